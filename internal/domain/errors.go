@@ -1,0 +1,81 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Kind says what may be done about an error. Adapters decide it once, at the border, from codes and types and never
+// from message text; the loop acts on it; the command turns it into an exit code.
+type Kind int
+
+// The kinds. What the loop does about each is in internal/app/retry.
+const (
+	Unknown       Kind = iota // nobody classified it: a bug
+	RateLimited               // refused for the rate limit until Error.Until; costs no try
+	Transient                 // may pass by itself
+	BadPage                   // a successful answer that is not a whole page
+	CursorExpired             // the upstream says the cursor has outlived its time
+	CursorInvalid             // the upstream says the cursor is none of its own
+	Unauthorized              // the upstream refused the credentials
+	Drifted                   // a record is not what it should be
+	Unstorable                // the database refuses a value that decoding let pass
+	Fenced                    // another runner owns the stream (I3)
+	Uncertain                 // COMMIT was sent and not answered (I4)
+	Invalid                   // settings, usage or surroundings are wrong; trying again won't help
+	Stopped                   // the caller's context ended
+)
+
+var kindNames = [...]string{
+	"unknown", "rate limited", "transient", "bad page", "cursor expired", "cursor invalid", "unauthorized",
+	"drifted", "unstorable", "fenced", "uncertain", "invalid", "stopped",
+}
+
+// String is the kind in lower-case words.
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return kindNames[Unknown]
+	}
+	return kindNames[k]
+}
+
+// An Error is a classified error. Its text never holds a secret.
+type Error struct {
+	Kind   Kind
+	Op     string    // the operation that failed, e.g. "fetch page"
+	Hint   string    // what the user can do about it, one sentence; may be empty
+	Until  time.Time // RateLimited only: when to try again; zero if nobody said
+	Unsent bool      // nothing was sent upstream
+	Err    error     // the cause, never nil
+}
+
+func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf is the kind of the outermost Error in err's chain. A bare context error is Stopped, any other is Unknown.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return Stopped
+	}
+	return Unknown
+}
+
+// HintOf is the first hint in err's chain, empty if there is none.
+func HintOf(err error) string {
+	for err != nil {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			return ""
+		}
+		if e.Hint != "" {
+			return e.Hint
+		}
+		err = e.Err
+	}
+	return ""
+}

@@ -1,0 +1,45 @@
+package domain
+
+import "context"
+
+// An EventSource is the upstream, read page by page.
+type EventSource interface {
+	// FetchPage makes one attempt and never sleeps. Out of quota, or too soon after the last request, it sends nothing
+	// and returns RateLimited with Until and Unsent set. Records come in upstream order; none is left out.
+	//
+	// It returns a whole page or an *Error: what is incomplete, ambiguous or too large is BadPage, never a shorter page
+	// and never an end. When ctx ends it returns at once with kind Stopped. Calling it again with the same request is
+	// always right. The page's bytes belong to the caller.
+	FetchPage(ctx context.Context, req PageRequest) (Page, error)
+}
+
+// A Decoder turns a record into an event.
+type Decoder interface {
+	// Decode does no I/O and is safe for concurrent use; the same record always gives the same answer. Unexpected
+	// fields are drift, not errors, and are kept in Event.Extra. The only error is a *Rejection: what was wrong, and
+	// where. The event's byte slices may alias the record's payload, which is never changed.
+	Decode(r Record) (Event, []Drift, error)
+}
+
+// An EventStore is where events end up, together with how far the stream has come. One value serves one runner and is
+// used by one goroutine at a time.
+type EventStore interface {
+	// Claim makes this runner the stream's only writer, under a new epoch, and returns the durable checkpoint; a stream
+	// seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not wait: Fenced while
+	// another runner is seen to hold the stream, Invalid when the stream reads from another origin. A second Claim is a
+	// new epoch again. The claim outlives ctx and ends with the runner or with a newer claim.
+	Claim(ctx context.Context, stream StreamID, origin string) (Checkpoint, error)
+
+	// Commit stores the batch's events, writes one ledger row a page and moves the checkpoint from b.Seq to b.Target(),
+	// in one transaction, all or nothing. An event whose id is stored already is counted as duplicate and not touched
+	// (I2). After a nil error the batch is durable; after any error but Uncertain nothing of it was written.
+	//
+	// Fenced: the checkpoint has another epoch or seq. Uncertain: the connection or ctx ended between COMMIT and its
+	// answer; only Checkpoint can tell. Transient: it may be called again with the same batch. Unstorable: a value was
+	// refused. It reads b and what b aliases until it returns, and keeps nothing of it.
+	Commit(ctx context.Context, b Batch) (CommitResult, error)
+
+	// Checkpoint reads the durable checkpoint. A transaction that holds it, such as one whose COMMIT was not answered,
+	// is waited for, as long as ctx and the store's lock timeout allow; past that it returns Transient.
+	Checkpoint(ctx context.Context, stream StreamID) (Checkpoint, error)
+}
