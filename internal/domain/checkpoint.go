@@ -4,7 +4,7 @@ import "time"
 
 // A Place is where a pass over the stream stands: all that the next request depends on.
 type Place struct {
-	Pass            int    // a pass is one walk from the head to the end; the first is 1
+	Pass            int64  // a pass is one walk from the head to the end; the first is 1
 	Position        int64  // records received from the head in this pass
 	Furthest        int64  // the greatest Position any pass has reached
 	Cursor          Cursor // where the next page begins
@@ -81,4 +81,12 @@ type Checkpoint struct {
 
 	LastEventAt time.Time // time of the last event in the last page that had one, zero if none
 	UpdatedAt   time.Time
+}
+
+// A StreamReport is a stream's durable state with its ledger summed up.
+type StreamReport struct {
+	Checkpoint Checkpoint
+	Pages      int64 // committed, all passes together
+	Traffic    Traffic
+	Elapsed    time.Duration // from the first page's fetch to the last page's commit, pauses included
 }

@@ -1,0 +1,12 @@
+// Package db holds the schema: the dbmate migrations that pawl applies at start and that plain `dbmate up` applies too.
+package db
+
+import "embed"
+
+// MigrationsDir is the folder in Migrations.
+const MigrationsDir = "migrations"
+
+// Migrations are the dbmate migrations, oldest first by name.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS

@@ -1,0 +1,53 @@
+-- name: CheckpointClaim :one
+-- A new epoch for the stream; no row when the stream reads from another source.
+INSERT INTO checkpoints AS c (stream, source_url, epoch)
+VALUES (@stream, @source_url, 1)
+ON CONFLICT (stream) DO UPDATE
+SET epoch = c.epoch + 1, updated_at = now()
+WHERE c.source_url = excluded.source_url
+RETURNING *;
+
+-- name: CheckpointAdvance :one
+-- First statement of every commit (I3): takes the row's lock, moves it, and reserves the ids of the ledger rows.
+UPDATE checkpoints
+SET seq               = @target,
+    pass              = @pass,
+    position          = @position,
+    furthest          = @furthest,
+    cursor            = @cursor,
+    cursor_expires_at = @cursor_expires_at,
+    done              = @done,
+    announced_first   = @announced_first,
+    announced_last    = @announced_last,
+    last_event_at     = coalesce(sqlc.narg(last_event_at), last_event_at),
+    updated_at        = now()
+WHERE stream = @stream AND epoch = @epoch AND seq = @from_seq
+RETURNING ARRAY(
+    SELECT nextval(pg_get_serial_sequence('pages', 'id'))
+    FROM generate_series(1, @pages::bigint)
+)::bigint[] AS page_ids;
+
+-- name: CheckpointCount :one
+-- Last statement of every commit: what the rows came to.
+UPDATE checkpoints
+SET received  = received + @received,
+    inserted  = inserted + @inserted,
+    duplicate = duplicate + @duplicate,
+    parked    = parked + @parked
+WHERE stream = @stream
+RETURNING *;
+
+-- name: CheckpointGetForUpdate :one
+-- Waits for the transaction that holds the row (I4).
+SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
+
+-- name: CheckpointSource :one
+SELECT source_url FROM checkpoints WHERE stream = @stream;
+
+-- name: CheckpointStreams :many
+SELECT stream FROM checkpoints ORDER BY stream;
+
+-- name: CheckpointLock :one
+-- Session lock that tells a second runner early and kindly; the epoch is the truth. The schema is part of the key,
+-- since one database may hold several.
+SELECT pg_try_advisory_lock(hashtextextended('pawl/' || current_schema() || '/' || @stream::text, 0));

@@ -1,0 +1,21 @@
+-- name: PageInsert :exec
+INSERT INTO pages (id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
+                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at)
+VALUES (@id, @stream, @pass, @seq, @cursor_in, @cursor_out, @position, @received, @inserted, @duplicate, @parked,
+        @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at);
+
+-- name: PageTotals :one
+-- The stream's checkpoint with the ledger's totals beside it, in one snapshot.
+SELECT sqlc.embed(c), l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
+FROM checkpoints AS c
+CROSS JOIN LATERAL (
+    SELECT count(*)                                AS pages,
+           coalesce(sum(p.requests), 0)::bigint     AS requests,
+           coalesce(sum(p.retries), 0)::bigint      AS retries,
+           coalesce(sum(p.rate_limited), 0)::bigint AS rate_limited,
+           coalesce(sum(p.waited_ms), 0)::bigint    AS waited_ms,
+           coalesce(extract(epoch FROM max(p.committed_at) - min(p.fetched_at)) * 1000, 0)::bigint AS elapsed_ms
+    FROM pages AS p
+    WHERE p.stream = c.stream
+) AS l
+WHERE c.stream = @stream;

@@ -1,0 +1,90 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoint {
+	return domain.Checkpoint{
+		Stream: stream,
+		Origin: row.SourceUrl,
+		Epoch:  row.Epoch,
+		Seq:    row.Seq,
+		Place: domain.Place{
+			Pass:            row.Pass,
+			Position:        row.Position,
+			Furthest:        row.Furthest,
+			Cursor:          domain.Cursor(row.Cursor),
+			CursorExpiresAt: timeOrZero(row.CursorExpiresAt),
+			Done:            row.Done,
+			AnnouncedFirst:  toTotal(row.AnnouncedFirst),
+			AnnouncedLast:   toTotal(row.AnnouncedLast),
+		},
+		Tally: domain.Tally{
+			Received: row.Received, Inserted: row.Inserted, Duplicate: row.Duplicate, Parked: row.Parked,
+		},
+		LastEventAt: timeOrZero(row.LastEventAt),
+		UpdatedAt:   row.UpdatedAt,
+	}
+}
+
+// advanceTo is the checkpoint's move for the whole batch: the place behind its last page.
+func advanceTo(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
+	to := b.Pages[len(b.Pages)-1].To
+	return dbsqlc.CheckpointAdvanceParams{
+		Stream:          b.Stream.String(),
+		Epoch:           b.Epoch,
+		FromSeq:         b.Seq,
+		Target:          b.Target(),
+		Pages:           int64(len(b.Pages)),
+		Pass:            to.Pass,
+		Position:        to.Position,
+		Furthest:        to.Furthest,
+		Cursor:          string(to.Cursor),
+		CursorExpiresAt: nullTime(to.CursorExpiresAt),
+		Done:            to.Done,
+		AnnouncedFirst:  nullTotal(to.AnnouncedFirst),
+		AnnouncedLast:   nullTotal(to.AnnouncedLast),
+		LastEventAt:     nullTime(lastEventAt(b)),
+	}
+}
+
+func lastEventAt(b domain.Batch) time.Time {
+	for i := len(b.Pages) - 1; i >= 0; i-- {
+		if events := b.Pages[i].Events; len(events) > 0 {
+			return events[len(events)-1].OccurredAt
+		}
+	}
+	return time.Time{}
+}
+
+func timeOrZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func toTotal(n *int64) domain.Total {
+	if n == nil {
+		return domain.Total{}
+	}
+	return domain.Total{N: *n, Known: true}
+}
+
+func nullTotal(t domain.Total) *int64 {
+	if !t.Known {
+		return nil
+	}
+	return &t.N
+}

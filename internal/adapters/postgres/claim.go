@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// Claim implements domain.EventStore. Two things keep a second runner out: a session lock, which tells it before it has
+// done any harm, and the epoch, which is the truth (I3). Behind a connection pooler there is only the epoch, and the
+// newest claimant wins.
+func (s *Store) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+	if err := s.lockEarly(ctx, stream); err != nil {
+		return domain.Checkpoint{}, err
+	}
+	var row dbsqlc.Checkpoint
+	err := s.transact(ctx, "claim stream", func(q *dbsqlc.Queries) (err error) {
+		row, err = q.CheckpointClaim(ctx, dbsqlc.CheckpointClaimParams{Stream: stream.String(), SourceUrl: origin})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return refuseOrigin(ctx, q, stream, origin)
+		}
+		return err
+	})
+	if domain.KindOf(err) == domain.Uncertain {
+		// Nothing but an epoch was at stake, and a second claim takes the next one.
+		err = &domain.Error{Kind: domain.Transient, Op: "claim stream", Err: err}
+	}
+	if err != nil {
+		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, err)
+	}
+	return toCheckpoint(stream, row), nil
+}
+
+func refuseOrigin(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, origin string) error {
+	known, err := q.CheckpointSource(ctx, stream.String())
+	if err != nil {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Op: "claim stream",
+		Err:  fmt.Errorf("it reads from %s, not from %s", known, origin),
+		Hint: "correct API_BASE_URL, or give this API a stream of its own with --stream",
+	}
+}
+
+// lockEarly takes the stream's session lock on a connection of its own and keeps it until unlock, or until the
+// connection or this process ends.
+func (s *Store) lockEarly(ctx context.Context, stream domain.StreamID) error {
+	const op = "lock stream"
+	s.unlock()
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return classify(op, err)
+	}
+	direct, err := isDirect(ctx, conn)
+	if err != nil || !direct {
+		conn.Release()
+		return classify(op, err)
+	}
+	locked, err := dbsqlc.New(conn).CheckpointLock(ctx, stream.String())
+	if err != nil || !locked {
+		conn.Release()
+		if err == nil {
+			err = &domain.Error{
+				Kind: domain.Fenced, Op: op, Err: fmt.Errorf("another runner holds stream %s", stream),
+				Hint: "wait for it to end, or give this run a stream of its own with --stream",
+			}
+		}
+		return classify(op, err)
+	}
+	s.lock = conn
+	return nil
+}
+
+// isDirect reports whether the server process that answers is the one that was dialled. Behind a pooler it is not, and
+// a session lock would stay with a connection that is not ours.
+func isDirect(ctx context.Context, conn *pgxpool.Conn) (bool, error) {
+	backend, err := dbsqlc.New(conn).SessionBackend(ctx)
+	return uint32(backend) == conn.Conn().PgConn().PID(), err //nolint:gosec // the protocol sends the same 32 bits unsigned
+}
+
+// unlock ends the lock's connection: that gives up the lock even if the server would not answer a request to.
+func (s *Store) unlock() {
+	if s.lock == nil {
+		return
+	}
+	conn := s.lock.Hijack()
+	s.lock = nil
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = conn.Close(ctx) // pgx closes the socket whatever this returns
+}

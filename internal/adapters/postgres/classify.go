@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// classify turns whatever pgx returned into a *domain.Error. An error that has a kind already keeps it.
+func classify(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*domain.Error](err); ok {
+		return err
+	}
+	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		op = "connect to database " + connect.Config.Database
+		kind := kindOf(err)
+		return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, connect.Unwrap().Error()}}
+	}
+	kind := kindOf(err)
+	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, textOf(err)}}
+}
+
+// classifyCommit is classify for the answer to COMMIT. Only an ordinary ERROR from the server says that the transaction
+// was rolled back; after anything else, a FATAL included, it may have been committed (I4).
+func classifyCommit(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, pgx.ErrTxCommitRollback) {
+		return &domain.Error{Kind: domain.Transient, Op: "commit", Err: err}
+	}
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.SeverityUnlocalized == "ERROR" {
+		return classify("commit", err)
+	}
+	return &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: terse{err, textOf(err)}}
+}
+
+func kindOf(err error) domain.Kind {
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return kindOfState(answer.Code)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return domain.Invalid
+	}
+	if errors.Is(err, context.Canceled) {
+		return domain.Stopped
+	}
+	_, network := errors.AsType[net.Error](err)
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	if network || connecting || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return domain.Transient
+	}
+	return domain.Unknown
+}
+
+func hintFor(kind domain.Kind, err error) string {
+	answer, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case kind == domain.Transient && !answered:
+		return "check that PostgreSQL is running and that DATABASE_URL points at it"
+	case kind != domain.Invalid || !answered:
+		return ""
+	}
+	switch answer.Code {
+	case "42501":
+		return "grant the database user that right, or use another user in DATABASE_URL"
+	case "42P01":
+		return "run `pawl migrate` first"
+	}
+	return "check user, password and database in DATABASE_URL"
+}
+
+// A terse error shows only what is fit for a log: pgx's own text may span lines, and details quote rows.
+type terse struct {
+	cause error
+	text  string
+}
+
+func (t terse) Error() string { return strings.Join(strings.Fields(t.text), " ") }
+
+func (t terse) Unwrap() error { return t.cause }
+
+func textOf(err error) string {
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return answer.Message + " (SQLSTATE " + answer.Code + ")"
+	}
+	return err.Error()
+}

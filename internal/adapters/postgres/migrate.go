@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// migrateLock serialises migrations in one database: dbmate takes no lock, and of six processes that start together on
+// an empty database five would fail.
+const migrateLock = "pawl/migrate"
+
+// migratePatience bounds the wait for another process that is migrating.
+const migratePatience = time.Minute
+
+// Migrate brings the schema up to date and returns the names of the migrations it applied, none if there was nothing to
+// do. Any number of processes may call it at once: one migrates, the others wait for it, up to a minute. It is Invalid,
+// and nothing is written, when the schema is newer than this program or when tables of the same names are not pawl's.
+// Cancelled, it leaves every migration either applied or not.
+func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
+	conn, err := connect(ctx, databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	defer closeConn(conn)
+
+	pending, err := pendingMigrations(ctx, conn)
+	if err != nil || len(pending) == 0 {
+		return nil, err
+	}
+	if err := awaitLock(ctx, conn); err != nil {
+		return nil, err
+	}
+	if err := ensureSchema(ctx, conn); err != nil {
+		return nil, err
+	}
+	pending, err = pendingMigrations(ctx, conn) // whoever held the lock before may have done the work
+	if err != nil || len(pending) == 0 {
+		return nil, err
+	}
+	if err := applyMigrations(databaseURL); err != nil {
+		return nil, classify("migrate", err)
+	}
+	return pending, nil
+}
+
+// CheckSchema is Migrate for a user who may not change the schema: Invalid, naming what is missing, unless the schema
+// is exactly what this program needs.
+func CheckSchema(ctx context.Context, databaseURL string) error {
+	conn, err := connect(ctx, databaseURL)
+	if err != nil {
+		return err
+	}
+	defer closeConn(conn)
+	pending, err := pendingMigrations(ctx, conn)
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Op: "check schema",
+		Err:  fmt.Errorf("migrations not applied: %s", strings.Join(pending, ", ")),
+		Hint: "run `pawl migrate` as a user who may create tables",
+	}
+}
+
+func connect(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
+	cfg, err := parse(databaseURL, "pawl/migrate")
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	return conn, classify("connect", err)
+}
+
+// closeConn gives up the lock with the connection.
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = conn.Close(ctx) // pgx closes the socket whatever this returns
+}
+
+// awaitLock polls: a session that waits inside pg_advisory_lock would block CREATE INDEX CONCURRENTLY in a migration.
+func awaitLock(ctx context.Context, conn *pgx.Conn) error {
+	const op = "lock schema"
+	ctx, cancel := context.WithTimeoutCause(ctx, migratePatience, &domain.Error{
+		Kind: domain.Transient, Op: op, Err: errors.New("another process has been migrating for a minute"),
+	})
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var locked bool
+		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", migrateLock).Scan(&locked)
+		if err != nil && ctx.Err() == nil {
+			return classify(op, err)
+		}
+		if locked {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return classify(op, context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,69 @@
+// Package postgres is the EventStore on PostgreSQL, together with the schema it needs. One Commit is one transaction:
+// the checkpoint's row first, then the events, then the ledger (I1, I3, I5).
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// connectTimeout bounds one attempt to connect, unless the URL sets connect_timeout.
+const connectTimeout = 10 * time.Second
+
+// closeTimeout bounds the good-bye to a server that may be gone.
+const closeTimeout = 2 * time.Second
+
+// poolSize is one connection that holds the stream's early lock, one that commits, and one to spare while a lost
+// connection is still being torn down.
+const poolSize = 3
+
+// Open prepares a pool for one runner of the stream; it connects when the pool is first used. databaseURL is whatever
+// pgx takes: a URL or the key=value form. A malformed one is Invalid, and the error does not show it, since it may hold
+// a password. The pool must be closed.
+func Open(ctx context.Context, databaseURL string, stream domain.StreamID) (*pgxpool.Pool, error) {
+	cfg, err := parse(databaseURL, "pawl/"+stream.String())
+	if err != nil {
+		return nil, err
+	}
+	cfg.MinConns, cfg.MaxConns = 0, poolSize
+	cfg.AfterConnect = useUTC
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, classify("open database", err)
+	}
+	return pool, nil
+}
+
+// parse uses the pool's parser everywhere: it also takes the pool_… settings that a URL meant for Open may carry.
+func parse(databaseURL, application string) (*pgxpool.Config, error) {
+	cfg, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil || databaseURL == "" {
+		return nil, &domain.Error{
+			Kind: domain.Invalid, Op: "read DATABASE_URL", Err: errors.New("not a PostgreSQL connection URL"),
+			Hint: "it should look like postgres://user:password@host:5432/database",
+		}
+	}
+	conn := cfg.ConnConfig
+	if conn.ConnectTimeout == 0 {
+		conn.ConnectTimeout = connectTimeout
+	}
+	if conn.RuntimeParams["application_name"] == "" {
+		conn.RuntimeParams["application_name"] = application
+	}
+	return cfg, nil
+}
+
+// useUTC makes scanned times UTC: pgx gives them in the machine's zone.
+func useUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}

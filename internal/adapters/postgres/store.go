@@ -1,0 +1,59 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A Store is the domain.EventStore of one runner.
+type Store struct {
+	pool *pgxpool.Pool
+	lock *pgxpool.Conn // holds the stream's early lock once Claim has it, see claim.go
+}
+
+// NewStore returns a store on the pool. Close must be called before the pool is closed.
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+// Close gives up the early lock. A second call does nothing.
+func (s *Store) Close() { s.unlock() }
+
+// begin opens a transaction whose waits are bounded and whose COMMIT is durable, whatever the role's defaults say.
+// A database set to something stronger than synchronous_commit=on keeps it.
+const begin = `BEGIN;
+SET LOCAL lock_timeout = '15s';
+SET LOCAL statement_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '60s';
+SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
+
+// transact runs work in one transaction. After an error nothing was written, unless its kind is Uncertain.
+func (s *Store) transact(ctx context.Context, op string, work func(*dbsqlc.Queries) error) error {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	if err != nil {
+		return classify(op, err)
+	}
+	if err := work(dbsqlc.New(tx)); err != nil {
+		// Should the rollback not reach the server, the connection is closed and the server rolls back by itself.
+		_ = tx.Rollback(ctx)
+		return classify(op, err)
+	}
+	return classifyCommit(tx.Commit(ctx))
+}
+
+// Checkpoint implements domain.EventStore.
+func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
+	var row dbsqlc.Checkpoint
+	err := s.transact(ctx, "read checkpoint", func(q *dbsqlc.Queries) (err error) {
+		row, err = q.CheckpointGetForUpdate(ctx, stream.String())
+		return err
+	})
+	if err != nil {
+		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, err)
+	}
+	return toCheckpoint(stream, row), nil
+}
