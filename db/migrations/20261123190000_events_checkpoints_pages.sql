@@ -23,6 +23,7 @@ CREATE TABLE checkpoints (
 );
 COMMENT ON TABLE checkpoints IS 'pawl: how far each stream has been stored; (epoch, seq) is the fence against stale runners';
 COMMENT ON COLUMN checkpoints.position IS 'records received from the head in this pass';
+COMMENT ON COLUMN checkpoints.updated_at IS 'when the checkpoint last moved';
 COMMENT ON COLUMN checkpoints.furthest IS 'the greatest position any pass has reached';
 
 -- The ledger names its page before its row is written (events carry the page_id), hence BY DEFAULT.

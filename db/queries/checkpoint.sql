@@ -3,7 +3,7 @@
 INSERT INTO checkpoints AS c (stream, source_url, epoch)
 VALUES (@stream, @source_url, 1)
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1, updated_at = now()
+SET epoch = c.epoch + 1
 WHERE c.source_url = excluded.source_url
 RETURNING *;
 

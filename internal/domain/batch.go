@@ -11,6 +11,7 @@ type ReadPage struct {
 	From, To Place
 	Received int     // records in the page
 	Events   []Event // in upstream order
+	Drift    []Drift // each path and kind once
 	Receipt  Receipt
 }
 

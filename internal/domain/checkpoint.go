@@ -80,13 +80,5 @@ type Checkpoint struct {
 	Tally // of all passes together
 
 	LastEventAt time.Time // time of the last event in the last page that had one, zero if none
-	UpdatedAt   time.Time
-}
-
-// A StreamReport is a stream's durable state with its ledger summed up.
-type StreamReport struct {
-	Checkpoint Checkpoint
-	Pages      int64 // committed, all passes together
-	Traffic    Traffic
-	Elapsed    time.Duration // from the first page's fetch to the last page's commit, pauses included
+	UpdatedAt   time.Time // when the checkpoint last moved
 }

@@ -54,9 +54,15 @@ func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// AsError is the outermost Error in err's chain, nil if there is none.
+func AsError(err error) *Error {
+	e, _ := errors.AsType[*Error](err)
+	return e
+}
+
 // KindOf is the kind of the outermost Error in err's chain. A bare context error is Stopped, any other is Unknown.
 func KindOf(err error) Kind {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e := AsError(err); e != nil {
 		return e.Kind
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -67,15 +73,10 @@ func KindOf(err error) Kind {
 
 // HintOf is the first hint in err's chain, empty if there is none.
 func HintOf(err error) string {
-	for err != nil {
-		e, ok := errors.AsType[*Error](err)
-		if !ok {
-			return ""
-		}
+	for e := AsError(err); e != nil; e = AsError(e.Err) {
 		if e.Hint != "" {
 			return e.Hint
 		}
-		err = e.Err
 	}
 	return ""
 }

@@ -74,7 +74,7 @@ const checkpointClaim = `-- name: CheckpointClaim :one
 INSERT INTO checkpoints AS c (stream, source_url, epoch)
 VALUES ($1, $2, 1)
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1, updated_at = now()
+SET epoch = c.epoch + 1
 WHERE c.source_url = excluded.source_url
 RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at
 `

@@ -32,7 +32,8 @@ type Checkpoint struct {
 	Duplicate       int64
 	Parked          int64
 	LastEventAt     *time.Time
-	UpdatedAt       time.Time
+	// when the checkpoint last moved
+	UpdatedAt time.Time
 }
 
 // pawl: one row per event, whatever the number of times it was received

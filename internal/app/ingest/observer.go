@@ -1,0 +1,19 @@
+package ingest
+
+import (
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// An Observer is told what happens, in order and from the goroutine of Run, which waits for it: it must be quick. It
+// cannot change the course of a run.
+type Observer interface {
+	// Claimed: the stream is ours, and this is where it stands.
+	Claimed(at domain.Checkpoint)
+	// Waiting: nothing happens until w.Until, because of w.Err.
+	Waiting(w retry.Wait)
+	// PassStarted: the upstream gave up the cursor, and the stream is read from the head again.
+	PassStarted(at domain.Place)
+	// Committed: the page is durable.
+	Committed(page domain.ReadPage, res domain.CommitResult)
+}

@@ -1,0 +1,26 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// summary is a run's account of itself while it goes on.
+type summary struct {
+	domain.Summary
+
+	began time.Time
+}
+
+func (s *summary) add(res domain.CommitResult) {
+	s.Pages++
+	s.Tally = s.Tally.Add(res.Tally)
+}
+
+// at closes the account at the durable checkpoint.
+func (s *summary) at(c domain.Checkpoint) domain.Summary {
+	s.Pass, s.Seq, s.Done, s.Announced = c.Pass, c.Seq, c.Done, c.AnnouncedLast
+	s.Elapsed = time.Since(s.began)
+	return s.Summary
+}

@@ -1,0 +1,34 @@
+package domain
+
+import "time"
+
+// A Summary tells where a stream stands and what it took to get there, in one run or in all of them.
+type Summary struct {
+	Stream    StreamID
+	Pass      int64
+	Seq       int64
+	Done      bool
+	Announced Total // the latest total announced in this pass
+
+	Pages int64 // committed
+	Tally
+	Traffic
+	Elapsed time.Duration
+}
+
+// A StreamReport is a stream's durable state with its ledger summed up.
+type StreamReport struct {
+	Checkpoint Checkpoint
+	Pages      int64 // committed, all passes together
+	Traffic    Traffic
+	Elapsed    time.Duration // from the first page's fetch to the last page's commit, pauses included
+}
+
+// Summary is the report of all runs together, as a run reports itself.
+func (r StreamReport) Summary() Summary {
+	return Summary{
+		Stream: r.Checkpoint.Stream, Pass: r.Checkpoint.Pass, Seq: r.Checkpoint.Seq, Done: r.Checkpoint.Done,
+		Announced: r.Checkpoint.AnnouncedLast,
+		Pages:     r.Pages, Tally: r.Checkpoint.Tally, Traffic: r.Traffic, Elapsed: r.Elapsed,
+	}
+}
