@@ -1,0 +1,176 @@
+package domaintest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+)
+
+// onMemory puts a store around each runner's MemStore; the identity for the sound one.
+func onMemory(around func(*domaintest.MemStore, *domaintest.MemDatabase) domain.EventStore) domaintest.StoreUnderTest {
+	db := domaintest.NewMemDatabase()
+	plain := map[domain.EventStore]*domaintest.MemStore{}
+	return domaintest.StoreUnderTest{
+		Open: func() domain.EventStore {
+			mem := db.Store()
+			s := around(mem, db)
+			plain[s] = mem
+			return s
+		},
+		Sever: func(_ context.Context, s domain.EventStore) error {
+			db.Sever(plain[s])
+			return nil
+		},
+		Events: func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
+		Ledger: func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
+	}
+}
+
+func TestMemStore(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.StoreChecks(), func(*testing.T) domaintest.StoreUnderTest {
+		return onMemory(func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore { return s })
+	})
+}
+
+// broken is a store with one fault.
+type broken struct {
+	domain.EventStore
+
+	commit func(ctx context.Context, b domain.Batch) (domain.CommitResult, error)
+	claim  func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error)
+}
+
+func (s *broken) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+	if s.commit == nil {
+		return s.EventStore.Commit(ctx, b)
+	}
+	return s.commit(ctx, b)
+}
+
+func (s *broken) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+	if s.claim == nil {
+		return s.EventStore.Claim(ctx, stream, origin)
+	}
+	return s.claim(ctx, stream, origin)
+}
+
+// TestBrokenStoresFail shows that the contract tells a sound store from an unsound one.
+func TestBrokenStoresFail(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		breakIt func(*domaintest.MemStore, *domaintest.MemDatabase) *broken
+		caught  string // the check that must fail
+	}{
+		{
+			"the fence looks at the seq alone",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					at, _ := s.Checkpoint(ctx, b.Stream)
+					b.Epoch = at.Epoch
+					return s.Commit(ctx, b)
+				}}
+			},
+			"a stale runner writes nothing",
+		},
+		{
+			"the fence looks at the epoch alone",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					at, _ := s.Checkpoint(ctx, b.Stream)
+					b.Seq = at.Seq
+					return s.Commit(ctx, b)
+				}}
+			},
+			"the same batch again is fenced and writes nothing",
+		},
+		{
+			"the last event of a page is dropped",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					if events := b.Pages[0].Events; len(events) > 0 {
+						b.Pages[0].Events = events[:len(events)-1]
+					}
+					return s.Commit(ctx, b)
+				}}
+			},
+			"a commit stores every value and moves the checkpoint",
+		},
+		{
+			"pages are committed one by one",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (res domain.CommitResult, err error) {
+					for _, page := range b.Pages {
+						res, err = s.Commit(ctx, domain.Batch{Stream: b.Stream, Epoch: b.Epoch, Seq: b.Seq, Pages: []domain.ReadPage{page}})
+						if err != nil {
+							return res, err
+						}
+						b.Seq++
+					}
+					return res, nil
+				}}
+			},
+			"a refused value leaves nothing of its batch",
+		},
+		{
+			"duplicates are derived from what came in",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					res, err := s.Commit(ctx, b)
+					res.Tally.Duplicate = 0
+					return res, err
+				}}
+			},
+			"an event twice in one page is counted twice and stored once",
+		},
+		{
+			"no early lock",
+			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *broken {
+				return &broken{claim: func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+					at, err := s.Claim(ctx, stream, origin)
+					db.Sever(s)
+					return at, err
+				}}
+			},
+			"a second runner is told at once",
+		},
+		{
+			"a claim keeps the epoch",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				claimed := false
+				return &broken{claim: func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+					if claimed {
+						return s.Checkpoint(ctx, stream)
+					}
+					claimed = true
+					return s.Claim(ctx, stream, origin)
+				}}
+			},
+			"every claim is a new epoch",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := errors.New("no such check")
+			for _, check := range domaintest.StoreChecks() {
+				if check.Name == tt.caught {
+					err = check.Run(t.Context(), onMemory(func(s *domaintest.MemStore, db *domaintest.MemDatabase) domain.EventStore {
+						b := tt.breakIt(s, db)
+						b.EventStore = s
+						return b
+					}))
+				}
+			}
+			if err == nil {
+				t.Errorf("check %q passes", tt.caught)
+			} else if err.Error() == "no such check" {
+				t.Errorf("%v: %q", err, tt.caught)
+			}
+		})
+	}
+}

@@ -1,0 +1,254 @@
+package domaintest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func commitStoresEverything(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	b := batch(at, page(at.Place, 1, 2, 3))
+	b.Pages[0].Events[1].Extra = []byte(`{"session": {"os": "Haiku"}}`)
+	res, err := s.Commit(ctx, b)
+	if err != nil {
+		return err
+	}
+	want := domain.Tally{Received: 3, Inserted: 3}
+	if err := wantTally(res.Tally, want); err != nil {
+		return err
+	}
+	if res.Checkpoint.Seq != b.Target() || res.Checkpoint.Tally != want {
+		return fmt.Errorf("the checkpoint moved to %+v", res.Checkpoint)
+	}
+	got, err := under.Events(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range b.Pages[0].Events {
+		if err := sameEvent(got[e.ID], e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkpointComesBack(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	p := page(at.Place, 1, 2)
+	p.To = domain.Place{
+		Pass: 3, Position: 2, Furthest: 17, Cursor: "c2", Done: true,
+		CursorExpiresAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
+		AnnouncedFirst:  domain.Total{N: 0, Known: true}, AnnouncedLast: domain.Total{N: 2, Known: true},
+	}
+	res, err := s.Commit(ctx, batch(at, p))
+	if err != nil {
+		return err
+	}
+	durable, err := s.Checkpoint(ctx, at.Stream)
+	if err != nil {
+		return err
+	}
+	if durable.Place != p.To {
+		return fmt.Errorf("place %+v came back as %+v", p.To, durable.Place)
+	}
+	if !durable.LastEventAt.Equal(event(2).OccurredAt) {
+		return fmt.Errorf("the last event is of %s", durable.LastEventAt)
+	}
+	if !reflect.DeepEqual(durable, res.Checkpoint) {
+		return fmt.Errorf("commit returned %+v, durable is %+v", res.Checkpoint, durable)
+	}
+	return nil
+}
+
+func emptyPageMoves(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	res, err := s.Commit(ctx, batch(at, page(at.Place)))
+	if err != nil {
+		return err
+	}
+	if res.Checkpoint.Seq != 1 || res.Tally != (domain.Tally{}) || !res.Checkpoint.LastEventAt.IsZero() {
+		return fmt.Errorf("it moved to %+v", res)
+	}
+	return nil
+}
+
+func storedOnce(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	first, err := s.Commit(ctx, batch(at, page(at.Place, 1, 2)))
+	if err != nil {
+		return err
+	}
+	again := page(first.Checkpoint.NextPass(), 2, 3)
+	again.Events[0].Name = "other content under a stored id"
+	second, err := s.Commit(ctx, batch(first.Checkpoint, again))
+	if err != nil {
+		return err
+	}
+	if err := wantTally(second.Tally, domain.Tally{Received: 2, Inserted: 1, Duplicate: 1}); err != nil {
+		return err
+	}
+	if err := wantTally(second.Checkpoint.Tally, domain.Tally{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
+		return err
+	}
+	return stored(ctx, under, 1, 2, 3)
+}
+
+func repeatedInPage(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	first, err := s.Commit(ctx, batch(at, page(at.Place, 1)))
+	if err != nil {
+		return err
+	}
+	res, err := s.Commit(ctx, batch(first.Checkpoint, page(first.Checkpoint.Place, 1, 2, 2, 1, 2)))
+	if err != nil {
+		return err
+	}
+	if err := wantTally(res.Tally, domain.Tally{Received: 5, Inserted: 1, Duplicate: 4}); err != nil {
+		return err
+	}
+	return stored(ctx, under, 1, 2)
+}
+
+func sameBatchAgain(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	b := batch(at, page(at.Place, 1))
+	res, err := s.Commit(ctx, b)
+	if err != nil {
+		return err
+	}
+	b.Pages[0].Events = append(b.Pages[0].Events, event(2))
+	b.Pages[0].Received++
+	_, err = s.Commit(ctx, b)
+	if err := wantKind(err, domain.Fenced); err != nil {
+		return err
+	}
+	return unmoved(ctx, under, s, res.Checkpoint, 1)
+}
+
+func wrongSeqWritesNothing(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	elsewhere := at
+	elsewhere.Seq = 7
+	_, err = s.Commit(ctx, batch(elsewhere, page(at.Place, 1)))
+	if err := wantKind(err, domain.Fenced); err != nil {
+		return err
+	}
+	return unmoved(ctx, under, s, at)
+}
+
+func severalPages(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	one := page(at.Place, 1, 2)
+	two := page(one.To, 2, 3)
+	three := page(two.To)
+	res, err := s.Commit(ctx, batch(at, one, two, three))
+	if err != nil {
+		return err
+	}
+	if res.Checkpoint.Seq != 3 || res.Checkpoint.Place != three.To {
+		return fmt.Errorf("the checkpoint moved to %+v", res.Checkpoint)
+	}
+	if err := wantTally(res.Tally, domain.Tally{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
+		return err
+	}
+	rows, err := under.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	row := func(seq int64, p domain.ReadPage, t domain.Tally) LedgerRow {
+		return LedgerRow{
+			Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Position,
+			CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t,
+		}
+	}
+	want := []LedgerRow{
+		row(1, one, domain.Tally{Received: 2, Inserted: 2}),
+		row(2, two, domain.Tally{Received: 2, Inserted: 1, Duplicate: 1}),
+		row(3, three, domain.Tally{}),
+	}
+	if !reflect.DeepEqual(rows, want) {
+		return fmt.Errorf("the ledger holds %+v, want %+v", rows, want)
+	}
+	return stored(ctx, under, 1, 2, 3)
+}
+
+func refusedValueLeavesNothing(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	good := page(at.Place, 1)
+	bad := page(good.To, 2)
+	bad.Events[0].Name = "a NUL \x00 no text column takes"
+	_, err = s.Commit(ctx, batch(at, good, bad))
+	if err := wantKind(err, domain.Unstorable); err != nil {
+		return err
+	}
+	if err := unmoved(ctx, under, s, at); err != nil {
+		return err
+	}
+	_, err = s.Commit(ctx, batch(at, good)) // the store goes on after a refusal
+	return err
+}
+
+func keepsNothing(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	b := batch(at, page(at.Place, 1))
+	if _, err := s.Commit(ctx, b); err != nil {
+		return err
+	}
+	clear(b.Pages[0].Events[0].Properties)
+	return stored(ctx, under, 1)
+}
+
+// unmoved checks that a refused commit left the checkpoint, the ledger and the events alone.
+func unmoved(
+	ctx context.Context, under StoreUnderTest, s domain.EventStore, at domain.Checkpoint, numbers ...byte,
+) error {
+	durable, err := s.Checkpoint(ctx, at.Stream)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(durable, at) {
+		return fmt.Errorf("the checkpoint moved from %+v to %+v", at, durable)
+	}
+	rows, err := under.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	if int64(len(rows)) != at.Seq {
+		return fmt.Errorf("%d ledger rows at seq %d", len(rows), at.Seq)
+	}
+	return stored(ctx, under, numbers...)
+}
