@@ -42,6 +42,9 @@ func (d pgxDriver) Open() (*sql.DB, error) {
 	return stdlib.OpenDB(*cfg.ConnConfig), nil
 }
 
+// QueryError implements dbmate.Driver. dbmate's own hides the cause, which classify needs.
+func (d pgxDriver) QueryError(_ string, err error) error { return err }
+
 // applyMigrations does what `dbmate up` does with the same files, but creates no database and dumps no schema.
 func applyMigrations(databaseURL string) error {
 	registerDriver()

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func newLogger(stderr io.Writer, s Settings) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: s.logLevel}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(stderr, opts))
+}
+
+// A logObserver writes a run's course to the log: its turns at info, every page at debug.
+type logObserver struct {
+	log     *slog.Logger
+	newPass bool
+	drifts  map[domain.Drift]bool
+}
+
+func newLogObserver(log *slog.Logger, newPass bool) *logObserver {
+	return &logObserver{log: log, newPass: newPass, drifts: map[domain.Drift]bool{}}
+}
+
+// Claimed implements ingest.Observer.
+func (o *logObserver) Claimed(at domain.Checkpoint) {
+	switch {
+	case at.Seq == 0:
+		o.log.Info("starting at the head", "stream", at.Stream.String(), "source", at.Origin)
+	case o.newPass:
+		o.log.Info("starting a new pass from the head", "stream", at.Stream.String(), "pass", at.Pass+1, "stored", at.Inserted)
+	case at.Done:
+		o.log.Info("the stream is complete already; no new events were looked for (--new-pass reads it from the head again)",
+			"stream", at.Stream.String(), "finished_at", at.UpdatedAt.Format(time.RFC3339))
+	default:
+		o.log.Info("resuming", "stream", at.Stream.String(), "pass", at.Pass, "seq", at.Seq, "position", at.Position,
+			"announced", at.AnnouncedLast.N)
+	}
+}
+
+// Waiting implements ingest.Observer. Short waits are the normal course of things.
+func (o *logObserver) Waiting(w retry.Wait) {
+	level := slog.LevelWarn
+	switch {
+	case w.ForRateLimit() && w.For < time.Second:
+		level = slog.LevelDebug
+	case w.ForRateLimit(), domain.KindOf(w.Err) == domain.Fenced:
+		level = slog.LevelInfo
+	}
+	what := "trying again"
+	if w.ForRateLimit() {
+		what = "waiting for the API (rate limit)"
+	}
+	o.log.Log(nil, level, what, "until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error()) //nolint:staticcheck // there is no context to pass
+}
+
+// PassStarted implements ingest.Observer.
+func (o *logObserver) PassStarted(at domain.Place) {
+	o.log.Warn("the API no longer takes the cursor: reading from the head again, what is stored will count as duplicate",
+		"pass", at.Pass, "replaying", at.Furthest)
+}
+
+// Committed implements ingest.Observer.
+func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
+	o.log.Debug("page stored", "seq", res.Checkpoint.Seq, "position", page.To.Position,
+		"received", res.Tally.Received, "inserted", res.Tally.Inserted, "duplicate", res.Tally.Duplicate,
+		"request_id", page.Receipt.RequestID)
+	for _, d := range page.Drift {
+		if !o.drifts[d] {
+			o.drifts[d] = true
+			o.log.Info("the API sends something new; it is kept in events.extra", "path", d.Path, "kind", d.Kind)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/pawldata/pawl/internal/app/ingest"
+)
+
+type runCommand struct {
+	NewPass bool `name:"new-pass" help:"Read from the head again; what is stored counts as duplicate."`
+	JSON    bool `name:"json" help:"Print the summary as one JSON object."`
+}
+
+// Run is called by kong.
+func (c *runCommand) Run(s *session) error {
+	if err := s.settings.needAPI(); err != nil {
+		return err
+	}
+	if err := s.settings.needDatabase(); err != nil {
+		return err
+	}
+	log := newLogger(s.stderr, s.settings)
+	observer := newLogObserver(log, c.NewPass)
+	opts := ingest.Options{
+		Stream: s.settings.Stream, PageSize: s.settings.PageSize, NewPass: c.NewPass, Retry: s.policy(),
+	}
+	runner, release, err := s.wiring.Runner(s.ctx, s.settings, opts, observer)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := s.prepareSchema(log, observer); err != nil {
+		return err
+	}
+	sum, err := runner.Run(s.ctx)
+	if printErr := printSummary(s.stdout, sum, c.JSON); err == nil {
+		err = printErr
+	}
+	return err
+}
+
+// prepareSchema does what --migrate says.
+func (s *session) prepareSchema(log *slog.Logger, observer *logObserver) error {
+	return s.policy().Do(s.ctx, observer.Waiting, func(ctx context.Context) error {
+		switch s.settings.Migrate {
+		case MigrateAuto:
+			applied, err := s.wiring.Migrate(ctx, s.settings.DatabaseURL)
+			for _, name := range applied {
+				log.Info("migration applied", "name", name)
+			}
+			return err
+		case MigrateCheck:
+			return s.wiring.CheckSchema(ctx, s.settings.DatabaseURL)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// summaryJSON is the summary as scripts read it; README.md documents the fields.
+type summaryJSON struct {
+	Stream         string  `json:"stream"`
+	Pass           int64   `json:"pass"`
+	Seq            int64   `json:"seq"`
+	Done           bool    `json:"done"`
+	Pages          int64   `json:"pages"`
+	Received       int64   `json:"received"`
+	Inserted       int64   `json:"inserted"`
+	Duplicate      int64   `json:"duplicate"`
+	Parked         int64   `json:"parked"`
+	AnnouncedTotal *int64  `json:"announced_total"` // null if the API announces none
+	Requests       int     `json:"requests"`
+	Retries        int     `json:"retries"`
+	RateLimited    int     `json:"rate_limited"`
+	WaitedSeconds  float64 `json:"waited_seconds"`
+	ElapsedSeconds float64 `json:"elapsed_seconds"`
+}
+
+// printSummary writes the summary for a script or for a person.
+func printSummary(w io.Writer, s domain.Summary, asJSON bool) error {
+	if asJSON {
+		return writeJSON(w, s)
+	}
+	return writeText(w, s)
+}
+
+func writeJSON(w io.Writer, s domain.Summary) error {
+	out := summaryJSON{
+		Stream: s.Stream.String(), Pass: s.Pass, Seq: s.Seq, Done: s.Done, Pages: s.Pages,
+		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
+		Requests: s.Requests, Retries: s.Retries, RateLimited: s.RateLimited,
+		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed),
+	}
+	if s.Announced.Known {
+		out.AnnouncedTotal = &s.Announced.N
+	}
+	return json.NewEncoder(w).Encode(out)
+}
+
+func writeText(w io.Writer, s domain.Summary) error {
+	state, announced := "not complete", "no total announced"
+	if s.Done {
+		state = "complete"
+	}
+	if s.Announced.Known {
+		announced = grouped(s.Announced.N) + " announced"
+	}
+	_, err := fmt.Fprintf(w, `stream %s: %s, pass %d, seq %d, %s
+%s pages: %s received = %s inserted + %s duplicate + %s parked
+%s requests, %s retried, %s refused by the rate limit; waited %.1f s of %.1f s
+`,
+		s.Stream, state, s.Pass, s.Seq, announced,
+		grouped(s.Pages), grouped(s.Received), grouped(s.Inserted), grouped(s.Duplicate), grouped(s.Parked),
+		grouped(int64(s.Requests)), grouped(int64(s.Retries)), grouped(int64(s.RateLimited)),
+		s.Waited.Seconds(), s.Elapsed.Seconds())
+	return err
+}
+
+// seconds is d in seconds, to the millisecond.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
+
+// grouped writes 1234567 as 1,234,567.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

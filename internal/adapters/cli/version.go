@@ -1,0 +1,11 @@
+package cli
+
+import "fmt"
+
+type versionCommand struct{}
+
+// Run is called by kong.
+func (c *versionCommand) Run(s *session) error {
+	_, err := fmt.Fprintln(s.stdout, "pawl", s.wiring.Version)
+	return err
+}

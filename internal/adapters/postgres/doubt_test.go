@@ -1,0 +1,135 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// A cutter stands between a store and PostgreSQL and cuts the connection at the next COMMIT: before the server has seen
+// it, or after it was carried out and before the answer is passed on.
+type cutter struct {
+	server   string
+	armed    atomic.Bool
+	delivers bool // the COMMIT itself, not its answer
+}
+
+// newCutter returns the database's URL by way of the cutter.
+func newCutter(t *testing.T, databaseURL string, delivers bool) (*cutter, string) {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{server: u.Host, delivers: delivers}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(client)
+		}
+	}()
+	u.Host = listener.Addr().String()
+	return c, u.String()
+}
+
+func (c *cutter) serve(client net.Conn) {
+	defer client.Close() //nolint:errcheck // a test's connection
+	server, err := (&net.Dialer{}).Dial("tcp", c.server)
+	if err != nil {
+		return
+	}
+	defer server.Close() //nolint:errcheck // a test's connection
+	answers := make(chan struct{})
+	var swallow atomic.Bool
+	go func() {
+		defer close(answers)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buf)
+			if n > 0 && !swallow.Load() {
+				_, err = client.Write(buf[:n])
+			}
+			if err != nil || (n > 0 && swallow.Load()) { // the answer to COMMIT is here: it has been carried out
+				return
+			}
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		cut := bytes.Contains(buf[:n], []byte("commit\x00")) && c.armed.CompareAndSwap(true, false)
+		if cut && !c.delivers {
+			return
+		}
+		swallow.Store(cut)
+		if _, err := io.Copy(server, bytes.NewReader(buf[:n])); err != nil {
+			return
+		}
+		if cut {
+			<-answers
+			return
+		}
+	}
+}
+
+func TestALostCommit(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		delivers bool
+	}{
+		{"that the server never saw", false},
+		{"that was carried out", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c, viaCutter := newCutter(t, pgtest.Database(t), tt.delivers)
+			store := open(t, viaCutter)
+			at, err := store.Claim(ctx, domain.StreamID{Source: "s"}, "https://api.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			batch := domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{{
+				From: at.Place, To: at.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
+			}}}
+			c.armed.Store(true)
+			if _, err := store.Commit(ctx, batch); domain.KindOf(err) != domain.Uncertain {
+				t.Fatalf("the lost COMMIT is %v", err)
+			}
+			durable, err := store.Checkpoint(ctx, at.Stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if happened := durable.Seq == batch.Target(); happened != tt.delivers || durable.Epoch != at.Epoch {
+				t.Fatalf("afterwards the checkpoint is %+v", durable)
+			}
+			if !tt.delivers {
+				if _, err := store.Commit(ctx, batch); err != nil {
+					t.Errorf("the same batch again: %v", err)
+				}
+			}
+		})
+	}
+}

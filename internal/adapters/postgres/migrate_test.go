@@ -1,0 +1,127 @@
+package postgres_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+func TestMigrateOnceAndThenNothing(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	if err := postgres.CheckSchema(t.Context(), url); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "_events_") {
+		t.Errorf("an empty database is %v", err)
+	}
+	applied, err := postgres.Migrate(t.Context(), url)
+	if err != nil || len(applied) == 0 {
+		t.Fatalf("applied %v, %v", applied, err)
+	}
+	again, err := postgres.Migrate(t.Context(), url)
+	if err != nil || len(again) != 0 {
+		t.Errorf("a second time applied %v, %v", again, err)
+	}
+	if err := postgres.CheckSchema(t.Context(), url); err != nil {
+		t.Errorf("a migrated database is %v", err)
+	}
+}
+
+func TestMigrateFromSeveralProcessesAtOnce(t *testing.T) {
+	t.Parallel()
+	url := withParam(t, pgtest.Empty(t), "search_path", "pawl")
+	var group sync.WaitGroup
+	applied := make([]int, 6)
+	for i := range applied {
+		group.Go(func() {
+			names, err := postgres.Migrate(t.Context(), url)
+			if err != nil {
+				t.Errorf("start %d: %v", i, err)
+			}
+			applied[i] = len(names)
+		})
+	}
+	group.Wait()
+	busy := 0
+	for _, n := range applied {
+		if n > 0 {
+			busy++
+		}
+	}
+	if busy != 1 {
+		t.Errorf("%d of the starts migrated: %v", busy, applied)
+	}
+}
+
+func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, sql string
+		want      string // in the error
+	}{
+		{"a foreign table named events", "CREATE TABLE events (id int)", "events"},
+		{"a foreign view named pages", "CREATE VIEW pages AS SELECT 1 AS id", "pages"},
+		{
+			"another program's migrations",
+			"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20120101000000')",
+			"schema_migrations",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Empty(t)
+			exec(t, url, tt.sql)
+			_, err := postgres.Migrate(t.Context(), url)
+			if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), tt.want) ||
+				!strings.Contains(domain.HintOf(err), "search_path=pawl") {
+				t.Fatalf("got %v, hint %q", err, domain.HintOf(err))
+			}
+			if n := queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'checkpoints'"); n != 0 {
+				t.Error("it created tables all the same")
+			}
+			// The way out that the hint names works beside them.
+			if _, err := postgres.Migrate(t.Context(), withParam(t, url, "search_path", "pawl")); err != nil {
+				t.Errorf("with search_path=pawl: %v", err)
+			}
+		})
+	}
+}
+
+func TestMigrateRefusesANewerSchema(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	exec(t, url, "INSERT INTO schema_migrations VALUES ('29991231235959')")
+	_, err := postgres.Migrate(t.Context(), url)
+	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "29991231235959") {
+		t.Errorf("Migrate: %v", err)
+	}
+	if err := postgres.CheckSchema(t.Context(), url); domain.KindOf(err) != domain.Invalid {
+		t.Errorf("CheckSchema: %v", err)
+	}
+}
+
+func TestMigrateWithoutTheRight(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	role := "plain_" + strings.ReplaceAll(queryOne[string](t, url, "SELECT current_database()::text"), "-", "_")
+	exec(t, url, "CREATE ROLE "+role+"; REVOKE CREATE ON SCHEMA public FROM public")
+	t.Cleanup(func() { exec(t, url, "DROP ROLE "+role) })
+	_, err := postgres.Migrate(t.Context(), withParam(t, url, "role", role))
+	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnreachableDatabase(t *testing.T) {
+	t.Parallel()
+	_, err := postgres.Migrate(t.Context(), "postgres://user:hunter2@127.0.0.1:1/db")
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error has several lines: %q", err)
+	}
+}

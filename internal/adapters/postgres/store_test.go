@@ -1,0 +1,101 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
+		return storeOn(t, pgtest.Database(t))
+	})
+}
+
+// TestStoreInASchemaOfItsOwn runs the contract where search_path names the schema, as beside another program's tables.
+func TestStoreInASchemaOfItsOwn(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
+		url := withParam(t, pgtest.Empty(t), "search_path", "pawl")
+		if _, err := postgres.Migrate(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		return storeOn(t, url)
+	})
+}
+
+func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
+	names := map[domain.EventStore]string{}
+	look := func(ctx context.Context, query string) (pgx.Rows, error) {
+		conn, err := pgx.Connect(ctx, databaseURL)
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+		return conn.Query(ctx, query)
+	}
+	return domaintest.StoreUnderTest{
+		Open: func() domain.EventStore {
+			name := fmt.Sprintf("runner-%d", len(names))
+			store := open(t, withParam(t, databaseURL, "application_name", name))
+			names[store] = name
+			return store
+		},
+		Sever: func(_ context.Context, s domain.EventStore) error {
+			sever(t, databaseURL, names[s])
+			return nil
+		},
+		Events: func(ctx context.Context) (map[domain.EventID]domain.Event, error) {
+			rows, err := look(ctx, `SELECT id, session_id, user_id, type, name, properties::text::bytea, occurred_at,
+				device_type, browser, extra::text::bytea FROM events`)
+			if err != nil {
+				return nil, err
+			}
+			events := map[domain.EventID]domain.Event{}
+			list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[domain.Event])
+			for _, e := range list {
+				events[e.ID] = e
+			}
+			return events, err
+		},
+		Ledger: func(ctx context.Context) ([]domaintest.LedgerRow, error) {
+			rows, err := look(ctx, `SELECT stream, pass, seq, position, cursor_in, cursor_out,
+				received, inserted, duplicate, parked FROM pages ORDER BY id`)
+			if err != nil {
+				return nil, err
+			}
+			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r domaintest.LedgerRow, err error) {
+				t := &r.Tally
+				err = row.Scan(&r.Stream, &r.Pass, &r.Seq, &r.Position, &r.CursorIn, &r.CursorOut,
+					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked)
+				return r, err
+			})
+		},
+	}
+}
+
+// open returns the store of one more runner.
+func open(t *testing.T, databaseURL string) *postgres.Store {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), databaseURL, domain.StreamID{Source: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := postgres.NewStore(pool)
+	t.Cleanup(func() {
+		store.Close()
+		pool.Close()
+	})
+	return store
+}

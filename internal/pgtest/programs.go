@@ -1,0 +1,63 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// programGlobs are the folders where packages put the server's programs without adding them to PATH.
+func programGlobs() []string {
+	return []string{
+		"/usr/lib/postgresql/*/bin",          // Debian, Ubuntu
+		"/usr/pgsql-*/bin",                   // Red Hat, from PostgreSQL's own packages
+		"/usr/libexec/postgresql*",           // Alpine
+		"/usr/local/pgsql/bin",               // built from source
+		"/usr/local/opt/postgresql*/bin",     // Homebrew on Intel
+		"/opt/homebrew/opt/postgresql*/bin",  // Homebrew on Apple silicon
+		"/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+		"/Applications/Postgres.app/Contents/Versions/*/bin",
+		"/usr/local/bin",
+	}
+}
+
+// findPrograms returns the folder of initdb and postgres: the one in PATH, else the newest version found.
+func findPrograms(globs []string) (dir string, ok bool) {
+	if initdb, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(initdb); err == nil && complete(filepath.Dir(real)) {
+			return filepath.Dir(real), true
+		}
+	}
+	var found []string
+	for _, glob := range globs {
+		dirs, _ := filepath.Glob(glob) // fails for a malformed pattern only
+		found = append(found, dirs...)
+	}
+	found = slices.DeleteFunc(found, func(dir string) bool { return !complete(dir) })
+	if len(found) == 0 {
+		return "", false
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(version(a), version(b)) }), true
+}
+
+func complete(dir string) bool {
+	for _, name := range []string{"initdb", "postgres"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// version is the number in a folder's path, 0 if there is none.
+func version(dir string) float64 {
+	n, _ := strconv.ParseFloat(regexp.MustCompile(`\d+(\.\d+)?`).FindString(dir), 64)
+	return n
+}

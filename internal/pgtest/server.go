@@ -1,0 +1,61 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+const advice = `no PostgreSQL server for this test. Any of these provides one:
+  - set TEST_DATABASE_URL to a postgres:// URL whose user may create databases
+  - start Docker, with access to the image ` + defaultImage + ` or with POSTGRES_IMAGE naming one it has
+  - install PostgreSQL's server programs (initdb and postgres)
+Tried, in this order:`
+
+// logf is testing.TB's Logf.
+type logf func(format string, args ...any)
+
+// A server is a running PostgreSQL that lets us create databases.
+type server struct {
+	url  url.URL // of a database that is there
+	stop func(context.Context) error
+
+	prefix string // of the names of this process's databases
+	count  atomic.Int64
+}
+
+func newServer(u url.URL, stop func(context.Context) error) *server {
+	return &server{url: u, stop: stop, prefix: newPrefix()}
+}
+
+// A way is one place a server may come from.
+type way struct {
+	name string
+	open func(context.Context, logf) (*server, error)
+}
+
+func ways() []way {
+	return []way{
+		{"TEST_DATABASE_URL", openGiven},
+		{"a container of " + image(), openContainer},
+		{"local programs", openLocal},
+	}
+}
+
+// start opens the first way that works.
+func start(ctx context.Context, ways []way, logf logf) (*server, error) {
+	failures := []string{advice}
+	for _, w := range ways {
+		srv, err := w.open(ctx, logf)
+		if err == nil {
+			logf("pgtest: PostgreSQL is from %s, at %s", w.name, srv.url.Host)
+			return srv, nil
+		}
+		logf("pgtest: not from %s: %v", w.name, err)
+		failures = append(failures, fmt.Sprintf("  - %s: %v", w.name, err))
+	}
+	return nil, errors.New(strings.Join(failures, "\n"))
+}
