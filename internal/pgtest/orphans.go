@@ -63,6 +63,8 @@ func removeOrphans(ctx context.Context, docker client.APIClient, self owner, log
 			continue
 		}
 		_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		logf("pgtest: remove left over container %.12s: %v", c.ID, err)
+		if err != nil {
+			logf("pgtest: left over container %.12s stays: %v", c.ID, err)
+		}
 	}
 }

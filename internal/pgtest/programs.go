@@ -15,12 +15,12 @@ import (
 // programGlobs are the folders where packages put the server's programs without adding them to PATH.
 func programGlobs() []string {
 	return []string{
-		"/usr/lib/postgresql/*/bin",          // Debian, Ubuntu
-		"/usr/pgsql-*/bin",                   // Red Hat, from PostgreSQL's own packages
-		"/usr/libexec/postgresql*",           // Alpine
-		"/usr/local/pgsql/bin",               // built from source
-		"/usr/local/opt/postgresql*/bin",     // Homebrew on Intel
-		"/opt/homebrew/opt/postgresql*/bin",  // Homebrew on Apple silicon
+		"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
+		"/usr/pgsql-*/bin",                  // Red Hat, from PostgreSQL's own packages
+		"/usr/libexec/postgresql*",          // Alpine
+		"/usr/local/pgsql/bin",              // built from source
+		"/usr/local/opt/postgresql*/bin",    // Homebrew on Intel
+		"/opt/homebrew/opt/postgresql*/bin", // Homebrew on Apple silicon
 		"/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
 		"/Applications/Postgres.app/Contents/Versions/*/bin",
 		"/usr/local/bin",
@@ -56,8 +56,12 @@ func complete(dir string) bool {
 	return true
 }
 
-// version is the number in a folder's path, 0 if there is none.
+// version is the last number in a folder's path, 0 if there is none.
 func version(dir string) float64 {
-	n, _ := strconv.ParseFloat(regexp.MustCompile(`\d+(\.\d+)?`).FindString(dir), 64)
+	numbers := regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(dir, -1)
+	if len(numbers) == 0 {
+		return 0
+	}
+	n, _ := strconv.ParseFloat(numbers[len(numbers)-1], 64) // the pattern lets nothing else pass
 	return n
 }

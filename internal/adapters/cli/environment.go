@@ -10,13 +10,12 @@ import (
 // An environment is the process's environment as a value. An empty variable counts as unset.
 type environment map[string]string
 
-// newEnvironment reads NAME=value pairs as os.Environ gives them.
+// newEnvironment reads NAME=value pairs as os.Environ gives them; of several with one name the last counts.
 func newEnvironment(pairs []string) environment {
 	env := environment{}
 	for _, pair := range pairs {
-		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
-			env[name] = value
-		}
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
 	}
 	return env
 }

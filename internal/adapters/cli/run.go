@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/pawldata/pawl/internal/app/ingest"
@@ -34,10 +35,10 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	sum, err := runner.Run(s.ctx)
-	if printErr := printSummary(s.stdout, sum, c.JSON); err == nil {
-		err = printErr
+	if sum.Pass == 0 {
+		return err
 	}
-	return err
+	return errors.Join(err, printSummary(s.stdout, sum, c.JSON))
 }
 
 // prepareSchema does what --migrate says.

@@ -32,10 +32,14 @@ type summaryJSON struct {
 
 // printSummary writes the summary for a script or for a person.
 func printSummary(w io.Writer, s domain.Summary, asJSON bool) error {
+	write := writeText
 	if asJSON {
-		return writeJSON(w, s)
+		write = writeJSON
 	}
-	return writeText(w, s)
+	if err := write(w, s); err != nil {
+		return &domain.Error{Kind: domain.Invalid, Op: "print the summary", Err: err, Hint: "check where standard output goes"}
+	}
+	return nil
 }
 
 func writeJSON(w io.Writer, s domain.Summary) error {

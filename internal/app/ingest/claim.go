@@ -18,23 +18,24 @@ const (
 // claim makes this run the stream's only writer and says where it begins.
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	var at domain.Checkpoint
-	deadline := time.Now().Add(claimPatience)
-	for {
-		err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
-			at, err = r.store.Claim(ctx, r.opts.Stream, r.opts.Origin)
-			return err
-		})
-		if err == nil {
-			r.observer.Claimed(at)
-			return at, nil
-		}
-		if domain.KindOf(err) != domain.Fenced || !time.Now().Before(deadline) {
-			return domain.Checkpoint{Stream: r.opts.Stream}, err
-		}
-		pause := retry.Wait{For: claimInterval, Until: deadline, Err: err}
-		r.observer.Waiting(pause)
-		if err := pause.Sleep(ctx); err != nil {
-			return domain.Checkpoint{Stream: r.opts.Stream}, err
-		}
+	attempt := func(ctx context.Context) (err error) {
+		at, err = r.store.Claim(ctx, r.opts.Stream, r.opts.Origin)
+		return err
 	}
+	err := r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)
+	patience := retry.Wait{For: claimPatience, Until: time.Now().Add(claimPatience), Err: err}
+	if domain.KindOf(err) == domain.Fenced {
+		r.observer.Waiting(patience)
+	}
+	for domain.KindOf(err) == domain.Fenced && time.Now().Before(patience.Until) {
+		if err := patience.AtMost(claimInterval).Sleep(ctx); err != nil {
+			return domain.Checkpoint{}, err
+		}
+		err = r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)
+	}
+	if err != nil {
+		return domain.Checkpoint{}, err
+	}
+	r.observer.Claimed(at)
+	return at, nil
 }

@@ -36,8 +36,9 @@ func New(
 	return &Runner{source: source, decoder: decoder, store: store, observer: observer, opts: opts}
 }
 
-// Run claims the stream and stores page after page until the pass is done, an error is final or ctx ends. It always
-// returns what this run did, also with an error, whose kind says what is to be done. Whatever ends it, the checkpoint
+// Run claims the stream and stores page after page until the pass is done, an error is final or ctx ends. It returns
+// what this run did also with an error, whose kind says what is to be done; a run that could not claim the stream did
+// nothing, and its pass is 0. Whatever ends it, the checkpoint
 // stands behind the last page stored (I1) and another Run goes on from there. A stream that is done stays as it is
 // unless Options.NewPass is set. A Runner runs once at a time.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {

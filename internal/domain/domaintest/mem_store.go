@@ -94,6 +94,9 @@ func (s *MemStore) Claim(_ context.Context, stream domain.StreamID, origin strin
 	return at, nil
 }
 
+// Close gives up what the runner holds.
+func (s *MemStore) Close() { s.db.Sever(s) }
+
 // Checkpoint implements domain.EventStore.
 func (s *MemStore) Checkpoint(_ context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
 	s.db.mu.Lock()

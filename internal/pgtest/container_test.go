@@ -1,0 +1,98 @@
+package pgtest
+
+import (
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+)
+
+func TestContainer(t *testing.T) {
+	srv, err := openContainer(t.Context(), t.Logf)
+	if err != nil {
+		t.Skipf("SKIPPED: no container to be had here: %v", err)
+	}
+	if host := srv.url.Hostname(); host != "localhost" && host != "127.0.0.1" {
+		t.Logf("the engine is elsewhere: %s", host)
+	}
+	checkServer(t, srv)
+}
+
+func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
+	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(log.NewNoopLogger()))
+	if err != nil {
+		t.Skipf("SKIPPED: no Docker here: %v", err)
+	}
+	docker := provider.Client()
+	self, err := thisProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(o owner) string {
+		t.Helper()
+		made, err := docker.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+			Config: &container.Config{Image: image(), Labels: o.labels()},
+		})
+		if err != nil {
+			t.Skipf("SKIPPED: no container to be had here: %v", err)
+		}
+		return made.ID
+	}
+	there := func(id string) bool {
+		_, err := docker.ContainerInspect(t.Context(), id, client.ContainerInspectOptions{})
+		return err == nil
+	}
+	dead, living := create(owner{self.host, deadPID(t)}), create(self)
+
+	removeOrphans(t.Context(), docker, self, t.Logf)
+
+	if there(dead) {
+		t.Error("a dead process's container is still there")
+	}
+	if !there(living) {
+		t.Error("a living process's container is gone")
+	}
+	if _, err := docker.ContainerRemove(t.Context(), living, client.ContainerRemoveOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOrphaned(t *testing.T) {
+	self := owner{"here", 1}
+	alive := func(pid int) bool { return pid == 2 }
+	for name, c := range map[string]struct {
+		host, pid string
+		age       time.Duration
+		want      bool
+	}{
+		"its process lives":              {"here", "2", 48 * time.Hour, false},
+		"its process is gone":            {"here", "3", time.Second, true},
+		"no process could have this id":  {"here", "x", time.Second, true},
+		"another host's, young":          {"there", "3", time.Hour, false},
+		"another host's, past all tests": {"there", "2", 7 * time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			labels := map[string]string{labelHost: c.host, labelPID: c.pid}
+			if got := self.orphaned(labels, c.age, alive); got != c.want {
+				t.Fatalf("orphaned: %v", got)
+			}
+		})
+	}
+	if labels := self.labels(); labels[labelPID] != strconv.Itoa(self.pid) || labels[labelHost] != self.host {
+		t.Fatalf("labels %v", labels)
+	}
+}
+
+func deadPID(t *testing.T) int {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "version")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process.Pid
+}
