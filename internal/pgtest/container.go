@@ -26,7 +26,7 @@ const (
 	postgresPort = "5432/tcp"
 
 	containerPatience = 3 * time.Minute // a first pull included
-	readyPatience     = time.Minute
+	readyPatience     = 30 * time.Second
 )
 
 func image() string { return cmp.Or(os.Getenv("POSTGRES_IMAGE"), defaultImage) }
@@ -38,7 +38,7 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	quiet := testcontainers.WithLogger(log.NewNoopLogger())
 	docker, err := testcontainers.NewDockerProvider(quiet)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find Docker: %w", err)
 	}
 	defer docker.Close() //nolint:errcheck // it closes idle connections only
 	host, err := docker.DaemonHost(ctx)

@@ -1,12 +1,14 @@
 package pgtest
 
 import (
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/log"
@@ -17,10 +19,20 @@ func TestContainer(t *testing.T) {
 	if err != nil {
 		t.Skipf("SKIPPED: no container to be had here: %v", err)
 	}
-	if host := srv.url.Hostname(); host != "localhost" && host != "127.0.0.1" {
-		t.Logf("the engine is elsewhere: %s", host)
-	}
 	checkServer(t, srv)
+}
+
+func TestContainerIsPublishedOnLoopbackWhereThatIsReachable(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "::1": true, "172.17.0.1": false, "engine.example": false,
+	} {
+		var config container.HostConfig
+		publishFor(host)(&config)
+		bindings := config.PortBindings[network.MustParsePort(postgresPort)]
+		if got := len(bindings) == 1 && bindings[0].HostIP.IsLoopback(); got != want {
+			t.Errorf("engine on %s: loopback %v", host, got)
+		}
+	}
 }
 
 func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
@@ -57,7 +69,8 @@ func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
 	if !there(living) {
 		t.Error("a living process's container is gone")
 	}
-	if _, err := docker.ContainerRemove(t.Context(), living, client.ContainerRemoveOptions{}); err != nil {
+	_, err = docker.ContainerRemove(t.Context(), living, client.ContainerRemoveOptions{RemoveVolumes: true})
+	if err != nil {
 		t.Error(err)
 	}
 }
@@ -90,7 +103,7 @@ func TestOrphaned(t *testing.T) {
 
 func deadPID(t *testing.T) int {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "version")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -20,10 +21,10 @@ func TestGivenServer(t *testing.T) {
 
 func TestGivenServerThatIsNone(t *testing.T) {
 	for name, given := range map[string]string{
-		"unset":      "",
-		"key=value":  "host=localhost password=hunter2",
-		"malformed":  "postgres://u:hunter2@[::1/db",
-		"nobody":     "postgres://u:hunter2@127.0.0.1:1/db",
+		"unset":          "",
+		"key=value":      "host=localhost password=hunter2",
+		"malformed":      "postgres://u:hunter2@[::1/db",
+		"nobody":         "postgres://u:hunter2@127.0.0.1:1/db",
 		"not PostgreSQL": "mysql://u:hunter2@127.0.0.1:1/db",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,10 +42,8 @@ func TestGivenServerThatIsNone(t *testing.T) {
 
 func TestAbandonedDatabasesAreDropped(t *testing.T) {
 	srv := serverFor(t)
-	const (
-		abandoned = "pawl_test_20200101t000000_abcd1234_1"
-		foreign   = "pawl_test_somebodys_own"
-	)
+	unique := strings.ToLower(rand.Text()) // the server may be shared
+	abandoned, foreign := namePrefix+"20200101t000000_"+unique, namePrefix+"own_"+unique
 	for _, name := range []string{abandoned, foreign} {
 		if err := srv.exec(t.Context(), "CREATE DATABASE "+name); err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ const (
 func openLocal(ctx context.Context, _ logf) (*server, error) {
 	bin, ok := findPrograms(programGlobs())
 	if !ok {
-		return nil, fmt.Errorf("no initdb and postgres in PATH, %s", strings.Join(programGlobs(), ", "))
+		return nil, errors.New("no initdb and postgres in PATH or where packages put them")
 	}
 	ctx, cancel := context.WithTimeout(ctx, localPatience)
 	defer cancel()

@@ -3,7 +3,6 @@ package pgtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -47,15 +46,14 @@ func ways() []way {
 
 // start opens the first way that works.
 func start(ctx context.Context, ways []way, logf logf) (*server, error) {
-	failures := []string{advice}
+	var failures []string
 	for _, w := range ways {
 		srv, err := w.open(ctx, logf)
 		if err == nil {
-			logf("pgtest: PostgreSQL is from %s, at %s", w.name, srv.url.Host)
+			logf("pgtest: PostgreSQL is from %s, at %s; tried before: %q", w.name, srv.url.Host, failures)
 			return srv, nil
 		}
-		logf("pgtest: not from %s: %v", w.name, err)
-		failures = append(failures, fmt.Sprintf("  - %s: %v", w.name, err))
+		failures = append(failures, w.name+": "+err.Error())
 	}
-	return nil, errors.New(strings.Join(failures, "\n"))
+	return nil, errors.New(advice + "\n  - " + strings.Join(failures, "\n  - "))
 }

@@ -1,0 +1,225 @@
+package ingest_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// TestWhatIsFetchedAgain tells, for one page that does not come at once, what is asked and how the run ends.
+func TestWhatIsFetchedAgain(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		answers []answer
+		traffic domain.Traffic
+		kind    domain.Kind // of the final error; 0 if the stream is read whole
+	}{
+		{
+			"a server error passes",
+			[]answer{fails(domain.Transient), of(1, "", "1")},
+			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond}, 0,
+		},
+		{
+			"five server errors are final",
+			slices.Repeat([]answer{fails(domain.Transient)}, 5),
+			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond}, domain.Transient,
+		},
+		{
+			"a bad page is fetched again",
+			[]answer{fails(domain.BadPage), fails(domain.BadPage), of(1, "", "1")},
+			domain.Traffic{Requests: 3, Retries: 2, Waited: 1500 * time.Millisecond}, 0,
+		},
+		{
+			"a bad page that stays is final",
+			slices.Repeat([]answer{fails(domain.BadPage)}, 5),
+			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond}, domain.BadPage,
+		},
+		{
+			"the rate limit is waited out in full and costs no try",
+			append(slices.Repeat([]answer{limited(41*time.Second, false)}, 7), of(1, "", "1")),
+			domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second}, 0,
+		},
+		{
+			"pacing sends nothing",
+			[]answer{limited(300*time.Millisecond, true), of(1, "", "1")},
+			domain.Traffic{Requests: 1, Waited: 300 * time.Millisecond}, 0,
+		},
+		{
+			"a rate limit longer than allowed",
+			[]answer{limited(2*time.Hour, false)},
+			domain.Traffic{Requests: 1, RateLimited: 1}, domain.RateLimited,
+		},
+		{
+			"a wrong key is final at once",
+			[]answer{fails(domain.Unauthorized)},
+			domain.Traffic{Requests: 1}, domain.Unauthorized,
+		},
+		{
+			"an end before the announced total is no end",
+			[]answer{of(2, "", "1"), of(2, "", "1", "2")},
+			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond}, 0,
+		},
+		{
+			"an end that stays short is final",
+			slices.Repeat([]answer{of(2, "", "1")}, 5),
+			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond}, domain.BadPage,
+		},
+		{
+			"an end without a total is asked for once more",
+			[]answer{of(unannounced, "", "1"), of(unannounced, "", "1")},
+			domain.Traffic{Requests: 2}, 0,
+		},
+		{
+			"an end without a total that is taken back",
+			[]answer{of(unannounced, "", "1"), of(unannounced, "a", "1"), of(unannounced, "", "2"), of(unannounced, "", "2")},
+			domain.Traffic{Requests: 4}, 0,
+		},
+		{
+			"an empty stream",
+			[]answer{of(0, "")},
+			domain.Traffic{Requests: 1}, 0,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				source := says(t, tt.answers...)
+				sum, err := newBench().run(t.Context(), source)
+				if (err != nil) != (tt.kind != 0) || (err != nil && domain.KindOf(err) != tt.kind) {
+					t.Fatalf("it ended with %v", err)
+				}
+				if sum.Traffic != tt.traffic {
+					t.Errorf("traffic %+v, want %+v", sum.Traffic, tt.traffic)
+				}
+				if sum.Done != (err == nil) || len(source.answers) > 0 {
+					t.Errorf("done %v, %d answers left", sum.Done, len(source.answers))
+				}
+			})
+		})
+	}
+}
+
+func TestEndsOfACollectionThatMoves(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		first, last int64 // announced totals
+		received    int
+		believed    bool
+	}{
+		{"it grew while it was read", 2, 9, 2, true},
+		{"it shrank while it was read", 9, 2, 2, true},
+		{"it is short of both", 9, 8, 2, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench()
+				b.opts.Retry.Tries = 1
+				sum, err := b.run(t.Context(), says(t, of(tt.first, "a", "1"), of(tt.last, "", "2")))
+				if sum.Done != tt.believed || (err == nil) != tt.believed {
+					t.Errorf("done %v, %v", sum.Done, err)
+				}
+			})
+		})
+	}
+}
+
+func TestEachPageHasItsOwnBudgetAndReceipt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		tired := slices.Repeat([]answer{fails(domain.Transient)}, 4)
+		var answers []answer
+		answers = append(append(answers, tired...), of(2, "a", "1"))
+		answers = append(append(answers, tired...), of(2, "", "2"))
+		sum, err := b.run(t.Context(), says(t, answers...))
+		if err != nil || sum.Requests != 10 || sum.Retries != 8 {
+			t.Errorf("%+v, %v", sum, err)
+		}
+	})
+}
+
+func TestABackoffDoesNotOutsleepTheCursor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		first := of(2, "a", "1")
+		first.page.ExpiresIn = 600 * time.Millisecond
+		sum, err := b.run(t.Context(), says(t, first, fails(domain.Transient), fails(domain.Transient), of(2, "", "2")))
+		// 500 ms cut to half of 600, then 1 s cut to half of the 300 left.
+		if err != nil || sum.Waited != 450*time.Millisecond {
+			t.Errorf("waited %s, %v", sum.Waited, err)
+		}
+	})
+}
+
+func TestARateLimitIsNeverCutShort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		first := of(2, "a", "1")
+		first.page.ExpiresIn = time.Second
+		sum, err := b.run(t.Context(), says(t, first, limited(time.Minute, false), of(2, "", "2")))
+		if err != nil || sum.Waited != time.Minute {
+			t.Errorf("waited %s, %v", sum.Waited, err)
+		}
+	})
+}
+
+func TestASignalEndsAWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		sum, err := b.run(ctx, says(t, of(2, "a", "1"), limited(time.Minute, false)))
+		if domain.KindOf(err) != domain.Stopped || sum.Waited != 10*time.Second || sum.Seq != 1 {
+			t.Errorf("%+v, %v", sum, err)
+		}
+	})
+}
+
+func TestALostCursorStartsANewPass(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
+		b := newBench()
+		source := says(t, of(3, "a", "1", "2"), fails(kind), of(3, "b", "1", "2"), of(3, "", "3"))
+		sum, err := b.run(t.Context(), source)
+		if err != nil || sum.Pass != 2 || !sum.Done || sum.Tally != (domain.Tally{Received: 5, Inserted: 3, Duplicate: 2}) {
+			t.Errorf("%s: %+v, %v", kind, sum, err)
+		}
+		source.wantAsked("", "a", "", "b")
+		b.wantStored(t, 1, 2, 3)
+		if len(b.seen.passes) != 1 || b.seen.passes[0] != (domain.Place{Pass: 2, Furthest: 2}) {
+			t.Errorf("%s: the observer was told of %+v", kind, b.seen.passes)
+		}
+	}
+}
+
+func TestPassesThatGetNoFurtherEnd(t *testing.T) {
+	t.Parallel()
+	lost := fails(domain.CursorExpired)
+	source := says(t,
+		of(9, "a", "1"), of(9, "b", "2"), lost, // gets to 2
+		of(9, "a", "1"), lost, // no further: once
+		of(9, "a", "1"), of(9, "b", "2"), of(9, "c", "3"), lost, // further: counted afresh
+		of(9, "a", "1"), lost, of(9, "a", "1"), of(9, "b", "2"), lost, lost) // three in a row
+	b := newBench()
+	sum, err := b.run(t.Context(), source)
+	if domain.KindOf(err) != domain.CursorExpired {
+		t.Fatalf("it ended with %v", err)
+	}
+	source.wantAsked("", "a", "b", "", "a", "", "a", "b", "c", "", "a", "", "a", "b", "")
+	b.wantStored(t, 1, 2, 3)
+	if sum.Inserted != 3 {
+		t.Errorf("%+v", sum)
+	}
+}

@@ -1,0 +1,106 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// summary is what run --json and status --json print.
+type summary struct {
+	Stream      string  `json:"stream"`
+	Pass        int     `json:"pass"`
+	Done        bool    `json:"done"`
+	Pages       int     `json:"pages"`
+	Received    int     `json:"received"`
+	Inserted    int     `json:"inserted"`
+	Duplicate   int     `json:"duplicate"`
+	Announced   int     `json:"announced_total"`
+	Requests    int     `json:"requests"`
+	Retries     int     `json:"retries"`
+	RateLimited int     `json:"rate_limited"`
+	Waited      float64 `json:"waited_seconds"`
+}
+
+func (p *process) summary() (s summary) {
+	p.t.Helper()
+	if err := json.Unmarshal([]byte(p.stdout.String()), &s); err != nil {
+		p.t.Fatalf("%v: %q\n%s", err, p.stdout.String(), p.stderr.String())
+	}
+	return s
+}
+
+// TestMainJob is the main job by one command: mockapi serves, pawl runs, every column of every row is the truth.
+func TestMainJob(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	databaseURL := pgtest.Empty(t)
+	args := []string{"--events", "100000", "--seed", "7", "--rate-limit", "0", "--fault", "500@2", "--fault", "503@5", "--fault", "429@9", "--fault", "reset@12"}
+	p := start(t, []string{"DATABASE_URL=" + databaseURL}, "mockapi", append(args, "--", bin+"/pawl", "run", "--json")...)
+	if code := p.wait(ctx); code != 0 {
+		t.Fatalf("exit %d: %s", code, p.stderr.String())
+	}
+	want := summary{
+		Stream: "datasync", Pass: 1, Done: true, Pages: 20, Received: 100000, Inserted: 100000, Announced: 100000,
+		Requests: 24, Retries: 3, RateLimited: 1,
+	}
+	got := p.summary()
+	waited := got.Waited
+	got.Waited = 0
+	if got != want || waited < 1 { // the scheduled 429 says Retry-After: 1
+		t.Errorf("summary %+v after %.1f s of waiting, want %+v", got, waited, want)
+	}
+	db := connect(t, databaseURL)
+	db.equalsTruth(startMock(t, "--events", "100000", "--seed", "7")) // the truth depends on the seed alone
+	db.addsUp()
+
+	status := start(t, []string{"DATABASE_URL=" + databaseURL}, "pawl", "status", "--json")
+	if code := status.wait(ctx); code != 0 {
+		t.Fatalf("status: exit %d: %s", code, status.stderr.String())
+	}
+	told := status.summary()
+	told.Waited = 0
+	if told != want {
+		t.Errorf("status tells %+v, the run told %+v", told, want)
+	}
+}
+
+// TestAFinishedStreamIsLeftAlone runs again, and then once more from the head.
+func TestAFinishedStreamIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	databaseURL := pgtest.Empty(t)
+	m := startMock(t, "--events", "3000", "--rate-limit", "0")
+	for _, step := range []struct {
+		args     string
+		says     string
+		want     summary
+		requests int // that the mock has seen by then
+	}{
+		{"run --json --page-size 1000", "starting", summary{Pass: 1, Pages: 3, Received: 3000, Inserted: 3000, Requests: 3}, 3},
+		{"run --json --page-size 1000", "no new events were looked for", summary{Pass: 1}, 3},
+		{"run --json --page-size 1000 --new-pass", "new pass", summary{Pass: 2, Pages: 3, Received: 3000, Duplicate: 3000, Requests: 3}, 6},
+	} {
+		p := start(t, m.environment(databaseURL), "pawl", strings.Fields(step.args)...)
+		if code := p.wait(ctx); code != 0 || !strings.Contains(p.stderr.String(), step.says) {
+			t.Fatalf("%s: exit %d: %s", step.args, code, p.stderr.String())
+		}
+		step.want.Stream, step.want.Done, step.want.Announced = "datasync", true, 3000
+		if got := p.summary(); got != step.want {
+			t.Errorf("%s: %+v, want %+v", step.args, got, step.want)
+		}
+		if seen := m.summary().Requests; seen != step.requests {
+			t.Errorf("%s: the API saw %d requests, want %d", step.args, seen, step.requests)
+		}
+	}
+	db := connect(t, databaseURL)
+	db.equalsTruth(m)
+	db.addsUp()
+}
