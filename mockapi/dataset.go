@@ -1,0 +1,110 @@
+package mockapi
+
+// A dataset is n events that exist only as arithmetic. Index 0 is the head, the newest; the order is timestamp descending,
+// then id descending [R].
+//
+// An event is a function of the seed and its ordinal, its distance from the oldest event: a collection that grows at the
+// head keeps all it had. A time is shared only within a block of 8 ordinals, so everything is found within one block.
+type dataset struct {
+	n       int
+	ids     scatter
+	idTail  draw
+	ties    draw
+	jitter  draw
+	content content
+}
+
+const (
+	blockSize = 8
+	// slotMS is the mean distance between two events: 3,000,000 of them span about 70 days.
+	slotMS = 2000
+	// epochMS is the time of ordinal 0, 2025-06-01T00:00:00Z.
+	epochMS = 1_748_736_000_000
+)
+
+func newDataset(seed uint64, n int) dataset {
+	return dataset{
+		n:       n,
+		ids:     newScatter(uint64(newDraw(seed, "id"))),
+		idTail:  newDraw(seed, "id tail"),
+		ties:    newDraw(seed, "ties"),
+		jitter:  newDraw(seed, "jitter"),
+		content: newContent(seed),
+	}
+}
+
+// read puts the event at index i, which must be in [0, n), into e, whose buffers it uses again.
+func (d *dataset) read(i int, e *event) {
+	ordinal := d.mirror(uint64(i)) //nolint:gosec // the caller gives an index
+	run := d.run(ordinal)
+	e.id = d.idOf(d.bearer(run, ordinal))
+	e.at = d.timeOf(run)
+	d.content.read(ordinal, e)
+}
+
+// find is the index of the event with this id and time.
+func (d *dataset) find(id uuid, at int64) (int, bool) {
+	number := d.ids.back(id.hi60())
+	if number >= d.size()+blockSize || d.idOf(number) != id {
+		return 0, false
+	}
+	run := d.run(number)
+	if d.timeOf(run) != at {
+		return 0, false
+	}
+	for ordinal := run.first; ordinal <= run.last; ordinal++ {
+		if d.bearer(run, ordinal) == number && ordinal < d.size() {
+			return int(d.mirror(ordinal)), true //nolint:gosec // less than n
+		}
+	}
+	return 0, false
+}
+
+func (d *dataset) size() uint64 { return uint64(d.n) } //nolint:gosec // a size is not negative
+
+// mirror turns an index into an ordinal and back.
+func (d *dataset) mirror(i uint64) uint64 { return d.size() - 1 - i }
+
+// A run is the ordinals that share one time.
+type run struct{ first, last uint64 }
+
+// run finds the run of an ordinal. Bit s of the tie mask says that slot s has the time of slot s-1, one time in eight.
+func (d *dataset) run(ordinal uint64) run {
+	block, slot := ordinal/blockSize, ordinal%blockSize
+	bits := d.ties.at(block)
+	mask := bits & (bits >> 8) & (bits >> 16) & 0xfe
+	first, last := slot, slot
+	for mask>>first&1 == 1 {
+		first--
+	}
+	for last+1 < blockSize && mask>>(last+1)&1 == 1 {
+		last++
+	}
+	return run{block*blockSize + first, block*blockSize + last}
+}
+
+func (d *dataset) timeOf(r run) int64 {
+	return epochMS + int64(r.first)*slotMS + int64(d.jitter.at(r.first)%slotMS) //nolint:gosec // bounded by maxEvents
+}
+
+// bearer is the number whose id an ordinal bears: its own, unless a shared time asks for ids in order.
+func (d *dataset) bearer(r run, ordinal uint64) uint64 {
+	if r.first == r.last {
+		return ordinal
+	}
+	var numbers [blockSize]uint64
+	sorted := numbers[:0]
+	for number := r.first; number <= r.last; number++ {
+		at := len(sorted)
+		sorted = append(sorted, number)
+		for ; at > 0 && d.ids.out(sorted[at-1]) > d.ids.out(number); at-- {
+			sorted[at] = sorted[at-1]
+		}
+		sorted[at] = number
+	}
+	return sorted[ordinal-r.first]
+}
+
+func (d *dataset) idOf(number uint64) uuid {
+	return newUUID(d.ids.out(number), d.idTail.at(number))
+}

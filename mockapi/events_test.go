@@ -1,0 +1,192 @@
+package mockapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+// "Pages are contiguous, no overlap": what a client reads is the truth, at any page size.
+func TestPagesAreTheTruth(t *testing.T) {
+	for _, tc := range []struct{ events, limit int }{
+		{0, 100}, {1, 100}, {7, 1}, {1000, 1000}, {1000, 999}, {1000, 333}, {10_500, 4999},
+	} {
+		t.Run(fmt.Sprintf("%d events by %d", tc.events, tc.limit), func(t *testing.T) {
+			srv := newServer(t, func(c *mockapi.Config) { c.Events = tc.events })
+			all := readAll(t, srv, tc.limit)
+			if len(all) != tc.events {
+				t.Fatalf("%d events, want %d", len(all), tc.events)
+			}
+			for i, want := range srv.Truth().Rows(0, tc.events) {
+				got := mockapi.Row{
+					ID: all[i].ID, SessionID: all[i].SessionID, UserID: all[i].UserID, Type: all[i].Type, Name: all[i].Name,
+					Properties: all[i].Properties, OccurredAt: timeOf(t, all[i].Timestamp, i%tc.limit),
+					DeviceType: all[i].Session.DeviceType, Browser: all[i].Session.Browser,
+				}
+				if text(got) != text(want) || !bytes.Equal(got.Properties, want.Properties) || all[i].Session.ID != want.SessionID {
+					t.Fatalf("event %d:\n got %s\nwant %s", i, text(got), text(want))
+				}
+			}
+			if !srv.Journal().Summary().Complete {
+				t.Error("the journal does not know the end was served")
+			}
+		})
+	}
+}
+
+// "`timestamp` is an integer of milliseconds where index-in-page % 3 == 0, else ISO 8601 `2026-01-27T19:19:13.629Z`"
+func timeOf(t *testing.T, raw json.RawMessage, inPage int) time.Time {
+	t.Helper()
+	if inPage%3 == 0 {
+		var ms int64
+		if err := json.Unmarshal(raw, &ms); err != nil {
+			t.Fatalf("event %d of the page: %v", inPage, err)
+		}
+		return time.UnixMilli(ms).UTC()
+	}
+	at, err := time.Parse(`"2006-01-02T15:04:05.000Z"`, string(raw))
+	if err != nil {
+		t.Fatalf("event %d of the page: %v", inPage, err)
+	}
+	return at
+}
+
+// "nested `{data, pagination:{limit, hasMore, nextCursor, cursorExpiresIn}, meta:{total, returned, requestId}}`"
+func TestNestedEnvelope(t *testing.T) {
+	srv := newServer(t, nil)
+	rec := get(t, srv, eventsPath(400, ""))
+	page := decode[wirePage](t, rec)
+	next := *page.Pagination.NextCursor
+	wantTail(t, rec.Body.String(), fmt.Sprintf(
+		`],"pagination":{"limit":400,"hasMore":true,"nextCursor":%q,"cursorExpiresIn":120},"meta":{"total":1000,"returned":400,"requestId":%q}}`,
+		next, rec.Header().Get("X-Request-ID")))
+
+	next = *getPage(t, srv, 400, next).Pagination.NextCursor
+	rec = get(t, srv, eventsPath(400, next))
+	wantTail(t, rec.Body.String(), fmt.Sprintf(
+		`],"pagination":{"limit":400,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":1000,"returned":200,"requestId":%q}}`,
+		rec.Header().Get("X-Request-ID")))
+}
+
+// "`hasMore:false, nextCursor:null, cursorExpiresIn:null` [R on an empty collection]"
+func TestEmptyCollection(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events = 0 })
+	rec := get(t, srv, mockapi.BasePath+"/events")
+	want := fmt.Sprintf(
+		`{"data":[],"pagination":{"limit":100,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0,"requestId":%q}}`,
+		rec.Header().Get("X-Request-ID"))
+	if rec.Body.String() != want {
+		t.Fatalf("got %s\nwant %s", rec.Body, want)
+	}
+}
+
+// "flat `{data, hasMore, nextCursor}`", as documented.
+func TestFlatEnvelope(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Envelope, c.Events = mockapi.EnvelopeFlat, 5 })
+	type flat struct {
+		Data       []wireEvent
+		HasMore    bool
+		NextCursor string
+	}
+	rec := get(t, srv, eventsPath(3, ""))
+	first := decode[flat](t, rec)
+	wantTail(t, rec.Body.String(), fmt.Sprintf(`],"hasMore":true,"nextCursor":%q}`, first.NextCursor))
+	rec = get(t, srv, eventsPath(3, first.NextCursor))
+	wantTail(t, rec.Body.String(), `],"hasMore":false,"nextCursor":null}`)
+	if last := decode[flat](t, rec); len(first.Data) != 3 || len(last.Data) != 2 {
+		t.Fatalf("pages of %d and %d", len(first.Data), len(last.Data))
+	}
+}
+
+// "default 100; over 5000 silently capped to 5000 and echoed as such"; what is not a number is refused here.
+func TestPageSize(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events = 6000 })
+	for _, tc := range []struct {
+		query string
+		want  int
+	}{{"", 100}, {"?limit=", 100}, {"?limit=1", 1}, {"?limit=5000", 5000}, {"?limit=5001", 5000}, {"?limit=999999", 5000}} {
+		page := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/events"+tc.query))
+		if len(page.Data) != tc.want || page.Pagination.Limit != tc.want || page.Meta.Returned != tc.want {
+			t.Errorf("%q: %d events, limit %d, returned %d, want %d", tc.query, len(page.Data), page.Pagination.Limit, page.Meta.Returned, tc.want)
+		}
+	}
+	for _, limit := range []string{"0", "-1", "ten", "1.5", "99999999999999999999"} {
+		wantRefusal(t, get(t, srv, mockapi.BasePath+"/events?limit="+limit), http.StatusBadRequest, "INVALID_LIMIT")
+	}
+}
+
+// "`since`, `until`, `sort`, `fields`, `offset`, `page` are ignored"
+func TestOtherParametersAreIgnored(t *testing.T) {
+	srv := newServer(t, nil)
+	plain := getPage(t, srv, 10, "")
+	query := "&since=2030-01-01&until=1990-01-01&sort=asc&fields=id&offset=500&page=7"
+	got := decode[wirePage](t, get(t, srv, eventsPath(10, "")+query))
+	if len(got.Data) != 10 || got.Data[0].ID != plain.Data[0].ID || got.Data[9].Name != plain.Data[9].Name {
+		t.Fatalf("got %+v", got.Data)
+	}
+}
+
+// "`X-Request-ID` = `meta.requestId`. `X-Cache`, `X-Cache-TTL: 30`, a weak ETag that changes with each answer."
+func TestHeadersOfAPage(t *testing.T) {
+	srv := newServer(t, nil)
+	seen := map[string]bool{}
+	for range 3 {
+		rec := get(t, srv, eventsPath(5, ""))
+		h := rec.Header()
+		if id := h.Get("X-Request-ID"); id == "" || id != decode[wirePage](t, rec).Meta.RequestID || seen[id] {
+			t.Errorf("X-Request-ID %q", id)
+		}
+		if tag := h.Get("ETag"); !strings.HasPrefix(tag, `W/"`) || seen[tag] {
+			t.Errorf("ETag %q", tag)
+		}
+		seen[h.Get("X-Request-ID")], seen[h.Get("ETag")] = true, true
+		for name, want := range map[string]string{
+			"X-Cache-TTL": "30", "Content-Type": "application/json; charset=utf-8", "Content-Length": strconv.Itoa(rec.Body.Len()),
+		} {
+			if h.Get(name) != want {
+				t.Errorf("%s: %q, want %q", name, h.Get(name), want)
+			}
+		}
+		if h.Get("X-Cache") == "" {
+			t.Error("no X-Cache")
+		}
+	}
+}
+
+// "GET {base} lists the endpoints"; "404 ENDPOINT_NOT_FOUND"; "An unknown path outside the API answers 200 with an HTML page".
+func TestPathsAndKeys(t *testing.T) {
+	srv := newServer(t, nil)
+	events := mockapi.BasePath + "/events"
+	if rec := call(t, srv, "GET", mockapi.BasePath, ""); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"GET `+events+`"`) {
+		t.Errorf("endpoints: %d %s", rec.Code, rec.Body)
+	}
+	for _, path := range []string{mockapi.BasePath + "/nothing", events + "/", mockapi.BasePath + "/api/v1/events"} {
+		wantRefusal(t, get(t, srv, path), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+	}
+	for _, path := range []string{"/", "/events", "/api/v2/events", "/api"} {
+		rec := get(t, srv, path)
+		if rec.Code != 200 || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") || !strings.Contains(rec.Body.String(), "<html") {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+		}
+	}
+	wantRefusal(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
+	wantRefusal(t, call(t, srv, "GET", events, "other"), http.StatusForbidden, "FORBIDDEN")
+	wantRefusal(t, call(t, srv, "POST", events, "demo-key"), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	if s := srv.Journal().Summary(); s.TurnedAway != 3 || s.Requests != 0 || len(srv.Journal().After(0)) != 0 {
+		t.Errorf("none of these is a numbered request: %+v", s)
+	}
+}
+
+func wantTail(t *testing.T, body, tail string) {
+	t.Helper()
+	if !strings.HasSuffix(body, tail) {
+		t.Fatalf("the body ends\n%s\nand should end\n%s", body[max(0, len(body)-len(tail)):], tail)
+	}
+}

@@ -1,0 +1,194 @@
+package mockapi_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, func(c *mockapi.Config) { c.Events = 15 })
+		began := time.Now().Round(0).UTC()
+		first := get(t, srv, eventsPath(10, ""))
+		next := *decode[wirePage](t, first).Pagination.NextCursor
+		second := get(t, srv, eventsPath(10, next))
+		want := []mockapi.Entry{
+			{
+				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET",
+				From: 0, Returned: 10, Status: 200, Delivered: true,
+			},
+			{
+				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET",
+				Cursor: next, From: 10, Returned: 5, Status: 200, Last: true, Delivered: true,
+			},
+		}
+		got := srv.Journal().After(0)
+		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if rest := srv.Journal().After(1); len(rest) != 1 || rest[0] != want[1] {
+			t.Errorf("after 1: %+v", rest)
+		}
+		if s := srv.Journal().Summary(); !s.Complete || s.Pages != 2 || s.Events != 15 || s.LastSeq != 2 || s.LastN != 2 {
+			t.Errorf("summary %+v", s)
+		}
+	})
+}
+
+// A harness waits for the signal that a page was served, and sees the one in flight before.
+func TestWaitingForTheNextEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			get(t, srv, eventsPath(1, ""))
+		}()
+		synctest.Wait()
+		if s := srv.Journal().Summary(); s.InFlight != 1 || s.Requests != 0 {
+			t.Errorf("in flight: %+v", s)
+		}
+		start := time.Now()
+		entries, err := srv.Journal().Wait(t.Context(), 0)
+		if err != nil || len(entries) != 1 || time.Since(start) != 3*time.Second {
+			t.Errorf("%d entries after %v, %v", len(entries), time.Since(start), err)
+		}
+		<-served
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if entries, err := srv.Journal().Wait(ctx, 1); !errors.Is(err, context.DeadlineExceeded) || len(entries) != 0 {
+			t.Errorf("%v, %v", entries, err)
+		}
+	})
+}
+
+func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.JournalLimit = 2 })
+	for range 5 {
+		get(t, srv, eventsPath(1, strings.Repeat("x", 2000)))
+	}
+	entries := srv.Journal().After(0)
+	if s := srv.Journal().Summary(); len(entries) != 2 || s.Requests != 5 || s.Dropped != 3 {
+		t.Errorf("%d entries, %+v", len(entries), s)
+	}
+	if got := len(entries[0].Cursor); got != 512 {
+		t.Errorf("%d bytes of the cursor were kept", got)
+	}
+}
+
+func TestJournalOverHTTP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, limited)
+		admin := func(path string) *httptest.ResponseRecorder { return call(t, srv, "GET", mockapi.AdminPath+path, "") }
+		for range 3 {
+			get(t, srv, eventsPath(1, ""))
+		}
+		entries := lines[mockapi.Entry](t, admin("/journal?after=1"))
+		if len(entries) != 2 || entries[0] != srv.Journal().After(1)[0] || entries[1] != srv.Journal().After(1)[1] {
+			t.Errorf("entries %+v", entries)
+		}
+
+		start := time.Now()
+		if rec := admin("/journal?after=3&wait=5s"); rec.Code != 200 || rec.Body.Len() != 0 || time.Since(start) != 5*time.Second {
+			t.Errorf("%d %q after %v", rec.Code, rec.Body, time.Since(start))
+		}
+		start = time.Now()
+		if admin("/journal?after=3&wait=12h"); time.Since(start) != time.Minute {
+			t.Errorf("a wait of 12 h took %v", time.Since(start))
+		}
+		go func() {
+			time.Sleep(time.Second)
+			get(t, srv, eventsPath(1, ""))
+		}()
+		start = time.Now()
+		if got := lines[mockapi.Entry](t, admin("/journal?after=3&wait=5s")); len(got) != 1 || got[0].N != 4 || time.Since(start) != time.Second {
+			t.Errorf("%+v after %v", got, time.Since(start))
+		}
+
+		if s := decode[mockapi.Summary](t, admin("/journal/summary")); s.Requests != 4 || s.Pages != 4 || s.RateLimited != 0 {
+			t.Errorf("what the harness asks is not counted: %+v", s)
+		}
+		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
+			wantRefusal(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
+		}
+		wantRefusal(t, admin("/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+		wantRefusal(t, call(t, srv, "POST", mockapi.AdminPath+"/config", ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	})
+}
+
+func TestTruthOverHTTP(t *testing.T) {
+	srv := faulty(t, "500:1") // the truth does not ask what was served
+	type row struct {
+		ID         string          `json:"id"`
+		SessionID  string          `json:"session_id"`
+		UserID     string          `json:"user_id"`
+		Type       string          `json:"type"`
+		Name       string          `json:"name"`
+		Properties json.RawMessage `json:"properties"`
+		OccurredAt string          `json:"occurred_at"`
+		DeviceType string          `json:"device_type"`
+		Browser    string          `json:"browser"`
+		Extra      *struct{}       `json:"extra"`
+	}
+	for _, tc := range []struct {
+		query    string
+		from, to int
+	}{
+		{"", 0, 1000},
+		{"?from=990", 990, 1000},
+		{"?from=10&limit=5", 10, 15},
+		{"?limit=0", 0, 0},
+		{"?from=990&limit=9223372036854775807", 990, 1000},
+		{"?from=2000", 0, 0},
+		{"?from=9223372036854775807&limit=9223372036854775807", 0, 0},
+	} {
+		rows := lines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
+		if len(rows) != tc.to-tc.from {
+			t.Fatalf("%q: %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
+		}
+		for i, want := range srv.Truth().Rows(tc.from, tc.to) {
+			got := rows[i-tc.from]
+			at, err := time.Parse("2006-01-02T15:04:05.000Z", got.OccurredAt)
+			if err != nil || !at.Equal(want.OccurredAt) || got.ID != want.ID || string(got.Properties) != string(want.Properties) ||
+				got.SessionID != want.SessionID || got.UserID != want.UserID || got.Type != want.Type || got.Name != want.Name ||
+				got.DeviceType != want.DeviceType || got.Browser != want.Browser || got.Extra != nil {
+				t.Fatalf("row %d: %+v, want %s", i, got, text(want))
+			}
+		}
+	}
+	if !strings.Contains(text(mockapi.Row{}), `"extra":null`) {
+		t.Error("extra is not written as null")
+	}
+}
+
+func TestConfigOverHTTP(t *testing.T) {
+	rec := call(t, faulty(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
+	const want = `{"cursor_ttl":"2m0s","default_limit":100,"envelope":"nested","events":1000,"faults":["503@7","500:0.5"],` +
+		`"journal_limit":100000,"latency":"0s","max_limit":5000,"rate_limit":0,"rate_window":"1m0s","seed":1}`
+	if rec.Body.String() != want {
+		t.Errorf("got  %s\nwant %s", rec.Body, want)
+	}
+}
+
+func lines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
+	t.Helper()
+	var all []T
+	for scan := bufio.NewScanner(rec.Body); scan.Scan(); {
+		var v T
+		if err := json.Unmarshal(scan.Bytes(), &v); err != nil {
+			t.Fatalf("%v in %s", err, scan.Bytes())
+		}
+		all = append(all, v)
+	}
+	return all
+}
