@@ -7,7 +7,7 @@ import (
 )
 
 // shared is global because a test reaches its package's server through testing.TB alone.
-var shared cluster //nolint:gochecknoglobals // see above
+var shared cluster
 
 // A cluster is the one server of a process and the template in it, each made when it is first needed. A failure is
 // kept: every test that needs the server reports it, none tries again.

@@ -28,7 +28,10 @@ func openGiven(ctx context.Context, logf logf) (*server, error) {
 	ctx, cancel := context.WithTimeout(ctx, givenPatience)
 	defer cancel()
 	srv := newServer(*u, func(context.Context) error { return nil })
-	return srv, srv.dropAbandoned(ctx, time.Now().Add(-abandonedAfter), logf)
+	if err := srv.dropAbandoned(ctx, time.Now().Add(-abandonedAfter), logf); err != nil {
+		return nil, err
+	}
+	return srv, nil
 }
 
 // dropAbandoned drops what killed test processes left before the given time: nobody else cleans up on a server that

@@ -30,7 +30,7 @@ const serveEnv = "PGTEST_SERVE_UNTIL_KILLED"
 
 func TestKilledProcessTakesItsServerAlong(t *testing.T) {
 	if os.Getenv(serveEnv) != "" {
-		fmt.Println(serveEnv, localServer(t).url.String())
+		fmt.Fprintln(os.Stdout, serveEnv, localServer(t).url.String())
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
 	}

@@ -44,42 +44,42 @@ func Main(m *testing.M) int {
 
 // Database creates a database with pawl's schema and returns its URL. It is dropped when the test ends, whoever is
 // still connected to it.
-func Database(t testing.TB) string {
-	t.Helper()
-	srv := serverFor(t)
-	template, err := shared.migratedTemplate(t.Context(), srv)
+func Database(tb testing.TB) string {
+	tb.Helper()
+	srv := serverFor(tb)
+	template, err := shared.migratedTemplate(tb.Context(), srv)
 	if err != nil {
-		t.Fatalf("pgtest: make the template database: %v", err)
+		tb.Fatalf("pgtest: make the template database: %v", err)
 	}
-	return fresh(t, srv, template)
+	return fresh(tb, srv, template)
 }
 
 // Empty is Database without the schema.
-func Empty(t testing.TB) string {
-	t.Helper()
-	return fresh(t, serverFor(t), pristine)
+func Empty(tb testing.TB) string {
+	tb.Helper()
+	return fresh(tb, serverFor(tb), pristine)
 }
 
-func serverFor(t testing.TB) *server {
-	t.Helper()
-	srv, err := shared.running(t.Context(), t.Logf)
+func serverFor(tb testing.TB) *server {
+	tb.Helper()
+	srv, err := shared.running(tb.Context(), tb.Logf)
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	return srv
 }
 
-func fresh(t testing.TB, srv *server, template string) string {
-	t.Helper()
-	name, err := srv.create(t.Context(), template)
+func fresh(tb testing.TB, srv *server, template string) string {
+	tb.Helper()
+	name, err := srv.create(tb.Context(), template)
 	if err != nil {
-		t.Fatalf("pgtest: create a database: %v", err)
+		tb.Fatalf("pgtest: create a database: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stopPatience)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), stopPatience)
 		defer cancel()
 		if err := srv.drop(ctx, name); err != nil {
-			t.Errorf("pgtest: drop database %s: %v", name, err)
+			tb.Errorf("pgtest: drop database %s: %v", name, err)
 		}
 	})
 	return srv.databaseURL(name)

@@ -30,8 +30,8 @@ func programGlobs() []string {
 // findPrograms returns the folder of initdb and postgres: the one in PATH, else the newest version found.
 func findPrograms(globs []string) (dir string, ok bool) {
 	if initdb, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(initdb); err == nil && complete(filepath.Dir(real)) {
-			return filepath.Dir(real), true
+		if target, err := filepath.EvalSymlinks(initdb); err == nil && complete(filepath.Dir(target)) {
+			return filepath.Dir(target), true
 		}
 	}
 	var found []string

@@ -1,0 +1,149 @@
+package archtest
+
+import (
+	"slices"
+	"testing"
+)
+
+// planted are imports that must not pass, by the rule that must name them. Every rule has some.
+var planted = map[string][]struct{ importer, imported string }{
+	"domain": {
+		{"./internal/domain", "os"},
+		{"./internal/domain", "net/http"},
+		{"./internal/domain", "./internal/app/retry"},
+		{"./internal/domain", "github.com/google/uuid"},
+	},
+	"domaintest": {
+		{"./internal/domain/domaintest", "./internal/adapters/postgres"},
+		{"./internal/domain/domaintest", "pgregory.net/rapid"},
+	},
+	"app": {
+		{"./internal/app/ingest", "net/http"},
+		{"./internal/app/ingest", "os"},
+		{"./internal/app/ingest", "os/exec"},
+		{"./internal/app/ingest", "database/sql"},
+		{"./internal/app/ingest", "log/slog"},
+		{"./internal/app/replay", "./internal/app/ingest"},
+		{"./internal/app/retry", "./internal/app/ingest"},
+		{"./internal/app/status", "./internal/adapters/postgres"},
+		{"./internal/app/status", "./db"},
+		{"./internal/app/status", "github.com/jackc/pgx/v5"},
+	},
+	"app, linked": {
+		{"./internal/domain", "golang.org/x/text/unicode/norm"},
+		{"./internal/app/ingest", "go.opentelemetry.io/otel/trace"},
+	},
+	"driven adapters": {
+		{"./internal/adapters/datasync", "./internal/app/retry"},
+		{"./internal/adapters/datasync", "./internal/adapters/postgres"},
+		{"./internal/adapters/postgres", "./internal/adapters/telemetry"},
+		{"./internal/adapters/postgres/internal/dbsqlc", "./internal/app/ingest"},
+		{"./internal/adapters/a_new_one", "./internal/adapters/cli"},
+	},
+	"driving adapters": {
+		{"./internal/adapters/cli", "./internal/adapters/postgres"},
+		{"./internal/adapters/httpapi", "./internal/adapters/cli"},
+		{"./internal/adapters/httpapi", "./db"},
+	},
+	"dbsqlc": {
+		{"./cmd/pawl", "./internal/adapters/postgres/internal/dbsqlc"},
+	},
+	"database driver": {
+		{"./internal/adapters/datasync", "github.com/jackc/pgx/v5/pgxpool"},
+		{"./internal/adapters/cli", "database/sql"},
+		{"./cmd/mockapi", "github.com/amacneil/dbmate/v2/pkg/dbmate"},
+	},
+	"telemetry": {
+		{"./internal/adapters/postgres", "github.com/exaring/otelpgx"},
+		{"./internal/adapters/datasync", "go.opentelemetry.io/otel"},
+	},
+	"db": {
+		{"./db", "./internal/domain"},
+	},
+	"mockapi": {
+		{"./mockapi", "./internal/domain"},
+		{"./mockapi", "golang.org/x/time/rate"},
+	},
+	"cmd/mockapi": {
+		{"./cmd/mockapi", "./internal/adapters/cli"},
+		{"./cmd/mockapi", "github.com/alecthomas/kong"},
+	},
+	"mockapi's users": {
+		{"./cmd/pawl", "./mockapi"},
+		{"./internal/adapters/datasync", "./mockapi"},
+	},
+	"wire": {
+		{"./cmd/pawl", "github.com/google/wire"},
+	},
+	"test support": {
+		{"./cmd/pawl", "testing"},
+		{"./cmd/pawl", "./internal/domain/domaintest"},
+		{"./internal/adapters/postgres", "./internal/pgtest"},
+		{"./internal/adapters/postgres", "github.com/testcontainers/testcontainers-go/modules/postgres"},
+		{"./internal/adapters/datasync", "github.com/jarcoal/httpmock"},
+	},
+}
+
+func TestPlantedImportsAreFound(t *testing.T) {
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			if len(planted[r.name]) == 0 {
+				t.Fatal("nobody has shown that this rule can fail")
+			}
+			if r.why == "" {
+				t.Error("no reason")
+			}
+			for _, p := range planted[r.name] {
+				importer, imported := full(p.importer), full(p.imported)
+				if !slices.Contains(broken(importer, imported, r.deep), r.name) {
+					t.Errorf("%s may import %s", importer, imported)
+				}
+			}
+		})
+	}
+	if len(planted) != len(rules) {
+		t.Errorf("violations for %d rules, and there are %d", len(planted), len(rules))
+	}
+}
+
+func TestWhatIsAllowedPasses(t *testing.T) {
+	for _, p := range []struct{ importer, imported string }{
+		{"./internal/domain", "strings"},
+		{"./internal/domain/domaintest", "testing"},
+		{"./internal/app/ingest", "./internal/app/retry"},
+		{"./internal/adapters/postgres", "./internal/adapters/postgres/internal/dbsqlc"},
+		{"./internal/adapters/postgres/internal/dbsqlc", "github.com/jackc/pgx/v5"},
+		{"./internal/adapters/postgres", "./db"},
+		{"./internal/adapters/cli", "github.com/alecthomas/kong"},
+		{"./internal/adapters/cli", "./internal/app/ingest"},
+		{"./internal/pgtest", "./internal/adapters/postgres"},
+		{"./internal/pgtest", "github.com/testcontainers/testcontainers-go"},
+		{"./cmd/pawl", "./internal/adapters/datasync"},
+		{"./cmd/mockapi", "./mockapi"},
+	} {
+		importer, imported := full(p.importer), full(p.imported)
+		if names := append(broken(importer, imported, false), broken(importer, imported, true)...); len(names) > 0 {
+			t.Errorf("%s may not import %s: %v", importer, imported, names)
+		}
+	}
+}
+
+// broken are the names of the rules that the import breaks, directly or linked in by another package.
+func broken(importer, imported string, linked bool) []string {
+	p := pkg{ImportPath: importer, Deps: []string{imported}}
+	if !linked {
+		p.Imports = p.Deps
+	}
+	var names []string
+	for _, v := range check([]pkg{p}, rules) {
+		names = append(names, v.rule)
+	}
+	return names
+}
+
+func full(path string) string {
+	if path[0] == '.' {
+		return module + path[1:]
+	}
+	return path
+}
