@@ -17,7 +17,7 @@ func TestSecondRunner(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
-	m := startMock(t, "--events", "40000", "--rate-limit", "0", "--latency", "200ms")
+	m := startMock(t, "--events", "40000", "--rate-limit", "0", "--latency", "100ms")
 	db := connect(t, databaseURL)
 	first := start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "500")
 	eventually(t, "the first has committed a page", func() bool { return db.pages() > 0 })

@@ -19,7 +19,7 @@ import (
 // Wiring makes what the commands work with. Each function is called at most once a command, and does no I/O unless it
 // says so; the returned func() releases what was made and is nil with an error.
 type Wiring struct {
-	Runner func(context.Context, Settings, ingest.Options, ingest.Observer) (*ingest.Runner, func(), error)
+	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (*ingest.Runner, func(), error)
 	Status func(context.Context, Settings) (StatusReader, func(), error)
 
 	// Migrate brings the database's schema up to date and names the migrations applied; CheckSchema only looks.
@@ -28,6 +28,12 @@ type Wiring struct {
 
 	Jitter  func() float64 // uniform in [0, 1), for backoffs
 	Version string
+}
+
+// RunOptions are what one run is asked for beyond the settings.
+type RunOptions struct {
+	NewPass bool
+	Retry   retry.Policy
 }
 
 // A StatusReader reads what the database says of a stream.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-
-	"github.com/pawldata/pawl/internal/app/ingest"
 )
 
 type runCommand struct {
@@ -23,10 +21,7 @@ func (c *runCommand) Run(s *session) error {
 	}
 	log := newLogger(s.stderr, s.settings)
 	observer := newLogObserver(log, c.NewPass)
-	opts := ingest.Options{
-		Stream: s.settings.Stream, PageSize: s.settings.PageSize, NewPass: c.NewPass, Retry: s.policy(),
-	}
-	runner, release, err := s.wiring.Runner(s.ctx, s.settings, opts, observer)
+	runner, release, err := s.wiring.Runner(s.ctx, s.settings, RunOptions{NewPass: c.NewPass, Retry: s.policy()}, observer)
 	if err != nil {
 		return err
 	}

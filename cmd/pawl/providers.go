@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/adapters/datasync"
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// What wire cannot check: that the adapters are what the application asks for.
+var (
+	_ domain.EventSource = (*datasync.Client)(nil)
+	_ domain.EventStore  = (*postgres.Store)(nil)
+	_ cli.StatusReader   = (*postgres.StatusReader)(nil)
+)
+
+func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret
+
+func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
+	return datasync.New(datasync.Config{
+		BaseURL: s.APIBaseURL, APIKey: s.APIKey, Profile: p,
+		MinDelay: s.RequestDelay, Timeout: s.Timeout, MaxPageBytes: s.MaxPageBytes, UserAgent: "pawl/" + version(),
+	})
+}
+
+// newOptions completes what the command line asks for: the stream remembers its source by the one form of the URL.
+func newOptions(s cli.Settings, asked cli.RunOptions) (ingest.Options, error) {
+	origin, err := datasync.NormalizeBaseURL(s.APIBaseURL)
+	return ingest.Options{
+		Stream: s.Stream, Origin: origin, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
+	}, err
+}
+
+func newPool(ctx context.Context, s cli.Settings) (*pgxpool.Pool, func(), error) {
+	pool, err := postgres.Open(ctx, s.DatabaseURL, s.Stream)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pool, pool.Close, nil
+}
+
+func newStore(pool *pgxpool.Pool) (*postgres.Store, func()) {
+	store := postgres.NewStore(pool)
+	return store, store.Close
+}

@@ -1,0 +1,118 @@
+// Package datasync reads the DataSync Analytics API, and through another Profile any API like it: it turns HTTP answers
+// into pages, records into events, and failures into classified errors.
+//
+// Facts about the API are marked "recorded" where a recording shows them and "claimed" where people only report them.
+package datasync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+const opFetch = "fetch page"
+
+// A Config is what a Client needs to know. BaseURL, Profile, Timeout and MaxPageBytes must be set.
+type Config struct {
+	BaseURL      string // as NormalizeBaseURL returns it
+	APIKey       string // printable ASCII; sent to BaseURL only. Empty: no key is sent
+	Profile      Profile
+	MinDelay     time.Duration     // least time between two requests, from send to send
+	Timeout      time.Duration     // for one request, from dialling to the body's last byte
+	MaxPageBytes int64             // of a page's body, after decompression
+	Transport    http.RoundTripper // nil: a private one, with the proxy the environment names
+	UserAgent    string            // empty: "pawl"
+}
+
+// A Client is the API as a domain.EventSource. It is safe for concurrent use, which shares the rate limit; pages in
+// order come from one caller at a time.
+type Client struct {
+	cfg       Config
+	events    url.URL // without query
+	transport http.RoundTripper
+	governor  governor
+}
+
+// New returns a client; it sends nothing. The error is Invalid and names what is wrong with cfg.
+func New(cfg Config) (*Client, error) {
+	base, err := NormalizeBaseURL(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	events, err := url.Parse(base + cfg.Profile.EventsPath)
+	switch {
+	case err != nil || cfg.Profile.EventsPath == "":
+		return nil, badConfig("the profile's events path is not a path")
+	case cfg.Timeout <= 0:
+		return nil, badConfig("the timeout is not longer than nothing")
+	case cfg.MaxPageBytes <= 0:
+		return nil, badConfig("the largest page is not larger than nothing")
+	case strings.ContainsFunc(cfg.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, badConfig("the API key holds a character that cannot stand in a header")
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "pawl"
+	}
+	transport := cfg.Transport
+	if transport == nil {
+		transport = newTransport()
+	}
+	return &Client{cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
+}
+
+func badConfig(why string) error {
+	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(why)}
+}
+
+// FetchPage implements domain.EventSource. A limit above the profile's is cut to it; without a positive one the API's
+// own default holds. A page may hold more records than asked for: none is left out. Redirects are not followed, since
+// the key must not travel to another host.
+func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	if ctx.Err() != nil {
+		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
+	}
+	if hold := c.governor.admit(time.Now()); hold != nil {
+		return domain.Page{}, &domain.Error{
+			Kind: domain.RateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
+		}
+	}
+	answer, err := c.ask(ctx, req)
+	if err != nil {
+		return domain.Page{}, err
+	}
+	told := c.cfg.Profile.Headers.read(answer.header, answer.at)
+	c.governor.heed(told, answer)
+	if answer.status != http.StatusOK {
+		return domain.Page{}, c.refused(answer, told)
+	}
+	return c.page(answer, req)
+}
+
+// page reads a page from a successful answer.
+func (c *Client) page(a answer, req domain.PageRequest) (domain.Page, error) {
+	names := &c.cfg.Profile
+	page, fault := names.Envelope.open(a, req)
+	id := identifier(a.header.Get(names.Headers.RequestID))
+	if id == "" {
+		id = page.Receipt.RequestID
+	}
+	if fault != nil {
+		return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: c.about(id, fault)}
+	}
+	page.Receipt = domain.Receipt{RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.at}
+	return page, nil
+}
+
+// about says which request an error is about: where it went, without the query, and the API's own id of the answer.
+func (c *Client) about(requestID string, err error) error {
+	if requestID == "" {
+		return fmt.Errorf("GET %s: %w", c.events.String(), err)
+	}
+	return fmt.Errorf("GET %s (request id %s): %w", c.events.String(), requestID, err)
+}

@@ -1,0 +1,55 @@
+package datasync
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// The kinds of drift. They are stored and counted, so they stay as they are.
+const (
+	driftNewField  = "new field"
+	driftDiffering = "differs from the session id beside it"
+)
+
+// An extra gathers what a record holds beyond its profile, as it came.
+type extra struct {
+	top     []byte // members, each with a comma before it
+	session []byte // the same, of the session
+	drift   []domain.Drift
+}
+
+func (e *extra) keep(top bool, name, value []byte) {
+	to := &e.session
+	if top {
+		to = &e.top
+	}
+	*to = append(*to, ',')
+	*to = append(*to, name...)
+	*to = append(*to, ':')
+	*to = append(*to, value...)
+}
+
+func (e *extra) keepSessionID(names EventNames, value []byte) {
+	e.keep(false, quoted(names.SessionIDAgain), value)
+	path := join(names.Session, names.SessionIDAgain)
+	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftDiffering})
+}
+
+// object is all of it as one JSON object in memory of its own, nil if there is nothing.
+func (e *extra) object(names EventNames) []byte {
+	if e.session != nil {
+		e.keep(true, quoted(names.Session), append(append([]byte{'{'}, e.session[1:]...), '}'))
+	}
+	if e.top == nil {
+		return nil
+	}
+	e.top[0] = '{'
+	return append(e.top, '}')
+}
+
+// quoted is a profile's name as JSON.
+func quoted(name string) []byte {
+	text, _ := jsontext.AppendQuote(nil, name) // fails on what is not UTF-8 only, and is then still JSON
+	return text
+}

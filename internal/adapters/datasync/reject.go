@@ -1,0 +1,70 @@
+package datasync
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// The reasons of a Rejection. They are stored with the record and counted, so they stay as they are.
+const (
+	reasonNotJSON      = "not JSON"
+	reasonNotObject    = "not an object"
+	reasonBadText      = "bad text" // not UTF-8, or half a surrogate pair
+	reasonDuplicate    = "duplicate field"
+	reasonMissing      = "missing field"
+	reasonNull         = "null field"
+	reasonType         = "wrong type"
+	reasonBadUUID      = "bad UUID"
+	reasonBadTimestamp = "bad timestamp"
+	reasonNUL          = "NUL character"
+)
+
+// rejectValue says what is wrong with a field's value, and shows the beginning of it.
+func rejectValue(reason string, value []byte, what string) *domain.Rejection {
+	return &domain.Rejection{Reason: reason, Detail: excerpt(string(value)) + " " + what}
+}
+
+// rejectSyntax says why a record's bytes are not JSON as PostgreSQL would take it.
+func rejectSyntax(payload []byte, err error) *domain.Rejection {
+	r := &domain.Rejection{Reason: reasonNotJSON, Detail: "it ends too early"}
+	fault, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if !ok {
+		return r
+	}
+	r.Field = dotted(fault.JSONPointer)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		r.Reason, r.Detail = reasonDuplicate, "it stands twice in its object"
+		return r
+	case jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
+		r.Reason = reasonBadText
+	}
+	from := min(max(int(fault.ByteOffset), 0), len(payload))
+	if from < len(payload) {
+		r.Detail = fmt.Sprintf("malformed at byte %d: %s", from, excerpt(string(payload[from:])))
+	}
+	return r
+}
+
+// dotted writes a JSON pointer as a field's path, like "session.id".
+func dotted(pointer jsontext.Pointer) string {
+	var path []string
+	for name := range pointer.Tokens() {
+		path = append(path, fieldName(name))
+	}
+	return strings.Join(path, ".")
+}
+
+// fieldName is a member's name as a path shows it: bare if it is plain and short, else quoted or cut.
+func fieldName(name string) string {
+	shown := excerpt(name)
+	if bare := shown[1 : len(shown)-1]; bare == name {
+		return bare
+	}
+	return shown
+}
