@@ -1,10 +1,11 @@
 -- name: CheckpointClaim :one
--- A new epoch for the stream; no row when the stream reads from another source.
+-- A new epoch for the stream; no row when it has pages of another source. Before its first page a stream may change its
+-- source: it was a slip of the pen.
 INSERT INTO checkpoints AS c (stream, source_url, epoch)
 VALUES (@stream, @source_url, 1)
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1
-WHERE c.source_url = excluded.source_url
+SET epoch = c.epoch + 1, source_url = excluded.source_url
+WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one

@@ -72,7 +72,7 @@ func (t Tally) Sub(u Tally) Tally {
 // write, Seq counts the pages committed.
 type Checkpoint struct {
 	Stream StreamID
-	Origin string // what the stream reads from; the same name never reads from another
+	Origin string // what the stream reads from; once it has a page, from nothing else
 	Epoch  int64
 	Seq    int64
 

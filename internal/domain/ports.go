@@ -26,8 +26,8 @@ type Decoder interface {
 type EventStore interface {
 	// Claim makes this runner the stream's only writer, under a new epoch, and returns the durable checkpoint; a stream
 	// seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not wait: Fenced while
-	// another runner is seen to hold the stream, Invalid when the stream reads from another origin. A second Claim is a
-	// new epoch again. The claim outlives ctx and ends with the runner or with a newer claim.
+	// another runner is seen to hold the stream, Invalid when the stream holds pages from another origin. A second Claim
+	// is a new epoch again. The claim outlives ctx and ends with the runner or with a newer claim.
 	Claim(ctx context.Context, stream StreamID, origin string) (Checkpoint, error)
 
 	// Commit stores the batch's events, writes one ledger row a page and moves the checkpoint from b.Seq to b.Target(),

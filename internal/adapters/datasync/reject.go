@@ -51,10 +51,15 @@ func rejectSyntax(payload []byte, err error) *domain.Rejection {
 	return r
 }
 
-// dotted writes a JSON pointer as a field's path, like "session.id".
+// dotted writes a JSON pointer as a field's path, like "session.id", to a depth that can still be read.
 func dotted(pointer jsontext.Pointer) string {
+	const deepest = 8
 	var path []string
 	for name := range pointer.Tokens() {
+		if len(path) == deepest {
+			path = append(path, "…")
+			break
+		}
 		path = append(path, fieldName(name))
 	}
 	return strings.Join(path, ".")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -25,7 +26,7 @@ func classify(op string, err error) error {
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		op = "connect to database " + connect.Config.Database
 		kind := kindOf(err)
-		return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, connect.Unwrap().Error()}}
+		return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, distinctLines(connect.Unwrap().Error())}}
 	}
 	kind := kindOf(err)
 	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, textOf(err)}}
@@ -92,6 +93,17 @@ type terse struct {
 func (t terse) Error() string { return strings.Join(strings.Fields(t.text), " ") }
 
 func (t terse) Unwrap() error { return t.cause }
+
+// distinctLines drops what is said twice: each address is tried with TLS and without.
+func distinctLines(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
 
 func textOf(err error) string {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -85,10 +85,10 @@ func (s *MemStore) Claim(_ context.Context, stream domain.StreamID, origin strin
 	if !ok {
 		at = domain.Checkpoint{Stream: stream, Origin: origin, Place: domain.Place{Pass: 1}}
 	}
-	if at.Origin != origin {
+	if at.Origin != origin && at.Seq > 0 {
 		return domain.Checkpoint{}, failure(domain.Invalid, "claim", "the stream reads from "+at.Origin)
 	}
-	at.Epoch++
+	at.Epoch, at.Origin = at.Epoch+1, origin
 	s.db.holders[stream] = s
 	s.db.checkpoints[stream] = at
 	return at, nil

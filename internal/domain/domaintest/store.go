@@ -19,7 +19,8 @@ func StoreChecks() []Check[StoreUnderTest] {
 	return []Check[StoreUnderTest]{
 		{"a new stream begins at pass 1 with nothing", newStreamBeginsAtNothing},
 		{"every claim is a new epoch", everyClaimIsANewEpoch},
-		{"a stream reads from one origin", oneOrigin},
+		{"a stream with pages reads from one origin", oneOrigin},
+		{"a stream without pages may change its origin", originMayChange},
 		{"a second runner is told at once", secondRunnerIsTold},
 		{"a commit stores every value and moves the checkpoint", commitStoresEverything},
 		{"the checkpoint comes back as it was committed", checkpointComesBack},

@@ -40,12 +40,32 @@ func oneOrigin(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
+	res, err := s.Commit(ctx, batch(at, page(at.Place, 1)))
+	if err != nil {
+		return err
+	}
 	_, err = s.Claim(ctx, streamID(), "https://other.example/v1")
 	if err := wantKind(err, domain.Invalid); err != nil {
 		return err
 	}
-	_, err = s.Commit(ctx, batch(at, page(at.Place, 1))) // the refused claim took no epoch
+	_, err = s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Place, 2))) // the refused claim took no epoch
 	return err
+}
+
+func originMayChange(ctx context.Context, under StoreUnderTest) error {
+	s, _, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	const other = "https://other.example/v1"
+	at, err := s.Claim(ctx, streamID(), other)
+	if err != nil {
+		return err
+	}
+	if at.Origin != other {
+		return fmt.Errorf("it reads from %s", at.Origin)
+	}
+	return nil
 }
 
 func secondRunnerIsTold(ctx context.Context, under StoreUnderTest) error {

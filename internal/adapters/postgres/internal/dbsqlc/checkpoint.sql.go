@@ -74,8 +74,8 @@ const checkpointClaim = `-- name: CheckpointClaim :one
 INSERT INTO checkpoints AS c (stream, source_url, epoch)
 VALUES ($1, $2, 1)
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1
-WHERE c.source_url = excluded.source_url
+SET epoch = c.epoch + 1, source_url = excluded.source_url
+WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at
 `
 
@@ -84,7 +84,8 @@ type CheckpointClaimParams struct {
 	SourceUrl string
 }
 
-// A new epoch for the stream; no row when the stream reads from another source.
+// A new epoch for the stream; no row when it has pages of another source. Before its first page a stream may change its
+// source: it was a slip of the pen.
 func (q *Queries) CheckpointClaim(ctx context.Context, arg CheckpointClaimParams) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointClaim, arg.Stream, arg.SourceUrl)
 	var i Checkpoint

@@ -1,0 +1,130 @@
+package datasync_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/datasync"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+)
+
+func TestClientKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	domaintest.RunSourceChecks(t, func(t *testing.T) domaintest.SourceUnderTest {
+		t.Helper()
+		return domaintest.SourceUnderTest{
+			Open: func(answers ...domaintest.Answer) (domain.EventSource, domaintest.Upstream) {
+				up := &upstream{answers: answers}
+				return newClient(t, func(c *datasync.Config) { c.Transport = up }), up
+			},
+		}
+	})
+}
+
+// newClient is a client with sound settings but for what edit changes.
+func newClient(t *testing.T, edit func(*datasync.Config)) *datasync.Client {
+	t.Helper()
+	cfg := datasync.Config{
+		BaseURL: "https://api.test/api/v1", APIKey: key, Profile: datasync.DataSync(),
+		Timeout: 30 * time.Second, MaxPageBytes: 1 << 20,
+	}
+	edit(&cfg)
+	client, err := datasync.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+const key = "ds_0123456789abcdef"
+
+// An upstream is a transport that says a script's answers the way the API does.
+type upstream struct {
+	answers  []domaintest.Answer
+	requests []domain.PageRequest
+}
+
+func (u *upstream) Requests() []domain.PageRequest { return u.requests }
+
+func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	query := r.URL.Query()
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if err != nil {
+		return nil, err
+	}
+	u.requests = append(u.requests, domain.PageRequest{Cursor: domain.Cursor(query.Get("cursor")), Limit: limit})
+	answer := u.answers[0]
+	u.answers = u.answers[1:]
+	if answer.Hangs {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	switch answer.Kind {
+	case domain.Unknown:
+		return respond(r, 200, []string{"X-Request-ID", "r-1"}, envelope(answer.Page)), nil
+	case domain.RateLimited:
+		var headers []string
+		if answer.In >= 0 {
+			headers = []string{"Retry-After", strconv.Itoa(int(answer.In.Seconds()))}
+		}
+		return respond(r, 429, headers, []byte(`{"code":"RATE_LIMIT_EXCEEDED"}`)), nil
+	case domain.Transient:
+		return respond(r, 502, []string{"Content-Type", "text/html"}, []byte("<html>Bad Gateway</html>")), nil
+	case domain.BadPage:
+		return respond(r, 200, nil, []byte("null")), nil
+	case domain.CursorExpired:
+		return respond(r, 400, nil, []byte(`{"code":"CURSOR_EXPIRED"}`)), nil
+	case domain.CursorInvalid:
+		return respond(r, 400, nil, []byte(`{"code":"CURSOR_INVALID_FORMAT"}`)), nil
+	case domain.Unauthorized:
+		return respond(r, 401, nil, nil), nil
+	case domain.Invalid:
+		return respond(r, 404, nil, []byte(`{"code":"ENDPOINT_NOT_FOUND"}`)), nil
+	default:
+		return nil, fmt.Errorf("no answer of kind %s", answer.Kind)
+	}
+}
+
+// envelope is a page in the nested form.
+func envelope(page domain.Page) []byte {
+	pagination := map[string]any{"hasMore": !page.Last, "nextCursor": nil, "cursorExpiresIn": nil}
+	if !page.Last {
+		pagination["nextCursor"] = page.Next
+	}
+	if page.ExpiresIn > 0 {
+		pagination["cursorExpiresIn"] = page.ExpiresIn / time.Second
+	}
+	meta := map[string]any{"returned": len(page.Records)}
+	if page.Total.Known {
+		meta["total"] = page.Total.N
+	}
+	records := make([][]byte, len(page.Records))
+	for i, r := range page.Records {
+		records[i] = r.Payload
+	}
+	around, err := json.Marshal(map[string]any{"pagination": pagination, "meta": meta})
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Appendf(nil, "{\"data\": [%s ],\n%s", bytes.Join(records, []byte(" ,\n\t")), around[1:])
+}
+
+func TestDecoderKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.DecoderChecks(), func(*testing.T) domaintest.DecoderUnderTest {
+		return domaintest.DecoderUnderTest{
+			Decoder: datasync.NewDecoder(datasync.DataSync()),
+			Good:    []string{sound, with("timestamp", `"2026-01-27T19:19:13.629Z"`)},
+			Drifted: []string{
+				with("colour", `"blue"`), with("session", `{"id":"`+session+`","deviceType":"d","browser":"b","os":{"a":1}}`),
+			},
+			Faulty: []string{"null", "{}", with("id", `"x"`), with("timestamp", "1"), with("name", `"\u0000"`), sound + "x"},
+		}
+	})
+}
