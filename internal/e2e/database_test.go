@@ -15,29 +15,31 @@ import (
 // A database is the tables as a user sees them.
 type database struct {
 	t    *testing.T
+	ctx  context.Context //nolint:containedctx // the test's; its clean-ups use the database too
 	conn *pgx.Conn
 }
 
 func connect(t *testing.T, databaseURL string) *database {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), databaseURL)
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return &database{t, conn}
+	t.Cleanup(func() { _ = conn.Close(ctx) })
+	return &database{t, ctx, conn}
 }
 
 func (d *database) exec(sql string, args ...any) {
 	d.t.Helper()
-	if _, err := d.conn.Exec(d.t.Context(), sql, args...); err != nil {
+	if _, err := d.conn.Exec(d.ctx, sql, args...); err != nil {
 		d.t.Fatalf("%s: %v", sql, err)
 	}
 }
 
 func (d *database) count(sql string, args ...any) (n int) {
 	d.t.Helper()
-	if err := d.conn.QueryRow(d.t.Context(), sql, args...).Scan(&n); err != nil {
+	if err := d.conn.QueryRow(d.ctx, sql, args...).Scan(&n); err != nil {
 		d.t.Fatalf("%s: %v", sql, err)
 	}
 	return n
@@ -96,7 +98,7 @@ func (d *database) equalsTruth(m *mock) {
 	d.t.Helper()
 	d.exec(`CREATE TEMP TABLE truth (id uuid PRIMARY KEY, session_id uuid, user_id uuid, type text, name text,
 		properties jsonb, occurred_at timestamptz, device_type text, browser text, extra jsonb)`)
-	body := m.admin(d.t.Context(), "/truth")
+	body := m.admin(d.ctx, "/truth")
 	defer body.Close() //nolint:errcheck // it was only read
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 1<<20)
@@ -114,7 +116,7 @@ func (d *database) equalsTruth(m *mock) {
 		return []any{r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt, r.DeviceType, r.Browser, r.Extra}, nil
 	})
 	columns := []string{"id", "session_id", "user_id", "type", "name", "properties", "occurred_at", "device_type", "browser", "extra"}
-	n, err := d.conn.CopyFrom(d.t.Context(), pgx.Identifier{"truth"}, columns, rows)
+	n, err := d.conn.CopyFrom(d.ctx, pgx.Identifier{"truth"}, columns, rows)
 	if err != nil || n == 0 {
 		d.t.Fatalf("copy the truth: %d rows, %v", n, err)
 	}
@@ -132,8 +134,9 @@ func (d *database) equalsTruth(m *mock) {
 func (d *database) addsUp() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM checkpoints AS c
-		LEFT JOIN (SELECT stream, sum(received) AS received, sum(inserted) AS inserted, sum(duplicate) AS duplicate,
-			sum(parked) AS parked, count(*) AS seq FROM pages GROUP BY stream) AS l USING (stream)
+		CROSS JOIN LATERAL (SELECT coalesce(sum(p.received), 0) AS received, coalesce(sum(p.inserted), 0) AS inserted,
+			coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, count(*) AS seq
+			FROM pages AS p WHERE p.stream = c.stream) AS l
 		WHERE (c.received, c.inserted, c.duplicate, c.parked, c.seq)
 		IS DISTINCT FROM (l.received, l.inserted, l.duplicate, l.parked, l.seq)`); wrong > 0 {
 		d.t.Error("the checkpoint is not the sum of the ledger")

@@ -84,13 +84,22 @@ func hintFor(kind domain.Kind, err error) string {
 	return "check user, password and database in DATABASE_URL"
 }
 
+// maxText bounds an error's text: pgx prints arguments it cannot encode, which may be a page of events.
+const maxText = 400 // bytes
+
 // A terse error shows only what is fit for a log: pgx's own text may span lines, and details quote rows.
 type terse struct {
 	cause error
 	text  string
 }
 
-func (t terse) Error() string { return strings.Join(strings.Fields(t.text), " ") }
+func (t terse) Error() string {
+	text := strings.Join(strings.Fields(t.text[:min(len(t.text), maxText)]), " ")
+	if len(t.text) > maxText {
+		text += " …"
+	}
+	return strings.ToValidUTF8(text, "")
+}
 
 func (t terse) Unwrap() error { return t.cause }
 

@@ -78,6 +78,29 @@ func TestErrorsShowNoRowAndOneLine(t *testing.T) {
 	}
 }
 
+func TestErrorsAreBounded(t *testing.T) {
+	t.Parallel()
+	err := classify("op", errors.New(strings.Repeat("ä", 100_000)))
+	if n := len(err.Error()); n > 500 {
+		t.Errorf("an error of %d bytes", n)
+	}
+}
+
+func TestModesThatCannotCarryAPageAreRefused(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]domain.Kind{
+		"exec": domain.Invalid, "simple_protocol": domain.Invalid, "cache_describe": domain.Unknown, "describe_exec": domain.Unknown,
+	} {
+		pool, err := Open(t.Context(), "postgres://127.0.0.1/db?default_query_exec_mode="+mode, domain.StreamID{Source: "s"})
+		if domain.KindOf(err) != want {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
+
 func TestMalformedURLsAreNotShown(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{

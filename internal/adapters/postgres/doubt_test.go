@@ -58,6 +58,7 @@ func (c *cutter) serve(client net.Conn) {
 	answers := make(chan struct{})
 	var swallow atomic.Bool
 	go func() {
+		defer client.Close() //nolint:errcheck // the server hung up, or is cut off
 		defer close(answers)
 		buf := make([]byte, 64<<10)
 		for {

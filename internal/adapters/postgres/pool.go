@@ -5,6 +5,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,6 +53,13 @@ func parse(databaseURL, application string) (*pgxpool.Config, error) {
 		}
 	}
 	conn := cfg.ConnConfig
+	if mode := conn.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+		return nil, &domain.Error{
+			Kind: domain.Invalid, Op: "read DATABASE_URL",
+			Err:  fmt.Errorf("default_query_exec_mode=%s cannot carry a page of events", strings.ReplaceAll(mode.String(), " ", "_")),
+			Hint: "behind a connection pooler use default_query_exec_mode=cache_describe",
+		}
+	}
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}

@@ -1,0 +1,172 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// goodEvent is an event as the API sends it, but for its id.
+const goodEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
+	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":{"n":1},` +
+	`"timestamp":1769541553629,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
+
+// pageOf is a page of a stream of total events.
+func pageOf(total int, next string, events ...string) string {
+	more, cursor := "false", "null"
+	if next != "" {
+		more, cursor = "true", `"`+next+`"`
+	}
+	return fmt.Sprintf(`{"data":[%s],"pagination":{"limit":2,"hasMore":%s,"nextCursor":%s,"cursorExpiresIn":null},`+
+		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), more, cursor, total, len(events))
+}
+
+// serve answers each request with the next body, and the last one for ever.
+func serve(t *testing.T, contentType string, bodies ...string) (baseURL string, requests *atomic.Int64) {
+	t.Helper()
+	requests = &atomic.Int64{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := min(int(requests.Add(1)), len(bodies))
+		w.Header().Set("Content-Type", contentType)
+		fmt.Fprint(w, bodies[n-1])
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, requests
+}
+
+func TestAnswersThatAreNoPage(t *testing.T) {
+	t.Parallel()
+	one, two := fmt.Sprintf(goodEvent, 1), fmt.Sprintf(goodEvent, 2)
+	whole := pageOf(1, "", one)
+	withBad := func(from, to string) string {
+		return pageOf(3, "", two, strings.Replace(fmt.Sprintf(goodEvent, 3), from, to, 1))
+	}
+	tests := []struct {
+		name        string
+		contentType string
+		bodies      []string
+		code        int
+		events      int
+		says        []string
+	}{
+		{"a bad answer is fetched again", "application/json", []string{`null`, whole}, 0, 1, nil},
+		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"after 2 tries"}},
+		{"HTML", "text/html; charset=utf-8", []string{"<html>welcome</html>"}, 4, 0, []string{"HTML"}},
+		{"null", "application/json", []string{`null`}, 4, 0, nil},
+		{"cut off", "application/json", []string{whole[:len(whole)-9]}, 4, 0, nil},
+		{"no pagination", "application/json", []string{`{"data":[` + one + `],"meta":{"total":1,"returned":1}}`}, 4, 0, nil},
+		{"data is null", "application/json", []string{strings.Replace(pageOf(0, ""), "[]", "null", 1)}, 4, 0, nil},
+		{"an end before the total", "application/json", []string{pageOf(3, "", one)}, 4, 0, []string{"1 of 3"}},
+		{
+			"an event without a field, on the second page", "application/json",
+			[]string{pageOf(3, "a", one), withBad(`"name":"event_abc123",`, "")},
+			4, 1, []string{"page 2", "index 1", "name", "nothing of this page was stored"},
+		},
+		{
+			"an event with a bad timestamp", "application/json", []string{pageOf(3, "a", one), withBad(`1769541553629`, `"yesterday"`)},
+			4, 1, []string{"page 2", "index 1", "timestamp"},
+		},
+		{
+			"an event with a NUL", "application/json", []string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":"\u0000"}`)},
+			4, 1, []string{"page 2", "index 1", "properties"},
+		},
+		{
+			"a value that only the database refuses", "application/json", []string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":1e400000}`)},
+			4, 1, []string{"seq 2", "SQLSTATE"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			databaseURL := pgtest.Database(t)
+			baseURL, _ := serve(t, tt.contentType, tt.bodies...)
+			p := start(t, []string{"API_BASE_URL=" + baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}, "pawl", "run", "--tries", "2")
+			if code := p.wait(ctx); code != tt.code {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
+			}
+			for _, want := range tt.says {
+				if !strings.Contains(p.stderr.String(), want) {
+					t.Errorf("it does not say %q: %s", want, p.stderr.String())
+				}
+			}
+			db := connect(t, databaseURL)
+			if n := db.count("SELECT count(*) FROM events"); n != tt.events {
+				t.Errorf("%d events stored, want %d", n, tt.events)
+			}
+			db.addsUp()
+		})
+	}
+}
+
+func TestWrongSurroundings(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	databaseURL := pgtest.Database(t)
+	m := startMock(t, "--events", "10", "--api-key", "the-right-one")
+	tests := []struct {
+		name string
+		env  []string
+		code int
+		says []string
+	}{
+		{
+			"the wrong key",
+			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
+			2, []string{"API_KEY"},
+		},
+		{
+			"no API at the address",
+			[]string{"API_BASE_URL=http://127.0.0.1:1/api/v1", "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
+			3, []string{"127.0.0.1:1", "2 tries"},
+		},
+		{
+			"no events at the address",
+			[]string{"API_BASE_URL=" + m.baseURL + "/elsewhere", "API_KEY=the-right-one", "DATABASE_URL=" + databaseURL},
+			2, []string{"404", "API_BASE_URL"},
+		},
+		{
+			"no database at the address",
+			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=postgres://u:" + secret + "@127.0.0.1:1/db"},
+			3, []string{"127.0.0.1:1", "2 tries", "DATABASE_URL"},
+		},
+		{
+			"no database of the name",
+			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + strings.Replace(databaseURL, "/pawl_test", "/no_such", 1)},
+			2, []string{"no_such", "DATABASE_URL"},
+		},
+		{
+			"a base URL that is none",
+			[]string{"API_BASE_URL=" + strings.TrimPrefix(m.baseURL, "http://"), "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
+			2, []string{"API_BASE_URL"},
+		},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			p := start(t, tt.env, "pawl", "run", "--tries", "2", "--stream", fmt.Sprintf("s%d", i))
+			if code := p.wait(ctx); code != tt.code {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
+			}
+			for _, want := range tt.says {
+				if !strings.Contains(p.stderr.String(), want) {
+					t.Errorf("it does not say %q: %s", want, p.stderr.String())
+				}
+			}
+			if strings.Contains(p.stderr.String()+p.stdout.String(), secret) {
+				t.Errorf("it shows a secret: %s", p.stderr.String())
+			}
+		})
+	}
+}

@@ -1,0 +1,70 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestSignals: the first one finishes the page in hand, the second one ends at once.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		signals []syscall.Signal
+		code    int
+		stored  bool // the page in hand
+	}{
+		{"SIGTERM finishes the page", []syscall.Signal{syscall.SIGTERM}, 3, true},
+		{"SIGINT finishes the page", []syscall.Signal{syscall.SIGINT}, 3, true},
+		{"a second SIGTERM ends at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, 128 + 15, false},
+		{"a second SIGINT ends at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 128 + 2, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			databaseURL := pgtest.Database(t)
+			m := startMock(t, "--events", "1000", "--rate-limit", "0")
+			db := connect(t, databaseURL)
+			letGo := db.holdLedger(databaseURL)
+			p := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "100")
+			eventually(t, "a transaction is open", func() bool { return db.openTransactions() == 1 })
+			for _, s := range tt.signals {
+				before := strings.Count(p.stderr.String(), "finishing the page in hand")
+				p.signal(s)
+				eventually(t, "the signal is heeded", func() bool {
+					return strings.Count(p.stderr.String(), "finishing the page in hand") > before || !p.running()
+				})
+			}
+			if !tt.stored { // it ends while the page still cannot be committed
+				if code := p.wait(ctx); code != tt.code {
+					t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
+				}
+			}
+			letGo()
+			if code := p.wait(ctx); code != tt.code {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
+			}
+			pages := 0
+			if tt.stored {
+				pages = 1
+			}
+			if got := db.pages(); got != pages {
+				t.Errorf("%d pages stored, want %d", got, pages)
+			}
+			last := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "100")
+			if code := last.wait(ctx); code != 0 {
+				t.Fatalf("the next run ends %d: %s", code, last.stderr.String())
+			}
+			db.equalsTruth(m)
+			db.addsUp()
+		})
+	}
+}
