@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // A shaky store does to chosen calls what networks and databases do.
@@ -118,7 +119,7 @@ func TestALostCommitAndAnotherRunner(t *testing.T) {
 				b.db.Sever(mem)
 				other := newBench()
 				other.db, other.store = b.db, b.db.Store()
-				if _, err := other.run(t.Context(), says(t, of(9, "x", "9"), fails(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
+				if _, err := other.run(t.Context(), says(t, of(9, "x", "9"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
 					t.Error(err)
 				}
 				return domain.CommitResult{}, failed(domain.Uncertain)
@@ -137,14 +138,13 @@ func TestAFencedRunnerStops(t *testing.T) {
 	b := newBench()
 	mem := b.db.Store()
 	b.store = mem
-	second := of(4, "", "3", "4")
-	second.before = func() {
+	source := says(t, of(4, "a", "1", "2"), of(4, "", "3", "4")).meanwhile(2, func() {
 		b.db.Sever(mem)
 		if _, err := b.db.Store().Claim(t.Context(), stream, origin); err != nil {
 			t.Error(err)
 		}
-	}
-	_, err := b.run(t.Context(), says(t, of(4, "a", "1", "2"), second))
+	})
+	_, err := b.run(t.Context(), source)
 	if domain.KindOf(err) != domain.Fenced {
 		t.Fatalf("it ended with %v", err)
 	}

@@ -2,10 +2,8 @@ package ingest_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"encoding/binary"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -38,14 +36,14 @@ func newBench() *bench {
 }
 
 func (b *bench) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
-	return ingest.New(source, numbers{}, b.store, b.seen, b.opts).Run(ctx)
+	return ingest.New(source, domaintest.LineDecoder{}, b.store, b.seen, b.opts).Run(ctx)
 }
 
 // stored is the numbers of the events stored, in order.
 func (b *bench) stored() []int {
 	var ids []int
 	for id := range b.db.Events() {
-		ids = append(ids, int(id[15]))
+		ids = append(ids, int(binary.BigEndian.Uint64(id[8:])))
 	}
 	slices.Sort(ids)
 	return ids
@@ -58,86 +56,69 @@ func (b *bench) wantStored(t *testing.T, want ...int) {
 	}
 }
 
-// numbers decodes records that are numbers.
-type numbers struct{}
-
-func (numbers) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
-	n, err := strconv.ParseUint(string(r.Payload), 10, 8)
-	if err != nil {
-		return domain.Event{}, nil, &domain.Rejection{Reason: "not a number", Field: "n", Detail: string(r.Payload)}
-	}
-	return domain.Event{ID: domain.UUID{15: byte(n)}}, nil, nil
-}
-
-// An answer is what a script's source says to one request.
-type answer struct {
-	page domain.Page
-	err  error
-	// before runs when the request comes in.
-	before func()
-}
-
-// A script is a source that gives its answers in order and notes what it was asked.
+// A script is a scripted source that a test holds to what it was asked, with room for what happens meanwhile.
 type script struct {
+	*domaintest.ScriptedSource
+
 	t       *testing.T
-	answers []answer
-	asked   []domain.Cursor
+	answers int
+	before  map[int]func() // by the number of the request, from 1
+}
+
+func says(t *testing.T, answers ...domaintest.Answer) *script {
+	t.Helper()
+	return &script{
+		ScriptedSource: domaintest.NewScriptedSource(answers...), t: t, answers: len(answers), before: map[int]func(){},
+	}
+}
+
+// meanwhile has something happen while the n-th request is under way.
+func (s *script) meanwhile(n int, happens func()) *script {
+	s.before[n] = happens
+	return s
 }
 
 func (s *script) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	if err := ctx.Err(); err != nil {
-		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: "fetch page", Err: err}
+	page, err := s.ScriptedSource.FetchPage(ctx, req)
+	if happens := s.before[len(s.Requests())]; happens != nil {
+		happens()
 	}
-	s.asked = append(s.asked, req.Cursor)
-	if len(s.answers) == 0 {
-		s.t.Errorf("request %d was not expected: cursor %q", len(s.asked), req.Cursor)
-		return domain.Page{}, errors.New("the script is at its end")
-	}
-	a := s.answers[0]
-	s.answers = s.answers[1:]
-	if a.before != nil {
-		a.before()
-	}
-	a.page.Receipt.FetchedAt = time.Now()
-	return a.page, a.err
+	return page, err
 }
 
-// wantAsked fails unless the source was asked for these cursors and has nothing left to say.
+// wantAsked fails unless the source was asked for these cursors, and has nothing left to say.
 func (s *script) wantAsked(cursors ...domain.Cursor) {
 	s.t.Helper()
-	if !slices.Equal(s.asked, cursors) {
-		s.t.Errorf("asked for %q, want %q", s.asked, cursors)
+	var asked []domain.Cursor
+	for _, req := range s.Requests() {
+		asked = append(asked, req.Cursor)
 	}
-	if len(s.answers) > 0 {
-		s.t.Errorf("%d answers were not asked for", len(s.answers))
+	if !slices.Equal(asked, cursors) {
+		s.t.Errorf("asked for %q, want %q", asked, cursors)
+	}
+	s.wantUsedUp()
+}
+
+func (s *script) wantUsedUp() {
+	s.t.Helper()
+	if asked := len(s.Requests()); asked != s.answers {
+		s.t.Errorf("%d requests for %d answers", asked, s.answers)
 	}
 }
 
-func says(t *testing.T, answers ...answer) *script { return &script{t: t, answers: answers} }
-
 // of is a page of a stream of total records, the last one if next is empty.
-func of(total int64, next domain.Cursor, records ...string) answer {
-	page := domain.Page{
-		Next: next, Last: next == "", ExpiresIn: 2 * time.Minute, Total: domain.Total{N: total, Known: total >= 0},
+func of(total int64, next domain.Cursor, records ...string) domaintest.Answer {
+	answer := domaintest.LastPageOf(records...)
+	if next != "" {
+		answer = domaintest.PageOf(next, records...)
 	}
-	for i, r := range records {
-		page.Records = append(page.Records, domain.Record{Payload: []byte(r), Index: i})
+	if total == unannounced {
+		return answer
 	}
-	return answer{page: page}
+	return answer.Announcing(total).ExpiringIn(2 * time.Minute)
 }
 
 const unannounced = -1
-
-func fails(kind domain.Kind) answer {
-	return answer{err: &domain.Error{Kind: kind, Op: "fetch page", Err: fmt.Errorf("scripted %s", kind)}}
-}
-
-func limited(wait time.Duration, unsent bool) answer {
-	a := answer{}
-	refusal := &domain.Error{Kind: domain.RateLimited, Op: "fetch page", Err: errors.New("scripted 429"), Unsent: unsent}
-	a.err, a.before = refusal, func() { refusal.Until = time.Now().Add(wait) }
-	return a
-}
 
 // A log notes what an observer is told.
 type log struct {

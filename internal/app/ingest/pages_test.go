@@ -2,12 +2,14 @@ package ingest_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // TestWhatIsFetchedAgain tells, for one page that does not come at once, what is asked and how the run ends.
@@ -15,85 +17,79 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		answers []answer
+		answers []domaintest.Answer
 		traffic domain.Traffic
 		kind    domain.Kind // of the final error; 0 if the stream is read whole
 	}{
 		{
 			"a server error passes",
-			[]answer{fails(domain.Transient), of(1, "", "1")},
+			[]domaintest.Answer{domaintest.FailWith(domain.Transient), of(1, "", "1")},
 			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"five server errors are final",
-			slices.Repeat([]answer{fails(domain.Transient)}, 5),
+			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 5),
 			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.Transient,
 		},
 		{
 			"a bad page is fetched again",
-			[]answer{fails(domain.BadPage), fails(domain.BadPage), of(1, "", "1")},
+			[]domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), of(1, "", "1")},
 			domain.Traffic{Requests: 3, Retries: 2, Waited: 1500 * time.Millisecond},
 			0,
 		},
 		{
 			"a bad page that stays is final",
-			slices.Repeat([]answer{fails(domain.BadPage)}, 5),
+			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.BadPage)}, 5),
 			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
 			"the rate limit is waited out in full and costs no try",
-			append(slices.Repeat([]answer{limited(41*time.Second, false)}, 7), of(1, "", "1")),
+			append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), of(1, "", "1")),
 			domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second},
 			0,
 		},
 		{
-			"pacing sends nothing",
-			[]answer{limited(300*time.Millisecond, true), of(1, "", "1")},
-			domain.Traffic{Requests: 1, Waited: 300 * time.Millisecond},
-			0,
-		},
-		{
 			"a rate limit longer than allowed",
-			[]answer{limited(2*time.Hour, false)},
+			[]domaintest.Answer{domaintest.RefuseFor(2 * time.Hour)},
 			domain.Traffic{Requests: 1, RateLimited: 1},
 			domain.RateLimited,
 		},
 		{
 			"a wrong key is final at once",
-			[]answer{fails(domain.Unauthorized)},
+			[]domaintest.Answer{domaintest.FailWith(domain.Unauthorized)},
 			domain.Traffic{Requests: 1},
 			domain.Unauthorized,
 		},
 		{
 			"an end before the announced total is no end",
-			[]answer{of(2, "", "1"), of(2, "", "1", "2")},
+			[]domaintest.Answer{of(2, "", "1"), of(2, "", "1", "2")},
 			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"an end that stays short is final",
-			slices.Repeat([]answer{of(2, "", "1")}, 5),
+			slices.Repeat([]domaintest.Answer{of(2, "", "1")}, 5),
 			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
 			"an end without a total is asked for once more",
-			[]answer{of(unannounced, "", "1"), of(unannounced, "", "1")},
+			[]domaintest.Answer{of(unannounced, "", "1"), of(unannounced, "", "1")},
 			domain.Traffic{Requests: 2},
 			0,
 		},
 		{
 			"an end without a total that is taken back",
-			[]answer{of(unannounced, "", "1"), of(unannounced, "a", "1"), of(unannounced, "", "2"), of(unannounced, "", "2")},
+			[]domaintest.Answer{of(unannounced, "", "1"), of(unannounced, "a", "1"), of(unannounced, "", "2"), of(unannounced, "", "2")},
 			domain.Traffic{Requests: 4},
 			0,
 		},
 		{
 			"an empty stream",
-			[]answer{of(0, "")},
+			[]domaintest.Answer{of(0, "")},
 			domain.Traffic{Requests: 1},
 			0,
 		},
@@ -110,9 +106,10 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 				if sum.Traffic != tt.traffic {
 					t.Errorf("traffic %+v, want %+v", sum.Traffic, tt.traffic)
 				}
-				if sum.Done != (err == nil) || len(source.answers) > 0 {
-					t.Errorf("done %v, %d answers left", sum.Done, len(source.answers))
+				if sum.Done != (err == nil) {
+					t.Errorf("done %v with %v", sum.Done, err)
 				}
+				source.wantUsedUp()
 			})
 		})
 	}
@@ -149,8 +146,8 @@ func TestEachPageHasItsOwnBudgetAndReceipt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
-		tired := slices.Repeat([]answer{fails(domain.Transient)}, 4)
-		var answers []answer
+		tired := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 4)
+		var answers []domaintest.Answer
 		answers = append(append(answers, tired...), of(2, "a", "1"))
 		answers = append(append(answers, tired...), of(2, "", "2"))
 		sum, err := b.run(t.Context(), says(t, answers...))
@@ -164,9 +161,8 @@ func TestABackoffDoesNotOutsleepTheCursor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
-		first := of(2, "a", "1")
-		first.page.ExpiresIn = 600 * time.Millisecond
-		sum, err := b.run(t.Context(), says(t, first, fails(domain.Transient), fails(domain.Transient), of(2, "", "2")))
+		first := of(2, "a", "1").ExpiringIn(600 * time.Millisecond)
+		sum, err := b.run(t.Context(), says(t, first, domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient), of(2, "", "2")))
 		// 500 ms cut to half of 600, then 1 s cut to half of the 300 left.
 		if err != nil || sum.Waited != 450*time.Millisecond {
 			t.Errorf("waited %s, %v", sum.Waited, err)
@@ -174,13 +170,41 @@ func TestABackoffDoesNotOutsleepTheCursor(t *testing.T) {
 	})
 }
 
+// A pacer holds back every request once, as a source does that keeps its requests apart.
+type pacer struct {
+	domain.EventSource
+
+	gap  time.Duration
+	held bool
+}
+
+func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	if p.held = !p.held; p.held {
+		return domain.Page{}, &domain.Error{
+			Kind: domain.RateLimited, Op: "pace", Err: errors.New("too soon"), Until: time.Now().Add(p.gap), Unsent: true,
+		}
+	}
+	return p.EventSource.FetchPage(ctx, req)
+}
+
+func TestPacingIsWaitedOutAndIsNoRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		sum, err := b.run(t.Context(), &pacer{EventSource: domaintest.NewCleanStream(3, 1), gap: 300 * time.Millisecond})
+		if want := (domain.Traffic{Requests: 3, Waited: 900 * time.Millisecond}); err != nil || sum.Traffic != want {
+			t.Errorf("traffic %+v, want %+v; %v", sum.Traffic, want, err)
+		}
+		b.wantStored(t, 0, 1, 2)
+	})
+}
+
 func TestARateLimitIsNeverCutShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
-		first := of(2, "a", "1")
-		first.page.ExpiresIn = time.Second
-		sum, err := b.run(t.Context(), says(t, first, limited(time.Minute, false), of(2, "", "2")))
+		first := of(2, "a", "1").ExpiringIn(time.Second)
+		sum, err := b.run(t.Context(), says(t, first, domaintest.RefuseFor(time.Minute), of(2, "", "2")))
 		if err != nil || sum.Waited != time.Minute {
 			t.Errorf("waited %s, %v", sum.Waited, err)
 		}
@@ -193,7 +217,7 @@ func TestASignalEndsAWait(t *testing.T) {
 		b := newBench()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		sum, err := b.run(ctx, says(t, of(2, "a", "1"), limited(time.Minute, false)))
+		sum, err := b.run(ctx, says(t, of(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
 		if domain.KindOf(err) != domain.Stopped || sum.Waited != 10*time.Second || sum.Seq != 1 {
 			t.Errorf("%+v, %v", sum, err)
 		}
@@ -204,7 +228,7 @@ func TestALostCursorStartsANewPass(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
 		b := newBench()
-		source := says(t, of(3, "a", "1", "2"), fails(kind), of(3, "b", "1", "2"), of(3, "", "3"))
+		source := says(t, of(3, "a", "1", "2"), domaintest.FailWith(kind), of(3, "b", "1", "2"), of(3, "", "3"))
 		sum, err := b.run(t.Context(), source)
 		if err != nil || sum.Pass != 2 || !sum.Done || sum.Tally != (domain.Tally{Received: 5, Inserted: 3, Duplicate: 2}) {
 			t.Errorf("%s: %+v, %v", kind, sum, err)
@@ -219,7 +243,7 @@ func TestALostCursorStartsANewPass(t *testing.T) {
 
 func TestPassesThatGetNoFurtherEnd(t *testing.T) {
 	t.Parallel()
-	lost := fails(domain.CursorExpired)
+	lost := domaintest.FailWith(domain.CursorExpired)
 	source := says(t,
 		of(9, "a", "1"), of(9, "b", "2"), lost, // gets to 2
 		of(9, "a", "1"), lost, // no further: once

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 func TestRunStoresEveryPage(t *testing.T) {
@@ -36,7 +37,7 @@ func TestRunGoesOnFromTheCheckpoint(t *testing.T) {
 	t.Parallel()
 	b := newBench()
 	synctest.Test(t, func(t *testing.T) {
-		first := says(t, of(4, "a", "1", "2"), fails(domain.Invalid))
+		first := says(t, of(4, "a", "1", "2"), domaintest.FailWith(domain.Invalid))
 		if _, err := b.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
@@ -78,7 +79,7 @@ func TestAMalformedRecordStopsBeforeItsPage(t *testing.T) {
 	if domain.KindOf(err) != domain.Drifted {
 		t.Fatalf("it ended with %v", err)
 	}
-	for _, want := range []string{"page 2", "index 1", "field n", "four"} {
+	for _, want := range []string{"page 2", "index 1", "not a number", "four"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %q", err, want)
 		}
@@ -93,9 +94,8 @@ func TestASignalFinishesThePageInHand(t *testing.T) {
 	t.Parallel()
 	b := newBench()
 	ctx, cancel := context.WithCancel(t.Context())
-	last := of(4, "b", "3", "4")
-	last.before = cancel // the signal comes while the answer is on its way
-	sum, err := b.run(ctx, says(t, of(6, "a", "1", "2"), last))
+	source := says(t, of(6, "a", "1", "2"), of(6, "b", "3", "4")).meanwhile(2, cancel)
+	sum, err := b.run(ctx, source)
 	if domain.KindOf(err) != domain.Stopped {
 		t.Fatalf("it ended with %v", err)
 	}
