@@ -1,9 +1,9 @@
 package mockapi
 
 import (
-	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"time"
 )
@@ -22,28 +22,29 @@ type Row struct {
 	Extra      json.RawMessage // nil is SQL's NULL: the recorded events have no field that nobody expects
 }
 
-// MarshalJSON names the columns as the table does, and gives the time in RFC 3339 with three decimals.
-func (r Row) MarshalJSON() ([]byte, error) {
-	var line bytes.Buffer
-	to := json.NewEncoder(&line)
-	to.SetEscapeHTML(false)
-	err := to.Encode(struct {
-		ID         string          `json:"id"`
-		SessionID  string          `json:"session_id"`
-		UserID     string          `json:"user_id"`
-		Type       string          `json:"type"`
-		Name       string          `json:"name"`
-		Properties json.RawMessage `json:"properties"`
-		OccurredAt string          `json:"occurred_at"`
-		DeviceType string          `json:"device_type"`
-		Browser    string          `json:"browser"`
-		Extra      json.RawMessage `json:"extra"`
-	}{
+// columns is a Row under the names of the table's columns.
+type columns struct {
+	ID         string          `json:"id"`
+	SessionID  string          `json:"session_id"`
+	UserID     string          `json:"user_id"`
+	Type       string          `json:"type"`
+	Name       string          `json:"name"`
+	Properties json.RawMessage `json:"properties"`
+	OccurredAt string          `json:"occurred_at"` // RFC 3339 with three decimals
+	DeviceType string          `json:"device_type"`
+	Browser    string          `json:"browser"`
+	Extra      json.RawMessage `json:"extra"`
+}
+
+func (r Row) columns() columns {
+	return columns{
 		r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties,
 		r.OccurredAt.UTC().Format("2006-01-02T15:04:05.000Z07:00"), r.DeviceType, r.Browser, r.Extra,
-	})
-	return line.Bytes(), err
+	}
 }
+
+// MarshalJSON names the columns as the table does, and gives the time in RFC 3339 with three decimals.
+func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.columns()) }
 
 // A Truth is the expected content of the table, from the seed alone: what was served, and how often, does not enter.
 // It shares the plain event with the API and none of the code that writes one. It is safe for concurrent use.
@@ -89,5 +90,9 @@ func (t Truth) Rows(from, to int) iter.Seq2[int, Row] {
 
 // String is the canonical text of a uuid.
 func (u uuid) String() string {
-	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", u.hi>>32, u.hi>>16&0xffff, u.hi&0xffff, u.lo>>48, u.lo&(1<<48-1))
+	digits := make([]byte, 0, 16)
+	digits = binary.BigEndian.AppendUint64(digits, u.hi)
+	digits = binary.BigEndian.AppendUint64(digits, u.lo)
+	text := hex.EncodeToString(digits)
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }

@@ -176,7 +176,7 @@ func TestSignalsArePassedOnToTheCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), self, "--", self) //nolint:gosec // this test binary
+		cmd := exec.CommandContext(t.Context(), self, "--", self)
 		cmd.Env = append(os.Environ(), roleVar+"=mockapi")
 		stdout, err := cmd.StdoutPipe()
 		if err != nil {
@@ -220,7 +220,7 @@ func runSelf(t *testing.T, use func(cmd *exec.Cmd, base, admin string), args ...
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), self, args...) //nolint:gosec // this test binary
+	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), roleVar+"=mockapi")
 	cmd.Stdout = &out
 	errs, err := cmd.StderrPipe()

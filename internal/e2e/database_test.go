@@ -30,16 +30,16 @@ func connect(t *testing.T, databaseURL string) *database {
 	return &database{t, ctx, conn}
 }
 
-func (d *database) exec(sql string, args ...any) {
+func (d *database) exec(sql string) {
 	d.t.Helper()
-	if _, err := d.conn.Exec(d.ctx, sql, args...); err != nil {
+	if _, err := d.conn.Exec(d.ctx, sql); err != nil {
 		d.t.Fatalf("%s: %v", sql, err)
 	}
 }
 
-func (d *database) count(sql string, args ...any) (n int) {
+func (d *database) count(sql string) (n int) {
 	d.t.Helper()
-	if err := d.conn.QueryRow(d.ctx, sql, args...).Scan(&n); err != nil {
+	if err := d.conn.QueryRow(d.ctx, sql).Scan(&n); err != nil {
 		d.t.Fatalf("%s: %v", sql, err)
 	}
 	return n

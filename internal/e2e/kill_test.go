@@ -4,7 +4,7 @@ package e2e
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/pgtest"
@@ -21,11 +21,11 @@ func TestKills(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
-	m := startMock(t, "--events", fmt.Sprint(events), "--rate-limit", "0", "--latency", "10ms",
+	m := startMock(t, "--events", strconv.Itoa(events), "--rate-limit", "0", "--latency", "10ms",
 		"--fault", "500@17", "--fault", "503@31", "--fault", "reset@47", "--fault", "429@59")
 	db := connect(t, databaseURL)
 	run := func() *process {
-		return start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", fmt.Sprint(pageSize))
+		return start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", strconv.Itoa(pageSize))
 	}
 
 	inOpenTransaction := 0

@@ -64,7 +64,7 @@ func (m *mock) environment(databaseURL string) []string {
 func (m *mock) admin(ctx context.Context, path string) io.ReadCloser {
 	m.t.Helper()
 	url := strings.TrimSuffix(m.baseURL, "/api/v1") + "/_mock" + path
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		m.t.Fatal(err)
 	}

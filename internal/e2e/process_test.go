@@ -27,7 +27,7 @@ type process struct {
 func start(t *testing.T, env []string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, ended: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, program), args...) //nolint:gosec // our own programs
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, program), args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {

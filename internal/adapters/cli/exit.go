@@ -53,5 +53,5 @@ func sayError(stderr io.Writer, s Settings, err error) {
 	if hint != "" {
 		line += "; " + hint
 	}
-	fmt.Fprintln(stderr, line) //nolint:errcheck // there is nowhere else to say it
+	fmt.Fprintln(stderr, line)
 }

@@ -22,10 +22,10 @@ func (c *migrateCommand) Run(s *session) error {
 		return err
 	}
 	for _, name := range applied {
-		fmt.Fprintln(s.stdout, "applied", name) //nolint:errcheck // the schema is what counts
+		fmt.Fprintln(s.stdout, "applied", name)
 	}
 	if len(applied) == 0 {
-		fmt.Fprintln(s.stdout, "the schema is up to date") //nolint:errcheck // the schema is what counts
+		fmt.Fprintln(s.stdout, "the schema is up to date")
 	}
 	return nil
 }

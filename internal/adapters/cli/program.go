@@ -120,9 +120,8 @@ func description() string {
 	var b strings.Builder
 	b.WriteString("Takes events from a cursor-paginated, rate-limited HTTP API into PostgreSQL, each exactly once.\n\n")
 	b.WriteString("Settings come from flags, then the environment. Secrets have no flag:\n\n")
-	t := reflect.TypeFor[knobs]()
-	for i := range t.NumField() {
-		if tag := t.Field(i).Tag; tag.Get("kong") == "-" {
+	for field := range reflect.TypeFor[knobs]().Fields() {
+		if tag := field.Tag; tag.Get("kong") == "-" {
 			fmt.Fprintf(&b, "  %-24s %s\n", strings.ReplaceAll(tag.Get("setting"), ",", ", "), tag.Get("help"))
 		}
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
@@ -53,8 +54,8 @@ func advanceTo(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 }
 
 func lastEventAt(b domain.Batch) time.Time {
-	for i := len(b.Pages) - 1; i >= 0; i-- {
-		if events := b.Pages[i].Events; len(events) > 0 {
+	for _, page := range slices.Backward(b.Pages) {
+		if events := page.Events; len(events) > 0 {
 			return events[len(events)-1].OccurredAt
 		}
 	}

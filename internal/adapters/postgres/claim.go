@@ -53,7 +53,7 @@ func refuseOrigin(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID
 // connection or this process ends.
 func (s *Store) lockEarly(ctx context.Context, stream domain.StreamID) error {
 	const op = "lock stream"
-	s.unlock()
+	s.unlock(ctx)
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return classify(op, err)
@@ -86,13 +86,11 @@ func isDirect(ctx context.Context, conn *pgxpool.Conn) (bool, error) {
 }
 
 // unlock ends the lock's connection: that gives up the lock even if the server would not answer a request to.
-func (s *Store) unlock() {
+func (s *Store) unlock(ctx context.Context) {
 	if s.lock == nil {
 		return
 	}
 	conn := s.lock.Hijack()
 	s.lock = nil
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = conn.Close(ctx) // pgx closes the socket whatever this returns
+	closeConn(ctx, conn)
 }

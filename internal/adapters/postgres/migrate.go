@@ -28,7 +28,7 @@ func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer closeConn(conn)
+	defer closeConn(ctx, conn)
 
 	pending, err := pendingMigrations(ctx, conn)
 	if err != nil || len(pending) == 0 {
@@ -57,7 +57,7 @@ func CheckSchema(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return err
 	}
-	defer closeConn(conn)
+	defer closeConn(ctx, conn)
 	pending, err := pendingMigrations(ctx, conn)
 	if err != nil || len(pending) == 0 {
 		return err
@@ -78,9 +78,10 @@ func connect(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	return conn, classify("connect", err)
 }
 
-// closeConn gives up the lock with the connection.
-func closeConn(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+// closeConn says good-bye to the server, and gives up with the connection whatever locks it holds, also when ctx has
+// ended.
+func closeConn(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	_ = conn.Close(ctx) // pgx closes the socket whatever this returns
 }

@@ -21,7 +21,7 @@ type Store struct {
 func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 // Close gives up the early lock. A second call does nothing.
-func (s *Store) Close() { s.unlock() }
+func (s *Store) Close() { s.unlock(context.Background()) }
 
 // begin opens a transaction whose waits are bounded and whose COMMIT is durable, whatever the role's defaults say.
 // A database set to something stronger than synchronous_commit=on keeps it.

@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func TestStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
+		t.Helper()
 		return storeOn(t, pgtest.Database(t))
 	})
 }
@@ -27,6 +28,7 @@ func TestStore(t *testing.T) {
 func TestStoreInASchemaOfItsOwn(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
+		t.Helper()
 		url := withParam(t, pgtest.Empty(t), "search_path", "pawl")
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
@@ -36,6 +38,7 @@ func TestStoreInASchemaOfItsOwn(t *testing.T) {
 }
 
 func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
+	t.Helper()
 	names := map[domain.EventStore]string{}
 	look := func(ctx context.Context, query string) (pgx.Rows, error) {
 		conn, err := pgx.Connect(ctx, databaseURL)

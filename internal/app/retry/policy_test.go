@@ -38,13 +38,14 @@ func TestWhatIsWorthAnotherTry(t *testing.T) {
 func TestFailuresBackOffAndEnd(t *testing.T) {
 	t.Parallel()
 	budget := retry.Policy{Tries: 9, MaxWait: time.Hour, Jitter: fullJitter}.Budget()
-	for _, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+	for _, ms := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+		want := time.Duration(ms) * time.Millisecond
 		wait, err := budget.Next(of(domain.Transient))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if wait.For != want*time.Millisecond {
-			t.Errorf("backoff %s, want %s", wait.For, want*time.Millisecond)
+		if wait.For != want {
+			t.Errorf("backoff %s, want %s", wait.For, want)
 		}
 	}
 	if _, err := budget.Next(of(domain.BadPage)); domain.KindOf(err) != domain.BadPage {

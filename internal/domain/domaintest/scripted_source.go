@@ -83,8 +83,9 @@ func NewCleanStream(n, size int) *ScriptedSource {
 }
 
 func cleanPage(n, size int, req domain.PageRequest) Answer {
-	from, err := 0, error(nil)
+	from := 0
 	if req.Cursor != "" {
+		var err error
 		if from, err = strconv.Atoi(string(req.Cursor)); err != nil || from <= 0 || from >= n {
 			return FailWith(domain.CursorInvalid)
 		}

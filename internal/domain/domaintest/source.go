@@ -65,15 +65,15 @@ func expectKind(page domain.Page, err error, kind domain.Kind, unsent bool) erro
 	failure := domain.AsError(err)
 	switch {
 	case failure == nil:
-		return fmt.Errorf("want an error of kind %s, got %v and a page of %d records", kind, err, len(page.Records))
+		return fmt.Errorf("want an error of kind %s, got a page of %d records and %w", kind, len(page.Records), err)
 	case failure.Kind != kind:
-		return fmt.Errorf("kind is %s, want %s: %v", failure.Kind, kind, err)
+		return fmt.Errorf("kind is %s, want %s: %w", failure.Kind, kind, err)
 	case failure.Unsent != unsent:
-		return fmt.Errorf("Unsent is %v, want %v: %v", failure.Unsent, unsent, err)
+		return fmt.Errorf("Unsent is %v, want %v: %w", failure.Unsent, unsent, err)
 	case failure.Op == "" || failure.Err == nil:
-		return fmt.Errorf("the error lacks its operation or its cause: %#v", failure)
+		return fmt.Errorf("the error lacks its operation or its cause, its kind is %s", failure.Kind)
 	case len(page.Records) > 0 || page.Next != "" || page.Last:
-		return fmt.Errorf("a page came with the error %v: %+v", err, page)
+		return fmt.Errorf("the page %+v came with %w", page, err)
 	}
 	return nil
 }
