@@ -1,9 +1,14 @@
 package postgres_test
 
 import (
+	"io"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/amacneil/dbmate/v2/pkg/dbmate"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/domain"
@@ -52,6 +57,31 @@ func TestMigrateFromSeveralProcessesAtOnce(t *testing.T) {
 	}
 	if busy != 1 {
 		t.Errorf("%d of the starts migrated: %v", busy, applied)
+	}
+}
+
+// TestDbmateUpDoesTheSame applies the folder as dbmate's command line does, with its own driver.
+func TestDbmateUpDoesTheSame(t *testing.T) {
+	t.Parallel()
+	theirs, ours := withParam(t, pgtest.Empty(t), "sslmode", "disable"), pgtest.Database(t)
+	u, err := url.Parse(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := dbmate.New(u)
+	up.MigrationsDir = []string{filepath.Join("..", "..", "..", "db", "migrations")}
+	up.AutoDumpSchema = false
+	up.Log = io.Discard
+	if err := up.Migrate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.CheckSchema(t.Context(), theirs); err != nil {
+		t.Errorf("pawl on what dbmate made: %v", err)
+	}
+	const columns = `SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable, E'\n'
+		ORDER BY table_name, ordinal_position) FROM information_schema.columns WHERE table_schema = current_schema()`
+	if a, b := queryOne[string](t, theirs, columns), queryOne[string](t, ours, columns); a != b || !strings.Contains(a, "events.id uuid NO") {
+		t.Errorf("dbmate made\n%s\npawl made\n%s", a, b)
 	}
 }
 
