@@ -66,6 +66,8 @@ func vanishes(func() (domain.CommitResult, error)) (domain.CommitResult, error) 
 	return domain.CommitResult{}, failed(domain.Uncertain)
 }
 
+func succeeds(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) { return commit() }
+
 func breaks(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	return domain.CommitResult{}, failed(domain.Transient)
 }
@@ -81,6 +83,7 @@ func TestCommitsThatGoWrong(t *testing.T) {
 	}{
 		{"a failure passes", []commit{breaks, breaks}, nil, 4},
 		{"a lost COMMIT that happened is not repeated", []commit{happens}, nil, 2},
+		{"the second page's", []commit{succeeds, happens}, nil, 2},
 		{"a lost COMMIT that did not is", []commit{vanishes}, nil, 3},
 		{"lost twice", []commit{vanishes, happens}, nil, 3},
 		{"lost, and the database is away when asked", []commit{happens}, []error{failed(domain.Transient), failed(domain.Transient)}, 2},

@@ -75,7 +75,10 @@ func (d *MemDatabase) Sever(s *MemStore) {
 type MemStore struct{ db *MemDatabase }
 
 // Claim implements domain.EventStore.
-func (s *MemStore) Claim(_ context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+	if ctx.Err() != nil {
+		return domain.Checkpoint{}, failure(domain.Stopped, "claim", "the caller has stopped")
+	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	if holder := s.db.holders[stream]; holder != nil && holder != s {
@@ -105,7 +108,10 @@ func (s *MemStore) Checkpoint(_ context.Context, stream domain.StreamID) (domain
 }
 
 // Commit implements domain.EventStore.
-func (s *MemStore) Commit(_ context.Context, b domain.Batch) (domain.CommitResult, error) {
+func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+	if ctx.Err() != nil {
+		return domain.CommitResult{}, failure(domain.Stopped, "commit", "the caller has stopped")
+	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	at := s.db.checkpoints[b.Stream]

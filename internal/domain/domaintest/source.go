@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -60,6 +61,9 @@ func RunSourceChecks(t *testing.T, fresh func(*testing.T) SourceUnderTest) {
 	}
 }
 
+// letPass lets time pass, of which the bubble makes nothing.
+func letPass(d time.Duration) { time.Sleep(d) }
+
 // expectKind checks what every error of the port must be.
 func expectKind(page domain.Page, err error, kind domain.Kind, unsent bool) error {
 	failure := domain.AsError(err)
@@ -69,7 +73,7 @@ func expectKind(page domain.Page, err error, kind domain.Kind, unsent bool) erro
 	case failure.Kind != kind:
 		return fmt.Errorf("kind is %s, want %s: %w", failure.Kind, kind, err)
 	case failure.Unsent != unsent:
-		return fmt.Errorf("Unsent is %v, want %v: %w", failure.Unsent, unsent, err)
+		return fmt.Errorf("the field Unsent is %v, want %v: %w", failure.Unsent, unsent, err)
 	case failure.Op == "" || failure.Err == nil:
 		return fmt.Errorf("the error lacks its operation or its cause, its kind is %s", failure.Kind)
 	case len(page.Records) > 0 || page.Next != "" || page.Last:

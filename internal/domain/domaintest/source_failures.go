@@ -72,7 +72,7 @@ func refusalHolds(ctx context.Context, under SourceUnderTest) error {
 	}
 	until := domain.AsError(err).Until
 	for _, early := range []time.Duration{28 * time.Second, 14 * time.Second, time.Millisecond} {
-		time.Sleep(time.Until(until) - early)
+		letPass(time.Until(until) - early)
 		page, err := fetch(ctx, src)
 		if err := expectKind(page, err, domain.RateLimited, true); err != nil {
 			return err
@@ -90,7 +90,7 @@ func refusalEnds(ctx context.Context, under SourceUnderTest) error {
 	if domain.KindOf(err) != domain.RateLimited {
 		return fmt.Errorf("want a refusal, got %w", err)
 	}
-	time.Sleep(time.Until(domain.AsError(err).Until))
+	letPass(time.Until(domain.AsError(err).Until))
 	for range 2 {
 		if _, err := fetch(ctx, src); err != nil {
 			return fmt.Errorf("after the moment it named: %w", err)
