@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func sampleEvents(n int) [][]byte {
 		at := time.UnixMilli(1_769_541_553_629 + int64(i)).UTC()
 		timestamp := at.Format(`"2006-01-02T15:04:05.000Z"`)
 		if i%3 == 0 {
-			timestamp = fmt.Sprint(at.UnixMilli())
+			timestamp = strconv.FormatInt(at.UnixMilli(), 10)
 		}
 		events[i] = fmt.Appendf(nil, `{"id":"%08x-9dad-41d1-80b4-00c04fd430c8","sessionId":"6ba7b810-9dad-41d1-80b4-%012x",`+
 			`"userId":"6ba7b812-9dad-41d1-80b4-00c04fd430c8","type":"%s","name":"event_%06x","properties":%s,"timestamp":%s,`+

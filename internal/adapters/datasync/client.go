@@ -111,6 +111,7 @@ func (c *Client) page(a answer, req domain.PageRequest) (domain.Page, error) {
 
 // about says which request an error is about: where it went, without the query, and the API's own id of the answer.
 func (c *Client) about(requestID string, err error) error {
+	err = c.withoutKey(err)
 	if requestID == "" {
 		return fmt.Errorf("GET %s: %w", c.events.String(), err)
 	}

@@ -1,6 +1,7 @@
 package datasync
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -75,7 +76,7 @@ func (d *Decoder) read(r *reader) *domain.Rejection {
 	if rejection := r.object("", d.fields); rejection != nil {
 		return rejection
 	}
-	if _, err := r.json.ReadToken(); err != io.EOF {
+	if _, err := r.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return &domain.Rejection{Reason: reasonNotJSON, Detail: "something follows the object"}
 	}
 	if r.sessionAgain != r.event.SessionID {

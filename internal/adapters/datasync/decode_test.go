@@ -87,6 +87,9 @@ func TestDecodeKeepsEveryValue(t *testing.T) {
 			if !bytes.Contains(e.Properties, []byte("9007199254740993")) || !bytes.Contains(e.Properties, []byte(`a\\u0000b`)) {
 				t.Errorf("properties %s", e.Properties)
 			}
+			if cap(e.Properties) != len(e.Properties) {
+				t.Error("an append to the properties would run into the payload")
+			}
 			if want := time.UnixMilli(1769541553629); !e.OccurredAt.Equal(want) {
 				t.Errorf("occurred at %s", e.OccurredAt)
 			}
@@ -111,7 +114,8 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 		{"a new null field", with("colour", `null`), `{"colour":null}`, []domain.Drift{{Path: "colour", Kind: "new field"}}},
 		{
 			"a new field in the session", inSession(`"id":"` + session + `","os":{"name":"x"}`),
-			`{"session":{"os":{"name":"x"}}}`, []domain.Drift{{Path: "session.os", Kind: "new field"}},
+			`{"session":{"os":{"name":"x"}}}`,
+			[]domain.Drift{{Path: "session.os", Kind: "new field"}},
 		},
 		{
 			"another session id", inSession(`"id":"` + other + `"`), `{"session":{"id":"` + other + `"}}`,
@@ -120,8 +124,11 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 		{
 			"all of it", strings.Replace(inSession(`"id":"`+other+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
 			`{"a.b":2,"session":{"os":1,"id":"` + other + `"}}`,
-			[]domain.Drift{{Path: "a.b", Kind: "new field"}, {Path: "session.os", Kind: "new field"},
-				{Path: "session.id", Kind: "differs from the session id beside it"}},
+			[]domain.Drift{
+				{Path: "a.b", Kind: "new field"},
+				{Path: "session.os", Kind: "new field"},
+				{Path: "session.id", Kind: "differs from the session id beside it"},
+			},
 		},
 		{
 			"a name that would spoil a terminal", with(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,

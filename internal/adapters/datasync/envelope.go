@@ -33,7 +33,8 @@ func (n EnvelopeNames) open(a answer, asked domain.PageRequest) (domain.Page, er
 	if page.Total, err = n.total(meta); err != nil {
 		return page, err
 	}
-	return page, n.readNext(outer.members, &page, asked.Cursor)
+	err = n.readNext(outer.members, &page, asked.Cursor)
+	return page, err
 }
 
 func checkType(a answer) error {
@@ -92,7 +93,7 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	if data, found := e.members[n.Data]; !found {
 		return envelope{}, fmt.Errorf("%s is missing", n.Data)
 	} else if data != nil {
-		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, jsontext.Value(data).Kind())
+		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeOf(data))
 	}
 	return e, nil
 }

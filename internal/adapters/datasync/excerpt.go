@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -21,6 +23,26 @@ func excerpt(text string) string {
 		cut--
 	}
 	return strconv.QuoteToASCII(text[:cut]) + "…"
+}
+
+// typeOf names what a JSON value is, for an error's text.
+func typeOf(value []byte) string {
+	switch jsontext.Value(value).Kind() {
+	case jsontext.KindNull:
+		return "null"
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return "a boolean"
+	case jsontext.KindNumber:
+		return "a number"
+	case jsontext.KindString:
+		return "a string"
+	case jsontext.KindBeginObject:
+		return "an object"
+	case jsontext.KindBeginArray:
+		return "an array"
+	default:
+		return "no JSON value"
+	}
 }
 
 // identifier is a request id as it came, or nothing if it could not be stored and printed as it is.

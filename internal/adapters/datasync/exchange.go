@@ -70,7 +70,7 @@ func (c *Client) request(ctx context.Context, req domain.PageRequest) (*http.Req
 		query.Set(names.CursorParam, string(req.Cursor))
 	}
 	target.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}

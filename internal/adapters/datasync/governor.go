@@ -2,7 +2,6 @@ package datasync
 
 import (
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -18,7 +17,7 @@ type governor struct {
 
 	mu    sync.Mutex
 	sent  time.Time // last, zero if never
-	until time.Time // of the quota, zero if there is some left
+	until time.Time // the quota is used up until then; it may have passed
 }
 
 // A hold is why a request was not sent. It is the error's cause.
@@ -45,17 +44,21 @@ func (g *governor) admit(now time.Time) *hold {
 	return nil
 }
 
-// heed takes in what an answer told. One that says nothing changes nothing.
+// heed takes in what an answer told. It never shortens a hold: whoever was answered out of turn knows less.
 func (g *governor) heed(told told, a answer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
 	case isRefusal(a.status, told):
-		g.until = told.tryAgain()
-	case !told.hasRemaining:
-	case told.remaining > 0 && a.status == http.StatusOK:
-		g.until = time.Time{}
-	case told.remaining <= 0 && !told.reset.IsZero() && told.reset.Sub(a.at) <= longestWindow:
-		g.until = told.reset
+		g.holdUntil(told.tryAgain())
+	case told.hasRemaining && told.remaining <= 0 && told.reset.Sub(a.at) <= longestWindow:
+		g.holdUntil(told.reset)
+	}
+}
+
+// holdUntil takes the zero time, nobody having said, for no hold at all.
+func (g *governor) holdUntil(t time.Time) {
+	if t.After(g.until) {
+		g.until = t
 	}
 }

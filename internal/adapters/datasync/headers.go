@@ -41,14 +41,14 @@ func (n HeaderNames) read(h http.Header, at time.Time) told {
 		}
 	}
 	if !t.hasRemaining && t.reset.IsZero() {
-		t.readStructured(h.Values("RateLimit"), server)
+		t.hasRemaining, t.remaining, t.reset = structured(h.Values("RateLimit"), server)
 	}
 	return t
 }
 
-// readStructured reads the RateLimit field of the IETF draft (draft-ietf-httpapi-ratelimit-headers-10), as in
+// structured reads the RateLimit field of the IETF draft (draft-ietf-httpapi-ratelimit-headers-10), as in
 // `"default";r=0;t=30`: of several policies the one with the least left counts.
-func (t *told) readStructured(fields []string, server serverClock) {
+func structured(fields []string, server serverClock) (found bool, least int64, reset time.Time) {
 	for policy := range strings.SplitSeq(strings.Join(fields, ","), ",") {
 		params := map[string]string{}
 		for param := range strings.SplitSeq(policy, ";") {
@@ -56,10 +56,11 @@ func (t *told) readStructured(fields []string, server serverClock) {
 			params[name] = value
 		}
 		remaining, err := strconv.ParseInt(params["r"], 10, 64)
-		if err == nil && (!t.hasRemaining || remaining < t.remaining) {
-			t.hasRemaining, t.remaining, t.reset = true, remaining, server.reset(params["t"])
+		if err == nil && (!found || remaining < least) {
+			found, least, reset = true, remaining, server.reset(params["t"])
 		}
 	}
+	return found, least, reset
 }
 
 // A serverClock turns what the server says about time into moments of the local clock.

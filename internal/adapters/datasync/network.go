@@ -56,13 +56,13 @@ func (c *Client) unanswered(caller, timed context.Context, err error) error {
 	case isUntrusted(err):
 		failure.Kind = domain.Invalid
 		failure.Hint = "check that API_BASE_URL names the right host, and that this machine trusts its certificate"
-	case errors.Is(err, http.ErrSchemeMismatch):
+	case isPlainHTTP(err):
 		failure.Kind = domain.Invalid
 		failure.Hint = "the server speaks plain HTTP; check whether API_BASE_URL should begin with http://"
 	case isUnknownHost(err):
 		failure.Hint = "if it persists, check the host in API_BASE_URL"
 	}
-	failure.Err = c.about("", c.withoutKey(err))
+	failure.Err = c.about("", err)
 	return failure
 }
 
@@ -74,6 +74,12 @@ func isCorrupt(err error) bool {
 func isUntrusted(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	return untrusted
+}
+
+// isPlainHTTP tells whether the server answered the TLS handshake in HTTP.
+func isPlainHTTP(err error) bool {
+	noTLS, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && string(noTLS.RecordHeader[:]) == "HTTP/"
 }
 
 func isUnknownHost(err error) bool {

@@ -36,7 +36,7 @@ func (n EnvelopeNames) readNext(outer members, page *domain.Page, asked domain.C
 	case "":
 		return fmt.Errorf("%s is missing", n.HasMore)
 	default:
-		return fmt.Errorf("%s is %s, not a boolean", n.HasMore, jsontext.Value(hasMore).Kind())
+		return fmt.Errorf("%s is %s, not a boolean", n.HasMore, typeOf(hasMore))
 	}
 	if page.Next, err = n.cursor(place.value(n.NextCursor)); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (n EnvelopeNames) cursor(value []byte) (domain.Cursor, error) {
 		return "", fmt.Errorf("%s is true, but there is no %s", n.HasMore, n.NextCursor)
 	}
 	if jsontext.Value(value).Kind() != jsontext.KindString {
-		return "", fmt.Errorf("%s is %s, not a string", n.NextCursor, jsontext.Value(value).Kind())
+		return "", fmt.Errorf("%s is %s, not a string", n.NextCursor, typeOf(value))
 	}
 	text, err := jsontext.AppendUnquote(nil, value)
 	switch {
@@ -123,8 +123,8 @@ func (m members) object(name string) (members, error) {
 	if value == nil {
 		return nil, nil
 	}
-	if kind := jsontext.Value(value).Kind(); kind != jsontext.KindBeginObject {
-		return nil, fmt.Errorf("%s is %s, not an object", name, kind)
+	if jsontext.Value(value).Kind() != jsontext.KindBeginObject {
+		return nil, fmt.Errorf("%s is %s, not an object", name, typeOf(value))
 	}
 	if !jsontext.Value(value).IsValid() {
 		return nil, fmt.Errorf("%s has a member twice or text that is not UTF-8", name)

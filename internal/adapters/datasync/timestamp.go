@@ -34,8 +34,9 @@ func readTimestamp(value []byte) (time.Time, string) {
 			return time.Time{}, "is not valid text"
 		}
 		return parseTime(text)
+	default:
+		return time.Time{}, "is neither a number nor a string"
 	}
-	return time.Time{}, "is neither a number nor a string"
 }
 
 // parseTime reads RFC 3339, section 5.6, and of ISO 8601 beside it the offsets without colon or minutes. A leap second
@@ -69,7 +70,7 @@ func parseTime(text []byte) (time.Time, string) {
 		return time.Time{}, "is no time of day"
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
-	if year < 1 || month < 1 || day < 1 || t.Month() != time.Month(month) || t.Day() != day {
+	if year < 1 || month < 1 || day < 1 || t.Month() != time.Month(month) {
 		return time.Time{}, "is no day of the calendar"
 	}
 	t = t.Add(-offset)

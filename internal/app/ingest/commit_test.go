@@ -66,7 +66,9 @@ func vanishes(func() (domain.CommitResult, error)) (domain.CommitResult, error) 
 	return domain.CommitResult{}, failed(domain.Uncertain)
 }
 
-func succeeds(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) { return commit() }
+func succeeds(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+	return commit()
+}
 
 func breaks(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	return domain.CommitResult{}, failed(domain.Transient)
