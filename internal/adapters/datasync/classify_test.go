@@ -1,0 +1,83 @@
+package datasync
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// TestEveryStatusHasAKind walks all statuses an HTTP answer can have, so that none reaches Unknown by accident.
+func TestEveryStatusHasAKind(t *testing.T) {
+	t.Parallel()
+	special := map[int]domain.Kind{
+		401: domain.Unauthorized, 403: domain.Unauthorized,
+		408: domain.Transient, 425: domain.Transient, 429: domain.RateLimited,
+	}
+	for status := range 1000 {
+		if status == http.StatusOK {
+			continue // read as a page
+		}
+		want, found := special[status]
+		if !found {
+			switch status / 100 {
+			case 1, 3, 4:
+				want = domain.Invalid
+			case 2:
+				want = domain.BadPage
+			default:
+				want = domain.Transient
+			}
+		}
+		got := DataSync().Refusal.classify(status, "", told{})
+		if got.kind != want {
+			t.Errorf("status %d is %s, want %s", status, got.kind, want)
+		}
+		if needsHint := want == domain.Invalid || want == domain.Unauthorized; needsHint != (got.hint != "") {
+			t.Errorf("status %d (%s) has the hint %q", status, want, got.hint)
+		}
+	}
+}
+
+func TestCodesDecide(t *testing.T) {
+	t.Parallel()
+	said := told{retryAfter: time.Now()}
+	tests := []struct {
+		status int
+		code   string
+		told   told
+		want   domain.Kind
+	}{
+		{400, "CURSOR_EXPIRED", told{}, domain.CursorExpired},
+		{410, "CURSOR_EXPIRED", told{}, domain.CursorExpired},
+		{400, "CURSOR_INVALID_FORMAT", told{}, domain.CursorInvalid},
+		{410, "CURSOR_GONE", told{}, domain.CursorInvalid},
+		{400, "CURSOR_EXPIRED_LONG_AGO", told{}, domain.CursorInvalid},
+		{400, "cursor_expired", told{}, domain.Invalid},
+		{400, "INVALID_CURSOR_", told{}, domain.Invalid},
+		{400, "INVALID_LIMIT", told{}, domain.Invalid},
+		{410, "", told{}, domain.Invalid},
+		{404, "CURSOR_EXPIRED", told{}, domain.Invalid},
+		{500, "CURSOR_EXPIRED", told{}, domain.Transient},
+		{429, "CURSOR_EXPIRED", told{}, domain.RateLimited},
+		{503, "", told{}, domain.Transient},
+		{503, "", said, domain.RateLimited},
+		{503, "", told{hasRemaining: true, reset: time.Now()}, domain.Transient},
+		{500, "", said, domain.Transient},
+		{403, "", said, domain.Unauthorized},
+	}
+	for _, tt := range tests {
+		t.Run(strconv.Itoa(tt.status)+" "+tt.code, func(t *testing.T) {
+			t.Parallel()
+			if got := DataSync().Refusal.classify(tt.status, tt.code, tt.told); got.kind != tt.want {
+				t.Errorf("is %s, want %s", got.kind, tt.want)
+			}
+		})
+	}
+	if hint := DataSync().Refusal.classify(404, "", told{}).hint; !strings.Contains(hint, "API_BASE_URL") {
+		t.Errorf("404 hints %q", hint)
+	}
+}

@@ -1,0 +1,91 @@
+package datasync
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// FuzzScannerAgreesWithJSON holds the scanner's idea of where records begin and end against a real parser's, on every
+// array that one takes.
+func FuzzScannerAgreesWithJSON(f *testing.F) {
+	for _, seed := range []string{`[]`, `[1,"a\"]",{"b":[{}]}, null ]`, `["\\",["]"],{"}":"{"}]`, ` [ -1.5e3 , "\u005c\"" ] `} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var want [][]byte
+		json := jsontext.NewDecoder(bytes.NewBuffer(bytes.Clone(body)), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		if json.PeekKind() != jsontext.KindBeginArray || !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+			return
+		}
+		if _, err := json.ReadToken(); err != nil {
+			return
+		}
+		for json.PeekKind() != jsontext.KindEndArray {
+			value, err := json.ReadValue()
+			if err != nil {
+				return
+			}
+			want = append(want, bytes.Clone(value))
+		}
+		var got [][]byte
+		s := scanner{body: body}
+		err := s.array(func(value []byte) error {
+			got = append(got, value)
+			return nil
+		})
+		if err == nil {
+			err = s.end()
+		}
+		if err != nil || !bytes.Equal(bytes.Join(got, []byte{0}), bytes.Join(want, []byte{0})) {
+			t.Errorf("%q: %q, want %q, error %v", body, got, want, err)
+		}
+	})
+}
+
+// FuzzOpen feeds the envelope whatever bytes: it is a whole page or an error, never both and never a panic.
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte(`{"data":[{"id":1}],"pagination":{"hasMore":true,"nextCursor":"n"},"meta":{"total":9,"returned":1}}`))
+	f.Add([]byte(`{"data":[1],"hasMore":false}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		page, err := DataSync().Envelope.open(answer{body: body}, domain.PageRequest{Cursor: "asked"})
+		if err == nil && (page.Last == (page.Next != "") || page.Next == "asked") {
+			t.Errorf("%q: last %v, next %q", body, page.Last, page.Next)
+		}
+	})
+}
+
+// FuzzDecode feeds the decoder whatever bytes: what it accepts is what PostgreSQL accepts, as far as JSON can tell.
+func FuzzDecode(f *testing.F) {
+	const sound = `{"id":"0198c0de-0000-7000-8000-000000000001","sessionId":"0198c0de-0000-7000-8000-0000000000aa",` +
+		`"userId":"0198c0de-0000-4000-8000-0000000000bb","type":"click","name":"n","properties":{"n":1},"timestamp":1769541553629,` +
+		`"session":{"id":"0198c0de-0000-7000-8000-0000000000aa","deviceType":"d","browser":"b","os":"\\u0000"},"x":[1]}`
+	f.Add([]byte(sound))
+	decoder := NewDecoder(DataSync())
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		before := bytes.Clone(payload)
+		event, drift, err := decoder.Decode(domain.Record{Payload: payload})
+		if !bytes.Equal(payload, before) {
+			t.Fatalf("%q became %q", before, payload)
+		}
+		if err != nil {
+			return
+		}
+		for _, kept := range [][]byte{event.Properties, event.Extra} {
+			if kept != nil && (!jsontext.Value(kept).IsValid() || hasNUL(kept)) {
+				t.Errorf("keeps %q", kept)
+			}
+		}
+		for _, text := range []string{event.Type, event.Name, event.DeviceType, event.Browser} {
+			if bytes.ContainsRune([]byte(text), 0) {
+				t.Errorf("keeps %q", text)
+			}
+		}
+		if (len(drift) == 0) != (event.Extra == nil) {
+			t.Errorf("drift %v, extra %q", drift, event.Extra)
+		}
+	})
+}
