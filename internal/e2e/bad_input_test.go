@@ -68,19 +68,26 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 		{
 			"an event without a field, on the second page", "application/json",
 			[]string{pageOf(3, "a", one), withBad(`"name":"event_abc123",`, "")},
-			4, 1, []string{"page 2", "index 1", "name", "nothing of this page was stored"},
+			4, 1,
+			[]string{"page 2", "index 1", "name", "nothing of this page was stored"},
 		},
 		{
-			"an event with a bad timestamp", "application/json", []string{pageOf(3, "a", one), withBad(`1769541553629`, `"yesterday"`)},
-			4, 1, []string{"page 2", "index 1", "timestamp"},
+			"an event with a bad timestamp", "application/json",
+			[]string{pageOf(3, "a", one), withBad(`1769541553629`, `"yesterday"`)},
+			4, 1,
+			[]string{"page 2", "index 1", "timestamp"},
 		},
 		{
-			"an event with a NUL", "application/json", []string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":"\u0000"}`)},
-			4, 1, []string{"page 2", "index 1", "properties"},
+			"an event with a NUL", "application/json",
+			[]string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":"\u0000"}`)},
+			4, 1,
+			[]string{"page 2", "index 1", "properties"},
 		},
 		{
-			"a value that only the database refuses", "application/json", []string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":1e400000}`)},
-			4, 1, []string{"seq 2", "SQLSTATE"},
+			"a value that only the database refuses", "application/json",
+			[]string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":1e400000}`)},
+			4, 1,
+			[]string{"seq 2", "SQLSTATE"},
 		},
 	}
 	for _, tt := range tests {
@@ -122,32 +129,38 @@ func TestWrongSurroundings(t *testing.T) {
 		{
 			"the wrong key",
 			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
-			2, []string{"API_KEY"},
+			2,
+			[]string{"API_KEY"},
 		},
 		{
 			"no API at the address",
 			[]string{"API_BASE_URL=http://127.0.0.1:1/api/v1", "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
-			3, []string{"127.0.0.1:1", "2 tries"},
+			3,
+			[]string{"127.0.0.1:1", "2 tries"},
 		},
 		{
 			"no events at the address",
 			[]string{"API_BASE_URL=" + m.baseURL + "/elsewhere", "API_KEY=the-right-one", "DATABASE_URL=" + databaseURL},
-			2, []string{"404", "API_BASE_URL"},
+			2,
+			[]string{"404", "API_BASE_URL"},
 		},
 		{
 			"no database at the address",
 			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=postgres://u:" + secret + "@127.0.0.1:1/db"},
-			3, []string{"127.0.0.1:1", "2 tries", "DATABASE_URL"},
+			3,
+			[]string{"127.0.0.1:1", "2 tries", "DATABASE_URL"},
 		},
 		{
 			"no database of the name",
 			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + strings.Replace(databaseURL, "/pawl_test", "/no_such", 1)},
-			2, []string{"no_such", "DATABASE_URL"},
+			2,
+			[]string{"no_such", "DATABASE_URL"},
 		},
 		{
 			"a base URL that is none",
 			[]string{"API_BASE_URL=" + strings.TrimPrefix(m.baseURL, "http://"), "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
-			2, []string{"API_BASE_URL"},
+			2,
+			[]string{"API_BASE_URL"},
 		},
 	}
 	for i, tt := range tests {

@@ -17,31 +17,31 @@ import (
 
 func TestMigrateOnceAndThenNothing(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Empty(t)
-	if err := postgres.CheckSchema(t.Context(), url); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "_events_") {
+	databaseURL := pgtest.Empty(t)
+	if err := postgres.CheckSchema(t.Context(), databaseURL); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "_events_") {
 		t.Errorf("an empty database is %v", err)
 	}
-	applied, err := postgres.Migrate(t.Context(), url)
+	applied, err := postgres.Migrate(t.Context(), databaseURL)
 	if err != nil || len(applied) == 0 {
 		t.Fatalf("applied %v, %v", applied, err)
 	}
-	again, err := postgres.Migrate(t.Context(), url)
+	again, err := postgres.Migrate(t.Context(), databaseURL)
 	if err != nil || len(again) != 0 {
 		t.Errorf("a second time applied %v, %v", again, err)
 	}
-	if err := postgres.CheckSchema(t.Context(), url); err != nil {
+	if err := postgres.CheckSchema(t.Context(), databaseURL); err != nil {
 		t.Errorf("a migrated database is %v", err)
 	}
 }
 
 func TestMigrateFromSeveralProcessesAtOnce(t *testing.T) {
 	t.Parallel()
-	url := withParam(t, pgtest.Empty(t), "search_path", "pawl")
+	databaseURL := withParam(t, pgtest.Empty(t), "search_path", "pawl")
 	var group sync.WaitGroup
 	applied := make([]int, 6)
 	for i := range applied {
 		group.Go(func() {
-			names, err := postgres.Migrate(t.Context(), url)
+			names, err := postgres.Migrate(t.Context(), databaseURL)
 			if err != nil {
 				t.Errorf("start %d: %v", i, err)
 			}
@@ -102,18 +102,18 @@ func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			url := pgtest.Empty(t)
-			exec(t, url, tt.sql)
-			_, err := postgres.Migrate(t.Context(), url)
+			databaseURL := pgtest.Empty(t)
+			exec(t, databaseURL, tt.sql)
+			_, err := postgres.Migrate(t.Context(), databaseURL)
 			if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), tt.want) ||
 				!strings.Contains(domain.HintOf(err), "search_path=pawl") {
 				t.Fatalf("got %v, hint %q", err, domain.HintOf(err))
 			}
-			if n := queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'checkpoints'"); n != 0 {
+			if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM pg_class WHERE relname = 'checkpoints'"); n != 0 {
 				t.Error("it created tables all the same")
 			}
 			// The way out that the hint names works beside them.
-			if _, err := postgres.Migrate(t.Context(), withParam(t, url, "search_path", "pawl")); err != nil {
+			if _, err := postgres.Migrate(t.Context(), withParam(t, databaseURL, "search_path", "pawl")); err != nil {
 				t.Errorf("with search_path=pawl: %v", err)
 			}
 		})
@@ -122,24 +122,24 @@ func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 
 func TestMigrateRefusesANewerSchema(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Database(t)
-	exec(t, url, "INSERT INTO schema_migrations VALUES ('29991231235959')")
-	_, err := postgres.Migrate(t.Context(), url)
+	databaseURL := pgtest.Database(t)
+	exec(t, databaseURL, "INSERT INTO schema_migrations VALUES ('29991231235959')")
+	_, err := postgres.Migrate(t.Context(), databaseURL)
 	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "29991231235959") {
 		t.Errorf("Migrate: %v", err)
 	}
-	if err := postgres.CheckSchema(t.Context(), url); domain.KindOf(err) != domain.Invalid {
+	if err := postgres.CheckSchema(t.Context(), databaseURL); domain.KindOf(err) != domain.Invalid {
 		t.Errorf("CheckSchema: %v", err)
 	}
 }
 
 func TestMigrateWithoutTheRight(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Empty(t)
-	role := "plain_" + strings.ReplaceAll(queryOne[string](t, url, "SELECT current_database()::text"), "-", "_")
-	exec(t, url, "CREATE ROLE "+role+"; REVOKE CREATE ON SCHEMA public FROM public")
-	t.Cleanup(func() { exec(t, url, "DROP ROLE "+role) })
-	_, err := postgres.Migrate(t.Context(), withParam(t, url, "role", role))
+	databaseURL := pgtest.Empty(t)
+	role := "plain_" + strings.ReplaceAll(queryOne[string](t, databaseURL, "SELECT current_database()::text"), "-", "_")
+	exec(t, databaseURL, "CREATE ROLE "+role+"; REVOKE CREATE ON SCHEMA public FROM public")
+	t.Cleanup(func() { exec(t, databaseURL, "DROP ROLE "+role) })
+	_, err := postgres.Migrate(t.Context(), withParam(t, databaseURL, "role", role))
 	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("got %v", err)
 	}
