@@ -49,40 +49,46 @@ func refuseOrigin(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID
 	}
 }
 
+const lockStream = "lock stream"
+
 // lockEarly takes the stream's session lock on a connection of its own and keeps it until unlock, or until the
-// connection or this process ends.
+// connection or this process ends. A second call takes the lock once more on the same connection: giving it up in
+// between would let another runner in, and the server needs a moment to notice that a connection is gone.
 func (s *Store) lockEarly(ctx context.Context, stream domain.StreamID) error {
-	const op = "lock stream"
-	s.unlock(ctx)
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return classify(op, err)
-	}
-	direct, err := isDirect(ctx, conn)
-	if err != nil || !direct {
-		conn.Release()
-		return classify(op, err)
-	}
-	locked, err := dbsqlc.New(conn).CheckpointLock(ctx, stream.String())
-	if err != nil || !locked {
-		conn.Release()
-		if err == nil {
-			err = &domain.Error{
-				Kind: domain.Fenced, Op: op, Err: fmt.Errorf("another runner holds stream %s", stream),
-				Hint: "wait for it to end, or give this run a stream of its own with --stream",
-			}
+	if s.lock == nil {
+		conn, err := s.acquireDirect(ctx)
+		if err != nil || conn == nil {
+			return classify(lockStream, err)
 		}
-		return classify(op, err)
+		s.lock = conn
 	}
-	s.lock = conn
-	return nil
+	locked, err := dbsqlc.New(s.lock).CheckpointLock(ctx, stream.String())
+	if err == nil && locked {
+		return nil
+	}
+	s.unlock(ctx)
+	if err != nil {
+		return classify(lockStream, err)
+	}
+	return &domain.Error{
+		Kind: domain.Fenced, Op: lockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
+		Hint: "wait for it to end, or give this run a stream of its own with --stream",
+	}
 }
 
-// isDirect reports whether the server process that answers is the one that was dialled. Behind a pooler it is not, and
-// a session lock would stay with a connection that is not ours.
-func isDirect(ctx context.Context, conn *pgxpool.Conn) (bool, error) {
+// acquireDirect returns a connection whose server process is the one that was dialled. Behind a pooler it is not, a
+// session lock would stay with a connection that is not ours, and there is none: nil without an error.
+func (s *Store) acquireDirect(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
 	backend, err := dbsqlc.New(conn).SessionBackend(ctx)
-	return uint32(backend) == conn.Conn().PgConn().PID(), err //nolint:gosec // the protocol sends the same 32 bits unsigned
+	if err == nil && uint32(backend) == conn.Conn().PgConn().PID() { //nolint:gosec // the protocol sends the same 32 bits unsigned
+		return conn, nil
+	}
+	conn.Release()
+	return nil, err
 }
 
 // unlock ends the lock's connection: that gives up the lock even if the server would not answer a request to.
