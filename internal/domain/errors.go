@@ -19,7 +19,7 @@ const (
 	CursorExpired             // the upstream says the cursor has outlived its time
 	CursorInvalid             // the upstream says the cursor is none of its own
 	Unauthorized              // the upstream refused the credentials
-	Drifted                   // a record is not what it should be
+	Rejected                  // records cannot become events
 	Unstorable                // the database refuses a value that decoding let pass
 	Fenced                    // another runner owns the stream (I3)
 	Uncertain                 // COMMIT was sent and not answered (I4)
@@ -29,7 +29,7 @@ const (
 
 var kindNames = [...]string{
 	"unknown", "rate limited", "transient", "bad page", "cursor expired", "cursor invalid", "unauthorized",
-	"drifted", "unstorable", "fenced", "uncertain", "invalid", "stopped",
+	"rejected", "unstorable", "fenced", "uncertain", "invalid", "stopped",
 }
 
 // String is the kind in lower-case words.

@@ -7,9 +7,11 @@ type EventSource interface {
 	// FetchPage makes one attempt and never sleeps. Out of quota, or too soon after the last request, it sends nothing
 	// and returns RateLimited with Until and Unsent set. Records come in upstream order; none is left out.
 	//
-	// It returns a whole page or an *Error: what is incomplete, ambiguous or too large is BadPage, never a shorter page
-	// and never an end. When ctx ends it returns at once with kind Stopped. Calling it again with the same request is
-	// always right. The page's bytes belong to the caller.
+	// It returns a whole page, or an *Error: Transient or RateLimited if the request may be sent again later, BadPage if
+	// the answer is incomplete, ambiguous or too large (never a shorter page, never an end), CursorExpired or
+	// CursorInvalid if the upstream condemns the cursor, Unauthorized or Invalid if asking again is of no use. When ctx
+	// ends it returns at once with kind Stopped. A request has no effect upstream but on the quota and may be repeated.
+	// The page's bytes belong to the caller.
 	FetchPage(ctx context.Context, req PageRequest) (Page, error)
 }
 
@@ -25,14 +27,15 @@ type Decoder interface {
 // used by one goroutine at a time.
 type EventStore interface {
 	// Claim makes this runner the stream's only writer, under a new epoch, and returns the durable checkpoint; a stream
-	// seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not wait: Fenced while
-	// another runner is seen to hold the stream, Invalid when the stream holds pages from another origin. A second Claim
-	// is a new epoch again. The claim outlives ctx and ends with the runner or with a newer claim.
+	// seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not wait: Fenced if another
+	// runner is seen to hold the stream, Invalid if the stream has pages from another origin. Where a living runner cannot
+	// be seen (its connections are cut, a pooler stands between), the claim succeeds and fences it: the newest epoch is
+	// the one that may write (I3). A second Claim by the same runner is a new epoch too. The claim outlives ctx.
 	Claim(ctx context.Context, stream StreamID, origin string) (Checkpoint, error)
 
 	// Commit stores the batch's events, writes one ledger row a page and moves the checkpoint from b.Seq to b.Target(),
-	// in one transaction, all or nothing. An event whose id is stored already is counted as duplicate and not touched
-	// (I2). After a nil error the batch is durable; after any error but Uncertain nothing of it was written.
+	// in one transaction, all or nothing. Nothing else moves a checkpoint. An event whose id is stored already is counted as duplicate and not touched
+	// (I2). After a nil error the batch is durable; after any error but Uncertain this call wrote nothing of it.
 	//
 	// Fenced: the checkpoint has another epoch or seq. Uncertain: the connection or ctx ended between COMMIT and its
 	// answer; only Checkpoint can tell. Transient: it may be called again with the same batch. Unstorable: a value was

@@ -69,19 +69,19 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 			"an event without a field, on the second page", "application/json",
 			[]string{pageOf(3, "a", one), withBad(`"name":"event_abc123",`, "")},
 			4, 1,
-			[]string{"page 2", "index 1", "name", "nothing of this page was stored"},
+			[]string{"seq 2", "index 1", "name", "nothing of this page was stored"},
 		},
 		{
 			"an event with a bad timestamp", "application/json",
 			[]string{pageOf(3, "a", one), withBad(`1769541553629`, `"yesterday"`)},
 			4, 1,
-			[]string{"page 2", "index 1", "timestamp"},
+			[]string{"seq 2", "index 1", "timestamp"},
 		},
 		{
 			"an event with a NUL", "application/json",
 			[]string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":"\u0000"}`)},
 			4, 1,
-			[]string{"page 2", "index 1", "properties"},
+			[]string{"seq 2", "index 1", "properties"},
 		},
 		{
 			"a value that only the database refuses", "application/json",

@@ -84,7 +84,7 @@ func TestExitCodeNamesTheAction(t *testing.T) {
 	tests := map[domain.Kind]int{
 		domain.Unknown: cli.ExitBug, domain.RateLimited: cli.ExitAgain, domain.Transient: cli.ExitAgain,
 		domain.BadPage: cli.ExitData, domain.CursorExpired: cli.ExitAgain, domain.CursorInvalid: cli.ExitAgain,
-		domain.Unauthorized: cli.ExitSettings, domain.Drifted: cli.ExitData, domain.Unstorable: cli.ExitData,
+		domain.Unauthorized: cli.ExitSettings, domain.Rejected: cli.ExitData, domain.Unstorable: cli.ExitData,
 		domain.Fenced: cli.ExitFenced, domain.Uncertain: cli.ExitAgain, domain.Invalid: cli.ExitSettings,
 		domain.Stopped: cli.ExitAgain,
 	}

@@ -1,4 +1,4 @@
-// Package ingest is the use case pawl exists for: read a stream page by page and store every page once.
+// Package ingest is the use case pawl exists for: read a stream page by page and store each of its events once.
 package ingest
 
 import (
@@ -11,13 +11,13 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Options say what a run does.
+// Options are what a run is asked for.
 type Options struct {
 	Stream   domain.StreamID
-	Origin   string // what the stream reads from
-	PageSize int    // records asked for in one page
-	NewPass  bool   // begin at the head again, whatever the checkpoint says
-	Retry    retry.Policy
+	Origin   string       // a stream that has pages from another origin is refused
+	PageSize int          // records to ask for in one page
+	NewPass  bool         // each Run begins at the head, not behind the checkpoint
+	Retry    retry.Policy // for each page that is fetched and each batch that is committed
 }
 
 // A Runner moves one stream from a source into a store.
@@ -36,11 +36,19 @@ func New(
 	return &Runner{source: source, decoder: decoder, store: store, observer: observer, opts: opts}
 }
 
-// Run claims the stream and stores page after page until the pass is done, an error is final or ctx ends. It returns
-// what this run did also with an error, whose kind says what is to be done; a run that could not claim the stream did
-// nothing, and its pass is 0. Whatever ends it, the checkpoint
-// stands behind the last page stored (I1) and another Run goes on from there. A stream that is done stays as it is
-// unless Options.NewPass is set. A Runner runs once at a time.
+// Run claims the stream and stores page after page until the pass is done, an error is final or ctx ends. Whatever ends
+// it, kill -9 included, the durable checkpoint stands right after the last page that was stored (I1), and the next run
+// goes on from there. A stream that is done is left as it is unless Options.NewPass is set.
+//
+// Run waits in two places: fetching waits for the rate limit as long as the upstream says and backs off after failures,
+// and so does committing after failures of the database. A COMMIT that was not answered is settled by the durable
+// checkpoint before anything else is done (I4): if it happened the run goes on, if not the same batch is committed
+// again, and if another runner has taken over the run ends with kind domain.Fenced. When ctx ends, waits end at once,
+// while a page in hand is still committed.
+//
+// With an error, whose kind says what is to be done, Run returns what it did until then; a page whose COMMIT could not
+// be settled is not in it. A run that could not claim the stream did nothing, and its summary's pass is 0. A Runner runs
+// once at a time.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
 	at, err := r.claim(ctx)
@@ -48,34 +56,34 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		return sum.at(at), err
 	}
 	start := at.Place
-	if r.opts.NewPass && at.Seq > 0 {
+	if r.opts.NewPass && at.Seq > 0 { // without a page, the first pass has yet to begin
 		start = at.NextPass()
 	}
 
 	pages := r.newPages()
-	for step, err := range pages.from(ctx, start) { // fetch: waits out what is worth waiting out
+	for step, err := range pages.from(ctx, start) { // fetch: in order (I6), until the end of the pass
 		sum.Traffic = pages.traffic
 		if err != nil {
 			return sum.at(at), err
 		}
-		batch, err := r.read(at, step) // decode: every record becomes an event, or the run stops before I1 is at stake
+		batch, err := r.decode(at, step) // every record becomes an event, or the run stops before I1 is at stake
 		if err != nil {
 			return sum.at(at), err
 		}
-		res, err := r.commit(ctx, at, batch) // one transaction: rows, ledger, checkpoint (I1, I3)
+		res, err := r.commit(ctx, at, batch) // one transaction: events, ledger, checkpoint (I1, I3); settles doubt (I4)
 		if err != nil {
 			return sum.at(at), err
 		}
 		at = res.Checkpoint
-		sum.add(res) // I5
+		sum.add(res) // counts as the database answered them (I5)
 		r.observer.Committed(batch.Pages[0], res)
 	}
 	return sum.at(at), nil
 }
 
-// read decodes a page. A record that cannot become an event stops the run with the page uncommitted: nothing is dropped,
-// nothing half stored.
-func (r *Runner) read(at domain.Checkpoint, step domain.Step) (domain.Batch, error) {
+// decode makes a page a batch. A record that cannot become an event stops the run before its page is committed: to pass
+// over it would lose it.
+func (r *Runner) decode(at domain.Checkpoint, step domain.Step) (domain.Batch, error) {
 	page := domain.ReadPage{
 		From: step.From, To: step.To, Receipt: step.Page.Receipt,
 		Received: len(step.Page.Records),
@@ -98,8 +106,8 @@ func (r *Runner) read(at domain.Checkpoint, step domain.Step) (domain.Batch, err
 
 func malformed(at domain.Checkpoint, step domain.Step, record domain.Record, err error) error {
 	return &domain.Error{
-		Kind: domain.Drifted, Op: "decode",
-		Err: fmt.Errorf("page %d of pass %d (request id %q), record at index %d: %w",
+		Kind: domain.Rejected, Op: "decode",
+		Err: fmt.Errorf("page with seq %d (pass %d, request id %q), record at index %d: %w",
 			at.Seq+1, step.To.Pass, step.Page.Receipt.RequestID, record.Index, err),
 		Hint: "nothing of this page was stored; look at the record, and run again when the API or pawl is mended",
 	}

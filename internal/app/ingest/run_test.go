@@ -76,10 +76,10 @@ func TestAMalformedRecordStopsBeforeItsPage(t *testing.T) {
 	t.Parallel()
 	b := newBench()
 	sum, err := b.run(t.Context(), says(t, of(4, "a", "1", "2"), of(4, "", "3", "four")))
-	if domain.KindOf(err) != domain.Drifted {
+	if domain.KindOf(err) != domain.Rejected {
 		t.Fatalf("it ended with %v", err)
 	}
-	for _, want := range []string{"page 2", "index 1", "not a number", "four"} {
+	for _, want := range []string{"seq 2", "index 1", "not a number", "four"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %q", err, want)
 		}
