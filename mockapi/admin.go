@@ -89,7 +89,7 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 			_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
 		}
 		if r.Context().Err() != nil || lines.Encode(row.columns()) != nil {
-			return nil
+			panic(http.ErrAbortHandler) // a truth cut short must not look like a whole one
 		}
 	}
 	_ = buffer.Flush() // whoever would be told of an error is gone

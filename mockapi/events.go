@@ -19,9 +19,10 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	a := s.arrive(r)
 	entry := a.entry(r.Method)
 	defer func() { s.journal.finish(entry) }()
-	if pause(r.Context(), s.cfg.Latency) {
-		s.answer(w, r, a, &entry)
+	if !pause(r.Context(), s.cfg.Latency) {
+		panic(http.ErrAbortHandler) // net/http's way to send nothing; to return would send an empty 200
 	}
+	s.answer(w, r, a, &entry)
 }
 
 // turnAway checks method and key. The bodies of these answers, and that a missing key and a wrong one differ, are

@@ -212,10 +212,12 @@ func reachable(addr net.Addr) string {
 func run(ctx context.Context, signals <-chan os.Signal, command, env []string, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // running what it is given is its purpose
 	cmd.Env = env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
-	// In the terminal's group ^C would reach the command twice, from the terminal and from here.
+	// In the terminal's group ^C would reach the command twice, from the terminal and from here. Out of it the command
+	// may not read from the terminal, so it gets no input.
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	signalGroup := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) } // its children too
+	cmd.Cancel = func() error { return signalGroup(syscall.SIGTERM) }
 	cmd.WaitDelay = grace
 
 	if err := cmd.Start(); err != nil {
@@ -229,7 +231,9 @@ func run(ctx context.Context, signals <-chan os.Signal, command, env []string, s
 	for {
 		select {
 		case sig := <-signals:
-			_ = cmd.Process.Signal(sig)
+			if number, ok := sig.(syscall.Signal); ok {
+				_ = signalGroup(number) // it fails if the command has just ended
+			}
 		case err := <-ended:
 			return exitCode(cmd.ProcessState, err, stderr)
 		}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // roleVar makes the test binary play a program: mockapi itself, or a command that mockapi runs.
@@ -194,6 +195,39 @@ func TestSignalsArePassedOnToTheCommand(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d", sig, got, want)
 		}
 	}
+}
+
+// TestSignalsReachTheCommandsChildren: a shell that dies of a signal leaves its children running.
+func TestSignalsReachTheCommandsChildren(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "--", "sh", "-c", `"$0"; exit 9`, self)
+	cmd.Env = append(os.Environ(), roleVar+"=mockapi")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stdout)
+	if line, err := lines.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the command said %q, %v", line, err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = io.Copy(io.Discard, lines) // ends when nobody holds the pipe any more
+	}()
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Error("a child of the command is still there")
+	}
+	_ = cmd.Wait()
 }
 
 func TestTheCommandEndsWithItsCaller(t *testing.T) {

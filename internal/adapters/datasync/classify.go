@@ -32,7 +32,7 @@ func (n RefusalNames) classify(status int, code string, told told) verdict {
 		return verdict{domain.Invalid, "check API_BASE_URL: nothing is served at this address"}
 	case status == http.StatusProxyAuthRequired:
 		return verdict{domain.Invalid, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
-	case status >= 400:
+	case status >= 400 || status == http.StatusNotModified:
 		return verdict{domain.Invalid, "check API_BASE_URL: what it names does not take such a request"}
 	case status >= 300:
 		return verdict{domain.Invalid, "set API_BASE_URL to the address it redirects to: the API key is not sent on"}

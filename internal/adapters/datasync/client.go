@@ -98,9 +98,15 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 func (c *Client) page(a answer, req domain.PageRequest) (domain.Page, error) {
 	names := &c.cfg.Profile
 	page, fault := names.Envelope.open(a, req)
+	if how := a.header.Get(names.Headers.Broken); names.Headers.Broken != "" && how != "" {
+		fault = fmt.Errorf("the API says that it is broken on purpose: %s", c.shown(how))
+	}
 	id := identifier(a.header.Get(names.Headers.RequestID))
 	if id == "" {
 		id = page.Receipt.RequestID
+	}
+	if c.redact(id) != id {
+		id = "" // it goes into logs and the ledger
 	}
 	if fault != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: c.about(id, fault)}

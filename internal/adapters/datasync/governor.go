@@ -50,7 +50,7 @@ func (g *governor) heed(told told, a answer) {
 	defer g.mu.Unlock()
 	switch {
 	case isRefusal(a.status, told):
-		g.holdUntil(told.tryAgain())
+		g.holdUntil(told.tryAgain(a.at))
 	case told.hasRemaining && told.remaining <= 0 && told.reset.Sub(a.at) <= longestWindow:
 		g.holdUntil(told.reset)
 	}

@@ -40,6 +40,7 @@ func TestQuota(t *testing.T) {
 		{"refused for a day and more", 429, []string{"Retry-After", "100000"}, 100_000 * time.Second, true},
 		{"refused for no time", 429, []string{"Retry-After", "0"}, 0, true},
 		{"refused without a word", 429, nil, 0, false},
+		{"refused for no time, and till the window ends", 429, []string{"Retry-After", "0", "X-RateLimit-Reset", "28"}, 28 * time.Second, true},
 		{"refused with nonsense", 429, []string{"Retry-After", "-1"}, 0, false},
 		{"overloaded, says when", 503, []string{"Retry-After", "7"}, 7 * time.Second, true},
 		{"overloaded", 503, nil, 0, false},

@@ -16,9 +16,10 @@ type told struct {
 	retryAfter   time.Time // zero if not said
 }
 
-// tryAgain is when a refused request may be sent again, zero if nobody said.
-func (t told) tryAgain() time.Time {
-	if !t.retryAfter.IsZero() {
+// tryAgain is when a refused request may be sent again, zero if nobody said. "Retry-After: 0" says nothing: what is told
+// of the window counts then.
+func (t told) tryAgain(at time.Time) time.Time {
+	if t.retryAfter.After(at) || t.reset.IsZero() {
 		return t.retryAfter
 	}
 	return t.reset

@@ -22,10 +22,14 @@ var errProxy = errors.New("the proxy setting in the environment cannot be used")
 func newTransport() http.RoundTripper {
 	shared, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		shared = &http.Transport{ForceAttemptHTTP2: true}
+		shared = &http.Transport{}
 	}
 	own := shared.Clone()
 	own.MaxResponseHeaderBytes = maxHeaderBytes
+	// One request at a time gains nothing from HTTP/2, where one that must not be sent again could not look like a plain
+	// GET; see request.
+	own.Protocols = &http.Protocols{}
+	own.Protocols.SetHTTP1(true)
 	own.Proxy = func(r *http.Request) (*url.URL, error) {
 		proxy, err := http.ProxyFromEnvironment(r)
 		if err != nil {

@@ -20,6 +20,7 @@ type HeaderNames struct {
 	Remaining string // requests left in the window
 	Reset     string // seconds left in the window
 	RequestID string
+	Broken    string // stands on a successful answer that is broken on purpose
 }
 
 // EnvelopeNames are the members around the records, in both forms: nested, and flat with HasMore and NextCursor
@@ -68,6 +69,7 @@ func DataSync() Profile {
 		MaxLimit: 5000, // recorded: more is silently cut to it
 		Headers: HeaderNames{
 			Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset", RequestID: "X-Request-ID",
+			Broken: "X-Chaos-Applied", // claimed
 		},
 		Envelope: EnvelopeNames{
 			Data:       "data",

@@ -20,7 +20,6 @@ type reader struct {
 	sessionAgain domain.UUID // the session's id as it stands within the session
 	sessionBytes []byte      // the same as it came
 	extra        extra
-	scratch      []byte
 }
 
 func newReader() *reader {
@@ -36,9 +35,9 @@ func (r *reader) begin(payload []byte) {
 	r.json.Reset(&r.source)
 }
 
-// letGo keeps nothing of the record but the scratch space.
+// letGo keeps nothing of the record.
 func (r *reader) letGo() {
-	*r = reader{json: r.json, scratch: r.scratch}
+	*r = reader{json: r.json}
 	r.json.Reset(&r.source)
 }
 
@@ -105,7 +104,7 @@ func (r *reader) value(f field, value []byte) *domain.Rejection {
 
 // unknown keeps what no field is named for.
 func (r *reader) unknown(path string, name, value []byte) *domain.Rejection {
-	text, err := unquote(nil, name)
+	text, err := unquote(name)
 	if err != nil {
 		return rejectSyntax(r.payload, err)
 	}
@@ -130,7 +129,7 @@ func (r *reader) next() ([]byte, error) {
 
 // find returns the place of the field of that name, -1 if there is none.
 func (r *reader) find(fields []field, quoted []byte) int {
-	name, err := unquote(r.scratch[:0], quoted)
+	name, err := unquote(quoted)
 	if err != nil {
 		return -1
 	}

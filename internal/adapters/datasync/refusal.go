@@ -19,7 +19,7 @@ func (c *Client) refused(a answer, told told) error {
 	verdict := names.Refusal.classify(a.status, code, told)
 	refusal := &domain.Error{Kind: verdict.kind, Op: opFetch, Hint: verdict.hint}
 	if verdict.kind == domain.RateLimited {
-		refusal.Until = told.tryAgain()
+		refusal.Until = told.tryAgain(a.at)
 	}
 	text := fmt.Sprintf("HTTP %d", a.status)
 	if name := http.StatusText(a.status); name != "" {
@@ -34,7 +34,7 @@ func (c *Client) refused(a answer, told told) error {
 	if a.status/100 == 3 {
 		text += ", to " + c.shown(withoutQuery(a.header.Get("Location")))
 	}
-	id := identifier(a.header.Get(names.Headers.RequestID))
+	id := c.redact(identifier(a.header.Get(names.Headers.RequestID)))
 	refusal.Err = c.about(id, errors.New(text))
 	return refusal
 }

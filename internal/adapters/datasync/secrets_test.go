@@ -25,6 +25,9 @@ func TestErrorsKeepTheSecrets(t *testing.T) {
 		{"a location that is none", 301, []string{"Location", "https://%zz/s3cret"}, "", "not a URL"},
 		{"an unknown status", 799, nil, "<html>" + key, "HTTP 799"},
 		{"a page that is none", 200, nil, `{"` + key + `":1}`, "data is missing"},
+		{"the key as the request id", 500, []string{"X-Request-ID", key}, "", "HTTP 500"},
+		{"the key as the request id of a bad page", 200, []string{"X-Request-ID", key}, "null", "not a JSON object"},
+		{"the key as the reason of a fault", 200, []string{"X-Chaos-Applied", key}, "{}", "broken on purpose"},
 		{"the key as a name, twice", 200, nil, `{"` + key + `":1,"` + key + `":1}`, "twice"},
 	}
 	for _, tt := range tests {

@@ -25,10 +25,10 @@ func hasNUL(value []byte) bool {
 	}
 }
 
-// unquote returns a valid JSON string's text: a slice of it where it can be, else appended to dst.
-func unquote(dst, quoted []byte) ([]byte, error) {
+// unquote returns a valid JSON string's text, a slice of it where it can be.
+func unquote(quoted []byte) ([]byte, error) {
 	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1], nil
 	}
-	return jsontext.AppendUnquote(dst, quoted)
+	return jsontext.AppendUnquote(nil, quoted)
 }

@@ -29,7 +29,7 @@ func readTimestamp(value []byte) (time.Time, string) {
 		}
 		return time.UnixMilli(n).UTC(), ""
 	case jsontext.KindString:
-		text, err := unquote(nil, value)
+		text, err := unquote(value)
 		if err != nil {
 			return time.Time{}, "is not valid text"
 		}

@@ -49,12 +49,12 @@ func (r *reader) properties(value []byte) *domain.Rejection {
 	return nil
 }
 
-// unquoted is a string's text, good until the next call.
+// unquoted is a string's text, which may be a slice of the payload.
 func (r *reader) unquoted(value []byte) ([]byte, *domain.Rejection) {
 	if jsontext.Value(value).Kind() != jsontext.KindString {
 		return nil, rejectValue(reasonType, value, "is not a string")
 	}
-	text, err := unquote(r.scratch[:0], value)
+	text, err := unquote(value)
 	if err != nil {
 		return nil, rejectValue(reasonBadText, value, "is not valid text")
 	}

@@ -17,6 +17,7 @@ type pages struct {
 	observer Observer
 	limit    int
 	traffic  domain.Traffic // of this run so far
+	cycle    cycle          // of this pass
 }
 
 func (r *Runner) newPages() *pages {
@@ -33,7 +34,7 @@ func (p *pages) from(ctx context.Context, at domain.Place) iter.Seq2[domain.Step
 			page, err := p.fetch(ctx, at)
 			if isDeadCursor(err) {
 				if err = restarts.spend(at, err); err == nil {
-					at = at.NextPass()
+					at, p.cycle = at.NextPass(), cycle{}
 					p.observer.PassStarted(at)
 					continue
 				}
@@ -47,6 +48,7 @@ func (p *pages) from(ctx context.Context, at domain.Place) iter.Seq2[domain.Step
 				return
 			}
 			at = step.To
+			p.cycle.step(at.Cursor)
 		}
 	}
 }
@@ -57,8 +59,8 @@ func (p *pages) fetch(ctx context.Context, at domain.Place) (domain.Page, error)
 	confirming := false
 	for {
 		page, err := p.attempt(ctx, at)
-		if err == nil && page.Last && !confirming && !at.After(page).Expects().Known {
-			confirming = true // nobody announced a total to hold this end against: ask once more
+		if err == nil && page.Last && !confirming && doubtful(at.After(page)) {
+			confirming = true // ask once more; if it is said again, it is believed
 			continue
 		}
 		if err == nil {
@@ -75,7 +77,13 @@ func (p *pages) fetch(ctx context.Context, at domain.Place) (domain.Page, error)
 	}
 }
 
-// attempt makes one request and refuses an end that comes before what was announced.
+// doubtful reports whether an end rests on one answer alone: nobody announced a total to hold it against, or only the
+// last answer announced one as small.
+func doubtful(end domain.Place) bool {
+	return !end.AnnouncedFirst.Known || end.Position < end.AnnouncedFirst.N
+}
+
+// attempt makes one request and refuses an end that comes before what was announced, and a way that leads back.
 func (p *pages) attempt(ctx context.Context, at domain.Place) (domain.Page, error) {
 	page, err := p.source.FetchPage(ctx, domain.PageRequest{Cursor: at.Cursor, Limit: p.limit})
 	p.count(err)
@@ -84,12 +92,16 @@ func (p *pages) attempt(ctx context.Context, at domain.Place) (domain.Page, erro
 	}
 	after := at.After(page)
 	if expects := after.Expects(); page.Last && after.Position < expects.N {
-		return domain.Page{}, &domain.Error{
-			Kind: domain.BadPage, Op: "fetch page",
-			Err: fmt.Errorf("the API says the stream ends after %d of %d records", after.Position, expects.N),
-		}
+		return domain.Page{}, badPage("the API says the stream ends after %d of %d records", after.Position, expects.N)
+	}
+	if p.cycle.closes(page.Next) {
+		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", after.Position)
 	}
 	return page, nil
+}
+
+func badPage(format string, args ...any) error {
+	return &domain.Error{Kind: domain.BadPage, Op: "fetch page", Err: fmt.Errorf(format, args...)}
 }
 
 func (p *pages) count(err error) {

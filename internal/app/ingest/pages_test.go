@@ -88,6 +88,17 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 			0,
 		},
 		{
+			"cursors that lead in a circle are a bad page",
+			append([]domaintest.Answer{of(9, "a", "1"), of(9, "b", "2"), of(9, "a", "3")},
+				slices.Repeat([]domaintest.Answer{of(9, "b", "2")}, 5)...),
+			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond}, domain.BadPage,
+		},
+		{
+			"a circle that was a slip passes",
+			[]domaintest.Answer{of(4, "a", "1"), of(4, "b", "2"), of(4, "a", "3"), of(4, "b", "2"), of(4, "", "4")},
+			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond}, 0,
+		},
+		{
 			"an empty stream",
 			[]domaintest.Answer{of(0, "")},
 			domain.Traffic{Requests: 1},
@@ -124,7 +135,6 @@ func TestEndsOfACollectionThatMoves(t *testing.T) {
 		believed    bool
 	}{
 		{"it grew while it was read", 2, 9, 2, true},
-		{"it shrank while it was read", 9, 2, 2, true},
 		{"it is short of both", 9, 8, 2, false},
 	}
 	for _, tt := range tests {
@@ -138,6 +148,31 @@ func TestEndsOfACollectionThatMoves(t *testing.T) {
 					t.Errorf("done %v, %v", sum.Done, err)
 				}
 			})
+		})
+	}
+}
+
+// TestAnEndThatOnlyTheLastAnswerKnowsIsAskedForAgain keeps one broken answer from ending a stream of millions.
+func TestAnEndThatOnlyTheLastAnswerKnowsIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		answers []domaintest.Answer
+		stored  []int
+	}{
+		{"the collection did shrink", []domaintest.Answer{of(9, "a", "1"), of(2, "", "2"), of(2, "", "2")}, []int{1, 2}},
+		{"it was a slip", []domaintest.Answer{of(3, "a", "1"), of(0, ""), of(3, "b", "2"), of(3, "", "3")}, []int{1, 2, 3}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b, source := newBench(), says(t, tt.answers...)
+			sum, err := b.run(t.Context(), source)
+			if err != nil || !sum.Done || sum.Retries != 0 {
+				t.Errorf("%+v, %v", sum, err)
+			}
+			source.wantUsedUp()
+			b.wantStored(t, tt.stored...)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package domaintest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,7 +20,7 @@ func event(n byte) domain.Event {
 	return domain.Event{
 		ID: domain.UUID{15: n}, SessionID: domain.UUID{0: 1, 15: n}, UserID: domain.UUID{0: 2, 15: n},
 		Type: fmt.Sprintf("type-%d", n), Name: fmt.Sprintf("näme-%d", n),
-		Properties: fmt.Appendf(nil, `{"n": %d, "deep": {"list": [1.50, null, "x"]}}`, n),
+		Properties: fmt.Appendf(nil, `{"n": %d, "deep": {"list": [1.50, 9007199254740993, null, "x"]}}`, n),
 		OccurredAt: time.Date(2026, 1, 27, 19, 19, 13, 629_000_000+int(n)*1000, time.UTC),
 		DeviceType: fmt.Sprintf("device-%d", n), Browser: fmt.Sprintf("browser-%d", n),
 	}
@@ -85,8 +86,17 @@ func sameJSON(a, b []byte) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
 	}
-	var va, vb any
-	return json.Unmarshal(a, &va) == nil && json.Unmarshal(b, &vb) == nil && reflect.DeepEqual(va, vb)
+	va, errA := exactly(a)
+	vb, errB := exactly(b)
+	return errA == nil && errB == nil && reflect.DeepEqual(va, vb)
+}
+
+// exactly keeps numbers as they are spelt.
+func exactly(text []byte) (value any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	err = dec.Decode(&value)
+	return value, err
 }
 
 func wantKind(err error, want domain.Kind) error {
