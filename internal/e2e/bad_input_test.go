@@ -96,7 +96,7 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			databaseURL := pgtest.Database(t)
-			baseURL, _ := serve(t, tt.contentType, tt.bodies...)
+			baseURL, requests := serve(t, tt.contentType, tt.bodies...)
 			p := start(t, []string{"API_BASE_URL=" + baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}, "pawl", "run", "--tries", "2")
 			if code := p.wait(ctx); code != tt.code {
 				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
@@ -105,6 +105,9 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 				if !strings.Contains(p.stderr.String(), want) {
 					t.Errorf("it does not say %q: %s", want, p.stderr.String())
 				}
+			}
+			if tt.events == 0 && requests.Load() != 2 { // two tries
+				t.Errorf("%d requests", requests.Load())
 			}
 			db := connect(t, databaseURL)
 			if n := db.count("SELECT count(*) FROM events"); n != tt.events {

@@ -93,7 +93,8 @@ type truth struct {
 	Extra      json.RawMessage `json:"extra"`
 }
 
-// equalsTruth compares every column of every row, in SQL: nothing of pawl's has a say in it.
+// equalsTruth compares every column of every row, in SQL: nothing of pawl's has a say in it. JSON is compared as jsonb
+// spells it, since jsonb itself takes 19.90 for 19.9.
 func (d *database) equalsTruth(m *mock) {
 	d.t.Helper()
 	d.exec(`CREATE TEMP TABLE truth (id uuid PRIMARY KEY, session_id uuid, user_id uuid, type text, name text,
@@ -121,8 +122,9 @@ func (d *database) equalsTruth(m *mock) {
 		d.t.Fatalf("copy the truth: %d rows, %v", n, err)
 	}
 	if wrong := d.count(`SELECT count(*) FROM truth AS t FULL JOIN events AS e USING (id)
-		WHERE (t.session_id, t.user_id, t.type, t.name, t.properties, t.occurred_at, t.device_type, t.browser, t.extra)
-		IS DISTINCT FROM (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra)`); wrong > 0 {
+		WHERE (t.session_id, t.user_id, t.type, t.name, t.properties::text, t.occurred_at, t.device_type, t.browser, t.extra::text)
+		IS DISTINCT FROM
+		(e.session_id, e.user_id, e.type, e.name, e.properties::text, e.occurred_at, e.device_type, e.browser, e.extra::text)`); wrong > 0 {
 		d.t.Errorf("%d rows are lost, invented or differ from the truth", wrong)
 	}
 	if stored := d.count("SELECT count(*) FROM events"); int64(stored) != n {

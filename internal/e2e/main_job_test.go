@@ -71,6 +71,29 @@ func TestMainJob(t *testing.T) {
 	}
 }
 
+// TestTheRateLimitIsKept runs under a tight limit: no request is sent into a closed window or before it was told to.
+func TestTheRateLimitIsKept(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	databaseURL := pgtest.Database(t)
+	m := startMock(t, "--events", "10000", "--rate-limit", "3", "--rate-window", "2s", "--fault", "429@5")
+	p := start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "1000")
+	if code := p.wait(ctx); code != 0 {
+		t.Fatalf("exit %d: %s", code, p.stderr.String())
+	}
+	if s := m.summary(); s.Requests != 11 || s.RateLimited != 0 || s.Closed != 0 || s.TooEarly != 0 {
+		t.Errorf("the API saw %+v", s)
+	}
+	if sum := p.summary(); sum.Requests != 11 || sum.RateLimited != 1 || sum.Retries != 0 || sum.Waited <= 0 {
+		t.Errorf("the run tells %+v", sum)
+	}
+	if said := p.stderr.String(); !strings.Contains(said, "waiting for the API") {
+		t.Errorf("it does not say what it waits for: %s", said)
+	}
+	connect(t, databaseURL).equalsTruth(m)
+}
+
 // TestAFinishedStreamIsLeftAlone runs again, and then once more from the head.
 func TestAFinishedStreamIsLeftAlone(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,7 @@ type journalSummary struct {
 	Faults      map[string]int `json:"faults"`
 	RateLimited int            `json:"rate_limited"`
 	TooEarly    int            `json:"too_early"`
+	Closed      int            `json:"window_closed"`
 }
 
 func (s journalSummary) faults() (n int) {
@@ -71,6 +72,9 @@ func (m *mock) admin(ctx context.Context, path string) io.ReadCloser {
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		m.t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		m.t.Fatalf("GET %s: %s", url, resp.Status)
 	}
 	return resp.Body
 }

@@ -17,7 +17,7 @@ func TestSecondRunner(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
-	m := startMock(t, "--events", "40000", "--rate-limit", "0", "--latency", "100ms")
+	m := startMock(t, "--events", "60000", "--rate-limit", "0", "--latency", "100ms")
 	db := connect(t, databaseURL)
 	first := start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "500")
 	eventually(t, "the first has committed a page", func() bool { return db.pages() > 0 })
@@ -32,8 +32,8 @@ func TestSecondRunner(t *testing.T) {
 	if code := first.wait(ctx); code != 0 {
 		t.Fatalf("the first ends %d: %s", code, first.stderr.String())
 	}
-	if s := m.summary(); s.Requests != 80 {
-		t.Errorf("%d requests for 80 pages", s.Requests)
+	if s := m.summary(); s.Requests != 120 {
+		t.Errorf("%d requests for 120 pages", s.Requests)
 	}
 	db.equalsTruth(m)
 	db.addsUp()
@@ -45,8 +45,8 @@ func TestFrozenRunner(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// freeze waits for the state in which the runner is stopped, and returns what lets the database go on.
-		freeze         func(t *testing.T, m *mock, db *database, databaseURL string) (letGo func())
+		// freeze stops the runner in a state, and returns what lets the database go on.
+		freeze         func(p *process, m *mock, db *database, databaseURL string) (letGo func())
 		whileNextWorks bool // it wakes beside the next runner, else after that has finished
 	}{
 		{"while it fetches", frozenFetching, false},
@@ -60,15 +60,14 @@ func TestFrozenRunner(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			databaseURL := pgtest.Database(t)
-			m := startMock(t, "--events", "10000", "--rate-limit", "0", "--latency", "50ms")
+			m := startMock(t, "--events", "8000", "--rate-limit", "0", "--latency", "100ms")
 			db := connect(t, databaseURL)
 			run := func() *process {
 				return start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "200")
 			}
 			frozen := run()
 			eventually(t, "pages are committed", func() bool { return db.pages() >= 2 })
-			letGo := tt.freeze(t, m, db, databaseURL)
-			frozen.signal(syscall.SIGSTOP)
+			letGo := tt.freeze(frozen, m, db, databaseURL)
 
 			if code := run().wait(ctx); code != 5 {
 				t.Errorf("while the first is frozen and connected another ends %d", code)
@@ -103,15 +102,26 @@ func TestFrozenRunner(t *testing.T) {
 	}
 }
 
-func frozenFetching(t *testing.T, m *mock, _ *database, _ string) func() {
-	t.Helper()
-	eventually(t, "a request is under way", func() bool { return m.summary().InFlight == 1 })
+func frozenFetching(p *process, m *mock, _ *database, _ string) func() {
+	p.t.Helper()
+	eventually(p.t, "it is stopped while a request is under way", func() bool {
+		if m.summary().InFlight != 1 {
+			return false
+		}
+		p.signal(syscall.SIGSTOP)
+		if m.summary().InFlight == 1 {
+			return true
+		}
+		p.signal(syscall.SIGCONT) // the answer was faster
+		return false
+	})
 	return func() {}
 }
 
-func frozenInTransaction(t *testing.T, _ *mock, db *database, databaseURL string) func() {
-	t.Helper()
+func frozenInTransaction(p *process, _ *mock, db *database, databaseURL string) func() {
+	p.t.Helper()
 	letGo := db.holdLedger(databaseURL)
-	eventually(t, "a transaction is open", func() bool { return db.openTransactions() == 1 })
+	eventually(p.t, "a transaction is open", func() bool { return db.openTransactions() == 1 })
+	p.signal(syscall.SIGSTOP)
 	return letGo
 }

@@ -17,9 +17,18 @@ import (
 func TestContainer(t *testing.T) {
 	srv, err := openContainer(t.Context(), t.Logf)
 	if err != nil {
-		t.Skipf("SKIPPED: no container to be had here: %v", err)
+		unavailable(t, err)
 	}
 	checkServer(t, srv)
+}
+
+// unavailable skips where nobody promised a container, and fails where an image was named for it.
+func unavailable(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("POSTGRES_IMAGE") != "" {
+		t.Fatalf("no container although POSTGRES_IMAGE is set: %v", err)
+	}
+	t.Skipf("no container to be had here, and POSTGRES_IMAGE is not set: %v", err)
 }
 
 func TestContainerIsPublishedOnLoopbackWhereThatIsReachable(t *testing.T) {
@@ -38,7 +47,7 @@ func TestContainerIsPublishedOnLoopbackWhereThatIsReachable(t *testing.T) {
 func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
 	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(log.NewNoopLogger()))
 	if err != nil {
-		t.Skipf("SKIPPED: no Docker here: %v", err)
+		unavailable(t, err)
 	}
 	docker := provider.Client()
 	self, err := thisProcess()
@@ -51,7 +60,7 @@ func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
 			Config: &container.Config{Image: image(), Labels: o.labels()},
 		})
 		if err != nil {
-			t.Skipf("SKIPPED: no container to be had here: %v", err)
+			unavailable(t, err)
 		}
 		return made.ID
 	}
