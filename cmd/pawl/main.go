@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -31,8 +30,7 @@ func main() {
 func obeySignals(stop context.CancelFunc) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	first := <-signals
-	fmt.Fprintf(os.Stderr, "pawl: %s: finishing the page in hand; once more to leave at once\n", first)
+	<-signals
 	stop()
 	second := <-signals
 	number, _ := second.(syscall.Signal) // os/signal knows no other on the systems pawl is built for

@@ -51,4 +51,4 @@ SELECT stream FROM checkpoints ORDER BY stream;
 -- name: CheckpointLock :one
 -- Session lock that tells a second runner early and kindly; the epoch is the truth. The schema is part of the key,
 -- since one database may hold several.
-SELECT pg_try_advisory_lock(hashtextextended('pawl/' || current_schema() || '/' || @stream::text, 0));
+SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));

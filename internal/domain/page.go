@@ -52,11 +52,6 @@ type Traffic struct {
 	Waited      time.Duration
 }
 
-// Add returns the sum of both.
-func (t Traffic) Add(u Traffic) Traffic {
-	return Traffic{t.Requests + u.Requests, t.Retries + u.Retries, t.RateLimited + u.RateLimited, t.Waited + u.Waited}
-}
-
 // Sub returns what t counts beyond u.
 func (t Traffic) Sub(u Traffic) Traffic {
 	return Traffic{t.Requests - u.Requests, t.Retries - u.Retries, t.RateLimited - u.RateLimited, t.Waited - u.Waited}

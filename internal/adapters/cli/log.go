@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"time"
@@ -33,7 +34,7 @@ func (o *logObserver) Claimed(at domain.Checkpoint) {
 	switch {
 	case at.Seq == 0:
 		o.log.Info("starting at the head", "stream", at.Stream.String(), "source", at.Origin)
-	case o.newPass:
+	case at.Done && o.newPass:
 		o.log.Info("starting a new pass from the head", "stream", at.Stream.String(), "pass", at.Pass+1, "stored", at.Inserted)
 	case at.Done:
 		o.log.Info("the stream is complete already; no new events were looked for (--new-pass reads it from the head again)",
@@ -57,7 +58,7 @@ func (o *logObserver) Waiting(w retry.Wait) {
 	if w.ForRateLimit() {
 		what = "waiting for the API (rate limit)"
 	}
-	o.log.Log(nil, level, what, "until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error()) //nolint:staticcheck // there is no context to pass
+	o.log.Log(context.Background(), level, what, "until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error())
 }
 
 // PassStarted implements ingest.Observer.

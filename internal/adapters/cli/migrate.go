@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 type migrateCommand struct{}
@@ -13,19 +14,17 @@ func (c *migrateCommand) Run(s *session) error {
 		return err
 	}
 	var applied []string
-	log := newLogger(s.stderr, s.settings)
-	err := s.policy().Do(s.ctx, newLogObserver(log, false).Waiting, func(ctx context.Context) (err error) {
+	err := s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, func(ctx context.Context) (err error) {
 		applied, err = s.wiring.Migrate(ctx, s.settings.DatabaseURL)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range applied {
-		fmt.Fprintln(s.stdout, "applied", name)
+	text := "the schema is up to date"
+	if len(applied) > 0 {
+		text = "applied " + strings.Join(applied, "\napplied ")
 	}
-	if len(applied) == 0 {
-		fmt.Fprintln(s.stdout, "the schema is up to date")
-	}
-	return nil
+	_, err = fmt.Fprintln(s.stdout, text)
+	return printed(err)
 }

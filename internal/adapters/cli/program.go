@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"reflect"
 	"strings"
 
@@ -55,6 +56,7 @@ type grammar struct {
 type session struct {
 	ctx      context.Context //nolint:containedctx // lives for one command; kong passes bound values, not arguments
 	settings Settings
+	log      *slog.Logger
 	wiring   Wiring
 	stdout   io.Writer
 	stderr   io.Writer
@@ -91,6 +93,10 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 	}
 	env.fillSecrets(&g.knobs)
 	if s.settings, err = g.settings(origin); err == nil {
+		s.log = newLogger(stderr, s.settings)
+		defer context.AfterFunc(ctx, func() {
+			s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
+		})()
 		err = command.Run(&s)
 	}
 	if err != nil {

@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 )
 
 type runCommand struct {
-	NewPass bool `name:"new-pass" help:"Read from the head again; what is stored counts as duplicate."`
+	NewPass bool `name:"new-pass" help:"If the stream is complete, read it from the head again; what is stored counts as duplicate."`
 	JSON    bool `name:"json" help:"Print the summary as one JSON object."`
 }
 
@@ -19,31 +17,33 @@ func (c *runCommand) Run(s *session) error {
 	if err := s.settings.needDatabase(); err != nil {
 		return err
 	}
-	log := newLogger(s.stderr, s.settings)
-	observer := newLogObserver(log, c.NewPass)
+	observer := newLogObserver(s.log, c.NewPass)
 	runner, release, err := s.wiring.Runner(s.ctx, s.settings, RunOptions{NewPass: c.NewPass, Retry: s.policy()}, observer)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := s.prepareSchema(log, observer); err != nil {
+	if err := s.prepareSchema(observer); err != nil {
 		return err
 	}
 	sum, err := runner.Run(s.ctx)
 	if sum.Pass == 0 {
 		return err
 	}
-	return errors.Join(err, printSummary(s.stdout, sum, c.JSON))
+	if printErr := printSummary(s.stdout, sum, c.JSON); err == nil {
+		err = printErr
+	}
+	return err
 }
 
 // prepareSchema does what --migrate says.
-func (s *session) prepareSchema(log *slog.Logger, observer *logObserver) error {
+func (s *session) prepareSchema(observer *logObserver) error {
 	return s.policy().Do(s.ctx, observer.Waiting, func(ctx context.Context) error {
 		switch s.settings.Migrate {
 		case MigrateAuto:
 			applied, err := s.wiring.Migrate(ctx, s.settings.DatabaseURL)
 			for _, name := range applied {
-				log.Info("migration applied", "name", name)
+				s.log.Info("migration applied", "name", name)
 			}
 			return err
 		case MigrateCheck:

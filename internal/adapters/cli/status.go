@@ -23,8 +23,7 @@ func (c *statusCommand) Run(s *session) error {
 	}
 	defer release()
 	var report domain.StreamReport
-	log := newLogger(s.stderr, s.settings)
-	err = s.policy().Do(s.ctx, newLogObserver(log, false).Waiting, func(ctx context.Context) (err error) {
+	err = s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, func(ctx context.Context) (err error) {
 		report, err = reader.Report(ctx, s.settings.Stream)
 		return err
 	})
@@ -36,5 +35,5 @@ func (c *statusCommand) Run(s *session) error {
 	}
 	_, err = fmt.Fprintf(s.stdout, "reads from %s; last moved %s\n",
 		report.Checkpoint.Origin, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
-	return err
+	return printed(err)
 }

@@ -36,10 +36,15 @@ func printSummary(w io.Writer, s domain.Summary, asJSON bool) error {
 	if asJSON {
 		write = writeJSON
 	}
-	if err := write(w, s); err != nil {
-		return &domain.Error{Kind: domain.Invalid, Op: "print the summary", Err: err, Hint: "check where standard output goes"}
+	return printed(write(w, s))
+}
+
+// printed classifies the error of writing to standard output.
+func printed(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &domain.Error{Kind: domain.Invalid, Op: "print", Err: err, Hint: "check where standard output goes"}
 }
 
 func writeJSON(w io.Writer, s domain.Summary) error {

@@ -7,5 +7,5 @@ type versionCommand struct{}
 // Run is called by kong.
 func (c *versionCommand) Run(s *session) error {
 	_, err := fmt.Fprintln(s.stdout, "pawl", s.wiring.Version)
-	return err
+	return printed(err)
 }

@@ -20,19 +20,15 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, origin string
 		return domain.Checkpoint{}, err
 	}
 	var row dbsqlc.Checkpoint
-	err := s.transact(ctx, "claim stream", func(q *dbsqlc.Queries) (err error) {
+	err := s.transact(ctx, "claim stream", func(ctx context.Context, q *dbsqlc.Queries) (err error) {
 		row, err = q.CheckpointClaim(ctx, dbsqlc.CheckpointClaimParams{Stream: stream.String(), SourceUrl: origin})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return refuseOrigin(ctx, q, stream, origin)
 		}
 		return err
 	})
-	if domain.KindOf(err) == domain.Uncertain {
-		// Nothing but an epoch was at stake, and a second claim takes the next one.
-		err = &domain.Error{Kind: domain.Transient, Op: "claim stream", Err: err}
-	}
-	if err != nil {
-		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, err)
+	if err != nil { // in doubt nothing but an epoch is at stake, and a second claim takes the next one
+		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, repeatable(err))
 	}
 	return toCheckpoint(stream, row), nil
 }
@@ -55,6 +51,8 @@ const lockStream = "lock stream"
 // connection or this process ends. A second call takes the lock once more on the same connection: giving it up in
 // between would let another runner in, and the server needs a moment to notice that a connection is gone.
 func (s *Store) lockEarly(ctx context.Context, stream domain.StreamID) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	if s.lock == nil {
 		conn, err := s.acquireDirect(ctx)
 		if err != nil || conn == nil {
@@ -83,9 +81,12 @@ func (s *Store) acquireDirect(ctx context.Context) (*pgxpool.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend, err := dbsqlc.New(conn).SessionBackend(ctx)
+	q := dbsqlc.New(conn)
+	backend, err := q.SessionBackend(ctx)
 	if err == nil && uint32(backend) == conn.Conn().PgConn().PID() { //nolint:gosec // the protocol sends the same 32 bits unsigned
-		return conn, nil
+		if err = q.SessionKeepIdle(ctx); err == nil {
+			return conn, nil
+		}
 	}
 	conn.Release()
 	return nil, err

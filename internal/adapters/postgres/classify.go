@@ -26,6 +26,9 @@ func classify(op string, err error) error {
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		op = "connect to database " + connect.Config.Database
 		kind := kindOf(err)
+		if kind == domain.Unknown { // the server does not take what the URL asks of it
+			kind = domain.Invalid
+		}
 		return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, distinctLines(connect.Unwrap().Error())}}
 	}
 	kind := kindOf(err)
@@ -75,13 +78,21 @@ func hintFor(kind domain.Kind, err error) string {
 	case kind != domain.Invalid || !answered:
 		return ""
 	}
+	switch answer.Code[:min(2, len(answer.Code))] {
+	case "28", "3D":
+		return "check user, password and database in DATABASE_URL"
+	case "3F":
+		return "check search_path in DATABASE_URL"
+	}
 	switch answer.Code {
 	case "42501":
 		return "grant the database user that right, or use another user in DATABASE_URL"
 	case "42P01":
 		return "run `pawl migrate` first"
+	case "42704", "22023":
+		return "check the parameters in DATABASE_URL"
 	}
-	return "check user, password and database in DATABASE_URL"
+	return ""
 }
 
 // maxText bounds an error's text: pgx prints arguments it cannot encode, which may be a page of events.

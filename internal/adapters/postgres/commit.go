@@ -12,10 +12,10 @@ import (
 )
 
 // Commit implements domain.EventStore. The checkpoint's row comes first: it is the fence, and whoever holds it is the
-// only one to write, so that two runners cannot deadlock over rows.
+// stream's only writer, so that two runners of one stream cannot deadlock over rows.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	err := s.transact(ctx, "store page", func(q *dbsqlc.Queries) error {
+	err := s.transact(ctx, "store page", func(ctx context.Context, q *dbsqlc.Queries) error {
 		pageIDs, err := advance(ctx, q, b)
 		if err != nil {
 			return err

@@ -8,21 +8,19 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// migrateLock serialises migrations in one database: dbmate takes no lock, and of six processes that start together on
-// an empty database five would fail.
-const migrateLock = "pawl/migrate"
-
-// migratePatience bounds the wait for another process that is migrating.
+// migratePatience bounds one attempt's wait for another process that is migrating.
 const migratePatience = time.Minute
 
 // Migrate brings the schema up to date and returns the names of the migrations it applied, none if there was nothing to
-// do. Any number of processes may call it at once: one migrates, the others wait for it, up to a minute. It is Invalid,
-// and nothing is written, when the schema is newer than this program or when tables of the same names are not pawl's.
-// Cancelled, it leaves every migration either applied or not.
+// do. Any number of processes may call it at once: one migrates, the others wait for it up to a minute and are then told
+// Transient. It is Invalid, and nothing is written, when the schema is newer than this program or when tables of the
+// same names are not pawl's. Cancelled, it leaves every migration either applied or not.
 func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	conn, err := connect(ctx, databaseURL)
 	if err != nil {
@@ -34,9 +32,12 @@ func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	if err != nil || len(pending) == 0 {
 		return nil, err
 	}
-	if err := awaitLock(ctx, conn); err != nil {
+	lock, err := lockSchema(ctx, databaseURL)
+	if err != nil {
 		return nil, err
 	}
+	defer closeConn(ctx, lock)
+
 	if err := ensureSchema(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 		return nil, err
 	}
 	if err := applyMigrations(databaseURL); err != nil {
-		return nil, classify("migrate", err)
+		return nil, classifyMigration(err)
 	}
 	return pending, nil
 }
@@ -86,28 +87,53 @@ func closeConn(ctx context.Context, conn *pgx.Conn) {
 	_ = conn.Close(ctx) // pgx closes the socket whatever this returns
 }
 
-// awaitLock polls: a session that waits inside pg_advisory_lock would block CREATE INDEX CONCURRENTLY in a migration.
-func awaitLock(ctx context.Context, conn *pgx.Conn) error {
+// lockSchema returns a connection with an open transaction that holds the lock on the schema: dbmate takes none, and of
+// six processes that start together on an empty database five would fail. It polls, since a session that waits inside
+// PostgreSQL for the lock would block CREATE INDEX CONCURRENTLY in a migration.
+func lockSchema(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	const op = "lock schema"
 	ctx, cancel := context.WithTimeoutCause(ctx, migratePatience, &domain.Error{
 		Kind: domain.Transient, Op: op, Err: errors.New("another process has been migrating for a minute"),
 	})
 	defer cancel()
+	conn, err := connect(ctx, databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := pollLock(ctx, conn); err != nil {
+		closeConn(ctx, conn)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, classify(op, err)
+	}
+	return conn, nil
+}
+
+func pollLock(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+		return err
+	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var locked bool
-		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", migrateLock).Scan(&locked)
-		if err != nil && ctx.Err() == nil {
-			return classify(op, err)
-		}
-		if locked {
-			return nil
+		locked, err := dbsqlc.New(conn).SchemaLock(ctx)
+		if err != nil || locked {
+			return err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return classify(op, context.Cause(ctx))
+			return ctx.Err()
 		}
 	}
+}
+
+// classifyMigration is classify for what a migration was answered: something of a name it needs stands there already.
+func classifyMigration(err error) error {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if ok && (answer.Code == "42P07" || answer.Code == "42710") {
+		return foreign(answer.Message)
+	}
+	return classify("migrate", err)
 }

@@ -93,6 +93,10 @@ func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 	}{
 		{"a foreign table named events", "CREATE TABLE events (id int)", "events"},
 		{"a foreign view named pages", "CREATE VIEW pages AS SELECT 1 AS id", "pages"},
+		{"a foreign type named pages", "CREATE TYPE pages AS ENUM ('x')", "pages"},
+		{"a foreign index of a name it needs", "CREATE TABLE x (id int); CREATE INDEX pages_stream_seq ON x (id)", "pages_stream_seq"},
+		{"another program's migrations by file", "CREATE TABLE schema_migrations (filename text)", "schema_migrations"},
+		{"another program's migrations, none yet", "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)", "schema_migrations"},
 		{
 			"another program's migrations",
 			"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20120101000000')",
@@ -117,6 +121,24 @@ func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 				t.Errorf("with search_path=pawl: %v", err)
 			}
 		})
+	}
+}
+
+func TestMigrateCreatesTheSchemaThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"pawl": "pawl", "MySchema": "myschema", `"My Schema"`: "My Schema", `"a,b"`: "a,b", "pawl, public": "pawl",
+		`"with ""quotes"""`: `with "quotes"`,
+	} {
+		databaseURL := pgtest.Empty(t)
+		if _, err := postgres.Migrate(t.Context(), withParam(t, databaseURL, "search_path", path)); err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		got := queryOne[string](t, databaseURL, "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'checkpoints'")
+		if strings.Trim(strings.ReplaceAll(got, `""`, `"`), `"`) != strings.Trim(want, `"`) {
+			t.Errorf("%s: the tables are in %s, want %s", path, got, want)
+		}
 	}
 }
 

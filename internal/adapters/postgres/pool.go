@@ -19,6 +19,10 @@ import (
 // connectTimeout bounds one attempt to connect, unless the URL sets connect_timeout.
 const connectTimeout = 10 * time.Second
 
+// callTimeout bounds one call of the server that is not a commit or a migration: a dead link does not answer, and no
+// timeout that the server keeps would end the wait. It is longer than the lock and statement timeouts in begin.
+const callTimeout = 75 * time.Second
+
 // closeTimeout bounds the good-bye to a server that may be gone.
 const closeTimeout = 2 * time.Second
 
@@ -45,10 +49,11 @@ func Open(ctx context.Context, databaseURL string, stream domain.StreamID) (*pgx
 
 // parse uses the pool's parser everywhere: it also takes the pool_… settings that a URL meant for Open may carry.
 func parse(databaseURL, application string) (*pgxpool.Config, error) {
-	cfg, err := pgxpool.ParseConfig(databaseURL)
+	cfg, err := pgxpool.ParseConfig(strings.TrimSpace(databaseURL))
 	if err != nil || databaseURL == "" {
 		return nil, &domain.Error{
-			Kind: domain.Invalid, Op: "read DATABASE_URL", Err: errors.New("not a PostgreSQL connection URL"),
+			Kind: domain.Invalid, Op: "read DATABASE_URL",
+			Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has a value it cannot have"),
 			Hint: "it should look like postgres://user:password@host:5432/database",
 		}
 	}
@@ -63,6 +68,8 @@ func parse(databaseURL, application string) (*pgxpool.Config, error) {
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}
+	// Whatever role or database default to: text goes out as UTF-8, and read as anything else it would be mangled.
+	conn.RuntimeParams["client_encoding"] = "UTF8"
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = application
 	}

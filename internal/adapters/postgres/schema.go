@@ -2,10 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +21,8 @@ const readSchema = "read schema"
 // pendingMigrations names the migrations that the current schema lacks, oldest first. It only reads: dbmate would
 // create its table to find out.
 func pendingMigrations(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	known, err := knownMigrations()
 	if err != nil {
 		return nil, err
@@ -62,15 +64,32 @@ func versionOf(name string) string {
 // appliedVersions looks in the schema that new tables go to, where dbmate keeps its table, and nowhere else on the
 // search path: another schema's table is another program's.
 func appliedVersions(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	exists, err := existingTables(ctx, conn, "schema_migrations")
+	exists, err := existingTables(ctx, conn, dbmateTable)
 	if err != nil || len(exists) == 0 {
 		return nil, err
 	}
-	rows, err := conn.Query(ctx, "SELECT version::text FROM schema_migrations")
+	ours, err := hasDbmateShape(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if !ours {
+		return nil, foreign(dbmateTable)
+	}
+	rows, err := conn.Query(ctx, "SELECT version::text FROM "+dbmateTable)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+const dbmateTable = "schema_migrations"
+
+// hasDbmateShape reports whether the migrations table is one column of text named version, as dbmate makes it.
+func hasDbmateShape(ctx context.Context, conn *pgx.Conn) (yes bool, err error) {
+	err = conn.QueryRow(ctx, `SELECT count(*) = 1 AND bool_and(a.attname = 'version' AND a.atttypid IN ('varchar'::regtype, 'text'::regtype))
+		FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = current_schema() AND c.relname = $1 AND a.attnum > 0 AND NOT a.attisdropped`, dbmateTable).Scan(&yes)
+	return yes, err
 }
 
 func existingTables(ctx context.Context, conn *pgx.Conn, names ...string) ([]string, error) {
@@ -91,14 +110,18 @@ func refuseForeign(ctx context.Context, conn *pgx.Conn, applied []string) error 
 		return classify(readSchema, err)
 	}
 	if len(applied) > 0 {
-		taken = append(taken, "schema_migrations")
+		taken = append(taken, dbmateTable)
 	}
 	if len(taken) == 0 {
 		return nil
 	}
+	return foreign(strings.Join(taken, ", "))
+}
+
+func foreign(what string) error {
 	return &domain.Error{
 		Kind: domain.Invalid, Op: readSchema,
-		Err:  fmt.Errorf("tables of the same name that are not pawl's: %s", strings.Join(taken, ", ")),
+		Err:  fmt.Errorf("what stands under pawl's names is not pawl's: %s", what),
 		Hint: "give pawl a schema of its own by adding search_path=pawl to DATABASE_URL",
 	}
 }
@@ -117,23 +140,33 @@ func refuseNewer(known, applied []string) error {
 	return nil
 }
 
-// ensureSchema creates the first schema of the search path when none of it exists, as with a fresh search_path=pawl.
+// ensureSchema creates the first schema of the search path when none of it exists, or when DATABASE_URL names it: without
+// it PostgreSQL would silently take the next one.
 func ensureSchema(ctx context.Context, conn *pgx.Conn) error {
-	where, err := dbsqlc.New(conn).SessionSearchPath(ctx)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := dbsqlc.New(conn)
+	where, err := q.SessionSearchPath(ctx)
 	if err != nil {
 		return classify(readSchema, err)
 	}
-	if where.Schema != "" {
+	asked := conn.Config().RuntimeParams["search_path"] != ""
+	if where.Schema != "" && !asked {
 		return nil
 	}
-	first, _, _ := strings.Cut(where.Path, ",")
-	first = strings.Trim(strings.TrimSpace(first), `"`)
-	if first == "" || first == "$user" {
+	first, err := q.SessionFoldName(ctx, firstName.FindString(where.Path))
+	switch {
+	case err != nil || first == "$user":
 		return &domain.Error{
-			Kind: domain.Invalid, Op: readSchema, Err: errors.New("no schema of the search path exists"),
+			Kind: domain.Invalid, Op: readSchema, Err: fmt.Errorf("no schema of the search path %q exists", where.Path),
 			Hint: "add search_path=pawl to DATABASE_URL",
 		}
+	case first == where.Schema:
+		return nil
 	}
 	_, err = conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{first}.Sanitize())
 	return classify("create schema "+first, err)
 }
+
+// firstName is the first name of a search path: quoted, or up to the comma.
+var firstName = regexp.MustCompile(`"(?:[^"]|"")*"|[^,\s]+`)

@@ -35,7 +35,10 @@ func classifyRow(err error) error {
 	if !ok || kindOfRow(answer.Code) != domain.Unstorable {
 		return err
 	}
-	return &domain.Error{Kind: domain.Unstorable, Op: "insert events", Err: terse{err, textOf(err)}}
+	return &domain.Error{
+		Kind: domain.Unstorable, Op: "insert events", Err: terse{err, textOf(err)},
+		Hint: "an event of this page holds a value that PostgreSQL cannot keep; nothing of the page was stored",
+	}
 }
 
 func toColumns(pageID int64, events []domain.Event) dbsqlc.EventInsertManyParams {

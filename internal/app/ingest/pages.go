@@ -10,6 +10,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// mostEmpty is how many pages in a row may hold no record: a page may be empty, a stream of them has lost its way.
+const mostEmpty = 100
+
 // pages fetches: it is the loop's only waiter. It knows where a pass stands, not what has been stored.
 type pages struct {
 	source   domain.EventSource
@@ -18,6 +21,7 @@ type pages struct {
 	limit    int
 	traffic  domain.Traffic // of this run so far
 	cycle    cycle          // of this pass
+	empty    int            // pages without a record in a row
 }
 
 func (r *Runner) newPages() *pages {
@@ -49,6 +53,9 @@ func (p *pages) from(ctx context.Context, at domain.Place) iter.Seq2[domain.Step
 			}
 			at = step.To
 			p.cycle.step(at.Cursor)
+			if p.empty++; len(page.Records) > 0 {
+				p.empty = 0
+			}
 		}
 	}
 }
@@ -93,6 +100,9 @@ func (p *pages) attempt(ctx context.Context, at domain.Place) (domain.Page, erro
 	after := at.After(page)
 	if expects := after.Expects(); page.Last && after.Position < expects.N {
 		return domain.Page{}, badPage("the API says the stream ends after %d of %d records", after.Position, expects.N)
+	}
+	if p.empty >= mostEmpty && len(page.Records) == 0 && !page.Last {
+		return domain.Page{}, badPage("%d pages in a row without a record, and no end", p.empty+1)
 	}
 	if p.cycle.closes(page.Next) {
 		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", after.Position)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,12 +92,14 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 			"cursors that lead in a circle are a bad page",
 			append([]domaintest.Answer{of(9, "a", "1"), of(9, "b", "2"), of(9, "a", "3")},
 				slices.Repeat([]domaintest.Answer{of(9, "b", "2")}, 5)...),
-			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond}, domain.BadPage,
+			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond},
+			domain.BadPage,
 		},
 		{
 			"a circle that was a slip passes",
 			[]domaintest.Answer{of(4, "a", "1"), of(4, "b", "2"), of(4, "a", "3"), of(4, "b", "2"), of(4, "", "4")},
-			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond}, 0,
+			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond},
+			0,
 		},
 		{
 			"an empty stream",
@@ -231,6 +234,41 @@ func TestPacingIsWaitedOutAndIsNoRequest(t *testing.T) {
 			t.Errorf("traffic %+v, want %+v; %v", sum.Traffic, want, err)
 		}
 		b.wantStored(t, 0, 1, 2)
+	})
+}
+
+func TestPagesWithoutEndAndWithoutRecordsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		var answers []domaintest.Answer
+		for i := range 105 {
+			answers = append(answers, of(9, domain.Cursor(strconv.Itoa(i))))
+		}
+		source := says(t, answers...)
+		sum, err := b.run(t.Context(), source)
+		if domain.KindOf(err) != domain.BadPage || sum.Pages != 100 {
+			t.Errorf("after %d pages: %v", sum.Pages, err)
+		}
+		source.wantUsedUp()
+	})
+}
+
+// TestALostCursorAtTheStartCostsNoPass: it was lost while nobody ran.
+func TestALostCursorAtTheStartCostsNoPass(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		if _, err := b.run(t.Context(), says(t, of(9, "a", "1"), of(9, "b", "2"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
+			t.Fatal(err)
+		}
+		lost := domaintest.FailWith(domain.CursorExpired)
+		source := says(t, lost, of(9, "a", "1"), lost, of(9, "a", "1"), lost, of(9, "a", "1"), lost)
+		sum, err := b.run(t.Context(), source)
+		if domain.KindOf(err) != domain.CursorExpired || sum.Pass != 4 {
+			t.Errorf("in pass %d: %v", sum.Pass, err)
+		}
+		source.wantUsedUp()
 	})
 }
 

@@ -16,7 +16,7 @@ type Options struct {
 	Stream   domain.StreamID
 	Origin   string       // a stream that has pages from another origin is refused
 	PageSize int          // records to ask for in one page
-	NewPass  bool         // each Run begins at the head, not behind the checkpoint
+	NewPass  bool         // a stream that is done is read from the head again; a pass under way is finished first
 	Retry    retry.Policy // for each page that is fetched and each batch that is committed
 }
 
@@ -56,7 +56,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		return sum.at(at), err
 	}
 	start := at.Place
-	if r.opts.NewPass && at.Seq > 0 { // without a page, the first pass has yet to begin
+	if at.Done && r.opts.NewPass {
 		start = at.NextPass()
 	}
 

@@ -71,6 +71,25 @@ func TestADoneStreamIsNotReadAgainUnlessAsked(t *testing.T) {
 	}
 }
 
+// TestANewPassThatWasInterruptedGoesOn: whoever supervises a run repeats its arguments.
+func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench()
+	if _, err := b.run(t.Context(), says(t, of(2, "", "1", "2"))); err != nil {
+		t.Fatal(err)
+	}
+	b.opts.NewPass = true
+	if _, err := b.run(t.Context(), says(t, of(2, "a", "1"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
+		t.Fatal(err)
+	}
+	source := says(t, of(2, "", "2"))
+	sum, err := b.run(t.Context(), source)
+	if err != nil || sum.Pass != 2 || !sum.Done {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	source.wantAsked("a")
+}
+
 // TestAMalformedRecordStopsBeforeItsPage is I1: what cannot be stored is not passed.
 func TestAMalformedRecordStopsBeforeItsPage(t *testing.T) {
 	t.Parallel()

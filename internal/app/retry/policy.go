@@ -109,4 +109,4 @@ func waitFor(d time.Duration, err error) Wait {
 	return Wait{For: d, Until: time.Now().Add(d), Err: err}
 }
 
-func clock(d time.Duration) string { return time.Now().Add(d).Format(time.TimeOnly) }
+func clock(d time.Duration) string { return time.Now().Add(d).Format(time.DateTime) }

@@ -195,7 +195,7 @@ func (q *Queries) CheckpointGetForUpdate(ctx context.Context, stream string) (Ch
 }
 
 const checkpointLock = `-- name: CheckpointLock :one
-SELECT pg_try_advisory_lock(hashtextextended('pawl/' || current_schema() || '/' || $1::text, 0))
+SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || $1::text, 0))
 `
 
 // Session lock that tells a second runner early and kindly; the epoch is the truth. The schema is part of the key,

@@ -9,6 +9,19 @@ import (
 	"context"
 )
 
+const schemaLock = `-- name: SchemaLock :one
+SELECT pg_try_advisory_xact_lock(hashtextextended('pawl/migrate', 0))
+`
+
+// Serialises migrations. It ends with the transaction: behind a pooler a session lock would stay with a connection that
+// is not ours.
+func (q *Queries) SchemaLock(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, schemaLock)
+	var pg_try_advisory_xact_lock bool
+	err := row.Scan(&pg_try_advisory_xact_lock)
+	return pg_try_advisory_xact_lock, err
+}
+
 const sessionBackend = `-- name: SessionBackend :one
 SELECT pg_backend_pid()
 `
@@ -18,6 +31,29 @@ func (q *Queries) SessionBackend(ctx context.Context) (int32, error) {
 	var pg_backend_pid int32
 	err := row.Scan(&pg_backend_pid)
 	return pg_backend_pid, err
+}
+
+const sessionFoldName = `-- name: SessionFoldName :one
+SELECT (parse_ident($1::text))[1]::text
+`
+
+// A name as PostgreSQL reads it in SQL: folded to lower case, unless it is quoted.
+func (q *Queries) SessionFoldName(ctx context.Context, name string) (string, error) {
+	row := q.db.QueryRow(ctx, sessionFoldName, name)
+	var column_1 string
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const sessionKeepIdle = `-- name: SessionKeepIdle :exec
+SELECT set_config('idle_session_timeout', '0', false)
+WHERE current_setting('idle_session_timeout', true) IS NOT NULL
+`
+
+// The connection that holds a lock is idle for as long as the API's rate limit lasts. (Older servers lack the setting.)
+func (q *Queries) SessionKeepIdle(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, sessionKeepIdle)
+	return err
 }
 
 const sessionSearchPath = `-- name: SessionSearchPath :one

@@ -1,0 +1,160 @@
+package postgres_test
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestTextIsUTF8WhateverTheDefaults: read as LATIN1, what is sent as UTF-8 would be stored mangled.
+func TestTextIsUTF8WhateverTheDefaults(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	exec(t, databaseURL, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET client_encoding = LATIN1'; END $$")
+	for i, u := range []string{databaseURL, withParam(t, databaseURL, "client_encoding", "LATIN1")} {
+		store := open(t, u)
+		stream := domain.StreamID{Source: "s", Partition: strconv.Itoa(i)}
+		at, err := store.Claim(t.Context(), stream, "https://api.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := domain.ReadPage{From: at.Place, To: at.Place, Received: 1, Events: []domain.Event{{
+			ID: domain.UUID{1, byte(i)}, Name: "café €", Properties: []byte(`{"at":"Zürich"}`), OccurredAt: time.Now(),
+		}}, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+		if _, err := store.Commit(t.Context(), domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const intact = `SELECT count(*) FROM events WHERE name = U&'caf\00e9 \20ac' AND properties->>'at' = U&'Z\00fcrich'`
+	if n := queryOne[int](t, databaseURL, intact); n != 2 {
+		t.Errorf("%d of 2 events are what was sent", n)
+	}
+}
+
+// TestAPageThatDoesNotAddUpIsRolledBack is the last line of I5.
+func TestAPageThatDoesNotAddUpIsRolledBack(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store := open(t, databaseURL)
+	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := domain.ReadPage{From: at.Place, To: at.Place, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err = store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{lost}})
+	if domain.KindOf(err) != domain.Unknown || !strings.Contains(err.Error(), "I5") {
+		t.Errorf("it was answered %v", err)
+	}
+	if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM pages"); n != 0 {
+		t.Error("the page was committed")
+	}
+}
+
+// TestACommitKeepsItsOwnSettings looks at a commit that waits, on a database whose defaults would make it unsafe.
+func TestACommitKeepsItsOwnSettings(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	for _, setting := range []string{"synchronous_commit = off", "lock_timeout = 0", "statement_timeout = 0"} {
+		exec(t, databaseURL, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET "+setting+"'; END $$")
+	}
+	// A trigger tells what holds inside the transaction that writes an event.
+	exec(t, databaseURL, `CREATE TABLE seen (name text, value text);
+		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			INSERT INTO seen SELECT name, current_setting(name) FROM unnest(ARRAY['synchronous_commit', 'lock_timeout',
+				'statement_timeout', 'idle_in_transaction_session_timeout']) AS name;
+			RETURN NEW; END $$;
+		CREATE TRIGGER look BEFORE INSERT ON pages FOR EACH ROW EXECUTE FUNCTION look()`)
+	store := open(t, databaseURL)
+	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	if _, err := store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}}); err != nil {
+		t.Fatal(err)
+	}
+	got := queryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
+	const want = "idle_in_transaction_session_timeout=1min lock_timeout=15s statement_timeout=1min synchronous_commit=on"
+	if got != want {
+		t.Errorf("in the transaction: %s, want %s", got, want)
+	}
+}
+
+// TestBehindAPoolerTheNewestClaimWins: where the server that answers is not the one that was dialled there is no early
+// lock, and the epoch alone keeps the older runner out.
+func TestBehindAPoolerTheNewestClaimWins(t *testing.T) {
+	t.Parallel()
+	pooled := throughPooler(t, pgtest.Database(t))
+	older, newer := open(t, pooled), open(t, pooled)
+	stream := domain.StreamID{Source: "s"}
+	at, err := older.Claim(t.Context(), stream, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newer.Claim(t.Context(), stream, "https://api.example"); err != nil {
+		t.Fatalf("the newer claim: %v", err)
+	}
+	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err = older.Commit(t.Context(), domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	if domain.KindOf(err) != domain.Fenced {
+		t.Errorf("the older commit: %v", err)
+	}
+}
+
+// throughPooler returns a URL by way of a proxy that does what shows of a pooler: it tells its clients a process id that
+// is not the server's.
+func throughPooler(t *testing.T, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := u.Host
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go pool(client, target)
+		}
+	}()
+	u.Host = listener.Addr().String()
+	return u.String()
+}
+
+func pool(client net.Conn, target string) {
+	server, err := (&net.Dialer{}).Dial("tcp", target)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	go func() {
+		_, _ = io.Copy(server, client)
+		_ = server.Close()
+	}()
+	defer client.Close() //nolint:errcheck // a test's connection
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(buf)
+		// BackendKeyData: 'K', length 12, process id, secret.
+		if at := strings.Index(string(buf[:n]), "K\x00\x00\x00\x0c"); at >= 0 && at+9 <= n {
+			buf[at+8] ^= 0xff
+		}
+		if _, werr := client.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
+}
