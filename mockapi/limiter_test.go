@@ -2,6 +2,7 @@ package mockapi_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -133,7 +134,7 @@ func TestLatencyEndsWhenTheClientGoesAway(t *testing.T) {
 		req.Header.Set("X-API-Key", "demo-key")
 		func() {
 			defer func() {
-				if aborted := recover(); aborted != http.ErrAbortHandler {
+				if aborted, _ := recover().(error); !errors.Is(aborted, http.ErrAbortHandler) {
 					t.Errorf("net/http is told %v, not to abort: it would answer an empty 200", aborted)
 				}
 			}()
