@@ -4,25 +4,11 @@ package e2e
 
 import (
 	"context"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/pgtest"
 )
-
-// with adds a parameter to a connection URL.
-func with(t *testing.T, databaseURL, name, value string) string {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set(name, value)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 // TestAWriterWithoutDDL runs as a user who may write rows and create nothing.
 func TestAWriterWithoutDDL(t *testing.T) {
@@ -40,7 +26,7 @@ func TestAWriterWithoutDDL(t *testing.T) {
 	})
 	db.exec("REVOKE CREATE ON SCHEMA public FROM public")
 	m := startMock(t, "--events", "1000", "--rate-limit", "0")
-	asWriter := m.environment(with(t, databaseURL, "role", role))
+	asWriter := m.environment(pgtest.WithParam(t, databaseURL, "role", role))
 
 	step := func(env []string, code int, says string, args ...string) {
 		t.Helper()
@@ -72,7 +58,7 @@ func TestBesideAnotherProgram(t *testing.T) {
 	if code := p.wait(ctx); code != 2 || !strings.Contains(p.stderr.String(), "search_path=pawl") {
 		t.Fatalf("exit %d: %s", code, p.stderr.String())
 	}
-	own := with(t, databaseURL, "search_path", "pawl")
+	own := pgtest.WithParam(t, databaseURL, "search_path", "pawl")
 	p = start(t, m.environment(own), "pawl", "run")
 	if code := p.wait(ctx); code != 0 {
 		t.Fatalf("exit %d: %s", code, p.stderr.String())

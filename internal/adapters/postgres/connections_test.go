@@ -2,26 +2,11 @@ package postgres_test
 
 import (
 	"context"
-	"net/url"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
-
-// withParam adds a parameter to a connection URL.
-func withParam(t *testing.T, databaseURL, name, value string) string {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set(name, value)
-	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // PostgreSQL's URLs know no plus
-	return u.String()
-}
 
 // sever ends the server side of a runner's connections, as an administrator would.
 func sever(t *testing.T, databaseURL, application string) {

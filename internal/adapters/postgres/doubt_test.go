@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,40 +16,13 @@ import (
 // A cutter stands between a store and PostgreSQL and cuts the connection at the next COMMIT: before the server has seen
 // it, or after it was carried out and before the answer is passed on.
 type cutter struct {
-	server   string
 	armed    atomic.Bool
 	delivers bool // the COMMIT itself, not its answer
 }
 
-// newCutter returns the database's URL by way of the cutter.
-func newCutter(t *testing.T, databaseURL string, delivers bool) (*cutter, string) {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{server: u.Host, delivers: delivers}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go c.serve(client)
-		}
-	}()
-	u.Host = listener.Addr().String()
-	return c, u.String()
-}
-
-func (c *cutter) serve(client net.Conn) {
+func (c *cutter) serve(client net.Conn, target string) {
 	defer client.Close() //nolint:errcheck // a test's connection
-	server, err := (&net.Dialer{}).Dial("tcp", c.server)
+	server, err := (&net.Dialer{}).Dial("tcp", target)
 	if err != nil {
 		return
 	}
@@ -106,8 +78,8 @@ func TestALostCommit(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c, viaCutter := newCutter(t, pgtest.Database(t), tt.delivers)
-			store := open(t, viaCutter)
+			c := &cutter{delivers: tt.delivers}
+			store := open(t, through(t, pgtest.Database(t), c.serve))
 			at, err := store.Claim(ctx, domain.StreamID{Source: "s"}, "https://api.example")
 			if err != nil {
 				t.Fatal(err)

@@ -36,7 +36,7 @@ func TestMigrateOnceAndThenNothing(t *testing.T) {
 
 func TestMigrateFromSeveralProcessesAtOnce(t *testing.T) {
 	t.Parallel()
-	databaseURL := withParam(t, pgtest.Empty(t), "search_path", "pawl")
+	databaseURL := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
 	var group sync.WaitGroup
 	applied := make([]int, 6)
 	for i := range applied {
@@ -63,7 +63,7 @@ func TestMigrateFromSeveralProcessesAtOnce(t *testing.T) {
 // TestDbmateUpDoesTheSame applies the folder as dbmate's command line does, with its own driver.
 func TestDbmateUpDoesTheSame(t *testing.T) {
 	t.Parallel()
-	theirs, ours := withParam(t, pgtest.Empty(t), "sslmode", "disable"), pgtest.Database(t)
+	theirs, ours := pgtest.WithParam(t, pgtest.Empty(t), "sslmode", "disable"), pgtest.Database(t)
 	u, err := url.Parse(theirs)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 				t.Error("it created tables all the same")
 			}
 			// The way out that the hint names works beside them.
-			if _, err := postgres.Migrate(t.Context(), withParam(t, databaseURL, "search_path", "pawl")); err != nil {
+			if _, err := postgres.Migrate(t.Context(), pgtest.WithParam(t, databaseURL, "search_path", "pawl")); err != nil {
 				t.Errorf("with search_path=pawl: %v", err)
 			}
 		})
@@ -131,7 +131,7 @@ func TestMigrateCreatesTheSchemaThatIsAskedFor(t *testing.T) {
 		`"with ""quotes"""`: `with "quotes"`,
 	} {
 		databaseURL := pgtest.Empty(t)
-		if _, err := postgres.Migrate(t.Context(), withParam(t, databaseURL, "search_path", path)); err != nil {
+		if _, err := postgres.Migrate(t.Context(), pgtest.WithParam(t, databaseURL, "search_path", path)); err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
@@ -161,7 +161,7 @@ func TestMigrateWithoutTheRight(t *testing.T) {
 	role := "plain_" + strings.ReplaceAll(queryOne[string](t, databaseURL, "SELECT current_database()::text"), "-", "_")
 	exec(t, databaseURL, "CREATE ROLE "+role+"; REVOKE CREATE ON SCHEMA public FROM public")
 	t.Cleanup(func() { exec(t, databaseURL, "DROP ROLE "+role) })
-	_, err := postgres.Migrate(t.Context(), withParam(t, databaseURL, "role", role))
+	_, err := postgres.Migrate(t.Context(), pgtest.WithParam(t, databaseURL, "role", role))
 	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("got %v", err)
 	}

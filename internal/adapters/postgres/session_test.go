@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"io"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ func TestTextIsUTF8WhateverTheDefaults(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	exec(t, databaseURL, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET client_encoding = LATIN1'; END $$")
-	for i, u := range []string{databaseURL, withParam(t, databaseURL, "client_encoding", "LATIN1")} {
+	for i, u := range []string{databaseURL, pgtest.WithParam(t, databaseURL, "client_encoding", "LATIN1")} {
 		store := open(t, u)
 		stream := domain.StreamID{Source: "s", Partition: strconv.Itoa(i)}
 		at, err := store.Claim(t.Context(), stream, "https://api.example")
@@ -91,7 +90,7 @@ func TestACommitKeepsItsOwnSettings(t *testing.T) {
 // lock, and the epoch alone keeps the older runner out.
 func TestBehindAPoolerTheNewestClaimWins(t *testing.T) {
 	t.Parallel()
-	pooled := throughPooler(t, pgtest.Database(t))
+	pooled := through(t, pgtest.Database(t), pool)
 	older, newer := open(t, pooled), open(t, pooled)
 	stream := domain.StreamID{Source: "s"}
 	at, err := older.Claim(t.Context(), stream, "https://api.example")
@@ -108,33 +107,7 @@ func TestBehindAPoolerTheNewestClaimWins(t *testing.T) {
 	}
 }
 
-// throughPooler returns a URL by way of a proxy that does what shows of a pooler: it tells its clients a process id that
-// is not the server's.
-func throughPooler(t *testing.T, databaseURL string) string {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target := u.Host
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go pool(client, target)
-		}
-	}()
-	u.Host = listener.Addr().String()
-	return u.String()
-}
-
+// pool does what shows of a pooler: it tells its client a process id that is not the server's.
 func pool(client net.Conn, target string) {
 	server, err := (&net.Dialer{}).Dial("tcp", target)
 	if err != nil {

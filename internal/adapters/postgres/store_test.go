@@ -29,7 +29,7 @@ func TestStoreInASchemaOfItsOwn(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
 		t.Helper()
-		url := withParam(t, pgtest.Empty(t), "search_path", "pawl")
+		url := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	return domaintest.StoreUnderTest{
 		Open: func() domain.EventStore {
 			name := fmt.Sprintf("runner-%d", len(names))
-			store := open(t, withParam(t, databaseURL, "application_name", name))
+			store := open(t, pgtest.WithParam(t, databaseURL, "application_name", name))
 			names[store] = name
 			return store
 		},
