@@ -7,11 +7,11 @@ import (
 )
 
 // WithParam sets a parameter in a connection URL.
-func WithParam(t testing.TB, databaseURL, name, value string) string {
-	t.Helper()
+func WithParam(tb testing.TB, databaseURL, name, value string) string {
+	tb.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		tb.Fatalf("pgtest: %v", err)
 	}
 	query := u.Query()
 	query.Set(name, value)
