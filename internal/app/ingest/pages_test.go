@@ -254,24 +254,6 @@ func TestPagesWithoutEndAndWithoutRecordsEnd(t *testing.T) {
 	})
 }
 
-// TestALostCursorAtTheStartCostsNoPass: it was lost while nobody ran.
-func TestALostCursorAtTheStartCostsNoPass(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
-		if _, err := b.run(t.Context(), says(t, of(9, "a", "1"), of(9, "b", "2"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
-			t.Fatal(err)
-		}
-		lost := domaintest.FailWith(domain.CursorExpired)
-		source := says(t, lost, of(9, "a", "1"), lost, of(9, "a", "1"), lost, of(9, "a", "1"), lost)
-		sum, err := b.run(t.Context(), source)
-		if domain.KindOf(err) != domain.CursorExpired || sum.Pass != 4 {
-			t.Errorf("in pass %d: %v", sum.Pass, err)
-		}
-		source.wantUsedUp()
-	})
-}
-
 func TestARateLimitIsNeverCutShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -295,41 +277,4 @@ func TestASignalEndsAWait(t *testing.T) {
 			t.Errorf("%+v, %v", sum, err)
 		}
 	})
-}
-
-func TestALostCursorStartsANewPass(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
-		b := newBench()
-		source := says(t, of(3, "a", "1", "2"), domaintest.FailWith(kind), of(3, "b", "1", "2"), of(3, "", "3"))
-		sum, err := b.run(t.Context(), source)
-		if err != nil || sum.Pass != 2 || !sum.Done || sum.Tally != (domain.Tally{Received: 5, Inserted: 3, Duplicate: 2}) {
-			t.Errorf("%s: %+v, %v", kind, sum, err)
-		}
-		source.wantAsked("", "a", "", "b")
-		b.wantStored(t, 1, 2, 3)
-		if len(b.seen.passes) != 1 || b.seen.passes[0] != (domain.Place{Pass: 2, Furthest: 2}) {
-			t.Errorf("%s: the observer was told of %+v", kind, b.seen.passes)
-		}
-	}
-}
-
-func TestPassesThatGetNoFurtherEnd(t *testing.T) {
-	t.Parallel()
-	lost := domaintest.FailWith(domain.CursorExpired)
-	source := says(t,
-		of(9, "a", "1"), of(9, "b", "2"), lost, // gets to 2
-		of(9, "a", "1"), lost, // no further: once
-		of(9, "a", "1"), of(9, "b", "2"), of(9, "c", "3"), lost, // further: counted afresh
-		of(9, "a", "1"), lost, of(9, "a", "1"), of(9, "b", "2"), lost, lost) // three in a row
-	b := newBench()
-	sum, err := b.run(t.Context(), source)
-	if domain.KindOf(err) != domain.CursorExpired {
-		t.Fatalf("it ended with %v", err)
-	}
-	source.wantAsked("", "a", "b", "", "a", "", "a", "b", "c", "", "a", "", "a", "b", "")
-	b.wantStored(t, 1, 2, 3)
-	if sum.Inserted != 3 {
-		t.Errorf("%+v", sum)
-	}
 }
