@@ -42,7 +42,7 @@ func advance(ctx context.Context, q *dbsqlc.Queries, b domain.Batch) ([]int64, e
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, &domain.Error{
 			Kind: domain.Fenced, Op: "advance checkpoint",
-			Err: fmt.Errorf("another runner has taken over stream %s", b.Stream),
+			Err: fmt.Errorf("the checkpoint of stream %s is not where it was read: another runner has taken over, or the database was set back", b.Stream),
 		}
 	}
 	return ids, err

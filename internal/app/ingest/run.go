@@ -1,4 +1,5 @@
-// Package ingest is the use case pawl exists for: read a stream page by page and store each of its events once.
+// Package ingest is the use case pawl exists for: read a stream page by page and store each of its events once. The
+// invariants I1 to I6 it cites stand in the documentation of package domain.
 package ingest
 
 import (
@@ -16,7 +17,7 @@ type Options struct {
 	Stream   domain.StreamID
 	Origin   string       // a stream that has pages from another origin is refused
 	PageSize int          // records to ask for in one page
-	NewPass  bool         // a stream that is done is read from the head again; a pass under way is finished first
+	NewPass  bool         // a stream that is done is read from the head again; one that is not goes on with its pass
 	Retry    retry.Policy // for each page that is fetched and each batch that is committed
 }
 
@@ -38,13 +39,13 @@ func New(
 
 // Run claims the stream and stores page after page until the pass is done, an error is final or ctx ends. Whatever ends
 // it, kill -9 included, the durable checkpoint stands right after the last page that was stored (I1), and the next run
-// goes on from there. A stream that is done is left as it is unless Options.NewPass is set.
+// goes on from there. A stream that is done is claimed and not read, unless Options.NewPass is set.
 //
 // Run waits in two places: fetching waits for the rate limit as long as the upstream says and backs off after failures,
 // and so does committing after failures of the database. A COMMIT that was not answered is settled by the durable
 // checkpoint before anything else is done (I4): if it happened the run goes on, if not the same batch is committed
 // again, and if another runner has taken over the run ends with kind domain.Fenced. When ctx ends, waits end at once,
-// while a page in hand is still committed.
+// while an attempt to commit is not cut short: the page in hand is stored or cleanly rolled back.
 //
 // With an error, whose kind says what is to be done, Run returns what it did until then; a page whose COMMIT could not
 // be settled is not in it. A run that could not claim the stream did nothing, and its summary's pass is 0. A Runner runs
