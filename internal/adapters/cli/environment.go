@@ -30,9 +30,15 @@ func (e environment) first(names string) (value, name string) {
 	return "", ""
 }
 
-// resolver gives kong the values of flags that are not on the command line, and notes in origin where they came from.
-func (e environment) resolver(origin map[string]string) kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+// resolver gives kong the values of flags that are not on the command line, and notes in origin where they came from. It
+// first completes the environment by prepare, once.
+func (e environment) resolver(origin map[string]string, prepare func(*kong.Context)) kong.Resolver {
+	prepared := false
+	return kong.ResolverFunc(func(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if !prepared {
+			prepared = true
+			prepare(c)
+		}
 		value, name := e.first(flag.Tag.Get("setting"))
 		if name == "" {
 			return nil, nil //nolint:nilnil // kong's way to say that the resolver has no value

@@ -19,6 +19,7 @@ type knobs struct {
 	Migrate         string `name:"migrate" setting:"PAWL_MIGRATE" default:"auto" placeholder:"MODE" help:"The schema, at the start of a run: auto brings it up to date, check refuses one that is not, off leaves it alone."`
 	Stream          string `name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name; each has its own checkpoint."`
 
+	EnvFile   string `name:"env-file" placeholder:"FILE" help:"A file of NAME=value lines, read under the environment. Without it .env is read, if it is there."`
 	LogFormat string `name:"log-format" setting:"PAWL_LOG_FORMAT" default:"text" placeholder:"FORMAT" help:"Log lines as text or json."`
 	LogLevel  string `name:"log-level" setting:"PAWL_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"Log from debug, info, warn or error upwards."`
 }

@@ -70,11 +70,17 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 	s := session{ctx: ctx, wiring: w, stdout: stdout, stderr: stderr}
 	env, origin := newEnvironment(environ), map[string]string{}
 
+	var envErr error
+	prepare := func(c *kong.Context) {
+		if envErr = env.addFile(envFile(c)); envErr == nil {
+			envErr = env.checkNames()
+		}
+	}
 	exited := false
 	parser, err := kong.New(&g,
 		kong.Name("pawl"), kong.Description(description()),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }),
-		kong.Resolvers(env.resolver(origin)), kong.ValueFormatter(explain),
+		kong.Resolvers(env.resolver(origin, prepare)), kong.ValueFormatter(explain),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 	)
 	if err != nil {
@@ -84,6 +90,10 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 	command, err := parser.Parse(args)
 	if exited { // --help
 		return ExitDone
+	}
+	if envErr != nil {
+		sayError(stderr, s.settings, envErr)
+		return exitCode(envErr)
 	}
 	if err != nil {
 		sayError(stderr, s.settings, &domain.Error{
