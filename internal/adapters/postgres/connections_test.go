@@ -12,7 +12,7 @@ import (
 func sever(t *testing.T, databaseURL, application string) {
 	t.Helper()
 	exec(t, databaseURL,
-		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '"+application+"'")
+		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+application+"'")
 }
 
 func exec(t *testing.T, databaseURL, sql string) {
