@@ -171,24 +171,32 @@ func TestHelpShowsEveryFlagAndFault(t *testing.T) {
 	}
 }
 
+// startReady starts mockapi with a command that ends in the test binary, and returns once that says it is ready.
+func startReady(t *testing.T, command ...string) (cmd *exec.Cmd, stdout *bufio.Reader) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.CommandContext(t.Context(), self, append(append([]string{"--"}, command...), self)...)
+	cmd.Env = append(os.Environ(), roleVar+"=mockapi")
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stdout = bufio.NewReader(pipe)
+	if line, err := stdout.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the command said %q, %v", line, err)
+	}
+	return cmd, stdout
+}
+
 func TestSignalsArePassedOnToTheCommand(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), self, "--", self)
-		cmd.Env = append(os.Environ(), roleVar+"=mockapi")
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-			t.Errorf("the command said %q, %v", line, err)
-		}
+		cmd, _ := startReady(t)
 		_ = cmd.Process.Signal(sig)
 		_ = cmd.Wait()
 		if got, want := cmd.ProcessState.ExitCode(), 40+int(sig); got != want {
@@ -199,23 +207,7 @@ func TestSignalsArePassedOnToTheCommand(t *testing.T) {
 
 // TestSignalsReachTheCommandsChildren: a shell that dies of a signal leaves its children running.
 func TestSignalsReachTheCommandsChildren(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self, "--", "sh", "-c", `"$0"; exit 9`, self)
-	cmd.Env = append(os.Environ(), roleVar+"=mockapi")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewReader(stdout)
-	if line, err := lines.ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the command said %q, %v", line, err)
-	}
+	cmd, lines := startReady(t, "sh", "-c", `"$0"; exit 9`)
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	gone := make(chan struct{})
 	go func() {

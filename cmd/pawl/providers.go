@@ -29,12 +29,10 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	})
 }
 
-// newOptions completes what the command line asks for: the stream remembers its source by the one form of the URL.
-func newOptions(s cli.Settings, asked cli.RunOptions) (ingest.Options, error) {
-	origin, err := datasync.NormalizeBaseURL(s.APIBaseURL)
+func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
-		Stream: s.Stream, Origin: origin, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
-	}, err
+		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
+	}
 }
 
 func newPool(ctx context.Context, s cli.Settings) (*pgxpool.Pool, func(), error) {

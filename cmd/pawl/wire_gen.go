@@ -28,12 +28,7 @@ func initRunner(ctx context.Context, s cli.Settings, asked cli.RunOptions, obser
 		return nil, nil, err
 	}
 	store, cleanup2 := newStore(pool)
-	options, err := newOptions(s, asked)
-	if err != nil {
-		cleanup2()
-		cleanup()
-		return nil, nil, err
-	}
+	options := newOptions(s, asked, client)
 	runner := ingest.New(client, decoder, store, observer, options)
 	return runner, func() {
 		cleanup2()

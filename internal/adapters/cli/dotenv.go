@@ -3,9 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 
 	"github.com/alecthomas/kong"
 	"github.com/joho/godotenv"
@@ -36,12 +34,11 @@ func (e environment) addFile(path string, named bool) error {
 }
 
 func readEnvFile(path string) (map[string]string, error) {
-	f, err := os.Open(path) //nolint:gosec // the user names the file
+	content, err := readBounded(path, maxEnvFileBytes)
 	if err != nil {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
-	defer f.Close() //nolint:errcheck // it was only read
-	variables, err := godotenv.Parse(io.LimitReader(f, maxEnvFileBytes))
+	variables, err := godotenv.UnmarshalBytes(content)
 	if err != nil { // the parser's error quotes the file, and with it perhaps a secret
 		return nil, envFileError(fmt.Errorf("%s is not a file of NAME=value lines", path))
 	}

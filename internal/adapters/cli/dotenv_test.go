@@ -64,6 +64,7 @@ func TestBadFilesAndNames(t *testing.T) {
 		{"a file that is not there", sound(), []string{"--env-file", "/nowhere/.env"}, []string{"--env-file", "/nowhere/.env"}},
 		{"a file that is a folder", sound(), []string{"--env-file", "/"}, []string{"--env-file"}},
 		{"a file that is none of that kind", sound(), []string{"--env-file", write(t, "A=\""+password+"\n")}, []string{"--env-file", "NAME=value"}},
+		{"a file too large to be one", sound(), []string{"--env-file", write(t, "A=1\n"+strings.Repeat("#", 1<<20))}, []string{"--env-file", "larger"}},
 		{"an unknown name", sound("PAWL_TRYS=3"), nil, []string{"PAWL_TRYS", "PAWL_TRIES"}},
 		{"an unknown name in a file", sound(), []string{"--env-file", write(t, "PAWL_LOGLEVEL=debug\n")}, []string{"PAWL_LOGLEVEL", "PAWL_LOG_LEVEL"}},
 	}

@@ -14,7 +14,7 @@ func (c *migrateCommand) Run(s *session) error {
 		return err
 	}
 	var applied []string
-	err := s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, func(ctx context.Context) (err error) {
+	err := s.try(func(ctx context.Context) (err error) {
 		applied, err = s.wiring.Migrate(ctx, s.settings.DatabaseURL)
 		return err
 	})

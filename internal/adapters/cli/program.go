@@ -120,6 +120,11 @@ func (s *session) policy() retry.Policy {
 	return retry.Policy{Tries: s.settings.Tries, MaxWait: s.settings.MaxWait, Jitter: s.wiring.Jitter}
 }
 
+// try does what may fail for a while, as often as the policy allows, and logs what it waits for.
+func (s *session) try(work func(context.Context) error) error {
+	return s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, work)
+}
+
 // explain is a flag's line of help with its environment name and default.
 func explain(value *kong.Value) string {
 	help, env := value.Help, value.Tag.Get("setting")

@@ -23,7 +23,7 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	defer release()
-	if err := s.prepareSchema(observer); err != nil {
+	if err := s.prepareSchema(); err != nil {
 		return err
 	}
 	sum, err := runner.Run(s.ctx)
@@ -37,8 +37,8 @@ func (c *runCommand) Run(s *session) error {
 }
 
 // prepareSchema does what --migrate says.
-func (s *session) prepareSchema(observer *logObserver) error {
-	return s.policy().Do(s.ctx, observer.Waiting, func(ctx context.Context) error {
+func (s *session) prepareSchema() error {
+	return s.try(func(ctx context.Context) error {
 		switch s.settings.Migrate {
 		case MigrateAuto:
 			applied, err := s.wiring.Migrate(ctx, s.settings.DatabaseURL)

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 )
@@ -34,17 +32,20 @@ func (c *checker) secret(name, value, file string) string {
 }
 
 func readSecret(file string) (string, error) {
+	content, err := readBounded(file, maxSecretBytes)
+	return strings.TrimSpace(string(content)), err
+}
+
+// readBounded reads a file whole, or not at all if it is larger than most bytes.
+func readBounded(file string, most int64) ([]byte, error) {
 	f, err := os.Open(file) //nolint:gosec // the user names the file
 	if err != nil {
-		if cause := errors.Unwrap(err); cause != nil && errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("%s does not exist", file)
-		}
-		return "", err
+		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	content, err := io.ReadAll(io.LimitReader(f, maxSecretBytes+1))
-	if err == nil && len(content) > maxSecretBytes {
-		err = fmt.Errorf("%s is larger than %d bytes", file, maxSecretBytes)
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = fmt.Errorf("%s is larger than %d bytes", file, most)
 	}
-	return strings.TrimSpace(string(content)), err
+	return content, err
 }

@@ -23,7 +23,7 @@ func (c *statusCommand) Run(s *session) error {
 	}
 	defer release()
 	var report domain.StreamReport
-	err = s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, func(ctx context.Context) (err error) {
+	err = s.try(func(ctx context.Context) (err error) {
 		report, err = reader.Report(ctx, s.settings.Stream)
 		return err
 	})

@@ -20,7 +20,7 @@ const opFetch = "fetch page"
 
 // A Config is what a Client needs to know. BaseURL, Profile, Timeout and MaxPageBytes must be set.
 type Config struct {
-	BaseURL      string // as NormalizeBaseURL returns it
+	BaseURL      string // in any spelling that NormalizeBaseURL takes
 	APIKey       string // printable ASCII; sent to BaseURL only. Empty: no key is sent
 	Profile      Profile
 	MinDelay     time.Duration     // least time between two requests, from send to send
@@ -33,6 +33,7 @@ type Config struct {
 // A Client is the API as a domain.EventSource. It is safe for concurrent use, which shares the rate limit; pages in
 // order come from one caller at a time.
 type Client struct {
+	origin    string
 	cfg       Config
 	events    url.URL // without query
 	transport http.RoundTripper
@@ -63,8 +64,11 @@ func New(cfg Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
+	return &Client{origin: base, cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
 }
+
+// Origin is the API's address in its one form, by which a stream remembers what it reads from.
+func (c *Client) Origin() string { return c.origin }
 
 func badConfig(why string) error {
 	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(why)}

@@ -20,7 +20,7 @@ func classify(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := errors.AsType[*domain.Error](err); ok {
+	if domain.AsError(err) != nil {
 		return err
 	}
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
