@@ -216,6 +216,7 @@ func run(ctx context.Context, signals <-chan os.Signal, command, env []string, s
 	// may not read from the terminal, so it gets no input.
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	defer dieTogether(cmd.SysProcAttr)()
 	signalGroup := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) } // its children too
 	cmd.Cancel = func() error { return signalGroup(syscall.SIGTERM) }
 	cmd.WaitDelay = grace

@@ -13,28 +13,21 @@ import (
 )
 
 func main() {
-	ctx, cancel := context.WithCancel(context.Background())
-	go obeySignals(cancel)
-	os.Exit(cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, cli.Wiring{
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	process := cli.Process{
+		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+	}
+	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
 		Runner:      initRunner,
 		Status:      initStatus,
+		Database:    openDatabase,
 		Migrate:     postgres.Migrate,
 		CheckSchema: postgres.CheckSchema,
+		PsqlEnviron: postgres.PsqlEnviron,
 		Jitter:      jitter,
 		Version:     version(),
 	}))
-}
-
-// obeySignals stops the command at the first signal, so that it finishes the page in hand, and the process at the
-// second.
-func obeySignals(stop context.CancelFunc) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	<-signals
-	stop()
-	second := <-signals
-	number, _ := second.(syscall.Signal) // os/signal knows no other on the systems pawl is built for
-	os.Exit(128 + int(number))
 }
 
 func version() string {

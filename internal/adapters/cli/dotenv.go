@@ -26,8 +26,8 @@ func (e environment) addFile(path string, named bool) error {
 		return err
 	}
 	for name, value := range variables {
-		if e[name] == "" {
-			e[name] = value
+		if e[name].value == "" {
+			e[name] = variable{value, path}
 		}
 	}
 	return nil

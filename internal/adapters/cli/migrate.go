@@ -10,11 +10,13 @@ type migrateCommand struct{}
 
 // Run is called by kong.
 func (c *migrateCommand) Run(s *session) error {
-	if err := s.settings.needDatabase(); err != nil {
+	_, release, err := s.openDatabase()
+	if err != nil {
 		return err
 	}
+	defer release()
 	var applied []string
-	err := s.try(func(ctx context.Context) (err error) {
+	err = s.try(func(ctx context.Context) (err error) {
 		applied, err = s.wiring.Migrate(ctx, s.settings.DatabaseURL)
 		return err
 	})
@@ -25,6 +27,6 @@ func (c *migrateCommand) Run(s *session) error {
 	if len(applied) > 0 {
 		text = "applied " + strings.Join(applied, "\napplied ")
 	}
-	_, err = fmt.Fprintln(s.stdout, text)
+	_, err = fmt.Fprintln(s.Stdout, text)
 	return printed(err)
 }

@@ -4,11 +4,10 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
-	"reflect"
-	"strings"
+	"os"
 
 	"github.com/alecthomas/kong"
 
@@ -17,18 +16,38 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// A Process is what the operating system gives a program.
+type Process struct {
+	Args    []string // without the program's name
+	Environ []string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Signals <-chan os.Signal // to stop; nil if there are none
+}
+
 // Wiring makes what the commands work with. Each function is called at most once a command, and does no I/O unless it
 // says so; the returned func() releases what was made and is nil with an error.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (*ingest.Runner, func(), error)
 	Status func(context.Context, Settings) (StatusReader, func(), error)
 
+	// Database makes a server ready, where the setting asks pawl to, and says what takes time.
+	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func(), error)
 	// Migrate brings the database's schema up to date and names the migrations applied; CheckSchema only looks.
 	Migrate     func(ctx context.Context, databaseURL string) ([]string, error)
 	CheckSchema func(ctx context.Context, databaseURL string) error
+	// PsqlEnviron is a database's URL as environment variables for psql.
+	PsqlEnviron func(databaseURL string) ([]string, error)
 
 	Jitter  func() float64 // uniform in [0, 1), for backoffs
 	Version string
+}
+
+// A Database is a server that can be connected to.
+type Database struct {
+	URL string // for a driver; with the password
+	Bin string // the folder of the server's own programs, empty where they are not known
 }
 
 // RunOptions are what one run is asked for beyond the settings.
@@ -48,71 +67,98 @@ type grammar struct {
 
 	Run     runCommand     `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status  statusCommand  `cmd:"" help:"Tell where the stream stands, from the database."`
+	Psql    psqlCommand    `cmd:"" passthrough:"" help:"Start psql on the database; what follows is for psql."`
+	Config  configCommand  `cmd:"" help:"Print every setting, and where it comes from."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
 // A session is what a command runs in.
 type session struct {
+	Process
+
 	ctx      context.Context //nolint:containedctx // lives for one command; kong passes bound values, not arguments
+	knobs    knobs
+	from     origins
 	settings Settings
+	wrong    error // what is wrong with the settings; only config is run in spite of it
 	log      *slog.Logger
 	wiring   Wiring
-	stdout   io.Writer
-	stderr   io.Writer
 }
 
-// Main runs the command in args (without the program's name) in the given environment and returns the exit code. It
-// writes results to stdout, and log lines and errors to stderr. When ctx ends, the command finishes what it has in hand
-// and returns ExitAgain.
-func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, w Wiring) int {
+// Main runs the command that p asks for and returns the exit code. It writes results to p.Stdout, and log lines and errors
+// to p.Stderr. At the first signal, or when ctx ends, the command finishes what it has in hand and the code is ExitAgain;
+// at the second one Main returns at once, with 128 + the signal's number, and the process should end.
+func Main(ctx context.Context, p Process, w Wiring) int {
 	var g grammar
-	s := session{ctx: ctx, wiring: w, stdout: stdout, stderr: stderr}
-	env, origin := newEnvironment(environ), map[string]string{}
+	s := session{Process: p, ctx: ctx, from: origins{}, wiring: w}
+	command, err := s.parse(&g)
+	if err != nil {
+		sayError(p.Stderr, s.settings, err)
+		return exitCode(err)
+	}
+	if command == nil { // --help
+		return ExitDone
+	}
+	s.knobs = g.knobs
+	s.settings, s.wrong = g.settings(s.from)
+	if _, shows := selected(command).(*configCommand); s.wrong != nil && !shows {
+		sayError(p.Stderr, s.settings, s.wrong)
+		return exitCode(s.wrong)
+	}
+	s.log = newLogger(p.Stderr, s.settings)
+	if _, attends := selected(command).(*psqlCommand); attends { // to the signals itself
+		return s.run(command)
+	}
+	return s.obeying(func() int { return s.run(command) })
+}
 
+func selected(command *kong.Context) any { return command.Selected().Target.Addr().Interface() }
+
+func (s *session) run(command *kong.Context) int {
+	err := command.Run(s)
+	if status, ok := errors.AsType[statusError](err); ok {
+		return int(status)
+	}
+	if err != nil {
+		sayError(s.Stderr, s.settings, err)
+	}
+	return exitCode(err)
+}
+
+// parse reads the command line, under it the environment and under that the .env file. Without an error and a command,
+// help was asked for and given.
+func (s *session) parse(g *grammar) (*kong.Context, error) {
+	env := newEnvironment(s.Environ)
 	var envErr error
 	prepare := func(c *kong.Context) {
 		if envErr = env.addFile(envFile(c)); envErr == nil {
 			envErr = env.checkNames()
 		}
 	}
-	exited := false
-	parser, err := kong.New(&g,
-		kong.Name("pawl"), kong.Description(description()),
-		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }),
-		kong.Resolvers(env.resolver(origin, prepare)), kong.ValueFormatter(explain),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	helped := false
+	parser, err := kong.New(g,
+		kong.Name("pawl"), kong.Description(description),
+		kong.Writers(s.Stdout, s.Stderr), kong.Exit(func(int) { helped = true }),
+		kong.Resolvers(env.resolver(s.from, prepare)), kong.ValueFormatter(explain),
+		kong.ExplicitGroups(flagGroups()), kong.Help(printHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 120}),
 	)
 	if err != nil {
-		sayError(stderr, s.settings, err)
-		return ExitBug
+		return nil, err
 	}
-	command, err := parser.Parse(args)
-	if exited { // --help
-		return ExitDone
+	command, err := parser.Parse(s.Args)
+	switch {
+	case helped:
+		return nil, nil
+	case envErr != nil:
+		return nil, envErr
+	case err != nil:
+		return nil, &domain.Error{Kind: domain.Invalid, Op: "command line", Err: err, Hint: "see `pawl --help`"}
 	}
-	if envErr != nil {
-		sayError(stderr, s.settings, envErr)
-		return exitCode(envErr)
-	}
-	if err != nil {
-		sayError(stderr, s.settings, &domain.Error{
-			Kind: domain.Invalid, Op: "command line", Err: err, Hint: "see `pawl --help`",
-		})
-		return ExitSettings
-	}
-	env.fillSecrets(&g.knobs)
-	if s.settings, err = g.settings(origin); err == nil {
-		s.log = newLogger(stderr, s.settings)
-		defer context.AfterFunc(ctx, func() {
-			s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
-		})()
-		err = command.Run(&s)
-	}
-	if err != nil {
-		sayError(stderr, s.settings, err)
-	}
-	return exitCode(err)
+	s.from.addFlags(command)
+	env.fillSecrets(&g.knobs, s.from)
+	return command, nil
 }
 
 // policy is what one piece of work may cost.
@@ -123,29 +169,4 @@ func (s *session) policy() retry.Policy {
 // try does what may fail for a while, as often as the policy allows, and logs what it waits for.
 func (s *session) try(work func(context.Context) error) error {
 	return s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, work)
-}
-
-// explain is a flag's line of help with its environment name and default.
-func explain(value *kong.Value) string {
-	help, env := value.Help, value.Tag.Get("setting")
-	if value.HasDefault {
-		help += fmt.Sprintf(" Default %s.", value.Default)
-	}
-	if env != "" {
-		help += fmt.Sprintf(" (%s)", env)
-	}
-	return help
-}
-
-func description() string {
-	var b strings.Builder
-	b.WriteString("Takes events from a cursor-paginated, rate-limited HTTP API into PostgreSQL, each exactly once.\n\n")
-	b.WriteString("Settings come from flags, then the environment. Secrets have no flag:\n\n")
-	for field := range reflect.TypeFor[knobs]().Fields() {
-		if tag := field.Tag; tag.Get("kong") == "-" {
-			fmt.Fprintf(&b, "  %-24s %s\n", strings.ReplaceAll(tag.Get("setting"), ",", ", "), tag.Get("help"))
-		}
-	}
-	b.WriteString("\nExit codes: 0 done, 1 report a bug, 2 fix the settings, 3 run again later, 4 look at the data, 5 another runner has the stream.")
-	return b.String()
 }

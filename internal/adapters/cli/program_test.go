@@ -22,7 +22,7 @@ import (
 func pawl(t *testing.T, environ []string, w cli.Wiring, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = cli.Main(t.Context(), args, environ, &out, &err, w)
+	code = cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: &out, Stderr: &err}, w)
 	return code, out.String(), err.String()
 }
 
@@ -48,6 +48,9 @@ func wiring(source domain.EventSource, db *domaintest.MemDatabase, seen *cli.Set
 			opts := ingest.Options{Stream: s.Stream, Origin: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
 			store := db.Store()
 			return ingest.New(source, nil, store, o, opts), store.Close, nil
+		},
+		Database: func(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func(), error) {
+			return cli.Database{URL: databaseURL}, func() {}, nil
 		},
 		Migrate:     func(context.Context, string) ([]string, error) { return []string{"first.sql"}, nil },
 		CheckSchema: func(context.Context, string) error { return errors.New("unexpected check") },

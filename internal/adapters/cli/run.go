@@ -14,9 +14,11 @@ func (c *runCommand) Run(s *session) error {
 	if err := s.settings.needAPI(); err != nil {
 		return err
 	}
-	if err := s.settings.needDatabase(); err != nil {
+	_, closeDatabase, err := s.openDatabase()
+	if err != nil {
 		return err
 	}
+	defer closeDatabase()
 	observer := newLogObserver(s.log, c.NewPass)
 	runner, release, err := s.wiring.Runner(s.ctx, s.settings, RunOptions{NewPass: c.NewPass, Retry: s.policy()}, observer)
 	if err != nil {
@@ -30,7 +32,7 @@ func (c *runCommand) Run(s *session) error {
 	if sum.Pass == 0 {
 		return err
 	}
-	if printErr := printSummary(s.stdout, sum, c.JSON); err == nil {
+	if printErr := printSummary(s.Stdout, sum, c.JSON); err == nil {
 		err = printErr
 	}
 	return err

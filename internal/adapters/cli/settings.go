@@ -43,8 +43,8 @@ const (
 var streamName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // settings checks every knob. The error names the first that is wrong, as the user gave it, and what it should be.
-func (k knobs) settings(origin map[string]string) (Settings, error) {
-	c := checker{origin: origin}
+func (k knobs) settings(from origins) (Settings, error) {
+	c := checker{from: from}
 	s := Settings{
 		APIBaseURL:   k.APIBaseURL,
 		PageSize:     int(c.whole("page-size", k.PageSize, 1, 5000)),
@@ -86,7 +86,8 @@ func (s Settings) needAPI() error {
 func (s Settings) needDatabase() error {
 	if s.DatabaseURL == "" {
 		return missing("DATABASE_URL",
-			"like postgres://user:password@host:5432/database, or set DATABASE_URL_FILE to a file that holds it")
+			"postgres://user:password@host:5432/database, or embedded:./.pawl for a private PostgreSQL in that folder, "+
+				"or set DATABASE_URL_FILE to a file that holds it")
 	}
 	return nil
 }
@@ -101,16 +102,12 @@ func invalid(name, what string) error {
 
 // A checker turns text into values and keeps the first error.
 type checker struct {
-	origin map[string]string // flag → environment name that set it
-	err    error
+	from origins
+	err  error
 }
 
 func (c *checker) fail(flag, what string) {
-	name := c.origin[flag]
-	if name == "" {
-		name = "--" + flag
-	}
-	c.failNamed(name, what)
+	c.failNamed(c.from.named(flag), what)
 }
 
 func (c *checker) failNamed(name, what string) {

@@ -91,6 +91,7 @@ func TestHelpNamesEverySetting(t *testing.T) {
 		if code != cli.ExitDone || strings.Contains(stdout, password) {
 			t.Errorf("%v: exit %d", args, code)
 		}
+		stdout = strings.Join(strings.Fields(stdout), " ") // lines break where they must
 		for _, want := range []string{"API_BASE_URL", "BATCH_SIZE", "RATE_LIMIT_DELAY_MS", "PAWL_STREAM", "Default 5000."} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("%v does not name %s:\n%s", args, want, stdout)

@@ -14,9 +14,11 @@ type statusCommand struct {
 
 // Run is called by kong.
 func (c *statusCommand) Run(s *session) error {
-	if err := s.settings.needDatabase(); err != nil {
+	_, closeDatabase, err := s.openDatabase()
+	if err != nil {
 		return err
 	}
+	defer closeDatabase()
 	reader, release, err := s.wiring.Status(s.ctx, s.settings)
 	if err != nil {
 		return err
@@ -30,10 +32,10 @@ func (c *statusCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(s.stdout, report.Summary(), c.JSON); err != nil || c.JSON {
+	if err := printSummary(s.Stdout, report.Summary(), c.JSON); err != nil || c.JSON {
 		return err
 	}
-	_, err = fmt.Fprintf(s.stdout, "reads from %s; last moved %s\n",
+	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last moved %s\n",
 		report.Checkpoint.Origin, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
 	return printed(err)
 }

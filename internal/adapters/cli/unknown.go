@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -15,7 +14,7 @@ const ownPrefix = "PAWL_"
 func (e environment) checkNames() error {
 	known := settingNames()
 	for _, name := range slices.Sorted(maps.Keys(e)) {
-		if strings.HasPrefix(name, ownPrefix) && e[name] != "" && !slices.Contains(known, name) {
+		if strings.HasPrefix(name, ownPrefix) && e[name].value != "" && !slices.Contains(known, name) {
 			return invalid(name, fmt.Sprintf("there is no such setting; did you mean %s?", nearest(name, known)))
 		}
 	}
@@ -23,10 +22,8 @@ func (e environment) checkNames() error {
 }
 
 func settingNames() (names []string) {
-	for field := range reflect.TypeFor[knobs]().Fields() {
-		if setting := field.Tag.Get("setting"); setting != "" {
-			names = append(names, strings.Split(setting, ",")...)
-		}
+	for _, s := range allSettings() {
+		names = append(names, s.names...)
 	}
 	return names
 }

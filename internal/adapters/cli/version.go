@@ -6,6 +6,6 @@ type versionCommand struct{}
 
 // Run is called by kong.
 func (c *versionCommand) Run(s *session) error {
-	_, err := fmt.Fprintln(s.stdout, "pawl", s.wiring.Version)
+	_, err := fmt.Fprintln(s.Stdout, "pawl", s.wiring.Version)
 	return printed(err)
 }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+	"github.com/pawldata/pawl/mockapi"
+)
+
+var update = flag.Bool("update", false, "write what the scripts compare with anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(withServer{m}, map[string]func(){"pawl": main})
+}
+
+// withServer stops the PostgreSQL server after the tests.
+type withServer struct{ m *testing.M }
+
+func (w withServer) Run() int { return pgtest.Main(w.m) }
+
+// TestScripts runs the program as a user would: a file for each promise, in a folder, with a database and a mock API of
+// its own.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			testscript.Run(t, testscript.Params{
+				Files:               []string{file},
+				RequireExplicitExec: true,
+				UpdateScripts:       *update,
+				Setup:               func(env *testscript.Env) error { return surround(t, env) },
+				Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+			})
+		})
+	}
+}
+
+// surround gives a script what `pawl run` needs, a second API as $OTHER_API, and as $BIN the folder that holds pawl alone.
+func surround(t *testing.T, env *testscript.Env) error {
+	t.Helper()
+	env.Setenv("DATABASE_URL", pgtest.Empty(t))
+	env.Setenv("API_KEY", "demo-key")
+	bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
+	env.Setenv("BIN", bin)
+	for _, name := range []string{"API_BASE_URL", "OTHER_API"} {
+		cfg := mockapi.DefaultConfig()
+		cfg.Events, cfg.RateLimit = 1000, 0
+		api, err := mockapi.New(cfg)
+		if err != nil {
+			return err
+		}
+		server := httptest.NewServer(api)
+		env.Defer(server.Close)
+		env.Setenv(name, server.URL+mockapi.BasePath)
+	}
+	return nil
+}
+
+// exits runs a command that must end with a code: `exits 2 pawl run`.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARGS]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("exit %d, want %d", code, want)
+	}
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+type psqlCommand struct {
+	Args []string `arg:"" optional:"" help:"Arguments for psql. Pawl's own flags go before the word psql."`
+}
+
+// An statusError ends pawl with the code of the program it ran in its place.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Run is called by kong.
+func (c *psqlCommand) Run(s *session, k *kong.Context) error {
+	if slices.Equal(c.Args, []string{"--help"}) {
+		return k.PrintUsage(false)
+	}
+	db, release, err := s.openDatabase()
+	if err != nil {
+		return err
+	}
+	defer release()
+	connection, err := s.wiring.PsqlEnviron(db.URL)
+	if err != nil {
+		return err
+	}
+	program, err := findPsql(db.Bin)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.Env = append(withoutService(s.Environ), connection...)
+	return s.attend(cmd)
+}
+
+// attend runs a program that has the terminal to itself. The terminal sends SIGINT to both; only psql is to heed it.
+func (s *session) attend(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return psqlError(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case signal := <-s.Signals:
+			if signal == syscall.SIGTERM {
+				_ = cmd.Process.Signal(signal) // it fails if psql has just ended
+			}
+		case err := <-ended:
+			return psqlStatus(cmd, err)
+		}
+	}
+}
+
+func psqlStatus(cmd *exec.Cmd, err error) error {
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case ok && status.Signaled():
+		return statusError(exitSignal(status.Signal()))
+	case !cmd.ProcessState.Success():
+		return statusError(cmd.ProcessState.ExitCode())
+	}
+	return psqlError(err) // of copying its output, for example
+}
+
+// findPsql prefers the psql that came with the server.
+func findPsql(bin string) (string, error) {
+	if bin != "" {
+		if program, err := exec.LookPath(filepath.Join(bin, "psql")); err == nil {
+			return program, nil
+		}
+	}
+	program, err := exec.LookPath("psql")
+	if err != nil {
+		return "", psqlError(errors.New("psql is not on this machine"))
+	}
+	return program, nil
+}
+
+func psqlError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Op: "psql", Err: err, Hint: "install PostgreSQL's client programs (postgresql-client)",
+	}
+}
+
+// withoutService leaves out what would come before the variables that say where the database is.
+func withoutService(environ []string) (rest []string) {
+	for _, pair := range environ {
+		if !strings.HasPrefix(pair, "PGSERVICE") {
+			rest = append(rest, pair)
+		}
+	}
+	return rest
+}
