@@ -1,10 +1,30 @@
 GO   ?= go
 TOOL  = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build test test-e2e lint generate drift clean
+# The demo's mock API: 100 pages, refused and broken off now and then. Its address is what the stream remembers, so the
+# port stays the same from one run to the next.
+DEMO_PORT ?= 18080
+DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-limit 30 --rate-window 4s --latency 20ms \
+	--fault 429@10,60 --fault 503@25,75-76
+
+# What API and DATABASE_URL are, by pawl's own word: .env counts too. Where nobody set a database, demo rows and real ones
+# get a folder each.
+settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DATABASE_URL) || exit; \
+	if [ -n "$$api" ]; then folder=.pawl/data; else folder=.pawl/demo; fi; \
+	if [ -z "$$database" ]; then export DATABASE_URL="embedded:$$folder"; fi
+
+.PHONY: help run psql build test test-e2e lint generate drift clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a mock API, as a demo
+	@$(settle); \
+	if [ -n "$$api" ]; then bin/pawl run; else $(DEMO) -- bin/pawl run --page-size 1000; fi && \
+	echo "Look at the rows: make psql"
+
+psql: build ## Start psql on the database of `make run`; ARGS="-c 'SELECT …'" for psql
+	@$(settle); bin/pawl psql $(ARGS)
 
 build: ## Build bin/pawl and bin/mockapi
 	$(GO) build -o bin/ ./cmd/...

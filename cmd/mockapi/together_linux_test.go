@@ -27,10 +27,10 @@ func TestAKilledMockTakesItsCommandAlong(t *testing.T) {
 	if err := mock.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	gone := make(chan error, 1)
+	gone := make(chan struct{})
 	go func() {
-		_, err := io.Copy(io.Discard, lines)
-		gone <- err
+		defer close(gone)
+		_, _ = io.Copy(io.Discard, lines)
 	}()
 	select {
 	case <-gone:
