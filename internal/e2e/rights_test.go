@@ -4,45 +4,59 @@ package e2e
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestAWriterWithoutDDL runs as a user who may write rows and create nothing.
-func TestAWriterWithoutDDL(t *testing.T) {
+// TestRoles does what the README says of roles: the owner migrates, the writer changes no schema, the reader looks.
+func TestRoles(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	databaseURL := pgtest.Empty(t)
 	db := connect(t, databaseURL)
-	role := "writer_" + strings.TrimPrefix(databaseURL[strings.LastIndex(databaseURL, "/")+1:strings.Index(databaseURL+"?", "?")], "pawl_test_")
-	db.exec("CREATE ROLE " + role)
+	var name string
+	if err := db.conn.QueryRow(ctx, "SELECT current_database()").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	roles := strings.NewReplacer( // the server is shared, and roles are the server's
+		"pawl_owner", name+"_owner", "pawl_writer", name+"_writer", "pawl_reader", name+"_reader")
+	blocks := sqlOfReadme(t)
+	if len(blocks) != 2 {
+		t.Fatalf("the README has %d blocks of SQL, not one for the superuser and one for the owner", len(blocks))
+	}
+	db.exec(roles.Replace(blocks[0]))
 	t.Cleanup(func() {
-		c := connect(t, databaseURL)
-		c.exec("DROP OWNED BY " + role)
-		c.exec("DROP ROLE " + role)
+		for _, role := range []string{"pawl_reader", "pawl_writer", "pawl_owner"} {
+			db.exec(roles.Replace("DROP OWNED BY " + role + "; DROP ROLE " + role))
+		}
 	})
-	db.exec("REVOKE CREATE ON SCHEMA public FROM public")
 	m := startMock(t, "--events", "1000", "--rate-limit", "0")
-	asWriter := m.environment(pgtest.WithParam(t, databaseURL, "role", role))
-
-	step := func(env []string, code int, says string, args ...string) {
+	as := func(role string) string {
+		return pgtest.WithParam(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl"), "role", roles.Replace(role))
+	}
+	step := func(role string, code int, says string, args ...string) {
 		t.Helper()
-		p := start(t, env, "pawl", args...)
+		p := start(t, m.environment(as(role)), "pawl", args...)
 		if got := p.wait(ctx); got != code || !strings.Contains(p.stderr.String(), says) {
-			t.Fatalf("%v: exit %d, want %d and %q: %s", args, got, code, says, p.stderr.String())
+			t.Fatalf("%s, %v: exit %d, want %d and %q: %s", role, args, got, code, says, p.stderr.String())
 		}
 	}
-	step(asWriter, 2, "events_checkpoints_pages", "run", "--migrate", "check")
-	step(asWriter, 2, "permission denied", "run")
-	step(m.environment(databaseURL), 0, "", "migrate")
-	db.exec("GRANT SELECT, INSERT, UPDATE ON checkpoints, pages, events TO " + role)
-	db.exec("GRANT SELECT ON schema_migrations TO " + role)
-	db.exec("GRANT USAGE ON SEQUENCE pages_id_seq TO " + role)
-	step(asWriter, 0, "", "run", "--migrate", "check")
-	db.equalsTruth(m)
+	db.exec(roles.Replace("GRANT USAGE ON SCHEMA pawl TO pawl_writer"))
+	step("pawl_writer", 2, "events_checkpoints_pages", "run", "--migrate", "check")
+	step("pawl_writer", 2, "permission denied", "run")
+	step("pawl_owner", 0, "", "migrate")
+	connect(t, as("pawl_owner")).exec(roles.Replace(blocks[1]))
+	step("pawl_reader", 2, "permission denied", "run", "--migrate", "check")
+	step("pawl_writer", 0, "", "run", "--migrate", "check")
+	step("pawl_reader", 0, "", "status")
+	connect(t, as("pawl_reader")).exec("SELECT * FROM events, pages, checkpoints LIMIT 1")
+	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).equalsTruth(m)
 }
 
 // TestBesideAnotherProgram meets tables of its names that are not its own, and goes into a schema of its own.
@@ -67,4 +81,18 @@ func TestBesideAnotherProgram(t *testing.T) {
 	if n := db.count("SELECT sum(theirs) FROM events"); n != 1 {
 		t.Error("the other program's rows are not what they were")
 	}
+}
+
+var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
+
+func sqlOfReadme(t *testing.T) (blocks []string) {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range sqlBlock.FindAllStringSubmatch(string(readme), -1) {
+		blocks = append(blocks, found[1])
+	}
+	return blocks
 }
