@@ -19,12 +19,12 @@ func mask(secret string) string {
 // maskURL shows a URL without the passwords in it. Whatever is no URL might be a password itself and is not shown at
 // all; PostgreSQL's key=value form is no URL.
 func maskURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" {
-		return mask(text)
-	}
-	if u.Opaque != "" { // embedded:DIR, where there is nothing to hide
+	if strings.HasPrefix(text, "embedded:") { // a folder, where there is nothing to hide
 		return text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return mask(text)
 	}
 	if _, has := u.User.Password(); has {
 		u.User = url.UserPassword(u.User.Username(), masked)
