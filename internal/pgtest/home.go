@@ -9,10 +9,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
 // A home is the folder of a local server, with the account the server runs under and a guard that cleans up should this
@@ -25,7 +25,7 @@ type home struct {
 }
 
 func newHome(ctx context.Context, bin string) (*home, error) {
-	account, err := unprivileged()
+	account, err := pgprograms.Unprivileged()
 	if err != nil {
 		return nil, err
 	}
@@ -38,25 +38,6 @@ func newHome(ctx context.Context, bin string) (*home, error) {
 		failures = append(failures, err)
 	}
 	return nil, errors.Join(failures...)
-}
-
-// unprivileged is the account to use instead of root, which PostgreSQL refuses to run as.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-		if uidErr == nil && gidErr == nil {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-		}
-	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 }
 
 // settle makes the folder and posts the guard there. Running a program shows whether the account can reach the folder:

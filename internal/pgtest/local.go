@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
 const (
@@ -23,13 +25,13 @@ const (
 // openLocal makes a server in a temporary folder with the programs on this machine. It listens on loopback only, with a
 // random password, since every user of the machine can reach that; a socket's path could be too long for the system.
 func openLocal(ctx context.Context, _ logf) (*server, error) {
-	bin, ok := findPrograms(programGlobs())
-	if !ok {
+	programs := pgprograms.Folders()
+	if len(programs) == 0 {
 		return nil, errors.New("no initdb and postgres in PATH or where packages put them")
 	}
 	ctx, cancel := context.WithTimeout(ctx, localPatience)
 	defer cancel()
-	home, err := newHome(ctx, bin)
+	home, err := newHome(ctx, programs[0])
 	if err != nil {
 		return nil, err
 	}

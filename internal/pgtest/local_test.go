@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
 func TestLocalServer(t *testing.T) {
@@ -34,7 +36,7 @@ func TestKilledProcessTakesItsServerAlong(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
 	}
-	if _, ok := findPrograms(programGlobs()); !ok {
+	if len(pgprograms.Folders()) == 0 {
 		t.Skip("SKIPPED: no initdb and postgres here")
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
@@ -78,36 +80,9 @@ func announced(t *testing.T, out io.Reader) string {
 	return ""
 }
 
-func TestFindPrograms(t *testing.T) {
-	t.Setenv("PATH", "")
-	root := t.TempDir()
-	globs := []string{filepath.Join(root, "*", "bin")}
-	if dir, ok := findPrograms(globs); ok {
-		t.Fatalf("found %s in an empty folder", dir)
-	}
-	for folder, programs := range map[string][]string{
-		"pg-9.6": {"initdb", "postgres"},
-		"pg-15":  {"initdb", "postgres"},
-		"pg-17":  {"initdb"},
-	} {
-		for _, program := range programs {
-			file := filepath.Join(root, folder, "bin", program)
-			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(file, nil, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if dir, _ := findPrograms(globs); dir != filepath.Join(root, "pg-15", "bin") {
-		t.Fatalf("found %s, not the newest that is complete", dir)
-	}
-}
-
 func localServer(t *testing.T) *server {
 	t.Helper()
-	if _, ok := findPrograms(programGlobs()); !ok {
+	if len(pgprograms.Folders()) == 0 {
 		t.Skip("SKIPPED: no initdb and postgres here")
 	}
 	srv, err := openLocal(t.Context(), t.Logf)

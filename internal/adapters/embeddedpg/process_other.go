@@ -1,0 +1,19 @@
+//go:build unix && !linux
+
+package embeddedpg
+
+import (
+	"context"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// servesData reports whether the process is a server that was told to use this data folder.
+func servesData(ctx context.Context, pid int, data string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	line, err := exec.CommandContext(ctx, "/bin/ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && strings.Contains(string(line), " "+dataFlag+" "+data+" ")
+}
