@@ -8,6 +8,7 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/adapters/datasync"
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
@@ -48,7 +49,15 @@ func newStore(pool *pgxpool.Pool) (*postgres.Store, func()) {
 	return store, store.Close
 }
 
-// openDatabase leaves every server but pawl's own to others.
-func openDatabase(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func(), error) {
-	return cli.Database{URL: databaseURL}, func() {}, nil
+// openDatabase starts a private server for embedded:DIR, or attaches to it. Any other server is somebody else's.
+func openDatabase(ctx context.Context, databaseURL string, say func(string)) (cli.Database, func() error, error) {
+	dir, ok := embeddedpg.Folder(databaseURL)
+	if !ok {
+		return cli.Database{URL: databaseURL}, func() error { return nil }, nil
+	}
+	server, err := embeddedpg.Open(ctx, dir, say)
+	if err != nil {
+		return cli.Database{}, nil, err
+	}
+	return cli.Database{URL: server.URL(), Bin: server.Bin()}, server.Close, nil
 }

@@ -10,11 +10,11 @@ type migrateCommand struct{}
 
 // Run is called by kong.
 func (c *migrateCommand) Run(s *session) error {
-	_, release, err := s.openDatabase()
+	_, closeDatabase, err := s.openDatabase()
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer closeDatabase()
 	var applied []string
 	err = s.try(func(ctx context.Context) (err error) {
 		applied, err = s.wiring.Migrate(ctx, s.settings.DatabaseURL)

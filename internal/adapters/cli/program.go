@@ -32,8 +32,8 @@ type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (*ingest.Runner, func(), error)
 	Status func(context.Context, Settings) (StatusReader, func(), error)
 
-	// Database makes a server ready, where the setting asks pawl to, and says what takes time.
-	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func(), error)
+	// Database makes a server ready, where the setting asks pawl to, and says what takes time. The func() leaves it.
+	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func() error, error)
 	// Migrate brings the database's schema up to date and names the migrations applied; CheckSchema only looks.
 	Migrate     func(ctx context.Context, databaseURL string) ([]string, error)
 	CheckSchema func(ctx context.Context, databaseURL string) error

@@ -49,8 +49,8 @@ func wiring(source domain.EventSource, db *domaintest.MemDatabase, seen *cli.Set
 			store := db.Store()
 			return ingest.New(source, nil, store, o, opts), store.Close, nil
 		},
-		Database: func(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func(), error) {
-			return cli.Database{URL: databaseURL}, func() {}, nil
+		Database: func(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func() error, error) {
+			return cli.Database{URL: databaseURL}, func() error { return nil }, nil
 		},
 		Migrate:     func(context.Context, string) ([]string, error) { return []string{"first.sql"}, nil },
 		CheckSchema: func(context.Context, string) error { return errors.New("unexpected check") },

@@ -28,11 +28,11 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	if slices.Equal(c.Args, []string{"--help"}) {
 		return k.PrintUsage(false)
 	}
-	db, release, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase()
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer closeDatabase()
 	connection, err := s.wiring.PsqlEnviron(db.URL)
 	if err != nil {
 		return err
