@@ -28,12 +28,12 @@ type demo struct {
 
 func newDemo(t *testing.T) demo {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pawl-demo-")
+	dir, err := os.MkdirTemp("", "pawl-demo-") //nolint:usetesting // root's t.TempDir() can be reached by root alone
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL does not run as root, and must reach it
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
