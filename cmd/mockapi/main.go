@@ -78,7 +78,7 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 	defer signal.Stop(signals)
 	served, err := serve(ctx, api, opts.listen, stderr)
 	if err != nil {
-		return fail(stderr, exitUsage, fmt.Errorf("listen: %w", err))
+		return fail(stderr, exitUsage, fmt.Errorf("--listen: %w; is another one running there?", err))
 	}
 	defer served.stop()
 	say(stderr, "mockapi: serving %d events at %s (admin %s)", opts.cfg.Events, served.url+mockapi.BasePath, served.url+mockapi.AdminPath)
