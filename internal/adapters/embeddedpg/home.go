@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -120,4 +122,16 @@ func (h *home) give(name string) error {
 		return nil
 	}
 	return h.root.Lchown(name, int(h.account.Uid), int(h.account.Gid))
+}
+
+// accountName is for people.
+func (h *home) accountName() string {
+	uid := strconv.Itoa(os.Geteuid())
+	if h.account != nil {
+		uid = strconv.FormatUint(uint64(h.account.Uid), 10)
+	}
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }

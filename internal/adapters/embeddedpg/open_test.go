@@ -60,9 +60,14 @@ func TestUsersShareTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := o.mustOpen(t, link) // another spelling
-	if second.URL() != first.URL() || second.Bin() != first.Bin() {
-		t.Fatalf("%s (%s), then %s (%s)", first.URL(), first.Bin(), second.URL(), second.Bin())
+	t.Chdir(filepath.Dir(dir))
+	third := o.mustOpen(t, filepath.Base(dir)) // and one more
+	for _, other := range []*Server{second, third} {
+		if other.URL() != first.URL() || other.Bin() != first.Bin() {
+			t.Fatalf("%s (%s), then %s (%s)", first.URL(), first.Bin(), other.URL(), other.Bin())
+		}
 	}
+	mustClose(t, third)
 
 	mustClose(t, first)
 	if !answers(t.Context(), second.URL()) {

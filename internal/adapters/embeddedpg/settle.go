@@ -53,7 +53,7 @@ func (o setup) settleForRoot(ctx context.Context, place string, say func(string)
 		h, err := openHome(place, homeName, account, opIn(place))
 		if err == nil && !reaches(ctx, h.account, h.dir) {
 			h.close()
-			err = opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can't get to it as user %d", h.account.Uid),
+			err = opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can't get to it as user %s", h.accountName()),
 				"let that user pass all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
 		}
 		return h, err
@@ -70,10 +70,14 @@ func (o setup) settleForRoot(ctx context.Context, place string, say func(string)
 	}
 	if !reaches(ctx, h.account, h.dir) {
 		h.close()
-		return nil, opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can get neither to it nor to %s as user %d",
-			o.standIns, h.account.Uid), "let that user pass all the folders above it (chmod o+x)")
+		return nil, opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can get neither to it nor to %s as user %s",
+			o.standIns, h.accountName()), "let that user pass all the folders above it (chmod o+x)")
 	}
-	say(fmt.Sprintf("PostgreSQL doesn't run as root, and user %d can't get to %s: the data is in %s", h.account.Uid, place, h.dir))
+	why := "can't get to"
+	if reached {
+		why = "could once not get to"
+	}
+	say(fmt.Sprintf("PostgreSQL doesn't run as root, and user %s %s %s: the data is in %s", h.accountName(), why, place, h.dir))
 	return h, nil
 }
 
