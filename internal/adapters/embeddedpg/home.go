@@ -75,7 +75,7 @@ func openHome(parent, name string, account *syscall.Credential, o op) (*home, er
 func occupant(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
 	owner := ownerOf(info)
 	switch own := os.Geteuid(); {
-	case own != 0 && owner == uint32(own):
+	case own != 0 && int(owner) == own:
 		return nil, nil
 	case own != 0:
 		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as %d", owner, own)
@@ -101,7 +101,7 @@ func makeFolders(path string, account *syscall.Credential) error {
 			continue
 		}
 		there = filepath.Join(there, name)
-		if err := os.Mkdir(there, 0o755); errors.Is(err, fs.ErrExist) {
+		if err := os.Mkdir(there, 0o755); errors.Is(err, fs.ErrExist) { //nolint:gosec // what is secret is in a folder of 0700
 			continue // somebody else was faster
 		} else if err != nil {
 			return err

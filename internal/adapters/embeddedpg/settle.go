@@ -83,7 +83,7 @@ func (o setup) settleForRoot(ctx context.Context, place string, say func(string)
 
 // accountFor is the owner of the place, or of the folder that it will be made in, and never root.
 func accountFor(place string) (*syscall.Credential, error) {
-	info, err := os.Stat(nearest(place))
+	info, err := os.Stat(nearest(place)) //nolint:gosec // the user names the folder
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func accountFor(place string) (*syscall.Credential, error) {
 }
 
 func hasCluster(home string) bool {
-	_, err := os.Lstat(filepath.Join(home, versionFile))
+	_, err := os.Lstat(filepath.Join(home, versionFile)) //nolint:gosec // the user names the folder
 	return err == nil
 }
 

@@ -1,34 +1,17 @@
 package embeddedpg
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-
-	"github.com/pawldata/pawl/internal/domain"
 )
-
-func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
-	t.Helper()
-	return context.WithTimeout(t.Context(), d)
-}
-
-func checkStopped(t *testing.T, err error) {
-	t.Helper()
-	if kind := domain.KindOf(err); kind != domain.Stopped || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("kind %v: %v", kind, err)
-	}
-}
 
 // A crash leaves a pid file, and by the next start its number may be another process's of the same account: PostgreSQL
 // by itself would refuse to start then. Its port may be another server's too.
@@ -57,8 +40,8 @@ func TestStalePidFile(t *testing.T) {
 	}
 	defer listener.Close() //nolint:errcheck // nobody is told
 	lines := strings.Split(string(text), "\n")
-	lines[0] = fmt.Sprint(foreign.Process.Pid)
-	lines[3] = fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+	lines[0] = strconv.Itoa(foreign.Process.Pid)
+	lines[3] = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
