@@ -176,7 +176,7 @@ func checkNothingUnfinished(t *testing.T, dir string) {
 	}
 	for _, entry := range entries {
 		switch entry.Name() {
-		case usersLock, startLock, clusterFolder, programsFolder, logFile, oldLogFile:
+		case usersLock, startLock, serverLock, clusterFolder, programsFolder, logFile, oldLogFile:
 		default:
 			t.Errorf("%s is left over", entry.Name())
 		}
