@@ -75,8 +75,11 @@ var planted = map[string][]struct{ importer, imported string }{
 	"wire": {
 		{"./cmd/pawl", "github.com/google/wire"},
 	},
-	"test support": {
+	"testing": {
 		{"./cmd/pawl", "testing"},
+		{"./internal/app/ingest", "testing/iotest"},
+	},
+	"test support": {
 		{"./cmd/pawl", "./internal/domain/domaintest"},
 		{"./internal/adapters/postgres", "./internal/pgtest"},
 		{"./internal/adapters/postgres", "github.com/testcontainers/testcontainers-go/modules/postgres"},

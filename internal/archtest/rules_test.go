@@ -130,12 +130,19 @@ var rules = []rule{
 		deep:  true,
 	},
 	{
+		name:   "testing",
+		why:    "as below; but a library that embeddedpg uses has a test among its ordinary files, and so links it",
+		of:     anywhere,
+		except: testSupport,
+		never:  []string{"testing/..."},
+	},
+	{
 		name:   "test support",
 		why:    "what exists for tests has no place in a program",
 		of:     anywhere,
 		except: testSupport,
 		never: append([]string{
-			"testing/...", "github.com/testcontainers/...", "github.com/jarcoal/httpmock/...", "go.uber.org/goleak/...",
+			"github.com/testcontainers/...", "github.com/jarcoal/httpmock/...", "go.uber.org/goleak/...",
 			"pgregory.net/rapid/...", "github.com/Shopify/toxiproxy/...",
 		}, testSupport...),
 		deep: true,

@@ -20,14 +20,13 @@ const (
 
 var errNotReady = errors.New("the server runs and is not ready: it may be recovering after a crash, or stopping")
 
-// await watches the server until it can be used. It is not there if no server runs and the launched one, if any, has
-// ended. If the server isn't ready in time, the error is Transient.
+// await watches the server until it can be used. It is not there if none runs and the launched one, if any, has ended. If the server isn't ready in time, the error is Transient.
 func (h *home) await(ctx context.Context, child *launched) (up running, there bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, errNotReady)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	var last error
+	last := errNotReady
 	for {
 		pm, err := h.postmaster(ctx)
 		if err != nil {
@@ -35,10 +34,12 @@ func (h *home) await(ctx context.Context, child *launched) (up running, there bo
 		}
 		switch {
 		case pm.runs && pm.status == ready:
-			if up, last = h.meet(ctx, pm); last == nil || pointless(last) {
-				return up, true, h.op.unless(ctx, last, "restore "+h.dir+" from a copy")
+			up, err := h.meet(ctx, pm)
+			if err == nil || pointless(err) {
+				return up, true, h.op.unless(ctx, err, "restore "+h.dir+" from a copy")
 			}
-		case !pm.runs && (child == nil || child.ended()):
+			last = fmt.Errorf("%w (%w)", errNotReady, err)
+		case !pm.runs && child.ended():
 			return running{}, false, nil
 		}
 		select {
@@ -47,7 +48,7 @@ func (h *home) await(ctx context.Context, child *launched) (up running, there bo
 			if cause := context.Cause(ctx); !errors.Is(cause, errNotReady) {
 				return running{}, false, h.op.ended(ctx)
 			}
-			return running{}, false, h.op.transient(errors.Join(errNotReady, last), "try again in a while: it goes on by itself")
+			return running{}, false, h.op.transient(last, "try again in a while: it goes on by itself")
 		}
 	}
 }

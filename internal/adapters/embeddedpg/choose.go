@@ -34,20 +34,24 @@ func (p programs) major() string {
 // choose returns the first programs that suit the data: those that were downloaded for it, the one in PATH, the newest.
 // It downloads some only where there are none at all.
 func (o setup) choose(ctx context.Context, h *home, major string, say func(string)) (programs, error) {
-	var others []string
+	var others, unusable []string
 	for _, bin := range slices.Concat(h.downloaded(), o.folders()) {
 		found, err := h.inspect(ctx, bin)
 		switch {
 		case ctx.Err() != nil:
 			return programs{}, h.op.ended(ctx)
 		case err != nil:
-			continue // nothing that we could use is there
+			unusable = append(unusable, bin)
+			continue
 		case major == "" || found.major() == major:
 			return found, nil
 		}
 		others = append(others, fmt.Sprintf("%s (%s)", found.version, bin))
 	}
 	if len(others) == 0 {
+		if len(unusable) > 0 {
+			say(fmt.Sprintf("user %s can't run the PostgreSQL in %s", h.accountName(), strings.Join(unusable, ", ")))
+		}
 		return o.fetch(ctx, h, major, say)
 	}
 	return programs{}, h.op.invalid(

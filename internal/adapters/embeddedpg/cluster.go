@@ -101,11 +101,16 @@ func (h *home) commit(staging, name string) error {
 	if err := h.root.Rename(staging, name); err != nil {
 		return err
 	}
-	dir, err := h.root.Open(filepath.Dir(name))
+	return h.sync(filepath.Dir(name))
+}
+
+// sync has a file or the names in a folder written out.
+func (h *home) sync(name string) error {
+	file, err := h.root.Open(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // sweep removes what killed processes left unfinished. Nobody alive is at it, since that takes the start lock.

@@ -13,6 +13,7 @@
 //	    programs/VERSION/  PostgreSQL's programs, where the machine had none and they were downloaded
 //	    users.lock         held, shared, by each process that uses the server
 //	    start.lock         held by the process that starts or stops it
+//	    server.lock        held by the server itself, with all its processes
 //	    making-*/          something unfinished, removed by the next start
 //
 // The server listens on 127.0.0.1, on a port that was free, and asks for the password always.

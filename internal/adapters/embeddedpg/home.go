@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -73,7 +75,7 @@ func openHome(parent, name string, account *syscall.Credential, o op) (*home, er
 func occupant(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
 	owner := ownerOf(info)
 	switch own := os.Geteuid(); {
-	case own != 0 && owner == uint32(own):
+	case own != 0 && int(owner) == own:
 		return nil, nil
 	case own != 0:
 		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as %d", owner, own)
@@ -99,7 +101,7 @@ func makeFolders(path string, account *syscall.Credential) error {
 			continue
 		}
 		there = filepath.Join(there, name)
-		if err := os.Mkdir(there, 0o755); errors.Is(err, fs.ErrExist) {
+		if err := os.Mkdir(there, 0o755); errors.Is(err, fs.ErrExist) { //nolint:gosec // what is secret is in a folder of 0700
 			continue // somebody else was faster
 		} else if err != nil {
 			return err
@@ -120,4 +122,16 @@ func (h *home) give(name string) error {
 		return nil
 	}
 	return h.root.Lchown(name, int(h.account.Uid), int(h.account.Gid))
+}
+
+// accountName is for people.
+func (h *home) accountName() string {
+	uid := strconv.Itoa(os.Geteuid())
+	if h.account != nil {
+		uid = strconv.FormatUint(uint64(h.account.Uid), 10)
+	}
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }

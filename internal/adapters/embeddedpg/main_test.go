@@ -59,7 +59,7 @@ func needPrograms(t *testing.T) {
 // passable is a temporary folder that other accounts can get into: the testing package's are closed to them.
 func passable(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-")
+	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-") //nolint:usetesting // as above
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,11 +47,12 @@ func Open(ctx context.Context, dir string, say func(string)) (*Server, error) {
 type setup struct {
 	folders    func() []string // of programs on this machine
 	repository func() (string, error)
+	limits     limits // of a download
 	standIns   string // where root's data goes if dir is closed to the server's account
 }
 
 func defaults() setup {
-	return setup{folders: pgprograms.Folders, repository: libraryRepository, standIns: "/var/lib/pawl"}
+	return setup{folders: pgprograms.Folders, repository: libraryRepository, limits: limits{stallPatience, maxDownload}, standIns: "/var/lib/pawl"}
 }
 
 func (o setup) open(ctx context.Context, dir string, say func(string)) (*Server, error) {

@@ -29,7 +29,7 @@ func resolve(dir string) (string, error) {
 	if err != nil {
 		return "", opIn(path).invalid(err, hintWritable)
 	}
-	if info, err := os.Stat(target); err == nil && !info.IsDir() {
+	if info, err := os.Stat(target); err == nil && !info.IsDir() { //nolint:gosec // the user names the folder
 		return "", opIn(path).invalid(fmt.Errorf("%s is not a folder", target), hintWritable)
 	}
 	path = filepath.Join(target, strings.TrimPrefix(path, there))
@@ -43,7 +43,7 @@ func resolve(dir string) (string, error) {
 // nearest is the path itself, or the folder above it that is there.
 func nearest(path string) string {
 	for {
-		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) || !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) || !errors.Is(err, os.ErrNotExist) { //nolint:gosec // the user names the folder
 			return path
 		}
 		path = filepath.Dir(path)

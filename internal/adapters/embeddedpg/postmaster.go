@@ -62,7 +62,7 @@ func parsePostmaster(text string) postmaster {
 // sameFolder tells a folder's other names from a copy of the folder, whose pid file names the original's server.
 func sameFolder(a, b string) bool {
 	infoA, errA := os.Stat(a)
-	infoB, errB := os.Stat(b)
+	infoB, errB := os.Stat(b) //nolint:gosec // the user names the folder
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 

@@ -53,7 +53,7 @@ func (o setup) settleForRoot(ctx context.Context, place string, say func(string)
 		h, err := openHome(place, homeName, account, opIn(place))
 		if err == nil && !reaches(ctx, h.account, h.dir) {
 			h.close()
-			err = opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can't get to it as user %d", h.account.Uid),
+			err = opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can't get to it as user %s", h.accountName()),
 				"let that user pass all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
 		}
 		return h, err
@@ -70,16 +70,20 @@ func (o setup) settleForRoot(ctx context.Context, place string, say func(string)
 	}
 	if !reaches(ctx, h.account, h.dir) {
 		h.close()
-		return nil, opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can get neither to it nor to %s as user %d",
-			o.standIns, h.account.Uid), "let that user pass all the folders above it (chmod o+x)")
+		return nil, opIn(place).unless(ctx, fmt.Errorf("PostgreSQL, which doesn't run as root, can get neither to it nor to %s as user %s",
+			o.standIns, h.accountName()), "let that user pass all the folders above it (chmod o+x)")
 	}
-	say(fmt.Sprintf("PostgreSQL doesn't run as root, and user %d can't get to %s: the data is in %s", h.account.Uid, place, h.dir))
+	why := "can't get to"
+	if reached {
+		why = "could once not get to"
+	}
+	say(fmt.Sprintf("PostgreSQL doesn't run as root, and user %s %s %s: the data is in %s", h.accountName(), why, place, h.dir))
 	return h, nil
 }
 
 // accountFor is the owner of the place, or of the folder that it will be made in, and never root.
 func accountFor(place string) (*syscall.Credential, error) {
-	info, err := os.Stat(nearest(place))
+	info, err := os.Stat(nearest(place)) //nolint:gosec // the user names the folder
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func accountFor(place string) (*syscall.Credential, error) {
 }
 
 func hasCluster(home string) bool {
-	_, err := os.Lstat(filepath.Join(home, versionFile))
+	_, err := os.Lstat(filepath.Join(home, versionFile)) //nolint:gosec // the user names the folder
 	return err == nil
 }
 

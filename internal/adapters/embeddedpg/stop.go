@@ -19,25 +19,26 @@ func (h *home) stop(ctx context.Context) error {
 	if err != nil || !pm.runs {
 		return err
 	}
+	signal := func(s syscall.Signal) error {
+		if err := syscall.Kill(pm.pid, s); !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+		return nil
+	}
 	gone := func() bool { return !servesData(ctx, pm.pid, pm.data) }
-	if err := terminate(ctx, pm.pid, gone); err != nil {
+	if err := terminate(ctx, pm.pid, signal, gone); err != nil {
 		return h.op.transient(err, "stop it by hand if it is still there")
 	}
 	return nil
 }
 
-// stop ends a server that may not have got as far as writing its pid file.
-func (l *launched) stop(ctx context.Context) error {
-	return terminate(ctx, l.cmd.Process.Pid, l.ended)
-}
-
 // terminate asks a server to end, and then to end at once. A server is never killed: its processes would outlive it.
-func terminate(ctx context.Context, pid int, gone func() bool) error {
+func terminate(ctx context.Context, pid int, signal func(syscall.Signal) error, gone func() bool) error {
 	for _, way := range []struct {
 		signal   syscall.Signal
 		patience time.Duration
 	}{{syscall.SIGINT, fastPatience}, {syscall.SIGQUIT, immediatePatience}} {
-		if err := syscall.Kill(pid, way.signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		if err := signal(way.signal); err != nil {
 			return fmt.Errorf("stop the server, process %d: %w", pid, err)
 		}
 		if eventually(ctx, way.patience, gone) {
@@ -47,6 +48,7 @@ func terminate(ctx context.Context, pid int, gone func() bool) error {
 	return fmt.Errorf("the server, process %d, does not stop", pid)
 }
 
+// eventually polls until it holds; it is false if that takes too long or ctx ends.
 func eventually(ctx context.Context, patience time.Duration, holds func() bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -1,0 +1,65 @@
+package embeddedpg
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A server in another container has the data open, and its pid file means nothing here.
+func TestNoSecondServerWhileAnInvisibleOneHasTheData(t *testing.T) {
+	o, dir := testSetup(t), passable(t)
+	srv := o.mustOpen(t, dir)
+	h := srv.home
+	pidFile := filepath.Join(h.data(), "postmaster.pid")
+	text, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := strings.Replace(string(text), h.data(), "/elsewhere", 1)
+	if err := os.WriteFile(pidFile, []byte(hidden), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err = h.lease(t.Context(), 300*time.Millisecond)
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(domain.HintOf(err), "another container") {
+		t.Errorf("kind %v: %v", domain.KindOf(err), err)
+	}
+
+	if err := os.WriteFile(pidFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if child, err := h.launch(t.Context(), srv.Bin()); child != nil || err != nil {
+		t.Errorf("launched %v beside the one that is there, %v", child, err)
+	}
+}
+
+func TestLeaseEndsWithTheLastOfTheServersProcesses(t *testing.T) {
+	o, dir := testSetup(t), passable(t)
+	srv := o.mustOpen(t, dir)
+	h := srv.home
+	pm, err := h.postmaster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := busy(t, srv.URL())
+	if err := syscall.Kill(pm.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	lease, err := h.lease(ctx, leasePatience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lease.Close(); err != nil {
+		t.Error(err)
+	}
+	wait()
+}

@@ -1,0 +1,144 @@
+package embeddedpg
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
+)
+
+// A repository serves one archive, whatever version is asked for, with its checksum.
+type repository struct {
+	archive  []byte
+	checksum string
+	requests atomic.Int64
+}
+
+func newRepository(t *testing.T) *repository {
+	t.Helper()
+	archive := packPrograms(t)
+	sum := sha256.Sum256(archive)
+	return &repository{archive: archive, checksum: hex.EncodeToString(sum[:])}
+}
+
+func (r *repository) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.requests.Add(1)
+	switch {
+	case strings.HasSuffix(req.URL.Path, ".jar"):
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.archive)))
+		_, _ = w.Write(r.archive)
+	case strings.HasSuffix(req.URL.Path, ".jar.sha256"):
+		_, _ = w.Write([]byte(r.checksum))
+	default:
+		http.NotFound(w, req)
+	}
+}
+
+// without is a machine that has no PostgreSQL, and the repository that it would download from.
+func without(t *testing.T, handler http.Handler) setup {
+	t.Helper()
+	srv := httptest.NewServer(handler)
+	t.Cleanup(srv.Close)
+	t.Setenv("TMPDIR", t.TempDir()) // where the library leaves an empty file
+	o := testSetup(t)
+	o.limits = limits{stall: 10 * time.Second, size: 8 * megabyte}
+	o.folders = func() []string { return nil }
+	o.repository = func() (string, error) { return srv.URL, nil }
+	return o
+}
+
+// packPrograms packs this machine's programs the way the library expects them. They find their other files where those
+// are installed.
+func packPrograms(t *testing.T) []byte {
+	t.Helper()
+	needPrograms(t)
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skipf("SKIPPED: nothing here writes the archive's format: %v", err)
+	}
+	var packed bytes.Buffer
+	files := tar.NewWriter(&packed)
+	for _, name := range []string{"bin/initdb", "bin/postgres", "lib/plpgsql.so", "lib/dict_snowball.so"} {
+		program, err := os.ReadFile(filepath.Join(filepath.Dir(pgprograms.Folders()[0]), name))
+		if err != nil {
+			t.Skipf("SKIPPED: the programs here are not laid out like a repository's: %v", err)
+		}
+		if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := files.Write(program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+	compress := exec.CommandContext(t.Context(), "xz", "-0")
+	compress.Stdin = &packed
+	compressed, err := compress.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zipped(t, compressed)
+}
+
+func zipped(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var archive bytes.Buffer
+	jar := zip.NewWriter(&archive)
+	file, err := jar.Create("postgres.txz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := jar.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return archive.Bytes()
+}
+
+// shortened has half of the programs, with a checksum that says nothing of it.
+func shortened(t *testing.T, archive []byte) []byte {
+	t.Helper()
+	content := unzipped(t, archive)
+	return zipped(t, content[:len(content)/2])
+}
+
+func unzipped(t *testing.T, archive []byte) []byte {
+	t.Helper()
+	jar, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := fs.ReadFile(jar, jar.File[0].Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func emptyTar(t *testing.T) []byte {
+	t.Helper()
+	compress := exec.CommandContext(t.Context(), "xz", "-0")
+	compress.Stdin = bytes.NewReader(make([]byte, 1024))
+	compressed, err := compress.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zipped(t, compressed)
+}
