@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
 const (
@@ -24,14 +22,14 @@ const (
 
 // openLocal makes a server in a temporary folder with the programs on this machine. It listens on loopback only, with a
 // random password, since every user of the machine can reach that; a socket's path could be too long for the system.
-func openLocal(ctx context.Context, _ logf) (*server, error) {
-	programs := pgprograms.Folders()
-	if len(programs) == 0 {
-		return nil, errors.New("no initdb and postgres in PATH or where packages put them")
+func openLocal(ctx context.Context, logf logf) (*server, error) {
+	programs, err := findPrograms(ctx, logf)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, localPatience)
 	defer cancel()
-	home, err := newHome(ctx, programs[0])
+	home, err := newHome(ctx, programs)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,8 @@
 //
 //   - TEST_DATABASE_URL, a postgres:// URL whose user may create databases. Any number of processes may share it.
 //   - A container of the image POSTGRES_IMAGE, which is the official postgres:17 unless set.
-//   - PostgreSQL's own programs on this machine (initdb, postgres), in a temporary folder and on a loopback port.
+//   - PostgreSQL's own programs (initdb, postgres), in a temporary folder and on a loopback port. A machine that has none
+//     downloads them once into the user's cache.
 //
 // A test never skips for want of a server: it fails and says how to get one. The servers that pgtest starts run without
 // fsync, since nobody needs their data after a power cut; killing their processes loses nothing that was committed.

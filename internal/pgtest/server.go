@@ -11,7 +11,7 @@ import (
 const advice = `no PostgreSQL server for this test. Any of these provides one:
   - set TEST_DATABASE_URL to a postgres:// URL whose user may create databases
   - start Docker, with access to the image ` + defaultImage + ` or with POSTGRES_IMAGE naming one it has
-  - install PostgreSQL's server programs (initdb and postgres)
+  - install PostgreSQL's server programs (initdb and postgres), or have a network to download them
 Tried, in this order:`
 
 // logf is testing.TB's Logf.
