@@ -25,5 +25,5 @@ func findPrograms(ctx context.Context, logf logf) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return private.Bin(), private.Close()
+	return private.Bin(), private.Close() //nolint:contextcheck // giving up a share does not depend on who waits
 }
