@@ -59,13 +59,20 @@ const (
 	tailBytes = 400
 )
 
-// tail is the last lines of an output as one.
+// tail is the last lines of an output as one, of those that say what is wrong if there are any.
 func tail(out []byte) string {
-	var lines []string
+	var lines, wrong []string
 	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+		if line = strings.TrimSpace(line); line == "" {
+			continue
 		}
+		lines = append(lines, line)
+		if strings.Contains(line, "FATAL:") || strings.Contains(line, "PANIC:") || strings.Contains(line, "error:") {
+			wrong = append(wrong, line)
+		}
+	}
+	if len(wrong) > 0 {
+		lines = wrong
 	}
 	text := strings.Join(lines[max(0, len(lines)-tailLines):], "; ")
 	if len(text) > tailBytes {

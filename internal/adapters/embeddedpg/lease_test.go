@@ -40,6 +40,21 @@ func TestNoSecondServerWhileAnInvisibleOneHasTheData(t *testing.T) {
 	}
 }
 
+func TestServerThatWasJustLaunchedCanBeStopped(t *testing.T) {
+	o, dir := testSetup(t), passable(t)
+	srv := o.mustOpen(t, dir)
+	mustClose(t, srv)
+	h := homeIn(t, o, dir)
+	child, err := h.launch(t.Context(), srv.Bin())
+	if err != nil || child == nil {
+		t.Fatal(child, err)
+	}
+	if err := child.stop(t.Context()); err != nil || !child.ended() {
+		t.Errorf("it still runs: %v", err)
+	}
+	mustClose(t, o.mustOpen(t, dir))
+}
+
 func TestLeaseEndsWithTheLastOfTheServersProcesses(t *testing.T) {
 	o, dir := testSetup(t), passable(t)
 	srv := o.mustOpen(t, dir)

@@ -36,7 +36,7 @@ func (h *home) start(ctx context.Context, bin string) (running, error) {
 	for attempt := 1; ; attempt++ {
 		child, err := h.launch(ctx, bin)
 		if err != nil {
-			return running{}, h.op.unless(ctx, fmt.Errorf("start PostgreSQL: %w", err), "")
+			return running{}, h.op.unless(ctx, err, "the server's log is "+h.logPath())
 		}
 		up, there, err := h.await(ctx, child)
 		if err != nil && !leftAlone(err) {

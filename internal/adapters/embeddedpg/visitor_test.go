@@ -31,7 +31,7 @@ func startVisitor(t *testing.T, dir string, account *syscall.Credential) *visito
 	v := &visitor{cmd: exec.CommandContext(t.Context(), program)}
 	v.cmd.Env = append(os.Environ(), userEnv+"="+dir, standInsEnv+"="+filepath.Join(filepath.Dir(dir), "stand-ins"))
 	v.cmd.Dir = "/" // one that every account can be in
-	v.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account}
+	v.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account, Setpgid: true}
 	v.cmd.Stderr = os.Stderr
 	lease, err := v.cmd.StdinPipe()
 	if err != nil {
@@ -83,9 +83,10 @@ func (v *visitor) leave(t *testing.T) {
 	}
 }
 
+// kill ends the process and its group, as a terminal that is closed does, and a supervisor.
 func (v *visitor) kill(t *testing.T) {
 	t.Helper()
-	if err := v.cmd.Process.Kill(); err != nil {
+	if err := syscall.Kill(-v.cmd.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
 	_ = v.cmd.Wait() // it was killed, which is an error
