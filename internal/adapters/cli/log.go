@@ -79,3 +79,9 @@ func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
 		}
 	}
 }
+
+// Fetching implements ingest.Observer.
+func (o *logObserver) Fetching(domain.Place) {}
+
+// Storing implements ingest.Observer.
+func (o *logObserver) Storing(domain.ReadPage) {}

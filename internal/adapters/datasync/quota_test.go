@@ -31,25 +31,30 @@ func TestHeadersTellTheQuota(t *testing.T) {
 		{"a reset beyond any window", []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "3", "X-RateLimit-Reset", "900000000"}, domain.Quota{Limit: 10, Remaining: 3}},
 		{"the older draft's fields", []string{"RateLimit-Limit", "10", "RateLimit-Remaining", "3", "RateLimit-Reset", "28"}, domain.Quota{Limit: 10, Remaining: 3, Reset: in(28)}},
 		{
-			"the draft's fields", []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=60`},
+			"the draft's fields",
+			[]string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=60`},
 			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28), Window: time.Minute},
 		},
 		{"the draft's field without its policy", []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"other";q=10;w=60`}, domain.Quota{}},
 		{
-			"the policy of what has the least left", []string{"RateLimit", `"hour";r=90;t=3000, "burst"; r=2; t=5`, "RateLimit-Policy", `"hour";q=100;w=3600, "burst"; q=4; w=10`},
+			"the policy of what has the least left",
+			[]string{"RateLimit", `"hour";r=90;t=3000, "burst"; r=2; t=5`, "RateLimit-Policy", `"hour";q=100;w=3600, "burst"; q=4; w=10`},
 			domain.Quota{Limit: 4, Remaining: 2, Reset: in(5), Window: 10 * time.Second},
 		},
 		{
-			"a policy without a window", []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10`},
+			"a policy without a window",
+			[]string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10`},
 			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28)},
 		},
 		{
-			"a window beyond any", []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=99999999999`},
+			"a window beyond any",
+			[]string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=99999999999`},
 			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28)},
 		},
 		{"a policy that counts bytes", []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=60;qu="content-bytes"`}, domain.Quota{}},
 		{
-			"a policy that says it counts requests", []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=60;qu="requests"`},
+			"a policy that says it counts requests",
+			[]string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"default";q=10;w=60;qu="requests"`},
 			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28), Window: time.Minute},
 		},
 		{
