@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
@@ -59,7 +60,7 @@ type session struct {
 	log      *slog.Logger
 	wiring   Wiring
 	stdout   io.Writer
-	stderr   io.Writer
+	screen   *terminal.Screen // standard error
 }
 
 // Main runs the command in args (without the program's name) in the given environment and returns the exit code. It
@@ -67,8 +68,10 @@ type session struct {
 // and returns ExitAgain.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, w Wiring) int {
 	var g grammar
-	s := session{ctx: ctx, wiring: w, stdout: stdout, stderr: stderr}
 	env, origin := newEnvironment(environ), map[string]string{}
+	screen := terminal.NewScreen(stderr, env["TERM"], env["NO_COLOR"])
+	stderr = screen // one writer, so that a live line and other lines do not mix
+	s := session{ctx: ctx, wiring: w, stdout: stdout, screen: screen}
 
 	var envErr error
 	prepare := func(c *kong.Context) {
@@ -103,7 +106,7 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 	}
 	env.fillSecrets(&g.knobs)
 	if s.settings, err = g.settings(origin); err == nil {
-		s.log = newLogger(stderr, s.settings)
+		s.log = newLogger(screen, s.settings)
 		defer context.AfterFunc(ctx, func() {
 			s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
 		})()
@@ -122,7 +125,7 @@ func (s *session) policy() retry.Policy {
 
 // try does what may fail for a while, as often as the policy allows, and logs what it waits for.
 func (s *session) try(work func(context.Context) error) error {
-	return s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, work)
+	return s.policy().Do(s.ctx, newLogObserver(s.log, false, false).Waiting, work)
 }
 
 // explain is a flag's line of help with its environment name and default.
