@@ -13,8 +13,8 @@ func Fields(s Snapshot, now time.Time) []slog.Attr {
 	if s.Total.Known {
 		fields = append(fields, slog.Int64("of", s.Total.N))
 	}
-	if share, known := s.share(); known {
-		fields = append(fields, slog.String("share", fmt.Sprintf("%.1f%%", floorTenth(share*100))))
+	if share, known := s.permille(); known {
+		fields = append(fields, slog.String("share", fmt.Sprintf("%d.%d%%", share/10, share%10)))
 	}
 	if s.PerSecond > 0 {
 		fields = append(fields, slog.Float64("per_second", math.Round(s.PerSecond*10)/10))

@@ -18,6 +18,7 @@ const (
 	rankSpeed
 	rankRetries
 	rankCount
+	rankLong // form of words that have a short one, too
 	rankLeft
 	rankShare
 	rankWords // of a wait, a beginning or a replay
@@ -29,11 +30,12 @@ const (
 	gap      = "  "
 )
 
-// A part is a piece of a line that is shown whole or not at all.
+// A part is a piece of a line that is shown whole or not at all, unless it has a short form for narrow lines.
 type part struct {
 	text   string
 	rank   int
 	colour string
+	short  string
 }
 
 // The colours, as parameters of the control sequence SGR.
@@ -69,11 +71,11 @@ func Line(s Snapshot, now time.Time, width int, colour bool) string {
 
 func (s Snapshot) parts(now time.Time) (parts []part) {
 	add := func(rank int, colour, format string, args ...any) {
-		parts = append(parts, part{fmt.Sprintf(format, args...), rank, colour})
+		parts = append(parts, part{text: fmt.Sprintf(format, args...), rank: rank, colour: colour})
 	}
-	if share, known := s.share(); known {
+	if share, known := s.permille(); known {
 		add(rankBar, green, "%*s", leastBar, "")
-		add(rankShare, plain, "%5.1f%%", floorTenth(share*100))
+		add(rankShare, plain, "%3d.%d%%", share/10, share%10)
 	}
 	switch {
 	case s.State == Preparing || s.State == Claiming:
@@ -83,7 +85,7 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 		add(rankCount, plain, "%s events", humanize.Comma(s.Position))
 	}
 	if s.PerSecond > 0 {
-		add(rankSpeed, plain, "%s events/s", perSecond(s.PerSecond))
+		add(rankSpeed, plain, "%s/s", perSecond(s.PerSecond))
 	}
 	if s.Left > 0 {
 		add(rankLeft, plain, "ETA %s%s", onClock(s.Left), s.binding())
@@ -91,9 +93,12 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 	if s.Retries > 0 {
 		add(rankRetries, plain, "%s", counted(s.Retries, "retry", "retries"))
 	}
-	rank, colour := s.weight()
-	add(rank, colour, "%s", s.words(now))
-	return parts
+	words := part{text: s.words(now), short: s.shortWords(now)}
+	words.rank, words.colour = s.weight()
+	if words.short != "" {
+		words.rank = rankLong
+	}
+	return append(parts, words)
 }
 
 // binding says what binds the time left, unless the words about a wait say it already.
@@ -117,11 +122,23 @@ func (s Snapshot) weight() (rank int, colour string) {
 	return rankIdle, plain
 }
 
-// fitting leaves out what ranks lowest until the rest fits into the room, and cuts the last part that is left.
+// fitting shortens or leaves out what ranks lowest until the rest fits into the room, and cuts the last part that is left.
 func fitting(parts []part, room int) []part {
-	for len(parts) > 1 && columns(parts) > room {
-		lowest := slices.MinFunc(parts, func(a, b part) int { return a.rank - b.rank })
-		parts = slices.DeleteFunc(parts, func(p part) bool { return p.rank == lowest.rank })
+	for columns(parts) > room {
+		lowest := 0
+		for i, p := range parts {
+			if p.rank < parts[lowest].rank {
+				lowest = i
+			}
+		}
+		if p := &parts[lowest]; p.short != "" {
+			p.text, p.short, p.rank = p.short, "", rankWords
+			continue
+		}
+		if len(parts) == 1 {
+			break
+		}
+		parts = slices.Delete(parts, lowest, lowest+1)
 	}
 	if columns(parts) > room {
 		parts[0].text = glyphs.Truncate(parts[0].text, max(room, 0), "...")
@@ -142,9 +159,9 @@ var glyphs = &runewidth.Condition{StrictEmojiNeutral: true}
 
 // bar is a bar of that many columns, brackets included.
 func (s Snapshot) bar(width int) string {
-	share, _ := s.share()
+	share, _ := s.permille()
 	inside := width - 2
-	done := int(share * float64(inside))
+	done := int(share) * inside / 1000
 	head := ""
 	if done > 0 && done < inside {
 		done, head = done-1, ">"
@@ -158,9 +175,6 @@ func painted(text, colour string, wanted bool) string {
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[m"
 }
-
-// floorTenth rounds down, since 100.0 % is a promise.
-func floorTenth(percent float64) float64 { return math.Floor(percent*10) / 10 }
 
 // perSecond is a speed to as many digits as are of use.
 func perSecond(speed float64) string {

@@ -38,10 +38,10 @@ type Snapshot struct {
 // Replaying reports whether what is read has been stored before.
 func (s Snapshot) Replaying() bool { return s.Position < s.Furthest }
 
-// share is the part of the announced total that is done, from 0 to 1.
-func (s Snapshot) share() (share float64, known bool) {
+// permille is how much of the announced total is done, from 0 to 1000, rounded down: 100.0 % is a promise.
+func (s Snapshot) permille() (n int64, known bool) {
 	if !s.Total.Known || s.Total.N <= 0 {
 		return 0, false
 	}
-	return min(float64(s.Position)/float64(s.Total.N), 1), true
+	return min(s.Position, s.Total.N) * 1000 / s.Total.N, true
 }

@@ -138,6 +138,9 @@ func (t *Tracker) left(recent stretch, now time.Time) (d time.Duration, byQuota 
 	}
 	if perSecond := recent.perSecond(); perSecond > 0 {
 		worked = float64(records) / perSecond
+		if t.state == Waiting {
+			worked += max(t.wait.Until.Sub(now), 0).Seconds()
+		}
 	}
 	return inSeconds(max(worked, limited)), limited > worked
 }

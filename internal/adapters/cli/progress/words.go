@@ -51,6 +51,14 @@ func (s Snapshot) waitingWords(now time.Time) string {
 	return fmt.Sprintf("retrying in %s (%d of %d): %s", inWords(left), s.Wait.Try, s.Wait.Tries, reason(s.Wait.Err))
 }
 
+// shortWords are the words for a narrow line, empty if there are none.
+func (s Snapshot) shortWords(now time.Time) string {
+	if !s.waiting() || !s.Wait.ForRateLimit() {
+		return ""
+	}
+	return fmt.Sprintf("API rate limit until %s (%s)", clock(s.Wait.Until, now), inWords(max(s.Wait.Until.Sub(now), 0)))
+}
+
 // reason is the root of an error: what happened, without the operations around it. It is one line without control
 // characters, whatever an upstream wrote into it.
 func reason(err error) string {
