@@ -141,9 +141,17 @@ func fitting(parts []part, room int) []part {
 		parts = slices.Delete(parts, lowest, lowest+1)
 	}
 	if columns(parts) > room {
-		parts[0].text = glyphs.Truncate(parts[0].text, max(room, 0), "...")
+		parts[0].text = cut(parts[0].text, max(room, 0))
 	}
 	return parts
+}
+
+func cut(text string, room int) string {
+	tail := "..."
+	if room <= len(tail) {
+		tail = ""
+	}
+	return glyphs.Truncate(text, room, tail)
 }
 
 func columns(parts []part) int {

@@ -80,7 +80,7 @@ func (t *Tracker) Committed(page domain.ReadPage, res domain.CommitResult) {
 			t.perPage = int64(page.Received)
 		}
 		t.quota.heed(page.Receipt)
-		t.speed.add(t.mark(now))
+		t.speed.add(mark{at: now, received: t.received, limited: t.limited})
 	})
 }
 
@@ -103,10 +103,6 @@ func (t *Tracker) limitedSince(now time.Time) time.Duration {
 	return now.Sub(t.waitBegan)
 }
 
-func (t *Tracker) mark(now time.Time) mark {
-	return mark{at: now, received: t.received, limited: t.limited + t.limitedSince(now)}
-}
-
 // At is how things stand now; now is not before what the tracker was told last.
 func (t *Tracker) At(now time.Time) Snapshot {
 	t.mu.Lock()
@@ -116,31 +112,34 @@ func (t *Tracker) At(now time.Time) Snapshot {
 		Position: t.place.Position, Furthest: t.place.Furthest, Total: t.place.AnnouncedLast,
 		Retries: t.retries,
 	}
-	recent := t.speed.until(t.mark(now))
-	s.PerSecond = recent.perSecond()
-	s.Left, s.LeftByQuota = t.left(recent, now)
+	sofar := mark{at: now, received: t.received, limited: t.limited + t.limitedSince(now)}
+	s.PerSecond = t.speed.until(sofar).perSecond()
+	s.Left, s.LeftByQuota = t.left(now)
 	return s
 }
 
-// left is the time to the announced end, 0 if it cannot be told, and whether the rate limit decides it. The time that the
-// quota costs is told by the quota, so it is left out of what is measured.
-func (t *Tracker) left(recent stretch, now time.Time) (d time.Duration, byQuota bool) {
+// left is the time to the announced end, 0 if it cannot be told, and whether the rate limit decides it. It is what is left
+// of a wait under way, and the rest of the records at the speed there was before it. The time that the quota costs is told
+// by the quota, so it is left out of what is measured.
+func (t *Tracker) left(now time.Time) (d time.Duration, byQuota bool) {
 	records := t.place.AnnouncedLast.N - t.place.Position
 	if !t.place.AnnouncedLast.Known || records <= 0 {
 		return 0, false
 	}
-	var worked, limited float64 // in seconds
-	if t.perPage > 0 {
-		limited = t.quota.wait((records+t.perPage-1)/t.perPage, now)
+	measured, waiting := now, time.Duration(0)
+	if t.state == Waiting {
+		measured, waiting = t.waitBegan, max(t.wait.Until.Sub(now), 0)
 	}
+	recent := t.speed.until(mark{at: measured, received: t.received, limited: t.limited})
 	if t.quota.windowed() {
 		recent.elapsed -= recent.limited
 	}
+	var worked, limited float64 // in seconds
 	if perSecond := recent.perSecond(); perSecond > 0 {
-		worked = float64(records) / perSecond
-		if t.state == Waiting {
-			worked += max(t.wait.Until.Sub(now), 0).Seconds()
-		}
+		worked = waiting.Seconds() + float64(records)/perSecond
+	}
+	if t.perPage > 0 {
+		limited = t.quota.wait((records+t.perPage-1)/t.perPage, now)
 	}
 	return inSeconds(max(worked, limited)), limited > worked
 }
