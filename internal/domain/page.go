@@ -33,15 +33,27 @@ type Total struct {
 	Known bool
 }
 
-// A Receipt tells what one page cost. The source fills in the first four fields for its one attempt,
-// the loop the others for all attempts the page took.
+// A Receipt tells what one page cost. The source fills in all but Traffic, for its one attempt; the loop adds Traffic,
+// for all attempts the page took.
 type Receipt struct {
 	RequestID string // the upstream's id of the answer, empty if it gave none
 	Status    int    // HTTP status
 	Bytes     int64  // size of the body
 	FetchedAt time.Time
+	Quota     Quota // as the answer announced it
 
 	Traffic
+}
+
+// A Quota is what one answer announced of the rate limit it counted against: in each window at most Limit requests. The
+// zero Quota is unknown; it is known only with a Limit and what remains of it, while the two times may still be missing.
+// Where several limits hold at once, it is the one with the least left. It informs and binds nobody: a request that must
+// not be sent yet is refused by the source with RateLimited.
+type Quota struct {
+	Limit     int64         // requests in a window, at least 1; 0: unknown
+	Remaining int64         // requests left in this window, from 0 to Limit
+	Reset     time.Time     // when the window ends, by the local clock; zero if not announced
+	Window    time.Duration // from one reset to the next; 0 if not announced
 }
 
 // Traffic counts what was sent upstream and how long was waited in between.

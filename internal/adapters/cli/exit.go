@@ -45,7 +45,7 @@ func sayError(stderr io.Writer, s Settings, err error) {
 		hint = "this should not happen: please report it as a bug in pawl"
 	}
 	if s.logFormat == "json" {
-		newLogger(stderr, s).Error(err.Error(), slog.String("hint", hint), slog.Int("exit_code", code),
+		jsonLogger(stderr, s).Error(err.Error(), slog.String("hint", hint), slog.Int("exit_code", code),
 			slog.String("kind", domain.KindOf(err).String()))
 		return
 	}

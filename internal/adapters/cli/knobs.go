@@ -20,6 +20,7 @@ type knobs struct {
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name; each has its own checkpoint."`
 
 	EnvFile   string `group:"output" name:"env-file" placeholder:"FILE" help:"A file of NAME=value lines, read under the environment. Without it .env is read, if it is there."`
+	Progress  string `group:"output" name:"progress" setting:"PAWL_PROGRESS" default:"auto" placeholder:"WHEN" help:"How a run shows its progress: auto is one live line on a terminal and a log line every 5 s elsewhere, always the live line, never neither."`
 	LogFormat string `group:"output" name:"log-format" setting:"PAWL_LOG_FORMAT" default:"text" placeholder:"FORMAT" help:"Log lines as text or json."`
 	LogLevel  string `group:"output" name:"log-level" setting:"PAWL_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"Log from debug, info, warn or error upwards."`
 }

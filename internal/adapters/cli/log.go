@@ -6,27 +6,44 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lmittmann/tint"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func newLogger(stderr io.Writer, s Settings) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: s.logLevel}
-	if s.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, opts))
+// newLogger logs as the settings say, and text on a terminal the way people read it.
+func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
+	switch {
+	case s.logFormat == "json":
+		return jsonLogger(screen, s)
+	case screen.Kind() != terminal.Plain:
+		return slog.New(tint.NewHandler(screen, &tint.Options{
+			Level: s.logLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(),
+		}))
 	}
-	return slog.New(slog.NewTextHandler(stderr, opts))
+	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.logLevel}))
 }
+
+func jsonLogger(w io.Writer, s Settings) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.logLevel}))
+}
+
+// longWait is how long a wait must be to be logged although the live line shows it: whoever reads the terminal afterwards
+// should find out where the time went.
+const longWait = time.Minute
 
 // A logObserver writes a run's course to the log: its turns at info, every page at debug.
 type logObserver struct {
 	log     *slog.Logger
 	newPass bool
+	live    bool // a live line shows the waits
 	drifts  map[domain.Drift]bool
 }
 
-func newLogObserver(log *slog.Logger, newPass bool) *logObserver {
-	return &logObserver{log: log, newPass: newPass, drifts: map[domain.Drift]bool{}}
+func newLogObserver(log *slog.Logger, newPass, live bool) *logObserver {
+	return &logObserver{log: log, newPass: newPass, live: live, drifts: map[domain.Drift]bool{}}
 }
 
 // Claimed implements ingest.Observer.
@@ -49,7 +66,7 @@ func (o *logObserver) Claimed(at domain.Checkpoint) {
 func (o *logObserver) Waiting(w retry.Wait) {
 	level := slog.LevelWarn
 	switch {
-	case w.ForRateLimit() && w.For < time.Second:
+	case w.ForRateLimit() && w.For < time.Second, o.live && w.For < longWait:
 		level = slog.LevelDebug
 	case w.ForRateLimit(), domain.KindOf(w.Err) == domain.Fenced:
 		level = slog.LevelInfo
@@ -79,3 +96,9 @@ func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
 		}
 	}
 }
+
+// Fetching implements ingest.Observer.
+func (o *logObserver) Fetching(domain.Place) {}
+
+// Storing implements ingest.Observer.
+func (o *logObserver) Storing(domain.ReadPage) {}

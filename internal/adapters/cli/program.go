@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
@@ -84,6 +85,7 @@ type session struct {
 	wrong    error // what is wrong with the settings; only config is run in spite of it
 	log      *slog.Logger
 	wiring   Wiring
+	screen   *terminal.Screen // standard error, for all but what psql writes
 }
 
 // Main runs the command that p asks for and returns the exit code. It writes results to p.Stdout, and log lines and errors
@@ -91,10 +93,12 @@ type session struct {
 // at the second one Main returns at once, with 128 + the signal's number, and the process should end.
 func Main(ctx context.Context, p Process, w Wiring) int {
 	var g grammar
-	s := session{Process: p, ctx: ctx, from: origins{}, wiring: w}
-	command, err := s.parse(&g)
+	env := newEnvironment(p.Environ)
+	screen := terminal.NewScreen(p.Stderr, env["TERM"].value, env["NO_COLOR"].value)
+	s := session{Process: p, ctx: ctx, from: origins{}, wiring: w, screen: screen}
+	command, err := s.parse(&g, env)
 	if err != nil {
-		sayError(p.Stderr, s.settings, err)
+		sayError(screen, s.settings, err)
 		return exitCode(err)
 	}
 	if command == nil { // --help
@@ -103,10 +107,10 @@ func Main(ctx context.Context, p Process, w Wiring) int {
 	s.knobs = g.knobs
 	s.settings, s.wrong = g.settings(s.from)
 	if _, shows := selected(command).(*configCommand); s.wrong != nil && !shows {
-		sayError(p.Stderr, s.settings, s.wrong)
+		sayError(screen, s.settings, s.wrong)
 		return exitCode(s.wrong)
 	}
-	s.log = newLogger(p.Stderr, s.settings)
+	s.log = newLogger(screen, s.settings)
 	if _, attends := selected(command).(*psqlCommand); attends { // to the signals itself
 		return s.run(command)
 	}
@@ -121,15 +125,14 @@ func (s *session) run(command *kong.Context) int {
 		return int(status)
 	}
 	if err != nil {
-		sayError(s.Stderr, s.settings, err)
+		sayError(s.screen, s.settings, err)
 	}
 	return exitCode(err)
 }
 
 // parse reads the command line, under it the environment and under that the .env file. Without an error and a command,
 // help was asked for and given.
-func (s *session) parse(g *grammar) (*kong.Context, error) {
-	env := newEnvironment(s.Environ)
+func (s *session) parse(g *grammar, env environment) (*kong.Context, error) {
 	var envErr error
 	prepare := func(c *kong.Context) {
 		if envErr = env.addFile(envFile(c)); envErr == nil {
@@ -139,7 +142,7 @@ func (s *session) parse(g *grammar) (*kong.Context, error) {
 	helped := false
 	parser, err := kong.New(g,
 		kong.Name("pawl"), kong.Description(description),
-		kong.Writers(s.Stdout, s.Stderr), kong.Exit(func(int) { helped = true }),
+		kong.Writers(s.Stdout, s.screen), kong.Exit(func(int) { helped = true }),
 		kong.Resolvers(env.resolver(s.from, prepare)), kong.ValueFormatter(explain),
 		kong.ExplicitGroups(flagGroups()), kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 120}),
@@ -168,5 +171,5 @@ func (s *session) policy() retry.Policy {
 
 // try does what may fail for a while, as often as the policy allows, and logs what it waits for.
 func (s *session) try(work func(context.Context) error) error {
-	return s.policy().Do(s.ctx, newLogObserver(s.log, false).Waiting, work)
+	return s.policy().Do(s.ctx, newLogObserver(s.log, false, false).Waiting, work)
 }

@@ -2,6 +2,11 @@ package cli
 
 import (
 	"context"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/progress"
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 type runCommand struct {
@@ -19,16 +24,14 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	defer closeDatabase()
-	observer := newLogObserver(s.log, c.NewPass)
+	tracker := progress.NewTracker(c.NewPass)
+	observer := observers{newLogObserver(s.log, c.NewPass, s.live()), tracker}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settings, RunOptions{NewPass: c.NewPass, Retry: s.policy()}, observer)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := s.prepareSchema(); err != nil {
-		return err
-	}
-	sum, err := runner.Run(s.ctx)
+	sum, err := s.ingest(runner, observer, tracker)
 	if sum.Pass == 0 {
 		return err
 	}
@@ -38,9 +41,19 @@ func (c *runCommand) Run(s *session) error {
 	return err
 }
 
+// ingest runs the runner and shows how it gets on. What it showed is gone when it returns.
+func (s *session) ingest(runner *ingest.Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
+	defer s.show(tracker)()
+	if err := s.prepareSchema(observer.Waiting); err != nil {
+		return domain.Summary{}, err
+	}
+	tracker.Claiming()
+	return runner.Run(s.ctx)
+}
+
 // prepareSchema does what --migrate says.
-func (s *session) prepareSchema() error {
-	return s.try(func(ctx context.Context) error {
+func (s *session) prepareSchema(notify func(retry.Wait)) error {
+	return s.policy().Do(s.ctx, notify, func(ctx context.Context) error {
 		switch s.settings.Migrate {
 		case MigrateAuto:
 			applied, err := s.wiring.Migrate(ctx, s.settings.DatabaseURL)

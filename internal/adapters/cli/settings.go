@@ -29,6 +29,7 @@ type Settings struct {
 	Migrate     string // one of the Migrate… constants
 	Stream      domain.StreamID
 
+	progress  string // one of the progress… constants
 	logFormat string
 	logLevel  slog.Level
 }
@@ -55,6 +56,7 @@ func (k knobs) settings(from origins) (Settings, error) {
 		MaxWait:      c.duration("max-wait", k.MaxWait),
 		Migrate:      c.choice("migrate", k.Migrate, MigrateAuto, MigrateCheck, MigrateOff),
 		Stream:       domain.StreamID{Source: k.Stream},
+		progress:     c.choice("progress", k.Progress, progressAuto, progressAlways, progressNever),
 		logFormat:    c.choice("log-format", k.LogFormat, "text", "json"),
 		APIKey:       c.secret("API_KEY", k.APIKey, k.APIKeyFile),
 		DatabaseURL:  c.secret("DATABASE_URL", k.DatabaseURL, k.DatabaseURLFile),

@@ -6,12 +6,15 @@ import (
 	"syscall"
 )
 
-// obeying runs a command that stops when it is told to: the first signal ends its context, the second one is not waited
-// for.
+// obeying runs a command that stops when it is told to: the first signal ends its context, as may whoever called Main, and
+// the command finishes; a second signal is not waited for.
 func (s *session) obeying(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
 	s.ctx = ctx
+	defer context.AfterFunc(ctx, func() {
+		s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
+	})()
 	done := make(chan int, 1)
 	go func() { done <- command() }()
 	for told := false; ; told = true {
@@ -22,7 +25,6 @@ func (s *session) obeying(command func() int) int {
 			if told {
 				return exitSignal(signal)
 			}
-			s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
 			stop()
 		}
 	}

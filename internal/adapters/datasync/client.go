@@ -95,11 +95,11 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if answer.status != http.StatusOK {
 		return domain.Page{}, c.refused(answer, told)
 	}
-	return c.page(answer, req)
+	return c.page(answer, told.quota, req)
 }
 
 // page reads a page from a successful answer.
-func (c *Client) page(a answer, req domain.PageRequest) (domain.Page, error) {
+func (c *Client) page(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
 	names := &c.cfg.Profile
 	page, fault := names.Envelope.open(a, req)
 	if how := a.header.Get(names.Headers.Broken); names.Headers.Broken != "" && how != "" {
@@ -115,7 +115,7 @@ func (c *Client) page(a answer, req domain.PageRequest) (domain.Page, error) {
 	if fault != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: c.about(id, fault)}
 	}
-	page.Receipt = domain.Receipt{RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.at}
+	page.Receipt = domain.Receipt{RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.at, Quota: quota}
 	return page, nil
 }
 

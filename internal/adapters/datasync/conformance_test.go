@@ -67,7 +67,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch answer.Kind {
 	case domain.Unknown:
-		return respond(r, 200, []string{"X-Request-ID", "r-1"}, envelope(answer.Page)), nil
+		return respond(r, 200, headersOf(answer), envelope(answer.Page)), nil
 	case domain.RateLimited:
 		var headers []string
 		if answer.In >= 0 {
@@ -89,6 +89,16 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		return nil, fmt.Errorf("no answer of kind %s", answer.Kind)
 	}
+}
+
+func headersOf(answer domaintest.Answer) []string {
+	headers := []string{"X-Request-ID", "r-1"}
+	if q := answer.Quota; q.Limit > 0 {
+		headers = append(headers, "X-RateLimit-Limit", strconv.FormatInt(q.Limit, 10),
+			"X-RateLimit-Remaining", strconv.FormatInt(q.Remaining, 10),
+			"X-RateLimit-Reset", strconv.FormatInt(int64(q.ResetIn/time.Second), 10))
+	}
+	return headers
 }
 
 // envelope is a page in the nested form.

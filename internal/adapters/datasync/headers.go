@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 // What an answer's headers say about the rate limit. Nothing here reads the local calendar: a date is taken relative to
@@ -14,6 +16,7 @@ type told struct {
 	remaining    int64     // requests left, not positive when there is none
 	reset        time.Time // when there will be more; zero if not said
 	retryAfter   time.Time // zero if not said
+	quota        domain.Quota
 }
 
 // tryAgain is when a refused request may be sent again, zero if nobody said. "Retry-After: 0" says nothing: what is told
@@ -31,38 +34,34 @@ func (n HeaderNames) read(h http.Header, at time.Time) told {
 		server.date = date
 	}
 	var t told
+	var limit int64
 	t.retryAfter = server.retryAfter(h.Get("Retry-After"))
-	for _, names := range [][2]string{{n.Remaining, n.Reset}, {"RateLimit-Remaining", "RateLimit-Reset"}} {
-		remaining, err := strconv.ParseInt(h.Get(names[0]), 10, 64)
+	for _, names := range []HeaderNames{n, olderDraft} {
+		remaining, err := strconv.ParseInt(h.Get(names.Remaining), 10, 64)
 		if err == nil && !t.hasRemaining {
 			t.hasRemaining, t.remaining = true, remaining
 		}
 		if t.reset.IsZero() {
-			t.reset = server.reset(h.Get(names[1]))
+			t.reset = server.reset(h.Get(names.Reset))
+		}
+		if limit == 0 {
+			limit, _ = wholeNumber(h.Get(names.Limit))
 		}
 	}
+	policies := readPolicies(h.Values("RateLimit-Policy"))
+	inForce := policies.withLimit(limit)
 	if !t.hasRemaining && t.reset.IsZero() {
-		t.hasRemaining, t.remaining, t.reset = structured(h.Values("RateLimit"), server)
+		tightest := readStructured(h.Values("RateLimit"), server)
+		t.hasRemaining, t.remaining, t.reset = tightest.found, tightest.remaining, tightest.reset
+		inForce = policies.named(tightest.name)
+		limit = inForce.limit
 	}
+	t.quota = t.quotaOf(limit, inForce.window, at)
 	return t
 }
 
-// structured reads the RateLimit field of the IETF draft (draft-ietf-httpapi-ratelimit-headers-10), as in
-// `"default";r=0;t=30`: of several policies the one with the least left counts.
-func structured(fields []string, server serverClock) (found bool, least int64, reset time.Time) {
-	for policy := range strings.SplitSeq(strings.Join(fields, ","), ",") {
-		params := map[string]string{}
-		for param := range strings.SplitSeq(policy, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
-			params[name] = value
-		}
-		remaining, err := strconv.ParseInt(params["r"], 10, 64)
-		if err == nil && (!found || remaining < least) {
-			found, least, reset = true, remaining, server.reset(params["t"])
-		}
-	}
-	return found, least, reset
-}
+// olderDraft are the names in the IETF draft's versions up to 07.
+var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
 
 // A serverClock turns what the server says about time into moments of the local clock.
 type serverClock struct {

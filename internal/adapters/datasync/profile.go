@@ -17,6 +17,7 @@ type Profile struct {
 
 // HeaderNames are the answer's headers, beside those of RFC 9110.
 type HeaderNames struct {
+	Limit     string // requests in a window
 	Remaining string // requests left in the window
 	Reset     string // seconds left in the window
 	RequestID string
@@ -68,8 +69,9 @@ func DataSync() Profile {
 		EventsPath: "/events", KeyHeader: "X-API-Key", LimitParam: "limit", CursorParam: "cursor",
 		MaxLimit: 5000, // recorded: more is silently cut to it
 		Headers: HeaderNames{
-			Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset", RequestID: "X-Request-ID",
-			Broken: "X-Chaos-Applied", // claimed
+			Limit: "X-RateLimit-Limit", Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset",
+			RequestID: "X-Request-ID",
+			Broken:    "X-Chaos-Applied", // claimed
 		},
 		Envelope: EnvelopeNames{
 			Data:       "data",

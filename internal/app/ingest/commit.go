@@ -27,6 +27,7 @@ func (r *Runner) commit(
 				return err
 			}
 		}
+		r.observer.Storing(batch.Pages[0])
 		res, err = r.store.Commit(ctx, batch)
 		doubt = domain.KindOf(err) == domain.Uncertain
 		return err

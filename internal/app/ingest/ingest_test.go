@@ -126,9 +126,23 @@ type log struct {
 	waits  []retry.Wait
 	passes []domain.Place
 	pages  []domain.CommitResult
+	course []string // in words, but for claims
 }
 
-func (l *log) Claimed(at domain.Checkpoint)                       { l.claims = append(l.claims, at) }
-func (l *log) Waiting(w retry.Wait)                               { l.waits = append(l.waits, w) }
-func (l *log) PassStarted(at domain.Place)                        { l.passes = append(l.passes, at) }
-func (l *log) Committed(_ domain.ReadPage, r domain.CommitResult) { l.pages = append(l.pages, r) }
+func (l *log) Claimed(at domain.Checkpoint) { l.claims = append(l.claims, at) }
+
+func (l *log) Fetching(domain.Place) { l.course = append(l.course, "fetch") }
+
+func (l *log) Storing(domain.ReadPage) { l.course = append(l.course, "store") }
+
+func (l *log) Waiting(w retry.Wait) {
+	l.waits, l.course = append(l.waits, w), append(l.course, "wait")
+}
+
+func (l *log) PassStarted(at domain.Place) {
+	l.passes, l.course = append(l.passes, at), append(l.course, "restart")
+}
+
+func (l *log) Committed(_ domain.ReadPage, r domain.CommitResult) {
+	l.pages, l.course = append(l.pages, r), append(l.course, "stored")
+}

@@ -10,6 +10,10 @@ import (
 type Observer interface {
 	// Claimed: the stream is ours, and this is where it stands.
 	Claimed(at domain.Checkpoint)
+	// Fetching: a request goes out for the page at this place, unless the rate limit holds it back.
+	Fetching(at domain.Place)
+	// Storing: the page is about to be committed; said for each attempt.
+	Storing(page domain.ReadPage)
 	// Waiting: nothing happens until w.Until, because of w.Err.
 	Waiting(w retry.Wait)
 	// PassStarted: the upstream gave up the cursor, and the stream is read from the head again.

@@ -65,6 +65,7 @@ func (p *pages) fetch(ctx context.Context, at domain.Place) (domain.Page, error)
 	budget, before := p.policy.Budget(), p.traffic
 	confirming := false
 	for {
+		p.observer.Fetching(at)
 		page, err := p.attempt(ctx, at)
 		if err == nil && page.Last && !confirming && doubtful(at.After(page)) {
 			confirming = true // ask once more; if it is said again, it is believed

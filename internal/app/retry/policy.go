@@ -40,6 +40,9 @@ type Wait struct {
 	For   time.Duration
 	Until time.Time
 	Err   error
+
+	// The try that follows a failure, from 2, and how many there may be; both 0 where a wait costs no try.
+	Try, Tries int
 }
 
 // ForRateLimit reports whether the wait is due to the rate limit rather than to a failure.
@@ -50,7 +53,8 @@ func (w Wait) AtMost(d time.Duration) Wait {
 	if w.For <= d {
 		return w
 	}
-	return waitFor(d, w.Err)
+	w.For, w.Until = d, time.Now().Add(d)
+	return w
 }
 
 // Next decides what follows err: a wait, after which the work is tried again, or a final error of the same kind.
@@ -95,7 +99,9 @@ func (b *Budget) afterFailure(err error) (Wait, error) {
 		return Wait{}, fmt.Errorf("gave up after %d tries: %w", b.failures, err)
 	}
 	bound := doubled(backoffBase, backoffCap, b.failures)
-	return waitFor(time.Duration(b.policy.Jitter()*float64(bound)), err), nil
+	wait := waitFor(time.Duration(b.policy.Jitter()*float64(bound)), err)
+	wait.Try, wait.Tries = b.failures+1, b.policy.Tries
+	return wait, nil
 }
 
 func doubled(base, limit time.Duration, times int) time.Duration {

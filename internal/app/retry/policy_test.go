@@ -38,7 +38,7 @@ func TestWhatIsWorthAnotherTry(t *testing.T) {
 func TestFailuresBackOffAndEnd(t *testing.T) {
 	t.Parallel()
 	budget := retry.Policy{Tries: 9, MaxWait: time.Hour, Jitter: fullJitter}.Budget()
-	for _, ms := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+	for failed, ms := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
 		want := time.Duration(ms) * time.Millisecond
 		wait, err := budget.Next(of(domain.Transient))
 		if err != nil {
@@ -46,6 +46,9 @@ func TestFailuresBackOffAndEnd(t *testing.T) {
 		}
 		if wait.For != want {
 			t.Errorf("backoff %s, want %s", wait.For, want)
+		}
+		if cut := wait.AtMost(time.Millisecond); cut.Try != failed+2 || cut.Tries != 9 {
+			t.Errorf("try %d of %d follows failure %d of 9", cut.Try, cut.Tries, failed+1)
 		}
 	}
 	if _, err := budget.Next(of(domain.BadPage)); domain.KindOf(err) != domain.BadPage {
@@ -100,6 +103,9 @@ func TestRefusals(t *testing.T) {
 					if wait, err = budget.Next(refusal); err != nil {
 						t.Fatal(err)
 					}
+				}
+				if wait.Try != 0 || wait.Tries != 0 {
+					t.Errorf("a refusal costs try %d of %d", wait.Try, wait.Tries)
 				}
 				if wait.For != tt.want || !wait.Until.Equal(time.Now().Add(tt.want)) {
 					t.Errorf("waits %s until %s, want %s", wait.For, wait.Until, tt.want)

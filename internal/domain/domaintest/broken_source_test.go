@@ -74,6 +74,19 @@ func TestBrokenSourcesFail(t *testing.T) {
 		{"an empty page ends the stream", editing(func(p *domain.Page) { p.Last = p.Last || len(p.Records) == 0 }), "an empty page is a page"},
 		{"a receipt is missing", editing(func(p *domain.Page) { p.Receipt = domain.Receipt{} }), "a page has a receipt"},
 		{
+			"a quota outlives its answer",
+			func() func(context.Context, *domaintest.ScriptedSource, domain.PageRequest) (domain.Page, error) {
+				var known domain.Quota
+				return editing(func(p *domain.Page) {
+					if p.Receipt.Quota.Limit > 0 {
+						known = p.Receipt.Quota
+					}
+					p.Receipt.Quota = known
+				})
+			}(),
+			"a receipt has the quota that was announced",
+		},
+		{
 			"pages share their bytes",
 			editing(func(p *domain.Page) {
 				shared = shared[:0]

@@ -17,6 +17,13 @@ type Answer struct {
 	Kind  domain.Kind   // of the error, domain.Unknown for a page
 	In    time.Duration // domain.RateLimited only: how long from now; negative: it is not said
 	Hangs bool          // nothing comes, until the context ends
+	Quota AnswerQuota   // announced with a page
+}
+
+// An AnswerQuota is a domain.Quota as the upstream says it; Limit 0: it says nothing.
+type AnswerQuota struct {
+	Limit, Remaining int64
+	ResetIn          time.Duration // whole seconds
 }
 
 // PageOf answers with a page in the middle of a stream whose total is unknown.
@@ -44,6 +51,12 @@ func (a Answer) Announcing(total int64) Answer {
 // ExpiringIn is the same page with a life of its next cursor.
 func (a Answer) ExpiringIn(d time.Duration) Answer {
 	a.Page.ExpiresIn = d
+	return a
+}
+
+// Counting is the same page with the rate limit it counted against.
+func (a Answer) Counting(limit, remaining int64, resetIn time.Duration) Answer {
+	a.Quota = AnswerQuota{limit, remaining, resetIn}
 	return a
 }
 
@@ -143,6 +156,9 @@ func (s *ScriptedSource) FetchPage(ctx context.Context, req domain.PageRequest) 
 	page := answer.Page
 	page.Records = slices.Clone(page.Records)
 	page.Receipt = domain.Receipt{RequestID: "scripted-" + strconv.Itoa(len(s.Requests())), Status: 200, FetchedAt: time.Now()}
+	if q := answer.Quota; q.Limit > 0 {
+		page.Receipt.Quota = domain.Quota{Limit: q.Limit, Remaining: q.Remaining, Reset: time.Now().Add(q.ResetIn)}
+	}
 	for i, r := range page.Records {
 		page.Records[i].Payload = slices.Clone(r.Payload)
 		page.Receipt.Bytes += int64(len(r.Payload))

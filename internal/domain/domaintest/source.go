@@ -31,6 +31,7 @@ func SourceChecks() []Check[SourceUnderTest] {
 		{"a last page has no cursor", lastPageHasNoCursor},
 		{"an empty page is a page", emptyPageIsAPage},
 		{"a page has a receipt", pageHasAReceipt},
+		{"a receipt has the quota that was announced", receiptHasTheQuota},
 		{"the request arrives as it was made", requestArrives},
 		{"the same request again is answered again", sameRequestAgain},
 		{"a page's bytes belong to the caller", bytesBelongToTheCaller},

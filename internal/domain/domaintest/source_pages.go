@@ -91,6 +91,26 @@ func pageHasAReceipt(ctx context.Context, under SourceUnderTest) error {
 	return nil
 }
 
+func receiptHasTheQuota(ctx context.Context, under SourceUnderTest) error {
+	src, _ := under.Open(
+		PageOf("a", `1`).Counting(10, 7, 28*time.Second), PageOf("b", `2`).Counting(10, 6, 28*time.Second), PageOf("c", `3`),
+	)
+	reset := time.Now().Add(28 * time.Second)
+	for i, want := range []domain.Quota{
+		{Limit: 10, Remaining: 7, Reset: reset}, {Limit: 10, Remaining: 6, Reset: reset}, {},
+	} {
+		page, err := fetch(ctx, src)
+		if err != nil {
+			return err
+		}
+		got := page.Receipt.Quota
+		if got.Limit != want.Limit || got.Remaining != want.Remaining || !got.Reset.Equal(want.Reset) || got.Window != want.Window {
+			return fmt.Errorf("quota of page %d is %+v, want %+v", i, got, want)
+		}
+	}
+	return nil
+}
+
 func requestArrives(ctx context.Context, under SourceUnderTest) error {
 	src, up := under.Open(PageOf("n", `1`), PageOf("n2", `1`))
 	want := []domain.PageRequest{{Limit: 3}, {Cursor: "a b&limit=9+/=", Limit: 1000}}

@@ -1,0 +1,190 @@
+package progress
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+var _ ingest.Observer = (*Tracker)(nil)
+
+// A course leads a tracker through a run of 1000 records a page, a second each, of a stream of 100,000.
+type course struct {
+	*Tracker
+
+	place  domain.Place
+	limit  int64 // requests in a window of a minute, 0: not announced
+	left   int64
+	window time.Time // its end
+}
+
+func begin(limit int64) *course {
+	c := &course{Tracker: NewTracker(false), place: domain.Place{Pass: 1, AnnouncedLast: known(100_000)}, limit: limit}
+	c.Claimed(domain.Checkpoint{Place: c.place})
+	return c
+}
+
+func (c *course) page() {
+	c.Fetching(c.place)
+	time.Sleep(time.Second)
+	receipt := domain.Receipt{FetchedAt: time.Now()}
+	if c.limit > 0 {
+		if !time.Now().Before(c.window) {
+			c.left, c.window = c.limit, time.Now().Add(time.Minute)
+		}
+		c.left--
+		receipt.Quota = domain.Quota{Limit: c.limit, Remaining: c.left, Reset: c.window}
+	}
+	c.place.Position += 1000
+	c.place.Furthest = max(c.place.Furthest, c.place.Position)
+	page := domain.ReadPage{Received: 1000, Receipt: receipt}
+	c.Storing(page)
+	c.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: c.place}})
+}
+
+func (c *course) now() Snapshot { return c.At(time.Now()) }
+
+func (c *course) waitUntil(t time.Time) {
+	c.Waiting(retry.Wait{For: time.Until(t), Until: t, Err: &domain.Error{Kind: domain.RateLimited}})
+	time.Sleep(time.Until(t))
+}
+
+func wantLeft(t *testing.T, s Snapshot, want time.Duration, byQuota bool) {
+	t.Helper()
+	if (s.Left-want).Abs() > 10*time.Millisecond || s.LeftByQuota != byQuota {
+		t.Errorf("%s left, by quota %v; want %s, %v", s.Left, s.LeftByQuota, want, byQuota)
+	}
+}
+
+func TestTimeLeftIsMeasured(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := begin(0)
+		wantLeft(t, c.now(), 0, false) // nothing is known yet
+		c.page()
+		c.page()
+		wantLeft(t, c.now(), 98*time.Second, false)
+		c.Fetching(c.place)
+		time.Sleep(2 * time.Second)
+		wantLeft(t, c.now(), 196*time.Second, false)
+		if s := c.now(); s.PerSecond != 500 || s.Position != 2000 || s.Total.N != 100_000 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestTheWaitUnderWayIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := begin(0)
+		c.page()
+		c.Waiting(retry.Wait{For: time.Minute, Until: time.Now().Add(time.Minute), Err: &domain.Error{Kind: domain.Transient}, Try: 2, Tries: 5})
+		time.Sleep(20 * time.Second)
+		s := c.now()
+		wantLeft(t, s, (99+40)*time.Second, false)
+		if s.Retries != 1 || s.State != Waiting || s.Wait.Try != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestTheRateLimitBinds: ten pages a minute, and a page a second if it were not for that.
+func TestTheRateLimitBinds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := begin(10)
+		for range 10 {
+			c.page()
+		}
+		wantLeft(t, c.now(), (51+8*60)*time.Second, true) // 90 pages: nine windows more, the first of which opens in 51 s
+		for range 3 {
+			c.waitUntil(c.window)
+			for range 10 {
+				c.page()
+			}
+		}
+		wantLeft(t, c.now(), (51+5*60)*time.Second, true) // 60 pages
+		if s := c.now(); s.Retries != 0 {
+			t.Errorf("a refusal is no retry, yet there are %d", s.Retries)
+		}
+	})
+}
+
+// TestTheRateLimitDoesNotBind where it allows more than is asked for.
+func TestTheRateLimitDoesNotBind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := begin(600)
+		for range 10 {
+			c.page()
+			c.waitUntil(time.Now().Add(2 * time.Second)) // a distance is kept between requests
+		}
+		c.Fetching(c.place)
+		wantLeft(t, c.now(), 90*3*time.Second, false)
+	})
+}
+
+func TestSpeedIsThatOfLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := begin(0)
+		c.Fetching(c.place)
+		time.Sleep(time.Hour)
+		for range 130 {
+			c.page()
+		}
+		if s := c.now(); s.PerSecond != 1000 {
+			t.Errorf("%v a second, an hour after a start that took an hour", s.PerSecond)
+		}
+		if n := len(c.speed.marks); n > 125 {
+			t.Errorf("%d marks are kept", n)
+		}
+		time.Sleep(speedSpan)
+		if s := c.now(); s.PerSecond != 0 {
+			t.Errorf("%v a second while nothing came", s.PerSecond)
+		}
+	})
+}
+
+func TestWhereARunBegins(t *testing.T) {
+	t.Parallel()
+	halfway := domain.Place{Pass: 1, Position: 50, Furthest: 50, AnnouncedLast: known(100)}
+	done := domain.Place{Pass: 1, Position: 100, Furthest: 100, AnnouncedLast: known(100), Done: true}
+	tests := []struct {
+		name    string
+		at      domain.Place
+		newPass bool
+		want    Snapshot
+		replays bool
+	}{
+		{"at the head", domain.Place{Pass: 1}, false, Snapshot{State: Fetching}, false},
+		{"halfway", halfway, false, Snapshot{State: Fetching, Position: 50, Furthest: 50, Total: known(100)}, false},
+		{"halfway, a new pass is of no moment", halfway, true, Snapshot{State: Fetching, Position: 50, Furthest: 50, Total: known(100)}, false},
+		{"complete", done, false, Snapshot{State: Complete, Position: 100, Furthest: 100, Total: known(100)}, false},
+		{"complete, and a new pass", done, true, Snapshot{State: Fetching, Furthest: 100}, true},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			tracker := NewTracker(tt.newPass)
+			if s := tracker.At(time.Now()); s != (Snapshot{State: Preparing}) {
+				t.Errorf("%+v before the beginning", s)
+			}
+			tracker.Claiming()
+			if s := tracker.At(time.Now()); s != (Snapshot{State: Claiming}) {
+				t.Errorf("%+v while claiming", s)
+			}
+			tracker.Claimed(domain.Checkpoint{Place: tt.at})
+			if s := tracker.At(time.Now()); s != tt.want || s.Replaying() != tt.replays {
+				t.Errorf("%s: %+v, want %+v", tt.name, s, tt.want)
+			}
+			tracker.PassStarted(domain.Place{Pass: 2, Furthest: 7})
+			if s := tracker.At(time.Now()); s.Position != 0 || !s.Replaying() {
+				t.Errorf("%s: %+v when a pass has begun", tt.name, s)
+			}
+		})
+	}
+}
