@@ -3,8 +3,7 @@ package embeddedpg
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,7 +17,7 @@ import (
 )
 
 func TestProgramsAreDownloadedOnce(t *testing.T) {
-	repo := newRepository(t)
+	repo := newRepository(packPrograms(t))
 	o, dir := without(t, repo), passable(t)
 	var said transcript
 	srv, err := o.open(t.Context(), dir, said.say)
@@ -51,7 +50,9 @@ func TestProgramsAreDownloadedOnce(t *testing.T) {
 }
 
 func TestDownloadsThatFail(t *testing.T) {
-	good := newRepository(t)
+	noise := make([]byte, 2*megabyte)
+	_, _ = rand.Read(noise)
+	good := newRepository(pack(t, map[string][]byte{"bin/initdb": noise, "bin/postgres": nil}))
 	only := func(path string, answer http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, req *http.Request) {
 			if strings.HasSuffix(req.URL.Path, path) {
@@ -90,10 +91,10 @@ func TestDownloadsThatFail(t *testing.T) {
 				}
 			}
 		}), "more than 8 MB", 0},
-		"no archive":        {archive([]byte("<html>")), "zip", 0},
-		"a damaged archive": {archive(zipped(t, []byte("damaged"))), "extract", 0},
-		"a shorter archive": {archive(shortened(t, good.archive)), "extract", 0},
-		"an empty archive":  {archive(emptyTar(t)), "initdb and postgres are missing", 0},
+		"no archive":        {newRepository([]byte("<html>")), "zip", 0},
+		"a damaged archive": {newRepository(zipped(t, []byte("damaged"))), "extract", 0},
+		"a shorter archive": {newRepository(shortened(t, good.archive)), "extract", 0},
+		"an empty archive":  {newRepository(pack(t, nil)), "initdb and postgres are missing", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, dir := without(t, c.handler), passable(t)
@@ -181,9 +182,4 @@ func checkNothingUnfinished(t *testing.T, dir string) {
 			t.Errorf("%s is left over", entry.Name())
 		}
 	}
-}
-
-func archive(content []byte) http.Handler {
-	sum := sha256.Sum256(content)
-	return &repository{archive: content, checksum: hex.EncodeToString(sum[:])}
 }

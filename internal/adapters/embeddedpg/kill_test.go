@@ -58,8 +58,8 @@ func TestServerOfAKilledUserIsAttachedToAndStopped(t *testing.T) {
 // TestKilledAnywhereInAFirstOpen spreads the kills over all that a first Open does.
 func TestKilledAnywhereInAFirstOpen(t *testing.T) {
 	o := testSetup(t)
-	for i := range 12 {
-		after := time.Duration(i) * 125 * time.Millisecond
+	for i := range 10 {
+		after := time.Duration(i) * 150 * time.Millisecond
 		t.Run(after.String(), func(t *testing.T) {
 			dir := filepath.Join(passable(t), "data")
 			victim := startVisitor(t, dir, nil)

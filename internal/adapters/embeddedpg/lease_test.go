@@ -1,7 +1,6 @@
 package embeddedpg
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,9 +66,8 @@ func TestLeaseEndsWithTheLastOfTheServersProcesses(t *testing.T) {
 	if err := syscall.Kill(pm.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	lease, err := h.lease(ctx, leasePatience)
+	within(t, "the killed server goes", func() bool { return !servesData(t.Context(), pm.pid, pm.data) })
+	lease, err := h.lease(t.Context(), leasePatience)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,10 @@ type setup struct {
 }
 
 func defaults() setup {
-	return setup{folders: pgprograms.Folders, repository: libraryRepository, limits: limits{stallPatience, maxDownload}, standIns: "/var/lib/pawl"}
+	return setup{
+		folders: pgprograms.Folders, repository: libraryRepository, limits: limits{stallPatience, maxDownload},
+		standIns: "/var/lib/pawl",
+	}
 }
 
 func (o setup) open(ctx context.Context, dir string, say func(string)) (*Server, error) {

@@ -28,9 +28,7 @@ type repository struct {
 	requests atomic.Int64
 }
 
-func newRepository(t *testing.T) *repository {
-	t.Helper()
-	archive := packPrograms(t)
+func newRepository(archive []byte) *repository {
 	sum := sha256.Sum256(archive)
 	return &repository{archive: archive, checksum: hex.EncodeToString(sum[:])}
 }
@@ -61,30 +59,39 @@ func without(t *testing.T, handler http.Handler) setup {
 	return o
 }
 
-// packPrograms packs this machine's programs the way the library expects them. They find their other files where those
-// are installed.
+// packPrograms packs this machine's programs. They find their other files where those are installed.
 func packPrograms(t *testing.T) []byte {
 	t.Helper()
 	needPrograms(t)
-	if _, err := exec.LookPath("xz"); err != nil {
-		t.Skipf("SKIPPED: nothing here writes the archive's format: %v", err)
-	}
-	var packed bytes.Buffer
-	files := tar.NewWriter(&packed)
+	files := make(map[string][]byte)
 	for _, name := range []string{"bin/initdb", "bin/postgres", "lib/plpgsql.so", "lib/dict_snowball.so"} {
-		program, err := os.ReadFile(filepath.Join(filepath.Dir(pgprograms.Folders()[0]), name))
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(pgprograms.Folders()[0]), name))
 		if err != nil {
 			t.Skipf("SKIPPED: the programs here are not laid out like a repository's: %v", err)
 		}
-		if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}); err != nil {
+		files[name] = content
+	}
+	return pack(t, files)
+}
+
+// pack makes an archive as the library expects it.
+func pack(t *testing.T, files map[string][]byte) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	archive := tar.NewWriter(&packed)
+	for name, content := range files {
+		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := files.Write(program); err != nil {
+		if _, err := archive.Write(content); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := files.Close(); err != nil {
+	if err := archive.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skipf("SKIPPED: nothing here writes the archive's format: %v", err)
 	}
 	compress := exec.CommandContext(t.Context(), "xz", "-0")
 	compress.Stdin = &packed
@@ -130,15 +137,4 @@ func unzipped(t *testing.T, archive []byte) []byte {
 		t.Fatal(err)
 	}
 	return content
-}
-
-func emptyTar(t *testing.T) []byte {
-	t.Helper()
-	compress := exec.CommandContext(t.Context(), "xz", "-0")
-	compress.Stdin = bytes.NewReader(make([]byte, 1024))
-	compressed, err := compress.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return zipped(t, compressed)
 }
