@@ -91,6 +91,22 @@ func TestARunOnATerminal(t *testing.T) {
 	}
 }
 
+// TestTheAPIDoesNotControlTheTerminal by the names of its fields, whether it sends the escape character or spells it.
+func TestTheAPIDoesNotControlTheTerminal(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	synctest.Test(t, func(t *testing.T) {
+		source := domaintest.NewScriptedSource(domaintest.LastPageOf("1 \x1b[2J", "2 \x1b[2J spaced", `3 \x1b[2J`, `4 \x1b[2J spaced`).Announcing(4))
+		if code, _ := c.run(t.Context(), streaming(source, domaintest.NewMemDatabase()), "TERM=xterm")(); code != cli.ExitDone {
+			t.Errorf("exit %d", code)
+		}
+		c.catchUp()
+	})
+	if raw := c.raw.String(); strings.Contains(raw, "\x1b[2J") || strings.Count(raw, "u001b") != 4 {
+		t.Errorf("wrote %q", raw)
+	}
+}
+
 func TestAReplayWithoutColour(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)

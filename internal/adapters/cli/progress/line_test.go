@@ -57,7 +57,7 @@ func TestLine(t *testing.T) {
 		{"complete", Snapshot{State: Complete, Position: 5, Total: known(5)}, 80, ""},
 		{"wide", halfway, 120, "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching"},
 		{"an idle word goes first", halfway, 80, "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
-		{"then the bar", halfway, 74, " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
+		{"then the bar", halfway, 72, " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
 		{"then the speed", halfway, 60, " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
 		{"then the retries", halfway, 51, " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
 		{"then the counts", halfway, 40, " 41.6%  ETA 5:49"},

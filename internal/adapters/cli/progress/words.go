@@ -42,10 +42,10 @@ func (s Snapshot) waiting() bool {
 
 func (s Snapshot) waitingWords(now time.Time) string {
 	left := max(s.Wait.Until.Sub(now), 0)
-	switch domain.KindOf(s.Wait.Err) {
-	case domain.RateLimited:
+	switch {
+	case s.Wait.ForRateLimit():
 		return fmt.Sprintf("waiting for the API until %s (rate limit, %s)", clock(s.Wait.Until, now), inWords(left))
-	case domain.Fenced:
+	case domain.KindOf(s.Wait.Err) == domain.Fenced:
 		return fmt.Sprintf("waiting for another runner to let go of the stream (%s)", inWords(left))
 	}
 	return fmt.Sprintf("retrying in %s (%d of %d): %s", inWords(left), s.Wait.Try, s.Wait.Tries, reason(s.Wait.Err))
