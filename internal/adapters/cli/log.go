@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -19,8 +20,8 @@ func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
 	case s.logFormat == "json":
 		return jsonLogger(screen, s)
 	case screen.Kind() != terminal.Plain:
-		return slog.New(tint.NewHandler(screen, &tint.Options{
-			Level: s.logLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(),
+		return slog.New(tint.NewTextHandler(screen, &tint.Options{
+			Level: s.logLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(), ReplaceAttr: withoutEscapes,
 		}))
 	}
 	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.logLevel}))
@@ -28,6 +29,15 @@ func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
 
 func jsonLogger(w io.Writer, s Settings) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.logLevel}))
+}
+
+// withoutEscapes keeps a value, which may come from the API, from controlling the terminal: where there are colours, tint
+// lets the escape character pass, and even makes one of its quoted form.
+func withoutEscapes(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindString {
+		a.Value = slog.StringValue(strings.NewReplacer("\x1b", `\u001b`, `\x1b`, `\u001b`).Replace(a.Value.String()))
+	}
+	return a
 }
 
 // longWait is how long a wait must be to be logged although the live line shows it: whoever reads the terminal afterwards

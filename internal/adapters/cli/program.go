@@ -114,7 +114,7 @@ func Main(ctx context.Context, p Process, w Wiring) int {
 	if _, attends := selected(command).(*psqlCommand); attends { // to the signals itself
 		return s.run(command)
 	}
-	return s.obeying(func() int { return s.run(command) })
+	return s.obeying(func() int { return s.run(command) }) //nolint:contextcheck // the session holds it
 }
 
 func selected(command *kong.Context) any { return command.Selected().Target.Addr().Interface() }

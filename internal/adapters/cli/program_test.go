@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,12 +24,6 @@ func pawl(t *testing.T, environ []string, w cli.Wiring, args ...string) (code in
 	var out, err bytes.Buffer
 	code = cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: &out, Stderr: &err}, w)
 	return code, out.String(), err.String()
-}
-
-// pawlInto runs the command line with stderr going where a test wants it.
-func pawlInto(t *testing.T, stderr io.Writer, w cli.Wiring, environ []string, args ...string) {
-	t.Helper()
-	cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: io.Discard, Stderr: stderr}, w)
 }
 
 // failing is a source with one answer: an error.

@@ -5,165 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
-
-// run starts `pawl run` on the console and returns what waits for its end.
-func (c *console) run(ctx context.Context, w cli.Wiring, changes ...string) (wait func() (code int, stdout string)) {
-	ended := make(chan int, 1)
-	var stdout bytes.Buffer
-	go func() {
-		ended <- cli.Main(ctx, cli.Process{
-			Args: []string{"run", "--page-size", "1000"}, Environ: sound(changes...), Stdout: &stdout, Stderr: c.theirs,
-		}, w)
-	}()
-	return func() (int, string) {
-		for ticker := time.NewTicker(time.Second); ; {
-			select {
-			case code := <-ended:
-				ticker.Stop()
-				return code, stdout.String()
-			case <-ticker.C:
-				c.catchUp()
-			}
-		}
-	}
-}
-
-// driftedPage is the page of the records 4000 to 4999, of which one has a field that nobody expects.
-func driftedPage() domaintest.Answer {
-	payloads := []string{"4000 colour"}
-	for n := 4001; n < 5000; n++ {
-		payloads = append(payloads, strconv.Itoa(n))
-	}
-	return domaintest.PageOf("5000", payloads...).Announcing(10_000)
-}
-
-func TestARunOnATerminal(t *testing.T) {
-	t.Parallel()
-	c := newConsole(t)
-	synctest.Test(t, func(t *testing.T) {
-		source := domaintest.NewCleanStream(10_000, 1000)
-		source.At("1000", domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient))
-		source.At("3000", domaintest.RefuseFor(41*time.Second))
-		source.At("4000", driftedPage())
-		source.At("5000", domaintest.RefuseFor(10*time.Minute))
-		wait := c.run(t.Context(), streaming(slowSource{source, time.Second}, domaintest.NewMemDatabase()), "TERM=xterm")
-		c.look("at once")
-		time.Sleep(300 * time.Millisecond)
-		c.look("fetching the first page")
-		time.Sleep(2 * time.Second)
-		c.look("after a failure")
-		time.Sleep(time.Second)
-		c.look("after another")
-		time.Sleep(2 * time.Second)
-		c.look("fetching again")
-		time.Sleep(3 * time.Second)
-		c.look("waiting for the rate limit")
-		time.Sleep(10 * time.Second)
-		c.look("10 s later")
-		c.resize(40)
-		time.Sleep(time.Second)
-		c.look("the window is made narrow")
-		c.resize(120)
-		time.Sleep(time.Second)
-		c.look("and wide")
-		c.resize(80)
-		time.Sleep(31 * time.Second)
-		c.look("a log line in between")
-		time.Sleep(time.Second)
-		c.look("a long wait is logged, too")
-		if code, stdout := wait(); code != cli.ExitDone || !strings.Contains(stdout, "10,000 inserted") {
-			t.Errorf("exit %d: %s", code, stdout)
-		}
-		c.look("at the end")
-	})
-	cli.Golden(t, "terminal", c.transcript.String())
-	if raw := c.raw.String(); !strings.Contains(raw, "\x1b[33m") || strings.Contains(raw, "\x1b[?") {
-		t.Errorf("it should be in colour and change no mode: %q", raw)
-	}
-}
-
-func TestAReplayWithoutColour(t *testing.T) {
-	t.Parallel()
-	c := newConsole(t)
-	synctest.Test(t, func(t *testing.T) {
-		source := domaintest.NewCleanStream(5_000, 1000).At("3000", domaintest.FailWith(domain.CursorExpired))
-		wait := c.run(t.Context(), streaming(slowSource{source, time.Second}, domaintest.NewMemDatabase()), "NO_COLOR=1", "TERM=xterm")
-		time.Sleep(3300 * time.Millisecond)
-		c.look("three pages are stored")
-		time.Sleep(time.Second)
-		c.look("the cursor is lost")
-		time.Sleep(2 * time.Second)
-		c.look("replaying")
-		time.Sleep(2 * time.Second)
-		c.look("beyond what was stored")
-		if code, stdout := wait(); code != cli.ExitDone || !strings.Contains(stdout, "5,000 inserted + 3,000 duplicate") {
-			t.Errorf("exit %d: %s", code, stdout)
-		}
-		c.look("at the end")
-	})
-	cli.Golden(t, "replay", c.transcript.String())
-	if raw := c.raw.String(); regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(raw) {
-		t.Errorf("NO_COLOR is set: %q", raw)
-	}
-}
-
-func TestAResumedRunIsToldToStop(t *testing.T) {
-	t.Parallel()
-	c := newConsole(t)
-	synctest.Test(t, func(t *testing.T) {
-		db := domaintest.NewMemDatabase()
-		first := domaintest.NewCleanStream(10_000, 1000).At("3000", domaintest.FailWith(domain.Unauthorized))
-		if code, _, stderr := pawl(t, sound(), streaming(first, db), "run", "--page-size", "1000"); code != cli.ExitSettings {
-			t.Fatalf("exit %d: %s", code, stderr)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		second := domaintest.NewCleanStream(10_000, 1000).At("5000", domaintest.RefuseFor(time.Minute-time.Nanosecond))
-		wait := c.run(ctx, streaming(slowSource{second, time.Second}, db), "TERM=xterm")
-		time.Sleep(500 * time.Millisecond)
-		c.look("resumed")
-		time.Sleep(4 * time.Second)
-		c.look("waiting")
-		stop()
-		if code, _ := wait(); code != cli.ExitAgain {
-			t.Errorf("exit %d", code)
-		}
-		c.catchUp() // the two lines that are left come in any order
-	})
-	cli.Golden(t, "resumed", c.transcript.String())
-	if shown := c.emulator.String(); strings.Contains(shown, "ETA") || !strings.Contains(shown, "WRN told to stop") {
-		t.Errorf("at the end there is %q", shown)
-	}
-}
-
-func TestNoLineWhereThereIsNothingToDo(t *testing.T) {
-	t.Parallel()
-	c := newConsole(t)
-	synctest.Test(t, func(t *testing.T) {
-		db := domaintest.NewMemDatabase()
-		w := streaming(domaintest.NewCleanStream(10, 10), db)
-		if code, _, stderr := pawl(t, sound(), w, "run"); code != cli.ExitDone {
-			t.Fatalf("exit %d: %s", code, stderr)
-		}
-		if code, _ := c.run(t.Context(), w, "TERM=xterm")(); code != cli.ExitDone {
-			t.Errorf("exit %d", code)
-		}
-		c.look("at the end")
-	})
-	if raw := c.raw.String(); strings.Contains(raw, "\x1b[K") || strings.Count(raw, "\n") != 1 {
-		t.Errorf("a complete stream shows %q", raw)
-	}
-}
 
 func TestWhenTheLiveLineIsShown(t *testing.T) {
 	t.Parallel()
@@ -191,7 +42,7 @@ func TestWhenTheLiveLineIsShown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := streaming(slowSource{domaintest.NewCleanStream(7_000, 1000), time.Second}, domaintest.NewMemDatabase())
 				if !tt.terminal {
-					pawlInto(t, &piped, w, sound(tt.env...), "run", "--page-size=1000")
+					cli.Main(t.Context(), cli.Process{Args: []string{"run", "--page-size=1000"}, Environ: sound(tt.env...), Stdout: &bytes.Buffer{}, Stderr: &piped}, w)
 					return
 				}
 				c.run(t.Context(), w, tt.env...)()
@@ -217,7 +68,7 @@ func TestProgressInALog(t *testing.T) {
 		source := domaintest.NewCleanStream(10_000, 1000).At("1000", domaintest.FailWith(domain.Transient))
 		var stderr bytes.Buffer
 		w := streaming(slowSource{source, 1500 * time.Millisecond}, domaintest.NewMemDatabase())
-		pawlInto(t, &stderr, w, sound(), "run", "--page-size=1000", "--log-format=json")
+		cli.Main(t.Context(), cli.Process{Args: []string{"run", "--page-size=1000", "--log-format=json"}, Environ: sound(), Stdout: &bytes.Buffer{}, Stderr: &stderr}, w)
 		var records []map[string]any
 		for decoder := json.NewDecoder(&stderr); ; {
 			var record map[string]any
@@ -258,6 +109,29 @@ func TestTheLineIsGoneBeforeAnErrorIsTold(t *testing.T) {
 		_, _, stderr := pawl(t, sound("PAWL_PROGRESS=always"), w, "run")
 		if want := "\rpreparing the database\x1b[K\r\x1b[Kpawl: migrate: no such database\n"; stderr != want {
 			t.Errorf("wrote %q, want %q", stderr, want)
+		}
+	})
+}
+
+// A slowStore takes a second for a claim.
+type slowStore struct{ domain.EventStore }
+
+func (s slowStore) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+	time.Sleep(time.Second)
+	return s.EventStore.Claim(ctx, stream, origin)
+}
+
+func TestClaimingIsShown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := streaming(oneEmptyPage{}, domaintest.NewMemDatabase())
+		w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (*ingest.Runner, func(), error) {
+			store := slowStore{domaintest.NewMemDatabase().Store()}
+			return ingest.New(oneEmptyPage{}, nil, store, o, ingest.Options{Stream: s.Stream, Retry: asked.Retry}), func() {}, nil
+		}
+		_, _, stderr := pawl(t, sound("PAWL_PROGRESS=always"), w, "run")
+		if !strings.HasPrefix(stderr, "\rclaiming the stream\x1b[K\r\x1b[K") {
+			t.Errorf("wrote %q", stderr)
 		}
 	})
 }

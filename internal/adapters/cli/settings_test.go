@@ -43,6 +43,7 @@ func TestBadSettingsAreNamedAndNothingStarts(t *testing.T) {
 		{"a timeout of nothing", sound(), []string{"--request-timeout=0s"}, []string{"--request-timeout"}},
 		{"a page of no bytes", sound("PAWL_MAX_PAGE_BYTES=0"), nil, []string{"PAWL_MAX_PAGE_BYTES"}},
 		{"an unknown mode", sound("PAWL_MIGRATE=maybe"), nil, []string{"PAWL_MIGRATE", "auto, check, off"}},
+		{"an unknown way to show progress", sound("PAWL_PROGRESS=loud"), nil, []string{"PAWL_PROGRESS", "auto, always, never"}},
 		{"an unknown log format", sound("PAWL_LOG_FORMAT=xml"), nil, []string{"PAWL_LOG_FORMAT", "text, json"}},
 		{"an unknown log level", sound(), []string{"--log-level=loud"}, []string{"--log-level", "debug, info, warn, error"}},
 		{"a stream name with a space", sound("PAWL_STREAM=a b"), nil, []string{"PAWL_STREAM"}},

@@ -78,10 +78,9 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 		add(rankShare, plain, "%3d.%d%%", share/10, share%10)
 	}
 	switch {
-	case s.State == Preparing || s.State == Claiming:
 	case s.Total.Known:
 		add(rankCount, plain, "%s of %s", humanize.Comma(s.Position), humanize.Comma(s.Total.N))
-	default:
+	case s.Position > 0:
 		add(rankCount, plain, "%s events", humanize.Comma(s.Position))
 	}
 	if s.PerSecond > 0 {

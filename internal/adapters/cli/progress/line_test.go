@@ -50,14 +50,14 @@ func TestLine(t *testing.T) {
 	}{
 		{"before all", Snapshot{State: Preparing}, 80, "preparing the database"},
 		{"claiming", Snapshot{State: Claiming}, 80, "claiming the stream"},
-		{"another runner", Snapshot{State: Waiting, Wait: waitFor(domain.Fenced, 4*time.Second, "taken", 0)}, 80, "0 events  waiting for another runner to let go of the stream (4 s)"},
-		{"nothing known", Snapshot{State: Fetching}, 80, "0 events  fetching"},
+		{"another runner", Snapshot{State: Waiting, Wait: waitFor(domain.Fenced, 4*time.Second, "taken", 0)}, 80, "waiting for another runner to let go of the stream (4 s)"},
+		{"nothing known", Snapshot{State: Fetching}, 80, "fetching"},
 		{"no total announced", Snapshot{State: Storing, Position: 12_345, Furthest: 12_345, PerSecond: 9.96}, 80, "12,345 events  10.0/s  storing"},
 		{"a total of nothing", Snapshot{State: Fetching, Total: known(0)}, 80, "0 of 0  fetching"},
 		{"complete", Snapshot{State: Complete, Position: 5, Total: known(5)}, 80, ""},
 		{"wide", halfway, 120, "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching"},
 		{"an idle word goes first", halfway, 80, "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
-		{"then the bar", halfway, 74, " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
+		{"then the bar", halfway, 72, " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
 		{"then the speed", halfway, 60, " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
 		{"then the retries", halfway, 51, " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
 		{"then the counts", halfway, 40, " 41.6%  ETA 5:49"},
@@ -84,11 +84,14 @@ func TestLine(t *testing.T) {
 		}), 120, "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching"},
 		{"retrying", failed, 80, " 41.6%  ETA 5:49  retrying in 3 s (2 of 5): HTTP 503 Service Unavailable"},
 		{"the reason is cut", failed, 50, "retrying in 3 s (2 of 5): HTTP 503 Service Una..."},
+		{"a long reason", with(func(s *Snapshot) {
+			s.State, s.Wait, s.Left = Waiting, waitFor(domain.Transient, time.Second, "HTTP 500 Internal Server Error, code \"E\", message \"m\"", 2), 12*time.Second
+		}), 80, " 41.6%  ETA 0:12  retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,..."},
 		{"a reason with control characters", with(func(s *Snapshot) {
 			s.State, s.Wait, s.Left = Waiting, waitFor(domain.Transient, time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
 		}), 60, " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d"},
 		{"replaying", with(func(s *Snapshot) { s.Position, s.Furthest = 120_000, 380_000 }), 80, "  4.0%  ETA 5:49  replaying: 380,000 of 3,000,000 already stored"},
-		{"replaying, no total yet", Snapshot{State: Fetching, Furthest: 380_000}, 80, "0 events  replaying: 380,000 already stored"},
+		{"replaying, no total yet", Snapshot{State: Fetching, Furthest: 380_000}, 80, "replaying: 380,000 already stored"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -33,7 +33,7 @@ type Tracker struct {
 // NewTracker returns the tracker of a run that has not begun. With newPass the run reads a stream again that is complete.
 func NewTracker(newPass bool) *Tracker { return &Tracker{newPass: newPass, state: Preparing} }
 
-// Claiming: the database is ready, and the stream is asked for.
+// Claiming is called when the database is ready and the stream is about to be asked for.
 func (t *Tracker) Claiming() { t.enter(Claiming, func(time.Time) {}) }
 
 // Claimed implements ingest.Observer.

@@ -13,6 +13,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// mostReason is as much of an error as stands beside share and time left in 80 columns; the log has the whole of it.
+const mostReason = 34
+
 // shortWait is the longest wait for the API that is not worth a word.
 const shortWait = time.Second
 
@@ -42,10 +45,10 @@ func (s Snapshot) waiting() bool {
 
 func (s Snapshot) waitingWords(now time.Time) string {
 	left := max(s.Wait.Until.Sub(now), 0)
-	switch domain.KindOf(s.Wait.Err) {
-	case domain.RateLimited:
+	switch {
+	case s.Wait.ForRateLimit():
 		return fmt.Sprintf("waiting for the API until %s (rate limit, %s)", clock(s.Wait.Until, now), inWords(left))
-	case domain.Fenced:
+	case domain.KindOf(s.Wait.Err) == domain.Fenced:
 		return fmt.Sprintf("waiting for another runner to let go of the stream (%s)", inWords(left))
 	}
 	return fmt.Sprintf("retrying in %s (%d of %d): %s", inWords(left), s.Wait.Try, s.Wait.Tries, reason(s.Wait.Err))
@@ -59,18 +62,19 @@ func (s Snapshot) shortWords(now time.Time) string {
 	return fmt.Sprintf("API rate limit until %s (%s)", clock(s.Wait.Until, now), inWords(max(s.Wait.Until.Sub(now), 0)))
 }
 
-// reason is the root of an error: what happened, without the operations around it. It is one line without control
+// reason is the root of an error: what happened, without the operations around it. It is short and holds no control
 // characters, whatever an upstream wrote into it.
 func reason(err error) string {
 	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
 		err = cause
 	}
-	return strings.Map(func(r rune) rune {
+	printable := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return ' '
 		}
 		return r
 	}, err.Error())
+	return cut(printable, mostReason)
 }
 
 // clock is the time of day, with the date if that is not today.

@@ -51,14 +51,11 @@ func TestWhatAnOutputIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer master.Close()
-	defer slave.Close()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer read.Close()
-	defer write.Close()
+	t.Cleanup(func() { _, _, _, _ = master.Close(), slave.Close(), read.Close(), write.Close() })
 	tests := []struct {
 		name   string
 		screen *terminal.Screen
