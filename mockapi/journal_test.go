@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/crc64"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,19 +27,21 @@ func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
 		second := get(t, srv, eventsPath(10, next))
 		want := []mockapi.Entry{
 			{
-				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET",
-				From: 0, Returned: 10, Status: 200, Delivered: true,
+				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
+				From: 0, Returned: 10, Size: 15, Status: 200, Sound: true, Delivered: true,
+				Bytes: first.Body.Len(), Hash: hashOf(first),
 			},
 			{
-				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET",
-				Cursor: next, From: 10, Returned: 5, Status: 200, Last: true, Delivered: true,
+				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
+				Cursor: next, From: 10, Returned: 5, Size: 15, Status: 200, Sound: true, Last: true, Delivered: true,
+				Bytes: second.Body.Len(), Hash: hashOf(second),
 			},
 		}
 		got := srv.Journal().After(0)
-		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
-		if rest := srv.Journal().After(1); len(rest) != 1 || rest[0] != want[1] {
+		if rest := srv.Journal().After(1); !reflect.DeepEqual(rest, want[1:]) {
 			t.Errorf("after 1: %+v", rest)
 		}
 		if s := srv.Journal().Summary(); !s.Complete || s.Pages != 2 || s.Events != 15 || s.LastSeq != 2 || s.LastN != 2 {
@@ -94,7 +99,7 @@ func TestJournalOverHTTP(t *testing.T) {
 			get(t, srv, eventsPath(1, ""))
 		}
 		entries := lines[mockapi.Entry](t, admin("/journal?after=1"))
-		if len(entries) != 2 || entries[0] != srv.Journal().After(1)[0] || entries[1] != srv.Journal().After(1)[1] {
+		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
 			t.Errorf("entries %+v", entries)
 		}
 
@@ -173,11 +178,17 @@ func TestTruthOverHTTP(t *testing.T) {
 
 func TestConfigOverHTTP(t *testing.T) {
 	rec := call(t, faulty(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
-	const want = `{"cursor_ttl":"2m0s","default_limit":100,"envelope":"nested","events":1000,"faults":["503@7","500:0.5"],` +
-		`"journal_limit":100000,"latency":"0s","max_limit":5000,"rate_limit":0,"rate_window":"1m0s","seed":1}`
+	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
+		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
+		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
 	if rec.Body.String() != want {
 		t.Errorf("got  %s\nwant %s", rec.Body, want)
 	}
+}
+
+// hashOf is what anyone can compute of a body: CRC-64 with the ECMA polynomial.
+func hashOf(rec *httptest.ResponseRecorder) string {
+	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
 }
 
 func lines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
