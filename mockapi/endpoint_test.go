@@ -3,6 +3,7 @@ package mockapi_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,7 @@ func TestLookUp(t *testing.T) {
 	for i, id := range []string{"00000000-0000-4000-8000-000000000000", "nonsense", row.SessionID} {
 		rec := get(t, srv, path+id)
 		wantRefusal(t, rec, http.StatusNotFound, "EVENT_NOT_FOUND")
-		wantLimit(t, rec.Header(), "10", fmt.Sprint(8-i), "60")
+		wantLimit(t, rec.Header(), "10", strconv.Itoa(8-i), "60")
 	}
 	head := call(t, srv, http.MethodHead, path+row.ID, "demo-key")
 	wantLimit(t, head.Header(), "10", "5", "60")
@@ -71,7 +72,7 @@ func TestTheOtherEndpointsHaveTheirOwnBuckets(t *testing.T) {
 		srv := newServer(t, limited)
 		for path, limit := range map[string]int{"/events": 10, "/sessions": 40, "/metrics": 30} {
 			for n := range limit {
-				wantLimit(t, get(t, srv, mockapi.BasePath+path).Header(), fmt.Sprint(limit), fmt.Sprint(limit-n-1), "60")
+				wantLimit(t, get(t, srv, mockapi.BasePath+path).Header(), strconv.Itoa(limit), strconv.Itoa(limit-n-1), "60")
 			}
 			rec := get(t, srv, mockapi.BasePath+path)
 			if rec.Code != 429 || decode[struct{ RateLimit struct{ Limit int } }](t, rec).RateLimit.Limit != limit {
@@ -102,7 +103,8 @@ func TestSessionsArePaged(t *testing.T) {
 		}
 		Meta struct{ Total, Returned int }
 	}
-	found, total := map[string]session{}, 0
+	found := map[string]session{}
+	var total int
 	for cursor := ""; ; {
 		p := decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50&cursor="+cursor))
 		total = p.Meta.Total

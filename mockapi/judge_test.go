@@ -17,8 +17,8 @@ var (
 	uuidText      = regexp.MustCompile(`^"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"$`)
 	halfSurrogate = regexp.MustCompile(`\\ud83d([^\\]|\\[^u])`)
 	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`)
-	wholeNumber   = regexp.MustCompile(`^-?[0-9]+$`)
-	tooLarge      = regexp.MustCompile(`[eE]\+?400000`)
+	wholeNumber   = regexp.MustCompile(`^-?\d+$`)
+	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`)
 )
 
 // judge says of a record's bytes alone what must become of them. It is slow and plain, and knows nothing of the truth; what

@@ -3,6 +3,7 @@ package mockapi_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,9 +16,9 @@ func TestFormsOfTheRateLimitHeaders(t *testing.T) {
 	const left = 58500 * time.Millisecond // after 1.5 s of 60
 	for form, want := range map[mockapi.RateHeaders]func(end time.Time) map[string]string{
 		mockapi.RateSeconds: func(time.Time) map[string]string { return limitHeaders("8", "59") },
-		mockapi.RateEpoch:   func(end time.Time) map[string]string { return limitHeaders("8", fmt.Sprint(end.Unix())) },
+		mockapi.RateEpoch:   func(end time.Time) map[string]string { return limitHeaders("8", strconv.FormatInt(end.Unix(), 10)) },
 		mockapi.RateEpochMillis: func(end time.Time) map[string]string {
-			return limitHeaders("8", fmt.Sprint(end.UnixMilli()))
+			return limitHeaders("8", strconv.FormatInt(end.UnixMilli(), 10))
 		},
 		mockapi.RateDate:   func(end time.Time) map[string]string { return limitHeaders("8", end.UTC().Format(http.TimeFormat)) },
 		mockapi.RateAbsent: func(time.Time) map[string]string { return nil },

@@ -8,8 +8,8 @@ import (
 // A Truth is what must become of every record, from the seed and the drifts alone: what was served, and how often, does not
 // enter. It shares the plain event with the API and none of the code that writes one. It is safe for concurrent use.
 //
-// It is that of one pass from the head. While the collection grows, a pass that begins between a twin and its neighbour
-// meets only one of them; give the harness's passes sizes of their own with At.
+// It is that of one pass from the head. While the collection grows, a pass that begins between a twin and its newer
+// neighbour meets only one of them; At gives the truth of the size that a pass began with.
 type Truth struct{ view view }
 
 // Truth is what a database must hold in the end, of the events that there are now.
