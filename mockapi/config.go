@@ -27,7 +27,8 @@ type Config struct {
 	DefaultLimit int
 	// MaxLimit caps the size of a page silently, in items.
 	MaxLimit int
-	// JournalLimit is the number of requests the journal keeps; totals are counted beyond it.
+	// JournalLimit is the number of requests the journal keeps, and a tenth of the number of drifted records; totals are
+	// counted beyond it.
 	JournalLimit int
 	// Scenario is what may change while the mock runs.
 	Scenario

@@ -2,12 +2,13 @@ package mockapi
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // A Journal holds what was asked and answered. An entry is added when its answer has been written: whoever sees a page
 // here knows that the client can have it. Beyond [Config.JournalLimit] entries are dropped and counted.
-// Of drifted records it keeps no more than a million; what is beyond is counted too. It is safe for concurrent use.
+// Of drifted records it keeps ten times as many as entries; what is beyond is counted too. It is safe for concurrent use.
 type Journal struct {
 	limit int
 
@@ -18,7 +19,8 @@ type Journal struct {
 	grown   chan struct{} // closed and replaced when an entry is added
 }
 
-const maxDrifted = 1_000_000
+// driftedPerEntry is for how many drifted records there is room, for each entry that there is room for.
+const driftedPerEntry = 10
 
 func newJournal(limit int) *Journal {
 	return &Journal{limit: limit, grown: make(chan struct{}), summary: Summary{Faults: map[FaultKind]int{}}}
@@ -69,15 +71,15 @@ func (j *Journal) finish(e Entry) {
 	defer j.mu.Unlock()
 	e.Seq = j.summary.Requests + 1
 	j.summary.add(e)
-	if room := maxDrifted - j.drifted; len(e.Drifted) > room {
-		j.summary.DriftedDropped += len(e.Drifted) - room
-		e.Drifted = e.Drifted[:room:room]
-	}
 	if len(j.entries) >= j.limit {
 		j.summary.Dropped++
+		j.summary.DriftedDropped += len(e.Drifted)
 		return
 	}
-	j.drifted += len(e.Drifted)
+	kept := min(len(e.Drifted), driftedPerEntry*j.limit-j.drifted)
+	j.summary.DriftedDropped += len(e.Drifted) - kept
+	j.drifted += kept
+	e.Drifted = slices.Clone(e.Drifted[:kept]) // without the room that it grew in
 	j.entries = append(j.entries, e)
 	close(j.grown)
 	j.grown = make(chan struct{})

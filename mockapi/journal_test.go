@@ -91,6 +91,22 @@ func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestTheJournalsDriftedRecordsAreBoundedToo(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) {
+		c.JournalLimit, c.Drifts = 3, []mockapi.Drift{{Kind: "nul", Probability: 1}}
+	})
+	for _, limit := range []int{20, 15, 4} {
+		get(t, srv, eventsPath(limit, ""))
+	}
+	entries := srv.Journal().After(0)
+	if len(entries[0].Drifted) != 20 || len(entries[1].Drifted) != 10 || len(entries[2].Drifted) != 0 {
+		t.Errorf("%d, %d and %d drifted records", len(entries[0].Drifted), len(entries[1].Drifted), len(entries[2].Drifted))
+	}
+	if s := srv.Journal().Summary(); s.DriftedDropped != 9 || s.Dropped != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestJournalOverHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, limited)
