@@ -149,6 +149,18 @@ func TestOddEnds(t *testing.T) {
 	}
 }
 
+// An end is only what a client must take for one: a stray end cannot strike the last page, and a broken last page is none.
+func TestBrokenEnds(t *testing.T) {
+	for kind, sound := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
+		srv := faulty(t, kind+"@1")
+		get(t, srv, eventsPath(1000, ""))
+		e := srv.Journal().After(0)[0]
+		if e.Last != sound || srv.Journal().Summary().Complete != sound || (e.Fault == "") != (kind == "stray-end") {
+			t.Errorf("%s: %+v", kind, e)
+		}
+	}
+}
+
 // Every kind that refuses or breaks says so in its status.
 func TestStatusesOfFaults(t *testing.T) {
 	for kind, want := range map[string]struct {

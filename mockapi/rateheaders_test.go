@@ -16,11 +16,13 @@ func TestFormsOfTheRateLimitHeaders(t *testing.T) {
 	const left = 58500 * time.Millisecond // after 1.5 s of 60
 	for form, want := range map[mockapi.RateHeaders]func(end time.Time) map[string]string{
 		mockapi.RateSeconds: func(time.Time) map[string]string { return limitHeaders("8", "59") },
-		mockapi.RateEpoch:   func(end time.Time) map[string]string { return limitHeaders("8", strconv.FormatInt(end.Unix(), 10)) },
+		mockapi.RateEpoch:   func(end time.Time) map[string]string { return limitHeaders("8", strconv.FormatInt(end.Unix()+1, 10)) },
 		mockapi.RateEpochMillis: func(end time.Time) map[string]string {
 			return limitHeaders("8", strconv.FormatInt(end.UnixMilli(), 10))
 		},
-		mockapi.RateDate:   func(end time.Time) map[string]string { return limitHeaders("8", end.UTC().Format(http.TimeFormat)) },
+		mockapi.RateDate: func(end time.Time) map[string]string {
+			return limitHeaders("8", end.Add(time.Second).UTC().Format(http.TimeFormat))
+		},
 		mockapi.RateAbsent: func(time.Time) map[string]string { return nil },
 		mockapi.RateLying:  func(time.Time) map[string]string { return limitHeaders("10", "1") },
 		mockapi.RateIETF: func(time.Time) map[string]string {
@@ -30,6 +32,7 @@ func TestFormsOfTheRateLimitHeaders(t *testing.T) {
 		t.Run(string(form), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newServer(t, func(c *mockapi.Config) { limited(c); c.RateHeaders = form })
+				time.Sleep(200 * time.Millisecond) // the window ends between two seconds, and is not to be cut short
 				get(t, srv, eventsPath(1, ""))
 				time.Sleep(time.Minute - left)
 				h := get(t, srv, eventsPath(1, "")).Header()

@@ -57,7 +57,7 @@ const (
 type Scenario struct {
 	// Events is the size of the collection; 0 is the empty collection. A larger number adds events at the head.
 	Events int
-	// Grow is the number of events that appear at the head after each page asked of /events.
+	// Grow is the number of events that appear at the head after each request to /events.
 	Grow int
 	// RateLimit is the number of requests in one window of /events; 0 means no limit and no headers of one, for any
 	// endpoint. The other endpoints have limits of their own, as recorded [R].

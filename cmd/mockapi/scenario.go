@@ -51,7 +51,7 @@ func scenarioFlags(flags *flag.FlagSet, scenario *mockapi.Scenario) {
 		"`form` of the rate limit headers: seconds left, epoch, epoch-ms, http-date, ietf, absent, lying")
 	flags.StringVar((*string)(&scenario.RetryAfter), "retry-after", string(scenario.RetryAfter),
 		"`form` of Retry-After on 429: seconds, http-date, zero, absent")
-	flags.IntVar(&scenario.Grow, "grow", scenario.Grow, "`events` that appear at the head after each page of /events")
+	flags.IntVar(&scenario.Grow, "grow", scenario.Grow, "`events` that appear at the head after each request to /events")
 	flags.Func("fault", "`spec` of something to go wrong with answers; may be repeated", func(spec string) error {
 		fault, err := mockapi.ParseFault(spec)
 		scenario.Faults = append(scenario.Faults, fault)
