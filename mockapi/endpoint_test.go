@@ -126,6 +126,9 @@ func TestSessionsArePaged(t *testing.T) {
 			t.Fatalf("row %d: session %+v, event %s", i, s, text(row))
 		}
 	}
+	c := open(t, decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50")).Pagination.NextCursor)
+	c.TS++
+	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+forge(c)), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 	// A cursor belongs to its collection.
 	events := *getPage(t, srv, 10, "").Pagination.NextCursor
 	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+events), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")

@@ -1,6 +1,7 @@
 package mockapi_test
 
 import (
+	"bytes"
 	"net/http"
 	"testing"
 
@@ -79,7 +80,7 @@ func TestDriftsKeepTheirEvents(t *testing.T) {
 	before, _ := srv.Truth().Row(5)
 	sendScenario(t, srv, http.MethodPost, `{"events": 210}`)
 	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
-	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || string(after.Payload) != string(before.Payload) {
+	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || !bytes.Equal(after.Payload, before.Payload) {
 		t.Errorf("%s, then %s", text(before), text(after))
 	}
 }

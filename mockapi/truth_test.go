@@ -1,6 +1,7 @@
 package mockapi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -80,7 +81,7 @@ func TestTruthOfDriftsOverHTTP(t *testing.T) {
 		truth, _ := srv.Truth().Row(i)
 		got := all[i]
 		if got.Index != i || got.Outcome != want.Outcome || got.Drift != want.Drift || got.Reason != want.Reason || got.ID != nil ||
-			string(got.Payload) != string(truth.Payload) || len(got.Payload) == 0 || got.SHA256 == (mockapi.Digest{}) {
+			!bytes.Equal(got.Payload, truth.Payload) || len(got.Payload) == 0 || got.SHA256 == (mockapi.Digest{}) {
 			t.Errorf("row %d: %+v", i, got)
 		}
 	}
