@@ -26,7 +26,8 @@ type arrival struct {
 const injectedWait = time.Second
 
 // arrive numbers and counts a request. Everything that depends on the order of requests is decided here, at once.
-// A fault wins over the rate limit, so that what is scheduled happens; the request is counted all the same.
+// A fault wins over the rate limit, so that what is scheduled happens, unless it would leave a page where there must be none;
+// the request is counted all the same.
 func (s *Server) arrive(r *http.Request, where endpoint, id string) arrival {
 	query := r.URL.Query()
 	a := arrival{where: where, id: id, query: query, cursor: query.Get("cursor")}
@@ -41,7 +42,7 @@ func (s *Server) arrive(r *http.Request, where endpoint, id string) arrival {
 	}
 	a.window = s.buckets[where.bucket()].count(a.at, where.limit(&s.plan.Scenario), s.plan.RateWindow)
 	a.fault = faults[s.plan.faults.strike(a.n, uint64(a.n))] //nolint:gosec // requests are counted from 1
-	if spares := a.fault.spares; spares != nil && spares(r, a) {
+	if a.fault.sparing(r, a) {
 		a.fault = fault{}
 	}
 	a.tooEarly = a.at.Before(s.waitUntil[where.bucket()])

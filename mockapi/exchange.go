@@ -88,7 +88,7 @@ func (x *exchange) compose(dst []byte) []byte {
 	}
 	p, why := x.open()
 	if why != nil {
-		return x.appendRefusal(dst, why)
+		return x.deny(dst, why)
 	}
 	return x.appendPage(dst, p)
 }
@@ -97,6 +97,17 @@ func (x *exchange) appendRefusal(dst []byte, why *refusal) []byte {
 	x.entry.Status = why.status
 	return append(dst, why.body()...)
 }
+
+// deny refuses what was asked. A fault that would have changed a good answer has nothing to strike then.
+func (x *exchange) deny(dst []byte, why *refusal) []byte {
+	if x.a.fault.bend != nil || x.a.fault.rewrite != nil {
+		x.missed()
+	}
+	return x.appendRefusal(dst, why)
+}
+
+// missed takes back a fault that found nothing to strike.
+func (x *exchange) missed() { x.a.fault, x.entry.Fault = fault{}, "" }
 
 // view is the collection as the request sees it.
 func (x *exchange) view() view {

@@ -46,6 +46,12 @@ func (k FaultKind) Describe() string { return faults[k].what }
 
 func (FaultKind) terms() terms { return terms{"fault", "request", 1, texts(FaultKinds())} }
 
+// sparing says whether a request cannot be struck. What changes a page needs one, which a spent window does not give.
+func (f fault) sparing(r *http.Request, a arrival) bool {
+	changesPage := f.bend != nil || f.rewrite != nil || f.harmless
+	return a.window.spent && changesPage || f.spares != nil && f.spares(r, a)
+}
+
 // withoutCursor spares a request that has no cursor.
 func withoutCursor(_ *http.Request, a arrival) bool { return a.cursor == "" }
 

@@ -161,6 +161,30 @@ func TestBrokenEnds(t *testing.T) {
 	}
 }
 
+// What changes a page needs one: it opens no closed window, and makes no refusal look like success.
+func TestPageFaultsNeedAPage(t *testing.T) {
+	for _, kind := range []string{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
+		srv := newServer(t, func(c *mockapi.Config) {
+			c.RateLimit, c.Faults = 1, []mockapi.Fault{{Kind: mockapi.FaultKind(kind), At: []int{2, 3}}}
+		})
+		getPage(t, srv, 1, "")
+		if rec := get(t, srv, eventsPath(1, "")); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%s in a spent window: %d", kind, rec.Code)
+		}
+		if e := srv.Journal().After(1)[0]; e.Fault != "" || !e.RateLimited {
+			t.Errorf("%s: %+v", kind, e)
+		}
+	}
+	for _, kind := range []string{"null", "html", "no-cursor", "data-null"} {
+		srv := faulty(t, kind+":1")
+		wantRefusal(t, get(t, srv, eventsPath(1, "nonsense")), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+		wantRefusal(t, get(t, srv, mockapi.BasePath+"/events/x"), http.StatusNotFound, "EVENT_NOT_FOUND")
+		if s := srv.Journal().Summary(); len(s.Faults) != 0 {
+			t.Errorf("%s: %+v", kind, s.Faults)
+		}
+	}
+}
+
 // Every kind that refuses or breaks says so in its status.
 func TestStatusesOfFaults(t *testing.T) {
 	for kind, want := range map[string]struct {

@@ -8,15 +8,15 @@ func (x *exchange) appendEvent(dst []byte) []byte {
 	unknown := &refusal{http.StatusNotFound, "EVENT_NOT_FOUND", "No such event"} // [R]
 	id, err := parseUUID(x.a.id)
 	if err != nil {
-		return x.appendRefusal(dst, unknown)
+		return x.deny(dst, unknown)
 	}
 	list := eventList{view: x.view(), met: x.met}
 	i, found := list.dataset.find(id)
 	if !found {
-		return x.appendRefusal(dst, unknown)
+		return x.deny(dst, unknown)
 	}
 	if d := list.drifted(i); d != nil && d.hidesID {
-		return x.appendRefusal(dst, unknown)
+		return x.deny(dst, unknown)
 	}
 	x.entry.From, x.entry.Returned = i, 1
 	dst = list.write(append(dst, dataMember...), i, 0)

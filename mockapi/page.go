@@ -47,7 +47,7 @@ func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	e := x.envelope(p)
 	isLast := p.to == p.items.end()
 	if bend := x.a.fault.bend; bend != nil && !bend(x, p, &e) {
-		x.a.fault, x.entry.Fault = fault{}, ""
+		x.missed()
 	}
 	x.entry.From = p.from
 	x.entry.Sound = x.a.fault.kind == "" || x.a.fault.harmless

@@ -31,8 +31,8 @@ type Rule[K kind] struct {
 	Probability float64
 }
 
-// A Fault strikes answers. It numbers the requests with the right key to any endpoint, from 1 as they arrive. What is
-// scheduled strikes also inside a spent rate limit window.
+// A Fault strikes answers. It numbers the requests with the right key to any endpoint, from 1 as they arrive. It strikes also
+// inside a spent rate limit window, in place of its 429, unless all it does is change a page.
 type Fault = Rule[FaultKind]
 
 // A Drift strikes records. It numbers the events of the collection that the mock was started with, from 0, the newest.

@@ -26,7 +26,7 @@ A scenario is a JSON object of the settings that GET /scenario shows; --scenario
 
 A fault is KIND@N[,N...] for the requests so numbered (FIRST-LAST is a range), or KIND:PROBABILITY. Requests are those to
 any endpoint with the right key, numbered from 1 as they arrive. At most one fault strikes a request, scheduled before
-random. Example: --fault 503@7 --fault 429@3,12 --fault 500:0.05`
+random. It may strike inside a spent window too, unless it only changes a page. Example: --fault 503@7 --fault 429@3,12 --fault 500:0.05`
 
 const driftUsage = `
 A drift is written in the same way; it numbers the events, from 0, the newest at the start. An event drifts in the same way
