@@ -21,6 +21,7 @@ type Tracker struct {
 	state     State
 	wait      retry.Wait // the last one
 	waitBegan time.Time
+	waitsFor  State        // the last state that was no wait: what is tried again after one
 	place     domain.Place // behind the last page stored
 	perPage   int64        // records in the last page that had any
 	retries   int
@@ -90,8 +91,19 @@ func (t *Tracker) enter(next State, note func(now time.Time)) {
 	defer t.mu.Unlock()
 	now := time.Now()
 	t.limited += t.limitedSince(now)
+	if t.state != Waiting {
+		t.waitsFor = t.state
+	}
 	t.state = next
 	note(now)
+}
+
+// present is the state now. Not everything that is tried again after a wait is told to an observer.
+func (t *Tracker) present(now time.Time) State {
+	if t.state == Waiting && !now.Before(t.wait.Until) {
+		return t.waitsFor
+	}
+	return t.state
 }
 
 // limitedSince is how much of the wait under way, if any, is due to the quota. Waits that end before the quota's next
@@ -108,7 +120,7 @@ func (t *Tracker) At(now time.Time) Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := Snapshot{
-		State: t.state, Wait: t.wait,
+		State: t.present(now), Wait: t.wait,
 		Position: t.place.Position, Furthest: t.place.Furthest, Total: t.place.AnnouncedLast,
 		Retries: t.retries,
 	}

@@ -128,6 +128,25 @@ func TestTheRateLimitDoesNotBind(t *testing.T) {
 	})
 }
 
+func TestWhatIsTriedAgainIsNoLongerWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tracker := NewTracker(false)
+		tracker.Claiming()
+		for range 2 {
+			tracker.Waiting(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
+			time.Sleep(time.Second - time.Nanosecond)
+			if s := tracker.At(time.Now()); s.State != Waiting {
+				t.Errorf("state %d before the wait is over", s.State)
+			}
+			time.Sleep(2 * time.Nanosecond)
+			if s := tracker.At(time.Now()); s.State != Claiming {
+				t.Errorf("state %d when it is", s.State)
+			}
+		}
+	})
+}
+
 func TestSpeedIsThatOfLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
