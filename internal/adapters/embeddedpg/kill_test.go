@@ -55,15 +55,26 @@ func TestServerOfAKilledUserIsAttachedToAndStopped(t *testing.T) {
 	}
 }
 
-// TestKilledAnywhereInAFirstOpen spreads the kills over all that a first Open does.
+// The kills are spread over all that a first Open does.
 func TestKilledAnywhereInAFirstOpen(t *testing.T) {
 	o := testSetup(t)
-	for i := range 10 {
-		after := time.Duration(i) * 150 * time.Millisecond
-		t.Run(after.String(), func(t *testing.T) {
+	type moment struct {
+		said  string
+		after time.Duration
+	}
+	moments := []moment{{"", 0}}
+	for _, ms := range []time.Duration{0, 200, 400, 600, 800} {
+		moments = append(moments, moment{"say making a database", ms * time.Millisecond})
+	}
+	for _, ms := range []time.Duration{0, 5, 10, 20, 40, 80} {
+		moments = append(moments, moment{"say starting PostgreSQL", ms * time.Millisecond})
+	}
+	for _, m := range moments {
+		t.Run(m.said+" "+m.after.String(), func(t *testing.T) {
 			dir := filepath.Join(passable(t), "data")
 			victim := startVisitor(t, dir, nil)
-			<-time.After(after)
+			victim.awaitLine(t, m.said)
+			<-time.After(m.after)
 			victim.kill(t)
 
 			srv := o.mustOpen(t, dir)

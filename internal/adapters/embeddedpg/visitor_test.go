@@ -64,6 +64,19 @@ func (v *visitor) outcome() (url, output string) {
 	return "", strings.Join(said, "\n")
 }
 
+// awaitLine returns when the process has said something that begins like this.
+func (v *visitor) awaitLine(t *testing.T, prefix string) {
+	t.Helper()
+	for prefix != "" {
+		if !v.lines.Scan() {
+			t.Fatalf("the other process has not got to %q", prefix)
+		}
+		if strings.HasPrefix(v.lines.Text(), prefix) {
+			return
+		}
+	}
+}
+
 func (v *visitor) mustOpen(t *testing.T) string {
 	t.Helper()
 	url, output := v.outcome()
