@@ -33,13 +33,14 @@ type Total struct {
 	Known bool
 }
 
-// A Receipt tells what one page cost. The source fills in the first four fields for its one attempt,
-// the loop the others for all attempts the page took.
+// A Receipt tells what one page cost. The source fills in all but Traffic for its one attempt, the loop Traffic for all
+// attempts the page took.
 type Receipt struct {
 	RequestID string // the upstream's id of the answer, empty if it gave none
 	Status    int    // HTTP status
 	Bytes     int64  // size of the body
 	FetchedAt time.Time
+	TraceID   string // of the trace that tells of the page, empty if none is recorded
 
 	Traffic
 }

@@ -20,7 +20,9 @@ func (c *runCommand) Run(s *session) error {
 	}
 	defer closeDatabase()
 	observer := newLogObserver(s.log, c.NewPass)
-	runner, release, err := s.wiring.Runner(s.ctx, s.settings, RunOptions{NewPass: c.NewPass, Retry: s.policy()}, observer)
+	warn := func(what string, why error) { s.log.Warn(what, "why", why.Error()) }
+	asked := RunOptions{NewPass: c.NewPass, Retry: s.policy(), Warn: warn}
+	runner, release, err := s.wiring.Runner(s.ctx, s.settings, asked, observer)
 	if err != nil {
 		return err
 	}
