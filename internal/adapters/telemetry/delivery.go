@@ -17,20 +17,28 @@ type delivery struct {
 
 	warn   func(what string, why error)
 	told   sync.Once
-	ended  context.Context //nolint:containedctx // ends when nothing is worth waiting for any more
-	giveUp context.CancelFunc
+	ended  chan struct{} // closed when the collector is not worth waiting for any more
+	giveUp func()        // closes it
 }
 
 func newDelivery(exporter sdktrace.SpanExporter, warn func(string, error)) *delivery {
-	ended, giveUp := context.WithCancel(context.Background())
-	return &delivery{SpanExporter: exporter, warn: warn, ended: ended, giveUp: giveUp}
+	ended := make(chan struct{})
+	return &delivery{SpanExporter: exporter, warn: warn, ended: ended, giveUp: sync.OnceFunc(func() { close(ended) })}
 }
 
 // ExportSpans implements sdktrace.SpanExporter. Spans that cannot be delivered are dropped.
 func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(d.ended, func() { cancel(errGivenUp) })()
+	exported := make(chan struct{})
+	defer close(exported)
+	go func() {
+		select {
+		case <-d.ended:
+			cancel(errGivenUp)
+		case <-exported:
+		}
+	}()
 	if err := d.SpanExporter.ExportSpans(ctx, spans); err != nil {
 		if errors.Is(context.Cause(ctx), errGivenUp) {
 			err = errGivenUp

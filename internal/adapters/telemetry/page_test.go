@@ -140,7 +140,7 @@ func TestTraces(t *testing.T) {
 					tt.store(s)
 					b.store = s
 				}
-				spans, _, err := b.traced(t)
+				spans, err := b.traced(t)
 				if (err != nil || tt.kind != domain.Unknown) && domain.KindOf(err) != tt.kind {
 					t.Fatalf("the run ended with %v", err)
 				}
@@ -174,7 +174,7 @@ func TestTraces(t *testing.T) {
 func TestPagesAreApartAndLinked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		spans, _, err := newBench(domaintest.NewCleanStream(10, 2)).traced(t)
+		spans, err := newBench(domaintest.NewCleanStream(10, 2)).traced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestRequestsByConvention(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").Announcing(2)}
-		spans, _, err := newBench(domaintest.NewScriptedSource(answers...)).traced(t)
+		spans, err := newBench(domaintest.NewScriptedSource(answers...)).traced(t)
 		if err != nil {
 			t.Fatal(err)
 		}

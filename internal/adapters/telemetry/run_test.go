@@ -95,14 +95,14 @@ func newCollector() collector { return collector{tracetest.NewInMemoryExporter()
 func (c collector) Shutdown(context.Context) error { return nil }
 
 // traced runs b in full and returns the spans.
-func (b *bench) traced(t *testing.T) (tracetest.SpanStubs, domain.Summary, error) {
+func (b *bench) traced(t *testing.T) (tracetest.SpanStubs, error) {
 	t.Helper()
 	c := newCollector()
-	sum, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), c))
+	_, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), c))
 	if said := b.warnings.all(); len(said) > 0 {
 		t.Errorf("it warns: %q", said)
 	}
-	return c.GetSpans(), sum, err
+	return c.GetSpans(), err
 }
 
 // named are the spans of a name in the order they began.

@@ -41,9 +41,8 @@ func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	within, began := t.withinPage(ctx), time.Now()
 	page, err := s.next.FetchPage(within, req)
 	s.sent(within, began, page, err)
-	switch domain.KindOf(err) {
-	case domain.CursorExpired, domain.CursorInvalid: // the page is given up, while the run may go on with another one
-		t.endPage(err)
+	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
+		t.endPage(err) // the page is given up, while the run may go on with another one
 	}
 	if err == nil && t.page.SpanContext().IsSampled() {
 		page.Receipt.TraceID = t.page.SpanContext().TraceID().String()
