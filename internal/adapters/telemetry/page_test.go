@@ -170,6 +170,43 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// held is a source that holds its first request back, as for the rate limit.
+type held struct {
+	domain.EventSource
+
+	asked bool
+}
+
+func (h *held) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	if h.asked {
+		return h.EventSource.FetchPage(ctx, req)
+	}
+	h.asked = true
+	return domain.Page{}, &domain.Error{
+		Kind: domain.RateLimited, Op: "fetch", Until: time.Now().Add(4 * time.Second), Unsent: true, Err: errors.New("as scripted"),
+	}
+}
+
+// TestWhatWasNotSentIsNoRequest: being held back is a wait in the page's trace, and no client span.
+func TestWhatWasNotSentIsNoRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		spans, err := newBench(&held{EventSource: domaintest.NewCleanStream(1, 1)}).traced(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := named(spans, "pawl page")[0]
+		want := "pawl page seq=1 requests=1 retries=0 rate_limited=0 waited_seconds=4, " +
+			"waiting type=rate_limited wait_seconds=4, GET response.status_code=200, commit"
+		if got := strings.Join(lines(spans, page), ", "); got != want {
+			t.Errorf("the trace is\n%s\nwant\n%s", got, want)
+		}
+		if began := named(spans, "GET")[0].StartTime; began.Sub(page.StartTime) != 4*time.Second {
+			t.Errorf("the request began %s after its page", began.Sub(page.StartTime))
+		}
+	})
+}
+
 // TestPagesAreApartAndLinked: a trace for each page and one for the run, which each page's links to.
 func TestPagesAreApartAndLinked(t *testing.T) {
 	t.Parallel()
