@@ -13,7 +13,10 @@ settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DAT
 	if [ -n "$$api" ]; then folder=.pawl/data; else folder=.pawl/demo; fi; \
 	if [ -z "$$database" ]; then export DATABASE_URL="embedded:$$folder"; fi
 
-.PHONY: help run psql build test test-e2e lint generate drift clean
+# Compose is a plugin of Docker's or a program of its own.
+COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
+
+.PHONY: help run psql up down build test test-e2e lint generate drift clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -25,6 +28,15 @@ run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a m
 
 psql: build ## Start psql on the database of `make run`; ARGS="-c 'SELECT …'" for psql
 	@$(settle); bin/pawl psql $(ARGS)
+
+up: ## Run the demo in containers, with PostgreSQL and Jaeger, and leave its traces to be looked at
+	$(COMPOSE) up --build --detach
+	$(COMPOSE) logs --follow pawl
+	@exit $$(docker wait $$($(COMPOSE) ps --all --quiet pawl))
+	@echo "Look at the traces: http://$$($(COMPOSE) port jaeger 16686)"
+
+down: ## Remove what `make up` started, the rows included
+	$(COMPOSE) down --volumes
 
 build: ## Build bin/pawl and bin/mockapi
 	$(GO) build -o bin/ ./cmd/...

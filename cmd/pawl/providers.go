@@ -17,8 +17,10 @@ import (
 // What wire cannot check: that the adapters are what the application asks for.
 var (
 	_ domain.EventSource = (*datasync.Client)(nil)
+	_ domain.Decoder     = (*datasync.Decoder)(nil)
 	_ domain.EventStore  = (*postgres.Store)(nil)
 	_ cli.StatusReader   = (*postgres.StatusReader)(nil)
+	_ cli.Runner         = (*ingest.Runner)(nil)
 )
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -50,13 +51,20 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// surround gives a script what `pawl run` needs, a second API as $OTHER_API, and as $BIN the folder that holds pawl alone.
+// surround gives a script what `pawl run` needs, a second API as $OTHER_API, as $SILENT the address of a server that never
+// answers, and as $BIN the folder that holds pawl alone.
 func surround(t *testing.T, env *testscript.Env) error {
 	t.Helper()
 	env.Setenv("DATABASE_URL", pgtest.Empty(t))
 	env.Setenv("API_KEY", "demo-key")
 	bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 	env.Setenv("BIN", bin)
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = silent.Close() })
+	env.Setenv("SILENT", "http://"+silent.Addr().String())
 	for _, name := range []string{"API_BASE_URL", "OTHER_API"} {
 		cfg := mockapi.DefaultConfig()
 		cfg.Events, cfg.RateLimit = 1000, 0

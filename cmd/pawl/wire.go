@@ -11,18 +11,15 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
-	"github.com/pawldata/pawl/internal/domain"
 )
 
 func initRunner(
 	ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer,
-) (*ingest.Runner, func(), error) {
+) (cli.Runner, func(), error) {
 	panic(wire.Build(
-		datasync.DataSync,
-		newClient, wire.Bind(new(domain.EventSource), new(*datasync.Client)),
-		datasync.NewDecoder, wire.Bind(new(domain.Decoder), new(*datasync.Decoder)),
-		newPool, newStore, wire.Bind(new(domain.EventStore), new(*postgres.Store)),
-		newOptions, ingest.New,
+		datasync.DataSync, newClient, datasync.NewDecoder,
+		newPool, newStore,
+		newOptions, newTracing, newRunner,
 	))
 }
 

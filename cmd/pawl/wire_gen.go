@@ -16,21 +16,25 @@ import (
 
 // Injectors from wire.go:
 
-func initRunner(ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer) (*ingest.Runner, func(), error) {
+func initRunner(ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
+	tracing, cleanup := newTracing(ctx, s, asked)
 	profile := datasync.DataSync()
 	client, err := newClient(s, profile)
 	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
 	decoder := datasync.NewDecoder(profile)
-	pool, cleanup, err := newPool(ctx, s)
+	pool, cleanup2, err := newPool(ctx, s)
 	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
-	store, cleanup2 := newStore(pool)
+	store, cleanup3 := newStore(pool)
 	options := newOptions(s, asked, client)
-	runner := ingest.New(client, decoder, store, observer, options)
+	runner := newRunner(tracing, client, decoder, store, observer, options)
 	return runner, func() {
+		cleanup3()
 		cleanup2()
 		cleanup()
 	}, nil

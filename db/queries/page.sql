@@ -1,8 +1,8 @@
 -- name: PageInsert :exec
 INSERT INTO pages (id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
-                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at)
+                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
 VALUES (@id, @stream, @pass, @seq, @cursor_in, @cursor_out, @position, @received, @inserted, @duplicate, @parked,
-        @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at);
+        @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at, @trace_id);
 
 -- name: PageTotals :one
 -- The stream's checkpoint with the ledger's totals beside it, in one snapshot.

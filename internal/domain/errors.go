@@ -47,6 +47,7 @@ type Error struct {
 	Hint   string    // what the user can do about it, one sentence; may be empty
 	Until  time.Time // RateLimited only: when to try again; zero if nobody said
 	Unsent bool      // nothing was sent upstream
+	Status int       // HTTP status of the upstream's answer, 0 if none came whole
 	Err    error     // the cause, never nil
 }
 

@@ -40,7 +40,8 @@ type Receipt struct {
 	Status    int    // HTTP status
 	Bytes     int64  // size of the body
 	FetchedAt time.Time
-	Quota     Quota // as the answer announced it
+	Quota     Quota  // as the answer announced it
+	TraceID   string // of the trace that tells of the page, empty if none is recorded
 
 	Traffic
 }

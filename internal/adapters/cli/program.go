@@ -30,7 +30,7 @@ type Process struct {
 // Wiring makes what the commands work with. Each function is called at most once a command, and does no I/O unless it
 // says so; the returned func() releases what was made and is nil with an error.
 type Wiring struct {
-	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (*ingest.Runner, func(), error)
+	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Status func(context.Context, Settings) (StatusReader, func(), error)
 
 	// Database makes a server ready, where the setting asks pawl to, and says what takes time. The func() leaves it.
@@ -55,6 +55,12 @@ type Database struct {
 type RunOptions struct {
 	NewPass bool
 	Retry   retry.Policy
+	Warn    func(what string, why error) // tells the user what does not stop the run; from any goroutine
+}
+
+// A Runner reads the stream into the database, as ingest.Runner does.
+type Runner interface {
+	Run(ctx context.Context) (domain.Summary, error)
 }
 
 // A StatusReader reads what the database says of a stream.

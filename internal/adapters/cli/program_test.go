@@ -43,7 +43,7 @@ func (oneEmptyPage) FetchPage(context.Context, domain.PageRequest) (domain.Page,
 // wiring puts a source before a database in memory.
 func wiring(source domain.EventSource, db *domaintest.MemDatabase, seen *cli.Settings) cli.Wiring {
 	return cli.Wiring{
-		Runner: func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (*ingest.Runner, func(), error) {
+		Runner: func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			*seen = s
 			opts := ingest.Options{Stream: s.Stream, Origin: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
 			store := db.Store()

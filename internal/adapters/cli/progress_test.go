@@ -125,7 +125,7 @@ func TestClaimingIsShown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := streaming(oneEmptyPage{}, domaintest.NewMemDatabase())
-		w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (*ingest.Runner, func(), error) {
+		w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			store := slowStore{domaintest.NewMemDatabase().Store()}
 			return ingest.New(oneEmptyPage{}, nil, store, o, ingest.Options{Stream: s.Stream, Retry: asked.Retry}), func() {}, nil
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
-	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -26,7 +25,9 @@ func (c *runCommand) Run(s *session) error {
 	defer closeDatabase()
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{newLogObserver(s.log, c.NewPass, s.live()), tracker}
-	runner, release, err := s.wiring.Runner(s.ctx, s.settings, RunOptions{NewPass: c.NewPass, Retry: s.policy()}, observer)
+	warn := func(what string, why error) { s.log.Warn(what, "why", why.Error()) }
+	asked := RunOptions{NewPass: c.NewPass, Retry: s.policy(), Warn: warn}
+	runner, release, err := s.wiring.Runner(s.ctx, s.settings, asked, observer)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (c *runCommand) Run(s *session) error {
 }
 
 // ingest runs the runner and shows how it gets on. What it showed is gone when it returns.
-func (s *session) ingest(runner *ingest.Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
+func (s *session) ingest(runner Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
 	defer s.show(tracker)()
 	if err := s.prepareSchema(observer.Waiting); err != nil {
 		return domain.Summary{}, err

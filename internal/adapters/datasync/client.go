@@ -70,6 +70,9 @@ func New(cfg Config) (*Client, error) {
 // Origin is the API's address in its one form, by which a stream remembers what it reads from.
 func (c *Client) Origin() string { return c.origin }
 
+// Endpoint is where pages are asked for, without the query.
+func (c *Client) Endpoint() string { return c.events.String() }
+
 func badConfig(why string) error {
 	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(why)}
 }
@@ -113,7 +116,7 @@ func (c *Client) page(a answer, quota domain.Quota, req domain.PageRequest) (dom
 		id = "" // it goes into logs and the ledger
 	}
 	if fault != nil {
-		return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: c.about(id, fault)}
+		return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.about(id, fault)}
 	}
 	page.Receipt = domain.Receipt{RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.at, Quota: quota}
 	return page, nil

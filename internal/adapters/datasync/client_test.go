@@ -113,6 +113,34 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+func TestFailuresNameTheStatus(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status int // 0: there is no answer
+		body   string
+	}{{503, "<html>"}, {429, "{}"}, {401, ""}, {200, `{"data":null}`}, {0, ""}} {
+		client := newClient(t, func(c *datasync.Config) {
+			c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				if tt.status == 0 {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return respond(r, tt.status, nil, []byte(tt.body)), nil
+			})
+		})
+		_, err := client.FetchPage(t.Context(), domain.PageRequest{})
+		if failure := domain.AsError(err); failure == nil || failure.Status != tt.status {
+			t.Errorf("status %d: %+v", tt.status, failure)
+		}
+	}
+}
+
+func TestTheEndpointHasNoQuery(t *testing.T) {
+	t.Parallel()
+	if got := newClient(t, func(*datasync.Config) {}).Endpoint(); got != "https://api.test/api/v1/events" {
+		t.Errorf("pages are asked for at %s", got)
+	}
+}
+
 func TestTheTimeoutCoversTheBody(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -17,7 +17,7 @@ func (c *Client) refused(a answer, told told) error {
 	names := &c.cfg.Profile
 	code, message := names.Refusal.read(a.body)
 	verdict := names.Refusal.classify(a.status, code, told)
-	refusal := &domain.Error{Kind: verdict.kind, Op: opFetch, Hint: verdict.hint}
+	refusal := &domain.Error{Kind: verdict.kind, Op: opFetch, Hint: verdict.hint, Status: a.status}
 	if verdict.kind == domain.RateLimited {
 		refusal.Until = told.tryAgain(a.at)
 	}

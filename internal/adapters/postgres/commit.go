@@ -82,6 +82,7 @@ func writePage(
 		RateLimited: int64(page.Receipt.RateLimited),
 		WaitedMs:    page.Receipt.Waited.Milliseconds(),
 		FetchedAt:   page.Receipt.FetchedAt,
+		TraceID:     page.Receipt.TraceID,
 	})
 }
 

@@ -28,6 +28,7 @@ type LedgerRow struct {
 	Pass, Seq, Position int64
 	CursorIn, CursorOut domain.Cursor
 	Tally               domain.Tally
+	TraceID             string
 }
 
 // NewMemDatabase returns an empty one.
@@ -130,7 +131,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		sum = sum.Add(tally)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
 			Stream: b.Stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position,
-			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally,
+			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
 		})
 		at.Place = page.To
 		if n := len(page.Events); n > 0 {

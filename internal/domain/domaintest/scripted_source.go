@@ -13,11 +13,12 @@ import (
 
 // An Answer is what an upstream says to one request, in terms of the port: a page, or an error of a Kind.
 type Answer struct {
-	Page  domain.Page   // without its receipt
-	Kind  domain.Kind   // of the error, domain.Unknown for a page
-	In    time.Duration // domain.RateLimited only: how long from now; negative: it is not said
-	Hangs bool          // nothing comes, until the context ends
-	Quota AnswerQuota   // announced with a page
+	Page   domain.Page   // without its receipt
+	Kind   domain.Kind   // of the error, domain.Unknown for a page
+	In     time.Duration // domain.RateLimited only: how long from now; negative: it is not said
+	Status int           // HTTP status that comes with the error
+	Hangs  bool          // nothing comes, until the context ends
+	Quota  AnswerQuota   // announced with a page
 }
 
 // An AnswerQuota is a domain.Quota as the upstream says it; Limit 0: it says nothing.
@@ -65,6 +66,12 @@ func FailWith(kind domain.Kind) Answer { return Answer{Kind: kind} }
 
 // RefuseFor answers that the rate limit is used up for some time from now on; negative: it does not say for how long.
 func RefuseFor(d time.Duration) Answer { return Answer{Kind: domain.RateLimited, In: d} }
+
+// WithStatus is the same error with an HTTP status.
+func (a Answer) WithStatus(status int) Answer {
+	a.Status = status
+	return a
+}
 
 // Hang answers nothing.
 func Hang() Answer { return Answer{Hangs: true} }
@@ -185,7 +192,7 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	case answer.Kind == domain.Unknown:
 		return answer, nil
 	}
-	failure := &domain.Error{Kind: answer.Kind, Op: opScript, Err: errScripted}
+	failure := &domain.Error{Kind: answer.Kind, Op: opScript, Status: answer.Status, Err: errScripted}
 	if answer.Kind == domain.RateLimited && answer.In >= 0 {
 		s.until = time.Now().Add(answer.In)
 		failure.Until = s.until

@@ -35,7 +35,9 @@ func page(at domain.Place, numbers ...byte) domain.ReadPage {
 	p.To.Position += int64(len(numbers))
 	p.To.Furthest = max(p.To.Furthest, p.To.Position)
 	p.To.Cursor = domain.Cursor(fmt.Sprintf("behind %d of pass %d", p.To.Position, at.Pass))
-	p.Receipt = domain.Receipt{RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now()}
+	p.Receipt = domain.Receipt{
+		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(), TraceID: fmt.Sprintf("%032x", p.To.Position),
+	}
 	return p
 }
 

@@ -75,4 +75,6 @@ type Page struct {
 	WaitedMs    int64
 	FetchedAt   time.Time
 	CommittedAt time.Time
+	// the OpenTelemetry trace of this page, empty where none was recorded
+	TraceID string
 }

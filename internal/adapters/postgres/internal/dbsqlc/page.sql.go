@@ -12,9 +12,9 @@ import (
 
 const pageInsert = `-- name: PageInsert :exec
 INSERT INTO pages (id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
-                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at)
+                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-        $12, $13, $14, $15, $16, $17, $18)
+        $12, $13, $14, $15, $16, $17, $18, $19)
 `
 
 type PageInsertParams struct {
@@ -36,6 +36,7 @@ type PageInsertParams struct {
 	RateLimited int64
 	WaitedMs    int64
 	FetchedAt   time.Time
+	TraceID     string
 }
 
 func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
@@ -58,6 +59,7 @@ func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
 		arg.RateLimited,
 		arg.WaitedMs,
 		arg.FetchedAt,
+		arg.TraceID,
 	)
 	return err
 }

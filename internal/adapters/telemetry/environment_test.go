@@ -1,0 +1,159 @@
+package telemetry_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pawldata/pawl/internal/adapters/telemetry"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+)
+
+// An otlpServer is a collector that is reached as a real one is.
+type otlpServer struct {
+	url string
+
+	mu       sync.Mutex
+	paths    []string
+	spans    int
+	resource map[string]string // of the last request
+}
+
+func newOTLPServer(t *testing.T) *otlpServer {
+	t.Helper()
+	s := &otlpServer{}
+	server := httptest.NewServer(http.HandlerFunc(s.receive))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+func (s *otlpServer) receive(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	var sent collectorpb.ExportTraceServiceRequest
+	if err != nil || proto.Unmarshal(body, &sent) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paths = append(s.paths, r.URL.Path)
+	for _, of := range sent.GetResourceSpans() {
+		s.resource = attributesOf(of.GetResource())
+		for _, scope := range of.GetScopeSpans() {
+			s.spans += len(scope.GetSpans())
+		}
+	}
+}
+
+func attributesOf(r *resourcepb.Resource) map[string]string {
+	attributes := map[string]string{}
+	for _, a := range r.GetAttributes() {
+		attributes[a.GetKey()] = a.GetValue().GetStringValue()
+	}
+	return attributes
+}
+
+// TestTheEnvironmentDecides: without a variable that asks for traces there are none, and the ledger says so.
+func TestTheEnvironmentDecides(t *testing.T) {
+	const spans = 1 + 2*3 // the run's, and of each page its own, a request and a commit
+	tests := []struct {
+		name     string
+		env      map[string]string // URL stands for the collector's
+		spans    int
+		inLedger int
+		resource map[string]string
+		warns    string
+	}{
+		{name: "nothing set"},
+		{
+			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: spans, inLedger: 2,
+			resource: map[string]string{"service.name": "pawl", "service.version": "v1.2.3", "telemetry.sdk.language": "go"},
+		},
+		{name: "an endpoint for traces", env: map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "URL/v1/traces"}, spans: spans, inLedger: 2},
+		{
+			name:  "an endpoint and the SDK disabled",
+			env:   map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SDK_DISABLED": "TRUE"},
+			spans: 0,
+		},
+		{name: "an endpoint and no exporter", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "none"}},
+		{name: "an endpoint and no sample", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "always_off"}},
+		{
+			name: "another name",
+			env: map[string]string{
+				"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SERVICE_NAME": "ours", "OTEL_RESOURCE_ATTRIBUTES": "team=data",
+			},
+			spans: spans, inLedger: 2, resource: map[string]string{"service.name": "ours", "team": "data"},
+		},
+		{
+			name: "an exporter that is not there", warns: "OTEL_TRACES_EXPORTER",
+			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "nonsense"},
+		},
+		{
+			name: "a protocol that is not there", warns: "OTEL_EXPORTER_OTLP_",
+			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_PROTOCOL": "nonsense"},
+		},
+		{
+			name: "malformed attributes", warns: "OTEL_RESOURCE_ATTRIBUTES", spans: spans, inLedger: 2,
+			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_RESOURCE_ATTRIBUTES": "team"},
+		},
+		{
+			name: "a malformed header", warns: "malformed", spans: spans, inLedger: 2,
+			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_HEADERS": "secret"},
+		},
+		{
+			name: "a sampler that is not there", warns: "unsupported sampler", spans: spans, inLedger: 2,
+			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "nonsense"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			forget(t)
+			server := newOTLPServer(t)
+			for name, value := range tt.env {
+				t.Setenv(name, strings.ReplaceAll(value, "URL", server.url))
+			}
+			b := newBench(domaintest.NewCleanStream(4, 2))
+			telemetry.Heed(b.warnings.add)
+			sum, err := b.run(t.Context(), telemetry.Open(t.Context(), b.config()))
+			if err != nil || sum.Inserted != 4 {
+				t.Fatalf("the run ended with %+v, %v", sum, err)
+			}
+			named := slices.DeleteFunc(b.traceIDs(), func(id string) bool { return id == "" })
+			if len(named) != tt.inLedger || server.spans != tt.spans {
+				t.Errorf("%d spans and %d traces in the ledger, want %d and %d", server.spans, len(named), tt.spans, tt.inLedger)
+			}
+			for key, want := range tt.resource {
+				if got := server.resource[key]; got != want {
+					t.Errorf("%s is %q, want %q", key, got, want)
+				}
+			}
+			if tt.spans > 0 && !slices.Contains(server.paths, "/v1/traces") {
+				t.Errorf("spans came to %v", server.paths)
+			}
+			warned := strings.Join(b.warnings.all(), "\n")
+			if (warned != "") != (tt.warns != "") || !strings.Contains(warned, tt.warns) || strings.Contains(warned, "secret") {
+				t.Errorf("it warns %q, want %q", warned, tt.warns)
+			}
+		})
+	}
+}
+
+// forget unsets the variables of whoever runs the tests.
+func forget(t *testing.T) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "OTEL_") {
+			t.Setenv(name, "")
+		}
+	}
+}
