@@ -63,11 +63,11 @@ func TestKilledAnywhereInAFirstOpen(t *testing.T) {
 		after time.Duration
 	}
 	moments := []moment{{"", 0}}
-	for _, ms := range []time.Duration{0, 200, 400, 600, 800} {
-		moments = append(moments, moment{"say making a database", ms * time.Millisecond})
+	for ms := 0; ms <= 800; ms += 200 {
+		moments = append(moments, moment{"say making a database", time.Duration(ms) * time.Millisecond})
 	}
-	for _, ms := range []time.Duration{0, 5, 10, 20, 40, 80} {
-		moments = append(moments, moment{"say starting PostgreSQL", ms * time.Millisecond})
+	for _, ms := range []int{0, 5, 10, 20, 40, 80} {
+		moments = append(moments, moment{"say starting PostgreSQL", time.Duration(ms) * time.Millisecond})
 	}
 	for _, m := range moments {
 		t.Run(m.said+" "+m.after.String(), func(t *testing.T) {
