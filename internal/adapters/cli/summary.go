@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -66,27 +67,18 @@ func writeText(w io.Writer, s domain.Summary) error {
 		state = "complete"
 	}
 	if s.Announced.Known {
-		announced = grouped(s.Announced.N) + " announced"
+		announced = humanize.Comma(s.Announced.N) + " announced"
 	}
 	_, err := fmt.Fprintf(w, `stream %s: %s, pass %d, seq %d, %s
 %s pages: %s received = %s inserted + %s duplicate + %s parked
 %s requests, %s retried, %s refused by the rate limit; waited %.1f s of %.1f s
 `,
 		s.Stream, state, s.Pass, s.Seq, announced,
-		grouped(s.Pages), grouped(s.Received), grouped(s.Inserted), grouped(s.Duplicate), grouped(s.Parked),
-		grouped(int64(s.Requests)), grouped(int64(s.Retries)), grouped(int64(s.RateLimited)),
+		humanize.Comma(s.Pages), humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
+		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
 	return err
 }
 
 // seconds is d in seconds, to the millisecond.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
-
-// grouped writes 1234567 as 1,234,567.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
