@@ -1,10 +1,10 @@
 package mockapi
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,32 +13,63 @@ import (
 
 const (
 	typeNDJSON = "application/x-ndjson"
+	// elsewherePath is where a redirect points.
+	elsewherePath = AdminPath + "/elsewhere"
 	// maxWait bounds a long poll; a longer wait is cut to it.
 	maxWait = time.Minute
-	// truthBatch is how many rows are sent under one deadline.
-	truthBatch = 1000
+	// maxScenario bounds a scenario, in bytes.
+	maxScenario = 1 << 20
 )
 
 // serveAdmin is for the harness: it needs no key, counts against no limit and is in no journal.
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	var err error
-	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		refuse(w, r, refusal{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"})
-	case r.URL.Path == AdminPath+"/journal":
-		err = s.serveJournal(w, r)
-	case r.URL.Path == AdminPath+"/journal/summary":
-		send(w, r, http.StatusOK, typeJSON, marshal(s.journal.Summary()))
-	case r.URL.Path == AdminPath+"/truth":
-		err = s.serveTruth(w, r)
-	case r.URL.Path == AdminPath+"/config":
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch path := r.URL.Path; {
+	case path == AdminPath+"/scenario" && (r.Method == http.MethodPut || r.Method == http.MethodPost):
+		err = s.changeScenario(w, r)
+	case !reads:
+		refuse(w, r, *refuseMethod())
+	case path == AdminPath+"/scenario":
+		send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
+	case path == AdminPath+"/config":
 		send(w, r, http.StatusOK, typeJSON, s.describe())
+	case path == AdminPath+"/journal":
+		err = s.serveJournal(w, r)
+	case path == AdminPath+"/journal/summary":
+		send(w, r, http.StatusOK, typeJSON, marshal(s.journal.Summary()))
+	case path == AdminPath+"/truth":
+		err = s.serveTruth(w, r)
+	case path == elsewherePath:
+		s.serveElsewhere(w, r)
 	default:
-		refuse(w, r, refusal{http.StatusNotFound, "ENDPOINT_NOT_FOUND", "No such endpoint"})
+		refuse(w, r, refuseUnknownEndpoint())
 	}
 	if err != nil {
 		refuse(w, r, refusal{http.StatusBadRequest, "INVALID_QUERY", err.Error()})
 	}
+}
+
+// changeScenario takes a scenario: PUT starts from the recorded service with as many events as there are, POST from what is
+// played now. It answers what is played from then on.
+func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenario))
+	if err != nil {
+		return fmt.Errorf("scenario: %w", err)
+	}
+	err = s.Change(func(c *Scenario) error {
+		if r.Method == http.MethodPut {
+			events := c.Events
+			*c = DefaultScenario()
+			c.Events = events
+		}
+		return json.Unmarshal(text, c)
+	})
+	if err != nil {
+		return err
+	}
+	send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
+	return nil
 }
 
 // serveJournal answers the entries with seq > after, one JSON object a line. With wait it answers as soon as there is one,
@@ -68,53 +99,22 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveTruth streams the expected rows, one JSON object a line: limit of them from index from, without a limit all.
-// It ends early when the client goes away or reads nothing for a minute.
-func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
-	from, err := number(r.URL.Query(), "from", 0)
-	if err != nil {
-		return err
-	}
-	limit, err := number(r.URL.Query(), "limit", s.data.n)
-	if err != nil {
-		return err
-	}
-	out := http.NewResponseController(w)
-	w.Header().Set("Content-Type", typeNDJSON)
-	buffer := bufio.NewWriterSize(w, 64<<10)
-	lines := json.NewEncoder(buffer)
-	lines.SetEscapeHTML(false)
-	for i, row := range s.Truth().Rows(from, from+min(limit, s.data.n)) {
-		if (i-from)%truthBatch == 0 {
-			_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
-		}
-		if r.Context().Err() != nil || lines.Encode(row.columns()) != nil {
-			panic(http.ErrAbortHandler) // a truth cut short must not look like a whole one
-		}
-	}
-	_ = buffer.Flush() // whoever would be told of an error is gone
-	return nil
+// serveElsewhere is the other host: it answers with an end, which nobody may believe, and counts who came.
+func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
+	s.journal.follow(r.Header.Get("X-API-Key") != "")
+	send(w, r, http.StatusOK, typeJSON, []byte(`{"data":[],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
+		`"meta":{"total":0,"returned":0}}`))
 }
 
 // describe is the configuration but for the key.
 func (s *Server) describe() []byte {
-	faults := make([]string, len(s.cfg.Faults))
-	for i, f := range s.cfg.Faults {
-		faults[i] = f.String()
-	}
-	return marshal(map[string]any{
-		"events":        s.cfg.Events,
-		"seed":          s.cfg.Seed,
-		"rate_limit":    s.cfg.RateLimit,
-		"rate_window":   s.cfg.RateWindow.String(),
-		"cursor_ttl":    s.cfg.CursorTTL.String(),
-		"latency":       s.cfg.Latency.String(),
-		"envelope":      s.cfg.Envelope,
-		"default_limit": s.cfg.DefaultLimit,
-		"max_limit":     s.cfg.MaxLimit,
-		"journal_limit": s.cfg.JournalLimit,
-		"faults":        faults,
-	})
+	return marshal(struct {
+		scenarioJSON
+		Seed         uint64 `json:"seed"`
+		DefaultLimit int    `json:"default_limit"`
+		MaxLimit     int    `json:"max_limit"`
+		JournalLimit int    `json:"journal_limit"`
+	}{s.Scenario().json(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
 }
 
 func number(query url.Values, name string, otherwise int) (int, error) {

@@ -6,20 +6,11 @@ import (
 	"time"
 )
 
-// An Envelope is the shape of a page around its events.
-type Envelope string
-
-const (
-	// EnvelopeNested is what the service sends [R]: {data, pagination{…}, meta{…}}.
-	EnvelopeNested Envelope = "nested"
-	// EnvelopeFlat is what its documentation promises: {data, hasMore, nextCursor}, without a total.
-	EnvelopeFlat Envelope = "flat"
-)
-
 // The bounds of a Config: nothing it can say makes the mock take memory or time without end.
 const (
 	maxEvents       = 1_000_000_000
 	maxPage         = 100_000
+	maxGrowth       = 1_000_000
 	maxRateLimit    = 1_000_000
 	maxSpan         = 24 * time.Hour
 	maxLatency      = 10 * time.Minute
@@ -28,46 +19,30 @@ const (
 
 // A Config says which service is mocked. Start from [DefaultConfig]: zero is a value here, not a default.
 type Config struct {
-	// Events is the size of the collection; 0 is the empty collection.
-	Events int
-	// Seed decides every event and every random fault.
+	// Seed decides every event and every random fault and drift.
 	Seed uint64
 	// APIKey is what X-API-Key must hold.
 	APIKey string
-	// RateLimit is the number of requests in one window; 0 means no limit and no X-RateLimit headers.
-	RateLimit int
-	// RateWindow is the length of a window, which its first request opens.
-	RateWindow time.Duration
-	// CursorTTL is the life of a cursor from the arrival of the request that minted it.
-	CursorTTL time.Duration
-	// Latency passes between the arrival of a request to /events and its answer.
-	Latency time.Duration
-	// Envelope is the shape of a page.
-	Envelope Envelope
-	// DefaultLimit is the size of a page when none is asked for, in events.
+	// DefaultLimit is the size of a page when none is asked for, in items.
 	DefaultLimit int
-	// MaxLimit caps the size of a page silently, in events.
+	// MaxLimit caps the size of a page silently, in items.
 	MaxLimit int
-	// Faults are what goes wrong, at most one per request.
-	Faults []Fault
-	// JournalLimit is the number of requests the journal keeps; totals are counted beyond it.
+	// JournalLimit is the number of requests the journal keeps, and a tenth of the number of drifted records; totals are
+	// counted beyond it.
 	JournalLimit int
+	// Scenario is what may change while the mock runs.
+	Scenario
 }
 
-// DefaultConfig is the service as recorded [R], with 100,000 events, the key "demo-key" and no faults.
-// The live service takes 0.5 to 5 s per page; here an answer comes at once.
+// DefaultConfig is the service as recorded [R], with 100,000 events, the key "demo-key" and nothing wrong.
 func DefaultConfig() Config {
 	return Config{
-		Events:       100_000,
 		Seed:         1,
 		APIKey:       "demo-key",
-		RateLimit:    10,
-		RateWindow:   60 * time.Second,
-		CursorTTL:    120 * time.Second,
-		Envelope:     EnvelopeNested,
 		DefaultLimit: 100,
 		MaxLimit:     5000,
 		JournalLimit: 100_000,
+		Scenario:     DefaultScenario(),
 	}
 }
 
@@ -76,31 +51,24 @@ func (c Config) validate() error {
 	if c.APIKey == "" {
 		return errors.New("api-key: must not be empty")
 	}
-	if c.Envelope != EnvelopeNested && c.Envelope != EnvelopeFlat {
-		return fmt.Errorf("envelope: %q is neither %q nor %q", c.Envelope, EnvelopeNested, EnvelopeFlat)
-	}
-	for _, b := range []struct {
-		name          string
-		got, min, max int
-	}{
-		{"events", c.Events, 0, maxEvents},
-		{"rate-limit", c.RateLimit, 0, maxRateLimit},
+	if err := (bounds[int]{
 		{"max-limit", c.MaxLimit, 1, maxPage},
 		{"default-limit", c.DefaultLimit, 1, c.MaxLimit},
 		{"journal-limit", c.JournalLimit, 0, maxJournalLimit},
-	} {
-		if b.got < b.min || b.got > b.max {
-			return fmt.Errorf("%s: %d is not between %d and %d", b.name, b.got, b.min, b.max)
-		}
+	}).check(); err != nil {
+		return err
 	}
-	for _, b := range []struct {
-		name          string
-		got, min, max time.Duration
-	}{
-		{"rate-window", c.RateWindow, time.Millisecond, maxSpan},
-		{"cursor-ttl", c.CursorTTL, time.Millisecond, maxSpan},
-		{"latency", c.Latency, 0, maxLatency},
-	} {
+	return c.Scenario.validate()
+}
+
+// bounds are settings and between what they must lie.
+type bounds[T int | time.Duration] []struct {
+	name          string
+	got, min, max T
+}
+
+func (all bounds[T]) check() error {
+	for _, b := range all {
 		if b.got < b.min || b.got > b.max {
 			return fmt.Errorf("%s: %v is not between %v and %v", b.name, b.got, b.min, b.max)
 		}

@@ -2,15 +2,11 @@ package mockapi
 
 // A content says what an event is about: all of it but its id and its time.
 type content struct {
-	what, props, visit, visitor, sessionID, sessionTail, userID, userTail draw
+	what, props, visit, visitor, sessionTail, userID, userTail draw
+	sessionIDs                                                 scatter
 }
 
-const (
-	// Of every 64 neighbouring events each belongs to one of 12 sessions: about 5 events to a session.
-	visitSpan, visitCount = 64, 12
-	users                 = 50_000
-	base36                = "0123456789abcdefghijklmnopqrstuvwxyz"
-)
+const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 func newContent(seed uint64) content {
 	return content{
@@ -18,7 +14,7 @@ func newContent(seed uint64) content {
 		props:       newDraw(seed, "properties"),
 		visit:       newDraw(seed, "visit"),
 		visitor:     newDraw(seed, "visitor"),
-		sessionID:   newDraw(seed, "session id"),
+		sessionIDs:  newScatter(uint64(newDraw(seed, "session id"))),
 		sessionTail: newDraw(seed, "session id tail"),
 		userID:      newDraw(seed, "user id"),
 		userTail:    newDraw(seed, "user id tail"),
@@ -26,19 +22,15 @@ func newContent(seed uint64) content {
 }
 
 func (c *content) read(ordinal uint64, e *event) {
-	what := c.what.at(ordinal)
-	e.kind = kindAt(what >> 32 * 100 >> 32)
-	e.name = nameOf(what)
+	e.kind = c.kindOf(ordinal)
+	e.name = nameOf(c.what.at(ordinal))
 	e.properties = appendProperties(e.properties[:0], c.props.at(ordinal))
 
-	visit := ordinal/visitSpan*visitCount + c.visit.at(ordinal)%visitCount
-	e.session = newUUID(c.sessionID.at(visit)&mask60, c.sessionTail.at(visit))
-	visitor := c.visitor.at(visit)
-	user := visitor >> 8 % users
-	e.user = newUUID(c.userID.at(user)&mask60, c.userTail.at(user))
-	e.device = [...]string{"mobile", "tablet", "desktop"}[visitor&0xff%3]
-	e.browser = [...]string{"Chrome", "Safari", "Firefox", "Edge"}[visitor>>62]
+	v := c.visitOf(c.visitAt(ordinal))
+	e.session, e.user, e.device, e.browser = v.session, v.user, v.device, v.browser
 }
+
+func (c *content) kindOf(ordinal uint64) string { return kindAt(c.what.at(ordinal) >> 32 * 100 >> 32) }
 
 // kindAt lays the recorded shares [R] over 0 to 99.
 func kindAt(percent uint64) string {

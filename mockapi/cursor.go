@@ -67,28 +67,27 @@ func parseUUID(text string) (uuid, error) {
 	return u, nil
 }
 
-// mint makes the cursor that goes on after index i.
-func (s *Server) mint(i int, now time.Time) cursor {
-	var e event
-	s.data.read(i, &e)
-	return cursor{id: e.id, at: e.at, expires: now.Add(s.cfg.CursorTTL).UnixMilli()}
+// mint makes the cursor that goes on after a place.
+func (x *exchange) mint(items collection, i int) string {
+	id, at := items.mark(i)
+	return cursor{id: id, at: at, expires: x.a.at.Add(x.a.plan.CursorTTL).UnixMilli()}.String()
 }
 
-// locate is the index at which a cursor goes on. It condemns a cursor that nobody minted: an id or a time that the
-// collection does not have, or more life than a fresh one.
-func (s *Server) locate(text string, now time.Time) (int, *refusal) {
-	if text == "" {
+// locate is the place at which the request's cursor goes on. It condemns a cursor that nobody minted: an id or a time that
+// the collection does not have, or more life than a fresh one.
+func (x *exchange) locate(items collection) (int, *refusal) {
+	if x.a.cursor == "" {
 		return 0, nil
 	}
-	c, ok := parseCursor(text)
-	if !ok || c.expires > now.Add(s.cfg.CursorTTL).UnixMilli() {
+	c, ok := parseCursor(x.a.cursor)
+	if !ok || c.expires > x.a.at.Add(x.a.plan.CursorTTL).UnixMilli() {
 		return 0, refuseInvalidCursor()
 	}
-	i, ok := s.data.find(c.id, c.at)
+	i, ok := items.find(c.id, c.at)
 	if !ok {
 		return 0, refuseInvalidCursor()
 	}
-	if age := now.Sub(time.UnixMilli(c.expires)); age >= 0 {
+	if age := x.a.at.Sub(time.UnixMilli(c.expires)); age >= 0 {
 		return 0, refuseExpiredCursor(age)
 	}
 	return i + 1, nil

@@ -1,7 +1,7 @@
 package mockapi
 
 // A dataset is n events that exist only as arithmetic. Index 0 is the head, the newest; the order is timestamp descending,
-// then id descending [R].
+// then id descending [R]. It is a value: of gives one of another size.
 //
 // An event is a function of the seed and its ordinal, its distance from the oldest event: a collection that grows at the
 // head keeps all it had. A time is shared only within a block of 8 ordinals, so everything is found within one block.
@@ -22,9 +22,8 @@ const (
 	epochMS = 1_748_736_000_000
 )
 
-func newDataset(seed uint64, n int) dataset {
+func newDataset(seed uint64) dataset {
 	return dataset{
-		n:       n,
 		ids:     newScatter(uint64(newDraw(seed, "id"))),
 		idTail:  newDraw(seed, "id tail"),
 		ties:    newDraw(seed, "ties"),
@@ -33,28 +32,32 @@ func newDataset(seed uint64, n int) dataset {
 	}
 }
 
+// of is the collection when it had n events.
+func (d *dataset) of(n int) dataset {
+	other := *d
+	other.n = n
+	return other
+}
+
 // read puts the event at index i, which must be in [0, n), into e, whose buffers it uses again.
 func (d *dataset) read(i int, e *event) {
-	ordinal := d.mirror(uint64(i)) //nolint:gosec // the caller gives an index
+	ordinal := d.ordinal(i)
 	run := d.run(ordinal)
 	e.id = d.idOf(d.bearer(run, ordinal))
 	e.at = d.timeOf(run)
 	d.content.read(ordinal, e)
 }
 
-// find is the index of the event with this id and time.
-func (d *dataset) find(id uuid, at int64) (int, bool) {
+// find is the index of the event with this id.
+func (d *dataset) find(id uuid) (int, bool) {
 	number := d.ids.back(id.hi60())
 	if number >= d.size()+blockSize || d.idOf(number) != id {
 		return 0, false
 	}
 	run := d.run(number)
-	if d.timeOf(run) != at {
-		return 0, false
-	}
 	for ordinal := run.first; ordinal <= run.last; ordinal++ {
 		if d.bearer(run, ordinal) == number && ordinal < d.size() {
-			return int(d.mirror(ordinal)), true //nolint:gosec // less than n
+			return d.index(ordinal), true
 		}
 	}
 	return 0, false
@@ -62,8 +65,9 @@ func (d *dataset) find(id uuid, at int64) (int, bool) {
 
 func (d *dataset) size() uint64 { return uint64(d.n) } //nolint:gosec // a size is not negative
 
-// mirror turns an index into an ordinal and back.
-func (d *dataset) mirror(i uint64) uint64 { return d.size() - 1 - i }
+func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //nolint:gosec // the caller gives an index
+
+func (d *dataset) index(ordinal uint64) int { return d.n - 1 - int(ordinal) } //nolint:gosec // bounded by maxEvents
 
 // A run is the ordinals that share one time.
 type run struct{ first, last uint64 }

@@ -16,34 +16,42 @@ func appendEvent(dst []byte, e *event, isoTime bool) []byte {
 	dst = append(append(dst, `","type":"`...), e.kind...)
 	dst = append(append(dst, `","name":"`...), e.name[:]...)
 	dst = append(append(dst, `","properties":`...), e.properties...)
-	dst = append(dst, `,"timestamp":`...)
-	if isoTime {
-		dst = appendISO(append(dst, '"'), e.at)
-		dst = append(dst, '"')
-	} else {
-		dst = strconv.AppendInt(dst, e.at, 10)
-	}
+	dst = appendTime(append(dst, `,"timestamp":`...), e.at, isoTime)
 	dst = append(append(dst, `,"session":{"id":"`...), session...)
 	dst = append(append(dst, `","deviceType":"`...), e.device...)
 	dst = append(append(dst, `","browser":"`...), e.browser...)
 	return append(dst, `"}}`...)
 }
 
+// appendTime writes Unix milliseconds as a number, or as ISO 8601 in quotes.
+func appendTime(dst []byte, ms int64, iso bool) []byte {
+	if !iso {
+		return strconv.AppendInt(dst, ms, 10)
+	}
+	return append(appendISO(append(dst, '"'), ms), '"')
+}
+
 const hexDigits = "0123456789abcdef"
+
+// hexPairs holds the two digits of each byte, one after the other.
+var hexPairs = func() (pairs [256][2]byte) {
+	for b := range pairs {
+		pairs[b] = [2]byte{hexDigits[b>>4], hexDigits[b&0xf]}
+	}
+	return pairs
+}()
 
 func appendUUID(dst []byte, u uuid) []byte {
 	var text [36]byte
-	at := 0
-	for i, half := range [...]uint64{u.hi, u.lo} {
-		for shift := 60; shift >= 0; shift -= 4 {
-			if at == 8 || at == 13 || at == 18 || at == 23 && i == 1 {
-				text[at] = '-'
-				at++
-			}
-			text[at] = hexDigits[half>>shift&0xf]
-			at++
-		}
+	for i, at := range [...]int{0, 2, 4, 6, 9, 11, 14, 16} {
+		pair := hexPairs[u.hi>>(56-8*i)&0xff]
+		text[at], text[at+1] = pair[0], pair[1]
 	}
+	for i, at := range [...]int{19, 21, 24, 26, 28, 30, 32, 34} {
+		pair := hexPairs[u.lo>>(56-8*i)&0xff]
+		text[at], text[at+1] = pair[0], pair[1]
+	}
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return append(dst, text[:]...)
 }
 

@@ -26,7 +26,8 @@ func TestPagesAreTheTruth(t *testing.T) {
 			}
 			for i, want := range srv.Truth().Rows(0, tc.events) {
 				got := mockapi.Row{
-					ID: all[i].ID, SessionID: all[i].SessionID, UserID: all[i].UserID, Type: all[i].Type, Name: all[i].Name,
+					Outcome: mockapi.Stored,
+					ID:      all[i].ID, SessionID: all[i].SessionID, UserID: all[i].UserID, Type: all[i].Type, Name: all[i].Name,
 					Properties: all[i].Properties, OccurredAt: timeOf(t, all[i].Timestamp, i%tc.limit),
 					DeviceType: all[i].Session.DeviceType, Browser: all[i].Session.Browser,
 				}

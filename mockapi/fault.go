@@ -1,118 +1,93 @@
 package mockapi
 
-import (
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
-)
+import "net/http"
 
-// A FaultKind is one way in which an answer goes wrong.
+// A FaultKind is one way in which an answer goes wrong. [FaultKinds] lists them all.
 type FaultKind string
 
-const (
-	// FaultTooMany is a 429 that the rate limit did not cause, with Retry-After: 1 [C].
-	FaultTooMany FaultKind = "429"
-	// FaultServerError is a 500 with a JSON body.
-	FaultServerError FaultKind = "500"
-	// FaultUnavailable is the load balancer's 503: an HTML body, Server: awselb/2.0, no Retry-After [C].
-	FaultUnavailable FaultKind = "503"
-	// FaultReset resets the TCP connection before any byte of an answer. Go's own client silently sends a GET again
-	// when that happens to a connection it had used before; the journal shows the second request.
-	FaultReset FaultKind = "reset"
-	// FaultResetBody resets the TCP connection after the headers and half of the body.
-	FaultResetBody FaultKind = "reset-body"
-	// FaultExpired is a 400 CURSOR_EXPIRED to a cursor that is still fresh. A request without a cursor is spared.
-	FaultExpired FaultKind = "expired"
-)
+// A fault is a kind and what it does, at one or more stages of an answer. All stages are optional.
+type fault struct {
+	kind FaultKind
+	what string // for the help
+	// spares says that a request cannot be struck.
+	spares func(*http.Request, arrival) bool
+	// instead answers in place of the service, which knows nothing of the request.
+	instead func(*exchange)
+	// tooMany makes the answer a 429 that the rate limit did not cause; silent leaves out what tells of the limit.
+	tooMany, silent bool
+	// refuse is the error that is answered.
+	refuse func() *refusal
+	// bend changes what stands around the items of a page, and says whether there was anything to change.
+	bend func(*exchange, *page, *envelope) bool
+	// rewrite changes the whole body and its type.
+	rewrite func([]byte) (body []byte, contentType string)
+	// deliver sends the answer in its own way.
+	deliver func(*exchange, []byte)
+	// harmless says that a page stays as good as any: a client must take it.
+	harmless bool
+}
+
+// faultTable is all faults, in the order of the help.
+var faultTable = concat(refusals, outages, badPages, falsePlaces, deliveries)
+
+var faults = index(faultTable, func(f fault) FaultKind { return f.kind })
 
 // FaultKinds lists every kind.
 func FaultKinds() []FaultKind {
-	return []FaultKind{FaultTooMany, FaultServerError, FaultUnavailable, FaultReset, FaultResetBody, FaultExpired}
+	kinds := make([]FaultKind, len(faultTable))
+	for i, f := range faultTable {
+		kinds[i] = f.kind
+	}
+	return kinds
 }
 
-// A Fault says when a kind strikes: at the requests numbered in At, or at any request with a probability.
-// Requests are the authorised ones to /events, numbered from 1 as they arrive.
-type Fault struct {
-	Kind FaultKind
-	// At holds request numbers. What is scheduled always strikes, also inside a spent rate limit window.
-	At []int
-	// Probability is between 0 and 1, decided from the seed and the request's number. Scheduled faults come first.
-	Probability float64
+// Describe says in a few words what a fault does.
+func (k FaultKind) Describe() string { return faults[k].what }
+
+func (FaultKind) terms() terms { return terms{"fault", "request", 1, texts(FaultKinds())} }
+
+// sparing says whether a request cannot be struck. What changes a page needs one, which a spent window does not give.
+func (f fault) sparing(r *http.Request, a arrival) bool {
+	changesPage := f.bend != nil || f.rewrite != nil || f.harmless
+	return a.window.spent && changesPage || f.spares != nil && f.spares(r, a)
 }
 
-// maxRange bounds FIRST-LAST in the text of a fault.
-const maxRange = 10_000
+// withoutCursor spares a request that has no cursor.
+func withoutCursor(_ *http.Request, a arrival) bool { return a.cursor == "" }
 
-// ParseFault reads KIND@N[,N…] with N a request number or a range FIRST-LAST, or KIND:PROBABILITY.
-func ParseFault(text string) (Fault, error) {
-	if kind, list, ok := strings.Cut(text, "@"); ok {
-		at, err := parseNumbers(list)
-		if err != nil {
-			return Fault{}, fmt.Errorf("fault: %q: %w", text, err)
-		}
-		f := Fault{Kind: FaultKind(kind), At: at}
-		return f, f.validate()
+// notAList spares a request that asks for no page.
+func notAList(_ *http.Request, a arrival) bool { return a.where == lookUp }
+
+// notAGet spares a request whose answer has no body.
+func notAGet(r *http.Request, _ arrival) bool { return r.Method != http.MethodGet }
+
+func index[K comparable, V any](all []V, key func(V) K) map[K]V {
+	m := make(map[K]V, len(all))
+	for _, v := range all {
+		m[key(v)] = v
 	}
-	if kind, p, ok := strings.Cut(text, ":"); ok {
-		probability, err := strconv.ParseFloat(p, 64)
-		if err != nil {
-			return Fault{}, fmt.Errorf("fault: %q: %q is not a number", text, p)
-		}
-		f := Fault{Kind: FaultKind(kind), Probability: probability}
-		return f, f.validate()
-	}
-	return Fault{}, fmt.Errorf("fault: %q is neither KIND@N[,N...] nor KIND:PROBABILITY", text)
+	return m
 }
 
-func parseNumbers(list string) ([]int, error) {
-	var at []int
-	for item := range strings.SplitSeq(list, ",") {
-		from, to, ranged := strings.Cut(item, "-")
-		if !ranged {
-			to = from
-		}
-		first, errFirst := strconv.Atoi(from)
-		last, errLast := strconv.Atoi(to)
-		if errFirst != nil || errLast != nil || last < first {
-			return nil, fmt.Errorf("%q is neither a request number nor a range FIRST-LAST", item)
-		}
-		if last-first >= maxRange {
-			return nil, fmt.Errorf("%q is longer than %d", item, maxRange)
-		}
-		for n := first; n <= last; n++ {
-			at = append(at, n)
-		}
+func concat[V any](tables ...[]V) []V {
+	var all []V
+	for _, t := range tables {
+		all = append(all, t...)
 	}
-	return at, nil
+	return all
 }
 
-func (f Fault) validate() error {
-	if !slices.Contains(FaultKinds(), f.Kind) {
-		return fmt.Errorf("fault: %q is none of %v", f.Kind, FaultKinds())
+func texts[K ~string](kinds []K) []string {
+	all := make([]string, len(kinds))
+	for i, k := range kinds {
+		all[i] = string(k)
 	}
-	if len(f.At) == 0 && (!(f.Probability > 0) || f.Probability > 1) {
-		return fmt.Errorf("fault: %s needs request numbers, or a probability above 0 and up to 1", f.Kind)
-	}
-	if len(f.At) > 0 && f.Probability != 0 {
-		return fmt.Errorf("fault: %s is either scheduled or random, not both", f.Kind)
-	}
-	for _, n := range f.At {
-		if n < 1 {
-			return fmt.Errorf("fault: %s: requests are numbered from 1, got %d", f.Kind, n)
-		}
-	}
-	return nil
+	return all
 }
 
-// String is the text that ParseFault reads.
-func (f Fault) String() string {
-	if len(f.At) == 0 {
-		return string(f.Kind) + ":" + strconv.FormatFloat(f.Probability, 'g', -1, 64)
-	}
-	numbers := make([]string, len(f.At))
-	for i, n := range f.At {
-		numbers[i] = strconv.Itoa(n)
-	}
-	return string(f.Kind) + "@" + strings.Join(numbers, ",")
+// unless gives a fault something else to spare.
+func (f fault) unless(also func(*http.Request, arrival) bool) fault {
+	before := f.spares
+	f.spares = func(r *http.Request, a arrival) bool { return also(r, a) || before != nil && before(r, a) }
+	return f
 }

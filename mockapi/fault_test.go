@@ -94,7 +94,7 @@ func TestInjected429(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) {
 			limited(c)
 			c.RateLimit = 2
-			c.Faults = []mockapi.Fault{{Kind: mockapi.FaultTooMany, At: []int{1, 4}}}
+			c.Faults = []mockapi.Fault{{Kind: "429", At: []int{1, 4}}}
 		})
 		rec := get(t, srv, eventsPath(1, ""))
 		wantLimit(t, rec.Header(), "2", "0", "1")

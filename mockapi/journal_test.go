@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/crc64"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,19 +27,21 @@ func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
 		second := get(t, srv, eventsPath(10, next))
 		want := []mockapi.Entry{
 			{
-				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET",
-				From: 0, Returned: 10, Status: 200, Delivered: true,
+				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
+				From: 0, Returned: 10, Size: 15, Status: 200, Sound: true, Delivered: true,
+				Bytes: first.Body.Len(), Hash: hashOf(first),
 			},
 			{
-				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET",
-				Cursor: next, From: 10, Returned: 5, Status: 200, Last: true, Delivered: true,
+				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
+				Cursor: next, From: 10, Returned: 5, Size: 15, Status: 200, Sound: true, Last: true, Delivered: true,
+				Bytes: second.Body.Len(), Hash: hashOf(second),
 			},
 		}
 		got := srv.Journal().After(0)
-		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
-		if rest := srv.Journal().After(1); len(rest) != 1 || rest[0] != want[1] {
+		if rest := srv.Journal().After(1); !reflect.DeepEqual(rest, want[1:]) {
 			t.Errorf("after 1: %+v", rest)
 		}
 		if s := srv.Journal().Summary(); !s.Complete || s.Pages != 2 || s.Events != 15 || s.LastSeq != 2 || s.LastN != 2 {
@@ -86,6 +91,22 @@ func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestTheJournalsDriftedRecordsAreBoundedToo(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) {
+		c.JournalLimit, c.Drifts = 3, []mockapi.Drift{{Kind: "nul", Probability: 1}}
+	})
+	for _, limit := range []int{20, 15, 4, 1} {
+		get(t, srv, eventsPath(limit, ""))
+	}
+	entries := srv.Journal().After(0)
+	if len(entries[0].Drifted) != 20 || len(entries[1].Drifted) != 10 || len(entries[2].Drifted) != 0 {
+		t.Errorf("%d, %d and %d drifted records", len(entries[0].Drifted), len(entries[1].Drifted), len(entries[2].Drifted))
+	}
+	if s := srv.Journal().Summary(); s.DriftedDropped != 10 || s.Dropped != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestJournalOverHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, limited)
@@ -94,7 +115,7 @@ func TestJournalOverHTTP(t *testing.T) {
 			get(t, srv, eventsPath(1, ""))
 		}
 		entries := lines[mockapi.Entry](t, admin("/journal?after=1"))
-		if len(entries) != 2 || entries[0] != srv.Journal().After(1)[0] || entries[1] != srv.Journal().After(1)[1] {
+		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
 			t.Errorf("entries %+v", entries)
 		}
 
@@ -126,58 +147,19 @@ func TestJournalOverHTTP(t *testing.T) {
 	})
 }
 
-func TestTruthOverHTTP(t *testing.T) {
-	srv := faulty(t, "500:1") // the truth does not ask what was served
-	type row struct {
-		ID         string          `json:"id"`
-		SessionID  string          `json:"session_id"`
-		UserID     string          `json:"user_id"`
-		Type       string          `json:"type"`
-		Name       string          `json:"name"`
-		Properties json.RawMessage `json:"properties"`
-		OccurredAt string          `json:"occurred_at"`
-		DeviceType string          `json:"device_type"`
-		Browser    string          `json:"browser"`
-		Extra      *struct{}       `json:"extra"`
-	}
-	for _, tc := range []struct {
-		query    string
-		from, to int
-	}{
-		{"", 0, 1000},
-		{"?from=990", 990, 1000},
-		{"?from=10&limit=5", 10, 15},
-		{"?limit=0", 0, 0},
-		{"?from=990&limit=9223372036854775807", 990, 1000},
-		{"?from=2000", 0, 0},
-		{"?from=9223372036854775807&limit=9223372036854775807", 0, 0},
-	} {
-		rows := lines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
-		if len(rows) != tc.to-tc.from {
-			t.Fatalf("%q: %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
-		}
-		for i, want := range srv.Truth().Rows(tc.from, tc.to) {
-			got := rows[i-tc.from]
-			at, err := time.Parse("2006-01-02T15:04:05.000Z", got.OccurredAt)
-			if err != nil || !at.Equal(want.OccurredAt) || got.ID != want.ID || string(got.Properties) != string(want.Properties) ||
-				got.SessionID != want.SessionID || got.UserID != want.UserID || got.Type != want.Type || got.Name != want.Name ||
-				got.DeviceType != want.DeviceType || got.Browser != want.Browser || got.Extra != nil {
-				t.Fatalf("row %d: %+v, want %s", i, got, text(want))
-			}
-		}
-	}
-	if !strings.Contains(text(mockapi.Row{}), `"extra":null`) {
-		t.Error("extra is not written as null")
-	}
-}
-
 func TestConfigOverHTTP(t *testing.T) {
 	rec := call(t, faulty(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
-	const want = `{"cursor_ttl":"2m0s","default_limit":100,"envelope":"nested","events":1000,"faults":["503@7","500:0.5"],` +
-		`"journal_limit":100000,"latency":"0s","max_limit":5000,"rate_limit":0,"rate_window":"1m0s","seed":1}`
+	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
+		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
+		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
 	if rec.Body.String() != want {
 		t.Errorf("got  %s\nwant %s", rec.Body, want)
 	}
+}
+
+// hashOf is what anyone can compute of a body: CRC-64 with the ECMA polynomial.
+func hashOf(rec *httptest.ResponseRecorder) string {
+	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
 }
 
 func lines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {

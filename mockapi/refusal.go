@@ -27,6 +27,14 @@ func refuseInvalidCursor() *refusal {
 	return &refusal{http.StatusBadRequest, "CURSOR_INVALID_FORMAT", "Invalid cursor format"}
 }
 
+func refuseUnknownEndpoint() refusal {
+	return refusal{http.StatusNotFound, "ENDPOINT_NOT_FOUND", "No such endpoint"}
+}
+
+func refuseMethod() *refusal {
+	return &refusal{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"}
+}
+
 // tooManyBody is the body of a 429 as claimed [C]; reset is in seconds.
 func tooManyBody(limit, reset int) []byte {
 	return marshal(map[string]any{
@@ -37,8 +45,10 @@ func tooManyBody(limit, reset int) []byte {
 }
 
 // loadBalancerBody is what stands in front of the service says when the service does not answer [C].
-const loadBalancerBody = "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n" +
-	"<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n</body>\r\n</html>\r\n"
+func loadBalancerBody(status int) []byte {
+	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")
+}
 
 // dashboardBody answers any path outside the API, with status 200 [C].
 const dashboardBody = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>DataSync Analytics</title></head>\n" +

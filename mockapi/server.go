@@ -18,16 +18,19 @@ const (
 // A Server is one mocked service and an http.Handler. It is safe for concurrent use, and has no goroutine to stop.
 type Server struct {
 	cfg      Config
-	data     dataset
-	scenario scenario
+	data     dataset // of any size: a request sees as much of it as there was when it arrived
 	journal  *Journal
 	requests draw
 	buffers  sync.Pool // of *[]byte, bodies of pages
+	totals   totals
 
 	mu        sync.Mutex // guards what follows: what a request meets is decided by its place in one row
+	plan      *plan
+	size      int // of the collection
 	arrived   int
-	limiter   limiter
-	waitUntil time.Time // the latest moment to which a 429 asked to wait
+	buckets   map[endpoint]*limiter
+	waitUntil map[endpoint]time.Time // by bucket, the latest moment to which a 429 asked to wait
+	asked     [2]string              // the last two different cursors, the latest first
 }
 
 // New makes a service from its configuration. The error names the setting by its flag in cmd/mockapi.
@@ -35,23 +38,22 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("mockapi: %w", err)
 	}
-	scenario, err := newScenario(cfg.Seed, cfg.Faults)
+	plan, err := newPlan(cfg.Seed, cfg.Events, cfg.Scenario)
 	if err != nil {
 		return nil, fmt.Errorf("mockapi: %w", err)
 	}
 	return &Server{
-		cfg:      cfg,
-		data:     newDataset(cfg.Seed, cfg.Events),
-		scenario: scenario,
-		journal:  newJournal(cfg.JournalLimit),
-		requests: newDraw(cfg.Seed, "requests"),
-		buffers:  sync.Pool{New: func() any { return new([]byte) }},
-		limiter:  limiter{limit: cfg.RateLimit, length: cfg.RateWindow},
+		cfg:       cfg,
+		data:      newDataset(cfg.Seed),
+		journal:   newJournal(cfg.JournalLimit),
+		requests:  newDraw(cfg.Seed, "requests"),
+		buffers:   sync.Pool{New: func() any { return new([]byte) }},
+		plan:      plan,
+		size:      cfg.Events,
+		buckets:   map[endpoint]*limiter{events: {}, sessions: {}, metrics: {}},
+		waitUntil: map[endpoint]time.Time{},
 	}, nil
 }
-
-// Truth is what a database must hold in the end.
-func (s *Server) Truth() Truth { return Truth{data: s.data} }
 
 // Journal is what was asked and answered so far.
 func (s *Server) Journal() *Journal { return s.journal }
@@ -61,12 +63,15 @@ func (s *Server) Journal() *Journal { return s.journal }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
-	case path == BasePath+"/events":
-		s.serveEvents(w, r)
 	case path == BasePath || path == BasePath+"/":
 		s.serveEndpoints(w, r)
 	case strings.HasPrefix(path, BasePath+"/"):
-		refuse(w, r, refusal{http.StatusNotFound, "ENDPOINT_NOT_FOUND", "No such endpoint"})
+		where, id, found := route(strings.TrimPrefix(path, BasePath+"/"))
+		if !found {
+			refuse(w, r, refuseUnknownEndpoint())
+			return
+		}
+		s.serveCounted(w, r, where, id)
 	case strings.HasPrefix(path, AdminPath+"/"):
 		s.serveAdmin(w, r)
 	default:
@@ -77,8 +82,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serveEndpoints lists what there is. The shape of the list is a decision [?], and so is that it needs no key.
 func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, typeJSON, marshal(map[string]any{
-		"name":      "DataSync Analytics API",
-		"version":   "v1",
-		"endpoints": []string{"GET " + BasePath + "/events"},
+		"name":    "DataSync Analytics API",
+		"version": "v1",
+		"endpoints": []string{
+			"GET " + BasePath + "/events", "GET " + BasePath + "/events/{id}", "GET " + BasePath + "/sessions", "GET " + BasePath + "/metrics",
+		},
 	}))
 }

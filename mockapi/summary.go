@@ -10,7 +10,7 @@ type Summary struct {
 	// Requests are the finished ones, InFlight those that have arrived and are not finished.
 	Requests int `json:"requests"`
 	InFlight int `json:"in_flight"`
-	// Pages are the 200 answers to GET that were delivered whole, Events the events in them, repeats included.
+	// Pages are the sound pages of /events that were delivered whole to a GET, Events the records in them, repeats included.
 	Pages  int `json:"pages"`
 	Events int `json:"events"`
 	// Faults counts the requests that a fault struck, by kind.
@@ -20,15 +20,19 @@ type Summary struct {
 	// WindowClosed and TooEarly count the entries so marked.
 	WindowClosed int `json:"window_closed"`
 	TooEarly     int `json:"too_early"`
-	// TurnedAway counts requests to /events without the right key or method: they have no number and no entry.
+	// TurnedAway counts requests without the right key or method: they have no number and no entry.
 	TurnedAway int `json:"turned_away"`
 	// LastSeq and LastN are the Seq and the N of the newest entry.
 	LastSeq int `json:"last_seq"`
 	LastN   int `json:"last_n"`
 	// Complete says that the end of the collection has been delivered at least once.
 	Complete bool `json:"complete"`
-	// Dropped counts the entries that the journal had no room for.
-	Dropped int `json:"dropped"`
+	// Dropped counts the entries that the journal had no room for, DriftedDropped the drifted records in entries.
+	Dropped        int `json:"dropped"`
+	DriftedDropped int `json:"drifted_dropped"`
+	// Followed counts the requests that went where a redirect pointed, KeyLeaked those of them that took the key along.
+	Followed  int `json:"followed"`
+	KeyLeaked int `json:"key_leaked"`
 }
 
 // Summary is the numbers of this moment.
@@ -50,7 +54,7 @@ func (s *Summary) add(e Entry) {
 	s.RateLimited += count(e.RateLimited)
 	s.WindowClosed += count(e.WindowClosed)
 	s.TooEarly += count(e.TooEarly)
-	if e.Delivered && e.Status == http.StatusOK && e.Method == http.MethodGet {
+	if e.Delivered && e.Sound && e.Endpoint == string(events) && e.Method == http.MethodGet {
 		s.Pages++
 		s.Events += e.Returned
 		s.Complete = s.Complete || e.Last

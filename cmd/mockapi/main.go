@@ -41,17 +41,6 @@ const usage = `mockapi serves a deterministic mock of the DataSync Analytics API
 COMMAND finds API_BASE_URL, API_KEY and MOCKAPI_ADMIN_URL in its environment. It runs in its own process group; SIGINT and
 SIGTERM are passed on to it. Exit code 128+n means that signal n ended it, 127 that it was not found, 126 that it could
 not be executed, 2 that a flag was wrong.
-
-Below MOCKAPI_ADMIN_URL: /journal?after=SEQ&wait=5s, /journal/summary, /truth?from=N&limit=N, /config.
-
-A fault is KIND@N[,N...] for the requests so numbered (FIRST-LAST is a range), or KIND:PROBABILITY. Requests are those to
-/events with the right key, numbered from 1 as they arrive. At most one fault strikes a request, scheduled before random.
-  429          with Retry-After: 1, not the rate limit's own      503      the load balancer's HTML
-  500          with a JSON body                                   expired  CURSOR_EXPIRED to a fresh cursor
-  reset        TCP reset before the answer                        reset-body  TCP reset after half of the body
-  Example: --fault 503@7 --fault 429@3,12 --fault 500:0.05
-
-Flags:
 `
 
 func main() {
@@ -139,20 +128,18 @@ func newFlags(opts *options) *flag.FlagSet {
 	flags.DurationVar(&cfg.RateWindow, "rate-window", cfg.RateWindow, "length of a window, opened by its first request")
 	flags.DurationVar(&cfg.CursorTTL, "cursor-ttl", cfg.CursorTTL, "life of a cursor")
 	flags.DurationVar(&cfg.Latency, "latency", cfg.Latency, "time from the arrival of a request to its answer")
-	flags.StringVar((*string)(&cfg.Envelope), "envelope", string(cfg.Envelope), "`shape` of a page: nested as recorded, flat as documented")
+	flags.StringVar((*string)(&cfg.Envelope), "envelope", string(cfg.Envelope), "`shape` of a page: nested as recorded, flat as documented, mixed")
 	flags.IntVar(&cfg.DefaultLimit, "default-limit", cfg.DefaultLimit, "`events` in a page when no limit is asked for")
 	flags.IntVar(&cfg.MaxLimit, "max-limit", cfg.MaxLimit, "`events` to which a page is capped")
 	flags.IntVar(&cfg.JournalLimit, "journal-limit", cfg.JournalLimit, "`requests` that the journal keeps")
-	flags.Func("fault", "`spec` of something to go wrong; may be repeated", func(spec string) error {
-		fault, err := mockapi.ParseFault(spec)
-		cfg.Faults = append(cfg.Faults, fault)
-		return err
-	})
+	scenarioFlags(flags, &cfg.Scenario)
 	return flags
 }
 
 func printHelp(to io.Writer) {
-	say(to, "%s", strings.TrimSuffix(usage, "\n"))
+	say(to, "%s", usage)
+	printScenario(to)
+	say(to, "Flags:")
 	newFlags(&options{cfg: mockapi.DefaultConfig()}).VisitAll(func(f *flag.Flag) {
 		value, text := flag.UnquoteUsage(f)
 		if f.DefValue != "" {

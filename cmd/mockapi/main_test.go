@@ -70,15 +70,15 @@ func TestFlagsReachTheMock(t *testing.T) {
 			t.Error(err)
 		}
 		got := fmt.Sprint(config)
-		const want = "map[cursor_ttl:7s default_limit:2 envelope:flat events:5 faults:[503@7 500:0.5] journal_limit:9 " +
-			"latency:1ms max_limit:3 rate_limit:4 rate_window:6s seed:8]"
+		const want = "map[cursor_ttl:7s default_limit:2 drifts:[nul@1] envelope:flat events:5 faults:[503@7 500:0.5] grow:11 " +
+			"journal_limit:9 latency:1ms max_limit:3 rate_headers:ietf rate_limit:4 rate_window:6s retry_after:zero seed:8]"
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 	}, "--listen", "127.0.0.1:0", "--events", "5", "--seed=8", "--rate-limit", "4", "--rate-window", "6s", "--cursor-ttl", "7s",
 		"--latency", "1ms", "--envelope", "flat", "--default-limit", "2", "--max-limit", "3", "--journal-limit", "9",
-		"--fault", "503@7", "--fault", "500:0.5")
+		"--fault", "503@7", "--fault", "500:0.5", "--drift", "nul@1", "--grow", "11", "--rate-headers", "ietf", "--retry-after", "zero")
 	if code != 0 || stdout != "" {
 		t.Errorf("after SIGTERM: %d, stdout %q, stderr %q", code, stdout, stderr)
 	}

@@ -1,0 +1,233 @@
+package mockapi_test
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+// A wireAnswer is an answer as it came, its body yet to be read; that is closed when the test ends.
+type wireAnswer struct {
+	code   int
+	header http.Header
+	length int64 // -1 if it was not announced
+	body   io.ReadCloser
+	from   *url.URL
+}
+
+// ask sends a request to a real server without help of the client: no gzip of its own, no redirects followed.
+func ask(t *testing.T, srv http.Handler, path, encoding string) (wireAnswer, error) {
+	t.Helper()
+	web := httptest.NewServer(srv)
+	t.Cleanup(web.Close)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", "demo-key")
+	if encoding != "" {
+		req.Header.Set("Accept-Encoding", encoding)
+	}
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return wireAnswer{}, err
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return wireAnswer{resp.StatusCode, resp.Header, resp.ContentLength, resp.Body, req.URL}, nil
+}
+
+func entryOf(t *testing.T, srv *mockapi.Server) mockapi.Entry {
+	t.Helper()
+	entries, err := srv.Journal().Wait(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries[0]
+}
+
+func TestHangs(t *testing.T) {
+	for kind, half := range map[string]bool{"hang": false, "hang-body": true} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := faulty(t, kind+"@1-2")
+			for _, patience := range []time.Duration{7 * time.Second, time.Hour} {
+				start := time.Now()
+				rec := aborted(t, patience, srv, eventsPath(10, ""))
+				// Nobody is kept for more than ten minutes.
+				if took := time.Since(start); took != min(patience, 10*time.Minute) {
+					t.Errorf("%s: ended after %v", kind, took)
+				}
+				if got := rec.Body.Len(); (got > 0) != half {
+					t.Errorf("%s: %d bytes", kind, got)
+				}
+			}
+			if e := srv.Journal().After(0)[0]; e.Delivered || e.Returned != 0 || string(e.Fault) != kind || (e.Status == 200) != half {
+				t.Errorf("entry %+v", e)
+			}
+		})
+	}
+}
+
+// aborted makes a request, given up in the end, whose answer must not be finished.
+func aborted(t *testing.T, patience time.Duration, srv http.Handler, path string) (rec *httptest.ResponseRecorder) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req := httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody)
+	req.Header.Set("X-API-Key", "demo-key")
+	rec = httptest.NewRecorder()
+	defer func() {
+		if why, _ := recover().(error); !errors.Is(why, http.ErrAbortHandler) {
+			t.Errorf("net/http is told %v, not to abort", why)
+		}
+	}()
+	srv.ServeHTTP(rec, req)
+	return rec
+}
+
+func TestTrickle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := faulty(t, "trickle@1")
+		start := time.Now()
+		page := decode[wirePage](t, get(t, srv, eventsPath(1, "")))
+		e := srv.Journal().After(0)[0]
+		if took := time.Since(start); took != time.Duration(e.Bytes)*100*time.Millisecond || len(page.Data) != 1 || !e.Delivered || !e.Sound {
+			t.Errorf("%d bytes in %v, %+v", e.Bytes, took, e)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		if rec := aborted(t, 2*time.Second, faulty(t, "trickle@1"), eventsPath(1000, "")); rec.Body.Len() > 21 {
+			t.Errorf("%d bytes after 2 s", rec.Body.Len())
+		}
+	})
+}
+
+// Go's client takes 10 MiB of headers; this is to be more.
+func TestEndlessHeaders(t *testing.T) {
+	srv := faulty(t, "endless-headers@1")
+	got, err := ask(t, srv, eventsPath(1, ""), "")
+	if err == nil || !strings.Contains(err.Error(), "header") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if e := entryOf(t, srv); e.Fault != "endless-headers" || e.Delivered {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestHugeBody(t *testing.T) {
+	srv := faulty(t, "huge-body@1")
+	got, err := ask(t, srv, eventsPath(1, ""), "")
+	if err != nil || got.length != -1 || got.header.Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	const enough = 70 << 20 // more than a careful client takes
+	if n, err := io.Copy(io.Discard, io.LimitReader(got.body, enough)); n != enough || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	_ = got.body.Close()
+	if e := entryOf(t, srv); e.Sound || e.Delivered {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestGzip(t *testing.T) {
+	for accepts, sound := range map[string]bool{"gzip": true, "": false, "identity": false} {
+		srv := faulty(t, "gzip@1")
+		got, err := ask(t, srv, eventsPath(10, ""), accepts)
+		if err != nil || got.header.Get("Content-Encoding") != "gzip" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		unpacked, err := gzip.NewReader(got.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := httptest.NewRecorder()
+		if _, err := io.Copy(rec, unpacked); err != nil || len(decode[wirePage](t, rec).Data) != 10 {
+			t.Errorf("%v: %s", err, rec.Body)
+		}
+		if e := entryOf(t, srv); e.Sound != sound || e.Returned != 10 || e.Hash != hashOf(rec) {
+			t.Errorf("accepts %q: %+v", accepts, e)
+		}
+	}
+}
+
+func TestGzipBomb(t *testing.T) {
+	srv := faulty(t, "gzip-bomb@1")
+	got, err := ask(t, srv, eventsPath(1, ""), "gzip")
+	if err != nil || got.header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	packed := &counting{from: got.body}
+	unpacked, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const enough = 100 << 20
+	if n, err := io.Copy(io.Discard, io.LimitReader(unpacked, enough)); n != enough || err != nil || packed.n > 1<<20 {
+		t.Errorf("%d bytes from %d, %v", n, packed.n, err)
+	}
+}
+
+type counting struct {
+	from io.Reader
+	n    int
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += n
+	return n, err
+}
+
+// "redirects to another host": the mock tells who followed, and who took the key along.
+func TestRedirect(t *testing.T) {
+	for name, tc := range map[string]struct {
+		follows, leaks bool
+	}{"stays": {}, "follows": {follows: true}, "takes the key along": {follows: true, leaks: true}} {
+		t.Run(name, func(t *testing.T) {
+			srv := faulty(t, "redirect@1")
+			got, err := ask(t, srv, eventsPath(1, ""), "")
+			if err != nil || got.code != http.StatusFound {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			to, err := url.Parse(got.header.Get("Location"))
+			if err != nil || to.Hostname() == got.from.Hostname() || to.Port() != got.from.Port() {
+				t.Fatalf("to %v, %v", to, err)
+			}
+			if tc.follows {
+				key := ""
+				if tc.leaks {
+					key = "demo-key"
+				}
+				if rec := call(t, srv, http.MethodGet, to.Path, key); rec.Code != 200 {
+					t.Errorf("there: %d", rec.Code)
+				}
+			}
+			if s := srv.Journal().Summary(); (s.Followed == 1) != tc.follows || (s.KeyLeaked == 1) != tc.leaks || s.Requests != 1 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// HEAD has no body to spoil: what would do so spares it, and does not panic.
+func TestHeadIsSparedWhatSpoilsBodies(t *testing.T) {
+	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
+		srv := faulty(t, kind+"@1")
+		rec := call(t, srv, http.MethodHead, eventsPath(10, ""), "demo-key")
+		if e := srv.Journal().After(0)[0]; rec.Code != 200 || rec.Body.Len() != 0 || e.Fault != "" || rec.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s: %d, %+v", kind, rec.Code, e)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package mockapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+// "Broken 200s: body `null`, truncated JSON, `data` null or missing, `pagination` or `hasMore` missing, header
+// `X-Chaos-Applied: missingFields`": on the second of five pages, in both envelopes.
+func TestBrokenPages(t *testing.T) {
+	type place struct {
+		HasMore    json.RawMessage `json:"hasMore"`
+		NextCursor json.RawMessage `json:"nextCursor"`
+	}
+	type body struct {
+		Data       json.RawMessage `json:"data"`
+		Pagination *place          `json:"pagination"`
+		Meta       *struct{ Returned, Total int }
+		place
+	}
+	has := func(raw json.RawMessage, kind byte) bool { return len(raw) > 0 && raw[0] == kind }
+	for _, tc := range []struct {
+		kind  mockapi.FaultKind
+		chaos bool
+		wrong func(b body, p *place) bool
+	}{
+		{"data-null", true, func(b body, p *place) bool { return has(b.Data, 'n') && has(p.NextCursor, '"') }},
+		{"data-missing", true, func(b body, p *place) bool { return b.Data == nil && has(p.NextCursor, '"') }},
+		{"pagination-missing", true, func(b body, _ *place) bool {
+			return has(b.Data, '[') && b.Pagination == nil && b.HasMore == nil && b.NextCursor == nil
+		}},
+		{"hasmore-missing", true, func(b body, p *place) bool { return has(b.Data, '[') && p.HasMore == nil && has(p.NextCursor, '"') }},
+		{"hasmore-null", false, func(b body, p *place) bool { return has(b.Data, '[') && has(p.HasMore, 'n') && has(p.NextCursor, '"') }},
+		{"stray-end", false, func(b body, p *place) bool { return has(b.Data, '[') && has(p.HasMore, 'f') && has(p.NextCursor, 'n') }},
+		{"no-cursor", false, func(b body, p *place) bool { return has(b.Data, '[') && has(p.HasMore, 't') && has(p.NextCursor, 'n') }},
+		{"returned-lies", false, func(b body, _ *place) bool { return has(b.Data, '[') && b.Meta.Returned > 200 && b.Meta.Total == 1000 }},
+		{"total-moves", false, func(b body, _ *place) bool {
+			return has(b.Data, '[') && b.Meta.Returned == 200 && b.Meta.Total != 1000 && b.Meta.Total >= 500 && b.Meta.Total <= 1500
+		}},
+	} {
+		for _, shape := range []mockapi.Envelope{mockapi.EnvelopeNested, mockapi.EnvelopeFlat} {
+			t.Run(string(tc.kind)+" "+string(shape), func(t *testing.T) {
+				srv := newServer(t, func(c *mockapi.Config) {
+					c.Envelope, c.Faults = shape, []mockapi.Fault{{Kind: tc.kind, At: []int{2}}}
+				})
+				first := decode[body](t, get(t, srv, eventsPath(200, "")))
+				p := &first.place
+				if shape == mockapi.EnvelopeNested {
+					p = first.Pagination
+				}
+				rec := get(t, srv, eventsPath(200, unquote(t, p.NextCursor)))
+				b := decode[body](t, rec)
+				if p = b.Pagination; p == nil {
+					p = &b.place
+				}
+				e := srv.Journal().After(1)[0]
+				if shape == mockapi.EnvelopeFlat && (tc.kind == "returned-lies" || tc.kind == "total-moves") {
+					if e.Fault != "" || !e.Sound {
+						t.Errorf("there is nothing to lie about in a flat envelope: %+v", e)
+					}
+					return
+				}
+				if rec.Code != 200 || !tc.wrong(b, p) {
+					t.Errorf("%d %.60s … %s", rec.Code, rec.Body, rec.Body.Bytes()[max(0, rec.Body.Len()-300):])
+				}
+				if got := rec.Header().Get("X-Chaos-Applied"); (got == "missingFields") != tc.chaos || !tc.chaos && got != "" {
+					t.Errorf("X-Chaos-Applied: %q", got)
+				}
+				if e.Fault != tc.kind || e.Last || !e.Delivered || e.Sound != (tc.kind == "total-moves") {
+					t.Errorf("entry %+v", e)
+				}
+			})
+		}
+	}
+}
+
+func TestBodiesThatAreNoPage(t *testing.T) {
+	for kind, is := range map[string]func(body string) bool{
+		"null":      func(body string) bool { return body == "null" },
+		"truncated": func(body string) bool { return strings.HasPrefix(body, `{"data":[`) && !json.Valid([]byte(body)) },
+		"html":      func(body string) bool { return strings.HasPrefix(body, "<!DOCTYPE html>") },
+	} {
+		srv := faulty(t, kind+"@1")
+		rec := get(t, srv, eventsPath(10, ""))
+		contentType := "application/json; charset=utf-8"
+		if kind == "html" {
+			contentType = "text/html; charset=utf-8"
+		}
+		if rec.Code != 200 || !is(rec.Body.String()) || rec.Header().Get("Content-Type") != contentType {
+			t.Errorf("%s: %d %v %s", kind, rec.Code, rec.Header(), rec.Body)
+		}
+		if e := srv.Journal().After(0)[0]; e.Sound || e.Returned != 0 || string(e.Fault) != kind || e.Hash != hashOf(rec) || e.Bytes != rec.Body.Len() {
+			t.Errorf("%s: entry %+v", kind, e)
+		}
+	}
+}
+
+// "A cursor that repeats or cycles": to the letter, as the client had it before.
+func TestCursorsThatDoNotAdvance(t *testing.T) {
+	t.Run("repeat", func(t *testing.T) {
+		srv := faulty(t, "repeat-cursor@1-2")
+		a := *getPage(t, srv, 10, "").Pagination.NextCursor // without a cursor there is nothing to repeat
+		if p := getPage(t, srv, 10, a); *p.Pagination.NextCursor != a || !*p.Pagination.HasMore {
+			t.Errorf("%+v", p.Pagination)
+		}
+		if b := *getPage(t, srv, 10, a).Pagination.NextCursor; b == a {
+			t.Error("and then it never advances")
+		}
+	})
+	t.Run("cycle", func(t *testing.T) {
+		srv := faulty(t, "cycle-cursor@2-9")
+		a := *getPage(t, srv, 10, "").Pagination.NextCursor
+		b := *getPage(t, srv, 10, a).Pagination.NextCursor // there is no cursor before a
+		for range 3 {
+			if next := *getPage(t, srv, 10, b).Pagination.NextCursor; next != a {
+				t.Fatalf("after b comes %s, not a", next)
+			}
+			if next := *getPage(t, srv, 10, a).Pagination.NextCursor; next != b {
+				t.Fatalf("after a comes %s, not b", next)
+			}
+		}
+		if f := srv.Journal().Summary(); f.Faults["cycle-cursor"] != 6 || f.Pages != 2 {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
+// "A cursor on the last page", and an empty page behind the last: both are sound, and spare every other page.
+func TestOddEnds(t *testing.T) {
+	for kind, hasMore := range map[string]bool{"last-cursor": false, "empty-tail": true} {
+		srv := faulty(t, kind+":1")
+		first := getPage(t, srv, 600, "")
+		last := getPage(t, srv, 600, *first.Pagination.NextCursor)
+		if len(last.Data) != 400 || *last.Pagination.HasMore != hasMore || last.Pagination.NextCursor == nil {
+			t.Fatalf("%s: %+v", kind, last.Pagination)
+		}
+		tail := getPage(t, srv, 600, *last.Pagination.NextCursor)
+		if len(tail.Data) != 0 || tail.Meta.Returned != 0 || *tail.Pagination.HasMore || tail.Pagination.NextCursor != nil {
+			t.Errorf("%s: %+v", kind, tail)
+		}
+		entries := srv.Journal().After(0)
+		if entries[0].Fault != "" || string(entries[1].Fault) != kind || entries[1].Last == hasMore || !entries[2].Last || !entries[1].Sound {
+			t.Errorf("%s: %+v", kind, entries)
+		}
+	}
+}
+
+// An end is only what a client must take for one: a stray end cannot strike the last page, and a broken last page is none.
+func TestBrokenEnds(t *testing.T) {
+	for kind, sound := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
+		srv := faulty(t, kind+"@1")
+		get(t, srv, eventsPath(1000, ""))
+		e := srv.Journal().After(0)[0]
+		if e.Last != sound || srv.Journal().Summary().Complete != sound || (e.Fault == "") != (kind == "stray-end") {
+			t.Errorf("%s: %+v", kind, e)
+		}
+	}
+}
+
+// What changes a page needs one: it opens no closed window, and makes no refusal look like success.
+func TestPageFaultsNeedAPage(t *testing.T) {
+	for _, kind := range []string{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
+		srv := newServer(t, func(c *mockapi.Config) {
+			c.RateLimit, c.Faults = 1, []mockapi.Fault{{Kind: mockapi.FaultKind(kind), At: []int{2, 3}}}
+		})
+		getPage(t, srv, 1, "")
+		if rec := get(t, srv, eventsPath(1, "")); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
+			t.Errorf("%s in a spent window: %d", kind, rec.Code)
+		}
+		if e := srv.Journal().After(1)[0]; e.Fault != "" || !e.RateLimited {
+			t.Errorf("%s: %+v", kind, e)
+		}
+	}
+	for _, kind := range []string{"null", "html", "no-cursor", "data-null"} {
+		srv := faulty(t, kind+":1")
+		wantRefusal(t, get(t, srv, eventsPath(1, "nonsense")), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+		wantRefusal(t, get(t, srv, mockapi.BasePath+"/events/x"), http.StatusNotFound, "EVENT_NOT_FOUND")
+		if s := srv.Journal().Summary(); len(s.Faults) != 0 {
+			t.Errorf("%s: %+v", kind, s.Faults)
+		}
+	}
+}
+
+// Every kind that refuses or breaks says so in its status.
+func TestStatusesOfFaults(t *testing.T) {
+	for kind, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"401": {401, "UNAUTHORIZED"}, "403": {403, "FORBIDDEN"}, "429": {429, "RATE_LIMIT_EXCEEDED"}, "429-bare": {429, "RATE_LIMIT_EXCEEDED"},
+		"500": {500, "INTERNAL_ERROR"}, "502": {502, ""}, "503": {503, ""}, "504": {504, ""},
+		"expired": {400, "CURSOR_EXPIRED"}, "invalid": {400, "CURSOR_INVALID_FORMAT"},
+	} {
+		srv := faulty(t, kind+"@2")
+		next := *getPage(t, srv, 1, "").Pagination.NextCursor
+		rec := get(t, srv, eventsPath(1, next))
+		if rec.Code != want.status {
+			t.Errorf("%s: %d", kind, rec.Code)
+		}
+		if want.code != "" && decode[wireError](t, rec).Code != want.code {
+			t.Errorf("%s: %s", kind, rec.Body)
+		}
+		if want.code == "" && (rec.Header().Get("Server") != "awselb/2.0" || !strings.Contains(rec.Body.String(), http.StatusText(want.status))) {
+			t.Errorf("%s: %v %s", kind, rec.Header(), rec.Body)
+		}
+		getPage(t, srv, 1, next) // the cursor was good all the same
+	}
+}

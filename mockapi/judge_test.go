@@ -1,0 +1,187 @@
+package mockapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+var (
+	uuidText      = regexp.MustCompile(`^"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"$`)
+	halfSurrogate = regexp.MustCompile(`\\ud83d([^\\]|\\[^u])`)
+	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`)
+	wholeNumber   = regexp.MustCompile(`^-?\d+$`)
+	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`)
+)
+
+// judge says of a record's bytes alone what must become of them. It is slow and plain, and knows nothing of the truth; what
+// takes another record to know, it cannot.
+func judge(t *testing.T, raw []byte) mockapi.Row {
+	t.Helper()
+	park := func(reason string) mockapi.Row { return mockapi.Row{Outcome: mockapi.Parked, Reason: reason} }
+	switch {
+	case !utf8.Valid(raw), halfSurrogate.Match(raw):
+		return park("bad text")
+	case nulEscape.Match(raw):
+		return park("NUL character")
+	case raw[0] != '{':
+		return park("not an object")
+	case twice(t, raw):
+		return park("duplicate field")
+	case tooLarge.Match(raw):
+		return park("unstorable")
+	}
+	top, session := members(t, raw), map[string]json.RawMessage(nil)
+	if inner, ok := top["session"]; ok && inner[0] == '{' {
+		session = members(t, inner)
+	}
+	row := mockapi.Row{Outcome: mockapi.Stored}
+	for _, field := range []struct {
+		of   map[string]json.RawMessage
+		name string
+		to   *string
+	}{
+		{top, "session", nil},
+		{top, "properties", nil},
+		{top, "timestamp", nil},
+		{top, "id", &row.ID},
+		{top, "sessionId", &row.SessionID},
+		{top, "userId", &row.UserID},
+		{top, "type", &row.Type},
+		{top, "name", &row.Name},
+		{session, "id", nil},
+		{session, "deviceType", &row.DeviceType},
+		{session, "browser", &row.Browser},
+	} {
+		value, ok := field.of[field.name]
+		switch {
+		case !ok:
+			return park("missing field")
+		case string(value) == "null":
+			return park("null field")
+		case field.to == nil && field.name != "id":
+		case value[0] != '"':
+			return park("wrong type")
+		case strings.HasSuffix(strings.ToLower(field.name), "id") && !uuidText.Match(value):
+			return park("bad UUID")
+		}
+		if field.to != nil {
+			*field.to = unquote(t, value)
+		}
+	}
+	if row.Properties = top["properties"]; row.Properties[0] != '{' {
+		return park("wrong type")
+	}
+	var usual bool
+	if row.OccurredAt, usual = timeIn(string(top["timestamp"])); row.OccurredAt.IsZero() {
+		return park("bad timestamp")
+	}
+	row.Extra = extra(t, top, session)
+	if !usual || row.Extra != nil {
+		row.Outcome = mockapi.Drifted
+	}
+	return row
+}
+
+// timeIn tells a time, zero if it is none, and whether it is written as recorded.
+func timeIn(text string) (at time.Time, usual bool) {
+	if inner, ok := strings.CutPrefix(text, `"`); ok {
+		inner = strings.TrimSuffix(inner, `"`)
+		if at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", inner); err == nil {
+			return at.UTC(), true
+		}
+		at, _ := timeIn(inner)
+		return at, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !wholeNumber.MatchString(text) {
+		return time.Time{}, false
+	}
+	switch len(text) { // of our days
+	case 10:
+		return time.Unix(n, 0).UTC(), false
+	case 13:
+		return time.UnixMilli(n).UTC(), true
+	case 16:
+		return time.UnixMicro(n).UTC(), false
+	case 19:
+		return time.Unix(0, n).UTC(), false
+	}
+	return time.Time{}, false
+}
+
+// extra is what no column holds, in the order top, then session.
+func extra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
+	t.Helper()
+	var inner, outer []string
+	for name, value := range session {
+		known := name == "deviceType" || name == "browser" || name == "id" && bytes.Equal(value, top["sessionId"])
+		if !known {
+			inner = append(inner, strconv.Quote(name)+":"+string(value))
+		}
+	}
+	for name, value := range top {
+		switch name {
+		case "id", "sessionId", "userId", "type", "name", "properties", "timestamp", "session":
+		default:
+			outer = append(outer, strconv.Quote(name)+":"+string(value))
+		}
+	}
+	if inner != nil {
+		outer = append(outer, `"session":{`+strings.Join(inner, ",")+`}`)
+	}
+	if outer == nil {
+		return nil
+	}
+	return json.RawMessage("{" + strings.Join(outer, ",") + "}")
+}
+
+// twice says whether a member of the object stands twice.
+func twice(t *testing.T, raw []byte) bool {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := decoder.Token(); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			t.Fatalf("%v in %s", err, raw)
+		}
+		text, _ := name.(string)
+		if seen[text] {
+			return true
+		}
+		seen[text] = true
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			t.Fatalf("%v in %s", err, raw)
+		}
+	}
+	return false
+}
+
+func members(t *testing.T, raw []byte) map[string]json.RawMessage {
+	t.Helper()
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatalf("%v in %s", err, raw)
+	}
+	return m
+}
+
+func unquote(t *testing.T, raw []byte) (text string) {
+	t.Helper()
+	if err := json.Unmarshal(raw, &text); err != nil {
+		t.Fatalf("%v in %s", err, raw)
+	}
+	return text
+}

@@ -1,0 +1,63 @@
+package mockapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// setRateHeaders tells of the window as the scenario asks, and on a 429 when to come back.
+func (a arrival) setRateHeaders(h http.Header) {
+	remaining, left := a.window.remaining, a.window.left
+	if wait := a.toldToWait(); wait > 0 {
+		remaining, left = 0, wait
+		a.setRetryAfter(h, wait)
+	}
+	if a.window.limit == 0 {
+		return
+	}
+	reset := strconv.Itoa(wholeSeconds(left))
+	end := wholeSecond(a.at.Add(left))
+	switch a.plan.RateHeaders {
+	case RateAbsent:
+		return
+	case RateIETF:
+		h.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%s`, remaining, reset))
+		h.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, a.window.limit, wholeSeconds(a.plan.RateWindow)))
+		return
+	case RateLying:
+		remaining, reset = a.window.limit, "1"
+	case RateEpoch:
+		reset = strconv.FormatInt(end.Unix(), 10)
+	case RateEpochMillis:
+		reset = strconv.FormatInt(a.at.Add(left).UnixMilli(), 10)
+	case RateDate:
+		reset = end.UTC().Format(http.TimeFormat)
+	case RateSeconds:
+	}
+	h.Set("X-RateLimit-Limit", strconv.Itoa(a.window.limit))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
+	h.Set("X-RateLimit-Reset", reset)
+}
+
+func (a arrival) setRetryAfter(h http.Header, wait time.Duration) {
+	switch a.plan.RetryAfter {
+	case RetrySeconds:
+		h.Set("Retry-After", strconv.Itoa(wholeSeconds(wait)))
+	case RetryDate:
+		h.Set("Retry-After", wholeSecond(a.at.Add(wait)).UTC().Format(http.TimeFormat))
+	case RetryZero:
+		h.Set("Retry-After", "0")
+	case RetryAbsent:
+	}
+}
+
+// wholeSecond is the first whole second that is not before t.
+func wholeSecond(t time.Time) time.Time {
+	whole := t.Truncate(time.Second)
+	if whole.Before(t) {
+		whole = whole.Add(time.Second)
+	}
+	return whole
+}

@@ -1,0 +1,110 @@
+package mockapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+func TestTruthOverHTTP(t *testing.T) {
+	srv := faulty(t, "500:1") // the truth does not ask what was served
+	type row struct {
+		ID         string          `json:"id"`
+		SessionID  string          `json:"session_id"`
+		UserID     string          `json:"user_id"`
+		Type       string          `json:"type"`
+		Name       string          `json:"name"`
+		Properties json.RawMessage `json:"properties"`
+		OccurredAt string          `json:"occurred_at"`
+		DeviceType string          `json:"device_type"`
+		Browser    string          `json:"browser"`
+		Extra      *struct{}       `json:"extra"`
+	}
+	for _, tc := range []struct {
+		query    string
+		from, to int
+	}{
+		{"", 0, 1000},
+		{"?from=990", 990, 1000},
+		{"?from=10&limit=5", 10, 15},
+		{"?limit=0", 0, 0},
+		{"?from=990&limit=9223372036854775807", 990, 1000},
+		{"?from=2000", 0, 0},
+		{"?from=9223372036854775807&limit=9223372036854775807", 0, 0},
+	} {
+		rows := lines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
+		if len(rows) != tc.to-tc.from {
+			t.Fatalf("%q: %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
+		}
+		for i, want := range srv.Truth().Rows(tc.from, tc.to) {
+			got := rows[i-tc.from]
+			at, err := time.Parse("2006-01-02T15:04:05.000Z", got.OccurredAt)
+			if err != nil || !at.Equal(want.OccurredAt) || got.ID != want.ID || string(got.Properties) != string(want.Properties) ||
+				got.SessionID != want.SessionID || got.UserID != want.UserID || got.Type != want.Type || got.Name != want.Name ||
+				got.DeviceType != want.DeviceType || got.Browser != want.Browser || got.Extra != nil {
+				t.Fatalf("row %d: %+v, want %s", i, got, text(want))
+			}
+		}
+	}
+	if !strings.Contains(text(mockapi.Row{}), `"extra":null`) {
+		t.Error("extra is not written as null")
+	}
+}
+
+// What must become of each record, with the bytes of what drifts; by outcome, so that a harness can ask for the table alone.
+func TestTruthOfDriftsOverHTTP(t *testing.T) {
+	srv := drifting(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
+	type row struct {
+		Index      int
+		Outcome    string
+		Drift      string
+		Reason     string
+		SHA256     mockapi.Digest
+		Payload    []byte
+		ID         *string
+		OccurredAt string `json:"occurred_at"`
+	}
+	ask := func(query string) []row {
+		return lines[row](t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""))
+	}
+	all := ask("")
+	for i, want := range map[int]row{
+		2: {Index: 2, Outcome: "parked", Drift: "nul", Reason: "NUL character"},
+		6: {Index: 6, Outcome: "duplicate", Drift: "duplicate"},
+	} {
+		truth, _ := srv.Truth().Row(i)
+		got := all[i]
+		if got.Index != i || got.Outcome != want.Outcome || got.Drift != want.Drift || got.Reason != want.Reason || got.ID != nil ||
+			!bytes.Equal(got.Payload, truth.Payload) || len(got.Payload) == 0 || got.SHA256 == (mockapi.Digest{}) {
+			t.Errorf("row %d: %+v", i, got)
+		}
+	}
+	truth, _ := srv.Truth().Row(4)
+	if at, err := time.Parse("2006-01-02T15:04:05.000000Z", all[4].OccurredAt); err != nil || !at.Equal(truth.OccurredAt) || all[4].Outcome != "drifted" {
+		t.Errorf("%+v, want %v", all[4], truth.OccurredAt)
+	}
+	if all[8].Outcome != "stored" || all[8].Drift != "timestamp-offset" || all[0].Drift != "" || all[0].Payload != nil {
+		t.Errorf("%+v, %+v", all[8], all[0])
+	}
+	indices := func(rows []row) (all []int) {
+		for _, r := range rows {
+			all = append(all, r.Index)
+		}
+		return all
+	}
+	if got := indices(ask("?outcome=parked,duplicate")); !slices.Equal(got, []int{2, 6}) {
+		t.Errorf("parked or duplicate: %v", got)
+	}
+	if got := indices(ask("?outcome=stored,drifted&limit=8")); !slices.Equal(got, []int{0, 1, 3, 4, 5, 7}) {
+		t.Errorf("a row: %v", got)
+	}
+	for _, query := range []string{"?outcome=lost", "?size=x"} {
+		wantRefusal(t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""), http.StatusBadRequest, "INVALID_QUERY")
+	}
+}
