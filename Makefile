@@ -7,6 +7,10 @@ DEMO_PORT ?= 18080
 DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-limit 30 --rate-window 4s --latency 20ms \
 	--fault 429@10,60 --fault 503@25,75-76
 
+# What `make chaos` is told; seed 0 is a new one each time, which is printed.
+DURATION ?= 10m
+SEED     ?= 0
+
 # What API and DATABASE_URL are, by pawl's own word: .env counts too. Where nobody set a database, demo rows and real ones
 # get a folder each.
 settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DATABASE_URL) || exit; \
@@ -16,7 +20,7 @@ settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DAT
 # Compose is a plugin of Docker's or a program of its own.
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
 
-.PHONY: help run psql up down build test test-e2e lint generate drift clean
+.PHONY: help run psql up down build test test-e2e chaos lint generate drift clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -46,6 +50,10 @@ test: ## Run the tests, on a real PostgreSQL (TEST_DATABASE_URL, else a containe
 
 test-e2e: ## Run the built programs against each other and kill them (as test, a few minutes)
 	$(GO) test -race -count=1 -timeout 15m -tags e2e ./internal/e2e/
+
+chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print what came of it
+	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
+		-chaos.duration=$(DURATION) -chaos.seed=$(SEED)
 
 lint: ## Run golangci-lint
 	$(TOOL) golangci-lint run ./...

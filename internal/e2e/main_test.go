@@ -17,10 +17,10 @@ import (
 var bin string //nolint:gochecknoglobals // TestMain has no other way to hand it to the tests
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
+	os.Exit(buildAndTest(m))
 }
 
-func run(m *testing.M) int {
+func buildAndTest(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "pawl-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

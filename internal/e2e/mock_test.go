@@ -24,20 +24,15 @@ type mock struct {
 
 // A journalSummary is the part of the mock's journal that the tests hold pawl against.
 type journalSummary struct {
-	Requests    int            `json:"requests"`
-	InFlight    int            `json:"in_flight"`
-	Pages       int            `json:"pages"`
-	Faults      map[string]int `json:"faults"`
-	RateLimited int            `json:"rate_limited"`
-	TooEarly    int            `json:"too_early"`
-	Closed      int            `json:"window_closed"`
-}
-
-func (s journalSummary) faults() (n int) {
-	for _, count := range s.Faults {
-		n += count
-	}
-	return n
+	Requests    int `json:"requests"`
+	InFlight    int `json:"in_flight"`
+	Pages       int `json:"pages"`
+	RateLimited int `json:"rate_limited"`
+	TooEarly    int `json:"too_early"`
+	Closed      int `json:"window_closed"`
+	LastSeq     int `json:"last_seq"`
+	Dropped     int `json:"dropped"`
+	Followed    int `json:"followed"`
 }
 
 var servingAt = regexp.MustCompile(`at (http://\S+)`)
@@ -62,9 +57,13 @@ func (m *mock) environment(databaseURL string) []string {
 	return []string{"API_BASE_URL=" + m.baseURL, "API_KEY=demo-key", "DATABASE_URL=" + databaseURL}
 }
 
+func (m *mock) adminURL(path string) string {
+	return strings.TrimSuffix(m.baseURL, "/api/v1") + "/_mock" + path
+}
+
 func (m *mock) admin(ctx context.Context, path string) io.ReadCloser {
 	m.t.Helper()
-	url := strings.TrimSuffix(m.baseURL, "/api/v1") + "/_mock" + path
+	url := m.adminURL(path)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		m.t.Fatal(err)

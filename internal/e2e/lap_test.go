@@ -1,0 +1,170 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+const (
+	lapEvents   = 9_000
+	lapPageSize = 50
+	lapAPIKey   = "key-of-a-lap"
+)
+
+// A lap reads one collection into one database while it is attacked. All that is chosen in it, its seed decides.
+type lap struct {
+	t     *testing.T
+	seed  uint64
+	tally *tally
+
+	mock    *mock
+	usual   scenario // what the mock plays between attacks
+	api, pg *proxy   // before the mock and the database
+	direct  string   // the database's URL past the proxy
+	db      *database
+	gate    *gate
+
+	env     []string // of pawl
+	secrets []string
+	started []*process
+	runs    []*run // those that claimed the stream, in order
+}
+
+func newLap(t *testing.T, seed uint64, tally *tally) *lap {
+	t.Helper()
+	l := &lap{t: t, seed: seed, tally: tally, usual: usual(seed), direct: pgtest.Database(t)}
+	l.mock = startMock(t, "--events", strconv.Itoa(lapEvents), "--seed", strconv.FormatUint(seed, 10), "--api-key", lapAPIKey)
+	var apiURL, databaseURL string
+	l.api, apiURL = inFrontOf(t, "api", l.mock.baseURL)
+	l.pg, databaseURL = inFrontOf(t, "database", l.direct)
+	l.db, l.gate = connect(t, l.direct), newGate(t, l.direct)
+	l.env = []string{"API_BASE_URL=" + apiURL, "API_KEY=" + lapAPIKey, "DATABASE_URL=" + databaseURL}
+	l.secrets = []string{lapAPIKey}
+	if u, err := url.Parse(databaseURL); err == nil {
+		if password, ok := u.User.Password(); ok {
+			l.secrets = append(l.secrets, password)
+		}
+	}
+	l.mock.play(l.usual)
+	t.Cleanup(func() {
+		if n := len(l.runs); t.Failed() && n > 0 {
+			t.Logf("the last run said: …%s", l.runs[n-1].tail())
+		}
+	})
+	return l
+}
+
+// drive plays the deck until it is used up or the stream is complete, and then lets the stream be read to its end.
+func (l *lap) drive(deck []attack) {
+	l.t.Helper()
+	l.dice(0).Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+	most := 2 * len(deck) // an attack that missed its state comes again
+	for round := 1; len(deck) > 0 && round <= most; round++ {
+		r := l.runner()
+		if r == nil {
+			break
+		}
+		a, dice := deck[0], l.dice(round)
+		deck = deck[1:]
+		l.mock.play(l.usual)
+		if !l.moves(r, dice.IntN(3)) {
+			deck = append(deck, a)
+			continue
+		}
+		began := time.Now()
+		hit := a.strike(l, r, dice)
+		l.tally.attacked(a, hit)
+		l.t.Logf("round %d, %s: hit %v, then at %d, %.1f s", round, a.row(), hit, l.db.position(), time.Since(began).Seconds())
+		if !hit {
+			deck = append(deck, a)
+		}
+	}
+	l.mock.play(l.usual.withFaults(pick(l.dice(0), "empty-tail:1", "last-cursor:1", "total-moves:1")))
+	if r := l.runner(); r != nil {
+		l.ends(r, 0)
+	}
+}
+
+// dice are those of one round, so that a round does not depend on what another threw.
+func (l *lap) dice(round int) *rand.Rand { return rand.New(rand.NewPCG(l.seed, uint64(round))) }
+
+func pick[T any](dice *rand.Rand, from ...T) T { return from[dice.IntN(len(from))] }
+
+// runner is the run that works, a new one if the last was ended, nil if the stream is complete.
+func (l *lap) runner() *run {
+	l.t.Helper()
+	if n := len(l.runs); n > 0 && !l.runs[n-1].over {
+		last := l.runs[n-1]
+		if last.running() {
+			return last
+		}
+		l.ends(last, 0)
+		return nil
+	}
+	r := l.launch()
+	if !l.until(r, "a run claims the stream", r.claimed) {
+		l.t.Fatalf("it ends %d before it has claimed the stream: %s", r.cmd.ProcessState.ExitCode(), r.tail())
+	}
+	l.take(r)
+	return r
+}
+
+// take notes that a run has claimed the stream.
+func (l *lap) take(r *run) {
+	r.locked = true
+	l.runs = append(l.runs, r)
+}
+
+// launch starts pawl when the API has nothing left to do for the last run.
+func (l *lap) launch() *run {
+	l.t.Helper()
+	p := start(l.t, l.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
+		"--page-size", strconv.Itoa(lapPageSize), "--tries", "8", "--request-timeout", "3s", "--max-page-bytes", "4194304")
+	l.started = append(l.started, p)
+	return &run{process: p, after: l.mock.summary().LastSeq}
+}
+
+// until waits for a state of the world. It gives false if the run ends first.
+func (l *lap) until(r *run, what string, is func() bool) bool {
+	l.t.Helper()
+	met := false
+	eventually(l.t, what, func() bool {
+		running := r.running()
+		met = is()
+		return met || !running
+	})
+	return met
+}
+
+// moves waits until the run has stored so many pages more.
+func (l *lap) moves(r *run, pages int) bool {
+	l.t.Helper()
+	seq := l.db.seq()
+	return l.until(r, "pages are stored", func() bool { return l.db.seq() >= seq+pages })
+}
+
+// ends waits for the run to end by itself with a code that is expected.
+func (l *lap) ends(r *run, want int) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	if code := r.wait(ctx); code != want {
+		l.t.Errorf("a run ends %d, want %d: %s", code, want, r.tail())
+	}
+	l.gone(r)
+}
+
+// gone notes that a run is over, once the API has nothing left to do for it.
+func (l *lap) gone(r *run) {
+	l.t.Helper()
+	eventually(l.t, "no request is under way", func() bool { return l.mock.summary().InFlight == 0 })
+	r.over = true
+}

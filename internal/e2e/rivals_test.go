@@ -1,0 +1,66 @@
+//go:build e2e
+
+package e2e
+
+import "math/rand/v2"
+
+// rivalRefused starts a second run beside one that holds the stream: it ends 5, and the first does not notice.
+func rivalRefused(l *lap, r *run, _ *rand.Rand) bool {
+	if !r.locked {
+		return false
+	}
+	l.mock.play(l.usual.withLatency("500ms")) // a rival is patient; the stream must not end meanwhile
+	epoch := l.db.epoch()
+	rival := l.launch()
+	l.ends(rival, 5)
+	if now := l.db.epoch(); now != epoch || rival.claimed() {
+		l.t.Errorf("a second run that was refused moved the epoch from %d to %d", epoch, now)
+	}
+	return r.running()
+}
+
+// rivalInherits kills a run while a second one asks for the stream: the second takes over.
+func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
+	if !r.locked {
+		return false
+	}
+	l.mock.play(l.usual.withLatency("500ms"))
+	rival := l.launch()
+	if !l.until(rival, "the second run waits for the stream", func() bool { return rival.said(saysRetry) > 0 }) {
+		l.t.Errorf("a second run ends %d at once: %s", rival.cmd.ProcessState.ExitCode(), rival.tail())
+		return false
+	}
+	hit := r.running()
+	r.kill()
+	r.over = true
+	return l.takesOver(rival) && hit
+}
+
+// rivalFences starts a second run beside one that has lost its connections, and with them its lock, while it fetches: the
+// second takes over, and the first finds that out when it comes to write.
+func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
+	l.mock.play(l.usual.withLatency("2s"))
+	if !l.until(r, "a request is under way", l.requested) {
+		return false
+	}
+	l.db.terminatePawl()
+	rival := l.launch()
+	if !l.takesOver(rival) {
+		return false
+	}
+	l.mock.play(l.usual)
+	l.ends(r, 5)
+	return true
+}
+
+// takesOver waits until a second run has the stream. The first may have been handed a page since the second was started.
+func (l *lap) takesOver(rival *run) bool {
+	l.t.Helper()
+	if !l.until(rival, "the second run claims the stream", rival.claimed) {
+		l.t.Errorf("the second run ends %d instead of taking over: %s", rival.cmd.ProcessState.ExitCode(), rival.tail())
+		return false
+	}
+	rival.inHand = 1
+	l.take(rival)
+	return true
+}

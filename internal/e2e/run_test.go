@@ -1,0 +1,63 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What pawl writes to its log, as the harness reads it.
+const (
+	saysStored  = "page stored"
+	saysRetry   = "trying again"
+	saysRefused = "waiting for the API"
+	saysNewPass = "the API no longer takes the cursor"
+)
+
+// A run is one process of pawl's in a lap.
+type run struct {
+	*process
+	after  int  // the last request of the journal before the run's first
+	inHand int  // how many pages it may have been handed and not stored, by the way it ended
+	locked bool // it holds the stream's early lock
+	over   bool // it has ended in a way that was asked for
+}
+
+// said is how often the log has a message that begins so.
+func (r *run) said(message string) int { return r.stderr.count(`"msg":"` + message) }
+
+// stored reports whether the run knows that a page was committed.
+func (r *run) stored(seq int) bool {
+	return r.stderr.count(fmt.Sprintf(`"msg":%q,"seq":%d,`, saysStored, seq)) > 0
+}
+
+// claimed reports whether the stream was given to the run.
+func (r *run) claimed() bool {
+	return r.said("starting at the head")+r.said("resuming")+r.said("the stream is complete already") > 0
+}
+
+// waits reports whether, by its last word, the run waits and will for a moment.
+func (r *run) waits() bool {
+	const moment = 100 * time.Millisecond
+	lines := strings.Split(strings.TrimSpace(r.stderr.String()), "\n")
+	var last struct {
+		Time    time.Time `json:"time"`
+		Message string    `json:"msg"`
+		Seconds float64   `json:"seconds"`
+	}
+	if json.Unmarshal([]byte(lines[len(lines)-1]), &last) != nil { // a line may be half written
+		return false
+	}
+	waiting := strings.HasPrefix(last.Message, saysRetry) || strings.HasPrefix(last.Message, saysRefused)
+	return waiting && time.Until(last.Time)+time.Duration(last.Seconds*float64(time.Second)) > moment
+}
+
+// tail is the end of the log, for a failing test.
+func (r *run) tail() string {
+	const most = 3000
+	text := r.stderr.String()
+	return text[max(0, len(text)-most):]
+}

@@ -1,0 +1,69 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// A tally is what came of all laps.
+type tally struct {
+	began   time.Time
+	attacks []attack
+	notRun  []string // what could not be run, and why
+
+	laps, passes               int
+	hits, misses               map[string]int // by attack
+	faults                     map[string]int // requests, by kind
+	asked, ideal               int            // requests
+	requests                   map[string]int // by cause
+	lost, doubled, unexplained int
+}
+
+func newTally(attacks []attack, notRun []string) *tally {
+	return &tally{
+		began: time.Now(), attacks: attacks, notRun: notRun,
+		hits: map[string]int{}, misses: map[string]int{}, faults: map[string]int{}, requests: map[string]int{},
+	}
+}
+
+func (a attack) row() string { return a.group + ": " + a.name }
+
+func (y *tally) attacked(a attack, hit bool) {
+	if hit {
+		y.hits[a.row()]++
+	} else {
+		y.misses[a.row()]++
+	}
+}
+
+// print writes the table. An attack that missed its state does not count.
+func (y *tally) print(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	row := func(name string, n int) { fmt.Fprintf(w, "%s\t%d\n", name, n) }
+	fmt.Fprintf(w, "%d laps in %s\tcount\tmissed\n", y.laps, time.Since(y.began).Round(time.Second))
+	for _, a := range y.attacks {
+		fmt.Fprintf(w, "%s\t%d\t%d\n", a.row(), y.hits[a.row()], y.misses[a.row()])
+	}
+	for _, kind := range slices.Sorted(maps.Keys(y.faults)) {
+		row("fault: "+kind, y.faults[kind])
+	}
+	row("passes begun anew", y.passes)
+	row("requests", y.asked)
+	row("  ideal", y.ideal)
+	for _, cause := range []string{forPage, forReplay, forFault, forLimit, forCursor, forNothing} {
+		row("  "+cause, y.requests[cause])
+	}
+	row("lost", y.lost)
+	row("doubled", y.doubled)
+	row("unexplained", y.unexplained)
+	for _, what := range y.notRun {
+		fmt.Fprintf(w, "not run: %s\n", what)
+	}
+	return w.Flush()
+}

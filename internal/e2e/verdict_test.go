@@ -1,0 +1,63 @@
+//go:build e2e
+
+package e2e
+
+import "strings"
+
+// judge holds everything that a lap has left against the truth and against what was done to it.
+func (l *lap) judge() {
+	l.t.Helper()
+	l.judgeRows()
+	l.explainRequests()
+	l.judgeClaims()
+	l.judgeLeftovers()
+	l.tally.laps++
+	l.tally.passes += l.db.count("SELECT pass - 1 FROM checkpoints")
+}
+
+// judgeRows: nothing lost, nothing twice, nothing invented, and every page did what it says.
+func (l *lap) judgeRows() {
+	l.t.Helper()
+	l.db.layDownTruth(l.mock)
+	c := l.db.compare()
+	twice := l.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages") +
+		l.db.count("SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE received > 0")
+	l.tally.lost += c.lost
+	l.tally.doubled += c.doubled + twice
+	l.tally.unexplained += c.invented + c.altered
+	if c != (comparison{}) || twice > 0 {
+		l.t.Errorf("against the truth the rows are %+v; %d pages were stored twice in a pass", c, twice)
+	}
+	l.db.addsUp()
+	l.db.walks()
+	if l.db.count("SELECT count(*) FROM checkpoints WHERE done") != 1 || l.db.position() != lapEvents {
+		l.t.Errorf("the stream is not done, or not at its end: position %d", l.db.position())
+	}
+}
+
+// judgeClaims: an epoch for each run that had the stream, and for nobody else.
+func (l *lap) judgeClaims() {
+	l.t.Helper()
+	if epoch := l.db.epoch(); epoch != len(l.runs) {
+		l.t.Errorf("epoch %d after %d runs that claimed the stream", epoch, len(l.runs))
+	}
+}
+
+// judgeLeftovers: no connection of a run's stays on the server, and no secret in what was said.
+func (l *lap) judgeLeftovers() {
+	l.t.Helper()
+	eventually(l.t, "no connection of pawl's is left", func() bool {
+		return l.db.count(`SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name LIKE 'pawl/%'`) == 0
+	})
+	for _, p := range l.started {
+		for _, secret := range l.secrets {
+			if p.stderr.count(secret)+p.stdout.count(secret) > 0 {
+				l.t.Errorf("it shows a secret: %s", strings.ReplaceAll(p.stderr.String(), secret, "[secret]"))
+			}
+		}
+		if p.stderr.count("DATA RACE") > 0 {
+			l.t.Errorf("a data race: %s", p.stderr.String())
+		}
+	}
+}
