@@ -79,7 +79,7 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 		}
 		return 0
 	}
-	env = append(slices.Clone(env),
+	env = append(withoutKey(env),
 		"API_BASE_URL="+served.url+mockapi.BasePath,
 		"API_KEY="+opts.cfg.APIKey,
 		"MOCKAPI_ADMIN_URL="+served.url+mockapi.AdminPath)
@@ -193,6 +193,14 @@ func reachable(addr net.Addr) string {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 	}
 	return addr.String()
+}
+
+// withoutKey leaves out the other ways in which a command may be given a key: the mock's is the one that fits.
+func withoutKey(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return name == "API_KEY_FILE" || name == "TARGET_API_KEY"
+	})
 }
 
 // run runs a command to its end, passes signals on to it, and gives the exit code that a shell would.

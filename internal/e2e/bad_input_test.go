@@ -58,7 +58,7 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 		says        []string
 	}{
 		{"a bad answer is fetched again", "application/json", []string{`null`, whole}, 0, 1, nil},
-		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"after 2 tries"}},
+		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"gave up at try 2"}},
 		{"HTML", "text/html; charset=utf-8", []string{"<html>welcome</html>"}, 4, 0, []string{"HTML"}},
 		{"null", "application/json", []string{`null`}, 4, 0, nil},
 		{"cut off", "application/json", []string{whole[:len(whole)-9]}, 4, 0, nil},
@@ -139,7 +139,7 @@ func TestWrongSurroundings(t *testing.T) {
 			"no API at the address",
 			[]string{"API_BASE_URL=http://127.0.0.1:1/api/v1", "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
 			3,
-			[]string{"127.0.0.1:1", "2 tries"},
+			[]string{"127.0.0.1:1", "try 2"},
 		},
 		{
 			"no events at the address",
@@ -151,7 +151,7 @@ func TestWrongSurroundings(t *testing.T) {
 			"no database at the address",
 			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=postgres://u:" + secret + "@127.0.0.1:1/db"},
 			3,
-			[]string{"127.0.0.1:1", "2 tries", "DATABASE_URL"},
+			[]string{"127.0.0.1:1", "try 2", "DATABASE_URL"},
 		},
 		{
 			"no database of the name",

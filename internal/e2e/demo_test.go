@@ -154,3 +154,30 @@ func TestDemoKilled(t *testing.T) {
 	db.equalsTruth(startMock(t, "--events", "100000"))
 	db.addsUp()
 }
+
+// TestAPrivateServerIsStoppedInOrder ends a run in the ways that a terminal or a pipe does, other than by kill -9: the page
+// in hand is finished, and no server is left.
+func TestAPrivateServerIsStoppedInOrder(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			d := newDemo(t)
+			m := startMock(t, "--events", "100000", "--rate-limit", "0", "--latency", "20ms")
+			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
+			eventually(t, "it has stored something", func() bool { return m.summary().Pages > 3 || !p.running() })
+			if len(d.postmasters()) == 0 {
+				t.Error("no server while a run goes on")
+			}
+			p.signal(signal)
+			if code := p.wait(ctx); code != 3 || !strings.Contains(p.stderr.String(), "run it again") {
+				t.Errorf("exit %d: %s", code, p.stderr.String())
+			}
+			if left := d.postmasters(); len(left) > 0 {
+				t.Errorf("a server is left: %v", left)
+			}
+		})
+	}
+}

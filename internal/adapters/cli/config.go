@@ -28,7 +28,8 @@ type configLine struct {
 func (c *configCommand) Run(s *session) error {
 	lines := s.config()
 	if c.Name != "" {
-		i := slices.IndexFunc(lines, func(l configLine) bool { return l.Name == c.Name })
+		settings := allSettings() // in the order of the lines
+		i := slices.IndexFunc(settings, func(s setting) bool { return c.Name == s.name() || slices.Contains(s.names, c.Name) })
 		if i < 0 {
 			return invalid(c.Name, fmt.Sprintf("there is no such setting; did you mean %s?", nearest(c.Name, settingNames())))
 		}
@@ -66,11 +67,11 @@ func (s *session) config() (lines []configLine) {
 		value, from := knob.of(&s.knobs).String(), s.from[knob.key()].String()
 		switch knob.name() {
 		case "API_BASE_URL":
-			value = maskURL(value)
+			value = maskAddress(value)
 		case "API_KEY":
 			value, from = mask(s.settings.APIKey), fileOrigin(s.knobs.APIKeyFile, from)
 		case "DATABASE_URL":
-			value, from = maskURL(s.settings.DatabaseURL), fileOrigin(s.knobs.DatabaseURLFile, from)
+			value, from = maskDatabase(s.settings.DatabaseURL), fileOrigin(s.knobs.DatabaseURLFile, from)
 		}
 		if value == "" {
 			from = "not set"

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/joho/godotenv"
@@ -11,11 +13,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// byteOrderMark begins a file that some editors write.
+const byteOrderMark = "\ufeff"
+
 // maxEnvFileBytes bounds what is read of a .env file.
 const maxEnvFileBytes = 1 << 20
 
-// addFile puts the variables of a .env file under the environment's own: what is set there stays. A file that nobody
-// named may be missing.
+// addFile puts the variables of a .env file under the environment's own: what is set there stays, be it a secret or the
+// file that holds it. A file that nobody named may be missing.
 func (e environment) addFile(path string, named bool) error {
 	variables, err := readEnvFile(path)
 	switch {
@@ -25,12 +30,23 @@ func (e environment) addFile(path string, named bool) error {
 	default:
 		return err
 	}
-	for name, value := range variables {
-		if e[name].value == "" {
-			e[name] = variable{value, path}
+	for name := range variables {
+		if e[name].value != "" || e[otherForm(name)].value != "" {
+			delete(variables, name)
 		}
 	}
+	for name, value := range variables {
+		e[name] = variable{value, path}
+	}
 	return nil
+}
+
+// otherForm is the other way to give the same secret: itself, or a file that holds it.
+func otherForm(name string) string {
+	if secret, isFile := strings.CutSuffix(name, "_FILE"); isFile {
+		return secret
+	}
+	return name + "_FILE"
 }
 
 func readEnvFile(path string) (map[string]string, error) {
@@ -38,7 +54,7 @@ func readEnvFile(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
-	variables, err := godotenv.UnmarshalBytes(content)
+	variables, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
 	if err != nil { // the parser's error quotes the file, and with it perhaps a secret
 		return nil, envFileError(fmt.Errorf("%s is not a file of NAME=value lines", path))
 	}

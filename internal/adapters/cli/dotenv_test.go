@@ -35,6 +35,23 @@ func TestSettingsFromAFile(t *testing.T) {
 	}
 }
 
+func TestASecretInTheEnvironmentComesBeforeItsFileInDotEnv(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ env, file, want string }{
+		{"API_KEY=from-env", "API_KEY_FILE=/nowhere", "from-env"},
+		{"API_KEY_FILE=" + write(t, "from-secret-file"), "API_KEY=from-dotenv", "from-secret-file"},
+		{"API_KEY=", "\ufeffAPI_KEY=after-a-mark", "after-a-mark"},
+		{"API_KEY=", "API_KEY='$HOME#1'", "$HOME#1"},
+	} {
+		var got cli.Settings
+		code, _, stderr := pawl(t, sound("API_KEY=", tt.env), wiring(oneEmptyPage{}, domaintest.NewMemDatabase(), &got),
+			"run", "--env-file", write(t, tt.file+"\n"))
+		if code != cli.ExitDone || got.APIKey != tt.want {
+			t.Errorf("%s over %s: exit %d, key %q: %s", tt.env, tt.file, code, got.APIKey, stderr)
+		}
+	}
+}
+
 func TestDotEnvInTheWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var got cli.Settings

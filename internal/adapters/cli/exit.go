@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,6 +41,11 @@ func exitCode(err error) int {
 
 // sayError tells the user in one line what went wrong and what to do.
 func sayError(stderr io.Writer, s Settings, err error) {
+	if domain.KindOf(err) == domain.Stopped {
+		err = &domain.Error{
+			Kind: domain.Stopped, Op: "stopped", Err: errors.New("it was told to"), Hint: "run it again to go on from the last page stored",
+		}
+	}
 	code, hint := exitCode(err), domain.HintOf(err)
 	if code == ExitBug && hint == "" {
 		hint = "this should not happen: please report it as a bug in pawl"

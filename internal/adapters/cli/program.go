@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 
@@ -83,6 +84,7 @@ type grammar struct {
 // A session is what a command runs in.
 type session struct {
 	Process
+	obedience
 
 	ctx      context.Context //nolint:containedctx // lives for one command; kong passes bound values, not arguments
 	knobs    knobs
@@ -98,35 +100,39 @@ type session struct {
 // to p.Stderr. At the first signal, or when ctx ends, the command finishes what it has in hand and the code is ExitAgain;
 // at the second one Main returns at once, with 128 + the signal's number, and the process should end.
 func Main(ctx context.Context, p Process, w Wiring) int {
-	var g grammar
 	env := newEnvironment(p.Environ)
-	screen := terminal.NewScreen(p.Stderr, env["TERM"].value, env["NO_COLOR"].value)
-	s := session{Process: p, ctx: ctx, from: origins{}, wiring: w, screen: screen}
+	s := session{
+		Process: p, ctx: ctx, from: origins{}, wiring: w,
+		screen: terminal.NewScreen(p.Stderr, env["TERM"].value, env["NO_COLOR"].value),
+	}
+	return s.obeying(func() int { return s.main(env) })
+}
+
+// main is Main without its signals.
+func (s *session) main(env environment) int {
+	var g grammar
 	command, err := s.parse(&g, env)
 	if err != nil {
-		sayError(screen, s.settings, err)
-		return exitCode(err)
+		return s.end(err)
 	}
 	if command == nil { // --help
 		return ExitDone
 	}
 	s.knobs = g.knobs
 	s.settings, s.wrong = g.settings(s.from)
-	if _, shows := selected(command).(*configCommand); s.wrong != nil && !shows {
-		sayError(screen, s.settings, s.wrong)
-		return exitCode(s.wrong)
+	if _, shows := reflect.TypeAssert[*configCommand](command.Selected().Target.Addr()); s.wrong != nil && !shows {
+		return s.end(s.wrong)
 	}
-	s.log = newLogger(screen, s.settings)
-	if _, attends := selected(command).(*psqlCommand); attends { // to the signals itself
-		return s.run(command)
-	}
-	return s.obeying(func() int { return s.run(command) }) //nolint:contextcheck // the session holds it
+	s.log = newLogger(s.screen, s.settings)
+	defer context.AfterFunc(s.ctx, func() {
+		s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
+	})()
+	s.busy.Store(true)
+	return s.end(command.Run(s))
 }
 
-func selected(command *kong.Context) any { return command.Selected().Target.Addr().Interface() }
-
-func (s *session) run(command *kong.Context) int {
-	err := command.Run(s)
+// end says what went wrong and returns the exit code.
+func (s *session) end(err error) int {
 	if status, ok := errors.AsType[statusError](err); ok {
 		return int(status)
 	}

@@ -43,27 +43,17 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	}
 	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.Env = append(withoutService(s.Environ), connection...)
+	cmd.Env = append(withoutDetours(s.Environ), connection...)
 	return s.attend(cmd)
 }
 
-// attend runs a program that has the terminal to itself. The terminal sends SIGINT to both; only psql is to heed it.
+// attend runs a program that has the terminal to itself: ^C is for it to heed, and not for pawl.
 func (s *session) attend(cmd *exec.Cmd) error {
-	if err := cmd.Start(); err != nil {
+	if err := s.hand(cmd); err != nil {
 		return psqlError(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for {
-		select {
-		case signal := <-s.Signals:
-			if signal == syscall.SIGTERM {
-				_ = cmd.Process.Signal(signal) // it fails if psql has just ended
-			}
-		case err := <-ended:
-			return psqlStatus(cmd, err)
-		}
-	}
+	defer s.takeBack()
+	return psqlStatus(cmd, cmd.Wait())
 }
 
 func psqlStatus(cmd *exec.Cmd, err error) error {
@@ -100,10 +90,11 @@ func psqlError(err error) error {
 	}
 }
 
-// withoutService leaves out what would come before the variables that say where the database is.
-func withoutService(environ []string) (rest []string) {
+// withoutDetours leaves out what libpq would heed before the variables that say where the database is, and pgx knows
+// nothing of.
+func withoutDetours(environ []string) (rest []string) {
 	for _, pair := range environ {
-		if !strings.HasPrefix(pair, "PGSERVICE") {
+		if !strings.HasPrefix(pair, "PGSERVICE") && !strings.HasPrefix(pair, "PGHOSTADDR") {
 			rest = append(rest, pair)
 		}
 	}

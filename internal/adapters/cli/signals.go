@@ -3,30 +3,73 @@ package cli
 import (
 	"context"
 	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
+// obedience is how far a command that is told to stop has come.
+type obedience struct {
+	busy atomic.Bool // it has something to finish
+
+	mu       sync.Mutex
+	attended *os.Process // a program that has the terminal in pawl's place, nil if there is none
+}
+
+// hand gives the terminal to a program. A signal that comes while it starts is that program's.
+func (o *obedience) hand(cmd *exec.Cmd) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	err := cmd.Start()
+	o.attended = cmd.Process
+	return err
+}
+
+// takeBack ends what hand began.
+func (o *obedience) takeBack() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.attended = nil
+}
+
+func (o *obedience) program() *os.Process {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.attended
+}
+
 // obeying runs a command that stops when it is told to: the first signal ends its context, as may whoever called Main, and
-// the command finishes; a second signal is not waited for.
+// the command finishes; a second signal is not waited for, nor is the first while there is nothing to finish. A broken pipe
+// tells once, however often it is written to.
 func (s *session) obeying(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
 	s.ctx = ctx
-	defer context.AfterFunc(ctx, func() {
-		s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
-	})()
 	done := make(chan int, 1)
 	go func() { done <- command() }()
-	for told := false; ; told = true {
+	for told := false; ; {
 		select {
 		case code := <-done:
 			return code
 		case signal := <-s.Signals:
-			if told {
+			if program := s.program(); program != nil {
+				passOn(signal, program)
+				continue
+			}
+			if (told || !s.busy.Load()) && signal != syscall.SIGPIPE {
 				return exitSignal(signal)
 			}
+			told = true
 			stop()
 		}
+	}
+}
+
+// passOn tells the program at the terminal what the terminal has not told it already.
+func passOn(signal os.Signal, program *os.Process) {
+	if signal == syscall.SIGTERM || signal == syscall.SIGHUP {
+		_ = program.Signal(signal) // it fails if the program has just ended
 	}
 }
 

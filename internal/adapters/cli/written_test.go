@@ -43,7 +43,8 @@ func TestWrittenFromTheSettings(t *testing.T) {
 
 func envExample(string) string {
 	var b strings.Builder
-	b.WriteString("# Settings for pawl. Copy this file to .env and fill in what you need; the environment and flags come before it.\n")
+	b.WriteString("# Settings for pawl. Copy this file to .env and fill in what you need; the environment and flags come before it.\n" +
+		"# In single quotes a value is taken as it stands; without them $NAME is replaced, and # begins a comment.\n")
 	for _, s := range allSettings() {
 		if len(s.names) > 0 {
 			fmt.Fprintf(&b, "\n# %s\n#%s=%s\n", s.help, s.names[0], s.initial)

@@ -24,7 +24,10 @@ func classify(op string, err error) error {
 		return err
 	}
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		op = "connect to database " + connect.Config.Database
+		op = "connect to database"
+		if name := connect.Config.Database; !strings.ContainsAny(name, "@:/") { // else a slip in the URL made a password of it
+			op += " " + name
+		}
 		kind := kindOf(err)
 		if kind == domain.Unknown { // the server does not take what the URL asks of it
 			kind = domain.Invalid

@@ -96,7 +96,7 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 func (b *Budget) afterFailure(err error) (Wait, error) {
 	b.failures++
 	if b.failures >= b.policy.Tries {
-		return Wait{}, fmt.Errorf("gave up after %d tries: %w", b.failures, err)
+		return Wait{}, fmt.Errorf("gave up at try %d: %w", b.failures, err)
 	}
 	bound := doubled(backoffBase, backoffCap, b.failures)
 	wait := waitFor(time.Duration(b.policy.Jitter()*float64(bound)), err)
