@@ -58,6 +58,7 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	if dice.IntN(2) == 0 {
 		limited := l.usual
 		limited.RateLimit = 1
+		l.limits++
 		l.mock.play(limited)
 	} else {
 		l.mock.play(l.usual.withFaults(pick(dice, "500:1", "503:1", "429:1", "reset:1", "null:1")))

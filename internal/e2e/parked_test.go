@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/pgtest"
@@ -19,10 +20,10 @@ func TestRecordsThatCannotBeStored(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
-	m := startMock(t, "--events", fmt.Sprint(2*pageSize*len(spoilt)), "--rate-limit", "0")
+	m := startMock(t, "--events", strconv.Itoa(2*pageSize*len(spoilt)), "--rate-limit", "0")
 	db := connect(t, databaseURL)
 	run := func() (code int, said string) {
-		p := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", fmt.Sprint(pageSize))
+		p := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(pageSize))
 		return p.wait(ctx), p.stderr.String()
 	}
 	var drifts []string

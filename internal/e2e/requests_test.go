@@ -21,6 +21,7 @@ const (
 // it, and else that its run was ended, or its connection, with that page in hand.
 func (l *lap) explainRequests() {
 	l.t.Helper()
+	refused := 0
 	stored := l.db.pagesByRequest()
 	journal := l.mock.journal(0)
 	if n := l.mock.summary().Dropped; n > 0 {
@@ -40,6 +41,7 @@ func (l *lap) explainRequests() {
 			l.tally.requests[forFault]++
 		case e.RateLimited:
 			l.tally.requests[forLimit]++
+			refused++
 		case e.Status == 400:
 			l.tally.requests[forCursor]++
 		case l.lostInHand(e.Seq):
@@ -50,6 +52,10 @@ func (l *lap) explainRequests() {
 		if e.Fault != "" {
 			l.tally.faults[e.Fault]++
 		}
+	}
+	// A run is told of a limit by its first answer, and of one that is set later by the next.
+	if refused > len(l.runs)+l.limits {
+		l.unexplained("%d requests were refused by the rate limit of %d runs", refused, len(l.runs))
 	}
 	for id := range stored {
 		l.unexplained("page %q is stored, and was never handed out", id)

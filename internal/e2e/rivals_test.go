@@ -6,7 +6,7 @@ import "math/rand/v2"
 
 // rivalRefused starts a second run beside one that holds the stream: it ends 5, and the first does not notice.
 func rivalRefused(l *lap, r *run, _ *rand.Rand) bool {
-	if !r.locked {
+	if r = l.lockHolder(r); r == nil {
 		return false
 	}
 	l.mock.play(l.usual.withLatency("500ms")) // a rival is patient; the stream must not end meanwhile
@@ -21,7 +21,7 @@ func rivalRefused(l *lap, r *run, _ *rand.Rand) bool {
 
 // rivalInherits kills a run while a second one asks for the stream: the second takes over.
 func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
-	if !r.locked {
+	if r = l.lockHolder(r); r == nil {
 		return false
 	}
 	l.mock.play(l.usual.withLatency("500ms"))
@@ -51,6 +51,16 @@ func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
 	l.mock.play(l.usual)
 	l.ends(r, 5)
 	return true
+}
+
+// lockHolder is a run that holds the early lock: the one that works, or if it has lost its lock the next.
+func (l *lap) lockHolder(r *run) *run {
+	l.t.Helper()
+	if !r.locked {
+		l.kill(r, 1)
+		r = l.runner()
+	}
+	return r
 }
 
 // takesOver waits until a second run has the stream. The first may have been handed a page since the second was started.
