@@ -83,6 +83,7 @@ func (l *lap) drive(deck []attack) {
 			deck = append(deck, a)
 			continue
 		}
+		r.suffered = append(r.suffered, a.row())
 		began := time.Now()
 		hit := a.strike(l, r, dice)
 		l.tally.attacked(a, hit)
@@ -135,9 +136,9 @@ func (l *lap) take(r *run) {
 func (l *lap) launch() *run {
 	l.t.Helper()
 	p := start(l.t, l.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
-		"--page-size", strconv.Itoa(lapPageSize), "--tries", "8", "--request-timeout", "3s", "--max-page-bytes", "4194304")
+		"--page-size", strconv.Itoa(lapPageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	l.started = append(l.started, p)
-	return &run{process: p, after: l.mock.summary().LastSeq}
+	return &run{process: p, after: l.mock.summary().LastSeq, inHand: new(int)}
 }
 
 // until waits for a state of the world. It gives false if the run ends first.

@@ -47,7 +47,8 @@ func (l *lap) explainRequests() {
 		case l.lostInHand(e.Seq):
 			l.tally.requests[forNothing]++
 		default:
-			l.unexplained("a page was asked for and not stored, and nothing had happened: %+v", e)
+			r := l.runOf(e.Seq)
+			l.unexplained("a page was asked for and not stored: %+v; its run suffered only %q and said: …%s", e, r.suffered, r.tail())
 		}
 		if e.Fault != "" {
 			l.tally.faults[e.Fault]++
@@ -69,13 +70,19 @@ func (l *lap) explainRequests() {
 
 // lostInHand takes one from the pages that the run of a request may have lost.
 func (l *lap) lostInHand(seq int) bool {
+	r := l.runOf(seq)
+	*r.inHand--
+	return *r.inHand >= 0
+}
+
+// runOf is the run that sent a request.
+func (l *lap) runOf(seq int) *run {
 	for _, r := range slices.Backward(l.runs) {
 		if r.after < seq {
-			r.inHand--
-			return r.inHand >= 0
+			return r
 		}
 	}
-	return false
+	return &run{inHand: new(int)}
 }
 
 func (l *lap) unexplained(format string, args ...any) {

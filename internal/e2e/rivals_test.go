@@ -33,19 +33,19 @@ func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
 	hit := r.running()
 	r.kill()
 	r.over = true
-	return l.takesOver(rival) && hit
+	return l.takesOver(rival, r) && hit
 }
 
 // rivalFences starts a second run beside one that has lost its connections, and with them its lock, while it fetches: the
 // second takes over, and the first finds that out when it comes to write.
 func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("2s"))
+	l.mock.play(l.usual.withLatency("1s"))
 	if !l.until(r, "a request is under way", l.requested) {
 		return false
 	}
 	l.db.terminatePawl()
 	rival := l.launch()
-	if !l.takesOver(rival) {
+	if !l.takesOver(rival, r) {
 		return false
 	}
 	l.mock.play(l.usual)
@@ -63,14 +63,16 @@ func (l *lap) lockHolder(r *run) *run {
 	return r
 }
 
-// takesOver waits until a second run has the stream. The first may have been handed a page since the second was started.
-func (l *lap) takesOver(rival *run) bool {
+// takesOver waits until a second run has the stream. The first may lose the page that it has in hand; for a while both ask,
+// so that the loss may come before or after the second run's first request.
+func (l *lap) takesOver(rival, first *run) bool {
 	l.t.Helper()
 	if !l.until(rival, "the second run claims the stream", rival.claimed) {
 		l.t.Errorf("the second run ends %d instead of taking over: %s", rival.cmd.ProcessState.ExitCode(), rival.tail())
 		return false
 	}
-	rival.inHand = 1
+	rival.inHand = first.inHand
+	*rival.inHand++
 	l.take(rival)
 	return true
 }

@@ -46,7 +46,7 @@ func spoilRecord(l *lap, r *run, dice *rand.Rand) bool {
 	}
 	l.ends(r, 4)
 	l.mock.play(l.usual)
-	r.inHand++
+	*r.inHand++
 	if at := l.db.position(); at > index || at+lapPageSize <= index {
 		l.t.Errorf("%s cannot be stored, and the run stopped at %d", drift, at)
 	}
