@@ -64,10 +64,10 @@ func (d *database) holdLedger(databaseURL string) (letGo func()) {
 	}
 }
 
-// seq is how many pages the checkpoint counts, 0 before there is one.
+// seq is that of the page committed last, 0 before there is one.
 func (d *database) seq() int {
 	d.t.Helper()
-	return d.count("SELECT coalesce(max(seq), 0) FROM checkpoints")
+	return d.count("SELECT coalesce(max(seq), 0) FROM pages")
 }
 
 // position is how far from the head the current pass is stored.

@@ -50,12 +50,12 @@ func (l *lap) disturbBeforeCommit(r *run, disturb func()) bool {
 
 // cutAPI ends the connection to the API while it is about to answer.
 func cutAPI(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("2s"))
+	l.mock.play(l.usual.withLatency("1s"))
 	seq := l.db.seq()
 	if !l.until(r, "a request is under way", l.requested) {
 		return false
 	}
-	r.inHand++
+	*r.inHand++
 	l.api.cut()
 	l.mock.play(l.usual)
 	return l.goesOn(r, seq)
@@ -69,6 +69,6 @@ func cutAnswers(l *lap, r *run, dice *rand.Rand) bool {
 	hit := l.until(r, "pawl tries again", func() bool { return r.said(saysRetry) > tried })
 	l.api.heal()
 	hit = l.goesOn(r, seq+1) && hit // the page under way was perhaps whole already
-	r.inHand += r.said(saysRetry) - tried
+	*r.inHand += r.said(saysRetry) - tried
 	return hit
 }

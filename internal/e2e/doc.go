@@ -2,7 +2,7 @@
 // only: at exit codes and output, at the mock API's journal, at the tables, and at what PostgreSQL says of its sessions.
 // Its tests need the build tag e2e:
 //
-//	make test-e2e                        all of it; the harness below for as many laps as hit each state often enough
+//	make test-e2e                        all of it; the harness below until each state was hit often enough
 //	make chaos DURATION=10m SEED=42      the harness alone, for longer
 //
 // # The harness

@@ -45,7 +45,11 @@ func cutUndecided(l *lap, r *run, _ *rand.Rand) bool {
 	asked := false
 	if waiting {
 		r.locked = false
-		l.pg.cut()
+		l.pg.leave()
+		tried := r.said(saysRetry)
+		// pgx asks the server to cancel what it has left behind; after the first vain try that has failed too.
+		l.until(r, "pawl has tried to come back", func() bool { return r.said(saysRetry) > tried+1 })
+		l.pg.comeBack()
 		asked = l.until(r, "pawl asks what became of the COMMIT", l.gate.doubted) && l.db.seq() == seq-1
 	}
 	l.gate.open()

@@ -14,7 +14,7 @@ func (l *lap) kill(r *run, inHand int) (hit bool) {
 	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
 		return false // it had ended before; whoever looks next sees how
 	}
-	r.inHand += inHand
+	*r.inHand += inHand
 	l.gone(r)
 	return true
 }
@@ -24,7 +24,7 @@ func (l *lap) storedAll() bool { return l.mock.lastPage() == l.db.lastRequestID(
 
 // killFetching kills while a request is under way that is not answered any more.
 func killFetching(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("2s"))
+	l.mock.play(l.usual.withLatency("1s"))
 	return l.until(r, "a request is under way", l.requested) && l.kill(r, 1) && l.storedAll()
 }
 
@@ -52,17 +52,29 @@ func killAfterCommit(l *lap, r *run, _ *rand.Rand) bool {
 	return l.until(r, "pawl knows of a COMMIT", func() bool { return r.said(saysStored) > before }) && l.kill(r, 1) && l.storedAll()
 }
 
-// killWaiting kills while pawl waits for the rate limit's window or before it tries again. The window, or the outage, is
+// killWaiting kills while pawl waits for the rate limit's window, or before it tries again. The window, or the outage, is
 // still there when the next run begins.
 func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	if dice.IntN(2) == 0 {
 		limited := l.usual
 		limited.RateLimit = 1
+		l.limits++
 		l.mock.play(limited)
 	} else {
 		l.mock.play(l.usual.withFaults(pick(dice, "500:1", "503:1", "429:1", "reset:1", "null:1")))
 	}
-	return l.until(r, "pawl waits", r.waits) && l.kill(r, 0)
+	var is, withPage bool
+	if !l.until(r, "pawl waits", func() bool {
+		is, withPage = r.waits()
+		return is
+	}) {
+		return false
+	}
+	inHand := 0
+	if withPage {
+		inHand = 1
+	}
+	return l.kill(r, inHand)
 }
 
 // requested reports whether a request is under way.

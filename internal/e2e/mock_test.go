@@ -91,6 +91,12 @@ func (m *mock) summary() (s journalSummary) {
 // eventually polls for a state of the world; it fails the test if it does not come about.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
+	within(t, patience, what, is)
+}
+
+// within is eventually with a patience of its own.
+func within(t *testing.T, patience time.Duration, what string, is func() bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)

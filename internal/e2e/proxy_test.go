@@ -45,7 +45,15 @@ func inFrontOf(t *testing.T, name, serverURL string) (p *proxy, through string) 
 // cut ends every connection; new ones are taken again at once.
 func (p *proxy) cut() {
 	p.t.Helper()
-	p.toxi.Stop()
+	p.leave()
+	p.comeBack()
+}
+
+// leave ends every connection and refuses new ones until comeBack.
+func (p *proxy) leave() { p.toxi.Stop() }
+
+func (p *proxy) comeBack() {
+	p.t.Helper()
 	eventually(p.t, "the proxy listens again", func() bool { return p.toxi.Start() == nil })
 }
 

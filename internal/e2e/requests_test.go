@@ -21,6 +21,7 @@ const (
 // it, and else that its run was ended, or its connection, with that page in hand.
 func (l *lap) explainRequests() {
 	l.t.Helper()
+	refused := 0
 	stored := l.db.pagesByRequest()
 	journal := l.mock.journal(0)
 	if n := l.mock.summary().Dropped; n > 0 {
@@ -40,16 +41,22 @@ func (l *lap) explainRequests() {
 			l.tally.requests[forFault]++
 		case e.RateLimited:
 			l.tally.requests[forLimit]++
+			refused++
 		case e.Status == 400:
 			l.tally.requests[forCursor]++
 		case l.lostInHand(e.Seq):
 			l.tally.requests[forNothing]++
 		default:
-			l.unexplained("a page was asked for and not stored, and nothing had happened: %+v", e)
+			r := l.runOf(e.Seq)
+			l.unexplained("a page was asked for and not stored: %+v; its run suffered only %q and said: …%s", e, r.suffered, r.tail())
 		}
 		if e.Fault != "" {
 			l.tally.faults[e.Fault]++
 		}
+	}
+	// A run is told of a limit by its first answer, and of one that is set later by the next.
+	if refused > len(l.runs)+l.limits {
+		l.unexplained("%d requests were refused by the rate limit of %d runs", refused, len(l.runs))
 	}
 	for id := range stored {
 		l.unexplained("page %q is stored, and was never handed out", id)
@@ -63,13 +70,19 @@ func (l *lap) explainRequests() {
 
 // lostInHand takes one from the pages that the run of a request may have lost.
 func (l *lap) lostInHand(seq int) bool {
+	r := l.runOf(seq)
+	*r.inHand--
+	return *r.inHand >= 0
+}
+
+// runOf is the run that sent a request.
+func (l *lap) runOf(seq int) *run {
 	for _, r := range slices.Backward(l.runs) {
 		if r.after < seq {
-			r.inHand--
-			return r.inHand >= 0
+			return r
 		}
 	}
-	return false
+	return &run{inHand: new(int)}
 }
 
 func (l *lap) unexplained(format string, args ...any) {

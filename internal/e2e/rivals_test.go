@@ -6,7 +6,7 @@ import "math/rand/v2"
 
 // rivalRefused starts a second run beside one that holds the stream: it ends 5, and the first does not notice.
 func rivalRefused(l *lap, r *run, _ *rand.Rand) bool {
-	if !r.locked {
+	if r = l.lockHolder(r); r == nil {
 		return false
 	}
 	l.mock.play(l.usual.withLatency("500ms")) // a rival is patient; the stream must not end meanwhile
@@ -21,7 +21,7 @@ func rivalRefused(l *lap, r *run, _ *rand.Rand) bool {
 
 // rivalInherits kills a run while a second one asks for the stream: the second takes over.
 func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
-	if !r.locked {
+	if r = l.lockHolder(r); r == nil {
 		return false
 	}
 	l.mock.play(l.usual.withLatency("500ms"))
@@ -33,19 +33,19 @@ func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
 	hit := r.running()
 	r.kill()
 	r.over = true
-	return l.takesOver(rival) && hit
+	return l.takesOver(rival, r) && hit
 }
 
 // rivalFences starts a second run beside one that has lost its connections, and with them its lock, while it fetches: the
 // second takes over, and the first finds that out when it comes to write.
 func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("2s"))
+	l.mock.play(l.usual.withLatency("1s"))
 	if !l.until(r, "a request is under way", l.requested) {
 		return false
 	}
 	l.db.terminatePawl()
 	rival := l.launch()
-	if !l.takesOver(rival) {
+	if !l.takesOver(rival, r) {
 		return false
 	}
 	l.mock.play(l.usual)
@@ -53,14 +53,26 @@ func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
 	return true
 }
 
-// takesOver waits until a second run has the stream. The first may have been handed a page since the second was started.
-func (l *lap) takesOver(rival *run) bool {
+// lockHolder is a run that holds the early lock: the one that works, or if it has lost its lock the next.
+func (l *lap) lockHolder(r *run) *run {
+	l.t.Helper()
+	if !r.locked {
+		l.kill(r, 1)
+		r = l.runner()
+	}
+	return r
+}
+
+// takesOver waits until a second run has the stream. The first may lose the page that it has in hand; for a while both ask,
+// so that the loss may come before or after the second run's first request.
+func (l *lap) takesOver(rival, first *run) bool {
 	l.t.Helper()
 	if !l.until(rival, "the second run claims the stream", rival.claimed) {
 		l.t.Errorf("the second run ends %d instead of taking over: %s", rival.cmd.ProcessState.ExitCode(), rival.tail())
 		return false
 	}
-	rival.inHand = 1
+	rival.inHand = first.inHand
+	*rival.inHand++
 	l.take(rival)
 	return true
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,10 +21,11 @@ const (
 // A run is one process of pawl's in a lap.
 type run struct {
 	*process
-	after  int  // the last request of the journal before the run's first
-	inHand int  // how many pages it may have been handed and not stored, by the way it ended
-	locked bool // it holds the stream's early lock
-	over   bool // it has ended in a way that was asked for
+	after    int      // the last request of the journal before the run's first
+	inHand   *int     // how many pages it may have been handed and not stored, by what was done to it
+	locked   bool     // it holds the stream's early lock
+	over     bool     // it has ended in a way that was asked for
+	suffered []string // the attacks on it
 }
 
 // said is how often the log has a message that begins so.
@@ -39,20 +41,28 @@ func (r *run) claimed() bool {
 	return r.said("starting at the head")+r.said("resuming")+r.said("the stream is complete already") > 0
 }
 
-// waits reports whether, by its last word, the run waits and will for a moment.
-func (r *run) waits() bool {
+// waits reports whether the run has said that it waits and will for a moment, and whether it does so with a page in hand:
+// for the database then, and not for the API.
+func (r *run) waits() (is, withPage bool) {
 	const moment = 100 * time.Millisecond
-	lines := strings.Split(strings.TrimSpace(r.stderr.String()), "\n")
-	var last struct {
-		Time    time.Time `json:"time"`
-		Message string    `json:"msg"`
-		Seconds float64   `json:"seconds"`
+	for _, line := range slices.Backward(strings.Split(r.stderr.String(), "\n")) {
+		var said struct {
+			Time    time.Time `json:"time"`
+			Message string    `json:"msg"`
+			Seconds float64   `json:"seconds"`
+			Why     string    `json:"why"`
+		}
+		if json.Unmarshal([]byte(line), &said) != nil { // half written
+			continue
+		}
+		refused := strings.HasPrefix(said.Message, saysRefused)
+		if !refused && !strings.HasPrefix(said.Message, saysRetry) {
+			continue
+		}
+		left := time.Until(said.Time) + time.Duration(said.Seconds*float64(time.Second))
+		return left > moment, !refused && !strings.HasPrefix(said.Why, "fetch page")
 	}
-	if json.Unmarshal([]byte(lines[len(lines)-1]), &last) != nil { // a line may be half written
-		return false
-	}
-	waiting := strings.HasPrefix(last.Message, saysRetry) || strings.HasPrefix(last.Message, saysRefused)
-	return waiting && time.Until(last.Time)+time.Duration(last.Seconds*float64(time.Second)) > moment
+	return false, false
 }
 
 // tail is the end of the log, for a failing test.

@@ -38,12 +38,17 @@ func spoilRecord(l *lap, r *run, dice *rand.Rand) bool {
 	if index >= lapEvents {
 		return false
 	}
-	l.mock.play(l.usual.withDrift(fmt.Sprintf("%s@%d", pick(dice, spoilt...), index)))
+	drift := fmt.Sprintf("%s@%d", pick(dice, spoilt...), index)
+	l.mock.play(l.usual.withDrift(drift))
+	if l.until(r, "pawl stops", func() bool { return l.db.position() > index }) {
+		l.t.Errorf("%s cannot be stored, and was passed over", drift)
+		return false
+	}
 	l.ends(r, 4)
 	l.mock.play(l.usual)
-	r.inHand++
+	*r.inHand++
 	if at := l.db.position(); at > index || at+lapPageSize <= index {
-		l.t.Errorf("record %d cannot be stored, and the run stopped at %d", index, at)
+		l.t.Errorf("%s cannot be stored, and the run stopped at %d", drift, at)
 	}
 	return true
 }

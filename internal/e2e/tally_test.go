@@ -42,6 +42,20 @@ func (y *tally) attacked(a attack, hit bool) {
 	}
 }
 
+// missing names the attacks that have not hit often enough.
+func (y *tally) missing() (names []string) {
+	for _, a := range y.attacks {
+		least := 1
+		if a.group == groupKill {
+			least = killsInEach
+		}
+		if y.hits[a.row()] < least {
+			names = append(names, a.row())
+		}
+	}
+	return names
+}
+
 // print writes the table. An attack that missed its state does not count.
 func (y *tally) print(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)

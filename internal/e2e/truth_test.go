@@ -29,7 +29,7 @@ type truth struct {
 // layDownTruth puts the truth beside the tables.
 func (d *database) layDownTruth(m *mock) {
 	d.t.Helper()
-	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
+	d.exec(`CREATE TABLE truth (index int PRIMARY KEY, outcome text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
 		name text, properties jsonb, occurred_at timestamptz, device_type text, browser text, extra jsonb)`)
 	body := m.admin(d.ctx, "/truth")
 	defer body.Close() //nolint:errcheck // it was only read
@@ -79,6 +79,13 @@ func (d *database) compare() (c comparison) {
 		d.t.Fatalf("compare with the truth: %v", err)
 	}
 	return c
+}
+
+// lostBehind counts the rows that are not there though a page was committed that lies behind them.
+func (d *database) lostBehind() int {
+	d.t.Helper()
+	return d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome IN ('stored', 'drifted')
+		AND t.index < (SELECT max(position) FROM pages) AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)`)
 }
 
 // equalsTruth fails the test unless the stored rows are the truth.

@@ -18,7 +18,6 @@ func (l *lap) judge() {
 // judgeRows: nothing lost, nothing twice, nothing invented, and every page did what it says.
 func (l *lap) judgeRows() {
 	l.t.Helper()
-	l.db.layDownTruth(l.mock)
 	c := l.db.compare()
 	twice := l.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages") +
 		l.db.count("SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE received > 0")
