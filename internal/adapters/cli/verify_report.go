@@ -107,7 +107,7 @@ func notes(r verify.Report) (all []string) {
 		all = append(all, fmt.Sprintf("the API returned %s records in %s pages", grouped(r.Walk.Received), grouped(r.Walk.Pages)))
 	}
 	if n := r.Walk.Undecoded; n > 0 {
-		all = append(all, fmt.Sprintf("%s of them are no events, and were not compared:", grouped(n)))
+		all = append(all, grouped(n)+" of them are no events, and were not compared:")
 		for _, u := range r.Walk.Shown {
 			all = append(all, fmt.Sprintf("request id %s, record at index %d: %s", strconv.QuoteToASCII(u.RequestID), u.Index, u.Why))
 		}

@@ -31,7 +31,7 @@ const opCompare = "compare with the database"
 func (c *Comparison) Begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	c.Close()
+	c.end(ctx)
 	conn, err := acquireDirect(ctx, c.pool)
 	if err != nil {
 		return classify(opCompare, err)
@@ -97,11 +97,13 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 }
 
 // Close ends the connection, and with it the temporary table. A second call does nothing.
-func (c *Comparison) Close() {
+func (c *Comparison) Close() { c.end(context.Background()) }
+
+func (c *Comparison) end(ctx context.Context) {
 	if c.conn == nil {
 		return
 	}
 	conn := c.conn.Hijack()
 	c.conn = nil
-	closeConn(context.Background(), conn)
+	closeConn(ctx, conn)
 }

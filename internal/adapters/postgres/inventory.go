@@ -34,7 +34,7 @@ func (i *Inventory) Inspect(
 ) (domain.Inspection, error) {
 	const op = "inspect the database"
 	var inspection domain.Inspection
-	tx, err := i.snapshot(ctx)
+	tx, err := i.begin(ctx)
 	if err != nil {
 		return inspection, classify(op, err)
 	}
@@ -58,14 +58,16 @@ func (i *Inventory) Inspect(
 	return inspection, nil
 }
 
-// snapshot opens a transaction that sees one moment and whose waits are bounded, whatever the role's defaults say.
-func (i *Inventory) snapshot(ctx context.Context) (pgx.Tx, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return i.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+// look begins a transaction that sees one moment and whose waits are bounded, whatever the role's defaults say.
+const look = `BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;
-SET LOCAL idle_in_transaction_session_timeout = '60s'`, i.timeout.Milliseconds())})
+SET LOCAL idle_in_transaction_session_timeout = '60s'`
+
+func (i *Inventory) begin(ctx context.Context) (pgx.Tx, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return i.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(look, i.timeout.Milliseconds())})
 }
 
 // check makes one check. Should the server not answer, not even that it timed out, the wait ends a little later.

@@ -98,7 +98,14 @@ func (r Report) verdict() error {
 	}
 	return &domain.Error{
 		Kind: domain.Inconsistent, Op: "verify stream " + r.Stream.Checkpoint.Stream.String(),
-		Err:  fmt.Errorf("%d differences in %d checks: %s", differences, len(checks), strings.Join(checks, ", ")),
+		Err:  fmt.Errorf("%s in %s: %s", counted(differences, "difference"), counted(int64(len(checks)), "check"), strings.Join(checks, ", ")),
 		Hint: "the report names them",
 	}
+}
+
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
