@@ -18,7 +18,14 @@ type reportJSON struct {
 	Events int64       `json:"events"`
 	Sound  bool        `json:"sound"` // every check listed holds
 	Checks []checkJSON `json:"checks"`
+	API    *walkJSON   `json:"api"` // null if it was not walked
 	Notes  []string    `json:"notes"`
+}
+
+type walkJSON struct {
+	Pages     int64 `json:"pages"`
+	Received  int64 `json:"received"`
+	Undecoded int64 `json:"undecoded"` // of these, not compared
 }
 
 type checkJSON struct {
@@ -53,6 +60,9 @@ func writeReportJSON(w io.Writer, r verify.Report) error {
 		}
 		out.Sound = out.Sound && f.Differences == 0
 		out.Checks = append(out.Checks, check)
+	}
+	if walk := r.Walk; walk.Pages > 0 {
+		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Undecoded: walk.Undecoded}
 	}
 	return json.NewEncoder(w).Encode(out)
 }

@@ -39,8 +39,9 @@ func (o *verifyObserver) Checking(check domain.Check) {
 
 // Compared implements verify.Observer.
 func (o *verifyObserver) Compared(step domain.Step) {
-	page := domain.ReadPage{From: step.From, To: step.To, Received: len(step.Page.Records), Receipt: step.Page.Receipt}
-	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: step.To}})
+	to := unrepeated(step.To)
+	page := domain.ReadPage{From: step.From, To: to, Received: len(step.Page.Records), Receipt: step.Page.Receipt}
+	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: to}})
 }
 
 // Waiting implements verify.Observer and ingest.WalkObserver.
@@ -54,7 +55,12 @@ func (o *verifyObserver) Fetching(at domain.Place) { o.walk.Fetching(at) }
 
 // PassStarted implements ingest.WalkObserver.
 func (o *verifyObserver) PassStarted(at domain.Place) {
-	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "walk", at.Pass)
-	at.Furthest = 0 // nothing is stored twice: nothing is replayed
-	o.walk.PassStarted(at)
+	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "pass", at.Pass)
+	o.walk.PassStarted(unrepeated(at))
+}
+
+// unrepeated is a place without what was reached before: a walk stores nothing that could be said to be stored already.
+func unrepeated(at domain.Place) domain.Place {
+	at.Furthest = at.Position
+	return at
 }

@@ -93,15 +93,8 @@ func shown(value string) string {
 
 // notes are what is worth knowing and no fault.
 func notes(r verify.Report) (all []string) {
-	at := r.Stream.Checkpoint
-	switch total := at.AnnouncedLast; {
-	case !at.Done || !total.Known:
-	case at.Inserted < total.N:
-		all = append(all, fmt.Sprintf("%s distinct events of %s announced: what the API returned twice, or another stream had stored, is one row",
-			grouped(at.Inserted), grouped(total.N)))
-	case at.Inserted > total.N:
-		all = append(all, fmt.Sprintf("%s distinct events, %s announced: the API announced more, or others, in an earlier pass",
-			grouped(at.Inserted), grouped(total.N)))
+	if note := announcedNote(r.Stream.Checkpoint); note != "" {
+		all = append(all, note)
 	}
 	if r.Walk.Pages > 0 {
 		all = append(all, fmt.Sprintf("the API returned %s records in %s pages", grouped(r.Walk.Received), grouped(r.Walk.Pages)))
@@ -116,4 +109,22 @@ func notes(r verify.Report) (all []string) {
 		}
 	}
 	return all
+}
+
+// announcedNote says how what is stored and what was announced may differ.
+func announcedNote(at domain.Checkpoint) string {
+	total := at.AnnouncedLast
+	switch {
+	case !at.Done:
+		return "the stream is not complete: what is there was checked, and is not held against the announced total yet"
+	case !total.Known:
+		return "the API announced no total to hold the stream against"
+	case at.Inserted < total.N:
+		return fmt.Sprintf("%s distinct events of %s announced: what the API returned twice, or another stream had stored, is one row",
+			grouped(at.Inserted), grouped(total.N))
+	case at.Inserted > total.N:
+		return fmt.Sprintf("%s distinct events, %s announced: the API announced more, or others, in an earlier pass",
+			grouped(at.Inserted), grouped(total.N))
+	}
+	return ""
 }

@@ -130,8 +130,16 @@ func TestAComparisonLeavesNothing(t *testing.T) {
 	}
 	c.Close()
 	c.Close()
-	if n := queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'"); n != 0 {
-		t.Errorf("%d tables are left", n)
+	for ticker := time.NewTicker(10 * time.Millisecond); ; { // the server notices a little later
+		if queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'") == 0 {
+			ticker.Stop()
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-t.Context().Done():
+			t.Fatal("the temporary table is left")
+		}
 	}
 }
 
