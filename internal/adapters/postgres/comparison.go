@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -42,16 +43,16 @@ func (c *Comparison) Begin(ctx context.Context) error {
 			Hint: "set DATABASE_URL to the server's own address for this command",
 		}
 	}
-	if _, err := conn.Exec(ctx, db.Returned); err != nil {
-		conn.Release()
+	c.conn = conn
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", checkTimeout.Milliseconds())); err != nil {
 		return classify(opCompare, err)
 	}
-	c.conn = conn
-	return nil
+	_, err = conn.Exec(ctx, db.Returned)
+	return classify(opCompare, err)
 }
 
 // Compare names those of a page's events that are not stored, or not with these values, and notes all of them, and the
-// ids of what could not be decoded, as returned. Begin comes first. After an error the comparison begins anew or ends.
+// ids of what could not be decoded, as returned. Begin comes first, and after an error comes first again.
 func (c *Comparison) Compare(
 	ctx context.Context, events []domain.Event, undecoded []domain.EventID,
 ) ([]domain.Difference, error) {
@@ -83,7 +84,7 @@ func (c *Comparison) Compare(
 
 // Unreturned finds the stream's events that were not returned since Begin.
 func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout+callTimeout)
 	defer cancel()
 	finding := domain.Finding{Check: domain.Unreturned}
 	rows, err := dbsqlc.New(c.conn).ReturnedLacks(ctx, stream.String())
@@ -93,7 +94,10 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event, What: "stored, but not returned by the API",
 		})
 	}
-	return finding, classify("check "+domain.Unreturned.String(), err)
+	if err != nil {
+		return finding, failed(domain.Unreturned, checkTimeout, err)
+	}
+	return finding, nil
 }
 
 // Close ends the connection, and with it the temporary table. A second call does nothing.

@@ -51,7 +51,7 @@ func (i *Inventory) Inspect(
 		began(check)
 		finding, err := i.check(ctx, q, check, stream.String())
 		if err != nil {
-			return inspection, i.failed(check, err)
+			return inspection, failed(check, i.timeout, err)
 		}
 		inspection.Findings = append(inspection.Findings, finding)
 	}
@@ -84,14 +84,14 @@ func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.C
 }
 
 // failed says which check an error ended, and what can be done where it was the time.
-func (i *Inventory) failed(check domain.Check, err error) error {
+func failed(check domain.Check, timeout time.Duration, err error) error {
 	op := "check " + check.String()
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || answer.Code != "57014" { // query_canceled; the caller's own cancelling is no answer of the server's
 		return classify(op, err)
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: op, Err: fmt.Errorf("PostgreSQL did not end it within %s", i.timeout),
+		Kind: domain.Transient, Op: op, Err: fmt.Errorf("PostgreSQL did not end it within %s", timeout),
 		Hint: "nothing was proven or disproven by it; run it again when the database has less to do",
 	}
 }
