@@ -1,4 +1,5 @@
-// Package db holds the schema: the dbmate migrations that pawl applies at start and that plain `dbmate up` applies too.
+// Package db holds the schema: the dbmate migrations that pawl applies at start and that plain `dbmate up` applies too,
+// and the temporary tables, which are no part of it.
 package db
 
 import "embed"
@@ -10,3 +11,8 @@ const MigrationsDir = "migrations"
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
+
+// Returned makes the temporary table that holds the ids an API has returned.
+//
+//go:embed temporary/returned.sql
+var Returned string

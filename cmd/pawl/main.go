@@ -22,6 +22,7 @@ func main() {
 	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
 		Runner:      initRunner,
 		Status:      initStatus,
+		Verify:      initVerifier,
 		Database:    openDatabase,
 		Migrate:     postgres.Migrate,
 		CheckSchema: postgres.CheckSchema,

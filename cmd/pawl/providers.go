@@ -11,6 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/verify"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -21,6 +22,9 @@ var (
 	_ domain.EventStore  = (*postgres.Store)(nil)
 	_ cli.StatusReader   = (*postgres.StatusReader)(nil)
 	_ cli.Runner         = (*ingest.Runner)(nil)
+	_ cli.Verifier       = (*verify.Verifier)(nil)
+	_ verify.Inventory   = (*postgres.Inventory)(nil)
+	_ verify.Comparison  = (*postgres.Comparison)(nil)
 )
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret

@@ -26,3 +26,13 @@ func initRunner(
 func initStatus(ctx context.Context, s cli.Settings) (cli.StatusReader, func(), error) {
 	panic(wire.Build(newPool, postgres.NewStatusReader, wire.Bind(new(cli.StatusReader), new(*postgres.StatusReader))))
 }
+
+func initVerifier(
+	ctx context.Context, s cli.Settings, asked cli.VerifyOptions, observer cli.VerifyObserver,
+) (cli.Verifier, func(), error) {
+	panic(wire.Build(
+		datasync.DataSync, datasync.NewDecoder,
+		newPool, postgres.NewInventory, newComparison,
+		newVerifyOptions, newVerifier,
+	))
+}

@@ -50,3 +50,25 @@ func initStatus(ctx context.Context, s cli.Settings) (cli.StatusReader, func(), 
 		cleanup()
 	}, nil
 }
+
+func initVerifier(ctx context.Context, s cli.Settings, asked cli.VerifyOptions, observer cli.VerifyObserver) (cli.Verifier, func(), error) {
+	pool, cleanup, err := newPool(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	inventory := postgres.NewInventory(pool)
+	profile := datasync.DataSync()
+	decoder := datasync.NewDecoder(profile)
+	comparison, cleanup2 := newComparison(pool)
+	options, err := newVerifyOptions(s, asked, observer, profile, decoder, comparison)
+	if err != nil {
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	verifier := newVerifier(inventory, observer, options)
+	return verifier, func() {
+		cleanup2()
+		cleanup()
+	}, nil
+}

@@ -25,11 +25,12 @@ const (
 	Uncertain                 // COMMIT was sent and not answered (I4)
 	Invalid                   // settings, usage or surroundings are wrong; trying again won't help
 	Stopped                   // the caller's context ended
+	Inconsistent              // what is stored does not hold together
 )
 
 var kindNames = [...]string{
 	"unknown", "rate limited", "transient", "bad page", "cursor expired", "cursor invalid", "unauthorized",
-	"rejected", "unstorable", "fenced", "uncertain", "invalid", "stopped",
+	"rejected", "unstorable", "fenced", "uncertain", "invalid", "stopped", "inconsistent",
 }
 
 // String is the kind in lower-case words.

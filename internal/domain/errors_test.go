@@ -50,7 +50,7 @@ func TestHintOfFindsTheFirstHint(t *testing.T) {
 func TestEveryKindHasAName(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for k := domain.Unknown; k <= domain.Stopped; k++ {
+	for k := domain.Unknown; k <= domain.Inconsistent; k++ {
 		if name := k.String(); name == "" || seen[name] {
 			t.Errorf("kind %d is named %q", k, name)
 		} else {

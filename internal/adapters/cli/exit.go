@@ -29,7 +29,7 @@ func exitCode(err error) int {
 		return ExitSettings
 	case domain.RateLimited, domain.Transient, domain.CursorExpired, domain.CursorInvalid, domain.Uncertain, domain.Stopped:
 		return ExitAgain
-	case domain.BadPage, domain.Rejected, domain.Unstorable:
+	case domain.BadPage, domain.Rejected, domain.Unstorable, domain.Inconsistent:
 		return ExitData
 	case domain.Fenced:
 		return ExitFenced

@@ -102,7 +102,7 @@ func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
 	for _, d := range page.Drift {
 		if !o.drifts[d] {
 			o.drifts[d] = true
-			o.log.Info("the API sends something new; it is kept in events.extra", "path", d.Path, "kind", d.Kind)
+			o.log.Info("the API sends something unexpected; nothing of it is lost", "path", d.Path, "kind", d.Kind)
 		}
 	}
 }

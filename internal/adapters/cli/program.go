@@ -33,6 +33,7 @@ type Process struct {
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Status func(context.Context, Settings) (StatusReader, func(), error)
+	Verify func(context.Context, Settings, VerifyOptions, VerifyObserver) (Verifier, func(), error)
 
 	// Database makes a server ready, where the setting asks pawl to, and says what takes time. The func() leaves it.
 	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func() error, error)
@@ -75,6 +76,7 @@ type grammar struct {
 
 	Run     runCommand     `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status  statusCommand  `cmd:"" help:"Tell where the stream stands, from the database."`
+	Verify  verifyCommand  `cmd:"" help:"Prove that the database holds together, and with --against-api that it holds what the API returns."`
 	Psql    psqlCommand    `cmd:"" passthrough:"" help:"Start psql on the database; what follows is for psql."`
 	Config  configCommand  `cmd:"" help:"Print every setting, and where it comes from."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`

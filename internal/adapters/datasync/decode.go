@@ -41,7 +41,7 @@ func NewDecoder(p Profile) *Decoder {
 			{name: n.Type, read: func(r *reader, v []byte) *domain.Rejection { return r.text(&r.event.Type, v) }},
 			{name: n.Name, read: func(r *reader, v []byte) *domain.Rejection { return r.text(&r.event.Name, v) }},
 			{name: n.Properties, read: (*reader).properties},
-			{name: n.Timestamp, read: (*reader).timestamp},
+			{name: n.Timestamp, read: func(r *reader, v []byte) *domain.Rejection { return r.timestamp(n.Timestamp, v) }},
 			{name: n.Session, members: session},
 		},
 		names:   n,
@@ -61,6 +61,7 @@ func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, er
 	defer r.letGo()
 	r.begin(record.Payload)
 	if rejection := d.read(r); rejection != nil {
+		rejection.ID = d.identify(record.Payload)
 		return domain.Event{}, nil, rejection
 	}
 	return r.event, r.extra.drift, nil

@@ -8,8 +8,12 @@ import (
 
 // The kinds of drift. They are stored and counted, so they stay as they are.
 const (
-	driftNewField  = "new field"
-	driftDiffering = "differs from the session id beside it"
+	driftNewField      = "new field"
+	driftDiffering     = "differs from the session id beside it"
+	driftSeconds       = "in seconds"
+	driftMicros        = "in microseconds"
+	driftNanos         = "in nanoseconds"
+	driftNumericString = "a number in quotes"
 )
 
 // An extra gathers what a record holds beyond its profile, as it came.

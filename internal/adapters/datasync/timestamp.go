@@ -7,36 +7,86 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A number is taken for Unix milliseconds only between these, 1973 and 5138: seconds, microseconds and nanoseconds of
-// our time lie outside and are refused rather than misread (claimed: all of them are seen).
-const (
-	leastMillis = 100_000_000_000
-	mostMillis  = 100_000_000_000_000
-)
+// A unit is what a number counts since 1970. Of times between 1973 and 5138 each unit has the numbers of one range to
+// itself, so the magnitude tells the unit for certain; other numbers are refused.
+type unit struct {
+	least int64 // the numbers from here on, and below the next unit's
+	drift string
+	time  func(n int64) (at time.Time, exact bool)
+}
+
+// Milliseconds are what is recorded; the others are claimed to be seen.
+var units = [...]unit{
+	{100_000_000, driftSeconds, func(n int64) (time.Time, bool) { return time.Unix(n, 0), true }},
+	{100_000_000_000, "", func(n int64) (time.Time, bool) { return time.UnixMilli(n), true }},
+	{100_000_000_000_000, driftMicros, func(n int64) (time.Time, bool) { return time.UnixMicro(n), true }},
+	{100_000_000_000_000_000, driftNanos, func(n int64) (time.Time, bool) { return time.UnixMicro(n / 1000), n%1000 == 0 }},
+}
+
+// A moment is a time as it was read.
+type moment struct {
+	at     time.Time
+	drifts []string // in what it is not written as recorded
+	fault  string   // why it is no time; the rest is zero then
+}
+
+func faulty(fault string) moment { return moment{fault: fault} }
 
 // readTimestamp reads the two forms that are recorded, often side by side in one page: a whole number of milliseconds,
-// and ISO 8601 with a zone. Whatever else it finds it refuses, with the reason: a time is never guessed, cut or
-// replaced.
-func readTimestamp(value []byte) (time.Time, string) {
+// and ISO 8601 with a zone. Beside them it reads numbers of another unit and numbers in quotes, which it reports as drift.
+// Whatever else it finds it refuses, with the reason: a time is never guessed, cut or replaced.
+func readTimestamp(value []byte) moment {
 	switch jsontext.Value(value).Kind() {
 	case jsontext.KindNumber:
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil {
-			return time.Time{}, "is not a whole number of milliseconds"
-		}
-		if n < leastMillis || n >= mostMillis {
-			return time.Time{}, "is no Unix time in milliseconds between 1973 and 5138"
-		}
-		return time.UnixMilli(n).UTC(), ""
+		return readNumber(string(value))
 	case jsontext.KindString:
 		text, err := unquote(value)
-		if err != nil {
-			return time.Time{}, "is not valid text"
+		switch {
+		case err != nil:
+			return faulty("is not valid text")
+		case isWholeNumber(text):
+			m := readNumber(string(text))
+			if m.fault == "" {
+				m.drifts = append(m.drifts, driftNumericString)
+			}
+			return m
 		}
-		return parseTime(text)
+		at, fault := parseTime(text)
+		return moment{at: at, fault: fault}
 	default:
-		return time.Time{}, "is neither a number nor a string"
+		return faulty("is neither a number nor a string")
 	}
+}
+
+func readNumber(text string) moment {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < units[0].least {
+		return faulty("is no whole number of seconds to nanoseconds between 1973 and 5138")
+	}
+	of := units[0]
+	for _, u := range units[1:] {
+		if n >= u.least {
+			of = u
+		}
+	}
+	at, exact := of.time(n)
+	if !exact {
+		return faulty("is finer than a microsecond")
+	}
+	m := moment{at: at.UTC()}
+	if of.drift != "" {
+		m.drifts = []string{of.drift}
+	}
+	return m
+}
+
+func isWholeNumber(text []byte) bool {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(text) > 0
 }
 
 // parseTime reads RFC 3339, section 5.6, and of ISO 8601 beside it the offsets without colon or minutes. A leap second

@@ -32,12 +32,15 @@ func (r *reader) sessionIDAgain(value []byte) *domain.Rejection {
 	return r.uuid(&r.sessionAgain, value)
 }
 
-func (r *reader) timestamp(value []byte) *domain.Rejection {
-	at, fault := readTimestamp(value)
-	if fault != "" {
-		return rejectValue(reasonBadTimestamp, value, fault)
+func (r *reader) timestamp(name string, value []byte) *domain.Rejection {
+	read := readTimestamp(value)
+	if read.fault != "" {
+		return rejectValue(reasonBadTimestamp, value, read.fault)
 	}
-	r.event.OccurredAt = at
+	r.event.OccurredAt = read.at
+	for _, kind := range read.drifts {
+		r.extra.drift = append(r.extra.drift, domain.Drift{Path: name, Kind: kind})
+	}
 	return nil
 }
 

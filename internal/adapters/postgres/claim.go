@@ -54,7 +54,7 @@ func (s *Store) lockEarly(ctx context.Context, stream domain.StreamID) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if s.lock == nil {
-		conn, err := s.acquireDirect(ctx)
+		conn, err := acquireDirect(ctx, s.pool)
 		if err != nil || conn == nil {
 			return classify(lockStream, err)
 		}
@@ -76,8 +76,8 @@ func (s *Store) lockEarly(ctx context.Context, stream domain.StreamID) error {
 
 // acquireDirect returns a connection whose server process is the one that was dialled. Behind a pooler it is not, a
 // session lock would stay with a connection that is not ours, and there is none: nil without an error.
-func (s *Store) acquireDirect(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := s.pool.Acquire(ctx)
+func acquireDirect(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}

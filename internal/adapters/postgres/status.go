@@ -22,10 +22,13 @@ func NewStatusReader(pool *pgxpool.Pool) *StatusReader { return &StatusReader{po
 
 // Report is the stream's durable state. A stream that was never claimed is Invalid; the error names those there are.
 func (r *StatusReader) Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error) {
-	const op = "read status"
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := dbsqlc.New(r.pool)
+	return report(ctx, dbsqlc.New(r.pool), stream)
+}
+
+func report(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (domain.StreamReport, error) {
+	const op = "read status"
 	row, err := q.PageTotals(ctx, stream.String())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.StreamReport{}, noSuchStream(ctx, q, op, stream)

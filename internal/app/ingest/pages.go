@@ -17,7 +17,7 @@ const mostEmpty = 100
 type pages struct {
 	source   domain.EventSource
 	policy   retry.Policy
-	observer Observer
+	observer WalkObserver
 	limit    int
 	traffic  domain.Traffic // of this run so far
 	cycle    cycle          // of this pass

@@ -13,6 +13,87 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+const eventCompare = `-- name: EventCompare :many
+SELECT g.id::uuid AS id, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
+    CASE WHEN e.session_id IS DISTINCT FROM g.session_id THEN 'session_id' END,
+    CASE WHEN e.user_id IS DISTINCT FROM g.user_id THEN 'user_id' END,
+    CASE WHEN e.type IS DISTINCT FROM g.type THEN 'type' END,
+    CASE WHEN e.name IS DISTINCT FROM g.name THEN 'name' END,
+    CASE WHEN e.properties IS DISTINCT FROM g.properties THEN 'properties' END,
+    CASE WHEN e.occurred_at IS DISTINCT FROM g.occurred_at THEN 'occurred_at' END,
+    CASE WHEN e.device_type IS DISTINCT FROM g.device_type THEN 'device_type' END,
+    CASE WHEN e.browser IS DISTINCT FROM g.browser THEN 'browser' END,
+    CASE WHEN e.extra IS DISTINCT FROM g.extra THEN 'extra' END
+], NULL)::text[] AS columns
+FROM ROWS FROM (
+    unnest($1::uuid[]),
+    unnest($2::uuid[]),
+    unnest($3::uuid[]),
+    unnest($4::text[]),
+    unnest($5::text[]),
+    unnest($6::jsonb[]),
+    unnest($7::timestamptz[]),
+    unnest($8::text[]),
+    unnest($9::text[]),
+    unnest($10::jsonb[])
+) AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra)
+LEFT JOIN events AS e ON e.id = g.id
+WHERE e.id IS NULL
+   OR (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra) IS DISTINCT FROM
+      (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra)
+`
+
+type EventCompareParams struct {
+	Ids         []domain.UUID
+	SessionIds  []domain.UUID
+	UserIds     []domain.UUID
+	Types       []string
+	Names       []string
+	Properties  []json.RawMessage
+	OccurredAts []time.Time
+	DeviceTypes []string
+	Browsers    []string
+	Extras      []json.RawMessage
+}
+
+type EventCompareRow struct {
+	ID      domain.UUID
+	Missing bool
+	Columns []string
+}
+
+// Of the given events, those that are not stored, and those whose row has other values. JSON is compared by value.
+func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]EventCompareRow, error) {
+	rows, err := q.db.Query(ctx, eventCompare,
+		arg.Ids,
+		arg.SessionIds,
+		arg.UserIds,
+		arg.Types,
+		arg.Names,
+		arg.Properties,
+		arg.OccurredAts,
+		arg.DeviceTypes,
+		arg.Browsers,
+		arg.Extras,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventCompareRow
+	for rows.Next() {
+		var i EventCompareRow
+		if err := rows.Scan(&i.ID, &i.Missing, &i.Columns); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const eventCountDuplicates = `-- name: EventCountDuplicates :one
 WITH given AS (
     SELECT e.page_id, row_number() OVER (PARTITION BY g.id) AS nth

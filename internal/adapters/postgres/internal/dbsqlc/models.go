@@ -78,3 +78,7 @@ type Page struct {
 	// the OpenTelemetry trace of this page, empty where none was recorded
 	TraceID string
 }
+
+type PawlReturned struct {
+	ID domain.UUID
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"iter"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/adapters/datasync"
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/verify"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func newComparison(pool *pgxpool.Pool) (*postgres.Comparison, func()) {
+	comparison := postgres.NewComparison(pool)
+	return comparison, comparison.Close
+}
+
+// newVerifyOptions makes what speaks to the API only where it is asked for: the settings need not name one otherwise.
+func newVerifyOptions(
+	s cli.Settings, asked cli.VerifyOptions, observer cli.VerifyObserver,
+	profile datasync.Profile, decoder *datasync.Decoder, rows *postgres.Comparison,
+) (verify.Options, error) {
+	opts := verify.Options{Stream: s.Stream, Retry: asked.Retry}
+	if !asked.AgainstAPI {
+		return opts, nil
+	}
+	client, err := newClient(s, profile)
+	if err != nil {
+		return verify.Options{}, err
+	}
+	opts.API = &verify.API{
+		Origin: client.Origin(), Decoder: decoder, Rows: rows,
+		Pages: func(ctx context.Context) iter.Seq2[domain.Step, error] {
+			return ingest.Walk(ctx, client, observer, s.PageSize, asked.Retry)
+		},
+	}
+	return opts, nil
+}
+
+func newVerifier(inventory *postgres.Inventory, observer cli.VerifyObserver, opts verify.Options) cli.Verifier {
+	return verify.New(inventory, observer, opts)
+}

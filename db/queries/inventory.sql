@@ -1,0 +1,117 @@
+-- Each query names what does not hold together in one stream, at most 20 rows, with the number of all of them in total.
+-- A row says: what is value, while against is found. page_id 0: it is about the stream as a whole.
+
+-- name: InventoryBalance :many
+-- I5, for every page, every pass, in total, and in the checkpoint.
+WITH sums AS (
+    SELECT coalesce(p.id, 0) AS page_id, coalesce(p.seq, 0) AS seq, coalesce(p.pass, 0) AS pass,
+           CASE grouping(p.id, p.pass) WHEN 0 THEN 'received' WHEN 2 THEN 'received in this pass' ELSE 'received in total' END AS what,
+           sum(p.received) AS received, sum(p.inserted) + sum(p.duplicate) + sum(p.parked) AS accounted
+    FROM pages AS p
+    WHERE p.stream = @stream
+    GROUP BY GROUPING SETS ((p.id, p.seq, p.pass), (p.pass), ())
+    UNION ALL
+    SELECT 0, 0, 0, 'received by the checkpoint', c.received, c.inserted + c.duplicate + c.parked
+    FROM checkpoints AS c
+    WHERE c.stream = @stream
+)
+SELECT s.page_id::bigint AS page_id, s.seq::bigint AS seq, s.pass::bigint AS pass, s.what::text AS what, s.received::text AS value,
+       'inserted + duplicate + parked'::text AS against, s.accounted::text AS found, count(*) OVER () AS total
+FROM sums AS s
+WHERE s.received <> s.accounted
+ORDER BY s.page_id = 0, s.seq, s.pass
+LIMIT 20;
+
+-- name: InventoryCheckpoint :many
+-- The checkpoint is the sum of its ledger, and stands behind the ledger's last page.
+SELECT CASE WHEN f.of_last THEN coalesce(last.id, 0) ELSE 0 END::bigint AS page_id,
+       CASE WHEN f.of_last THEN coalesce(last.seq, 0) ELSE 0 END::bigint AS seq,
+       CASE WHEN f.of_last THEN coalesce(last.pass, 0) ELSE 0 END::bigint AS pass,
+       f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
+FROM checkpoints AS c
+CROSS JOIN LATERAL (
+    SELECT count(*) AS pages, coalesce(sum(p.received), 0) AS received, coalesce(sum(p.inserted), 0) AS inserted,
+           coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, coalesce(max(p.position), 0) AS furthest
+    FROM pages AS p
+    WHERE p.stream = c.stream
+) AS l
+LEFT JOIN LATERAL (SELECT * FROM pages AS p WHERE p.stream = c.stream ORDER BY p.seq DESC LIMIT 1) AS last ON true
+CROSS JOIN LATERAL (
+    VALUES
+        (false, 'received by the checkpoint', c.received::text, 'received by its pages', l.received::text),
+        (false, 'inserted by the checkpoint', c.inserted::text, 'inserted by its pages', l.inserted::text),
+        (false, 'duplicate by the checkpoint', c.duplicate::text, 'duplicate by its pages', l.duplicate::text),
+        (false, 'parked by the checkpoint', c.parked::text, 'parked by its pages', l.parked::text),
+        (false, 'seq of the checkpoint', c.seq::text, 'number of its pages', l.pages::text),
+        (false, 'furthest of the checkpoint', c.furthest::text, 'greatest position of its pages', l.furthest::text),
+        (true, 'cursor of the checkpoint', c.cursor, 'cursor_out of its last page', coalesce(last.cursor_out, '')),
+        (true, 'position of the checkpoint', c.position::text, 'position of its last page', coalesce(last.position, 0)::text),
+        (true, 'pass of the checkpoint', c.pass::text, 'pass of its last page', coalesce(last.pass, 1)::text),
+        (true, 'done of the checkpoint', c.done::text, 'end at its last page', coalesce(last.cursor_out = '', false)::text)
+) AS f (of_last, what, value, against, found)
+WHERE c.stream = @stream AND f.value <> f.found
+ORDER BY what
+LIMIT 20;
+
+-- name: InventoryChain :many
+-- Each page follows the one before: the next seq, the cursor that one left, its records added to the position. A pass
+-- begins without a cursor and counts from nothing. (A pass in which nothing was committed leaves no page.)
+WITH chain AS (
+    SELECT p.*,
+           lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
+           lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
+           lag(p.pass) OVER before IS DISTINCT FROM p.pass AS begins,
+           lag(p.cursor_out) OVER before AS cursor_before,
+           lag(p.position) OVER before AS position_before
+    FROM pages AS p
+    WHERE p.stream = @stream
+    WINDOW before AS (ORDER BY p.seq)
+)
+SELECT c.id AS page_id, c.seq, c.pass,
+       f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
+FROM chain AS c
+CROSS JOIN LATERAL (
+    VALUES
+        ('seq', c.seq::text, 'the seq that follows the page before', (c.seq_before + 1)::text),
+        ('pass', c.pass::text, 'the least pass after the page before', greatest(c.pass, c.pass_before)::text),
+        ('cursor_in', c.cursor_in,
+         CASE WHEN c.begins THEN 'the cursor that a pass begins with' ELSE 'cursor_out of the page before' END,
+         CASE WHEN c.begins THEN '' ELSE c.cursor_before END),
+        ('position', c.position::text,
+         CASE WHEN c.begins THEN 'received since the pass began' ELSE 'position of the page before + received' END,
+         (CASE WHEN c.begins THEN 0 ELSE c.position_before END + c.received)::text)
+) AS f (what, value, against, found)
+WHERE f.value <> f.found
+ORDER BY c.seq, what
+LIMIT 20;
+
+-- name: InventoryEvents :many
+-- Each page brought as many events as it says.
+SELECT p.id AS page_id, p.seq, p.pass, 'inserted'::text AS what, p.inserted::text AS value,
+       'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
+FROM pages AS p
+LEFT JOIN (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e ON e.page_id = p.id
+WHERE p.stream = @stream AND p.inserted <> coalesce(e.events, 0)
+ORDER BY p.seq
+LIMIT 20;
+
+-- name: InventoryStrays :many
+-- Pages that events name and no ledger has, of any stream, each with its first event.
+WITH strays AS (
+    SELECT e.page_id, e.events, count(*) OVER () AS total
+    FROM (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e
+    WHERE NOT EXISTS (SELECT FROM pages AS p WHERE p.id = e.page_id)
+    ORDER BY e.page_id
+    LIMIT 20
+)
+SELECT DISTINCT ON (s.page_id) s.page_id, e.id AS event, s.events::text AS value, s.total
+FROM strays AS s
+JOIN events AS e USING (page_id)
+ORDER BY s.page_id, e.id;
+
+-- name: InventoryAnnounced :many
+-- A pass that is done has received what the API announced.
+SELECT 0::bigint AS page_id, c.seq, c.pass, 'position of the pass that is done'::text AS what, c.position::text AS value,
+       'records announced'::text AS against, least(c.announced_first, c.announced_last)::text AS found, 1::bigint AS total
+FROM checkpoints AS c
+WHERE c.stream = @stream AND c.done AND c.position < least(c.announced_first, c.announced_last);

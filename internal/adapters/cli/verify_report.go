@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/pawldata/pawl/internal/app/verify"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// printReport writes the report for a script or for a person.
+func printReport(w io.Writer, r verify.Report, asJSON bool) error {
+	write := writeReport
+	if asJSON {
+		write = writeReportJSON
+	}
+	return printed(write(w, r))
+}
+
+func writeReport(w io.Writer, r verify.Report) error {
+	out := bufio.NewWriter(w)
+	at := r.Stream.Checkpoint
+	state := "not complete"
+	if at.Done {
+		state = "complete"
+	}
+	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages\n",
+		at.Stream, state, at.Pass, at.Seq, humanize.Comma(at.Inserted), humanize.Comma(r.Stream.Pages))
+	for _, f := range r.Findings {
+		writeFinding(out, f)
+	}
+	for _, note := range notes(r) {
+		fmt.Fprintln(out, "note:", note)
+	}
+	return out.Flush()
+}
+
+func writeFinding(out io.Writer, f domain.Finding) {
+	verdict := "ok"
+	if f.Differences > 0 {
+		verdict = "FAILED"
+	}
+	fmt.Fprintf(out, "%-6s  %-10s  %s\n", verdict, f.Check, f.Check.Claim())
+	for _, d := range f.Shown {
+		fmt.Fprintf(out, "        %s\n", sentence(d))
+	}
+	if more := f.Differences - int64(len(f.Shown)); more > 0 {
+		fmt.Fprintf(out, "        and %s more\n", humanize.Comma(more))
+	}
+}
+
+// sentence says where a difference is and what it is.
+func sentence(d domain.Difference) string {
+	var where []string
+	switch {
+	case d.Seq > 0:
+		where = append(where, fmt.Sprintf("page %d (seq %d, pass %d)", d.PageID, d.Seq, d.Pass))
+	case d.PageID != 0:
+		where = append(where, fmt.Sprintf("page %d", d.PageID))
+	case d.Pass > 0:
+		where = append(where, fmt.Sprintf("pass %d", d.Pass))
+	}
+	if d.Event != (domain.EventID{}) {
+		where = append(where, "event "+d.Event.String())
+	}
+	if d.RequestID != "" {
+		where = append(where, "request id "+strconv.QuoteToASCII(d.RequestID))
+	}
+	what := d.What
+	if d.Against != "" {
+		what = fmt.Sprintf("%s: %s; %s: %s", d.What, shown(d.Value), d.Against, shown(d.Found))
+	}
+	return strings.Join(append(where, what), ", ")
+}
+
+// mostValue is as much of a cursor as stands in a line; --json has the whole of it.
+const mostValue = 60
+
+// shown is a number or a truth as it is, and text, which may be an upstream's, quoted and cut.
+func shown(value string) string {
+	if _, err := strconv.ParseInt(value, 10, 64); err == nil || value == "true" || value == "false" {
+		return value
+	}
+	quoted := strconv.QuoteToASCII(value)
+	if len(quoted) > mostValue {
+		return quoted[:mostValue] + `…"`
+	}
+	return quoted
+}
+
+// notes are what is worth knowing and no fault.
+func notes(r verify.Report) (all []string) {
+	if note := announcedNote(r.Stream.Checkpoint); note != "" {
+		all = append(all, note)
+	}
+	if r.Walk.Pages > 0 {
+		all = append(all, fmt.Sprintf("the API returned %s records in %s pages", humanize.Comma(r.Walk.Received), humanize.Comma(r.Walk.Pages)))
+	}
+	if n := r.Walk.Undecoded; n > 0 {
+		all = append(all, humanize.Comma(n)+" of them are no events, and were not compared:")
+		for _, u := range r.Walk.Shown {
+			all = append(all, fmt.Sprintf("request id %s, record at index %d: %s", strconv.QuoteToASCII(u.RequestID), u.Index, u.Why))
+		}
+		if more := n - int64(len(r.Walk.Shown)); more > 0 {
+			all = append(all, fmt.Sprintf("and %s more", humanize.Comma(more)))
+		}
+	}
+	return all
+}
+
+// announcedNote says how what is stored and what was announced may differ.
+func announcedNote(at domain.Checkpoint) string {
+	total := at.AnnouncedLast
+	switch {
+	case !at.Done:
+		return "the stream is not complete: what is there was checked, and is not held against the announced total yet"
+	case !total.Known:
+		return "the API announced no total to hold the stream against"
+	case at.Inserted < total.N:
+		return fmt.Sprintf("%s distinct events of %s announced: what the API returned twice, or another stream had stored, is one row",
+			humanize.Comma(at.Inserted), humanize.Comma(total.N))
+	case at.Inserted > total.N:
+		return fmt.Sprintf("%s distinct events, %s announced: the API announced more, or others, in an earlier pass",
+			humanize.Comma(at.Inserted), humanize.Comma(total.N))
+	}
+	return ""
+}

@@ -1,0 +1,183 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/app/verify"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+)
+
+// A verifierFunc is a verification as a test scripts it.
+type verifierFunc func(ctx context.Context, observer cli.VerifyObserver) (verify.Report, error)
+
+func (f verifierFunc) wiring() cli.Wiring {
+	w := wiring(oneEmptyPage{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w.Verify = func(_ context.Context, _ cli.Settings, asked cli.VerifyOptions, o cli.VerifyObserver) (cli.Verifier, func(), error) {
+		return verifying{f, o}, func() {}, nil
+	}
+	return w
+}
+
+type verifying struct {
+	run      verifierFunc
+	observer cli.VerifyObserver
+}
+
+func (v verifying) Run(ctx context.Context) (verify.Report, error) { return v.run(ctx, v.observer) }
+
+func inconsistent() error {
+	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("26 differences"), Hint: "the report names them"}
+}
+
+// reportOf is a report with all that a report can tell.
+func reportOf() verify.Report {
+	var report verify.Report
+	at := &report.Stream.Checkpoint
+	at.Stream, at.Pass, at.Seq, at.Done = domain.StreamID{Source: "s"}, 2, 1234, true
+	at.Inserted, at.AnnouncedLast = 2_000_000, domain.Total{N: 2_000_010, Known: true}
+	report.Stream.Pages = 1234
+	id := domaintest.EventID(7)
+	shown := []domain.Difference{
+		{PageID: 17, Seq: 3, Pass: 1, What: "inserted", Value: "500", Against: "events of the page", Found: "499"},
+		{PageID: 18, Seq: 4, Pass: 1, What: "cursor_in", Value: strings.Repeat("c", 80), Against: "cursor_out of the page before", Found: "\x1b[2J"},
+		{Pass: 2, What: "received in this pass", Value: "-1", Against: "inserted + duplicate + parked", Found: "0"},
+		{What: "done of the checkpoint", Value: "true", Against: "end at its last page", Found: "false"},
+		{PageID: 999, Event: id, What: "events that name the page", Value: "1", Against: "pages of that id in the ledger", Found: "0"},
+		{Event: id, RequestID: "req\n1", What: "stored with another name, extra"},
+	}
+	report.Findings = []domain.Finding{{Check: domain.Balance}, {Check: domain.Chain, Differences: 1026, Shown: shown}}
+	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Undecoded: 3, Shown: []verify.Undecoded{
+		{RequestID: "r", Index: 4, Why: errors.New("bad timestamp in field timestamp")},
+	}}
+	return report
+}
+
+func TestTheReport(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{"verify": {"verify"}, "verify_json": {"verify", "--json"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return reportOf(), inconsistent() }).wiring()
+			code, stdout, stderr := pawl(t, sound(), w, args...)
+			if code != cli.ExitData || stderr != "pawl: verify stream s: 26 differences; the report names them\n" {
+				t.Errorf("exit %d: %s", code, stderr)
+			}
+			cli.Golden(t, name, stdout)
+		})
+	}
+}
+
+func TestWhatIsNoted(t *testing.T) {
+	t.Parallel()
+	total := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
+	for says, at := range map[string]domain.Checkpoint{
+		"note: the stream is not complete: ":         {Place: domain.Place{AnnouncedLast: total(9)}},
+		"note: the API announced no total":           {Place: domain.Place{Done: true}},
+		"note: 8 distinct events of 9 announced: ":   {Place: domain.Place{Done: true, AnnouncedLast: total(9)}, Tally: domain.Tally{Inserted: 8}},
+		"note: 10 distinct events, 9 announced: ":    {Place: domain.Place{Done: true, AnnouncedLast: total(9)}, Tally: domain.Tally{Inserted: 10}},
+		"ok      announced   the pass that is done ": {Place: domain.Place{Done: true, AnnouncedLast: total(9)}, Tally: domain.Tally{Inserted: 9}},
+	} {
+		report := verify.Report{Inspection: domain.Inspection{
+			Stream: domain.StreamReport{Checkpoint: at}, Findings: []domain.Finding{{Check: domain.Reconciliation}},
+		}}
+		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
+		_, stdout, _ := pawl(t, sound(), w, "verify")
+		if lines := strings.Split(strings.TrimSpace(stdout), "\n"); !strings.HasPrefix(lines[len(lines)-1], says) {
+			t.Errorf("want %q at the end of\n%s", says, stdout)
+		}
+	}
+}
+
+func TestNothingFoundIsNothingPrinted(t *testing.T) {
+	t.Parallel()
+	failed := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
+	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, failed }).wiring()
+	if code, stdout, _ := pawl(t, sound(), w, "verify", "--json"); code != cli.ExitAgain || stdout != "" {
+		t.Errorf("exit %d: %q", code, stdout)
+	}
+}
+
+func TestOnlyAgainstTheAPINeedsTheAPI(t *testing.T) {
+	t.Parallel()
+	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, nil }).wiring()
+	env := sound("API_KEY=", "API_BASE_URL=")
+	if code, _, stderr := pawl(t, env, w, "verify"); code != cli.ExitDone || stderr != "" {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := pawl(t, env, w, "verify", "--against-api"); code != cli.ExitSettings || !strings.Contains(stderr, "API_BASE_URL") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// slowly is a verification whose checks and pages take a second each.
+func slowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
+	for _, check := range []domain.Check{domain.PageEvents, domain.Strays, domain.Returned} {
+		o.Checking(check)
+		time.Sleep(time.Second)
+	}
+	at := domain.Place{Pass: 1}
+	for next := range 3 {
+		page := domain.Page{Records: make([]domain.Record, 1000), Total: domain.Total{N: 4000, Known: true}}
+		step := domain.Step{From: at, To: at.After(page), Page: page}
+		o.Fetching(at)
+		time.Sleep(time.Second)
+		o.Compared(step)
+		if at = step.To; next == 1 {
+			at = at.NextPass()
+			o.PassStarted(at)
+		}
+	}
+	time.Sleep(500 * time.Millisecond)
+	o.Checking(domain.Unreturned)
+	time.Sleep(time.Second)
+	return verify.Report{}, nil
+}
+
+func TestAVerificationOnATerminal(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan int, 1)
+		go func() {
+			ended <- cli.Main(t.Context(), cli.Process{
+				Args: []string{"verify", "--against-api"}, Environ: sound("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.theirs,
+			}, verifierFunc(slowly).wiring())
+		}()
+		for _, look := range []struct {
+			after  time.Duration
+			moment string
+		}{
+			{500 * time.Millisecond, "the first check that takes long"},
+			{time.Second, "the next one"},
+			{2800 * time.Millisecond, "one page is compared"},
+			{time.Second, "the cursor is lost"},
+			{1700 * time.Millisecond, "the last check"},
+		} {
+			time.Sleep(look.after)
+			c.look(look.moment)
+		}
+		if code := <-ended; code != cli.ExitDone {
+			t.Errorf("exit %d", code)
+		}
+		c.look("at the end")
+	})
+	cli.Golden(t, "verifying", c.transcript.String())
+}
+
+func TestAVerificationInALog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, _, stderr := pawl(t, sound("PAWL_LOG_LEVEL=debug"), verifierFunc(slowly).wiring(), "verify", "--against-api")
+		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, "check=strays") || strings.ContainsAny(stderr, "\x1b\r") {
+			t.Errorf("logged %s", stderr)
+		}
+	})
+}

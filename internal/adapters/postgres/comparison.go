@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/db"
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A Comparison holds what an upstream returns against one stream's rows. What was returned is kept in a temporary table,
+// so memory is bounded by a page; it needs SELECT, and the right to make temporary tables. It has a connection of its own
+// from Begin to Close, and no transaction: a walk may take hours. It is used by one goroutine at a time.
+type Comparison struct {
+	pool *pgxpool.Pool
+	conn *pgxpool.Conn
+}
+
+// NewComparison returns a comparison on the pool. Close must be called before the pool is closed.
+func NewComparison(pool *pgxpool.Pool) *Comparison { return &Comparison{pool: pool} }
+
+const opCompare = "compare with the database"
+
+// Begin makes ready, with nothing returned yet; a second call forgets what was returned. It makes one attempt. Behind a
+// connection pooler, where a temporary table is anybody's, it is Invalid.
+func (c *Comparison) Begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c.end(ctx)
+	conn, err := acquireDirect(ctx, c.pool)
+	if err != nil {
+		return classify(opCompare, err)
+	}
+	if conn == nil {
+		return &domain.Error{
+			Kind: domain.Invalid, Op: opCompare, Err: errors.New("a connection pooler stands before the database"),
+			Hint: "set DATABASE_URL to the server's own address for this command",
+		}
+	}
+	c.conn = conn
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", checkTimeout.Milliseconds())); err != nil {
+		return classify(opCompare, err)
+	}
+	_, err = conn.Exec(ctx, db.Returned)
+	return classify(opCompare, err)
+}
+
+// Compare names those of a page's events that are not stored, or not with these values, and notes all of them, and the
+// ids of what could not be decoded, as returned. Begin comes first, and after an error comes first again.
+func (c *Comparison) Compare(
+	ctx context.Context, events []domain.Event, undecoded []domain.EventID,
+) ([]domain.Difference, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := dbsqlc.New(c.conn)
+	rows := toColumns(0, events)
+	if err := q.ReturnedInsert(ctx, slices.Concat(undecoded, rows.Ids)); err != nil {
+		return nil, classify(opCompare, err)
+	}
+	unlike, err := q.EventCompare(ctx, dbsqlc.EventCompareParams{
+		Ids: rows.Ids, SessionIds: rows.SessionIds, UserIds: rows.UserIds, Types: rows.Types, Names: rows.Names,
+		Properties: rows.Properties, OccurredAts: rows.OccurredAts, DeviceTypes: rows.DeviceTypes,
+		Browsers: rows.Browsers, Extras: rows.Extras,
+	})
+	if err != nil {
+		return nil, classify(opCompare, classifyRow(err))
+	}
+	var differences []domain.Difference
+	for _, u := range unlike {
+		what := "not stored"
+		if !u.Missing {
+			what = "stored with another " + strings.Join(u.Columns, ", ")
+		}
+		differences = append(differences, domain.Difference{Event: u.ID, What: what})
+	}
+	return differences, nil
+}
+
+// Unreturned finds the stream's events that were not returned since Begin.
+func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout+callTimeout)
+	defer cancel()
+	finding := domain.Finding{Check: domain.Unreturned}
+	rows, err := dbsqlc.New(c.conn).ReturnedLacks(ctx, stream.String())
+	for _, r := range rows {
+		finding.Differences = r.Total
+		finding.Shown = append(finding.Shown, domain.Difference{
+			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event, What: "stored, but not returned by the API",
+		})
+	}
+	if err != nil {
+		return finding, failed(domain.Unreturned, checkTimeout, err)
+	}
+	return finding, nil
+}
+
+// Close ends the connection, and with it the temporary table. A second call does nothing.
+func (c *Comparison) Close() { c.end(context.Background()) }
+
+func (c *Comparison) end(ctx context.Context) {
+	if c.conn == nil {
+		return
+	}
+	conn := c.conn.Hijack()
+	c.conn = nil
+	closeConn(ctx, conn)
+}

@@ -1,0 +1,190 @@
+package verify_test
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/verify"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+)
+
+// rows are those of a database that holds all events but the missing ones.
+type rows struct {
+	missing    []domain.EventID
+	unreturned int64
+	fails      error // Compare's, from the second call on
+
+	begins   int
+	returned []domain.EventID
+	calls    int
+}
+
+func (r *rows) Begin(context.Context) error {
+	r.begins++
+	r.returned = nil
+	return nil
+}
+
+func (r *rows) Compare(_ context.Context, events []domain.Event, undecoded []domain.EventID) ([]domain.Difference, error) {
+	r.calls++
+	if r.calls > 1 && r.fails != nil {
+		return nil, r.fails
+	}
+	var differences []domain.Difference
+	for _, e := range events {
+		r.returned = append(r.returned, e.ID)
+		if slices.Contains(r.missing, e.ID) {
+			differences = append(differences, domain.Difference{Event: e.ID, What: "not stored"})
+		}
+	}
+	r.returned = append(r.returned, undecoded...)
+	return differences, nil
+}
+
+func (r *rows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
+	return domain.Finding{Check: domain.Unreturned, Differences: r.unreturned}, nil
+}
+
+// quiet is a walk's observer that is not told anything worth noting.
+type quiet struct{ witness }
+
+func (*quiet) Fetching(domain.Place)    {}
+func (*quiet) PassStarted(domain.Place) {}
+
+func apiOn(source domain.EventSource, r *rows) *verify.API {
+	return &verify.API{
+		Origin: origin, Decoder: domaintest.LineDecoder{}, Rows: r,
+		Pages: func(ctx context.Context) iter.Seq2[domain.Step, error] {
+			return ingest.Walk(ctx, source, &quiet{}, 2, options(nil).Retry)
+		},
+	}
+}
+
+func streamOf(n, size int, r *rows) *verify.API { return apiOn(domaintest.NewCleanStream(n, size), r) }
+
+func TestTheWholeAPIIsCompared(t *testing.T) {
+	t.Parallel()
+	r := &rows{missing: []domain.EventID{domaintest.EventID(4)}, unreturned: 7}
+	report, err := verify.New(sound(), &witness{}, options(streamOf(5, 2, r))).Run(t.Context())
+	if domain.KindOf(err) != domain.Inconsistent || !strings.Contains(err.Error(), "8 differences in 2 checks: returned, unreturned") {
+		t.Errorf("the verdict is %v", err)
+	}
+	if report.Walk.Pages != 3 || report.Walk.Received != 5 || report.Walk.Undecoded != 0 || len(r.returned) != 5 || r.begins != 1 {
+		t.Errorf("walk %+v, returned %d", report.Walk, len(r.returned))
+	}
+	found := report.Findings[2].Shown[0]
+	if found.Event != domaintest.EventID(4) || found.RequestID == "" {
+		t.Errorf("it is told as %+v", found)
+	}
+}
+
+// TestALostCursorBeginsAnew: what was compared before is neither told twice nor forgotten.
+func TestALostCursorBeginsAnew(t *testing.T) {
+	t.Parallel()
+	r := &rows{missing: []domain.EventID{domaintest.EventID(0), domaintest.EventID(3)}}
+	source := domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired))
+	report, err := verify.New(sound(), &witness{}, options(apiOn(source, r))).Run(t.Context())
+	if domain.KindOf(err) != domain.Inconsistent || report.Findings[2].Differences != 2 {
+		t.Errorf("%v: %+v", err, report.Findings)
+	}
+	if report.Walk.Pages != 3 || report.Walk.Received != 6 || r.begins != 2 || len(r.returned) != 6 {
+		t.Errorf("walk %+v, %d beginnings, returned %d", report.Walk, r.begins, len(r.returned))
+	}
+}
+
+func TestRecordsThatAreNoEventsAreReported(t *testing.T) {
+	t.Parallel()
+	payloads := []string{"1", "colour"}
+	for range domain.MostShown {
+		payloads = append(payloads, "x")
+	}
+	r := &rows{}
+	source := domaintest.NewScriptedSource(domaintest.LastPageOf(payloads...).Announcing(int64(len(payloads))))
+	report, err := verify.New(sound(), &witness{}, options(apiOn(source, r))).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := report.Walk
+	if w.Received != 22 || w.Undecoded != 21 || len(w.Shown) != domain.MostShown || len(r.returned) != 1 {
+		t.Errorf("walk %+v, returned %d", w, len(r.returned))
+	}
+	if first := w.Shown[0]; first.Index != 1 || first.RequestID == "" || !strings.Contains(first.Why.Error(), "colour") {
+		t.Errorf("it is told as %+v", first)
+	}
+}
+
+// naming rejects every record and knows its id all the same.
+type naming struct{}
+
+func (naming) Decode(domain.Record) (domain.Event, []domain.Drift, error) {
+	return domain.Event{}, nil, &domain.Rejection{Reason: "bad", ID: domaintest.EventID(9)}
+}
+
+func TestARecordThatIsNoEventIsReturnedAllTheSame(t *testing.T) {
+	t.Parallel()
+	r := &rows{}
+	api := streamOf(1, 1, r)
+	api.Decoder = naming{}
+	if _, err := verify.New(sound(), &witness{}, options(api)).Run(t.Context()); err != nil || len(r.returned) != 1 {
+		t.Errorf("%v, returned %s", err, r.returned)
+	}
+}
+
+func TestWhatIsNotComparable(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(at *domain.Checkpoint)
+		says   string
+	}{
+		{"another API's stream", func(at *domain.Checkpoint) { at.Origin = "https://other.example" }, "it was read from https://other.example, not from " + origin},
+		{"a stream that is not complete", func(at *domain.Checkpoint) { at.Done = false }, "it is not complete"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i := sound()
+			tt.change(&i.at)
+			source := domaintest.NewCleanStream(1, 1)
+			report, err := verify.New(i, &witness{}, options(apiOn(source, &rows{}))).Run(t.Context())
+			if domain.KindOf(err) != domain.Invalid || !strings.HasSuffix(err.Error(), tt.says) || len(report.Findings) != 2 {
+				t.Errorf("%v: %+v", err, report.Findings)
+			}
+			if n := len(source.Requests()); n != 0 {
+				t.Errorf("%d requests were sent", n)
+			}
+		})
+	}
+}
+
+// TestAWalkThatBreaksOff tells what it found, and the error.
+func TestAWalkThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		source domain.EventSource
+		rows   *rows
+		kind   domain.Kind
+	}{
+		{"the API fails", domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized)), &rows{}, domain.Unauthorized},
+		{"the database fails", domaintest.NewCleanStream(4, 2), &rows{fails: failure(domain.Transient)}, domain.Transient},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tt.rows.missing = []domain.EventID{domaintest.EventID(1)}
+				report, err := verify.New(sound(), &witness{}, options(apiOn(tt.source, tt.rows))).Run(t.Context())
+				if domain.KindOf(err) != tt.kind || len(report.Findings) != 3 || report.Findings[2].Differences != 1 {
+					t.Errorf("%v: %+v", err, report.Findings)
+				}
+			})
+		})
+	}
+}

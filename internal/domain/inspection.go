@@ -1,0 +1,84 @@
+package domain
+
+import "strconv"
+
+// A Check is one thing that holds in a sound database.
+type Check int
+
+// The checks: first those of a database by itself, in the order in which they are made, then those against the upstream.
+const (
+	Balance        Check = iota // I5
+	Sums                        // the checkpoint is the sum of its ledger
+	Chain                       // each page follows the one before
+	PageEvents                  // each page brought the events it says
+	Strays                      // each event was brought by a page
+	Reconciliation              // a pass that is done has received what was announced
+	Returned                    // what the upstream returns is stored, with these values
+	Unreturned                  // what is stored, the upstream returns
+)
+
+var checkTexts = [...]struct{ name, claim string }{
+	{"balance", "received = inserted + duplicate + parked, for every page, every pass and in total"},
+	{"checkpoint", "the checkpoint is the sum of its ledger and stands behind its last page"},
+	{"chain", "every page follows the one before: seq, cursor, position"},
+	{"events", "every page brought as many events as it says"},
+	{"strays", "every event was brought by a page"},
+	{"announced", "the pass that is done has received what the API announced"},
+	{"returned", "every event that the API returns is stored, value for value"},
+	{"unreturned", "every event that is stored, the API returns"},
+}
+
+// String is the check's name, one word.
+func (c Check) String() string {
+	if c < 0 || int(c) >= len(checkTexts) {
+		return "check " + strconv.Itoa(int(c))
+	}
+	return checkTexts[c].name
+}
+
+// Claim is what the check proves, in words; empty for a check there is not.
+func (c Check) Claim() string {
+	if c < 0 || int(c) >= len(checkTexts) {
+		return ""
+	}
+	return checkTexts[c].claim
+}
+
+// InventoryChecks are the checks of a database by itself, in the order in which they are made.
+func InventoryChecks() []Check {
+	return []Check{Balance, Sums, Chain, PageEvents, Strays, Reconciliation}
+}
+
+// MostShown is how many differences of one check are told one by one.
+const MostShown = 20
+
+// A Finding is what a check came to. It holds if Differences is 0.
+type Finding struct {
+	Check       Check
+	Differences int64
+	Shown       []Difference // the first of them, at most MostShown
+}
+
+// Add counts differences, and keeps the first of them.
+func (f *Finding) Add(differences ...Difference) {
+	f.Differences += int64(len(differences))
+	room := min(MostShown-len(f.Shown), len(differences))
+	f.Shown = append(f.Shown, differences[:room]...)
+}
+
+// A Difference is one place where a check fails.
+type Difference struct {
+	PageID, Seq, Pass int64   // the page in the ledger; 0 where there is none, or not one alone
+	RequestID         string  // of the upstream's answer, empty if it is not about one
+	Event             EventID // zero if it is not about one
+
+	What           string // what is wrong, or what is recorded
+	Value          string // as recorded; empty, like those below, where What says all
+	Against, Found string // what it should equal, and what that is
+}
+
+// An Inspection is a stream as it was found at one moment.
+type Inspection struct {
+	Stream   StreamReport
+	Findings []Finding
+}
