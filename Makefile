@@ -49,7 +49,7 @@ test: ## Run the tests, on a real PostgreSQL (TEST_DATABASE_URL, else a containe
 	$(GO) test -race ./...
 
 test-e2e: ## Run the built programs against each other and kill them (as test, a few minutes)
-	$(GO) test -race -count=1 -timeout 15m -tags e2e ./internal/e2e/
+	$(GO) test -race -count=1 -timeout 15m -tags e2e -v ./internal/e2e/
 
 chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print what came of it
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
