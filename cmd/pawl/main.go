@@ -14,8 +14,8 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	// A terminal that is closed and a pipe that nobody reads are reasons to stop in order, too: a private server is left.
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// Not SIGPIPE: a connection that the server has closed raises it, too.
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	process := cli.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
 	}

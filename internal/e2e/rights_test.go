@@ -33,7 +33,7 @@ func TestRoles(t *testing.T) {
 	db.exec(roles.Replace(blocks[0]))
 	t.Cleanup(func() {
 		for _, role := range []string{"pawl_reader", "pawl_writer", "pawl_owner"} {
-			db.exec(roles.Replace("DROP OWNED BY " + role + "; DROP ROLE " + role))
+			db.exec(roles.Replace("DROP OWNED BY " + role + " CASCADE; DROP ROLE " + role))
 		}
 	})
 	m := startMock(t, "--events", "1000", "--rate-limit", "0")

@@ -40,8 +40,7 @@ func (o *obedience) program() *os.Process {
 }
 
 // obeying runs a command that stops when it is told to: the first signal ends its context, as may whoever called Main, and
-// the command finishes; a second signal is not waited for, nor is the first while there is nothing to finish. A broken pipe
-// tells once, however often it is written to.
+// the command finishes; a second signal is not waited for, nor is the first while there is nothing to finish.
 func (s *session) obeying(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
@@ -57,7 +56,7 @@ func (s *session) obeying(command func() int) int {
 				passOn(signal, program)
 				continue
 			}
-			if (told || !s.busy.Load()) && signal != syscall.SIGPIPE {
+			if told || !s.busy.Load() {
 				return exitSignal(signal)
 			}
 			told = true
