@@ -26,10 +26,10 @@ type truth struct {
 	Extra      json.RawMessage `json:"extra"`
 }
 
-// layDownTruth puts the truth beside the tables.
+// layDownTruth puts the truth beside the tables, for this connection.
 func (d *database) layDownTruth(m *mock) {
 	d.t.Helper()
-	d.exec(`CREATE TABLE truth (index int PRIMARY KEY, outcome text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
+	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
 		name text, properties jsonb, occurred_at timestamptz, device_type text, browser text, extra jsonb)`)
 	body := m.admin(d.ctx, "/truth")
 	defer body.Close() //nolint:errcheck // it was only read
