@@ -39,6 +39,7 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
 		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
+		MaxRejectRatio: s.RejectRatio,
 	}
 }
 

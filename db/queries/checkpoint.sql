@@ -9,8 +9,9 @@ WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one
--- First statement of every commit (I3): takes the row's lock, moves it, and reserves the ids of the ledger rows.
-UPDATE checkpoints
+-- First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, and tells
+-- whether a letter is open that an event of the batch may supersede.
+UPDATE checkpoints AS c
 SET seq               = @target,
     pass              = @pass,
     position          = @position,
@@ -20,13 +21,16 @@ SET seq               = @target,
     done              = @done,
     announced_first   = @announced_first,
     announced_last    = @announced_last,
-    last_event_at     = coalesce(sqlc.narg(last_event_at), last_event_at),
+    last_event_at     = coalesce(sqlc.narg(last_event_at), c.last_event_at),
     updated_at        = now()
-WHERE stream = @stream AND epoch = @epoch AND seq = @from_seq
+WHERE c.stream = @stream AND c.epoch = @epoch AND c.seq = @from_seq
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
     FROM generate_series(1, @pages::bigint)
-)::bigint[] AS page_ids;
+)::bigint[] AS page_ids, EXISTS (
+    SELECT FROM dead_letters AS l
+    WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
+) AS has_open_letters;
 
 -- name: CheckpointCount :one
 -- Last statement of every commit: what the rows came to.

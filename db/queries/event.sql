@@ -17,18 +17,22 @@ FROM ROWS FROM (
 ) AS t (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra)
 ON CONFLICT (id) DO NOTHING;
 
--- name: EventCountDuplicates :one
--- Of the given ids, those stored by another page, and those given again in this one (I5: counted, not derived).
-WITH given AS (
-    SELECT e.page_id, row_number() OVER (PARTITION BY g.id) AS nth
-    FROM unnest(@ids::uuid[]) AS g (id)
+-- name: EventFindStored :many
+-- Of the given ids, the places (from 1) of those that this page has not inserted: stored by another page, or given before
+-- in this one. An id that is not stored at all is not among them (I5: counted, not derived).
+SELECT s.place::bigint
+FROM (
+    SELECT g.place, e.page_id, row_number() OVER (PARTITION BY g.id ORDER BY g.place) AS nth
+    FROM unnest(@ids::uuid[]) WITH ORDINALITY AS g (id, place)
     JOIN events AS e ON e.id = g.id
-)
-SELECT count(*) FROM given WHERE given.page_id <> @page_id::bigint OR given.nth > 1;
+) AS s
+WHERE s.page_id <> @page_id::bigint OR s.nth > 1
+ORDER BY s.place;
 
 -- name: EventCompare :many
--- Of the given events, those that are not stored, and those whose row has other values. JSON is compared by value.
-SELECT g.id::uuid AS id, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
+-- Of the given events, by their place (from 1), those that are not stored, and those whose row has other values. JSON is
+-- compared by value. The hash is that of the given values, spelt in one way only.
+SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.session_id IS DISTINCT FROM g.session_id THEN 'session_id' END,
     CASE WHEN e.user_id IS DISTINCT FROM g.user_id THEN 'user_id' END,
     CASE WHEN e.type IS DISTINCT FROM g.type THEN 'type' END,
@@ -38,7 +42,9 @@ SELECT g.id::uuid AS id, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.device_type IS DISTINCT FROM g.device_type THEN 'device_type' END,
     CASE WHEN e.browser IS DISTINCT FROM g.browser THEN 'browser' END,
     CASE WHEN e.extra IS DISTINCT FROM g.extra THEN 'extra' END
-], NULL)::text[] AS columns
+], NULL)::text[] AS columns,
+encode(sha256(convert_to((g.session_id, g.user_id, g.type, g.name, g.properties,
+    to_char(g.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), g.device_type, g.browser, g.extra)::text, 'UTF8')), 'hex')::text AS hash
 FROM ROWS FROM (
     unnest(@ids::uuid[]),
     unnest(@session_ids::uuid[]),
@@ -50,8 +56,9 @@ FROM ROWS FROM (
     unnest(@device_types::text[]),
     unnest(@browsers::text[]),
     unnest(@extras::jsonb[])
-) AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra)
+) WITH ORDINALITY AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, place)
 LEFT JOIN events AS e ON e.id = g.id
 WHERE e.id IS NULL
    OR (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra) IS DISTINCT FROM
-      (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra);
+      (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra)
+ORDER BY g.place;

@@ -1,7 +1,7 @@
 -- name: PageInsert :exec
-INSERT INTO pages (id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
+INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
                    body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
-VALUES (@id, @stream, @pass, @seq, @cursor_in, @cursor_out, @position, @received, @inserted, @duplicate, @parked,
+VALUES (@id, @kind, @stream, @pass, @seq, @parent_seq, @cursor_in, @cursor_out, @position, @received, @inserted, @duplicate, @parked,
         @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at, @trace_id);
 
 -- name: PageTotals :one
@@ -16,6 +16,6 @@ CROSS JOIN LATERAL (
            coalesce(sum(p.waited_ms), 0)::bigint    AS waited_ms,
            coalesce(extract(epoch FROM max(p.committed_at) - min(p.fetched_at)) * 1000, 0)::bigint AS elapsed_ms
     FROM pages AS p
-    WHERE p.stream = c.stream
+    WHERE p.stream = c.stream AND p.kind = 'page'
 ) AS l
 WHERE c.stream = @stream;

@@ -35,7 +35,7 @@ var rules = []rule{
 		of:     []string{"./internal/domain/..."},
 		except: []string{"./internal/domain/domaintest"},
 		may: []string{
-			"cmp", "context", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "slices", "strconv", "strings", "time",
+			"cmp", "context", "crypto/sha256", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "slices", "strconv", "strings", "time",
 		},
 	},
 	{

@@ -6,13 +6,24 @@ type Step struct {
 	Page     Page
 }
 
-// A ReadPage is a Step whose records have been decoded: what is left to do is to store them.
+// A ReadPage is a Step whose records have been decoded: each has become an event or a reject, and what is left to do is
+// to store the ones and park the others (I1).
 type ReadPage struct {
 	From, To Place
-	Received int     // records in the page
-	Events   []Event // in upstream order
-	Drift    []Drift // each path and kind once
+	Received int          // records in the page
+	Events   []ReadEvent  // in upstream order
+	Rejects  []Reject     // in upstream order
+	Drift    []DriftCount // each path and kind once, in the order of the first records that have it
 	Receipt  Receipt
+
+	MayPark int // letters that the page may add; a store that finds more refuses it, see TooStrange
+}
+
+// A ReadEvent is an event with the record it was read from, which is what is parked should no row be able to hold it.
+type ReadEvent struct {
+	Event
+
+	Record Record
 }
 
 // A Batch is what one Commit stores: consecutive pages, all or nothing.
@@ -30,4 +41,5 @@ func (b Batch) Target() int64 { return b.Seq + int64(len(b.Pages)) }
 type CommitResult struct {
 	Checkpoint Checkpoint
 	Tally      Tally
+	NewDrift   []DriftEntry // what the stream's register did not have before
 }

@@ -19,8 +19,8 @@ const (
 	CursorExpired             // the upstream says the cursor has outlived its time
 	CursorInvalid             // the upstream says the cursor is none of its own
 	Unauthorized              // the upstream refused the credentials
-	Rejected                  // records cannot become events
-	Unstorable                // the database refuses a value that decoding let pass
+	Rejected                  // more records cannot become events than a page may have
+	Unstorable                // the database refuses a value that decoding let pass; within a store, which parks its record
 	Fenced                    // another runner owns the stream (I3)
 	Uncertain                 // COMMIT was sent and not answered (I4)
 	Invalid                   // settings, usage or surroundings are wrong; trying again won't help

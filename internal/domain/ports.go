@@ -33,13 +33,19 @@ type EventStore interface {
 	// the one that may write (I3). A second Claim by the same runner is a new epoch too. The claim outlives ctx.
 	Claim(ctx context.Context, stream StreamID, origin string) (Checkpoint, error)
 
-	// Commit stores the batch's events, writes one ledger row a page and moves the checkpoint from b.Seq to b.Target(),
-	// in one transaction, all or nothing. Nothing else moves a checkpoint. An event whose id is stored already is counted as duplicate and not touched
-	// (I2). After a nil error the batch is durable; after any error but Uncertain this call wrote nothing of it.
+	// Commit stores the batch's events, parks its rejects, writes one ledger row a page and moves the checkpoint from b.Seq
+	// to b.Target(), in one transaction, all or nothing. Nothing else moves a checkpoint. After a nil error the batch is
+	// durable; after any error but Uncertain this call wrote nothing of it.
+	//
+	// An event whose id is stored already, or was met before in the batch, is not touched: with the same values it counts
+	// as duplicate, with others it is parked as a conflict (ReasonConflict). An event with a value that the database
+	// refuses is parked too (ReasonUnstorable). A record is parked once by its key; met again it counts as duplicate and
+	// raises the letter's Seen (I2). An event that is stored supersedes the open letter of its id, unless that is a
+	// conflict. Drift is counted in the stream's register.
 	//
 	// Fenced: the checkpoint has another epoch or seq. Uncertain: the connection or ctx ended between COMMIT and its
-	// answer; only Checkpoint can tell. Transient: it may be called again with the same batch. Unstorable: a value was
-	// refused. It reads b and what b aliases until it returns, and keeps nothing of it.
+	// answer; only Checkpoint can tell. Transient: it may be called again with the same batch. Rejected: a page would add
+	// more letters than its MayPark. It reads b and what b aliases until it returns, and keeps nothing of it.
 	Commit(ctx context.Context, b Batch) (CommitResult, error)
 
 	// Checkpoint reads the durable checkpoint. A transaction that holds it, such as one whose COMMIT was not answered,

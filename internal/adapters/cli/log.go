@@ -49,11 +49,10 @@ type logObserver struct {
 	log     *slog.Logger
 	newPass bool
 	live    bool // a live line shows the waits
-	drifts  map[domain.Drift]bool
 }
 
 func newLogObserver(log *slog.Logger, newPass, live bool) *logObserver {
-	return &logObserver{log: log, newPass: newPass, live: live, drifts: map[domain.Drift]bool{}}
+	return &logObserver{log: log, newPass: newPass, live: live}
 }
 
 // Claimed implements ingest.Observer.
@@ -97,13 +96,10 @@ func (o *logObserver) PassStarted(at domain.Place) {
 // Committed implements ingest.Observer.
 func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
 	o.log.Debug("page stored", "seq", res.Checkpoint.Seq, "position", page.To.Position,
-		"received", res.Tally.Received, "inserted", res.Tally.Inserted, "duplicate", res.Tally.Duplicate,
+		"received", res.Tally.Received, "inserted", res.Tally.Inserted, "duplicate", res.Tally.Duplicate, "parked", res.Tally.Parked,
 		"request_id", page.Receipt.RequestID)
-	for _, d := range page.Drift {
-		if !o.drifts[d] {
-			o.drifts[d] = true
-			o.log.Info("the API sends something unexpected; nothing of it is lost", "path", d.Path, "kind", d.Kind)
-		}
+	for _, d := range res.NewDrift {
+		o.log.Info("the API sends something unexpected; nothing of it is lost", "path", d.Path, "kind", d.Kind, "sample", d.Sample)
 	}
 }
 

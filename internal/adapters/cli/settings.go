@@ -24,6 +24,7 @@ type Settings struct {
 	MaxPageBytes int64
 	Tries        int
 	MaxWait      time.Duration
+	RejectRatio  float64 // of a page
 
 	DatabaseURL string
 	Migrate     string // one of the Migrate… constants
@@ -54,6 +55,7 @@ func (k knobs) settings(from origins) (Settings, error) {
 		MaxPageBytes: c.whole("max-page-bytes", k.MaxPageBytes, 1024, 1<<30),
 		Tries:        int(c.whole("tries", k.Tries, 1, math.MaxInt32)),
 		MaxWait:      c.duration("max-wait", k.MaxWait),
+		RejectRatio:  c.share("max-reject-ratio", k.RejectRatio),
 		Migrate:      c.choice("migrate", k.Migrate, MigrateAuto, MigrateCheck, MigrateOff),
 		Stream:       domain.StreamID{Source: k.Stream},
 		progress:     c.choice("progress", k.Progress, progressAuto, progressAlways, progressNever),
@@ -124,6 +126,14 @@ func (c *checker) whole(flag, text string, least, most int64) int64 {
 		c.fail(flag, fmt.Sprintf("%q should be a whole number from %d to %d", text, least, most))
 	}
 	return n
+}
+
+func (c *checker) share(flag, text string) float64 {
+	share, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(share >= 0 && share <= 1) { // NaN is neither
+		c.fail(flag, fmt.Sprintf("%q should be a number from 0 to 1", text))
+	}
+	return share
 }
 
 func (c *checker) duration(flag, text string) time.Duration {

@@ -104,7 +104,7 @@ func notes(r verify.Report) (all []string) {
 	if n := r.Walk.Undecoded; n > 0 {
 		all = append(all, humanize.Comma(n)+" of them are no events, and were not compared:")
 		for _, u := range r.Walk.Shown {
-			all = append(all, fmt.Sprintf("request id %s, record at index %d: %s", strconv.QuoteToASCII(u.RequestID), u.Index, u.Why))
+			all = append(all, fmt.Sprintf("request id %s, record at index %d: %s", strconv.QuoteToASCII(u.RequestID), u.Record.Index, u.Why.Error()))
 		}
 		if more := n - int64(len(r.Walk.Shown)); more > 0 {
 			all = append(all, fmt.Sprintf("and %s more", humanize.Comma(more)))

@@ -55,7 +55,7 @@ func reportOf() verify.Report {
 	}
 	report.Findings = []domain.Finding{{Check: domain.Balance}, {Check: domain.Chain, Differences: 1026, Shown: shown}}
 	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Undecoded: 3, Shown: []verify.Undecoded{
-		{RequestID: "r", Index: 4, Why: errors.New("bad timestamp in field timestamp")},
+		{RequestID: "r", Reject: domain.Reject{Record: domain.Record{Index: 4}, Why: domain.Rejection{Reason: "bad timestamp", Field: "timestamp", Detail: `"x" is none`}}},
 	}}
 	return report
 }

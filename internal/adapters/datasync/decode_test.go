@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -110,35 +110,35 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 		name, payload, extra string
 		drift                []domain.Drift
 	}{
-		{"a new field", with("colour", ` [1, null]`), `{"colour":[1, null]}`, []domain.Drift{{Path: "colour", Kind: "new field"}}},
-		{"a new null field", with("colour", `null`), `{"colour":null}`, []domain.Drift{{Path: "colour", Kind: "new field"}}},
+		{"a new field", with("colour", ` [1, null]`), `{"colour":[1, null]}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}}},
+		{"a new null field", with("colour", `null`), `{"colour":null}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}}},
 		{
 			"a new field in the session", inSession(`"id":"` + session + `","os":{"name":"x"}`),
 			`{"session":{"os":{"name":"x"}}}`,
-			[]domain.Drift{{Path: "session.os", Kind: "new field"}},
+			[]domain.Drift{{Path: "session.os", Kind: "new field", Value: []byte(`{"name":"x"}`)}},
 		},
 		{
 			"another session id", inSession(`"id":"` + other + `"`), `{"session":{"id":"` + other + `"}}`,
-			[]domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it"}},
+			[]domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + other + `"`)}},
 		},
 		{
 			"all of it", strings.Replace(inSession(`"id":"`+other+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
 			`{"a.b":2,"session":{"os":1,"id":"` + other + `"}}`,
 			[]domain.Drift{
-				{Path: "a.b", Kind: "new field"},
-				{Path: "session.os", Kind: "new field"},
-				{Path: "session.id", Kind: "differs from the session id beside it"},
+				{Path: "a.b", Kind: "new field", Value: []byte("2")},
+				{Path: "session.os", Kind: "new field", Value: []byte("1")},
+				{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + other + `"`)},
 			},
 		},
 		{
 			"a name that would spoil a terminal", with(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,
-			[]domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field"}},
+			[]domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
 			"a name without end", with(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
-			[]domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field"}},
+			[]domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
 		},
-		{"what only looks like NUL", with("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field"}}},
+		{"what only looks like NUL", with("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 			if string(e.Extra) != tt.extra || !json.Valid(e.Extra) {
 				t.Errorf("extra %s, want %s", e.Extra, tt.extra)
 			}
-			if !slices.Equal(drift, tt.drift) {
+			if !reflect.DeepEqual(drift, tt.drift) {
 				t.Errorf("drift %+v, want %+v", drift, tt.drift)
 			}
 		})

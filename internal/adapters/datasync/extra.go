@@ -37,7 +37,7 @@ func (e *extra) keep(top bool, name, value []byte) {
 func (e *extra) keepSessionID(names EventNames, value []byte) {
 	e.keep(false, quoted(names.SessionIDAgain), value)
 	path := join(names.Session, names.SessionIDAgain)
-	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftDiffering})
+	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftDiffering, Value: value})
 }
 
 // object is all of it as one JSON object in memory of its own, nil if there is nothing.

@@ -113,7 +113,7 @@ func (r *reader) unknown(path string, name, value []byte) *domain.Rejection {
 		return &domain.Rejection{Reason: reasonNUL, Field: field, Detail: `it holds \u0000, which PostgreSQL does not keep`}
 	}
 	r.extra.keep(path == "", name, value)
-	r.extra.drift = append(r.extra.drift, domain.Drift{Path: field, Kind: driftNewField})
+	r.extra.drift = append(r.extra.drift, domain.Drift{Path: field, Kind: driftNewField, Value: value})
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (r *reader) timestamp(name string, value []byte) *domain.Rejection {
 	}
 	r.event.OccurredAt = read.at
 	for _, kind := range read.drifts {
-		r.extra.drift = append(r.extra.drift, domain.Drift{Path: name, Kind: kind})
+		r.extra.drift = append(r.extra.drift, domain.Drift{Path: name, Kind: kind, Value: value})
 	}
 	return nil
 }

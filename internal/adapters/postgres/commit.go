@@ -13,61 +13,75 @@ import (
 
 // Commit implements domain.EventStore. The checkpoint's row comes first: it is the fence, and whoever holds it is the
 // stream's only writer, so that two runners of one stream cannot deadlock over rows.
+//
+// Events are inserted a page at a time. If the database refuses a value of one, all is rolled back and done once more
+// with a search for the records to blame, whose savepoints a page without such a record need not pay for.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	var res domain.CommitResult
-	err := s.transact(ctx, "store page", func(ctx context.Context, q *dbsqlc.Queries) error {
-		pageIDs, err := advance(ctx, q, b)
-		if err != nil {
-			return err
-		}
-		for i, page := range b.Pages {
-			tally, err := writePage(ctx, q, b, i, pageIDs[i], page)
-			if err != nil {
-				return err
-			}
-			res.Tally = res.Tally.Add(tally)
-		}
-		res.Checkpoint, err = count(ctx, q, b.Stream, res.Tally)
-		return err
-	})
+	res, err := s.commit(ctx, b, insertWhole)
+	if domain.KindOf(err) == domain.Unstorable {
+		res, err = s.commit(ctx, b, insertHalving)
+	}
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Stream, b.Target(), err)
 	}
 	return res, nil
 }
 
+func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter) (domain.CommitResult, error) {
+	var res domain.CommitResult
+	err := s.transact(ctx, "store page", func(ctx context.Context, tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		reserved, err := advance(ctx, q, b)
+		if err != nil {
+			return err
+		}
+		for i, page := range b.Pages {
+			w := writer{tx: tx, q: q, stream: b.Stream.String(), pageID: reserved.PageIds[i], insert: insert, mayHaveOpen: reserved.HasOpenLetters}
+			tally, err := w.writePage(ctx, page)
+			if err != nil {
+				return err
+			}
+			res.Tally = res.Tally.Add(tally)
+			if err := q.PageInsert(ctx, ledgerRow(b, i, w.pageID, tally)); err != nil {
+				return err
+			}
+			fresh, err := registerDrift(ctx, q, w.stream, w.pageID, page.Drift)
+			if err != nil {
+				return err
+			}
+			res.NewDrift = append(res.NewDrift, fresh...)
+		}
+		res.Checkpoint, err = count(ctx, q, b.Stream, res.Tally)
+		return err
+	})
+	return res, err
+}
+
 // advance moves the checkpoint if it is still where b was read from (I3), and reserves the pages' ids.
-func advance(ctx context.Context, q *dbsqlc.Queries, b domain.Batch) ([]int64, error) {
-	ids, err := q.CheckpointAdvance(ctx, advanceTo(b))
+func advance(ctx context.Context, q *dbsqlc.Queries, b domain.Batch) (dbsqlc.CheckpointAdvanceRow, error) {
+	reserved, err := q.CheckpointAdvance(ctx, advanceTo(b))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &domain.Error{
+		return reserved, &domain.Error{
 			Kind: domain.Fenced, Op: "advance checkpoint",
 			Err: fmt.Errorf("the checkpoint of stream %s is not where it was read: another runner has taken over, or the database was set back", b.Stream),
 		}
 	}
-	return ids, err
+	return reserved, err
 }
 
-// writePage stores one page's events and its ledger row, and counts each term of I5 by itself.
-func writePage(
-	ctx context.Context, q *dbsqlc.Queries, b domain.Batch, index int, pageID int64, page domain.ReadPage,
-) (domain.Tally, error) {
-	tally, err := insertEvents(ctx, q, pageID, page.Events)
-	if err != nil {
-		return domain.Tally{}, err
+func ledgerRow(b domain.Batch, index int, pageID int64, tally domain.Tally) dbsqlc.PageInsertParams {
+	page, seq := b.Pages[index], b.Seq+int64(index)+1
+	parent := seq - 1
+	if page.From.Cursor == "" {
+		parent = 0
 	}
-	tally.Received = int64(page.Received)
-	if !tally.Balanced() {
-		return domain.Tally{}, &domain.Error{
-			Kind: domain.Unknown, Op: "count page",
-			Err: fmt.Errorf("the page does not add up (I5): %+v", tally),
-		}
-	}
-	return tally, q.PageInsert(ctx, dbsqlc.PageInsertParams{
+	return dbsqlc.PageInsertParams{
 		ID:          pageID,
+		Kind:        kindPage,
 		Stream:      b.Stream.String(),
 		Pass:        page.To.Pass,
-		Seq:         b.Seq + int64(index) + 1,
+		Seq:         seq,
+		ParentSeq:   parent,
 		CursorIn:    string(page.From.Cursor),
 		CursorOut:   string(page.To.Cursor),
 		Position:    page.To.Position,
@@ -83,8 +97,14 @@ func writePage(
 		WaitedMs:    page.Receipt.Waited.Milliseconds(),
 		FetchedAt:   page.Receipt.FetchedAt,
 		TraceID:     page.Receipt.TraceID,
-	})
+	}
 }
+
+// The kinds of ledger rows.
+const (
+	kindPage   = "page"
+	kindReplay = "replay"
+)
 
 // count adds what the rows came to, and reads the checkpoint as it will be once committed.
 func count(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, t domain.Tally) (domain.Checkpoint, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -52,24 +51,17 @@ func (c *Comparison) Begin(ctx context.Context) error {
 }
 
 // Compare names those of a page's events that are not stored, or not with these values, and notes all of them, and the
-// ids of what could not be decoded, as returned. Begin comes first, and after an error comes first again.
-func (c *Comparison) Compare(
-	ctx context.Context, events []domain.Event, undecoded []domain.EventID,
-) ([]domain.Difference, error) {
+// ids of its rejects, as returned. Begin comes first, and after an error comes first again.
+func (c *Comparison) Compare(ctx context.Context, page domain.ReadPage) ([]domain.Difference, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := dbsqlc.New(c.conn)
-	rows := toColumns(0, events)
-	if err := q.ReturnedInsert(ctx, slices.Concat(undecoded, rows.Ids)); err != nil {
+	if err := q.ReturnedInsert(ctx, idsIn(page)); err != nil {
 		return nil, classify(opCompare, err)
 	}
-	unlike, err := q.EventCompare(ctx, dbsqlc.EventCompareParams{
-		Ids: rows.Ids, SessionIds: rows.SessionIds, UserIds: rows.UserIds, Types: rows.Types, Names: rows.Names,
-		Properties: rows.Properties, OccurredAts: rows.OccurredAts, DeviceTypes: rows.DeviceTypes,
-		Browsers: rows.Browsers, Extras: rows.Extras,
-	})
+	unlike, err := compare(ctx, q, page.Events)
 	if err != nil {
-		return nil, classify(opCompare, classifyRow(err))
+		return nil, classify(opCompare, err)
 	}
 	var differences []domain.Difference
 	for _, u := range unlike {
@@ -77,9 +69,20 @@ func (c *Comparison) Compare(
 		if !u.Missing {
 			what = "stored with another " + strings.Join(u.Columns, ", ")
 		}
-		differences = append(differences, domain.Difference{Event: u.ID, What: what})
+		differences = append(differences, domain.Difference{Event: page.Events[u.Place-1].ID, What: what})
 	}
 	return differences, nil
+}
+
+// idsIn is the ids of all of a page's records that have one.
+func idsIn(page domain.ReadPage) []domain.EventID {
+	ids := idsOf(page.Events)
+	for _, r := range page.Rejects {
+		if r.Why.ID != (domain.EventID{}) {
+			ids = append(ids, r.Why.ID)
+		}
+	}
+	return ids
 }
 
 // Unreturned finds the stream's events that were not returned since Begin.

@@ -21,9 +21,9 @@ func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
 	return comparison
 }
 
-func compare(t *testing.T, c *postgres.Comparison, events ...domain.Event) []domain.Difference {
+func compare(t *testing.T, c *postgres.Comparison, events ...domain.ReadEvent) []domain.Difference {
 	t.Helper()
-	differences, err := c.Compare(t.Context(), events, nil)
+	differences, err := c.Compare(t.Context(), domain.ReadPage{Events: events})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestEveryColumnIsCompared(t *testing.T) {
 	}
 	for _, tt := range tests {
 		changed := decoded(t, 1, 2)
-		tt.change(&changed[0])
+		tt.change(&changed[0].Event)
 		got := compare(t, c, changed...)
 		switch {
 		case tt.column == "" && len(got) == 0:
@@ -93,7 +93,8 @@ func TestWhatIsMissingOnEitherSide(t *testing.T) {
 		t.Errorf("not returned: %s", ids)
 	}
 	// What cannot be decoded is returned all the same, and what is returned twice counts once.
-	if _, err := c.Compare(t.Context(), decoded(t, 3, 1, 3), []domain.EventID{domaintest.EventID(4), {}}); err != nil {
+	rejects := []domain.Reject{{Why: domain.Rejection{ID: domaintest.EventID(4)}}, {}}
+	if _, err := c.Compare(t.Context(), domain.ReadPage{Events: decoded(t, 3, 1, 3), Rejects: rejects}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
@@ -122,7 +123,7 @@ func TestAComparisonLeavesNothing(t *testing.T) {
 	fill(t, url)
 	c := newComparison(t, url)
 	sever(t, url, "pawl/s")
-	if _, err := c.Compare(t.Context(), decoded(t, 1), nil); domain.KindOf(err) != domain.Transient {
+	if _, err := c.Compare(t.Context(), domain.ReadPage{Events: decoded(t, 1)}); domain.KindOf(err) != domain.Transient {
 		t.Errorf("over a lost connection: %v", err)
 	}
 	if err := c.Begin(t.Context()); err != nil {

@@ -62,14 +62,15 @@ func (p *pen) newPass() *pen {
 	return p
 }
 
-func decoded(t *testing.T, numbers ...int) (events []domain.Event) {
+func decoded(t *testing.T, numbers ...int) (events []domain.ReadEvent) {
 	t.Helper()
-	for _, n := range numbers {
-		event, _, err := domaintest.LineDecoder{}.Decode(domain.Record{Payload: []byte(strconv.Itoa(n))})
+	for i, n := range numbers {
+		record := domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i}
+		event, _, err := domaintest.LineDecoder{}.Decode(record)
 		if err != nil {
 			t.Fatal(err)
 		}
-		events = append(events, event)
+		events = append(events, domain.ReadEvent{Event: event, Record: record})
 	}
 	return events
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -71,6 +72,25 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 				events[e.ID] = e
 			}
 			return events, err
+		},
+		Letters: func(ctx context.Context) ([]domain.DeadLetter, error) {
+			rows, err := look(ctx, `SELECT id, key, page_id, index_in_page, reason, field, detail, coalesce(event_id, '00000000-0000-0000-0000-000000000000'),
+				payload, seen, replays, parked_at, resolved_at, coalesce(resolution, ''), coalesce(resolved_why, ''), coalesce(resolved_page_id, 0)
+				FROM dead_letters ORDER BY id`)
+			if err != nil {
+				return nil, err
+			}
+			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l domain.DeadLetter, err error) {
+				var resolved domain.Resolution
+				var at *time.Time
+				err = row.Scan(&l.ID, &l.Key, &l.PageID, &l.Index, &l.Why.Reason, &l.Why.Field, &l.Why.Detail, &l.Why.ID,
+					&l.Payload, &l.Seen, &l.Replays, &l.ParkedAt, &at, &resolved.How, &resolved.Why, &resolved.PageID)
+				if at != nil {
+					resolved.At = *at
+					l.Resolved = &resolved
+				}
+				return l, err
+			})
 		},
 		Ledger: func(ctx context.Context) ([]domaintest.LedgerRow, error) {
 			rows, err := look(ctx, `SELECT stream, pass, seq, position, cursor_in, cursor_out,

@@ -2,67 +2,127 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"time"
+	"fmt"
+	"slices"
+	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// insertEvents stores the events that are not stored yet and counts both sides from the database's answers.
-func insertEvents(ctx context.Context, q *dbsqlc.Queries, pageID int64, events []domain.Event) (domain.Tally, error) {
-	if len(events) == 0 {
-		return domain.Tally{}, nil
-	}
-	rows := toColumns(pageID, events)
-	inserted, err := q.EventInsertMany(ctx, rows)
+// A writer writes what one ledger row tells of, in a transaction that holds the stream's checkpoint.
+type writer struct {
+	tx          pgx.Tx
+	q           *dbsqlc.Queries
+	stream      string
+	pageID      int64
+	insert      inserter
+	mayHaveOpen bool // there may be an open letter that an event supersedes
+}
+
+// writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
+// from the page, the others from the database's answers.
+func (w *writer) writePage(ctx context.Context, page domain.ReadPage) (domain.Tally, error) {
+	stored, err := w.store(ctx, page.Events)
 	if err != nil {
-		return domain.Tally{}, classifyRow(err)
+		return domain.Tally{}, err
 	}
-	tally := domain.Tally{Inserted: inserted}
-	if inserted < int64(len(events)) {
-		tally.Duplicate, err = q.EventCountDuplicates(ctx,
-			dbsqlc.EventCountDuplicatesParams{PageID: pageID, Ids: rows.Ids})
+	letters := slices.Concat(page.Rejects, stored.refused, stored.conflicts)
+	slices.SortFunc(letters, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
+	parked, err := w.park(ctx, letters)
+	if err != nil {
+		return domain.Tally{}, err
 	}
-	return tally, err
+	if err := page.TooStrange(parked.now); err != nil {
+		return domain.Tally{}, err
+	}
+	if w.mayHaveOpen || len(parked.now) > 0 {
+		if err := w.supersede(ctx, page.Events, stored.refused); err != nil {
+			return domain.Tally{}, err
+		}
+	}
+	tally := domain.Tally{
+		Received: int64(page.Received), Inserted: stored.inserted, Duplicate: stored.same + parked.before,
+		Parked: int64(len(parked.now)),
+	}
+	return tally, balanced(tally)
 }
 
-func classifyRow(err error) error {
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || kindOfRow(answer.Code) != domain.Unstorable {
-		return err
+// balanced refuses to commit what does not add up: a record was lost on the way, and that is a bug.
+func balanced(t domain.Tally) error {
+	if t.Balanced() {
+		return nil
 	}
-	return &domain.Error{
-		Kind: domain.Unstorable, Op: "insert events", Err: terse{err, textOf(err)},
-		Hint: "an event of this page holds a value that PostgreSQL cannot keep; nothing of the page was stored",
-	}
+	return &domain.Error{Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): %+v", t)}
 }
 
-func toColumns(pageID int64, events []domain.Event) dbsqlc.EventInsertManyParams {
-	n := len(events)
-	rows := dbsqlc.EventInsertManyParams{
-		PageID:      pageID,
-		Ids:         make([]domain.UUID, n),
-		SessionIds:  make([]domain.UUID, n),
-		UserIds:     make([]domain.UUID, n),
-		Types:       make([]string, n),
-		Names:       make([]string, n),
-		Properties:  make([]json.RawMessage, n),
-		OccurredAts: make([]time.Time, n),
-		DeviceTypes: make([]string, n),
-		Browsers:    make([]string, n),
-		Extras:      make([]json.RawMessage, n),
+// A storing is what became of events. Those that are none of these are lost, which shows when the page is counted.
+type storing struct {
+	inserted  int64
+	same      int64           // stored already, with the same values
+	refused   []domain.Reject // the database refuses a value of theirs
+	conflicts []domain.Reject // stored already, with other values
+}
+
+func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (storing, error) {
+	var s storing
+	if len(events) == 0 {
+		return s, nil
 	}
-	for i := range events {
-		e := &events[i]
-		rows.Ids[i], rows.SessionIds[i], rows.UserIds[i] = e.ID, e.SessionID, e.UserID
-		rows.Types[i], rows.Names[i] = e.Type, e.Name
-		rows.Properties[i], rows.OccurredAts[i] = e.Properties, e.OccurredAt
-		rows.DeviceTypes[i], rows.Browsers[i] = e.DeviceType, e.Browser
-		rows.Extras[i] = e.Extra
+	var err error
+	if s.inserted, s.refused, err = w.insert(ctx, w, events); err != nil {
+		return s, err
 	}
-	return rows
+	if s.inserted+int64(len(s.refused)) == int64(len(events)) {
+		return s, nil
+	}
+	met, err := w.storedBefore(ctx, without(events, s.refused))
+	if err != nil {
+		return s, err
+	}
+	s.conflicts, err = w.conflicts(ctx, met)
+	s.same = int64(len(met) - len(s.conflicts))
+	return s, err
+}
+
+// without is the events that the database did not refuse.
+func without(events []domain.ReadEvent, refused []domain.Reject) []domain.ReadEvent {
+	if len(refused) == 0 {
+		return events
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e domain.ReadEvent) bool {
+		return slices.ContainsFunc(refused, func(r domain.Reject) bool { return r.Record.Index == e.Record.Index })
+	})
+}
+
+// storedBefore is those of the events that this page has not inserted, since they are stored.
+func (w *writer) storedBefore(ctx context.Context, events []domain.ReadEvent) ([]domain.ReadEvent, error) {
+	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: idsOf(events)})
+	if err != nil {
+		return nil, err
+	}
+	met := make([]domain.ReadEvent, len(places))
+	for i, place := range places {
+		met[i] = events[place-1]
+	}
+	return met, nil
+}
+
+// conflicts is those of stored events whose row has other values.
+func (w *writer) conflicts(ctx context.Context, events []domain.ReadEvent) ([]domain.Reject, error) {
+	unlike, err := compare(ctx, w.q, events)
+	if err != nil {
+		return nil, err
+	}
+	var conflicts []domain.Reject
+	for _, u := range unlike {
+		e := events[u.Place-1]
+		conflicts = append(conflicts, domain.Reject{Record: e.Record, Values: u.Hash, Why: domain.Rejection{
+			ID: e.ID, Reason: domain.ReasonConflict, Field: strings.Join(u.Columns, ", "),
+			Detail: "the event of this id is stored with another value; the first one stays",
+		}})
+	}
+	return conflicts, nil
 }

@@ -48,8 +48,9 @@ func TestTracedStore(t *testing.T) {
 				db.Sever(plain[s])
 				return nil
 			},
-			Events: func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
-			Ledger: func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
+			Events:  func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
+			Ledger:  func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
+			Letters: func(context.Context) ([]domain.DeadLetter, error) { return db.Letters(), nil },
 		}
 	})
 }

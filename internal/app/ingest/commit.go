@@ -11,11 +11,12 @@ import (
 // commitTimeout bounds one attempt to commit, and how long a run that was told to stop goes on with the page in hand.
 const commitTimeout = 90 * time.Second
 
-// commit stores a batch that was read at a checkpoint. The attempt under way is not cut short when ctx ends: a page in
+// commit stores a page that was read at a checkpoint. The attempt under way is not cut short when ctx ends: a page in
 // hand is committed or cleanly rolled back. After a lost COMMIT the durable checkpoint decides whether it happened (I4).
 func (r *Runner) commit(
-	ctx context.Context, at domain.Checkpoint, batch domain.Batch,
+	ctx context.Context, at domain.Checkpoint, page domain.ReadPage,
 ) (domain.CommitResult, error) {
+	batch := domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}}
 	var res domain.CommitResult
 	doubt := false
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
@@ -27,7 +28,7 @@ func (r *Runner) commit(
 				return err
 			}
 		}
-		r.observer.Storing(batch.Pages[0])
+		r.observer.Storing(page)
 		res, err = r.store.Commit(ctx, batch)
 		doubt = domain.KindOf(err) == domain.Uncertain
 		return err

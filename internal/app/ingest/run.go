@@ -1,11 +1,9 @@
-// Package ingest is the use case pawl exists for: read a stream page by page and store each of its events once. The
-// invariants I1 to I6 it cites stand in the documentation of package domain.
+// Package ingest is the use case pawl exists for: read a stream page by page and store each of its events once, or park
+// the record. The invariants I1 to I6 it cites stand in the documentation of package domain.
 package ingest
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/pawldata/pawl/internal/app/retry"
@@ -19,6 +17,10 @@ type Options struct {
 	PageSize int          // records to ask for in one page
 	NewPass  bool         // a stream that is done is read from the head again; one that is not goes on with its pass
 	Retry    retry.Policy // for each page that is fetched and each batch that is committed
+
+	// MaxRejectRatio is the share of a page's records, from 0 to 1, that may become dead letters; a page with more of them,
+	// and at least ten, stops the run.
+	MaxRejectRatio float64
 }
 
 // A Runner moves one stream from a source into a store.
@@ -67,49 +69,28 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		if err != nil {
 			return sum.at(at), err
 		}
-		batch, err := r.decode(at, step) // every record becomes an event, or the run stops before I1 is at stake
-		if err != nil {
+		page := r.read(step)                                  // decode: every record becomes an event or a reject (I1)
+		if err := page.TooStrange(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}
-		res, err := r.commit(ctx, at, batch) // one transaction: events, ledger, checkpoint (I1, I3); settles doubt (I4)
+		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3); settles doubt (I4)
 		if err != nil {
 			return sum.at(at), err
 		}
 		at = res.Checkpoint
 		sum.add(res) // counts as the database answered them (I5)
-		r.observer.Committed(batch.Pages[0], res)
+		r.observer.Committed(page, res)
 	}
 	return sum.at(at), nil
 }
 
-// decode makes a page a batch. A record that cannot become an event stops the run before its page is committed: to pass
-// over it would lose it.
-func (r *Runner) decode(at domain.Checkpoint, step domain.Step) (domain.Batch, error) {
-	page := domain.ReadPage{
-		From: step.From, To: step.To, Receipt: step.Page.Receipt,
-		Received: len(step.Page.Records),
-		Events:   make([]domain.Event, 0, len(step.Page.Records)),
-	}
-	for _, record := range step.Page.Records {
-		event, drift, err := r.decoder.Decode(record)
-		if err != nil {
-			return domain.Batch{}, malformed(at, step, record, err)
-		}
-		page.Events = append(page.Events, event)
-		for _, d := range drift {
-			if !slices.Contains(page.Drift, d) {
-				page.Drift = append(page.Drift, d)
-			}
-		}
-	}
-	return domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}}, nil
-}
+// leastStrange is how many rejects a page must have before it is held against the ratio: one bad record on a page of two
+// says nothing of the API.
+const leastStrange = 10
 
-func malformed(at domain.Checkpoint, step domain.Step, record domain.Record, err error) error {
-	return &domain.Error{
-		Kind: domain.Rejected, Op: "decode",
-		Err: fmt.Errorf("page with seq %d (pass %d, request id %q), record at index %d: %w",
-			at.Seq+1, step.To.Pass, step.Page.Receipt.RequestID, record.Index, err),
-		Hint: "nothing of this page was stored; look at the record, and run again when the API or pawl is mended",
-	}
+// read decodes a page and says how many dead letters it may add.
+func (r *Runner) read(step domain.Step) domain.ReadPage {
+	page := step.Read(r.decoder)
+	page.MayPark = max(leastStrange-1, int(r.opts.MaxRejectRatio*float64(page.Received)))
+	return page
 }

@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,22 +91,75 @@ func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
 	source.wantAsked("a")
 }
 
-// TestAMalformedRecordStopsBeforeItsPage is I1: what cannot be stored is not passed.
-func TestAMalformedRecordStopsBeforeItsPage(t *testing.T) {
+// TestABadRecordIsParked is I1: what cannot be stored is set aside, and the run goes on.
+func TestABadRecordIsParked(t *testing.T) {
 	t.Parallel()
 	b := newBench()
-	sum, err := b.run(t.Context(), says(t, of(4, "a", "1", "2"), of(4, "", "3", "four")))
-	if domain.KindOf(err) != domain.Rejected {
-		t.Fatalf("it ended with %v", err)
+	sum, err := b.run(t.Context(), says(t, of(4, "a", "1", "two"), of(4, "", "3", "two")))
+	if err != nil || !sum.Done {
+		t.Fatalf("%+v, %v", sum, err)
 	}
-	for _, want := range []string{"seq 2", "index 1", "not a number", "four"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not name %q", err, want)
-		}
+	if want := (domain.Tally{Received: 4, Inserted: 2, Duplicate: 1, Parked: 1}); sum.Tally != want {
+		t.Errorf("tally %+v, want %+v", sum.Tally, want)
 	}
-	b.wantStored(t, 1, 2)
-	if sum.Seq != 1 || sum.Done || sum.Requests != 2 {
-		t.Errorf("summary %+v", sum)
+	b.wantStored(t, 1, 3)
+	letters := b.db.Letters()
+	if len(letters) != 1 || string(letters[0].Payload) != "two" || letters[0].Seen != 2 || letters[0].Why.Reason != "not a number" {
+		t.Errorf("letters %+v", letters)
+	}
+}
+
+// TestTooManyBadRecords: a page of which more than the share that is allowed cannot be stored, ten records at least, stops
+// the run before anything of it is stored.
+func TestTooManyBadRecords(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name      string
+		good, bad int
+		ratio     float64
+		stops     bool
+	}{
+		{"nine of nine", 0, 9, 0, false},
+		{"ten of ten", 0, 10, 0, true},
+		{"half", 10, 10, 0.5, false},
+		{"more than half", 10, 11, 0.5, true},
+		{"all, which is allowed", 0, 30, 1, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var records []string
+			for i := range tt.bad {
+				records = append(records, "bad"+strconv.Itoa(i))
+			}
+			for i := range tt.good {
+				records = append(records, strconv.Itoa(i+10))
+			}
+			b := newBench()
+			b.opts.MaxRejectRatio = tt.ratio
+			sum, err := b.run(t.Context(), says(t, of(int64(len(records)+1), "a", "1"), of(int64(len(records)+1), "", records...)))
+			if !tt.stops {
+				if err != nil || int(sum.Parked) != tt.bad {
+					t.Errorf("%+v, %v", sum, err)
+				}
+				return
+			}
+			if domain.KindOf(err) != domain.Rejected || sum.Seq != 1 {
+				t.Fatalf("%+v, %v", sum, err)
+			}
+			for _, want := range []string{strconv.Itoa(tt.bad) + " of", "behind record 1", `"not a number"`, "record 2", `"bad2"`} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not name %q", err, want)
+				}
+			}
+			if hint := domain.HintOf(err); !strings.Contains(hint, "--max-reject-ratio 1") {
+				t.Errorf("the hint is %q", hint)
+			}
+			if len(b.db.Letters()) > 0 {
+				t.Error("letters of the page were kept")
+			}
+			b.wantStored(t, 1)
+		})
 	}
 }
 

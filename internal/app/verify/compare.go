@@ -22,8 +22,8 @@ type Comparison interface {
 	// Begin makes ready, with nothing returned yet; a second call forgets what was returned. It makes one attempt.
 	Begin(ctx context.Context) error
 	// Compare names those of a page's events that are not stored, or not with these values, and notes all of them, and
-	// the ids of what could not be decoded, as returned. After an error only Begin may follow.
-	Compare(ctx context.Context, events []domain.Event, undecoded []domain.EventID) ([]domain.Difference, error)
+	// the ids of its rejects, as returned. After an error only Begin may follow.
+	Compare(ctx context.Context, page domain.ReadPage) ([]domain.Difference, error)
 	// Unreturned finds the stream's events that were not returned since Begin.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
@@ -81,7 +81,7 @@ func (v *Verifier) walk(ctx context.Context, walk *Walk) (domain.Finding, error)
 				return returned, err
 			}
 		}
-		differences, err := v.comparePage(ctx, step.Page, walk)
+		differences, err := v.comparePage(ctx, step, walk)
 		if err != nil {
 			return returned, err
 		}
@@ -91,23 +91,10 @@ func (v *Verifier) walk(ctx context.Context, walk *Walk) (domain.Finding, error)
 	return returned, nil
 }
 
-func (v *Verifier) comparePage(ctx context.Context, page domain.Page, walk *Walk) ([]domain.Difference, error) {
-	events := make([]domain.Event, 0, len(page.Records))
-	var undecoded []domain.EventID
-	for _, record := range page.Records {
-		event, _, err := v.opts.API.Decoder.Decode(record)
-		if err == nil {
-			events = append(events, event)
-			continue
-		}
-		walk.addUndecoded(Undecoded{page.Receipt.RequestID, record.Index, err})
-		if rejection, ok := errors.AsType[*domain.Rejection](err); ok && rejection.ID != (domain.EventID{}) {
-			undecoded = append(undecoded, rejection.ID)
-		}
-	}
-	walk.Pages++
-	walk.Received += int64(len(page.Records))
-	differences, err := v.opts.API.Rows.Compare(ctx, events, undecoded)
+func (v *Verifier) comparePage(ctx context.Context, step domain.Step, walk *Walk) ([]domain.Difference, error) {
+	page := step.Read(v.opts.API.Decoder)
+	walk.add(page)
+	differences, err := v.opts.API.Rows.Compare(ctx, page)
 	for i := range differences {
 		differences[i].RequestID = page.Receipt.RequestID
 	}

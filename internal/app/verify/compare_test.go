@@ -31,19 +31,23 @@ func (r *rows) Begin(context.Context) error {
 	return nil
 }
 
-func (r *rows) Compare(_ context.Context, events []domain.Event, undecoded []domain.EventID) ([]domain.Difference, error) {
+func (r *rows) Compare(_ context.Context, page domain.ReadPage) ([]domain.Difference, error) {
 	r.calls++
 	if r.calls > 1 && r.fails != nil {
 		return nil, r.fails
 	}
 	var differences []domain.Difference
-	for _, e := range events {
+	for _, e := range page.Events {
 		r.returned = append(r.returned, e.ID)
 		if slices.Contains(r.missing, e.ID) {
 			differences = append(differences, domain.Difference{Event: e.ID, What: "not stored"})
 		}
 	}
-	r.returned = append(r.returned, undecoded...)
+	for _, reject := range page.Rejects {
+		if reject.Why.ID != (domain.EventID{}) {
+			r.returned = append(r.returned, reject.Why.ID)
+		}
+	}
 	return differences, nil
 }
 
@@ -114,7 +118,7 @@ func TestRecordsThatAreNoEventsAreReported(t *testing.T) {
 	if w.Received != 22 || w.Undecoded != 21 || len(w.Shown) != domain.MostShown || len(r.returned) != 1 {
 		t.Errorf("walk %+v, returned %d", w, len(r.returned))
 	}
-	if first := w.Shown[0]; first.Index != 1 || first.RequestID == "" || !strings.Contains(first.Why.Error(), "colour") {
+	if first := w.Shown[0]; first.Record.Index != 1 || first.RequestID == "" || !strings.Contains(first.Why.Error(), "colour") {
 		t.Errorf("it is told as %+v", first)
 	}
 }

@@ -20,13 +20,14 @@ type Walk struct {
 // An Undecoded is a record that cannot become an event.
 type Undecoded struct {
 	RequestID string
-	Index     int // in its page, from 0
-	Why       error
+	domain.Reject
 }
 
-func (w *Walk) addUndecoded(u Undecoded) {
-	w.Undecoded++
-	if len(w.Shown) < domain.MostShown {
-		w.Shown = append(w.Shown, u)
+func (w *Walk) add(page domain.ReadPage) {
+	w.Pages++
+	w.Received += int64(page.Received)
+	w.Undecoded += int64(len(page.Rejects))
+	for _, r := range page.Rejects[:min(domain.MostShown-len(w.Shown), len(page.Rejects))] {
+		w.Shown = append(w.Shown, Undecoded{page.Receipt.RequestID, r})
 	}
 }

@@ -41,5 +41,5 @@ func (LineDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error)
 		return event, nil, nil
 	}
 	event.Extra, _ = json.Marshal(map[string]bool{unexpected: true})
-	return event, []domain.Drift{{Path: unexpected, Kind: "new field"}}, nil
+	return event, []domain.Drift{{Path: unexpected, Kind: "new field", Value: []byte("true")}}, nil
 }

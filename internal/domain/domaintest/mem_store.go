@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,8 @@ type MemDatabase struct {
 	checkpoints map[domain.StreamID]domain.Checkpoint
 	holders     map[domain.StreamID]*MemStore
 	ledger      []LedgerRow
+	letters     []*memLetter
+	drift       map[domain.StreamID][]domain.DriftEntry
 }
 
 // A LedgerRow is what a store records of one committed page.
@@ -37,6 +38,7 @@ func NewMemDatabase() *MemDatabase {
 		events:      map[domain.EventID]domain.Event{},
 		checkpoints: map[domain.StreamID]domain.Checkpoint{},
 		holders:     map[domain.StreamID]*MemStore{},
+		drift:       map[domain.StreamID][]domain.DriftEntry{},
 	}
 }
 
@@ -119,16 +121,17 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	if at.Epoch != b.Epoch || at.Seq != b.Seq {
 		return domain.CommitResult{}, failure(domain.Fenced, "commit", "another runner has taken over")
 	}
-	for _, page := range b.Pages {
-		if err := refuseNUL(page.Events); err != nil {
-			return domain.CommitResult{}, err
-		}
-	}
-	var sum domain.Tally
+	undo := s.db.mark()
+	var res domain.CommitResult
 	for _, page := range b.Pages {
 		at.Seq++
-		tally := s.db.store(page)
-		sum = sum.Add(tally)
+		tally, err := s.db.store(b.Stream, int64(len(s.db.ledger)+1), page)
+		if err != nil {
+			undo()
+			return domain.CommitResult{}, err
+		}
+		res.Tally = res.Tally.Add(tally)
+		res.NewDrift = append(res.NewDrift, s.db.registerDrift(b.Stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
 			Stream: b.Stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position,
 			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
@@ -138,32 +141,44 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 			at.LastEventAt = page.Events[n-1].OccurredAt
 		}
 	}
-	at.Tally, at.UpdatedAt = at.Tally.Add(sum), time.Now()
+	at.Tally, at.UpdatedAt = at.Tally.Add(res.Tally), time.Now()
 	s.db.checkpoints[b.Stream] = at
-	return domain.CommitResult{Checkpoint: at, Tally: sum}, nil
+	res.Checkpoint = at
+	return res, nil
 }
 
-func (d *MemDatabase) store(page domain.ReadPage) domain.Tally {
+// store does a page; what it did before an error is undone by the caller.
+func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.ReadPage) (domain.Tally, error) {
 	tally := domain.Tally{Received: int64(page.Received)}
+	rejects := slices.Clone(page.Rejects)
 	for _, e := range page.Events {
-		if _, known := d.events[e.ID]; known {
+		known, isKnown := d.events[e.ID]
+		switch {
+		case holdsNUL(e.Event):
+			rejects = append(rejects, domain.Reject{Record: e.Record, Why: domain.Rejection{
+				ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "it holds a NUL",
+			}})
+		case !isKnown:
+			d.events[e.ID] = ownCopy(e.Event)
+			tally.Inserted++
+		case sameEvent(known, e.Event) == nil:
 			tally.Duplicate++
-			continue
+		default:
+			rejects = append(rejects, domain.Reject{Record: e.Record, Values: valuesOf(e.Event), Why: domain.Rejection{
+				ID: e.ID, Reason: domain.ReasonConflict, Detail: sameEvent(known, e.Event).Error(),
+			}})
 		}
-		d.events[e.ID] = ownCopy(e)
-		tally.Inserted++
 	}
-	return tally
+	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
+	parked := d.park(stream, pageID, rejects)
+	tally.Parked, tally.Duplicate = int64(len(parked)), tally.Duplicate+int64(len(rejects)-len(parked))
+	d.supersede(stream, pageID, page.Events)
+	return tally, page.TooStrange(parked)
 }
 
-// refuseNUL does what PostgreSQL does to a NUL in text.
-func refuseNUL(events []domain.Event) error {
-	for _, e := range events {
-		if strings.Contains(e.Type+e.Name+e.DeviceType+e.Browser, "\x00") {
-			return failure(domain.Unstorable, "commit", fmt.Sprintf("event %s holds a NUL", e.ID))
-		}
-	}
-	return nil
+// holdsNUL tells of what PostgreSQL refuses.
+func holdsNUL(e domain.Event) bool {
+	return strings.Contains(e.Type+e.Name+e.DeviceType+e.Browser, "\x00")
 }
 
 func ownCopy(e domain.Event) domain.Event {

@@ -24,8 +24,9 @@ func onMemory(around func(*domaintest.MemStore, *domaintest.MemDatabase) domain.
 			db.Sever(plain[s])
 			return nil
 		},
-		Events: func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
-		Ledger: func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
+		Events:  func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
+		Ledger:  func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
+		Letters: func(context.Context) ([]domain.DeadLetter, error) { return db.Letters(), nil },
 	}
 }
 
@@ -114,7 +115,34 @@ func TestBrokenStoresFail(t *testing.T) {
 					return res, nil
 				}}
 			},
-			"a refused value leaves nothing of its batch",
+			"a page with more letters than it may add writes nothing",
+		},
+		{
+			"a bad record is dropped",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					b.Pages[0].Rejects = nil
+					return s.Commit(ctx, b)
+				}}
+			},
+			"a reject is parked with its bytes",
+		},
+		{
+			"what comes again with other values passes for the same",
+			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					stored := db.Events()
+					for i := range b.Pages[0].Events {
+						e := &b.Pages[0].Events[i]
+						if known, ok := stored[e.ID]; ok {
+							e.Event = known
+						}
+						stored[e.ID] = e.Event
+					}
+					return s.Commit(ctx, b)
+				}}
+			},
+			"the same id with other values is a conflict and the first one stays",
 		},
 		{
 			"duplicates are derived from what came in",

@@ -12,6 +12,8 @@ type StoreUnderTest struct {
 	Sever  func(ctx context.Context, s domain.EventStore) error
 	Events func(ctx context.Context) (map[domain.EventID]domain.Event, error)
 	Ledger func(ctx context.Context) ([]LedgerRow, error)
+	// Letters are the dead letters in the order of parking; of the times in them only whether they are zero matters.
+	Letters func(ctx context.Context) ([]domain.DeadLetter, error)
 }
 
 // StoreChecks are the contract of domain.EventStore.
@@ -31,8 +33,17 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a stale runner writes nothing", staleRunnerWritesNothing},
 		{"a batch read elsewhere writes nothing", wrongSeqWritesNothing},
 		{"several pages commit together", severalPages},
-		{"a refused value leaves nothing of its batch", refusedValueLeavesNothing},
 		{"a store keeps nothing of its batch", keepsNothing},
 		{"streams do not disturb each other", streamsAreApart},
+
+		{"a reject is parked with its bytes", rejectIsParked},
+		{"a reject met again is a duplicate and raises seen", rejectMetAgain},
+		{"a reject without an id is known by its bytes", rejectWithoutID},
+		{"the same id with other values is a conflict and the first one stays", conflicts},
+		{"an event that the database refuses is parked and the rest is stored", refusedIsParked},
+		{"a page of refused events is parked", allRefused},
+		{"an event that is stored supersedes the open letter of its id", superseded},
+		{"a page with more letters than it may add writes nothing", tooManyLetters},
+		{"drift is new once", driftIsNewOnce},
 	}
 }

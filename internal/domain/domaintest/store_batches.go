@@ -28,9 +28,9 @@ func event(n byte) domain.Event {
 
 // page holds the given events of a series and ends at a place of its own.
 func page(at domain.Place, numbers ...byte) domain.ReadPage {
-	p := domain.ReadPage{From: at, To: at, Received: len(numbers)}
+	p := domain.ReadPage{From: at, To: at, Received: len(numbers), MayPark: 99}
 	for _, n := range numbers {
-		p.Events = append(p.Events, event(n))
+		p.Events = append(p.Events, readEvent(len(p.Events), event(n)))
 	}
 	p.To.Position += int64(len(numbers))
 	p.To.Furthest = max(p.To.Furthest, p.To.Position)
@@ -39,6 +39,11 @@ func page(at domain.Place, numbers ...byte) domain.ReadPage {
 		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(), TraceID: fmt.Sprintf("%032x", p.To.Position),
 	}
 	return p
+}
+
+// readEvent is an event with a record that could be the one it was read from.
+func readEvent(index int, e domain.Event) domain.ReadEvent {
+	return domain.ReadEvent{Event: e, Record: domain.Record{Index: index, Payload: fmt.Appendf(nil, "record %d: %s", index, e.Name)}}
 }
 
 func batch(at domain.Checkpoint, pages ...domain.ReadPage) domain.Batch {

@@ -32,7 +32,7 @@ func commitStoresEverything(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	for _, e := range b.Pages[0].Events {
-		if err := sameEvent(got[e.ID], e); err != nil {
+		if err := sameEvent(got[e.ID], e.Event); err != nil {
 			return err
 		}
 	}
@@ -95,7 +95,6 @@ func storedOnce(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	again := page(first.Checkpoint.NextPass(), 2, 3)
-	again.Events[0].Name = "other content under a stored id"
 	second, err := s.Commit(ctx, batch(first.Checkpoint, again))
 	if err != nil {
 		return err
@@ -138,7 +137,7 @@ func sameBatchAgain(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	b.Pages[0].Events = append(b.Pages[0].Events, event(2))
+	b.Pages[0].Events = append(b.Pages[0].Events, readEvent(1, event(2)))
 	b.Pages[0].Received++
 	_, err = s.Commit(ctx, b)
 	if err := wantKind(err, domain.Fenced); err != nil {
@@ -198,25 +197,6 @@ func severalPages(ctx context.Context, under StoreUnderTest) error {
 		return fmt.Errorf("the ledger holds %+v, want %+v", rows, want)
 	}
 	return stored(ctx, under, 1, 2, 3)
-}
-
-func refusedValueLeavesNothing(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := claimed(ctx, under)
-	if err != nil {
-		return err
-	}
-	good := page(at.Place, 1)
-	bad := page(good.To, 2)
-	bad.Events[0].Name = "a NUL \x00 no text column takes"
-	_, err = s.Commit(ctx, batch(at, good, bad))
-	if err := wantKind(err, domain.Unstorable); err != nil {
-		return err
-	}
-	if err := unmoved(ctx, under, s, at); err != nil {
-		return err
-	}
-	_, err = s.Commit(ctx, batch(at, good)) // the store goes on after a refusal
-	return err
 }
 
 func keepsNothing(ctx context.Context, under StoreUnderTest) error {

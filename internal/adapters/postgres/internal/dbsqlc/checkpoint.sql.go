@@ -11,7 +11,7 @@ import (
 )
 
 const checkpointAdvance = `-- name: CheckpointAdvance :one
-UPDATE checkpoints
+UPDATE checkpoints AS c
 SET seq               = $1,
     pass              = $2,
     position          = $3,
@@ -21,13 +21,16 @@ SET seq               = $1,
     done              = $7,
     announced_first   = $8,
     announced_last    = $9,
-    last_event_at     = coalesce($10, last_event_at),
+    last_event_at     = coalesce($10, c.last_event_at),
     updated_at        = now()
-WHERE stream = $11 AND epoch = $12 AND seq = $13
+WHERE c.stream = $11 AND c.epoch = $12 AND c.seq = $13
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
     FROM generate_series(1, $14::bigint)
-)::bigint[] AS page_ids
+)::bigint[] AS page_ids, EXISTS (
+    SELECT FROM dead_letters AS l
+    WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
+) AS has_open_letters
 `
 
 type CheckpointAdvanceParams struct {
@@ -47,8 +50,14 @@ type CheckpointAdvanceParams struct {
 	Pages           int64
 }
 
-// First statement of every commit (I3): takes the row's lock, moves it, and reserves the ids of the ledger rows.
-func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) ([]int64, error) {
+type CheckpointAdvanceRow struct {
+	PageIds        []int64
+	HasOpenLetters bool
+}
+
+// First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, and tells
+// whether a letter is open that an event of the batch may supersede.
+func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) (CheckpointAdvanceRow, error) {
 	row := q.db.QueryRow(ctx, checkpointAdvance,
 		arg.Target,
 		arg.Pass,
@@ -65,9 +74,9 @@ func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvancePa
 		arg.FromSeq,
 		arg.Pages,
 	)
-	var page_ids []int64
-	err := row.Scan(&page_ids)
-	return page_ids, err
+	var i CheckpointAdvanceRow
+	err := row.Scan(&i.PageIds, &i.HasOpenLetters)
+	return i, err
 }
 
 const checkpointClaim = `-- name: CheckpointClaim :one

@@ -14,7 +14,7 @@ import (
 )
 
 const eventCompare = `-- name: EventCompare :many
-SELECT g.id::uuid AS id, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
+SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.session_id IS DISTINCT FROM g.session_id THEN 'session_id' END,
     CASE WHEN e.user_id IS DISTINCT FROM g.user_id THEN 'user_id' END,
     CASE WHEN e.type IS DISTINCT FROM g.type THEN 'type' END,
@@ -24,7 +24,9 @@ SELECT g.id::uuid AS id, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.device_type IS DISTINCT FROM g.device_type THEN 'device_type' END,
     CASE WHEN e.browser IS DISTINCT FROM g.browser THEN 'browser' END,
     CASE WHEN e.extra IS DISTINCT FROM g.extra THEN 'extra' END
-], NULL)::text[] AS columns
+], NULL)::text[] AS columns,
+encode(sha256(convert_to((g.session_id, g.user_id, g.type, g.name, g.properties,
+    to_char(g.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), g.device_type, g.browser, g.extra)::text, 'UTF8')), 'hex')::text AS hash
 FROM ROWS FROM (
     unnest($1::uuid[]),
     unnest($2::uuid[]),
@@ -36,11 +38,12 @@ FROM ROWS FROM (
     unnest($8::text[]),
     unnest($9::text[]),
     unnest($10::jsonb[])
-) AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra)
+) WITH ORDINALITY AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, place)
 LEFT JOIN events AS e ON e.id = g.id
 WHERE e.id IS NULL
    OR (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra) IS DISTINCT FROM
       (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra)
+ORDER BY g.place
 `
 
 type EventCompareParams struct {
@@ -57,12 +60,14 @@ type EventCompareParams struct {
 }
 
 type EventCompareRow struct {
-	ID      domain.UUID
+	Place   int64
 	Missing bool
 	Columns []string
+	Hash    string
 }
 
-// Of the given events, those that are not stored, and those whose row has other values. JSON is compared by value.
+// Of the given events, by their place (from 1), those that are not stored, and those whose row has other values. JSON is
+// compared by value. The hash is that of the given values, spelt in one way only.
 func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]EventCompareRow, error) {
 	rows, err := q.db.Query(ctx, eventCompare,
 		arg.Ids,
@@ -83,7 +88,12 @@ func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]E
 	var items []EventCompareRow
 	for rows.Next() {
 		var i EventCompareRow
-		if err := rows.Scan(&i.ID, &i.Missing, &i.Columns); err != nil {
+		if err := rows.Scan(
+			&i.Place,
+			&i.Missing,
+			&i.Columns,
+			&i.Hash,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -94,26 +104,42 @@ func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]E
 	return items, nil
 }
 
-const eventCountDuplicates = `-- name: EventCountDuplicates :one
-WITH given AS (
-    SELECT e.page_id, row_number() OVER (PARTITION BY g.id) AS nth
-    FROM unnest($2::uuid[]) AS g (id)
+const eventFindStored = `-- name: EventFindStored :many
+SELECT s.place::bigint
+FROM (
+    SELECT g.place, e.page_id, row_number() OVER (PARTITION BY g.id ORDER BY g.place) AS nth
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, place)
     JOIN events AS e ON e.id = g.id
-)
-SELECT count(*) FROM given WHERE given.page_id <> $1::bigint OR given.nth > 1
+) AS s
+WHERE s.page_id <> $2::bigint OR s.nth > 1
+ORDER BY s.place
 `
 
-type EventCountDuplicatesParams struct {
-	PageID int64
+type EventFindStoredParams struct {
 	Ids    []domain.UUID
+	PageID int64
 }
 
-// Of the given ids, those stored by another page, and those given again in this one (I5: counted, not derived).
-func (q *Queries) EventCountDuplicates(ctx context.Context, arg EventCountDuplicatesParams) (int64, error) {
-	row := q.db.QueryRow(ctx, eventCountDuplicates, arg.PageID, arg.Ids)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+// Of the given ids, the places (from 1) of those that this page has not inserted: stored by another page, or given before
+// in this one. An id that is not stored at all is not among them (I5: counted, not derived).
+func (q *Queries) EventFindStored(ctx context.Context, arg EventFindStoredParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, eventFindStored, arg.Ids, arg.PageID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var s_place int64
+		if err := rows.Scan(&s_place); err != nil {
+			return nil, err
+		}
+		items = append(items, s_place)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const eventInsertMany = `-- name: EventInsertMany :execrows

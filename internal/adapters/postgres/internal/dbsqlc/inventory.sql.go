@@ -126,7 +126,7 @@ func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]Invent
 
 const inventoryChain = `-- name: InventoryChain :many
 WITH chain AS (
-    SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id,
+    SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id, p.kind, p.parent_seq,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
            lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
            lag(p.pass) OVER before IS DISTINCT FROM p.pass AS begins,
@@ -209,7 +209,7 @@ CROSS JOIN LATERAL (
     FROM pages AS p
     WHERE p.stream = c.stream
 ) AS l
-LEFT JOIN LATERAL (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id FROM pages AS p WHERE p.stream = c.stream ORDER BY p.seq DESC LIMIT 1) AS last ON true
+LEFT JOIN LATERAL (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM pages AS p WHERE p.stream = c.stream ORDER BY p.seq DESC LIMIT 1) AS last ON true
 CROSS JOIN LATERAL (
     VALUES
         (false, 'received by the checkpoint', c.received::text, 'received by its pages', l.received::text),

@@ -36,6 +36,48 @@ type Checkpoint struct {
 	UpdatedAt time.Time
 }
 
+// pawl: records that no row could hold, with their exact bytes and the reason
+type DeadLetter struct {
+	ID     int64
+	Stream string
+	// what makes a record the same when it comes again: the event's id, else the hash of its bytes; of a conflict, the id and the hash of its values
+	Key string
+	// the page (pages.id) that parked it
+	PageID int64
+	// its place in that page, from 0
+	IndexInPage int64
+	// why it is no row; field and detail say where and what, as of the last attempt
+	Reason  string
+	Field   string
+	Detail  string
+	Payload []byte
+	// the event it is about, NULL where that cannot be told
+	EventID *domain.UUID
+	// how often the record was received; all but the first time count as duplicate
+	Seen int64
+	// how often it was replayed
+	Replays    int64
+	ParkedAt   time.Time
+	ResolvedAt *time.Time
+	// NULL while it is open; replayed: stored; duplicate: was stored already; superseded: the API sent the event as it should be; discarded: by hand
+	Resolution  *string
+	ResolvedWhy *string
+	// the ledger row (pages.id) that resolved it, NULL if discarded
+	ResolvedPageID *int64
+}
+
+// pawl: what records hold that nobody expected, each path and kind once; nothing of it is lost
+type Drift struct {
+	Stream      string
+	Path        string
+	Kind        string
+	FirstPageID int64
+	LastPageID  int64
+	// records that had it, duplicates included
+	Count  int64
+	Sample string
+}
+
 // pawl: one row per event, whatever the number of times it was received
 type Event struct {
 	ID         domain.UUID
@@ -53,11 +95,33 @@ type Event struct {
 	PageID int64
 }
 
-// pawl: the ledger, one row per committed page, written in the transaction that stored its events
+// pawl: every event with the page that brought it. Within a stream page_id grows in the order of commits: whoever asks for page_id > the last one it saw meets each event once
+type EventArrival struct {
+	ID          domain.UUID
+	SessionID   domain.UUID
+	UserID      domain.UUID
+	Type        string
+	Name        string
+	Properties  json.RawMessage
+	OccurredAt  time.Time
+	DeviceType  string
+	Browser     string
+	Extra       json.RawMessage
+	PageID      int64
+	Stream      string
+	Kind        string
+	Pass        int64
+	Seq         int64
+	FetchedAt   time.Time
+	CommittedAt time.Time
+}
+
+// pawl: the ledger, one row per committed page, or batch of dead letters replayed, written in the transaction that stored its events
 type Page struct {
-	ID        int64
-	Stream    string
-	Pass      int64
+	ID     int64
+	Stream string
+	Pass   int64
+	// of a page, its number in the stream; of a replay, the last page before it
 	Seq       int64
 	CursorIn  string
 	CursorOut string
@@ -77,6 +141,10 @@ type Page struct {
 	CommittedAt time.Time
 	// the OpenTelemetry trace of this page, empty where none was recorded
 	TraceID string
+	// page: from the API; replay: dead letters decoded again
+	Kind string
+	// the seq of the page whose cursor led here, 0 at the head of a pass and for a replay
+	ParentSeq int64
 }
 
 type PawlReturned struct {

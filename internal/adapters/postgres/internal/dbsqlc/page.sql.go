@@ -11,17 +11,19 @@ import (
 )
 
 const pageInsert = `-- name: PageInsert :exec
-INSERT INTO pages (id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
+INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
                    body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-        $12, $13, $14, $15, $16, $17, $18, $19)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+        $14, $15, $16, $17, $18, $19, $20, $21)
 `
 
 type PageInsertParams struct {
 	ID          int64
+	Kind        string
 	Stream      string
 	Pass        int64
 	Seq         int64
+	ParentSeq   int64
 	CursorIn    string
 	CursorOut   string
 	Position    int64
@@ -42,9 +44,11 @@ type PageInsertParams struct {
 func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
 	_, err := q.db.Exec(ctx, pageInsert,
 		arg.ID,
+		arg.Kind,
 		arg.Stream,
 		arg.Pass,
 		arg.Seq,
+		arg.ParentSeq,
 		arg.CursorIn,
 		arg.CursorOut,
 		arg.Position,
@@ -75,7 +79,7 @@ CROSS JOIN LATERAL (
            coalesce(sum(p.waited_ms), 0)::bigint    AS waited_ms,
            coalesce(extract(epoch FROM max(p.committed_at) - min(p.fetched_at)) * 1000, 0)::bigint AS elapsed_ms
     FROM pages AS p
-    WHERE p.stream = c.stream
+    WHERE p.stream = c.stream AND p.kind = 'page'
 ) AS l
 WHERE c.stream = $1
 `

@@ -1,0 +1,22 @@
+-- name: DriftCount :many
+-- Counts what a page shows again. The answer names what the register has; the rest is new.
+UPDATE drift AS d
+SET count = d.count + g.count, last_page_id = @page_id::bigint
+FROM ROWS FROM (unnest(@paths::text[]), unnest(@kinds::text[]), unnest(@counts::bigint[])) AS g (path, kind, count)
+WHERE d.stream = @stream AND d.path = g.path AND d.kind = g.kind
+RETURNING d.path, d.kind;
+
+-- name: DriftSize :one
+SELECT count(*) FROM drift WHERE stream = @stream;
+
+-- name: DriftRegister :one
+-- The answer tells whether the entry is new; xmax is 0 in a row that was inserted and never updated.
+INSERT INTO drift AS d (stream, path, kind, first_page_id, last_page_id, count, sample)
+VALUES (@stream, @path, @kind, @page_id::bigint, @page_id::bigint, @count, @sample)
+ON CONFLICT (stream, path, kind) DO UPDATE SET count = d.count + excluded.count, last_page_id = excluded.last_page_id
+RETURNING (d.xmax = 0)::boolean AS added;
+
+-- name: DriftList :many
+SELECT d.path, d.kind, d.first_page_id, d.last_page_id, d.count, d.sample FROM drift AS d
+WHERE d.stream = @stream
+ORDER BY d.first_page_id, d.path, d.kind;

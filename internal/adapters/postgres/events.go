@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// An inserter stores those events that are not stored yet, says how many that were, and which events the database refuses.
+type inserter func(ctx context.Context, w *writer, events []domain.ReadEvent) (int64, []domain.Reject, error)
+
+// insertWhole is the inserter for events that the database takes. If it refuses one, the error is Unstorable and the
+// transaction can only be rolled back.
+func insertWhole(ctx context.Context, w *writer, events []domain.ReadEvent) (int64, []domain.Reject, error) {
+	inserted, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, events))
+	return inserted, nil, classifyRow(err)
+}
+
+// insertHalving is the inserter that finds the events to refuse: what is refused as a whole is tried in halves, each under
+// a savepoint.
+func insertHalving(ctx context.Context, w *writer, events []domain.ReadEvent) (inserted int64, refused []domain.Reject, err error) {
+	err = pgx.BeginFunc(ctx, w.tx, func(pgx.Tx) error {
+		inserted, _, err = insertWhole(ctx, w, events)
+		return err
+	})
+	switch {
+	case domain.KindOf(err) != domain.Unstorable:
+		return inserted, nil, err
+	case len(events) == 1:
+		return 0, []domain.Reject{unstorable(events[0], err)}, nil
+	}
+	half := len(events) / 2
+	for _, part := range [][]domain.ReadEvent{events[:half], events[half:]} {
+		n, more, err := insertHalving(ctx, w, part)
+		if err != nil {
+			return 0, nil, err
+		}
+		inserted += n
+		refused = append(refused, more...)
+	}
+	return inserted, refused, nil
+}
+
+func unstorable(e domain.ReadEvent, err error) domain.Reject {
+	return domain.Reject{Record: e.Record, Why: domain.Rejection{
+		ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "PostgreSQL refuses it: " + domain.AsError(err).Err.Error(),
+	}}
+}
+
+// classifyRow classifies the answer to a statement that carries events' values.
+func classifyRow(err error) error {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || kindOfRow(answer.Code) != domain.Unstorable {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.Unstorable, Op: "insert events", Err: terse{err, textOf(err)},
+		Hint: "an event holds a value that PostgreSQL cannot keep",
+	}
+}
+
+// compare names those of the events whose row has other values, or that have none, by their place from 1.
+func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) ([]dbsqlc.EventCompareRow, error) {
+	c := toColumns(0, events)
+	unlike, err := q.EventCompare(ctx, dbsqlc.EventCompareParams{
+		Ids: c.Ids, SessionIds: c.SessionIds, UserIds: c.UserIds, Types: c.Types, Names: c.Names,
+		Properties: c.Properties, OccurredAts: c.OccurredAts, DeviceTypes: c.DeviceTypes,
+		Browsers: c.Browsers, Extras: c.Extras,
+	})
+	return unlike, classifyRow(err)
+}
+
+func idsOf(events []domain.ReadEvent) []domain.EventID {
+	ids := make([]domain.EventID, len(events))
+	for i := range events {
+		ids[i] = events[i].ID
+	}
+	return ids
+}
+
+func toColumns(pageID int64, events []domain.ReadEvent) dbsqlc.EventInsertManyParams {
+	n := len(events)
+	rows := dbsqlc.EventInsertManyParams{
+		PageID:      pageID,
+		Ids:         idsOf(events),
+		SessionIds:  make([]domain.UUID, n),
+		UserIds:     make([]domain.UUID, n),
+		Types:       make([]string, n),
+		Names:       make([]string, n),
+		Properties:  make([]json.RawMessage, n),
+		OccurredAts: make([]time.Time, n),
+		DeviceTypes: make([]string, n),
+		Browsers:    make([]string, n),
+		Extras:      make([]json.RawMessage, n),
+	}
+	for i := range events {
+		e := &events[i].Event
+		rows.SessionIds[i], rows.UserIds[i] = e.SessionID, e.UserID
+		rows.Types[i], rows.Names[i] = e.Type, e.Name
+		rows.Properties[i], rows.OccurredAts[i] = e.Properties, e.OccurredAt
+		rows.DeviceTypes[i], rows.Browsers[i] = e.DeviceType, e.Browser
+		rows.Extras[i] = e.Extra
+	}
+	return rows
+}
