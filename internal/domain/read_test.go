@@ -1,0 +1,132 @@
+package domain_test
+
+import (
+	"errors"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A wordDecoder takes numbers for events, and the words behind a number for drift; what else there is it rejects.
+type wordDecoder struct{}
+
+func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
+	words := strings.Fields(string(r.Payload))
+	if len(words) == 0 {
+		return domain.Event{}, nil, errors.New("no rejection, against the contract")
+	}
+	n, err := strconv.Atoi(words[0])
+	if err != nil {
+		return domain.Event{}, nil, &domain.Rejection{Reason: "not a number", Detail: words[0]}
+	}
+	var drift []domain.Drift
+	for _, word := range words[1:] {
+		drift = append(drift, domain.Drift{Path: word, Kind: "new field", Value: r.Payload})
+	}
+	return domain.Event{ID: domain.EventID{15: byte(n)}}, drift, nil
+}
+
+func read(payloads ...string) domain.ReadPage {
+	step := domain.Step{To: domain.Place{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
+	for i, payload := range payloads {
+		step.Page.Records = append(step.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
+	}
+	return step.Read(wordDecoder{})
+}
+
+// TestEveryRecordIsAnEventOrAReject is the half of I1 that is decided before the store.
+func TestEveryRecordIsAnEventOrAReject(t *testing.T) {
+	t.Parallel()
+	page := read("1", "x", "2 a b", "", "3 b", "y")
+	if page.Received != 6 || len(page.Events) != 3 || len(page.Rejects) != 3 || page.Receipt.RequestID != "r" {
+		t.Fatalf("%+v", page)
+	}
+	for i, want := range []string{"1", "2 a b", "3 b"} {
+		if e := page.Events[i]; string(e.Record.Payload) != want || e.ID != (domain.EventID{15: byte(i + 1)}) {
+			t.Errorf("event %d is %+v", i, e)
+		}
+	}
+	for i, want := range []domain.Rejection{
+		{Reason: "not a number", Detail: "x"}, {Reason: "unknown", Detail: "no rejection, against the contract"}, {Reason: "not a number", Detail: "y"},
+	} {
+		if r := page.Rejects[i]; r.Why != want || r.Record.Index != 2*i+1 {
+			t.Errorf("reject %d is %+v", i, r)
+		}
+	}
+	want := []domain.DriftCount{
+		{Path: "a", Kind: "new field", Count: 1, Value: []byte("2 a b")}, {Path: "b", Kind: "new field", Count: 2, Value: []byte("2 a b")},
+	}
+	if !reflect.DeepEqual(page.Drift, want) {
+		t.Errorf("drift %+v, want %+v", page.Drift, want)
+	}
+}
+
+// TestDriftWithoutEnd: an API that makes a name of every id does not fill the register.
+func TestDriftWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var payloads []string
+	for i := range 3 * domain.MostDrift {
+		payloads = append(payloads, "1 field-"+strconv.Itoa(i))
+	}
+	drift := read(append(payloads, payloads[0])...).Drift
+	if len(drift) != domain.MostDrift+1 || drift[0].Count != 2 {
+		t.Fatalf("%d paths, the first %+v", len(drift), drift[0])
+	}
+	last := drift[domain.MostDrift]
+	if last.Path != domain.FurtherDriftPath || last.Kind != domain.FurtherDriftKind || last.Count != 2*domain.MostDrift {
+		t.Errorf("the rest is %+v", last)
+	}
+}
+
+func TestTooStrange(t *testing.T) {
+	t.Parallel()
+	reject := func(reason, field string) domain.Reject {
+		return domain.Reject{Why: domain.Rejection{Reason: reason, Field: field, Detail: "d"}}
+	}
+	rejects := []domain.Reject{reject("null field", "a"), reject("not an object", ""), reject("null field", "a"), reject("null field", "b")}
+	page := domain.ReadPage{Received: 9, MayPark: 4, Receipt: domain.Receipt{RequestID: "req-7"}}
+	if err := page.TooStrange(rejects); err != nil {
+		t.Errorf("it may park four, and does not: %v", err)
+	}
+	page.MayPark = 3
+	err := page.TooStrange(rejects)
+	if domain.KindOf(err) != domain.Rejected {
+		t.Fatalf("it was answered %v", err)
+	}
+	for _, want := range []string{"4 of 9 records", `"req-7"`, `(2) for "null field" in field a`, "record 0: null field in field a: d; record 0: not an object: d; "} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "field b") {
+		t.Errorf("more than three are shown: %v", err)
+	}
+	if hint := domain.HintOf(err); strings.Contains(hint, "all of them") || !strings.Contains(hint, "--max-reject-ratio 1") {
+		t.Errorf("the hint is %q", hint)
+	}
+	if hint := domain.HintOf(domain.ReadPage{}.TooStrange(rejects[:1])); !strings.Contains(hint, "all of them") {
+		t.Errorf("the hint is %q", hint)
+	}
+}
+
+func TestLetterKeys(t *testing.T) {
+	t.Parallel()
+	id, record := domain.EventID{15: 1}, domain.Record{Payload: []byte("null")}
+	tests := []struct {
+		name   string
+		reject domain.Reject
+		want   domain.LetterKey
+	}{
+		{"by the event's id", domain.Reject{Record: record, Why: domain.Rejection{ID: id}}, "00000000-0000-0000-0000-000000000001"},
+		{"by its bytes", domain.Reject{Record: record}, "sha256 74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"},
+		{"by its values, too", domain.Reject{Record: record, Values: "abc", Why: domain.Rejection{ID: id}}, "00000000-0000-0000-0000-000000000001 with values abc"},
+	}
+	for _, tt := range tests {
+		if got := tt.reject.Key(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
