@@ -24,6 +24,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Stream, b.Target(), err)
 	}
+	s.replaying = res.Tally.Duplicate > 0
 	return res, nil
 }
 
@@ -36,7 +37,10 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter) (do
 			return err
 		}
 		for i, page := range b.Pages {
-			w := writer{tx: tx, q: q, stream: b.Stream.String(), pageID: reserved.PageIds[i], insert: insert, mayHaveOpen: reserved.HasOpenLetters}
+			w := writer{
+				tx: tx, q: q, stream: b.Stream.String(), pageID: reserved.PageIds[i], insert: insert,
+				likelyStored: s.replaying, mayHaveOpen: reserved.HasOpenLetters,
+			}
 			tally, err := w.writePage(ctx, page)
 			if err != nil {
 				return err

@@ -64,15 +64,7 @@ func TestMigrateFromSeveralProcessesAtOnce(t *testing.T) {
 func TestDbmateUpDoesTheSame(t *testing.T) {
 	t.Parallel()
 	theirs, ours := pgtest.WithParam(t, pgtest.Empty(t), "sslmode", "disable"), pgtest.Database(t)
-	u, err := url.Parse(theirs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	up := dbmate.New(u)
-	up.MigrationsDir = []string{filepath.Join("..", "..", "..", "db", "migrations")}
-	up.AutoDumpSchema = false
-	up.Log = io.Discard
-	if err := up.Migrate(); err != nil {
+	if err := plainDbmate(t, theirs).Migrate(); err != nil {
 		t.Fatal(err)
 	}
 	if err := postgres.CheckSchema(t.Context(), theirs); err != nil {
@@ -85,6 +77,41 @@ func TestDbmateUpDoesTheSame(t *testing.T) {
 	}
 }
 
+// plainDbmate is what dbmate's command line runs, in this project's folder.
+func plainDbmate(t *testing.T, databaseURL string) *dbmate.DB {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := dbmate.New(u)
+	db.MigrationsDir = []string{filepath.Join("..", "..", "..", "db", "migrations")}
+	db.AutoDumpSchema = false
+	db.Log = io.Discard
+	return db
+}
+
+// TestALedgerFromBefore gets its links when it is migrated.
+func TestALedgerFromBefore(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
+	newPen(t, databaseURL, "s").page("a", 1, 2).page("b", 3).newPass().page("c", 1).page("", 2, 3)
+	const links = "SELECT string_agg(seq || '<' || parent_seq || ' ' || kind, ', ' ORDER BY seq) FROM pages"
+	want := queryOne[string](t, databaseURL, links)
+	if want != "1<0 page, 2<1 page, 3<0 page, 4<3 page" {
+		t.Errorf("a ledger is written as %s", want)
+	}
+	if err := plainDbmate(t, databaseURL).Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.Migrate(t.Context(), databaseURL); err != nil {
+		t.Fatal(err)
+	}
+	if got := queryOne[string](t, databaseURL, links); got != want {
+		t.Errorf("a ledger from before becomes %s, want %s", got, want)
+	}
+}
+
 func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -93,6 +120,7 @@ func TestMigrateStaysAwayFromWhatIsNotItsOwn(t *testing.T) {
 	}{
 		{"a foreign table named events", "CREATE TABLE events (id int)", "events"},
 		{"a foreign view named pages", "CREATE VIEW pages AS SELECT 1 AS id", "pages"},
+		{"a foreign table named drift", "CREATE TABLE drift (id int)", "drift"},
 		{"a foreign type named pages", "CREATE TYPE pages AS ENUM ('x')", "pages"},
 		{"a foreign index of a name it needs", "CREATE TABLE x (id int); CREATE INDEX pages_stream_seq ON x (id)", "pages_stream_seq"},
 		{"another program's migrations by file", "CREATE TABLE schema_migrations (filename text)", "schema_migrations"},

@@ -105,7 +105,7 @@ func existingTables(ctx context.Context, conn *pgx.Conn, names ...string) ([]str
 // refuseForeign stops before pawl's tables are mixed with another program's: events, pages and schema_migrations exist
 // in half the databases of the world.
 func refuseForeign(ctx context.Context, conn *pgx.Conn, applied []string) error {
-	taken, err := existingTables(ctx, conn, "events", "pages", "checkpoints")
+	taken, err := existingTables(ctx, conn, "events", "pages", "checkpoints", "dead_letters", "drift", "event_arrivals")
 	if err != nil {
 		return classify(readSchema, err)
 	}

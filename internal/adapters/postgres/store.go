@@ -15,6 +15,8 @@ import (
 type Store struct {
 	pool *pgxpool.Pool
 	lock *pgxpool.Conn // holds the stream's early lock once Claim has it, see claim.go
+
+	replaying bool // the last batch met events that were stored already: the next one is likely to
 }
 
 // NewStore returns a store on the pool. Close must be called before the pool is closed.

@@ -14,12 +14,13 @@ import (
 
 // A writer writes what one ledger row tells of, in a transaction that holds the stream's checkpoint.
 type writer struct {
-	tx          pgx.Tx
-	q           *dbsqlc.Queries
-	stream      string
-	pageID      int64
-	insert      inserter
-	mayHaveOpen bool // there may be an open letter that an event supersedes
+	tx           pgx.Tx
+	q            *dbsqlc.Queries
+	stream       string
+	pageID       int64
+	insert       inserter
+	likelyStored bool // the events are likely to be stored already
+	mayHaveOpen  bool // there may be an open letter that an event supersedes
 }
 
 // writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
@@ -66,22 +67,32 @@ type storing struct {
 	conflicts []domain.Reject // stored already, with other values
 }
 
+// store inserts what is not stored yet and compares what is. A page that is likely to hold stored events is looked
+// through for them first, so that each event is sent to the server once; whatever the guess, the result is the same.
 func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (storing, error) {
 	var s storing
-	if len(events) == 0 {
-		return s, nil
+	var met []domain.ReadEvent
+	fresh := events
+	if w.likelyStored {
+		var err error
+		if met, fresh, err = w.apart(ctx, events); err != nil {
+			return s, err
+		}
+	}
+	if len(fresh) > 0 {
+		var err error
+		if s.inserted, s.refused, err = w.insert(ctx, w, fresh); err != nil {
+			return s, err
+		}
+	}
+	if s.inserted+int64(len(s.refused)) < int64(len(fresh)) {
+		late, _, err := w.apart(ctx, without(fresh, s.refused))
+		if err != nil {
+			return s, err
+		}
+		met = append(met, late...)
 	}
 	var err error
-	if s.inserted, s.refused, err = w.insert(ctx, w, events); err != nil {
-		return s, err
-	}
-	if s.inserted+int64(len(s.refused)) == int64(len(events)) {
-		return s, nil
-	}
-	met, err := w.storedBefore(ctx, without(events, s.refused))
-	if err != nil {
-		return s, err
-	}
 	s.conflicts, err = w.conflicts(ctx, met)
 	s.same = int64(len(met) - len(s.conflicts))
 	return s, err
@@ -97,21 +108,28 @@ func without(events []domain.ReadEvent, refused []domain.Reject) []domain.ReadEv
 	})
 }
 
-// storedBefore is those of the events that this page has not inserted, since they are stored.
-func (w *writer) storedBefore(ctx context.Context, events []domain.ReadEvent) ([]domain.ReadEvent, error) {
+// apart tells the events that are stored, and not by this page, from the others.
+func (w *writer) apart(ctx context.Context, events []domain.ReadEvent) (met, others []domain.ReadEvent, err error) {
 	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: idsOf(events)})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	met := make([]domain.ReadEvent, len(places))
-	for i, place := range places {
-		met[i] = events[place-1]
+	for i, e := range events {
+		if len(places) > 0 && places[0] == int64(i+1) {
+			places = places[1:]
+			met = append(met, e)
+		} else {
+			others = append(others, e)
+		}
 	}
-	return met, nil
+	return met, others, nil
 }
 
 // conflicts is those of stored events whose row has other values.
 func (w *writer) conflicts(ctx context.Context, events []domain.ReadEvent) ([]domain.Reject, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
 	unlike, err := compare(ctx, w.q, events)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,180 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// first claims a stream and commits one page of it.
+func first(t *testing.T, databaseURL string, page domain.ReadPage) domain.CommitResult {
+	t.Helper()
+	store := open(t, databaseURL)
+	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next(t, store, at, page)
+}
+
+// next commits one page more.
+func next(t *testing.T, store domain.EventStore, at domain.Checkpoint, page domain.ReadPage) domain.CommitResult {
+	t.Helper()
+	page.From, page.To, page.Receipt.FetchedAt = at.Place, at.Place, time.Now()
+	page.Received = len(page.Events) + len(page.Rejects)
+	page.MayPark = page.Received
+	res, err := store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func series(t *testing.T, n int) []domain.ReadEvent {
+	t.Helper()
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	return decoded(t, numbers...)
+}
+
+// TestRefusedEventsAreFound: whatever PostgreSQL refuses, wherever it stands, the rest of the page is stored.
+func TestRefusedEventsAreFound(t *testing.T) {
+	t.Parallel()
+	const size = 100
+	nest := strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000)
+	tests := []struct {
+		name, sqlstate string
+		spoil          func(e *domain.Event)
+	}{
+		{"a number beyond numeric", "22003", func(e *domain.Event) { e.Properties = []byte(`{"n":1e400000}`) }},
+		{"a depth beyond the stack", "54001", func(e *domain.Event) { e.Extra = []byte(nest) }},
+		{"a NUL in jsonb", "22P05", func(e *domain.Event) { e.Properties = []byte(`{"n":"\u0000"}`) }},
+		{"what is no JSON", "22P02", func(e *domain.Event) { e.Properties = []byte(`{"n":`) }},
+		{"a NUL in text", "22021", func(e *domain.Event) { e.Browser = "\x00" }},
+		{"bytes that are no UTF-8", "22021", func(e *domain.Event) { e.Name = "\xff" }},
+	}
+	for _, tt := range tests {
+		for _, places := range [][]int{{0}, {size - 1}, {0, 41, 42, 77, size - 1}} {
+			t.Run(fmt.Sprintf("%s at %v", tt.name, places), func(t *testing.T) {
+				t.Parallel()
+				databaseURL := pgtest.Database(t)
+				events := series(t, size)
+				for _, at := range places {
+					tt.spoil(&events[at].Event)
+				}
+				res := first(t, databaseURL, domain.ReadPage{Events: events})
+				want := domain.Tally{Received: size, Inserted: int64(size - len(places)), Parked: int64(len(places))}
+				if res.Tally != want {
+					t.Errorf("tally %+v, want %+v", res.Tally, want)
+				}
+				letters := letters(t, databaseURL)
+				if len(letters) != len(places) {
+					t.Fatalf("%d letters", len(letters))
+				}
+				for i, l := range letters {
+					if l.Index != places[i] || l.Why.ID != events[places[i]].ID || string(l.Payload) != fmt.Sprint(places[i]) ||
+						l.Why.Reason != domain.ReasonUnstorable || !strings.Contains(l.Why.Detail, tt.sqlstate) {
+						t.Errorf("%+v", l)
+					}
+				}
+			})
+		}
+	}
+}
+
+func letters(t *testing.T, databaseURL string) []domain.DeadLetter {
+	t.Helper()
+	letters, err := storeOn(t, databaseURL).Letters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return letters
+}
+
+// TestTheWordsAboutARecordAreStored, whatever they quote.
+func TestTheWordsAboutARecordAreStored(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	why := domain.Rejection{Reason: "r", Field: "a\x00\xffb", Detail: "c\xc3\x00d"}
+	first(t, databaseURL, domain.ReadPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte("x")}, Why: why}}})
+	if got := letters(t, databaseURL)[0].Why; got.Field != "a\uFFFD\uFFFDb" || got.Detail != "c\uFFFD\uFFFDd" {
+		t.Errorf("%+q", got)
+	}
+}
+
+// TestAConflictIsKnownAgain however its values are spelt, and in whatever time zone the server speaks.
+func TestAConflictIsKnownAgain(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	e := series(t, 1)[0]
+	store := open(t, databaseURL)
+	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := next(t, store, at, domain.ReadPage{Events: []domain.ReadEvent{e}})
+	e.Extra = []byte(`{"a":1,"b":[2]}`)
+	res = next(t, store, res.Checkpoint, domain.ReadPage{Events: []domain.ReadEvent{e}})
+	if res.Tally.Parked != 1 {
+		t.Fatalf("%+v", res.Tally)
+	}
+	exec(t, databaseURL, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET timezone = "Etc/GMT-9"';
+		EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET datestyle = "German"'; END $$`)
+	store.Close()
+	store = open(t, databaseURL)
+	if at, err = store.Claim(context.Background(), at.Stream, at.Origin); err != nil {
+		t.Fatal(err)
+	}
+	e.Extra = []byte(`{ "b" : [ 2 ], "a" : 1 }`)
+	res = next(t, store, at, domain.ReadPage{Events: []domain.ReadEvent{e, e}})
+	if want := (domain.Tally{Received: 2, Duplicate: 2}); res.Tally != want {
+		t.Errorf("%+v, want %+v", res.Tally, want)
+	}
+	if l := letters(t, databaseURL); len(l) != 1 || l[0].Seen != 3 || l[0].Why.Field != "extra" {
+		t.Errorf("%+v", l)
+	}
+}
+
+// TestTheDriftRegister counts what comes again, and has an end.
+func TestTheDriftRegister(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store := open(t, databaseURL)
+	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := domain.DriftCount{Path: "known", Kind: "new field", Count: 2, Value: []byte(`"\u00e9` + strings.Repeat("é", 150) + `"`)}
+	fresh := 0
+	for page := range 12 {
+		drift := []domain.DriftCount{known}
+		for i := range domain.MostDrift {
+			drift = append(drift, domain.DriftCount{Path: fmt.Sprintf("%d/%d", page, i), Kind: "new field", Count: 1, Value: []byte("1")})
+		}
+		res := next(t, store, at, domain.ReadPage{Drift: drift})
+		at, fresh = res.Checkpoint, fresh+len(res.NewDrift)
+	}
+	const most = 10 * domain.MostDrift
+	if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM drift"); n != most+1 || fresh != n {
+		t.Errorf("%d entries, %d were said to be new", n, fresh)
+	}
+	further := queryOne[int](t, databaseURL, "SELECT count FROM drift WHERE kind = '"+domain.FurtherDriftKind+"'")
+	if further != 12*domain.MostDrift+1-most {
+		t.Errorf("%d are counted together", further)
+	}
+	if n := queryOne[int](t, databaseURL, "SELECT count FROM drift WHERE path = 'known' AND last_page_id = 12 AND first_page_id = 1"); n != 24 {
+		t.Errorf("what came on every page is counted %d times", n)
+	}
+	sample := queryOne[string](t, databaseURL, "SELECT sample FROM drift WHERE path = 'known'")
+	if !strings.HasPrefix(sample, `"\u00e9\u00e9`) || !strings.HasSuffix(sample, "…") {
+		t.Errorf("the sample is %q", sample)
+	}
+}
