@@ -93,14 +93,14 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 			})
 		},
 		Ledger: func(ctx context.Context) ([]domaintest.LedgerRow, error) {
-			rows, err := look(ctx, `SELECT stream, pass, seq, position, cursor_in, cursor_out,
+			rows, err := look(ctx, `SELECT kind, stream, pass, seq, position, cursor_in, cursor_out,
 				received, inserted, duplicate, parked, trace_id FROM pages ORDER BY id`)
 			if err != nil {
 				return nil, err
 			}
 			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r domaintest.LedgerRow, err error) {
 				t := &r.Tally
-				err = row.Scan(&r.Stream, &r.Pass, &r.Seq, &r.Position, &r.CursorIn, &r.CursorOut,
+				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.Position, &r.CursorIn, &r.CursorOut,
 					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked, &r.TraceID)
 				return r, err
 			})

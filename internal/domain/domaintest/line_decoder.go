@@ -13,7 +13,9 @@ import (
 
 // A LineDecoder is a domain.Decoder for tests: a payload is a number, like "17", which becomes the event of EventID(17).
 // A word behind the number, as in "17 colour", is an unexpected field of that name. Any other payload is rejected.
-type LineDecoder struct{}
+type LineDecoder struct {
+	Accepts string // what may stand before the number: one kind of record more
+}
 
 // EventID is the id of the n-th event.
 func EventID(n uint64) domain.EventID {
@@ -24,8 +26,9 @@ func EventID(n uint64) domain.EventID {
 }
 
 // Decode implements domain.Decoder.
-func (LineDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
+func (d LineDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
 	number, unexpected, drifted := strings.Cut(string(r.Payload), " ")
+	number = strings.TrimPrefix(number, d.Accepts)
 	n, err := strconv.ParseUint(number, 10, 32)
 	if err != nil {
 		return domain.Event{}, nil, &domain.Rejection{

@@ -23,8 +23,9 @@ type MemDatabase struct {
 	drift       map[domain.StreamID][]domain.DriftEntry
 }
 
-// A LedgerRow is what a store records of one committed page.
+// A LedgerRow is what a store records of one committed page, or of one replay.
 type LedgerRow struct {
+	Kind                string // "page" or "replay"
 	Stream              string
 	Pass, Seq, Position int64
 	CursorIn, CursorOut domain.Cursor
@@ -133,7 +134,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		res.Tally = res.Tally.Add(tally)
 		res.NewDrift = append(res.NewDrift, s.db.registerDrift(b.Stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
-			Stream: b.Stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position,
+			Kind: "page", Stream: b.Stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position,
 			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
 		})
 		at.Place = page.To

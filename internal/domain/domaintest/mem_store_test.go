@@ -11,7 +11,12 @@ import (
 
 // onMemory puts a store around each runner's MemStore; the identity for the sound one.
 func onMemory(around func(*domaintest.MemStore, *domaintest.MemDatabase) domain.EventStore) domaintest.StoreUnderTest {
-	db := domaintest.NewMemDatabase()
+	return onMemoryOf(domaintest.NewMemDatabase(), around)
+}
+
+func onMemoryOf(
+	db *domaintest.MemDatabase, around func(*domaintest.MemStore, *domaintest.MemDatabase) domain.EventStore,
+) domaintest.StoreUnderTest {
 	plain := map[domain.EventStore]*domaintest.MemStore{}
 	return domaintest.StoreUnderTest{
 		Open: func() domain.EventStore {
@@ -34,6 +39,16 @@ func TestMemStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(*testing.T) domaintest.StoreUnderTest {
 		return onMemory(func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore { return s })
+	})
+}
+
+func TestMemReplays(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.ReplayChecks(), func(*testing.T) domaintest.ReplayUnderTest {
+		db := domaintest.NewMemDatabase()
+		return domaintest.ReplayUnderTest{StoreUnderTest: onMemoryOf(db, func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore {
+			return s
+		}), Replays: db.Replays(99)}
 	})
 }
 

@@ -184,7 +184,7 @@ func severalPages(ctx context.Context, under StoreUnderTest) error {
 	}
 	row := func(seq int64, p domain.ReadPage, t domain.Tally) LedgerRow {
 		return LedgerRow{
-			Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Position,
+			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Position,
 			CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
 		}
 	}

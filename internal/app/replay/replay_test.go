@@ -1,0 +1,214 @@
+package replay_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func TestEachLetterIsReplayedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
+	report, err := b.run(t.Context())
+	want := domain.Tally{Received: 7, Inserted: 4, Parked: 3} // the second no.1 was parked with the first
+	if err != nil || report.Tally != want || report.Again["not a number"] != 3 || report.Skipped != 0 || report.Stream != stream {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if got, want := b.became(), "no.1: 1 replayed, x: 1, no.2: 1 replayed, y: 1, z: 1, no.3: 1 replayed, no.4: 1 replayed"; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if !slices.Equal(b.seen.batches, []int64{3, 6, 7}) || len(b.seen.surveys) != 1 || b.seen.surveys[0].Open != 7 {
+		t.Errorf("seen %+v", b.seen)
+	}
+	if report, err := b.run(t.Context()); err != nil || report.Received != 3 || report.Parked != 3 {
+		t.Errorf("the next replay: %+v, %v", report, err)
+	}
+	if rows := b.db.Ledger(); len(rows) != 1+3+1 {
+		t.Errorf("%d rows in the ledger", len(rows))
+	}
+}
+
+func TestWhatIsChosen(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		chosen domain.LetterSelection
+		want   string
+		skips  int64
+	}{
+		"ids":         {domain.LetterSelection{IDs: []int64{4, 2, 4}}, "no.1: 0, x: 1, no.2: 0, no.3: 1 replayed", 0},
+		"a reason":    {domain.LetterSelection{Reason: "not a number"}, "no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed", 0},
+		"none has it": {domain.LetterSelection{Reason: "other"}, "no.1: 0, x: 0, no.2: 0, no.3: 0", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "no.1", "x", "no.2", "no.3")
+			b.opts.Letters = tt.chosen
+			report, err := b.run(t.Context())
+			if got := b.became(); err != nil || got != tt.want || report.Skipped != tt.skips {
+				t.Errorf("%v, %+v, got %s", err, report, got)
+			}
+		})
+	}
+}
+
+func TestResolvedLettersAreSkipped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "no.1", "x", "no.2")
+	b.opts.Letters = domain.LetterSelection{IDs: []int64{1, 2}}
+	for skipped := range int64(2) {
+		report, err := b.run(t.Context())
+		if err != nil || report.Skipped != skipped || report.Received != 2-skipped {
+			t.Errorf("%+v, %v", report, err)
+		}
+	}
+	b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+		other := newBench(t)
+		other.db, other.store = b.db, &shaky{Store: b.db.Replays(9)}
+		if _, err := other.run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		return call()
+	}}
+	b.opts.Letters = domain.LetterSelection{All: true}
+	if report, err := b.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
+		t.Errorf("resolved meanwhile: %+v, %v", report, err)
+	}
+}
+
+func TestBadSelectionsReplayNothing(t *testing.T) {
+	t.Parallel()
+	for says, tt := range map[string]struct {
+		chosen domain.LetterSelection
+		stream domain.StreamID
+	}{
+		"0 of ids, a reason and all": {domain.LetterSelection{}, stream},
+		"2 of ids, a reason and all": {domain.LetterSelection{All: true, Reason: "x"}, stream},
+		"an id is 1 or more":         {domain.LetterSelection{IDs: []int64{1, 0}}, stream},
+		"10001 ids":                  {domain.LetterSelection{IDs: make([]int64, 10_001)}, stream},
+		"no dead letter of id 3, 9":  {domain.LetterSelection{IDs: []int64{9, 1, 3}}, stream},
+		"and 10 more":                {domain.LetterSelection{IDs: counted(32)}, stream},
+		"no such stream":             {domain.LetterSelection{All: true}, domain.StreamID{Source: "other"}},
+	} {
+		b := newBench(t, "no.1", "no.2")
+		b.opts.Letters, b.opts.Stream = tt.chosen, tt.stream
+		_, err := b.run(t.Context())
+		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), says) || b.store.attempts != 0 {
+			t.Errorf("%d attempts, %v; want %q", b.store.attempts, err, says)
+		}
+	}
+}
+
+func counted(n int) (ids []int64) {
+	for id := range int64(n) {
+		ids = append(ids, id+1)
+	}
+	return ids
+}
+
+func TestReplaysThatGoWrong(t *testing.T) {
+	t.Parallel()
+	const done = "no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed"
+	for name, tt := range map[string]struct {
+		replays    []attempt
+		opens      []error
+		want       string
+		attempts   int
+		received   int64
+		unanswered int
+	}{
+		"a failure passes":           {[]attempt{breaks, breaks}, nil, done, 4, 4, 0},
+		"letters cannot be read":     {nil, []error{failed(domain.Transient)}, done, 2, 4, 0},
+		"a COMMIT that was not made": {[]attempt{vanishes}, nil, done, 3, 4, 1},
+		// What it stored is stored, and what is open is read again, in one batch with the rest.
+		"a COMMIT that was made": {[]attempt{happens}, nil, "no.1: 1 replayed, x: 2, no.2: 1 replayed, no.3: 1 replayed", 2, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, "no.1", "x", "no.2", "no.3")
+				b.store.replays, b.store.opens = tt.replays, tt.opens
+				report, err := b.run(t.Context())
+				if err != nil || report.Received != tt.received || report.Unanswered != tt.unanswered || !report.Balanced() {
+					t.Errorf("%+v, %v", report, err)
+				}
+				if got := b.became(); got != tt.want || b.store.attempts != tt.attempts || len(b.db.Events()) != 3 {
+					t.Errorf("%d attempts, %d events, %s", b.store.attempts, len(b.db.Events()), got)
+				}
+				if waits := len(tt.replays) + len(tt.opens); len(b.seen.waits) != waits {
+					t.Errorf("told of %d waits, want %d", len(b.seen.waits), waits)
+				}
+			})
+		})
+	}
+}
+
+func TestAFailureThatStaysIsFinal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "no.1", "x", "no.2", "no.3")
+		b.store.replays = []attempt{
+			func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) { return call() },
+			breaks, breaks, breaks, breaks, breaks, breaks,
+		}
+		report, err := b.run(t.Context())
+		if domain.KindOf(err) != domain.Transient || b.store.attempts != 6 || report.Received != 3 {
+			t.Errorf("%d attempts, %+v, %v", b.store.attempts, report, err)
+		}
+	})
+}
+
+// TestASignalDoesNotCutABatch: the batch in hand is stored, and no further one is begun.
+func TestASignalDoesNotCutABatch(t *testing.T) {
+	t.Parallel()
+	for name, letters := range map[string]int{"and more to do": 7, "and nothing more to do": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var payloads []string
+			for n := range letters {
+				payloads = append(payloads, fmt.Sprintf("no.%d", n))
+			}
+			b := newBench(t, payloads...)
+			ctx, cancel := context.WithCancel(t.Context())
+			b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+				cancel()
+				return call()
+			}}
+			report, err := b.run(ctx)
+			if stopped := domain.KindOf(err) == domain.Stopped && err != nil; stopped != (letters > 3) || report.Inserted != 3 || len(b.db.Events()) != 3 {
+				t.Errorf("%+v, %v", report, err)
+			}
+		})
+	}
+}
+
+func TestASignalEndsAWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "no.1")
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		b.store.replays = []attempt{breaks, breaks}
+		if _, err := b.run(ctx); domain.KindOf(err) != domain.Stopped || b.store.attempts != 1 {
+			t.Errorf("%d attempts, %v", b.store.attempts, err)
+		}
+	})
+}
+
+// TestLettersParkedMeanwhile are for the next replay.
+func TestLettersParkedMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "no.1", "no.2", "no.3", "no.4")
+	b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+		b.park(t, "no.5", "no.6")
+		return call()
+	}}
+	if report, err := b.run(t.Context()); err != nil || report.Received != 4 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}

@@ -1,0 +1,50 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A LetterSelection says which dead letters of a stream are to be replayed: exactly one of its fields is set.
+type LetterSelection struct {
+	IDs    []int64
+	Reason string // the open ones that have it
+	All    bool   // that are open
+}
+
+// mostIDs is how many letters can be named one by one.
+const mostIDs = 10_000
+
+// Check is the error in a selection that is none, kind Invalid.
+func (s LetterSelection) Check() error {
+	ways := 0
+	for _, given := range []bool{len(s.IDs) > 0, s.Reason != "", s.All} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return &Error{
+			Kind: Invalid, Op: "select dead letters", Err: fmt.Errorf("%d of ids, a reason and all are given, which must be 1", ways),
+			Hint: "name ids as `pawl dlq list` shows them, or a reason with --reason, or say --all",
+		}
+	case len(s.IDs) > mostIDs:
+		return &Error{
+			Kind: Invalid, Op: "select dead letters", Err: fmt.Errorf("%d ids are more than the %d that can be named", len(s.IDs), mostIDs),
+			Hint: "select by --reason, or say --all",
+		}
+	case slices.ContainsFunc(s.IDs, func(id int64) bool { return id < 1 }):
+		return &Error{Kind: Invalid, Op: "select dead letters", Err: errors.New("an id is 1 or more")}
+	}
+	return nil
+}
+
+// A LetterSurvey is what a selection comes to at one moment.
+type LetterSurvey struct {
+	Open     int64   // letters
+	Last     int64   // the greatest id of these, 0 if there are none
+	Resolved int64   // letters that are named and not open
+	Missing  []int64 // ids that are named and none of the stream's, ascending
+}
