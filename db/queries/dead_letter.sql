@@ -23,3 +23,106 @@ UPDATE dead_letters
 SET resolved_at = now(), resolution = 'superseded', resolved_page_id = @page_id::bigint,
     resolved_why = 'the API sent the event as it should be'
 WHERE stream = @stream AND resolved_at IS NULL AND reason <> 'conflict' AND event_id = ANY(@ids::uuid[]);
+
+-- name: DeadLetterSurvey :one
+-- What a selection comes to: how many are open and the last of them, how many are not, and which ids there are not.
+SELECT count(*) FILTER (WHERE l.resolved_at IS NULL) AS open,
+       coalesce(max(l.id) FILTER (WHERE l.resolved_at IS NULL), 0)::bigint AS last,
+       count(*) FILTER (WHERE l.resolved_at IS NOT NULL) AS resolved,
+       ARRAY(
+           SELECT DISTINCT g.id FROM unnest(@ids::bigint[]) AS g (id)
+           WHERE NOT EXISTS (SELECT FROM dead_letters AS known WHERE known.id = g.id AND known.stream = @stream)
+           ORDER BY g.id
+       )::bigint[] AS missing
+FROM dead_letters AS l
+WHERE l.stream = @stream
+  AND (NOT @by_id::boolean OR l.id = ANY(@ids::bigint[]))
+  AND (@by_id::boolean OR l.resolved_at IS NULL)
+  AND (@reason::text = '' OR l.reason = @reason);
+
+-- name: DeadLetterOpen :many
+-- Open letters in order of id, as many as there is room for in number and in bytes, but one at least. The bytes of a
+-- payload are looked up only for those that are given.
+SELECT l.* FROM (
+    SELECT s.id, row_number() OVER (ORDER BY s.id) AS nth, sum(s.bytes) OVER (ORDER BY s.id) AS bytes
+    FROM (
+        SELECT o.id, octet_length(o.payload) AS bytes
+        FROM dead_letters AS o
+        WHERE o.stream = @stream AND o.resolved_at IS NULL AND o.id > @after AND o.id <= @last
+          AND (NOT @by_id::boolean OR o.id = ANY(@ids::bigint[]))
+          AND (@reason::text = '' OR o.reason = @reason)
+        ORDER BY o.id
+        LIMIT @most_letters::bigint
+    ) AS s
+) AS fit
+JOIN dead_letters AS l ON l.id = fit.id
+WHERE fit.nth = 1 OR fit.bytes <= @most_bytes::bigint
+ORDER BY l.id;
+
+-- name: DeadLetterLock :many
+-- Those of the letters that are still open, held until the transaction ends.
+SELECT l.id FROM dead_letters AS l
+WHERE l.stream = @stream AND l.id = ANY(@ids::bigint[]) AND l.resolved_at IS NULL
+ORDER BY l.id
+FOR UPDATE;
+
+-- name: DeadLetterResolve :execrows
+-- A replay resolves letters in one and the same way.
+UPDATE dead_letters AS l
+SET resolved_at = now(), resolution = @resolution::text, resolved_page_id = @page_id::bigint, resolved_why = @why::text,
+    replays = l.replays + 1, event_id = g.event_id
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@event_ids::uuid[])) AS g (id, event_id)
+WHERE l.stream = @stream AND l.id = g.id AND l.resolved_at IS NULL;
+
+-- name: DeadLetterParkAgain :execrows
+-- What a replay found wrong this time. The key stays: it is by what the record is known when it comes again.
+UPDATE dead_letters AS l
+SET reason = g.reason, field = g.field, detail = g.detail, replays = l.replays + 1,
+    event_id = coalesce(nullif(g.event_id, '00000000-0000-0000-0000-000000000000'), l.event_id)
+FROM ROWS FROM (
+    unnest(@ids::bigint[]),
+    unnest(@reasons::text[]),
+    unnest(@fields::text[]),
+    unnest(@details::text[]),
+    unnest(@event_ids::uuid[])
+) AS g (id, reason, field, detail, event_id)
+WHERE l.stream = @stream AND l.id = g.id AND l.resolved_at IS NULL;
+
+-- name: DeadLetterDiscard :execrows
+UPDATE dead_letters AS l
+SET resolved_at = now(), resolution = 'discarded', resolved_why = @why::text
+WHERE l.stream = @stream AND l.id = @id AND l.resolved_at IS NULL;
+
+-- name: DeadLetterGet :one
+SELECT * FROM dead_letters WHERE stream = @stream AND id = @id;
+
+-- name: DeadLetterList :many
+-- In order of id, and all but the payload, which may be large.
+SELECT l.id, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at,
+       l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id
+FROM dead_letters AS l
+WHERE l.stream = @stream AND l.id > @after
+  AND (@state::text = 'all' OR (l.resolved_at IS NULL) = (@state = 'open'))
+  AND (@reason::text = '' OR l.reason = @reason)
+  AND (@page_id::bigint = 0 OR l.page_id = @page_id)
+  AND (sqlc.narg(since)::timestamptz IS NULL OR l.parked_at >= sqlc.narg(since))
+  AND (sqlc.narg(until)::timestamptz IS NULL OR l.parked_at < sqlc.narg(until))
+ORDER BY l.id
+LIMIT @most::bigint;
+
+-- name: DeadLetterReasons :many
+-- The reasons of the same letters, the most frequent first, each with the first letter that has it.
+SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at
+FROM (
+    SELECT s.reason, count(*) AS letters, min(s.id) AS first
+    FROM dead_letters AS s
+    WHERE s.stream = @stream
+      AND (@state::text = 'all' OR (s.resolved_at IS NULL) = (@state = 'open'))
+      AND (@reason::text = '' OR s.reason = @reason)
+      AND (@page_id::bigint = 0 OR s.page_id = @page_id)
+      AND (sqlc.narg(since)::timestamptz IS NULL OR s.parked_at >= sqlc.narg(since))
+      AND (sqlc.narg(until)::timestamptz IS NULL OR s.parked_at < sqlc.narg(until))
+    GROUP BY s.reason
+) AS c
+JOIN dead_letters AS l ON l.id = c.first
+ORDER BY c.letters DESC, c.reason;

@@ -19,3 +19,7 @@ CROSS JOIN LATERAL (
     WHERE p.stream = c.stream AND p.kind = 'page'
 ) AS l
 WHERE c.stream = @stream;
+
+-- name: PageReserve :one
+-- The id of a ledger row. Within a stream ids grow in the order of commits, so whoever asks holds the checkpoint's row.
+SELECT nextval(pg_get_serial_sequence('pages', 'id'));

@@ -19,7 +19,7 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 			Position:        row.Position,
 			Furthest:        row.Furthest,
 			Cursor:          domain.Cursor(row.Cursor),
-			CursorExpiresAt: timeOrZero(row.CursorExpiresAt),
+			CursorExpiresAt: orZero(row.CursorExpiresAt),
 			Done:            row.Done,
 			AnnouncedFirst:  toTotal(row.AnnouncedFirst),
 			AnnouncedLast:   toTotal(row.AnnouncedLast),
@@ -27,7 +27,7 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 		Tally: domain.Tally{
 			Received: row.Received, Inserted: row.Inserted, Duplicate: row.Duplicate, Parked: row.Parked,
 		},
-		LastEventAt: timeOrZero(row.LastEventAt),
+		LastEventAt: orZero(row.LastEventAt),
 		UpdatedAt:   row.UpdatedAt,
 	}
 }
@@ -60,13 +60,6 @@ func lastEventAt(b domain.Batch) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-func timeOrZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }
 
 func nullTime(t time.Time) *time.Time {

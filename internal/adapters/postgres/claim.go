@@ -20,7 +20,7 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, origin string
 		return domain.Checkpoint{}, err
 	}
 	var row dbsqlc.Checkpoint
-	err := s.transact(ctx, "claim stream", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := transact(ctx, s.pool, "claim stream", func(ctx context.Context, tx pgx.Tx) (err error) {
 		q := dbsqlc.New(tx)
 		row, err = q.CheckpointClaim(ctx, dbsqlc.CheckpointClaimParams{Stream: stream.String(), SourceUrl: origin})
 		if errors.Is(err, pgx.ErrNoRows) {

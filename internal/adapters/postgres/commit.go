@@ -30,7 +30,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 
 func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	err := s.transact(ctx, "store page", func(ctx context.Context, tx pgx.Tx) error {
+	err := transact(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		reserved, err := advance(ctx, q, b)
 		if err != nil {

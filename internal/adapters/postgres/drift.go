@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -80,4 +82,30 @@ func sample(value []byte) string {
 		text += "…"
 	}
 	return text
+}
+
+// A DriftRegister is what streams showed that nobody expected. It needs SELECT only.
+type DriftRegister struct{ pool *pgxpool.Pool }
+
+// NewDriftRegister returns it on the pool.
+func NewDriftRegister(pool *pgxpool.Pool) *DriftRegister { return &DriftRegister{pool} }
+
+// Entries is the stream's register, in the order of appearance. A stream that was never claimed is Invalid; the error
+// names those there are.
+func (d *DriftRegister) Entries(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error) {
+	const op = "read the register of drift"
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := dbsqlc.New(d.pool)
+	if err := known(ctx, q, op, stream); err != nil {
+		return nil, err
+	}
+	rows, err := q.DriftList(ctx, stream.String())
+	entries := make([]domain.DriftEntry, len(rows))
+	for i, row := range rows {
+		entries[i] = domain.DriftEntry{
+			Path: row.Path, Kind: row.Kind, Count: row.Count, FirstPageID: row.FirstPageID, LastPageID: row.LastPageID, Sample: row.Sample,
+		}
+	}
+	return entries, classify(op, err)
 }

@@ -47,6 +47,15 @@ func report(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (dom
 	}, nil
 }
 
+// known is the error for a stream that was never claimed.
+func known(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
+	_, err := q.CheckpointSource(ctx, stream.String())
+	if errors.Is(err, pgx.ErrNoRows) {
+		return noSuchStream(ctx, q, op, stream)
+	}
+	return classify(op, err)
+}
+
 func noSuchStream(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
 	known, err := q.CheckpointStreams(ctx)
 	if err != nil {

@@ -34,10 +34,10 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
 
 // transact runs work in one transaction. After an error nothing was written, unless its kind is Uncertain.
-func (s *Store) transact(ctx context.Context, op string, work func(context.Context, pgx.Tx) error) error {
+func transact(ctx context.Context, pool *pgxpool.Pool, op string, work func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return classify(op, err)
 	}
@@ -60,7 +60,7 @@ func repeatable(err error) error {
 // Checkpoint implements domain.EventStore.
 func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
 	var row dbsqlc.Checkpoint
-	err := s.transact(ctx, "read checkpoint", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := transact(ctx, s.pool, "read checkpoint", func(ctx context.Context, tx pgx.Tx) (err error) {
 		row, err = dbsqlc.New(tx).CheckpointGetForUpdate(ctx, stream.String())
 		return err
 	})

@@ -45,7 +45,7 @@ func (w *writer) writePage(ctx context.Context, page domain.ReadPage) (domain.Ta
 		}
 	}
 	tally := domain.Tally{
-		Received: int64(page.Received), Inserted: stored.inserted, Duplicate: stored.same + parked.before,
+		Received: int64(page.Received), Inserted: stored.inserted, Duplicate: int64(len(stored.same)) + parked.before,
 		Parked: int64(len(parked.now)),
 	}
 	return tally, balanced(tally)
@@ -56,15 +56,19 @@ func balanced(t domain.Tally) error {
 	if t.Balanced() {
 		return nil
 	}
-	return &domain.Error{Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): %+v", t)}
+	return unbalanced("%+v", t)
+}
+
+func unbalanced(format string, args ...any) error {
+	return &domain.Error{Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...)}
 }
 
 // A storing is what became of events. Those that are none of these are lost, which shows when the page is counted.
 type storing struct {
-	inserted  int64
-	same      int64           // stored already, with the same values
-	refused   []domain.Reject // the database refuses a value of theirs
-	conflicts []domain.Reject // stored already, with other values
+	inserted  int64              // how many were not stored yet
+	same      []domain.ReadEvent // stored already, with the same values
+	refused   []domain.Reject    // the database refuses a value of theirs
+	conflicts []domain.Reject    // stored already, with other values
 }
 
 // store inserts what is not stored yet and compares what is. A page that is likely to hold stored events is looked
@@ -94,18 +98,20 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (storing,
 	}
 	var err error
 	s.conflicts, err = w.conflicts(ctx, met)
-	s.same = int64(len(met) - len(s.conflicts))
+	s.same = without(met, s.conflicts)
 	return s, err
 }
 
-// without is the events that the database did not refuse.
-func without(events []domain.ReadEvent, refused []domain.Reject) []domain.ReadEvent {
-	if len(refused) == 0 {
+// without is the events that were not rejected.
+func without(events []domain.ReadEvent, rejects []domain.Reject) []domain.ReadEvent {
+	if len(rejects) == 0 {
 		return events
 	}
-	return slices.DeleteFunc(slices.Clone(events), func(e domain.ReadEvent) bool {
-		return slices.ContainsFunc(refused, func(r domain.Reject) bool { return r.Record.Index == e.Record.Index })
-	})
+	rejected := make(map[int]bool, len(rejects)) // by place in the page
+	for _, r := range rejects {
+		rejected[r.Record.Index] = true
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e domain.ReadEvent) bool { return rejected[e.Record.Index] })
 }
 
 // apart tells the events that are stored, and not by this page, from the others.

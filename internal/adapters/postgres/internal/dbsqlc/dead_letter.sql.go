@@ -7,9 +7,264 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
+
+const deadLetterDiscard = `-- name: DeadLetterDiscard :execrows
+UPDATE dead_letters AS l
+SET resolved_at = now(), resolution = 'discarded', resolved_why = $1::text
+WHERE l.stream = $2 AND l.id = $3 AND l.resolved_at IS NULL
+`
+
+type DeadLetterDiscardParams struct {
+	Why    string
+	Stream string
+	ID     int64
+}
+
+func (q *Queries) DeadLetterDiscard(ctx context.Context, arg DeadLetterDiscardParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deadLetterDiscard, arg.Why, arg.Stream, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deadLetterGet = `-- name: DeadLetterGet :one
+SELECT id, stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen, replays, parked_at, resolved_at, resolution, resolved_why, resolved_page_id FROM dead_letters WHERE stream = $1 AND id = $2
+`
+
+type DeadLetterGetParams struct {
+	Stream string
+	ID     int64
+}
+
+func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (DeadLetter, error) {
+	row := q.db.QueryRow(ctx, deadLetterGet, arg.Stream, arg.ID)
+	var i DeadLetter
+	err := row.Scan(
+		&i.ID,
+		&i.Stream,
+		&i.Key,
+		&i.PageID,
+		&i.IndexInPage,
+		&i.Reason,
+		&i.Field,
+		&i.Detail,
+		&i.Payload,
+		&i.EventID,
+		&i.Seen,
+		&i.Replays,
+		&i.ParkedAt,
+		&i.ResolvedAt,
+		&i.Resolution,
+		&i.ResolvedWhy,
+		&i.ResolvedPageID,
+	)
+	return i, err
+}
+
+const deadLetterList = `-- name: DeadLetterList :many
+SELECT l.id, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at,
+       l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id
+FROM dead_letters AS l
+WHERE l.stream = $1 AND l.id > $2
+  AND ($3::text = 'all' OR (l.resolved_at IS NULL) = ($3 = 'open'))
+  AND ($4::text = '' OR l.reason = $4)
+  AND ($5::bigint = 0 OR l.page_id = $5)
+  AND ($6::timestamptz IS NULL OR l.parked_at >= $6)
+  AND ($7::timestamptz IS NULL OR l.parked_at < $7)
+ORDER BY l.id
+LIMIT $8::bigint
+`
+
+type DeadLetterListParams struct {
+	Stream string
+	After  int64
+	State  string
+	Reason string
+	PageID int64
+	Since  *time.Time
+	Until  *time.Time
+	Most   int64
+}
+
+type DeadLetterListRow struct {
+	ID             int64
+	Key            string
+	PageID         int64
+	IndexInPage    int64
+	Reason         string
+	Field          string
+	Detail         string
+	EventID        *domain.UUID
+	Seen           int64
+	Replays        int64
+	ParkedAt       time.Time
+	ResolvedAt     *time.Time
+	Resolution     *string
+	ResolvedWhy    *string
+	ResolvedPageID *int64
+}
+
+// In order of id, and all but the payload, which may be large.
+func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) ([]DeadLetterListRow, error) {
+	rows, err := q.db.Query(ctx, deadLetterList,
+		arg.Stream,
+		arg.After,
+		arg.State,
+		arg.Reason,
+		arg.PageID,
+		arg.Since,
+		arg.Until,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetterListRow
+	for rows.Next() {
+		var i DeadLetterListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Key,
+			&i.PageID,
+			&i.IndexInPage,
+			&i.Reason,
+			&i.Field,
+			&i.Detail,
+			&i.EventID,
+			&i.Seen,
+			&i.Replays,
+			&i.ParkedAt,
+			&i.ResolvedAt,
+			&i.Resolution,
+			&i.ResolvedWhy,
+			&i.ResolvedPageID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deadLetterLock = `-- name: DeadLetterLock :many
+SELECT l.id FROM dead_letters AS l
+WHERE l.stream = $1 AND l.id = ANY($2::bigint[]) AND l.resolved_at IS NULL
+ORDER BY l.id
+FOR UPDATE
+`
+
+type DeadLetterLockParams struct {
+	Stream string
+	Ids    []int64
+}
+
+// Those of the letters that are still open, held until the transaction ends.
+func (q *Queries) DeadLetterLock(ctx context.Context, arg DeadLetterLockParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, deadLetterLock, arg.Stream, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deadLetterOpen = `-- name: DeadLetterOpen :many
+SELECT l.id, l.stream, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen, l.replays, l.parked_at, l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id FROM (
+    SELECT s.id, row_number() OVER (ORDER BY s.id) AS nth, sum(s.bytes) OVER (ORDER BY s.id) AS bytes
+    FROM (
+        SELECT o.id, octet_length(o.payload) AS bytes
+        FROM dead_letters AS o
+        WHERE o.stream = $1 AND o.resolved_at IS NULL AND o.id > $2 AND o.id <= $3
+          AND (NOT $4::boolean OR o.id = ANY($5::bigint[]))
+          AND ($6::text = '' OR o.reason = $6)
+        ORDER BY o.id
+        LIMIT $7::bigint
+    ) AS s
+) AS fit
+JOIN dead_letters AS l ON l.id = fit.id
+WHERE fit.nth = 1 OR fit.bytes <= $8::bigint
+ORDER BY l.id
+`
+
+type DeadLetterOpenParams struct {
+	Stream      string
+	After       int64
+	Last        int64
+	ByID        bool
+	Ids         []int64
+	Reason      string
+	MostLetters int64
+	MostBytes   int64
+}
+
+// Open letters in order of id, as many as there is room for in number and in bytes, but one at least. The bytes of a
+// payload are looked up only for those that are given.
+func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) ([]DeadLetter, error) {
+	rows, err := q.db.Query(ctx, deadLetterOpen,
+		arg.Stream,
+		arg.After,
+		arg.Last,
+		arg.ByID,
+		arg.Ids,
+		arg.Reason,
+		arg.MostLetters,
+		arg.MostBytes,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetter
+	for rows.Next() {
+		var i DeadLetter
+		if err := rows.Scan(
+			&i.ID,
+			&i.Stream,
+			&i.Key,
+			&i.PageID,
+			&i.IndexInPage,
+			&i.Reason,
+			&i.Field,
+			&i.Detail,
+			&i.Payload,
+			&i.EventID,
+			&i.Seen,
+			&i.Replays,
+			&i.ParkedAt,
+			&i.ResolvedAt,
+			&i.Resolution,
+			&i.ResolvedWhy,
+			&i.ResolvedPageID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const deadLetterPark = `-- name: DeadLetterPark :many
 INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen)
@@ -80,6 +335,160 @@ func (q *Queries) DeadLetterPark(ctx context.Context, arg DeadLetterParkParams) 
 	return items, nil
 }
 
+const deadLetterParkAgain = `-- name: DeadLetterParkAgain :execrows
+UPDATE dead_letters AS l
+SET reason = g.reason, field = g.field, detail = g.detail, replays = l.replays + 1,
+    event_id = coalesce(nullif(g.event_id, '00000000-0000-0000-0000-000000000000'), l.event_id)
+FROM ROWS FROM (
+    unnest($2::bigint[]),
+    unnest($3::text[]),
+    unnest($4::text[]),
+    unnest($5::text[]),
+    unnest($6::uuid[])
+) AS g (id, reason, field, detail, event_id)
+WHERE l.stream = $1 AND l.id = g.id AND l.resolved_at IS NULL
+`
+
+type DeadLetterParkAgainParams struct {
+	Stream   string
+	Ids      []int64
+	Reasons  []string
+	Fields   []string
+	Details  []string
+	EventIds []domain.UUID
+}
+
+// What a replay found wrong this time. The key stays: it is by what the record is known when it comes again.
+func (q *Queries) DeadLetterParkAgain(ctx context.Context, arg DeadLetterParkAgainParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deadLetterParkAgain,
+		arg.Stream,
+		arg.Ids,
+		arg.Reasons,
+		arg.Fields,
+		arg.Details,
+		arg.EventIds,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deadLetterReasons = `-- name: DeadLetterReasons :many
+SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at
+FROM (
+    SELECT s.reason, count(*) AS letters, min(s.id) AS first
+    FROM dead_letters AS s
+    WHERE s.stream = $1
+      AND ($2::text = 'all' OR (s.resolved_at IS NULL) = ($2 = 'open'))
+      AND ($3::text = '' OR s.reason = $3)
+      AND ($4::bigint = 0 OR s.page_id = $4)
+      AND ($5::timestamptz IS NULL OR s.parked_at >= $5)
+      AND ($6::timestamptz IS NULL OR s.parked_at < $6)
+    GROUP BY s.reason
+) AS c
+JOIN dead_letters AS l ON l.id = c.first
+ORDER BY c.letters DESC, c.reason
+`
+
+type DeadLetterReasonsParams struct {
+	Stream string
+	State  string
+	Reason string
+	PageID int64
+	Since  *time.Time
+	Until  *time.Time
+}
+
+type DeadLetterReasonsRow struct {
+	Reason      string
+	Letters     int64
+	ID          int64
+	Key         string
+	PageID      int64
+	IndexInPage int64
+	Field       string
+	Detail      string
+	EventID     *domain.UUID
+	Seen        int64
+	Replays     int64
+	ParkedAt    time.Time
+}
+
+// The reasons of the same letters, the most frequent first, each with the first letter that has it.
+func (q *Queries) DeadLetterReasons(ctx context.Context, arg DeadLetterReasonsParams) ([]DeadLetterReasonsRow, error) {
+	rows, err := q.db.Query(ctx, deadLetterReasons,
+		arg.Stream,
+		arg.State,
+		arg.Reason,
+		arg.PageID,
+		arg.Since,
+		arg.Until,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetterReasonsRow
+	for rows.Next() {
+		var i DeadLetterReasonsRow
+		if err := rows.Scan(
+			&i.Reason,
+			&i.Letters,
+			&i.ID,
+			&i.Key,
+			&i.PageID,
+			&i.IndexInPage,
+			&i.Field,
+			&i.Detail,
+			&i.EventID,
+			&i.Seen,
+			&i.Replays,
+			&i.ParkedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deadLetterResolve = `-- name: DeadLetterResolve :execrows
+UPDATE dead_letters AS l
+SET resolved_at = now(), resolution = $1::text, resolved_page_id = $2::bigint, resolved_why = $3::text,
+    replays = l.replays + 1, event_id = g.event_id
+FROM ROWS FROM (unnest($5::bigint[]), unnest($6::uuid[])) AS g (id, event_id)
+WHERE l.stream = $4 AND l.id = g.id AND l.resolved_at IS NULL
+`
+
+type DeadLetterResolveParams struct {
+	Resolution string
+	PageID     int64
+	Why        string
+	Stream     string
+	Ids        []int64
+	EventIds   []domain.UUID
+}
+
+// A replay resolves letters in one and the same way.
+func (q *Queries) DeadLetterResolve(ctx context.Context, arg DeadLetterResolveParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deadLetterResolve,
+		arg.Resolution,
+		arg.PageID,
+		arg.Why,
+		arg.Stream,
+		arg.Ids,
+		arg.EventIds,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deadLetterSupersede = `-- name: DeadLetterSupersede :exec
 UPDATE dead_letters
 SET resolved_at = now(), resolution = 'superseded', resolved_page_id = $1::bigint,
@@ -97,4 +506,52 @@ type DeadLetterSupersedeParams struct {
 func (q *Queries) DeadLetterSupersede(ctx context.Context, arg DeadLetterSupersedeParams) error {
 	_, err := q.db.Exec(ctx, deadLetterSupersede, arg.PageID, arg.Stream, arg.Ids)
 	return err
+}
+
+const deadLetterSurvey = `-- name: DeadLetterSurvey :one
+SELECT count(*) FILTER (WHERE l.resolved_at IS NULL) AS open,
+       coalesce(max(l.id) FILTER (WHERE l.resolved_at IS NULL), 0)::bigint AS last,
+       count(*) FILTER (WHERE l.resolved_at IS NOT NULL) AS resolved,
+       ARRAY(
+           SELECT DISTINCT g.id FROM unnest($1::bigint[]) AS g (id)
+           WHERE NOT EXISTS (SELECT FROM dead_letters AS known WHERE known.id = g.id AND known.stream = $2)
+           ORDER BY g.id
+       )::bigint[] AS missing
+FROM dead_letters AS l
+WHERE l.stream = $2
+  AND (NOT $3::boolean OR l.id = ANY($1::bigint[]))
+  AND ($3::boolean OR l.resolved_at IS NULL)
+  AND ($4::text = '' OR l.reason = $4)
+`
+
+type DeadLetterSurveyParams struct {
+	Ids    []int64
+	Stream string
+	ByID   bool
+	Reason string
+}
+
+type DeadLetterSurveyRow struct {
+	Open     int64
+	Last     int64
+	Resolved int64
+	Missing  []int64
+}
+
+// What a selection comes to: how many are open and the last of them, how many are not, and which ids there are not.
+func (q *Queries) DeadLetterSurvey(ctx context.Context, arg DeadLetterSurveyParams) (DeadLetterSurveyRow, error) {
+	row := q.db.QueryRow(ctx, deadLetterSurvey,
+		arg.Ids,
+		arg.Stream,
+		arg.ByID,
+		arg.Reason,
+	)
+	var i DeadLetterSurveyRow
+	err := row.Scan(
+		&i.Open,
+		&i.Last,
+		&i.Resolved,
+		&i.Missing,
+	)
+	return i, err
 }

@@ -68,6 +68,18 @@ func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
 	return err
 }
 
+const pageReserve = `-- name: PageReserve :one
+SELECT nextval(pg_get_serial_sequence('pages', 'id'))
+`
+
+// The id of a ledger row. Within a stream ids grow in the order of commits, so whoever asks holds the checkpoint's row.
+func (q *Queries) PageReserve(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, pageReserve)
+	var nextval int64
+	err := row.Scan(&nextval)
+	return nextval, err
+}
+
 const pageTotals = `-- name: PageTotals :one
 SELECT c.stream, c.source_url, c.epoch, c.seq, c.pass, c.position, c.furthest, c.cursor, c.cursor_expires_at, c.done, c.announced_first, c.announced_last, c.received, c.inserted, c.duplicate, c.parked, c.last_event_at, c.updated_at, l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
 FROM checkpoints AS c
