@@ -11,6 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/replay"
 	"github.com/pawldata/pawl/internal/app/verify"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -25,6 +26,10 @@ var (
 	_ cli.Verifier       = (*verify.Verifier)(nil)
 	_ verify.Inventory   = (*postgres.Inventory)(nil)
 	_ verify.Comparison  = (*postgres.Comparison)(nil)
+	_ cli.Letters        = (*postgres.Letters)(nil)
+	_ cli.DriftReader    = (*postgres.DriftRegister)(nil)
+	_ cli.Replayer       = (*replay.Replayer)(nil)
+	_ replay.Store       = (*postgres.Replays)(nil)
 )
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret
@@ -41,6 +46,12 @@ func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) i
 		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
 		MaxRejectRatio: s.RejectRatio,
 	}
+}
+
+func newReplayer(
+	s cli.Settings, asked cli.ReplayOptions, store *postgres.Replays, decoder *datasync.Decoder, observer replay.Observer,
+) cli.Replayer {
+	return replay.New(store, decoder, observer, replay.Options{Stream: s.Stream, Letters: asked.Letters, Retry: asked.Retry})
 }
 
 func newPool(ctx context.Context, s cli.Settings) (*pgxpool.Pool, func(), error) {

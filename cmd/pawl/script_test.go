@@ -51,7 +51,10 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// surround gives a script what `pawl run` needs, a second API as $OTHER_API, as $SILENT the address of a server that never
+// strange is what is wrong with the records of an API: each of these cannot become a row, but for the drift at its end.
+const strange = "missing-field@1 bad-id@2 null-timestamp@3 not-an-object@4 conflict@11 unstorable-number@13 new-field@20-29 timestamp-s@30"
+
+// surround gives a script what `pawl run` needs, a second API as $OTHER_API, one with strange records as $STRANGE_API, as $SILENT the address of a server that never
 // answers, and as $BIN the folder that holds pawl alone.
 func surround(t *testing.T, env *testscript.Env) error {
 	t.Helper()
@@ -65,9 +68,16 @@ func surround(t *testing.T, env *testscript.Env) error {
 	}
 	env.Defer(func() { _ = silent.Close() })
 	env.Setenv("SILENT", "http://"+silent.Addr().String())
-	for _, name := range []string{"API_BASE_URL", "OTHER_API"} {
+	for name, drifts := range map[string]string{"API_BASE_URL": "", "OTHER_API": "", "STRANGE_API": strange} {
 		cfg := mockapi.DefaultConfig()
 		cfg.Events, cfg.RateLimit = 1000, 0
+		for rule := range strings.FieldsSeq(drifts) {
+			drift, err := mockapi.ParseDrift(rule)
+			if err != nil {
+				return err
+			}
+			cfg.Drifts = append(cfg.Drifts, drift)
+		}
 		api, err := mockapi.New(cfg)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/replay"
 )
 
 func initRunner(
@@ -35,4 +36,18 @@ func initVerifier(
 		newPool, postgres.NewInventory, newComparison,
 		newVerifyOptions, newVerifier,
 	))
+}
+
+func initLetters(ctx context.Context, s cli.Settings) (cli.Letters, func(), error) {
+	panic(wire.Build(newPool, postgres.NewLetters, wire.Bind(new(cli.Letters), new(*postgres.Letters))))
+}
+
+func initReplayer(
+	ctx context.Context, s cli.Settings, asked cli.ReplayOptions, observer replay.Observer,
+) (cli.Replayer, func(), error) {
+	panic(wire.Build(datasync.DataSync, datasync.NewDecoder, newPool, postgres.NewReplays, newReplayer))
+}
+
+func initDrift(ctx context.Context, s cli.Settings) (cli.DriftReader, func(), error) {
+	panic(wire.Build(newPool, postgres.NewDriftRegister, wire.Bind(new(cli.DriftReader), new(*postgres.DriftRegister))))
 }

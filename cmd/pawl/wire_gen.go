@@ -12,6 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/replay"
 )
 
 // Injectors from wire.go:
@@ -69,6 +70,42 @@ func initVerifier(ctx context.Context, s cli.Settings, asked cli.VerifyOptions, 
 	verifier := newVerifier(inventory, observer, options)
 	return verifier, func() {
 		cleanup2()
+		cleanup()
+	}, nil
+}
+
+func initLetters(ctx context.Context, s cli.Settings) (cli.Letters, func(), error) {
+	pool, cleanup, err := newPool(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	letters := postgres.NewLetters(pool)
+	return letters, func() {
+		cleanup()
+	}, nil
+}
+
+func initReplayer(ctx context.Context, s cli.Settings, asked cli.ReplayOptions, observer replay.Observer) (cli.Replayer, func(), error) {
+	pool, cleanup, err := newPool(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	replays := postgres.NewReplays(pool)
+	profile := datasync.DataSync()
+	decoder := datasync.NewDecoder(profile)
+	replayer := newReplayer(s, asked, replays, decoder, observer)
+	return replayer, func() {
+		cleanup()
+	}, nil
+}
+
+func initDrift(ctx context.Context, s cli.Settings) (cli.DriftReader, func(), error) {
+	pool, cleanup, err := newPool(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	driftRegister := postgres.NewDriftRegister(pool)
+	return driftRegister, func() {
 		cleanup()
 	}, nil
 }

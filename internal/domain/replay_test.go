@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,14 +17,14 @@ func TestAReplayKeepsToItsLetters(t *testing.T) {
 		letters = append(letters, domain.DeadLetter{ID: int64(10 + i), Payload: []byte(payload), Index: 99})
 	}
 	said := func(r domain.Replay) string {
-		text := ""
+		var text strings.Builder
 		for _, e := range r.Events {
-			text += fmt.Sprintf("%d=%s ", r.Letters[e.Record.Index].ID, e.Name)
+			fmt.Fprintf(&text, "%d=%s ", r.Letters[e.Record.Index].ID, e.Name)
 		}
 		for _, reject := range r.Rejects {
-			text += fmt.Sprintf("%d=%s ", r.Letters[reject.Record.Index].ID, reject.Record.Payload)
+			fmt.Fprintf(&text, "%d=%s ", r.Letters[reject.Record.Index].ID, reject.Record.Payload)
 		}
-		return text
+		return text.String()
 	}
 	all := domain.ReadAgain(domain.StreamID{Source: "s"}, letters, time.Now(), domaintest.LineDecoder{})
 	for _, tt := range []struct {

@@ -24,19 +24,18 @@ func (s LetterSelection) Check() error {
 			ways++
 		}
 	}
+	refused := func(what, hint string) error {
+		return &Error{Kind: Invalid, Op: "select dead letters", Err: errors.New(what), Hint: hint}
+	}
 	switch {
-	case ways != 1:
-		return &Error{
-			Kind: Invalid, Op: "select dead letters", Err: fmt.Errorf("%d of ids, a reason and all are given, which must be 1", ways),
-			Hint: "name ids as `pawl dlq list` shows them, or a reason with --reason, or say --all",
-		}
+	case ways == 0:
+		return refused("which ones was not said", "name ids as `pawl dlq list` shows them, or a reason with --reason, or say --all")
+	case ways > 1:
+		return refused("ids, a reason and all of them exclude each other", "say one of these")
 	case len(s.IDs) > mostIDs:
-		return &Error{
-			Kind: Invalid, Op: "select dead letters", Err: fmt.Errorf("%d ids are more than the %d that can be named", len(s.IDs), mostIDs),
-			Hint: "select by --reason, or say --all",
-		}
+		return refused(fmt.Sprintf("%d ids are more than the %d that can be named", len(s.IDs), mostIDs), "name a reason with --reason, or say --all")
 	case slices.ContainsFunc(s.IDs, func(id int64) bool { return id < 1 }):
-		return &Error{Kind: Invalid, Op: "select dead letters", Err: errors.New("an id is 1 or more")}
+		return refused("an id is 1 or more", "see `pawl dlq list`")
 	}
 	return nil
 }

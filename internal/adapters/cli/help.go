@@ -15,6 +15,7 @@ const (
   DATABASE_URL=embedded:./.pawl pawl run     into a private PostgreSQL under ./.pawl
   pawl run --json | jq .inserted             the summary for a script
   pawl psql -c 'SELECT count(*) FROM events' look at the rows
+  pawl dlq list --summary                    which records could not be stored, and why
   pawl config                                every setting, and where it comes from
 `
 	exitCodes = `Exit codes:

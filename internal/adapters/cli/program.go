@@ -14,6 +14,7 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/replay"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -31,9 +32,12 @@ type Process struct {
 // Wiring makes what the commands work with. Each function is called at most once a command, and does no I/O unless it
 // says so; the returned func() releases what was made and is nil with an error.
 type Wiring struct {
-	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
-	Status func(context.Context, Settings) (StatusReader, func(), error)
-	Verify func(context.Context, Settings, VerifyOptions, VerifyObserver) (Verifier, func(), error)
+	Runner  func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
+	Status  func(context.Context, Settings) (StatusReader, func(), error)
+	Verify  func(context.Context, Settings, VerifyOptions, VerifyObserver) (Verifier, func(), error)
+	Letters func(context.Context, Settings) (Letters, func(), error)
+	Replay  func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)
+	Drift   func(context.Context, Settings) (DriftReader, func(), error)
 
 	// Database makes a server ready, where the setting asks pawl to, and says what takes time. The func() leaves it.
 	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func() error, error)
@@ -77,6 +81,8 @@ type grammar struct {
 	Run     runCommand     `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status  statusCommand  `cmd:"" help:"Tell where the stream stands, from the database."`
 	Verify  verifyCommand  `cmd:"" help:"Prove that the database holds together, and with --against-api that it holds what the API returns."`
+	Dlq     dlqCommand     `cmd:"" help:"Dead letters, the records that no row could hold: list, show, replay or discard them."`
+	Drift   driftCommand   `cmd:"" help:"Tell what the API sends that nobody expected. Nothing of it is lost."`
 	Psql    psqlCommand    `cmd:"" passthrough:"" help:"Start psql on the database; what follows is for psql."`
 	Config  configCommand  `cmd:"" help:"Print every setting, and where it comes from."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`

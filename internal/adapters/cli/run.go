@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/app/retry"
@@ -36,10 +37,19 @@ func (c *runCommand) Run(s *session) error {
 	if sum.Pass == 0 {
 		return err
 	}
-	if printErr := printSummary(s.Stdout, sum, c.JSON); err == nil {
+	if printErr := c.print(s, sum); err == nil {
 		err = printErr
 	}
 	return err
+}
+
+// print writes the summary, and where to look at what this run parked.
+func (c *runCommand) print(s *session, sum domain.Summary) error {
+	if err := printSummary(s.Stdout, sum, c.JSON); err != nil || c.JSON || sum.Parked == 0 {
+		return err
+	}
+	_, err := fmt.Fprintln(s.Stdout, "records that are no events were parked as dead letters: see `pawl dlq list --summary`")
+	return printed(err)
 }
 
 // ingest runs the runner and shows how it gets on. What it showed is gone when it returns.

@@ -87,13 +87,13 @@ func TestBadSelectionsReplayNothing(t *testing.T) {
 		chosen domain.LetterSelection
 		stream domain.StreamID
 	}{
-		"0 of ids, a reason and all": {domain.LetterSelection{}, stream},
-		"2 of ids, a reason and all": {domain.LetterSelection{All: true, Reason: "x"}, stream},
-		"an id is 1 or more":         {domain.LetterSelection{IDs: []int64{1, 0}}, stream},
-		"10001 ids":                  {domain.LetterSelection{IDs: make([]int64, 10_001)}, stream},
-		"no dead letter of id 3, 9":  {domain.LetterSelection{IDs: []int64{9, 1, 3}}, stream},
-		"and 10 more":                {domain.LetterSelection{IDs: counted(32)}, stream},
-		"no such stream":             {domain.LetterSelection{All: true}, domain.StreamID{Source: "other"}},
+		"which ones was not said":   {domain.LetterSelection{}, stream},
+		"exclude each other":        {domain.LetterSelection{All: true, Reason: "x"}, stream},
+		"an id is 1 or more":        {domain.LetterSelection{IDs: []int64{1, 0}}, stream},
+		"10001 ids":                 {domain.LetterSelection{IDs: make([]int64, 10_001)}, stream},
+		"no dead letter of id 3, 9": {domain.LetterSelection{IDs: []int64{9, 1, 3}}, stream},
+		"and 10 more":               {domain.LetterSelection{IDs: counted(32)}, stream},
+		"no such stream":            {domain.LetterSelection{All: true}, domain.StreamID{Source: "other"}},
 	} {
 		b := newBench(t, "no.1", "no.2")
 		b.opts.Letters, b.opts.Stream = tt.chosen, tt.stream

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/progress"
+	"github.com/pawldata/pawl/internal/app/replay"
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+type dlqReplayCommand struct {
+	IDs    []int64 `arg:"" optional:"" name:"id" help:"The letters, as pawl dlq list names them."`
+	Reason string  `name:"reason" placeholder:"REASON" help:"All open letters that were parked for this reason."`
+	All    bool    `name:"all" help:"All open letters of the stream."`
+	JSON   bool    `name:"json" help:"Print one JSON object."`
+}
+
+// ReplayOptions are what one replay is asked for beyond the settings.
+type ReplayOptions struct {
+	Letters domain.LetterSelection
+	Retry   retry.Policy
+}
+
+// A Replayer replays dead letters, as replay.Replayer does.
+type Replayer interface {
+	Run(ctx context.Context) (replay.Report, error)
+}
+
+// Run is called by kong.
+func (c *dlqReplayCommand) Run(s *session) error {
+	asked := ReplayOptions{Letters: domain.LetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
+	if err := asked.Letters.Check(); err != nil {
+		return err
+	}
+	_, closeDatabase, err := s.openDatabase()
+	if err != nil {
+		return err
+	}
+	defer closeDatabase()
+	observer := newReplayObserver(s)
+	replayer, release, err := s.wiring.Replay(s.ctx, s.settings, asked, observer)
+	if err != nil {
+		return err
+	}
+	defer release()
+	report, err := replayer.Run(s.ctx)
+	observer.stop()
+	if err != nil && report.Received == 0 { // there is nothing to tell of
+		return err
+	}
+	write := writeReplay
+	if c.JSON {
+		write = writeReplayJSON
+	}
+	if printErr := printed(write(s.Stdout, report)); err == nil {
+		err = printErr
+	}
+	return err
+}
+
+func writeReplay(w io.Writer, r replay.Report) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "stream %s: replayed %s = %s stored + %s duplicate + %s parked again\n", r.Stream,
+		humanize.Comma(r.Received), humanize.Comma(r.Inserted), humanize.Comma(r.Duplicate), humanize.Comma(r.Parked))
+	if r.Parked > 0 {
+		var reasons []string
+		for _, n := range byCount(r.Again) {
+			reasons = append(reasons, humanize.Comma(n.Count)+" "+words(n.Reason))
+		}
+		fmt.Fprintf(out, "parked again: %s; see `pawl dlq list`\n", strings.Join(reasons, ", "))
+	}
+	if r.Skipped > 0 {
+		fmt.Fprintf(out, "skipped, as they are resolved: %s\n", humanize.Comma(r.Skipped))
+	}
+	if r.Unanswered > 0 {
+		fmt.Fprintf(out, "COMMITs that were not answered, and are not counted here: %d\n", r.Unanswered)
+	}
+	return out.Flush()
+}
+
+type replayJSON struct {
+	Stream      string       `json:"stream"`
+	Replayed    int64        `json:"replayed"` // stored + duplicate + parked_again
+	Stored      int64        `json:"stored"`
+	Duplicate   int64        `json:"duplicate"`
+	ParkedAgain int64        `json:"parked_again"`
+	Reasons     []reasonJSON `json:"reasons"` // of those parked again
+	Skipped     int64        `json:"skipped"`
+	Unanswered  int          `json:"unanswered_commits"`
+}
+
+func writeReplayJSON(w io.Writer, r replay.Report) error {
+	return writeASCIIJSON(w, replayJSON{
+		Stream: r.Stream.String(), Replayed: r.Received, Stored: r.Inserted, Duplicate: r.Duplicate, ParkedAgain: r.Parked,
+		Reasons: byCount(r.Again), Skipped: r.Skipped, Unanswered: r.Unanswered,
+	})
+}
+
+// byCount is reasons with their numbers, the most frequent first.
+func byCount(counts map[string]int64) []reasonJSON {
+	reasons := []reasonJSON{}
+	for reason, n := range counts {
+		reasons = append(reasons, reasonJSON{Reason: reason, Count: n})
+	}
+	slices.SortFunc(reasons, func(a, b reasonJSON) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason))
+	})
+	return reasons
+}
+
+// A replayObserver shows how far a replay is.
+type replayObserver struct {
+	*logObserver
+
+	session *session
+	chosen  int64
+	steps   progress.Steps
+	stop    func() // ends what is shown
+}
+
+func newReplayObserver(s *session) *replayObserver {
+	return &replayObserver{logObserver: newLogObserver(s.log, false, s.live()), session: s, stop: func() {}}
+}
+
+// Surveyed implements replay.Observer.
+func (o *replayObserver) Surveyed(survey domain.LetterSurvey) {
+	o.chosen = survey.Open
+	o.log.Debug("replaying dead letters", "letters", survey.Open)
+	if o.session.live() {
+		o.steps.Begin(fmt.Sprintf("replaying %s dead letters", humanize.Comma(o.chosen)))
+		o.stop = o.steps.Show(o.session.screen)
+	}
+}
+
+// Replayed implements replay.Observer.
+func (o *replayObserver) Replayed(report replay.Report) {
+	o.log.Debug("dead letters replayed", "replayed", report.Received, "stored", report.Inserted, "duplicate", report.Duplicate, "parked_again", report.Parked)
+	o.steps.Begin(fmt.Sprintf("replaying dead letters: %s of %s, %s stored",
+		humanize.Comma(report.Received), humanize.Comma(o.chosen), humanize.Comma(report.Inserted)))
+}
