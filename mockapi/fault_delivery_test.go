@@ -143,7 +143,9 @@ func TestHugeBody(t *testing.T) {
 
 func TestGzip(t *testing.T) {
 	for accepts, sound := range map[string]bool{"gzip": true, "": false, "identity": false} {
-		srv := faulty(t, "gzip@1")
+		srv := newServer(t, func(c *mockapi.Config) {
+			c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
+		})
 		got, err := ask(t, srv, eventsPath(10, ""), accepts)
 		if err != nil || got.header.Get("Content-Encoding") != "gzip" {
 			t.Fatalf("%+v, %v", got, err)
@@ -156,7 +158,7 @@ func TestGzip(t *testing.T) {
 		if _, err := io.Copy(rec, unpacked); err != nil || len(decode[wirePage](t, rec).Data) != 10 {
 			t.Errorf("%v: %s", err, rec.Body)
 		}
-		if e := entryOf(t, srv); e.Sound != sound || e.Returned != 10 || e.Hash != hashOf(rec) {
+		if e := entryOf(t, srv); e.Sound != sound || e.Last != sound || e.Returned != 10 || e.Hash != hashOf(rec) {
 			t.Errorf("accepts %q: %+v", accepts, e)
 		}
 	}
