@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -97,8 +98,8 @@ func TestEventsAreServed(t *testing.T) {
 			t.Errorf("%d events of %d", len(page.Data), page.Meta.Total)
 		}
 		truth := bufio.NewScanner(bytes.NewReader(fetch(t, admin+"/truth?limit=10", "")))
-		for i := 0; truth.Scan(); i++ {
-			if !strings.Contains(truth.Text(), page.Data[i].ID) {
+		for i, event := range page.Data {
+			if !truth.Scan() || !strings.Contains(truth.Text(), event.ID) {
 				t.Errorf("row %d: %s", i, truth.Text())
 			}
 		}
@@ -150,6 +151,21 @@ func TestABadFlagIsNamedInOneLine(t *testing.T) {
 		code, stdout, stderr := do(t, tc.args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: %d, stdout %q, stderr %q", tc.args, code, stdout, stderr)
+		}
+	}
+}
+
+// Only who asked for an address that is taken is asked what may have taken it.
+func TestAnAddressThatIsTaken(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for address, hint := range map[string]bool{taken.Addr().String(): true, "127.0.0.1:99999": false, "nonsense": false} {
+		code, _, stderr := do(t, "--listen", address)
+		if code != 2 || !strings.HasPrefix(stderr, "mockapi: --listen: ") || strings.Contains(stderr, "another one") != hint {
+			t.Errorf("%s: %d, %q", address, code, stderr)
 		}
 	}
 }
