@@ -224,6 +224,22 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// The other host is another by name, whatever the name under which the mock was asked.
+func TestWhereARedirectPoints(t *testing.T) {
+	for host, want := range map[string]string{
+		"127.0.0.1:8080": "localhost:8080", "localhost:8080": "127.0.0.1:8080", "[::1]:8080": "localhost:8080", "mock": "localhost:80",
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, eventsPath(1, ""), http.NoBody)
+		req.Host = host
+		req.Header.Set("X-API-Key", "demo-key")
+		rec := httptest.NewRecorder()
+		faulty(t, "redirect@1").ServeHTTP(rec, req)
+		if got := rec.Header().Get("Location"); got != "http://"+want+mockapi.AdminPath+"/elsewhere" {
+			t.Errorf("%s: to %s", host, got)
+		}
+	}
+}
+
 // HEAD has no body to spoil: what would do so spares it, and does not panic.
 func TestHeadIsSparedWhatSpoilsBodies(t *testing.T) {
 	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {

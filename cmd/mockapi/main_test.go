@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -49,19 +48,6 @@ func do(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = realMain(t.Context(), args, []string{"PATH=" + os.Getenv("PATH")}, &out, &errs)
 	return code, out.String(), errs.String()
-}
-
-func TestACommandFindsTheMockInItsEnvironment(t *testing.T) {
-	const script = `echo "$API_BASE_URL"; echo "$API_KEY"; echo "$MOCKAPI_ADMIN_URL"; echo oops >&2`
-	code, stdout, stderr := do(t, "--api-key", "k 1", "--", "sh", "-c", script)
-	want := regexp.MustCompile(`^http://127\.0\.0\.1:(\d+)/api/v1\nk 1\nhttp://127\.0\.0\.1:(\d+)/_mock\n$`)
-	ports := want.FindStringSubmatch(stdout)
-	if code != 0 || ports == nil || ports[1] != ports[2] {
-		t.Errorf("%d, stdout %q", code, stdout)
-	}
-	if !strings.Contains(stderr, "oops\n") || !strings.Contains(stderr, "http://127.0.0.1:"+ports[1]+"/api/v1") {
-		t.Errorf("stderr %q", stderr)
-	}
 }
 
 func TestFlagsReachTheMock(t *testing.T) {
@@ -151,21 +137,6 @@ func TestABadFlagIsNamedInOneLine(t *testing.T) {
 		code, stdout, stderr := do(t, tc.args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: %d, stdout %q, stderr %q", tc.args, code, stdout, stderr)
-		}
-	}
-}
-
-// Only who asked for an address that is taken is asked what may have taken it.
-func TestAnAddressThatIsTaken(t *testing.T) {
-	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = taken.Close() }()
-	for address, hint := range map[string]bool{taken.Addr().String(): true, "127.0.0.1:99999": false, "nonsense": false} {
-		code, _, stderr := do(t, "--listen", address)
-		if code != 2 || !strings.HasPrefix(stderr, "mockapi: --listen: ") || strings.Contains(stderr, "another one") != hint {
-			t.Errorf("%s: %d, %q", address, code, stderr)
 		}
 	}
 }
