@@ -105,6 +105,9 @@ func TestACursorKeepsItsLife(t *testing.T) {
 		getPage(t, srv, 10, old)
 		time.Sleep(time.Second)
 		wantRefusal(t, get(t, srv, eventsPath(10, old)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "10m"}`)
+		long := *getPage(t, srv, 10, "").Pagination.NextCursor
+		getPage(t, srv, 10, long)
 	})
 }
 
