@@ -75,7 +75,7 @@ func usual(seed uint64) scenario {
 	faults := []string{
 		"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
 		"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
-		"reset", "reset-body", "hang", "hang-body", "endless-headers", "huge-body", "gzip", "gzip-bomb",
+		"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
 	}
 	dice := rand.New(rand.NewPCG(seed, 0))
 	dice.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -96,7 +97,8 @@ func (l *lap) drive(deck []attack) {
 			deck = append(deck, a)
 		}
 	}
-	l.mock.play(l.usual.withFaults(pick(l.dice(0), "empty-tail:1", "last-cursor:1")))
+	// The faults whose request is still to come are part of it, and an end that looks like none.
+	l.mock.play(l.usual.withFaults(append(slices.Clone(l.usual.Faults), pick(l.dice(0), "empty-tail:1", "last-cursor:1"))...))
 	if r := l.runner(); r != nil {
 		l.ends(r, 0)
 	}

@@ -5,10 +5,10 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/pawldata/pawl/mockapi"
 )
 
 // A tally is what came of all laps.
@@ -64,8 +64,8 @@ func (y *tally) print(to io.Writer) error {
 	for _, a := range y.attacks {
 		fmt.Fprintf(w, "%s\t%d\t%d\n", a.row(), y.hits[a.row()], y.misses[a.row()])
 	}
-	for _, kind := range slices.Sorted(maps.Keys(y.faults)) {
-		row("fault: "+kind, y.faults[kind])
+	for _, kind := range mockapi.FaultKinds() { // all, so that one that no request met is seen to be 0
+		row("fault: "+string(kind), y.faults[string(kind)])
 	}
 	row("passes begun anew", y.passes)
 	row("requests", y.asked)
