@@ -134,13 +134,14 @@ func (l *lap) take(r *run) {
 	l.runs = append(l.runs, r)
 }
 
-// launch starts pawl when the API has nothing left to do for the last run.
+// launch starts pawl.
 func (l *lap) launch() *run {
 	l.t.Helper()
+	after := l.mock.summary().LastSeq // before it can have asked for anything
 	p := start(l.t, l.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
 		"--page-size", strconv.Itoa(lapPageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	l.started = append(l.started, p)
-	return &run{process: p, after: l.mock.summary().LastSeq, inHand: new(int)}
+	return &run{process: p, after: after, inHand: new(int)}
 }
 
 // until waits for a state of the world. It gives false if the run ends first.
