@@ -5,6 +5,7 @@ package e2e
 import (
 	"math/rand/v2"
 	"syscall"
+	"time"
 )
 
 // kill ends a run as a crash would. inHand is how many pages it may have been handed and not stored in the state it is in.
@@ -63,10 +64,12 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	} else {
 		l.mock.play(l.usual.withFaults(pick(dice, "500:1", "503:1", "429:1", "reset:1", "null:1")))
 	}
-	var is, withPage bool
+	const moment = 100 * time.Millisecond // enough for a kill
+	var withPage bool
 	if !l.until(r, "pawl waits", func() bool {
-		is, withPage = r.waits()
-		return is
+		var left time.Duration
+		left, withPage = r.waits()
+		return left > moment
 	}) {
 		return false
 	}
@@ -74,7 +77,11 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	if withPage {
 		inHand = 1
 	}
-	return l.kill(r, inHand)
+	if !l.kill(r, inHand) {
+		return false
+	}
+	left, _ := r.waits()
+	return left > 0 // it was dead before the wait was over
 }
 
 // requested reports whether a request is under way.
