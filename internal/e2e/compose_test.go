@@ -3,9 +3,7 @@
 package e2e
 
 import (
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +15,7 @@ import (
 // that does not care for Jaeger.
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	whole := newProject(t, fmt.Sprintf("pawl-e2e-%d", os.Getpid()))
+	whole := newProject(t)
 	t.Run("a run whose traces stand in Jaeger", func(t *testing.T) {
 		p := whole.in(t)
 		p.do("up", "--detach")
