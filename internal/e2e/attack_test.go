@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // An attack is one way to disturb a run. It strikes in a state that it has seen, and says whether it was still in that
@@ -69,14 +70,17 @@ func deck(attacks []attack) (deck []attack) {
 	return deck
 }
 
-// usual is what a lap's mock plays between attacks: every fault that a run gets over by itself once, in an order of the
-// seed's, and records that pawl must take though they are not as they should be.
+// usualFaults are those that a run gets over by itself.
+var usualFaults = []string{
+	"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
+	"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
+	"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
+}
+
+// usual is what a lap's mock plays between attacks: each usual fault once, in an order of the seed's, and records that pawl
+// must take though they are not as they should be.
 func usual(seed uint64) scenario {
-	faults := []string{
-		"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
-		"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
-		"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
-	}
+	faults := slices.Clone(usualFaults)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	dice.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	request := 0

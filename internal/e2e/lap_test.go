@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -97,11 +98,26 @@ func (l *lap) drive(deck []attack) {
 			deck = append(deck, a)
 		}
 	}
-	// The faults whose request is still to come are part of it, and an end that looks like none.
-	l.mock.play(l.usual.withFaults(append(slices.Clone(l.usual.Faults), pick(l.dice(0), "empty-tail:1", "last-cursor:1"))...))
+	l.mock.play(l.usual.withFaults(append(l.overdue(), pick(l.dice(0), "empty-tail:1", "last-cursor:1"))...))
 	if r := l.runner(); r != nil {
 		l.ends(r, 0)
 	}
+}
+
+// overdue are the usual faults that no request has met yet, most since an attack had its own played when their turn came.
+// They come one after the other now.
+func (l *lap) overdue() (faults []string) {
+	l.t.Helper()
+	const apart = 4
+	request := l.mock.summary().Requests
+	met := l.mock.journal(0)
+	for _, kind := range usualFaults {
+		if !slices.ContainsFunc(met, func(e entry) bool { return e.Fault == kind }) {
+			request += apart
+			faults = append(faults, fmt.Sprintf("%s@%d", kind, request))
+		}
+	}
+	return faults
 }
 
 // dice are those of one round, so that a round does not depend on what another threw.
