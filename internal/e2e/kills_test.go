@@ -25,8 +25,7 @@ func (l *lap) storedAll() bool { return l.mock.lastPage() == l.db.lastRequestID(
 
 // killFetching kills while a request is under way that is not answered any more.
 func killFetching(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("1s"))
-	return l.until(r, "a request is under way", l.requested) && l.kill(r, 1) && l.storedAll()
+	return l.fetches(r, "1s") && l.kill(r, 1) && l.storedAll()
 }
 
 // killBeforeCommit kills while a page's rows are written and not committed.
@@ -82,6 +81,18 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	}
 	left, _ := r.waits()
 	return left > 0 // it was dead before the wait was over
+}
+
+// fetches has the API take its time from now on, and waits until a request is under way that takes it: not one that came
+// before and is about to be answered.
+func (l *lap) fetches(r *run, latency string) bool {
+	l.t.Helper()
+	l.mock.play(l.usual.withLatency(latency))
+	old := l.mock.summary()
+	return l.until(r, "a request is under way", func() bool {
+		now := l.mock.summary()
+		return now.InFlight == 1 && now.Requests >= old.Requests+old.InFlight
+	})
 }
 
 // requested reports whether a request is under way.
