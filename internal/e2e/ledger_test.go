@@ -23,7 +23,7 @@ func (d *database) addsUp() {
 	}
 }
 
-// walks checks every page against the truth that equalsTruth has laid down: a pass goes from the head without a gap, and
+// walks checks every page against the truth that layDownTruth has laid down: a pass goes from the head without a gap, and
 // a page inserts what no pass before had reached, to the row. The rest of it are duplicates.
 func (d *database) walks() {
 	d.t.Helper()

@@ -18,7 +18,8 @@ func giveUpCursor(l *lap, r *run, dice *rand.Rand) bool {
 	l.mock.play(given)
 	hit := l.until(r, "pawl begins a new pass", func() bool { return r.said(saysNewPass) > before })
 	l.mock.play(l.usual)
-	if !r.running() { // nothing but cursors that were refused, three times over
+	// The second page from here was asked for with a cursor that is good again.
+	if hit && !l.moves(r, 2) { // nothing but cursors that were refused, three times over
 		l.ends(r, 3)
 	}
 	return hit
