@@ -11,20 +11,14 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// allDrifts is every kind of drift that the mock knows, each at one record in a hundred.
-var allDrifts = append([]string{
-	"new-field", "new-session-field", "other-session-id", "timestamp-s", "timestamp-us", "timestamp-ns", "timestamp-numeric-string",
-	"timestamp-offset", "big-number", "duplicate", "conflict",
-}, spoilt...)
-
 const driftedEvents = 100_000
 
 // startDrifted serves a collection in which more than a quarter of the records is not as it should be.
 func startDrifted(t *testing.T) *mock {
 	t.Helper()
 	args := []string{"--events", strconv.Itoa(driftedEvents), "--seed", "11", "--rate-limit", "0"}
-	for _, kind := range allDrifts {
-		args = append(args, "--drift", kind+":0.01")
+	for _, drift := range allDrifts() {
+		args = append(args, "--drift", drift)
 	}
 	return startMock(t, args...)
 }

@@ -84,11 +84,13 @@ func (d *database) compare() (c comparison) {
 	return c
 }
 
-// lostBehind counts the rows that are not there though a page was committed that lies behind them.
+// lostBehind counts the rows and letters that are not there though a page was committed that lies behind them.
 func (d *database) lostBehind() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome IN ('stored', 'drifted')
-		AND t.index < (SELECT max(position) FROM pages) AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)`)
+		AND t.index < (SELECT max(position) FROM pages) AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)`) +
+		d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome = 'parked' AND t.index < (SELECT max(position) FROM pages)
+		AND t.sha256 NOT IN (SELECT encode(sha256(payload), 'hex') FROM dead_letters)`)
 }
 
 // A letterComparison is how the dead letters differ from the truth: records that are not parked, letters of no such record
