@@ -74,13 +74,13 @@ func (x *exchange) mint(items collection, i int) string {
 }
 
 // locate is the place at which the request's cursor goes on. It condemns a cursor that nobody minted: an id or a time that
-// the collection does not have, or more life than a fresh one.
+// the collection does not have, or more life than any was given.
 func (x *exchange) locate(items collection) (int, *refusal) {
 	if x.a.cursor == "" {
 		return 0, nil
 	}
 	c, ok := parseCursor(x.a.cursor)
-	if !ok || c.expires > x.a.at.Add(x.a.plan.CursorTTL).UnixMilli() {
+	if !ok || c.expires > x.a.at.Add(x.a.plan.longestTTL).UnixMilli() {
 		return 0, refuseInvalidCursor()
 	}
 	i, ok := items.find(c.id, c.at)

@@ -91,6 +91,26 @@ func TestCursorLifeCanBeSet(t *testing.T) {
 	})
 }
 
+// A cursor keeps the life that it was given, whatever the scenario gives those that come after it.
+func TestACursorKeepsItsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, nil)
+		old := *getPage(t, srv, 10, "").Pagination.NextCursor
+		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "2s"}`)
+		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "1s"}`)
+		fresh := *getPage(t, srv, 10, old).Pagination.NextCursor
+		time.Sleep(time.Second)
+		wantRefusal(t, get(t, srv, eventsPath(10, fresh)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		time.Sleep(118 * time.Second)
+		getPage(t, srv, 10, old)
+		time.Sleep(time.Second)
+		wantRefusal(t, get(t, srv, eventsPath(10, old)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "10m"}`)
+		long := *getPage(t, srv, 10, "").Pagination.NextCursor
+		getPage(t, srv, 10, long)
+	})
+}
+
 // "400 `CURSOR_INVALID_FORMAT`", and for whoever would "forge or edit cursors".
 func TestOnlyMintedCursorsAreTaken(t *testing.T) {
 	srv := newServer(t, nil)

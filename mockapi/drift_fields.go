@@ -70,7 +70,7 @@ var fieldDrifts = []drift{
 		bend: func(r *record, _ *event, v uint64) { *r.field(v % 8) = "null" },
 	},
 	{
-		kind: "wrong-type", what: "one of these is a number or an array", outcome: Parked, reason: reasonType,
+		kind: "wrong-type", what: "one of these is a number, an array or true", outcome: Parked, reason: reasonType,
 		bend: func(r *record, _ *event, v uint64) { *r.field(v % 8) = pick(v>>8, "12", "[]", "true") },
 	},
 	{
@@ -82,7 +82,7 @@ var fieldDrifts = []drift{
 		bend: func(r *record, _ *event, v uint64) { r.more = pick(v, `"type":"click2"`, `"name":"event_twice0"`) },
 	},
 	{
-		kind: "not-an-object", what: "null, a number, a string or an array in place of the record", hidesID: true,
+		kind: "not-an-object", what: "null, a number, a string, an array or false in place of the record", hidesID: true,
 		outcome: Parked, reason: reasonNotObject,
 		bend: func(r *record, _ *event, v uint64) { r.instead = pick(v, "null", "42", `"event"`, "[]", "false") },
 	},

@@ -219,3 +219,35 @@ func TestTheJournalHasTheDigestsOfDriftedRecords(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// What an answer does not bring, the journal does not tell of: neither records nor an end.
+func TestTheJournalTellsOnlyOfRecordsThatWereBrought(t *testing.T) {
+	for _, tc := range []struct{ method, path, fault string }{
+		{http.MethodGet, "/events", "null:1"},
+		{http.MethodGet, "/events", "truncated:1"},
+		{http.MethodGet, "/events", "html:1"},
+		{http.MethodGet, "/events", "data-null:1"},
+		{http.MethodGet, "/events", "data-missing:1"},
+		{http.MethodGet, "/events", "reset-body:1"},
+		{http.MethodGet, "/events/", "null:1"},
+		{http.MethodHead, "/events", "500@2"},
+		{http.MethodHead, "/events/", "500@2"},
+	} {
+		srv := newServer(t, func(c *mockapi.Config) {
+			fault, err := mockapi.ParseFault(tc.fault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Events, c.Drifts, c.Faults = 2, []mockapi.Drift{{Kind: "new-field", At: []int{0}}}, []mockapi.Fault{fault}
+		})
+		path := mockapi.BasePath + tc.path
+		if row, _ := srv.Truth().Row(0); strings.HasSuffix(path, "/") {
+			path += row.ID
+		}
+		call(t, srv, tc.method, path, "demo-key")
+		e, s := srv.Journal().After(0)[0], srv.Journal().Summary()
+		if e.Status != http.StatusOK || e.Returned != 0 || len(e.Drifted) != 0 || e.Sound || e.Last || s.Pages != 0 || s.Complete {
+			t.Errorf("%s %s with %s: %+v, %+v", tc.method, tc.path, tc.fault, e, s)
+		}
+	}
+}

@@ -129,6 +129,9 @@ func TestSessionsArePaged(t *testing.T) {
 	c := open(t, decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50")).Pagination.NextCursor)
 	c.TS++
 	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+forge(c)), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+	larger := newServer(t, func(c *mockapi.Config) { c.Events = 2000 })
+	newer := decode[sessionPage](t, get(t, larger, mockapi.BasePath+"/sessions?limit=1")).Pagination.NextCursor
+	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+newer), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 	// A cursor belongs to its collection.
 	events := *getPage(t, srv, 10, "").Pagination.NextCursor
 	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+events), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
@@ -179,6 +182,21 @@ func TestFilters(t *testing.T) {
 				t.Errorf("got %v\nwant %v", got, want)
 			}
 		})
+	}
+}
+
+// A session has all its events, wherever they stand among their neighbours.
+func TestEachSessionHasAllItsEvents(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events = 200 })
+	count := map[string]int{}
+	for _, row := range srv.Truth().Rows(0, 200) {
+		count[row.SessionID]++
+	}
+	for session, want := range count {
+		p := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/events?sessionId="+session))
+		if len(p.Data) != want || p.Meta.Total != want {
+			t.Errorf("session %s: %d events, total %d, want %d", session, len(p.Data), p.Meta.Total, want)
+		}
 	}
 }
 

@@ -84,6 +84,11 @@ func (a arrival) entry(method string) Entry {
 	}
 }
 
+// withoutRecords takes back what was noted of records that the answer does not bring.
+func (e *Entry) withoutRecords() {
+	e.Returned, e.Drifted, e.Sound, e.Last = 0, nil, false, false
+}
+
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // note keeps what a body was.

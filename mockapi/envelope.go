@@ -44,11 +44,8 @@ func (e *envelope) append(dst []byte, start int) []byte {
 		dst = strconv.AppendInt(append(dst, `,"returned":`...), int64(e.returned), 10)
 		dst = append(append(append(dst, `,"requestId":"`...), e.requestID...), `"}`...)
 	}
-	if e.data == dataMissing && len(dst) == tail {
-		dst = append(dst, '{')
-	}
 	if e.data == dataMissing {
-		dst[tail] = '{' // for the comma
+		dst[tail] = '{' // for the comma: a fault that leaves out data leaves the rest
 	}
 	return append(dst, '}')
 }

@@ -64,6 +64,10 @@ func (x *exchange) answer() {
 	body, contentType := *buffer, typeJSON
 	if rewrite := x.a.fault.rewrite; rewrite != nil {
 		body, contentType = rewrite(body)
+		x.entry.withoutRecords()
+	}
+	if x.r.Method == http.MethodHead {
+		x.entry.withoutRecords()
 	}
 	x.entry.note(body)
 	if deliver := x.a.fault.deliver; deliver != nil {

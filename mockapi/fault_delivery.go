@@ -48,7 +48,7 @@ func hangHalfway(x *exchange, body []byte) {
 }
 
 func (x *exchange) half(body []byte) {
-	x.entry.Returned, x.entry.Last = 0, false
+	x.entry.withoutRecords()
 	out := http.NewResponseController(x.w)
 	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
 	startAnswer(x.w, x.entry.Status, typeJSON, len(body))

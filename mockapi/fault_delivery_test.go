@@ -143,7 +143,9 @@ func TestHugeBody(t *testing.T) {
 
 func TestGzip(t *testing.T) {
 	for accepts, sound := range map[string]bool{"gzip": true, "": false, "identity": false} {
-		srv := faulty(t, "gzip@1")
+		srv := newServer(t, func(c *mockapi.Config) {
+			c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
+		})
 		got, err := ask(t, srv, eventsPath(10, ""), accepts)
 		if err != nil || got.header.Get("Content-Encoding") != "gzip" {
 			t.Fatalf("%+v, %v", got, err)
@@ -156,7 +158,7 @@ func TestGzip(t *testing.T) {
 		if _, err := io.Copy(rec, unpacked); err != nil || len(decode[wirePage](t, rec).Data) != 10 {
 			t.Errorf("%v: %s", err, rec.Body)
 		}
-		if e := entryOf(t, srv); e.Sound != sound || e.Returned != 10 || e.Hash != hashOf(rec) {
+		if e := entryOf(t, srv); e.Sound != sound || e.Last != sound || e.Returned != 10 || e.Hash != hashOf(rec) {
 			t.Errorf("accepts %q: %+v", accepts, e)
 		}
 	}
@@ -214,10 +216,27 @@ func TestRedirect(t *testing.T) {
 					t.Errorf("there: %d", rec.Code)
 				}
 			}
+			entryOf(t, srv) // the client may know of the answer before the journal does
 			if s := srv.Journal().Summary(); (s.Followed == 1) != tc.follows || (s.KeyLeaked == 1) != tc.leaks || s.Requests != 1 {
 				t.Errorf("%+v", s)
 			}
 		})
+	}
+}
+
+// The other host is another by name, whatever the name under which the mock was asked.
+func TestWhereARedirectPoints(t *testing.T) {
+	for host, want := range map[string]string{
+		"127.0.0.1:8080": "localhost:8080", "localhost:8080": "127.0.0.1:8080", "[::1]:8080": "localhost:8080", "mock": "localhost:80",
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, eventsPath(1, ""), http.NoBody)
+		req.Host = host
+		req.Header.Set("X-API-Key", "demo-key")
+		rec := httptest.NewRecorder()
+		faulty(t, "redirect@1").ServeHTTP(rec, req)
+		if got := rec.Header().Get("Location"); got != "http://"+want+mockapi.AdminPath+"/elsewhere" {
+			t.Errorf("%s: to %s", host, got)
+		}
 	}
 }
 

@@ -14,8 +14,9 @@ const bombTimes = 64
 func compressed(x *exchange, body []byte) {
 	packed := pack(body)
 	x.w.Header().Set("Content-Encoding", "gzip")
-	// A client that has not said that it can unpack need not take the page.
-	x.entry.Sound = x.entry.Sound && strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip")
+	if !strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
+		x.entry.Sound, x.entry.Last = false, false // a client that has not said that it can unpack need not take the page
+	}
 	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, packed)
 }
 

@@ -78,6 +78,23 @@ func TestBrokenPages(t *testing.T) {
 	}
 }
 
+// A total that moves is wrong on every page, and both ways.
+func TestTotalsMoveBothWays(t *testing.T) {
+	srv := faulty(t, "total-moves:1")
+	more, less := 0, 0
+	for range 40 {
+		switch total := getPage(t, srv, 1, "").Meta.Total; {
+		case total > 1000 && total <= 1500:
+			more++
+		case total < 1000 && total >= 500:
+			less++
+		}
+	}
+	if more+less != 40 || more < 5 || less < 5 {
+		t.Errorf("of 40 totals %d are too large and %d too small", more, less)
+	}
+}
+
 func TestBodiesThatAreNoPage(t *testing.T) {
 	for kind, is := range map[string]func(body string) bool{
 		"null":      func(body string) bool { return body == "null" },
@@ -112,7 +129,7 @@ func TestCursorsThatDoNotAdvance(t *testing.T) {
 		}
 	})
 	t.Run("cycle", func(t *testing.T) {
-		srv := faulty(t, "cycle-cursor@2-9")
+		srv := faulty(t, "cycle-cursor@2-10")
 		a := *getPage(t, srv, 10, "").Pagination.NextCursor
 		b := *getPage(t, srv, 10, a).Pagination.NextCursor // there is no cursor before a
 		for range 3 {
@@ -123,7 +140,11 @@ func TestCursorsThatDoNotAdvance(t *testing.T) {
 				t.Fatalf("after a comes %s, not b", next)
 			}
 		}
-		if f := srv.Journal().Summary(); f.Faults["cycle-cursor"] != 6 || f.Pages != 2 {
+		getPage(t, srv, 10, b)
+		if next := *getPage(t, srv, 10, b).Pagination.NextCursor; next != a {
+			t.Fatalf("after b again comes %s, not a", next)
+		}
+		if f := srv.Journal().Summary(); f.Faults["cycle-cursor"] != 8 || f.Pages != 2 {
 			t.Errorf("%+v", f)
 		}
 	})

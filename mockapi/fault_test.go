@@ -57,6 +57,17 @@ func TestFaultsStrikeTheScheduledRequests(t *testing.T) {
 	}
 }
 
+// "Requests are those to any endpoint": each has a number.
+func TestFaultsNumberTheRequestsToAnyEndpoint(t *testing.T) {
+	srv := faulty(t, "500@2,4,6")
+	for n, path := range []string{"/events", "/sessions", "/metrics", "/events/x", "/events", "/events"} {
+		rec := get(t, srv, mockapi.BasePath+path)
+		if struck := rec.Code == http.StatusInternalServerError; struck != (n%2 == 1) {
+			t.Errorf("request %d: %d", n+1, rec.Code)
+		}
+	}
+}
+
 func TestRandomFaultsFollowTheSeed(t *testing.T) {
 	const n = 4000
 	first := statuses(t, faulty(t, "500:0.2", "503:0.1", "429@1-3"), n)
@@ -105,12 +116,14 @@ func TestInjected429(t *testing.T) {
 		wantLimit(t, get(t, srv, eventsPath(1, "")).Header(), "2", "0", "59")
 		get(t, srv, eventsPath(1, "")) // the window's own
 		get(t, srv, eventsPath(1, "")) // scheduled, inside a closed window
+		time.Sleep(2 * time.Second)
+		get(t, srv, eventsPath(1, "")) // has waited for the 429 that was scheduled, and not for the one before
 		type mark struct {
 			status                 int
 			fault                  mockapi.FaultKind
 			limited, closed, early bool
 		}
-		want := []mark{{429, "429", false, false, false}, {200, "", false, false, false}, {429, "", true, true, false}, {429, "429", false, true, true}}
+		want := []mark{{429, "429", false, false, false}, {200, "", false, false, false}, {429, "", true, true, false}, {429, "429", false, true, true}, {429, "", true, true, true}}
 		for i, e := range srv.Journal().After(0) {
 			if got := (mark{e.Status, e.Fault, e.RateLimited, e.WindowClosed, e.TooEarly}); got != want[i] {
 				t.Errorf("request %d: %+v, want %+v", e.N, got, want[i])

@@ -74,6 +74,16 @@ func TestWhatMakesTheCollectionGrow(t *testing.T) {
 	}
 }
 
+func TestTheCollectionGrowsToItsBound(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Grow = 999_999_995, 7 })
+	for range 2 {
+		getPage(t, srv, 1, "")
+	}
+	if n := srv.Truth().Len(); n != 1_000_000_000 {
+		t.Errorf("%d events", n)
+	}
+}
+
 // Drifts number the events of the start, whatever has come since.
 func TestDriftsKeepTheirEvents(t *testing.T) {
 	srv := drifting(t, "nul@5")

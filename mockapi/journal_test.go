@@ -77,6 +77,26 @@ func TestWaitingForTheNextEntry(t *testing.T) {
 	})
 }
 
+// N is the order of arrival, Seq that of the answers.
+func TestASlowAnswerIsOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
+		slow := make(chan struct{})
+		go func() {
+			defer close(slow)
+			get(t, srv, eventsPath(1, ""))
+		}()
+		synctest.Wait()
+		sendScenario(t, srv, http.MethodPost, `{"latency": "0s"}`)
+		get(t, srv, eventsPath(1, ""))
+		<-slow
+		e := srv.Journal().After(0)
+		if len(e) != 2 || e[0].N != 2 || e[0].Seq != 1 || e[1].N != 1 || e[1].Seq != 2 {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
 func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.JournalLimit = 2 })
 	for range 5 {

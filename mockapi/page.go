@@ -52,8 +52,9 @@ func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	x.entry.From = p.from
 	x.entry.Sound = x.a.fault.kind == "" || x.a.fault.harmless
 	x.entry.Last = x.entry.Sound && isLast && e.hasMore == "false"
-	if e.data == dataWhole && x.a.fault.rewrite == nil {
-		x.entry.Returned = p.count
+	x.entry.Returned = p.count
+	if e.data != dataWhole {
+		x.entry.withoutRecords()
 	}
 	return e.append(dst, start)
 }

@@ -1,12 +1,17 @@
 package mockapi
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A plan is a scenario made ready to be played. It does not change.
 type plan struct {
 	Scenario
 	faults schedule[FaultKind]
 	drifts *drifting // nil if no record drifts
+	// longestTTL is the longest life that a cursor was given so far.
+	longestTTL time.Duration
 }
 
 // newPlan checks a scenario. Its drifts number the events of a collection of the size origin.
@@ -22,7 +27,7 @@ func newPlan(seed uint64, origin int, c Scenario) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Scenario: c, faults: faults}
+	p := &plan{Scenario: c, faults: faults, longestTTL: c.CursorTTL}
 	if !drifts.empty() {
 		p.drifts = newDrifting(seed, origin, drifts)
 	}
@@ -56,6 +61,7 @@ func (s *Server) Change(change func(*Scenario) error) error {
 	if err != nil {
 		return fmt.Errorf("mockapi: %w", err)
 	}
+	p.longestTTL = max(p.longestTTL, s.plan.longestTTL)
 	s.plan, s.size = p, c.Events
 	return nil
 }

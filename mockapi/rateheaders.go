@@ -18,7 +18,7 @@ func (a arrival) setRateHeaders(h http.Header) {
 		return
 	}
 	reset := strconv.Itoa(wholeSeconds(left))
-	end := wholeSecond(a.at.Add(left))
+	end := a.at.Add(left)
 	switch a.plan.RateHeaders {
 	case RateAbsent:
 		return
@@ -29,11 +29,11 @@ func (a arrival) setRateHeaders(h http.Header) {
 	case RateLying:
 		remaining, reset = a.window.limit, "1"
 	case RateEpoch:
-		reset = strconv.FormatInt(end.Unix(), 10)
+		reset = strconv.FormatInt(whole(end, time.Second).Unix(), 10)
 	case RateEpochMillis:
-		reset = strconv.FormatInt(a.at.Add(left).UnixMilli(), 10)
+		reset = strconv.FormatInt(whole(end, time.Millisecond).UnixMilli(), 10)
 	case RateDate:
-		reset = end.UTC().Format(http.TimeFormat)
+		reset = whole(end, time.Second).UTC().Format(http.TimeFormat)
 	case RateSeconds:
 	}
 	h.Set("X-RateLimit-Limit", strconv.Itoa(a.window.limit))
@@ -46,18 +46,18 @@ func (a arrival) setRetryAfter(h http.Header, wait time.Duration) {
 	case RetrySeconds:
 		h.Set("Retry-After", strconv.Itoa(wholeSeconds(wait)))
 	case RetryDate:
-		h.Set("Retry-After", wholeSecond(a.at.Add(wait)).UTC().Format(http.TimeFormat))
+		h.Set("Retry-After", whole(a.at.Add(wait), time.Second).UTC().Format(http.TimeFormat))
 	case RetryZero:
 		h.Set("Retry-After", "0")
 	case RetryAbsent:
 	}
 }
 
-// wholeSecond is the first whole second that is not before t.
-func wholeSecond(t time.Time) time.Time {
-	whole := t.Truncate(time.Second)
-	if whole.Before(t) {
-		whole = whole.Add(time.Second)
+// whole is the first whole unit that is not before t: who waits until then never comes too early.
+func whole(t time.Time, unit time.Duration) time.Time {
+	rounded := t.Truncate(unit)
+	if rounded.Before(t) {
+		rounded = rounded.Add(unit)
 	}
-	return whole
+	return rounded
 }

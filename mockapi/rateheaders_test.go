@@ -18,7 +18,7 @@ func TestFormsOfTheRateLimitHeaders(t *testing.T) {
 		mockapi.RateSeconds: func(time.Time) map[string]string { return limitHeaders("8", "59") },
 		mockapi.RateEpoch:   func(end time.Time) map[string]string { return limitHeaders("8", strconv.FormatInt(end.Unix()+1, 10)) },
 		mockapi.RateEpochMillis: func(end time.Time) map[string]string {
-			return limitHeaders("8", strconv.FormatInt(end.UnixMilli(), 10))
+			return limitHeaders("8", strconv.FormatInt(end.UnixMilli()+1, 10))
 		},
 		mockapi.RateDate: func(end time.Time) map[string]string {
 			return limitHeaders("8", end.Add(time.Second).UTC().Format(http.TimeFormat))
@@ -32,7 +32,8 @@ func TestFormsOfTheRateLimitHeaders(t *testing.T) {
 		t.Run(string(form), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newServer(t, func(c *mockapi.Config) { limited(c); c.RateHeaders = form })
-				time.Sleep(200 * time.Millisecond) // the window ends between two seconds, and is not to be cut short
+				// The window ends between two seconds, and between two milliseconds, and is not to be cut short.
+				time.Sleep(200*time.Millisecond + 300*time.Microsecond)
 				get(t, srv, eventsPath(1, ""))
 				time.Sleep(time.Minute - left)
 				h := get(t, srv, eventsPath(1, "")).Header()

@@ -68,7 +68,7 @@ func (c *Scenario) UnmarshalJSON(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&j); err != nil {
-		return fmt.Errorf("scenario: %w", err)
+		return fmt.Errorf("scenario: %w", inWords(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("scenario: something follows the object")
@@ -82,4 +82,17 @@ func (c *Scenario) UnmarshalJSON(text []byte) error {
 	}
 	*c = changed
 	return nil
+}
+
+// inWords says of a value of the wrong type what it is and where it stands, and not what it was to become in Go.
+func inWords(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf("a JSON %s is no object of settings", wrong.Value)
+	default:
+		return fmt.Errorf("%s: a JSON %s is of the wrong type", wrong.Field, wrong.Value)
+	}
 }

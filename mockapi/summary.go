@@ -1,16 +1,13 @@
 package mockapi
 
-import (
-	"maps"
-	"net/http"
-)
+import "maps"
 
 // A Summary is the journal in numbers. It counts every request, also those whose entries were dropped.
 type Summary struct {
 	// Requests are the finished ones, InFlight those that have arrived and are not finished.
 	Requests int `json:"requests"`
 	InFlight int `json:"in_flight"`
-	// Pages are the sound pages of /events that were delivered whole to a GET, Events the records in them, repeats included.
+	// Pages are the sound pages of /events that were delivered whole, Events the records in them, repeats included.
 	Pages  int `json:"pages"`
 	Events int `json:"events"`
 	// Faults counts the requests that a fault struck, by kind.
@@ -54,7 +51,7 @@ func (s *Summary) add(e Entry) {
 	s.RateLimited += count(e.RateLimited)
 	s.WindowClosed += count(e.WindowClosed)
 	s.TooEarly += count(e.TooEarly)
-	if e.Delivered && e.Sound && e.Endpoint == string(events) && e.Method == http.MethodGet {
+	if e.Delivered && e.Sound && e.Endpoint == string(events) {
 		s.Pages++
 		s.Events += e.Returned
 		s.Complete = s.Complete || e.Last

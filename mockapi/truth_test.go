@@ -108,3 +108,15 @@ func TestTruthOfDriftsOverHTTP(t *testing.T) {
 		wantRefusal(t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""), http.StatusBadRequest, "INVALID_QUERY")
 	}
 }
+
+// A client that goes away is not worked for, also if none of a billion rows would be sent to it.
+func TestTheTruthEndsWhenTheClientGoesAway(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
+	for _, query := range []string{"", "?outcome=parked"} {
+		start := time.Now()
+		aborted(t, 10*time.Millisecond, srv, mockapi.AdminPath+"/truth"+query)
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("%q: ended after %v", query, took)
+		}
+	}
+}

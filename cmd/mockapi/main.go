@@ -66,8 +66,11 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	served, err := serve(ctx, api, opts.listen, stderr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; is another one running there?", err)
+	}
 	if err != nil {
-		return fail(stderr, exitUsage, fmt.Errorf("--listen: %w; is another one running there?", err))
+		return fail(stderr, exitUsage, fmt.Errorf("--listen: %w", err))
 	}
 	defer served.stop()
 	say(stderr, "mockapi: serving %d events at %s (admin %s)", opts.cfg.Events, served.url+mockapi.BasePath, served.url+mockapi.AdminPath)

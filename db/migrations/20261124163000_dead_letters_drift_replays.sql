@@ -32,11 +32,12 @@ CREATE TABLE dead_letters (
     resolution       text,
     resolved_why     text,
     resolved_page_id bigint,
-    CONSTRAINT dead_letters_stream_key UNIQUE (stream, key),
+    -- stream comes last in both indexes: by itself it selects nothing, and must not tempt the planner.
+    CONSTRAINT dead_letters_key UNIQUE (key, stream),
     CONSTRAINT dead_letters_resolved CHECK ((resolved_at IS NULL) = (resolution IS NULL)),
     CONSTRAINT dead_letters_resolution CHECK (resolution IN ('replayed', 'duplicate', 'superseded', 'discarded'))
 );
-CREATE INDEX dead_letters_open ON dead_letters (stream, event_id) WHERE resolved_at IS NULL AND reason <> 'conflict';
+CREATE INDEX dead_letters_open ON dead_letters (event_id, stream) WHERE resolved_at IS NULL AND reason <> 'conflict';
 COMMENT ON TABLE dead_letters IS 'pawl: records that no row could hold, with their exact bytes and the reason';
 COMMENT ON COLUMN dead_letters.key IS 'what makes a record the same when it comes again: the event''s id, else the hash of its bytes; of a conflict, the id and the hash of its values';
 COMMENT ON COLUMN dead_letters.page_id IS 'the page (pages.id) that parked it';

@@ -14,15 +14,22 @@ FROM ROWS FROM (
     unnest(@event_ids::uuid[]),
     unnest(@seen::bigint[])
 ) AS t (key, index_in_page, reason, field, detail, payload, event_id, seen)
-ON CONFLICT (stream, key) DO UPDATE SET seen = l.seen + excluded.seen
+ON CONFLICT (key, stream) DO UPDATE SET seen = l.seen + excluded.seen
 RETURNING l.key, (l.xmax = 0)::boolean AS parked;
 
 -- name: DeadLetterSupersede :exec
--- The events of these ids are stored: what could not be read of them before is of no use any more.
-UPDATE dead_letters
+-- The events of these ids are stored: what could not be read of them before is of no use any more. (OFFSET 0 has the
+-- planner look each id up by the index: it knows next to nothing of how many letters are open.)
+UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'superseded', resolved_page_id = @page_id::bigint,
     resolved_why = 'the API sent the event as it should be'
-WHERE stream = @stream AND resolved_at IS NULL AND reason <> 'conflict' AND event_id = ANY(@ids::uuid[]);
+FROM unnest(@ids::uuid[]) AS g (id)
+CROSS JOIN LATERAL (
+    SELECT d.id FROM dead_letters AS d
+    WHERE d.event_id = g.id AND d.stream = @stream AND d.resolved_at IS NULL AND d.reason <> 'conflict'
+    OFFSET 0
+) AS open
+WHERE l.id = open.id;
 
 -- name: DeadLetterSurvey :one
 -- What a selection comes to: how many are open and the last of them, how many are not, and which ids there are not.

@@ -19,12 +19,13 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: EventFindStored :many
 -- Of the given ids, the places (from 1) of those that this page has not inserted: stored by another page, or given before
--- in this one. An id that is not stored at all is not among them (I5: counted, not derived).
+-- in this one. An id that is not stored at all is not among them (I5: counted, not derived). (OFFSET 0 has the planner look
+-- each id up by the key, whatever it believed of the table's size when the statement was prepared.)
 SELECT s.place::bigint
 FROM (
     SELECT g.place, e.page_id, row_number() OVER (PARTITION BY g.id ORDER BY g.place) AS nth
     FROM unnest(@ids::uuid[]) WITH ORDINALITY AS g (id, place)
-    JOIN events AS e ON e.id = g.id
+    CROSS JOIN LATERAL (SELECT e.page_id FROM events AS e WHERE e.id = g.id OFFSET 0) AS e
 ) AS s
 WHERE s.page_id <> @page_id::bigint OR s.nth > 1
 ORDER BY s.place;
@@ -57,7 +58,7 @@ FROM ROWS FROM (
     unnest(@browsers::text[]),
     unnest(@extras::jsonb[])
 ) WITH ORDINALITY AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, place)
-LEFT JOIN events AS e ON e.id = g.id
+LEFT JOIN LATERAL (SELECT * FROM events AS e WHERE e.id = g.id OFFSET 0) AS e ON true
 WHERE e.id IS NULL
    OR (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra) IS DISTINCT FROM
       (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra)

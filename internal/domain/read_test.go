@@ -83,10 +83,13 @@ func TestDriftWithoutEnd(t *testing.T) {
 
 func TestTooStrange(t *testing.T) {
 	t.Parallel()
-	reject := func(reason, field string) domain.Reject {
-		return domain.Reject{Why: domain.Rejection{Reason: reason, Field: field, Detail: "d"}}
+	var rejects []domain.Reject
+	for i, why := range []domain.Rejection{
+		{Reason: "null field", Field: "a"}, {Reason: "not an object"}, {Reason: "null field", Field: "a"}, {Reason: "null field", Field: "b"},
+	} {
+		why.Detail = "d"
+		rejects = append(rejects, domain.Reject{Record: domain.Record{Index: i}, Why: why})
 	}
-	rejects := []domain.Reject{reject("null field", "a"), reject("not an object", ""), reject("null field", "a"), reject("null field", "b")}
 	page := domain.ReadPage{Received: 9, MayPark: 4, Receipt: domain.Receipt{RequestID: "req-7"}}
 	if err := page.TooStrange(rejects); err != nil {
 		t.Errorf("it may park four, and does not: %v", err)
@@ -96,12 +99,12 @@ func TestTooStrange(t *testing.T) {
 	if domain.KindOf(err) != domain.Rejected {
 		t.Fatalf("it was answered %v", err)
 	}
-	for _, want := range []string{"4 of 9 records", `"req-7"`, `(2) for "null field" in field a`, "record 0: null field in field a: d; record 0: not an object: d; "} {
+	for _, want := range []string{"4 of 9 records", `"req-7"`, `(2) for "null field" in field a`, "record 0: null field in field a: d; record 1: not an object: d; record 3: null field in field b: d"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	if strings.Contains(err.Error(), "field b") {
+	if strings.Contains(err.Error(), "record 2") {
 		t.Errorf("more than three are shown: %v", err)
 	}
 	if hint := domain.HintOf(err); strings.Contains(hint, "all of them") || !strings.Contains(hint, "--max-reject-ratio 1") {

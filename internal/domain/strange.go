@@ -16,18 +16,14 @@ func (p ReadPage) TooStrange(rejects []Reject) error {
 		return nil
 	}
 	most, n := mostCommon(rejects)
-	var samples []string
-	for _, r := range rejects[:min(shownRejects, len(rejects))] {
-		samples = append(samples, "record "+strconv.Itoa(r.Record.Index)+": "+r.Why.Error())
-	}
 	cause := "the API has changed, or what it sends is broken"
 	if n == len(rejects) {
 		cause += "; all of them have the same fault"
 	}
 	return &Error{
 		Kind: Rejected, Op: "read page",
-		Err: fmt.Errorf("%d of %d records (pass %d, behind record %d, request id %q) are no events, most often (%d) for %s; %s",
-			len(rejects), p.Received, p.To.Pass, p.From.Position, p.Receipt.RequestID, n, most, strings.Join(samples, "; ")),
+		Err: fmt.Errorf("%d of %d records (pass %d, behind record %d, request id %q) cannot be rows, most often (%d) for %s; %s",
+			len(rejects), p.Received, p.To.Pass, p.From.Position, p.Receipt.RequestID, n, most, samples(rejects)),
 		Hint: "nothing of this page was stored: " + cause +
 			"; to park such records as dead letters and go on: `pawl run --max-reject-ratio 1`",
 	}
@@ -45,6 +41,23 @@ func mostCommon(rejects []Reject) (reason string, n int) {
 		}
 	}
 	return reason, n
+}
+
+// samples shows some of the rejects, of as many causes as there is room for.
+func samples(rejects []Reject) string {
+	var shown, others []string
+	causes := map[string]bool{}
+	for _, r := range rejects {
+		text := "record " + strconv.Itoa(r.Record.Index) + ": " + r.Why.Error()
+		if causes[r.cause()] {
+			others = append(others, text)
+		} else {
+			shown = append(shown, text)
+		}
+		causes[r.cause()] = true
+	}
+	shown = append(shown, others...)
+	return strings.Join(shown[:min(shownRejects, len(shown))], "; ")
 }
 
 func (r Reject) cause() string {

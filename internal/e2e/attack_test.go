@@ -5,6 +5,9 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+
+	"github.com/pawldata/pawl/mockapi"
 )
 
 // An attack is one way to disturb a run. It strikes in a state that it has seen, and says whether it was still in that
@@ -48,7 +51,7 @@ func attacks() []attack {
 		{groupRival, "takes over where the lock was lost", 1, rivalFences},
 
 		{groupStop, "cursor given up", 1, giveUpCursor},
-		{groupStop, "record to be parked: exit 4", 2, spoilRecord},
+		{groupStop, "more nonsense than events: exit 4", 2, sendNonsense},
 		{groupStop, "key or address refused: exit 2", 1, refuseKey},
 	}
 }
@@ -56,8 +59,6 @@ func attacks() []attack {
 // leftOut is what the mock can do and pawl does not get over yet, each with the reason.
 var leftOut = []string{
 	"fault cycle-cursor: a cursor that leads one page back once is followed, and that page read twice in a pass",
-	"drift timestamp-s, -us, -ns, -numeric-string: they are to be stored, and end a run with exit 4",
-	"drift conflict: an id that comes again with other content is to be parked, and counts as duplicate",
 }
 
 // deck is every attack as often as it is to be struck.
@@ -70,14 +71,32 @@ func deck(attacks []attack) (deck []attack) {
 	return deck
 }
 
-// usual is what a lap's mock plays between attacks: every fault that a run gets over by itself once, in an order of the
-// seed's, and records that pawl must take though they are not as they should be.
-func usual(seed uint64) scenario {
-	faults := []string{
-		"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
-		"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
-		"reset", "reset-body", "hang", "hang-body", "endless-headers", "huge-body", "gzip", "gzip-bomb",
+// usualFaults are those that a run gets over by itself.
+var usualFaults = []string{
+	"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
+	"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
+	"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
+}
+
+// spoilt are drifts of records that must be parked.
+var spoilt = []string{
+	"missing-id", "null-id", "bad-id", "missing-field", "null-field", "wrong-type", "properties-string", "field-twice", "not-an-object",
+	"timestamp-control", "bad-timestamp", "missing-timestamp", "null-timestamp", "nul", "lone-surrogate", "bad-utf8", "unstorable-number",
+	"conflict",
+}
+
+// allDrifts is every kind of drift that the mock knows, each at one record in a hundred.
+func allDrifts() (drifts []string) {
+	for _, kind := range mockapi.DriftKinds() {
+		drifts = append(drifts, string(kind)+":0.01")
 	}
+	return drifts
+}
+
+// usual is what a lap's mock plays between attacks: each usual fault once, in an order of the seed's, and records that are
+// not as they should be.
+func usual(seed uint64) scenario {
+	faults := slices.Clone(usualFaults)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	dice.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	request := 0
@@ -87,8 +106,6 @@ func usual(seed uint64) scenario {
 	}
 	return scenario{
 		RateWindow: "3s", CursorTTL: "2m0s", Latency: "30ms", Faults: faults,
-		Drifts: []string{
-			"new-field:0.01", "new-session-field:0.01", "other-session-id:0.01", "timestamp-offset:0.01", "big-number:0.01", "duplicate:0.01",
-		},
+		Drifts: allDrifts(),
 	}
 }

@@ -44,11 +44,8 @@ func serve(t *testing.T, contentType string, bodies ...string) (baseURL string, 
 
 func TestAnswersThatAreNoPage(t *testing.T) {
 	t.Parallel()
-	one, two := fmt.Sprintf(goodEvent, 1), fmt.Sprintf(goodEvent, 2)
+	one := fmt.Sprintf(goodEvent, 1)
 	whole := pageOf(1, "", one)
-	withBad := func(from, to string) string {
-		return pageOf(3, "", two, strings.Replace(fmt.Sprintf(goodEvent, 3), from, to, 1))
-	}
 	tests := []struct {
 		name        string
 		contentType string
@@ -65,30 +62,6 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 		{"no pagination", "application/json", []string{`{"data":[` + one + `],"meta":{"total":1,"returned":1}}`}, 4, 0, nil},
 		{"data is null", "application/json", []string{strings.Replace(pageOf(0, ""), "[]", "null", 1)}, 4, 0, nil},
 		{"an end before the total", "application/json", []string{pageOf(3, "", one)}, 4, 0, []string{"1 of 3"}},
-		{
-			"an event without a field, on the second page", "application/json",
-			[]string{pageOf(3, "a", one), withBad(`"name":"event_abc123",`, "")},
-			4, 1,
-			[]string{"seq 2", "index 1", "name", "nothing of this page was stored"},
-		},
-		{
-			"an event with a bad timestamp", "application/json",
-			[]string{pageOf(3, "a", one), withBad(`1769541553629`, `"yesterday"`)},
-			4, 1,
-			[]string{"seq 2", "index 1", "timestamp"},
-		},
-		{
-			"an event with a NUL", "application/json",
-			[]string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":"\u0000"}`)},
-			4, 1,
-			[]string{"seq 2", "index 1", "properties"},
-		},
-		{
-			"a value that only the database refuses", "application/json",
-			[]string{pageOf(3, "a", one), withBad(`{"n":1}`, `{"n":1e400000}`)},
-			4, 1,
-			[]string{"seq 2", "SQLSTATE"},
-		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -112,6 +85,44 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 			db := connect(t, databaseURL)
 			if n := db.count("SELECT count(*) FROM events"); n != tt.events {
 				t.Errorf("%d events stored, want %d", n, tt.events)
+			}
+			db.addsUp()
+		})
+	}
+}
+
+// TestABadRecordIsParked: the run goes on, and the record is kept with its bytes and a reason.
+func TestABadRecordIsParked(t *testing.T) {
+	t.Parallel()
+	one, two, three := fmt.Sprintf(goodEvent, 1), fmt.Sprintf(goodEvent, 2), fmt.Sprintf(goodEvent, 3)
+	tests := []struct{ name, from, to, why string }{
+		{"without a field", `"name":"event_abc123",`, "", "missing field in name"},
+		{"with a bad timestamp", `1769541553629`, `"yesterday"`, "bad timestamp in timestamp"},
+		{"with a NUL", `{"n":1}`, `{"n":"\u0000"}`, "NUL character in properties"},
+		{"with a value that only the database refuses", `{"n":1}`, `{"n":1e400000}`, "unstorable in "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			databaseURL := pgtest.Database(t)
+			bad := strings.Replace(three, tt.from, tt.to, 1)
+			baseURL, _ := serve(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
+			p := start(t, []string{"API_BASE_URL=" + baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}, "pawl", "run", "--json")
+			if code := p.wait(ctx); code != 0 {
+				t.Fatalf("exit %d: %s", code, p.stderr.String())
+			}
+			if got := p.summary(); got.Inserted != 2 || got.Parked != 1 {
+				t.Errorf("summary %+v", got)
+			}
+			db := connect(t, databaseURL)
+			var why, payload string
+			if err := db.conn.QueryRow(ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
+				t.Fatal(err)
+			}
+			if why != tt.why || payload != bad {
+				t.Errorf("parked for %q: %s", why, payload)
 			}
 			db.addsUp()
 		})

@@ -5,6 +5,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,9 +24,15 @@ type project struct {
 	command []string
 }
 
-// newProject is taken down when the test ends. Where there is no Docker Compose or no engine answers, the test is skipped.
-func newProject(t *testing.T, name string) *project {
+// newProject is taken down when the test ends. It has the name of this checkout, so that others can be up beside it and
+// what a killed run left is found again. Where there is no Docker Compose or no engine answers, the test is skipped.
+func newProject(t *testing.T) *project {
 	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))
 	if err := exec.CommandContext(t.Context(), "docker", "info").Run(); err != nil {
 		t.Skip("SKIPPED: no Docker engine answers here: docker info:", err)
 	}
@@ -78,7 +86,7 @@ func (p *project) output(command []string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = filepath.Join("..", "..")
-	cmd.Env = append(os.Environ(), "POSTGRES_PORT=0", "JAEGER_PORT=0")
+	cmd.Env = append(os.Environ(), "POSTGRES_PORT=0", "JAEGER_PORT=0", "POSTGRES_PASSWORD=pawl")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

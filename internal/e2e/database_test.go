@@ -85,7 +85,7 @@ func (d *database) epoch() int {
 // lastRequestID is the request that brought the page stored last, "" before there is one.
 func (d *database) lastRequestID() (id string) {
 	d.t.Helper()
-	if err := d.conn.QueryRow(d.ctx, "SELECT coalesce((SELECT request_id FROM pages ORDER BY seq DESC LIMIT 1), '')").Scan(&id); err != nil {
+	if err := d.conn.QueryRow(d.ctx, "SELECT coalesce((SELECT request_id FROM pages WHERE kind = 'page' ORDER BY seq DESC LIMIT 1), '')").Scan(&id); err != nil {
 		d.t.Fatal(err)
 	}
 	return id

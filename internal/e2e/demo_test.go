@@ -57,7 +57,13 @@ func (d demo) run() *process {
 	}
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.databaseURL, "DEMO_PORT="+d.port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return launch(d.t, cmd)
+	p := launch(d.t, cmd)
+	d.t.Cleanup(func() {
+		if p.running() { // what make has started outlives it, and holds its output open
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		}
+	})
+	return p
 }
 
 // requests is what the demo's mock has been asked, -1 while it does not answer.

@@ -24,14 +24,13 @@ func cutBeforeCommit(l *lap, r *run, _ *rand.Rand) bool { return l.disturbBefore
 
 func (l *lap) disturbFetching(r *run, disturb func()) bool {
 	l.t.Helper()
-	l.mock.play(l.usual.withLatency("500ms"))
-	seq := l.db.seq()
-	if !l.until(r, "a request is under way", l.requested) {
+	if !l.fetches(r, "500ms") {
 		return false
 	}
+	seq := l.db.seq() // now, as the page before must not count as going on
 	r.locked = false
 	disturb()
-	hit := l.requested()
+	hit := l.requested() && l.db.seq() == seq
 	return l.goesOn(r, seq) && hit
 }
 
@@ -48,17 +47,16 @@ func (l *lap) disturbBeforeCommit(r *run, disturb func()) bool {
 	return written && l.goesOn(r, seq)
 }
 
-// cutAPI ends the connection to the API while it is about to answer.
+// cutAPI ends the connection to the API while it is about to answer. Pawl gets no page then without trying again.
 func cutAPI(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("1s"))
-	seq := l.db.seq()
-	if !l.until(r, "a request is under way", l.requested) {
+	if !l.fetches(r, "1s") {
 		return false
 	}
+	seq, tried := l.db.seq(), r.said(saysRetry)
 	*r.inHand++
 	l.api.cut()
 	l.mock.play(l.usual)
-	return l.goesOn(r, seq)
+	return l.goesOn(r, seq) && r.said(saysRetry) > tried
 }
 
 // cutAnswers ends the connection to the API within each answer, until pawl has tried again at least once.

@@ -68,7 +68,7 @@ func terminateInCommit(l *lap, r *run, _ *rand.Rand) bool {
 	return waiting && undone && l.goesOn(r, seq-1)
 }
 
-// goesOn waits until a run has stored more than a page.
+// goesOn waits until a run has stored a page behind one.
 func (l *lap) goesOn(r *run, seq int) bool {
 	l.t.Helper()
 	return l.until(r, "pawl goes on", func() bool { return l.db.seq() > seq })

@@ -18,6 +18,9 @@ type entry struct {
 	RateLimited bool   `json:"rate_limited"`
 	Sound       bool   `json:"sound"`
 	Delivered   bool   `json:"delivered"`
+	Drifted     []struct {
+		SHA256 string `json:"sha256"`
+	} `json:"drifted"`
 }
 
 // journal is the requests that were finished after one, oldest first.

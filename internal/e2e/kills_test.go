@@ -5,6 +5,7 @@ package e2e
 import (
 	"math/rand/v2"
 	"syscall"
+	"time"
 )
 
 // kill ends a run as a crash would. inHand is how many pages it may have been handed and not stored in the state it is in.
@@ -24,8 +25,7 @@ func (l *lap) storedAll() bool { return l.mock.lastPage() == l.db.lastRequestID(
 
 // killFetching kills while a request is under way that is not answered any more.
 func killFetching(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("1s"))
-	return l.until(r, "a request is under way", l.requested) && l.kill(r, 1) && l.storedAll()
+	return l.fetches(r, "1s") && l.kill(r, 1) && l.storedAll()
 }
 
 // killBeforeCommit kills while a page's rows are written and not committed.
@@ -63,10 +63,12 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	} else {
 		l.mock.play(l.usual.withFaults(pick(dice, "500:1", "503:1", "429:1", "reset:1", "null:1")))
 	}
-	var is, withPage bool
+	const moment = 100 * time.Millisecond // enough for a kill
+	var withPage bool
 	if !l.until(r, "pawl waits", func() bool {
-		is, withPage = r.waits()
-		return is
+		var left time.Duration
+		left, withPage = r.waits()
+		return left > moment
 	}) {
 		return false
 	}
@@ -74,7 +76,23 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 	if withPage {
 		inHand = 1
 	}
-	return l.kill(r, inHand)
+	if !l.kill(r, inHand) {
+		return false
+	}
+	left, _ := r.waits()
+	return left > 0 // it was dead before the wait was over
+}
+
+// fetches has the API take its time from now on, and waits until a request is under way that takes it: not one that came
+// before and is about to be answered.
+func (l *lap) fetches(r *run, latency string) bool {
+	l.t.Helper()
+	l.mock.play(l.usual.withLatency(latency))
+	old := l.mock.summary()
+	return l.until(r, "a request is under way", func() bool {
+		now := l.mock.summary()
+		return now.InFlight == 1 && now.Requests >= old.Requests+old.InFlight
+	})
 }
 
 // requested reports whether a request is under way.

@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -96,10 +98,26 @@ func (l *lap) drive(deck []attack) {
 			deck = append(deck, a)
 		}
 	}
-	l.mock.play(l.usual.withFaults(pick(l.dice(0), "empty-tail:1", "last-cursor:1")))
+	l.mock.play(l.usual.withFaults(append(l.overdue(), pick(l.dice(0), "empty-tail:1", "last-cursor:1"))...))
 	if r := l.runner(); r != nil {
 		l.ends(r, 0)
 	}
+}
+
+// overdue are the usual faults that no request has met yet, most since an attack had its own played when their turn came.
+// They come one after the other now.
+func (l *lap) overdue() (faults []string) {
+	l.t.Helper()
+	const apart = 4
+	request := l.mock.summary().Requests
+	met := l.mock.journal(0)
+	for _, kind := range usualFaults {
+		if !slices.ContainsFunc(met, func(e entry) bool { return e.Fault == kind }) {
+			request += apart
+			faults = append(faults, fmt.Sprintf("%s@%d", kind, request))
+		}
+	}
+	return faults
 }
 
 // dice are those of one round, so that a round does not depend on what another threw.
@@ -132,13 +150,14 @@ func (l *lap) take(r *run) {
 	l.runs = append(l.runs, r)
 }
 
-// launch starts pawl when the API has nothing left to do for the last run.
+// launch starts pawl.
 func (l *lap) launch() *run {
 	l.t.Helper()
+	after := l.mock.summary().LastSeq // before it can have asked for anything
 	p := start(l.t, l.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
 		"--page-size", strconv.Itoa(lapPageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	l.started = append(l.started, p)
-	return &run{process: p, after: l.mock.summary().LastSeq, inHand: new(int)}
+	return &run{process: p, after: after, inHand: new(int)}
 }
 
 // until waits for a state of the world. It gives false if the run ends first.

@@ -8,7 +8,7 @@ func (d *database) addsUp() {
 	if wrong := d.count(`SELECT count(*) FROM checkpoints AS c
 		CROSS JOIN LATERAL (SELECT coalesce(sum(p.received), 0) AS received, coalesce(sum(p.inserted), 0) AS inserted,
 			coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, count(*) AS seq
-			FROM pages AS p WHERE p.stream = c.stream) AS l
+			FROM pages AS p WHERE p.stream = c.stream AND p.kind = 'page') AS l
 		WHERE (c.received, c.inserted, c.duplicate, c.parked, c.seq)
 		IS DISTINCT FROM (l.received, l.inserted, l.duplicate, l.parked, l.seq)`); wrong > 0 {
 		d.t.Error("the checkpoint is not the sum of the ledger")
@@ -18,22 +18,29 @@ func (d *database) addsUp() {
 		d.t.Errorf("%d pages did not bring the events they say", wrong)
 	}
 	if wrong := d.count(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS before, pass,
-		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages) AS chain WHERE pass = pass_before AND cursor_in <> before`); wrong > 0 {
+		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain WHERE pass = pass_before AND cursor_in <> before`); wrong > 0 {
 		d.t.Errorf("the chain of cursors is broken at %d pages", wrong)
+	}
+	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.kind = 'page' AND p.parked <>
+		(SELECT count(*) FROM dead_letters AS l WHERE l.page_id = p.id AND l.stream = p.stream)`); wrong > 0 {
+		d.t.Errorf("%d pages did not add the dead letters they say", wrong)
 	}
 }
 
-// walks checks every page against the truth that equalsTruth has laid down: a pass goes from the head without a gap, and
-// a page inserts what no pass before had reached, to the row. The rest of it are duplicates.
+// walks checks every page against the truth that layDownTruth has laid down: a pass goes from the head without a gap, and
+// a page inserts, and parks, what no pass before had reached, to the row. The rest of it are duplicates.
 func (d *database) walks() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM (
 			SELECT *, position - received AS start,
 				coalesce(lag(position) OVER (PARTITION BY pass ORDER BY seq), 0) AS before,
 				coalesce(max(position) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS furthest
-			FROM pages) AS p
+			FROM pages WHERE kind = 'page') AS p
 		WHERE start <> before OR (before = 0 AND cursor_in <> '') OR inserted <> (SELECT count(*) FROM truth AS t
-			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, furthest) AND t.index < position)`); wrong > 0 {
+			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, furthest) AND t.index < position)
+		OR parked <> (SELECT count(DISTINCT t.sha256) FROM truth AS t
+			WHERE t.outcome = 'parked' AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
+				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, furthest)))`); wrong > 0 {
 		d.t.Errorf("%d pages leave a gap, or did not insert what was new in them", wrong)
 	}
 }

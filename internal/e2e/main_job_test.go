@@ -20,6 +20,7 @@ type summary struct {
 	Received    int     `json:"received"`
 	Inserted    int     `json:"inserted"`
 	Duplicate   int     `json:"duplicate"`
+	Parked      int     `json:"parked"`
 	Announced   int     `json:"announced_total"`
 	Requests    int     `json:"requests"`
 	Retries     int     `json:"retries"`

@@ -95,7 +95,7 @@ func (l *lap) unexplained(format string, args ...any) {
 func (d *database) pagesByRequest() map[string]bool {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `SELECT request_id, EXISTS (SELECT FROM pages AS b WHERE b.pass < p.pass AND b.position >= p.position)
-		FROM pages AS p`)
+		FROM pages AS p WHERE p.kind = 'page'`)
 	if err != nil {
 		d.t.Fatal(err)
 	}

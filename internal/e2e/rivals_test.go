@@ -39,8 +39,7 @@ func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
 // rivalFences starts a second run beside one that has lost its connections, and with them its lock, while it fetches: the
 // second takes over, and the first finds that out when it comes to write.
 func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("1s"))
-	if !l.until(r, "a request is under way", l.requested) {
+	if !l.fetches(r, "1s") {
 		return false
 	}
 	l.db.terminatePawl()

@@ -41,10 +41,9 @@ func (r *run) claimed() bool {
 	return r.said("starting at the head")+r.said("resuming")+r.said("the stream is complete already") > 0
 }
 
-// waits reports whether the run has said that it waits and will for a moment, and whether it does so with a page in hand:
-// for the database then, and not for the API.
-func (r *run) waits() (is, withPage bool) {
-	const moment = 100 * time.Millisecond
+// waits is how long the run still waits, by its own word, and whether it does so with a page in hand: for the database
+// then, and not for the API.
+func (r *run) waits() (left time.Duration, withPage bool) {
 	for _, line := range slices.Backward(strings.Split(r.stderr.String(), "\n")) {
 		var said struct {
 			Time    time.Time `json:"time"`
@@ -59,10 +58,10 @@ func (r *run) waits() (is, withPage bool) {
 		if !refused && !strings.HasPrefix(said.Message, saysRetry) {
 			continue
 		}
-		left := time.Until(said.Time) + time.Duration(said.Seconds*float64(time.Second))
-		return left > moment, !refused && !strings.HasPrefix(said.Why, "fetch page")
+		left = time.Until(said.Time) + time.Duration(said.Seconds*float64(time.Second))
+		return left, !refused && !strings.HasPrefix(said.Why, "fetch page")
 	}
-	return false, false
+	return 0, false
 }
 
 // tail is the end of the log, for a failing test.

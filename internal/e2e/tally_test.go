@@ -5,10 +5,10 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/pawldata/pawl/mockapi"
 )
 
 // A tally is what came of all laps.
@@ -42,7 +42,7 @@ func (y *tally) attacked(a attack, hit bool) {
 	}
 }
 
-// missing names the attacks that have not hit often enough.
+// missing names the attacks that have not hit often enough, and the usual faults that no request met.
 func (y *tally) missing() (names []string) {
 	for _, a := range y.attacks {
 		least := 1
@@ -51,6 +51,11 @@ func (y *tally) missing() (names []string) {
 		}
 		if y.hits[a.row()] < least {
 			names = append(names, a.row())
+		}
+	}
+	for _, kind := range usualFaults {
+		if y.faults[kind] == 0 {
+			names = append(names, "fault: "+kind)
 		}
 	}
 	return names
@@ -64,8 +69,8 @@ func (y *tally) print(to io.Writer) error {
 	for _, a := range y.attacks {
 		fmt.Fprintf(w, "%s\t%d\t%d\n", a.row(), y.hits[a.row()], y.misses[a.row()])
 	}
-	for _, kind := range slices.Sorted(maps.Keys(y.faults)) {
-		row("fault: "+kind, y.faults[kind])
+	for _, kind := range mockapi.FaultKinds() { // all: what was not played is a 0
+		row("fault: "+string(kind), y.faults[string(kind)])
 	}
 	row("passes begun anew", y.passes)
 	row("requests", y.asked)

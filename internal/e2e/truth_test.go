@@ -14,6 +14,9 @@ import (
 type truth struct {
 	Index      int             `json:"index"`
 	Outcome    string          `json:"outcome"`
+	Drift      string          `json:"drift"`
+	Reason     string          `json:"reason"`
+	SHA256     string          `json:"sha256"` // of the record as served, where it is not as it should be
 	ID         *string         `json:"id"`
 	SessionID  *string         `json:"session_id"`
 	UserID     *string         `json:"user_id"`
@@ -29,7 +32,7 @@ type truth struct {
 // layDownTruth puts the truth beside the tables, for this connection.
 func (d *database) layDownTruth(m *mock) {
 	d.t.Helper()
-	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
+	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, drift text, reason text, sha256 text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
 		name text, properties jsonb, occurred_at timestamptz, device_type text, browser text, extra jsonb)`)
 	body := m.admin(d.ctx, "/truth")
 	defer body.Close() //nolint:errcheck // it was only read
@@ -47,11 +50,11 @@ func (d *database) layDownTruth(m *mock) {
 			r.Extra = nil
 		}
 		return []any{
-			r.Index, r.Outcome, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt, r.DeviceType, r.Browser, r.Extra,
+			r.Index, r.Outcome, r.Drift, r.Reason, r.SHA256, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt, r.DeviceType, r.Browser, r.Extra,
 		}, nil
 	})
 	columns := []string{
-		"index", "outcome", "id", "session_id", "user_id", "type", "name", "properties", "occurred_at", "device_type", "browser", "extra",
+		"index", "outcome", "drift", "reason", "sha256", "id", "session_id", "user_id", "type", "name", "properties", "occurred_at", "device_type", "browser", "extra",
 	}
 	if n, err := d.conn.CopyFrom(d.ctx, pgx.Identifier{"truth"}, columns, rows); err != nil || n == 0 {
 		d.t.Fatalf("copy the truth: %d rows, %v", n, err)
@@ -81,18 +84,48 @@ func (d *database) compare() (c comparison) {
 	return c
 }
 
-// lostBehind counts the rows that are not there though a page was committed that lies behind them.
+// lostBehind counts the rows and letters that are not there though a page was committed that lies behind them.
 func (d *database) lostBehind() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome IN ('stored', 'drifted')
-		AND t.index < (SELECT max(position) FROM pages) AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)`)
+		AND t.index < (SELECT max(position) FROM pages) AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)`) +
+		d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome = 'parked' AND t.index < (SELECT max(position) FROM pages)
+		AND t.sha256 NOT IN (SELECT encode(sha256(payload), 'hex') FROM dead_letters)`)
 }
 
-// equalsTruth fails the test unless the stored rows are the truth.
+// A letterComparison is how the dead letters differ from the truth: records that are not parked, letters of no such record
+// or for another reason, and letters that were seen less often than the record was sent.
+type letterComparison struct{ lost, invented, unseen int }
+
+// compareLetters holds every dead letter against the truth, by the hash of its bytes. Records of the same bytes and without
+// an id are one letter.
+func (d *database) compareLetters() (c letterComparison) {
+	d.t.Helper()
+	err := d.conn.QueryRow(d.ctx, `
+		SELECT count(*) FILTER (WHERE l.seen IS NULL), count(*) FILTER (WHERE t.records IS NULL), count(*) FILTER (WHERE l.seen < t.records)
+		FROM (SELECT sha256, reason, count(*) AS records FROM truth WHERE outcome = 'parked' GROUP BY sha256, reason) AS t
+		FULL JOIN (SELECT encode(sha256(payload), 'hex') AS sha256, reason, seen FROM dead_letters) AS l USING (sha256, reason)`).
+		Scan(&c.lost, &c.invented, &c.unseen)
+	if err != nil {
+		d.t.Fatalf("compare letters with the truth: %v", err)
+	}
+	return c
+}
+
+// equalsTruth fails the test unless the stored rows and the dead letters are the truth.
 func (d *database) equalsTruth(m *mock) {
 	d.t.Helper()
 	d.layDownTruth(m)
+	d.isTheTruth()
+}
+
+// isTheTruth is equalsTruth where the truth is laid down.
+func (d *database) isTheTruth() {
+	d.t.Helper()
 	if c := d.compare(); c != (comparison{}) {
 		d.t.Errorf("against the truth the rows are %+v", c)
+	}
+	if c := d.compareLetters(); c != (letterComparison{}) {
+		d.t.Errorf("against the truth the dead letters are %+v", c)
 	}
 }

@@ -2,13 +2,17 @@
 
 package e2e
 
-import "strings"
+import (
+	"context"
+	"strings"
+)
 
 // judge holds everything that a lap has left against the truth and against what was done to it.
 func (l *lap) judge() {
 	l.t.Helper()
 	l.judgeRows()
 	l.explainRequests()
+	l.judgeByVerify()
 	l.judgeClaims()
 	l.judgeLeftovers()
 	l.tally.laps++
@@ -19,18 +23,32 @@ func (l *lap) judge() {
 func (l *lap) judgeRows() {
 	l.t.Helper()
 	c := l.db.compare()
-	twice := l.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages") +
-		l.db.count("SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE received > 0")
+	twice := l.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages WHERE kind = 'page'") +
+		l.db.count("SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE kind = 'page' AND received > 0")
 	l.tally.lost += c.lost
 	l.tally.doubled += c.doubled + twice
-	l.tally.unexplained += c.invented + c.altered
-	if c != (comparison{}) || twice > 0 {
-		l.t.Errorf("against the truth the rows are %+v; %d pages were stored twice in a pass", c, twice)
+	letters := l.db.compareLetters()
+	l.tally.lost += letters.lost
+	l.tally.unexplained += c.invented + c.altered + letters.invented + letters.unseen
+	if c != (comparison{}) || letters != (letterComparison{}) || twice > 0 {
+		l.t.Errorf("against the truth the rows are %+v, the dead letters %+v; %d pages were stored twice in a pass", c, letters, twice)
 	}
 	l.db.addsUp()
 	l.db.walks()
 	if l.db.count("SELECT count(*) FROM checkpoints WHERE done") != 1 || l.db.position() != lapEvents {
 		l.t.Errorf("the stream is not done, or not at its end: position %d", l.db.position())
+	}
+}
+
+// judgeByVerify: pawl proves the same by itself.
+func (l *lap) judgeByVerify() {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), lapPatience)
+	defer cancel()
+	p := start(l.t, l.env, "pawl", "verify")
+	l.started = append(l.started, p)
+	if code := p.wait(ctx); code != 0 {
+		l.t.Errorf("pawl verify ends %d: %s%s", code, p.stdout.String(), p.stderr.String())
 	}
 }
 

@@ -26,11 +26,13 @@ func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 func (s *Store) Close() { s.unlock(context.Background()) }
 
 // begin opens a transaction whose waits are bounded and whose COMMIT is durable, whatever the role's defaults say.
-// A database set to something stronger than synchronous_commit=on keeps it.
+// A database set to something stronger than synchronous_commit=on keeps it. What is looked up is looked up by a key: a
+// plan made while a table was small would read the whole of it, and is kept while the table grows.
 const begin = `BEGIN;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = '60s';
 SET LOCAL idle_in_transaction_session_timeout = '60s';
+SET LOCAL enable_seqscan = off;
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
 
 // transact runs work in one transaction. After an error nothing was written, unless its kind is Uncertain.

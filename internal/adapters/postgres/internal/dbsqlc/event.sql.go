@@ -39,7 +39,7 @@ FROM ROWS FROM (
     unnest($9::text[]),
     unnest($10::jsonb[])
 ) WITH ORDINALITY AS g (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, place)
-LEFT JOIN events AS e ON e.id = g.id
+LEFT JOIN LATERAL (SELECT id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, page_id FROM events AS e WHERE e.id = g.id OFFSET 0) AS e ON true
 WHERE e.id IS NULL
    OR (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra) IS DISTINCT FROM
       (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra)
@@ -109,7 +109,7 @@ SELECT s.place::bigint
 FROM (
     SELECT g.place, e.page_id, row_number() OVER (PARTITION BY g.id ORDER BY g.place) AS nth
     FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, place)
-    JOIN events AS e ON e.id = g.id
+    CROSS JOIN LATERAL (SELECT e.page_id FROM events AS e WHERE e.id = g.id OFFSET 0) AS e
 ) AS s
 WHERE s.page_id <> $2::bigint OR s.nth > 1
 ORDER BY s.place
@@ -121,7 +121,8 @@ type EventFindStoredParams struct {
 }
 
 // Of the given ids, the places (from 1) of those that this page has not inserted: stored by another page, or given before
-// in this one. An id that is not stored at all is not among them (I5: counted, not derived).
+// in this one. An id that is not stored at all is not among them (I5: counted, not derived). (OFFSET 0 has the planner look
+// each id up by the key, whatever it believed of the table's size when the statement was prepared.)
 func (q *Queries) EventFindStored(ctx context.Context, arg EventFindStoredParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, eventFindStored, arg.Ids, arg.PageID)
 	if err != nil {

@@ -1,0 +1,165 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+const driftedEvents = 100_000
+
+// startDrifted serves a collection in which more than a quarter of the records is not as it should be.
+func startDrifted(t *testing.T) *mock {
+	t.Helper()
+	args := []string{"--events", strconv.Itoa(driftedEvents), "--seed", "11", "--rate-limit", "0"}
+	for _, drift := range allDrifts() {
+		args = append(args, "--drift", drift)
+	}
+	return startMock(t, args...)
+}
+
+// TestEveryRecordIsAccountedFor reads all kinds of drift at once, in two passes whose pages begin at other places, so that
+// the same event comes with its time in the other form. Each record is what the truth says: a row, column by column, or a
+// dead letter, byte by byte; the second pass adds neither.
+func TestEveryRecordIsAccountedFor(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	databaseURL := pgtest.Database(t)
+	m := startDrifted(t)
+	db := connect(t, databaseURL)
+	db.layDownTruth(m)
+	stored, letters := db.truthStored(), db.truthLetters()
+	for pass, want := range []summary{
+		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - letters, Parked: letters, Requests: 100},
+		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 129},
+	} {
+		args := [][]string{{"--page-size", "1000"}, {"--page-size", "777", "--new-pass"}}[pass]
+		p := start(t, m.environment(databaseURL), "pawl", append([]string{"run", "--json"}, args...)...)
+		if code := p.wait(ctx); code != 0 {
+			t.Fatalf("pass %d: exit %d: %s", pass+1, code, p.stderr.String())
+		}
+		want.Stream, want.Done, want.Announced = "datasync", true, driftedEvents
+		if got := p.summary(); got != want {
+			t.Errorf("pass %d: %+v, want %+v", pass+1, got, want)
+		}
+		db.isTheTruth()
+		db.addsUp()
+		db.registersDrift(pass + 1)
+		if n := db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != (pass+1)*db.count("SELECT count(*) FROM truth WHERE outcome = 'parked'") {
+			t.Errorf("pass %d: the letters were seen %d times", pass+1, n)
+		}
+	}
+	db.sameBytes(m)
+}
+
+// TestEveryRecordIsAccountedForAfterKills reads the same with a run that is killed twenty times.
+func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
+	t.Parallel()
+	const kills = 20
+	databaseURL := pgtest.Database(t)
+	m := startDrifted(t)
+	db := connect(t, databaseURL)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	run := func() *process {
+		return start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "1000")
+	}
+	for hits := 0; hits < kills; {
+		p, before := run(), db.pages()
+		eventually(t, "pages are stored", func() bool { return db.pages() >= before+3 || !p.running() })
+		p.kill()
+		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+			t.Fatalf("it ended by itself after %d kills: %s", hits, p.stderr.String())
+		}
+		hits++
+	}
+	if p := run(); p.wait(ctx) != 0 {
+		t.Fatalf("the last run: %s", p.stderr.String())
+	}
+	db.layDownTruth(m)
+	db.isTheTruth()
+	db.addsUp()
+	if lost := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); lost > 0 {
+		t.Errorf("%d pages were stored twice", lost)
+	}
+}
+
+// truthStored is how many rows there must be in the end.
+func (d *database) truthStored() int {
+	d.t.Helper()
+	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
+}
+
+// truthLetters is how many dead letters there must be in the end.
+func (d *database) truthLetters() int {
+	d.t.Helper()
+	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
+}
+
+// registersDrift holds the register against the truth: what each kind of drift is called there, and how often it came in so
+// many passes. What is parked is none.
+func (d *database) registersDrift(passes int) {
+	d.t.Helper()
+	rows, err := d.conn.Query(d.ctx, `
+		SELECT coalesce(r.path, t.path) || ': ' || coalesce(r.kind, t.kind), coalesce(r.count, 0), coalesce(t.records, 0) * $1
+		FROM (
+			SELECT n.path, n.kind, count(*) AS records FROM truth AS t JOIN (VALUES
+				('new-field', 'referrer', 'new field'), ('new-session-field', 'session.referrer', 'new field'),
+				('other-session-id', 'session.id', 'differs from the session id beside it'), ('timestamp-s', 'timestamp', 'in seconds'),
+				('timestamp-us', 'timestamp', 'in microseconds'), ('timestamp-ns', 'timestamp', 'in nanoseconds'),
+				('timestamp-numeric-string', 'timestamp', 'a number in quotes')
+			) AS n (drift, path, kind) USING (drift) WHERE t.outcome = 'drifted' GROUP BY n.path, n.kind
+		) AS t FULL JOIN drift AS r USING (path, kind)
+		WHERE r.count IS DISTINCT FROM t.records * $1 OR r.sample = '' OR r.first_page_id > r.last_page_id`, passes)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var what string
+		var registered, sent int
+		if err := rows.Scan(&what, &registered, &sent); err != nil {
+			d.t.Fatal(err)
+		}
+		d.t.Errorf("%s is registered %d times and was sent %d times", what, registered, sent)
+	}
+	if err := rows.Err(); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// sameBytes holds the letters against the mock's journal: what it has sent of each record that must be parked is what is
+// kept, to the byte.
+func (d *database) sameBytes(m *mock) {
+	d.t.Helper()
+	served := map[string]bool{}
+	for _, e := range m.journal(0) {
+		for _, r := range e.Drifted {
+			served[r.SHA256] = true
+		}
+	}
+	rows, err := d.conn.Query(d.ctx, "SELECT encode(sha256(payload), 'hex') FROM dead_letters")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer rows.Close()
+	letters := 0
+	for ; rows.Next(); letters++ {
+		var sum string
+		if err := rows.Scan(&sum); err != nil {
+			d.t.Fatal(err)
+		}
+		if !served[sum] {
+			d.t.Errorf("a letter has bytes that were never sent: %s", sum)
+		}
+	}
+	if err := rows.Err(); err != nil || letters == 0 {
+		d.t.Fatalf("%d letters, %v", letters, err)
+	}
+}
