@@ -117,6 +117,29 @@ func TestAReplayBesideARun(t *testing.T) {
 	ledgerIsSound(t, databaseURL)
 }
 
+// TestAReplayThatWaited has an id behind whatever was committed while it did: readers follow them.
+func TestAReplayThatWaited(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	receive(t, databaseURL, unread(1, 1)...)
+	unlock := lock(t, databaseURL, "SELECT FROM checkpoints FOR UPDATE")
+	store := replaysOn(t, pgtest.WithParam(t, databaseURL, "application_name", "replay"))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := replayAll(t.Context(), store, today)
+		ended <- err
+	}()
+	until(t, databaseURL, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'replay' AND wait_event_type = 'Lock'")
+	taken := queryOne[int64](t, databaseURL, "SELECT nextval(pg_get_serial_sequence('pages', 'id'))") // as whoever holds the row does
+	unlock()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if id := queryOne[int64](t, databaseURL, "SELECT id FROM pages WHERE kind = 'replay'"); id <= taken {
+		t.Errorf("its id is %d, and %d was taken before", id, taken)
+	}
+}
+
 // TestAReplayWhoseCommitIsLost goes on from what is open, whether it happened or not.
 func TestAReplayWhoseCommitIsLost(t *testing.T) {
 	t.Parallel()
