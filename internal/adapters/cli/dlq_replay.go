@@ -47,6 +47,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	}
 	defer closeDatabase()
 	observer := newReplayObserver(s)
+	s.again = "run it again to replay the rest"
 	replayer, release, err := s.wiring.Replay(s.ctx, s.settings, asked, observer)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	defer release()
 	report, err := replayer.Run(s.ctx)
 	observer.stop()
-	if err != nil && report.Received == 0 { // there is nothing to tell of
+	if err != nil && report.Received == 0 && report.Unanswered == 0 { // there is nothing to tell of
 		return err
 	}
 	write := writeReplay
@@ -128,7 +129,7 @@ type replayObserver struct {
 }
 
 func newReplayObserver(s *session) *replayObserver {
-	return &replayObserver{logObserver: newLogObserver(s.log, false, s.live()), session: s, stop: func() {}}
+	return &replayObserver{logObserver: newLogObserver(s.log, false, false), session: s, stop: func() {}}
 }
 
 // Surveyed implements replay.Observer.

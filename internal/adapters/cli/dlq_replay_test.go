@@ -89,8 +89,8 @@ func TestAReplayThatEndsEarly(t *testing.T) {
 		w := replayerFunc(func(context.Context, cli.ReplayOptions, replay.Observer) (replay.Report, error) {
 			return tt.report, stopped
 		}).wiring()
-		code, stdout, _ := pawl(t, sound(), w, "dlq", "replay", "--all")
-		if code != cli.ExitAgain || !strings.HasPrefix(stdout, tt.prints) || (stdout == "") != (tt.prints == "") {
+		code, stdout, stderr := pawl(t, sound(), w, "dlq", "replay", "--all")
+		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") || !strings.HasPrefix(stdout, tt.prints) || (stdout == "") != (tt.prints == "") {
 			t.Errorf("exit %d, %s", code, stdout)
 		}
 	}

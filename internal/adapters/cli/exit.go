@@ -39,12 +39,11 @@ func exitCode(err error) int {
 	return ExitBug
 }
 
-// sayError tells the user in one line what went wrong and what to do.
-func sayError(stderr io.Writer, s Settings, err error) {
+// sayError tells the user in one line what went wrong and what to do; again is what happens if what was stopped is run
+// once more.
+func sayError(stderr io.Writer, s Settings, err error, again string) {
 	if domain.KindOf(err) == domain.Stopped {
-		err = &domain.Error{
-			Kind: domain.Stopped, Op: "stopped", Err: errors.New("it was told to"), Hint: "run it again to go on from the last page stored",
-		}
+		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("it was told to"), Hint: again}
 	}
 	code, hint := exitCode(err), domain.HintOf(err)
 	if code == ExitBug && hint == "" {

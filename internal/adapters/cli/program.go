@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -98,7 +99,8 @@ type session struct {
 	knobs    knobs
 	from     origins
 	settings Settings
-	wrong    error // what is wrong with the settings; only config is run in spite of it
+	again    string // what running it again does, where that is not to go on from the last page
+	wrong    error  // what is wrong with the settings; only config is run in spite of it
 	log      *slog.Logger
 	wiring   Wiring
 	screen   *terminal.Screen // standard error, for all but what psql writes
@@ -145,7 +147,7 @@ func (s *session) end(err error) int {
 		return int(status)
 	}
 	if err != nil {
-		sayError(s.screen, s.settings, err)
+		sayError(s.screen, s.settings, err, cmp.Or(s.again, "run it again to go on from the last page stored"))
 	}
 	return exitCode(err)
 }

@@ -48,7 +48,7 @@ func (c *runCommand) print(s *session, sum domain.Summary) error {
 	if err := printSummary(s.Stdout, sum, c.JSON); err != nil || c.JSON || sum.Parked == 0 {
 		return err
 	}
-	_, err := fmt.Fprintln(s.Stdout, "records that are no events were parked as dead letters: see `pawl dlq list --summary`")
+	_, err := fmt.Fprintln(s.Stdout, "What was parked: pawl dlq list --summary")
 	return printed(err)
 }
 
