@@ -32,6 +32,7 @@ func ReplayChecks() []Check[ReplayUnderTest] {
 		{"each letter finds its end, and the ledger says so", eachFindsItsEnd},
 		{"a batch that was replayed is not replayed again", replayedOnce},
 		{"letters resolved meanwhile are left out", resolvedMeanwhile},
+		{"events stored meanwhile are duplicates, or in conflict", storedMeanwhile},
 		{"a run is not disturbed", runIsNotDisturbed},
 	}
 }

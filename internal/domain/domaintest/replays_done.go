@@ -142,6 +142,40 @@ func resolvedMeanwhile(ctx context.Context, under ReplayUnderTest) error {
 	return stored(ctx, under.StoreUnderTest, 1, 2, 4, 5)
 }
 
+// storedMeanwhile: between reading and storing, a run brings the events of three letters, and with it supersedes the one
+// whose id it could tell.
+func storedMeanwhile(ctx context.Context, under ReplayUnderTest) error {
+	s, at, err := parkedAs(ctx, under, "same", "other values")
+	if err != nil {
+		return err
+	}
+	parked, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), reject(0, 4, "known by its id"))))
+	if err != nil {
+		return err
+	}
+	again, err := readAgain(ctx, under, verdicts{
+		"same": becomes(event(3)), "known by its id": becomes(event(4)), "other values": becomes(otherwise(0, 5, "other").Event),
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := s.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Place, 3, 4, 5))); err != nil {
+		return err
+	}
+	res, err := under.Replays.Replay(ctx, again)
+	if err != nil {
+		return err
+	}
+	if err := wantTally(res.Tally, domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+		return err
+	}
+	l, err := letterWith(ctx, under, "known by its id")
+	if err != nil || l.Resolved == nil || l.Resolved.How != domain.HowSuperseded || l.Replays != 0 {
+		return fmt.Errorf("the letter that was superseded is %+v: %w", l, err)
+	}
+	return stored(ctx, under.StoreUnderTest, 1, 2, 3, 4, 5)
+}
+
 func runIsNotDisturbed(ctx context.Context, under ReplayUnderTest) error {
 	s, at, err := parkedAs(ctx, under, "a")
 	if err != nil {
