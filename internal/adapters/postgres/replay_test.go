@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,9 +87,14 @@ func replayAll(ctx context.Context, store replay.Store, decoder domain.Decoder) 
 	}).Run(ctx)
 }
 
-// ledgerIsSound fails unless all that a replay may leave behind adds up.
+// ledgerIsSound fails unless all that a replay may leave behind adds up, and `pawl verify` says so: one that has no check
+// of letters knows of no replays either.
 func ledgerIsSound(t *testing.T, databaseURL string) {
 	t.Helper()
+	judges := slices.ContainsFunc(domain.InventoryChecks(), func(c domain.Check) bool { return c.String() == "letters" })
+	if differences := told(inspect(t.Context(), t, databaseURL)); judges && differences != "" {
+		t.Errorf("verify finds\n%s", differences)
+	}
 	for what, query := range map[string]string{
 		"rows of the ledger that say otherwise than their events": `SELECT count(*) FROM pages p
 			WHERE p.inserted <> (SELECT count(*) FROM events e WHERE e.page_id = p.id)`,
