@@ -20,7 +20,7 @@ func (s Step) Read(decoder Decoder) ReadPage {
 		}
 		page.Events = append(page.Events, ReadEvent{event, record})
 		for _, d := range drift {
-			page.count(d)
+			page.Drift = counted(page.Drift, d)
 		}
 	}
 	return page
@@ -34,22 +34,16 @@ func rejectionOf(err error) Rejection {
 	return Rejection{Reason: "unknown", Detail: err.Error()}
 }
 
-func (p *ReadPage) count(d Drift) {
-	at := slices.IndexFunc(p.Drift, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
-	switch {
-	case at >= 0:
-		p.Drift[at].Count++
-	case len(p.Drift) < MostDrift:
-		p.Drift = append(p.Drift, DriftCount{d.Path, d.Kind, 1, d.Value})
-	default:
-		p.countFurther(d)
+// counted is drift with one record's more.
+func counted(drift []DriftCount, d Drift) []DriftCount {
+	at := slices.IndexFunc(drift, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
+	if at < 0 && len(drift) >= MostDrift {
+		d.Path, d.Kind = FurtherDriftPath, FurtherDriftKind
+		at = slices.IndexFunc(drift, func(c DriftCount) bool { return c.Kind == FurtherDriftKind })
 	}
-}
-
-func (p *ReadPage) countFurther(d Drift) {
-	if last := &p.Drift[len(p.Drift)-1]; last.Kind == FurtherDriftKind {
-		last.Count++
-		return
+	if at < 0 {
+		return append(drift, DriftCount{d.Path, d.Kind, 1, d.Value})
 	}
-	p.Drift = append(p.Drift, DriftCount{FurtherDriftPath, FurtherDriftKind, 1, d.Value})
+	drift[at].Count++
+	return drift
 }

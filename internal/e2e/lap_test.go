@@ -35,6 +35,7 @@ type lap struct {
 	direct  string   // the database's URL past the proxy
 	db      *database
 	gate    *gate
+	reader  *follower
 
 	env     []string // of pawl
 	secrets []string
@@ -60,6 +61,7 @@ func newLap(t *testing.T, seed uint64, tally *tally) *lap {
 	}
 	l.mock.play(l.usual)
 	l.db.layDownTruth(l.mock)
+	l.reader = follow(t, l.direct)
 	t.Cleanup(func() {
 		if n := len(l.runs); t.Failed() && n > 0 {
 			t.Logf("the last run said: …%s", l.runs[n-1].tail())

@@ -12,7 +12,7 @@ import (
 )
 
 // TestRecordsThatTheAPIMends reads a collection with one record of each kind that must be parked, and then the same when the
-// API sends all of them as they should be: nothing is missing then, and the letters that say whose they are are superseded.
+// API sends all of them as they should be: nothing is missing then, and the letters that name their event are superseded.
 func TestRecordsThatTheAPIMends(t *testing.T) {
 	t.Parallel()
 	const pageSize = 100

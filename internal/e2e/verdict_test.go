@@ -12,6 +12,7 @@ func (l *lap) judge() {
 	l.t.Helper()
 	l.judgeRows()
 	l.explainRequests()
+	l.reader.finish(l.db)
 	l.judgeByVerify()
 	l.judgeClaims()
 	l.judgeLeftovers()

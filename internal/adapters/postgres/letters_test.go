@@ -3,12 +3,12 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
-
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
@@ -80,7 +80,7 @@ func TestRefusedEventsAreFound(t *testing.T) {
 					t.Fatalf("%d letters", len(letters))
 				}
 				for i, l := range letters {
-					if l.Index != places[i] || l.Why.ID != events[places[i]].ID || string(l.Payload) != fmt.Sprint(places[i]) ||
+					if l.Index != places[i] || l.Why.ID != events[places[i]].ID || string(l.Payload) != strconv.Itoa(places[i]) ||
 						l.Why.Reason != domain.ReasonUnstorable || !strings.Contains(l.Why.Detail, tt.sqlstate) {
 						t.Errorf("%+v", l)
 					}

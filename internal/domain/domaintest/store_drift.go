@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -25,7 +26,7 @@ func driftIsNewOnce(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	fresh := append(first.NewDrift, second.NewDrift...)
+	fresh := slices.Concat(first.NewDrift, second.NewDrift)
 	for i := range fresh {
 		if fresh[i].FirstPageID == 0 || fresh[i].FirstPageID != fresh[i].LastPageID {
 			return errors.New("an entry does not name its page")
