@@ -15,7 +15,8 @@ type reportJSON struct {
 	Seq    int64       `json:"seq"`
 	Done   bool        `json:"done"`
 	Pages  int64       `json:"pages"`
-	Events int64       `json:"events"`
+	Events int64       `json:"events"` // stored
+	Parked int64       `json:"parked"` // records that are open dead letters, or discarded ones
 	Sound  bool        `json:"sound"` // every check listed holds
 	Checks []checkJSON `json:"checks"`
 	API    *walkJSON   `json:"api"` // null if it was not walked
@@ -50,7 +51,7 @@ type differenceJSON struct {
 func writeReportJSON(w io.Writer, r verify.Report) error {
 	at := r.Stream.Checkpoint
 	out := reportJSON{
-		Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Done: at.Done, Pages: r.Stream.Pages, Events: at.Inserted,
+		Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Done: at.Done, Pages: r.Stream.Pages, Events: r.Stored, Parked: r.Parked,
 		Sound: true, Checks: []checkJSON{}, Notes: append([]string{}, notes(r)...),
 	}
 	for _, f := range r.Findings {

@@ -29,8 +29,8 @@ func writeReport(w io.Writer, r verify.Report) error {
 	if at.Done {
 		state = "complete"
 	}
-	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages\n",
-		at.Stream, state, at.Pass, at.Seq, humanize.Comma(at.Inserted), humanize.Comma(r.Stream.Pages))
+	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages, %s records parked\n",
+		at.Stream, state, at.Pass, at.Seq, humanize.Comma(r.Stored), humanize.Comma(r.Stream.Pages), humanize.Comma(r.Parked))
 	for _, f := range r.Findings {
 		writeFinding(out, f)
 	}
@@ -95,7 +95,7 @@ func shown(value string) string {
 
 // notes are what is worth knowing and no fault.
 func notes(r verify.Report) (all []string) {
-	if note := announcedNote(r.Stream.Checkpoint); note != "" {
+	if note := announcedNote(r); note != "" {
 		all = append(all, note)
 	}
 	if r.Walk.Pages > 0 {
@@ -113,20 +113,23 @@ func notes(r verify.Report) (all []string) {
 	return all
 }
 
-// announcedNote says how what is stored and what was announced may differ.
-func announcedNote(at domain.Checkpoint) string {
-	total := at.AnnouncedLast
-	switch {
+// announcedNote says how the announced total came out. Where too little was received, the check says so.
+func announcedNote(r verify.Report) string {
+	at, total := r.Stream.Checkpoint, r.Stream.Checkpoint.Expects()
+	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)
+	switch more := total.N - r.Stored - r.Parked; {
 	case !at.Done:
 		return "the stream is not complete: what is there was checked, and is not held against the announced total yet"
 	case !total.Known:
 		return "the API announced no total to hold the stream against"
-	case at.Inserted < total.N:
-		return fmt.Sprintf("%s distinct events of %s announced: what the API returned twice, or another stream had stored, is one row",
-			humanize.Comma(at.Inserted), humanize.Comma(total.N))
-	case at.Inserted > total.N:
-		return fmt.Sprintf("%s distinct events, %s announced: the API announced more, or others, in an earlier pass",
-			humanize.Comma(at.Inserted), humanize.Comma(total.N))
+	case at.Position < total.N:
+		return ""
+	case more > 0:
+		return fmt.Sprintf("%s announced = %s stored + %s parked + %s that the API returned twice, or another stream had stored",
+			announced, stored, parked, humanize.Comma(more))
+	case more < 0:
+		return fmt.Sprintf("%s stored + %s parked, %s announced: the API announced more, or others, at another time",
+			stored, parked, announced)
 	}
-	return ""
+	return fmt.Sprintf("%s announced = %s stored + %s parked", announced, stored, parked)
 }

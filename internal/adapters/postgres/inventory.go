@@ -47,6 +47,11 @@ func (i *Inventory) Inspect(
 	if inspection.Stream, err = report(ctx, q, stream); err != nil {
 		return inspection, err
 	}
+	holdings, err := q.InventoryHoldings(ctx, stream.String())
+	if err != nil {
+		return inspection, classify(op, err)
+	}
+	inspection.Stored, inspection.Parked = holdings.Stored, holdings.Parked
 	for _, check := range domain.InventoryChecks() {
 		began(check)
 		finding, err := i.check(ctx, q, check, stream.String())
