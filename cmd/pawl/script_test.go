@@ -51,8 +51,9 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// surround gives a script what `pawl run` needs, a second API as $OTHER_API, as $SILENT the address of a server that never
-// answers, and as $BIN the folder that holds pawl alone.
+// surround gives a script what `pawl run` needs, a second API as $OTHER_API, as $MESSY_API one with six records that no row
+// can hold and eleven that say more than expected, as $SILENT the address of a server that never answers, and as $BIN the
+// folder that holds pawl alone.
 func surround(t *testing.T, env *testscript.Env) error {
 	t.Helper()
 	env.Setenv("DATABASE_URL", pgtest.Empty(t))
@@ -65,9 +66,22 @@ func surround(t *testing.T, env *testscript.Env) error {
 	}
 	env.Defer(func() { _ = silent.Close() })
 	env.Setenv("SILENT", "http://"+silent.Addr().String())
-	for _, name := range []string{"API_BASE_URL", "OTHER_API"} {
+	for name, drifts := range map[string][]string{
+		"API_BASE_URL": nil, "OTHER_API": nil,
+		"MESSY_API": {
+			"missing-field@1", "bad-id@2", "null-timestamp@3", "not-an-object@4", "conflict@11", "unstorable-number@13",
+			"new-field@20-29", "timestamp-s@30",
+		},
+	} {
 		cfg := mockapi.DefaultConfig()
 		cfg.Events, cfg.RateLimit = 1000, 0
+		for _, text := range drifts {
+			drift, err := mockapi.ParseDrift(text)
+			if err != nil {
+				return err
+			}
+			cfg.Drifts = append(cfg.Drifts, drift)
+		}
 		api, err := mockapi.New(cfg)
 		if err != nil {
 			return err

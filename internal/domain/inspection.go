@@ -15,7 +15,7 @@ const (
 	Letters                     // each page parked, and each replay resolved, the dead letters it says
 	Resolutions                 // each resolved dead letter was resolved by a row of the ledger, and its event is stored
 	Reconciliation              // a pass that is done has received what was announced
-	Returned                    // what the upstream returns is stored, with these values
+	Returned                    // what the upstream returns is stored, with these values, or parked
 	Unreturned                  // what is stored, the upstream returns
 )
 
@@ -26,9 +26,9 @@ var checkTexts = [...]struct{ name, claim string }{
 	{"events", "every page and replay brought as many events as it says"},
 	{"strays", "every event was brought by a page"},
 	{"letters", "every page parked, and every replay resolved, as many dead letters as it says"},
-	{"resolved", "every dead letter that is resolved was so by the ledger, and its event is stored"},
+	{"resolved", "every resolved dead letter names what resolved it, and its event is stored"},
 	{"announced", "the pass that is done has received what the API announced"},
-	{"returned", "every event that the API returns is stored, value for value"},
+	{"returned", "every record that the API returns is stored, value for value, or parked"},
 	{"unreturned", "every event that is stored, the API returns"},
 }
 
@@ -87,4 +87,10 @@ type Inspection struct {
 	Stored   int64 // events that its ledger counts, replays included
 	Parked   int64 // dead letters whose record is no event: open, or discarded
 	Findings []Finding
+}
+
+// A PageComparison is what came of holding one page of the upstream's against the database.
+type PageComparison struct {
+	Parked      int64 // records that are no rows but dead letters
+	Differences []Difference
 }

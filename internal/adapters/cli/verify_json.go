@@ -17,16 +17,16 @@ type reportJSON struct {
 	Pages  int64       `json:"pages"`
 	Events int64       `json:"events"` // stored
 	Parked int64       `json:"parked"` // records that are open dead letters, or discarded ones
-	Sound  bool        `json:"sound"` // every check listed holds
+	Sound  bool        `json:"sound"`  // every check listed holds
 	Checks []checkJSON `json:"checks"`
 	API    *walkJSON   `json:"api"` // null if it was not walked
 	Notes  []string    `json:"notes"`
 }
 
 type walkJSON struct {
-	Pages     int64 `json:"pages"`
-	Received  int64 `json:"received"`
-	Undecoded int64 `json:"undecoded"` // of these, not compared
+	Pages    int64 `json:"pages"`
+	Received int64 `json:"received"`
+	Parked   int64 `json:"parked"` // of these, no rows but dead letters
 }
 
 type checkJSON struct {
@@ -63,7 +63,7 @@ func writeReportJSON(w io.Writer, r verify.Report) error {
 		out.Checks = append(out.Checks, check)
 	}
 	if walk := r.Walk; walk.Pages > 0 {
-		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Undecoded: walk.Undecoded}
+		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Parked: walk.Parked}
 	}
 	return json.NewEncoder(w).Encode(out)
 }

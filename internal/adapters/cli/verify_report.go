@@ -98,17 +98,9 @@ func notes(r verify.Report) (all []string) {
 	if note := announcedNote(r); note != "" {
 		all = append(all, note)
 	}
-	if r.Walk.Pages > 0 {
-		all = append(all, fmt.Sprintf("the API returned %s records in %s pages", humanize.Comma(r.Walk.Received), humanize.Comma(r.Walk.Pages)))
-	}
-	if n := r.Walk.Undecoded; n > 0 {
-		all = append(all, humanize.Comma(n)+" of them are no events, and were not compared:")
-		for _, u := range r.Walk.Shown {
-			all = append(all, fmt.Sprintf("request id %s, record at index %d: %s", strconv.QuoteToASCII(u.RequestID), u.Record.Index, u.Why.Error()))
-		}
-		if more := n - int64(len(r.Walk.Shown)); more > 0 {
-			all = append(all, fmt.Sprintf("and %s more", humanize.Comma(more)))
-		}
+	if walk := r.Walk; walk.Pages > 0 {
+		all = append(all, fmt.Sprintf("the API returned %s records in %s pages, %s of them parked",
+			humanize.Comma(walk.Received), humanize.Comma(walk.Pages), humanize.Comma(walk.Parked)))
 	}
 	return all
 }

@@ -55,9 +55,7 @@ func reportOf() verify.Report {
 		{Event: id, RequestID: "req\n1", What: "stored with another name, extra"},
 	}
 	report.Findings = []domain.Finding{{Check: domain.Balance}, {Check: domain.Chain, Differences: 1026, Shown: shown}}
-	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Undecoded: 3, Shown: []verify.Undecoded{
-		{RequestID: "r", Reject: domain.Reject{Record: domain.Record{Index: 4}, Why: domain.Rejection{Reason: "bad timestamp", Field: "timestamp", Detail: `"x" is none`}}},
-	}}
+	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Parked: 9}
 	return report
 }
 
