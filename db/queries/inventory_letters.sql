@@ -46,24 +46,29 @@ LIMIT 20;
 
 -- name: InventoryResolved :many
 -- A letter was resolved by a row of the ledger, not before it was parked, and its event is stored, by that very replay if
--- that is what it says. What was discarded by hand was resolved by none. The row names the letter's own page.
+-- that is what it says. What was discarded by hand was resolved by none. The row names the letter's own page. (Its event is
+-- looked up by a subquery, which is never planned as a join over all events.)
+WITH letters AS (
+    SELECT l.*, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id
+    FROM dead_letters AS l
+    WHERE l.stream = @stream AND l.resolved_at IS NOT NULL
+)
 SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint AS pass,
        coalesce(l.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS event,
        (f.what || ' of letter ' || l.id || ', ' || l.resolution)::text AS what, f.value::text AS value, f.against::text AS against,
        f.found::text AS found, count(*) OVER () AS total
-FROM dead_letters AS l
-LEFT JOIN pages AS p ON p.id = l.page_id AND p.stream = l.stream
-LEFT JOIN pages AS r ON r.id = l.resolved_page_id AND r.stream = l.stream AND r.id >= l.page_id
+FROM letters AS l
+LEFT JOIN pages AS p ON p.id = l.page_id AND p.stream = @stream
+LEFT JOIN pages AS r ON r.id = l.resolved_page_id AND r.stream = @stream AND r.id >= l.page_id
     AND (r.kind = 'replay' AND l.resolution IN ('replayed', 'duplicate') OR l.resolution = 'superseded')
-LEFT JOIN events AS e ON e.id = l.event_id AND l.resolution <> 'discarded'
 CROSS JOIN LATERAL (
     VALUES
         ('resolved_page_id', coalesce(l.resolved_page_id::text, 'none'), 'row of the ledger that can have done so',
          CASE l.resolution WHEN 'discarded' THEN 'none' ELSE coalesce(r.id::text, 'missing') END),
         ('event', CASE WHEN l.resolution <> 'discarded' AND l.event_id IS NOT NULL THEN 'stored' END, 'in the database',
-         CASE WHEN e.id IS NULL THEN 'missing' ELSE 'stored' END),
-        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event', e.page_id::text)
+         CASE WHEN l.event_page_id IS NULL THEN 'missing' ELSE 'stored' END),
+        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event', l.event_page_id::text)
 ) AS f (what, value, against, found)
-WHERE l.stream = @stream AND l.resolved_at IS NOT NULL AND f.value <> f.found
+WHERE f.value <> f.found
 ORDER BY l.page_id, l.id, f.what, f.against
 LIMIT 20;

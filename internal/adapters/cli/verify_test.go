@@ -83,26 +83,26 @@ func TestWhatIsNoted(t *testing.T) {
 		}
 	}
 	tests := []struct {
-		says           string
-		at             domain.Place
-		stored, parked int64
+		says                        string
+		at                          domain.Place
+		stored, parked, differences int64
 	}{
-		{"note: the stream is not complete: ", domain.Place{}, 3, 1},
-		{"note: the API announced no total", domain.Place{Done: true}, 3, 1},
-		{"note: 9 announced = 9 stored + 0 parked", total(9, 9), 9, 0},
-		{"note: 9 announced = 7 stored + 2 parked", total(9, 11), 7, 2},
-		{"note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice, ", total(11, 9), 6, 2},
-		{"note: 9 stored + 1 parked, 9 announced: ", total(9, 9), 9, 1},
-		{"ok      announced   the pass that is done ", total(10, 10), 9, 1},
+		{"note: the stream is not complete: ", domain.Place{}, 3, 1, 0},
+		{"note: the API announced no total", domain.Place{Done: true}, 3, 1, 0},
+		{"note: 9 announced = 9 stored + 0 parked", total(9, 9), 9, 0, 0},
+		{"note: 9 announced = 7 stored + 2 parked", total(9, 11), 7, 2, 0},
+		{"note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice, ", total(11, 9), 6, 2, 0},
+		{"note: 9 stored + 1 parked, 9 announced: ", total(9, 9), 9, 1, 0},
+		{"        and 1 more", total(9, 9), 8, 1, 1},
 	}
 	for _, tt := range tests {
 		report := verify.Report{Inspection: domain.Inspection{
 			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Place: tt.at}}, Stored: tt.stored, Parked: tt.parked,
-			Findings: []domain.Finding{{Check: domain.Reconciliation}},
+			Findings: []domain.Finding{{Check: domain.Reconciliation, Differences: tt.differences}},
 		}}
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
 		_, stdout, _ := pawl(t, sound(), w, "verify")
-		if lines := strings.Split(strings.TrimSpace(stdout), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.says) {
+		if lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.says) {
 			t.Errorf("want %q at the end of\n%s", tt.says, stdout)
 		}
 	}

@@ -22,21 +22,31 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 	}{
 		{"as it was received", "", all, 2, ""}, // 5 is open, the conflict over 2 discarded
 		{"values that stand for nothing", "", "2 sound|6|4", 0, "2: stored with another extra\n"},
-		{"a conflict that was over", "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5", all, 1,
-			"2: stored with another extra\n"},
+		{
+			"a conflict that was over", "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5", all, 1,
+			"2: stored with another extra\n",
+		},
 		{"a conflict's letter is gone", "DELETE FROM dead_letters WHERE id = 5", all, 1, "2: stored with another extra\n"},
-		{"a refused event's letter is gone", "DELETE FROM dead_letters WHERE id = 4", all, 1,
-			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n"},
+		{
+			"a refused event's letter is gone", "DELETE FROM dead_letters WHERE id = 4", all, 1,
+			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+		},
 		{"a refused event, and its twin that is not", "", "5|5 \x00", 2, ""},
-		{"a letter without an id is gone", "DELETE FROM dead_letters WHERE id = 3", all, 2,
-			"record at index 4 is neither stored nor parked: not a number: \"y\"\n"},
+		{
+			"a letter without an id is gone", "DELETE FROM dead_letters WHERE id = 3", all, 2,
+			"record at index 4 is neither stored nor parked: not a number: \"y\"\n",
+		},
 		{"a letter is gone, but not its event", "DELETE FROM dead_letters WHERE id = 1", all, 2, ""},
-		{"a letter and its event are gone", "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'", all, 2,
-			"3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n"},
+		{
+			"a letter and its event are gone", "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'", all, 2,
+			"3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n",
+		},
 		{"a superseded letter stands for nothing", "DELETE FROM events WHERE name = 'event_3'", all, 2, "3: neither stored nor parked\n"},
 		{"what can be read now is still parked", stillOpen, "1|x", 1, ""},
-		{"another stream's letters are another's", "UPDATE dead_letters SET stream = 'other' WHERE id = 4", "4|5 \x00", 0,
-			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n"},
+		{
+			"another stream's letters are another's", "UPDATE dead_letters SET stream = 'other' WHERE id = 4", "4|5 \x00", 0,
+			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
