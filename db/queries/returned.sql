@@ -15,7 +15,7 @@ LIMIT 20;
 -- name: ReturnedParked :many
 -- Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
 -- discarded; resolved in another way, its event is stored.
-SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands
+SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict
 FROM dead_letters AS l
 WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);
 

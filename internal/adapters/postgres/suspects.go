@@ -14,8 +14,9 @@ type suspect struct {
 	keys []domain.LetterKey // it would be parked under one of them
 	what string             // what is wrong if it is not
 
-	fits   bool // a row could hold it, so that a letter which was resolved no longer stands for it
-	orByID bool // if its id is stored, that is as well
+	fits     bool // a row could hold it, so that a letter which was resolved no longer stands for it
+	conflict bool // its id is stored, so that only a letter which says so stands for it
+	orByID   bool // if its id is stored, that is as good as a letter
 }
 
 // suspectsOf is the suspects among a page's records: its rejects, the events that are unlike their rows, and those that
@@ -23,26 +24,29 @@ type suspect struct {
 func suspectsOf(rejects []domain.Reject, others []unlike, refused []domain.Reject) (all []suspect) {
 	for _, r := range rejects {
 		all = append(all, suspect{
-			id: r.Why.ID, keys: []domain.LetterKey{r.Key()}, orByID: true,
+			id: r.Why.ID, keys: keysOf(r), orByID: true,
 			what: fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error()),
 		})
 	}
 	for _, u := range others {
-		s := suspect{id: u.ID, fits: true}
-		if u.missing {
-			// It may have been parked when it could not be read, under its id or, without one, under its bytes.
-			s.keys = []domain.LetterKey{domain.Reject{Why: domain.Rejection{ID: u.ID}}.Key(), domain.Reject{Record: u.Record}.Key()}
-			s.what = "neither stored nor parked"
-		} else {
-			s.keys = []domain.LetterKey{u.conflict().Key()}
-			s.what = "stored with another " + u.columns
+		what := "neither stored nor parked"
+		if !u.missing {
+			what = "stored with another " + u.columns
 		}
-		all = append(all, s)
+		all = append(all, suspect{id: u.ID, keys: keysOf(u.conflict()), fits: true, conflict: !u.missing, what: what})
 	}
 	for _, r := range refused {
-		all = append(all, suspect{id: r.Why.ID, keys: []domain.LetterKey{r.Key()}, what: "not parked: " + r.Why.Detail})
+		all = append(all, suspect{id: r.Why.ID, keys: keysOf(r), what: "not parked: " + r.Why.Detail})
 	}
 	return all
+}
+
+// keysOf is the keys under which a record may be parked: a letter keeps its key, whatever a decoder learns afterwards, so
+// that what is a conflict now may be there under its id, and what has an id now under its bytes.
+func keysOf(r domain.Reject) []domain.LetterKey {
+	return []domain.LetterKey{
+		r.Key(), domain.Reject{Record: r.Record, Why: r.Why}.Key(), domain.Reject{Record: r.Record}.Key(),
+	}
 }
 
 // settle tells the suspects that are parked from the differences.
@@ -60,11 +64,7 @@ func settle(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, susp
 		return result, err
 	}
 	for _, s := range suspects {
-		parked, stands := false, false
-		for _, key := range s.keys {
-			standing, there := letters[key]
-			parked, stands = parked || there, stands || standing
-		}
+		parked, stands := s.among(letters)
 		switch {
 		case stands:
 			result.Parked++
@@ -76,10 +76,20 @@ func settle(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, susp
 	return result, nil
 }
 
-// lettersOf is the letters that the suspects may be, and whether they still stand for their records.
+// among tells whether one of the letters is the suspect's, and whether one stands for it.
+func (s suspect) among(letters map[domain.LetterKey]dbsqlc.ReturnedParkedRow) (parked, stands bool) {
+	for _, key := range s.keys {
+		if letter, there := letters[key]; there && (letter.Conflict || !s.conflict) {
+			parked, stands = true, stands || letter.Stands
+		}
+	}
+	return parked, stands
+}
+
+// lettersOf is the letters that the suspects may be.
 func lettersOf(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, suspects []suspect,
-) (map[domain.LetterKey]bool, error) {
+) (map[domain.LetterKey]dbsqlc.ReturnedParkedRow, error) {
 	var keys []string
 	for _, s := range suspects {
 		for _, key := range s.keys {
@@ -87,9 +97,9 @@ func lettersOf(
 		}
 	}
 	rows, err := q.ReturnedParked(ctx, dbsqlc.ReturnedParkedParams{Stream: stream.String(), Keys: keys})
-	letters := make(map[domain.LetterKey]bool, len(rows))
+	letters := make(map[domain.LetterKey]dbsqlc.ReturnedParkedRow, len(rows))
 	for _, r := range rows {
-		letters[domain.LetterKey(r.Key)] = r.Stands
+		letters[domain.LetterKey(r.Key)] = r
 	}
 	return letters, err
 }

@@ -67,7 +67,7 @@ func (q *Queries) ReturnedLacks(ctx context.Context, stream string) ([]ReturnedL
 }
 
 const returnedParked = `-- name: ReturnedParked :many
-SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands
+SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict
 FROM dead_letters AS l
 WHERE l.stream = $1 AND l.key = ANY($2::text[])
 `
@@ -78,8 +78,9 @@ type ReturnedParkedParams struct {
 }
 
 type ReturnedParkedRow struct {
-	Key    string
-	Stands bool
+	Key      string
+	Stands   bool
+	Conflict bool
 }
 
 // Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
@@ -93,7 +94,7 @@ func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) 
 	var items []ReturnedParkedRow
 	for rows.Next() {
 		var i ReturnedParkedRow
-		if err := rows.Scan(&i.Key, &i.Stands); err != nil {
+		if err := rows.Scan(&i.Key, &i.Stands, &i.Conflict); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
