@@ -11,3 +11,13 @@ JOIN pages AS p ON p.id = e.page_id
 WHERE p.stream = @stream AND NOT EXISTS (SELECT FROM pawl_returned AS r WHERE r.id = e.id)
 ORDER BY p.seq, e.id
 LIMIT 20;
+
+-- name: ReturnedParked :many
+-- Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
+-- discarded; resolved in another way, its event is stored.
+SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict
+FROM dead_letters AS l
+WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);
+
+-- name: ReturnedStored :many
+SELECT e.id FROM events AS e WHERE e.id = ANY(@ids::uuid[]);

@@ -12,19 +12,23 @@ const (
 	Chain                       // each page follows the one before
 	PageEvents                  // each page brought the events it says
 	Strays                      // each event was brought by a page
+	Letters                     // each page parked, and each replay resolved, the dead letters it says
+	Resolutions                 // each resolved dead letter was resolved by a row of the ledger, and its event is stored
 	Reconciliation              // a pass that is done has received what was announced
-	Returned                    // what the upstream returns is stored, with these values
+	Returned                    // what the upstream returns is stored, with these values, or parked
 	Unreturned                  // what is stored, the upstream returns
 )
 
 var checkTexts = [...]struct{ name, claim string }{
-	{"balance", "received = inserted + duplicate + parked, for every page, every pass and in total"},
+	{"balance", "received = inserted + duplicate + parked, for every page and replay, every pass and in total"},
 	{"checkpoint", "the checkpoint is the sum of its ledger and stands behind its last page"},
-	{"chain", "every page follows the one before: seq, cursor, position"},
-	{"events", "every page brought as many events as it says"},
+	{"chain", "every page follows the one before in its pass: seq, cursor, position"},
+	{"events", "every page and replay brought as many events as it says"},
 	{"strays", "every event was brought by a page"},
+	{"letters", "every page parked, and every replay resolved, as many dead letters as it says"},
+	{"resolved", "every resolved dead letter names what resolved it, and its event is stored"},
 	{"announced", "the pass that is done has received what the API announced"},
-	{"returned", "every event that the API returns is stored, value for value"},
+	{"returned", "every record that the API returns is stored, value for value, or parked"},
 	{"unreturned", "every event that is stored, the API returns"},
 }
 
@@ -46,7 +50,7 @@ func (c Check) Claim() string {
 
 // InventoryChecks are the checks of a database by itself, in the order in which they are made.
 func InventoryChecks() []Check {
-	return []Check{Balance, Sums, Chain, PageEvents, Strays, Reconciliation}
+	return []Check{Balance, Sums, Chain, PageEvents, Strays, Letters, Resolutions, Reconciliation}
 }
 
 // MostShown is how many differences of one check are told one by one.
@@ -68,7 +72,7 @@ func (f *Finding) Add(differences ...Difference) {
 
 // A Difference is one place where a check fails.
 type Difference struct {
-	PageID, Seq, Pass int64   // the page in the ledger; 0 where there is none, or not one alone
+	PageID, Seq, Pass int64   // the page in the ledger, or the replay; 0 where there is none, or not one alone
 	RequestID         string  // of the upstream's answer, empty if it is not about one
 	Event             EventID // zero if it is not about one
 
@@ -80,5 +84,13 @@ type Difference struct {
 // An Inspection is a stream as it was found at one moment.
 type Inspection struct {
 	Stream   StreamReport
+	Stored   int64 // events that its ledger counts, replays included
+	Parked   int64 // dead letters whose record is no event: open, or discarded
 	Findings []Finding
+}
+
+// A PageComparison is what came of holding one page of the upstream's against the database.
+type PageComparison struct {
+	Parked      int64 // records that are no rows but dead letters
+	Differences []Difference
 }

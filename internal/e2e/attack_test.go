@@ -23,6 +23,7 @@ const (
 	groupBackend = "database kill"
 	groupCut     = "cut"
 	groupRival   = "second runner"
+	groupReplay  = "replay"
 	groupStop    = "stop"
 )
 
@@ -49,6 +50,9 @@ func attacks() []attack {
 		{groupRival, "refused", 1, rivalRefused},
 		{groupRival, "takes over from the dead", 1, rivalInherits},
 		{groupRival, "takes over where the lock was lost", 1, rivalFences},
+
+		{groupReplay, "two at once, beside a run", 2, replayMended},
+		{groupReplay, "killed in its transaction", 2, killReplay},
 
 		{groupStop, "cursor given up", 1, giveUpCursor},
 		{groupStop, "more nonsense than events: exit 4", 2, sendNonsense},

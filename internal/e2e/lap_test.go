@@ -104,6 +104,7 @@ func (l *lap) drive(deck []attack) {
 	if r := l.runner(); r != nil {
 		l.ends(r, 0)
 	}
+	l.replayTheRest()
 }
 
 // overdue are the usual faults that no request has met yet, most since an attack had its own played when their turn came.

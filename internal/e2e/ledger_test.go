@@ -39,7 +39,7 @@ func (d *database) walks() {
 		WHERE start <> before OR (before = 0 AND cursor_in <> '') OR inserted <> (SELECT count(*) FROM truth AS t
 			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, furthest) AND t.index < position)
 		OR parked <> (SELECT count(DISTINCT t.sha256) FROM truth AS t
-			WHERE t.outcome = 'parked' AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
+			WHERE t.outcome IN ('parked', 'mended') AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
 				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, furthest)))`); wrong > 0 {
 		d.t.Errorf("%d pages leave a gap, or did not insert what was new in them", wrong)
 	}

@@ -26,9 +26,9 @@ func TestRoles(t *testing.T) {
 	}
 	roles := strings.NewReplacer( // the server is shared, and roles are the server's
 		"pawl_owner", name+"_owner", "pawl_writer", name+"_writer", "pawl_reader", name+"_reader")
-	blocks := sqlOfReadme(t)
+	blocks := rolesOfReadme(t)
 	if len(blocks) != 2 {
-		t.Fatalf("the README has %d blocks of SQL, not one for the superuser and one for the owner", len(blocks))
+		t.Fatalf("the README has %d blocks of SQL about roles, not one for the superuser and one for the owner", len(blocks))
 	}
 	db.exec(roles.Replace(blocks[0]))
 	t.Cleanup(func() {
@@ -85,13 +85,15 @@ func TestBesideAnotherProgram(t *testing.T) {
 
 var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
-func sqlOfReadme(t *testing.T) (blocks []string) {
+func rolesOfReadme(t *testing.T) (blocks []string) {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, found := range sqlBlock.FindAllStringSubmatch(string(readme), -1) {
+	_, section, _ := strings.Cut(string(readme), "\n### Roles\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	for _, found := range sqlBlock.FindAllStringSubmatch(section, -1) {
 		blocks = append(blocks, found[1])
 	}
 	return blocks

@@ -59,6 +59,7 @@ func (d *database) layDownTruth(m *mock) {
 	if n, err := d.conn.CopyFrom(d.ctx, pgx.Identifier{"truth"}, columns, rows); err != nil || n == 0 {
 		d.t.Fatalf("copy the truth: %d rows, %v", n, err)
 	}
+	d.tellOfMended()
 }
 
 // A comparison is how the stored rows differ from the truth, in rows.
@@ -76,7 +77,7 @@ func (d *database) compare() (c comparison) {
 				(e.session_id, e.user_id, e.type, e.name, e.properties::text, e.occurred_at, e.device_type, e.browser, e.extra::text)),
 			count(*) FILTER (WHERE e.id IS NOT NULL) - count(DISTINCT e.id)
 		FROM truth AS t FULL JOIN events AS e USING (id)
-		WHERE t.outcome IS NULL OR t.outcome IN ('stored', 'drifted')`).
+		WHERE t.outcome IS NULL OR t.outcome IN ('stored', 'drifted', 'mended')`).
 		Scan(&c.lost, &c.invented, &c.altered, &c.doubled)
 	if err != nil {
 		d.t.Fatalf("compare with the truth: %v", err)
@@ -104,7 +105,8 @@ func (d *database) compareLetters() (c letterComparison) {
 	err := d.conn.QueryRow(d.ctx, `
 		SELECT count(*) FILTER (WHERE l.seen IS NULL), count(*) FILTER (WHERE t.records IS NULL), count(*) FILTER (WHERE l.seen < t.records)
 		FROM (SELECT sha256, reason, count(*) AS records FROM truth WHERE outcome = 'parked' GROUP BY sha256, reason) AS t
-		FULL JOIN (SELECT encode(sha256(payload), 'hex') AS sha256, reason, seen FROM dead_letters) AS l USING (sha256, reason)`).
+		FULL JOIN (SELECT encode(sha256(l.payload), 'hex') AS sha256, l.reason, l.seen FROM dead_letters AS l
+			WHERE NOT EXISTS (SELECT FROM truth AS t WHERE t.outcome = 'mended' AND t.id = l.event_id)) AS l USING (sha256, reason)`).
 		Scan(&c.lost, &c.invented, &c.unseen)
 	if err != nil {
 		d.t.Fatalf("compare letters with the truth: %v", err)

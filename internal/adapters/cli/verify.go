@@ -9,7 +9,7 @@ import (
 )
 
 type verifyCommand struct {
-	AgainstAPI bool `name:"against-api" help:"Read the whole API once more, store nothing, and compare every event with its row."`
+	AgainstAPI bool `name:"against-api" help:"Read the whole API once more, store nothing, and compare every record with its row or dead letter."`
 	JSON       bool `name:"json" help:"Print one JSON object with every check and its differences."`
 }
 

@@ -15,17 +15,18 @@ type reportJSON struct {
 	Seq    int64       `json:"seq"`
 	Done   bool        `json:"done"`
 	Pages  int64       `json:"pages"`
-	Events int64       `json:"events"`
-	Sound  bool        `json:"sound"` // every check listed holds
+	Events int64       `json:"events"` // stored
+	Parked int64       `json:"parked"` // records that are open dead letters, or discarded ones
+	Sound  bool        `json:"sound"`  // every check listed holds
 	Checks []checkJSON `json:"checks"`
 	API    *walkJSON   `json:"api"` // null if it was not walked
 	Notes  []string    `json:"notes"`
 }
 
 type walkJSON struct {
-	Pages     int64 `json:"pages"`
-	Received  int64 `json:"received"`
-	Undecoded int64 `json:"undecoded"` // of these, not compared
+	Pages    int64 `json:"pages"`
+	Received int64 `json:"received"`
+	Parked   int64 `json:"parked"` // of these, no rows but dead letters
 }
 
 type checkJSON struct {
@@ -50,7 +51,7 @@ type differenceJSON struct {
 func writeReportJSON(w io.Writer, r verify.Report) error {
 	at := r.Stream.Checkpoint
 	out := reportJSON{
-		Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Done: at.Done, Pages: r.Stream.Pages, Events: at.Inserted,
+		Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Done: at.Done, Pages: r.Stream.Pages, Events: r.Stored, Parked: r.Parked,
 		Sound: true, Checks: []checkJSON{}, Notes: append([]string{}, notes(r)...),
 	}
 	for _, f := range r.Findings {
@@ -62,7 +63,7 @@ func writeReportJSON(w io.Writer, r verify.Report) error {
 		out.Checks = append(out.Checks, check)
 	}
 	if walk := r.Walk; walk.Pages > 0 {
-		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Undecoded: walk.Undecoded}
+		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Parked: walk.Parked}
 	}
 	return json.NewEncoder(w).Encode(out)
 }

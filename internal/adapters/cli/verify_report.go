@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,8 @@ func writeReport(w io.Writer, r verify.Report) error {
 	if at.Done {
 		state = "complete"
 	}
-	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages\n",
-		at.Stream, state, at.Pass, at.Seq, humanize.Comma(at.Inserted), humanize.Comma(r.Stream.Pages))
+	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages, %s records parked\n",
+		at.Stream, state, at.Pass, at.Seq, humanize.Comma(r.Stored), humanize.Comma(r.Stream.Pages), humanize.Comma(r.Parked))
 	for _, f := range r.Findings {
 		writeFinding(out, f)
 	}
@@ -95,38 +96,33 @@ func shown(value string) string {
 
 // notes are what is worth knowing and no fault.
 func notes(r verify.Report) (all []string) {
-	if note := announcedNote(r.Stream.Checkpoint); note != "" {
+	if note := announcedNote(r); note != "" {
 		all = append(all, note)
 	}
-	if r.Walk.Pages > 0 {
-		all = append(all, fmt.Sprintf("the API returned %s records in %s pages", humanize.Comma(r.Walk.Received), humanize.Comma(r.Walk.Pages)))
-	}
-	if n := r.Walk.Undecoded; n > 0 {
-		all = append(all, humanize.Comma(n)+" of them are no events, and were not compared:")
-		for _, u := range r.Walk.Shown {
-			all = append(all, fmt.Sprintf("request id %s, record at index %d: %s", strconv.QuoteToASCII(u.RequestID), u.Record.Index, u.Why.Error()))
-		}
-		if more := n - int64(len(r.Walk.Shown)); more > 0 {
-			all = append(all, fmt.Sprintf("and %s more", humanize.Comma(more)))
-		}
+	if walk := r.Walk; walk.Pages > 0 {
+		all = append(all, fmt.Sprintf("the API returned %s records in %s pages, %s of them parked",
+			humanize.Comma(walk.Received), humanize.Comma(walk.Pages), humanize.Comma(walk.Parked)))
 	}
 	return all
 }
 
-// announcedNote says how what is stored and what was announced may differ.
-func announcedNote(at domain.Checkpoint) string {
-	total := at.AnnouncedLast
-	switch {
+// announcedNote says how the announced total came out, as far as the counts are to be believed.
+func announcedNote(r verify.Report) string {
+	at, total := r.Stream.Checkpoint, r.Stream.Checkpoint.Expects()
+	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)
+	switch more := total.N - r.Stored - r.Parked; {
 	case !at.Done:
 		return "the stream is not complete: what is there was checked, and is not held against the announced total yet"
 	case !total.Known:
 		return "the API announced no total to hold the stream against"
-	case at.Inserted < total.N:
-		return fmt.Sprintf("%s distinct events of %s announced: what the API returned twice, or another stream had stored, is one row",
-			humanize.Comma(at.Inserted), humanize.Comma(total.N))
-	case at.Inserted > total.N:
-		return fmt.Sprintf("%s distinct events, %s announced: the API announced more, or others, in an earlier pass",
-			humanize.Comma(at.Inserted), humanize.Comma(total.N))
+	case slices.ContainsFunc(r.Inspection.Findings, func(f domain.Finding) bool { return f.Differences > 0 }):
+		return ""
+	case more > 0:
+		return fmt.Sprintf("%s announced = %s stored + %s parked + %s that the API returned twice, or another stream had stored",
+			announced, stored, parked, humanize.Comma(more))
+	case more < 0:
+		return fmt.Sprintf("%s stored + %s parked, %s announced: the API announced more, or others, at another time",
+			stored, parked, announced)
 	}
-	return ""
+	return fmt.Sprintf("%s announced = %s stored + %s parked", announced, stored, parked)
 }

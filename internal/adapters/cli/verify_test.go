@@ -42,8 +42,9 @@ func reportOf() verify.Report {
 	var report verify.Report
 	at := &report.Stream.Checkpoint
 	at.Stream, at.Pass, at.Seq, at.Done = domain.StreamID{Source: "s"}, 2, 1234, true
-	at.Inserted, at.AnnouncedLast = 2_000_000, domain.Total{N: 2_000_010, Known: true}
-	report.Stream.Pages = 1234
+	total := domain.Total{N: 2_000_010, Known: true}
+	at.Position, at.AnnouncedFirst, at.AnnouncedLast = 2_000_012, total, total
+	report.Stream.Pages, report.Stored, report.Parked = 1234, 1_999_990, 9
 	id := domaintest.EventID(7)
 	shown := []domain.Difference{
 		{PageID: 17, Seq: 3, Pass: 1, What: "inserted", Value: "500", Against: "events of the page", Found: "499"},
@@ -54,9 +55,7 @@ func reportOf() verify.Report {
 		{Event: id, RequestID: "req\n1", What: "stored with another name, extra"},
 	}
 	report.Findings = []domain.Finding{{Check: domain.Balance}, {Check: domain.Chain, Differences: 1026, Shown: shown}}
-	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Undecoded: 3, Shown: []verify.Undecoded{
-		{RequestID: "r", Reject: domain.Reject{Record: domain.Record{Index: 4}, Why: domain.Rejection{Reason: "bad timestamp", Field: "timestamp", Detail: `"x" is none`}}},
-	}}
+	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Parked: 9}
 	return report
 }
 
@@ -77,21 +76,34 @@ func TestTheReport(t *testing.T) {
 
 func TestWhatIsNoted(t *testing.T) {
 	t.Parallel()
-	total := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
-	for says, at := range map[string]domain.Checkpoint{
-		"note: the stream is not complete: ":         {Place: domain.Place{AnnouncedLast: total(9)}},
-		"note: the API announced no total":           {Place: domain.Place{Done: true}},
-		"note: 8 distinct events of 9 announced: ":   {Place: domain.Place{Done: true, AnnouncedLast: total(9)}, Tally: domain.Tally{Inserted: 8}},
-		"note: 10 distinct events, 9 announced: ":    {Place: domain.Place{Done: true, AnnouncedLast: total(9)}, Tally: domain.Tally{Inserted: 10}},
-		"ok      announced   the pass that is done ": {Place: domain.Place{Done: true, AnnouncedLast: total(9)}, Tally: domain.Tally{Inserted: 9}},
-	} {
+	total := func(first, last int64) domain.Place {
+		return domain.Place{
+			Done: true, Position: 9,
+			AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
+		}
+	}
+	tests := []struct {
+		says                        string
+		at                          domain.Place
+		stored, parked, differences int64
+	}{
+		{"note: the stream is not complete: ", domain.Place{}, 3, 1, 0},
+		{"note: the API announced no total", domain.Place{Done: true}, 3, 1, 0},
+		{"note: 9 announced = 9 stored + 0 parked", total(9, 9), 9, 0, 0},
+		{"note: 9 announced = 7 stored + 2 parked", total(9, 11), 7, 2, 0},
+		{"note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice, ", total(11, 9), 6, 2, 0},
+		{"note: 9 stored + 1 parked, 9 announced: ", total(9, 9), 9, 1, 0},
+		{"        and 1 more", total(9, 9), 8, 1, 1},
+	}
+	for _, tt := range tests {
 		report := verify.Report{Inspection: domain.Inspection{
-			Stream: domain.StreamReport{Checkpoint: at}, Findings: []domain.Finding{{Check: domain.Reconciliation}},
+			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Place: tt.at}}, Stored: tt.stored, Parked: tt.parked,
+			Findings: []domain.Finding{{Check: domain.Reconciliation, Differences: tt.differences}},
 		}}
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
 		_, stdout, _ := pawl(t, sound(), w, "verify")
-		if lines := strings.Split(strings.TrimSpace(stdout), "\n"); !strings.HasPrefix(lines[len(lines)-1], says) {
-			t.Errorf("want %q at the end of\n%s", says, stdout)
+		if lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.says) {
+			t.Errorf("want %q at the end of\n%s", tt.says, stdout)
 		}
 	}
 }

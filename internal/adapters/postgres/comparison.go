@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -50,28 +49,26 @@ func (c *Comparison) Begin(ctx context.Context) error {
 	return classify(opCompare, err)
 }
 
-// Compare names those of a page's events that are not stored, or not with these values, and notes all of them, and the
-// ids of its rejects, as returned. Begin comes first, and after an error comes first again.
-func (c *Comparison) Compare(ctx context.Context, page domain.ReadPage) ([]domain.Difference, error) {
+// Compare finds what of a page is neither stored with its values nor parked, and notes the ids of its events and rejects
+// as returned. Begin comes first, and after an error comes first again.
+func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := dbsqlc.New(c.conn)
 	if err := q.ReturnedInsert(ctx, idsIn(page)); err != nil {
-		return nil, classify(opCompare, err)
+		return domain.PageComparison{}, classify(opCompare, err)
 	}
-	unlike, err := compare(ctx, q, page.Events)
+	var others []unlike
+	refused, err := halving(page.Events, func(part []domain.ReadEvent) error {
+		more, err := compare(ctx, q, part)
+		others = append(others, more...)
+		return err
+	})
 	if err != nil {
-		return nil, classify(opCompare, err)
+		return domain.PageComparison{}, classify(opCompare, err)
 	}
-	var differences []domain.Difference
-	for _, u := range unlike {
-		what := "not stored"
-		if !u.Missing {
-			what = "stored with another " + strings.Join(u.Columns, ", ")
-		}
-		differences = append(differences, domain.Difference{Event: page.Events[u.Place-1].ID, What: what})
-	}
-	return differences, nil
+	result, err := settle(ctx, q, stream, suspectsOf(page.Rejects, others, refused))
+	return result, classify(opCompare, err)
 }
 
 // idsIn is the ids of all of a page's records that have one.

@@ -23,11 +23,11 @@ func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
 
 func compare(t *testing.T, c *postgres.Comparison, events ...domain.ReadEvent) []domain.Difference {
 	t.Helper()
-	differences, err := c.Compare(t.Context(), domain.ReadPage{Events: events})
+	compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: events})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return differences
+	return compared.Differences
 }
 
 // TestEveryColumnIsCompared changes one value of an event after the other.
@@ -86,7 +86,7 @@ func TestWhatIsMissingOnEitherSide(t *testing.T) {
 		return ids
 	}
 	got := compare(t, c, decoded(t, 1, 77, 2)...)
-	if len(got) != 1 || got[0] != (domain.Difference{Event: domaintest.EventID(77), What: "not stored"}) {
+	if len(got) != 1 || got[0] != (domain.Difference{Event: domaintest.EventID(77), What: "neither stored nor parked"}) {
 		t.Errorf("the API returned more: %+v", got)
 	}
 	if ids := unreturned(); len(ids) != 3 || ids[0] != domaintest.EventID(3) {
@@ -94,7 +94,7 @@ func TestWhatIsMissingOnEitherSide(t *testing.T) {
 	}
 	// What cannot be decoded is returned all the same, and what is returned twice counts once.
 	rejects := []domain.Reject{{Why: domain.Rejection{ID: domaintest.EventID(4)}}, {}}
-	if _, err := c.Compare(t.Context(), domain.ReadPage{Events: decoded(t, 3, 1, 3), Rejects: rejects}); err != nil {
+	if _, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: decoded(t, 3, 1, 3), Rejects: rejects}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
@@ -123,7 +123,7 @@ func TestAComparisonLeavesNothing(t *testing.T) {
 	fill(t, url)
 	c := newComparison(t, url)
 	sever(t, url, "pawl/s")
-	if _, err := c.Compare(t.Context(), domain.ReadPage{Events: decoded(t, 1)}); domain.KindOf(err) != domain.Transient {
+	if _, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: decoded(t, 1)}); domain.KindOf(err) != domain.Transient {
 		t.Errorf("over a lost connection: %v", err)
 	}
 	if err := c.Begin(t.Context()); err != nil {

@@ -36,6 +36,12 @@ func differences(
 		})
 	case domain.Strays:
 		return each(q.InventoryStrays(ctx))(fromStray)
+	case domain.Letters:
+		return each(q.InventoryLetters(ctx, stream))(func(r dbsqlc.InventoryLettersRow) difference {
+			return fromLedger(dbsqlc.InventoryChainRow(r))
+		})
+	case domain.Resolutions:
+		return each(q.InventoryResolved(ctx, stream))(fromLetter)
 	case domain.Reconciliation:
 		return each(q.InventoryAnnounced(ctx, stream))(func(r dbsqlc.InventoryAnnouncedRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
@@ -66,5 +72,11 @@ func fromStray(r dbsqlc.InventoryStraysRow) difference {
 	return difference{domain.Difference{
 		PageID: r.PageID, Event: r.Event, What: "events that name the page", Value: r.Value,
 		Against: "pages of that id in the ledger", Found: "0",
+	}, r.Total}
+}
+
+func fromLetter(r dbsqlc.InventoryResolvedRow) difference {
+	return difference{domain.Difference{
+		PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
 	}, r.Total}
 }

@@ -23,35 +23,16 @@ func insertWhole(ctx context.Context, w *writer, events []domain.ReadEvent) (int
 	return inserted, nil, classifyRow(err)
 }
 
-// insertHalving is the inserter that finds the events to refuse: what is refused as a whole is tried in halves, each under
-// a savepoint.
+// insertHalving is the inserter that finds the events to refuse, each part under a savepoint.
 func insertHalving(ctx context.Context, w *writer, events []domain.ReadEvent) (inserted int64, refused []domain.Reject, err error) {
-	err = pgx.BeginFunc(ctx, w.tx, func(pgx.Tx) error {
-		inserted, _, err = insertWhole(ctx, w, events)
-		return err
+	refused, err = halving(events, func(part []domain.ReadEvent) error {
+		return pgx.BeginFunc(ctx, w.tx, func(pgx.Tx) error {
+			n, _, err := insertWhole(ctx, w, part)
+			inserted += n
+			return err
+		})
 	})
-	switch {
-	case domain.KindOf(err) != domain.Unstorable:
-		return inserted, nil, err
-	case len(events) == 1:
-		return 0, []domain.Reject{unstorable(events[0], err)}, nil
-	}
-	half := len(events) / 2
-	for _, part := range [][]domain.ReadEvent{events[:half], events[half:]} {
-		n, more, err := insertHalving(ctx, w, part)
-		if err != nil {
-			return 0, nil, err
-		}
-		inserted += n
-		refused = append(refused, more...)
-	}
-	return inserted, refused, nil
-}
-
-func unstorable(e domain.ReadEvent, err error) domain.Reject {
-	return domain.Reject{Record: e.Record, Why: domain.Rejection{
-		ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "PostgreSQL refuses it: " + domain.AsError(err).Err.Error(),
-	}}
+	return inserted, refused, err
 }
 
 // classifyRow classifies the answer to a statement that carries events' values.
@@ -64,17 +45,6 @@ func classifyRow(err error) error {
 		Kind: domain.Unstorable, Op: "insert events", Err: terse{err, textOf(err)},
 		Hint: "an event holds a value that PostgreSQL cannot keep",
 	}
-}
-
-// compare names those of the events whose row has other values, or that have none, by their place from 1.
-func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) ([]dbsqlc.EventCompareRow, error) {
-	c := toColumns(0, events)
-	unlike, err := q.EventCompare(ctx, dbsqlc.EventCompareParams{
-		Ids: c.Ids, SessionIds: c.SessionIds, UserIds: c.UserIds, Types: c.Types, Names: c.Names,
-		Properties: c.Properties, OccurredAts: c.OccurredAts, DeviceTypes: c.DeviceTypes,
-		Browsers: c.Browsers, Extras: c.Extras,
-	})
-	return unlike, classifyRow(err)
 }
 
 func idsOf(events []domain.ReadEvent) []domain.EventID {

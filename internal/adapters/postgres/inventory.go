@@ -47,6 +47,11 @@ func (i *Inventory) Inspect(
 	if inspection.Stream, err = report(ctx, q, stream); err != nil {
 		return inspection, err
 	}
+	holdings, err := q.InventoryHoldings(ctx, stream.String())
+	if err != nil {
+		return inspection, classify(op, err)
+	}
+	inspection.Stored, inspection.Parked = holdings.Stored, holdings.Parked
 	for _, check := range domain.InventoryChecks() {
 		began(check)
 		finding, err := i.check(ctx, q, check, stream.String())
@@ -58,10 +63,14 @@ func (i *Inventory) Inspect(
 	return inspection, nil
 }
 
-// look begins a transaction that sees one moment and whose waits are bounded, whatever the role's defaults say.
+// look begins a transaction that sees one moment and whose waits are bounded, whatever the role's defaults say. Its queries
+// hold whole tables against each other: where statistics are older than a stream, the planner takes it to have a row or
+// two, and nested loops over it take the square of its pages. (What is discouraged counts as dear, hence no JIT.)
 const look = `BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;
+SET LOCAL enable_nestloop = off;
+SET LOCAL jit = off;
 SET LOCAL idle_in_transaction_session_timeout = '60s'`
 
 func (i *Inventory) begin(ctx context.Context) (pgx.Tx, error) {

@@ -46,6 +46,11 @@ func (p *pen) page(next domain.Cursor, numbers ...int) *pen {
 		From: p.at.Place, To: p.at.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
+	return p.commit(read)
+}
+
+func (p *pen) commit(read domain.ReadPage) *pen {
+	p.t.Helper()
 	res, err := p.store.Commit(p.t.Context(), domain.Batch{
 		Stream: p.at.Stream, Epoch: p.at.Epoch, Seq: p.at.Seq, Pages: []domain.ReadPage{read},
 	})

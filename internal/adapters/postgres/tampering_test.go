@@ -29,6 +29,7 @@ checkpoint: 0/0/0 parked by the checkpoint=1 parked by its pages=0
 checkpoint: 0/0/0 inserted by the checkpoint=5 inserted by its pages=4
 checkpoint: 0/0/0 parked by the checkpoint=0 parked by its pages=1
 events: 1/1/1 inserted=1 events of the page=2
+letters: 1/1/1 parked=1 letters of the page=0
 `},
 		{"the checkpoint counts more than its ledger", "UPDATE checkpoints SET received = 10, inserted = 6" + s, `
 checkpoint: 0/0/0 inserted by the checkpoint=6 inserted by its pages=5
@@ -51,8 +52,7 @@ checkpoint: 5/4/2 done of the checkpoint=false end at its last page=true
 checkpoint: 0/0/0 inserted by the checkpoint=5 inserted by its pages=3
 checkpoint: 0/0/0 received by the checkpoint=9 received by its pages=7
 checkpoint: 0/0/0 seq of the checkpoint=4 number of its pages=3
-chain: 2/2/1 cursor_in=a the cursor that a pass begins with=
-chain: 2/2/1 position=4 received since the pass began=2
+chain: 2/2/1 parent_seq=1 seq of the page before in this pass=0
 chain: 2/2/1 seq=2 the seq that follows the page before=1
 `},
 		{"a page in the middle is gone, not its events", "DELETE FROM pages WHERE id = 2", `
@@ -76,13 +76,20 @@ strays: 5/0/0 events that name the page=1 pages of that id in the ledger=0
 		{"a link is broken", "UPDATE pages SET cursor_in = 'x' WHERE id = 5", `
 chain: 5/4/2 cursor_in=x cursor_out of the page before=c
 `},
+		{"a page follows another than the one before", "UPDATE pages SET parent_seq = 0 WHERE id = 5", `
+chain: 5/4/2 cursor_in=c the cursor that a pass begins with=
+chain: 5/4/2 parent_seq=0 seq of the page before in this pass=3
+chain: 5/4/2 position=5 received since the pass began=2
+`},
+		{"a page follows one that is not there", "UPDATE pages SET parent_seq = 9 WHERE id = 5", `
+chain: 5/4/2 parent_seq=9 seq of the page before in this pass=3
+`},
 		{"a pass begins in the middle", "UPDATE pages SET cursor_in = 'b' WHERE id = 4", `
 chain: 4/3/2 cursor_in=b the cursor that a pass begins with=
 `},
 		{"a pass comes before an older one", "UPDATE pages SET pass = 3 WHERE id = 1", `
-chain: 2/2/1 cursor_in=a the cursor that a pass begins with=
+chain: 2/2/1 parent_seq=1 seq of the page before in this pass=0
 chain: 2/2/1 pass=1 the least pass after the page before=3
-chain: 2/2/1 position=4 received since the pass began=2
 `},
 		{"a position jumps", "UPDATE pages SET position = 3 WHERE id = 1", `
 chain: 1/1/1 position=3 received since the pass began=2

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -136,17 +135,13 @@ func (w *writer) conflicts(ctx context.Context, events []domain.ReadEvent) ([]do
 	if len(events) == 0 {
 		return nil, nil
 	}
-	unlike, err := compare(ctx, w.q, events)
+	others, err := compare(ctx, w.q, events)
 	if err != nil {
 		return nil, err
 	}
 	var conflicts []domain.Reject
-	for _, u := range unlike {
-		e := events[u.Place-1]
-		conflicts = append(conflicts, domain.Reject{Record: e.Record, Values: u.Hash, Why: domain.Rejection{
-			ID: e.ID, Reason: domain.ReasonConflict, Field: strings.Join(u.Columns, ", "),
-			Detail: "the event of this id is stored with another value; the first one stays",
-		}})
+	for _, u := range others {
+		conflicts = append(conflicts, u.conflict())
 	}
 	return conflicts, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,7 +40,7 @@ func TestNoSecretIsTraced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewScriptedSource(
 			domaintest.PageOf("secret-cursor", "1"), domaintest.FailWith(domain.CursorExpired).WithStatus(400),
-			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("secret-record").Announcing(2))
+			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).Announcing(11))
 		b := newBench(&telling{EventSource: source})
 		b.store = &shaky{EventStore: b.store, failures: []func(func() (domain.CommitResult, error)) (domain.CommitResult, error){refusesWithPassword}}
 		spans, err := b.traced(t)

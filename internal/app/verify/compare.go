@@ -21,9 +21,9 @@ type API struct {
 type Comparison interface {
 	// Begin makes ready, with nothing returned yet; a second call forgets what was returned. It makes one attempt.
 	Begin(ctx context.Context) error
-	// Compare names those of a page's events that are not stored, or not with these values, and notes all of them, and
-	// the ids of its rejects, as returned. After an error only Begin may follow.
-	Compare(ctx context.Context, page domain.ReadPage) ([]domain.Difference, error)
+	// Compare finds what of a page is neither stored with its values nor parked, and notes the ids of its events and
+	// rejects as returned. After an error only Begin may follow.
+	Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error)
 	// Unreturned finds the stream's events that were not returned since Begin.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
@@ -93,10 +93,10 @@ func (v *Verifier) walk(ctx context.Context, walk *Walk) (domain.Finding, error)
 
 func (v *Verifier) comparePage(ctx context.Context, step domain.Step, walk *Walk) ([]domain.Difference, error) {
 	page := step.Read(v.opts.API.Decoder)
-	walk.add(page)
-	differences, err := v.opts.API.Rows.Compare(ctx, page)
-	for i := range differences {
-		differences[i].RequestID = page.Receipt.RequestID
+	compared, err := v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
+	walk.add(page, compared)
+	for i := range compared.Differences {
+		compared.Differences[i].RequestID = page.Receipt.RequestID
 	}
-	return differences, err
+	return compared.Differences, err
 }

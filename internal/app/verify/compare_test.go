@@ -31,24 +31,20 @@ func (r *rows) Begin(context.Context) error {
 	return nil
 }
 
-func (r *rows) Compare(_ context.Context, page domain.ReadPage) ([]domain.Difference, error) {
+func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
 	r.calls++
 	if r.calls > 1 && r.fails != nil {
-		return nil, r.fails
+		return domain.PageComparison{}, r.fails
 	}
-	var differences []domain.Difference
+	var compared domain.PageComparison
 	for _, e := range page.Events {
 		r.returned = append(r.returned, e.ID)
 		if slices.Contains(r.missing, e.ID) {
-			differences = append(differences, domain.Difference{Event: e.ID, What: "not stored"})
+			compared.Differences = append(compared.Differences, domain.Difference{Event: e.ID, What: "not stored"})
 		}
 	}
-	for _, reject := range page.Rejects {
-		if reject.Why.ID != (domain.EventID{}) {
-			r.returned = append(r.returned, reject.Why.ID)
-		}
-	}
-	return differences, nil
+	compared.Parked = int64(len(page.Rejects))
+	return compared, nil
 }
 
 func (r *rows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
@@ -79,7 +75,7 @@ func TestTheWholeAPIIsCompared(t *testing.T) {
 	if domain.KindOf(err) != domain.Inconsistent || !strings.Contains(err.Error(), "8 differences in 2 checks: returned, unreturned") {
 		t.Errorf("the verdict is %v", err)
 	}
-	if report.Walk.Pages != 3 || report.Walk.Received != 5 || report.Walk.Undecoded != 0 || len(r.returned) != 5 || r.begins != 1 {
+	if report.Walk != (verify.Walk{Pages: 3, Received: 5}) || len(r.returned) != 5 || r.begins != 1 {
 		t.Errorf("walk %+v, returned %d", report.Walk, len(r.returned))
 	}
 	found := report.Findings[2].Shown[0]
@@ -102,41 +98,16 @@ func TestALostCursorBeginsAnew(t *testing.T) {
 	}
 }
 
-func TestRecordsThatAreNoEventsAreReported(t *testing.T) {
+// TestRecordsThatAreParkedAreCounted: each walk anew.
+func TestRecordsThatAreParkedAreCounted(t *testing.T) {
 	t.Parallel()
-	payloads := []string{"1", "colour"}
-	for range domain.MostShown {
-		payloads = append(payloads, "x")
-	}
-	r := &rows{}
-	source := domaintest.NewScriptedSource(domaintest.LastPageOf(payloads...).Announcing(int64(len(payloads))))
-	report, err := verify.New(sound(), &witness{}, options(apiOn(source, r))).Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := report.Walk
-	if w.Received != 22 || w.Undecoded != 21 || len(w.Shown) != domain.MostShown || len(r.returned) != 1 {
-		t.Errorf("walk %+v, returned %d", w, len(r.returned))
-	}
-	if first := w.Shown[0]; first.Record.Index != 1 || first.RequestID == "" || !strings.Contains(first.Why.Error(), "colour") {
-		t.Errorf("it is told as %+v", first)
-	}
-}
-
-// naming rejects every record and knows its id all the same.
-type naming struct{}
-
-func (naming) Decode(domain.Record) (domain.Event, []domain.Drift, error) {
-	return domain.Event{}, nil, &domain.Rejection{Reason: "bad", ID: domaintest.EventID(9)}
-}
-
-func TestARecordThatIsNoEventIsReturnedAllTheSame(t *testing.T) {
-	t.Parallel()
-	r := &rows{}
-	api := streamOf(1, 1, r)
-	api.Decoder = naming{}
-	if _, err := verify.New(sound(), &witness{}, options(api)).Run(t.Context()); err != nil || len(r.returned) != 1 {
-		t.Errorf("%v, returned %s", err, r.returned)
+	source := domaintest.NewScriptedSource(
+		domaintest.PageOf("a", "1", "x", "y"), domaintest.FailWith(domain.CursorExpired),
+		domaintest.PageOf("b", "1", "x", "y"), domaintest.LastPageOf("z").Announcing(4),
+	)
+	report, err := verify.New(sound(), &witness{}, options(apiOn(source, &rows{}))).Run(t.Context())
+	if want := (verify.Walk{Pages: 2, Received: 4, Parked: 3}); err != nil || report.Walk != want {
+		t.Errorf("%v, walk %+v", err, report.Walk)
 	}
 }
 

@@ -11,23 +11,13 @@ type Report struct {
 
 // A Walk is what the API returned in one pass.
 type Walk struct {
-	Pages     int64
-	Received  int64 // records
-	Undecoded int64 // of these, not compared, as they are no events
-	Shown     []Undecoded
+	Pages    int64
+	Received int64 // records
+	Parked   int64 // of these, no rows but dead letters
 }
 
-// An Undecoded is a record that cannot become an event.
-type Undecoded struct {
-	RequestID string
-	domain.Reject
-}
-
-func (w *Walk) add(page domain.ReadPage) {
+func (w *Walk) add(page domain.ReadPage, compared domain.PageComparison) {
 	w.Pages++
 	w.Received += int64(page.Received)
-	w.Undecoded += int64(len(page.Rejects))
-	for _, r := range page.Rejects[:min(domain.MostShown-len(w.Shown), len(page.Rejects))] {
-		w.Shown = append(w.Shown, Undecoded{page.Receipt.RequestID, r})
-	}
+	w.Parked += compared.Parked
 }

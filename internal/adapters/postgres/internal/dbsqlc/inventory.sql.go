@@ -63,11 +63,16 @@ const inventoryBalance = `-- name: InventoryBalance :many
 
 WITH sums AS (
     SELECT coalesce(p.id, 0) AS page_id, coalesce(p.seq, 0) AS seq, coalesce(p.pass, 0) AS pass,
-           CASE grouping(p.id, p.pass) WHEN 0 THEN 'received' WHEN 2 THEN 'received in this pass' ELSE 'received in total' END AS what,
+           CASE grouping(p.id, p.pass)
+               WHEN 0 THEN CASE p.kind WHEN 'replay' THEN 'received by this replay' ELSE 'received' END
+               WHEN 2 THEN 'received in this pass'
+               ELSE 'received in total'
+           END AS what,
            sum(p.received) AS received, sum(p.inserted) + sum(p.duplicate) + sum(p.parked) AS accounted
     FROM pages AS p
     WHERE p.stream = $1
-    GROUP BY GROUPING SETS ((p.id, p.seq, p.pass), (p.pass), ())
+    GROUP BY GROUPING SETS ((p.id, p.kind, p.seq, p.pass), (p.kind, p.pass), ())
+    HAVING grouping(p.id, p.pass) <> 2 OR p.kind = 'page'
     UNION ALL
     SELECT 0, 0, 0, 'received by the checkpoint', c.received, c.inserted + c.duplicate + c.parked
     FROM checkpoints AS c
@@ -77,7 +82,7 @@ SELECT s.page_id::bigint AS page_id, s.seq::bigint AS seq, s.pass::bigint AS pas
        'inserted + duplicate + parked'::text AS against, s.accounted::text AS found, count(*) OVER () AS total
 FROM sums AS s
 WHERE s.received <> s.accounted
-ORDER BY s.page_id = 0, s.seq, s.pass
+ORDER BY s.page_id = 0, s.seq, s.page_id, s.pass
 LIMIT 20
 `
 
@@ -94,7 +99,8 @@ type InventoryBalanceRow struct {
 
 // Each query names what does not hold together in one stream, at most 20 rows, with the number of all of them in total.
 // A row says: what is value, while against is found. page_id 0: it is about the stream as a whole.
-// I5, for every page, every pass, in total, and in the checkpoint.
+// I5, for every page and every replay, every pass, in total, and in the checkpoint. A replay is of no pass: its records
+// were received before.
 func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]InventoryBalanceRow, error) {
 	rows, err := q.db.Query(ctx, inventoryBalance, stream)
 	if err != nil {
@@ -129,29 +135,44 @@ WITH chain AS (
     SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id, p.kind, p.parent_seq,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
            lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
-           lag(p.pass) OVER before IS DISTINCT FROM p.pass AS begins,
-           lag(p.cursor_out) OVER before AS cursor_before,
-           lag(p.position) OVER before AS position_before
+           CASE lag(p.pass) OVER before WHEN p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
     FROM pages AS p
-    WHERE p.stream = $1
+    WHERE p.stream = $1 AND p.kind = 'page'
     WINDOW before AS (ORDER BY p.seq)
+), links AS (
+    SELECT c.id, c.seq, c.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
+    FROM chain AS c
+    LEFT JOIN chain AS parent ON parent.seq = c.parent_seq AND parent.pass = c.pass
+    CROSS JOIN LATERAL (
+        VALUES
+            ('seq', c.seq::text, 'the seq that follows the page before', (c.seq_before + 1)::text),
+            ('pass', c.pass::text, 'the least pass after the page before', greatest(c.pass, c.pass_before)::text),
+            ('parent_seq', c.parent_seq::text, 'seq of the page before in this pass', c.follows::text),
+            ('cursor_in', c.cursor_in,
+             CASE c.parent_seq WHEN 0 THEN 'the cursor that a pass begins with' ELSE 'cursor_out of the page before' END,
+             CASE c.parent_seq WHEN 0 THEN '' ELSE parent.cursor_out END),
+            ('position', c.position::text,
+             CASE c.parent_seq WHEN 0 THEN 'received since the pass began' ELSE 'position of the page before + received' END,
+             (CASE c.parent_seq WHEN 0 THEN 0 ELSE parent.position END + c.received)::text)
+    ) AS f (what, value, against, found)
+    UNION ALL
+    SELECT r.id, r.seq, r.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
+    FROM pages AS r
+    LEFT JOIN chain AS c ON c.seq = r.seq
+    CROSS JOIN LATERAL (
+        VALUES
+            ('seq of this replay', r.seq::text, 'seq of a page', coalesce(c.seq::text, 'none')),
+            ('pass of this replay', r.pass::text, 'pass of the page before', c.pass::text),
+            ('position of this replay', r.position::text, 'position of the page before', c.position::text),
+            ('parent_seq of this replay', r.parent_seq::text, 'that of a replay', '0')
+    ) AS f (what, value, against, found)
+    WHERE r.stream = $1 AND r.kind = 'replay'
 )
-SELECT c.id AS page_id, c.seq, c.pass,
-       f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
-FROM chain AS c
-CROSS JOIN LATERAL (
-    VALUES
-        ('seq', c.seq::text, 'the seq that follows the page before', (c.seq_before + 1)::text),
-        ('pass', c.pass::text, 'the least pass after the page before', greatest(c.pass, c.pass_before)::text),
-        ('cursor_in', c.cursor_in,
-         CASE WHEN c.begins THEN 'the cursor that a pass begins with' ELSE 'cursor_out of the page before' END,
-         CASE WHEN c.begins THEN '' ELSE c.cursor_before END),
-        ('position', c.position::text,
-         CASE WHEN c.begins THEN 'received since the pass began' ELSE 'position of the page before + received' END,
-         (CASE WHEN c.begins THEN 0 ELSE c.position_before END + c.received)::text)
-) AS f (what, value, against, found)
-WHERE f.value <> f.found
-ORDER BY c.seq, what
+SELECT l.id AS page_id, l.seq, l.pass,
+       l.what::text AS what, l.value::text AS value, l.against::text AS against, l.found::text AS found, count(*) OVER () AS total
+FROM links AS l
+WHERE l.value <> l.found
+ORDER BY l.seq, l.id, l.what
 LIMIT 20
 `
 
@@ -166,8 +187,10 @@ type InventoryChainRow struct {
 	Total   int64
 }
 
-// Each page follows the one before: the next seq, the cursor that one left, its records added to the position. A pass
-// begins without a cursor and counts from nothing. (A pass in which nothing was committed leaves no page.)
+// Each page follows the one before in its pass: its seq is parent_seq, the cursor is the one it left, the records add to
+// its position. A pass begins without a cursor and counts from nothing. (A pass in which nothing was committed leaves no
+// page.) Where parent_seq leads nowhere there is nothing to hold cursor and position against. A replay stands where the
+// checkpoint stood.
 func (q *Queries) InventoryChain(ctx context.Context, stream string) ([]InventoryChainRow, error) {
 	rows, err := q.db.Query(ctx, inventoryChain, stream)
 	if err != nil {
@@ -198,18 +221,20 @@ func (q *Queries) InventoryChain(ctx context.Context, stream string) ([]Inventor
 }
 
 const inventoryCheckpoint = `-- name: InventoryCheckpoint :many
+WITH chain AS (
+    SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM pages AS p WHERE p.stream = $1 AND p.kind = 'page'
+)
 SELECT CASE WHEN f.of_last THEN coalesce(last.id, 0) ELSE 0 END::bigint AS page_id,
        CASE WHEN f.of_last THEN coalesce(last.seq, 0) ELSE 0 END::bigint AS seq,
        CASE WHEN f.of_last THEN coalesce(last.pass, 0) ELSE 0 END::bigint AS pass,
        f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
-CROSS JOIN LATERAL (
+CROSS JOIN (
     SELECT count(*) AS pages, coalesce(sum(p.received), 0) AS received, coalesce(sum(p.inserted), 0) AS inserted,
            coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, coalesce(max(p.position), 0) AS furthest
-    FROM pages AS p
-    WHERE p.stream = c.stream
+    FROM chain AS p
 ) AS l
-LEFT JOIN LATERAL (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM pages AS p WHERE p.stream = c.stream ORDER BY p.seq DESC LIMIT 1) AS last ON true
+LEFT JOIN (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM chain AS p ORDER BY p.seq DESC LIMIT 1) AS last ON true
 CROSS JOIN LATERAL (
     VALUES
         (false, 'received by the checkpoint', c.received::text, 'received by its pages', l.received::text),
@@ -239,7 +264,7 @@ type InventoryCheckpointRow struct {
 	Total   int64
 }
 
-// The checkpoint is the sum of its ledger, and stands behind the ledger's last page.
+// The checkpoint is the sum of its pages, and stands behind the last of them. Replays do not move it.
 func (q *Queries) InventoryCheckpoint(ctx context.Context, stream string) ([]InventoryCheckpointRow, error) {
 	rows, err := q.db.Query(ctx, inventoryCheckpoint, stream)
 	if err != nil {
@@ -270,12 +295,12 @@ func (q *Queries) InventoryCheckpoint(ctx context.Context, stream string) ([]Inv
 }
 
 const inventoryEvents = `-- name: InventoryEvents :many
-SELECT p.id AS page_id, p.seq, p.pass, 'inserted'::text AS what, p.inserted::text AS value,
-       'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
+SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'replay' THEN 'inserted by this replay' ELSE 'inserted' END::text AS what,
+       p.inserted::text AS value, 'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
 FROM pages AS p
 LEFT JOIN (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e ON e.page_id = p.id
 WHERE p.stream = $1 AND p.inserted <> coalesce(e.events, 0)
-ORDER BY p.seq
+ORDER BY p.seq, p.id
 LIMIT 20
 `
 
@@ -290,7 +315,7 @@ type InventoryEventsRow struct {
 	Total   int64
 }
 
-// Each page brought as many events as it says.
+// Each page, and each replay, brought as many events as it says.
 func (q *Queries) InventoryEvents(ctx context.Context, stream string) ([]InventoryEventsRow, error) {
 	rows, err := q.db.Query(ctx, inventoryEvents, stream)
 	if err != nil {
@@ -318,6 +343,26 @@ func (q *Queries) InventoryEvents(ctx context.Context, stream string) ([]Invento
 		return nil, err
 	}
 	return items, nil
+}
+
+const inventoryHoldings = `-- name: InventoryHoldings :one
+SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = $1), 0)::bigint AS stored,
+       (SELECT count(*) FROM dead_letters AS l
+        WHERE l.stream = $1 AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked
+`
+
+type InventoryHoldingsRow struct {
+	Stored int64
+	Parked int64
+}
+
+// What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
+// or discarded.
+func (q *Queries) InventoryHoldings(ctx context.Context, stream string) (InventoryHoldingsRow, error) {
+	row := q.db.QueryRow(ctx, inventoryHoldings, stream)
+	var i InventoryHoldingsRow
+	err := row.Scan(&i.Stored, &i.Parked)
+	return i, err
 }
 
 const inventoryStrays = `-- name: InventoryStrays :many

@@ -65,3 +65,66 @@ func (q *Queries) ReturnedLacks(ctx context.Context, stream string) ([]ReturnedL
 	}
 	return items, nil
 }
+
+const returnedParked = `-- name: ReturnedParked :many
+SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict
+FROM dead_letters AS l
+WHERE l.stream = $1 AND l.key = ANY($2::text[])
+`
+
+type ReturnedParkedParams struct {
+	Stream string
+	Keys   []string
+}
+
+type ReturnedParkedRow struct {
+	Key      string
+	Stands   bool
+	Conflict bool
+}
+
+// Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
+// discarded; resolved in another way, its event is stored.
+func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) ([]ReturnedParkedRow, error) {
+	rows, err := q.db.Query(ctx, returnedParked, arg.Stream, arg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReturnedParkedRow
+	for rows.Next() {
+		var i ReturnedParkedRow
+		if err := rows.Scan(&i.Key, &i.Stands, &i.Conflict); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const returnedStored = `-- name: ReturnedStored :many
+SELECT e.id FROM events AS e WHERE e.id = ANY($1::uuid[])
+`
+
+func (q *Queries) ReturnedStored(ctx context.Context, ids []domain.UUID) ([]domain.UUID, error) {
+	rows, err := q.db.Query(ctx, returnedStored, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []domain.UUID
+	for rows.Next() {
+		var id domain.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

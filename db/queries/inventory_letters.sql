@@ -1,0 +1,74 @@
+-- As the queries of inventory.sql, of dead letters.
+
+-- name: InventoryLetters :many
+-- Each page parked as many letters as it says, each replay resolved as many, and all of them together replayed as many.
+WITH letters AS (
+    SELECT * FROM dead_letters AS l WHERE l.stream = @stream
+), ledger AS (
+    SELECT * FROM pages AS p WHERE p.stream = @stream
+), parked AS (
+    SELECT l.page_id, count(*) AS letters FROM letters AS l GROUP BY l.page_id
+), resolved AS (
+    SELECT l.resolved_page_id, count(*) FILTER (WHERE l.resolution = 'replayed') AS replayed,
+           count(*) FILTER (WHERE l.resolution = 'duplicate') AS duplicate
+    FROM letters AS l
+    GROUP BY l.resolved_page_id
+), counts AS (
+    SELECT p.id AS page_id, p.seq, p.pass, 'parked' AS what, p.parked AS value, 'letters of the page' AS against,
+           coalesce(l.letters, 0) AS found
+    FROM ledger AS p
+    LEFT JOIN parked AS l ON l.page_id = p.id
+    WHERE p.kind = 'page'
+    UNION ALL
+    SELECT l.page_id, 0, 0, 'letters that name the page', l.letters, 'pages of that id in the ledger', 0
+    FROM parked AS l
+    WHERE NOT EXISTS (SELECT FROM ledger AS p WHERE p.id = l.page_id AND p.kind = 'page')
+    UNION ALL
+    SELECT p.id, p.seq, p.pass, f.what::text, f.value::bigint, f.against::text, f.found::bigint
+    FROM ledger AS p
+    LEFT JOIN resolved AS l ON l.resolved_page_id = p.id
+    CROSS JOIN LATERAL (
+        VALUES
+            ('inserted by this replay', p.inserted, 'letters that it resolved as replayed', coalesce(l.replayed, 0)),
+            ('duplicate in this replay', p.duplicate, 'letters that it resolved as duplicate', coalesce(l.duplicate, 0))
+    ) AS f (what, value, against, found)
+    WHERE p.kind = 'replay'
+    UNION ALL
+    SELECT 0, 0, 0, 'received by replays', (SELECT coalesce(sum(p.received), 0) FROM ledger AS p WHERE p.kind = 'replay'),
+           'replays of the letters', (SELECT coalesce(sum(l.replays), 0) FROM letters AS l)
+)
+SELECT c.page_id::bigint AS page_id, c.seq::bigint AS seq, c.pass::bigint AS pass, c.what::text AS what, c.value::text AS value,
+       c.against::text AS against, c.found::text AS found, count(*) OVER () AS total
+FROM counts AS c
+WHERE c.value <> c.found
+ORDER BY c.page_id = 0, c.page_id, c.what
+LIMIT 20;
+
+-- name: InventoryResolved :many
+-- A letter was resolved by a row of the ledger, not before it was parked, and its event is stored, by that very replay if
+-- that is what it says. What was discarded by hand was resolved by none. The row names the letter's own page. (Its event is
+-- looked up by a subquery, which is never planned as a join over all events.)
+WITH letters AS (
+    SELECT l.*, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id
+    FROM dead_letters AS l
+    WHERE l.stream = @stream AND l.resolved_at IS NOT NULL
+)
+SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint AS pass,
+       coalesce(l.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS event,
+       (f.what || ' of letter ' || l.id || ', ' || l.resolution)::text AS what, f.value::text AS value, f.against::text AS against,
+       f.found::text AS found, count(*) OVER () AS total
+FROM letters AS l
+LEFT JOIN pages AS p ON p.id = l.page_id AND p.stream = @stream
+LEFT JOIN pages AS r ON r.id = l.resolved_page_id AND r.stream = @stream AND r.id >= l.page_id
+    AND (r.kind = 'replay' AND l.resolution IN ('replayed', 'duplicate') OR l.resolution = 'superseded')
+CROSS JOIN LATERAL (
+    VALUES
+        ('resolved_page_id', coalesce(l.resolved_page_id::text, 'none'), 'row of the ledger that can have done so',
+         CASE l.resolution WHEN 'discarded' THEN 'none' ELSE coalesce(r.id::text, 'missing') END),
+        ('event', CASE WHEN l.resolution <> 'discarded' AND l.event_id IS NOT NULL THEN 'stored' END, 'in the database',
+         CASE WHEN l.event_page_id IS NULL THEN 'missing' ELSE 'stored' END),
+        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event', l.event_page_id::text)
+) AS f (what, value, against, found)
+WHERE f.value <> f.found
+ORDER BY l.page_id, l.id, f.what, f.against
+LIMIT 20;

@@ -1,0 +1,33 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestAnInspectionOfWhatThePlannerDoesNotKnow: a stream that grew to 20,000 pages since the statistics were made is still
+// read a number of times, not once for each of its pages.
+func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	newPen(t, url, "other").records("", "1", "x")
+	newPen(t, url, "s")
+	exec(t, url, "ANALYZE")
+	exec(t, url, `
+		INSERT INTO pages (kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
+			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
+		SELECT 'page', 's', 1, (n), n - 1, CASE n WHEN 1 THEN '' ELSE 'c' || n - 1 END, 'c' || n, (n), 1, 0, 0, 1, 0, '', 1, 0, 0, 0, now(), ''
+		FROM generate_series(1, 20000) AS n;
+		INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, seen, resolved_at, resolution, resolved_page_id)
+		SELECT 's', 'k' || id, (id), 0, 'r', '', '', '', 1, now(), 'superseded', id FROM pages WHERE stream = 's';
+		UPDATE checkpoints SET seq = 20000, position = 20000, furthest = 20000, cursor = 'c20000', received = 20000, parked = 20000 WHERE stream = 's'`)
+	inventory := postgres.NewImpatientInventory(poolOn(t, url), 15*time.Second)
+	inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})
+	if err != nil || told(inspection) != "" {
+		t.Errorf("%v\n%s", err, told(inspection))
+	}
+}

@@ -1,0 +1,86 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestParkedRecordsAreCompared holds all that stream s of fillWithLetters received against what became of it.
+func TestParkedRecordsAreCompared(t *testing.T) {
+	t.Parallel()
+	const all = "1|3!|x|2|y|4|5 \x00|1|2 colour|3|x|6"
+	const stillOpen = "UPDATE dead_letters SET resolved_at = NULL, resolution = NULL, resolved_page_id = NULL, event_id = NULL WHERE id = 2;"
+	tests := []struct {
+		name, sql, records string
+		parked             int64
+		told               string
+	}{
+		{"as it was received", "", all, 2, ""}, // 5 is open, the conflict over 2 discarded
+		{"values that stand for nothing", "", "2 sound|6|4", 0, "2: stored with another extra\n"},
+		{
+			"a conflict that was over", "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5", all, 1,
+			"2: stored with another extra\n",
+		},
+		{"a conflict's letter is gone", "DELETE FROM dead_letters WHERE id = 5", all, 1, "2: stored with another extra\n"},
+		{
+			"a refused event's letter is gone", "DELETE FROM dead_letters WHERE id = 4", all, 1,
+			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+		},
+		{"a refused event, and its twin that is not", "", "5|5 \x00", 2, ""},
+		{
+			"a letter without an id is gone", "DELETE FROM dead_letters WHERE id = 3", all, 2,
+			"record at index 4 is neither stored nor parked: not a number: \"y\"\n",
+		},
+		{"a letter is gone, but not its event", "DELETE FROM dead_letters WHERE id = 1", all, 2, ""},
+		{
+			"a letter and its event are gone", "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'", all, 2,
+			"3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n",
+		},
+		{"a superseded letter stands for nothing", "DELETE FROM events WHERE name = 'event_3'", all, 2, "3: neither stored nor parked\n"},
+		{
+			"a conflict under its id, from before it could be read", "INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, seen) " +
+				"SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', '', 1 FROM (VALUES (4, 'conflict'), (6, 'marked')) AS l (n, r)",
+			"4 new|6 new", 1, "6: stored with another extra\n",
+		},
+		{"what can be read now is still parked", stillOpen, "1|x", 1, ""},
+		{
+			"another stream's letters are another's", "UPDATE dead_letters SET stream = 'other' WHERE id = 4", "4|5 \x00", 0,
+			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Database(t)
+			fillWithLetters(t, url)
+			exec(t, url, tt.sql)
+			page := read(domain.Place{}, "", strings.Split(tt.records, "|")...)
+			if tt.sql == stillOpen { // the event that a decoder which has learnt it makes of it
+				known := decoded(t, 88)[0]
+				known.Record = page.Rejects[0].Record
+				page.Events, page.Rejects = append(page.Events, known), nil
+			}
+			compared, err := newComparison(t, url).Compare(t.Context(), domain.StreamID{Source: "s"}, page)
+			if err != nil || compared.Parked != tt.parked {
+				t.Errorf("%v, %d parked", err, compared.Parked)
+			}
+			var told strings.Builder
+			for _, d := range compared.Differences {
+				for n := range uint64(100) {
+					if n > 0 && d.Event == domaintest.EventID(n) {
+						fmt.Fprintf(&told, "%d: ", n)
+					}
+				}
+				fmt.Fprintln(&told, d.What)
+			}
+			if told.String() != tt.told {
+				t.Errorf("told:\n%swant:\n%s", &told, tt.told)
+			}
+		})
+	}
+}
