@@ -85,6 +85,7 @@ func TestBesideAnotherProgram(t *testing.T) {
 
 var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
+// rolesOfReadme is the SQL of the section about roles.
 func rolesOfReadme(t *testing.T) (blocks []string) {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
