@@ -74,15 +74,16 @@ ORDER BY l.id
 FOR UPDATE;
 
 -- name: DeadLetterResolve :execrows
--- A replay resolves letters in one and the same way.
+-- A replay resolves letters that it has locked, in one and the same way. They are found by nothing but the key: any other
+-- condition tempts the planner, which knows next to nothing of how many letters are open.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = @resolution::text, resolved_page_id = @page_id::bigint, resolved_why = @why::text,
     replays = l.replays + 1, event_id = g.event_id
 FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@event_ids::uuid[])) AS g (id, event_id)
-WHERE l.stream = @stream AND l.id = g.id AND l.resolved_at IS NULL;
+WHERE l.id = g.id;
 
 -- name: DeadLetterParkAgain :execrows
--- What a replay found wrong this time. The key stays: it is by what the record is known when it comes again.
+-- What a replay found wrong this time with letters that it has locked. The key stays: it is by what the record is known when it comes again.
 UPDATE dead_letters AS l
 SET reason = g.reason, field = g.field, detail = g.detail, replays = l.replays + 1,
     event_id = coalesce(nullif(g.event_id, '00000000-0000-0000-0000-000000000000'), l.event_id)
@@ -93,7 +94,7 @@ FROM ROWS FROM (
     unnest(@details::text[]),
     unnest(@event_ids::uuid[])
 ) AS g (id, reason, field, detail, event_id)
-WHERE l.stream = @stream AND l.id = g.id AND l.resolved_at IS NULL;
+WHERE l.id = g.id;
 
 -- name: DeadLetterDiscard :execrows
 UPDATE dead_letters AS l

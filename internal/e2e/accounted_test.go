@@ -56,6 +56,18 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 		}
 	}
 	db.sameBytes(m)
+
+	// A replay by the same decoder parks all of it again, and both what is here and what the API returns are accounted for.
+	for _, args := range [][]string{{"dlq", "replay", "--all"}, {"verify", "--against-api"}} {
+		p := start(t, m.environment(databaseURL), "pawl", args...)
+		if code := p.wait(ctx); code != 0 {
+			t.Errorf("pawl %v: exit %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
+		}
+	}
+	db.isTheTruth()
+	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != letters {
+		t.Errorf("%d letters are open after a replay, want %d", n, letters)
+	}
 }
 
 // TestEveryRecordIsAccountedForAfterKills reads the same with a run that is killed twenty times.
@@ -85,6 +97,9 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 	db.layDownTruth(m)
 	db.isTheTruth()
 	db.addsUp()
+	if p := start(t, m.environment(databaseURL), "pawl", "verify"); p.wait(ctx) != 0 {
+		t.Errorf("pawl verify: %s%s", p.stdout.String(), p.stderr.String())
+	}
 	if lost := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); lost > 0 {
 		t.Errorf("%d pages were stored twice", lost)
 	}

@@ -37,10 +37,10 @@ func TestSignals(t *testing.T) {
 			p := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "100")
 			eventually(t, "a transaction is open", func() bool { return db.openTransactions() == 1 })
 			for _, s := range tt.signals {
-				before := strings.Count(p.stderr.String(), "finishing the page in hand")
+				before := strings.Count(p.stderr.String(), "finishing what is in hand")
 				p.signal(s)
 				eventually(t, "the signal is heeded", func() bool {
-					return strings.Count(p.stderr.String(), "finishing the page in hand") > before || !p.running()
+					return strings.Count(p.stderr.String(), "finishing what is in hand") > before || !p.running()
 				})
 			}
 			if !tt.stored { // it ends while the page still cannot be committed

@@ -135,7 +135,7 @@ func (s *session) main(env environment) int {
 	}
 	s.log = newLogger(s.screen, s.settings)
 	defer context.AfterFunc(s.ctx, func() {
-		s.log.Warn("told to stop: finishing the page in hand; once more to leave at once")
+		s.log.Warn("told to stop: finishing what is in hand; once more to leave at once")
 	})()
 	s.busy.Store(true)
 	return s.end(command.Run(s))

@@ -49,7 +49,7 @@ func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.R
 	if len(events) == 0 {
 		return 0, nil
 	}
-	rows := dbsqlc.DeadLetterResolveParams{Stream: w.stream, PageID: w.pageID, Resolution: how, Why: why, EventIds: idsOf(events)}
+	rows := dbsqlc.DeadLetterResolveParams{PageID: w.pageID, Resolution: how, Why: why, EventIds: idsOf(events)}
 	for _, e := range events {
 		rows.Ids = append(rows.Ids, r.Letters[e.Record.Index].ID)
 	}
@@ -61,7 +61,7 @@ func (w *writer) parkAgain(ctx context.Context, r domain.Replay, rejects []domai
 	if len(rejects) == 0 {
 		return 0, nil
 	}
-	rows := dbsqlc.DeadLetterParkAgainParams{Stream: w.stream}
+	rows := dbsqlc.DeadLetterParkAgainParams{}
 	for _, reject := range rejects {
 		rows.Ids = append(rows.Ids, r.Letters[reject.Record.Index].ID)
 		rows.Reasons = append(rows.Reasons, reject.Why.Reason)
