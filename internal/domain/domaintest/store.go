@@ -41,6 +41,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a reject without an id is known by its bytes", rejectWithoutID},
 		{"the same id with other values is a conflict and the first one stays", conflicts},
 		{"an event that the database refuses is parked and the rest is stored", refusedIsParked},
+		{"an event that the database refuses is parked where its id is stored", refusedAgain},
 		{"a page of refused events is parked", allRefused},
 		{"an event that is stored supersedes the open letter of its id", superseded},
 		{"a page with more letters than it may add writes nothing", tooManyLetters},
