@@ -40,7 +40,7 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter, lik
 		for i, page := range b.Pages {
 			w := writer{
 				tx: tx, q: q, stream: b.Stream.String(), pageID: reserved.PageIds[i], insert: insert,
-				likelyStored: likelyStored, mayHaveOpen: reserved.HasOpenLetters,
+				likelyStored: likelyStored, mayHaveOpen: reserved.HasOpenLetters || res.Tally.Parked > 0,
 			}
 			tally, err := w.writePage(ctx, page)
 			if err != nil {

@@ -44,6 +44,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"an event that the database refuses is parked where its id is stored", refusedAgain},
 		{"a page of refused events is parked", allRefused},
 		{"an event that is stored supersedes the open letter of its id", superseded},
+		{"a letter is superseded by a later page of its batch", supersededInBatch},
 		{"a page with more letters than it may add writes nothing", tooManyLetters},
 		{"drift is new once", driftIsNewOnce},
 	}

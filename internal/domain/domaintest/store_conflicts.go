@@ -168,3 +168,15 @@ func superseded(ctx context.Context, under StoreUnderTest) error {
 	}
 	return stored(ctx, under, 1, 2, 4)
 }
+
+func supersededInBatch(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	r := reject(0, 1, "not yet")
+	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.Place, 1))); err != nil {
+		return err
+	}
+	return parked(ctx, under, want{r.Key(), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
+}
