@@ -33,7 +33,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a stale runner writes nothing", staleRunnerWritesNothing},
 		{"a batch read elsewhere writes nothing", wrongSeqWritesNothing},
 		{"several pages commit together", severalPages},
-		{"a store keeps nothing of its batch", keepsNothing},
+		{"a store changes and keeps nothing of its batch", batchStaysItself},
 		{"streams do not disturb each other", streamsAreApart},
 
 		{"a reject is parked with its bytes", rejectIsParked},
