@@ -172,6 +172,23 @@ func TestMigrateCreatesTheSchemaThatIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestMigrateRefusesAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Empty(t)
+	name := queryOne[string](t, databaseURL, "SELECT current_database()::text") + "_ascii"
+	exec(t, databaseURL, "CREATE DATABASE "+name+" ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+	t.Cleanup(func() { exec(t, databaseURL, "DROP DATABASE "+name) })
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	if _, err := postgres.Migrate(t.Context(), u.String()); domain.KindOf(err) != domain.Invalid ||
+		!strings.Contains(err.Error(), "SQL_ASCII") || !strings.Contains(domain.HintOf(err), "ENCODING 'UTF8'") {
+		t.Errorf("%v, hint %q", err, domain.HintOf(err))
+	}
+}
+
 func TestMigrateRefusesANewerSchema(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
