@@ -75,6 +75,9 @@ func TestRefusedEventsAreFound(t *testing.T) {
 				if res.Tally != want {
 					t.Errorf("tally %+v, want %+v", res.Tally, want)
 				}
+				if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != size-len(places) {
+					t.Errorf("%d rows", n)
+				}
 				letters := letters(t, databaseURL)
 				if len(letters) != len(places) {
 					t.Fatalf("%d letters", len(letters))

@@ -52,6 +52,15 @@ func TestTheStoreDoesAsTheModel(t *testing.T) {
 				}
 				at[i] = got.Checkpoint
 			}
+			events, err := storeOn(t, databaseURL).Events(t.Context())
+			if err != nil || len(events) != len(model.Events()) {
+				t.Fatalf("%d rows, %v", len(events), err)
+			}
+			for id, e := range model.Events() {
+				if events[id].Name != e.Name {
+					t.Errorf("%s is %q, want %q", id, events[id].Name, e.Name)
+				}
+			}
 		})
 	}
 }
