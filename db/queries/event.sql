@@ -32,7 +32,8 @@ ORDER BY s.place;
 
 -- name: EventCompare :many
 -- Of the given events, by their place (from 1), those that are not stored, and those whose row has other values. JSON is
--- compared by value. The hash is that of the given values, spelt in one way only.
+-- compared by value. The hash is that of the given values as PostgreSQL spells them, which differs for equal ones only in a
+-- number's last zeros.
 SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.session_id IS DISTINCT FROM g.session_id THEN 'session_id' END,
     CASE WHEN e.user_id IS DISTINCT FROM g.user_id THEN 'user_id' END,

@@ -3,7 +3,7 @@ package domain
 // A Drift is something in a record that its source's profile does not know but that loses nothing: the record is stored.
 // What the profile has no field for is kept in Event.Extra; a value in another form is stored as the value it is.
 type Drift struct {
-	Path  string // where, e.g. "session.os"
+	Path  string // where, e.g. "session.os"; short and fit to be printed, since it is a key in the register
 	Kind  string // what, e.g. "new field" or "in seconds"
 	Value []byte // as it came; it may alias the record's payload
 }

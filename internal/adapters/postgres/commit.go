@@ -17,9 +17,10 @@ import (
 // Events are inserted a page at a time. If the database refuses a value of one, all is rolled back and done once more
 // with a search for the records to blame, whose savepoints a page without such a record need not pay for.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	res, err := s.commit(ctx, b, insertWhole)
+	res, err := s.commit(ctx, b, insertWhole, s.replaying)
 	if domain.KindOf(err) == domain.Unstorable {
-		res, err = s.commit(ctx, b, insertHalving)
+		// Nothing is guessed here: what is refused is found by inserting it, and a refused event can have a stored id.
+		res, err = s.commit(ctx, b, insertHalving, false)
 	}
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Stream, b.Target(), err)
@@ -28,7 +29,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	return res, nil
 }
 
-func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter) (domain.CommitResult, error) {
+func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter, likelyStored bool) (domain.CommitResult, error) {
 	var res domain.CommitResult
 	err := transact(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
@@ -39,7 +40,7 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter) (do
 		for i, page := range b.Pages {
 			w := writer{
 				tx: tx, q: q, stream: b.Stream.String(), pageID: reserved.PageIds[i], insert: insert,
-				likelyStored: s.replaying, mayHaveOpen: reserved.HasOpenLetters,
+				likelyStored: likelyStored, mayHaveOpen: reserved.HasOpenLetters || res.Tally.Parked > 0,
 			}
 			tally, err := w.writePage(ctx, page)
 			if err != nil {

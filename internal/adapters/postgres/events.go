@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
@@ -23,16 +22,37 @@ func insertWhole(ctx context.Context, w *writer, events []domain.ReadEvent) (int
 	return inserted, nil, classifyRow(err)
 }
 
-// insertHalving is the inserter that finds the events to refuse, each part under a savepoint.
+// insertHalving is the inserter that finds the events to refuse. One savepoint is kept behind what is inserted: pgx's
+// nested transactions would leave another for each refusal, all inside one another.
 func insertHalving(ctx context.Context, w *writer, events []domain.ReadEvent) (inserted int64, refused []domain.Reject, err error) {
+	if _, err := w.tx.Exec(ctx, "SAVEPOINT part"); err != nil {
+		return 0, nil, err
+	}
 	refused, err = halving(events, func(part []domain.ReadEvent) error {
-		return pgx.BeginFunc(ctx, w.tx, func(pgx.Tx) error {
-			n, _, err := insertWhole(ctx, w, part)
-			inserted += n
-			return err
-		})
+		n, _, err := insertWhole(ctx, w, part)
+		inserted += n
+		return w.keep(ctx, err)
 	})
+	if err != nil {
+		return 0, nil, err
+	}
+	_, err = w.tx.Exec(ctx, "RELEASE SAVEPOINT part")
 	return inserted, refused, err
+}
+
+// keep sets the savepoint behind what was inserted, or takes back what was refused, and gives the error of either.
+func (w *writer) keep(ctx context.Context, err error) error {
+	then := "RELEASE SAVEPOINT part; SAVEPOINT part"
+	switch {
+	case domain.KindOf(err) == domain.Unstorable:
+		then = "ROLLBACK TO SAVEPOINT part"
+	case err != nil:
+		return err
+	}
+	if _, failed := w.tx.Exec(ctx, then); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // classifyRow classifies the answer to a statement that carries events' values.

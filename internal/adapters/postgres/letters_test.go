@@ -75,6 +75,9 @@ func TestRefusedEventsAreFound(t *testing.T) {
 				if res.Tally != want {
 					t.Errorf("tally %+v, want %+v", res.Tally, want)
 				}
+				if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != size-len(places) {
+					t.Errorf("%d rows", n)
+				}
 				letters := letters(t, databaseURL)
 				if len(letters) != len(places) {
 					t.Fatalf("%d letters", len(letters))
@@ -108,6 +111,9 @@ func TestTheWordsAboutARecordAreStored(t *testing.T) {
 	if got := letters(t, databaseURL)[0].Why; got.Field != "a\uFFFD\uFFFDb" || got.Detail != "c\uFFFD\uFFFDd" {
 		t.Errorf("%+q", got)
 	}
+	if queryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE event_id IS NULL") != 1 {
+		t.Error("it is about an event, although it has no id")
+	}
 }
 
 // TestAConflictIsKnownAgain however its values are spelt, and in whatever time zone the server speaks.
@@ -140,6 +146,50 @@ func TestAConflictIsKnownAgain(t *testing.T) {
 	}
 	if l := letters(t, databaseURL); len(l) != 1 || l[0].Seen != 3 || l[0].Why.Field != "extra" {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestEveryValueMakesAConflict of its own, and names its column.
+func TestEveryValueMakesAConflict(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store := open(t, databaseURL)
+	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := []struct {
+		column string
+		change func(e *domain.Event, n int)
+	}{
+		{"session_id", func(e *domain.Event, n int) { e.SessionID[0] = byte(n) }},
+		{"user_id", func(e *domain.Event, n int) { e.UserID[0] = byte(n) }},
+		{"type", func(e *domain.Event, n int) { e.Type = strconv.Itoa(n) }},
+		{"name", func(e *domain.Event, n int) { e.Name = strconv.Itoa(n) }},
+		{"properties", func(e *domain.Event, n int) { e.Properties = fmt.Appendf(nil, `{"other":%d}`, n) }},
+		{"occurred_at", func(e *domain.Event, n int) { e.OccurredAt = e.OccurredAt.Add(time.Duration(n) * time.Microsecond) }},
+		{"device_type", func(e *domain.Event, n int) { e.DeviceType = strconv.Itoa(n) }},
+		{"browser", func(e *domain.Event, n int) { e.Browser = strconv.Itoa(n) }},
+		{"extra", func(e *domain.Event, n int) { e.Extra = fmt.Appendf(nil, `{"other":%d}`, n) }},
+	}
+	original := series(t, 1)[0]
+	events := []domain.ReadEvent{original}
+	for _, c := range changes {
+		for n := range 2 {
+			e := original
+			c.change(&e.Event, n+1)
+			e.Record.Index = len(events)
+			events = append(events, e)
+		}
+	}
+	res := next(t, store, at, domain.ReadPage{Events: events})
+	if want := (domain.Tally{Received: int64(len(events)), Inserted: 1, Parked: int64(len(events) - 1)}); res.Tally != want {
+		t.Fatalf("%+v, want %+v", res.Tally, want)
+	}
+	for i, l := range letters(t, databaseURL) {
+		if want := changes[i/2].column; l.Why.Field != want || l.Why.Reason != domain.ReasonConflict {
+			t.Errorf("%s: %+v", want, l.Why)
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ const migratePatience = time.Minute
 
 // Migrate brings the schema up to date and returns the names of the migrations it applied, none if there was nothing to
 // do. Any number of processes may call it at once: one migrates, the others wait for it up to a minute and are then told
-// Transient. It is Invalid, and nothing is written, when the schema is newer than this program or when tables of the
-// same names are not pawl's. Cancelled, it leaves every migration either applied or not.
+// Transient. It is Invalid, and nothing is written, when the schema is newer than this program, when tables of the same
+// names are not pawl's, or when the database is not UTF8. Cancelled, it leaves every migration either applied or not.
 func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	conn, err := connect(ctx, databaseURL)
 	if err != nil {

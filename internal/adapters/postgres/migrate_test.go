@@ -101,6 +101,8 @@ func TestALedgerFromBefore(t *testing.T) {
 	if want != "1<0 page, 2<1 page, 3<0 page, 4<3 page" {
 		t.Errorf("a ledger is written as %s", want)
 	}
+	// A replay has the seq of the page before it, for which the schema from before has no room.
+	exec(t, databaseURL, `INSERT INTO pages SELECT (jsonb_populate_record(p, '{"id": 99, "kind": "replay"}')).* FROM pages AS p WHERE seq = 4`)
 	if err := plainDbmate(t, databaseURL).Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +169,23 @@ func TestMigrateCreatesTheSchemaThatIsAskedFor(t *testing.T) {
 		if strings.Trim(strings.ReplaceAll(got, `""`, `"`), `"`) != strings.Trim(want, `"`) {
 			t.Errorf("%s: the tables are in %s, want %s", path, got, want)
 		}
+	}
+}
+
+func TestMigrateRefusesAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Empty(t)
+	name := queryOne[string](t, databaseURL, "SELECT current_database()::text") + "_ascii"
+	exec(t, databaseURL, "CREATE DATABASE "+name+" ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+	t.Cleanup(func() { exec(t, databaseURL, "DROP DATABASE "+name) })
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	if _, err := postgres.Migrate(t.Context(), u.String()); domain.KindOf(err) != domain.Invalid ||
+		!strings.Contains(err.Error(), "SQL_ASCII") || !strings.Contains(domain.HintOf(err), "ENCODING 'UTF8'") {
+		t.Errorf("%v, hint %q", err, domain.HintOf(err))
 	}
 }
 

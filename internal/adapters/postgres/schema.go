@@ -23,6 +23,9 @@ const readSchema = "read schema"
 func pendingMigrations(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if err := refuseEncoding(conn); err != nil {
+		return nil, err
+	}
 	known, err := knownMigrations()
 	if err != nil {
 		return nil, err
@@ -123,6 +126,20 @@ func foreign(what string) error {
 		Kind: domain.Invalid, Op: readSchema,
 		Err:  fmt.Errorf("what stands under pawl's names is not pawl's: %s", what),
 		Hint: "give pawl a schema of its own by adding search_path=pawl to DATABASE_URL",
+	}
+}
+
+// refuseEncoding stops before a database is used that cannot hold what the API sends: with another encoding PostgreSQL
+// refuses characters, or JSON that spells them as escapes, and not only in events but in the words about them.
+func refuseEncoding(conn *pgx.Conn) error {
+	encoding := conn.PgConn().ParameterStatus("server_encoding")
+	if encoding == "UTF8" || encoding == "" { // a pooler need not say
+		return nil
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Op: readSchema,
+		Err:  fmt.Errorf("the database's encoding is %s, which does not hold every text", encoding),
+		Hint: "use a database made with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
 	}
 }
 

@@ -91,6 +91,7 @@ const leastStrange = 10
 // read decodes a page and says how many dead letters it may add.
 func (r *Runner) read(step domain.Step) domain.ReadPage {
 	page := step.Read(r.decoder)
-	page.MayPark = max(leastStrange-1, int(r.opts.MaxRejectRatio*float64(page.Received)))
+	share := r.opts.MaxRejectRatio * float64(page.Received)
+	page.MayPark = max(leastStrange-1, int(share+1e-9)) // 0.29 of 100 is 28.999…, and 29 are not more than that
 	return page
 }

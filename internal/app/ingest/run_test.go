@@ -123,6 +123,7 @@ func TestTooManyBadRecords(t *testing.T) {
 		{"ten of ten", 0, 10, 0, true},
 		{"half", 10, 10, 0.5, false},
 		{"more than half", 10, 11, 0.5, true},
+		{"a share that binary fractions miss", 71, 29, 0.29, false},
 		{"all, which is allowed", 0, 30, 1, false},
 	}
 	for _, tt := range tests {

@@ -137,8 +137,8 @@ func driftIsKept(_ context.Context, under DecoderUnderTest) error {
 			return fmt.Errorf("%s: drift %v, extra %q, error %w", payload, got.drift, got.event.Extra, got.err)
 		}
 		for _, d := range got.drift {
-			if d.Path == "" || d.Kind == "" || len(d.Value) == 0 {
-				return fmt.Errorf("%s: drift %+v does not say what and where", payload, d)
+			if d.Path == "" || d.Kind == "" || len(d.Value) == 0 || len(d.Path) > 400 {
+				return fmt.Errorf("%s: drift %+v does not say in short what and where", payload, d)
 			}
 		}
 	}

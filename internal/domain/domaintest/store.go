@@ -33,7 +33,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a stale runner writes nothing", staleRunnerWritesNothing},
 		{"a batch read elsewhere writes nothing", wrongSeqWritesNothing},
 		{"several pages commit together", severalPages},
-		{"a store keeps nothing of its batch", keepsNothing},
+		{"a store changes and keeps nothing of its batch", batchStaysItself},
 		{"streams do not disturb each other", streamsAreApart},
 
 		{"a reject is parked with its bytes", rejectIsParked},
@@ -41,8 +41,10 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a reject without an id is known by its bytes", rejectWithoutID},
 		{"the same id with other values is a conflict and the first one stays", conflicts},
 		{"an event that the database refuses is parked and the rest is stored", refusedIsParked},
+		{"an event that the database refuses is parked where its id is stored", refusedAgain},
 		{"a page of refused events is parked", allRefused},
 		{"an event that is stored supersedes the open letter of its id", superseded},
+		{"a letter is superseded by a later page of its batch", supersededInBatch},
 		{"a page with more letters than it may add writes nothing", tooManyLetters},
 		{"drift is new once", driftIsNewOnce},
 	}

@@ -199,16 +199,38 @@ func severalPages(ctx context.Context, under StoreUnderTest) error {
 	return stored(ctx, under, 1, 2, 3)
 }
 
-func keepsNothing(ctx context.Context, under StoreUnderTest) error {
+// batchStaysItself: whoever gave it may give it again after an error, and reuse its memory after success.
+func batchStaysItself(ctx context.Context, under StoreUnderTest) error {
 	s, at, err := claimed(ctx, under)
 	if err != nil {
 		return err
 	}
-	b := batch(at, page(at.Place, 1))
-	if _, err := s.Commit(ctx, b); err != nil {
+	b := func(at domain.Checkpoint) domain.Batch {
+		p := withRejects(page(at.Place, 1, 2, 1), reject(3, 4, "not stored"))
+		p.Events[1].Name = "\x00"
+		for _, path := range []string{"a", "b", "c"}[:at.Seq+2] {
+			p.Drift = append(p.Drift, domain.DriftCount{Path: path, Kind: "new field", Count: 1, Value: []byte("1")})
+		}
+		p.Receipt.FetchedAt = time.Time{}
+		return batch(at, p)
+	}
+	for range 2 {
+		given := b(at)
+		res, err := s.Commit(ctx, given)
+		if err != nil {
+			return err
+		}
+		if want := b(at); !reflect.DeepEqual(given, want) {
+			return fmt.Errorf("the batch became %+v, it was %+v", given, want)
+		}
+		clear(given.Pages[0].Events[0].Properties)
+		clear(given.Pages[0].Rejects[0].Record.Payload)
+		at = res.Checkpoint
+	}
+	refused := want{domain.LetterKey(event(2).ID.String()), domain.ReasonUnstorable, "record 1: näme-2", 1, 2, ""}
+	if err := parked(ctx, under, refused, want{domain.LetterKey(event(4).ID.String()), "bad timestamp", "not stored", 3, 2, ""}); err != nil {
 		return err
 	}
-	clear(b.Pages[0].Events[0].Properties)
 	return stored(ctx, under, 1)
 }
 

@@ -88,6 +88,28 @@ func refusedIsParked(ctx context.Context, under StoreUnderTest) error {
 	return stored(ctx, under, 1, 2, 4)
 }
 
+// refusedAgain: what the database refuses is found where its id is stored, too, and where a store expects nothing new.
+func refusedAgain(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	refused := page(at.Place, 1, 2, 3)
+	refused.Events[1].Name = "\x00"
+	last, err := commits(ctx, s, at, page(at.Place, 1, 2), page(at.Place, 1, 2), refused)
+	if err != nil {
+		return err
+	}
+	if err := wantTally(last.Tally, domain.Tally{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
+		return err
+	}
+	payload := string(refused.Events[1].Record.Payload)
+	if err := parked(ctx, under, want{domain.LetterKey(event(2).ID.String()), domain.ReasonUnstorable, payload, 1, 1, ""}); err != nil {
+		return err
+	}
+	return stored(ctx, under, 1, 2, 3)
+}
+
 func allRefused(ctx context.Context, under StoreUnderTest) error {
 	s, at, err := claimed(ctx, under)
 	if err != nil {
@@ -145,4 +167,16 @@ func superseded(ctx context.Context, under StoreUnderTest) error {
 		return fmt.Errorf("letters are %v, want %v", got, wanted)
 	}
 	return stored(ctx, under, 1, 2, 4)
+}
+
+func supersededInBatch(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	r := reject(0, 1, "not yet")
+	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.Place, 1))); err != nil {
+		return err
+	}
+	return parked(ctx, under, want{r.Key(), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
 }

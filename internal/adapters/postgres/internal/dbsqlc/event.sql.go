@@ -67,7 +67,8 @@ type EventCompareRow struct {
 }
 
 // Of the given events, by their place (from 1), those that are not stored, and those whose row has other values. JSON is
-// compared by value. The hash is that of the given values, spelt in one way only.
+// compared by value. The hash is that of the given values as PostgreSQL spells them, which differs for equal ones only in a
+// number's last zeros.
 func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]EventCompareRow, error) {
 	rows, err := q.db.Query(ctx, eventCompare,
 		arg.Ids,
