@@ -20,7 +20,7 @@ func startDrifted(t *testing.T) *mock {
 	for _, drift := range allDrifts() {
 		args = append(args, "--drift", drift)
 	}
-	return startMock(t, args...)
+	return startMockAs(t, plain+"/mockapi", args...)
 }
 
 // TestEveryRecordIsAccountedFor reads all kinds of drift at once, in two passes whose pages begin at other places, so that
@@ -40,7 +40,7 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 129},
 	} {
 		args := [][]string{{"--page-size", "1000"}, {"--page-size", "777", "--new-pass"}}[pass]
-		p := start(t, m.environment(databaseURL), "pawl", append([]string{"run", "--json"}, args...)...)
+		p := start(t, m.environment(databaseURL), plain+"/pawl", append([]string{"run", "--json"}, args...)...)
 		if code := p.wait(ctx); code != 0 {
 			t.Fatalf("pass %d: exit %d: %s", pass+1, code, p.stderr.String())
 		}
@@ -59,7 +59,7 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 
 	// A replay by the same decoder parks all of it again, and both what is here and what the API returns are accounted for.
 	for _, args := range [][]string{{"dlq", "replay", "--all"}, {"verify", "--against-api"}} {
-		p := start(t, m.environment(databaseURL), "pawl", args...)
+		p := start(t, m.environment(databaseURL), plain+"/pawl", args...)
 		if code := p.wait(ctx); code != 0 {
 			t.Errorf("pawl %v: exit %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
 		}
@@ -80,7 +80,7 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	run := func() *process {
-		return start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "1000")
+		return start(t, m.environment(databaseURL), plain+"/pawl", "run", "--page-size", "1000")
 	}
 	for hits := 0; hits < kills; {
 		p, before := run(), db.pages()
@@ -97,7 +97,7 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 	db.layDownTruth(m)
 	db.isTheTruth()
 	db.addsUp()
-	if p := start(t, m.environment(databaseURL), "pawl", "verify"); p.wait(ctx) != 0 {
+	if p := start(t, m.environment(databaseURL), plain+"/pawl", "verify"); p.wait(ctx) != 0 {
 		t.Errorf("pawl verify: %s%s", p.stdout.String(), p.stderr.String())
 	}
 	if lost := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); lost > 0 {

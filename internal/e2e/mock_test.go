@@ -40,7 +40,12 @@ var servingAt = regexp.MustCompile(`at (http://\S+)`)
 // startMock serves until the test ends.
 func startMock(t *testing.T, args ...string) *mock {
 	t.Helper()
-	p := start(t, nil, "mockapi", append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	return startMockAs(t, "mockapi", args...)
+}
+
+func startMockAs(t *testing.T, program string, args ...string) *mock {
+	t.Helper()
+	p := start(t, nil, program, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
 	var m *mock
 	eventually(t, "the mock serves", func() bool {
 		found := servingAt.FindStringSubmatch(p.stderr.String())

@@ -31,7 +31,7 @@ func killReplay(l *lap, _ *run, _ *rand.Rand) bool {
 		return false
 	}
 	before := l.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'")
-	letGo := l.db.holdLetters(l.direct)
+	letGo := l.db.holdMended(l.direct)
 	p := l.replay()
 	waits := func() bool {
 		return l.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -127,12 +127,13 @@ func (d *database) unreplayed() int {
 			OR p.id IS DISTINCT FROM l.resolved_page_id)`)
 }
 
-// holdLetters keeps everybody from locking a dead letter until the returned function is called.
-func (d *database) holdLetters(databaseURL string) (letGo func()) {
+// holdMended keeps everybody from locking a mended letter until the returned function is called. A run has nothing to do with
+// those.
+func (d *database) holdMended(databaseURL string) (letGo func()) {
 	d.t.Helper()
 	other := connect(d.t, databaseURL)
 	other.exec("BEGIN")
-	other.exec("SELECT FROM dead_letters WHERE resolved_at IS NULL FOR UPDATE")
+	other.exec("SELECT FROM dead_letters AS l JOIN mended AS m ON m.id = l.event_id FOR UPDATE OF l")
 	return func() {
 		other.exec("ROLLBACK")
 		_ = other.conn.Close(other.ctx)

@@ -17,10 +17,9 @@ import (
 // Events are inserted a page at a time. If the database refuses a value of one, all is rolled back and done once more
 // with a search for the records to blame, whose savepoints a page without such a record need not pay for.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	res, err := s.commit(ctx, b, insertWhole, s.replaying)
+	res, err := s.commit(ctx, b, writer{likelyStored: s.replaying})
 	if domain.KindOf(err) == domain.Unstorable {
-		// Nothing is guessed here: what is refused is found by inserting it, and a refused event can have a stored id.
-		res, err = s.commit(ctx, b, insertHalving, false)
+		res, err = s.commit(ctx, b, writer{likelyStored: s.replaying, searches: true})
 	}
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Stream, b.Target(), err)
@@ -29,19 +28,18 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	return res, nil
 }
 
-func (s *Store) commit(ctx context.Context, b domain.Batch, insert inserter, likelyStored bool) (domain.CommitResult, error) {
+// commit writes each page with such a writer.
+func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.CommitResult, error) {
 	var res domain.CommitResult
 	err := transact(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
+		w.tx, w.q, w.stream = tx, q, b.Stream.String()
 		reserved, err := advance(ctx, q, b)
 		if err != nil {
 			return err
 		}
 		for i, page := range b.Pages {
-			w := writer{
-				tx: tx, q: q, stream: b.Stream.String(), pageID: reserved.PageIds[i], insert: insert,
-				likelyStored: likelyStored, mayHaveOpen: reserved.HasOpenLetters || res.Tally.Parked > 0,
-			}
+			w.pageID, w.mayHaveOpen = reserved.PageIds[i], reserved.HasOpenLetters || res.Tally.Parked > 0
 			tally, err := w.writePage(ctx, page)
 			if err != nil {
 				return err

@@ -64,9 +64,9 @@ func (r *Replays) Open(
 // writer, be it a run or another replay, so that nothing in here can deadlock with them, and page_id grows in the order
 // of commits. The row itself stays as it is, and so a run that waited for it is not fenced.
 func (r *Replays) Replay(ctx context.Context, replay domain.Replay) (domain.ReplayResult, error) {
-	res, err := r.replay(ctx, replay, insertWhole)
+	res, err := r.replay(ctx, replay, writer{})
 	if domain.KindOf(err) == domain.Unstorable {
-		res, err = r.replay(ctx, replay, insertHalving)
+		res, err = r.replay(ctx, replay, writer{searches: true})
 	}
 	if err != nil {
 		return domain.ReplayResult{}, fmt.Errorf("stream %s: %w", replay.Stream, err)
@@ -74,7 +74,8 @@ func (r *Replays) Replay(ctx context.Context, replay domain.Replay) (domain.Repl
 	return res, nil
 }
 
-func (r *Replays) replay(ctx context.Context, replay domain.Replay, insert inserter) (domain.ReplayResult, error) {
+// replay writes with such a writer.
+func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (domain.ReplayResult, error) {
 	const op = "replay dead letters"
 	var res domain.ReplayResult
 	err := transact(ctx, r.pool, op, func(ctx context.Context, tx pgx.Tx) error {
@@ -93,7 +94,7 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, insert inser
 		if res.PageID, err = q.PageReserve(ctx); err != nil {
 			return err
 		}
-		w := writer{tx: tx, q: q, stream: at.Stream, pageID: res.PageID, insert: insert}
+		w.tx, w.q, w.stream, w.pageID = tx, q, at.Stream, res.PageID
 		if res.Tally, res.Again, err = w.writeReplay(ctx, open); err != nil {
 			return err
 		}

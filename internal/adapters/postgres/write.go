@@ -17,7 +17,7 @@ type writer struct {
 	q            *dbsqlc.Queries
 	stream       string
 	pageID       int64
-	insert       inserter
+	searches     bool // for the events that the database refuses; else one of them is an Unstorable error
 	likelyStored bool // the events are likely to be stored already
 	mayHaveOpen  bool // there may be an open letter that an event supersedes
 }
@@ -72,21 +72,16 @@ type storing struct {
 
 // store inserts what is not stored yet and compares what is. A page that is likely to hold stored events is looked
 // through for them first, so that each event is sent to the server once; whatever the guess, the result is the same.
-func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (storing, error) {
-	var s storing
+func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storing, err error) {
 	var met []domain.ReadEvent
 	fresh := events
 	if w.likelyStored {
-		var err error
 		if met, fresh, err = w.apart(ctx, events); err != nil {
 			return s, err
 		}
 	}
-	if len(fresh) > 0 {
-		var err error
-		if s.inserted, s.refused, err = w.insert(ctx, w, fresh); err != nil {
-			return s, err
-		}
+	if err := w.insertEvents(ctx, fresh, &s); err != nil {
+		return s, err
 	}
 	if s.inserted+int64(len(s.refused)) < int64(len(fresh)) {
 		late, _, err := w.apart(ctx, without(fresh, s.refused))
@@ -95,10 +90,31 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (storing,
 		}
 		met = append(met, late...)
 	}
-	var err error
-	s.conflicts, err = w.conflicts(ctx, met)
-	s.same = without(met, s.conflicts)
-	return s, err
+	return s, w.compareEvents(ctx, met, &s)
+}
+
+func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
+	s.refused, err = w.try(ctx, events, func(part []domain.ReadEvent) error {
+		n, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, part))
+		s.inserted += n
+		return classifyRow(err)
+	})
+	return err
+}
+
+// compareEvents tells stored events that have the same values from those that have others. One that the database refuses
+// may have a stored id all the same.
+func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) error {
+	refused, err := w.try(ctx, events, func(part []domain.ReadEvent) error {
+		others, err := compare(ctx, w.q, part)
+		for _, u := range others {
+			s.conflicts = append(s.conflicts, u.conflict())
+		}
+		return err
+	})
+	s.refused = append(s.refused, refused...)
+	s.same = without(events, slices.Concat(s.conflicts, refused))
+	return err
 }
 
 // without is the events that were not rejected.
@@ -128,20 +144,4 @@ func (w *writer) apart(ctx context.Context, events []domain.ReadEvent) (met, oth
 		}
 	}
 	return met, others, nil
-}
-
-// conflicts is those of stored events whose row has other values.
-func (w *writer) conflicts(ctx context.Context, events []domain.ReadEvent) ([]domain.Reject, error) {
-	if len(events) == 0 {
-		return nil, nil
-	}
-	others, err := compare(ctx, w.q, events)
-	if err != nil {
-		return nil, err
-	}
-	var conflicts []domain.Reject
-	for _, u := range others {
-		conflicts = append(conflicts, u.conflict())
-	}
-	return conflicts, nil
 }
