@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,28 +23,19 @@ type project struct {
 	command []string
 }
 
-// newProject is taken down when the test ends. It has the name of this checkout, so that others can be up beside it and
-// what a killed run left is found again. Where there is no Docker Compose or no engine answers, the test is skipped.
+// newProject is taken down when the test ends. Where there is no Docker Compose or no engine answers, the test is skipped.
 func newProject(t *testing.T) *project {
 	t.Helper()
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
+	ready := compose()
+	switch {
+	case ready.skip != "":
+		t.Skip("SKIPPED: " + ready.skip)
+	case ready.err != nil:
+		t.Fatal(ready.err)
 	}
-	name := fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))
-	if err := exec.CommandContext(t.Context(), "docker", "info").Run(); err != nil {
-		t.Skip("SKIPPED: no Docker engine answers here: docker info:", err)
-	}
-	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
-		if exec.CommandContext(t.Context(), command[0], append(command[1:], "version")...).Run() == nil {
-			p := &project{t: t, command: append(command, "-p", name)}
-			p.down() // what a killed run left
-			t.Cleanup(p.down)
-			return p
-		}
-	}
-	t.Skip("SKIPPED: no Docker Compose here")
-	return nil
+	p := &project{t: t, command: ready.command}
+	t.Cleanup(p.down)
+	return p
 }
 
 // in is the project in a subtest.
@@ -54,7 +44,7 @@ func (p *project) in(t *testing.T) *project {
 	return &project{t, p.command}
 }
 
-func (p *project) down() { p.do("down", "--volumes", "--rmi", "local", "--timeout", "1") }
+func (p *project) down() { p.do(composeDown...) }
 
 // do runs a command of Docker Compose to its end and returns what it prints.
 func (p *project) do(args ...string) string {
@@ -82,7 +72,16 @@ func (p *project) stderr(service string) string {
 
 func (p *project) output(command []string) string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.t.Context()), composePatience)
+	out, err := outputOf(context.WithoutCancel(p.t.Context()), command)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return out
+}
+
+// outputOf runs a command in the folder of docker-compose.yml.
+func outputOf(ctx context.Context, command []string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, composePatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = filepath.Join("..", "..")
@@ -91,9 +90,9 @@ func (p *project) output(command []string) string {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		p.t.Fatalf("%s: %v\n%s%s", strings.Join(command, " "), err, out, stderr.String())
+		return "", fmt.Errorf("%s: %w\n%s%s", strings.Join(command, " "), err, out, stderr.String())
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(string(out)), nil
 }
 
 // database is the project's, over its published port.

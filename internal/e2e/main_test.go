@@ -38,6 +38,9 @@ func buildAndTest(m *testing.M) int {
 			return 1
 		}
 	}
+	if isWanted("TestCompose") {
+		go compose()
+	}
 	return pgtest.Main(m)
 }
 
