@@ -40,7 +40,7 @@ func build(ctx context.Context) (c composition) {
 	}
 	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
 		if exec.CommandContext(ctx, command[0], append(command[1:], "version")...).Run() == nil {
-			c.command = append(command, "-p", fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here))))
+			c.command = slices.Concat(command, []string{"-p", fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))})
 			break
 		}
 	}

@@ -90,7 +90,8 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storin
 		}
 		met = append(met, late...)
 	}
-	return s, w.compareEvents(ctx, met, &s)
+	err = w.compareEvents(ctx, met, &s)
+	return s, err
 }
 
 func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
