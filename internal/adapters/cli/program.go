@@ -6,10 +6,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"reflect"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -173,6 +176,9 @@ func (s *session) parse(g *grammar, env environment) (*kong.Context, error) {
 		return nil, err
 	}
 	command, err := parser.Parse(s.Args)
+	if err == nil && !helped && command.Selected().Name != "psql" {
+		err = refuseBytes(s.Args)
+	}
 	switch {
 	case helped:
 		return nil, nil
@@ -184,6 +190,16 @@ func (s *session) parse(g *grammar, env environment) (*kong.Context, error) {
 	s.from.addFlags(command)
 	env.fillSecrets(&g.knobs, s.from)
 	return command, nil
+}
+
+// refuseBytes refuses an argument that is no text: a database would.
+func refuseBytes(args []string) error {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) {
+			return fmt.Errorf("%s is not UTF-8", strconv.QuoteToASCII(arg))
+		}
+	}
+	return nil
 }
 
 // policy is what one piece of work may cost.

@@ -59,6 +59,7 @@ func TestBadSettingsAreNamedAndNothingStarts(t *testing.T) {
 		{"an unknown flag", sound(), []string{"--no-such"}, []string{"--no-such", "pawl --help"}},
 		{"a secret as a flag", sound(), []string{"--api-key=x"}, []string{"--api-key"}},
 		{"an argument too many", sound(), []string{"now"}, []string{"now"}},
+		{"an argument that is no text", sound(), []string{"--api-base-url=\xff"}, []string{`\xff" is not UTF-8`, "pawl --help"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
