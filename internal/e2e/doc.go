@@ -24,12 +24,14 @@
 //   - waiting: pawl has said until when it waits, for the rate limit or before it tries again, and that is not over.
 //
 // Besides kills there are ends of database sessions, crashes of the whole server, cut connections, second runs, cursors
-// that are given up, records that cannot be stored, and every fault of the mock's that a run gets over by itself. What is
-// left out, and what could not be run on this machine, the table names in its last lines.
+// that are given up, pages of nothing but nonsense, replays of dead letters, every fault of the mock's that a run gets over by
+// itself, and every kind of drift, all the time. What is left out, and what could not be run on this machine, the table
+// names in its last lines. Beside it all somebody reads what is new by page_id, as downstream would (follower_test.go).
 //
 // The judge knows the truth from the mock, row by row, and adds up on its own (verdict_test.go, requests_test.go):
 //
-//   - lost, doubled, altered or invented rows; every page's counts, and the rows it must have inserted;
+//   - lost, doubled, altered or invented rows and dead letters; every page's counts, and the rows it must have inserted;
+//   - `pawl verify` ends 0, and who follows page_id has met each event once;
 //   - each request has one cause: a page stored, a fault, a refusal, a cursor given up, or a run or connection that was
 //     ended with that page in hand. Any other is unexplained, and fails the lap;
 //   - one epoch for each run that was given the stream; each exit code; no session and no secret left behind.
