@@ -90,7 +90,7 @@ func hintFor(kind domain.Kind, err error) string {
 	switch answer.Code {
 	case "42501":
 		return "grant the database user that right, or use another user in DATABASE_URL"
-	case "42P01":
+	case "42P01", "42703":
 		return "run `pawl migrate` first"
 	case "42704", "22023":
 		return "check the parameters in DATABASE_URL"

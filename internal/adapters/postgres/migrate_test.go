@@ -91,6 +91,25 @@ func plainDbmate(t *testing.T, databaseURL string) *dbmate.DB {
 	return db
 }
 
+// TestAnOlderSchema is what commands that only look meet before anybody has migrated it.
+func TestAnOlderSchema(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
+	newPen(t, databaseURL, "s").page("", 1, 2)
+	if err := plainDbmate(t, databaseURL).Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	stream, pool := domain.StreamID{Source: "s"}, poolOn(t, databaseURL)
+	_, inspecting := postgres.NewInventory(pool).Inspect(t.Context(), stream, func(domain.Check) {})
+	_, reporting := postgres.NewStatusReader(pool).Report(t.Context(), stream)
+	_, _, listing := postgres.NewLetters(pool).List(t.Context(), stream, domain.LetterFilter{}, domain.LetterRange{Limit: 1})
+	for what, err := range map[string]error{"verify": inspecting, "status": reporting, "dlq list": listing} {
+		if domain.KindOf(err) != domain.Invalid || !strings.Contains(domain.HintOf(err), "pawl migrate") {
+			t.Errorf("%s: %v, hint %q", what, err, domain.HintOf(err))
+		}
+	}
+}
+
 // TestALedgerFromBefore gets its links when it is migrated.
 func TestALedgerFromBefore(t *testing.T) {
 	t.Parallel()

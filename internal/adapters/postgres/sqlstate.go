@@ -38,7 +38,7 @@ func stateKinds(code string) (domain.Kind, bool) {
 	case "25006", // read-only transaction: a standby, or a primary that became one
 		"25P03", "25P04": // idle-in-transaction and transaction timeout
 		return domain.Transient, true
-	case "42501", "42P01": // insufficient privilege; undefined table
+	case "42501", "42P01", "42703": // insufficient privilege; a table or column that an older schema lacks
 		return domain.Invalid, true
 	}
 	return domain.Unknown, false
