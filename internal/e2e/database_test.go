@@ -55,9 +55,15 @@ func (d *database) pages() int {
 // with its events written stays open.
 func (d *database) holdLedger(databaseURL string) (letGo func()) {
 	d.t.Helper()
+	return d.hold(databaseURL, "LOCK TABLE pages IN SHARE MODE")
+}
+
+// hold has a session of its own take a lock and keep it until the returned function is called.
+func (d *database) hold(databaseURL, lock string) (letGo func()) {
+	d.t.Helper()
 	other := connect(d.t, databaseURL)
 	other.exec("BEGIN")
-	other.exec("LOCK TABLE pages IN SHARE MODE")
+	other.exec(lock)
 	return func() {
 		other.exec("ROLLBACK")
 		_ = other.conn.Close(other.ctx)

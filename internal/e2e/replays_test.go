@@ -131,11 +131,5 @@ func (d *database) unreplayed() int {
 // those.
 func (d *database) holdMended(databaseURL string) (letGo func()) {
 	d.t.Helper()
-	other := connect(d.t, databaseURL)
-	other.exec("BEGIN")
-	other.exec("SELECT FROM dead_letters AS l JOIN mended AS m ON m.id = l.event_id FOR UPDATE OF l")
-	return func() {
-		other.exec("ROLLBACK")
-		_ = other.conn.Close(other.ctx)
-	}
+	return d.hold(databaseURL, "SELECT FROM dead_letters AS l JOIN mended AS m ON m.id = l.event_id FOR UPDATE OF l")
 }

@@ -7,18 +7,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// first claims a stream and commits one page of it.
-func first(t *testing.T, databaseURL string, page domain.ReadPage) domain.CommitResult {
+// claimed is a store that has claimed a stream, and where that stands.
+func claimed(t *testing.T, databaseURL string) (*postgres.Store, domain.Checkpoint) {
 	t.Helper()
 	store := open(t, databaseURL)
 	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return store, at
+}
+
+// first claims a stream and commits one page of it.
+func first(t *testing.T, databaseURL string, page domain.ReadPage) domain.CommitResult {
+	t.Helper()
+	store, at := claimed(t, databaseURL)
 	return next(t, store, at, page)
 }
 
@@ -120,11 +128,7 @@ func TestAConflictIsKnownAgain(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	e := series(t, 1)[0]
-	store := open(t, databaseURL)
-	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, at := claimed(t, databaseURL)
 	res := next(t, store, at, domain.ReadPage{Events: []domain.ReadEvent{e}})
 	e.Extra = []byte(`{"a":1,"b":[2]}`)
 	res = next(t, store, res.Checkpoint, domain.ReadPage{Events: []domain.ReadEvent{e}})
@@ -147,11 +151,7 @@ func TestAConflictIsKnownAgain(t *testing.T) {
 func TestEveryValueMakesAConflict(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store := open(t, databaseURL)
-	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, at := claimed(t, databaseURL)
 	changes := []struct {
 		column string
 		change func(e *domain.Event, n int)
@@ -191,11 +191,7 @@ func TestEveryValueMakesAConflict(t *testing.T) {
 func TestTheDriftRegister(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store := open(t, databaseURL)
-	at, err := store.Claim(t.Context(), domain.StreamID{Source: "s"}, "https://api.example")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, at := claimed(t, databaseURL)
 	known := domain.DriftCount{Path: "known", Kind: "new field", Count: 2, Value: []byte(`"\u00e9` + strings.Repeat("é", 150) + `"`)}
 	fresh := 0
 	for page := range 12 {

@@ -17,7 +17,7 @@ func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Tally
 		return tally, nil, err
 	}
 	tally.Inserted = stored.inserted
-	fresh := without(without(r.Events, stored.refused), slices.Concat(stored.conflicts, rejectsOf(stored.same)))
+	fresh := without(r.Events, slices.Concat(stored.refused, stored.conflicts, rejectsOf(stored.same)))
 	resolved, err := w.resolve(ctx, r, fresh, domain.HowReplayed, "a replay stored its event")
 	if err != nil {
 		return tally, nil, err
