@@ -1,8 +1,8 @@
 -- name: DeadLetterPark :many
 -- Parks records by their key, each key once (I2). A record met before is counted in seen. The answer says of each key
 -- whether it was parked now (I5); xmax is 0 in a row that was inserted and never updated.
-INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen)
-SELECT @stream::text, t.key, @page_id::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload,
+INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
+SELECT @stream::text, t.key, @page_id::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),
        nullif(t.event_id, '00000000-0000-0000-0000-000000000000'), t.seen
 FROM ROWS FROM (
     unnest(@keys::text[]),

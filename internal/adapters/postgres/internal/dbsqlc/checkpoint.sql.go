@@ -85,7 +85,7 @@ VALUES ($1, $2, 1)
 ON CONFLICT (stream) DO UPDATE
 SET epoch = c.epoch + 1, source_url = excluded.source_url
 WHERE c.source_url = excluded.source_url OR c.seq = 0
-RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at
+RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until
 `
 
 type CheckpointClaimParams struct {
@@ -117,6 +117,8 @@ func (q *Queries) CheckpointClaim(ctx context.Context, arg CheckpointClaimParams
 		&i.Parked,
 		&i.LastEventAt,
 		&i.UpdatedAt,
+		&i.Token,
+		&i.HeldUntil,
 	)
 	return i, err
 }
@@ -128,7 +130,7 @@ SET received  = received + $1,
     duplicate = duplicate + $3,
     parked    = parked + $4
 WHERE stream = $5
-RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at
+RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until
 `
 
 type CheckpointCountParams struct {
@@ -168,12 +170,14 @@ func (q *Queries) CheckpointCount(ctx context.Context, arg CheckpointCountParams
 		&i.Parked,
 		&i.LastEventAt,
 		&i.UpdatedAt,
+		&i.Token,
+		&i.HeldUntil,
 	)
 	return i, err
 }
 
 const checkpointGetForUpdate = `-- name: CheckpointGetForUpdate :one
-SELECT stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at FROM checkpoints WHERE stream = $1 FOR UPDATE
+SELECT stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until FROM checkpoints WHERE stream = $1 FOR UPDATE
 `
 
 // Waits for the transaction that holds the row (I4).
@@ -199,6 +203,8 @@ func (q *Queries) CheckpointGetForUpdate(ctx context.Context, stream string) (Ch
 		&i.Parked,
 		&i.LastEventAt,
 		&i.UpdatedAt,
+		&i.Token,
+		&i.HeldUntil,
 	)
 	return i, err
 }

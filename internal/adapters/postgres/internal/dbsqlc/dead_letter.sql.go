@@ -33,7 +33,7 @@ func (q *Queries) DeadLetterDiscard(ctx context.Context, arg DeadLetterDiscardPa
 }
 
 const deadLetterGet = `-- name: DeadLetterGet :one
-SELECT id, stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen, replays, parked_at, resolved_at, resolution, resolved_why, resolved_page_id FROM dead_letters WHERE stream = $1 AND id = $2
+SELECT id, stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen, replays, parked_at, resolved_at, resolution, resolved_why, resolved_page_id, payload_sha256, others FROM dead_letters WHERE stream = $1 AND id = $2
 `
 
 type DeadLetterGetParams struct {
@@ -62,6 +62,8 @@ func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (D
 		&i.Resolution,
 		&i.ResolvedWhy,
 		&i.ResolvedPageID,
+		&i.PayloadSha256,
+		&i.Others,
 	)
 	return i, err
 }
@@ -189,7 +191,7 @@ func (q *Queries) DeadLetterLock(ctx context.Context, arg DeadLetterLockParams) 
 }
 
 const deadLetterOpen = `-- name: DeadLetterOpen :many
-SELECT l.id, l.stream, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen, l.replays, l.parked_at, l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id FROM (
+SELECT l.id, l.stream, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen, l.replays, l.parked_at, l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.payload_sha256, l.others FROM (
     SELECT s.id, row_number() OVER (ORDER BY s.id) AS nth, sum(s.bytes) OVER (ORDER BY s.id) AS bytes
     FROM (
         SELECT o.id, octet_length(o.payload) AS bytes
@@ -255,6 +257,8 @@ func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) 
 			&i.Resolution,
 			&i.ResolvedWhy,
 			&i.ResolvedPageID,
+			&i.PayloadSha256,
+			&i.Others,
 		); err != nil {
 			return nil, err
 		}
@@ -267,8 +271,8 @@ func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) 
 }
 
 const deadLetterPark = `-- name: DeadLetterPark :many
-INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen)
-SELECT $1::text, t.key, $2::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload,
+INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
+SELECT $1::text, t.key, $2::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),
        nullif(t.event_id, '00000000-0000-0000-0000-000000000000'), t.seen
 FROM ROWS FROM (
     unnest($3::text[]),

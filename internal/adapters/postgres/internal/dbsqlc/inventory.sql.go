@@ -132,7 +132,7 @@ func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]Invent
 
 const inventoryChain = `-- name: InventoryChain :many
 WITH chain AS (
-    SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id, p.kind, p.parent_seq,
+    SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id, p.kind, p.parent_seq, p.ids_hash, p.end_accepted,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
            lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
            CASE lag(p.pass) OVER before WHEN p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
@@ -222,7 +222,7 @@ func (q *Queries) InventoryChain(ctx context.Context, stream string) ([]Inventor
 
 const inventoryCheckpoint = `-- name: InventoryCheckpoint :many
 WITH chain AS (
-    SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM pages AS p WHERE p.stream = $1 AND p.kind = 'page'
+    SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq, ids_hash, end_accepted FROM pages AS p WHERE p.stream = $1 AND p.kind = 'page'
 )
 SELECT CASE WHEN f.of_last THEN coalesce(last.id, 0) ELSE 0 END::bigint AS page_id,
        CASE WHEN f.of_last THEN coalesce(last.seq, 0) ELSE 0 END::bigint AS seq,
@@ -234,7 +234,7 @@ CROSS JOIN (
            coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, coalesce(max(p.position), 0) AS furthest
     FROM chain AS p
 ) AS l
-LEFT JOIN (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM chain AS p ORDER BY p.seq DESC LIMIT 1) AS last ON true
+LEFT JOIN (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq, ids_hash, end_accepted FROM chain AS p ORDER BY p.seq DESC LIMIT 1) AS last ON true
 CROSS JOIN LATERAL (
     VALUES
         (false, 'received by the checkpoint', c.received::text, 'received by its pages', l.received::text),

@@ -14,9 +14,9 @@ import (
 const inventoryLetters = `-- name: InventoryLetters :many
 
 WITH letters AS (
-    SELECT id, stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen, replays, parked_at, resolved_at, resolution, resolved_why, resolved_page_id FROM dead_letters AS l WHERE l.stream = $1
+    SELECT id, stream, key, page_id, index_in_page, reason, field, detail, payload, event_id, seen, replays, parked_at, resolved_at, resolution, resolved_why, resolved_page_id, payload_sha256, others FROM dead_letters AS l WHERE l.stream = $1
 ), ledger AS (
-    SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq FROM pages AS p WHERE p.stream = $1
+    SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq, ids_hash, end_accepted FROM pages AS p WHERE p.stream = $1
 ), parked AS (
     SELECT l.page_id, count(*) AS letters FROM letters AS l GROUP BY l.page_id
 ), resolved AS (
@@ -100,7 +100,7 @@ func (q *Queries) InventoryLetters(ctx context.Context, stream string) ([]Invent
 
 const inventoryResolved = `-- name: InventoryResolved :many
 WITH letters AS (
-    SELECT l.id, l.stream, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen, l.replays, l.parked_at, l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id
+    SELECT l.id, l.stream, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen, l.replays, l.parked_at, l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.payload_sha256, l.others, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id
     FROM dead_letters AS l
     WHERE l.stream = $1 AND l.resolved_at IS NOT NULL
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// pawl: how far each stream has been stored; (epoch, seq) is the fence against stale runners
+// pawl: how far each stream has been stored; (token, epoch, seq) is the fence against stale runners
 type Checkpoint struct {
 	Stream    string
 	SourceUrl string
@@ -34,13 +34,17 @@ type Checkpoint struct {
 	LastEventAt     *time.Time
 	// when the checkpoint last moved
 	UpdatedAt time.Time
+	// random, new with each claim: names the runner that may write
+	Token domain.UUID
+	// the API's rate limit allows no request before this time, NULL if it said nothing
+	HeldUntil *time.Time
 }
 
 // pawl: records that no row could hold, with their exact bytes and the reason
 type DeadLetter struct {
 	ID     int64
 	Stream string
-	// what makes a record the same when it comes again: the event's id, else the hash of its bytes; of a conflict, the id and the hash of its values
+	// what makes a record the same when it comes again: the event's id and a hash of its value, written canonically; without an id the hash alone
 	Key string
 	// the page (pages.id) that parked it
 	PageID int64
@@ -64,6 +68,10 @@ type DeadLetter struct {
 	ResolvedWhy *string
 	// the ledger row (pages.id) that resolved it, NULL if discarded
 	ResolvedPageID *int64
+	// SHA-256 of payload when it was parked
+	PayloadSha256 []byte
+	// received records of the same event with other bytes that were counted here and not kept, because too many dead letters of that event were open
+	Others int64
 }
 
 // pawl: what records hold that nobody expected, each path and kind once; nothing of it is lost
@@ -145,6 +153,10 @@ type Page struct {
 	Kind string
 	// the seq of the page whose cursor led here, 0 at the head of a pass and for a replay
 	ParentSeq int64
+	// SHA-256 of the ids of the page's records in order, NULL if it has no record
+	IdsHash []byte
+	// the page ended its pass below the announced total, and the user accepted that
+	EndAccepted bool
 }
 
 type PawlReturned struct {

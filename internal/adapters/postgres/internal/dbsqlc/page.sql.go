@@ -81,7 +81,7 @@ func (q *Queries) PageReserve(ctx context.Context) (int64, error) {
 }
 
 const pageTotals = `-- name: PageTotals :one
-SELECT c.stream, c.source_url, c.epoch, c.seq, c.pass, c.position, c.furthest, c.cursor, c.cursor_expires_at, c.done, c.announced_first, c.announced_last, c.received, c.inserted, c.duplicate, c.parked, c.last_event_at, c.updated_at, l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
+SELECT c.stream, c.source_url, c.epoch, c.seq, c.pass, c.position, c.furthest, c.cursor, c.cursor_expires_at, c.done, c.announced_first, c.announced_last, c.received, c.inserted, c.duplicate, c.parked, c.last_event_at, c.updated_at, c.token, c.held_until, l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
 FROM checkpoints AS c
 CROSS JOIN LATERAL (
     SELECT count(*)                                AS pages,
@@ -129,6 +129,8 @@ func (q *Queries) PageTotals(ctx context.Context, stream string) (PageTotalsRow,
 		&i.Checkpoint.Parked,
 		&i.Checkpoint.LastEventAt,
 		&i.Checkpoint.UpdatedAt,
+		&i.Checkpoint.Token,
+		&i.Checkpoint.HeldUntil,
 		&i.Pages,
 		&i.Requests,
 		&i.Retries,
