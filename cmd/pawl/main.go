@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
@@ -14,8 +13,9 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	// Not SIGPIPE: a connection that the server has closed raises it, too.
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	if stop := cli.StopSignals(signal.Ignored); len(stop) > 0 {
+		signal.Notify(signals, stop...)
+	}
 	process := cli.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
 	}
