@@ -19,8 +19,9 @@ import (
 // connectTimeout bounds one attempt to connect, unless the URL sets connect_timeout.
 const connectTimeout = 10 * time.Second
 
-// callTimeout bounds one transaction, or one call of the server that is not a migration: a dead link does not answer, and no
-// timeout that the server keeps would end the wait. It is longer than the lock and statement timeouts in begin.
+// callTimeout bounds one call of the server that is not a migration, and the time without progress in a transaction: a dead
+// link does not answer, and no timeout that the server keeps would end the wait. It is longer than the lock and statement
+// timeouts in begin.
 const callTimeout = 75 * time.Second
 
 // closeTimeout bounds the good-bye to a server that may be gone.
