@@ -16,13 +16,18 @@ import (
 // A Store is the domain.EventStore of one runner.
 type Store struct {
 	pool *pgxpool.Pool
-	lock *pgxpool.Conn // holds the stream's early lock once Claim has it, see claim.go
+	lock *streamLock // once Claim has it, see lock.go
+
+	heartbeat   time.Duration // see heartbeatInterval
+	silentAfter time.Duration // see silentAfter
 
 	replaying bool // the last batch met events that were stored already: the next one is likely to
 }
 
 // NewStore returns a store on the pool. Close must be called before the pool is closed.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func NewStore(pool *pgxpool.Pool) *Store {
+	return &Store{pool: pool, heartbeat: heartbeatInterval, silentAfter: silentAfter}
+}
 
 // Close gives up the early lock. A second call does nothing.
 func (s *Store) Close() { s.unlock(context.Background()) }
