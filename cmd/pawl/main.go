@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 )
 
@@ -20,18 +21,20 @@ func main() {
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
 	}
 	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
-		Runner:      initRunner,
-		Status:      initStatus,
-		Verify:      initVerifier,
-		Letters:     initLetters,
-		Replay:      initReplayer,
-		Drift:       initDrift,
-		Database:    openDatabase,
-		Migrate:     postgres.Migrate,
-		CheckSchema: postgres.CheckSchema,
-		PsqlEnviron: postgres.PsqlEnviron,
-		Jitter:      jitter,
-		Version:     version(),
+		Runner:       initRunner,
+		Status:       initStatus,
+		Verify:       initVerifier,
+		Letters:      initLetters,
+		Replay:       initReplayer,
+		Drift:        initDrift,
+		Move:         initMover,
+		Database:     openDatabase,
+		Migrate:      postgres.Migrate,
+		CheckSchema:  postgres.CheckSchema,
+		PsqlEnviron:  postgres.PsqlEnviron,
+		NormalizeURL: datasync.NormalizeBaseURL,
+		Jitter:       jitter,
+		Version:      version(),
 	}))
 }
 
