@@ -33,7 +33,7 @@ func passOnLate(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	go func() {
 		defer to.Close() //nolint:errcheck // a test's connection
 		for c := range chunks {
-			time.Sleep(time.Until(c.due)) // this is the distance
+			<-time.After(time.Until(c.due)) // this is the distance
 			if _, err := to.Write(c.bytes); err != nil {
 				return
 			}

@@ -126,7 +126,7 @@ func (s *Store) heldByAnother(ctx context.Context, conn *pgxpool.Conn, stream do
 		Hint: "wait for it to end, or give this run a stream of its own with --stream",
 	}
 	var pid int
-	var idle float64 // seconds; below 0 where this role may not see it
+	var idle float64                                                                          // seconds; below 0 where this role may not see it
 	if conn.QueryRow(ctx, lockHolder, stream.String()).Scan(&pid, &idle) != nil || idle < 0 { // the lock may be free by now
 		return fenced
 	}

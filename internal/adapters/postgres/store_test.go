@@ -26,19 +26,6 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestStoreInASchemaOfItsOwn runs the contract where search_path names the schema, as beside another program's tables.
-func TestStoreInASchemaOfItsOwn(t *testing.T) {
-	t.Parallel()
-	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
-		t.Helper()
-		url := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
-		if _, err := postgres.Migrate(t.Context(), url); err != nil {
-			t.Fatal(err)
-		}
-		return storeOn(t, url)
-	})
-}
-
 func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	t.Helper()
 	names := map[domain.EventStore]string{}
