@@ -53,38 +53,32 @@ func passOnLate(to io.WriteCloser, from io.Reader, delay time.Duration) {
 // TestManyRefusedRecordsOfADistantDatabase: a round trip for each of them would take longer than the transaction may.
 func TestManyRefusedRecordsOfADistantDatabase(t *testing.T) {
 	t.Parallel()
+	commitRefused(t, func(i int) bool { return i%10 < 3 }, 3*time.Minute)
+}
+
+// commitRefused commits a page of 5,000 events, of which PostgreSQL refuses some, to a server that is 10 ms away.
+func commitRefused(t *testing.T, refused func(i int) bool, limit time.Duration) {
+	t.Helper()
 	const size = 5000
-	tests := []struct {
-		name    string
-		refused func(i int) bool
-		parked  int64
-	}{
-		{"every record", func(int) bool { return true }, size},
-		{"three in ten", func(i int) bool { return i%10 < 3 }, size * 3 / 10},
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	databaseURL := pgtest.Database(t)
+	events, parked := series(t, size), int64(0)
+	for i := range events {
+		if refused(i) {
+			events[i].Properties = []byte(`{"n":"\u0000"}`)
+			parked++
+		}
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
-			events := series(t, size)
-			for i := range events {
-				if tt.refused(i) {
-					events[i].Properties = []byte(`{"n":"\u0000"}`)
-				}
-			}
-			store, at := claimed(t, through(t, databaseURL, distant(5*time.Millisecond)))
-			page := domain.ReadPage{
-				From: at.Place, To: at.Place, Events: events, Received: size, MayPark: size,
-				Receipt: domain.Receipt{FetchedAt: time.Now()},
-			}
-			began := time.Now()
-			res, err := store.Commit(ctx, domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
-			if want := (domain.Tally{Received: size, Inserted: size - tt.parked, Parked: tt.parked}); err != nil || res.Tally != want {
-				t.Errorf("tally %+v, want %+v; %v", res.Tally, want, err)
-			}
-			t.Logf("committed in %s", time.Since(began).Round(time.Millisecond))
-		})
+	store, at := claimed(t, through(t, databaseURL, distant(5*time.Millisecond)))
+	page := domain.ReadPage{
+		From: at.Place, To: at.Place, Events: events, Received: size, MayPark: size,
+		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
+	began := time.Now()
+	res, err := store.Commit(ctx, domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	if want := (domain.Tally{Received: size, Inserted: size - parked, Parked: parked}); err != nil || res.Tally != want {
+		t.Errorf("tally %+v, want %+v; %v", res.Tally, want, err)
+	}
+	t.Logf("committed in %s", time.Since(began).Round(time.Millisecond))
 }

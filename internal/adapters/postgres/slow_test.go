@@ -29,6 +29,12 @@ func TestSlowStoreInASchemaOfItsOwn(t *testing.T) {
 	})
 }
 
+// TestSlowPageOfRefusedRecords: a page of which nothing can be stored is parked within a minute.
+func TestSlowPageOfRefusedRecords(t *testing.T) {
+	t.Parallel()
+	commitRefused(t, func(int) bool { return true }, time.Minute)
+}
+
 // TestSlowVanishedMachine drops every packet between a runner's lock and the server, as if the runner's machine had lost its
 // power: half a minute later another runner gets the stream. A process that is stopped cannot show this, since its kernel
 // goes on answering.
