@@ -31,12 +31,12 @@ type node struct {
 // anyProperty has explore go on to the end, whatever is broken.
 const anyProperty property = ""
 
-// A check returns the properties that the step from a state breaks.
-type check func(from state, t transition) []property
+// A checker returns the properties that the step from a state breaks.
+type checker func(from state, t transition) []property
 
 // explore visits every state within the scope and checks every step out of it. It goes breadth first, so that the first
 // trace that breaks a property is a shortest one. It stops early once until is broken.
-func (m model) explore(check check, until property) result {
+func (m model) explore(check checker, until property) result {
 	res := result{taken: map[step]int{}, broken: map[property]trace{}}
 	visited := map[state]struct{}{initial(): {}}
 	nodes := []node{{parent: -1}}
@@ -81,17 +81,17 @@ func traceTo(nodes []node, at int32, last move) trace {
 	return moves
 }
 
-// render writes a trace one step a line, with the checkpoint after each step that changes the database.
+// render writes a trace one step a line, with the checkpoint after each step that changes it.
 func (m model) render(moves trace) string {
 	var text strings.Builder
 	s := initial()
 	for i, at := range moves {
 		steps := m.next(s)
 		taken := slices.IndexFunc(steps, func(t transition) bool { return t.by == at.by && t.what == at.what })
-		before := s
+		before := s.db.Value().checkpoint
 		s = steps[taken].to
 		fmt.Fprintf(&text, "%3d. %s %s", i+1, at.by, at.what)
-		if row := s.db.Value().checkpoint; s.db != before.db && row.exists {
+		if row := s.db.Value().checkpoint; row != before && row.exists {
 			fmt.Fprintf(&text, " [token %d, epoch %d, seq %d, position %d]", row.token, row.epoch, row.seq, row.position)
 		}
 		text.WriteByte('\n')
