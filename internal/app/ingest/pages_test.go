@@ -71,6 +71,12 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 			0,
 		},
 		{
+			"an end before the announced total, in the middle",
+			[]domaintest.Answer{of(3, "a", "1"), of(3, "", "2"), of(3, "b", "2"), of(3, "", "3")},
+			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
+			0,
+		},
+		{
 			"an end that stays short is final",
 			slices.Repeat([]domaintest.Answer{of(2, "", "1")}, 5),
 			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
@@ -91,13 +97,13 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 		{
 			"cursors that lead in a circle are a bad page",
 			append([]domaintest.Answer{of(9, "a", "1"), of(9, "b", "2"), of(9, "a", "3")},
-				slices.Repeat([]domaintest.Answer{of(9, "b", "2")}, 5)...),
+				slices.Repeat([]domaintest.Answer{of(9, "b", "2").AskedAgain()}, 5)...),
 			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
 			"a circle that was a slip passes",
-			[]domaintest.Answer{of(4, "a", "1"), of(4, "b", "2"), of(4, "a", "3"), of(4, "b", "2"), of(4, "", "4")},
+			[]domaintest.Answer{of(4, "a", "1"), of(4, "b", "2"), of(4, "a", "3"), of(4, "b", "2").AskedAgain(), of(4, "", "4")},
 			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
@@ -115,13 +121,13 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 		},
 		{
 			"a page that comes twice, as from a cache",
-			[]domaintest.Answer{of(3, "a", "1"), of(3, "b", "1"), of(3, "b", "2"), of(3, "", "3")},
+			[]domaintest.Answer{of(3, "a", "1"), of(3, "b", "1").AskedAgain(), of(3, "b", "2"), of(3, "", "3")},
 			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"a page that comes again and again is final",
-			append([]domaintest.Answer{of(3, "a", "1")}, slices.Repeat([]domaintest.Answer{of(3, "b", "1")}, 5)...),
+			append([]domaintest.Answer{of(3, "a", "1")}, slices.Repeat([]domaintest.Answer{of(3, "b", "1").AskedAgain()}, 5)...),
 			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
@@ -147,7 +153,6 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 				if sum.Done != (err == nil) {
 					t.Errorf("done %v with %v", sum.Done, err)
 				}
-				source.wantUsedUp()
 			})
 		})
 	}
@@ -216,14 +221,17 @@ func TestPagesWithoutEndAndWithoutRecordsEnd(t *testing.T) {
 		b := newBench()
 		var answers []domaintest.Answer
 		for i := range 105 {
-			answers = append(answers, of(9, domain.Cursor(strconv.Itoa(i))))
+			answer := of(9, domain.Cursor(strconv.Itoa(i)))
+			if i >= 100 {
+				answer = answer.AskedAgain()
+			}
+			answers = append(answers, answer)
 		}
 		source := says(t, answers...)
 		sum, err := b.run(t.Context(), source)
 		if domain.KindOf(err) != domain.BadPage || sum.Pages != 100 {
 			t.Errorf("after %d pages: %v", sum.Pages, err)
 		}
-		source.wantUsedUp()
 	})
 }
 

@@ -42,7 +42,7 @@ func TestRunGoesOnFromTheCheckpoint(t *testing.T) {
 		if _, err := b.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
-		second := says(t, of(4, "", "3", "4"))
+		second := says(t, of(4, "", "3", "4")).from("a")
 		sum, err := b.run(t.Context(), second)
 		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
 			t.Errorf("%+v, %v", sum, err)
@@ -83,7 +83,7 @@ func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
 	if _, err := b.run(t.Context(), says(t, of(2, "a", "1"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
 		t.Fatal(err)
 	}
-	source := says(t, of(2, "", "2"))
+	source := says(t, of(2, "", "2")).from("a")
 	sum, err := b.run(t.Context(), source)
 	if err != nil || sum.Pass != 2 || !sum.Done {
 		t.Errorf("%+v, %v", sum, err)
