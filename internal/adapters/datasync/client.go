@@ -104,7 +104,7 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 // page reads a page from a successful answer.
 func (c *Client) page(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
 	names := &c.cfg.Profile
-	page, fault := names.Envelope.open(a, req)
+	page, fault := names.Envelope.open(a, req.Cursor, names.limit(req.Limit))
 	if how := a.header.Get(names.Headers.Broken); names.Headers.Broken != "" && how != "" {
 		fault = fmt.Errorf("the API says that it is broken on purpose: %s", c.shown(how))
 	}

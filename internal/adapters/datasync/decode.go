@@ -74,6 +74,9 @@ func (d *Decoder) read(r *reader) *domain.Rejection {
 		}
 		return rejectValue(reasonNotObject, r.payload, "is not a JSON object")
 	}
+	if rejection := checkNames(r.payload); rejection != nil {
+		return rejection
+	}
 	if rejection := r.object("", d.fields); rejection != nil {
 		return rejection
 	}

@@ -42,7 +42,7 @@ func (c *Client) refused(a answer, told told) error {
 // read takes code and message from an error's JSON body. A load balancer answers in HTML (claimed), a body may be cut:
 // what cannot be read is empty.
 func (n RefusalNames) read(body []byte) (code, message string) {
-	s := scanner{body: body}
+	s := newScanner(body)
 	_ = s.object(func(name string) error {
 		value, err := s.value()
 		switch {
@@ -59,7 +59,7 @@ func (n RefusalNames) read(body []byte) (code, message string) {
 }
 
 func looseText(value []byte) string {
-	if jsontext.Value(value).Kind() != jsontext.KindString {
+	if jsontext.Value(value).Kind() != jsontext.KindString || len(value) > maxRefusalBytes {
 		return ""
 	}
 	text, err := jsontext.AppendUnquote(nil, value)
