@@ -64,7 +64,7 @@ func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, er
 		rejection.ID = d.identify(record.Payload)
 		return domain.Event{}, nil, rejection
 	}
-	return r.event, r.extra.drift, nil
+	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // the reader's own is used again
 }
 
 func (d *Decoder) read(r *reader) *domain.Rejection {

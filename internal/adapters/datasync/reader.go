@@ -38,7 +38,7 @@ func (r *reader) begin(payload []byte) {
 
 // letGo keeps nothing of the record.
 func (r *reader) letGo() {
-	*r = reader{json: r.json}
+	*r = reader{json: r.json, extra: r.extra.emptied()}
 	r.json.Reset(&r.source)
 }
 

@@ -69,9 +69,18 @@ func dotted(pointer jsontext.Pointer) string {
 
 // fieldName is a member's name as a path shows it: bare if it is plain and short, else quoted or cut.
 func fieldName[T string | []byte](name T) string {
-	shown := excerpt(name)
-	if bare := shown[1 : len(shown)-1]; len(name) <= excerptBytes && bare == string(name) {
-		return bare
+	if len(name) <= excerptBytes && isPlain(name) {
+		return string(name)
 	}
-	return shown
+	return excerpt(name)
+}
+
+// isPlain reports whether excerpt would show a name as it is, between quotes.
+func isPlain[T string | []byte](name T) bool {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
