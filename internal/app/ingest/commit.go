@@ -8,8 +8,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// commitTimeout bounds one attempt to commit, and how long a run that was told to stop goes on with the page in hand.
-const commitTimeout = 90 * time.Second
+// commitTimeout bounds one attempt to commit, and how long a run that was told to stop goes on with the page in hand. It
+// leaves room for a page whose refused records a distant database finds in many steps; a store ends an attempt without
+// progress much sooner.
+const commitTimeout = 10 * time.Minute
 
 // commit stores a page that was read at a checkpoint. The attempt under way is not cut short when ctx ends: a page in
 // hand is committed or cleanly rolled back. After a lost COMMIT the durable checkpoint decides whether it happened (I4).
