@@ -20,9 +20,9 @@ import (
 // It works inside a transaction, which it keeps usable by a savepoint.
 type bisection struct {
 	conn      *pgx.Conn
-	statement func([]domain.ReadEvent) statement
-	progress  func()          // called for each part that is answered
-	refused   []domain.Reject // found so far, in no order
+	statement func(context.Context, []domain.ReadEvent) statement // sends nothing
+	progress  func()                                              // called for each part that is answered
+	refused   []domain.Reject                                     // found so far, in no order
 }
 
 // A part is a run of events that are tried in one statement.
@@ -123,7 +123,7 @@ func (b *bisection) halve(parts []part, answers []answer) (next []part) {
 // stays for those behind it; else it is rolled back.
 func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer, error) {
 	pg := b.conn.PgConn()
-	described, err := pg.Prepare(ctx, "", b.statement(parts[0].events).sql, nil)
+	described, err := pg.Prepare(ctx, "", b.statement(ctx, parts[0].events).sql, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer
 		if i > 0 {
 			send("ROLLBACK TO SAVEPOINT part")
 		}
-		s := b.statement(p.events)
+		s := b.statement(ctx, p.events)
 		if err := builder.Build(b.conn.TypeMap(), described, s.args); err != nil {
 			return nil, errors.Join(err, pipeline.Close())
 		}
@@ -206,18 +206,18 @@ type statement struct {
 }
 
 // insertStatement returns what EventInsertMany would send.
-func insertStatement(pageID int64) func([]domain.ReadEvent) statement {
-	return func(events []domain.ReadEvent) statement {
+func insertStatement(pageID int64) func(context.Context, []domain.ReadEvent) statement {
+	return func(ctx context.Context, events []domain.ReadEvent) statement {
 		var s statement
-		_, _ = dbsqlc.New(&s).EventInsertMany(context.Background(), toColumns(pageID, events)) // it is only recorded
+		_, _ = dbsqlc.New(&s).EventInsertMany(ctx, toColumns(pageID, events)) // it is only recorded
 		return s
 	}
 }
 
 // compareStatement returns what EventCompare would send.
-func compareStatement(events []domain.ReadEvent) statement {
+func compareStatement(ctx context.Context, events []domain.ReadEvent) statement {
 	var s statement
-	_, _ = dbsqlc.New(&s).EventCompare(context.Background(), toComparison(events)) // it is only recorded
+	_, _ = dbsqlc.New(&s).EventCompare(ctx, toComparison(events)) // it is only recorded
 	return s
 }
 

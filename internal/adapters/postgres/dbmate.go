@@ -88,6 +88,8 @@ type migrationConnector struct {
 }
 
 // Connect implements driver.Connector.
+//
+//nolint:contextcheck // see migrationConnector
 func (c migrationConnector) Connect(context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(c.ctx)
 	if err != nil {
@@ -108,6 +110,8 @@ type migrationConn struct {
 
 // BeginTx implements driver.ConnBeginTx. The limit holds for this transaction only: behind a pooler a session's setting
 // would stay with a connection that is not ours.
+//
+//nolint:contextcheck // see migrationConnector
 func (c migrationConn) BeginTx(_ context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	tx, err := c.Conn.BeginTx(c.ctx, opts)
 	if err != nil {
@@ -122,11 +126,15 @@ func (c migrationConn) BeginTx(_ context.Context, opts driver.TxOptions) (driver
 }
 
 // ExecContext implements driver.ExecerContext.
+//
+//nolint:contextcheck // see migrationConnector
 func (c migrationConn) ExecContext(_ context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	return c.Conn.ExecContext(c.ctx, query, args)
 }
 
 // QueryContext implements driver.QueryerContext.
+//
+//nolint:contextcheck // see migrationConnector
 func (c migrationConn) QueryContext(_ context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	return c.Conn.QueryContext(c.ctx, query, args)
 }

@@ -159,11 +159,11 @@ func keepaliveTimer(t *testing.T, local, remote int) (left time.Duration, seen b
 		if timer != "02" {
 			return 0, true
 		}
-		var n time.Duration
+		n := 0
 		for _, b := range ticks {
-			n = n<<8 | time.Duration(b)
+			n = n<<8 | int(b)
 		}
-		return n * time.Second / 100, true // a tick is 1/100 s
+		return time.Duration(n) * 10 * time.Millisecond, true // a tick is 1/100 s
 	}
 	return 0, false
 }

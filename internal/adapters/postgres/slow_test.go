@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"context"
 	"net/url"
 	"os"
 	osexec "os/exec"
@@ -21,11 +22,11 @@ func TestSlowStoreInASchemaOfItsOwn(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
 		t.Helper()
-		url := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
-		if _, err := postgres.Migrate(t.Context(), url); err != nil {
+		databaseURL := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
+		if _, err := postgres.Migrate(t.Context(), databaseURL); err != nil {
 			t.Fatal(err)
 		}
-		return storeOn(t, url)
+		return storeOn(t, databaseURL)
 	})
 }
 
@@ -51,15 +52,16 @@ func TestSlowVanishedMachine(t *testing.T) {
 	}
 	claimed(t, databaseURL)
 	client := strconv.Itoa(queryOne[int](t, databaseURL, "SELECT client_port FROM pg_stat_activity WHERE pid = ("+holderPID+")"))
+	ctx := context.WithoutCancel(t.Context()) // cleaning up needs it, too
 	for _, rule := range [][]string{
 		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", client, "--dport", u.Port(), "-j", "DROP"},
 		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", u.Port(), "--dport", client, "-j", "DROP"},
 	} {
-		if out, err := osexec.Command(iptables, append([]string{"-w", "-I"}, rule...)...).CombinedOutput(); err != nil {
+		if out, err := osexec.CommandContext(ctx, iptables, append([]string{"-w", "-I"}, rule...)...).CombinedOutput(); err != nil {
 			t.Skipf("iptables does not take a rule here: %v, %s", err, out)
 		}
 		t.Cleanup(func() {
-			if out, err := osexec.Command(iptables, append([]string{"-w", "-D"}, rule...)...).CombinedOutput(); err != nil {
+			if out, err := osexec.CommandContext(ctx, iptables, append([]string{"-w", "-D"}, rule...)...).CombinedOutput(); err != nil {
 				t.Errorf("the rule %v stays: %v, %s", rule, err, out)
 			}
 		})
