@@ -163,3 +163,10 @@ func goodEvents(n int) []string {
 	}
 	return events
 }
+
+// heal ends the script.
+func (a *recordsAPI) heal() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.script = nil
+}
