@@ -44,7 +44,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		{"numbers for records, up to the largest page", func() string { return pageWith(filled("1", ",1", maxPageBytes-1000)) }, 4},
 		{"empty objects for records", func() string { return pageWith(filled("{}", ",{}", size)) }, 4},
 		{"numbers for records, without an end", func() string { return `{"data":[` + filled("1", ",1", size) }, 4},
-		{"unknown members beside the records", func() string { return "{" + members(size) + pageWith(inEvent(""))[1:] }, 0},
+		{"unknown members beside the records", func() string { return "{" + members(size) + pageWith(inEvent(""))[1:] }, 4},
 		{"a record with many unknown members", func() string { return pageWith(inEvent(members(size))) }, 0},
 		{"an array in arrays for a record", func() string { return pageWith(strings.Repeat("[", size/2) + strings.Repeat("]", size/2)) }, 0},
 		{"spaces without an end", func() string { return strings.Repeat(" ", 3*maxPageBytes) }, 4},

@@ -86,10 +86,10 @@ func newSetBack(t *testing.T, rateWait bool) *setBack {
 // returns the second run, which waits for the API and has lost its connections. The proxy has left.
 func (s *setBack) restoreUnder(state string) *process {
 	s.t.Helper()
-	var b *backup
+	b := newBackup(s.t, s.databaseURL)
 	backUpIn := func(now string) {
 		if now == state {
-			b = takeBackup(s.t, s.databaseURL)
+			b.take()
 		}
 	}
 	backUpIn(beforeAll)
