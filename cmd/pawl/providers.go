@@ -43,7 +43,7 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 
 func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
-		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
+		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, AcceptShortEnd: asked.AcceptShortEnd, Retry: asked.Retry,
 		MaxRejectRatio: s.RejectRatio,
 	}
 }

@@ -8,7 +8,7 @@ import (
 // Read decodes a page: every record becomes an event or a reject, and none is left out (I1). It does no I/O.
 func (s Step) Read(decoder Decoder) ReadPage {
 	page := ReadPage{
-		From: s.From, To: s.To, Receipt: s.Page.Receipt,
+		From: s.From, To: s.To, Receipt: s.Page.Receipt, End: s.End,
 		Received: len(s.Page.Records),
 		Events:   make([]ReadEvent, 0, len(s.Page.Records)),
 	}

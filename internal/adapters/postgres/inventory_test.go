@@ -22,6 +22,7 @@ type pen struct {
 	t     *testing.T
 	store *postgres.Store
 	at    domain.Checkpoint
+	from  domain.Place // where the next page begins
 }
 
 func newPen(t *testing.T, databaseURL, stream string) *pen {
@@ -31,7 +32,7 @@ func newPen(t *testing.T, databaseURL, stream string) *pen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.at = at
+	p.at, p.from = at, at.Place
 	return p
 }
 
@@ -43,7 +44,7 @@ func (p *pen) page(next domain.Cursor, numbers ...int) *pen {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i})
 	}
 	read := domain.ReadPage{
-		From: p.at.Place, To: p.at.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
+		From: p.from, To: p.from.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
 	return p.commit(read)
@@ -51,19 +52,18 @@ func (p *pen) page(next domain.Cursor, numbers ...int) *pen {
 
 func (p *pen) commit(read domain.ReadPage) *pen {
 	p.t.Helper()
-	res, err := p.store.Commit(p.t.Context(), domain.Batch{
-		Stream: p.at.Stream, Epoch: p.at.Epoch, Seq: p.at.Seq, Pages: []domain.ReadPage{read},
-	})
+	read.End.Confirmed = true
+	res, err := p.store.Commit(p.t.Context(), domain.Batch{At: p.at, Pages: []domain.ReadPage{read}})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.at = res.Checkpoint
+	p.at, p.from = res.Checkpoint, res.Checkpoint.Place
 	return p
 }
 
 // newPass goes back to the head, as after a cursor that expired.
 func (p *pen) newPass() *pen {
-	p.at.Place = p.at.NextPass()
+	p.from = p.from.NextPass()
 	return p
 }
 

@@ -36,7 +36,7 @@ func next(t *testing.T, store domain.EventStore, at domain.Checkpoint, page doma
 	page.From, page.To, page.Receipt.FetchedAt = at.Place, at.Place, time.Now()
 	page.Received = len(page.Events) + len(page.Rejects)
 	page.MayPark = page.Received
-	res, err := store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,23 +26,24 @@ func TestTheStoreDoesAsTheModel(t *testing.T) {
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
 			random := rand.New(rand.NewPCG(seed, 0))
 			var stores [2][2]domain.EventStore // by stream, the model's behind
-			var at [2]domain.Checkpoint
+			var at [2][2]domain.Checkpoint
 			for i := range stores {
 				stores[i] = [2]domain.EventStore{open(t, databaseURL), model.Store()}
-				for _, s := range stores[i] {
+				for k, s := range stores[i] {
 					var err error
-					if at[i], err = s.Claim(t.Context(), domain.StreamID{Source: strconv.Itoa(i)}, "https://api.example"); err != nil {
+					if at[i][k], err = s.Claim(t.Context(), domain.StreamID{Source: strconv.Itoa(i)}, "https://api.example"); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 			for n := range 40 {
 				i := random.IntN(len(stores))
-				b := domain.Batch{Stream: at[i].Stream, Epoch: at[i].Epoch, Seq: at[i].Seq}
+				b := domain.Batch{At: at[i][0]}
 				for range 1 + random.IntN(2) {
-					b.Pages = append(b.Pages, anyPage(random))
+					b.Pages = append(b.Pages, anyPage(random, int64(2*n+len(b.Pages))))
 				}
 				got, err := stores[i][0].Commit(t.Context(), b)
+				b.At = at[i][1]
 				want, modelErr := stores[i][1].Commit(t.Context(), b)
 				if err != nil || modelErr != nil || got.Tally != want.Tally {
 					t.Fatalf("batch %d: %+v, %v, want %+v, %v, of\n%s", n, got.Tally, err, want.Tally, modelErr, shown(b))
@@ -50,7 +51,7 @@ func TestTheStoreDoesAsTheModel(t *testing.T) {
 				if was, is := fates(model.Letters()), fates(letters(t, databaseURL)); !reflect.DeepEqual(was, is) {
 					t.Fatalf("batch %d: the letters are\n%s\nwant\n%s\nof\n%s", n, strings.Join(is, "\n"), strings.Join(was, "\n"), shown(b))
 				}
-				at[i] = got.Checkpoint
+				at[i] = [2]domain.Checkpoint{got.Checkpoint, want.Checkpoint}
 			}
 			events, err := storeOn(t, databaseURL).Events(t.Context())
 			if err != nil || len(events) != len(model.Events()) {
@@ -65,8 +66,9 @@ func TestTheStoreDoesAsTheModel(t *testing.T) {
 	}
 }
 
-func anyPage(random *rand.Rand) domain.ReadPage {
-	p := domain.ReadPage{Received: random.IntN(7), Receipt: domain.Receipt{FetchedAt: time.Now()}}
+// anyPage returns a page of a pass of its own: within a pass no page may repeat another.
+func anyPage(random *rand.Rand, pass int64) domain.ReadPage {
+	p := domain.ReadPage{To: domain.Place{Pass: pass}, Received: random.IntN(7), Receipt: domain.Receipt{FetchedAt: time.Now()}}
 	p.MayPark = p.Received
 	for i := range p.Received {
 		id := domain.EventID{15: byte(random.IntN(4) + 1)}
