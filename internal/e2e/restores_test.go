@@ -110,26 +110,29 @@ func (l *lap) replaceFrozen(r *run, s saved, seq int) bool {
 // rivalPageSize differs from lapPageSize, so that the same seq is another place.
 const rivalPageSize = 40
 
-// backUp backs up the database while a run works. The run loses its connections by that and goes on.
+// backUp backs up the database while a run works. The run loses its connections by that and goes on, slowly at first, as it
+// should not read the stream to its end meanwhile.
 func (l *lap) backUp(r *run) saved {
 	l.t.Helper()
 	r.locked = false
+	l.mock.play(l.usual.withLatency("1s"))
 	l.backup.take()
-	l.reconnectAll()
 	epoch, seq := l.backup.stream()
+	l.reconnectAll()
+	l.mock.play(l.usual)
 	return saved{epoch, seq}
 }
 
-// backUpAndSucceed backs up the database and replaces the run by a new one, whose claim the backup does not have. It returns
-// nil if the stream is complete, or has too few pages left for another runner.
+// backUpAndSucceed kills the run, backs up the database and starts a new run, whose claim the backup does not have. It
+// returns nil if the stream is complete, or has too few pages left for another runner.
 func (l *lap) backUpAndSucceed(r *run) (saved, *run) {
 	l.t.Helper()
 	const ahead = 10 * lapPageSize
 	if l.db.position()+ahead > lapEvents {
 		return saved{}, nil
 	}
-	s := l.backUp(r)
 	l.kill(r, 1)
+	s := l.backUp(r)
 	return s, l.runner()
 }
 
