@@ -73,6 +73,12 @@ func (c *Client) Origin() string { return c.origin }
 // Endpoint is where pages are asked for, without the query.
 func (c *Client) Endpoint() string { return c.events.String() }
 
+// Hold keeps the client from sending anything before then, as if an answer had said so; FetchPage returns RateLimited
+// meanwhile. A run that is started again begins with what the last one was told. Hold never shortens a hold, so a time
+// that has passed changes nothing; nor does one further away than 24 hours, which no rate limit's window lasts. It may be
+// called at any time, also beside FetchPage.
+func (c *Client) Hold(until time.Time) { c.governor.hold(until, time.Now()) }
+
 func badConfig(why string) error {
 	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(why)}
 }
@@ -84,7 +90,7 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
 	}
-	if hold := c.governor.admit(time.Now()); hold != nil {
+	if hold := c.governor.reserve(time.Now()); hold != nil {
 		return domain.Page{}, &domain.Error{
 			Kind: domain.RateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
 		}
@@ -93,18 +99,17 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if err != nil {
 		return domain.Page{}, err
 	}
-	told := c.cfg.Profile.Headers.read(answer.header, answer.at)
-	c.governor.heed(told, answer)
+	headers, until := c.governor.observe(c.cfg.Profile.Headers, answer)
 	if answer.status != http.StatusOK {
-		return domain.Page{}, c.refused(answer, told)
+		return domain.Page{}, c.refused(answer, headers, until)
 	}
-	return c.page(answer, told.quota, req)
+	return c.page(answer, headers.quota, req)
 }
 
 // page reads a page from a successful answer.
 func (c *Client) page(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
 	names := &c.cfg.Profile
-	page, fault := names.Envelope.open(a, req)
+	page, fault := names.Envelope.open(a, req.Cursor, names.limit(req.Limit))
 	if how := a.header.Get(names.Headers.Broken); names.Headers.Broken != "" && how != "" {
 		fault = fmt.Errorf("the API says that it is broken on purpose: %s", c.shown(how))
 	}

@@ -41,12 +41,15 @@ func TestStoreInASchemaOfItsOwn(t *testing.T) {
 func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	t.Helper()
 	names := map[domain.EventStore]string{}
+	var conn *pgx.Conn
 	look := func(ctx context.Context, query string) (pgx.Rows, error) {
-		conn, err := pgx.Connect(ctx, databaseURL)
-		if err != nil {
-			return nil, err
+		if conn == nil {
+			var err error
+			if conn, err = pgx.Connect(ctx, databaseURL); err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { _ = conn.Close(context.Background()) })
 		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) })
 		return conn.Query(ctx, query)
 	}
 	return domaintest.StoreUnderTest{
@@ -103,7 +106,7 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 			})
 		},
 		Ledger: func(ctx context.Context) ([]domaintest.LedgerRow, error) {
-			rows, err := look(ctx, `SELECT kind, stream, pass, seq, position, cursor_in, cursor_out,
+			rows, err := look(ctx, `SELECT kind, stream, pass, seq, parent_seq, position, cursor_in, cursor_out,
 				received, inserted, duplicate, parked, trace_id, coalesce(ids_hash, ''), end_accepted FROM pages ORDER BY id`)
 			if err != nil {
 				return nil, err
@@ -111,7 +114,7 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r domaintest.LedgerRow, err error) {
 				t := &r.Tally
 				var idsHash []byte
-				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.Position, &r.CursorIn, &r.CursorOut,
+				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.ParentSeq, &r.Position, &r.CursorIn, &r.CursorOut,
 					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked, &r.TraceID, &idsHash, &r.EndAccepted)
 				r.IDsHash = string(idsHash)
 				return r, err

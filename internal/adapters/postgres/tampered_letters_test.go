@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func read(from domain.Place, next domain.Cursor, payloads ...string) domain.Read
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	step := domain.Step{From: from, To: from.After(page), Page: page}
-	readPage := step.Read(pickyDecoder{})
+	readPage, _ := step.Read(context.Background(), pickyDecoder{}) // which nothing ends
 	readPage.Receipt.FetchedAt = time.Now()
 	readPage.MayPark = len(payloads)
 	return readPage

@@ -74,7 +74,10 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		if err != nil {
 			return sum.at(at), err
 		}
-		page := r.read(step)                                  // decode: every record becomes an event or a reject (I1)
+		page, err := r.read(ctx, step) // decode: every record becomes an event or a reject (I1)
+		if err != nil {
+			return sum.at(at), err
+		}
 		if err := page.TooStrange(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}
@@ -96,11 +99,27 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 // says nothing of the API.
 const leastStrange = 10
 
-// read decodes a page and says how many dead letters it may add.
-func (r *Runner) read(step domain.Step) domain.ReadPage {
-	page := step.Read(r.decoder)
+// readGrace is how long a run that was told to stop goes on decoding the page in hand.
+const readGrace = 10 * time.Second
+
+// read decodes a page and says how many dead letters it may add. It goes on for readGrace after ctx has ended, so that a
+// page in hand is stored, and no page can keep a run from stopping.
+func (r *Runner) read(ctx context.Context, step domain.Step) (domain.ReadPage, error) {
+	ctx, cancel := endingLater(ctx, readGrace)
+	defer cancel()
+	page, err := step.Read(ctx, r.decoder)
 	share := r.opts.MaxRejectRatio * float64(page.Received)
 	page.End.AcceptShort = r.opts.AcceptShortEnd
 	page.MayPark = max(leastStrange-1, int(share+1e-9)) // 0.29 of 100 is 28.999…, and 29 are not more than that
-	return page
+	return page, err
+}
+
+// endingLater returns a context that ends so much later than ctx, or with the returned function.
+func endingLater(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return later, func() {
+		stop()
+		cancel()
+	}
 }

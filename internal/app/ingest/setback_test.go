@@ -31,14 +31,14 @@ func TestABackupIsRestoredUnderARun(t *testing.T) {
 				}
 				restore := b.db.Backup()
 				late := of(6, "c", "3")
-				source := says(t, of(6, "b", "2"), late, of(6, "", "4", "5", "6")).meanwhile(3, func() {
+				source := says(t, of(6, "b", "2"), late, of(6, "", "4", "5", "6")).from("a").meanwhile(3, func() {
 					restore()
 					if !tt.other {
 						return
 					}
 					other := newBench()
 					other.db, other.store = b.db, b.db.Store()
-					_, err := other.run(t.Context(), says(t, of(6, "x", "2", "7"), of(6, "y", "8"), domaintest.FailWith(domain.Invalid)))
+					_, err := other.run(t.Context(), says(t, of(6, "x", "2", "7"), of(6, "y", "8"), domaintest.FailWith(domain.Invalid)).from("a"))
 					if domain.KindOf(err) != domain.Invalid {
 						t.Error(err)
 					}
@@ -107,15 +107,17 @@ func TestARateLimitSurvivesARestart(t *testing.T) {
 		}
 		b = &bench{db: b.db, store: b.store, opts: b.opts, seen: &log{}}
 		b.opts.Retry.MaxWait = time.Hour
-		for _, wait := range []time.Duration{time.Minute, 0} {
+		for _, next := range []struct {
+			source *script
+			wait   time.Duration
+		}{
+			{says(t, of(3, "b", "2"), domaintest.FailWith(domain.Invalid)).from("a"), time.Minute},
+			{says(t, of(3, "", "3")).from("b"), 0},
+		} {
 			began := time.Now()
-			source := says(t, of(3, "a", "2"), domaintest.FailWith(domain.Invalid))
-			if wait == 0 {
-				source = says(t, of(3, "", "3"))
-			}
-			_, _ = b.run(t.Context(), source)
-			if took := time.Since(began); took != wait {
-				t.Errorf("it took %s, want %s", took, wait)
+			_, _ = b.run(t.Context(), next.source)
+			if took := time.Since(began); took != next.wait {
+				t.Errorf("it took %s, want %s", took, next.wait)
 			}
 		}
 		b.wantStored(t, 1, 2, 3)

@@ -92,7 +92,10 @@ func (v *Verifier) walk(ctx context.Context, walk *Walk) (domain.Finding, error)
 }
 
 func (v *Verifier) comparePage(ctx context.Context, step domain.Step, walk *Walk) ([]domain.Difference, error) {
-	page := step.Read(v.opts.API.Decoder)
+	page, err := step.Read(ctx, v.opts.API.Decoder)
+	if err != nil {
+		return nil, err
+	}
 	compared, err := v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
 	walk.add(page, compared)
 	for i := range compared.Differences {

@@ -31,6 +31,7 @@ type LedgerRow struct {
 	Kind                string // "page" or "replay"
 	Stream              string
 	Pass, Seq, Position int64
+	ParentSeq           int64 // 0 at the head of a pass, and of a replay
 	CursorIn, CursorOut domain.Cursor
 	Tally               domain.Tally
 	TraceID             string
@@ -181,7 +182,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		res.Tally = res.Tally.Add(tally)
 		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
-			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position,
+			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position, ParentSeq: parentOf(page, at.Seq),
 			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
 			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
@@ -218,6 +219,14 @@ func (d *MemDatabase) storedBy(at domain.Checkpoint) int64 {
 		}
 	}
 	return at.Inserted + at.Parked
+}
+
+// parentOf returns the seq of the page that led to page, or 0 if page is at the head of a pass.
+func parentOf(page domain.ReadPage, seq int64) int64 {
+	if page.From.Cursor == "" {
+		return 0
+	}
+	return seq - 1
 }
 
 // store does a page; what it did before an error is undone by the caller.

@@ -149,6 +149,31 @@ func TestBrokenStoresFail(t *testing.T) {
 			"a page with more letters than it may add writes nothing",
 		},
 		{
+			"the last event is that of the batch's first page",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					res, err := s.Commit(ctx, b)
+					if events := b.Pages[0].Events; len(events) > 0 {
+						res.Checkpoint.LastEventAt = events[len(events)-1].OccurredAt
+					}
+					return res, err
+				}}
+			},
+			"the last event is that of the last page that has one",
+		},
+		{
+			"a batch's pages all follow the page before the batch",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					for i := range b.Pages {
+						b.Pages[i].From.Cursor = b.Pages[0].From.Cursor
+					}
+					return s.Commit(ctx, b)
+				}}
+			},
+			"each page names the page that led to it",
+		},
+		{
 			"a bad record is dropped",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {

@@ -35,6 +35,8 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a stale runner writes nothing", staleRunnerWritesNothing},
 		{"a batch read elsewhere writes nothing", wrongPlaceWritesNothing},
 		{"several pages commit together", severalPages},
+		{"each page names the page that led to it", pagesNameTheirParents},
+		{"the last event is that of the last page that has one", lastEventOfSeveralPages},
 		{"a store changes and keeps nothing of its batch", batchStaysItself},
 		{"streams do not disturb each other", streamsAreApart},
 

@@ -195,7 +195,7 @@ func severalPages(ctx context.Context, under StoreUnderTest) error {
 	row := func(seq int64, p domain.ReadPage, t domain.Tally) LedgerRow {
 		return LedgerRow{
 			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Position,
-			CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
+			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
 			IDsHash: string(p.IDsHash()),
 		}
 	}
