@@ -76,7 +76,7 @@ func commitRefused(t *testing.T, refused func(i int) bool, limit time.Duration) 
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
 	began := time.Now()
-	res, err := store.Commit(ctx, domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	res, err := store.Commit(ctx, domain.Batch{At: at, Pages: []domain.ReadPage{page}})
 	if want := (domain.Tally{Received: size, Inserted: size - parked, Parked: parked}); err != nil || res.Tally != want {
 		t.Errorf("tally %+v, want %+v; %v", res.Tally, want, err)
 	}

@@ -38,7 +38,7 @@ func TestMove(t *testing.T) {
 		t.Errorf("epoch and token were %s and are %s", was, is)
 	}
 	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := old.Commit(t.Context(), domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	_, err := old.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("the runner of the old address: %v", err)
 	}
