@@ -30,6 +30,7 @@ var (
 	_ verify.Comparison  = (*postgres.Comparison)(nil)
 	_ cli.Letters        = (*postgres.Letters)(nil)
 	_ cli.DriftReader    = (*postgres.DriftRegister)(nil)
+	_ cli.Mover          = (*postgres.Mover)(nil)
 	_ cli.Replayer       = (*replay.Replayer)(nil)
 	_ replay.Store       = (*postgres.Replays)(nil)
 )
@@ -56,7 +57,7 @@ func limitMemory(maxPageBytes int64) {
 
 func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
-		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
+		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, AcceptShortEnd: asked.AcceptShortEnd, Retry: asked.Retry,
 		MaxRejectRatio: s.RejectRatio,
 	}
 }

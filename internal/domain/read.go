@@ -10,7 +10,7 @@ import (
 // ends before the last record is decoded, Read returns an error of kind Stopped and no page.
 func (s Step) Read(ctx context.Context, decoder Decoder) (ReadPage, error) {
 	page := ReadPage{
-		From: s.From, To: s.To, Receipt: s.Page.Receipt,
+		From: s.From, To: s.To, Receipt: s.Page.Receipt, End: s.End,
 		Received: len(s.Page.Records),
 		Events:   make([]ReadEvent, 0, len(s.Page.Records)),
 	}

@@ -108,7 +108,7 @@ func notes(r verify.Report) (all []string) {
 
 // announcedNote says how the announced total came out, as far as the counts are to be believed.
 func announcedNote(r verify.Report) string {
-	at, total := r.Stream.Checkpoint, r.Stream.Checkpoint.Expects()
+	at, total := r.Stream.Checkpoint, r.Stream.Checkpoint.AnnouncedFirst
 	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)
 	switch more := total.N - r.Stored - r.Parked; {
 	case !at.Done:

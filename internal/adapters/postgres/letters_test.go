@@ -36,7 +36,7 @@ func next(t *testing.T, store domain.EventStore, at domain.Checkpoint, page doma
 	page.From, page.To, page.Receipt.FetchedAt = at.Place, at.Place, time.Now()
 	page.Received = len(page.Events) + len(page.Rejects)
 	page.MayPark = page.Received
-	res, err := store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,30 @@ func TestRefusedEventsAreFound(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestEventsThatAreRefusedOnlyTogether: of two rows that a constraint of the user's excludes from one another, the first in
+// the page is stored.
+func TestEventsThatAreRefusedOnlyTogether(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	exec(t, databaseURL, "ALTER TABLE events ADD EXCLUDE USING hash (browser WITH =)")
+	events := series(t, 40)
+	for i := range events {
+		events[i].Browser = strconv.Itoa(i)
+	}
+	events[39].Browser = events[3].Browser
+	events[20].Properties = []byte(`{"n":"\u0000"}`) // refused by itself
+	events[21].Event = events[2].Event               // the same event twice
+	res := first(t, databaseURL, domain.ReadPage{Events: events})
+	if want := (domain.Tally{Received: 40, Inserted: 37, Duplicate: 1, Parked: 2}); res.Tally != want {
+		t.Errorf("tally %+v, want %+v", res.Tally, want)
+	}
+	for i, l := range letters(t, databaseURL) {
+		if want := []int{20, 39}[i]; l.Index != want || l.Why.Reason != domain.ReasonUnstorable {
+			t.Errorf("%+v", l)
 		}
 	}
 }

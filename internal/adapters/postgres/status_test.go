@@ -13,12 +13,7 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), pgtest.Database(t)
 	store := open(t, url)
-	pool, err := postgres.Open(ctx, url, domain.StreamID{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	reader := postgres.NewStatusReader(pool)
+	reader := postgres.NewStatusReader(poolOn(t, url))
 
 	stream := domain.StreamID{Source: "s"}
 	if _, err := reader.Report(ctx, stream); domain.KindOf(err) != domain.Invalid {
@@ -33,7 +28,7 @@ func TestReport(t *testing.T) {
 	}
 	fetched := time.Now().Add(-time.Minute)
 	for range 2 {
-		res, err := store.Commit(ctx, domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{{
+		res, err := store.Commit(ctx, domain.Batch{At: at, Pages: []domain.ReadPage{{
 			From: at.Place, To: at.Place,
 			Receipt: domain.Receipt{FetchedAt: fetched, Traffic: domain.Traffic{Requests: 3, Retries: 1, RateLimited: 1, Waited: 1500 * time.Millisecond}},
 		}}})

@@ -44,7 +44,7 @@ func read(from domain.Place, next domain.Cursor, payloads ...string) domain.Read
 // records commits a page of these records that leads to next; empty is the end.
 func (p *pen) records(next domain.Cursor, payloads ...string) *pen {
 	p.t.Helper()
-	return p.commit(read(p.at.Place, next, payloads...))
+	return p.commit(read(p.from, next, payloads...))
 }
 
 // fillWithLetters writes a stream s with all that can become of a letter. Page 1 parks letter 1, which page 4 supersedes,

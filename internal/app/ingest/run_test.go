@@ -44,7 +44,7 @@ func TestRunGoesOnFromTheCheckpoint(t *testing.T) {
 		if _, err := b.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
-		second := says(t, of(4, "", "3", "4"))
+		second := says(t, of(4, "", "3", "4")).from("a")
 		sum, err := b.run(t.Context(), second)
 		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
 			t.Errorf("%+v, %v", sum, err)
@@ -85,7 +85,7 @@ func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
 	if _, err := b.run(t.Context(), says(t, of(2, "a", "1"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
 		t.Fatal(err)
 	}
-	source := says(t, of(2, "", "2"))
+	source := says(t, of(2, "", "2")).from("a")
 	sum, err := b.run(t.Context(), source)
 	if err != nil || sum.Pass != 2 || !sum.Done {
 		t.Errorf("%+v, %v", sum, err)
@@ -97,7 +97,7 @@ func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
 func TestABadRecordIsParked(t *testing.T) {
 	t.Parallel()
 	b := newBench()
-	sum, err := b.run(t.Context(), says(t, of(4, "a", "1", "two"), of(4, "", "3", "two")))
+	sum, err := b.run(t.Context(), says(t, of(3, "a", "1", "two"), of(3, "", "3", "two")))
 	if err != nil || !sum.Done {
 		t.Fatalf("%+v, %v", sum, err)
 	}

@@ -56,7 +56,7 @@ func (b *bench) park(t *testing.T, payloads ...string) {
 		t.Fatal(err)
 	}
 	read.MayPark = read.Received
-	if _, err := runner.Commit(t.Context(), domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{read}}); err != nil {
+	if _, err := runner.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{read}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -175,7 +175,7 @@ func supersededInBatch(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	r := reject(0, 1, "not yet")
-	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.Place, 1))); err != nil {
+	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.NextPass(), 1))); err != nil {
 		return err
 	}
 	return parked(ctx, under, want{r.Key(), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})

@@ -24,7 +24,8 @@ func withRejects(p domain.ReadPage, rejects ...domain.Reject) domain.ReadPage {
 
 // commits stores one page after the other.
 func commits(ctx context.Context, s domain.EventStore, at domain.Checkpoint, pages ...domain.ReadPage) (last domain.CommitResult, err error) {
-	for _, p := range pages {
+	for i, p := range pages {
+		p.To.Pass += int64(i) // within a pass no page may repeat another
 		if last, err = s.Commit(ctx, batch(at, p)); err != nil {
 			return last, err
 		}
