@@ -73,12 +73,6 @@ func (c *Client) Origin() string { return c.origin }
 // Endpoint is where pages are asked for, without the query.
 func (c *Client) Endpoint() string { return c.events.String() }
 
-// Hold keeps the client from sending anything before then, as if an answer had said so; FetchPage returns RateLimited
-// meanwhile. A run that is started again begins with what the last one was told. Hold never shortens a hold, so a time
-// that has passed changes nothing; nor does one further away than 24 hours, which no rate limit's window lasts. It may be
-// called at any time, also beside FetchPage.
-func (c *Client) Hold(until time.Time) { c.governor.hold(until, time.Now()) }
-
 func badConfig(why string) error {
 	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(why)}
 }

@@ -92,15 +92,6 @@ func (g *governor) believed(headers rateHeaders, a answer) time.Time {
 	return time.Time{}
 }
 
-// hold forbids requests until then, unless that is further away than any window.
-func (g *governor) hold(until, now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if until.Sub(now) <= longestWindow {
-		g.holdUntil(until)
-	}
-}
-
 // holdUntil never shortens a hold; so it ignores the zero time.
 func (g *governor) holdUntil(t time.Time) {
 	if t.After(g.until) {

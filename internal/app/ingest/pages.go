@@ -18,6 +18,9 @@ const (
 	// minHold is the shortest wait for the rate limit that is noted in the store. A run that is started again during a
 	// shorter one loses little.
 	minHold = 5 * time.Second
+
+	// maxHold bounds what one refusal can do to the runs that follow: an API may be wrong about how long it refuses.
+	maxHold = time.Hour
 )
 
 // pages fetches: it is the loop's only waiter. It knows where a pass stands, not what has been stored.
@@ -87,12 +90,12 @@ func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) 
 // refuse has the page that was yielded last asked for once more, and reports whether err is a reason to: the page is a
 // bad one, or it ends the pass and one answer alone says so. A bad page costs a try.
 func (p *pages) refuse(err error) bool {
-	switch domain.KindOf(err) {
-	case domain.BadPage, domain.Unconfirmed:
-		p.refused = err
-		return true
+	kind := domain.KindOf(err)
+	if kind != domain.BadPage && kind != domain.Unconfirmed {
+		return false
 	}
-	return false
+	p.refused = err
+	return true
 }
 
 // A request asks for the page at one place, as often as it takes.
@@ -179,6 +182,9 @@ func (p *pages) noteHold(ctx context.Context, err error) error {
 		return nil
 	}
 	p.heldUntil = until
+	if latest := time.Now().Add(maxHold); latest.Before(until) {
+		until = latest
+	}
 	err = p.hold(ctx, until)
 	if kind := domain.KindOf(err); kind == domain.Fenced || kind == domain.SetBack {
 		return err
