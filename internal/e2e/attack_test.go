@@ -57,9 +57,9 @@ func attacks() []attack {
 
 		{groupRestore, "from after the claim", 2, restoreAfterClaim},
 		{groupRestore, "from before the claim", 2, restoreBeforeClaim},
-		{groupRestore, "COMMIT unanswered", 2, restoreUnanswered},
-		{groupRestore, "another runner at the same seq", 2, restoreUnderFrozen},
-		{groupRestore, "COMMIT unanswered, another runner at the same seq", 2, restoreInDoubt},
+		{groupRestore, "COMMIT unanswered", 1, restoreUnanswered},
+		{groupRestore, "another runner at the same seq", 1, restoreUnderFrozen},
+		{groupRestore, "COMMIT unanswered, another runner at the same seq", 1, restoreInDoubt},
 
 		{groupStop, "cursor given up", 1, giveUpCursor},
 		{groupStop, "more nonsense than events: exit 4", 2, sendNonsense},

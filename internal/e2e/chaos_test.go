@@ -21,6 +21,8 @@ const (
 	// Without a duration laps are run until they have come to killsInEach in every state, but not more than mostLaps.
 	killsInEach = 10
 	mostLaps    = 5
+	// With a duration backups are restored so many times more often, which makes more than three a minute.
+	restoresFactor = 2
 )
 
 // TestChaos kills and disturbs run after run, in states that are seen and not waited for, and holds what they leave
@@ -35,6 +37,11 @@ func TestChaos(t *testing.T) {
 		attacks = append(attacks, crashes()...)
 	} else {
 		notRun = append(notRun, "database crash: "+why)
+	}
+	for i := range attacks {
+		if *chaosDuration > 0 && attacks[i].group == groupRestore {
+			attacks[i].times *= restoresFactor
+		}
 	}
 	y := newTally(attacks, notRun)
 	t.Cleanup(func() {

@@ -23,6 +23,12 @@
 //   - after COMMIT: pawl has said so, and was not handed another page.
 //   - waiting: pawl has said until when it waits, for the rate limit or before it tries again, and that is not over.
 //
+// Backups are restored under a run that fetches, under one that waits for the answer to its COMMIT, and under one that is
+// frozen while another runner claims the stream and comes to the same epoch and seq (restores_test.go). A backup is a copy
+// of the database on the same server. The run must notice and end 3, or 5 if another has claimed the stream. What was
+// committed after the backup is gone by right: the harness notes which requests had brought it, counts epochs from the
+// backup on, and has whoever reads by page_id begin anew.
+//
 // Besides kills there are ends of database sessions, crashes of the whole server, cut connections, second runs, cursors
 // that are given up, pages of nothing but nonsense, replays of dead letters, every fault of the mock's that a run gets over by
 // itself, and every kind of drift, all the time. What is left out, and what could not be run on this machine, the table
@@ -34,6 +40,7 @@
 //   - `pawl verify` ends 0, and who follows page_id has met each event once;
 //   - each request has one cause: a page stored, a fault, a refusal, a cursor given up, or a run or connection that was
 //     ended with that page in hand. Any other is unexplained, and fails the lap;
+//   - a run ends 0 exactly if the stream is done, and then every record is stored or parked;
 //   - one epoch for each run that was given the stream; each exit code; no session and no secret left behind.
 //
 // All that is chosen, a seed decides, and a lap's seed is its number behind that of the first. It is printed with the

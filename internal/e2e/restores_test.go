@@ -10,7 +10,7 @@ import (
 // A restored backup takes away what was committed after it. The run that had committed that must notice: it ends 3, or 5
 // if another runner has claimed the stream since. The next run begins where the backup stands.
 
-// A saved is a backup of a lap's database, and where the stream stood in it.
+// A saved is where the stream stands in a backup.
 type saved struct{ epoch, seq int }
 
 // restoreAfterClaim restores what the run itself had stored a few pages ago.
