@@ -22,8 +22,8 @@ func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
 			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
 		SELECT 'page', 's', 1, (n), n - 1, CASE n WHEN 1 THEN '' ELSE 'c' || n - 1 END, 'c' || n, (n), 1, 0, 0, 1, 0, '', 1, 0, 0, 0, now(), ''
 		FROM generate_series(1, 20000) AS n;
-		INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, seen, resolved_at, resolution, resolved_page_id)
-		SELECT 's', 'k' || id, (id), 0, 'r', '', '', '', 1, now(), 'superseded', id FROM pages WHERE stream = 's';
+		INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen, resolved_at, resolution, resolved_page_id)
+		SELECT 's', 'k' || id, (id), 0, 'r', '', '', '', sha256(''), 1, now(), 'superseded', id FROM pages WHERE stream = 's';
 		UPDATE checkpoints SET seq = 20000, position = 20000, furthest = 20000, cursor = 'c20000', received = 20000, parked = 20000 WHERE stream = 's'`)
 	inventory := postgres.NewImpatientInventory(poolOn(t, url), 15*time.Second)
 	inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})

@@ -22,7 +22,7 @@ func parkSome(t *testing.T, databaseURL string) *postgres.Letters {
 		UPDATE dead_letters SET reason = 'other', event_id = '00000000-0000-0000-0000-000000000007' WHERE id = 7;
 		UPDATE dead_letters SET resolved_at = '2026-01-04Z', resolution = 'superseded', resolved_page_id = 2, resolved_why = 'it came' WHERE id = 5;
 		INSERT INTO checkpoints (stream, source_url, epoch) VALUES ('other', 'u', 1);
-		INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, seen) VALUES ('other', 'k', 1, 0, 'r', '', '', '', 1)`)
+		INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen) VALUES ('other', 'k', 1, 0, 'r', '', '', '', sha256(''), 1)`)
 	return postgres.NewLetters(poolOn(t, databaseURL))
 }
 

@@ -154,8 +154,8 @@ func TestTheSizeOfABatch(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	receive(t, databaseURL, unread(1, 251)...)
 	exec(t, databaseURL, `UPDATE dead_letters SET payload = convert_to(repeat('x', CASE id WHEN 501 THEN 17 ELSE 9 END << 20), 'UTF8') WHERE id > 500`)
-	exec(t, databaseURL, `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, seen)
-		SELECT 's', 'k' || n, 1, 0, 'r', '', '', convert_to(repeat('x', (7 << 20) + n - 1), 'UTF8'), 1 FROM generate_series(1, 2) n`)
+	exec(t, databaseURL, `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
+		SELECT 's', 'k' || n, 1, 0, 'r', '', '', convert_to(repeat('x', (7 << 20) + n - 1), 'UTF8'), '', 1 FROM generate_series(1, 2) n`)
 	store := replaysOn(t, databaseURL)
 	after := int64(0)
 	for _, want := range []int{500, 1, 2, 1} {

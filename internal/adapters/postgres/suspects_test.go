@@ -43,8 +43,8 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 		},
 		{"a superseded letter stands for nothing", "DELETE FROM events WHERE name = 'event_3'", all, 2, "3: neither stored nor parked\n"},
 		{
-			"a conflict under its id, from before it could be read", "INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, seen) " +
-				"SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', '', 1 FROM (VALUES (4, 'conflict'), (6, 'marked')) AS l (n, r)",
+			"a conflict under its id, from before it could be read", "INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen) " +
+				"SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', '', sha256(''), 1 FROM (VALUES (4, 'conflict'), (6, 'marked')) AS l (n, r)",
 			"4 new|6 new", 1, "6: stored with another extra\n",
 		},
 		{"what can be read now is still parked", stillOpen, "1|x", 1, ""},
