@@ -9,8 +9,8 @@ import (
 func (s Step) Read(decoder Decoder) ReadPage {
 	page := ReadPage{
 		From: s.From, To: s.To, Receipt: s.Page.Receipt,
-		Received: len(s.Page.Records),
-		Events:   make([]ReadEvent, 0, len(s.Page.Records)),
+		Received: len(s.Page.Records), Hash: decoder.Hash,
+		Events: make([]ReadEvent, 0, len(s.Page.Records)),
 	}
 	for _, record := range s.Page.Records {
 		event, drift, err := decoder.Decode(record)

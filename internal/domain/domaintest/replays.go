@@ -65,6 +65,9 @@ func becomes(e domain.Event) verdict { return verdict{event: &e} }
 // verdicts are a domain.Decoder, by payload.
 type verdicts map[string]verdict
 
+// Hash implements domain.Decoder.
+func (verdicts) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
+
 // Decode implements domain.Decoder.
 func (v verdicts) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
 	is := v[string(r.Payload)]

@@ -38,6 +38,9 @@ func StoreChecks() []Check[StoreUnderTest] {
 
 		{"a reject is parked with its bytes", rejectIsParked},
 		{"a reject met again is a duplicate and raises seen", rejectMetAgain},
+		{"records of one event that say different things are different letters", otherContent},
+		{"what differs from a resolved letter is a new letter", afterResolved},
+		{"of one event only so many letters are open", openLettersAreFew},
 		{"a reject without an id is known by its bytes", rejectWithoutID},
 		{"the same id with other values is a conflict and the first one stays", conflicts},
 		{"an event that the database refuses is parked and the rest is stored", refusedIsParked},
