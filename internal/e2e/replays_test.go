@@ -121,7 +121,7 @@ func (d *database) tellOfMended() {
 // unreplayed counts mended letters that are open, or that did not become an event of a replay.
 func (d *database) unreplayed() int {
 	d.t.Helper()
-	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON l.key = t.id::text
+	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON starts_with(l.key, t.id::text || ' sha256 ')
 		LEFT JOIN events AS e ON e.id = t.id LEFT JOIN pages AS p ON p.id = e.page_id
 		WHERE t.outcome = 'mended' AND (l.resolution IS DISTINCT FROM 'replayed' OR p.kind IS DISTINCT FROM 'replay'
 			OR p.id IS DISTINCT FROM l.resolved_page_id)`)

@@ -15,14 +15,14 @@ type reportJSON struct {
 	Seq           int64       `json:"seq"`
 	Done          bool        `json:"done"`
 	Pages         int64       `json:"pages"`
-	Events        int64       `json:"events"`         // stored
-	Parked        int64       `json:"parked"`         // records that are open dead letters, or discarded ones
+	Events        int64       `json:"events"` // stored
+	Parked        int64       `json:"parked"` // records that are open dead letters, or discarded ones
+	Sound         bool        `json:"sound"`  // every check listed holds
+	Checks        []checkJSON `json:"checks"`
 	Announced     *int64      `json:"announced"`      // when the last pass began; null if it was not
 	AnnouncedLast *int64      `json:"announced_last"` // by its last page
 	EndAccepted   bool        `json:"end_accepted"`   // the user accepted an end below these
-	Sound         bool        `json:"sound"`          // every check listed holds
-	Checks        []checkJSON `json:"checks"`
-	API           *walkJSON   `json:"api"` // null if it was not walked
+	API           *walkJSON   `json:"api"`            // null if it was not walked
 	Notes         []string    `json:"notes"`
 }
 
