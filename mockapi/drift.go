@@ -52,7 +52,7 @@ const (
 )
 
 // driftTable is all drifts, in the order of the help.
-var driftTable = concat(newFieldDrifts, fieldDrifts, timeDrifts, textDrifts, numberDrifts, twinDrifts)
+var driftTable = concat(newFieldDrifts, fieldDrifts, timeDrifts, textDrifts, numberDrifts, spellingDrifts, twinDrifts)
 
 var drifts = index(driftTable, func(d drift) DriftKind { return d.kind })
 

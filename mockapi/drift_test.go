@@ -136,6 +136,8 @@ func TestDriftsTakeTheShapesThatWereReported(t *testing.T) {
 		"timestamp-offset":  {`+02:00"`, `-05:00"`, `+09:00"`},
 		"null-field":        {`"sessionId":null`, `"userId":null`, `"type":null`, `"name":null`, `"properties":null`, `"deviceType":null`, `"browser":null`},
 		"missing-field":     {`","userId"`, `"type"`},
+		"spelling":          {"{\r\n\t\"id\" : \"", `"n\u0061me" : "`, `"p\u0061ge" : "`, "\r\n}"},
+		"spelling-null":     {`"userId" : null`},
 		"nul":               {`"name":"a\u0000b"`, `{"remark":"a\u0000b"`, `"referrer":"a\u0000b"`},
 		"lone-surrogate":    {`"a\ud83db"`},
 		"bad-utf8":          {"\"a\xffb\""},

@@ -69,7 +69,7 @@ func judge(t *testing.T, raw []byte) mockapi.Row {
 		case field.to == nil && field.name != "id":
 		case value[0] != '"':
 			return park("wrong type")
-		case strings.HasSuffix(strings.ToLower(field.name), "id") && !uuidText.Match(value):
+		case strings.HasSuffix(strings.ToLower(field.name), "id") && !uuidText.MatchString(`"`+unquote(t, value)+`"`):
 			return park("bad UUID")
 		}
 		if field.to != nil {

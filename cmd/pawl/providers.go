@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -35,15 +37,26 @@ var (
 func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret
 
 func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
+	limitMemory(s.MaxPageBytes)
 	return datasync.New(datasync.Config{
 		BaseURL: s.APIBaseURL, APIKey: s.APIKey, Profile: p,
 		MinDelay: s.RequestDelay, Timeout: s.Timeout, MaxPageBytes: s.MaxPageBytes, UserAgent: "pawl/" + version(),
 	})
 }
 
+// limitMemory makes the garbage collector work harder before the process exceeds what an answer may take: four times the
+// largest page and 64 MiB, of which the program itself takes some 25 and the collector lets some pass. GOMEMLIMIT wins if
+// it is set.
+func limitMemory(maxPageBytes int64) {
+	const fixed = (64 - 40) << 20
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(4*maxPageBytes + fixed)
+	}
+}
+
 func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
-		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry,
+		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, AcceptShortEnd: asked.AcceptShortEnd, Retry: asked.Retry,
 		MaxRejectRatio: s.RejectRatio,
 	}
 }

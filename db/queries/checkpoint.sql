@@ -1,16 +1,17 @@
 -- name: CheckpointClaim :one
--- A new epoch for the stream; no row when it has pages of another source. Before its first page a stream may change its
--- source: it was a slip of the pen.
-INSERT INTO checkpoints AS c (stream, source_url, epoch)
-VALUES (@stream, @source_url, 1)
+-- A new epoch and token for the stream; no row when it has pages of another source. Before its first page a stream may
+-- change its source: the first one was a mistake.
+INSERT INTO checkpoints AS c (stream, source_url, epoch, token)
+VALUES (@stream, @source_url, 1, gen_random_uuid())
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1, source_url = excluded.source_url
+SET epoch = c.epoch + 1, token = gen_random_uuid(), source_url = excluded.source_url
 WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one
--- First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, and tells
--- whether a letter is open that an event of the batch may supersede.
+-- First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, tells whether
+-- a letter is open that an event of the batch may supersede, and which of the batch's pages repeats an earlier page of
+-- its pass: the first of them, from 1, or 0 for none.
 UPDATE checkpoints AS c
 SET seq               = @target,
     pass              = @pass,
@@ -23,14 +24,22 @@ SET seq               = @target,
     announced_last    = @announced_last,
     last_event_at     = coalesce(sqlc.narg(last_event_at), c.last_event_at),
     updated_at        = now()
-WHERE c.stream = @stream AND c.epoch = @epoch AND c.seq = @from_seq
+WHERE c.stream = @stream AND c.token = @token AND c.epoch = @epoch AND c.seq = @from_seq
+  AND c.pass = @from_pass AND c.position = @from_position AND c.cursor = @from_cursor
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
-    FROM generate_series(1, @pages::bigint)
+    FROM generate_series(1, cardinality(@passes::bigint[]))
 )::bigint[] AS page_ids, EXISTS (
     SELECT FROM dead_letters AS l
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
-) AS has_open_letters;
+) AS has_open_letters, coalesce((
+    SELECT min(g.number)
+    FROM ROWS FROM (unnest(@passes::bigint[]), unnest(@ids_hashes::bytea[])) WITH ORDINALITY AS g (pass, ids_hash, number)
+    CROSS JOIN LATERAL (
+        SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass
+        OFFSET 0
+    ) AS earlier
+), 0)::bigint AS repeated;
 
 -- name: CheckpointCount :one
 -- Last statement of every commit: what the rows came to.
@@ -45,6 +54,20 @@ RETURNING *;
 -- name: CheckpointGetForUpdate :one
 -- Waits for the transaction that holds the row (I4).
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
+
+-- name: CheckpointOthers :one
+-- Whether another stream stores into the same table.
+SELECT EXISTS (SELECT FROM checkpoints WHERE stream <> @stream AND received > 0);
+
+-- name: CheckpointHold :execrows
+-- How long the rate limit holds the stream back, for whoever claims it next. By this server's clock, which all share.
+UPDATE checkpoints SET held_until = now() + interval '1 ms' * @wait_ms::bigint
+WHERE stream = @stream AND token = @token AND epoch = @epoch;
+
+-- name: CheckpointHeld :one
+-- For how many milliseconds the rate limit still holds the stream back, 0 if it does not.
+SELECT greatest(0, coalesce(ceil(extract(epoch FROM held_until - clock_timestamp()) * 1000), 0))::bigint AS wait_ms
+FROM checkpoints WHERE stream = @stream;
 
 -- name: CheckpointSource :one
 SELECT source_url FROM checkpoints WHERE stream = @stream;

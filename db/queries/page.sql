@@ -1,8 +1,8 @@
 -- name: PageInsert :exec
 INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
-                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
+                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id, ids_hash, end_accepted)
 VALUES (@id, @kind, @stream, @pass, @seq, @parent_seq, @cursor_in, @cursor_out, @position, @received, @inserted, @duplicate, @parked,
-        @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at, @trace_id);
+        @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at, @trace_id, @ids_hash, @end_accepted);
 
 -- name: PageTotals :one
 -- The stream's checkpoint with the ledger's totals beside it, in one snapshot.

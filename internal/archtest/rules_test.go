@@ -24,6 +24,7 @@ var anywhere = []string{"./..."}
 // testSupport are the packages that exist for tests.
 var testSupport = []string{
 	"./internal/domain/domaintest", "./internal/pgtest/...", "./internal/archtest/...", "./internal/e2e/...",
+	"./internal/protocol",
 }
 
 // rules judge ordinary files; tests may import what they need. Direct imports are what is judged of the standard

@@ -1,9 +1,12 @@
 package domain
 
+import "crypto/sha256"
+
 // A Step is one page at its place in the stream.
 type Step struct {
 	From, To Place
 	Page     Page
+	End      End
 }
 
 // A ReadPage is a Step whose records have been decoded: each has become an event or a reject, and what is left to do is
@@ -18,6 +21,32 @@ type ReadPage struct {
 	Hash     func(Record) RecordHash // the decoder's; nil: HashBytes
 
 	MayPark int // letters that the page may add; a store that finds more refuses it, see TooStrange
+	End     End // how far the end of the pass may be believed; matters only if To.Done
+}
+
+// IDsHash returns the SHA-256 of the ids of the page's records in upstream order, nil if the page has none. Two pages
+// with the same hash hold the same records. A record without a readable id counts by its bytes.
+func (p ReadPage) IDsHash() []byte {
+	if len(p.Events)+len(p.Rejects) == 0 {
+		return nil
+	}
+	hash := sha256.New()
+	events, rejects := p.Events, p.Rejects
+	for len(events)+len(rejects) > 0 {
+		if len(rejects) == 0 || (len(events) > 0 && events[0].Record.Index < rejects[0].Record.Index) {
+			hash.Write(events[0].ID[:])
+			events = events[1:]
+			continue
+		}
+		if id := rejects[0].Why.ID; id != (EventID{}) {
+			hash.Write(id[:])
+		} else {
+			bytes := sha256.Sum256(rejects[0].Record.Payload)
+			hash.Write(bytes[:])
+		}
+		rejects = rejects[1:]
+	}
+	return hash.Sum(nil)
 }
 
 // A ReadEvent is an event with the record it was read from, which is what is parked should no row be able to hold it.
@@ -29,14 +58,15 @@ type ReadEvent struct {
 
 // A Batch is what one Commit stores: consecutive pages, all or nothing.
 type Batch struct {
-	Stream StreamID
-	Epoch  int64 // with Seq, the checkpoint as it was read (I3)
-	Seq    int64
-	Pages  []ReadPage // at least one
+	At    Checkpoint // as it was read: the claim and the place from which the checkpoint moves (I3)
+	Pages []ReadPage // at least one
 }
 
-// Target is the seq the checkpoint has once the batch is committed: every page counts one.
-func (b Batch) Target() int64 { return b.Seq + int64(len(b.Pages)) }
+// Target returns the seq that the checkpoint has once the batch is committed: every page counts one.
+func (b Batch) Target() int64 { return b.At.Seq + int64(len(b.Pages)) }
+
+// Last returns the batch's last page.
+func (b Batch) Last() ReadPage { return b.Pages[len(b.Pages)-1] }
 
 // A CommitResult tells what one Commit did: the checkpoint it left, and its own share of the counts.
 type CommitResult struct {

@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // A Place is where a pass over the stream stands: all that the next request depends on.
 type Place struct {
@@ -20,7 +23,7 @@ func (p Place) After(page Page) Place {
 	p.Furthest = max(p.Furthest, p.Position)
 	p.Cursor = page.Next
 	p.CursorExpiresAt = time.Time{}
-	if page.ExpiresIn > 0 {
+	if page.ExpiresIn > 0 && !page.Last {
 		p.CursorExpiresAt = page.Receipt.FetchedAt.Add(page.ExpiresIn)
 	}
 	p.Done = page.Last
@@ -38,13 +41,9 @@ func (p Place) NextPass() Place {
 	return Place{Pass: p.Pass + 1, Furthest: p.Furthest}
 }
 
-// Expects is the number of records a pass must have received before its end is believed: the smaller of the first and
-// the latest announced total, since records may be removed while they are read.
-func (p Place) Expects() Total {
-	if !p.AnnouncedLast.Known || p.AnnouncedFirst.N < p.AnnouncedLast.N {
-		return p.AnnouncedFirst
-	}
-	return p.AnnouncedLast
+// SameAs reports whether both are the same place of the same pass.
+func (p Place) SameAs(q Place) bool {
+	return p.Pass == q.Pass && p.Position == q.Position && p.Cursor == q.Cursor
 }
 
 // A Tally counts records by what became of them (I5).
@@ -68,12 +67,14 @@ func (t Tally) Sub(u Tally) Tally {
 	return Tally{t.Received - u.Received, t.Inserted - u.Inserted, t.Duplicate - u.Duplicate, t.Parked - u.Parked}
 }
 
-// A Checkpoint is the durable state of a stream. Epoch and Seq are its fence (I3): Epoch names the runner that may
-// write, Seq counts the pages committed.
+// A Checkpoint is the durable state of a stream. Token, Epoch and Seq are its fence (I3): Token and Epoch name the claim
+// that may write, Seq counts the pages committed. Epochs are counted, so a restored backup repeats them; tokens are
+// random and never repeat.
 type Checkpoint struct {
 	Stream StreamID
 	Origin string // what the stream reads from; once it has a page, from nothing else
-	Epoch  int64
+	Token  UUID
+	Epoch  int64 // 0: the stream was never claimed
 	Seq    int64
 
 	Place
@@ -81,4 +82,41 @@ type Checkpoint struct {
 
 	LastEventAt time.Time // time of the last event in the last page that had one, zero if none
 	UpdatedAt   time.Time // when the checkpoint last moved
+	HeldUntil   time.Time // the rate limit allows no request before; told by Claim only, zero if nothing is known
+}
+
+// CheckClaim returns nil if durable, the stream's checkpoint as it is now, still belongs to the claim that read c. It
+// returns Fenced if another runner has claimed the stream since, and SetBack if the database was set back to a state from
+// before the claim.
+func (c Checkpoint) CheckClaim(durable Checkpoint) error {
+	switch {
+	case durable.Epoch < c.Epoch:
+		return c.setBack("it no longer knows this run")
+	case durable.Token != c.Token:
+		return &Error{
+			Kind: Fenced, Op: "check claim", Err: fmt.Errorf("another runner has taken over stream %s", c.Stream),
+			Hint: "nothing is to be done: that runner goes on",
+		}
+	}
+	return nil
+}
+
+// CheckMove returns why the checkpoint could not be moved from c: durable, the checkpoint as it is now, belongs to
+// another claim (see CheckClaim), or to this one and stands at another place than this run committed (SetBack).
+func (c Checkpoint) CheckMove(durable Checkpoint) error {
+	if err := c.CheckClaim(durable); err != nil {
+		return err
+	}
+	if durable.Seq == c.Seq && durable.SameAs(c.Place) {
+		return nil
+	}
+	return c.setBack(fmt.Sprintf("it stands at seq %d, this run committed seq %d", durable.Seq, c.Seq))
+}
+
+func (c Checkpoint) setBack(what string) error {
+	return &Error{
+		Kind: SetBack, Op: "check checkpoint",
+		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: %s", c.Stream, what),
+		Hint: "run it again: it goes on from what the database holds now",
+	}
 }

@@ -43,24 +43,41 @@ func TestNextPassKeepsOnlyHowFarItWent(t *testing.T) {
 	}
 }
 
-func TestExpectsTheSmallerTotal(t *testing.T) {
+func TestCheckpointTellsWhyItCannotMove(t *testing.T) {
 	t.Parallel()
+	at := domain.Checkpoint{
+		Token: domain.UUID{1}, Epoch: 2, Seq: 3, Place: domain.Place{Pass: 1, Position: 30, Cursor: "c"},
+	}
+	change := func(f func(*domain.Checkpoint)) domain.Checkpoint {
+		durable := at
+		f(&durable)
+		return durable
+	}
 	tests := []struct {
-		name        string
-		first, last domain.Total
-		want        domain.Total
+		name    string
+		durable domain.Checkpoint
+		claim   domain.Kind // of CheckClaim's error, 0 for nil
+		move    domain.Kind // of CheckMove's
 	}{
-		{"nobody announced one", domain.Total{}, domain.Total{}, domain.Total{}},
-		{"it stayed", total(10), total(10), total(10)},
-		{"it grew", total(10), total(12), total(10)},
-		{"it shrank", total(10), total(8), total(8)},
-		{"an empty stream", total(0), total(0), total(0)},
+		{"it can", at, 0, 0},
+		{"other counts are of no matter", change(func(c *domain.Checkpoint) { c.Received, c.Furthest = 9, 99 }), 0, 0},
+		{"there is no such stream any more", domain.Checkpoint{}, domain.SetBack, domain.SetBack},
+		{"an epoch from before the claim", change(func(c *domain.Checkpoint) { c.Token[0], c.Epoch = 9, 1 }), domain.SetBack, domain.SetBack},
+		{"the same epoch counted again", change(func(c *domain.Checkpoint) { c.Token[0] = 9 }), domain.Fenced, domain.Fenced},
+		{"a later claim", change(func(c *domain.Checkpoint) { c.Token[0], c.Epoch = 9, 3 }), domain.Fenced, domain.Fenced},
+		{"an earlier seq", change(func(c *domain.Checkpoint) { c.Seq = 2 }), 0, domain.SetBack},
+		{"another pass", change(func(c *domain.Checkpoint) { c.Pass = 2 }), 0, domain.SetBack},
+		{"another position", change(func(c *domain.Checkpoint) { c.Position = 20 }), 0, domain.SetBack},
+		{"another cursor", change(func(c *domain.Checkpoint) { c.Cursor = "d" }), 0, domain.SetBack},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := (domain.Place{AnnouncedFirst: tt.first, AnnouncedLast: tt.last}).Expects(); got != tt.want {
-				t.Errorf("Expects = %+v, want %+v", got, tt.want)
+			if err := at.CheckClaim(tt.durable); (err != nil) != (tt.claim != 0) || (err != nil && domain.KindOf(err) != tt.claim) {
+				t.Errorf("CheckClaim: %v", err)
+			}
+			if err := at.CheckMove(tt.durable); (err != nil) != (tt.move != 0) || (err != nil && domain.KindOf(err) != tt.move) {
+				t.Errorf("CheckMove: %v", err)
 			}
 		})
 	}

@@ -6,8 +6,8 @@
 //   - I1: A checkpoint never passes a record that is neither stored nor parked.
 //   - I2: Storing is idempotent by event id, parking by letter key: a page committed again changes counts and its
 //     ledger row, nothing else.
-//   - I3: Only the runner that holds the stream's epoch can move its checkpoint, and only from the seq it read:
-//     a stale runner writes nothing.
+//   - I3: Only the runner whose claim the checkpoint names, by token and epoch, can move it, and only from the place it
+//     read: a stale runner writes nothing.
 //   - I4: After any doubt, work goes on from the durable checkpoint, never from memory.
 //   - I5: received = inserted + duplicate + parked, for every page, every pass and in total, each term counted from
 //     what PostgreSQL answered or the page held, none derived from the others.

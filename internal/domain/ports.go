@@ -1,6 +1,9 @@
 package domain
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // An EventSource is the upstream, read page by page.
 type EventSource interface {
@@ -30,16 +33,16 @@ type Decoder interface {
 // An EventStore is where events end up, together with how far the stream has come. One value serves one runner and is
 // used by one goroutine at a time.
 type EventStore interface {
-	// Claim makes this runner the stream's only writer, under a new epoch, and returns the durable checkpoint; a stream
-	// seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not wait: Fenced if another
-	// runner is seen to hold the stream, Invalid if the stream has pages from another origin. Where a living runner cannot
-	// be seen (its connections are cut, a pooler stands between), the claim succeeds and fences it: the newest epoch is
-	// the one that may write (I3). A second Claim by the same runner is a new epoch too. The claim outlives ctx.
+	// Claim makes this runner the stream's only writer, under a new epoch and a new random token, and returns the durable
+	// checkpoint; a stream seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not
+	// wait: Fenced if another runner is seen to hold the stream, Invalid if the stream has pages from another origin. Where
+	// a living runner cannot be seen (its connections are cut, a pooler stands between), the claim succeeds and fences it:
+	// only the newest claim may write (I3). A second Claim by the same runner is a new claim too. The claim outlives ctx.
 	Claim(ctx context.Context, stream StreamID, origin string) (Checkpoint, error)
 
-	// Commit stores the batch's events, parks its rejects, writes one ledger row a page and moves the checkpoint from b.Seq
-	// to b.Target(), in one transaction, all or nothing. Nothing else moves a checkpoint. After a nil error the batch is
-	// durable; after any error but Uncertain this call wrote nothing of it.
+	// Commit stores the batch's events, parks its rejects, writes one ledger row a page and moves the checkpoint from b.At
+	// to the place behind the last page, in one transaction, all or nothing. Nothing else moves a checkpoint. After a nil
+	// error the batch is durable; after any error but Uncertain this call wrote nothing of it.
 	//
 	// An event whose id is stored already, or was met before in the batch, is not touched: with the same values it counts
 	// as duplicate, with others it is parked as a conflict (ReasonConflict). An event with a value that the database
@@ -48,12 +51,20 @@ type EventStore interface {
 	// as duplicate and raises Seen and Others of the last of them. An event that is stored supersedes the open letters of
 	// its id, unless they are conflicts. Drift is counted in the stream's register.
 	//
-	// Fenced: the checkpoint has another epoch or seq. Uncertain: the connection or ctx ended between COMMIT and its
-	// answer; only Checkpoint can tell. Transient: it may be called again with the same batch. Rejected: a page would add
-	// more letters than its MayPark. It reads b and what b aliases until it returns, and keeps nothing of it.
+	// Fenced or SetBack: the durable checkpoint is not b.At any more, see Checkpoint.CheckMove. BadPage: a page repeats the
+	// records of an earlier page of its pass, or End.Check refuses the end of the pass. Unconfirmed: End.Check wants the end
+	// confirmed. Uncertain: the connection or ctx ended between COMMIT and its answer; only Checkpoint can tell. Transient:
+	// it may be called again with the same batch. Rejected: a page would add more letters than its MayPark. It reads b and
+	// what b aliases until it returns, and keeps nothing of it.
 	Commit(ctx context.Context, b Batch) (CommitResult, error)
 
-	// Checkpoint reads the durable checkpoint. A transaction that holds it, such as one whose COMMIT was not answered,
-	// is waited for, as long as ctx and the store's lock timeout allow; past that it returns Transient.
+	// Checkpoint reads the durable checkpoint, the token of the claim that holds it included; a stream that is not there has
+	// epoch 0. A transaction that holds it, such as one whose COMMIT was not answered, is waited for, as long as ctx and the
+	// store's lock timeout allow; past that it returns Transient.
 	Checkpoint(ctx context.Context, stream StreamID) (Checkpoint, error)
+
+	// Hold notes that the rate limit allows no request before until, so that the next Claim tells it to a runner that is
+	// started meanwhile. A second call replaces the first. Fenced or SetBack: the stream does not belong to the claim that
+	// read at any more, and nothing was written.
+	Hold(ctx context.Context, at Checkpoint, until time.Time) error
 }

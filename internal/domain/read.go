@@ -1,29 +1,39 @@
 package domain
 
 import (
+	"context"
 	"errors"
 	"slices"
 )
 
-// Read decodes a page: every record becomes an event or a reject, and none is left out (I1). It does no I/O.
-func (s Step) Read(decoder Decoder) ReadPage {
+// Read decodes a page: every record becomes an event or a reject, and none is left out (I1). It does no I/O. When ctx
+// ends before the last record is decoded, Read returns an error of kind Stopped and no page.
+func (s Step) Read(ctx context.Context, decoder Decoder) (ReadPage, error) {
 	page := ReadPage{
-		From: s.From, To: s.To, Receipt: s.Page.Receipt,
+		From: s.From, To: s.To, Receipt: s.Page.Receipt, End: s.End,
 		Received: len(s.Page.Records), Hash: decoder.Hash,
 		Events: make([]ReadEvent, 0, len(s.Page.Records)),
 	}
 	for _, record := range s.Page.Records {
-		event, drift, err := decoder.Decode(record)
-		if err != nil {
-			page.Rejects = append(page.Rejects, Reject{Record: record, Why: rejectionOf(err)})
-			continue
+		if err := ctx.Err(); err != nil {
+			return ReadPage{}, &Error{Kind: Stopped, Op: "read page", Err: err}
 		}
-		page.Events = append(page.Events, ReadEvent{event, record})
-		for _, d := range drift {
-			page.Drift = counted(page.Drift, d)
-		}
+		page.decode(decoder, record)
 	}
-	return page
+	return page, nil
+}
+
+// decode adds a record to the page as an event or a reject.
+func (p *ReadPage) decode(decoder Decoder, record Record) {
+	event, drift, err := decoder.Decode(record)
+	if err != nil {
+		p.Rejects = append(p.Rejects, Reject{Record: record, Why: rejectionOf(err)})
+		return
+	}
+	p.Events = append(p.Events, ReadEvent{event, record})
+	for _, d := range drift {
+		p.Drift = counted(p.Drift, d)
+	}
 }
 
 // rejectionOf is the reason that a decoder gives; it may give no other error.

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"strconv"
@@ -36,7 +37,8 @@ func read(payloads ...string) domain.ReadPage {
 	for i, payload := range payloads {
 		step.Page.Records = append(step.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	return step.Read(wordDecoder{})
+	page, _ := step.Read(context.Background(), wordDecoder{}) // which nothing ends
+	return page
 }
 
 // TestEveryRecordIsAnEventOrAReject is the half of I1 that is decided before the store.
@@ -63,6 +65,40 @@ func TestEveryRecordIsAnEventOrAReject(t *testing.T) {
 	}
 	if !reflect.DeepEqual(page.Drift, want) {
 		t.Errorf("drift %+v, want %+v", page.Drift, want)
+	}
+}
+
+// A stopping decoder ends its context with the record of this number, from 1.
+type stoppingDecoder struct {
+	wordDecoder
+
+	stop    context.CancelFunc
+	at      int
+	decoded *int
+}
+
+func (d stoppingDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
+	if *d.decoded++; *d.decoded == d.at {
+		d.stop()
+	}
+	return d.wordDecoder.Decode(r)
+}
+
+func TestReadingStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	records := make([]domain.Record, 5)
+	for at, want := range map[int]domain.Kind{2: domain.Stopped, 4: domain.Stopped, 5: domain.Unknown} {
+		ctx, cancel := context.WithCancel(t.Context())
+		decoded := 0
+		step := domain.Step{Page: domain.Page{Records: records}}
+		page, err := step.Read(ctx, stoppingDecoder{stop: cancel, at: at, decoded: &decoded})
+		if decoded != at {
+			t.Errorf("stopped at record %d, went on to %d", at, decoded)
+		}
+		if done := want == domain.Unknown; domain.KindOf(err) != want || done != (page.Received == 5) || done && err != nil {
+			t.Errorf("stopped at record %d: %d received, error %v", at, page.Received, err)
+		}
+		cancel()
 	}
 }
 
@@ -114,6 +150,20 @@ func TestTooStrange(t *testing.T) {
 	}
 	if hint := domain.HintOf(domain.ReadPage{}.TooStrange(rejects[:1])); !strings.Contains(hint, "all of them") {
 		t.Errorf("the hint is %q", hint)
+	}
+}
+
+// TestTooManyRejectsAreShownInLittleMemory: a page may hold ten thousand.
+func TestTooManyRejectsAreShownInLittleMemory(t *testing.T) {
+	rejects := make([]domain.Reject, 10_000)
+	for i := range rejects {
+		rejects[i] = domain.Reject{Why: domain.Rejection{Reason: "not an object", Detail: strings.Repeat("d", 100)}}
+	}
+	page := domain.ReadPage{Received: len(rejects)}
+	once := testing.AllocsPerRun(1, func() { _ = page.TooStrange(rejects[:10]) })
+	many := testing.AllocsPerRun(1, func() { _ = page.TooStrange(rejects) })
+	if perReject := (many - once) / float64(len(rejects)); perReject > 4 {
+		t.Errorf("%.1f allocations for each reject: %.0f for ten, %.0f for %d", perReject, once, many, len(rejects))
 	}
 }
 

@@ -14,11 +14,10 @@ type Replay struct {
 
 // ReadAgain decodes letters: none is left out. It does no I/O.
 func ReadAgain(stream StreamID, letters []DeadLetter, at time.Time, decoder Decoder) Replay {
-	page := Page{Records: make([]Record, len(letters))}
+	var read ReadPage
 	for i, l := range letters {
-		page.Records[i] = Record{Payload: l.Payload, Index: i}
+		read.decode(decoder, Record{Payload: l.Payload, Index: i})
 	}
-	read := Step{Page: page}.Read(decoder)
 	return Replay{Stream: stream, Letters: letters, ReadAt: at, Events: read.Events, Rejects: read.Rejects}
 }
 

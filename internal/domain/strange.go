@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -43,21 +44,26 @@ func mostCommon(rejects []Reject) (reason string, n int) {
 	return reason, n
 }
 
-// samples shows some of the rejects, of as many causes as there is room for.
+// samples shows up to shownRejects of the rejects, of as many causes as there is room for.
 func samples(rejects []Reject) string {
-	var shown, others []string
-	causes := map[string]bool{}
+	var shown, others []Reject // the first of each cause, and others, in case there are few causes
 	for _, r := range rejects {
-		text := "record " + strconv.Itoa(r.Record.Index) + ": " + r.Why.Error()
-		if causes[r.cause()] {
-			others = append(others, text)
-		} else {
-			shown = append(shown, text)
+		switch {
+		case !slices.ContainsFunc(shown, func(s Reject) bool { return s.cause() == r.cause() }):
+			shown = append(shown, r)
+		case len(others) < shownRejects:
+			others = append(others, r)
 		}
-		causes[r.cause()] = true
+		if len(shown) == shownRejects {
+			break
+		}
 	}
 	shown = append(shown, others...)
-	return strings.Join(shown[:min(shownRejects, len(shown))], "; ")
+	var texts []string
+	for _, r := range shown[:min(shownRejects, len(shown))] {
+		texts = append(texts, "record "+strconv.Itoa(r.Record.Index)+": "+r.Why.Error())
+	}
+	return strings.Join(texts, "; ")
 }
 
 func (r Reject) cause() string {

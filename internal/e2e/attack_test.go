@@ -24,6 +24,7 @@ const (
 	groupCut     = "cut"
 	groupRival   = "second runner"
 	groupReplay  = "replay"
+	groupRestore = "restored backup"
 	groupStop    = "stop"
 )
 
@@ -53,6 +54,12 @@ func attacks() []attack {
 
 		{groupReplay, "two at once, beside a run", 2, replayMended},
 		{groupReplay, "killed in its transaction", 2, killReplay},
+
+		{groupRestore, "from after the claim", 2, restoreAfterClaim},
+		{groupRestore, "from before the claim", 2, restoreBeforeClaim},
+		{groupRestore, "COMMIT unanswered", 2, restoreUnanswered},
+		{groupRestore, "another runner at the same seq", 2, restoreUnderFrozen},
+		{groupRestore, "COMMIT unanswered, another runner at the same seq", 2, restoreInDoubt},
 
 		{groupStop, "cursor given up", 1, giveUpCursor},
 		{groupStop, "more nonsense than events: exit 4", 2, sendNonsense},

@@ -58,8 +58,7 @@ func (l *lap) crash(r *run) bool {
 	r.locked = false
 	l.db.killServerProcess(pid)
 	eventually(l.t, "the server is down", func() bool { return l.db.conn.Ping(l.db.ctx) != nil })
-	l.db, l.gate.db, l.gate.key = l.reconnect(), l.reconnect(), l.reconnect()
-	l.db.layDownTruth(l.mock)
+	l.reconnectAll()
 	return l.goesOn(r, seq)
 }
 

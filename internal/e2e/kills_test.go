@@ -87,7 +87,13 @@ func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
 // before and is about to be answered.
 func (l *lap) fetches(r *run, latency string) bool {
 	l.t.Helper()
-	l.mock.play(l.usual.withLatency(latency))
+	return l.fetchesIn(r, l.usual.withLatency(latency))
+}
+
+// fetchesIn is fetches with a scenario that takes its time.
+func (l *lap) fetchesIn(r *run, slow scenario) bool {
+	l.t.Helper()
+	l.mock.play(slow)
 	old := l.mock.summary()
 	return l.until(r, "a request is under way", func() bool {
 		now := l.mock.summary()

@@ -43,11 +43,15 @@ type lap struct {
 	started []*process
 	runs    []*run // those that claimed the stream, in order
 	limits  int    // how often the API's rate limit was set
+
+	backup *backup
+	claims int             // of the stream, as the database must have it
+	undone map[string]bool // the requests whose pages were stored, and taken away by a restored backup
 }
 
 func newLap(t *testing.T, seed uint64, tally *tally) *lap {
 	t.Helper()
-	l := &lap{t: t, seed: seed, tally: tally, usual: usual(seed), direct: pgtest.Database(t)}
+	l := &lap{t: t, seed: seed, tally: tally, usual: usual(seed), direct: pgtest.Database(t), undone: map[string]bool{}}
 	l.mock = startMock(t, "--events", strconv.Itoa(lapEvents), "--seed", strconv.FormatUint(seed, 10), "--api-key", lapAPIKey)
 	var apiURL, databaseURL string
 	l.api, apiURL = inFrontOf(t, "api", l.mock.baseURL)
@@ -63,6 +67,7 @@ func newLap(t *testing.T, seed uint64, tally *tally) *lap {
 	l.mock.play(l.usual)
 	l.db.layDownTruth(l.mock)
 	l.reader = follow(t, l.direct)
+	l.backup = newBackup(t, l.direct)
 	t.Cleanup(func() {
 		if n := len(l.runs); t.Failed() && n > 0 {
 			t.Logf("the last run said: …%s", l.runs[n-1].tail())
@@ -97,6 +102,7 @@ func (l *lap) drive(deck []attack) {
 			l.tally.lost += len(lost)
 			l.t.Fatalf("%d records are lost:\n%s", len(lost), strings.Join(lost[:min(20, len(lost))], "\n"))
 		}
+		l.doneAndWhole()
 		if !hit {
 			deck = append(deck, a)
 		}
@@ -151,15 +157,19 @@ func (l *lap) runner() *run {
 // take notes that a run has claimed the stream.
 func (l *lap) take(r *run) {
 	r.locked = true
+	l.claims++
 	l.runs = append(l.runs, r)
 }
 
 // launch starts pawl.
-func (l *lap) launch() *run {
+func (l *lap) launch() *run { return l.launchAt(lapPageSize) }
+
+// launchAt starts pawl with a page size.
+func (l *lap) launchAt(pageSize int) *run {
 	l.t.Helper()
 	after := l.mock.summary().LastSeq // before it can have asked for anything
 	p := start(l.t, l.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
-		"--page-size", strconv.Itoa(lapPageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
+		"--page-size", strconv.Itoa(pageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	l.started = append(l.started, p)
 	return &run{process: p, after: after, inHand: new(int)}
 }
@@ -191,7 +201,25 @@ func (l *lap) ends(r *run, want int) {
 	if code := r.wait(ctx); code != want {
 		l.t.Errorf("a run ends %d, want %d: %s", code, want, r.tail())
 	}
+	// A run that was fenced may have lost the stream to one that completed it.
+	if done := l.doneAndWhole(); want != 5 && done != (want == 0) {
+		l.t.Errorf("a run ends %d, and the stream is done: %v", want, done)
+	}
 	l.gone(r)
+}
+
+// doneAndWhole reports whether the stream is done. It fails the test if the stream is done and anything is missing.
+func (l *lap) doneAndWhole() (done bool) {
+	l.t.Helper()
+	if done = l.db.count("SELECT count(*) FROM checkpoints WHERE done") == 1; !done {
+		return false
+	}
+	rows, letters := l.db.compare(), l.db.compareLetters()
+	if rows.lost > 0 || letters.lost > 0 {
+		l.tally.lost += rows.lost + letters.lost
+		l.t.Fatalf("the stream is done, and %d rows and %d dead letters are lost", rows.lost, letters.lost)
+	}
+	return true
 }
 
 // gone notes that a run is over, once the API has nothing left to do for it.

@@ -9,9 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // A process is a program under test that runs beside the test.
@@ -49,16 +53,49 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// wait is the exit code, once the process has ended.
+// wait is the exit code, once the process has ended. It fails the test if that was a run that ended 0 while its stream is
+// not done: no error implies done.
 func (p *process) wait(ctx context.Context) int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-		return p.cmd.ProcessState.ExitCode()
+		code := p.cmd.ProcessState.ExitCode()
+		if code == 0 && p.isRun() && !p.streamIsDone(ctx) {
+			p.t.Errorf("%v ends 0, and the stream is not done: %s", p.cmd.Args, p.stderr.String())
+		}
+		return code
 	case <-ctx.Done():
 		p.t.Fatalf("%v does not end: %v\n%s", p.cmd.Args, ctx.Err(), p.stderr.String())
 		return -1
 	}
+}
+
+// isRun reports whether the process is pawl's run and not one that another program has started.
+func (p *process) isRun() bool {
+	return filepath.Base(p.cmd.Path) == "pawl" && len(p.cmd.Args) > 1 && p.cmd.Args[1] == "run"
+}
+
+// streamIsDone asks the database that the process was given.
+func (p *process) streamIsDone(ctx context.Context) (done bool) {
+	p.t.Helper()
+	stream, databaseURL := "datasync", ""
+	if i := slices.Index(p.cmd.Args, "--stream"); i > 0 {
+		stream = p.cmd.Args[i+1]
+	}
+	for _, variable := range p.cmd.Env {
+		if value, ok := strings.CutPrefix(variable, "DATABASE_URL="); ok {
+			databaseURL = value
+		}
+	}
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // it was only read
+	if err := conn.QueryRow(ctx, "SELECT done FROM checkpoints WHERE stream = $1", stream).Scan(&done); err != nil {
+		p.t.Fatal(err)
+	}
+	return done
 }
 
 func (p *process) running() bool {

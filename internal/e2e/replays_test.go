@@ -93,11 +93,12 @@ func (d *database) mendLetters(most int) (mended int) {
 		), noted AS (
 			INSERT INTO mended SELECT c.index, c.id FROM chosen AS c RETURNING id
 		), rewritten AS (
-			UPDATE dead_letters AS l SET payload = convert_to(replace(
+			UPDATE dead_letters AS l SET payload = n.payload, payload_sha256 = sha256(n.payload)
+			FROM chosen AS c CROSS JOIN LATERAL (SELECT convert_to(replace(
 				'{"id":"ID","sessionId":"ID","userId":"ID","type":"click","name":"mended","properties":{"n":1},'
 				'"timestamp":"2026-01-02T03:04:05.678Z","session":{"id":"ID","deviceType":"mobile","browser":"Safari"}}',
-				'ID', c.id::text), 'UTF8')
-			FROM chosen AS c WHERE l.id = c.letter RETURNING l.id
+				'ID', c.id::text), 'UTF8') AS payload) AS n
+			WHERE l.id = c.letter RETURNING l.id
 		)
 		SELECT count(*) FROM noted, (SELECT count(*) FROM rewritten) AS r`, most).Scan(&mended)
 	if err != nil {
@@ -121,7 +122,7 @@ func (d *database) tellOfMended() {
 // unreplayed counts mended letters that are open, or that did not become an event of a replay.
 func (d *database) unreplayed() int {
 	d.t.Helper()
-	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON starts_with(l.key, t.id::text || ' sha256 ')
+	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON l.event_id = t.id AND l.reason <> 'conflict'
 		LEFT JOIN events AS e ON e.id = t.id LEFT JOIN pages AS p ON p.id = e.page_id
 		WHERE t.outcome = 'mended' AND (l.resolution IS DISTINCT FROM 'replayed' OR p.kind IS DISTINCT FROM 'replay'
 			OR p.id IS DISTINCT FROM l.resolved_page_id)`)

@@ -12,6 +12,7 @@ const (
 	forPage    = "for a page stored"
 	forReplay  = "for a page stored again by a later pass"
 	forFault   = "struck by a fault"
+	forUndone  = "for a page that a restored backup took away"
 	forLimit   = "refused by the rate limit"
 	forCursor  = "with a cursor that was given up"
 	forNothing = "lost with a run or a connection"
@@ -37,6 +38,10 @@ func (l *lap) explainRequests() {
 			l.tally.requests[forReplay]++
 		case isStored:
 			l.tally.requests[forPage]++
+		case l.undone[e.RequestID] && !e.Sound:
+			l.unexplained("a page was stored that was none, and taken away by a restored backup: %+v", e)
+		case l.undone[e.RequestID]:
+			l.tally.requests[forUndone]++
 		case e.Fault != "":
 			l.tally.requests[forFault]++
 		case e.RateLimited:

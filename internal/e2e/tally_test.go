@@ -17,7 +17,7 @@ type tally struct {
 	attacks []attack
 	notRun  []string // what could not be run, and why
 
-	laps, passes               int
+	laps, passes, restored     int
 	hits, misses               map[string]int // by attack
 	faults                     map[string]int // requests, by kind
 	asked, ideal               int            // requests
@@ -73,9 +73,10 @@ func (y *tally) print(to io.Writer) error {
 		row("fault: "+string(kind), y.faults[string(kind)])
 	}
 	row("passes begun anew", y.passes)
+	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", y.restored, float64(y.restored)/time.Since(y.began).Minutes())
 	row("requests", y.asked)
 	row("  ideal", y.ideal)
-	for _, cause := range []string{forPage, forReplay, forFault, forLimit, forCursor, forNothing} {
+	for _, cause := range []string{forPage, forReplay, forUndone, forFault, forLimit, forCursor, forNothing} {
 		row("  "+cause, y.requests[cause])
 	}
 	row("lost", y.lost)

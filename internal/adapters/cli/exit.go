@@ -27,9 +27,10 @@ func exitCode(err error) int {
 	switch domain.KindOf(err) {
 	case domain.Invalid, domain.Unauthorized:
 		return ExitSettings
-	case domain.RateLimited, domain.Transient, domain.CursorExpired, domain.CursorInvalid, domain.Uncertain, domain.Stopped:
+	case domain.RateLimited, domain.Transient, domain.CursorExpired, domain.CursorInvalid, domain.Uncertain, domain.Stopped,
+		domain.SetBack:
 		return ExitAgain
-	case domain.BadPage, domain.Rejected, domain.Unstorable, domain.Inconsistent:
+	case domain.BadPage, domain.Unconfirmed, domain.Rejected, domain.Unstorable, domain.Inconsistent:
 		return ExitData
 	case domain.Fenced:
 		return ExitFenced

@@ -10,7 +10,7 @@ type knobs struct {
 	PageSize     string `group:"api" name:"page-size" setting:"BATCH_SIZE" default:"5000" placeholder:"N" help:"Events to ask for in one page, 1 to 5000."`
 	RequestDelay string `group:"api" name:"rate-limit-delay-ms" setting:"RATE_LIMIT_DELAY_MS" default:"0" placeholder:"MS" help:"Least time between two requests, in milliseconds."`
 	Timeout      string `group:"api" name:"request-timeout" setting:"PAWL_REQUEST_TIMEOUT" default:"60s" placeholder:"TIME" help:"Longest time for one request, its answer included."`
-	MaxPageBytes string `group:"api" name:"max-page-bytes" setting:"PAWL_MAX_PAGE_BYTES" default:"67108864" placeholder:"N" help:"Largest page taken, in bytes."`
+	MaxPageBytes string `group:"api" name:"max-page-bytes" setting:"PAWL_MAX_PAGE_BYTES" default:"16777216" placeholder:"N" help:"Largest page taken, in bytes."`
 	Tries        string `group:"api" name:"tries" setting:"PAWL_TRIES" default:"5" placeholder:"N" help:"Attempts before a failing request or commit ends the run."`
 	RejectRatio  string `group:"api" name:"max-reject-ratio" setting:"PAWL_MAX_REJECT_RATIO" default:"0.5" placeholder:"SHARE" help:"Share of a page's records that may become dead letters, 0 to 1; a page with more, and at least 10, stops the run."`
 	MaxWait      string `group:"api" name:"max-wait" setting:"PAWL_MAX_WAIT" default:"1h" placeholder:"TIME" help:"Longest wait for the API's rate limit before one page."`

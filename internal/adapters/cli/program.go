@@ -63,9 +63,10 @@ type Database struct {
 
 // RunOptions are what one run is asked for beyond the settings.
 type RunOptions struct {
-	NewPass bool
-	Retry   retry.Policy
-	Warn    func(what string, why error) // tells the user what does not stop the run; from any goroutine
+	NewPass        bool
+	AcceptShortEnd bool
+	Retry          retry.Policy
+	Warn           func(what string, why error) // tells the user what does not stop the run; from any goroutine
 }
 
 // A Runner reads the stream into the database, as ingest.Runner does.

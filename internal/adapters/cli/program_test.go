@@ -89,7 +89,8 @@ func TestExitCodeNamesTheAction(t *testing.T) {
 		domain.BadPage: cli.ExitData, domain.CursorExpired: cli.ExitAgain, domain.CursorInvalid: cli.ExitAgain,
 		domain.Unauthorized: cli.ExitSettings, domain.Rejected: cli.ExitData, domain.Unstorable: cli.ExitData,
 		domain.Fenced: cli.ExitFenced, domain.Uncertain: cli.ExitAgain, domain.Invalid: cli.ExitSettings,
-		domain.Stopped: cli.ExitAgain, domain.Inconsistent: cli.ExitData,
+		domain.Stopped: cli.ExitAgain, domain.Inconsistent: cli.ExitData, domain.SetBack: cli.ExitAgain,
+		domain.Unconfirmed: cli.ExitData,
 	}
 	for kind, want := range tests {
 		t.Run(kind.String(), func(t *testing.T) {

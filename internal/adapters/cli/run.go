@@ -10,8 +10,9 @@ import (
 )
 
 type runCommand struct {
-	NewPass bool `name:"new-pass" help:"If the stream is complete, read it from the head again; what is stored counts as duplicate."`
-	JSON    bool `name:"json" help:"Print the summary as one JSON object."`
+	NewPass        bool `name:"new-pass" help:"If the stream is complete, read it from the head again; what is stored counts as duplicate."`
+	AcceptShortEnd bool `name:"accept-short-end" help:"Let the stream end below the total that the API announced, if the API says so twice in a row."`
+	JSON           bool `name:"json" help:"Print the summary as one JSON object."`
 }
 
 // Run is called by kong.
@@ -27,7 +28,7 @@ func (c *runCommand) Run(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{newLogObserver(s.log, c.NewPass, s.live()), tracker}
 	warn := func(what string, why error) { s.log.Warn(what, "why", why.Error()) }
-	asked := RunOptions{NewPass: c.NewPass, Retry: s.policy(), Warn: warn}
+	asked := RunOptions{NewPass: c.NewPass, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Warn: warn}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settings, asked, observer)
 	if err != nil {
 		return err

@@ -16,9 +16,9 @@ type verdict struct {
 // classify decides by status, code and headers, never by a message, and has an answer for every status but 200.
 // A status it does not know counts as the first of its class, one outside 100 to 599 as a server's error (RFC 9110,
 // section 15). A cursor is refused with 400 and a code that begins with CursorPrefix (claimed by several).
-func (n RefusalNames) classify(status int, code string, told told) verdict {
+func (n RefusalNames) classify(status int, code string, headers rateHeaders) verdict {
 	switch {
-	case isRefusal(status, told):
+	case isRefusal(status, headers):
 		return verdict{kind: domain.RateLimited}
 	case status < 100 || status >= 500:
 		return verdict{kind: domain.Transient}
@@ -42,10 +42,20 @@ func (n RefusalNames) classify(status int, code string, told told) verdict {
 	return verdict{domain.Invalid, "check API_BASE_URL: the server there does not speak plain HTTP"}
 }
 
-// isRefusal tells whether an answer refuses for the rate limit: 429 always, 503 when it says when to come back.
-func isRefusal(status int, told told) bool {
-	return status == http.StatusTooManyRequests ||
-		status == http.StatusServiceUnavailable && !told.retryAfter.IsZero()
+// isRefusal reports whether an answer refuses for the rate limit: 429 always, 503 when it says when to come back, and 403
+// when it says so or that no request is left, as some APIs do.
+func isRefusal(status int, headers rateHeaders) bool {
+	saysWhen := !headers.retryAfter.IsZero()
+	switch status {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return saysWhen
+	case http.StatusForbidden:
+		return saysWhen || headers.usedUp()
+	default:
+		return false
+	}
 }
 
 func (n RefusalNames) badRequest(code string) verdict {

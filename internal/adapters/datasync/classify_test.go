@@ -32,7 +32,7 @@ func TestEveryStatusHasAKind(t *testing.T) {
 				want = domain.Transient
 			}
 		}
-		got := DataSync().Refusal.classify(status, "", told{})
+		got := DataSync().Refusal.classify(status, "", rateHeaders{})
 		if got.kind != want {
 			t.Errorf("status %d is %s, want %s", status, got.kind, want)
 		}
@@ -44,40 +44,43 @@ func TestEveryStatusHasAKind(t *testing.T) {
 
 func TestCodesDecide(t *testing.T) {
 	t.Parallel()
-	said := told{retryAfter: time.Now()}
+	said := rateHeaders{retryAfter: time.Now()}
 	tests := []struct {
 		status int
 		code   string
-		told   told
+		said   rateHeaders
 		want   domain.Kind
 	}{
-		{400, "CURSOR_EXPIRED", told{}, domain.CursorExpired},
-		{410, "CURSOR_EXPIRED", told{}, domain.CursorExpired},
-		{400, "CURSOR_INVALID_FORMAT", told{}, domain.CursorInvalid},
-		{410, "CURSOR_GONE", told{}, domain.CursorInvalid},
-		{400, "CURSOR_EXPIRED_LONG_AGO", told{}, domain.CursorInvalid},
-		{400, "cursor_expired", told{}, domain.Invalid},
-		{400, "INVALID_CURSOR_", told{}, domain.Invalid},
-		{400, "INVALID_LIMIT", told{}, domain.Invalid},
-		{410, "", told{}, domain.Invalid},
-		{404, "CURSOR_EXPIRED", told{}, domain.Invalid},
-		{500, "CURSOR_EXPIRED", told{}, domain.Transient},
-		{429, "CURSOR_EXPIRED", told{}, domain.RateLimited},
-		{503, "", told{}, domain.Transient},
+		{400, "CURSOR_EXPIRED", rateHeaders{}, domain.CursorExpired},
+		{410, "CURSOR_EXPIRED", rateHeaders{}, domain.CursorExpired},
+		{400, "CURSOR_INVALID_FORMAT", rateHeaders{}, domain.CursorInvalid},
+		{410, "CURSOR_GONE", rateHeaders{}, domain.CursorInvalid},
+		{400, "CURSOR_EXPIRED_LONG_AGO", rateHeaders{}, domain.CursorInvalid},
+		{400, "cursor_expired", rateHeaders{}, domain.Invalid},
+		{400, "INVALID_CURSOR_", rateHeaders{}, domain.Invalid},
+		{400, "INVALID_LIMIT", rateHeaders{}, domain.Invalid},
+		{410, "", rateHeaders{}, domain.Invalid},
+		{404, "CURSOR_EXPIRED", rateHeaders{}, domain.Invalid},
+		{500, "CURSOR_EXPIRED", rateHeaders{}, domain.Transient},
+		{429, "CURSOR_EXPIRED", rateHeaders{}, domain.RateLimited},
+		{503, "", rateHeaders{}, domain.Transient},
 		{503, "", said, domain.RateLimited},
-		{503, "", told{hasRemaining: true, reset: time.Now()}, domain.Transient},
+		{503, "", rateHeaders{limit: rateLimitItem{hasRemaining: true, reset: time.Now()}}, domain.Transient},
 		{500, "", said, domain.Transient},
-		{403, "", said, domain.Unauthorized},
+		{403, "", said, domain.RateLimited},
+		{403, "", rateHeaders{limit: rateLimitItem{hasRemaining: true}}, domain.RateLimited},
+		{403, "", rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 1}}, domain.Unauthorized},
+		{401, "", said, domain.Unauthorized},
 	}
 	for _, tt := range tests {
 		t.Run(strconv.Itoa(tt.status)+" "+tt.code, func(t *testing.T) {
 			t.Parallel()
-			if got := DataSync().Refusal.classify(tt.status, tt.code, tt.told); got.kind != tt.want {
+			if got := DataSync().Refusal.classify(tt.status, tt.code, tt.said); got.kind != tt.want {
 				t.Errorf("is %s, want %s", got.kind, tt.want)
 			}
 		})
 	}
-	if hint := DataSync().Refusal.classify(404, "", told{}).hint; !strings.Contains(hint, "API_BASE_URL") {
+	if hint := DataSync().Refusal.classify(404, "", rateHeaders{}).hint; !strings.Contains(hint, "API_BASE_URL") {
 		t.Errorf("404 hints %q", hint)
 	}
 }

@@ -84,7 +84,7 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
 	}
-	if hold := c.governor.admit(time.Now()); hold != nil {
+	if hold := c.governor.reserve(time.Now()); hold != nil {
 		return domain.Page{}, &domain.Error{
 			Kind: domain.RateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
 		}
@@ -93,18 +93,17 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if err != nil {
 		return domain.Page{}, err
 	}
-	told := c.cfg.Profile.Headers.read(answer.header, answer.at)
-	c.governor.heed(told, answer)
+	headers, until := c.governor.observe(c.cfg.Profile.Headers, answer)
 	if answer.status != http.StatusOK {
-		return domain.Page{}, c.refused(answer, told)
+		return domain.Page{}, c.refused(answer, headers, until)
 	}
-	return c.page(answer, told.quota, req)
+	return c.page(answer, headers.quota, req)
 }
 
 // page reads a page from a successful answer.
 func (c *Client) page(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
 	names := &c.cfg.Profile
-	page, fault := names.Envelope.open(a, req)
+	page, fault := names.Envelope.open(a, req.Cursor, names.limit(req.Limit))
 	if how := a.header.Get(names.Headers.Broken); names.Headers.Broken != "" && how != "" {
 		fault = fmt.Errorf("the API says that it is broken on purpose: %s", c.shown(how))
 	}

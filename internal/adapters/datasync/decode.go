@@ -64,7 +64,7 @@ func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, er
 		rejection.ID = d.identify(record.Payload)
 		return domain.Event{}, nil, rejection
 	}
-	return r.event, r.extra.drift, nil
+	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // the reader's own is used again
 }
 
 func (d *Decoder) read(r *reader) *domain.Rejection {
@@ -73,6 +73,9 @@ func (d *Decoder) read(r *reader) *domain.Rejection {
 			return rejectSyntax(r.payload, err)
 		}
 		return rejectValue(reasonNotObject, r.payload, "is not a JSON object")
+	}
+	if rejection := checkNames(r.payload); rejection != nil {
+		return rejection
 	}
 	if rejection := r.object("", d.fields); rejection != nil {
 		return rejection

@@ -10,14 +10,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// open reads a successful answer's body as a page whose records are slices of it; of its receipt it fills in the request
+// open reads a successful answer's body, asked for with this cursor and limit, as a page whose records are slices of it; of its receipt it fills in the request
 // id. An error says what keeps the body from being a whole page; of the page only that id may be used then. Bodies that
 // are null, cut, HTML or without their pagination are claimed by several, each with status 200.
-func (n EnvelopeNames) open(a answer, asked domain.PageRequest) (domain.Page, error) {
+func (n EnvelopeNames) open(a answer, asked domain.Cursor, limit int) (domain.Page, error) {
 	if err := checkType(a); err != nil {
 		return domain.Page{}, err
 	}
-	outer, err := n.split(a.body, asked.Limit)
+	outer, err := n.split(a.body, limit)
 	if err != nil {
 		return domain.Page{}, err
 	}
@@ -33,7 +33,7 @@ func (n EnvelopeNames) open(a answer, asked domain.PageRequest) (domain.Page, er
 	if page.Total, err = n.total(meta); err != nil {
 		return page, err
 	}
-	err = n.readNext(outer.members, &page, asked.Cursor)
+	err = n.readNext(outer.members, &page, asked)
 	return page, err
 }
 
@@ -54,10 +54,14 @@ type envelope struct {
 	members members
 }
 
+// mostRecords returns how many records a page may hold when limit were asked for: a page of far more is not what was
+// asked for, and would take many times its bytes in memory.
+func mostRecords(limit int) int { return max(2*limit, limit+1000) }
+
 // split takes a body apart in one walk. Around the records it is strict: two members of one name would be ambiguous.
 // Within them it is lenient, see scanner.
 func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
-	s := scanner{body: body}
+	s := newScanner(body)
 	e := envelope{members: members{}}
 	if !s.comes('{') {
 		return e, errors.New("the body is not a JSON object")
@@ -66,10 +70,16 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 		if _, twice := e.members[name]; twice {
 			return fmt.Errorf("the envelope has %s twice", excerpt(name))
 		}
+		if len(e.members) == maxEnvelopeMembers {
+			return errTooManyMembers
+		}
 		if name == n.Data && s.comes('[') {
 			e.members[name] = nil
 			e.records = make([]domain.Record, 0, max(0, min(limit, len(body)/8)))
 			return s.array(func(value []byte) error {
+				if len(e.records) == mostRecords(limit) {
+					return fmt.Errorf("%s holds more than %d records, and at most %d were asked for", n.Data, len(e.records), limit)
+				}
 				e.records = append(e.records, domain.Record{Payload: value, Index: len(e.records)})
 				return nil
 			})
@@ -88,7 +98,7 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 		err = s.end()
 	}
 	if err != nil {
-		return envelope{}, fmt.Errorf("the body is not valid JSON: %w", err)
+		return envelope{}, fmt.Errorf("the body cannot be read: %w", err)
 	}
 	if data, found := e.members[n.Data]; !found {
 		return envelope{}, fmt.Errorf("%s is missing", n.Data)

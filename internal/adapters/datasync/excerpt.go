@@ -14,15 +14,15 @@ const (
 )
 
 // excerpt quotes the beginning of what came from outside, in printable ASCII: it goes into logs and tables.
-func excerpt(text string) string {
+func excerpt[T string | []byte](text T) string {
 	if len(text) <= excerptBytes {
-		return strconv.QuoteToASCII(text)
+		return strconv.QuoteToASCII(string(text))
 	}
 	cut := excerptBytes
 	for cut > excerptBytes-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
-	return strconv.QuoteToASCII(text[:cut]) + "…"
+	return strconv.QuoteToASCII(string(text[:cut])) + "…"
 }
 
 // typeOf names what a JSON value is, for an error's text.

@@ -1,7 +1,6 @@
 package datasync
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +13,12 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// maxRefusalBytes bounds what is read of an error's body: enough for a code and a message.
-const maxRefusalBytes = 64 << 10
+const (
+	// maxRefusalBytes bounds what is read of an error's body: enough for a code and a message.
+	maxRefusalBytes = 64 << 10
+	// firstBuffer is the room for a body whose length is not announced; it doubles as the body goes on.
+	firstBuffer = 256 << 10
+)
 
 var (
 	errTimeout  = errors.New("the request's own timeout")
@@ -64,7 +67,7 @@ func (c *Client) request(ctx context.Context, req domain.PageRequest) (*http.Req
 	target := c.events
 	query := target.Query()
 	if req.Limit > 0 {
-		query.Set(names.LimitParam, strconv.Itoa(min(req.Limit, names.MaxLimit)))
+		query.Set(names.LimitParam, strconv.Itoa(names.limit(req.Limit)))
 	}
 	if req.Cursor != "" {
 		query.Set(names.CursorParam, string(req.Cursor))
@@ -85,19 +88,32 @@ func (c *Client) request(ctx context.Context, req domain.PageRequest) (*http.Req
 	return request, nil
 }
 
-// readBody reads a body of at most bound bytes into one buffer, which the page's records go on to share.
+// readBody reads a body of at most bound bytes into one buffer, which the page's records go on to share. The buffer never
+// has room for more than one byte above bound.
 func readBody(response *http.Response, bound int64) ([]byte, error) {
 	if response.ContentLength > bound {
 		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errOversize, response.ContentLength, bound)
 	}
-	var body bytes.Buffer
-	// One byte and bytes.MinRead more than announced let ReadFrom see the end without growing.
-	body.Grow(int(max(response.ContentLength, 0)) + 1 + bytes.MinRead)
-	if _, err := body.ReadFrom(io.LimitReader(response.Body, bound+1)); err != nil {
-		return nil, err
+	// One byte more than announced lets the end be seen without growing, and one more than allowed the excess.
+	size := response.ContentLength + 1
+	if response.ContentLength < 0 {
+		size = firstBuffer
 	}
-	if int64(body.Len()) > bound {
-		return nil, fmt.Errorf("%w: more than %d bytes", errOversize, bound)
+	body := make([]byte, 0, min(size, bound+1))
+	for {
+		n, err := response.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > bound:
+			return nil, fmt.Errorf("%w: more than %d bytes", errOversize, bound)
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) == cap(body):
+			grown := make([]byte, len(body), min(2*int64(cap(body)), bound+1))
+			copy(grown, body)
+			body = grown
+		}
 	}
-	return body.Bytes(), nil
 }

@@ -1,6 +1,8 @@
 package datasync
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -16,7 +18,7 @@ const (
 	driftNumericString = "a number in quotes"
 )
 
-// An extra gathers what a record holds beyond its profile, as it came.
+// An extra gathers what a record holds beyond its profile, as it came. It is used again for the next record.
 type extra struct {
 	top     []byte // members, each with a comma before it
 	session []byte // the same, of the session
@@ -40,16 +42,27 @@ func (e *extra) keepSessionID(names EventNames, value []byte) {
 	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftDiffering, Value: value})
 }
 
-// object is all of it as one JSON object in memory of its own, nil if there is nothing.
+// object returns all of it as one JSON object in memory of its own, nil if there is nothing.
 func (e *extra) object(names EventNames) []byte {
-	if e.session != nil {
-		e.keep(true, quoted(names.Session), append(append([]byte{'{'}, e.session[1:]...), '}'))
+	if len(e.session) > 0 {
+		e.session[0] = '{'
+		e.keep(true, quoted(names.Session), append(e.session, '}'))
 	}
-	if e.top == nil {
+	if len(e.top) == 0 {
 		return nil
 	}
 	e.top[0] = '{'
-	return append(e.top, '}')
+	return slices.Concat(e.top, []byte{'}'})
+}
+
+// emptied returns an extra that has nothing, with the room of e unless that is large.
+func (e *extra) emptied() extra {
+	const most = 64 << 10
+	if cap(e.top)+cap(e.session) > most {
+		return extra{}
+	}
+	clear(e.drift)
+	return extra{top: e.top[:0], session: e.session[:0], drift: e.drift[:0]}
 }
 
 // quoted is a profile's name as JSON.

@@ -51,7 +51,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"data":[{"id":1}],"pagination":{"hasMore":true,"nextCursor":"n"},"meta":{"total":9,"returned":1}}`))
 	f.Add([]byte(`{"data":[1],"hasMore":false}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		page, err := DataSync().Envelope.open(answer{body: body}, domain.PageRequest{Cursor: "asked"})
+		page, err := DataSync().Envelope.open(answer{body: body}, "asked", 10)
 		if err == nil && (page.Last == (page.Next != "") || page.Next == "asked") {
 			t.Errorf("%q: last %v, next %q", body, page.Last, page.Next)
 		}

@@ -33,6 +33,20 @@ func TestQuota(t *testing.T) {
 		{"none left, past epoch", 200, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "946684000"}, 0, false},
 		{"none left for years is not believed", 200, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "90000000"}, 0, false},
 		{"a fault that used up the last", 500, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "28"}, 28 * time.Second, false},
+		{"none left, and it says when to come back", 200, []string{"X-RateLimit-Remaining", "0", "Retry-After", "7"}, 7 * time.Second, false},
+		{"some left, and it says when to come back", 200, []string{"X-RateLimit-Remaining", "1", "Retry-After", "7"}, 0, false},
+		{"none left by a fraction", 200, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1.5"}, 1500 * time.Millisecond, false},
+		{"none left by the dictionary", 200, []string{"RateLimit", "limit=10, remaining=0, reset=42"}, 42 * time.Second, false},
+		{"two policies with none left", 200, []string{"RateLimit", `"a";r=0;t=5, "b";r=0;t=50`}, 50 * time.Second, false},
+		{"one of two policies with none left", 200, []string{"RateLimit", `"a";r=0;t=5, "b";r=1;t=50`}, 5 * time.Second, false},
+		{"none left for longer than the window", 200, []string{"RateLimit", `"a";r=0;t=3600`, "RateLimit-Policy", `"a";q=10;w=60`}, 60 * time.Second, false},
+		{"refused for longer than the window", 429, []string{"RateLimit", `"a";r=0;t=3600`, "RateLimit-Policy", `"a";q=10;w=60`}, 60 * time.Second, true},
+		{"refused for longer than the window, in so many words", 429, []string{"Retry-After", "3600", "RateLimit-Policy", `"a";q=10;w=60`}, time.Hour, true},
+		{"refused till a day that is far", 429, []string{"X-RateLimit-Reset", "90000000"}, 0, false},
+		{"refused for a fraction", 429, []string{"Retry-After", "1.5"}, 1500 * time.Millisecond, true},
+		{"forbidden, and it says when to come back", 403, []string{"Retry-After", "28"}, 28 * time.Second, true},
+		{"forbidden, none left", 403, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "28"}, 28 * time.Second, true},
+		{"forbidden, some left", 403, []string{"X-RateLimit-Remaining", "1", "X-RateLimit-Reset", "28"}, 0, false},
 		{"refused", 429, []string{"Retry-After", "28"}, 28 * time.Second, true},
 		{"refused with a reset only", 429, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "28"}, 28 * time.Second, true},
 		{"refused with both", 429, []string{"Retry-After", "30", "X-RateLimit-Reset", "28"}, 30 * time.Second, true},
@@ -148,6 +162,57 @@ func TestALateAnswerShortensNoHold(t *testing.T) {
 			if held := domain.AsError(err); held == nil || !held.Unsent || !held.Until.Equal(refused.Until) {
 				t.Errorf("after a late answer with %s left: %v, want a hold until %s", remaining, err, refused.Until)
 			}
+		})
+	}
+}
+
+// answersOf is a transport that gives these headers one after the other, each after a second, all with status 200.
+func answersOf(answers ...[]string) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		time.Sleep(time.Second)
+		headers := answers[0]
+		answers = answers[1:]
+		return respond(r, http.StatusOK, headers, []byte(last)), nil
+	}
+}
+
+// xRateLimit is the recorded form.
+func xRateLimit(limit, remaining, reset string) []string {
+	return []string{"X-RateLimit-Limit", limit, "X-RateLimit-Remaining", remaining, "X-RateLimit-Reset", reset}
+}
+
+// TestHoldsThatTheAnswersImply: what earlier answers have shown decides how the last one is understood.
+func TestHoldsThatTheAnswersImply(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		answers [][]string
+		holds   time.Duration // behind the last of them
+	}{
+		{"a window as recorded", [][]string{xRateLimit("3", "2", "60"), xRateLimit("3", "1", "59"), xRateLimit("3", "0", "58")}, 58 * time.Second},
+		{"a reset that is longer than the window", [][]string{xRateLimit("3", "2", "60"), xRateLimit("3", "1", "59"), xRateLimit("3", "0", "3600")}, time.Minute},
+		{"rounded up", [][]string{xRateLimit("2", "1", "59"), xRateLimit("2", "0", "60")}, time.Minute},
+		{"a window that was met in the middle implies nothing", [][]string{xRateLimit("9", "1", "3"), xRateLimit("9", "0", "58")}, 58 * time.Second},
+		{"milliseconds left", [][]string{xRateLimit("4", "3", "60000"), xRateLimit("4", "2", "59010"), xRateLimit("4", "1", "57990"), xRateLimit("4", "0", "57000")}, 57 * time.Second},
+		{"milliseconds left, from the middle", [][]string{xRateLimit("9", "2", "30000"), xRateLimit("9", "1", "29000"), xRateLimit("9", "0", "28000")}, 28 * time.Second},
+		{"seconds of a long window", [][]string{xRateLimit("4", "3", "60000"), xRateLimit("4", "2", "59999"), xRateLimit("4", "1", "59998"), xRateLimit("4", "0", "59997")}, 59_997 * time.Second},
+		{"one shrinking that could be milliseconds is chance", [][]string{xRateLimit("9", "2", "3000"), xRateLimit("9", "1", "2000"), xRateLimit("9", "0", "1999")}, 1999 * time.Second},
+		{"windows of two policies by turns", [][]string{xRateLimit("9", "3", "3000"), xRateLimit("9", "2", "40"), xRateLimit("9", "1", "2998"), xRateLimit("9", "0", "38")}, 38 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newClient(t, func(c *datasync.Config) { c.Transport = answersOf(tt.answers...) })
+				for i := range tt.answers {
+					if _, err := client.FetchPage(t.Context(), domain.PageRequest{}); err != nil {
+						t.Fatalf("answer %d: %v", i, err)
+					}
+				}
+				_, err := client.FetchPage(t.Context(), domain.PageRequest{})
+				if held := domain.AsError(err); held == nil || !held.Unsent || time.Until(held.Until) != tt.holds {
+					t.Errorf("%v, want a hold of %s", err, tt.holds)
+				}
+			})
 		})
 	}
 }

@@ -9,107 +9,104 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// What an answer's headers say about the rate limit. Nothing here reads the local calendar: a date is taken relative to
-// the answer's own Date, so that a clock that is off by minutes does not turn into a wait that is.
-type told struct {
+// longestWindow bounds how long a rate limit's window is believed to be.
+const longestWindow = 24 * time.Hour
+
+// rateHeaders are what an answer's headers say about the rate limit. Nothing here reads the local calendar: a date is
+// taken relative to the answer's own Date, so that a clock that is off by minutes does not turn into a wait that is.
+type rateHeaders struct {
+	limit      rateLimitItem // of those that were named, the one that binds
+	retryAfter time.Time     // zero if not said
+	quota      domain.Quota
+}
+
+// A rateLimitItem is one limit as an answer names it. A field that is zero was not named.
+type rateLimitItem struct {
+	name         string // of its policy
+	limit        int64  // requests in a window
+	window       time.Duration
 	hasRemaining bool
-	remaining    int64     // requests left, not positive when there is none
-	reset        time.Time // when there will be more; zero if not said
-	retryAfter   time.Time // zero if not said
-	quota        domain.Quota
+	remaining    int64 // requests left, not positive when there is none
+	resetText    string
+	reset        time.Time // when there will be more
 }
 
-// tryAgain is when a refused request may be sent again, zero if nobody said. "Retry-After: 0" says nothing: what is told
-// of the window counts then.
-func (t told) tryAgain(at time.Time) time.Time {
-	if t.retryAfter.After(at) || t.reset.IsZero() {
-		return t.retryAfter
+// tryAgain returns when a request may be sent again after a refusal or the last of the quota, zero if nobody said.
+// "Retry-After: 0" says nothing: what is said of the window counts then.
+func (r rateHeaders) tryAgain(at time.Time) time.Time {
+	if r.retryAfter.After(at) || r.limit.reset.IsZero() {
+		return r.retryAfter
 	}
-	return t.reset
+	return r.limit.reset
 }
 
-func (n HeaderNames) read(h http.Header, at time.Time) told {
-	server := serverClock{at: at, date: at}
+// usedUp reports whether no request is left in the window.
+func (r rateHeaders) usedUp() bool { return r.limit.hasRemaining && r.limit.remaining <= 0 }
+
+// olderDraft are the names in the IETF draft's versions up to 06.
+var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
+
+// read reads all forms in which an answer that came at a time may name its limits. With millis a plain number of a reset
+// is milliseconds left, else seconds.
+func (n HeaderNames) read(h http.Header, at time.Time, millis bool) rateHeaders {
+	server := serverClock{at: at, date: at, millis: millis}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		server.date = date
 	}
-	var t told
-	var limit int64
-	t.retryAfter = server.retryAfter(h.Get("Retry-After"))
+	policies := readPolicies(h)
+	var items []rateLimitItem
 	for _, names := range []HeaderNames{n, olderDraft} {
-		remaining, err := strconv.ParseInt(h.Get(names.Remaining), 10, 64)
-		if err == nil && !t.hasRemaining {
-			t.hasRemaining, t.remaining = true, remaining
+		items = append(items, names.item(h))
+	}
+	items = append(items, readRateLimit(h.Values("RateLimit"))...)
+	for i := range items {
+		items[i].reset = server.reset(items[i].resetText)
+		policies.complete(&items[i])
+	}
+	headers := rateHeaders{limit: binding(items), retryAfter: server.retryAfter(h.Get("Retry-After"))}
+	headers.quota = headers.limit.quota(at)
+	return headers
+}
+
+// item reads the headers that carry one value each.
+func (n HeaderNames) item(h http.Header) rateLimitItem {
+	var item rateLimitItem
+	if limit, ok := firstInteger(h.Values(n.Limit)); ok {
+		item.limit = limit
+	}
+	remaining, err := strconv.ParseInt(strings.TrimSpace(h.Get(n.Remaining)), 10, 64)
+	if err == nil {
+		item.hasRemaining, item.remaining = true, remaining
+	}
+	item.resetText = h.Get(n.Reset)
+	return item
+}
+
+// binding returns the limit that forbids most: the one with the least left, and of several that are used up the one that
+// is reset last. What it does not say itself, an item that says nothing of the rest may say for it.
+func binding(items []rateLimitItem) rateLimitItem {
+	var best, rest rateLimitItem
+	for _, item := range items {
+		switch {
+		case !item.hasRemaining:
+			if item.reset.After(rest.reset) {
+				rest.reset, rest.resetText = item.reset, item.resetText
+			}
+			rest.limit = max(rest.limit, item.limit)
+		case !best.hasRemaining || item.tighter(best):
+			best = item
 		}
-		if t.reset.IsZero() {
-			t.reset = server.reset(h.Get(names.Reset))
-		}
-		if limit == 0 {
-			limit, _ = wholeNumber(h.Get(names.Limit))
-		}
 	}
-	policies := readPolicies(h.Values("RateLimit-Policy"))
-	inForce := policies.withLimit(limit)
-	if !t.hasRemaining && t.reset.IsZero() {
-		tightest := readStructured(h.Values("RateLimit"), server)
-		t.hasRemaining, t.remaining, t.reset = tightest.found, tightest.remaining, tightest.reset
-		inForce = policies.named(tightest.name)
-		limit = inForce.limit
+	if best.reset.IsZero() {
+		best.reset, best.resetText = rest.reset, rest.resetText
 	}
-	t.quota = t.quotaOf(limit, inForce.window, at)
-	return t
+	if best.limit == 0 {
+		best.limit = rest.limit
+	}
+	return best
 }
 
-// olderDraft are the names in the IETF draft's versions up to 07.
-var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
-
-// A serverClock turns what the server says about time into moments of the local clock.
-type serverClock struct {
-	at   time.Time // when the answer came, by the local clock
-	date time.Time // when it was made, by the server's; at if it did not say
-}
-
-// From these on a number cannot be seconds left in any window: it is the time itself, in seconds or milliseconds.
-const (
-	leastEpochSeconds = 1e9
-	leastEpochMillis  = 1e12
-	mostEpochMillis   = 1e14
-)
-
-// reset reads whole seconds left in the window (recorded), or an epoch, which other APIs send under the same name.
-func (c serverClock) reset(text string) time.Time {
-	n, ok := wholeNumber(text)
-	switch {
-	case !ok || n >= mostEpochMillis:
-		return time.Time{}
-	case n > leastEpochMillis:
-		return c.local(time.UnixMilli(n))
-	case n > leastEpochSeconds:
-		return c.local(time.Unix(n, 0))
-	}
-	return c.at.Add(time.Duration(n) * time.Second)
-}
-
-// retryAfter reads delay-seconds or an HTTP-date (RFC 9110, section 10.2.3). A delay is cut to leastEpochSeconds,
-// some 31 years, which a time.Duration still holds.
-func (c serverClock) retryAfter(text string) time.Time {
-	if n, ok := wholeNumber(text); ok {
-		return c.at.Add(time.Duration(min(n, leastEpochSeconds)) * time.Second)
-	}
-	if date, err := http.ParseTime(text); err == nil {
-		return c.local(date)
-	}
-	return time.Time{}
-}
-
-func (c serverClock) local(t time.Time) time.Time { return c.at.Add(t.Sub(c.date)) }
-
-// wholeNumber reads digits and nothing else; one too large for an int64 is the largest.
-func wholeNumber(text string) (int64, bool) {
-	text = strings.TrimSpace(text)
-	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	return n, err == nil || n > 0
+func (i rateLimitItem) tighter(than rateLimitItem) bool {
+	left, leftThan := max(i.remaining, 0), max(than.remaining, 0)
+	return left < leftThan || left == leftThan && i.reset.After(than.reset)
 }

@@ -1,7 +1,6 @@
 package datasync
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,6 +13,13 @@ import (
 
 // longestLife bounds what a cursor may announce as its life; what is beyond it is not believed.
 const longestLife = 365 * 24 * time.Hour
+
+const (
+	maxCursorBytes     = 64 << 10 // as it stands in the body
+	maxEnvelopeMembers = 1000     // of the body's object, and of each object in it that is read
+)
+
+var errTooManyMembers = fmt.Errorf("it has more than %d members", maxEnvelopeMembers)
 
 // readNext reads how the stream goes on. The nested form counts if it is there, else the flat one. An end is only what
 // says false in so many words, and then a cursor beside it means nothing.
@@ -55,6 +61,9 @@ func (n EnvelopeNames) cursor(value []byte) (domain.Cursor, error) {
 	if jsontext.Value(value).Kind() != jsontext.KindString {
 		return "", fmt.Errorf("%s is %s, not a string", n.NextCursor, typeOf(value))
 	}
+	if len(value) > maxCursorBytes {
+		return "", fmt.Errorf("%s is %d bytes long, more than can be sent back in a URL", n.NextCursor, len(value))
+	}
 	text, err := jsontext.AppendUnquote(nil, value)
 	switch {
 	case err != nil:
@@ -69,7 +78,7 @@ func (n EnvelopeNames) cursor(value []byte) (domain.Cursor, error) {
 
 // life reads whole seconds. The loop only plans with it, so what cannot be believed counts as not announced.
 func life(value []byte) time.Duration {
-	n, err := strconv.ParseInt(string(value), 10, 64)
+	n, err := wholeValue(value)
 	if err != nil || n < 0 || n > int64(longestLife/time.Second) {
 		return 0
 	}
@@ -82,7 +91,7 @@ func (n EnvelopeNames) checkReturned(meta members, records int) error {
 	if isAbsent(value) {
 		return nil
 	}
-	announced, err := strconv.ParseInt(string(value), 10, 64)
+	announced, err := wholeValue(value)
 	if err != nil {
 		return fmt.Errorf("%s.%s is not a whole number", n.Meta, n.Returned)
 	}
@@ -97,11 +106,20 @@ func (n EnvelopeNames) total(meta members) (domain.Total, error) {
 	if isAbsent(value) {
 		return domain.Total{}, nil
 	}
-	total, err := strconv.ParseInt(string(value), 10, 64)
+	total, err := wholeValue(value)
 	if err != nil || total < 0 {
 		return domain.Total{}, fmt.Errorf("%s.%s is not a whole number of records", n.Meta, n.Total)
 	}
 	return domain.Total{N: total, Known: true}, nil
+}
+
+// wholeValue reads a JSON value that is a whole number.
+func wholeValue(value []byte) (int64, error) {
+	const longest = 20 // an int64 with its sign
+	if len(value) > longest {
+		return 0, strconv.ErrRange
+	}
+	return strconv.ParseInt(string(value), 10, 64)
 }
 
 func isAbsent(value []byte) bool { return value == nil || string(value) == "null" }
@@ -117,7 +135,8 @@ func (m members) value(name string) []byte {
 	return m[name]
 }
 
-// object reads a member that is an object, strictly; nil if there is none.
+// object reads a member that is an object; nil if there is none. Its own names and all text within it are checked
+// strictly. Names in deeper objects may repeat: nothing reads them.
 func (m members) object(name string) (members, error) {
 	value := m.value(name)
 	if value == nil {
@@ -126,17 +145,23 @@ func (m members) object(name string) (members, error) {
 	if jsontext.Value(value).Kind() != jsontext.KindBeginObject {
 		return nil, fmt.Errorf("%s is %s, not an object", name, typeOf(value))
 	}
-	if !jsontext.Value(value).IsValid() {
-		return nil, fmt.Errorf("%s has a member twice or text that is not UTF-8", name)
+	if !jsontext.Value(value).IsValid(jsontext.AllowDuplicateNames(true)) {
+		return nil, fmt.Errorf("%s has text that is not UTF-8", name)
 	}
 	inner := members{}
 	s := scanner{body: value}
-	err := s.object(func(name string) (err error) {
-		inner[name], err = s.value()
+	err := s.object(func(member string) (err error) {
+		if _, twice := inner[member]; twice {
+			return fmt.Errorf("%s stands twice in it", excerpt(member))
+		}
+		if len(inner) == maxEnvelopeMembers {
+			return errTooManyMembers
+		}
+		inner[member], err = s.value()
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s cannot be read", name), err)
+		return nil, fmt.Errorf("%s cannot be read: %w", name, err)
 	}
 	return inner, nil
 }

@@ -15,6 +15,14 @@ type Profile struct {
 	Event    EventNames
 }
 
+// limit returns how many records to ask for. Without a positive number it is the most that a page may hold.
+func (p *Profile) limit(asked int) int {
+	if asked <= 0 {
+		return p.MaxLimit
+	}
+	return min(asked, p.MaxLimit)
+}
+
 // HeaderNames are the answer's headers, beside those of RFC 9110.
 type HeaderNames struct {
 	Limit     string // requests in a window

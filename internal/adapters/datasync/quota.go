@@ -1,46 +1,59 @@
 package datasync
 
 import (
+	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/dunglas/httpsfv"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// quotaOf is what was told as the domain wants it: known as a whole or not at all.
-func (t told) quotaOf(limit int64, window time.Duration, at time.Time) domain.Quota {
-	if limit <= 0 || !t.hasRemaining {
+// quota converts the item to a domain.Quota, or returns the zero Quota if the limit or what remains of it is unknown.
+func (i rateLimitItem) quota(at time.Time) domain.Quota {
+	if i.limit <= 0 || !i.hasRemaining {
 		return domain.Quota{}
 	}
-	quota := domain.Quota{Limit: limit, Remaining: min(max(t.remaining, 0), limit), Window: window}
-	if !t.reset.IsZero() && t.reset.Sub(at) <= longestWindow {
-		quota.Reset = t.reset
+	quota := domain.Quota{Limit: i.limit, Remaining: min(max(i.remaining, 0), i.limit), Window: i.window}
+	if !i.reset.IsZero() && i.reset.Sub(at) <= longestWindow {
+		quota.Reset = i.reset
 	}
 	return quota
 }
 
-// A standing is one policy's item in the RateLimit field of the IETF draft (draft-ietf-httpapi-ratelimit-headers-10).
-type standing struct {
-	found     bool
-	name      string
-	remaining int64
-	reset     time.Time
-}
-
-// readStructured reads the RateLimit field, as in `"default";r=0;t=30`: of several policies the one with the least left
-// counts.
-func readStructured(fields []string, server serverClock) (tightest standing) {
-	for name, params := range items(fields) {
-		remaining, err := strconv.ParseInt(params["r"], 10, 64)
-		if err == nil && (!tightest.found || remaining < tightest.remaining) {
-			tightest = standing{true, name, remaining, server.reset(params["t"])}
+// readRateLimit reads the RateLimit field: as the IETF draft has it today (draft-ietf-httpapi-ratelimit-headers-10), a
+// list like `"default";r=0;t=30`, and as version 07 had it, a dictionary like `limit=10, remaining=0, reset=42`.
+func readRateLimit(fields []string) (items []rateLimitItem) {
+	if list, err := httpsfv.UnmarshalList(fields); err == nil {
+		for _, member := range list {
+			if item, ok := member.(httpsfv.Item); ok && item.Params != nil {
+				limit := rateLimitItem{name: text(item.Value)}
+				limit.remaining, limit.hasRemaining = integer(item.Params.Get("r"))
+				limit.resetText = numeral(item.Params.Get("t"))
+				items = append(items, limit)
+			}
 		}
+		return items
 	}
-	return tightest
+	dictionary, err := httpsfv.UnmarshalDictionary(fields)
+	if err != nil {
+		return nil
+	}
+	value := func(key string) (any, bool) {
+		member, _ := dictionary.Get(key)
+		item, ok := member.(httpsfv.Item)
+		return item.Value, ok
+	}
+	var limit rateLimitItem
+	limit.limit, _ = integer(value("limit"))
+	limit.remaining, limit.hasRemaining = integer(value("remaining"))
+	limit.resetText = numeral(value("reset"))
+	return []rateLimitItem{limit}
 }
 
-// A policy is one item of the draft's RateLimit-Policy field; zero fields were not announced.
+// A policy is a limit as it is announced, whatever is left of it; zero fields were not announced.
 type policy struct {
 	name   string
 	limit  int64
@@ -49,57 +62,88 @@ type policy struct {
 
 type policies []policy
 
-// readPolicies reads the RateLimit-Policy field, as in `"default";q=10;w=60`, but for policies that count anything else
-// than requests.
-func readPolicies(fields []string) (all policies) {
-	for name, params := range items(fields) {
-		if unit := params["qu"]; unit != "" && unit != `"requests"` {
+// readPolicies reads the RateLimit-Policy field, as in `"default";q=10;w=60` or, in older drafts, `10;w=60`, which may stand
+// behind the limit in RateLimit-Limit too. Policies that count anything else than requests are left out.
+func readPolicies(h http.Header) (all policies) {
+	for _, field := range []string{"RateLimit-Policy", "RateLimit-Limit"} {
+		list, err := httpsfv.UnmarshalList(h.Values(field))
+		if err != nil {
 			continue
 		}
-		p := policy{name: name}
-		p.limit, _ = wholeNumber(params["q"])
-		if w, ok := wholeNumber(params["w"]); ok && w <= int64(longestWindow/time.Second) {
-			p.window = time.Duration(w) * time.Second
+		for _, member := range list {
+			item, ok := member.(httpsfv.Item)
+			if !ok || item.Params == nil {
+				continue
+			}
+			if unit, found := item.Params.Get("qu"); found && text(unit) != "requests" {
+				continue
+			}
+			p := policy{name: text(item.Value)}
+			if p.limit, ok = integer(item.Value, true); !ok {
+				p.limit, _ = integer(item.Params.Get("q"))
+			}
+			if w, ok := integer(item.Params.Get("w")); ok && w > 0 && w <= int64(longestWindow/time.Second) {
+				p.window = time.Duration(w) * time.Second
+			}
+			all = append(all, p)
 		}
-		all = append(all, p)
 	}
 	return all
 }
 
-// named is the policy of that name, the zero policy if there is none.
-func (all policies) named(name string) policy {
-	for _, p := range all {
-		if p.name == name {
-			return p
+// complete adds to an item the limit and the window of its policy: the one of its name, or where the headers have no name
+// for it, the first with a window that allows as much.
+func (all policies) complete(item *rateLimitItem) {
+	at := slices.IndexFunc(all, func(p policy) bool {
+		if item.name != "" {
+			return p.name == item.name
 		}
+		return item.limit > 0 && p.limit == item.limit && p.window > 0
+	})
+	if at < 0 {
+		return
 	}
-	return policy{}
+	item.window = all[at].window
+	if item.limit == 0 {
+		item.limit = all[at].limit
+	}
 }
 
-// withLimit is the policy that allows as much, the zero policy if there is none: other headers have a limit, no name.
-func (all policies) withLimit(limit int64) policy {
-	for _, p := range all {
-		if p.limit == limit {
-			return p
-		}
+// firstInteger returns the first item of a list if it is an integer.
+func firstInteger(fields []string) (int64, bool) {
+	list, err := httpsfv.UnmarshalList(fields)
+	if err != nil || len(list) == 0 {
+		return 0, false
 	}
-	return policy{}
+	item, ok := list[0].(httpsfv.Item)
+	return integer(item.Value, ok)
 }
 
-// items yields the items of a list of RFC 9651 with their parameters, as far as the draft needs it: no name holds a
-// comma or a semicolon.
-func items(fields []string) func(yield func(name string, params map[string]string) bool) {
-	return func(yield func(string, map[string]string) bool) {
-		for item := range strings.SplitSeq(strings.Join(fields, ","), ",") {
-			name, rest, _ := strings.Cut(item, ";")
-			params := map[string]string{}
-			for param := range strings.SplitSeq(rest, ";") {
-				key, value, _ := strings.Cut(strings.TrimSpace(param), "=")
-				params[key] = value
-			}
-			if !yield(strings.TrimSpace(name), params) {
-				return
-			}
-		}
+func integer(value any, found bool) (int64, bool) {
+	n, ok := value.(int64)
+	return n, found && ok
+}
+
+// numeral returns a number as text, empty if value is none.
+func numeral(value any, found bool) string {
+	switch n := value.(type) {
+	case int64:
+		return strconv.FormatInt(n, 10)
+	case float64:
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	default:
+		return ""
+	}
+}
+
+// text returns a string or a token, empty if value is neither.
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case httpsfv.Token:
+		return string(v)
+	default:
+		return ""
 	}
 }

@@ -21,6 +21,21 @@ func TestHeadersTellTheQuota(t *testing.T) {
 		{"as recorded", []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "3", "X-RateLimit-Reset", "28"}, domain.Quota{Limit: 10, Remaining: 3, Reset: in(28)}},
 		{"used up", []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1"}, domain.Quota{Limit: 10, Reset: in(1)}},
 		{"no limit", []string{"X-RateLimit-Remaining", "3", "X-RateLimit-Reset", "28"}, domain.Quota{}},
+		{
+			"version 07's fields",
+			[]string{"RateLimit", "limit=10, remaining=3, reset=28", "RateLimit-Policy", "99;w=3600, 10;w=60"},
+			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28), Window: time.Minute},
+		},
+		{
+			"a window behind the older draft's limit",
+			[]string{"RateLimit-Limit", "10, 10;w=60", "RateLimit-Remaining", "3", "RateLimit-Reset", "28"},
+			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28), Window: time.Minute},
+		},
+		{
+			"the draft's with a token for a name",
+			[]string{"RateLimit", `default;r=3;t=28`, "RateLimit-Policy", `default;q=10;w=60;qu="requests"`},
+			domain.Quota{Limit: 10, Remaining: 3, Reset: in(28), Window: time.Minute},
+		},
 		{"no rest", []string{"X-RateLimit-Limit", "10", "X-RateLimit-Reset", "28"}, domain.Quota{}},
 		{"no reset", []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "3"}, domain.Quota{Limit: 10, Remaining: 3}},
 		{"a limit of nothing", []string{"X-RateLimit-Limit", "0", "X-RateLimit-Remaining", "0"}, domain.Quota{}},
@@ -70,7 +85,7 @@ func TestHeadersTellTheQuota(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			if got := DataSync().Headers.read(h, now).quota; got != tt.want {
+			if got := DataSync().Headers.read(h, now, false).quota; got != tt.want {
 				t.Errorf("quota %+v, want %+v", got, tt.want)
 			}
 		})

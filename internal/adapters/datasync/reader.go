@@ -2,6 +2,7 @@ package datasync
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,7 +38,7 @@ func (r *reader) begin(payload []byte) {
 
 // letGo keeps nothing of the record.
 func (r *reader) letGo() {
-	*r = reader{json: r.json}
+	*r = reader{json: r.json, extra: r.extra.emptied()}
 	r.json.Reset(&r.source)
 }
 
@@ -104,11 +105,16 @@ func (r *reader) value(f field, value []byte) *domain.Rejection {
 
 // unknown keeps what no field is named for.
 func (r *reader) unknown(path string, name, value []byte) *domain.Rejection {
+	if len(r.extra.drift) == maxUnknown {
+		return &domain.Rejection{
+			Reason: reasonTooMany, Detail: fmt.Sprintf("it has more than %d fields that are not known", maxUnknown),
+		}
+	}
 	text, err := unquote(name)
 	if err != nil {
 		return rejectSyntax(r.payload, err)
 	}
-	field := join(path, fieldName(string(text)))
+	field := join(path, fieldName(text))
 	if r.mayNUL && (hasNUL(name) || hasNUL(value)) {
 		return &domain.Rejection{Reason: reasonNUL, Field: field, Detail: `it holds \u0000, which PostgreSQL does not keep`}
 	}

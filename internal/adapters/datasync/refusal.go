@@ -6,20 +6,22 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// refused turns an answer that is no success into a classified error.
-func (c *Client) refused(a answer, told told) error {
+// refused turns an answer that is no success into a classified error. until is when to try again after a refusal for the
+// rate limit, zero if unknown.
+func (c *Client) refused(a answer, headers rateHeaders, until time.Time) error {
 	names := &c.cfg.Profile
 	code, message := names.Refusal.read(a.body)
-	verdict := names.Refusal.classify(a.status, code, told)
+	verdict := names.Refusal.classify(a.status, code, headers)
 	refusal := &domain.Error{Kind: verdict.kind, Op: opFetch, Hint: verdict.hint, Status: a.status}
 	if verdict.kind == domain.RateLimited {
-		refusal.Until = told.tryAgain(a.at)
+		refusal.Until = until
 	}
 	text := fmt.Sprintf("HTTP %d", a.status)
 	if name := http.StatusText(a.status); name != "" {
@@ -42,7 +44,7 @@ func (c *Client) refused(a answer, told told) error {
 // read takes code and message from an error's JSON body. A load balancer answers in HTML (claimed), a body may be cut:
 // what cannot be read is empty.
 func (n RefusalNames) read(body []byte) (code, message string) {
-	s := scanner{body: body}
+	s := newScanner(body)
 	_ = s.object(func(name string) error {
 		value, err := s.value()
 		switch {
@@ -59,7 +61,7 @@ func (n RefusalNames) read(body []byte) (code, message string) {
 }
 
 func looseText(value []byte) string {
-	if jsontext.Value(value).Kind() != jsontext.KindString {
+	if jsontext.Value(value).Kind() != jsontext.KindString || len(value) > maxRefusalBytes {
 		return ""
 	}
 	text, err := jsontext.AppendUnquote(nil, value)

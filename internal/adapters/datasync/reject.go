@@ -22,11 +22,13 @@ const (
 	reasonBadUUID      = "bad UUID"
 	reasonBadTimestamp = "bad timestamp"
 	reasonNUL          = "NUL character"
+	reasonTooMany      = "too many fields"
+	reasonLongNames    = "field names too long"
 )
 
 // rejectValue says what is wrong with a field's value, and shows the beginning of it.
 func rejectValue(reason string, value []byte, what string) *domain.Rejection {
-	return &domain.Rejection{Reason: reason, Detail: excerpt(string(value)) + " " + what}
+	return &domain.Rejection{Reason: reason, Detail: excerpt(value) + " " + what}
 }
 
 // rejectSyntax says why a record's bytes are not JSON as PostgreSQL would take it.
@@ -46,7 +48,7 @@ func rejectSyntax(payload []byte, err error) *domain.Rejection {
 	}
 	from := min(max(int(fault.ByteOffset), 0), len(payload))
 	if from < len(payload) {
-		r.Detail = fmt.Sprintf("malformed at byte %d: %s", from, excerpt(string(payload[from:])))
+		r.Detail = fmt.Sprintf("malformed at byte %d: %s", from, excerpt(payload[from:]))
 	}
 	return r
 }
@@ -66,10 +68,19 @@ func dotted(pointer jsontext.Pointer) string {
 }
 
 // fieldName is a member's name as a path shows it: bare if it is plain and short, else quoted or cut.
-func fieldName(name string) string {
-	shown := excerpt(name)
-	if bare := shown[1 : len(shown)-1]; bare == name {
-		return bare
+func fieldName[T string | []byte](name T) string {
+	if len(name) <= excerptBytes && isPlain(name) {
+		return string(name)
 	}
-	return shown
+	return excerpt(name)
+}
+
+// isPlain reports whether excerpt would show a name as it is, between quotes.
+func isPlain[T string | []byte](name T) bool {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

@@ -12,10 +12,23 @@ import (
 // for the closing quote, of an object or array for the matching bracket. So one bad record is still one record, which
 // its decoder refuses, where a strict parser would refuse the whole page, again and again.
 type scanner struct {
-	body []byte
-	at   int
-	open []byte // the closing brackets still to come
+	body  []byte
+	at    int
+	depth int    // brackets that are still open
+	curly []byte // one bit for each of them, set for a curly one: a body of brackets must not take its size again
 }
+
+// newScanner returns a scanner at the beginning of body, behind a byte order mark if there is one.
+func newScanner(body []byte) scanner {
+	s := scanner{body: body}
+	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
+		s.at = 3
+	}
+	return s
+}
+
+// maxNameBytes bounds the name of a member of an object that is read member by member.
+const maxNameBytes = 64 << 10
 
 var (
 	errTruncated = errors.New("the body ends too early")
@@ -32,6 +45,9 @@ func (s *scanner) object(member func(name string) error) error {
 		}
 		if err := s.quoted(); err != nil {
 			return err
+		}
+		if s.at-begin > maxNameBytes {
+			return fmt.Errorf("the member name at byte %d is longer than %d bytes", begin, maxNameBytes)
 		}
 		name, err := jsontext.AppendUnquote(nil, s.body[begin:s.at])
 		if err != nil {
@@ -104,7 +120,7 @@ func (s *scanner) value() ([]byte, error) {
 }
 
 func (s *scanner) container() error {
-	s.open = s.open[:0]
+	s.depth = 0
 	for s.at < len(s.body) {
 		switch c := s.body[s.at]; c {
 		case '"':
@@ -113,13 +129,12 @@ func (s *scanner) container() error {
 			}
 			continue
 		case '{', '[':
-			s.open = append(s.open, c+2) // in ASCII each closing bracket stands two behind its opening one
+			s.push(c == '{')
 		case '}', ']':
-			if s.open[len(s.open)-1] != c {
-				return s.unexpected("'" + string(s.open[len(s.open)-1]) + "'")
+			if wanted := s.closing(); wanted != c {
+				return s.unexpected("'" + string(wanted) + "'")
 			}
-			s.open = s.open[:len(s.open)-1]
-			if len(s.open) == 0 {
+			if s.depth--; s.depth == 0 {
 				s.at++
 				return nil
 			}
@@ -127,6 +142,27 @@ func (s *scanner) container() error {
 		s.at++
 	}
 	return errTruncated
+}
+
+// push notes that a bracket was opened.
+func (s *scanner) push(curly bool) {
+	at, bit := s.depth/8, byte(1)<<(s.depth%8)
+	if at == len(s.curly) {
+		s.curly = append(s.curly, 0)
+	}
+	s.curly[at] &^= bit
+	if curly {
+		s.curly[at] |= bit
+	}
+	s.depth++
+}
+
+// closing returns the bracket that closes the innermost open one.
+func (s *scanner) closing() byte {
+	if s.curly[(s.depth-1)/8]>>((s.depth-1)%8)&1 == 1 {
+		return '}'
+	}
+	return ']'
 }
 
 func (s *scanner) quoted() error {

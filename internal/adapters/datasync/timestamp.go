@@ -23,6 +23,9 @@ var units = [...]unit{
 	{100_000_000_000_000_000, driftNanos, func(n int64) (time.Time, bool) { return time.UnixMicro(n / 1000), n%1000 == 0 }},
 }
 
+// maxTimeBytes bounds a time's value, so that a huge one is not copied only to be refused.
+const maxTimeBytes = 1 << 10
+
 // A moment is a time as it was read.
 type moment struct {
 	at     time.Time
@@ -36,6 +39,9 @@ func faulty(fault string) moment { return moment{fault: fault} }
 // and ISO 8601 with a zone. Beside them it reads numbers of another unit and numbers in quotes, which it reports as drift.
 // Whatever else it finds it refuses, with the reason: a time is never guessed, cut or replaced.
 func readTimestamp(value []byte) moment {
+	if len(value) > maxTimeBytes {
+		return faulty("is too long for a time")
+	}
 	switch jsontext.Value(value).Kind() {
 	case jsontext.KindNumber:
 		return readNumber(string(value))

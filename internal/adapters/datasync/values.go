@@ -15,6 +15,9 @@ func (r *reader) text(to *string, value []byte) *domain.Rejection {
 }
 
 func (r *reader) uuid(to *domain.UUID, value []byte) *domain.Rejection {
+	if len(value) > maxUUIDBytes && value[0] == '"' {
+		return rejectValue(reasonBadUUID, value, "is longer than a UUID")
+	}
 	text, rejection := r.unquoted(value)
 	if rejection != nil {
 		return rejection

@@ -47,8 +47,8 @@ func TestFewerThanAnnounced(t *testing.T) {
 	}
 }
 
-// fewerStored makes two of the records duplicates of others.
+// fewerStored makes two of the records duplicates of others, in pages of an earlier version.
 const fewerStored = `DELETE FROM events WHERE name IN ('event_4', 'event_5');
-	UPDATE pages SET inserted = 1, duplicate = 2 WHERE seq = 2; UPDATE checkpoints SET inserted = 3, duplicate = 2`
+	UPDATE pages SET ids_hash = NULL; UPDATE pages SET inserted = 1, duplicate = 2 WHERE seq = 2; UPDATE checkpoints SET inserted = 3, duplicate = 2`
 
 const otherStream = `; INSERT INTO checkpoints (stream, source_url, epoch, received, inserted) VALUES ('other', 'u', 1, 1, 1)`

@@ -12,6 +12,7 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 	return domain.Checkpoint{
 		Stream: stream,
 		Origin: row.SourceUrl,
+		Token:  row.Token,
 		Epoch:  row.Epoch,
 		Seq:    row.Seq,
 		Place: domain.Place{
@@ -32,15 +33,24 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 	}
 }
 
-// advanceTo is the checkpoint's move for the whole batch: the place behind its last page.
+// advanceTo returns the checkpoint's move for the whole batch: from where it was read to the place behind the last page.
 func advanceTo(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
-	to := b.Pages[len(b.Pages)-1].To
+	to := b.Last().To
+	passes, hashes := make([]int64, len(b.Pages)), make([][]byte, len(b.Pages))
+	for i, page := range b.Pages {
+		passes[i], hashes[i] = page.To.Pass, page.IDsHash()
+	}
 	return dbsqlc.CheckpointAdvanceParams{
-		Stream:          b.Stream.String(),
-		Epoch:           b.Epoch,
-		FromSeq:         b.Seq,
+		Stream:          b.At.Stream.String(),
+		Token:           b.At.Token,
+		Epoch:           b.At.Epoch,
+		FromSeq:         b.At.Seq,
+		FromPass:        b.At.Pass,
+		FromPosition:    b.At.Position,
+		FromCursor:      string(b.At.Cursor),
+		Passes:          passes,
+		IdsHashes:       hashes,
 		Target:          b.Target(),
-		Pages:           int64(len(b.Pages)),
 		Pass:            to.Pass,
 		Position:        to.Position,
 		Furthest:        to.Furthest,

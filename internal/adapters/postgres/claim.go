@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,25 +14,33 @@ import (
 )
 
 // Claim implements domain.EventStore. Two things keep a second runner out: a session lock, which tells it before it has
-// done any harm, and the epoch, which is the truth (I3). Behind a connection pooler there is only the epoch, and the
-// newest claimant wins.
+// done any harm, and the claim's token with its epoch, which is the truth (I3). Behind a connection pooler there is only
+// the latter, and the newest claimant wins.
 func (s *Store) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
 	if err := s.lockEarly(ctx, stream); err != nil {
 		return domain.Checkpoint{}, err
 	}
-	var row dbsqlc.Checkpoint
-	err := transact(ctx, s.pool, "claim stream", func(ctx context.Context, tx pgx.Tx) (err error) {
+	var at domain.Checkpoint
+	err := transact(ctx, s.pool, "claim stream", func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
-		row, err = q.CheckpointClaim(ctx, dbsqlc.CheckpointClaimParams{Stream: stream.String(), SourceUrl: origin})
+		row, err := q.CheckpointClaim(ctx, dbsqlc.CheckpointClaimParams{Stream: stream.String(), SourceUrl: origin})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return refuseOrigin(ctx, q, stream, origin)
+		}
+		if err != nil {
+			return err
+		}
+		at = toCheckpoint(stream, row)
+		heldMs, err := q.CheckpointHeld(ctx, stream.String())
+		if heldMs > 0 {
+			at.HeldUntil = time.Now().Add(time.Duration(heldMs) * time.Millisecond)
 		}
 		return err
 	})
 	if err != nil { // in doubt nothing but an epoch is at stake, and a second claim takes the next one
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, repeatable(err))
 	}
-	return toCheckpoint(stream, row), nil
+	return at, nil
 }
 
 func refuseOrigin(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, origin string) error {

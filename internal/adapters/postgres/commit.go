@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 		res, err = s.commit(ctx, b, writer{likelyStored: s.replaying, searches: true})
 	}
 	if err != nil {
-		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Stream, b.Target(), err)
+		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.Target(), err)
 	}
 	s.replaying = res.Tally.Duplicate > 0
 	return res, nil
@@ -33,9 +34,16 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.Co
 	var res domain.CommitResult
 	err := transact(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
-		w.tx, w.q, w.stream = tx, q, b.Stream.String()
-		reserved, err := advance(ctx, q, b)
+		w.tx, w.q, w.stream = tx, q, b.At.Stream.String()
+		advance := advanceTo(b)
+		reserved, err := q.CheckpointAdvance(ctx, advance)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return refuseMove(ctx, q, b.At)
+		}
 		if err != nil {
+			return err
+		}
+		if err := checkRepeats(advance, reserved.Repeated); err != nil {
 			return err
 		}
 		for i, page := range b.Pages {
@@ -45,7 +53,7 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.Co
 				return err
 			}
 			res.Tally = res.Tally.Add(tally)
-			if err := q.PageInsert(ctx, ledgerRow(b, i, w.pageID, tally)); err != nil {
+			if err := q.PageInsert(ctx, ledgerRow(b, i, w.pageID, advance.IdsHashes[i], tally)); err != nil {
 				return err
 			}
 			fresh, err := registerDrift(ctx, q, w.stream, w.pageID, page.Drift)
@@ -54,26 +62,69 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.Co
 			}
 			res.NewDrift = append(res.NewDrift, fresh...)
 		}
-		res.Checkpoint, err = count(ctx, q, b.Stream, res.Tally)
-		return err
+		if res.Checkpoint, err = count(ctx, q, b.At.Stream, res.Tally); err != nil {
+			return err
+		}
+		return checkEnd(ctx, q, b, res.Checkpoint)
 	})
 	return res, err
 }
 
-// advance moves the checkpoint if it is still where b was read from (I3), and reserves the pages' ids.
-func advance(ctx context.Context, q *dbsqlc.Queries, b domain.Batch) (dbsqlc.CheckpointAdvanceRow, error) {
-	reserved, err := q.CheckpointAdvance(ctx, advanceTo(b))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return reserved, &domain.Error{
-			Kind: domain.Fenced, Op: "advance checkpoint",
-			Err: fmt.Errorf("the checkpoint of stream %s is not where it was read: another runner has taken over, or the database was set back", b.Stream),
-		}
+// refuseMove returns why the checkpoint could not be moved from at, where it was read (I3).
+func refuseMove(ctx context.Context, q *dbsqlc.Queries, at domain.Checkpoint) error {
+	durable, err := lockCheckpoint(ctx, q, at.Stream)
+	if err != nil {
+		return err
 	}
-	return reserved, err
+	if err := at.CheckMove(durable); err != nil {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.Transient, Op: "advance checkpoint",
+		Err: fmt.Errorf("the checkpoint of stream %s changed while it was read", at.Stream),
+	}
 }
 
-func ledgerRow(b domain.Batch, index int, pageID int64, tally domain.Tally) dbsqlc.PageInsertParams {
-	page, seq := b.Pages[index], b.Seq+int64(index)+1
+// checkRepeats returns BadPage if a page of the batch has the records of an earlier page of its pass: one of the batch, or
+// one that is stored, of which repeated is the number from 1. Such a page comes from a cache, and its records would count
+// twice towards the end of the pass.
+func checkRepeats(advance dbsqlc.CheckpointAdvanceParams, repeated int64) error {
+	for i, hash := range advance.IdsHashes {
+		for j, earlier := range advance.IdsHashes[:i] {
+			if hash != nil && bytes.Equal(hash, earlier) && advance.Passes[i] == advance.Passes[j] {
+				repeated = int64(i) + 1
+			}
+		}
+	}
+	if repeated == 0 {
+		return nil
+	}
+	return &domain.Error{
+		Kind: domain.BadPage, Op: "store page",
+		Err:  fmt.Errorf("the API answered seq %d with the records of an earlier page of this pass", advance.FromSeq+repeated),
+		Hint: "run it again later: a cache between pawl and the API may have answered",
+	}
+}
+
+// checkEnd returns nil if the batch does not end its pass, or if the end may be believed now that durable tells what the
+// stream has stored.
+func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, durable domain.Checkpoint) error {
+	if !durable.Done {
+		return nil
+	}
+	shared, err := q.CheckpointOthers(ctx, b.At.Stream.String())
+	if err != nil {
+		return err
+	}
+	stored := durable.Inserted + durable.Parked
+	if shared {
+		stored = -1
+	}
+	return b.Last().End.Check(durable.Place, stored)
+}
+
+func ledgerRow(b domain.Batch, index int, pageID int64, idsHash []byte, tally domain.Tally) dbsqlc.PageInsertParams {
+	page, seq := b.Pages[index], b.At.Seq+int64(index)+1
 	parent := seq - 1
 	if page.From.Cursor == "" {
 		parent = 0
@@ -81,7 +132,7 @@ func ledgerRow(b domain.Batch, index int, pageID int64, tally domain.Tally) dbsq
 	return dbsqlc.PageInsertParams{
 		ID:          pageID,
 		Kind:        kindPage,
-		Stream:      b.Stream.String(),
+		Stream:      b.At.Stream.String(),
 		Pass:        page.To.Pass,
 		Seq:         seq,
 		ParentSeq:   parent,
@@ -100,6 +151,8 @@ func ledgerRow(b domain.Batch, index int, pageID int64, tally domain.Tally) dbsq
 		WaitedMs:    page.Receipt.Waited.Milliseconds(),
 		FetchedAt:   page.Receipt.FetchedAt,
 		TraceID:     page.Receipt.TraceID,
+		IdsHash:     idsHash,
+		EndAccepted: page.End.Accepted(page.To),
 	}
 }
 

@@ -84,7 +84,7 @@ func TestALostCommit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			batch := domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{{
+			batch := domain.Batch{At: at, Pages: []domain.ReadPage{{
 				From: at.Place, To: at.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
 			}}}
 			c.armed.Store(true)

@@ -16,7 +16,7 @@ import (
 func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	newPen(t, url, "other").records("", "1", "x")
+	newPen(t, url, "other").records("c", "1", "x")
 	newPen(t, url, "s")
 	exec(t, url, "ANALYZE")
 	exec(t, url, `
@@ -34,7 +34,7 @@ func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
 	}
 	// No page is too old to be looked at, for any check that is made of each.
 	for _, seq := range []string{"1", "10000", "20000"} {
-		exec(t, url, "UPDATE pages SET trace_id = body_bytes || cursor_in, cursor_in = 'x', inserted = 1, parked = 0 WHERE stream = 's' AND seq = "+seq+`;
+		exec(t, url, "UPDATE pages SET cursor_in = 'x', inserted = 1, parked = 0 WHERE stream = 's' AND seq = "+seq+`;
 			UPDATE dead_letters SET payload = 'x' WHERE key = (SELECT 'k' || id FROM pages WHERE stream = 's' AND seq = `+seq+")")
 		inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})
 		if err != nil {

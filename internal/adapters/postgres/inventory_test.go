@@ -22,6 +22,7 @@ type pen struct {
 	t     *testing.T
 	store *postgres.Store
 	at    domain.Checkpoint
+	from  domain.Place // where the next page begins
 }
 
 func newPen(t *testing.T, databaseURL, stream string) *pen {
@@ -31,39 +32,46 @@ func newPen(t *testing.T, databaseURL, stream string) *pen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.at = at
+	p.at, p.from = at, at.Place
 	return p
 }
 
 // page commits a page of the events with these numbers that leads to next; empty is the end.
 func (p *pen) page(next domain.Cursor, numbers ...int) *pen {
 	p.t.Helper()
+	return p.commit(p.read(p.from, next, numbers...))
+}
+
+// read returns the page at a place that holds the events with these numbers and leads to next.
+func (p *pen) read(at domain.Place, next domain.Cursor, numbers ...int) domain.ReadPage {
+	p.t.Helper()
 	page := domain.Page{Next: next, Last: next == "", Total: domain.Total{N: 5, Known: true}}
 	for i, n := range numbers {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i})
 	}
-	read := domain.ReadPage{
-		From: p.at.Place, To: p.at.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
+	return domain.ReadPage{
+		From: at, To: at.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
-	return p.commit(read)
 }
 
-func (p *pen) commit(read domain.ReadPage) *pen {
+// commit stores pages in one transaction.
+func (p *pen) commit(pages ...domain.ReadPage) *pen {
 	p.t.Helper()
-	res, err := p.store.Commit(p.t.Context(), domain.Batch{
-		Stream: p.at.Stream, Epoch: p.at.Epoch, Seq: p.at.Seq, Pages: []domain.ReadPage{read},
-	})
+	for i := range pages {
+		pages[i].End.Confirmed = true
+	}
+	res, err := p.store.Commit(p.t.Context(), domain.Batch{At: p.at, Pages: pages})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.at = res.Checkpoint
+	p.at, p.from = res.Checkpoint, res.Checkpoint.Place
 	return p
 }
 
 // newPass goes back to the head, as after a cursor that expired.
 func (p *pen) newPass() *pen {
-	p.at.Place = p.at.NextPass()
+	p.from = p.from.NextPass()
 	return p
 }
 
@@ -87,26 +95,6 @@ func fill(t *testing.T, databaseURL string) {
 	newPen(t, databaseURL, "other").page("", 101, 102, 103, 104, 105)
 	s.newPass().page("c", 1, 2, 3).page("", 4, 5)
 	givePageIDs(t, databaseURL, 1, 2, 3, 4, 5)
-}
-
-// givePageIDs gives the pages of all streams ids of the test's own, in the order of the ids that the store gave them. Ids
-// to come are greater than all of these.
-func givePageIDs(t *testing.T, databaseURL string, ids ...int) {
-	t.Helper()
-	if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM pages"); n != len(ids) {
-		t.Fatalf("%d pages are stored, want %d", n, len(ids))
-	}
-	var given []string
-	for _, id := range ids {
-		given = append(given, strconv.Itoa(id))
-	}
-	renumbered := "(SELECT id, (ARRAY[" + strings.Join(given, ",") + "])[row_number() OVER (ORDER BY id)] AS given FROM pages) AS n"
-	exec(t, databaseURL, `UPDATE events SET page_id = n.given FROM `+renumbered+` WHERE n.id = page_id;
-		UPDATE dead_letters AS l SET page_id = n.given FROM `+renumbered+` WHERE n.id = page_id;
-		UPDATE dead_letters AS l SET resolved_page_id = n.given FROM `+renumbered+` WHERE n.id = resolved_page_id;
-		UPDATE pages AS p SET id = -n.given FROM `+renumbered+` WHERE n.id = p.id;
-		UPDATE pages SET id = -id;
-		SELECT setval(pg_get_serial_sequence('pages', 'id'), 1000)`)
 }
 
 func poolOn(t *testing.T, databaseURL string) *pgxpool.Pool {
@@ -153,6 +141,41 @@ func TestInspectionOfASoundDatabase(t *testing.T) {
 	}
 	if s := inspection.Stream; s.Pages != 4 || s.Checkpoint.Inserted != 5 || s.Checkpoint.Duplicate != 4 || !s.Checkpoint.Done {
 		t.Errorf("stream %+v", s)
+	}
+}
+
+// TestInspectionOfPagesThatWereCommittedTogether is of two passes whose pages were stored several in one transaction.
+func TestInspectionOfPagesThatWereCommittedTogether(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	s := newPen(t, url, "s")
+	write := func(pages ...[]int) {
+		var batch []domain.ReadPage
+		at := s.from
+		for i, numbers := range pages {
+			next := domain.Cursor(fmt.Sprintf("behind %d of pass %d", at.Position+int64(len(numbers)), at.Pass))
+			if i == len(pages)-1 && len(numbers) == 0 {
+				next = ""
+			}
+			page := s.read(at, next, numbers...)
+			batch, at = append(batch, page), page.To
+		}
+		s.commit(batch...)
+	}
+	write([]int{1, 2}, []int{3}, []int{2, 4})
+	write([]int{5}, []int{6, 7, 8})
+	s.newPass()
+	write([]int{1, 2, 3}, []int{4}, []int{9, 5})
+	write([]int{10, 11}, []int{6}, nil)
+	inspection := inspect(t.Context(), t, url)
+	if got := told(inspection); got != "" {
+		t.Errorf("differences:\n%s", got)
+	}
+	if at := inspection.Stream.Checkpoint; inspection.Stream.Pages != 11 || at.Inserted != 11 || at.Duplicate != 7 || !at.Done {
+		t.Errorf("stream %+v", inspection.Stream)
+	}
+	if want := decoded(t, 6)[0].OccurredAt; !s.at.LastEventAt.Equal(want) {
+		t.Errorf("the last event is of %s, want %s", s.at.LastEventAt, want)
 	}
 }
 

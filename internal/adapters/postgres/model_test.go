@@ -15,77 +15,176 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestTheStoreDoesAsTheModel commits pages in which a few ids come as events, with other values, with values that
-// PostgreSQL refuses, and as rejects, in any order and number, and compares what becomes of them with the store in memory,
-// which does one record after the other.
+// TestTheStoreDoesAsTheModel commits pages, several in one transaction, in which a few ids come as events, with other
+// values, with values that PostgreSQL refuses, and as rejects, in any order and number. It compares what becomes of them
+// with the store in memory, which does one record after the other: letters, ledger, checkpoint and events.
 func TestTheStoreDoesAsTheModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-			random := rand.New(rand.NewPCG(seed, 0))
-			var stores [2][2]domain.EventStore // by stream, the model's behind
-			var at [2]domain.Checkpoint
-			for i := range stores {
-				stores[i] = [2]domain.EventStore{open(t, databaseURL), model.Store()}
-				for _, s := range stores[i] {
-					var err error
-					if at[i], err = s.Claim(t.Context(), domain.StreamID{Source: strconv.Itoa(i)}, "https://api.example"); err != nil {
-						t.Fatal(err)
-					}
+			under := storeOn(t, databaseURL)
+			pages := &pageMaker{random: rand.New(rand.NewPCG(seed, 0)), newest: 3}
+			runners := []*pair{newPair(t, databaseURL, model, "s"), newPair(t, databaseURL, model, "other")}
+			for range 30 {
+				runner := runners[pages.random.IntN(len(runners))]
+				chain := pages.chain(runner.at.Place)
+				runner.commit(t, chain)
+				parked, err := under.Letters(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if was, is := fates(model.Letters()), fates(parked); !reflect.DeepEqual(was, is) {
+					t.Fatalf("the letters are\n%s\nwant\n%s\nof\n%s", strings.Join(is, "\n"), strings.Join(was, "\n"), shown(chain))
 				}
 			}
-			for n := range 40 {
-				i := random.IntN(len(stores))
-				b := domain.Batch{Stream: at[i].Stream, Epoch: at[i].Epoch, Seq: at[i].Seq}
-				for range 1 + random.IntN(2) {
-					b.Pages = append(b.Pages, anyPage(random))
+			for _, runner := range runners {
+				durable, err := runner.store.Checkpoint(t.Context(), runner.at.Stream)
+				if err != nil || standing(durable) != standing(runner.modelAt) {
+					t.Errorf("the durable checkpoint is\n%+v, %v, want\n%+v", standing(durable), err, standing(runner.modelAt))
 				}
-				got, err := stores[i][0].Commit(t.Context(), b)
-				want, modelErr := stores[i][1].Commit(t.Context(), b)
-				if err != nil || modelErr != nil || got.Tally != want.Tally {
-					t.Fatalf("batch %d: %+v, %v, want %+v, %v, of\n%s", n, got.Tally, err, want.Tally, modelErr, shown(b))
-				}
-				if was, is := fates(model.Letters()), fates(letters(t, databaseURL)); !reflect.DeepEqual(was, is) {
-					t.Fatalf("batch %d: the letters are\n%s\nwant\n%s\nof\n%s", n, strings.Join(is, "\n"), strings.Join(was, "\n"), shown(b))
-				}
-				at[i] = got.Checkpoint
 			}
-			events, err := storeOn(t, databaseURL).Events(t.Context())
-			if err != nil || len(events) != len(model.Events()) {
-				t.Fatalf("%d rows, %v", len(events), err)
-			}
-			for id, e := range model.Events() {
-				if events[id].Name != e.Name {
-					t.Errorf("%s is %q, want %q", id, events[id].Name, e.Name)
-				}
+			sameLedger(t, under, model)
+			sameEvents(t, under, model)
+			if inspection := inspect(t.Context(), t, databaseURL); told(inspection) != "" {
+				t.Errorf("differences:\n%s", told(inspection))
 			}
 		})
 	}
 }
 
-func anyPage(random *rand.Rand) domain.ReadPage {
-	p := domain.ReadPage{Received: random.IntN(7), Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	p.MayPark = p.Received
-	for i := range p.Received {
-		id := domain.EventID{15: byte(random.IntN(4) + 1)}
-		e := domain.Event{ID: id, Properties: []byte("{}"), OccurredAt: time.Unix(1, 0)}
-		how := []string{"event", "event", "other", "third", "refused", "reject"}[random.IntN(6)]
-		record := domain.Record{Index: i, Payload: fmt.Appendf(nil, "%d %d %s", random.Int32(), id[15], how)}
-		switch how {
-		case "reject":
-			p.Rejects = append(p.Rejects, domain.Reject{Record: record, Why: domain.Rejection{Reason: how, Detail: how, ID: id}})
-			continue
-		case "refused":
-			e.Name = "\x00"
-		case "event":
-		default:
-			e.Name = how
+// A pair does the same on a stream of the database and of the model.
+type pair struct {
+	store, model domain.EventStore
+	at, modelAt  domain.Checkpoint
+}
+
+func newPair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, source string) *pair {
+	t.Helper()
+	p := &pair{store: open(t, databaseURL), model: model.Store()}
+	for store, at := range map[domain.EventStore]*domain.Checkpoint{p.store: &p.at, p.model: &p.modelAt} {
+		var err error
+		if *at, err = store.Claim(t.Context(), domain.StreamID{Source: source}, "https://api.example"); err != nil {
+			t.Fatal(err)
 		}
-		p.Events = append(p.Events, domain.ReadEvent{Event: e, Record: record})
 	}
 	return p
+}
+
+// commit stores pages in one transaction and compares what both stores answer.
+func (p *pair) commit(t *testing.T, pages []domain.ReadPage) {
+	t.Helper()
+	batch := func(at domain.Checkpoint) domain.Batch {
+		return domain.Batch{At: at, Pages: pages}
+	}
+	got, err := p.store.Commit(t.Context(), batch(p.at))
+	want, modelErr := p.model.Commit(t.Context(), batch(p.modelAt))
+	if err != nil || modelErr != nil || got.Tally != want.Tally {
+		t.Fatalf("%+v, %v, want %+v, %v, of\n%s", got.Tally, err, want.Tally, modelErr, shown(pages))
+	}
+	if got, want := standing(got.Checkpoint), standing(want.Checkpoint); got != want {
+		t.Fatalf("the checkpoint is\n%+v\nwant\n%+v\nof\n%s", got, want, shown(pages))
+	}
+	p.at, p.modelAt = got.Checkpoint, want.Checkpoint
+}
+
+// standing is what a checkpoint tells of the pages before it, in a form that can be compared.
+func standing(at domain.Checkpoint) any {
+	at.CursorExpiresAt = at.CursorExpiresAt.UTC()
+	return struct {
+		Seq         int64
+		Place       domain.Place
+		Tally       domain.Tally
+		LastEventAt time.Time
+	}{at.Seq, at.Place, at.Tally, at.LastEventAt.UTC()}
+}
+
+func sameLedger(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
+	t.Helper()
+	rows, err := under.Ledger(t.Context())
+	want := model.Ledger()
+	if err != nil || len(rows) != len(want) {
+		t.Fatalf("%d ledger rows, %v, want %d", len(rows), err, len(want))
+	}
+	for i := range rows {
+		if rows[i] != want[i] {
+			t.Errorf("ledger row %d is\n%+v, want\n%+v", i, rows[i], want[i])
+		}
+	}
+}
+
+func sameEvents(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
+	t.Helper()
+	events, err := under.Events(t.Context())
+	if err != nil || len(events) != len(model.Events()) {
+		t.Fatalf("%d rows, %v, want %d", len(events), err, len(model.Events()))
+	}
+	for id, e := range model.Events() {
+		if events[id].Name != e.Name || !events[id].OccurredAt.Equal(e.OccurredAt) {
+			t.Errorf("%s is %q of %s, want %q of %s", id, events[id].Name, events[id].OccurredAt, e.Name, e.OccurredAt)
+		}
+	}
+}
+
+// A pageMaker makes pages of records over four ids. The first record of each page has a new id, and the oldest of the four
+// is left out from then on. Sorting functions that are not stable are so with up to 12 elements: some pages hold 40.
+type pageMaker struct {
+	random *rand.Rand
+	newest uint64
+}
+
+// chain makes one to three pages that follow each other from at, now and then from the head of a new pass.
+func (m *pageMaker) chain(at domain.Place) []domain.ReadPage {
+	var pages []domain.ReadPage
+	if m.random.IntN(8) == 0 {
+		at = at.NextPass()
+	}
+	for range 1 + m.random.IntN(3) {
+		p := m.page(at)
+		pages, at = append(pages, p), p.To
+	}
+	return pages
+}
+
+func (m *pageMaker) page(at domain.Place) domain.ReadPage {
+	records := []int{0, 1 + m.random.IntN(6), 40}[m.random.IntN(3)]
+	m.newest++
+	receipt := domain.Receipt{FetchedAt: time.Unix(int64(m.newest), 0), TraceID: strconv.FormatUint(m.newest, 10)}
+	p := domain.ReadPage{
+		From: at, Received: records, MayPark: records, Receipt: receipt,
+		To: at.After(domain.Page{
+			Records: make([]domain.Record, records), Next: domain.Cursor(fmt.Sprintf("behind page %d", m.newest)),
+			Total: domain.Total{N: m.random.Int64N(9999), Known: m.random.IntN(2) == 0}, ExpiresIn: time.Duration(m.random.IntN(3)) * time.Minute, Receipt: receipt,
+		}),
+	}
+	for i := range records {
+		n := m.newest
+		if i > 0 {
+			n += m.random.Uint64N(4)
+			n -= 3
+		}
+		m.add(&p, i, domaintest.EventID(n), n)
+	}
+	return p
+}
+
+// add adds the event of an id, or what cannot become one.
+func (m *pageMaker) add(p *domain.ReadPage, index int, id domain.EventID, n uint64) {
+	e := domain.Event{ID: id, Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
+	how := []string{"event", "event", "other", "third", "refused", "reject"}[m.random.IntN(6)]
+	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", m.random.Int32(), n, how)}
+	switch how {
+	case "reject":
+		p.Rejects = append(p.Rejects, domain.Reject{Record: record, Why: domain.Rejection{Reason: how, Detail: how, ID: id}})
+		return
+	case "refused":
+		e.Name = "\x00"
+	case "event":
+	default:
+		e.Name = how
+	}
+	p.Events = append(p.Events, domain.ReadEvent{Event: e, Record: record})
 }
 
 // fates is what became of letters, but for what the two stores name as they like: pages, and the values of a conflict.
@@ -103,9 +202,9 @@ func fates(letters []domain.DeadLetter) []string {
 	return all
 }
 
-func shown(b domain.Batch) string {
+func shown(pages []domain.ReadPage) string {
 	var text strings.Builder
-	for _, p := range b.Pages {
+	for _, p := range pages {
 		byPlace := make([]string, p.Received)
 		for _, e := range p.Events {
 			byPlace[e.Record.Index] = string(e.Record.Payload)

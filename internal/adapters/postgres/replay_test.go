@@ -60,9 +60,12 @@ func receiveNext(t *testing.T, store domain.EventStore, at domain.Checkpoint, pa
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	read := domain.Step{From: at.Place, To: at.After(page), Page: page}.Read(domaintest.LineDecoder{})
+	read, err := domain.Step{From: at.Place, To: at.After(page), Page: page}.Read(t.Context(), domaintest.LineDecoder{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	read.MayPark = read.Received
-	res, err := store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{read}})
+	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{read}})
 	if err != nil {
 		t.Fatal(err)
 	}

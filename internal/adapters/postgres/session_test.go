@@ -21,7 +21,7 @@ func TestAPageThatDoesNotAddUpIsRolledBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := domain.ReadPage{From: at.Place, To: at.Place, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err = store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{lost}})
+	_, err = store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{lost}})
 	if domain.KindOf(err) != domain.Unknown || !strings.Contains(err.Error(), "I5") {
 		t.Errorf("it was answered %v", err)
 	}
@@ -51,7 +51,7 @@ func TestACommitKeepsItsOwnSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	if _, err := store.Commit(t.Context(), domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}}); err != nil {
+	if _, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}}); err != nil {
 		t.Fatal(err)
 	}
 	got := queryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
@@ -76,7 +76,7 @@ func TestBehindAPoolerTheNewestClaimWins(t *testing.T) {
 		t.Fatalf("the newer claim: %v", err)
 	}
 	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err = older.Commit(t.Context(), domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}})
+	_, err = older.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("the older commit: %v", err)
 	}

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -61,13 +63,41 @@ func repeatable(err error) error {
 
 // Checkpoint implements domain.EventStore.
 func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
-	var row dbsqlc.Checkpoint
+	var at domain.Checkpoint
 	err := transact(ctx, s.pool, "read checkpoint", func(ctx context.Context, tx pgx.Tx) (err error) {
-		row, err = dbsqlc.New(tx).CheckpointGetForUpdate(ctx, stream.String())
+		at, err = lockCheckpoint(ctx, dbsqlc.New(tx), stream)
 		return err
 	})
 	if err != nil {
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, repeatable(err))
 	}
-	return toCheckpoint(stream, row), nil
+	return at, nil
+}
+
+// lockCheckpoint reads the stream's checkpoint and holds its row until the transaction ends. It waits for a transaction
+// that holds the row. A stream that is not there has epoch 0.
+func lockCheckpoint(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (domain.Checkpoint, error) {
+	row, err := q.CheckpointGetForUpdate(ctx, stream.String())
+	if errors.Is(err, pgx.ErrNoRows) {
+		return domain.Checkpoint{Stream: stream}, nil
+	}
+	return toCheckpoint(stream, row), err
+}
+
+// Hold implements domain.EventStore.
+func (s *Store) Hold(ctx context.Context, at domain.Checkpoint, until time.Time) error {
+	err := transact(ctx, s.pool, "note rate limit", func(ctx context.Context, tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		held, err := q.CheckpointHold(ctx, dbsqlc.CheckpointHoldParams{
+			Stream: at.Stream.String(), Token: at.Token, Epoch: at.Epoch, WaitMs: time.Until(until).Milliseconds(),
+		})
+		if err != nil || held == 1 {
+			return err
+		}
+		return refuseMove(ctx, q, at)
+	})
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", at.Stream, repeatable(err))
+	}
+	return nil
 }

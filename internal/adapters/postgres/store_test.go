@@ -41,12 +41,15 @@ func TestStoreInASchemaOfItsOwn(t *testing.T) {
 func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	t.Helper()
 	names := map[domain.EventStore]string{}
+	var conn *pgx.Conn
 	look := func(ctx context.Context, query string) (pgx.Rows, error) {
-		conn, err := pgx.Connect(ctx, databaseURL)
-		if err != nil {
-			return nil, err
+		if conn == nil {
+			var err error
+			if conn, err = pgx.Connect(ctx, databaseURL); err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { _ = conn.Close(context.Background()) })
 		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) })
 		return conn.Query(ctx, query)
 	}
 	return domaintest.StoreUnderTest{
@@ -59,6 +62,16 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 		Sever: func(_ context.Context, s domain.EventStore) error {
 			sever(t, databaseURL, names[s])
 			return nil
+		},
+		Backup: func(context.Context) (func(context.Context) error, error) {
+			exec(t, databaseURL, copyTables)
+			return func(context.Context) error {
+				for _, name := range names {
+					sever(t, databaseURL, name)
+				}
+				exec(t, databaseURL, restoreTables)
+				return nil
+			}, nil
 		},
 		Events: func(ctx context.Context) (map[domain.EventID]domain.Event, error) {
 			rows, err := look(ctx, `SELECT id, session_id, user_id, type, name, properties::text::bytea, occurred_at,
@@ -93,20 +106,35 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 			})
 		},
 		Ledger: func(ctx context.Context) ([]domaintest.LedgerRow, error) {
-			rows, err := look(ctx, `SELECT kind, stream, pass, seq, position, cursor_in, cursor_out,
-				received, inserted, duplicate, parked, trace_id FROM pages ORDER BY id`)
+			rows, err := look(ctx, `SELECT kind, stream, pass, seq, parent_seq, position, cursor_in, cursor_out,
+				received, inserted, duplicate, parked, trace_id, coalesce(ids_hash, ''), end_accepted FROM pages ORDER BY id`)
 			if err != nil {
 				return nil, err
 			}
 			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r domaintest.LedgerRow, err error) {
 				t := &r.Tally
-				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.Position, &r.CursorIn, &r.CursorOut,
-					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked, &r.TraceID)
+				var idsHash []byte
+				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.ParentSeq, &r.Position, &r.CursorIn, &r.CursorOut,
+					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked, &r.TraceID, &idsHash, &r.EndAccepted)
+				r.IDsHash = string(idsHash)
 				return r, err
 			})
 		},
 	}
 }
+
+// A backup is a copy of the tables in the same database. The ids of pages go back with them.
+const (
+	copyTables = `CREATE SCHEMA backup;
+		CREATE TABLE backup.checkpoints AS TABLE checkpoints; CREATE TABLE backup.pages AS TABLE pages;
+		CREATE TABLE backup.events AS TABLE events; CREATE TABLE backup.dead_letters AS TABLE dead_letters;
+		CREATE TABLE backup.drift AS TABLE drift`
+	restoreTables = `TRUNCATE checkpoints, pages, events, dead_letters, drift;
+		INSERT INTO checkpoints TABLE backup.checkpoints; INSERT INTO pages TABLE backup.pages;
+		INSERT INTO events TABLE backup.events; INSERT INTO drift TABLE backup.drift;
+		INSERT INTO dead_letters OVERRIDING SYSTEM VALUE TABLE backup.dead_letters;
+		SELECT setval(pg_get_serial_sequence('pages', 'id'), 1 + (SELECT coalesce(max(id), 0) FROM pages), false)`
+)
 
 // open returns the store of one more runner.
 func open(t *testing.T, databaseURL string) *postgres.Store {

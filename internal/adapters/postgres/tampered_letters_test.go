@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func read(from domain.Place, next domain.Cursor, payloads ...string) domain.Read
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	step := domain.Step{From: from, To: from.After(page), Page: page}
-	readPage := step.Read(pickyDecoder{})
+	readPage, _ := step.Read(context.Background(), pickyDecoder{}) // which nothing ends
 	readPage.Receipt.FetchedAt = time.Now()
 	readPage.MayPark = len(payloads)
 	return readPage
@@ -43,7 +44,7 @@ func read(from domain.Place, next domain.Cursor, payloads ...string) domain.Read
 // records commits a page of these records that leads to next; empty is the end.
 func (p *pen) records(next domain.Cursor, payloads ...string) *pen {
 	p.t.Helper()
-	return p.commit(read(p.at.Place, next, payloads...))
+	return p.commit(read(p.from, next, payloads...))
 }
 
 // fillWithLetters writes a stream s with all that can become of a letter. Page 1 parks letter 1, which page 4 supersedes,

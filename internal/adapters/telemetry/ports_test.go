@@ -48,6 +48,13 @@ func TestTracedStore(t *testing.T) {
 				db.Sever(plain[s])
 				return nil
 			},
+			Backup: func(context.Context) (func(context.Context) error, error) {
+				restore := db.Backup()
+				return func(context.Context) error {
+					restore()
+					return nil
+				}, nil
+			},
 			Events:  func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
 			Ledger:  func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
 			Letters: func(context.Context) ([]domain.DeadLetter, error) { return db.Letters(), nil },

@@ -13,46 +13,61 @@ const commitTimeout = 90 * time.Second
 
 // commit stores a page that was read at a checkpoint. The attempt under way is not cut short when ctx ends: a page in
 // hand is committed or cleanly rolled back. After a lost COMMIT the durable checkpoint decides whether it happened (I4).
+// BadPage and Unconfirmed mean that the store does not believe the page: it has to be fetched again.
 func (r *Runner) commit(
 	ctx context.Context, at domain.Checkpoint, page domain.ReadPage,
 ) (domain.CommitResult, error) {
-	batch := domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{page}}
+	batch := domain.Batch{At: at, Pages: []domain.ReadPage{page}}
 	var res domain.CommitResult
+	var refusal error // of the page itself: to commit it again is of no use
 	doubt := false
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 		defer cancel()
 		if doubt {
 			var happened bool
-			if res, happened, err = r.settle(ctx, at, batch); err != nil || happened {
+			if res, happened, err = r.settle(ctx, batch); err != nil || happened {
 				return err
 			}
 		}
 		r.observer.Storing(page)
 		res, err = r.store.Commit(ctx, batch)
 		doubt = domain.KindOf(err) == domain.Uncertain
+		if domain.KindOf(err) == domain.BadPage {
+			refusal, err = err, nil
+		}
 		return err
 	})
+	if refusal != nil {
+		return res, refusal
+	}
+	if err == nil && !reaches(res.Checkpoint, batch) {
+		return res, &domain.Error{
+			Kind: domain.Unknown, Op: "store page",
+			Err: fmt.Errorf("stream %s was committed at seq %d, position %d, and not where this run is: seq %d, position %d",
+				at.Stream, res.Checkpoint.Seq, res.Checkpoint.Position, batch.Target(), page.To.Position),
+		}
+	}
 	return res, err
 }
 
-// settle finds out what became of a COMMIT that was not answered: it happened, it did not, or another runner has taken
-// over since.
-func (r *Runner) settle(
-	ctx context.Context, at domain.Checkpoint, batch domain.Batch,
-) (res domain.CommitResult, happened bool, err error) {
-	durable, err := r.store.Checkpoint(ctx, batch.Stream)
+// reaches reports whether a checkpoint stands behind the last page of a batch.
+func reaches(durable domain.Checkpoint, batch domain.Batch) bool {
+	return durable.Seq == batch.Target() && durable.SameAs(batch.Last().To)
+}
+
+// settle finds out what became of a COMMIT that was not answered: it happened, or it did not. It returns Fenced if another
+// runner has taken over since, and SetBack if the database was set back.
+func (r *Runner) settle(ctx context.Context, batch domain.Batch) (res domain.CommitResult, happened bool, err error) {
+	durable, err := r.store.Checkpoint(ctx, batch.At.Stream)
 	if err != nil {
 		return domain.CommitResult{}, false, err
 	}
-	switch {
-	case durable.Epoch == batch.Epoch && durable.Seq == batch.Target():
-		return domain.CommitResult{Checkpoint: durable, Tally: durable.Tally.Sub(at.Tally)}, true, nil
-	case durable.Epoch == batch.Epoch && durable.Seq == batch.Seq:
-		return domain.CommitResult{}, false, nil
+	if err := batch.At.CheckClaim(durable); err != nil {
+		return domain.CommitResult{}, false, err
 	}
-	return domain.CommitResult{}, false, &domain.Error{
-		Kind: domain.Fenced, Op: "settle commit",
-		Err: fmt.Errorf("another runner has taken over stream %s", batch.Stream),
+	if reaches(durable, batch) {
+		return domain.CommitResult{Checkpoint: durable, Tally: durable.Tally.Sub(batch.At.Tally)}, true, nil
 	}
+	return domain.CommitResult{}, false, batch.At.CheckMove(durable)
 }

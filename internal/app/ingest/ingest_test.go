@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -35,8 +36,17 @@ func newBench() *bench {
 	return b
 }
 
+// run makes one run. One that ends without an error must have left a stream that is done; otherwise its error says so.
 func (b *bench) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
-	return ingest.New(source, domaintest.LineDecoder{}, b.store, b.seen, b.opts).Run(ctx)
+	sum, err := ingest.New(source, domaintest.LineDecoder{}, b.store, b.seen, b.opts).Run(ctx)
+	if err != nil {
+		return sum, err
+	}
+	durable, err := b.db.Store().Checkpoint(context.WithoutCancel(ctx), b.opts.Stream)
+	if err == nil && !(durable.Done && sum.Done) {
+		err = fmt.Errorf("the run ended without an error at %+v, which is not done; its summary is %+v", durable, sum)
+	}
+	return sum, err
 }
 
 // stored is the numbers of the events stored, in order.
@@ -56,20 +66,27 @@ func (b *bench) wantStored(t *testing.T, want ...int) {
 	}
 }
 
-// A script is a scripted source that a test holds to what it was asked, with room for what happens meanwhile.
+// A script is a scripted source that fails its test when it is asked for a cursor that its answers do not lead to, or when
+// it still has answers at the end. It has room for what happens meanwhile.
 type script struct {
 	*domaintest.ScriptedSource
 
-	t       *testing.T
-	answers int
-	before  map[int]func() // by the number of the request, from 1
+	t      *testing.T
+	before map[int]func() // by the number of the request, from 1
 }
 
+// says returns a script whose first request is for the head.
 func says(t *testing.T, answers ...domaintest.Answer) *script {
 	t.Helper()
-	return &script{
-		ScriptedSource: domaintest.NewScriptedSource(answers...), t: t, answers: len(answers), before: map[int]func(){},
-	}
+	s := &script{ScriptedSource: domaintest.NewScriptedSource(answers...), t: t, before: map[int]func(){}}
+	t.Cleanup(s.wantUsedUp)
+	return s
+}
+
+// from has the first request be for cursor: a run goes on from a checkpoint.
+func (s *script) from(cursor domain.Cursor) *script {
+	s.From(cursor)
+	return s
 }
 
 // meanwhile has something happen while the n-th request is under way.
@@ -80,13 +97,16 @@ func (s *script) meanwhile(n int, happens func()) *script {
 
 func (s *script) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	page, err := s.ScriptedSource.FetchPage(ctx, req)
+	if err != nil && domain.KindOf(err) == domain.Unknown {
+		s.t.Error(err)
+	}
 	if happens := s.before[len(s.Requests())]; happens != nil {
 		happens()
 	}
 	return page, err
 }
 
-// wantAsked fails unless the source was asked for these cursors, and has nothing left to say.
+// wantAsked fails unless the source has been asked for these cursors, and has no answer left.
 func (s *script) wantAsked(cursors ...domain.Cursor) {
 	s.t.Helper()
 	var asked []domain.Cursor
@@ -101,8 +121,8 @@ func (s *script) wantAsked(cursors ...domain.Cursor) {
 
 func (s *script) wantUsedUp() {
 	s.t.Helper()
-	if asked := len(s.Requests()); asked != s.answers {
-		s.t.Errorf("%d requests for %d answers", asked, s.answers)
+	if left := s.Left(); left > 0 {
+		s.t.Errorf("after %d requests there are %d answers left", len(s.Requests()), left)
 	}
 }
 

@@ -21,6 +21,9 @@ type Options struct {
 	// MaxRejectRatio is the share of a page's records, from 0 to 1, that may become dead letters; a page with more of them,
 	// and at least ten, stops the run.
 	MaxRejectRatio float64
+
+	// AcceptShortEnd accepts an end that two answers in a row say, although the first announced total was not reached.
+	AcceptShortEnd bool
 }
 
 // A Runner moves one stream from a source into a store.
@@ -46,7 +49,8 @@ func New(
 // Run waits in two places: fetching waits for the rate limit as long as the upstream says and backs off after failures,
 // and so does committing after failures of the database. A COMMIT that was not answered is settled by the durable
 // checkpoint before anything else is done (I4): if it happened the run goes on, if not the same batch is committed
-// again, and if another runner has taken over the run ends with kind domain.Fenced. When ctx ends, waits end at once,
+// again, and if another runner has taken over the run ends with kind domain.Fenced, or with domain.SetBack
+// if the database was set back to an earlier state. When ctx ends, waits end at once,
 // while an attempt to commit is not cut short: the page in hand is stored or cleanly rolled back.
 //
 // With an error, whose kind says what is to be done, Run returns what it did until then; a page whose COMMIT could not
@@ -64,16 +68,23 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	}
 
 	pages := r.newPages()
-	for step, err := range pages.from(ctx, start) { // fetch: in order (I6), until the end of the pass
+	pages.hold = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, at, until) }
+	for step, err := range pages.from(ctx, start, at.HeldUntil) { // fetch: in order (I6), until the end of the pass
 		sum.Traffic = pages.traffic
 		if err != nil {
 			return sum.at(at), err
 		}
-		page := r.read(step)                                  // decode: every record becomes an event or a reject (I1)
+		page, err := r.read(ctx, step) // decode: every record becomes an event or a reject (I1)
+		if err != nil {
+			return sum.at(at), err
+		}
 		if err := page.TooStrange(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}
 		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3); settles doubt (I4)
+		if pages.refuse(err) {              // the store does not believe the page, or the end it says: ask for it once more
+			continue
+		}
 		if err != nil {
 			return sum.at(at), err
 		}
@@ -88,10 +99,27 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 // says nothing of the API.
 const leastStrange = 10
 
-// read decodes a page and says how many dead letters it may add.
-func (r *Runner) read(step domain.Step) domain.ReadPage {
-	page := step.Read(r.decoder)
+// readGrace is how long a run that was told to stop goes on decoding the page in hand.
+const readGrace = 10 * time.Second
+
+// read decodes a page and says how many dead letters it may add. It goes on for readGrace after ctx has ended, so that a
+// page in hand is stored, and no page can keep a run from stopping.
+func (r *Runner) read(ctx context.Context, step domain.Step) (domain.ReadPage, error) {
+	ctx, cancel := endingLater(ctx, readGrace)
+	defer cancel()
+	page, err := step.Read(ctx, r.decoder)
 	share := r.opts.MaxRejectRatio * float64(page.Received)
+	page.End.AcceptShort = r.opts.AcceptShortEnd
 	page.MayPark = max(leastStrange-1, int(share+1e-9)) // 0.29 of 100 is 28.999…, and 29 are not more than that
-	return page
+	return page, err
+}
+
+// endingLater returns a context that ends so much later than ctx, or with the returned function.
+func endingLater(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return later, func() {
+		stop()
+		cancel()
+	}
 }

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
@@ -42,7 +44,7 @@ func TestRunGoesOnFromTheCheckpoint(t *testing.T) {
 		if _, err := b.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
-		second := says(t, of(4, "", "3", "4"))
+		second := says(t, of(4, "", "3", "4")).from("a")
 		sum, err := b.run(t.Context(), second)
 		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
 			t.Errorf("%+v, %v", sum, err)
@@ -83,7 +85,7 @@ func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
 	if _, err := b.run(t.Context(), says(t, of(2, "a", "1"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
 		t.Fatal(err)
 	}
-	source := says(t, of(2, "", "2"))
+	source := says(t, of(2, "", "2")).from("a")
 	sum, err := b.run(t.Context(), source)
 	if err != nil || sum.Pass != 2 || !sum.Done {
 		t.Errorf("%+v, %v", sum, err)
@@ -95,7 +97,7 @@ func TestANewPassThatWasInterruptedGoesOn(t *testing.T) {
 func TestABadRecordIsParked(t *testing.T) {
 	t.Parallel()
 	b := newBench()
-	sum, err := b.run(t.Context(), says(t, of(4, "a", "1", "two"), of(4, "", "3", "two")))
+	sum, err := b.run(t.Context(), says(t, of(3, "a", "1", "two"), of(3, "", "3", "two")))
 	if err != nil || !sum.Done {
 		t.Fatalf("%+v, %v", sum, err)
 	}
@@ -176,6 +178,35 @@ func TestASignalFinishesThePageInHand(t *testing.T) {
 	b.wantStored(t, 1, 2, 3, 4)
 	if sum.Seq != 2 || sum.Done {
 		t.Errorf("summary %+v", sum)
+	}
+}
+
+// A slow decoder takes three seconds for each record.
+type slowDecoder struct{ domaintest.LineDecoder }
+
+func (d slowDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
+	time.Sleep(3 * time.Second)
+	return d.LineDecoder.Decode(r)
+}
+
+// TestAPageThatTakesLongToDecodeDoesNotKeepARunFromStopping: it gets ten seconds more.
+func TestAPageThatTakesLongToDecodeDoesNotKeepARunFromStopping(t *testing.T) {
+	t.Parallel()
+	for records, stored := range map[int]int{3: 3, 5: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench()
+			ctx, cancel := context.WithCancel(t.Context())
+			page := []string{"1", "2", "3", "4", "5"}[:records]
+			source := says(t, of(6, "a", page...)).meanwhile(1, cancel)
+			began := time.Now()
+			sum, err := ingest.New(source, slowDecoder{}, b.store, b.seen, b.opts).Run(ctx)
+			if domain.KindOf(err) != domain.Stopped || int(sum.Inserted) != stored {
+				t.Errorf("%d records: %d stored, error %v", records, sum.Inserted, err)
+			}
+			if took := time.Since(began); took > 12*time.Second {
+				t.Errorf("%d records: stopped after %s", records, took)
+			}
+		})
 	}
 }
 

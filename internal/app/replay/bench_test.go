@@ -51,9 +51,12 @@ func (b *bench) park(t *testing.T, payloads ...string) {
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	read := domain.Step{From: at.Place, To: at.After(page), Page: page}.Read(domaintest.LineDecoder{})
+	read, err := domain.Step{From: at.Place, To: at.After(page), Page: page}.Read(t.Context(), domaintest.LineDecoder{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	read.MayPark = read.Received
-	if _, err := runner.Commit(t.Context(), domain.Batch{Stream: stream, Epoch: at.Epoch, Seq: at.Seq, Pages: []domain.ReadPage{read}}); err != nil {
+	if _, err := runner.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{read}}); err != nil {
 		t.Fatal(err)
 	}
 }

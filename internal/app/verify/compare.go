@@ -132,9 +132,12 @@ func (v *Verifier) walk(ctx context.Context, w *walk) error {
 
 // comparePage tries again until the database answers.
 func (v *Verifier) comparePage(ctx context.Context, step domain.Step, w *walk) error {
-	page := step.Read(v.opts.API.Decoder)
+	page, err := step.Read(ctx, v.opts.API.Decoder)
+	if err != nil {
+		return err
+	}
 	var compared domain.PageComparison
-	err := v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err = v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		compared, err = v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
 		return err
 	})

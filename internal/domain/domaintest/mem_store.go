@@ -3,7 +3,9 @@ package domaintest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ type MemDatabase struct {
 	mu          sync.Mutex
 	events      map[domain.EventID]domain.Event
 	checkpoints map[domain.StreamID]domain.Checkpoint
+	held        map[domain.StreamID]time.Time // the rate limit allows no request before
 	holders     map[domain.StreamID]*MemStore
 	ledger      []LedgerRow
 	letters     []*memLetter
@@ -28,9 +31,12 @@ type LedgerRow struct {
 	Kind                string // "page" or "replay"
 	Stream              string
 	Pass, Seq, Position int64
+	ParentSeq           int64 // 0 at the head of a pass, and of a replay
 	CursorIn, CursorOut domain.Cursor
 	Tally               domain.Tally
 	TraceID             string
+	IDsHash             string // of a page, domain.ReadPage.IDsHash
+	EndAccepted         bool
 }
 
 // NewMemDatabase returns an empty one.
@@ -38,6 +44,7 @@ func NewMemDatabase() *MemDatabase {
 	return &MemDatabase{
 		events:      map[domain.EventID]domain.Event{},
 		checkpoints: map[domain.StreamID]domain.Checkpoint{},
+		held:        map[domain.StreamID]time.Time{},
 		holders:     map[domain.StreamID]*MemStore{},
 		drift:       map[domain.StreamID][]domain.DriftEntry{},
 	}
@@ -75,6 +82,22 @@ func (d *MemDatabase) Sever(s *MemStore) {
 	}
 }
 
+// Backup copies the database and returns what puts the copy back, once. Restoring takes the early lock from every runner,
+// as cutting all connections does.
+func (d *MemDatabase) Backup() (restore func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	undo, checkpoints, held := d.mark(), maps.Clone(d.checkpoints), maps.Clone(d.held)
+	ledger := slices.Clone(d.ledger)
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		undo()
+		d.checkpoints, d.held, d.ledger = checkpoints, held, ledger
+		clear(d.holders)
+	}
+}
+
 // A MemStore is the domain.EventStore of one runner on a MemDatabase.
 type MemStore struct{ db *MemDatabase }
 
@@ -96,8 +119,12 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, origin str
 		return domain.Checkpoint{}, failure(domain.Invalid, "claim", "the stream reads from "+at.Origin)
 	}
 	at.Epoch, at.Origin = at.Epoch+1, origin
+	_, _ = rand.Read(at.Token[:]) // never fails
 	s.db.holders[stream] = s
 	s.db.checkpoints[stream] = at
+	if until := s.db.held[stream]; time.Now().Before(until) {
+		at.HeldUntil = until
+	}
 	return at, nil
 }
 
@@ -108,7 +135,25 @@ func (s *MemStore) Close() { s.db.Sever(s) }
 func (s *MemStore) Checkpoint(_ context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	return s.db.checkpoints[stream], nil
+	return s.db.checkpoint(stream), nil
+}
+
+func (d *MemDatabase) checkpoint(stream domain.StreamID) domain.Checkpoint {
+	if at, ok := d.checkpoints[stream]; ok {
+		return at
+	}
+	return domain.Checkpoint{Stream: stream}
+}
+
+// Hold implements domain.EventStore.
+func (s *MemStore) Hold(_ context.Context, at domain.Checkpoint, until time.Time) error {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	if err := at.CheckClaim(s.db.checkpoint(at.Stream)); err != nil {
+		return err
+	}
+	s.db.held[at.Stream] = until
+	return nil
 }
 
 // Commit implements domain.EventStore.
@@ -118,24 +163,28 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	at := s.db.checkpoints[b.Stream]
-	if at.Epoch != b.Epoch || at.Seq != b.Seq {
-		return domain.CommitResult{}, failure(domain.Fenced, "commit", "another runner has taken over")
+	at, stream := s.db.checkpoint(b.At.Stream), b.At.Stream
+	if err := b.At.CheckMove(at); err != nil {
+		return domain.CommitResult{}, err
 	}
 	undo := s.db.mark()
 	var res domain.CommitResult
 	for _, page := range b.Pages {
 		at.Seq++
-		tally, err := s.db.store(b.Stream, int64(len(s.db.ledger)+1), page)
+		tally, err := s.db.store(stream, int64(len(s.db.ledger)+1), page)
+		if err == nil && s.db.repeats(stream, page) {
+			err = failure(domain.BadPage, "commit", "it repeats an earlier page of its pass")
+		}
 		if err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
 		res.Tally = res.Tally.Add(tally)
-		res.NewDrift = append(res.NewDrift, s.db.registerDrift(b.Stream, int64(len(s.db.ledger)+1), page.Drift)...)
+		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
-			Kind: "page", Stream: b.Stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position,
+			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position, ParentSeq: parentOf(page, at.Seq),
 			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
+			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
 		at.Place = page.To
 		if n := len(page.Events); n > 0 {
@@ -143,9 +192,41 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		}
 	}
 	at.Tally, at.UpdatedAt = at.Tally.Add(res.Tally), time.Now()
-	s.db.checkpoints[b.Stream] = at
+	if at.Done {
+		if err := b.Last().End.Check(at.Place, s.db.storedBy(at)); err != nil {
+			undo()
+			return domain.CommitResult{}, err
+		}
+	}
+	s.db.checkpoints[stream] = at
 	res.Checkpoint = at
 	return res, nil
+}
+
+// repeats reports whether the ledger has a page of the same pass with the same records.
+func (d *MemDatabase) repeats(stream domain.StreamID, page domain.ReadPage) bool {
+	hash := string(page.IDsHash())
+	return hash != "" && slices.ContainsFunc(d.ledger, func(row LedgerRow) bool {
+		return row.Stream == stream.String() && row.Pass == page.To.Pass && row.IDsHash == hash
+	})
+}
+
+// storedBy returns how many records the stream has stored or parked, or -1 if another stream stores into the database too.
+func (d *MemDatabase) storedBy(at domain.Checkpoint) int64 {
+	for stream, other := range d.checkpoints {
+		if stream != at.Stream && other.Received > 0 {
+			return -1
+		}
+	}
+	return at.Inserted + at.Parked
+}
+
+// parentOf returns the seq of the page that led to page, or 0 if page is at the head of a pass.
+func parentOf(page domain.ReadPage, seq int64) int64 {
+	if page.From.Cursor == "" {
+		return 0
+	}
+	return seq - 1
 }
 
 // store does a page; what it did before an error is undone by the caller.

@@ -29,6 +29,13 @@ func onMemoryOf(
 			db.Sever(plain[s])
 			return nil
 		},
+		Backup: func(context.Context) (func(context.Context) error, error) {
+			restore := db.Backup()
+			return func(context.Context) error {
+				restore()
+				return nil
+			}, nil
+		},
 		Events:  func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
 		Ledger:  func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
 		Letters: func(context.Context) ([]domain.DeadLetter, error) { return db.Letters(), nil },
@@ -58,6 +65,15 @@ type broken struct {
 
 	commit func(ctx context.Context, b domain.Batch) (domain.CommitResult, error)
 	claim  func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error)
+
+	checkpoint func(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error)
+}
+
+func (s *broken) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
+	if s.checkpoint == nil {
+		return s.EventStore.Checkpoint(ctx, stream)
+	}
+	return s.checkpoint(ctx, stream)
 }
 
 func (s *broken) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
@@ -86,8 +102,8 @@ func TestBrokenStoresFail(t *testing.T) {
 			"the fence looks at the seq alone",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-					at, _ := s.Checkpoint(ctx, b.Stream)
-					b.Epoch = at.Epoch
+					at, _ := s.Checkpoint(ctx, b.At.Stream)
+					b.At.Epoch, b.At.Token = at.Epoch, at.Token
 					return s.Commit(ctx, b)
 				}}
 			},
@@ -97,12 +113,12 @@ func TestBrokenStoresFail(t *testing.T) {
 			"the fence looks at the epoch alone",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-					at, _ := s.Checkpoint(ctx, b.Stream)
-					b.Seq = at.Seq
+					at, _ := s.Checkpoint(ctx, b.At.Stream)
+					b.At.Seq, b.At.Place = at.Seq, at.Place
 					return s.Commit(ctx, b)
 				}}
 			},
-			"the same batch again is fenced and writes nothing",
+			"the same batch again is refused and writes nothing",
 		},
 		{
 			"the last event of a page is dropped",
@@ -121,16 +137,41 @@ func TestBrokenStoresFail(t *testing.T) {
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (res domain.CommitResult, err error) {
 					for _, page := range b.Pages {
-						res, err = s.Commit(ctx, domain.Batch{Stream: b.Stream, Epoch: b.Epoch, Seq: b.Seq, Pages: []domain.ReadPage{page}})
+						res, err = s.Commit(ctx, domain.Batch{At: b.At, Pages: []domain.ReadPage{page}})
 						if err != nil {
 							return res, err
 						}
-						b.Seq++
+						b.At = res.Checkpoint
 					}
 					return res, nil
 				}}
 			},
 			"a page with more letters than it may add writes nothing",
+		},
+		{
+			"the last event is that of the batch's first page",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					res, err := s.Commit(ctx, b)
+					if events := b.Pages[0].Events; len(events) > 0 {
+						res.Checkpoint.LastEventAt = events[len(events)-1].OccurredAt
+					}
+					return res, err
+				}}
+			},
+			"the last event is that of the last page that has one",
+		},
+		{
+			"a batch's pages all follow the page before the batch",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					for i := range b.Pages {
+						b.Pages[i].From.Cursor = b.Pages[0].From.Cursor
+					}
+					return s.Commit(ctx, b)
+				}}
+			},
+			"each page names the page that led to it",
 		},
 		{
 			"a bad record is dropped",
@@ -180,6 +221,48 @@ func TestBrokenStoresFail(t *testing.T) {
 				}}
 			},
 			"a second runner is told at once",
+		},
+		{
+			"the fence counts epochs and knows no token",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					at, _ := s.Checkpoint(ctx, b.At.Stream)
+					if at.Epoch == b.At.Epoch && at.Seq == b.At.Seq {
+						b.At = at
+					}
+					return s.Commit(ctx, b)
+				}}
+			},
+			"a runner that lived through a restored backup is fenced by a later claim",
+		},
+		{
+			"the checkpoint's token is not read, so that a lost COMMIT is settled by the epoch",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				var mine domain.UUID
+				return &broken{
+					claim: func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+						at, err := s.Claim(ctx, stream, origin)
+						mine = at.Token
+						return at, err
+					},
+					checkpoint: func(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
+						at, err := s.Checkpoint(ctx, stream)
+						at.Token = mine
+						return at, err
+					},
+				}
+			},
+			"the checkpoint names the claim that holds it",
+		},
+		{
+			"an end is believed on a single answer",
+			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
+				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+					b.Pages[len(b.Pages)-1].End.Confirmed = true
+					return s.Commit(ctx, b)
+				}}
+			},
+			"an end is believed as far as the rows go",
 		},
 		{
 			"a claim keeps the epoch",

@@ -3,6 +3,7 @@ package domaintest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +20,7 @@ type Answer struct {
 	Status int           // HTTP status that comes with the error
 	Hangs  bool          // nothing comes, until the context ends
 	Quota  AnswerQuota   // announced with a page
+	Again  bool          // a page that its reader must not take: the next request has the same cursor
 }
 
 // An AnswerQuota is a domain.Quota as the upstream says it; Limit 0: it says nothing.
@@ -61,6 +63,12 @@ func (a Answer) Counting(limit, remaining int64, resetIn time.Duration) Answer {
 	return a
 }
 
+// AskedAgain is the same page, which its reader must not take: the next request has the same cursor.
+func (a Answer) AskedAgain() Answer {
+	a.Again = true
+	return a
+}
+
 // FailWith answers with an error of a kind.
 func FailWith(kind domain.Kind) Answer { return Answer{Kind: kind} }
 
@@ -77,28 +85,33 @@ func (a Answer) WithStatus(status int) Answer {
 func Hang() Answer { return Answer{Hangs: true} }
 
 // A ScriptedSource is a domain.EventSource that answers from a script, in this order: what At holds for the request's
-// cursor, the next answer of Then, the stream it was made with, and if none is left an error of kind Unknown. It keeps
-// to the port's contract and is safe for concurrent use.
+// cursor, the next answer of the script, the stream it was made with. It keeps to the port's contract and is safe for
+// concurrent use.
+//
+// Each answer fixes the cursor of the next request: a page leads to its next cursor, a lost cursor to the head, any other
+// error to the same request again, and so does a last page, since a reader may ask whether it is the last. A request for
+// another cursor, or one that no answer is left for, gets an error of kind Unknown.
 type ScriptedSource struct {
 	stream func(domain.PageRequest) Answer
 
 	mu       sync.Mutex
 	next     []Answer
 	at       map[domain.Cursor][]Answer
+	due      []domain.Cursor // the next request has one of them; nil: it may have any
 	until    time.Time
 	requests []domain.PageRequest
 }
 
-// NewScriptedSource returns a source that gives these answers one after the other, whatever is asked for.
+// NewScriptedSource returns a source that gives these answers one after the other. The first request must be for the head.
 func NewScriptedSource(answers ...Answer) *ScriptedSource {
-	return (&ScriptedSource{at: map[domain.Cursor][]Answer{}}).Then(answers...)
+	return &ScriptedSource{at: map[domain.Cursor][]Answer{}, next: answers, due: []domain.Cursor{""}}
 }
 
 // NewCleanStream returns a source of records 0 to n-1, as LineDecoder reads them, in pages of at most size. Each page
-// announces n as the total, and may be asked for at any time and again.
+// announces n as the total. The first request may be for any page, and after the last page the stream may be read again.
 func NewCleanStream(n, size int) *ScriptedSource {
 	s := NewScriptedSource()
-	s.stream = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }
+	s.stream, s.due = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }, nil
 	return s
 }
 
@@ -124,11 +137,11 @@ func cleanPage(n, size int, req domain.PageRequest) Answer {
 	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).Announcing(int64(n))
 }
 
-// Then adds answers for whatever is asked next, and returns s.
-func (s *ScriptedSource) Then(answers ...Answer) *ScriptedSource {
+// From has the first request be for cursor instead of the head, and returns s.
+func (s *ScriptedSource) From(cursor domain.Cursor) *ScriptedSource {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.next = append(s.next, answers...)
+	s.due = []domain.Cursor{cursor}
 	return s
 }
 
@@ -138,6 +151,17 @@ func (s *ScriptedSource) At(cursor domain.Cursor, answers ...Answer) *ScriptedSo
 	defer s.mu.Unlock()
 	s.at[cursor] = append(s.at[cursor], answers...)
 	return s
+}
+
+// Left returns the number of answers of the script that nobody has asked for yet.
+func (s *ScriptedSource) Left() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := len(s.next)
+	for _, answers := range s.at {
+		left += len(answers)
+	}
+	return left
 }
 
 // Requests are the requests sent so far, without those a rate limit held back.
@@ -185,11 +209,17 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 		return Answer{}, &domain.Error{Kind: domain.RateLimited, Op: opScript, Until: s.until, Unsent: true, Err: errScripted}
 	}
 	s.requests = append(s.requests, req)
+	if s.due != nil && !slices.Contains(s.due, req.Cursor) {
+		return Answer{}, &domain.Error{Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("the request has cursor %q, want %q", req.Cursor, s.due)}
+	}
 	answer, ok := s.find(req)
-	switch {
-	case !ok:
-		return Answer{}, &domain.Error{Kind: domain.Unknown, Op: opScript, Err: errors.New("the script has no answer left")}
-	case answer.Kind == domain.Unknown:
+	if !ok {
+		return Answer{}, &domain.Error{
+			Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("the script has no answer left for cursor %q", req.Cursor),
+		}
+	}
+	s.due = s.follow(req, answer)
+	if answer.Kind == domain.Unknown {
 		return answer, nil
 	}
 	failure := &domain.Error{Kind: answer.Kind, Op: opScript, Status: answer.Status, Err: errScripted}
@@ -198,6 +228,21 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 		failure.Until = s.until
 	}
 	return Answer{}, failure
+}
+
+// follow returns the cursors of which the request after req, which got answer, must have one.
+func (s *ScriptedSource) follow(req domain.PageRequest, answer Answer) []domain.Cursor {
+	switch {
+	case answer.Kind == domain.CursorExpired, answer.Kind == domain.CursorInvalid:
+		return []domain.Cursor{""}
+	case answer.Kind != domain.Unknown, answer.Hangs, answer.Again:
+		return []domain.Cursor{req.Cursor}
+	case !answer.Page.Last:
+		return []domain.Cursor{answer.Page.Next}
+	case s.stream != nil:
+		return []domain.Cursor{req.Cursor, ""}
+	}
+	return []domain.Cursor{req.Cursor}
 }
 
 func (s *ScriptedSource) find(req domain.PageRequest) (Answer, bool) {

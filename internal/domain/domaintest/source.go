@@ -83,8 +83,13 @@ func expectKind(page domain.Page, err error, kind domain.Kind, unsent bool) erro
 	return nil
 }
 
+// fetch asks for the head of the stream.
 func fetch(ctx context.Context, s domain.EventSource) (domain.Page, error) {
-	return s.FetchPage(ctx, domain.PageRequest{Limit: 10})
+	return fetchFrom(ctx, s, "")
+}
+
+func fetchFrom(ctx context.Context, s domain.EventSource, cursor domain.Cursor) (domain.Page, error) {
+	return s.FetchPage(ctx, domain.PageRequest{Cursor: cursor, Limit: 10})
 }
 
 func expectRequests(up Upstream, want int) error {

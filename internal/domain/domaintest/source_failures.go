@@ -85,7 +85,7 @@ func refusalHolds(ctx context.Context, under SourceUnderTest) error {
 }
 
 func refusalEnds(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(RefuseFor(28*time.Second), PageOf("next", `1`), PageOf("next", `2`))
+	src, up := under.Open(RefuseFor(28*time.Second), PageOf("next", `1`).AskedAgain(), PageOf("next", `2`))
 	_, err := fetch(ctx, src)
 	if domain.KindOf(err) != domain.RateLimited {
 		return fmt.Errorf("want a refusal, got %w", err)

@@ -41,7 +41,7 @@ func pageSaysHowItGoesOn(ctx context.Context, under SourceUnderTest) error {
 	if page.Next != "opaque+/= ü" || page.Last || page.Total != want || page.ExpiresIn != 118*time.Second {
 		return fmt.Errorf("next %q, last %v, total %+v, expires in %s", page.Next, page.Last, page.Total, page.ExpiresIn)
 	}
-	if page, err = fetch(ctx, src); err != nil {
+	if page, err = fetchFrom(ctx, src, page.Next); err != nil {
 		return err
 	}
 	if page.Total.Known || page.ExpiresIn != 0 {
@@ -68,7 +68,7 @@ func emptyPageIsAPage(ctx context.Context, under SourceUnderTest) error {
 	if err != nil || len(page.Records) != 0 || page.Next != "next" || page.Last {
 		return fmt.Errorf("in the middle: %+v, error %w", page, err)
 	}
-	page, err = fetch(ctx, src)
+	page, err = fetchFrom(ctx, src, page.Next)
 	if err != nil || len(page.Records) != 0 || !page.Last || page.Total != (domain.Total{Known: true}) {
 		return fmt.Errorf("at the end: %+v, error %w", page, err)
 	}
@@ -96,13 +96,15 @@ func receiptHasTheQuota(ctx context.Context, under SourceUnderTest) error {
 		PageOf("a", `1`).Counting(10, 7, 28*time.Second), PageOf("b", `2`).Counting(10, 6, 28*time.Second), PageOf("c", `3`),
 	)
 	reset := time.Now().Add(28 * time.Second)
+	var cursor domain.Cursor
 	for i, want := range []domain.Quota{
 		{Limit: 10, Remaining: 7, Reset: reset}, {Limit: 10, Remaining: 6, Reset: reset}, {},
 	} {
-		page, err := fetch(ctx, src)
+		page, err := fetchFrom(ctx, src, cursor)
 		if err != nil {
 			return err
 		}
+		cursor = page.Next
 		got := page.Receipt.Quota
 		if got.Limit != want.Limit || got.Remaining != want.Remaining || !got.Reset.Equal(want.Reset) || got.Window != want.Window {
 			return fmt.Errorf("quota of page %d is %+v, want %+v", i, got, want)
@@ -112,7 +114,7 @@ func receiptHasTheQuota(ctx context.Context, under SourceUnderTest) error {
 }
 
 func requestArrives(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(PageOf("n", `1`), PageOf("n2", `1`))
+	src, up := under.Open(PageOf("a b&limit=9+/=", `1`), PageOf("n2", `1`))
 	want := []domain.PageRequest{{Limit: 3}, {Cursor: "a b&limit=9+/=", Limit: 1000}}
 	for _, req := range want {
 		if _, err := src.FetchPage(ctx, req); err != nil {
@@ -126,7 +128,7 @@ func requestArrives(ctx context.Context, under SourceUnderTest) error {
 }
 
 func sameRequestAgain(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(PageOf("next", `1`, `2`), PageOf("next", `1`, `2`))
+	src, up := under.Open(PageOf("next", `1`, `2`).AskedAgain(), PageOf("next", `1`, `2`))
 	first, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -142,7 +144,7 @@ func sameRequestAgain(ctx context.Context, under SourceUnderTest) error {
 }
 
 func bytesBelongToTheCaller(ctx context.Context, under SourceUnderTest) error {
-	answer := PageOf("next", `{"id":1}`, `{"id":2}`)
+	answer := PageOf("next", `{"id":1}`, `{"id":2}`).AskedAgain()
 	src, _ := under.Open(answer, answer)
 	first, err := fetch(ctx, src)
 	if err != nil {

@@ -47,7 +47,7 @@ func readEvent(index int, e domain.Event) domain.ReadEvent {
 }
 
 func batch(at domain.Checkpoint, pages ...domain.ReadPage) domain.Batch {
-	return domain.Batch{Stream: at.Stream, Epoch: at.Epoch, Seq: at.Seq, Pages: pages}
+	return domain.Batch{At: at, Pages: pages}
 }
 
 // claimed opens a runner's store and claims the stream with it.

@@ -140,24 +140,34 @@ func sameBatchAgain(ctx context.Context, under StoreUnderTest) error {
 	b.Pages[0].Events = append(b.Pages[0].Events, readEvent(1, event(2)))
 	b.Pages[0].Received++
 	_, err = s.Commit(ctx, b)
-	if err := wantKind(err, domain.Fenced); err != nil {
+	if err := wantKind(err, domain.SetBack); err != nil {
 		return err
 	}
 	return unmoved(ctx, under, s, res.Checkpoint, 1)
 }
 
-func wrongSeqWritesNothing(ctx context.Context, under StoreUnderTest) error {
+func wrongPlaceWritesNothing(ctx context.Context, under StoreUnderTest) error {
 	s, at, err := claimed(ctx, under)
 	if err != nil {
 		return err
 	}
-	elsewhere := at
-	elsewhere.Seq = 7
-	_, err = s.Commit(ctx, batch(elsewhere, page(at.Place, 1)))
-	if err := wantKind(err, domain.Fenced); err != nil {
-		return err
+	for _, change := range []func(*domain.Checkpoint){
+		func(c *domain.Checkpoint) { c.Seq = 7 },
+		func(c *domain.Checkpoint) { c.Pass = 7 },
+		func(c *domain.Checkpoint) { c.Position = 7 },
+		func(c *domain.Checkpoint) { c.Cursor = "elsewhere" },
+	} {
+		elsewhere := at
+		change(&elsewhere)
+		_, err = s.Commit(ctx, batch(elsewhere, page(at.Place, 1)))
+		if err := wantKind(err, domain.SetBack); err != nil {
+			return err
+		}
+		if err := unmoved(ctx, under, s, at); err != nil {
+			return err
+		}
 	}
-	return unmoved(ctx, under, s, at)
+	return nil
 }
 
 func severalPages(ctx context.Context, under StoreUnderTest) error {
@@ -185,7 +195,8 @@ func severalPages(ctx context.Context, under StoreUnderTest) error {
 	row := func(seq int64, p domain.ReadPage, t domain.Tally) LedgerRow {
 		return LedgerRow{
 			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Position,
-			CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
+			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
+			IDsHash: string(p.IDsHash()),
 		}
 	}
 	want := []LedgerRow{
@@ -206,7 +217,7 @@ func batchStaysItself(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	b := func(at domain.Checkpoint) domain.Batch {
-		p := withRejects(page(at.Place, 1, 2, 1), reject(3, 4, "not stored"))
+		p := withRejects(page(at.NextPass(), 1, 2, 1), reject(3, 4, "not stored"))
 		p.Events[1].Name = "\x00"
 		for _, path := range []string{"a", "b", "c"}[:at.Seq+2] {
 			p.Drift = append(p.Drift, domain.DriftCount{Path: path, Kind: "new field", Count: 1, Value: []byte("1")})

@@ -179,7 +179,30 @@ func supersededInBatch(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	r := reject(0, 1, "not yet")
-	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.Place, 1))); err != nil {
+	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.NextPass(), 1))); err != nil {
+		return err
+	}
+	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
+}
+
+// supersededByLaterRunner: what is open stands in the database, not in the memory of the runner that parked it.
+func supersededByLaterRunner(ctx context.Context, under StoreUnderTest) error {
+	first, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	r := reject(0, 1, "not yet")
+	if _, err := first.Commit(ctx, batch(at, withRejects(page(at.Place), r))); err != nil {
+		return err
+	}
+	if err := under.Sever(ctx, first); err != nil {
+		return err
+	}
+	second, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	if _, err := second.Commit(ctx, batch(at, page(at.NextPass(), 1))); err != nil {
 		return err
 	}
 	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})

@@ -29,7 +29,8 @@ func withRejects(p domain.ReadPage, rejects ...domain.Reject) domain.ReadPage {
 
 // commits stores one page after the other.
 func commits(ctx context.Context, s domain.EventStore, at domain.Checkpoint, pages ...domain.ReadPage) (last domain.CommitResult, err error) {
-	for _, p := range pages {
+	for i, p := range pages {
+		p.To.Pass += int64(i) // within a pass no page may repeat another
 		if last, err = s.Commit(ctx, batch(at, p)); err != nil {
 			return last, err
 		}
@@ -175,23 +176,28 @@ func openLettersAreFew(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	values, many := page(at.Place), page(at.Place)
+	values := page(at.Place)
 	for i := range conflicts {
 		values.Events = append(values.Events, otherwise(i, 1, fmt.Sprintf("name %d", i)))
 		values.Received++
 	}
-	for i := range received {
-		many = withRejects(many, reject(i, 1, fmt.Sprintf("record %d", i)))
+	many := func(at domain.Place) domain.ReadPage {
+		p := page(at)
+		for i := range received {
+			p = withRejects(p, reject(i, 1, fmt.Sprintf("record %d", i)))
+		}
+		return p
 	}
 	const kept, others = domain.MaxOpenLetters - conflicts, received - (domain.MaxOpenLetters - conflicts)
-	res, err := commits(ctx, s, at, page(at.Place, 1), values, many)
+	res, err := commits(ctx, s, at, page(at.Place, 1), values, many(at.Place))
 	if err != nil {
 		return err
 	}
 	if err := wantTally(res.Tally, domain.Tally{Received: received, Duplicate: others, Parked: kept}); err != nil {
 		return err
 	}
-	if res, err = commits(ctx, s, res.Checkpoint, many); err != nil {
+	pass := res.Checkpoint.NextPass()
+	if res, err = commits(ctx, s, res.Checkpoint, many(pass)); err != nil {
 		return err
 	}
 	if err := wantTally(res.Tally, domain.Tally{Received: received, Duplicate: received}); err != nil {
@@ -213,7 +219,8 @@ func openLettersAreFew(ctx context.Context, under StoreUnderTest) error {
 			return fmt.Errorf("letter %d was seen %d times, %d of these others, want %d and %d", i+1, l.Seen, l.Others, seen+counted, counted)
 		}
 	}
-	res, err = commits(ctx, s, res.Checkpoint, withRejects(page(at.Place), reject(0, 2, "of another event")), page(at.Place, 1), many)
+	other := withRejects(page(pass), reject(0, 2, "of another event"))
+	res, err = commits(ctx, s, res.Checkpoint, other, page(pass, 1), many(pass.NextPass()))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ package dbsqlc
 import (
 	"context"
 	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 const checkpointAdvance = `-- name: CheckpointAdvance :one
@@ -23,14 +25,22 @@ SET seq               = $1,
     announced_last    = $9,
     last_event_at     = coalesce($10, c.last_event_at),
     updated_at        = now()
-WHERE c.stream = $11 AND c.epoch = $12 AND c.seq = $13
+WHERE c.stream = $11 AND c.token = $12 AND c.epoch = $13 AND c.seq = $14
+  AND c.pass = $15 AND c.position = $16 AND c.cursor = $17
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
-    FROM generate_series(1, $14::bigint)
+    FROM generate_series(1, cardinality($18::bigint[]))
 )::bigint[] AS page_ids, EXISTS (
     SELECT FROM dead_letters AS l
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
-) AS has_open_letters
+) AS has_open_letters, coalesce((
+    SELECT min(g.number)
+    FROM ROWS FROM (unnest($18::bigint[]), unnest($19::bytea[])) WITH ORDINALITY AS g (pass, ids_hash, number)
+    CROSS JOIN LATERAL (
+        SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass
+        OFFSET 0
+    ) AS earlier
+), 0)::bigint AS repeated
 `
 
 type CheckpointAdvanceParams struct {
@@ -45,18 +55,25 @@ type CheckpointAdvanceParams struct {
 	AnnouncedLast   *int64
 	LastEventAt     *time.Time
 	Stream          string
+	Token           domain.UUID
 	Epoch           int64
 	FromSeq         int64
-	Pages           int64
+	FromPass        int64
+	FromPosition    int64
+	FromCursor      string
+	Passes          []int64
+	IdsHashes       [][]byte
 }
 
 type CheckpointAdvanceRow struct {
 	PageIds        []int64
 	HasOpenLetters bool
+	Repeated       int64
 }
 
-// First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, and tells
-// whether a letter is open that an event of the batch may supersede.
+// First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, tells whether
+// a letter is open that an event of the batch may supersede, and which of the batch's pages repeats an earlier page of
+// its pass: the first of them, from 1, or 0 for none.
 func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) (CheckpointAdvanceRow, error) {
 	row := q.db.QueryRow(ctx, checkpointAdvance,
 		arg.Target,
@@ -70,20 +87,25 @@ func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvancePa
 		arg.AnnouncedLast,
 		arg.LastEventAt,
 		arg.Stream,
+		arg.Token,
 		arg.Epoch,
 		arg.FromSeq,
-		arg.Pages,
+		arg.FromPass,
+		arg.FromPosition,
+		arg.FromCursor,
+		arg.Passes,
+		arg.IdsHashes,
 	)
 	var i CheckpointAdvanceRow
-	err := row.Scan(&i.PageIds, &i.HasOpenLetters)
+	err := row.Scan(&i.PageIds, &i.HasOpenLetters, &i.Repeated)
 	return i, err
 }
 
 const checkpointClaim = `-- name: CheckpointClaim :one
-INSERT INTO checkpoints AS c (stream, source_url, epoch)
-VALUES ($1, $2, 1)
+INSERT INTO checkpoints AS c (stream, source_url, epoch, token)
+VALUES ($1, $2, 1, gen_random_uuid())
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1, source_url = excluded.source_url
+SET epoch = c.epoch + 1, token = gen_random_uuid(), source_url = excluded.source_url
 WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until
 `
@@ -93,8 +115,8 @@ type CheckpointClaimParams struct {
 	SourceUrl string
 }
 
-// A new epoch for the stream; no row when it has pages of another source. Before its first page a stream may change its
-// source: it was a slip of the pen.
+// A new epoch and token for the stream; no row when it has pages of another source. Before its first page a stream may
+// change its source: the first one was a mistake.
 func (q *Queries) CheckpointClaim(ctx context.Context, arg CheckpointClaimParams) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointClaim, arg.Stream, arg.SourceUrl)
 	var i Checkpoint
@@ -209,6 +231,45 @@ func (q *Queries) CheckpointGetForUpdate(ctx context.Context, stream string) (Ch
 	return i, err
 }
 
+const checkpointHeld = `-- name: CheckpointHeld :one
+SELECT greatest(0, coalesce(ceil(extract(epoch FROM held_until - clock_timestamp()) * 1000), 0))::bigint AS wait_ms
+FROM checkpoints WHERE stream = $1
+`
+
+// For how many milliseconds the rate limit still holds the stream back, 0 if it does not.
+func (q *Queries) CheckpointHeld(ctx context.Context, stream string) (int64, error) {
+	row := q.db.QueryRow(ctx, checkpointHeld, stream)
+	var wait_ms int64
+	err := row.Scan(&wait_ms)
+	return wait_ms, err
+}
+
+const checkpointHold = `-- name: CheckpointHold :execrows
+UPDATE checkpoints SET held_until = now() + interval '1 ms' * $1::bigint
+WHERE stream = $2 AND token = $3 AND epoch = $4
+`
+
+type CheckpointHoldParams struct {
+	WaitMs int64
+	Stream string
+	Token  domain.UUID
+	Epoch  int64
+}
+
+// How long the rate limit holds the stream back, for whoever claims it next. By this server's clock, which all share.
+func (q *Queries) CheckpointHold(ctx context.Context, arg CheckpointHoldParams) (int64, error) {
+	result, err := q.db.Exec(ctx, checkpointHold,
+		arg.WaitMs,
+		arg.Stream,
+		arg.Token,
+		arg.Epoch,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const checkpointLock = `-- name: CheckpointLock :one
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || $1::text, 0))
 `
@@ -220,6 +281,18 @@ func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, erro
 	var pg_try_advisory_lock bool
 	err := row.Scan(&pg_try_advisory_lock)
 	return pg_try_advisory_lock, err
+}
+
+const checkpointOthers = `-- name: CheckpointOthers :one
+SELECT EXISTS (SELECT FROM checkpoints WHERE stream <> $1 AND received > 0)
+`
+
+// Whether another stream stores into the same table.
+func (q *Queries) CheckpointOthers(ctx context.Context, stream string) (bool, error) {
+	row := q.db.QueryRow(ctx, checkpointOthers, stream)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const checkpointSource = `-- name: CheckpointSource :one

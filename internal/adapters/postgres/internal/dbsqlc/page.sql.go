@@ -12,9 +12,9 @@ import (
 
 const pageInsert = `-- name: PageInsert :exec
 INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
-                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
+                   body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id, ids_hash, end_accepted)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-        $14, $15, $16, $17, $18, $19, $20, $21)
+        $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 `
 
 type PageInsertParams struct {
@@ -39,6 +39,8 @@ type PageInsertParams struct {
 	WaitedMs    int64
 	FetchedAt   time.Time
 	TraceID     string
+	IdsHash     []byte
+	EndAccepted bool
 }
 
 func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
@@ -64,6 +66,8 @@ func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
 		arg.WaitedMs,
 		arg.FetchedAt,
 		arg.TraceID,
+		arg.IdsHash,
+		arg.EndAccepted,
 	)
 	return err
 }

@@ -1,0 +1,178 @@
+package domaintest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func repeatedPage(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	first, err := s.Commit(ctx, batch(at, page(at.Place, 1, 2), withRejects(page(at.Place), reject(0, 3, "bad"))))
+	if err != nil {
+		return err
+	}
+	at = first.Checkpoint
+	for what, pages := range map[string][]domain.ReadPage{
+		"the page before":     {withRejects(page(at.Place), reject(0, 3, "bad"))},
+		"an earlier page":     {page(at.Place, 1, 2)},
+		"a page of its batch": {page(at.Place, 4), page(at.Place, 4)},
+	} {
+		_, err = s.Commit(ctx, batch(at, pages...))
+		if err := wantKind(err, domain.BadPage); err != nil {
+			return fmt.Errorf("%s again: %w", what, err)
+		}
+	}
+	if err := stored(ctx, under, 1, 2); err != nil {
+		return err
+	}
+	// The same events in another order or company are another page, pages without a record are all alike, and a later pass
+	// brings every page again.
+	_, err = s.Commit(ctx, batch(at, page(at.Place, 2, 1), page(at.Place, 1), page(at.Place), page(at.Place), page(at.NextPass(), 1, 2)))
+	return err
+}
+
+// ended returns a page that ends its pass after a number of records, with these announced totals.
+func ended(at domain.Place, first, last int64, numbers ...byte) domain.ReadPage {
+	p := page(at, numbers...)
+	p.To.Cursor, p.To.Done = "", true
+	p.To.AnnouncedFirst, p.To.AnnouncedLast = domain.Total{N: first, Known: true}, domain.Total{N: last, Known: true}
+	return p
+}
+
+// endsAreHeldAgainstRows: what was stored decides, in all passes together, and a refused end writes nothing.
+func endsAreHeldAgainstRows(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	tests := []struct {
+		name    string
+		page    domain.ReadPage
+		refused domain.Kind
+	}{
+		{"below the first total", ended(at.Place, 3, 3, 1, 2), domain.BadPage},
+		{"below the latest total", ended(at.Place, 2, 3, 1, 2), domain.Unconfirmed},
+		{"an event twice", ended(at.Place, 3, 3, 1, 2, 2), domain.Unconfirmed},
+		{"nothing announced", ended(at.Place, 0, 0), domain.Unconfirmed},
+	}
+	for _, tt := range tests {
+		_, err = s.Commit(ctx, batch(at, tt.page))
+		if err := wantKind(err, tt.refused); err != nil {
+			return fmt.Errorf("%s: %w", tt.name, err)
+		}
+		if err := unmoved(ctx, under, s, at); err != nil {
+			return fmt.Errorf("%s: %w", tt.name, err)
+		}
+	}
+	again := ended(at.Place, 3, 3, 1, 2, 2)
+	again.End.Confirmed = true
+	res, err := s.Commit(ctx, batch(at, again))
+	if err != nil {
+		return fmt.Errorf("an end that was confirmed: %w", err)
+	}
+	at = res.Checkpoint
+	_, err = s.Commit(ctx, batch(at, ended(at.NextPass(), 3, 3, 1, 3, 2))) // two of them were stored in the pass before
+	return err
+}
+
+// endsOfSharedTable: what another stream stored counts as duplicate, so the rows of this one tell nothing.
+func endsOfSharedTable(ctx context.Context, under StoreUnderTest) error {
+	_, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	other := under.Open()
+	theirs, err := other.Claim(ctx, domain.StreamID{Source: "checks", Partition: "2"}, origin)
+	if err != nil {
+		return err
+	}
+	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Place, 1, 2))); err != nil {
+		return err
+	}
+	_, err = other.Commit(ctx, batch(at, ended(at.Place, 2, 2, 1, 2)))
+	return err
+}
+
+func shortEndIsNoted(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	p := ended(at.Place, 3, 3, 1, 2)
+	p.End.AcceptShort = true
+	_, err = s.Commit(ctx, batch(at, p))
+	if err := wantKind(err, domain.Unconfirmed); err != nil {
+		return err
+	}
+	p.End.Confirmed = true
+	if _, err := s.Commit(ctx, batch(at, p)); err != nil {
+		return err
+	}
+	rows, err := under.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 || !rows[0].EndAccepted {
+		return fmt.Errorf("the ledger holds %+v", rows)
+	}
+	return nil
+}
+
+func holdIsTold(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	if !at.HeldUntil.IsZero() {
+		return fmt.Errorf("a new stream is held until %s", at.HeldUntil)
+	}
+	for _, wait := range []time.Duration{time.Hour, 2 * time.Hour} {
+		until := time.Now().Add(wait)
+		if err := s.Hold(ctx, at, until); err != nil {
+			return err
+		}
+		if at, err = s.Claim(ctx, streamID(), origin); err != nil {
+			return err
+		}
+		if off := at.HeldUntil.Sub(until).Abs(); off > time.Minute {
+			return fmt.Errorf("held until %s, told %s", until, at.HeldUntil)
+		}
+	}
+	if err := s.Hold(ctx, at, time.Now().Add(-time.Second)); err != nil {
+		return err
+	}
+	if at, err = s.Claim(ctx, streamID(), origin); err != nil {
+		return err
+	}
+	if !at.HeldUntil.IsZero() {
+		return fmt.Errorf("a hold that has passed is told: %s", at.HeldUntil)
+	}
+	return nil
+}
+
+func staleRunnerCannotHold(ctx context.Context, under StoreUnderTest) error {
+	s, first, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Claim(ctx, streamID(), origin); err != nil {
+		return err
+	}
+	if err := wantKind(s.Hold(ctx, first, time.Now().Add(time.Hour)), domain.Fenced); err != nil {
+		return err
+	}
+	at, err := s.Claim(ctx, streamID(), origin)
+	if err != nil {
+		return err
+	}
+	if !at.HeldUntil.IsZero() {
+		return fmt.Errorf("a stale runner holds the stream until %s", at.HeldUntil)
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package domain
+
+import "fmt"
+
+// An End says how far an answer that ends a pass may be believed. APIs are known to end a list early: by a glitch, or
+// from a cache. Whether an end is believed is decided by the store that commits it, since only the database knows what
+// was stored.
+type End struct {
+	Confirmed   bool // two answers in a row said the same
+	AcceptShort bool // the user accepts a confirmed end although the first announced total was not reached
+}
+
+// Check returns nil if the end at a place may be believed, given how many records of the stream are stored or parked, in
+// all passes together. A negative number says that this is not known, because another stream stores into the same table.
+//
+// An end below the first announced total is a BadPage, unless the user accepts it. At or above it, an end is believed if
+// both the place and what is stored reach the larger of the first and the latest announced total; otherwise, or if
+// nothing or 0 was announced, it is Unconfirmed until a second answer says the same.
+func (e End) Check(at Place, stored int64) error {
+	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N)
+	switch {
+	case e.Confirmed && e.AcceptShort:
+		return nil
+	case at.Position < first:
+		kind := BadPage
+		if e.AcceptShort {
+			kind = Unconfirmed
+		}
+		return &Error{
+			Kind: kind, Op: "check end",
+			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Position, first),
+			Hint: "run it again later; if the API's total is wrong for good, accept this end: `pawl run --accept-short-end`",
+		}
+	case e.Confirmed:
+		return nil
+	case announced == 0 || at.Position < announced || (stored >= 0 && stored < announced):
+		return &Error{
+			Kind: Unconfirmed, Op: "check end",
+			Err: fmt.Errorf("only one answer says that the stream ends after %d records, with %d announced", at.Position, announced),
+		}
+	}
+	return nil
+}
+
+// Accepted reports whether the end at a place is one that only the user's consent made an end.
+func (e End) Accepted(at Place) bool {
+	return at.Done && e.AcceptShort && at.Position < at.AnnouncedFirst.N
+}

@@ -1,0 +1,161 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestEarlyEnds lets an API say too early that its stream ends, or count records twice, once or again and again. A run that
+// ends 0 has stored everything; what the API insists on is refused, and once it is well again nothing is missing.
+func TestEarlyEnds(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		events int
+		script func(a *recordsAPI) func(pageRequest) (int, string)
+		code   int // of the run that meets it
+	}{
+		{"one stray end, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
+			return onceOrAlways(once, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
+				return pageOf(8, "", a.records[2:4]...)
+			}, firstTotal(a, 4))
+		}, 0},
+		{"an end that the API insists on, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
+			return onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
+				return pageOf(8, "", a.records[2:4]...)
+			}, firstTotal(a, 6))
+		}, 4},
+		{"a first answer without a record, and total 0", 4, func(*recordsAPI) func(pageRequest) (int, string) {
+			return onceOrAlways(once, func(q pageRequest) bool { return q.from == 0 }, func(pageRequest) string { return pageOf(0, "") }, nil)
+		}, 0},
+		{"a page that comes twice, once", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
+			return onceOrAlways(once, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+				return pageOf(6, cursorAt(4), a.records[:2]...)
+			}, nil)
+		}, 0},
+		{"a page that comes twice, again and again", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
+			return onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+				return pageOf(6, cursorAt(4), a.records[:2]...)
+			}, nil)
+		}, 4},
+		{"the first page again instead of the last", 4, func(a *recordsAPI) func(pageRequest) (int, string) {
+			return onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+				return pageOf(4, "", a.records[:2]...)
+			}, nil)
+		}, 4},
+		{"a cursor that expires where the announced total is reached", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
+			return func(q pageRequest) (int, string) {
+				if q.from == 4 && q.number == 3 {
+					return http.StatusBadRequest, `{"error":"Bad Request","message":"Cursor has expired","code":"CURSOR_EXPIRED"}`
+				}
+				return http.StatusOK, a.page(q, 4)
+			}
+		}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			databaseURL := pgtest.Database(t)
+			a := serveRecords(t, goodEvents(tt.events), nil)
+			a.script = tt.script(a)
+			db := connect(t, databaseURL)
+			pawl := func(code int, args ...string) {
+				t.Helper()
+				p := start(t, a.environment(databaseURL), "pawl", args...)
+				if got := p.wait(ctx); got != code {
+					t.Errorf("pawl %s ends %d, want %d: %s%s", strings.Join(args, " "), got, code, p.stdout.String(), p.stderr.String())
+				}
+			}
+			pawl(tt.code, "run", "--page-size", "2", "--tries", "2")
+			db.endedWith(tt.code, tt.events)
+			a.heal()
+			pawl(0, "run", "--page-size", "2")
+			db.endedWith(0, tt.events)
+			pawl(0, "verify", "--against-api")
+			db.addsUp()
+		})
+	}
+}
+
+// TestATotalThatOverstates: an API that announces more than it has for ever ends the run with 4, until the user accepts that.
+// The ledger keeps that it was accepted.
+func TestATotalThatOverstates(t *testing.T) {
+	t.Parallel()
+	const events, announced = 4, 5
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	databaseURL := pgtest.Database(t)
+	a := serveRecords(t, goodEvents(events), nil)
+	a.script = func(q pageRequest) (int, string) { return http.StatusOK, a.page(q, announced) }
+	db := connect(t, databaseURL)
+	for _, step := range []struct {
+		args     []string
+		code     int
+		says     string
+		accepted int // ledger rows that say so
+	}{
+		{[]string{"run", "--page-size", "2", "--tries", "2"}, 4, "--accept-short-end", 0},
+		{[]string{"run", "--page-size", "2", "--tries", "2", "--accept-short-end"}, 0, "", 1},
+		{[]string{"verify"}, 0, "", 1},
+	} {
+		p := start(t, a.environment(databaseURL), "pawl", step.args...)
+		if code := p.wait(ctx); code != step.code || !strings.Contains(p.stderr.String(), step.says) {
+			t.Fatalf("pawl %v ends %d, want %d with %q: %s%s", step.args, code, step.code, step.says, p.stdout.String(), p.stderr.String())
+		}
+		if n := db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.accepted {
+			t.Errorf("after pawl %v %d pages say that their end was accepted", step.args, n)
+		}
+	}
+	db.endedWith(0, events)
+}
+
+// endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.
+func (d *database) endedWith(code, events int) {
+	d.t.Helper()
+	done := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1
+	stored := d.count("SELECT count(*) FROM events")
+	if done != (code == 0) || done && stored != events {
+		d.t.Errorf("after exit %d the stream is done: %v, with %d of %d events stored", code, done, stored, events)
+	}
+}
+
+const (
+	once   = false
+	always = true
+)
+
+// onceOrAlways scripts one wrong page for the requests that match, for the first of them or for all. The others are
+// answered by otherwise, or by the API where that is nil.
+func onceOrAlways(
+	always bool, matches func(pageRequest) bool, wrong func(pageRequest) string, otherwise func(pageRequest) (int, string),
+) func(pageRequest) (int, string) {
+	sent := false
+	return func(q pageRequest) (int, string) {
+		if matches(q) && (always || !sent) {
+			sent = true
+			return http.StatusOK, wrong(q)
+		}
+		if otherwise != nil {
+			return otherwise(q)
+		}
+		return 0, ""
+	}
+}
+
+// firstTotal announces another total on the first page.
+func firstTotal(a *recordsAPI, total int) func(pageRequest) (int, string) {
+	return func(q pageRequest) (int, string) {
+		if q.from == 0 {
+			return http.StatusOK, a.page(q, total)
+		}
+		return 0, ""
+	}
+}

@@ -1,0 +1,172 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A recordsAPI serves a list of records in pages. A cursor names a place in the list, so that each answer depends on the
+// cursor that was asked for. A test may script single answers and hold requests back.
+type recordsAPI struct {
+	baseURL string
+
+	mu       sync.Mutex
+	records  []string
+	script   func(pageRequest) (status int, body string)
+	requests int
+	holds    map[int]hold // by page size
+	refused  map[int]int  // requests that a hold has refused or kept waiting, by page size
+}
+
+// A pageRequest is one request for a page.
+type pageRequest struct {
+	number    int // of the request, from 1
+	from      int // the place in the list that the cursor names
+	limit     int
+	hasCursor bool
+}
+
+// A hold keeps back requests for pages from one place on.
+type hold struct {
+	from   int
+	refuse bool // with a 429 that says to come back in a second; otherwise no answer is sent
+}
+
+// serveRecords serves until the test ends. The script answers a request instead of the API; status 0 leaves it to the API.
+// It may be nil.
+func serveRecords(t *testing.T, records []string, script func(pageRequest) (status int, body string)) *recordsAPI {
+	t.Helper()
+	a := &recordsAPI{records: records, script: script, holds: map[int]hold{}, refused: map[int]int{}}
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	a.baseURL = server.URL
+	return a
+}
+
+func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := a.arrived(r)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for held := true; held; {
+		var refuse bool
+		if held, refuse = a.isHeld(q); refuse {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	status, body := a.answer(q)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprint(w, body)
+}
+
+// arrived counts a request and returns what it asks for.
+func (a *recordsAPI) arrived(r *http.Request) pageRequest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests++
+	q := pageRequest{number: a.requests}
+	q.limit, _ = strconv.Atoi(r.URL.Query().Get("limit")) // pawl always sends one
+	cursor := r.URL.Query().Get("cursor")
+	q.hasCursor = cursor != ""
+	q.from, _ = strconv.Atoi(strings.TrimPrefix(cursor, "c")) // no cursor is place 0
+	if h, ok := a.holds[q.limit]; ok && q.from >= h.from {
+		a.refused[q.limit]++
+	}
+	return q
+}
+
+func (a *recordsAPI) isHeld(q pageRequest) (held, refuse bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h, ok := a.holds[q.limit]
+	held = ok && q.from >= h.from
+	return held, held && h.refuse
+}
+
+func (a *recordsAPI) answer(q pageRequest) (status int, body string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.script != nil {
+		if status, body = a.script(q); status != 0 {
+			return status, body
+		}
+	}
+	return http.StatusOK, a.page(q, len(a.records))
+}
+
+// page returns the page that a request asks for, with a total to announce.
+func (a *recordsAPI) page(q pageRequest, total int) string {
+	from := min(q.from, len(a.records))
+	to := min(from+q.limit, len(a.records))
+	next := ""
+	if to < len(a.records) {
+		next = cursorAt(to)
+	}
+	return pageOf(total, next, a.records[from:to]...)
+}
+
+func cursorAt(place int) string { return "c" + strconv.Itoa(place) }
+
+// serveInstead changes the list from the next answer on.
+func (a *recordsAPI) serveInstead(records []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.records = records
+}
+
+// holdBack keeps back, from now on, requests with a page size for pages from a place on.
+func (a *recordsAPI) holdBack(limit int, h hold) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.holds[limit], a.refused[limit] = h, 0
+}
+
+// holdsBack reports whether a request with a page size was kept back since holdBack.
+func (a *recordsAPI) holdsBack(limit int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused[limit] > 0
+}
+
+// letGo answers everything again.
+func (a *recordsAPI) letGo() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.holds)
+}
+
+// environment is what pawl needs to read from the API into a database.
+func (a *recordsAPI) environment(databaseURL string) []string {
+	return []string{"API_BASE_URL=" + a.baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
+}
+
+// goodEvents returns n events that can be stored, with the ids 1 to n.
+func goodEvents(n int) []string {
+	events := make([]string, n)
+	for i := range events {
+		events[i] = fmt.Sprintf(goodEvent, i+1)
+	}
+	return events
+}
+
+// heal ends the script.
+func (a *recordsAPI) heal() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.script = nil
+}

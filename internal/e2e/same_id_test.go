@@ -1,0 +1,158 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestDeadLettersOfOneID reads records that share an id and cannot be decoded. Each different record is a dead letter of its
+// own with its bytes, also when an earlier one was discarded; the same record in another form is not.
+func TestDeadLettersOfOneID(t *testing.T) {
+	t.Parallel()
+	four := undecodable(1, 2, 3, 4)
+	moved := strings.Replace(four[0], `"userId":"20000000-0000-4000-8000-000000000001",`, "", 1)
+	moved = strings.Replace(moved, "}}", `},"userId":"20000000-0000-4000-8000-000000000001"}`, 1)
+	moved = strings.Replace(moved, "1769541553629", `"2026-01-27T19:19:13.629Z"`, 1)
+	tests := []struct {
+		name    string
+		records []string
+		steps   func(l *lettersOfOneID)
+		want    []string // the bytes of the letters that are open in the end, in order
+		seen    int      // the sum over all letters
+	}{
+		{"four records are four letters", four, nil, four, 4},
+		{"a record that comes again is the same letter", append(four[:1:1], four...), nil, four, 5},
+		{"members in another order and the time in another form are the same letter", []string{four[0], moved, four[1]}, nil, four[:2], 3},
+		{"spaces, escapes and line breaks are kept", []string{spelled(four[0]), four[1]}, nil, []string{spelled(four[0]), four[1]}, 2},
+		{"after a discard the same content opens no letter", four[:1], func(l *lettersOfOneID) {
+			l.pawl(0, "dlq", "discard", l.firstLetter(), "--why", "known")
+			l.pawl(0, "run", "--new-pass")
+		}, nil, 2},
+		{"after a discard new content opens a letter", four[:1], func(l *lettersOfOneID) {
+			l.pawl(0, "dlq", "discard", l.firstLetter(), "--why", "known")
+			l.api.serveInstead(four[1:2])
+			l.pawl(0, "run", "--new-pass")
+		}, four[1:2], 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLettersOfOneID(t, tt.records)
+			l.pawl(0, "run")
+			if tt.steps != nil {
+				tt.steps(l)
+			}
+			l.pawl(0, "verify")
+			l.pawl(0, "verify", "--against-api")
+			l.areOpen(tt.want...)
+			if n := l.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.seen {
+				t.Errorf("the letters were seen %d times, want %d", n, tt.seen)
+			}
+			l.db.addsUp()
+		})
+	}
+}
+
+// TestManyDeadLettersOfOneID: an API that puts, say, the time of the request into each record must not fill the table. The
+// last letter that is kept counts the records that are not, and says so.
+func TestManyDeadLettersOfOneID(t *testing.T) {
+	t.Parallel()
+	const records, most = 40, 16
+	numbers := make([]int, records)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	all := undecodable(numbers...)
+	l := newLettersOfOneID(t, all)
+	l.pawl(0, "run")
+	l.areOpen(all[:most]...)
+	if n := l.db.count("SELECT sum(seen) FROM dead_letters"); n != records {
+		t.Errorf("the letters were seen %d times, want %d", n, records)
+	}
+	if n := l.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-most {
+		t.Errorf("the last letter has counted %d other records, want %d", n, records-most)
+	}
+	last := strconv.Itoa(l.db.count("SELECT max(id) FROM dead_letters"))
+	if shown := l.pawl(0, "dlq", "show", last); !strings.Contains(shown, strconv.Itoa(records-most)) {
+		t.Errorf("dlq show does not tell of %d other records: %s", records-most, shown)
+	}
+	l.pawl(0, "verify")
+	l.db.addsUp()
+}
+
+// undecodable returns records with one id and different bytes, without a name, which an event must have.
+func undecodable(numbers ...int) []string {
+	var records []string
+	for _, n := range numbers {
+		record := strings.Replace(fmt.Sprintf(goodEvent, 1), `"name":"event_abc123",`, "", 1)
+		records = append(records, strings.Replace(record, `{"n":1}`, fmt.Sprintf(`{"n":%d}`, n), 1))
+	}
+	return records
+}
+
+// spelled returns a record with spaces, line breaks and an escape that its sender did not need.
+func spelled(record string) string {
+	record = strings.ReplaceAll(record, `,"`, ",\r\n  \"")
+	return strings.ReplaceAll(record, "mobile", `mob\u0069le`)
+}
+
+// A lettersOfOneID is a stream of records that share an id.
+type lettersOfOneID struct {
+	t           *testing.T
+	ctx         context.Context //nolint:containedctx // it bounds the whole test
+	api         *recordsAPI
+	databaseURL string
+	db          *database
+}
+
+func newLettersOfOneID(t *testing.T, records []string) *lettersOfOneID {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	databaseURL := pgtest.Database(t)
+	return &lettersOfOneID{t, ctx, serveRecords(t, records, nil), databaseURL, connect(t, databaseURL)}
+}
+
+// pawl runs a command, which must end with a code, and returns what it printed.
+func (l *lettersOfOneID) pawl(code int, args ...string) (stdout string) {
+	l.t.Helper()
+	if args[0] == "run" {
+		args = append(args, "--page-size", "100", "--max-reject-ratio", "1")
+	}
+	p := start(l.t, l.api.environment(l.databaseURL), "pawl", args...)
+	if got := p.wait(l.ctx); got != code {
+		l.t.Errorf("pawl %v ends %d, want %d: %s%s", args, got, code, p.stdout.String(), p.stderr.String())
+	}
+	return p.stdout.String()
+}
+
+func (l *lettersOfOneID) firstLetter() string {
+	l.t.Helper()
+	return strconv.Itoa(l.db.count("SELECT min(id) FROM dead_letters"))
+}
+
+// areOpen fails the test unless the open letters have exactly these bytes, in the order in which they were parked.
+func (l *lettersOfOneID) areOpen(want ...string) {
+	l.t.Helper()
+	rows, err := l.db.conn.Query(l.ctx, "SELECT convert_from(payload, 'UTF8') FROM dead_letters WHERE resolved_at IS NULL ORDER BY id")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		l.t.Errorf("%d letters are open, want %d:\n%s\nwant:\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -1,0 +1,164 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestADatabaseThatIsSetBack restores a backup under a runner that has stored pages since and waits for the API. When the
+// runner goes on, it must not write behind the place that the database was set back to: the events between would be missing
+// from a stream that counts as complete.
+func TestADatabaseThatIsSetBack(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		from     string // which state is restored
+		rival    bool   // another runner claims the stream then, comes to the same seq and is killed
+		rateWait bool   // the runner waits for the rate limit, and otherwise for an answer
+		code     int
+		says     string
+	}{
+		{"another runner reaches the same seq", beforeClaim, true, false, 5, "another runner"},
+		{"another runner reaches the same seq during a wait for the rate limit", beforeClaim, true, true, 5, "another runner"},
+		{"to a time before the claim", beforeClaim, false, false, 3, "set back"},
+		{"to a time before the claim, during a wait for the rate limit", beforeClaim, false, true, 3, "set back"},
+		{"to a time after the claim", afterClaim, false, false, 3, "set back"},
+		{"to a time before the first run", beforeAll, false, false, 3, "set back"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetBack(t, tt.rateWait)
+			p := s.restoreUnder(tt.from)
+			if tt.rival {
+				s.letRivalReach(3)
+			}
+			s.proxy.comeBack()
+			s.api.letGo()
+			if code := p.wait(s.ctx); code != tt.code || !strings.Contains(p.stderr.String(), tt.says) {
+				t.Errorf("the runner ends %d, want %d with %q: %s", code, tt.code, tt.says, p.stderr.String())
+			}
+			s.judge()
+		})
+	}
+}
+
+// The states that TestADatabaseThatIsSetBack restores.
+const (
+	beforeAll   = "before the first run"
+	beforeClaim = "epoch 1, seq 1"
+	afterClaim  = "epoch 2, seq 2"
+)
+
+const (
+	setBackEvents = 8
+	runnerLimit   = 2 // the runner's page size
+	rivalLimit    = 1 // the rival's, so that the same seq is another place
+)
+
+// A setBack is one database, behind a proxy for the runner under test, and an API that answers as far as the test wants.
+type setBack struct {
+	t           *testing.T
+	ctx         context.Context //nolint:containedctx // it bounds the whole test
+	api         *recordsAPI
+	proxy       *proxy
+	databaseURL string // past the proxy
+	through     string
+	rateWait    bool
+}
+
+func newSetBack(t *testing.T, rateWait bool) *setBack {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	s := &setBack{t: t, ctx: ctx, api: serveRecords(t, goodEvents(setBackEvents), nil), databaseURL: pgtest.Database(t), rateWait: rateWait}
+	s.proxy, s.through = inFrontOf(t, "database", s.databaseURL)
+	return s
+}
+
+// restoreUnder lets a first run store one page and a second one go on to seq 3, and restores a state from before that. It
+// returns the second run, which waits for the API and has lost its connections. The proxy has left.
+func (s *setBack) restoreUnder(state string) *process {
+	s.t.Helper()
+	b := newBackup(s.t, s.databaseURL)
+	backUpIn := func(now string) {
+		if now == state {
+			b.take()
+		}
+	}
+	backUpIn(beforeAll)
+	first := s.runUntilHeld(s.databaseURL, runnerLimit, runnerLimit)
+	first.kill()
+	backUpIn(beforeClaim)
+	p := s.runUntilHeld(s.through, runnerLimit, 2*runnerLimit)
+	backUpIn(afterClaim)
+	s.moveHold(3 * runnerLimit)
+	if got := s.checkpoint(); got != "epoch 2, seq 3" {
+		s.t.Fatalf("before the restore the stream is at %s", got)
+	}
+	s.proxy.leave()
+	b.restore()
+	return p
+}
+
+// runUntilHeld starts a run and waits until the API holds back its request for the page at a place.
+func (s *setBack) runUntilHeld(databaseURL string, limit, place int) *process {
+	s.t.Helper()
+	s.api.holdBack(limit, hold{place, s.rateWait})
+	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(limit))
+	eventually(s.t, "the API holds back a request", func() bool { return s.api.holdsBack(limit) || !p.running() })
+	if !p.running() {
+		s.t.Fatalf("a run ends %d: %s", p.cmd.ProcessState.ExitCode(), p.stderr.String())
+	}
+	return p
+}
+
+// moveHold lets the runner go on to another place.
+func (s *setBack) moveHold(place int) {
+	s.t.Helper()
+	s.api.holdBack(runnerLimit, hold{place, s.rateWait})
+	eventually(s.t, "the API holds back a later request", func() bool { return s.api.holdsBack(runnerLimit) })
+}
+
+// letRivalReach has another runner claim the stream and store pages until a seq, and kills it.
+func (s *setBack) letRivalReach(seq int) {
+	s.t.Helper()
+	const stored = runnerLimit // by the first run, as one page
+	rival := s.runUntilHeld(s.databaseURL, rivalLimit, stored+(seq-1)*rivalLimit)
+	if got, want := s.checkpoint(), "epoch 2, seq "+strconv.Itoa(seq); got != want {
+		s.t.Fatalf("the rival has come to %s, want %s", got, want)
+	}
+	rival.kill()
+}
+
+func (s *setBack) checkpoint() (at string) {
+	s.t.Helper()
+	db := connect(s.t, s.databaseURL)
+	defer db.conn.Close(s.ctx) //nolint:errcheck // it was only read
+	if err := db.conn.QueryRow(s.ctx, "SELECT 'epoch ' || epoch || ', seq ' || seq FROM checkpoints").Scan(&at); err != nil {
+		s.t.Fatal(err)
+	}
+	return at
+}
+
+// judge runs pawl once more and fails the test unless every event is there then.
+func (s *setBack) judge() {
+	s.t.Helper()
+	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(runnerLimit)}, {"verify"}, {"verify", "--against-api"}} {
+		p := start(s.t, s.api.environment(s.databaseURL), "pawl", args...)
+		if code := p.wait(s.ctx); code != 0 {
+			s.t.Errorf("afterwards pawl %v ends %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
+		}
+	}
+	db := connect(s.t, s.databaseURL)
+	if n := db.count("SELECT count(*) FROM events"); n != setBackEvents {
+		s.t.Errorf("%d of %d events are stored", n, setBackEvents)
+	}
+	db.addsUp()
+}
