@@ -11,6 +11,9 @@ DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-
 DURATION ?= 10m
 SEED     ?= 0
 
+# The packages with slow tests: TestSlow…, behind the build tag e2e.
+SLOW = ./internal/adapters/postgres/
+
 # What API and DATABASE_URL are, by pawl's own word: .env counts too. Where nobody set a database, demo rows and real ones
 # get a folder each.
 settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DATABASE_URL) || exit; \
@@ -48,7 +51,8 @@ build: ## Build bin/pawl and bin/mockapi
 test: ## Run the tests, on a real PostgreSQL (TEST_DATABASE_URL, else a container, else local binaries)
 	$(GO) test -race ./...
 
-test-e2e: ## Run the built programs against each other and kill them (as test, a few minutes)
+test-e2e: ## Run the built programs against each other and kill them, and the slow tests of packages (a few minutes)
+	$(GO) test -race -count=1 -tags e2e -run '^TestSlow' -v $(SLOW)
 	$(GO) test -race -count=1 -timeout 15m -tags e2e -v ./internal/e2e/
 
 chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print what came of it
@@ -57,7 +61,7 @@ chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print w
 
 lint: ## Run golangci-lint
 	$(TOOL) golangci-lint run ./...
-	$(TOOL) golangci-lint run --build-tags e2e ./internal/e2e/...
+	$(TOOL) golangci-lint run --build-tags e2e ./internal/e2e/... $(SLOW)
 
 generate: ## Write the generated code anew (sqlc, wire)
 	$(TOOL) sqlc generate

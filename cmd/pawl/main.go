@@ -6,32 +6,35 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 )
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	// Not SIGPIPE: a connection that the server has closed raises it, too.
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	if stop := cli.StopSignals(signal.Ignored); len(stop) > 0 {
+		signal.Notify(signals, stop...)
+	}
 	process := cli.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
 	}
 	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
-		Runner:      initRunner,
-		Status:      initStatus,
-		Verify:      initVerifier,
-		Letters:     initLetters,
-		Replay:      initReplayer,
-		Drift:       initDrift,
-		Database:    openDatabase,
-		Migrate:     postgres.Migrate,
-		CheckSchema: postgres.CheckSchema,
-		PsqlEnviron: postgres.PsqlEnviron,
-		Jitter:      jitter,
-		Version:     version(),
+		Runner:       initRunner,
+		Status:       initStatus,
+		Verify:       initVerifier,
+		Letters:      initLetters,
+		Replay:       initReplayer,
+		Drift:        initDrift,
+		Move:         initMover,
+		Database:     openDatabase,
+		Migrate:      postgres.Migrate,
+		CheckSchema:  postgres.CheckSchema,
+		PsqlEnviron:  postgres.PsqlEnviron,
+		NormalizeURL: datasync.NormalizeBaseURL,
+		Jitter:       jitter,
+		Version:      version(),
 	}))
 }
 

@@ -30,6 +30,7 @@ var (
 	_ verify.Comparison  = (*postgres.Comparison)(nil)
 	_ cli.Letters        = (*postgres.Letters)(nil)
 	_ cli.DriftReader    = (*postgres.DriftRegister)(nil)
+	_ cli.Mover          = (*postgres.Mover)(nil)
 	_ cli.Replayer       = (*replay.Replayer)(nil)
 	_ replay.Store       = (*postgres.Replays)(nil)
 )

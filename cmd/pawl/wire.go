@@ -51,3 +51,7 @@ func initReplayer(
 func initDrift(ctx context.Context, s cli.Settings) (cli.DriftReader, func(), error) {
 	panic(wire.Build(newPool, postgres.NewDriftRegister, wire.Bind(new(cli.DriftReader), new(*postgres.DriftRegister))))
 }
+
+func initMover(ctx context.Context, s cli.Settings) (cli.Mover, func(), error) {
+	panic(wire.Build(newPool, postgres.NewMover, wire.Bind(new(cli.Mover), new(*postgres.Mover))))
+}

@@ -107,3 +107,14 @@ func initDrift(ctx context.Context, s cli.Settings) (cli.DriftReader, func(), er
 		cleanup()
 	}, nil
 }
+
+func initMover(ctx context.Context, s cli.Settings) (cli.Mover, func(), error) {
+	pool, cleanup, err := newPool(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	mover := postgres.NewMover(pool)
+	return mover, func() {
+		cleanup()
+	}, nil
+}

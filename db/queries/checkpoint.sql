@@ -72,6 +72,11 @@ FROM checkpoints WHERE stream = @stream;
 -- name: CheckpointSource :one
 SELECT source_url FROM checkpoints WHERE stream = @stream;
 
+-- name: CheckpointMove :execrows
+-- The stream reads from another address from now on. A runner that lives is fenced by the new epoch and token.
+UPDATE checkpoints SET source_url = @target::text, epoch = epoch + 1, token = gen_random_uuid()
+WHERE stream = @stream AND source_url = @source::text;
+
 -- name: CheckpointStreams :many
 SELECT stream FROM checkpoints ORDER BY stream;
 

@@ -50,9 +50,20 @@ type Error struct {
 	Hint   string    // what the user can do about it, one sentence; may be empty
 	Until  time.Time // RateLimited only: when to try again; zero if nobody said
 	Unsent bool      // nothing was sent upstream
+	Holder Holder    // Fenced by Claim only: what can be seen of the runner that holds the stream
 	Status int       // HTTP status of the upstream's answer, 0 if none came whole
 	Err    error     // the cause, never nil
 }
+
+// A Holder is what a store can see of the runner that holds a stream.
+type Holder int
+
+// The states of a holder.
+const (
+	HolderUnknown Holder = iota // the store cannot tell
+	HolderAlive                 // it has used the store a moment ago
+	HolderSilent                // it has not used the store for longer than a runner that lives: frozen, or its machine is gone
+)
 
 func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 

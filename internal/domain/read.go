@@ -18,13 +18,13 @@ func (s Step) Read(ctx context.Context, decoder Decoder) (ReadPage, error) {
 		if err := ctx.Err(); err != nil {
 			return ReadPage{}, &Error{Kind: Stopped, Op: "read page", Err: err}
 		}
-		page.decode(decoder, record)
+		decodeInto(&page, decoder, record)
 	}
 	return page, nil
 }
 
-// decode adds a record to the page as an event or a reject.
-func (p *ReadPage) decode(decoder Decoder, record Record) {
+// decodeInto adds a record to a page as an event or a reject.
+func decodeInto(p *ReadPage, decoder Decoder, record Record) {
 	event, drift, err := decoder.Decode(record)
 	if err != nil {
 		p.Rejects = append(p.Rejects, Reject{Record: record, Why: rejectionOf(err)})

@@ -16,7 +16,7 @@ type Replay struct {
 func ReadAgain(stream StreamID, letters []DeadLetter, at time.Time, decoder Decoder) Replay {
 	var read ReadPage
 	for i, l := range letters {
-		read.decode(decoder, Record{Payload: l.Payload, Index: i})
+		decodeInto(&read, decoder, Record{Payload: l.Payload, Index: i})
 	}
 	return Replay{Stream: stream, Letters: letters, ReadAt: at, Events: read.Events, Rejects: read.Rejects}
 }

@@ -44,7 +44,7 @@ func (m model) explore(check checker, until property) result {
 	for first := 0; len(queue) > 0; {
 		var following []state
 		for i, from := range queue {
-			at := int32(first + i) //nolint:gosec // far fewer states fit into memory
+			at := int32(first + i)
 			for _, t := range m.next(from) {
 				res.taken[t.what]++
 				for _, p := range check(from, t) {

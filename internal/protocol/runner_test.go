@@ -181,7 +181,7 @@ func (m model) endIsTrue(db database, open transaction) bool {
 // commit is a COMMIT whose answer arrives.
 func (m model) commit(s state, who actor) (step, state, ending) {
 	s.db = unique.Make(m.apply(s.db.Value(), s.open))
-	s, ended := s.goOn(who, s.open.to, s.open.to.place)
+	s, ended := goOn(s, who, s.open.to, s.open.to.place)
 	s.open = transaction{by: nobody}
 	if ended == complete {
 		return stepCommitDone, s, ended
@@ -203,7 +203,7 @@ func (m model) settle(s state, who actor) (step, state, ending) {
 	}
 	switch {
 	case mine && m.isAt(row, target):
-		s, ended := s.goOn(who, row, target.place)
+		s, ended := goOn(s, who, row, target.place)
 		if ended == complete {
 			return stepHappenedDone, s, ended
 		}
@@ -217,7 +217,7 @@ func (m model) settle(s state, who actor) (step, state, ending) {
 }
 
 // goOn has the runner adopt the durable row and walk on behind its page. It is complete only if the row says so.
-func (s state) goOn(who actor, durable checkpoint, walk place) (state, ending) {
+func goOn(s state, who actor, durable checkpoint, walk place) (state, ending) {
 	r := &s.runners[who]
 	r.phase, r.at, r.walk, r.ends, r.pageID = ready, durable, walk, false, 0
 	if durable.done {

@@ -42,12 +42,15 @@ type Wiring struct {
 	Letters func(context.Context, Settings) (Letters, func(), error)
 	Replay  func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)
 	Drift   func(context.Context, Settings) (DriftReader, func(), error)
+	Move    func(context.Context, Settings) (Mover, func(), error)
 
 	// Database makes a server ready, where the setting asks pawl to, and says what takes time. The func() leaves it.
 	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func() error, error)
 	// Migrate brings the database's schema up to date and names the migrations applied; CheckSchema only looks.
 	Migrate     func(ctx context.Context, databaseURL string) ([]string, error)
 	CheckSchema func(ctx context.Context, databaseURL string) error
+	// NormalizeURL is the one form of an API's address.
+	NormalizeURL func(address string) (string, error)
 	// PsqlEnviron is a database's URL as environment variables for psql.
 	PsqlEnviron func(databaseURL string) ([]string, error)
 
@@ -91,6 +94,7 @@ type grammar struct {
 	Psql    psqlCommand    `cmd:"" passthrough:"" help:"Start psql on the database; what follows is for psql."`
 	Config  configCommand  `cmd:"" help:"Print every setting, and where it comes from."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
+	Move    moveCommand    `cmd:"" help:"Follow an API that has moved: the stream reads from API_BASE_URL from now on."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

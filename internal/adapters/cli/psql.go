@@ -43,7 +43,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	}
 	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.Env = append(withoutDetours(s.Environ), connection...)
+	cmd.Env = append(psqlEnviron(s.Environ), connection...)
 	return s.attend(cmd)
 }
 
@@ -90,11 +90,15 @@ func psqlError(err error) error {
 	}
 }
 
-// withoutDetours leaves out what libpq would heed before the variables that say where the database is, and pgx knows
-// nothing of.
-func withoutDetours(environ []string) (rest []string) {
+// psqlEnviron returns the environment for psql without two kinds of variables. psql reads PGSERVICE… and PGHOSTADDR before
+// those that say where the database is, and pgx knows nothing of them. And psql needs no secret of pawl's: whatever it
+// starts (\!, a pager, an editor) could read them. The connection's password comes from PsqlEnviron.
+func psqlEnviron(environ []string) (rest []string) {
+	secrets := secretNames()
 	for _, pair := range environ {
-		if !strings.HasPrefix(pair, "PGSERVICE") && !strings.HasPrefix(pair, "PGHOSTADDR") {
+		name, _, _ := strings.Cut(pair, "=")
+		detour := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
+		if !detour && !slices.Contains(secrets, name) {
 			rest = append(rest, pair)
 		}
 	}

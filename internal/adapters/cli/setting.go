@@ -48,3 +48,13 @@ func (s setting) key() string {
 
 // of is where the knob's value stands.
 func (s setting) of(k *knobs) reflect.Value { return reflect.ValueOf(k).Elem().FieldByName(s.field) }
+
+// secretNames returns the environment names of the settings without a flag: each is a secret or leads to one.
+func secretNames() (names []string) {
+	for _, s := range allSettings() {
+		if s.flag == "" {
+			names = append(names, s.names...)
+		}
+	}
+	return names
+}

@@ -4,10 +4,20 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 )
+
+// StopSignals returns the signals that ask pawl to stop, without those that were ignored when it started: nohup ignores
+// SIGHUP so that the program outlives its terminal, and a shell without job control ignores SIGINT for what it starts in
+// the background. ignored is signal.Ignored, asked before anything calls signal.Notify. SIGPIPE is not among them, because
+// a connection that the server has closed raises it, too. The answer may be empty, which signal.Notify would take for all
+// signals.
+func StopSignals(ignored func(os.Signal) bool) []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, ignored)
+}
 
 // obedience is how far a command that is told to stop has come.
 type obedience struct {

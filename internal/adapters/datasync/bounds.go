@@ -29,7 +29,7 @@ func checkNames(payload []byte) *domain.Rejection {
 			continue
 		}
 		begin := s.at
-		if err := s.quoted(); err != nil {
+		if s.quoted() != nil {
 			return nil // the parser says what is wrong
 		}
 		if length := s.at - begin; s.comes(':') {

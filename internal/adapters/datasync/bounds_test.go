@@ -26,9 +26,14 @@ func fetchRecords(t *testing.T, n, limit int) (domain.Page, error) {
 func TestAPageOfFarMoreRecordsThanWereAskedForIsABadPage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ limit, most int }{
-		{1, 1001}, {100, 1100}, {999, 1999}, {1001, 2002}, {5000, 10_000},
+		{1, 1001},
+		{100, 1100},
+		{999, 1999},
+		{1001, 2002},
+		{5000, 10_000},
 		{100_000, 10_000}, // 5,000 were asked for
-		{0, 10_000}, {-1, 10_000},
+		{0, 10_000},
+		{-1, 10_000},
 	} {
 		t.Run(strconv.Itoa(tt.limit), func(t *testing.T) {
 			t.Parallel()

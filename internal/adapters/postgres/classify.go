@@ -78,6 +78,8 @@ func hintFor(kind domain.Kind, err error) string {
 	switch {
 	case kind == domain.Transient && !answered:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
+	case answered && strings.HasPrefix(answer.Code, "XX"):
+		return "PostgreSQL met a fault of its own: its log says more"
 	case kind != domain.Invalid || !answered:
 		return ""
 	}

@@ -68,6 +68,15 @@ func TestAnUnansweredCommitIsUncertain(t *testing.T) {
 	}
 }
 
+// TestAFaultOfTheServersOwnIsNoBugOfPawls: SQLSTATE class XX may pass, and the server's log explains it.
+func TestAFaultOfTheServersOwnIsNoBugOfPawls(t *testing.T) {
+	t.Parallel()
+	err := classify("store page", &pgconn.PgError{Code: "XX002", Message: "index is corrupted"})
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(domain.HintOf(err), "log") {
+		t.Errorf("%s: %v; %s", domain.KindOf(err), err, domain.HintOf(err))
+	}
+}
+
 func TestErrorsShowNoRowAndOneLine(t *testing.T) {
 	t.Parallel()
 	err := classify("op", &pgconn.PgError{

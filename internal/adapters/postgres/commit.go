@@ -20,7 +20,7 @@ import (
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	res, err := s.commit(ctx, b, writer{likelyStored: s.replaying})
 	if domain.KindOf(err) == domain.Unstorable {
-		res, err = s.commit(ctx, b, writer{likelyStored: s.replaying, searches: true})
+		res, err = s.commit(ctx, b, writer{likelyStored: s.replaying, bisecting: true})
 	}
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.Target(), err)
@@ -32,9 +32,9 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 // commit writes each page with such a writer.
 func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	err := transact(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx) error {
+	err := transactLong(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)
-		w.tx, w.q, w.stream = tx, q, b.At.Stream.String()
+		w.tx, w.q, w.progress, w.stream = tx, q, progress, b.At.Stream.String()
 		advance := advanceTo(b)
 		reserved, err := q.CheckpointAdvance(ctx, advance)
 		if errors.Is(err, pgx.ErrNoRows) {

@@ -34,12 +34,11 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := dbsqlc.New(c.pool)
-	var others []unlike
-	refused, err := halving(page.Events, func(part []domain.ReadEvent) error {
-		more, err := compare(ctx, q, part)
-		others = append(others, more...)
-		return err
-	})
+	var refused []domain.Reject
+	others, err := compare(ctx, q, page.Events)
+	if domain.KindOf(err) == domain.Unstorable {
+		others, refused, err = c.compareAccepted(ctx, page.Events)
+	}
 	if err != nil {
 		return domain.PageComparison{}, classify(opCompare, err)
 	}
@@ -49,6 +48,24 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	}
 	c.returned = append(c.returned, idsIn(page)...)
 	return result, nil
+}
+
+// compareAccepted is compare without the events of which PostgreSQL refuses a value, which it returns beside.
+func (c *Comparison) compareAccepted(
+	ctx context.Context, events []domain.ReadEvent,
+) (others []unlike, refused []domain.Reject, err error) {
+	tx, err := c.pool.Begin(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // it only read; a connection that is lost is closed
+	b := bisection{conn: tx.Conn(), statement: compareStatement, progress: func() {}}
+	accepted, err := b.accepted(ctx, events)
+	if err != nil {
+		return nil, nil, err
+	}
+	others, err = compare(ctx, dbsqlc.New(tx), accepted)
+	return others, b.refused, err
 }
 
 // idsIn is the ids of all of a page's records that have one.

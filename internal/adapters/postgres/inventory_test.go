@@ -103,7 +103,7 @@ func poolOn(t *testing.T, databaseURL string) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() { closePool(t, pool) })
 	return pool
 }
 

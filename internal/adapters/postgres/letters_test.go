@@ -102,6 +102,30 @@ func TestRefusedEventsAreFound(t *testing.T) {
 	}
 }
 
+// TestEventsThatAreRefusedOnlyTogether: of two rows that a constraint of the user's excludes from one another, the first in
+// the page is stored.
+func TestEventsThatAreRefusedOnlyTogether(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	exec(t, databaseURL, "ALTER TABLE events ADD EXCLUDE USING hash (browser WITH =)")
+	events := series(t, 40)
+	for i := range events {
+		events[i].Browser = strconv.Itoa(i)
+	}
+	events[39].Browser = events[3].Browser
+	events[20].Properties = []byte(`{"n":"\u0000"}`) // refused by itself
+	events[21].Event = events[2].Event               // the same event twice
+	res := first(t, databaseURL, domain.ReadPage{Events: events})
+	if want := (domain.Tally{Received: 40, Inserted: 37, Duplicate: 1, Parked: 2}); res.Tally != want {
+		t.Errorf("tally %+v, want %+v", res.Tally, want)
+	}
+	for i, l := range letters(t, databaseURL) {
+		if want := []int{20, 39}[i]; l.Index != want || l.Why.Reason != domain.ReasonUnstorable {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
 func letters(t *testing.T, databaseURL string) []domain.DeadLetter {
 	t.Helper()
 	letters, err := storeOn(t, databaseURL).Letters(t.Context())

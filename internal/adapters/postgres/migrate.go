@@ -20,7 +20,8 @@ const migratePatience = time.Minute
 // Migrate brings the schema up to date and returns the names of the migrations it applied, none if there was nothing to
 // do. Any number of processes may call it at once: one migrates, the others wait for it up to a minute and are then told
 // Transient. It is Invalid, and nothing is written, when the schema is newer than this program, when tables of the same
-// names are not pawl's, or when the database is not UTF8. Cancelled, it leaves every migration either applied or not.
+// names are not pawl's, or when the database is not UTF8. A table that others use is waited for a few seconds, then it is
+// Transient and names them. When ctx ends it returns at once with kind Stopped; every migration is then applied or not.
 func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	conn, err := connect(ctx, databaseURL)
 	if err != nil {
@@ -45,8 +46,8 @@ func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	if err != nil || len(pending) == 0 {
 		return nil, err
 	}
-	if err := applyMigrations(databaseURL); err != nil {
-		return nil, classifyMigration(err)
+	if err := applyMigrations(ctx, databaseURL); err != nil {
+		return nil, classifyMigration(ctx, conn, err)
 	}
 	return pending, nil
 }
@@ -129,11 +130,53 @@ func pollLock(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// classifyMigration is classify for what a migration was answered: something of a name it needs stands there already.
-func classifyMigration(err error) error {
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if ok && (answer.Code == "42P07" || answer.Code == "42710") {
-		return foreign(answer.Message)
+// classifyMigration classifies the error of applying migrations. conn is another connection to the same database.
+func classifyMigration(ctx context.Context, conn *pgx.Conn, err error) error {
+	const op = "migrate"
+	if ctx.Err() != nil { // whatever the server made of it
+		return &domain.Error{Kind: domain.Stopped, Op: op, Err: ctx.Err()}
 	}
-	return classify("migrate", err)
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case ok && (answer.Code == "42P07" || answer.Code == "42710"): // something of a name it needs stands there already
+		return foreign(answer.Message)
+	case ok && answer.Code == "55P03":
+		return inUse(ctx, conn, classify(op, err))
+	}
+	return classify(op, err)
 }
+
+// inUse returns the error of a migration that waited for a table in vain, and names who uses it if that can be seen.
+func inUse(ctx context.Context, conn *pgx.Conn, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var pid int
+	var application, tables string
+	if conn.QueryRow(ctx, longestUser).Scan(&pid, &application, &tables) != nil { // it has just ended, perhaps
+		return err
+	}
+	user := fmt.Sprintf("process %d", pid)
+	if application != "" {
+		user = fmt.Sprintf("%s (process %d)", application, pid)
+	}
+	return &domain.Error{
+		Kind: domain.Transient, Op: "migrate",
+		Err: fmt.Errorf("%s uses tables of this schema (%s); the migration waits for them %s at a time, so as not to block others: %w",
+			user, tables, tablePatience, err),
+		Hint: fmt.Sprintf("run pawl again when that has ended, or end it with SELECT pg_terminate_backend(%d)", pid),
+	}
+}
+
+// longestUser finds the session that has used tables of the current schema for longest, and the tables. Its name is hidden
+// from a role that may not see other roles' sessions.
+const longestUser = `SELECT l.pid, coalesce(a.application_name, ''), string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)
+	FROM pg_locks AS l
+	JOIN pg_class AS c ON c.oid = l.relation
+	JOIN pg_namespace AS n ON n.oid = c.relnamespace
+	LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+	WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+	  AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+	  AND n.nspname = current_schema() AND c.relkind = 'r'
+	GROUP BY l.pid, a.application_name, a.xact_start
+	ORDER BY a.xact_start NULLS LAST
+	LIMIT 1`

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -19,8 +20,9 @@ import (
 // connectTimeout bounds one attempt to connect, unless the URL sets connect_timeout.
 const connectTimeout = 10 * time.Second
 
-// callTimeout bounds one transaction, or one call of the server that is not a migration: a dead link does not answer, and no
-// timeout that the server keeps would end the wait. It is longer than the lock and statement timeouts in begin.
+// callTimeout bounds one call of the server that is not a migration, and the time without progress in a transaction: a dead
+// link does not answer, and no timeout that the server keeps would end the wait. It is longer than the lock and statement
+// timeouts in begin.
 const callTimeout = 75 * time.Second
 
 // closeTimeout bounds the good-bye to a server that may be gone.
@@ -73,7 +75,32 @@ func parse(databaseURL, application string) (*pgxpool.Config, error) {
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = application
 	}
+	conn.AfterConnect = watchClient
 	return cfg, nil
+}
+
+// clientWatch are the settings by which the server notices within half a minute that the machine of a client is gone, and
+// gives up the client's locks. Its defaults take two hours.
+var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a table
+	{"tcp_keepalives_idle", "10"},    // seconds
+	{"tcp_keepalives_interval", "5"}, // seconds
+	{"tcp_keepalives_count", "3"},
+	{"tcp_user_timeout", "25000"}, // milliseconds
+}
+
+// watchClient makes the server watch a direct connection. It is a statement and not a start-up parameter, since a
+// connection pooler refuses start-up parameters it does not know. A pooler's process id is not the server's, and then
+// nothing is set: that connection is the pooler's, and others use it too. What the URL sets stays, and an older server
+// lacks some of the settings. On a Unix socket they have no effect.
+func watchClient(ctx context.Context, conn *pgconn.PgConn) error {
+	var rows []string
+	for _, s := range clientWatch {
+		rows = append(rows, fmt.Sprintf("('%s', '%s')", s.name, s.value))
+	}
+	sql := fmt.Sprintf(`SELECT set_config(w.name, w.value, false) FROM (VALUES %s) AS w (name, value)
+		JOIN pg_settings AS s ON s.name = w.name AND s.source <> 'client' WHERE pg_backend_pid() = %d`, strings.Join(rows, ", "), conn.PID())
+	_, err := conn.Exec(ctx, sql).ReadAll()
+	return err
 }
 
 // useUTC makes scanned times UTC: pgx gives them in the machine's zone.

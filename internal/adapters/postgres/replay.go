@@ -66,7 +66,7 @@ func (r *Replays) Open(
 func (r *Replays) Replay(ctx context.Context, replay domain.Replay) (domain.ReplayResult, error) {
 	res, err := r.replay(ctx, replay, writer{})
 	if domain.KindOf(err) == domain.Unstorable {
-		res, err = r.replay(ctx, replay, writer{searches: true})
+		res, err = r.replay(ctx, replay, writer{bisecting: true})
 	}
 	if err != nil {
 		return domain.ReplayResult{}, fmt.Errorf("stream %s: %w", replay.Stream, err)
@@ -78,7 +78,7 @@ func (r *Replays) Replay(ctx context.Context, replay domain.Replay) (domain.Repl
 func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (domain.ReplayResult, error) {
 	const op = "replay dead letters"
 	var res domain.ReplayResult
-	err := transact(ctx, r.pool, op, func(ctx context.Context, tx pgx.Tx) error {
+	err := transactLong(ctx, r.pool, op, func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)
 		at, err := q.CheckpointGetForUpdate(ctx, replay.Stream.String())
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -94,7 +94,8 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (d
 		if res.PageID, err = q.PageReserve(ctx); err != nil {
 			return err
 		}
-		w.tx, w.q, w.stream, w.pageID = tx, q, at.Stream, res.PageID
+		w.tx, w.q, w.progress = tx, q, progress
+		w.stream, w.pageID = at.Stream, res.PageID
 		if res.Tally, res.Again, err = w.writeReplay(ctx, open); err != nil {
 			return err
 		}

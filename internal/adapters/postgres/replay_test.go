@@ -16,12 +16,7 @@ import (
 
 func replaysOn(t *testing.T, databaseURL string) *postgres.Replays {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), databaseURL, domain.StreamID{Source: "s"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return postgres.NewReplays(pool)
+	return postgres.NewReplays(poolOn(t, databaseURL))
 }
 
 func TestReplays(t *testing.T) {

@@ -62,7 +62,7 @@ func TestSQLStateClasses(t *testing.T) {
 		{"F0", invalid, invalid},
 		{"HV", unknown, unknown},
 		{"P0", invalid, invalid},
-		{"XX", unknown, unknown},
+		{"XX", transient, transient},
 	}
 	for _, tt := range tests {
 		code := tt.class + "000"
@@ -104,6 +104,7 @@ func TestSQLStates(t *testing.T) {
 		{"57014", "statement timeout", domain.Transient, domain.Transient},
 		{"57P01", "admin shutdown", domain.Transient, domain.Transient},
 		{"57P03", "cannot connect now", domain.Transient, domain.Transient},
+		{"XX001", "data corrupted", domain.Transient, domain.Transient},
 		{"", "no code at all", domain.Unknown, domain.Unknown},
 	}
 	for _, tt := range tests {

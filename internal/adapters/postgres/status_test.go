@@ -13,12 +13,7 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), pgtest.Database(t)
 	store := open(t, url)
-	pool, err := postgres.Open(ctx, url, domain.StreamID{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	reader := postgres.NewStatusReader(pool)
+	reader := postgres.NewStatusReader(poolOn(t, url))
 
 	stream := domain.StreamID{Source: "s"}
 	if _, err := reader.Report(ctx, stream); domain.KindOf(err) != domain.Invalid {

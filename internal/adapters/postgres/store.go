@@ -16,13 +16,18 @@ import (
 // A Store is the domain.EventStore of one runner.
 type Store struct {
 	pool *pgxpool.Pool
-	lock *pgxpool.Conn // holds the stream's early lock once Claim has it, see claim.go
+	lock *streamLock // once Claim has it, see lock.go
+
+	heartbeat   time.Duration // see heartbeatInterval
+	silentAfter time.Duration // see silentAfter
 
 	replaying bool // the last batch met events that were stored already: the next one is likely to
 }
 
 // NewStore returns a store on the pool. Close must be called before the pool is closed.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func NewStore(pool *pgxpool.Pool) *Store {
+	return &Store{pool: pool, heartbeat: heartbeatInterval, silentAfter: silentAfter}
+}
 
 // Close gives up the early lock. A second call does nothing.
 func (s *Store) Close() { s.unlock(context.Background()) }
@@ -37,20 +42,55 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 SET LOCAL enable_seqscan = off;
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
 
-// transact runs work in one transaction. After an error nothing was written, unless its kind is Uncertain.
+// transact runs work in one transaction. After an error nothing was written, unless its kind is Uncertain. Work that makes
+// no progress for callTimeout is ended with kind Transient; beginning and committing count as progress.
 func transact(ctx context.Context, pool *pgxpool.Pool, op string, work func(context.Context, pgx.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	return transactLong(ctx, pool, op, func(ctx context.Context, tx pgx.Tx, _ func()) error { return work(ctx, tx) })
+}
+
+// errNoProgress ends the context of a transaction whose server does not answer.
+var errNoProgress = fmt.Errorf("the database has not answered for %s", callTimeout)
+
+// transactLong is transact for work of many round trips, which calls progress after each of them.
+func transactLong(
+	ctx context.Context, pool *pgxpool.Pool, op string, work func(ctx context.Context, tx pgx.Tx, progress func()) error,
+) error {
+	ctx, progress, cancel := withProgress(ctx)
 	defer cancel()
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
-		return classify(op, err)
+		return classify(op, expired(ctx, err))
 	}
-	if err := work(ctx, tx); err != nil {
+	progress()
+	if err := work(ctx, tx, progress); err != nil {
 		// Should the rollback not reach the server, the connection is closed and the server rolls back by itself.
 		_ = tx.Rollback(ctx)
-		return classify(op, err)
+		return classify(op, expired(ctx, err))
 	}
+	progress()
 	return classifyCommit(tx.Commit(ctx))
+}
+
+// withProgress returns a context that ends with errNoProgress once progress has not been called for callTimeout. cancel
+// releases it.
+func withProgress(parent context.Context) (ctx context.Context, progress, cancel func()) {
+	ctx, end := context.WithCancelCause(parent)
+	limit := time.AfterFunc(callTimeout, func() { end(errNoProgress) })
+	return ctx, func() { limit.Reset(callTimeout) }, func() {
+		limit.Stop()
+		end(nil)
+	}
+}
+
+// expired returns a Transient error in place of err if ctx ended because there was no progress.
+func expired(ctx context.Context, err error) error {
+	if !errors.Is(context.Cause(ctx), errNoProgress) {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.Transient, Op: "wait for the database", Err: terse{err, errNoProgress.Error()},
+		Hint: "check that PostgreSQL is running and that DATABASE_URL points at it",
+	}
 }
 
 // repeatable turns doubt about a COMMIT that may as well be repeated into an ordinary failure.

@@ -20,17 +20,24 @@ type unlike struct {
 // compare gives those of the events that are unlike their rows, in order. If the database refuses a value of one, the
 // error is Unstorable.
 func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) ([]unlike, error) {
-	c := toColumns(0, events)
-	rows, err := q.EventCompare(ctx, dbsqlc.EventCompareParams{
-		Ids: c.Ids, SessionIds: c.SessionIds, UserIds: c.UserIds, Types: c.Types, Names: c.Names,
-		Properties: c.Properties, OccurredAts: c.OccurredAts, DeviceTypes: c.DeviceTypes,
-		Browsers: c.Browsers, Extras: c.Extras,
-	})
+	if len(events) == 0 {
+		return nil, nil
+	}
+	rows, err := q.EventCompare(ctx, toComparison(events))
 	var all []unlike
 	for _, r := range rows {
 		all = append(all, unlike{events[r.Place-1], r.Missing, strings.Join(r.Columns, ", "), r.Hash})
 	}
 	return all, classifyRow(err)
+}
+
+func toComparison(events []domain.ReadEvent) dbsqlc.EventCompareParams {
+	c := toColumns(0, events)
+	return dbsqlc.EventCompareParams{
+		Ids: c.Ids, SessionIds: c.SessionIds, UserIds: c.UserIds, Types: c.Types, Names: c.Names,
+		Properties: c.Properties, OccurredAts: c.OccurredAts, DeviceTypes: c.DeviceTypes,
+		Browsers: c.Browsers, Extras: c.Extras,
+	}
 }
 
 // conflict is the reject of an event that is not stored because its row has other values.

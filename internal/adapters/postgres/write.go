@@ -17,9 +17,10 @@ type writer struct {
 	q            *dbsqlc.Queries
 	stream       string
 	pageID       int64
-	searches     bool // for the events that the database refuses; else one of them is an Unstorable error
-	likelyStored bool // the events are likely to be stored already
-	mayHaveOpen  bool // there may be an open letter that an event supersedes
+	bisecting    bool   // finds the events that the database refuses; else one of them is an Unstorable error
+	progress     func() // renews the transaction's time limit
+	likelyStored bool   // the events are likely to be stored already
+	mayHaveOpen  bool   // there may be an open letter that an event supersedes
 }
 
 // writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
@@ -94,28 +95,40 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storin
 	return s, err
 }
 
+// insertEvents inserts events with one statement. With bisecting it isolates the events that PostgreSQL refuses.
 func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
-	s.refused, err = w.try(ctx, events, func(part []domain.ReadEvent) error {
-		n, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, part))
-		s.inserted += n
+	switch {
+	case len(events) == 0:
+		return nil
+	case !w.bisecting:
+		s.inserted, err = w.q.EventInsertMany(ctx, toColumns(w.pageID, events))
 		return classifyRow(err)
-	})
+	}
+	b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress}
+	s.inserted, err = b.insert(ctx, events)
+	s.refused = b.refused
 	return err
 }
 
 // compareEvents tells stored events that have the same values from those that have others. One that the database refuses
 // may have a stored id all the same.
-func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) error {
-	refused, err := w.try(ctx, events, func(part []domain.ReadEvent) error {
-		others, err := compare(ctx, w.q, part)
-		for _, u := range others {
-			s.conflicts = append(s.conflicts, u.conflict())
+func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
+	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress}
+	if w.bisecting {
+		if events, err = b.accepted(ctx, events); err != nil {
+			return err
 		}
+		s.refused = append(s.refused, b.refused...)
+	}
+	others, err := compare(ctx, w.q, events)
+	if err != nil {
 		return err
-	})
-	s.refused = append(s.refused, refused...)
-	s.same = without(events, slices.Concat(s.conflicts, refused))
-	return err
+	}
+	for _, u := range others {
+		s.conflicts = append(s.conflicts, u.conflict())
+	}
+	s.same = without(events, s.conflicts)
+	return nil
 }
 
 // without is the events that were not rejected.

@@ -8,12 +8,20 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const (
-	// claimPatience is how long a stream may look taken before it is: the server needs a moment to notice that a
-	// killed runner is gone.
-	claimPatience = 5 * time.Second
-	claimInterval = 200 * time.Millisecond
-)
+const claimInterval = 200 * time.Millisecond
+
+// claimPatience returns how long a stream may look taken before the run ends. The server needs a moment to notice that a
+// runner was killed, and half a minute that its machine is gone.
+func claimPatience(taken error) time.Duration {
+	switch domain.AsError(taken).Holder {
+	case domain.HolderAlive:
+		return time.Second
+	case domain.HolderSilent:
+		return 30 * time.Second
+	case domain.HolderUnknown:
+	}
+	return 5 * time.Second
+}
 
 // claim makes this run the stream's only writer and says where it begins.
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
@@ -22,13 +30,20 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 		at, err = r.store.Claim(ctx, r.opts.Stream, r.opts.Origin)
 		return err
 	}
+	began, told := time.Now(), time.Duration(0)
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)
-	patience := retry.Wait{For: claimPatience, Until: time.Now().Add(claimPatience), Err: err}
-	if domain.KindOf(err) == domain.Fenced {
-		r.observer.Waiting(patience)
-	}
-	for domain.KindOf(err) == domain.Fenced && time.Now().Before(patience.Until) {
-		if err := patience.AtMost(claimInterval).Sleep(ctx); err != nil {
+	for domain.KindOf(err) == domain.Fenced {
+		patience := claimPatience(err)
+		until := began.Add(patience)
+		left := retry.Wait{For: time.Until(until), Until: until, Err: err}
+		if left.For <= 0 {
+			break
+		}
+		if patience != told {
+			told = patience
+			r.observer.Waiting(left)
+		}
+		if err := left.AtMost(claimInterval).Sleep(ctx); err != nil {
 			return domain.Checkpoint{}, err
 		}
 		err = r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)

@@ -8,8 +8,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// commitTimeout bounds one attempt to commit, and how long a run that was told to stop goes on with the page in hand.
-const commitTimeout = 90 * time.Second
+// commitGrace is how long a run that was told to stop goes on with the page in hand. Otherwise an attempt to commit takes
+// as long as the store makes progress.
+const commitGrace = 90 * time.Second
 
 // commit stores a page that was read at a checkpoint. The attempt under way is not cut short when ctx ends: a page in
 // hand is committed or cleanly rolled back. After a lost COMMIT the durable checkpoint decides whether it happened (I4).
@@ -22,7 +23,7 @@ func (r *Runner) commit(
 	var refusal error // of the page itself: to commit it again is of no use
 	doubt := false
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+		ctx, cancel := endingLater(ctx, commitGrace)
 		defer cancel()
 		if doubt {
 			var happened bool

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
@@ -190,47 +189,4 @@ func TestASignalDoesNotCutACommit(t *testing.T) {
 		}
 		b.wantStored(t, 1)
 	})
-}
-
-func TestAStreamThatLooksTakenIsAskedForAgain(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		fenced int // times
-		kind   domain.Kind
-		after  time.Duration
-	}{
-		{"a killed predecessor's backend ends", 3, 0, 600 * time.Millisecond},
-		{"another runner works", 1000, domain.Fenced, 5 * time.Second},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				b := newBench()
-				store := &shaky{EventStore: b.store}
-				for range tt.fenced {
-					store.claims = append(store.claims, failed(domain.Fenced))
-				}
-				b.store = store
-				began := time.Now()
-				var source *script
-				if tt.kind == 0 {
-					source = says(t, of(1, "", "1"))
-				} else {
-					source = says(t)
-				}
-				_, err := b.run(t.Context(), source)
-				if (err == nil) != (tt.kind == 0) || (err != nil && domain.KindOf(err) != tt.kind) {
-					t.Errorf("it ended with %v", err)
-				}
-				if took := time.Since(began); took != tt.after {
-					t.Errorf("after %s, want %s", took, tt.after)
-				}
-				if len(b.seen.waits) != 1 {
-					t.Errorf("the observer was told of %d waits", len(b.seen.waits))
-				}
-			})
-		})
-	}
 }

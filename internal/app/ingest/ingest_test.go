@@ -43,7 +43,7 @@ func (b *bench) run(ctx context.Context, source domain.EventSource) (domain.Summ
 		return sum, err
 	}
 	durable, err := b.db.Store().Checkpoint(context.WithoutCancel(ctx), b.opts.Stream)
-	if err == nil && !(durable.Done && sum.Done) {
+	if err == nil && (!durable.Done || !sum.Done) {
 		err = fmt.Errorf("the run ended without an error at %+v, which is not done; its summary is %+v", durable, sum)
 	}
 	return sum, err

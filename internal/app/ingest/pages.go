@@ -90,12 +90,12 @@ func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) 
 // refuse has the page that was yielded last asked for once more, and reports whether err is a reason to: the page is a
 // bad one, or it ends the pass and one answer alone says so. A bad page costs a try.
 func (p *pages) refuse(err error) bool {
-	switch domain.KindOf(err) {
-	case domain.BadPage, domain.Unconfirmed:
-		p.refused = err
-		return true
+	kind := domain.KindOf(err)
+	if kind != domain.BadPage && kind != domain.Unconfirmed {
+		return false
 	}
-	return false
+	p.refused = err
+	return true
 }
 
 // A request asks for the page at one place, as often as it takes.

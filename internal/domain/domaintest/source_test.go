@@ -61,9 +61,7 @@ func TestCleanStream(t *testing.T) {
 // TestRequestsThatTheScriptDoesNotExpect: a source that answered them would hide that a reader lost its place.
 func TestRequestsThatTheScriptDoesNotExpect(t *testing.T) {
 	t.Parallel()
-	script := func(answers ...domaintest.Answer) *domaintest.ScriptedSource {
-		return domaintest.NewScriptedSource(answers...)
-	}
+	script := domaintest.NewScriptedSource
 	page := domaintest.PageOf("b", "1")
 	tests := []struct {
 		name   string

@@ -283,6 +283,26 @@ func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, erro
 	return pg_try_advisory_lock, err
 }
 
+const checkpointMove = `-- name: CheckpointMove :execrows
+UPDATE checkpoints SET source_url = $1::text, epoch = epoch + 1, token = gen_random_uuid()
+WHERE stream = $2 AND source_url = $3::text
+`
+
+type CheckpointMoveParams struct {
+	Target string
+	Stream string
+	Source string
+}
+
+// The stream reads from another address from now on. A runner that lives is fenced by the new epoch and token.
+func (q *Queries) CheckpointMove(ctx context.Context, arg CheckpointMoveParams) (int64, error) {
+	result, err := q.db.Exec(ctx, checkpointMove, arg.Target, arg.Stream, arg.Source)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const checkpointOthers = `-- name: CheckpointOthers :one
 SELECT EXISTS (SELECT FROM checkpoints WHERE stream <> $1 AND received > 0)
 `
