@@ -4,20 +4,14 @@ import (
 	"context"
 	"iter"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/app/verify"
 	"github.com/pawldata/pawl/internal/domain"
 )
-
-func newComparison(pool *pgxpool.Pool) (*postgres.Comparison, func()) {
-	comparison := postgres.NewComparison(pool)
-	return comparison, comparison.Close
-}
 
 // newVerifyOptions makes what speaks to the API only where it is asked for: the settings need not name one otherwise.
 func newVerifyOptions(
@@ -34,8 +28,8 @@ func newVerifyOptions(
 	}
 	opts.API = &verify.API{
 		Origin: client.Origin(), Decoder: decoder, Rows: rows,
-		Pages: func(ctx context.Context) iter.Seq2[domain.Step, error] {
-			return ingest.Walk(ctx, client, observer, s.PageSize, asked.Retry)
+		Pages: func(ctx context.Context, policy retry.Policy) iter.Seq2[domain.Step, error] {
+			return ingest.Walk(ctx, client, observer, s.PageSize, policy)
 		},
 	}
 	return opts, nil

@@ -33,7 +33,7 @@ func initVerifier(
 ) (cli.Verifier, func(), error) {
 	panic(wire.Build(
 		datasync.DataSync, datasync.NewDecoder,
-		newPool, postgres.NewInventory, newComparison,
+		newPool, postgres.NewInventory, postgres.NewComparison,
 		newVerifyOptions, newVerifier,
 	))
 }

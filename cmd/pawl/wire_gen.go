@@ -60,16 +60,14 @@ func initVerifier(ctx context.Context, s cli.Settings, asked cli.VerifyOptions, 
 	inventory := postgres.NewInventory(pool)
 	profile := datasync.DataSync()
 	decoder := datasync.NewDecoder(profile)
-	comparison, cleanup2 := newComparison(pool)
+	comparison := postgres.NewComparison(pool)
 	options, err := newVerifyOptions(s, asked, observer, profile, decoder, comparison)
 	if err != nil {
-		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
 	verifier := newVerifier(inventory, observer, options)
 	return verifier, func() {
-		cleanup2()
 		cleanup()
 	}, nil
 }

@@ -1,3 +1,39 @@
+-- name: DeadLetterKnown :many
+-- The letters that records have already, by their place: a letter of the record's key, or one that an earlier version gave
+-- its key if that has the record's bytes. (OFFSET 0, here and below, has the planner look each key up by the index: it knows
+-- next to nothing of how many letters there are.)
+SELECT g.place::bigint AS place, l.key
+FROM ROWS FROM (
+    unnest(@keys::text[]),
+    unnest(@former_keys::text[]),
+    unnest(@hashes::bytea[])
+) WITH ORDINALITY AS g (key, former_key, hash, place)
+CROSS JOIN LATERAL (
+    SELECT k.key FROM dead_letters AS k WHERE k.key = g.key AND k.stream = @stream
+    UNION ALL
+    SELECT f.key FROM dead_letters AS f WHERE f.key = g.former_key AND f.stream = @stream AND f.payload_sha256 = g.hash
+    OFFSET 0
+) AS l
+ORDER BY place;
+
+-- name: DeadLetterOpenOf :many
+-- How many letters of these events are open, and the last of them.
+SELECT g.id::uuid AS id, count(*) AS letters, (array_agg(o.key ORDER BY o.id DESC))[1]::text AS last
+FROM unnest(@ids::uuid[]) AS g (id)
+CROSS JOIN LATERAL (
+    SELECT l.id, l.key FROM dead_letters AS l
+    WHERE l.event_id = g.id AND l.stream = @stream AND l.resolved_at IS NULL
+    OFFSET 0
+) AS o
+GROUP BY g.id;
+
+-- name: DeadLetterCountOthers :execrows
+-- Records that are not kept, because too many letters of their event are open: they are counted in the last of these.
+UPDATE dead_letters AS l
+SET seen = l.seen + g.records, others = l.others + g.records
+FROM ROWS FROM (unnest(@keys::text[]), unnest(@records::bigint[])) AS g (key, records)
+WHERE l.key = g.key AND l.stream = @stream;
+
 -- name: DeadLetterPark :many
 -- Parks records by their key, each key once (I2). A record met before is counted in seen. The answer says of each key
 -- whether it was parked now (I5); xmax is 0 in a row that was inserted and never updated.
@@ -107,7 +143,7 @@ SELECT * FROM dead_letters WHERE stream = @stream AND id = @id;
 -- name: DeadLetterList :many
 -- In order of id, and all but the payload, which may be large.
 SELECT l.id, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at,
-       l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id
+       l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.others
 FROM dead_letters AS l
 WHERE l.stream = @stream AND l.id > @after
   AND (@state::text = 'all' OR (l.resolved_at IS NULL) = (@state = 'open'))
@@ -120,7 +156,8 @@ LIMIT @most::bigint;
 
 -- name: DeadLetterReasons :many
 -- The reasons of the same letters, the most frequent first, each with the first letter that has it.
-SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at
+SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.others, l.replays,
+       l.parked_at
 FROM (
     SELECT s.reason, count(*) AS letters, min(s.id) AS first
     FROM dead_letters AS s

@@ -135,15 +135,34 @@ JOIN events AS e USING (page_id)
 ORDER BY s.page_id, e.id;
 
 -- name: InventoryAnnounced :many
--- A pass that is done has received what the API announced.
-SELECT 0::bigint AS page_id, c.seq, c.pass, 'position of the pass that is done'::text AS what, c.position::text AS value,
-       'records announced'::text AS against, least(c.announced_first, c.announced_last)::text AS found, 1::bigint AS total
+-- A pass that is done has received what the API announced first, and the stream has as much stored or parked, unless the
+-- user accepted less. (A later total may be greater because the API has grown.) Records that came twice in one pass are
+-- fewer when they are stored. That is believed where no page of the pass came twice; pages of an earlier version, whose ids
+-- have no hash, may have. Where another stream shares the table, its records may be this one's, too.
+SELECT 0::bigint AS page_id, c.seq, c.pass, f.what::text AS what, f.value::text AS value,
+       'records announced first'::text AS against, c.announced_first::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
-WHERE c.stream = @stream AND c.done AND c.position < least(c.announced_first, c.announced_last);
+LEFT JOIN pages AS e ON e.stream = c.stream AND e.seq = c.seq AND e.kind = 'page'
+CROSS JOIN LATERAL (
+    SELECT count(p.ids_hash) = count(*) AND count(DISTINCT p.ids_hash) = count(*) AS differ
+    FROM pages AS p
+    WHERE p.stream = c.stream AND p.pass = c.pass AND p.kind = 'page' AND p.received > 0
+) AS of_pass
+CROSS JOIN LATERAL (
+    VALUES
+        ('position of the pass that is done', c.position),
+        ('inserted + parked by the checkpoint',
+         CASE WHEN c.position >= c.announced_first AND NOT of_pass.differ
+                   AND NOT EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0)
+              THEN c.inserted + c.parked END)
+) AS f (what, value)
+WHERE c.stream = @stream AND c.done AND f.value < c.announced_first AND NOT coalesce(e.end_accepted, false);
 
 -- name: InventoryHoldings :one
 -- What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
--- or discarded.
+-- or discarded. And whether the user accepted the end of the last pass.
 SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = @stream), 0)::bigint AS stored,
        (SELECT count(*) FROM dead_letters AS l
-        WHERE l.stream = @stream AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked;
+        WHERE l.stream = @stream AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,
+       coalesce((SELECT p.end_accepted FROM pages AS p
+                 WHERE p.stream = @stream AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted;

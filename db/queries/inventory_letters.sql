@@ -44,6 +44,18 @@ WHERE c.value <> c.found
 ORDER BY c.page_id = 0, c.page_id, c.what
 LIMIT 20;
 
+-- name: InventoryPayloads :many
+-- The bytes of a letter are those that were parked.
+SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint AS pass,
+       coalesce(l.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS event,
+       ('SHA-256 of the payload of dead letter ' || l.id)::text AS what, encode(sha256(l.payload), 'hex')::text AS value,
+       'that of the bytes that were parked'::text AS against, encode(l.payload_sha256, 'hex')::text AS found, count(*) OVER () AS total
+FROM dead_letters AS l
+LEFT JOIN pages AS p ON p.id = l.page_id AND p.stream = l.stream
+WHERE l.stream = @stream AND sha256(l.payload) <> l.payload_sha256
+ORDER BY l.page_id, l.id
+LIMIT 20;
+
 -- name: InventoryResolved :many
 -- A letter was resolved by a row of the ledger, not before it was parked, and its event is stored, by that very replay if
 -- that is what it says. What was discarded by hand was resolved by none. The row names the letter's own page. (Its event is

@@ -1,4 +1,4 @@
--- The temporary table of db/temporary/returned.sql, which lives as long as its connection.
+-- The temporary table of db/temporary/returned.sql, which lives as long as its transaction.
 
 -- name: ReturnedInsert :exec
 INSERT INTO pawl_returned (id) SELECT unnest(@ids::uuid[]);
@@ -15,9 +15,15 @@ LIMIT 20;
 -- name: ReturnedParked :many
 -- Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
 -- discarded; resolved in another way, its event is stored.
-SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict
+SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict,
+       l.payload
 FROM dead_letters AS l
 WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);
+
+-- name: ReturnedOthers :many
+-- Of the given events, those of which records were counted and not kept, because too many of their letters were open.
+SELECT DISTINCT l.event_id::uuid AS event FROM dead_letters AS l
+WHERE l.stream = @stream AND l.event_id = ANY(@ids::uuid[]) AND l.others > 0;
 
 -- name: ReturnedStored :many
 SELECT e.id FROM events AS e WHERE e.id = ANY(@ids::uuid[]);

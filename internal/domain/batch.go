@@ -18,6 +18,7 @@ type ReadPage struct {
 	Rejects  []Reject     // in upstream order
 	Drift    []DriftCount // each path and kind once, in the order of the first records that have it
 	Receipt  Receipt
+	Hash     func(Record) RecordHash // the decoder's; nil: HashBytes
 
 	MayPark int // letters that the page may add; a store that finds more refuses it, see TooStrange
 	End     End // how far the end of the pass may be believed; matters only if To.Done

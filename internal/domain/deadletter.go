@@ -23,13 +23,43 @@ type Reject struct {
 // A LetterKey is the identity under which a record is parked once (I2).
 type LetterKey string
 
-// Key is the event's id, since the same event may come in other bytes; where it has none that can be told, the hash of the
-// record's bytes. Conflicts over one id are as many letters as there are sets of values.
-func (r Reject) Key() LetterKey {
-	switch {
-	case r.Values != "":
+// A RecordHash tells what a record says from what others say, see Decoder.Hash.
+type RecordHash [sha256.Size]byte
+
+// HashBytes returns the hash of a record of which nothing is known but its bytes.
+func HashBytes(r Record) RecordHash { return sha256.Sum256(r.Payload) }
+
+// MaxOpenLetters is the number of dead letters of one event that may be open at a time. An API that writes the time of the
+// request into each record would otherwise park each record anew with every pass.
+const MaxOpenLetters = 16
+
+// HashOf returns the hash of one of the page's records.
+func (p ReadPage) HashOf(r Record) RecordHash {
+	if p.Hash == nil {
+		return HashBytes(r)
+	}
+	return p.Hash(r)
+}
+
+// KeyOf returns the key under which the page's reject is parked: the id of its event, if that can be told, and the hash of
+// the record, or of a conflict the hash of its values. So records of one event that say different things are different
+// dead letters.
+func (p ReadPage) KeyOf(r Reject) LetterKey {
+	if r.Values != "" {
 		return LetterKey(r.Why.ID.String() + " with values " + r.Values)
-	case r.Why.ID != EventID{}:
+	}
+	hash := p.HashOf(r.Record)
+	key := "sha256 " + hex.EncodeToString(hash[:])
+	if r.Why.ID != (EventID{}) {
+		key = r.Why.ID.String() + " " + key
+	}
+	return LetterKey(key)
+}
+
+// FormerKey returns the key that earlier versions gave the reject: the id alone, or else the hash of the bytes. A dead
+// letter keeps its key, so a letter of that key is the reject's if its bytes are the reject's, too.
+func (r Reject) FormerKey() LetterKey {
+	if r.Why.ID != (EventID{}) {
 		return LetterKey(r.Why.ID.String())
 	}
 	sum := sha256.Sum256(r.Record.Payload)
@@ -45,7 +75,8 @@ type DeadLetter struct {
 	Why     Rejection
 	Payload []byte
 
-	Seen     int64 // how often it was received
+	Seen     int64 // how often it was received, Others included
+	Others   int64 // records of the same event with other bytes that were received and not kept, see MaxOpenLetters
 	Replays  int64 // how often it was replayed
 	ParkedAt time.Time
 

@@ -13,8 +13,9 @@ const (
 	PageEvents                  // each page brought the events it says
 	Strays                      // each event was brought by a page
 	Letters                     // each page parked, and each replay resolved, the dead letters it says
+	Payloads                    // each dead letter has the bytes that were parked
 	Resolutions                 // each resolved dead letter was resolved by a row of the ledger, and its event is stored
-	Reconciliation              // a pass that is done has received what was announced
+	Reconciliation              // a pass that is done has received, stored or parked what was announced
 	Returned                    // what the upstream returns is stored, with these values, or parked
 	Unreturned                  // what is stored, the upstream returns
 )
@@ -26,8 +27,9 @@ var checkTexts = [...]struct{ name, claim string }{
 	{"events", "every page and replay brought as many events as it says"},
 	{"strays", "every event was brought by a page"},
 	{"letters", "every page parked, and every replay resolved, as many dead letters as it says"},
+	{"payloads", "every dead letter has the bytes that were parked"},
 	{"resolved", "every resolved dead letter names what resolved it, and its event is stored"},
-	{"announced", "the pass that is done has received what the API announced"},
+	{"announced", "the pass that is done has received, and the stream stored or parked, what the API announced"},
 	{"returned", "every record that the API returns is stored, value for value, or parked"},
 	{"unreturned", "every event that is stored, the API returns"},
 }
@@ -50,7 +52,7 @@ func (c Check) Claim() string {
 
 // InventoryChecks are the checks of a database by itself, in the order in which they are made.
 func InventoryChecks() []Check {
-	return []Check{Balance, Sums, Chain, PageEvents, Strays, Letters, Resolutions, Reconciliation}
+	return []Check{Balance, Sums, Chain, PageEvents, Strays, Letters, Payloads, Resolutions, Reconciliation}
 }
 
 // MostShown is how many differences of one check are told one by one.
@@ -87,10 +89,14 @@ type Inspection struct {
 	Stored   int64 // events that its ledger counts, replays included
 	Parked   int64 // dead letters whose record is no event: open, or discarded
 	Findings []Finding
+
+	EndAccepted bool // the last page ended its pass below the announced total, and the user accepted that
 }
 
 // A PageComparison is what came of holding one page of the upstream's against the database.
 type PageComparison struct {
-	Parked      int64 // records that are no rows but dead letters
-	Differences []Difference
+	Parked      int64        // records that are no rows but dead letters
+	NotKept     int64        // records that were counted in another dead letter of their event, see MaxOpenLetters
+	Missing     []Difference // records that are neither stored nor parked; they may be newer than what was read
+	Differences []Difference // all others
 }

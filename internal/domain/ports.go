@@ -24,6 +24,10 @@ type Decoder interface {
 	// fields are drift, not errors, and are kept in Event.Extra. The only error is a *Rejection: what was wrong, and
 	// where. The event's byte slices may alias the record's payload, which is never changed.
 	Decode(r Record) (Event, []Drift, error)
+
+	// Hash returns a hash of what the record says: the same for every form in which the upstream may send it again, and
+	// another for anything else. Any bytes have one. It does no I/O and is safe for concurrent use.
+	Hash(r Record) RecordHash
 }
 
 // An EventStore is where events end up, together with how far the stream has come. One value serves one runner and is
@@ -43,8 +47,9 @@ type EventStore interface {
 	// An event whose id is stored already, or was met before in the batch, is not touched: with the same values it counts
 	// as duplicate, with others it is parked as a conflict (ReasonConflict). An event with a value that the database
 	// refuses is parked too (ReasonUnstorable). A record is parked once by its key; met again it counts as duplicate and
-	// raises the letter's Seen (I2). An event that is stored supersedes the open letter of its id, unless that is a
-	// conflict. Drift is counted in the stream's register.
+	// raises the letter's Seen (I2). Where MaxOpenLetters letters of its event are open already, it is not kept: it counts
+	// as duplicate and raises Seen and Others of the last of them. An event that is stored supersedes the open letters of
+	// its id, unless they are conflicts. Drift is counted in the stream's register.
 	//
 	// Fenced or SetBack: the durable checkpoint is not b.At any more, see Checkpoint.CheckMove. BadPage: a page repeats the
 	// records of an earlier page of its pass, or End.Check refuses the end of the pass. Unconfirmed: End.Check wants the end

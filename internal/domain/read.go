@@ -11,8 +11,8 @@ import (
 func (s Step) Read(ctx context.Context, decoder Decoder) (ReadPage, error) {
 	page := ReadPage{
 		From: s.From, To: s.To, Receipt: s.Page.Receipt, End: s.End,
-		Received: len(s.Page.Records),
-		Events:   make([]ReadEvent, 0, len(s.Page.Records)),
+		Received: len(s.Page.Records), Hash: decoder.Hash,
+		Events: make([]ReadEvent, 0, len(s.Page.Records)),
 	}
 	for _, record := range s.Page.Records {
 		if err := ctx.Err(); err != nil {

@@ -30,6 +30,8 @@ func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error)
 	return domain.Event{ID: domain.EventID{15: byte(n)}}, drift, nil
 }
 
+func (wordDecoder) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
+
 func read(payloads ...string) domain.ReadPage {
 	step := domain.Step{To: domain.Place{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
 	for i, payload := range payloads {
@@ -167,19 +169,29 @@ func TestTooManyRejectsAreShownInLittleMemory(t *testing.T) {
 
 func TestLetterKeys(t *testing.T) {
 	t.Parallel()
-	id, record := domain.EventID{15: 1}, domain.Record{Payload: []byte("null")}
+	const (
+		id       = "00000000-0000-0000-0000-000000000001"
+		ofBytes  = "sha256 74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"
+		ofRecord = "sha256 2a00000000000000000000000000000000000000000000000000000000000000"
+	)
+	known := domain.Rejection{ID: domain.EventID{15: 1}}
+	decoded := domain.ReadPage{Hash: func(domain.Record) domain.RecordHash { return domain.RecordHash{0x2a} }}
 	tests := []struct {
-		name   string
-		reject domain.Reject
-		want   domain.LetterKey
+		name         string
+		page         domain.ReadPage
+		reject       domain.Reject
+		want, former domain.LetterKey
 	}{
-		{"by the event's id", domain.Reject{Record: record, Why: domain.Rejection{ID: id}}, "00000000-0000-0000-0000-000000000001"},
-		{"by its bytes", domain.Reject{Record: record}, "sha256 74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"},
-		{"by its values, too", domain.Reject{Record: record, Values: "abc", Why: domain.Rejection{ID: id}}, "00000000-0000-0000-0000-000000000001 with values abc"},
+		{"by the event's id and the decoder's hash", decoded, domain.Reject{Why: known}, id + " " + ofRecord, id},
+		{"by the event's id and the bytes", domain.ReadPage{}, domain.Reject{Why: known}, id + " " + ofBytes, id},
+		{"by the decoder's hash alone", decoded, domain.Reject{}, ofRecord, ofBytes},
+		{"by the bytes alone", domain.ReadPage{}, domain.Reject{}, ofBytes, ofBytes},
+		{"by the event's values", decoded, domain.Reject{Why: known, Values: "abc"}, id + " with values abc", id},
 	}
 	for _, tt := range tests {
-		if got := tt.reject.Key(); got != tt.want {
-			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		tt.reject.Record.Payload = []byte("null")
+		if got, former := tt.page.KeyOf(tt.reject), tt.reject.FormerKey(); got != tt.want || former != tt.former {
+			t.Errorf("%s: %q, formerly %q, want %q and %q", tt.name, got, former, tt.want, tt.former)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,9 +98,9 @@ func (l *lap) drive(deck []attack) {
 		hit := a.strike(l, r, dice)
 		l.tally.attacked(a, hit)
 		l.t.Logf("round %d, %s: hit %v, then at %d, %.1f s", round, a.row(), hit, l.db.position(), time.Since(began).Seconds())
-		if lost := l.db.lostBehind(); lost > 0 { // looked for at once: a later pass would bring them
-			l.tally.lost += lost
-			l.t.Fatalf("%d rows are lost", lost)
+		if lost := l.db.lostBehind(); len(lost) > 0 { // looked for at once: a later pass would bring them
+			l.tally.lost += len(lost)
+			l.t.Fatalf("%d records are lost:\n%s", len(lost), strings.Join(lost[:min(20, len(lost))], "\n"))
 		}
 		l.doneAndWhole()
 		if !hit {

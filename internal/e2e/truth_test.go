@@ -85,13 +85,25 @@ func (d *database) compare() (c comparison) {
 	return c
 }
 
-// lostBehind counts the rows and letters that are not there though a page was committed that lies behind them.
-func (d *database) lostBehind() int {
+// lostBehind names the records that are neither rows nor letters though a page was committed that lies behind them: index,
+// id, kind of drift, and the page that went past them.
+func (d *database) lostBehind() []string {
 	d.t.Helper()
-	return d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome IN ('stored', 'drifted')
-		AND t.index < (SELECT max(position) FROM pages) AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)`) +
-		d.count(`SELECT count(*) FROM truth AS t WHERE t.outcome = 'parked' AND t.index < (SELECT max(position) FROM pages)
-		AND t.sha256 NOT IN (SELECT encode(sha256(payload), 'hex') FROM dead_letters)`)
+	rows, err := d.conn.Query(d.ctx, `
+		SELECT format('record %s, id %s, %s %s, behind page %s (pass %s, seq %s)', t.index, coalesce(t.id::text, 'none'), t.outcome, t.drift, p.id, p.pass, p.seq)
+		FROM truth AS t
+		CROSS JOIN LATERAL (SELECT p.id, p.pass, p.seq FROM pages AS p WHERE p.kind = 'page' AND p.position > t.index ORDER BY p.id LIMIT 1) AS p
+		WHERE t.outcome IN ('stored', 'drifted') AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)
+		   OR t.outcome = 'parked' AND t.sha256 NOT IN (SELECT encode(sha256(payload), 'hex') FROM dead_letters)
+		ORDER BY t.index`)
+	if err != nil {
+		d.t.Fatalf("look for lost records: %v", err)
+	}
+	lost, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		d.t.Fatalf("look for lost records: %v", err)
+	}
+	return lost
 }
 
 // A letterComparison is how the dead letters differ from the truth: records that are not parked, letters of no such record

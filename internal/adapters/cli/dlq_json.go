@@ -26,6 +26,8 @@ type letterJSON struct {
 	PageID      int64           `json:"page_id"`
 	IndexInPage int             `json:"index_in_page"`
 	Seen        int64           `json:"seen"`
+	Others      int64           `json:"others"`                // of these, records of the event with other bytes that were not kept
+	OthersNote  string          `json:"others_note,omitempty"` // the same in words
 	Replays     int64           `json:"replays"`
 	ParkedAt    string          `json:"parked_at"`
 	Resolved    *resolutionJSON `json:"resolved"` // null while it is open
@@ -96,7 +98,10 @@ func writeLetterJSON(w io.Writer, stream domain.StreamID, l domain.DeadLetter) e
 func toLetterJSON(l domain.DeadLetter) letterJSON {
 	out := letterJSON{
 		ID: l.ID, Reason: l.Why.Reason, Field: l.Why.Field, Detail: l.Why.Detail, Key: string(l.Key), PageID: l.PageID,
-		IndexInPage: l.Index, Seen: l.Seen, Replays: l.Replays, ParkedAt: l.ParkedAt.Format(time.RFC3339Nano),
+		IndexInPage: l.Index, Seen: l.Seen, Others: l.Others, Replays: l.Replays, ParkedAt: l.ParkedAt.Format(time.RFC3339Nano),
+	}
+	if l.Others > 0 {
+		out.OthersNote = othersNote(l.Others)
 	}
 	if id := idOf(l); id != "" {
 		out.EventID = &id

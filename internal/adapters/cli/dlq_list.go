@@ -94,8 +94,18 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 		}
 		rows = append(rows, append(row, words(l.Why.Detail)))
 	}
-	if err := rows.write(w); err != nil || !more {
+	if err := rows.write(w); err != nil {
 		return err
+	}
+	for _, l := range letters {
+		if l.Others > 0 {
+			if _, err := fmt.Fprintf(w, "dead letter %d: %s\n", l.ID, othersNote(l.Others)); err != nil {
+				return err
+			}
+		}
+	}
+	if !more {
+		return nil
 	}
 	_, err := fmt.Fprintf(w, "there are more: the next ones with --after %d\n", letters[len(letters)-1].ID)
 	return err

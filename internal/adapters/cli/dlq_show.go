@@ -50,6 +50,9 @@ func writeLetter(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error
 	field("key", ascii(string(l.Key)))
 	field("parked", fmt.Sprintf("%s, by page %d, record at index %d", l.ParkedAt.Format(time.RFC3339), l.PageID, l.Index))
 	field("seen", times(l.Seen))
+	if l.Others > 0 {
+		field("others", othersNote(l.Others))
+	}
 	field("replayed", times(l.Replays))
 	if r := l.Resolved; r != nil {
 		by := "by hand"
@@ -66,6 +69,14 @@ func writeLetter(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error
 	field("record", fmt.Sprintf("%s bytes%s; --raw writes them as they are", humanize.Comma(int64(len(l.Payload))), note))
 	fmt.Fprintf(out, "%s\n", payload)
 	return out.Flush()
+}
+
+// othersNote says what became of records for which there was no room.
+func othersNote(n int64) string {
+	if n == 1 {
+		return "1 more record of this event with other bytes was counted here and not kept"
+	}
+	return humanize.Comma(n) + " more records of this event with other bytes were counted here and not kept"
 }
 
 func times(n int64) string {

@@ -89,7 +89,7 @@ func full() *shelf {
 		},
 		{
 			ID: 120, Key: domain.LetterKey(domaintest.EventID(9).String()), PageID: 5, Why: why("bad timestamp", "timestamp", `"yesterday" is none…`),
-			Payload: []byte(`{"name":"näme"}`), Seen: 2, Replays: 1, ParkedAt: parked.Add(time.Minute),
+			Payload: []byte(`{"name":"näme"}`), Seen: 5, Others: 3, Replays: 1, ParkedAt: parked.Add(time.Minute),
 			Resolved: &domain.Resolution{How: domain.HowReplayed, Why: "a replay stored its event", At: parked.Add(time.Hour), PageID: 8},
 		},
 	}

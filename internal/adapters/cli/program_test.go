@@ -47,7 +47,7 @@ func wiring(source domain.EventSource, db *domaintest.MemDatabase, seen *cli.Set
 			*seen = s
 			opts := ingest.Options{Stream: s.Stream, Origin: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
 			store := db.Store()
-			return ingest.New(source, nil, store, o, opts), store.Close, nil
+			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 		},
 		Database: func(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func() error, error) {
 			return cli.Database{URL: databaseURL}, func() error { return nil }, nil

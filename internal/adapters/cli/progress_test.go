@@ -127,7 +127,7 @@ func TestClaimingIsShown(t *testing.T) {
 		w := streaming(oneEmptyPage{}, domaintest.NewMemDatabase())
 		w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			store := slowStore{domaintest.NewMemDatabase().Store()}
-			return ingest.New(oneEmptyPage{}, nil, store, o, ingest.Options{Stream: s.Stream, Retry: asked.Retry}), func() {}, nil
+			return ingest.New(oneEmptyPage{}, domaintest.LineDecoder{}, store, o, ingest.Options{Stream: s.Stream, Retry: asked.Retry}), func() {}, nil
 		}
 		_, _, stderr := pawl(t, sound("PAWL_PROGRESS=always"), w, "run")
 		if !strings.HasPrefix(stderr, "\rclaiming the stream\x1b[K\r\x1b[K") {

@@ -99,9 +99,18 @@ func notes(r verify.Report) (all []string) {
 	if note := announcedNote(r); note != "" {
 		all = append(all, note)
 	}
-	if walk := r.Walk; walk.Pages > 0 {
+	all = append(all, totalNotes(r)...)
+	walk := r.Walk
+	if walk.Pages > 0 {
 		all = append(all, fmt.Sprintf("the API returned %s records in %s pages, %s of them parked",
 			humanize.Comma(walk.Received), humanize.Comma(walk.Pages), humanize.Comma(walk.Parked)))
+	}
+	if walk.New > 0 {
+		all = append(all, humanize.Comma(walk.New)+" records are new since the last pass: run pawl again to store them")
+	}
+	if walk.NotKept > 0 {
+		all = append(all, fmt.Sprintf("%s records are of events with %d open dead letters: they were counted and not kept, and cannot be compared",
+			humanize.Comma(walk.NotKept), domain.MaxOpenLetters))
 	}
 	return all
 }
@@ -117,6 +126,8 @@ func announcedNote(r verify.Report) string {
 		return "the API announced no total to hold the stream against"
 	case slices.ContainsFunc(r.Inspection.Findings, func(f domain.Finding) bool { return f.Differences > 0 }):
 		return ""
+	case more > 0 && r.EndAccepted:
+		return fmt.Sprintf("%s announced, %s stored + %s parked: the user accepted this end of the pass", announced, stored, parked)
 	case more > 0:
 		return fmt.Sprintf("%s announced = %s stored + %s parked + %s that the API returned twice, or another stream had stored",
 			announced, stored, parked, humanize.Comma(more))
@@ -125,4 +136,19 @@ func announcedNote(r verify.Report) string {
 			stored, parked, announced)
 	}
 	return fmt.Sprintf("%s announced = %s stored + %s parked", announced, stored, parked)
+}
+
+// totalNotes say of a total that changed during the pass what it was, and how many records of it may not have been read.
+func totalNotes(r verify.Report) (all []string) {
+	at := r.Stream.Checkpoint
+	first, last := at.AnnouncedFirst, at.AnnouncedLast
+	if !at.Done || !first.Known || !last.Known || first == last {
+		return nil
+	}
+	all = append(all, fmt.Sprintf("the API announced %s records when the pass began and %s when it ended",
+		humanize.Comma(first.N), humanize.Comma(last.N)))
+	if newer := last.N - max(at.Position, at.Inserted+at.Parked); newer > 0 && !r.EndAccepted {
+		all = append(all, fmt.Sprintf("up to %s newer events have not been read yet: run pawl again", humanize.Comma(newer)))
+	}
+	return all
 }

@@ -135,6 +135,7 @@ func TestDecoderKeepsTheContract(t *testing.T) {
 				with("colour", `"blue"`), with("session", `{"id":"`+session+`","deviceType":"d","browser":"b","os":{"a":1}}`),
 			},
 			Faulty: []string{"null", "{}", with("id", `"x"`), with("timestamp", "1"), with("name", `"\u0000"`), sound + "x"},
+			Same:   [][]string{{sound, with("timestamp", `"2026-01-27T19:19:13.629Z"`), with("name", ` "\u0065vent_00zz1k" `)}},
 		}
 	})
 }

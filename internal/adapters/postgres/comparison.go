@@ -2,9 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pawldata/pawl/db"
@@ -12,52 +13,27 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Comparison holds what an upstream returns against one stream's rows. What was returned is kept in a temporary table,
-// so memory is bounded by a page; it needs SELECT, and the right to make temporary tables. It has a connection of its own
-// from Begin to Close, and no transaction: a walk may take hours. It is used by one goroutine at a time.
+// A Comparison compares what an upstream returns with one stream's rows. Between its calls it holds no connection, since a
+// walk may take hours, and of what was returned only the ids: 16 bytes of memory for each record. It needs SELECT, and the
+// right to make temporary tables. It is used by one goroutine at a time.
 type Comparison struct {
-	pool *pgxpool.Pool
-	conn *pgxpool.Conn
+	pool     *pgxpool.Pool
+	returned []domain.EventID
 }
 
-// NewComparison returns a comparison on the pool. Close must be called before the pool is closed.
+// NewComparison returns a comparison on the pool, with nothing returned yet.
 func NewComparison(pool *pgxpool.Pool) *Comparison { return &Comparison{pool: pool} }
 
 const opCompare = "compare with the database"
 
-// Begin makes ready, with nothing returned yet; a second call forgets what was returned. It makes one attempt. Behind a
-// connection pooler, where a temporary table is anybody's, it is Invalid.
-func (c *Comparison) Begin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	c.end(ctx)
-	conn, err := acquireDirect(ctx, c.pool)
-	if err != nil {
-		return classify(opCompare, err)
-	}
-	if conn == nil {
-		return &domain.Error{
-			Kind: domain.Invalid, Op: opCompare, Err: errors.New("a connection pooler stands before the database"),
-			Hint: "set DATABASE_URL to the server's own address for this command",
-		}
-	}
-	c.conn = conn
-	if _, err := conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", checkTimeout.Milliseconds())); err != nil {
-		return classify(opCompare, err)
-	}
-	_, err = conn.Exec(ctx, db.Returned)
-	return classify(opCompare, err)
-}
+// Begin implements verify.Comparison.
+func (c *Comparison) Begin() { c.returned = nil }
 
-// Compare finds what of a page is neither stored with its values nor parked, and notes the ids of its events and rejects
-// as returned. Begin comes first, and after an error comes first again.
+// Compare implements verify.Comparison.
 func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := dbsqlc.New(c.conn)
-	if err := q.ReturnedInsert(ctx, idsIn(page)); err != nil {
-		return domain.PageComparison{}, classify(opCompare, err)
-	}
+	q := dbsqlc.New(c.pool)
 	var refused []domain.Reject
 	others, err := compare(ctx, q, page.Events)
 	if domain.KindOf(err) == domain.Unstorable {
@@ -66,19 +42,23 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	if err != nil {
 		return domain.PageComparison{}, classify(opCompare, err)
 	}
-	result, err := settle(ctx, q, stream, suspectsOf(page.Rejects, others, refused))
-	return result, classify(opCompare, err)
+	result, err := settle(ctx, q, stream, page, suspectsOf(page, others, refused))
+	if err != nil {
+		return domain.PageComparison{}, classify(opCompare, err)
+	}
+	c.returned = append(c.returned, idsIn(page)...)
+	return result, nil
 }
 
 // compareAccepted is compare without the events of which PostgreSQL refuses a value, which it returns beside.
 func (c *Comparison) compareAccepted(
 	ctx context.Context, events []domain.ReadEvent,
 ) (others []unlike, refused []domain.Reject, err error) {
-	tx, err := c.conn.Begin(ctx)
+	tx, err := c.pool.Begin(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // it only read; a connection that is lost shows at the next call
+	defer tx.Rollback(ctx) //nolint:errcheck // it only read; a connection that is lost is closed
 	b := bisection{conn: tx.Conn(), statement: compareStatement, progress: func() {}}
 	accepted, err := b.accepted(ctx, events)
 	if err != nil {
@@ -99,32 +79,47 @@ func idsIn(page domain.ReadPage) []domain.EventID {
 	return ids
 }
 
-// Unreturned finds the stream's events that were not returned since Begin.
+// idsInStatement is how many ids one statement carries.
+const idsInStatement = 50_000
+
+// Unreturned implements verify.Comparison. The ids go into a temporary table that ends with the transaction.
 func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout+callTimeout)
 	defer cancel()
 	finding := domain.Finding{Check: domain.Unreturned}
-	rows, err := dbsqlc.New(c.conn).ReturnedLacks(ctx, stream.String())
+	tx, err := c.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(beginUnreturned, checkTimeout.Milliseconds())})
+	if err != nil {
+		return finding, classify(opCompare, err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		_ = tx.Rollback(ctx) // nothing is to stay
+	}()
+	q := dbsqlc.New(tx)
+	if _, err := tx.Exec(ctx, db.Returned); err != nil {
+		return finding, classify(opCompare, err)
+	}
+	for ids := range slices.Chunk(c.returned, idsInStatement) {
+		if err := q.ReturnedInsert(ctx, ids); err != nil {
+			return finding, classify(opCompare, err)
+		}
+	}
+	rows, err := q.ReturnedLacks(ctx, stream.String())
+	if err != nil {
+		return finding, failed(domain.Unreturned, checkTimeout, err)
+	}
 	for _, r := range rows {
 		finding.Differences = r.Total
 		finding.Shown = append(finding.Shown, domain.Difference{
 			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event, What: "stored, but not returned by the API",
 		})
 	}
-	if err != nil {
-		return finding, failed(domain.Unreturned, checkTimeout, err)
-	}
 	return finding, nil
 }
 
-// Close ends the connection, and with it the temporary table. A second call does nothing.
-func (c *Comparison) Close() { c.end(context.Background()) }
-
-func (c *Comparison) end(ctx context.Context) {
-	if c.conn == nil {
-		return
-	}
-	conn := c.conn.Hijack()
-	c.conn = nil
-	closeConn(ctx, conn)
-}
+// beginUnreturned opens a transaction whose waits are bounded, whatever the role's defaults say.
+const beginUnreturned = `BEGIN;
+SET LOCAL lock_timeout = '15s';
+SET LOCAL statement_timeout = %d;
+SET LOCAL idle_in_transaction_session_timeout = '60s'`

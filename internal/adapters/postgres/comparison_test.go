@@ -1,7 +1,7 @@
 package postgres_test
 
 import (
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,12 +13,7 @@ import (
 
 func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
 	t.Helper()
-	comparison := postgres.NewComparison(poolOn(t, databaseURL))
-	t.Cleanup(comparison.Close)
-	if err := comparison.Begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return comparison
+	return postgres.NewComparison(poolOn(t, databaseURL))
 }
 
 func compare(t *testing.T, c *postgres.Comparison, events ...domain.ReadEvent) []domain.Difference {
@@ -27,7 +22,7 @@ func compare(t *testing.T, c *postgres.Comparison, events ...domain.ReadEvent) [
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compared.Differences
+	return slices.Concat(compared.Missing, compared.Differences)
 }
 
 // TestEveryColumnIsCompared changes one value of an event after the other.
@@ -100,9 +95,7 @@ func TestWhatIsMissingOnEitherSide(t *testing.T) {
 	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
 		t.Errorf("not returned: %s", ids)
 	}
-	if err := c.Begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	c.Begin()
 	if ids := unreturned(); len(ids) != 5 {
 		t.Errorf("after a new beginning: %s", ids)
 	}
@@ -116,39 +109,50 @@ func TestAnEmptyPageIsCompared(t *testing.T) {
 	}
 }
 
-// TestAComparisonLeavesNothing: the temporary table ends with its connection, and Begin replaces a lost one.
-func TestAComparisonLeavesNothing(t *testing.T) {
+// TestAComparisonOutlivesItsConnection: what was returned is not forgotten with it, and nothing is left behind.
+func TestAComparisonOutlivesItsConnection(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	fill(t, url)
 	c := newComparison(t, url)
+	compare(t, c, decoded(t, 1, 2)...)
 	sever(t, url, "pawl/s")
-	if _, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: decoded(t, 1)}); domain.KindOf(err) != domain.Transient {
-		t.Errorf("over a lost connection: %v", err)
-	}
-	if err := c.Begin(t.Context()); err != nil {
-		t.Errorf("a new beginning: %v", err)
-	}
-	c.Close()
-	c.Close()
-	for ticker := time.NewTicker(10 * time.Millisecond); ; { // the server notices a little later
-		if queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'") == 0 {
-			ticker.Stop()
-			return
+	again := func(work func() error) {
+		t.Helper()
+		err := work()
+		for ; domain.KindOf(err) == domain.Transient; err = work() { // the pool drops the connection that is lost
 		}
-		select {
-		case <-ticker.C:
-		case <-t.Context().Done():
-			t.Fatal("the temporary table is left")
+		if err != nil {
+			t.Fatal(err)
 		}
+	}
+	again(func() error {
+		_, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: decoded(t, 3)})
+		return err
+	})
+	sever(t, url, "pawl/s")
+	var finding domain.Finding
+	again(func() (err error) {
+		finding, err = c.Unreturned(t.Context(), domain.StreamID{Source: "s"})
+		return err
+	})
+	if finding.Differences != 2 {
+		t.Errorf("%d events of 5 were not returned, want 2", finding.Differences)
+	}
+	if queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'") != 0 {
+		t.Error("the temporary table is left")
 	}
 }
 
-func TestNoComparisonBehindAPooler(t *testing.T) {
+func TestAComparisonBehindAPooler(t *testing.T) {
 	t.Parallel()
-	c := postgres.NewComparison(poolOn(t, through(t, pgtest.Database(t), pool)))
-	defer c.Close()
-	if err := c.Begin(t.Context()); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "pooler") {
-		t.Errorf("it was answered %v", err)
+	url := pgtest.Database(t)
+	fill(t, url)
+	c := newComparison(t, through(t, url, pool))
+	if got := compare(t, c, decoded(t, 1, 2, 3, 4)...); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if finding, err := c.Unreturned(t.Context(), domain.StreamID{Source: "s"}); err != nil || finding.Differences != 1 {
+		t.Errorf("%+v, %v", finding, err)
 	}
 }

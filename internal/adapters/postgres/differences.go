@@ -40,6 +40,10 @@ func differences(
 		return each(q.InventoryLetters(ctx, stream))(func(r dbsqlc.InventoryLettersRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
 		})
+	case domain.Payloads:
+		return each(q.InventoryPayloads(ctx, stream))(func(r dbsqlc.InventoryPayloadsRow) difference {
+			return fromLetter(dbsqlc.InventoryResolvedRow(r))
+		})
 	case domain.Resolutions:
 		return each(q.InventoryResolved(ctx, stream))(fromLetter)
 	case domain.Reconciliation:

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	newPen(t, url, "other").records("", "1", "x")
+	newPen(t, url, "other").records("c", "1", "x")
 	newPen(t, url, "s")
 	exec(t, url, "ANALYZE")
 	exec(t, url, `
@@ -29,5 +31,20 @@ func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
 	inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})
 	if err != nil || told(inspection) != "" {
 		t.Errorf("%v\n%s", err, told(inspection))
+	}
+	// No page is too old to be looked at, for any check that is made of each.
+	for _, seq := range []string{"1", "10000", "20000"} {
+		exec(t, url, "UPDATE pages SET cursor_in = 'x', inserted = 1, parked = 0 WHERE stream = 's' AND seq = "+seq+`;
+			UPDATE dead_letters SET payload = 'x' WHERE key = (SELECT 'k' || id FROM pages WHERE stream = 's' AND seq = `+seq+")")
+		inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range []domain.Check{domain.Chain, domain.PageEvents, domain.Letters, domain.Payloads} {
+			found := inspection.Findings[slices.IndexFunc(inspection.Findings, func(f domain.Finding) bool { return f.Check == check })]
+			if !slices.ContainsFunc(found.Shown, func(d domain.Difference) bool { return strconv.FormatInt(d.Seq, 10) == seq }) {
+				t.Errorf("tampering with page %s is not found by %s: %+v", seq, check, found)
+			}
+		}
 	}
 }

@@ -94,6 +94,7 @@ func fill(t *testing.T, databaseURL string) {
 	s := newPen(t, databaseURL, "s").page("a", 1, 2).page("b", 3, 4)
 	newPen(t, databaseURL, "other").page("", 101, 102, 103, 104, 105)
 	s.newPass().page("c", 1, 2, 3).page("", 4, 5)
+	givePageIDs(t, databaseURL, 1, 2, 3, 4, 5)
 }
 
 func poolOn(t *testing.T, databaseURL string) *pgxpool.Pool {

@@ -9,7 +9,7 @@ func toLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 	letter := domain.DeadLetter{
 		ID: row.ID, Key: domain.LetterKey(row.Key), PageID: row.PageID, Index: int(row.IndexInPage),
 		Why:     domain.Rejection{Reason: row.Reason, Field: row.Field, Detail: row.Detail, ID: orZero(row.EventID)},
-		Payload: row.Payload, Seen: row.Seen, Replays: row.Replays, ParkedAt: row.ParkedAt,
+		Payload: row.Payload, Seen: row.Seen, Others: row.Others, Replays: row.Replays, ParkedAt: row.ParkedAt,
 	}
 	if row.ResolvedAt != nil {
 		letter.Resolved = &domain.Resolution{
@@ -22,7 +22,7 @@ func toLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 func withoutPayload(row dbsqlc.DeadLetterListRow) dbsqlc.DeadLetter {
 	return dbsqlc.DeadLetter{
 		ID: row.ID, Key: row.Key, PageID: row.PageID, IndexInPage: row.IndexInPage, Reason: row.Reason, Field: row.Field,
-		Detail: row.Detail, EventID: row.EventID, Seen: row.Seen, Replays: row.Replays, ParkedAt: row.ParkedAt,
+		Detail: row.Detail, EventID: row.EventID, Seen: row.Seen, Others: row.Others, Replays: row.Replays, ParkedAt: row.ParkedAt,
 		ResolvedAt: row.ResolvedAt, Resolution: row.Resolution, ResolvedWhy: row.ResolvedWhy, ResolvedPageID: row.ResolvedPageID,
 	}
 }

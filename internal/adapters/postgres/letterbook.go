@@ -52,7 +52,7 @@ func (l *Letters) Reasons(
 		for _, row := range rows {
 			counts = append(counts, domain.ReasonCount{Reason: row.Reason, Count: row.Letters, Sample: toLetter(dbsqlc.DeadLetter{
 				ID: row.ID, Key: row.Key, PageID: row.PageID, IndexInPage: row.IndexInPage, Reason: row.Reason, Field: row.Field,
-				Detail: row.Detail, EventID: row.EventID, Seen: row.Seen, Replays: row.Replays, ParkedAt: row.ParkedAt,
+				Detail: row.Detail, EventID: row.EventID, Seen: row.Seen, Others: row.Others, Replays: row.Replays, ParkedAt: row.ParkedAt,
 			})})
 		}
 		return err

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
@@ -190,18 +192,18 @@ func TestEveryValueMakesAConflict(t *testing.T) {
 		{"browser", func(e *domain.Event, n int) { e.Browser = strconv.Itoa(n) }},
 		{"extra", func(e *domain.Event, n int) { e.Extra = fmt.Appendf(nil, `{"other":%d}`, n) }},
 	}
-	original := series(t, 1)[0]
-	events := []domain.ReadEvent{original}
+	originals := series(t, 2) // of one event only so many letters are open
+	events := slices.Clone(originals)
 	for _, c := range changes {
 		for n := range 2 {
-			e := original
+			e := originals[n]
 			c.change(&e.Event, n+1)
 			e.Record.Index = len(events)
 			events = append(events, e)
 		}
 	}
 	res := next(t, store, at, domain.ReadPage{Events: events})
-	if want := (domain.Tally{Received: int64(len(events)), Inserted: 1, Parked: int64(len(events) - 1)}); res.Tally != want {
+	if want := (domain.Tally{Received: int64(len(events)), Inserted: 2, Parked: int64(len(events) - 2)}); res.Tally != want {
 		t.Fatalf("%+v, want %+v", res.Tally, want)
 	}
 	for i, l := range letters(t, databaseURL) {
@@ -240,5 +242,55 @@ func TestTheDriftRegister(t *testing.T) {
 	sample := queryOne[string](t, databaseURL, "SELECT sample FROM drift WHERE path = 'known'")
 	if !strings.HasPrefix(sample, `"\u00e9\u00e9`) || !strings.HasSuffix(sample, "…") {
 		t.Errorf("the sample is %q", sample)
+	}
+}
+
+// TestLettersOfAnEarlierVersion are known by the id alone. One that has the bytes of a record is that record's; one that
+// has others swallowed it, so the record becomes a letter of its own.
+func TestLettersOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, at := claimed(t, databaseURL)
+	page := func(payloads ...string) (page domain.ReadPage) {
+		for i, payload := range payloads {
+			page.Rejects = append(page.Rejects, domain.Reject{
+				Record: domain.Record{Index: i, Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
+			})
+		}
+		return page
+	}
+	res := next(t, store, at, page("kept"))
+	exec(t, databaseURL, "UPDATE dead_letters SET key = event_id::text, seen = 2")
+	res = next(t, store, res.Checkpoint, page("kept", "swallowed"))
+	if want := (domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); res.Tally != want {
+		t.Errorf("%+v, want %+v", res.Tally, want)
+	}
+	res = next(t, store, res.Checkpoint, page("swallowed", "kept", "kept"))
+	if want := (domain.Tally{Received: 3, Duplicate: 3}); res.Tally != want {
+		t.Errorf("a page later: %+v, want %+v", res.Tally, want)
+	}
+	var seen []string
+	for _, l := range letters(t, databaseURL) {
+		seen = append(seen, fmt.Sprintf("%s %d", l.Payload, l.Seen))
+	}
+	if want := []string{"kept 5", "swallowed 2"}; !slices.Equal(seen, want) {
+		t.Errorf("letters %q, want %q", seen, want)
+	}
+}
+
+// TestALetterKeepsItsBytes from being parked to being shown and replayed.
+func TestALetterKeepsItsBytes(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	payload := "{ \"id\" :\t\"\\u0061\",\r\n \"n\": [ 1.00 , 1e2 ]\xff\x00}\r\n "
+	first(t, databaseURL, domain.ReadPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r"}}}})
+	pool, stream := poolOn(t, databaseURL), domain.StreamID{Source: "s"}
+	shown, err := postgres.NewLetters(pool).Letter(t.Context(), stream, 1)
+	if err != nil || string(shown.Payload) != payload {
+		t.Errorf("shown as %q, %v", shown.Payload, err)
+	}
+	open, err := postgres.NewReplays(pool).Open(t.Context(), stream, domain.LetterSelection{All: true}, 0, 1)
+	if err != nil || len(open) != 1 || string(open[0].Payload) != payload {
+		t.Errorf("replayed as %+v, %v", open, err)
 	}
 }

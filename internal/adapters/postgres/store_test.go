@@ -76,7 +76,7 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 		},
 		Letters: func(ctx context.Context) ([]domain.DeadLetter, error) {
 			rows, err := look(ctx, `SELECT id, key, page_id, index_in_page, reason, field, detail, coalesce(event_id, '00000000-0000-0000-0000-000000000000'),
-				payload, seen, replays, parked_at, resolved_at, coalesce(resolution, ''), coalesce(resolved_why, ''), coalesce(resolved_page_id, 0)
+				payload, seen, others, replays, parked_at, resolved_at, coalesce(resolution, ''), coalesce(resolved_why, ''), coalesce(resolved_page_id, 0)
 				FROM dead_letters ORDER BY id`)
 			if err != nil {
 				return nil, err
@@ -85,7 +85,7 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 				var resolved domain.Resolution
 				var at *time.Time
 				err = row.Scan(&l.ID, &l.Key, &l.PageID, &l.Index, &l.Why.Reason, &l.Why.Field, &l.Why.Detail, &l.Why.ID,
-					&l.Payload, &l.Seen, &l.Replays, &l.ParkedAt, &at, &resolved.How, &resolved.Why, &resolved.PageID)
+					&l.Payload, &l.Seen, &l.Others, &l.Replays, &l.ParkedAt, &at, &resolved.How, &resolved.Why, &resolved.PageID)
 				if at != nil {
 					resolved.At = *at
 					l.Resolved = &resolved

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 			"a refused event's letter is gone", "DELETE FROM dead_letters WHERE id = 4", all, 1,
 			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
 		},
-		{"a refused event, and its twin that is not", "", "5|5 \x00", 2, ""},
+		{"a refused event, and its twin that is not", "", "5|5 \x00", 1, "5: neither stored nor parked\n"},
 		{
 			"a letter without an id is gone", "DELETE FROM dead_letters WHERE id = 3", all, 2,
 			"record at index 4 is neither stored nor parked: not a number: \"y\"\n",
@@ -44,10 +45,25 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 		{"a superseded letter stands for nothing", "DELETE FROM events WHERE name = 'event_3'", all, 2, "3: neither stored nor parked\n"},
 		{
 			"a conflict under its id, from before it could be read", "INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen) " +
-				"SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', '', sha256(''), 1 FROM (VALUES (4, 'conflict'), (6, 'marked')) AS l (n, r)",
+				"SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', p, sha256(p), 1 FROM (VALUES (4, 'conflict', '4 new'::bytea), (6, 'marked', '6 new')) AS l (n, r, p)",
 			"4 new|6 new", 1, "6: stored with another extra\n",
 		},
 		{"what can be read now is still parked", stillOpen, "1|x", 1, ""},
+		{
+			"an earlier version's letter of the id swallowed another record", "UPDATE dead_letters SET key = event_id::text WHERE id = 4",
+			"5 \x00|5 \x00\x00", 1, "5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+		},
+		{
+			"a letter's bytes are other ones", "UPDATE dead_letters SET payload = 'gone', payload_sha256 = sha256('gone') WHERE id <> 2", all, 0,
+			"3: dead letter 1 holds other bytes than the API returns\ndead letter 3 holds other bytes than the API returns\n" +
+				"2: dead letter 5 holds other bytes than the API returns\n5: dead letter 4 holds other bytes than the API returns\n",
+		},
+		{
+			"a letter's bytes are spelt otherwise", "UPDATE dead_letters SET payload = payload || ' '", all, 2, "",
+		},
+		{
+			"a record that is counted and not kept", "UPDATE dead_letters SET others = 1 WHERE id = 4", "5 colour\x00|5 \x00", 1, "",
+		},
 		{
 			"another stream's letters are another's", "UPDATE dead_letters SET stream = 'other' WHERE id = 4", "4|5 \x00", 0,
 			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
@@ -70,7 +86,7 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 				t.Errorf("%v, %d parked", err, compared.Parked)
 			}
 			var told strings.Builder
-			for _, d := range compared.Differences {
+			for _, d := range slices.Concat(compared.Missing, compared.Differences) {
 				for n := range uint64(100) {
 					if n > 0 && d.Event == domaintest.EventID(n) {
 						fmt.Fprintf(&told, "%d: ", n)

@@ -49,18 +49,18 @@ func (p *pen) records(next domain.Cursor, payloads ...string) *pen {
 
 // fillWithLetters writes a stream s with all that can become of a letter. Page 1 parks letter 1, which page 4 supersedes,
 // and 2 and 3; page 3 parks 4, which is refused, and 5, a conflict, which is discarded. Replay 5, behind page 4, makes an
-// event of letter 2, finds that of letter 3 stored, and parks letter 4 again. Then page 7 reads all anew. (A page with an
-// event that is refused is written twice, and has the id of the second time.)
+// event of letter 2, finds that of letter 3 stored, and parks letter 4 again. Then page 7 reads all anew.
 func fillWithLetters(t *testing.T, databaseURL string) {
 	t.Helper()
 	s := newPen(t, databaseURL, "s").
 		records("a", "1", "3!", "x", "2", "y").
 		records("b", "4", "5 \x00", "1", "2 colour").
 		records("", "3", "x", "6")
+	givePageIDs(t, databaseURL, 1, 3, 4)
 	exec(t, databaseURL, `
 		INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
 			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
-		SELECT nextval(pg_get_serial_sequence('pages', 'id')), 'replay', stream, pass, seq, 0, '', '', position, 3, 1, 1, 1,
+		SELECT 5, 'replay', stream, pass, seq, 0, '', '', position, 3, 1, 1, 1,
 			0, '', 0, 0, 0, 0, now(), '' FROM checkpoints;
 		INSERT INTO events SELECT '7061776c-7465-7374-0000-000000000008', session_id, user_id, type, 'event_8', properties, occurred_at,
 			device_type, browser, extra, 5 FROM events LIMIT 1;
@@ -70,6 +70,7 @@ func fillWithLetters(t *testing.T, databaseURL string) {
 		UPDATE dead_letters SET resolved_at = now(), resolution = 'duplicate', resolved_page_id = 5 WHERE id = 3;
 		UPDATE dead_letters SET resolved_at = now(), resolution = 'discarded' WHERE id = 5`)
 	s.newPass().records("", "1", "3!", "x", "2", "y", "4", "5 \x00", "1", "2 colour", "3", "x", "6")
+	givePageIDs(t, databaseURL, 1, 3, 4, 5, 7)
 }
 
 func TestInspectionOfLettersAndAReplay(t *testing.T) {
@@ -102,6 +103,9 @@ letters: 3/2/1 parked=2 letters of the page=1
 letters: 1/1/1 parked=3 letters of the page=2
 letters: 5/3/1 inserted by this replay=1 letters that it resolved as replayed=0
 letters: 0/0/0 received by replays=3 replays of the letters=2
+`},
+		{"a letter has other bytes", "UPDATE dead_letters SET payload = 'gone' WHERE id = 5", `
+payloads: 3/2/1 SHA-256 of the payload of dead letter 5=283bb9deef02e6843abfb538efa1eca70801bd8a701c3f98191e123496339247 that of the bytes that were parked=be19dd2e60c832c101a4e3c5bc9a0329cb5efb74970c1a3e2462084647940755
 `},
 		{"a letter names another page", "UPDATE dead_letters SET page_id = 3 WHERE id = 1", `
 letters: 1/1/1 parked=3 letters of the page=2

@@ -32,7 +32,7 @@ func (w *writer) writePage(ctx context.Context, page domain.ReadPage) (domain.Ta
 	}
 	letters := slices.Concat(page.Rejects, stored.refused, stored.conflicts)
 	slices.SortFunc(letters, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
-	parked, err := w.park(ctx, letters)
+	parked, err := w.park(ctx, page, letters)
 	if err != nil {
 		return domain.Tally{}, err
 	}

@@ -6,27 +6,33 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 // An API is what the database is compared with.
 type API struct {
-	Origin  string                                              // as the stream's checkpoint names it
-	Pages   func(context.Context) iter.Seq2[domain.Step, error] // one walk from the head, as ingest.Walk
+	Origin  string // as the stream's checkpoint names it
 	Decoder domain.Decoder
 	Rows    Comparison
+	// Pages is one walk from the head, as ingest.Walk. A page is tried again as the policy says.
+	Pages func(context.Context, retry.Policy) iter.Seq2[domain.Step, error]
 }
 
-// A Comparison holds what the API returns against the rows of one stream. It is used by one goroutine at a time.
+// A Comparison compares what the API returns with the rows of one stream. It is used by one goroutine at a time.
 type Comparison interface {
-	// Begin makes ready, with nothing returned yet; a second call forgets what was returned. It makes one attempt.
-	Begin(ctx context.Context) error
+	// Begin forgets what was returned.
+	Begin()
 	// Compare finds what of a page is neither stored with its values nor parked, and notes the ids of its events and
-	// rejects as returned. After an error only Begin may follow.
+	// rejects as returned. After an error nothing is noted, and it may be called again with the same page.
 	Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error)
-	// Unreturned finds the stream's events that were not returned since Begin.
+	// Unreturned finds the stream's events that were not returned since Begin. It may be called again.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
+
+// minTries is how often a page of a walk, or the comparison of it, is tried at least. With the waits between them that is
+// about ten minutes. A walk cannot be continued by the next command as a run can: what ends it costs all of it.
+const minTries = 25
 
 // compare walks the API and adds to the report what that came to. A difference found is told even if the walk does not
 // come to its end.
@@ -34,7 +40,12 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.comparable(report.Stream.Checkpoint); err != nil {
 		return err
 	}
-	returned, err := v.walk(ctx, &report.Walk)
+	v.opts.Retry.Tries = max(v.opts.Retry.Tries, minTries)
+	v.observer.Checking(domain.Returned)
+	w := walk{}
+	err := v.walk(ctx, &w)
+	returned := w.finding(report.Stream.Checkpoint.AnnouncedLast)
+	report.Walk = w.Walk
 	if err == nil || returned.Differences > 0 {
 		report.Findings = append(report.Findings, returned)
 	}
@@ -42,7 +53,11 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 		return err
 	}
 	v.observer.Checking(domain.Unreturned)
-	unreturned, err := v.opts.API.Rows.Unreturned(ctx, v.opts.Stream)
+	var unreturned domain.Finding
+	err = v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+		unreturned, err = v.opts.API.Rows.Unreturned(ctx, v.opts.Stream)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -66,40 +81,77 @@ func (v *Verifier) comparable(at domain.Checkpoint) error {
 	return refused
 }
 
-// walk compares page by page. When the API loses its cursor, all begins anew from the head.
-func (v *Verifier) walk(ctx context.Context, walk *Walk) (domain.Finding, error) {
-	v.observer.Checking(domain.Returned)
-	returned := domain.Finding{Check: domain.Returned}
-	pass := int64(0)
-	for step, err := range v.opts.API.Pages(ctx) {
-		if err != nil {
-			return returned, err
-		}
-		if step.From.Pass != pass {
-			pass, *walk, returned = step.From.Pass, Walk{}, domain.Finding{Check: domain.Returned}
-			if err := v.opts.Retry.Do(ctx, v.observer.Waiting, v.opts.API.Rows.Begin); err != nil {
-				return returned, err
-			}
-		}
-		differences, err := v.comparePage(ctx, step, walk)
-		if err != nil {
-			return returned, err
-		}
-		returned.Add(differences...)
-		v.observer.Compared(step)
-	}
-	return returned, nil
+// A walk is what one walk of the API has come to so far.
+type walk struct {
+	Walk
+
+	pass      int64
+	announced domain.Total // by the last page
+	missing   domain.Finding
+	others    domain.Finding
 }
 
-func (v *Verifier) comparePage(ctx context.Context, step domain.Step, walk *Walk) ([]domain.Difference, error) {
+// finding tells what is missing from what may be new: since the stream was read the API has grown by so many records as the
+// announced total has, and so many may be missing. Which of them are the new ones, nobody can tell.
+func (w *walk) finding(before domain.Total) domain.Finding {
+	growth := int64(0)
+	if before.Known && w.announced.Known {
+		growth = max(w.announced.N-before.N, 0)
+	}
+	found := domain.Finding{Check: domain.Returned}
+	found.Add(w.others.Shown...)
+	found.Differences = w.others.Differences
+	if w.missing.Differences <= growth {
+		w.New = w.missing.Differences
+		return found
+	}
+	w.New = growth
+	more := w.missing.Differences - growth
+	found.Add(w.missing.Shown...)
+	found.Differences = w.others.Differences + more
+	return found
+}
+
+// walk compares page by page. When the API loses its cursor, all begins anew from the head.
+func (v *Verifier) walk(ctx context.Context, w *walk) error {
+	for step, err := range v.opts.API.Pages(ctx, v.opts.Retry) {
+		if err != nil {
+			return err
+		}
+		if step.From.Pass != w.pass {
+			*w = walk{pass: step.From.Pass}
+			v.opts.API.Rows.Begin()
+		}
+		if err := v.comparePage(ctx, step, w); err != nil {
+			return err
+		}
+		v.observer.Compared(step)
+	}
+	return nil
+}
+
+// comparePage tries again until the database answers.
+func (v *Verifier) comparePage(ctx context.Context, step domain.Step, w *walk) error {
 	page, err := step.Read(ctx, v.opts.API.Decoder)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	compared, err := v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
-	walk.add(page, compared)
-	for i := range compared.Differences {
-		compared.Differences[i].RequestID = page.Receipt.RequestID
+	var compared domain.PageComparison
+	err = v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+		compared, err = v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	return compared.Differences, err
+	for _, differences := range [][]domain.Difference{compared.Missing, compared.Differences} {
+		for i := range differences {
+			differences[i].RequestID = page.Receipt.RequestID
+		}
+	}
+	w.missing.Add(compared.Missing...)
+	w.others.Add(compared.Differences...)
+	w.announced = step.To.AnnouncedLast
+	w.add(page, compared)
+	return nil
 }

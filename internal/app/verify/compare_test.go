@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/app/verify"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
@@ -18,29 +19,30 @@ import (
 type rows struct {
 	missing    []domain.EventID
 	unreturned int64
-	fails      error // Compare's, from the second call on
+	fails      error // Compare's and Unreturned's, from their second and first call on
+	failures   int   // of each, how many; 0: all
 
 	begins   int
 	returned []domain.EventID
 	calls    int
+	asked    int // Unreturned's
 }
 
-func (r *rows) Begin(context.Context) error {
+func (r *rows) Begin() {
 	r.begins++
 	r.returned = nil
-	return nil
 }
 
 func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
 	r.calls++
-	if r.calls > 1 && r.fails != nil {
+	if r.calls > 1 && r.fails != nil && (r.failures == 0 || r.calls <= r.failures+1) {
 		return domain.PageComparison{}, r.fails
 	}
 	var compared domain.PageComparison
 	for _, e := range page.Events {
 		r.returned = append(r.returned, e.ID)
 		if slices.Contains(r.missing, e.ID) {
-			compared.Differences = append(compared.Differences, domain.Difference{Event: e.ID, What: "not stored"})
+			compared.Missing = append(compared.Missing, domain.Difference{Event: e.ID, What: "not stored"})
 		}
 	}
 	compared.Parked = int64(len(page.Rejects))
@@ -48,6 +50,10 @@ func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.ReadPag
 }
 
 func (r *rows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
+	r.asked++
+	if r.asked <= r.failures {
+		return domain.Finding{}, r.fails
+	}
 	return domain.Finding{Check: domain.Unreturned, Differences: r.unreturned}, nil
 }
 
@@ -60,8 +66,8 @@ func (*quiet) PassStarted(domain.Place) {}
 func apiOn(source domain.EventSource, r *rows) *verify.API {
 	return &verify.API{
 		Origin: origin, Decoder: domaintest.LineDecoder{}, Rows: r,
-		Pages: func(ctx context.Context) iter.Seq2[domain.Step, error] {
-			return ingest.Walk(ctx, source, &quiet{}, 2, options(nil).Retry)
+		Pages: func(ctx context.Context, policy retry.Policy) iter.Seq2[domain.Step, error] {
+			return ingest.Walk(ctx, source, &quiet{}, 2, policy)
 		},
 	}
 }
@@ -160,6 +166,65 @@ func TestAWalkThatBreaksOff(t *testing.T) {
 					t.Errorf("%v: %+v", err, report.Findings)
 				}
 			})
+		})
+	}
+}
+
+// TestAWalkOutlivesFailures: the API and the database may be away for minutes, in the middle of a walk and at its end.
+func TestAWalkOutlivesFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const failures = 20
+		source := domaintest.NewCleanStream(6, 2)
+		for range failures {
+			source.At("2", domaintest.FailWith(domain.Transient))
+		}
+		r := &rows{fails: failure(domain.Transient), failures: failures}
+		w := &witness{}
+		report, err := verify.New(sound(), w, options(apiOn(source, r))).Run(t.Context())
+		if err != nil || report.Walk != (verify.Walk{Pages: 3, Received: 6}) {
+			t.Errorf("%v, walk %+v", err, report.Walk)
+		}
+		if r.begins != 1 || len(r.returned) != 6 || r.calls != 3+failures || r.asked != 1+failures || w.waits != 2*failures {
+			t.Errorf("%d beginnings, %d returned, %d pages compared, %d asked for what was not returned, %d waits", r.begins, len(r.returned), r.calls, r.asked, w.waits)
+		}
+	})
+}
+
+// TestAnAPIThatGrows returns events that are not stored yet, as many as it announces more than when it was read.
+func TestAnAPIThatGrows(t *testing.T) {
+	t.Parallel()
+	known := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
+	tests := []struct {
+		name        string
+		before      domain.Total
+		missing     int // of 7
+		fresh       int64
+		differences int64
+	}{
+		{"by what is missing", known(4), 3, 3, 0},
+		{"by more", known(1), 3, 3, 0},
+		{"by less", known(5), 3, 2, 1},
+		{"not at all", known(7), 3, 0, 3},
+		{"it has shrunk", known(9), 1, 0, 1},
+		{"nobody knows", domain.Total{}, 3, 0, 3},
+		{"nothing is missing", known(4), 0, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i, r := sound(), &rows{}
+			i.at.AnnouncedLast = tt.before
+			for n := range tt.missing {
+				r.missing = append(r.missing, domaintest.EventID(uint64(n)))
+			}
+			report, err := verify.New(i, &witness{}, options(streamOf(7, 2, r))).Run(t.Context())
+			if (err == nil) != (tt.differences == 0) || report.Walk.New != tt.fresh || report.Findings[2].Differences != tt.differences {
+				t.Errorf("%v: new %d, differences %d", err, report.Walk.New, report.Findings[2].Differences)
+			}
+			if shown := len(report.Findings[2].Shown); tt.differences > 0 && shown != tt.missing {
+				t.Errorf("%d are shown of %d that may be lost", shown, tt.missing)
+			}
 		})
 	}
 }

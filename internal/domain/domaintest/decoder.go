@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,10 +14,11 @@ import (
 )
 
 // A DecoderUnderTest is a decoder with records it knows: sound ones, sound ones that hold something unexpected, and
-// ones it must reject. There is at least one of each.
+// ones it must reject. There is at least one of each. Same are records each in at least two forms that say the same.
 type DecoderUnderTest struct {
 	Decoder               domain.Decoder
 	Good, Drifted, Faulty []string
+	Same                  [][]string
 }
 
 // DecoderChecks are the contract of domain.Decoder.
@@ -30,11 +32,12 @@ func DecoderChecks() []Check[DecoderUnderTest] {
 		{"the unexpected is drift and is kept", driftIsKept},
 		{"a fault is a rejection that says what and comes without an event", faultsAreRejections},
 		{"no bytes at all make it fail otherwise", anyBytes},
+		{"the hash is one for all forms of a record, and another for other records", hashTells},
 	}
 }
 
 func (u DecoderUnderTest) all() []string {
-	return append(append(append([]string(nil), u.Good...), u.Drifted...), u.Faulty...)
+	return slices.Concat(append([][]string{u.Good, u.Drifted, u.Faulty}, u.Same...)...)
 }
 
 // A decoded is one answer of a decoder.
@@ -42,16 +45,17 @@ type decoded struct {
 	event domain.Event
 	drift []domain.Drift
 	err   error
+	hash  domain.RecordHash
 }
 
 func (d decoded) equal(other decoded) bool {
-	return reflect.DeepEqual(d.event, other.event) && reflect.DeepEqual(d.drift, other.drift) &&
+	return d.hash == other.hash && reflect.DeepEqual(d.event, other.event) && reflect.DeepEqual(d.drift, other.drift) &&
 		fmt.Sprintf("%#v", d.err) == fmt.Sprintf("%#v", other.err)
 }
 
 func (u DecoderUnderTest) decode(payload []byte) decoded {
 	event, drift, err := u.Decoder.Decode(domain.Record{Payload: payload})
-	return decoded{event, drift, err}
+	return decoded{event, drift, err, u.Decoder.Hash(domain.Record{Payload: payload})}
 }
 
 func soundRecords(_ context.Context, under DecoderUnderTest) error {
@@ -108,6 +112,7 @@ func payloadUntouched(_ context.Context, under DecoderUnderTest) error {
 		// With room behind it: an append to a slice of the payload would run into the next record.
 		page := append([]byte(payload), "next record"...)
 		under.decode(page[:len(payload)])
+		under.Decoder.Hash(domain.Record{Payload: page[:len(payload)]})
 		if string(page) != payload+"next record" {
 			return fmt.Errorf("%s became %s", payload, page)
 		}
@@ -174,6 +179,28 @@ func anyBytes(_ context.Context, under DecoderUnderTest) error {
 					return fmt.Errorf("%.80q with %q at %d: %w", payload, c, i, err)
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// hashTells: Same says which records are the same; faulty ones are all different.
+func hashTells(_ context.Context, under DecoderUnderTest) error {
+	records := slices.Clone(under.Same)
+	for _, payload := range under.Faulty {
+		records = append(records, []string{payload})
+	}
+	seen := map[domain.RecordHash]int{}
+	for i, forms := range records {
+		for _, form := range forms {
+			hash := under.decode([]byte(form)).hash
+			if hash != under.decode([]byte(forms[0])).hash {
+				return fmt.Errorf("%q has another hash than %q", form, forms[0])
+			}
+			if other, known := seen[hash]; known && other != i {
+				return fmt.Errorf("%q has the hash of %q", form, records[other][0])
+			}
+			seen[hash] = i
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package domaintest_test
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 func withLines(d domain.Decoder) domaintest.DecoderUnderTest {
 	return domaintest.DecoderUnderTest{
 		Decoder: d, Good: []string{"1", "17"}, Drifted: []string{"3 colour"}, Faulty: []string{"bad", "", "-1"},
+		Same: [][]string{{"2", "2 ", "2  "}, {"not", "not "}},
 	}
 }
 
@@ -27,6 +29,9 @@ func TestLineDecoder(t *testing.T) {
 type decodeFunc func(domain.Record) (domain.Event, []domain.Drift, error)
 
 func (f decodeFunc) Decode(r domain.Record) (domain.Event, []domain.Drift, error) { return f(r) }
+
+// Hash is the sound one's.
+func (decodeFunc) Hash(r domain.Record) domain.RecordHash { return domaintest.LineDecoder{}.Hash(r) }
 
 // TestBrokenDecodersFail shows that the contract tells a sound decoder from an unsound one.
 func TestBrokenDecodersFail(t *testing.T) {
@@ -106,12 +111,34 @@ func TestBrokenDecodersFail(t *testing.T) {
 	}
 }
 
+// A hashFunc is a decoder with a hash of its own.
+type hashFunc struct {
+	domaintest.LineDecoder
+
+	hash func(domain.Record) domain.RecordHash
+}
+
+func (f hashFunc) Hash(r domain.Record) domain.RecordHash { return f.hash(r) }
+
+func TestBrokenHashesFail(t *testing.T) {
+	t.Parallel()
+	const caught = "the hash is one for all forms of a record, and another for other records"
+	for name, hash := range map[string]func(domain.Record) domain.RecordHash{
+		"of the bytes": domain.HashBytes,
+		"of the length": func(r domain.Record) domain.RecordHash {
+			return domain.RecordHash{byte(len(strings.TrimSpace(string(r.Payload))))}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { mustFail(t, domaintest.DecoderChecks(), caught, withLines(hashFunc{hash: hash})) })
+	}
+}
+
 // TestConcurrentCallsAreTold is apart, as its decoder takes turns to be wrong only in company.
 func TestConcurrentCallsAreTold(t *testing.T) {
 	t.Parallel()
 	sound := domaintest.LineDecoder{}.Decode
 	var calls atomic.Int64
-	alone := int64(len([]string{"1", "17", "3 colour", "bad", "", "-1"}))
+	alone := int64(len([]string{"1", "17", "3 colour", "bad", "", "-1", "2", "2 ", "2  ", "not", "not "}))
 	confused := decodeFunc(func(r domain.Record) (domain.Event, []domain.Drift, error) {
 		if n := calls.Add(1); n > alone && n%7 == 0 {
 			return sound(domain.Record{Payload: []byte("99")})

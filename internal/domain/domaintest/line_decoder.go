@@ -1,6 +1,8 @@
 package domaintest
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -23,6 +25,11 @@ func EventID(n uint64) domain.EventID {
 	copy(id[:8], "pawltest")
 	binary.BigEndian.PutUint64(id[8:], n)
 	return id
+}
+
+// Hash implements domain.Decoder: a record may come with spaces behind it.
+func (LineDecoder) Hash(r domain.Record) domain.RecordHash {
+	return sha256.Sum256(bytes.TrimRight(r.Payload, " "))
 }
 
 // Decode implements domain.Decoder.

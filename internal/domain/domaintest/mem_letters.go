@@ -42,13 +42,22 @@ func (d *MemDatabase) mark() (undo func()) {
 	return func() { d.events, d.ledger, d.letters, d.drift = events, d.ledger[:ledger], letters, drift }
 }
 
-// park gives those of the rejects that were not parked before.
-func (d *MemDatabase) park(stream domain.StreamID, pageID int64, rejects []domain.Reject) (parked []domain.Reject) {
+// park returns those of the page's rejects that it parks. The others were parked before, or are one too many of their event.
+func (d *MemDatabase) park(
+	stream domain.StreamID, pageID int64, page domain.ReadPage, rejects []domain.Reject,
+) (parked []domain.Reject) {
 	for _, r := range rejects {
-		key := r.Key()
-		at := slices.IndexFunc(d.letters, func(l *memLetter) bool { return l.stream == stream && l.Key == key })
-		if at >= 0 {
+		key := page.KeyOf(r)
+		known := func(l *memLetter) bool {
+			return l.stream == stream && (l.Key == key || r.Values == "" && l.Key == r.FormerKey() && bytes.Equal(l.Payload, r.Record.Payload))
+		}
+		if at := slices.IndexFunc(d.letters, known); at >= 0 {
 			d.letters[at].Seen++
+			continue
+		}
+		if last, open := d.openOf(stream, r.Why.ID); open >= domain.MaxOpenLetters {
+			last.Seen++
+			last.Others++
 			continue
 		}
 		parked = append(parked, r)
@@ -58,6 +67,16 @@ func (d *MemDatabase) park(stream domain.StreamID, pageID int64, rejects []domai
 		}})
 	}
 	return parked
+}
+
+// openOf counts the open letters of an event and returns the last of them.
+func (d *MemDatabase) openOf(stream domain.StreamID, id domain.EventID) (last *memLetter, open int) {
+	for _, l := range d.letters {
+		if l.stream == stream && l.Resolved == nil && l.Why.ID == id && id != (domain.EventID{}) {
+			last, open = l, open+1
+		}
+	}
+	return last, open
 }
 
 func (d *MemDatabase) supersede(stream domain.StreamID, pageID int64, events []domain.ReadEvent) {

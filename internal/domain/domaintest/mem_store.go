@@ -252,7 +252,7 @@ func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.Re
 		}
 	}
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
-	parked := d.park(stream, pageID, rejects)
+	parked := d.park(stream, pageID, page, rejects)
 	tally.Parked, tally.Duplicate = int64(len(parked)), tally.Duplicate+int64(len(rejects)-len(parked))
 	d.supersede(stream, pageID, page.Events)
 	return tally, page.TooStrange(parked)

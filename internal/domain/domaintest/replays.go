@@ -29,6 +29,7 @@ func ReplayChecks() []Check[ReplayUnderTest] {
 	return []Check[ReplayUnderTest]{
 		{"a survey tells letters apart", surveyTellsApart},
 		{"open letters come in order, from a range", openInOrder},
+		{"a replay reads the bytes that were parked", bytesAsParked},
 		{"each letter finds its end, and the ledger says so", eachFindsItsEnd},
 		{"a batch that was replayed is not replayed again", replayedOnce},
 		{"letters resolved meanwhile are left out", resolvedMeanwhile},
@@ -65,6 +66,9 @@ func becomes(e domain.Event) verdict { return verdict{event: &e} }
 // verdicts are a domain.Decoder, by payload.
 type verdicts map[string]verdict
 
+// Hash implements domain.Decoder.
+func (verdicts) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
+
 // Decode implements domain.Decoder.
 func (v verdicts) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
 	is := v[string(r.Payload)]
@@ -78,6 +82,21 @@ func (v verdicts) Decode(r domain.Record) (domain.Event, []domain.Drift, error) 
 func readAgain(ctx context.Context, under ReplayUnderTest, v verdicts) (domain.Replay, error) {
 	letters, err := under.Replays.Open(ctx, streamID(), domain.LetterSelection{All: true}, 0, 1<<40)
 	return domain.ReadAgain(streamID(), letters, time.Now(), v), err
+}
+
+func bytesAsParked(ctx context.Context, under ReplayUnderTest) error {
+	payload := "{ \"id\" :\t\"\\u0061\",\r\n \"n\": [ 1.00 ]\xff\x00}\r\n "
+	if _, _, err := parkedAs(ctx, under, payload); err != nil {
+		return err
+	}
+	letters, err := under.Replays.Open(ctx, streamID(), domain.LetterSelection{All: true}, 0, 1<<40)
+	if err != nil {
+		return err
+	}
+	if len(letters) != 1 || string(letters[0].Payload) != payload {
+		return fmt.Errorf("letters %+v, want one of %q", letters, payload)
+	}
+	return nil
 }
 
 func surveyTellsApart(ctx context.Context, under ReplayUnderTest) error {

@@ -61,7 +61,7 @@ func eachFindsItsEnd(ctx context.Context, under ReplayUnderTest) error {
 		if err != nil {
 			return err
 		}
-		key := domain.Reject{Record: domain.Record{Payload: l.Payload}}.Key()
+		key := keyOf(domain.Reject{Record: domain.Record{Payload: l.Payload}})
 		if l.Why.Reason != end.reason || l.Why.ID != end.id || l.Why.Detail == "" || l.Key != key || l.Replays != 1 || l.Seen != 1 {
 			return fmt.Errorf("of %q is written %+v, want %+v", payload, l, end)
 		}

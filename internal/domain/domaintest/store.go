@@ -55,6 +55,9 @@ func StoreChecks() []Check[StoreUnderTest] {
 
 		{"a reject is parked with its bytes", rejectIsParked},
 		{"a reject met again is a duplicate and raises seen", rejectMetAgain},
+		{"records of one event that say different things are different letters", otherContent},
+		{"what differs from a resolved letter is a new letter", afterResolved},
+		{"of one event only so many letters are open", openLettersAreFew},
 		{"a reject without an id is known by its bytes", rejectWithoutID},
 		{"the same id with other values is a conflict and the first one stays", conflicts},
 		{"an event that the database refuses is parked and the rest is stored", refusedIsParked},
@@ -62,6 +65,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"a page of refused events is parked", allRefused},
 		{"an event that is stored supersedes the open letter of its id", superseded},
 		{"a letter is superseded by a later page of its batch", supersededInBatch},
+		{"a letter is superseded by a later runner", supersededByLaterRunner},
 		{"a page with more letters than it may add writes nothing", tooManyLetters},
 		{"drift is new once", driftIsNewOnce},
 	}

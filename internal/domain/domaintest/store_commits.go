@@ -238,8 +238,8 @@ func batchStaysItself(ctx context.Context, under StoreUnderTest) error {
 		clear(given.Pages[0].Rejects[0].Record.Payload)
 		at = res.Checkpoint
 	}
-	refused := want{domain.LetterKey(event(2).ID.String()), domain.ReasonUnstorable, "record 1: näme-2", 1, 2, ""}
-	if err := parked(ctx, under, refused, want{domain.LetterKey(event(4).ID.String()), "bad timestamp", "not stored", 3, 2, ""}); err != nil {
+	refused := want{keyOf(reject(0, 2, "record 1: näme-2")), domain.ReasonUnstorable, "record 1: näme-2", 1, 2, ""}
+	if err := parked(ctx, under, refused, want{keyOf(reject(0, 4, "not stored")), "bad timestamp", "not stored", 3, 2, ""}); err != nil {
 		return err
 	}
 	return stored(ctx, under, 1)

@@ -75,11 +75,10 @@ func refusedIsParked(ctx context.Context, under StoreUnderTest) error {
 	if err := wantTally(res.Tally, domain.Tally{Received: 5, Inserted: 2, Duplicate: 1, Parked: 2}); err != nil {
 		return err
 	}
-	refused := func(index int, n byte) want {
-		key := domain.LetterKey(event(n).ID.String())
-		return want{key, domain.ReasonUnstorable, string(p.Events[index].Record.Payload), index, 1, ""}
+	refused := func(index int) want {
+		return want{keyOf(asReject(p.Events[index])), domain.ReasonUnstorable, string(p.Events[index].Record.Payload), index, 1, ""}
 	}
-	if err := parked(ctx, under, refused(2, 3), refused(4, 5)); err != nil {
+	if err := parked(ctx, under, refused(2), refused(4)); err != nil {
 		return err
 	}
 	if _, err := s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Place, 4))); err != nil { // the store goes on
@@ -104,10 +103,15 @@ func refusedAgain(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	payload := string(refused.Events[1].Record.Payload)
-	if err := parked(ctx, under, want{domain.LetterKey(event(2).ID.String()), domain.ReasonUnstorable, payload, 1, 1, ""}); err != nil {
+	if err := parked(ctx, under, want{keyOf(asReject(refused.Events[1])), domain.ReasonUnstorable, payload, 1, 1, ""}); err != nil {
 		return err
 	}
 	return stored(ctx, under, 1, 2, 3)
+}
+
+// asReject is an event as a store parks it that refuses it.
+func asReject(e domain.ReadEvent) domain.Reject {
+	return domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 }
 
 func allRefused(ctx context.Context, under StoreUnderTest) error {
@@ -178,5 +182,28 @@ func supersededInBatch(ctx context.Context, under StoreUnderTest) error {
 	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.NextPass(), 1))); err != nil {
 		return err
 	}
-	return parked(ctx, under, want{r.Key(), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
+	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
+}
+
+// supersededByLaterRunner: what is open stands in the database, not in the memory of the runner that parked it.
+func supersededByLaterRunner(ctx context.Context, under StoreUnderTest) error {
+	first, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	r := reject(0, 1, "not yet")
+	if _, err := first.Commit(ctx, batch(at, withRejects(page(at.Place), r))); err != nil {
+		return err
+	}
+	if err := under.Sever(ctx, first); err != nil {
+		return err
+	}
+	second, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	if _, err := second.Commit(ctx, batch(at, page(at.NextPass(), 1))); err != nil {
+		return err
+	}
+	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
 }

@@ -1,7 +1,9 @@
 package domaintest
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"reflect"
 
@@ -14,6 +16,9 @@ func reject(index int, n byte, payload string) domain.Reject {
 		Reason: "bad timestamp", Field: "timestamp", Detail: `"yesterday" is none`, ID: event(n).ID,
 	}}
 }
+
+// keyOf is the key of a reject in a page whose decoder tells records by their bytes.
+func keyOf(r domain.Reject) domain.LetterKey { return domain.ReadPage{}.KeyOf(r) }
 
 // withRejects is a page that holds rejects, too.
 func withRejects(p domain.ReadPage, rejects ...domain.Reject) domain.ReadPage {
@@ -89,7 +94,7 @@ func rejectIsParked(ctx context.Context, under StoreUnderTest) error {
 	if len(letters) != 1 || letters[0].Why != r.Why {
 		return fmt.Errorf("letters %+v, want one for %+v", letters, r.Why)
 	}
-	if err := parked(ctx, under, want{r.Key(), r.Why.Reason, "{\"id\":\xff\x00}", 2, 1, ""}); err != nil {
+	if err := parked(ctx, under, want{keyOf(r), r.Why.Reason, "{\"id\":\xff\x00}", 2, 1, ""}); err != nil {
 		return err
 	}
 	return stored(ctx, under, 1, 2)
@@ -100,21 +105,126 @@ func rejectMetAgain(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, withRejects(page(at.Place, 1), reject(1, 2, "in these bytes"), reject(2, 2, "in others"))))
+	spelt := func(p domain.ReadPage, rejects ...domain.Reject) domain.ReadPage {
+		p = withRejects(p, rejects...)
+		p.Hash = func(r domain.Record) domain.RecordHash { return sha256.Sum256(bytes.ToLower(r.Payload)) }
+		return p
+	}
+	first, err := s.Commit(ctx, batch(at, spelt(page(at.Place, 1), reject(1, 2, "as here"), reject(2, 2, "As Here"))))
 	if err != nil {
 		return err
 	}
 	if err := wantTally(first.Tally, domain.Tally{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
-	second, err := s.Commit(ctx, batch(first.Checkpoint, withRejects(page(first.Checkpoint.NextPass(), 1), reject(1, 2, "in still others"))))
+	second, err := s.Commit(ctx, batch(first.Checkpoint, spelt(page(first.Checkpoint.NextPass(), 1), reject(1, 2, "AS HERE"))))
 	if err != nil {
 		return err
 	}
 	if err := wantTally(second.Tally, domain.Tally{Received: 2, Duplicate: 2}); err != nil {
 		return err
 	}
-	return parked(ctx, under, want{reject(0, 2, "").Key(), "bad timestamp", "in these bytes", 1, 3, ""})
+	return parked(ctx, under, want{keyOf(reject(0, 2, "as here")), "bad timestamp", "as here", 1, 3, ""})
+}
+
+// otherContent: records of one event that say different things are letters of their own.
+func otherContent(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	first := withRejects(page(at.Place), reject(0, 2, "one"), reject(1, 2, "two"))
+	last, err := commits(ctx, s, at, first, withRejects(page(at.Place), reject(0, 2, "three"), reject(1, 2, "one")))
+	if err != nil {
+		return err
+	}
+	if err := wantTally(last.Tally, domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+		return err
+	}
+	letter := func(payload string, index int, seen int64) want {
+		return want{keyOf(reject(0, 2, payload)), "bad timestamp", payload, index, seen, ""}
+	}
+	return parked(ctx, under, letter("one", 0, 2), letter("two", 1, 1), letter("three", 0, 1))
+}
+
+// afterResolved: what was resolved stands for what it said, not for what comes under its id afterwards.
+func afterResolved(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	last, err := commits(ctx, s, at,
+		withRejects(page(at.Place), reject(0, 2, "resolved")), page(at.Place, 2),
+		withRejects(page(at.Place), reject(0, 2, "resolved"), reject(1, 2, "new")),
+	)
+	if err != nil {
+		return err
+	}
+	if err := wantTally(last.Tally, domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+		return err
+	}
+	return parked(ctx, under,
+		want{keyOf(reject(0, 2, "resolved")), "bad timestamp", "resolved", 0, 2, domain.HowSuperseded},
+		want{keyOf(reject(0, 2, "new")), "bad timestamp", "new", 1, 1, ""})
+}
+
+// openLettersAreFew: of one event only so many letters are open, conflicts included, be it in one page or in several. Further
+// records are counted in the last of them. A letter that is resolved makes room for another one.
+func openLettersAreFew(ctx context.Context, under StoreUnderTest) error {
+	const conflicts, received = 10, 40
+	s, at, err := claimed(ctx, under)
+	if err != nil {
+		return err
+	}
+	values := page(at.Place)
+	for i := range conflicts {
+		values.Events = append(values.Events, otherwise(i, 1, fmt.Sprintf("name %d", i)))
+		values.Received++
+	}
+	many := func(at domain.Place) domain.ReadPage {
+		p := page(at)
+		for i := range received {
+			p = withRejects(p, reject(i, 1, fmt.Sprintf("record %d", i)))
+		}
+		return p
+	}
+	const kept, others = domain.MaxOpenLetters - conflicts, received - (domain.MaxOpenLetters - conflicts)
+	res, err := commits(ctx, s, at, page(at.Place, 1), values, many(at.Place))
+	if err != nil {
+		return err
+	}
+	if err := wantTally(res.Tally, domain.Tally{Received: received, Duplicate: others, Parked: kept}); err != nil {
+		return err
+	}
+	pass := res.Checkpoint.NextPass()
+	if res, err = commits(ctx, s, res.Checkpoint, many(pass)); err != nil {
+		return err
+	}
+	if err := wantTally(res.Tally, domain.Tally{Received: received, Duplicate: received}); err != nil {
+		return fmt.Errorf("the same again: %w", err)
+	}
+	letters, err := under.Letters(ctx)
+	if err != nil {
+		return err
+	}
+	for i, l := range letters {
+		seen, counted := int64(1), int64(0)
+		if i >= conflicts {
+			seen = 2
+		}
+		if i == domain.MaxOpenLetters-1 {
+			counted = 2 * others
+		}
+		if l.Seen != seen+counted || l.Others != counted {
+			return fmt.Errorf("letter %d was seen %d times, %d of these others, want %d and %d", i+1, l.Seen, l.Others, seen+counted, counted)
+		}
+	}
+	other := withRejects(page(pass), reject(0, 2, "of another event"))
+	res, err = commits(ctx, s, res.Checkpoint, other, page(pass, 1), many(pass.NextPass()))
+	if err != nil {
+		return err
+	}
+	return wantTally(res.Tally, domain.Tally{Received: received, Duplicate: others, Parked: kept})
 }
 
 func rejectWithoutID(ctx context.Context, under StoreUnderTest) error {
@@ -135,7 +245,7 @@ func rejectWithoutID(ctx context.Context, under StoreUnderTest) error {
 	if err := wantTally(last.Tally, domain.Tally{Received: 1, Duplicate: 1}); err != nil {
 		return err
 	}
-	return parked(ctx, under, want{a.Key(), "bad timestamp", "null", 0, 1, ""}, want{b.Key(), "bad timestamp", "42", 1, 2, ""})
+	return parked(ctx, under, want{keyOf(a), "bad timestamp", "null", 0, 1, ""}, want{keyOf(b), "bad timestamp", "42", 1, 2, ""})
 }
 
 func tooManyLetters(ctx context.Context, under StoreUnderTest) error {

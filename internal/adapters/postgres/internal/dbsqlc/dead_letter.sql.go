@@ -12,6 +12,28 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+const deadLetterCountOthers = `-- name: DeadLetterCountOthers :execrows
+UPDATE dead_letters AS l
+SET seen = l.seen + g.records, others = l.others + g.records
+FROM ROWS FROM (unnest($2::text[]), unnest($3::bigint[])) AS g (key, records)
+WHERE l.key = g.key AND l.stream = $1
+`
+
+type DeadLetterCountOthersParams struct {
+	Stream  string
+	Keys    []string
+	Records []int64
+}
+
+// Records that are not kept, because too many letters of their event are open: they are counted in the last of these.
+func (q *Queries) DeadLetterCountOthers(ctx context.Context, arg DeadLetterCountOthersParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deadLetterCountOthers, arg.Stream, arg.Keys, arg.Records)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deadLetterDiscard = `-- name: DeadLetterDiscard :execrows
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'discarded', resolved_why = $1::text
@@ -68,9 +90,65 @@ func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (D
 	return i, err
 }
 
+const deadLetterKnown = `-- name: DeadLetterKnown :many
+SELECT g.place::bigint AS place, l.key
+FROM ROWS FROM (
+    unnest($1::text[]),
+    unnest($2::text[]),
+    unnest($3::bytea[])
+) WITH ORDINALITY AS g (key, former_key, hash, place)
+CROSS JOIN LATERAL (
+    SELECT k.key FROM dead_letters AS k WHERE k.key = g.key AND k.stream = $4
+    UNION ALL
+    SELECT f.key FROM dead_letters AS f WHERE f.key = g.former_key AND f.stream = $4 AND f.payload_sha256 = g.hash
+    OFFSET 0
+) AS l
+ORDER BY place
+`
+
+type DeadLetterKnownParams struct {
+	Keys       []string
+	FormerKeys []string
+	Hashes     [][]byte
+	Stream     string
+}
+
+type DeadLetterKnownRow struct {
+	Place int64
+	Key   string
+}
+
+// The letters that records have already, by their place: a letter of the record's key, or one that an earlier version gave
+// its key if that has the record's bytes. (OFFSET 0, here and below, has the planner look each key up by the index: it knows
+// next to nothing of how many letters there are.)
+func (q *Queries) DeadLetterKnown(ctx context.Context, arg DeadLetterKnownParams) ([]DeadLetterKnownRow, error) {
+	rows, err := q.db.Query(ctx, deadLetterKnown,
+		arg.Keys,
+		arg.FormerKeys,
+		arg.Hashes,
+		arg.Stream,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetterKnownRow
+	for rows.Next() {
+		var i DeadLetterKnownRow
+		if err := rows.Scan(&i.Place, &i.Key); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deadLetterList = `-- name: DeadLetterList :many
 SELECT l.id, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at,
-       l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id
+       l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.others
 FROM dead_letters AS l
 WHERE l.stream = $1 AND l.id > $2
   AND ($3::text = 'all' OR (l.resolved_at IS NULL) = ($3 = 'open'))
@@ -109,6 +187,7 @@ type DeadLetterListRow struct {
 	Resolution     *string
 	ResolvedWhy    *string
 	ResolvedPageID *int64
+	Others         int64
 }
 
 // In order of id, and all but the payload, which may be large.
@@ -146,6 +225,7 @@ func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) 
 			&i.Resolution,
 			&i.ResolvedWhy,
 			&i.ResolvedPageID,
+			&i.Others,
 		); err != nil {
 			return nil, err
 		}
@@ -270,6 +350,49 @@ func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) 
 	return items, nil
 }
 
+const deadLetterOpenOf = `-- name: DeadLetterOpenOf :many
+SELECT g.id::uuid AS id, count(*) AS letters, (array_agg(o.key ORDER BY o.id DESC))[1]::text AS last
+FROM unnest($1::uuid[]) AS g (id)
+CROSS JOIN LATERAL (
+    SELECT l.id, l.key FROM dead_letters AS l
+    WHERE l.event_id = g.id AND l.stream = $2 AND l.resolved_at IS NULL
+    OFFSET 0
+) AS o
+GROUP BY g.id
+`
+
+type DeadLetterOpenOfParams struct {
+	Ids    []domain.UUID
+	Stream string
+}
+
+type DeadLetterOpenOfRow struct {
+	ID      domain.UUID
+	Letters int64
+	Last    string
+}
+
+// How many letters of these events are open, and the last of them.
+func (q *Queries) DeadLetterOpenOf(ctx context.Context, arg DeadLetterOpenOfParams) ([]DeadLetterOpenOfRow, error) {
+	rows, err := q.db.Query(ctx, deadLetterOpenOf, arg.Ids, arg.Stream)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetterOpenOfRow
+	for rows.Next() {
+		var i DeadLetterOpenOfRow
+		if err := rows.Scan(&i.ID, &i.Letters, &i.Last); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deadLetterPark = `-- name: DeadLetterPark :many
 INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 SELECT $1::text, t.key, $2::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),
@@ -377,7 +500,8 @@ func (q *Queries) DeadLetterParkAgain(ctx context.Context, arg DeadLetterParkAga
 }
 
 const deadLetterReasons = `-- name: DeadLetterReasons :many
-SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at
+SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.others, l.replays,
+       l.parked_at
 FROM (
     SELECT s.reason, count(*) AS letters, min(s.id) AS first
     FROM dead_letters AS s
@@ -413,6 +537,7 @@ type DeadLetterReasonsRow struct {
 	Detail      string
 	EventID     *domain.UUID
 	Seen        int64
+	Others      int64
 	Replays     int64
 	ParkedAt    time.Time
 }
@@ -445,6 +570,7 @@ func (q *Queries) DeadLetterReasons(ctx context.Context, arg DeadLetterReasonsPa
 			&i.Detail,
 			&i.EventID,
 			&i.Seen,
+			&i.Others,
 			&i.Replays,
 			&i.ParkedAt,
 		); err != nil {

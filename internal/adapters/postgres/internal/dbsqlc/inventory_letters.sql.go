@@ -98,6 +98,61 @@ func (q *Queries) InventoryLetters(ctx context.Context, stream string) ([]Invent
 	return items, nil
 }
 
+const inventoryPayloads = `-- name: InventoryPayloads :many
+SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint AS pass,
+       coalesce(l.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS event,
+       ('SHA-256 of the payload of dead letter ' || l.id)::text AS what, encode(sha256(l.payload), 'hex')::text AS value,
+       'that of the bytes that were parked'::text AS against, encode(l.payload_sha256, 'hex')::text AS found, count(*) OVER () AS total
+FROM dead_letters AS l
+LEFT JOIN pages AS p ON p.id = l.page_id AND p.stream = l.stream
+WHERE l.stream = $1 AND sha256(l.payload) <> l.payload_sha256
+ORDER BY l.page_id, l.id
+LIMIT 20
+`
+
+type InventoryPayloadsRow struct {
+	PageID  int64
+	Seq     int64
+	Pass    int64
+	Event   domain.UUID
+	What    string
+	Value   string
+	Against string
+	Found   string
+	Total   int64
+}
+
+// The bytes of a letter are those that were parked.
+func (q *Queries) InventoryPayloads(ctx context.Context, stream string) ([]InventoryPayloadsRow, error) {
+	rows, err := q.db.Query(ctx, inventoryPayloads, stream)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InventoryPayloadsRow
+	for rows.Next() {
+		var i InventoryPayloadsRow
+		if err := rows.Scan(
+			&i.PageID,
+			&i.Seq,
+			&i.Pass,
+			&i.Event,
+			&i.What,
+			&i.Value,
+			&i.Against,
+			&i.Found,
+			&i.Total,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const inventoryResolved = `-- name: InventoryResolved :many
 WITH letters AS (
     SELECT l.id, l.stream, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen, l.replays, l.parked_at, l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.payload_sha256, l.others, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id

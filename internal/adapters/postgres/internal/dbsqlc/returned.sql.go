@@ -16,7 +16,7 @@ const returnedInsert = `-- name: ReturnedInsert :exec
 INSERT INTO pawl_returned (id) SELECT unnest($1::uuid[])
 `
 
-// The temporary table of db/temporary/returned.sql, which lives as long as its connection.
+// The temporary table of db/temporary/returned.sql, which lives as long as its transaction.
 func (q *Queries) ReturnedInsert(ctx context.Context, ids []domain.UUID) error {
 	_, err := q.db.Exec(ctx, returnedInsert, ids)
 	return err
@@ -66,8 +66,40 @@ func (q *Queries) ReturnedLacks(ctx context.Context, stream string) ([]ReturnedL
 	return items, nil
 }
 
+const returnedOthers = `-- name: ReturnedOthers :many
+SELECT DISTINCT l.event_id::uuid AS event FROM dead_letters AS l
+WHERE l.stream = $1 AND l.event_id = ANY($2::uuid[]) AND l.others > 0
+`
+
+type ReturnedOthersParams struct {
+	Stream string
+	Ids    []domain.UUID
+}
+
+// Of the given events, those of which records were counted and not kept, because too many of their letters were open.
+func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) ([]domain.UUID, error) {
+	rows, err := q.db.Query(ctx, returnedOthers, arg.Stream, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []domain.UUID
+	for rows.Next() {
+		var event domain.UUID
+		if err := rows.Scan(&event); err != nil {
+			return nil, err
+		}
+		items = append(items, event)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const returnedParked = `-- name: ReturnedParked :many
-SELECT l.key, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict
+SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict,
+       l.payload
 FROM dead_letters AS l
 WHERE l.stream = $1 AND l.key = ANY($2::text[])
 `
@@ -79,8 +111,10 @@ type ReturnedParkedParams struct {
 
 type ReturnedParkedRow struct {
 	Key      string
+	ID       int64
 	Stands   bool
 	Conflict bool
+	Payload  []byte
 }
 
 // Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
@@ -94,7 +128,13 @@ func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) 
 	var items []ReturnedParkedRow
 	for rows.Next() {
 		var i ReturnedParkedRow
-		if err := rows.Scan(&i.Key, &i.Stands, &i.Conflict); err != nil {
+		if err := rows.Scan(
+			&i.Key,
+			&i.ID,
+			&i.Stands,
+			&i.Conflict,
+			&i.Payload,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
