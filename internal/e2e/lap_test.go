@@ -215,9 +215,10 @@ func (l *lap) doneAndWhole() (done bool) {
 	if done = l.db.count("SELECT count(*) FROM checkpoints WHERE done") == 1; !done {
 		return false
 	}
-	if position, lost := l.db.position(), l.db.lostBehind(); position != lapEvents || lost > 0 {
-		l.tally.lost += lost
-		l.t.Fatalf("the stream is done at position %d of %d, and %d rows are lost", position, lapEvents, lost)
+	if position, lost := l.db.position(), l.db.lostBehind(); position != lapEvents || len(lost) > 0 {
+		l.tally.lost += len(lost)
+		l.t.Fatalf("the stream is done at position %d of %d, and %d records are lost:\n%s", position, lapEvents, len(lost),
+			strings.Join(lost[:min(20, len(lost))], "\n"))
 	}
 	return true
 }
