@@ -120,7 +120,8 @@ func TestAComparisonOutlivesItsConnection(t *testing.T) {
 	again := func(work func() error) {
 		t.Helper()
 		err := work()
-		for ; domain.KindOf(err) == domain.Transient; err = work() { // the pool drops the connection that is lost
+		for domain.KindOf(err) == domain.Transient { // the pool drops the connection that is lost
+			err = work()
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,8 @@ func settle(
 			nowhere = append(nowhere, s)
 		}
 	}
-	return result, countOut(ctx, q, stream, nowhere, &result)
+	err = countOut(ctx, q, stream, nowhere, &result)
+	return result, err
 }
 
 // countOut counts records that have neither a row nor a letter: as not kept if their event has a letter that counts such
