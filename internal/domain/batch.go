@@ -24,8 +24,8 @@ type ReadPage struct {
 	End     End // how far the end of the pass may be believed; matters only if To.Done
 }
 
-// IDsHash returns the SHA-256 of the ids of the page's records in upstream order, nil if the page has none. Two pages
-// with the same hash hold the same records. A record without a readable id counts by its bytes.
+// IDsHash returns the SHA-256 of the ids of the page's events and the keys of its rejects in upstream order, nil if the page
+// has no record. Two pages with the same hash hold the same records.
 func (p ReadPage) IDsHash() []byte {
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil
@@ -38,12 +38,7 @@ func (p ReadPage) IDsHash() []byte {
 			events = events[1:]
 			continue
 		}
-		if id := rejects[0].Why.ID; id != (EventID{}) {
-			hash.Write(id[:])
-		} else {
-			bytes := sha256.Sum256(rejects[0].Record.Payload)
-			hash.Write(bytes[:])
-		}
+		hash.Write([]byte(p.KeyOf(rejects[0])))
 		rejects = rejects[1:]
 	}
 	return hash.Sum(nil)
