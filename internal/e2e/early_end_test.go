@@ -64,7 +64,7 @@ func TestEarlyEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			databaseURL := pgtest.Database(t)
-			a := serveRecords(t, goodEvents(tt.events), nil)
+			a := serveRecords(t, goodEvents(tt.events))
 			a.script = tt.script(a)
 			db := connect(t, databaseURL)
 			pawl := func(code int, args ...string) {
@@ -93,7 +93,7 @@ func TestATotalThatOverstates(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
-	a := serveRecords(t, goodEvents(events), nil)
+	a := serveRecords(t, goodEvents(events))
 	a.script = func(q pageRequest) (int, string) { return http.StatusOK, a.page(q, announced) }
 	db := connect(t, databaseURL)
 	for _, step := range []struct {

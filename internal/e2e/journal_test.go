@@ -13,10 +13,12 @@ import (
 type entry struct {
 	Seq         int    `json:"seq"`
 	RequestID   string `json:"request_id"`
+	Cursor      string `json:"cursor"`
 	Status      int    `json:"status"`
 	Fault       string `json:"fault"`
 	RateLimited bool   `json:"rate_limited"`
 	Sound       bool   `json:"sound"`
+	Last        bool   `json:"last"` // it was sound and said to be the end
 	Delivered   bool   `json:"delivered"`
 	Drifted     []struct {
 		SHA256 string `json:"sha256"`

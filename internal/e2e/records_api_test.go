@@ -20,7 +20,7 @@ type recordsAPI struct {
 
 	mu       sync.Mutex
 	records  []string
-	script   func(pageRequest) (status int, body string)
+	script   func(pageRequest) (status int, body string) // answers instead of the API, unless its status is 0; nil for none
 	requests int
 	holds    map[int]hold // by page size
 	refused  map[int]int  // requests that a hold has refused or kept waiting, by page size
@@ -40,11 +40,10 @@ type hold struct {
 	refuse bool // with a 429 that says to come back in a second; otherwise no answer is sent
 }
 
-// serveRecords serves until the test ends. The script answers a request instead of the API; status 0 leaves it to the API.
-// It may be nil.
-func serveRecords(t *testing.T, records []string, script func(pageRequest) (status int, body string)) *recordsAPI {
+// serveRecords serves until the test ends.
+func serveRecords(t *testing.T, records []string) *recordsAPI {
 	t.Helper()
-	a := &recordsAPI{records: records, script: script, holds: map[int]hold{}, refused: map[int]int{}}
+	a := &recordsAPI{records: records, holds: map[int]hold{}, refused: map[int]int{}}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	a.baseURL = server.URL

@@ -13,6 +13,7 @@ const (
 	forReplay  = "for a page stored again by a later pass"
 	forFault   = "struck by a fault"
 	forUndone  = "for a page that a restored backup took away"
+	forEnd     = "for an end that was asked for once more"
 	forLimit   = "refused by the rate limit"
 	forCursor  = "with a cursor that was given up"
 	forNothing = "lost with a run or a connection"
@@ -28,7 +29,7 @@ func (l *lap) explainRequests() {
 	if n := l.mock.summary().Dropped; n > 0 {
 		l.t.Errorf("the journal has dropped %d requests", n)
 	}
-	for _, e := range journal {
+	for i, e := range journal {
 		again, isStored := stored[e.RequestID]
 		delete(stored, e.RequestID)
 		switch {
@@ -44,6 +45,8 @@ func (l *lap) explainRequests() {
 			l.tally.requests[forUndone]++
 		case e.Fault != "":
 			l.tally.requests[forFault]++
+		case e.Last && i+1 < len(journal) && journal[i+1].Cursor == e.Cursor && l.runOf(e.Seq) == l.runOf(journal[i+1].Seq):
+			l.tally.requests[forEnd]++ // a record that comes twice counts once: the store may have fewer than were announced
 		case e.RateLimited:
 			l.tally.requests[forLimit]++
 			refused++

@@ -77,7 +77,7 @@ func newSetBack(t *testing.T, rateWait bool) *setBack {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	s := &setBack{t: t, ctx: ctx, api: serveRecords(t, goodEvents(setBackEvents), nil), databaseURL: pgtest.Database(t), rateWait: rateWait}
+	s := &setBack{t: t, ctx: ctx, api: serveRecords(t, goodEvents(setBackEvents)), databaseURL: pgtest.Database(t), rateWait: rateWait}
 	s.proxy, s.through = inFrontOf(t, "database", s.databaseURL)
 	return s
 }

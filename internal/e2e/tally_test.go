@@ -76,7 +76,7 @@ func (y *tally) print(to io.Writer) error {
 	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", y.restored, float64(y.restored)/time.Since(y.began).Minutes())
 	row("requests", y.asked)
 	row("  ideal", y.ideal)
-	for _, cause := range []string{forPage, forReplay, forUndone, forFault, forLimit, forCursor, forNothing} {
+	for _, cause := range []string{forPage, forReplay, forUndone, forEnd, forFault, forLimit, forCursor, forNothing} {
 		row("  "+cause, y.requests[cause])
 	}
 	row("lost", y.lost)
