@@ -32,10 +32,10 @@ func first(t *testing.T, databaseURL string, page domain.ReadPage) domain.Commit
 	return next(t, store, at, page)
 }
 
-// next commits one page more.
+// next commits one page more, in a pass of its own: within a pass no page may repeat another.
 func next(t *testing.T, store domain.EventStore, at domain.Checkpoint, page domain.ReadPage) domain.CommitResult {
 	t.Helper()
-	page.From, page.To, page.Receipt.FetchedAt = at.Place, at.Place, time.Now()
+	page.From, page.To, page.Receipt.FetchedAt = at.NextPass(), at.NextPass(), time.Now()
 	page.Received = len(page.Events) + len(page.Rejects)
 	page.MayPark = page.Received
 	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})

@@ -106,7 +106,7 @@ func rollBack(t *testing.T, databaseURL, table string) {
 func TestAnOlderSchema(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	newPen(t, databaseURL, "s").page("", 1, 2)
+	newPen(t, databaseURL, "s").page("", 1, 2, 3, 4, 5)
 	rollBack(t, databaseURL, "dead_letters")
 	stream, pool := domain.StreamID{Source: "s"}, poolOn(t, databaseURL)
 	_, inspecting := postgres.NewInventory(pool).Inspect(t.Context(), stream, func(domain.Check) {})
@@ -123,7 +123,7 @@ func TestAnOlderSchema(t *testing.T) {
 func TestALedgerFromBefore(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	newPen(t, databaseURL, "s").page("a", 1, 2).page("b", 3).newPass().page("c", 1).page("", 2, 3)
+	newPen(t, databaseURL, "s").page("a", 1, 2).page("b", 3).newPass().page("c", 1).page("", 2, 3, 4, 5)
 	const links = "SELECT string_agg(seq || '<' || parent_seq || ' ' || kind, ', ' ORDER BY seq) FROM pages"
 	want := queryOne[string](t, databaseURL, links)
 	if want != "1<0 page, 2<1 page, 3<0 page, 4<3 page" {
