@@ -4,14 +4,17 @@
 INSERT INTO checkpoints AS c (stream, source_url, epoch, token)
 VALUES (@stream, @source_url, 1, gen_random_uuid())
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1, token = gen_random_uuid(), source_url = excluded.source_url
+SET epoch = c.epoch + 1, token = gen_random_uuid(), source_url = excluded.source_url,
+    held_until = CASE WHEN c.source_url = excluded.source_url THEN c.held_until END
 WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one
 -- First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, tells whether
 -- a letter is open that an event of the batch may supersede, and which of the batch's pages repeats an earlier page of
--- its pass: the first of them, from 1, or 0 for none.
+-- its pass: the first of them, from 1, or 0 for none. The sub-queries see what was committed before this statement began,
+-- also if it had to wait for the row. That is enough: only the claim's holder adds pages, and whoever moved the checkpoint
+-- meanwhile has this statement find no row.
 UPDATE checkpoints AS c
 SET seq               = @target,
     pass              = @pass,
@@ -74,7 +77,7 @@ SELECT source_url FROM checkpoints WHERE stream = @stream;
 
 -- name: CheckpointMove :execrows
 -- The stream reads from another address from now on. A runner that lives is fenced by the new epoch and token.
-UPDATE checkpoints SET source_url = @target::text, epoch = epoch + 1, token = gen_random_uuid()
+UPDATE checkpoints SET source_url = @target::text, epoch = epoch + 1, token = gen_random_uuid(), held_until = NULL
 WHERE stream = @stream AND source_url = @source::text;
 
 -- name: CheckpointStreams :many

@@ -25,7 +25,7 @@ type ReadPage struct {
 }
 
 // IDsHash returns the SHA-256 of the ids of the page's events and the keys of its rejects in upstream order, nil if the page
-// has no record. Two pages with the same hash hold the same records.
+// has no record. Two pages with the same hash bring the same events and rejects.
 func (p ReadPage) IDsHash() []byte {
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil

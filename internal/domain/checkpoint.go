@@ -91,11 +91,11 @@ type Checkpoint struct {
 func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	switch {
 	case durable.Epoch < c.Epoch:
-		return c.setBack("it no longer knows this run")
+		return c.setBack("it does not hold the claim of this run")
 	case durable.Token != c.Token:
 		return &Error{
 			Kind: Fenced, Op: "check claim", Err: fmt.Errorf("another runner has taken over stream %s", c.Stream),
-			Hint: "nothing is to be done: that runner goes on",
+			Hint: "do nothing: the other runner continues",
 		}
 	}
 	return nil

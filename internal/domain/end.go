@@ -36,7 +36,7 @@ func (e End) Check(at Place, stored int64) error {
 	case announced == 0 || at.Position < announced || (stored >= 0 && stored < announced):
 		return &Error{
 			Kind: Unconfirmed, Op: "check end",
-			Err: fmt.Errorf("only one answer says that the stream ends after %d records, with %d announced", at.Position, announced),
+			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", at.Position, announced),
 		}
 	}
 	return nil

@@ -35,9 +35,10 @@ type Decoder interface {
 type EventStore interface {
 	// Claim makes this runner the stream's only writer, under a new epoch and a new random token, and returns the durable
 	// checkpoint; a stream seen for the first time begins at pass 1, seq 0, no cursor. It makes one attempt and does not
-	// wait: Fenced if another runner is seen to hold the stream, Invalid if the stream has pages from another origin. Where
-	// a living runner cannot be seen (its connections are cut, a pooler stands between), the claim succeeds and fences it:
-	// only the newest claim may write (I3). A second Claim by the same runner is a new claim too. The claim outlives ctx.
+	// wait: Fenced if another runner is seen to hold the stream (Error.Holder says whether it seems alive), Invalid if the
+	// stream has pages from another origin. Where a living runner cannot be seen (its connections are cut, a pooler stands
+	// between), the claim succeeds and fences it: only the newest claim may write (I3). A second Claim by the same runner
+	// is a new claim too. The claim outlives ctx.
 	Claim(ctx context.Context, stream StreamID, origin string) (Checkpoint, error)
 
 	// Commit stores the batch's events, parks its rejects, writes one ledger row a page and moves the checkpoint from b.At

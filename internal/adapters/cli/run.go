@@ -11,7 +11,7 @@ import (
 
 type runCommand struct {
 	NewPass        bool `name:"new-pass" help:"If the stream is complete, read it from the head again; what is stored counts as duplicate."`
-	AcceptShortEnd bool `name:"accept-short-end" help:"Let the stream end below the total that the API announced, if the API says so twice in a row."`
+	AcceptShortEnd bool `name:"accept-short-end" help:"Accept an end below the announced total, if two answers in a row say it."`
 	JSON           bool `name:"json" help:"Print the summary as one JSON object."`
 }
 

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.Co
 		advance := advanceTo(b)
 		reserved, err := q.CheckpointAdvance(ctx, advance)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return refuseMove(ctx, q, b.At)
+			return refuseMove(ctx, q, "advance checkpoint", b.At)
 		}
 		if err != nil {
 			return err
@@ -71,7 +70,7 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.Co
 }
 
 // refuseMove returns why the checkpoint could not be moved from at, where it was read (I3).
-func refuseMove(ctx context.Context, q *dbsqlc.Queries, at domain.Checkpoint) error {
+func refuseMove(ctx context.Context, q *dbsqlc.Queries, op string, at domain.Checkpoint) error {
 	durable, err := lockCheckpoint(ctx, q, at.Stream)
 	if err != nil {
 		return err
@@ -80,7 +79,7 @@ func refuseMove(ctx context.Context, q *dbsqlc.Queries, at domain.Checkpoint) er
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: "advance checkpoint",
+		Kind: domain.Transient, Op: op,
 		Err: fmt.Errorf("the checkpoint of stream %s changed while it was read", at.Stream),
 	}
 }
@@ -89,19 +88,24 @@ func refuseMove(ctx context.Context, q *dbsqlc.Queries, at domain.Checkpoint) er
 // one that is stored, of which repeated is the number from 1. Such a page comes from a cache, and its records would count
 // twice towards the end of the pass.
 func checkRepeats(advance dbsqlc.CheckpointAdvanceParams, repeated int64) error {
+	type content struct {
+		pass int64
+		hash string
+	}
+	seen := map[content]bool{}
 	for i, hash := range advance.IdsHashes {
-		for j, earlier := range advance.IdsHashes[:i] {
-			if hash != nil && bytes.Equal(hash, earlier) && advance.Passes[i] == advance.Passes[j] {
-				repeated = int64(i) + 1
-			}
+		page := content{advance.Passes[i], string(hash)}
+		if hash != nil && seen[page] {
+			repeated = int64(i) + 1
 		}
+		seen[page] = true
 	}
 	if repeated == 0 {
 		return nil
 	}
 	return &domain.Error{
 		Kind: domain.BadPage, Op: "store page",
-		Err:  fmt.Errorf("the API answered seq %d with the records of an earlier page of this pass", advance.FromSeq+repeated),
+		Err:  fmt.Errorf("the API sent the records of an earlier page of this pass again (seq %d)", advance.FromSeq+repeated),
 		Hint: "run it again later: a cache between pawl and the API may have answered",
 	}
 }

@@ -30,6 +30,9 @@ func TestMove(t *testing.T) {
 	}
 	const identity = "SELECT epoch || ' ' || token FROM checkpoints"
 	was := queryOne[string](t, databaseURL, identity)
+	if err := old.Hold(t.Context(), at, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	if err := mover.Move(t.Context(), stream, before, after); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +45,8 @@ func TestMove(t *testing.T) {
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("the runner of the old address: %v", err)
 	}
-	if got, err := old.Claim(t.Context(), stream, after); err != nil || got.Seq != at.Seq || got.Position != at.Position || got.Inserted != 3 {
+	if got, err := old.Claim(t.Context(), stream, after); err != nil || got.Seq != at.Seq || got.Position != at.Position || got.Inserted != 3 ||
+		!got.HeldUntil.IsZero() { // the rate limit was the old address's
 		t.Errorf("at the new address it stands at %+v, %v", got, err)
 	}
 	if err := mover.Move(t.Context(), stream, before, after); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), after) {

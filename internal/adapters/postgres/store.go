@@ -134,7 +134,7 @@ func (s *Store) Hold(ctx context.Context, at domain.Checkpoint, until time.Time)
 		if err != nil || held == 1 {
 			return err
 		}
-		return refuseMove(ctx, q, at)
+		return refuseMove(ctx, q, "note rate limit", at)
 	})
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", at.Stream, repeatable(err))

@@ -45,7 +45,7 @@ func (r *Runner) commit(
 	if err == nil && !reaches(res.Checkpoint, batch) {
 		return res, &domain.Error{
 			Kind: domain.Unknown, Op: "store page",
-			Err: fmt.Errorf("stream %s was committed at seq %d, position %d, and not where this run is: seq %d, position %d",
+			Err: fmt.Errorf("the database moved stream %s to seq %d, position %d, but this run read seq %d, position %d",
 				at.Stream, res.Checkpoint.Seq, res.Checkpoint.Position, batch.Target(), page.To.Position),
 		}
 	}

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -11,17 +10,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const (
-	// maxEmptyPages is how many pages in a row may hold no record: a page may be empty, a stream of them has lost its way.
-	maxEmptyPages = 100
+const opFetch = "fetch page"
 
-	// minHold is the shortest wait for the rate limit that is noted in the store. A run that is started again during a
-	// shorter one loses little.
-	minHold = 5 * time.Second
-
-	// maxHold bounds what one refusal can do to the runs that follow: an API may be wrong about how long it refuses.
-	maxHold = time.Hour
-)
+// maxEmptyPages is how many pages in a row may hold no record: a page may be empty, a stream of them has lost its way.
+const maxEmptyPages = 100
 
 // pages fetches: it is the loop's only waiter. It knows where a pass stands, not what has been stored.
 type pages struct {
@@ -29,14 +21,11 @@ type pages struct {
 	policy   retry.Policy
 	observer WalkObserver
 	limit    int
-	hold     func(context.Context, time.Time) error // notes until when the rate limit holds; may be nil
-	traffic  domain.Traffic                         // of this run so far
-	cycle    cycle                                  // of this pass
-	empty    int                                    // pages without a record in a row
-
-	heldUntil time.Time // as the store knows it
-
-	refused error // why the page that was yielded last is asked for once more, see refuse
+	hold     holdKeeper
+	traffic  domain.Traffic // of this run so far
+	cycle    cycle          // of this pass
+	empty    int            // pages without a record in a row
+	current  *request
 }
 
 func (r *Runner) newPages() *pages {
@@ -47,22 +36,19 @@ func (r *Runner) newPages() *pages {
 // upstream no longer takes begins a new pass from the head: what was stored is then received again and counted as
 // duplicate (I2). It ends after the first error it yields.
 //
-// Whoever takes the pages decides whether a page, and an end above all, is believed: after refuse the same page is asked
-// for once more. heldUntil is when the rate limit allows the first request, zero if nothing is known.
+// The consumer decides whether a page or an end is believed; after refuse, from fetches the same page again. heldUntil is
+// when the rate limit allows the first request, zero if nothing is known.
 func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) iter.Seq2[domain.Step, error] {
 	return func(yield func(domain.Step, error) bool) {
 		restarts := restarts{furthest: at.Furthest}
-		if p.heldUntil = heldUntil; time.Now().Before(heldUntil) {
-			p.refused = &domain.Error{
-				Kind: domain.RateLimited, Op: "fetch page", Until: heldUntil, Unsent: true, Err: errHeld,
-			}
-		}
-		for request := p.newRequest(at); !request.at.Done; {
-			page, err := p.fetch(ctx, request)
+		p.current = p.newRequest(at)
+		p.current.refused, p.hold.until = held(heldUntil), heldUntil
+		for !p.current.at.Done {
+			page, err := p.fetch(ctx, p.current)
 			if isDeadCursor(err) {
-				if err = restarts.spend(request.at, err); err == nil {
-					request, p.cycle = p.newRequest(request.at.NextPass()), cycle{}
-					p.observer.PassStarted(request.at)
+				if err = restarts.spend(p.current.at, err); err == nil {
+					p.current, p.cycle = p.newRequest(p.current.at.NextPass()), cycle{}
+					p.observer.PassStarted(p.current.at)
 					continue
 				}
 			}
@@ -70,15 +56,15 @@ func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) 
 				yield(domain.Step{}, err)
 				return
 			}
-			step := domain.Step{From: request.at, To: request.at.After(page), Page: page}
-			step.End.Confirmed = request.ends(step.To)
+			step := domain.Step{From: p.current.at, To: p.current.at.After(page), Page: page}
+			step.End.Confirmed = p.current.ends(step.To)
 			if !yield(step, nil) {
 				return
 			}
-			if p.refused != nil {
+			if p.current.refused != nil {
 				continue
 			}
-			request = p.newRequest(step.To)
+			p.current = p.newRequest(step.To)
 			p.cycle.step(step.To.Cursor)
 			if p.empty++; len(page.Records) > 0 {
 				p.empty = 0
@@ -87,39 +73,59 @@ func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) 
 	}
 }
 
-// refuse has the page that was yielded last asked for once more, and reports whether err is a reason to: the page is a
-// bad one, or it ends the pass and one answer alone says so. A bad page costs a try.
+// refuse reports whether err means that the last page must be fetched again, and notes it: the page is a bad one, or it
+// ends the pass and one answer alone says so. A bad page costs a try.
 func (p *pages) refuse(err error) bool {
 	kind := domain.KindOf(err)
 	if kind != domain.BadPage && kind != domain.Unconfirmed {
 		return false
 	}
-	p.refused = err
+	p.current.refused = err
 	return true
 }
 
-// A request asks for the page at one place, as often as it takes.
+// A request is one page to fetch, with its retry budget.
 type request struct {
 	at     domain.Place
 	budget *retry.Budget
 	before domain.Traffic
-	end    *domain.Place // where the last answer said that the pass ends, nil if it did not
 
-	confirming bool // an end was asked for once more already
+	refused    error         // why the last answer, or the request itself, was refused; nil if it was not
+	end        *domain.Place // where the last answer said that the pass ends, nil if it did not
+	confirming bool          // an end was asked for once more already
 }
 
 func (p *pages) newRequest(at domain.Place) *request {
 	return &request{at: at, budget: p.policy.Budget(), before: p.traffic}
 }
 
-// ends notes where an answer says that the pass ends, and reports whether the answer before said the same.
+// ends notes where an answer says that the pass ends, and reports whether the answer before said the same. The totals and
+// the bytes may differ: some APIs count new events, or put the request's time into their records.
 func (r *request) ends(to domain.Place) bool {
 	before := r.end
 	r.end = nil
 	if to.Done {
 		r.end = &to
 	}
-	return before != nil && to == *before
+	return before != nil && to.Done && to.SameAs(*before)
+}
+
+// takeRefusal returns why the request was refused, and forgets it. It returns nil for the first end that has to be
+// confirmed: that is asked for at once, and costs no try.
+func (r *request) takeRefusal() error {
+	refused := r.refused
+	r.refused = nil
+	if domain.KindOf(refused) != domain.Unconfirmed {
+		return refused
+	}
+	if !r.confirming {
+		r.confirming = true
+		return nil
+	}
+	return &domain.Error{
+		Kind: domain.BadPage, Op: opFetch, Hint: "run it again later: the API may be changing",
+		Err: fmt.Errorf("the API ends the stream differently in each answer, the last time after %d records", r.end.Position),
+	}
 }
 
 // fetch asks for a page until it has a whole one, or an error that is final.
@@ -130,7 +136,7 @@ func (p *pages) fetch(ctx context.Context, r *request) (domain.Page, error) {
 			page.Receipt.Traffic = p.traffic.Sub(r.before)
 			return page, nil
 		}
-		if err := p.noteHold(ctx, err); err != nil {
+		if err := p.hold.keep(ctx, err); err != nil {
 			return domain.Page{}, err
 		}
 		wait, err := r.budget.Next(err)
@@ -143,21 +149,14 @@ func (p *pages) fetch(ctx context.Context, r *request) (domain.Page, error) {
 	}
 }
 
-// attempt makes one request and refuses a way that leads back. If the page was refused after it was yielded, it first
-// returns why. Only the first end that has to be confirmed is asked for at once, and costs no try.
+// attempt makes one request, and returns BadPage for cursors that lead in a circle. If the last answer was refused, it
+// returns why and makes no request.
 func (p *pages) attempt(ctx context.Context, r *request) (domain.Page, error) {
-	at, refused := r.at, p.refused
-	p.refused = nil
-	switch unconfirmed := domain.KindOf(refused) == domain.Unconfirmed; {
-	case unconfirmed && r.confirming:
-		return domain.Page{}, badPage("each answer says something else: %w", refused)
-	case unconfirmed:
-		r.confirming = true
-	case refused != nil:
-		return domain.Page{}, refused
+	if err := r.takeRefusal(); err != nil {
+		return domain.Page{}, err
 	}
-	p.observer.Fetching(at)
-	page, err := p.source.FetchPage(ctx, domain.PageRequest{Cursor: at.Cursor, Limit: p.limit})
+	p.observer.Fetching(r.at)
+	page, err := p.source.FetchPage(ctx, domain.PageRequest{Cursor: r.at.Cursor, Limit: p.limit})
 	p.count(err)
 	if err != nil {
 		return domain.Page{}, err
@@ -166,37 +165,13 @@ func (p *pages) attempt(ctx context.Context, r *request) (domain.Page, error) {
 		return domain.Page{}, badPage("%d pages in a row without a record, and no end", p.empty+1)
 	}
 	if p.cycle.closes(page.Next) {
-		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", at.After(page).Position)
+		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", r.at.After(page).Position)
 	}
 	return page, nil
 }
 
-// noteHold notes for whoever runs next until when the rate limit holds. It returns an error only if the stream is not this
-// run's any more; a note that fails otherwise costs the next run one refusal.
-func (p *pages) noteHold(ctx context.Context, err error) error {
-	if domain.KindOf(err) != domain.RateLimited || p.hold == nil {
-		return nil
-	}
-	until := domain.AsError(err).Until
-	if time.Until(until) <= minHold || until.Equal(p.heldUntil) {
-		return nil
-	}
-	p.heldUntil = until
-	if latest := time.Now().Add(maxHold); latest.Before(until) {
-		until = latest
-	}
-	err = p.hold(ctx, until)
-	if kind := domain.KindOf(err); kind == domain.Fenced || kind == domain.SetBack {
-		return err
-	}
-	return nil
-}
-
-// errHeld is why nothing is asked for when a run begins: an earlier run was told so.
-var errHeld = errors.New("an earlier run was told to wait")
-
 func badPage(format string, args ...any) error {
-	return &domain.Error{Kind: domain.BadPage, Op: "fetch page", Err: fmt.Errorf(format, args...)}
+	return &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
 }
 
 func (p *pages) count(err error) {

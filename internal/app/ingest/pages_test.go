@@ -114,6 +114,12 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 			0,
 		},
 		{
+			"an end of a stream that grows with each answer",
+			[]domaintest.Answer{of(2, "a", "1"), of(5, "", "2"), of(6, "", "2")},
+			domain.Traffic{Requests: 3},
+			0,
+		},
+		{
 			"an empty stream that was a glitch",
 			[]domaintest.Answer{of(0, ""), of(1, "", "1")},
 			domain.Traffic{Requests: 2},

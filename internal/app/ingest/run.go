@@ -68,7 +68,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	}
 
 	pages := r.newPages()
-	pages.hold = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, at, until) }
+	pages.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, at, until) }
 	for step, err := range pages.from(ctx, start, at.HeldUntil) { // fetch: in order (I6), until the end of the pass
 		sum.Traffic = pages.traffic
 		if err != nil {
@@ -114,10 +114,13 @@ func (r *Runner) read(ctx context.Context, step domain.Step) (domain.ReadPage, e
 	return page, err
 }
 
-// endingLater returns a context that ends so much later than ctx, or with the returned function.
+// endingLater returns a context that ends grace after ctx, or with the returned function.
 func endingLater(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(later, func() { timer.Stop() })
+	})
 	return later, func() {
 		stop()
 		cancel()

@@ -118,6 +118,9 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, origin str
 	if at.Origin != origin && at.Seq > 0 {
 		return domain.Checkpoint{}, failure(domain.Invalid, "claim", "the stream reads from "+at.Origin)
 	}
+	if at.Origin != origin { // another API's rate limit
+		delete(s.db.held, stream)
+	}
 	at.Epoch, at.Origin = at.Epoch+1, origin
 	_, _ = rand.Read(at.Token[:]) // never fails
 	s.db.holders[stream] = s

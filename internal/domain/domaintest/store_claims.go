@@ -3,6 +3,7 @@ package domaintest
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -53,8 +54,11 @@ func oneOrigin(ctx context.Context, under StoreUnderTest) error {
 }
 
 func originMayChange(ctx context.Context, under StoreUnderTest) error {
-	s, _, err := claimed(ctx, under)
+	s, first, err := claimed(ctx, under)
 	if err != nil {
+		return err
+	}
+	if err := s.Hold(ctx, first, time.Now().Add(time.Hour)); err != nil {
 		return err
 	}
 	const other = "https://other.example/v1"
@@ -62,8 +66,8 @@ func originMayChange(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if at.Origin != other {
-		return fmt.Errorf("it reads from %s", at.Origin)
+	if at.Origin != other || !at.HeldUntil.IsZero() {
+		return fmt.Errorf("it reads from %s, held until %s", at.Origin, at.HeldUntil)
 	}
 	return nil
 }

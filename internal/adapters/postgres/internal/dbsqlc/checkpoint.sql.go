@@ -73,7 +73,9 @@ type CheckpointAdvanceRow struct {
 
 // First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, tells whether
 // a letter is open that an event of the batch may supersede, and which of the batch's pages repeats an earlier page of
-// its pass: the first of them, from 1, or 0 for none.
+// its pass: the first of them, from 1, or 0 for none. The sub-queries see what was committed before this statement began,
+// also if it had to wait for the row. That is enough: only the claim's holder adds pages, and whoever moved the checkpoint
+// meanwhile has this statement find no row.
 func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) (CheckpointAdvanceRow, error) {
 	row := q.db.QueryRow(ctx, checkpointAdvance,
 		arg.Target,
@@ -105,7 +107,8 @@ const checkpointClaim = `-- name: CheckpointClaim :one
 INSERT INTO checkpoints AS c (stream, source_url, epoch, token)
 VALUES ($1, $2, 1, gen_random_uuid())
 ON CONFLICT (stream) DO UPDATE
-SET epoch = c.epoch + 1, token = gen_random_uuid(), source_url = excluded.source_url
+SET epoch = c.epoch + 1, token = gen_random_uuid(), source_url = excluded.source_url,
+    held_until = CASE WHEN c.source_url = excluded.source_url THEN c.held_until END
 WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until
 `
@@ -284,7 +287,7 @@ func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, erro
 }
 
 const checkpointMove = `-- name: CheckpointMove :execrows
-UPDATE checkpoints SET source_url = $1::text, epoch = epoch + 1, token = gen_random_uuid()
+UPDATE checkpoints SET source_url = $1::text, epoch = epoch + 1, token = gen_random_uuid(), held_until = NULL
 WHERE stream = $2 AND source_url = $3::text
 `
 
