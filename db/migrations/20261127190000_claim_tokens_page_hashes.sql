@@ -13,7 +13,7 @@ ALTER TABLE pages
     ADD COLUMN ids_hash bytea,
     ADD COLUMN end_accepted boolean NOT NULL DEFAULT false;
 CREATE INDEX pages_ids_hash ON pages (ids_hash) WHERE ids_hash IS NOT NULL;
-COMMENT ON COLUMN pages.ids_hash IS 'SHA-256 of the ids of the page''s events and the keys of its rejects, in order; NULL if it has no record';
+COMMENT ON COLUMN pages.ids_hash IS 'SHA-256 of the ids of the page''s events and the keys of its rejects, sorted; NULL if it has no record';
 COMMENT ON COLUMN pages.end_accepted IS 'the page ended its pass below the announced total, and the user accepted that';
 
 ALTER TABLE dead_letters

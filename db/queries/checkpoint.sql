@@ -58,9 +58,15 @@ RETURNING *;
 -- Waits for the transaction that holds the row (I4).
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
 
--- name: CheckpointOthers :one
--- Whether another stream stores into the same table.
-SELECT EXISTS (SELECT FROM checkpoints WHERE stream <> @stream AND received > 0);
+-- name: CheckpointStored :one
+-- How many of the stream's records are stored or parked, conflicts not counted, since their events are stored; and whether
+-- another stream stores into the same table, so that its events are duplicates here.
+SELECT (c.inserted + c.parked - (
+           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.reason = 'conflict'
+       ))::bigint AS records,
+       EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0) AS shared
+FROM checkpoints AS c
+WHERE c.stream = @stream;
 
 -- name: CheckpointHold :execrows
 -- How long the rate limit holds the stream back, for whoever claims it next. By this server's clock, which all share.

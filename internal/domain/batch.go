@@ -1,6 +1,10 @@
 package domain
 
-import "crypto/sha256"
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+)
 
 // A Step is one page at its place in the stream.
 type Step struct {
@@ -24,22 +28,28 @@ type ReadPage struct {
 	End     End // how far the end of the pass may be believed; matters only if To.Done
 }
 
-// IDsHash returns the SHA-256 of the ids of the page's events and the keys of its rejects in upstream order, nil if the page
-// has no record. Two pages with the same hash bring the same events and rejects.
+// IDsHash returns the SHA-256 of the ids of the page's events and the keys of its rejects, in whatever order they came, nil
+// if the page has no record. Two pages with the same hash bring the same events and rejects.
 func (p ReadPage) IDsHash() []byte {
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil
 	}
 	hash := sha256.New()
-	events, rejects := p.Events, p.Rejects
-	for len(events)+len(rejects) > 0 {
-		if len(rejects) == 0 || (len(events) > 0 && events[0].Record.Index < rejects[0].Record.Index) {
-			hash.Write(events[0].ID[:])
-			events = events[1:]
-			continue
-		}
-		hash.Write([]byte(p.KeyOf(rejects[0])))
-		rejects = rejects[1:]
+	ids := make([]EventID, len(p.Events))
+	for i, e := range p.Events {
+		ids[i] = e.ID
+	}
+	slices.SortFunc(ids, func(a, b EventID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		hash.Write(id[:])
+	}
+	keys := make([]LetterKey, len(p.Rejects))
+	for i, r := range p.Rejects {
+		keys[i] = p.KeyOf(r)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		hash.Write([]byte(key))
 	}
 	return hash.Sum(nil)
 }

@@ -11,7 +11,7 @@ type End struct {
 }
 
 // Check returns nil if the end at a place may be believed, given how many records of the stream are stored or parked, in
-// all passes together. A negative number says that this is not known, because another stream stores into the same table.
+// all passes together and without conflicts, whose events are stored. A negative number says that this is not known, because another stream stores into the same table.
 //
 // An end below the first announced total is a BadPage, unless the user accepts it. At or above it, an end is believed if
 // both the place and what is stored reach the larger of the first and the latest announced total; otherwise, or if

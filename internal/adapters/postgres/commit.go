@@ -106,7 +106,7 @@ func checkRepeats(advance dbsqlc.CheckpointAdvanceParams, repeated int64) error 
 	return &domain.Error{
 		Kind: domain.BadPage, Op: "store page",
 		Err:  fmt.Errorf("the API sent the records of an earlier page of this pass again (seq %d)", advance.FromSeq+repeated),
-		Hint: "run it again later: a cache between pawl and the API may have answered",
+		Hint: "run it again later, since a cache may have answered; if the API returns events twice, run it with another --page-size",
 	}
 }
 
@@ -116,15 +116,14 @@ func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, durable do
 	if !durable.Done {
 		return nil
 	}
-	shared, err := q.CheckpointOthers(ctx, b.At.Stream.String())
+	stored, err := q.CheckpointStored(ctx, b.At.Stream.String())
 	if err != nil {
 		return err
 	}
-	stored := durable.Inserted + durable.Parked
-	if shared {
-		stored = -1
+	if stored.Shared {
+		stored.Records = -1
 	}
-	return b.Last().End.Check(durable.Place, stored)
+	return b.Last().End.Check(durable.Place, stored.Records)
 }
 
 func ledgerRow(b domain.Batch, index int, pageID int64, idsHash []byte, tally domain.Tally) dbsqlc.PageInsertParams {

@@ -214,14 +214,21 @@ func (d *MemDatabase) repeats(stream domain.StreamID, page domain.ReadPage) bool
 	})
 }
 
-// storedBy returns how many records the stream has stored or parked, or -1 if another stream stores into the database too.
+// storedBy returns how many records of the stream are stored or parked, or -1 if another stream stores into the database
+// too. Conflicts are not counted: their events are stored.
 func (d *MemDatabase) storedBy(at domain.Checkpoint) int64 {
 	for stream, other := range d.checkpoints {
 		if stream != at.Stream && other.Received > 0 {
 			return -1
 		}
 	}
-	return at.Inserted + at.Parked
+	stored := at.Inserted + at.Parked
+	for _, l := range d.letters {
+		if l.stream == at.Stream && l.Why.Reason == domain.ReasonConflict {
+			stored--
+		}
+	}
+	return stored
 }
 
 // parentOf returns the seq of the page that led to page, or 0 if page is at the head of a pass.

@@ -21,6 +21,7 @@ func repeatedPage(ctx context.Context, under StoreUnderTest) error {
 	for what, pages := range map[string][]domain.ReadPage{
 		"the page before":     {withRejects(page(at.Place), reject(0, 3, "bad"))},
 		"an earlier page":     {page(at.Place, 1, 2)},
+		"in another order":    {page(at.Place, 2, 1)},
 		"a page of its batch": {page(at.Place, 4), page(at.Place, 4)},
 	} {
 		_, err = s.Commit(ctx, batch(at, pages...))
@@ -31,9 +32,9 @@ func repeatedPage(ctx context.Context, under StoreUnderTest) error {
 	if err := stored(ctx, under, 1, 2); err != nil {
 		return err
 	}
-	// The same events in another order or company are another page, pages without a record are all alike, and a later pass
-	// brings every page again.
-	_, err = s.Commit(ctx, batch(at, page(at.Place, 2, 1), page(at.Place, 1), page(at.Place), page(at.Place), page(at.NextPass(), 1, 2)))
+	// The same events in other company are another page, pages without a record are all alike, and a later pass brings every
+	// page again.
+	_, err = s.Commit(ctx, batch(at, page(at.Place, 1, 2, 3), page(at.Place, 1), page(at.Place), page(at.Place), page(at.NextPass(), 1, 2)))
 	return err
 }
 
@@ -42,6 +43,12 @@ func ended(at domain.Place, first, last int64, numbers ...byte) domain.ReadPage 
 	p := page(at, numbers...)
 	p.To.Cursor, p.To.Done = "", true
 	p.To.AnnouncedFirst, p.To.AnnouncedLast = domain.Total{N: first, Known: true}, domain.Total{N: last, Known: true}
+	return p
+}
+
+// otherValues gives the event at a place of the page another name, so that it is a conflict if its id is stored.
+func otherValues(p domain.ReadPage, index int) domain.ReadPage {
+	p.Events[index].Name = "another name"
 	return p
 }
 
@@ -59,6 +66,7 @@ func endsAreHeldAgainstRows(ctx context.Context, under StoreUnderTest) error {
 		{"below the first total", ended(at.Place, 3, 3, 1, 2), domain.BadPage},
 		{"below the latest total", ended(at.Place, 2, 3, 1, 2), domain.Unconfirmed},
 		{"an event twice", ended(at.Place, 3, 3, 1, 2, 2), domain.Unconfirmed},
+		{"an event twice, with other values", otherValues(ended(at.Place, 3, 3, 1, 2, 2), 2), domain.Unconfirmed},
 		{"nothing announced", ended(at.Place, 0, 0), domain.Unconfirmed},
 	}
 	for _, tt := range tests {

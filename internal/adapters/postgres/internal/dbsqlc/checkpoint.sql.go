@@ -306,18 +306,6 @@ func (q *Queries) CheckpointMove(ctx context.Context, arg CheckpointMoveParams) 
 	return result.RowsAffected(), nil
 }
 
-const checkpointOthers = `-- name: CheckpointOthers :one
-SELECT EXISTS (SELECT FROM checkpoints WHERE stream <> $1 AND received > 0)
-`
-
-// Whether another stream stores into the same table.
-func (q *Queries) CheckpointOthers(ctx context.Context, stream string) (bool, error) {
-	row := q.db.QueryRow(ctx, checkpointOthers, stream)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const checkpointSource = `-- name: CheckpointSource :one
 SELECT source_url FROM checkpoints WHERE stream = $1
 `
@@ -327,6 +315,29 @@ func (q *Queries) CheckpointSource(ctx context.Context, stream string) (string, 
 	var source_url string
 	err := row.Scan(&source_url)
 	return source_url, err
+}
+
+const checkpointStored = `-- name: CheckpointStored :one
+SELECT (c.inserted + c.parked - (
+           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.reason = 'conflict'
+       ))::bigint AS records,
+       EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0) AS shared
+FROM checkpoints AS c
+WHERE c.stream = $1
+`
+
+type CheckpointStoredRow struct {
+	Records int64
+	Shared  bool
+}
+
+// How many of the stream's records are stored or parked, conflicts not counted, since their events are stored; and whether
+// another stream stores into the same table, so that its events are duplicates here.
+func (q *Queries) CheckpointStored(ctx context.Context, stream string) (CheckpointStoredRow, error) {
+	row := q.db.QueryRow(ctx, checkpointStored, stream)
+	var i CheckpointStoredRow
+	err := row.Scan(&i.Records, &i.Shared)
+	return i, err
 }
 
 const checkpointStreams = `-- name: CheckpointStreams :many

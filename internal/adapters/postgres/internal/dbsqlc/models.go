@@ -153,7 +153,7 @@ type Page struct {
 	Kind string
 	// the seq of the page whose cursor led here, 0 at the head of a pass and for a replay
 	ParentSeq int64
-	// SHA-256 of the ids of the page's events and the keys of its rejects, in order; NULL if it has no record
+	// SHA-256 of the ids of the page's events and the keys of its rejects, sorted; NULL if it has no record
 	IdsHash []byte
 	// the page ended its pass below the announced total, and the user accepted that
 	EndAccepted bool
