@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// NewImpatientInventory is an inventory whose checks must end soon.
+// NewImpatientInventory returns an inventory whose checks must end soon.
 func NewImpatientInventory(pool *pgxpool.Pool, timeout time.Duration) *Inventory {
 	return &Inventory{pool, timeout}
 }

@@ -192,7 +192,7 @@ func addLetter(rows *dbsqlc.DeadLetterParkParams, r parkedRecord) {
 	rows.Seen = append(rows.Seen, r.seen)
 }
 
-// storable is a text as PostgreSQL takes it: a letter must not fail for the words about it.
+// storable returns a text as PostgreSQL takes it: a letter must not fail for the words about it.
 func storable(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }

@@ -52,8 +52,8 @@ func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	return pending, nil
 }
 
-// CheckSchema is Migrate for a user who may not change the schema: Invalid, naming what is missing, unless the schema
-// is exactly what this program needs.
+// CheckSchema returns Invalid, naming what is missing, unless the schema is exactly what this program needs. It is for a
+// user who may not change the schema.
 func CheckSchema(ctx context.Context, databaseURL string) error {
 	conn, err := connect(ctx, databaseURL)
 	if err != nil {

@@ -17,11 +17,11 @@ type writer struct {
 	q            *dbsqlc.Queries
 	stream       string
 	pageID       int64
-	bisecting    bool   // finds the events that the database refuses; else one of them is an Unstorable error
-	progress     func() // renews the transaction's time limit
-	likelyStored bool   // the events are likely to be stored already
-	mayHaveOpen  bool   // there may be an open letter that an event supersedes
-	limit        *rejectLimit
+	bisecting    bool         // finds the events that the database refuses; else one of them is an Unstorable error
+	progress     func()       // renews the transaction's time limit
+	likelyStored bool         // the events are likely to be stored already
+	mayHaveOpen  bool         // there may be an open letter that an event supersedes
+	limit        *rejectLimit // of the page that is written; nil for none
 }
 
 // writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
@@ -133,7 +133,7 @@ func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s
 	return nil
 }
 
-// without is the events that were not rejected.
+// without returns the events that were not rejected.
 func without(events []domain.ReadEvent, rejects []domain.Reject) []domain.ReadEvent {
 	if len(rejects) == 0 {
 		return events
