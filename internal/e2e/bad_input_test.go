@@ -29,8 +29,11 @@ func pageOf(total int, next string, events ...string) string {
 		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), more, cursor, total, len(events))
 }
 
-// serve answers each request with the next body, and the last one for ever.
-func serve(t *testing.T, contentType string, bodies ...string) (baseURL string, requests *atomic.Int64) {
+// serve answers each request with the next body, and the last one for ever. environment returns what pawl needs to read that
+// into a database.
+func serve(
+	t *testing.T, contentType string, bodies ...string,
+) (environment func(databaseURL string) []string, requests *atomic.Int64) {
 	t.Helper()
 	requests = &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -39,7 +42,9 @@ func serve(t *testing.T, contentType string, bodies ...string) (baseURL string, 
 		fmt.Fprint(w, bodies[n-1])
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, requests
+	return func(databaseURL string) []string {
+		return []string{"API_BASE_URL=" + server.URL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
+	}, requests
 }
 
 func TestAnswersThatAreNoPage(t *testing.T) {
@@ -66,14 +71,9 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
-			baseURL, requests := serve(t, tt.contentType, tt.bodies...)
-			p := start(t, []string{"API_BASE_URL=" + baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}, "pawl", "run", "--tries", "2")
-			if code := p.wait(ctx); code != tt.code {
-				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
-			}
+			environment, requests := serve(t, tt.contentType, tt.bodies...)
+			b := newBench(t, environment)
+			p := b.pawl(tt.code, "run", "--tries", "2")
 			for _, want := range tt.says {
 				if !strings.Contains(p.stderr.String(), want) {
 					t.Errorf("it does not say %q: %s", want, p.stderr.String())
@@ -82,11 +82,10 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 			if tt.events == 0 && requests.Load() != 2 { // two tries
 				t.Errorf("%d requests", requests.Load())
 			}
-			db := connect(t, databaseURL)
-			if n := db.count("SELECT count(*) FROM events"); n != tt.events {
+			if n := b.db.count("SELECT count(*) FROM events"); n != tt.events {
 				t.Errorf("%d events stored, want %d", n, tt.events)
 			}
-			db.addsUp()
+			b.db.addsUp()
 		})
 	}
 }
@@ -104,27 +103,20 @@ func TestABadRecordIsParked(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
 			bad := strings.Replace(three, tt.from, tt.to, 1)
-			baseURL, _ := serve(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
-			p := start(t, []string{"API_BASE_URL=" + baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}, "pawl", "run", "--json")
-			if code := p.wait(ctx); code != 0 {
-				t.Fatalf("exit %d: %s", code, p.stderr.String())
-			}
-			if got := p.summary(); got.Inserted != 2 || got.Parked != 1 {
+			environment, _ := serve(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
+			b := newBench(t, environment)
+			if got := b.pawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
 				t.Errorf("summary %+v", got)
 			}
-			db := connect(t, databaseURL)
 			var why, payload string
-			if err := db.conn.QueryRow(ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
+			if err := b.db.conn.QueryRow(b.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
 				t.Fatal(err)
 			}
 			if why != tt.why || payload != bad {
 				t.Errorf("parked for %q: %s", why, payload)
 			}
-			db.addsUp()
+			b.db.addsUp()
 		})
 	}
 }

@@ -21,7 +21,7 @@ const (
 	// Without a duration laps are run until they have come to killsInEach in every state, but not more than mostLaps.
 	killsInEach = 10
 	mostLaps    = 5
-	// With a duration backups are restored so many times more often, which makes more than three a minute.
+	// With a duration backups are restored so many times more often, to come to leastRestores.
 	restoresFactor = 2
 )
 
@@ -61,16 +61,21 @@ func TestChaos(t *testing.T) {
 		lapSeed := seed + n
 		again := fmt.Sprintf("make chaos DURATION=1s SEED=%d", lapSeed)
 		fmt.Fprintf(os.Stderr, "chaos: lap %d, to repeat it: %s\n", n+1, again)
+		began := time.Now()
 		passed := t.Run(fmt.Sprintf("seed=%d", lapSeed), func(t *testing.T) {
 			l := newLap(t, lapSeed, y)
 			l.drive(deck(attacks))
 			l.judge()
 		})
+		y.ran += time.Since(began)
 		if !passed {
 			t.Fatalf("lap %d failed; to repeat it: %s", n+1, again)
 		}
 	}
 	if missing := y.missing(); *chaosDuration == 0 && len(missing) > 0 {
 		t.Errorf("after %d laps not hit often enough: %s", y.laps, strings.Join(missing, "; "))
+	}
+	if *chaosDuration > 0 && y.tooFewRestores() {
+		t.Errorf("%.1f backups restored a minute, want at least %d", y.restoresPerMinute(), leastRestores)
 	}
 }

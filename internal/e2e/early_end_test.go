@@ -3,12 +3,9 @@
 package e2e
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // TestEarlyEnds lets an API say too early that its stream ends, or count records twice, once or again and again. A run that
@@ -61,26 +58,16 @@ func TestEarlyEnds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
 			a := serveRecords(t, goodEvents(tt.events))
 			a.script = tt.script(a)
-			db := connect(t, databaseURL)
-			pawl := func(code int, args ...string) {
-				t.Helper()
-				p := start(t, a.environment(databaseURL), "pawl", args...)
-				if got := p.wait(ctx); got != code {
-					t.Errorf("pawl %s ends %d, want %d: %s%s", strings.Join(args, " "), got, code, p.stdout.String(), p.stderr.String())
-				}
-			}
-			pawl(tt.code, "run", "--page-size", "2", "--tries", "2")
-			db.endedWith(tt.code, tt.events)
+			b := newBench(t, a.environment)
+			b.pawl(tt.code, "run", "--page-size", "2", "--tries", "2")
+			b.db.endedWith(tt.code, tt.events)
 			a.heal()
-			pawl(0, "run", "--page-size", "2")
-			db.endedWith(0, tt.events)
-			pawl(0, "verify", "--against-api")
-			db.addsUp()
+			b.pawl(0, "run", "--page-size", "2")
+			b.db.endedWith(0, tt.events)
+			b.pawl(0, "verify", "--against-api")
+			b.db.addsUp()
 		})
 	}
 }
@@ -90,12 +77,9 @@ func TestEarlyEnds(t *testing.T) {
 func TestATotalThatOverstates(t *testing.T) {
 	t.Parallel()
 	const events, announced = 4, 5
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	databaseURL := pgtest.Database(t)
 	a := serveRecords(t, goodEvents(events))
 	a.script = func(q pageRequest) (int, string) { return http.StatusOK, a.page(q, announced) }
-	db := connect(t, databaseURL)
+	b := newBench(t, a.environment)
 	for _, step := range []struct {
 		args     []string
 		code     int
@@ -106,15 +90,14 @@ func TestATotalThatOverstates(t *testing.T) {
 		{[]string{"run", "--page-size", "2", "--tries", "2", "--accept-short-end"}, 0, "", 1},
 		{[]string{"verify"}, 0, "", 1},
 	} {
-		p := start(t, a.environment(databaseURL), "pawl", step.args...)
-		if code := p.wait(ctx); code != step.code || !strings.Contains(p.stderr.String(), step.says) {
-			t.Fatalf("pawl %v ends %d, want %d with %q: %s%s", step.args, code, step.code, step.says, p.stdout.String(), p.stderr.String())
+		if p := b.pawl(step.code, step.args...); !strings.Contains(p.stderr.String(), step.says) {
+			t.Errorf("pawl %v does not say %q: %s", step.args, step.says, p.stderr.String())
 		}
-		if n := db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.accepted {
+		if n := b.db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.accepted {
 			t.Errorf("after pawl %v %d pages say that their end was accepted", step.args, n)
 		}
 	}
-	db.endedWith(0, events)
+	b.db.endedWith(0, events)
 }
 
 // endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // TestIgnoredSignals starts a run with a signal ignored, as nohup does with SIGHUP and a shell script with SIGINT where it
@@ -31,14 +29,11 @@ func TestIgnoredSignals(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
 			m := startMock(t, "--events", "500", "--rate-limit", "0")
-			db := connect(t, databaseURL)
-			letGo := db.holdLedger(databaseURL)
-			p := startIgnoring(t, tt.ignored, m.environment(databaseURL), "run", "--page-size", "100")
-			eventually(t, "a transaction is open", func() bool { return db.openTransactions() == 1 || !p.running() })
+			b := newBench(t, m.environment)
+			letGo := b.db.holdLedger(b.databaseURL)
+			p := startIgnoring(t, tt.ignored, b.env, "run", "--page-size", "100")
+			eventually(t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 || !p.running() })
 			for _, s := range tt.signals {
 				p.signal(s)
 			}
@@ -46,13 +41,11 @@ func TestIgnoredSignals(t *testing.T) {
 				eventually(t, "the signal is heeded", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.running() })
 			}
 			letGo()
-			if code := p.wait(ctx); code != tt.code {
-				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
-			}
+			b.ends(p, tt.code)
 			if tt.code == 0 {
-				db.equalsTruth(m)
+				b.db.equalsTruth(m)
 			}
-			db.addsUp()
+			b.db.addsUp()
 		})
 	}
 }

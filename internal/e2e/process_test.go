@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // A process is a program under test that runs beside the test.
@@ -53,7 +55,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// wait is the exit code, once the process has ended. It fails the test if that was a run that ended 0 while its stream is
+// wait returns the exit code once the process has ended. It fails the test if that was a run that ended 0 while its stream is
 // not done: no error implies done.
 func (p *process) wait(ctx context.Context) int {
 	p.t.Helper()
@@ -120,6 +122,46 @@ func (p *process) kill() {
 	<-p.ended
 }
 
+// A bench runs pawl against one API and one database of its own, for as long as patience lasts.
+type bench struct {
+	t           *testing.T
+	ctx         context.Context //nolint:containedctx // it bounds the whole test
+	databaseURL string
+	env         []string
+	db          *database
+}
+
+// newBench returns a bench; environment returns what pawl needs to read from the API into a database.
+func newBench(t *testing.T, environment func(databaseURL string) []string) *bench {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	databaseURL := pgtest.Database(t)
+	return &bench{t, ctx, databaseURL, environment(databaseURL), connect(t, databaseURL)}
+}
+
+// start starts a command of pawl's.
+func (b *bench) start(args ...string) *process {
+	b.t.Helper()
+	return start(b.t, b.env, "pawl", args...)
+}
+
+// ends waits until the process ends, and fails the test if its exit code is another one.
+func (b *bench) ends(p *process, code int) {
+	b.t.Helper()
+	if got := p.wait(b.ctx); got != code {
+		b.t.Errorf("%v ends %d, want %d: %s%s", p.cmd.Args[1:], got, code, p.stdout.String(), p.stderr.String())
+	}
+}
+
+// pawl runs a command of pawl's to its end, and fails the test if its exit code is another one.
+func (b *bench) pawl(code int, args ...string) *process {
+	b.t.Helper()
+	p := b.start(args...)
+	b.ends(p, code)
+	return p
+}
+
 // A lockedBuffer takes a process's output while the test looks at it.
 type lockedBuffer struct {
 	mu  sync.Mutex
@@ -132,7 +174,7 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// count is how often a text stands in the output so far.
+// count returns how often a text stands in the output so far.
 func (b *lockedBuffer) count(text string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // TestDeadLettersOfOneID reads records that share an id and cannot be decoded. Each different record is a dead letter of its
@@ -108,19 +105,15 @@ func spelled(record string) string {
 
 // A lettersOfOneID is a stream of records that share an id.
 type lettersOfOneID struct {
-	t           *testing.T
-	ctx         context.Context //nolint:containedctx // it bounds the whole test
-	api         *recordsAPI
-	databaseURL string
-	db          *database
+	*bench
+
+	api *recordsAPI
 }
 
 func newLettersOfOneID(t *testing.T, records []string) *lettersOfOneID {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	databaseURL := pgtest.Database(t)
-	return &lettersOfOneID{t, ctx, serveRecords(t, records), databaseURL, connect(t, databaseURL)}
+	api := serveRecords(t, records)
+	return &lettersOfOneID{newBench(t, api.environment), api}
 }
 
 // pawl runs a command, which must end 0, and returns what it printed.
@@ -129,11 +122,7 @@ func (l *lettersOfOneID) pawl(args ...string) (stdout string) {
 	if args[0] == "run" {
 		args = append(args, "--page-size", "100", "--max-reject-ratio", "1")
 	}
-	p := start(l.t, l.api.environment(l.databaseURL), "pawl", args...)
-	if code := p.wait(l.ctx); code != 0 {
-		l.t.Errorf("pawl %v ends %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
-	}
-	return p.stdout.String()
+	return l.bench.pawl(0, args...).stdout.String()
 }
 
 func (l *lettersOfOneID) firstLetter() string {

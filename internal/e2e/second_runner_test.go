@@ -3,40 +3,32 @@
 package e2e
 
 import (
-	"context"
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // TestSecondRunner starts a second runner beside one that works: it ends 5, and the first does not notice.
 func TestSecondRunner(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	databaseURL := pgtest.Database(t)
 	m := startMock(t, "--events", "60000", "--rate-limit", "0", "--latency", "100ms")
-	db := connect(t, databaseURL)
-	first := start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "500")
-	eventually(t, "the first has committed a page", func() bool { return db.pages() > 0 })
+	b := newBench(t, m.environment)
+	first := b.start("run", "--json", "--page-size", "500")
+	eventually(t, "the first has committed a page", func() bool { return b.db.pages() > 0 })
 
-	second := start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "500")
-	if code := second.wait(ctx); code != 5 || second.stdout.String() != "" || !strings.Contains(second.stderr.String(), "another runner") {
-		t.Errorf("the second ends %d, %q: %s", code, second.stdout.String(), second.stderr.String())
+	second := b.pawl(5, "run", "--json", "--page-size", "500")
+	if second.stdout.String() != "" || !strings.Contains(second.stderr.String(), "another runner") {
+		t.Errorf("the second prints %q: %s", second.stdout.String(), second.stderr.String())
 	}
-	if epoch := db.count("SELECT epoch FROM checkpoints"); epoch != 1 || !first.running() {
+	if epoch := b.db.count("SELECT epoch FROM checkpoints"); epoch != 1 || !first.running() {
 		t.Errorf("the second took epoch %d; the first runs: %v", epoch, first.running())
 	}
-	if code := first.wait(ctx); code != 0 {
-		t.Fatalf("the first ends %d: %s", code, first.stderr.String())
-	}
+	b.ends(first, 0)
 	if s := m.summary(); s.Requests != 120 {
 		t.Errorf("%d requests for 120 pages", s.Requests)
 	}
-	db.equalsTruth(m)
-	db.addsUp()
+	b.db.equalsTruth(m)
+	b.db.addsUp()
 }
 
 // TestFrozenRunner stops a runner, ends its connections on the server, and lets another take over. When the first wakes
@@ -46,7 +38,7 @@ func TestFrozenRunner(t *testing.T) {
 	tests := []struct {
 		name string
 		// freeze stops the runner in a state, and returns what lets the database go on.
-		freeze         func(p *process, m *mock, db *database, databaseURL string) (letGo func())
+		freeze         func(p *process, m *mock, b *bench) (letGo func())
 		whileNextWorks bool // it wakes beside the next runner, else after that has finished
 	}{
 		{"while it fetches", frozenFetching, false},
@@ -57,52 +49,39 @@ func TestFrozenRunner(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
 			m := startMock(t, "--events", "8000", "--rate-limit", "0", "--latency", "100ms")
-			db := connect(t, databaseURL)
-			run := func() *process {
-				return start(t, m.environment(databaseURL), "pawl", "run", "--json", "--page-size", "200")
-			}
-			frozen := run()
-			eventually(t, "pages are committed", func() bool { return db.pages() >= 2 })
-			letGo := tt.freeze(frozen, m, db, databaseURL)
+			b := newBench(t, m.environment)
+			run := []string{"run", "--json", "--page-size", "200"}
+			frozen := b.start(run...)
+			eventually(t, "pages are committed", func() bool { return b.db.pages() >= 2 })
+			letGo := tt.freeze(frozen, m, b)
 
-			if code := run().wait(ctx); code != 5 {
-				t.Errorf("while the first is frozen and connected another ends %d", code)
-			}
+			b.pawl(5, run...) // while the first is frozen and connected
 			letGo()
-			db.terminatePawl()
+			b.db.terminatePawl()
 
-			before := db.pages()
-			next := run()
-			eventually(t, "the next runner has committed a page", func() bool { return db.pages() > before })
+			before := b.db.pages()
+			next := b.start(run...)
+			eventually(t, "the next runner has committed a page", func() bool { return b.db.pages() > before })
 			if !tt.whileNextWorks {
-				if code := next.wait(ctx); code != 0 {
-					t.Fatalf("the next ends %d: %s", code, next.stderr.String())
-				}
+				b.ends(next, 0)
 			}
 			frozen.signal(syscall.SIGCONT)
-			if code := frozen.wait(ctx); code != 5 {
-				t.Errorf("the frozen runner wakes and ends %d: %s", code, frozen.stderr.String())
-			}
-			if code := next.wait(ctx); code != 0 {
-				t.Fatalf("the next ends %d: %s", code, next.stderr.String())
-			}
-			if epoch := db.count("SELECT epoch FROM checkpoints"); epoch != 2 {
+			b.ends(frozen, 5)
+			b.ends(next, 0)
+			if epoch := b.db.count("SELECT epoch FROM checkpoints"); epoch != 2 {
 				t.Errorf("epoch %d at the end", epoch)
 			}
-			if n := db.count("SELECT duplicate FROM checkpoints"); n != 0 {
+			if n := b.db.count("SELECT duplicate FROM checkpoints"); n != 0 {
 				t.Errorf("%d duplicates: both have written", n)
 			}
-			db.equalsTruth(m)
-			db.addsUp()
+			b.db.equalsTruth(m)
+			b.db.addsUp()
 		})
 	}
 }
 
-func frozenFetching(p *process, m *mock, _ *database, _ string) func() {
+func frozenFetching(p *process, m *mock, _ *bench) func() {
 	p.t.Helper()
 	eventually(p.t, "it is stopped while a request is under way", func() bool {
 		if m.summary().InFlight != 1 {
@@ -118,10 +97,10 @@ func frozenFetching(p *process, m *mock, _ *database, _ string) func() {
 	return func() {}
 }
 
-func frozenInTransaction(p *process, _ *mock, db *database, databaseURL string) func() {
+func frozenInTransaction(p *process, _ *mock, b *bench) func() {
 	p.t.Helper()
-	letGo := db.holdLedger(databaseURL)
-	eventually(p.t, "a transaction is open", func() bool { return db.openTransactions() == 1 })
+	letGo := b.db.holdLedger(b.databaseURL)
+	eventually(p.t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 })
 	p.signal(syscall.SIGSTOP)
 	return letGo
 }

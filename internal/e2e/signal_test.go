@@ -3,12 +3,9 @@
 package e2e
 
 import (
-	"context"
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // TestSignals: the first one finishes the page in hand, the second one ends at once.
@@ -28,14 +25,11 @@ func TestSignals(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			databaseURL := pgtest.Database(t)
 			m := startMock(t, "--events", "1000", "--rate-limit", "0")
-			db := connect(t, databaseURL)
-			letGo := db.holdLedger(databaseURL)
-			p := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "100")
-			eventually(t, "a transaction is open", func() bool { return db.openTransactions() == 1 })
+			b := newBench(t, m.environment)
+			letGo := b.db.holdLedger(b.databaseURL)
+			p := b.start("run", "--page-size", "100")
+			eventually(t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 })
 			for _, s := range tt.signals {
 				before := strings.Count(p.stderr.String(), "finishing what is in hand")
 				p.signal(s)
@@ -44,27 +38,20 @@ func TestSignals(t *testing.T) {
 				})
 			}
 			if !tt.stored { // it ends while the page still cannot be committed
-				if code := p.wait(ctx); code != tt.code {
-					t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
-				}
+				b.ends(p, tt.code)
 			}
 			letGo()
-			if code := p.wait(ctx); code != tt.code {
-				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
-			}
+			b.ends(p, tt.code)
 			pages := 0
 			if tt.stored {
 				pages = 1
 			}
-			if got := db.pages(); got != pages {
+			if got := b.db.pages(); got != pages {
 				t.Errorf("%d pages stored, want %d", got, pages)
 			}
-			last := start(t, m.environment(databaseURL), "pawl", "run", "--page-size", "100")
-			if code := last.wait(ctx); code != 0 {
-				t.Fatalf("the next run ends %d: %s", code, last.stderr.String())
-			}
-			db.equalsTruth(m)
-			db.addsUp()
+			b.pawl(0, "run", "--page-size", "100")
+			b.db.equalsTruth(m)
+			b.db.addsUp()
 		})
 	}
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"testing"
 	"text/tabwriter"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // A tally is what came of all laps.
 type tally struct {
 	began   time.Time
+	ran     time.Duration // the laps that are over
 	attacks []attack
 	notRun  []string // what could not be run, and why
 
@@ -61,6 +63,21 @@ func (y *tally) missing() (names []string) {
 	return names
 }
 
+// leastRestores is how many backups the laps must restore each minute, if they ran for at least one.
+const leastRestores = 3
+
+func (y *tally) restoresPerMinute() float64 {
+	if y.ran == 0 {
+		return 0
+	}
+	return float64(y.restored) / y.ran.Minutes()
+}
+
+// tooFewRestores reports whether the laps have shown too little of restored backups.
+func (y *tally) tooFewRestores() bool {
+	return y.ran >= time.Minute && y.restoresPerMinute() < leastRestores
+}
+
 // print writes the table. An attack that missed its state does not count.
 func (y *tally) print(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
@@ -73,7 +90,7 @@ func (y *tally) print(to io.Writer) error {
 		row("fault: "+string(kind), y.faults[string(kind)])
 	}
 	row("passes begun anew", y.passes)
-	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", y.restored, float64(y.restored)/time.Since(y.began).Minutes())
+	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", y.restored, y.restoresPerMinute())
 	row("requests", y.asked)
 	row("  ideal", y.ideal)
 	for _, cause := range []string{forPage, forReplay, forUndone, forEnd, forFault, forLimit, forCursor, forNothing} {
@@ -86,4 +103,25 @@ func (y *tally) print(to io.Writer) error {
 		fmt.Fprintf(w, "not run: %s\n", what)
 	}
 	return w.Flush()
+}
+
+// TestTooFewRestores checks the rate that `make chaos` must keep.
+func TestTooFewRestores(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		restored int
+		ran      time.Duration
+		want     bool
+	}{
+		{0, 59 * time.Second, false},
+		{2, time.Minute, true},
+		{3, time.Minute, false},
+		{29, 10 * time.Minute, true},
+		{30, 10 * time.Minute, false},
+	} {
+		y := tally{restored: tt.restored, ran: tt.ran}
+		if got := y.tooFewRestores(); got != tt.want {
+			t.Errorf("%d restores in %s are too few: %v", tt.restored, tt.ran, got)
+		}
+	}
 }

@@ -36,7 +36,7 @@ func (c *moveCommand) Run(s *session) error {
 		return invalid("--from", fmt.Sprintf("%v; it should be the address that pawl status prints", domain.AsError(err).Err))
 	}
 	if source == target {
-		return invalid("--from", "it is what API_BASE_URL says already; set that to the new address")
+		return invalid("--from", "it is already API_BASE_URL; set API_BASE_URL to the new address")
 	}
 	_, closeDatabase, err := s.openDatabase()
 	if err != nil {

@@ -22,6 +22,7 @@ type bisection struct {
 	conn      *pgx.Conn
 	statement func(context.Context, []domain.ReadEvent) statement // sends nothing
 	progress  func()                                              // called for each part that is answered
+	limit     *rejectLimit                                        // ends the search with an error; nil for none
 	refused   []domain.Reject                                     // found so far, in no order
 }
 
@@ -74,9 +75,13 @@ func (b *bisection) accepted(ctx context.Context, events []domain.ReadEvent) (re
 	return rest, err
 }
 
-// search halves parts until PostgreSQL accepts each of those that are left. It leaves no rows behind.
+// search halves parts until PostgreSQL accepts each of those that are left, or until the limit ends it. It leaves no rows
+// behind.
 func (b *bisection) search(ctx context.Context, parts []part) ([]part, error) {
 	for {
+		if err := b.limit.check(ctx, b.refused); err != nil {
+			return nil, err
+		}
 		var open []part
 		for _, p := range parts {
 			if !p.accepted {
@@ -86,13 +91,13 @@ func (b *bisection) search(ctx context.Context, parts []part) ([]part, error) {
 		if len(open) == 0 {
 			return parts, nil
 		}
-		answers, err := b.send(ctx, open, false)
+		answers, err := b.send(ctx, open[:b.limit.perRound(len(open))], false)
 		if err != nil {
 			return nil, err
 		}
 		var next []part
 		for _, p := range parts {
-			if p.accepted {
+			if p.accepted || len(answers) == 0 {
 				next = append(next, p)
 				continue
 			}

@@ -38,7 +38,7 @@ func classify(op string, err error) error {
 	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, textOf(err)}}
 }
 
-// classifyCommit is classify for the answer to COMMIT. Only an ordinary ERROR from the server says that the transaction
+// classifyCommit classifies the answer to COMMIT. Only an ordinary ERROR from the server says that the transaction
 // was rolled back; after anything else, a FATAL included, it may have been committed (I4).
 func classifyCommit(err error) error {
 	if err == nil {
@@ -79,7 +79,7 @@ func hintFor(kind domain.Kind, err error) string {
 	case kind == domain.Transient && !answered:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
 	case answered && strings.HasPrefix(answer.Code, "XX"):
-		return "PostgreSQL met a fault of its own: its log says more"
+		return "PostgreSQL reported an internal error: look at its log"
 	case kind != domain.Invalid || !answered:
 		return ""
 	}

@@ -50,7 +50,7 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	return result, nil
 }
 
-// compareAccepted is compare without the events of which PostgreSQL refuses a value, which it returns beside.
+// compareAccepted compares the events that PostgreSQL accepts, and returns the refused ones.
 func (c *Comparison) compareAccepted(
 	ctx context.Context, events []domain.ReadEvent,
 ) (others []unlike, refused []domain.Reject, err error) {

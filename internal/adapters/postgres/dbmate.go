@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"io"
 	"net/url"
 	"sync"
 	"time"
@@ -30,8 +31,7 @@ const tablePatience = 3 * time.Second
 //nolint:gochecknoglobals // dbmate's own registry is global; this only keeps two callers from racing for it
 var registerDriver = sync.OnceFunc(func() {
 	dbmate.RegisterDriver(func(config dbmate.DriverConfig) dbmate.Driver {
-		migration, _ := config.Log.(migration)
-		return pgxDriver{dbmatepg.NewDriver(config), migration}
+		return pgxDriver{dbmatepg.NewDriver(config), config.Log}
 	}, scheme)
 })
 
@@ -61,12 +61,16 @@ func applyMigrations(ctx context.Context, databaseURL string) error {
 type pgxDriver struct {
 	dbmate.Driver
 
-	migration migration
+	log io.Writer // a migration
 }
 
 // Open implements dbmate.Driver.
 func (d pgxDriver) Open() (*sql.DB, error) {
-	cfg, err := parse(d.migration.databaseURL, "pawl/migrate")
+	migration, ok := d.log.(migration)
+	if !ok {
+		return nil, fmt.Errorf("dbmate gave the driver a %T instead of the migration", d.log)
+	}
+	cfg, err := parse(migration.databaseURL, "pawl/migrate")
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +78,7 @@ func (d pgxDriver) Open() (*sql.DB, error) {
 	cfg.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: closeTimeout}
 	}
-	return sql.OpenDB(migrationConnector{stdlib.GetConnector(*cfg.ConnConfig), d.migration.ctx}), nil
+	return sql.OpenDB(migrationConnector{stdlib.GetConnector(*cfg.ConnConfig), migration.ctx}), nil
 }
 
 // QueryError implements dbmate.Driver. dbmate's own hides the cause, which classify needs.

@@ -1,25 +1,36 @@
 package postgres_test
 
 import (
-	"context"
+	"fmt"
 	"io"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// distant passes on what client and server say, each chunk a while after it came, as a server in another region would.
-func distant(oneWay time.Duration) func(client net.Conn, target string) {
+// distant passes on what client and server say, each chunk a while after it came, as a server in another region would, and
+// counts what the client says.
+func distant(oneWay time.Duration, count *requestCount) func(client net.Conn, target string) {
 	return func(client net.Conn, target string) {
 		server, err := (&net.Dialer{}).Dial("tcp", target)
 		if err != nil {
 			_ = client.Close()
 			return
 		}
-		go passOnLate(server, client, oneWay)
+		counted, counting := io.Pipe()
+		go count.read(counted)
+		go func() {
+			passOnLate(server, io.TeeReader(client, counting), oneWay)
+			_ = counting.Close()
+		}()
 		passOnLate(client, server, oneWay)
 	}
 }
@@ -50,35 +61,135 @@ func passOnLate(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	}
 }
 
-// TestManyRefusedRecordsOfADistantDatabase: a round trip for each of them would take longer than the transaction may.
-func TestManyRefusedRecordsOfADistantDatabase(t *testing.T) {
-	t.Parallel()
-	commitRefused(t, func(i int) bool { return i%10 < 3 }, 3*time.Minute)
+// A requestCount counts what clients send to the server. The statements of a pipeline are sent in one round trip.
+type requestCount struct{ statements, roundTrips atomic.Int64 }
+
+// read counts one connection's messages until it ends.
+func (c *requestCount) read(client *io.PipeReader) {
+	defer func() { _, _ = io.Copy(io.Discard, client) }() // the connection goes on, whatever is counted
+	backend := pgproto3.NewBackend(client, io.Discard)
+	for started := false; !started; {
+		message, err := backend.ReceiveStartupMessage()
+		if err != nil {
+			return
+		}
+		_, started = message.(*pgproto3.StartupMessage)
+	}
+	if backend.SetAuthType(pgproto3.AuthTypeGSS) != nil { // its answers may be any bytes: a password's form does not matter
+		return
+	}
+	for {
+		message, err := backend.Receive()
+		if err != nil {
+			return
+		}
+		switch m := message.(type) {
+		case *pgproto3.Query:
+			c.statements.Add(1)
+			c.roundTrips.Add(1)
+		case *pgproto3.Execute:
+			c.statements.Add(1)
+		case *pgproto3.Bind: // of a prepared statement
+			if m.PreparedStatement != "" {
+				c.roundTrips.Add(1)
+			}
+		case *pgproto3.Describe: // a statement is prepared; one without a name is for the pipeline that follows
+			if m.ObjectType == 'S' {
+				c.roundTrips.Add(1)
+			}
+			if m.ObjectType == 'S' && m.Name == "" {
+				c.roundTrips.Add(1)
+			}
+		}
+	}
 }
 
-// commitRefused commits a page of 5,000 events, of which PostgreSQL refuses some, to a server that is 10 ms away.
-func commitRefused(t *testing.T, refused func(i int) bool, limit time.Duration) {
+func (c *requestCount) reset() {
+	c.statements.Store(0)
+	c.roundTrips.Store(0)
+}
+
+func (c *requestCount) String() string {
+	return fmt.Sprintf("%d statements in %d round trips", c.statements.Load(), c.roundTrips.Load())
+}
+
+// A distantPage is a page of 5,000 events for a server that is 10 ms away.
+type distantPage struct {
+	store *postgres.Store
+	at    domain.Checkpoint
+	page  domain.ReadPage
+	count *requestCount
+}
+
+// newDistantPage returns a page of which PostgreSQL refuses some events.
+func newDistantPage(t *testing.T, refused func(i int) bool) *distantPage {
 	t.Helper()
 	const size = 5000
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	databaseURL := pgtest.Database(t)
-	events, parked := series(t, size), int64(0)
+	d := &distantPage{count: &requestCount{}}
+	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
+	d.store, d.at = claimed(t, through(t, databaseURL, distant(5*time.Millisecond, d.count)))
+	d.page = domain.ReadPage{
+		From: d.at.Place, To: d.at.Place, Events: refusedSeries(t, size, refused), Received: size,
+		Receipt: domain.Receipt{FetchedAt: time.Now()},
+	}
+	return d
+}
+
+// refusedSeries returns events of which PostgreSQL refuses some.
+func refusedSeries(t *testing.T, size int, refused func(i int) bool) []domain.ReadEvent {
+	t.Helper()
+	events := series(t, size)
 	for i := range events {
 		if refused(i) {
 			events[i].Properties = []byte(`{"n":"\u0000"}`)
-			parked++
 		}
 	}
-	store, at := claimed(t, through(t, databaseURL, distant(5*time.Millisecond)))
-	page := domain.ReadPage{
-		From: at.Place, To: at.Place, Events: events, Received: size, MayPark: size,
-		Receipt: domain.Receipt{FetchedAt: time.Now()},
-	}
+	return events
+}
+
+// commit stores the page if it may park so many records, and counts what that takes.
+func (d *distantPage) commit(t *testing.T, mayPark int) (domain.CommitResult, error) {
+	t.Helper()
+	d.page.MayPark = mayPark
+	d.count.reset()
 	began := time.Now()
-	res, err := store.Commit(ctx, domain.Batch{At: at, Pages: []domain.ReadPage{page}})
-	if want := (domain.Tally{Received: size, Inserted: size - parked, Parked: parked}); err != nil || res.Tally != want {
+	res, err := d.store.Commit(t.Context(), domain.Batch{At: d.at, Pages: []domain.ReadPage{d.page}})
+	t.Logf("%s, %s", d.count, time.Since(began).Round(time.Millisecond))
+	return res, err
+}
+
+// parks fails the test unless the page is stored, with so many records parked, in a number of round trips that does not grow
+// with theirs.
+func (d *distantPage) parks(t *testing.T, refused int64) {
+	t.Helper()
+	res, err := d.commit(t, d.page.Received)
+	size := int64(d.page.Received)
+	if want := (domain.Tally{Received: size, Inserted: size - refused, Parked: refused}); err != nil || res.Tally != want {
 		t.Errorf("tally %+v, want %+v; %v", res.Tally, want, err)
 	}
-	t.Logf("committed in %s", time.Since(began).Round(time.Millisecond))
+	if n := d.count.roundTrips.Load(); n == 0 || n > 80 {
+		t.Errorf("%d round trips", n)
+	}
+}
+
+// TestManyRefusedRecordsOfADistantDatabase: a round trip for each of them would take longer than the transaction may.
+func TestManyRefusedRecordsOfADistantDatabase(t *testing.T) {
+	t.Parallel()
+	newDistantPage(t, func(i int) bool { return i%10 < 3 }).parks(t, 1500)
+}
+
+// TestTheSearchStopsPastTheRatio: a page that will be refused is not searched to its end.
+func TestTheSearchStopsPastTheRatio(t *testing.T) {
+	t.Parallel()
+	d := newDistantPage(t, func(i int) bool { return i%10 < 3 })
+	const mayPark = 50
+	if _, err := d.commit(t, mayPark); domain.KindOf(err) != domain.Rejected || !strings.Contains(domain.HintOf(err), "--max-reject-ratio") {
+		t.Errorf("%v, hint %q", err, domain.HintOf(err))
+	}
+	if n := d.count.statements.Load(); n == 0 || n > 3000 { // to its end there would be 18,000
+		t.Errorf("%d statements", n)
+	}
+	if n := d.count.roundTrips.Load(); n == 0 || n > 80 {
+		t.Errorf("%d round trips", n)
+	}
 }

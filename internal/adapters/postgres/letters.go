@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strings"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
@@ -102,6 +103,27 @@ func (w *writer) knownLetters(ctx context.Context, records []parkedRecord) (know
 	return known, err
 }
 
+// newLetters returns those of the rejects that park would make new letters of. It changes nothing.
+func (w *writer) newLetters(ctx context.Context, page domain.ReadPage, rejects []domain.Reject) (added []domain.Reject, err error) {
+	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
+	records := distinct(page, rejects)
+	known, err := w.knownLetters(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	var unknown []parkedRecord
+	for i, r := range records {
+		if !known[i] {
+			unknown = append(unknown, r)
+		}
+	}
+	kept, _, err := w.limitOpen(ctx, unknown, make([]bool, len(unknown)))
+	for _, r := range kept {
+		added = append(added, r.Reject)
+	}
+	return added, err
+}
+
 // limitOpen parts the records that are kept from those that are one too many of their event. These it counts by the key
 // of the letter that they are counted in.
 func (w *writer) limitOpen(
@@ -170,7 +192,7 @@ func addLetter(rows *dbsqlc.DeadLetterParkParams, r parkedRecord) {
 	rows.Seen = append(rows.Seen, r.seen)
 }
 
-// storable is a text as PostgreSQL takes it: a letter must not fail for the words about it.
+// storable returns a text as PostgreSQL takes it: a letter must not fail for the words about it.
 func storable(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }

@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// heartbeatInterval is how often the connection that holds a stream's lock says something, so that another runner can
+	// heartbeatInterval is how often the connection that holds a stream's lock runs a statement, so that another runner can
 	// see that its holder is alive.
 	heartbeatInterval = 5 * time.Second
-	// silentAfter is how long a holder must have said nothing to be taken for frozen or gone: two heartbeats.
+	// silentAfter is how long a holder must have sent nothing to be taken for frozen or gone: two heartbeats.
 	silentAfter = 2 * heartbeatInterval
 )
 
-// A streamLock is a session lock on a connection of its own, which says something now and then. The server gives the lock
-// up when the connection ends.
+// A streamLock is a session lock on its own connection, which runs a statement every few seconds. The server releases the
+// lock when the connection ends.
 type streamLock struct {
 	conn *pgxpool.Conn
 	turn chan struct{} // holds one token while somebody uses conn
 
-	stop context.CancelFunc // ends the heartbeat, nil if it has not begun
+	stop context.CancelFunc // ends the heartbeat, nil if it has not started
 	done chan struct{}      // closed when the heartbeat has ended
 }
 
@@ -74,7 +74,7 @@ func (l *streamLock) use(ctx context.Context, work func(*pgxpool.Conn) error) er
 	}
 }
 
-// keepAlive begins the heartbeat, which outlives ctx. A second call does nothing.
+// keepAlive starts the heartbeat, which outlives ctx. A second call does nothing.
 func (l *streamLock) keepAlive(ctx context.Context, every time.Duration) {
 	if l.stop != nil {
 		return
@@ -83,7 +83,7 @@ func (l *streamLock) keepAlive(ctx context.Context, every time.Duration) {
 	go l.beat(ctx, every)
 }
 
-// beat runs a statement now and then, until ctx or the connection ends. Losing the connection stops nothing: the lock only
+// beat runs a statement at each interval, until ctx or the connection ends. Losing the connection stops nothing: the lock only
 // tells others early, and the next claim notices.
 func (l *streamLock) beat(ctx context.Context, every time.Duration) {
 	defer close(l.done)
@@ -125,28 +125,18 @@ func (s *Store) heldByAnother(ctx context.Context, conn *pgxpool.Conn, stream do
 		Kind: domain.Fenced, Op: lockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
 		Hint: "wait for it to end, or give this run a stream of its own with --stream",
 	}
-	var pid int
-	var idle float64                                                                          // seconds; below 0 where this role may not see it
-	if conn.QueryRow(ctx, lockHolder, stream.String()).Scan(&pid, &idle) != nil || idle < 0 { // the lock may be free by now
+	holder, err := dbsqlc.New(conn).SessionLockHolder(ctx, stream.String())
+	if err != nil || holder.IdleSeconds < 0 { // the lock may be free by now
 		return fenced
 	}
 	fenced.Holder = domain.HolderAlive
-	if silence := time.Duration(idle * float64(time.Second)); silence >= s.silentAfter {
+	if silence := time.Duration(holder.IdleSeconds * float64(time.Second)); silence >= s.silentAfter {
 		fenced.Holder = domain.HolderSilent
-		fenced.Err = fmt.Errorf("%w, but has not spoken to the database for %s", fenced.Err, silence.Round(time.Second))
-		fenced.Hint = fmt.Sprintf("if that runner is frozen or its machine is gone, end its session with SELECT pg_terminate_backend(%d)", pid)
+		fenced.Err = fmt.Errorf("%w, but has sent nothing to the database for %s", fenced.Err, silence.Round(time.Second))
+		fenced.Hint = fmt.Sprintf("if that runner is frozen or its machine is gone, end its session with SELECT pg_terminate_backend(%d)", holder.Pid)
 	}
 	return fenced
 }
-
-// lockHolder finds the session that has the lock of CheckpointLock, and how long ago it ran a statement. A key of 64 bits
-// stands in pg_locks as two numbers. A role without pg_read_all_stats does not see other roles' statements.
-const lockHolder = `SELECT l.pid, coalesce(extract(epoch FROM clock_timestamp() - greatest(a.query_start, a.state_change)), -1)::float8
-	FROM (SELECT hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || $1::text, 0) AS key) AS k
-	JOIN pg_locks AS l ON l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid
-	LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-	WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
-	  AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())`
 
 // acquireDirect returns a connection whose server process is the one that was dialled. Behind a pooler it is not, a
 // session lock would stay with a connection that is not ours, and there is none: nil without an error.

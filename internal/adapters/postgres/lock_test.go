@@ -57,6 +57,14 @@ func TestASecondRunnerSeesWhetherTheHolderIsAlive(t *testing.T) {
 	}
 }
 
+// TestTheIntervalsOfTheLock: a runner that lives must never look silent.
+func TestTheIntervalsOfTheLock(t *testing.T) {
+	t.Parallel()
+	if heartbeat, silence := postgres.NewStore(nil).Intervals(); heartbeat != 5*time.Second || silence != 10*time.Second {
+		t.Errorf("a statement every %s, silent after %s", heartbeat, silence)
+	}
+}
+
 // TestTheHolderOfALockSaysSomethingNowAndThen, also after it has claimed the stream again, and no longer once it is closed.
 func TestTheHolderOfALockSaysSomethingNowAndThen(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ const migratePatience = time.Minute
 // do. Any number of processes may call it at once: one migrates, the others wait for it up to a minute and are then told
 // Transient. It is Invalid, and nothing is written, when the schema is newer than this program, when tables of the same
 // names are not pawl's, or when the database is not UTF8. A table that others use is waited for a few seconds, then it is
-// Transient and names them. When ctx ends it returns at once with kind Stopped; every migration is then applied or not.
+// Transient and names who may use it. When ctx ends it returns at once with kind Stopped; every migration is then applied or not.
 func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	conn, err := connect(ctx, databaseURL)
 	if err != nil {
@@ -52,8 +52,8 @@ func Migrate(ctx context.Context, databaseURL string) ([]string, error) {
 	return pending, nil
 }
 
-// CheckSchema is Migrate for a user who may not change the schema: Invalid, naming what is missing, unless the schema
-// is exactly what this program needs.
+// CheckSchema returns Invalid, naming what is missing, unless the schema is exactly what this program needs. It is for a
+// user who may not change the schema.
 func CheckSchema(ctx context.Context, databaseURL string) error {
 	conn, err := connect(ctx, databaseURL)
 	if err != nil {
@@ -80,8 +80,7 @@ func connect(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	return conn, classify("connect", err)
 }
 
-// closeConn says good-bye to the server, and gives up with the connection whatever locks it holds, also when ctx has
-// ended.
+// closeConn closes the connection, which releases whatever locks it holds, also when ctx has ended.
 func closeConn(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -146,37 +145,23 @@ func classifyMigration(ctx context.Context, conn *pgx.Conn, err error) error {
 	return classify(op, err)
 }
 
-// inUse returns the error of a migration that waited for a table in vain, and names who uses it if that can be seen.
+// inUse returns the error of a migration that waited for a table in vain. It names the session that has used the tables for
+// longest, if it can be seen: which one the migration waited for cannot be told once it has given up.
 func inUse(ctx context.Context, conn *pgx.Conn, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var pid int
-	var application, tables string
-	if conn.QueryRow(ctx, longestUser).Scan(&pid, &application, &tables) != nil { // it has just ended, perhaps
+	longest, unseen := dbsqlc.New(conn).SchemaLongestUser(ctx)
+	if unseen != nil { // it has just ended, perhaps
 		return err
 	}
-	user := fmt.Sprintf("process %d", pid)
-	if application != "" {
-		user = fmt.Sprintf("%s (process %d)", application, pid)
+	user := fmt.Sprintf("process %d", longest.Pid)
+	if longest.Application != "" {
+		user = fmt.Sprintf("%s (process %d)", longest.Application, longest.Pid)
 	}
 	return &domain.Error{
 		Kind: domain.Transient, Op: "migrate",
-		Err: fmt.Errorf("%s uses tables of this schema (%s); the migration waits for them %s at a time, so as not to block others: %w",
-			user, tables, tablePatience, err),
-		Hint: fmt.Sprintf("run pawl again when that has ended, or end it with SELECT pg_terminate_backend(%d)", pid),
+		Err: fmt.Errorf("the tables to change may be used by %s, which uses %s; the migration waits for them %s at a time, "+
+			"so as not to block others: %w", user, longest.Tables, tablePatience, err),
+		Hint: fmt.Sprintf("run pawl again when that process has ended, or end it with SELECT pg_terminate_backend(%d)", longest.Pid),
 	}
 }
-
-// longestUser finds the session that has used tables of the current schema for longest, and the tables. Its name is hidden
-// from a role that may not see other roles' sessions.
-const longestUser = `SELECT l.pid, coalesce(a.application_name, ''), string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)
-	FROM pg_locks AS l
-	JOIN pg_class AS c ON c.oid = l.relation
-	JOIN pg_namespace AS n ON n.oid = c.relnamespace
-	LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-	WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
-	  AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-	  AND n.nspname = current_schema() AND c.relkind = 'r'
-	GROUP BY l.pid, a.application_name, a.xact_start
-	ORDER BY a.xact_start NULLS LAST
-	LIMIT 1`

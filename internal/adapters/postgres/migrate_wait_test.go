@@ -19,13 +19,13 @@ import (
 func TestMigrateBehindAReader(t *testing.T) {
 	t.Parallel()
 	databaseURL, release := olderWithReader(t)
-	_, err := migrateSoon(t, t.Context(), databaseURL)
-	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "backup (process ") || !strings.Contains(err.Error(), "pages") ||
+	_, err := migrateSoon(t, databaseURL)
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "may be used by backup (process ") || !strings.Contains(err.Error(), "pages") ||
 		!strings.Contains(domain.HintOf(err), "pg_terminate_backend(") {
 		t.Errorf("behind a reader: %v, hint %q", err, domain.HintOf(err))
 	}
 	release()
-	if applied, err := migrateSoon(t, t.Context(), databaseURL); err != nil || len(applied) != 1 {
+	if applied, err := migrateSoon(t, databaseURL); err != nil || len(applied) != 1 {
 		t.Errorf("after it: applied %v, %v", applied, err)
 	}
 }
@@ -39,12 +39,14 @@ func TestMigrateStopsAtOnce(t *testing.T) {
 		WHERE datname = current_database() AND application_name = 'pawl/migrate' AND wait_event_type = 'Lock'`
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	done := make(chan error, 1)
 	go func() {
-		for ctx.Err() == nil && queryOne[int](t, databaseURL, waiting) == 0 { //nolint:revive // it asks the server, which takes its time
-		}
-		stop()
+		_, err := postgres.Migrate(ctx, databaseURL)
+		done <- err
 	}()
-	if _, err := migrateSoon(t, ctx, databaseURL); domain.KindOf(err) != domain.Stopped {
+	eventually(t, "the migration waits for a table", func() bool { return queryOne[int](t, databaseURL, waiting) == 1 || len(done) == 1 })
+	stop()
+	if err := <-done; domain.KindOf(err) != domain.Stopped {
 		t.Errorf("told to stop it ends in %v", err)
 	}
 	if n := queryOne[int](t, databaseURL, waiting); n != 0 {
@@ -72,13 +74,13 @@ func olderWithReader(t *testing.T) (databaseURL string, release func()) {
 	return databaseURL, release
 }
 
-// migrateSoon is Migrate, and ends the test if that waits for ever.
-func migrateSoon(t *testing.T, ctx context.Context, databaseURL string) (applied []string, err error) { //nolint:revive // t first, as in every helper
+// migrateSoon calls Migrate, and ends the test if that waits for ever.
+func migrateSoon(t *testing.T, databaseURL string) (applied []string, err error) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		applied, err = postgres.Migrate(ctx, databaseURL)
+		applied, err = postgres.Migrate(t.Context(), databaseURL)
 	}()
 	select {
 	case <-done:

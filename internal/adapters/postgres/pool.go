@@ -88,7 +88,8 @@ var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a
 	{"tcp_user_timeout", "25000"}, // milliseconds
 }
 
-// watchClient makes the server watch a direct connection. It is a statement and not a start-up parameter, since a
+// watchClient makes the server watch a direct connection. Its SQL is not in db/queries, since it runs before there is a
+// connection of the kind that generated queries take. It is a statement and not a start-up parameter, since a
 // connection pooler refuses start-up parameters it does not know. A pooler's process id is not the server's, and then
 // nothing is set: that connection is the pooler's, and others use it too. What the URL sets stays, and an older server
 // lacks some of the settings. On a Unix socket they have no effect.

@@ -30,10 +30,10 @@ func TestSlowStoreInASchemaOfItsOwn(t *testing.T) {
 	})
 }
 
-// TestSlowPageOfRefusedRecords: a page of which nothing can be stored is parked within a minute.
+// TestSlowPageOfRefusedRecords parks a page of which nothing can be stored.
 func TestSlowPageOfRefusedRecords(t *testing.T) {
 	t.Parallel()
-	commitRefused(t, func(int) bool { return true }, time.Minute)
+	newDistantPage(t, func(int) bool { return true }).parks(t, 5000)
 }
 
 // TestSlowVanishedMachine drops every packet between a runner's lock and the server, as if the runner's machine had lost its

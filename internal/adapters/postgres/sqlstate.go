@@ -20,7 +20,7 @@ func kindOfState(code string) domain.Kind {
 		"57", // operator intervention: shutdown, statement timeout
 		"58", // system error outside PostgreSQL
 		"72", // snapshot too old
-		"XX": // the server met a fault of its own, such as a corrupted index
+		"XX": // an internal error of the server, such as a corrupted index
 		return domain.Transient
 	case "0A", // feature not supported by this server
 		"0L", "0P", // grantor or role

@@ -51,7 +51,7 @@ func transact(ctx context.Context, pool *pgxpool.Pool, op string, work func(cont
 // errNoProgress ends the context of a transaction whose server does not answer.
 var errNoProgress = fmt.Errorf("the database has not answered for %s", callTimeout)
 
-// transactLong is transact for work of many round trips, which calls progress after each of them.
+// transactLong runs work like transact, but for work of many round trips, which calls progress after each of them.
 func transactLong(
 	ctx context.Context, pool *pgxpool.Pool, op string, work func(ctx context.Context, tx pgx.Tx, progress func()) error,
 ) error {

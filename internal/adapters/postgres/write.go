@@ -17,15 +17,17 @@ type writer struct {
 	q            *dbsqlc.Queries
 	stream       string
 	pageID       int64
-	bisecting    bool   // finds the events that the database refuses; else one of them is an Unstorable error
-	progress     func() // renews the transaction's time limit
-	likelyStored bool   // the events are likely to be stored already
-	mayHaveOpen  bool   // there may be an open letter that an event supersedes
+	bisecting    bool         // finds the events that the database refuses; else one of them is an Unstorable error
+	progress     func()       // renews the transaction's time limit
+	likelyStored bool         // the events are likely to be stored already
+	mayHaveOpen  bool         // there may be an open letter that an event supersedes
+	limit        *rejectLimit // of the page that is written; nil for none
 }
 
 // writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
 // from the page, the others from the database's answers.
 func (w *writer) writePage(ctx context.Context, page domain.ReadPage) (domain.Tally, error) {
+	w.limit = newRejectLimit(w, page)
 	stored, err := w.store(ctx, page.Events)
 	if err != nil {
 		return domain.Tally{}, err
@@ -104,7 +106,7 @@ func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s 
 		s.inserted, err = w.q.EventInsertMany(ctx, toColumns(w.pageID, events))
 		return classifyRow(err)
 	}
-	b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress}
+	b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress, limit: w.limit}
 	s.inserted, err = b.insert(ctx, events)
 	s.refused = b.refused
 	return err
@@ -113,12 +115,12 @@ func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s 
 // compareEvents tells stored events that have the same values from those that have others. One that the database refuses
 // may have a stored id all the same.
 func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
-	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress}
+	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress, limit: w.limit, refused: s.refused}
 	if w.bisecting {
 		if events, err = b.accepted(ctx, events); err != nil {
 			return err
 		}
-		s.refused = append(s.refused, b.refused...)
+		s.refused = b.refused
 	}
 	others, err := compare(ctx, w.q, events)
 	if err != nil {
@@ -131,7 +133,7 @@ func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s
 	return nil
 }
 
-// without is the events that were not rejected.
+// without returns the events that were not rejected.
 func without(events []domain.ReadEvent, rejects []domain.Reject) []domain.ReadEvent {
 	if len(rejects) == 0 {
 		return events

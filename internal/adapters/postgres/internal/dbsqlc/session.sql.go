@@ -22,6 +22,36 @@ func (q *Queries) SchemaLock(ctx context.Context) (bool, error) {
 	return pg_try_advisory_xact_lock, err
 }
 
+const schemaLongestUser = `-- name: SchemaLongestUser :one
+SELECT l.pid::int AS pid, coalesce(a.application_name, '')::text AS application,
+       string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)::text AS tables
+FROM pg_catalog.pg_locks AS l
+JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+  AND n.nspname = current_schema() AND c.relkind = 'r'
+GROUP BY l.pid, a.application_name, a.xact_start
+ORDER BY a.xact_start NULLS LAST
+LIMIT 1
+`
+
+type SchemaLongestUserRow struct {
+	Pid         int32
+	Application string
+	Tables      string
+}
+
+// The session that has used tables of the current schema for longest, and the tables. Its name is hidden from a role that
+// may not see other roles' sessions.
+func (q *Queries) SchemaLongestUser(ctx context.Context) (SchemaLongestUserRow, error) {
+	row := q.db.QueryRow(ctx, schemaLongestUser)
+	var i SchemaLongestUserRow
+	err := row.Scan(&i.Pid, &i.Application, &i.Tables)
+	return i, err
+}
+
 const sessionBackend = `-- name: SessionBackend :one
 SELECT pg_backend_pid()
 `
@@ -54,6 +84,30 @@ WHERE current_setting('idle_session_timeout', true) IS NOT NULL
 func (q *Queries) SessionKeepIdle(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, sessionKeepIdle)
 	return err
+}
+
+const sessionLockHolder = `-- name: SessionLockHolder :one
+SELECT l.pid::int AS pid,
+       coalesce(extract(epoch FROM clock_timestamp() - greatest(a.query_start, a.state_change)), -1)::float8 AS idle_seconds
+FROM (SELECT hashtextextended('pawl/' || coalesce(current_schema()::text, '') || '/' || $1::text, 0) AS key) AS k
+JOIN pg_catalog.pg_locks AS l ON l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+`
+
+type SessionLockHolderRow struct {
+	Pid         int32
+	IdleSeconds float64
+}
+
+// The session that has the lock of CheckpointLock, and how many seconds ago it ran a statement; below 0 for a role without
+// pg_read_all_stats, which does not see other roles' statements. A key of 64 bits stands in pg_locks as two numbers.
+func (q *Queries) SessionLockHolder(ctx context.Context, stream string) (SessionLockHolderRow, error) {
+	row := q.db.QueryRow(ctx, sessionLockHolder, stream)
+	var i SessionLockHolderRow
+	err := row.Scan(&i.Pid, &i.IdleSeconds)
+	return i, err
 }
 
 const sessionSearchPath = `-- name: SessionSearchPath :one
