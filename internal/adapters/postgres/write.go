@@ -60,7 +60,9 @@ func balanced(t domain.Tally) error {
 }
 
 func unbalanced(format string, args ...any) error {
-	return &domain.Error{Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...)}
+	return &domain.Error{
+		Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...),
+	}
 }
 
 // A storing is what became of events. Those that are none of these are lost, which shows when the page is counted.
@@ -95,14 +97,19 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storin
 	return s, err
 }
 
-// insertEvents inserts events with one statement. With bisecting it isolates the events that PostgreSQL refuses.
+// insertEvents inserts events, as many with one statement as fit. With bisecting it isolates the events that PostgreSQL
+// refuses.
 func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
-	switch {
-	case len(events) == 0:
+	if !w.bisecting {
+		for run := range chunked(events, sizeOf) {
+			inserted, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, run))
+			if err != nil {
+				return classifyRow(err)
+			}
+			w.progress()
+			s.inserted += inserted
+		}
 		return nil
-	case !w.bisecting:
-		s.inserted, err = w.q.EventInsertMany(ctx, toColumns(w.pageID, events))
-		return classifyRow(err)
 	}
 	b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress}
 	s.inserted, err = b.insert(ctx, events)
@@ -110,8 +117,8 @@ func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s 
 	return err
 }
 
-// compareEvents tells stored events that have the same values from those that have others. One that the database refuses
-// may have a stored id all the same.
+// compareEvents tells stored events that have the same values from those that have others. One that the database
+// refuses may have a stored id all the same.
 func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
 	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress}
 	if w.bisecting {
@@ -131,7 +138,7 @@ func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s
 	return nil
 }
 
-// without is the events that were not rejected.
+// without returns the events that were not rejected.
 func without(events []domain.ReadEvent, rejects []domain.Reject) []domain.ReadEvent {
 	if len(rejects) == 0 {
 		return events
