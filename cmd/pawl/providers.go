@@ -45,20 +45,28 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	})
 }
 
-// limitMemory makes the garbage collector work harder before the process exceeds what an answer may take: four times the
-// largest page and 64 MiB, of which the program itself takes some 25 and the collector lets some pass. GOMEMLIMIT wins if
-// it is set.
+// limitMemory makes the garbage collector work harder before the process exceeds what an answer may take, four times
+// the largest page and 64 MiB. GOMEMLIMIT wins if it is set.
 func limitMemory(maxPageBytes int64) {
-	const fixed = (64 - 40) << 20
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(4*maxPageBytes + fixed)
+		debug.SetMemoryLimit(memoryLimit(maxPageBytes))
 	}
+}
+
+// memoryLimit returns the number of bytes that the collector aims at. The program needs about 25 MiB itself, and the
+// collector may exceed the limit a little. With a limit near what the program needs it would run all the time.
+func memoryLimit(maxPageBytes int64) int64 {
+	const (
+		fixed = (64 - 48) << 20
+		least = 64 << 20
+	)
+	return max(4*maxPageBytes+fixed, least)
 }
 
 func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
-		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, NewPass: asked.NewPass, AcceptShortEnd: asked.AcceptShortEnd, Retry: asked.Retry,
-		MaxRejectRatio: s.RejectRatio,
+		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
+		NewPass: asked.NewPass, AcceptShortEnd: asked.AcceptShortEnd, Retry: asked.Retry,
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,6 +80,117 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestFullPagesAreBoundedInMemory: pages of ordinary records that are as large as --max-page-bytes allows stay within the
+// same bound, whatever becomes of their records.
+func TestFullPagesAreBoundedInMemory(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x", 2900)
+	record := func(n int) string {
+		return strings.Replace(fmt.Sprintf(goodEvent, n), `{"n":1}`, `{"n":"`+text+`"}`, 1)
+	}
+	changed := func(from, to string) func(int) string {
+		return func(n int) string { return strings.Replace(record(n), from, to, 1) }
+	}
+	tests := []struct {
+		name           string
+		before, record func(n int) string // the records of the first run, if there is one, and of the run that is watched
+		column         string             // where the records are counted
+	}{
+		{"sound", nil, record, "inserted"},
+		{"with unknown fields", nil, func(n int) string {
+			return strings.Replace(fmt.Sprintf(goodEvent, n), `"type"`, members(2900)+`"type"`, 1)
+		}, "inserted"},
+		{"stored with other values", record, changed(`"n":"x`, `"n":"y`), "parked"},
+		{"refused by PostgreSQL", nil, changed(`"n":"`, `"m":1e400000,"n":"`), "parked"},
+		{"rejected", nil, changed(`1769541553629`, `"yesterday"`), "parked"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			databaseURL := pgtest.Database(t)
+			args := []string{"run", "--page-size", strconv.Itoa(recordsInPage), "--max-reject-ratio", "1"}
+			api := serveFullPages(t)
+			env := []string{"API_BASE_URL=" + api.url, "API_KEY=k", "DATABASE_URL=" + databaseURL}
+			run := func(record func(int) string, args ...string) (peak int) {
+				api.fill(record)
+				p := start(t, env, plain+"/pawl", args...)
+				peak = p.watchMemory(ctx)
+				if code := p.wait(ctx); code != 0 {
+					t.Fatalf("exit %d after a peak of %d MiB: %s", code, peak>>20, p.stderr.String())
+				}
+				return peak
+			}
+			db := connect(t, databaseURL)
+			if tt.before != nil {
+				run(tt.before, args...)
+				args = append(args, "--new-pass")
+			}
+			peak := run(tt.record, args...)
+			t.Logf("peak %d MiB", peak>>20)
+			if peak > maxMemory {
+				t.Errorf("it takes more than %d MiB", maxMemory>>20)
+			}
+			last := "SELECT coalesce(sum(" + tt.column + "), 0) FROM pages WHERE pass = (SELECT max(pass) FROM pages)"
+			if n := db.count(last); n != fullPages*recordsInPage {
+				t.Errorf("%d records %s, want %d", n, tt.column, fullPages*recordsInPage)
+			}
+			db.addsUp()
+		})
+	}
+}
+
+const (
+	fullPages     = 2
+	recordsInPage = 5000
+)
+
+// A fullPagesAPI answers with full pages of records.
+type fullPagesAPI struct {
+	t      *testing.T
+	url    string
+	packed atomic.Pointer[[fullPages][]byte]
+}
+
+func serveFullPages(t *testing.T) *fullPagesAPI {
+	t.Helper()
+	api := &fullPagesAPI{t: t}
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	api.url = server.URL
+	return api
+}
+
+// fill sets the records of the pages, which are numbered from 1.
+func (api *fullPagesAPI) fill(record func(n int) string) {
+	api.t.Helper()
+	var packed [fullPages][]byte
+	for i := range packed {
+		records := make([]string, recordsInPage)
+		for j := range records {
+			records[j] = record(i*recordsInPage + j + 1)
+		}
+		next := ""
+		if i < fullPages-1 {
+			next = strconv.Itoa(i + 1)
+		}
+		body := pageOf(fullPages*recordsInPage, next, records...)
+		if len(body) > maxPageBytes || len(body) < maxPageBytes/10*9 {
+			api.t.Fatalf("a page has %d bytes", len(body))
+		}
+		packed[i] = gzipped(api.t, body)
+	}
+	api.packed.Store(&packed)
+}
+
+// ServeHTTP implements http.Handler.
+func (api *fullPagesAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	page, _ := strconv.Atoi(r.URL.Query().Get("cursor")) // without a cursor the first
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Encoding", "gzip")
+	_, _ = w.Write(api.packed.Load()[page])
+}
+
 // filled returns first and so many times more that it has about the size.
 func filled(first, more string, size int) string { return first + strings.Repeat(more, size/len(more)) }
 
@@ -93,6 +206,19 @@ func members(size int) string {
 // serveGzip answers each request with a body that was compressed beforehand.
 func serveGzip(t *testing.T, status int, body string) (baseURL string) {
 	t.Helper()
+	packed := gzipped(t, body)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(status)
+		_, _ = w.Write(packed) // a client may have seen enough
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func gzipped(t *testing.T, body string) []byte {
+	t.Helper()
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	if _, err := w.Write([]byte(body)); err != nil {
@@ -101,14 +227,7 @@ func serveGzip(t *testing.T, status int, body string) (baseURL string) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Encoding", "gzip")
-		w.WriteHeader(status)
-		_, _ = w.Write(packed.Bytes()) // a client may have seen enough
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
+	return packed.Bytes()
 }
 
 // watchMemory returns the largest resident size of the process, in bytes, when it has ended. A process that takes more than

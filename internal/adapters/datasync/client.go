@@ -67,10 +67,10 @@ func New(cfg Config) (*Client, error) {
 	return &Client{origin: base, cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
 }
 
-// Origin is the API's address in its one form, by which a stream remembers what it reads from.
+// Origin returns the API's address in its one form, by which a stream remembers what it reads from.
 func (c *Client) Origin() string { return c.origin }
 
-// Endpoint is where pages are asked for, without the query.
+// Endpoint returns the URL that pages are asked for from, without the query.
 func (c *Client) Endpoint() string { return c.events.String() }
 
 func badConfig(why string) error {

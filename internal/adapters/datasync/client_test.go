@@ -48,7 +48,8 @@ func TestTheRequest(t *testing.T) {
 			if got.Method != http.MethodGet || got.URL.Host != "api.test" || got.URL.Path != "/api/v1/events" || got.URL.RawQuery != tt.query {
 				t.Errorf("%s %s", got.Method, got.URL)
 			}
-			if got.Header.Get("X-API-Key") != key || got.UserAgent() != "pawl/1" || got.Header.Get("Accept") != "application/json" {
+			if got.Header.Get("X-API-Key") != key || got.UserAgent() != "pawl/1" || got.Header.Get("Accept") != "application/json" ||
+				got.Header.Get("Cache-Control") != "no-cache" {
 				t.Errorf("headers %v", got.Header)
 			}
 		})

@@ -10,9 +10,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// open reads a successful answer's body, asked for with this cursor and limit, as a page whose records are slices of it; of its receipt it fills in the request
-// id. An error says what keeps the body from being a whole page; of the page only that id may be used then. Bodies that
-// are null, cut, HTML or without their pagination are claimed by several, each with status 200.
+// open reads a successful answer's body, asked for with this cursor and limit, as a page whose records are slices of
+// it. Of the receipt it fills in the request id. An error says what keeps the body from being a whole page; of the page
+// only that id may be used then. Bodies that are null, cut, HTML or without their pagination are claimed by several,
+// each with status 200.
 func (n EnvelopeNames) open(a answer, asked domain.Cursor, limit int) (domain.Page, error) {
 	if err := checkType(a); err != nil {
 		return domain.Page{}, err

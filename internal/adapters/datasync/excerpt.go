@@ -45,7 +45,7 @@ func typeOf(value []byte) string {
 	}
 }
 
-// identifier is a request id as it came, or nothing if it could not be stored and printed as it is.
+// identifier returns a request id as it came, or nothing if it could not be stored and printed as it is.
 func identifier(text string) string {
 	foreign := func(r rune) bool { return r < ' ' || r > '~' }
 	if len(text) > identifierBytes || strings.ContainsFunc(text, foreign) {

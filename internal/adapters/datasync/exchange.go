@@ -77,10 +77,12 @@ func (c *Client) request(ctx context.Context, req domain.PageRequest) (*http.Req
 	if err != nil {
 		return nil, err
 	}
-	// net/http sends a GET anew by itself when a kept-alive connection turns out to be dead. A body that it cannot rewind,
-	// though empty, keeps it from that: one attempt is one request, or the rate limit is counted wrong.
+	// net/http sends a GET anew by itself when a kept-alive connection turns out to be dead. A body that it cannot
+	// rewind, though empty, keeps it from that: one attempt is one request, or the rate limit is counted wrong.
 	request.Body = io.NopCloser(strings.NewReader(""))
 	request.Header.Set("Accept", "application/json")
+	// A cache on the way must ask the API: a page that it kept tells neither what is new nor what is left of the quota.
+	request.Header.Set("Cache-Control", "no-cache")
 	request.Header.Set("User-Agent", c.cfg.UserAgent)
 	if c.cfg.APIKey != "" {
 		request.Header.Set(names.KeyHeader, c.cfg.APIKey)
@@ -88,8 +90,8 @@ func (c *Client) request(ctx context.Context, req domain.PageRequest) (*http.Req
 	return request, nil
 }
 
-// readBody reads a body of at most bound bytes into one buffer, which the page's records go on to share. The buffer never
-// has room for more than one byte above bound.
+// readBody reads a body of at most bound bytes into one buffer, which the page's records go on to share. The buffer
+// never has room for more than one byte above bound.
 func readBody(response *http.Response, bound int64) ([]byte, error) {
 	if response.ContentLength > bound {
 		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errOversize, response.ContentLength, bound)

@@ -23,6 +23,7 @@ type extra struct {
 	top     []byte // members, each with a comma before it
 	session []byte // the same, of the session
 	drift   []domain.Drift
+	unknown int // fields that the profile does not name
 }
 
 func (e *extra) keep(top bool, name, value []byte) {
@@ -65,7 +66,7 @@ func (e *extra) emptied() extra {
 	return extra{top: e.top[:0], session: e.session[:0], drift: e.drift[:0]}
 }
 
-// quoted is a profile's name as JSON.
+// quoted returns a profile's name as JSON.
 func quoted(name string) []byte {
 	text, _ := jsontext.AppendQuote(nil, name) // fails on what is not UTF-8 only, and is then still JSON
 	return text

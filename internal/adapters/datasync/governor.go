@@ -12,11 +12,12 @@ import (
 type governor struct {
 	gap time.Duration
 
-	mu     sync.Mutex
-	sent   time.Time     // last, zero if never
-	until  time.Time     // the quota is used up until then; it may have passed
-	window time.Duration // of the rate limit, as the answers imply it; 0 if none did
-	unit   resetUnit
+	mu        sync.Mutex
+	sent      time.Time     // last, zero if never
+	until     time.Time     // the quota is used up until then; it may have passed
+	announced time.Duration // the window of the rate limit that an answer named last, 0 if none did
+	implied   time.Duration // the longest window that answers implied, 0 if none did
+	unit      resetUnit
 }
 
 // A hold is why a request was not sent. It is the error's cause.
@@ -51,7 +52,7 @@ func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time)
 	headers := names.read(a.header, a.at, g.unit.millis)
 	if g.unit.learn(headers.limit.resetText, a.at) {
 		headers = names.read(a.header, a.at, true)
-		g.window = 0 // it was learned from another unit
+		g.implied = 0 // it was learned from another unit
 	}
 	g.learnWindow(headers.limit, a)
 	var until time.Time
@@ -62,34 +63,51 @@ func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time)
 	return headers, until
 }
 
-// learnWindow notes the window that an answer announces, or implies: whoever is the first in a window is told its length.
+// longestImplied bounds the window that answers imply, and the reset that is believed where no window is announced: a
+// number above it may as well count milliseconds.
+const longestImplied = time.Hour
+
+// leastWindow is the shortest hold that replaces a reset that is not believed, unless a shorter window is announced.
+const leastWindow = time.Minute
+
+// learnWindow notes the window that an answer announces or implies: the first answer of a window names its whole
+// length. Where windows begin with the clock's minutes it names less, so an implied window only grows, also by later
+// answers.
 func (g *governor) learnWindow(limit rateLimitItem, a answer) {
 	left := limit.reset.Sub(a.at)
+	first := limit.hasRemaining && limit.remaining == limit.limit-1
 	switch {
 	case limit.window > 0:
-		g.window = limit.window
-	case a.status == http.StatusOK && limit.hasRemaining && limit.remaining == limit.limit-1 && left > 0 && left <= longestWindow:
-		g.window = left
+		g.announced = limit.window
+	case a.status == http.StatusOK && left > 0 && left <= longestImplied && (first || g.implied > 0 && !limit.usedUp()):
+		g.implied = max(g.implied, left)
 	}
 }
 
-// believed returns when to try again, as far as that can be believed. A refusal that says itself how long it lasts is
-// always believed. The end of a window is not if it is further away than a window: then it is after the window, or where
-// none is known nobody knows.
+// believed returns when to try again, the zero time if nobody said. A refusal that says itself how long it lasts is
+// always believed. A reset that is further away than a window is not: then believed returns the end of one window, or
+// of leastWindow if no window is known.
 func (g *governor) believed(headers rateHeaders, a answer) time.Time {
 	const slack = time.Second // windows are told in whole seconds
 	until := headers.tryAgain(a.at)
-	longest := g.window
-	if longest == 0 {
-		longest = longestWindow
-	}
-	switch {
-	case isRefusal(a.status, headers) && until.Equal(headers.retryAfter), until.Sub(a.at) <= longest+slack:
+	confirmed := until.Equal(headers.retryAfter)
+	if confirmed && isRefusal(a.status, headers) {
 		return until
-	case g.window > 0:
-		return a.at.Add(g.window)
 	}
-	return time.Time{}
+	longest, again := longestImplied, leastWindow
+	switch {
+	case g.announced > 0:
+		longest, again = g.announced, g.announced
+	case confirmed:
+		longest = longestWindow
+	case g.implied > 0:
+		longest = max(g.implied, leastWindow)
+		again = longest
+	}
+	if until.Sub(a.at) <= longest+slack {
+		return until
+	}
+	return a.at.Add(again)
 }
 
 // holdUntil never shortens a hold; so it ignores the zero time.
@@ -99,8 +117,8 @@ func (g *governor) holdUntil(t time.Time) {
 	}
 }
 
-// A resetUnit finds out whether an API counts the time left in a window in seconds, as nearly all do, or in milliseconds:
-// what is left shrinks as time passes. It is sure after two answers that shrink in milliseconds.
+// A resetUnit finds out whether an API counts the time left in a window in seconds, as nearly all do, or in
+// milliseconds: what is left shrinks as time passes. It is sure after two answers that shrink in milliseconds.
 type resetUnit struct {
 	millis bool
 
@@ -129,7 +147,7 @@ func (u *resetUnit) learn(text string, at time.Time) bool {
 	return u.millis
 }
 
-// rounding is how much more seconds may seem to pass than did.
+// rounding allows for resets in whole seconds: more of them may seem to pass than did.
 const rounding = 5
 
 func near(a, b float64) bool { return a >= b/2 && a <= b*2 }

@@ -9,7 +9,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// longestWindow bounds how long a rate limit's window is believed to be.
+// longestWindow bounds how long a rate limit's window is believed to be, even if it is announced.
 const longestWindow = 24 * time.Hour
 
 // rateHeaders are what an answer's headers say about the rate limit. Nothing here reads the local calendar: a date is
@@ -41,13 +41,15 @@ func (r rateHeaders) tryAgain(at time.Time) time.Time {
 }
 
 // usedUp reports whether no request is left in the window.
-func (r rateHeaders) usedUp() bool { return r.limit.hasRemaining && r.limit.remaining <= 0 }
+func (r rateHeaders) usedUp() bool { return r.limit.usedUp() }
 
-// olderDraft are the names in the IETF draft's versions up to 06.
+func (i rateLimitItem) usedUp() bool { return i.hasRemaining && i.remaining <= 0 }
+
+// olderDraft holds the names in the IETF draft's versions up to 06.
 var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
 
-// read reads all forms in which an answer that came at a time may name its limits. With millis a plain number of a reset
-// is milliseconds left, else seconds.
+// read reads all forms in which an answer that came at a time may name its limits. With millis a plain number of a
+// reset is milliseconds left, else seconds.
 func (n HeaderNames) read(h http.Header, at time.Time, millis bool) rateHeaders {
 	server := serverClock{at: at, date: at, millis: millis}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
@@ -82,8 +84,8 @@ func (n HeaderNames) item(h http.Header) rateLimitItem {
 	return item
 }
 
-// binding returns the limit that forbids most: the one with the least left, and of several that are used up the one that
-// is reset last. What it does not say itself, an item that says nothing of the rest may say for it.
+// binding returns the limit that forbids most: the one with the least left, and of several that are used up the one
+// that is reset last. Missing fields are filled from items that name no remaining count.
 func binding(items []rateLimitItem) rateLimitItem {
 	var best, rest rateLimitItem
 	for _, item := range items {

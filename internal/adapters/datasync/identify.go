@@ -2,7 +2,8 @@ package datasync
 
 import "github.com/pawldata/pawl/internal/domain"
 
-// identify is the id of a record that cannot be decoded, whatever else is wrong with it; zero if it has none, or two.
+// identify returns the id of a record that cannot be decoded, whatever else is wrong with it; zero if it has none, or
+// two.
 func (d *Decoder) identify(payload []byte) domain.EventID {
 	var id domain.EventID
 	found := 0

@@ -127,7 +127,7 @@ func isAbsent(value []byte) bool { return value == nil || string(value) == "null
 // Members are an object's values by name.
 type members map[string][]byte
 
-// value is the member's value, nil if there is none or the profile has no name for it.
+// value returns the member's value, nil if there is none or the profile has no name for it.
 func (m members) value(name string) []byte {
 	if name == "" {
 		return nil

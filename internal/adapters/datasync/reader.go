@@ -105,7 +105,7 @@ func (r *reader) value(f field, value []byte) *domain.Rejection {
 
 // unknown keeps what no field is named for.
 func (r *reader) unknown(path string, name, value []byte) *domain.Rejection {
-	if len(r.extra.drift) == maxUnknown {
+	if r.extra.unknown++; r.extra.unknown > maxUnknown {
 		return &domain.Rejection{
 			Reason: reasonTooMany, Detail: fmt.Sprintf("it has more than %d fields that are not known", maxUnknown),
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// refused turns an answer that is no success into a classified error. until is when to try again after a refusal for the
-// rate limit, zero if unknown.
+// refused turns an answer that is no success into a classified error. until is when to try again after a refusal for
+// the rate limit, zero if unknown.
 func (c *Client) refused(a answer, headers rateHeaders, until time.Time) error {
 	names := &c.cfg.Profile
 	code, message := names.Refusal.read(a.body)
@@ -81,7 +81,7 @@ func (c *Client) redact(text string) string {
 	return strings.ReplaceAll(text, c.cfg.APIKey, "[API key]")
 }
 
-// withoutKey is err, or its text without the key where a transport put it there.
+// withoutKey returns err, or its text without the key where a transport put it there.
 func (c *Client) withoutKey(err error) error {
 	if text := err.Error(); c.redact(text) != text {
 		return errors.New(c.redact(text))

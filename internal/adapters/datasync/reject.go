@@ -67,7 +67,7 @@ func dotted(pointer jsontext.Pointer) string {
 	return strings.Join(path, ".")
 }
 
-// fieldName is a member's name as a path shows it: bare if it is plain and short, else quoted or cut.
+// fieldName returns a member's name as a path shows it: bare if it is plain and short, else quoted or cut.
 func fieldName[T string | []byte](name T) string {
 	if len(name) <= excerptBytes && isPlain(name) {
 		return string(name)

@@ -55,7 +55,7 @@ func (r *reader) properties(value []byte) *domain.Rejection {
 	return nil
 }
 
-// unquoted is a string's text, which may be a slice of the payload.
+// unquoted returns a string's text, which may be a slice of the payload.
 func (r *reader) unquoted(value []byte) ([]byte, *domain.Rejection) {
 	if jsontext.Value(value).Kind() != jsontext.KindString {
 		return nil, rejectValue(reasonType, value, "is not a string")

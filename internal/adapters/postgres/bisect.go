@@ -32,6 +32,14 @@ type part struct {
 	accepted bool
 }
 
+// inParts splits events into the parts that are tried first.
+func inParts(events []domain.ReadEvent) (parts []part) {
+	for run := range chunked(events, sizeOf) {
+		parts = append(parts, part{events: run})
+	}
+	return parts
+}
+
 // An answer is what PostgreSQL said to a part.
 type answer struct {
 	inserted int64
@@ -41,7 +49,7 @@ type answer struct {
 // insert stores the events that are not refused, in their order, and returns how many were not stored yet. Parts that are
 // accepted one by one may still be refused together, by a constraint that compares rows: then the search goes on.
 func (b *bisection) insert(ctx context.Context, events []domain.ReadEvent) (inserted int64, err error) {
-	parts := []part{{events: events}}
+	parts := inParts(events)
 	for {
 		if parts, err = b.search(ctx, parts); err != nil || len(parts) == 0 {
 			return 0, err
@@ -68,7 +76,7 @@ func (b *bisection) insert(ctx context.Context, events []domain.ReadEvent) (inse
 
 // accepted returns the events that are not refused, in their order. What the statement did is rolled back.
 func (b *bisection) accepted(ctx context.Context, events []domain.ReadEvent) (rest []domain.ReadEvent, err error) {
-	parts, err := b.search(ctx, []part{{events: events}})
+	parts, err := b.search(ctx, inParts(events))
 	for _, p := range parts {
 		rest = append(rest, p.events...)
 	}
@@ -124,6 +132,9 @@ func (b *bisection) halve(parts []part, answers []answer) (next []part) {
 	return next
 }
 
+// maxQueuedBytes is how many bytes of values may wait in memory before they are written to the connection.
+const maxQueuedBytes = 1 << 20
+
 // send tries the parts one after another, in one round trip, and returns an answer for each. With keep, what a part did
 // stays for those behind it; else it is rolled back.
 func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer, error) {
@@ -136,6 +147,7 @@ func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer
 	send := func(sql string) { pipeline.SendQueryParams(sql, nil, nil, nil, nil) }
 	send("SAVEPOINT part")
 	var builder pgx.ExtendedQueryBuilder
+	queued := 0
 	for i, p := range parts {
 		if i > 0 {
 			send("ROLLBACK TO SAVEPOINT part")
@@ -150,6 +162,15 @@ func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer
 			send("SAVEPOINT part")
 		}
 		pipeline.SendPipelineSync() // after an error the server goes on from here
+		for _, value := range builder.ParamValues {
+			queued += len(value)
+		}
+		if queued >= maxQueuedBytes {
+			if err := pipeline.Flush(); err != nil {
+				return nil, errors.Join(err, pipeline.Close())
+			}
+			queued = 0
+		}
 	}
 	send("ROLLBACK TO SAVEPOINT part")
 	send("RELEASE SAVEPOINT part")

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,6 +22,37 @@ func classifyRow(err error) error {
 		Kind: domain.Unstorable, Op: "insert events", Err: terse{err, textOf(err)},
 		Hint: "an event holds a value that PostgreSQL cannot keep",
 	}
+}
+
+// maxStatementBytes bounds the values that one statement carries. pgx encodes a statement as a whole, into buffers that
+// take several times its size.
+const maxStatementBytes = 4 << 20
+
+// chunked splits items into runs, in their order, whose sizes come to maxStatementBytes at most. An item that is larger
+// is a run of its own.
+func chunked[T any](items []T, size func(T) int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		begin, bytes := 0, 0
+		for i, item := range items {
+			more := size(item)
+			if bytes+more > maxStatementBytes && i > begin {
+				if !yield(items[begin:i]) {
+					return
+				}
+				begin, bytes = i, 0
+			}
+			bytes += more
+		}
+		if begin < len(items) {
+			yield(items[begin:])
+		}
+	}
+}
+
+// sizeOf returns about how many bytes an event takes in a statement.
+func sizeOf(e domain.ReadEvent) int {
+	const fixed = 128 // ids, time, and the lengths of the values
+	return fixed + len(e.Type) + len(e.Name) + len(e.Properties) + len(e.DeviceType) + len(e.Browser) + len(e.Extra)
 }
 
 func idsOf(events []domain.ReadEvent) []domain.EventID {

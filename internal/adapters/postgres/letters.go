@@ -40,15 +40,36 @@ func (w *writer) park(ctx context.Context, page domain.ReadPage, rejects []domai
 	if err != nil {
 		return p, err
 	}
+	if err := w.parkAll(ctx, kept, &p); err != nil {
+		return p, err
+	}
+	counted, err := w.countOthers(ctx, others)
+	p.before += counted
+	return p, err
+}
+
+// parkAll parks records, as many with one statement as fit, and adds what became of them to p.
+func (w *writer) parkAll(ctx context.Context, records []parkedRecord, p *parking) error {
+	for run := range chunked(records, parkedRecord.size) {
+		if err := w.parkTogether(ctx, run, p); err != nil {
+			return err
+		}
+		w.progress()
+	}
+	return nil
+}
+
+// parkTogether parks records with one statement, and adds what became of them to p.
+func (w *writer) parkTogether(ctx context.Context, records []parkedRecord, p *parking) error {
 	rows := dbsqlc.DeadLetterParkParams{Stream: w.stream, PageID: w.pageID}
-	byKey := make(map[string]parkedRecord, len(kept))
-	for _, r := range kept {
+	byKey := make(map[string]parkedRecord, len(records))
+	for _, r := range records {
 		byKey[string(r.key)] = r
 		addLetter(&rows, r)
 	}
 	answers, err := w.q.DeadLetterPark(ctx, rows)
 	if err != nil {
-		return p, err
+		return err
 	}
 	for _, a := range answers {
 		r := byKey[a.Key]
@@ -58,9 +79,13 @@ func (w *writer) park(ctx context.Context, page domain.ReadPage, rejects []domai
 			p.now = append(p.now, r.Reject)
 		}
 	}
-	counted, err := w.countOthers(ctx, others)
-	p.before += counted
-	return p, err
+	return nil
+}
+
+// size returns about how many bytes the record takes in a statement.
+func (r parkedRecord) size() int {
+	const fixed = 128 // the event's id, numbers, and the lengths of the values
+	return fixed + len(r.key) + len(r.Why.Reason) + len(r.Why.Field) + len(r.Why.Detail) + len(r.Record.Payload)
 }
 
 // distinct returns the records that are to be parked, in the order of the page, each key once.

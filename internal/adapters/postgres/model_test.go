@@ -54,6 +54,28 @@ func TestTheStoreDoesAsTheModel(t *testing.T) {
 	}
 }
 
+// TestTheStoreDoesAsTheModelWithLargePages: pages of which each takes several statements.
+func TestTheStoreDoesAsTheModelWithLargePages(t *testing.T) {
+	t.Parallel()
+	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
+	under := storeOn(t, databaseURL)
+	pages := &pageMaker{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 200 << 10}
+	runner := newPair(t, databaseURL, model, "s")
+	for range 3 {
+		p := pages.page(runner.at.Place, 40)
+		runner.commit(t, []domain.ReadPage{p})
+		parked, err := under.Letters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if was, is := fates(model.Letters()), fates(parked); !reflect.DeepEqual(was, is) {
+			t.Fatalf("the letters are\n%s\nwant\n%s", strings.Join(is, "\n"), strings.Join(was, "\n"))
+		}
+	}
+	sameLedger(t, under, model)
+	sameEvents(t, under, model)
+}
+
 // A pair does the same on a stream of the database and of the model.
 type pair struct {
 	store, model domain.EventStore
@@ -130,8 +152,9 @@ func sameEvents(t *testing.T, under domaintest.StoreUnderTest, model *domaintest
 // A pageMaker makes pages of records over four ids. The first record of each page has a new id, and the oldest of the four
 // is left out from then on. Sorting functions that are not stable are so with up to 12 elements: some pages hold 40.
 type pageMaker struct {
-	random *rand.Rand
-	newest uint64
+	random  *rand.Rand
+	newest  uint64
+	padding int // bytes that each event has for nothing; a reject has four times as many
 }
 
 // chain makes one to three pages that follow each other from at, now and then from the head of a new pass.
@@ -141,14 +164,13 @@ func (m *pageMaker) chain(at domain.Place) []domain.ReadPage {
 		at = at.NextPass()
 	}
 	for range 1 + m.random.IntN(3) {
-		p := m.page(at)
+		p := m.page(at, []int{0, 1 + m.random.IntN(6), 40}[m.random.IntN(3)])
 		pages, at = append(pages, p), p.To
 	}
 	return pages
 }
 
-func (m *pageMaker) page(at domain.Place) domain.ReadPage {
-	records := []int{0, 1 + m.random.IntN(6), 40}[m.random.IntN(3)]
+func (m *pageMaker) page(at domain.Place, records int) domain.ReadPage {
 	m.newest++
 	receipt := domain.Receipt{FetchedAt: time.Unix(int64(m.newest), 0), TraceID: strconv.FormatUint(m.newest, 10)}
 	p := domain.ReadPage{
@@ -172,11 +194,15 @@ func (m *pageMaker) page(at domain.Place) domain.ReadPage {
 // add adds the event of an id, or what cannot become one.
 func (m *pageMaker) add(p *domain.ReadPage, index int, id domain.EventID, n uint64) {
 	e := domain.Event{ID: id, Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
+	if m.padding > 0 {
+		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", m.padding) + `"}`)
+	}
 	how := []string{"event", "event", "other", "third", "refused", "reject"}[m.random.IntN(6)]
 	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", m.random.Int32(), n, how)}
 	switch how {
 	case "reject":
-		p.Rejects = append(p.Rejects, domain.Reject{Record: record, Why: domain.Rejection{Reason: how, Detail: how, ID: id}})
+		why := domain.Rejection{Reason: how, Detail: how + strings.Repeat("x", 4*m.padding), ID: id}
+		p.Rejects = append(p.Rejects, domain.Reject{Record: record, Why: why})
 		return
 	case "refused":
 		e.Name = "\x00"

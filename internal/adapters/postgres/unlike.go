@@ -17,18 +17,19 @@ type unlike struct {
 	hash    string // of the event's values
 }
 
-// compare gives those of the events that are unlike their rows, in order. If the database refuses a value of one, the
-// error is Unstorable.
-func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) ([]unlike, error) {
-	if len(events) == 0 {
-		return nil, nil
+// compare returns those of the events that are unlike their rows, in order. An error is Unstorable if the database
+// refuses a value of an event.
+func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) (all []unlike, err error) {
+	for run := range chunked(events, sizeOf) {
+		rows, err := q.EventCompare(ctx, toComparison(run))
+		if err != nil {
+			return nil, classifyRow(err)
+		}
+		for _, r := range rows {
+			all = append(all, unlike{run[r.Place-1], r.Missing, strings.Join(r.Columns, ", "), r.Hash})
+		}
 	}
-	rows, err := q.EventCompare(ctx, toComparison(events))
-	var all []unlike
-	for _, r := range rows {
-		all = append(all, unlike{events[r.Place-1], r.Missing, strings.Join(r.Columns, ", "), r.Hash})
-	}
-	return all, classifyRow(err)
+	return all, nil
 }
 
 func toComparison(events []domain.ReadEvent) dbsqlc.EventCompareParams {
@@ -40,7 +41,7 @@ func toComparison(events []domain.ReadEvent) dbsqlc.EventCompareParams {
 	}
 }
 
-// conflict is the reject of an event that is not stored because its row has other values.
+// conflict returns the reject of an event that is not stored because its row has other values.
 func (u unlike) conflict() domain.Reject {
 	return domain.Reject{Record: u.Record, Values: u.hash, Why: domain.Rejection{
 		ID: u.ID, Reason: domain.ReasonConflict, Field: u.columns,

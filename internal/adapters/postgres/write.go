@@ -62,7 +62,9 @@ func balanced(t domain.Tally) error {
 }
 
 func unbalanced(format string, args ...any) error {
-	return &domain.Error{Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...)}
+	return &domain.Error{
+		Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...),
+	}
 }
 
 // A storing is what became of events. Those that are none of these are lost, which shows when the page is counted.
@@ -97,14 +99,19 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storin
 	return s, err
 }
 
-// insertEvents inserts events with one statement. With bisecting it isolates the events that PostgreSQL refuses.
+// insertEvents inserts events, as many with one statement as fit. With bisecting it isolates the events that PostgreSQL
+// refuses.
 func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
-	switch {
-	case len(events) == 0:
+	if !w.bisecting {
+		for run := range chunked(events, sizeOf) {
+			inserted, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, run))
+			if err != nil {
+				return classifyRow(err)
+			}
+			w.progress()
+			s.inserted += inserted
+		}
 		return nil
-	case !w.bisecting:
-		s.inserted, err = w.q.EventInsertMany(ctx, toColumns(w.pageID, events))
-		return classifyRow(err)
 	}
 	b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress, limit: w.limit}
 	s.inserted, err = b.insert(ctx, events)
@@ -112,8 +119,8 @@ func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s 
 	return err
 }
 
-// compareEvents tells stored events that have the same values from those that have others. One that the database refuses
-// may have a stored id all the same.
+// compareEvents tells stored events that have the same values from those that have others. One that the database
+// refuses may have a stored id all the same.
 func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
 	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress, limit: w.limit, refused: s.refused}
 	if w.bisecting {
