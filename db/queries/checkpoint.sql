@@ -74,9 +74,12 @@ UPDATE checkpoints SET held_until = now() + interval '1 ms' * @wait_ms::bigint
 WHERE stream = @stream AND token = @token AND epoch = @epoch;
 
 -- name: CheckpointHeld :one
--- For how many milliseconds the rate limit still holds the stream back, 0 if it does not.
-SELECT greatest(0, coalesce(ceil(extract(epoch FROM held_until - clock_timestamp()) * 1000), 0))::bigint AS wait_ms
-FROM checkpoints WHERE stream = @stream;
+-- For how many milliseconds the rate limit still holds the stream back, 0 if it does not; a day at most.
+SELECT CASE WHEN held_until > t.now
+            THEN ceil(extract(epoch FROM least(held_until, t.now + interval '1 day') - t.now) * 1000)
+            ELSE 0 END::bigint AS wait_ms
+FROM checkpoints, clock_timestamp() AS t (now)
+WHERE stream = @stream;
 
 -- name: CheckpointSource :one
 SELECT source_url FROM checkpoints WHERE stream = @stream;

@@ -235,11 +235,14 @@ func (q *Queries) CheckpointGetForUpdate(ctx context.Context, stream string) (Ch
 }
 
 const checkpointHeld = `-- name: CheckpointHeld :one
-SELECT greatest(0, coalesce(ceil(extract(epoch FROM held_until - clock_timestamp()) * 1000), 0))::bigint AS wait_ms
-FROM checkpoints WHERE stream = $1
+SELECT CASE WHEN held_until > t.now
+            THEN ceil(extract(epoch FROM least(held_until, t.now + interval '1 day') - t.now) * 1000)
+            ELSE 0 END::bigint AS wait_ms
+FROM checkpoints, clock_timestamp() AS t (now)
+WHERE stream = $1
 `
 
-// For how many milliseconds the rate limit still holds the stream back, 0 if it does not.
+// For how many milliseconds the rate limit still holds the stream back, 0 if it does not; a day at most.
 func (q *Queries) CheckpointHeld(ctx context.Context, stream string) (int64, error) {
 	row := q.db.QueryRow(ctx, checkpointHeld, stream)
 	var wait_ms int64
