@@ -59,9 +59,9 @@ func TestTheStoreDoesAsTheModelWithLargePages(t *testing.T) {
 	t.Parallel()
 	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
 	under := storeOn(t, databaseURL)
-	pages := &pageMaker{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 200 << 10}
+	pages := &pageMaker{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 120 << 10}
 	runner := newPair(t, databaseURL, model, "s")
-	for range 3 {
+	for range 2 {
 		p := pages.page(runner.at.Place, 40)
 		runner.commit(t, []domain.ReadPage{p})
 		parked, err := under.Letters(t.Context())
@@ -154,7 +154,7 @@ func sameEvents(t *testing.T, under domaintest.StoreUnderTest, model *domaintest
 type pageMaker struct {
 	random  *rand.Rand
 	newest  uint64
-	padding int // bytes that each event has for nothing; a reject has four times as many
+	padding int // bytes that each event has for nothing; a reject has ten times as many
 }
 
 // chain makes one to three pages that follow each other from at, now and then from the head of a new pass.
@@ -201,7 +201,7 @@ func (m *pageMaker) add(p *domain.ReadPage, index int, id domain.EventID, n uint
 	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", m.random.Int32(), n, how)}
 	switch how {
 	case "reject":
-		why := domain.Rejection{Reason: how, Detail: how + strings.Repeat("x", 4*m.padding), ID: id}
+		why := domain.Rejection{Reason: how, Detail: how + strings.Repeat("x", 10*m.padding), ID: id}
 		p.Rejects = append(p.Rejects, domain.Reject{Record: record, Why: why})
 		return
 	case "refused":
