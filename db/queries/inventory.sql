@@ -160,9 +160,11 @@ WHERE c.stream = @stream AND c.done AND f.value < c.announced_first AND NOT coal
 
 -- name: InventoryHoldings :one
 -- What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
--- or discarded. And whether the user accepted the end of the last pass.
+-- or discarded. And whether the user accepted the end of the last pass, and whether another stream stores into the same
+-- table.
 SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = @stream), 0)::bigint AS stored,
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = @stream AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,
        coalesce((SELECT p.end_accepted FROM pages AS p
-                 WHERE p.stream = @stream AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted;
+                 WHERE p.stream = @stream AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted,
+       EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> @stream AND o.received > 0)::boolean AS shared;

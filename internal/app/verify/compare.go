@@ -44,7 +44,7 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	v.observer.Checking(domain.Returned)
 	w := walk{}
 	err := v.walk(ctx, &w)
-	returned := w.finding(report.Stream.Checkpoint.AnnouncedLast)
+	returned := w.finding(report.Inspection)
 	report.Walk = w.Walk
 	if err == nil || returned.Differences > 0 {
 		report.Findings = append(report.Findings, returned)
@@ -91,12 +91,12 @@ type walk struct {
 	others    domain.Finding
 }
 
-// finding tells what is missing from what may be new: since the stream was read the API has grown by so many records as the
-// announced total has, and so many may be missing. Which of them are the new ones, nobody can tell.
-func (w *walk) finding(before domain.Total) domain.Finding {
+// finding tells missing records from new ones. As many as the API announces beyond those that the last pass accounts for
+// may be new. Which of the missing ones these are, nobody can tell.
+func (w *walk) finding(at domain.Inspection) domain.Finding {
 	growth := int64(0)
-	if before.Known && w.announced.Known {
-		growth = max(w.announced.N-before.N, 0)
+	if at.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
+		growth = max(w.announced.N-at.Accounted(), 0)
 	}
 	found := domain.Finding{Check: domain.Returned}
 	found.Add(w.others.Shown...)

@@ -191,30 +191,44 @@ func TestAWalkOutlivesFailures(t *testing.T) {
 	})
 }
 
-// TestAnAPIThatGrows returns events that are not stored yet, as many as it announces more than when it was read.
+// TestAnAPIThatGrows returns events that are not stored yet: as many as it announces more than the last pass accounts for.
+// The API returns 7 records.
 func TestAnAPIThatGrows(t *testing.T) {
 	t.Parallel()
 	known := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 	tests := []struct {
 		name        string
-		before      domain.Total
-		missing     int // of 7
+		first, last domain.Total
+		position    int64
+		inserted    int64
+		parked      int64
+		shared      bool
+		missing     int
 		fresh       int64
 		differences int64
 	}{
-		{"by what is missing", known(4), 3, 3, 0},
-		{"by more", known(1), 3, 3, 0},
-		{"by less", known(5), 3, 2, 1},
-		{"not at all", known(7), 3, 0, 3},
-		{"it has shrunk", known(9), 1, 0, 1},
-		{"nobody knows", domain.Total{}, 3, 0, 3},
-		{"nothing is missing", known(4), 0, 0, 0},
+		{"since the pass, by what is missing", known(4), known(4), 4, 4, 0, false, 3, 3, 0},
+		{"by more", known(1), known(1), 1, 1, 0, false, 3, 3, 0},
+		{"by less", known(5), known(5), 5, 4, 1, false, 3, 2, 1},
+		{"not at all", known(7), known(7), 7, 7, 0, false, 3, 0, 3},
+		{"during the pass, which did not read it", known(4), known(7), 4, 4, 0, false, 3, 3, 0},
+		{"during the pass, which received other records twice", known(4), known(7), 7, 4, 0, false, 3, 3, 0},
+		{"during the pass, which read a part of it", known(4), known(7), 6, 5, 1, false, 3, 1, 2},
+		{"during the pass, which read all of it", known(4), known(7), 7, 7, 0, false, 3, 0, 3},
+		{"during the pass, and another stream had stored it", known(4), known(7), 7, 4, 0, true, 3, 0, 3},
+		{"fewer are stored than were announced first", known(6), known(6), 6, 4, 0, false, 3, 1, 2},
+		{"after later versions were parked", known(4), known(4), 4, 4, 3, false, 3, 3, 0},
+		{"it has shrunk", known(9), known(9), 9, 9, 0, false, 1, 0, 1},
+		{"nobody knows", domain.Total{}, domain.Total{}, 4, 4, 0, false, 3, 0, 3},
+		{"nothing is missing", known(4), known(4), 4, 4, 0, false, 0, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i, r := sound(), &rows{}
-			i.at.AnnouncedLast = tt.before
+			i.shared = tt.shared
+			i.at.AnnouncedFirst, i.at.AnnouncedLast, i.at.Position = tt.first, tt.last, tt.position
+			i.at.Inserted, i.at.Parked = tt.inserted, tt.parked
 			for n := range tt.missing {
 				r.missing = append(r.missing, domaintest.EventID(uint64(n)))
 			}

@@ -367,21 +367,29 @@ SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = $1), 0)
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = $1 AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,
        coalesce((SELECT p.end_accepted FROM pages AS p
-                 WHERE p.stream = $1 AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted
+                 WHERE p.stream = $1 AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted,
+       EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> $1 AND o.received > 0)::boolean AS shared
 `
 
 type InventoryHoldingsRow struct {
 	Stored      int64
 	Parked      int64
 	EndAccepted bool
+	Shared      bool
 }
 
 // What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
-// or discarded. And whether the user accepted the end of the last pass.
+// or discarded. And whether the user accepted the end of the last pass, and whether another stream stores into the same
+// table.
 func (q *Queries) InventoryHoldings(ctx context.Context, stream string) (InventoryHoldingsRow, error) {
 	row := q.db.QueryRow(ctx, inventoryHoldings, stream)
 	var i InventoryHoldingsRow
-	err := row.Scan(&i.Stored, &i.Parked, &i.EndAccepted)
+	err := row.Scan(
+		&i.Stored,
+		&i.Parked,
+		&i.EndAccepted,
+		&i.Shared,
+	)
 	return i, err
 }
 
