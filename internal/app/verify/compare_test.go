@@ -65,9 +65,11 @@ func (*quiet) PassStarted(domain.Place) {}
 
 func apiOn(source domain.EventSource, r *rows) *verify.API {
 	return &verify.API{
-		Origin: origin, Decoder: domaintest.LineDecoder{}, Rows: r,
-		Pages: func(ctx context.Context, policy retry.Policy) iter.Seq2[domain.Step, error] {
-			return ingest.Walk(ctx, source, &quiet{}, 2, policy)
+		Origin: origin, Rows: r,
+		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error] {
+			return ingest.Walk(ctx, source, domaintest.LineDecoder{}, &quiet{}, ingest.WalkOptions{
+				PageSize: 2, Retry: policy, AcceptShortEnd: acceptShortEnd,
+			})
 		},
 	}
 }
@@ -189,6 +191,42 @@ func TestAWalkOutlivesFailures(t *testing.T) {
 			t.Errorf("%d beginnings, %d returned, %d pages compared, %d asked for what was not returned, %d waits", r.begins, len(r.returned), r.calls, r.asked, w.waits)
 		}
 	})
+}
+
+// TestABadPageHasTheTriesOfTheUser: that the network may be away for minutes says nothing of answers that make no sense.
+func TestABadPageHasTheTriesOfTheUser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := domaintest.NewCleanStream(4, 2)
+		for range 30 {
+			source.At("2", domaintest.FailWith(domain.BadPage))
+		}
+		opts := options(apiOn(source, &rows{}))
+		_, err := verify.New(sound(), &witness{}, opts).Run(t.Context())
+		if asked := len(source.Requests()) - 1; domain.KindOf(err) != domain.BadPage || asked != opts.Retry.Tries {
+			t.Errorf("asked %d times for the page, then %v", asked, err)
+		}
+	})
+}
+
+// TestAnEndThatTheUserAccepted is accepted by the walk, too.
+func TestAnEndThatTheUserAccepted(t *testing.T) {
+	t.Parallel()
+	for _, accepted := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			i := sound()
+			i.accepted = accepted
+			source := domaintest.NewCleanStream(4, 2)
+			for range 30 {
+				source.At("2", domaintest.LastPageOf("2", "3").Announcing(5))
+			}
+			source.At("", domaintest.PageOf("2", "0", "1").Announcing(5))
+			report, err := verify.New(i, &witness{}, options(apiOn(source, &rows{}))).Run(t.Context())
+			if accepted && (err != nil || report.Walk.Received != 4) || !accepted && domain.KindOf(err) != domain.BadPage {
+				t.Errorf("accepted: %v, %v", accepted, err)
+			}
+		})
+	}
 }
 
 // TestAnAPIThatGrows returns events that are not stored yet: as many as it announces more than the last pass accounts for.

@@ -48,12 +48,12 @@ func (i *inventory) Inspect(_ context.Context, stream domain.StreamID, began fun
 type witness struct {
 	checks []domain.Check
 	waits  int
-	steps  []domain.Step
+	steps  []domain.ReadPage
 }
 
-func (w *witness) Checking(c domain.Check)   { w.checks = append(w.checks, c) }
-func (w *witness) Waiting(retry.Wait)        { w.waits++ }
-func (w *witness) Compared(step domain.Step) { w.steps = append(w.steps, step) }
+func (w *witness) Checking(c domain.Check)    { w.checks = append(w.checks, c) }
+func (w *witness) Waiting(retry.Wait)         { w.waits++ }
+func (w *witness) Compared(p domain.ReadPage) { w.steps = append(w.steps, p) }
 
 func options(api *verify.API) verify.Options {
 	return verify.Options{
