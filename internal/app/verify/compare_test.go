@@ -229,6 +229,43 @@ func TestAnEndThatTheUserAccepted(t *testing.T) {
 	}
 }
 
+// TestAWholeWalkSettlesWhatWasAnnounced: fewer records are stored than announced, and all that the API returns are among them.
+func TestAWholeWalkSettlesWhatWasAnnounced(t *testing.T) {
+	t.Parallel()
+	short := func() *inventory {
+		i := sound()
+		i.at.Position, i.at.Inserted, i.at.AnnouncedFirst = 5, 4, domain.Total{N: 5, Known: true}
+		i.at.AnnouncedLast = i.at.AnnouncedFirst
+		i.findings = append(i.findings, domain.Finding{Check: domain.Reconciliation, Differences: 1, Shown: []domain.Difference{{What: "4 of 5"}}})
+		return i
+	}
+	tests := []struct {
+		name    string
+		change  func(i *inventory, r *rows, source *domaintest.ScriptedSource)
+		settled bool
+	}{
+		{"all is stored or parked", func(*inventory, *rows, *domaintest.ScriptedSource) {}, true},
+		{"a record is missing", func(_ *inventory, r *rows, _ *domaintest.ScriptedSource) { r.missing = []domain.EventID{domaintest.EventID(1)} }, false},
+		{"a record is missing that may be new", func(i *inventory, r *rows, _ *domaintest.ScriptedSource) {
+			i.at.AnnouncedFirst.N, r.missing = 4, []domain.EventID{domaintest.EventID(1)}
+		}, false},
+		{"the walk breaks off", func(_ *inventory, _ *rows, s *domaintest.ScriptedSource) { s.At("4", domaintest.FailWith(domain.Unauthorized)) }, false},
+		{"the pass received fewer", func(i *inventory, _ *rows, _ *domaintest.ScriptedSource) { i.at.Position = 4 }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i, r, source := short(), &rows{}, domaintest.NewCleanStream(5, 2)
+			tt.change(i, r, source)
+			report, err := verify.New(i, &witness{}, options(apiOn(source, r))).Run(t.Context())
+			announced := report.Findings[2]
+			if settled := announced.Differences == 0 && len(announced.Shown) == 0; settled != tt.settled || tt.settled != (err == nil) {
+				t.Errorf("%v: %+v", err, announced)
+			}
+		})
+	}
+}
+
 // TestAnAPIThatGrows returns events that are not stored yet: as many as it announces more than the last pass accounts for.
 // The API returns 7 records.
 func TestAnAPIThatGrows(t *testing.T) {
