@@ -245,11 +245,15 @@ func TestAWholeWalkSettlesWhatWasAnnounced(t *testing.T) {
 		settled bool
 	}{
 		{"all is stored or parked", func(*inventory, *rows, *domaintest.ScriptedSource) {}, true},
-		{"a record is missing", func(_ *inventory, r *rows, _ *domaintest.ScriptedSource) { r.missing = []domain.EventID{domaintest.EventID(1)} }, false},
+		{"a record is missing", func(_ *inventory, r *rows, _ *domaintest.ScriptedSource) {
+			r.missing = []domain.EventID{domaintest.EventID(1)}
+		}, false},
 		{"a record is missing that may be new", func(i *inventory, r *rows, _ *domaintest.ScriptedSource) {
 			i.at.AnnouncedFirst.N, r.missing = 4, []domain.EventID{domaintest.EventID(1)}
 		}, false},
-		{"the walk breaks off", func(_ *inventory, _ *rows, s *domaintest.ScriptedSource) { s.At("4", domaintest.FailWith(domain.Unauthorized)) }, false},
+		{"the walk breaks off", func(_ *inventory, _ *rows, s *domaintest.ScriptedSource) {
+			s.At("4", domaintest.FailWith(domain.Unauthorized))
+		}, false},
 		{"the pass received fewer", func(i *inventory, _ *rows, _ *domaintest.ScriptedSource) { i.at.Position = 4 }, false},
 	}
 	for _, tt := range tests {
