@@ -139,7 +139,7 @@ ORDER BY s.page_id, e.id;
 -- passes, unless the user accepted less. (A later total may be greater because the API has grown.) An API that returns a
 -- record twice has less to store than it announces. That is believed when a later pass, after one that was complete, has
 -- found nothing new. Where another stream shares the table, its records may be this one's, too.
-SELECT 0::bigint AS page_id, c.seq, c.pass, f.what::text AS what, f.value::text AS value,
+SELECT 0::bigint AS page_id, 0::bigint AS seq, c.pass, f.what::text AS what, f.value::text AS value,
        f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
 LEFT JOIN pages AS e ON e.stream = c.stream AND e.seq = c.seq AND e.kind = 'page'

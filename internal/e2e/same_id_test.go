@@ -52,7 +52,6 @@ func TestDeadLettersOfOneID(t *testing.T) {
 			if tt.steps != nil {
 				tt.steps(l)
 			}
-			l.pawl("verify")
 			l.pawl("verify", "--against-api")
 			l.areOpen(tt.want...)
 			if n := l.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.seen {

@@ -12,7 +12,7 @@ import (
 )
 
 const inventoryAnnounced = `-- name: InventoryAnnounced :many
-SELECT 0::bigint AS page_id, c.seq, c.pass, f.what::text AS what, f.value::text AS value,
+SELECT 0::bigint AS page_id, 0::bigint AS seq, c.pass, f.what::text AS what, f.value::text AS value,
        f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
 LEFT JOIN pages AS e ON e.stream = c.stream AND e.seq = c.seq AND e.kind = 'page'
