@@ -37,8 +37,14 @@ var (
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret
 
-func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
+// newRunClient returns the client of a run, whose memory it bounds. (A walk of verify keeps something of each record, so
+// that no limit fits it.)
+func newRunClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	limitMemory(s.MaxPageBytes)
+	return newClient(s, p)
+}
+
+func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	return datasync.New(datasync.Config{
 		BaseURL: s.APIBaseURL, APIKey: s.APIKey, Profile: p,
 		MinDelay: s.RequestDelay, Timeout: s.Timeout, MaxPageBytes: s.MaxPageBytes, UserAgent: "pawl/" + version(),

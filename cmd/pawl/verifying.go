@@ -27,9 +27,11 @@ func newVerifyOptions(
 		return verify.Options{}, err
 	}
 	opts.API = &verify.API{
-		Origin: client.Origin(), Decoder: decoder, Rows: rows,
-		Pages: func(ctx context.Context, policy retry.Policy) iter.Seq2[domain.Step, error] {
-			return ingest.Walk(ctx, client, observer, s.PageSize, policy)
+		Origin: client.Origin(), Rows: rows,
+		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error] {
+			return ingest.Walk(ctx, client, decoder, observer, ingest.WalkOptions{
+				PageSize: s.PageSize, Retry: policy, AcceptShortEnd: acceptShortEnd,
+			})
 		},
 	}
 	return opts, nil

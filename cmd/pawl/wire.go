@@ -18,7 +18,7 @@ func initRunner(
 	ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer,
 ) (cli.Runner, func(), error) {
 	panic(wire.Build(
-		datasync.DataSync, newClient, datasync.NewDecoder,
+		datasync.DataSync, newRunClient, datasync.NewDecoder,
 		newPool, newStore,
 		newOptions, newTracing, newRunner,
 	))

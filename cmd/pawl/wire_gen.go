@@ -20,7 +20,7 @@ import (
 func initRunner(ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
 	tracing, cleanup := newTracing(ctx, s, asked)
 	profile := datasync.DataSync()
-	client, err := newClient(s, profile)
+	client, err := newRunClient(s, profile)
 	if err != nil {
 		cleanup()
 		return nil, nil, err

@@ -1,6 +1,6 @@
 -- name: DeadLetterKnown :many
 -- The letters that records have already, by their place: a letter of the record's key, or one that an earlier version gave
--- its key if that has the record's bytes. (OFFSET 0, here and below, has the planner look each key up by the index: it knows
+-- its key if that has the record's bytes. The letter of the record's own key comes first. (OFFSET 0, here and below, has the planner look each key up by the index: it knows
 -- next to nothing of how many letters there are.)
 SELECT g.place::bigint AS place, l.key
 FROM ROWS FROM (
@@ -14,7 +14,7 @@ CROSS JOIN LATERAL (
     SELECT f.key FROM dead_letters AS f WHERE f.key = g.former_key AND f.stream = @stream AND f.payload_sha256 = g.hash
     OFFSET 0
 ) AS l
-ORDER BY place;
+ORDER BY place, (l.key = g.key) DESC;
 
 -- name: DeadLetterOpenOf :many
 -- How many letters of these events are open, and the last of them.

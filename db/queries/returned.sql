@@ -21,9 +21,10 @@ FROM dead_letters AS l
 WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);
 
 -- name: ReturnedOthers :many
--- Of the given events, those of which records were counted and not kept, because too many of their letters were open.
-SELECT DISTINCT l.event_id::uuid AS event FROM dead_letters AS l
-WHERE l.stream = @stream AND l.event_id = ANY(@ids::uuid[]) AND l.others > 0;
+-- How many records of the given events were counted and not kept, because too many of their letters are open.
+SELECT l.event_id::uuid AS event, sum(l.others)::bigint AS others FROM dead_letters AS l
+WHERE l.stream = @stream AND l.event_id = ANY(@ids::uuid[]) AND l.resolved_at IS NULL AND l.others > 0
+GROUP BY l.event_id;
 
 -- name: ReturnedStored :many
 SELECT e.id FROM events AS e WHERE e.id = ANY(@ids::uuid[]);

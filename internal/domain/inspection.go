@@ -91,6 +91,19 @@ type Inspection struct {
 	Findings []Finding
 
 	EndAccepted bool // the last page ended its pass below the announced total, and the user accepted that
+	Shared      bool // another stream stores into the same table, and may have stored records of this one before
+}
+
+// Accounted returns how many records of the API's total the last pass accounts for: the stored and parked ones, between
+// the totals that were announced when it began and when it ended. (Reconciliation checks the first. Beyond the last are
+// later versions of the same records, which were parked.) With a shared table each received record counts as stored.
+func (i Inspection) Accounted() int64 {
+	at := i.Stream.Checkpoint
+	held := at.Inserted + at.Parked
+	if i.Shared {
+		held = max(held, at.Position)
+	}
+	return max(at.AnnouncedFirst.N, min(at.AnnouncedLast.N, held))
 }
 
 // A PageComparison is what came of holding one page of the upstream's against the database.

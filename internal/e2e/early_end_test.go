@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,7 @@ func TestATotalThatOverstates(t *testing.T) {
 		{[]string{"run", "--page-size", "2", "--tries", "2"}, 4, "--accept-short-end", 0},
 		{[]string{"run", "--page-size", "2", "--tries", "2", "--accept-short-end"}, 0, "", 1},
 		{[]string{"verify"}, 0, "", 1},
+		{[]string{"verify", "--against-api"}, 0, "", 1},
 	} {
 		if p := b.pawl(step.code, step.args...); !strings.Contains(p.stderr.String(), step.says) {
 			t.Errorf("pawl %v does not say %q: %s", step.args, step.says, p.stderr.String())
@@ -98,6 +100,97 @@ func TestATotalThatOverstates(t *testing.T) {
 		}
 	}
 	b.db.endedWith(0, events)
+}
+
+// TestNewerEvents reads an API that grows from 4 to 6 events during the pass, which does not read the newer two. verify tells
+// of them and names a command, and after that command nothing is left to read.
+func TestNewerEvents(t *testing.T) {
+	t.Parallel()
+	const events = 6
+	databaseURL := pgtest.Database(t)
+	a := serveRecords(t, goodEvents(events))
+	older := a.records[2:]
+	a.script = func(q pageRequest) (int, string) {
+		if q.from == 0 {
+			return http.StatusOK, pageOf(4, cursorAt(2), older[:2]...)
+		}
+		return http.StatusOK, pageOf(6, "", older[2:]...)
+	}
+	l := &program{t, a.environment(databaseURL)}
+	l.pawl(0, "run", "--page-size", "2")
+	a.heal()
+	tells := regexp.MustCompile("up to 2 newer events have not been read yet: `pawl (.*)` reads them")
+	note := tells.FindStringSubmatch(l.pawl(0, "verify"))
+	if note == nil {
+		t.Fatal("verify does not tell of the newer events")
+	}
+	if said := l.pawl(0, "verify", "--against-api"); !strings.Contains(said, "2 records are new") {
+		t.Errorf("the walk does not tell of the newer events: %s", said)
+	}
+	l.pawl(0, strings.Fields(note[1])...)
+	connect(t, databaseURL).endedWith(0, events)
+	if said := l.pawl(0, "verify", "--against-api"); strings.Contains(said, "new") {
+		t.Errorf("after `pawl %s` verify still says: %s", note[1], said)
+	}
+}
+
+// TestARecordThatIsLeftOut: a cache answers records 2 and 3 instead of 3 and 4, so that one comes twice and one is left out.
+// verify ends 4 and names a command, after which nothing is missing. An API that always returns a record twice has nothing
+// more to return: a walk of it says so, and so does one pass more.
+func TestARecordThatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		heals bool // the API
+		walk  int  // the exit code of --against-api before
+	}{
+		{"a glitch, and the command that verify names", true, 4},
+		{"an API that returns a record twice, and the command that verify names", false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := pgtest.Database(t)
+			a := serveRecords(t, goodEvents(6))
+			a.script = onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+				return pageOf(6, cursorAt(4), a.records[1:3]...)
+			}, nil)
+			l := &program{t, a.environment(databaseURL)}
+			l.pawl(0, "run", "--page-size", "2")
+			if tt.heals {
+				a.heal()
+			}
+			said := l.pawl(4, "verify")
+			note := regexp.MustCompile("5 of 6 announced records are stored or parked: .*; `pawl (.*)` finds out").FindStringSubmatch(said)
+			if note == nil {
+				t.Fatalf("verify names no command: %s", said)
+			}
+			l.pawl(tt.walk, "verify", "--against-api", "--page-size", "2")
+			l.pawl(4, "verify") // the walk changes nothing
+			l.pawl(0, append(strings.Fields(note[1]), "--page-size", "2")...)
+			l.pawl(0, "verify")
+			if stored := connect(t, databaseURL).count("SELECT count(*) FROM events"); tt.heals && stored != 6 {
+				t.Errorf("%d of 6 events are stored", stored)
+			}
+		})
+	}
+}
+
+// A program is pawl with an environment.
+type program struct {
+	t   *testing.T
+	env []string
+}
+
+// pawl runs a command, which must end with the code, and returns what it printed.
+func (p *program) pawl(code int, args ...string) (stdout string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	ran := start(p.t, p.env, "pawl", args...)
+	if got := ran.wait(ctx); got != code {
+		p.t.Errorf("pawl %s ends %d, want %d: %s%s", strings.Join(args, " "), got, code, ran.stdout.String(), ran.stderr.String())
+	}
+	return ran.stdout.String()
 }
 
 // endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.

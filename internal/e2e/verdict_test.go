@@ -41,15 +41,16 @@ func (l *lap) judgeRows() {
 	}
 }
 
-// judgeByVerify: pawl proves the same by itself.
+// judgeByVerify: pawl proves the same by itself, and against the API: the mock returns some records twice, so that fewer are
+// stored and parked than it announces.
 func (l *lap) judgeByVerify() {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), lapPatience)
 	defer cancel()
-	p := start(l.t, l.env, "pawl", "verify")
+	p := start(l.t, l.env, "pawl", "verify", "--against-api")
 	l.started = append(l.started, p)
 	if code := p.wait(ctx); code != 0 {
-		l.t.Errorf("pawl verify ends %d: %s%s", code, p.stdout.String(), p.stderr.String())
+		l.t.Errorf("pawl verify --against-api ends %d: %s%s", code, p.stdout.String(), p.stderr.String())
 	}
 }
 

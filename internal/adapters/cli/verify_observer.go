@@ -38,10 +38,9 @@ func (o *verifyObserver) Checking(check domain.Check) {
 }
 
 // Compared implements verify.Observer.
-func (o *verifyObserver) Compared(step domain.Step) {
-	to := unrepeated(step.To)
-	page := domain.ReadPage{From: step.From, To: to, Received: len(step.Page.Records), Receipt: step.Page.Receipt}
-	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: to}})
+func (o *verifyObserver) Compared(page domain.ReadPage) {
+	page.To = unrepeated(page.To)
+	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: page.To}})
 }
 
 // Waiting implements verify.Observer and ingest.WalkObserver.

@@ -100,19 +100,33 @@ func notes(r verify.Report) (all []string) {
 		all = append(all, note)
 	}
 	all = append(all, totalNotes(r)...)
-	walk := r.Walk
+	return append(all, walkNotes(r.Walk)...)
+}
+
+// walkNotes say what the API returned, if it was walked.
+func walkNotes(walk verify.Walk) (all []string) {
 	if walk.Pages > 0 {
-		all = append(all, fmt.Sprintf("the API returned %s records in %s pages, %s of them parked",
-			humanize.Comma(walk.Received), humanize.Comma(walk.Pages), humanize.Comma(walk.Parked)))
+		all = append(all, fmt.Sprintf("the API returned %s in %s, %s of them parked",
+			numbered(walk.Received, "record", "records"), numbered(walk.Pages, "page", "pages"), humanize.Comma(walk.Parked)))
 	}
 	if walk.New > 0 {
-		all = append(all, humanize.Comma(walk.New)+" records are new since the last pass: run pawl again to store them")
+		all = append(all, numbered(walk.New,
+			"record is new since the last pass: `pawl run --new-pass` stores it",
+			"records are new since the last pass: `pawl run --new-pass` stores them"))
 	}
 	if walk.NotKept > 0 {
-		all = append(all, fmt.Sprintf("%s records are of events with %d open dead letters: they were counted and not kept, and cannot be compared",
-			humanize.Comma(walk.NotKept), domain.MaxOpenLetters))
+		all = append(all, fmt.Sprintf("%s already has %d open dead letters",
+			numbered(walk.NotKept, "record was not kept: its event", "records were not kept: their event"), domain.MaxOpenLetters))
 	}
 	return all
+}
+
+// numbered returns a number with the words that follow it.
+func numbered(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return humanize.Comma(n) + " " + more
 }
 
 // announcedNote says how the announced total came out, as far as the counts are to be believed.
@@ -147,8 +161,10 @@ func totalNotes(r verify.Report) (all []string) {
 	}
 	all = append(all, fmt.Sprintf("the API announced %s records when the pass began and %s when it ended",
 		humanize.Comma(first.N), humanize.Comma(last.N)))
-	if newer := last.N - max(at.Position, at.Inserted+at.Parked); newer > 0 && !r.EndAccepted {
-		all = append(all, fmt.Sprintf("up to %s newer events have not been read yet: run pawl again", humanize.Comma(newer)))
+	if newer := last.N - r.Accounted(); newer > 0 && !r.EndAccepted {
+		all = append(all, "up to "+numbered(newer,
+			"newer event has not been read yet: `pawl run --new-pass` reads it",
+			"newer events have not been read yet: `pawl run --new-pass` reads them"))
 	}
 	return all
 }

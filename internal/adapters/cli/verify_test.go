@@ -82,6 +82,21 @@ func TestWhatIsNoted(t *testing.T) {
 			AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
 		}
 	}
+	received9 := func(shared bool) domain.Inspection { // and stored 6, since others came twice
+		at := domain.Checkpoint{Place: total(6, 9), Tally: domain.Tally{Received: 9, Inserted: 6, Duplicate: 3}}
+		return domain.Inspection{Stream: domain.StreamReport{Checkpoint: at}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}}}
+	}
+	for says, inspection := range map[string]domain.Inspection{
+		"note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n": received9(false),
+		"note: the API announced 6 records when the pass began and 9 when it ended\n":           received9(true),
+	} {
+		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
+			return verify.Report{Inspection: inspection}, nil
+		}).wiring()
+		if _, stdout, _ := pawl(t, sound(), w, "verify"); !strings.HasSuffix(stdout, says) {
+			t.Errorf("shared %v: want %q at the end of\n%s", inspection.Shared, says, stdout)
+		}
+	}
 	tests := []struct {
 		says                        string
 		at                          domain.Place
@@ -91,7 +106,8 @@ func TestWhatIsNoted(t *testing.T) {
 		{"note: the API announced no total", domain.Place{Done: true}, 3, 1, 0},
 		{"note: 9 announced = 9 stored + 0 parked", total(9, 9), 9, 0, 0},
 		{"note: 9 announced = 7 stored + 2 parked", total(9, 9), 7, 2, 0},
-		{"note: up to 40 newer events have not been read yet: run pawl again", total(9, 49), 7, 2, 0},
+		{"note: up to 40 newer events have not been read yet: `pawl run --new-pass` reads them", total(9, 49), 7, 2, 0},
+		{"note: up to 1 newer event has not been read yet: `pawl run --new-pass` reads it", total(9, 10), 7, 2, 0},
 		{"note: the API announced 9 records when the pass began and 8 when it ended", total(9, 8), 7, 2, 0},
 		{"note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice, ", total(9, 9), 6, 2, 0},
 		{"note: 9 stored + 1 parked, 9 announced: ", total(9, 9), 9, 1, 0},
@@ -126,8 +142,22 @@ func TestWhatIsNotedOfAWalk(t *testing.T) {
 	_, stdout, _ := pawl(t, sound(), w, "verify")
 	for _, want := range []string{
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
-		"note: 2 records are new since the last pass: run pawl again to store them\n",
-		"note: 2 records are of events with 16 open dead letters: they were counted and not kept, and cannot be compared\n",
+		"note: the API returned 13 records in 2 pages, 1 of them parked\n",
+		"note: 2 records are new since the last pass: `pawl run --new-pass` stores them\n",
+		"note: 2 records were not kept: their event already has 16 open dead letters\n",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is not said in\n%s", want, stdout)
+		}
+	}
+	single := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
+		return verify.Report{Walk: verify.Walk{Pages: 1, Received: 1, NotKept: 1, New: 1}, Inspection: report.Inspection}, nil
+	}).wiring()
+	_, stdout, _ = pawl(t, sound(), single, "verify")
+	for _, want := range []string{
+		"note: the API returned 1 record in 1 page, 0 of them parked\n",
+		"note: 1 record is new since the last pass: `pawl run --new-pass` stores it\n",
+		"note: 1 record was not kept: its event already has 16 open dead letters\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not said in\n%s", want, stdout)
@@ -171,11 +201,11 @@ func slowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
 	at := domain.Place{Pass: 1}
 	for next := range 3 {
 		page := domain.Page{Records: make([]domain.Record, 1000), Total: domain.Total{N: 4000, Known: true}}
-		step := domain.Step{From: at, To: at.After(page), Page: page}
+		to := at.After(page)
 		o.Fetching(at)
 		time.Sleep(time.Second)
-		o.Compared(step)
-		if at = step.To; next == 1 {
+		o.Compared(domain.ReadPage{From: at, To: to, Received: len(page.Records)})
+		if at = to; next == 1 {
 			at = at.NextPass()
 			o.PassStarted(at)
 		}

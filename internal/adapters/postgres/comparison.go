@@ -19,15 +19,18 @@ import (
 type Comparison struct {
 	pool     *pgxpool.Pool
 	returned []domain.EventID
+	notKept  map[domain.EventID]int64 // returned records that count as not kept, by event
 }
 
 // NewComparison returns a comparison on the pool, with nothing returned yet.
-func NewComparison(pool *pgxpool.Pool) *Comparison { return &Comparison{pool: pool} }
+func NewComparison(pool *pgxpool.Pool) *Comparison {
+	return &Comparison{pool: pool, notKept: map[domain.EventID]int64{}}
+}
 
 const opCompare = "compare with the database"
 
 // Begin implements verify.Comparison.
-func (c *Comparison) Begin() { c.returned = nil }
+func (c *Comparison) Begin() { c.returned, c.notKept = nil, map[domain.EventID]int64{} }
 
 // Compare implements verify.Comparison.
 func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
@@ -42,9 +45,16 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	if err != nil {
 		return domain.PageComparison{}, classify(opCompare, err)
 	}
-	result, err := settle(ctx, q, stream, page, suspectsOf(page, others, refused))
+	result, unaccounted, err := matchDeadLetters(ctx, q, stream, page, candidatesIn(page, others, refused))
 	if err != nil {
 		return domain.PageComparison{}, classify(opCompare, err)
+	}
+	notKept, err := addUnaccounted(ctx, q, stream, unaccounted, c.notKept, &result)
+	if err != nil {
+		return domain.PageComparison{}, classify(opCompare, err)
+	}
+	for id, records := range notKept {
+		c.notKept[id] += records
 	}
 	c.returned = append(c.returned, idsIn(page)...)
 	return result, nil

@@ -51,7 +51,8 @@ func (i *Inventory) Inspect(
 	if err != nil {
 		return inspection, classify(op, err)
 	}
-	inspection.Stored, inspection.Parked, inspection.EndAccepted = holdings.Stored, holdings.Parked, holdings.EndAccepted
+	inspection.Stored, inspection.Parked = holdings.Stored, holdings.Parked
+	inspection.EndAccepted, inspection.Shared = holdings.EndAccepted, holdings.Shared
 	for _, check := range domain.InventoryChecks() {
 		began(check)
 		finding, err := i.check(ctx, q, check, stream.String())

@@ -278,6 +278,25 @@ func TestLettersOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
+// TestARecordWithTwoLetters: one has the key of an earlier version. The record is counted in the one that has its own key.
+func TestARecordWithTwoLetters(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, at := claimed(t, databaseURL)
+	page := domain.ReadPage{Rejects: []domain.Reject{{
+		Record: domain.Record{Payload: []byte("kept")}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
+	}}}
+	res := next(t, store, at, page)
+	exec(t, databaseURL, `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
+		SELECT stream, event_id::text, page_id, index_in_page, 'former', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)
+	next(t, store, res.Checkpoint, page)
+	for _, l := range letters(t, databaseURL) {
+		if want := map[string]int64{"r": 2, "former": 1}[l.Why.Reason]; l.Seen != want {
+			t.Errorf("the letter with key %q was seen %d times, want %d", l.Key, l.Seen, want)
+		}
+	}
+}
+
 // TestALetterKeepsItsBytes from being parked to being shown and replayed.
 func TestALetterKeepsItsBytes(t *testing.T) {
 	t.Parallel()

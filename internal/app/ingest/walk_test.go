@@ -27,7 +27,7 @@ func TestAWalkReadsAsARunDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := &log{}
-		walk := ingest.Walk(t.Context(), walked, seen, b.opts.PageSize, b.opts.Retry)
+		walk := ingest.Walk(t.Context(), walked, domaintest.LineDecoder{}, seen, ingest.WalkOptions{PageSize: b.opts.PageSize, Retry: b.opts.Retry})
 		if got, want := positions(t, walk), []int64{2, 4, 2, 4, 6}; !slices.Equal(got, want) {
 			t.Errorf("positions %v, want %v", got, want)
 		}
@@ -43,13 +43,13 @@ func TestAWalkReadsAsARunDoes(t *testing.T) {
 	})
 }
 
-func positions(t *testing.T, walk iter.Seq2[domain.Step, error]) (all []int64) {
+func positions(t *testing.T, walk iter.Seq2[domain.ReadPage, error]) (all []int64) {
 	t.Helper()
-	for step, err := range walk {
+	for page, err := range walk {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, step.To.Position)
+		all = append(all, page.To.Position)
 	}
 	return all
 }
@@ -58,10 +58,76 @@ func TestAWalkEndsWithItsError(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized))
 	var kinds []domain.Kind
-	for _, err := range ingest.Walk(t.Context(), source, &log{}, 2, newBench().opts.Retry) {
+	for _, err := range walkOf(t, source, false) {
 		kinds = append(kinds, domain.KindOf(err))
 	}
 	if want := []domain.Kind{domain.Unknown, domain.Unauthorized}; !slices.Equal(kinds, want) {
 		t.Errorf("it yields %v", kinds)
+	}
+}
+
+// walkOf walks a source in pages of two records.
+func walkOf(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error] {
+	t.Helper()
+	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &log{}, ingest.WalkOptions{
+		PageSize: 2, Retry: newBench().opts.Retry, AcceptShortEnd: acceptShortEnd,
+	})
+}
+
+// TestAWalkAsksAgainForAPageThatCameBefore: what a cache answers instead of a page is not a page of the walk.
+func TestAWalkAsksAgainForAPageThatCameBefore(t *testing.T) {
+	t.Parallel()
+	cached := domaintest.PageOf("4", "0", "1").Announcing(6).AskedAgain()
+	for _, tt := range []struct {
+		name   string
+		source *domaintest.ScriptedSource
+		want   []int64 // nil: it ends with BadPage
+	}{
+		{"once", domaintest.NewCleanStream(6, 2).At("2", cached), []int64{2, 4, 6}},
+		{"again and again", domaintest.NewCleanStream(6, 2).At("2", slices.Repeat([]domaintest.Answer{cached}, 50)...), nil},
+		{"a last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").Announcing(6)), []int64{2, 4, 6}},
+		{
+			"pages without a record may repeat",
+			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").Announcing(1)), []int64{0, 0, 1},
+		},
+		{"in another pass", domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)), []int64{2, 4, 2, 4, 6}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				if tt.want != nil {
+					if got := positions(t, walkOf(t, tt.source, false)); !slices.Equal(got, tt.want) {
+						t.Errorf("positions %v, want %v", got, tt.want)
+					}
+					return
+				}
+				var last error
+				for _, err := range walkOf(t, tt.source, false) {
+					last = err
+				}
+				if domain.KindOf(last) != domain.BadPage {
+					t.Errorf("it ends with %v", last)
+				}
+			})
+		})
+	}
+}
+
+// TestAWalkAcceptsAShortEndIfAsked: the API announces one record more than it has.
+func TestAWalkAcceptsAShortEndIfAsked(t *testing.T) {
+	t.Parallel()
+	for _, accept := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			end := domaintest.LastPageOf("2", "3").Announcing(5)
+			answers := append([]domaintest.Answer{domaintest.PageOf("2", "0", "1").Announcing(5)}, slices.Repeat([]domaintest.Answer{end}, 50)...)
+			var pages int
+			var last error
+			for _, err := range walkOf(t, domaintest.NewScriptedSource(answers...), accept) {
+				pages, last = pages+1, err
+			}
+			if pages != 2 || accept && last != nil || !accept && domain.KindOf(last) != domain.BadPage {
+				t.Errorf("accepted: %v, it yields %d times and ends with %v", accept, pages, last)
+			}
+		})
 	}
 }

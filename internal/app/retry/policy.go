@@ -22,14 +22,19 @@ type Policy struct {
 	Tries   int            // attempts in all, at least 1; a refusal for the rate limit costs none
 	MaxWait time.Duration  // for the rate limit, all waits together
 	Jitter  func() float64 // uniform in [0, 1)
+
+	// TransientTries, if greater than Tries, is the number of attempts that may fail with Transient. These are then counted
+	// by themselves.
+	TransientTries int
 }
 
 // A Budget is what is left of a Policy for one piece of work.
 type Budget struct {
-	policy   Policy
-	failures int
-	refusals int
-	waited   time.Duration
+	policy    Policy
+	failures  int
+	transient int // counted by themselves, see Policy.TransientTries
+	refusals  int
+	waited    time.Duration
 }
 
 // Budget returns a full one.
@@ -94,13 +99,17 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 
 // afterFailure backs off exponentially with full jitter: a uniform share of a bound that doubles with each failure.
 func (b *Budget) afterFailure(err error) (Wait, error) {
-	b.failures++
-	if b.failures >= b.policy.Tries {
-		return Wait{}, fmt.Errorf("gave up at try %d: %w", b.failures, err)
+	failures, tries := &b.failures, b.policy.Tries
+	if domain.KindOf(err) == domain.Transient && b.policy.TransientTries > tries {
+		failures, tries = &b.transient, b.policy.TransientTries
 	}
-	bound := doubled(backoffBase, backoffCap, b.failures)
+	*failures++
+	if *failures >= tries {
+		return Wait{}, fmt.Errorf("gave up at try %d: %w", *failures, err)
+	}
+	bound := doubled(backoffBase, backoffCap, *failures)
 	wait := waitFor(time.Duration(b.policy.Jitter()*float64(bound)), err)
-	wait.Try, wait.Tries = b.failures+1, b.policy.Tries
+	wait.Try, wait.Tries = *failures+1, tries
 	return wait, nil
 }
 

@@ -56,6 +56,40 @@ func TestFailuresBackOffAndEnd(t *testing.T) {
 	}
 }
 
+// TestTransientFailuresMayHaveMoreTries: these are counted by themselves, so that none of them ends other failures early.
+func TestTransientFailuresMayHaveMoreTries(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		transientTries, transient, others int // failures after which it ends
+	}{{0, 3, 3}, {2, 3, 3}, {25, 25, 3}} {
+		count := func(budget *retry.Budget, kind domain.Kind) (failures int) {
+			for failures = 1; ; failures++ {
+				if _, err := budget.Next(of(kind)); err != nil {
+					return failures
+				}
+			}
+		}
+		policy := retry.Policy{Tries: 3, TransientTries: tt.transientTries, Jitter: fullJitter}
+		if n := count(policy.Budget(), domain.Transient); n != tt.transient {
+			t.Errorf("%+v: Transient ends after %d failures", tt, n)
+		}
+		if n := count(policy.Budget(), domain.BadPage); n != tt.others {
+			t.Errorf("%+v: BadPage ends after %d failures", tt, n)
+		}
+		if tt.transientTries > policy.Tries {
+			budget := policy.Budget()
+			for range tt.transientTries - 1 {
+				if _, err := budget.Next(of(domain.Transient)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := count(budget, domain.BadPage); n != tt.others {
+				t.Errorf("%+v: after Transient, BadPage ends after %d failures", tt, n)
+			}
+		}
+	}
+}
+
 func TestJitterTakesAShareOfTheWholeBackoff(t *testing.T) {
 	t.Parallel()
 	for _, share := range []float64{0, 0.25, 0.999} {

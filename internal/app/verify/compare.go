@@ -12,11 +12,11 @@ import (
 
 // An API is what the database is compared with.
 type API struct {
-	Origin  string // as the stream's checkpoint names it
-	Decoder domain.Decoder
-	Rows    Comparison
-	// Pages is one walk from the head, as ingest.Walk. A page is tried again as the policy says.
-	Pages func(context.Context, retry.Policy) iter.Seq2[domain.Step, error]
+	Origin string // as the stream's checkpoint names it
+	Rows   Comparison
+	// Pages is one walk from the head, as ingest.Walk. A page is tried again as the policy says. With acceptShortEnd the walk
+	// may end below the announced total.
+	Pages func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error]
 }
 
 // A Comparison compares what the API returns with the rows of one stream. It is used by one goroutine at a time.
@@ -30,9 +30,17 @@ type Comparison interface {
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// minTries is how often a page of a walk, or the comparison of it, is tried at least. With the waits between them that is
-// about ten minutes. A walk cannot be continued by the next command as a run can: what ends it costs all of it.
+// minTries is how often a page of a walk, or the comparison of it, is tried at least while the network or the database
+// fails. With the waits between them that is about ten minutes. A walk cannot be continued by the next command as a run
+// can: what ends it costs all of it.
 const minTries = 25
+
+// patient returns the verifier's policy with at least minTries for transient failures.
+func (v *Verifier) patient() retry.Policy {
+	policy := v.opts.Retry
+	policy.TransientTries = max(policy.TransientTries, minTries)
+	return policy
+}
 
 // compare walks the API and adds to the report what that came to. A difference found is told even if the walk does not
 // come to its end.
@@ -40,11 +48,10 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.comparable(report.Stream.Checkpoint); err != nil {
 		return err
 	}
-	v.opts.Retry.Tries = max(v.opts.Retry.Tries, minTries)
 	v.observer.Checking(domain.Returned)
 	w := walk{}
-	err := v.walk(ctx, &w)
-	returned := w.finding(report.Stream.Checkpoint.AnnouncedLast)
+	err := v.walk(ctx, &w, report.EndAccepted)
+	returned := w.finding(report.Inspection)
 	report.Walk = w.Walk
 	if err == nil || returned.Differences > 0 {
 		report.Findings = append(report.Findings, returned)
@@ -52,9 +59,10 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err != nil {
 		return err
 	}
+	w.settleAnnounced(&report.Inspection)
 	v.observer.Checking(domain.Unreturned)
 	var unreturned domain.Finding
-	err = v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err = v.patient().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		unreturned, err = v.opts.API.Rows.Unreturned(ctx, v.opts.Stream)
 		return err
 	})
@@ -91,12 +99,12 @@ type walk struct {
 	others    domain.Finding
 }
 
-// finding tells what is missing from what may be new: since the stream was read the API has grown by so many records as the
-// announced total has, and so many may be missing. Which of them are the new ones, nobody can tell.
-func (w *walk) finding(before domain.Total) domain.Finding {
+// finding tells missing records from new ones. As many as the API announces beyond those that the last pass accounts for
+// may be new. Which of the missing ones these are, nobody can tell.
+func (w *walk) finding(at domain.Inspection) domain.Finding {
 	growth := int64(0)
-	if before.Known && w.announced.Known {
-		growth = max(w.announced.N-before.N, 0)
+	if at.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
+		growth = max(w.announced.N-at.Accounted(), 0)
 	}
 	found := domain.Finding{Check: domain.Returned}
 	found.Add(w.others.Shown...)
@@ -112,32 +120,42 @@ func (w *walk) finding(before domain.Total) domain.Finding {
 	return found
 }
 
+// settleAnnounced removes the difference of a stream that holds fewer records than were announced, if this walk, which came
+// to its end, found all that the API returns stored or parked: then some came twice. A pass that did not receive as many as
+// were announced stays a difference.
+func (w *walk) settleAnnounced(at *domain.Inspection) {
+	if w.missing.Differences+w.others.Differences > 0 || at.Stream.Checkpoint.Position < at.Stream.Checkpoint.AnnouncedFirst.N {
+		return
+	}
+	for i, f := range at.Findings {
+		if f.Check == domain.Reconciliation {
+			at.Findings[i] = domain.Finding{Check: f.Check}
+		}
+	}
+}
+
 // walk compares page by page. When the API loses its cursor, all begins anew from the head.
-func (v *Verifier) walk(ctx context.Context, w *walk) error {
-	for step, err := range v.opts.API.Pages(ctx, v.opts.Retry) {
+func (v *Verifier) walk(ctx context.Context, w *walk, acceptShortEnd bool) error {
+	for page, err := range v.opts.API.Pages(ctx, v.patient(), acceptShortEnd) {
 		if err != nil {
 			return err
 		}
-		if step.From.Pass != w.pass {
-			*w = walk{pass: step.From.Pass}
+		if page.From.Pass != w.pass {
+			*w = walk{pass: page.From.Pass}
 			v.opts.API.Rows.Begin()
 		}
-		if err := v.comparePage(ctx, step, w); err != nil {
+		if err := v.comparePage(ctx, page, w); err != nil {
 			return err
 		}
-		v.observer.Compared(step)
+		v.observer.Compared(page)
 	}
 	return nil
 }
 
 // comparePage tries again until the database answers.
-func (v *Verifier) comparePage(ctx context.Context, step domain.Step, w *walk) error {
-	page, err := step.Read(ctx, v.opts.API.Decoder)
-	if err != nil {
-		return err
-	}
+func (v *Verifier) comparePage(ctx context.Context, page domain.ReadPage, w *walk) error {
 	var compared domain.PageComparison
-	err = v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err := v.patient().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		compared, err = v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
 		return err
 	})
@@ -151,7 +169,7 @@ func (v *Verifier) comparePage(ctx context.Context, step domain.Step, w *walk) e
 	}
 	w.missing.Add(compared.Missing...)
 	w.others.Add(compared.Differences...)
-	w.announced = step.To.AnnouncedLast
+	w.announced = page.To.AnnouncedLast
 	w.add(page, compared)
 	return nil
 }

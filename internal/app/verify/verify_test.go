@@ -19,6 +19,8 @@ const origin = "https://api.example/v1"
 // An inventory answers with findings, or with an error after so many of them.
 type inventory struct {
 	at       domain.Checkpoint
+	accepted bool // the end of the last pass
+	shared   bool // the table
 	findings []domain.Finding
 	failures []error // of the first attempts, before any check
 	breaks   error   // after the first check
@@ -31,7 +33,7 @@ func (i *inventory) Inspect(_ context.Context, stream domain.StreamID, began fun
 		return domain.Inspection{}, i.failures[i.attempts-1]
 	}
 	i.at.Stream = stream
-	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: i.at}}
+	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: i.at}, EndAccepted: i.accepted, Shared: i.shared}
 	for n, finding := range i.findings {
 		began(finding.Check)
 		if n > 0 && i.breaks != nil {
@@ -46,12 +48,12 @@ func (i *inventory) Inspect(_ context.Context, stream domain.StreamID, began fun
 type witness struct {
 	checks []domain.Check
 	waits  int
-	steps  []domain.Step
+	steps  []domain.ReadPage
 }
 
-func (w *witness) Checking(c domain.Check)   { w.checks = append(w.checks, c) }
-func (w *witness) Waiting(retry.Wait)        { w.waits++ }
-func (w *witness) Compared(step domain.Step) { w.steps = append(w.steps, step) }
+func (w *witness) Checking(c domain.Check)    { w.checks = append(w.checks, c) }
+func (w *witness) Waiting(retry.Wait)         { w.waits++ }
+func (w *witness) Compared(p domain.ReadPage) { w.steps = append(w.steps, p) }
 
 func options(api *verify.API) verify.Options {
 	return verify.Options{

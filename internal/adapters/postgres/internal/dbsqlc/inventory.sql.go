@@ -12,24 +12,27 @@ import (
 )
 
 const inventoryAnnounced = `-- name: InventoryAnnounced :many
-SELECT 0::bigint AS page_id, c.seq, c.pass, f.what::text AS what, f.value::text AS value,
-       'records announced first'::text AS against, c.announced_first::text AS found, count(*) OVER () AS total
+SELECT 0::bigint AS page_id, 0::bigint AS seq, c.pass, f.what::text AS what, f.value::text AS value,
+       f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
 LEFT JOIN pages AS e ON e.stream = c.stream AND e.seq = c.seq AND e.kind = 'page'
 CROSS JOIN LATERAL (
-    SELECT count(p.ids_hash) = count(*) AND count(DISTINCT p.ids_hash) = count(*) AS differ
+    SELECT coalesce(bool_or(p.pass < c.pass AND p.cursor_out = ''), false) AS complete_before,
+           coalesce(sum(p.inserted + p.parked) FILTER (WHERE p.pass = c.pass), 0) AS found_by_last
     FROM pages AS p
-    WHERE p.stream = c.stream AND p.pass = c.pass AND p.kind = 'page' AND p.received > 0
-) AS of_pass
+    WHERE p.stream = c.stream AND p.kind = 'page'
+) AS l
 CROSS JOIN LATERAL (
     VALUES
-        ('position of the pass that is done', c.position),
-        ('inserted + parked by the checkpoint',
-         CASE WHEN c.position >= c.announced_first AND NOT of_pass.differ
-                   AND NOT EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0)
-              THEN c.inserted + c.parked END)
-) AS f (what, value)
-WHERE c.stream = $1 AND c.done AND f.value < c.announced_first AND NOT coalesce(e.end_accepted, false)
+        (c.position < c.announced_first,
+         'position of the pass that is done', c.position::text, 'records announced first', c.announced_first::text),
+        (c.position >= c.announced_first AND c.inserted + c.parked < c.announced_first
+             AND NOT (l.complete_before AND l.found_by_last = 0)
+             AND NOT EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0),
+         c.inserted + c.parked || ' of ' || c.announced_first || ' announced records are stored or parked: the API returned a '
+             || 'record twice, or left one out; ` + "`" + `pawl run --new-pass` + "`" + ` finds out', '', '', '')
+) AS f (differs, what, value, against, found)
+WHERE c.stream = $1 AND c.done AND f.differs AND NOT coalesce(e.end_accepted, false)
 `
 
 type InventoryAnnouncedRow struct {
@@ -43,10 +46,10 @@ type InventoryAnnouncedRow struct {
 	Total   int64
 }
 
-// A pass that is done has received what the API announced first, and the stream has as much stored or parked, unless the
-// user accepted less. (A later total may be greater because the API has grown.) Records that came twice in one pass are
-// fewer when they are stored. That is believed where no page of the pass came twice; pages of an earlier version, whose ids
-// have no hash, may have. Where another stream shares the table, its records may be this one's, too.
+// A pass that is done has received what the API announced first, and the stream has as much stored or parked, in all its
+// passes, unless the user accepted less. (A later total may be greater because the API has grown.) An API that returns a
+// record twice has less to store than it announces. That is believed when a later pass, after one that was complete, has
+// found nothing new. Where another stream shares the table, its records may be this one's, too.
 func (q *Queries) InventoryAnnounced(ctx context.Context, stream string) ([]InventoryAnnouncedRow, error) {
 	rows, err := q.db.Query(ctx, inventoryAnnounced, stream)
 	if err != nil {
@@ -367,21 +370,29 @@ SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = $1), 0)
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = $1 AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,
        coalesce((SELECT p.end_accepted FROM pages AS p
-                 WHERE p.stream = $1 AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted
+                 WHERE p.stream = $1 AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted,
+       EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> $1 AND o.received > 0)::boolean AS shared
 `
 
 type InventoryHoldingsRow struct {
 	Stored      int64
 	Parked      int64
 	EndAccepted bool
+	Shared      bool
 }
 
 // What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
-// or discarded. And whether the user accepted the end of the last pass.
+// or discarded. And whether the user accepted the end of the last pass, and whether another stream stores into the same
+// table.
 func (q *Queries) InventoryHoldings(ctx context.Context, stream string) (InventoryHoldingsRow, error) {
 	row := q.db.QueryRow(ctx, inventoryHoldings, stream)
 	var i InventoryHoldingsRow
-	err := row.Scan(&i.Stored, &i.Parked, &i.EndAccepted)
+	err := row.Scan(
+		&i.Stored,
+		&i.Parked,
+		&i.EndAccepted,
+		&i.Shared,
+	)
 	return i, err
 }
 

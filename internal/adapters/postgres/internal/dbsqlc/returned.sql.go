@@ -67,8 +67,9 @@ func (q *Queries) ReturnedLacks(ctx context.Context, stream string) ([]ReturnedL
 }
 
 const returnedOthers = `-- name: ReturnedOthers :many
-SELECT DISTINCT l.event_id::uuid AS event FROM dead_letters AS l
-WHERE l.stream = $1 AND l.event_id = ANY($2::uuid[]) AND l.others > 0
+SELECT l.event_id::uuid AS event, sum(l.others)::bigint AS others FROM dead_letters AS l
+WHERE l.stream = $1 AND l.event_id = ANY($2::uuid[]) AND l.resolved_at IS NULL AND l.others > 0
+GROUP BY l.event_id
 `
 
 type ReturnedOthersParams struct {
@@ -76,20 +77,25 @@ type ReturnedOthersParams struct {
 	Ids    []domain.UUID
 }
 
-// Of the given events, those of which records were counted and not kept, because too many of their letters were open.
-func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) ([]domain.UUID, error) {
+type ReturnedOthersRow struct {
+	Event  domain.UUID
+	Others int64
+}
+
+// How many records of the given events were counted and not kept, because too many of their letters are open.
+func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) ([]ReturnedOthersRow, error) {
 	rows, err := q.db.Query(ctx, returnedOthers, arg.Stream, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []domain.UUID
+	var items []ReturnedOthersRow
 	for rows.Next() {
-		var event domain.UUID
-		if err := rows.Scan(&event); err != nil {
+		var i ReturnedOthersRow
+		if err := rows.Scan(&i.Event, &i.Others); err != nil {
 			return nil, err
 		}
-		items = append(items, event)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

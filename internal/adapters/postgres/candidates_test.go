@@ -65,6 +65,21 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 			"a record that is counted and not kept", "UPDATE dead_letters SET others = 1 WHERE id = 4", "5 colour\x00|5 \x00", 1, "",
 		},
 		{
+			"more records than were counted", "UPDATE dead_letters SET others = 1 WHERE id = 4", "5 colour\x00|5 \x00\x00|5 \x00", 1,
+			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+		},
+		{
+			"a counted record that says less than was stored", "UPDATE dead_letters SET others = 1, event_id = (SELECT id FROM events WHERE name = 'event_6') WHERE id = 4", "6 colour", 0, "",
+		},
+		{
+			"a record counted in a letter that is resolved", "UPDATE dead_letters SET others = 1 WHERE id = 5", "2 shade", 0, "2: stored with another extra\n",
+		},
+		{
+			"an event that is lost beside a letter that counts records",
+			"DELETE FROM events WHERE name = 'event_6'; UPDATE dead_letters SET others = 1, event_id = '7061776c-7465-7374-0000-000000000006' WHERE id = 4",
+			"6", 0, "6: neither stored nor parked\n",
+		},
+		{
 			"another stream's letters are another's", "UPDATE dead_letters SET stream = 'other' WHERE id = 4", "4|5 \x00", 0,
 			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
 		},
@@ -98,5 +113,27 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 				t.Errorf("told:\n%swant:\n%s", &told, tt.told)
 			}
 		})
+	}
+}
+
+// TestRecordsAreCountedOnce: a letter counts a number of records, and no more of the API's are excused in one walk.
+func TestRecordsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	fillWithLetters(t, url)
+	exec(t, url, "UPDATE dead_letters SET others = 2 WHERE id = 4")
+	c := newComparison(t, url)
+	for _, tt := range []struct {
+		record      string
+		differences int
+	}{{"5 a\x00", 0}, {"5 b\x00", 0}, {"5 c\x00", 1}} {
+		compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, read(domain.Place{}, "", tt.record))
+		if err != nil || len(compared.Differences)+len(compared.Missing) != tt.differences || compared.NotKept != int64(1-tt.differences) {
+			t.Errorf("%q: %v, %+v", tt.record, err, compared)
+		}
+	}
+	c.Begin() // another walk
+	if compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, read(domain.Place{}, "", "5 c\x00")); err != nil || compared.NotKept != 1 {
+		t.Errorf("in another walk: %v, %+v", err, compared)
 	}
 }
