@@ -136,7 +136,7 @@ ORDER BY s.page_id, e.id;
 
 -- name: InventoryAnnounced :many
 -- A pass that is done has received what the API announced first, and the stream has as much stored or parked, in all its
--- passes, unless the user accepted less. (A later total may be greater because the API has grown.) An API that returns a
+-- passes and without conflicts, whose events are stored, unless the user accepted less. (A later total may be greater because the API has grown.) An API that returns a
 -- record twice has less to store than it announces. That is believed when a later pass, after one that was complete, has
 -- found nothing new. Where another stream shares the table, its records may be this one's, too.
 SELECT 0::bigint AS page_id, 0::bigint AS seq, c.pass, f.what::text AS what, f.value::text AS value,
@@ -150,13 +150,16 @@ CROSS JOIN LATERAL (
     WHERE p.stream = c.stream AND p.kind = 'page'
 ) AS l
 CROSS JOIN LATERAL (
+    SELECT c.inserted + c.parked - count(*) AS records FROM dead_letters AS l WHERE l.stream = c.stream AND l.reason = 'conflict'
+) AS h
+CROSS JOIN LATERAL (
     VALUES
         (c.position < c.announced_first,
          'position of the pass that is done', c.position::text, 'records announced first', c.announced_first::text),
-        (c.position >= c.announced_first AND c.inserted + c.parked < c.announced_first
+        (c.position >= c.announced_first AND h.records < c.announced_first
              AND NOT (l.complete_before AND l.found_by_last = 0)
              AND NOT EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0),
-         c.inserted + c.parked || ' of ' || c.announced_first || ' announced records are stored or parked: the API returned a '
+         h.records || ' of ' || c.announced_first || ' announced records are stored or parked: the API returned a '
              || 'record twice, or left one out; `pawl run --new-pass` finds out', '', '', '')
 ) AS f (differs, what, value, against, found)
 WHERE c.stream = @stream AND c.done AND f.differs AND NOT coalesce(e.end_accepted, false);

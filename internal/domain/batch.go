@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"slices"
 )
@@ -39,7 +38,7 @@ func (p ReadPage) IDsHash() []byte {
 	for i, e := range p.Events {
 		ids[i] = e.ID
 	}
-	slices.SortFunc(ids, func(a, b EventID) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(ids, func(a, b EventID) int { return slices.Compare(a[:], b[:]) })
 	for _, id := range ids {
 		hash.Write(id[:])
 	}

@@ -107,7 +107,6 @@ func TestATotalThatOverstates(t *testing.T) {
 func TestNewerEvents(t *testing.T) {
 	t.Parallel()
 	const events = 6
-	databaseURL := pgtest.Database(t)
 	a := serveRecords(t, goodEvents(events))
 	older := a.records[2:]
 	a.script = func(q pageRequest) (int, string) {
@@ -116,20 +115,20 @@ func TestNewerEvents(t *testing.T) {
 		}
 		return http.StatusOK, pageOf(6, "", older[2:]...)
 	}
-	l := &program{t, a.environment(databaseURL)}
-	l.pawl(0, "run", "--page-size", "2")
+	b := newBench(t, a.environment)
+	b.pawl(0, "run", "--page-size", "2")
 	a.heal()
 	tells := regexp.MustCompile("up to 2 newer events have not been read yet: `pawl (.*)` reads them")
-	note := tells.FindStringSubmatch(l.pawl(0, "verify"))
+	note := tells.FindStringSubmatch(b.pawl(0, "verify").stdout.String())
 	if note == nil {
 		t.Fatal("verify does not tell of the newer events")
 	}
-	if said := l.pawl(0, "verify", "--against-api"); !strings.Contains(said, "2 records are new") {
+	if said := b.pawl(0, "verify", "--against-api").stdout.String(); !strings.Contains(said, "2 records are new") {
 		t.Errorf("the walk does not tell of the newer events: %s", said)
 	}
-	l.pawl(0, strings.Fields(note[1])...)
-	connect(t, databaseURL).endedWith(0, events)
-	if said := l.pawl(0, "verify", "--against-api"); strings.Contains(said, "new") {
+	b.pawl(0, strings.Fields(note[1])...)
+	b.db.endedWith(0, events)
+	if said := b.pawl(0, "verify", "--against-api").stdout.String(); strings.Contains(said, "new") {
 		t.Errorf("after `pawl %s` verify still says: %s", note[1], said)
 	}
 }
@@ -149,48 +148,29 @@ func TestARecordThatIsLeftOut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			databaseURL := pgtest.Database(t)
 			a := serveRecords(t, goodEvents(6))
 			a.script = onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(6, cursorAt(4), a.records[1:3]...)
 			}, nil)
-			l := &program{t, a.environment(databaseURL)}
-			l.pawl(0, "run", "--page-size", "2")
+			b := newBench(t, a.environment)
+			b.pawl(0, "run", "--page-size", "2")
 			if tt.heals {
 				a.heal()
 			}
-			said := l.pawl(4, "verify")
+			said := b.pawl(4, "verify").stdout.String()
 			note := regexp.MustCompile("5 of 6 announced records are stored or parked: .*; `pawl (.*)` finds out").FindStringSubmatch(said)
 			if note == nil {
 				t.Fatalf("verify names no command: %s", said)
 			}
-			l.pawl(tt.walk, "verify", "--against-api", "--page-size", "2")
-			l.pawl(4, "verify") // the walk changes nothing
-			l.pawl(0, append(strings.Fields(note[1]), "--page-size", "2")...)
-			l.pawl(0, "verify")
-			if stored := connect(t, databaseURL).count("SELECT count(*) FROM events"); tt.heals && stored != 6 {
+			b.pawl(tt.walk, "verify", "--against-api", "--page-size", "2")
+			b.pawl(4, "verify") // the walk changes nothing
+			b.pawl(0, append(strings.Fields(note[1]), "--page-size", "2")...)
+			b.pawl(0, "verify")
+			if stored := b.db.count("SELECT count(*) FROM events"); tt.heals && stored != 6 {
 				t.Errorf("%d of 6 events are stored", stored)
 			}
 		})
 	}
-}
-
-// A program is pawl with an environment.
-type program struct {
-	t   *testing.T
-	env []string
-}
-
-// pawl runs a command, which must end with the code, and returns what it printed.
-func (p *program) pawl(code int, args ...string) (stdout string) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
-	ran := start(p.t, p.env, "pawl", args...)
-	if got := ran.wait(ctx); got != code {
-		p.t.Errorf("pawl %s ends %d, want %d: %s%s", strings.Join(args, " "), got, code, ran.stdout.String(), ran.stderr.String())
-	}
-	return ran.stdout.String()
 }
 
 // endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.
