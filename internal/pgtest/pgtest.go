@@ -61,6 +61,32 @@ func Empty(tb testing.TB) string {
 	return fresh(tb, serverFor(tb), pristine)
 }
 
+// Local creates a database with pawl's schema on a server of the test's own and returns its URL. The server's processes run
+// on this machine, whatever the other tests use: for tests that look at its sockets, or come between it and its clients. It
+// is stopped when the test ends.
+func Local(tb testing.TB) string {
+	tb.Helper()
+	srv, err := openLocal(tb.Context(), tb.Logf)
+	if err != nil {
+		tb.Fatalf("pgtest: start a server of this test's own: %v", err)
+	}
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), stopPatience)
+		defer cancel()
+		if err := srv.stop(ctx); err != nil {
+			tb.Errorf("pgtest: stop the server: %v", err)
+		}
+	})
+	name, err := srv.create(tb.Context(), pristine)
+	if err == nil {
+		err = migrate(tb.Context(), srv.databaseURL(name))
+	}
+	if err != nil {
+		tb.Fatalf("pgtest: make the database: %v", err)
+	}
+	return srv.databaseURL(name)
+}
+
 func serverFor(tb testing.TB) *server {
 	tb.Helper()
 	srv, err := shared.running(tb.Context(), tb.Logf)
