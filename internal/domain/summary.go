@@ -9,6 +9,7 @@ type Summary struct {
 	Seq       int64
 	Done      bool
 	Announced Total // the latest total announced in this pass
+	Accounted int64 // records of the stream that are stored or parked, all passes together
 
 	Pages int64 // committed
 	Tally
@@ -28,7 +29,7 @@ type StreamReport struct {
 func (r StreamReport) Summary() Summary {
 	return Summary{
 		Stream: r.Checkpoint.Stream, Pass: r.Checkpoint.Pass, Seq: r.Checkpoint.Seq, Done: r.Checkpoint.Done,
-		Announced: r.Checkpoint.AnnouncedLast,
+		Announced: r.Checkpoint.AnnouncedLast, Accounted: r.Checkpoint.Inserted + r.Checkpoint.Parked,
 		Pages:     r.Pages, Tally: r.Checkpoint.Tally, Traffic: r.Traffic, Elapsed: r.Elapsed,
 	}
 }

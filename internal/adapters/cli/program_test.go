@@ -146,6 +146,21 @@ func TestSummaryHasTheDocumentedFields(t *testing.T) {
 	}
 }
 
+// TestFewerThanAnnounced: a stream that is complete with fewer records than were announced says so, a whole one does not.
+func TestFewerThanAnnounced(t *testing.T) {
+	t.Parallel()
+	const note = "2 of 3 announced records are stored or parked: `pawl verify` says why"
+	for second, noted := range map[string]bool{"2": true, "3": false} {
+		first, last := domaintest.PageOf("a", "1", "2"), domaintest.LastPageOf(second)
+		source := domaintest.NewScriptedSource(first.Announcing(3), last.Announcing(3), last.Announcing(3))
+		var s cli.Settings
+		code, stdout, stderr := pawl(t, sound(), wiring(source, domaintest.NewMemDatabase(), &s), "run")
+		if code != cli.ExitDone || strings.Contains(stdout, note) != noted {
+			t.Errorf("record 1, 2, and %s: exit %d, %s%s", second, code, stdout, stderr)
+		}
+	}
+}
+
 func TestAFinishedStreamSaysSo(t *testing.T) {
 	t.Parallel()
 	db := domaintest.NewMemDatabase()

@@ -77,6 +77,10 @@ func writeText(w io.Writer, s domain.Summary) error {
 		humanize.Comma(s.Pages), humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
 		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
+	if err == nil && s.Done && s.Accounted < s.Announced.N {
+		_, err = fmt.Fprintf(w, "%s of %s announced records are stored or parked: `pawl verify` says why\n",
+			humanize.Comma(s.Accounted), humanize.Comma(s.Announced.N))
+	}
 	return err
 }
 

@@ -25,7 +25,7 @@ func TestRunStoresEveryPage(t *testing.T) {
 	b.wantStored(t, 1, 2, 3, 4, 5)
 	sum.Elapsed = 0
 	want := domain.Summary{
-		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Pages: 3,
+		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
 		Tally: domain.Tally{Received: 5, Inserted: 5}, Traffic: domain.Traffic{Requests: 3},
 	}
 	if sum != want {

@@ -20,7 +20,7 @@ func (s *summary) add(res domain.CommitResult) {
 
 // at closes the account at the durable checkpoint.
 func (s *summary) at(c domain.Checkpoint) domain.Summary {
-	s.Pass, s.Seq, s.Done, s.Announced = c.Pass, c.Seq, c.Done, c.AnnouncedLast
+	s.Pass, s.Seq, s.Done, s.Announced, s.Accounted = c.Pass, c.Seq, c.Done, c.AnnouncedLast, c.Inserted+c.Parked
 	s.Elapsed = time.Since(s.began)
 	return s.Summary
 }
