@@ -30,6 +30,6 @@ func (r StreamReport) Summary() Summary {
 	return Summary{
 		Stream: r.Checkpoint.Stream, Pass: r.Checkpoint.Pass, Seq: r.Checkpoint.Seq, Done: r.Checkpoint.Done,
 		Announced: r.Checkpoint.AnnouncedLast, Accounted: r.Checkpoint.Inserted + r.Checkpoint.Parked,
-		Pages:     r.Pages, Tally: r.Checkpoint.Tally, Traffic: r.Traffic, Elapsed: r.Elapsed,
+		Pages: r.Pages, Tally: r.Checkpoint.Tally, Traffic: r.Traffic, Elapsed: r.Elapsed,
 	}
 }

@@ -63,7 +63,7 @@ func laterPass(inserted int) string {
 		SELECT nextval(pg_get_serial_sequence('pages', 'id')), kind, stream, 2, 3, 0, '', '', 5, 5, %[1]d, 5 - %[1]d, 0, 0, '', 1, 0, 0, 0, now(), ''
 		FROM pages WHERE seq = 2;
 		INSERT INTO events SELECT gen_random_uuid(), session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, p.id
-		FROM (SELECT * FROM events LIMIT %[1]d) AS e, pages AS p WHERE p.seq = 3;
+		FROM (TABLE events LIMIT %[1]d) AS e, pages AS p WHERE p.seq = 3;
 		UPDATE checkpoints SET pass = 2, seq = 3, received = 10, inserted = inserted + %[1]d, duplicate = duplicate + 5 - %[1]d`, inserted)
 }
 

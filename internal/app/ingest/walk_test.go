@@ -88,7 +88,8 @@ func TestAWalkAsksAgainForAPageThatCameBefore(t *testing.T) {
 		{"a last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").Announcing(6)), []int64{2, 4, 6}},
 		{
 			"pages without a record may repeat",
-			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").Announcing(1)), []int64{0, 0, 1},
+			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").Announcing(1)),
+			[]int64{0, 0, 1},
 		},
 		{"in another pass", domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)), []int64{2, 4, 2, 4, 6}},
 	} {
