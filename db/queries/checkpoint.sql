@@ -59,10 +59,11 @@ RETURNING *;
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
 
 -- name: CheckpointStored :one
--- How many of the stream's records are stored or parked, conflicts not counted, since their events are stored; and whether
--- another stream stores into the same table, so that its events are duplicates here.
+-- How many of the stream's records are stored or parked; those parked as conflicts, whose key has a hash of values, are not
+-- counted, since their events are stored. And whether another stream stores into the same table, so that its events are
+-- duplicates here.
 SELECT (c.inserted + c.parked - (
-           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.reason = 'conflict'
+           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.key LIKE '% with values %'
        ))::bigint AS records,
        EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0) AS shared
 FROM checkpoints AS c

@@ -150,7 +150,7 @@ CROSS JOIN LATERAL (
     WHERE p.stream = c.stream AND p.kind = 'page'
 ) AS l
 CROSS JOIN LATERAL (
-    SELECT c.inserted + c.parked - count(*) AS records FROM dead_letters AS l WHERE l.stream = c.stream AND l.reason = 'conflict'
+    SELECT c.inserted + c.parked - count(*) AS records FROM dead_letters AS l WHERE l.stream = c.stream AND l.key LIKE '% with values %'
 ) AS h
 CROSS JOIN LATERAL (
     VALUES

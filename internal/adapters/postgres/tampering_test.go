@@ -43,7 +43,7 @@ checkpoint: 5/4/2 cursor of the checkpoint=x cursor_out of its last page=
 checkpoint: 0/0/0 furthest of the checkpoint=4 greatest position of its pages=5
 checkpoint: 5/4/2 pass of the checkpoint=1 pass of its last page=2
 checkpoint: 5/4/2 position of the checkpoint=4 position of its last page=5
-announced: 0/4/1 position of the pass that is done=4 records announced first=5
+announced: 0/0/1 position of the pass that is done=4 records announced first=5
 `},
 		{"the checkpoint forgot that it is done", "UPDATE checkpoints SET done = false" + s, `
 checkpoint: 5/4/2 done of the checkpoint=false end at its last page=true
@@ -112,7 +112,7 @@ events: 2/2/1 inserted=2 events of the page=1
 strays: 99/0/0 events that name the page=2 pages of that id in the ledger=0
 `},
 		{"the pass ended too early", "UPDATE checkpoints SET announced_first = 7, announced_last = 6" + s, `
-announced: 0/4/2 position of the pass that is done=5 records announced first=7
+announced: 0/0/2 position of the pass that is done=5 records announced first=7
 `},
 		{"the API has grown since the pass began", "UPDATE checkpoints SET announced_last = 9" + s, "\n"},
 		{"another stream's ledger is another's affair", "UPDATE pages SET cursor_in = 'x' WHERE id = 3; UPDATE checkpoints SET seq = 9 WHERE stream = 'other'", "\n"},

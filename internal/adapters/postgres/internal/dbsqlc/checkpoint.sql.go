@@ -322,7 +322,7 @@ func (q *Queries) CheckpointSource(ctx context.Context, stream string) (string, 
 
 const checkpointStored = `-- name: CheckpointStored :one
 SELECT (c.inserted + c.parked - (
-           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.reason = 'conflict'
+           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.key LIKE '% with values %'
        ))::bigint AS records,
        EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0) AS shared
 FROM checkpoints AS c
@@ -334,8 +334,9 @@ type CheckpointStoredRow struct {
 	Shared  bool
 }
 
-// How many of the stream's records are stored or parked, conflicts not counted, since their events are stored; and whether
-// another stream stores into the same table, so that its events are duplicates here.
+// How many of the stream's records are stored or parked; those parked as conflicts, whose key has a hash of values, are not
+// counted, since their events are stored. And whether another stream stores into the same table, so that its events are
+// duplicates here.
 func (q *Queries) CheckpointStored(ctx context.Context, stream string) (CheckpointStoredRow, error) {
 	row := q.db.QueryRow(ctx, checkpointStored, stream)
 	var i CheckpointStoredRow
