@@ -12,7 +12,8 @@ import (
 
 // A backup is a copy of a test's database on the same server.
 type backup struct {
-	server *database // a session in another database
+	server *database // a session in another database, see reconnect
+	admin  string    // the URL of that database
 	source string    // the URL of the database that is copied
 	name   string    // of that database
 	copied string    // the name of the copy
@@ -27,7 +28,7 @@ func newBackup(t *testing.T, databaseURL string) *backup {
 	}
 	name := strings.TrimPrefix(u.Path, "/")
 	u.Path = "/postgres"
-	b := &backup{server: connect(t, u.String()), source: databaseURL, name: name, copied: name + "_backup"}
+	b := &backup{server: connect(t, u.String()), admin: u.String(), source: databaseURL, name: name, copied: name + "_backup"}
 	t.Cleanup(func() { b.drop(b.copied) })
 	return b
 }
@@ -66,8 +67,25 @@ func (b *backup) stream() (epoch, seq int) {
 	return db.epoch(), db.seq()
 }
 
+// reconnect replaces the session if it has ended, as it does when the server crashes.
+func (b *backup) reconnect() {
+	b.server.t.Helper()
+	if b.server.conn.Ping(b.server.ctx) == nil {
+		return
+	}
+	eventually(b.server.t, "the server has recovered", func() bool {
+		conn, err := pgx.Connect(b.server.ctx, b.admin)
+		if err == nil {
+			b.server.conn = conn
+			b.server.t.Cleanup(func() { _ = conn.Close(b.server.ctx) })
+		}
+		return err == nil
+	})
+}
+
 func (b *backup) drop(name string) {
 	b.server.t.Helper()
+	b.reconnect()
 	b.server.exec("DROP DATABASE IF EXISTS " + quoted(name) + " WITH (FORCE)")
 }
 
