@@ -32,7 +32,7 @@ WHERE c.stream = @stream AND c.token = @token AND c.epoch = @epoch AND c.seq = @
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
     FROM generate_series(1, cardinality(@passes::bigint[]))
-)::bigint[] AS page_ids, EXISTS (
+)::bigint[] AS page_ids, coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id, EXISTS (
     SELECT FROM dead_letters AS l
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
 ) AS has_open_letters, coalesce((

@@ -21,5 +21,12 @@ CROSS JOIN LATERAL (
 WHERE c.stream = @stream;
 
 -- name: PageReserve :one
--- The id of a ledger row. Within a stream ids grow in the order of commits, so whoever asks holds the checkpoint's row.
-SELECT nextval(pg_get_serial_sequence('pages', 'id'));
+-- The id of a ledger row, and the greatest there is. Within a stream ids grow in the order of commits, so whoever asks holds
+-- the checkpoint's row.
+SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
+       coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id;
+
+-- name: PageReserveMany :many
+-- So many ids, in order. They bring forward a sequence that was set back: setval would take a right that a writer need not
+-- have.
+SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);

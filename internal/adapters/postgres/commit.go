@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,8 +46,12 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.Co
 		if err := checkRepeats(advance, reserved.Repeated); err != nil {
 			return err
 		}
+		pageIDs, err := beyond(ctx, q, reserved.PageIds, reserved.LastPageID)
+		if err != nil {
+			return err
+		}
 		for i, page := range b.Pages {
-			w.pageID, w.mayHaveOpen = reserved.PageIds[i], reserved.HasOpenLetters || res.Tally.Parked > 0
+			w.pageID, w.mayHaveOpen = pageIDs[i], reserved.HasOpenLetters || res.Tally.Parked > 0
 			tally, err := w.writePage(ctx, page)
 			if err != nil {
 				return err
@@ -82,6 +87,21 @@ func refuseMove(ctx context.Context, q *dbsqlc.Queries, op string, at domain.Che
 		Kind: domain.Transient, Op: op,
 		Err: fmt.Errorf("the checkpoint of stream %s changed while it was read", at.Stream),
 	}
+}
+
+// beyond returns the reserved ids of ledger rows, or others in their place if they do not lie behind the last one there is.
+// PostgreSQL can set a sequence back by 32: a crash does, soon after CREATE DATABASE … TEMPLATE, which is one way to restore
+// a backup. Readers that follow page_id would miss rows with such an id.
+func beyond(ctx context.Context, q *dbsqlc.Queries, ids []int64, last int64) ([]int64, error) {
+	if ids[0] > last {
+		return ids, nil
+	}
+	others, err := q.PageReserveMany(ctx, last-ids[0]+int64(len(ids)))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(others)
+	return others[len(others)-len(ids):], nil
 }
 
 // checkRepeats returns BadPage if a page of the batch has the records of an earlier page of its pass: one of the batch, or

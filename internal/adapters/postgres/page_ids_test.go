@@ -4,6 +4,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
 )
 
 // givePageIDs gives the pages of all streams ids of the test's own, in the order of the ids that the store gave them. Ids
@@ -24,4 +29,32 @@ func givePageIDs(t *testing.T, databaseURL string, ids ...int) {
 		UPDATE pages AS p SET id = -n.given FROM `+renumbered+` WHERE n.id = p.id;
 		UPDATE pages SET id = -id;
 		SELECT setval(pg_get_serial_sequence('pages', 'id'), 1000)`)
+}
+
+// TestASequenceThatWasSetBack: ids of ledger rows go on behind the last one there is, for pages and for replays.
+func TestASequenceThatWasSetBack(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	const setBack = "SELECT setval(pg_get_serial_sequence('pages', 'id'), 1, false)"
+	store, at := claimed(t, databaseURL)
+	reject := domain.Reject{Record: domain.Record{Payload: []byte("x")}, Why: domain.Rejection{Reason: "r"}}
+	at = next(t, store, at, domain.ReadPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	for range 3 {
+		at = next(t, store, at, domain.ReadPage{Events: series(t, 3)}).Checkpoint
+	}
+	exec(t, databaseURL, setBack)
+	at = next(t, store, at, domain.ReadPage{Events: series(t, 4)}).Checkpoint
+	exec(t, databaseURL, setBack)
+	letter := letters(t, databaseURL)[0]
+	replay := domain.Replay{
+		Stream: at.Stream, Letters: []domain.DeadLetter{letter}, ReadAt: time.Now(),
+		Rejects: []domain.Reject{{Record: domain.Record{Payload: letter.Payload}, Why: letter.Why}},
+	}
+	if _, err := postgres.NewReplays(poolOn(t, databaseURL)).Replay(t.Context(), replay); err != nil {
+		t.Fatal(err)
+	}
+	const order = "SELECT string_agg(kind || ' ' || seq, ', ' ORDER BY id) FROM pages"
+	if got, want := queryOne[string](t, databaseURL, order), "page 1, page 2, page 3, page 4, page 5, replay 5"; got != want {
+		t.Errorf("by their ids the ledger rows are %s, want %s", got, want)
+	}
 }

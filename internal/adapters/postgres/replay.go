@@ -91,9 +91,15 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (d
 		if err != nil || len(open.Letters) == 0 {
 			return err
 		}
-		if res.PageID, err = q.PageReserve(ctx); err != nil {
+		reserved, err := q.PageReserve(ctx)
+		if err != nil {
 			return err
 		}
+		ids, err := beyond(ctx, q, []int64{reserved.PageID}, reserved.LastPageID)
+		if err != nil {
+			return err
+		}
+		res.PageID = ids[0]
 		w.tx, w.q, w.progress = tx, q, progress
 		w.stream, w.pageID = at.Stream, res.PageID
 		if res.Tally, res.Again, err = w.writeReplay(ctx, open); err != nil {

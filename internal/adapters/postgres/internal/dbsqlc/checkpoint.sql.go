@@ -30,7 +30,7 @@ WHERE c.stream = $11 AND c.token = $12 AND c.epoch = $13 AND c.seq = $14
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
     FROM generate_series(1, cardinality($18::bigint[]))
-)::bigint[] AS page_ids, EXISTS (
+)::bigint[] AS page_ids, coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id, EXISTS (
     SELECT FROM dead_letters AS l
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
 ) AS has_open_letters, coalesce((
@@ -67,6 +67,7 @@ type CheckpointAdvanceParams struct {
 
 type CheckpointAdvanceRow struct {
 	PageIds        []int64
+	LastPageID     int64
 	HasOpenLetters bool
 	Repeated       int64
 }
@@ -99,7 +100,12 @@ func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvancePa
 		arg.IdsHashes,
 	)
 	var i CheckpointAdvanceRow
-	err := row.Scan(&i.PageIds, &i.HasOpenLetters, &i.Repeated)
+	err := row.Scan(
+		&i.PageIds,
+		&i.LastPageID,
+		&i.HasOpenLetters,
+		&i.Repeated,
+	)
 	return i, err
 }
 

@@ -73,15 +73,48 @@ func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
 }
 
 const pageReserve = `-- name: PageReserve :one
-SELECT nextval(pg_get_serial_sequence('pages', 'id'))
+SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
+       coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id
 `
 
-// The id of a ledger row. Within a stream ids grow in the order of commits, so whoever asks holds the checkpoint's row.
-func (q *Queries) PageReserve(ctx context.Context) (int64, error) {
+type PageReserveRow struct {
+	PageID     int64
+	LastPageID int64
+}
+
+// The id of a ledger row, and the greatest there is. Within a stream ids grow in the order of commits, so whoever asks holds
+// the checkpoint's row.
+func (q *Queries) PageReserve(ctx context.Context) (PageReserveRow, error) {
 	row := q.db.QueryRow(ctx, pageReserve)
-	var nextval int64
-	err := row.Scan(&nextval)
-	return nextval, err
+	var i PageReserveRow
+	err := row.Scan(&i.PageID, &i.LastPageID)
+	return i, err
+}
+
+const pageReserveMany = `-- name: PageReserveMany :many
+SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, $1::bigint)
+`
+
+// So many ids, in order. They bring forward a sequence that was set back: setval would take a right that a writer need not
+// have.
+func (q *Queries) PageReserveMany(ctx context.Context, pages int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, pageReserveMany, pages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var page_id int64
+		if err := rows.Scan(&page_id); err != nil {
+			return nil, err
+		}
+		items = append(items, page_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const pageTotals = `-- name: PageTotals :one
