@@ -53,7 +53,7 @@ test: ## Run the tests, on a real PostgreSQL (TEST_DATABASE_URL, else a containe
 
 test-e2e: ## Run the built programs against each other and kill them, and the slow tests of packages (a few minutes)
 	$(GO) test -race -count=1 -tags e2e -run '^TestSlow' -v $(SLOW)
-	$(GO) test -race -count=1 -timeout 15m -tags e2e -v ./internal/e2e/
+	$(GO) test -race -count=1 -timeout 30m -tags e2e -v ./internal/e2e/
 
 chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print what came of it
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
