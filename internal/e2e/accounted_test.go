@@ -28,16 +28,17 @@ func startDrifted(t *testing.T) *mock {
 // dead letter, byte by byte; the second pass adds neither.
 func TestEveryRecordIsAccountedFor(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
 	m := startDrifted(t)
 	db := connect(t, databaseURL)
 	db.layDownTruth(m)
 	stored, letters := db.truthStored(), db.truthLetters()
+	// Some records come twice, so that fewer are stored than announced: the last page is asked for once more.
 	for pass, want := range []summary{
-		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - letters, Parked: letters, Requests: 100},
-		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 129},
+		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - letters, Parked: letters, Requests: 101},
+		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 130},
 	} {
 		args := [][]string{{"--page-size", "1000"}, {"--page-size", "777", "--new-pass"}}[pass]
 		p := start(t, m.environment(databaseURL), plain+"/pawl", append([]string{"run", "--json"}, args...)...)
@@ -77,7 +78,7 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	m := startDrifted(t)
 	db := connect(t, databaseURL)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	run := func() *process {
 		return start(t, m.environment(databaseURL), plain+"/pawl", "run", "--page-size", "1000")
