@@ -49,7 +49,7 @@ func (i rateLimitItem) usedUp() bool { return i.hasRemaining && i.remaining <= 0
 var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
 
 // read reads all forms in which an answer that came at a time may name its limits. With millis a plain number of a
-// reset is milliseconds left, else seconds.
+// reset counts milliseconds left, else seconds.
 func (n HeaderNames) read(h http.Header, at time.Time, millis bool) rateHeaders {
 	server := serverClock{at: at, date: at, millis: millis}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {

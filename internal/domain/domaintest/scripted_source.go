@@ -63,7 +63,7 @@ func (a Answer) Counting(limit, remaining int64, resetIn time.Duration) Answer {
 	return a
 }
 
-// AskedAgain is the same page, which its reader must not take: the next request has the same cursor.
+// AskedAgain returns the same page, which its reader must not take: the next request has the same cursor.
 func (a Answer) AskedAgain() Answer {
 	a.Again = true
 	return a

@@ -109,7 +109,7 @@ func refusedAgain(ctx context.Context, under StoreUnderTest) error {
 	return stored(ctx, under, 1, 2, 3)
 }
 
-// asReject is an event as a store parks it that refuses it.
+// asReject returns an event as a store parks it that refuses it.
 func asReject(e domain.ReadEvent) domain.Reject {
 	return domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 }

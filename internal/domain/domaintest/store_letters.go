@@ -17,7 +17,7 @@ func reject(index int, n byte, payload string) domain.Reject {
 	}}
 }
 
-// keyOf is the key of a reject in a page whose decoder tells records by their bytes.
+// keyOf returns the key of a reject in a page whose decoder tells records by their bytes.
 func keyOf(r domain.Reject) domain.LetterKey { return domain.ReadPage{}.KeyOf(r) }
 
 // withRejects is a page that holds rejects, too.

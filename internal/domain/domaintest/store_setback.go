@@ -141,7 +141,7 @@ func setBackToNothing(ctx context.Context, under StoreUnderTest) error {
 	return stored(ctx, under)
 }
 
-// checkpointNamesClaim is what settles a lost COMMIT: the token tells whose checkpoint it is.
+// checkpointNamesClaim checks what settles a lost COMMIT: the token tells whose checkpoint it is.
 func checkpointNamesClaim(ctx context.Context, under StoreUnderTest) error {
 	stale, at, restore, err := backedUp(ctx, under)
 	if err != nil {
