@@ -171,3 +171,10 @@ FROM (
 ) AS c
 JOIN dead_letters AS l ON l.id = c.first
 ORDER BY c.letters DESC, c.reason;
+
+-- name: DeadLetterSkipTakenIDs :exec
+-- Moves a sequence of ids that was set back to the greatest id there is. setval would take a right that a writer need not have.
+SELECT count(nextval(pg_get_serial_sequence('dead_letters', 'id')))
+FROM (SELECT max(l.id) AS id FROM dead_letters AS l) AS last,
+     (SELECT nextval(pg_get_serial_sequence('dead_letters', 'id')) AS id) AS next,
+     generate_series(1, last.id - next.id);

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
@@ -29,8 +30,27 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	return res, nil
 }
 
-// commit writes each page with such a writer.
+// commit stores the batch with w. If dead letters would get ids that are taken, it skips these and stores the batch once
+// more: PostgreSQL can set a sequence back, see beyond.
 func (s *Store) commit(ctx context.Context, b domain.Batch, w writer) (domain.CommitResult, error) {
+	res, err := s.commitOnce(ctx, b, w)
+	if !isDeadLetterIDTaken(err) {
+		return res, err
+	}
+	if err := dbsqlc.New(s.pool).DeadLetterSkipTakenIDs(ctx); err != nil {
+		return domain.CommitResult{}, classify("skip ids of dead letters", err)
+	}
+	return s.commitOnce(ctx, b, w)
+}
+
+// isDeadLetterIDTaken reports whether PostgreSQL refused a dead letter because another one has its id.
+func isDeadLetterIDTaken(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && answer.Code == "23505" && answer.ConstraintName == "dead_letters_pkey"
+}
+
+// commitOnce stores the batch with w in one transaction.
+func (s *Store) commitOnce(ctx context.Context, b domain.Batch, w writer) (domain.CommitResult, error) {
 	var res domain.CommitResult
 	err := transactLong(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)

@@ -58,3 +58,21 @@ func TestASequenceThatWasSetBack(t *testing.T) {
 		t.Errorf("by their ids the ledger rows are %s, want %s", got, want)
 	}
 }
+
+// TestASequenceOfDeadLettersThatWasSetBack: a page with records to park is stored although the next ids are taken.
+func TestASequenceOfDeadLettersThatWasSetBack(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, at := claimed(t, databaseURL)
+	for i := range 5 {
+		if i > 0 {
+			exec(t, databaseURL, "SELECT setval(pg_get_serial_sequence('dead_letters', 'id'), 1, false)")
+		}
+		reject := domain.Reject{Record: domain.Record{Payload: []byte{byte('a' + i)}}, Why: domain.Rejection{Reason: "r"}}
+		at = next(t, store, at, domain.ReadPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	}
+	const order = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
+	if got, want := queryOne[string](t, databaseURL, order), "a b c d e"; got != want {
+		t.Errorf("by their ids the dead letters are %q, want %q", got, want)
+	}
+}

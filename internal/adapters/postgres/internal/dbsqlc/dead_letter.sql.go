@@ -616,6 +616,19 @@ func (q *Queries) DeadLetterResolve(ctx context.Context, arg DeadLetterResolvePa
 	return result.RowsAffected(), nil
 }
 
+const deadLetterSkipTakenIDs = `-- name: DeadLetterSkipTakenIDs :exec
+SELECT count(nextval(pg_get_serial_sequence('dead_letters', 'id')))
+FROM (SELECT max(l.id) AS id FROM dead_letters AS l) AS last,
+     (SELECT nextval(pg_get_serial_sequence('dead_letters', 'id')) AS id) AS next,
+     generate_series(1, last.id - next.id)
+`
+
+// Moves a sequence of ids that was set back to the greatest id there is. setval would take a right that a writer need not have.
+func (q *Queries) DeadLetterSkipTakenIDs(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, deadLetterSkipTakenIDs)
+	return err
+}
+
 const deadLetterSupersede = `-- name: DeadLetterSupersede :exec
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'superseded', resolved_page_id = $1::bigint,
