@@ -71,7 +71,7 @@ func memoryLimit(maxPageBytes int64) int64 {
 
 func newOptions(s cli.Settings, asked cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
-		Stream: s.Stream, Origin: client.Origin(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
+		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
 		NewPass: asked.NewPass, AcceptShortEnd: asked.AcceptShortEnd, Retry: asked.Retry,
 	}
 }

@@ -41,7 +41,7 @@ func (o tracedObserver) Waiting(w retry.Wait) {
 }
 
 // Committed implements ingest.Observer.
-func (o tracedObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
+func (o tracedObserver) Committed(page domain.DecodedPage, res domain.CommitResult) {
 	o.tracing.Committed(page, res)
 	o.Observer.Committed(page, res)
 }

@@ -27,8 +27,8 @@ func newVerifyOptions(
 		return verify.Options{}, err
 	}
 	opts.API = &verify.API{
-		Origin: client.Origin(), Rows: rows,
-		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error] {
+		SourceURL: client.SourceURL(), Rows: rows,
+		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
 			return ingest.Walk(ctx, client, decoder, observer, ingest.WalkOptions{
 				PageSize: s.PageSize, Retry: policy, AcceptShortEnd: acceptShortEnd,
 			})

@@ -5,31 +5,31 @@ import (
 	"slices"
 )
 
-// A Step is one page at its place in the stream.
-type Step struct {
-	From, To Place
+// A FetchedPage is one page at its place in the stream.
+type FetchedPage struct {
+	From, To Position
 	Page     Page
 	End      End
 }
 
-// A ReadPage is a Step whose records have been decoded: each has become an event or a reject, and what is left to do is
+// A DecodedPage is a Step whose records have been decoded: each has become an event or a reject, and what is left to do is
 // to store the ones and park the others (I1).
-type ReadPage struct {
-	From, To Place
-	Received int          // records in the page
-	Events   []ReadEvent  // in upstream order
-	Rejects  []Reject     // in upstream order
-	Drift    []DriftCount // each path and kind once, in the order of the first records that have it
+type DecodedPage struct {
+	From, To Position
+	Received int            // records in the page
+	Events   []DecodedEvent // in upstream order
+	Rejects  []Reject       // in upstream order
+	Drift    []DriftCount   // each path and kind once, in the order of the first records that have it
 	Receipt  Receipt
 	Hash     func(Record) RecordHash // the decoder's; nil: HashBytes
 
-	MayPark int // letters that the page may add; a store that finds more refuses it, see TooStrange
-	End     End // how far the end of the pass may be believed; matters only if To.Done
+	MaxParked int // letters that the page may add; a store that finds more refuses it, see CheckRejectRatio
+	End       End // how far the end of the pass may be believed; matters only if To.Done
 }
 
 // IDsHash returns the SHA-256 of the ids of the page's events and the keys of its rejects, in whatever order they came, nil
 // if the page has no record. Two pages with the same hash bring the same events and rejects.
-func (p ReadPage) IDsHash() []byte {
+func (p DecodedPage) IDsHash() []byte {
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (p ReadPage) IDsHash() []byte {
 	for _, id := range ids {
 		hash.Write(id[:])
 	}
-	keys := make([]LetterKey, len(p.Rejects))
+	keys := make([]DeadLetterKey, len(p.Rejects))
 	for i, r := range p.Rejects {
 		keys[i] = p.KeyOf(r)
 	}
@@ -53,8 +53,8 @@ func (p ReadPage) IDsHash() []byte {
 	return hash.Sum(nil)
 }
 
-// A ReadEvent is an event with the record it was read from, which is what is parked should no row be able to hold it.
-type ReadEvent struct {
+// A DecodedEvent is an event with the record it was read from, which is what is parked should no row be able to hold it.
+type DecodedEvent struct {
 	Event
 
 	Record Record
@@ -62,19 +62,19 @@ type ReadEvent struct {
 
 // A Batch is what one Commit stores: consecutive pages, all or nothing.
 type Batch struct {
-	At    Checkpoint // as it was read: the claim and the place from which the checkpoint moves (I3)
-	Pages []ReadPage // at least one
+	At    Checkpoint    // as it was read: the claim and the place from which the checkpoint moves (I3)
+	Pages []DecodedPage // at least one
 }
 
-// Target returns the seq that the checkpoint has once the batch is committed: every page counts one.
-func (b Batch) Target() int64 { return b.At.Seq + int64(len(b.Pages)) }
+// TargetSeq returns the seq that the checkpoint has once the batch is committed: every page counts one.
+func (b Batch) TargetSeq() int64 { return b.At.Seq + int64(len(b.Pages)) }
 
-// Last returns the batch's last page.
-func (b Batch) Last() ReadPage { return b.Pages[len(b.Pages)-1] }
+// LastPage returns the batch's last page.
+func (b Batch) LastPage() DecodedPage { return b.Pages[len(b.Pages)-1] }
 
 // A CommitResult tells what one Commit did: the checkpoint it left, and its own share of the counts.
 type CommitResult struct {
 	Checkpoint Checkpoint
-	Tally      Tally
+	Counts     Counts
 	NewDrift   []DriftEntry // what the stream's register did not have before
 }

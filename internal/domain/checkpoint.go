@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// A Place is where a pass over the stream stands: all that the next request depends on.
-type Place struct {
+// A Position is where a pass over the stream stands: all that the next request depends on.
+type Position struct {
 	Pass            int64  // a pass is one walk from the head to the end; the first is 1
-	Position        int64  // records received from the head in this pass
-	Furthest        int64  // the greatest Position any pass has reached
+	Offset          int64  // records received from the head in this pass
+	MaxOffset       int64  // the greatest Position any pass has reached
 	Cursor          Cursor // where the next page begins
 	CursorExpiresAt time.Time
 	Done            bool // the pass has reached a believed end
@@ -18,9 +18,9 @@ type Place struct {
 }
 
 // After is the place behind page.
-func (p Place) After(page Page) Place {
-	p.Position += int64(len(page.Records))
-	p.Furthest = max(p.Furthest, p.Position)
+func (p Position) After(page Page) Position {
+	p.Offset += int64(len(page.Records))
+	p.MaxOffset = max(p.MaxOffset, p.Offset)
 	p.Cursor = page.Next
 	p.CursorExpiresAt = time.Time{}
 	if page.ExpiresIn > 0 && !page.Last {
@@ -37,17 +37,17 @@ func (p Place) After(page Page) Place {
 }
 
 // NextPass is the head of the stream again. What was stored stays stored (I2), so a pass repeated costs time only.
-func (p Place) NextPass() Place {
-	return Place{Pass: p.Pass + 1, Furthest: p.Furthest}
+func (p Position) NextPass() Position {
+	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset}
 }
 
 // SameAs reports whether both are the same place of the same pass.
-func (p Place) SameAs(q Place) bool {
-	return p.Pass == q.Pass && p.Position == q.Position && p.Cursor == q.Cursor
+func (p Position) SameAs(q Position) bool {
+	return p.Pass == q.Pass && p.Offset == q.Offset && p.Cursor == q.Cursor
 }
 
-// A Tally counts records by what became of them (I5).
-type Tally struct {
+// A Counts counts records by what became of them (I5).
+type Counts struct {
 	Received  int64 // in the pages
 	Inserted  int64 // stored now
 	Duplicate int64 // found stored already
@@ -55,30 +55,30 @@ type Tally struct {
 }
 
 // Balanced reports whether I5 holds.
-func (t Tally) Balanced() bool { return t.Received == t.Inserted+t.Duplicate+t.Parked }
+func (t Counts) Balanced() bool { return t.Received == t.Inserted+t.Duplicate+t.Parked }
 
 // Add returns the sum of both.
-func (t Tally) Add(u Tally) Tally {
-	return Tally{t.Received + u.Received, t.Inserted + u.Inserted, t.Duplicate + u.Duplicate, t.Parked + u.Parked}
+func (t Counts) Add(u Counts) Counts {
+	return Counts{t.Received + u.Received, t.Inserted + u.Inserted, t.Duplicate + u.Duplicate, t.Parked + u.Parked}
 }
 
 // Sub returns what t counts beyond u.
-func (t Tally) Sub(u Tally) Tally {
-	return Tally{t.Received - u.Received, t.Inserted - u.Inserted, t.Duplicate - u.Duplicate, t.Parked - u.Parked}
+func (t Counts) Sub(u Counts) Counts {
+	return Counts{t.Received - u.Received, t.Inserted - u.Inserted, t.Duplicate - u.Duplicate, t.Parked - u.Parked}
 }
 
 // A Checkpoint is the durable state of a stream. Token, Epoch and Seq are its fence (I3): Token and Epoch name the claim
 // that may write, Seq counts the pages committed. Epochs are counted, so a restored backup repeats them; tokens are
 // random and never repeat.
 type Checkpoint struct {
-	Stream StreamID
-	Origin string // what the stream reads from; once it has a page, from nothing else
-	Token  UUID
-	Epoch  int64 // 0: the stream was never claimed
-	Seq    int64
+	Stream    StreamID
+	SourceURL string // what the stream reads from; once it has a page, from nothing else
+	Token     UUID
+	Epoch     int64 // 0: the stream was never claimed
+	Seq       int64
 
-	Place
-	Tally // of all passes together
+	Position
+	Counts // of all passes together
 
 	LastEventAt time.Time // time of the last event in the last page that had one, zero if none
 	UpdatedAt   time.Time // when the checkpoint last moved
@@ -107,7 +107,7 @@ func (c Checkpoint) CheckMove(durable Checkpoint) error {
 	if err := c.CheckClaim(durable); err != nil {
 		return err
 	}
-	if durable.Seq == c.Seq && durable.SameAs(c.Place) {
+	if durable.Seq == c.Seq && durable.SameAs(c.Position) {
 		return nil
 	}
 	return c.setBack(fmt.Sprintf("it stands at seq %d, this run committed seq %d", durable.Seq, c.Seq))

@@ -12,16 +12,16 @@ func total(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 func TestPlaceAfter(t *testing.T) {
 	t.Parallel()
 	fetched := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := domain.Place{
-		Pass: 2, Position: 10, Furthest: 500, Cursor: "a", AnnouncedFirst: total(900), AnnouncedLast: total(900),
+	at := domain.Position{
+		Pass: 2, Offset: 10, MaxOffset: 500, Cursor: "a", AnnouncedFirst: total(900), AnnouncedLast: total(900),
 		CursorExpiresAt: fetched,
 	}
 	page := domain.Page{
 		Records: make([]domain.Record, 5), Next: "b", ExpiresIn: time.Minute, Total: total(901),
 		Receipt: domain.Receipt{FetchedAt: fetched},
 	}
-	want := domain.Place{
-		Pass: 2, Position: 15, Furthest: 500, Cursor: "b", CursorExpiresAt: fetched.Add(time.Minute),
+	want := domain.Position{
+		Pass: 2, Offset: 15, MaxOffset: 500, Cursor: "b", CursorExpiresAt: fetched.Add(time.Minute),
 		AnnouncedFirst: total(900), AnnouncedLast: total(901),
 	}
 	if got := at.After(page); got != want {
@@ -29,7 +29,7 @@ func TestPlaceAfter(t *testing.T) {
 	}
 
 	last := domain.Page{Records: make([]domain.Record, 495), Last: true}
-	want = domain.Place{Pass: 2, Position: 505, Furthest: 505, Done: true, AnnouncedFirst: total(900), AnnouncedLast: total(900)}
+	want = domain.Position{Pass: 2, Offset: 505, MaxOffset: 505, Done: true, AnnouncedFirst: total(900), AnnouncedLast: total(900)}
 	if got := at.After(last); got != want {
 		t.Errorf("After the last page = %+v, want %+v", got, want)
 	}
@@ -37,8 +37,8 @@ func TestPlaceAfter(t *testing.T) {
 
 func TestNextPassKeepsOnlyHowFarItWent(t *testing.T) {
 	t.Parallel()
-	at := domain.Place{Pass: 3, Position: 7, Furthest: 70, Cursor: "c", Done: true, AnnouncedFirst: total(9), AnnouncedLast: total(9)}
-	if got, want := at.NextPass(), (domain.Place{Pass: 4, Furthest: 70}); got != want {
+	at := domain.Position{Pass: 3, Offset: 7, MaxOffset: 70, Cursor: "c", Done: true, AnnouncedFirst: total(9), AnnouncedLast: total(9)}
+	if got, want := at.NextPass(), (domain.Position{Pass: 4, MaxOffset: 70}); got != want {
 		t.Errorf("NextPass = %+v, want %+v", got, want)
 	}
 }
@@ -46,7 +46,7 @@ func TestNextPassKeepsOnlyHowFarItWent(t *testing.T) {
 func TestCheckpointTellsWhyItCannotMove(t *testing.T) {
 	t.Parallel()
 	at := domain.Checkpoint{
-		Token: domain.UUID{1}, Epoch: 2, Seq: 3, Place: domain.Place{Pass: 1, Position: 30, Cursor: "c"},
+		Token: domain.UUID{1}, Epoch: 2, Seq: 3, Position: domain.Position{Pass: 1, Offset: 30, Cursor: "c"},
 	}
 	change := func(f func(*domain.Checkpoint)) domain.Checkpoint {
 		durable := at
@@ -60,14 +60,14 @@ func TestCheckpointTellsWhyItCannotMove(t *testing.T) {
 		move    domain.Kind // of CheckMove's
 	}{
 		{"it can", at, 0, 0},
-		{"other counts are of no matter", change(func(c *domain.Checkpoint) { c.Received, c.Furthest = 9, 99 }), 0, 0},
+		{"other counts are of no matter", change(func(c *domain.Checkpoint) { c.Received, c.MaxOffset = 9, 99 }), 0, 0},
 		{"there is no such stream any more", domain.Checkpoint{}, domain.SetBack, domain.SetBack},
 		{"an epoch from before the claim", change(func(c *domain.Checkpoint) { c.Token[0], c.Epoch = 9, 1 }), domain.SetBack, domain.SetBack},
 		{"the same epoch counted again", change(func(c *domain.Checkpoint) { c.Token[0] = 9 }), domain.Fenced, domain.Fenced},
 		{"a later claim", change(func(c *domain.Checkpoint) { c.Token[0], c.Epoch = 9, 3 }), domain.Fenced, domain.Fenced},
 		{"an earlier seq", change(func(c *domain.Checkpoint) { c.Seq = 2 }), 0, domain.SetBack},
 		{"another pass", change(func(c *domain.Checkpoint) { c.Pass = 2 }), 0, domain.SetBack},
-		{"another position", change(func(c *domain.Checkpoint) { c.Position = 20 }), 0, domain.SetBack},
+		{"another position", change(func(c *domain.Checkpoint) { c.Offset = 20 }), 0, domain.SetBack},
 		{"another cursor", change(func(c *domain.Checkpoint) { c.Cursor = "d" }), 0, domain.SetBack},
 	}
 	for _, tt := range tests {
@@ -85,11 +85,11 @@ func TestCheckpointTellsWhyItCannotMove(t *testing.T) {
 
 func TestTallyBalanced(t *testing.T) {
 	t.Parallel()
-	balanced := domain.Tally{Received: 6, Inserted: 1, Duplicate: 2, Parked: 3}
-	if !balanced.Balanced() || !balanced.Add(balanced).Balanced() || balanced.Sub(balanced) != (domain.Tally{}) {
+	balanced := domain.Counts{Received: 6, Inserted: 1, Duplicate: 2, Parked: 3}
+	if !balanced.Balanced() || !balanced.Add(balanced).Balanced() || balanced.Sub(balanced) != (domain.Counts{}) {
 		t.Error("a balanced tally does not stay so")
 	}
-	if (domain.Tally{Received: 1}).Balanced() {
+	if (domain.Counts{Received: 1}).Balanced() {
 		t.Error("a lost record balances")
 	}
 }

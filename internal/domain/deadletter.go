@@ -20,8 +20,8 @@ type Reject struct {
 	Values string // of a conflict: a hash of the event's values, which are otherwise told apart by nothing; else empty
 }
 
-// A LetterKey is the identity under which a record is parked once (I2).
-type LetterKey string
+// A DeadLetterKey is the identity under which a record is parked once (I2).
+type DeadLetterKey string
 
 // A RecordHash tells what a record says from what others say, see Decoder.Hash.
 type RecordHash [sha256.Size]byte
@@ -29,12 +29,12 @@ type RecordHash [sha256.Size]byte
 // HashBytes returns the hash of a record of which nothing is known but its bytes.
 func HashBytes(r Record) RecordHash { return sha256.Sum256(r.Payload) }
 
-// MaxOpenLetters is the number of dead letters of one event that may be open at a time. An API that writes the time of the
+// MaxOpenDeadLetters is the number of dead letters of one event that may be open at a time. An API that writes the time of the
 // request into each record would otherwise park each record anew with every pass.
-const MaxOpenLetters = 16
+const MaxOpenDeadLetters = 16
 
 // HashOf returns the hash of one of the page's records.
-func (p ReadPage) HashOf(r Record) RecordHash {
+func (p DecodedPage) HashOf(r Record) RecordHash {
 	if p.Hash == nil {
 		return HashBytes(r)
 	}
@@ -44,39 +44,39 @@ func (p ReadPage) HashOf(r Record) RecordHash {
 // KeyOf returns the key under which the page's reject is parked: the id of its event, if that can be told, and the hash of
 // the record, or of a conflict the hash of its values. So records of one event that say different things are different
 // dead letters.
-func (p ReadPage) KeyOf(r Reject) LetterKey {
+func (p DecodedPage) KeyOf(r Reject) DeadLetterKey {
 	if r.Values != "" {
-		return LetterKey(r.Why.ID.String() + " with values " + r.Values)
+		return DeadLetterKey(r.Why.ID.String() + " with values " + r.Values)
 	}
 	hash := p.HashOf(r.Record)
 	key := "sha256 " + hex.EncodeToString(hash[:])
 	if r.Why.ID != (EventID{}) {
 		key = r.Why.ID.String() + " " + key
 	}
-	return LetterKey(key)
+	return DeadLetterKey(key)
 }
 
-// FormerKey returns the key that earlier versions gave the reject: the id alone, or else the hash of the bytes. A dead
+// LegacyKey returns the key that earlier versions gave the reject: the id alone, or else the hash of the bytes. A dead
 // letter keeps its key, so a letter of that key is the reject's if its bytes are the reject's, too.
-func (r Reject) FormerKey() LetterKey {
+func (r Reject) LegacyKey() DeadLetterKey {
 	if r.Why.ID != (EventID{}) {
-		return LetterKey(r.Why.ID.String())
+		return DeadLetterKey(r.Why.ID.String())
 	}
 	sum := sha256.Sum256(r.Record.Payload)
-	return LetterKey("sha256 " + hex.EncodeToString(sum[:]))
+	return DeadLetterKey("sha256 " + hex.EncodeToString(sum[:]))
 }
 
 // A DeadLetter is a record that was parked: a record that no row could hold, with its exact bytes.
 type DeadLetter struct {
 	ID      int64 // in its database
-	Key     LetterKey
+	Key     DeadLetterKey
 	PageID  int64 // the ledger row of the page that parked it
 	Index   int   // in that page, from 0
 	Why     Rejection
 	Payload []byte
 
 	Seen     int64 // how often it was received, Others included
-	Others   int64 // records of the same event with other bytes that were received and not kept, see MaxOpenLetters
+	Others   int64 // records of the same event with other bytes that were received and not kept, see MaxOpenDeadLetters
 	Replays  int64 // how often it was replayed
 	ParkedAt time.Time
 
@@ -93,8 +93,8 @@ type Resolution struct {
 
 // How a letter is resolved. They are stored, so they stay as they are.
 const (
-	HowReplayed   = "replayed"   // a replay stored its event
-	HowDuplicate  = "duplicate"  // a replay found its event stored already, with the same values
-	HowSuperseded = "superseded" // the upstream sent the event as it should be, and that is stored
-	HowDiscarded  = "discarded"  // by hand
+	ResolvedByReplay     = "replayed"   // a replay stored its event
+	ResolvedAsDuplicate  = "duplicate"  // a replay found its event stored already, with the same values
+	ResolvedAsSuperseded = "superseded" // the upstream sent the event as it should be, and that is stored
+	ResolvedByDiscard    = "discarded"  // by hand
 )

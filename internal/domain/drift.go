@@ -24,9 +24,9 @@ type DriftEntry struct {
 	Sample      string // the beginning of the first value, fit to be printed
 }
 
-// MostDrift is how many paths and kinds are told apart in one page, and a multiple of it in a stream: an API that makes a
+// MaxDriftEntries is how many paths and kinds are told apart in one page, and a multiple of it in a stream: an API that makes a
 // name of every id would fill the register with them. What comes on top of that is counted as FurtherDrift.
-const MostDrift = 100
+const MaxDriftEntries = 100
 
 // FurtherDrift is the path and kind under which drift is counted that is not told apart any more.
 const (

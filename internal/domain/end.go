@@ -16,33 +16,33 @@ type End struct {
 // An end below the first announced total is a BadPage, unless the user accepts it. At or above it, an end is believed if
 // both the place and what is stored reach the larger of the first and the latest announced total; otherwise, or if
 // nothing or 0 was announced, it is Unconfirmed until a second answer says the same.
-func (e End) Check(at Place, stored int64) error {
+func (e End) Check(at Position, stored int64) error {
 	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N)
 	switch {
 	case e.Confirmed && e.AcceptShort:
 		return nil
-	case at.Position < first:
+	case at.Offset < first:
 		kind := BadPage
 		if e.AcceptShort {
 			kind = Unconfirmed
 		}
 		return &Error{
 			Kind: kind, Op: "check end",
-			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Position, first),
+			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Offset, first),
 			Hint: "run it again later; if the API's total is wrong for good, accept this end: `pawl run --accept-short-end`",
 		}
 	case e.Confirmed:
 		return nil
-	case announced == 0 || at.Position < announced || (stored >= 0 && stored < announced):
+	case announced == 0 || at.Offset < announced || (stored >= 0 && stored < announced):
 		return &Error{
 			Kind: Unconfirmed, Op: "check end",
-			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", at.Position, announced),
+			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", at.Offset, announced),
 		}
 	}
 	return nil
 }
 
 // Accepted reports whether the end at a place is one that only the user's consent made an end.
-func (e End) Accepted(at Place) bool {
-	return at.Done && e.AcceptShort && at.Position < at.AnnouncedFirst.N
+func (e End) Accepted(at Position) bool {
+	return at.Done && e.AcceptShort && at.Offset < at.AnnouncedFirst.N
 }

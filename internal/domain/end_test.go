@@ -32,7 +32,7 @@ func TestWhichEndIsBelieved(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			at := domain.Place{Pass: 1, Position: tt.position, Done: true, AnnouncedFirst: tt.first, AnnouncedLast: tt.last}
+			at := domain.Position{Pass: 1, Offset: tt.position, Done: true, AnnouncedFirst: tt.first, AnnouncedLast: tt.last}
 			for end, want := range map[domain.End]domain.Kind{
 				{}: tt.once, {Confirmed: true}: tt.twice, {Confirmed: true, AcceptShort: true}: tt.accepted,
 			} {
@@ -48,7 +48,7 @@ func TestWhichEndIsBelieved(t *testing.T) {
 // TestAShortEndIsConfirmedBeforeItIsAccepted keeps a glitch from ending a stream whose end the user would accept.
 func TestAShortEndIsConfirmedBeforeItIsAccepted(t *testing.T) {
 	t.Parallel()
-	at := domain.Place{Pass: 1, Position: 3, Done: true, AnnouncedFirst: total(4), AnnouncedLast: total(4)}
+	at := domain.Position{Pass: 1, Offset: 3, Done: true, AnnouncedFirst: total(4), AnnouncedLast: total(4)}
 	end := domain.End{AcceptShort: true}
 	if err := end.Check(at, 3); domain.KindOf(err) != domain.Unconfirmed {
 		t.Errorf("after one answer: %v", err)
@@ -56,7 +56,7 @@ func TestAShortEndIsConfirmedBeforeItIsAccepted(t *testing.T) {
 	if !end.Accepted(at) {
 		t.Error("the end is not told to be the user's")
 	}
-	at.Position = 4
+	at.Offset = 4
 	if end.Accepted(at) {
 		t.Error("an end at the announced total is told to be the user's")
 	}

@@ -12,22 +12,22 @@ type Kind int
 
 // The kinds. What the loop does about each is in internal/app/retry.
 const (
-	Unknown       Kind = iota // nobody classified it: a bug
-	RateLimited               // refused for the rate limit until Error.Until; costs no try
-	Transient                 // may pass by itself
-	BadPage                   // a successful answer that is not a whole page, or a page that repeats an earlier one
-	Unconfirmed               // a single answer says that the pass has ended; the same page is asked for once more
-	CursorExpired             // the upstream says the cursor has outlived its time
-	CursorInvalid             // the upstream says the cursor is none of its own
-	Unauthorized              // the upstream refused the credentials
-	Rejected                  // more records cannot become events than a page may have
-	Unstorable                // the database refuses a value that decoding let pass; within a store, which parks its record
-	Fenced                    // another runner owns the stream (I3)
-	SetBack                   // the database was set back to an earlier state: a backup was restored, or a failover lost commits
-	Uncertain                 // COMMIT was sent and not answered (I4)
-	Invalid                   // settings, usage or surroundings are wrong; trying again won't help
-	Stopped                   // the caller's context ended
-	Inconsistent              // what is stored does not hold together
+	Unknown        Kind = iota // nobody classified it: a bug
+	RateLimited                // refused for the rate limit until Error.Until; costs no try
+	Transient                  // may pass by itself
+	BadPage                    // a successful answer that is not a whole page, or a page that repeats an earlier one
+	Unconfirmed                // a single answer says that the pass has ended; the same page is asked for once more
+	CursorExpired              // the upstream says the cursor has outlived its time
+	CursorInvalid              // the upstream says the cursor is none of its own
+	Unauthorized               // the upstream refused the credentials
+	TooManyRejects             // more records cannot become events than a page may have
+	Unstorable                 // the database refuses a value that decoding let pass; within a store, which parks its record
+	Fenced                     // another runner owns the stream (I3)
+	SetBack                    // the database was set back to an earlier state: a backup was restored, or a failover lost commits
+	Uncertain                  // COMMIT was sent and not answered (I4)
+	Invalid                    // settings, usage or surroundings are wrong; trying again won't help
+	Stopped                    // the caller's context ended
+	Inconsistent               // what is stored does not hold together
 )
 
 var kindNames = [...]string{

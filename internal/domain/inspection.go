@@ -7,17 +7,17 @@ type Check int
 
 // The checks: first those of a database by itself, in the order in which they are made, then those against the upstream.
 const (
-	Balance        Check = iota // I5
-	Sums                        // the checkpoint is the sum of its ledger
-	Chain                       // each page follows the one before
-	PageEvents                  // each page brought the events it says
-	Strays                      // each event was brought by a page
-	Letters                     // each page parked, and each replay resolved, the dead letters it says
-	Payloads                    // each dead letter has the bytes that were parked
-	Resolutions                 // each resolved dead letter was resolved by a row of the ledger, and its event is stored
-	Reconciliation              // a pass that is done has received, stored or parked what was announced
-	Returned                    // what the upstream returns is stored, with these values, or parked
-	Unreturned                  // what is stored, the upstream returns
+	CheckBalance     Check = iota // I5
+	CheckCheckpoint               // the checkpoint is the sum of its ledger
+	CheckChain                    // each page follows the one before
+	CheckPageEvents               // each page brought the events it says
+	CheckEventPages               // each event was brought by a page
+	CheckDeadLetters              // each page parked, and each replay resolved, the dead letters it says
+	CheckPayloads                 // each dead letter has the bytes that were parked
+	CheckResolutions              // each resolved dead letter was resolved by a row of the ledger, and its event is stored
+	CheckAnnounced                // a pass that is done has received, stored or parked what was announced
+	CheckReturned                 // what the upstream returns is stored, with these values, or parked
+	CheckUnreturned               // what is stored, the upstream returns
 )
 
 var checkTexts = [...]struct{ name, claim string }{
@@ -52,11 +52,11 @@ func (c Check) Claim() string {
 
 // InventoryChecks are the checks of a database by itself, in the order in which they are made.
 func InventoryChecks() []Check {
-	return []Check{Balance, Sums, Chain, PageEvents, Strays, Letters, Payloads, Resolutions, Reconciliation}
+	return []Check{CheckBalance, CheckCheckpoint, CheckChain, CheckPageEvents, CheckEventPages, CheckDeadLetters, CheckPayloads, CheckResolutions, CheckAnnounced}
 }
 
-// MostShown is how many differences of one check are told one by one.
-const MostShown = 20
+// MaxShownDifferences is how many differences of one check are told one by one.
+const MaxShownDifferences = 20
 
 // A Finding is what a check came to. It holds if Differences is 0.
 type Finding struct {
@@ -68,7 +68,7 @@ type Finding struct {
 // Add counts differences, and keeps the first of them.
 func (f *Finding) Add(differences ...Difference) {
 	f.Differences += int64(len(differences))
-	room := min(MostShown-len(f.Shown), len(differences))
+	room := min(MaxShownDifferences-len(f.Shown), len(differences))
 	f.Shown = append(f.Shown, differences[:room]...)
 }
 
@@ -101,7 +101,7 @@ func (i Inspection) Accounted() int64 {
 	at := i.Stream.Checkpoint
 	held := at.Inserted + at.Parked
 	if i.Shared {
-		held = max(held, at.Position)
+		held = max(held, at.Offset)
 	}
 	return max(at.AnnouncedFirst.N, min(at.AnnouncedLast.N, held))
 }
@@ -109,7 +109,7 @@ func (i Inspection) Accounted() int64 {
 // A PageComparison is what came of holding one page of the upstream's against the database.
 type PageComparison struct {
 	Parked      int64        // records that are no rows but dead letters
-	NotKept     int64        // records that were counted in another dead letter of their event, see MaxOpenLetters
+	NotKept     int64        // records that were counted in another dead letter of their event, see MaxOpenDeadLetters
 	Missing     []Difference // records that are neither stored nor parked; they may be newer than what was read
 	Differences []Difference // all others
 }

@@ -2,27 +2,27 @@ package domain
 
 import "time"
 
-// A LetterState tells open letters from resolved ones.
-type LetterState string
+// A DeadLetterState tells open letters from resolved ones.
+type DeadLetterState string
 
 // The states by which letters can be listed.
 const (
-	LettersOpen     LetterState = "open"
-	LettersResolved LetterState = "resolved"
-	LettersAll      LetterState = "all"
+	DeadLettersOpen     DeadLetterState = "open"
+	DeadLettersResolved DeadLetterState = "resolved"
+	DeadLettersAll      DeadLetterState = "all"
 )
 
-// A LetterFilter says which dead letters of a stream are looked at. What is zero lets everything pass.
-type LetterFilter struct {
-	State  LetterState // LettersAll if empty
+// A DeadLetterFilter says which dead letters of a stream are looked at. What is zero lets everything pass.
+type DeadLetterFilter struct {
+	State  DeadLetterState // LettersAll if empty
 	Reason string
 	PageID int64     // the ledger row that parked it
 	Since  time.Time // parked then or later
 	Until  time.Time // parked before
 }
 
-// A LetterRange is a part of a list that is in order of id: what comes behind one letter, and how many of it.
-type LetterRange struct {
+// A DeadLetterRange is a part of a list that is in order of id: what comes behind one letter, and how many of it.
+type DeadLetterRange struct {
 	After int64
 	Limit int // at least 1
 }

@@ -48,7 +48,7 @@ type EventStore interface {
 	// An event whose id is stored already, or was met before in the batch, is not touched: with the same values it counts
 	// as duplicate, with others it is parked as a conflict (ReasonConflict). An event with a value that the database
 	// refuses is parked too (ReasonUnstorable). A record is parked once by its key; met again it counts as duplicate and
-	// raises the letter's Seen (I2). Where MaxOpenLetters letters of its event are open already, it is not kept: it counts
+	// raises the letter's Seen (I2). Where MaxOpenDeadLetters letters of its event are open already, it is not kept: it counts
 	// as duplicate and raises Seen and Others of the last of them. An event that is stored supersedes the open letters of
 	// its id, unless they are conflicts. Drift is counted in the stream's register.
 	//

@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// Read decodes a page: every record becomes an event or a reject, and none is left out (I1). It does no I/O. When ctx
-// ends before the last record is decoded, Read returns an error of kind Stopped and no page.
-func (s Step) Read(ctx context.Context, decoder Decoder) (ReadPage, error) {
-	page := ReadPage{
+// Decode decodes a page: every record becomes an event or a reject, and none is left out (I1). It does no I/O. When ctx
+// ends before the last record is decoded, Decode returns an error of kind Stopped and no page.
+func (s FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, error) {
+	page := DecodedPage{
 		From: s.From, To: s.To, Receipt: s.Page.Receipt, End: s.End,
 		Received: len(s.Page.Records), Hash: decoder.Hash,
-		Events: make([]ReadEvent, 0, len(s.Page.Records)),
+		Events: make([]DecodedEvent, 0, len(s.Page.Records)),
 	}
 	for _, record := range s.Page.Records {
 		if err := ctx.Err(); err != nil {
-			return ReadPage{}, &Error{Kind: Stopped, Op: "read page", Err: err}
+			return DecodedPage{}, &Error{Kind: Stopped, Op: "read page", Err: err}
 		}
 		decodeInto(&page, decoder, record)
 	}
@@ -24,13 +24,13 @@ func (s Step) Read(ctx context.Context, decoder Decoder) (ReadPage, error) {
 }
 
 // decodeInto adds a record to a page as an event or a reject.
-func decodeInto(p *ReadPage, decoder Decoder, record Record) {
+func decodeInto(p *DecodedPage, decoder Decoder, record Record) {
 	event, drift, err := decoder.Decode(record)
 	if err != nil {
 		p.Rejects = append(p.Rejects, Reject{Record: record, Why: rejectionOf(err)})
 		return
 	}
-	p.Events = append(p.Events, ReadEvent{event, record})
+	p.Events = append(p.Events, DecodedEvent{event, record})
 	for _, d := range drift {
 		p.Drift = counted(p.Drift, d)
 	}
@@ -47,7 +47,7 @@ func rejectionOf(err error) Rejection {
 // counted is drift with one record's more.
 func counted(drift []DriftCount, d Drift) []DriftCount {
 	at := slices.IndexFunc(drift, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
-	if at < 0 && len(drift) >= MostDrift {
+	if at < 0 && len(drift) >= MaxDriftEntries {
 		d.Path, d.Kind = FurtherDriftPath, FurtherDriftKind
 		at = slices.IndexFunc(drift, func(c DriftCount) bool { return c.Kind == FurtherDriftKind })
 	}

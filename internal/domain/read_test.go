@@ -32,12 +32,12 @@ func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error)
 
 func (wordDecoder) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
 
-func read(payloads ...string) domain.ReadPage {
-	step := domain.Step{To: domain.Place{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
+func read(payloads ...string) domain.DecodedPage {
+	step := domain.FetchedPage{To: domain.Position{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
 	for i, payload := range payloads {
 		step.Page.Records = append(step.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	page, _ := step.Read(context.Background(), wordDecoder{}) // which nothing ends
+	page, _ := step.Decode(context.Background(), wordDecoder{}) // which nothing ends
 	return page
 }
 
@@ -90,8 +90,8 @@ func TestReadingStopsWithItsContext(t *testing.T) {
 	for at, want := range map[int]domain.Kind{2: domain.Stopped, 4: domain.Stopped, 5: domain.Unknown} {
 		ctx, cancel := context.WithCancel(t.Context())
 		decoded := 0
-		step := domain.Step{Page: domain.Page{Records: records}}
-		page, err := step.Read(ctx, stoppingDecoder{stop: cancel, at: at, decoded: &decoded})
+		step := domain.FetchedPage{Page: domain.Page{Records: records}}
+		page, err := step.Decode(ctx, stoppingDecoder{stop: cancel, at: at, decoded: &decoded})
 		if decoded != at {
 			t.Errorf("stopped at record %d, went on to %d", at, decoded)
 		}
@@ -106,15 +106,15 @@ func TestReadingStopsWithItsContext(t *testing.T) {
 func TestDriftWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var payloads []string
-	for i := range 3 * domain.MostDrift {
+	for i := range 3 * domain.MaxDriftEntries {
 		payloads = append(payloads, "1 field-"+strconv.Itoa(i))
 	}
 	drift := read(append(payloads, payloads[0])...).Drift
-	if len(drift) != domain.MostDrift+1 || drift[0].Count != 2 {
+	if len(drift) != domain.MaxDriftEntries+1 || drift[0].Count != 2 {
 		t.Fatalf("%d paths, the first %+v", len(drift), drift[0])
 	}
-	last := drift[domain.MostDrift]
-	if last.Path != domain.FurtherDriftPath || last.Kind != domain.FurtherDriftKind || last.Count != 2*domain.MostDrift {
+	last := drift[domain.MaxDriftEntries]
+	if last.Path != domain.FurtherDriftPath || last.Kind != domain.FurtherDriftKind || last.Count != 2*domain.MaxDriftEntries {
 		t.Errorf("the rest is %+v", last)
 	}
 }
@@ -128,13 +128,13 @@ func TestTooStrange(t *testing.T) {
 		why.Detail = "d"
 		rejects = append(rejects, domain.Reject{Record: domain.Record{Index: i}, Why: why})
 	}
-	page := domain.ReadPage{Received: 9, MayPark: 4, Receipt: domain.Receipt{RequestID: "req-7"}}
-	if err := page.TooStrange(rejects); err != nil {
+	page := domain.DecodedPage{Received: 9, MaxParked: 4, Receipt: domain.Receipt{RequestID: "req-7"}}
+	if err := page.CheckRejectRatio(rejects); err != nil {
 		t.Errorf("it may park four, and does not: %v", err)
 	}
-	page.MayPark = 3
-	err := page.TooStrange(rejects)
-	if domain.KindOf(err) != domain.Rejected {
+	page.MaxParked = 3
+	err := page.CheckRejectRatio(rejects)
+	if domain.KindOf(err) != domain.TooManyRejects {
 		t.Fatalf("it was answered %v", err)
 	}
 	for _, want := range []string{"4 of 9 records", `"req-7"`, `(2) for "null field" in field a`, "record 0: null field in field a: d; record 1: not an object: d; record 3: null field in field b: d"} {
@@ -148,7 +148,7 @@ func TestTooStrange(t *testing.T) {
 	if hint := domain.HintOf(err); strings.Contains(hint, "all of them") || !strings.Contains(hint, "--max-reject-ratio 1") {
 		t.Errorf("the hint is %q", hint)
 	}
-	if hint := domain.HintOf(domain.ReadPage{}.TooStrange(rejects[:1])); !strings.Contains(hint, "all of them") {
+	if hint := domain.HintOf(domain.DecodedPage{}.CheckRejectRatio(rejects[:1])); !strings.Contains(hint, "all of them") {
 		t.Errorf("the hint is %q", hint)
 	}
 }
@@ -159,9 +159,9 @@ func TestTooManyRejectsAreShownInLittleMemory(t *testing.T) {
 	for i := range rejects {
 		rejects[i] = domain.Reject{Why: domain.Rejection{Reason: "not an object", Detail: strings.Repeat("d", 100)}}
 	}
-	page := domain.ReadPage{Received: len(rejects)}
-	once := testing.AllocsPerRun(1, func() { _ = page.TooStrange(rejects[:10]) })
-	many := testing.AllocsPerRun(1, func() { _ = page.TooStrange(rejects) })
+	page := domain.DecodedPage{Received: len(rejects)}
+	once := testing.AllocsPerRun(1, func() { _ = page.CheckRejectRatio(rejects[:10]) })
+	many := testing.AllocsPerRun(1, func() { _ = page.CheckRejectRatio(rejects) })
 	if perReject := (many - once) / float64(len(rejects)); perReject > 4 {
 		t.Errorf("%.1f allocations for each reject: %.0f for ten, %.0f for %d", perReject, once, many, len(rejects))
 	}
@@ -175,22 +175,22 @@ func TestLetterKeys(t *testing.T) {
 		ofRecord = "sha256 2a00000000000000000000000000000000000000000000000000000000000000"
 	)
 	known := domain.Rejection{ID: domain.EventID{15: 1}}
-	decoded := domain.ReadPage{Hash: func(domain.Record) domain.RecordHash { return domain.RecordHash{0x2a} }}
+	decoded := domain.DecodedPage{Hash: func(domain.Record) domain.RecordHash { return domain.RecordHash{0x2a} }}
 	tests := []struct {
 		name         string
-		page         domain.ReadPage
+		page         domain.DecodedPage
 		reject       domain.Reject
-		want, former domain.LetterKey
+		want, former domain.DeadLetterKey
 	}{
 		{"by the event's id and the decoder's hash", decoded, domain.Reject{Why: known}, id + " " + ofRecord, id},
-		{"by the event's id and the bytes", domain.ReadPage{}, domain.Reject{Why: known}, id + " " + ofBytes, id},
+		{"by the event's id and the bytes", domain.DecodedPage{}, domain.Reject{Why: known}, id + " " + ofBytes, id},
 		{"by the decoder's hash alone", decoded, domain.Reject{}, ofRecord, ofBytes},
-		{"by the bytes alone", domain.ReadPage{}, domain.Reject{}, ofBytes, ofBytes},
+		{"by the bytes alone", domain.DecodedPage{}, domain.Reject{}, ofBytes, ofBytes},
 		{"by the event's values", decoded, domain.Reject{Why: known, Values: "abc"}, id + " with values abc", id},
 	}
 	for _, tt := range tests {
 		tt.reject.Record.Payload = []byte("null")
-		if got, former := tt.page.KeyOf(tt.reject), tt.reject.FormerKey(); got != tt.want || former != tt.former {
+		if got, former := tt.page.KeyOf(tt.reject), tt.reject.LegacyKey(); got != tt.want || former != tt.former {
 			t.Errorf("%s: %q, formerly %q, want %q and %q", tt.name, got, former, tt.want, tt.former)
 		}
 	}

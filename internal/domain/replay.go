@@ -8,13 +8,13 @@ type Replay struct {
 	Stream  StreamID
 	Letters []DeadLetter // in order of id, as they were read
 	ReadAt  time.Time    // when they were read
-	Events  []ReadEvent
+	Events  []DecodedEvent
 	Rejects []Reject
 }
 
-// ReadAgain decodes letters: none is left out. It does no I/O.
-func ReadAgain(stream StreamID, letters []DeadLetter, at time.Time, decoder Decoder) Replay {
-	var read ReadPage
+// Redecode decodes letters: none is left out. It does no I/O.
+func Redecode(stream StreamID, letters []DeadLetter, at time.Time, decoder Decoder) Replay {
+	var read DecodedPage
 	for i, l := range letters {
 		decodeInto(&read, decoder, Record{Payload: l.Payload, Index: i})
 	}
@@ -56,6 +56,6 @@ func (r Replay) Only(ids []int64) Replay {
 // A ReplayResult tells what one replay did. The zero result is that of letters that had all been resolved meanwhile.
 type ReplayResult struct {
 	PageID int64            // the replay's ledger row
-	Tally                   // of the letters that were open; Parked are those that stay so
+	Counts                  // of the letters that were open; Parked are those that stay so
 	Again  map[string]int64 // of those, how many have which reason now
 }

@@ -26,7 +26,7 @@ func TestAReplayKeepsToItsLetters(t *testing.T) {
 		}
 		return text.String()
 	}
-	all := domain.ReadAgain(domain.StreamID{Source: "s"}, letters, time.Now(), domaintest.LineDecoder{})
+	all := domain.Redecode(domain.StreamID{Source: "s"}, letters, time.Now(), domaintest.LineDecoder{})
 	for _, tt := range []struct {
 		ids  []int64
 		want string

@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// A LetterSelection says which dead letters of a stream are to be replayed: exactly one of its fields is set.
-type LetterSelection struct {
+// A DeadLetterSelection says which dead letters of a stream are to be replayed: exactly one of its fields is set.
+type DeadLetterSelection struct {
 	IDs    []int64
 	Reason string // the open ones that have it
 	All    bool   // that are open
 }
 
-// mostIDs is how many letters can be named one by one.
-const mostIDs = 10_000
+// maxSelectedIDs is how many letters can be named one by one.
+const maxSelectedIDs = 10_000
 
-// Check is the error in a selection that is none, kind Invalid.
-func (s LetterSelection) Check() error {
+// Validate is the error in a selection that is none, kind Invalid.
+func (s DeadLetterSelection) Validate() error {
 	ways := 0
 	for _, given := range []bool{len(s.IDs) > 0, s.Reason != "", s.All} {
 		if given {
@@ -32,16 +32,16 @@ func (s LetterSelection) Check() error {
 		return refused("which ones was not said", "name ids as `pawl dlq list` shows them, or a reason with --reason, or say --all")
 	case ways > 1:
 		return refused("ids, a reason and all of them exclude each other", "say one of these")
-	case len(s.IDs) > mostIDs:
-		return refused(fmt.Sprintf("%d ids are more than the %d that can be named", len(s.IDs), mostIDs), "name a reason with --reason, or say --all")
+	case len(s.IDs) > maxSelectedIDs:
+		return refused(fmt.Sprintf("%d ids are more than the %d that can be named", len(s.IDs), maxSelectedIDs), "name a reason with --reason, or say --all")
 	case slices.ContainsFunc(s.IDs, func(id int64) bool { return id < 1 }):
 		return refused("an id is 1 or more", "see `pawl dlq list`")
 	}
 	return nil
 }
 
-// A LetterSurvey is what a selection comes to at one moment.
-type LetterSurvey struct {
+// A SelectionCount is what a selection comes to at one moment.
+type SelectionCount struct {
 	Open     int64   // letters
 	Last     int64   // the greatest id of these, 0 if there are none
 	Resolved int64   // letters that are named and not open

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// shownRejects is how many of a page's rejects are shown when there are too many of them.
-const shownRejects = 3
+// maxShownRejects is how many of a page's rejects are shown when there are too many of them.
+const maxShownRejects = 3
 
-// TooStrange is the error that refuses a page for its rejects, nil if it may park them all. It shows some of them and
+// CheckRejectRatio is the error that refuses a page for its rejects, nil if it may park them all. It shows some of them and
 // names what they have in common: so many at once are rarely the records' fault.
-func (p ReadPage) TooStrange(rejects []Reject) error {
-	if len(rejects) <= p.MayPark {
+func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
+	if len(rejects) <= p.MaxParked {
 		return nil
 	}
 	most, n := mostCommon(rejects)
@@ -22,9 +22,9 @@ func (p ReadPage) TooStrange(rejects []Reject) error {
 		cause += "; all of them have the same fault"
 	}
 	return &Error{
-		Kind: Rejected, Op: "read page",
+		Kind: TooManyRejects, Op: "read page",
 		Err: fmt.Errorf("%d of %d records (pass %d, behind record %d, request id %q) cannot be rows, most often (%d) for %s; %s",
-			len(rejects), p.Received, p.To.Pass, p.From.Position, p.Receipt.RequestID, n, most, samples(rejects)),
+			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID, n, most, samples(rejects)),
 		Hint: "nothing of this page was stored: " + cause +
 			"; to park such records as dead letters and go on: `pawl run --max-reject-ratio 1`",
 	}
@@ -51,16 +51,16 @@ func samples(rejects []Reject) string {
 		switch {
 		case !slices.ContainsFunc(shown, func(s Reject) bool { return s.cause() == r.cause() }):
 			shown = append(shown, r)
-		case len(others) < shownRejects:
+		case len(others) < maxShownRejects:
 			others = append(others, r)
 		}
-		if len(shown) == shownRejects {
+		if len(shown) == maxShownRejects {
 			break
 		}
 	}
 	shown = append(shown, others...)
 	var texts []string
-	for _, r := range shown[:min(shownRejects, len(shown))] {
+	for _, r := range shown[:min(maxShownRejects, len(shown))] {
 		texts = append(texts, "record "+strconv.Itoa(r.Record.Index)+": "+r.Why.Error())
 	}
 	return strings.Join(texts, "; ")

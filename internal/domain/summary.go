@@ -12,7 +12,7 @@ type Summary struct {
 	Accounted int64 // records of the stream that are stored or parked, all passes together
 
 	Pages int64 // committed
-	Tally
+	Counts
 	Traffic
 	Elapsed time.Duration
 }
@@ -30,6 +30,6 @@ func (r StreamReport) Summary() Summary {
 	return Summary{
 		Stream: r.Checkpoint.Stream, Pass: r.Checkpoint.Pass, Seq: r.Checkpoint.Seq, Done: r.Checkpoint.Done,
 		Announced: r.Checkpoint.AnnouncedLast, Accounted: r.Checkpoint.Inserted + r.Checkpoint.Parked,
-		Pages: r.Pages, Tally: r.Checkpoint.Tally, Traffic: r.Traffic, Elapsed: r.Elapsed,
+		Pages: r.Pages, Counts: r.Checkpoint.Counts, Traffic: r.Traffic, Elapsed: r.Elapsed,
 	}
 }

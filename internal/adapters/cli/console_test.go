@@ -110,7 +110,7 @@ func streaming(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring
 	w.Migrate = func(context.Context, string) ([]string, error) { return nil, nil }
 	w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 		store := db.Store()
-		opts := ingest.Options{Stream: s.Stream, Origin: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
+		opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
 		return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 	}
 	return w

@@ -15,8 +15,8 @@ type dlqCommand struct {
 
 // Letters are a stream's dead letters to look through.
 type Letters interface {
-	List(ctx context.Context, stream domain.StreamID, f domain.LetterFilter, part domain.LetterRange) (letters []domain.DeadLetter, more bool, err error)
-	Reasons(ctx context.Context, stream domain.StreamID, f domain.LetterFilter) ([]domain.ReasonCount, error)
+	List(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange) (letters []domain.DeadLetter, more bool, err error)
+	Reasons(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter) ([]domain.ReasonCount, error)
 	Letter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error)
 	Discard(ctx context.Context, stream domain.StreamID, id int64, why string) error
 }

@@ -28,7 +28,7 @@ func (c *dlqDiscardCommand) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return printed(writeASCIIJSON(s.Stdout, discardJSON{s.settings.Stream.String(), c.ID, domain.HowDiscarded, why}))
+		return printed(writeASCIIJSON(s.Stdout, discardJSON{s.settings.Stream.String(), c.ID, domain.ResolvedByDiscard, why}))
 	}
 	_, err = fmt.Fprintf(s.Stdout, "letter %d of stream %s: discarded\n", c.ID, s.settings.Stream)
 	return printed(err)

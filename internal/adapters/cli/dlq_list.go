@@ -38,7 +38,7 @@ func (c *dlqListCommand) Run(s *session) error {
 	var letters []domain.DeadLetter
 	more := false
 	err = s.withLetters(func(ctx context.Context, l Letters) (err error) {
-		letters, more, err = l.List(ctx, s.settings.Stream, filter, domain.LetterRange{After: c.After, Limit: c.Limit})
+		letters, more, err = l.List(ctx, s.settings.Stream, filter, domain.DeadLetterRange{After: c.After, Limit: c.Limit})
 		return err
 	})
 	if err != nil {
@@ -50,8 +50,8 @@ func (c *dlqListCommand) Run(s *session) error {
 	return printed(c.write(s.Stdout, s.settings.Stream, letters, more))
 }
 
-func (c *dlqListCommand) filter() (f domain.LetterFilter, err error) {
-	f = domain.LetterFilter{State: domain.LetterState(c.State), Reason: c.Reason, PageID: c.Page}
+func (c *dlqListCommand) filter() (f domain.DeadLetterFilter, err error) {
+	f = domain.DeadLetterFilter{State: domain.DeadLetterState(c.State), Reason: c.Reason, PageID: c.Page}
 	if c.Limit < 1 || c.Limit > mostListed {
 		return f, invalid("--limit", fmt.Sprintf("%d should be a whole number from 1 to %d", c.Limit, mostListed))
 	}
@@ -80,7 +80,7 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.none())
 		return err
 	}
-	withState := c.State != string(domain.LettersOpen)
+	withState := c.State != string(domain.DeadLettersOpen)
 	rows := table{{"id", "parked", "reason", "field", "seen", "event id", "detail"}}
 	if withState {
 		rows[0] = append(rows[0][:6:6], "resolved", "detail")
@@ -114,7 +114,7 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 // none is what is said where there is nothing to list.
 func (c *dlqListCommand) none() string {
 	kind := c.State + " "
-	if c.State == string(domain.LettersAll) {
+	if c.State == string(domain.DeadLettersAll) {
 		kind = ""
 	}
 	if c.Reason != "" || c.Page != 0 || c.Since != "" || c.Until != "" || c.After != 0 {
@@ -124,7 +124,7 @@ func (c *dlqListCommand) none() string {
 }
 
 // summarise counts, and leaves --after and --limit alone, which are for a list.
-func (c *dlqListCommand) summarise(s *session, filter domain.LetterFilter) error {
+func (c *dlqListCommand) summarise(s *session, filter domain.DeadLetterFilter) error {
 	var counts []domain.ReasonCount
 	err := s.withLetters(func(ctx context.Context, l Letters) (err error) {
 		counts, err = l.Reasons(ctx, s.settings.Stream, filter)

@@ -26,7 +26,7 @@ type dlqReplayCommand struct {
 
 // ReplayOptions are what one replay is asked for beyond the settings.
 type ReplayOptions struct {
-	Letters domain.LetterSelection
+	Letters domain.DeadLetterSelection
 	Retry   retry.Policy
 }
 
@@ -37,8 +37,8 @@ type Replayer interface {
 
 // Run is called by kong.
 func (c *dlqReplayCommand) Run(s *session) error {
-	asked := ReplayOptions{Letters: domain.LetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
-	if err := asked.Letters.Check(); err != nil {
+	asked := ReplayOptions{Letters: domain.DeadLetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
+	if err := asked.Letters.Validate(); err != nil {
 		return err
 	}
 	_, closeDatabase, err := s.openDatabase()
@@ -133,7 +133,7 @@ func newReplayObserver(s *session) *replayObserver {
 }
 
 // Surveyed implements replay.Observer.
-func (o *replayObserver) Surveyed(survey domain.LetterSurvey) {
+func (o *replayObserver) Surveyed(survey domain.SelectionCount) {
 	o.chosen = survey.Open
 	o.log.Debug("replaying dead letters", "letters", survey.Open)
 	if o.session.live() {

@@ -39,7 +39,7 @@ func (r replaying) Run(ctx context.Context) (replay.Report, error) {
 
 func replayed() replay.Report {
 	return replay.Report{
-		Stream: domain.StreamID{Source: "s"}, Tally: domain.Tally{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
+		Stream: domain.StreamID{Source: "s"}, Counts: domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
 		Again: map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100}, Skipped: 2, Unanswered: 1,
 	}
 }
@@ -60,7 +60,7 @@ func TestAReplayIsTold(t *testing.T) {
 
 func TestWhatIsReplayed(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]domain.LetterSelection{
+	for args, want := range map[string]domain.DeadLetterSelection{
 		"dlq replay 3 17":                     {IDs: []int64{3, 17}},
 		"dlq replay --reason not_JSON":        {Reason: "not_JSON"},
 		"dlq replay --all --stream datasync2": {All: true},
@@ -105,9 +105,9 @@ func TestAReplayOnATerminal(t *testing.T) {
 			ended <- cli.Main(t.Context(), cli.Process{
 				Args: []string{"dlq", "replay", "--all"}, Environ: sound("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.theirs,
 			}, replayerFunc(func(_ context.Context, _ cli.ReplayOptions, o replay.Observer) (replay.Report, error) {
-				o.Surveyed(domain.LetterSurvey{Open: 1200})
+				o.Surveyed(domain.SelectionCount{Open: 1200})
 				time.Sleep(time.Second)
-				o.Replayed(replay.Report{Tally: domain.Tally{Received: 500, Inserted: 400, Parked: 100}})
+				o.Replayed(replay.Report{Counts: domain.Counts{Received: 500, Inserted: 400, Parked: 100}})
 				time.Sleep(time.Second)
 				return replay.Report{}, nil
 			}).wiring())

@@ -18,8 +18,8 @@ type shelf struct {
 	more    bool
 	fails   []error
 
-	filter domain.LetterFilter
-	part   domain.LetterRange
+	filter domain.DeadLetterFilter
+	part   domain.DeadLetterRange
 	why    string
 	asked  int
 }
@@ -35,13 +35,13 @@ func (s *shelf) fail() error {
 }
 
 func (s *shelf) List(
-	_ context.Context, _ domain.StreamID, f domain.LetterFilter, part domain.LetterRange,
+	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
 ) ([]domain.DeadLetter, bool, error) {
 	s.filter, s.part = f, part
 	return s.letters, s.more, s.fail()
 }
 
-func (s *shelf) Reasons(_ context.Context, _ domain.StreamID, f domain.LetterFilter) (counts []domain.ReasonCount, err error) {
+func (s *shelf) Reasons(_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter) (counts []domain.ReasonCount, err error) {
 	s.filter = f
 	for i, l := range s.letters {
 		counts = append(counts, domain.ReasonCount{Reason: l.Why.Reason, Count: int64(1000 / (i + 1)), Sample: l})
@@ -85,12 +85,12 @@ func full() *shelf {
 		},
 		{
 			ID: 19, Key: "k" + hostile, PageID: 3, Index: 12, Why: why("r"+hostile, "f"+hostile, "d"+hostile), Payload: []byte(`{"name":"` + hostile + "\"}"),
-			Seen: 1234, Replays: 2, ParkedAt: parked, Resolved: &domain.Resolution{How: domain.HowDiscarded, Why: "überflüssig" + hostile, At: parked.Add(time.Hour)},
+			Seen: 1234, Replays: 2, ParkedAt: parked, Resolved: &domain.Resolution{How: domain.ResolvedByDiscard, Why: "überflüssig" + hostile, At: parked.Add(time.Hour)},
 		},
 		{
-			ID: 120, Key: domain.LetterKey(domaintest.EventID(9).String()), PageID: 5, Why: why("bad timestamp", "timestamp", `"yesterday" is none…`),
+			ID: 120, Key: domain.DeadLetterKey(domaintest.EventID(9).String()), PageID: 5, Why: why("bad timestamp", "timestamp", `"yesterday" is none…`),
 			Payload: []byte(`{"name":"näme"}`), Seen: 5, Others: 3, Replays: 1, ParkedAt: parked.Add(time.Minute),
-			Resolved: &domain.Resolution{How: domain.HowReplayed, Why: "a replay stored its event", At: parked.Add(time.Hour), PageID: 8},
+			Resolved: &domain.Resolution{How: domain.ResolvedByReplay, Why: "a replay stored its event", At: parked.Add(time.Hour), PageID: 8},
 		},
 	}
 	letters[2].Why.ID = domaintest.EventID(9)
@@ -136,16 +136,16 @@ func TestWhatIsListed(t *testing.T) {
 	if code, stdout, _ := pawl(t, sound(), s.wiring(), strings.Fields(args)...); code != cli.ExitDone || stdout != "stream datasync: no such dead letters\n" {
 		t.Errorf("exit %d, %q", code, stdout)
 	}
-	want := domain.LetterFilter{
-		State: domain.LettersAll, Reason: "x", PageID: 3,
+	want := domain.DeadLetterFilter{
+		State: domain.DeadLettersAll, Reason: "x", PageID: 3,
 		Since: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC),
 	}
 	until := s.filter.Until
-	if s.filter.Until = until.UTC(); s.filter != want || s.part != (domain.LetterRange{After: 9, Limit: 7}) {
+	if s.filter.Until = until.UTC(); s.filter != want || s.part != (domain.DeadLetterRange{After: 9, Limit: 7}) {
 		t.Errorf("asked for %+v of %+v", s.part, s.filter)
 	}
 	_, stdout, _ := pawl(t, sound(), s.wiring(), "dlq", "list")
-	if stdout != "stream datasync: no open dead letters\n" || s.filter != (domain.LetterFilter{State: domain.LettersOpen}) || s.part.Limit != 50 {
+	if stdout != "stream datasync: no open dead letters\n" || s.filter != (domain.DeadLetterFilter{State: domain.DeadLettersOpen}) || s.part.Limit != 50 {
 		t.Errorf("%q for %+v of %+v", stdout, s.part, s.filter)
 	}
 	if _, stdout, _ := pawl(t, sound(), s.wiring(), "dlq", "list", "--summary"); stdout != "stream datasync: no open dead letters\n" {

@@ -30,7 +30,7 @@ func exitCode(err error) int {
 	case domain.RateLimited, domain.Transient, domain.CursorExpired, domain.CursorInvalid, domain.Uncertain, domain.Stopped,
 		domain.SetBack:
 		return ExitAgain
-	case domain.BadPage, domain.Unconfirmed, domain.Rejected, domain.Unstorable, domain.Inconsistent:
+	case domain.BadPage, domain.Unconfirmed, domain.TooManyRejects, domain.Unstorable, domain.Inconsistent:
 		return ExitData
 	case domain.Fenced:
 		return ExitFenced

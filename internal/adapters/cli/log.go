@@ -59,14 +59,14 @@ func newLogObserver(log *slog.Logger, newPass, live bool) *logObserver {
 func (o *logObserver) Claimed(at domain.Checkpoint) {
 	switch {
 	case at.Seq == 0:
-		o.log.Info("starting at the head", "stream", at.Stream.String(), "source", at.Origin)
+		o.log.Info("starting at the head", "stream", at.Stream.String(), "source", at.SourceURL)
 	case at.Done && o.newPass:
 		o.log.Info("starting a new pass from the head", "stream", at.Stream.String(), "pass", at.Pass+1, "stored", at.Inserted)
 	case at.Done:
 		o.log.Info("the stream is complete already; no new events were looked for (--new-pass reads it from the head again)",
 			"stream", at.Stream.String(), "finished_at", at.UpdatedAt.Format(time.RFC3339))
 	default:
-		o.log.Info("resuming", "stream", at.Stream.String(), "pass", at.Pass, "seq", at.Seq, "position", at.Position,
+		o.log.Info("resuming", "stream", at.Stream.String(), "pass", at.Pass, "seq", at.Seq, "position", at.Offset,
 			"announced", at.AnnouncedLast.N)
 	}
 }
@@ -88,15 +88,15 @@ func (o *logObserver) Waiting(w retry.Wait) {
 }
 
 // PassStarted implements ingest.Observer.
-func (o *logObserver) PassStarted(at domain.Place) {
+func (o *logObserver) PassStarted(at domain.Position) {
 	o.log.Warn("the API no longer takes the cursor: reading from the head again, what is stored will count as duplicate",
-		"pass", at.Pass, "replaying", at.Furthest)
+		"pass", at.Pass, "replaying", at.MaxOffset)
 }
 
 // Committed implements ingest.Observer.
-func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
-	o.log.Debug("page stored", "seq", res.Checkpoint.Seq, "position", page.To.Position,
-		"received", res.Tally.Received, "inserted", res.Tally.Inserted, "duplicate", res.Tally.Duplicate, "parked", res.Tally.Parked,
+func (o *logObserver) Committed(page domain.DecodedPage, res domain.CommitResult) {
+	o.log.Debug("page stored", "seq", res.Checkpoint.Seq, "position", page.To.Offset,
+		"received", res.Counts.Received, "inserted", res.Counts.Inserted, "duplicate", res.Counts.Duplicate, "parked", res.Counts.Parked,
 		"request_id", page.Receipt.RequestID)
 	for _, d := range res.NewDrift {
 		o.log.Info("the API sends something unexpected; nothing of it is lost", "path", d.Path, "kind", d.Kind, "sample", d.Sample)
@@ -104,7 +104,7 @@ func (o *logObserver) Committed(page domain.ReadPage, res domain.CommitResult) {
 }
 
 // Fetching implements ingest.Observer.
-func (o *logObserver) Fetching(domain.Place) {}
+func (o *logObserver) Fetching(domain.Position) {}
 
 // Storing implements ingest.Observer.
-func (o *logObserver) Storing(domain.ReadPage) {}
+func (o *logObserver) Storing(domain.DecodedPage) {}

@@ -15,13 +15,13 @@ func (all observers) Claimed(at domain.Checkpoint) {
 	}
 }
 
-func (all observers) Fetching(at domain.Place) {
+func (all observers) Fetching(at domain.Position) {
 	for _, o := range all {
 		o.Fetching(at)
 	}
 }
 
-func (all observers) Storing(page domain.ReadPage) {
+func (all observers) Storing(page domain.DecodedPage) {
 	for _, o := range all {
 		o.Storing(page)
 	}
@@ -33,13 +33,13 @@ func (all observers) Waiting(w retry.Wait) {
 	}
 }
 
-func (all observers) PassStarted(at domain.Place) {
+func (all observers) PassStarted(at domain.Position) {
 	for _, o := range all {
 		o.PassStarted(at)
 	}
 }
 
-func (all observers) Committed(page domain.ReadPage, res domain.CommitResult) {
+func (all observers) Committed(page domain.DecodedPage, res domain.CommitResult) {
 	for _, o := range all {
 		o.Committed(page, res)
 	}

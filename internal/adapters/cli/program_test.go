@@ -45,7 +45,7 @@ func wiring(source domain.EventSource, db *domaintest.MemDatabase, seen *cli.Set
 	return cli.Wiring{
 		Runner: func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			*seen = s
-			opts := ingest.Options{Stream: s.Stream, Origin: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
+			opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
 			store := db.Store()
 			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 		},
@@ -87,7 +87,7 @@ func TestExitCodeNamesTheAction(t *testing.T) {
 	tests := map[domain.Kind]int{
 		domain.Unknown: cli.ExitBug, domain.RateLimited: cli.ExitAgain, domain.Transient: cli.ExitAgain,
 		domain.BadPage: cli.ExitData, domain.CursorExpired: cli.ExitAgain, domain.CursorInvalid: cli.ExitAgain,
-		domain.Unauthorized: cli.ExitSettings, domain.Rejected: cli.ExitData, domain.Unstorable: cli.ExitData,
+		domain.Unauthorized: cli.ExitSettings, domain.TooManyRejects: cli.ExitData, domain.Unstorable: cli.ExitData,
 		domain.Fenced: cli.ExitFenced, domain.Uncertain: cli.ExitAgain, domain.Invalid: cli.ExitSettings,
 		domain.Stopped: cli.ExitAgain, domain.Inconsistent: cli.ExitData, domain.SetBack: cli.ExitAgain,
 		domain.Unconfirmed: cli.ExitData,

@@ -36,6 +36,6 @@ func (c *statusCommand) Run(s *session) error {
 		return err
 	}
 	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last moved %s\n",
-		report.Checkpoint.Origin, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
+		report.Checkpoint.SourceURL, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
 	return printed(err)
 }

@@ -25,8 +25,8 @@ func (o *verifyObserver) Checking(check domain.Check) {
 	o.stop()
 	o.session.log.Debug("checking", "check", check.String(), "claim", check.Claim())
 	switch {
-	case check == domain.Returned:
-		o.walk.Claimed(domain.Checkpoint{Place: domain.Place{Pass: 1}})
+	case check == domain.CheckReturned:
+		o.walk.Claimed(domain.Checkpoint{Position: domain.Position{Pass: 1}})
 		o.stop = o.session.show(o.walk)
 	case o.session.live():
 		steps := &progress.Steps{}
@@ -38,9 +38,9 @@ func (o *verifyObserver) Checking(check domain.Check) {
 }
 
 // Compared implements verify.Observer.
-func (o *verifyObserver) Compared(page domain.ReadPage) {
+func (o *verifyObserver) Compared(page domain.DecodedPage) {
 	page.To = unrepeated(page.To)
-	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: page.To}})
+	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
 }
 
 // Waiting implements verify.Observer and ingest.WalkObserver.
@@ -50,16 +50,16 @@ func (o *verifyObserver) Waiting(w retry.Wait) {
 }
 
 // Fetching implements ingest.WalkObserver.
-func (o *verifyObserver) Fetching(at domain.Place) { o.walk.Fetching(at) }
+func (o *verifyObserver) Fetching(at domain.Position) { o.walk.Fetching(at) }
 
 // PassStarted implements ingest.WalkObserver.
-func (o *verifyObserver) PassStarted(at domain.Place) {
+func (o *verifyObserver) PassStarted(at domain.Position) {
 	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "pass", at.Pass)
 	o.walk.PassStarted(unrepeated(at))
 }
 
 // unrepeated is a place without what was reached before: a walk stores nothing that could be said to be stored already.
-func unrepeated(at domain.Place) domain.Place {
-	at.Furthest = at.Position
+func unrepeated(at domain.Position) domain.Position {
+	at.MaxOffset = at.Offset
 	return at
 }

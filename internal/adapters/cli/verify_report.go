@@ -116,7 +116,7 @@ func walkNotes(walk verify.Walk) (all []string) {
 	}
 	if walk.NotKept > 0 {
 		all = append(all, fmt.Sprintf("%s already has %d open dead letters",
-			numbered(walk.NotKept, "record was not kept: its event", "records were not kept: their event"), domain.MaxOpenLetters))
+			numbered(walk.NotKept, "record was not kept: its event", "records were not kept: their event"), domain.MaxOpenDeadLetters))
 	}
 	return all
 }

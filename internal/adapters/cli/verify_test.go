@@ -43,7 +43,7 @@ func reportOf() verify.Report {
 	at := &report.Stream.Checkpoint
 	at.Stream, at.Pass, at.Seq, at.Done = domain.StreamID{Source: "s"}, 2, 1234, true
 	total := domain.Total{N: 2_000_010, Known: true}
-	at.Position, at.AnnouncedFirst, at.AnnouncedLast = 2_000_012, total, total
+	at.Offset, at.AnnouncedFirst, at.AnnouncedLast = 2_000_012, total, total
 	report.Stream.Pages, report.Stored, report.Parked = 1234, 1_999_990, 9
 	id := domaintest.EventID(7)
 	shown := []domain.Difference{
@@ -54,7 +54,7 @@ func reportOf() verify.Report {
 		{PageID: 999, Event: id, What: "events that name the page", Value: "1", Against: "pages of that id in the ledger", Found: "0"},
 		{Event: id, RequestID: "req\n1", What: "stored with another name, extra"},
 	}
-	report.Findings = []domain.Finding{{Check: domain.Balance}, {Check: domain.Chain, Differences: 1026, Shown: shown}}
+	report.Findings = []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain, Differences: 1026, Shown: shown}}
 	report.Walk = verify.Walk{Pages: 401, Received: 2_000_012, Parked: 9}
 	return report
 }
@@ -76,14 +76,14 @@ func TestTheReport(t *testing.T) {
 
 func TestWhatIsNoted(t *testing.T) {
 	t.Parallel()
-	total := func(first, last int64) domain.Place {
-		return domain.Place{
-			Done: true, Position: 9,
+	total := func(first, last int64) domain.Position {
+		return domain.Position{
+			Done: true, Offset: 9,
 			AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
 		}
 	}
 	received9 := func(shared bool) domain.Inspection { // and stored 6, since others came twice
-		at := domain.Checkpoint{Place: total(6, 9), Tally: domain.Tally{Received: 9, Inserted: 6, Duplicate: 3}}
+		at := domain.Checkpoint{Position: total(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
 		return domain.Inspection{Stream: domain.StreamReport{Checkpoint: at}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}}}
 	}
 	for says, inspection := range map[string]domain.Inspection{
@@ -99,11 +99,11 @@ func TestWhatIsNoted(t *testing.T) {
 	}
 	tests := []struct {
 		says                        string
-		at                          domain.Place
+		at                          domain.Position
 		stored, parked, differences int64
 	}{
-		{"note: the stream is not complete: ", domain.Place{}, 3, 1, 0},
-		{"note: the API announced no total", domain.Place{Done: true}, 3, 1, 0},
+		{"note: the stream is not complete: ", domain.Position{}, 3, 1, 0},
+		{"note: the API announced no total", domain.Position{Done: true}, 3, 1, 0},
 		{"note: 9 announced = 9 stored + 0 parked", total(9, 9), 9, 0, 0},
 		{"note: 9 announced = 7 stored + 2 parked", total(9, 9), 7, 2, 0},
 		{"note: up to 40 newer events have not been read yet: `pawl run --new-pass` reads them", total(9, 49), 7, 2, 0},
@@ -115,8 +115,8 @@ func TestWhatIsNoted(t *testing.T) {
 	}
 	for _, tt := range tests {
 		report := verify.Report{Inspection: domain.Inspection{
-			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Place: tt.at}}, Stored: tt.stored, Parked: tt.parked,
-			Findings: []domain.Finding{{Check: domain.Reconciliation, Differences: tt.differences}},
+			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Position: tt.at}}, Stored: tt.stored, Parked: tt.parked,
+			Findings: []domain.Finding{{Check: domain.CheckAnnounced, Differences: tt.differences}},
 		}}
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
 		_, stdout, _ := pawl(t, sound(), w, "verify")
@@ -132,13 +132,13 @@ func TestWhatIsNotedOfAWalk(t *testing.T) {
 	total := domain.Total{N: 10, Known: true}
 	report := verify.Report{
 		Inspection: domain.Inspection{
-			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Place: domain.Place{Done: true, Position: 9, AnnouncedFirst: total, AnnouncedLast: total}}},
+			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Position: domain.Position{Done: true, Offset: 9, AnnouncedFirst: total, AnnouncedLast: total}}},
 			Stored: 8, Parked: 1, EndAccepted: true,
 		},
 		Walk: verify.Walk{Pages: 2, Received: 13, Parked: 1, NotKept: 2, New: 2},
 	}
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
-	report.Findings = []domain.Finding{{Check: domain.Returned}}
+	report.Findings = []domain.Finding{{Check: domain.CheckReturned}}
 	_, stdout, _ := pawl(t, sound(), w, "verify")
 	for _, want := range []string{
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
@@ -194,24 +194,24 @@ func TestOnlyAgainstTheAPINeedsTheAPI(t *testing.T) {
 
 // slowly is a verification whose checks and pages take a second each.
 func slowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
-	for _, check := range []domain.Check{domain.PageEvents, domain.Strays, domain.Returned} {
+	for _, check := range []domain.Check{domain.CheckPageEvents, domain.CheckEventPages, domain.CheckReturned} {
 		o.Checking(check)
 		time.Sleep(time.Second)
 	}
-	at := domain.Place{Pass: 1}
+	at := domain.Position{Pass: 1}
 	for next := range 3 {
 		page := domain.Page{Records: make([]domain.Record, 1000), Total: domain.Total{N: 4000, Known: true}}
 		to := at.After(page)
 		o.Fetching(at)
 		time.Sleep(time.Second)
-		o.Compared(domain.ReadPage{From: at, To: to, Received: len(page.Records)})
+		o.Compared(domain.DecodedPage{From: at, To: to, Received: len(page.Records)})
 		if at = to; next == 1 {
 			at = at.NextPass()
 			o.PassStarted(at)
 		}
 	}
 	time.Sleep(500 * time.Millisecond)
-	o.Checking(domain.Unreturned)
+	o.Checking(domain.CheckUnreturned)
 	time.Sleep(time.Second)
 	return verify.Report{}, nil
 }

@@ -149,7 +149,7 @@ func TestNoAnswerTakesManyTimesItsBytes(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			page, err := client.FetchPage(t.Context(), domain.PageRequest{Limit: 100})
 			if err == nil {
-				_, err = domain.Step{Page: page}.Read(t.Context(), decoder)
+				_, err = domain.FetchedPage{Page: page}.Decode(t.Context(), decoder)
 			}
 			runtime.ReadMemStats(&after)
 			if err != nil && domain.KindOf(err) != domain.BadPage {

@@ -33,7 +33,7 @@ type Config struct {
 // A Client is the API as a domain.EventSource. It is safe for concurrent use, which shares the rate limit; pages in
 // order come from one caller at a time.
 type Client struct {
-	origin    string
+	sourceURL string
 	cfg       Config
 	events    url.URL // without query
 	transport http.RoundTripper
@@ -64,11 +64,11 @@ func New(cfg Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{origin: base, cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
+	return &Client{sourceURL: base, cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
 }
 
-// Origin returns the API's address in its one form, by which a stream remembers what it reads from.
-func (c *Client) Origin() string { return c.origin }
+// SourceURL returns the API's address in its one form, by which a stream remembers what it reads from.
+func (c *Client) SourceURL() string { return c.sourceURL }
 
 // Endpoint returns the URL that pages are asked for from, without the query.
 func (c *Client) Endpoint() string { return c.events.String() }

@@ -131,7 +131,7 @@ func TestPayloadsAreTheBytesThatWereSent(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		read, err := domain.Step{Page: page}.Read(t.Context(), datasync.NewDecoder(datasync.DataSync()))
+		read, err := domain.FetchedPage{Page: page}.Decode(t.Context(), datasync.NewDecoder(datasync.DataSync()))
 		if err != nil || len(page.Records) != len(payloads) {
 			t.Fatalf("%s: %d records, error %v", name, len(page.Records), err)
 		}

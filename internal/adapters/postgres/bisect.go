@@ -20,20 +20,20 @@ import (
 // It works inside a transaction, which it keeps usable by a savepoint.
 type bisection struct {
 	conn      *pgx.Conn
-	statement func(context.Context, []domain.ReadEvent) statement // sends nothing
-	progress  func()                                              // called for each part that is answered
-	limit     *rejectLimit                                        // ends the search with an error; nil for none
-	refused   []domain.Reject                                     // found so far, in no order
+	statement func(context.Context, []domain.DecodedEvent) statement // sends nothing
+	progress  func()                                                 // called for each part that is answered
+	limit     *rejectLimit                                           // ends the search with an error; nil for none
+	refused   []domain.Reject                                        // found so far, in no order
 }
 
 // A part is a run of events that are tried in one statement.
 type part struct {
-	events   []domain.ReadEvent
+	events   []domain.DecodedEvent
 	accepted bool
 }
 
 // inParts splits events into the parts that are tried first.
-func inParts(events []domain.ReadEvent) (parts []part) {
+func inParts(events []domain.DecodedEvent) (parts []part) {
 	for run := range chunked(events, sizeOf) {
 		parts = append(parts, part{events: run})
 	}
@@ -48,7 +48,7 @@ type answer struct {
 
 // insert stores the events that are not refused, in their order, and returns how many were not stored yet. Parts that are
 // accepted one by one may still be refused together, by a constraint that compares rows: then the search goes on.
-func (b *bisection) insert(ctx context.Context, events []domain.ReadEvent) (inserted int64, err error) {
+func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (inserted int64, err error) {
 	parts := inParts(events)
 	for {
 		if parts, err = b.search(ctx, parts); err != nil || len(parts) == 0 {
@@ -75,7 +75,7 @@ func (b *bisection) insert(ctx context.Context, events []domain.ReadEvent) (inse
 }
 
 // accepted returns the events that are not refused, in their order. What the statement did is rolled back.
-func (b *bisection) accepted(ctx context.Context, events []domain.ReadEvent) (rest []domain.ReadEvent, err error) {
+func (b *bisection) accepted(ctx context.Context, events []domain.DecodedEvent) (rest []domain.DecodedEvent, err error) {
 	parts, err := b.search(ctx, inParts(events))
 	for _, p := range parts {
 		rest = append(rest, p.events...)
@@ -219,7 +219,7 @@ func (b *bisection) exec(ctx context.Context, sql string) error {
 	return err
 }
 
-func unstorable(e domain.ReadEvent, err error) domain.Reject {
+func unstorable(e domain.DecodedEvent, err error) domain.Reject {
 	return domain.Reject{Record: e.Record, Why: domain.Rejection{
 		ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "PostgreSQL refuses it: " + domain.AsError(err).Err.Error(),
 	}}
@@ -232,8 +232,8 @@ type statement struct {
 }
 
 // insertStatement returns what EventInsertMany would send.
-func insertStatement(pageID int64) func(context.Context, []domain.ReadEvent) statement {
-	return func(ctx context.Context, events []domain.ReadEvent) statement {
+func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) statement {
+	return func(ctx context.Context, events []domain.DecodedEvent) statement {
 		var s statement
 		_, _ = dbsqlc.New(&s).EventInsertMany(ctx, toColumns(pageID, events)) // it is only recorded
 		return s
@@ -241,7 +241,7 @@ func insertStatement(pageID int64) func(context.Context, []domain.ReadEvent) sta
 }
 
 // compareStatement returns what EventCompare would send.
-func compareStatement(ctx context.Context, events []domain.ReadEvent) statement {
+func compareStatement(ctx context.Context, events []domain.DecodedEvent) statement {
 	var s statement
 	_, _ = dbsqlc.New(&s).EventCompare(ctx, toComparison(events)) // it is only recorded
 	return s

@@ -12,10 +12,10 @@ import (
 // A candidate is a record that no row holds as it is: it has a dead letter, or is a difference.
 type candidate struct {
 	record domain.Record
-	id     domain.EventID     // zero if it cannot be told
-	keys   []domain.LetterKey // it would be parked under one of them
-	former []domain.LetterKey // or, by an earlier version, under one of these, if that letter has the record's bytes
-	what   string             // what is wrong if it has no letter
+	id     domain.EventID         // zero if it cannot be told
+	keys   []domain.DeadLetterKey // it would be parked under one of them
+	former []domain.DeadLetterKey // or, by an earlier version, under one of these, if that letter has the record's bytes
+	what   string                 // what is wrong if it has no letter
 
 	fits     bool // a row could hold it, so that a letter which was resolved no longer stands for it
 	conflict bool // its id is stored, so that only a letter which says so stands for it
@@ -24,7 +24,7 @@ type candidate struct {
 
 // candidatesIn returns the candidates among a page's records: its rejects, the events whose rows differ or are missing, and
 // those that PostgreSQL refuses to compare.
-func candidatesIn(page domain.ReadPage, others []unlike, refused []domain.Reject) (all []candidate) {
+func candidatesIn(page domain.DecodedPage, others []unlike, refused []domain.Reject) (all []candidate) {
 	for _, r := range page.Rejects {
 		c := newCandidate(page, r, fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error()))
 		c.orByID = true
@@ -46,19 +46,19 @@ func candidatesIn(page domain.ReadPage, others []unlike, refused []domain.Reject
 
 // newCandidate returns a candidate with all the keys under which its record may be parked: a letter keeps its key, whatever
 // a decoder learns afterwards, so that what is a conflict now may be there as a reject, and what has an id now without one.
-func newCandidate(page domain.ReadPage, r domain.Reject, what string) candidate {
+func newCandidate(page domain.DecodedPage, r domain.Reject, what string) candidate {
 	asReject, withoutID := domain.Reject{Record: r.Record, Why: r.Why}, domain.Reject{Record: r.Record}
 	return candidate{
 		record: r.Record, id: r.Why.ID, what: what,
-		keys:   []domain.LetterKey{page.KeyOf(r), page.KeyOf(asReject), page.KeyOf(withoutID)},
-		former: []domain.LetterKey{asReject.FormerKey(), withoutID.FormerKey()},
+		keys:   []domain.DeadLetterKey{page.KeyOf(r), page.KeyOf(asReject), page.KeyOf(withoutID)},
+		former: []domain.DeadLetterKey{asReject.LegacyKey(), withoutID.LegacyKey()},
 	}
 }
 
 // matchDeadLetters tells the candidates that are parked from the differences. It returns the candidates that have neither a
 // row nor a letter separately.
 func matchDeadLetters(
-	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, page domain.ReadPage, candidates []candidate,
+	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, page domain.DecodedPage, candidates []candidate,
 ) (result domain.PageComparison, unaccounted []candidate, err error) {
 	if len(candidates) == 0 {
 		return result, nil, nil
@@ -97,7 +97,7 @@ type letterMatch struct {
 
 // match looks for the candidate's letters. The bytes of a letter say what the record says, or they are not those that were
 // parked.
-func (c candidate) match(page domain.ReadPage, letters map[domain.LetterKey]dbsqlc.ReturnedParkedRow) (m letterMatch) {
+func (c candidate) match(page domain.DecodedPage, letters map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow) (m letterMatch) {
 	hash := page.HashOf(c.record)
 	for _, key := range c.keys {
 		letter, there := letters[key]
@@ -120,7 +120,7 @@ func (c candidate) match(page domain.ReadPage, letters map[domain.LetterKey]dbsq
 // findLetters returns the letters that the candidates may have.
 func findLetters(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, candidates []candidate,
-) (map[domain.LetterKey]dbsqlc.ReturnedParkedRow, error) {
+) (map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow, error) {
 	var keys []string
 	for _, c := range candidates {
 		for _, key := range slices.Concat(c.keys, c.former) {
@@ -128,9 +128,9 @@ func findLetters(
 		}
 	}
 	rows, err := q.ReturnedParked(ctx, dbsqlc.ReturnedParkedParams{Stream: stream.String(), Keys: keys})
-	letters := make(map[domain.LetterKey]dbsqlc.ReturnedParkedRow, len(rows))
+	letters := make(map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow, len(rows))
 	for _, r := range rows {
-		letters[domain.LetterKey(r.Key)] = r
+		letters[domain.DeadLetterKey(r.Key)] = r
 	}
 	return letters, err
 }
@@ -152,7 +152,7 @@ func findStored(ctx context.Context, q *dbsqlc.Queries, candidates []candidate) 
 }
 
 // mayBeCounted reports whether a run would have counted the record in another letter of its event, if that has
-// domain.MaxOpenLetters open ones: it is a reject or a conflict. An event that a row can hold is stored.
+// domain.MaxOpenDeadLetters open ones: it is a reject or a conflict. An event that a row can hold is stored.
 func (c candidate) mayBeCounted() bool { return c.id != (domain.EventID{}) && (!c.fits || c.conflict) }
 
 // addUnaccounted adds candidates that have neither a row nor a letter to the result: as not kept, as far as open letters of

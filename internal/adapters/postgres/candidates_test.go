@@ -90,7 +90,7 @@ func TestParkedRecordsAreCompared(t *testing.T) {
 			url := pgtest.Database(t)
 			fillWithLetters(t, url)
 			exec(t, url, tt.sql)
-			page := read(domain.Place{}, "", strings.Split(tt.records, "|")...)
+			page := read(domain.Position{}, "", strings.Split(tt.records, "|")...)
 			if tt.sql == stillOpen { // the event that a decoder which has learnt it makes of it
 				known := decoded(t, 88)[0]
 				known.Record = page.Rejects[0].Record
@@ -127,13 +127,13 @@ func TestRecordsAreCountedOnce(t *testing.T) {
 		record      string
 		differences int
 	}{{"5 a\x00", 0}, {"5 b\x00", 0}, {"5 c\x00", 1}} {
-		compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, read(domain.Place{}, "", tt.record))
+		compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, read(domain.Position{}, "", tt.record))
 		if err != nil || len(compared.Differences)+len(compared.Missing) != tt.differences || compared.NotKept != int64(1-tt.differences) {
 			t.Errorf("%q: %v, %+v", tt.record, err, compared)
 		}
 	}
 	c.Begin() // another walk
-	if compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, read(domain.Place{}, "", "5 c\x00")); err != nil || compared.NotKept != 1 {
+	if compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, read(domain.Position{}, "", "5 c\x00")); err != nil || compared.NotKept != 1 {
 		t.Errorf("in another walk: %v, %+v", err, compared)
 	}
 }

@@ -10,22 +10,22 @@ import (
 
 func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoint {
 	return domain.Checkpoint{
-		Stream: stream,
-		Origin: row.SourceUrl,
-		Token:  row.Token,
-		Epoch:  row.Epoch,
-		Seq:    row.Seq,
-		Place: domain.Place{
+		Stream:    stream,
+		SourceURL: row.SourceUrl,
+		Token:     row.Token,
+		Epoch:     row.Epoch,
+		Seq:       row.Seq,
+		Position: domain.Position{
 			Pass:            row.Pass,
-			Position:        row.Position,
-			Furthest:        row.Furthest,
+			Offset:          row.Position,
+			MaxOffset:       row.Furthest,
 			Cursor:          domain.Cursor(row.Cursor),
 			CursorExpiresAt: orZero(row.CursorExpiresAt),
 			Done:            row.Done,
 			AnnouncedFirst:  toTotal(row.AnnouncedFirst),
 			AnnouncedLast:   toTotal(row.AnnouncedLast),
 		},
-		Tally: domain.Tally{
+		Counts: domain.Counts{
 			Received: row.Received, Inserted: row.Inserted, Duplicate: row.Duplicate, Parked: row.Parked,
 		},
 		LastEventAt: orZero(row.LastEventAt),
@@ -35,7 +35,7 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 
 // advanceTo returns the checkpoint's move for the whole batch: from where it was read to the place behind the last page.
 func advanceTo(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
-	to := b.Last().To
+	to := b.LastPage().To
 	passes, hashes := make([]int64, len(b.Pages)), make([][]byte, len(b.Pages))
 	for i, page := range b.Pages {
 		passes[i], hashes[i] = page.To.Pass, page.IDsHash()
@@ -46,14 +46,14 @@ func advanceTo(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 		Epoch:           b.At.Epoch,
 		FromSeq:         b.At.Seq,
 		FromPass:        b.At.Pass,
-		FromPosition:    b.At.Position,
+		FromPosition:    b.At.Offset,
 		FromCursor:      string(b.At.Cursor),
 		Passes:          passes,
 		IdsHashes:       hashes,
-		Target:          b.Target(),
+		Target:          b.TargetSeq(),
 		Pass:            to.Pass,
-		Position:        to.Position,
-		Furthest:        to.Furthest,
+		Position:        to.Offset,
+		Furthest:        to.MaxOffset,
 		Cursor:          string(to.Cursor),
 		CursorExpiresAt: nullTime(to.CursorExpiresAt),
 		Done:            to.Done,

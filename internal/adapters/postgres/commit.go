@@ -19,14 +19,14 @@ import (
 // Events are inserted a page at a time. If the database refuses a value of one, all is rolled back and done once more
 // with a search for the records to blame, whose savepoints a page without such a record need not pay for.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	res, err := s.commit(ctx, b, writer{likelyStored: s.replaying})
+	res, err := s.commit(ctx, b, writer{likelyStored: s.expectDuplicates})
 	if domain.KindOf(err) == domain.Unstorable {
-		res, err = s.commit(ctx, b, writer{likelyStored: s.replaying, bisecting: true})
+		res, err = s.commit(ctx, b, writer{likelyStored: s.expectDuplicates, bisecting: true})
 	}
 	if err != nil {
-		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.Target(), err)
+		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.TargetSeq(), err)
 	}
-	s.replaying = res.Tally.Duplicate > 0
+	s.expectDuplicates = res.Counts.Duplicate > 0
 	return res, nil
 }
 
@@ -71,12 +71,12 @@ func (s *Store) commitOnce(ctx context.Context, b domain.Batch, w writer) (domai
 			return err
 		}
 		for i, page := range b.Pages {
-			w.pageID, w.mayHaveOpen = pageIDs[i], reserved.HasOpenLetters || res.Tally.Parked > 0
+			w.pageID, w.mayHaveOpen = pageIDs[i], reserved.HasOpenLetters || res.Counts.Parked > 0
 			tally, err := w.writePage(ctx, page)
 			if err != nil {
 				return err
 			}
-			res.Tally = res.Tally.Add(tally)
+			res.Counts = res.Counts.Add(tally)
 			if err := q.PageInsert(ctx, ledgerRow(b, i, w.pageID, advance.IdsHashes[i], tally)); err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (s *Store) commitOnce(ctx context.Context, b domain.Batch, w writer) (domai
 			}
 			res.NewDrift = append(res.NewDrift, fresh...)
 		}
-		if res.Checkpoint, err = count(ctx, q, b.At.Stream, res.Tally); err != nil {
+		if res.Checkpoint, err = count(ctx, q, b.At.Stream, res.Counts); err != nil {
 			return err
 		}
 		return checkEnd(ctx, q, b, res.Checkpoint)
@@ -163,10 +163,10 @@ func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, durable do
 	if stored.Shared {
 		stored.Records = -1
 	}
-	return b.Last().End.Check(durable.Place, stored.Records)
+	return b.LastPage().End.Check(durable.Position, stored.Records)
 }
 
-func ledgerRow(b domain.Batch, index int, pageID int64, idsHash []byte, tally domain.Tally) dbsqlc.PageInsertParams {
+func ledgerRow(b domain.Batch, index int, pageID int64, idsHash []byte, tally domain.Counts) dbsqlc.PageInsertParams {
 	page, seq := b.Pages[index], b.At.Seq+int64(index)+1
 	parent := seq - 1
 	if page.From.Cursor == "" {
@@ -181,7 +181,7 @@ func ledgerRow(b domain.Batch, index int, pageID int64, idsHash []byte, tally do
 		ParentSeq:   parent,
 		CursorIn:    string(page.From.Cursor),
 		CursorOut:   string(page.To.Cursor),
-		Position:    page.To.Position,
+		Position:    page.To.Offset,
 		Received:    tally.Received,
 		Inserted:    tally.Inserted,
 		Duplicate:   tally.Duplicate,
@@ -206,7 +206,7 @@ const (
 )
 
 // count adds what the rows came to, and reads the checkpoint as it will be once committed.
-func count(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, t domain.Tally) (domain.Checkpoint, error) {
+func count(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, t domain.Counts) (domain.Checkpoint, error) {
 	row, err := q.CheckpointCount(ctx, dbsqlc.CheckpointCountParams{
 		Stream: stream.String(), Received: t.Received, Inserted: t.Inserted, Duplicate: t.Duplicate, Parked: t.Parked,
 	})

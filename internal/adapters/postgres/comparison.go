@@ -33,7 +33,7 @@ const opCompare = "compare with the database"
 func (c *Comparison) Begin() { c.returned, c.notKept = nil, map[domain.EventID]int64{} }
 
 // Compare implements verify.Comparison.
-func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
+func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := dbsqlc.New(c.pool)
@@ -62,7 +62,7 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 
 // compareAccepted compares the events that PostgreSQL accepts, and returns the refused ones.
 func (c *Comparison) compareAccepted(
-	ctx context.Context, events []domain.ReadEvent,
+	ctx context.Context, events []domain.DecodedEvent,
 ) (others []unlike, refused []domain.Reject, err error) {
 	tx, err := c.pool.Begin(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *Comparison) compareAccepted(
 }
 
 // idsIn is the ids of all of a page's records that have one.
-func idsIn(page domain.ReadPage) []domain.EventID {
+func idsIn(page domain.DecodedPage) []domain.EventID {
 	ids := idsOf(page.Events)
 	for _, r := range page.Rejects {
 		if r.Why.ID != (domain.EventID{}) {
@@ -96,7 +96,7 @@ const idsInStatement = 50_000
 func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout+callTimeout)
 	defer cancel()
-	finding := domain.Finding{Check: domain.Unreturned}
+	finding := domain.Finding{Check: domain.CheckUnreturned}
 	tx, err := c.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(beginUnreturned, checkTimeout.Milliseconds())})
 	if err != nil {
 		return finding, classify(opCompare, err)
@@ -117,7 +117,7 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 	}
 	rows, err := q.ReturnedLacks(ctx, stream.String())
 	if err != nil {
-		return finding, failed(domain.Unreturned, checkTimeout, err)
+		return finding, failed(domain.CheckUnreturned, checkTimeout, err)
 	}
 	for _, r := range rows {
 		finding.Differences = r.Total

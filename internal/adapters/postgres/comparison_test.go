@@ -16,9 +16,9 @@ func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
 	return postgres.NewComparison(poolOn(t, databaseURL))
 }
 
-func compare(t *testing.T, c *postgres.Comparison, events ...domain.ReadEvent) []domain.Difference {
+func compare(t *testing.T, c *postgres.Comparison, events ...domain.DecodedEvent) []domain.Difference {
 	t.Helper()
-	compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: events})
+	compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.DecodedPage{Events: events})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestWhatIsMissingOnEitherSide(t *testing.T) {
 	c := newComparison(t, url)
 	unreturned := func() (ids []domain.EventID) {
 		finding, err := c.Unreturned(t.Context(), domain.StreamID{Source: "s"})
-		if err != nil || int(finding.Differences) != len(finding.Shown) || finding.Check != domain.Unreturned {
+		if err != nil || int(finding.Differences) != len(finding.Shown) || finding.Check != domain.CheckUnreturned {
 			t.Fatalf("%+v, %v", finding, err)
 		}
 		for _, d := range finding.Shown {
@@ -89,7 +89,7 @@ func TestWhatIsMissingOnEitherSide(t *testing.T) {
 	}
 	// What cannot be decoded is returned all the same, and what is returned twice counts once.
 	rejects := []domain.Reject{{Why: domain.Rejection{ID: domaintest.EventID(4)}}, {}}
-	if _, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: decoded(t, 3, 1, 3), Rejects: rejects}); err != nil {
+	if _, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.DecodedPage{Events: decoded(t, 3, 1, 3), Rejects: rejects}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
@@ -128,7 +128,7 @@ func TestAComparisonOutlivesItsConnection(t *testing.T) {
 		}
 	}
 	again(func() error {
-		_, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.ReadPage{Events: decoded(t, 3)})
+		_, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.DecodedPage{Events: decoded(t, 3)})
 		return err
 	})
 	sever(t, url, "pawl/s")

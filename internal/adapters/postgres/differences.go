@@ -20,37 +20,37 @@ func differences(
 	ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string,
 ) ([]difference, error) {
 	switch check {
-	case domain.Balance:
+	case domain.CheckBalance:
 		return each(q.InventoryBalance(ctx, stream))(func(r dbsqlc.InventoryBalanceRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
 		})
-	case domain.Sums:
+	case domain.CheckCheckpoint:
 		return each(q.InventoryCheckpoint(ctx, stream))(func(r dbsqlc.InventoryCheckpointRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
 		})
-	case domain.Chain:
+	case domain.CheckChain:
 		return each(q.InventoryChain(ctx, stream))(fromLedger)
-	case domain.PageEvents:
+	case domain.CheckPageEvents:
 		return each(q.InventoryEvents(ctx, stream))(func(r dbsqlc.InventoryEventsRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
 		})
-	case domain.Strays:
+	case domain.CheckEventPages:
 		return each(q.InventoryStrays(ctx))(fromStray)
-	case domain.Letters:
+	case domain.CheckDeadLetters:
 		return each(q.InventoryLetters(ctx, stream))(func(r dbsqlc.InventoryLettersRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
 		})
-	case domain.Payloads:
+	case domain.CheckPayloads:
 		return each(q.InventoryPayloads(ctx, stream))(func(r dbsqlc.InventoryPayloadsRow) difference {
 			return fromLetter(dbsqlc.InventoryResolvedRow(r))
 		})
-	case domain.Resolutions:
+	case domain.CheckResolutions:
 		return each(q.InventoryResolved(ctx, stream))(fromLetter)
-	case domain.Reconciliation:
+	case domain.CheckAnnounced:
 		return each(q.InventoryAnnounced(ctx, stream))(func(r dbsqlc.InventoryAnnouncedRow) difference {
 			return fromLedger(dbsqlc.InventoryChainRow(r))
 		})
-	case domain.Returned, domain.Unreturned: // a Comparison's
+	case domain.CheckReturned, domain.CheckUnreturned: // a Comparison's
 	}
 	return nil, fmt.Errorf("no query for check %s", check)
 }

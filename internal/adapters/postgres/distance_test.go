@@ -117,7 +117,7 @@ func (c *requestCount) String() string {
 type distantPage struct {
 	store *postgres.Store
 	at    domain.Checkpoint
-	page  domain.ReadPage
+	page  domain.DecodedPage
 	count *requestCount
 }
 
@@ -128,15 +128,15 @@ func newDistantPage(t *testing.T, refused func(i int) bool) *distantPage {
 	d := &distantPage{count: &requestCount{}}
 	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
 	d.store, d.at = claimed(t, through(t, databaseURL, distant(5*time.Millisecond, d.count)))
-	d.page = domain.ReadPage{
-		From: d.at.Place, To: d.at.Place, Events: refusedSeries(t, size, refused), Received: size,
+	d.page = domain.DecodedPage{
+		From: d.at.Position, To: d.at.Position, Events: refusedSeries(t, size, refused), Received: size,
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
 	return d
 }
 
 // refusedSeries returns events of which PostgreSQL refuses some.
-func refusedSeries(t *testing.T, size int, refused func(i int) bool) []domain.ReadEvent {
+func refusedSeries(t *testing.T, size int, refused func(i int) bool) []domain.DecodedEvent {
 	t.Helper()
 	events := series(t, size)
 	for i := range events {
@@ -150,10 +150,10 @@ func refusedSeries(t *testing.T, size int, refused func(i int) bool) []domain.Re
 // commit stores the page if it may park so many records, and counts what that takes.
 func (d *distantPage) commit(t *testing.T, mayPark int) (domain.CommitResult, error) {
 	t.Helper()
-	d.page.MayPark = mayPark
+	d.page.MaxParked = mayPark
 	d.count.reset()
 	began := time.Now()
-	res, err := d.store.Commit(t.Context(), domain.Batch{At: d.at, Pages: []domain.ReadPage{d.page}})
+	res, err := d.store.Commit(t.Context(), domain.Batch{At: d.at, Pages: []domain.DecodedPage{d.page}})
 	t.Logf("%s, %s", d.count, time.Since(began).Round(time.Millisecond))
 	return res, err
 }
@@ -164,8 +164,8 @@ func (d *distantPage) parks(t *testing.T, refused int64) {
 	t.Helper()
 	res, err := d.commit(t, d.page.Received)
 	size := int64(d.page.Received)
-	if want := (domain.Tally{Received: size, Inserted: size - refused, Parked: refused}); err != nil || res.Tally != want {
-		t.Errorf("tally %+v, want %+v; %v", res.Tally, want, err)
+	if want := (domain.Counts{Received: size, Inserted: size - refused, Parked: refused}); err != nil || res.Counts != want {
+		t.Errorf("tally %+v, want %+v; %v", res.Counts, want, err)
 	}
 	if n := d.count.roundTrips.Load(); n == 0 || n > 80 {
 		t.Errorf("%d round trips", n)
@@ -183,7 +183,7 @@ func TestTheSearchStopsPastTheRatio(t *testing.T) {
 	t.Parallel()
 	d := newDistantPage(t, func(i int) bool { return i%10 < 3 })
 	const mayPark = 50
-	if _, err := d.commit(t, mayPark); domain.KindOf(err) != domain.Rejected || !strings.Contains(domain.HintOf(err), "--max-reject-ratio") {
+	if _, err := d.commit(t, mayPark); domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(domain.HintOf(err), "--max-reject-ratio") {
 		t.Errorf("%v, hint %q", err, domain.HintOf(err))
 	}
 	if n := d.count.statements.Load(); n == 0 || n > 3000 { // to its end there would be 18,000

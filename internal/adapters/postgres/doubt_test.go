@@ -84,8 +84,8 @@ func TestALostCommit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			batch := domain.Batch{At: at, Pages: []domain.ReadPage{{
-				From: at.Place, To: at.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
+			batch := domain.Batch{At: at, Pages: []domain.DecodedPage{{
+				From: at.Position, To: at.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
 			}}}
 			c.armed.Store(true)
 			if _, err := store.Commit(ctx, batch); domain.KindOf(err) != domain.Uncertain {
@@ -95,7 +95,7 @@ func TestALostCommit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if happened := durable.Seq == batch.Target(); happened != tt.delivers || durable.Epoch != at.Epoch {
+			if happened := durable.Seq == batch.TargetSeq(); happened != tt.delivers || durable.Epoch != at.Epoch {
 				t.Fatalf("afterwards the checkpoint is %+v", durable)
 			}
 			if !tt.delivers {

@@ -14,7 +14,7 @@ import (
 
 const (
 	// mostDriftEntries is how many paths and kinds a stream's register tells apart.
-	mostDriftEntries = 10 * domain.MostDrift
+	mostDriftEntries = 10 * domain.MaxDriftEntries
 	sampleBytes      = 200
 )
 

@@ -16,7 +16,7 @@ func TestLettersOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, at := claimed(t, databaseURL)
-	page := func(payloads ...string) (page domain.ReadPage) {
+	page := func(payloads ...string) (page domain.DecodedPage) {
 		for i, payload := range payloads {
 			page.Rejects = append(page.Rejects, domain.Reject{
 				Record: domain.Record{Index: i, Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
@@ -27,12 +27,12 @@ func TestLettersOfAnEarlierVersion(t *testing.T) {
 	res := next(t, store, at, page("kept"))
 	exec(t, databaseURL, "UPDATE dead_letters SET key = event_id::text, seen = 2")
 	res = next(t, store, res.Checkpoint, page("kept", "swallowed"))
-	if want := (domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); res.Tally != want {
-		t.Errorf("%+v, want %+v", res.Tally, want)
+	if want := (domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); res.Counts != want {
+		t.Errorf("%+v, want %+v", res.Counts, want)
 	}
 	res = next(t, store, res.Checkpoint, page("swallowed", "kept", "kept"))
-	if want := (domain.Tally{Received: 3, Duplicate: 3}); res.Tally != want {
-		t.Errorf("a page later: %+v, want %+v", res.Tally, want)
+	if want := (domain.Counts{Received: 3, Duplicate: 3}); res.Counts != want {
+		t.Errorf("a page later: %+v, want %+v", res.Counts, want)
 	}
 	var seen []string
 	for _, l := range letters(t, databaseURL) {
@@ -48,7 +48,7 @@ func TestARecordWithTwoLetters(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, at := claimed(t, databaseURL)
-	page := domain.ReadPage{Rejects: []domain.Reject{{
+	page := domain.DecodedPage{Rejects: []domain.Reject{{
 		Record: domain.Record{Payload: []byte("kept")}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
 	}}}
 	res := next(t, store, at, page)

@@ -50,12 +50,12 @@ func chunked[T any](items []T, size func(T) int) iter.Seq[[]T] {
 }
 
 // sizeOf returns about how many bytes an event takes in a statement.
-func sizeOf(e domain.ReadEvent) int {
+func sizeOf(e domain.DecodedEvent) int {
 	const fixed = 128 // ids, time, and the lengths of the values
 	return fixed + len(e.Type) + len(e.Name) + len(e.Properties) + len(e.DeviceType) + len(e.Browser) + len(e.Extra)
 }
 
-func idsOf(events []domain.ReadEvent) []domain.EventID {
+func idsOf(events []domain.DecodedEvent) []domain.EventID {
 	ids := make([]domain.EventID, len(events))
 	for i := range events {
 		ids[i] = events[i].ID
@@ -63,7 +63,7 @@ func idsOf(events []domain.ReadEvent) []domain.EventID {
 	return ids
 }
 
-func toColumns(pageID int64, events []domain.ReadEvent) dbsqlc.EventInsertManyParams {
+func toColumns(pageID int64, events []domain.DecodedEvent) dbsqlc.EventInsertManyParams {
 	n := len(events)
 	rows := dbsqlc.EventInsertManyParams{
 		PageID:      pageID,

@@ -40,7 +40,7 @@ func TestAnInspectionOfWhatThePlannerDoesNotKnow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, check := range []domain.Check{domain.Chain, domain.PageEvents, domain.Letters, domain.Payloads} {
+		for _, check := range []domain.Check{domain.CheckChain, domain.CheckPageEvents, domain.CheckDeadLetters, domain.CheckPayloads} {
 			found := inspection.Findings[slices.IndexFunc(inspection.Findings, func(f domain.Finding) bool { return f.Check == check })]
 			if !slices.ContainsFunc(found.Shown, func(d domain.Difference) bool { return strconv.FormatInt(d.Seq, 10) == seq }) {
 				t.Errorf("tampering with page %s is not found by %s: %+v", seq, check, found)

@@ -22,7 +22,7 @@ type pen struct {
 	t     *testing.T
 	store *postgres.Store
 	at    domain.Checkpoint
-	from  domain.Place // where the next page begins
+	from  domain.Position // where the next page begins
 }
 
 func newPen(t *testing.T, databaseURL, stream string) *pen {
@@ -32,7 +32,7 @@ func newPen(t *testing.T, databaseURL, stream string) *pen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.at, p.from = at, at.Place
+	p.at, p.from = at, at.Position
 	return p
 }
 
@@ -43,20 +43,20 @@ func (p *pen) page(next domain.Cursor, numbers ...int) *pen {
 }
 
 // read returns the page at a place that holds the events with these numbers and leads to next.
-func (p *pen) read(at domain.Place, next domain.Cursor, numbers ...int) domain.ReadPage {
+func (p *pen) read(at domain.Position, next domain.Cursor, numbers ...int) domain.DecodedPage {
 	p.t.Helper()
 	page := domain.Page{Next: next, Last: next == "", Total: domain.Total{N: 5, Known: true}}
 	for i, n := range numbers {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i})
 	}
-	return domain.ReadPage{
+	return domain.DecodedPage{
 		From: at, To: at.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
 }
 
 // commit stores pages in one transaction.
-func (p *pen) commit(pages ...domain.ReadPage) *pen {
+func (p *pen) commit(pages ...domain.DecodedPage) *pen {
 	p.t.Helper()
 	for i := range pages {
 		pages[i].End.Confirmed = true
@@ -65,7 +65,7 @@ func (p *pen) commit(pages ...domain.ReadPage) *pen {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.at, p.from = res.Checkpoint, res.Checkpoint.Place
+	p.at, p.from = res.Checkpoint, res.Checkpoint.Position
 	return p
 }
 
@@ -75,7 +75,7 @@ func (p *pen) newPass() *pen {
 	return p
 }
 
-func decoded(t *testing.T, numbers ...int) (events []domain.ReadEvent) {
+func decoded(t *testing.T, numbers ...int) (events []domain.DecodedEvent) {
 	t.Helper()
 	for i, n := range numbers {
 		record := domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i}
@@ -83,7 +83,7 @@ func decoded(t *testing.T, numbers ...int) (events []domain.ReadEvent) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		events = append(events, domain.ReadEvent{Event: event, Record: record})
+		events = append(events, domain.DecodedEvent{Event: event, Record: record})
 	}
 	return events
 }
@@ -150,10 +150,10 @@ func TestInspectionOfPagesThatWereCommittedTogether(t *testing.T) {
 	url := pgtest.Database(t)
 	s := newPen(t, url, "s")
 	write := func(pages ...[]int) {
-		var batch []domain.ReadPage
+		var batch []domain.DecodedPage
 		at := s.from
 		for i, numbers := range pages {
-			next := domain.Cursor(fmt.Sprintf("behind %d of pass %d", at.Position+int64(len(numbers)), at.Pass))
+			next := domain.Cursor(fmt.Sprintf("behind %d of pass %d", at.Offset+int64(len(numbers)), at.Pass))
 			if i == len(pages)-1 && len(numbers) == 0 {
 				next = ""
 			}
@@ -282,12 +282,12 @@ func TestOnlyTheFirstDifferencesAreShown(t *testing.T) {
 	exec(t, url, "UPDATE pages SET inserted = 1, duplicate = 1; UPDATE events SET page_id = page_id + 1000 WHERE page_id > 3")
 	for _, f := range inspect(t.Context(), t, url).Findings {
 		switch f.Check {
-		case domain.PageEvents:
-			if f.Differences != 25 || len(f.Shown) != domain.MostShown || f.Shown[19].Seq != 20 {
+		case domain.CheckPageEvents:
+			if f.Differences != 25 || len(f.Shown) != domain.MaxShownDifferences || f.Shown[19].Seq != 20 {
 				t.Errorf("%s: %d, %d shown", f.Check, f.Differences, len(f.Shown))
 			}
-		case domain.Strays:
-			if f.Differences != 22 || len(f.Shown) != domain.MostShown {
+		case domain.CheckEventPages:
+			if f.Differences != 22 || len(f.Shown) != domain.MaxShownDifferences {
 				t.Errorf("%s: %d, %d shown", f.Check, f.Differences, len(f.Shown))
 			}
 		default:

@@ -7,7 +7,7 @@ import (
 
 func toLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 	letter := domain.DeadLetter{
-		ID: row.ID, Key: domain.LetterKey(row.Key), PageID: row.PageID, Index: int(row.IndexInPage),
+		ID: row.ID, Key: domain.DeadLetterKey(row.Key), PageID: row.PageID, Index: int(row.IndexInPage),
 		Why:     domain.Rejection{Reason: row.Reason, Field: row.Field, Detail: row.Detail, ID: orZero(row.EventID)},
 		Payload: row.Payload, Seen: row.Seen, Others: row.Others, Replays: row.Replays, ParkedAt: row.ParkedAt,
 	}

@@ -46,11 +46,11 @@ func TestWhoMayDoWhatToLetters(t *testing.T) {
 	for role, kind := range map[string]domain.Kind{reader: domain.Invalid, writer: domain.Unknown} {
 		as := pgtest.WithParam(t, databaseURL, "role", role)
 		store, letters := replaysOn(t, as), postgres.NewLetters(poolOn(t, as))
-		open, err := store.Open(t.Context(), stream, domain.LetterSelection{All: true}, 0, 1<<40)
+		open, err := store.Open(t.Context(), stream, domain.DeadLetterSelection{All: true}, 0, 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := letters.List(t.Context(), stream, domain.LetterFilter{}, domain.LetterRange{Limit: 1}); err != nil {
+		if _, _, err := letters.List(t.Context(), stream, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1}); err != nil {
 			t.Error(err)
 		}
 		if _, err := letters.Letter(t.Context(), stream, open[0].ID); err != nil {
@@ -59,7 +59,7 @@ func TestWhoMayDoWhatToLetters(t *testing.T) {
 		if _, err := postgres.NewDriftRegister(poolOn(t, as)).Entries(t.Context(), stream); err != nil {
 			t.Error(err)
 		}
-		_, replayErr := store.Replay(t.Context(), domain.ReadAgain(stream, open, time.Now(), today))
+		_, replayErr := store.Replay(t.Context(), domain.Redecode(stream, open, time.Now(), today))
 		discardErr := letters.Discard(t.Context(), stream, open[len(open)-1].ID, "why")
 		for _, err := range []error{replayErr, discardErr} {
 			if domain.KindOf(err) != kind || (err == nil) != (role == writer) {

@@ -22,7 +22,7 @@ func NewLetters(pool *pgxpool.Pool) *Letters { return &Letters{pool} }
 
 // List gives letters in order of id, without their payloads, and tells whether there are more behind the range.
 func (l *Letters) List(
-	ctx context.Context, stream domain.StreamID, filter domain.LetterFilter, part domain.LetterRange,
+	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter, part domain.DeadLetterRange,
 ) (letters []domain.DeadLetter, more bool, err error) {
 	err = l.look(ctx, "list dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DeadLetterList(ctx, dbsqlc.DeadLetterListParams{
@@ -42,7 +42,7 @@ func (l *Letters) List(
 
 // Reasons counts letters by reason, the most frequent first.
 func (l *Letters) Reasons(
-	ctx context.Context, stream domain.StreamID, filter domain.LetterFilter,
+	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter,
 ) (counts []domain.ReasonCount, err error) {
 	err = l.look(ctx, "count dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DeadLetterReasons(ctx, dbsqlc.DeadLetterReasonsParams{
@@ -118,9 +118,9 @@ func letterOf(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, id
 	return toLetter(row), err
 }
 
-func stateOf(filter domain.LetterFilter) string {
+func stateOf(filter domain.DeadLetterFilter) string {
 	if filter.State == "" {
-		return string(domain.LettersAll)
+		return string(domain.DeadLettersAll)
 	}
 	return string(filter.State)
 }

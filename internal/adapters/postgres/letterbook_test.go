@@ -33,21 +33,21 @@ func TestLettersAreListed(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
 	for _, tt := range []struct {
 		name    string
-		filter  domain.LetterFilter
-		part    domain.LetterRange
+		filter  domain.DeadLetterFilter
+		part    domain.DeadLetterRange
 		want    []int64
 		more    bool
 		reasons string
 	}{
-		{"all", domain.LetterFilter{}, domain.LetterRange{Limit: 9}, []int64{1, 2, 3, 4, 5, 6, 7}, false, "not a number 6 (1), other 1 (7)"},
-		{"open", domain.LetterFilter{State: domain.LettersOpen}, domain.LetterRange{Limit: 6}, []int64{1, 2, 3, 4, 6, 7}, false, "not a number 5 (1), other 1 (7)"},
-		{"resolved", domain.LetterFilter{State: domain.LettersResolved}, domain.LetterRange{Limit: 9}, []int64{5}, false, "not a number 1 (5)"},
-		{"of a reason", domain.LetterFilter{Reason: "other"}, domain.LetterRange{Limit: 9}, []int64{7}, false, "other 1 (7)"},
-		{"of a page", domain.LetterFilter{PageID: 2}, domain.LetterRange{Limit: 9}, []int64{4, 5, 6, 7}, false, "not a number 3 (4), other 1 (7)"},
-		{"of a time", domain.LetterFilter{Since: day(2), Until: day(3)}, domain.LetterRange{Limit: 9}, []int64{4, 5, 6}, false, "not a number 3 (4)"},
-		{"a part", domain.LetterFilter{}, domain.LetterRange{After: 2, Limit: 2}, []int64{3, 4}, true, "not a number 6 (1), other 1 (7)"},
-		{"the last part", domain.LetterFilter{}, domain.LetterRange{After: 5, Limit: 2}, []int64{6, 7}, false, "not a number 6 (1), other 1 (7)"},
-		{"none", domain.LetterFilter{Reason: "x"}, domain.LetterRange{Limit: 2}, nil, false, ""},
+		{"all", domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 9}, []int64{1, 2, 3, 4, 5, 6, 7}, false, "not a number 6 (1), other 1 (7)"},
+		{"open", domain.DeadLetterFilter{State: domain.DeadLettersOpen}, domain.DeadLetterRange{Limit: 6}, []int64{1, 2, 3, 4, 6, 7}, false, "not a number 5 (1), other 1 (7)"},
+		{"resolved", domain.DeadLetterFilter{State: domain.DeadLettersResolved}, domain.DeadLetterRange{Limit: 9}, []int64{5}, false, "not a number 1 (5)"},
+		{"of a reason", domain.DeadLetterFilter{Reason: "other"}, domain.DeadLetterRange{Limit: 9}, []int64{7}, false, "other 1 (7)"},
+		{"of a page", domain.DeadLetterFilter{PageID: 2}, domain.DeadLetterRange{Limit: 9}, []int64{4, 5, 6, 7}, false, "not a number 3 (4), other 1 (7)"},
+		{"of a time", domain.DeadLetterFilter{Since: day(2), Until: day(3)}, domain.DeadLetterRange{Limit: 9}, []int64{4, 5, 6}, false, "not a number 3 (4)"},
+		{"a part", domain.DeadLetterFilter{}, domain.DeadLetterRange{After: 2, Limit: 2}, []int64{3, 4}, true, "not a number 6 (1), other 1 (7)"},
+		{"the last part", domain.DeadLetterFilter{}, domain.DeadLetterRange{After: 5, Limit: 2}, []int64{6, 7}, false, "not a number 6 (1), other 1 (7)"},
+		{"none", domain.DeadLetterFilter{Reason: "x"}, domain.DeadLetterRange{Limit: 2}, nil, false, ""},
 	} {
 		list, more, err := letters.List(t.Context(), stream, tt.filter, tt.part)
 		if err != nil {
@@ -81,7 +81,7 @@ func TestALetterIsShown(t *testing.T) {
 	t.Parallel()
 	letters := parkSome(t, pgtest.Database(t))
 	l, err := letters.Letter(t.Context(), domain.StreamID{Source: "s"}, 5)
-	want := domain.Resolution{How: domain.HowSuperseded, Why: "it came", At: time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC), PageID: 2}
+	want := domain.Resolution{How: domain.ResolvedAsSuperseded, Why: "it came", At: time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC), PageID: 2}
 	if err != nil || string(l.Payload) != "e" || l.Index != 1 || l.Seen != 1 || *l.Resolved != want {
 		t.Errorf("%+v, %v", l, err)
 	}
@@ -102,7 +102,7 @@ func TestALetterIsDiscardedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := letters.Letter(t.Context(), stream, 3)
-	if r := l.Resolved; err != nil || r == nil || r.How != domain.HowDiscarded || r.Why != "a test's record" || r.At.IsZero() || r.PageID != 0 {
+	if r := l.Resolved; err != nil || r == nil || r.How != domain.ResolvedByDiscard || r.Why != "a test's record" || r.At.IsZero() || r.PageID != 0 {
 		t.Errorf("%+v, %v", l.Resolved, err)
 	}
 	for id, says := range map[int64]string{3: "discarded at 20", 5: "superseded at 2026-01-04T00:00:00Z", 8: "none of id 8", 99: "none of id 99"} {
@@ -141,11 +141,11 @@ func TestOfAStreamThereIsNot(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	letters, nobody := parkSome(t, databaseURL), domain.StreamID{Source: "nobody"}
 	ctx := t.Context()
-	_, _, listErr := letters.List(ctx, nobody, domain.LetterFilter{}, domain.LetterRange{Limit: 1})
-	_, reasonsErr := letters.Reasons(ctx, nobody, domain.LetterFilter{})
+	_, _, listErr := letters.List(ctx, nobody, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1})
+	_, reasonsErr := letters.Reasons(ctx, nobody, domain.DeadLetterFilter{})
 	_, letterErr := letters.Letter(ctx, nobody, 1)
 	_, replayErr := replaysOn(t, databaseURL).Replay(ctx, domain.Replay{Stream: nobody})
-	_, surveyErr := replaysOn(t, databaseURL).Survey(ctx, nobody, domain.LetterSelection{All: true})
+	_, surveyErr := replaysOn(t, databaseURL).Survey(ctx, nobody, domain.DeadLetterSelection{All: true})
 	_, driftErr := postgres.NewDriftRegister(poolOn(t, databaseURL)).Entries(ctx, nobody)
 	for what, err := range map[string]error{
 		"list": listErr, "reasons": reasonsErr, "letter": letterErr, "discard": letters.Discard(ctx, nobody, 1, "why"),

@@ -20,13 +20,13 @@ type parking struct {
 type parkedRecord struct {
 	domain.Reject
 
-	key  domain.LetterKey
+	key  domain.DeadLetterKey
 	seen int64
 }
 
 // park makes each reject a dead letter. A record that has a letter is counted there, and so is one whose event has
-// domain.MaxOpenLetters open letters.
-func (w *writer) park(ctx context.Context, page domain.ReadPage, rejects []domain.Reject) (parking, error) {
+// domain.MaxOpenDeadLetters open letters.
+func (w *writer) park(ctx context.Context, page domain.DecodedPage, rejects []domain.Reject) (parking, error) {
 	var p parking
 	if len(rejects) == 0 {
 		return p, nil
@@ -89,9 +89,9 @@ func (r parkedRecord) size() int {
 }
 
 // distinct returns the records that are to be parked, in the order of the page, each key once.
-func distinct(page domain.ReadPage, rejects []domain.Reject) []parkedRecord {
+func distinct(page domain.DecodedPage, rejects []domain.Reject) []parkedRecord {
 	var records []parkedRecord
-	place := map[domain.LetterKey]int{} // in records
+	place := map[domain.DeadLetterKey]int{} // in records
 	for _, r := range rejects {
 		key := page.KeyOf(r)
 		at, again := place[key]
@@ -110,7 +110,7 @@ func (w *writer) knownLetters(ctx context.Context, records []parkedRecord) (know
 	ask := dbsqlc.DeadLetterKnownParams{Stream: w.stream}
 	for _, r := range records {
 		hash := sha256.Sum256(r.Record.Payload)
-		former := r.FormerKey()
+		former := r.LegacyKey()
 		if r.Values != "" {
 			former = r.key // a conflict never had another
 		}
@@ -122,14 +122,14 @@ func (w *writer) knownLetters(ctx context.Context, records []parkedRecord) (know
 	known = make([]bool, len(records))
 	for _, row := range rows {
 		if at := row.Place - 1; !known[at] {
-			known[at], records[at].key = true, domain.LetterKey(row.Key)
+			known[at], records[at].key = true, domain.DeadLetterKey(row.Key)
 		}
 	}
 	return known, err
 }
 
 // newLetters returns those of the rejects that park would make new letters of. It changes nothing.
-func (w *writer) newLetters(ctx context.Context, page domain.ReadPage, rejects []domain.Reject) (added []domain.Reject, err error) {
+func (w *writer) newLetters(ctx context.Context, page domain.DecodedPage, rejects []domain.Reject) (added []domain.Reject, err error) {
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
 	records := distinct(page, rejects)
 	known, err := w.knownLetters(ctx, records)
@@ -177,7 +177,7 @@ func (w *writer) limitOpen(
 		of := open[r.Why.ID]
 		switch {
 		case known[i] || r.Why.ID == domain.EventID{}:
-		case of.Letters >= domain.MaxOpenLetters:
+		case of.Letters >= domain.MaxOpenDeadLetters:
 			others[of.Last] += r.seen
 			continue
 		default:
@@ -223,7 +223,7 @@ func storable(text string) string {
 }
 
 // supersede resolves the open letters of events that are stored, be it now or before.
-func (w *writer) supersede(ctx context.Context, events []domain.ReadEvent, refused []domain.Reject) error {
+func (w *writer) supersede(ctx context.Context, events []domain.DecodedEvent, refused []domain.Reject) error {
 	ids := idsOf(without(events, refused))
 	if len(ids) == 0 {
 		return nil

@@ -25,26 +25,26 @@ func claimed(t *testing.T, databaseURL string) (*postgres.Store, domain.Checkpoi
 }
 
 // first claims a stream and commits one page of it.
-func first(t *testing.T, databaseURL string, page domain.ReadPage) domain.CommitResult {
+func first(t *testing.T, databaseURL string, page domain.DecodedPage) domain.CommitResult {
 	t.Helper()
 	store, at := claimed(t, databaseURL)
 	return next(t, store, at, page)
 }
 
 // next commits one page more, in a pass of its own: within a pass no page may repeat another.
-func next(t *testing.T, store domain.EventStore, at domain.Checkpoint, page domain.ReadPage) domain.CommitResult {
+func next(t *testing.T, store domain.EventStore, at domain.Checkpoint, page domain.DecodedPage) domain.CommitResult {
 	t.Helper()
 	page.From, page.To, page.Receipt.FetchedAt = at.NextPass(), at.NextPass(), time.Now()
 	page.Received = len(page.Events) + len(page.Rejects)
-	page.MayPark = page.Received
-	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
+	page.MaxParked = page.Received
+	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res
 }
 
-func series(t *testing.T, n int) []domain.ReadEvent {
+func series(t *testing.T, n int) []domain.DecodedEvent {
 	t.Helper()
 	numbers := make([]int, n)
 	for i := range numbers {
@@ -78,10 +78,10 @@ func TestRefusedEventsAreFound(t *testing.T) {
 				for _, at := range places {
 					tt.spoil(&events[at].Event)
 				}
-				res := first(t, databaseURL, domain.ReadPage{Events: events})
-				want := domain.Tally{Received: size, Inserted: int64(size - len(places)), Parked: int64(len(places))}
-				if res.Tally != want {
-					t.Errorf("tally %+v, want %+v", res.Tally, want)
+				res := first(t, databaseURL, domain.DecodedPage{Events: events})
+				want := domain.Counts{Received: size, Inserted: int64(size - len(places)), Parked: int64(len(places))}
+				if res.Counts != want {
+					t.Errorf("tally %+v, want %+v", res.Counts, want)
 				}
 				if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != size-len(places) {
 					t.Errorf("%d rows", n)
@@ -114,9 +114,9 @@ func TestEventsThatAreRefusedOnlyTogether(t *testing.T) {
 	events[39].Browser = events[3].Browser
 	events[20].Properties = []byte(`{"n":"\u0000"}`) // refused by itself
 	events[21].Event = events[2].Event               // the same event twice
-	res := first(t, databaseURL, domain.ReadPage{Events: events})
-	if want := (domain.Tally{Received: 40, Inserted: 37, Duplicate: 1, Parked: 2}); res.Tally != want {
-		t.Errorf("tally %+v, want %+v", res.Tally, want)
+	res := first(t, databaseURL, domain.DecodedPage{Events: events})
+	if want := (domain.Counts{Received: 40, Inserted: 37, Duplicate: 1, Parked: 2}); res.Counts != want {
+		t.Errorf("tally %+v, want %+v", res.Counts, want)
 	}
 	for i, l := range letters(t, databaseURL) {
 		if want := []int{20, 39}[i]; l.Index != want || l.Why.Reason != domain.ReasonUnstorable {
@@ -139,7 +139,7 @@ func TestTheWordsAboutARecordAreStored(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	why := domain.Rejection{Reason: "r", Field: "a\x00\xffb", Detail: "c\xc3\x00d"}
-	first(t, databaseURL, domain.ReadPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte("x")}, Why: why}}})
+	first(t, databaseURL, domain.DecodedPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte("x")}, Why: why}}})
 	if got := letters(t, databaseURL)[0].Why; got.Field != "a\uFFFD\uFFFDb" || got.Detail != "c\uFFFD\uFFFDd" {
 		t.Errorf("%+q", got)
 	}
@@ -154,18 +154,18 @@ func TestAConflictIsKnownAgain(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	e := series(t, 1)[0]
 	store, at := claimed(t, databaseURL)
-	res := next(t, store, at, domain.ReadPage{Events: []domain.ReadEvent{e}})
+	res := next(t, store, at, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
 	e.Extra = []byte(`{"a":1,"b":[2]}`)
-	res = next(t, store, res.Checkpoint, domain.ReadPage{Events: []domain.ReadEvent{e}})
-	if res.Tally.Parked != 1 {
-		t.Fatalf("%+v", res.Tally)
+	res = next(t, store, res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
+	if res.Counts.Parked != 1 {
+		t.Fatalf("%+v", res.Counts)
 	}
 	exec(t, databaseURL, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET timezone = "Etc/GMT-9"';
 		EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET datestyle = "German"'; END $$`)
 	e.Extra = []byte(`{ "b" : [ 2 ], "a" : 1 }`)
-	res = next(t, open(t, databaseURL), res.Checkpoint, domain.ReadPage{Events: []domain.ReadEvent{e, e}})
-	if want := (domain.Tally{Received: 2, Duplicate: 2}); res.Tally != want {
-		t.Errorf("%+v, want %+v", res.Tally, want)
+	res = next(t, open(t, databaseURL), res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e, e}})
+	if want := (domain.Counts{Received: 2, Duplicate: 2}); res.Counts != want {
+		t.Errorf("%+v, want %+v", res.Counts, want)
 	}
 	if l := letters(t, databaseURL); len(l) != 1 || l[0].Seen != 3 || l[0].Why.Field != "extra" {
 		t.Errorf("%+v", l)
@@ -201,9 +201,9 @@ func TestEveryValueMakesAConflict(t *testing.T) {
 			events = append(events, e)
 		}
 	}
-	res := next(t, store, at, domain.ReadPage{Events: events})
-	if want := (domain.Tally{Received: int64(len(events)), Inserted: 2, Parked: int64(len(events) - 2)}); res.Tally != want {
-		t.Fatalf("%+v, want %+v", res.Tally, want)
+	res := next(t, store, at, domain.DecodedPage{Events: events})
+	if want := (domain.Counts{Received: int64(len(events)), Inserted: 2, Parked: int64(len(events) - 2)}); res.Counts != want {
+		t.Fatalf("%+v, want %+v", res.Counts, want)
 	}
 	for i, l := range letters(t, databaseURL) {
 		if want := changes[i/2].column; l.Why.Field != want || l.Why.Reason != domain.ReasonConflict {
@@ -221,18 +221,18 @@ func TestTheDriftRegister(t *testing.T) {
 	fresh := 0
 	for page := range 12 {
 		drift := []domain.DriftCount{known}
-		for i := range domain.MostDrift {
+		for i := range domain.MaxDriftEntries {
 			drift = append(drift, domain.DriftCount{Path: fmt.Sprintf("%d/%d", page, i), Kind: "new field", Count: 1, Value: []byte("1")})
 		}
-		res := next(t, store, at, domain.ReadPage{Drift: drift})
+		res := next(t, store, at, domain.DecodedPage{Drift: drift})
 		at, fresh = res.Checkpoint, fresh+len(res.NewDrift)
 	}
-	const most = 10 * domain.MostDrift
+	const most = 10 * domain.MaxDriftEntries
 	if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM drift"); n != most+1 || fresh != n {
 		t.Errorf("%d entries, %d were said to be new", n, fresh)
 	}
 	further := queryOne[int](t, databaseURL, "SELECT count FROM drift WHERE kind = '"+domain.FurtherDriftKind+"'")
-	if further != 12*domain.MostDrift+1-most {
+	if further != 12*domain.MaxDriftEntries+1-most {
 		t.Errorf("%d are counted together", further)
 	}
 	if n := queryOne[int](t, databaseURL, "SELECT count FROM drift WHERE path = 'known' AND last_page_id = 12 AND first_page_id = 1"); n != 24 {
@@ -249,13 +249,13 @@ func TestALetterKeepsItsBytes(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	payload := "{ \"id\" :\t\"\\u0061\",\r\n \"n\": [ 1.00 , 1e2 ]\xff\x00}\r\n "
-	first(t, databaseURL, domain.ReadPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r"}}}})
+	first(t, databaseURL, domain.DecodedPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r"}}}})
 	pool, stream := poolOn(t, databaseURL), domain.StreamID{Source: "s"}
 	shown, err := postgres.NewLetters(pool).Letter(t.Context(), stream, 1)
 	if err != nil || string(shown.Payload) != payload {
 		t.Errorf("shown as %q, %v", shown.Payload, err)
 	}
-	open, err := postgres.NewReplays(pool).Open(t.Context(), stream, domain.LetterSelection{All: true}, 0, 1)
+	open, err := postgres.NewReplays(pool).Open(t.Context(), stream, domain.DeadLetterSelection{All: true}, 0, 1)
 	if err != nil || len(open) != 1 || string(open[0].Payload) != payload {
 		t.Errorf("replayed as %+v, %v", open, err)
 	}

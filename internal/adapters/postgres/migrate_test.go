@@ -111,7 +111,7 @@ func TestAnOlderSchema(t *testing.T) {
 	stream, pool := domain.StreamID{Source: "s"}, poolOn(t, databaseURL)
 	_, inspecting := postgres.NewInventory(pool).Inspect(t.Context(), stream, func(domain.Check) {})
 	_, reporting := postgres.NewStatusReader(pool).Report(t.Context(), stream)
-	_, _, listing := postgres.NewLetters(pool).List(t.Context(), stream, domain.LetterFilter{}, domain.LetterRange{Limit: 1})
+	_, _, listing := postgres.NewLetters(pool).List(t.Context(), stream, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1})
 	for what, err := range map[string]error{"verify": inspecting, "status": reporting, "dlq list": listing} {
 		if domain.KindOf(err) != domain.Invalid || !strings.Contains(domain.HintOf(err), "pawl migrate") {
 			t.Errorf("%s: %v, hint %q", what, err, domain.HintOf(err))

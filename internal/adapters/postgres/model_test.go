@@ -29,7 +29,7 @@ func TestTheStoreDoesAsTheModel(t *testing.T) {
 			runners := []*pair{newPair(t, databaseURL, model, "s"), newPair(t, databaseURL, model, "other")}
 			for range 30 {
 				runner := runners[pages.random.IntN(len(runners))]
-				chain := pages.chain(runner.at.Place)
+				chain := pages.chain(runner.at.Position)
 				runner.commit(t, chain)
 				parked, err := under.Letters(t.Context())
 				if err != nil {
@@ -62,8 +62,8 @@ func TestTheStoreDoesAsTheModelWithLargePages(t *testing.T) {
 	pages := &pageMaker{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 120 << 10}
 	runner := newPair(t, databaseURL, model, "s")
 	for range 2 {
-		p := pages.page(runner.at.Place, 40)
-		runner.commit(t, []domain.ReadPage{p})
+		p := pages.page(runner.at.Position, 40)
+		runner.commit(t, []domain.DecodedPage{p})
 		parked, err := under.Letters(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -95,15 +95,15 @@ func newPair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, so
 }
 
 // commit stores pages in one transaction and compares what both stores answer.
-func (p *pair) commit(t *testing.T, pages []domain.ReadPage) {
+func (p *pair) commit(t *testing.T, pages []domain.DecodedPage) {
 	t.Helper()
 	batch := func(at domain.Checkpoint) domain.Batch {
 		return domain.Batch{At: at, Pages: pages}
 	}
 	got, err := p.store.Commit(t.Context(), batch(p.at))
 	want, modelErr := p.model.Commit(t.Context(), batch(p.modelAt))
-	if err != nil || modelErr != nil || got.Tally != want.Tally {
-		t.Fatalf("%+v, %v, want %+v, %v, of\n%s", got.Tally, err, want.Tally, modelErr, shown(pages))
+	if err != nil || modelErr != nil || got.Counts != want.Counts {
+		t.Fatalf("%+v, %v, want %+v, %v, of\n%s", got.Counts, err, want.Counts, modelErr, shown(pages))
 	}
 	if got, want := standing(got.Checkpoint), standing(want.Checkpoint); got != want {
 		t.Fatalf("the checkpoint is\n%+v\nwant\n%+v\nof\n%s", got, want, shown(pages))
@@ -116,10 +116,10 @@ func standing(at domain.Checkpoint) any {
 	at.CursorExpiresAt = at.CursorExpiresAt.UTC()
 	return struct {
 		Seq         int64
-		Place       domain.Place
-		Tally       domain.Tally
+		Place       domain.Position
+		Tally       domain.Counts
 		LastEventAt time.Time
-	}{at.Seq, at.Place, at.Tally, at.LastEventAt.UTC()}
+	}{at.Seq, at.Position, at.Counts, at.LastEventAt.UTC()}
 }
 
 func sameLedger(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
@@ -158,8 +158,8 @@ type pageMaker struct {
 }
 
 // chain makes one to three pages that follow each other from at, now and then from the head of a new pass.
-func (m *pageMaker) chain(at domain.Place) []domain.ReadPage {
-	var pages []domain.ReadPage
+func (m *pageMaker) chain(at domain.Position) []domain.DecodedPage {
+	var pages []domain.DecodedPage
 	if m.random.IntN(8) == 0 {
 		at = at.NextPass()
 	}
@@ -170,11 +170,11 @@ func (m *pageMaker) chain(at domain.Place) []domain.ReadPage {
 	return pages
 }
 
-func (m *pageMaker) page(at domain.Place, records int) domain.ReadPage {
+func (m *pageMaker) page(at domain.Position, records int) domain.DecodedPage {
 	m.newest++
 	receipt := domain.Receipt{FetchedAt: time.Unix(int64(m.newest), 0), TraceID: strconv.FormatUint(m.newest, 10)}
-	p := domain.ReadPage{
-		From: at, Received: records, MayPark: records, Receipt: receipt,
+	p := domain.DecodedPage{
+		From: at, Received: records, MaxParked: records, Receipt: receipt,
 		To: at.After(domain.Page{
 			Records: make([]domain.Record, records), Next: domain.Cursor(fmt.Sprintf("behind page %d", m.newest)),
 			Total: domain.Total{N: m.random.Int64N(9999), Known: m.random.IntN(2) == 0}, ExpiresIn: time.Duration(m.random.IntN(3)) * time.Minute, Receipt: receipt,
@@ -192,7 +192,7 @@ func (m *pageMaker) page(at domain.Place, records int) domain.ReadPage {
 }
 
 // add adds the event of an id, or what cannot become one.
-func (m *pageMaker) add(p *domain.ReadPage, index int, id domain.EventID, n uint64) {
+func (m *pageMaker) add(p *domain.DecodedPage, index int, id domain.EventID, n uint64) {
 	e := domain.Event{ID: id, Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
 	if m.padding > 0 {
 		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", m.padding) + `"}`)
@@ -210,7 +210,7 @@ func (m *pageMaker) add(p *domain.ReadPage, index int, id domain.EventID, n uint
 	default:
 		e.Name = how
 	}
-	p.Events = append(p.Events, domain.ReadEvent{Event: e, Record: record})
+	p.Events = append(p.Events, domain.DecodedEvent{Event: e, Record: record})
 }
 
 // fates is what became of letters, but for what the two stores name as they like: pages, and the values of a conflict.
@@ -228,7 +228,7 @@ func fates(letters []domain.DeadLetter) []string {
 	return all
 }
 
-func shown(pages []domain.ReadPage) string {
+func shown(pages []domain.DecodedPage) string {
 	var text strings.Builder
 	for _, p := range pages {
 		byPlace := make([]string, p.Received)

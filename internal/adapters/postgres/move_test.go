@@ -20,7 +20,7 @@ func TestMove(t *testing.T) {
 		t.Errorf("a stream that was never claimed: %v", err)
 	}
 	old, at := claimed(t, databaseURL)
-	at = next(t, old, at, domain.ReadPage{Events: series(t, 3)}).Checkpoint
+	at = next(t, old, at, domain.DecodedPage{Events: series(t, 3)}).Checkpoint
 
 	if err := mover.Move(t.Context(), stream, "https://wrong.example", after); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), before) {
 		t.Errorf("from an address where it is not: %v", err)
@@ -40,12 +40,12 @@ func TestMove(t *testing.T) {
 	if is[:1] == was[:1] || is[2:] == was[2:] {
 		t.Errorf("epoch and token were %s and are %s", was, is)
 	}
-	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := old.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
+	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err := old.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("the runner of the old address: %v", err)
 	}
-	if got, err := old.Claim(t.Context(), stream, after); err != nil || got.Seq != at.Seq || got.Position != at.Position || got.Inserted != 3 ||
+	if got, err := old.Claim(t.Context(), stream, after); err != nil || got.Seq != at.Seq || got.Offset != at.Offset || got.Inserted != 3 ||
 		!got.HeldUntil.IsZero() { // the rate limit was the old address's
 		t.Errorf("at the new address it stands at %+v, %v", got, err)
 	}

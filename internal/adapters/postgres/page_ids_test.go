@@ -38,12 +38,12 @@ func TestASequenceThatWasSetBack(t *testing.T) {
 	const setBack = "SELECT setval(pg_get_serial_sequence('pages', 'id'), 1, false)"
 	store, at := claimed(t, databaseURL)
 	reject := domain.Reject{Record: domain.Record{Payload: []byte("x")}, Why: domain.Rejection{Reason: "r"}}
-	at = next(t, store, at, domain.ReadPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	at = next(t, store, at, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
 	for range 3 {
-		at = next(t, store, at, domain.ReadPage{Events: series(t, 3)}).Checkpoint
+		at = next(t, store, at, domain.DecodedPage{Events: series(t, 3)}).Checkpoint
 	}
 	exec(t, databaseURL, setBack)
-	at = next(t, store, at, domain.ReadPage{Events: series(t, 4)}).Checkpoint
+	at = next(t, store, at, domain.DecodedPage{Events: series(t, 4)}).Checkpoint
 	exec(t, databaseURL, setBack)
 	letter := letters(t, databaseURL)[0]
 	replay := domain.Replay{
@@ -69,7 +69,7 @@ func TestASequenceOfDeadLettersThatWasSetBack(t *testing.T) {
 			exec(t, databaseURL, "SELECT setval(pg_get_serial_sequence('dead_letters', 'id'), 1, false)")
 		}
 		reject := domain.Reject{Record: domain.Record{Payload: []byte{byte('a' + i)}}, Why: domain.Rejection{Reason: "r"}}
-		at = next(t, store, at, domain.ReadPage{Rejects: []domain.Reject{reject}}).Checkpoint
+		at = next(t, store, at, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
 	}
 	const order = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
 	if got, want := queryOne[string](t, databaseURL, order), "a b c d e"; got != want {

@@ -15,14 +15,14 @@ import (
 // single events without trying the rest of the page.
 type rejectLimit struct {
 	w    *writer
-	page domain.ReadPage
+	page domain.DecodedPage
 
 	looked int  // rejects whose letters were looked up
 	added  int  // letters that these would add
 	known  bool // some of them have a letter already
 }
 
-func newRejectLimit(w *writer, page domain.ReadPage) *rejectLimit {
+func newRejectLimit(w *writer, page domain.DecodedPage) *rejectLimit {
 	return &rejectLimit{w: w, page: page}
 }
 
@@ -32,7 +32,7 @@ func (l *rejectLimit) perRound(parts int) int {
 	if l == nil || l.known {
 		return parts
 	}
-	return min(parts, 2*(l.page.MayPark+1))
+	return min(parts, 2*(l.page.MaxParked+1))
 }
 
 // check returns a Rejected error if the page would add too many letters for its own rejects and these refused events. It
@@ -42,7 +42,7 @@ func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error 
 		return nil
 	}
 	found := len(l.page.Rejects) + len(refused)
-	if l.added+found-l.looked <= l.page.MayPark {
+	if l.added+found-l.looked <= l.page.MaxParked {
 		return nil
 	}
 	added, err := l.w.newLetters(ctx, l.page, slices.Concat(l.page.Rejects, refused))
@@ -50,7 +50,7 @@ func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error 
 		return err
 	}
 	l.looked, l.added, l.known = found, len(added), true
-	if err := l.page.TooStrange(added); err != nil {
+	if err := l.page.CheckRejectRatio(added); err != nil {
 		return fmt.Errorf("the rest of the page was not tried: %w", err)
 	}
 	return nil

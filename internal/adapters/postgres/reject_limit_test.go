@@ -15,23 +15,23 @@ func TestMayParkCountsNewLettersOnly(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		mayPark int
-		want    domain.Tally // none if the page is refused
+		want    domain.Counts // none if the page is refused
 	}{
-		{"as many as the page may add", fresh, domain.Tally{Received: size, Duplicate: size - fresh, Parked: fresh}},
-		{"one more", fresh - 1, domain.Tally{}},
+		{"as many as the page may add", fresh, domain.Counts{Received: size, Duplicate: size - fresh, Parked: fresh}},
+		{"one more", fresh - 1, domain.Counts{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			store, at := claimed(t, pgtest.Database(t))
-			at = next(t, store, at, domain.ReadPage{Events: refusedSeries(t, size-fresh, func(i int) bool { return i < before })}).Checkpoint
-			page := domain.ReadPage{
-				From: at.NextPass(), To: at.NextPass(), Received: size, MayPark: tt.mayPark, Receipt: domain.Receipt{FetchedAt: time.Now()},
+			at = next(t, store, at, domain.DecodedPage{Events: refusedSeries(t, size-fresh, func(i int) bool { return i < before })}).Checkpoint
+			page := domain.DecodedPage{
+				From: at.NextPass(), To: at.NextPass(), Received: size, MaxParked: tt.mayPark, Receipt: domain.Receipt{FetchedAt: time.Now()},
 				Events: refusedSeries(t, size, func(i int) bool { return i < before || i >= size-fresh }),
 			}
-			res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
-			refused := domain.KindOf(err) == domain.Rejected
-			if res.Tally != tt.want || refused != (tt.want == domain.Tally{}) {
-				t.Errorf("tally %+v, want %+v; %v", res.Tally, tt.want, err)
+			res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
+			refused := domain.KindOf(err) == domain.TooManyRejects
+			if res.Counts != tt.want || refused != (tt.want == domain.Counts{}) {
+				t.Errorf("tally %+v, want %+v; %v", res.Counts, tt.want, err)
 			}
 		})
 	}

@@ -27,24 +27,24 @@ func NewReplays(pool *pgxpool.Pool) *Replays { return &Replays{pool} }
 
 // Survey implements replay.Store.
 func (r *Replays) Survey(
-	ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection,
-) (domain.LetterSurvey, error) {
+	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection,
+) (domain.SelectionCount, error) {
 	const op = "look for dead letters"
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := dbsqlc.New(r.pool)
 	if err := known(ctx, q, op, stream); err != nil {
-		return domain.LetterSurvey{}, err
+		return domain.SelectionCount{}, err
 	}
 	row, err := q.DeadLetterSurvey(ctx, dbsqlc.DeadLetterSurveyParams{
 		Stream: stream.String(), ByID: len(chosen.IDs) > 0, Ids: chosen.IDs, Reason: chosen.Reason,
 	})
-	return domain.LetterSurvey{Open: row.Open, Last: row.Last, Resolved: row.Resolved, Missing: row.Missing}, classify(op, err)
+	return domain.SelectionCount{Open: row.Open, Last: row.Last, Resolved: row.Resolved, Missing: row.Missing}, classify(op, err)
 }
 
 // Open implements replay.Store.
 func (r *Replays) Open(
-	ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection, after, last int64,
+	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -102,7 +102,7 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (d
 		res.PageID = ids[0]
 		w.tx, w.q, w.progress = tx, q, progress
 		w.stream, w.pageID = at.Stream, res.PageID
-		if res.Tally, res.Again, err = w.writeReplay(ctx, open); err != nil {
+		if res.Counts, res.Again, err = w.writeReplay(ctx, open); err != nil {
 			return err
 		}
 		return q.PageInsert(ctx, replayRow(at, open, res))

@@ -55,12 +55,12 @@ func receiveNext(t *testing.T, store domain.EventStore, at domain.Checkpoint, pa
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	read, err := domain.Step{From: at.Place, To: at.After(page), Page: page}.Read(t.Context(), domaintest.LineDecoder{})
+	read, err := domain.FetchedPage{From: at.Position, To: at.After(page), Page: page}.Decode(t.Context(), domaintest.LineDecoder{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	read.MayPark = read.Received
-	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{read}})
+	read.MaxParked = read.Received
+	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{read}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,13 +79,13 @@ func unread(from, to int) (payloads []string) {
 // silent is an observer that nobody asks.
 type silent struct{ replay.Observer }
 
-func (silent) Surveyed(domain.LetterSurvey) {}
-func (silent) Waiting(retry.Wait)           {}
-func (silent) Replayed(replay.Report)       {}
+func (silent) Surveyed(domain.SelectionCount) {}
+func (silent) Waiting(retry.Wait)             {}
+func (silent) Replayed(replay.Report)         {}
 
 func replayAll(ctx context.Context, store replay.Store, decoder domain.Decoder) (replay.Report, error) {
 	return replay.New(store, decoder, silent{}, replay.Options{
-		Stream: domain.StreamID{Source: "s"}, Letters: domain.LetterSelection{All: true},
+		Stream: domain.StreamID{Source: "s"}, Letters: domain.DeadLetterSelection{All: true},
 		Retry: retry.Policy{Tries: 5, Jitter: func() float64 { return 0 }},
 	}).Run(ctx)
 }
@@ -128,14 +128,14 @@ func TestOneKindMore(t *testing.T) {
 	store := replaysOn(t, databaseURL)
 	for _, tt := range []struct {
 		decoder domain.Decoder
-		want    domain.Tally
+		want    domain.Counts
 	}{
-		{domaintest.LineDecoder{}, domain.Tally{Received: 800, Parked: 800}},
-		{today, domain.Tally{Received: 800, Inserted: 400, Parked: 400}},
-		{today, domain.Tally{Received: 400, Parked: 400}},
+		{domaintest.LineDecoder{}, domain.Counts{Received: 800, Parked: 800}},
+		{today, domain.Counts{Received: 800, Inserted: 400, Parked: 400}},
+		{today, domain.Counts{Received: 400, Parked: 400}},
 	} {
 		report, err := replayAll(t.Context(), store, tt.decoder)
-		if err != nil || report.Tally != tt.want || report.Again["not a number"] != tt.want.Parked {
+		if err != nil || report.Counts != tt.want || report.Again["not a number"] != tt.want.Parked {
 			t.Errorf("%+v, %v; want %+v", report, err, tt.want)
 		}
 		ledgerIsSound(t, databaseURL)
@@ -157,7 +157,7 @@ func TestTheSizeOfABatch(t *testing.T) {
 	store := replaysOn(t, databaseURL)
 	after := int64(0)
 	for _, want := range []int{500, 1, 2, 1} {
-		letters, err := store.Open(t.Context(), domain.StreamID{Source: "s"}, domain.LetterSelection{All: true}, after, 1<<40)
+		letters, err := store.Open(t.Context(), domain.StreamID{Source: "s"}, domain.DeadLetterSelection{All: true}, after, 1<<40)
 		if err != nil || len(letters) != want {
 			t.Fatalf("%d letters behind %d, want %d: %v", len(letters), after, want, err)
 		}
@@ -172,14 +172,14 @@ func TestAKilledReplay(t *testing.T) {
 	receive(t, databaseURL, unread(1, 10)...)
 	store := replaysOn(t, pgtest.WithParam(t, databaseURL, "application_name", "victim"))
 	stream := domain.StreamID{Source: "s"}
-	letters, err := store.Open(t.Context(), stream, domain.LetterSelection{All: true}, 0, 1<<40)
+	letters, err := store.Open(t.Context(), stream, domain.DeadLetterSelection{All: true}, 0, 1<<40)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unlock := lock(t, databaseURL, "LOCK TABLE pages IN SHARE MODE") // the ledger row is written last
 	ended := make(chan error, 1)
 	go func() {
-		_, err := store.Replay(t.Context(), domain.ReadAgain(stream, letters, time.Now(), today))
+		_, err := store.Replay(t.Context(), domain.Redecode(stream, letters, time.Now(), today))
 		ended <- err
 	}()
 	until(t, databaseURL, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event_type = 'Lock'")
@@ -192,7 +192,7 @@ func TestAKilledReplay(t *testing.T) {
 		t.Errorf("%d traces of it", n)
 	}
 	report, err := replayAll(t.Context(), store, today)
-	if want := (domain.Tally{Received: 20, Inserted: 10, Parked: 10}); err != nil || report.Tally != want {
+	if want := (domain.Counts{Received: 20, Inserted: 10, Parked: 10}); err != nil || report.Counts != want {
 		t.Errorf("%+v, %v", report, err)
 	}
 	ledgerIsSound(t, databaseURL)

@@ -67,7 +67,7 @@ func TestTwoReplaysAtOnce(t *testing.T) {
 	until(t, databaseURL, "SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'replay' AND wait_event_type = 'Lock'")
 	unlock()
 	one, two := <-reports, <-reports
-	if both := one.Tally.Add(two.Tally); both.Inserted != 700 || both.Duplicate != 0 || !one.Balanced() || !two.Balanced() || one.Skipped+two.Skipped < 250 {
+	if both := one.Counts.Add(two.Counts); both.Inserted != 700 || both.Duplicate != 0 || !one.Balanced() || !two.Balanced() || one.Skipped+two.Skipped < 250 {
 		t.Errorf("%+v and %+v", one, two)
 	}
 	if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE resolution = 'replayed' AND replays = 1"); n != 700 {
@@ -145,10 +145,10 @@ func TestAReplayWhoseCommitIsLost(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		delivers bool
-		want     domain.Tally
+		want     domain.Counts
 	}{
-		"that the server never saw": {false, domain.Tally{Received: 6, Inserted: 3, Parked: 3}},
-		"that was carried out":      {true, domain.Tally{Received: 3, Parked: 3}},
+		"that the server never saw": {false, domain.Counts{Received: 6, Inserted: 3, Parked: 3}},
+		"that was carried out":      {true, domain.Counts{Received: 3, Parked: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +158,7 @@ func TestAReplayWhoseCommitIsLost(t *testing.T) {
 			store := replaysOn(t, through(t, databaseURL, c.serve))
 			c.armed.Store(true)
 			report, err := replayAll(t.Context(), store, today)
-			if err != nil || report.Tally != tt.want || report.Unanswered != 1 {
+			if err != nil || report.Counts != tt.want || report.Unanswered != 1 {
 				t.Errorf("%+v, %v", report, err)
 			}
 			if n := queryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != 3 {

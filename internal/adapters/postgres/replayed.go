@@ -10,19 +10,19 @@ import (
 
 // writeReplay stores a replay's events and says of each letter what became of it. It counts each term of I5 by itself:
 // received from the letters that are locked, inserted from the events' table, the others from the letters' own.
-func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Tally, map[string]int64, error) {
-	tally := domain.Tally{Received: int64(len(r.Letters))}
+func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Counts, map[string]int64, error) {
+	tally := domain.Counts{Received: int64(len(r.Letters))}
 	stored, err := w.store(ctx, r.Events)
 	if err != nil {
 		return tally, nil, err
 	}
 	tally.Inserted = stored.inserted
 	fresh := without(r.Events, slices.Concat(stored.refused, stored.conflicts, rejectsOf(stored.same)))
-	resolved, err := w.resolve(ctx, r, fresh, domain.HowReplayed, "a replay stored its event")
+	resolved, err := w.resolve(ctx, r, fresh, domain.ResolvedByReplay, "a replay stored its event")
 	if err != nil {
 		return tally, nil, err
 	}
-	if tally.Duplicate, err = w.resolve(ctx, r, stored.same, domain.HowDuplicate, "a replay found its event stored, with the same values"); err != nil {
+	if tally.Duplicate, err = w.resolve(ctx, r, stored.same, domain.ResolvedAsDuplicate, "a replay found its event stored, with the same values"); err != nil {
 		return tally, nil, err
 	}
 	again := slices.Concat(r.Rejects, stored.refused, stored.conflicts)
@@ -36,7 +36,7 @@ func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Tally
 }
 
 // rejectsOf is events as without takes them.
-func rejectsOf(events []domain.ReadEvent) []domain.Reject {
+func rejectsOf(events []domain.DecodedEvent) []domain.Reject {
 	rejects := make([]domain.Reject, len(events))
 	for i, e := range events {
 		rejects[i].Record = e.Record
@@ -45,7 +45,7 @@ func rejectsOf(events []domain.ReadEvent) []domain.Reject {
 }
 
 // resolve closes the letters of these events, and says how many these were.
-func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.ReadEvent, how, why string) (int64, error) {
+func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.DecodedEvent, how, why string) (int64, error) {
 	if len(events) == 0 {
 		return 0, nil
 	}

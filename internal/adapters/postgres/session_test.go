@@ -20,8 +20,8 @@ func TestAPageThatDoesNotAddUpIsRolledBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost := domain.ReadPage{From: at.Place, To: at.Place, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err = store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{lost}})
+	lost := domain.DecodedPage{From: at.Position, To: at.Position, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err = store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{lost}})
 	if domain.KindOf(err) != domain.Unknown || !strings.Contains(err.Error(), "I5") {
 		t.Errorf("it was answered %v", err)
 	}
@@ -50,8 +50,8 @@ func TestACommitKeepsItsOwnSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	if _, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}}); err != nil {
+	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	if _, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}}); err != nil {
 		t.Fatal(err)
 	}
 	got := queryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
@@ -75,8 +75,8 @@ func TestBehindAPoolerTheNewestClaimWins(t *testing.T) {
 	if _, err := newer.Claim(t.Context(), stream, "https://api.example"); err != nil {
 		t.Fatalf("the newer claim: %v", err)
 	}
-	page := domain.ReadPage{From: at.Place, To: at.Place, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err = older.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{page}})
+	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err = older.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("the older commit: %v", err)
 	}

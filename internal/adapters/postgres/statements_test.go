@@ -34,14 +34,14 @@ func TestStatementsAreBounded(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			var events []domain.ReadEvent
+			var events []domain.DecodedEvent
 			var rejects []parkedRecord
 			var ids []domain.EventID
 			for i := range tt.events {
 				text := []byte(`"` + strings.Repeat("x", tt.bytes-2) + `"`)
 				id := domaintest.EventID(uint64(i))
 				ids = append(ids, id)
-				events = append(events, domain.ReadEvent{Event: domain.Event{ID: id, Properties: text}})
+				events = append(events, domain.DecodedEvent{Event: domain.Event{ID: id, Properties: text}})
 				rejects = append(rejects, parkedRecord{
 					Reject: domain.Reject{Record: domain.Record{Payload: text}, Why: domain.Rejection{ID: id}},
 				})

@@ -28,8 +28,8 @@ func TestReport(t *testing.T) {
 	}
 	fetched := time.Now().Add(-time.Minute)
 	for range 2 {
-		res, err := store.Commit(ctx, domain.Batch{At: at, Pages: []domain.ReadPage{{
-			From: at.Place, To: at.Place,
+		res, err := store.Commit(ctx, domain.Batch{At: at, Pages: []domain.DecodedPage{{
+			From: at.Position, To: at.Position,
 			Receipt: domain.Receipt{FetchedAt: fetched, Traffic: domain.Traffic{Requests: 3, Retries: 1, RateLimited: 1, Waited: 1500 * time.Millisecond}},
 		}}})
 		if err != nil {

@@ -21,7 +21,7 @@ type Store struct {
 	heartbeat   time.Duration // see heartbeatInterval
 	silentAfter time.Duration // see silentAfter
 
-	replaying bool // the last batch met events that were stored already: the next one is likely to
+	expectDuplicates bool // the last batch met events that were stored already: the next one is likely to
 }
 
 // NewStore returns a store on the pool. Close must be called before the pool is closed.

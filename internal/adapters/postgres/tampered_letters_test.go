@@ -29,15 +29,15 @@ func (d pickyDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, err
 }
 
 // read is a page of these records as it is read at a place.
-func read(from domain.Place, next domain.Cursor, payloads ...string) domain.ReadPage {
+func read(from domain.Position, next domain.Cursor, payloads ...string) domain.DecodedPage {
 	page := domain.Page{Next: next, Last: next == "", Total: domain.Total{N: 5, Known: true}}
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	step := domain.Step{From: from, To: from.After(page), Page: page}
-	readPage, _ := step.Read(context.Background(), pickyDecoder{}) // which nothing ends
+	step := domain.FetchedPage{From: from, To: from.After(page), Page: page}
+	readPage, _ := step.Decode(context.Background(), pickyDecoder{}) // which nothing ends
 	readPage.Receipt.FetchedAt = time.Now()
-	readPage.MayPark = len(payloads)
+	readPage.MaxParked = len(payloads)
 	return readPage
 }
 
@@ -81,9 +81,9 @@ func TestInspectionOfLettersAndAReplay(t *testing.T) {
 	if got := told(inspection); got != "" {
 		t.Errorf("differences:\n%s", got)
 	}
-	want := domain.Tally{Received: 24, Inserted: 5, Duplicate: 14, Parked: 5}
-	if at := inspection.Stream.Checkpoint; at.Tally != want || inspection.Stream.Pages != 4 {
-		t.Errorf("%d pages, %+v", inspection.Stream.Pages, at.Tally)
+	want := domain.Counts{Received: 24, Inserted: 5, Duplicate: 14, Parked: 5}
+	if at := inspection.Stream.Checkpoint; at.Counts != want || inspection.Stream.Pages != 4 {
+		t.Errorf("%d pages, %+v", inspection.Stream.Pages, at.Counts)
 	}
 	if inspection.Stored != 6 || inspection.Parked != 2 { // letter 4 is open, 5 discarded
 		t.Errorf("%d stored, %d parked", inspection.Stored, inspection.Parked)

@@ -10,7 +10,7 @@ import (
 
 // An unlike is an event whose row has other values, or that has no row.
 type unlike struct {
-	domain.ReadEvent
+	domain.DecodedEvent
 
 	missing bool
 	columns string // that differ, of one that has a row
@@ -19,7 +19,7 @@ type unlike struct {
 
 // compare returns those of the events that are unlike their rows, in order. An error is Unstorable if the database
 // refuses a value of an event.
-func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) (all []unlike, err error) {
+func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.DecodedEvent) (all []unlike, err error) {
 	for run := range chunked(events, sizeOf) {
 		rows, err := q.EventCompare(ctx, toComparison(run))
 		if err != nil {
@@ -32,7 +32,7 @@ func compare(ctx context.Context, q *dbsqlc.Queries, events []domain.ReadEvent) 
 	return all, nil
 }
 
-func toComparison(events []domain.ReadEvent) dbsqlc.EventCompareParams {
+func toComparison(events []domain.DecodedEvent) dbsqlc.EventCompareParams {
 	c := toColumns(0, events)
 	return dbsqlc.EventCompareParams{
 		Ids: c.Ids, SessionIds: c.SessionIds, UserIds: c.UserIds, Types: c.Types, Names: c.Names,

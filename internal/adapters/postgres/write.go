@@ -26,27 +26,27 @@ type writer struct {
 
 // writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
 // from the page, the others from the database's answers.
-func (w *writer) writePage(ctx context.Context, page domain.ReadPage) (domain.Tally, error) {
+func (w *writer) writePage(ctx context.Context, page domain.DecodedPage) (domain.Counts, error) {
 	w.limit = newRejectLimit(w, page)
 	stored, err := w.store(ctx, page.Events)
 	if err != nil {
-		return domain.Tally{}, err
+		return domain.Counts{}, err
 	}
 	letters := slices.Concat(page.Rejects, stored.refused, stored.conflicts)
 	slices.SortFunc(letters, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
 	parked, err := w.park(ctx, page, letters)
 	if err != nil {
-		return domain.Tally{}, err
+		return domain.Counts{}, err
 	}
-	if err := page.TooStrange(parked.now); err != nil {
-		return domain.Tally{}, err
+	if err := page.CheckRejectRatio(parked.now); err != nil {
+		return domain.Counts{}, err
 	}
 	if w.mayHaveOpen || len(parked.now) > 0 {
 		if err := w.supersede(ctx, page.Events, stored.refused); err != nil {
-			return domain.Tally{}, err
+			return domain.Counts{}, err
 		}
 	}
-	tally := domain.Tally{
+	tally := domain.Counts{
 		Received: int64(page.Received), Inserted: stored.inserted, Duplicate: int64(len(stored.same)) + parked.before,
 		Parked: int64(len(parked.now)),
 	}
@@ -54,7 +54,7 @@ func (w *writer) writePage(ctx context.Context, page domain.ReadPage) (domain.Ta
 }
 
 // balanced refuses to commit what does not add up: a record was lost on the way, and that is a bug.
-func balanced(t domain.Tally) error {
+func balanced(t domain.Counts) error {
 	if t.Balanced() {
 		return nil
 	}
@@ -69,16 +69,16 @@ func unbalanced(format string, args ...any) error {
 
 // A storing is what became of events. Those that are none of these are lost, which shows when the page is counted.
 type storing struct {
-	inserted  int64              // how many were not stored yet
-	same      []domain.ReadEvent // stored already, with the same values
-	refused   []domain.Reject    // the database refuses a value of theirs
-	conflicts []domain.Reject    // stored already, with other values
+	inserted  int64                 // how many were not stored yet
+	same      []domain.DecodedEvent // stored already, with the same values
+	refused   []domain.Reject       // the database refuses a value of theirs
+	conflicts []domain.Reject       // stored already, with other values
 }
 
 // store inserts what is not stored yet and compares what is. A page that is likely to hold stored events is looked
 // through for them first, so that each event is sent to the server once; whatever the guess, the result is the same.
-func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storing, err error) {
-	var met []domain.ReadEvent
+func (w *writer) store(ctx context.Context, events []domain.DecodedEvent) (s storing, err error) {
+	var met []domain.DecodedEvent
 	fresh := events
 	if w.likelyStored {
 		if met, fresh, err = w.apart(ctx, events); err != nil {
@@ -101,7 +101,7 @@ func (w *writer) store(ctx context.Context, events []domain.ReadEvent) (s storin
 
 // insertEvents inserts events, as many with one statement as fit. With bisecting it isolates the events that PostgreSQL
 // refuses.
-func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
+func (w *writer) insertEvents(ctx context.Context, events []domain.DecodedEvent, s *storing) (err error) {
 	if !w.bisecting {
 		for run := range chunked(events, sizeOf) {
 			inserted, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, run))
@@ -121,7 +121,7 @@ func (w *writer) insertEvents(ctx context.Context, events []domain.ReadEvent, s 
 
 // compareEvents tells stored events that have the same values from those that have others. One that the database
 // refuses may have a stored id all the same.
-func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s *storing) (err error) {
+func (w *writer) compareEvents(ctx context.Context, events []domain.DecodedEvent, s *storing) (err error) {
 	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress, limit: w.limit, refused: s.refused}
 	if w.bisecting {
 		if events, err = b.accepted(ctx, events); err != nil {
@@ -141,7 +141,7 @@ func (w *writer) compareEvents(ctx context.Context, events []domain.ReadEvent, s
 }
 
 // without returns the events that were not rejected.
-func without(events []domain.ReadEvent, rejects []domain.Reject) []domain.ReadEvent {
+func without(events []domain.DecodedEvent, rejects []domain.Reject) []domain.DecodedEvent {
 	if len(rejects) == 0 {
 		return events
 	}
@@ -149,11 +149,11 @@ func without(events []domain.ReadEvent, rejects []domain.Reject) []domain.ReadEv
 	for _, r := range rejects {
 		rejected[r.Record.Index] = true
 	}
-	return slices.DeleteFunc(slices.Clone(events), func(e domain.ReadEvent) bool { return rejected[e.Record.Index] })
+	return slices.DeleteFunc(slices.Clone(events), func(e domain.DecodedEvent) bool { return rejected[e.Record.Index] })
 }
 
 // apart tells the events that are stored, and not by this page, from the others.
-func (w *writer) apart(ctx context.Context, events []domain.ReadEvent) (met, others []domain.ReadEvent, err error) {
+func (w *writer) apart(ctx context.Context, events []domain.DecodedEvent) (met, others []domain.DecodedEvent, err error) {
 	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: idsOf(events)})
 	if err != nil {
 		return nil, nil, err

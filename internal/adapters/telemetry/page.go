@@ -53,13 +53,13 @@ func (t *Tracing) Waiting(d time.Duration, err error) {
 }
 
 // Committed ends the trace of a page that has become durable.
-func (t *Tracing) Committed(page domain.ReadPage, res domain.CommitResult) {
+func (t *Tracing) Committed(page domain.DecodedPage, res domain.CommitResult) {
 	if t.page == nil {
 		return
 	}
 	t.page.SetAttributes(seqKey.Int64(res.Checkpoint.Seq),
-		attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Position))
-	t.page.SetAttributes(counts(res.Tally)...)
+		attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Offset))
+	t.page.SetAttributes(counts(res.Counts)...)
 	t.page.SetAttributes(cost(page.Receipt.Traffic)...)
 	t.page.End()
 	t.page = nil
@@ -70,7 +70,7 @@ const (
 	seqKey    = attribute.Key("pawl.seq")
 )
 
-func counts(t domain.Tally) []attribute.KeyValue {
+func counts(t domain.Counts) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.Int64("pawl.received", t.Received), attribute.Int64("pawl.inserted", t.Inserted),
 		attribute.Int64("pawl.duplicate", t.Duplicate), attribute.Int64("pawl.parked", t.Parked),

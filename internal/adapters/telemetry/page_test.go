@@ -127,7 +127,7 @@ func TestTraces(t *testing.T) {
 			name: "records that cannot be read", answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).Announcing(10)},
 			pages: []string{"pawl page type=rejected, GET response.status_code=200"},
 			run:   "pawl run done=false pages=0 received=0 inserted=0 requests=1 type=rejected",
-			kind:  domain.Rejected,
+			kind:  domain.TooManyRejects,
 		},
 	}
 	for _, tt := range tests {

@@ -45,7 +45,7 @@ func (b *bench) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Sum
 	return tracing.Runner(ingest.New(
 		tracing.Source(b.source, endpoint), domaintest.LineDecoder{}, tracing.Store(b.store), observer{tracing},
 		ingest.Options{
-			Stream: domain.StreamID{Source: "test"}, Origin: "https://api.example:8443/v1", PageSize: 2,
+			Stream: domain.StreamID{Source: "test"}, SourceURL: "https://api.example:8443/v1", PageSize: 2,
 			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
 		},
 	)).Run(ctx)
@@ -61,13 +61,13 @@ func (b *bench) traceIDs() (ids []string) {
 
 type observer struct{ tracing *telemetry.Tracing }
 
-func (o observer) Claimed(domain.Checkpoint) {}
-func (o observer) Fetching(domain.Place)     {}
-func (o observer) Storing(domain.ReadPage)   {}
-func (o observer) PassStarted(domain.Place)  {}
-func (o observer) Waiting(w retry.Wait)      { o.tracing.Waiting(w.For, w.Err) }
+func (o observer) Claimed(domain.Checkpoint)   {}
+func (o observer) Fetching(domain.Position)    {}
+func (o observer) Storing(domain.DecodedPage)  {}
+func (o observer) PassStarted(domain.Position) {}
+func (o observer) Waiting(w retry.Wait)        { o.tracing.Waiting(w.For, w.Err) }
 
-func (o observer) Committed(page domain.ReadPage, res domain.CommitResult) {
+func (o observer) Committed(page domain.DecodedPage, res domain.CommitResult) {
 	o.tracing.Committed(page, res)
 }
 

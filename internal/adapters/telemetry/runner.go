@@ -31,7 +31,7 @@ func (r *runner) Run(ctx context.Context) (domain.Summary, error) {
 	t.endPage(err)
 	t.run.SetAttributes(attribute.Int64("pawl.pass", sum.Pass), seqKey.Int64(sum.Seq),
 		attribute.Bool("pawl.done", sum.Done), attribute.Int64("pawl.pages", sum.Pages))
-	t.run.SetAttributes(counts(sum.Tally)...)
+	t.run.SetAttributes(counts(sum.Counts)...)
 	t.run.SetAttributes(cost(sum.Traffic)...)
 	if err != nil {
 		failed(t.run, err, 0)

@@ -44,7 +44,7 @@ func TestNoSecretIsTraced(t *testing.T) {
 		b := newBench(&telling{EventSource: source})
 		b.store = &shaky{EventStore: b.store, failures: []func(func() (domain.CommitResult, error)) (domain.CommitResult, error){refusesWithPassword}}
 		spans, err := b.traced(t)
-		if domain.KindOf(err) != domain.Rejected || !strings.Contains(err.Error(), "secret-record") {
+		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
 			t.Fatalf("the run ended with %v, which was to tell of the record", err)
 		}
 		for _, s := range spans {

@@ -20,7 +20,7 @@ func (t *Tracing) Store(next domain.EventStore) domain.EventStore { return &stor
 
 // Commit implements domain.EventStore.
 func (s *store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	ctx, span := s.tracing.tracer.Start(s.tracing.withinPage(ctx), "commit", trace.WithAttributes(seqKey.Int64(b.Target())))
+	ctx, span := s.tracing.tracer.Start(s.tracing.withinPage(ctx), "commit", trace.WithAttributes(seqKey.Int64(b.TargetSeq())))
 	defer span.End()
 	res, err := s.EventStore.Commit(ctx, b)
 	if err != nil {

@@ -27,7 +27,7 @@ func claimPatience(taken error) time.Duration {
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	var at domain.Checkpoint
 	attempt := func(ctx context.Context) (err error) {
-		at, err = r.store.Claim(ctx, r.opts.Stream, r.opts.Origin)
+		at, err = r.store.Claim(ctx, r.opts.Stream, r.opts.SourceURL)
 		return err
 	}
 	began, told := time.Now(), time.Duration(0)

@@ -16,9 +16,9 @@ const commitGrace = 90 * time.Second
 // hand is committed or cleanly rolled back. After a lost COMMIT the durable checkpoint decides whether it happened (I4).
 // BadPage and Unconfirmed mean that the store does not believe the page: it has to be fetched again.
 func (r *Runner) commit(
-	ctx context.Context, at domain.Checkpoint, page domain.ReadPage,
+	ctx context.Context, at domain.Checkpoint, page domain.DecodedPage,
 ) (domain.CommitResult, error) {
-	batch := domain.Batch{At: at, Pages: []domain.ReadPage{page}}
+	batch := domain.Batch{At: at, Pages: []domain.DecodedPage{page}}
 	var res domain.CommitResult
 	var refusal error // of the page itself: to commit it again is of no use
 	doubt := false
@@ -46,7 +46,7 @@ func (r *Runner) commit(
 		return res, &domain.Error{
 			Kind: domain.Unknown, Op: "store page",
 			Err: fmt.Errorf("the database moved stream %s to seq %d, position %d, but this run read seq %d, position %d",
-				at.Stream, res.Checkpoint.Seq, res.Checkpoint.Position, batch.Target(), page.To.Position),
+				at.Stream, res.Checkpoint.Seq, res.Checkpoint.Offset, batch.TargetSeq(), page.To.Offset),
 		}
 	}
 	return res, err
@@ -54,7 +54,7 @@ func (r *Runner) commit(
 
 // reaches reports whether a checkpoint stands behind the last page of a batch.
 func reaches(durable domain.Checkpoint, batch domain.Batch) bool {
-	return durable.Seq == batch.Target() && durable.SameAs(batch.Last().To)
+	return durable.Seq == batch.TargetSeq() && durable.SameAs(batch.LastPage().To)
 }
 
 // settle finds out what became of a COMMIT that was not answered: it happened, or it did not. It returns Fenced if another
@@ -68,7 +68,7 @@ func (r *Runner) settle(ctx context.Context, batch domain.Batch) (res domain.Com
 		return domain.CommitResult{}, false, err
 	}
 	if reaches(durable, batch) {
-		return domain.CommitResult{Checkpoint: durable, Tally: durable.Tally.Sub(batch.At.Tally)}, true, nil
+		return domain.CommitResult{Checkpoint: durable, Counts: durable.Counts.Sub(batch.At.Counts)}, true, nil
 	}
 	return domain.CommitResult{}, false, batch.At.CheckMove(durable)
 }

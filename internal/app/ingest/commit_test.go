@@ -101,7 +101,7 @@ func TestCommitsThatGoWrong(t *testing.T) {
 					t.Fatal(err)
 				}
 				b.wantStored(t, 1, 2, 3, 4)
-				if sum.Tally != (domain.Tally{Received: 4, Inserted: 4}) || sum.Seq != 2 || sum.Pages != 2 {
+				if sum.Counts != (domain.Counts{Received: 4, Inserted: 4}) || sum.Seq != 2 || sum.Pages != 2 {
 					t.Errorf("summary %+v", sum)
 				}
 				if store.attempts != tt.attempts || len(b.db.Ledger()) != 2 {

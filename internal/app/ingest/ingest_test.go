@@ -30,7 +30,7 @@ func newBench() *bench {
 	b := &bench{db: domaintest.NewMemDatabase(), seen: &log{}}
 	b.store = b.db.Store()
 	b.opts = ingest.Options{
-		Stream: stream, Origin: origin, PageSize: 2,
+		Stream: stream, SourceURL: origin, PageSize: 2,
 		Retry: retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
 	}
 	return b
@@ -144,25 +144,25 @@ const unannounced = -1
 type log struct {
 	claims []domain.Checkpoint
 	waits  []retry.Wait
-	passes []domain.Place
+	passes []domain.Position
 	pages  []domain.CommitResult
 	course []string // in words, but for claims
 }
 
 func (l *log) Claimed(at domain.Checkpoint) { l.claims = append(l.claims, at) }
 
-func (l *log) Fetching(domain.Place) { l.course = append(l.course, "fetch") }
+func (l *log) Fetching(domain.Position) { l.course = append(l.course, "fetch") }
 
-func (l *log) Storing(domain.ReadPage) { l.course = append(l.course, "store") }
+func (l *log) Storing(domain.DecodedPage) { l.course = append(l.course, "store") }
 
 func (l *log) Waiting(w retry.Wait) {
 	l.waits, l.course = append(l.waits, w), append(l.course, "wait")
 }
 
-func (l *log) PassStarted(at domain.Place) {
+func (l *log) PassStarted(at domain.Position) {
 	l.passes, l.course = append(l.passes, at), append(l.course, "restart")
 }
 
-func (l *log) Committed(_ domain.ReadPage, r domain.CommitResult) {
+func (l *log) Committed(_ domain.DecodedPage, r domain.CommitResult) {
 	l.pages, l.course = append(l.pages, r), append(l.course, "stored")
 }

@@ -38,9 +38,9 @@ func (r *Runner) newPages() *pages {
 //
 // The consumer decides whether a page or an end is believed; after refuse, from fetches the same page again. heldUntil is
 // when the rate limit allows the first request, zero if nothing is known.
-func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) iter.Seq2[domain.Step, error] {
-	return func(yield func(domain.Step, error) bool) {
-		restarts := restarts{furthest: at.Furthest}
+func (p *pages) from(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
+	return func(yield func(domain.FetchedPage, error) bool) {
+		restarts := restarts{furthest: at.MaxOffset}
 		p.current = p.newRequest(at)
 		p.current.refused, p.hold.until = held(heldUntil), heldUntil
 		for !p.current.at.Done {
@@ -53,10 +53,10 @@ func (p *pages) from(ctx context.Context, at domain.Place, heldUntil time.Time) 
 				}
 			}
 			if err != nil {
-				yield(domain.Step{}, err)
+				yield(domain.FetchedPage{}, err)
 				return
 			}
-			step := domain.Step{From: p.current.at, To: p.current.at.After(page), Page: page}
+			step := domain.FetchedPage{From: p.current.at, To: p.current.at.After(page), Page: page}
 			step.End.Confirmed = p.current.ends(step.To)
 			if !yield(step, nil) {
 				return
@@ -86,22 +86,22 @@ func (p *pages) refuse(err error) bool {
 
 // A request is one page to fetch, with its retry budget.
 type request struct {
-	at     domain.Place
+	at     domain.Position
 	budget *retry.Budget
 	before domain.Traffic
 
-	refused    error         // why the last answer, or the request itself, was refused; nil if it was not
-	end        *domain.Place // where the last answer said that the pass ends, nil if it did not
-	confirming bool          // an end was asked for once more already
+	refused    error            // why the last answer, or the request itself, was refused; nil if it was not
+	end        *domain.Position // where the last answer said that the pass ends, nil if it did not
+	confirming bool             // an end was asked for once more already
 }
 
-func (p *pages) newRequest(at domain.Place) *request {
+func (p *pages) newRequest(at domain.Position) *request {
 	return &request{at: at, budget: p.policy.Budget(), before: p.traffic}
 }
 
 // ends notes where an answer says that the pass ends, and reports whether the answer before said the same. The totals and
 // the bytes may differ: some APIs count new events, or put the request's time into their records.
-func (r *request) ends(to domain.Place) bool {
+func (r *request) ends(to domain.Position) bool {
 	before := r.end
 	r.end = nil
 	if to.Done {
@@ -124,7 +124,7 @@ func (r *request) takeRefusal() error {
 	}
 	return &domain.Error{
 		Kind: domain.BadPage, Op: opFetch, Hint: "run it again later: the API may be changing",
-		Err: fmt.Errorf("the API ends the stream differently in each answer, the last time after %d records", r.end.Position),
+		Err: fmt.Errorf("the API ends the stream differently in each answer, the last time after %d records", r.end.Offset),
 	}
 }
 
@@ -165,7 +165,7 @@ func (p *pages) attempt(ctx context.Context, r *request) (domain.Page, error) {
 		return domain.Page{}, badPage("%d pages in a row without a record, and no end", p.empty+1)
 	}
 	if p.cycle.closes(page.Next) {
-		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", r.at.After(page).Position)
+		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", r.at.After(page).Offset)
 	}
 	return page, nil
 }
@@ -187,7 +187,7 @@ func (p *pages) count(err error) {
 
 // wait passes the time until the next try. A backoff does not outsleep a cursor that could still be used; a rate limit
 // is waited out in full, since asking earlier is refused.
-func (p *pages) wait(ctx context.Context, at domain.Place, wait retry.Wait) error {
+func (p *pages) wait(ctx context.Context, at domain.Position, wait retry.Wait) error {
 	if !wait.ForRateLimit() {
 		p.traffic.Retries++
 		if left := time.Until(at.CursorExpiresAt); left > 0 {

@@ -14,12 +14,12 @@ func TestALostCursorStartsANewPass(t *testing.T) {
 		b := newBench()
 		source := says(t, of(3, "a", "1", "2"), domaintest.FailWith(kind), of(3, "b", "1", "2"), of(3, "", "3"))
 		sum, err := b.run(t.Context(), source)
-		if err != nil || sum.Pass != 2 || !sum.Done || sum.Tally != (domain.Tally{Received: 5, Inserted: 3, Duplicate: 2}) {
+		if err != nil || sum.Pass != 2 || !sum.Done || sum.Counts != (domain.Counts{Received: 5, Inserted: 3, Duplicate: 2}) {
 			t.Errorf("%s: %+v, %v", kind, sum, err)
 		}
 		source.wantAsked("", "a", "", "b")
 		b.wantStored(t, 1, 2, 3)
-		if len(b.seen.passes) != 1 || b.seen.passes[0] != (domain.Place{Pass: 2, Furthest: 2}) {
+		if len(b.seen.passes) != 1 || b.seen.passes[0] != (domain.Position{Pass: 2, MaxOffset: 2}) {
 			t.Errorf("%s: the observer was told of %+v", kind, b.seen.passes)
 		}
 	}

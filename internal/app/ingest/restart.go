@@ -17,10 +17,10 @@ type restarts struct {
 }
 
 // spend allows one more pass after the cursor at a place was lost, or returns a final error of the same kind.
-func (r *restarts) spend(at domain.Place, lost error) error {
+func (r *restarts) spend(at domain.Position, lost error) error {
 	switch {
-	case at.Furthest > r.furthest:
-		r.furthest, r.fruitless = at.Furthest, 0
+	case at.MaxOffset > r.furthest:
+		r.furthest, r.fruitless = at.MaxOffset, 0
 	case r.begun:
 		r.fruitless++
 	}

@@ -12,11 +12,11 @@ import (
 
 // Options are what a run is asked for.
 type Options struct {
-	Stream   domain.StreamID
-	Origin   string       // a stream that has pages from another origin is refused
-	PageSize int          // records to ask for in one page
-	NewPass  bool         // a stream that is done is read from the head again; one that is not goes on with its pass
-	Retry    retry.Policy // for each page that is fetched and each batch that is committed
+	Stream    domain.StreamID
+	SourceURL string       // a stream that has pages from another origin is refused
+	PageSize  int          // records to ask for in one page
+	NewPass   bool         // a stream that is done is read from the head again; one that is not goes on with its pass
+	Retry     retry.Policy // for each page that is fetched and each batch that is committed
 
 	// MaxRejectRatio is the share of a page's records, from 0 to 1, that may become dead letters; a page with more of them,
 	// and at least ten, stops the run.
@@ -62,7 +62,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	if err != nil {
 		return sum.at(at), err
 	}
-	start := at.Place
+	start := at.Position
 	if at.Done && r.opts.NewPass {
 		start = at.NextPass()
 	}
@@ -78,7 +78,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		if err != nil {
 			return sum.at(at), err
 		}
-		if err := page.TooStrange(page.Rejects); err != nil { // too many rejects: stop before anything is stored
+		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}
 		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3); settles doubt (I4)
@@ -95,22 +95,22 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	return sum.at(at), nil
 }
 
-// leastStrange is how many rejects a page must have before it is held against the ratio: one bad record on a page of two
+// minRejects is how many rejects a page must have before it is held against the ratio: one bad record on a page of two
 // says nothing of the API.
-const leastStrange = 10
+const minRejects = 10
 
-// readGrace is how long a run that was told to stop goes on decoding the page in hand.
-const readGrace = 10 * time.Second
+// decodeGrace is how long a run that was told to stop goes on decoding the page in hand.
+const decodeGrace = 10 * time.Second
 
-// read decodes a page and says how many dead letters it may add. It goes on for readGrace after ctx has ended, so that a
+// read decodes a page and says how many dead letters it may add. It goes on for decodeGrace after ctx has ended, so that a
 // page in hand is stored, and no page can keep a run from stopping.
-func (r *Runner) read(ctx context.Context, step domain.Step) (domain.ReadPage, error) {
-	ctx, cancel := endingLater(ctx, readGrace)
+func (r *Runner) read(ctx context.Context, step domain.FetchedPage) (domain.DecodedPage, error) {
+	ctx, cancel := endingLater(ctx, decodeGrace)
 	defer cancel()
-	page, err := step.Read(ctx, r.decoder)
+	page, err := step.Decode(ctx, r.decoder)
 	share := r.opts.MaxRejectRatio * float64(page.Received)
 	page.End.AcceptShort = r.opts.AcceptShortEnd
-	page.MayPark = max(leastStrange-1, int(share+1e-9)) // 0.29 of 100 is 28.999…, and 29 are not more than that
+	page.MaxParked = max(minRejects-1, int(share+1e-9)) // 0.29 of 100 is 28.999…, and 29 are not more than that
 	return page, err
 }
 

@@ -26,7 +26,7 @@ func TestRunStoresEveryPage(t *testing.T) {
 	sum.Elapsed = 0
 	want := domain.Summary{
 		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
-		Tally: domain.Tally{Received: 5, Inserted: 5}, Traffic: domain.Traffic{Requests: 3},
+		Counts: domain.Counts{Received: 5, Inserted: 5}, Traffic: domain.Traffic{Requests: 3},
 	}
 	if sum != want {
 		t.Errorf("summary %+v, want %+v", sum, want)
@@ -69,7 +69,7 @@ func TestADoneStreamIsNotReadAgainUnlessAsked(t *testing.T) {
 
 	b.opts.NewPass = true
 	sum, err = b.run(t.Context(), says(t, of(2, "a", "2"), of(2, "", "1")))
-	if err != nil || sum.Pass != 2 || sum.Seq != 3 || sum.Tally != (domain.Tally{Received: 2, Inserted: 1, Duplicate: 1}) {
+	if err != nil || sum.Pass != 2 || sum.Seq != 3 || sum.Counts != (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}) {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
@@ -101,8 +101,8 @@ func TestABadRecordIsParked(t *testing.T) {
 	if err != nil || !sum.Done {
 		t.Fatalf("%+v, %v", sum, err)
 	}
-	if want := (domain.Tally{Received: 4, Inserted: 2, Duplicate: 1, Parked: 1}); sum.Tally != want {
-		t.Errorf("tally %+v, want %+v", sum.Tally, want)
+	if want := (domain.Counts{Received: 4, Inserted: 2, Duplicate: 1, Parked: 1}); sum.Counts != want {
+		t.Errorf("tally %+v, want %+v", sum.Counts, want)
 	}
 	b.wantStored(t, 1, 3)
 	letters := b.db.Letters()
@@ -147,7 +147,7 @@ func TestTooManyBadRecords(t *testing.T) {
 				}
 				return
 			}
-			if domain.KindOf(err) != domain.Rejected || sum.Seq != 1 {
+			if domain.KindOf(err) != domain.TooManyRejects || sum.Seq != 1 {
 				t.Fatalf("%+v, %v", sum, err)
 			}
 			for _, want := range []string{strconv.Itoa(tt.bad) + " of", "behind record 1", `"not a number"`, "record 2", `"bad2"`} {
@@ -216,7 +216,7 @@ func TestAnotherOriginIsRefused(t *testing.T) {
 	if _, err := b.run(t.Context(), says(t, of(1, "", "1"))); err != nil {
 		t.Fatal(err)
 	}
-	b.opts.Origin = "https://other.example"
+	b.opts.SourceURL = "https://other.example"
 	source := says(t)
 	sum, err := b.run(t.Context(), source)
 	if domain.KindOf(err) != domain.Invalid || sum.Pass != 0 {

@@ -85,7 +85,7 @@ func TestAStoreThatCommitsElsewhereIsNotFollowed(t *testing.T) {
 	b := newBench()
 	elsewhere := func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 		res, err := commit()
-		res.Checkpoint.Position++
+		res.Checkpoint.Offset++
 		return res, err
 	}
 	b.store = &shaky{EventStore: b.store, commits: []func(func() (domain.CommitResult, error)) (domain.CommitResult, error){elsewhere}}

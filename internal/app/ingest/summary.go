@@ -15,7 +15,7 @@ type summary struct {
 
 func (s *summary) add(res domain.CommitResult) {
 	s.Pages++
-	s.Tally = s.Tally.Add(res.Tally)
+	s.Counts = s.Counts.Add(res.Counts)
 }
 
 // at closes the account at the durable checkpoint.

@@ -29,14 +29,14 @@ type WalkOptions struct {
 // From.Pass changes; the first is 1. It ends after the first error it yields. Each use is a walk of its own.
 func Walk(
 	ctx context.Context, source domain.EventSource, decoder domain.Decoder, observer WalkObserver, opts WalkOptions,
-) iter.Seq2[domain.ReadPage, error] {
-	return func(yield func(domain.ReadPage, error) bool) {
+) iter.Seq2[domain.DecodedPage, error] {
+	return func(yield func(domain.DecodedPage, error) bool) {
 		p := &pages{source: source, policy: opts.Retry, observer: observer, limit: opts.PageSize}
 		seen := seenPages{}
-		for step, err := range p.from(ctx, domain.Place{Pass: 1}, time.Time{}) {
-			var page domain.ReadPage
+		for step, err := range p.from(ctx, domain.Position{Pass: 1}, time.Time{}) {
+			var page domain.DecodedPage
 			if err == nil {
-				page, err = step.Read(ctx, decoder)
+				page, err = step.Decode(ctx, decoder)
 			}
 			if err == nil {
 				page.End.AcceptShort = opts.AcceptShortEnd
@@ -56,14 +56,14 @@ func Walk(
 // seenPages are the pages of one pass that were yielded.
 type seenPages struct {
 	pass   int64
-	hashes map[string]bool // of their records, see domain.ReadPage.IDsHash
+	hashes map[string]bool // of their records, see domain.DecodedPage.IDsHash
 }
 
 // check returns BadPage if a page has the records of an earlier page of its pass. If the page ends the pass, check returns
 // why the end is not to be believed.
-func (s *seenPages) check(page domain.ReadPage) error {
+func (s *seenPages) check(page domain.DecodedPage) error {
 	if page.From.Pass == s.pass && s.hashes[string(page.IDsHash())] {
-		return badPage("after %d records the API answered with those of an earlier page of this pass", page.From.Position)
+		return badPage("after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
 	}
 	if page.To.Done {
 		return page.End.Check(page.To, storedUnknown)
@@ -71,7 +71,7 @@ func (s *seenPages) check(page domain.ReadPage) error {
 	return nil
 }
 
-func (s *seenPages) add(page domain.ReadPage) {
+func (s *seenPages) add(page domain.DecodedPage) {
 	if page.From.Pass != s.pass {
 		*s = seenPages{page.From.Pass, map[string]bool{}}
 	}

@@ -43,13 +43,13 @@ func TestAWalkReadsAsARunDoes(t *testing.T) {
 	})
 }
 
-func positions(t *testing.T, walk iter.Seq2[domain.ReadPage, error]) (all []int64) {
+func positions(t *testing.T, walk iter.Seq2[domain.DecodedPage, error]) (all []int64) {
 	t.Helper()
 	for page, err := range walk {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, page.To.Position)
+		all = append(all, page.To.Offset)
 	}
 	return all
 }
@@ -67,7 +67,7 @@ func TestAWalkEndsWithItsError(t *testing.T) {
 }
 
 // walkOf walks a source in pages of two records.
-func walkOf(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error] {
+func walkOf(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
 	t.Helper()
 	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &log{}, ingest.WalkOptions{
 		PageSize: 2, Retry: newBench().opts.Retry, AcceptShortEnd: acceptShortEnd,

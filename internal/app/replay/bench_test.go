@@ -32,7 +32,7 @@ func newBench(t *testing.T, payloads ...string) *bench {
 	b := &bench{db: domaintest.NewMemDatabase()}
 	b.store = &shaky{Store: b.db.Replays(3)}
 	b.opts = replay.Options{
-		Stream: stream, Letters: domain.LetterSelection{All: true},
+		Stream: stream, Letters: domain.DeadLetterSelection{All: true},
 		Retry: retry.Policy{Tries: 5, Jitter: func() float64 { return 1 }},
 	}
 	b.park(t, payloads...)
@@ -51,12 +51,12 @@ func (b *bench) park(t *testing.T, payloads ...string) {
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	read, err := domain.Step{From: at.Place, To: at.After(page), Page: page}.Read(t.Context(), domaintest.LineDecoder{})
+	read, err := domain.FetchedPage{From: at.Position, To: at.After(page), Page: page}.Decode(t.Context(), domaintest.LineDecoder{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	read.MayPark = read.Received
-	if _, err := runner.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.ReadPage{read}}); err != nil {
+	read.MaxParked = read.Received
+	if _, err := runner.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{read}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,14 +80,14 @@ func (b *bench) became() string {
 
 // A log notes what an observer is told.
 type log struct {
-	surveys []domain.LetterSurvey
+	surveys []domain.SelectionCount
 	waits   []retry.Wait
 	batches []int64 // how many were replayed by the end of each
 }
 
-func (l *log) Surveyed(s domain.LetterSurvey) { l.surveys = append(l.surveys, s) }
-func (l *log) Waiting(w retry.Wait)           { l.waits = append(l.waits, w) }
-func (l *log) Replayed(r replay.Report)       { l.batches = append(l.batches, r.Received) }
+func (l *log) Surveyed(s domain.SelectionCount) { l.surveys = append(l.surveys, s) }
+func (l *log) Waiting(w retry.Wait)             { l.waits = append(l.waits, w) }
+func (l *log) Replayed(r replay.Report)         { l.batches = append(l.batches, r.Received) }
 
 // A shaky store does to chosen calls what networks and databases do.
 type shaky struct {
@@ -110,7 +110,7 @@ func (s *shaky) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayR
 }
 
 func (s *shaky) Open(
-	ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection, after, last int64,
+	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {
 	if len(s.opens) > 0 {
 		err := s.opens[0]

@@ -10,12 +10,12 @@ import (
 // A Store keeps dead letters beside the events. Each method makes one attempt.
 type Store interface {
 	// Survey says what a selection comes to. A stream that was never claimed is Invalid.
-	Survey(ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection) (domain.LetterSurvey, error)
+	Survey(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection) (domain.SelectionCount, error)
 
 	// Open reads those of the chosen letters that are open and have an id greater than after and at most last, in order
 	// of id, with their payloads: as many as the store finds fit for one Replay in number and in bytes, and at least one
 	// if there is any.
-	Open(ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection, after, last int64) ([]domain.DeadLetter, error)
+	Open(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
 
 	// Replay stores a batch's events, resolves the letters of those that are stored now (replayed) or were stored with
 	// the same values (duplicate), and leaves the others open with what is wrong with them now: rejected, refused by the
@@ -32,7 +32,7 @@ type Store interface {
 // An Observer is told what happens, in order and from the goroutine of Run, which waits for it: it must be quick.
 type Observer interface {
 	// Surveyed: this is what will be replayed.
-	Surveyed(survey domain.LetterSurvey)
+	Surveyed(survey domain.SelectionCount)
 	// Waiting: nothing happens until w.Until, because of w.Err.
 	Waiting(w retry.Wait)
 	// Replayed: one more batch is durable, and this is all until now.

@@ -19,7 +19,7 @@ const replayTimeout = 90 * time.Second
 // Options are what is to be replayed.
 type Options struct {
 	Stream  domain.StreamID
-	Letters domain.LetterSelection
+	Letters domain.DeadLetterSelection
 	Retry   retry.Policy // for the survey, and for each batch
 }
 
@@ -48,7 +48,7 @@ func New(store Store, decoder domain.Decoder, observer Observer, opts Options) *
 // rolled back. With an error, whose kind says what is to be done, Run returns what it did until then.
 func (r *Replayer) Run(ctx context.Context) (Report, error) {
 	report := Report{Stream: r.opts.Stream, Again: map[string]int64{}}
-	if err := r.opts.Letters.Check(); err != nil {
+	if err := r.opts.Letters.Validate(); err != nil {
 		return report, err
 	}
 	survey, err := r.survey(ctx)
@@ -75,7 +75,7 @@ func (r *Replayer) Run(ctx context.Context) (Report, error) {
 }
 
 // survey refuses ids there are not, before anything is replayed.
-func (r *Replayer) survey(ctx context.Context) (survey domain.LetterSurvey, err error) {
+func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, err error) {
 	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		survey, err = r.store.Survey(ctx, r.opts.Stream, r.opts.Letters)
 		return err
@@ -97,7 +97,7 @@ func (r *Replayer) batch(ctx context.Context, after, last int64, report *Report)
 		if letters, err = r.store.Open(ctx, r.opts.Stream, r.opts.Letters, after, last); err != nil || len(letters) == 0 {
 			return err
 		}
-		again := domain.ReadAgain(r.opts.Stream, letters, time.Now(), r.decoder)
+		again := domain.Redecode(r.opts.Stream, letters, time.Now(), r.decoder)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
 		defer cancel()
 		res, err := r.store.Replay(ctx, again)

@@ -16,8 +16,8 @@ func TestEachLetterIsReplayedOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
 	report, err := b.run(t.Context())
-	want := domain.Tally{Received: 7, Inserted: 4, Parked: 3} // the second no.1 was parked with the first
-	if err != nil || report.Tally != want || report.Again["not a number"] != 3 || report.Skipped != 0 || report.Stream != stream {
+	want := domain.Counts{Received: 7, Inserted: 4, Parked: 3} // the second no.1 was parked with the first
+	if err != nil || report.Counts != want || report.Again["not a number"] != 3 || report.Skipped != 0 || report.Stream != stream {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if got, want := b.became(), "no.1: 1 replayed, x: 1, no.2: 1 replayed, y: 1, z: 1, no.3: 1 replayed, no.4: 1 replayed"; got != want {
@@ -37,13 +37,13 @@ func TestEachLetterIsReplayedOnce(t *testing.T) {
 func TestWhatIsChosen(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		chosen domain.LetterSelection
+		chosen domain.DeadLetterSelection
 		want   string
 		skips  int64
 	}{
-		"ids":         {domain.LetterSelection{IDs: []int64{4, 2, 4}}, "no.1: 0, x: 1, no.2: 0, no.3: 1 replayed", 0},
-		"a reason":    {domain.LetterSelection{Reason: "not a number"}, "no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed", 0},
-		"none has it": {domain.LetterSelection{Reason: "other"}, "no.1: 0, x: 0, no.2: 0, no.3: 0", 0},
+		"ids":         {domain.DeadLetterSelection{IDs: []int64{4, 2, 4}}, "no.1: 0, x: 1, no.2: 0, no.3: 1 replayed", 0},
+		"a reason":    {domain.DeadLetterSelection{Reason: "not a number"}, "no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed", 0},
+		"none has it": {domain.DeadLetterSelection{Reason: "other"}, "no.1: 0, x: 0, no.2: 0, no.3: 0", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,7 @@ func TestWhatIsChosen(t *testing.T) {
 func TestResolvedLettersAreSkipped(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "no.1", "x", "no.2")
-	b.opts.Letters = domain.LetterSelection{IDs: []int64{1, 2}}
+	b.opts.Letters = domain.DeadLetterSelection{IDs: []int64{1, 2}}
 	for skipped := range int64(2) {
 		report, err := b.run(t.Context())
 		if err != nil || report.Skipped != skipped || report.Received != 2-skipped {
@@ -75,7 +75,7 @@ func TestResolvedLettersAreSkipped(t *testing.T) {
 		}
 		return call()
 	}}
-	b.opts.Letters = domain.LetterSelection{All: true}
+	b.opts.Letters = domain.DeadLetterSelection{All: true}
 	if report, err := b.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
 		t.Errorf("resolved meanwhile: %+v, %v", report, err)
 	}
@@ -84,16 +84,16 @@ func TestResolvedLettersAreSkipped(t *testing.T) {
 func TestBadSelectionsReplayNothing(t *testing.T) {
 	t.Parallel()
 	for says, tt := range map[string]struct {
-		chosen domain.LetterSelection
+		chosen domain.DeadLetterSelection
 		stream domain.StreamID
 	}{
-		"which ones was not said":   {domain.LetterSelection{}, stream},
-		"exclude each other":        {domain.LetterSelection{All: true, Reason: "x"}, stream},
-		"an id is 1 or more":        {domain.LetterSelection{IDs: []int64{1, 0}}, stream},
-		"10001 ids":                 {domain.LetterSelection{IDs: make([]int64, 10_001)}, stream},
-		"no dead letter of id 3, 9": {domain.LetterSelection{IDs: []int64{9, 1, 3}}, stream},
-		"and 10 more":               {domain.LetterSelection{IDs: counted(32)}, stream},
-		"no such stream":            {domain.LetterSelection{All: true}, domain.StreamID{Source: "other"}},
+		"which ones was not said":   {domain.DeadLetterSelection{}, stream},
+		"exclude each other":        {domain.DeadLetterSelection{All: true, Reason: "x"}, stream},
+		"an id is 1 or more":        {domain.DeadLetterSelection{IDs: []int64{1, 0}}, stream},
+		"10001 ids":                 {domain.DeadLetterSelection{IDs: make([]int64, 10_001)}, stream},
+		"no dead letter of id 3, 9": {domain.DeadLetterSelection{IDs: []int64{9, 1, 3}}, stream},
+		"and 10 more":               {domain.DeadLetterSelection{IDs: counted(32)}, stream},
+		"no such stream":            {domain.DeadLetterSelection{All: true}, domain.StreamID{Source: "other"}},
 	} {
 		b := newBench(t, "no.1", "no.2")
 		b.opts.Letters, b.opts.Stream = tt.chosen, tt.stream

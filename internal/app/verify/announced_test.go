@@ -13,9 +13,9 @@ func TestAWholeWalkSettlesWhatWasAnnounced(t *testing.T) {
 	t.Parallel()
 	short := func() *inventory {
 		i := sound()
-		i.at.Position, i.at.Inserted, i.at.AnnouncedFirst = 5, 4, domain.Total{N: 5, Known: true}
+		i.at.Offset, i.at.Inserted, i.at.AnnouncedFirst = 5, 4, domain.Total{N: 5, Known: true}
 		i.at.AnnouncedLast = i.at.AnnouncedFirst
-		i.findings = append(i.findings, domain.Finding{Check: domain.Reconciliation, Differences: 1, Shown: []domain.Difference{{What: "4 of 5"}}})
+		i.findings = append(i.findings, domain.Finding{Check: domain.CheckAnnounced, Differences: 1, Shown: []domain.Difference{{What: "4 of 5"}}})
 		return i
 	}
 	tests := []struct {
@@ -33,7 +33,7 @@ func TestAWholeWalkSettlesWhatWasAnnounced(t *testing.T) {
 		{"the walk breaks off", func(_ *inventory, _ *rows, s *domaintest.ScriptedSource) {
 			s.At("4", domaintest.FailWith(domain.Unauthorized))
 		}, false},
-		{"the pass received fewer", func(i *inventory, _ *rows, _ *domaintest.ScriptedSource) { i.at.Position = 4 }, false},
+		{"the pass received fewer", func(i *inventory, _ *rows, _ *domaintest.ScriptedSource) { i.at.Offset = 4 }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestAnAPIThatGrows(t *testing.T) {
 			t.Parallel()
 			i, r := sound(), &rows{}
 			i.shared = tt.shared
-			i.at.AnnouncedFirst, i.at.AnnouncedLast, i.at.Position = tt.first, tt.last, tt.position
+			i.at.AnnouncedFirst, i.at.AnnouncedLast, i.at.Offset = tt.first, tt.last, tt.position
 			i.at.Inserted, i.at.Parked = tt.inserted, tt.parked
 			for n := range tt.missing {
 				r.missing = append(r.missing, domaintest.EventID(uint64(n)))

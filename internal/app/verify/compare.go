@@ -12,11 +12,11 @@ import (
 
 // An API is what the database is compared with.
 type API struct {
-	Origin string // as the stream's checkpoint names it
-	Rows   Comparison
+	SourceURL string // as the stream's checkpoint names it
+	Rows      Comparison
 	// Pages is one walk from the head, as ingest.Walk. A page is tried again as the policy says. With acceptShortEnd the walk
 	// may end below the announced total.
-	Pages func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error]
+	Pages func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error]
 }
 
 // A Comparison compares what the API returns with the rows of one stream. It is used by one goroutine at a time.
@@ -25,7 +25,7 @@ type Comparison interface {
 	Begin()
 	// Compare finds what of a page is neither stored with its values nor parked, and notes the ids of its events and
 	// rejects as returned. After an error nothing is noted, and it may be called again with the same page.
-	Compare(ctx context.Context, stream domain.StreamID, page domain.ReadPage) (domain.PageComparison, error)
+	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
 	// Unreturned finds the stream's events that were not returned since Begin. It may be called again.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
@@ -48,7 +48,7 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.comparable(report.Stream.Checkpoint); err != nil {
 		return err
 	}
-	v.observer.Checking(domain.Returned)
+	v.observer.Checking(domain.CheckReturned)
 	w := walk{}
 	err := v.walk(ctx, &w, report.EndAccepted)
 	returned := w.finding(report.Inspection)
@@ -60,7 +60,7 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 		return err
 	}
 	w.settleAnnounced(&report.Inspection)
-	v.observer.Checking(domain.Unreturned)
+	v.observer.Checking(domain.CheckUnreturned)
 	var unreturned domain.Finding
 	err = v.patient().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		unreturned, err = v.opts.API.Rows.Unreturned(ctx, v.opts.Stream)
@@ -77,8 +77,8 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 func (v *Verifier) comparable(at domain.Checkpoint) error {
 	refused := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + at.Stream.String() + " with the API"}
 	switch {
-	case at.Origin != v.opts.API.Origin:
-		refused.Err = fmt.Errorf("it was read from %s, not from %s", at.Origin, v.opts.API.Origin)
+	case at.SourceURL != v.opts.API.SourceURL:
+		refused.Err = fmt.Errorf("it was read from %s, not from %s", at.SourceURL, v.opts.API.SourceURL)
 		refused.Hint = "correct API_BASE_URL, or name another stream with --stream"
 	case !at.Done:
 		refused.Err = errors.New("it is not complete")
@@ -106,7 +106,7 @@ func (w *walk) finding(at domain.Inspection) domain.Finding {
 	if at.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
 		growth = max(w.announced.N-at.Accounted(), 0)
 	}
-	found := domain.Finding{Check: domain.Returned}
+	found := domain.Finding{Check: domain.CheckReturned}
 	found.Add(w.others.Shown...)
 	found.Differences = w.others.Differences
 	if w.missing.Differences <= growth {
@@ -124,11 +124,11 @@ func (w *walk) finding(at domain.Inspection) domain.Finding {
 // to its end, found all that the API returns stored or parked: then some came twice. A pass that did not receive as many as
 // were announced stays a difference.
 func (w *walk) settleAnnounced(at *domain.Inspection) {
-	if w.missing.Differences+w.others.Differences > 0 || at.Stream.Checkpoint.Position < at.Stream.Checkpoint.AnnouncedFirst.N {
+	if w.missing.Differences+w.others.Differences > 0 || at.Stream.Checkpoint.Offset < at.Stream.Checkpoint.AnnouncedFirst.N {
 		return
 	}
 	for i, f := range at.Findings {
-		if f.Check == domain.Reconciliation {
+		if f.Check == domain.CheckAnnounced {
 			at.Findings[i] = domain.Finding{Check: f.Check}
 		}
 	}
@@ -153,7 +153,7 @@ func (v *Verifier) walk(ctx context.Context, w *walk, acceptShortEnd bool) error
 }
 
 // comparePage tries again until the database answers.
-func (v *Verifier) comparePage(ctx context.Context, page domain.ReadPage, w *walk) error {
+func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *walk) error {
 	var compared domain.PageComparison
 	err := v.patient().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		compared, err = v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)

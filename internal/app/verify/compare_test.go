@@ -33,7 +33,7 @@ func (r *rows) Begin() {
 	r.returned = nil
 }
 
-func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.ReadPage) (domain.PageComparison, error) {
+func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
 	r.calls++
 	if r.calls > 1 && r.fails != nil && (r.failures == 0 || r.calls <= r.failures+1) {
 		return domain.PageComparison{}, r.fails
@@ -54,19 +54,19 @@ func (r *rows) Unreturned(context.Context, domain.StreamID) (domain.Finding, err
 	if r.asked <= r.failures {
 		return domain.Finding{}, r.fails
 	}
-	return domain.Finding{Check: domain.Unreturned, Differences: r.unreturned}, nil
+	return domain.Finding{Check: domain.CheckUnreturned, Differences: r.unreturned}, nil
 }
 
 // quiet is a walk's observer that is not told anything worth noting.
 type quiet struct{ witness }
 
-func (*quiet) Fetching(domain.Place)    {}
-func (*quiet) PassStarted(domain.Place) {}
+func (*quiet) Fetching(domain.Position)    {}
+func (*quiet) PassStarted(domain.Position) {}
 
 func apiOn(source domain.EventSource, r *rows) *verify.API {
 	return &verify.API{
-		Origin: origin, Rows: r,
-		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.ReadPage, error] {
+		SourceURL: origin, Rows: r,
+		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
 			return ingest.Walk(ctx, source, domaintest.LineDecoder{}, &quiet{}, ingest.WalkOptions{
 				PageSize: 2, Retry: policy, AcceptShortEnd: acceptShortEnd,
 			})
@@ -126,7 +126,7 @@ func TestWhatIsNotComparable(t *testing.T) {
 		change func(at *domain.Checkpoint)
 		says   string
 	}{
-		{"another API's stream", func(at *domain.Checkpoint) { at.Origin = "https://other.example" }, "it was read from https://other.example, not from " + origin},
+		{"another API's stream", func(at *domain.Checkpoint) { at.SourceURL = "https://other.example" }, "it was read from https://other.example, not from " + origin},
 		{"a stream that is not complete", func(at *domain.Checkpoint) { at.Done = false }, "it is not complete"},
 	}
 	for _, tt := range tests {

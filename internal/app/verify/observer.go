@@ -12,5 +12,5 @@ type Observer interface {
 	// Waiting: nothing happens until w.Until, because of w.Err.
 	Waiting(w retry.Wait)
 	// Compared: the API's page has been compared.
-	Compared(page domain.ReadPage)
+	Compared(page domain.DecodedPage)
 }

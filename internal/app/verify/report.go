@@ -14,11 +14,11 @@ type Walk struct {
 	Pages    int64
 	Received int64 // records
 	Parked   int64 // of these, no rows but dead letters
-	NotKept  int64 // of these, counted in another dead letter of their event, see domain.MaxOpenLetters
+	NotKept  int64 // of these, counted in another dead letter of their event, see domain.MaxOpenDeadLetters
 	New      int64 // of these, neither stored nor parked, and newer than what was read by all that can be told
 }
 
-func (w *Walk) add(page domain.ReadPage, compared domain.PageComparison) {
+func (w *Walk) add(page domain.DecodedPage, compared domain.PageComparison) {
 	w.Pages++
 	w.Received += int64(page.Received)
 	w.Parked += compared.Parked

@@ -48,12 +48,12 @@ func (i *inventory) Inspect(_ context.Context, stream domain.StreamID, began fun
 type witness struct {
 	checks []domain.Check
 	waits  int
-	steps  []domain.ReadPage
+	steps  []domain.DecodedPage
 }
 
-func (w *witness) Checking(c domain.Check)    { w.checks = append(w.checks, c) }
-func (w *witness) Waiting(retry.Wait)         { w.waits++ }
-func (w *witness) Compared(p domain.ReadPage) { w.steps = append(w.steps, p) }
+func (w *witness) Checking(c domain.Check)       { w.checks = append(w.checks, c) }
+func (w *witness) Waiting(retry.Wait)            { w.waits++ }
+func (w *witness) Compared(p domain.DecodedPage) { w.steps = append(w.steps, p) }
 
 func options(api *verify.API) verify.Options {
 	return verify.Options{
@@ -64,8 +64,8 @@ func options(api *verify.API) verify.Options {
 
 func sound() *inventory {
 	return &inventory{
-		at:       domain.Checkpoint{Origin: origin, Place: domain.Place{Pass: 1, Done: true}},
-		findings: []domain.Finding{{Check: domain.Balance}, {Check: domain.Chain}},
+		at:       domain.Checkpoint{SourceURL: origin, Position: domain.Position{Pass: 1, Done: true}},
+		findings: []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain}},
 	}
 }
 
@@ -147,7 +147,7 @@ func TestADatabaseThatFailsIsComparedAllTheSame(t *testing.T) {
 	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") || len(report.Findings) != 4 {
 		t.Errorf("%v: %+v", err, report.Findings)
 	}
-	want := []domain.Check{domain.Balance, domain.Chain, domain.Returned, domain.Unreturned}
+	want := []domain.Check{domain.CheckBalance, domain.CheckChain, domain.CheckReturned, domain.CheckUnreturned}
 	if !slices.Equal(w.checks, want) || len(w.steps) != 2 {
 		t.Errorf("told of %v and %d pages", w.checks, len(w.steps))
 	}

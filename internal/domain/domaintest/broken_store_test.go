@@ -64,7 +64,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					at, _ := s.Checkpoint(ctx, b.At.Stream)
-					b.At.Seq, b.At.Place = at.Seq, at.Place
+					b.At.Seq, b.At.Position = at.Seq, at.Position
 					return s.Commit(ctx, b)
 				}}
 			},
@@ -87,7 +87,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (res domain.CommitResult, err error) {
 					for _, page := range b.Pages {
-						res, err = s.Commit(ctx, domain.Batch{At: b.At, Pages: []domain.ReadPage{page}})
+						res, err = s.Commit(ctx, domain.Batch{At: b.At, Pages: []domain.DecodedPage{page}})
 						if err != nil {
 							return res, err
 						}
@@ -155,7 +155,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					res, err := s.Commit(ctx, b)
-					res.Tally.Duplicate = 0
+					res.Counts.Duplicate = 0
 					return res, err
 				}}
 			},

@@ -44,18 +44,18 @@ func (d *MemDatabase) mark() (undo func()) {
 
 // park returns those of the page's rejects that it parks. The others were parked before, or are one too many of their event.
 func (d *MemDatabase) park(
-	stream domain.StreamID, pageID int64, page domain.ReadPage, rejects []domain.Reject,
+	stream domain.StreamID, pageID int64, page domain.DecodedPage, rejects []domain.Reject,
 ) (parked []domain.Reject) {
 	for _, r := range rejects {
 		key := page.KeyOf(r)
 		known := func(l *memLetter) bool {
-			return l.stream == stream && (l.Key == key || r.Values == "" && l.Key == r.FormerKey() && bytes.Equal(l.Payload, r.Record.Payload))
+			return l.stream == stream && (l.Key == key || r.Values == "" && l.Key == r.LegacyKey() && bytes.Equal(l.Payload, r.Record.Payload))
 		}
 		if at := slices.IndexFunc(d.letters, known); at >= 0 {
 			d.letters[at].Seen++
 			continue
 		}
-		if last, open := d.openOf(stream, r.Why.ID); open >= domain.MaxOpenLetters {
+		if last, open := d.openOf(stream, r.Why.ID); open >= domain.MaxOpenDeadLetters {
 			last.Seen++
 			last.Others++
 			continue
@@ -79,13 +79,13 @@ func (d *MemDatabase) openOf(stream domain.StreamID, id domain.EventID) (last *m
 	return last, open
 }
 
-func (d *MemDatabase) supersede(stream domain.StreamID, pageID int64, events []domain.ReadEvent) {
+func (d *MemDatabase) supersede(stream domain.StreamID, pageID int64, events []domain.DecodedEvent) {
 	for _, l := range d.letters {
 		if l.stream != stream || l.Resolved != nil || l.Why.Reason == domain.ReasonConflict {
 			continue
 		}
-		if slices.ContainsFunc(events, func(e domain.ReadEvent) bool { return e.ID == l.Why.ID && !holdsNUL(e.Event) }) {
-			l.Resolved = &domain.Resolution{How: domain.HowSuperseded, Why: "it came as it should be", At: time.Now(), PageID: pageID}
+		if slices.ContainsFunc(events, func(e domain.DecodedEvent) bool { return e.ID == l.Why.ID && !holdsNUL(e.Event) }) {
+			l.Resolved = &domain.Resolution{How: domain.ResolvedAsSuperseded, Why: "it came as it should be", At: time.Now(), PageID: pageID}
 		}
 	}
 }

@@ -19,8 +19,8 @@ func (d *MemDatabase) Replays(most int) *MemReplays { return &MemReplays{d, most
 
 // Survey implements replay.Store.
 func (r *MemReplays) Survey(
-	_ context.Context, stream domain.StreamID, chosen domain.LetterSelection,
-) (survey domain.LetterSurvey, err error) {
+	_ context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection,
+) (survey domain.SelectionCount, err error) {
 	r.db.mu.Lock()
 	defer r.db.mu.Unlock()
 	if _, claimed := r.db.checkpoints[stream]; !claimed {
@@ -44,13 +44,13 @@ func (r *MemReplays) Survey(
 	return survey, nil
 }
 
-func chooses(chosen domain.LetterSelection, l *memLetter) bool {
+func chooses(chosen domain.DeadLetterSelection, l *memLetter) bool {
 	return (len(chosen.IDs) == 0 || slices.Contains(chosen.IDs, l.ID)) && (chosen.Reason == "" || chosen.Reason == l.Why.Reason)
 }
 
 // Open implements replay.Store.
 func (r *MemReplays) Open(
-	ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection, after, last int64,
+	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
 ) (letters []domain.DeadLetter, err error) {
 	if ctx.Err() != nil {
 		return nil, failure(domain.Stopped, "read letters", "the caller has stopped")
@@ -88,7 +88,7 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 		r.db.parkAgain(batch, reject, &res)
 	}
 	r.db.ledger = append(r.db.ledger, LedgerRow{
-		Kind: "replay", Stream: batch.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Position, Tally: res.Tally,
+		Kind: "replay", Stream: batch.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Tally: res.Counts,
 	})
 	return res, nil
 }
@@ -105,11 +105,11 @@ func (d *MemDatabase) open(batch domain.Replay) (ids []int64) {
 
 func (d *MemDatabase) letter(id int64) *memLetter { return d.letters[id-1] }
 
-func (d *MemDatabase) replay(batch domain.Replay, e domain.ReadEvent, res *domain.ReplayResult) {
+func (d *MemDatabase) replay(batch domain.Replay, e domain.DecodedEvent, res *domain.ReplayResult) {
 	reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 	l := d.letter(batch.Letters[e.Record.Index].ID)
 	known, isKnown := d.events[e.ID]
-	how := domain.HowReplayed
+	how := domain.ResolvedByReplay
 	switch {
 	case holdsNUL(e.Event):
 		reject.Why.Reason, reject.Why.Detail = domain.ReasonUnstorable, "it holds a NUL"
@@ -119,7 +119,7 @@ func (d *MemDatabase) replay(batch domain.Replay, e domain.ReadEvent, res *domai
 		d.events[e.ID] = ownCopy(e.Event)
 		res.Inserted++
 	case sameEvent(known, e.Event) == nil:
-		how = domain.HowDuplicate
+		how = domain.ResolvedAsDuplicate
 		res.Duplicate++
 	default:
 		reject.Why.Reason, reject.Why.Detail = domain.ReasonConflict, sameEvent(known, e.Event).Error()

@@ -33,9 +33,9 @@ type LedgerRow struct {
 	Pass, Seq, Position int64
 	ParentSeq           int64 // 0 at the head of a pass, and of a replay
 	CursorIn, CursorOut domain.Cursor
-	Tally               domain.Tally
+	Tally               domain.Counts
 	TraceID             string
-	IDsHash             string // of a page, domain.ReadPage.IDsHash
+	IDsHash             string // of a page, domain.DecodedPage.IDsHash
 	EndAccepted         bool
 }
 
@@ -113,15 +113,15 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, origin str
 	}
 	at, ok := s.db.checkpoints[stream]
 	if !ok {
-		at = domain.Checkpoint{Stream: stream, Origin: origin, Place: domain.Place{Pass: 1}}
+		at = domain.Checkpoint{Stream: stream, SourceURL: origin, Position: domain.Position{Pass: 1}}
 	}
-	if at.Origin != origin && at.Seq > 0 {
-		return domain.Checkpoint{}, failure(domain.Invalid, "claim", "the stream reads from "+at.Origin)
+	if at.SourceURL != origin && at.Seq > 0 {
+		return domain.Checkpoint{}, failure(domain.Invalid, "claim", "the stream reads from "+at.SourceURL)
 	}
-	if at.Origin != origin { // another API's rate limit
+	if at.SourceURL != origin { // another API's rate limit
 		delete(s.db.held, stream)
 	}
-	at.Epoch, at.Origin = at.Epoch+1, origin
+	at.Epoch, at.SourceURL = at.Epoch+1, origin
 	_, _ = rand.Read(at.Token[:]) // never fails
 	s.db.holders[stream] = s
 	s.db.checkpoints[stream] = at
@@ -182,21 +182,21 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 			undo()
 			return domain.CommitResult{}, err
 		}
-		res.Tally = res.Tally.Add(tally)
+		res.Counts = res.Counts.Add(tally)
 		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
-			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Position, ParentSeq: parentOf(page, at.Seq),
+			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Offset, ParentSeq: parentOf(page, at.Seq),
 			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
 			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
-		at.Place = page.To
+		at.Position = page.To
 		if n := len(page.Events); n > 0 {
 			at.LastEventAt = page.Events[n-1].OccurredAt
 		}
 	}
-	at.Tally, at.UpdatedAt = at.Tally.Add(res.Tally), time.Now()
+	at.Counts, at.UpdatedAt = at.Counts.Add(res.Counts), time.Now()
 	if at.Done {
-		if err := b.Last().End.Check(at.Place, s.db.storedBy(at)); err != nil {
+		if err := b.LastPage().End.Check(at.Position, s.db.storedBy(at)); err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
@@ -207,7 +207,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 }
 
 // repeats reports whether the ledger has a page of the same pass with the same records.
-func (d *MemDatabase) repeats(stream domain.StreamID, page domain.ReadPage) bool {
+func (d *MemDatabase) repeats(stream domain.StreamID, page domain.DecodedPage) bool {
 	hash := string(page.IDsHash())
 	return hash != "" && slices.ContainsFunc(d.ledger, func(row LedgerRow) bool {
 		return row.Stream == stream.String() && row.Pass == page.To.Pass && row.IDsHash == hash
@@ -232,7 +232,7 @@ func (d *MemDatabase) storedBy(at domain.Checkpoint) int64 {
 }
 
 // parentOf returns the seq of the page that led to page, or 0 if page is at the head of a pass.
-func parentOf(page domain.ReadPage, seq int64) int64 {
+func parentOf(page domain.DecodedPage, seq int64) int64 {
 	if page.From.Cursor == "" {
 		return 0
 	}
@@ -240,8 +240,8 @@ func parentOf(page domain.ReadPage, seq int64) int64 {
 }
 
 // store does a page; what it did before an error is undone by the caller.
-func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.ReadPage) (domain.Tally, error) {
-	tally := domain.Tally{Received: int64(page.Received)}
+func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.DecodedPage) (domain.Counts, error) {
+	tally := domain.Counts{Received: int64(page.Received)}
 	rejects := slices.Clone(page.Rejects)
 	for _, e := range page.Events {
 		known, isKnown := d.events[e.ID]
@@ -265,7 +265,7 @@ func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.Re
 	parked := d.park(stream, pageID, page, rejects)
 	tally.Parked, tally.Duplicate = int64(len(parked)), tally.Duplicate+int64(len(rejects)-len(parked))
 	d.supersede(stream, pageID, page.Events)
-	return tally, page.TooStrange(parked)
+	return tally, page.CheckRejectRatio(parked)
 }
 
 // holdsNUL tells of what PostgreSQL refuses.

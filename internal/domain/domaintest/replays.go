@@ -12,8 +12,8 @@ import (
 
 // A ReplayStore is replay.Store, which stands beside its use case.
 type ReplayStore interface {
-	Survey(ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection) (domain.LetterSurvey, error)
-	Open(ctx context.Context, stream domain.StreamID, chosen domain.LetterSelection, after, last int64) ([]domain.DeadLetter, error)
+	Survey(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection) (domain.SelectionCount, error)
+	Open(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
 	Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error)
 }
 
@@ -50,7 +50,7 @@ func parkedAs(ctx context.Context, under ReplayUnderTest, payloads ...string) (d
 		r.Why.ID = domain.EventID{}
 		rejects = append(rejects, r)
 	}
-	res, err := s.Commit(ctx, batch(at, withRejects(page(at.Place, 1, 2), rejects...)))
+	res, err := s.Commit(ctx, batch(at, withRejects(page(at.Position, 1, 2), rejects...)))
 	return s, res.Checkpoint, err
 }
 
@@ -80,8 +80,8 @@ func (v verdicts) Decode(r domain.Record) (domain.Event, []domain.Drift, error) 
 
 // readAgain reads what is open and decodes it.
 func readAgain(ctx context.Context, under ReplayUnderTest, v verdicts) (domain.Replay, error) {
-	letters, err := under.Replays.Open(ctx, streamID(), domain.LetterSelection{All: true}, 0, 1<<40)
-	return domain.ReadAgain(streamID(), letters, time.Now(), v), err
+	letters, err := under.Replays.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, 1<<40)
+	return domain.Redecode(streamID(), letters, time.Now(), v), err
 }
 
 func bytesAsParked(ctx context.Context, under ReplayUnderTest) error {
@@ -89,7 +89,7 @@ func bytesAsParked(ctx context.Context, under ReplayUnderTest) error {
 	if _, _, err := parkedAs(ctx, under, payload); err != nil {
 		return err
 	}
-	letters, err := under.Replays.Open(ctx, streamID(), domain.LetterSelection{All: true}, 0, 1<<40)
+	letters, err := under.Replays.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, 1<<40)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func bytesAsParked(ctx context.Context, under ReplayUnderTest) error {
 }
 
 func surveyTellsApart(ctx context.Context, under ReplayUnderTest) error {
-	if _, err := under.Replays.Survey(ctx, streamID(), domain.LetterSelection{All: true}); domain.KindOf(err) != domain.Invalid {
+	if _, err := under.Replays.Survey(ctx, streamID(), domain.DeadLetterSelection{All: true}); domain.KindOf(err) != domain.Invalid {
 		return fmt.Errorf("a stream that was never claimed: %w", err)
 	}
 	if _, _, err := parkedAs(ctx, under, "a", "b", "c"); err != nil {
@@ -115,13 +115,13 @@ func surveyTellsApart(ctx context.Context, under ReplayUnderTest) error {
 	}
 	a, b, c := again.Letters[0].ID, again.Letters[1].ID, again.Letters[2].ID
 	for _, tt := range []struct {
-		chosen domain.LetterSelection
-		want   domain.LetterSurvey
+		chosen domain.DeadLetterSelection
+		want   domain.SelectionCount
 	}{
-		{domain.LetterSelection{All: true}, domain.LetterSurvey{Open: 2, Last: c}},
-		{domain.LetterSelection{Reason: "other"}, domain.LetterSurvey{Open: 1, Last: b}},
-		{domain.LetterSelection{Reason: "none has it"}, domain.LetterSurvey{}},
-		{domain.LetterSelection{IDs: []int64{b, a, b, 99, 98, 99}}, domain.LetterSurvey{Open: 1, Last: b, Resolved: 1, Missing: []int64{98, 99}}},
+		{domain.DeadLetterSelection{All: true}, domain.SelectionCount{Open: 2, Last: c}},
+		{domain.DeadLetterSelection{Reason: "other"}, domain.SelectionCount{Open: 1, Last: b}},
+		{domain.DeadLetterSelection{Reason: "none has it"}, domain.SelectionCount{}},
+		{domain.DeadLetterSelection{IDs: []int64{b, a, b, 99, 98, 99}}, domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{98, 99}}},
 	} {
 		got, err := under.Replays.Survey(ctx, streamID(), tt.chosen)
 		if err != nil {
@@ -147,15 +147,15 @@ func openInOrder(ctx context.Context, under ReplayUnderTest) error {
 	}
 	first := letters[0].ID
 	for _, tt := range []struct {
-		chosen      domain.LetterSelection
+		chosen      domain.DeadLetterSelection
 		after, last int64
 		want        []string
 	}{
-		{domain.LetterSelection{All: true}, 0, first + 3, []string{"a", "b\xff\x00", "c", "d"}},
-		{domain.LetterSelection{All: true}, first, first + 2, []string{"b\xff\x00", "c"}},
-		{domain.LetterSelection{Reason: "bad timestamp"}, first + 2, first + 99, []string{"d"}},
-		{domain.LetterSelection{Reason: "another"}, 0, first + 3, nil},
-		{domain.LetterSelection{IDs: []int64{first + 3, first, first}}, 0, first + 3, []string{"a", "d"}},
+		{domain.DeadLetterSelection{All: true}, 0, first + 3, []string{"a", "b\xff\x00", "c", "d"}},
+		{domain.DeadLetterSelection{All: true}, first, first + 2, []string{"b\xff\x00", "c"}},
+		{domain.DeadLetterSelection{Reason: "bad timestamp"}, first + 2, first + 99, []string{"d"}},
+		{domain.DeadLetterSelection{Reason: "another"}, 0, first + 3, nil},
+		{domain.DeadLetterSelection{IDs: []int64{first + 3, first, first}}, 0, first + 3, []string{"a", "d"}},
 	} {
 		open, err := under.Replays.Open(ctx, streamID(), tt.chosen, tt.after, tt.last)
 		if err != nil {

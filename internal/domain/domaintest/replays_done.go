@@ -29,8 +29,8 @@ func eachFindsItsEnd(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	want := domain.Tally{Received: 7, Inserted: 1, Duplicate: 2, Parked: 4}
-	if err := wantTally(res.Tally, want); err != nil {
+	want := domain.Counts{Received: 7, Inserted: 1, Duplicate: 2, Parked: 4}
+	if err := wantTally(res.Counts, want); err != nil {
 		return err
 	}
 	reasons := map[string]int64{domain.ReasonConflict: 1, domain.ReasonUnstorable: 1, "other": 2}
@@ -41,7 +41,7 @@ func eachFindsItsEnd(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	row := LedgerRow{Kind: "replay", Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Position, Tally: want}
+	row := LedgerRow{Kind: "replay", Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Tally: want}
 	if len(rows) != 2 || rows[1] != row || res.PageID == 0 {
 		return fmt.Errorf("the ledger holds %+v, want %+v at its end", rows, row)
 	}
@@ -49,9 +49,9 @@ func eachFindsItsEnd(ctx context.Context, under ReplayUnderTest) error {
 		how, reason string
 		id          domain.EventID
 	}{
-		"fresh":         {domain.HowReplayed, "bad timestamp", event(3).ID},
-		"fresh again":   {domain.HowDuplicate, "bad timestamp", event(3).ID},
-		"stored before": {domain.HowDuplicate, "bad timestamp", event(1).ID},
+		"fresh":         {domain.ResolvedByReplay, "bad timestamp", event(3).ID},
+		"fresh again":   {domain.ResolvedAsDuplicate, "bad timestamp", event(3).ID},
+		"stored before": {domain.ResolvedAsDuplicate, "bad timestamp", event(1).ID},
 		"other values":  {"", domain.ReasonConflict, event(2).ID},
 		"refused":       {"", domain.ReasonUnstorable, event(5).ID},
 		"bad":           {"", "other", domain.EventID{}},
@@ -107,7 +107,7 @@ func replayedOnce(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if res.PageID != 0 || res.Tally != (domain.Tally{}) {
+	if res.PageID != 0 || res.Counts != (domain.Counts{}) {
 		return fmt.Errorf("replayed again: %+v", res)
 	}
 	rows, err := under.Ledger(ctx)
@@ -132,7 +132,7 @@ func resolvedMeanwhile(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 2, Inserted: 1, Parked: 1}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 2, Inserted: 1, Parked: 1}); err != nil {
 		return err
 	}
 	b, err := letterWith(ctx, under, "b")
@@ -149,7 +149,7 @@ func storedMeanwhile(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	parked, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), reject(0, 4, "known by its id"))))
+	parked, err := s.Commit(ctx, batch(at, withRejects(page(at.Position), reject(0, 4, "known by its id"))))
 	if err != nil {
 		return err
 	}
@@ -159,18 +159,18 @@ func storedMeanwhile(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Place, 3, 4, 5))); err != nil {
+	if _, err := s.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Position, 3, 4, 5))); err != nil {
 		return err
 	}
 	res, err := under.Replays.Replay(ctx, again)
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
 	l, err := letterWith(ctx, under, "known by its id")
-	if err != nil || l.Resolved == nil || l.Resolved.How != domain.HowSuperseded || l.Replays != 0 {
+	if err != nil || l.Resolved == nil || l.Resolved.How != domain.ResolvedAsSuperseded || l.Replays != 0 {
 		return fmt.Errorf("the letter that was superseded is %+v: %w", l, err)
 	}
 	return stored(ctx, under.StoreUnderTest, 1, 2, 3, 4, 5)
@@ -192,11 +192,11 @@ func runIsNotDisturbed(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil || !reflect.DeepEqual(durable, at) {
 		return fmt.Errorf("the checkpoint was %+v and is %+v: %w", at, durable, err)
 	}
-	res, err := s.Commit(ctx, batch(at, page(at.Place, 3, 4)))
+	res, err := s.Commit(ctx, batch(at, page(at.Position, 3, 4)))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 2, Inserted: 1, Duplicate: 1}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); err != nil {
 		return err
 	}
 	return stored(ctx, under.StoreUnderTest, 1, 2, 3, 4)

@@ -27,26 +27,26 @@ func event(n byte) domain.Event {
 }
 
 // page holds the given events of a series and ends at a place of its own.
-func page(at domain.Place, numbers ...byte) domain.ReadPage {
-	p := domain.ReadPage{From: at, To: at, Received: len(numbers), MayPark: 99}
+func page(at domain.Position, numbers ...byte) domain.DecodedPage {
+	p := domain.DecodedPage{From: at, To: at, Received: len(numbers), MaxParked: 99}
 	for _, n := range numbers {
 		p.Events = append(p.Events, readEvent(len(p.Events), event(n)))
 	}
-	p.To.Position += int64(len(numbers))
-	p.To.Furthest = max(p.To.Furthest, p.To.Position)
-	p.To.Cursor = domain.Cursor(fmt.Sprintf("behind %d of pass %d", p.To.Position, at.Pass))
+	p.To.Offset += int64(len(numbers))
+	p.To.MaxOffset = max(p.To.MaxOffset, p.To.Offset)
+	p.To.Cursor = domain.Cursor(fmt.Sprintf("behind %d of pass %d", p.To.Offset, at.Pass))
 	p.Receipt = domain.Receipt{
-		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(), TraceID: fmt.Sprintf("%032x", p.To.Position),
+		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(), TraceID: fmt.Sprintf("%032x", p.To.Offset),
 	}
 	return p
 }
 
 // readEvent is an event with a record that could be the one it was read from.
-func readEvent(index int, e domain.Event) domain.ReadEvent {
-	return domain.ReadEvent{Event: e, Record: domain.Record{Index: index, Payload: fmt.Appendf(nil, "record %d: %s", index, e.Name)}}
+func readEvent(index int, e domain.Event) domain.DecodedEvent {
+	return domain.DecodedEvent{Event: e, Record: domain.Record{Index: index, Payload: fmt.Appendf(nil, "record %d: %s", index, e.Name)}}
 }
 
-func batch(at domain.Checkpoint, pages ...domain.ReadPage) domain.Batch {
+func batch(at domain.Checkpoint, pages ...domain.DecodedPage) domain.Batch {
 	return domain.Batch{At: at, Pages: pages}
 }
 
@@ -116,7 +116,7 @@ func wantKind(err error, want domain.Kind) error {
 	return nil
 }
 
-func wantTally(got, want domain.Tally) error {
+func wantTally(got, want domain.Counts) error {
 	if got != want {
 		return fmt.Errorf("tally %+v, want %+v", got, want)
 	}

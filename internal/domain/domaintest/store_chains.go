@@ -14,13 +14,13 @@ func pagesNameTheirParents(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	place := at.Place
+	place := at.Position
 	event := byte(0)
 	for i, pages := range []int{2, 3, 3} {
 		if i == 2 {
 			place = place.NextPass()
 		}
-		var chain []domain.ReadPage
+		var chain []domain.DecodedPage
 		for range pages {
 			event++
 			next := page(place, event)
@@ -61,8 +61,8 @@ func lastEventOfSeveralPages(ctx context.Context, under StoreUnderTest) error {
 		{[][]byte{{}, {}}, 6},
 		{[][]byte{{}, {8}}, 8},
 	} {
-		var chain []domain.ReadPage
-		place := at.Place
+		var chain []domain.DecodedPage
+		place := at.Position
 		for _, numbers := range step.pages {
 			next := page(place, numbers...)
 			chain, place = append(chain, next), next.To

@@ -13,8 +13,8 @@ func newStreamBeginsAtNothing(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if at.Stream != streamID() || at.Origin != origin || at.Seq != 0 || at.Tally != (domain.Tally{}) ||
-		at.Place != (domain.Place{Pass: 1}) {
+	if at.Stream != streamID() || at.SourceURL != origin || at.Seq != 0 || at.Counts != (domain.Counts{}) ||
+		at.Position != (domain.Position{Pass: 1}) {
 		return fmt.Errorf("it begins at %+v", at)
 	}
 	return nil
@@ -32,7 +32,7 @@ func everyClaimIsANewEpoch(ctx context.Context, under StoreUnderTest) error {
 	if second.Epoch <= first.Epoch {
 		return fmt.Errorf("epoch %d after %d", second.Epoch, first.Epoch)
 	}
-	_, err = s.Commit(ctx, batch(first, page(first.Place, 1)))
+	_, err = s.Commit(ctx, batch(first, page(first.Position, 1)))
 	return wantKind(err, domain.Fenced)
 }
 
@@ -41,7 +41,7 @@ func oneOrigin(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(at, page(at.Place, 1)))
+	res, err := s.Commit(ctx, batch(at, page(at.Position, 1)))
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func oneOrigin(ctx context.Context, under StoreUnderTest) error {
 	if err := wantKind(err, domain.Invalid); err != nil {
 		return err
 	}
-	_, err = s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Place, 2))) // the refused claim took no epoch
+	_, err = s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 2))) // the refused claim took no epoch
 	return err
 }
 
@@ -66,8 +66,8 @@ func originMayChange(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if at.Origin != other || !at.HeldUntil.IsZero() {
-		return fmt.Errorf("it reads from %s, held until %s", at.Origin, at.HeldUntil)
+	if at.SourceURL != other || !at.HeldUntil.IsZero() {
+		return fmt.Errorf("it reads from %s, held until %s", at.SourceURL, at.HeldUntil)
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func secondRunnerIsTold(ctx context.Context, under StoreUnderTest) error {
 	if err := wantKind(err, domain.Fenced); err != nil {
 		return err
 	}
-	if _, err := first.Commit(ctx, batch(at, page(at.Place, 1))); err != nil {
+	if _, err := first.Commit(ctx, batch(at, page(at.Position, 1))); err != nil {
 		return fmt.Errorf("the first runner is disturbed: %w", err)
 	}
 	if err := under.Sever(ctx, first); err != nil {
@@ -111,7 +111,7 @@ func staleRunnerWritesNothing(ctx context.Context, under StoreUnderTest) error {
 	}
 	// The new runner has committed nothing: the seq still fits, only the epoch tells.
 	for range 5 {
-		_, err = stale.Commit(ctx, batch(at, page(at.Place, 1)))
+		_, err = stale.Commit(ctx, batch(at, page(at.Position, 1)))
 		if domain.KindOf(err) != domain.Transient { // it may have to find out that its connections are gone
 			break
 		}
@@ -132,7 +132,7 @@ func streamsAreApart(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Place, 1, 2))); err != nil {
+	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Position, 1, 2))); err != nil {
 		return err
 	}
 	again, err := other.Checkpoint(ctx, at.Stream)

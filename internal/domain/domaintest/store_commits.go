@@ -14,17 +14,17 @@ func commitStoresEverything(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	b := batch(at, page(at.Place, 1, 2, 3))
+	b := batch(at, page(at.Position, 1, 2, 3))
 	b.Pages[0].Events[1].Extra = []byte(`{"session": {"os": "Haiku"}}`)
 	res, err := s.Commit(ctx, b)
 	if err != nil {
 		return err
 	}
-	want := domain.Tally{Received: 3, Inserted: 3}
-	if err := wantTally(res.Tally, want); err != nil {
+	want := domain.Counts{Received: 3, Inserted: 3}
+	if err := wantTally(res.Counts, want); err != nil {
 		return err
 	}
-	if res.Checkpoint.Seq != b.Target() || res.Checkpoint.Tally != want {
+	if res.Checkpoint.Seq != b.TargetSeq() || res.Checkpoint.Counts != want {
 		return fmt.Errorf("the checkpoint moved to %+v", res.Checkpoint)
 	}
 	got, err := under.Events(ctx)
@@ -44,9 +44,9 @@ func checkpointComesBack(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	p := page(at.Place, 1, 2)
-	p.To = domain.Place{
-		Pass: 3, Position: 2, Furthest: 17, Cursor: "c2", Done: true,
+	p := page(at.Position, 1, 2)
+	p.To = domain.Position{
+		Pass: 3, Offset: 2, MaxOffset: 17, Cursor: "c2", Done: true,
 		CursorExpiresAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
 		AnnouncedFirst:  domain.Total{N: 0, Known: true}, AnnouncedLast: domain.Total{N: 2, Known: true},
 	}
@@ -58,8 +58,8 @@ func checkpointComesBack(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if durable.Place != p.To {
-		return fmt.Errorf("place %+v came back as %+v", p.To, durable.Place)
+	if durable.Position != p.To {
+		return fmt.Errorf("place %+v came back as %+v", p.To, durable.Position)
 	}
 	if !durable.LastEventAt.Equal(event(2).OccurredAt) {
 		return fmt.Errorf("the last event is of %s", durable.LastEventAt)
@@ -75,11 +75,11 @@ func emptyPageMoves(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(at, page(at.Place)))
+	res, err := s.Commit(ctx, batch(at, page(at.Position)))
 	if err != nil {
 		return err
 	}
-	if res.Checkpoint.Seq != 1 || res.Tally != (domain.Tally{}) || !res.Checkpoint.LastEventAt.IsZero() {
+	if res.Checkpoint.Seq != 1 || res.Counts != (domain.Counts{}) || !res.Checkpoint.LastEventAt.IsZero() {
 		return fmt.Errorf("it moved to %+v", res)
 	}
 	return nil
@@ -90,7 +90,7 @@ func storedOnce(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, page(at.Place, 1, 2)))
+	first, err := s.Commit(ctx, batch(at, page(at.Position, 1, 2)))
 	if err != nil {
 		return err
 	}
@@ -99,10 +99,10 @@ func storedOnce(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if err := wantTally(second.Tally, domain.Tally{Received: 2, Inserted: 1, Duplicate: 1}); err != nil {
+	if err := wantTally(second.Counts, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); err != nil {
 		return err
 	}
-	if err := wantTally(second.Checkpoint.Tally, domain.Tally{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
+	if err := wantTally(second.Checkpoint.Counts, domain.Counts{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
 		return err
 	}
 	return stored(ctx, under, 1, 2, 3)
@@ -113,15 +113,15 @@ func repeatedInPage(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, page(at.Place, 1)))
+	first, err := s.Commit(ctx, batch(at, page(at.Position, 1)))
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(first.Checkpoint, page(first.Checkpoint.Place, 1, 2, 2, 1, 2)))
+	res, err := s.Commit(ctx, batch(first.Checkpoint, page(first.Checkpoint.Position, 1, 2, 2, 1, 2)))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 5, Inserted: 1, Duplicate: 4}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 5, Inserted: 1, Duplicate: 4}); err != nil {
 		return err
 	}
 	return stored(ctx, under, 1, 2)
@@ -132,7 +132,7 @@ func sameBatchAgain(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	b := batch(at, page(at.Place, 1))
+	b := batch(at, page(at.Position, 1))
 	res, err := s.Commit(ctx, b)
 	if err != nil {
 		return err
@@ -154,12 +154,12 @@ func wrongPlaceWritesNothing(ctx context.Context, under StoreUnderTest) error {
 	for _, change := range []func(*domain.Checkpoint){
 		func(c *domain.Checkpoint) { c.Seq = 7 },
 		func(c *domain.Checkpoint) { c.Pass = 7 },
-		func(c *domain.Checkpoint) { c.Position = 7 },
+		func(c *domain.Checkpoint) { c.Offset = 7 },
 		func(c *domain.Checkpoint) { c.Cursor = "elsewhere" },
 	} {
 		elsewhere := at
 		change(&elsewhere)
-		_, err = s.Commit(ctx, batch(elsewhere, page(at.Place, 1)))
+		_, err = s.Commit(ctx, batch(elsewhere, page(at.Position, 1)))
 		if err := wantKind(err, domain.SetBack); err != nil {
 			return err
 		}
@@ -175,34 +175,34 @@ func severalPages(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	one := page(at.Place, 1, 2)
+	one := page(at.Position, 1, 2)
 	two := page(one.To, 2, 3)
 	three := page(two.To)
 	res, err := s.Commit(ctx, batch(at, one, two, three))
 	if err != nil {
 		return err
 	}
-	if res.Checkpoint.Seq != 3 || res.Checkpoint.Place != three.To {
+	if res.Checkpoint.Seq != 3 || res.Checkpoint.Position != three.To {
 		return fmt.Errorf("the checkpoint moved to %+v", res.Checkpoint)
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
 		return err
 	}
 	rows, err := under.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	row := func(seq int64, p domain.ReadPage, t domain.Tally) LedgerRow {
+	row := func(seq int64, p domain.DecodedPage, t domain.Counts) LedgerRow {
 		return LedgerRow{
-			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Position,
+			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Offset,
 			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
 			IDsHash: string(p.IDsHash()),
 		}
 	}
 	want := []LedgerRow{
-		row(1, one, domain.Tally{Received: 2, Inserted: 2}),
-		row(2, two, domain.Tally{Received: 2, Inserted: 1, Duplicate: 1}),
-		row(3, three, domain.Tally{}),
+		row(1, one, domain.Counts{Received: 2, Inserted: 2}),
+		row(2, two, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}),
+		row(3, three, domain.Counts{}),
 	}
 	if !reflect.DeepEqual(rows, want) {
 		return fmt.Errorf("the ledger holds %+v, want %+v", rows, want)

@@ -10,7 +10,7 @@ import (
 )
 
 // otherwise is the n-th event of the series with another name.
-func otherwise(index int, n byte, name string) domain.ReadEvent {
+func otherwise(index int, n byte, name string) domain.DecodedEvent {
 	e := event(n)
 	e.Name = name
 	return readEvent(index, e)
@@ -21,24 +21,24 @@ func conflicts(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	within := page(at.Place, 1)
+	within := page(at.Position, 1)
 	within.Events = append(within.Events, otherwise(1, 1, "second"), otherwise(2, 1, "second"), readEvent(3, event(1)))
 	within.Received = 4
-	later := page(at.Place, 1, 2)
+	later := page(at.Position, 1, 2)
 	later.Events = append(later.Events, otherwise(2, 1, "second"), otherwise(3, 1, "third"), otherwise(4, 2, "second"))
 	later.Received = 5
 	first, err := s.Commit(ctx, batch(at, within))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(first.Tally, domain.Tally{Received: 4, Inserted: 1, Duplicate: 2, Parked: 1}); err != nil {
+	if err := wantTally(first.Counts, domain.Counts{Received: 4, Inserted: 1, Duplicate: 2, Parked: 1}); err != nil {
 		return err
 	}
 	second, err := s.Commit(ctx, batch(first.Checkpoint, later))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(second.Tally, domain.Tally{Received: 5, Inserted: 1, Duplicate: 2, Parked: 2}); err != nil {
+	if err := wantTally(second.Counts, domain.Counts{Received: 5, Inserted: 1, Duplicate: 2, Parked: 2}); err != nil {
 		return err
 	}
 	letters, err := under.Letters(ctx)
@@ -65,14 +65,14 @@ func refusedIsParked(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	p := page(at.Place, 1, 2, 3, 4, 5)
+	p := page(at.Position, 1, 2, 3, 4, 5)
 	p.Events[2].Name, p.Events[4].Name = "a NUL \x00 no text column takes", "\x00"
 	p.Events[3] = readEvent(3, event(1))
 	res, err := s.Commit(ctx, batch(at, p))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 5, Inserted: 2, Duplicate: 1, Parked: 2}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 5, Inserted: 2, Duplicate: 1, Parked: 2}); err != nil {
 		return err
 	}
 	refused := func(index int) want {
@@ -81,7 +81,7 @@ func refusedIsParked(ctx context.Context, under StoreUnderTest) error {
 	if err := parked(ctx, under, refused(2), refused(4)); err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Place, 4))); err != nil { // the store goes on
+	if _, err := s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 4))); err != nil { // the store goes on
 		return err
 	}
 	return stored(ctx, under, 1, 2, 4)
@@ -93,13 +93,13 @@ func refusedAgain(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	refused := page(at.Place, 1, 2, 3)
+	refused := page(at.Position, 1, 2, 3)
 	refused.Events[1].Name = "\x00"
-	last, err := commits(ctx, s, at, page(at.Place, 1, 2), page(at.Place, 1, 2), refused)
+	last, err := commits(ctx, s, at, page(at.Position, 1, 2), page(at.Position, 1, 2), refused)
 	if err != nil {
 		return err
 	}
-	if err := wantTally(last.Tally, domain.Tally{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
+	if err := wantTally(last.Counts, domain.Counts{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
 	payload := string(refused.Events[1].Record.Payload)
@@ -110,7 +110,7 @@ func refusedAgain(ctx context.Context, under StoreUnderTest) error {
 }
 
 // asReject returns an event as a store parks it that refuses it.
-func asReject(e domain.ReadEvent) domain.Reject {
+func asReject(e domain.DecodedEvent) domain.Reject {
 	return domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 }
 
@@ -119,7 +119,7 @@ func allRefused(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	p := page(at.Place, 1, 2, 3)
+	p := page(at.Position, 1, 2, 3)
 	for i := range p.Events {
 		p.Events[i].Type = "\x00"
 	}
@@ -127,7 +127,7 @@ func allRefused(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: 3, Parked: 3}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: 3, Parked: 3}); err != nil {
 		return err
 	}
 	return stored(ctx, under)
@@ -140,13 +140,13 @@ func superseded(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	conflict := page(at.Place, 2)
+	conflict := page(at.Position, 2)
 	conflict.Events = append(conflict.Events, otherwise(1, 2, "other"))
 	conflict.Received = 2
 	_, err = commits(ctx, s, at,
 		withRejects(conflict, reject(2, 1, "not stored"), reject(3, 3, "never came")),
-		withRejects(page(at.Place, 1), reject(1, 2, "stored before")),
-		withRejects(page(at.Place, 4, 2), reject(2, 4, "in the same page")),
+		withRejects(page(at.Position, 1), reject(1, 2, "stored before")),
+		withRejects(page(at.Position, 4, 2), reject(2, 4, "in the same page")),
 	)
 	if err != nil {
 		return err
@@ -164,8 +164,8 @@ func superseded(ctx context.Context, under StoreUnderTest) error {
 		got[string(l.Payload)] = how
 	}
 	wanted := map[string]string{
-		"record 1: other": "open", "not stored": domain.HowSuperseded, "stored before": domain.HowSuperseded,
-		"never came": "open", "in the same page": domain.HowSuperseded,
+		"record 1: other": "open", "not stored": domain.ResolvedAsSuperseded, "stored before": domain.ResolvedAsSuperseded,
+		"never came": "open", "in the same page": domain.ResolvedAsSuperseded,
 	}
 	if !reflect.DeepEqual(got, wanted) {
 		return fmt.Errorf("letters are %v, want %v", got, wanted)
@@ -179,10 +179,10 @@ func supersededInBatch(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	r := reject(0, 1, "not yet")
-	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Place), r), page(at.NextPass(), 1))); err != nil {
+	if _, err := s.Commit(ctx, batch(at, withRejects(page(at.Position), r), page(at.NextPass(), 1))); err != nil {
 		return err
 	}
-	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
+	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.ResolvedAsSuperseded})
 }
 
 // supersededByLaterRunner: what is open stands in the database, not in the memory of the runner that parked it.
@@ -192,7 +192,7 @@ func supersededByLaterRunner(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	r := reject(0, 1, "not yet")
-	if _, err := first.Commit(ctx, batch(at, withRejects(page(at.Place), r))); err != nil {
+	if _, err := first.Commit(ctx, batch(at, withRejects(page(at.Position), r))); err != nil {
 		return err
 	}
 	if err := under.Sever(ctx, first); err != nil {
@@ -205,5 +205,5 @@ func supersededByLaterRunner(ctx context.Context, under StoreUnderTest) error {
 	if _, err := second.Commit(ctx, batch(at, page(at.NextPass(), 1))); err != nil {
 		return err
 	}
-	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.HowSuperseded})
+	return parked(ctx, under, want{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.ResolvedAsSuperseded})
 }

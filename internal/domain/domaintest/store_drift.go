@@ -15,7 +15,7 @@ func driftIsNewOnce(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	p := page(at.Place, 1)
+	p := page(at.Position, 1)
 	p.Drift = []domain.DriftCount{{Path: "a", Kind: "new field", Count: 1, Value: []byte(`"x"`)}}
 	first, err := s.Commit(ctx, batch(at, p))
 	if err != nil {

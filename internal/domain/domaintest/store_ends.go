@@ -13,16 +13,16 @@ func repeatedPage(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, page(at.Place, 1, 2), withRejects(page(at.Place), reject(0, 3, "bad"))))
+	first, err := s.Commit(ctx, batch(at, page(at.Position, 1, 2), withRejects(page(at.Position), reject(0, 3, "bad"))))
 	if err != nil {
 		return err
 	}
 	at = first.Checkpoint
-	for what, pages := range map[string][]domain.ReadPage{
-		"the page before":     {withRejects(page(at.Place), reject(0, 3, "bad"))},
-		"an earlier page":     {page(at.Place, 1, 2)},
-		"in another order":    {page(at.Place, 2, 1)},
-		"a page of its batch": {page(at.Place, 4), page(at.Place, 4)},
+	for what, pages := range map[string][]domain.DecodedPage{
+		"the page before":     {withRejects(page(at.Position), reject(0, 3, "bad"))},
+		"an earlier page":     {page(at.Position, 1, 2)},
+		"in another order":    {page(at.Position, 2, 1)},
+		"a page of its batch": {page(at.Position, 4), page(at.Position, 4)},
 	} {
 		_, err = s.Commit(ctx, batch(at, pages...))
 		if err := wantKind(err, domain.BadPage); err != nil {
@@ -34,12 +34,12 @@ func repeatedPage(ctx context.Context, under StoreUnderTest) error {
 	}
 	// The same events in other company are another page, pages without a record are all alike, and a later pass brings every
 	// page again.
-	_, err = s.Commit(ctx, batch(at, page(at.Place, 1, 2, 3), page(at.Place, 1), page(at.Place), page(at.Place), page(at.NextPass(), 1, 2)))
+	_, err = s.Commit(ctx, batch(at, page(at.Position, 1, 2, 3), page(at.Position, 1), page(at.Position), page(at.Position), page(at.NextPass(), 1, 2)))
 	return err
 }
 
 // ended returns a page that ends its pass after a number of records, with these announced totals.
-func ended(at domain.Place, first, last int64, numbers ...byte) domain.ReadPage {
+func ended(at domain.Position, first, last int64, numbers ...byte) domain.DecodedPage {
 	p := page(at, numbers...)
 	p.To.Cursor, p.To.Done = "", true
 	p.To.AnnouncedFirst, p.To.AnnouncedLast = domain.Total{N: first, Known: true}, domain.Total{N: last, Known: true}
@@ -47,7 +47,7 @@ func ended(at domain.Place, first, last int64, numbers ...byte) domain.ReadPage 
 }
 
 // otherValues gives the event at a place of the page another name, so that it is a conflict if its id is stored.
-func otherValues(p domain.ReadPage, index int) domain.ReadPage {
+func otherValues(p domain.DecodedPage, index int) domain.DecodedPage {
 	p.Events[index].Name = "another name"
 	return p
 }
@@ -60,14 +60,14 @@ func endsAreHeldAgainstRows(ctx context.Context, under StoreUnderTest) error {
 	}
 	tests := []struct {
 		name    string
-		page    domain.ReadPage
+		page    domain.DecodedPage
 		refused domain.Kind
 	}{
-		{"below the first total", ended(at.Place, 3, 3, 1, 2), domain.BadPage},
-		{"below the latest total", ended(at.Place, 2, 3, 1, 2), domain.Unconfirmed},
-		{"an event twice", ended(at.Place, 3, 3, 1, 2, 2), domain.Unconfirmed},
-		{"an event twice, with other values", otherValues(ended(at.Place, 3, 3, 1, 2, 2), 2), domain.Unconfirmed},
-		{"nothing announced", ended(at.Place, 0, 0), domain.Unconfirmed},
+		{"below the first total", ended(at.Position, 3, 3, 1, 2), domain.BadPage},
+		{"below the latest total", ended(at.Position, 2, 3, 1, 2), domain.Unconfirmed},
+		{"an event twice", ended(at.Position, 3, 3, 1, 2, 2), domain.Unconfirmed},
+		{"an event twice, with other values", otherValues(ended(at.Position, 3, 3, 1, 2, 2), 2), domain.Unconfirmed},
+		{"nothing announced", ended(at.Position, 0, 0), domain.Unconfirmed},
 	}
 	for _, tt := range tests {
 		_, err = s.Commit(ctx, batch(at, tt.page))
@@ -78,7 +78,7 @@ func endsAreHeldAgainstRows(ctx context.Context, under StoreUnderTest) error {
 			return fmt.Errorf("%s: %w", tt.name, err)
 		}
 	}
-	again := ended(at.Place, 3, 3, 1, 2, 2)
+	again := ended(at.Position, 3, 3, 1, 2, 2)
 	again.End.Confirmed = true
 	res, err := s.Commit(ctx, batch(at, again))
 	if err != nil {
@@ -100,10 +100,10 @@ func endsOfSharedTable(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Place, 1, 2))); err != nil {
+	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Position, 1, 2))); err != nil {
 		return err
 	}
-	_, err = other.Commit(ctx, batch(at, ended(at.Place, 2, 2, 1, 2)))
+	_, err = other.Commit(ctx, batch(at, ended(at.Position, 2, 2, 1, 2)))
 	return err
 }
 
@@ -112,7 +112,7 @@ func shortEndIsNoted(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	p := ended(at.Place, 3, 3, 1, 2)
+	p := ended(at.Position, 3, 3, 1, 2)
 	p.End.AcceptShort = true
 	_, err = s.Commit(ctx, batch(at, p))
 	if err := wantKind(err, domain.Unconfirmed); err != nil {

@@ -18,17 +18,17 @@ func reject(index int, n byte, payload string) domain.Reject {
 }
 
 // keyOf returns the key of a reject in a page whose decoder tells records by their bytes.
-func keyOf(r domain.Reject) domain.LetterKey { return domain.ReadPage{}.KeyOf(r) }
+func keyOf(r domain.Reject) domain.DeadLetterKey { return domain.DecodedPage{}.KeyOf(r) }
 
 // withRejects is a page that holds rejects, too.
-func withRejects(p domain.ReadPage, rejects ...domain.Reject) domain.ReadPage {
+func withRejects(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPage {
 	p.Rejects = append(p.Rejects, rejects...)
 	p.Received += len(rejects)
 	return p
 }
 
 // commits stores one page after the other.
-func commits(ctx context.Context, s domain.EventStore, at domain.Checkpoint, pages ...domain.ReadPage) (last domain.CommitResult, err error) {
+func commits(ctx context.Context, s domain.EventStore, at domain.Checkpoint, pages ...domain.DecodedPage) (last domain.CommitResult, err error) {
 	for i, p := range pages {
 		p.To.Pass += int64(i) // within a pass no page may repeat another
 		if last, err = s.Commit(ctx, batch(at, p)); err != nil {
@@ -41,7 +41,7 @@ func commits(ctx context.Context, s domain.EventStore, at domain.Checkpoint, pag
 
 // A want is what must have become of a dead letter.
 type want struct {
-	key      domain.LetterKey
+	key      domain.DeadLetterKey
 	reason   string
 	payload  string
 	index    int
@@ -80,11 +80,11 @@ func rejectIsParked(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	r := reject(2, 3, "{\"id\":\xff\x00}")
-	res, err := s.Commit(ctx, batch(at, withRejects(page(at.Place, 1, 2), r)))
+	res, err := s.Commit(ctx, batch(at, withRejects(page(at.Position, 1, 2), r)))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Checkpoint.Tally, domain.Tally{Received: 3, Inserted: 2, Parked: 1}); err != nil {
+	if err := wantTally(res.Checkpoint.Counts, domain.Counts{Received: 3, Inserted: 2, Parked: 1}); err != nil {
 		return err
 	}
 	letters, err := under.Letters(ctx)
@@ -105,23 +105,23 @@ func rejectMetAgain(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	spelt := func(p domain.ReadPage, rejects ...domain.Reject) domain.ReadPage {
+	spelt := func(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPage {
 		p = withRejects(p, rejects...)
 		p.Hash = func(r domain.Record) domain.RecordHash { return sha256.Sum256(bytes.ToLower(r.Payload)) }
 		return p
 	}
-	first, err := s.Commit(ctx, batch(at, spelt(page(at.Place, 1), reject(1, 2, "as here"), reject(2, 2, "As Here"))))
+	first, err := s.Commit(ctx, batch(at, spelt(page(at.Position, 1), reject(1, 2, "as here"), reject(2, 2, "As Here"))))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(first.Tally, domain.Tally{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
+	if err := wantTally(first.Counts, domain.Counts{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
 	second, err := s.Commit(ctx, batch(first.Checkpoint, spelt(page(first.Checkpoint.NextPass(), 1), reject(1, 2, "AS HERE"))))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(second.Tally, domain.Tally{Received: 2, Duplicate: 2}); err != nil {
+	if err := wantTally(second.Counts, domain.Counts{Received: 2, Duplicate: 2}); err != nil {
 		return err
 	}
 	return parked(ctx, under, want{keyOf(reject(0, 2, "as here")), "bad timestamp", "as here", 1, 3, ""})
@@ -133,12 +133,12 @@ func otherContent(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	first := withRejects(page(at.Place), reject(0, 2, "one"), reject(1, 2, "two"))
-	last, err := commits(ctx, s, at, first, withRejects(page(at.Place), reject(0, 2, "three"), reject(1, 2, "one")))
+	first := withRejects(page(at.Position), reject(0, 2, "one"), reject(1, 2, "two"))
+	last, err := commits(ctx, s, at, first, withRejects(page(at.Position), reject(0, 2, "three"), reject(1, 2, "one")))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(last.Tally, domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+	if err := wantTally(last.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
 	letter := func(payload string, index int, seen int64) want {
@@ -154,17 +154,17 @@ func afterResolved(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	last, err := commits(ctx, s, at,
-		withRejects(page(at.Place), reject(0, 2, "resolved")), page(at.Place, 2),
-		withRejects(page(at.Place), reject(0, 2, "resolved"), reject(1, 2, "new")),
+		withRejects(page(at.Position), reject(0, 2, "resolved")), page(at.Position, 2),
+		withRejects(page(at.Position), reject(0, 2, "resolved"), reject(1, 2, "new")),
 	)
 	if err != nil {
 		return err
 	}
-	if err := wantTally(last.Tally, domain.Tally{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+	if err := wantTally(last.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
 	return parked(ctx, under,
-		want{keyOf(reject(0, 2, "resolved")), "bad timestamp", "resolved", 0, 2, domain.HowSuperseded},
+		want{keyOf(reject(0, 2, "resolved")), "bad timestamp", "resolved", 0, 2, domain.ResolvedAsSuperseded},
 		want{keyOf(reject(0, 2, "new")), "bad timestamp", "new", 1, 1, ""})
 }
 
@@ -176,31 +176,31 @@ func openLettersAreFew(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	values := page(at.Place)
+	values := page(at.Position)
 	for i := range conflicts {
 		values.Events = append(values.Events, otherwise(i, 1, fmt.Sprintf("name %d", i)))
 		values.Received++
 	}
-	many := func(at domain.Place) domain.ReadPage {
+	many := func(at domain.Position) domain.DecodedPage {
 		p := page(at)
 		for i := range received {
 			p = withRejects(p, reject(i, 1, fmt.Sprintf("record %d", i)))
 		}
 		return p
 	}
-	const kept, others = domain.MaxOpenLetters - conflicts, received - (domain.MaxOpenLetters - conflicts)
-	res, err := commits(ctx, s, at, page(at.Place, 1), values, many(at.Place))
+	const kept, others = domain.MaxOpenDeadLetters - conflicts, received - (domain.MaxOpenDeadLetters - conflicts)
+	res, err := commits(ctx, s, at, page(at.Position, 1), values, many(at.Position))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: received, Duplicate: others, Parked: kept}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: received, Duplicate: others, Parked: kept}); err != nil {
 		return err
 	}
 	pass := res.Checkpoint.NextPass()
 	if res, err = commits(ctx, s, res.Checkpoint, many(pass)); err != nil {
 		return err
 	}
-	if err := wantTally(res.Tally, domain.Tally{Received: received, Duplicate: received}); err != nil {
+	if err := wantTally(res.Counts, domain.Counts{Received: received, Duplicate: received}); err != nil {
 		return fmt.Errorf("the same again: %w", err)
 	}
 	letters, err := under.Letters(ctx)
@@ -212,7 +212,7 @@ func openLettersAreFew(ctx context.Context, under StoreUnderTest) error {
 		if i >= conflicts {
 			seen = 2
 		}
-		if i == domain.MaxOpenLetters-1 {
+		if i == domain.MaxOpenDeadLetters-1 {
 			counted = 2 * others
 		}
 		if l.Seen != seen+counted || l.Others != counted {
@@ -224,7 +224,7 @@ func openLettersAreFew(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	return wantTally(res.Tally, domain.Tally{Received: received, Duplicate: others, Parked: kept})
+	return wantTally(res.Counts, domain.Counts{Received: received, Duplicate: others, Parked: kept})
 }
 
 func rejectWithoutID(ctx context.Context, under StoreUnderTest) error {
@@ -238,11 +238,11 @@ func rejectWithoutID(ctx context.Context, under StoreUnderTest) error {
 		return r
 	}
 	a, b := nobody(0, "null"), nobody(1, "42")
-	last, err := commits(ctx, s, at, withRejects(page(at.Place), a, b), withRejects(page(at.Place), nobody(0, "42")))
+	last, err := commits(ctx, s, at, withRejects(page(at.Position), a, b), withRejects(page(at.Position), nobody(0, "42")))
 	if err != nil {
 		return err
 	}
-	if err := wantTally(last.Tally, domain.Tally{Received: 1, Duplicate: 1}); err != nil {
+	if err := wantTally(last.Counts, domain.Counts{Received: 1, Duplicate: 1}); err != nil {
 		return err
 	}
 	return parked(ctx, under, want{keyOf(a), "bad timestamp", "null", 0, 1, ""}, want{keyOf(b), "bad timestamp", "42", 1, 2, ""})
@@ -253,11 +253,11 @@ func tooManyLetters(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	p := withRejects(page(at.Place, 1, 2), reject(2, 3, "x"), reject(3, 4, "y"))
+	p := withRejects(page(at.Position, 1, 2), reject(2, 3, "x"), reject(3, 4, "y"))
 	p.Events[1].Name = "\x00"
-	p.MayPark = 2
-	_, err = s.Commit(ctx, batch(at, page(at.Place, 9), p))
-	if err := wantKind(err, domain.Rejected); err != nil {
+	p.MaxParked = 2
+	_, err = s.Commit(ctx, batch(at, page(at.Position, 9), p))
+	if err := wantKind(err, domain.TooManyRejects); err != nil {
 		return err
 	}
 	if letters, err := under.Letters(ctx); err != nil || len(letters) > 0 {
@@ -266,7 +266,7 @@ func tooManyLetters(ctx context.Context, under StoreUnderTest) error {
 	if err := unmoved(ctx, under, s, at); err != nil {
 		return err
 	}
-	p.MayPark = 3
+	p.MaxParked = 3
 	_, err = s.Commit(ctx, batch(at, p))
 	return err
 }

@@ -15,7 +15,7 @@ func backedUp(ctx context.Context, under StoreUnderTest) (
 	if err != nil {
 		return nil, at, nil, err
 	}
-	if _, err := runner.Commit(ctx, batch(first, page(first.Place, 1))); err != nil {
+	if _, err := runner.Commit(ctx, batch(first, page(first.Position, 1))); err != nil {
 		return nil, at, nil, err
 	}
 	if restore, err = under.Backup(ctx); err != nil {
@@ -25,7 +25,7 @@ func backedUp(ctx context.Context, under StoreUnderTest) (
 		return nil, at, nil, err
 	}
 	for n := byte(2); n <= 3; n++ {
-		res, err := runner.Commit(ctx, batch(at, page(at.Place, n)))
+		res, err := runner.Commit(ctx, batch(at, page(at.Position, n)))
 		if err != nil {
 			return nil, at, nil, err
 		}
@@ -38,7 +38,7 @@ func backedUp(ctx context.Context, under StoreUnderTest) (
 // that its connections are gone.
 func refusedWith(ctx context.Context, runner domain.EventStore, at domain.Checkpoint, kind domain.Kind) (err error) {
 	for range 5 {
-		_, err = runner.Commit(ctx, batch(at, page(at.Place, 9)))
+		_, err = runner.Commit(ctx, batch(at, page(at.Position, 9)))
 		if domain.KindOf(err) != domain.Transient {
 			break
 		}
@@ -63,8 +63,8 @@ func setBackAndClaimed(ctx context.Context, under StoreUnderTest) error {
 	if theirs.Epoch != at.Epoch || theirs.Token == at.Token {
 		return fmt.Errorf("the later claim has epoch %d and token %s, the earlier one epoch %d and token %s", theirs.Epoch, theirs.Token, at.Epoch, at.Token)
 	}
-	for _, p := range []domain.ReadPage{page(theirs.Place, 4, 5), page(theirs.Place, 6)} {
-		p.To = at.Place // the same place, by other pages
+	for _, p := range []domain.DecodedPage{page(theirs.Position, 4, 5), page(theirs.Position, 6)} {
+		p.To = at.Position // the same place, by other pages
 		res, err := second.Commit(ctx, batch(theirs, p))
 		if err != nil {
 			return err
@@ -103,7 +103,7 @@ func setBackAfterClaim(ctx context.Context, under StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	res, err := runner.Commit(ctx, batch(at, page(at.Place, 1)))
+	res, err := runner.Commit(ctx, batch(at, page(at.Position, 1)))
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 // Fields is s as a log line's fields; what is not known is left out.
 func Fields(s Snapshot, now time.Time) []slog.Attr {
-	fields := []slog.Attr{slog.Int64("events", s.Position)}
+	fields := []slog.Attr{slog.Int64("events", s.Offset)}
 	if s.Total.Known {
 		fields = append(fields, slog.Int64("of", s.Total.N))
 	}

@@ -79,9 +79,9 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 	}
 	switch {
 	case s.Total.Known:
-		add(rankCount, plain, "%s of %s", humanize.Comma(s.Position), humanize.Comma(s.Total.N))
-	case s.Position > 0:
-		add(rankCount, plain, "%s events", humanize.Comma(s.Position))
+		add(rankCount, plain, "%s of %s", humanize.Comma(s.Offset), humanize.Comma(s.Total.N))
+	case s.Offset > 0:
+		add(rankCount, plain, "%s events", humanize.Comma(s.Offset))
 	}
 	if s.PerSecond > 0 {
 		add(rankSpeed, plain, "%s/s", perSecond(s.PerSecond))
@@ -115,7 +115,7 @@ func (s Snapshot) weight() (rank int, colour string) {
 		return rankWords, red
 	case s.waiting():
 		return rankWords, yellow
-	case s.Replaying() || s.State == Preparing || s.State == Claiming:
+	case s.Rereading() || s.State == Preparing || s.State == Claiming:
 		return rankWords, plain
 	}
 	return rankIdle, plain

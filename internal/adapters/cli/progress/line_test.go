@@ -28,7 +28,7 @@ func known(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 func TestLine(t *testing.T) {
 	t.Parallel()
 	halfway := Snapshot{
-		State: Fetching, Position: 1_250_000, Furthest: 1_250_000, Total: known(3_000_000),
+		State: Fetching, Offset: 1_250_000, MaxOffset: 1_250_000, Total: known(3_000_000),
 		PerSecond: 5012.4, Left: 5*time.Minute + 49*time.Second, Retries: 2,
 	}
 	with := func(edit func(*Snapshot)) Snapshot {
@@ -52,9 +52,9 @@ func TestLine(t *testing.T) {
 		{"claiming", Snapshot{State: Claiming}, 80, "claiming the stream"},
 		{"another runner", Snapshot{State: Waiting, Wait: waitFor(domain.Fenced, 4*time.Second, "taken", 0)}, 80, "waiting for another runner to let go of the stream (4 s)"},
 		{"nothing known", Snapshot{State: Fetching}, 80, "fetching"},
-		{"no total announced", Snapshot{State: Storing, Position: 12_345, Furthest: 12_345, PerSecond: 9.96}, 80, "12,345 events  10.0/s  storing"},
+		{"no total announced", Snapshot{State: Storing, Offset: 12_345, MaxOffset: 12_345, PerSecond: 9.96}, 80, "12,345 events  10.0/s  storing"},
 		{"a total of nothing", Snapshot{State: Fetching, Total: known(0)}, 80, "0 of 0  fetching"},
-		{"complete", Snapshot{State: Complete, Position: 5, Total: known(5)}, 80, ""},
+		{"complete", Snapshot{State: Complete, Offset: 5, Total: known(5)}, 80, ""},
 		{"wide", halfway, 120, "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching"},
 		{"an idle word goes first", halfway, 80, "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
 		{"then the bar", halfway, 72, " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
@@ -65,8 +65,8 @@ func TestLine(t *testing.T) {
 		{"at last the share is cut", halfway, 6, " 4..."},
 		{"no room at all", halfway, 1, ""},
 		{"no width at all", halfway, 0, ""},
-		{"the last one", with(func(s *Snapshot) { s.Position = 2_999_999 }), 51, " 99.9%  2,999,999 of 3,000,000  ETA 5:49"},
-		{"more than announced", with(func(s *Snapshot) { s.Position, s.Left = 3_000_001, 0 }), 40, "100.0%  3,000,001 of 3,000,000"},
+		{"the last one", with(func(s *Snapshot) { s.Offset = 2_999_999 }), 51, " 99.9%  2,999,999 of 3,000,000  ETA 5:49"},
+		{"more than announced", with(func(s *Snapshot) { s.Offset, s.Left = 3_000_001, 0 }), 40, "100.0%  3,000,001 of 3,000,000"},
 		{"the rate limit binds", with(func(s *Snapshot) { s.Left, s.LeftByQuota = 26*time.Hour, true }), 71, " 41.6%  1,250,000 of 3,000,000  ETA 1 d 02:00:00 (rate limit)"},
 		{"waiting for the API", limited, 80, " 41.6%  ETA 5:49  waiting for the API until 12:03:10 (rate limit, 3:11)"},
 		{"the same, narrower", limited, 60, " 41.6%  ETA 5:49  API rate limit until 12:03:10 (3:11)"},
@@ -90,8 +90,8 @@ func TestLine(t *testing.T) {
 		{"a reason with control characters", with(func(s *Snapshot) {
 			s.State, s.Wait, s.Left = Waiting, waitFor(domain.Transient, time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
 		}), 60, " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d"},
-		{"replaying", with(func(s *Snapshot) { s.Position, s.Furthest = 120_000, 380_000 }), 80, "  4.0%  ETA 5:49  replaying: 380,000 of 3,000,000 already stored"},
-		{"replaying, no total yet", Snapshot{State: Fetching, Furthest: 380_000}, 80, "replaying: 380,000 already stored"},
+		{"replaying", with(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }), 80, "  4.0%  ETA 5:49  replaying: 380,000 of 3,000,000 already stored"},
+		{"replaying, no total yet", Snapshot{State: Fetching, MaxOffset: 380_000}, 80, "replaying: 380,000 already stored"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestLineIsNarrowerThanTheTerminal(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{
 		State: Waiting, Wait: waitFor(domain.Transient, time.Second, strings.Repeat("壊れた🧨é\t", 20), 2),
-		Position: 1, Total: known(9), PerSecond: 1e9, Left: 1e6 * time.Hour, Retries: 12345,
+		Offset: 1, Total: known(9), PerSecond: 1e9, Left: 1e6 * time.Hour, Retries: 12345,
 	}
 	for width := range 300 {
 		if line := Line(s, noon, width, false); runewidth.StringWidth(line) > max(width-1, 0) {
@@ -118,7 +118,7 @@ func TestLineIsNarrowerThanTheTerminal(t *testing.T) {
 
 func TestColoursAreLeftOutOfTheWidth(t *testing.T) {
 	t.Parallel()
-	s := Snapshot{State: Waiting, Wait: waitFor(domain.RateLimited, 41*time.Second, "429", 0), Position: 1, Total: known(2)}
+	s := Snapshot{State: Waiting, Wait: waitFor(domain.RateLimited, 41*time.Second, "429", 0), Offset: 1, Total: known(2)}
 	const want = "[\x1b[32m=====>      ]"
 	painted := Line(s, noon, 100, true)
 	if plain := strings.NewReplacer("\x1b[32m", "", "\x1b[33m", "", "\x1b[m", "").Replace(painted); plain != Line(s, noon, 100, false) {

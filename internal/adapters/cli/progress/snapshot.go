@@ -25,9 +25,9 @@ type Snapshot struct {
 	State State
 	Wait  retry.Wait // the one under way, if State is Waiting
 
-	Position int64 // records from the head that are stored, in this pass
-	Furthest int64 // the greatest position of all passes: up to it everything is stored already
-	Total    domain.Total
+	Offset    int64 // records from the head that are stored, in this pass
+	MaxOffset int64 // the greatest position of all passes: up to it everything is stored already
+	Total     domain.Total
 
 	PerSecond   float64       // records, of late, waits included; 0 if not known
 	Left        time.Duration // to the announced end; 0 if not known
@@ -35,13 +35,13 @@ type Snapshot struct {
 	Retries     int           // tries after failures
 }
 
-// Replaying reports whether what is read has been stored before.
-func (s Snapshot) Replaying() bool { return s.Position < s.Furthest }
+// Rereading reports whether what is read has been stored before.
+func (s Snapshot) Rereading() bool { return s.Offset < s.MaxOffset }
 
 // permille is how much of the announced total is done, from 0 to 1000, rounded down: 100.0 % is a promise.
 func (s Snapshot) permille() (n int64, known bool) {
 	if !s.Total.Known || s.Total.N <= 0 {
 		return 0, false
 	}
-	return min(s.Position, s.Total.N) * 1000 / s.Total.N, true
+	return min(s.Offset, s.Total.N) * 1000 / s.Total.N, true
 }

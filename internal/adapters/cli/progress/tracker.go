@@ -21,9 +21,9 @@ type Tracker struct {
 	state     State
 	wait      retry.Wait // the last one
 	waitBegan time.Time
-	waitsFor  State        // the last state that was no wait: what is tried again after one
-	place     domain.Place // behind the last page stored
-	perPage   int64        // records in the last page that had any
+	waitsFor  State           // the last state that was no wait: what is tried again after one
+	place     domain.Position // behind the last page stored
+	perPage   int64           // records in the last page that had any
 	retries   int
 	received  int64         // in this run
 	limited   time.Duration // of this run, spent waiting for the quota's next window
@@ -40,7 +40,7 @@ func (t *Tracker) Claiming() { t.enter(Claiming, func(time.Time) {}) }
 // Claimed implements ingest.Observer.
 func (t *Tracker) Claimed(at domain.Checkpoint) {
 	t.enter(Fetching, func(now time.Time) {
-		t.place = at.Place
+		t.place = at.Position
 		if at.Done && t.newPass {
 			t.place = at.NextPass()
 		}
@@ -52,10 +52,10 @@ func (t *Tracker) Claimed(at domain.Checkpoint) {
 }
 
 // Fetching implements ingest.Observer.
-func (t *Tracker) Fetching(domain.Place) { t.enter(Fetching, func(time.Time) {}) }
+func (t *Tracker) Fetching(domain.Position) { t.enter(Fetching, func(time.Time) {}) }
 
 // Storing implements ingest.Observer.
-func (t *Tracker) Storing(domain.ReadPage) { t.enter(Storing, func(time.Time) {}) }
+func (t *Tracker) Storing(domain.DecodedPage) { t.enter(Storing, func(time.Time) {}) }
 
 // Waiting implements ingest.Observer.
 func (t *Tracker) Waiting(w retry.Wait) {
@@ -68,14 +68,14 @@ func (t *Tracker) Waiting(w retry.Wait) {
 }
 
 // PassStarted implements ingest.Observer.
-func (t *Tracker) PassStarted(at domain.Place) {
+func (t *Tracker) PassStarted(at domain.Position) {
 	t.enter(Fetching, func(time.Time) { t.place = at })
 }
 
 // Committed implements ingest.Observer.
-func (t *Tracker) Committed(page domain.ReadPage, res domain.CommitResult) {
+func (t *Tracker) Committed(page domain.DecodedPage, res domain.CommitResult) {
 	t.enter(Fetching, func(now time.Time) {
-		t.place = res.Checkpoint.Place
+		t.place = res.Checkpoint.Position
 		t.received += int64(page.Received)
 		if page.Received > 0 {
 			t.perPage = int64(page.Received)
@@ -121,7 +121,7 @@ func (t *Tracker) At(now time.Time) Snapshot {
 	defer t.mu.Unlock()
 	s := Snapshot{
 		State: t.present(now), Wait: t.wait,
-		Position: t.place.Position, Furthest: t.place.Furthest, Total: t.place.AnnouncedLast,
+		Offset: t.place.Offset, MaxOffset: t.place.MaxOffset, Total: t.place.AnnouncedLast,
 		Retries: t.retries,
 	}
 	sofar := mark{at: now, received: t.received, limited: t.limited + t.limitedSince(now)}
@@ -134,7 +134,7 @@ func (t *Tracker) At(now time.Time) Snapshot {
 // of a wait under way, and the rest of the records at the speed there was before it. The time that the quota costs is told
 // by the quota, so it is left out of what is measured.
 func (t *Tracker) left(now time.Time) (d time.Duration, byQuota bool) {
-	records := t.place.AnnouncedLast.N - t.place.Position
+	records := t.place.AnnouncedLast.N - t.place.Offset
 	if !t.place.AnnouncedLast.Known || records <= 0 {
 		return 0, false
 	}

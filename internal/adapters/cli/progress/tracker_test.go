@@ -16,15 +16,15 @@ var _ ingest.Observer = (*Tracker)(nil)
 type course struct {
 	*Tracker
 
-	place  domain.Place
+	place  domain.Position
 	limit  int64 // requests in a window of a minute, 0: not announced
 	left   int64
 	window time.Time // its end
 }
 
 func begin(limit int64) *course {
-	c := &course{Tracker: NewTracker(false), place: domain.Place{Pass: 1, AnnouncedLast: known(100_000)}, limit: limit}
-	c.Claimed(domain.Checkpoint{Place: c.place})
+	c := &course{Tracker: NewTracker(false), place: domain.Position{Pass: 1, AnnouncedLast: known(100_000)}, limit: limit}
+	c.Claimed(domain.Checkpoint{Position: c.place})
 	return c
 }
 
@@ -39,11 +39,11 @@ func (c *course) page() {
 		c.left--
 		receipt.Quota = domain.Quota{Limit: c.limit, Remaining: c.left, Reset: c.window}
 	}
-	c.place.Position += 1000
-	c.place.Furthest = max(c.place.Furthest, c.place.Position)
-	page := domain.ReadPage{Received: 1000, Receipt: receipt}
+	c.place.Offset += 1000
+	c.place.MaxOffset = max(c.place.MaxOffset, c.place.Offset)
+	page := domain.DecodedPage{Received: 1000, Receipt: receipt}
 	c.Storing(page)
-	c.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Place: c.place}})
+	c.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: c.place}})
 }
 
 func (c *course) now() Snapshot { return c.At(time.Now()) }
@@ -71,7 +71,7 @@ func TestTimeLeftIsMeasured(t *testing.T) {
 		c.Fetching(c.place)
 		time.Sleep(2 * time.Second)
 		wantLeft(t, c.now(), 196*time.Second, false)
-		if s := c.now(); s.PerSecond != 500 || s.Position != 2000 || s.Total.N != 100_000 {
+		if s := c.now(); s.PerSecond != 500 || s.Offset != 2000 || s.Total.N != 100_000 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -171,20 +171,20 @@ func TestSpeedIsThatOfLate(t *testing.T) {
 
 func TestWhereARunBegins(t *testing.T) {
 	t.Parallel()
-	halfway := domain.Place{Pass: 1, Position: 50, Furthest: 50, AnnouncedLast: known(100)}
-	done := domain.Place{Pass: 1, Position: 100, Furthest: 100, AnnouncedLast: known(100), Done: true}
+	halfway := domain.Position{Pass: 1, Offset: 50, MaxOffset: 50, AnnouncedLast: known(100)}
+	done := domain.Position{Pass: 1, Offset: 100, MaxOffset: 100, AnnouncedLast: known(100), Done: true}
 	tests := []struct {
 		name    string
-		at      domain.Place
+		at      domain.Position
 		newPass bool
 		want    Snapshot
 		replays bool
 	}{
-		{"at the head", domain.Place{Pass: 1}, false, Snapshot{State: Fetching}, false},
-		{"halfway", halfway, false, Snapshot{State: Fetching, Position: 50, Furthest: 50, Total: known(100)}, false},
-		{"halfway, a new pass is of no moment", halfway, true, Snapshot{State: Fetching, Position: 50, Furthest: 50, Total: known(100)}, false},
-		{"complete", done, false, Snapshot{State: Complete, Position: 100, Furthest: 100, Total: known(100)}, false},
-		{"complete, and a new pass", done, true, Snapshot{State: Fetching, Furthest: 100}, true},
+		{"at the head", domain.Position{Pass: 1}, false, Snapshot{State: Fetching}, false},
+		{"halfway", halfway, false, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
+		{"halfway, a new pass is of no moment", halfway, true, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
+		{"complete", done, false, Snapshot{State: Complete, Offset: 100, MaxOffset: 100, Total: known(100)}, false},
+		{"complete, and a new pass", done, true, Snapshot{State: Fetching, MaxOffset: 100}, true},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -196,12 +196,12 @@ func TestWhereARunBegins(t *testing.T) {
 			if s := tracker.At(time.Now()); s != (Snapshot{State: Claiming}) {
 				t.Errorf("%+v while claiming", s)
 			}
-			tracker.Claimed(domain.Checkpoint{Place: tt.at})
-			if s := tracker.At(time.Now()); s != tt.want || s.Replaying() != tt.replays {
+			tracker.Claimed(domain.Checkpoint{Position: tt.at})
+			if s := tracker.At(time.Now()); s != tt.want || s.Rereading() != tt.replays {
 				t.Errorf("%s: %+v, want %+v", tt.name, s, tt.want)
 			}
-			tracker.PassStarted(domain.Place{Pass: 2, Furthest: 7})
-			if s := tracker.At(time.Now()); s.Position != 0 || !s.Replaying() {
+			tracker.PassStarted(domain.Position{Pass: 2, MaxOffset: 7})
+			if s := tracker.At(time.Now()); s.Offset != 0 || !s.Rereading() {
 				t.Errorf("%s: %+v when a pass has begun", tt.name, s)
 			}
 		})

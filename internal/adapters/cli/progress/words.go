@@ -28,10 +28,10 @@ func (s Snapshot) words(now time.Time) string {
 		return "preparing the database"
 	case s.State == Claiming:
 		return "claiming the stream"
-	case s.Replaying() && s.Total.Known:
-		return fmt.Sprintf("replaying: %s of %s already stored", humanize.Comma(s.Furthest), humanize.Comma(max(s.Total.N, s.Furthest)))
-	case s.Replaying():
-		return fmt.Sprintf("replaying: %s already stored", humanize.Comma(s.Furthest))
+	case s.Rereading() && s.Total.Known:
+		return fmt.Sprintf("replaying: %s of %s already stored", humanize.Comma(s.MaxOffset), humanize.Comma(max(s.Total.N, s.MaxOffset)))
+	case s.Rereading():
+		return fmt.Sprintf("replaying: %s already stored", humanize.Comma(s.MaxOffset))
 	case s.State == Storing:
 		return "storing"
 	}
