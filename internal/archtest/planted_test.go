@@ -53,6 +53,9 @@ var planted = map[string][]struct{ importer, imported string }{
 		{"./internal/adapters/cli", "database/sql"},
 		{"./cmd/mockapi", "github.com/amacneil/dbmate/v2/pkg/dbmate"},
 	},
+	"telemetry adapter": {
+		{"./internal/adapters/telemetry", "./internal/adapters/postgres"},
+	},
 	"telemetry": {
 		{"./internal/adapters/postgres", "github.com/exaring/otelpgx"},
 		{"./internal/adapters/datasync", "go.opentelemetry.io/otel"},

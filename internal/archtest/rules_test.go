@@ -64,8 +64,14 @@ var rules = []rule{
 		name:   "driven adapters",
 		why:    "an adapter translates for the domain; it knows neither its caller nor its siblings",
 		of:     []string{"./internal/adapters/..."},
-		except: []string{"./internal/adapters/cli/...", "./internal/adapters/httpapi/..."},
+		except: []string{"./internal/adapters/cli/...", "./internal/adapters/httpapi/...", "./internal/adapters/telemetry/..."},
 		may:    []string{std, more, own, "./internal/domain", "./db"},
+	},
+	{
+		name: "telemetry adapter",
+		why:  "it observes use cases and decorates ports; it knows no other adapter",
+		of:   []string{"./internal/adapters/telemetry/..."},
+		may:  []string{std, more, own, "./internal/domain", "./internal/app/..."},
 	},
 	{
 		name: "driving adapters",

@@ -29,7 +29,7 @@ func (e End) Check(at Position, stored int64) error {
 		return &Error{
 			Kind: kind, Op: "check end",
 			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Offset, first),
-			Hint: "run it again later; if the API's total is wrong for good, accept this end: `pawl run --accept-short-end`",
+			Hint: "run it again later", Remedy: AcceptShortEnd,
 		}
 	case e.Confirmed:
 		return nil

@@ -47,7 +47,8 @@ func (k Kind) String() string {
 type Error struct {
 	Kind   Kind
 	Op     string    // the operation that failed, e.g. "fetch page"
-	Hint   string    // what the user can do about it, one sentence; may be empty
+	Hint   string    // what the user can do about it, in words that hold for every way to run pawl; may be empty
+	Remedy Remedy    // what the user can do about it with a command or a flag; zero if nothing
 	Until  time.Time // RateLimited only: when to try again; zero if nobody said
 	Unsent bool      // nothing was sent upstream
 	Holder Holder    // Fenced by Claim only: what can be seen of the runner that holds the stream
@@ -86,12 +87,29 @@ func KindOf(err error) Kind {
 	return Unknown
 }
 
-// HintOf is the first hint in err's chain, empty if there is none.
+// HintOf returns the hint of the first error in err's chain that says what can be done, by a hint or a remedy. It is empty
+// if that error has a remedy only, or if there is none.
 func HintOf(err error) string {
-	for e := AsError(err); e != nil; e = AsError(e.Err) {
-		if e.Hint != "" {
-			return e.Hint
-		}
+	if e := advice(err); e != nil {
+		return e.Hint
 	}
 	return ""
+}
+
+// RemedyOf returns the remedy of the same error, zero if it has none.
+func RemedyOf(err error) Remedy {
+	if e := advice(err); e != nil {
+		return e.Remedy
+	}
+	return 0
+}
+
+// advice returns the first error in err's chain that says what can be done, nil if none does.
+func advice(err error) *Error {
+	for e := AsError(err); e != nil; e = AsError(e.Err) {
+		if e.Hint != "" || e.Remedy != 0 {
+			return e
+		}
+	}
+	return nil
 }

@@ -145,7 +145,7 @@ func TestTooStrange(t *testing.T) {
 	if strings.Contains(err.Error(), "record 2") {
 		t.Errorf("more than three are shown: %v", err)
 	}
-	if hint := domain.HintOf(err); strings.Contains(hint, "all of them") || !strings.Contains(hint, "--max-reject-ratio 1") {
+	if hint := domain.HintOf(err); strings.Contains(hint, "all of them") || domain.RemedyOf(err) != domain.ParkRejects {
 		t.Errorf("the hint is %q", hint)
 	}
 	if hint := domain.HintOf(domain.DecodedPage{}.CheckRejectRatio(rejects[:1])); !strings.Contains(hint, "all of them") {

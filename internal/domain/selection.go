@@ -24,18 +24,18 @@ func (s DeadLetterSelection) Validate() error {
 			ways++
 		}
 	}
-	refused := func(what, hint string) error {
-		return &Error{Kind: Invalid, Op: "select dead letters", Err: errors.New(what), Hint: hint}
+	invalid := func(what, hint string, remedy Remedy) error {
+		return &Error{Kind: Invalid, Op: "select dead letters", Err: errors.New(what), Hint: hint, Remedy: remedy}
 	}
 	switch {
 	case ways == 0:
-		return refused("which ones was not said", "name ids as `pawl dlq list` shows them, or a reason with --reason, or say --all")
+		return invalid("no dead letters are named", "", SelectDeadLetters)
 	case ways > 1:
-		return refused("ids, a reason and all of them exclude each other", "say one of these")
+		return invalid("ids, a reason and all of them exclude each other", "give one of these", 0)
 	case len(s.IDs) > maxSelectedIDs:
-		return refused(fmt.Sprintf("%d ids are more than the %d that can be named", len(s.IDs), maxSelectedIDs), "name a reason with --reason, or say --all")
+		return invalid(fmt.Sprintf("%d ids are more than the %d that can be named", len(s.IDs), maxSelectedIDs), "", SelectByReason)
 	case slices.ContainsFunc(s.IDs, func(id int64) bool { return id < 1 }):
-		return refused("an id is 1 or more", "see `pawl dlq list`")
+		return invalid("an id is 1 or more", "", ListDeadLetters)
 	}
 	return nil
 }

@@ -25,8 +25,8 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 		Kind: TooManyRejects, Op: "read page",
 		Err: fmt.Errorf("%d of %d records (pass %d, behind record %d, request id %q) cannot be rows, most often (%d) for %s; %s",
 			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID, n, most, samples(rejects)),
-		Hint: "nothing of this page was stored: " + cause +
-			"; to park such records as dead letters and go on: `pawl run --max-reject-ratio 1`",
+		Hint:   "nothing of this page was stored: " + cause,
+		Remedy: ParkRejects,
 	}
 }
 

@@ -46,7 +46,7 @@ func sayError(stderr io.Writer, s Settings, err error, again string) {
 	if domain.KindOf(err) == domain.Stopped {
 		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("it was told to"), Hint: again}
 	}
-	code, hint := exitCode(err), domain.HintOf(err)
+	code, hint := exitCode(err), hintOf(err)
 	if code == ExitBug && hint == "" {
 		hint = "this should not happen: please report it as a bug in pawl"
 	}

@@ -221,8 +221,8 @@ func TestBodiesAreBoundedAfterInflation(t *testing.T) {
 		})
 	})
 	_, err = client.FetchPage(t.Context(), domain.PageRequest{})
-	if domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "more than 1048576 bytes") || domain.HintOf(err) == "" {
-		t.Errorf("%v, hint %q", err, domain.HintOf(err))
+	if domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "more than 1048576 bytes") || domain.RemedyOf(err) != domain.LargerPages {
+		t.Errorf("%v, remedy %d", err, domain.RemedyOf(err))
 	}
 	if read > 1<<20+1 {
 		t.Errorf("%d bytes were read of a page of at most %d", read, 1<<20)

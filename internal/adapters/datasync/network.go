@@ -51,7 +51,7 @@ func (c *Client) unanswered(caller, timed context.Context, err error) error {
 		err = fmt.Errorf("no whole answer within %s", c.cfg.Timeout)
 	case errors.Is(err, errOversize):
 		failure.Kind = domain.BadPage
-		failure.Hint = "if pages are that large, raise --max-page-bytes or lower the page size"
+		failure.Remedy = domain.LargerPages
 	case isCorrupt(err):
 		failure.Kind = domain.BadPage
 	case errors.Is(err, errProxy):

@@ -49,8 +49,7 @@ func refuseOrigin(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID
 	}
 	return &domain.Error{
 		Kind: domain.Invalid, Op: "claim stream",
-		Err: fmt.Errorf("it reads from %s, not from %s", known, origin),
-		Hint: fmt.Sprintf("if that API has moved here, run `pawl move --from %s`; else correct API_BASE_URL, use another database, "+
-			"or give this API a stream of its own in this one with --stream", known),
+		Err:    fmt.Errorf("it reads from %s, not from %s", known, origin),
+		Remedy: domain.MoveStream,
 	}
 }

@@ -35,7 +35,9 @@ func classify(op string, err error) error {
 		return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, distinctLines(connect.Unwrap().Error())}}
 	}
 	kind := kindOf(err)
-	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terse{err, textOf(err)}}
+	return &domain.Error{
+		Kind: kind, Op: op, Hint: hintFor(kind, err), Remedy: remedyFor(err), Err: terse{err, textOf(err)},
+	}
 }
 
 // classifyCommit classifies the answer to COMMIT. Only an ordinary ERROR from the server says that the transaction
@@ -92,12 +94,19 @@ func hintFor(kind domain.Kind, err error) string {
 	switch answer.Code {
 	case "42501":
 		return "grant the database user that right, or use another user in DATABASE_URL"
-	case "42P01", "42703":
-		return "run `pawl migrate` first"
 	case "42704", "22023":
 		return "check the parameters in DATABASE_URL"
 	}
 	return ""
+}
+
+// remedyFor returns what the user can do with a command about an answer of PostgreSQL, zero if there is nothing.
+func remedyFor(err error) domain.Remedy {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if ok && (answer.Code == "42P01" || answer.Code == "42703") { // a table or column is missing
+		return domain.MigrateDatabase
+	}
+	return 0
 }
 
 // maxText bounds an error's text: pgx prints arguments it cannot encode, which may be a page of events.

@@ -146,7 +146,7 @@ func checkRepeats(advance dbsqlc.CheckpointAdvanceParams, repeated int64) error 
 	return &domain.Error{
 		Kind: domain.BadPage, Op: "store page",
 		Err:  fmt.Errorf("the API sent the records of an earlier page of this pass again (seq %d)", advance.FromSeq+repeated),
-		Hint: "run it again later, since a cache may have answered; if the API returns events twice, run it with another --page-size",
+		Hint: "run it again later, since a cache may have answered", Remedy: domain.OtherPageSize,
 	}
 }
 

@@ -88,8 +88,8 @@ func (l *Letters) Discard(ctx context.Context, stream domain.StreamID, id int64,
 		}
 		return &domain.Error{
 			Kind: domain.Invalid, Op: op,
-			Err:  fmt.Errorf("letter %d is resolved already, %s at %s", id, letter.Resolved.How, letter.Resolved.At.Format(time.RFC3339)),
-			Hint: "`pawl dlq show` has the rest",
+			Err:    fmt.Errorf("letter %d is resolved already, %s at %s", id, letter.Resolved.How, letter.Resolved.At.Format(time.RFC3339)),
+			Remedy: domain.ShowDeadLetter,
 		}
 	}))
 }
@@ -112,7 +112,7 @@ func letterOf(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, id
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.DeadLetter{}, &domain.Error{
 			Kind: domain.Invalid, Op: "read dead letter", Err: fmt.Errorf("stream %s has none of id %d", stream, id),
-			Hint: "see `pawl dlq list --state all`",
+			Remedy: domain.ListAllDeadLetters,
 		}
 	}
 	return toLetter(row), err

@@ -123,7 +123,7 @@ func (s *Store) unlock(ctx context.Context) {
 func (s *Store) heldByAnother(ctx context.Context, conn *pgxpool.Conn, stream domain.StreamID) error {
 	fenced := &domain.Error{
 		Kind: domain.Fenced, Op: lockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
-		Hint: "wait for it to end, or give this run a stream of its own with --stream",
+		Remedy: domain.OtherStream,
 	}
 	holder, err := dbsqlc.New(conn).SessionLockHolder(ctx, stream.String())
 	if err != nil || holder.IdleSeconds < 0 { // the lock may be free by now
@@ -133,6 +133,7 @@ func (s *Store) heldByAnother(ctx context.Context, conn *pgxpool.Conn, stream do
 	if silence := time.Duration(holder.IdleSeconds * float64(time.Second)); silence >= s.silentAfter {
 		fenced.Holder = domain.HolderSilent
 		fenced.Err = fmt.Errorf("%w, but has sent nothing to the database for %s", fenced.Err, silence.Round(time.Second))
+		fenced.Remedy = 0
 		fenced.Hint = fmt.Sprintf("if that runner is frozen or its machine is gone, end its session with SELECT pg_terminate_backend(%d)", holder.Pid)
 	}
 	return fenced

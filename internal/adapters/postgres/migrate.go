@@ -66,8 +66,8 @@ func CheckSchema(ctx context.Context, databaseURL string) error {
 	}
 	return &domain.Error{
 		Kind: domain.Invalid, Op: "check schema",
-		Err:  fmt.Errorf("migrations not applied: %s", strings.Join(pending, ", ")),
-		Hint: "run `pawl migrate` as a user who may create tables",
+		Err:    fmt.Errorf("migrations not applied: %s", strings.Join(pending, ", ")),
+		Remedy: domain.MigrateAsOwner,
 	}
 }
 

@@ -38,7 +38,7 @@ func (m *Mover) Move(ctx context.Context, stream domain.StreamID, source, target
 		}
 		return &domain.Error{
 			Kind: domain.Invalid, Op: op, Err: fmt.Errorf("stream %s reads from %s, not from %s", stream, stands, source),
-			Hint: "--from should be the address that `pawl status` prints",
+			Remedy: domain.CorrectFormerAddress,
 		}
 	}))
 }

@@ -25,8 +25,8 @@ func TestMove(t *testing.T) {
 	if err := mover.Move(t.Context(), stream, "https://wrong.example", after); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), before) {
 		t.Errorf("from an address where it is not: %v", err)
 	}
-	if _, err := old.Claim(t.Context(), stream, after); domain.KindOf(err) != domain.Invalid || !strings.Contains(domain.HintOf(err), "pawl move --from "+before) {
-		t.Errorf("before it has moved: %v, hint %q", err, domain.HintOf(err))
+	if _, err := old.Claim(t.Context(), stream, after); domain.KindOf(err) != domain.Invalid || domain.RemedyOf(err) != domain.MoveStream || !strings.Contains(err.Error(), before) {
+		t.Errorf("before it has moved: %v, remedy %d", err, domain.RemedyOf(err))
 	}
 	const identity = "SELECT epoch || ' ' || token FROM checkpoints"
 	was := queryOne[string](t, databaseURL, identity)

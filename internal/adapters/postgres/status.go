@@ -61,9 +61,11 @@ func noSuchStream(ctx context.Context, q *dbsqlc.Queries, op string, stream doma
 	if err != nil {
 		return classify(op, err)
 	}
-	hint := "start it with `pawl run`"
+	unknown := &domain.Error{Kind: domain.Invalid, Op: op, Err: fmt.Errorf("no stream named %s", stream)}
 	if len(known) > 0 {
-		hint = "this database knows: " + strings.Join(known, ", ")
+		unknown.Hint = "this database knows: " + strings.Join(known, ", ")
+	} else {
+		unknown.Remedy = domain.StartStream
 	}
-	return &domain.Error{Kind: domain.Invalid, Op: op, Err: fmt.Errorf("no stream named %s", stream), Hint: hint}
+	return unknown
 }

@@ -155,8 +155,8 @@ func TestTooManyBadRecords(t *testing.T) {
 					t.Errorf("%q does not name %q", err, want)
 				}
 			}
-			if hint := domain.HintOf(err); !strings.Contains(hint, "--max-reject-ratio 1") {
-				t.Errorf("the hint is %q", hint)
+			if remedy := domain.RemedyOf(err); remedy != domain.ParkRejects {
+				t.Errorf("the remedy is %d", remedy)
 			}
 			if len(b.db.Letters()) > 0 {
 				t.Error("letters of the page were kept")

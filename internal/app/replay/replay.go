@@ -84,7 +84,7 @@ func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, er
 		err = &domain.Error{
 			Kind: domain.Invalid, Op: "replay dead letters",
 			Err:  fmt.Errorf("stream %s has no dead letter of id %s", r.opts.Stream, listed(survey.Missing)),
-			Hint: "nothing was replayed; see `pawl dlq list`",
+			Hint: "nothing was replayed", Remedy: domain.ListDeadLetters,
 		}
 	}
 	return survey, err

@@ -87,7 +87,7 @@ func TestBadSelectionsReplayNothing(t *testing.T) {
 		chosen domain.DeadLetterSelection
 		stream domain.StreamID
 	}{
-		"which ones was not said":   {domain.DeadLetterSelection{}, stream},
+		"no dead letters are named": {domain.DeadLetterSelection{}, stream},
 		"exclude each other":        {domain.DeadLetterSelection{All: true, Reason: "x"}, stream},
 		"an id is 1 or more":        {domain.DeadLetterSelection{IDs: []int64{1, 0}}, stream},
 		"10001 ids":                 {domain.DeadLetterSelection{IDs: make([]int64, 10_001)}, stream},

@@ -90,8 +90,8 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 	if b.waited > b.policy.MaxWait {
 		return Wait{}, &domain.Error{
 			Kind: domain.RateLimited, Op: "wait for the rate limit",
-			Err:  fmt.Errorf("it would take until %s, longer than --max-wait %s: %w", clock(wait), b.policy.MaxWait, err),
-			Hint: "run again later, or raise --max-wait",
+			Err:    fmt.Errorf("it would take until %s, longer than the %s that a run may wait: %w", clock(wait), b.policy.MaxWait, err),
+			Remedy: domain.WaitLonger,
 		}
 	}
 	return waitFor(wait, err), nil

@@ -160,8 +160,8 @@ func TestRefusalsCostNoTryButEndAtMaxWait(t *testing.T) {
 			}
 		}
 		_, err := budget.Next(refusal)
-		if domain.KindOf(err) != domain.RateLimited || domain.HintOf(err) == "" {
-			t.Errorf("past --max-wait: %v", err)
+		if domain.KindOf(err) != domain.RateLimited || domain.RemedyOf(err) != domain.WaitLonger {
+			t.Errorf("past the longest wait: %v", err)
 		}
 	})
 }

@@ -79,10 +79,10 @@ func (v *Verifier) comparable(at domain.Checkpoint) error {
 	switch {
 	case at.SourceURL != v.opts.API.SourceURL:
 		refused.Err = fmt.Errorf("it was read from %s, not from %s", at.SourceURL, v.opts.API.SourceURL)
-		refused.Hint = "correct API_BASE_URL, or name another stream with --stream"
+		refused.Remedy = domain.CorrectAddress
 	case !at.Done:
 		refused.Err = errors.New("it is not complete")
-		refused.Hint = "finish it with `pawl run` first"
+		refused.Remedy = domain.FinishStream
 	default:
 		return nil
 	}

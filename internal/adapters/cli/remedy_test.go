@@ -1,0 +1,16 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+func TestEveryRemedyIsWorded(t *testing.T) {
+	t.Parallel()
+	for _, r := range domain.Remedies() {
+		if remedyText(r) == "" {
+			t.Errorf("remedy %d has no words", r)
+		}
+	}
+}
