@@ -1,80 +1,67 @@
 package domain
 
-import (
-	"crypto/sha256"
-	"slices"
-)
+import "fmt"
 
-// A FetchedPage is one page at its place in the stream.
-type FetchedPage struct {
-	From, To Position
-	Page     Page
-	End      End
-}
-
-// A DecodedPage is a Step whose records have been decoded: each has become an event or a reject, and what is left to do is
-// to store the ones and park the others (I1).
-type DecodedPage struct {
-	From, To Position
-	Received int            // records in the page
-	Events   []DecodedEvent // in upstream order
-	Rejects  []Reject       // in upstream order
-	Drift    []DriftCount   // each path and kind once, in the order of the first records that have it
-	Receipt  Receipt
-	Hash     func(Record) RecordHash // the decoder's; nil: HashBytes
-
-	MaxParked int // letters that the page may add; a store that finds more refuses it, see CheckRejectRatio
-	End       End // how far the end of the pass may be believed; matters only if To.Done
-}
-
-// IDsHash returns the SHA-256 of the ids of the page's events and the keys of its rejects, in whatever order they came, nil
-// if the page has no record. Two pages with the same hash bring the same events and rejects.
-func (p DecodedPage) IDsHash() []byte {
-	if len(p.Events)+len(p.Rejects) == 0 {
-		return nil
-	}
-	hash := sha256.New()
-	ids := make([]EventID, len(p.Events))
-	for i, e := range p.Events {
-		ids[i] = e.ID
-	}
-	slices.SortFunc(ids, func(a, b EventID) int { return slices.Compare(a[:], b[:]) })
-	for _, id := range ids {
-		hash.Write(id[:])
-	}
-	keys := make([]DeadLetterKey, len(p.Rejects))
-	for i, r := range p.Rejects {
-		keys[i] = p.KeyOf(r)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		hash.Write([]byte(key))
-	}
-	return hash.Sum(nil)
-}
-
-// A DecodedEvent is an event with the record it was read from, which is what is parked should no row be able to hold it.
-type DecodedEvent struct {
-	Event
-
-	Record Record
-}
-
-// A Batch is what one Commit stores: consecutive pages, all or nothing.
+// A Batch holds the consecutive pages that one [EventStore.Commit] stores, all or nothing.
 type Batch struct {
-	At    Checkpoint    // as it was read: the claim and the place from which the checkpoint moves (I3)
+	At    Checkpoint    // as it was read: the claim, and the position from which the checkpoint moves (I3)
 	Pages []DecodedPage // at least one
 }
 
-// TargetSeq returns the seq that the checkpoint has once the batch is committed: every page counts one.
+// TargetSeq returns the seq of the checkpoint after the batch is committed. Each page adds one.
 func (b Batch) TargetSeq() int64 { return b.At.Seq + int64(len(b.Pages)) }
 
 // LastPage returns the batch's last page.
 func (b Batch) LastPage() DecodedPage { return b.Pages[len(b.Pages)-1] }
 
-// A CommitResult tells what one Commit did: the checkpoint it left, and its own share of the counts.
+// A CommitResult reports what one Commit did: the new checkpoint, and what this Commit added to its counts.
 type CommitResult struct {
 	Checkpoint Checkpoint
 	Counts     Counts
-	NewDrift   []DriftEntry // what the stream's register did not have before
+	NewDrift   []DriftEntry // entries that are new in the stream's register
+}
+
+// An End says how far an answer that ends a pass may be believed. APIs sometimes end a list too early, by a glitch or from
+// a cache. The store that commits the end decides, since only the database knows what was stored.
+type End struct {
+	Confirmed   bool // two answers in a row gave the same end
+	AcceptShort bool // the user accepts a confirmed end below the first announced total
+}
+
+// Check returns nil if an end at position at may be believed. stored is the number of the stream's records that are stored
+// or parked, in all passes together; conflicts whose event is stored do not count. It is negative if another stream stores
+// into the same table, so that the number is unknown.
+//
+// An end below the first announced total is a BadPage, unless the user accepts it. At or above that total, an end is
+// believed if both the position and stored reach the larger of the first and the latest announced total. Otherwise, or if
+// the API announced nothing or 0, the end is Unconfirmed until a second answer gives it again.
+func (e End) Check(at Position, stored int64) error {
+	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N)
+	switch {
+	case e.Confirmed && e.AcceptShort:
+		return nil
+	case at.Offset < first:
+		kind := BadPage
+		if e.AcceptShort {
+			kind = Unconfirmed
+		}
+		return &Error{
+			Kind: kind, Op: "check end",
+			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Offset, first),
+			Hint: "run it again later", Remedy: AcceptShortEnd,
+		}
+	case e.Confirmed:
+		return nil
+	case announced == 0 || at.Offset < announced || (stored >= 0 && stored < announced):
+		return &Error{
+			Kind: Unconfirmed, Op: "check end",
+			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", at.Offset, announced),
+		}
+	}
+	return nil
+}
+
+// Accepted reports whether an end at position at is believed only because the user accepts a short end.
+func (e End) Accepted(at Position) bool {
+	return at.Done && e.AcceptShort && at.Offset < at.AnnouncedFirst.N
 }

@@ -9,7 +9,7 @@ import (
 
 func total(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 
-func TestPlaceAfter(t *testing.T) {
+func TestPositionAfter(t *testing.T) {
 	t.Parallel()
 	fetched := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := domain.Position{
@@ -35,7 +35,7 @@ func TestPlaceAfter(t *testing.T) {
 	}
 }
 
-func TestNextPassKeepsOnlyHowFarItWent(t *testing.T) {
+func TestPositionNextPass(t *testing.T) {
 	t.Parallel()
 	at := domain.Position{Pass: 3, Offset: 7, MaxOffset: 70, Cursor: "c", Done: true, AnnouncedFirst: total(9), AnnouncedLast: total(9)}
 	if got, want := at.NextPass(), (domain.Position{Pass: 4, MaxOffset: 70}); got != want {
@@ -43,7 +43,7 @@ func TestNextPassKeepsOnlyHowFarItWent(t *testing.T) {
 	}
 }
 
-func TestCheckpointTellsWhyItCannotMove(t *testing.T) {
+func TestCheckpointCheckMove(t *testing.T) {
 	t.Parallel()
 	at := domain.Checkpoint{
 		Token: domain.UUID{1}, Epoch: 2, Seq: 3, Position: domain.Position{Pass: 1, Offset: 30, Cursor: "c"},
@@ -83,7 +83,7 @@ func TestCheckpointTellsWhyItCannotMove(t *testing.T) {
 	}
 }
 
-func TestTallyBalanced(t *testing.T) {
+func TestCountsBalanced(t *testing.T) {
 	t.Parallel()
 	balanced := domain.Counts{Received: 6, Inserted: 1, Duplicate: 2, Parked: 3}
 	if !balanced.Balanced() || !balanced.Add(balanced).Balanced() || balanced.Sub(balanced) != (domain.Counts{}) {

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// A Kind says what may be done about an error. Adapters decide it once, at the border, from codes and types and never
-// from message text; the loop acts on it; the command turns it into an exit code.
+// A Kind says what may be done about an error. An adapter sets it once, where the error enters the program, from codes and
+// types and never from message text. The loop acts on it. The command line turns it into an exit code.
 type Kind int
 
-// The kinds. What the loop does about each is in internal/app/retry.
+// The kinds. Package internal/app/retry decides what the loop does about each.
 const (
 	Unknown        Kind = iota // nobody classified it: a bug
-	RateLimited                // refused for the rate limit until Error.Until; costs no try
-	Transient                  // may pass by itself
-	BadPage                    // a successful answer that is not a whole page, or a page that repeats an earlier one
-	Unconfirmed                // a single answer says that the pass has ended; the same page is asked for once more
-	CursorExpired              // the upstream says the cursor has outlived its time
-	CursorInvalid              // the upstream says the cursor is none of its own
-	Unauthorized               // the upstream refused the credentials
-	TooManyRejects             // more records cannot become events than a page may have
-	Unstorable                 // the database refuses a value that decoding let pass; within a store, which parks its record
+	RateLimited                // the rate limit forbids the request until Error.Until; not counted as an attempt
+	Transient                  // may succeed later without a change
+	BadPage                    // a successful answer that is not a complete page, or a page that repeats an earlier one
+	Unconfirmed                // only one answer says that the pass has ended; the same page is requested once more
+	CursorExpired              // the API says that the cursor has expired
+	CursorInvalid              // the API does not know the cursor
+	Unauthorized               // the API refused the credentials
+	TooManyRejects             // a page has more rejects than it may park
+	Unstorable                 // the database refuses a value of an event; only within a store, which parks the record
 	Fenced                     // another runner owns the stream (I3)
-	SetBack                    // the database was set back to an earlier state: a backup was restored, or a failover lost commits
+	SetBack                    // the database was set back to an earlier state, by a restored backup or a failover that lost commits
 	Uncertain                  // COMMIT was sent and not answered (I4)
-	Invalid                    // settings, usage or surroundings are wrong; trying again won't help
+	Invalid                    // settings, usage or environment are wrong; trying again does not help
 	Stopped                    // the caller's context ended
-	Inconsistent               // what is stored does not hold together
+	Inconsistent               // verify found differences
 )
 
 var kindNames = [...]string{
@@ -35,7 +35,7 @@ var kindNames = [...]string{
 	"rejected", "unstorable", "fenced", "set back", "uncertain", "invalid", "stopped", "inconsistent",
 }
 
-// String is the kind in lower-case words.
+// String returns the kind in lower-case words.
 func (k Kind) String() string {
 	if k < 0 || int(k) >= len(kindNames) {
 		return kindNames[Unknown]
@@ -49,34 +49,34 @@ type Error struct {
 	Op     string    // the operation that failed, e.g. "fetch page"
 	Hint   string    // what the user can do about it, in words that hold for every way to run pawl; may be empty
 	Remedy Remedy    // what the user can do about it with a command or a flag; zero if nothing
-	Until  time.Time // RateLimited only: when to try again; zero if nobody said
-	Unsent bool      // nothing was sent upstream
-	Holder Holder    // Fenced by Claim only: what can be seen of the runner that holds the stream
-	Status int       // HTTP status of the upstream's answer, 0 if none came whole
+	Until  time.Time // RateLimited only: when to try again; zero if the API did not say
+	Unsent bool      // no request was sent
+	Holder Holder    // Fenced by Claim only: what the store sees of the runner that holds the stream
+	Status int       // HTTP status of the API's answer, 0 without a complete answer
 	Err    error     // the cause, never nil
 }
 
-// A Holder is what a store can see of the runner that holds a stream.
+// A Holder is the state of the runner that holds a stream, as far as the store can see it.
 type Holder int
 
 // The states of a holder.
 const (
 	HolderUnknown Holder = iota // the store cannot tell
-	HolderAlive                 // it has used the store a moment ago
-	HolderSilent                // it has not used the store for longer than a runner that lives: frozen, or its machine is gone
+	HolderAlive                 // it used the store a moment ago
+	HolderSilent                // it has not used the store for longer than a running process ever does: it is frozen, or its machine is gone
 )
 
 func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// AsError is the outermost Error in err's chain, nil if there is none.
+// AsError returns the outermost Error in err's chain, nil if there is none.
 func AsError(err error) *Error {
 	e, _ := errors.AsType[*Error](err)
 	return e
 }
 
-// KindOf is the kind of the outermost Error in err's chain. A bare context error is Stopped, any other is Unknown.
+// KindOf returns the kind of the outermost Error in err's chain. A bare context error is Stopped, any other is Unknown.
 func KindOf(err error) Kind {
 	if e := AsError(err); e != nil {
 		return e.Kind

@@ -35,7 +35,7 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-func TestHintOfFindsTheFirstHint(t *testing.T) {
+func TestHintOf(t *testing.T) {
 	t.Parallel()
 	inner := &domain.Error{Kind: domain.Invalid, Op: "inner", Hint: "do this", Err: errors.New("x")}
 	outer := fmt.Errorf("context: %w", &domain.Error{Kind: domain.Invalid, Op: "outer", Err: inner})

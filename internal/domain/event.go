@@ -12,7 +12,7 @@ type UUID [16]byte
 // An EventID is the identity under which an event is stored once (I2).
 type EventID = UUID
 
-// An Event is one decoded record: plain values, nothing lost. Properties and Extra are JSON objects; they may alias
+// An Event is one decoded record, without loss. Properties and Extra are JSON objects; they may alias
 // the page's body and live until Commit returns.
 type Event struct {
 	ID         EventID
@@ -21,15 +21,15 @@ type Event struct {
 	Type       string
 	Name       string
 	Properties []byte
-	OccurredAt time.Time // microseconds at the finest, which is what PostgreSQL keeps
+	OccurredAt time.Time // in microseconds, as PostgreSQL stores it
 	DeviceType string
 	Browser    string
-	Extra      []byte // what the record held beside the fields above; nil if nothing
+	Extra      []byte // the record's other fields; nil if it has none
 }
 
 var errNotUUID = errors.New("not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
 
-// ParseUUID reads the 36-character form, in either case. It accepts any version: the upstream chose the ids.
+// ParseUUID parses the 36-character form, in upper or lower case. It accepts any UUID version, since the API chooses the ids.
 func ParseUUID(s string) (UUID, error) {
 	var u UUID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -42,7 +42,7 @@ func ParseUUID(s string) (UUID, error) {
 	return u, nil
 }
 
-// String is the canonical text form.
+// String returns the canonical text form.
 func (u UUID) String() string {
 	var b [36]byte
 	hex.Encode(b[:8], u[:4])

@@ -2,22 +2,22 @@ package domain
 
 import "strconv"
 
-// A Check is one thing that holds in a sound database.
+// A Check names one property that `verify` proves.
 type Check int
 
-// The checks: first those of a database by itself, in the order in which they are made, then those against the upstream.
+// The checks, in the order in which they are made: first those of the database alone, then those against the API.
 const (
 	CheckBalance     Check = iota // I5
 	CheckCheckpoint               // the checkpoint is the sum of its ledger
-	CheckChain                    // each page follows the one before
-	CheckPageEvents               // each page brought the events it says
-	CheckEventPages               // each event was brought by a page
-	CheckDeadLetters              // each page parked, and each replay resolved, the dead letters it says
-	CheckPayloads                 // each dead letter has the bytes that were parked
-	CheckResolutions              // each resolved dead letter was resolved by a row of the ledger, and its event is stored
-	CheckAnnounced                // a pass that is done has received, stored or parked what was announced
-	CheckReturned                 // what the upstream returns is stored, with these values, or parked
-	CheckUnreturned               // what is stored, the upstream returns
+	CheckChain                    // each page follows the one before it
+	CheckPageEvents               // each page stored as many events as its ledger row says
+	CheckEventPages               // each event has the ledger row of a page
+	CheckDeadLetters              // each page parked, and each replay resolved, as many dead letters as its ledger row says
+	CheckPayloads                 // each dead letter still has the bytes that were parked
+	CheckResolutions              // each resolved dead letter names what resolved it, and its event is stored
+	CheckAnnounced                // a pass that is done has received what was announced, and the stream stored or parked it
+	CheckReturned                 // each record that the API returns is stored, value for value, or parked
+	CheckUnreturned               // the API returns each stored event
 )
 
 var checkTexts = [...]struct{ name, claim string }{
@@ -34,7 +34,7 @@ var checkTexts = [...]struct{ name, claim string }{
 	{"unreturned", "every event that is stored, the API returns"},
 }
 
-// String is the check's name, one word.
+// String returns the check's name, one word.
 func (c Check) String() string {
 	if c < 0 || int(c) >= len(checkTexts) {
 		return "check " + strconv.Itoa(int(c))
@@ -42,7 +42,7 @@ func (c Check) String() string {
 	return checkTexts[c].name
 }
 
-// Claim is what the check proves, in words; empty for a check there is not.
+// Claim returns what the check proves, in words. It returns an empty text for an unknown check.
 func (c Check) Claim() string {
 	if c < 0 || int(c) >= len(checkTexts) {
 		return ""
@@ -50,66 +50,67 @@ func (c Check) Claim() string {
 	return checkTexts[c].claim
 }
 
-// InventoryChecks are the checks of a database by itself, in the order in which they are made.
+// InventoryChecks returns the checks of the database alone, in the order in which they are made.
 func InventoryChecks() []Check {
 	return []Check{CheckBalance, CheckCheckpoint, CheckChain, CheckPageEvents, CheckEventPages, CheckDeadLetters, CheckPayloads, CheckResolutions, CheckAnnounced}
 }
 
-// MaxShownDifferences is how many differences of one check are told one by one.
+// MaxShownDifferences is the number of differences that a Finding describes.
 const MaxShownDifferences = 20
 
-// A Finding is what a check came to. It holds if Differences is 0.
+// A Finding is the result of one check. The check holds if Differences is 0.
 type Finding struct {
 	Check       Check
 	Differences int64
-	Shown       []Difference // the first of them, at most MostShown
+	Shown       []Difference // the first of them, at most MaxShownDifferences
 }
 
-// Add counts differences, and keeps the first of them.
+// Add counts the differences and describes as many as there is room for.
 func (f *Finding) Add(differences ...Difference) {
 	f.Differences += int64(len(differences))
 	room := min(MaxShownDifferences-len(f.Shown), len(differences))
 	f.Shown = append(f.Shown, differences[:room]...)
 }
 
-// A Difference is one place where a check fails.
+// A Difference is one case in which a check fails.
 type Difference struct {
-	PageID, Seq, Pass int64   // the page in the ledger, or the replay; 0 where there is none, or not one alone
-	RequestID         string  // of the upstream's answer, empty if it is not about one
-	Event             EventID // zero if it is not about one
+	PageID, Seq, Pass int64   // of the page or replay in the ledger; 0 if it is about none or several
+	RequestID         string  // of the API's answer; empty if it is not about one
+	Event             EventID // zero if it is not about one event
 
-	What           string // what is wrong, or what is recorded
-	Value          string // as recorded; empty, like those below, where What says all
-	Against, Found string // what it should equal, and what that is
+	What           string // what is wrong, or the name of the value
+	Value          string // as recorded; empty, like the two below, if What says all
+	Against, Found string // what Value should equal, and the value of that
 }
 
-// An Inspection is a stream as it was found at one moment.
+// An Inspection is the state of a stream at one moment, with the findings about it.
 type Inspection struct {
 	Stream   StreamReport
-	Stored   int64 // events that its ledger counts, replays included
-	Parked   int64 // dead letters whose record is no event: open, or discarded
+	Stored   int64 // events that the ledger counts, replays included
+	Parked   int64 // dead letters whose record is not stored as an event: the open and the discarded ones
 	Findings []Finding
 
-	EndAccepted bool // the last page ended its pass below the announced total, and the user accepted that
-	Shared      bool // another stream stores into the same table, and may have stored records of this one before
+	EndAccepted bool // the last page ended its pass below the announced total, which the user accepted
+	Shared      bool // another stream stores into the same table; it may have stored some of this stream's records
 }
 
-// Accounted returns how many records of the API's total the last pass accounts for: the stored and parked ones, between
-// the totals that were announced when it began and when it ended. (Reconciliation checks the first. Beyond the last are
-// later versions of the same records, which were parked.) With a shared table each received record counts as stored.
+// Accounted returns how many records of the API's total are stored or parked. It is at least the total that was announced
+// when the last pass began, which CheckAnnounced proves. It is at most the total that was announced when the pass ended:
+// parked records beyond that are other versions of the same records. In a shared table each received record counts as
+// stored.
 func (i Inspection) Accounted() int64 {
 	at := i.Stream.Checkpoint
-	held := at.Inserted + at.Parked
+	accounted := at.Inserted + at.Parked
 	if i.Shared {
-		held = max(held, at.Offset)
+		accounted = max(accounted, at.Offset)
 	}
-	return max(at.AnnouncedFirst.N, min(at.AnnouncedLast.N, held))
+	return max(at.AnnouncedFirst.N, min(at.AnnouncedLast.N, accounted))
 }
 
-// A PageComparison is what came of holding one page of the upstream's against the database.
+// A PageComparison is the result of comparing one page of the API with the database.
 type PageComparison struct {
-	Parked      int64        // records that are no rows but dead letters
-	NotKept     int64        // records that were counted in another dead letter of their event, see MaxOpenDeadLetters
-	Missing     []Difference // records that are neither stored nor parked; they may be newer than what was read
+	Parked      int64        // records that are parked
+	NotKept     int64        // records that are counted in another dead letter of their event, see MaxOpenDeadLetters
+	Missing     []Difference // records that are neither stored nor parked; they may be newer than the last pass
 	Differences []Difference // all others
 }

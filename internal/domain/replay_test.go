@@ -10,7 +10,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-func TestAReplayKeepsToItsLetters(t *testing.T) {
+func TestReplayOnly(t *testing.T) {
 	t.Parallel()
 	var letters []domain.DeadLetter
 	for i, payload := range []string{"1", "x", "2", "y", "3"} {

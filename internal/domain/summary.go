@@ -2,7 +2,7 @@ package domain
 
 import "time"
 
-// A Summary tells where a stream stands and what it took to get there, in one run or in all of them.
+// A Summary reports the state of a stream and the work that led there, of one run or of all runs.
 type Summary struct {
 	Stream    StreamID
 	Pass      int64
@@ -17,15 +17,15 @@ type Summary struct {
 	Elapsed time.Duration
 }
 
-// A StreamReport is a stream's durable state with its ledger summed up.
+// A StreamReport is a stream's durable state with the totals of its ledger.
 type StreamReport struct {
 	Checkpoint Checkpoint
-	Pages      int64 // committed, all passes together
+	Pages      int64 // committed, in all passes
 	Traffic    Traffic
 	Elapsed    time.Duration // from the first page's fetch to the last page's commit, pauses included
 }
 
-// Summary is the report of all runs together, as a run reports itself.
+// Summary returns the summary of all runs together.
 func (r StreamReport) Summary() Summary {
 	return Summary{
 		Stream: r.Checkpoint.Stream, Pass: r.Checkpoint.Pass, Seq: r.Checkpoint.Seq, Done: r.Checkpoint.Done,

@@ -150,7 +150,7 @@ func TestTooManyBadRecords(t *testing.T) {
 			if domain.KindOf(err) != domain.TooManyRejects || sum.Seq != 1 {
 				t.Fatalf("%+v, %v", sum, err)
 			}
-			for _, want := range []string{strconv.Itoa(tt.bad) + " of", "behind record 1", `"not a number"`, "record 2", `"bad2"`} {
+			for _, want := range []string{strconv.Itoa(tt.bad) + " of", "after record 1", `"not a number"`, "record 2", `"bad2"`} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not name %q", err, want)
 				}

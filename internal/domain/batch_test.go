@@ -6,7 +6,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func TestWhichEndIsBelieved(t *testing.T) {
+func TestEndCheck(t *testing.T) {
 	t.Parallel()
 	const unknown = -1
 	tests := []struct {
@@ -45,8 +45,8 @@ func TestWhichEndIsBelieved(t *testing.T) {
 	}
 }
 
-// TestAShortEndIsConfirmedBeforeItIsAccepted keeps a glitch from ending a stream whose end the user would accept.
-func TestAShortEndIsConfirmedBeforeItIsAccepted(t *testing.T) {
+// TestEndCheckAcceptShort checks that AcceptShort requires a confirmed end: one glitch must not end the stream.
+func TestEndCheckAcceptShort(t *testing.T) {
 	t.Parallel()
 	at := domain.Position{Pass: 1, Offset: 3, Done: true, AnnouncedFirst: total(4), AnnouncedLast: total(4)}
 	end := domain.End{AcceptShort: true}

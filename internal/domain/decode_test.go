@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A wordDecoder takes numbers for events, and the words behind a number for drift; what else there is it rejects.
+// A wordDecoder decodes a number as an event, and each word after the number as drift. It rejects anything else.
 type wordDecoder struct{}
 
 func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
@@ -32,19 +32,19 @@ func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error)
 
 func (wordDecoder) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
 
-func read(payloads ...string) domain.DecodedPage {
-	step := domain.FetchedPage{To: domain.Position{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
+func decodePage(payloads ...string) domain.DecodedPage {
+	fetched := domain.FetchedPage{To: domain.Position{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
 	for i, payload := range payloads {
-		step.Page.Records = append(step.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
+		fetched.Page.Records = append(fetched.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	page, _ := step.Decode(context.Background(), wordDecoder{}) // which nothing ends
+	page, _ := fetched.Decode(context.Background(), wordDecoder{}) // no error, since the context never ends
 	return page
 }
 
-// TestEveryRecordIsAnEventOrAReject is the half of I1 that is decided before the store.
-func TestEveryRecordIsAnEventOrAReject(t *testing.T) {
+// TestDecodeEveryRecord checks the part of I1 that is decided before the store.
+func TestDecodeEveryRecord(t *testing.T) {
 	t.Parallel()
-	page := read("1", "x", "2 a b", "", "3 b", "y")
+	page := decodePage("1", "x", "2 a b", "", "3 b", "y")
 	if page.Received != 6 || len(page.Events) != 3 || len(page.Rejects) != 3 || page.Receipt.RequestID != "r" {
 		t.Fatalf("%+v", page)
 	}
@@ -68,7 +68,7 @@ func TestEveryRecordIsAnEventOrAReject(t *testing.T) {
 	}
 }
 
-// A stopping decoder ends its context with the record of this number, from 1.
+// A stoppingDecoder cancels its context at the record with this number, from 1.
 type stoppingDecoder struct {
 	wordDecoder
 
@@ -84,14 +84,14 @@ func (d stoppingDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, 
 	return d.wordDecoder.Decode(r)
 }
 
-func TestReadingStopsWithItsContext(t *testing.T) {
+func TestDecodeStopsWithContext(t *testing.T) {
 	t.Parallel()
 	records := make([]domain.Record, 5)
 	for at, want := range map[int]domain.Kind{2: domain.Stopped, 4: domain.Stopped, 5: domain.Unknown} {
 		ctx, cancel := context.WithCancel(t.Context())
 		decoded := 0
-		step := domain.FetchedPage{Page: domain.Page{Records: records}}
-		page, err := step.Decode(ctx, stoppingDecoder{stop: cancel, at: at, decoded: &decoded})
+		fetched := domain.FetchedPage{Page: domain.Page{Records: records}}
+		page, err := fetched.Decode(ctx, stoppingDecoder{stop: cancel, at: at, decoded: &decoded})
 		if decoded != at {
 			t.Errorf("stopped at record %d, went on to %d", at, decoded)
 		}
@@ -102,14 +102,14 @@ func TestReadingStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestDriftWithoutEnd: an API that makes a name of every id does not fill the register.
-func TestDriftWithoutEnd(t *testing.T) {
+// TestDecodeLimitsDrift checks that an API that uses ids as field names does not fill the register.
+func TestDecodeLimitsDrift(t *testing.T) {
 	t.Parallel()
 	var payloads []string
 	for i := range 3 * domain.MaxDriftEntries {
 		payloads = append(payloads, "1 field-"+strconv.Itoa(i))
 	}
-	drift := read(append(payloads, payloads[0])...).Drift
+	drift := decodePage(append(payloads, payloads[0])...).Drift
 	if len(drift) != domain.MaxDriftEntries+1 || drift[0].Count != 2 {
 		t.Fatalf("%d paths, the first %+v", len(drift), drift[0])
 	}
@@ -119,7 +119,7 @@ func TestDriftWithoutEnd(t *testing.T) {
 	}
 }
 
-func TestTooStrange(t *testing.T) {
+func TestCheckRejectRatio(t *testing.T) {
 	t.Parallel()
 	var rejects []domain.Reject
 	for i, why := range []domain.Rejection{
@@ -153,8 +153,8 @@ func TestTooStrange(t *testing.T) {
 	}
 }
 
-// TestTooManyRejectsAreShownInLittleMemory: a page may hold ten thousand.
-func TestTooManyRejectsAreShownInLittleMemory(t *testing.T) {
+// TestCheckRejectRatioMemory checks a page with ten thousand rejects.
+func TestCheckRejectRatioMemory(t *testing.T) {
 	rejects := make([]domain.Reject, 10_000)
 	for i := range rejects {
 		rejects[i] = domain.Reject{Why: domain.Rejection{Reason: "not an object", Detail: strings.Repeat("d", 100)}}
@@ -167,7 +167,7 @@ func TestTooManyRejectsAreShownInLittleMemory(t *testing.T) {
 	}
 }
 
-func TestLetterKeys(t *testing.T) {
+func TestDeadLetterKeys(t *testing.T) {
 	t.Parallel()
 	const (
 		id       = "00000000-0000-0000-0000-000000000001"
