@@ -1,6 +1,8 @@
 package mockapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net"
 	"net/http"
 	"strings"
@@ -134,4 +136,63 @@ func redirect(x *exchange) {
 	x.entry.Status = http.StatusFound
 	x.w.Header().Set("Location", "http://"+net.JoinHostPort(other, port)+elsewherePath)
 	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeHTML, nil)
+}
+
+// bombTimes members of 16 MiB each: 1 GiB.
+const bombTimes = 64
+
+// compressed sends the body in gzip. Whether the service ever does so is unknown [?].
+func compressed(x *exchange, body []byte) {
+	packed := pack(body)
+	x.w.Header().Set("Content-Encoding", "gzip")
+	if !strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
+		x.entry.Sound, x.entry.Last = false, false // a client that has not said that it can unpack need not take the page
+	}
+	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, packed)
+}
+
+// gzipBomb sends one packed member again and again: together they are one gzip stream (RFC 1952, section 2.2).
+func gzipBomb(x *exchange) {
+	x.stream("gzip", pack([]byte(`{"data":[`)), pack([]byte(strings.Repeat(" ", 16*chunk))), bombTimes, pack([]byte("]}")))
+}
+
+func pack(text []byte) []byte {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(text); err != nil {
+		panic(http.ErrAbortHandler) // a buffer takes everything
+	}
+	if err := w.Close(); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return packed.Bytes()
+}
+
+// reset ends the connection with a TCP RST before any byte of an answer, and gives the status that was sent: 0. Go's own
+// client silently sends a GET again when that happens to a connection it had used before; the journal shows the second
+// request. A writer that has no connection to reset, such as a recorder, gets a 500 that says so.
+func reset(w http.ResponseWriter, r *http.Request) int {
+	if cut(w) {
+		return 0
+	}
+	return refuseWithoutConnection(w, r)
+}
+
+func refuseWithoutConnection(w http.ResponseWriter, r *http.Request) int {
+	why := refusal{http.StatusInternalServerError, "MOCK_CANNOT_RESET", "There is no TCP connection to reset"}
+	refuse(w, r, why)
+	return why.status
+}
+
+// cut takes the connection from the server and closes it without lingering, which is what makes the kernel send an RST.
+func cut(w http.ResponseWriter) bool {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false
+	}
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+	return true
 }

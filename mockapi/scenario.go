@@ -1,129 +1,159 @@
 package mockapi
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
 	"time"
 )
 
-// An Envelope is the shape of a page around its items.
-type Envelope string
-
-const (
-	// EnvelopeNested is what the service sends [R]: {data, pagination{…}, meta{…}}.
-	EnvelopeNested Envelope = "nested"
-	// EnvelopeFlat is what its documentation promises: {data, hasMore, nextCursor}, without a total.
-	EnvelopeFlat Envelope = "flat"
-	// EnvelopeMixed is now the one and now the other, by the request's number.
-	EnvelopeMixed Envelope = "mixed"
-)
-
-// A RateHeaders is how an answer tells of its rate limit window.
-type RateHeaders string
-
-const (
-	// RateSeconds is X-RateLimit-Limit, -Remaining and -Reset, the last in whole seconds left [R].
-	RateSeconds RateHeaders = "seconds"
-	// RateEpoch is the same with -Reset as Unix seconds.
-	RateEpoch RateHeaders = "epoch"
-	// RateEpochMillis is the same with -Reset as Unix milliseconds.
-	RateEpochMillis RateHeaders = "epoch-ms"
-	// RateDate is the same with -Reset as an HTTP-date.
-	RateDate RateHeaders = "http-date"
-	// RateIETF is RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers, in place of the others.
-	RateIETF RateHeaders = "ietf"
-	// RateAbsent is no such header.
-	RateAbsent RateHeaders = "absent"
-	// RateLying is X-RateLimit headers by which the window is always fresh and about to end.
-	RateLying RateHeaders = "lying"
-)
-
-// A RetryAfter is how a 429 says when to come back.
-type RetryAfter string
-
-const (
-	// RetrySeconds is whole seconds [R].
-	RetrySeconds RetryAfter = "seconds"
-	// RetryDate is an HTTP-date.
-	RetryDate RetryAfter = "http-date"
-	// RetryZero is 0, whatever the wait.
-	RetryZero RetryAfter = "zero"
-	// RetryAbsent is no Retry-After.
-	RetryAbsent RetryAfter = "absent"
-)
-
-// A Scenario is what may change while the mock runs. A request is served by the scenario in which it arrived.
-type Scenario struct {
-	// Events is the size of the collection; 0 is the empty collection. A larger number adds events at the head.
-	Events int
-	// Grow is the number of events that appear at the head after each request to /events.
-	Grow int
-	// RateLimit is the number of requests in one window of /events; 0 means no limit and no headers of one, for any
-	// endpoint. The other endpoints have limits of their own, as recorded [R].
-	RateLimit int
-	// RateWindow is the length of a window, which its first request opens.
-	RateWindow time.Duration
-	// RateHeaders is how an answer tells of its window.
-	RateHeaders RateHeaders
-	// RetryAfter is how a 429 says when to come back.
-	RetryAfter RetryAfter
-	// CursorTTL is the life of a cursor from the arrival of the request that minted it.
-	CursorTTL time.Duration
-	// Latency passes between the arrival of a request and its answer.
-	Latency time.Duration
-	// Envelope is the shape of a page.
-	Envelope Envelope
-	// Faults are what goes wrong with answers, at most one per request.
-	Faults []Fault
-	// Drifts are what is wrong with records, at most one per record.
-	Drifts []Drift
+// A plan is a scenario made ready to be played. It does not change.
+type plan struct {
+	Scenario
+	faults schedule[FaultKind]
+	drifts *drifting // nil if no record drifts
+	// longestTTL is the longest life that a cursor was given so far.
+	longestTTL time.Duration
 }
 
-// DefaultScenario is the service as recorded [R], with 100,000 events and nothing wrong. The live service takes 0.5 to 5 s
-// per page; here an answer comes at once.
-func DefaultScenario() Scenario {
-	return Scenario{
-		Events:      100_000,
-		RateLimit:   10,
-		RateWindow:  60 * time.Second,
-		RateHeaders: RateSeconds,
-		RetryAfter:  RetrySeconds,
-		CursorTTL:   120 * time.Second,
-		Envelope:    EnvelopeNested,
+// newPlan checks a scenario. Its drifts number the events of a collection of the size origin.
+func newPlan(seed uint64, origin int, c Scenario) (*plan, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
+	faults, err := newSchedule(seed, c.Faults)
+	if err != nil {
+		return nil, err
+	}
+	drifts, err := newSchedule(seed, c.Drifts)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{Scenario: c, faults: faults, longestTTL: c.CursorTTL}
+	if !drifts.empty() {
+		p.drifts = newDrifting(seed, origin, drifts)
+	}
+	return p, nil
 }
 
-func (c Scenario) validate() error {
-	for _, err := range []error{
-		oneOf("envelope", c.Envelope, EnvelopeNested, EnvelopeFlat, EnvelopeMixed),
-		oneOf("rate-headers", c.RateHeaders, RateSeconds, RateEpoch, RateEpochMillis, RateDate, RateIETF, RateAbsent, RateLying),
-		oneOf("retry-after", c.RetryAfter, RetrySeconds, RetryDate, RetryZero, RetryAbsent),
-		bounds[int]{
-			{"events", c.Events, 0, maxEvents},
-			{"grow", c.Grow, 0, maxGrowth},
-			{"rate-limit", c.RateLimit, 0, maxRateLimit},
-		}.check(),
-		bounds[time.Duration]{
-			{"rate-window", c.RateWindow, time.Millisecond, maxSpan},
-			{"cursor-ttl", c.CursorTTL, time.Millisecond, maxSpan},
-			{"latency", c.Latency, 0, maxLatency},
-		}.check(),
-	} {
-		if err != nil {
-			return err
-		}
+// Scenario is what is played now; its Events are those that there are, grown ones included.
+func (s *Server) Scenario() Scenario {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scenario()
+}
+
+func (s *Server) scenario() Scenario {
+	c := s.plan.Scenario
+	c.Events = s.size
+	return c
+}
+
+// Change alters the scenario: change gets what is played now. Requests that arrived before are answered as they would have
+// been. Numbers of requests go on, and drifts keep numbering the events of the collection that the mock was started with.
+// If change fails, or the outcome cannot be served, nothing is altered.
+func (s *Server) Change(change func(*Scenario) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.scenario()
+	if err := change(&c); err != nil {
+		return err
 	}
+	p, err := newPlan(s.cfg.Seed, s.cfg.Events, c)
+	if err != nil {
+		return fmt.Errorf("mockapi: %w", err)
+	}
+	p.longestTTL = max(p.longestTTL, s.plan.longestTTL)
+	s.plan, s.size = p, c.Events
 	return nil
 }
 
-func oneOf[T ~string](name string, got T, all ...T) error {
-	if slices.Contains(all, got) {
-		return nil
+// A scenarioJSON is a Scenario as a file or the admin endpoint has it: durations like "1m30s", rules as their text.
+type scenarioJSON struct {
+	Events      int         `json:"events"`
+	Grow        int         `json:"grow"`
+	RateLimit   int         `json:"rate_limit"`
+	RateWindow  span        `json:"rate_window"`
+	RateHeaders RateHeaders `json:"rate_headers"`
+	RetryAfter  RetryAfter  `json:"retry_after"`
+	CursorTTL   span        `json:"cursor_ttl"`
+	Latency     span        `json:"latency"`
+	Envelope    Envelope    `json:"envelope"`
+	Faults      []Fault     `json:"faults"`
+	Drifts      []Drift     `json:"drifts"`
+}
+
+// A span is a duration with the text of one.
+type span time.Duration
+
+func (d span) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d *span) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = span(parsed)
+	return err
+}
+
+func (c Scenario) json() scenarioJSON {
+	j := scenarioJSON{
+		c.Events, c.Grow, c.RateLimit, span(c.RateWindow), c.RateHeaders, c.RetryAfter, span(c.CursorTTL), span(c.Latency), c.Envelope,
+		c.Faults, c.Drifts,
 	}
-	names := make([]string, len(all))
-	for i, v := range all {
-		names[i] = string(v)
+	if j.Faults == nil {
+		j.Faults = []Fault{}
 	}
-	return fmt.Errorf("%s: %q is none of %s", name, got, strings.Join(names, ", "))
+	if j.Drifts == nil {
+		j.Drifts = []Drift{}
+	}
+	return j
+}
+
+func (j scenarioJSON) scenario() Scenario {
+	return Scenario{
+		j.Events, j.Grow, j.RateLimit, time.Duration(j.RateWindow), j.RateHeaders, j.RetryAfter, time.Duration(j.CursorTTL),
+		time.Duration(j.Latency), j.Envelope, j.Faults, j.Drifts,
+	}
+}
+
+// MarshalJSON gives every field.
+func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.json()) }
+
+// UnmarshalJSON changes the fields that are named and leaves the others; a list is replaced whole. On an error, which an
+// unknown field is too, nothing is changed.
+func (c *Scenario) UnmarshalJSON(text []byte) error {
+	// What is decoded into must not share memory with c: a rule would be written over in place.
+	j := c.json()
+	j.Faults, j.Drifts = nil, nil
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&j); err != nil {
+		return fmt.Errorf("scenario: %w", inWords(err))
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("scenario: something follows the object")
+	}
+	changed := j.scenario()
+	if j.Faults == nil {
+		changed.Faults = c.Faults
+	}
+	if j.Drifts == nil {
+		changed.Drifts = c.Drifts
+	}
+	*c = changed
+	return nil
+}
+
+// inWords says of a value of the wrong type what it is and where it stands, and not what it was to become in Go.
+func inWords(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf("a JSON %s is no object of settings", wrong.Value)
+	default:
+		return fmt.Errorf("%s: a JSON %s is of the wrong type", wrong.Field, wrong.Value)
+	}
 }

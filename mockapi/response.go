@@ -4,8 +4,58 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 )
+
+// requestID names the n-th request to the client.
+func (s *Server) requestID(n int) string {
+	x := s.requests.forRequest(n)
+	return newUUID(x&mask60, mix(x)).String()
+}
+
+// setHeaders gives an answer the headers that the service adds to everything it counts [R].
+func (x *exchange) setHeaders() {
+	h := x.w.Header()
+	h.Set("X-Request-ID", x.entry.RequestID) // the same as meta.requestId
+	h.Set("X-Cache", "MISS")
+	h.Set("X-Cache-TTL", "30")
+	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mix(x.s.requests.forRequest(x.a.n)))) // changes with each answer
+	if !x.a.fault.silent {
+		x.a.setRateHeaders(h)
+	}
+}
+
+const (
+	typeJSON = "application/json; charset=utf-8" // [R]
+	typeHTML = "text/html; charset=utf-8"
+	// sendTimeout bounds how long a client may take to read one answer.
+	sendTimeout = time.Minute
+)
+
+// send writes a whole answer and says whether all of it was handed to the network.
+func send(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) bool {
+	out := http.NewResponseController(w)
+	// A writer without deadlines, such as a recorder, cannot hang either.
+	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
+	startAnswer(w, status, contentType, len(body))
+	if r.Method != http.MethodHead {
+		if _, err := w.Write(body); err != nil { //nolint:gosec // JSON, or HTML that echoes nothing
+			return false
+		}
+	}
+	return out.Flush() == nil
+}
+
+func startAnswer(w http.ResponseWriter, status int, contentType string, length int) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.WriteHeader(status)
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, why refusal) {
+	send(w, r, why.status, typeJSON, why.body())
+}
 
 // A refusal is an error as the service words it: {error, message, code}.
 type refusal struct {
