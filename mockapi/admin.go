@@ -17,11 +17,11 @@ import (
 const (
 	typeNDJSON = "application/x-ndjson"
 	// elsewherePath is where a redirect points.
-	elsewherePath = AdminPath + "/elsewhere"
+	redirectPath = AdminPath + "/elsewhere"
 	// maxWait bounds a long poll; a longer wait is cut to it.
 	maxWait = time.Minute
 	// maxScenario bounds a scenario, in bytes.
-	maxScenario = 1 << 20
+	maxScenarioBytes = 1 << 20
 )
 
 // serveAdmin is for the harness: it needs no key, counts against no limit and is in no journal.
@@ -32,31 +32,31 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	case path == AdminPath+"/scenario" && (r.Method == http.MethodPut || r.Method == http.MethodPost):
 		err = s.changeScenario(w, r)
 	case !reads:
-		refuse(w, r, *refuseMethod())
+		sendError(w, r, *methodError())
 	case path == AdminPath+"/scenario":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
 	case path == AdminPath+"/config":
-		send(w, r, http.StatusOK, typeJSON, s.describe())
+		send(w, r, http.StatusOK, typeJSON, s.configJSON())
 	case path == AdminPath+"/journal":
 		err = s.serveJournal(w, r)
 	case path == AdminPath+"/journal/summary":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.journal.Summary()))
 	case path == AdminPath+"/truth":
 		err = s.serveTruth(w, r)
-	case path == elsewherePath:
-		s.serveElsewhere(w, r)
+	case path == redirectPath:
+		s.serveRedirectTarget(w, r)
 	default:
-		refuse(w, r, refuseUnknownEndpoint())
+		sendError(w, r, unknownEndpointError())
 	}
 	if err != nil {
-		refuse(w, r, refusal{http.StatusBadRequest, "INVALID_QUERY", err.Error()})
+		sendError(w, r, apiError{http.StatusBadRequest, "INVALID_QUERY", err.Error()})
 	}
 }
 
 // changeScenario takes a scenario: PUT starts from the recorded service with as many events as there are, POST from what is
 // played now. It answers what is played from then on.
 func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenario))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenarioBytes))
 	if err != nil {
 		return fmt.Errorf("scenario: %w", err)
 	}
@@ -79,11 +79,11 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 // and with none when the wait is over.
 func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	after, err := number(query, "after", 0)
+	after, err := countParam(query, "after", 0)
 	if err != nil {
 		return err
 	}
-	wait, err := duration(query, "wait")
+	wait, err := durationParam(query, "wait")
 	if err != nil {
 		return err
 	}
@@ -103,26 +103,26 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 }
 
 // serveElsewhere is the other host: it answers with an end, which nobody may believe, and counts who came.
-func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
-	s.journal.follow(r.Header.Get("X-API-Key") != "")
+func (s *Server) serveRedirectTarget(w http.ResponseWriter, r *http.Request) {
+	s.journal.countFollowed(r.Header.Get("X-API-Key") != "")
 	send(w, r, http.StatusOK, typeJSON, []byte(`{"data":[],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
 		`"meta":{"total":0,"returned":0}}`))
 }
 
 // describe is the configuration but for the key.
-func (s *Server) describe() []byte {
+func (s *Server) configJSON() []byte {
 	return marshal(struct {
 		scenarioJSON
 		Seed         uint64 `json:"seed"`
 		DefaultLimit int    `json:"default_limit"`
 		MaxLimit     int    `json:"max_limit"`
 		JournalLimit int    `json:"journal_limit"`
-	}{s.Scenario().json(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
+	}{s.Scenario().toJSON(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
 }
 
-func number(query url.Values, name string, otherwise int) (int, error) {
+func countParam(query url.Values, name string, defaultValue int) (int, error) {
 	if !query.Has(name) {
-		return otherwise, nil
+		return defaultValue, nil
 	}
 	n, err := strconv.Atoi(query.Get(name))
 	if err != nil || n < 0 {
@@ -131,7 +131,7 @@ func number(query url.Values, name string, otherwise int) (int, error) {
 	return n, nil
 }
 
-func duration(query url.Values, name string) (time.Duration, error) {
+func durationParam(query url.Values, name string) (time.Duration, error) {
 	if !query.Has(name) {
 		return 0, nil
 	}
@@ -150,10 +150,10 @@ const truthBatch = 1000
 // for a minute.
 func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 	truth := s.Truth()
-	size, errSize := number(r.URL.Query(), "size", truth.Len())
+	size, errSize := countParam(r.URL.Query(), "size", truth.Len())
 	truth = truth.At(size)
-	from, errFrom := number(r.URL.Query(), "from", 0)
-	limit, errLimit := number(r.URL.Query(), "limit", truth.Len())
+	from, errFrom := countParam(r.URL.Query(), "from", 0)
+	limit, errLimit := countParam(r.URL.Query(), "limit", truth.Len())
 	outcomes, errOutcome := parseOutcomes(r.URL.Query().Get("outcome"))
 	for _, err := range []error{errSize, errFrom, errLimit, errOutcome} {
 		if err != nil {
@@ -170,7 +170,7 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 			_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
 		}
 		wanted := slices.Contains(outcomes, row.Outcome)
-		if r.Context().Err() != nil || wanted && lines.Encode(row.line()) != nil {
+		if r.Context().Err() != nil || wanted && lines.Encode(row.jsonValue()) != nil {
 			panic(http.ErrAbortHandler) // a truth cut short must not look like a whole one
 		}
 	}
@@ -187,7 +187,7 @@ func parseOutcomes(list string) ([]Outcome, error) {
 	var outcomes []Outcome
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(all, Outcome(name)) {
-			return nil, fmt.Errorf("outcome: %q is none of %s", name, strings.Join(texts(all), ", "))
+			return nil, fmt.Errorf("outcome: %q is none of %s", name, strings.Join(toStrings(all), ", "))
 		}
 		outcomes = append(outcomes, Outcome(name))
 	}

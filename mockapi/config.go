@@ -167,9 +167,9 @@ func DefaultScenario() Scenario {
 
 func (c Scenario) validate() error {
 	for _, err := range []error{
-		oneOf("envelope", c.Envelope, EnvelopeNested, EnvelopeFlat, EnvelopeMixed),
-		oneOf("rate-headers", c.RateHeaders, RateSeconds, RateEpoch, RateEpochMillis, RateDate, RateIETF, RateAbsent, RateLying),
-		oneOf("retry-after", c.RetryAfter, RetrySeconds, RetryDate, RetryZero, RetryAbsent),
+		checkOneOf("envelope", c.Envelope, EnvelopeNested, EnvelopeFlat, EnvelopeMixed),
+		checkOneOf("rate-headers", c.RateHeaders, RateSeconds, RateEpoch, RateEpochMillis, RateDate, RateIETF, RateAbsent, RateLying),
+		checkOneOf("retry-after", c.RetryAfter, RetrySeconds, RetryDate, RetryZero, RetryAbsent),
 		bounds[int]{
 			{"events", c.Events, 0, maxEvents},
 			{"grow", c.Grow, 0, maxGrowth},
@@ -188,7 +188,7 @@ func (c Scenario) validate() error {
 	return nil
 }
 
-func oneOf[T ~string](name string, got T, all ...T) error {
+func checkOneOf[T ~string](name string, got T, all ...T) error {
 	if slices.Contains(all, got) {
 		return nil
 	}

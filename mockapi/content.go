@@ -4,38 +4,40 @@ import "strconv"
 
 // A content says what an event is about: all of it but its id and its time.
 type content struct {
-	what, props, visit, visitor, sessionTail, userID, userTail draw
-	sessionIDs                                                 scatter
+	typeAndName, propertyBits, sessionChoice, sessionTraits, sessionIDTail, userIDs, userIDTail randomSequence
+	sessionIDs                                                                                  permutation
 }
 
 const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 func newContent(seed uint64) content {
 	return content{
-		what:        newDraw(seed, "type and name"),
-		props:       newDraw(seed, "properties"),
-		visit:       newDraw(seed, "visit"),
-		visitor:     newDraw(seed, "visitor"),
-		sessionIDs:  newScatter(uint64(newDraw(seed, "session id"))),
-		sessionTail: newDraw(seed, "session id tail"),
-		userID:      newDraw(seed, "user id"),
-		userTail:    newDraw(seed, "user id tail"),
+		typeAndName:   newRandomSequence(seed, "type and name"),
+		propertyBits:  newRandomSequence(seed, "properties"),
+		sessionChoice: newRandomSequence(seed, "visit"),
+		sessionTraits: newRandomSequence(seed, "visitor"),
+		sessionIDs:    newPermutation(uint64(newRandomSequence(seed, "session id"))),
+		sessionIDTail: newRandomSequence(seed, "session id tail"),
+		userIDs:       newRandomSequence(seed, "user id"),
+		userIDTail:    newRandomSequence(seed, "user id tail"),
 	}
 }
 
 func (c *content) read(ordinal uint64, e *event) {
-	e.kind = c.kindOf(ordinal)
-	e.name = nameOf(c.what.at(ordinal))
-	e.properties = appendProperties(e.properties[:0], c.props.at(ordinal))
+	e.eventType = c.eventType(ordinal)
+	e.name = eventName(c.typeAndName.at(ordinal))
+	e.properties = appendProperties(e.properties[:0], c.propertyBits.at(ordinal))
 
-	v := c.visitOf(c.visitAt(ordinal))
-	e.session, e.user, e.device, e.browser = v.session, v.user, v.device, v.browser
+	s := c.session(c.sessionNumber(ordinal))
+	e.sessionID, e.userID, e.device, e.browser = s.id, s.userID, s.device, s.browser
 }
 
-func (c *content) kindOf(ordinal uint64) string { return kindAt(c.what.at(ordinal) >> 32 * 100 >> 32) }
+func (c *content) eventType(ordinal uint64) string {
+	return eventTypeAt(c.typeAndName.at(ordinal) >> 32 * 100 >> 32)
+}
 
 // kindAt lays the recorded shares [R] over 0 to 99.
-func kindAt(percent uint64) string {
+func eventTypeAt(percent uint64) string {
 	switch {
 	case percent < 36:
 		return "page_view"
@@ -50,7 +52,7 @@ func kindAt(percent uint64) string {
 	}
 }
 
-func nameOf(x uint64) [12]byte {
+func eventName(x uint64) [12]byte {
 	name := [12]byte{'e', 'v', 'e', 'n', 't', '_'}
 	x &= 1<<32 - 1
 	for i := 6; i < len(name); i++ {
@@ -61,41 +63,41 @@ func nameOf(x uint64) [12]byte {
 }
 
 // A visit is one session of one user.
-type visit struct {
-	session, user   uuid
+type session struct {
+	id, userID      uuid
 	device, browser string
 }
 
 const (
 	// Of every 64 neighbouring events each belongs to one of 12 visits: about 5 events to a visit.
-	visitSpan, visitCount = 64, 12
-	users                 = 50_000
+	sessionSpan, sessionsPerSpan = 64, 12
+	users                        = 50_000
 )
 
 // visitAt is the number of the visit to which an event belongs.
-func (c *content) visitAt(ordinal uint64) uint64 {
-	return ordinal/visitSpan*visitCount + c.visit.at(ordinal)%visitCount
+func (c *content) sessionNumber(ordinal uint64) uint64 {
+	return ordinal/sessionSpan*sessionsPerSpan + c.sessionChoice.at(ordinal)%sessionsPerSpan
 }
 
-func (c *content) visitOf(number uint64) visit {
-	visitor := c.visitor.at(number)
-	user := visitor >> 8 % users
-	return visit{
-		session: c.sessionOf(number),
-		user:    newUUID(c.userID.at(user)&mask60, c.userTail.at(user)),
-		device:  [...]string{"mobile", "tablet", "desktop"}[visitor&0xff%3],
-		browser: [...]string{"Chrome", "Safari", "Firefox", "Edge"}[visitor>>62],
+func (c *content) session(number uint64) session {
+	traits := c.sessionTraits.at(number)
+	user := traits >> 8 % users
+	return session{
+		id:      c.sessionID(number),
+		userID:  newUUID(c.userIDs.at(user)&mask60, c.userIDTail.at(user)),
+		device:  [...]string{"mobile", "tablet", "desktop"}[traits&0xff%3],
+		browser: [...]string{"Chrome", "Safari", "Firefox", "Edge"}[traits>>62],
 	}
 }
 
-func (c *content) sessionOf(number uint64) uuid {
-	return newUUID(c.sessionIDs.out(number), c.sessionTail.at(number))
+func (c *content) sessionID(number uint64) uuid {
+	return newUUID(c.sessionIDs.apply(number), c.sessionIDTail.at(number))
 }
 
 // findVisit is the number of the visit with this session id.
-func (c *content) findVisit(session uuid) (uint64, bool) {
-	number := c.sessionIDs.back(session.hi60())
-	return number, c.sessionOf(number) == session
+func (c *content) findSession(id uuid) (uint64, bool) {
+	number := c.sessionIDs.invert(id.hi60())
+	return number, c.sessionID(number) == id
 }
 
 // appendProperties writes a JSON object. The recorded sizes [R] leave exactly 16 bytes for it, and so it is, but for one
@@ -103,7 +105,7 @@ func (c *content) findVisit(session uuid) (uint64, bool) {
 func appendProperties(dst []byte, x uint64) []byte {
 	shape, v := x&0xff, x>>8
 	if shape == 0xff {
-		return appendOrder(dst, v)
+		return appendLongProperties(dst, v)
 	}
 	switch shape % 12 {
 	case 0:
@@ -135,7 +137,7 @@ func appendProperties(dst []byte, x uint64) []byte {
 	}
 }
 
-func appendOrder(dst []byte, v uint64) []byte {
+func appendLongProperties(dst []byte, v uint64) []byte {
 	dst = strconv.AppendUint(append(dst, `{"order":`...), 1<<53+1+2*(v%1_000_000), 10)
 	dst = append(dst, `,"items":[{"sku":"Ä-1","qty":2,"price":19.90,"tags":["new",null]}]`...)
 	return append(dst, `,"gift":false,"note":"line\nbreak \"quoted\" \ud83d\ude00"}`...)

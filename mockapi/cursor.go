@@ -68,27 +68,27 @@ func parseUUID(text string) (uuid, error) {
 }
 
 // mint makes the cursor that goes on after a place.
-func (x *exchange) mint(items collection, i int) string {
-	id, at := items.mark(i)
-	return cursor{id: id, at: at, expires: x.a.at.Add(x.a.plan.CursorTTL).UnixMilli()}.String()
+func (x *exchange) mintCursor(items collection, i int) string {
+	id, at := items.cursorKey(i)
+	return cursor{id: id, at: at, expires: x.req.at.Add(x.req.plan.CursorTTL).UnixMilli()}.String()
 }
 
 // locate is the place at which the request's cursor goes on. It condemns a cursor that nobody minted: an id or a time that
 // the collection does not have, or more life than any was given.
-func (x *exchange) locate(items collection) (int, *refusal) {
-	if x.a.cursor == "" {
+func (x *exchange) findStart(items collection) (int, *apiError) {
+	if x.req.cursor == "" {
 		return 0, nil
 	}
-	c, ok := parseCursor(x.a.cursor)
-	if !ok || c.expires > x.a.at.Add(x.a.plan.longestTTL).UnixMilli() {
-		return 0, refuseInvalidCursor()
+	c, ok := parseCursor(x.req.cursor)
+	if !ok || c.expires > x.req.at.Add(x.req.plan.maxTTL).UnixMilli() {
+		return 0, invalidCursorError()
 	}
 	i, ok := items.find(c.id, c.at)
 	if !ok {
-		return 0, refuseInvalidCursor()
+		return 0, invalidCursorError()
 	}
-	if age := x.a.at.Sub(time.UnixMilli(c.expires)); age >= 0 {
-		return 0, refuseExpiredCursor(age)
+	if age := x.req.at.Sub(time.UnixMilli(c.expires)); age >= 0 {
+		return 0, expiredCursorError(age)
 	}
 	return i + 1, nil
 }

@@ -7,10 +7,10 @@ package mockapi
 // head keeps all it had. A time is shared only within a block of 8 ordinals, so everything is found within one block.
 type dataset struct {
 	n       int
-	ids     scatter
-	idTail  draw
-	ties    draw
-	jitter  draw
+	ids     permutation
+	idTail  randomSequence
+	ties    randomSequence
+	jitter  randomSequence
 	content content
 }
 
@@ -24,16 +24,16 @@ const (
 
 func newDataset(seed uint64) dataset {
 	return dataset{
-		ids:     newScatter(uint64(newDraw(seed, "id"))),
-		idTail:  newDraw(seed, "id tail"),
-		ties:    newDraw(seed, "ties"),
-		jitter:  newDraw(seed, "jitter"),
+		ids:     newPermutation(uint64(newRandomSequence(seed, "id"))),
+		idTail:  newRandomSequence(seed, "id tail"),
+		ties:    newRandomSequence(seed, "ties"),
+		jitter:  newRandomSequence(seed, "jitter"),
 		content: newContent(seed),
 	}
 }
 
 // of is the collection when it had n events.
-func (d *dataset) of(n int) dataset {
+func (d *dataset) withSize(n int) dataset {
 	other := *d
 	other.n = n
 	return other
@@ -42,21 +42,21 @@ func (d *dataset) of(n int) dataset {
 // read puts the event at index i, which must be in [0, n), into e, whose buffers it uses again.
 func (d *dataset) read(i int, e *event) {
 	ordinal := d.ordinal(i)
-	run := d.run(ordinal)
-	e.id = d.idOf(d.bearer(run, ordinal))
-	e.at = d.timeOf(run)
+	group := d.timeGroup(ordinal)
+	e.id = d.idFor(d.idNumber(group, ordinal))
+	e.at = d.groupTime(group)
 	d.content.read(ordinal, e)
 }
 
 // find is the index of the event with this id.
 func (d *dataset) find(id uuid) (int, bool) {
-	number := d.ids.back(id.hi60())
-	if number >= d.size()+blockSize || d.idOf(number) != id {
+	number := d.ids.invert(id.hi60())
+	if number >= d.size()+blockSize || d.idFor(number) != id {
 		return 0, false
 	}
-	run := d.run(number)
-	for ordinal := run.first; ordinal <= run.last; ordinal++ {
-		if d.bearer(run, ordinal) == number && ordinal < d.size() {
+	group := d.timeGroup(number)
+	for ordinal := group.first; ordinal <= group.last; ordinal++ {
+		if d.idNumber(group, ordinal) == number && ordinal < d.size() {
 			return d.index(ordinal), true
 		}
 	}
@@ -70,10 +70,10 @@ func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //no
 func (d *dataset) index(ordinal uint64) int { return d.n - 1 - int(ordinal) } //nolint:gosec // bounded by maxEvents
 
 // A run is the ordinals that share one time.
-type run struct{ first, last uint64 }
+type timeGroup struct{ first, last uint64 }
 
 // run finds the run of an ordinal. Bit s of the tie mask says that slot s has the time of slot s-1, one time in eight.
-func (d *dataset) run(ordinal uint64) run {
+func (d *dataset) timeGroup(ordinal uint64) timeGroup {
 	block, slot := ordinal/blockSize, ordinal%blockSize
 	bits := d.ties.at(block)
 	mask := bits & (bits >> 8) & (bits >> 16) & 0xfe
@@ -84,15 +84,15 @@ func (d *dataset) run(ordinal uint64) run {
 	for last+1 < blockSize && mask>>(last+1)&1 == 1 {
 		last++
 	}
-	return run{block*blockSize + first, block*blockSize + last}
+	return timeGroup{block*blockSize + first, block*blockSize + last}
 }
 
-func (d *dataset) timeOf(r run) int64 {
+func (d *dataset) groupTime(r timeGroup) int64 {
 	return epochMS + int64(r.first)*slotMS + int64(d.jitter.at(r.first)%slotMS) //nolint:gosec // bounded by maxEvents
 }
 
 // bearer is the number whose id an ordinal bears: its own, unless a shared time asks for ids in order.
-func (d *dataset) bearer(r run, ordinal uint64) uint64 {
+func (d *dataset) idNumber(r timeGroup, ordinal uint64) uint64 {
 	if r.first == r.last {
 		return ordinal
 	}
@@ -101,7 +101,7 @@ func (d *dataset) bearer(r run, ordinal uint64) uint64 {
 	for number := r.first; number <= r.last; number++ {
 		at := len(sorted)
 		sorted = append(sorted, number)
-		for ; at > 0 && d.ids.out(sorted[at-1]) > d.ids.out(number); at-- {
+		for ; at > 0 && d.ids.apply(sorted[at-1]) > d.ids.apply(number); at-- {
 			sorted[at] = sorted[at-1]
 		}
 		sorted[at] = number
@@ -109,6 +109,6 @@ func (d *dataset) bearer(r run, ordinal uint64) uint64 {
 	return sorted[ordinal-r.first]
 }
 
-func (d *dataset) idOf(number uint64) uuid {
-	return newUUID(d.ids.out(number), d.idTail.at(number))
+func (d *dataset) idFor(number uint64) uuid {
+	return newUUID(d.ids.apply(number), d.idTail.at(number))
 }

@@ -8,97 +8,99 @@ import (
 )
 
 // newFieldDrifts are records that say more than expected: the row keeps it as extra.
-var newFieldDrifts = []drift{
+var extraFieldDrifts = []drift{
 	{
-		kind: "new-field", what: "a field that nobody expects", outcome: Drifted,
-		bend: func(r *record, _ *event, v uint64) { r.more = `"` + newField + `":` + newValue(v) },
-		expect: func(row *Row, _ *event, v uint64) {
-			row.Extra = json.RawMessage(`{"` + newField + `":` + newValue(v) + `}`)
+		kind: "new-field", description: "a field that nobody expects", outcome: Drifted,
+		editRecord: func(r *record, _ *event, v uint64) { r.extraMembers = `"` + extraField + `":` + extraValue(v) },
+		editRow: func(row *Row, _ *event, v uint64) {
+			row.Extra = json.RawMessage(`{"` + extraField + `":` + extraValue(v) + `}`)
 		},
 	},
 	{
-		kind: "new-session-field", what: "such a field within session", outcome: Drifted,
-		bend: func(r *record, _ *event, v uint64) { r.session.more = `"` + newField + `":` + newValue(v) },
-		expect: func(row *Row, _ *event, v uint64) {
-			row.Extra = json.RawMessage(`{"session":{"` + newField + `":` + newValue(v) + `}}`)
+		kind: "new-session-field", description: "such a field within session", outcome: Drifted,
+		editRecord: func(r *record, _ *event, v uint64) { r.session.extraMembers = `"` + extraField + `":` + extraValue(v) },
+		editRow: func(row *Row, _ *event, v uint64) {
+			row.Extra = json.RawMessage(`{"session":{"` + extraField + `":` + extraValue(v) + `}}`)
 		},
 	},
 	{
-		kind: "other-session-id", what: "a session.id that is not the sessionId", outcome: Drifted,
-		bend: func(r *record, _ *event, v uint64) { r.session.id = strconv.Quote(otherUUID(v)) },
-		expect: func(row *Row, _ *event, v uint64) {
-			row.Extra = json.RawMessage(`{"session":{"id":` + strconv.Quote(otherUUID(v)) + `}}`)
+		kind: "other-session-id", description: "a session.id that is not the sessionId", outcome: Drifted,
+		editRecord: func(r *record, _ *event, v uint64) { r.session.id = strconv.Quote(randomUUID(v)) },
+		editRow: func(row *Row, _ *event, v uint64) {
+			row.Extra = json.RawMessage(`{"session":{"id":` + strconv.Quote(randomUUID(v)) + `}}`)
 		},
 	},
 }
 
-const newField = "referrer"
+const extraField = "referrer"
 
-func newValue(v uint64) string {
+func extraValue(v uint64) string {
 	return pick(v, `"https://example.com/?a=1"`, `{"name":"example","rank":[1,2,null]}`, `null`, `17`, `true`)
 }
 
-func otherUUID(v uint64) string { return newUUID(v&mask60, mix(v)).String() }
+func randomUUID(v uint64) string { return newUUID(v&mask60, mixBits(v)).String() }
 
 // fieldDrifts are records with a field that no column can hold.
-var fieldDrifts = []drift{
+var badFieldDrifts = []drift{
 	{
-		kind: "missing-id", what: "no id", hidesID: true, outcome: Parked, reason: reasonMissing,
-		bend: func(r *record, _ *event, _ uint64) { r.id = "" },
+		kind: "missing-id", description: "no id", hidesID: true, outcome: Parked, reason: reasonMissing,
+		editRecord: func(r *record, _ *event, _ uint64) { r.id = "" },
 	},
 	{
-		kind: "null-id", what: "a null id", hidesID: true, outcome: Parked, reason: reasonNull,
-		bend: func(r *record, _ *event, _ uint64) { r.id = "null" },
+		kind: "null-id", description: "a null id", hidesID: true, outcome: Parked, reason: reasonNull,
+		editRecord: func(r *record, _ *event, _ uint64) { r.id = "null" },
 	},
 	{
-		kind: "bad-id", what: "an id that is no UUID", hidesID: true, outcome: Parked, reason: reasonBadUUID,
-		bend: func(r *record, _ *event, v uint64) {
+		kind: "bad-id", description: "an id that is no UUID", hidesID: true, outcome: Parked, reason: reasonBadUUID,
+		editRecord: func(r *record, _ *event, v uint64) {
 			r.id = pick(v, `""`, `"undefined"`, `"evt_`+strconv.FormatUint(v, 36)+`"`, r.id[:len(r.id)-2]+`"`, r.id[:len(r.id)-2]+`g"`)
 		},
 	},
 	{
-		kind: "missing-field", what: "no sessionId, userId, type, name, properties or session", outcome: Parked, reason: reasonMissing,
-		bend: func(r *record, _ *event, v uint64) {
+		kind: "missing-field", description: "no sessionId, userId, type, name, properties or session", outcome: Parked, reason: reasonMissing,
+		editRecord: func(r *record, _ *event, v uint64) {
 			if at := v % 6; at == 5 {
 				r.session = sessionRecord{}
-				r.instead = withoutSession(*r)
+				r.override = encodeWithoutSession(*r)
 			} else {
-				*r.field(at) = ""
+				*r.columnField(at) = ""
 			}
 		},
 	},
 	{
-		kind: "null-field", what: "one of these, or a field of session, is null", outcome: Parked, reason: reasonNull,
-		bend: func(r *record, _ *event, v uint64) { *r.field(v % 8) = "null" },
+		kind: "null-field", description: "one of these, or a field of session, is null", outcome: Parked, reason: reasonNull,
+		editRecord: func(r *record, _ *event, v uint64) { *r.columnField(v % 8) = "null" },
 	},
 	{
-		kind: "wrong-type", what: "one of these is a number, an array or true", outcome: Parked, reason: reasonType,
-		bend: func(r *record, _ *event, v uint64) { *r.field(v % 8) = pick(v>>8, "12", "[]", "true") },
+		kind: "wrong-type", description: "one of these is a number, an array or true", outcome: Parked, reason: reasonType,
+		editRecord: func(r *record, _ *event, v uint64) { *r.columnField(v % 8) = pick(v>>8, "12", "[]", "true") },
 	},
 	{
-		kind: "properties-string", what: "properties as a string that holds JSON", outcome: Parked, reason: reasonType,
-		bend: func(r *record, _ *event, _ uint64) { r.properties = strconv.Quote(`{"page":"/home"}`) },
+		kind: "properties-string", description: "properties as a string that holds JSON", outcome: Parked, reason: reasonType,
+		editRecord: func(r *record, _ *event, _ uint64) { r.properties = strconv.Quote(`{"page":"/home"}`) },
 	},
 	{
-		kind: "field-twice", what: "a field twice, with two values", outcome: Parked, reason: reasonTwice,
-		bend: func(r *record, _ *event, v uint64) { r.more = pick(v, `"type":"click2"`, `"name":"event_twice0"`) },
+		kind: "field-twice", description: "a field twice, with two values", outcome: Parked, reason: reasonTwice,
+		editRecord: func(r *record, _ *event, v uint64) {
+			r.extraMembers = pick(v, `"type":"click2"`, `"name":"event_twice0"`)
+		},
 	},
 	{
-		kind: "not-an-object", what: "null, a number, a string, an array or false in place of the record", hidesID: true,
+		kind: "not-an-object", description: "null, a number, a string, an array or false in place of the record", hidesID: true,
 		outcome: Parked, reason: reasonNotObject,
-		bend: func(r *record, _ *event, v uint64) { r.instead = pick(v, "null", "42", `"event"`, "[]", "false") },
+		editRecord: func(r *record, _ *event, v uint64) { r.override = pick(v, "null", "42", `"event"`, "[]", "false") },
 	},
 }
 
 // field is one of eight fields that have a column: the first five stand in the record itself.
-func (r *record) field(i uint64) *string {
+func (r *record) columnField(i uint64) *string {
 	return [...]*string{
-		&r.sessionID, &r.userID, &r.kind, &r.name, &r.properties, &r.session.device, &r.session.browser, &r.session.id,
+		&r.sessionID, &r.userID, &r.eventType, &r.name, &r.properties, &r.session.device, &r.session.browser, &r.session.id,
 	}[i]
 }
 
-func withoutSession(r record) string {
-	return object("", member{"id", r.id}, member{"sessionId", r.sessionID}, member{"userId", r.userID}, member{"type", r.kind},
+func encodeWithoutSession(r record) string {
+	return formatObject("", member{"id", r.id}, member{"sessionId", r.sessionID}, member{"userId", r.userID}, member{"type", r.eventType},
 		member{"name", r.name}, member{"properties", r.properties}, member{"timestamp", r.timestamp})
 }
 
@@ -106,58 +108,58 @@ func withoutSession(r record) string {
 // guessed, cut or replaced.
 var timeDrifts = []drift{
 	{
-		kind: "timestamp-s", what: "the time in Unix seconds", outcome: Drifted,
-		bend:   func(r *record, e *event, _ uint64) { r.timestamp = strconv.FormatInt(e.at/1000, 10) },
-		expect: func(row *Row, e *event, _ uint64) { row.OccurredAt = time.Unix(e.at/1000, 0).UTC() },
+		kind: "timestamp-s", description: "the time in Unix seconds", outcome: Drifted,
+		editRecord: func(r *record, e *event, _ uint64) { r.timestamp = strconv.FormatInt(e.at/1000, 10) },
+		editRow:    func(row *Row, e *event, _ uint64) { row.OccurredAt = time.Unix(e.at/1000, 0).UTC() },
 	},
 	{
-		kind: "timestamp-us", what: "the time in Unix microseconds", outcome: Drifted,
-		bend:   func(r *record, e *event, v uint64) { r.timestamp = strconv.FormatInt(micros(e, v), 10) },
-		expect: func(row *Row, e *event, v uint64) { row.OccurredAt = time.UnixMicro(micros(e, v)).UTC() },
+		kind: "timestamp-us", description: "the time in Unix microseconds", outcome: Drifted,
+		editRecord: func(r *record, e *event, v uint64) { r.timestamp = strconv.FormatInt(microseconds(e, v), 10) },
+		editRow:    func(row *Row, e *event, v uint64) { row.OccurredAt = time.UnixMicro(microseconds(e, v)).UTC() },
 	},
 	{
-		kind: "timestamp-ns", what: "the time in Unix nanoseconds, whole microseconds", outcome: Drifted,
-		bend:   func(r *record, e *event, v uint64) { r.timestamp = strconv.FormatInt(micros(e, v), 10) + "000" },
-		expect: func(row *Row, e *event, v uint64) { row.OccurredAt = time.UnixMicro(micros(e, v)).UTC() },
+		kind: "timestamp-ns", description: "the time in Unix nanoseconds, whole microseconds", outcome: Drifted,
+		editRecord: func(r *record, e *event, v uint64) { r.timestamp = strconv.FormatInt(microseconds(e, v), 10) + "000" },
+		editRow:    func(row *Row, e *event, v uint64) { row.OccurredAt = time.UnixMicro(microseconds(e, v)).UTC() },
 	},
 	{
-		kind: "timestamp-numeric-string", what: "the time as a string of Unix milliseconds", outcome: Drifted,
-		bend: func(r *record, e *event, _ uint64) { r.timestamp = strconv.Quote(strconv.FormatInt(e.at, 10)) },
+		kind: "timestamp-numeric-string", description: "the time as a string of Unix milliseconds", outcome: Drifted,
+		editRecord: func(r *record, e *event, _ uint64) { r.timestamp = strconv.Quote(strconv.FormatInt(e.at, 10)) },
 	},
 	{
-		kind: "timestamp-offset", what: "the time in ISO 8601 with an offset such as +02:00", outcome: Stored,
-		bend: func(r *record, e *event, v uint64) {
+		kind: "timestamp-offset", description: "the time in ISO 8601 with an offset such as +02:00", outcome: Stored,
+		editRecord: func(r *record, e *event, v uint64) {
 			hours := []int{2, -5, 9}[v%3]
 			at := time.UnixMilli(e.at).In(time.FixedZone("", hours*60*60))
 			r.timestamp = strconv.Quote(at.Format("2006-01-02T15:04:05.000-07:00"))
 		},
 	},
 	{
-		kind: "timestamp-control", what: "a control or zero-width character within the time", outcome: Parked, reason: reasonBadTimestamp,
-		bend: func(r *record, e *event, v uint64) {
+		kind: "timestamp-control", description: "a control or zero-width character within the time", outcome: Parked, reason: reasonBadTimestamp,
+		editRecord: func(r *record, e *event, v uint64) {
 			text := string(appendISO(nil, e.at))
 			at := int(v >> 8 % uint64(len(text)+1))
 			r.timestamp = `"` + text[:at] + pick(v, `\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`, `\u001f`) + text[at:] + `"`
 		},
 	},
 	{
-		kind: "bad-timestamp", what: "a time that is none", outcome: Parked, reason: reasonBadTimestamp,
-		bend: func(r *record, _ *event, v uint64) {
+		kind: "bad-timestamp", description: "a time that is none", outcome: Parked, reason: reasonBadTimestamp,
+		editRecord: func(r *record, _ *event, v uint64) {
 			r.timestamp = pick(v, `""`, `"yesterday"`, `"2026-02-30T10:00:00.000Z"`, `"2026-01-27T19:19:13.629"`, `"Invalid Date"`, `0`, `-1`, `true`, `{}`)
 		},
 	},
 	{
-		kind: "missing-timestamp", what: "no timestamp", outcome: Parked, reason: reasonMissing,
-		bend: func(r *record, _ *event, _ uint64) { r.timestamp = "" },
+		kind: "missing-timestamp", description: "no timestamp", outcome: Parked, reason: reasonMissing,
+		editRecord: func(r *record, _ *event, _ uint64) { r.timestamp = "" },
 	},
 	{
-		kind: "null-timestamp", what: "a null timestamp", outcome: Parked, reason: reasonNull,
-		bend: func(r *record, _ *event, _ uint64) { r.timestamp = "null" },
+		kind: "null-timestamp", description: "a null timestamp", outcome: Parked, reason: reasonNull,
+		editRecord: func(r *record, _ *event, _ uint64) { r.timestamp = "null" },
 	},
 }
 
 // micros is the event's time in microseconds, which the record says though the event knows milliseconds only.
-func micros(e *event, v uint64) int64 { return e.at*1000 + int64(v%1000) }
+func microseconds(e *event, v uint64) int64 { return e.at*1000 + int64(v%1000) }
 
 // textDrifts are records with text that PostgreSQL does not keep, in a column, in properties or in a new field.
 var textDrifts = []drift{
@@ -168,16 +170,16 @@ var textDrifts = []drift{
 
 func textDrift(kind DriftKind, what, reason, bad string) drift {
 	return drift{
-		kind: kind, what: what + " in name, properties or a new field", outcome: Parked, reason: reason,
-		bend: func(r *record, _ *event, v uint64) {
+		kind: kind, description: what + " in name, properties or a new field", outcome: Parked, reason: reason,
+		editRecord: func(r *record, _ *event, v uint64) {
 			text := `"a` + bad + `b"`
 			switch v % 3 {
 			case 0:
 				r.name = text
 			case 1:
-				r.setProperty("remark", text)
+				r.addProperty("remark", text)
 			case 2:
-				r.more = `"` + newField + `":` + text
+				r.extraMembers = `"` + extraField + `":` + text
 			}
 		},
 	}
@@ -186,39 +188,39 @@ func textDrift(kind DriftKind, what, reason, bad string) drift {
 // numberDrifts are numbers beyond float64: jsonb keeps them exactly, up to a point.
 var numberDrifts = []drift{
 	{
-		kind: "big-number", what: "a number beyond float64 in properties, 1e400 or of 30 digits", outcome: Stored,
-		bend: func(r *record, _ *event, v uint64) { r.setProperty(bigField, bigNumber(v)) },
-		expect: func(row *Row, e *event, v uint64) {
-			row.Properties = json.RawMessage(withProperty(string(e.properties), bigField, bigNumber(v)))
+		kind: "big-number", description: "a number beyond float64 in properties, 1e400 or of 30 digits", outcome: Stored,
+		editRecord: func(r *record, _ *event, v uint64) { r.addProperty(numberField, bigNumber(v)) },
+		editRow: func(row *Row, e *event, v uint64) {
+			row.Properties = json.RawMessage(prependProperty(string(e.properties), numberField, bigNumber(v)))
 		},
 	},
 	{
-		kind: "unstorable-number", what: "a number beyond PostgreSQL's numeric in properties, 1e400000", outcome: Parked, reason: reasonUnstorable,
-		bend: func(r *record, _ *event, v uint64) { r.setProperty(bigField, pick(v, "1e400000", "-3.5E+400000")) },
+		kind: "unstorable-number", description: "a number beyond PostgreSQL's numeric in properties, 1e400000", outcome: Parked, reason: reasonUnstorable,
+		editRecord: func(r *record, _ *event, v uint64) { r.addProperty(numberField, pick(v, "1e400000", "-3.5E+400000")) },
 	},
 }
 
-const bigField = "amount"
+const numberField = "amount"
 
 func bigNumber(v uint64) string {
-	digits := string(appendDigits(nil, mix(v), 15)) + string(appendDigits(nil, v, 14))
+	digits := string(appendDigits(nil, mixBits(v), 15)) + string(appendDigits(nil, v, 14))
 	return pick(v>>32, "1e400", "-2.5e-400", "7"+digits, "0."+digits, "1"+strings.Repeat("0", 400))
 }
 
 // twinDrifts are records with the id of another.
-var twinDrifts = []drift{
+var neighbourDrifts = []drift{
 	{
-		kind: "duplicate", what: "the newer neighbour once more, with the same content", hidesID: true, twin: true,
+		kind: "duplicate", description: "the newer neighbour once more, with the same content", hidesID: true, copiesNeighbour: true,
 		outcome: Duplicate,
 	},
 	{
-		kind: "conflict", what: "the newer neighbour's id with other content", hidesID: true, twin: true,
+		kind: "conflict", description: "the newer neighbour's id with other content", hidesID: true, copiesNeighbour: true,
 		outcome: Parked, reason: reasonConflict,
-		bend: func(r *record, _ *event, v uint64) {
+		editRecord: func(r *record, _ *event, v uint64) {
 			if v%2 == 0 {
 				r.name = `"event_other0"`
 			} else {
-				r.setProperty("revised", "true")
+				r.addProperty("revised", "true")
 			}
 		},
 	},
@@ -228,24 +230,24 @@ var twinDrifts = []drift{
 // JSON: whoever keeps a record's exact bytes must not write it anew.
 var spellingDrifts = []drift{
 	{
-		kind: "spelling", what: `the same values with spaces, CRLF and \u0061 for each a`, outcome: Stored,
-		bend: func(r *record, _ *event, _ uint64) { r.instead = spelt(string(r.bytes())) },
-		expect: func(row *Row, e *event, _ uint64) {
-			row.Properties = json.RawMessage(spelt(string(e.properties)))
+		kind: "spelling", description: `the same values with spaces, CRLF and \u0061 for each a`, outcome: Stored,
+		editRecord: func(r *record, _ *event, _ uint64) { r.override = respell(string(r.encode())) },
+		editRow: func(row *Row, e *event, _ uint64) {
+			row.Properties = json.RawMessage(respell(string(e.properties)))
 		},
 	},
 	{
-		kind: "spelling-null", what: "a record spelt so, with a null userId", outcome: Parked, reason: reasonNull,
-		bend: func(r *record, _ *event, _ uint64) {
+		kind: "spelling-null", description: "a record spelt so, with a null userId", outcome: Parked, reason: reasonNull,
+		editRecord: func(r *record, _ *event, _ uint64) {
 			r.userID = "null"
-			r.instead = spelt(string(r.bytes()))
+			r.override = respell(string(r.encode()))
 		},
 	},
 }
 
 // spelt writes a compact JSON text with other bytes for the same values. What it makes of a part does not depend on what
 // stands around it.
-func spelt(text string) string {
+func respell(text string) string {
 	var out []byte
 	quoted := false
 	for i := 0; i < len(text); i++ {

@@ -8,12 +8,12 @@ import (
 // An event is one event of the collection as plain values. What goes over the wire and what the truth holds are both
 // made from it, by separate code.
 type event struct {
-	id, session, user uuid
-	kind              string
-	name              [12]byte // "event_" and 6 digits in base 36 [R]
-	properties        []byte   // a JSON object
-	at                int64    // Unix time in ms
-	device, browser   string
+	id, sessionID, userID uuid
+	eventType             string
+	name                  [12]byte // "event_" and 6 digits in base 36 [R]
+	properties            []byte   // a JSON object
+	at                    int64    // Unix time in ms
+	device, browser       string
 }
 
 // A uuid is its two halves, big end first, so that it sorts as its text does.
@@ -35,10 +35,10 @@ func appendEvent(dst []byte, e *event, isoTime bool) []byte {
 	dst = appendUUID(append(dst, `{"id":"`...), e.id)
 	dst = append(dst, `","sessionId":"`...)
 	start := len(dst)
-	dst = appendUUID(dst, e.session)
+	dst = appendUUID(dst, e.sessionID)
 	session := dst[start:]
-	dst = appendUUID(append(dst, `","userId":"`...), e.user)
-	dst = append(append(dst, `","type":"`...), e.kind...)
+	dst = appendUUID(append(dst, `","userId":"`...), e.userID)
+	dst = append(append(dst, `","type":"`...), e.eventType...)
 	dst = append(append(dst, `","name":"`...), e.name[:]...)
 	dst = append(append(dst, `","properties":`...), e.properties...)
 	dst = appendTime(append(dst, `,"timestamp":`...), e.at, isoTime)

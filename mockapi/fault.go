@@ -11,30 +11,30 @@ type FaultKind string
 
 // A fault is a kind and what it does, at one or more stages of an answer. All stages are optional.
 type fault struct {
-	kind FaultKind
-	what string // for the help
+	kind        FaultKind
+	description string // for the help
 	// spares says that a request cannot be struck.
-	spares func(*http.Request, arrival) bool
+	exempt func(*http.Request, request) bool
 	// instead answers in place of the service, which knows nothing of the request.
-	instead func(*exchange)
+	replace func(*exchange)
 	// tooMany makes the answer a 429 that the rate limit did not cause; silent leaves out what tells of the limit.
-	tooMany, silent bool
+	tooMany, omitRetryInfo bool
 	// refuse is the error that is answered.
-	refuse func() *refusal
+	apiError func() *apiError
 	// bend changes what stands around the items of a page, and says whether there was anything to change.
-	bend func(*exchange, *page, *envelope) bool
+	editEnvelope func(*exchange, *page, *envelope) bool
 	// rewrite changes the whole body and its type.
-	rewrite func([]byte) (body []byte, contentType string)
+	rewriteBody func([]byte) (body []byte, contentType string)
 	// deliver sends the answer in its own way.
 	deliver func(*exchange, []byte)
 	// harmless says that a page stays as good as any: a client must take it.
-	harmless bool
+	valid bool
 }
 
 // faultTable is all faults, in the order of the help.
-var faultTable = concat(refusals, outages, badPages, falsePlaces, deliveries)
+var faultTable = concat(errorFaults, outageFaults, brokenPageFaults, wrongPaginationFaults, deliveryFaults)
 
-var faults = index(faultTable, func(f fault) FaultKind { return f.kind })
+var faults = indexBy(faultTable, func(f fault) FaultKind { return f.kind })
 
 // FaultKinds lists every kind.
 func FaultKinds() []FaultKind {
@@ -46,26 +46,26 @@ func FaultKinds() []FaultKind {
 }
 
 // Describe says in a few words what a fault does.
-func (k FaultKind) Describe() string { return faults[k].what }
+func (k FaultKind) Describe() string { return faults[k].description }
 
-func (FaultKind) terms() terms { return terms{"fault", "request", 1, texts(FaultKinds())} }
+func (FaultKind) info() kindInfo { return kindInfo{"fault", "request", 1, toStrings(FaultKinds())} }
 
 // sparing says whether a request cannot be struck. What changes a page needs one, which a spent window does not give.
-func (f fault) sparing(r *http.Request, a arrival) bool {
-	changesPage := f.bend != nil || f.rewrite != nil || f.harmless
-	return a.window.spent && changesPage || f.spares != nil && f.spares(r, a)
+func (f fault) exempts(r *http.Request, req request) bool {
+	changesPage := f.editEnvelope != nil || f.rewriteBody != nil || f.valid
+	return req.window.exhausted && changesPage || f.exempt != nil && f.exempt(r, req)
 }
 
 // withoutCursor spares a request that has no cursor.
-func withoutCursor(_ *http.Request, a arrival) bool { return a.cursor == "" }
+func hasNoCursor(_ *http.Request, req request) bool { return req.cursor == "" }
 
 // notAList spares a request that asks for no page.
-func notAList(_ *http.Request, a arrival) bool { return a.where == lookUp }
+func isLookup(_ *http.Request, req request) bool { return req.endpoint == eventEndpoint }
 
 // notAGet spares a request whose answer has no body.
-func notAGet(r *http.Request, _ arrival) bool { return r.Method != http.MethodGet }
+func isNotGet(r *http.Request, _ request) bool { return r.Method != http.MethodGet }
 
-func index[K comparable, V any](all []V, key func(V) K) map[K]V {
+func indexBy[K comparable, V any](all []V, key func(V) K) map[K]V {
 	m := make(map[K]V, len(all))
 	for _, v := range all {
 		m[key(v)] = v
@@ -81,7 +81,7 @@ func concat[V any](tables ...[]V) []V {
 	return all
 }
 
-func texts[K ~string](kinds []K) []string {
+func toStrings[K ~string](kinds []K) []string {
 	all := make([]string, len(kinds))
 	for i, k := range kinds {
 		all[i] = string(k)
@@ -90,77 +90,77 @@ func texts[K ~string](kinds []K) []string {
 }
 
 // unless gives a fault something else to spare.
-func (f fault) unless(also func(*http.Request, arrival) bool) fault {
-	before := f.spares
-	f.spares = func(r *http.Request, a arrival) bool { return also(r, a) || before != nil && before(r, a) }
+func (f fault) alsoExempting(also func(*http.Request, request) bool) fault {
+	earlier := f.exempt
+	f.exempt = func(r *http.Request, req request) bool { return also(r, req) || earlier != nil && earlier(r, req) }
 	return f
 }
 
 // refusals are errors that the service words itself.
-var refusals = []fault{
-	{kind: "429", what: "429 with a Retry-After of 1 s, not the rate limit's own", tooMany: true},
-	{kind: "429-bare", what: "429 without Retry-After and without rate limit headers", tooMany: true, silent: true},
-	{kind: "500", what: "500 with a JSON body", refuse: refuseWith(http.StatusInternalServerError, "INTERNAL_ERROR", "An unexpected error occurred")},
-	{kind: "401", what: "401 though the key is right", refuse: refuseWith(http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is not valid any more")},
-	{kind: "403", what: "403 though the key is right", refuse: refuseWith(http.StatusForbidden, "FORBIDDEN", "X-API-Key may not read this")},
+var errorFaults = []fault{
+	{kind: "429", description: "429 with a Retry-After of 1 s, not the rate limit's own", tooMany: true},
+	{kind: "429-bare", description: "429 without Retry-After and without rate limit headers", tooMany: true, omitRetryInfo: true},
+	{kind: "500", description: "500 with a JSON body", apiError: newAPIError(http.StatusInternalServerError, "INTERNAL_ERROR", "An unexpected error occurred")},
+	{kind: "401", description: "401 though the key is right", apiError: newAPIError(http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is not valid any more")},
+	{kind: "403", description: "403 though the key is right", apiError: newAPIError(http.StatusForbidden, "FORBIDDEN", "X-API-Key may not read this")},
 	{
-		kind: "expired", what: "400 CURSOR_EXPIRED to a cursor that is fresh",
-		spares: withoutCursor, refuse: func() *refusal { return refuseExpiredCursor(time.Minute) },
+		kind: "expired", description: "400 CURSOR_EXPIRED to a cursor that is fresh",
+		exempt: hasNoCursor, apiError: func() *apiError { return expiredCursorError(time.Minute) },
 	},
-	{kind: "invalid", what: "400 CURSOR_INVALID_FORMAT to a cursor that is good", spares: withoutCursor, refuse: refuseInvalidCursor},
+	{kind: "invalid", description: "400 CURSOR_INVALID_FORMAT to a cursor that is good", exempt: hasNoCursor, apiError: invalidCursorError},
 }
 
 // outages are what the load balancer says when the service does not answer [C].
-var outages = []fault{outage(http.StatusBadGateway), outage(http.StatusServiceUnavailable), outage(http.StatusGatewayTimeout)}
+var outageFaults = []fault{outageFault(http.StatusBadGateway), outageFault(http.StatusServiceUnavailable), outageFault(http.StatusGatewayTimeout)}
 
-func outage(status int) fault {
+func outageFault(status int) fault {
 	return fault{
-		kind: FaultKind(strconv.Itoa(status)), what: "the load balancer's HTML, with Server: awselb/2.0",
-		instead: func(x *exchange) {
+		kind: FaultKind(strconv.Itoa(status)), description: "the load balancer's HTML, with Server: awselb/2.0",
+		replace: func(x *exchange) {
 			x.w.Header().Set("Server", "awselb/2.0")
 			body := loadBalancerBody(status)
 			x.entry.Status = status
-			x.entry.note(body)
+			x.entry.setBody(body)
 			x.entry.Delivered = send(x.w, x.r, status, typeHTML, body)
 		},
 	}
 }
 
-func refuseWith(status int, code, message string) func() *refusal {
-	return func() *refusal { return &refusal{status, code, message} }
+func newAPIError(status int, code, message string) func() *apiError {
+	return func() *apiError { return &apiError{status, code, message} }
 }
 
 // badPages are broken 200s [C]: each is a page to fetch again, never an end and never an empty page.
-var badPages = []fault{
-	rewritten("null", "200 with the body null", func([]byte) ([]byte, string) { return []byte("null"), typeJSON }),
-	rewritten("truncated", "200 with half of the JSON, and a Content-Length that fits", func(body []byte) ([]byte, string) {
+var brokenPageFaults = []fault{
+	bodyFault("null", "200 with the body null", func([]byte) ([]byte, string) { return []byte("null"), typeJSON }),
+	bodyFault("truncated", "200 with half of the JSON, and a Content-Length that fits", func(body []byte) ([]byte, string) {
 		return body[:len(body)/2], typeJSON
 	}),
-	rewritten("html", "200 with the dashboard's HTML", func([]byte) ([]byte, string) { return []byte(dashboardBody), typeHTML }),
-	bent("data-null", "200 with data: null", missing(func(e *envelope) { e.data = dataNull })),
-	bent("data-missing", "200 without data", missing(func(e *envelope) { e.data = dataMissing })),
-	bent("pagination-missing", "200 without pagination; flat, without hasMore and nextCursor", missing(func(e *envelope) { e.noPlace = true })),
-	bent("hasmore-missing", "200 without hasMore", missing(func(e *envelope) { e.noHasMore = true })),
-	bent("hasmore-null", "200 with hasMore: null", func(_ *exchange, _ *page, e *envelope) bool {
+	bodyFault("html", "200 with the dashboard's HTML", func([]byte) ([]byte, string) { return []byte(dashboardBody), typeHTML }),
+	envelopeFault("data-null", "200 with data: null", omitting(func(e *envelope) { e.data = dataNull })),
+	envelopeFault("data-missing", "200 without data", omitting(func(e *envelope) { e.data = dataMissing })),
+	envelopeFault("pagination-missing", "200 without pagination; flat, without hasMore and nextCursor", omitting(func(e *envelope) { e.omitPagination = true })),
+	envelopeFault("hasmore-missing", "200 without hasMore", omitting(func(e *envelope) { e.omitHasMore = true })),
+	envelopeFault("hasmore-null", "200 with hasMore: null", func(_ *exchange, _ *page, e *envelope) bool {
 		e.hasMore = "null"
 		return true
 	}),
-	bent("returned-lies", "200 with a meta.returned that the records do not bear out", func(x *exchange, _ *page, e *envelope) bool {
-		e.returned += 1 + x.dice(5)
+	envelopeFault("returned-lies", "200 with a meta.returned that the records do not bear out", func(x *exchange, _ *page, e *envelope) bool {
+		e.returned += 1 + x.randomBelow(5)
 		return !e.flat
 	}),
 }
 
-func rewritten(kind FaultKind, what string, rewrite func([]byte) ([]byte, string)) fault {
-	return fault{kind: kind, what: what, rewrite: rewrite}
+func bodyFault(kind FaultKind, description string, rewriteBody func([]byte) ([]byte, string)) fault {
+	return fault{kind: kind, description: description, rewriteBody: rewriteBody}
 }
 
-func bent(kind FaultKind, what string, bend func(*exchange, *page, *envelope) bool) fault {
-	return fault{kind: kind, what: what, spares: notAList, bend: bend}
+func envelopeFault(kind FaultKind, description string, editEnvelope func(*exchange, *page, *envelope) bool) fault {
+	return fault{kind: kind, description: description, exempt: isLookup, editEnvelope: editEnvelope}
 }
 
 // missing leaves something out, and says so in a header as the service does [C].
-func missing(drop func(*envelope)) func(*exchange, *page, *envelope) bool {
+func omitting(drop func(*envelope)) func(*exchange, *page, *envelope) bool {
 	return func(x *exchange, _ *page, e *envelope) bool {
 		x.w.Header().Set("X-Chaos-Applied", "missingFields")
 		drop(e)
@@ -169,48 +169,48 @@ func missing(drop func(*envelope)) func(*exchange, *page, *envelope) bool {
 }
 
 // dice is a number below n that the request's number decides.
-func (x *exchange) dice(n int) int {
-	return int(mix(x.a.plan.faults.dice.forRequest(x.a.n)) >> 32 * uint64(n) >> 32) //nolint:gosec // n is small, the result smaller
+func (x *exchange) randomBelow(n int) int {
+	return int(mixBits(x.req.plan.faults.random.forRequest(x.req.n)) >> 32 * uint64(n) >> 32) //nolint:gosec // n is small, the result smaller
 }
 
 // falsePlaces are good records with a wrong word about what comes next [C].
-var falsePlaces = []fault{
-	bent("stray-end", "hasMore: false long before the end", func(_ *exchange, p *page, e *envelope) bool {
+var wrongPaginationFaults = []fault{
+	envelopeFault("stray-end", "hasMore: false long before the end", func(_ *exchange, p *page, e *envelope) bool {
 		e.hasMore, e.next, e.expiresIn = "false", "null", "null"
 		return p.to < p.items.end()
 	}),
-	bent("no-cursor", "hasMore: true with nextCursor: null", func(_ *exchange, _ *page, e *envelope) bool {
+	envelopeFault("no-cursor", "hasMore: true with nextCursor: null", func(_ *exchange, _ *page, e *envelope) bool {
 		e.hasMore, e.next, e.expiresIn = "true", "null", "null"
 		return true
 	}),
-	bent("repeat-cursor", "the cursor that was asked for as the next one", func(x *exchange, _ *page, e *envelope) bool {
-		e.hasMore, e.next = "true", strconv.Quote(x.a.cursor)
+	envelopeFault("repeat-cursor", "the cursor that was asked for as the next one", func(x *exchange, _ *page, e *envelope) bool {
+		e.hasMore, e.next = "true", strconv.Quote(x.req.cursor)
 		return true
-	}).unless(withoutCursor),
-	bent("cycle-cursor", "the cursor that was used before this one as the next one", func(x *exchange, _ *page, e *envelope) bool {
-		if x.a.earlier == "" {
+	}).alsoExempting(hasNoCursor),
+	envelopeFault("cycle-cursor", "the cursor that was used before this one as the next one", func(x *exchange, _ *page, e *envelope) bool {
+		if x.req.prevCursor == "" {
 			return false
 		}
-		e.hasMore, e.next = "true", strconv.Quote(x.a.earlier)
+		e.hasMore, e.next = "true", strconv.Quote(x.req.prevCursor)
 		return true
-	}).unless(withoutCursor),
-	harmless(bent("last-cursor", "a cursor beside hasMore: false, on the last page", func(x *exchange, p *page, e *envelope) bool {
+	}).alsoExempting(hasNoCursor),
+	asValid(envelopeFault("last-cursor", "a cursor beside hasMore: false, on the last page", func(x *exchange, p *page, e *envelope) bool {
 		if p.to < p.items.end() || p.count == 0 {
 			return false
 		}
-		x.goOn(p, e)
+		x.setNext(p, e)
 		e.hasMore = "false"
 		return true
 	})),
-	harmless(bent("empty-tail", "hasMore: true on the last page, so that an empty one follows", func(x *exchange, p *page, e *envelope) bool {
+	asValid(envelopeFault("empty-tail", "hasMore: true on the last page, so that an empty one follows", func(x *exchange, p *page, e *envelope) bool {
 		if p.to < p.items.end() || p.count == 0 {
 			return false
 		}
-		x.goOn(p, e)
+		x.setNext(p, e)
 		return true
 	})),
-	harmless(bent("total-moves", "a meta.total that is up to 500 off", func(x *exchange, _ *page, e *envelope) bool {
-		off := 1 + x.dice(1000)
+	asValid(envelopeFault("total-moves", "a meta.total that is up to 500 off", func(x *exchange, _ *page, e *envelope) bool {
+		off := 1 + x.randomBelow(1000)
 		if off > 500 {
 			off = 500 - off
 		}
@@ -219,7 +219,7 @@ var falsePlaces = []fault{
 	})),
 }
 
-func harmless(f fault) fault {
-	f.harmless = true
+func asValid(f fault) fault {
+	f.valid = true
 	return f
 }

@@ -18,18 +18,18 @@ import (
 type Journal struct {
 	limit int
 
-	mu      sync.Mutex
-	entries []Entry
-	drifted int // records in them
-	summary Summary
-	grown   chan struct{} // closed and replaced when an entry is added
+	mu           sync.Mutex
+	entries      []Entry
+	driftedCount int // records in them
+	summary      Summary
+	added        chan struct{} // closed and replaced when an entry is added
 }
 
 // driftedPerEntry is for how many drifted records there is room, for each entry that there is room for.
 const driftedPerEntry = 10
 
 func newJournal(limit int) *Journal {
-	return &Journal{limit: limit, grown: make(chan struct{}), summary: Summary{Faults: map[FaultKind]int{}}}
+	return &Journal{limit: limit, added: make(chan struct{}), summary: Summary{Faults: map[FaultKind]int{}}}
 }
 
 // After is the entries whose Seq is greater than seq, oldest first, without waiting. The caller must not change them.
@@ -57,10 +57,10 @@ func (j *Journal) after(seq int) ([]Entry, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	from := min(max(seq, 0), len(j.entries))
-	return j.entries[from:len(j.entries):len(j.entries)], j.grown
+	return j.entries[from:len(j.entries):len(j.entries)], j.added
 }
 
-func (j *Journal) turnAway() {
+func (j *Journal) countTurnedAway() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.summary.TurnedAway++
@@ -82,20 +82,20 @@ func (j *Journal) finish(e Entry) {
 		j.summary.DriftedDropped += len(e.Drifted)
 		return
 	}
-	kept := min(len(e.Drifted), driftedPerEntry*j.limit-j.drifted)
-	j.summary.DriftedDropped += len(e.Drifted) - kept
-	j.drifted += kept
-	e.Drifted = slices.Clone(e.Drifted[:kept]) // without the room that it grew in
+	room := min(len(e.Drifted), driftedPerEntry*j.limit-j.driftedCount)
+	j.summary.DriftedDropped += len(e.Drifted) - room
+	j.driftedCount += room
+	e.Drifted = slices.Clone(e.Drifted[:room]) // without the room that it grew in
 	j.entries = append(j.entries, e)
-	close(j.grown)
-	j.grown = make(chan struct{})
+	close(j.added)
+	j.added = make(chan struct{})
 }
 
-func (j *Journal) follow(withKey bool) {
+func (j *Journal) countFollowed(withKey bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.summary.Followed++
-	j.summary.KeyLeaked += count(withKey)
+	j.summary.KeyLeaked += boolToInt(withKey)
 }
 
 // An Entry is one request with the right key and what became of it.
@@ -167,22 +167,22 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return err
 }
 
-func (a arrival) entry(method string) Entry {
+func (req request) newEntry(method string) Entry {
 	return Entry{
-		N: a.n, At: a.at.Round(0).UTC(), Method: method, Endpoint: string(a.where), Cursor: a.cursor[:min(len(a.cursor), maxCursor)],
-		From: -1, Size: a.size, Fault: a.fault.kind, RateLimited: a.rateLimited(), WindowClosed: a.window.spent, TooEarly: a.tooEarly,
+		N: req.n, At: req.at.Round(0).UTC(), Method: method, Endpoint: string(req.endpoint), Cursor: req.cursor[:min(len(req.cursor), maxCursor)],
+		From: -1, Size: req.size, Fault: req.fault.kind, RateLimited: req.isRateLimited(), WindowClosed: req.window.exhausted, TooEarly: req.tooEarly,
 	}
 }
 
 // withoutRecords takes back what was noted of records that the answer does not bring.
-func (e *Entry) withoutRecords() {
+func (e *Entry) clearRecords() {
 	e.Returned, e.Drifted, e.Sound, e.Last = 0, nil, false, false
 }
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // note keeps what a body was.
-func (e *Entry) note(body []byte) {
+func (e *Entry) setBody(body []byte) {
 	e.Bytes, e.Hash = len(body), fmt.Sprintf("%016x", crc64.Checksum(body, crcTable))
 }
 
@@ -232,18 +232,18 @@ func (s *Summary) add(e Entry) {
 	if e.Fault != "" {
 		s.Faults[e.Fault]++
 	}
-	s.RateLimited += count(e.RateLimited)
-	s.WindowClosed += count(e.WindowClosed)
-	s.TooEarly += count(e.TooEarly)
-	if e.Delivered && e.Sound && e.Endpoint == string(events) {
+	s.RateLimited += boolToInt(e.RateLimited)
+	s.WindowClosed += boolToInt(e.WindowClosed)
+	s.TooEarly += boolToInt(e.TooEarly)
+	if e.Delivered && e.Sound && e.Endpoint == string(eventsEndpoint) {
 		s.Pages++
 		s.Events += e.Returned
 		s.Complete = s.Complete || e.Last
 	}
 }
 
-func count(yes bool) int {
-	if yes {
+func boolToInt(b bool) int {
+	if b {
 		return 1
 	}
 	return 0

@@ -18,7 +18,7 @@ type limiter struct {
 type window struct {
 	limit, remaining int
 	left             time.Duration // until the window ends
-	spent            bool          // the limit had been used up before this request
+	exhausted        bool          // the limit had been used up before this request
 }
 
 // count takes one request into the window open at now, or opens one of this length. A limit of 0 is none.
@@ -29,58 +29,58 @@ func (l *limiter) count(now time.Time, limit int, length time.Duration) window {
 	if !now.Before(l.ends) {
 		l.ends, l.used = now.Add(length), 0
 	}
-	spent := l.used >= limit
-	if !spent {
+	exhausted := l.used >= limit
+	if !exhausted {
 		l.used++
 	}
-	return window{limit: limit, remaining: max(limit-l.used, 0), left: l.ends.Sub(now), spent: spent}
+	return window{limit: limit, remaining: max(limit-l.used, 0), left: l.ends.Sub(now), exhausted: exhausted}
 }
 
 // wholeSeconds rounds up: a window's first answer says 60 [R].
-func wholeSeconds(d time.Duration) int {
+func ceilSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }
 
 // setRateHeaders tells of the window as the scenario asks, and on a 429 when to come back.
-func (a arrival) setRateHeaders(h http.Header) {
-	remaining, left := a.window.remaining, a.window.left
-	if wait := a.toldToWait(); wait > 0 {
+func (req request) setRateHeaders(h http.Header) {
+	remaining, left := req.window.remaining, req.window.left
+	if wait := req.retryDelay(); wait > 0 {
 		remaining, left = 0, wait
-		a.setRetryAfter(h, wait)
+		req.setRetryAfter(h, wait)
 	}
-	if a.window.limit == 0 {
+	if req.window.limit == 0 {
 		return
 	}
-	reset := strconv.Itoa(wholeSeconds(left))
-	end := a.at.Add(left)
-	switch a.plan.RateHeaders {
+	reset := strconv.Itoa(ceilSeconds(left))
+	end := req.at.Add(left)
+	switch req.plan.RateHeaders {
 	case RateAbsent:
 		return
 	case RateIETF:
 		h.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%s`, remaining, reset))
-		h.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, a.window.limit, wholeSeconds(a.plan.RateWindow)))
+		h.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, req.window.limit, ceilSeconds(req.plan.RateWindow)))
 		return
 	case RateLying:
-		remaining, reset = a.window.limit, "1"
+		remaining, reset = req.window.limit, "1"
 	case RateEpoch:
-		reset = strconv.FormatInt(whole(end, time.Second).Unix(), 10)
+		reset = strconv.FormatInt(ceilTime(end, time.Second).Unix(), 10)
 	case RateEpochMillis:
-		reset = strconv.FormatInt(whole(end, time.Millisecond).UnixMilli(), 10)
+		reset = strconv.FormatInt(ceilTime(end, time.Millisecond).UnixMilli(), 10)
 	case RateDate:
-		reset = whole(end, time.Second).UTC().Format(http.TimeFormat)
+		reset = ceilTime(end, time.Second).UTC().Format(http.TimeFormat)
 	case RateSeconds:
 	}
-	h.Set("X-RateLimit-Limit", strconv.Itoa(a.window.limit))
+	h.Set("X-RateLimit-Limit", strconv.Itoa(req.window.limit))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
 	h.Set("X-RateLimit-Reset", reset)
 }
 
-func (a arrival) setRetryAfter(h http.Header, wait time.Duration) {
-	switch a.plan.RetryAfter {
+func (req request) setRetryAfter(h http.Header, wait time.Duration) {
+	switch req.plan.RetryAfter {
 	case RetrySeconds:
-		h.Set("Retry-After", strconv.Itoa(wholeSeconds(wait)))
+		h.Set("Retry-After", strconv.Itoa(ceilSeconds(wait)))
 	case RetryDate:
-		h.Set("Retry-After", whole(a.at.Add(wait), time.Second).UTC().Format(http.TimeFormat))
+		h.Set("Retry-After", ceilTime(req.at.Add(wait), time.Second).UTC().Format(http.TimeFormat))
 	case RetryZero:
 		h.Set("Retry-After", "0")
 	case RetryAbsent:
@@ -88,7 +88,7 @@ func (a arrival) setRetryAfter(h http.Header, wait time.Duration) {
 }
 
 // whole is the first whole unit that is not before t: who waits until then never comes too early.
-func whole(t time.Time, unit time.Duration) time.Time {
+func ceilTime(t time.Time, unit time.Duration) time.Time {
 	rounded := t.Truncate(unit)
 	if rounded.Before(t) {
 		rounded = rounded.Add(unit)

@@ -16,25 +16,25 @@ type page struct {
 }
 
 // open finds the page that was asked for, or why there is none.
-func (x *exchange) open() (*page, *refusal) {
-	limit, why := x.s.pageSize(x.a.query.Get("limit"))
-	if why != nil {
-		return nil, why
+func (x *exchange) openPage() (*page, *apiError) {
+	limit, apiErr := x.server.pageSize(x.req.query.Get("limit"))
+	if apiErr != nil {
+		return nil, apiErr
 	}
 	p := &page{items: x.collection(), limit: limit}
-	p.from, why = x.locate(p.items)
-	return p, why
+	p.from, apiErr = x.findStart(p.items)
+	return p, apiErr
 }
 
 // pageSize defaults a missing limit and caps a large one silently [R]. What the service makes of a limit that is no
 // positive number is unknown [?]; a 400 is the answer that no client can overlook.
-func (s *Server) pageSize(asked string) (int, *refusal) {
-	if asked == "" {
+func (s *Server) pageSize(text string) (int, *apiError) {
+	if text == "" {
 		return s.cfg.DefaultLimit, nil
 	}
-	limit, err := strconv.Atoi(asked)
+	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 {
-		return 0, &refusal{http.StatusBadRequest, "INVALID_LIMIT", "limit must be a positive integer"}
+		return 0, &apiError{http.StatusBadRequest, "INVALID_LIMIT", "limit must be a positive integer"}
 	}
 	return min(limit, s.cfg.MaxLimit), nil
 }
@@ -46,15 +46,15 @@ func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	dst = p.appendItems(dst)
 	e := x.envelope(p)
 	isLast := p.to == p.items.end()
-	if bend := x.a.fault.bend; bend != nil && !bend(x, p, &e) {
-		x.missed()
+	if edit := x.req.fault.editEnvelope; edit != nil && !edit(x, p, &e) {
+		x.dropFault()
 	}
 	x.entry.From = p.from
-	x.entry.Sound = x.a.fault.kind == "" || x.a.fault.harmless
+	x.entry.Sound = x.req.fault.kind == "" || x.req.fault.valid
 	x.entry.Last = x.entry.Sound && isLast && e.hasMore == "false"
 	x.entry.Returned = p.count
 	if e.data != dataWhole {
-		x.entry.withoutRecords()
+		x.entry.clearRecords()
 	}
 	return e.append(dst, start)
 }
@@ -66,7 +66,7 @@ func (p *page) appendItems(dst []byte) []byte {
 		if p.count > 0 {
 			dst = append(dst, ',')
 		}
-		dst = p.items.write(dst, p.to, p.count)
+		dst = p.items.appendItem(dst, p.to, p.count)
 		p.count++
 	}
 	return append(dst, ']')
@@ -78,25 +78,25 @@ func (x *exchange) envelope(p *page) envelope {
 		hasMore: "false", next: "null", expiresIn: "null",
 	}
 	if p.to < p.items.end() {
-		x.goOn(p, &e)
+		x.setNext(p, &e)
 	}
 	return e
 }
 
 // goOn makes an envelope say that there is more. A cursor lives from the arrival of its request, so a slow answer carries
 // one that has already aged: 116 to 120 s were recorded [R].
-func (x *exchange) goOn(p *page, e *envelope) {
-	left := x.a.plan.CursorTTL - time.Since(x.a.at)
+func (x *exchange) setNext(p *page, e *envelope) {
+	left := x.req.plan.CursorTTL - time.Since(x.req.at)
 	e.hasMore = "true"
-	e.next = strconv.Quote(x.mint(p.items, p.to-1))
-	e.expiresIn = strconv.Itoa(max(wholeSeconds(left), 0))
+	e.next = strconv.Quote(x.mintCursor(p.items, p.to-1))
+	e.expiresIn = strconv.Itoa(max(ceilSeconds(left), 0))
 }
 
 func (x *exchange) isFlat() bool {
-	if x.a.plan.Envelope == EnvelopeMixed {
-		return mix(x.s.requests.forRequest(x.a.n))>>63 == 1
+	if x.req.plan.Envelope == EnvelopeMixed {
+		return mixBits(x.server.requestRandom.forRequest(x.req.n))>>63 == 1
 	}
-	return x.a.plan.Envelope == EnvelopeFlat
+	return x.req.plan.Envelope == EnvelopeFlat
 }
 
 // A dataForm is what stands for the items of a page.
@@ -110,17 +110,17 @@ const (
 
 // An envelope is what stands around the items of a page, before it is written: a fault may bend it.
 type envelope struct {
-	flat      bool
-	data      dataForm
-	noPlace   bool // without pagination, or in the flat form without what would be in it
-	noHasMore bool
-	hasMore   string // a JSON value, as the next two
-	next      string
-	expiresIn string
-	limit     int // as echoed
-	total     int
-	returned  int
-	requestID string
+	flat           bool
+	data           dataForm
+	omitPagination bool // without pagination, or in the flat form without what would be in it
+	omitHasMore    bool
+	hasMore        string // a JSON value, as the next two
+	next           string
+	expiresIn      string
+	limit          int // as echoed
+	total          int
+	returned       int
+	requestID      string
 }
 
 // append writes the envelope around items, which stand in dst from start on as a JSON array.
@@ -133,8 +133,8 @@ func (e *envelope) append(dst []byte, start int) []byte {
 		dst = dst[:start-len(dataMember)]
 	}
 	tail := len(dst)
-	if !e.noPlace {
-		dst = e.appendPlace(dst)
+	if !e.omitPagination {
+		dst = e.appendPagination(dst)
 	}
 	if !e.flat {
 		dst = strconv.AppendInt(append(dst, `,"meta":{"total":`...), int64(e.total), 10)
@@ -151,7 +151,7 @@ func (e *envelope) append(dst []byte, start int) []byte {
 const dataMember = `{"data":`
 
 // appendPlace writes how to go on.
-func (e *envelope) appendPlace(dst []byte) []byte {
+func (e *envelope) appendPagination(dst []byte) []byte {
 	if e.flat {
 		return e.appendNext(append(dst, ','))
 	}
@@ -162,7 +162,7 @@ func (e *envelope) appendPlace(dst []byte) []byte {
 }
 
 func (e *envelope) appendNext(dst []byte) []byte {
-	if !e.noHasMore {
+	if !e.omitHasMore {
 		dst = append(append(append(dst, `"hasMore":`...), e.hasMore...), ',')
 	}
 	return append(append(dst, `"nextCursor":`...), e.next...)
@@ -170,22 +170,22 @@ func (e *envelope) appendNext(dst []byte) []byte {
 
 // appendEvent answers a look-up by id. That one event stands in an envelope of its own, and has its time as the first of a
 // page would, are decisions [?]. An id that no record bears on the wire is unknown.
-func (x *exchange) appendEvent(dst []byte) []byte {
-	unknown := &refusal{http.StatusNotFound, "EVENT_NOT_FOUND", "No such event"} // [R]
-	id, err := parseUUID(x.a.id)
+func (x *exchange) appendLookup(dst []byte) []byte {
+	notFound := &apiError{http.StatusNotFound, "EVENT_NOT_FOUND", "No such event"} // [R]
+	id, err := parseUUID(x.req.id)
 	if err != nil {
-		return x.deny(dst, unknown)
+		return x.appendRequestError(dst, notFound)
 	}
-	list := eventList{view: x.view(), met: x.met}
+	list := eventList{snapshot: x.snapshot(), record: x.recordDrift}
 	i, found := list.dataset.find(id)
 	if !found {
-		return x.deny(dst, unknown)
+		return x.appendRequestError(dst, notFound)
 	}
-	if d := list.drifted(i); d != nil && d.hidesID {
-		return x.deny(dst, unknown)
+	if d := list.changedRecord(i); d != nil && d.hidesID {
+		return x.appendRequestError(dst, notFound)
 	}
 	x.entry.From, x.entry.Returned = i, 1
-	dst = list.write(append(dst, dataMember...), i, 0)
+	dst = list.appendItem(append(dst, dataMember...), i, 0)
 	dst = append(append(dst, `,"meta":{"requestId":"`...), x.entry.RequestID...)
 	return append(dst, `"}}`...)
 }

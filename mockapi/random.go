@@ -1,12 +1,12 @@
 package mockapi
 
 const (
-	golden = 0x9e3779b97f4a7c15
-	mask60 = 1<<60 - 1
+	goldenRatio = 0x9e3779b97f4a7c15
+	mask60      = 1<<60 - 1
 )
 
 // mix is the finalizer of splitmix64: every bit of x reaches every bit of the result.
-func mix(x uint64) uint64 {
+func mixBits(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
 	x ^= x >> 27
@@ -15,30 +15,30 @@ func mix(x uint64) uint64 {
 }
 
 // A draw is an endless row of independent random numbers; the i-th is computed when asked for.
-type draw uint64
+type randomSequence uint64
 
-func newDraw(seed uint64, purpose string) draw {
-	x := mix(seed + golden)
+func newRandomSequence(seed uint64, purpose string) randomSequence {
+	x := mixBits(seed + goldenRatio)
 	for _, b := range []byte(purpose) {
-		x = mix(x + uint64(b)*golden)
+		x = mixBits(x + uint64(b)*goldenRatio)
 	}
-	return draw(x)
+	return randomSequence(x)
 }
 
-func (d draw) at(i uint64) uint64 { return mix(uint64(d) + i*golden) }
+func (d randomSequence) at(i uint64) uint64 { return mixBits(uint64(d) + i*goldenRatio) }
 
 // forRequest is the number of the n-th request.
-func (d draw) forRequest(n int) uint64 { return d.at(uint64(n)) } //nolint:gosec // requests are counted from 1
+func (d randomSequence) forRequest(n int) uint64 { return d.at(uint64(n)) } //nolint:gosec // requests are counted from 1
 
 // A scatter is a permutation of the 60-bit numbers: distinct inputs stay distinct, and each can be found again.
-type scatter struct{ key, m1, m2, inv1, inv2 uint64 }
+type permutation struct{ key, m1, m2, inv1, inv2 uint64 }
 
-func newScatter(key uint64) scatter {
+func newPermutation(key uint64) permutation {
 	const m1, m2 = 0x0f51afd7ed558ccd, 0x04ceb9fe1a85ec53
-	return scatter{key: key, m1: m1, m2: m2, inv1: inverse(m1), inv2: inverse(m2)}
+	return permutation{key: key, m1: m1, m2: m2, inv1: inverse(m1), inv2: inverse(m2)}
 }
 
-func (s scatter) out(i uint64) uint64 {
+func (s permutation) apply(i uint64) uint64 {
 	x := (i + s.key) & mask60
 	x ^= x >> 31
 	x = x * s.m1 & mask60
@@ -48,7 +48,7 @@ func (s scatter) out(i uint64) uint64 {
 }
 
 // back undoes out. A shift of at least half the width is its own inverse.
-func (s scatter) back(x uint64) uint64 {
+func (s permutation) invert(x uint64) uint64 {
 	x ^= x >> 31
 	x = x * s.inv2 & mask60
 	x ^= x >> 30

@@ -10,8 +10,8 @@ import (
 
 // requestID names the n-th request to the client.
 func (s *Server) requestID(n int) string {
-	x := s.requests.forRequest(n)
-	return newUUID(x&mask60, mix(x)).String()
+	x := s.requestRandom.forRequest(n)
+	return newUUID(x&mask60, mixBits(x)).String()
 }
 
 // setHeaders gives an answer the headers that the service adds to everything it counts [R].
@@ -20,9 +20,9 @@ func (x *exchange) setHeaders() {
 	h.Set("X-Request-ID", x.entry.RequestID) // the same as meta.requestId
 	h.Set("X-Cache", "MISS")
 	h.Set("X-Cache-TTL", "30")
-	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mix(x.s.requests.forRequest(x.a.n)))) // changes with each answer
-	if !x.a.fault.silent {
-		x.a.setRateHeaders(h)
+	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mixBits(x.server.requestRandom.forRequest(x.req.n)))) // changes with each answer
+	if !x.req.fault.omitRetryInfo {
+		x.req.setRateHeaders(h)
 	}
 }
 
@@ -38,7 +38,7 @@ func send(w http.ResponseWriter, r *http.Request, status int, contentType string
 	out := http.NewResponseController(w)
 	// A writer without deadlines, such as a recorder, cannot hang either.
 	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
-	startAnswer(w, status, contentType, len(body))
+	writeHeader(w, status, contentType, len(body))
 	if r.Method != http.MethodHead {
 		if _, err := w.Write(body); err != nil { //nolint:gosec // JSON, or HTML that echoes nothing
 			return false
@@ -47,42 +47,42 @@ func send(w http.ResponseWriter, r *http.Request, status int, contentType string
 	return out.Flush() == nil
 }
 
-func startAnswer(w http.ResponseWriter, status int, contentType string, length int) {
+func writeHeader(w http.ResponseWriter, status int, contentType string, length int) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.WriteHeader(status)
 }
 
-func refuse(w http.ResponseWriter, r *http.Request, why refusal) {
-	send(w, r, why.status, typeJSON, why.body())
+func sendError(w http.ResponseWriter, r *http.Request, apiErr apiError) {
+	send(w, r, apiErr.status, typeJSON, apiErr.body())
 }
 
 // A refusal is an error as the service words it: {error, message, code}.
-type refusal struct {
+type apiError struct {
 	status  int
 	code    string
 	message string
 }
 
-func (r refusal) body() []byte {
+func (r apiError) body() []byte {
 	return marshal(map[string]any{"error": http.StatusText(r.status), "message": r.message, "code": r.code})
 }
 
-func refuseExpiredCursor(age time.Duration) *refusal {
+func expiredCursorError(age time.Duration) *apiError {
 	message := fmt.Sprintf("Cursor expired %d minute(s) ago", int(age.Minutes()))
-	return &refusal{http.StatusBadRequest, "CURSOR_EXPIRED", message}
+	return &apiError{http.StatusBadRequest, "CURSOR_EXPIRED", message}
 }
 
-func refuseInvalidCursor() *refusal {
-	return &refusal{http.StatusBadRequest, "CURSOR_INVALID_FORMAT", "Invalid cursor format"}
+func invalidCursorError() *apiError {
+	return &apiError{http.StatusBadRequest, "CURSOR_INVALID_FORMAT", "Invalid cursor format"}
 }
 
-func refuseUnknownEndpoint() refusal {
-	return refusal{http.StatusNotFound, "ENDPOINT_NOT_FOUND", "No such endpoint"}
+func unknownEndpointError() apiError {
+	return apiError{http.StatusNotFound, "ENDPOINT_NOT_FOUND", "No such endpoint"}
 }
 
-func refuseMethod() *refusal {
-	return &refusal{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"}
+func methodError() *apiError {
+	return &apiError{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"}
 }
 
 // tooManyBody is the body of a 429 as claimed [C]; reset is in seconds.

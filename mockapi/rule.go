@@ -10,15 +10,15 @@ import (
 // A kind names a row of a table of things that can be wrong.
 type kind interface {
 	~string
-	terms() terms
+	info() kindInfo
 }
 
 // terms are how the rules of a kind are spoken of.
-type terms struct {
-	noun  string   // what a rule is: "fault"
-	of    string   // what it numbers: "request"
-	first int      // the first number
-	kinds []string // all there are
+type kindInfo struct {
+	ruleName    string   // what a rule is: "fault"
+	numbered    string   // what it numbers: "request"
+	firstNumber int      // the first number
+	all         []string // all there are
 }
 
 // A Rule says when a kind strikes: at what is numbered in At, or at anything with a probability. Its text, also in JSON, is
@@ -48,7 +48,7 @@ func ParseFault(text string) (Fault, error) { return parseRule[FaultKind](text) 
 func ParseDrift(text string) (Drift, error) { return parseRule[DriftKind](text) }
 
 func parseRule[K kind](text string) (Rule[K], error) {
-	noun := K("").terms().noun
+	noun := K("").info().ruleName
 	if name, list, ok := strings.Cut(text, "@"); ok {
 		at, err := parseNumbers(list)
 		if err != nil {
@@ -91,19 +91,19 @@ func parseNumbers(list string) ([]int, error) {
 }
 
 func (r Rule[K]) validate() error {
-	t := r.Kind.terms()
-	if !slices.Contains(t.kinds, string(r.Kind)) {
-		return fmt.Errorf("%s: %q is none of %v", t.noun, r.Kind, t.kinds)
+	info := r.Kind.info()
+	if !slices.Contains(info.all, string(r.Kind)) {
+		return fmt.Errorf("%s: %q is none of %v", info.ruleName, r.Kind, info.all)
 	}
 	if len(r.At) == 0 && (!(r.Probability > 0) || r.Probability > 1) {
-		return fmt.Errorf("%s: %s needs %s numbers, or a probability above 0 and up to 1", t.noun, r.Kind, t.of)
+		return fmt.Errorf("%s: %s needs %s numbers, or a probability above 0 and up to 1", info.ruleName, r.Kind, info.numbered)
 	}
 	if len(r.At) > 0 && r.Probability != 0 {
-		return fmt.Errorf("%s: %s is either scheduled or random, not both", t.noun, r.Kind)
+		return fmt.Errorf("%s: %s is either scheduled or random, not both", info.ruleName, r.Kind)
 	}
 	for _, n := range r.At {
-		if n < t.first {
-			return fmt.Errorf("%s: %s: %ss are numbered from %d, got %d", t.noun, r.Kind, t.of, t.first, n)
+		if n < info.firstNumber {
+			return fmt.Errorf("%s: %s: %ss are numbered from %d, got %d", info.ruleName, r.Kind, info.numbered, info.firstNumber, n)
 		}
 	}
 	return nil
@@ -135,14 +135,14 @@ func (r *Rule[K]) UnmarshalText(text []byte) error {
 
 // A schedule decides which kind, if any, strikes a number. The same seed, rules and numbers give the same kinds.
 type schedule[K kind] struct {
-	scheduled map[int]K
-	random    []Rule[K]
-	dice      draw
+	scheduled   map[int]K
+	randomRules []Rule[K]
+	random      randomSequence
 }
 
 func newSchedule[K kind](seed uint64, rules []Rule[K]) (schedule[K], error) {
-	t := K("").terms()
-	s := schedule[K]{scheduled: map[int]K{}, dice: newDraw(seed, t.noun+"s")}
+	info := K("").info()
+	s := schedule[K]{scheduled: map[int]K{}, random: newRandomSequence(seed, info.ruleName+"s")}
 	sum := 0.0
 	for _, r := range rules {
 		if err := r.validate(); err != nil {
@@ -150,31 +150,31 @@ func newSchedule[K kind](seed uint64, rules []Rule[K]) (schedule[K], error) {
 		}
 		for _, n := range r.At {
 			if other, taken := s.scheduled[n]; taken && other != r.Kind {
-				return schedule[K]{}, fmt.Errorf("%s: %s %d cannot have both %s and %s", t.noun, t.of, n, other, r.Kind)
+				return schedule[K]{}, fmt.Errorf("%s: %s %d cannot have both %s and %s", info.ruleName, info.numbered, n, other, r.Kind)
 			}
 			s.scheduled[n] = r.Kind
 		}
 		if r.Probability > 0 {
-			s.random = append(s.random, r)
+			s.randomRules = append(s.randomRules, r)
 			sum += r.Probability
 		}
 	}
 	if sum > 1 {
-		return schedule[K]{}, fmt.Errorf("%s: the probabilities add up to %g, more than 1", t.noun, sum)
+		return schedule[K]{}, fmt.Errorf("%s: the probabilities add up to %g, more than 1", info.ruleName, sum)
 	}
 	return s, nil
 }
 
-func (s *schedule[K]) empty() bool { return len(s.scheduled) == 0 && len(s.random) == 0 }
+func (s *schedule[K]) empty() bool { return len(s.scheduled) == 0 && len(s.randomRules) == 0 }
 
 // strike is the kind scheduled at one number, else what the dice say of another, else "".
-func (s *schedule[K]) strike(number int, thrown uint64) K {
+func (s *schedule[K]) kindFor(number int, draw uint64) K {
 	if k, scheduled := s.scheduled[number]; scheduled {
 		return k
 	}
-	left := float64(s.dice.at(thrown)>>11) / (1 << 53)
-	for _, r := range s.random {
-		if left -= r.Probability; left < 0 {
+	remaining := float64(s.random.at(draw)>>11) / (1 << 53)
+	for _, r := range s.randomRules {
+		if remaining -= r.Probability; remaining < 0 {
 			return r.Kind
 		}
 	}

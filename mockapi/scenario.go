@@ -13,13 +13,13 @@ import (
 type plan struct {
 	Scenario
 	faults schedule[FaultKind]
-	drifts *drifting // nil if no record drifts
+	drifts *driftPlan // nil if no record drifts
 	// longestTTL is the longest life that a cursor was given so far.
-	longestTTL time.Duration
+	maxTTL time.Duration
 }
 
 // newPlan checks a scenario. Its drifts number the events of a collection of the size origin.
-func newPlan(seed uint64, origin int, c Scenario) (*plan, error) {
+func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -31,9 +31,9 @@ func newPlan(seed uint64, origin int, c Scenario) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Scenario: c, faults: faults, longestTTL: c.CursorTTL}
+	p := &plan{Scenario: c, faults: faults, maxTTL: c.CursorTTL}
 	if !drifts.empty() {
-		p.drifts = newDrifting(seed, origin, drifts)
+		p.drifts = newDriftPlan(seed, startSize, drifts)
 	}
 	return p, nil
 }
@@ -42,10 +42,10 @@ func newPlan(seed uint64, origin int, c Scenario) (*plan, error) {
 func (s *Server) Scenario() Scenario {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.scenario()
+	return s.currentScenario()
 }
 
-func (s *Server) scenario() Scenario {
+func (s *Server) currentScenario() Scenario {
 	c := s.plan.Scenario
 	c.Events = s.size
 	return c
@@ -57,7 +57,7 @@ func (s *Server) scenario() Scenario {
 func (s *Server) Change(change func(*Scenario) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.scenario()
+	c := s.currentScenario()
 	if err := change(&c); err != nil {
 		return err
 	}
@@ -65,40 +65,40 @@ func (s *Server) Change(change func(*Scenario) error) error {
 	if err != nil {
 		return fmt.Errorf("mockapi: %w", err)
 	}
-	p.longestTTL = max(p.longestTTL, s.plan.longestTTL)
+	p.maxTTL = max(p.maxTTL, s.plan.maxTTL)
 	s.plan, s.size = p, c.Events
 	return nil
 }
 
 // A scenarioJSON is a Scenario as a file or the admin endpoint has it: durations like "1m30s", rules as their text.
 type scenarioJSON struct {
-	Events      int         `json:"events"`
-	Grow        int         `json:"grow"`
-	RateLimit   int         `json:"rate_limit"`
-	RateWindow  span        `json:"rate_window"`
-	RateHeaders RateHeaders `json:"rate_headers"`
-	RetryAfter  RetryAfter  `json:"retry_after"`
-	CursorTTL   span        `json:"cursor_ttl"`
-	Latency     span        `json:"latency"`
-	Envelope    Envelope    `json:"envelope"`
-	Faults      []Fault     `json:"faults"`
-	Drifts      []Drift     `json:"drifts"`
+	Events      int          `json:"events"`
+	Grow        int          `json:"grow"`
+	RateLimit   int          `json:"rate_limit"`
+	RateWindow  jsonDuration `json:"rate_window"`
+	RateHeaders RateHeaders  `json:"rate_headers"`
+	RetryAfter  RetryAfter   `json:"retry_after"`
+	CursorTTL   jsonDuration `json:"cursor_ttl"`
+	Latency     jsonDuration `json:"latency"`
+	Envelope    Envelope     `json:"envelope"`
+	Faults      []Fault      `json:"faults"`
+	Drifts      []Drift      `json:"drifts"`
 }
 
 // A span is a duration with the text of one.
-type span time.Duration
+type jsonDuration time.Duration
 
-func (d span) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+func (d jsonDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-func (d *span) UnmarshalText(text []byte) error {
+func (d *jsonDuration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
-	*d = span(parsed)
+	*d = jsonDuration(parsed)
 	return err
 }
 
-func (c Scenario) json() scenarioJSON {
+func (c Scenario) toJSON() scenarioJSON {
 	j := scenarioJSON{
-		c.Events, c.Grow, c.RateLimit, span(c.RateWindow), c.RateHeaders, c.RetryAfter, span(c.CursorTTL), span(c.Latency), c.Envelope,
+		c.Events, c.Grow, c.RateLimit, jsonDuration(c.RateWindow), c.RateHeaders, c.RetryAfter, jsonDuration(c.CursorTTL), jsonDuration(c.Latency), c.Envelope,
 		c.Faults, c.Drifts,
 	}
 	if j.Faults == nil {
@@ -110,7 +110,7 @@ func (c Scenario) json() scenarioJSON {
 	return j
 }
 
-func (j scenarioJSON) scenario() Scenario {
+func (j scenarioJSON) toScenario() Scenario {
 	return Scenario{
 		j.Events, j.Grow, j.RateLimit, time.Duration(j.RateWindow), j.RateHeaders, j.RetryAfter, time.Duration(j.CursorTTL),
 		time.Duration(j.Latency), j.Envelope, j.Faults, j.Drifts,
@@ -118,23 +118,23 @@ func (j scenarioJSON) scenario() Scenario {
 }
 
 // MarshalJSON gives every field.
-func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.json()) }
+func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.toJSON()) }
 
 // UnmarshalJSON changes the fields that are named and leaves the others; a list is replaced whole. On an error, which an
 // unknown field is too, nothing is changed.
 func (c *Scenario) UnmarshalJSON(text []byte) error {
 	// What is decoded into must not share memory with c: a rule would be written over in place.
-	j := c.json()
+	j := c.toJSON()
 	j.Faults, j.Drifts = nil, nil
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&j); err != nil {
-		return fmt.Errorf("scenario: %w", inWords(err))
+		return fmt.Errorf("scenario: %w", explainJSONError(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("scenario: something follows the object")
 	}
-	changed := j.scenario()
+	changed := j.toScenario()
 	if j.Faults == nil {
 		changed.Faults = c.Faults
 	}
@@ -146,14 +146,14 @@ func (c *Scenario) UnmarshalJSON(text []byte) error {
 }
 
 // inWords says of a value of the wrong type what it is and where it stands, and not what it was to become in Go.
-func inWords(err error) error {
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+func explainJSONError(err error) error {
+	typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
 	case !ok:
 		return err
-	case wrong.Field == "":
-		return fmt.Errorf("a JSON %s is no object of settings", wrong.Value)
+	case typeErr.Field == "":
+		return fmt.Errorf("a JSON %s is no object of settings", typeErr.Value)
 	default:
-		return fmt.Errorf("%s: a JSON %s is of the wrong type", wrong.Field, wrong.Value)
+		return fmt.Errorf("%s: a JSON %s is of the wrong type", typeErr.Field, typeErr.Value)
 	}
 }

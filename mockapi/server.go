@@ -17,20 +17,20 @@ const (
 
 // A Server is one mocked service and an http.Handler. It is safe for concurrent use, and has no goroutine to stop.
 type Server struct {
-	cfg      Config
-	data     dataset // of any size: a request sees as much of it as there was when it arrived
-	journal  *Journal
-	requests draw
-	buffers  sync.Pool // of *[]byte, bodies of pages
-	totals   totals
+	cfg           Config
+	data          dataset // of any size: a request sees as much of it as there was when it arrived
+	journal       *Journal
+	requestRandom randomSequence
+	buffers       sync.Pool // of *[]byte, bodies of pages
+	typeCounts    typeCounter
 
-	mu        sync.Mutex // guards what follows: what a request meets is decided by its place in one row
-	plan      *plan
-	size      int // of the collection
-	arrived   int
-	buckets   map[endpoint]*limiter
-	waitUntil map[endpoint]time.Time // by bucket, the latest moment to which a 429 asked to wait
-	asked     [2]string              // the last two different cursors, the latest first
+	mu            sync.Mutex // guards what follows: what a request meets is decided by its place in one row
+	plan          *plan
+	size          int // of the collection
+	arrived       int
+	buckets       map[endpoint]*limiter
+	retryAt       map[endpoint]time.Time // by bucket, the latest moment to which a 429 asked to wait
+	recentCursors [2]string              // the last two different cursors, the latest first
 }
 
 // New makes a service from its configuration. The error names the setting by its flag in cmd/mockapi.
@@ -43,15 +43,15 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("mockapi: %w", err)
 	}
 	return &Server{
-		cfg:       cfg,
-		data:      newDataset(cfg.Seed),
-		journal:   newJournal(cfg.JournalLimit),
-		requests:  newDraw(cfg.Seed, "requests"),
-		buffers:   sync.Pool{New: func() any { return new([]byte) }},
-		plan:      plan,
-		size:      cfg.Events,
-		buckets:   map[endpoint]*limiter{events: {}, sessions: {}, metrics: {}},
-		waitUntil: map[endpoint]time.Time{},
+		cfg:           cfg,
+		data:          newDataset(cfg.Seed),
+		journal:       newJournal(cfg.JournalLimit),
+		requestRandom: newRandomSequence(cfg.Seed, "requests"),
+		buffers:       sync.Pool{New: func() any { return new([]byte) }},
+		plan:          plan,
+		size:          cfg.Events,
+		buckets:       map[endpoint]*limiter{eventsEndpoint: {}, sessionsEndpoint: {}, metricsEndpoint: {}},
+		retryAt:       map[endpoint]time.Time{},
 	}, nil
 }
 
@@ -64,14 +64,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case path == BasePath || path == BasePath+"/":
-		s.serveEndpoints(w, r)
+		s.serveEndpointList(w, r)
 	case strings.HasPrefix(path, BasePath+"/"):
-		where, id, found := route(strings.TrimPrefix(path, BasePath+"/"))
+		target, id, found := parseRoute(strings.TrimPrefix(path, BasePath+"/"))
 		if !found {
-			refuse(w, r, refuseUnknownEndpoint())
+			sendError(w, r, unknownEndpointError())
 			return
 		}
-		s.serveCounted(w, r, where, id)
+		s.serveEndpoint(w, r, target, id)
 	case strings.HasPrefix(path, AdminPath+"/"):
 		s.serveAdmin(w, r)
 	default:
@@ -80,7 +80,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveEndpoints lists what there is. The shape of the list is a decision [?], and so is that it needs no key.
-func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveEndpointList(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, typeJSON, marshal(map[string]any{
 		"name":    "DataSync Analytics API",
 		"version": "v1",
@@ -94,10 +94,10 @@ func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
 type endpoint string
 
 const (
-	events   endpoint = "events"
-	lookUp   endpoint = "event" // one event by its id
-	sessions endpoint = "sessions"
-	metrics  endpoint = "metrics"
+	eventsEndpoint   endpoint = "events"
+	eventEndpoint    endpoint = "event" // one event by its id
+	sessionsEndpoint endpoint = "sessions"
+	metricsEndpoint  endpoint = "metrics"
 )
 
 // The limits of the buckets beside that of events, in requests per window [R].
@@ -107,20 +107,20 @@ const (
 )
 
 // route finds the endpoint of a path below the base, and the id that it names.
-func route(path string) (where endpoint, id string, found bool) {
-	if where := endpoint(path); where == events || where == sessions || where == metrics {
-		return where, "", true
+func parseRoute(path string) (target endpoint, id string, found bool) {
+	if target := endpoint(path); target == eventsEndpoint || target == sessionsEndpoint || target == metricsEndpoint {
+		return target, "", true
 	}
-	if id, ok := strings.CutPrefix(path, string(events)+"/"); ok && id != "" && !strings.Contains(id, "/") {
-		return lookUp, id, true
+	if id, ok := strings.CutPrefix(path, string(eventsEndpoint)+"/"); ok && id != "" && !strings.Contains(id, "/") {
+		return eventEndpoint, id, true
 	}
 	return "", "", false
 }
 
 // bucket is the endpoint whose limit a request counts against: a look-up counts as the list does [R].
 func (e endpoint) bucket() endpoint {
-	if e == lookUp {
-		return events
+	if e == eventEndpoint {
+		return eventsEndpoint
 	}
 	return e
 }
@@ -130,9 +130,9 @@ func (e endpoint) limit(c *Scenario) int {
 	switch bucket := e.bucket(); {
 	case c.RateLimit == 0:
 		return 0
-	case bucket == sessions:
+	case bucket == sessionsEndpoint:
 		return sessionsLimit
-	case bucket == metrics:
+	case bucket == metricsEndpoint:
 		return metricsLimit
 	default:
 		return c.RateLimit

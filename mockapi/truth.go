@@ -13,18 +13,18 @@ import (
 //
 // It is that of one pass from the head. While the collection grows, a pass that begins between a twin and its newer
 // neighbour meets only one of them; At gives the truth of the size that a pass began with.
-type Truth struct{ view view }
+type Truth struct{ view snapshot }
 
 // Truth is what a database must hold in the end, of the events that there are now.
 func (s *Server) Truth() Truth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Truth{view{dataset: s.data.of(s.size), drifts: s.plan.drifts}}
+	return Truth{snapshot{dataset: s.data.withSize(s.size), plan: s.plan.drifts}}
 }
 
 // At is the truth of the collection when it had so many events, or will have.
 func (t Truth) At(size int) Truth {
-	t.view.dataset = t.view.of(min(max(size, 0), maxEvents))
+	t.view.dataset = t.view.withSize(min(max(size, 0), maxEvents))
 	return t
 }
 
@@ -40,15 +40,15 @@ func (t Truth) Row(i int) (Row, bool) {
 }
 
 func (t Truth) row(i int) Row {
-	d := t.view.drifted(i)
+	d := t.view.changedRecord(i)
 	if d == nil {
 		var e event
 		t.view.read(i, &e)
-		return rowOf(i, &e)
+		return newRow(i, &e)
 	}
-	row := rowOf(i, &d.event)
-	if d.expect != nil {
-		d.expect(&row, &d.event, d.shape)
+	row := newRow(i, &d.event)
+	if d.editRow != nil {
+		d.editRow(&row, &d.event, d.variant)
 	}
 	if d.outcome == Parked || d.outcome == Duplicate {
 		row = Row{Index: i}
@@ -58,14 +58,14 @@ func (t Truth) row(i int) Row {
 }
 
 // rowOf is what an event says if nothing is wrong with it.
-func rowOf(i int, e *event) Row {
+func newRow(i int, e *event) Row {
 	return Row{
 		Index:      i,
 		Outcome:    Stored,
 		ID:         e.id.String(),
-		SessionID:  e.session.String(),
-		UserID:     e.user.String(),
-		Type:       e.kind,
+		SessionID:  e.sessionID.String(),
+		UserID:     e.userID.String(),
+		Type:       e.eventType,
 		Name:       string(e.name[:]),
 		Properties: e.properties,
 		OccurredAt: time.UnixMilli(e.at).UTC(),
@@ -110,7 +110,7 @@ type Row struct {
 }
 
 // columns is a Row that is stored, under the names of the table's columns.
-type columns struct {
+type storedRow struct {
 	Index      int             `json:"index"`
 	Outcome    Outcome         `json:"outcome"`
 	ID         string          `json:"id"`
@@ -123,44 +123,44 @@ type columns struct {
 	DeviceType string          `json:"device_type"`
 	Browser    string          `json:"browser"`
 	Extra      json.RawMessage `json:"extra"`
-	*served
+	*servedPayload
 }
 
 // refused is a Row that is not stored.
-type refused struct {
+type unstoredRow struct {
 	Index   int     `json:"index"`
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`
-	*served
+	*servedPayload
 }
 
 // served is what went over the wire for a Row that drifts.
-type served struct {
+type servedPayload struct {
 	Drift   DriftKind `json:"drift"`
 	SHA256  Digest    `json:"sha256"`
 	Payload []byte    `json:"payload"` // in base64
 }
 
-func (r Row) line() any {
-	var wire *served
+func (r Row) jsonValue() any {
+	var payload *servedPayload
 	if r.Payload != nil {
-		wire = &served{r.Drift, (&drifted{payload: r.Payload}).sum(), r.Payload}
+		payload = &servedPayload{r.Drift, (&changedRecord{payload: r.Payload}).digest(), r.Payload}
 	}
 	if r.Outcome == Parked || r.Outcome == Duplicate {
-		return refused{r.Index, r.Outcome, r.Reason, wire}
+		return unstoredRow{r.Index, r.Outcome, r.Reason, payload}
 	}
 	layout := "2006-01-02T15:04:05.000Z07:00"
 	if r.OccurredAt.Nanosecond()%1e6 != 0 {
 		layout = "2006-01-02T15:04:05.000000Z07:00"
 	}
-	return columns{
+	return storedRow{
 		r.Index, r.Outcome, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt.UTC().Format(layout),
-		r.DeviceType, r.Browser, r.Extra, wire,
+		r.DeviceType, r.Browser, r.Extra, payload,
 	}
 }
 
 // MarshalJSON names the columns as the table does.
-func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.line()) }
+func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.jsonValue()) }
 
 // String is the canonical text of a uuid.
 func (u uuid) String() string {
