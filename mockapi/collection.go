@@ -2,23 +2,24 @@ package mockapi
 
 import "sync"
 
-// A collection is what a list endpoint gives page by page. Its items have places from 0, the newest; a filter leaves
-// places out.
+// A collection is the content of a list endpoint. Its items have indices from 0, the newest; with a filter some indices
+// have no item.
 type collection interface {
-	// total is the number of items, as announced.
+	// total returns the number of items, as announced in the page.
 	total() int
-	// end is the place behind the last item.
+	// end returns the index after the last item.
 	end() int
-	// next is the first place from i on that has an item, or end.
+	// next returns the first index >= i that has an item, or end.
 	next(i int) int
-	// write appends the item at a place; inPage is its index in the page.
+	// appendItem appends the item at index i as JSON; inPage is its index in the page.
 	appendItem(dst []byte, i, inPage int) []byte
-	// mark is what a cursor says of a place, by which find finds it again.
+	// cursorKey returns what a cursor holds about index i: the item's id and time.
 	cursorKey(i int) (id uuid, at int64)
+	// find returns the index whose cursorKey is id and at, and false if there is none.
 	find(id uuid, at int64) (int, bool)
 }
 
-// collection is what a request asks to list.
+// collection returns the collection that a request asks to list, with its filters.
 func (x *exchange) collection() collection {
 	switch x.req.endpoint {
 	case sessionsEndpoint:
@@ -27,11 +28,12 @@ func (x *exchange) collection() collection {
 		return emptyList{}
 	default:
 		all := &eventList{snapshot: x.snapshot(), record: x.recordDrift}
-		if session := x.req.query.Get("sessionId"); session != "" {
-			return newSessionEventList(all, session, x.req.query.Get("type"))
+		eventType := x.req.query.Get("type")
+		if sessionID := x.req.query.Get("sessionId"); sessionID != "" {
+			return newSessionEventList(all, sessionID, eventType)
 		}
-		if kind := x.req.query.Get("type"); kind != "" {
-			return &typeList{eventList: all, eventType: kind, count: x.server.typeCounts.countType(&all.dataset, kind)}
+		if eventType != "" {
+			return &typeList{eventList: all, eventType: eventType, count: x.server.typeCounts.count(&all.dataset, eventType)}
 		}
 		return all
 	}
@@ -40,7 +42,7 @@ func (x *exchange) collection() collection {
 // An eventList is all events.
 type eventList struct {
 	snapshot
-	record func(*changedRecord) // is told of each record that is not as it should be
+	record func(*changedRecord) // called with each record that a drift changed
 	buffer event
 }
 
@@ -48,7 +50,7 @@ func (l *eventList) total() int     { return l.n }
 func (l *eventList) end() int       { return l.n }
 func (l *eventList) next(i int) int { return i }
 
-// write appends an event. Every third timestamp of a page, from its first, is a number [R].
+// appendItem appends an event. Every third timestamp of a page, beginning with the first, is a number [R].
 func (l *eventList) appendItem(dst []byte, i, inPage int) []byte {
 	if d := l.changedRecord(i); d != nil {
 		l.record(d)
@@ -72,23 +74,23 @@ func (l *eventList) find(id uuid, at int64) (int, bool) {
 	return i, l.buffer.at == at
 }
 
-// An emptyList is the metrics: always empty [R].
+// An emptyList is the list of metrics, which is always empty [R].
 type emptyList struct{}
 
-func (emptyList) total() int                             { return 0 }
-func (emptyList) end() int                               { return 0 }
-func (emptyList) next(int) int                           { return 0 }
-func (emptyList) appendItem(dst []byte, _, _ int) []byte { return dst }
-func (emptyList) cursorKey(int) (id uuid, at int64)      { return uuid{}, 0 }
-func (emptyList) find(uuid, int64) (place int, has bool) { return 0, false }
+func (emptyList) total() int                               { return 0 }
+func (emptyList) end() int                                 { return 0 }
+func (emptyList) next(int) int                             { return 0 }
+func (emptyList) appendItem(dst []byte, _, _ int) []byte   { return dst }
+func (emptyList) cursorKey(int) (id uuid, at int64)        { return uuid{}, 0 }
+func (emptyList) find(uuid, int64) (index int, found bool) { return 0, false }
 
-// A sessionList is the sessions of all events, the newest first. What a session looks like is a decision [?].
+// A sessionList is the sessions of all events, newest first. The members of a session are a decision [?].
 type sessionList struct {
 	content *content
 	n       int
 }
 
-// startStep is the time between the starts of two sessions: as many begin as a span of events has.
+// sessionStepMS is the time between the starts of two sessions: the sessions of a span start at equal intervals.
 const sessionStepMS = sessionSpan * slotMS / sessionsPerSpan
 
 func newSessionList(c *content, eventCount int) sessionList {
@@ -100,12 +102,12 @@ func (l sessionList) end() int       { return l.n }
 func (l sessionList) next(i int) int { return i }
 
 func (l sessionList) appendItem(dst []byte, i, inPage int) []byte {
-	v := l.content.session(l.sessionNumber(i))
+	s := l.content.session(l.sessionNumber(i))
 	_, start := l.cursorKey(i)
-	dst = appendUUID(append(dst, `{"id":"`...), v.id)
-	dst = appendUUID(append(dst, `","userId":"`...), v.userID)
-	dst = append(append(dst, `","deviceType":"`...), v.device...)
-	dst = append(append(dst, `","browser":"`...), v.browser...)
+	dst = appendUUID(append(dst, `{"id":"`...), s.id)
+	dst = appendUUID(append(dst, `","userId":"`...), s.userID)
+	dst = append(append(dst, `","deviceType":"`...), s.device...)
+	dst = append(append(dst, `","browser":"`...), s.browser...)
 	dst = appendTime(append(dst, `","startedAt":`...), start, inPage%3 != 0)
 	return append(dst, '}')
 }
@@ -125,10 +127,10 @@ func (l sessionList) find(id uuid, at int64) (int, bool) {
 	return i, start == at
 }
 
-func (l sessionList) sessionNumber(i int) uint64 { return uint64(l.n - 1 - i) } //nolint:gosec // the caller gives a place
+func (l sessionList) sessionNumber(i int) uint64 { return uint64(l.n - 1 - i) } //nolint:gosec // i is an index
 
-// A typeList is the events of one type [C]; how a drift spoils the type on the wire does not matter. Its total is that of
-// the filter, which is a decision [?].
+// A typeList is the events of one type [C]. The type is that of the event, also if a drift changes it on the wire. That
+// total counts the filtered events only is a decision [?].
 type typeList struct {
 	*eventList
 	eventType string
@@ -144,12 +146,14 @@ func (l *typeList) next(i int) int {
 	return i
 }
 
-// A sessionEvents is the events of one session [C], perhaps only those of one type. They lie close together.
+// A sessionEventList is the events of one session [C], or those of them that have a given type.
 type sessionEventList struct {
 	*eventList
 	indices []int
 }
 
+// newSessionEventList returns the events of a session; an empty eventType stands for all types. The list is empty if
+// there is no such session. It searches one span only, because a session's events are all in one span.
 func newSessionEventList(all *eventList, sessionID, eventType string) *sessionEventList {
 	l := &sessionEventList{eventList: all}
 	id, err := parseUUID(sessionID)
@@ -163,7 +167,10 @@ func newSessionEventList(all *eventList, sessionID, eventType string) *sessionEv
 	first := number / sessionsPerSpan * sessionSpan
 	for ordinal := first + sessionSpan; ordinal > first; {
 		ordinal--
-		if ordinal < all.size() && all.content.sessionNumber(ordinal) == number && (eventType == "" || all.content.eventType(ordinal) == eventType) {
+		if ordinal >= all.size() || all.content.sessionNumber(ordinal) != number {
+			continue
+		}
+		if eventType == "" || all.content.eventType(ordinal) == eventType {
 			l.indices = append(l.indices, all.index(ordinal))
 		}
 	}
@@ -181,19 +188,21 @@ func (l *sessionEventList) next(i int) int {
 	return l.n
 }
 
-// totals remembers how many events of a type there were, so that each is counted once. It is safe for concurrent use.
+// A typeCounter counts the events of each type. It stores its counts, so that it examines each event once while the
+// collection grows. It is safe for concurrent use.
 type typeCounter struct {
 	mu     sync.Mutex
 	byType map[string]typeCount
 }
 
-// counted is the number of events of one type below an ordinal.
+// A typeCount is the number of events of one type with an ordinal less than below.
 type typeCount struct {
 	below uint64
 	count int
 }
 
-func (t *typeCounter) countType(d *dataset, eventType string) int {
+// count returns the number of events of a type in d, 0 for an unknown type.
+func (t *typeCounter) count(d *dataset, eventType string) int {
 	if !isEventType(eventType) {
 		return 0
 	}

@@ -2,14 +2,13 @@ package mockapi
 
 import "strconv"
 
-// A content says what an event is about: all of it but its id and its time.
+// A content computes everything in an event except its id and its time.
 type content struct {
 	typeAndName, propertyBits, sessionChoice, sessionTraits, sessionIDTail, userIDs, userIDTail randomSequence
 	sessionIDs                                                                                  permutation
 }
 
-const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
-
+// newContent returns the content for a seed. The names of the sequences decide every value, so they never change.
 func newContent(seed uint64) content {
 	return content{
 		typeAndName:   newRandomSequence(seed, "type and name"),
@@ -23,6 +22,7 @@ func newContent(seed uint64) content {
 	}
 }
 
+// read stores the content of an event in e and reuses e's buffers.
 func (c *content) read(ordinal uint64, e *event) {
 	e.eventType = c.eventType(ordinal)
 	e.name = eventName(c.typeAndName.at(ordinal))
@@ -36,7 +36,7 @@ func (c *content) eventType(ordinal uint64) string {
 	return eventTypeAt(c.typeAndName.at(ordinal) >> 32 * 100 >> 32)
 }
 
-// kindAt lays the recorded shares [R] over 0 to 99.
+// eventTypeAt returns the type for a number from 0 to 99, with the recorded frequencies [R].
 func eventTypeAt(percent uint64) string {
 	switch {
 	case percent < 36:
@@ -52,6 +52,8 @@ func eventTypeAt(percent uint64) string {
 	}
 }
 
+const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
 func eventName(x uint64) [12]byte {
 	name := [12]byte{'e', 'v', 'e', 'n', 't', '_'}
 	x &= 1<<32 - 1
@@ -62,19 +64,19 @@ func eventName(x uint64) [12]byte {
 	return name
 }
 
-// A visit is one session of one user.
+// A session is one session of one user.
 type session struct {
 	id, userID      uuid
 	device, browser string
 }
 
 const (
-	// Of every 64 neighbouring events each belongs to one of 12 visits: about 5 events to a visit.
+	// Each span of 64 ordinals has 12 sessions of its own, so a session has about 5 events.
 	sessionSpan, sessionsPerSpan = 64, 12
 	users                        = 50_000
 )
 
-// visitAt is the number of the visit to which an event belongs.
+// sessionNumber returns the number of the session that an event belongs to.
 func (c *content) sessionNumber(ordinal uint64) uint64 {
 	return ordinal/sessionSpan*sessionsPerSpan + c.sessionChoice.at(ordinal)%sessionsPerSpan
 }
@@ -94,14 +96,15 @@ func (c *content) sessionID(number uint64) uuid {
 	return newUUID(c.sessionIDs.apply(number), c.sessionIDTail.at(number))
 }
 
-// findVisit is the number of the visit with this session id.
+// findSession returns the number of the session with this id, and false if there is none.
 func (c *content) findSession(id uuid) (uint64, bool) {
 	number := c.sessionIDs.invert(id.hi60())
 	return number, c.sessionID(number) == id
 }
 
-// appendProperties writes a JSON object. The recorded sizes [R] leave exactly 16 bytes for it, and so it is, but for one
-// in 256, which is longer and holds what breaks a careless client: an integer beyond float64, a surrogate pair, depth.
+// appendProperties appends a JSON object. It has 16 bytes, so that events have their recorded sizes [R]. One object in
+// 256 is longer and contains what a careless client handles wrongly: an integer that float64 cannot hold, a surrogate
+// pair, nested values.
 func appendProperties(dst []byte, x uint64) []byte {
 	shape, v := x&0xff, x>>8
 	if shape == 0xff {
@@ -151,4 +154,5 @@ func appendDigits(dst []byte, v uint64, width int) []byte {
 	return dst
 }
 
+// pick returns the element of from that v selects.
 func pick(v uint64, from ...string) string { return from[v%uint64(len(from))] }

@@ -1,10 +1,11 @@
 package mockapi
 
-// A dataset is n events that exist only as arithmetic. Index 0 is the head, the newest; the order is timestamp descending,
-// then id descending [R]. It is a value: of gives one of another size.
+// A dataset is a collection of n events that are computed when they are read. Index 0 is the head, the newest event. The
+// order is timestamp descending, then id descending [R].
 //
-// An event is a function of the seed and its ordinal, its distance from the oldest event: a collection that grows at the
-// head keeps all it had. A time is shared only within a block of 8 ordinals, so everything is found within one block.
+// An event is a function of the seed and its ordinal, which is its distance from the oldest event. So a collection that
+// grows at the head does not change its older events. Only events of the same block of 8 ordinals can have the same time,
+// so computing or finding an event examines one block only.
 type dataset struct {
 	n       int
 	ids     permutation
@@ -16,7 +17,7 @@ type dataset struct {
 
 const (
 	blockSize = 8
-	// slotMS is the mean distance between two events: 3,000,000 of them span about 70 days.
+	// slotMS is the mean time between two events: 3,000,000 of them span about 70 days.
 	slotMS = 2000
 	// epochMS is the time of ordinal 0, 2025-06-01T00:00:00Z.
 	epochMS = 1_748_736_000_000
@@ -32,14 +33,14 @@ func newDataset(seed uint64) dataset {
 	}
 }
 
-// of is the collection when it had n events.
+// withSize returns the collection with n events.
 func (d *dataset) withSize(n int) dataset {
 	other := *d
 	other.n = n
 	return other
 }
 
-// read puts the event at index i, which must be in [0, n), into e, whose buffers it uses again.
+// read stores the event at index i in e and reuses e's buffers. i must be in [0, n).
 func (d *dataset) read(i int, e *event) {
 	ordinal := d.ordinal(i)
 	group := d.timeGroup(ordinal)
@@ -48,7 +49,7 @@ func (d *dataset) read(i int, e *event) {
 	d.content.read(ordinal, e)
 }
 
-// find is the index of the event with this id.
+// find returns the index of the event with this id, and false if there is none.
 func (d *dataset) find(id uuid) (int, bool) {
 	number := d.ids.invert(id.hi60())
 	if number >= d.size()+blockSize || d.idFor(number) != id {
@@ -65,14 +66,15 @@ func (d *dataset) find(id uuid) (int, bool) {
 
 func (d *dataset) size() uint64 { return uint64(d.n) } //nolint:gosec // a size is not negative
 
-func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //nolint:gosec // the caller gives an index
+func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //nolint:gosec // i is an index
 
 func (d *dataset) index(ordinal uint64) int { return d.n - 1 - int(ordinal) } //nolint:gosec // bounded by maxEvents
 
-// A run is the ordinals that share one time.
+// A timeGroup is the range of ordinals that have one time.
 type timeGroup struct{ first, last uint64 }
 
-// run finds the run of an ordinal. Bit s of the tie mask says that slot s has the time of slot s-1, one time in eight.
+// timeGroup returns the group of an ordinal. Bit s of the mask is set, with a probability of 1/8, if slot s of the block
+// has the same time as slot s-1.
 func (d *dataset) timeGroup(ordinal uint64) timeGroup {
 	block, slot := ordinal/blockSize, ordinal%blockSize
 	bits := d.ties.at(block)
@@ -87,18 +89,20 @@ func (d *dataset) timeGroup(ordinal uint64) timeGroup {
 	return timeGroup{block*blockSize + first, block*blockSize + last}
 }
 
-func (d *dataset) groupTime(r timeGroup) int64 {
-	return epochMS + int64(r.first)*slotMS + int64(d.jitter.at(r.first)%slotMS) //nolint:gosec // bounded by maxEvents
+// groupTime returns the time of a group in Unix ms.
+func (d *dataset) groupTime(g timeGroup) int64 {
+	return epochMS + int64(g.first)*slotMS + int64(d.jitter.at(g.first)%slotMS) //nolint:gosec // bounded by maxEvents
 }
 
-// bearer is the number whose id an ordinal bears: its own, unless a shared time asks for ids in order.
-func (d *dataset) idNumber(r timeGroup, ordinal uint64) uint64 {
-	if r.first == r.last {
+// idNumber returns the number from which the id of an ordinal is computed. That is the ordinal itself, except in a group
+// of several events: there the group's numbers are sorted so that the ids are in order.
+func (d *dataset) idNumber(g timeGroup, ordinal uint64) uint64 {
+	if g.first == g.last {
 		return ordinal
 	}
 	var numbers [blockSize]uint64
 	sorted := numbers[:0]
-	for number := r.first; number <= r.last; number++ {
+	for number := g.first; number <= g.last; number++ {
 		at := len(sorted)
 		sorted = append(sorted, number)
 		for ; at > 0 && d.ids.apply(sorted[at-1]) > d.ids.apply(number); at-- {
@@ -106,7 +110,7 @@ func (d *dataset) idNumber(r timeGroup, ordinal uint64) uint64 {
 		}
 		sorted[at] = number
 	}
-	return sorted[ordinal-r.first]
+	return sorted[ordinal-g.first]
 }
 
 func (d *dataset) idFor(number uint64) uuid {

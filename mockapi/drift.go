@@ -2,47 +2,50 @@ package mockapi
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// A DriftKind is one way in which a record is not as it should be. [DriftKinds] lists them all.
+// A DriftKind names one way in which a record differs from what the API's documentation promises. [DriftKinds] returns
+// all kinds.
 type DriftKind string
 
-// An Outcome is what must become of a record.
+// An Outcome is the expected result for a record.
 type Outcome string
 
 const (
-	// Stored is a row with the record's values, and nothing worth a word.
+	// Stored records become a row with their values.
 	Stored Outcome = "stored"
-	// Drifted is a row too: nothing was lost or guessed, but the record was not as expected.
+	// Drifted records become a row too. Nothing is lost or guessed, but the record was not as expected.
 	Drifted Outcome = "drifted"
-	// Parked is a record kept with its exact bytes and a reason, because no row can hold it truly.
+	// Parked records become a dead letter with their exact bytes and a reason, because no row can hold them unchanged.
 	Parked Outcome = "parked"
-	// Duplicate is a record that says again what another said: counted, and nothing else.
+	// Duplicate records repeat another record: they are counted, and nothing is stored.
 	Duplicate Outcome = "duplicate"
 )
 
-// A drift is a kind: what it does to a record, and, told apart from that, what must become of it.
+// A drift is a kind with the function that changes a record and, independent of that, the expected result.
 type drift struct {
 	kind        DriftKind
 	description string // for the help
-	// hidesID says that the event's own id is not on the wire.
+	// hidesID means that the event's own id is not on the wire.
 	hidesID bool
-	// twin makes the record say the id of its newer neighbour, which was served just before.
+	// copiesNeighbour makes the record a copy of its newer neighbour, which was served just before.
 	copiesNeighbour bool
 
-	// bend changes what goes over the wire. v is a number of the event's own, by which one kind takes several shapes.
+	// editRecord changes what goes over the wire; nil changes nothing. v is a number that depends on the event. It selects
+	// one of the variants of a kind.
 	editRecord func(r *record, e *event, v uint64)
 
 	outcome Outcome
 	// reason is why a record is parked.
 	reason string
-	// expect changes the row from what the event says to what the record says; nil leaves it.
+	// editRow changes the expected row from the event's values to those of the changed record; nil changes nothing.
 	editRow func(row *Row, e *event, v uint64)
 }
 
-// The reasons for which records are parked.
+// The reasons of parked records.
 const (
 	reasonNotObject    = "not an object"
 	reasonMissing      = "missing field"
@@ -57,12 +60,12 @@ const (
 	reasonConflict     = "conflict"
 )
 
-// driftTable is all drifts, in the order of the help.
-var driftTable = concat(extraFieldDrifts, badFieldDrifts, timeDrifts, textDrifts, numberDrifts, spellingDrifts, neighbourDrifts)
+// driftTable contains all drifts, in the order of the help.
+var driftTable = slices.Concat(extraFieldDrifts, badFieldDrifts, timeDrifts, textDrifts, numberDrifts, spellingDrifts, neighbourDrifts)
 
 var drifts = indexBy(driftTable, func(d drift) DriftKind { return d.kind })
 
-// DriftKinds lists every kind.
+// DriftKinds returns all kinds, in the order of the help.
 func DriftKinds() []DriftKind {
 	kinds := make([]DriftKind, len(driftTable))
 	for i, d := range driftTable {
@@ -71,7 +74,7 @@ func DriftKinds() []DriftKind {
 	return kinds
 }
 
-// Describe says in a few words what a drift does, and what must become of the record.
+// Describe returns a short description of the drift and the expected result for the record.
 func (k DriftKind) Describe() string {
 	d := drifts[k]
 	text := d.description + ": " + string(d.outcome)
@@ -81,13 +84,15 @@ func (k DriftKind) Describe() string {
 	return text
 }
 
-func (DriftKind) info() kindInfo { return kindInfo{"drift", "event", 0, toStrings(DriftKinds())} }
+func (DriftKind) info() kindInfo {
+	return kindInfo{ruleName: "drift", numbered: "event", firstNumber: 0, kinds: toStrings(DriftKinds())}
+}
 
-// A drifting decides which record drifts and how, from the seed and the event alone: it drifts in the same way on every
-// pass, byte for byte, wherever in a page it stands.
+// A driftPlan selects the events whose records drift, and their kinds. It depends on the seed and the event only: a
+// record drifts in the same way on every pass, byte for byte, at any index in a page.
 type driftPlan struct {
 	schedule  schedule[DriftKind]
-	startSize int // the size of the collection whose indices the schedule uses
+	startSize int // of the collection; the schedule uses the indices of that size
 	variants  randomSequence
 }
 
@@ -95,48 +100,48 @@ func newDriftPlan(seed uint64, startSize int, s schedule[DriftKind]) *driftPlan 
 	return &driftPlan{schedule: s, startSize: startSize, variants: newRandomSequence(seed, "drift shapes")}
 }
 
-// strike is the kind that the rules give an event, "" for none.
-func (d *driftPlan) kindFor(ordinal uint64) DriftKind {
-	return d.schedule.kindFor(d.startSize-1-int(ordinal), ordinal) //nolint:gosec // bounded by maxEvents
+// kindFor returns the kind that the rules select for an event, "" for none.
+func (p *driftPlan) kindFor(ordinal uint64) DriftKind {
+	return p.schedule.kindFor(p.startSize-1-int(ordinal), ordinal) //nolint:gosec // bounded by maxEvents
 }
 
-// A view is the collection of one moment, with what is wrong in it.
+// A snapshot is the collection at one moment, with its drifts.
 type snapshot struct {
 	dataset
-	plan *driftPlan // nil if nothing is
+	driftPlan *driftPlan // nil without drifts
 }
 
-// A drifted is a record that is not as it should be.
+// A changedRecord is a record that a drift changed.
 type changedRecord struct {
 	drift
 	index   int
-	event   event // whose id and values the record says, but for what the drift changed
+	event   event // the event that was encoded: the record's own or its neighbour
 	variant uint64
 	payload []byte
 }
 
 func (d *changedRecord) digest() Digest { return sha256.Sum256(d.payload) }
 
-// drifted is the record at index i if it drifts, else nil. A twin needs a newer neighbour that is sound; without one the
-// record is.
-func (v *snapshot) changedRecord(i int) *changedRecord {
-	if v.plan == nil {
+// changedRecord returns the record at index i if it drifts, else nil. A copy of the newer neighbour needs a neighbour
+// that does not drift; without one, the record does not drift.
+func (s *snapshot) changedRecord(i int) *changedRecord {
+	if s.driftPlan == nil {
 		return nil
 	}
-	ordinal := v.ordinal(i)
-	kind := v.plan.kindFor(ordinal)
+	ordinal := s.ordinal(i)
+	kind := s.driftPlan.kindFor(ordinal)
 	if kind == "" {
 		return nil
 	}
-	d := &changedRecord{drift: drifts[kind], index: i, variant: v.plan.variants.at(ordinal)}
+	d := &changedRecord{drift: drifts[kind], index: i, variant: s.driftPlan.variants.at(ordinal)}
 	source := i
 	if d.copiesNeighbour {
 		source = i - 1
-		if source < 0 || v.plan.kindFor(ordinal+1) != "" {
+		if source < 0 || s.driftPlan.kindFor(ordinal+1) != "" {
 			return nil
 		}
 	}
-	v.read(source, &d.event)
+	s.read(source, &d.event)
 	r := newRecord(&d.event, ordinal%3 != 0)
 	if d.editRecord != nil {
 		d.editRecord(&r, &d.event, d.variant)
@@ -145,13 +150,13 @@ func (v *snapshot) changedRecord(i int) *changedRecord {
 	return d
 }
 
-// A record is an event on the wire in parts, each a JSON text, so that a drift can change one. An empty text leaves its
-// member out. It is slow; only events that drift are written by way of it.
+// A record is an event as its JSON members, so that a drift can change one of them. An empty member is left out. Only
+// events that drift are encoded this way, because it is slow.
 type record struct {
 	id, sessionID, userID, eventType, name, properties, timestamp string
 	session                                                       sessionRecord
-	extraMembers                                                  string // members behind the others, such as `"a":1,"b":2`
-	override                                                      string // of the whole record
+	extraMembers                                                  string // appended after the others, for example `"a":1,"b":2`
+	override                                                      string // if not empty, the text of the whole record
 }
 
 type sessionRecord struct{ id, device, browser, extraMembers string }
@@ -165,17 +170,19 @@ func newRecord(e *event, isoTime bool) record {
 	}
 }
 
-// bytes is the record in the order of the wire.
+// encode returns the JSON of the record, with the members in the order of the API.
 func (r *record) encode() []byte {
 	if r.override != "" {
 		return []byte(r.override)
 	}
-	session := formatObject(r.session.extraMembers, member{"id", r.session.id}, member{"deviceType", r.session.device}, member{"browser", r.session.browser})
+	session := formatObject(r.session.extraMembers,
+		member{"id", r.session.id}, member{"deviceType", r.session.device}, member{"browser", r.session.browser})
 	return []byte(formatObject(r.extraMembers,
 		member{"id", r.id}, member{"sessionId", r.sessionID}, member{"userId", r.userID}, member{"type", r.eventType}, member{"name", r.name},
 		member{"properties", r.properties}, member{"timestamp", r.timestamp}, member{"session", session}))
 }
 
+// A member is a member of a JSON object. Its value is JSON; an empty value leaves the member out.
 type member struct{ name, value string }
 
 func formatObject(extraMembers string, members ...member) string {
@@ -191,7 +198,7 @@ func formatObject(extraMembers string, members ...member) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// setProperty puts a member in front of the properties: it holds what the record had, and this.
+// addProperty inserts a member before the record's other properties.
 func (r *record) addProperty(name, value string) {
 	r.properties = prependProperty(r.properties, name, value)
 }

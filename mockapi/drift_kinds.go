@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// newFieldDrifts are records that say more than expected: the row keeps it as extra.
+// extraFieldDrifts add data that nobody expects. The row has it in its column extra.
 var extraFieldDrifts = []drift{
 	{
 		kind: "new-field", description: "a field that nobody expects", outcome: Drifted,
@@ -17,14 +17,14 @@ var extraFieldDrifts = []drift{
 		},
 	},
 	{
-		kind: "new-session-field", description: "such a field within session", outcome: Drifted,
+		kind: "new-session-field", description: "a field that nobody expects, within session", outcome: Drifted,
 		editRecord: func(r *record, _ *event, v uint64) { r.session.extraMembers = `"` + extraField + `":` + extraValue(v) },
 		editRow: func(row *Row, _ *event, v uint64) {
 			row.Extra = json.RawMessage(`{"session":{"` + extraField + `":` + extraValue(v) + `}}`)
 		},
 	},
 	{
-		kind: "other-session-id", description: "a session.id that is not the sessionId", outcome: Drifted,
+		kind: "other-session-id", description: "a session.id that differs from sessionId", outcome: Drifted,
 		editRecord: func(r *record, _ *event, v uint64) { r.session.id = strconv.Quote(randomUUID(v)) },
 		editRow: func(row *Row, _ *event, v uint64) {
 			row.Extra = json.RawMessage(`{"session":{"id":` + strconv.Quote(randomUUID(v)) + `}}`)
@@ -40,7 +40,7 @@ func extraValue(v uint64) string {
 
 func randomUUID(v uint64) string { return newUUID(v&mask60, mixBits(v)).String() }
 
-// fieldDrifts are records with a field that no column can hold.
+// badFieldDrifts make a field missing, null or of another type, so that no column can hold it.
 var badFieldDrifts = []drift{
 	{
 		kind: "missing-id", description: "no id", hidesID: true, outcome: Parked, reason: reasonMissing,
@@ -51,7 +51,7 @@ var badFieldDrifts = []drift{
 		editRecord: func(r *record, _ *event, _ uint64) { r.id = "null" },
 	},
 	{
-		kind: "bad-id", description: "an id that is no UUID", hidesID: true, outcome: Parked, reason: reasonBadUUID,
+		kind: "bad-id", description: "an id that is not a UUID", hidesID: true, outcome: Parked, reason: reasonBadUUID,
 		editRecord: func(r *record, _ *event, v uint64) {
 			r.id = pick(v, `""`, `"undefined"`, `"evt_`+strconv.FormatUint(v, 36)+`"`, r.id[:len(r.id)-2]+`"`, r.id[:len(r.id)-2]+`g"`)
 		},
@@ -59,20 +59,19 @@ var badFieldDrifts = []drift{
 	{
 		kind: "missing-field", description: "no sessionId, userId, type, name, properties or session", outcome: Parked, reason: reasonMissing,
 		editRecord: func(r *record, _ *event, v uint64) {
-			if at := v % 6; at == 5 {
-				r.session = sessionRecord{}
+			if i := v % 6; i == 5 {
 				r.override = encodeWithoutSession(*r)
 			} else {
-				*r.columnField(at) = ""
+				*r.columnField(i) = ""
 			}
 		},
 	},
 	{
-		kind: "null-field", description: "one of these, or a field of session, is null", outcome: Parked, reason: reasonNull,
+		kind: "null-field", description: "null in one of these fields or in a field of session", outcome: Parked, reason: reasonNull,
 		editRecord: func(r *record, _ *event, v uint64) { *r.columnField(v % 8) = "null" },
 	},
 	{
-		kind: "wrong-type", description: "one of these is a number, an array or true", outcome: Parked, reason: reasonType,
+		kind: "wrong-type", description: "a number, an array or true in one of these fields", outcome: Parked, reason: reasonType,
 		editRecord: func(r *record, _ *event, v uint64) { *r.columnField(v % 8) = pick(v>>8, "12", "[]", "true") },
 	},
 	{
@@ -80,19 +79,19 @@ var badFieldDrifts = []drift{
 		editRecord: func(r *record, _ *event, _ uint64) { r.properties = strconv.Quote(`{"page":"/home"}`) },
 	},
 	{
-		kind: "field-twice", description: "a field twice, with two values", outcome: Parked, reason: reasonTwice,
+		kind: "field-twice", description: "the same field twice, with two values", outcome: Parked, reason: reasonTwice,
 		editRecord: func(r *record, _ *event, v uint64) {
 			r.extraMembers = pick(v, `"type":"click2"`, `"name":"event_twice0"`)
 		},
 	},
 	{
-		kind: "not-an-object", description: "null, a number, a string, an array or false in place of the record", hidesID: true,
+		kind: "not-an-object", description: "null, a number, a string, an array or false instead of the record", hidesID: true,
 		outcome: Parked, reason: reasonNotObject,
 		editRecord: func(r *record, _ *event, v uint64) { r.override = pick(v, "null", "42", `"event"`, "[]", "false") },
 	},
 }
 
-// field is one of eight fields that have a column: the first five stand in the record itself.
+// columnField returns one of the eight fields that have a column. The first five are not in session.
 func (r *record) columnField(i uint64) *string {
 	return [...]*string{
 		&r.sessionID, &r.userID, &r.eventType, &r.name, &r.properties, &r.session.device, &r.session.browser, &r.session.id,
@@ -104,8 +103,8 @@ func encodeWithoutSession(r record) string {
 		member{"name", r.name}, member{"properties", r.properties}, member{"timestamp", r.timestamp})
 }
 
-// timeDrifts are records whose time is written otherwise. What a number's magnitude tells for certain is stored; nothing is
-// guessed, cut or replaced.
+// timeDrifts write the time in another form. A number whose magnitude shows its unit is stored; a client must not guess,
+// round or replace a time.
 var timeDrifts = []drift{
 	{
 		kind: "timestamp-s", description: "the time in Unix seconds", outcome: Drifted,
@@ -138,14 +137,15 @@ var timeDrifts = []drift{
 		kind: "timestamp-control", description: "a control or zero-width character within the time", outcome: Parked, reason: reasonBadTimestamp,
 		editRecord: func(r *record, e *event, v uint64) {
 			text := string(appendISO(nil, e.at))
-			at := int(v >> 8 % uint64(len(text)+1))
-			r.timestamp = `"` + text[:at] + pick(v, `\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`, `\u001f`) + text[at:] + `"`
+			i := int(v >> 8 % uint64(len(text)+1))
+			r.timestamp = `"` + text[:i] + pick(v, `\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`, `\u001f`) + text[i:] + `"`
 		},
 	},
 	{
-		kind: "bad-timestamp", description: "a time that is none", outcome: Parked, reason: reasonBadTimestamp,
+		kind: "bad-timestamp", description: "a time that is not valid", outcome: Parked, reason: reasonBadTimestamp,
 		editRecord: func(r *record, _ *event, v uint64) {
-			r.timestamp = pick(v, `""`, `"yesterday"`, `"2026-02-30T10:00:00.000Z"`, `"2026-01-27T19:19:13.629"`, `"Invalid Date"`, `0`, `-1`, `true`, `{}`)
+			r.timestamp = pick(v, `""`, `"yesterday"`, `"2026-02-30T10:00:00.000Z"`, `"2026-01-27T19:19:13.629"`, `"Invalid Date"`,
+				`0`, `-1`, `true`, `{}`)
 		},
 	},
 	{
@@ -158,19 +158,19 @@ var timeDrifts = []drift{
 	},
 }
 
-// micros is the event's time in microseconds, which the record says though the event knows milliseconds only.
+// microseconds returns the time of a record in microseconds: the event's milliseconds plus a fraction that v selects.
 func microseconds(e *event, v uint64) int64 { return e.at*1000 + int64(v%1000) }
 
-// textDrifts are records with text that PostgreSQL does not keep, in a column, in properties or in a new field.
+// textDrifts add text that PostgreSQL cannot store, to a column, to properties or in a new field.
 var textDrifts = []drift{
 	textDrift("nul", `a NUL, \u0000`, reasonNUL, `\u0000`),
 	textDrift("lone-surrogate", `half a surrogate pair, \ud83d`, reasonBadText, `\ud83d`),
 	textDrift("bad-utf8", "a byte that is not UTF-8", reasonBadText, "\xff"),
 }
 
-func textDrift(kind DriftKind, what, reason, bad string) drift {
+func textDrift(kind DriftKind, description, reason, bad string) drift {
 	return drift{
-		kind: kind, description: what + " in name, properties or a new field", outcome: Parked, reason: reason,
+		kind: kind, description: description + " in name, properties or a new field", outcome: Parked, reason: reason,
 		editRecord: func(r *record, _ *event, v uint64) {
 			text := `"a` + bad + `b"`
 			switch v % 3 {
@@ -185,17 +185,18 @@ func textDrift(kind DriftKind, what, reason, bad string) drift {
 	}
 }
 
-// numberDrifts are numbers beyond float64: jsonb keeps them exactly, up to a point.
+// numberDrifts add numbers that float64 cannot hold. PostgreSQL's jsonb stores them exactly up to the limits of numeric.
 var numberDrifts = []drift{
 	{
-		kind: "big-number", description: "a number beyond float64 in properties, 1e400 or of 30 digits", outcome: Stored,
+		kind: "big-number", description: "a number in properties that float64 cannot hold, 1e400 or 30 digits", outcome: Stored,
 		editRecord: func(r *record, _ *event, v uint64) { r.addProperty(numberField, bigNumber(v)) },
 		editRow: func(row *Row, e *event, v uint64) {
 			row.Properties = json.RawMessage(prependProperty(string(e.properties), numberField, bigNumber(v)))
 		},
 	},
 	{
-		kind: "unstorable-number", description: "a number beyond PostgreSQL's numeric in properties, 1e400000", outcome: Parked, reason: reasonUnstorable,
+		kind: "unstorable-number", description: "a number in properties that PostgreSQL's numeric cannot hold, 1e400000",
+		outcome: Parked, reason: reasonUnstorable,
 		editRecord: func(r *record, _ *event, v uint64) { r.addProperty(numberField, pick(v, "1e400000", "-3.5E+400000")) },
 	},
 }
@@ -207,27 +208,8 @@ func bigNumber(v uint64) string {
 	return pick(v>>32, "1e400", "-2.5e-400", "7"+digits, "0."+digits, "1"+strings.Repeat("0", 400))
 }
 
-// twinDrifts are records with the id of another.
-var neighbourDrifts = []drift{
-	{
-		kind: "duplicate", description: "the newer neighbour once more, with the same content", hidesID: true, copiesNeighbour: true,
-		outcome: Duplicate,
-	},
-	{
-		kind: "conflict", description: "the newer neighbour's id with other content", hidesID: true, copiesNeighbour: true,
-		outcome: Parked, reason: reasonConflict,
-		editRecord: func(r *record, _ *event, v uint64) {
-			if v%2 == 0 {
-				r.name = `"event_other0"`
-			} else {
-				r.addProperty("revised", "true")
-			}
-		},
-	},
-}
-
-// spellingDrifts are records that are spelt with spaces, line ends and escapes, where the API otherwise writes compact
-// JSON: whoever keeps a record's exact bytes must not write it anew.
+// spellingDrifts write a record with spaces, line ends and escapes, while the API otherwise writes compact JSON. They show
+// whether a client that stores a record's exact bytes encodes it again.
 var spellingDrifts = []drift{
 	{
 		kind: "spelling", description: `the same values with spaces, CRLF and \u0061 for each a`, outcome: Stored,
@@ -237,7 +219,7 @@ var spellingDrifts = []drift{
 		},
 	},
 	{
-		kind: "spelling-null", description: "a record spelt so, with a null userId", outcome: Parked, reason: reasonNull,
+		kind: "spelling-null", description: "the same, with a null userId", outcome: Parked, reason: reasonNull,
 		editRecord: func(r *record, _ *event, _ uint64) {
 			r.userID = "null"
 			r.override = respell(string(r.encode()))
@@ -245,8 +227,8 @@ var spellingDrifts = []drift{
 	},
 }
 
-// spelt writes a compact JSON text with other bytes for the same values. What it makes of a part does not depend on what
-// stands around it.
+// respell returns a compact JSON text with other bytes for the same values. The result for a part of a text is the same
+// as in the whole text.
 func respell(text string) string {
 	var out []byte
 	quoted := false
@@ -278,4 +260,23 @@ func respell(text string) string {
 		}
 	}
 	return string(out)
+}
+
+// neighbourDrifts are records with the id of another record.
+var neighbourDrifts = []drift{
+	{
+		kind: "duplicate", description: "the newer neighbour again, with the same content", hidesID: true, copiesNeighbour: true,
+		outcome: Duplicate,
+	},
+	{
+		kind: "conflict", description: "the newer neighbour's id with other content", hidesID: true, copiesNeighbour: true,
+		outcome: Parked, reason: reasonConflict,
+		editRecord: func(r *record, _ *event, v uint64) {
+			if v%2 == 0 {
+				r.name = `"event_other0"`
+			} else {
+				r.addProperty("revised", "true")
+			}
+		},
+	},
 }

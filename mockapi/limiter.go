@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// A limiter is the recorded rate limit [R]: a fixed window, opened by its first request, counted on arrival.
-// Its owner serialises the calls.
+// A limiter is the rate limit of one bucket as recorded [R]: a fixed window that its first request opens. Requests count
+// when they arrive. It is not safe for concurrent use.
 type limiter struct {
 	ends time.Time
 	used int
 }
 
-// A window is what a request found when it was counted.
+// A window is the state of a rate limit window after a request was counted. The zero window is no limit.
 type window struct {
 	limit, remaining int
 	left             time.Duration // until the window ends
 	exhausted        bool          // the limit had been used up before this request
 }
 
-// count takes one request into the window open at now, or opens one of this length. A limit of 0 is none.
+// count counts one request at now. If no window is open, it opens one of this length. A limit of 0 means no limit.
 func (l *limiter) count(now time.Time, limit int, length time.Duration) window {
 	if limit == 0 {
 		return window{}
@@ -36,17 +36,12 @@ func (l *limiter) count(now time.Time, limit int, length time.Duration) window {
 	return window{limit: limit, remaining: max(limit-l.used, 0), left: l.ends.Sub(now), exhausted: exhausted}
 }
 
-// wholeSeconds rounds up: a window's first answer says 60 [R].
-func ceilSeconds(d time.Duration) int {
-	return int((d + time.Second - 1) / time.Second)
-}
-
-// setRateHeaders tells of the window as the scenario asks, and on a 429 when to come back.
+// setRateHeaders sets the rate limit headers, and Retry-After on a 429, in the form that the scenario asks for.
 func (req request) setRateHeaders(h http.Header) {
 	remaining, left := req.window.remaining, req.window.left
-	if wait := req.retryDelay(); wait > 0 {
-		remaining, left = 0, wait
-		req.setRetryAfter(h, wait)
+	if delay := req.retryDelay(); delay > 0 {
+		remaining, left = 0, delay
+		req.setRetryAfter(h, delay)
 	}
 	if req.window.limit == 0 {
 		return
@@ -75,19 +70,24 @@ func (req request) setRateHeaders(h http.Header) {
 	h.Set("X-RateLimit-Reset", reset)
 }
 
-func (req request) setRetryAfter(h http.Header, wait time.Duration) {
+func (req request) setRetryAfter(h http.Header, delay time.Duration) {
 	switch req.plan.RetryAfter {
 	case RetrySeconds:
-		h.Set("Retry-After", strconv.Itoa(ceilSeconds(wait)))
+		h.Set("Retry-After", strconv.Itoa(ceilSeconds(delay)))
 	case RetryDate:
-		h.Set("Retry-After", ceilTime(req.at.Add(wait), time.Second).UTC().Format(http.TimeFormat))
+		h.Set("Retry-After", ceilTime(req.at.Add(delay), time.Second).UTC().Format(http.TimeFormat))
 	case RetryZero:
 		h.Set("Retry-After", "0")
 	case RetryAbsent:
 	}
 }
 
-// whole is the first whole unit that is not before t: who waits until then never comes too early.
+// ceilSeconds returns d in seconds, rounded up: the first response of a window says 60 [R].
+func ceilSeconds(d time.Duration) int {
+	return int((d + time.Second - 1) / time.Second)
+}
+
+// ceilTime returns t rounded up to a multiple of unit, so that a client that waits until then is never too early.
 func ceilTime(t time.Time, unit time.Duration) time.Time {
 	rounded := t.Truncate(unit)
 	if rounded.Before(t) {

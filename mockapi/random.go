@@ -5,7 +5,7 @@ const (
 	mask60      = 1<<60 - 1
 )
 
-// mix is the finalizer of splitmix64: every bit of x reaches every bit of the result.
+// mixBits is the finalizer of splitmix64: every bit of x influences every bit of the result.
 func mixBits(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
@@ -14,9 +14,10 @@ func mixBits(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// A draw is an endless row of independent random numbers; the i-th is computed when asked for.
+// A randomSequence is an infinite sequence of independent pseudo-random numbers. Each is computed when it is read.
 type randomSequence uint64
 
+// newRandomSequence returns the sequence for a seed and a purpose. Other purposes give independent sequences.
 func newRandomSequence(seed uint64, purpose string) randomSequence {
 	x := mixBits(seed + goldenRatio)
 	for _, b := range []byte(purpose) {
@@ -25,12 +26,14 @@ func newRandomSequence(seed uint64, purpose string) randomSequence {
 	return randomSequence(x)
 }
 
-func (d randomSequence) at(i uint64) uint64 { return mixBits(uint64(d) + i*goldenRatio) }
+// at returns the i-th number.
+func (s randomSequence) at(i uint64) uint64 { return mixBits(uint64(s) + i*goldenRatio) }
 
-// forRequest is the number of the n-th request.
-func (d randomSequence) forRequest(n int) uint64 { return d.at(uint64(n)) } //nolint:gosec // requests are counted from 1
+// forRequest returns the number for the n-th request.
+func (s randomSequence) forRequest(n int) uint64 { return s.at(uint64(n)) } //nolint:gosec // requests are counted from 1
 
-// A scatter is a permutation of the 60-bit numbers: distinct inputs stay distinct, and each can be found again.
+// A permutation maps the 60-bit numbers to each other in a seemingly random way: different inputs have different
+// outputs, and invert computes the input of an output.
 type permutation struct{ key, m1, m2, inv1, inv2 uint64 }
 
 func newPermutation(key uint64) permutation {
@@ -38,26 +41,27 @@ func newPermutation(key uint64) permutation {
 	return permutation{key: key, m1: m1, m2: m2, inv1: inverse(m1), inv2: inverse(m2)}
 }
 
-func (s permutation) apply(i uint64) uint64 {
-	x := (i + s.key) & mask60
+func (p permutation) apply(i uint64) uint64 {
+	x := (i + p.key) & mask60
 	x ^= x >> 31
-	x = x * s.m1 & mask60
+	x = x * p.m1 & mask60
 	x ^= x >> 30
-	x = x * s.m2 & mask60
+	x = x * p.m2 & mask60
 	return x ^ x>>31
 }
 
-// back undoes out. A shift of at least half the width is its own inverse.
-func (s permutation) invert(x uint64) uint64 {
+// invert undoes apply. An xor with a shift of at least half the width is its own inverse.
+func (p permutation) invert(x uint64) uint64 {
 	x ^= x >> 31
-	x = x * s.inv2 & mask60
+	x = x * p.inv2 & mask60
 	x ^= x >> 30
-	x = x * s.inv1 & mask60
+	x = x * p.inv1 & mask60
 	x ^= x >> 31
-	return (x - s.key) & mask60
+	return (x - p.key) & mask60
 }
 
-// inverse finds the number that multiplies odd m to 1 modulo a power of two; Newton doubles the right bits, from 3, each turn.
+// inverse returns the x with m*x = 1 modulo 2^64, for an odd m. It uses Newton's method: m itself is right in 3 bits,
+// and each step doubles the number of right bits.
 func inverse(m uint64) uint64 {
 	x := m
 	for range 5 {

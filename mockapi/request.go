@@ -7,28 +7,62 @@ import (
 	"time"
 )
 
-// An arrival is a request as it was received: its number, and what the rate limit and the plan made of it.
+// A request is a counted request: what the client sent, and what the rate limit and the plan decided on arrival.
 type request struct {
 	n          int
 	at         time.Time
 	endpoint   endpoint
-	id         string     // of a look-up
-	query      url.Values // as received
-	cursor     string     // of the query
-	prevCursor string     // the cursor that was used before this one
-	size       int        // of the collection
+	id         string // of the event, for eventEndpoint
+	query      url.Values
+	cursor     string // from the query
+	prevCursor string // the cursor that clients used before this one, "" if there is none
+	size       int    // of the collection on arrival
 	plan       *plan
 	fault      fault
 	window     window
 	tooEarly   bool
 }
 
-// injectedWait is what a 429 that is a fault asks to wait.
+// injectedDelay is the time that a 429 asks to wait if a fault caused it.
 const injectedDelay = time.Second
 
-// arrive numbers and counts a request. Everything that depends on the order of requests is decided here, at once.
-// A fault wins over the rate limit, so that what is scheduled happens, unless it would leave a page where there must be none;
-// the request is counted all the same.
+// serveEndpoint serves the endpoints that need a key. A request without the right key or method is not counted. Every
+// other request gets a number, a response and, after the response, an entry in the journal.
+func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target endpoint, id string) {
+	if apiErr := s.checkAccess(r); apiErr != nil {
+		s.journal.countTurnedAway()
+		sendError(w, r, *apiErr)
+		return
+	}
+	s.journal.begin()
+	req := s.receive(r, target, id)
+	entry := req.newEntry(r.Method)
+	defer func() { s.journal.finish(entry) }()
+	if !sleep(r.Context(), req.plan.Latency) {
+		panic(http.ErrAbortHandler) // so that net/http sends nothing; after a return it would send an empty 200
+	}
+	(&exchange{server: s, w: w, r: r, req: req, entry: &entry}).respond()
+}
+
+// checkAccess checks the method and the key. The bodies of these errors are decisions [?], and so is that a missing key
+// and a wrong key get different errors.
+func (s *Server) checkAccess(r *http.Request) *apiError {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodError()
+	}
+	switch r.Header.Get("X-API-Key") {
+	case s.cfg.APIKey:
+		return nil
+	case "":
+		return &apiError{http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is missing"}
+	default:
+		return &apiError{http.StatusForbidden, "FORBIDDEN", "X-API-Key is not valid"}
+	}
+}
+
+// receive numbers a request and counts it against the rate limit. It makes every decision that depends on the order of
+// requests, under the lock. A fault replaces the rate limit's 429, unless the fault needs a page; the request is counted
+// in both cases.
 func (s *Server) receive(r *http.Request, target endpoint, id string) request {
 	query := r.URL.Query()
 	req := request{endpoint: target, id: id, query: query, cursor: query.Get("cursor")}
@@ -37,34 +71,36 @@ func (s *Server) receive(r *http.Request, target endpoint, id string) request {
 	defer s.mu.Unlock()
 	s.arrived++
 	req.n, req.at, req.plan, req.size = s.arrived, time.Now(), s.plan, s.size
-	req.prevCursor = s.previousCursor(req)
+	req.prevCursor = s.recordCursor(req.cursor)
 	if target == eventsEndpoint {
 		s.size = min(s.size+s.plan.Grow, maxEvents)
 	}
-	req.window = s.buckets[target.bucket()].count(req.at, target.limit(&s.plan.Scenario), s.plan.RateWindow)
+	bucket := target.bucket()
+	req.window = s.buckets[bucket].count(req.at, target.limit(&s.plan.Scenario), s.plan.RateWindow)
 	req.fault = faults[s.plan.faults.kindFor(req.n, uint64(req.n))] //nolint:gosec // requests are counted from 1
 	if req.fault.exempts(r, req) {
 		req.fault = fault{}
 	}
-	req.tooEarly = req.at.Before(s.retryAt[target.bucket()])
-	if wait := req.retryDelay(); wait > 0 && req.hasRetryTime() {
-		s.retryAt[target.bucket()] = maxTime(s.retryAt[target.bucket()], req.at.Add(wait))
+	req.tooEarly = req.at.Before(s.retryAt[bucket])
+	if delay := req.retryDelay(); delay > 0 && req.hasRetryTime() {
+		s.retryAt[bucket] = maxTime(s.retryAt[bucket], req.at.Add(delay))
 	}
 	return req
 }
 
-// remember gives the cursor that was used before this one, "" if there is none.
-func (s *Server) previousCursor(req request) string {
-	if req.cursor != "" && req.cursor != s.recentCursors[0] && len(req.cursor) <= maxCursor {
-		s.recentCursors = [2]string{req.cursor, s.recentCursors[0]}
+// recordCursor records the cursor of a request and returns the different cursor that was used before it, "" if there is
+// none.
+func (s *Server) recordCursor(cursor string) string {
+	if cursor != "" && cursor != s.recentCursors[0] && len(cursor) <= maxCursor {
+		s.recentCursors = [2]string{cursor, s.recentCursors[0]}
 	}
 	return s.recentCursors[1]
 }
 
-// rateLimited says whether the answer is the rate limit's own 429.
+// isRateLimited reports whether the response is a 429 that the rate limit caused, not a fault.
 func (req request) isRateLimited() bool { return req.fault.kind == "" && req.window.exhausted }
 
-// toldToWait is after how long a request would be served again, 0 if this one is not answered with 429.
+// retryDelay returns the time that the response asks to wait, or 0 if the response is not a 429.
 func (req request) retryDelay() time.Duration {
 	switch {
 	case req.fault.tooMany:
@@ -76,7 +112,7 @@ func (req request) retryDelay() time.Duration {
 	}
 }
 
-// saysWhen says whether a 429 to this request truly tells the client for how long to wait.
+// hasRetryTime reports whether a 429 to this request tells the client correctly how long to wait.
 func (req request) hasRetryTime() bool {
 	if req.fault.omitRetryInfo {
 		return false
@@ -94,53 +130,19 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// An exchange is one counted request on its way to an answer.
+// An exchange is one counted request and its response while it is written.
 type exchange struct {
 	server *Server
 	w      http.ResponseWriter
 	r      *http.Request
 	req    request
-	entry  *Entry
+	entry  *Entry // of the journal; describes what was sent
 }
 
-// serveCounted answers the endpoints that need a key. A request without the right one is turned away before it is counted;
-// every other one gets a number, an answer and, when that is written, an entry in the journal.
-func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target endpoint, id string) {
-	if apiErr := s.checkAccess(r); apiErr != nil {
-		s.journal.countTurnedAway()
-		sendError(w, r, *apiErr)
-		return
-	}
-	s.journal.begin()
-	req := s.receive(r, target, id)
-	entry := req.newEntry(r.Method)
-	defer func() { s.journal.finish(entry) }()
-	if !sleep(r.Context(), req.plan.Latency) {
-		panic(http.ErrAbortHandler) // net/http's way to send nothing; to return would send an empty 200
-	}
-	(&exchange{server: s, w: w, r: r, req: req, entry: &entry}).respond()
-}
-
-// turnAway checks method and key. The bodies of these answers, and that a missing key and a wrong one differ, are
-// decisions [?].
-func (s *Server) checkAccess(r *http.Request) *apiError {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return methodError()
-	}
-	switch r.Header.Get("X-API-Key") {
-	case s.cfg.APIKey:
-		return nil
-	case "":
-		return &apiError{http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is missing"}
-	default:
-		return &apiError{http.StatusForbidden, "FORBIDDEN", "X-API-Key is not valid"}
-	}
-}
-
-// answer does to a request what was decided when it arrived, and notes in the entry what was sent.
+// respond writes the response, with the fault that was selected on arrival.
 func (x *exchange) respond() {
-	if instead := x.req.fault.replace; instead != nil {
-		instead(x)
+	if replace := x.req.fault.replace; replace != nil {
+		replace(x)
 		return
 	}
 	x.entry.RequestID = x.server.requestID(x.req.n)
@@ -165,11 +167,11 @@ func (x *exchange) respond() {
 	x.entry.Delivered = send(x.w, x.r, x.entry.Status, contentType, body)
 }
 
-// compose writes the body of an answer that the service itself gives, and notes it in the entry.
+// appendBody appends the body of the response and sets the entry's status.
 func (x *exchange) appendBody(dst []byte) []byte {
-	if wait := x.req.retryDelay(); wait > 0 {
+	if delay := x.req.retryDelay(); delay > 0 {
 		x.entry.Status = http.StatusTooManyRequests
-		return append(dst, tooManyBody(x.req.window.limit, ceilSeconds(wait))...)
+		return append(dst, tooManyBody(x.req.window.limit, ceilSeconds(delay))...)
 	}
 	if x.req.fault.apiError != nil {
 		return x.appendError(dst, x.req.fault.apiError())
@@ -190,7 +192,7 @@ func (x *exchange) appendError(dst []byte, apiErr *apiError) []byte {
 	return append(dst, apiErr.body()...)
 }
 
-// deny refuses what was asked. A fault that would have changed a good answer has nothing to strike then.
+// appendRequestError appends the error for an invalid request. A fault that changes pages does not apply to it.
 func (x *exchange) appendRequestError(dst []byte, apiErr *apiError) []byte {
 	if x.req.fault.editEnvelope != nil || x.req.fault.rewriteBody != nil {
 		x.dropFault()
@@ -198,20 +200,20 @@ func (x *exchange) appendRequestError(dst []byte, apiErr *apiError) []byte {
 	return x.appendError(dst, apiErr)
 }
 
-// missed takes back a fault that found nothing to strike.
+// dropFault removes a fault that had nothing to change.
 func (x *exchange) dropFault() { x.req.fault, x.entry.Fault = fault{}, "" }
 
-// view is the collection as the request sees it.
+// snapshot returns the collection as it was when the request arrived.
 func (x *exchange) snapshot() snapshot {
-	return snapshot{dataset: x.server.data.withSize(x.req.size), plan: x.req.plan.drifts}
+	return snapshot{dataset: x.server.data.withSize(x.req.size), driftPlan: x.req.plan.drifts}
 }
 
-// met notes a record that is not as it should be.
+// recordDrift adds a changed record to the entry.
 func (x *exchange) recordDrift(d *changedRecord) {
 	x.entry.Drifted = append(x.entry.Drifted, DriftedRecord{Index: d.index, Kind: d.kind, SHA256: d.digest()})
 }
 
-// pause waits and says true, or says false as soon as the client has gone away.
+// sleep waits for d and returns true, or returns false as soon as ctx ends.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true

@@ -8,35 +8,36 @@ import (
 	"time"
 )
 
-// requestID names the n-th request to the client.
-func (s *Server) requestID(n int) string {
-	x := s.requestRandom.forRequest(n)
-	return newUUID(x&mask60, mixBits(x)).String()
-}
+const (
+	typeJSON = "application/json; charset=utf-8" // [R]
+	typeHTML = "text/html; charset=utf-8"
+	// sendTimeout bounds how long a client may take to read one response.
+	sendTimeout = time.Minute
+)
 
-// setHeaders gives an answer the headers that the service adds to everything it counts [R].
+// setHeaders sets the headers that the service adds to every counted response [R].
 func (x *exchange) setHeaders() {
 	h := x.w.Header()
 	h.Set("X-Request-ID", x.entry.RequestID) // the same as meta.requestId
 	h.Set("X-Cache", "MISS")
 	h.Set("X-Cache-TTL", "30")
-	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mixBits(x.server.requestRandom.forRequest(x.req.n)))) // changes with each answer
+	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mixBits(x.server.requestRandom.forRequest(x.req.n)))) // differs in each response
 	if !x.req.fault.omitRetryInfo {
 		x.req.setRateHeaders(h)
 	}
 }
 
-const (
-	typeJSON = "application/json; charset=utf-8" // [R]
-	typeHTML = "text/html; charset=utf-8"
-	// sendTimeout bounds how long a client may take to read one answer.
-	sendTimeout = time.Minute
-)
+// requestID returns the X-Request-ID of the n-th request.
+func (s *Server) requestID(n int) string {
+	x := s.requestRandom.forRequest(n)
+	return newUUID(x&mask60, mixBits(x)).String()
+}
 
-// send writes a whole answer and says whether all of it was handed to the network.
+// send writes a whole response and reports whether all of it was handed to the network. It leaves out the body of a
+// response to HEAD.
 func send(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) bool {
 	out := http.NewResponseController(w)
-	// A writer without deadlines, such as a recorder, cannot hang either.
+	// A writer without deadlines, for example a recorder, cannot block.
 	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
 	writeHeader(w, status, contentType, len(body))
 	if r.Method != http.MethodHead {
@@ -57,15 +58,15 @@ func sendError(w http.ResponseWriter, r *http.Request, apiErr apiError) {
 	send(w, r, apiErr.status, typeJSON, apiErr.body())
 }
 
-// A refusal is an error as the service words it: {error, message, code}.
+// An apiError is an error as the service sends it: {error, message, code}.
 type apiError struct {
 	status  int
 	code    string
 	message string
 }
 
-func (r apiError) body() []byte {
-	return marshal(map[string]any{"error": http.StatusText(r.status), "message": r.message, "code": r.code})
+func (e apiError) body() []byte {
+	return marshal(map[string]any{"error": http.StatusText(e.status), "message": e.message, "code": e.code})
 }
 
 func expiredCursorError(age time.Duration) *apiError {
@@ -85,7 +86,7 @@ func methodError() *apiError {
 	return &apiError{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"}
 }
 
-// tooManyBody is the body of a 429 as claimed [C]; reset is in seconds.
+// tooManyBody returns the body of a 429 as claimed [C]; reset is in seconds.
 func tooManyBody(limit, reset int) []byte {
 	return marshal(map[string]any{
 		"error":     http.StatusText(http.StatusTooManyRequests),
@@ -94,17 +95,17 @@ func tooManyBody(limit, reset int) []byte {
 	})
 }
 
-// loadBalancerBody is what stands in front of the service says when the service does not answer [C].
+// loadBalancerBody returns the HTML that the load balancer sends when the service does not respond [C].
 func loadBalancerBody(status int) []byte {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
 	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")
 }
 
-// dashboardBody answers any path outside the API, with status 200 [C].
+// dashboardBody is the body for any path outside the API, with status 200 [C].
 const dashboardBody = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>DataSync Analytics</title></head>\n" +
 	"<body><div id=\"root\"></div></body>\n</html>\n"
 
-// marshal encodes values that are known to have an encoding.
+// marshal encodes a value that is known to have a JSON encoding.
 func marshal(v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {

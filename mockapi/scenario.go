@@ -32,7 +32,7 @@ func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
 		return nil, err
 	}
 	p := &plan{Scenario: c, faults: faults, maxTTL: c.CursorTTL}
-	if !drifts.empty() {
+	if !drifts.isEmpty() {
 		p.drifts = newDriftPlan(seed, startSize, drifts)
 	}
 	return p, nil

@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// BasePath is where the API begins: a base URL ends in it, without a slash.
+	// BasePath is the path of the API. A client's base URL ends in it, without a final slash.
 	BasePath = "/api/v1"
-	// AdminPath is where the mock answers for itself, uncounted and without a key.
+	// AdminPath is the path of the mock's own endpoints. They need no key and are not counted.
 	AdminPath = "/_mock"
 )
 
-// A Server is one mocked service and an http.Handler. It is safe for concurrent use, and has no goroutine to stop.
+// A Server is one mocked service and an [http.Handler]. It is safe for concurrent use and starts no goroutine.
 type Server struct {
 	cfg           Config
-	data          dataset // of any size: a request sees as much of it as there was when it arrived
+	data          dataset // without a size: each request uses the size at its arrival
 	journal       *Journal
 	requestRandom randomSequence
-	buffers       sync.Pool // of *[]byte, bodies of pages
+	buffers       sync.Pool // of *[]byte, for bodies
 	typeCounts    typeCounter
 
-	mu            sync.Mutex // guards what follows: what a request meets is decided by its place in one row
+	mu            sync.Mutex // guards the fields below; holding it puts concurrent requests in order
 	plan          *plan
 	size          int // of the collection
-	arrived       int
+	arrived       int // number of requests
 	buckets       map[endpoint]*limiter
-	retryAt       map[endpoint]time.Time // by bucket, the latest moment to which a 429 asked to wait
-	recentCursors [2]string              // the last two different cursors, the latest first
+	retryAt       map[endpoint]time.Time // per bucket, the latest time that a 429 asked to wait for
+	recentCursors [2]string              // the last two different cursors, newest first
 }
 
-// New makes a service from its configuration. The error names the setting by its flag in cmd/mockapi.
+// New returns a Server for cfg. The error names the invalid setting by its flag in cmd/mockapi.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("mockapi: %w", err)
@@ -55,11 +55,11 @@ func New(cfg Config) (*Server, error) {
 	}, nil
 }
 
-// Journal is what was asked and answered so far.
+// Journal returns the journal of all requests. It is the same journal on every call.
 func (s *Server) Journal() *Journal { return s.journal }
 
-// ServeHTTP answers the API below [BasePath] and the harness below [AdminPath]. Any other path gets the dashboard's HTML
-// with status 200, as it does live.
+// ServeHTTP serves the API below [BasePath] and the admin endpoints below [AdminPath]. Any other path gets the
+// dashboard's HTML with status 200, as the live service does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
@@ -79,7 +79,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveEndpoints lists what there is. The shape of the list is a decision [?], and so is that it needs no key.
+// serveEndpointList lists the endpoints. The shape of the list is a decision [?], and so is that it needs no key.
 func (s *Server) serveEndpointList(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, typeJSON, marshal(map[string]any{
 		"name":    "DataSync Analytics API",
@@ -90,7 +90,7 @@ func (s *Server) serveEndpointList(w http.ResponseWriter, r *http.Request) {
 	}))
 }
 
-// An endpoint is what a counted request asks.
+// An endpoint is one of the endpoints that need a key and count against a rate limit.
 type endpoint string
 
 const (
@@ -100,13 +100,7 @@ const (
 	metricsEndpoint  endpoint = "metrics"
 )
 
-// The limits of the buckets beside that of events, in requests per window [R].
-const (
-	sessionsLimit = 40
-	metricsLimit  = 30
-)
-
-// route finds the endpoint of a path below the base, and the id that it names.
+// parseRoute parses a path below BasePath. The id is set for eventEndpoint only.
 func parseRoute(path string) (target endpoint, id string, found bool) {
 	if target := endpoint(path); target == eventsEndpoint || target == sessionsEndpoint || target == metricsEndpoint {
 		return target, "", true
@@ -117,7 +111,7 @@ func parseRoute(path string) (target endpoint, id string, found bool) {
 	return "", "", false
 }
 
-// bucket is the endpoint whose limit a request counts against: a look-up counts as the list does [R].
+// bucket returns the endpoint whose rate limit applies: a look-up by id counts as the list does [R].
 func (e endpoint) bucket() endpoint {
 	if e == eventEndpoint {
 		return eventsEndpoint
@@ -125,7 +119,13 @@ func (e endpoint) bucket() endpoint {
 	return e
 }
 
-// limit is the number of requests in a window of the bucket, 0 for none.
+// The rate limits of the other buckets, in requests per window [R].
+const (
+	sessionsLimit = 40
+	metricsLimit  = 30
+)
+
+// limit returns the number of requests per window, 0 for no limit.
 func (e endpoint) limit(c *Scenario) int {
 	switch bucket := e.bucket(); {
 	case c.RateLimit == 0:

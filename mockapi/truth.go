@@ -1,49 +1,60 @@
 package mockapi
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"iter"
 	"time"
 )
 
-// A Truth is what must become of every record, from the seed and the drifts alone: what was served, and how often, does not
-// enter. It shares the plain event with the API and none of the code that writes one. It is safe for concurrent use.
+// A Truth is the expected result for every record. It depends on the seed and the drifts only, not on what was served. It
+// is computed from the same plain events as the responses, but shares no code with what encodes them. It is safe for
+// concurrent use.
 //
-// It is that of one pass from the head. While the collection grows, a pass that begins between a twin and its newer
-// neighbour meets only one of them; At gives the truth of the size that a pass began with.
-type Truth struct{ view snapshot }
+// It is the truth of one pass from the head. While the collection grows, a pass that begins between a duplicate and its
+// newer neighbour reads only one of them; At returns the truth for the size at which a pass began.
+type Truth struct{ snapshot snapshot }
 
-// Truth is what a database must hold in the end, of the events that there are now.
+// Truth returns the expected result for the events that exist now.
 func (s *Server) Truth() Truth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Truth{snapshot{dataset: s.data.withSize(s.size), plan: s.plan.drifts}}
+	return Truth{snapshot{dataset: s.data.withSize(s.size), driftPlan: s.plan.drifts}}
 }
 
-// At is the truth of the collection when it had so many events, or will have.
+// At returns the truth for a collection of another size, which is smaller or larger than the size now.
 func (t Truth) At(size int) Truth {
-	t.view.dataset = t.view.withSize(min(max(size, 0), maxEvents))
+	t.snapshot.dataset = t.snapshot.withSize(min(max(size, 0), maxEvents))
 	return t
 }
 
-// Len is the number of records.
-func (t Truth) Len() int { return t.view.n }
+// Len returns the number of records.
+func (t Truth) Len() int { return t.snapshot.n }
 
-// Row is the record at index i, 0 being the newest, and false outside [0, Len).
+// Row returns the expected result for the record at index i, and false outside [0, Len). Index 0 is the newest record.
 func (t Truth) Row(i int) (Row, bool) {
-	if i < 0 || i >= t.view.n {
+	if i < 0 || i >= t.snapshot.n {
 		return Row{}, false
 	}
 	return t.row(i), true
 }
 
+// Rows returns an iterator over the rows with index in [from, to), in the order of the API. Indices outside [0, Len) are
+// skipped.
+func (t Truth) Rows(from, to int) iter.Seq2[int, Row] {
+	return func(yield func(int, Row) bool) {
+		for i := max(from, 0); i < min(to, t.snapshot.n); i++ {
+			if !yield(i, t.row(i)) {
+				return
+			}
+		}
+	}
+}
+
 func (t Truth) row(i int) Row {
-	d := t.view.changedRecord(i)
+	d := t.snapshot.changedRecord(i)
 	if d == nil {
 		var e event
-		t.view.read(i, &e)
+		t.snapshot.read(i, &e)
 		return newRow(i, &e)
 	}
 	row := newRow(i, &d.event)
@@ -57,7 +68,7 @@ func (t Truth) row(i int) Row {
 	return row
 }
 
-// rowOf is what an event says if nothing is wrong with it.
+// newRow returns the row for an event that does not drift.
 func newRow(i int, e *event) Row {
 	return Row{
 		Index:      i,
@@ -74,27 +85,17 @@ func newRow(i int, e *event) Row {
 	}
 }
 
-// Rows yields the rows at [from, to) in the order of the API, clipped to what there is.
-func (t Truth) Rows(from, to int) iter.Seq2[int, Row] {
-	return func(yield func(int, Row) bool) {
-		for i := max(from, 0); i < min(to, t.view.n); i++ {
-			if !yield(i, t.row(i)) {
-				return
-			}
-		}
-	}
-}
-
-// A Row is one record of the collection, and what must become of it. A Parked one, and a Duplicate, has no columns.
+// A Row is the expected result for one record. If Outcome is Parked or Duplicate, the columns from ID on are empty.
 type Row struct {
-	// Index is the record's place, 0 being the newest.
+	// Index is the index of the record, 0 for the newest.
 	Index   int
 	Outcome Outcome
-	// Drift is what is wrong with it, "" for nothing.
+	// Drift is the kind of drift, "" for none.
 	Drift DriftKind
-	// Reason is why it must be parked.
+	// Reason is the reason of a Parked record.
 	Reason string
-	// Payload is the record exactly as served, of one that drifts; others are served in two forms.
+	// Payload is the exact bytes of a record that drifts. It is nil for the others, because the bytes of those depend on
+	// the index in the page.
 	Payload []byte
 
 	ID         string
@@ -106,10 +107,13 @@ type Row struct {
 	OccurredAt time.Time       // in UTC, whole microseconds
 	DeviceType string
 	Browser    string
-	Extra      json.RawMessage // nil is SQL's NULL: the record has no field that nobody expects
+	Extra      json.RawMessage // the unexpected fields; nil, for SQL's NULL, if there are none
 }
 
-// columns is a Row that is stored, under the names of the table's columns.
+// MarshalJSON encodes the row with the column names of the table.
+func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.jsonValue()) }
+
+// A storedRow is the JSON of a Row with Outcome Stored or Drifted. Its members have the names of the table's columns.
 type storedRow struct {
 	Index      int             `json:"index"`
 	Outcome    Outcome         `json:"outcome"`
@@ -126,7 +130,7 @@ type storedRow struct {
 	*servedPayload
 }
 
-// refused is a Row that is not stored.
+// An unstoredRow is the JSON of a Row with Outcome Parked or Duplicate.
 type unstoredRow struct {
 	Index   int     `json:"index"`
 	Outcome Outcome `json:"outcome"`
@@ -134,13 +138,14 @@ type unstoredRow struct {
 	*servedPayload
 }
 
-// served is what went over the wire for a Row that drifts.
+// A servedPayload describes the exact bytes of a record that drifts.
 type servedPayload struct {
 	Drift   DriftKind `json:"drift"`
 	SHA256  Digest    `json:"sha256"`
 	Payload []byte    `json:"payload"` // in base64
 }
 
+// jsonValue returns the value to encode for r.
 func (r Row) jsonValue() any {
 	var payload *servedPayload
 	if r.Payload != nil {
@@ -157,16 +162,4 @@ func (r Row) jsonValue() any {
 		r.Index, r.Outcome, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt.UTC().Format(layout),
 		r.DeviceType, r.Browser, r.Extra, payload,
 	}
-}
-
-// MarshalJSON names the columns as the table does.
-func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.jsonValue()) }
-
-// String is the canonical text of a uuid.
-func (u uuid) String() string {
-	digits := make([]byte, 0, 16)
-	digits = binary.BigEndian.AppendUint64(digits, u.hi)
-	digits = binary.BigEndian.AppendUint64(digits, u.lo)
-	text := hex.EncodeToString(digits)
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
