@@ -9,16 +9,51 @@ import (
 	"time"
 )
 
-// A plan is a scenario made ready to be played. It does not change.
+// Scenario returns the current scenario. Its Events include those that have appeared since the start.
+func (s *Server) Scenario() Scenario {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.currentScenario()
+}
+
+// currentScenario implements Scenario; the caller must hold s.mu.
+func (s *Server) currentScenario() Scenario {
+	c := s.plan.Scenario
+	c.Events = s.size
+	return c
+}
+
+// Change calls change with the current scenario, and then uses the scenario that change leaves. Requests that arrived
+// before are not affected. The numbering of requests continues, and drifts still number the events of the collection with
+// which the server started. If change returns an error, or the new scenario is invalid, Change returns that error and
+// changes nothing. change must not call methods of the Server.
+func (s *Server) Change(change func(*Scenario) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.currentScenario()
+	if err := change(&c); err != nil {
+		return err
+	}
+	p, err := newPlan(s.cfg.Seed, s.cfg.Events, c)
+	if err != nil {
+		return fmt.Errorf("mockapi: %w", err)
+	}
+	p.maxTTL = max(p.maxTTL, s.plan.maxTTL)
+	s.plan, s.size = p, c.Events
+	return nil
+}
+
+// A plan is a checked scenario with its schedules. It is immutable.
 type plan struct {
 	Scenario
 	faults schedule[FaultKind]
 	drifts *driftPlan // nil if no record drifts
-	// longestTTL is the longest life that a cursor was given so far.
+	// maxTTL is the maximum CursorTTL of all plans so far.
 	maxTTL time.Duration
 }
 
-// newPlan checks a scenario. Its drifts number the events of a collection of the size origin.
+// newPlan returns the plan for a scenario, or an error if the scenario is invalid. The drifts number the events of a
+// collection of size startSize.
 func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -38,39 +73,35 @@ func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
 	return p, nil
 }
 
-// Scenario is what is played now; its Events are those that there are, grown ones included.
-func (s *Server) Scenario() Scenario {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.currentScenario()
-}
+// MarshalJSON encodes all fields.
+func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.toJSON()) }
 
-func (s *Server) currentScenario() Scenario {
-	c := s.plan.Scenario
-	c.Events = s.size
-	return c
-}
-
-// Change alters the scenario: change gets what is played now. Requests that arrived before are answered as they would have
-// been. Numbers of requests go on, and drifts keep numbering the events of the collection that the mock was started with.
-// If change fails, or the outcome cannot be served, nothing is altered.
-func (s *Server) Change(change func(*Scenario) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.currentScenario()
-	if err := change(&c); err != nil {
-		return err
+// UnmarshalJSON changes the fields that text contains and no others. A list replaces the whole old list. An unknown field
+// is an error. On an error it changes nothing.
+func (c *Scenario) UnmarshalJSON(text []byte) error {
+	// The lists are decoded into new memory: the decoder would overwrite the elements of c's lists.
+	j := c.toJSON()
+	j.Faults, j.Drifts = nil, nil
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&j); err != nil {
+		return fmt.Errorf("scenario: %w", explainJSONError(err))
 	}
-	p, err := newPlan(s.cfg.Seed, s.cfg.Events, c)
-	if err != nil {
-		return fmt.Errorf("mockapi: %w", err)
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("scenario: something follows the object")
 	}
-	p.maxTTL = max(p.maxTTL, s.plan.maxTTL)
-	s.plan, s.size = p, c.Events
+	changed := j.toScenario()
+	if j.Faults == nil {
+		changed.Faults = c.Faults
+	}
+	if j.Drifts == nil {
+		changed.Drifts = c.Drifts
+	}
+	*c = changed
 	return nil
 }
 
-// A scenarioJSON is a Scenario as a file or the admin endpoint has it: durations like "1m30s", rules as their text.
+// A scenarioJSON is the JSON form of a Scenario: durations like "1m30s", and rules as text.
 type scenarioJSON struct {
 	Events      int          `json:"events"`
 	Grow        int          `json:"grow"`
@@ -85,7 +116,7 @@ type scenarioJSON struct {
 	Drifts      []Drift      `json:"drifts"`
 }
 
-// A span is a duration with the text of one.
+// A jsonDuration is a duration that is encoded as its text.
 type jsonDuration time.Duration
 
 func (d jsonDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
@@ -117,35 +148,7 @@ func (j scenarioJSON) toScenario() Scenario {
 	}
 }
 
-// MarshalJSON gives every field.
-func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.toJSON()) }
-
-// UnmarshalJSON changes the fields that are named and leaves the others; a list is replaced whole. On an error, which an
-// unknown field is too, nothing is changed.
-func (c *Scenario) UnmarshalJSON(text []byte) error {
-	// What is decoded into must not share memory with c: a rule would be written over in place.
-	j := c.toJSON()
-	j.Faults, j.Drifts = nil, nil
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&j); err != nil {
-		return fmt.Errorf("scenario: %w", explainJSONError(err))
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("scenario: something follows the object")
-	}
-	changed := j.toScenario()
-	if j.Faults == nil {
-		changed.Faults = c.Faults
-	}
-	if j.Drifts == nil {
-		changed.Drifts = c.Drifts
-	}
-	*c = changed
-	return nil
-}
-
-// inWords says of a value of the wrong type what it is and where it stands, and not what it was to become in Go.
+// explainJSONError rewords an error about a JSON type, so that it names the field and the JSON type but no Go type.
 func explainJSONError(err error) error {
 	typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
