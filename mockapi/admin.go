@@ -16,22 +16,23 @@ import (
 
 const (
 	typeNDJSON = "application/x-ndjson"
-	// elsewherePath is where a redirect points.
+	// redirectPath is the target of the fault "redirect".
 	redirectPath = AdminPath + "/elsewhere"
-	// maxWait bounds a long poll; a longer wait is cut to it.
+	// maxWait is the maximum time of a long poll. A longer wait is reduced to it.
 	maxWait = time.Minute
-	// maxScenario bounds a scenario, in bytes.
+	// maxScenarioBytes is the maximum size of a scenario.
 	maxScenarioBytes = 1 << 20
 )
 
-// serveAdmin is for the harness: it needs no key, counts against no limit and is in no journal.
+// serveAdmin serves the admin endpoints. They are for the test, not for the client: they need no key, have no rate limit
+// and are not in the journal.
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	var err error
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch path := r.URL.Path; {
 	case path == AdminPath+"/scenario" && (r.Method == http.MethodPut || r.Method == http.MethodPost):
 		err = s.changeScenario(w, r)
-	case !reads:
+	case !isRead:
 		sendError(w, r, *methodError())
 	case path == AdminPath+"/scenario":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
@@ -53,8 +54,8 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// changeScenario takes a scenario: PUT starts from the recorded service with as many events as there are, POST from what is
-// played now. It answers what is played from then on.
+// changeScenario changes the scenario by the JSON in the body. POST changes the current scenario. PUT changes the default
+// scenario, with the current number of events. The response is the new scenario.
 func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenarioBytes))
 	if err != nil {
@@ -75,8 +76,8 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveJournal answers the entries with seq > after, one JSON object a line. With wait it answers as soon as there is one,
-// and with none when the wait is over.
+// serveJournal serves the entries with seq > after, one JSON object per line. With the parameter wait it responds as soon
+// as there is an entry, or without entries after that time.
 func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	after, err := countParam(query, "after", 0)
@@ -91,7 +92,7 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	if len(entries) == 0 && wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), min(wait, maxWait))
 		defer cancel()
-		// Its only error is that the wait is over.
+		// The only error is that the time is over.
 		entries, _ = s.journal.Wait(ctx, after)
 	}
 	var body []byte
@@ -102,14 +103,15 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveElsewhere is the other host: it answers with an end, which nobody may believe, and counts who came.
+// serveRedirectTarget serves the target of the fault "redirect". It counts the request and responds with an empty last
+// page, which a client must not accept.
 func (s *Server) serveRedirectTarget(w http.ResponseWriter, r *http.Request) {
 	s.journal.countFollowed(r.Header.Get("X-API-Key") != "")
 	send(w, r, http.StatusOK, typeJSON, []byte(`{"data":[],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
 		`"meta":{"total":0,"returned":0}}`))
 }
 
-// describe is the configuration but for the key.
+// configJSON returns the configuration without the key.
 func (s *Server) configJSON() []byte {
 	return marshal(struct {
 		scenarioJSON
@@ -120,34 +122,12 @@ func (s *Server) configJSON() []byte {
 	}{s.Scenario().toJSON(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
 }
 
-func countParam(query url.Values, name string, defaultValue int) (int, error) {
-	if !query.Has(name) {
-		return defaultValue, nil
-	}
-	n, err := strconv.Atoi(query.Get(name))
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%s: %q is not a number from 0", name, query.Get(name))
-	}
-	return n, nil
-}
-
-func durationParam(query url.Values, name string) (time.Duration, error) {
-	if !query.Has(name) {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(query.Get(name))
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%s: %q is not a duration such as 5s", name, query.Get(name))
-	}
-	return d, nil
-}
-
-// truthBatch is how many rows are sent under one deadline.
+// truthBatch is the number of rows that are sent with one deadline.
 const truthBatch = 1000
 
-// serveTruth streams the expected rows, one JSON object a line: limit of them from index from, without a limit all; of a
-// collection of size events; only those with an outcome in a list. It ends early when the client goes away or reads nothing
-// for a minute.
+// serveTruth streams the expected rows, one JSON object per line. The parameters are from (the first index), limit (the
+// number of indices, default all), size (of the collection, default the current one) and outcome (a list; only rows with
+// one of these). It ends early if the client disconnects or reads nothing for a minute.
 func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 	truth := s.Truth()
 	size, errSize := countParam(r.URL.Query(), "size", truth.Len())
@@ -171,14 +151,14 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 		}
 		wanted := slices.Contains(outcomes, row.Outcome)
 		if r.Context().Err() != nil || wanted && lines.Encode(row.jsonValue()) != nil {
-			panic(http.ErrAbortHandler) // a truth cut short must not look like a whole one
+			panic(http.ErrAbortHandler) // so that an incomplete truth does not look complete
 		}
 	}
-	_ = buffer.Flush() // whoever would be told of an error is gone
+	_ = buffer.Flush() // on an error the client has disconnected
 	return nil
 }
 
-// parseOutcomes reads a list such as stored,drifted; an empty one is all.
+// parseOutcomes parses a list like "stored,drifted". An empty list means all outcomes.
 func parseOutcomes(list string) ([]Outcome, error) {
 	all := []Outcome{Stored, Drifted, Parked, Duplicate}
 	if list == "" {
@@ -187,9 +167,33 @@ func parseOutcomes(list string) ([]Outcome, error) {
 	var outcomes []Outcome
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(all, Outcome(name)) {
-			return nil, fmt.Errorf("outcome: %q is none of %s", name, strings.Join(toStrings(all), ", "))
+			return nil, fmt.Errorf("outcome: %q is not one of %s", name, strings.Join(toStrings(all), ", "))
 		}
 		outcomes = append(outcomes, Outcome(name))
 	}
 	return outcomes, nil
+}
+
+// countParam returns a query parameter that is a number >= 0, or defaultValue if it is missing.
+func countParam(query url.Values, name string, defaultValue int) (int, error) {
+	if !query.Has(name) {
+		return defaultValue, nil
+	}
+	n, err := strconv.Atoi(query.Get(name))
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%s: %q is not a number from 0", name, query.Get(name))
+	}
+	return n, nil
+}
+
+// durationParam returns a query parameter that is a duration >= 0, or 0 if it is missing.
+func durationParam(query url.Values, name string) (time.Duration, error) {
+	if !query.Has(name) {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(query.Get(name))
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%s: %q is not a duration such as 5s", name, query.Get(name))
+	}
+	return d, nil
 }

@@ -162,7 +162,7 @@ var wrongPaginationFaults = []fault{
 		e.hasMore, e.next = "true", strconv.Quote(x.req.cursor)
 		return true
 	}).withExemption(hasNoCursor),
-	envelopeFault("cycle-cursor", "the cursor used before the request's own as nextCursor", func(x *exchange, _ *page, e *envelope) bool {
+	envelopeFault("cycle-cursor", "the cursor before the request's own as nextCursor", func(x *exchange, _ *page, e *envelope) bool {
 		if x.req.prevCursor == "" {
 			return false
 		}
@@ -177,7 +177,7 @@ var wrongPaginationFaults = []fault{
 		e.hasMore = "false"
 		return true
 	})),
-	markValid(envelopeFault("empty-tail", "hasMore: true on the last page; an empty page follows", func(x *exchange, p *page, e *envelope) bool {
+	markValid(envelopeFault("empty-tail", "hasMore: true on the last page, then an empty page", func(x *exchange, p *page, e *envelope) bool {
 		if p.to < p.items.end() || p.count == 0 {
 			return false
 		}

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// deliveries are answers that do not reach the client as they should.
+// deliveryFaults are responses that are not delivered in the normal way.
 var deliveryFaults = []fault{
-	{kind: "reset", description: "TCP reset before any byte of the answer", replace: func(x *exchange) { x.entry.Status = resetConnection(x.w, x.r) }},
+	{kind: "reset", description: "TCP reset before any byte of the response", replace: resetConnection},
 	{kind: "reset-body", description: "TCP reset after the headers and half of the body", exempt: isNotGet, deliver: resetHalfway},
-	{kind: "hang", description: "no byte of an answer, ever", replace: func(x *exchange) { x.hang() }},
-	{kind: "hang-body", description: "half of the body, and then nothing", exempt: isNotGet, deliver: hangHalfway},
-	{kind: "trickle", description: "one byte of the body after the other, 100 ms apart", exempt: isNotGet, deliver: trickle, valid: true},
-	{kind: "endless-headers", description: "header after header, 64 MiB of them", replace: endlessHeaders},
+	{kind: "hang", description: "no response; the connection stays open", replace: hang},
+	{kind: "hang-body", description: "half of the body; the connection stays open", exempt: isNotGet, deliver: hangHalfway},
+	{kind: "trickle", description: "one byte of the body every 100 ms", exempt: isNotGet, deliver: trickle, valid: true},
+	{kind: "endless-headers", description: "64 MiB of headers", replace: endlessHeaders},
 	{kind: "huge-body", description: "200 with 512 MiB of JSON", exempt: isNotGet, replace: hugeBody},
-	{kind: "gzip", description: "a good page in gzip, asked for or not", exempt: isNotGet, deliver: sendGzip, valid: true},
+	{kind: "gzip", description: "a valid page in gzip, also if not asked for", exempt: isNotGet, deliver: sendGzip, valid: true},
 	{kind: "gzip-bomb", description: "200 with 1 MiB of gzip that unpacks to 1 GiB", exempt: isNotGet, replace: gzipBomb},
-	{kind: "redirect", description: "302 to another host, where the mock tells who follows with a key", replace: redirect},
+	{kind: "redirect", description: "302 to another host; the mock counts who follows and who sends the key", replace: redirect},
 }
 
 const (
-	// hangLimit ends a hang that the client has the patience for.
+	// hangLimit is the maximum time of a hang.
 	hangLimit          = 10 * time.Minute
 	trickleEvery       = 100 * time.Millisecond
 	endlessHeadersSize = 64 << 20
@@ -32,23 +32,53 @@ const (
 	chunkSize          = 1 << 20
 )
 
-// hang waits for the client to go away, and sends nothing more.
-func (x *exchange) hang() {
-	sleep(x.r.Context(), hangLimit)
-	panic(http.ErrAbortHandler) // to return would send an empty 200, or what is left of the answer
+// resetConnection ends the connection with a TCP RST before any byte of the response. A Go client silently repeats a GET if
+// that happens on a connection that it had used before; the journal then contains the second request too. If the writer
+// has no connection, for example a recorder, the response is a 500 that says so.
+func resetConnection(x *exchange) {
+	if !closeWithReset(x.w) {
+		x.sendNoConnectionError()
+	}
 }
 
-// resetHalfway sends the headers and half of the body, and then an RST.
+// resetHalfway sends the headers and half of the body, and then a TCP RST.
 func resetHalfway(x *exchange, body []byte) {
 	x.sendHalf(body)
 	closeWithReset(x.w)
 }
 
-func hangHalfway(x *exchange, body []byte) {
-	x.sendHalf(body)
-	x.hang()
+// closeWithReset closes the connection so that the kernel sends a TCP RST: it takes the connection from the HTTP server
+// and closes it without lingering. It returns false if the writer has no connection.
+func closeWithReset(w http.ResponseWriter) bool {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false
+	}
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+	return true
 }
 
+func (x *exchange) sendNoConnectionError() {
+	apiErr := apiError{http.StatusInternalServerError, "MOCK_CANNOT_RESET", "There is no TCP connection to reset"}
+	sendError(x.w, x.r, apiErr)
+	x.entry.Status = apiErr.status
+}
+
+// hang waits until the client disconnects, and sends nothing more.
+func hang(x *exchange) {
+	sleep(x.r.Context(), hangLimit)
+	panic(http.ErrAbortHandler) // after a return net/http would send an empty 200, or the rest of the response
+}
+
+func hangHalfway(x *exchange, body []byte) {
+	x.sendHalf(body)
+	hang(x)
+}
+
+// sendHalf sends the headers and half of the body.
 func (x *exchange) sendHalf(body []byte) {
 	x.entry.clearRecords()
 	out := http.NewResponseController(x.w)
@@ -77,7 +107,7 @@ func trickle(x *exchange, body []byte) {
 func endlessHeaders(x *exchange) {
 	conn, _, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
-		x.entry.Status = sendNoConnectionError(x.w, x.r)
+		x.sendNoConnectionError()
 		return
 	}
 	defer func() { _ = conn.Close() }()
@@ -93,13 +123,13 @@ func endlessHeaders(x *exchange) {
 	}
 }
 
-// hugeBody sends a page that would be sound if anybody had the memory for it: the blanks are part of the JSON.
+// hugeBody sends an empty page that is filled with spaces. It is valid JSON, but too large to store in memory.
 func hugeBody(x *exchange) {
 	x.stream("", []byte(`{"data":[`), []byte(strings.Repeat(" ", chunkSize)), hugeBodySize/chunkSize,
 		[]byte(`],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0}}`))
 }
 
-// stream sends a 200 of one part often, between a head and a tail, without a Content-Length.
+// stream sends a 200 with a head, a part that is repeated, and a tail, without a Content-Length.
 func (x *exchange) stream(encoding string, head, part []byte, repeats int, tail []byte) {
 	out := http.NewResponseController(x.w)
 	x.entry.Status = http.StatusOK
@@ -123,7 +153,37 @@ func (x *exchange) stream(encoding string, head, part []byte, repeats int, tail 
 	x.entry.Delivered = out.Flush() == nil
 }
 
-// redirect points at this same mock under another name: whoever follows reaches it, and is counted.
+// bombMembers is the number of gzip members of 16 MiB each: together 1 GiB.
+const bombMembers = 64
+
+// sendGzip sends the body in gzip. Whether the service ever does so is unknown [?].
+func sendGzip(x *exchange, body []byte) {
+	compressed := gzipBytes(body)
+	x.w.Header().Set("Content-Encoding", "gzip")
+	if !strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
+		x.entry.Sound, x.entry.Last = false, false // a client that did not ask for gzip need not accept the page
+	}
+	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, compressed)
+}
+
+// gzipBomb sends the same gzip member again and again. Together they are one gzip stream (RFC 1952, section 2.2).
+func gzipBomb(x *exchange) {
+	x.stream("gzip", gzipBytes([]byte(`{"data":[`)), gzipBytes([]byte(strings.Repeat(" ", 16*chunkSize))), bombMembers, gzipBytes([]byte("]}")))
+}
+
+func gzipBytes(text []byte) []byte {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(text); err != nil {
+		panic(http.ErrAbortHandler) // not reached: a buffer accepts all writes
+	}
+	if err := w.Close(); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return packed.Bytes()
+}
+
+// redirect redirects to the same mock under another host name, where a client that follows is counted.
 func redirect(x *exchange) {
 	host, port, err := net.SplitHostPort(x.r.Host)
 	if err != nil {
@@ -136,63 +196,4 @@ func redirect(x *exchange) {
 	x.entry.Status = http.StatusFound
 	x.w.Header().Set("Location", "http://"+net.JoinHostPort(other, port)+redirectPath)
 	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeHTML, nil)
-}
-
-// bombTimes members of 16 MiB each: 1 GiB.
-const bombMembers = 64
-
-// compressed sends the body in gzip. Whether the service ever does so is unknown [?].
-func sendGzip(x *exchange, body []byte) {
-	packed := gzipBytes(body)
-	x.w.Header().Set("Content-Encoding", "gzip")
-	if !strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
-		x.entry.Sound, x.entry.Last = false, false // a client that has not said that it can unpack need not take the page
-	}
-	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, packed)
-}
-
-// gzipBomb sends one packed member again and again: together they are one gzip stream (RFC 1952, section 2.2).
-func gzipBomb(x *exchange) {
-	x.stream("gzip", gzipBytes([]byte(`{"data":[`)), gzipBytes([]byte(strings.Repeat(" ", 16*chunkSize))), bombMembers, gzipBytes([]byte("]}")))
-}
-
-func gzipBytes(text []byte) []byte {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	if _, err := w.Write(text); err != nil {
-		panic(http.ErrAbortHandler) // a buffer takes everything
-	}
-	if err := w.Close(); err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	return packed.Bytes()
-}
-
-// reset ends the connection with a TCP RST before any byte of an answer, and gives the status that was sent: 0. Go's own
-// client silently sends a GET again when that happens to a connection it had used before; the journal shows the second
-// request. A writer that has no connection to reset, such as a recorder, gets a 500 that says so.
-func resetConnection(w http.ResponseWriter, r *http.Request) int {
-	if closeWithReset(w) {
-		return 0
-	}
-	return sendNoConnectionError(w, r)
-}
-
-func sendNoConnectionError(w http.ResponseWriter, r *http.Request) int {
-	apiErr := apiError{http.StatusInternalServerError, "MOCK_CANNOT_RESET", "There is no TCP connection to reset"}
-	sendError(w, r, apiErr)
-	return apiErr.status
-}
-
-// cut takes the connection from the server and closes it without lingering, which is what makes the kernel send an RST.
-func closeWithReset(w http.ResponseWriter) bool {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return false
-	}
-	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
-	return true
 }

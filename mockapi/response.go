@@ -98,7 +98,8 @@ func tooManyBody(limit, reset int) []byte {
 // loadBalancerBody returns the HTML that the load balancer sends when the service does not respond [C].
 func loadBalancerBody(status int) []byte {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")
+	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n" +
+		"<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")
 }
 
 // dashboardBody is the body for any path outside the API, with status 200 [C].
