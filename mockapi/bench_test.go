@@ -9,12 +9,12 @@ import (
 )
 
 // discard is a client that reads as fast as it can.
-type discard struct{ header http.Header }
+type discardWriter struct{ header http.Header }
 
-func (d discard) Header() http.Header          { return d.header }
-func (discard) Write(body []byte) (int, error) { return len(body), nil }
-func (discard) WriteHeader(int)                {}
-func (discard) Flush()                         {}
+func (d discardWriter) Header() http.Header          { return d.header }
+func (discardWriter) Write(body []byte) (int, error) { return len(body), nil }
+func (discardWriter) WriteHeader(int)                {}
+func (discardWriter) Flush()                         {}
 
 func BenchmarkPageOf5000(b *testing.B) {
 	cfg := mockapi.DefaultConfig()
@@ -30,6 +30,6 @@ func BenchmarkPageOf5000(b *testing.B) {
 	b.SetBytes(int64(rec.Body.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		srv.ServeHTTP(discard{http.Header{}}, req)
+		srv.ServeHTTP(discardWriter{http.Header{}}, req)
 	}
 }

@@ -117,7 +117,7 @@ func readAll(t *testing.T, srv http.Handler, limit int) []wireEvent {
 type wireError struct{ Error, Message, Code string }
 
 // wantRefusal checks status and code of a JSON error.
-func wantRefusal(t *testing.T, rec *httptest.ResponseRecorder, status int, code string) {
+func wantError(t *testing.T, rec *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	got := decode[wireError](t, rec)
 	if rec.Code != status || got.Code != code || got.Error == "" || got.Message == "" {

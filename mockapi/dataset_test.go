@@ -14,7 +14,7 @@ import (
 )
 
 // "Order: timestamp descending, then id descending."
-func TestEventsAreOrderedByTimeThenIDDescending(t *testing.T) {
+func TestEventOrder(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 20_001 }).Truth()
 	ties, longest, length := 0, 0, 1
 	ids := map[string]bool{}
@@ -47,7 +47,7 @@ func TestEventsAreOrderedByTimeThenIDDescending(t *testing.T) {
 }
 
 // "The set is static", and what it will gain at its head leaves the rest as it was.
-func TestAnEventDependsOnItsSeedAndItsDistanceFromTheOldest(t *testing.T) {
+func TestEventStability(t *testing.T) {
 	small := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
 	same := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
 	large := newServer(t, func(c *mockapi.Config) { c.Events = 503 }).Truth()
@@ -56,8 +56,8 @@ func TestAnEventDependsOnItsSeedAndItsDistanceFromTheOldest(t *testing.T) {
 		again, _ := same.Row(i)
 		shifted, _ := large.Row(i + 3)
 		foreign, _ := other.Row(i)
-		if text(row) != text(again) || text(row) != text(shifted) {
-			t.Fatalf("row %d: %s, again %s, in the larger set %s", i, text(row), text(again), text(shifted))
+		if rowText(row) != rowText(again) || rowText(row) != rowText(shifted) {
+			t.Fatalf("row %d: %s, again %s, in the larger set %s", i, rowText(row), rowText(again), rowText(shifted))
 		}
 		if row.ID == foreign.ID {
 			t.Fatalf("row %d has the same id under another seed", i)
@@ -66,7 +66,7 @@ func TestAnEventDependsOnItsSeedAndItsDistanceFromTheOldest(t *testing.T) {
 }
 
 // "type (page_view 36 %, click 24, form_submit 10, api_call 10, purchase, error, video_play, scroll 5 each)"
-func TestFieldsHaveTheRecordedValues(t *testing.T) {
+func TestEventValues(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 50_000 }).Truth()
 	id := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	name := regexp.MustCompile(`^event_[0-9a-z]{6}$`)
@@ -106,7 +106,7 @@ func TestFieldsHaveTheRecordedValues(t *testing.T) {
 }
 
 // "332 to 355 bytes, mean 345": but for the few whose properties are longer on purpose.
-func TestEncodedEventsHaveTheRecordedSizes(t *testing.T) {
+func TestEventSizes(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
 	var page struct{ Data []json.RawMessage }
 	if err := json.Unmarshal(get(t, srv, eventsPath(5000, "")).Body.Bytes(), &page); err != nil {
@@ -127,7 +127,7 @@ func TestEncodedEventsHaveTheRecordedSizes(t *testing.T) {
 	}
 }
 
-func TestPropertiesAreVaried(t *testing.T) {
+func TestPropertiesVariants(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 5000 }).Truth()
 	shapes := map[string]bool{}
 	for i, row := range truth.Rows(0, truth.Len()) {
@@ -156,7 +156,7 @@ func TestPropertiesAreVaried(t *testing.T) {
 }
 
 // Ten million events, or a hundred times that, are no more than arithmetic.
-func TestALargeCollectionCostsNoMemory(t *testing.T) {
+func TestLargeCollectionMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
@@ -186,7 +186,7 @@ func TestALargeCollectionCostsNoMemory(t *testing.T) {
 }
 
 // text is all of a row but its index.
-func text(row mockapi.Row) string {
+func rowText(row mockapi.Row) string {
 	row.Index = 0
 	line, err := json.Marshal(row)
 	return fmt.Sprint(string(line), err)

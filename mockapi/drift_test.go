@@ -13,7 +13,7 @@ import (
 )
 
 // drifting is a service of 200 events with these drifts.
-func drifting(t *testing.T, specs ...string) *mockapi.Server {
+func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
 	t.Helper()
 	return newServer(t, func(c *mockapi.Config) {
 		c.Events = 200
@@ -28,7 +28,7 @@ func drifting(t *testing.T, specs ...string) *mockapi.Server {
 }
 
 // rawRecords is what one pass brings, byte for byte.
-func rawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
+func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
 	t.Helper()
 	var all [][]byte
 	for cursor := ""; ; {
@@ -84,25 +84,25 @@ func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 }
 
 // Whatever the kind: the truth is what the bytes say, and the bytes are the same on every pass, at any place in a page.
-func TestTheTruthOfADriftIsWhatItsBytesSay(t *testing.T) {
+func TestDriftTruthMatchesBytes(t *testing.T) {
 	for _, kind := range mockapi.DriftKinds() {
 		if kind == "duplicate" || kind == "conflict" {
 			continue // see TestTwins
 		}
 		t.Run(string(kind), func(t *testing.T) {
-			srv := drifting(t, string(kind)+":1")
-			first, second := rawRecords(t, srv, 100), rawRecords(t, srv, 7)
-			if len(first) != 200 || len(second) != 200 {
-				t.Fatalf("%d and %d records", len(first), len(second))
+			srv := newDriftingServer(t, string(kind)+":1")
+			firstPass, secondPass := readRawRecords(t, srv, 100), readRawRecords(t, srv, 7)
+			if len(firstPass) != 200 || len(secondPass) != 200 {
+				t.Fatalf("%d and %d records", len(firstPass), len(secondPass))
 			}
 			for i, row := range srv.Truth().Rows(0, 200) {
-				if !bytes.Equal(first[i], second[i]) || !bytes.Equal(first[i], row.Payload) || row.Drift != kind {
-					t.Fatalf("record %d\nfirst  %s\nsecond %s\ntruth  %s, %s", i, first[i], second[i], row.Payload, row.Drift)
+				if !bytes.Equal(firstPass[i], secondPass[i]) || !bytes.Equal(firstPass[i], row.Payload) || row.Drift != kind {
+					t.Fatalf("record %d\nfirst  %s\nsecond %s\ntruth  %s, %s", i, firstPass[i], secondPass[i], row.Payload, row.Drift)
 				}
-				want := judge(t, first[i])
+				want := classify(t, firstPass[i])
 				want.Index, want.Drift, want.Payload = i, kind, row.Payload
 				if !reflect.DeepEqual(row, want) {
-					t.Fatalf("record %d: %s\nthe truth says %s\nthe bytes say  %s", i, first[i], text(row), text(want))
+					t.Fatalf("record %d: %s\nthe truth says %s\nthe bytes say  %s", i, firstPass[i], rowText(row), rowText(want))
 				}
 				if !strings.Contains(kind.Describe(), string(row.Outcome)) || !strings.HasSuffix(kind.Describe(), row.Reason) {
 					t.Fatalf("%s is %s, %s; described as %q", kind, row.Outcome, row.Reason, kind.Describe())
@@ -116,18 +116,18 @@ func TestTheTruthOfADriftIsWhatItsBytesSay(t *testing.T) {
 }
 
 // The judge is no judge if it cannot tell: sound records are stored, without a reason or an extra.
-func TestSoundRecordsAreJudgedStored(t *testing.T) {
-	srv := drifting(t)
-	for i, raw := range rawRecords(t, srv, 200) {
+func TestClassifyUnchangedRecords(t *testing.T) {
+	srv := newDriftingServer(t)
+	for i, raw := range readRawRecords(t, srv, 200) {
 		want, _ := srv.Truth().Row(i)
-		if got := judge(t, raw); text(got) != text(want) || want.Outcome != mockapi.Stored || want.Payload != nil {
-			t.Fatalf("%s\njudged %s\nwant   %s", raw, text(got), text(want))
+		if got := classify(t, raw); rowText(got) != rowText(want) || want.Outcome != mockapi.Stored || want.Payload != nil {
+			t.Fatalf("%s\njudged %s\nwant   %s", raw, rowText(got), rowText(want))
 		}
 	}
 }
 
 // "numbers beyond float64", "seconds, µs, ns, numeric strings, control or zero-width characters": each in the bytes.
-func TestDriftsTakeTheShapesThatWereReported(t *testing.T) {
+func TestDriftVariants(t *testing.T) {
 	for kind, shapes := range map[mockapi.DriftKind][]string{
 		"new-field":         {`,"referrer":null}`, `,"referrer":17}`, `,"referrer":{"name"`},
 		"new-session-field": {`"browser":"Edge","referrer":`},
@@ -148,7 +148,7 @@ func TestDriftsTakeTheShapesThatWereReported(t *testing.T) {
 		"bad-id":            {`{"id":""`, `{"id":"undefined"`, `{"id":"evt_`},
 		"wrong-type":        {`"name":12`, `"properties":[]`, `"browser":true`},
 	} {
-		all := bytes.Join(rawRecords(t, drifting(t, string(kind)+":1"), 50), nil)
+		all := bytes.Join(readRawRecords(t, newDriftingServer(t, string(kind)+":1"), 50), nil)
 		for _, shape := range shapes {
 			if !bytes.Contains(all, []byte(shape)) {
 				t.Errorf("%s: never %s", kind, shape)
@@ -158,33 +158,33 @@ func TestDriftsTakeTheShapesThatWereReported(t *testing.T) {
 }
 
 // "the same id twice (identical / other content)"
-func TestTwins(t *testing.T) {
-	srv := drifting(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
-	records := rawRecords(t, srv, 100)
+func TestNeighbourDrifts(t *testing.T) {
+	srv := newDriftingServer(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
+	records := readRawRecords(t, srv, 100)
 	rows := make([]mockapi.Row, 0, 200)
 	for _, row := range srv.Truth().Rows(0, 200) {
 		rows = append(rows, row)
 	}
-	twin := judge(t, records[3])
-	if rows[3].Outcome != mockapi.Duplicate || text(twin) != text(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
-		t.Errorf("record 3 is %s\nand not %s again", records[3], text(rows[2]))
+	twin := classify(t, records[3])
+	if rows[3].Outcome != mockapi.Duplicate || rowText(twin) != rowText(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
+		t.Errorf("record 3 is %s\nand not %s again", records[3], rowText(rows[2]))
 	}
 	for _, i := range []int{10, 12} {
-		other := judge(t, records[i])
-		if rows[i].Outcome != mockapi.Parked || rows[i].Reason != "conflict" || other.ID != rows[i-1].ID || text(other) == text(rows[i-1]) {
-			t.Errorf("record %d is %s\nbeside   %s", i, records[i], text(rows[i-1]))
+		other := classify(t, records[i])
+		if rows[i].Outcome != mockapi.Parked || rows[i].Reason != "conflict" || other.ID != rows[i-1].ID || rowText(other) == rowText(rows[i-1]) {
+			t.Errorf("record %d is %s\nbeside   %s", i, records[i], rowText(rows[i-1]))
 		}
 	}
 	// The head has no newer neighbour, and a neighbour that is not sound has no twin.
 	for _, i := range []int{0, 13, 21} {
 		if rows[i].Outcome != mockapi.Stored || rows[i].Drift != "" {
-			t.Errorf("record %d: %s", i, text(rows[i]))
+			t.Errorf("record %d: %s", i, rowText(rows[i]))
 		}
 	}
 }
 
 // "deterministic by seed and by the event": the dice fall as often as asked, and the rest stays sound.
-func TestRandomDriftsFollowTheSeed(t *testing.T) {
+func TestDriftProbability(t *testing.T) {
 	const n = 20_000
 	count := map[mockapi.DriftKind]int{}
 	srv := newServer(t, func(c *mockapi.Config) {
@@ -194,8 +194,8 @@ func TestRandomDriftsFollowTheSeed(t *testing.T) {
 	for i, row := range srv.Truth().Rows(0, n) {
 		count[row.Drift]++
 		larger, _ := srv.Truth().At(n + 7).Row(i + 7)
-		if i > 0 && text(larger) != text(row) {
-			t.Fatalf("row %d drifts otherwise in a larger collection: %s, %s", i, text(row), text(larger))
+		if i > 0 && rowText(larger) != rowText(row) {
+			t.Fatalf("row %d drifts otherwise in a larger collection: %s, %s", i, rowText(row), rowText(larger))
 		}
 	}
 	if count["nul"] < n*9/100 || count["nul"] > n*11/100 || count["duplicate"] < n*35/1000 || count["new-field"] != 3 {
@@ -204,9 +204,9 @@ func TestRandomDriftsFollowTheSeed(t *testing.T) {
 }
 
 // The journal has the digest of each drifted record, so that dead letters can be compared byte by byte.
-func TestTheJournalHasTheDigestsOfDriftedRecords(t *testing.T) {
-	srv := drifting(t, "nul@2,5", "timestamp-s@150")
-	rawRecords(t, srv, 100)
+func TestJournalDriftedRecords(t *testing.T) {
+	srv := newDriftingServer(t, "nul@2,5", "timestamp-s@150")
+	readRawRecords(t, srv, 100)
 	entries := srv.Journal().After(0)
 	var got []mockapi.DriftedRecord
 	for _, e := range entries {
@@ -223,7 +223,7 @@ func TestTheJournalHasTheDigestsOfDriftedRecords(t *testing.T) {
 }
 
 // What an answer does not bring, the journal does not tell of: neither records nor an end.
-func TestTheJournalTellsOnlyOfRecordsThatWereBrought(t *testing.T) {
+func TestJournalUndeliveredRecords(t *testing.T) {
 	for _, tc := range []struct{ method, path, fault string }{
 		{http.MethodGet, "/events", "null:1"},
 		{http.MethodGet, "/events", "truncated:1"},

@@ -12,27 +12,27 @@ import (
 )
 
 // "GET {base}/events/{id} is a look-up in the same bucket as the list; HEAD and a 404 for an unknown id cost a token"
-func TestLookUp(t *testing.T) {
-	srv := newServer(t, limited)
+func TestLookup(t *testing.T) {
+	srv := newServer(t, withRateLimit)
 	row, _ := srv.Truth().Row(17)
 	path := mockapi.BasePath + "/events/"
 	rec := get(t, srv, path+row.ID)
 	found := decode[struct{ Data wireEvent }](t, rec).Data
 	if rec.Code != 200 || found.ID != row.ID || found.Name != row.Name || found.Session.Browser != row.Browser {
-		t.Errorf("%d %s, want %s", rec.Code, rec.Body, text(row))
+		t.Errorf("%d %s, want %s", rec.Code, rec.Body, rowText(row))
 	}
-	wantLimit(t, rec.Header(), "10", "9", "60")
+	wantRateHeaders(t, rec.Header(), "10", "9", "60")
 	for i, id := range []string{"00000000-0000-4000-8000-000000000000", "nonsense", row.SessionID} {
 		rec := get(t, srv, path+id)
-		wantRefusal(t, rec, http.StatusNotFound, "EVENT_NOT_FOUND")
-		wantLimit(t, rec.Header(), "10", strconv.Itoa(8-i), "60")
+		wantError(t, rec, http.StatusNotFound, "EVENT_NOT_FOUND")
+		wantRateHeaders(t, rec.Header(), "10", strconv.Itoa(8-i), "60")
 	}
 	head := call(t, srv, http.MethodHead, path+row.ID, "demo-key")
-	wantLimit(t, head.Header(), "10", "5", "60")
+	wantRateHeaders(t, head.Header(), "10", "5", "60")
 	if head.Code != 200 || head.Body.Len() != 0 {
 		t.Errorf("HEAD: %d, %d bytes", head.Code, head.Body.Len())
 	}
-	wantLimit(t, get(t, srv, eventsPath(1, "")).Header(), "10", "4", "60")
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "10", "4", "60")
 	e := srv.Journal().After(0)[0]
 	if e.Endpoint != "event" || e.From != 17 || e.Returned != 1 || e.Sound {
 		t.Errorf("entry %+v", e)
@@ -40,13 +40,13 @@ func TestLookUp(t *testing.T) {
 	if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 6 {
 		t.Errorf("a look-up is no page: %+v", s)
 	}
-	wantRefusal(t, get(t, srv, path+"a/b"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+	wantError(t, get(t, srv, path+"a/b"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
 }
 
 // An id that is not on the wire cannot be looked up; a record that drifts otherwise is found as it is.
-func TestLookUpOfDriftedRecords(t *testing.T) {
-	sound := drifting(t)
-	srv := drifting(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
+func TestLookupDriftedRecords(t *testing.T) {
+	sound := newDriftingServer(t)
+	srv := newDriftingServer(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
 	for i, status := range map[int]int{3: 404, 4: 404, 6: 404, 5: 200, 8: 200} {
 		row, _ := sound.Truth().Row(i)
 		rec := get(t, srv, mockapi.BasePath+"/events/"+row.ID)
@@ -67,12 +67,12 @@ func (r *rawText) UnmarshalJSON(text []byte) error {
 }
 
 // "sessions (40 per window) and metrics (30, always empty) have the same envelope and their own buckets"
-func TestTheOtherEndpointsHaveTheirOwnBuckets(t *testing.T) {
+func TestRateLimitBuckets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, limited)
+		srv := newServer(t, withRateLimit)
 		for path, limit := range map[string]int{"/events": 10, "/sessions": 40, "/metrics": 30} {
 			for n := range limit {
-				wantLimit(t, get(t, srv, mockapi.BasePath+path).Header(), strconv.Itoa(limit), strconv.Itoa(limit-n-1), "60")
+				wantRateHeaders(t, get(t, srv, mockapi.BasePath+path).Header(), strconv.Itoa(limit), strconv.Itoa(limit-n-1), "60")
 			}
 			rec := get(t, srv, mockapi.BasePath+path)
 			if rec.Code != 429 || decode[struct{ RateLimit struct{ Limit int } }](t, rec).RateLimit.Limit != limit {
@@ -92,7 +92,7 @@ func TestTheOtherEndpointsHaveTheirOwnBuckets(t *testing.T) {
 	})
 }
 
-func TestSessionsArePaged(t *testing.T) {
+func TestSessions(t *testing.T) {
 	srv := newServer(t, nil)
 	type session struct{ ID, UserID, DeviceType, Browser string }
 	type sessionPage struct {
@@ -123,18 +123,18 @@ func TestSessionsArePaged(t *testing.T) {
 	}
 	for i, row := range srv.Truth().Rows(0, 1000) {
 		if s := found[row.SessionID]; s.UserID != row.UserID || s.DeviceType != row.DeviceType || s.Browser != row.Browser {
-			t.Fatalf("row %d: session %+v, event %s", i, s, text(row))
+			t.Fatalf("row %d: session %+v, event %s", i, s, rowText(row))
 		}
 	}
-	c := open(t, decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50")).Pagination.NextCursor)
+	c := decodeCursor(t, decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50")).Pagination.NextCursor)
 	c.TS++
-	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+forge(c)), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+encodeCursor(c)), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 	larger := newServer(t, func(c *mockapi.Config) { c.Events = 2000 })
 	newer := decode[sessionPage](t, get(t, larger, mockapi.BasePath+"/sessions?limit=1")).Pagination.NextCursor
-	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+newer), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+newer), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 	// A cursor belongs to its collection.
 	events := *getPage(t, srv, 10, "").Pagination.NextCursor
-	wantRefusal(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+events), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+events), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 	if s := srv.Journal().Summary(); s.Pages != 1 {
 		t.Errorf("pages of sessions are not pages of events: %+v", s)
 	}
@@ -186,7 +186,7 @@ func TestFilters(t *testing.T) {
 }
 
 // A session has all its events, wherever they stand among their neighbours.
-func TestEachSessionHasAllItsEvents(t *testing.T) {
+func TestFilterBySession(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 200 })
 	count := map[string]int{}
 	for _, row := range srv.Truth().Rows(0, 200) {
@@ -201,7 +201,7 @@ func TestEachSessionHasAllItsEvents(t *testing.T) {
 }
 
 // Both envelopes, and a mixture of them by request.
-func TestMixedEnvelopes(t *testing.T) {
+func TestMixedEnvelope(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Envelope = mockapi.EnvelopeMixed })
 	nested := 0
 	for range 200 {

@@ -14,7 +14,7 @@ import (
 )
 
 // "Pages are contiguous, no overlap": what a client reads is the truth, at any page size.
-func TestPagesAreTheTruth(t *testing.T) {
+func TestPagesMatchTruth(t *testing.T) {
 	for _, tc := range []struct{ events, limit int }{
 		{0, 100}, {1, 100}, {7, 1}, {1000, 1000}, {1000, 999}, {1000, 333}, {10_500, 4999},
 	} {
@@ -28,11 +28,11 @@ func TestPagesAreTheTruth(t *testing.T) {
 				got := mockapi.Row{
 					Outcome: mockapi.Stored,
 					ID:      all[i].ID, SessionID: all[i].SessionID, UserID: all[i].UserID, Type: all[i].Type, Name: all[i].Name,
-					Properties: all[i].Properties, OccurredAt: timeOf(t, all[i].Timestamp, i%tc.limit),
+					Properties: all[i].Properties, OccurredAt: parseTimestamp(t, all[i].Timestamp, i%tc.limit),
 					DeviceType: all[i].Session.DeviceType, Browser: all[i].Session.Browser,
 				}
-				if text(got) != text(want) || !bytes.Equal(got.Properties, want.Properties) || all[i].Session.ID != want.SessionID {
-					t.Fatalf("event %d:\n got %s\nwant %s", i, text(got), text(want))
+				if rowText(got) != rowText(want) || !bytes.Equal(got.Properties, want.Properties) || all[i].Session.ID != want.SessionID {
+					t.Fatalf("event %d:\n got %s\nwant %s", i, rowText(got), rowText(want))
 				}
 			}
 			if !srv.Journal().Summary().Complete {
@@ -43,7 +43,7 @@ func TestPagesAreTheTruth(t *testing.T) {
 }
 
 // "`timestamp` is an integer of milliseconds where index-in-page % 3 == 0, else ISO 8601 `2026-01-27T19:19:13.629Z`"
-func timeOf(t *testing.T, raw json.RawMessage, inPage int) time.Time {
+func parseTimestamp(t *testing.T, raw json.RawMessage, inPage int) time.Time {
 	t.Helper()
 	if inPage%3 == 0 {
 		var ms int64
@@ -119,12 +119,12 @@ func TestPageSize(t *testing.T) {
 		}
 	}
 	for _, limit := range []string{"0", "-1", "ten", "1.5", "99999999999999999999"} {
-		wantRefusal(t, get(t, srv, mockapi.BasePath+"/events?limit="+limit), http.StatusBadRequest, "INVALID_LIMIT")
+		wantError(t, get(t, srv, mockapi.BasePath+"/events?limit="+limit), http.StatusBadRequest, "INVALID_LIMIT")
 	}
 }
 
 // "`since`, `until`, `sort`, `fields`, `offset`, `page` are ignored"
-func TestOtherParametersAreIgnored(t *testing.T) {
+func TestIgnoredParameters(t *testing.T) {
 	srv := newServer(t, nil)
 	plain := getPage(t, srv, 10, "")
 	query := "&since=2030-01-01&until=1990-01-01&sort=asc&fields=id&offset=500&page=7"
@@ -135,7 +135,7 @@ func TestOtherParametersAreIgnored(t *testing.T) {
 }
 
 // "`X-Request-ID` = `meta.requestId`. `X-Cache`, `X-Cache-TTL: 30`, a weak ETag that changes with each answer."
-func TestHeadersOfAPage(t *testing.T) {
+func TestPageHeaders(t *testing.T) {
 	srv := newServer(t, nil)
 	seen := map[string]bool{}
 	for range 3 {
@@ -169,7 +169,7 @@ func TestPathsAndKeys(t *testing.T) {
 		t.Errorf("endpoints: %d %s", rec.Code, rec.Body)
 	}
 	for _, path := range []string{mockapi.BasePath + "/nothing", events + "/", mockapi.BasePath + "/api/v1/events"} {
-		wantRefusal(t, get(t, srv, path), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+		wantError(t, get(t, srv, path), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
 	}
 	for _, path := range []string{"/", "/events", "/api/v2/events", "/api"} {
 		rec := get(t, srv, path)
@@ -177,9 +177,9 @@ func TestPathsAndKeys(t *testing.T) {
 			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
 		}
 	}
-	wantRefusal(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
-	wantRefusal(t, call(t, srv, "GET", events, "other"), http.StatusForbidden, "FORBIDDEN")
-	wantRefusal(t, call(t, srv, "POST", events, "demo-key"), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	wantError(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
+	wantError(t, call(t, srv, "GET", events, "other"), http.StatusForbidden, "FORBIDDEN")
+	wantError(t, call(t, srv, "POST", events, "demo-key"), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 	if s := srv.Journal().Summary(); s.TurnedAway != 3 || s.Requests != 0 || len(srv.Journal().After(0)) != 0 {
 		t.Errorf("none of these is a numbered request: %+v", s)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // A wireAnswer is an answer as it came, its body yet to be read; that is closed when the test ends.
-type wireAnswer struct {
+type wireResponse struct {
 	code   int
 	header http.Header
 	length int64 // -1 if it was not announced
@@ -26,7 +26,7 @@ type wireAnswer struct {
 }
 
 // ask sends a request to a real server without help of the client: no gzip of its own, no redirects followed.
-func ask(t *testing.T, srv http.Handler, path, encoding string) (wireAnswer, error) {
+func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireResponse, error) {
 	t.Helper()
 	web := httptest.NewServer(srv)
 	t.Cleanup(web.Close)
@@ -42,13 +42,13 @@ func ask(t *testing.T, srv http.Handler, path, encoding string) (wireAnswer, err
 	t.Cleanup(transport.CloseIdleConnections)
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return wireAnswer{}, err
+		return wireResponse{}, err
 	}
 	t.Cleanup(func() { _ = resp.Body.Close() })
-	return wireAnswer{resp.StatusCode, resp.Header, resp.ContentLength, resp.Body, req.URL}, nil
+	return wireResponse{resp.StatusCode, resp.Header, resp.ContentLength, resp.Body, req.URL}, nil
 }
 
-func entryOf(t *testing.T, srv *mockapi.Server) mockapi.Entry {
+func waitForEntry(t *testing.T, srv *mockapi.Server) mockapi.Entry {
 	t.Helper()
 	entries, err := srv.Journal().Wait(t.Context(), 0)
 	if err != nil {
@@ -57,13 +57,13 @@ func entryOf(t *testing.T, srv *mockapi.Server) mockapi.Entry {
 	return entries[0]
 }
 
-func TestHangs(t *testing.T) {
+func TestHangFaults(t *testing.T) {
 	for kind, half := range map[string]bool{"hang": false, "hang-body": true} {
 		synctest.Test(t, func(t *testing.T) {
-			srv := faulty(t, kind+"@1-2")
+			srv := newFaultyServer(t, kind+"@1-2")
 			for _, patience := range []time.Duration{7 * time.Second, time.Hour} {
 				start := time.Now()
-				rec := aborted(t, patience, srv, eventsPath(10, ""))
+				rec := callAborted(t, patience, srv, eventsPath(10, ""))
 				// Nobody is kept for more than ten minutes.
 				if took := time.Since(start); took != min(patience, 10*time.Minute) {
 					t.Errorf("%s: ended after %v", kind, took)
@@ -80,7 +80,7 @@ func TestHangs(t *testing.T) {
 }
 
 // aborted makes a request, given up in the end, whose answer must not be finished.
-func aborted(t *testing.T, patience time.Duration, srv http.Handler, path string) (rec *httptest.ResponseRecorder) {
+func callAborted(t *testing.T, patience time.Duration, srv http.Handler, path string) (rec *httptest.ResponseRecorder) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -88,17 +88,17 @@ func aborted(t *testing.T, patience time.Duration, srv http.Handler, path string
 	req.Header.Set("X-API-Key", "demo-key")
 	rec = httptest.NewRecorder()
 	defer func() {
-		if why, _ := recover().(error); !errors.Is(why, http.ErrAbortHandler) {
-			t.Errorf("net/http is told %v, not to abort", why)
+		if reason, _ := recover().(error); !errors.Is(reason, http.ErrAbortHandler) {
+			t.Errorf("net/http is told %v, not to abort", reason)
 		}
 	}()
 	srv.ServeHTTP(rec, req)
 	return rec
 }
 
-func TestTrickle(t *testing.T) {
+func TestTrickleFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := faulty(t, "trickle@1")
+		srv := newFaultyServer(t, "trickle@1")
 		start := time.Now()
 		page := decode[wirePage](t, get(t, srv, eventsPath(1, "")))
 		e := srv.Journal().After(0)[0]
@@ -107,27 +107,27 @@ func TestTrickle(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		if rec := aborted(t, 2*time.Second, faulty(t, "trickle@1"), eventsPath(1000, "")); rec.Body.Len() > 21 {
+		if rec := callAborted(t, 2*time.Second, newFaultyServer(t, "trickle@1"), eventsPath(1000, "")); rec.Body.Len() > 21 {
 			t.Errorf("%d bytes after 2 s", rec.Body.Len())
 		}
 	})
 }
 
 // Go's client takes 10 MiB of headers; this is to be more.
-func TestEndlessHeaders(t *testing.T) {
-	srv := faulty(t, "endless-headers@1")
-	got, err := ask(t, srv, eventsPath(1, ""), "")
+func TestEndlessHeadersFault(t *testing.T) {
+	srv := newFaultyServer(t, "endless-headers@1")
+	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 	if err == nil || !strings.Contains(err.Error(), "header") {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if e := entryOf(t, srv); e.Fault != "endless-headers" || e.Delivered {
+	if e := waitForEntry(t, srv); e.Fault != "endless-headers" || e.Delivered {
 		t.Errorf("%+v", e)
 	}
 }
 
-func TestHugeBody(t *testing.T) {
-	srv := faulty(t, "huge-body@1")
-	got, err := ask(t, srv, eventsPath(1, ""), "")
+func TestHugeBodyFault(t *testing.T) {
+	srv := newFaultyServer(t, "huge-body@1")
+	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 	if err != nil || got.length != -1 || got.header.Get("Content-Type") != "application/json; charset=utf-8" {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -136,17 +136,17 @@ func TestHugeBody(t *testing.T) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	_ = got.body.Close()
-	if e := entryOf(t, srv); e.Sound || e.Delivered {
+	if e := waitForEntry(t, srv); e.Sound || e.Delivered {
 		t.Errorf("%+v", e)
 	}
 }
 
-func TestGzip(t *testing.T) {
+func TestGzipFault(t *testing.T) {
 	for accepts, sound := range map[string]bool{"gzip": true, "": false, "identity": false} {
 		srv := newServer(t, func(c *mockapi.Config) {
 			c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
 		})
-		got, err := ask(t, srv, eventsPath(10, ""), accepts)
+		got, err := roundTrip(t, srv, eventsPath(10, ""), accepts)
 		if err != nil || got.header.Get("Content-Encoding") != "gzip" {
 			t.Fatalf("%+v, %v", got, err)
 		}
@@ -158,19 +158,19 @@ func TestGzip(t *testing.T) {
 		if _, err := io.Copy(rec, unpacked); err != nil || len(decode[wirePage](t, rec).Data) != 10 {
 			t.Errorf("%v: %s", err, rec.Body)
 		}
-		if e := entryOf(t, srv); e.Sound != sound || e.Last != sound || e.Returned != 10 || e.Hash != hashOf(rec) {
+		if e := waitForEntry(t, srv); e.Sound != sound || e.Last != sound || e.Returned != 10 || e.Hash != bodyHash(rec) {
 			t.Errorf("accepts %q: %+v", accepts, e)
 		}
 	}
 }
 
-func TestGzipBomb(t *testing.T) {
-	srv := faulty(t, "gzip-bomb@1")
-	got, err := ask(t, srv, eventsPath(1, ""), "gzip")
+func TestGzipBombFault(t *testing.T) {
+	srv := newFaultyServer(t, "gzip-bomb@1")
+	got, err := roundTrip(t, srv, eventsPath(1, ""), "gzip")
 	if err != nil || got.header.Get("Content-Encoding") != "gzip" {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	packed := &counting{from: got.body}
+	packed := &countingReader{from: got.body}
 	unpacked, err := gzip.NewReader(packed)
 	if err != nil {
 		t.Fatal(err)
@@ -181,25 +181,25 @@ func TestGzipBomb(t *testing.T) {
 	}
 }
 
-type counting struct {
+type countingReader struct {
 	from io.Reader
 	n    int
 }
 
-func (c *counting) Read(p []byte) (int, error) {
+func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.from.Read(p)
 	c.n += n
 	return n, err
 }
 
 // "redirects to another host": the mock tells who followed, and who took the key along.
-func TestRedirect(t *testing.T) {
+func TestRedirectFault(t *testing.T) {
 	for name, tc := range map[string]struct {
 		follows, leaks bool
 	}{"stays": {}, "follows": {follows: true}, "takes the key along": {follows: true, leaks: true}} {
 		t.Run(name, func(t *testing.T) {
-			srv := faulty(t, "redirect@1")
-			got, err := ask(t, srv, eventsPath(1, ""), "")
+			srv := newFaultyServer(t, "redirect@1")
+			got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 			if err != nil || got.code != http.StatusFound {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -216,7 +216,7 @@ func TestRedirect(t *testing.T) {
 					t.Errorf("there: %d", rec.Code)
 				}
 			}
-			entryOf(t, srv) // the client may know of the answer before the journal does
+			waitForEntry(t, srv) // the client may know of the answer before the journal does
 			if s := srv.Journal().Summary(); (s.Followed == 1) != tc.follows || (s.KeyLeaked == 1) != tc.leaks || s.Requests != 1 {
 				t.Errorf("%+v", s)
 			}
@@ -225,7 +225,7 @@ func TestRedirect(t *testing.T) {
 }
 
 // The other host is another by name, whatever the name under which the mock was asked.
-func TestWhereARedirectPoints(t *testing.T) {
+func TestRedirectFaultTarget(t *testing.T) {
 	for host, want := range map[string]string{
 		"127.0.0.1:8080": "localhost:8080", "localhost:8080": "127.0.0.1:8080", "[::1]:8080": "localhost:8080", "mock": "localhost:80",
 	} {
@@ -233,7 +233,7 @@ func TestWhereARedirectPoints(t *testing.T) {
 		req.Host = host
 		req.Header.Set("X-API-Key", "demo-key")
 		rec := httptest.NewRecorder()
-		faulty(t, "redirect@1").ServeHTTP(rec, req)
+		newFaultyServer(t, "redirect@1").ServeHTTP(rec, req)
 		if got := rec.Header().Get("Location"); got != "http://"+want+mockapi.AdminPath+"/elsewhere" {
 			t.Errorf("%s: to %s", host, got)
 		}
@@ -241,9 +241,9 @@ func TestWhereARedirectPoints(t *testing.T) {
 }
 
 // HEAD has no body to spoil: what would do so spares it, and does not panic.
-func TestHeadIsSparedWhatSpoilsBodies(t *testing.T) {
+func TestFaultsExemptHead(t *testing.T) {
 	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
-		srv := faulty(t, kind+"@1")
+		srv := newFaultyServer(t, kind+"@1")
 		rec := call(t, srv, http.MethodHead, eventsPath(10, ""), "demo-key")
 		if e := srv.Journal().After(0)[0]; rec.Code != 200 || rec.Body.Len() != 0 || e.Fault != "" || rec.Header().Get("Content-Encoding") != "" {
 			t.Errorf("%s: %d, %+v", kind, rec.Code, e)

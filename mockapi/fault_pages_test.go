@@ -79,8 +79,8 @@ func TestBrokenPages(t *testing.T) {
 }
 
 // A total that moves is wrong on every page, and both ways.
-func TestTotalsMoveBothWays(t *testing.T) {
-	srv := faulty(t, "total-moves:1")
+func TestFaultTotalMoves(t *testing.T) {
+	srv := newFaultyServer(t, "total-moves:1")
 	more, less := 0, 0
 	for range 40 {
 		switch total := getPage(t, srv, 1, "").Meta.Total; {
@@ -95,13 +95,13 @@ func TestTotalsMoveBothWays(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreNoPage(t *testing.T) {
+func TestFaultBodies(t *testing.T) {
 	for kind, is := range map[string]func(body string) bool{
 		"null":      func(body string) bool { return body == "null" },
 		"truncated": func(body string) bool { return strings.HasPrefix(body, `{"data":[`) && !json.Valid([]byte(body)) },
 		"html":      func(body string) bool { return strings.HasPrefix(body, "<!DOCTYPE html>") },
 	} {
-		srv := faulty(t, kind+"@1")
+		srv := newFaultyServer(t, kind+"@1")
 		rec := get(t, srv, eventsPath(10, ""))
 		contentType := "application/json; charset=utf-8"
 		if kind == "html" {
@@ -110,16 +110,16 @@ func TestBodiesThatAreNoPage(t *testing.T) {
 		if rec.Code != 200 || !is(rec.Body.String()) || rec.Header().Get("Content-Type") != contentType {
 			t.Errorf("%s: %d %v %s", kind, rec.Code, rec.Header(), rec.Body)
 		}
-		if e := srv.Journal().After(0)[0]; e.Sound || e.Returned != 0 || string(e.Fault) != kind || e.Hash != hashOf(rec) || e.Bytes != rec.Body.Len() {
+		if e := srv.Journal().After(0)[0]; e.Sound || e.Returned != 0 || string(e.Fault) != kind || e.Hash != bodyHash(rec) || e.Bytes != rec.Body.Len() {
 			t.Errorf("%s: entry %+v", kind, e)
 		}
 	}
 }
 
 // "A cursor that repeats or cycles": to the letter, as the client had it before.
-func TestCursorsThatDoNotAdvance(t *testing.T) {
+func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 	t.Run("repeat", func(t *testing.T) {
-		srv := faulty(t, "repeat-cursor@1-2")
+		srv := newFaultyServer(t, "repeat-cursor@1-2")
 		a := *getPage(t, srv, 10, "").Pagination.NextCursor // without a cursor there is nothing to repeat
 		if p := getPage(t, srv, 10, a); *p.Pagination.NextCursor != a || !*p.Pagination.HasMore {
 			t.Errorf("%+v", p.Pagination)
@@ -129,7 +129,7 @@ func TestCursorsThatDoNotAdvance(t *testing.T) {
 		}
 	})
 	t.Run("cycle", func(t *testing.T) {
-		srv := faulty(t, "cycle-cursor@2-10")
+		srv := newFaultyServer(t, "cycle-cursor@2-10")
 		a := *getPage(t, srv, 10, "").Pagination.NextCursor
 		b := *getPage(t, srv, 10, a).Pagination.NextCursor // there is no cursor before a
 		for range 3 {
@@ -151,9 +151,9 @@ func TestCursorsThatDoNotAdvance(t *testing.T) {
 }
 
 // "A cursor on the last page", and an empty page behind the last: both are sound, and spare every other page.
-func TestOddEnds(t *testing.T) {
+func TestFaultsOddLastPages(t *testing.T) {
 	for kind, hasMore := range map[string]bool{"last-cursor": false, "empty-tail": true} {
-		srv := faulty(t, kind+":1")
+		srv := newFaultyServer(t, kind+":1")
 		first := getPage(t, srv, 600, "")
 		last := getPage(t, srv, 600, *first.Pagination.NextCursor)
 		if len(last.Data) != 400 || *last.Pagination.HasMore != hasMore || last.Pagination.NextCursor == nil {
@@ -171,9 +171,9 @@ func TestOddEnds(t *testing.T) {
 }
 
 // An end is only what a client must take for one: a stray end cannot strike the last page, and a broken last page is none.
-func TestBrokenEnds(t *testing.T) {
+func TestFaultsOnLastPage(t *testing.T) {
 	for kind, sound := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
-		srv := faulty(t, kind+"@1")
+		srv := newFaultyServer(t, kind+"@1")
 		get(t, srv, eventsPath(1000, ""))
 		e := srv.Journal().After(0)[0]
 		if e.Last != sound || srv.Journal().Summary().Complete != sound || (e.Fault == "") != (kind == "stray-end") {
@@ -183,7 +183,7 @@ func TestBrokenEnds(t *testing.T) {
 }
 
 // What changes a page needs one: it opens no closed window, and makes no refusal look like success.
-func TestPageFaultsNeedAPage(t *testing.T) {
+func TestPageFaultsExemptErrors(t *testing.T) {
 	for _, kind := range []string{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
 		srv := newServer(t, func(c *mockapi.Config) {
 			c.RateLimit, c.Faults = 1, []mockapi.Fault{{Kind: mockapi.FaultKind(kind), At: []int{2, 3}}}
@@ -197,9 +197,9 @@ func TestPageFaultsNeedAPage(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"null", "html", "no-cursor", "data-null"} {
-		srv := faulty(t, kind+":1")
-		wantRefusal(t, get(t, srv, eventsPath(1, "nonsense")), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
-		wantRefusal(t, get(t, srv, mockapi.BasePath+"/events/x"), http.StatusNotFound, "EVENT_NOT_FOUND")
+		srv := newFaultyServer(t, kind+":1")
+		wantError(t, get(t, srv, eventsPath(1, "nonsense")), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+		wantError(t, get(t, srv, mockapi.BasePath+"/events/x"), http.StatusNotFound, "EVENT_NOT_FOUND")
 		if s := srv.Journal().Summary(); len(s.Faults) != 0 {
 			t.Errorf("%s: %+v", kind, s.Faults)
 		}
@@ -207,7 +207,7 @@ func TestPageFaultsNeedAPage(t *testing.T) {
 }
 
 // Every kind that refuses or breaks says so in its status.
-func TestStatusesOfFaults(t *testing.T) {
+func TestFaultStatuses(t *testing.T) {
 	for kind, want := range map[string]struct {
 		status int
 		code   string
@@ -216,7 +216,7 @@ func TestStatusesOfFaults(t *testing.T) {
 		"500": {500, "INTERNAL_ERROR"}, "502": {502, ""}, "503": {503, ""}, "504": {504, ""},
 		"expired": {400, "CURSOR_EXPIRED"}, "invalid": {400, "CURSOR_INVALID_FORMAT"},
 	} {
-		srv := faulty(t, kind+"@2")
+		srv := newFaultyServer(t, kind+"@2")
 		next := *getPage(t, srv, 1, "").Pagination.NextCursor
 		rec := get(t, srv, eventsPath(1, next))
 		if rec.Code != want.status {

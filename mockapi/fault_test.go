@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-func faulty(t *testing.T, specs ...string) *mockapi.Server {
+func newFaultyServer(t *testing.T, specs ...string) *mockapi.Server {
 	t.Helper()
 	return newServer(t, func(c *mockapi.Config) {
 		for _, spec := range specs {
@@ -29,7 +29,7 @@ func faulty(t *testing.T, specs ...string) *mockapi.Server {
 }
 
 // statuses asks n times for the first page.
-func statuses(t *testing.T, srv *mockapi.Server, n int) []int {
+func getStatuses(t *testing.T, srv *mockapi.Server, n int) []int {
 	t.Helper()
 	got := make([]int, 0, n)
 	for range n {
@@ -38,10 +38,10 @@ func statuses(t *testing.T, srv *mockapi.Server, n int) []int {
 	return got
 }
 
-func TestFaultsStrikeTheScheduledRequests(t *testing.T) {
-	srv := faulty(t, "503@2", "429@3,5", "500@7-8")
-	wantRefusal(t, call(t, srv, "GET", eventsPath(1, ""), "wrong"), http.StatusForbidden, "FORBIDDEN") // has no number
-	if got, want := statuses(t, srv, 9), []int{200, 503, 429, 200, 429, 200, 500, 500, 200}; !slices.Equal(got, want) {
+func TestFaultNumbers(t *testing.T) {
+	srv := newFaultyServer(t, "503@2", "429@3,5", "500@7-8")
+	wantError(t, call(t, srv, "GET", eventsPath(1, ""), "wrong"), http.StatusForbidden, "FORBIDDEN") // has no number
+	if got, want := getStatuses(t, srv, 9), []int{200, 503, 429, 200, 429, 200, 500, 500, 200}; !slices.Equal(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
 	entries := srv.Journal().After(0)
@@ -58,8 +58,8 @@ func TestFaultsStrikeTheScheduledRequests(t *testing.T) {
 }
 
 // "Requests are those to any endpoint": each has a number.
-func TestFaultsNumberTheRequestsToAnyEndpoint(t *testing.T) {
-	srv := faulty(t, "500@2,4,6")
+func TestFaultNumbersAllEndpoints(t *testing.T) {
+	srv := newFaultyServer(t, "500@2,4,6")
 	for n, path := range []string{"/events", "/sessions", "/metrics", "/events/x", "/events", "/events"} {
 		rec := get(t, srv, mockapi.BasePath+path)
 		if struck := rec.Code == http.StatusInternalServerError; struck != (n%2 == 1) {
@@ -68,10 +68,10 @@ func TestFaultsNumberTheRequestsToAnyEndpoint(t *testing.T) {
 	}
 }
 
-func TestRandomFaultsFollowTheSeed(t *testing.T) {
+func TestFaultProbability(t *testing.T) {
 	const n = 4000
-	first := statuses(t, faulty(t, "500:0.2", "503:0.1", "429@1-3"), n)
-	if !slices.Equal(first, statuses(t, faulty(t, "500:0.2", "503:0.1", "429@1-3"), n)) {
+	first := getStatuses(t, newFaultyServer(t, "500:0.2", "503:0.1", "429@1-3"), n)
+	if !slices.Equal(first, getStatuses(t, newFaultyServer(t, "500:0.2", "503:0.1", "429@1-3"), n)) {
 		t.Error("the same seed gave other faults")
 	}
 	count := map[int]int{}
@@ -87,10 +87,10 @@ func TestRandomFaultsFollowTheSeed(t *testing.T) {
 }
 
 // "500 JSON. 502/503/504 come from the load balancer: HTML body, `Server: awselb/2.0`"
-func TestServerErrors(t *testing.T) {
-	srv := faulty(t, "500@1", "503@2")
+func TestFaultServerErrors(t *testing.T) {
+	srv := newFaultyServer(t, "500@1", "503@2")
 	rec := get(t, srv, eventsPath(1, ""))
-	wantRefusal(t, rec, http.StatusInternalServerError, "INTERNAL_ERROR")
+	wantError(t, rec, http.StatusInternalServerError, "INTERNAL_ERROR")
 	rec = get(t, srv, eventsPath(1, ""))
 	h := rec.Header()
 	if rec.Code != 503 || h.Get("Server") != "awselb/2.0" || !strings.HasPrefix(h.Get("Content-Type"), "text/html") ||
@@ -100,20 +100,20 @@ func TestServerErrors(t *testing.T) {
 }
 
 // An injected 429 is told apart from the window's own, counts as a request all the same, and asks for one second.
-func TestInjected429(t *testing.T) {
+func TestFault429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) {
-			limited(c)
+			withRateLimit(c)
 			c.RateLimit = 2
 			c.Faults = []mockapi.Fault{{Kind: "429", At: []int{1, 4}}}
 		})
 		rec := get(t, srv, eventsPath(1, ""))
-		wantLimit(t, rec.Header(), "2", "0", "1")
+		wantRateHeaders(t, rec.Header(), "2", "0", "1")
 		if rec.Code != 429 || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), `"RATE_LIMIT_EXCEEDED"`) {
 			t.Errorf("%d %s", rec.Code, rec.Body)
 		}
 		time.Sleep(time.Second)
-		wantLimit(t, get(t, srv, eventsPath(1, "")).Header(), "2", "0", "59")
+		wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "2", "0", "59")
 		get(t, srv, eventsPath(1, "")) // the window's own
 		get(t, srv, eventsPath(1, "")) // scheduled, inside a closed window
 		time.Sleep(2 * time.Second)
@@ -132,31 +132,31 @@ func TestInjected429(t *testing.T) {
 	})
 }
 
-func TestAFreshCursorExpires(t *testing.T) {
-	srv := faulty(t, "expired@1-2")
+func TestFaultExpired(t *testing.T) {
+	srv := newFaultyServer(t, "expired@1-2")
 	next := *getPage(t, srv, 1, "").Pagination.NextCursor // without a cursor nothing can expire
-	wantRefusal(t, get(t, srv, eventsPath(1, next)), http.StatusBadRequest, "CURSOR_EXPIRED")
+	wantError(t, get(t, srv, eventsPath(1, next)), http.StatusBadRequest, "CURSOR_EXPIRED")
 	getPage(t, srv, 1, next)
 	if f := srv.Journal().Summary().Faults; f["expired"] != 1 {
 		t.Errorf("faults %v", f)
 	}
 }
 
-func TestResets(t *testing.T) {
+func TestResetFaults(t *testing.T) {
 	for _, tc := range []struct {
 		kind        string
 		status      int
 		atLeast, no int // bytes of the body
 	}{{"reset", 0, 0, 1}, {"reset-body", 200, 1, 500_000}} {
 		t.Run(tc.kind, func(t *testing.T) {
-			srv := faulty(t, tc.kind+"@1")
+			srv := newFaultyServer(t, tc.kind+"@1")
 			web := httptest.NewServer(srv)
 			defer web.Close()
-			status, body, err := fetch(t, web, eventsPath(1000, ""))
+			status, body, err := fetchOnce(t, web, eventsPath(1000, ""))
 			if !errors.Is(err, syscall.ECONNRESET) || status != tc.status || len(body) < tc.atLeast || len(body) >= tc.no {
 				t.Errorf("status %d, %d bytes, %v", status, len(body), err)
 			}
-			if status, _, err := fetch(t, web, eventsPath(1000, "")); status != 200 || err != nil {
+			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != 200 || err != nil {
 				t.Errorf("then: %d, %v", status, err)
 			}
 			// The client may know of the answer before the journal does.
@@ -180,12 +180,12 @@ func TestResets(t *testing.T) {
 	}
 }
 
-func TestAResetWithoutAConnectionSaysSo(t *testing.T) {
-	wantRefusal(t, get(t, faulty(t, "reset@1"), eventsPath(1, "")), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
+func TestResetFaultWithoutConnection(t *testing.T) {
+	wantError(t, get(t, newFaultyServer(t, "reset@1"), eventsPath(1, "")), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
 }
 
 // fetch makes one attempt on a connection of its own, because Go's client sends a GET again when a used one breaks.
-func fetch(t *testing.T, web *httptest.Server, path string) (int, []byte, error) {
+func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
 	if err != nil {

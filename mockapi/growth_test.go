@@ -9,7 +9,7 @@ import (
 )
 
 // "a data set that grows at the head or whose total moves during a pass"
-func TestTheCollectionGrowsAtItsHead(t *testing.T) {
+func TestGrow(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
 	began := srv.Truth()
 	var ids []string
@@ -47,14 +47,14 @@ func TestTheCollectionGrowsAtItsHead(t *testing.T) {
 	if p := getPage(t, srv, 1, ""); p.Meta.Total != 5000 {
 		t.Errorf("total %d", p.Meta.Total)
 	}
-	rows := lines[struct{ ID string }](t, get(t, srv, mockapi.AdminPath+"/truth?size=1000"))
+	rows := decodeLines[struct{ ID string }](t, get(t, srv, mockapi.AdminPath+"/truth?size=1000"))
 	if len(rows) != 1000 || rows[0].ID != ids[0] || rows[999].ID != ids[999] {
 		t.Errorf("the truth of size 1000 has %d rows", len(rows))
 	}
 }
 
 // Only pages of events make it grow; what it has gained stays when the scenario changes.
-func TestWhatMakesTheCollectionGrow(t *testing.T) {
+func TestGrowEndpoints(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
 	for _, path := range []string{"/sessions", "/metrics", "/events/x", ""} {
 		get(t, srv, mockapi.BasePath+path)
@@ -74,7 +74,7 @@ func TestWhatMakesTheCollectionGrow(t *testing.T) {
 	}
 }
 
-func TestTheCollectionGrowsToItsBound(t *testing.T) {
+func TestGrowMaximum(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Grow = 999_999_995, 7 })
 	for range 2 {
 		getPage(t, srv, 1, "")
@@ -85,18 +85,18 @@ func TestTheCollectionGrowsToItsBound(t *testing.T) {
 }
 
 // Drifts number the events of the start, whatever has come since.
-func TestDriftsKeepTheirEvents(t *testing.T) {
-	srv := drifting(t, "nul@5")
+func TestDriftAfterSizeChange(t *testing.T) {
+	srv := newDriftingServer(t, "nul@5")
 	before, _ := srv.Truth().Row(5)
 	sendScenario(t, srv, http.MethodPost, `{"events": 210}`)
 	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
 	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || !bytes.Equal(after.Payload, before.Payload) {
-		t.Errorf("%s, then %s", text(before), text(after))
+		t.Errorf("%s, then %s", rowText(before), rowText(after))
 	}
 }
 
 // The total of a filter follows the collection both ways.
-func TestFilteredTotalsFollowTheSize(t *testing.T) {
+func TestFilterTotalAfterSizeChange(t *testing.T) {
 	srv := newServer(t, nil)
 	for _, size := range []string{"1000", "1500", "400", "0", "900"} {
 		sendScenario(t, srv, http.MethodPost, `{"events": `+size+`}`)

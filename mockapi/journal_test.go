@@ -18,7 +18,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
+func TestJournalEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Events = 15 })
 		began := time.Now().Round(0).UTC()
@@ -29,12 +29,12 @@ func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
 			{
 				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
 				From: 0, Returned: 10, Size: 15, Status: 200, Sound: true, Delivered: true,
-				Bytes: first.Body.Len(), Hash: hashOf(first),
+				Bytes: first.Body.Len(), Hash: bodyHash(first),
 			},
 			{
 				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
 				Cursor: next, From: 10, Returned: 5, Size: 15, Status: 200, Sound: true, Last: true, Delivered: true,
-				Bytes: second.Body.Len(), Hash: hashOf(second),
+				Bytes: second.Body.Len(), Hash: bodyHash(second),
 			},
 		}
 		got := srv.Journal().After(0)
@@ -51,7 +51,7 @@ func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
 }
 
 // A harness waits for the signal that a page was served, and sees the one in flight before.
-func TestWaitingForTheNextEntry(t *testing.T) {
+func TestJournalWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
 		served := make(chan struct{})
@@ -78,7 +78,7 @@ func TestWaitingForTheNextEntry(t *testing.T) {
 }
 
 // N is the order of arrival, Seq that of the answers.
-func TestASlowAnswerIsOvertaken(t *testing.T) {
+func TestJournalOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
 		slow := make(chan struct{})
@@ -97,7 +97,7 @@ func TestASlowAnswerIsOvertaken(t *testing.T) {
 	})
 }
 
-func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
+func TestJournalLimit(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.JournalLimit = 2 })
 	for range 5 {
 		get(t, srv, eventsPath(1, strings.Repeat("x", 2000)))
@@ -111,7 +111,7 @@ func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestTheJournalsDriftedRecordsAreBoundedToo(t *testing.T) {
+func TestJournalDriftedLimit(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) {
 		c.JournalLimit, c.Drifts = 3, []mockapi.Drift{{Kind: "nul", Probability: 1}}
 	})
@@ -129,12 +129,12 @@ func TestTheJournalsDriftedRecordsAreBoundedToo(t *testing.T) {
 
 func TestJournalOverHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, limited)
+		srv := newServer(t, withRateLimit)
 		admin := func(path string) *httptest.ResponseRecorder { return call(t, srv, "GET", mockapi.AdminPath+path, "") }
 		for range 3 {
 			get(t, srv, eventsPath(1, ""))
 		}
-		entries := lines[mockapi.Entry](t, admin("/journal?after=1"))
+		entries := decodeLines[mockapi.Entry](t, admin("/journal?after=1"))
 		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
 			t.Errorf("entries %+v", entries)
 		}
@@ -152,7 +152,7 @@ func TestJournalOverHTTP(t *testing.T) {
 			get(t, srv, eventsPath(1, ""))
 		}()
 		start = time.Now()
-		if got := lines[mockapi.Entry](t, admin("/journal?after=3&wait=5s")); len(got) != 1 || got[0].N != 4 || time.Since(start) != time.Second {
+		if got := decodeLines[mockapi.Entry](t, admin("/journal?after=3&wait=5s")); len(got) != 1 || got[0].N != 4 || time.Since(start) != time.Second {
 			t.Errorf("%+v after %v", got, time.Since(start))
 		}
 
@@ -160,15 +160,15 @@ func TestJournalOverHTTP(t *testing.T) {
 			t.Errorf("what the harness asks is not counted: %+v", s)
 		}
 		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
-			wantRefusal(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
+			wantError(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
 		}
-		wantRefusal(t, admin("/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
-		wantRefusal(t, call(t, srv, "POST", mockapi.AdminPath+"/config", ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+		wantError(t, admin("/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+		wantError(t, call(t, srv, "POST", mockapi.AdminPath+"/config", ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 	})
 }
 
 func TestConfigOverHTTP(t *testing.T) {
-	rec := call(t, faulty(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
+	rec := call(t, newFaultyServer(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
 	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
 		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
 		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
@@ -178,11 +178,11 @@ func TestConfigOverHTTP(t *testing.T) {
 }
 
 // hashOf is what anyone can compute of a body: CRC-64 with the ECMA polynomial.
-func hashOf(rec *httptest.ResponseRecorder) string {
+func bodyHash(rec *httptest.ResponseRecorder) string {
 	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
 }
 
-func lines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
+func decodeLines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
 	t.Helper()
 	var all []T
 	for scan := bufio.NewScanner(rec.Body); scan.Scan(); {

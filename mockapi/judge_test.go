@@ -23,7 +23,7 @@ var (
 
 // judge says of a record's bytes alone what must become of them. It is slow and plain, and knows nothing of the truth; what
 // takes another record to know, it cannot.
-func judge(t *testing.T, raw []byte) mockapi.Row {
+func classify(t *testing.T, raw []byte) mockapi.Row {
 	t.Helper()
 	park := func(reason string) mockapi.Row { return mockapi.Row{Outcome: mockapi.Parked, Reason: reason} }
 	switch {
@@ -33,14 +33,14 @@ func judge(t *testing.T, raw []byte) mockapi.Row {
 		return park("NUL character")
 	case raw[0] != '{':
 		return park("not an object")
-	case twice(t, raw):
+	case hasDuplicateMember(t, raw):
 		return park("duplicate field")
 	case tooLarge.Match(raw):
 		return park("unstorable")
 	}
-	top, session := members(t, raw), map[string]json.RawMessage(nil)
+	top, session := parseMembers(t, raw), map[string]json.RawMessage(nil)
 	if inner, ok := top["session"]; ok && inner[0] == '{' {
-		session = members(t, inner)
+		session = parseMembers(t, inner)
 	}
 	row := mockapi.Row{Outcome: mockapi.Stored}
 	for _, field := range []struct {
@@ -80,10 +80,10 @@ func judge(t *testing.T, raw []byte) mockapi.Row {
 		return park("wrong type")
 	}
 	var usual bool
-	if row.OccurredAt, usual = timeIn(string(top["timestamp"])); row.OccurredAt.IsZero() {
+	if row.OccurredAt, usual = parseAnyTime(string(top["timestamp"])); row.OccurredAt.IsZero() {
 		return park("bad timestamp")
 	}
-	row.Extra = extra(t, top, session)
+	row.Extra = findExtra(t, top, session)
 	if !usual || row.Extra != nil {
 		row.Outcome = mockapi.Drifted
 	}
@@ -91,13 +91,13 @@ func judge(t *testing.T, raw []byte) mockapi.Row {
 }
 
 // timeIn tells a time, zero if it is none, and whether it is written as recorded.
-func timeIn(text string) (at time.Time, usual bool) {
+func parseAnyTime(text string) (at time.Time, usual bool) {
 	if inner, ok := strings.CutPrefix(text, `"`); ok {
 		inner = strings.TrimSuffix(inner, `"`)
 		if at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", inner); err == nil {
 			return at.UTC(), true
 		}
-		at, _ := timeIn(inner)
+		at, _ := parseAnyTime(inner)
 		return at, false
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
@@ -118,7 +118,7 @@ func timeIn(text string) (at time.Time, usual bool) {
 }
 
 // extra is what no column holds, in the order top, then session.
-func extra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
+func findExtra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
 	t.Helper()
 	var inner, outer []string
 	for name, value := range session {
@@ -144,7 +144,7 @@ func extra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessag
 }
 
 // twice says whether a member of the object stands twice.
-func twice(t *testing.T, raw []byte) bool {
+func hasDuplicateMember(t *testing.T, raw []byte) bool {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if _, err := decoder.Token(); err != nil {
@@ -169,7 +169,7 @@ func twice(t *testing.T, raw []byte) bool {
 	return false
 }
 
-func members(t *testing.T, raw []byte) map[string]json.RawMessage {
+func parseMembers(t *testing.T, raw []byte) map[string]json.RawMessage {
 	t.Helper()
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &m); err != nil {

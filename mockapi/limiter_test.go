@@ -14,9 +14,9 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-func limited(c *mockapi.Config) { c.RateLimit, c.RateWindow = 10, time.Minute }
+func withRateLimit(c *mockapi.Config) { c.RateLimit, c.RateWindow = 10, time.Minute }
 
-func wantLimit(t *testing.T, h http.Header, limit, remaining, reset string) {
+func wantRateHeaders(t *testing.T, h http.Header, limit, remaining, reset string) {
 	t.Helper()
 	got := [3]string{h.Get("X-RateLimit-Limit"), h.Get("X-RateLimit-Remaining"), h.Get("X-RateLimit-Reset")}
 	if want := [3]string{limit, remaining, reset}; got != want {
@@ -26,21 +26,21 @@ func wantLimit(t *testing.T, h http.Header, limit, remaining, reset string) {
 
 // "10 requests per fixed 60 s window opened by its first request"; "`-Reset` (whole seconds left in the window, 60 on a
 // window's first answer, so it seems rounded up; not an epoch)"; "on 429 `Retry-After` in seconds, equal to Reset".
-func TestTheWindowIsFixedAndOpenedByItsFirstRequest(t *testing.T) {
+func TestRateLimitWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, limited)
+		srv := newServer(t, withRateLimit)
 		time.Sleep(17 * time.Second) // a window on the clock's minute would end early
 		path := eventsPath(1, "")
-		wantLimit(t, get(t, srv, path).Header(), "10", "9", "60")
+		wantRateHeaders(t, get(t, srv, path).Header(), "10", "9", "60")
 		time.Sleep(31_500 * time.Millisecond)
 		for range 8 {
 			get(t, srv, path)
 		}
-		wantLimit(t, get(t, srv, path).Header(), "10", "0", "29")
+		wantRateHeaders(t, get(t, srv, path).Header(), "10", "0", "29")
 
 		time.Sleep(500 * time.Millisecond)
 		rec := get(t, srv, path)
-		wantLimit(t, rec.Header(), "10", "0", "28")
+		wantRateHeaders(t, rec.Header(), "10", "0", "28")
 		if rec.Code != http.StatusTooManyRequests || rec.Header().Get("Retry-After") != "28" {
 			t.Errorf("%d, Retry-After %q", rec.Code, rec.Header().Get("Retry-After"))
 		}
@@ -54,15 +54,15 @@ func TestTheWindowIsFixedAndOpenedByItsFirstRequest(t *testing.T) {
 			t.Errorf("1 ms before the end: %d, Retry-After %q", rec.Code, rec.Header().Get("Retry-After"))
 		}
 		time.Sleep(time.Millisecond)
-		wantLimit(t, get(t, srv, path).Header(), "10", "9", "60")
+		wantRateHeaders(t, get(t, srv, path).Header(), "10", "9", "60")
 	})
 }
 
 // "counted on arrival": an answer that takes longer than the window belongs to the window in which it was asked for.
 // "HEAD … cost a token", and so does an answer that is an error.
-func TestRequestsAreCountedOnArrivalWhateverTheAnswer(t *testing.T) {
+func TestRateLimitCountsArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) { limited(c); c.Latency = 2 * time.Minute })
+		srv := newServer(t, func(c *mockapi.Config) { withRateLimit(c); c.Latency = 2 * time.Minute })
 		var slow sync.WaitGroup
 		remaining := make([]string, 10)
 		for i := range 10 {
@@ -74,28 +74,28 @@ func TestRequestsAreCountedOnArrivalWhateverTheAnswer(t *testing.T) {
 			t.Errorf("remaining: %s", got)
 		}
 	})
-	srv := newServer(t, limited)
+	srv := newServer(t, withRateLimit)
 	call(t, srv, http.MethodHead, eventsPath(1, ""), "demo-key")
 	get(t, srv, eventsPath(1, "nonsense"))
-	wantLimit(t, get(t, srv, eventsPath(1, "")).Header(), "10", "7", "60")
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "10", "7", "60")
 	if body := call(t, srv, http.MethodHead, eventsPath(1, ""), "demo-key").Body.Len(); body != 0 {
 		t.Errorf("HEAD got %d bytes", body)
 	}
 }
 
-func TestWithoutALimitThereAreNoLimitHeaders(t *testing.T) {
+func TestRateLimitOff(t *testing.T) {
 	srv := newServer(t, nil)
 	for range 50 {
 		if rec := get(t, srv, eventsPath(1, "")); rec.Code != http.StatusOK {
 			t.Fatalf("status %d", rec.Code)
 		} else {
-			wantLimit(t, rec.Header(), "", "", "")
+			wantRateHeaders(t, rec.Header(), "", "", "")
 		}
 	}
 }
 
 // "429 storms when parallel workers wake together", "clamped Retry-After retries too early": the journal tells.
-func TestTheJournalTellsWhoDidNotWait(t *testing.T) {
+func TestJournalTooEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.RateLimit, c.RateWindow = 1, 30*time.Second })
 		path := eventsPath(1, "")
@@ -119,7 +119,7 @@ func TestTheJournalTellsWhoDidNotWait(t *testing.T) {
 }
 
 // "About 0.5 to 5 s per page": and not a moment longer once the client has gone.
-func TestLatencyEndsWhenTheClientGoesAway(t *testing.T) {
+func TestLatencyClientDisconnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
 		start := time.Now()

@@ -12,26 +12,26 @@ import (
 )
 
 // "`-Reset` (whole seconds left in the window …; not an epoch)", and by switch all that others send under these names.
-func TestFormsOfTheRateLimitHeaders(t *testing.T) {
+func TestRateLimitHeaderForms(t *testing.T) {
 	const left = 58500 * time.Millisecond // after 1.5 s of 60
 	for form, want := range map[mockapi.RateHeaders]func(end time.Time) map[string]string{
-		mockapi.RateSeconds: func(time.Time) map[string]string { return limitHeaders("8", "59") },
-		mockapi.RateEpoch:   func(end time.Time) map[string]string { return limitHeaders("8", strconv.FormatInt(end.Unix()+1, 10)) },
+		mockapi.RateSeconds: func(time.Time) map[string]string { return rateHeaders("8", "59") },
+		mockapi.RateEpoch:   func(end time.Time) map[string]string { return rateHeaders("8", strconv.FormatInt(end.Unix()+1, 10)) },
 		mockapi.RateEpochMillis: func(end time.Time) map[string]string {
-			return limitHeaders("8", strconv.FormatInt(end.UnixMilli()+1, 10))
+			return rateHeaders("8", strconv.FormatInt(end.UnixMilli()+1, 10))
 		},
 		mockapi.RateDate: func(end time.Time) map[string]string {
-			return limitHeaders("8", end.Add(time.Second).UTC().Format(http.TimeFormat))
+			return rateHeaders("8", end.Add(time.Second).UTC().Format(http.TimeFormat))
 		},
 		mockapi.RateAbsent: func(time.Time) map[string]string { return nil },
-		mockapi.RateLying:  func(time.Time) map[string]string { return limitHeaders("10", "1") },
+		mockapi.RateLying:  func(time.Time) map[string]string { return rateHeaders("10", "1") },
 		mockapi.RateIETF: func(time.Time) map[string]string {
 			return map[string]string{"RateLimit": `"default";r=8;t=59`, "RateLimit-Policy": `"default";q=10;w=60`}
 		},
 	} {
 		t.Run(string(form), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				srv := newServer(t, func(c *mockapi.Config) { limited(c); c.RateHeaders = form })
+				srv := newServer(t, func(c *mockapi.Config) { withRateLimit(c); c.RateHeaders = form })
 				// The window ends between two seconds, and between two milliseconds, and is not to be cut short.
 				time.Sleep(200*time.Millisecond + 300*time.Microsecond)
 				get(t, srv, eventsPath(1, ""))
@@ -48,12 +48,12 @@ func TestFormsOfTheRateLimitHeaders(t *testing.T) {
 	}
 }
 
-func limitHeaders(remaining, reset string) map[string]string {
+func rateHeaders(remaining, reset string) map[string]string {
 	return map[string]string{"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
 }
 
 // "on 429 `Retry-After` in seconds, equal to Reset", and 429 without it. Who was not told when cannot come too early.
-func TestFormsOfRetryAfter(t *testing.T) {
+func TestRetryAfterForms(t *testing.T) {
 	for _, tc := range []struct {
 		form    mockapi.RetryAfter
 		headers mockapi.RateHeaders
@@ -87,16 +87,16 @@ func TestFormsOfRetryAfter(t *testing.T) {
 	}
 }
 
-func TestABare429SaysNothing(t *testing.T) {
+func TestFault429Bare(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) {
-		limited(c)
+		withRateLimit(c)
 		c.Faults = []mockapi.Fault{{Kind: "429-bare", At: []int{1}}}
 	})
 	rec := get(t, srv, eventsPath(1, ""))
 	if rec.Code != 429 || rec.Header().Get("Retry-After") != "" {
 		t.Errorf("%d %v", rec.Code, rec.Header())
 	}
-	wantLimit(t, rec.Header(), "", "", "")
+	wantRateHeaders(t, rec.Header(), "", "", "")
 	get(t, srv, eventsPath(1, ""))
 	if e := srv.Journal().After(1)[0]; e.TooEarly || e.Status != 200 {
 		t.Errorf("%+v", e)

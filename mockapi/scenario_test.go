@@ -23,15 +23,15 @@ func sendScenario(t *testing.T, srv http.Handler, method, body string) *httptest
 	return rec
 }
 
-func TestAScenarioChangesWhileItRuns(t *testing.T) {
-	srv := faulty(t, "500@1-2")
-	got := statuses(t, srv, 1)
+func TestScenarioChange(t *testing.T) {
+	srv := newFaultyServer(t, "500@1-2")
+	got := getStatuses(t, srv, 1)
 	if rec := sendScenario(t, srv, http.MethodPost, `{"faults": ["503@3", "429@4"], "latency": "1ms"}`); rec.Code != 200 {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
-	got = append(got, statuses(t, srv, 3)...) // numbers go on
+	got = append(got, getStatuses(t, srv, 3)...) // numbers go on
 	sendScenario(t, srv, http.MethodPost, `{"faults": []}`)
-	got = append(got, statuses(t, srv, 1)...)
+	got = append(got, getStatuses(t, srv, 1)...)
 	if want := []int{500, 200, 503, 429, 200}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -49,11 +49,11 @@ func TestAScenarioChangesWhileItRuns(t *testing.T) {
 	if shown := get(t, srv, mockapi.AdminPath+"/scenario"); shown.Body.String() != rec.Body.String() || shown.Code != 200 {
 		t.Errorf("shown %s, answered %s", shown.Body, rec.Body)
 	}
-	wantLimit(t, get(t, srv, eventsPath(1, "")).Header(), "3", "2", "60")
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "3", "2", "60")
 }
 
-func TestABadScenarioChangesNothing(t *testing.T) {
-	srv := faulty(t, "500@1")
+func TestScenarioInvalid(t *testing.T) {
+	srv := newFaultyServer(t, "500@1")
 	before := srv.Scenario()
 	for body, want := range map[string]string{
 		``:                                 "unexpected end",
@@ -76,7 +76,7 @@ func TestABadScenarioChangesNothing(t *testing.T) {
 		strings.Repeat(" ", 1<<20+1):       "too large",
 	} {
 		rec := sendScenario(t, srv, http.MethodPost, body)
-		wantRefusal(t, rec, http.StatusBadRequest, "INVALID_QUERY")
+		wantError(t, rec, http.StatusBadRequest, "INVALID_QUERY")
 		if !strings.Contains(decode[wireError](t, rec).Message, want) {
 			t.Errorf("%.60q: %s, want %q", body, rec.Body, want)
 		}
@@ -88,11 +88,11 @@ func TestABadScenarioChangesNothing(t *testing.T) {
 	if err := srv.Change(func(c *mockapi.Scenario) error { c.Events = 1; return failing }); !errors.Is(err, failing) || srv.Scenario().Events != 1000 {
 		t.Errorf("%v, %+v", err, srv.Scenario())
 	}
-	wantRefusal(t, sendScenario(t, srv, http.MethodDelete, ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	wantError(t, sendScenario(t, srv, http.MethodDelete, ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 }
 
 // A request is answered by the scenario in which it arrived.
-func TestARequestInFlightKeepsItsScenario(t *testing.T) {
+func TestScenarioRequestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
 		answered := make(chan wirePage)
@@ -105,7 +105,7 @@ func TestARequestInFlightKeepsItsScenario(t *testing.T) {
 	})
 }
 
-func TestAScenarioSurvivesItsOwnJSON(t *testing.T) {
+func TestScenarioJSONRoundTrip(t *testing.T) {
 	was := mockapi.DefaultScenario()
 	was.Faults = []mockapi.Fault{{Kind: "503", At: []int{7, 9}}, {Kind: "429", Probability: .25}}
 	was.Drifts = []mockapi.Drift{{Kind: "nul", At: []int{0}}}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestTruthOverHTTP(t *testing.T) {
-	srv := faulty(t, "500:1") // the truth does not ask what was served
+	srv := newFaultyServer(t, "500:1") // the truth does not ask what was served
 	type row struct {
 		ID         string          `json:"id"`
 		SessionID  string          `json:"session_id"`
@@ -38,7 +38,7 @@ func TestTruthOverHTTP(t *testing.T) {
 		{"?from=2000", 0, 0},
 		{"?from=9223372036854775807&limit=9223372036854775807", 0, 0},
 	} {
-		rows := lines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
+		rows := decodeLines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
 		if len(rows) != tc.to-tc.from {
 			t.Fatalf("%q: %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
 		}
@@ -48,18 +48,18 @@ func TestTruthOverHTTP(t *testing.T) {
 			if err != nil || !at.Equal(want.OccurredAt) || got.ID != want.ID || string(got.Properties) != string(want.Properties) ||
 				got.SessionID != want.SessionID || got.UserID != want.UserID || got.Type != want.Type || got.Name != want.Name ||
 				got.DeviceType != want.DeviceType || got.Browser != want.Browser || got.Extra != nil {
-				t.Fatalf("row %d: %+v, want %s", i, got, text(want))
+				t.Fatalf("row %d: %+v, want %s", i, got, rowText(want))
 			}
 		}
 	}
-	if !strings.Contains(text(mockapi.Row{}), `"extra":null`) {
+	if !strings.Contains(rowText(mockapi.Row{}), `"extra":null`) {
 		t.Error("extra is not written as null")
 	}
 }
 
 // What must become of each record, with the bytes of what drifts; by outcome, so that a harness can ask for the table alone.
-func TestTruthOfDriftsOverHTTP(t *testing.T) {
-	srv := drifting(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
+func TestTruthOverHTTPDrifts(t *testing.T) {
+	srv := newDriftingServer(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
 	type row struct {
 		Index      int
 		Outcome    string
@@ -71,7 +71,7 @@ func TestTruthOfDriftsOverHTTP(t *testing.T) {
 		OccurredAt string `json:"occurred_at"`
 	}
 	ask := func(query string) []row {
-		return lines[row](t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""))
+		return decodeLines[row](t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""))
 	}
 	all := ask("")
 	for i, want := range map[int]row{
@@ -105,16 +105,16 @@ func TestTruthOfDriftsOverHTTP(t *testing.T) {
 		t.Errorf("a row: %v", got)
 	}
 	for _, query := range []string{"?outcome=lost", "?size=x"} {
-		wantRefusal(t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""), http.StatusBadRequest, "INVALID_QUERY")
+		wantError(t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""), http.StatusBadRequest, "INVALID_QUERY")
 	}
 }
 
 // A client that goes away is not worked for, also if none of a billion rows would be sent to it.
-func TestTheTruthEndsWhenTheClientGoesAway(t *testing.T) {
+func TestTruthOverHTTPClientDisconnects(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
 	for _, query := range []string{"", "?outcome=parked"} {
 		start := time.Now()
-		aborted(t, 10*time.Millisecond, srv, mockapi.AdminPath+"/truth"+query)
+		callAborted(t, 10*time.Millisecond, srv, mockapi.AdminPath+"/truth"+query)
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%q: ended after %v", query, took)
 		}
