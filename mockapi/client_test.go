@@ -1,11 +1,15 @@
 package mockapi_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"hash/crc64"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/pawldata/pawl/mockapi"
@@ -24,6 +28,34 @@ func newServer(t *testing.T, change func(*mockapi.Config)) *mockapi.Server {
 		t.Fatal(err)
 	}
 	return srv
+}
+
+func newFaultyServer(t *testing.T, specs ...string) *mockapi.Server {
+	t.Helper()
+	return newServer(t, func(c *mockapi.Config) {
+		for _, spec := range specs {
+			fault, err := mockapi.ParseFault(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Faults = append(c.Faults, fault)
+		}
+	})
+}
+
+// drifting is a service of 200 events with these drifts.
+func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
+	t.Helper()
+	return newServer(t, func(c *mockapi.Config) {
+		c.Events = 200
+		for _, spec := range specs {
+			drift, err := mockapi.ParseDrift(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Drifts = append(c.Drifts, drift)
+		}
+	})
 }
 
 // call answers one request without a socket.
@@ -90,6 +122,19 @@ func decode[T any](t *testing.T, rec *httptest.ResponseRecorder) T {
 	return v
 }
 
+func decodeLines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
+	t.Helper()
+	var all []T
+	for scan := bufio.NewScanner(rec.Body); scan.Scan(); {
+		var v T
+		if err := json.Unmarshal(scan.Bytes(), &v); err != nil {
+			t.Fatalf("%v in %s", err, scan.Bytes())
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
 func getPage(t *testing.T, srv http.Handler, limit int, cursor string) wirePage {
 	t.Helper()
 	rec := get(t, srv, eventsPath(limit, cursor))
@@ -114,6 +159,24 @@ func readAll(t *testing.T, srv http.Handler, limit int) []wireEvent {
 	}
 }
 
+// statuses asks n times for the first page.
+func getStatuses(t *testing.T, srv *mockapi.Server, n int) []int {
+	t.Helper()
+	got := make([]int, 0, n)
+	for range n {
+		got = append(got, get(t, srv, eventsPath(1, "")).Code)
+	}
+	return got
+}
+
+func sendScenario(t *testing.T, srv http.Handler, method, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), method, mockapi.AdminPath+"/scenario", strings.NewReader(body))
+	rec := httptest.NewRecorder()
+	srv.ServeHTTP(rec, req)
+	return rec
+}
+
 type wireError struct{ Error, Message, Code string }
 
 // wantRefusal checks status and code of a JSON error.
@@ -126,4 +189,16 @@ func wantError(t *testing.T, rec *httptest.ResponseRecorder, status int, code st
 	if ct := rec.Header().Get("Content-Type"); ct != "application/json; charset=utf-8" {
 		t.Fatalf("Content-Type %q", ct)
 	}
+}
+
+// text is all of a row but its index.
+func rowText(row mockapi.Row) string {
+	row.Index = 0
+	line, err := json.Marshal(row)
+	return fmt.Sprint(string(line), err)
+}
+
+// hashOf is what anyone can compute of a body: CRC-64 with the ECMA polynomial.
+func bodyHash(rec *httptest.ResponseRecorder) string {
+	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
 }

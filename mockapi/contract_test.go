@@ -1,18 +1,10 @@
 package mockapi_test
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
-
-	"github.com/pawldata/pawl/mockapi"
 )
 
 // A line is one statement of the contract, quoted, and the test that proves it of the mock. That test runs by itself.
@@ -95,90 +87,4 @@ func TestContractNamesTests(t *testing.T) {
 		}
 		quotes[l.statement] = true
 	}
-}
-
-func TestEventKeys(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
-	page := decode[struct{ Data []map[string]json.RawMessage }](t, get(t, srv, eventsPath(5000, "")))
-	keys := []string{"id", "sessionId", "userId", "type", "name", "properties", "timestamp", "session"}
-	for i, event := range page.Data {
-		for _, key := range keys {
-			if value := string(event[key]); value == "" || value == "null" {
-				t.Fatalf("event %d: %s is %q", i, key, value)
-			}
-		}
-		if len(event) != len(keys) || len(page.Data) != 5000 {
-			t.Fatalf("event %d of %d: %d keys", i, len(page.Data), len(event))
-		}
-	}
-}
-
-func TestTimestampFormatByIndex(t *testing.T) {
-	srv := newServer(t, nil)
-	first := getPage(t, srv, 10, "")
-	second := getPage(t, srv, 10, *getPage(t, srv, 1, "").Pagination.NextCursor)
-	for i, event := range second.Data[:9] {
-		same := first.Data[i+1]
-		isNumber, wasNumber := event.Timestamp[0] != '"', same.Timestamp[0] != '"'
-		if event.ID != same.ID || isNumber != (i%3 == 0) || wasNumber != ((i+1)%3 == 0) {
-			t.Errorf("event %d: %s, then %s", i, same.Timestamp, event.Timestamp)
-		}
-	}
-}
-
-func TestEndpointList(t *testing.T) {
-	rec := call(t, newServer(t, nil), http.MethodGet, mockapi.BasePath, "")
-	got := decode[struct{ Endpoints []string }](t, rec).Endpoints
-	want := []string{"GET /api/v1/events", "GET /api/v1/events/{id}", "GET /api/v1/sessions", "GET /api/v1/metrics"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func TestRateLimitHeadersOnErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) {
-			withRateLimit(c)
-			c.Faults = []mockapi.Fault{{Kind: "500", At: []int{1}}, {Kind: "null", At: []int{2}}, {Kind: "401", At: []int{3}}}
-		})
-		for _, remaining := range []string{"9", "8", "7", "6"} {
-			wantRateHeaders(t, get(t, srv, eventsPath(1, "nonsense")).Header(), "10", remaining, "60")
-		}
-		time.Sleep(time.Minute)
-		wantRateHeaders(t, call(t, srv, http.MethodHead, eventsPath(1, ""), "demo-key").Header(), "10", "9", "60")
-	})
-}
-
-func TestKeepAlive(t *testing.T) {
-	web := httptest.NewServer(newServer(t, nil))
-	defer web.Close()
-	var ports []string
-	web.Config.Handler = recordRemoteAddrs(&ports, web.Config.Handler)
-	for range 3 {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+eventsPath(1, ""), http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-API-Key", "demo-key")
-		resp, err := web.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var page strings.Builder
-		if err := resp.Write(&page); err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-	}
-	if len(ports) != 3 || ports[0] != ports[1] || ports[1] != ports[2] {
-		t.Errorf("three requests from %v", ports)
-	}
-}
-
-// remember notes from where each request comes.
-func recordRemoteAddrs(from *[]string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*from = append(*from, r.RemoteAddr)
-		next.ServeHTTP(w, r)
-	})
 }

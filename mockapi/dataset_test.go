@@ -184,10 +184,3 @@ func TestLargeCollectionMemory(t *testing.T) {
 		t.Error("there is a row before the first")
 	}
 }
-
-// text is all of a row but its index.
-func rowText(row mockapi.Row) string {
-	row.Index = 0
-	line, err := json.Marshal(row)
-	return fmt.Sprint(string(line), err)
-}

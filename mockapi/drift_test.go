@@ -2,7 +2,6 @@ package mockapi_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -11,77 +10,6 @@ import (
 
 	"github.com/pawldata/pawl/mockapi"
 )
-
-// drifting is a service of 200 events with these drifts.
-func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
-	t.Helper()
-	return newServer(t, func(c *mockapi.Config) {
-		c.Events = 200
-		for _, spec := range specs {
-			drift, err := mockapi.ParseDrift(spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Drifts = append(c.Drifts, drift)
-		}
-	})
-}
-
-// rawRecords is what one pass brings, byte for byte.
-func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
-	t.Helper()
-	var all [][]byte
-	for cursor := ""; ; {
-		body := get(t, srv, eventsPath(limit, cursor)).Body.Bytes()
-		data, rest := splitData(t, body)
-		all = append(all, data...)
-		var place struct {
-			Pagination struct {
-				HasMore    bool
-				NextCursor string
-			}
-		}
-		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &place); err != nil {
-			t.Fatalf("%v in %s", err, rest)
-		}
-		if !place.Pagination.HasMore {
-			return all
-		}
-		cursor = place.Pagination.NextCursor
-	}
-}
-
-// splitData cuts the records out of a body without changing a byte, which encoding/json would where they are not UTF-8.
-func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
-	t.Helper()
-	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
-	if !ok {
-		t.Fatalf("body %.80s", body)
-	}
-	depth, quoted, start := 0, false, 0
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == ',' && depth == 0:
-			records, start = append(records, body[start:i]), i+1
-		case c == ']' && depth == 0:
-			if i > 0 {
-				records = append(records, body[start:i])
-			}
-			return records, body[i+1:]
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	t.Fatal("the data has no end")
-	return nil, nil
-}
 
 // Whatever the kind: the truth is what the bytes say, and the bytes are the same on every pass, at any place in a page.
 func TestDriftTruthMatchesBytes(t *testing.T) {
@@ -203,53 +131,69 @@ func TestDriftProbability(t *testing.T) {
 	}
 }
 
-// The journal has the digest of each drifted record, so that dead letters can be compared byte by byte.
-func TestJournalDriftedRecords(t *testing.T) {
-	srv := newDriftingServer(t, "nul@2,5", "timestamp-s@150")
-	readRawRecords(t, srv, 100)
-	entries := srv.Journal().After(0)
-	var got []mockapi.DriftedRecord
-	for _, e := range entries {
-		got = append(got, e.Drifted...)
-	}
-	want := make([]mockapi.DriftedRecord, 0, 3)
-	for _, i := range []int{2, 5, 150} {
-		row, _ := srv.Truth().Row(i)
-		want = append(want, mockapi.DriftedRecord{Index: i, Kind: row.Drift, SHA256: sha256.Sum256(row.Payload)})
-	}
-	if !reflect.DeepEqual(got, want) || len(entries[0].Drifted) != 2 {
-		t.Errorf("got %v, want %v", got, want)
+// Drifts number the events of the start, whatever has come since.
+func TestDriftAfterSizeChange(t *testing.T) {
+	srv := newDriftingServer(t, "nul@5")
+	before, _ := srv.Truth().Row(5)
+	sendScenario(t, srv, http.MethodPost, `{"events": 210}`)
+	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
+	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || !bytes.Equal(after.Payload, before.Payload) {
+		t.Errorf("%s, then %s", rowText(before), rowText(after))
 	}
 }
 
-// What an answer does not bring, the journal does not tell of: neither records nor an end.
-func TestJournalUndeliveredRecords(t *testing.T) {
-	for _, tc := range []struct{ method, path, fault string }{
-		{http.MethodGet, "/events", "null:1"},
-		{http.MethodGet, "/events", "truncated:1"},
-		{http.MethodGet, "/events", "html:1"},
-		{http.MethodGet, "/events", "data-null:1"},
-		{http.MethodGet, "/events", "data-missing:1"},
-		{http.MethodGet, "/events", "reset-body:1"},
-		{http.MethodGet, "/events/", "null:1"},
-		{http.MethodHead, "/events", "500@2"},
-		{http.MethodHead, "/events/", "500@2"},
-	} {
-		srv := newServer(t, func(c *mockapi.Config) {
-			fault, err := mockapi.ParseFault(tc.fault)
-			if err != nil {
-				t.Fatal(err)
+// rawRecords is what one pass brings, byte for byte.
+func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
+	t.Helper()
+	var all [][]byte
+	for cursor := ""; ; {
+		body := get(t, srv, eventsPath(limit, cursor)).Body.Bytes()
+		data, rest := splitData(t, body)
+		all = append(all, data...)
+		var place struct {
+			Pagination struct {
+				HasMore    bool
+				NextCursor string
 			}
-			c.Events, c.Drifts, c.Faults = 2, []mockapi.Drift{{Kind: "new-field", At: []int{0}}}, []mockapi.Fault{fault}
-		})
-		path := mockapi.BasePath + tc.path
-		if row, _ := srv.Truth().Row(0); strings.HasSuffix(path, "/") {
-			path += row.ID
 		}
-		call(t, srv, tc.method, path, "demo-key")
-		e, s := srv.Journal().After(0)[0], srv.Journal().Summary()
-		if e.Status != http.StatusOK || e.Returned != 0 || len(e.Drifted) != 0 || e.Sound || e.Last || s.Pages != 0 || s.Complete {
-			t.Errorf("%s %s with %s: %+v, %+v", tc.method, tc.path, tc.fault, e, s)
+		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &place); err != nil {
+			t.Fatalf("%v in %s", err, rest)
+		}
+		if !place.Pagination.HasMore {
+			return all
+		}
+		cursor = place.Pagination.NextCursor
+	}
+}
+
+// splitData cuts the records out of a body without changing a byte, which encoding/json would where they are not UTF-8.
+func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
+	t.Helper()
+	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
+	if !ok {
+		t.Fatalf("body %.80s", body)
+	}
+	depth, quoted, start := 0, false, 0
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ',' && depth == 0:
+			records, start = append(records, body[start:i]), i+1
+		case c == ']' && depth == 0:
+			if i > 0 {
+				records = append(records, body[start:i])
+			}
+			return records, body[i+1:]
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
 		}
 	}
+	t.Fatal("the data has no end")
+	return nil, nil
 }

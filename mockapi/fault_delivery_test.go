@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,45 +17,64 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// A wireAnswer is an answer as it came, its body yet to be read; that is closed when the test ends.
-type wireResponse struct {
-	code   int
-	header http.Header
-	length int64 // -1 if it was not announced
-	body   io.ReadCloser
-	from   *url.URL
+func TestResetFaults(t *testing.T) {
+	for _, tc := range []struct {
+		kind        string
+		status      int
+		atLeast, no int // bytes of the body
+	}{{"reset", 0, 0, 1}, {"reset-body", 200, 1, 500_000}} {
+		t.Run(tc.kind, func(t *testing.T) {
+			srv := newFaultyServer(t, tc.kind+"@1")
+			web := httptest.NewServer(srv)
+			defer web.Close()
+			status, body, err := fetchOnce(t, web, eventsPath(1000, ""))
+			if !errors.Is(err, syscall.ECONNRESET) || status != tc.status || len(body) < tc.atLeast || len(body) >= tc.no {
+				t.Errorf("status %d, %d bytes, %v", status, len(body), err)
+			}
+			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != 200 || err != nil {
+				t.Errorf("then: %d, %v", status, err)
+			}
+			// The client may know of the answer before the journal does.
+			byN := map[int]mockapi.Entry{}
+			for len(byN) < 2 {
+				entries, err := srv.Journal().Wait(t.Context(), len(byN))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range entries {
+					byN[e.N] = e
+				}
+			}
+			if e := byN[1]; e.Status != tc.status || e.Delivered || string(e.Fault) != tc.kind || e.Returned != 0 {
+				t.Errorf("entry %+v", e)
+			}
+			if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 2 || s.InFlight != 0 {
+				t.Errorf("summary %+v", s)
+			}
+		})
+	}
 }
 
-// ask sends a request to a real server without help of the client: no gzip of its own, no redirects followed.
-func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireResponse, error) {
+func TestResetFaultWithoutConnection(t *testing.T) {
+	wantError(t, get(t, newFaultyServer(t, "reset@1"), eventsPath(1, "")), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
+}
+
+// fetch makes one attempt on a connection of its own, because Go's client sends a GET again when a used one breaks.
+func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, error) {
 	t.Helper()
-	web := httptest.NewServer(srv)
-	t.Cleanup(web.Close)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-API-Key", "demo-key")
-	if encoding != "" {
-		req.Header.Set("Accept-Encoding", encoding)
-	}
-	transport := &http.Transport{DisableCompression: true}
-	t.Cleanup(transport.CloseIdleConnections)
-	resp, err := transport.RoundTrip(req)
+	req.Close = true
+	resp, err := web.Client().Do(req)
 	if err != nil {
-		return wireResponse{}, err
+		return 0, nil, err
 	}
-	t.Cleanup(func() { _ = resp.Body.Close() })
-	return wireResponse{resp.StatusCode, resp.Header, resp.ContentLength, resp.Body, req.URL}, nil
-}
-
-func waitForEntry(t *testing.T, srv *mockapi.Server) mockapi.Entry {
-	t.Helper()
-	entries, err := srv.Journal().Wait(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entries[0]
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, body, err
 }
 
 func TestHangFaults(t *testing.T) {
@@ -249,4 +269,45 @@ func TestFaultsExemptHead(t *testing.T) {
 			t.Errorf("%s: %d, %+v", kind, rec.Code, e)
 		}
 	}
+}
+
+// A wireAnswer is an answer as it came, its body yet to be read; that is closed when the test ends.
+type wireResponse struct {
+	code   int
+	header http.Header
+	length int64 // -1 if it was not announced
+	body   io.ReadCloser
+	from   *url.URL
+}
+
+// ask sends a request to a real server without help of the client: no gzip of its own, no redirects followed.
+func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireResponse, error) {
+	t.Helper()
+	web := httptest.NewServer(srv)
+	t.Cleanup(web.Close)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", "demo-key")
+	if encoding != "" {
+		req.Header.Set("Accept-Encoding", encoding)
+	}
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return wireResponse{}, err
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return wireResponse{resp.StatusCode, resp.Header, resp.ContentLength, resp.Body, req.URL}, nil
+}
+
+func waitForEntry(t *testing.T, srv *mockapi.Server) mockapi.Entry {
+	t.Helper()
+	entries, err := srv.Journal().Wait(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries[0]
 }

@@ -1,10 +1,9 @@
 package mockapi_test
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"net/http"
-	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,16 +12,6 @@ import (
 
 	"github.com/pawldata/pawl/mockapi"
 )
-
-func withRateLimit(c *mockapi.Config) { c.RateLimit, c.RateWindow = 10, time.Minute }
-
-func wantRateHeaders(t *testing.T, h http.Header, limit, remaining, reset string) {
-	t.Helper()
-	got := [3]string{h.Get("X-RateLimit-Limit"), h.Get("X-RateLimit-Remaining"), h.Get("X-RateLimit-Reset")}
-	if want := [3]string{limit, remaining, reset}; got != want {
-		t.Errorf("limit, remaining, reset = %v, want %v", got, want)
-	}
-}
 
 // "10 requests per fixed 60 s window opened by its first request"; "`-Reset` (whole seconds left in the window, 60 on a
 // window's first answer, so it seems rounded up; not an epoch)"; "on 429 `Retry-After` in seconds, equal to Reset".
@@ -83,6 +72,32 @@ func TestRateLimitCountsArrivals(t *testing.T) {
 	}
 }
 
+// "sessions (40 per window) and metrics (30, always empty) have the same envelope and their own buckets"
+func TestRateLimitBuckets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, withRateLimit)
+		for path, limit := range map[string]int{"/events": 10, "/sessions": 40, "/metrics": 30} {
+			for n := range limit {
+				wantRateHeaders(t, get(t, srv, mockapi.BasePath+path).Header(), strconv.Itoa(limit), strconv.Itoa(limit-n-1), "60")
+			}
+			rec := get(t, srv, mockapi.BasePath+path)
+			if rec.Code != 429 || decode[struct{ RateLimit struct{ Limit int } }](t, rec).RateLimit.Limit != limit {
+				t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+			}
+		}
+		for _, e := range srv.Journal().After(0) {
+			if e.TooEarly {
+				t.Errorf("told by one bucket to wait, early in another: %+v", e)
+			}
+		}
+		time.Sleep(time.Minute)
+		metrics := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/metrics"))
+		if len(metrics.Data) != 0 || metrics.Meta.Total != 0 || *metrics.Pagination.HasMore || metrics.Pagination.NextCursor != nil {
+			t.Errorf("metrics %+v", metrics)
+		}
+	})
+}
+
 func TestRateLimitOff(t *testing.T) {
 	srv := newServer(t, nil)
 	for range 50 {
@@ -94,58 +109,102 @@ func TestRateLimitOff(t *testing.T) {
 	}
 }
 
-// "429 storms when parallel workers wake together", "clamped Retry-After retries too early": the journal tells.
-func TestJournalTooEarly(t *testing.T) {
+func TestRateLimitHeadersOnErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) { c.RateLimit, c.RateWindow = 1, 30*time.Second })
-		path := eventsPath(1, "")
-		get(t, srv, path) // in the limit
-		get(t, srv, path) // cannot have known
-		time.Sleep(29 * time.Second)
-		get(t, srv, path) // has been told to wait longer
-		time.Sleep(time.Second)
-		get(t, srv, path) // has waited
-		type mark struct{ limited, closed, early bool }
-		want := []mark{{}, {true, true, false}, {true, true, true}, {}}
-		for i, e := range srv.Journal().After(0) {
-			if got := (mark{e.RateLimited, e.WindowClosed, e.TooEarly}); got != want[i] {
-				t.Errorf("request %d: %+v, want %+v", e.N, got, want[i])
-			}
+		srv := newServer(t, func(c *mockapi.Config) {
+			withRateLimit(c)
+			c.Faults = []mockapi.Fault{{Kind: "500", At: []int{1}}, {Kind: "null", At: []int{2}}, {Kind: "401", At: []int{3}}}
+		})
+		for _, remaining := range []string{"9", "8", "7", "6"} {
+			wantRateHeaders(t, get(t, srv, eventsPath(1, "nonsense")).Header(), "10", remaining, "60")
 		}
-		if s := srv.Journal().Summary(); s.RateLimited != 2 || s.WindowClosed != 2 || s.TooEarly != 1 || s.Pages != 2 {
-			t.Errorf("summary %+v", s)
-		}
+		time.Sleep(time.Minute)
+		wantRateHeaders(t, call(t, srv, http.MethodHead, eventsPath(1, ""), "demo-key").Header(), "10", "9", "60")
 	})
 }
 
-// "About 0.5 to 5 s per page": and not a moment longer once the client has gone.
-func TestLatencyClientDisconnects(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
-		start := time.Now()
-		get(t, srv, eventsPath(1, ""))
-		if took := time.Since(start); took != 5*time.Second {
-			t.Errorf("an answer took %v", took)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start = time.Now()
-		req := httptest.NewRequestWithContext(ctx, http.MethodGet, eventsPath(1, ""), http.NoBody)
-		req.Header.Set("X-API-Key", "demo-key")
-		func() {
-			defer func() {
-				if aborted, _ := recover().(error); !errors.Is(aborted, http.ErrAbortHandler) {
-					t.Errorf("net/http is told %v, not to abort: it would answer an empty 200", aborted)
+// "`-Reset` (whole seconds left in the window …; not an epoch)", and by switch all that others send under these names.
+func TestRateLimitHeaderForms(t *testing.T) {
+	const left = 58500 * time.Millisecond // after 1.5 s of 60
+	for form, want := range map[mockapi.RateHeaders]func(end time.Time) map[string]string{
+		mockapi.RateSeconds: func(time.Time) map[string]string { return rateHeaders("8", "59") },
+		mockapi.RateEpoch:   func(end time.Time) map[string]string { return rateHeaders("8", strconv.FormatInt(end.Unix()+1, 10)) },
+		mockapi.RateEpochMillis: func(end time.Time) map[string]string {
+			return rateHeaders("8", strconv.FormatInt(end.UnixMilli()+1, 10))
+		},
+		mockapi.RateDate: func(end time.Time) map[string]string {
+			return rateHeaders("8", end.Add(time.Second).UTC().Format(http.TimeFormat))
+		},
+		mockapi.RateAbsent: func(time.Time) map[string]string { return nil },
+		mockapi.RateLying:  func(time.Time) map[string]string { return rateHeaders("10", "1") },
+		mockapi.RateIETF: func(time.Time) map[string]string {
+			return map[string]string{"RateLimit": `"default";r=8;t=59`, "RateLimit-Policy": `"default";q=10;w=60`}
+		},
+	} {
+		t.Run(string(form), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, func(c *mockapi.Config) { withRateLimit(c); c.RateHeaders = form })
+				// The window ends between two seconds, and between two milliseconds, and is not to be cut short.
+				time.Sleep(200*time.Millisecond + 300*time.Microsecond)
+				get(t, srv, eventsPath(1, ""))
+				time.Sleep(time.Minute - left)
+				h := get(t, srv, eventsPath(1, "")).Header()
+				wanted := want(time.Now().Add(left))
+				for _, name := range []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy"} {
+					if got := h.Get(name); got != wanted[name] {
+						t.Errorf("%s: %q, want %q", name, got, wanted[name])
+					}
 				}
-			}()
-			srv.ServeHTTP(httptest.NewRecorder(), req)
-		}()
-		if took := time.Since(start); took != time.Second {
-			t.Errorf("a client that had gone was kept for %v", took)
-		}
-		entries := srv.Journal().After(0)
-		if gone := entries[1]; gone.Status != 0 || gone.Delivered || gone.From != -1 {
-			t.Errorf("entry %+v", gone)
-		}
-	})
+			})
+		})
+	}
+}
+
+func rateHeaders(remaining, reset string) map[string]string {
+	return map[string]string{"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
+}
+
+// "on 429 `Retry-After` in seconds, equal to Reset", and 429 without it. Who was not told when cannot come too early.
+func TestRetryAfterForms(t *testing.T) {
+	for _, tc := range []struct {
+		form    mockapi.RetryAfter
+		headers mockapi.RateHeaders
+		want    func(end time.Time) string
+		told    bool
+	}{
+		{mockapi.RetrySeconds, mockapi.RateSeconds, func(time.Time) string { return "30" }, true},
+		{mockapi.RetrySeconds, mockapi.RateAbsent, func(time.Time) string { return "30" }, true},
+		{mockapi.RetryDate, mockapi.RateAbsent, func(end time.Time) string { return end.UTC().Format(http.TimeFormat) }, true},
+		{mockapi.RetryZero, mockapi.RateSeconds, func(time.Time) string { return "0" }, true},
+		{mockapi.RetryZero, mockapi.RateLying, func(time.Time) string { return "0" }, false},
+		{mockapi.RetryAbsent, mockapi.RateIETF, func(time.Time) string { return "" }, true},
+		{mockapi.RetryAbsent, mockapi.RateAbsent, func(time.Time) string { return "" }, false},
+	} {
+		t.Run(fmt.Sprint(tc.form, " with ", tc.headers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t, func(c *mockapi.Config) {
+					c.RateLimit, c.RateWindow, c.RetryAfter, c.RateHeaders = 1, 30*time.Second, tc.form, tc.headers
+				})
+				get(t, srv, eventsPath(1, ""))
+				rec := get(t, srv, eventsPath(1, ""))
+				if got, want := rec.Header().Get("Retry-After"), tc.want(time.Now().Add(30*time.Second)); rec.Code != 429 || got != want {
+					t.Errorf("%d, Retry-After %q, want %q", rec.Code, got, want)
+				}
+				get(t, srv, eventsPath(1, ""))
+				if e := srv.Journal().After(2)[0]; e.TooEarly != tc.told || !e.WindowClosed {
+					t.Errorf("too early %t, want %t", e.TooEarly, tc.told)
+				}
+			})
+		})
+	}
+}
+
+func withRateLimit(c *mockapi.Config) { c.RateLimit, c.RateWindow = 10, time.Minute }
+
+func wantRateHeaders(t *testing.T, h http.Header, limit, remaining, reset string) {
+	t.Helper()
+	got := [3]string{h.Get("X-RateLimit-Limit"), h.Get("X-RateLimit-Remaining"), h.Get("X-RateLimit-Reset")}
+	if want := [3]string{limit, remaining, reset}; got != want {
+		t.Errorf("limit, remaining, reset = %v, want %v", got, want)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,14 +13,6 @@ import (
 
 	"github.com/pawldata/pawl/mockapi"
 )
-
-func sendScenario(t *testing.T, srv http.Handler, method, body string) *httptest.ResponseRecorder {
-	t.Helper()
-	req := httptest.NewRequestWithContext(t.Context(), method, mockapi.AdminPath+"/scenario", strings.NewReader(body))
-	rec := httptest.NewRecorder()
-	srv.ServeHTTP(rec, req)
-	return rec
-}
 
 func TestScenarioChange(t *testing.T) {
 	srv := newFaultyServer(t, "500@1-2")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,6 +60,35 @@ func parseTimestamp(t *testing.T, raw json.RawMessage, inPage int) time.Time {
 	return at
 }
 
+func TestTimestampFormatByIndex(t *testing.T) {
+	srv := newServer(t, nil)
+	first := getPage(t, srv, 10, "")
+	second := getPage(t, srv, 10, *getPage(t, srv, 1, "").Pagination.NextCursor)
+	for i, event := range second.Data[:9] {
+		same := first.Data[i+1]
+		isNumber, wasNumber := event.Timestamp[0] != '"', same.Timestamp[0] != '"'
+		if event.ID != same.ID || isNumber != (i%3 == 0) || wasNumber != ((i+1)%3 == 0) {
+			t.Errorf("event %d: %s, then %s", i, same.Timestamp, event.Timestamp)
+		}
+	}
+}
+
+func TestEventKeys(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
+	page := decode[struct{ Data []map[string]json.RawMessage }](t, get(t, srv, eventsPath(5000, "")))
+	keys := []string{"id", "sessionId", "userId", "type", "name", "properties", "timestamp", "session"}
+	for i, event := range page.Data {
+		for _, key := range keys {
+			if value := string(event[key]); value == "" || value == "null" {
+				t.Fatalf("event %d: %s is %q", i, key, value)
+			}
+		}
+		if len(event) != len(keys) || len(page.Data) != 5000 {
+			t.Fatalf("event %d of %d: %d keys", i, len(page.Data), len(event))
+		}
+	}
+}
+
 // "nested `{data, pagination:{limit, hasMore, nextCursor, cursorExpiresIn}, meta:{total, returned, requestId}}`"
 func TestNestedEnvelope(t *testing.T) {
 	srv := newServer(t, nil)
@@ -103,6 +133,27 @@ func TestFlatEnvelope(t *testing.T) {
 	wantTail(t, rec.Body.String(), `],"hasMore":false,"nextCursor":null}`)
 	if last := decode[flat](t, rec); len(first.Data) != 3 || len(last.Data) != 2 {
 		t.Fatalf("pages of %d and %d", len(first.Data), len(last.Data))
+	}
+}
+
+// Both envelopes, and a mixture of them by request.
+func TestMixedEnvelope(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Envelope = mockapi.EnvelopeMixed })
+	nested := 0
+	for range 200 {
+		p := decode[struct {
+			Pagination *struct{ HasMore bool }
+			HasMore    *bool
+		}](t, get(t, srv, eventsPath(1, "")))
+		if (p.Pagination == nil) == (p.HasMore == nil) {
+			t.Fatalf("neither the one nor the other: %+v", p)
+		}
+		if p.Pagination != nil {
+			nested++
+		}
+	}
+	if nested < 60 || nested > 140 {
+		t.Errorf("%d of 200 are nested", nested)
 	}
 }
 
@@ -161,33 +212,90 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
-// "GET {base} lists the endpoints"; "404 ENDPOINT_NOT_FOUND"; "An unknown path outside the API answers 200 with an HTML page".
-func TestPathsAndKeys(t *testing.T) {
-	srv := newServer(t, nil)
-	events := mockapi.BasePath + "/events"
-	if rec := call(t, srv, "GET", mockapi.BasePath, ""); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"GET `+events+`"`) {
-		t.Errorf("endpoints: %d %s", rec.Code, rec.Body)
-	}
-	for _, path := range []string{mockapi.BasePath + "/nothing", events + "/", mockapi.BasePath + "/api/v1/events"} {
-		wantError(t, get(t, srv, path), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
-	}
-	for _, path := range []string{"/", "/events", "/api/v2/events", "/api"} {
-		rec := get(t, srv, path)
-		if rec.Code != 200 || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") || !strings.Contains(rec.Body.String(), "<html") {
-			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
-		}
-	}
-	wantError(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
-	wantError(t, call(t, srv, "GET", events, "other"), http.StatusForbidden, "FORBIDDEN")
-	wantError(t, call(t, srv, "POST", events, "demo-key"), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
-	if s := srv.Journal().Summary(); s.TurnedAway != 3 || s.Requests != 0 || len(srv.Journal().After(0)) != 0 {
-		t.Errorf("none of these is a numbered request: %+v", s)
-	}
-}
-
 func wantTail(t *testing.T, body, tail string) {
 	t.Helper()
 	if !strings.HasSuffix(body, tail) {
 		t.Fatalf("the body ends\n%s\nand should end\n%s", body[max(0, len(body)-len(tail)):], tail)
 	}
 }
+
+// "GET {base}/events/{id} is a look-up in the same bucket as the list; HEAD and a 404 for an unknown id cost a token"
+func TestLookup(t *testing.T) {
+	srv := newServer(t, withRateLimit)
+	row, _ := srv.Truth().Row(17)
+	path := mockapi.BasePath + "/events/"
+	rec := get(t, srv, path+row.ID)
+	found := decode[struct{ Data wireEvent }](t, rec).Data
+	if rec.Code != 200 || found.ID != row.ID || found.Name != row.Name || found.Session.Browser != row.Browser {
+		t.Errorf("%d %s, want %s", rec.Code, rec.Body, rowText(row))
+	}
+	wantRateHeaders(t, rec.Header(), "10", "9", "60")
+	for i, id := range []string{"00000000-0000-4000-8000-000000000000", "nonsense", row.SessionID} {
+		rec := get(t, srv, path+id)
+		wantError(t, rec, http.StatusNotFound, "EVENT_NOT_FOUND")
+		wantRateHeaders(t, rec.Header(), "10", strconv.Itoa(8-i), "60")
+	}
+	head := call(t, srv, http.MethodHead, path+row.ID, "demo-key")
+	wantRateHeaders(t, head.Header(), "10", "5", "60")
+	if head.Code != 200 || head.Body.Len() != 0 {
+		t.Errorf("HEAD: %d, %d bytes", head.Code, head.Body.Len())
+	}
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "10", "4", "60")
+	e := srv.Journal().After(0)[0]
+	if e.Endpoint != "event" || e.From != 17 || e.Returned != 1 || e.Sound {
+		t.Errorf("entry %+v", e)
+	}
+	if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 6 {
+		t.Errorf("a look-up is no page: %+v", s)
+	}
+	wantError(t, get(t, srv, path+"a/b"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+}
+
+// An id that is not on the wire cannot be looked up; a record that drifts otherwise is found as it is.
+func TestLookupDriftedRecords(t *testing.T) {
+	sound := newDriftingServer(t)
+	srv := newDriftingServer(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
+	for i, status := range map[int]int{3: 404, 4: 404, 6: 404, 5: 200, 8: 200} {
+		row, _ := sound.Truth().Row(i)
+		rec := get(t, srv, mockapi.BasePath+"/events/"+row.ID)
+		if rec.Code != status {
+			t.Errorf("record %d: %d %s", i, rec.Code, rec.Body)
+		}
+		if drifted, _ := srv.Truth().Row(i); i == 8 && string(decode[struct{ Data rawText }](t, rec).Data) != string(drifted.Payload) {
+			t.Errorf("%s\nwant %s", rec.Body, drifted.Payload)
+		}
+	}
+}
+
+type rawText []byte
+
+func (r *rawText) UnmarshalJSON(text []byte) error {
+	*r = append(rawText(nil), text...)
+	return nil
+}
+
+func BenchmarkPageOf5000(b *testing.B) {
+	cfg := mockapi.DefaultConfig()
+	cfg.Events, cfg.RateLimit = 10_000_000, 0
+	srv, err := mockapi.New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, eventsPath(5000, ""), http.NoBody)
+	req.Header.Set("X-API-Key", "demo-key")
+	rec := httptest.NewRecorder()
+	srv.ServeHTTP(rec, req)
+	b.SetBytes(int64(rec.Body.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		srv.ServeHTTP(discardWriter{http.Header{}}, req)
+	}
+}
+
+// discard is a client that reads as fast as it can.
+type discardWriter struct{ header http.Header }
+
+func (d discardWriter) Header() http.Header          { return d.header }
+func (discardWriter) Write(body []byte) (int, error) { return len(body), nil }
+func (discardWriter) WriteHeader(int)                {}
+func (discardWriter) Flush()                         {}

@@ -4,13 +4,66 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pawldata/pawl/mockapi"
 )
+
+func TestJournalOverHTTP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, withRateLimit)
+		admin := func(path string) *httptest.ResponseRecorder { return call(t, srv, "GET", mockapi.AdminPath+path, "") }
+		for range 3 {
+			get(t, srv, eventsPath(1, ""))
+		}
+		entries := decodeLines[mockapi.Entry](t, admin("/journal?after=1"))
+		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
+			t.Errorf("entries %+v", entries)
+		}
+
+		start := time.Now()
+		if rec := admin("/journal?after=3&wait=5s"); rec.Code != 200 || rec.Body.Len() != 0 || time.Since(start) != 5*time.Second {
+			t.Errorf("%d %q after %v", rec.Code, rec.Body, time.Since(start))
+		}
+		start = time.Now()
+		if admin("/journal?after=3&wait=12h"); time.Since(start) != time.Minute {
+			t.Errorf("a wait of 12 h took %v", time.Since(start))
+		}
+		go func() {
+			time.Sleep(time.Second)
+			get(t, srv, eventsPath(1, ""))
+		}()
+		start = time.Now()
+		if got := decodeLines[mockapi.Entry](t, admin("/journal?after=3&wait=5s")); len(got) != 1 || got[0].N != 4 || time.Since(start) != time.Second {
+			t.Errorf("%+v after %v", got, time.Since(start))
+		}
+
+		if s := decode[mockapi.Summary](t, admin("/journal/summary")); s.Requests != 4 || s.Pages != 4 || s.RateLimited != 0 {
+			t.Errorf("what the harness asks is not counted: %+v", s)
+		}
+		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
+			wantError(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
+		}
+		wantError(t, admin("/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+		wantError(t, call(t, srv, "POST", mockapi.AdminPath+"/config", ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	})
+}
+
+func TestConfigOverHTTP(t *testing.T) {
+	rec := call(t, newFaultyServer(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
+	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
+		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
+		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
+	if rec.Body.String() != want {
+		t.Errorf("got  %s\nwant %s", rec.Body, want)
+	}
+}
 
 func TestTruthOverHTTP(t *testing.T) {
 	srv := newFaultyServer(t, "500:1") // the truth does not ask what was served

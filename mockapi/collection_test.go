@@ -3,94 +3,10 @@ package mockapi_test
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/pawldata/pawl/mockapi"
 )
-
-// "GET {base}/events/{id} is a look-up in the same bucket as the list; HEAD and a 404 for an unknown id cost a token"
-func TestLookup(t *testing.T) {
-	srv := newServer(t, withRateLimit)
-	row, _ := srv.Truth().Row(17)
-	path := mockapi.BasePath + "/events/"
-	rec := get(t, srv, path+row.ID)
-	found := decode[struct{ Data wireEvent }](t, rec).Data
-	if rec.Code != 200 || found.ID != row.ID || found.Name != row.Name || found.Session.Browser != row.Browser {
-		t.Errorf("%d %s, want %s", rec.Code, rec.Body, rowText(row))
-	}
-	wantRateHeaders(t, rec.Header(), "10", "9", "60")
-	for i, id := range []string{"00000000-0000-4000-8000-000000000000", "nonsense", row.SessionID} {
-		rec := get(t, srv, path+id)
-		wantError(t, rec, http.StatusNotFound, "EVENT_NOT_FOUND")
-		wantRateHeaders(t, rec.Header(), "10", strconv.Itoa(8-i), "60")
-	}
-	head := call(t, srv, http.MethodHead, path+row.ID, "demo-key")
-	wantRateHeaders(t, head.Header(), "10", "5", "60")
-	if head.Code != 200 || head.Body.Len() != 0 {
-		t.Errorf("HEAD: %d, %d bytes", head.Code, head.Body.Len())
-	}
-	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "10", "4", "60")
-	e := srv.Journal().After(0)[0]
-	if e.Endpoint != "event" || e.From != 17 || e.Returned != 1 || e.Sound {
-		t.Errorf("entry %+v", e)
-	}
-	if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 6 {
-		t.Errorf("a look-up is no page: %+v", s)
-	}
-	wantError(t, get(t, srv, path+"a/b"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
-}
-
-// An id that is not on the wire cannot be looked up; a record that drifts otherwise is found as it is.
-func TestLookupDriftedRecords(t *testing.T) {
-	sound := newDriftingServer(t)
-	srv := newDriftingServer(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
-	for i, status := range map[int]int{3: 404, 4: 404, 6: 404, 5: 200, 8: 200} {
-		row, _ := sound.Truth().Row(i)
-		rec := get(t, srv, mockapi.BasePath+"/events/"+row.ID)
-		if rec.Code != status {
-			t.Errorf("record %d: %d %s", i, rec.Code, rec.Body)
-		}
-		if drifted, _ := srv.Truth().Row(i); i == 8 && string(decode[struct{ Data rawText }](t, rec).Data) != string(drifted.Payload) {
-			t.Errorf("%s\nwant %s", rec.Body, drifted.Payload)
-		}
-	}
-}
-
-type rawText []byte
-
-func (r *rawText) UnmarshalJSON(text []byte) error {
-	*r = append(rawText(nil), text...)
-	return nil
-}
-
-// "sessions (40 per window) and metrics (30, always empty) have the same envelope and their own buckets"
-func TestRateLimitBuckets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, withRateLimit)
-		for path, limit := range map[string]int{"/events": 10, "/sessions": 40, "/metrics": 30} {
-			for n := range limit {
-				wantRateHeaders(t, get(t, srv, mockapi.BasePath+path).Header(), strconv.Itoa(limit), strconv.Itoa(limit-n-1), "60")
-			}
-			rec := get(t, srv, mockapi.BasePath+path)
-			if rec.Code != 429 || decode[struct{ RateLimit struct{ Limit int } }](t, rec).RateLimit.Limit != limit {
-				t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
-			}
-		}
-		for _, e := range srv.Journal().After(0) {
-			if e.TooEarly {
-				t.Errorf("told by one bucket to wait, early in another: %+v", e)
-			}
-		}
-		time.Sleep(time.Minute)
-		metrics := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/metrics"))
-		if len(metrics.Data) != 0 || metrics.Meta.Total != 0 || *metrics.Pagination.HasMore || metrics.Pagination.NextCursor != nil {
-			t.Errorf("metrics %+v", metrics)
-		}
-	})
-}
 
 func TestSessions(t *testing.T) {
 	srv := newServer(t, nil)
@@ -200,23 +116,95 @@ func TestFilterBySession(t *testing.T) {
 	}
 }
 
-// Both envelopes, and a mixture of them by request.
-func TestMixedEnvelope(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Envelope = mockapi.EnvelopeMixed })
-	nested := 0
-	for range 200 {
-		p := decode[struct {
-			Pagination *struct{ HasMore bool }
-			HasMore    *bool
-		}](t, get(t, srv, eventsPath(1, "")))
-		if (p.Pagination == nil) == (p.HasMore == nil) {
-			t.Fatalf("neither the one nor the other: %+v", p)
+// The total of a filter follows the collection both ways.
+func TestFilterTotalAfterSizeChange(t *testing.T) {
+	srv := newServer(t, nil)
+	for _, size := range []string{"1000", "1500", "400", "0", "900"} {
+		sendScenario(t, srv, http.MethodPost, `{"events": `+size+`}`)
+		want := 0
+		for _, row := range srv.Truth().Rows(0, srv.Truth().Len()) {
+			if row.Type == "click" {
+				want++
+			}
 		}
-		if p.Pagination != nil {
-			nested++
+		if got := decode[wirePage](t, get(t, srv, eventsPath(1, "")+"&type=click")).Meta.Total; got != want {
+			t.Errorf("of %s events %d, want %d", size, got, want)
 		}
 	}
-	if nested < 60 || nested > 140 {
-		t.Errorf("%d of 200 are nested", nested)
+}
+
+// "a data set that grows at the head or whose total moves during a pass"
+func TestGrow(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
+	began := srv.Truth()
+	var ids []string
+	for cursor, pages := "", 0; ; pages++ {
+		p := getPage(t, srv, 300, cursor)
+		if p.Meta.Total != 1000+7*pages {
+			t.Errorf("page %d: total %d", pages, p.Meta.Total)
+		}
+		for _, e := range p.Data {
+			ids = append(ids, e.ID)
+		}
+		if !*p.Pagination.HasMore {
+			break
+		}
+		cursor = *p.Pagination.NextCursor
+	}
+	// A pass brings what there was when it began, each once and in order.
+	if len(ids) != 1000 || began.Len() != 1000 {
+		t.Fatalf("%d events", len(ids))
+	}
+	now := srv.Truth()
+	for i, row := range began.Rows(0, 1000) {
+		later, _ := now.Row(i + 28)
+		if ids[i] != row.ID || later.ID != row.ID {
+			t.Fatalf("record %d: %s, then %s, now %s", i, row.ID, ids[i], later.ID)
+		}
+	}
+	if e := srv.Journal().After(0)[3]; e.Size != 1021 || now.Len() != 1028 {
+		t.Errorf("size %d, then %d", e.Size, now.Len())
+	}
+	if p := getPage(t, srv, 28, ""); p.Data[27].ID == ids[0] || getPage(t, srv, 36, "").Data[35].ID != ids[0] {
+		t.Error("what is new does not stand at the head")
+	}
+	sendScenario(t, srv, http.MethodPost, `{"events": 5000, "grow": 0}`)
+	if p := getPage(t, srv, 1, ""); p.Meta.Total != 5000 {
+		t.Errorf("total %d", p.Meta.Total)
+	}
+	rows := decodeLines[struct{ ID string }](t, get(t, srv, mockapi.AdminPath+"/truth?size=1000"))
+	if len(rows) != 1000 || rows[0].ID != ids[0] || rows[999].ID != ids[999] {
+		t.Errorf("the truth of size 1000 has %d rows", len(rows))
+	}
+}
+
+// Only pages of events make it grow; what it has gained stays when the scenario changes.
+func TestGrowEndpoints(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
+	for _, path := range []string{"/sessions", "/metrics", "/events/x", ""} {
+		get(t, srv, mockapi.BasePath+path)
+	}
+	get(t, srv, mockapi.AdminPath+"/truth?limit=1")
+	if n := srv.Truth().Len(); n != 1000 {
+		t.Errorf("%d events", n)
+	}
+	getPage(t, srv, 1, "")
+	sendScenario(t, srv, http.MethodPost, `{"grow": 1}`)
+	if total := getPage(t, srv, 1, "").Meta.Total; total != 1007 || srv.Scenario().Events != 1008 {
+		t.Errorf("total %d, then %d", total, srv.Scenario().Events)
+	}
+	sendScenario(t, srv, http.MethodPut, `{}`)
+	if c := srv.Scenario(); c.Events != 1008 || c.Grow != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestGrowMaximum(t *testing.T) {
+	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Grow = 999_999_995, 7 })
+	for range 2 {
+		getPage(t, srv, 1, "")
+	}
+	if n := srv.Truth().Len(); n != 1_000_000_000 {
+		t.Errorf("%d events", n)
 	}
 }
