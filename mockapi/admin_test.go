@@ -45,7 +45,7 @@ func TestJournalOverHTTP(t *testing.T) {
 		}
 
 		if s := decode[mockapi.Summary](t, admin("/journal/summary")); s.Requests != 4 || s.Pages != 4 || s.RateLimited != 0 {
-			t.Errorf("what the harness asks is not counted: %+v", s)
+			t.Errorf("got %+v, want 4 requests: admin requests are not counted", s)
 		}
 		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
 			wantError(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
@@ -66,7 +66,7 @@ func TestConfigOverHTTP(t *testing.T) {
 }
 
 func TestTruthOverHTTP(t *testing.T) {
-	srv := newFaultyServer(t, "500:1") // the truth does not ask what was served
+	srv := newFaultyServer(t, "500:1") // the truth does not depend on what was served
 	type row struct {
 		ID         string          `json:"id"`
 		SessionID  string          `json:"session_id"`
@@ -106,11 +106,11 @@ func TestTruthOverHTTP(t *testing.T) {
 		}
 	}
 	if !strings.Contains(rowText(mockapi.Row{}), `"extra":null`) {
-		t.Error("extra is not written as null")
+		t.Error("a nil Extra is not encoded as null")
 	}
 }
 
-// What must become of each record, with the bytes of what drifts; by outcome, so that a harness can ask for the table alone.
+// The rows have the exact bytes of drifted records, and a query can select rows by outcome.
 func TestTruthOverHTTPDrifts(t *testing.T) {
 	srv := newDriftingServer(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
 	type row struct {
@@ -162,7 +162,7 @@ func TestTruthOverHTTPDrifts(t *testing.T) {
 	}
 }
 
-// A client that goes away is not worked for, also if none of a billion rows would be sent to it.
+// The handler ends when the client disconnects, also while it skips a billion rows that the query does not select.
 func TestTruthOverHTTPClientDisconnects(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
 	for _, query := range []string{"", "?outcome=parked"} {

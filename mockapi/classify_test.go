@@ -21,8 +21,8 @@ var (
 	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`)
 )
 
-// judge says of a record's bytes alone what must become of them. It is slow and plain, and knows nothing of the truth; what
-// takes another record to know, it cannot.
+// classify returns the expected row for a record from its bytes alone, independent of the package's own truth. It cannot
+// detect duplicates and conflicts, because those depend on another record.
 func classify(t *testing.T, raw []byte) mockapi.Row {
 	t.Helper()
 	park := func(reason string) mockapi.Row { return mockapi.Row{Outcome: mockapi.Parked, Reason: reason} }
@@ -90,7 +90,8 @@ func classify(t *testing.T, raw []byte) mockapi.Row {
 	return row
 }
 
-// timeIn tells a time, zero if it is none, and whether it is written as recorded.
+// parseAnyTime parses a timestamp in any form, and reports whether the form is one of the two recorded ones. It returns
+// the zero time if the timestamp is invalid.
 func parseAnyTime(text string) (at time.Time, usual bool) {
 	if inner, ok := strings.CutPrefix(text, `"`); ok {
 		inner = strings.TrimSuffix(inner, `"`)
@@ -104,7 +105,7 @@ func parseAnyTime(text string) (at time.Time, usual bool) {
 	if err != nil || !wholeNumber.MatchString(text) {
 		return time.Time{}, false
 	}
-	switch len(text) { // of our days
+	switch len(text) { // for a time of this century
 	case 10:
 		return time.Unix(n, 0).UTC(), false
 	case 13:
@@ -117,7 +118,7 @@ func parseAnyTime(text string) (at time.Time, usual bool) {
 	return time.Time{}, false
 }
 
-// extra is what no column holds, in the order top, then session.
+// findExtra returns the members that have no column, first those of the record, then those of its session.
 func findExtra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
 	t.Helper()
 	var inner, outer []string
@@ -143,7 +144,7 @@ func findExtra(t *testing.T, top, session map[string]json.RawMessage) json.RawMe
 	return json.RawMessage("{" + strings.Join(outer, ",") + "}")
 }
 
-// twice says whether a member of the object stands twice.
+// hasDuplicateMember reports whether a member of the object occurs twice.
 func hasDuplicateMember(t *testing.T, raw []byte) bool {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(raw))

@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// newServer makes a service without a rate limit, changed as the test asks.
+// newServer returns a server with 1000 events and no rate limit, after change has edited its configuration.
 func newServer(t *testing.T, change func(*mockapi.Config)) *mockapi.Server {
 	t.Helper()
 	cfg := mockapi.DefaultConfig()
@@ -43,7 +43,7 @@ func newFaultyServer(t *testing.T, specs ...string) *mockapi.Server {
 	})
 }
 
-// drifting is a service of 200 events with these drifts.
+// newDriftingServer returns a server with 200 events and these drifts.
 func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
 	t.Helper()
 	return newServer(t, func(c *mockapi.Config) {
@@ -58,7 +58,7 @@ func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
 	})
 }
 
-// call answers one request without a socket.
+// call serves one request without a network connection.
 func call(t *testing.T, srv http.Handler, method, path, key string) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
@@ -144,7 +144,7 @@ func getPage(t *testing.T, srv http.Handler, limit int, cursor string) wirePage 
 	return decode[wirePage](t, rec)
 }
 
-// readAll follows the cursors to the end.
+// readAll reads all pages.
 func readAll(t *testing.T, srv http.Handler, limit int) []wireEvent {
 	t.Helper()
 	var all []wireEvent
@@ -159,7 +159,7 @@ func readAll(t *testing.T, srv http.Handler, limit int) []wireEvent {
 	}
 }
 
-// statuses asks n times for the first page.
+// getStatuses requests the first page n times.
 func getStatuses(t *testing.T, srv *mockapi.Server, n int) []int {
 	t.Helper()
 	got := make([]int, 0, n)
@@ -179,7 +179,7 @@ func sendScenario(t *testing.T, srv http.Handler, method, body string) *httptest
 
 type wireError struct{ Error, Message, Code string }
 
-// wantRefusal checks status and code of a JSON error.
+// wantError checks the status and the code of a JSON error.
 func wantError(t *testing.T, rec *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	got := decode[wireError](t, rec)
@@ -191,14 +191,14 @@ func wantError(t *testing.T, rec *httptest.ResponseRecorder, status int, code st
 	}
 }
 
-// text is all of a row but its index.
+// rowText returns a row as text, without its index.
 func rowText(row mockapi.Row) string {
 	row.Index = 0
 	line, err := json.Marshal(row)
 	return fmt.Sprint(string(line), err)
 }
 
-// hashOf is what anyone can compute of a body: CRC-64 with the ECMA polynomial.
+// bodyHash returns the CRC-64 of the body with the ECMA polynomial.
 func bodyHash(rec *httptest.ResponseRecorder) string {
 	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
 }

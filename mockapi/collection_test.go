@@ -48,11 +48,11 @@ func TestSessions(t *testing.T) {
 	larger := newServer(t, func(c *mockapi.Config) { c.Events = 2000 })
 	newer := decode[sessionPage](t, get(t, larger, mockapi.BasePath+"/sessions?limit=1")).Pagination.NextCursor
 	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+newer), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
-	// A cursor belongs to its collection.
+	// A cursor is valid for its own collection only.
 	events := *getPage(t, srv, 10, "").Pagination.NextCursor
 	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+events), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 	if s := srv.Journal().Summary(); s.Pages != 1 {
-		t.Errorf("pages of sessions are not pages of events: %+v", s)
+		t.Errorf("got %+v, want 1 page: pages of sessions are not counted", s)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// A session has all its events, wherever they stand among their neighbours.
+// The filter returns all events of a session.
 func TestFilterBySession(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 200 })
 	count := map[string]int{}
@@ -116,7 +116,7 @@ func TestFilterBySession(t *testing.T) {
 	}
 }
 
-// The total of a filter follows the collection both ways.
+// The total of a filter is right after the collection grows or shrinks.
 func TestFilterTotalAfterSizeChange(t *testing.T) {
 	srv := newServer(t, nil)
 	for _, size := range []string{"1000", "1500", "400", "0", "900"} {
@@ -151,7 +151,7 @@ func TestGrow(t *testing.T) {
 		}
 		cursor = *p.Pagination.NextCursor
 	}
-	// A pass brings what there was when it began, each once and in order.
+	// A pass reads the events that existed when it began, each once and in order.
 	if len(ids) != 1000 || began.Len() != 1000 {
 		t.Fatalf("%d events", len(ids))
 	}
@@ -166,7 +166,7 @@ func TestGrow(t *testing.T) {
 		t.Errorf("size %d, then %d", e.Size, now.Len())
 	}
 	if p := getPage(t, srv, 28, ""); p.Data[27].ID == ids[0] || getPage(t, srv, 36, "").Data[35].ID != ids[0] {
-		t.Error("what is new does not stand at the head")
+		t.Error("new events are not at the head")
 	}
 	sendScenario(t, srv, http.MethodPost, `{"events": 5000, "grow": 0}`)
 	if p := getPage(t, srv, 1, ""); p.Meta.Total != 5000 {
@@ -174,11 +174,11 @@ func TestGrow(t *testing.T) {
 	}
 	rows := decodeLines[struct{ ID string }](t, get(t, srv, mockapi.AdminPath+"/truth?size=1000"))
 	if len(rows) != 1000 || rows[0].ID != ids[0] || rows[999].ID != ids[999] {
-		t.Errorf("the truth of size 1000 has %d rows", len(rows))
+		t.Errorf("got %d rows for size 1000, want 1000 with the same ids", len(rows))
 	}
 }
 
-// Only pages of events make it grow; what it has gained stays when the scenario changes.
+// Only requests to /events make the collection grow. A change of the scenario does not remove the new events.
 func TestGrowEndpoints(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
 	for _, path := range []string{"/sessions", "/metrics", "/events/x", ""} {

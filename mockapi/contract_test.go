@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// A line is one statement of the contract, quoted, and the test that proves it of the mock. That test runs by itself.
+// A contractLine is one statement of the contract, quoted, and the test that checks it.
 type contractLine struct {
 	statement string
 	test      func(*testing.T)
 }
 
-// contract is what was recorded [R] and claimed [C] of the live service, in the order in which it was written down.
+// contract lists what was recorded [R] and claimed [C] of the live service.
 var contract = []contractLine{
-	// What the documentation says, against what there is.
+	// The documentation, and how the service differs from it
 	{"documented: flat {data, hasMore, nextCursor}", TestFlatEnvelope},
 	{"actual: {data, pagination:{limit, hasMore, nextCursor, cursorExpiresIn}, meta:{total, returned, requestId}} [R]", TestNestedEnvelope},
 	{"/events relative to the configured base URL, which already ends in /api/v1", TestPathsAndKeys},
@@ -69,7 +69,7 @@ var contract = []contractLine{
 	{"broken 200s: data null or missing, pagination or hasMore missing, header X-Chaos-Applied: missingFields [C]", TestBrokenPages},
 	{"meta.returned is the count to hold the records against", TestBrokenPages},
 
-	// What others got wrong
+	// Mistakes of other clients
 	{"429 storms when parallel workers wake together", TestJournalTooEarly},
 	{"bad timestamps dropped, or set to 1970 or now", TestDriftTruthMatchesBytes},
 	{"COPY without a unique key (22 % lost under duplicates)", TestNeighbourDrifts},
@@ -77,7 +77,7 @@ var contract = []contractLine{
 	{"a cursor that does not advance refetched for ever", TestFaultCursorsThatDoNotAdvance},
 }
 
-// A line that no test of its own name proves would be a mere claim.
+// Each line must name a top-level test, because go test runs those, and each statement must occur once.
 func TestContractNamesTests(t *testing.T) {
 	quotes := map[string]bool{}
 	for _, l := range contract {

@@ -91,7 +91,7 @@ func TestCursorTTL(t *testing.T) {
 	})
 }
 
-// A cursor keeps the life that it was given, whatever the scenario gives those that come after it.
+// A change of CursorTTL does not change when existing cursors expire.
 func TestCursorTTLAfterScenarioChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, nil)
@@ -111,13 +111,13 @@ func TestCursorTTLAfterScenarioChange(t *testing.T) {
 	})
 }
 
-// "400 `CURSOR_INVALID_FORMAT`", and for whoever would "forge or edit cursors".
+// "400 `CURSOR_INVALID_FORMAT`", also for clients that "forge or edit cursors".
 func TestCursorForged(t *testing.T) {
 	srv := newServer(t, nil)
 	minted := *getPage(t, srv, 10, "").Pagination.NextCursor
 	c := decodeCursor(t, minted)
 	if encodeCursor(c) != minted {
-		t.Fatal("the test cannot write a cursor")
+		t.Fatal("encodeCursor does not return the server's text for its own cursor")
 	}
 	with := func(change func(*wireCursor)) string {
 		changed := c
@@ -148,7 +148,7 @@ func TestCursorForged(t *testing.T) {
 	}
 }
 
-// A cursor is found by arithmetic at any place, also between events that share a time.
+// A cursor continues after any event, also between events with the same time.
 func TestCursorAtEveryEvent(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 1_000_000_000, 3 })
 	start := *getPage(t, srv, 1, "").Pagination.NextCursor

@@ -42,11 +42,11 @@ func TestEventOrder(t *testing.T) {
 		t.Fatalf("%d ids for %d events", len(ids), truth.Len())
 	}
 	if ties < 1000 || longest < 3 {
-		t.Fatalf("%d ties, the longest of %d events: the id does not decide anything", ties, longest)
+		t.Fatalf("got %d events with the time of their neighbour, at most %d with one time: too few to check the order by id", ties, longest)
 	}
 }
 
-// "The set is static", and what it will gain at its head leaves the rest as it was.
+// "The set is static": an event depends on the seed and its distance from the oldest event, not on the size.
 func TestEventStability(t *testing.T) {
 	small := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
 	same := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
@@ -57,7 +57,7 @@ func TestEventStability(t *testing.T) {
 		shifted, _ := large.Row(i + 3)
 		foreign, _ := other.Row(i)
 		if rowText(row) != rowText(again) || rowText(row) != rowText(shifted) {
-			t.Fatalf("row %d: %s, again %s, in the larger set %s", i, rowText(row), rowText(again), rowText(shifted))
+			t.Fatalf("row %d: got %s, with the same seed %s, in a larger collection %s", i, rowText(row), rowText(again), rowText(shifted))
 		}
 		if row.ID == foreign.ID {
 			t.Fatalf("row %d has the same id under another seed", i)
@@ -98,14 +98,14 @@ func TestEventValues(t *testing.T) {
 		}
 	}
 	if len(counts) != 15 {
-		t.Errorf("values beyond the recorded: %v", counts)
+		t.Errorf("got other values than the recorded ones: %v", counts)
 	}
 	if perSession := truth.Len() / len(sessions); perSession < 3 || perSession > 8 || len(users) >= len(sessions) {
 		t.Errorf("%d sessions and %d users", len(sessions), len(users))
 	}
 }
 
-// "332 to 355 bytes, mean 345": but for the few whose properties are longer on purpose.
+// "332 to 355 bytes, mean 345", except for the few events with long properties.
 func TestEventSizes(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
 	var page struct{ Data []json.RawMessage }
@@ -155,7 +155,7 @@ func TestPropertiesVariants(t *testing.T) {
 	}
 }
 
-// Ten million events, or a hundred times that, are no more than arithmetic.
+// A collection of a billion events allocates no memory for them.
 func TestLargeCollectionMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

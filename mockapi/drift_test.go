@@ -11,11 +11,11 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// Whatever the kind: the truth is what the bytes say, and the bytes are the same on every pass, at any place in a page.
+// For each kind, the truth matches the bytes, and the bytes are the same on every pass and at any index in a page.
 func TestDriftTruthMatchesBytes(t *testing.T) {
 	for _, kind := range mockapi.DriftKinds() {
 		if kind == "duplicate" || kind == "conflict" {
-			continue // see TestTwins
+			continue // see TestNeighbourDrifts
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			srv := newDriftingServer(t, string(kind)+":1")
@@ -30,7 +30,7 @@ func TestDriftTruthMatchesBytes(t *testing.T) {
 				want := classify(t, firstPass[i])
 				want.Index, want.Drift, want.Payload = i, kind, row.Payload
 				if !reflect.DeepEqual(row, want) {
-					t.Fatalf("record %d: %s\nthe truth says %s\nthe bytes say  %s", i, firstPass[i], rowText(row), rowText(want))
+					t.Fatalf("record %d: %s\ngot truth  %s\nfrom bytes %s", i, firstPass[i], rowText(row), rowText(want))
 				}
 				if !strings.Contains(kind.Describe(), string(row.Outcome)) || !strings.HasSuffix(kind.Describe(), row.Reason) {
 					t.Fatalf("%s is %s, %s; described as %q", kind, row.Outcome, row.Reason, kind.Describe())
@@ -43,7 +43,7 @@ func TestDriftTruthMatchesBytes(t *testing.T) {
 	}
 }
 
-// The judge is no judge if it cannot tell: sound records are stored, without a reason or an extra.
+// classify returns Stored, without a reason or extra data, for records that do not drift.
 func TestClassifyUnchangedRecords(t *testing.T) {
 	srv := newDriftingServer(t)
 	for i, raw := range readRawRecords(t, srv, 200) {
@@ -103,7 +103,7 @@ func TestNeighbourDrifts(t *testing.T) {
 			t.Errorf("record %d is %s\nbeside   %s", i, records[i], rowText(rows[i-1]))
 		}
 	}
-	// The head has no newer neighbour, and a neighbour that is not sound has no twin.
+	// The head has no newer neighbour, and a neighbour that drifts is not copied.
 	for _, i := range []int{0, 13, 21} {
 		if rows[i].Outcome != mockapi.Stored || rows[i].Drift != "" {
 			t.Errorf("record %d: %s", i, rowText(rows[i]))
@@ -111,7 +111,7 @@ func TestNeighbourDrifts(t *testing.T) {
 	}
 }
 
-// "deterministic by seed and by the event": the dice fall as often as asked, and the rest stays sound.
+// "deterministic by seed and by the event": the frequencies match the probabilities, also in a larger collection.
 func TestDriftProbability(t *testing.T) {
 	const n = 20_000
 	count := map[mockapi.DriftKind]int{}
@@ -123,7 +123,7 @@ func TestDriftProbability(t *testing.T) {
 		count[row.Drift]++
 		larger, _ := srv.Truth().At(n + 7).Row(i + 7)
 		if i > 0 && rowText(larger) != rowText(row) {
-			t.Fatalf("row %d drifts otherwise in a larger collection: %s, %s", i, rowText(row), rowText(larger))
+			t.Fatalf("row %d: got %s, in a larger collection %s", i, rowText(row), rowText(larger))
 		}
 	}
 	if count["nul"] < n*9/100 || count["nul"] > n*11/100 || count["duplicate"] < n*35/1000 || count["new-field"] != 3 {
@@ -131,7 +131,7 @@ func TestDriftProbability(t *testing.T) {
 	}
 }
 
-// Drifts number the events of the start, whatever has come since.
+// Drifts number the events that existed at the start, also after the collection has grown.
 func TestDriftAfterSizeChange(t *testing.T) {
 	srv := newDriftingServer(t, "nul@5")
 	before, _ := srv.Truth().Row(5)
@@ -142,7 +142,7 @@ func TestDriftAfterSizeChange(t *testing.T) {
 	}
 }
 
-// rawRecords is what one pass brings, byte for byte.
+// readRawRecords returns the exact bytes of all records of one pass.
 func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
 	t.Helper()
 	var all [][]byte
@@ -166,7 +166,8 @@ func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
 	}
 }
 
-// splitData cuts the records out of a body without changing a byte, which encoding/json would where they are not UTF-8.
+// splitData returns the records of a body and what follows them. It changes no byte, while encoding/json replaces invalid
+// UTF-8.
 func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 	t.Helper()
 	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
@@ -194,6 +195,6 @@ func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 			depth--
 		}
 	}
-	t.Fatal("the data has no end")
+	t.Fatal("the array data is not closed")
 	return nil, nil
 }

@@ -21,7 +21,7 @@ func TestResetFaults(t *testing.T) {
 	for _, tc := range []struct {
 		kind        string
 		status      int
-		atLeast, no int // bytes of the body
+		atLeast, no int // the body has at least atLeast bytes and fewer than no
 	}{{"reset", 0, 0, 1}, {"reset-body", 200, 1, 500_000}} {
 		t.Run(tc.kind, func(t *testing.T) {
 			srv := newFaultyServer(t, tc.kind+"@1")
@@ -34,7 +34,7 @@ func TestResetFaults(t *testing.T) {
 			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != 200 || err != nil {
 				t.Errorf("then: %d, %v", status, err)
 			}
-			// The client may know of the answer before the journal does.
+			// The client can have the response before the journal has the entry.
 			byN := map[int]mockapi.Entry{}
 			for len(byN) < 2 {
 				entries, err := srv.Journal().Wait(t.Context(), len(byN))
@@ -59,7 +59,8 @@ func TestResetFaultWithoutConnection(t *testing.T) {
 	wantError(t, get(t, newFaultyServer(t, "reset@1"), eventsPath(1, "")), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
 }
 
-// fetch makes one attempt on a connection of its own, because Go's client sends a GET again when a used one breaks.
+// fetchOnce sends a request on a new connection, because Go's client repeats a GET when a connection that was used before
+// breaks.
 func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
@@ -81,12 +82,12 @@ func TestHangFaults(t *testing.T) {
 	for kind, half := range map[string]bool{"hang": false, "hang-body": true} {
 		synctest.Test(t, func(t *testing.T) {
 			srv := newFaultyServer(t, kind+"@1-2")
-			for _, patience := range []time.Duration{7 * time.Second, time.Hour} {
+			for _, timeout := range []time.Duration{7 * time.Second, time.Hour} {
 				start := time.Now()
-				rec := callAborted(t, patience, srv, eventsPath(10, ""))
-				// Nobody is kept for more than ten minutes.
-				if took := time.Since(start); took != min(patience, 10*time.Minute) {
-					t.Errorf("%s: ended after %v", kind, took)
+				rec := callAborted(t, timeout, srv, eventsPath(10, ""))
+				// A hang ends after ten minutes.
+				if took, want := time.Since(start), min(timeout, 10*time.Minute); took != want {
+					t.Errorf("%s: ended after %v, want %v", kind, took, want)
 				}
 				if got := rec.Body.Len(); (got > 0) != half {
 					t.Errorf("%s: %d bytes", kind, got)
@@ -99,17 +100,17 @@ func TestHangFaults(t *testing.T) {
 	}
 }
 
-// aborted makes a request, given up in the end, whose answer must not be finished.
-func callAborted(t *testing.T, patience time.Duration, srv http.Handler, path string) (rec *httptest.ResponseRecorder) {
+// callAborted sends a request that the client cancels after timeout. The handler must abort the response.
+func callAborted(t *testing.T, timeout time.Duration, srv http.Handler, path string) (rec *httptest.ResponseRecorder) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	req := httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody)
 	req.Header.Set("X-API-Key", "demo-key")
 	rec = httptest.NewRecorder()
 	defer func() {
 		if reason, _ := recover().(error); !errors.Is(reason, http.ErrAbortHandler) {
-			t.Errorf("net/http is told %v, not to abort", reason)
+			t.Errorf("handler panicked with %v, want http.ErrAbortHandler", reason)
 		}
 	}()
 	srv.ServeHTTP(rec, req)
@@ -133,7 +134,7 @@ func TestTrickleFault(t *testing.T) {
 	})
 }
 
-// Go's client takes 10 MiB of headers; this is to be more.
+// Go's client accepts 10 MiB of headers; the fault sends more.
 func TestEndlessHeadersFault(t *testing.T) {
 	srv := newFaultyServer(t, "endless-headers@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
@@ -151,7 +152,7 @@ func TestHugeBodyFault(t *testing.T) {
 	if err != nil || got.length != -1 || got.header.Get("Content-Type") != "application/json; charset=utf-8" {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	const enough = 70 << 20 // more than a careful client takes
+	const enough = 70 << 20 // more than a careful client reads
 	if n, err := io.Copy(io.Discard, io.LimitReader(got.body, enough)); n != enough || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
@@ -212,7 +213,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// "redirects to another host": the mock tells who followed, and who took the key along.
+// "redirects to another host": the journal counts the clients that follow, and those that send the key.
 func TestRedirectFault(t *testing.T) {
 	for name, tc := range map[string]struct {
 		follows, leaks bool
@@ -236,7 +237,7 @@ func TestRedirectFault(t *testing.T) {
 					t.Errorf("there: %d", rec.Code)
 				}
 			}
-			waitForEntry(t, srv) // the client may know of the answer before the journal does
+			waitForEntry(t, srv) // the client can have the response before the journal has the entry
 			if s := srv.Journal().Summary(); (s.Followed == 1) != tc.follows || (s.KeyLeaked == 1) != tc.leaks || s.Requests != 1 {
 				t.Errorf("%+v", s)
 			}
@@ -244,7 +245,7 @@ func TestRedirectFault(t *testing.T) {
 	}
 }
 
-// The other host is another by name, whatever the name under which the mock was asked.
+// The redirect goes to another host name than that of the request.
 func TestRedirectFaultTarget(t *testing.T) {
 	for host, want := range map[string]string{
 		"127.0.0.1:8080": "localhost:8080", "localhost:8080": "127.0.0.1:8080", "[::1]:8080": "localhost:8080", "mock": "localhost:80",
@@ -260,7 +261,7 @@ func TestRedirectFaultTarget(t *testing.T) {
 	}
 }
 
-// HEAD has no body to spoil: what would do so spares it, and does not panic.
+// Faults that change the body do not apply to HEAD, because its response has no body.
 func TestFaultsExemptHead(t *testing.T) {
 	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
 		srv := newFaultyServer(t, kind+"@1")
@@ -271,16 +272,16 @@ func TestFaultsExemptHead(t *testing.T) {
 	}
 }
 
-// A wireAnswer is an answer as it came, its body yet to be read; that is closed when the test ends.
+// A wireResponse is a response whose body has not been read. The body is closed when the test ends.
 type wireResponse struct {
 	code   int
 	header http.Header
-	length int64 // -1 if it was not announced
+	length int64 // Content-Length, -1 if missing
 	body   io.ReadCloser
 	from   *url.URL
 }
 
-// ask sends a request to a real server without help of the client: no gzip of its own, no redirects followed.
+// roundTrip sends a request to a real server, without automatic gzip and without following redirects.
 func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireResponse, error) {
 	t.Helper()
 	web := httptest.NewServer(srv)

@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// Every kind that refuses or breaks says so in its status.
+// Each fault that is an error has its status and code.
 func TestFaultStatuses(t *testing.T) {
 	for kind, want := range map[string]struct {
 		status int
@@ -33,7 +33,7 @@ func TestFaultStatuses(t *testing.T) {
 		if want.code == "" && (rec.Header().Get("Server") != "awselb/2.0" || !strings.Contains(rec.Body.String(), http.StatusText(want.status))) {
 			t.Errorf("%s: %v %s", kind, rec.Header(), rec.Body)
 		}
-		getPage(t, srv, 1, next) // the cursor was good all the same
+		getPage(t, srv, 1, next) // the cursor is still valid
 	}
 }
 
@@ -50,7 +50,7 @@ func TestFaultServerErrors(t *testing.T) {
 	}
 }
 
-// An injected 429 is told apart from the window's own, counts as a request all the same, and asks for one second.
+// The fault "429" is not marked as rate limited, its request counts against the limit, and it asks to wait 1 s.
 func TestFault429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) {
@@ -65,10 +65,10 @@ func TestFault429(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "2", "0", "59")
-		get(t, srv, eventsPath(1, "")) // the window's own
-		get(t, srv, eventsPath(1, "")) // scheduled, inside a closed window
+		get(t, srv, eventsPath(1, "")) // the rate limit's 429
+		get(t, srv, eventsPath(1, "")) // the fault, while the limit is exhausted
 		time.Sleep(2 * time.Second)
-		get(t, srv, eventsPath(1, "")) // has waited for the 429 that was scheduled, and not for the one before
+		get(t, srv, eventsPath(1, "")) // after the time of the fault, before that of the rate limit's 429
 		type mark struct {
 			status                 int
 			fault                  mockapi.FaultKind
@@ -101,7 +101,7 @@ func TestFault429Bare(t *testing.T) {
 
 func TestFaultExpired(t *testing.T) {
 	srv := newFaultyServer(t, "expired@1-2")
-	next := *getPage(t, srv, 1, "").Pagination.NextCursor // without a cursor nothing can expire
+	next := *getPage(t, srv, 1, "").Pagination.NextCursor // the fault exempts the request without a cursor
 	wantError(t, get(t, srv, eventsPath(1, next)), http.StatusBadRequest, "CURSOR_EXPIRED")
 	getPage(t, srv, 1, next)
 	if f := srv.Journal().Summary().Faults; f["expired"] != 1 {
@@ -160,7 +160,7 @@ func TestBrokenPages(t *testing.T) {
 				e := srv.Journal().After(1)[0]
 				if shape == mockapi.EnvelopeFlat && (tc.kind == "returned-lies" || tc.kind == "total-moves") {
 					if e.Fault != "" || !e.Sound {
-						t.Errorf("there is nothing to lie about in a flat envelope: %+v", e)
+						t.Errorf("got entry %+v, want no fault: the flat envelope has no meta", e)
 					}
 					return
 				}
@@ -199,7 +199,7 @@ func TestFaultBodies(t *testing.T) {
 	}
 }
 
-// A total that moves is wrong on every page, and both ways.
+// The total is wrong on every page, sometimes too large and sometimes too small.
 func TestFaultTotalMoves(t *testing.T) {
 	srv := newFaultyServer(t, "total-moves:1")
 	more, less := 0, 0
@@ -212,26 +212,26 @@ func TestFaultTotalMoves(t *testing.T) {
 		}
 	}
 	if more+less != 40 || more < 5 || less < 5 {
-		t.Errorf("of 40 totals %d are too large and %d too small", more, less)
+		t.Errorf("got %d of 40 totals too large and %d too small", more, less)
 	}
 }
 
-// "A cursor that repeats or cycles": to the letter, as the client had it before.
+// "A cursor that repeats or cycles": the same text that the client used before.
 func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 	t.Run("repeat", func(t *testing.T) {
 		srv := newFaultyServer(t, "repeat-cursor@1-2")
-		a := *getPage(t, srv, 10, "").Pagination.NextCursor // without a cursor there is nothing to repeat
+		a := *getPage(t, srv, 10, "").Pagination.NextCursor // the fault exempts the request without a cursor
 		if p := getPage(t, srv, 10, a); *p.Pagination.NextCursor != a || !*p.Pagination.HasMore {
 			t.Errorf("%+v", p.Pagination)
 		}
 		if b := *getPage(t, srv, 10, a).Pagination.NextCursor; b == a {
-			t.Error("and then it never advances")
+			t.Error("the cursor is repeated after the last request of the rule")
 		}
 	})
 	t.Run("cycle", func(t *testing.T) {
 		srv := newFaultyServer(t, "cycle-cursor@2-10")
 		a := *getPage(t, srv, 10, "").Pagination.NextCursor
-		b := *getPage(t, srv, 10, a).Pagination.NextCursor // there is no cursor before a
+		b := *getPage(t, srv, 10, a).Pagination.NextCursor // the fault has nothing to do: there is no cursor before a
 		for range 3 {
 			if next := *getPage(t, srv, 10, b).Pagination.NextCursor; next != a {
 				t.Fatalf("after b comes %s, not a", next)
@@ -250,7 +250,7 @@ func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 	})
 }
 
-// "A cursor on the last page", and an empty page behind the last: both are sound, and spare every other page.
+// "A cursor on the last page", and an empty page after the last: both are valid, and apply to the last page only.
 func TestFaultsOddLastPages(t *testing.T) {
 	for kind, hasMore := range map[string]bool{"last-cursor": false, "empty-tail": true} {
 		srv := newFaultyServer(t, kind+":1")
@@ -270,7 +270,7 @@ func TestFaultsOddLastPages(t *testing.T) {
 	}
 }
 
-// An end is only what a client must take for one: a stray end cannot strike the last page, and a broken last page is none.
+// The fault stray-end does not apply to the last page, and a broken last page does not complete the collection.
 func TestFaultsOnLastPage(t *testing.T) {
 	for kind, sound := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
 		srv := newFaultyServer(t, kind+"@1")
@@ -282,7 +282,7 @@ func TestFaultsOnLastPage(t *testing.T) {
 	}
 }
 
-// What changes a page needs one: it opens no closed window, and makes no refusal look like success.
+// Faults that change a page do not apply to a 429 of the rate limit, nor to the errors for invalid requests.
 func TestPageFaultsExemptErrors(t *testing.T) {
 	for _, kind := range []string{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
 		srv := newServer(t, func(c *mockapi.Config) {

@@ -46,7 +46,7 @@ func TestJournalEntries(t *testing.T) {
 	})
 }
 
-// A harness waits for the signal that a page was served, and sees the one in flight before.
+// Wait returns when a page was served, and the summary counts the request that is in flight before.
 func TestJournalWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
@@ -73,7 +73,7 @@ func TestJournalWait(t *testing.T) {
 	})
 }
 
-// N is the order of arrival, Seq that of the answers.
+// N is the order of arrival, Seq the order of the responses.
 func TestJournalOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
@@ -93,17 +93,17 @@ func TestJournalOrder(t *testing.T) {
 	})
 }
 
-// "429 storms when parallel workers wake together", "clamped Retry-After retries too early": the journal tells.
+// "429 storms when parallel workers wake together", "clamped Retry-After retries too early": the journal shows both.
 func TestJournalTooEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.RateLimit, c.RateWindow = 1, 30*time.Second })
 		path := eventsPath(1, "")
-		get(t, srv, path) // in the limit
-		get(t, srv, path) // cannot have known
+		get(t, srv, path) // within the limit
+		get(t, srv, path) // above the limit, but no response has said so before
 		time.Sleep(29 * time.Second)
-		get(t, srv, path) // has been told to wait longer
+		get(t, srv, path) // too early: the 429 asked to wait longer
 		time.Sleep(time.Second)
-		get(t, srv, path) // has waited
+		get(t, srv, path) // after the wait
 		type mark struct{ limited, closed, early bool }
 		want := []mark{{}, {true, true, false}, {true, true, true}, {}}
 		for i, e := range srv.Journal().After(0) {
@@ -136,7 +136,7 @@ func TestJournalDriftedRecords(t *testing.T) {
 	}
 }
 
-// What an answer does not bring, the journal does not tell of: neither records nor an end.
+// The journal contains no records and no last page if the response did not contain them.
 func TestJournalUndeliveredRecords(t *testing.T) {
 	for _, tc := range []struct{ method, path, fault string }{
 		{http.MethodGet, "/events", "null:1"},
@@ -178,7 +178,7 @@ func TestJournalLimit(t *testing.T) {
 		t.Errorf("%d entries, %+v", len(entries), s)
 	}
 	if got := len(entries[0].Cursor); got != 512 {
-		t.Errorf("%d bytes of the cursor were kept", got)
+		t.Errorf("got %d bytes of the cursor, want 512", got)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func TestRateLimitWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, withRateLimit)
-		time.Sleep(17 * time.Second) // a window on the clock's minute would end early
+		time.Sleep(17 * time.Second) // a window that is aligned to the minute would end early
 		path := eventsPath(1, "")
 		wantRateHeaders(t, get(t, srv, path).Header(), "10", "9", "60")
 		time.Sleep(31_500 * time.Millisecond)
@@ -47,8 +47,8 @@ func TestRateLimitWindow(t *testing.T) {
 	})
 }
 
-// "counted on arrival": an answer that takes longer than the window belongs to the window in which it was asked for.
-// "HEAD … cost a token", and so does an answer that is an error.
+// "counted on arrival": a request counts in the window of its arrival, also if the response takes longer than the window.
+// "HEAD … cost a token", and an error does too.
 func TestRateLimitCountsArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { withRateLimit(c); c.Latency = 2 * time.Minute })
@@ -87,7 +87,7 @@ func TestRateLimitBuckets(t *testing.T) {
 		}
 		for _, e := range srv.Journal().After(0) {
 			if e.TooEarly {
-				t.Errorf("told by one bucket to wait, early in another: %+v", e)
+				t.Errorf("got too early because of another bucket: %+v", e)
 			}
 		}
 		time.Sleep(time.Minute)
@@ -123,7 +123,7 @@ func TestRateLimitHeadersOnErrors(t *testing.T) {
 	})
 }
 
-// "`-Reset` (whole seconds left in the window …; not an epoch)", and by switch all that others send under these names.
+// "`-Reset` (whole seconds left in the window …; not an epoch)", and the forms that other services use.
 func TestRateLimitHeaderForms(t *testing.T) {
 	const left = 58500 * time.Millisecond // after 1.5 s of 60
 	for form, want := range map[mockapi.RateHeaders]func(end time.Time) map[string]string{
@@ -144,7 +144,7 @@ func TestRateLimitHeaderForms(t *testing.T) {
 		t.Run(string(form), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := newServer(t, func(c *mockapi.Config) { withRateLimit(c); c.RateHeaders = form })
-				// The window ends between two seconds, and between two milliseconds, and is not to be cut short.
+				// The window ends between two seconds and between two milliseconds: the reset time must be rounded up.
 				time.Sleep(200*time.Millisecond + 300*time.Microsecond)
 				get(t, srv, eventsPath(1, ""))
 				time.Sleep(time.Minute - left)
@@ -164,7 +164,7 @@ func rateHeaders(remaining, reset string) map[string]string {
 	return map[string]string{"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
 }
 
-// "on 429 `Retry-After` in seconds, equal to Reset", and 429 without it. Who was not told when cannot come too early.
+// "on 429 `Retry-After` in seconds, equal to Reset", and other forms. A request is too early only if the 429 had a true time.
 func TestRetryAfterForms(t *testing.T) {
 	for _, tc := range []struct {
 		form    mockapi.RetryAfter

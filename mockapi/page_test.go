@@ -14,7 +14,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// "Pages are contiguous, no overlap": what a client reads is the truth, at any page size.
+// "Pages are contiguous, no overlap": a client reads the truth, with any page size.
 func TestPagesMatchTruth(t *testing.T) {
 	for _, tc := range []struct{ events, limit int }{
 		{0, 100}, {1, 100}, {7, 1}, {1000, 1000}, {1000, 999}, {1000, 333}, {10_500, 4999},
@@ -37,7 +37,7 @@ func TestPagesMatchTruth(t *testing.T) {
 				}
 			}
 			if !srv.Journal().Summary().Complete {
-				t.Error("the journal does not know the end was served")
+				t.Error("the journal's summary is not complete")
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func TestFlatEnvelope(t *testing.T) {
 	}
 }
 
-// Both envelopes, and a mixture of them by request.
+// The mixed form has both envelopes.
 func TestMixedEnvelope(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Envelope = mockapi.EnvelopeMixed })
 	nested := 0
@@ -146,7 +146,7 @@ func TestMixedEnvelope(t *testing.T) {
 			HasMore    *bool
 		}](t, get(t, srv, eventsPath(1, "")))
 		if (p.Pagination == nil) == (p.HasMore == nil) {
-			t.Fatalf("neither the one nor the other: %+v", p)
+			t.Fatalf("got %+v, want exactly one of the two forms", p)
 		}
 		if p.Pagination != nil {
 			nested++
@@ -157,7 +157,7 @@ func TestMixedEnvelope(t *testing.T) {
 	}
 }
 
-// "default 100; over 5000 silently capped to 5000 and echoed as such"; what is not a number is refused here.
+// "default 100; over 5000 silently capped to 5000 and echoed as such"; the mock refuses what is not a positive number.
 func TestPageSize(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 6000 })
 	for _, tc := range []struct {
@@ -215,7 +215,7 @@ func TestPageHeaders(t *testing.T) {
 func wantTail(t *testing.T, body, tail string) {
 	t.Helper()
 	if !strings.HasSuffix(body, tail) {
-		t.Fatalf("the body ends\n%s\nand should end\n%s", body[max(0, len(body)-len(tail)):], tail)
+		t.Fatalf("the body ends with\n%s\nwant\n%s", body[max(0, len(body)-len(tail)):], tail)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestLookup(t *testing.T) {
 	wantError(t, get(t, srv, path+"a/b"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
 }
 
-// An id that is not on the wire cannot be looked up; a record that drifts otherwise is found as it is.
+// An id that is not on the wire is unknown; the look-up of another drifted record returns the drifted record.
 func TestLookupDriftedRecords(t *testing.T) {
 	sound := newDriftingServer(t)
 	srv := newDriftingServer(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
@@ -292,7 +292,7 @@ func BenchmarkPageOf5000(b *testing.B) {
 	}
 }
 
-// discard is a client that reads as fast as it can.
+// A discardWriter discards the response.
 type discardWriter struct{ header http.Header }
 
 func (d discardWriter) Header() http.Header          { return d.header }

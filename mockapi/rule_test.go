@@ -30,7 +30,7 @@ func TestParseFault(t *testing.T) {
 
 func TestFaultNumbers(t *testing.T) {
 	srv := newFaultyServer(t, "503@2", "429@3,5", "500@7-8")
-	wantError(t, call(t, srv, "GET", eventsPath(1, ""), "wrong"), http.StatusForbidden, "FORBIDDEN") // has no number
+	wantError(t, call(t, srv, "GET", eventsPath(1, ""), "wrong"), http.StatusForbidden, "FORBIDDEN") // is not numbered
 	if got, want := getStatuses(t, srv, 9), []int{200, 503, 429, 200, 429, 200, 500, 500, 200}; !slices.Equal(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
@@ -47,7 +47,7 @@ func TestFaultNumbers(t *testing.T) {
 	}
 }
 
-// "Requests are those to any endpoint": each has a number.
+// Requests to all endpoints are numbered.
 func TestFaultNumbersAllEndpoints(t *testing.T) {
 	srv := newFaultyServer(t, "500@2,4,6")
 	for n, path := range []string{"/events", "/sessions", "/metrics", "/events/x", "/events", "/events"} {
@@ -69,7 +69,7 @@ func TestFaultProbability(t *testing.T) {
 		count[status]++
 	}
 	if !slices.Equal(first[:3], []int{429, 429, 429}) || count[429] != 3 {
-		t.Errorf("what is scheduled comes first: %v, %d", first[:3], count[429])
+		t.Errorf("got %v and %d times 429, want 429 for the listed numbers only", first[:3], count[429])
 	}
 	if count[500] < n*17/100 || count[500] > n*23/100 || count[503] < n*8/100 || count[503] > n*12/100 {
 		t.Errorf("got %v of %d, want a fifth and a tenth", count, n)

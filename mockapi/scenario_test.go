@@ -20,14 +20,14 @@ func TestScenarioChange(t *testing.T) {
 	if rec := sendScenario(t, srv, http.MethodPost, `{"faults": ["503@3", "429@4"], "latency": "1ms"}`); rec.Code != 200 {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
-	got = append(got, getStatuses(t, srv, 3)...) // numbers go on
+	got = append(got, getStatuses(t, srv, 3)...) // the numbering continues
 	sendScenario(t, srv, http.MethodPost, `{"faults": []}`)
 	got = append(got, getStatuses(t, srv, 1)...)
 	if want := []int{500, 200, 503, 429, 200}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if c := srv.Scenario(); c.Latency != time.Millisecond || c.Events != 1000 || c.RateLimit != 0 {
-		t.Errorf("POST leaves what it does not name: %+v", c)
+		t.Errorf("got %+v, want other settings unchanged by POST", c)
 	}
 	rec := sendScenario(t, srv, http.MethodPut, `{"rate_limit": 3}`)
 	want := mockapi.DefaultScenario()
@@ -35,7 +35,7 @@ func TestScenarioChange(t *testing.T) {
 	c := srv.Scenario()
 	c.Faults, c.Drifts = nil, nil
 	if !reflect.DeepEqual(c, want) {
-		t.Errorf("PUT begins anew, with the events that there are: %+v", c)
+		t.Errorf("got %+v, want the default scenario with the current number of events", c)
 	}
 	if shown := get(t, srv, mockapi.AdminPath+"/scenario"); shown.Body.String() != rec.Body.String() || shown.Code != 200 {
 		t.Errorf("shown %s, answered %s", shown.Body, rec.Body)
@@ -82,7 +82,7 @@ func TestScenarioInvalid(t *testing.T) {
 	wantError(t, sendScenario(t, srv, http.MethodDelete, ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 }
 
-// A request is answered by the scenario in which it arrived.
+// A request uses the scenario at its arrival.
 func TestScenarioRequestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
