@@ -24,7 +24,7 @@ func TestJournalOverHTTP(t *testing.T) {
 		}
 		entries := decodeLines[mockapi.Entry](t, admin("/journal?after=1"))
 		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
-			t.Errorf("entries %+v", entries)
+			t.Errorf("got entries %+v", entries)
 		}
 
 		start := time.Now()
@@ -135,7 +135,7 @@ func TestTruthOverHTTPDrifts(t *testing.T) {
 		got := all[i]
 		if got.Index != i || got.Outcome != want.Outcome || got.Drift != want.Drift || got.Reason != want.Reason || got.ID != nil ||
 			!bytes.Equal(got.Payload, truth.Payload) || len(got.Payload) == 0 || got.SHA256 == (mockapi.Digest{}) {
-			t.Errorf("row %d: %+v", i, got)
+			t.Errorf("row %d: got %+v", i, got)
 		}
 	}
 	truth, _ := srv.Truth().Row(4)

@@ -123,8 +123,8 @@ func findExtra(t *testing.T, top, session map[string]json.RawMessage) json.RawMe
 	t.Helper()
 	var inner, outer []string
 	for name, value := range session {
-		known := name == "deviceType" || name == "browser" || name == "id" && bytes.Equal(value, top["sessionId"])
-		if !known {
+		expected := name == "deviceType" || name == "browser" || name == "id" && bytes.Equal(value, top["sessionId"])
+		if !expected {
 			inner = append(inner, strconv.Quote(name)+":"+string(value))
 		}
 	}

@@ -187,7 +187,7 @@ func wantError(t *testing.T, rec *httptest.ResponseRecorder, status int, code st
 		t.Fatalf("got %d %+v, want %d %s with an error and a message", rec.Code, got, status, code)
 	}
 	if ct := rec.Header().Get("Content-Type"); ct != "application/json; charset=utf-8" {
-		t.Fatalf("Content-Type %q", ct)
+		t.Fatalf("got Content-Type %q", ct)
 	}
 }
 

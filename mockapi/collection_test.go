@@ -153,7 +153,7 @@ func TestGrow(t *testing.T) {
 	}
 	// A pass reads the events that existed when it began, each once and in order.
 	if len(ids) != 1000 || began.Len() != 1000 {
-		t.Fatalf("%d events", len(ids))
+		t.Fatalf("got %d events", len(ids))
 	}
 	now := srv.Truth()
 	for i, row := range began.Rows(0, 1000) {
@@ -170,7 +170,7 @@ func TestGrow(t *testing.T) {
 	}
 	sendScenario(t, srv, http.MethodPost, `{"events": 5000, "grow": 0}`)
 	if p := getPage(t, srv, 1, ""); p.Meta.Total != 5000 {
-		t.Errorf("total %d", p.Meta.Total)
+		t.Errorf("got total %d", p.Meta.Total)
 	}
 	rows := decodeLines[struct{ ID string }](t, get(t, srv, mockapi.AdminPath+"/truth?size=1000"))
 	if len(rows) != 1000 || rows[0].ID != ids[0] || rows[999].ID != ids[999] {
@@ -186,7 +186,7 @@ func TestGrowEndpoints(t *testing.T) {
 	}
 	get(t, srv, mockapi.AdminPath+"/truth?limit=1")
 	if n := srv.Truth().Len(); n != 1000 {
-		t.Errorf("%d events", n)
+		t.Errorf("got %d events", n)
 	}
 	getPage(t, srv, 1, "")
 	sendScenario(t, srv, http.MethodPost, `{"grow": 1}`)
@@ -195,7 +195,7 @@ func TestGrowEndpoints(t *testing.T) {
 	}
 	sendScenario(t, srv, http.MethodPut, `{}`)
 	if c := srv.Scenario(); c.Events != 1008 || c.Grow != 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("got %+v", c)
 	}
 }
 
@@ -205,6 +205,6 @@ func TestGrowMaximum(t *testing.T) {
 		getPage(t, srv, 1, "")
 	}
 	if n := srv.Truth().Len(); n != 1_000_000_000 {
-		t.Errorf("%d events", n)
+		t.Errorf("got %d events", n)
 	}
 }

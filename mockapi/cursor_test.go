@@ -66,7 +66,7 @@ func TestCursorExpiry(t *testing.T) {
 		rec := get(t, srv, eventsPath(10, first))
 		wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
 		if !strings.Contains(rec.Body.String(), "Cursor expired 0 minute(s) ago") {
-			t.Errorf("message: %s", rec.Body)
+			t.Errorf("got message %s", rec.Body)
 		}
 		time.Sleep(118 * time.Second)
 		getPage(t, srv, 10, second)
@@ -74,7 +74,7 @@ func TestCursorExpiry(t *testing.T) {
 		rec = get(t, srv, eventsPath(10, second))
 		wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
 		if !strings.Contains(rec.Body.String(), "Cursor expired 4 minute(s) ago") {
-			t.Errorf("message: %s", rec.Body)
+			t.Errorf("got message %s", rec.Body)
 		}
 	})
 }
@@ -84,7 +84,7 @@ func TestCursorTTL(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.CursorTTL = 2 * time.Second })
 		page := getPage(t, srv, 10, "")
 		if got := *page.Pagination.CursorExpiresIn; got != 2 {
-			t.Errorf("cursorExpiresIn %d", got)
+			t.Errorf("got cursorExpiresIn %d", got)
 		}
 		time.Sleep(2 * time.Second)
 		wantError(t, get(t, srv, eventsPath(10, *page.Pagination.NextCursor)), http.StatusBadRequest, "CURSOR_EXPIRED")

@@ -16,7 +16,7 @@ import (
 // "Order: timestamp descending, then id descending."
 func TestEventOrder(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 20_001 }).Truth()
-	ties, longest, length := 0, 0, 1
+	ties, maxGroup, length := 0, 0, 1
 	ids := map[string]bool{}
 	var previous mockapi.Row
 	for i, row := range truth.Rows(0, truth.Len()) {
@@ -35,14 +35,14 @@ func TestEventOrder(t *testing.T) {
 				length = 1
 			}
 		}
-		longest = max(longest, length)
+		maxGroup = max(maxGroup, length)
 		previous = row
 	}
 	if len(ids) != truth.Len() {
 		t.Fatalf("%d ids for %d events", len(ids), truth.Len())
 	}
-	if ties < 1000 || longest < 3 {
-		t.Fatalf("got %d events with the time of their neighbour, at most %d with one time: too few to check the order by id", ties, longest)
+	if ties < 1000 || maxGroup < 3 {
+		t.Fatalf("got %d events with the time of their neighbour, at most %d with one time: too few to check the order by id", ties, maxGroup)
 	}
 }
 
@@ -53,11 +53,11 @@ func TestEventStability(t *testing.T) {
 	large := newServer(t, func(c *mockapi.Config) { c.Events = 503 }).Truth()
 	other := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 500, 2 }).Truth()
 	for i, row := range small.Rows(0, 500) {
-		again, _ := same.Row(i)
+		repeated, _ := same.Row(i)
 		shifted, _ := large.Row(i + 3)
 		foreign, _ := other.Row(i)
-		if rowText(row) != rowText(again) || rowText(row) != rowText(shifted) {
-			t.Fatalf("row %d: got %s, with the same seed %s, in a larger collection %s", i, rowText(row), rowText(again), rowText(shifted))
+		if rowText(row) != rowText(repeated) || rowText(row) != rowText(shifted) {
+			t.Fatalf("row %d: got %s, with the same seed %s, in a larger collection %s", i, rowText(row), rowText(repeated), rowText(shifted))
 		}
 		if row.ID == foreign.ID {
 			t.Fatalf("row %d has the same id under another seed", i)
@@ -73,13 +73,13 @@ func TestEventValues(t *testing.T) {
 	counts, sessions, users := map[string]int{}, map[string]string{}, map[string]bool{}
 	for i, row := range truth.Rows(0, truth.Len()) {
 		if !id.MatchString(row.ID) || !id.MatchString(row.SessionID) || !id.MatchString(row.UserID) || !name.MatchString(row.Name) {
-			t.Fatalf("row %d: %+v", i, row)
+			t.Fatalf("row %d: got %+v", i, row)
 		}
-		visit := row.UserID + row.DeviceType + row.Browser
-		if known, ok := sessions[row.SessionID]; ok && known != visit {
+		traits := row.UserID + row.DeviceType + row.Browser
+		if other, ok := sessions[row.SessionID]; ok && other != traits {
 			t.Fatalf("row %d: one session, two visitors", i)
 		}
-		sessions[row.SessionID], users[row.UserID] = visit, true
+		sessions[row.SessionID], users[row.UserID] = traits, true
 		counts[row.Type]++
 		counts[row.DeviceType]++
 		counts[row.Browser]++
@@ -87,14 +87,14 @@ func TestEventValues(t *testing.T) {
 			t.Fatalf("row %d: extra %s, time %v", i, row.Extra, row.OccurredAt)
 		}
 	}
-	for value, share := range map[string]float64{
+	for value, frequency := range map[string]float64{
 		"page_view": .36, "click": .24, "form_submit": .10, "api_call": .10,
 		"purchase": .05, "error": .05, "video_play": .05, "scroll": .05,
 		"mobile": 1. / 3, "tablet": 1. / 3, "desktop": 1. / 3,
 		"Chrome": .25, "Safari": .25, "Firefox": .25, "Edge": .25,
 	} {
-		if got := float64(counts[value]) / float64(truth.Len()); math.Abs(got-share) > .02 {
-			t.Errorf("%s: %.3f of all, want %.2f", value, got, share)
+		if got := float64(counts[value]) / float64(truth.Len()); math.Abs(got-frequency) > .02 {
+			t.Errorf("%s: %.3f of all, want %.2f", value, got, frequency)
 		}
 	}
 	if len(counts) != 15 {

@@ -21,7 +21,7 @@ func TestDriftTruthMatchesBytes(t *testing.T) {
 			srv := newDriftingServer(t, string(kind)+":1")
 			firstPass, secondPass := readRawRecords(t, srv, 100), readRawRecords(t, srv, 7)
 			if len(firstPass) != 200 || len(secondPass) != 200 {
-				t.Fatalf("%d and %d records", len(firstPass), len(secondPass))
+				t.Fatalf("got %d and %d records", len(firstPass), len(secondPass))
 			}
 			for i, row := range srv.Truth().Rows(0, 200) {
 				if !bytes.Equal(firstPass[i], secondPass[i]) || !bytes.Equal(firstPass[i], row.Payload) || row.Drift != kind {
@@ -93,8 +93,8 @@ func TestNeighbourDrifts(t *testing.T) {
 	for _, row := range srv.Truth().Rows(0, 200) {
 		rows = append(rows, row)
 	}
-	twin := classify(t, records[3])
-	if rows[3].Outcome != mockapi.Duplicate || rowText(twin) != rowText(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
+	copied := classify(t, records[3])
+	if rows[3].Outcome != mockapi.Duplicate || rowText(copied) != rowText(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
 		t.Errorf("record 3 is %s\nand not %s again", records[3], rowText(rows[2]))
 	}
 	for _, i := range []int{10, 12} {
@@ -127,7 +127,7 @@ func TestDriftProbability(t *testing.T) {
 		}
 	}
 	if count["nul"] < n*9/100 || count["nul"] > n*11/100 || count["duplicate"] < n*35/1000 || count["new-field"] != 3 {
-		t.Errorf("%v", count)
+		t.Errorf("got %v", count)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestDriftAfterSizeChange(t *testing.T) {
 	sendScenario(t, srv, http.MethodPost, `{"events": 210}`)
 	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
 	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || !bytes.Equal(after.Payload, before.Payload) {
-		t.Errorf("%s, then %s", rowText(before), rowText(after))
+		t.Errorf("got %s, then %s", rowText(before), rowText(after))
 	}
 }
 
@@ -150,19 +150,19 @@ func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
 		body := get(t, srv, eventsPath(limit, cursor)).Body.Bytes()
 		data, rest := splitData(t, body)
 		all = append(all, data...)
-		var place struct {
+		var page struct {
 			Pagination struct {
 				HasMore    bool
 				NextCursor string
 			}
 		}
-		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &place); err != nil {
+		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &page); err != nil {
 			t.Fatalf("%v in %s", err, rest)
 		}
-		if !place.Pagination.HasMore {
+		if !page.Pagination.HasMore {
 			return all
 		}
-		cursor = place.Pagination.NextCursor
+		cursor = page.Pagination.NextCursor
 	}
 }
 

@@ -32,7 +32,7 @@ func TestResetFaults(t *testing.T) {
 				t.Errorf("status %d, %d bytes, %v", status, len(body), err)
 			}
 			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != 200 || err != nil {
-				t.Errorf("then: %d, %v", status, err)
+				t.Errorf("next request: got %d, %v", status, err)
 			}
 			// The client can have the response before the journal has the entry.
 			byN := map[int]mockapi.Entry{}
@@ -46,10 +46,10 @@ func TestResetFaults(t *testing.T) {
 				}
 			}
 			if e := byN[1]; e.Status != tc.status || e.Delivered || string(e.Fault) != tc.kind || e.Returned != 0 {
-				t.Errorf("entry %+v", e)
+				t.Errorf("got entry %+v", e)
 			}
 			if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 2 || s.InFlight != 0 {
-				t.Errorf("summary %+v", s)
+				t.Errorf("got summary %+v", s)
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestHangFaults(t *testing.T) {
 				}
 			}
 			if e := srv.Journal().After(0)[0]; e.Delivered || e.Returned != 0 || string(e.Fault) != kind || (e.Status == 200) != half {
-				t.Errorf("entry %+v", e)
+				t.Errorf("got entry %+v", e)
 			}
 		})
 	}
@@ -139,10 +139,10 @@ func TestEndlessHeadersFault(t *testing.T) {
 	srv := newFaultyServer(t, "endless-headers@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 	if err == nil || !strings.Contains(err.Error(), "header") {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v", got, err)
 	}
 	if e := waitForEntry(t, srv); e.Fault != "endless-headers" || e.Delivered {
-		t.Errorf("%+v", e)
+		t.Errorf("got %+v", e)
 	}
 }
 
@@ -150,26 +150,26 @@ func TestHugeBodyFault(t *testing.T) {
 	srv := newFaultyServer(t, "huge-body@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 	if err != nil || got.length != -1 || got.header.Get("Content-Type") != "application/json; charset=utf-8" {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("got %+v, %v", got, err)
 	}
 	const enough = 70 << 20 // more than a careful client reads
 	if n, err := io.Copy(io.Discard, io.LimitReader(got.body, enough)); n != enough || err != nil {
-		t.Errorf("%d bytes, %v", n, err)
+		t.Errorf("got %d bytes, %v", n, err)
 	}
 	_ = got.body.Close()
 	if e := waitForEntry(t, srv); e.Sound || e.Delivered {
-		t.Errorf("%+v", e)
+		t.Errorf("got %+v", e)
 	}
 }
 
 func TestGzipFault(t *testing.T) {
-	for accepts, sound := range map[string]bool{"gzip": true, "": false, "identity": false} {
+	for accepts, valid := range map[string]bool{"gzip": true, "": false, "identity": false} {
 		srv := newServer(t, func(c *mockapi.Config) {
 			c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
 		})
 		got, err := roundTrip(t, srv, eventsPath(10, ""), accepts)
 		if err != nil || got.header.Get("Content-Encoding") != "gzip" {
-			t.Fatalf("%+v, %v", got, err)
+			t.Fatalf("got %+v, %v", got, err)
 		}
 		unpacked, err := gzip.NewReader(got.body)
 		if err != nil {
@@ -179,7 +179,7 @@ func TestGzipFault(t *testing.T) {
 		if _, err := io.Copy(rec, unpacked); err != nil || len(decode[wirePage](t, rec).Data) != 10 {
 			t.Errorf("%v: %s", err, rec.Body)
 		}
-		if e := waitForEntry(t, srv); e.Sound != sound || e.Last != sound || e.Returned != 10 || e.Hash != bodyHash(rec) {
+		if e := waitForEntry(t, srv); e.Sound != valid || e.Last != valid || e.Returned != 10 || e.Hash != bodyHash(rec) {
 			t.Errorf("accepts %q: %+v", accepts, e)
 		}
 	}
@@ -189,7 +189,7 @@ func TestGzipBombFault(t *testing.T) {
 	srv := newFaultyServer(t, "gzip-bomb@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "gzip")
 	if err != nil || got.header.Get("Content-Encoding") != "gzip" {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("got %+v, %v", got, err)
 	}
 	packed := &countingReader{from: got.body}
 	unpacked, err := gzip.NewReader(packed)
@@ -222,11 +222,11 @@ func TestRedirectFault(t *testing.T) {
 			srv := newFaultyServer(t, "redirect@1")
 			got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 			if err != nil || got.code != http.StatusFound {
-				t.Fatalf("%+v, %v", got, err)
+				t.Fatalf("got %+v, %v", got, err)
 			}
 			to, err := url.Parse(got.header.Get("Location"))
 			if err != nil || to.Hostname() == got.from.Hostname() || to.Port() != got.from.Port() {
-				t.Fatalf("to %v, %v", to, err)
+				t.Fatalf("got Location %v, %v", to, err)
 			}
 			if tc.follows {
 				key := ""
@@ -234,12 +234,12 @@ func TestRedirectFault(t *testing.T) {
 					key = "demo-key"
 				}
 				if rec := call(t, srv, http.MethodGet, to.Path, key); rec.Code != 200 {
-					t.Errorf("there: %d", rec.Code)
+					t.Errorf("got %d from the target", rec.Code)
 				}
 			}
 			waitForEntry(t, srv) // the client can have the response before the journal has the entry
 			if s := srv.Journal().Summary(); (s.Followed == 1) != tc.follows || (s.KeyLeaked == 1) != tc.leaks || s.Requests != 1 {
-				t.Errorf("%+v", s)
+				t.Errorf("got %+v", s)
 			}
 		})
 	}
@@ -256,7 +256,7 @@ func TestRedirectFaultTarget(t *testing.T) {
 		rec := httptest.NewRecorder()
 		newFaultyServer(t, "redirect@1").ServeHTTP(rec, req)
 		if got := rec.Header().Get("Location"); got != "http://"+want+mockapi.AdminPath+"/elsewhere" {
-			t.Errorf("%s: to %s", host, got)
+			t.Errorf("%s: got Location %s", host, got)
 		}
 	}
 }
@@ -267,7 +267,7 @@ func TestFaultsExemptHead(t *testing.T) {
 		srv := newFaultyServer(t, kind+"@1")
 		rec := call(t, srv, http.MethodHead, eventsPath(10, ""), "demo-key")
 		if e := srv.Journal().After(0)[0]; rec.Code != 200 || rec.Body.Len() != 0 || e.Fault != "" || rec.Header().Get("Content-Encoding") != "" {
-			t.Errorf("%s: %d, %+v", kind, rec.Code, e)
+			t.Errorf("%s: got %d, %+v", kind, rec.Code, e)
 		}
 	}
 }

@@ -25,10 +25,10 @@ func TestFaultStatuses(t *testing.T) {
 		next := *getPage(t, srv, 1, "").Pagination.NextCursor
 		rec := get(t, srv, eventsPath(1, next))
 		if rec.Code != want.status {
-			t.Errorf("%s: %d", kind, rec.Code)
+			t.Errorf("%s: got %d", kind, rec.Code)
 		}
 		if want.code != "" && decode[wireError](t, rec).Code != want.code {
-			t.Errorf("%s: %s", kind, rec.Body)
+			t.Errorf("%s: got %s", kind, rec.Body)
 		}
 		if want.code == "" && (rec.Header().Get("Server") != "awselb/2.0" || !strings.Contains(rec.Body.String(), http.StatusText(want.status))) {
 			t.Errorf("%s: %v %s", kind, rec.Header(), rec.Body)
@@ -46,7 +46,7 @@ func TestFaultServerErrors(t *testing.T) {
 	h := rec.Header()
 	if rec.Code != 503 || h.Get("Server") != "awselb/2.0" || !strings.HasPrefix(h.Get("Content-Type"), "text/html") ||
 		!strings.Contains(rec.Body.String(), "<html>") || h.Get("Retry-After") != "" || h.Get("X-Request-ID") != "" {
-		t.Errorf("%d %v %s", rec.Code, h, rec.Body)
+		t.Errorf("got %d %v %s", rec.Code, h, rec.Body)
 	}
 }
 
@@ -61,7 +61,7 @@ func TestFault429(t *testing.T) {
 		rec := get(t, srv, eventsPath(1, ""))
 		wantRateHeaders(t, rec.Header(), "2", "0", "1")
 		if rec.Code != 429 || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), `"RATE_LIMIT_EXCEEDED"`) {
-			t.Errorf("%d %s", rec.Code, rec.Body)
+			t.Errorf("got %d %s", rec.Code, rec.Body)
 		}
 		time.Sleep(time.Second)
 		wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "2", "0", "59")
@@ -90,12 +90,12 @@ func TestFault429Bare(t *testing.T) {
 	})
 	rec := get(t, srv, eventsPath(1, ""))
 	if rec.Code != 429 || rec.Header().Get("Retry-After") != "" {
-		t.Errorf("%d %v", rec.Code, rec.Header())
+		t.Errorf("got %d %v", rec.Code, rec.Header())
 	}
 	wantRateHeaders(t, rec.Header(), "", "", "")
 	get(t, srv, eventsPath(1, ""))
 	if e := srv.Journal().After(1)[0]; e.TooEarly || e.Status != 200 {
-		t.Errorf("%+v", e)
+		t.Errorf("got %+v", e)
 	}
 }
 
@@ -105,40 +105,50 @@ func TestFaultExpired(t *testing.T) {
 	wantError(t, get(t, srv, eventsPath(1, next)), http.StatusBadRequest, "CURSOR_EXPIRED")
 	getPage(t, srv, 1, next)
 	if f := srv.Journal().Summary().Faults; f["expired"] != 1 {
-		t.Errorf("faults %v", f)
+		t.Errorf("got faults %v", f)
 	}
 }
 
 // "Broken 200s: body `null`, truncated JSON, `data` null or missing, `pagination` or `hasMore` missing, header
 // `X-Chaos-Applied: missingFields`": on the second of five pages, in both envelopes.
 func TestBrokenPages(t *testing.T) {
-	type place struct {
+	type pagination struct {
 		HasMore    json.RawMessage `json:"hasMore"`
 		NextCursor json.RawMessage `json:"nextCursor"`
 	}
 	type body struct {
 		Data       json.RawMessage `json:"data"`
-		Pagination *place          `json:"pagination"`
+		Pagination *pagination     `json:"pagination"`
 		Meta       *struct{ Returned, Total int }
-		place
+		pagination
 	}
 	has := func(raw json.RawMessage, kind byte) bool { return len(raw) > 0 && raw[0] == kind }
 	for _, tc := range []struct {
 		kind  mockapi.FaultKind
 		chaos bool
-		wrong func(b body, p *place) bool
+		wrong func(b body, p *pagination) bool
 	}{
-		{"data-null", true, func(b body, p *place) bool { return has(b.Data, 'n') && has(p.NextCursor, '"') }},
-		{"data-missing", true, func(b body, p *place) bool { return b.Data == nil && has(p.NextCursor, '"') }},
-		{"pagination-missing", true, func(b body, _ *place) bool {
+		{"data-null", true, func(b body, p *pagination) bool { return has(b.Data, 'n') && has(p.NextCursor, '"') }},
+		{"data-missing", true, func(b body, p *pagination) bool { return b.Data == nil && has(p.NextCursor, '"') }},
+		{"pagination-missing", true, func(b body, _ *pagination) bool {
 			return has(b.Data, '[') && b.Pagination == nil && b.HasMore == nil && b.NextCursor == nil
 		}},
-		{"hasmore-missing", true, func(b body, p *place) bool { return has(b.Data, '[') && p.HasMore == nil && has(p.NextCursor, '"') }},
-		{"hasmore-null", false, func(b body, p *place) bool { return has(b.Data, '[') && has(p.HasMore, 'n') && has(p.NextCursor, '"') }},
-		{"stray-end", false, func(b body, p *place) bool { return has(b.Data, '[') && has(p.HasMore, 'f') && has(p.NextCursor, 'n') }},
-		{"no-cursor", false, func(b body, p *place) bool { return has(b.Data, '[') && has(p.HasMore, 't') && has(p.NextCursor, 'n') }},
-		{"returned-lies", false, func(b body, _ *place) bool { return has(b.Data, '[') && b.Meta.Returned > 200 && b.Meta.Total == 1000 }},
-		{"total-moves", false, func(b body, _ *place) bool {
+		{"hasmore-missing", true, func(b body, p *pagination) bool {
+			return has(b.Data, '[') && p.HasMore == nil && has(p.NextCursor, '"')
+		}},
+		{"hasmore-null", false, func(b body, p *pagination) bool {
+			return has(b.Data, '[') && has(p.HasMore, 'n') && has(p.NextCursor, '"')
+		}},
+		{"stray-end", false, func(b body, p *pagination) bool {
+			return has(b.Data, '[') && has(p.HasMore, 'f') && has(p.NextCursor, 'n')
+		}},
+		{"no-cursor", false, func(b body, p *pagination) bool {
+			return has(b.Data, '[') && has(p.HasMore, 't') && has(p.NextCursor, 'n')
+		}},
+		{"returned-lies", false, func(b body, _ *pagination) bool {
+			return has(b.Data, '[') && b.Meta.Returned > 200 && b.Meta.Total == 1000
+		}},
+		{"total-moves", false, func(b body, _ *pagination) bool {
 			return has(b.Data, '[') && b.Meta.Returned == 200 && b.Meta.Total != 1000 && b.Meta.Total >= 500 && b.Meta.Total <= 1500
 		}},
 	} {
@@ -148,14 +158,14 @@ func TestBrokenPages(t *testing.T) {
 					c.Envelope, c.Faults = shape, []mockapi.Fault{{Kind: tc.kind, At: []int{2}}}
 				})
 				first := decode[body](t, get(t, srv, eventsPath(200, "")))
-				p := &first.place
+				p := &first.pagination
 				if shape == mockapi.EnvelopeNested {
 					p = first.Pagination
 				}
 				rec := get(t, srv, eventsPath(200, unquote(t, p.NextCursor)))
 				b := decode[body](t, rec)
 				if p = b.Pagination; p == nil {
-					p = &b.place
+					p = &b.pagination
 				}
 				e := srv.Journal().After(1)[0]
 				if shape == mockapi.EnvelopeFlat && (tc.kind == "returned-lies" || tc.kind == "total-moves") {
@@ -171,7 +181,7 @@ func TestBrokenPages(t *testing.T) {
 					t.Errorf("X-Chaos-Applied: %q", got)
 				}
 				if e.Fault != tc.kind || e.Last || !e.Delivered || e.Sound != (tc.kind == "total-moves") {
-					t.Errorf("entry %+v", e)
+					t.Errorf("got entry %+v", e)
 				}
 			})
 		}
@@ -194,7 +204,7 @@ func TestFaultBodies(t *testing.T) {
 			t.Errorf("%s: %d %v %s", kind, rec.Code, rec.Header(), rec.Body)
 		}
 		if e := srv.Journal().After(0)[0]; e.Sound || e.Returned != 0 || string(e.Fault) != kind || e.Hash != bodyHash(rec) || e.Bytes != rec.Body.Len() {
-			t.Errorf("%s: entry %+v", kind, e)
+			t.Errorf("%s: got entry %+v", kind, e)
 		}
 	}
 }
@@ -222,7 +232,7 @@ func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 		srv := newFaultyServer(t, "repeat-cursor@1-2")
 		a := *getPage(t, srv, 10, "").Pagination.NextCursor // the fault exempts the request without a cursor
 		if p := getPage(t, srv, 10, a); *p.Pagination.NextCursor != a || !*p.Pagination.HasMore {
-			t.Errorf("%+v", p.Pagination)
+			t.Errorf("got %+v", p.Pagination)
 		}
 		if b := *getPage(t, srv, 10, a).Pagination.NextCursor; b == a {
 			t.Error("the cursor is repeated after the last request of the rule")
@@ -245,7 +255,7 @@ func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 			t.Fatalf("after b again comes %s, not a", next)
 		}
 		if f := srv.Journal().Summary(); f.Faults["cycle-cursor"] != 8 || f.Pages != 2 {
-			t.Errorf("%+v", f)
+			t.Errorf("got %+v", f)
 		}
 	})
 }
@@ -257,27 +267,27 @@ func TestFaultsOddLastPages(t *testing.T) {
 		first := getPage(t, srv, 600, "")
 		last := getPage(t, srv, 600, *first.Pagination.NextCursor)
 		if len(last.Data) != 400 || *last.Pagination.HasMore != hasMore || last.Pagination.NextCursor == nil {
-			t.Fatalf("%s: %+v", kind, last.Pagination)
+			t.Fatalf("%s: got %+v", kind, last.Pagination)
 		}
 		tail := getPage(t, srv, 600, *last.Pagination.NextCursor)
 		if len(tail.Data) != 0 || tail.Meta.Returned != 0 || *tail.Pagination.HasMore || tail.Pagination.NextCursor != nil {
-			t.Errorf("%s: %+v", kind, tail)
+			t.Errorf("%s: got %+v", kind, tail)
 		}
 		entries := srv.Journal().After(0)
 		if entries[0].Fault != "" || string(entries[1].Fault) != kind || entries[1].Last == hasMore || !entries[2].Last || !entries[1].Sound {
-			t.Errorf("%s: %+v", kind, entries)
+			t.Errorf("%s: got %+v", kind, entries)
 		}
 	}
 }
 
 // The fault stray-end does not apply to the last page, and a broken last page does not complete the collection.
 func TestFaultsOnLastPage(t *testing.T) {
-	for kind, sound := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
+	for kind, valid := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
 		srv := newFaultyServer(t, kind+"@1")
 		get(t, srv, eventsPath(1000, ""))
 		e := srv.Journal().After(0)[0]
-		if e.Last != sound || srv.Journal().Summary().Complete != sound || (e.Fault == "") != (kind == "stray-end") {
-			t.Errorf("%s: %+v", kind, e)
+		if e.Last != valid || srv.Journal().Summary().Complete != valid || (e.Fault == "") != (kind == "stray-end") {
+			t.Errorf("%s: got %+v", kind, e)
 		}
 	}
 }
@@ -290,10 +300,10 @@ func TestPageFaultsExemptErrors(t *testing.T) {
 		})
 		getPage(t, srv, 1, "")
 		if rec := get(t, srv, eventsPath(1, "")); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
-			t.Errorf("%s in a spent window: %d", kind, rec.Code)
+			t.Errorf("%s when the limit is exhausted: got %d, want 429 with Retry-After", kind, rec.Code)
 		}
 		if e := srv.Journal().After(1)[0]; e.Fault != "" || !e.RateLimited {
-			t.Errorf("%s: %+v", kind, e)
+			t.Errorf("%s: got %+v", kind, e)
 		}
 	}
 	for _, kind := range []string{"null", "html", "no-cursor", "data-null"} {
@@ -301,7 +311,7 @@ func TestPageFaultsExemptErrors(t *testing.T) {
 		wantError(t, get(t, srv, eventsPath(1, "nonsense")), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 		wantError(t, get(t, srv, mockapi.BasePath+"/events/x"), http.StatusNotFound, "EVENT_NOT_FOUND")
 		if s := srv.Journal().Summary(); len(s.Faults) != 0 {
-			t.Errorf("%s: %+v", kind, s.Faults)
+			t.Errorf("%s: got %+v", kind, s.Faults)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestJournalEntries(t *testing.T) {
 			t.Errorf("after 1: %+v", rest)
 		}
 		if s := srv.Journal().Summary(); !s.Complete || s.Pages != 2 || s.Events != 15 || s.LastSeq != 2 || s.LastN != 2 {
-			t.Errorf("summary %+v", s)
+			t.Errorf("got summary %+v", s)
 		}
 	})
 }
@@ -57,7 +57,7 @@ func TestJournalWait(t *testing.T) {
 		}()
 		synctest.Wait()
 		if s := srv.Journal().Summary(); s.InFlight != 1 || s.Requests != 0 {
-			t.Errorf("in flight: %+v", s)
+			t.Errorf("while in flight: got %+v", s)
 		}
 		start := time.Now()
 		entries, err := srv.Journal().Wait(t.Context(), 0)
@@ -88,7 +88,7 @@ func TestJournalOrder(t *testing.T) {
 		<-slow
 		e := srv.Journal().After(0)
 		if len(e) != 2 || e[0].N != 2 || e[0].Seq != 1 || e[1].N != 1 || e[1].Seq != 2 {
-			t.Errorf("%+v", e)
+			t.Errorf("got %+v", e)
 		}
 	})
 }
@@ -112,7 +112,7 @@ func TestJournalTooEarly(t *testing.T) {
 			}
 		}
 		if s := srv.Journal().Summary(); s.RateLimited != 2 || s.WindowClosed != 2 || s.TooEarly != 1 || s.Pages != 2 {
-			t.Errorf("summary %+v", s)
+			t.Errorf("got summary %+v", s)
 		}
 	})
 }
@@ -175,7 +175,7 @@ func TestJournalLimit(t *testing.T) {
 	}
 	entries := srv.Journal().After(0)
 	if s := srv.Journal().Summary(); len(entries) != 2 || s.Requests != 5 || s.Dropped != 3 {
-		t.Errorf("%d entries, %+v", len(entries), s)
+		t.Errorf("got %d entries, %+v", len(entries), s)
 	}
 	if got := len(entries[0].Cursor); got != 512 {
 		t.Errorf("got %d bytes of the cursor, want 512", got)
@@ -194,6 +194,6 @@ func TestJournalDriftedLimit(t *testing.T) {
 		t.Errorf("%d, %d and %d drifted records", len(entries[0].Drifted), len(entries[1].Drifted), len(entries[2].Drifted))
 	}
 	if s := srv.Journal().Summary(); s.DriftedDropped != 10 || s.Dropped != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v", s)
 	}
 }

@@ -35,7 +35,7 @@ func TestRateLimitWindow(t *testing.T) {
 		}
 		const body = `{"code":"RATE_LIMIT_EXCEEDED","error":"Too Many Requests","rateLimit":{"limit":10,"remaining":0,"reset":28}}`
 		if rec.Body.String() != body {
-			t.Errorf("body %s", rec.Body)
+			t.Errorf("got body %s", rec.Body)
 		}
 
 		time.Sleep(28*time.Second - time.Millisecond)
@@ -60,7 +60,7 @@ func TestRateLimitCountsArrivals(t *testing.T) {
 		}
 		slow.Wait()
 		if got := strings.Join(remaining, " "); got != "9 8 7 6 5 4 3 2 1 0" {
-			t.Errorf("remaining: %s", got)
+			t.Errorf("got remaining %s", got)
 		}
 	})
 	srv := newServer(t, withRateLimit)
@@ -82,7 +82,7 @@ func TestRateLimitBuckets(t *testing.T) {
 			}
 			rec := get(t, srv, mockapi.BasePath+path)
 			if rec.Code != 429 || decode[struct{ RateLimit struct{ Limit int } }](t, rec).RateLimit.Limit != limit {
-				t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+				t.Errorf("%s: got %d %s", path, rec.Code, rec.Body)
 			}
 		}
 		for _, e := range srv.Journal().After(0) {
@@ -93,7 +93,7 @@ func TestRateLimitBuckets(t *testing.T) {
 		time.Sleep(time.Minute)
 		metrics := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/metrics"))
 		if len(metrics.Data) != 0 || metrics.Meta.Total != 0 || *metrics.Pagination.HasMore || metrics.Pagination.NextCursor != nil {
-			t.Errorf("metrics %+v", metrics)
+			t.Errorf("got metrics %+v", metrics)
 		}
 	})
 }
@@ -102,7 +102,7 @@ func TestRateLimitOff(t *testing.T) {
 	srv := newServer(t, nil)
 	for range 50 {
 		if rec := get(t, srv, eventsPath(1, "")); rec.Code != http.StatusOK {
-			t.Fatalf("status %d", rec.Code)
+			t.Fatalf("got status %d", rec.Code)
 		} else {
 			wantRateHeaders(t, rec.Header(), "", "", "")
 		}
@@ -170,7 +170,7 @@ func TestRetryAfterForms(t *testing.T) {
 		form    mockapi.RetryAfter
 		headers mockapi.RateHeaders
 		want    func(end time.Time) string
-		told    bool
+		early   bool // the next request is too early
 	}{
 		{mockapi.RetrySeconds, mockapi.RateSeconds, func(time.Time) string { return "30" }, true},
 		{mockapi.RetrySeconds, mockapi.RateAbsent, func(time.Time) string { return "30" }, true},
@@ -191,8 +191,8 @@ func TestRetryAfterForms(t *testing.T) {
 					t.Errorf("%d, Retry-After %q, want %q", rec.Code, got, want)
 				}
 				get(t, srv, eventsPath(1, ""))
-				if e := srv.Journal().After(2)[0]; e.TooEarly != tc.told || !e.WindowClosed {
-					t.Errorf("too early %t, want %t", e.TooEarly, tc.told)
+				if e := srv.Journal().After(2)[0]; e.TooEarly != tc.early || !e.WindowClosed {
+					t.Errorf("too early %t, want %t", e.TooEarly, tc.early)
 				}
 			})
 		})

@@ -193,10 +193,10 @@ func TestPageHeaders(t *testing.T) {
 		rec := get(t, srv, eventsPath(5, ""))
 		h := rec.Header()
 		if id := h.Get("X-Request-ID"); id == "" || id != decode[wirePage](t, rec).Meta.RequestID || seen[id] {
-			t.Errorf("X-Request-ID %q", id)
+			t.Errorf("got X-Request-ID %q", id)
 		}
 		if tag := h.Get("ETag"); !strings.HasPrefix(tag, `W/"`) || seen[tag] {
-			t.Errorf("ETag %q", tag)
+			t.Errorf("got ETag %q", tag)
 		}
 		seen[h.Get("X-Request-ID")], seen[h.Get("ETag")] = true, true
 		for name, want := range map[string]string{
@@ -243,7 +243,7 @@ func TestLookup(t *testing.T) {
 	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "10", "4", "60")
 	e := srv.Journal().After(0)[0]
 	if e.Endpoint != "event" || e.From != 17 || e.Returned != 1 || e.Sound {
-		t.Errorf("entry %+v", e)
+		t.Errorf("got entry %+v", e)
 	}
 	if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 6 {
 		t.Errorf("a look-up is no page: %+v", s)
@@ -253,13 +253,13 @@ func TestLookup(t *testing.T) {
 
 // An id that is not on the wire is unknown; the look-up of another drifted record returns the drifted record.
 func TestLookupDriftedRecords(t *testing.T) {
-	sound := newDriftingServer(t)
+	undrifted := newDriftingServer(t)
 	srv := newDriftingServer(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
 	for i, status := range map[int]int{3: 404, 4: 404, 6: 404, 5: 200, 8: 200} {
-		row, _ := sound.Truth().Row(i)
+		row, _ := undrifted.Truth().Row(i)
 		rec := get(t, srv, mockapi.BasePath+"/events/"+row.ID)
 		if rec.Code != status {
-			t.Errorf("record %d: %d %s", i, rec.Code, rec.Body)
+			t.Errorf("record %d: got %d %s", i, rec.Code, rec.Body)
 		}
 		if drifted, _ := srv.Truth().Row(i); i == 8 && string(decode[struct{ Data rawText }](t, rec).Data) != string(drifted.Payload) {
 			t.Errorf("%s\nwant %s", rec.Body, drifted.Payload)

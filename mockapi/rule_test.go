@@ -23,7 +23,7 @@ func TestParseFault(t *testing.T) {
 		"", "503", "503@", "503@0", "503@-1", "503@x", "503@9-7", "503@1-99999999", "503:", "503:0", "503:1.1", "503:NaN", "418@1", "@1",
 	} {
 		if fault, err := mockapi.ParseFault(spec); err == nil || !strings.HasPrefix(err.Error(), "fault: ") {
-			t.Errorf("%q: %+v, %v", spec, fault, err)
+			t.Errorf("%q: got %+v, %v", spec, fault, err)
 		}
 	}
 }
@@ -40,10 +40,10 @@ func TestFaultNumbers(t *testing.T) {
 		kinds = append(kinds, string(e.Fault))
 	}
 	if got := strings.Join(kinds, " "); got != " 503 429  429  500 500 " {
-		t.Errorf("journal: %q", got)
+		t.Errorf("got kinds %q in the journal", got)
 	}
 	if f := srv.Journal().Summary().Faults; f["503"] != 1 || f["429"] != 2 || f["500"] != 2 || len(f) != 3 {
-		t.Errorf("summary: %v", f)
+		t.Errorf("got summary %v", f)
 	}
 }
 
@@ -52,8 +52,8 @@ func TestFaultNumbersAllEndpoints(t *testing.T) {
 	srv := newFaultyServer(t, "500@2,4,6")
 	for n, path := range []string{"/events", "/sessions", "/metrics", "/events/x", "/events", "/events"} {
 		rec := get(t, srv, mockapi.BasePath+path)
-		if struck := rec.Code == http.StatusInternalServerError; struck != (n%2 == 1) {
-			t.Errorf("request %d: %d", n+1, rec.Code)
+		if failed := rec.Code == http.StatusInternalServerError; failed != (n%2 == 1) {
+			t.Errorf("request %d: got %d", n+1, rec.Code)
 		}
 	}
 }

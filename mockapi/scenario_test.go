@@ -18,7 +18,7 @@ func TestScenarioChange(t *testing.T) {
 	srv := newFaultyServer(t, "500@1-2")
 	got := getStatuses(t, srv, 1)
 	if rec := sendScenario(t, srv, http.MethodPost, `{"faults": ["503@3", "429@4"], "latency": "1ms"}`); rec.Code != 200 {
-		t.Fatalf("%d %s", rec.Code, rec.Body)
+		t.Fatalf("got %d %s", rec.Code, rec.Body)
 	}
 	got = append(got, getStatuses(t, srv, 3)...) // the numbering continues
 	sendScenario(t, srv, http.MethodPost, `{"faults": []}`)
@@ -91,7 +91,7 @@ func TestScenarioRequestInFlight(t *testing.T) {
 		synctest.Wait()
 		sendScenario(t, srv, http.MethodPost, `{"events": 2000, "drifts": ["not-an-object:1"], "envelope": "flat"}`)
 		if p := <-answered; p.Meta.Total != 1000 || len(p.Data) != 5 || p.Data[0].ID == "" {
-			t.Errorf("%+v", p.Meta)
+			t.Errorf("got %+v", p.Meta)
 		}
 	})
 }

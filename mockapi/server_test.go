@@ -27,7 +27,7 @@ func TestPathsAndKeys(t *testing.T) {
 	for _, path := range []string{"/", "/events", "/api/v2/events", "/api"} {
 		rec := get(t, srv, path)
 		if rec.Code != 200 || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") || !strings.Contains(rec.Body.String(), "<html") {
-			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+			t.Errorf("%s: got %d %s", path, rec.Code, rec.Body)
 		}
 	}
 	wantError(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
@@ -108,7 +108,7 @@ func TestLatencyClientDisconnects(t *testing.T) {
 		}
 		entries := srv.Journal().After(0)
 		if gone := entries[1]; gone.Status != 0 || gone.Delivered || gone.From != -1 {
-			t.Errorf("entry %+v", gone)
+			t.Errorf("got entry %+v", gone)
 		}
 	})
 }
