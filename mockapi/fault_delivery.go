@@ -168,7 +168,8 @@ func sendGzip(x *exchange, body []byte) {
 
 // gzipBomb sends the same gzip member again and again. Together they are one gzip stream (RFC 1952, section 2.2).
 func gzipBomb(x *exchange) {
-	x.stream("gzip", gzipBytes([]byte(`{"data":[`)), gzipBytes([]byte(strings.Repeat(" ", 16*chunkSize))), bombMembers, gzipBytes([]byte("]}")))
+	spaces := gzipBytes([]byte(strings.Repeat(" ", 16*chunkSize)))
+	x.stream("gzip", gzipBytes([]byte(`{"data":[`)), spaces, bombMembers, gzipBytes([]byte("]}")))
 }
 
 func gzipBytes(text []byte) []byte {

@@ -86,10 +86,10 @@ func (j *Journal) finish(e Entry) {
 		j.summary.DriftedDropped += len(e.Drifted)
 		return
 	}
-	room := min(len(e.Drifted), driftedPerEntry*j.limit-j.driftedCount)
-	j.summary.DriftedDropped += len(e.Drifted) - room
-	j.driftedCount += room
-	e.Drifted = slices.Clone(e.Drifted[:room]) // without its spare capacity
+	stored := min(len(e.Drifted), driftedPerEntry*j.limit-j.driftedCount)
+	j.summary.DriftedDropped += len(e.Drifted) - stored
+	j.driftedCount += stored
+	e.Drifted = slices.Clone(e.Drifted[:stored]) // without its spare capacity
 	j.entries = append(j.entries, e)
 	close(j.added)
 	j.added = make(chan struct{})

@@ -129,8 +129,8 @@ func (d *jsonDuration) UnmarshalText(text []byte) error {
 
 func (c Scenario) toJSON() scenarioJSON {
 	j := scenarioJSON{
-		c.Events, c.Grow, c.RateLimit, jsonDuration(c.RateWindow), c.RateHeaders, c.RetryAfter, jsonDuration(c.CursorTTL), jsonDuration(c.Latency), c.Envelope,
-		c.Faults, c.Drifts,
+		c.Events, c.Grow, c.RateLimit, jsonDuration(c.RateWindow), c.RateHeaders, c.RetryAfter, jsonDuration(c.CursorTTL),
+		jsonDuration(c.Latency), c.Envelope, c.Faults, c.Drifts,
 	}
 	if j.Faults == nil {
 		j.Faults = []Fault{}
