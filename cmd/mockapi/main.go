@@ -45,7 +45,7 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 	if err != nil {
 		return fail(stderr, exitUsage, err)
 	}
-	// Before the address is printed: whoever reads it may send a signal at once.
+	// Before the address is printed, because its reader may send a signal at once.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
