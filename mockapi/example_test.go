@@ -1,6 +1,7 @@
 package mockapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -20,7 +21,7 @@ func Example() {
 		panic(err)
 	}
 	srv := httptest.NewServer(api)
-	ids, err := readIDs(srv.URL+mockapi.BasePath, cfg.APIKey)
+	ids, err := readIDs(context.Background(), srv.URL+mockapi.BasePath, cfg.APIKey)
 	srv.Close() // waits for the handler, so the journal has the last request
 	if err != nil {
 		panic(err)
@@ -40,10 +41,11 @@ func Example() {
 }
 
 // readIDs is the client to test: it reads all pages and repeats a request after a 503.
-func readIDs(baseURL, key string) ([]string, error) {
+func readIDs(ctx context.Context, baseURL, key string) ([]string, error) {
 	var ids []string
 	for cursor := ""; ; {
-		req, err := http.NewRequest(http.MethodGet, baseURL+"/events?cursor="+url.QueryEscape(cursor), http.NoBody)
+		address := baseURL + "/events?cursor=" + url.QueryEscape(cursor)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 		if err != nil {
 			return nil, err
 		}
