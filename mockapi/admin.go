@@ -1,59 +1,63 @@
 package mockapi
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 const (
 	typeNDJSON = "application/x-ndjson"
-	// elsewherePath is where a redirect points.
-	elsewherePath = AdminPath + "/elsewhere"
-	// maxWait bounds a long poll; a longer wait is cut to it.
+	// redirectPath is the target of the fault "redirect".
+	redirectPath = AdminPath + "/elsewhere"
+	// maxWait is the maximum time of a long poll. A longer wait is reduced to it.
 	maxWait = time.Minute
-	// maxScenario bounds a scenario, in bytes.
-	maxScenario = 1 << 20
+	// maxScenarioBytes is the maximum size of a scenario.
+	maxScenarioBytes = 1 << 20
 )
 
-// serveAdmin is for the harness: it needs no key, counts against no limit and is in no journal.
+// serveAdmin serves the admin endpoints. They are for the test, not for the client: they need no key, have no rate limit
+// and are not in the journal.
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	var err error
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch path := r.URL.Path; {
 	case path == AdminPath+"/scenario" && (r.Method == http.MethodPut || r.Method == http.MethodPost):
 		err = s.changeScenario(w, r)
-	case !reads:
-		refuse(w, r, *refuseMethod())
+	case !isRead:
+		sendError(w, r, *methodError())
 	case path == AdminPath+"/scenario":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
 	case path == AdminPath+"/config":
-		send(w, r, http.StatusOK, typeJSON, s.describe())
+		send(w, r, http.StatusOK, typeJSON, s.configJSON())
 	case path == AdminPath+"/journal":
 		err = s.serveJournal(w, r)
 	case path == AdminPath+"/journal/summary":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.journal.Summary()))
 	case path == AdminPath+"/truth":
 		err = s.serveTruth(w, r)
-	case path == elsewherePath:
-		s.serveElsewhere(w, r)
+	case path == redirectPath:
+		s.serveRedirectTarget(w, r)
 	default:
-		refuse(w, r, refuseUnknownEndpoint())
+		sendError(w, r, unknownEndpointError())
 	}
 	if err != nil {
-		refuse(w, r, refusal{http.StatusBadRequest, "INVALID_QUERY", err.Error()})
+		sendError(w, r, apiError{http.StatusBadRequest, "INVALID_QUERY", err.Error()})
 	}
 }
 
-// changeScenario takes a scenario: PUT starts from the recorded service with as many events as there are, POST from what is
-// played now. It answers what is played from then on.
+// changeScenario changes the scenario by the JSON in the body. POST changes the current scenario. PUT changes the default
+// scenario, with the current number of events. The response is the new scenario.
 func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenario))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenarioBytes))
 	if err != nil {
 		return fmt.Errorf("scenario: %w", err)
 	}
@@ -72,15 +76,15 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveJournal answers the entries with seq > after, one JSON object a line. With wait it answers as soon as there is one,
-// and with none when the wait is over.
+// serveJournal serves the entries with seq > after, one JSON object per line. With the parameter wait it responds as soon
+// as there is an entry, or without entries after that time.
 func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	after, err := number(query, "after", 0)
+	after, err := countParam(query, "after", 0)
 	if err != nil {
 		return err
 	}
-	wait, err := duration(query, "wait")
+	wait, err := durationParam(query, "wait")
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	if len(entries) == 0 && wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), min(wait, maxWait))
 		defer cancel()
-		// Its only error is that the wait is over.
+		// The only error is that the time is over.
 		entries, _ = s.journal.Wait(ctx, after)
 	}
 	var body []byte
@@ -99,27 +103,81 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveElsewhere is the other host: it answers with an end, which nobody may believe, and counts who came.
-func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
-	s.journal.follow(r.Header.Get("X-API-Key") != "")
+// serveRedirectTarget serves the target of the fault "redirect". It counts the request and responds with an empty last
+// page, which a client must not accept.
+func (s *Server) serveRedirectTarget(w http.ResponseWriter, r *http.Request) {
+	s.journal.countFollowed(r.Header.Get("X-API-Key") != "")
 	send(w, r, http.StatusOK, typeJSON, []byte(`{"data":[],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
 		`"meta":{"total":0,"returned":0}}`))
 }
 
-// describe is the configuration but for the key.
-func (s *Server) describe() []byte {
+// configJSON returns the configuration without the key.
+func (s *Server) configJSON() []byte {
 	return marshal(struct {
 		scenarioJSON
 		Seed         uint64 `json:"seed"`
 		DefaultLimit int    `json:"default_limit"`
 		MaxLimit     int    `json:"max_limit"`
 		JournalLimit int    `json:"journal_limit"`
-	}{s.Scenario().json(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
+	}{s.Scenario().toJSON(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
 }
 
-func number(query url.Values, name string, otherwise int) (int, error) {
+// truthBatch is the number of rows that are sent with one deadline.
+const truthBatch = 1000
+
+// serveTruth streams the expected rows, one JSON object per line. The parameters are from (the first index), limit (the
+// number of indices, default all), size (of the collection, default the current one) and outcome (a list; only rows with
+// one of these). It ends early if the client disconnects or reads nothing for a minute.
+func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
+	truth := s.Truth()
+	size, errSize := countParam(r.URL.Query(), "size", truth.Len())
+	truth = truth.At(size)
+	from, errFrom := countParam(r.URL.Query(), "from", 0)
+	limit, errLimit := countParam(r.URL.Query(), "limit", truth.Len())
+	outcomes, errOutcome := parseOutcomes(r.URL.Query().Get("outcome"))
+	for _, err := range []error{errSize, errFrom, errLimit, errOutcome} {
+		if err != nil {
+			return err
+		}
+	}
+	out := http.NewResponseController(w)
+	w.Header().Set("Content-Type", typeNDJSON)
+	buffer := bufio.NewWriterSize(w, 64<<10)
+	lines := json.NewEncoder(buffer)
+	lines.SetEscapeHTML(false)
+	for i, row := range truth.Rows(from, from+min(limit, truth.Len())) {
+		if (i-from)%truthBatch == 0 {
+			_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
+		}
+		wanted := slices.Contains(outcomes, row.Outcome)
+		if r.Context().Err() != nil || wanted && lines.Encode(row.jsonValue()) != nil {
+			panic(http.ErrAbortHandler) // so that an incomplete truth does not look complete
+		}
+	}
+	_ = buffer.Flush() // on an error the client has disconnected
+	return nil
+}
+
+// parseOutcomes parses a list like "stored,drifted". An empty list means all outcomes.
+func parseOutcomes(list string) ([]Outcome, error) {
+	all := []Outcome{Stored, Drifted, Parked, Duplicate}
+	if list == "" {
+		return all, nil
+	}
+	var outcomes []Outcome
+	for name := range strings.SplitSeq(list, ",") {
+		if !slices.Contains(all, Outcome(name)) {
+			return nil, fmt.Errorf("outcome: %q is not one of %s", name, strings.Join(toStrings(all), ", "))
+		}
+		outcomes = append(outcomes, Outcome(name))
+	}
+	return outcomes, nil
+}
+
+// countParam returns a query parameter that is a number >= 0, or defaultValue if it is missing.
+func countParam(query url.Values, name string, defaultValue int) (int, error) {
 	if !query.Has(name) {
-		return otherwise, nil
+		return defaultValue, nil
 	}
 	n, err := strconv.Atoi(query.Get(name))
 	if err != nil || n < 0 {
@@ -128,7 +186,8 @@ func number(query url.Values, name string, otherwise int) (int, error) {
 	return n, nil
 }
 
-func duration(query url.Values, name string) (time.Duration, error) {
+// durationParam returns a query parameter that is a duration >= 0, or 0 if it is missing.
+func durationParam(query url.Values, name string) (time.Duration, error) {
 	if !query.Has(name) {
 		return 0, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-func TestNewNamesTheSettingThatIsWrong(t *testing.T) {
+func TestNewInvalidConfig(t *testing.T) {
 	at := func(kind mockapi.FaultKind, n int) mockapi.Fault { return mockapi.Fault{Kind: kind, At: []int{n}} }
 	for _, tc := range []struct {
 		want   string

@@ -1,39 +1,43 @@
 package mockapi
 
-// A content says what an event is about: all of it but its id and its time.
+import "strconv"
+
+// A content computes everything in an event except its id and its time.
 type content struct {
-	what, props, visit, visitor, sessionTail, userID, userTail draw
-	sessionIDs                                                 scatter
+	typeAndName, propertyBits, sessionChoice, sessionTraits, sessionIDTail, userIDs, userIDTail randomSequence
+	sessionIDs                                                                                  permutation
 }
 
-const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
-
+// newContent returns the content for a seed. The names of the sequences decide every value, so they never change.
 func newContent(seed uint64) content {
 	return content{
-		what:        newDraw(seed, "type and name"),
-		props:       newDraw(seed, "properties"),
-		visit:       newDraw(seed, "visit"),
-		visitor:     newDraw(seed, "visitor"),
-		sessionIDs:  newScatter(uint64(newDraw(seed, "session id"))),
-		sessionTail: newDraw(seed, "session id tail"),
-		userID:      newDraw(seed, "user id"),
-		userTail:    newDraw(seed, "user id tail"),
+		typeAndName:   newRandomSequence(seed, "type and name"),
+		propertyBits:  newRandomSequence(seed, "properties"),
+		sessionChoice: newRandomSequence(seed, "visit"),
+		sessionTraits: newRandomSequence(seed, "visitor"),
+		sessionIDs:    newPermutation(uint64(newRandomSequence(seed, "session id"))),
+		sessionIDTail: newRandomSequence(seed, "session id tail"),
+		userIDs:       newRandomSequence(seed, "user id"),
+		userIDTail:    newRandomSequence(seed, "user id tail"),
 	}
 }
 
+// read stores the content of an event in e and reuses e's buffers.
 func (c *content) read(ordinal uint64, e *event) {
-	e.kind = c.kindOf(ordinal)
-	e.name = nameOf(c.what.at(ordinal))
-	e.properties = appendProperties(e.properties[:0], c.props.at(ordinal))
+	e.eventType = c.eventType(ordinal)
+	e.name = eventName(c.typeAndName.at(ordinal))
+	e.properties = appendProperties(e.properties[:0], c.propertyBits.at(ordinal))
 
-	v := c.visitOf(c.visitAt(ordinal))
-	e.session, e.user, e.device, e.browser = v.session, v.user, v.device, v.browser
+	s := c.session(c.sessionNumber(ordinal))
+	e.sessionID, e.userID, e.device, e.browser = s.id, s.userID, s.device, s.browser
 }
 
-func (c *content) kindOf(ordinal uint64) string { return kindAt(c.what.at(ordinal) >> 32 * 100 >> 32) }
+func (c *content) eventType(ordinal uint64) string {
+	return eventTypeAt(c.typeAndName.at(ordinal) >> 32 * 100 >> 32)
+}
 
-// kindAt lays the recorded shares [R] over 0 to 99.
-func kindAt(percent uint64) string {
+// eventTypeAt returns the type for a number from 0 to 99, with the recorded frequencies [R].
+func eventTypeAt(percent uint64) string {
 	switch {
 	case percent < 36:
 		return "page_view"
@@ -48,7 +52,9 @@ func kindAt(percent uint64) string {
 	}
 }
 
-func nameOf(x uint64) [12]byte {
+const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+func eventName(x uint64) [12]byte {
 	name := [12]byte{'e', 'v', 'e', 'n', 't', '_'}
 	x &= 1<<32 - 1
 	for i := 6; i < len(name); i++ {
@@ -57,3 +63,96 @@ func nameOf(x uint64) [12]byte {
 	}
 	return name
 }
+
+// A session is one session of one user.
+type session struct {
+	id, userID      uuid
+	device, browser string
+}
+
+const (
+	// Each span of 64 ordinals has 12 sessions of its own, so a session has about 5 events.
+	sessionSpan, sessionsPerSpan = 64, 12
+	users                        = 50_000
+)
+
+// sessionNumber returns the number of the session that an event belongs to.
+func (c *content) sessionNumber(ordinal uint64) uint64 {
+	return ordinal/sessionSpan*sessionsPerSpan + c.sessionChoice.at(ordinal)%sessionsPerSpan
+}
+
+func (c *content) session(number uint64) session {
+	traits := c.sessionTraits.at(number)
+	user := traits >> 8 % users
+	return session{
+		id:      c.sessionID(number),
+		userID:  newUUID(c.userIDs.at(user)&mask60, c.userIDTail.at(user)),
+		device:  [...]string{"mobile", "tablet", "desktop"}[traits&0xff%3],
+		browser: [...]string{"Chrome", "Safari", "Firefox", "Edge"}[traits>>62],
+	}
+}
+
+func (c *content) sessionID(number uint64) uuid {
+	return newUUID(c.sessionIDs.apply(number), c.sessionIDTail.at(number))
+}
+
+// findSession returns the number of the session with this id, and false if there is none.
+func (c *content) findSession(id uuid) (uint64, bool) {
+	number := c.sessionIDs.invert(id.hi60())
+	return number, c.sessionID(number) == id
+}
+
+// appendProperties appends a JSON object. It has 16 bytes, so that events have their recorded sizes [R]. One object in
+// 256 is longer and contains what a careless client handles wrongly: an integer that float64 cannot hold, a surrogate
+// pair, nested values.
+func appendProperties(dst []byte, x uint64) []byte {
+	shape, v := x&0xff, x>>8
+	if shape == 0xff {
+		return appendLongProperties(dst, v)
+	}
+	switch shape % 12 {
+	case 0:
+		dst = append(append(dst, `{"page":"/`...), pick(v, "home", "docs", "blog", "cart", "help", "shop")...)
+		return append(dst, `"}`...)
+	case 1:
+		return append(strconv.AppendUint(append(dst, `{"clicks":`...), 10_000+v%90_000, 10), '}')
+	case 2:
+		return append(appendDigits(append(dst, `{"depth":0.`...), v, 4), '}')
+	case 3:
+		return append(dst, pick(v, `{"retried":true}`, `{"cached":false}`)...)
+	case 4:
+		return append(dst, pick(v, `{"a":{"b":null}}`, `{"ab":{"v":"B"}}`, `{"utm":{"id":7}}`)...)
+	case 5:
+		return append(dst, pick(v, `{"in":"Zürich"}`, `{"in":"Málaga"}`, `{"in":"Gdańsk"}`)...)
+	case 6:
+		return append(dst, pick(v, `{"mood":"🎉!"}`, `{"mood":"👋?"}`)...)
+	case 7:
+		return append(dst, pick(v, `{"tag":"a\"b\""}`, `{"path":"C:\\x"}`, `{"tab":"a\tb\n"}`)...)
+	case 8:
+		return append(dst, `{"variant":null}`...)
+	case 9:
+		return append(dst, pick(v, `{"tags":["a",1]}`, `{"tags":[[],{}]}`)...)
+	case 10:
+		dst = appendDigits(append(dst, `{"delta":-1`...), v, 1)
+		return append(appendDigits(append(dst, '.'), v>>32, 2), '}')
+	default:
+		return append(dst, pick(v, `{"u":"Ca\u00e9"}`, `{"u":"<b>&</b>"}`)...)
+	}
+}
+
+func appendLongProperties(dst []byte, v uint64) []byte {
+	dst = strconv.AppendUint(append(dst, `{"order":`...), 1<<53+1+2*(v%1_000_000), 10)
+	dst = append(dst, `,"items":[{"sku":"Ä-1","qty":2,"price":19.90,"tags":["new",null]}]`...)
+	return append(dst, `,"gift":false,"note":"line\nbreak \"quoted\" \ud83d\ude00"}`...)
+}
+
+func appendDigits(dst []byte, v uint64, width int) []byte {
+	for range width {
+		dst = append(dst, '0'+byte(v%10))
+		v /= 10
+	}
+	return dst
+}
+
+// pick returns the element of from that v selects.
+func pick(v uint64, from ...string) string { return from[v%uint64(len(from))] }

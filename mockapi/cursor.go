@@ -2,29 +2,27 @@ package mockapi
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// A cursor points after the last event of a page and says until when it does. On the wire it is unpadded base64 of
+// A cursor identifies the last item of a page and has a time at which it expires. On the wire it is unpadded base64 of
 // {id, ts, v: 2, exp}, which clients must treat as opaque. That ts and exp are Unix ms is a decision [?].
 type cursor struct {
 	id      uuid
-	at      int64
-	expires int64
+	at      int64 // time of the item, in Unix ms
+	expires int64 // in Unix ms
 }
 
 const (
 	cursorVersion = 2
-	// maxCursor bounds what is decoded; a minted cursor has about 130 bytes.
+	// maxCursor bounds the length of a cursor that is decoded; a minted cursor has about 130 bytes.
 	maxCursor = 512
 )
 
-// String may use either alphabet of base64: no three bytes of this JSON make one of the characters in which they differ.
+// String returns the cursor as it is on the wire. The two alphabets of base64 give the same text, because no three bytes
+// of this JSON are encoded as one of the characters in which the alphabets differ.
 func (c cursor) String() string {
 	text := appendUUID([]byte(`{"id":"`), c.id)
 	text = strconv.AppendInt(append(text, `","ts":`...), c.at, 10)
@@ -33,7 +31,7 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(text, '}'))
 }
 
-// parseCursor takes only what String could have made, byte for byte.
+// parseCursor parses a cursor. It returns false unless String returns exactly this text for some cursor.
 func parseCursor(text string) (cursor, bool) {
 	if len(text) > maxCursor {
 		return cursor{}, false
@@ -55,40 +53,29 @@ func parseCursor(text string) (cursor, bool) {
 	return c, err == nil && c.String() == text
 }
 
-func parseUUID(text string) (uuid, error) {
-	raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
-	if err != nil || len(raw) != 16 {
-		return uuid{}, fmt.Errorf("%q is not a uuid", text)
-	}
-	var u uuid
-	for i := range 8 {
-		u.hi, u.lo = u.hi<<8|uint64(raw[i]), u.lo<<8|uint64(raw[8+i])
-	}
-	return u, nil
+// mintCursor returns a new cursor that continues after index i.
+func (x *exchange) mintCursor(items collection, i int) string {
+	id, at := items.cursorKey(i)
+	return cursor{id: id, at: at, expires: x.req.at.Add(x.req.plan.CursorTTL).UnixMilli()}.String()
 }
 
-// mint makes the cursor that goes on after a place.
-func (x *exchange) mint(items collection, i int) string {
-	id, at := items.mark(i)
-	return cursor{id: id, at: at, expires: x.a.at.Add(x.a.plan.CursorTTL).UnixMilli()}.String()
-}
-
-// locate is the place at which the request's cursor goes on. It condemns a cursor that nobody minted: an id or a time that
-// the collection does not have, or more life than any was given.
-func (x *exchange) locate(items collection) (int, *refusal) {
-	if x.a.cursor == "" {
+// findStart returns the index after the item of the request's cursor, 0 without a cursor. It returns an error if the
+// cursor has expired or was not minted by this server. The latter is so if the collection has no item with its id and
+// time, or if the cursor expires later than any minted cursor can.
+func (x *exchange) findStart(items collection) (int, *apiError) {
+	if x.req.cursor == "" {
 		return 0, nil
 	}
-	c, ok := parseCursor(x.a.cursor)
-	if !ok || c.expires > x.a.at.Add(x.a.plan.longestTTL).UnixMilli() {
-		return 0, refuseInvalidCursor()
+	c, ok := parseCursor(x.req.cursor)
+	if !ok || c.expires > x.req.at.Add(x.req.plan.maxTTL).UnixMilli() {
+		return 0, invalidCursorError()
 	}
 	i, ok := items.find(c.id, c.at)
 	if !ok {
-		return 0, refuseInvalidCursor()
+		return 0, invalidCursorError()
 	}
-	if age := x.a.at.Sub(time.UnixMilli(c.expires)); age >= 0 {
-		return 0, refuseExpiredCursor(age)
+	if age := x.req.at.Sub(time.UnixMilli(c.expires)); age >= 0 {
+		return 0, expiredCursorError(age)
 	}
 	return i + 1, nil
 }

@@ -20,7 +20,7 @@ type wireCursor struct {
 	Exp int64  `json:"exp"`
 }
 
-func open(t *testing.T, cursor string) wireCursor {
+func decodeCursor(t *testing.T, cursor string) wireCursor {
 	t.Helper()
 	text, err := base64.RawStdEncoding.DecodeString(cursor)
 	if err != nil {
@@ -33,20 +33,20 @@ func open(t *testing.T, cursor string) wireCursor {
 	return c
 }
 
-func forge(c wireCursor) string {
+func encodeCursor(c wireCursor) string {
 	text := fmt.Sprintf(`{"id":%q,"ts":%d,"v":%d,"exp":%d}`, c.ID, c.TS, c.V, c.Exp)
 	return base64.RawStdEncoding.EncodeToString([]byte(text))
 }
 
 // "unpadded base64 of `{id, ts, v:2, exp}`"; "`cursorExpiresIn`: whole seconds left, 116 to 120".
-func TestCursorHoldsThePlaceAndItsEnd(t *testing.T) {
+func TestCursorContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3500 * time.Millisecond })
 		arrived := time.Now()
 		page := getPage(t, srv, 10, "")
 		last, _ := srv.Truth().Row(9)
 		want := wireCursor{ID: last.ID, TS: last.OccurredAt.UnixMilli(), V: 2, Exp: arrived.Add(120 * time.Second).UnixMilli()}
-		if got := open(t, *page.Pagination.NextCursor); got != want {
+		if got := decodeCursor(t, *page.Pagination.NextCursor); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		if got := *page.Pagination.CursorExpiresIn; got != 117 {
@@ -56,7 +56,7 @@ func TestCursorHoldsThePlaceAndItsEnd(t *testing.T) {
 }
 
 // "cursors expire 120 s after they are minted"; "Using a cursor mints a fresh next one; nothing prolongs an old one."
-func TestCursorsExpire(t *testing.T) {
+func TestCursorExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, nil)
 		first := *getPage(t, srv, 10, "").Pagination.NextCursor
@@ -64,35 +64,35 @@ func TestCursorsExpire(t *testing.T) {
 		second := *getPage(t, srv, 10, first).Pagination.NextCursor
 		time.Sleep(time.Second)
 		rec := get(t, srv, eventsPath(10, first))
-		wantRefusal(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
 		if !strings.Contains(rec.Body.String(), "Cursor expired 0 minute(s) ago") {
-			t.Errorf("message: %s", rec.Body)
+			t.Errorf("got message %s", rec.Body)
 		}
 		time.Sleep(118 * time.Second)
 		getPage(t, srv, 10, second)
 		time.Sleep(5 * time.Minute)
 		rec = get(t, srv, eventsPath(10, second))
-		wantRefusal(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
 		if !strings.Contains(rec.Body.String(), "Cursor expired 4 minute(s) ago") {
-			t.Errorf("message: %s", rec.Body)
+			t.Errorf("got message %s", rec.Body)
 		}
 	})
 }
 
-func TestCursorLifeCanBeSet(t *testing.T) {
+func TestCursorTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.CursorTTL = 2 * time.Second })
 		page := getPage(t, srv, 10, "")
 		if got := *page.Pagination.CursorExpiresIn; got != 2 {
-			t.Errorf("cursorExpiresIn %d", got)
+			t.Errorf("got cursorExpiresIn %d", got)
 		}
 		time.Sleep(2 * time.Second)
-		wantRefusal(t, get(t, srv, eventsPath(10, *page.Pagination.NextCursor)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantError(t, get(t, srv, eventsPath(10, *page.Pagination.NextCursor)), http.StatusBadRequest, "CURSOR_EXPIRED")
 	})
 }
 
-// A cursor keeps the life that it was given, whatever the scenario gives those that come after it.
-func TestACursorKeepsItsLife(t *testing.T) {
+// A change of CursorTTL does not change when existing cursors expire.
+func TestCursorTTLAfterScenarioChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, nil)
 		old := *getPage(t, srv, 10, "").Pagination.NextCursor
@@ -100,29 +100,29 @@ func TestACursorKeepsItsLife(t *testing.T) {
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "1s"}`)
 		fresh := *getPage(t, srv, 10, old).Pagination.NextCursor
 		time.Sleep(time.Second)
-		wantRefusal(t, get(t, srv, eventsPath(10, fresh)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantError(t, get(t, srv, eventsPath(10, fresh)), http.StatusBadRequest, "CURSOR_EXPIRED")
 		time.Sleep(118 * time.Second)
 		getPage(t, srv, 10, old)
 		time.Sleep(time.Second)
-		wantRefusal(t, get(t, srv, eventsPath(10, old)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantError(t, get(t, srv, eventsPath(10, old)), http.StatusBadRequest, "CURSOR_EXPIRED")
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "10m"}`)
 		long := *getPage(t, srv, 10, "").Pagination.NextCursor
 		getPage(t, srv, 10, long)
 	})
 }
 
-// "400 `CURSOR_INVALID_FORMAT`", and for whoever would "forge or edit cursors".
-func TestOnlyMintedCursorsAreTaken(t *testing.T) {
+// "400 `CURSOR_INVALID_FORMAT`", also for clients that "forge or edit cursors".
+func TestCursorForged(t *testing.T) {
 	srv := newServer(t, nil)
 	minted := *getPage(t, srv, 10, "").Pagination.NextCursor
-	c := open(t, minted)
-	if forge(c) != minted {
-		t.Fatal("the test cannot write a cursor")
+	c := decodeCursor(t, minted)
+	if encodeCursor(c) != minted {
+		t.Fatal("encodeCursor does not return the server's text for its own cursor")
 	}
 	with := func(change func(*wireCursor)) string {
 		changed := c
 		change(&changed)
-		return forge(changed)
+		return encodeCursor(changed)
 	}
 	foreign, _ := newServer(t, func(c *mockapi.Config) { c.Seed = 9 }).Truth().Row(9)
 	newer, _ := newServer(t, func(c *mockapi.Config) { c.Events = 1003 }).Truth().Row(0)
@@ -131,7 +131,7 @@ func TestOnlyMintedCursorsAreTaken(t *testing.T) {
 		"padded":                 minted + "=",
 		"cut":                    minted[:len(minted)-1],
 		"null":                   base64.RawStdEncoding.EncodeToString([]byte("null")),
-		"spaces":                 base64.RawStdEncoding.EncodeToString([]byte(strings.Replace(mustDecode(t, minted), ",", ", ", 1))),
+		"spaces":                 base64.RawStdEncoding.EncodeToString([]byte(strings.Replace(decodeBase64(t, minted), ",", ", ", 1))),
 		"another version":        with(func(c *wireCursor) { c.V = 1 }),
 		"another time":           with(func(c *wireCursor) { c.TS++ }),
 		"no id":                  with(func(c *wireCursor) { c.ID = "" }),
@@ -143,20 +143,20 @@ func TestOnlyMintedCursorsAreTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := get(t, srv, mockapi.BasePath+"/events?cursor="+strings.ReplaceAll(cursor, " ", "%20"))
-			wantRefusal(t, rec, http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+			wantError(t, rec, http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 		})
 	}
 }
 
-// A cursor is found by arithmetic at any place, also between events that share a time.
-func TestEveryEventCanBeThePlaceToGoOn(t *testing.T) {
+// A cursor continues after any event, also between events with the same time.
+func TestCursorAtEveryEvent(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 1_000_000_000, 3 })
 	start := *getPage(t, srv, 1, "").Pagination.NextCursor
 	for _, from := range []int{0, 1, 123_456_789, 999_999_000} {
 		for i, row := range srv.Truth().Rows(from, from+500) {
-			c := open(t, start)
+			c := decodeCursor(t, start)
 			c.ID, c.TS = row.ID, row.OccurredAt.UnixMilli()
-			page := getPage(t, srv, 1, forge(c))
+			page := getPage(t, srv, 1, encodeCursor(c))
 			if next, ok := srv.Truth().Row(i + 1); !ok || page.Data[0].ID != next.ID {
 				t.Fatalf("after event %d came %s, not %s", i, page.Data[0].ID, next.ID)
 			}
@@ -164,7 +164,7 @@ func TestEveryEventCanBeThePlaceToGoOn(t *testing.T) {
 	}
 }
 
-func mustDecode(t *testing.T, cursor string) string {
+func decodeBase64(t *testing.T, cursor string) string {
 	t.Helper()
 	text, err := base64.RawStdEncoding.DecodeString(cursor)
 	if err != nil {

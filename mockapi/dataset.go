@@ -1,22 +1,23 @@
 package mockapi
 
-// A dataset is n events that exist only as arithmetic. Index 0 is the head, the newest; the order is timestamp descending,
-// then id descending [R]. It is a value: of gives one of another size.
+// A dataset is a collection of n events that are computed when they are read. Index 0 is the head, the newest event. The
+// order is timestamp descending, then id descending [R].
 //
-// An event is a function of the seed and its ordinal, its distance from the oldest event: a collection that grows at the
-// head keeps all it had. A time is shared only within a block of 8 ordinals, so everything is found within one block.
+// An event is a function of the seed and its ordinal, which is its distance from the oldest event. So a collection that
+// grows at the head does not change its older events. Only events of the same block of 8 ordinals can have the same time,
+// so computing or finding an event examines one block only.
 type dataset struct {
 	n       int
-	ids     scatter
-	idTail  draw
-	ties    draw
-	jitter  draw
+	ids     permutation
+	idTail  randomSequence
+	ties    randomSequence
+	jitter  randomSequence
 	content content
 }
 
 const (
 	blockSize = 8
-	// slotMS is the mean distance between two events: 3,000,000 of them span about 70 days.
+	// slotMS is the mean time between two events: 3,000,000 of them span about 70 days.
 	slotMS = 2000
 	// epochMS is the time of ordinal 0, 2025-06-01T00:00:00Z.
 	epochMS = 1_748_736_000_000
@@ -24,39 +25,39 @@ const (
 
 func newDataset(seed uint64) dataset {
 	return dataset{
-		ids:     newScatter(uint64(newDraw(seed, "id"))),
-		idTail:  newDraw(seed, "id tail"),
-		ties:    newDraw(seed, "ties"),
-		jitter:  newDraw(seed, "jitter"),
+		ids:     newPermutation(uint64(newRandomSequence(seed, "id"))),
+		idTail:  newRandomSequence(seed, "id tail"),
+		ties:    newRandomSequence(seed, "ties"),
+		jitter:  newRandomSequence(seed, "jitter"),
 		content: newContent(seed),
 	}
 }
 
-// of is the collection when it had n events.
-func (d *dataset) of(n int) dataset {
+// withSize returns the collection with n events.
+func (d *dataset) withSize(n int) dataset {
 	other := *d
 	other.n = n
 	return other
 }
 
-// read puts the event at index i, which must be in [0, n), into e, whose buffers it uses again.
+// read stores the event at index i in e and reuses e's buffers. i must be in [0, n).
 func (d *dataset) read(i int, e *event) {
 	ordinal := d.ordinal(i)
-	run := d.run(ordinal)
-	e.id = d.idOf(d.bearer(run, ordinal))
-	e.at = d.timeOf(run)
+	group := d.timeGroup(ordinal)
+	e.id = d.idFor(d.idNumber(group, ordinal))
+	e.at = d.groupTime(group)
 	d.content.read(ordinal, e)
 }
 
-// find is the index of the event with this id.
+// find returns the index of the event with this id, and false if there is none.
 func (d *dataset) find(id uuid) (int, bool) {
-	number := d.ids.back(id.hi60())
-	if number >= d.size()+blockSize || d.idOf(number) != id {
+	number := d.ids.invert(id.hi60())
+	if number >= d.size()+blockSize || d.idFor(number) != id {
 		return 0, false
 	}
-	run := d.run(number)
-	for ordinal := run.first; ordinal <= run.last; ordinal++ {
-		if d.bearer(run, ordinal) == number && ordinal < d.size() {
+	group := d.timeGroup(number)
+	for ordinal := group.first; ordinal <= group.last; ordinal++ {
+		if d.idNumber(group, ordinal) == number && ordinal < d.size() {
 			return d.index(ordinal), true
 		}
 	}
@@ -65,15 +66,16 @@ func (d *dataset) find(id uuid) (int, bool) {
 
 func (d *dataset) size() uint64 { return uint64(d.n) } //nolint:gosec // a size is not negative
 
-func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //nolint:gosec // the caller gives an index
+func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //nolint:gosec // i is an index
 
 func (d *dataset) index(ordinal uint64) int { return d.n - 1 - int(ordinal) } //nolint:gosec // bounded by maxEvents
 
-// A run is the ordinals that share one time.
-type run struct{ first, last uint64 }
+// A timeGroup is the range of ordinals that have one time.
+type timeGroup struct{ first, last uint64 }
 
-// run finds the run of an ordinal. Bit s of the tie mask says that slot s has the time of slot s-1, one time in eight.
-func (d *dataset) run(ordinal uint64) run {
+// timeGroup returns the group of an ordinal. Bit s of the mask is set, with a probability of 1/8, if slot s of the block
+// has the same time as slot s-1.
+func (d *dataset) timeGroup(ordinal uint64) timeGroup {
 	block, slot := ordinal/blockSize, ordinal%blockSize
 	bits := d.ties.at(block)
 	mask := bits & (bits >> 8) & (bits >> 16) & 0xfe
@@ -84,31 +86,33 @@ func (d *dataset) run(ordinal uint64) run {
 	for last+1 < blockSize && mask>>(last+1)&1 == 1 {
 		last++
 	}
-	return run{block*blockSize + first, block*blockSize + last}
+	return timeGroup{block*blockSize + first, block*blockSize + last}
 }
 
-func (d *dataset) timeOf(r run) int64 {
-	return epochMS + int64(r.first)*slotMS + int64(d.jitter.at(r.first)%slotMS) //nolint:gosec // bounded by maxEvents
+// groupTime returns the time of a group in Unix ms.
+func (d *dataset) groupTime(g timeGroup) int64 {
+	return epochMS + int64(g.first)*slotMS + int64(d.jitter.at(g.first)%slotMS) //nolint:gosec // bounded by maxEvents
 }
 
-// bearer is the number whose id an ordinal bears: its own, unless a shared time asks for ids in order.
-func (d *dataset) bearer(r run, ordinal uint64) uint64 {
-	if r.first == r.last {
+// idNumber returns the number from which the id of an ordinal is computed. That is the ordinal itself, except in a group
+// of several events: there the group's numbers are sorted so that the ids are in order.
+func (d *dataset) idNumber(g timeGroup, ordinal uint64) uint64 {
+	if g.first == g.last {
 		return ordinal
 	}
 	var numbers [blockSize]uint64
 	sorted := numbers[:0]
-	for number := r.first; number <= r.last; number++ {
+	for number := g.first; number <= g.last; number++ {
 		at := len(sorted)
 		sorted = append(sorted, number)
-		for ; at > 0 && d.ids.out(sorted[at-1]) > d.ids.out(number); at-- {
+		for ; at > 0 && d.ids.apply(sorted[at-1]) > d.ids.apply(number); at-- {
 			sorted[at] = sorted[at-1]
 		}
 		sorted[at] = number
 	}
-	return sorted[ordinal-r.first]
+	return sorted[ordinal-g.first]
 }
 
-func (d *dataset) idOf(number uint64) uuid {
-	return newUUID(d.ids.out(number), d.idTail.at(number))
+func (d *dataset) idFor(number uint64) uuid {
+	return newUUID(d.ids.apply(number), d.idTail.at(number))
 }

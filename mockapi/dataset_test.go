@@ -14,9 +14,9 @@ import (
 )
 
 // "Order: timestamp descending, then id descending."
-func TestEventsAreOrderedByTimeThenIDDescending(t *testing.T) {
+func TestEventOrder(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 20_001 }).Truth()
-	ties, longest, length := 0, 0, 1
+	ties, maxGroup, length := 0, 0, 1
 	ids := map[string]bool{}
 	var previous mockapi.Row
 	for i, row := range truth.Rows(0, truth.Len()) {
@@ -35,29 +35,29 @@ func TestEventsAreOrderedByTimeThenIDDescending(t *testing.T) {
 				length = 1
 			}
 		}
-		longest = max(longest, length)
+		maxGroup = max(maxGroup, length)
 		previous = row
 	}
 	if len(ids) != truth.Len() {
 		t.Fatalf("%d ids for %d events", len(ids), truth.Len())
 	}
-	if ties < 1000 || longest < 3 {
-		t.Fatalf("%d ties, the longest of %d events: the id does not decide anything", ties, longest)
+	if ties < 1000 || maxGroup < 3 {
+		t.Fatalf("got %d events with the time of their neighbour, at most %d with one time: too few to check the order by id", ties, maxGroup)
 	}
 }
 
-// "The set is static", and what it will gain at its head leaves the rest as it was.
-func TestAnEventDependsOnItsSeedAndItsDistanceFromTheOldest(t *testing.T) {
+// "The set is static": an event depends on the seed and its distance from the oldest event, not on the size.
+func TestEventStability(t *testing.T) {
 	small := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
 	same := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
 	large := newServer(t, func(c *mockapi.Config) { c.Events = 503 }).Truth()
 	other := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 500, 2 }).Truth()
 	for i, row := range small.Rows(0, 500) {
-		again, _ := same.Row(i)
+		repeated, _ := same.Row(i)
 		shifted, _ := large.Row(i + 3)
 		foreign, _ := other.Row(i)
-		if text(row) != text(again) || text(row) != text(shifted) {
-			t.Fatalf("row %d: %s, again %s, in the larger set %s", i, text(row), text(again), text(shifted))
+		if rowText(row) != rowText(repeated) || rowText(row) != rowText(shifted) {
+			t.Fatalf("row %d: got %s, with the same seed %s, in a larger collection %s", i, rowText(row), rowText(repeated), rowText(shifted))
 		}
 		if row.ID == foreign.ID {
 			t.Fatalf("row %d has the same id under another seed", i)
@@ -66,20 +66,20 @@ func TestAnEventDependsOnItsSeedAndItsDistanceFromTheOldest(t *testing.T) {
 }
 
 // "type (page_view 36 %, click 24, form_submit 10, api_call 10, purchase, error, video_play, scroll 5 each)"
-func TestFieldsHaveTheRecordedValues(t *testing.T) {
+func TestEventValues(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 50_000 }).Truth()
 	id := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	name := regexp.MustCompile(`^event_[0-9a-z]{6}$`)
 	counts, sessions, users := map[string]int{}, map[string]string{}, map[string]bool{}
 	for i, row := range truth.Rows(0, truth.Len()) {
 		if !id.MatchString(row.ID) || !id.MatchString(row.SessionID) || !id.MatchString(row.UserID) || !name.MatchString(row.Name) {
-			t.Fatalf("row %d: %+v", i, row)
+			t.Fatalf("row %d: got %+v", i, row)
 		}
-		visit := row.UserID + row.DeviceType + row.Browser
-		if known, ok := sessions[row.SessionID]; ok && known != visit {
+		traits := row.UserID + row.DeviceType + row.Browser
+		if other, ok := sessions[row.SessionID]; ok && other != traits {
 			t.Fatalf("row %d: one session, two visitors", i)
 		}
-		sessions[row.SessionID], users[row.UserID] = visit, true
+		sessions[row.SessionID], users[row.UserID] = traits, true
 		counts[row.Type]++
 		counts[row.DeviceType]++
 		counts[row.Browser]++
@@ -87,26 +87,26 @@ func TestFieldsHaveTheRecordedValues(t *testing.T) {
 			t.Fatalf("row %d: extra %s, time %v", i, row.Extra, row.OccurredAt)
 		}
 	}
-	for value, share := range map[string]float64{
+	for value, frequency := range map[string]float64{
 		"page_view": .36, "click": .24, "form_submit": .10, "api_call": .10,
 		"purchase": .05, "error": .05, "video_play": .05, "scroll": .05,
 		"mobile": 1. / 3, "tablet": 1. / 3, "desktop": 1. / 3,
 		"Chrome": .25, "Safari": .25, "Firefox": .25, "Edge": .25,
 	} {
-		if got := float64(counts[value]) / float64(truth.Len()); math.Abs(got-share) > .02 {
-			t.Errorf("%s: %.3f of all, want %.2f", value, got, share)
+		if got := float64(counts[value]) / float64(truth.Len()); math.Abs(got-frequency) > .02 {
+			t.Errorf("%s: %.3f of all, want %.2f", value, got, frequency)
 		}
 	}
 	if len(counts) != 15 {
-		t.Errorf("values beyond the recorded: %v", counts)
+		t.Errorf("got other values than the recorded ones: %v", counts)
 	}
 	if perSession := truth.Len() / len(sessions); perSession < 3 || perSession > 8 || len(users) >= len(sessions) {
 		t.Errorf("%d sessions and %d users", len(sessions), len(users))
 	}
 }
 
-// "332 to 355 bytes, mean 345": but for the few whose properties are longer on purpose.
-func TestEncodedEventsHaveTheRecordedSizes(t *testing.T) {
+// "332 to 355 bytes, mean 345", except for the few events with long properties.
+func TestEventSizes(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
 	var page struct{ Data []json.RawMessage }
 	if err := json.Unmarshal(get(t, srv, eventsPath(5000, "")).Body.Bytes(), &page); err != nil {
@@ -127,7 +127,7 @@ func TestEncodedEventsHaveTheRecordedSizes(t *testing.T) {
 	}
 }
 
-func TestPropertiesAreVaried(t *testing.T) {
+func TestPropertiesVariants(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 5000 }).Truth()
 	shapes := map[string]bool{}
 	for i, row := range truth.Rows(0, truth.Len()) {
@@ -155,8 +155,8 @@ func TestPropertiesAreVaried(t *testing.T) {
 	}
 }
 
-// Ten million events, or a hundred times that, are no more than arithmetic.
-func TestALargeCollectionCostsNoMemory(t *testing.T) {
+// A collection of a billion events allocates no memory for them.
+func TestLargeCollectionMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
@@ -183,11 +183,4 @@ func TestALargeCollectionCostsNoMemory(t *testing.T) {
 	if _, ok := truth.Row(-1); ok {
 		t.Error("there is a row before the first")
 	}
-}
-
-// text is all of a row but its index.
-func text(row mockapi.Row) string {
-	row.Index = 0
-	line, err := json.Marshal(row)
-	return fmt.Sprint(string(line), err)
 }

@@ -1,32 +1,35 @@
-// Package mockapi is the DataSync Analytics API in a box: a deterministic event collection behind the envelope, the
-// cursors, the rate limit and the failures of the live service, and beside it the truth to hold a client against.
+// Package mockapi is a mock of the DataSync Analytics API for tests: a deterministic collection of events, served with
+// the envelope, the cursors, the rate limit and the failures of the live service. It also knows the truth, which is the
+// expected result for every record, so that a test can compare what a client stored with it.
 //
-//	cfg := mockapi.DefaultConfig() // as recorded: 10 requests per 60 s, cursors that live 120 s
-//	cfg.Events, cfg.RateLimit = 20_000, 0
+// How to use it:
+//
+//	cfg := mockapi.DefaultConfig() // as the live service: 10 requests per 60 s, cursors that expire after 120 s
 //	api, err := mockapi.New(cfg)
-//	srv := httptest.NewServer(api) // base URL: srv.URL + mockapi.BasePath
+//	srv := httptest.NewServer(api) // the client's base URL is srv.URL + mockapi.BasePath
 //
-// The collection is arithmetic: an event is computed from the seed when it is asked for, so ten million cost no memory.
-// [Server.Truth] gives what must become of each record in the end, from the seed and never from what was served.
-// [Server.Journal] tells what was asked and answered. [Server.Change] changes the [Scenario] while it runs. All are also
-// served over HTTP below [AdminPath].
+// An event is computed from the seed when it is requested, so ten million events use no memory. [Server.Truth] returns
+// the expected result for every record; it depends on the seed and the drifts, not on what was served.
+// [Server.Journal] lists the requests and their responses. [Server.Change] changes the [Scenario] while the server runs.
+// All three are also served over HTTP below [AdminPath], and the command cmd/mockapi serves a whole mock.
 //
-// What goes wrong is two tables of small functions, chosen by number or by probability: a [Fault] strikes an answer, a
-// [Drift] strikes a record, whichever page it stands in. Where to read:
+// Two tables define what can go wrong: a [Fault] changes the response to a request, a [Drift] changes a record on every
+// page that contains it. Each rule selects requests or events by number or by probability. Where to read:
 //
-//	server, endpoint, arrival, exchange      a request's way to its answer
-//	dataset, content, visit, properties      the events as arithmetic
-//	collection, filter, sessions, lookup     what can be asked for
-//	page, envelope, cursor, encode           how it goes over the wire
-//	limiter, rateheaders                     the windows, and how answers tell of them
-//	fault, fault_*                           faults by the stage of an answer at which they strike
-//	drift, drift_*, drifting, record         drifts, and who drifts
-//	truth, row                               what must become of each record
-//	journal, entry, summary, admin           what the harness sees
+//	server, request, response     from a request to its response
+//	config, scenario              the settings, and how they change at run time
+//	dataset, content, event       how an event is computed and encoded
+//	collection, page, cursor      what a client can list, and the pages
+//	limiter                       the rate limit and its headers
+//	fault, fault_delivery         the faults
+//	drift, drift_kinds            the drifts
+//	rule                          which requests and events the rules select
+//	truth                         the expected result for every record
+//	journal, admin                what a test can observe
 //
-// Each fact about the live service is marked where it is used: [R] backed by a recording, [C] claimed by several people,
-// [?] unknown and decided here.
+// Each fact about the live service is marked where it is used: [R] was recorded, [C] is claimed by several people,
+// [?] is unknown and decided here.
 //
-// The package is an oracle, so it is built from the standard library alone and shares no code with what it tests.
-// All of it runs inside a testing/synctest bubble if [New] is called there.
+// The package checks other code, so it imports the standard library only and shares no code with what it checks.
+// It can run inside a testing/synctest bubble if [New] is called there.
 package mockapi

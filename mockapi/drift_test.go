@@ -2,7 +2,6 @@ package mockapi_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -12,46 +11,163 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// drifting is a service of 200 events with these drifts.
-func drifting(t *testing.T, specs ...string) *mockapi.Server {
-	t.Helper()
-	return newServer(t, func(c *mockapi.Config) {
-		c.Events = 200
-		for _, spec := range specs {
-			drift, err := mockapi.ParseDrift(spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Drifts = append(c.Drifts, drift)
+// For each kind, the truth matches the bytes, and the bytes are the same on every pass and at any index in a page.
+func TestDriftTruthMatchesBytes(t *testing.T) {
+	for _, kind := range mockapi.DriftKinds() {
+		if kind == "duplicate" || kind == "conflict" {
+			continue // see TestNeighbourDrifts
 		}
-	})
+		t.Run(string(kind), func(t *testing.T) {
+			srv := newDriftingServer(t, string(kind)+":1")
+			firstPass, secondPass := readRawRecords(t, srv, 100), readRawRecords(t, srv, 7)
+			if len(firstPass) != 200 || len(secondPass) != 200 {
+				t.Fatalf("got %d and %d records", len(firstPass), len(secondPass))
+			}
+			for i, row := range srv.Truth().Rows(0, 200) {
+				if !bytes.Equal(firstPass[i], secondPass[i]) || !bytes.Equal(firstPass[i], row.Payload) || row.Drift != kind {
+					t.Fatalf("record %d\nfirst  %s\nsecond %s\ntruth  %s, %s", i, firstPass[i], secondPass[i], row.Payload, row.Drift)
+				}
+				want := classify(t, firstPass[i])
+				want.Index, want.Drift, want.Payload = i, kind, row.Payload
+				if !reflect.DeepEqual(row, want) {
+					t.Fatalf("record %d: %s\ngot truth  %s\nfrom bytes %s", i, firstPass[i], rowText(row), rowText(want))
+				}
+				if !strings.Contains(kind.Describe(), string(row.Outcome)) || !strings.HasSuffix(kind.Describe(), row.Reason) {
+					t.Fatalf("%s is %s, %s; described as %q", kind, row.Outcome, row.Reason, kind.Describe())
+				}
+			}
+		})
+	}
+	if n := len(mockapi.DriftKinds()); n < 16 {
+		t.Errorf("%d kinds", n)
+	}
 }
 
-// rawRecords is what one pass brings, byte for byte.
-func rawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
+// classify returns Stored, without a reason or extra data, for records that do not drift.
+func TestClassifyUnchangedRecords(t *testing.T) {
+	srv := newDriftingServer(t)
+	for i, raw := range readRawRecords(t, srv, 200) {
+		want, _ := srv.Truth().Row(i)
+		if got := classify(t, raw); rowText(got) != rowText(want) || want.Outcome != mockapi.Stored || want.Payload != nil {
+			t.Fatalf("%s\njudged %s\nwant   %s", raw, rowText(got), rowText(want))
+		}
+	}
+}
+
+// "numbers beyond float64", "seconds, µs, ns, numeric strings, control or zero-width characters": each in the bytes.
+func TestDriftVariants(t *testing.T) {
+	for kind, shapes := range map[mockapi.DriftKind][]string{
+		"new-field":         {`,"referrer":null}`, `,"referrer":17}`, `,"referrer":{"name"`},
+		"new-session-field": {`"browser":"Edge","referrer":`},
+		"timestamp-control": {`\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`},
+		"bad-timestamp":     {`"timestamp":""`, `"timestamp":"yesterday"`, `"2026-02-30T`, `19:19:13.629"`, `"timestamp":0`, `"timestamp":-1`},
+		"timestamp-offset":  {`+02:00"`, `-05:00"`, `+09:00"`},
+		"null-field":        {`"sessionId":null`, `"userId":null`, `"type":null`, `"name":null`, `"properties":null`, `"deviceType":null`, `"browser":null`},
+		"missing-field":     {`","userId"`, `"type"`},
+		"spelling":          {"{\r\n\t\"id\" : \"", `"n\u0061me" : "`, `"p\u0061ge" : "`, "\r\n}"},
+		"spelling-null":     {`"userId" : null`},
+		"nul":               {`"name":"a\u0000b"`, `{"remark":"a\u0000b"`, `"referrer":"a\u0000b"`},
+		"lone-surrogate":    {`"a\ud83db"`},
+		"bad-utf8":          {"\"a\xffb\""},
+		"big-number":        {`"amount":1e400,`, `"amount":-2.5e-400,`, `"amount":7`, `"amount":0.`},
+		"unstorable-number": {`"amount":1e400000,`, `"amount":-3.5E+400000,`},
+		"properties-string": {`"properties":"{\"page\":\"/home\"}"`},
+		"not-an-object":     {"null", "42", `"event"`, "[]", "false"},
+		"bad-id":            {`{"id":""`, `{"id":"undefined"`, `{"id":"evt_`},
+		"wrong-type":        {`"name":12`, `"properties":[]`, `"browser":true`},
+	} {
+		all := bytes.Join(readRawRecords(t, newDriftingServer(t, string(kind)+":1"), 50), nil)
+		for _, shape := range shapes {
+			if !bytes.Contains(all, []byte(shape)) {
+				t.Errorf("%s: never %s", kind, shape)
+			}
+		}
+	}
+}
+
+// "the same id twice (identical / other content)"
+func TestNeighbourDrifts(t *testing.T) {
+	srv := newDriftingServer(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
+	records := readRawRecords(t, srv, 100)
+	rows := make([]mockapi.Row, 0, 200)
+	for _, row := range srv.Truth().Rows(0, 200) {
+		rows = append(rows, row)
+	}
+	copied := classify(t, records[3])
+	if rows[3].Outcome != mockapi.Duplicate || rowText(copied) != rowText(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
+		t.Errorf("record 3 is %s\nand not %s again", records[3], rowText(rows[2]))
+	}
+	for _, i := range []int{10, 12} {
+		other := classify(t, records[i])
+		if rows[i].Outcome != mockapi.Parked || rows[i].Reason != "conflict" || other.ID != rows[i-1].ID || rowText(other) == rowText(rows[i-1]) {
+			t.Errorf("record %d is %s\nbeside   %s", i, records[i], rowText(rows[i-1]))
+		}
+	}
+	// The head has no newer neighbour, and a neighbour that drifts is not copied.
+	for _, i := range []int{0, 13, 21} {
+		if rows[i].Outcome != mockapi.Stored || rows[i].Drift != "" {
+			t.Errorf("record %d: %s", i, rowText(rows[i]))
+		}
+	}
+}
+
+// "deterministic by seed and by the event": the frequencies match the probabilities, also in a larger collection.
+func TestDriftProbability(t *testing.T) {
+	const n = 20_000
+	count := map[mockapi.DriftKind]int{}
+	srv := newServer(t, func(c *mockapi.Config) {
+		c.Events = n
+		c.Drifts = []mockapi.Drift{{Kind: "nul", Probability: .1}, {Kind: "duplicate", Probability: .05}, {Kind: "new-field", At: []int{1, 2, 3}}}
+	})
+	for i, row := range srv.Truth().Rows(0, n) {
+		count[row.Drift]++
+		larger, _ := srv.Truth().At(n + 7).Row(i + 7)
+		if i > 0 && rowText(larger) != rowText(row) {
+			t.Fatalf("row %d: got %s, in a larger collection %s", i, rowText(row), rowText(larger))
+		}
+	}
+	if count["nul"] < n*9/100 || count["nul"] > n*11/100 || count["duplicate"] < n*35/1000 || count["new-field"] != 3 {
+		t.Errorf("got %v", count)
+	}
+}
+
+// Drifts number the events that existed at the start, also after the collection has grown.
+func TestDriftAfterSizeChange(t *testing.T) {
+	srv := newDriftingServer(t, "nul@5")
+	before, _ := srv.Truth().Row(5)
+	sendScenario(t, srv, http.MethodPost, `{"events": 210}`)
+	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
+	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || !bytes.Equal(after.Payload, before.Payload) {
+		t.Errorf("got %s, then %s", rowText(before), rowText(after))
+	}
+}
+
+// readRawRecords returns the exact bytes of all records of one pass.
+func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
 	t.Helper()
 	var all [][]byte
 	for cursor := ""; ; {
 		body := get(t, srv, eventsPath(limit, cursor)).Body.Bytes()
 		data, rest := splitData(t, body)
 		all = append(all, data...)
-		var place struct {
+		var page struct {
 			Pagination struct {
 				HasMore    bool
 				NextCursor string
 			}
 		}
-		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &place); err != nil {
+		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &page); err != nil {
 			t.Fatalf("%v in %s", err, rest)
 		}
-		if !place.Pagination.HasMore {
+		if !page.Pagination.HasMore {
 			return all
 		}
-		cursor = place.Pagination.NextCursor
+		cursor = page.Pagination.NextCursor
 	}
 }
 
-// splitData cuts the records out of a body without changing a byte, which encoding/json would where they are not UTF-8.
+// splitData returns the records of a body and what follows them. It changes no byte, while encoding/json replaces invalid
+// UTF-8.
 func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 	t.Helper()
 	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
@@ -79,177 +195,6 @@ func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 			depth--
 		}
 	}
-	t.Fatal("the data has no end")
+	t.Fatal("the array data is not closed")
 	return nil, nil
-}
-
-// Whatever the kind: the truth is what the bytes say, and the bytes are the same on every pass, at any place in a page.
-func TestTheTruthOfADriftIsWhatItsBytesSay(t *testing.T) {
-	for _, kind := range mockapi.DriftKinds() {
-		if kind == "duplicate" || kind == "conflict" {
-			continue // see TestTwins
-		}
-		t.Run(string(kind), func(t *testing.T) {
-			srv := drifting(t, string(kind)+":1")
-			first, second := rawRecords(t, srv, 100), rawRecords(t, srv, 7)
-			if len(first) != 200 || len(second) != 200 {
-				t.Fatalf("%d and %d records", len(first), len(second))
-			}
-			for i, row := range srv.Truth().Rows(0, 200) {
-				if !bytes.Equal(first[i], second[i]) || !bytes.Equal(first[i], row.Payload) || row.Drift != kind {
-					t.Fatalf("record %d\nfirst  %s\nsecond %s\ntruth  %s, %s", i, first[i], second[i], row.Payload, row.Drift)
-				}
-				want := judge(t, first[i])
-				want.Index, want.Drift, want.Payload = i, kind, row.Payload
-				if !reflect.DeepEqual(row, want) {
-					t.Fatalf("record %d: %s\nthe truth says %s\nthe bytes say  %s", i, first[i], text(row), text(want))
-				}
-				if !strings.Contains(kind.Describe(), string(row.Outcome)) || !strings.HasSuffix(kind.Describe(), row.Reason) {
-					t.Fatalf("%s is %s, %s; described as %q", kind, row.Outcome, row.Reason, kind.Describe())
-				}
-			}
-		})
-	}
-	if n := len(mockapi.DriftKinds()); n < 16 {
-		t.Errorf("%d kinds", n)
-	}
-}
-
-// The judge is no judge if it cannot tell: sound records are stored, without a reason or an extra.
-func TestSoundRecordsAreJudgedStored(t *testing.T) {
-	srv := drifting(t)
-	for i, raw := range rawRecords(t, srv, 200) {
-		want, _ := srv.Truth().Row(i)
-		if got := judge(t, raw); text(got) != text(want) || want.Outcome != mockapi.Stored || want.Payload != nil {
-			t.Fatalf("%s\njudged %s\nwant   %s", raw, text(got), text(want))
-		}
-	}
-}
-
-// "numbers beyond float64", "seconds, µs, ns, numeric strings, control or zero-width characters": each in the bytes.
-func TestDriftsTakeTheShapesThatWereReported(t *testing.T) {
-	for kind, shapes := range map[mockapi.DriftKind][]string{
-		"new-field":         {`,"referrer":null}`, `,"referrer":17}`, `,"referrer":{"name"`},
-		"new-session-field": {`"browser":"Edge","referrer":`},
-		"timestamp-control": {`\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`},
-		"bad-timestamp":     {`"timestamp":""`, `"timestamp":"yesterday"`, `"2026-02-30T`, `19:19:13.629"`, `"timestamp":0`, `"timestamp":-1`},
-		"timestamp-offset":  {`+02:00"`, `-05:00"`, `+09:00"`},
-		"null-field":        {`"sessionId":null`, `"userId":null`, `"type":null`, `"name":null`, `"properties":null`, `"deviceType":null`, `"browser":null`},
-		"missing-field":     {`","userId"`, `"type"`},
-		"spelling":          {"{\r\n\t\"id\" : \"", `"n\u0061me" : "`, `"p\u0061ge" : "`, "\r\n}"},
-		"spelling-null":     {`"userId" : null`},
-		"nul":               {`"name":"a\u0000b"`, `{"remark":"a\u0000b"`, `"referrer":"a\u0000b"`},
-		"lone-surrogate":    {`"a\ud83db"`},
-		"bad-utf8":          {"\"a\xffb\""},
-		"big-number":        {`"amount":1e400,`, `"amount":-2.5e-400,`, `"amount":7`, `"amount":0.`},
-		"unstorable-number": {`"amount":1e400000,`, `"amount":-3.5E+400000,`},
-		"properties-string": {`"properties":"{\"page\":\"/home\"}"`},
-		"not-an-object":     {"null", "42", `"event"`, "[]", "false"},
-		"bad-id":            {`{"id":""`, `{"id":"undefined"`, `{"id":"evt_`},
-		"wrong-type":        {`"name":12`, `"properties":[]`, `"browser":true`},
-	} {
-		all := bytes.Join(rawRecords(t, drifting(t, string(kind)+":1"), 50), nil)
-		for _, shape := range shapes {
-			if !bytes.Contains(all, []byte(shape)) {
-				t.Errorf("%s: never %s", kind, shape)
-			}
-		}
-	}
-}
-
-// "the same id twice (identical / other content)"
-func TestTwins(t *testing.T) {
-	srv := drifting(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
-	records := rawRecords(t, srv, 100)
-	rows := make([]mockapi.Row, 0, 200)
-	for _, row := range srv.Truth().Rows(0, 200) {
-		rows = append(rows, row)
-	}
-	twin := judge(t, records[3])
-	if rows[3].Outcome != mockapi.Duplicate || text(twin) != text(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
-		t.Errorf("record 3 is %s\nand not %s again", records[3], text(rows[2]))
-	}
-	for _, i := range []int{10, 12} {
-		other := judge(t, records[i])
-		if rows[i].Outcome != mockapi.Parked || rows[i].Reason != "conflict" || other.ID != rows[i-1].ID || text(other) == text(rows[i-1]) {
-			t.Errorf("record %d is %s\nbeside   %s", i, records[i], text(rows[i-1]))
-		}
-	}
-	// The head has no newer neighbour, and a neighbour that is not sound has no twin.
-	for _, i := range []int{0, 13, 21} {
-		if rows[i].Outcome != mockapi.Stored || rows[i].Drift != "" {
-			t.Errorf("record %d: %s", i, text(rows[i]))
-		}
-	}
-}
-
-// "deterministic by seed and by the event": the dice fall as often as asked, and the rest stays sound.
-func TestRandomDriftsFollowTheSeed(t *testing.T) {
-	const n = 20_000
-	count := map[mockapi.DriftKind]int{}
-	srv := newServer(t, func(c *mockapi.Config) {
-		c.Events = n
-		c.Drifts = []mockapi.Drift{{Kind: "nul", Probability: .1}, {Kind: "duplicate", Probability: .05}, {Kind: "new-field", At: []int{1, 2, 3}}}
-	})
-	for i, row := range srv.Truth().Rows(0, n) {
-		count[row.Drift]++
-		larger, _ := srv.Truth().At(n + 7).Row(i + 7)
-		if i > 0 && text(larger) != text(row) {
-			t.Fatalf("row %d drifts otherwise in a larger collection: %s, %s", i, text(row), text(larger))
-		}
-	}
-	if count["nul"] < n*9/100 || count["nul"] > n*11/100 || count["duplicate"] < n*35/1000 || count["new-field"] != 3 {
-		t.Errorf("%v", count)
-	}
-}
-
-// The journal has the digest of each drifted record, so that dead letters can be compared byte by byte.
-func TestTheJournalHasTheDigestsOfDriftedRecords(t *testing.T) {
-	srv := drifting(t, "nul@2,5", "timestamp-s@150")
-	rawRecords(t, srv, 100)
-	entries := srv.Journal().After(0)
-	var got []mockapi.DriftedRecord
-	for _, e := range entries {
-		got = append(got, e.Drifted...)
-	}
-	want := make([]mockapi.DriftedRecord, 0, 3)
-	for _, i := range []int{2, 5, 150} {
-		row, _ := srv.Truth().Row(i)
-		want = append(want, mockapi.DriftedRecord{Index: i, Kind: row.Drift, SHA256: sha256.Sum256(row.Payload)})
-	}
-	if !reflect.DeepEqual(got, want) || len(entries[0].Drifted) != 2 {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-// What an answer does not bring, the journal does not tell of: neither records nor an end.
-func TestTheJournalTellsOnlyOfRecordsThatWereBrought(t *testing.T) {
-	for _, tc := range []struct{ method, path, fault string }{
-		{http.MethodGet, "/events", "null:1"},
-		{http.MethodGet, "/events", "truncated:1"},
-		{http.MethodGet, "/events", "html:1"},
-		{http.MethodGet, "/events", "data-null:1"},
-		{http.MethodGet, "/events", "data-missing:1"},
-		{http.MethodGet, "/events", "reset-body:1"},
-		{http.MethodGet, "/events/", "null:1"},
-		{http.MethodHead, "/events", "500@2"},
-		{http.MethodHead, "/events/", "500@2"},
-	} {
-		srv := newServer(t, func(c *mockapi.Config) {
-			fault, err := mockapi.ParseFault(tc.fault)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Events, c.Drifts, c.Faults = 2, []mockapi.Drift{{Kind: "new-field", At: []int{0}}}, []mockapi.Fault{fault}
-		})
-		path := mockapi.BasePath + tc.path
-		if row, _ := srv.Truth().Row(0); strings.HasSuffix(path, "/") {
-			path += row.ID
-		}
-		call(t, srv, tc.method, path, "demo-key")
-		e, s := srv.Journal().After(0)[0], srv.Journal().Summary()
-		if e.Status != http.StatusOK || e.Returned != 0 || len(e.Drifted) != 0 || e.Sound || e.Last || s.Pages != 0 || s.Complete {
-			t.Errorf("%s %s with %s: %+v, %+v", tc.method, tc.path, tc.fault, e, s)
-		}
-	}
 }

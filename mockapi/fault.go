@@ -1,38 +1,44 @@
 package mockapi
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
 
-// A FaultKind is one way in which an answer goes wrong. [FaultKinds] lists them all.
+// A FaultKind names one way in which a response is wrong. [FaultKinds] returns all kinds.
 type FaultKind string
 
-// A fault is a kind and what it does, at one or more stages of an answer. All stages are optional.
+// A fault is a kind and the hooks that change a response. At least one of the hooks from replace to deliver is set.
 type fault struct {
-	kind FaultKind
-	what string // for the help
-	// spares says that a request cannot be struck.
-	spares func(*http.Request, arrival) bool
-	// instead answers in place of the service, which knows nothing of the request.
-	instead func(*exchange)
-	// tooMany makes the answer a 429 that the rate limit did not cause; silent leaves out what tells of the limit.
-	tooMany, silent bool
-	// refuse is the error that is answered.
-	refuse func() *refusal
-	// bend changes what stands around the items of a page, and says whether there was anything to change.
-	bend func(*exchange, *page, *envelope) bool
-	// rewrite changes the whole body and its type.
-	rewrite func([]byte) (body []byte, contentType string)
-	// deliver sends the answer in its own way.
+	kind        FaultKind
+	description string // for the help
+	// exempt reports whether the fault must not be applied to a request; nil exempts none.
+	exempt func(*http.Request, request) bool
+	// replace writes the whole response itself; the normal handler is not called.
+	replace func(*exchange)
+	// tooMany makes the response a 429 that the rate limit did not cause. omitRetryInfo omits Retry-After and the rate
+	// limit headers.
+	tooMany, omitRetryInfo bool
+	// apiError returns the error to respond with.
+	apiError func() *apiError
+	// editEnvelope changes the envelope of a page. It reports whether it changed anything.
+	editEnvelope func(*exchange, *page, *envelope) bool
+	// rewriteBody replaces the whole body and its content type.
+	rewriteBody func([]byte) (body []byte, contentType string)
+	// deliver sends the response in its own way.
 	deliver func(*exchange, []byte)
-	// harmless says that a page stays as good as any: a client must take it.
-	harmless bool
+	// valid means that the page is still valid, and that a client must accept it.
+	valid bool
 }
 
-// faultTable is all faults, in the order of the help.
-var faultTable = concat(refusals, outages, badPages, falsePlaces, deliveries)
+// faultTable contains all faults, in the order of the help.
+var faultTable = slices.Concat(errorFaults, outageFaults, brokenPageFaults, wrongPaginationFaults, deliveryFaults)
 
-var faults = index(faultTable, func(f fault) FaultKind { return f.kind })
+var faults = indexBy(faultTable, func(f fault) FaultKind { return f.kind })
 
-// FaultKinds lists every kind.
+// FaultKinds returns all kinds, in the order of the help.
 func FaultKinds() []FaultKind {
 	kinds := make([]FaultKind, len(faultTable))
 	for i, f := range faultTable {
@@ -41,53 +47,177 @@ func FaultKinds() []FaultKind {
 	return kinds
 }
 
-// Describe says in a few words what a fault does.
-func (k FaultKind) Describe() string { return faults[k].what }
+// Describe returns a short description of the fault.
+func (k FaultKind) Describe() string { return faults[k].description }
 
-func (FaultKind) terms() terms { return terms{"fault", "request", 1, texts(FaultKinds())} }
-
-// sparing says whether a request cannot be struck. What changes a page needs one, which a spent window does not give.
-func (f fault) sparing(r *http.Request, a arrival) bool {
-	changesPage := f.bend != nil || f.rewrite != nil || f.harmless
-	return a.window.spent && changesPage || f.spares != nil && f.spares(r, a)
+func (FaultKind) info() kindInfo {
+	return kindInfo{ruleName: "fault", numbered: "request", firstNumber: 1, kinds: toStrings(FaultKinds())}
 }
 
-// withoutCursor spares a request that has no cursor.
-func withoutCursor(_ *http.Request, a arrival) bool { return a.cursor == "" }
-
-// notAList spares a request that asks for no page.
-func notAList(_ *http.Request, a arrival) bool { return a.where == lookUp }
-
-// notAGet spares a request whose answer has no body.
-func notAGet(r *http.Request, _ arrival) bool { return r.Method != http.MethodGet }
-
-func index[K comparable, V any](all []V, key func(V) K) map[K]V {
-	m := make(map[K]V, len(all))
-	for _, v := range all {
-		m[key(v)] = v
-	}
-	return m
+// exempts reports whether the fault must not be applied to a request. A fault that needs a page cannot be applied when the
+// rate limit is exhausted, because the response is then a 429 without a page.
+func (f fault) exempts(r *http.Request, req request) bool {
+	needsPage := f.editEnvelope != nil || f.rewriteBody != nil || f.valid
+	return req.window.exhausted && needsPage || f.exempt != nil && f.exempt(r, req)
 }
 
-func concat[V any](tables ...[]V) []V {
-	var all []V
-	for _, t := range tables {
-		all = append(all, t...)
-	}
-	return all
-}
-
-func texts[K ~string](kinds []K) []string {
-	all := make([]string, len(kinds))
-	for i, k := range kinds {
-		all[i] = string(k)
-	}
-	return all
-}
-
-// unless gives a fault something else to spare.
-func (f fault) unless(also func(*http.Request, arrival) bool) fault {
-	before := f.spares
-	f.spares = func(r *http.Request, a arrival) bool { return also(r, a) || before != nil && before(r, a) }
+// withExemption returns f with one more exemption.
+func (f fault) withExemption(exempt func(*http.Request, request) bool) fault {
+	earlier := f.exempt
+	f.exempt = func(r *http.Request, req request) bool { return exempt(r, req) || earlier != nil && earlier(r, req) }
 	return f
+}
+
+// hasNoCursor exempts requests without a cursor.
+func hasNoCursor(_ *http.Request, req request) bool { return req.cursor == "" }
+
+// isLookup exempts look-ups of a single event, which have no page.
+func isLookup(_ *http.Request, req request) bool { return req.endpoint == eventEndpoint }
+
+// isNotGet exempts all methods except GET: the response to a HEAD has no body.
+func isNotGet(r *http.Request, _ request) bool { return r.Method != http.MethodGet }
+
+// errorFaults are errors in the service's own words.
+var errorFaults = []fault{
+	{kind: "429", description: "429 that asks to wait 1 s, not caused by the rate limit", tooMany: true},
+	{kind: "429-bare", description: "429 without Retry-After and without rate limit headers", tooMany: true, omitRetryInfo: true},
+	{
+		kind: "500", description: "500 with a JSON body",
+		apiError: newAPIError(http.StatusInternalServerError, "INTERNAL_ERROR", "An unexpected error occurred"),
+	},
+	{
+		kind: "401", description: "401 although the key is valid",
+		apiError: newAPIError(http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is not valid any more"),
+	},
+	{
+		kind: "403", description: "403 although the key is valid",
+		apiError: newAPIError(http.StatusForbidden, "FORBIDDEN", "X-API-Key may not read this"),
+	},
+	{
+		kind: "expired", description: "400 CURSOR_EXPIRED for a cursor that has not expired",
+		exempt: hasNoCursor, apiError: func() *apiError { return expiredCursorError(time.Minute) },
+	},
+	{
+		kind: "invalid", description: "400 CURSOR_INVALID_FORMAT for a valid cursor",
+		exempt: hasNoCursor, apiError: invalidCursorError,
+	},
+}
+
+func newAPIError(status int, code, message string) func() *apiError {
+	return func() *apiError { return &apiError{status, code, message} }
+}
+
+// outageFaults are the load balancer's responses when the service does not respond [C].
+var outageFaults = []fault{
+	outageFault(http.StatusBadGateway), outageFault(http.StatusServiceUnavailable), outageFault(http.StatusGatewayTimeout),
+}
+
+func outageFault(status int) fault {
+	return fault{
+		kind: FaultKind(strconv.Itoa(status)), description: "the load balancer's HTML, with Server: awselb/2.0",
+		replace: func(x *exchange) {
+			x.w.Header().Set("Server", "awselb/2.0")
+			body := loadBalancerBody(status)
+			x.entry.Status = status
+			x.entry.setBody(body)
+			x.entry.Delivered = send(x.w, x.r, status, typeHTML, body)
+		},
+	}
+}
+
+// brokenPageFaults are invalid responses with status 200 [C]. A client must fetch such a page again: it is neither the end
+// nor an empty page.
+var brokenPageFaults = []fault{
+	bodyFault("null", "200 with the body null", func([]byte) ([]byte, string) { return []byte("null"), typeJSON }),
+	bodyFault("truncated", "200 with half of the JSON, and a Content-Length that fits", func(body []byte) ([]byte, string) {
+		return body[:len(body)/2], typeJSON
+	}),
+	bodyFault("html", "200 with the dashboard's HTML", func([]byte) ([]byte, string) { return []byte(dashboardBody), typeHTML }),
+	envelopeFault("data-null", "200 with data: null", omitField(func(e *envelope) { e.data = dataNull })),
+	envelopeFault("data-missing", "200 without data", omitField(func(e *envelope) { e.data = dataMissing })),
+	envelopeFault("pagination-missing", "200 without pagination; in the flat form without hasMore and nextCursor",
+		omitField(func(e *envelope) { e.omitPagination = true })),
+	envelopeFault("hasmore-missing", "200 without hasMore", omitField(func(e *envelope) { e.omitHasMore = true })),
+	envelopeFault("hasmore-null", "200 with hasMore: null", func(_ *exchange, _ *page, e *envelope) bool {
+		e.hasMore = "null"
+		return true
+	}),
+	envelopeFault("returned-lies", "200 with a meta.returned larger than the number of records", func(x *exchange, _ *page, e *envelope) bool {
+		e.returned += 1 + x.randomBelow(5)
+		return !e.flat
+	}),
+}
+
+// wrongPaginationFaults are pages with valid records whose pagination is wrong or odd [C].
+var wrongPaginationFaults = []fault{
+	envelopeFault("stray-end", "hasMore: false before the end", func(_ *exchange, p *page, e *envelope) bool {
+		e.hasMore, e.next, e.expiresIn = "false", "null", "null"
+		return p.to < p.items.end()
+	}),
+	envelopeFault("no-cursor", "hasMore: true with nextCursor: null", func(_ *exchange, _ *page, e *envelope) bool {
+		e.hasMore, e.next, e.expiresIn = "true", "null", "null"
+		return true
+	}),
+	envelopeFault("repeat-cursor", "the request's own cursor as nextCursor", func(x *exchange, _ *page, e *envelope) bool {
+		e.hasMore, e.next = "true", strconv.Quote(x.req.cursor)
+		return true
+	}).withExemption(hasNoCursor),
+	envelopeFault("cycle-cursor", "the cursor before the request's own as nextCursor", func(x *exchange, _ *page, e *envelope) bool {
+		if x.req.prevCursor == "" {
+			return false
+		}
+		e.hasMore, e.next = "true", strconv.Quote(x.req.prevCursor)
+		return true
+	}).withExemption(hasNoCursor),
+	markValid(envelopeFault("last-cursor", "a cursor with hasMore: false, on the last page", func(x *exchange, p *page, e *envelope) bool {
+		if p.to < p.items.end() || p.count == 0 {
+			return false
+		}
+		x.setNext(p, e)
+		e.hasMore = "false"
+		return true
+	})),
+	markValid(envelopeFault("empty-tail", "hasMore: true on the last page, then an empty page", func(x *exchange, p *page, e *envelope) bool {
+		if p.to < p.items.end() || p.count == 0 {
+			return false
+		}
+		x.setNext(p, e)
+		return true
+	})),
+	markValid(envelopeFault("total-moves", "a meta.total that is wrong by up to 500", func(x *exchange, _ *page, e *envelope) bool {
+		off := 1 + x.randomBelow(1000)
+		if off > 500 {
+			off = 500 - off
+		}
+		e.total = max(e.total+off, 0)
+		return !e.flat
+	})),
+}
+
+func bodyFault(kind FaultKind, description string, rewriteBody func([]byte) ([]byte, string)) fault {
+	return fault{kind: kind, description: description, rewriteBody: rewriteBody}
+}
+
+func envelopeFault(kind FaultKind, description string, edit func(*exchange, *page, *envelope) bool) fault {
+	return fault{kind: kind, description: description, exempt: isLookup, editEnvelope: edit}
+}
+
+// omitField returns an editEnvelope hook that calls edit and sets the header with which the service marks such a page [C].
+func omitField(edit func(*envelope)) func(*exchange, *page, *envelope) bool {
+	return func(x *exchange, _ *page, e *envelope) bool {
+		x.w.Header().Set("X-Chaos-Applied", "missingFields")
+		edit(e)
+		return true
+	}
+}
+
+func markValid(f fault) fault {
+	f.valid = true
+	return f
+}
+
+// randomBelow returns a number in [0, n) that depends on the number of the request.
+func (x *exchange) randomBelow(n int) int {
+	draw := x.req.plan.faults.random.forRequest(x.req.n)
+	return int(mixBits(draw) >> 32 * uint64(n) >> 32) //nolint:gosec // n is small, the result smaller
 }

@@ -2,37 +2,45 @@ package mockapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/crc64"
+	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
-// A Journal holds what was asked and answered. An entry is added when its answer has been written: whoever sees a page
-// here knows that the client can have it. Beyond [Config.JournalLimit] entries are dropped and counted.
-// Of drifted records it keeps ten times as many as entries; what is beyond is counted too. It is safe for concurrent use.
+// A Journal contains an [Entry] for each request that had the right key. An entry is added after its response was
+// written, so the client can already have a page that the journal contains. The journal stores up to [Config.JournalLimit]
+// entries and ten times as many drifted records; it drops and counts the others. It is safe for concurrent use.
 type Journal struct {
 	limit int
 
-	mu      sync.Mutex
-	entries []Entry
-	drifted int // records in them
-	summary Summary
-	grown   chan struct{} // closed and replaced when an entry is added
+	mu           sync.Mutex
+	entries      []Entry
+	driftedCount int // number of drifted records in entries
+	summary      Summary
+	added        chan struct{} // closed and replaced when an entry is added
 }
 
-// driftedPerEntry is for how many drifted records there is room, for each entry that there is room for.
+// driftedPerEntry is the maximum number of drifted records in the journal per entry of its limit.
 const driftedPerEntry = 10
 
 func newJournal(limit int) *Journal {
-	return &Journal{limit: limit, grown: make(chan struct{}), summary: Summary{Faults: map[FaultKind]int{}}}
+	return &Journal{limit: limit, added: make(chan struct{}), summary: Summary{Faults: map[FaultKind]int{}}}
 }
 
-// After is the entries whose Seq is greater than seq, oldest first, without waiting. The caller must not change them.
+// After returns the entries whose Seq is greater than seq, oldest first. It does not wait. The caller must not change
+// them.
 func (j *Journal) After(seq int) []Entry {
 	entries, _ := j.after(seq)
 	return entries
 }
 
-// Wait is After, but waits until there is at least one such entry. It gives none only with ctx's error.
+// Wait returns the same as [Journal.After], but waits until there is at least one such entry. If ctx ends first, it
+// returns ctx's error and no entries.
 func (j *Journal) Wait(ctx context.Context, seq int) ([]Entry, error) {
 	for {
 		entries, grown := j.after(seq)
@@ -47,14 +55,15 @@ func (j *Journal) Wait(ctx context.Context, seq int) ([]Entry, error) {
 	}
 }
 
+// after returns the entries after seq and a channel that is closed when the next entry is added.
 func (j *Journal) after(seq int) ([]Entry, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	from := min(max(seq, 0), len(j.entries))
-	return j.entries[from:len(j.entries):len(j.entries)], j.grown
+	return j.entries[from:len(j.entries):len(j.entries)], j.added
 }
 
-func (j *Journal) turnAway() {
+func (j *Journal) countTurnedAway() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.summary.TurnedAway++
@@ -66,6 +75,7 @@ func (j *Journal) begin() {
 	j.summary.InFlight++
 }
 
+// finish adds the entry of a request for which begin was called.
 func (j *Journal) finish(e Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -76,18 +86,175 @@ func (j *Journal) finish(e Entry) {
 		j.summary.DriftedDropped += len(e.Drifted)
 		return
 	}
-	kept := min(len(e.Drifted), driftedPerEntry*j.limit-j.drifted)
-	j.summary.DriftedDropped += len(e.Drifted) - kept
-	j.drifted += kept
-	e.Drifted = slices.Clone(e.Drifted[:kept]) // without the room that it grew in
+	stored := min(len(e.Drifted), driftedPerEntry*j.limit-j.driftedCount)
+	j.summary.DriftedDropped += len(e.Drifted) - stored
+	j.driftedCount += stored
+	e.Drifted = slices.Clone(e.Drifted[:stored]) // without its spare capacity
 	j.entries = append(j.entries, e)
-	close(j.grown)
-	j.grown = make(chan struct{})
+	close(j.added)
+	j.added = make(chan struct{})
 }
 
-func (j *Journal) follow(withKey bool) {
+// countFollowed counts a request to the target of a redirect.
+func (j *Journal) countFollowed(withKey bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.summary.Followed++
-	j.summary.KeyLeaked += count(withKey)
+	j.summary.KeyLeaked += boolToInt(withKey)
+}
+
+// An Entry describes one request with the right key, and its response.
+type Entry struct {
+	// Seq numbers the entries from 1, in the order in which the responses were finished. [Journal.After] uses it.
+	Seq int `json:"seq"`
+	// N numbers the requests from 1, in the order in which they arrived. Faults use it. N and Seq are equal if the client
+	// sends one request at a time.
+	N int `json:"n"`
+	// At is the time at which the request arrived, in UTC.
+	At time.Time `json:"at"`
+	// RequestID is the X-Request-ID of the response, "" if it had none.
+	RequestID string `json:"request_id"`
+	Method    string `json:"method"`
+	// Endpoint is "events", "event" (one event by its id), "sessions" or "metrics".
+	Endpoint string `json:"endpoint"`
+	// Cursor is the cursor of the request, cut after 512 bytes.
+	Cursor string `json:"cursor"`
+	// From is the index of the page's first item, or of the one event; -1 if the response has neither.
+	From int `json:"from"`
+	// Returned is the number of records in the response.
+	Returned int `json:"returned"`
+	// Size is the size of the collection when the request arrived.
+	Size int `json:"size"`
+	// Status is 0 if no status line was sent.
+	Status int       `json:"status"`
+	Fault  FaultKind `json:"fault"`
+	// RateLimited means that the rate limit caused this 429, not a fault.
+	RateLimited bool `json:"rate_limited"`
+	// WindowClosed means that the window's limit was already used up when the request arrived. It does not depend on the
+	// response.
+	WindowClosed bool `json:"window_closed"`
+	// TooEarly means that an earlier 429 of the same rate limit asked to wait longer than the client did.
+	TooEarly bool `json:"too_early"`
+	// Sound means that the response was a valid page, which a client must accept.
+	Sound bool `json:"sound"`
+	// Last means that the page was valid and the last one.
+	Last bool `json:"last"`
+	// Delivered means that the whole response was handed to the network.
+	Delivered bool `json:"delivered"`
+	// Bytes is the length of the whole body before compression, and Hash is its CRC-64 (ECMA) in hex. They describe the
+	// body also if only a part of it was sent. They are 0 and "" if the response has no body.
+	Bytes int    `json:"bytes"`
+	Hash  string `json:"hash"`
+	// Drifted contains the records of the body that a drift changed.
+	Drifted []DriftedRecord `json:"drifted,omitempty"`
+}
+
+// A DriftedRecord is a record that a drift changed. Its Index is that in a collection of the Entry's Size.
+type DriftedRecord struct {
+	Index  int       `json:"index"`
+	Kind   DriftKind `json:"kind"`
+	SHA256 Digest    `json:"sha256"` // of its bytes as served
+}
+
+// A Digest is a SHA-256. Its text is in hex.
+type Digest [sha256.Size]byte
+
+// String returns the hex digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText returns the hex digits.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText parses 64 hex digits.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(d)) {
+		return fmt.Errorf("a SHA-256 has 64 hex digits, got %d", len(text))
+	}
+	_, err := hex.Decode(d[:], text)
+	return err
+}
+
+// newEntry returns the entry with everything that is known when a request arrives.
+func (req request) newEntry(method string) Entry {
+	return Entry{
+		N: req.n, At: req.at.Round(0).UTC(), Method: method, Endpoint: string(req.endpoint),
+		Cursor: req.cursor[:min(len(req.cursor), maxCursor)], From: -1, Size: req.size, Fault: req.fault.kind,
+		RateLimited: req.isRateLimited(), WindowClosed: req.window.exhausted, TooEarly: req.tooEarly,
+	}
+}
+
+// clearRecords removes what the entry says about a page's records, for a response that does not contain them.
+func (e *Entry) clearRecords() {
+	e.Returned, e.Drifted, e.Sound, e.Last = 0, nil, false, false
+}
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
+
+// setBody sets the length and the hash of the body.
+func (e *Entry) setBody(body []byte) {
+	e.Bytes, e.Hash = len(body), fmt.Sprintf("%016x", crc64.Checksum(body, crcTable))
+}
+
+// A Summary contains the totals of a [Journal]. It counts all requests, also those whose entries were dropped.
+type Summary struct {
+	// Requests counts finished requests, InFlight those that have arrived and are not finished.
+	Requests int `json:"requests"`
+	InFlight int `json:"in_flight"`
+	// Pages counts the valid pages of /events that were delivered completely, Events the records in them. A record counts
+	// each time it is delivered.
+	Pages  int `json:"pages"`
+	Events int `json:"events"`
+	// Faults counts the requests with a fault, by kind.
+	Faults map[FaultKind]int `json:"faults"`
+	// RateLimited counts the 429 responses that the rate limit caused.
+	RateLimited int `json:"rate_limited"`
+	// WindowClosed and TooEarly count the entries with these fields.
+	WindowClosed int `json:"window_closed"`
+	TooEarly     int `json:"too_early"`
+	// TurnedAway counts the requests without the right key or method. They have no number and no entry.
+	TurnedAway int `json:"turned_away"`
+	// LastSeq and LastN are the Seq and the N of the newest entry.
+	LastSeq int `json:"last_seq"`
+	LastN   int `json:"last_n"`
+	// Complete means that the last page of /events was delivered at least once.
+	Complete bool `json:"complete"`
+	// Dropped counts the entries that the journal did not store, DriftedDropped the drifted records that it did not store.
+	Dropped        int `json:"dropped"`
+	DriftedDropped int `json:"drifted_dropped"`
+	// Followed counts the requests to the target of a redirect, KeyLeaked those of them that sent a key.
+	Followed  int `json:"followed"`
+	KeyLeaked int `json:"key_leaked"`
+}
+
+// Summary returns the current totals.
+func (j *Journal) Summary() Summary {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.summary
+	s.Faults = maps.Clone(s.Faults)
+	return s
+}
+
+func (s *Summary) add(e Entry) {
+	s.Requests++
+	s.InFlight--
+	s.LastSeq, s.LastN = e.Seq, e.N
+	if e.Fault != "" {
+		s.Faults[e.Fault]++
+	}
+	s.RateLimited += boolToInt(e.RateLimited)
+	s.WindowClosed += boolToInt(e.WindowClosed)
+	s.TooEarly += boolToInt(e.TooEarly)
+	if e.Delivered && e.Sound && e.Endpoint == string(eventsEndpoint) {
+		s.Pages++
+		s.Events += e.Returned
+		s.Complete = s.Complete || e.Last
+	}
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

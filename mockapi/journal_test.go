@@ -1,14 +1,10 @@
 package mockapi_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
+	"crypto/sha256"
 	"errors"
-	"fmt"
-	"hash/crc64"
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,7 +14,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
+func TestJournalEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Events = 15 })
 		began := time.Now().Round(0).UTC()
@@ -29,12 +25,12 @@ func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
 			{
 				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
 				From: 0, Returned: 10, Size: 15, Status: 200, Sound: true, Delivered: true,
-				Bytes: first.Body.Len(), Hash: hashOf(first),
+				Bytes: first.Body.Len(), Hash: bodyHash(first),
 			},
 			{
 				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
 				Cursor: next, From: 10, Returned: 5, Size: 15, Status: 200, Sound: true, Last: true, Delivered: true,
-				Bytes: second.Body.Len(), Hash: hashOf(second),
+				Bytes: second.Body.Len(), Hash: bodyHash(second),
 			},
 		}
 		got := srv.Journal().After(0)
@@ -45,13 +41,13 @@ func TestTheJournalTellsWhatWasAskedAndAnswered(t *testing.T) {
 			t.Errorf("after 1: %+v", rest)
 		}
 		if s := srv.Journal().Summary(); !s.Complete || s.Pages != 2 || s.Events != 15 || s.LastSeq != 2 || s.LastN != 2 {
-			t.Errorf("summary %+v", s)
+			t.Errorf("got summary %+v", s)
 		}
 	})
 }
 
-// A harness waits for the signal that a page was served, and sees the one in flight before.
-func TestWaitingForTheNextEntry(t *testing.T) {
+// Wait returns when a page was served, and the summary counts the request that is in flight before.
+func TestJournalWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
 		served := make(chan struct{})
@@ -61,7 +57,7 @@ func TestWaitingForTheNextEntry(t *testing.T) {
 		}()
 		synctest.Wait()
 		if s := srv.Journal().Summary(); s.InFlight != 1 || s.Requests != 0 {
-			t.Errorf("in flight: %+v", s)
+			t.Errorf("while in flight: got %+v", s)
 		}
 		start := time.Now()
 		entries, err := srv.Journal().Wait(t.Context(), 0)
@@ -77,8 +73,8 @@ func TestWaitingForTheNextEntry(t *testing.T) {
 	})
 }
 
-// N is the order of arrival, Seq that of the answers.
-func TestASlowAnswerIsOvertaken(t *testing.T) {
+// N is the order of arrival, Seq the order of the responses.
+func TestJournalOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
 		slow := make(chan struct{})
@@ -92,26 +88,101 @@ func TestASlowAnswerIsOvertaken(t *testing.T) {
 		<-slow
 		e := srv.Journal().After(0)
 		if len(e) != 2 || e[0].N != 2 || e[0].Seq != 1 || e[1].N != 1 || e[1].Seq != 2 {
-			t.Errorf("%+v", e)
+			t.Errorf("got %+v", e)
 		}
 	})
 }
 
-func TestTheJournalIsBoundedAndSaysSo(t *testing.T) {
+// "429 storms when parallel workers wake together", "clamped Retry-After retries too early": the journal shows both.
+func TestJournalTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, func(c *mockapi.Config) { c.RateLimit, c.RateWindow = 1, 30*time.Second })
+		path := eventsPath(1, "")
+		get(t, srv, path) // within the limit
+		get(t, srv, path) // above the limit, but no response has said so before
+		time.Sleep(29 * time.Second)
+		get(t, srv, path) // too early: the 429 asked to wait longer
+		time.Sleep(time.Second)
+		get(t, srv, path) // after the wait
+		type mark struct{ limited, closed, early bool }
+		want := []mark{{}, {true, true, false}, {true, true, true}, {}}
+		for i, e := range srv.Journal().After(0) {
+			if got := (mark{e.RateLimited, e.WindowClosed, e.TooEarly}); got != want[i] {
+				t.Errorf("request %d: %+v, want %+v", e.N, got, want[i])
+			}
+		}
+		if s := srv.Journal().Summary(); s.RateLimited != 2 || s.WindowClosed != 2 || s.TooEarly != 1 || s.Pages != 2 {
+			t.Errorf("got summary %+v", s)
+		}
+	})
+}
+
+// The journal has the digest of each drifted record, so that dead letters can be compared byte by byte.
+func TestJournalDriftedRecords(t *testing.T) {
+	srv := newDriftingServer(t, "nul@2,5", "timestamp-s@150")
+	readRawRecords(t, srv, 100)
+	entries := srv.Journal().After(0)
+	var got []mockapi.DriftedRecord
+	for _, e := range entries {
+		got = append(got, e.Drifted...)
+	}
+	want := make([]mockapi.DriftedRecord, 0, 3)
+	for _, i := range []int{2, 5, 150} {
+		row, _ := srv.Truth().Row(i)
+		want = append(want, mockapi.DriftedRecord{Index: i, Kind: row.Drift, SHA256: sha256.Sum256(row.Payload)})
+	}
+	if !reflect.DeepEqual(got, want) || len(entries[0].Drifted) != 2 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The journal contains no records and no last page if the response did not contain them.
+func TestJournalUndeliveredRecords(t *testing.T) {
+	for _, tc := range []struct{ method, path, fault string }{
+		{http.MethodGet, "/events", "null:1"},
+		{http.MethodGet, "/events", "truncated:1"},
+		{http.MethodGet, "/events", "html:1"},
+		{http.MethodGet, "/events", "data-null:1"},
+		{http.MethodGet, "/events", "data-missing:1"},
+		{http.MethodGet, "/events", "reset-body:1"},
+		{http.MethodGet, "/events/", "null:1"},
+		{http.MethodHead, "/events", "500@2"},
+		{http.MethodHead, "/events/", "500@2"},
+	} {
+		srv := newServer(t, func(c *mockapi.Config) {
+			fault, err := mockapi.ParseFault(tc.fault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Events, c.Drifts, c.Faults = 2, []mockapi.Drift{{Kind: "new-field", At: []int{0}}}, []mockapi.Fault{fault}
+		})
+		path := mockapi.BasePath + tc.path
+		if row, _ := srv.Truth().Row(0); strings.HasSuffix(path, "/") {
+			path += row.ID
+		}
+		call(t, srv, tc.method, path, "demo-key")
+		e, s := srv.Journal().After(0)[0], srv.Journal().Summary()
+		if e.Status != http.StatusOK || e.Returned != 0 || len(e.Drifted) != 0 || e.Sound || e.Last || s.Pages != 0 || s.Complete {
+			t.Errorf("%s %s with %s: %+v, %+v", tc.method, tc.path, tc.fault, e, s)
+		}
+	}
+}
+
+func TestJournalLimit(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.JournalLimit = 2 })
 	for range 5 {
 		get(t, srv, eventsPath(1, strings.Repeat("x", 2000)))
 	}
 	entries := srv.Journal().After(0)
 	if s := srv.Journal().Summary(); len(entries) != 2 || s.Requests != 5 || s.Dropped != 3 {
-		t.Errorf("%d entries, %+v", len(entries), s)
+		t.Errorf("got %d entries, %+v", len(entries), s)
 	}
 	if got := len(entries[0].Cursor); got != 512 {
-		t.Errorf("%d bytes of the cursor were kept", got)
+		t.Errorf("got %d bytes of the cursor, want 512", got)
 	}
 }
 
-func TestTheJournalsDriftedRecordsAreBoundedToo(t *testing.T) {
+func TestJournalDriftedLimit(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) {
 		c.JournalLimit, c.Drifts = 3, []mockapi.Drift{{Kind: "nul", Probability: 1}}
 	})
@@ -123,74 +194,6 @@ func TestTheJournalsDriftedRecordsAreBoundedToo(t *testing.T) {
 		t.Errorf("%d, %d and %d drifted records", len(entries[0].Drifted), len(entries[1].Drifted), len(entries[2].Drifted))
 	}
 	if s := srv.Journal().Summary(); s.DriftedDropped != 10 || s.Dropped != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v", s)
 	}
-}
-
-func TestJournalOverHTTP(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, limited)
-		admin := func(path string) *httptest.ResponseRecorder { return call(t, srv, "GET", mockapi.AdminPath+path, "") }
-		for range 3 {
-			get(t, srv, eventsPath(1, ""))
-		}
-		entries := lines[mockapi.Entry](t, admin("/journal?after=1"))
-		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
-			t.Errorf("entries %+v", entries)
-		}
-
-		start := time.Now()
-		if rec := admin("/journal?after=3&wait=5s"); rec.Code != 200 || rec.Body.Len() != 0 || time.Since(start) != 5*time.Second {
-			t.Errorf("%d %q after %v", rec.Code, rec.Body, time.Since(start))
-		}
-		start = time.Now()
-		if admin("/journal?after=3&wait=12h"); time.Since(start) != time.Minute {
-			t.Errorf("a wait of 12 h took %v", time.Since(start))
-		}
-		go func() {
-			time.Sleep(time.Second)
-			get(t, srv, eventsPath(1, ""))
-		}()
-		start = time.Now()
-		if got := lines[mockapi.Entry](t, admin("/journal?after=3&wait=5s")); len(got) != 1 || got[0].N != 4 || time.Since(start) != time.Second {
-			t.Errorf("%+v after %v", got, time.Since(start))
-		}
-
-		if s := decode[mockapi.Summary](t, admin("/journal/summary")); s.Requests != 4 || s.Pages != 4 || s.RateLimited != 0 {
-			t.Errorf("what the harness asks is not counted: %+v", s)
-		}
-		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
-			wantRefusal(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
-		}
-		wantRefusal(t, admin("/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
-		wantRefusal(t, call(t, srv, "POST", mockapi.AdminPath+"/config", ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
-	})
-}
-
-func TestConfigOverHTTP(t *testing.T) {
-	rec := call(t, faulty(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
-	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
-		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
-		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
-	if rec.Body.String() != want {
-		t.Errorf("got  %s\nwant %s", rec.Body, want)
-	}
-}
-
-// hashOf is what anyone can compute of a body: CRC-64 with the ECMA polynomial.
-func hashOf(rec *httptest.ResponseRecorder) string {
-	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
-}
-
-func lines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
-	t.Helper()
-	var all []T
-	for scan := bufio.NewScanner(rec.Body); scan.Scan(); {
-		var v T
-		if err := json.Unmarshal(scan.Bytes(), &v); err != nil {
-			t.Fatalf("%v in %s", err, scan.Bytes())
-		}
-		all = append(all, v)
-	}
-	return all
 }

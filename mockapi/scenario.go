@@ -1,129 +1,162 @@
 package mockapi
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
 	"time"
 )
 
-// An Envelope is the shape of a page around its items.
-type Envelope string
-
-const (
-	// EnvelopeNested is what the service sends [R]: {data, pagination{…}, meta{…}}.
-	EnvelopeNested Envelope = "nested"
-	// EnvelopeFlat is what its documentation promises: {data, hasMore, nextCursor}, without a total.
-	EnvelopeFlat Envelope = "flat"
-	// EnvelopeMixed is now the one and now the other, by the request's number.
-	EnvelopeMixed Envelope = "mixed"
-)
-
-// A RateHeaders is how an answer tells of its rate limit window.
-type RateHeaders string
-
-const (
-	// RateSeconds is X-RateLimit-Limit, -Remaining and -Reset, the last in whole seconds left [R].
-	RateSeconds RateHeaders = "seconds"
-	// RateEpoch is the same with -Reset as Unix seconds.
-	RateEpoch RateHeaders = "epoch"
-	// RateEpochMillis is the same with -Reset as Unix milliseconds.
-	RateEpochMillis RateHeaders = "epoch-ms"
-	// RateDate is the same with -Reset as an HTTP-date.
-	RateDate RateHeaders = "http-date"
-	// RateIETF is RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers, in place of the others.
-	RateIETF RateHeaders = "ietf"
-	// RateAbsent is no such header.
-	RateAbsent RateHeaders = "absent"
-	// RateLying is X-RateLimit headers by which the window is always fresh and about to end.
-	RateLying RateHeaders = "lying"
-)
-
-// A RetryAfter is how a 429 says when to come back.
-type RetryAfter string
-
-const (
-	// RetrySeconds is whole seconds [R].
-	RetrySeconds RetryAfter = "seconds"
-	// RetryDate is an HTTP-date.
-	RetryDate RetryAfter = "http-date"
-	// RetryZero is 0, whatever the wait.
-	RetryZero RetryAfter = "zero"
-	// RetryAbsent is no Retry-After.
-	RetryAbsent RetryAfter = "absent"
-)
-
-// A Scenario is what may change while the mock runs. A request is served by the scenario in which it arrived.
-type Scenario struct {
-	// Events is the size of the collection; 0 is the empty collection. A larger number adds events at the head.
-	Events int
-	// Grow is the number of events that appear at the head after each request to /events.
-	Grow int
-	// RateLimit is the number of requests in one window of /events; 0 means no limit and no headers of one, for any
-	// endpoint. The other endpoints have limits of their own, as recorded [R].
-	RateLimit int
-	// RateWindow is the length of a window, which its first request opens.
-	RateWindow time.Duration
-	// RateHeaders is how an answer tells of its window.
-	RateHeaders RateHeaders
-	// RetryAfter is how a 429 says when to come back.
-	RetryAfter RetryAfter
-	// CursorTTL is the life of a cursor from the arrival of the request that minted it.
-	CursorTTL time.Duration
-	// Latency passes between the arrival of a request and its answer.
-	Latency time.Duration
-	// Envelope is the shape of a page.
-	Envelope Envelope
-	// Faults are what goes wrong with answers, at most one per request.
-	Faults []Fault
-	// Drifts are what is wrong with records, at most one per record.
-	Drifts []Drift
+// Scenario returns the current scenario. Its Events include those that have appeared since the start.
+func (s *Server) Scenario() Scenario {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.currentScenario()
 }
 
-// DefaultScenario is the service as recorded [R], with 100,000 events and nothing wrong. The live service takes 0.5 to 5 s
-// per page; here an answer comes at once.
-func DefaultScenario() Scenario {
-	return Scenario{
-		Events:      100_000,
-		RateLimit:   10,
-		RateWindow:  60 * time.Second,
-		RateHeaders: RateSeconds,
-		RetryAfter:  RetrySeconds,
-		CursorTTL:   120 * time.Second,
-		Envelope:    EnvelopeNested,
-	}
+// currentScenario implements Scenario; the caller must hold s.mu.
+func (s *Server) currentScenario() Scenario {
+	c := s.plan.Scenario
+	c.Events = s.size
+	return c
 }
 
-func (c Scenario) validate() error {
-	for _, err := range []error{
-		oneOf("envelope", c.Envelope, EnvelopeNested, EnvelopeFlat, EnvelopeMixed),
-		oneOf("rate-headers", c.RateHeaders, RateSeconds, RateEpoch, RateEpochMillis, RateDate, RateIETF, RateAbsent, RateLying),
-		oneOf("retry-after", c.RetryAfter, RetrySeconds, RetryDate, RetryZero, RetryAbsent),
-		bounds[int]{
-			{"events", c.Events, 0, maxEvents},
-			{"grow", c.Grow, 0, maxGrowth},
-			{"rate-limit", c.RateLimit, 0, maxRateLimit},
-		}.check(),
-		bounds[time.Duration]{
-			{"rate-window", c.RateWindow, time.Millisecond, maxSpan},
-			{"cursor-ttl", c.CursorTTL, time.Millisecond, maxSpan},
-			{"latency", c.Latency, 0, maxLatency},
-		}.check(),
-	} {
-		if err != nil {
-			return err
-		}
+// Change calls change with the current scenario, and then uses the scenario that change leaves. Requests that arrived
+// before are not affected. The numbering of requests continues, and drifts still number the events of the collection with
+// which the server started. If change returns an error, or the new scenario is invalid, Change returns that error and
+// changes nothing. change must not call methods of the Server.
+func (s *Server) Change(change func(*Scenario) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.currentScenario()
+	if err := change(&c); err != nil {
+		return err
 	}
+	p, err := newPlan(s.cfg.Seed, s.cfg.Events, c)
+	if err != nil {
+		return fmt.Errorf("mockapi: %w", err)
+	}
+	p.maxTTL = max(p.maxTTL, s.plan.maxTTL)
+	s.plan, s.size = p, c.Events
 	return nil
 }
 
-func oneOf[T ~string](name string, got T, all ...T) error {
-	if slices.Contains(all, got) {
-		return nil
+// A plan is a checked scenario with its schedules. It is immutable.
+type plan struct {
+	Scenario
+	faults schedule[FaultKind]
+	drifts *driftPlan // nil if no record drifts
+	// maxTTL is the maximum CursorTTL of all plans so far.
+	maxTTL time.Duration
+}
+
+// newPlan returns the plan for a scenario, or an error if the scenario is invalid. The drifts number the events of a
+// collection of size startSize.
+func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
-	names := make([]string, len(all))
-	for i, v := range all {
-		names[i] = string(v)
+	faults, err := newSchedule(seed, c.Faults)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("%s: %q is none of %s", name, got, strings.Join(names, ", "))
+	drifts, err := newSchedule(seed, c.Drifts)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{Scenario: c, faults: faults, maxTTL: c.CursorTTL}
+	if !drifts.isEmpty() {
+		p.drifts = newDriftPlan(seed, startSize, drifts)
+	}
+	return p, nil
+}
+
+// MarshalJSON encodes all fields.
+func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.toJSON()) }
+
+// UnmarshalJSON changes the fields that text contains and no others. A list replaces the whole old list. An unknown field
+// is an error. On an error it changes nothing.
+func (c *Scenario) UnmarshalJSON(text []byte) error {
+	// The lists are decoded into new memory: the decoder would overwrite the elements of c's lists.
+	j := c.toJSON()
+	j.Faults, j.Drifts = nil, nil
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&j); err != nil {
+		return fmt.Errorf("scenario: %w", explainJSONError(err))
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("scenario: something follows the object")
+	}
+	changed := j.toScenario()
+	if j.Faults == nil {
+		changed.Faults = c.Faults
+	}
+	if j.Drifts == nil {
+		changed.Drifts = c.Drifts
+	}
+	*c = changed
+	return nil
+}
+
+// A scenarioJSON is the JSON form of a Scenario: durations like "1m30s", and rules as text.
+type scenarioJSON struct {
+	Events      int          `json:"events"`
+	Grow        int          `json:"grow"`
+	RateLimit   int          `json:"rate_limit"`
+	RateWindow  jsonDuration `json:"rate_window"`
+	RateHeaders RateHeaders  `json:"rate_headers"`
+	RetryAfter  RetryAfter   `json:"retry_after"`
+	CursorTTL   jsonDuration `json:"cursor_ttl"`
+	Latency     jsonDuration `json:"latency"`
+	Envelope    Envelope     `json:"envelope"`
+	Faults      []Fault      `json:"faults"`
+	Drifts      []Drift      `json:"drifts"`
+}
+
+// A jsonDuration is a duration that is encoded as its text.
+type jsonDuration time.Duration
+
+func (d jsonDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d *jsonDuration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = jsonDuration(parsed)
+	return err
+}
+
+func (c Scenario) toJSON() scenarioJSON {
+	j := scenarioJSON{
+		c.Events, c.Grow, c.RateLimit, jsonDuration(c.RateWindow), c.RateHeaders, c.RetryAfter, jsonDuration(c.CursorTTL),
+		jsonDuration(c.Latency), c.Envelope, c.Faults, c.Drifts,
+	}
+	if j.Faults == nil {
+		j.Faults = []Fault{}
+	}
+	if j.Drifts == nil {
+		j.Drifts = []Drift{}
+	}
+	return j
+}
+
+func (j scenarioJSON) toScenario() Scenario {
+	return Scenario{
+		j.Events, j.Grow, j.RateLimit, time.Duration(j.RateWindow), j.RateHeaders, j.RetryAfter, time.Duration(j.CursorTTL),
+		time.Duration(j.Latency), j.Envelope, j.Faults, j.Drifts,
+	}
+}
+
+// explainJSONError rewords an error about a JSON type, so that it names the field and the JSON type but no Go type.
+func explainJSONError(err error) error {
+	typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err
+	case typeErr.Field == "":
+		return fmt.Errorf("a JSON %s is no object of settings", typeErr.Value)
+	default:
+		return fmt.Errorf("%s: a JSON %s is of the wrong type", typeErr.Field, typeErr.Value)
+	}
 }

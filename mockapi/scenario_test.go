@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,28 +14,20 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-func sendScenario(t *testing.T, srv http.Handler, method, body string) *httptest.ResponseRecorder {
-	t.Helper()
-	req := httptest.NewRequestWithContext(t.Context(), method, mockapi.AdminPath+"/scenario", strings.NewReader(body))
-	rec := httptest.NewRecorder()
-	srv.ServeHTTP(rec, req)
-	return rec
-}
-
-func TestAScenarioChangesWhileItRuns(t *testing.T) {
-	srv := faulty(t, "500@1-2")
-	got := statuses(t, srv, 1)
+func TestScenarioChange(t *testing.T) {
+	srv := newFaultyServer(t, "500@1-2")
+	got := getStatuses(t, srv, 1)
 	if rec := sendScenario(t, srv, http.MethodPost, `{"faults": ["503@3", "429@4"], "latency": "1ms"}`); rec.Code != 200 {
-		t.Fatalf("%d %s", rec.Code, rec.Body)
+		t.Fatalf("got %d %s", rec.Code, rec.Body)
 	}
-	got = append(got, statuses(t, srv, 3)...) // numbers go on
+	got = append(got, getStatuses(t, srv, 3)...) // the numbering continues
 	sendScenario(t, srv, http.MethodPost, `{"faults": []}`)
-	got = append(got, statuses(t, srv, 1)...)
+	got = append(got, getStatuses(t, srv, 1)...)
 	if want := []int{500, 200, 503, 429, 200}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if c := srv.Scenario(); c.Latency != time.Millisecond || c.Events != 1000 || c.RateLimit != 0 {
-		t.Errorf("POST leaves what it does not name: %+v", c)
+		t.Errorf("got %+v, want other settings unchanged by POST", c)
 	}
 	rec := sendScenario(t, srv, http.MethodPut, `{"rate_limit": 3}`)
 	want := mockapi.DefaultScenario()
@@ -44,16 +35,16 @@ func TestAScenarioChangesWhileItRuns(t *testing.T) {
 	c := srv.Scenario()
 	c.Faults, c.Drifts = nil, nil
 	if !reflect.DeepEqual(c, want) {
-		t.Errorf("PUT begins anew, with the events that there are: %+v", c)
+		t.Errorf("got %+v, want the default scenario with the current number of events", c)
 	}
 	if shown := get(t, srv, mockapi.AdminPath+"/scenario"); shown.Body.String() != rec.Body.String() || shown.Code != 200 {
 		t.Errorf("shown %s, answered %s", shown.Body, rec.Body)
 	}
-	wantLimit(t, get(t, srv, eventsPath(1, "")).Header(), "3", "2", "60")
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "3", "2", "60")
 }
 
-func TestABadScenarioChangesNothing(t *testing.T) {
-	srv := faulty(t, "500@1")
+func TestScenarioInvalid(t *testing.T) {
+	srv := newFaultyServer(t, "500@1")
 	before := srv.Scenario()
 	for body, want := range map[string]string{
 		``:                                 "unexpected end",
@@ -76,7 +67,7 @@ func TestABadScenarioChangesNothing(t *testing.T) {
 		strings.Repeat(" ", 1<<20+1):       "too large",
 	} {
 		rec := sendScenario(t, srv, http.MethodPost, body)
-		wantRefusal(t, rec, http.StatusBadRequest, "INVALID_QUERY")
+		wantError(t, rec, http.StatusBadRequest, "INVALID_QUERY")
 		if !strings.Contains(decode[wireError](t, rec).Message, want) {
 			t.Errorf("%.60q: %s, want %q", body, rec.Body, want)
 		}
@@ -88,11 +79,11 @@ func TestABadScenarioChangesNothing(t *testing.T) {
 	if err := srv.Change(func(c *mockapi.Scenario) error { c.Events = 1; return failing }); !errors.Is(err, failing) || srv.Scenario().Events != 1000 {
 		t.Errorf("%v, %+v", err, srv.Scenario())
 	}
-	wantRefusal(t, sendScenario(t, srv, http.MethodDelete, ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	wantError(t, sendScenario(t, srv, http.MethodDelete, ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 }
 
-// A request is answered by the scenario in which it arrived.
-func TestARequestInFlightKeepsItsScenario(t *testing.T) {
+// A request uses the scenario at its arrival.
+func TestScenarioRequestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
 		answered := make(chan wirePage)
@@ -100,12 +91,12 @@ func TestARequestInFlightKeepsItsScenario(t *testing.T) {
 		synctest.Wait()
 		sendScenario(t, srv, http.MethodPost, `{"events": 2000, "drifts": ["not-an-object:1"], "envelope": "flat"}`)
 		if p := <-answered; p.Meta.Total != 1000 || len(p.Data) != 5 || p.Data[0].ID == "" {
-			t.Errorf("%+v", p.Meta)
+			t.Errorf("got %+v", p.Meta)
 		}
 	})
 }
 
-func TestAScenarioSurvivesItsOwnJSON(t *testing.T) {
+func TestScenarioJSONRoundTrip(t *testing.T) {
 	was := mockapi.DefaultScenario()
 	was.Faults = []mockapi.Fault{{Kind: "503", At: []int{7, 9}}, {Kind: "429", Probability: .25}}
 	was.Drifts = []mockapi.Drift{{Kind: "nul", At: []int{0}}}

@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// BasePath is where the API begins: a base URL ends in it, without a slash.
+	// BasePath is the path of the API. A client's base URL ends in it, without a final slash.
 	BasePath = "/api/v1"
-	// AdminPath is where the mock answers for itself, uncounted and without a key.
+	// AdminPath is the path of the mock's own endpoints. They need no key and are not counted.
 	AdminPath = "/_mock"
 )
 
-// A Server is one mocked service and an http.Handler. It is safe for concurrent use, and has no goroutine to stop.
+// A Server is one mocked service and an [http.Handler]. It is safe for concurrent use and starts no goroutine.
 type Server struct {
-	cfg      Config
-	data     dataset // of any size: a request sees as much of it as there was when it arrived
-	journal  *Journal
-	requests draw
-	buffers  sync.Pool // of *[]byte, bodies of pages
-	totals   totals
+	cfg           Config
+	data          dataset // without a size: each request uses the size at its arrival
+	journal       *Journal
+	requestRandom randomSequence
+	buffers       sync.Pool // of *[]byte, for bodies
+	typeCounts    typeCounter
 
-	mu        sync.Mutex // guards what follows: what a request meets is decided by its place in one row
-	plan      *plan
-	size      int // of the collection
-	arrived   int
-	buckets   map[endpoint]*limiter
-	waitUntil map[endpoint]time.Time // by bucket, the latest moment to which a 429 asked to wait
-	asked     [2]string              // the last two different cursors, the latest first
+	mu            sync.Mutex // guards the fields below; holding it puts concurrent requests in order
+	plan          *plan
+	size          int // of the collection
+	arrived       int // number of requests
+	buckets       map[endpoint]*limiter
+	retryAt       map[endpoint]time.Time // per bucket, the latest time that a 429 asked to wait for
+	recentCursors [2]string              // the last two different cursors, newest first
 }
 
-// New makes a service from its configuration. The error names the setting by its flag in cmd/mockapi.
+// New returns a Server for cfg. The error names the invalid setting by its flag in cmd/mockapi.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("mockapi: %w", err)
@@ -43,35 +43,35 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("mockapi: %w", err)
 	}
 	return &Server{
-		cfg:       cfg,
-		data:      newDataset(cfg.Seed),
-		journal:   newJournal(cfg.JournalLimit),
-		requests:  newDraw(cfg.Seed, "requests"),
-		buffers:   sync.Pool{New: func() any { return new([]byte) }},
-		plan:      plan,
-		size:      cfg.Events,
-		buckets:   map[endpoint]*limiter{events: {}, sessions: {}, metrics: {}},
-		waitUntil: map[endpoint]time.Time{},
+		cfg:           cfg,
+		data:          newDataset(cfg.Seed),
+		journal:       newJournal(cfg.JournalLimit),
+		requestRandom: newRandomSequence(cfg.Seed, "requests"),
+		buffers:       sync.Pool{New: func() any { return new([]byte) }},
+		plan:          plan,
+		size:          cfg.Events,
+		buckets:       map[endpoint]*limiter{eventsEndpoint: {}, sessionsEndpoint: {}, metricsEndpoint: {}},
+		retryAt:       map[endpoint]time.Time{},
 	}, nil
 }
 
-// Journal is what was asked and answered so far.
+// Journal returns the journal of all requests. It is the same journal on every call.
 func (s *Server) Journal() *Journal { return s.journal }
 
-// ServeHTTP answers the API below [BasePath] and the harness below [AdminPath]. Any other path gets the dashboard's HTML
-// with status 200, as it does live.
+// ServeHTTP serves the API below [BasePath] and the admin endpoints below [AdminPath]. Any other path gets the
+// dashboard's HTML with status 200, as the live service does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case path == BasePath || path == BasePath+"/":
-		s.serveEndpoints(w, r)
+		s.serveEndpointList(w, r)
 	case strings.HasPrefix(path, BasePath+"/"):
-		where, id, found := route(strings.TrimPrefix(path, BasePath+"/"))
+		target, id, found := parseRoute(strings.TrimPrefix(path, BasePath+"/"))
 		if !found {
-			refuse(w, r, refuseUnknownEndpoint())
+			sendError(w, r, unknownEndpointError())
 			return
 		}
-		s.serveCounted(w, r, where, id)
+		s.serveEndpoint(w, r, target, id)
 	case strings.HasPrefix(path, AdminPath+"/"):
 		s.serveAdmin(w, r)
 	default:
@@ -79,8 +79,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveEndpoints lists what there is. The shape of the list is a decision [?], and so is that it needs no key.
-func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
+// serveEndpointList lists the endpoints. The shape of the list is a decision [?], and so is that it needs no key.
+func (s *Server) serveEndpointList(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, typeJSON, marshal(map[string]any{
 		"name":    "DataSync Analytics API",
 		"version": "v1",
@@ -88,4 +88,53 @@ func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
 			"GET " + BasePath + "/events", "GET " + BasePath + "/events/{id}", "GET " + BasePath + "/sessions", "GET " + BasePath + "/metrics",
 		},
 	}))
+}
+
+// An endpoint is one of the endpoints that need a key and count against a rate limit.
+type endpoint string
+
+const (
+	eventsEndpoint   endpoint = "events"
+	eventEndpoint    endpoint = "event" // one event by its id
+	sessionsEndpoint endpoint = "sessions"
+	metricsEndpoint  endpoint = "metrics"
+)
+
+// parseRoute parses a path below BasePath. The id is set for eventEndpoint only.
+func parseRoute(path string) (target endpoint, id string, found bool) {
+	if target := endpoint(path); target == eventsEndpoint || target == sessionsEndpoint || target == metricsEndpoint {
+		return target, "", true
+	}
+	if id, ok := strings.CutPrefix(path, string(eventsEndpoint)+"/"); ok && id != "" && !strings.Contains(id, "/") {
+		return eventEndpoint, id, true
+	}
+	return "", "", false
+}
+
+// bucket returns the endpoint whose rate limit applies: a look-up by id counts as the list does [R].
+func (e endpoint) bucket() endpoint {
+	if e == eventEndpoint {
+		return eventsEndpoint
+	}
+	return e
+}
+
+// The rate limits of the other buckets, in requests per window [R].
+const (
+	sessionsLimit = 40
+	metricsLimit  = 30
+)
+
+// limit returns the number of requests per window, 0 for no limit.
+func (e endpoint) limit(c *Scenario) int {
+	switch bucket := e.bucket(); {
+	case c.RateLimit == 0:
+		return 0
+	case bucket == sessionsEndpoint:
+		return sessionsLimit
+	case bucket == metricsEndpoint:
+		return metricsLimit
+	default:
+		return c.RateLimit
+	}
 }

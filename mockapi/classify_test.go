@@ -21,9 +21,9 @@ var (
 	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`)
 )
 
-// judge says of a record's bytes alone what must become of them. It is slow and plain, and knows nothing of the truth; what
-// takes another record to know, it cannot.
-func judge(t *testing.T, raw []byte) mockapi.Row {
+// classify returns the expected row for a record from its bytes alone, independent of the package's own truth. It cannot
+// detect duplicates and conflicts, because those depend on another record.
+func classify(t *testing.T, raw []byte) mockapi.Row {
 	t.Helper()
 	park := func(reason string) mockapi.Row { return mockapi.Row{Outcome: mockapi.Parked, Reason: reason} }
 	switch {
@@ -33,14 +33,14 @@ func judge(t *testing.T, raw []byte) mockapi.Row {
 		return park("NUL character")
 	case raw[0] != '{':
 		return park("not an object")
-	case twice(t, raw):
+	case hasDuplicateMember(t, raw):
 		return park("duplicate field")
 	case tooLarge.Match(raw):
 		return park("unstorable")
 	}
-	top, session := members(t, raw), map[string]json.RawMessage(nil)
+	top, session := parseMembers(t, raw), map[string]json.RawMessage(nil)
 	if inner, ok := top["session"]; ok && inner[0] == '{' {
-		session = members(t, inner)
+		session = parseMembers(t, inner)
 	}
 	row := mockapi.Row{Outcome: mockapi.Stored}
 	for _, field := range []struct {
@@ -80,31 +80,32 @@ func judge(t *testing.T, raw []byte) mockapi.Row {
 		return park("wrong type")
 	}
 	var usual bool
-	if row.OccurredAt, usual = timeIn(string(top["timestamp"])); row.OccurredAt.IsZero() {
+	if row.OccurredAt, usual = parseAnyTime(string(top["timestamp"])); row.OccurredAt.IsZero() {
 		return park("bad timestamp")
 	}
-	row.Extra = extra(t, top, session)
+	row.Extra = findExtra(t, top, session)
 	if !usual || row.Extra != nil {
 		row.Outcome = mockapi.Drifted
 	}
 	return row
 }
 
-// timeIn tells a time, zero if it is none, and whether it is written as recorded.
-func timeIn(text string) (at time.Time, usual bool) {
+// parseAnyTime parses a timestamp in any form, and reports whether the form is one of the two recorded ones. It returns
+// the zero time if the timestamp is invalid.
+func parseAnyTime(text string) (at time.Time, usual bool) {
 	if inner, ok := strings.CutPrefix(text, `"`); ok {
 		inner = strings.TrimSuffix(inner, `"`)
 		if at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", inner); err == nil {
 			return at.UTC(), true
 		}
-		at, _ := timeIn(inner)
+		at, _ := parseAnyTime(inner)
 		return at, false
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || !wholeNumber.MatchString(text) {
 		return time.Time{}, false
 	}
-	switch len(text) { // of our days
+	switch len(text) { // for a time of this century
 	case 10:
 		return time.Unix(n, 0).UTC(), false
 	case 13:
@@ -117,13 +118,13 @@ func timeIn(text string) (at time.Time, usual bool) {
 	return time.Time{}, false
 }
 
-// extra is what no column holds, in the order top, then session.
-func extra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
+// findExtra returns the members that have no column, first those of the record, then those of its session.
+func findExtra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
 	t.Helper()
 	var inner, outer []string
 	for name, value := range session {
-		known := name == "deviceType" || name == "browser" || name == "id" && bytes.Equal(value, top["sessionId"])
-		if !known {
+		expected := name == "deviceType" || name == "browser" || name == "id" && bytes.Equal(value, top["sessionId"])
+		if !expected {
 			inner = append(inner, strconv.Quote(name)+":"+string(value))
 		}
 	}
@@ -143,8 +144,8 @@ func extra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessag
 	return json.RawMessage("{" + strings.Join(outer, ",") + "}")
 }
 
-// twice says whether a member of the object stands twice.
-func twice(t *testing.T, raw []byte) bool {
+// hasDuplicateMember reports whether a member of the object occurs twice.
+func hasDuplicateMember(t *testing.T, raw []byte) bool {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if _, err := decoder.Token(); err != nil {
@@ -169,7 +170,7 @@ func twice(t *testing.T, raw []byte) bool {
 	return false
 }
 
-func members(t *testing.T, raw []byte) map[string]json.RawMessage {
+func parseMembers(t *testing.T, raw []byte) map[string]json.RawMessage {
 	t.Helper()
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &m); err != nil {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestAKilledMockTakesItsCommandAlong: the pipe that the command writes to closes when the last holder is gone.
-func TestAKilledMockTakesItsCommandAlong(t *testing.T) {
+// The pipe that the command writes to is closed when the last process that has it open ends.
+func TestCommandKilledWithParent(t *testing.T) {
 	mock := exec.CommandContext(t.Context(), os.Args[0], "--", os.Args[0])
 	mock.Env = append(os.Environ(), roleVar+"=mockapi")
 	out, err := mock.StdoutPipe()
@@ -22,7 +22,7 @@ func TestAKilledMockTakesItsCommandAlong(t *testing.T) {
 	}
 	lines := bufio.NewReader(out)
 	if line, err := lines.ReadString('\n'); line != "ready\n" {
-		t.Fatalf("%q, %v", line, err)
+		t.Fatalf("got %q, %v", line, err)
 	}
 	if err := mock.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestAKilledMockTakesItsCommandAlong(t *testing.T) {
 	select {
 	case <-gone:
 	case <-time.After(30 * time.Second):
-		t.Error("the command is still there")
+		t.Error("the command still runs")
 	}
-	_ = mock.Wait() // it was killed, which is an error
+	_ = mock.Wait() // returns an error, because it was killed
 }

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pawldata/pawl/mockapi"
+)
+
+func TestFlagsConfig(t *testing.T) {
+	code, stdout, stderr := runProcess(t, func(cmd *exec.Cmd, _, admin string) {
+		var config map[string]any
+		if err := json.Unmarshal(fetch(t, admin+"/config", ""), &config); err != nil {
+			t.Error(err)
+		}
+		got := fmt.Sprint(config)
+		const want = "map[cursor_ttl:7s default_limit:2 drifts:[nul@1] envelope:flat events:5 faults:[503@7 500:0.5] grow:11 " +
+			"journal_limit:9 latency:1ms max_limit:3 rate_headers:ietf rate_limit:4 rate_window:6s retry_after:zero seed:8]"
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+	}, "--listen", "127.0.0.1:0", "--events", "5", "--seed=8", "--rate-limit", "4", "--rate-window", "6s", "--cursor-ttl", "7s",
+		"--latency", "1ms", "--envelope", "flat", "--default-limit", "2", "--max-limit", "3", "--journal-limit", "9",
+		"--fault", "503@7", "--fault", "500:0.5", "--drift", "nul@1", "--grow", "11", "--rate-headers", "ietf", "--retry-after", "zero")
+	if code != 0 || stdout != "" {
+		t.Errorf("after SIGTERM: got %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+func TestInvalidFlags(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--nonsense"}, "-nonsense"},
+		{[]string{"--events", "many"}, "-events"},
+		{[]string{"--events=-1"}, "events: -1"},
+		{[]string{"--fault", "503"}, "-fault"},
+		{[]string{"--fault", "500@1", "--fault", "503@1"}, "fault: request 1"},
+		{[]string{"--envelope", "round"}, "envelope: "},
+		{[]string{"--rate-window", "0s"}, "rate-window: "},
+		{[]string{"--listen", "127.0.0.1:99999"}, "listen: "},
+		{[]string{"sh", "-c", "true"}, `"sh" is not a flag`},
+		{[]string{"--"}, "no command"},
+	} {
+		code, stdout, stderr := runMain(t, tc.args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: got %d, stdout %q, stderr %q", tc.args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestScenarioFile(t *testing.T) {
+	path := writeScenario(t, `{"faults": ["503@7"], "drifts": ["nul:0.001"], "rate_headers": "epoch", "latency": "5ms", "grow": 10}`)
+	code, _, stderr := runProcess(t, func(cmd *exec.Cmd, _, admin string) {
+		var scenario map[string]any
+		if err := json.Unmarshal(fetch(t, admin+"/scenario", ""), &scenario); err != nil {
+			t.Error(err)
+		}
+		const want = "map[cursor_ttl:2m0s drifts:[nul:0.001] envelope:nested events:100000 faults:[503@7 500@8] grow:12 " +
+			"latency:5ms rate_headers:epoch rate_limit:10 rate_window:1m0s retry_after:seconds]"
+		if got := fmt.Sprint(scenario); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+	}, "--listen", "127.0.0.1:0", "--scenario", path, "--grow", "12", "--fault", "500@8")
+	if code != 0 {
+		t.Errorf("after SIGTERM: got %d, %s", code, stderr)
+	}
+}
+
+func TestInvalidScenarioFile(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"faults": ["418@1"]}`:       "418",
+		`{"fault": []}`:               `"fault"`,
+		`[]`:                          "scenario",
+		`{} {}`:                       "after top-level value",
+		`{"latency": 5}`:              "latency",
+		`{"grow": -1}`:                "grow: -1",
+		strings.Repeat(" ", 1<<20+10): "larger than",
+	} {
+		code, stdout, stderr := runMain(t, "--scenario", writeScenario(t, text))
+		if code != 2 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%.40q: got %d, stdout %q, stderr %q", text, code, stdout, stderr)
+		}
+	}
+	if code, _, stderr := runMain(t, "--scenario", "./no/such/file"); code != 2 || !strings.Contains(stderr, "no/such/file") {
+		t.Errorf("got %d, %q", code, stderr)
+	}
+}
+
+func TestHelpFlags(t *testing.T) {
+	for _, arg := range []string{"-h", "--help"} {
+		code, stdout, stderr := runMain(t, arg)
+		if code != 0 || stderr != "" {
+			t.Errorf("got %d, stderr %q", code, stderr)
+		}
+		for _, want := range []string{
+			"--listen", "--events", "--seed", "--api-key", "--rate-limit", "--rate-window", "--cursor-ttl", "--latency", "--envelope",
+			"--fault", "--default-limit", "--max-limit", "--journal-limit", "reset-body", "expired", "API_BASE_URL", "demo-key",
+		} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("no %s in the help", want)
+			}
+		}
+	}
+}
+
+func TestHelpKinds(t *testing.T) {
+	_, stdout, _ := runMain(t, "--help")
+	for _, kind := range mockapi.FaultKinds() {
+		wantHelpLine(t, stdout, string(kind), kind.Describe())
+	}
+	for _, kind := range mockapi.DriftKinds() {
+		wantHelpLine(t, stdout, string(kind), kind.Describe())
+	}
+	for _, flag := range []string{"--scenario", "--drift", "--grow", "--rate-headers", "--retry-after"} {
+		if !strings.Contains(stdout, flag) {
+			t.Errorf("no %s in the help", flag)
+		}
+	}
+}
+
+func wantHelpLine(t *testing.T, text, name, what string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), name+" ") && strings.HasSuffix(line, what+"\n") && what != "" {
+			return
+		}
+	}
+	t.Errorf("no line for %s in the help", name)
+}
+
+func writeScenario(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "scenario.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

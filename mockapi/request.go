@@ -1,0 +1,229 @@
+package mockapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// A request is a counted request: what the client sent, and what the rate limit and the plan decided on arrival.
+type request struct {
+	n          int
+	at         time.Time
+	endpoint   endpoint
+	id         string // of the event, for eventEndpoint
+	query      url.Values
+	cursor     string // from the query
+	prevCursor string // the cursor that clients used before this one, "" if there is none
+	size       int    // of the collection on arrival
+	plan       *plan
+	fault      fault
+	window     window
+	tooEarly   bool
+}
+
+// injectedDelay is the time that a 429 asks to wait if a fault caused it.
+const injectedDelay = time.Second
+
+// serveEndpoint serves the endpoints that need a key. A request without the right key or method is not counted. Every
+// other request gets a number, a response and, after the response, an entry in the journal.
+func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target endpoint, id string) {
+	if apiErr := s.checkAccess(r); apiErr != nil {
+		s.journal.countTurnedAway()
+		sendError(w, r, *apiErr)
+		return
+	}
+	s.journal.begin()
+	req := s.receive(r, target, id)
+	entry := req.newEntry(r.Method)
+	defer func() { s.journal.finish(entry) }()
+	if !sleep(r.Context(), req.plan.Latency) {
+		panic(http.ErrAbortHandler) // so that net/http sends nothing; after a return it would send an empty 200
+	}
+	(&exchange{server: s, w: w, r: r, req: req, entry: &entry}).respond()
+}
+
+// checkAccess checks the method and the key. The bodies of these errors are decisions [?], and so is that a missing key
+// and a wrong key get different errors.
+func (s *Server) checkAccess(r *http.Request) *apiError {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodError()
+	}
+	switch r.Header.Get("X-API-Key") {
+	case s.cfg.APIKey:
+		return nil
+	case "":
+		return &apiError{http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is missing"}
+	default:
+		return &apiError{http.StatusForbidden, "FORBIDDEN", "X-API-Key is not valid"}
+	}
+}
+
+// receive numbers a request and counts it against the rate limit. It makes every decision that depends on the order of
+// requests, under the lock. A fault replaces the rate limit's 429, unless the fault needs a page; the request is counted
+// in both cases.
+func (s *Server) receive(r *http.Request, target endpoint, id string) request {
+	query := r.URL.Query()
+	req := request{endpoint: target, id: id, query: query, cursor: query.Get("cursor")}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arrived++
+	req.n, req.at, req.plan, req.size = s.arrived, time.Now(), s.plan, s.size
+	req.prevCursor = s.recordCursor(req.cursor)
+	if target == eventsEndpoint {
+		s.size = min(s.size+s.plan.Grow, maxEvents)
+	}
+	bucket := target.bucket()
+	req.window = s.buckets[bucket].count(req.at, target.limit(&s.plan.Scenario), s.plan.RateWindow)
+	req.fault = faults[s.plan.faults.kindFor(req.n, uint64(req.n))] //nolint:gosec // requests are counted from 1
+	if req.fault.exempts(r, req) {
+		req.fault = fault{}
+	}
+	req.tooEarly = req.at.Before(s.retryAt[bucket])
+	if delay := req.retryDelay(); delay > 0 && req.hasRetryTime() {
+		s.retryAt[bucket] = maxTime(s.retryAt[bucket], req.at.Add(delay))
+	}
+	return req
+}
+
+// recordCursor records the cursor of a request and returns the different cursor that was used before it, "" if there is
+// none.
+func (s *Server) recordCursor(cursor string) string {
+	if cursor != "" && cursor != s.recentCursors[0] && len(cursor) <= maxCursor {
+		s.recentCursors = [2]string{cursor, s.recentCursors[0]}
+	}
+	return s.recentCursors[1]
+}
+
+// isRateLimited reports whether the response is a 429 that the rate limit caused, not a fault.
+func (req request) isRateLimited() bool { return req.fault.kind == "" && req.window.exhausted }
+
+// retryDelay returns the time that the response asks to wait, or 0 if the response is not a 429.
+func (req request) retryDelay() time.Duration {
+	switch {
+	case req.fault.tooMany:
+		return injectedDelay
+	case req.isRateLimited():
+		return req.window.left
+	default:
+		return 0
+	}
+}
+
+// hasRetryTime reports whether a 429 to this request tells the client correctly how long to wait.
+func (req request) hasRetryTime() bool {
+	if req.fault.omitRetryInfo {
+		return false
+	}
+	if req.plan.RetryAfter == RetrySeconds || req.plan.RetryAfter == RetryDate {
+		return true
+	}
+	return req.window.limit > 0 && req.plan.RateHeaders != RateAbsent && req.plan.RateHeaders != RateLying
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// An exchange is one counted request and its response while it is written.
+type exchange struct {
+	server *Server
+	w      http.ResponseWriter
+	r      *http.Request
+	req    request
+	entry  *Entry // of the journal; describes what was sent
+}
+
+// respond writes the response, with the fault that was selected on arrival.
+func (x *exchange) respond() {
+	if replace := x.req.fault.replace; replace != nil {
+		replace(x)
+		return
+	}
+	x.entry.RequestID = x.server.requestID(x.req.n)
+	x.setHeaders()
+	buffer := x.server.buffers.Get().(*[]byte)
+	defer x.server.buffers.Put(buffer)
+	*buffer = x.appendBody((*buffer)[:0])
+
+	body, contentType := *buffer, typeJSON
+	if rewrite := x.req.fault.rewriteBody; rewrite != nil {
+		body, contentType = rewrite(body)
+		x.entry.clearRecords()
+	}
+	if x.r.Method == http.MethodHead {
+		x.entry.clearRecords()
+	}
+	x.entry.setBody(body)
+	if deliver := x.req.fault.deliver; deliver != nil {
+		deliver(x, body)
+		return
+	}
+	x.entry.Delivered = send(x.w, x.r, x.entry.Status, contentType, body)
+}
+
+// appendBody appends the body of the response and sets the entry's status.
+func (x *exchange) appendBody(dst []byte) []byte {
+	if delay := x.req.retryDelay(); delay > 0 {
+		x.entry.Status = http.StatusTooManyRequests
+		return append(dst, tooManyBody(x.req.window.limit, ceilSeconds(delay))...)
+	}
+	if x.req.fault.apiError != nil {
+		return x.appendError(dst, x.req.fault.apiError())
+	}
+	x.entry.Status = http.StatusOK
+	if x.req.endpoint == eventEndpoint {
+		return x.appendLookup(dst)
+	}
+	p, apiErr := x.openPage()
+	if apiErr != nil {
+		return x.appendRequestError(dst, apiErr)
+	}
+	return x.appendPage(dst, p)
+}
+
+func (x *exchange) appendError(dst []byte, apiErr *apiError) []byte {
+	x.entry.Status = apiErr.status
+	return append(dst, apiErr.body()...)
+}
+
+// appendRequestError appends the error for an invalid request. A fault that changes pages does not apply to it.
+func (x *exchange) appendRequestError(dst []byte, apiErr *apiError) []byte {
+	if x.req.fault.editEnvelope != nil || x.req.fault.rewriteBody != nil {
+		x.dropFault()
+	}
+	return x.appendError(dst, apiErr)
+}
+
+// dropFault removes a fault that had nothing to change.
+func (x *exchange) dropFault() { x.req.fault, x.entry.Fault = fault{}, "" }
+
+// snapshot returns the collection as it was when the request arrived.
+func (x *exchange) snapshot() snapshot {
+	return snapshot{dataset: x.server.data.withSize(x.req.size), driftPlan: x.req.plan.drifts}
+}
+
+// recordDrift adds a changed record to the entry.
+func (x *exchange) recordDrift(d *changedRecord) {
+	x.entry.Drifted = append(x.entry.Drifted, DriftedRecord{Index: d.index, Kind: d.kind, SHA256: d.digest()})
+}
+
+// sleep waits for d and returns true, or returns false as soon as ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,116 @@
+package mockapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	typeJSON = "application/json; charset=utf-8" // [R]
+	typeHTML = "text/html; charset=utf-8"
+	// sendTimeout bounds how long a client may take to read one response.
+	sendTimeout = time.Minute
+)
+
+// setHeaders sets the headers that the service adds to every counted response [R].
+func (x *exchange) setHeaders() {
+	h := x.w.Header()
+	h.Set("X-Request-ID", x.entry.RequestID) // the same as meta.requestId
+	h.Set("X-Cache", "MISS")
+	h.Set("X-Cache-TTL", "30")
+	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mixBits(x.server.requestRandom.forRequest(x.req.n)))) // differs in each response
+	if !x.req.fault.omitRetryInfo {
+		x.req.setRateHeaders(h)
+	}
+}
+
+// requestID returns the X-Request-ID of the n-th request.
+func (s *Server) requestID(n int) string {
+	x := s.requestRandom.forRequest(n)
+	return newUUID(x&mask60, mixBits(x)).String()
+}
+
+// send writes a whole response and reports whether all of it was handed to the network. It leaves out the body of a
+// response to HEAD.
+func send(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) bool {
+	out := http.NewResponseController(w)
+	// A writer without deadlines, for example a recorder, cannot block.
+	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
+	writeHeader(w, status, contentType, len(body))
+	if r.Method != http.MethodHead {
+		if _, err := w.Write(body); err != nil { //nolint:gosec // JSON, or HTML that echoes nothing
+			return false
+		}
+	}
+	return out.Flush() == nil
+}
+
+func writeHeader(w http.ResponseWriter, status int, contentType string, length int) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.WriteHeader(status)
+}
+
+func sendError(w http.ResponseWriter, r *http.Request, apiErr apiError) {
+	send(w, r, apiErr.status, typeJSON, apiErr.body())
+}
+
+// An apiError is an error as the service sends it: {error, message, code}.
+type apiError struct {
+	status  int
+	code    string
+	message string
+}
+
+func (e apiError) body() []byte {
+	return marshal(map[string]any{"error": http.StatusText(e.status), "message": e.message, "code": e.code})
+}
+
+func expiredCursorError(age time.Duration) *apiError {
+	message := fmt.Sprintf("Cursor expired %d minute(s) ago", int(age.Minutes()))
+	return &apiError{http.StatusBadRequest, "CURSOR_EXPIRED", message}
+}
+
+func invalidCursorError() *apiError {
+	return &apiError{http.StatusBadRequest, "CURSOR_INVALID_FORMAT", "Invalid cursor format"}
+}
+
+func unknownEndpointError() apiError {
+	return apiError{http.StatusNotFound, "ENDPOINT_NOT_FOUND", "No such endpoint"}
+}
+
+func methodError() *apiError {
+	return &apiError{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"}
+}
+
+// tooManyBody returns the body of a 429 as claimed [C]; reset is in seconds.
+func tooManyBody(limit, reset int) []byte {
+	return marshal(map[string]any{
+		"error":     http.StatusText(http.StatusTooManyRequests),
+		"code":      "RATE_LIMIT_EXCEEDED",
+		"rateLimit": map[string]any{"limit": limit, "remaining": 0, "reset": reset},
+	})
+}
+
+// loadBalancerBody returns the HTML that the load balancer sends when the service does not respond [C].
+func loadBalancerBody(status int) []byte {
+	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n" +
+		"<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")
+}
+
+// dashboardBody is the body for any path outside the API, with status 200 [C].
+const dashboardBody = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>DataSync Analytics</title></head>\n" +
+	"<body><div id=\"root\"></div></body>\n</html>\n"
+
+// marshal encodes a value that is known to have a JSON encoding.
+func marshal(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return []byte(`{"error":"the mock could not encode its own answer"}`)
+	}
+	return body
+}
