@@ -1,69 +1,119 @@
 package datasync
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A verdict is what a refusal means, and what the user can do about it.
-type verdict struct {
+// answerError returns the classified error for an answer whose status is not 200. until is when to try again if the answer
+// refuses for the rate limit, zero if unknown.
+func (c *Client) answerError(a answer, headers rateHeaders, until time.Time) error {
+	profile := &c.cfg.Profile
+	code, message := profile.ErrorBody.parse(a.body)
+	class := profile.ErrorBody.classify(a.status, code, headers)
+	failure := &domain.Error{Kind: class.kind, Op: opFetch, Hint: class.hint, Status: a.status}
+	if class.kind == domain.RateLimited {
+		failure.Until = until
+	}
+	text := fmt.Sprintf("HTTP %d", a.status)
+	if name := http.StatusText(a.status); name != "" {
+		text += " " + name
+	}
+	if code != "" {
+		text += ", code " + c.redactedExcerpt(code)
+	}
+	if message != "" {
+		text += ", message " + c.redactedExcerpt(message)
+	}
+	if a.status/100 == 3 {
+		text += ", to " + c.redactedExcerpt(stripURL(a.header.Get("Location")))
+	}
+	id := c.redact(identifier(a.header.Get(profile.Headers.RequestID)))
+	failure.Err = c.addRequest(id, errors.New(text))
+	return failure
+}
+
+// parse returns the code and the message in the JSON body of an error answer. Both may be empty: load balancers answer in
+// HTML (claimed), and a body may be cut.
+func (n ErrorBodyNames) parse(body []byte) (code, message string) {
+	s := newScanner(body)
+	_ = s.readObject(func(name string) error {
+		value, err := s.readValue()
+		switch {
+		case err != nil:
+			return err
+		case name == n.Code:
+			code = shortText(value)
+		case name == n.Message:
+			message = shortText(value)
+		}
+		return nil
+	})
+	return code, message
+}
+
+// An errorClass is the kind of an error answer and what the user can do about it.
+type errorClass struct {
 	kind domain.Kind
 	hint string
 }
 
-// classify decides by status, code and headers, never by a message, and has an answer for every status but 200.
-// A status it does not know counts as the first of its class, one outside 100 to 599 as a server's error (RFC 9110,
-// section 15). A cursor is refused with 400 and a code that begins with CursorPrefix (claimed by several).
-func (n RefusalNames) classify(status int, code string, headers rateHeaders) verdict {
+// classify returns the class of an answer with any status but 200. It uses the status, the code and the headers, never the
+// message. An unknown status counts as the first of its hundred, and a status outside 100 to 599 as a server error (RFC
+// 9110, section 15). The API refuses a cursor with 400 and a code that begins with CursorPrefix (claimed by several).
+func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) errorClass {
 	switch {
-	case isRefusal(status, headers):
-		return verdict{kind: domain.RateLimited}
+	case isRateLimited(status, headers):
+		return errorClass{kind: domain.RateLimited}
 	case status < 100 || status >= 500:
-		return verdict{kind: domain.Transient}
+		return errorClass{kind: domain.Transient}
 	case status == http.StatusBadRequest || status == http.StatusGone:
-		return n.badRequest(code)
+		return n.classifyBadRequest(code)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return verdict{domain.Unauthorized, "check API_KEY: the API does not accept it"}
+		return errorClass{domain.Unauthorized, "check API_KEY: the API does not accept it"}
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly:
-		return verdict{kind: domain.Transient}
+		return errorClass{kind: domain.Transient}
 	case status == http.StatusNotFound:
-		return verdict{domain.Invalid, "check API_BASE_URL: nothing is served at this address"}
+		return errorClass{domain.Invalid, "check API_BASE_URL: there is nothing at this address"}
 	case status == http.StatusProxyAuthRequired:
-		return verdict{domain.Invalid, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
+		return errorClass{domain.Invalid, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
 	case status >= 400 || status == http.StatusNotModified:
-		return verdict{domain.Invalid, "check API_BASE_URL: what it names does not take such a request"}
+		return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not accept this request"}
 	case status >= 300:
-		return verdict{domain.Invalid, "set API_BASE_URL to the address it redirects to: the API key is not sent on"}
+		return errorClass{domain.Invalid, "set API_BASE_URL to the address it redirects to: pawl does not send the API key there by itself"}
 	case status >= 200:
-		return verdict{kind: domain.BadPage}
+		return errorClass{kind: domain.BadPage}
 	}
-	return verdict{domain.Invalid, "check API_BASE_URL: the server there does not speak plain HTTP"}
+	return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not speak plain HTTP"}
 }
 
-// isRefusal reports whether an answer refuses for the rate limit: 429 always, 503 when it says when to come back, and 403
-// when it says so or that no request is left, as some APIs do.
-func isRefusal(status int, headers rateHeaders) bool {
-	saysWhen := !headers.retryAfter.IsZero()
+// isRateLimited reports whether an answer refuses the request because of the rate limit: always with 429, with 503 if it
+// has a Retry-After, and with 403, as some APIs do, if it has a Retry-After or no request is left.
+func isRateLimited(status int, headers rateHeaders) bool {
+	hasRetryAfter := !headers.retryAfter.IsZero()
 	switch status {
 	case http.StatusTooManyRequests:
 		return true
 	case http.StatusServiceUnavailable:
-		return saysWhen
+		return hasRetryAfter
 	case http.StatusForbidden:
-		return saysWhen || headers.usedUp()
+		return hasRetryAfter || headers.isUsedUp()
 	default:
 		return false
 	}
 }
 
-func (n RefusalNames) badRequest(code string) verdict {
+func (n ErrorBodyNames) classifyBadRequest(code string) errorClass {
 	switch {
 	case n.CursorExpired != "" && code == n.CursorExpired:
-		return verdict{kind: domain.CursorExpired}
+		return errorClass{kind: domain.CursorExpired}
 	case n.CursorPrefix != "" && strings.HasPrefix(code, n.CursorPrefix):
-		return verdict{kind: domain.CursorInvalid}
+		return errorClass{kind: domain.CursorInvalid}
 	}
-	return verdict{domain.Invalid, "the API does not take the request; check the page size and API_BASE_URL"}
+	return errorClass{domain.Invalid, "the API does not accept the request: check the page size and API_BASE_URL"}
 }

@@ -32,7 +32,7 @@ func TestEveryStatusHasAKind(t *testing.T) {
 				want = domain.Transient
 			}
 		}
-		got := DataSync().Refusal.classify(status, "", rateHeaders{})
+		got := DataSync().ErrorBody.classify(status, "", rateHeaders{})
 		if got.kind != want {
 			t.Errorf("status %d is %s, want %s", status, got.kind, want)
 		}
@@ -75,12 +75,12 @@ func TestCodesDecide(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strconv.Itoa(tt.status)+" "+tt.code, func(t *testing.T) {
 			t.Parallel()
-			if got := DataSync().Refusal.classify(tt.status, tt.code, tt.said); got.kind != tt.want {
+			if got := DataSync().ErrorBody.classify(tt.status, tt.code, tt.said); got.kind != tt.want {
 				t.Errorf("is %s, want %s", got.kind, tt.want)
 			}
 		})
 	}
-	if hint := DataSync().Refusal.classify(404, "", rateHeaders{}).hint; !strings.Contains(hint, "API_BASE_URL") {
+	if hint := DataSync().ErrorBody.classify(404, "", rateHeaders{}).hint; !strings.Contains(hint, "API_BASE_URL") {
 		t.Errorf("404 hints %q", hint)
 	}
 }

@@ -1,7 +1,10 @@
-// Package datasync reads the DataSync Analytics API, and through another Profile any API like it: it turns HTTP answers
-// into pages, records into events, and failures into classified errors.
+// Package datasync reads the DataSync Analytics API, or a similar API by another [Profile]. It turns HTTP answers into
+// pages, records into events, and failures into classified errors.
 //
-// Facts about the API are marked "recorded" where a recording shows them and "claimed" where people only report them.
+// Start with [Client.FetchPage] in client.go and [Decoder.Decode] in decode.go. All names of the API's headers and fields
+// are in profile.go.
+//
+// Facts about the API are marked "recorded" where a recording shows them, and "claimed" where people only report them.
 package datasync
 
 import (
@@ -18,29 +21,29 @@ import (
 
 const opFetch = "fetch page"
 
-// A Config is what a Client needs to know. BaseURL, Profile, Timeout and MaxPageBytes must be set.
+// A Config sets up a Client. BaseURL, Profile, Timeout and MaxPageBytes are required.
 type Config struct {
-	BaseURL      string // in any spelling that NormalizeBaseURL takes
-	APIKey       string // printable ASCII; sent to BaseURL only. Empty: no key is sent
+	BaseURL      string // in any form that NormalizeBaseURL accepts
+	APIKey       string // printable ASCII; sent to BaseURL only. If empty, no key is sent
 	Profile      Profile
-	MinDelay     time.Duration     // least time between two requests, from send to send
-	Timeout      time.Duration     // for one request, from dialling to the body's last byte
+	MinDelay     time.Duration     // minimum time between two requests, from send to send
+	Timeout      time.Duration     // for one request, from dialling to the last byte of the body
 	MaxPageBytes int64             // of a page's body, after decompression
-	Transport    http.RoundTripper // nil: a private one, with the proxy the environment names
+	Transport    http.RoundTripper // nil: a private transport that uses the proxy in the environment
 	UserAgent    string            // empty: "pawl"
 }
 
-// A Client is the API as a domain.EventSource. It is safe for concurrent use, which shares the rate limit; pages in
-// order come from one caller at a time.
+// A Client implements [domain.EventSource] for an HTTP API. It is safe for concurrent use; all callers share the rate limit.
+// To read pages in order, use it from one goroutine at a time.
 type Client struct {
 	sourceURL string
 	cfg       Config
-	events    url.URL // without query
+	events    url.URL // without a query
 	transport http.RoundTripper
 	governor  governor
 }
 
-// New returns a client; it sends nothing. The error is Invalid and names what is wrong with cfg.
+// New returns a client. It sends nothing. If cfg is wrong, the error is Invalid and says what is wrong.
 func New(cfg Config) (*Client, error) {
 	base, err := NormalizeBaseURL(cfg.BaseURL)
 	if err != nil {
@@ -49,13 +52,13 @@ func New(cfg Config) (*Client, error) {
 	events, err := url.Parse(base + cfg.Profile.EventsPath)
 	switch {
 	case err != nil || cfg.Profile.EventsPath == "":
-		return nil, badConfig("the profile's events path is not a path")
+		return nil, configError("the profile's events path is not a valid path")
 	case cfg.Timeout <= 0:
-		return nil, badConfig("the timeout is not longer than nothing")
+		return nil, configError("the timeout must be positive")
 	case cfg.MaxPageBytes <= 0:
-		return nil, badConfig("the largest page is not larger than nothing")
+		return nil, configError("the maximum size of a page must be positive")
 	case strings.ContainsFunc(cfg.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, badConfig("the API key holds a character that cannot stand in a header")
+		return nil, configError("the API key has a character that is not allowed in a header")
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "pawl"
@@ -64,22 +67,22 @@ func New(cfg Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{sourceURL: base, cfg: cfg, events: *events, transport: transport, governor: governor{gap: cfg.MinDelay}}, nil
+	return &Client{sourceURL: base, cfg: cfg, events: *events, transport: transport, governor: governor{minDelay: cfg.MinDelay}}, nil
 }
 
-// SourceURL returns the API's address in its one form, by which a stream remembers what it reads from.
+func configError(reason string) error {
+	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(reason)}
+}
+
+// SourceURL returns the normalized base URL. A stream stores it to recognize its API.
 func (c *Client) SourceURL() string { return c.sourceURL }
 
-// Endpoint returns the URL that pages are asked for from, without the query.
+// Endpoint returns the URL of the pages, without a query.
 func (c *Client) Endpoint() string { return c.events.String() }
 
-func badConfig(why string) error {
-	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(why)}
-}
-
-// FetchPage implements domain.EventSource. A limit above the profile's is cut to it; without a positive one the API's
-// own default holds. A page may hold more records than asked for: none is left out. Redirects are not followed, since
-// the key must not travel to another host.
+// FetchPage implements [domain.EventSource]. A limit above the profile's is cut to it. If the limit is zero or negative, the
+// API uses its own default. A page may have more records than requested; all are returned. Redirects are not followed, so
+// that the key does not reach another host.
 func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
@@ -89,43 +92,40 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 			Kind: domain.RateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
 		}
 	}
-	answer, err := c.ask(ctx, req)
+	answer, err := c.send(ctx, req)
 	if err != nil {
 		return domain.Page{}, err
 	}
 	headers, until := c.governor.observe(c.cfg.Profile.Headers, answer)
 	if answer.status != http.StatusOK {
-		return domain.Page{}, c.refused(answer, headers, until)
+		return domain.Page{}, c.answerError(answer, headers, until)
 	}
-	return c.page(answer, headers.quota, req)
+	return c.parsePage(answer, headers.quota, req)
 }
 
-// page reads a page from a successful answer.
-func (c *Client) page(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
-	names := &c.cfg.Profile
-	page, fault := names.Envelope.open(a, req.Cursor, names.limit(req.Limit))
-	if how := a.header.Get(names.Headers.Broken); names.Headers.Broken != "" && how != "" {
-		fault = fmt.Errorf("the API says that it is broken on purpose: %s", c.shown(how))
+// parsePage returns the page in a successful answer. If the answer is not a complete page, the error is a BadPage.
+func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
+	profile := &c.cfg.Profile
+	page, err := profile.Envelope.parse(a, req.Cursor, profile.clampLimit(req.Limit))
+	if reason := a.header.Get(profile.Headers.Broken); profile.Headers.Broken != "" && reason != "" {
+		err = fmt.Errorf("the API says that this answer is broken on purpose: %s", c.redactedExcerpt(reason))
 	}
-	id := identifier(a.header.Get(names.Headers.RequestID))
+	id := identifier(a.header.Get(profile.Headers.RequestID))
 	if id == "" {
 		id = page.Receipt.RequestID
 	}
 	if c.redact(id) != id {
-		id = "" // it goes into logs and the ledger
+		id = "" // the id goes into logs and the ledger
 	}
-	if fault != nil {
-		return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.about(id, fault)}
+	if err != nil {
+		failure := &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.addRequest(id, err)}
+		if errors.Is(err, errWebPage) {
+			failure.Hint = "check API_BASE_URL (it usually ends in /api/v1)"
+		}
+		return domain.Page{}, failure
 	}
-	page.Receipt = domain.Receipt{RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.at, Quota: quota}
+	page.Receipt = domain.Receipt{
+		RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.receivedAt, Quota: quota,
+	}
 	return page, nil
-}
-
-// about says which request an error is about: where it went, without the query, and the API's own id of the answer.
-func (c *Client) about(requestID string, err error) error {
-	err = c.withoutKey(err)
-	if requestID == "" {
-		return fmt.Errorf("GET %s: %w", c.events.String(), err)
-	}
-	return fmt.Errorf("GET %s (request id %s): %w", c.events.String(), requestID, err)
 }

@@ -1,8 +1,11 @@
 package datasync
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -10,18 +13,18 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Decoder turns a record of the profile's API into an event, strictly: every field the profile names must be there,
-// once, of its type and not null, which is what was recorded of every event. It implements domain.Decoder.
+// A Decoder implements [domain.Decoder] for the records of a profile's API. It is strict: each field of the profile must be
+// there once, with its type and not null. That is how all events were recorded.
 type Decoder struct {
 	fields  []field
 	names   EventNames
-	readers sync.Pool // of *reader
+	readers sync.Pool // of *recordReader
 }
 
-// A field is a member the profile names: a value to read, or an object to read member by member.
+// A field is a member that the profile names. It has either read, for a value, or members, for an object.
 type field struct {
 	name    string
-	read    func(r *reader, value []byte) *domain.Rejection
+	read    func(r *recordReader, value []byte) *domain.Rejection
 	members []field
 }
 
@@ -29,45 +32,45 @@ type field struct {
 func NewDecoder(p Profile) *Decoder {
 	n := p.Event
 	session := []field{
-		{name: n.SessionIDAgain, read: (*reader).sessionIDAgain},
-		{name: n.SessionDeviceType, read: func(r *reader, v []byte) *domain.Rejection { return r.text(&r.event.DeviceType, v) }},
-		{name: n.SessionBrowser, read: func(r *reader, v []byte) *domain.Rejection { return r.text(&r.event.Browser, v) }},
+		{name: n.SessionIDCopy, read: (*recordReader).setSessionIDCopy},
+		{name: n.SessionDeviceType, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.DeviceType, v) }},
+		{name: n.SessionBrowser, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.Browser, v) }},
 	}
 	return &Decoder{
 		fields: []field{
-			{name: n.ID, read: func(r *reader, v []byte) *domain.Rejection { return r.uuid(&r.event.ID, v) }},
-			{name: n.SessionID, read: func(r *reader, v []byte) *domain.Rejection { return r.uuid(&r.event.SessionID, v) }},
-			{name: n.UserID, read: func(r *reader, v []byte) *domain.Rejection { return r.uuid(&r.event.UserID, v) }},
-			{name: n.Type, read: func(r *reader, v []byte) *domain.Rejection { return r.text(&r.event.Type, v) }},
-			{name: n.Name, read: func(r *reader, v []byte) *domain.Rejection { return r.text(&r.event.Name, v) }},
-			{name: n.Properties, read: (*reader).properties},
-			{name: n.Timestamp, read: func(r *reader, v []byte) *domain.Rejection { return r.timestamp(n.Timestamp, v) }},
+			{name: n.ID, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setUUID(&r.event.ID, v) }},
+			{name: n.SessionID, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setUUID(&r.event.SessionID, v) }},
+			{name: n.UserID, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setUUID(&r.event.UserID, v) }},
+			{name: n.Type, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.Type, v) }},
+			{name: n.Name, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.Name, v) }},
+			{name: n.Properties, read: (*recordReader).setProperties},
+			{name: n.Timestamp, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setTime(n.Timestamp, v) }},
 			{name: n.Session, members: session},
 		},
 		names:   n,
-		readers: sync.Pool{New: func() any { return newReader() }},
+		readers: sync.Pool{New: func() any { return newRecordReader() }},
 	}
 }
 
-// Decode implements domain.Decoder. Members the profile does not name, beside the session's or within it, are kept in
-// Event.Extra as they came, and so is a session id that differs from the one beside the session. Text with a NUL is
-// rejected wherever it stands: PostgreSQL keeps none.
+// Decode implements [domain.Decoder]. Fields that the profile does not name are stored unchanged in Event.Extra, those of the
+// session too. So is a session id within the session that differs from the record's session id. A record with a NUL in any
+// text is rejected, because PostgreSQL cannot store it.
 func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, error) {
-	r, ok := d.readers.Get().(*reader)
+	r, ok := d.readers.Get().(*recordReader)
 	if !ok {
-		r = newReader()
+		r = newRecordReader()
 	}
 	defer d.readers.Put(r)
-	defer r.letGo()
-	r.begin(record.Payload)
-	if rejection := d.read(r); rejection != nil {
-		rejection.ID = d.identify(record.Payload)
+	defer r.release()
+	r.reset(record.Payload)
+	if rejection := d.readRecord(r); rejection != nil {
+		rejection.ID = d.findID(record.Payload)
 		return domain.Event{}, nil, rejection
 	}
-	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // the reader's own is used again
+	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // a copy: r's slice is used again
 }
 
-func (d *Decoder) read(r *reader) *domain.Rejection {
+func (d *Decoder) readRecord(r *recordReader) *domain.Rejection {
 	if r.json.PeekKind() != jsontext.KindBeginObject {
 		if _, err := r.json.ReadValue(); err != nil {
 			return rejectSyntax(r.payload, err)
@@ -77,15 +80,173 @@ func (d *Decoder) read(r *reader) *domain.Rejection {
 	if rejection := checkNames(r.payload); rejection != nil {
 		return rejection
 	}
-	if rejection := r.object("", d.fields); rejection != nil {
+	if rejection := r.readObject("", d.fields); rejection != nil {
 		return rejection
 	}
 	if _, err := r.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return &domain.Rejection{Reason: reasonNotJSON, Detail: "something follows the object"}
 	}
-	if r.sessionAgain != r.event.SessionID {
-		r.extra.keepSessionID(d.names, r.sessionBytes)
+	if r.sessionIDCopy != r.event.SessionID {
+		r.extra.addSessionID(d.names, r.sessionIDCopyText)
 	}
 	r.event.Extra = r.extra.object(d.names)
 	return nil
+}
+
+// findID returns the id of a record that cannot be decoded. It is zero if the record has no valid id, or more than one.
+func (d *Decoder) findID(payload []byte) domain.EventID {
+	var id domain.EventID
+	found := 0
+	s := scanner{body: payload}
+	err := s.readObject(func(name string) error {
+		value, err := s.readValue()
+		if err != nil || name != d.names.ID {
+			return err
+		}
+		found++
+		text, err := unquote(value)
+		if err != nil {
+			return err
+		}
+		id, err = domain.ParseUUID(string(text))
+		return err
+	})
+	if err != nil || found != 1 {
+		return domain.EventID{}
+	}
+	return id
+}
+
+// A recordReader reads one record into an event. It is reused for other records, see reset and release.
+type recordReader struct {
+	payload    []byte
+	mayHaveNUL bool // the payload has the escape of NUL, or text that is like it
+	buffer     bytes.Buffer
+	json       *jsontext.Decoder // reads buffer; strict by default: UTF-8, no name twice
+
+	event             domain.Event
+	sessionIDCopy     domain.UUID // the session id within the session
+	sessionIDCopyText []byte      // the same as JSON
+	extra             extra
+}
+
+func newRecordReader() *recordReader {
+	r := &recordReader{}
+	r.json = jsontext.NewDecoder(&r.buffer)
+	return r
+}
+
+// reset prepares r to read payload. Call release before the next reset.
+func (r *recordReader) reset(payload []byte) {
+	r.payload = payload
+	r.mayHaveNUL = bytes.Contains(payload, []byte(nulEscape))
+	r.buffer = *bytes.NewBuffer(payload) // jsontext reads a bytes.Buffer in place, without a copy, and never writes to it
+	r.json.Reset(&r.buffer)
+}
+
+// release drops all references to the record, so that its page can be freed.
+func (r *recordReader) release() {
+	*r = recordReader{json: r.json, extra: r.extra.recycle()}
+	r.json.Reset(&r.buffer)
+}
+
+// readObject reads an object whose beginning is next: the record, or the field at path. It rejects the record if one of the
+// fields is missing.
+func (r *recordReader) readObject(path string, fields []field) *domain.Rejection {
+	if _, err := r.json.ReadToken(); err != nil {
+		return rejectSyntax(r.payload, err)
+	}
+	var found uint64 // one bit per field
+	for r.json.PeekKind() != jsontext.KindEndObject {
+		name, err := r.readRaw()
+		if err != nil {
+			return rejectSyntax(r.payload, err)
+		}
+		i := findField(fields, name)
+		if i >= 0 {
+			found |= 1 << i
+		}
+		if rejection := r.readMember(path, fields, i, name); rejection != nil {
+			return rejection
+		}
+	}
+	if _, err := r.json.ReadToken(); err != nil {
+		return rejectSyntax(r.payload, err)
+	}
+	for i, f := range fields {
+		if found&(1<<i) == 0 {
+			return &domain.Rejection{Reason: reasonMissing, Field: joinPath(path, f.name), Detail: "it is not there"}
+		}
+	}
+	return nil
+}
+
+// readMember reads the value that follows a name: the value of fields[i], or an unknown value if i is negative.
+func (r *recordReader) readMember(path string, fields []field, i int, name []byte) *domain.Rejection {
+	if i >= 0 && fields[i].members != nil && r.json.PeekKind() == jsontext.KindBeginObject {
+		return r.readObject(joinPath(path, fields[i].name), fields[i].members)
+	}
+	value, err := r.readRaw()
+	if err != nil {
+		return rejectSyntax(r.payload, err)
+	}
+	if i < 0 {
+		return r.addUnknown(path, name, value)
+	}
+	rejection := r.setField(fields[i], value)
+	if rejection != nil {
+		rejection.Field = joinPath(path, fields[i].name)
+	}
+	return rejection
+}
+
+func (r *recordReader) setField(f field, value []byte) *domain.Rejection {
+	switch {
+	case jsontext.Value(value).Kind() == jsontext.KindNull:
+		return &domain.Rejection{Reason: reasonNull, Detail: "it is null"}
+	case r.mayHaveNUL && hasNUL(value):
+		return &domain.Rejection{Reason: reasonNUL, Detail: detailNUL}
+	case f.read == nil:
+		return rejectValue(reasonType, value, "is not an object")
+	}
+	return f.read(r, value)
+}
+
+// addUnknown adds a field that the profile does not name to the extra and to the drift.
+func (r *recordReader) addUnknown(path string, name, value []byte) *domain.Rejection {
+	if r.extra.unknown++; r.extra.unknown > maxUnknownFields {
+		return &domain.Rejection{
+			Reason: reasonTooMany, Detail: fmt.Sprintf("it has more than %d unknown fields", maxUnknownFields),
+		}
+	}
+	text, err := unquote(name)
+	if err != nil {
+		return rejectSyntax(r.payload, err)
+	}
+	field := joinPath(path, fieldName(text))
+	if r.mayHaveNUL && (hasNUL(name) || hasNUL(value)) {
+		return &domain.Rejection{Reason: reasonNUL, Field: field, Detail: detailNUL}
+	}
+	r.extra.add(path == "", name, value)
+	r.extra.drift = append(r.extra.drift, domain.Drift{Path: field, Kind: driftNewField, Value: value})
+	return nil
+}
+
+// readRaw reads a name or a value and returns its bytes as a slice of the payload.
+func (r *recordReader) readRaw() ([]byte, error) {
+	value, err := r.json.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := int(r.json.InputOffset())
+	return r.payload[end-len(value) : end : end], nil
+}
+
+// findField returns the index of the field with the quoted name, -1 if there is none.
+func findField(fields []field, quoted []byte) int {
+	name, err := unquote(quoted)
+	if err != nil {
+		return -1
+	}
+	return slices.IndexFunc(fields, func(f field) bool { return f.name == string(name) })
 }

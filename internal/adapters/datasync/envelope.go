@@ -4,88 +4,103 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// open reads a successful answer's body, asked for with this cursor and limit, as a page whose records are slices of
-// it. Of the receipt it fills in the request id. An error says what keeps the body from being a whole page; of the page
-// only that id may be used then. Bodies that are null, cut, HTML or without their pagination are claimed by several,
-// each with status 200.
-func (n EnvelopeNames) open(a answer, asked domain.Cursor, limit int) (domain.Page, error) {
-	if err := checkType(a); err != nil {
+const (
+	maxCursorBytes     = 64 << 10             // as the body has it
+	maxEnvelopeMembers = 1000                 // of the body's object, and of each object in it that is read
+	maxLifetime        = 365 * 24 * time.Hour // of a cursor; a longer one is ignored
+)
+
+var (
+	errWebPage        = errors.New("the answer is a web page, not JSON")
+	errTooManyMembers = fmt.Errorf("it has more than %d members", maxEnvelopeMembers)
+)
+
+// parse returns the page in a successful answer to a request with this cursor and limit. The records are slices of the
+// body. Of the receipt only the request id is set. If the body is not a complete page, parse returns an error, and only the
+// request id of the page may be used. Bodies that are null, cut, HTML or without pagination are claimed by several, each
+// with status 200.
+func (n EnvelopeNames) parse(a answer, requested domain.Cursor, limit int) (domain.Page, error) {
+	if err := checkContent(a); err != nil {
 		return domain.Page{}, err
 	}
-	outer, err := n.split(a.body, limit)
+	parts, err := n.split(a.body, limit)
 	if err != nil {
 		return domain.Page{}, err
 	}
-	page := domain.Page{Records: outer.records}
-	meta, err := outer.members.object(n.Meta)
+	page := domain.Page{Records: parts.records}
+	meta, err := parts.members.object(n.Meta)
 	if err != nil {
 		return page, err
 	}
-	page.Receipt.RequestID = identifier(looseText(meta.value(n.RequestID)))
+	page.Receipt.RequestID = identifier(shortText(meta.value(n.RequestID)))
 	if err := n.checkReturned(meta, len(page.Records)); err != nil {
 		return page, err
 	}
-	if page.Total, err = n.total(meta); err != nil {
+	if page.Total, err = n.parseTotal(meta); err != nil {
 		return page, err
 	}
-	err = n.readNext(outer.members, &page, asked)
+	err = n.parseNext(parts.members, &page, requested)
 	return page, err
 }
 
-func checkType(a answer) error {
+// checkContent returns an error if the body is encoded or is a web page, by its headers.
+func checkContent(a answer) error {
 	if encoding := a.header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return fmt.Errorf("the body comes in an encoding not asked for, %s", excerpt(encoding))
+		return fmt.Errorf("the body has the encoding %s, which was not requested", excerpt(encoding))
 	}
-	media, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")) // without one the body speaks for itself
+	media, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")) // a missing or malformed type is accepted
 	if media == "text/html" || media == "application/xhtml+xml" {
-		return errors.New("the body is an HTML page, not JSON")
+		return errWebPage
 	}
 	return nil
 }
 
-// An envelope is a body taken apart: the records, and the members around them.
+// An envelope is a body in its parts: the records, and the members around them.
 type envelope struct {
 	records []domain.Record
 	members members
 }
 
-// mostRecords returns how many records a page may hold when limit were asked for: a page of far more is not what was
-// asked for, and would take many times its bytes in memory.
-func mostRecords(limit int) int { return max(2*limit, limit+1000) }
+// maxRecords returns how many records a page may have if limit were requested. A page with many more is not the answer to
+// the request, and its records would take many times its bytes in memory.
+func maxRecords(limit int) int { return max(2*limit, limit+1000) }
 
-// split takes a body apart in one walk. Around the records it is strict: two members of one name would be ambiguous.
-// Within them it is lenient, see scanner.
+// split splits a body into its parts in one pass. It is strict around the records: two members with one name are an error.
+// It does not validate the records, see scanner.
 func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	s := newScanner(body)
 	e := envelope{members: members{}}
-	if !s.comes('{') {
+	if !s.nextIs('{') {
 		return e, errors.New("the body is not a JSON object")
 	}
-	err := s.object(func(name string) error {
+	err := s.readObject(func(name string) error {
 		if _, twice := e.members[name]; twice {
 			return fmt.Errorf("the envelope has %s twice", excerpt(name))
 		}
 		if len(e.members) == maxEnvelopeMembers {
 			return errTooManyMembers
 		}
-		if name == n.Data && s.comes('[') {
+		if name == n.Data && s.nextIs('[') {
 			e.members[name] = nil
 			e.records = make([]domain.Record, 0, max(0, min(limit, len(body)/8)))
-			return s.array(func(value []byte) error {
-				if len(e.records) == mostRecords(limit) {
-					return fmt.Errorf("%s holds more than %d records, and at most %d were asked for", n.Data, len(e.records), limit)
+			return s.readArray(func(value []byte) error {
+				if len(e.records) == maxRecords(limit) {
+					return fmt.Errorf("%s has more than %d records, but at most %d were requested", n.Data, len(e.records), limit)
 				}
 				e.records = append(e.records, domain.Record{Payload: value, Index: len(e.records)})
 				return nil
 			})
 		}
-		value, err := s.value()
+		value, err := s.readValue()
 		if err != nil {
 			return err
 		}
@@ -96,7 +111,7 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 		return nil
 	})
 	if err == nil {
-		err = s.end()
+		err = s.checkEnd()
 	}
 	if err != nil {
 		return envelope{}, fmt.Errorf("the body cannot be read: %w", err)
@@ -104,7 +119,153 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	if data, found := e.members[n.Data]; !found {
 		return envelope{}, fmt.Errorf("%s is missing", n.Data)
 	} else if data != nil {
-		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeOf(data))
+		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeName(data))
 	}
 	return e, nil
 }
+
+// Members are the values of an object by name.
+type members map[string][]byte
+
+// value returns the member's value. It is nil if there is none or if name is empty.
+func (m members) value(name string) []byte {
+	if name == "" {
+		return nil
+	}
+	return m[name]
+}
+
+// object returns the members of a member that is an object, nil if there is no such member. Two members with one name, and
+// text that is not UTF-8 at any depth, are errors. Names in deeper objects may repeat, because nothing reads them.
+func (m members) object(name string) (members, error) {
+	value := m.value(name)
+	if value == nil {
+		return nil, nil
+	}
+	if jsontext.Value(value).Kind() != jsontext.KindBeginObject {
+		return nil, fmt.Errorf("%s is %s, not an object", name, typeName(value))
+	}
+	if !jsontext.Value(value).IsValid(jsontext.AllowDuplicateNames(true)) {
+		return nil, fmt.Errorf("%s has text that is not UTF-8", name)
+	}
+	inner := members{}
+	s := scanner{body: value}
+	err := s.readObject(func(member string) (err error) {
+		if _, twice := inner[member]; twice {
+			return fmt.Errorf("it has %s twice", excerpt(member))
+		}
+		if len(inner) == maxEnvelopeMembers {
+			return errTooManyMembers
+		}
+		inner[member], err = s.readValue()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", name, err)
+	}
+	return inner, nil
+}
+
+// checkReturned compares the number of records with the number that the API says it returned.
+func (n EnvelopeNames) checkReturned(meta members, records int) error {
+	value := meta.value(n.Returned)
+	if isMissingOrNull(value) {
+		return nil
+	}
+	announced, err := parseInteger(value)
+	if err != nil {
+		return fmt.Errorf("%s.%s is not a whole number", n.Meta, n.Returned)
+	}
+	if announced != int64(records) {
+		return fmt.Errorf("%s.%s is %d, but %s has %d records", n.Meta, n.Returned, announced, n.Data, records)
+	}
+	return nil
+}
+
+func (n EnvelopeNames) parseTotal(meta members) (domain.Total, error) {
+	value := meta.value(n.Total)
+	if isMissingOrNull(value) {
+		return domain.Total{}, nil
+	}
+	total, err := parseInteger(value)
+	if err != nil || total < 0 {
+		return domain.Total{}, fmt.Errorf("%s.%s is not a whole number of records", n.Meta, n.Total)
+	}
+	return domain.Total{N: total, Known: true}, nil
+}
+
+// parseNext sets Next and ExpiresIn of the page, or Last. It reads the nested form if it is there, else the flat one. Only an
+// explicit false ends the stream. A cursor beside it is ignored.
+func (n EnvelopeNames) parseNext(outer members, page *domain.Page, requested domain.Cursor) error {
+	pagination, err := outer.object(n.Pagination)
+	if err != nil {
+		return err
+	}
+	if pagination == nil {
+		pagination = outer
+		if outer.value(n.HasMore) == nil {
+			return fmt.Errorf("%s is missing, and so is %s", n.Pagination, n.HasMore)
+		}
+	}
+	switch hasMore := pagination.value(n.HasMore); string(hasMore) {
+	case "true":
+	case "false":
+		page.Last = true
+		return nil
+	case "":
+		return fmt.Errorf("%s is missing", n.HasMore)
+	default:
+		return fmt.Errorf("%s is %s, not a boolean", n.HasMore, typeName(hasMore))
+	}
+	if page.Next, err = n.parseCursor(pagination.value(n.NextCursor)); err != nil {
+		return err
+	}
+	if page.Next == requested {
+		return fmt.Errorf("%s is the cursor that was requested: the stream does not advance", n.NextCursor)
+	}
+	page.ExpiresIn = parseLifetime(pagination.value(n.ExpiresIn))
+	return nil
+}
+
+func (n EnvelopeNames) parseCursor(value []byte) (domain.Cursor, error) {
+	if isMissingOrNull(value) {
+		return "", fmt.Errorf("%s is true, but there is no %s", n.HasMore, n.NextCursor)
+	}
+	if jsontext.Value(value).Kind() != jsontext.KindString {
+		return "", fmt.Errorf("%s is %s, not a string", n.NextCursor, typeName(value))
+	}
+	if len(value) > maxCursorBytes {
+		return "", fmt.Errorf("%s has %d bytes, which is too long for a URL", n.NextCursor, len(value))
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s is not valid text", n.NextCursor)
+	case len(text) == 0:
+		return "", fmt.Errorf("%s is true, but %s is empty", n.HasMore, n.NextCursor)
+	case strings.Contains(string(text), "\x00"):
+		return "", fmt.Errorf("%s has a NUL character, which cannot be stored", n.NextCursor)
+	}
+	return domain.Cursor(text), nil
+}
+
+// parseLifetime reads whole seconds. It returns 0, that is not announced, for anything that is not believed: pawl only plans
+// with the lifetime.
+func parseLifetime(value []byte) time.Duration {
+	n, err := parseInteger(value)
+	if err != nil || n < 0 || n > int64(maxLifetime/time.Second) {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// parseInteger reads a JSON value that is a whole number.
+func parseInteger(value []byte) (int64, error) {
+	const maxLength = 20 // an int64 with its sign
+	if len(value) > maxLength {
+		return 0, strconv.ErrRange
+	}
+	return strconv.ParseInt(string(value), 10, 64)
+}
+
+func isMissingOrNull(value []byte) bool { return value == nil || string(value) == "null" }

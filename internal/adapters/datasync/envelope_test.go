@@ -136,7 +136,7 @@ func TestBadPages(t *testing.T) {
 		{"pagination null", nested(`null`), "pagination is null"},
 		{"pagination null beside the flat form", `{"data":[1],"pagination":null,` + flat + `}`, "pagination is null"},
 		{"pagination as an array", nested(`[]`), "pagination is an array"},
-		{"a member of pagination twice", nested(`{"hasMore":true,"hasMore":false,"nextCursor":"n"}`), `"hasMore" stands twice in it`},
+		{"a member of pagination twice", nested(`{"hasMore":true,"hasMore":false,"nextCursor":"n"}`), `it has "hasMore" twice`},
 		{"no hasMore", nested(`{"nextCursor":"n"}`), "hasMore is missing"},
 		{"no hasMore and no cursor", nested(`{"limit":100}`), "hasMore is missing"},
 		{"hasMore null", nested(`{"hasMore":null,"nextCursor":null}`), "hasMore is null"},
@@ -151,15 +151,15 @@ func TestBadPages(t *testing.T) {
 		{"a cursor that does not advance", nested(`{"hasMore":true,"nextCursor":"asked"}`), "does not advance"},
 		{"a flat cursor that does not advance", `{"data":[1],"hasMore":true,"nextCursor":"asked"}`, "does not advance"},
 		{"a flat cursor that is not UTF-8", "{\"data\":[1],\"hasMore\":true,\"nextCursor\":\"\xff\"}", "not valid text"},
-		{"fewer records than returned", meta(`{"returned":3}`), "meta.returned is 3, but data holds 2"},
-		{"more records than returned", meta(`{"returned":1}`), "meta.returned is 1, but data holds 2"},
+		{"fewer records than returned", meta(`{"returned":3}`), "meta.returned is 3, but data has 2"},
+		{"more records than returned", meta(`{"returned":1}`), "meta.returned is 1, but data has 2"},
 		{"no records though returned says so", `{"data":[],"hasMore":false,"meta":{"returned":5}}`, "meta.returned is 5"},
 		{"returned as a string", meta(`{"returned":"2"}`), "meta.returned is not a whole number"},
 		{"a negative total", meta(`{"total":-1}`), "meta.total is not a whole number"},
 		{"half a total", meta(`{"total":2.5}`), "meta.total is not a whole number"},
 		{"a total beyond int64", meta(`{"total":99999999999999999999}`), "meta.total is not a whole number"},
 		{"meta null", meta(`null`), "meta is null"},
-		{"meta twice in itself", meta(`{"total":1,"total":2}`), `"total" stands twice in it`},
+		{"meta twice in itself", meta(`{"total":1,"total":2}`), `it has "total" twice`},
 		{"a body over its bound", `{"data":["` + strings.Repeat("x", 1<<20) + `"],` + flat + `}`, "1048576 allowed"},
 	}
 	for _, tt := range tests {
@@ -180,7 +180,8 @@ func TestBadPages(t *testing.T) {
 	t.Run("HTML", func(t *testing.T) {
 		t.Parallel()
 		for _, media := range []string{"text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"} {
-			if _, err := fetchBody(t, 200, last, "Content-Type", media); domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "HTML") {
+			if _, err := fetchBody(t, 200, last, "Content-Type", media); domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "web page, not JSON") ||
+				!strings.Contains(domain.HintOf(err), "API_BASE_URL") {
 				t.Errorf("%s: %v", media, err)
 			}
 		}

@@ -1,11 +1,16 @@
 package datasync
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,108 +19,183 @@ import (
 )
 
 const (
-	// maxRefusalBytes bounds what is read of an error's body: enough for a code and a message.
-	maxRefusalBytes = 64 << 10
-	// firstBuffer is the room for a body whose length is not announced; it doubles as the body goes on.
-	firstBuffer = 256 << 10
+	maxHeaderBytes = 64 << 10
+	// maxErrorBytes bounds what is read of the body of an error answer: enough for a code and a message.
+	maxErrorBytes = 64 << 10
+	// firstBufferBytes is the size of the first buffer for a body of unknown length. The buffer doubles when it is full.
+	firstBufferBytes = 256 << 10
 )
 
 var (
 	errTimeout  = errors.New("the request's own timeout")
-	errOversize = errors.New("the body is over its bound")
+	errTooLarge = errors.New("the body is too large")
+	errProxy    = errors.New("the proxy setting in the environment cannot be used")
 )
 
-// An answer is one HTTP answer, read whole.
+// An answer is one HTTP response with its body.
 type answer struct {
-	status int
-	header http.Header
-	body   []byte    // decompressed; for an error its beginning
-	at     time.Time // when the headers had arrived
+	status     int
+	header     http.Header
+	body       []byte    // decompressed; if the status is not 200, only its beginning
+	receivedAt time.Time // when the headers had arrived
 }
 
-// ask sends one request and reads the answer. An answer with an error's status is an answer; an error is one of the way
-// there and back.
-func (c *Client) ask(ctx context.Context, req domain.PageRequest) (answer, error) {
+// send sends one request and reads the answer. It returns an error only if there is no complete answer. An answer with an
+// error status is not an error here.
+func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, error) {
 	timed, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTimeout)
 	defer cancel()
-	request, err := c.request(timed, req)
+	request, err := c.newRequest(timed, req)
 	if err != nil {
-		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.about("", err)}
+		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.addRequest("", err)}
 	}
-	// RoundTrip, not http.Client: a redirect is an answer here, and there are no cookies.
+	// RoundTrip instead of http.Client: it returns a redirect as an answer, and it has no cookies.
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return answer{}, c.unanswered(ctx, timed, err)
+		return answer{}, c.networkError(ctx, timed, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // the answer is read or given up by then
-	a := answer{status: response.StatusCode, header: response.Header, at: time.Now()}
+	defer response.Body.Close() //nolint:errcheck // the body was read, or an error is returned already
+	a := answer{status: response.StatusCode, header: response.Header, receivedAt: time.Now()}
 	if a.status != http.StatusOK {
-		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxRefusalBytes)) // the status has said what matters
+		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // the status is enough if the body fails
 		if ctx.Err() != nil {
-			return answer{}, c.unanswered(ctx, timed, ctx.Err())
+			return answer{}, c.networkError(ctx, timed, ctx.Err())
 		}
 		return a, nil
 	}
 	if a.body, err = readBody(response, c.cfg.MaxPageBytes); err != nil {
-		return answer{}, c.unanswered(ctx, timed, err)
+		return answer{}, c.networkError(ctx, timed, err)
 	}
 	return a, nil
 }
 
-func (c *Client) request(ctx context.Context, req domain.PageRequest) (*http.Request, error) {
-	names := &c.cfg.Profile
+func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.Request, error) {
+	profile := &c.cfg.Profile
 	target := c.events
 	query := target.Query()
 	if req.Limit > 0 {
-		query.Set(names.LimitParam, strconv.Itoa(names.limit(req.Limit)))
+		query.Set(profile.LimitParam, strconv.Itoa(profile.clampLimit(req.Limit)))
 	}
 	if req.Cursor != "" {
-		query.Set(names.CursorParam, string(req.Cursor))
+		query.Set(profile.CursorParam, string(req.Cursor))
 	}
 	target.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	// net/http sends a GET anew by itself when a kept-alive connection turns out to be dead. A body that it cannot
-	// rewind, though empty, keeps it from that: one attempt is one request, or the rate limit is counted wrong.
+	// net/http repeats a GET by itself when a reused connection turns out to be closed. It does not if it cannot rewind the
+	// body, even an empty one. One attempt must be one request, or the rate limit is counted wrong.
 	request.Body = io.NopCloser(strings.NewReader(""))
 	request.Header.Set("Accept", "application/json")
-	// A cache on the way must ask the API: a page that it kept tells neither what is new nor what is left of the quota.
+	// A cache must ask the API: an old answer has old records and an old quota.
 	request.Header.Set("Cache-Control", "no-cache")
 	request.Header.Set("User-Agent", c.cfg.UserAgent)
 	if c.cfg.APIKey != "" {
-		request.Header.Set(names.KeyHeader, c.cfg.APIKey)
+		request.Header.Set(profile.KeyHeader, c.cfg.APIKey)
 	}
 	return request, nil
 }
 
-// readBody reads a body of at most bound bytes into one buffer, which the page's records go on to share. The buffer
-// never has room for more than one byte above bound.
-func readBody(response *http.Response, bound int64) ([]byte, error) {
-	if response.ContentLength > bound {
-		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errOversize, response.ContentLength, bound)
+// newTransport returns a private transport, so that changes to http.DefaultTransport do not affect it.
+func newTransport() http.RoundTripper {
+	shared, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		shared = &http.Transport{}
 	}
-	// One byte more than announced lets the end be seen without growing, and one more than allowed the excess.
+	own := shared.Clone()
+	own.MaxResponseHeaderBytes = maxHeaderBytes
+	// One request at a time gains nothing from HTTP/2, where the empty body that newRequest sets would be sent as a body.
+	own.Protocols = &http.Protocols{}
+	own.Protocols.SetHTTP1(true)
+	own.Proxy = func(r *http.Request) (*url.URL, error) {
+		proxy, err := http.ProxyFromEnvironment(r)
+		if err != nil {
+			return nil, errProxy // err repeats the setting, which may have a password
+		}
+		return proxy, nil
+	}
+	return own
+}
+
+// readBody reads a body of at most maxBytes into one buffer, which the page's records share. The buffer never has room for
+// more than maxBytes+1. A larger body gives errTooLarge.
+func readBody(response *http.Response, maxBytes int64) ([]byte, error) {
+	if response.ContentLength > maxBytes {
+		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLarge, response.ContentLength, maxBytes)
+	}
+	// One byte more than announced shows the end without growing the buffer. One more than allowed shows the excess.
 	size := response.ContentLength + 1
 	if response.ContentLength < 0 {
-		size = firstBuffer
+		size = firstBufferBytes
 	}
-	body := make([]byte, 0, min(size, bound+1))
+	body := make([]byte, 0, min(size, maxBytes+1))
 	for {
 		n, err := response.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
-		case int64(len(body)) > bound:
-			return nil, fmt.Errorf("%w: more than %d bytes", errOversize, bound)
+		case int64(len(body)) > maxBytes:
+			return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, maxBytes)
 		case errors.Is(err, io.EOF):
 			return body, nil
 		case err != nil:
 			return nil, err
 		case len(body) == cap(body):
-			grown := make([]byte, len(body), min(2*int64(cap(body)), bound+1))
+			grown := make([]byte, len(body), min(2*int64(cap(body)), maxBytes+1))
 			copy(grown, body)
 			body = grown
 		}
 	}
+}
+
+// networkError classifies err, for which there is no complete answer, by its type. caller is the context that FetchPage was
+// given. timed is derived from it and also ends with the client's own timeout.
+func (c *Client) networkError(caller, timed context.Context, err error) error {
+	failure := &domain.Error{Kind: domain.Transient, Op: opFetch}
+	switch {
+	case caller.Err() != nil:
+		failure.Kind, err = domain.Stopped, caller.Err()
+	case errors.Is(context.Cause(timed), errTimeout):
+		err = fmt.Errorf("no complete answer within %s", c.cfg.Timeout)
+	case errors.Is(err, errTooLarge):
+		failure.Kind = domain.BadPage
+		failure.Remedy = domain.LargerPages
+	case isCorrupt(err):
+		failure.Kind = domain.BadPage
+	case errors.Is(err, errProxy):
+		failure.Kind = domain.Invalid
+		failure.Hint = "correct or unset HTTP_PROXY and HTTPS_PROXY"
+	case isUntrusted(err):
+		failure.Kind = domain.Invalid
+		failure.Hint = "check that API_BASE_URL names the right host, and that this machine trusts its certificate"
+	case isPlainHTTP(err):
+		failure.Kind = domain.Invalid
+		failure.Hint = "the server speaks plain HTTP; check whether API_BASE_URL should begin with http://"
+	case isUnknownHost(err):
+		failure.Hint = "if this persists, check the host in API_BASE_URL"
+	}
+	failure.Err = c.addRequest("", err)
+	return failure
+}
+
+// isCorrupt reports whether a compressed body is damaged.
+func isCorrupt(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.As(err, &corrupt) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
+}
+
+func isUntrusted(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return untrusted
+}
+
+// isPlainHTTP reports whether the server answered the TLS handshake with HTTP.
+func isPlainHTTP(err error) bool {
+	noTLS, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && string(noTLS.RecordHeader[:]) == "HTTP/"
+}
+
+func isUnknownHost(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
 }

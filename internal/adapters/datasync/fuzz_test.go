@@ -33,12 +33,12 @@ func FuzzScannerAgreesWithJSON(f *testing.F) {
 		}
 		var got [][]byte
 		s := scanner{body: body}
-		err := s.array(func(value []byte) error {
+		err := s.readArray(func(value []byte) error {
 			got = append(got, value)
 			return nil
 		})
 		if err == nil {
-			err = s.end()
+			err = s.checkEnd()
 		}
 		if err != nil || !bytes.Equal(bytes.Join(got, []byte{0}), bytes.Join(want, []byte{0})) {
 			t.Errorf("%q: %q, want %q, error %v", body, got, want, err)
@@ -51,7 +51,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"data":[{"id":1}],"pagination":{"hasMore":true,"nextCursor":"n"},"meta":{"total":9,"returned":1}}`))
 	f.Add([]byte(`{"data":[1],"hasMore":false}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		page, err := DataSync().Envelope.open(answer{body: body}, "asked", 10)
+		page, err := DataSync().Envelope.parse(answer{body: body}, "asked", 10)
 		if err == nil && (page.Last == (page.Next != "") || page.Next == "asked") {
 			t.Errorf("%q: last %v, next %q", body, page.Last, page.Next)
 		}

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// A governor knows when the next request may be sent: not sooner after the last than gap, and not before the moment the
-// API named when it had used up its quota or refused. It only answers; waiting is the caller's.
+// A governor decides when the next request may be sent: at least minDelay after the last one, and not before the rate limit
+// allows it. It never waits; its caller does. It is safe for concurrent use.
 type governor struct {
-	gap time.Duration
+	minDelay time.Duration // from send to send
 
-	mu        sync.Mutex
-	sent      time.Time     // last, zero if never
-	until     time.Time     // the quota is used up until then; it may have passed
-	announced time.Duration // the window of the rate limit that an answer named last, 0 if none did
-	implied   time.Duration // the longest window that answers implied, 0 if none did
-	unit      resetUnit
+	mu              sync.Mutex
+	lastSent        time.Time     // zero if nothing was sent
+	until           time.Time     // the rate limit allows no request before; may be in the past
+	announcedWindow time.Duration // the window of the rate limit that an answer announced last, 0 if none did
+	impliedWindow   time.Duration // the longest window that answers implied, 0 if none did
+	unit            resetUnit
 }
 
-// A hold is why a request was not sent. It is the error's cause.
+// A hold says why no request was sent. It is the cause of the error that [Client.FetchPage] returns.
 type hold struct {
 	until  time.Time
 	reason string
@@ -30,115 +30,116 @@ func (h *hold) Error() string {
 	return fmt.Sprintf("not sent before %s: %s", h.until.Format(time.TimeOnly), h.reason)
 }
 
-// reserve counts a request as sent now, or returns the hold that forbids it.
+// reserve counts one request as sent at now, or returns the hold that forbids it.
 func (g *governor) reserve(now time.Time) *hold {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now.Before(g.until) {
 		return &hold{until: g.until, reason: "the API's rate limit is used up"}
 	}
-	if next := g.sent.Add(g.gap); !g.sent.IsZero() && now.Before(next) {
-		return &hold{until: next, reason: fmt.Sprintf("requests are kept %s apart", g.gap)}
+	if next := g.lastSent.Add(g.minDelay); !g.lastSent.IsZero() && now.Before(next) {
+		return &hold{until: next, reason: fmt.Sprintf("at least %s must pass between two requests", g.minDelay)}
 	}
-	g.sent = now
+	g.lastSent = now
 	return nil
 }
 
-// observe reads what an answer says about the rate limit, and returns it with the moment until which the answer forbids
-// the next request, zero if it names none. It never shortens a hold, because answers can arrive out of order.
+// observe records the rate-limit headers of an answer and returns them. The returned time is when the answer allows the
+// next request, zero if the answer does not say. observe never shortens a hold, because answers can arrive out of order.
 func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	headers := names.read(a.header, a.at, g.unit.millis)
-	if g.unit.learn(headers.limit.resetText, a.at) {
-		headers = names.read(a.header, a.at, true)
-		g.implied = 0 // it was learned from another unit
+	headers := names.parse(a.header, a.receivedAt, g.unit.millis)
+	if g.unit.learn(headers.limit.resetText, a.receivedAt) {
+		headers = names.parse(a.header, a.receivedAt, true)
+		g.impliedWindow = 0 // it was learned in the wrong unit
 	}
 	g.learnWindow(headers.limit, a)
 	var until time.Time
-	if isRefusal(a.status, headers) || headers.usedUp() {
-		until = g.believed(headers, a)
+	if isRateLimited(a.status, headers) || headers.isUsedUp() {
+		until = g.retryTime(headers, a)
 		g.holdUntil(until)
 	}
 	return headers, until
 }
 
-// longestImplied bounds the window that answers imply, and the reset that is believed where no window is announced: a
-// number above it may as well count milliseconds.
-const longestImplied = time.Hour
+// maxImpliedWindow bounds the window that answers imply. Without an announced window it also bounds the reset: a larger
+// number may count milliseconds.
+const maxImpliedWindow = time.Hour
 
-// leastWindow is the shortest hold that replaces a reset that is not believed, unless a shorter window is announced.
-const leastWindow = time.Minute
+// minWindow is the minimum hold that replaces a reset that is too far away, unless a shorter window is announced.
+const minWindow = time.Minute
 
-// learnWindow notes the window that an answer announces or implies: the first answer of a window names its whole
-// length. Where windows begin with the clock's minutes it names less, so an implied window only grows, also by later
-// answers.
+// learnWindow records the window that an answer announces or implies. The first answer in a window implies the whole
+// window by its reset. It implies less if windows begin with the minutes of the clock. So an implied window only grows, and
+// later answers in a window count too.
 func (g *governor) learnWindow(limit rateLimitItem, a answer) {
-	left := limit.reset.Sub(a.at)
-	first := limit.hasRemaining && limit.remaining == limit.limit-1
+	left := limit.reset.Sub(a.receivedAt)
+	isFirst := limit.hasRemaining && limit.remaining == limit.limit-1
 	switch {
 	case limit.window > 0:
-		g.announced = limit.window
-	case a.status == http.StatusOK && left > 0 && left <= longestImplied && (first || g.implied > 0 && !limit.usedUp()):
-		g.implied = max(g.implied, left)
+		g.announcedWindow = limit.window
+	case a.status == http.StatusOK && left > 0 && left <= maxImpliedWindow && (isFirst || g.impliedWindow > 0 && !limit.isUsedUp()):
+		g.impliedWindow = max(g.impliedWindow, left)
 	}
 }
 
-// believed returns when to try again, the zero time if nobody said. A refusal that says itself how long it lasts is
-// always believed. A reset that is further away than a window is not: then believed returns the end of one window, or
-// of leastWindow if no window is known.
-func (g *governor) believed(headers rateHeaders, a answer) time.Time {
-	const slack = time.Second // windows are told in whole seconds
-	until := headers.tryAgain(a.at)
-	confirmed := until.Equal(headers.retryAfter)
-	if confirmed && isRefusal(a.status, headers) {
+// retryTime returns when to try again, zero if the answer does not say. The Retry-After of a refusal is always believed. A
+// reset that is more than one window away is not: then retryTime returns the end of one window, or of minWindow if no
+// window is known.
+func (g *governor) retryTime(headers rateHeaders, a answer) time.Time {
+	const slack = time.Second // windows are announced in whole seconds
+	until := headers.retryTime(a.receivedAt)
+	inRetryAfter := until.Equal(headers.retryAfter)
+	if inRetryAfter && isRateLimited(a.status, headers) {
 		return until
 	}
-	longest, again := longestImplied, leastWindow
+	maxLeft, fallback := maxImpliedWindow, minWindow
 	switch {
-	case g.announced > 0:
-		longest, again = g.announced, g.announced
-	case confirmed:
-		longest = longestWindow
-	case g.implied > 0:
-		longest = max(g.implied, leastWindow)
-		again = longest
+	case g.announcedWindow > 0:
+		maxLeft, fallback = g.announcedWindow, g.announcedWindow
+	case inRetryAfter:
+		maxLeft = maxWindow
+	case g.impliedWindow > 0:
+		maxLeft = max(g.impliedWindow, minWindow)
+		fallback = maxLeft
 	}
-	if until.Sub(a.at) <= longest+slack {
+	if until.Sub(a.receivedAt) <= maxLeft+slack {
 		return until
 	}
-	return a.at.Add(again)
+	return a.receivedAt.Add(fallback)
 }
 
-// holdUntil never shortens a hold; so it ignores the zero time.
+// holdUntil extends the hold to t. It never shortens a hold, so it ignores the zero time.
 func (g *governor) holdUntil(t time.Time) {
 	if t.After(g.until) {
 		g.until = t
 	}
 }
 
-// A resetUnit finds out whether an API counts the time left in a window in seconds, as nearly all do, or in
-// milliseconds: what is left shrinks as time passes. It is sure after two answers that shrink in milliseconds.
+// A resetUnit finds out whether the API counts the time left in a window in seconds, as nearly all APIs do, or in
+// milliseconds. It compares how much the number shrinks with the time that passes. Two answers that shrink in milliseconds,
+// with none between them that shrinks in seconds, prove milliseconds.
 type resetUnit struct {
-	millis bool
+	millis bool // proved
 
-	last    float64 // what was left; 0: unknown
-	at      time.Time
-	matches int
+	lastLeft   float64 // in the last answer; 0 if unknown
+	receivedAt time.Time
+	matches    int // answers that shrank in milliseconds, since the last that shrank in seconds
 }
 
-// learn takes in what an answer says is left, and reports whether that has just made it sure of milliseconds.
-func (u *resetUnit) learn(text string, at time.Time) bool {
-	left, ok := number(text)
-	if !ok || left > leastEpochSeconds || u.millis {
+// learn records the time left that an answer names. It reports whether this answer has proved milliseconds.
+func (u *resetUnit) learn(text string, receivedAt time.Time) bool {
+	left, ok := parseDecimal(text)
+	if !ok || left > minEpochSeconds || u.millis {
 		return false
 	}
-	shrunk, passed := u.last-left, at.Sub(u.at)
-	u.last, u.at = left, at
+	shrunk, passed := u.lastLeft-left, receivedAt.Sub(u.receivedAt)
+	u.lastLeft, u.receivedAt = left, receivedAt
 	switch {
 	case shrunk <= 0: // another window
 		return false
-	case shrunk <= passed.Seconds()+rounding, !near(shrunk, float64(passed.Milliseconds())):
+	case shrunk <= passed.Seconds()+maxRounding, !isNear(shrunk, float64(passed.Milliseconds())):
 		u.matches = 0
 		return false
 	}
@@ -147,7 +148,8 @@ func (u *resetUnit) learn(text string, at time.Time) bool {
 	return u.millis
 }
 
-// rounding allows for resets in whole seconds: more of them may seem to pass than did.
-const rounding = 5
+// maxRounding is how much more a reset in whole seconds may shrink than the seconds that passed.
+const maxRounding = 5
 
-func near(a, b float64) bool { return a >= b/2 && a <= b*2 }
+// isNear reports whether a and b differ by a factor of at most two.
+func isNear(a, b float64) bool { return a >= b/2 && a <= b*2 }

@@ -13,26 +13,27 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// What a record may hold for its hash to be that of its value. It keeps the time and the memory that a hash takes in
-// proportion to the record's size.
+// The limits of a record that is hashed by its content. They keep the time and memory for a hash in proportion to the size
+// of the record.
 const (
 	maxHashDepth   = 1000    // objects and arrays within one another
-	maxHashMembers = 1 << 16 // members of the objects that are open at one time
+	maxHashMembers = 1 << 16 // members of all objects that are open at the same time
 )
 
 var errNotHashable = errors.New("the record is nested too deeply, or has too many members")
 
-// Hash implements domain.Decoder. The hash is that of the record's value: members count by name and not by place, strings
-// by their text and not by their escapes, and a timestamp that can be read counts as the instant, since the API changes its
-// form with the record's place in a page. Numbers count as they are written. Members of one name count in their order.
+// Hash implements [domain.Decoder]. It hashes the content of a record:
+//   - Members are sorted by name. Members with the same name stay in their order.
+//   - A string is hashed by its text, without escapes. A string that is not valid text is hashed as written.
+//   - A number is hashed as written.
+//   - The record's timestamp, if valid, is hashed by its time: the API changes its form with the record's place in a page.
 //
-// What is not an object of this form (cut off, or past the bounds above) is hashed by its bytes. Text within it need not be
-// valid: such text counts as it is written.
+// Anything but a complete object within the limits above is hashed by its bytes.
 func (d *Decoder) Hash(record domain.Record) domain.RecordHash {
-	h := recordHasher{scanner: scanner{body: record.Payload}, timestamp: d.names.Timestamp}
-	hash, err := h.object(true)
+	h := recordHasher{scanner: scanner{body: record.Payload}, timestampName: d.names.Timestamp}
+	hash, err := h.hashObject(true)
 	if err == nil {
-		err = h.end()
+		err = h.checkEnd()
 	}
 	if err != nil {
 		return domain.HashBytes(record)
@@ -40,76 +41,77 @@ func (d *Decoder) Hash(record domain.Record) domain.RecordHash {
 	return hash
 }
 
-// A recordHasher hashes a value in one walk. The hash of an object is made of those of its members, in order of name.
+// A recordHasher hashes a value in one pass. The hash of an object or array is a hash of the hashes of its values.
 type recordHasher struct {
 	scanner
 
-	timestamp string // the name of the record's own member that is a time
-	depth     int
-	members   int    // of the objects that are open
-	scratch   []byte // used again for each value
+	timestampName string
+	nesting       int    // open objects and arrays
+	openMembers   int    // of the open objects
+	scratch       []byte // reused for each value
 }
 
-// The first byte of what is hashed, so that no two kinds of value have the same hash.
+// The tags are the first byte of what is hashed, so that values of different kinds have different hashes.
 const (
-	hashedText    = 's'
-	hashedSpelt   = 'r' // a string that is not valid text, as it is written
-	hashedLiteral = 'n' // a number, true, false or null
-	hashedArray   = 'a'
-	hashedObject  = 'o'
-	hashedTime    = 't'
+	tagText      = 's'
+	tagRawString = 'r' // a string that is not valid text
+	tagLiteral   = 'n' // a number, true, false or null
+	tagArray     = 'a'
+	tagObject    = 'o'
+	tagTime      = 't'
 )
 
 type hashedMember struct {
-	name string
+	name string // with its tag, see readName
 	hash domain.RecordHash
 }
 
-func (h *recordHasher) value() (domain.RecordHash, error) {
-	h.space()
-	if h.at == len(h.body) {
+func (h *recordHasher) hashValue() (domain.RecordHash, error) {
+	h.skipSpace()
+	if h.pos == len(h.body) {
 		return domain.RecordHash{}, errTruncated
 	}
-	begin := h.at
-	switch h.body[h.at] {
+	begin := h.pos
+	switch h.body[h.pos] {
 	case '{':
-		return h.object(false)
+		return h.hashObject(false)
 	case '[':
-		return h.array()
+		return h.hashArray()
 	case '"':
-		if err := h.quoted(); err != nil {
+		if err := h.skipString(); err != nil {
 			return domain.RecordHash{}, err
 		}
-		kind, text := textOf(h.body[begin:h.at])
-		return h.leaf(kind, text), nil
+		tag, text := tagString(h.body[begin:h.pos])
+		return h.hashScalar(tag, text), nil
 	default:
-		err := h.scalar()
-		return h.leaf(hashedLiteral, h.body[begin:h.at]), err
+		err := h.skipScalar()
+		return h.hashScalar(tagLiteral, h.body[begin:h.pos]), err
 	}
 }
 
-func (h *recordHasher) object(isRecord bool) (domain.RecordHash, error) {
+// hashObject hashes an object. isRecord is true for the record itself, whose timestamp is hashed by its time.
+func (h *recordHasher) hashObject(isRecord bool) (domain.RecordHash, error) {
 	if err := h.enter(); err != nil {
 		return domain.RecordHash{}, err
 	}
 	var members []hashedMember
-	err := h.list('{', '}', func() error {
-		name, err := h.name()
+	err := h.readItems('{', '}', func() error {
+		name, err := h.readName()
 		if err != nil {
 			return err
 		}
-		h.space()
-		begin := h.at
-		hash, err := h.value()
+		h.skipSpace()
+		begin := h.pos
+		hash, err := h.hashValue()
 		if err != nil {
 			return err
 		}
-		if isRecord && name == string(hashedText)+h.timestamp {
-			if read := readTimestamp(h.body[begin:h.at]); read.fault == "" {
-				hash = h.leaf(hashedTime, []byte(read.at.Format(time.RFC3339Nano)))
+		if isRecord && name == string(tagText)+h.timestampName {
+			if parsed := parseTimestamp(h.body[begin:h.pos]); parsed.fault == "" {
+				hash = h.hashScalar(tagTime, []byte(parsed.time.Format(time.RFC3339Nano)))
 			}
 		}
-		if h.members++; h.members > maxHashMembers {
+		if h.openMembers++; h.openMembers > maxHashMembers {
 			return errNotHashable
 		}
 		members = append(members, hashedMember{name, hash})
@@ -118,11 +120,11 @@ func (h *recordHasher) object(isRecord bool) (domain.RecordHash, error) {
 	if err != nil {
 		return domain.RecordHash{}, err
 	}
-	h.depth--
-	h.members -= len(members)
+	h.nesting--
+	h.openMembers -= len(members)
 	slices.SortStableFunc(members, func(a, b hashedMember) int { return strings.Compare(a.name, b.name) })
 	sum := sha256.New()
-	sum.Write([]byte{hashedObject})
+	sum.Write([]byte{tagObject})
 	for _, m := range members {
 		h.scratch = binary.AppendUvarint(h.scratch[:0], uint64(len(m.name)))
 		sum.Write(h.scratch)
@@ -132,55 +134,57 @@ func (h *recordHasher) object(isRecord bool) (domain.RecordHash, error) {
 	return domain.RecordHash(sum.Sum(nil)), nil
 }
 
-// name reads a member's name, with its kind before it: a name that is valid text is none of another kind.
-func (h *recordHasher) name() (string, error) {
-	begin := h.at
-	if h.at == len(h.body) || h.body[h.at] != '"' {
-		return "", h.unexpected("a member's name")
+// readName reads a member's name and returns it after its tag, so that a name that is valid text never equals one that is
+// not.
+func (h *recordHasher) readName() (string, error) {
+	begin := h.pos
+	if h.pos == len(h.body) || h.body[h.pos] != '"' {
+		return "", h.missingError("a member's name")
 	}
-	if err := h.quoted(); err != nil {
+	if err := h.skipString(); err != nil {
 		return "", err
 	}
-	kind, text := textOf(h.body[begin:h.at])
+	tag, text := tagString(h.body[begin:h.pos])
 	if !h.take(':') {
-		return "", h.unexpected("':'")
+		return "", h.missingError("':'")
 	}
-	return string(kind) + string(text), nil
+	return string(tag) + string(text), nil
 }
 
-func (h *recordHasher) array() (domain.RecordHash, error) {
+func (h *recordHasher) hashArray() (domain.RecordHash, error) {
 	if err := h.enter(); err != nil {
 		return domain.RecordHash{}, err
 	}
 	sum := sha256.New()
-	sum.Write([]byte{hashedArray})
-	err := h.list('[', ']', func() error {
-		hash, err := h.value()
+	sum.Write([]byte{tagArray})
+	err := h.readItems('[', ']', func() error {
+		hash, err := h.hashValue()
 		sum.Write(hash[:])
 		return err
 	})
-	h.depth--
+	h.nesting--
 	return domain.RecordHash(sum.Sum(nil)), err
 }
 
+// enter counts one more open object or array. It returns errNotHashable if there are too many.
 func (h *recordHasher) enter() error {
-	if h.depth++; h.depth > maxHashDepth {
+	if h.nesting++; h.nesting > maxHashDepth {
 		return errNotHashable
 	}
 	return nil
 }
 
-func (h *recordHasher) leaf(kind byte, value []byte) domain.RecordHash {
-	h.scratch = append(append(h.scratch[:0], kind), value...)
+func (h *recordHasher) hashScalar(tag byte, value []byte) domain.RecordHash {
+	h.scratch = append(append(h.scratch[:0], tag), value...)
 	return sha256.Sum256(h.scratch)
 }
 
-// textOf returns a string's text, or the string as it is written if it is not valid text.
-func textOf(quoted []byte) (kind byte, text []byte) {
+// tagString returns a string's text with tagText, or the string as written with tagRawString if it is not valid text.
+func tagString(quoted []byte) (tag byte, text []byte) {
 	if jsontext.Value(quoted).IsValid() {
 		if text, err := unquote(quoted); err == nil {
-			return hashedText, text
+			return tagText, text
 		}
 	}
-	return hashedSpelt, quoted
+	return tagRawString, quoted
 }

@@ -85,7 +85,7 @@ func TestHeadersTellWhen(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			got := DataSync().Headers.read(h, now, false)
+			got := DataSync().Headers.parse(h, now, false)
 			limit := got.limit
 			if limit.hasRemaining != (tt.remaining != -99) || limit.hasRemaining && limit.remaining != tt.remaining {
 				t.Errorf("remaining %d (%v), want %d", limit.remaining, limit.hasRemaining, tt.remaining)
@@ -107,7 +107,7 @@ func TestNumbersMayCountMilliseconds(t *testing.T) {
 		"28000": 28 * time.Second, "0": 0, "1769515228": 28 * time.Second, "42s": 42 * time.Second,
 	} {
 		h := http.Header{"X-Ratelimit-Reset": {text}}
-		if got := DataSync().Headers.read(h, now, true).limit.reset; !got.Equal(now.Add(want)) {
+		if got := DataSync().Headers.parse(h, now, true).limit.reset; !got.Equal(now.Add(want)) {
 			t.Errorf("%s: reset %v, want in %s", text, got, want)
 		}
 	}

@@ -1,57 +1,49 @@
 package datasync
 
-// A Profile is all that is particular to one cursor-paginated API: its path, headers, parameters and field names. The
-// rest of the package knows what they mean, never what they are called. An optional name that is empty is never found.
+// A Profile holds everything that is specific to one cursor-paginated API: its path, headers, parameters and field names.
+// The rest of the package uses no such name. If an optional name is empty, the API has no such header or field.
 type Profile struct {
-	EventsPath  string // behind the base URL, with a leading slash
-	KeyHeader   string // carries the API key
+	EventsPath  string // after the base URL, with a leading slash
+	KeyHeader   string // for the API key
 	LimitParam  string
 	CursorParam string
-	MaxLimit    int // records in a page at most; asking for more is cut to it
+	MaxLimit    int // maximum number of records in a page; larger limits are cut to it
 
-	Headers  HeaderNames
-	Envelope EnvelopeNames
-	Refusal  RefusalNames
-	Event    EventNames
+	Headers   HeaderNames
+	Envelope  EnvelopeNames
+	ErrorBody ErrorBodyNames
+	Event     EventNames
 }
 
-// limit returns how many records to ask for. Without a positive number it is the most that a page may hold.
-func (p *Profile) limit(asked int) int {
-	if asked <= 0 {
-		return p.MaxLimit
-	}
-	return min(asked, p.MaxLimit)
-}
-
-// HeaderNames are the answer's headers, beside those of RFC 9110.
+// HeaderNames are the headers of an answer. The headers of RFC 9110 are read too.
 type HeaderNames struct {
 	Limit     string // requests in a window
 	Remaining string // requests left in the window
 	Reset     string // seconds left in the window
 	RequestID string
-	Broken    string // stands on a successful answer that is broken on purpose
+	Broken    string // marks a successful answer as broken on purpose
 }
 
-// EnvelopeNames are the members around the records, in both forms: nested, and flat with HasMore and NextCursor
-// beside Data.
+// EnvelopeNames are the members of a page around its records. In the nested form Pagination has HasMore, NextCursor and
+// ExpiresIn. In the flat form they are beside Data.
 type EnvelopeNames struct {
 	Data       string
-	Pagination string // nested form: holds HasMore, NextCursor and ExpiresIn
+	Pagination string // an object, in the nested form only
 	HasMore    string
 	NextCursor string
-	ExpiresIn  string // seconds the next cursor lives
-	Meta       string // holds Total, Returned and RequestID
-	Total      string
-	Returned   string
+	ExpiresIn  string // lifetime of the next cursor, in seconds
+	Meta       string // an object with Total, Returned and RequestID
+	Total      string // number of records in the stream
+	Returned   string // number of records in the page
 	RequestID  string
 }
 
-// RefusalNames are the members of an error's body.
-type RefusalNames struct {
+// ErrorBodyNames are the members of the body of an error answer, and its codes.
+type ErrorBodyNames struct {
 	Code          string
 	Message       string
-	CursorPrefix  string // codes that begin so are about the cursor
-	CursorExpired string // the one code that says it has outlived its time
+	CursorPrefix  string // all codes about the cursor begin with it
+	CursorExpired string // the code of an expired cursor
 }
 
 // EventNames are a record's members. All of them are required.
@@ -64,18 +56,18 @@ type EventNames struct {
 	Properties string
 	Timestamp  string
 
-	Session           string // an object that holds the three below
-	SessionIDAgain    string // the session's id once more
+	Session           string // an object with the three below
+	SessionIDCopy     string // has the same value as SessionID
 	SessionDeviceType string
 	SessionBrowser    string
 }
 
-// DataSync returns the profile of the DataSync Analytics API, version 1, as recorded: its own documentation gives
-// another path and only the flat envelope.
+// DataSync returns the profile of the DataSync Analytics API, version 1, as recorded. The API's own documentation has
+// another path, and only the flat form of a page.
 func DataSync() Profile {
 	return Profile{
 		EventsPath: "/events", KeyHeader: "X-API-Key", LimitParam: "limit", CursorParam: "cursor",
-		MaxLimit: 5000, // recorded: more is silently cut to it
+		MaxLimit: 5000, // recorded: the API cuts larger limits to it, without an error
 		Headers: HeaderNames{
 			Limit: "X-RateLimit-Limit", Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset",
 			RequestID: "X-Request-ID",
@@ -86,13 +78,21 @@ func DataSync() Profile {
 			Pagination: "pagination", HasMore: "hasMore", NextCursor: "nextCursor", ExpiresIn: "cursorExpiresIn",
 			Meta: "meta", Total: "total", Returned: "returned", RequestID: "requestId",
 		},
-		Refusal: RefusalNames{
+		ErrorBody: ErrorBodyNames{
 			Code: "code", Message: "message", CursorPrefix: "CURSOR_", CursorExpired: "CURSOR_EXPIRED",
 		},
 		Event: EventNames{
 			ID: "id", SessionID: "sessionId", UserID: "userId", Type: "type", Name: "name",
 			Properties: "properties", Timestamp: "timestamp",
-			Session: "session", SessionIDAgain: "id", SessionDeviceType: "deviceType", SessionBrowser: "browser",
+			Session: "session", SessionIDCopy: "id", SessionDeviceType: "deviceType", SessionBrowser: "browser",
 		},
 	}
+}
+
+// clampLimit returns the limit to request: at most MaxLimit, which is also the limit if it is zero or negative.
+func (p *Profile) clampLimit(limit int) int {
+	if limit <= 0 {
+		return p.MaxLimit
+	}
+	return min(limit, p.MaxLimit)
 }

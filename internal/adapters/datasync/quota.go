@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -11,27 +12,108 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// quota converts the item to a domain.Quota, or returns the zero Quota if the limit or what remains of it is unknown.
-func (i rateLimitItem) quota(at time.Time) domain.Quota {
+// maxWindow bounds the window of a rate limit. A longer window is ignored, even if it is announced.
+const maxWindow = 24 * time.Hour
+
+// rateHeaders are what the headers of one answer say about the rate limit. All times are by the local clock: a date is
+// read relative to the answer's own Date header, so that a wrong clock does not make a wrong wait.
+type rateHeaders struct {
+	limit      rateLimitItem // the tightest of the limits in the headers
+	retryAfter time.Time     // zero if there is no Retry-After
+	quota      domain.Quota
+}
+
+// A rateLimitItem is one limit in the headers of an answer. A zero field is not in the headers.
+type rateLimitItem struct {
+	name         string // of its policy
+	limit        int64  // requests in a window
+	window       time.Duration
+	hasRemaining bool
+	remaining    int64 // requests left; zero or negative if there are none
+	resetText    string
+	reset        time.Time // when the window ends
+}
+
+// retryTime returns when a request may be sent again after the rate limit is used up. It is zero if the headers do not
+// say. "Retry-After: 0" says nothing, so the end of the window counts then.
+func (r rateHeaders) retryTime(receivedAt time.Time) time.Time {
+	if r.retryAfter.After(receivedAt) || r.limit.reset.IsZero() {
+		return r.retryAfter
+	}
+	return r.limit.reset
+}
+
+// isUsedUp reports whether no request is left in the window.
+func (r rateHeaders) isUsedUp() bool { return r.limit.isUsedUp() }
+
+func (i rateLimitItem) isUsedUp() bool { return i.hasRemaining && i.remaining <= 0 }
+
+// isTighterThan reports whether i has fewer requests left than other. If both have the same, the later reset is tighter.
+func (i rateLimitItem) isTighterThan(other rateLimitItem) bool {
+	left, otherLeft := max(i.remaining, 0), max(other.remaining, 0)
+	return left < otherLeft || left == otherLeft && i.reset.After(other.reset)
+}
+
+// quota converts the item to a domain.Quota. It returns the zero Quota if the limit or the remaining requests are unknown.
+func (i rateLimitItem) quota(receivedAt time.Time) domain.Quota {
 	if i.limit <= 0 || !i.hasRemaining {
 		return domain.Quota{}
 	}
 	quota := domain.Quota{Limit: i.limit, Remaining: min(max(i.remaining, 0), i.limit), Window: i.window}
-	if !i.reset.IsZero() && i.reset.Sub(at) <= longestWindow {
+	if !i.reset.IsZero() && i.reset.Sub(receivedAt) <= maxWindow {
 		quota.Reset = i.reset
 	}
 	return quota
 }
 
-// readRateLimit reads the RateLimit field: as the IETF draft has it today (draft-ietf-httpapi-ratelimit-headers-10), a
-// list like `"default";r=0;t=30`, and as version 07 had it, a dictionary like `limit=10, remaining=0, reset=42`.
-func readRateLimit(fields []string) (items []rateLimitItem) {
+// olderDraft holds the header names of the IETF draft up to version 06.
+var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
+
+// parse reads the rate limit from an answer's headers, in all forms: the profile's headers, the older draft's, and the
+// RateLimit field. A reset that is a plain number counts milliseconds if millis is true, else seconds.
+func (n HeaderNames) parse(h http.Header, receivedAt time.Time, millis bool) rateHeaders {
+	clock := serverClock{receivedAt: receivedAt, date: receivedAt, millis: millis}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		clock.date = date
+	}
+	policies := parsePolicies(h)
+	var items []rateLimitItem
+	for _, names := range []HeaderNames{n, olderDraft} {
+		items = append(items, names.parseItem(h))
+	}
+	items = append(items, parseRateLimit(h.Values("RateLimit"))...)
+	for i := range items {
+		items[i].reset = clock.parseReset(items[i].resetText)
+		policies.complete(&items[i])
+	}
+	headers := rateHeaders{limit: mergeItems(items), retryAfter: clock.parseRetryAfter(h.Get("Retry-After"))}
+	headers.quota = headers.limit.quota(receivedAt)
+	return headers
+}
+
+// parseItem reads the headers that carry one value each.
+func (n HeaderNames) parseItem(h http.Header) rateLimitItem {
+	var item rateLimitItem
+	if limit, ok := parseFirstInteger(h.Values(n.Limit)); ok {
+		item.limit = limit
+	}
+	remaining, err := strconv.ParseInt(strings.TrimSpace(h.Get(n.Remaining)), 10, 64)
+	if err == nil {
+		item.hasRemaining, item.remaining = true, remaining
+	}
+	item.resetText = h.Get(n.Reset)
+	return item
+}
+
+// parseRateLimit reads the RateLimit field. In version 10 of the IETF draft (draft-ietf-httpapi-ratelimit-headers) it is a
+// list like `"default";r=0;t=30`. In version 07 it is a dictionary like `limit=10, remaining=0, reset=42`.
+func parseRateLimit(fields []string) (items []rateLimitItem) {
 	if list, err := httpsfv.UnmarshalList(fields); err == nil {
 		for _, member := range list {
 			if item, ok := member.(httpsfv.Item); ok && item.Params != nil {
-				limit := rateLimitItem{name: text(item.Value)}
-				limit.remaining, limit.hasRemaining = integer(item.Params.Get("r"))
-				limit.resetText = numeral(item.Params.Get("t"))
+				limit := rateLimitItem{name: toText(item.Value)}
+				limit.remaining, limit.hasRemaining = toInteger(item.Params.Get("r"))
+				limit.resetText = toNumberText(item.Params.Get("t"))
 				items = append(items, limit)
 			}
 		}
@@ -47,13 +129,13 @@ func readRateLimit(fields []string) (items []rateLimitItem) {
 		return item.Value, ok
 	}
 	var limit rateLimitItem
-	limit.limit, _ = integer(value("limit"))
-	limit.remaining, limit.hasRemaining = integer(value("remaining"))
-	limit.resetText = numeral(value("reset"))
+	limit.limit, _ = toInteger(value("limit"))
+	limit.remaining, limit.hasRemaining = toInteger(value("remaining"))
+	limit.resetText = toNumberText(value("reset"))
 	return []rateLimitItem{limit}
 }
 
-// A policy is a limit as it is announced, whatever is left of it; zero fields were not announced.
+// A policy is a limit as the API announces it, without what is left of it. A zero field is not announced.
 type policy struct {
 	name   string
 	limit  int64
@@ -62,9 +144,9 @@ type policy struct {
 
 type policies []policy
 
-// readPolicies reads the RateLimit-Policy field, as in `"default";q=10;w=60` or, in older drafts, `10;w=60`, which may stand
-// behind the limit in RateLimit-Limit too. Policies that count anything else than requests are left out.
-func readPolicies(h http.Header) (all policies) {
+// parsePolicies reads the RateLimit-Policy field: `"default";q=10;w=60`, or `10;w=60` in older drafts. The older form may
+// also follow the limit in RateLimit-Limit. Policies that do not count requests are left out.
+func parsePolicies(h http.Header) (all policies) {
 	for _, field := range []string{"RateLimit-Policy", "RateLimit-Limit"} {
 		list, err := httpsfv.UnmarshalList(h.Values(field))
 		if err != nil {
@@ -75,14 +157,14 @@ func readPolicies(h http.Header) (all policies) {
 			if !ok || item.Params == nil {
 				continue
 			}
-			if unit, found := item.Params.Get("qu"); found && text(unit) != "requests" {
+			if unit, found := item.Params.Get("qu"); found && toText(unit) != "requests" {
 				continue
 			}
-			p := policy{name: text(item.Value)}
-			if p.limit, ok = integer(item.Value, true); !ok {
-				p.limit, _ = integer(item.Params.Get("q"))
+			p := policy{name: toText(item.Value)}
+			if p.limit, ok = toInteger(item.Value, true); !ok {
+				p.limit, _ = toInteger(item.Params.Get("q"))
 			}
-			if w, ok := integer(item.Params.Get("w")); ok && w > 0 && w <= int64(longestWindow/time.Second) {
+			if w, ok := toInteger(item.Params.Get("w")); ok && w > 0 && w <= int64(maxWindow/time.Second) {
 				p.window = time.Duration(w) * time.Second
 			}
 			all = append(all, p)
@@ -91,41 +173,65 @@ func readPolicies(h http.Header) (all policies) {
 	return all
 }
 
-// complete adds to an item the limit and the window of its policy: the one of its name, or where the headers have no name
-// for it, the first with a window that allows as much.
+// complete adds the limit and the window of the item's policy to the item. The policy is the one with the item's name. If
+// the item has no name, it is the first one with a window and the item's limit.
 func (all policies) complete(item *rateLimitItem) {
-	at := slices.IndexFunc(all, func(p policy) bool {
+	i := slices.IndexFunc(all, func(p policy) bool {
 		if item.name != "" {
 			return p.name == item.name
 		}
 		return item.limit > 0 && p.limit == item.limit && p.window > 0
 	})
-	if at < 0 {
+	if i < 0 {
 		return
 	}
-	item.window = all[at].window
+	item.window = all[i].window
 	if item.limit == 0 {
-		item.limit = all[at].limit
+		item.limit = all[i].limit
 	}
 }
 
-// firstInteger returns the first item of a list if it is an integer.
-func firstInteger(fields []string) (int64, bool) {
+// mergeItems returns the tightest item. Its missing limit and reset come from the items that name no remaining count.
+func mergeItems(items []rateLimitItem) rateLimitItem {
+	var tightest, rest rateLimitItem
+	for _, item := range items {
+		switch {
+		case !item.hasRemaining:
+			if item.reset.After(rest.reset) {
+				rest.reset, rest.resetText = item.reset, item.resetText
+			}
+			rest.limit = max(rest.limit, item.limit)
+		case !tightest.hasRemaining || item.isTighterThan(tightest):
+			tightest = item
+		}
+	}
+	if tightest.reset.IsZero() {
+		tightest.reset, tightest.resetText = rest.reset, rest.resetText
+	}
+	if tightest.limit == 0 {
+		tightest.limit = rest.limit
+	}
+	return tightest
+}
+
+// parseFirstInteger returns the first item of a list if it is an integer.
+func parseFirstInteger(fields []string) (int64, bool) {
 	list, err := httpsfv.UnmarshalList(fields)
 	if err != nil || len(list) == 0 {
 		return 0, false
 	}
 	item, ok := list[0].(httpsfv.Item)
-	return integer(item.Value, ok)
+	return toInteger(item.Value, ok)
 }
 
-func integer(value any, found bool) (int64, bool) {
+// toInteger returns value as an integer. It reports false if value was not found or is not an integer.
+func toInteger(value any, found bool) (int64, bool) {
 	n, ok := value.(int64)
 	return n, found && ok
 }
 
-// numeral returns a number as text, empty if value is none.
-func numeral(value any, found bool) string {
+// toNumberText returns a number as text, or "" if value is not a number.
+func toNumberText(value any, _ bool) string {
 	switch n := value.(type) {
 	case int64:
 		return strconv.FormatInt(n, 10)
@@ -136,8 +242,8 @@ func numeral(value any, found bool) string {
 	}
 }
 
-// text returns a string or a token, empty if value is neither.
-func text(value any) string {
+// toText returns a string or a token as text, or "" if value is neither.
+func toText(value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
@@ -146,4 +252,78 @@ func text(value any) string {
 	default:
 		return ""
 	}
+}
+
+// A serverClock converts the times in an answer to times of the local clock.
+type serverClock struct {
+	receivedAt time.Time // by the local clock
+	date       time.Time // the answer's Date header, by the server's clock; receivedAt if there is none
+	millis     bool      // a plain number counts the milliseconds left, not the seconds
+}
+
+// A number above minEpochSeconds is not the time left in a window. It is a time since 1970: in milliseconds above
+// minEpochMillis, else in seconds. Numbers from maxEpochMillis on mean nothing.
+const (
+	minEpochSeconds = 1e9
+	minEpochMillis  = 1e12
+	maxEpochMillis  = 1e14
+)
+
+// parseReset reads when a window ends. Recorded are whole seconds left. It also reads seconds with a fraction, a time since
+// 1970 in seconds or milliseconds, RFC 3339, an HTTP-date, and a duration with its unit, like 42s. It returns the zero
+// time for any other text.
+func (c serverClock) parseReset(text string) time.Time {
+	n, ok := parseDecimal(text)
+	switch {
+	case !ok:
+		return c.parseTimeOrDuration(text)
+	case n >= maxEpochMillis:
+		return time.Time{}
+	case n > minEpochMillis:
+		return c.toLocal(time.UnixMilli(int64(n)))
+	case n > minEpochSeconds:
+		return c.toLocal(time.UnixMilli(int64(n * 1000)))
+	case c.millis:
+		n /= 1000
+	}
+	return c.receivedAt.Add(toDuration(n))
+}
+
+// parseRetryAfter reads seconds or an HTTP-date (RFC 9110, section 10.2.3). It also reads the other forms that parseReset
+// reads, except times since 1970. A delay is cut to minEpochSeconds, about 31 years, which fits a time.Duration.
+func (c serverClock) parseRetryAfter(text string) time.Time {
+	if n, ok := parseDecimal(text); ok {
+		return c.receivedAt.Add(toDuration(min(n, minEpochSeconds)))
+	}
+	return c.parseTimeOrDuration(text)
+}
+
+// parseTimeOrDuration reads a duration with its unit, an HTTP-date, or RFC 3339. It returns the zero time for other text.
+func (c serverClock) parseTimeOrDuration(text string) time.Time {
+	text = strings.TrimSpace(text)
+	if left, err := time.ParseDuration(text); err == nil && left >= 0 {
+		return c.receivedAt.Add(left)
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return c.toLocal(date)
+	}
+	if date, err := time.Parse(time.RFC3339, text); err == nil {
+		return c.toLocal(date)
+	}
+	return time.Time{}
+}
+
+func (c serverClock) toLocal(t time.Time) time.Time { return c.receivedAt.Add(t.Sub(c.date)) }
+
+func toDuration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+
+// parseDecimal reads digits with at most one decimal point. Signs and exponents are not accepted. A number that a float64
+// cannot hold is read as infinite.
+func parseDecimal(text string) (float64, bool) {
+	text = strings.TrimSpace(text)
+	if strings.Trim(text, "0123456789.") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil || n > 0
 }

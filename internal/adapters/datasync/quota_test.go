@@ -85,7 +85,7 @@ func TestHeadersTellTheQuota(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			if got := DataSync().Headers.read(h, now, false).quota; got != tt.want {
+			if got := DataSync().Headers.parse(h, now, false).quota; got != tt.want {
 				t.Errorf("quota %+v, want %+v", got, tt.want)
 			}
 		})

@@ -10,11 +10,11 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The reasons of a Rejection. They are stored with the record and counted, so they stay as they are.
+// The reasons of a [domain.Rejection]. They are stored with the record, so they never change.
 const (
 	reasonNotJSON      = "not JSON"
 	reasonNotObject    = "not an object"
-	reasonBadText      = "bad text" // not UTF-8, or half a surrogate pair
+	reasonBadText      = "bad text" // not UTF-8, or half of a surrogate pair
 	reasonDuplicate    = "duplicate field"
 	reasonMissing      = "missing field"
 	reasonNull         = "null field"
@@ -26,22 +26,62 @@ const (
 	reasonLongNames    = "field names too long"
 )
 
-// rejectValue says what is wrong with a field's value, and shows the beginning of it.
-func rejectValue(reason string, value []byte, what string) *domain.Rejection {
-	return &domain.Rejection{Reason: reason, Detail: excerpt(value) + " " + what}
+const detailNUL = `it has \u0000, which PostgreSQL cannot store`
+
+// The limits of a record. A record beyond them is rejected and parked; the other records of the page are stored. Each unknown
+// field is one more drift. To find duplicate names, the JSON parser remembers all names of an object, in many times the
+// bytes of the names.
+const (
+	maxUnknownFields  = 1000      // fields that the profile does not name
+	maxTotalNameBytes = 512 << 10 // of all names in a record together
+	maxUUIDBytes      = 2 + 36*6  // in quotes, with each character escaped
+)
+
+// checkNames rejects a record whose names have more than maxTotalNameBytes, at any depth. It checks nothing else. A payload
+// that is not larger than that is not read.
+func checkNames(payload []byte) *domain.Rejection {
+	if len(payload) <= maxTotalNameBytes {
+		return nil
+	}
+	names := 0
+	s := scanner{body: payload}
+	for s.pos < len(s.body) {
+		if s.body[s.pos] != '"' {
+			s.pos++
+			continue
+		}
+		begin := s.pos
+		if s.skipString() != nil {
+			return nil //nolint:nilerr // the parser reports what is wrong
+		}
+		if length := s.pos - begin; s.nextIs(':') {
+			names += length
+		}
+		if names > maxTotalNameBytes {
+			return &domain.Rejection{
+				Reason: reasonLongNames, Detail: fmt.Sprintf("its field names have more than %d bytes in total", maxTotalNameBytes),
+			}
+		}
+	}
+	return nil
 }
 
-// rejectSyntax says why a record's bytes are not JSON as PostgreSQL would take it.
+// rejectValue returns a rejection of a field's value. Its detail is an excerpt of the value, followed by fault.
+func rejectValue(reason string, value []byte, fault string) *domain.Rejection {
+	return &domain.Rejection{Reason: reason, Detail: excerpt(value) + " " + fault}
+}
+
+// rejectSyntax returns a rejection of a record that the JSON parser does not accept, for the parser's error.
 func rejectSyntax(payload []byte, err error) *domain.Rejection {
 	r := &domain.Rejection{Reason: reasonNotJSON, Detail: "it ends too early"}
 	fault, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok {
 		return r
 	}
-	r.Field = dotted(fault.JSONPointer)
+	r.Field = formatPointer(fault.JSONPointer)
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		r.Reason, r.Detail = reasonDuplicate, "it stands twice in its object"
+		r.Reason, r.Detail = reasonDuplicate, "the object has it twice"
 		return r
 	case jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
 		r.Reason = reasonBadText
@@ -53,34 +93,16 @@ func rejectSyntax(payload []byte, err error) *domain.Rejection {
 	return r
 }
 
-// dotted writes a JSON pointer as a field's path, like "session.id", to a depth that can still be read.
-func dotted(pointer jsontext.Pointer) string {
-	const deepest = 8
+// formatPointer formats a JSON pointer as a field's path, like "session.id". It shows eight levels at most.
+func formatPointer(pointer jsontext.Pointer) string {
+	const maxDepth = 8
 	var path []string
 	for name := range pointer.Tokens() {
-		if len(path) == deepest {
+		if len(path) == maxDepth {
 			path = append(path, "…")
 			break
 		}
 		path = append(path, fieldName(name))
 	}
 	return strings.Join(path, ".")
-}
-
-// fieldName returns a member's name as a path shows it: bare if it is plain and short, else quoted or cut.
-func fieldName[T string | []byte](name T) string {
-	if len(name) <= excerptBytes && isPlain(name) {
-		return string(name)
-	}
-	return excerpt(name)
-}
-
-// isPlain reports whether excerpt would show a name as it is, between quotes.
-func isPlain[T string | []byte](name T) bool {
-	for i := range len(name) {
-		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }

@@ -8,26 +8,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A scanner finds where the values of a JSON text begin and end, and judges nothing within them: of a string it looks
-// for the closing quote, of an object or array for the matching bracket. So one bad record is still one record, which
-// its decoder refuses, where a strict parser would refuse the whole page, again and again.
+// A scanner finds where the values of a JSON text begin and end. It does not validate what is inside a value: for a string
+// it only finds the closing quote, for an object or array only the matching bracket. So a malformed record is still one
+// record, which its decoder rejects. A strict parser would fail for the whole page, at every attempt.
 type scanner struct {
-	body  []byte
-	at    int
-	depth int    // brackets that are still open
-	curly []byte // one bit for each of them, set for a curly one: a body of brackets must not take its size again
+	body []byte
+	pos  int
+
+	depth  int    // open brackets in the value that skipContainer is skipping
+	braces []byte // one bit per open bracket, 1 for '{'. A byte per bracket could take as much memory as the body
 }
 
-// newScanner returns a scanner at the beginning of body, behind a byte order mark if there is one.
+// newScanner returns a scanner at the beginning of body, after a byte order mark if there is one.
 func newScanner(body []byte) scanner {
 	s := scanner{body: body}
 	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
-		s.at = 3
+		s.pos = 3
 	}
 	return s
 }
 
-// maxNameBytes bounds the name of a member of an object that is read member by member.
+// maxNameBytes bounds a member's name in readObject.
 const maxNameBytes = 64 << 10
 
 var (
@@ -35,35 +36,35 @@ var (
 	errTrailing  = errors.New("something follows the JSON value")
 )
 
-// object reads an object and calls member with each member's name, in order and unquoted, to read the value behind it.
-// It stops at the first error.
-func (s *scanner) object(member func(name string) error) error {
-	return s.list('{', '}', func() error {
-		begin := s.at
-		if s.at == len(s.body) || s.body[s.at] != '"' {
-			return s.unexpected("a member's name")
+// readObject reads an object and calls member with the unquoted name of each member, in order. member must read the value
+// that follows. readObject stops at the first error.
+func (s *scanner) readObject(member func(name string) error) error {
+	return s.readItems('{', '}', func() error {
+		begin := s.pos
+		if s.pos == len(s.body) || s.body[s.pos] != '"' {
+			return s.missingError("a member's name")
 		}
-		if err := s.quoted(); err != nil {
+		if err := s.skipString(); err != nil {
 			return err
 		}
-		if s.at-begin > maxNameBytes {
+		if s.pos-begin > maxNameBytes {
 			return fmt.Errorf("the member name at byte %d is longer than %d bytes", begin, maxNameBytes)
 		}
-		name, err := jsontext.AppendUnquote(nil, s.body[begin:s.at])
+		name, err := jsontext.AppendUnquote(nil, s.body[begin:s.pos])
 		if err != nil {
 			return fmt.Errorf("the member name at byte %d is malformed", begin)
 		}
 		if !s.take(':') {
-			return s.unexpected("':'")
+			return s.missingError("':'")
 		}
 		return member(string(name))
 	})
 }
 
-// array reads an array and hands out its elements, in order. It stops at the first error.
-func (s *scanner) array(element func(value []byte) error) error {
-	return s.list('[', ']', func() error {
-		value, err := s.value()
+// readArray reads an array and calls element with each of its elements, in order. It stops at the first error.
+func (s *scanner) readArray(element func(value []byte) error) error {
+	return s.readItems('[', ']', func() error {
+		value, err := s.readValue()
 		if err != nil {
 			return err
 		}
@@ -71,23 +72,17 @@ func (s *scanner) array(element func(value []byte) error) error {
 	})
 }
 
-// end checks that nothing follows.
-func (s *scanner) end() error {
-	if s.space(); s.at < len(s.body) {
-		return errTrailing
-	}
-	return nil
-}
-
-func (s *scanner) list(opening, closing byte, item func() error) error {
+// readItems reads the opening bracket, items with commas between them, and the closing bracket. It calls item at the first
+// byte of each item; item must read it. It stops at the first error.
+func (s *scanner) readItems(opening, closing byte, item func() error) error {
 	if !s.take(opening) {
-		return s.unexpected("'" + string(opening) + "'")
+		return s.missingError("'" + string(opening) + "'")
 	}
 	if s.take(closing) {
 		return nil
 	}
 	for {
-		s.space()
+		s.skipSpace()
 		if err := item(); err != nil {
 			return err
 		}
@@ -95,133 +90,188 @@ func (s *scanner) list(opening, closing byte, item func() error) error {
 			return nil
 		}
 		if !s.take(',') {
-			return s.unexpected("',' or '" + string(closing) + "'")
+			return s.missingError("',' or '" + string(closing) + "'")
 		}
 	}
 }
 
-// value passes over one value and returns its bytes, without the space around.
-func (s *scanner) value() ([]byte, error) {
-	s.space()
-	if s.at == len(s.body) {
+// readValue reads one value and returns its bytes, without the white space around it.
+func (s *scanner) readValue() ([]byte, error) {
+	s.skipSpace()
+	if s.pos == len(s.body) {
 		return nil, errTruncated
 	}
-	begin := s.at
+	begin := s.pos
 	var err error
-	switch s.body[s.at] {
+	switch s.body[s.pos] {
 	case '"':
-		err = s.quoted()
+		err = s.skipString()
 	case '{', '[':
-		err = s.container()
+		err = s.skipContainer()
 	default:
-		err = s.scalar()
+		err = s.skipScalar()
 	}
-	return s.body[begin:s.at:s.at], err
+	return s.body[begin:s.pos:s.pos], err
 }
 
-func (s *scanner) container() error {
+// checkEnd returns an error if anything but white space follows.
+func (s *scanner) checkEnd() error {
+	if s.skipSpace(); s.pos < len(s.body) {
+		return errTrailing
+	}
+	return nil
+}
+
+// skipContainer skips an object or array, up to the matching bracket. It needs no recursion.
+func (s *scanner) skipContainer() error {
 	s.depth = 0
-	for s.at < len(s.body) {
-		switch c := s.body[s.at]; c {
+	for s.pos < len(s.body) {
+		switch c := s.body[s.pos]; c {
 		case '"':
-			if err := s.quoted(); err != nil {
+			if err := s.skipString(); err != nil {
 				return err
 			}
 			continue
 		case '{', '[':
-			s.push(c == '{')
+			s.pushBracket(c == '{')
 		case '}', ']':
-			if wanted := s.closing(); wanted != c {
-				return s.unexpected("'" + string(wanted) + "'")
+			if wanted := s.closingBracket(); wanted != c {
+				return s.missingError("'" + string(wanted) + "'")
 			}
 			if s.depth--; s.depth == 0 {
-				s.at++
+				s.pos++
 				return nil
 			}
 		}
-		s.at++
+		s.pos++
 	}
 	return errTruncated
 }
 
-// push notes that a bracket was opened.
-func (s *scanner) push(curly bool) {
-	at, bit := s.depth/8, byte(1)<<(s.depth%8)
-	if at == len(s.curly) {
-		s.curly = append(s.curly, 0)
+func (s *scanner) pushBracket(isBrace bool) {
+	i, bit := s.depth/8, byte(1)<<(s.depth%8)
+	if i == len(s.braces) {
+		s.braces = append(s.braces, 0)
 	}
-	s.curly[at] &^= bit
-	if curly {
-		s.curly[at] |= bit
+	s.braces[i] &^= bit
+	if isBrace {
+		s.braces[i] |= bit
 	}
 	s.depth++
 }
 
-// closing returns the bracket that closes the innermost open one.
-func (s *scanner) closing() byte {
-	if s.curly[(s.depth-1)/8]>>((s.depth-1)%8)&1 == 1 {
+// closingBracket returns the bracket that closes the innermost open one.
+func (s *scanner) closingBracket() byte {
+	if s.braces[(s.depth-1)/8]>>((s.depth-1)%8)&1 == 1 {
 		return '}'
 	}
 	return ']'
 }
 
-func (s *scanner) quoted() error {
-	s.at++
+// skipString skips a string, whose opening quote is next.
+func (s *scanner) skipString() error {
+	s.pos++
 	for {
-		quote := bytes.IndexByte(s.body[s.at:], '"')
-		if quote < 0 {
-			s.at = len(s.body)
+		length := bytes.IndexByte(s.body[s.pos:], '"')
+		if length < 0 {
+			s.pos = len(s.body)
 			return errTruncated
 		}
-		text := s.body[s.at : s.at+quote]
-		s.at += quote + 1
-		if (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 0 {
+		text := s.body[s.pos : s.pos+length]
+		s.pos += length + 1
+		if !endsEscaping(text) {
 			return nil
 		}
 	}
 }
 
-func (s *scanner) scalar() error {
-	length := bytes.IndexAny(s.body[s.at:], "{}[]:,\" \t\r\n")
+// endsEscaping reports whether a backslash at the end of text escapes the next character. In an even number of backslashes
+// each pair is an escaped backslash.
+func endsEscaping(text []byte) bool {
+	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
+}
+
+// skipScalar skips a number or a literal.
+func (s *scanner) skipScalar() error {
+	length := bytes.IndexAny(s.body[s.pos:], "{}[]:,\" \t\r\n")
 	switch length {
 	case -1:
-		s.at = len(s.body)
-		return errTruncated // outside an object or array nothing is read here
+		s.pos = len(s.body)
+		return errTruncated // a scalar is always inside an object or array, so the body cannot end here
 	case 0:
-		return s.unexpected("a value")
+		return s.missingError("a value")
 	}
-	s.at += length
+	s.pos += length
 	return nil
 }
 
-// take passes over c if it comes next.
+// take skips white space, and c if it comes next. It reports whether c came.
 func (s *scanner) take(c byte) bool {
-	if !s.comes(c) {
+	if !s.nextIs(c) {
 		return false
 	}
-	s.at++
+	s.pos++
 	return true
 }
 
-func (s *scanner) comes(c byte) bool {
-	s.space()
-	return s.at < len(s.body) && s.body[s.at] == c
+// nextIs skips white space and reports whether c comes next.
+func (s *scanner) nextIs(c byte) bool {
+	s.skipSpace()
+	return s.pos < len(s.body) && s.body[s.pos] == c
 }
 
-func (s *scanner) space() {
-	for s.at < len(s.body) {
-		switch s.body[s.at] {
+func (s *scanner) skipSpace() {
+	for s.pos < len(s.body) {
+		switch s.body[s.pos] {
 		case ' ', '\t', '\r', '\n':
-			s.at++
+			s.pos++
 		default:
 			return
 		}
 	}
 }
 
-func (s *scanner) unexpected(wanted string) error {
-	if s.at >= len(s.body) {
+// missingError returns the error for wanted not being next.
+func (s *scanner) missingError(wanted string) error {
+	if s.pos >= len(s.body) {
 		return errTruncated
 	}
-	return fmt.Errorf("%s is missing at byte %d", wanted, s.at)
+	return fmt.Errorf("%s is missing at byte %d", wanted, s.pos)
+}
+
+// nulEscape is the escape of the one character that PostgreSQL stores neither in text nor in jsonb.
+const nulEscape = `\u0000`
+
+// hasNUL reports whether a JSON text has an escaped NUL. After an escaped backslash, "u0000" is ordinary text.
+func hasNUL(value []byte) bool {
+	for {
+		i := bytes.Index(value, []byte(nulEscape))
+		if i < 0 {
+			return false
+		}
+		if !endsEscaping(value[:i]) {
+			return true
+		}
+		value = value[i+1:]
+	}
+}
+
+// unquote returns the text of a valid JSON string. If there are no escapes, the text is a slice of the string.
+func unquote(quoted []byte) ([]byte, error) {
+	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	return jsontext.AppendUnquote(nil, quoted)
+}
+
+// shortText returns the text of a JSON string, or "" if value is not a string, not valid text, or longer than an error body.
+func shortText(value []byte) string {
+	if jsontext.Value(value).Kind() != jsontext.KindString || len(value) > maxErrorBytes {
+		return ""
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }

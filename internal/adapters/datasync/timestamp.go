@@ -7,15 +7,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A unit is what a number counts since 1970. Of times between 1973 and 5138 each unit has the numbers of one range to
-// itself, so the magnitude tells the unit for certain; other numbers are refused.
+// A unit is what a number counts since 1970. For times from 1973 to 5138 the numbers of the units do not overlap, so a number
+// shows its unit. Other numbers are rejected.
 type unit struct {
-	least int64 // the numbers from here on, and below the next unit's
+	min   int64 // the smallest number in this unit; it ends where the next unit begins
 	drift string
-	time  func(n int64) (at time.Time, exact bool)
+	time  func(n int64) (t time.Time, exact bool)
 }
 
-// Milliseconds are what is recorded; the others are claimed to be seen.
+// units are in order of min. Milliseconds are recorded; the others are claimed.
 var units = [...]unit{
 	{100_000_000, driftSeconds, func(n int64) (time.Time, bool) { return time.Unix(n, 0), true }},
 	{100_000_000_000, "", func(n int64) (time.Time, bool) { return time.UnixMilli(n), true }},
@@ -23,67 +23,65 @@ var units = [...]unit{
 	{100_000_000_000_000_000, driftNanos, func(n int64) (time.Time, bool) { return time.UnixMicro(n / 1000), n%1000 == 0 }},
 }
 
-// maxTimeBytes bounds a time's value, so that a huge one is not copied only to be refused.
+// maxTimeBytes bounds the value of a time, so that a huge value is rejected without a copy.
 const maxTimeBytes = 1 << 10
 
-// A moment is a time as it was read.
-type moment struct {
-	at     time.Time
-	drifts []string // in what it is not written as recorded
-	fault  string   // why it is no time; the rest is zero then
+// A timestamp is the result of parseTimestamp: a time with its drift, or a fault.
+type timestamp struct {
+	time   time.Time
+	drifts []string // kinds of drift: how the form differs from the recorded ones
+	fault  string   // why the value is not a time, as the end of a sentence; empty if it is one
 }
 
-func faulty(fault string) moment { return moment{fault: fault} }
-
-// readTimestamp reads the two forms that are recorded, often side by side in one page: a whole number of milliseconds,
-// and ISO 8601 with a zone. Beside them it reads numbers of another unit and numbers in quotes, which it reports as drift.
-// Whatever else it finds it refuses, with the reason: a time is never guessed, cut or replaced.
-func readTimestamp(value []byte) moment {
+// parseTimestamp reads the two recorded forms, which may be mixed in one page: a whole number of milliseconds, and ISO 8601
+// with a zone. It also reads numbers in other units and numbers in quotes, and reports them as drift. Any other value has a
+// fault: parseTimestamp never guesses, cuts or replaces a time.
+func parseTimestamp(value []byte) timestamp {
 	if len(value) > maxTimeBytes {
-		return faulty("is too long for a time")
+		return timestamp{fault: "is too long for a time"}
 	}
 	switch jsontext.Value(value).Kind() {
 	case jsontext.KindNumber:
-		return readNumber(string(value))
+		return parseUnixTime(string(value))
 	case jsontext.KindString:
 		text, err := unquote(value)
 		switch {
 		case err != nil:
-			return faulty("is not valid text")
+			return timestamp{fault: "is not valid text"}
 		case isWholeNumber(text):
-			m := readNumber(string(text))
-			if m.fault == "" {
-				m.drifts = append(m.drifts, driftNumericString)
+			t := parseUnixTime(string(text))
+			if t.fault == "" {
+				t.drifts = append(t.drifts, driftNumericString)
 			}
-			return m
+			return t
 		}
-		at, fault := parseTime(text)
-		return moment{at: at, fault: fault}
+		t, fault := parseISOTime(text)
+		return timestamp{time: t, fault: fault}
 	default:
-		return faulty("is neither a number nor a string")
+		return timestamp{fault: "is neither a number nor a string"}
 	}
 }
 
-func readNumber(text string) moment {
+func parseUnixTime(text string) timestamp {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < units[0].least {
-		return faulty("is no whole number of seconds to nanoseconds between 1973 and 5138")
+	if err != nil || n < units[0].min {
+		return timestamp{fault: "is not a whole number of seconds, milliseconds, microseconds or nanoseconds between 1973 and 5138"}
 	}
-	of := units[0]
+	unit := units[0]
 	for _, u := range units[1:] {
-		if n >= u.least {
-			of = u
+		if n >= u.min {
+			unit = u
 		}
 	}
-	at, exact := of.time(n)
+	t, exact := unit.time(n)
 	if !exact {
-		return faulty("is finer than a microsecond")
+		return timestamp{fault: "is finer than a microsecond"}
 	}
-	m := moment{at: at.UTC()}
-	if of.drift != "" {
-		m.drifts = []string{of.drift}
+	parsed := timestamp{time: t.UTC()}
+	if unit.drift != "" {
+		parsed.drifts = []string{unit.drift}
 	}
-	return m
+	return parsed
 }
 
 func isWholeNumber(text []byte) bool {
@@ -95,27 +93,27 @@ func isWholeNumber(text []byte) bool {
 	return len(text) > 0
 }
 
-// parseTime reads RFC 3339, section 5.6, and of ISO 8601 beside it the offsets without colon or minutes. A leap second
-// and digits finer than a microsecond are refused: PostgreSQL would turn them into another time.
-func parseTime(text []byte) (time.Time, string) {
+// parseISOTime reads RFC 3339 (section 5.6) and, from ISO 8601, offsets without a colon or minutes. It returns a fault for a
+// leap second and for digits finer than a microsecond, because PostgreSQL would store another time.
+func parseISOTime(text []byte) (t time.Time, fault string) {
 	const malformed = "is not a date and time with a zone, like 2026-01-27T19:19:13.629Z"
 	p := timeParser{rest: text, ok: true}
-	year := p.digits(4)
-	p.one("-")
-	month := p.digits(2)
-	p.one("-")
-	day := p.digits(2)
-	p.one("Tt ")
-	hour := p.digits(2)
-	p.one(":")
-	minute := p.digits(2)
-	p.one(":")
-	second := p.digits(2)
-	micros, finer := p.fraction()
+	year := p.takeDigits(4)
+	p.takeOneOf("-")
+	month := p.takeDigits(2)
+	p.takeOneOf("-")
+	day := p.takeDigits(2)
+	p.takeOneOf("Tt ")
+	hour := p.takeDigits(2)
+	p.takeOneOf(":")
+	minute := p.takeDigits(2)
+	p.takeOneOf(":")
+	second := p.takeDigits(2)
+	micros, finer := p.takeFraction()
 	if p.ok && len(p.rest) == 0 {
 		return time.Time{}, "has no zone"
 	}
-	offset := p.offset()
+	offset := p.takeOffset()
 	if !p.ok || len(p.rest) > 0 {
 		return time.Time{}, malformed
 	}
@@ -123,26 +121,27 @@ func parseTime(text []byte) (time.Time, string) {
 		return time.Time{}, "is finer than a microsecond"
 	}
 	if hour > 23 || minute > 59 || second > 59 {
-		return time.Time{}, "is no time of day"
+		return time.Time{}, "is not a time of day"
 	}
-	t := time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
+	t = time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
 	if year < 1 || month < 1 || day < 1 || t.Month() != time.Month(month) {
-		return time.Time{}, "is no day of the calendar"
+		return time.Time{}, "is not a day of the calendar"
 	}
 	t = t.Add(-offset)
 	if t.Year() < 1 || t.Year() > 9999 {
-		return time.Time{}, "lies outside the years 1 to 9999"
+		return time.Time{}, "is outside the years 1 to 9999"
 	}
 	return t, ""
 }
 
-// A timeParser reads a text from its front. After the first thing it does not find ok is false.
+// A timeParser takes parts from the beginning of a text. If a part is not there, ok becomes false and stays so.
 type timeParser struct {
 	rest []byte
 	ok   bool
 }
 
-func (p *timeParser) digits(n int) int {
+// takeDigits takes n digits and returns their value.
+func (p *timeParser) takeDigits(n int) int {
 	if len(p.rest) < n {
 		p.ok = false
 		return 0
@@ -156,8 +155,8 @@ func (p *timeParser) digits(n int) int {
 	return value
 }
 
-// one takes one of the bytes in set and returns it.
-func (p *timeParser) one(set string) byte {
+// takeOneOf takes one of the bytes in set and returns it.
+func (p *timeParser) takeOneOf(set string) byte {
 	if len(p.rest) > 0 {
 		for i := range len(set) {
 			if p.rest[0] == set[i] {
@@ -170,8 +169,8 @@ func (p *timeParser) one(set string) byte {
 	return 0
 }
 
-// fraction reads a fraction of a second, if there is one, and tells whether it is finer than microseconds.
-func (p *timeParser) fraction() (micros int, finer bool) {
+// takeFraction takes a fraction of a second, if there is one. finer reports whether it has more than microseconds.
+func (p *timeParser) takeFraction() (micros int, finer bool) {
 	if len(p.rest) == 0 || p.rest[0] != '.' && p.rest[0] != ',' {
 		return 0, false
 	}
@@ -193,18 +192,18 @@ func (p *timeParser) fraction() (micros int, finer bool) {
 	return micros, finer
 }
 
-// offset reads Z, ±hh:mm, ±hhmm or ±hh.
-func (p *timeParser) offset() time.Duration {
-	sign := p.one("Zz+-")
+// takeOffset takes Z, ±hh:mm, ±hhmm or ±hh.
+func (p *timeParser) takeOffset() time.Duration {
+	sign := p.takeOneOf("Zz+-")
 	if !p.ok || sign == 'Z' || sign == 'z' {
 		return 0
 	}
-	hours, minutes := p.digits(2), 0
+	hours, minutes := p.takeDigits(2), 0
 	if len(p.rest) > 0 {
 		if p.rest[0] == ':' {
 			p.rest = p.rest[1:]
 		}
-		minutes = p.digits(2)
+		minutes = p.takeDigits(2)
 	}
 	p.ok = p.ok && hours <= 23 && minutes <= 59
 	offset := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
