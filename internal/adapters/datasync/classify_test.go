@@ -10,8 +10,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestEveryStatusHasAKind walks all statuses an HTTP answer can have, so that none reaches Unknown by accident.
-func TestEveryStatusHasAKind(t *testing.T) {
+// TestClassify_EveryStatus checks all statuses that an HTTP answer can have, so that none is Unknown by accident.
+func TestClassify_EveryStatus(t *testing.T) {
 	t.Parallel()
 	special := map[int]domain.Kind{
 		401: domain.Unauthorized, 403: domain.Unauthorized,
@@ -34,22 +34,22 @@ func TestEveryStatusHasAKind(t *testing.T) {
 		}
 		got := DataSync().ErrorBody.classify(status, "", rateHeaders{})
 		if got.kind != want {
-			t.Errorf("status %d is %s, want %s", status, got.kind, want)
+			t.Errorf("status %d: got %s, want %s", status, got.kind, want)
 		}
 		if needsHint := want == domain.Invalid || want == domain.Unauthorized; needsHint != (got.hint != "") {
-			t.Errorf("status %d (%s) has the hint %q", status, want, got.hint)
+			t.Errorf("status %d (%s): got hint %q, want one: %v", status, want, got.hint, needsHint)
 		}
 	}
 }
 
-func TestCodesDecide(t *testing.T) {
+func TestClassify_CodesAndHeaders(t *testing.T) {
 	t.Parallel()
-	said := rateHeaders{retryAfter: time.Now()}
+	retryAfter := rateHeaders{retryAfter: time.Now()}
 	tests := []struct {
-		status int
-		code   string
-		said   rateHeaders
-		want   domain.Kind
+		status  int
+		code    string
+		headers rateHeaders
+		want    domain.Kind
 	}{
 		{400, "CURSOR_EXPIRED", rateHeaders{}, domain.CursorExpired},
 		{410, "CURSOR_EXPIRED", rateHeaders{}, domain.CursorExpired},
@@ -64,23 +64,23 @@ func TestCodesDecide(t *testing.T) {
 		{500, "CURSOR_EXPIRED", rateHeaders{}, domain.Transient},
 		{429, "CURSOR_EXPIRED", rateHeaders{}, domain.RateLimited},
 		{503, "", rateHeaders{}, domain.Transient},
-		{503, "", said, domain.RateLimited},
+		{503, "", retryAfter, domain.RateLimited},
 		{503, "", rateHeaders{limit: rateLimitItem{hasRemaining: true, reset: time.Now()}}, domain.Transient},
-		{500, "", said, domain.Transient},
-		{403, "", said, domain.RateLimited},
+		{500, "", retryAfter, domain.Transient},
+		{403, "", retryAfter, domain.RateLimited},
 		{403, "", rateHeaders{limit: rateLimitItem{hasRemaining: true}}, domain.RateLimited},
 		{403, "", rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 1}}, domain.Unauthorized},
-		{401, "", said, domain.Unauthorized},
+		{401, "", retryAfter, domain.Unauthorized},
 	}
 	for _, tt := range tests {
 		t.Run(strconv.Itoa(tt.status)+" "+tt.code, func(t *testing.T) {
 			t.Parallel()
-			if got := DataSync().ErrorBody.classify(tt.status, tt.code, tt.said); got.kind != tt.want {
-				t.Errorf("is %s, want %s", got.kind, tt.want)
+			if got := DataSync().ErrorBody.classify(tt.status, tt.code, tt.headers); got.kind != tt.want {
+				t.Errorf("got %s, want %s", got.kind, tt.want)
 			}
 		})
 	}
 	if hint := DataSync().ErrorBody.classify(404, "", rateHeaders{}).hint; !strings.Contains(hint, "API_BASE_URL") {
-		t.Errorf("404 hints %q", hint)
+		t.Errorf("404: got hint %q, want one with API_BASE_URL", hint)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-func TestClientKeepsTheContract(t *testing.T) {
+func TestClient_Conformance(t *testing.T) {
 	t.Parallel()
 	domaintest.RunSourceChecks(t, func(t *testing.T) domaintest.SourceUnderTest {
 		t.Helper()
@@ -27,24 +27,7 @@ func TestClientKeepsTheContract(t *testing.T) {
 	})
 }
 
-// newClient is a client with sound settings but for what edit changes.
-func newClient(t *testing.T, edit func(*datasync.Config)) *datasync.Client {
-	t.Helper()
-	cfg := datasync.Config{
-		BaseURL: "https://api.test/api/v1", APIKey: key, Profile: datasync.DataSync(),
-		Timeout: 30 * time.Second, MaxPageBytes: 1 << 20,
-	}
-	edit(&cfg)
-	client, err := datasync.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
-const key = "ds_0123456789abcdef"
-
-// An upstream is a transport that says a script's answers the way the API does.
+// An upstream is a transport that gives scripted answers in the form of the API.
 type upstream struct {
 	answers  []domaintest.Answer
 	requests []domain.PageRequest
@@ -67,7 +50,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch answer.Kind {
 	case domain.Unknown:
-		return respond(r, 200, headersOf(answer), envelope(answer.Page)), nil
+		return respond(r, 200, rateLimitHeaders(answer), marshalPage(answer.Page)), nil
 	case domain.RateLimited:
 		var headers []string
 		if answer.In >= 0 {
@@ -91,7 +74,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-func headersOf(answer domaintest.Answer) []string {
+func rateLimitHeaders(answer domaintest.Answer) []string {
 	headers := []string{"X-Request-ID", "r-1"}
 	if q := answer.Quota; q.Limit > 0 {
 		headers = append(headers, "X-RateLimit-Limit", strconv.FormatInt(q.Limit, 10),
@@ -101,8 +84,8 @@ func headersOf(answer domaintest.Answer) []string {
 	return headers
 }
 
-// envelope is a page in the nested form.
-func envelope(page domain.Page) []byte {
+// marshalPage returns a page in the nested form.
+func marshalPage(page domain.Page) []byte {
 	pagination := map[string]any{"hasMore": !page.Last, "nextCursor": nil, "cursorExpiresIn": nil}
 	if !page.Last {
 		pagination["nextCursor"] = page.Next
@@ -125,7 +108,7 @@ func envelope(page domain.Page) []byte {
 	return fmt.Appendf(nil, "{\"data\": [%s ],\n%s", bytes.Join(records, []byte(" ,\n\t")), around[1:])
 }
 
-func TestDecoderKeepsTheContract(t *testing.T) {
+func TestDecoder_Conformance(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.DecoderChecks(), func(*testing.T) domaintest.DecoderUnderTest {
 		return domaintest.DecoderUnderTest{

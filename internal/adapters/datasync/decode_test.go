@@ -23,7 +23,7 @@ const (
 		`"session":{"id":"` + session + `","deviceType":"desktop","browser":"Firefox"}}`
 )
 
-// with is the sound record with one member's value replaced, or added behind the others.
+// with returns the valid record with one member's value replaced, or with the member added at the end.
 func with(name, value string) string {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(sound), &members); err != nil {
@@ -35,7 +35,7 @@ func with(name, value string) string {
 	return sound[:len(sound)-1] + `,"` + name + `":` + value + "}"
 }
 
-// without is the sound record without one member of the record itself.
+// without returns the valid record without one member of the record itself.
 func without(name string) string {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(sound), &members); err != nil {
@@ -62,7 +62,7 @@ func mustUUID(t *testing.T, text string) domain.UUID {
 	return u
 }
 
-func TestDecodeKeepsEveryValue(t *testing.T) {
+func TestDecode_Values(t *testing.T) {
 	t.Parallel()
 	escaped := strings.NewReplacer(`"userId"`, `"user\u0049d"`, `"click"`, `"cl\u0069ck \ud83d\ude00"`,
 		session+`","userId`, strings.ToUpper(session)+`","userId`).Replace(sound)
@@ -79,28 +79,28 @@ func TestDecodeKeepsEveryValue(t *testing.T) {
 				t.Fatal(err)
 			}
 			if e.ID != mustUUID(t, id) || e.SessionID != mustUUID(t, session) || e.UserID != mustUUID(t, user) {
-				t.Errorf("ids %s %s %s", e.ID, e.SessionID, e.UserID)
+				t.Errorf("got ids %s %s %s, want %s %s %s", e.ID, e.SessionID, e.UserID, id, session, user)
 			}
 			if !strings.HasPrefix(e.Type, tt.wantType) || e.Name != "event_00zz1k" || e.DeviceType != "desktop" || e.Browser != "Firefox" {
-				t.Errorf("texts %q %q %q %q", e.Type, e.Name, e.DeviceType, e.Browser)
+				t.Errorf("got texts %q %q %q %q, want %q event_00zz1k desktop Firefox", e.Type, e.Name, e.DeviceType, e.Browser, tt.wantType)
 			}
 			if !bytes.Contains(e.Properties, []byte("9007199254740993")) || !bytes.Contains(e.Properties, []byte(`a\\u0000b`)) {
-				t.Errorf("properties %s", e.Properties)
+				t.Errorf("got properties %s, want them unchanged", e.Properties)
 			}
 			if cap(e.Properties) != len(e.Properties) {
-				t.Error("an append to the properties would run into the payload")
+				t.Errorf("got capacity %d for properties of %d bytes: an append would overwrite the payload", cap(e.Properties), len(e.Properties))
 			}
 			if want := time.UnixMilli(1769541553629); !e.OccurredAt.Equal(want) {
-				t.Errorf("occurred at %s", e.OccurredAt)
+				t.Errorf("got time %s, want %s", e.OccurredAt, want)
 			}
 			if drift != nil || e.Extra != nil {
-				t.Errorf("drift %v, extra %s", drift, e.Extra)
+				t.Errorf("got drift %v, extra %s, want none", drift, e.Extra)
 			}
 		})
 	}
 }
 
-func TestDecodeKeepsTheUnexpected(t *testing.T) {
+func TestDecode_ExtraAndDrift(t *testing.T) {
 	t.Parallel()
 	const other = "0198c0de-0000-7000-8000-0000000000ff"
 	inSession := func(members string) string {
@@ -122,7 +122,7 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 			[]domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + other + `"`)}},
 		},
 		{
-			"all of it", strings.Replace(inSession(`"id":"`+other+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
+			"all together", strings.Replace(inSession(`"id":"`+other+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
 			`{"a.b":2,"session":{"os":1,"id":"` + other + `"}}`,
 			[]domain.Drift{
 				{Path: "a.b", Kind: "new field", Value: []byte("2")},
@@ -131,14 +131,14 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 			},
 		},
 		{
-			"a name that would spoil a terminal", with(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,
+			"name with control characters", with(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,
 			[]domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
-			"a name without end", with(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
+			"long name", with(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
 			[]domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
 		},
-		{"what only looks like NUL", with("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}}},
+		{"escaped backslash before u0000", with("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,16 +148,16 @@ func TestDecodeKeepsTheUnexpected(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(e.Extra) != tt.extra || !json.Valid(e.Extra) {
-				t.Errorf("extra %s, want %s", e.Extra, tt.extra)
+				t.Errorf("got extra %s, want %s", e.Extra, tt.extra)
 			}
 			if !reflect.DeepEqual(drift, tt.drift) {
-				t.Errorf("drift %+v, want %+v", drift, tt.drift)
+				t.Errorf("got drift %+v, want %+v", drift, tt.drift)
 			}
 		})
 	}
 }
 
-func TestDecodeRejects(t *testing.T) {
+func TestDecode_Rejects(t *testing.T) {
 	t.Parallel()
 	inSession := func(members string) string { return with("session", "{"+members+"}") }
 	const rest = `"deviceType":"d","browser":"b"`
@@ -166,8 +166,8 @@ func TestDecodeRejects(t *testing.T) {
 		{"null", "null", "not an object", ""},
 		{"an array", "[" + sound + "]", "not an object", ""},
 		{"cut", sound[:len(sound)-1], "not JSON", ""},
-		{"something behind", sound + "{}", "not JSON", ""},
-		{"a comma too many", sound[:len(sound)-1] + ",}", "not JSON", ""},
+		{"something follows", sound + "{}", "not JSON", ""},
+		{"one comma too many", sound[:len(sound)-1] + ",}", "not JSON", ""},
 		{"a raw NUL", with("name", "\"a\x00b\""), "not JSON", "name"},
 		{"a raw control character", with("name", "\"a\x01b\""), "not JSON", "name"},
 		{"an unknown escape", with("name", `"a\x"`), "not JSON", "name"},
@@ -181,7 +181,7 @@ func TestDecodeRejects(t *testing.T) {
 		{"a field twice, once escaped", sound[:len(sound)-1] + `,"\u0069d":"` + id + `"}`, "duplicate field", "id"},
 		{"a property twice", with("properties", `{"a":1,"a":1}`), "duplicate field", "properties.a"},
 		{"NUL in a name", with("name", `"a\u0000"`), "NUL character", "name"},
-		{"NUL behind a backslash", with("name", `"a\\\u0000"`), "NUL character", "name"},
+		{"NUL after a backslash", with("name", `"a\\\u0000"`), "NUL character", "name"},
 		{"NUL in properties", with("properties", `{"a":["\u0000"]}`), "NUL character", "properties"},
 		{"NUL in a property's name", with("properties", `{"\u0000":1}`), "NUL character", "properties"},
 		{"NUL in a new field", with("colour", `"\u0000"`), "NUL character", "colour"},
@@ -210,16 +210,52 @@ func TestDecodeRejects(t *testing.T) {
 			_, _, err := decode(tt.payload)
 			var rejection *domain.Rejection
 			if !errors.As(err, &rejection) {
-				t.Fatalf("accepted: %v", err)
+				t.Fatalf("got error %v, want a rejection", err)
 			}
 			if rejection.Reason != tt.reason || rejection.Field != tt.field {
-				t.Errorf("rejected as %q in %q (%s), want %q in %q", rejection.Reason, rejection.Field, rejection.Detail, tt.reason, tt.field)
+				t.Errorf("got %q in field %q (%s), want %q in field %q",
+					rejection.Reason, rejection.Field, rejection.Detail, tt.reason, tt.field)
 			}
 		})
 	}
 }
 
-func TestRejectionsAreShortAndPrintable(t *testing.T) {
+func TestDecode_TooManyFields(t *testing.T) {
+	t.Parallel()
+	add := func(more string) string { return sound[:len(sound)-1] + "," + more + "}" }
+	inSession := strings.Replace(sound, `"deviceType"`, members(400, 8)+`,"deviceType"`, 1)
+	long := strings.Repeat("n", 600<<10)
+	tests := []struct{ name, payload, reason string }{
+		{"maximum", add(members(1000, 8)), ""},
+		{"maximum with other drift", strings.Replace(add(members(1000, 8)), "1769541553629", "1769541553", 1), ""},
+		{"one above the maximum", add(members(1001, 8)), "too many fields"},
+		{"record and session together", inSession[:len(inSession)-1] + "," + members(601, 8) + "}", "too many fields"},
+		{"properties of many members", with("properties", "{"+members(20_000, 10)+"}"), ""},
+		{"properties of too many members", with("properties", "{"+members(60_000, 10)+"}"), "field names too long"},
+		{"one long name", with("properties", `{"`+long+`":1}`), "field names too long"},
+		{"long text", with("name", `"`+long+`"`), ""},
+		{"text with the form of names", with("name", `"`+strings.Repeat(`\"a\":`, 120<<10)+`"`), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, drift, err := decode(tt.payload)
+			var rejection *domain.Rejection
+			switch {
+			case tt.reason == "" && err != nil:
+				t.Errorf("got error %v, want none", err)
+			case tt.reason != "" && (!errors.As(err, &rejection) || rejection.Reason != tt.reason):
+				t.Errorf("got error %v, want %q", err, tt.reason)
+			case tt.reason != "" && rejection.ID != mustUUID(t, id):
+				t.Errorf("got id %s, want %s", rejection.ID, id)
+			case len(drift) > 1001:
+				t.Errorf("got %d drifts, want at most 1001", len(drift))
+			}
+		})
+	}
+}
+
+func TestDecode_RejectionsAreShortAndPrintable(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{
 		with("timestamp", `"`+strings.Repeat("\u200b", 5000)+`"`), strings.Repeat("[", 20_000), strings.Repeat(`{"`+strings.Repeat("k", 90)+`":`, 20_000), strings.Repeat("\xff", 5000),
@@ -228,11 +264,50 @@ func TestRejectionsAreShortAndPrintable(t *testing.T) {
 		_, _, err := decode(payload)
 		var rejection *domain.Rejection
 		if !errors.As(err, &rejection) {
-			t.Fatalf("accepted: %v", err)
+			t.Fatalf("got error %v, want a rejection", err)
 		}
 		text := rejection.Error()
 		if len(text) > 800 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' && r != '…' }) {
-			t.Errorf("rejection of %d bytes: %q", len(text), text)
+			t.Errorf("got rejection %q of %d bytes, want printable text of at most 800", text, len(text))
 		}
+	}
+}
+
+func TestDecode_RejectionHasTheID(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, payload string
+		known         bool
+	}{
+		{"bad value after the id", with("timestamp", `"yesterday"`), true},
+		{"bad value before the id", `{"timestamp":null,` + without("timestamp")[1:], true},
+		{"bytes that are not UTF-8", with("name", "\"a\xffb\""), true},
+		{"half a surrogate pair", with("name", `"\ud83d"`), true},
+		{"an upper-case id", strings.Replace(with("name", "null"), id, strings.ToUpper(id), 1), true},
+		{"an escaped name", strings.Replace(with("name", "null"), `{"id"`, `{"\u0069d"`, 1), true},
+		{"no id", without("id"), false},
+		{"a null id", with("id", "null"), false},
+		{"id is not a UUID", with("id", `"undefined"`), false},
+		{"two ids", strings.Replace(with("name", "null"), `{"id"`, `{"id":"`+session+`","id"`, 1), false},
+		{"id in the session only", `{"session":{"id":"` + id + `"}}`, false},
+		{"not an object", `"` + id + `"`, false},
+		{"cut off", sound[:len(sound)-9], false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := decode(tt.payload)
+			rejection, ok := errors.AsType[*domain.Rejection](err)
+			if !ok {
+				t.Fatalf("got error %v, want a rejection", err)
+			}
+			want := domain.EventID{}
+			if tt.known {
+				want = mustUUID(t, id)
+			}
+			if rejection.ID != want {
+				t.Errorf("got id %s, want %s (%v)", rejection.ID, want, rejection)
+			}
+		})
 	}
 }

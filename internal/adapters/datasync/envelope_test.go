@@ -1,34 +1,23 @@
 package datasync_test
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jarcoal/httpmock"
 
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// fetchBody fetches the page behind cursor "asked" from an API that answers with this body.
-func fetchBody(t *testing.T, status int, body string, headers ...string) (domain.Page, error) {
-	t.Helper()
-	mock := httpmock.NewMockTransport()
-	mock.RegisterResponder(http.MethodGet, "https://api.test/api/v1/events", func(r *http.Request) (*http.Response, error) {
-		return respond(r, status, headers, []byte(body)), nil
-	})
-	client := newClient(t, func(c *datasync.Config) { c.Transport = mock })
-	return client.FetchPage(t.Context(), domain.PageRequest{Cursor: "asked", Limit: 10})
-}
-
-func TestWholePages(t *testing.T) {
+func TestFetchPage_CompletePages(t *testing.T) {
 	t.Parallel()
 	known := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 	tests := []struct {
 		name, body string
-		want       domain.Page // Records by number only
+		want       domain.Page // without Records and Receipt
 		records    []string
 	}{
 		{
@@ -59,7 +48,7 @@ func TestWholePages(t *testing.T) {
 		{"an absurd life", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":99999999999999}}`, domain.Page{Next: "n"}, []string{"1"}},
 		{"a life in words", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":"120s"}}`, domain.Page{Next: "n"}, []string{"1"}},
 
-		// One bad record never spoils the page: its decoder refuses it.
+		// A malformed record does not make the page bad: its decoder rejects the record.
 		{"a field twice", `{"data":[{"a":1,"a":2}],"hasMore":false}`, domain.Page{Last: true}, []string{`{"a":1,"a":2}`}},
 		{"not UTF-8", "{\"data\":[\"\xff\",1],\"hasMore\":false}", domain.Page{Last: true}, []string{"\"\xff\"", "1"}},
 		{"raw control characters", "{\"data\":[{\"a\":\"\x00\x01\n\"},1],\"hasMore\":false}", domain.Page{Last: true}, []string{"{\"a\":\"\x00\x01\n\"}", "1"}},
@@ -77,17 +66,17 @@ func TestWholePages(t *testing.T) {
 				t.Fatal(err)
 			}
 			if page.Next != tt.want.Next || page.Last != tt.want.Last || page.ExpiresIn != tt.want.ExpiresIn || page.Total != tt.want.Total {
-				t.Errorf("page %+v, want %+v", page, tt.want)
+				t.Errorf("got page %+v, want %+v", page, tt.want)
 			}
 			if page.Receipt.Bytes != int64(len(tt.body)) || page.Receipt.Status != 200 {
-				t.Errorf("receipt %+v", page.Receipt)
+				t.Errorf("got receipt %+v, want status 200 and %d bytes", page.Receipt, len(tt.body))
 			}
 			if len(page.Records) != len(tt.records) {
-				t.Fatalf("%d records, want %d", len(page.Records), len(tt.records))
+				t.Fatalf("got %d records, want %d", len(page.Records), len(tt.records))
 			}
 			for i, r := range page.Records {
 				if string(r.Payload) != tt.records[i] || r.Index != i {
-					t.Errorf("record %d is %.80q at index %d, want %.80q", i, r.Payload, r.Index, tt.records[i])
+					t.Errorf("record %d: got %.80q with index %d, want %.80q", i, r.Payload, r.Index, tt.records[i])
 				}
 			}
 		})
@@ -96,13 +85,13 @@ func TestWholePages(t *testing.T) {
 
 var deep = strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)
 
-func TestBadPages(t *testing.T) {
+func TestFetchPage_BadPages(t *testing.T) {
 	t.Parallel()
 	const flat = `"hasMore":true,"nextCursor":"n"`
 	nested := func(pagination string) string { return `{"data":[1],"pagination":` + pagination + `}` }
 	meta := func(meta string) string { return `{"data":[1,2],` + flat + `,"meta":` + meta + `}` }
 	tests := []struct {
-		name, body, says string // says: what the error names
+		name, body, says string // says: part of the error
 	}{
 		{"nothing", "", "not a JSON object"},
 		{"space", " \n", "not a JSON object"},
@@ -167,34 +156,133 @@ func TestBadPages(t *testing.T) {
 			t.Parallel()
 			page, err := fetchBody(t, 200, tt.body)
 			if domain.KindOf(err) != domain.BadPage {
-				t.Fatalf("page %+v, error %v", page, err)
+				t.Fatalf("got page %+v, error %v, want BadPage", page, err)
 			}
 			if !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("the error %q does not say %q", err, tt.says)
+				t.Errorf("got error %q, want one with %q", err, tt.says)
 			}
 			if len(page.Records) != 0 || page.Next != "" || page.Last {
-				t.Errorf("a page came with the error: %+v", page)
+				t.Errorf("got page %+v with the error, want none", page)
 			}
 		})
 	}
-	t.Run("HTML", func(t *testing.T) {
+	t.Run("web page", func(t *testing.T) {
 		t.Parallel()
 		for _, media := range []string{"text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"} {
 			if _, err := fetchBody(t, 200, last, "Content-Type", media); domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "web page, not JSON") ||
 				!strings.Contains(domain.HintOf(err), "API_BASE_URL") {
-				t.Errorf("%s: %v", media, err)
+				t.Errorf("%s: got error %v, hint %q, want BadPage with a hint", media, err, domain.HintOf(err))
 			}
 		}
 		for _, media := range []string{"", "text/plain", "application/problem+json", ";;"} {
 			if _, err := fetchBody(t, 200, last, "Content-Type", media); err != nil {
-				t.Errorf("%q: %v", media, err)
+				t.Errorf("%q: got error %v, want none", media, err)
 			}
 		}
 	})
-	t.Run("an encoding not asked for", func(t *testing.T) {
+	t.Run("encoding that was not requested", func(t *testing.T) {
 		t.Parallel()
 		if _, err := fetchBody(t, 200, last, "Content-Encoding", "br"); domain.KindOf(err) != domain.BadPage {
-			t.Error(err)
+			t.Errorf("got error %v, want BadPage", err)
 		}
 	})
+}
+
+// TestFetchPage_Payloads checks that each record has exactly the bytes that were sent, as a record and as a reject.
+func TestFetchPage_Payloads(t *testing.T) {
+	t.Parallel()
+	payloads := []string{
+		"{ \"id\" :\r\n\t\"\\u0061\" , \"n\\u0061me\" : [ 1 ,\t2 ] ,\r\n \"x\" : 1.0e+02 }",
+		"{\r\n}", "[ ]", "[ 1 , [ { } ] ]", `"\u0061\/\"\\"`, "\"a\r\nb\"", "-0.0", "1E400", "nul", `{"a":1,"a":2}`,
+		"{\"a\":\"\xff\xfe\"}", `{"a":"\ud83d"}`, "{\"a\":\"\u2028<&>\"}", strings.Replace(sound, ":", " : ", 3),
+	}
+	for name, join := range map[string]func([]string) string{
+		"compact":     func(p []string) string { return strings.Join(p, ",") },
+		"with spaces": func(p []string) string { return "\r\n " + strings.Join(p, " \r\n,\t ") + "\r\n" },
+	} {
+		page, err := fetchBody(t, 200, `{"data":[`+join(payloads)+`],"hasMore":false}`)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		decoded, err := domain.FetchedPage{Page: page}.Decode(t.Context(), datasync.NewDecoder(datasync.DataSync()))
+		if err != nil || len(page.Records) != len(payloads) {
+			t.Fatalf("%s: got %d records, error %v, want %d", name, len(page.Records), err, len(payloads))
+		}
+		for i, want := range payloads {
+			if got := page.Records[i]; string(got.Payload) != want || got.Index != i {
+				t.Errorf("%s: record %d: got %q, want %q", name, got.Index, got.Payload, want)
+			}
+		}
+		for _, reject := range decoded.Rejects {
+			if want := payloads[reject.Record.Index]; string(reject.Record.Payload) != want {
+				t.Errorf("%s: reject %d: got %q, want %q", name, reject.Record.Index, reject.Record.Payload, want)
+			}
+		}
+		if len(decoded.Rejects) != len(payloads)-1 || string(decoded.Events[0].Record.Payload) != payloads[len(payloads)-1] {
+			t.Errorf("%s: got %d rejects, %d events, want the last record alone as an event", name, len(decoded.Rejects), len(decoded.Events))
+		}
+	}
+}
+
+func TestFetchPage_TooManyRecords(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ limit, max int }{
+		{1, 1001},
+		{100, 1100},
+		{999, 1999},
+		{1001, 2002},
+		{5000, 10_000},
+		{100_000, 10_000}, // 5,000 are requested
+		{0, 10_000},
+		{-1, 10_000},
+	} {
+		t.Run(strconv.Itoa(tt.limit), func(t *testing.T) {
+			t.Parallel()
+			page, err := fetchRecords(t, tt.max, tt.limit)
+			if err != nil || len(page.Records) != tt.max {
+				t.Errorf("got %d records, error %v, want %d", len(page.Records), err, tt.max)
+			}
+			_, err = fetchRecords(t, tt.max+1, tt.limit)
+			if domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), fmt.Sprintf("more than %d records", tt.max)) {
+				t.Errorf("%d records: got error %v, want BadPage", tt.max+1, err)
+			}
+		})
+	}
+}
+
+// fetchRecords fetches a page of n tiny records with this limit in the request.
+func fetchRecords(t *testing.T, n, limit int) (domain.Page, error) {
+	t.Helper()
+	body := `{"data":[1` + strings.Repeat(",1", n-1) + `],"hasMore":false}`
+	client := newClient(t, func(c *datasync.Config) {
+		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return respond(r, 200, nil, []byte(body)), nil })
+	})
+	return client.FetchPage(t.Context(), domain.PageRequest{Limit: limit})
+}
+
+func TestFetchPage_TooManyMembers(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"beside the data": `{"data":[],"hasMore":false,` + members(1000, 8) + "}",
+		"in meta":         `{"data":[],"hasMore":false,"meta":{` + members(1001, 8) + "}}",
+		"in pagination":   `{"data":[],"pagination":{"hasMore":false,` + members(1000, 8) + "}}",
+		"name too long":   `{"data":[],"hasMore":false,"` + strings.Repeat("n", 65<<10) + `":1}`,
+		"cursor too long": `{"data":[],"hasMore":true,"nextCursor":"` + strings.Repeat("n", 65<<10) + `"}`,
+	} {
+		if _, err := fetchBody(t, 200, body); domain.KindOf(err) != domain.BadPage {
+			t.Errorf("%s: got error %v, want BadPage", name, err)
+		}
+	}
+	if _, err := fetchBody(t, 200, `{"data":[],"hasMore":false,`+members(990, 8)+`,"meta":{"x":{`+members(2000, 8)+"}}}"); err != nil {
+		t.Errorf("many members: got error %v, want none", err)
+	}
+}
+
+// members returns n members with different names, each of at least width bytes.
+func members(n, width int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"k%0*d":1`, width-3, i)
+	}
+	return b.String()[1:]
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// FuzzScannerAgreesWithJSON holds the scanner's idea of where records begin and end against a real parser's, on every
-// array that one takes.
-func FuzzScannerAgreesWithJSON(f *testing.F) {
+// FuzzScanner compares where the scanner and a JSON parser see the elements of an array, for every array that the parser
+// accepts.
+func FuzzScanner(f *testing.F) {
 	for _, seed := range []string{`[]`, `[1,"a\"]",{"b":[{}]}, null ]`, `["\\",["]"],{"}":"{"}]`, ` [ -1.5e3 , "\u005c\"" ] `} {
 		f.Add([]byte(seed))
 	}
@@ -41,24 +41,24 @@ func FuzzScannerAgreesWithJSON(f *testing.F) {
 			err = s.checkEnd()
 		}
 		if err != nil || !bytes.Equal(bytes.Join(got, []byte{0}), bytes.Join(want, []byte{0})) {
-			t.Errorf("%q: %q, want %q, error %v", body, got, want, err)
+			t.Errorf("%q: got %q, error %v, want %q", body, got, err, want)
 		}
 	})
 }
 
-// FuzzOpen feeds the envelope whatever bytes: it is a whole page or an error, never both and never a panic.
-func FuzzOpen(f *testing.F) {
+// FuzzParsePage checks that any body is either a complete page or an error, and never causes a panic.
+func FuzzParsePage(f *testing.F) {
 	f.Add([]byte(`{"data":[{"id":1}],"pagination":{"hasMore":true,"nextCursor":"n"},"meta":{"total":9,"returned":1}}`))
 	f.Add([]byte(`{"data":[1],"hasMore":false}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		page, err := DataSync().Envelope.parse(answer{body: body}, "asked", 10)
 		if err == nil && (page.Last == (page.Next != "") || page.Next == "asked") {
-			t.Errorf("%q: last %v, next %q", body, page.Last, page.Next)
+			t.Errorf("%q: got last %v, next %q, want either the last page or a new cursor", body, page.Last, page.Next)
 		}
 	})
 }
 
-// FuzzDecode feeds the decoder whatever bytes: what it accepts is what PostgreSQL accepts, as far as JSON can tell.
+// FuzzDecode checks that PostgreSQL can store the JSON and the texts of each record that the decoder accepts.
 func FuzzDecode(f *testing.F) {
 	const sound = `{"id":"0198c0de-0000-7000-8000-000000000001","sessionId":"0198c0de-0000-7000-8000-0000000000aa",` +
 		`"userId":"0198c0de-0000-4000-8000-0000000000bb","type":"click","name":"n","properties":{"n":1},"timestamp":1769541553629,` +
@@ -69,23 +69,23 @@ func FuzzDecode(f *testing.F) {
 		before := bytes.Clone(payload)
 		event, drift, err := decoder.Decode(domain.Record{Payload: payload})
 		if !bytes.Equal(payload, before) {
-			t.Fatalf("%q became %q", before, payload)
+			t.Fatalf("got payload changed to %q, want %q", payload, before)
 		}
 		if err != nil {
 			return
 		}
-		for _, kept := range [][]byte{event.Properties, event.Extra} {
-			if kept != nil && (!jsontext.Value(kept).IsValid() || hasNUL(kept)) {
-				t.Errorf("keeps %q", kept)
+		for _, object := range [][]byte{event.Properties, event.Extra} {
+			if object != nil && (!jsontext.Value(object).IsValid() || hasNUL(object)) {
+				t.Errorf("got object %q, want valid JSON without NUL", object)
 			}
 		}
 		for _, text := range []string{event.Type, event.Name, event.DeviceType, event.Browser} {
 			if bytes.ContainsRune([]byte(text), 0) {
-				t.Errorf("keeps %q", text)
+				t.Errorf("got text %q, want no NUL", text)
 			}
 		}
 		if (len(drift) == 0) != (event.Extra == nil) {
-			t.Errorf("drift %v, extra %q", drift, event.Extra)
+			t.Errorf("got drift %v with extra %q, want both or none", drift, event.Extra)
 		}
 	})
 }

@@ -16,45 +16,45 @@ func hash(payload string) domain.RecordHash {
 	return datasync.NewDecoder(datasync.DataSync()).Hash(domain.Record{Payload: []byte(payload)})
 }
 
-// TestTheSameRecordHasOneHash whatever form the API gives it in one place of a page or another.
-func TestTheSameRecordHasOneHash(t *testing.T) {
+// TestHash_SameContent checks that all forms of a record have the same hash.
+func TestHash_SameContent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
 		forms []string
 	}{
-		{"the time in every form", []string{
+		{"all forms of the time", []string{
 			`{"id":1,"timestamp":1769541553000}`, `{"id":1,"timestamp":"2026-01-27T19:19:13.000Z"}`, `{"id":1,"timestamp":"2026-01-27t20:19:13+01"}`,
 			`{"id":1,"timestamp":1769541553}`, `{"id":1,"timestamp":"1769541553000000"}`, `{"id":1,"timestamp":1769541553000000000}`,
 		}},
-		{"the time in a record with text that is none", []string{
+		{"time in a record with invalid text", []string{
 			"{\"name\":\"a\xffb\",\"timestamp\":1769541553000}", "{\"timestamp\":\"2026-01-27T19:19:13Z\",\"name\":\"a\xffb\"}",
 		}},
-		{"the time in a record with a field twice", []string{
+		{"time in a record with a duplicate field", []string{
 			`{"n":1,"timestamp":1769541553000,"n":2}`, `{"n":1,"n":2,"timestamp":"2026-01-27T19:19:13Z"}`,
 		}},
 		{"members in another order, at any depth", []string{`{"a":{"b":[{"c":1,"d":2}],"e":3},"f":4}`, `{"f":4,"a":{"e":3,"b":[{"d":2,"c":1}]}}`}},
-		{"space where it means nothing", []string{`{"a":[1,{"b":null}],"c":""}`, "\t{ \"a\" : [ 1 ,\r\n{\"b\": null} ] , \"c\" :\"\" } "}},
+		{"white space", []string{`{"a":[1,{"b":null}],"c":""}`, "\t{ \"a\" : [ 1 ,\r\n{\"b\": null} ] , \"c\" :\"\" } "}},
 		{"escapes in names and values", []string{`{"a/é":"x\n😀"}`, `{"\u0061\/\u00E9":"\u0078\u000a\uD83D\uDE00"}`}},
-		{"empty ones", []string{`{}`, ` { } `}},
+		{"empty objects", []string{`{}`, ` { } `}},
 	}
 	seen := map[domain.RecordHash]string{}
 	for _, tt := range tests {
 		want := hash(tt.forms[0])
 		for _, form := range tt.forms[1:] {
 			if hash(form) != want {
-				t.Errorf("%s: %s has another hash than %s", tt.name, form, tt.forms[0])
+				t.Errorf("%s: got another hash for %s, want the hash of %s", tt.name, form, tt.forms[0])
 			}
 		}
 		if other, known := seen[want]; known {
-			t.Errorf("%s has the hash of %s", tt.forms[0], other)
+			t.Errorf("%s: got the hash of %s, want another", tt.forms[0], other)
 		}
 		seen[want] = tt.forms[0]
 	}
 }
 
-// TestOtherRecordsHaveOtherHashes, however little they differ.
-func TestOtherRecordsHaveOtherHashes(t *testing.T) {
+// TestHash_OtherContent checks that records with small differences have different hashes.
+func TestHash_OtherContent(t *testing.T) {
 	t.Parallel()
 	records := []string{
 		`{"a":1}`, `{"a":1.0}`, `{"a":1.00}`, `{"a":"1"}`, `{"a":[1]}`, `{"a":{"":1}}`, `{"a":true}`, `{"a":null}`, `{"a":"true"}`, `{"A":1}`, `{"":1}`,
@@ -70,42 +70,42 @@ func TestOtherRecordsHaveOtherHashes(t *testing.T) {
 	for _, record := range records {
 		h := hash(record)
 		if other, known := seen[h]; known {
-			t.Errorf("%q has the hash of %q", record, other)
+			t.Errorf("%q: got the hash of %q, want another", record, other)
 		}
 		seen[h] = record
 	}
 }
 
-// TestBytesThatAreNoObjectAreHashedThemselves, like an object that would take too much to be sorted.
-func TestBytesThatAreNoObjectAreHashedThemselves(t *testing.T) {
+// TestHash_Bytes checks that records beyond the limits, and records that are not objects, are hashed by their bytes.
+func TestHash_Bytes(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}" }
 	wide := func(n int) string { return `{` + strings.Repeat(`"":1,`, n-1) + `"":1}` }
 	tests := []struct {
 		name, payload string
-		itself        bool
+		byBytes       bool
 	}{
-		{"no JSON", "x", true},
+		{"not JSON", "x", true},
 		{"cut off", `{"a":"`, true},
-		{"as deep as may be", deep(999), false},
-		{"deeper", deep(1000), true},
-		{"as wide as may be", wide(1 << 16), false},
-		{"wider", wide(1<<16 + 1), true},
+		{"maximum depth", deep(999), false},
+		{"too deep", deep(1000), true},
+		{"maximum members", wide(1 << 16), false},
+		{"too many members", wide(1<<16 + 1), true},
 	}
 	for _, tt := range tests {
 		h := hash(tt.payload)
-		if itself := h == sha256.Sum256([]byte(tt.payload)); itself != tt.itself || !itself && h != hash(" "+tt.payload) {
-			t.Errorf("%s: hashed by its bytes: %v", tt.name, itself)
+		if byBytes := h == sha256.Sum256([]byte(tt.payload)); byBytes != tt.byBytes || !byBytes && h != hash(" "+tt.payload) {
+			t.Errorf("%s: got hashed by bytes %v, want %v", tt.name, byBytes, tt.byBytes)
 		}
 	}
 }
 
-// TestAHashTakesLittle: what is allocated, garbage included, is in proportion to the record, whatever it is made of. Empty
-// arrays take most, less than eleven times their bytes.
-func TestAHashTakesLittle(t *testing.T) {
+// TestHash_Memory checks that the allocated memory, garbage included, is in proportion to the size of any record. Empty
+// arrays take the most: less than eleven times their bytes.
+func TestHash_Memory(t *testing.T) {
 	const (
-		size = 2 << 20
-		most = 12 * size
+		size     = 2 << 20
+		maxAlloc = 12 * size
 	)
 	fill := func(open, repeated, end string) []byte {
 		return slices.Concat([]byte(open), bytes.Repeat([]byte(repeated), (size-len(open)-len(end))/len(repeated)), []byte(end))
@@ -126,8 +126,8 @@ func TestAHashTakesLittle(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		decoder.Hash(domain.Record{Payload: payload})
 		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > most {
-			t.Errorf("%s: allocated %d MiB for %d", name, took>>20, size>>20)
+		if took := after.TotalAlloc - before.TotalAlloc; took > maxAlloc {
+			t.Errorf("%s: got %d MiB allocated for %d MiB, want at most %d", name, took>>20, size>>20, maxAlloc>>20)
 		}
 	}
 }

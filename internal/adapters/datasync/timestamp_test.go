@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-func TestTimestamps(t *testing.T) {
+func TestDecode_Timestamps(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 27, 19, 19, 13, 629_000_000, time.UTC)
 	sinceEpoch := func(d time.Duration) time.Time { return time.Unix(0, 0).Add(d) }
 	tests := []struct {
 		value string
 		want  time.Time // zero: rejected
-		drift string    // kinds, with a comma between
+		drift string    // kinds, with commas between them
 	}{
-		// A number's magnitude tells its unit.
+		// The size of a number shows its unit.
 		{`1769541553629`, at, ""},
 		{`100000000000`, time.UnixMilli(100_000_000_000), ""},
 		{`99999999999999`, time.UnixMilli(99_999_999_999_999), ""},
@@ -36,16 +36,16 @@ func TestTimestamps(t *testing.T) {
 		{`123456789012345678901234567890`, time.Time{}, ""},
 		{`{}`, time.Time{}, ""},
 
-		// So it does in quotes.
+		// The same in quotes.
 		{`"1769541553629"`, at, "a number in quotes"},
 		{`"\u0031769541553629"`, at, "a number in quotes"},
 		{`"1769541553"`, at.Truncate(time.Second), "in seconds,a number in quotes"},
 		{`"0"`, time.Time{}, ""},
 		{`"1769541553629 "`, time.Time{}, ""},
 		{`"+1769541553629"`, time.Time{}, ""},
-		{`"\u0661769541553629"`, time.Time{}, ""}, // a digit, but none of these
+		{`"\u0661769541553629"`, time.Time{}, ""}, // an escape that is not a digit
 
-		// Other strings are dates with a zone or nothing.
+		// Any other string must be a date with a zone.
 		{`"2026-01-27T19:19:13.629Z"`, at, ""},
 		{`"2026-01-27T19:19:13.629\u005a"`, at, ""},
 		{`"2026-01-27t19:19:13.629z"`, at, ""},
@@ -91,20 +91,20 @@ func TestTimestamps(t *testing.T) {
 			t.Parallel()
 			e, drift, err := decode(with("timestamp", tt.value))
 			if (err != nil) != tt.want.IsZero() {
-				t.Fatalf("error %v, want %s", err, tt.want)
+				t.Fatalf("got error %v, want time %s", err, tt.want)
 			}
 			if err == nil && (!e.OccurredAt.Equal(tt.want) || e.OccurredAt.Location() != time.UTC) {
-				t.Errorf("read as %v, want %v", e.OccurredAt, tt.want)
+				t.Errorf("got time %v, want %v in UTC", e.OccurredAt, tt.want)
 			}
 			var kinds []string
 			for _, d := range drift {
 				kinds = append(kinds, d.Kind)
 				if d.Path != "timestamp" {
-					t.Errorf("drift at %s", d.Path)
+					t.Errorf("got drift at %s, want timestamp", d.Path)
 				}
 			}
 			if got := strings.Join(kinds, ","); got != tt.drift {
-				t.Errorf("drift %q, want %q", got, tt.drift)
+				t.Errorf("got drift %q, want %q", got, tt.drift)
 			}
 		})
 	}
