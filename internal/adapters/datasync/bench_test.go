@@ -71,7 +71,7 @@ func sampleEvents(n int) [][]byte {
 func TestMemory_HostilePages(t *testing.T) {
 	const size = 1 << 20 // of a body; the maximum of newClient
 	fill := func(text string, room int) string { return strings.Repeat(text, room/len(text)) }
-	record := func(more string) string { return sound[:len(sound)-1] + "," + more + "}" }
+	record := func(more string) string { return valid[:len(valid)-1] + "," + more + "}" }
 	for name, data := range map[string]string{
 		"numbers":                  "1" + fill(",1", size-100),
 		"arrays":                   "[]" + fill(",[]", size-100),

@@ -18,7 +18,7 @@ const (
 	session = "0198c0de-0000-7000-8000-0000000000aa"
 	user    = "0198c0de-0000-4000-8000-0000000000bb"
 
-	sound = `{"id":"` + id + `","sessionId":"` + session + `","userId":"` + user + `","type":"click","name":"event_00zz1k",` +
+	valid = `{"id":"` + id + `","sessionId":"` + session + `","userId":"` + user + `","type":"click","name":"event_00zz1k",` +
 		`"properties":{"n":9007199254740993,"s":"a\\u0000b"},"timestamp":1769541553629,` +
 		`"session":{"id":"` + session + `","deviceType":"desktop","browser":"Firefox"}}`
 )
@@ -26,19 +26,19 @@ const (
 // with returns the valid record with one member's value replaced, or with the member added at the end.
 func with(name, value string) string {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(sound), &members); err != nil {
+	if err := json.Unmarshal([]byte(valid), &members); err != nil {
 		panic(err)
 	}
 	if old, found := members[name]; found {
-		return strings.Replace(sound, `"`+name+`":`+string(old), `"`+name+`":`+value, 1)
+		return strings.Replace(valid, `"`+name+`":`+string(old), `"`+name+`":`+value, 1)
 	}
-	return sound[:len(sound)-1] + `,"` + name + `":` + value + "}"
+	return valid[:len(valid)-1] + `,"` + name + `":` + value + "}"
 }
 
 // without returns the valid record without one member of the record itself.
 func without(name string) string {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(sound), &members); err != nil {
+	if err := json.Unmarshal([]byte(valid), &members); err != nil {
 		panic(err)
 	}
 	delete(members, name)
@@ -65,10 +65,10 @@ func mustUUID(t *testing.T, text string) domain.UUID {
 func TestDecode_Values(t *testing.T) {
 	t.Parallel()
 	escaped := strings.NewReplacer(`"userId"`, `"user\u0049d"`, `"click"`, `"cl\u0069ck \ud83d\ude00"`,
-		session+`","userId`, strings.ToUpper(session)+`","userId`).Replace(sound)
+		session+`","userId`, strings.ToUpper(session)+`","userId`).Replace(valid)
 	tests := []struct{ name, payload, wantType string }{
-		{"as recorded", sound, "click"},
-		{"with space around everything", "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(sound) + " ", "click"},
+		{"as recorded", valid, "click"},
+		{"with space around everything", "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(valid) + " ", "click"},
 		{"names and values escaped, upper-case UUID", escaped, "click"},
 	}
 	for _, tt := range tests {
@@ -164,10 +164,10 @@ func TestDecode_Rejects(t *testing.T) {
 	tests := []struct{ name, payload, reason, field string }{
 		{"nothing", "", "not JSON", ""},
 		{"null", "null", "not an object", ""},
-		{"an array", "[" + sound + "]", "not an object", ""},
-		{"cut", sound[:len(sound)-1], "not JSON", ""},
-		{"something follows", sound + "{}", "not JSON", ""},
-		{"one comma too many", sound[:len(sound)-1] + ",}", "not JSON", ""},
+		{"an array", "[" + valid + "]", "not an object", ""},
+		{"cut", valid[:len(valid)-1], "not JSON", ""},
+		{"something follows", valid + "{}", "not JSON", ""},
+		{"one comma too many", valid[:len(valid)-1] + ",}", "not JSON", ""},
 		{"a raw NUL", with("name", "\"a\x00b\""), "not JSON", "name"},
 		{"a raw control character", with("name", "\"a\x01b\""), "not JSON", "name"},
 		{"an unknown escape", with("name", `"a\x"`), "not JSON", "name"},
@@ -177,8 +177,8 @@ func TestDecode_Rejects(t *testing.T) {
 		{"the other half", with("name", `"\ude00"`), "bad text", "name"},
 		{"half a pair in properties", with("properties", `{"a":"\ud83d\u0041"}`), "bad text", "properties.a"},
 		{"half a pair in a new field's name", with(`\ud83d`, `1`), "bad text", ""},
-		{"a field twice", sound[:len(sound)-1] + `,"id":"` + id + `"}`, "duplicate field", "id"},
-		{"a field twice, once escaped", sound[:len(sound)-1] + `,"\u0069d":"` + id + `"}`, "duplicate field", "id"},
+		{"a field twice", valid[:len(valid)-1] + `,"id":"` + id + `"}`, "duplicate field", "id"},
+		{"a field twice, once escaped", valid[:len(valid)-1] + `,"\u0069d":"` + id + `"}`, "duplicate field", "id"},
 		{"a property twice", with("properties", `{"a":1,"a":1}`), "duplicate field", "properties.a"},
 		{"NUL in a name", with("name", `"a\u0000"`), "NUL character", "name"},
 		{"NUL after a backslash", with("name", `"a\\\u0000"`), "NUL character", "name"},
@@ -222,8 +222,8 @@ func TestDecode_Rejects(t *testing.T) {
 
 func TestDecode_TooManyFields(t *testing.T) {
 	t.Parallel()
-	add := func(more string) string { return sound[:len(sound)-1] + "," + more + "}" }
-	inSession := strings.Replace(sound, `"deviceType"`, members(400, 8)+`,"deviceType"`, 1)
+	add := func(more string) string { return valid[:len(valid)-1] + "," + more + "}" }
+	inSession := strings.Replace(valid, `"deviceType"`, members(400, 8)+`,"deviceType"`, 1)
 	long := strings.Repeat("n", 600<<10)
 	tests := []struct{ name, payload, reason string }{
 		{"maximum", add(members(1000, 8)), ""},
@@ -291,7 +291,7 @@ func TestDecode_RejectionHasTheID(t *testing.T) {
 		{"two ids", strings.Replace(with("name", "null"), `{"id"`, `{"id":"`+session+`","id"`, 1), false},
 		{"id in the session only", `{"session":{"id":"` + id + `"}}`, false},
 		{"not an object", `"` + id + `"`, false},
-		{"cut off", sound[:len(sound)-9], false},
+		{"cut off", valid[:len(valid)-9], false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

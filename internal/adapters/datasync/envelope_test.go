@@ -36,17 +36,17 @@ func TestFetchPage_CompletePages(t *testing.T) {
 		{"flat with meta", `{"data":[1],"hasMore":false,"meta":{"total":1}}`, domain.Page{Last: true, Total: known(1)}, []string{"1"}},
 		{"nested wins over flat", `{"hasMore":false,"data":[1],"pagination":{"hasMore":true,"nextCursor":"n"},"nextCursor":"flat"}`, domain.Page{Next: "n"}, []string{"1"}},
 		{"a cursor on the last page (dlt#3358)", `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"n","cursorExpiresIn":9}}`, domain.Page{Last: true}, []string{"1"}},
-		{"the asked cursor on the last page", `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"asked"}}`, domain.Page{Last: true}, []string{"1"}},
+		{"the requested cursor on the last page", `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"asked"}}`, domain.Page{Last: true}, []string{"1"}},
 		{"an empty page in the middle", `{"data":[],"pagination":{"hasMore":true,"nextCursor":"n"}}`, domain.Page{Next: "n"}, nil},
 		{"data last", `{"meta":{"returned":1},"pagination":{"hasMore":true,"nextCursor":"n"},"data":[1]}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"behind a byte order mark", "\ufeff" + `{"data":[1],"hasMore":false}`, domain.Page{Last: true}, []string{"1"}},
+		{"after a byte order mark", "\ufeff" + `{"data":[1],"hasMore":false}`, domain.Page{Last: true}, []string{"1"}},
 		{"space everywhere", " {\n\"data\" : [ 1 ,\t2 ] ,\r\n\"hasMore\" : false } \n", domain.Page{Last: true}, []string{"1", "2"}},
-		{"members nobody knows", `{"data":[1],"links":{"a":[1,1],"b":{"x":1}},"pagination":{"hasMore":true,"nextCursor":"n","page":1}}`, domain.Page{Next: "n"}, []string{"1"}},
+		{"unknown members", `{"data":[1],"links":{"a":[1,1],"b":{"x":1}},"pagination":{"hasMore":true,"nextCursor":"n","page":1}}`, domain.Page{Next: "n"}, []string{"1"}},
 		{"names and cursor escaped", `{"d\u0061ta":[1],"pagination":{"hasMore":true,"nextCursor":"\u006e\/\""}}`, domain.Page{Next: `n/"`}, []string{"1"}},
 		{"a null total and returned", `{"data":[1],"hasMore":false,"meta":{"total":null,"returned":null}}`, domain.Page{Last: true}, []string{"1"}},
-		{"a negative life", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":-3}}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"an absurd life", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":99999999999999}}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"a life in words", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":"120s"}}`, domain.Page{Next: "n"}, []string{"1"}},
+		{"a negative lifetime", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":-3}}`, domain.Page{Next: "n"}, []string{"1"}},
+		{"an absurd lifetime", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":99999999999999}}`, domain.Page{Next: "n"}, []string{"1"}},
+		{"a lifetime in words", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":"120s"}}`, domain.Page{Next: "n"}, []string{"1"}},
 
 		// A malformed record does not make the page bad: its decoder rejects the record.
 		{"a field twice", `{"data":[{"a":1,"a":2}],"hasMore":false}`, domain.Page{Last: true}, []string{`{"a":1,"a":2}`}},
@@ -99,10 +99,10 @@ func TestFetchPage_BadPages(t *testing.T) {
 		{"an array", "[]", "not a JSON object"},
 		{"plain text", "Service Unavailable", "not a JSON object"},
 		{"two byte order marks", "\ufeff\ufeff" + last, "not a JSON object"},
-		{"a byte order mark and no more", "\ufeff", "not a JSON object"},
+		{"a byte order mark alone", "\ufeff", "not a JSON object"},
 		{"cut in the envelope", last[:len(last)-1], "ends too early"},
 		{"cut in a record", `{"data":[{"id":"1`, "ends too early"},
-		{"cut behind a record", `{"data":[{"id":1},`, "ends too early"},
+		{"cut after a record", `{"data":[{"id":1},`, "ends too early"},
 		{"trailing garbage", last + "x", "follows"},
 		{"two values", last + last, "follows"},
 		{"a member without a value", `{"data":[],}`, "is missing at byte"},
@@ -145,11 +145,11 @@ func TestFetchPage_BadPages(t *testing.T) {
 		{"no records though returned says so", `{"data":[],"hasMore":false,"meta":{"returned":5}}`, "meta.returned is 5"},
 		{"returned as a string", meta(`{"returned":"2"}`), "meta.returned is not a whole number"},
 		{"a negative total", meta(`{"total":-1}`), "meta.total is not a whole number"},
-		{"half a total", meta(`{"total":2.5}`), "meta.total is not a whole number"},
+		{"a total with a fraction", meta(`{"total":2.5}`), "meta.total is not a whole number"},
 		{"a total beyond int64", meta(`{"total":99999999999999999999}`), "meta.total is not a whole number"},
 		{"meta null", meta(`null`), "meta is null"},
 		{"meta twice in itself", meta(`{"total":1,"total":2}`), `it has "total" twice`},
-		{"a body over its bound", `{"data":["` + strings.Repeat("x", 1<<20) + `"],` + flat + `}`, "1048576 allowed"},
+		{"a body that is too large", `{"data":["` + strings.Repeat("x", 1<<20) + `"],` + flat + `}`, "1048576 allowed"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestFetchPage_Payloads(t *testing.T) {
 	payloads := []string{
 		"{ \"id\" :\r\n\t\"\\u0061\" , \"n\\u0061me\" : [ 1 ,\t2 ] ,\r\n \"x\" : 1.0e+02 }",
 		"{\r\n}", "[ ]", "[ 1 , [ { } ] ]", `"\u0061\/\"\\"`, "\"a\r\nb\"", "-0.0", "1E400", "nul", `{"a":1,"a":2}`,
-		"{\"a\":\"\xff\xfe\"}", `{"a":"\ud83d"}`, "{\"a\":\"\u2028<&>\"}", strings.Replace(sound, ":", " : ", 3),
+		"{\"a\":\"\xff\xfe\"}", `{"a":"\ud83d"}`, "{\"a\":\"\u2028<&>\"}", strings.Replace(valid, ":", " : ", 3),
 	}
 	for name, join := range map[string]func([]string) string{
 		"compact":     func(p []string) string { return strings.Join(p, ",") },

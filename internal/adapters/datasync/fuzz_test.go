@@ -60,10 +60,10 @@ func FuzzParsePage(f *testing.F) {
 
 // FuzzDecode checks that PostgreSQL can store the JSON and the texts of each record that the decoder accepts.
 func FuzzDecode(f *testing.F) {
-	const sound = `{"id":"0198c0de-0000-7000-8000-000000000001","sessionId":"0198c0de-0000-7000-8000-0000000000aa",` +
+	const valid = `{"id":"0198c0de-0000-7000-8000-000000000001","sessionId":"0198c0de-0000-7000-8000-0000000000aa",` +
 		`"userId":"0198c0de-0000-4000-8000-0000000000bb","type":"click","name":"n","properties":{"n":1},"timestamp":1769541553629,` +
 		`"session":{"id":"0198c0de-0000-7000-8000-0000000000aa","deviceType":"d","browser":"b","os":"\\u0000"},"x":[1]}`
-	f.Add([]byte(sound))
+	f.Add([]byte(valid))
 	decoder := NewDecoder(DataSync())
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		before := bytes.Clone(payload)

@@ -89,7 +89,7 @@ func DataSync() Profile {
 	}
 }
 
-// clampLimit returns the limit to request: at most MaxLimit, which is also the limit if it is zero or negative.
+// clampLimit returns limit, or MaxLimit if limit is larger, zero or negative.
 func (p *Profile) clampLimit(limit int) int {
 	if limit <= 0 {
 		return p.MaxLimit

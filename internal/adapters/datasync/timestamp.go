@@ -10,9 +10,9 @@ import (
 // A unit is what a number counts since 1970. For times from 1973 to 5138 the numbers of the units do not overlap, so a number
 // shows its unit. Other numbers are rejected.
 type unit struct {
-	min   int64 // the smallest number in this unit; it ends where the next unit begins
-	drift string
-	time  func(n int64) (t time.Time, exact bool)
+	min    int64 // the smallest number in this unit; it ends where the next unit begins
+	drift  string
+	toTime func(n int64) (t time.Time, exact bool)
 }
 
 // units are in order of min. Milliseconds are recorded; the others are claimed.
@@ -73,7 +73,7 @@ func parseUnixTime(text string) timestamp {
 			unit = u
 		}
 	}
-	t, exact := unit.time(n)
+	t, exact := unit.toTime(n)
 	if !exact {
 		return timestamp{fault: "is finer than a microsecond"}
 	}
