@@ -3,12 +3,20 @@
 package e2e
 
 import (
-	"maps"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
+	"time"
 )
 
 // TestCompose is what docker-compose.yml promises: from nothing to a finished run whose traces stand in Jaeger, and a run
@@ -54,53 +62,137 @@ func (p *project) wantDone() {
 	db.addsUp()
 }
 
-// A ledgerRow is what the ledger says of a page's requests.
-type ledgerRow struct {
-	TraceID                                       string
-	Seq, Received, Requests, Retries, RateLimited int
+// composePatience bounds what takes an image to be pulled or built.
+const composePatience = 10 * time.Minute
+
+// A project is docker-compose.yml brought up under a name of its own, on ports that are free.
+type project struct {
+	t       *testing.T
+	command []string
 }
 
-// wantTraces holds Jaeger to the ledger: the same traces, each with as many requests, and what came of them.
-func wantTraces(t *testing.T, db *database, j *jaeger) {
+// newProject is taken down when the test ends. Where there is no Docker Compose or no engine answers, the test is skipped.
+func newProject(t *testing.T) *project {
 	t.Helper()
-	rows, err := db.conn.Query(db.ctx, "SELECT trace_id, seq, received, requests, retries, rate_limited FROM pages")
+	ready := compose()
+	switch {
+	case ready.skip != "":
+		t.Skip("SKIPPED: " + ready.skip)
+	case ready.err != nil:
+		t.Fatal(ready.err)
+	}
+	p := &project{t: t, command: ready.command}
+	t.Cleanup(p.down)
+	return p
+}
+
+// in is the project in a subtest.
+func (p *project) in(t *testing.T) *project {
+	t.Helper()
+	return &project{t, p.command}
+}
+
+func (p *project) down() { p.do(composeDown...) }
+
+// do runs a command of Docker Compose to its end and returns what it prints.
+func (p *project) do(args ...string) string {
+	p.t.Helper()
+	return p.output(append(p.command, args...))
+}
+
+// exitCode is that of a service, once it has ended.
+func (p *project) exitCode(service string) string {
+	p.t.Helper()
+	return p.output([]string{"docker", "wait", p.do("ps", "--all", "--quiet", service)})
+}
+
+// stderr is what a service has written there.
+func (p *project) stderr(service string) string {
+	p.t.Helper()
+	var lines []string
+	for line := range strings.Lines(p.do("logs", "--no-color", service)) {
+		if strings.Contains(line, "level=") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func (p *project) output(command []string) string {
+	p.t.Helper()
+	out, err := outputOf(context.WithoutCancel(p.t.Context()), command)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	ledger := map[string]ledgerRow{}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledgerRow])
+	return out
+}
+
+// outputOf runs a command in the folder of docker-compose.yml.
+func outputOf(ctx context.Context, command []string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, composePatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Env = append(os.Environ(), "POSTGRES_PORT=0", "JAEGER_PORT=0", "POSTGRES_PASSWORD=pawl")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(err)
+		return "", fmt.Errorf("%s: %w\n%s%s", strings.Join(command, " "), err, out, stderr.String())
 	}
-	for _, row := range list {
-		ledger[row.TraceID] = row
+	return strings.TrimSpace(string(out)), nil
+}
+
+// database is the project's, over its published port.
+func (p *project) database() *database {
+	p.t.Helper()
+	return connect(p.t, "postgres://pawl:pawl@"+p.do("port", "db", "5432")+"/pawl")
+}
+
+// A composition is Docker Compose with the project's images built.
+type composition struct {
+	command []string // to which the rest is appended
+	skip    string   // why there is none here
+	err     error
+}
+
+// compose builds the images once; whoever asks meanwhile waits. It takes minutes, in which TestChaos, that runs alone, waits
+// more than it computes: so TestMain has it begin at once.
+var compose = sync.OnceValue(func() composition { return build(context.Background()) })
+
+var composeDown = []string{"down", "--volumes", "--rmi", "local", "--timeout", "1"}
+
+// build gives the project the name of this checkout, so that others can be up beside it and what a killed run left is found
+// again.
+func build(ctx context.Context) (c composition) {
+	here, err := os.Getwd()
+	if err != nil {
+		return composition{err: err}
 	}
-	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pages()) >= len(list) })
-	traces := j.pages()
-	if len(traces) != len(list) {
-		t.Errorf("%d traces of %d pages", len(traces), len(list))
+	if err := exec.CommandContext(ctx, "docker", "info").Run(); err != nil {
+		return composition{skip: fmt.Sprint("no Docker engine answers here: docker info: ", err)}
 	}
-	with503 := 0
-	for _, trace := range traces {
-		row, found := ledger[trace.ID]
-		if !found {
-			t.Errorf("the ledger does not know the trace %s; it knows %v", trace.ID, slices.Collect(maps.Keys(ledger)))
-			continue
+	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
+		if exec.CommandContext(ctx, command[0], append(command[1:], "version")...).Run() == nil {
+			c.command = slices.Concat(command, []string{"-p", fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))})
+			break
 		}
-		page, answered := trace.named("pawl page")[0], trace.answered()
-		requests := len(trace.named("GET"))
-		told := ledgerRow{
-			TraceID: trace.ID, Seq: page.number("pawl.seq"), Received: page.number("pawl.received"),
-			Requests: requests, Retries: requests - answered[429] - 1, RateLimited: answered[429],
-		}
-		if told != row || answered[200] != 1 || len(trace.named("commit")) != 1 {
-			t.Errorf("the trace tells %+v with answers %v, the ledger %+v", told, answered, row)
-		}
-		if answered[503] > 0 {
-			with503++
+	}
+	if c.command == nil {
+		return composition{skip: "no Docker Compose here"}
+	}
+	for _, step := range [][]string{composeDown, {"build"}} {
+		if c.err == nil {
+			_, c.err = outputOf(ctx, slices.Concat(c.command, step))
 		}
 	}
-	if with503 != 2 { // the requests 25 and 75 to 76 of docker-compose.yml
-		t.Errorf("%d pages met a 503, want 2", with503)
-	}
+	return c
+}
+
+// isWanted reports whether the test of that name will be run.
+func isWanted(name string) bool {
+	flag.Parse()
+	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/")
+	wanted, err := regexp.MatchString(pattern, name)
+	return err == nil && wanted && flag.Lookup("test.list").Value.String() == ""
 }

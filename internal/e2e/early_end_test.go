@@ -173,16 +173,6 @@ func TestARecordThatIsLeftOut(t *testing.T) {
 	}
 }
 
-// endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.
-func (d *database) endedWith(code, events int) {
-	d.t.Helper()
-	done := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1
-	stored := d.count("SELECT count(*) FROM events")
-	if done != (code == 0) || done && stored != events {
-		d.t.Errorf("after exit %d the stream is done: %v, with %d of %d events stored", code, done, stored, events)
-	}
-}
-
 const (
 	once   = false
 	always = true

@@ -4,10 +4,65 @@ package e2e
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
+
+// wantTraces holds Jaeger to the ledger: the same traces, each with as many requests, and what came of them.
+func wantTraces(t *testing.T, db *database, j *jaeger) {
+	t.Helper()
+	rows, err := db.conn.Query(db.ctx, "SELECT trace_id, seq, received, requests, retries, rate_limited FROM pages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger := map[string]ledgerRow{}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledgerRow])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range list {
+		ledger[row.TraceID] = row
+	}
+	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pages()) >= len(list) })
+	traces := j.pages()
+	if len(traces) != len(list) {
+		t.Errorf("%d traces of %d pages", len(traces), len(list))
+	}
+	with503 := 0
+	for _, trace := range traces {
+		row, found := ledger[trace.ID]
+		if !found {
+			t.Errorf("the ledger does not know the trace %s; it knows %v", trace.ID, slices.Collect(maps.Keys(ledger)))
+			continue
+		}
+		page, answered := trace.named("pawl page")[0], trace.answered()
+		requests := len(trace.named("GET"))
+		told := ledgerRow{
+			TraceID: trace.ID, Seq: page.number("pawl.seq"), Received: page.number("pawl.received"),
+			Requests: requests, Retries: requests - answered[429] - 1, RateLimited: answered[429],
+		}
+		if told != row || answered[200] != 1 || len(trace.named("commit")) != 1 {
+			t.Errorf("the trace tells %+v with answers %v, the ledger %+v", told, answered, row)
+		}
+		if answered[503] > 0 {
+			with503++
+		}
+	}
+	if with503 != 2 { // the requests 25 and 75 to 76 of docker-compose.yml
+		t.Errorf("%d pages met a 503, want 2", with503)
+	}
+}
+
+// A ledgerRow is what the ledger says of a page's requests.
+type ledgerRow struct {
+	TraceID                                       string
+	Seq, Received, Requests, Retries, RateLimited int
+}
 
 // A jaeger is asked what it has been told.
 type jaeger struct {

@@ -3,11 +3,15 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,24 +97,97 @@ func (m *mock) summary() (s journalSummary) {
 	return s
 }
 
-// eventually polls for a state of the world; it fails the test if it does not come about.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	within(t, patience, what, is)
+// An entry is one request as the mock's journal has it.
+type entry struct {
+	Seq         int    `json:"seq"`
+	RequestID   string `json:"request_id"`
+	Cursor      string `json:"cursor"`
+	Status      int    `json:"status"`
+	Fault       string `json:"fault"`
+	RateLimited bool   `json:"rate_limited"`
+	Sound       bool   `json:"sound"`
+	Last        bool   `json:"last"` // it was sound and said to be the end
+	Delivered   bool   `json:"delivered"`
+	Drifted     []struct {
+		SHA256 string `json:"sha256"`
+	} `json:"drifted"`
 }
 
-// within is eventually with a patience of its own.
-func within(t *testing.T, patience time.Duration, what string, is func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
+// journal is the requests that were finished after one, oldest first.
+func (m *mock) journal(after int) (entries []entry) {
+	m.t.Helper()
+	body := m.admin(m.t.Context(), fmt.Sprintf("/journal?after=%d", after))
+	defer body.Close() //nolint:errcheck // it was only read
+	for lines := json.NewDecoder(body); ; {
+		var e entry
+		err := lines.Decode(&e)
+		if errors.Is(err, io.EOF) {
+			return entries
 		}
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+}
+
+// lastPage is the request id of the page that was handed out last, "" if none of the last few answers was one.
+func (m *mock) lastPage() (requestID string) {
+	m.t.Helper()
+	const few = 20
+	for _, e := range m.journal(max(0, m.summary().LastSeq-few)) {
+		if e.Sound && e.Delivered {
+			requestID = e.RequestID
+		}
+	}
+	return requestID
+}
+
+// A scenario is what the mock plays; see `mockapi --help`.
+type scenario struct {
+	RateLimit  int      `json:"rate_limit"`
+	RateWindow string   `json:"rate_window"`
+	CursorTTL  string   `json:"cursor_ttl"`
+	Latency    string   `json:"latency"`
+	Faults     []string `json:"faults"`
+	Drifts     []string `json:"drifts"`
+}
+
+// withLatency is the scenario with slower answers.
+func (s scenario) withLatency(latency string) scenario {
+	s.Latency = latency
+	return s
+}
+
+// withFaults is the scenario with these faults in place of its own.
+func (s scenario) withFaults(faults ...string) scenario {
+	s.Faults = faults
+	return s
+}
+
+// withDrift is the scenario with one thing more that is wrong with records.
+func (s scenario) withDrift(drift string) scenario {
+	s.Drifts = append(slices.Clone(s.Drifts), drift)
+	return s
+}
+
+// play changes what the mock does to requests that arrive from now on.
+func (m *mock) play(s scenario) {
+	m.t.Helper()
+	text, err := json.Marshal(s)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(m.t.Context(), http.MethodPost, m.adminURL("/scenario"), bytes.NewReader(text))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		m.t.Fatalf("play %s: %s", text, answer)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +15,45 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pawldata/pawl/internal/pgtest"
 )
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndTest(m))
+}
+
+func buildAndTest(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "pawl-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	bin = dir
+	for _, args := range [][]string{{"-race", "-o", dir + "/"}, {"-o", filepath.Join(dir, plain) + "/"}} {
+		build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build"}, args, []string{"./cmd/..."})...)
+		build.Dir = filepath.Join("..", "..")
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the programs:", err)
+			return 1
+		}
+	}
+	if isWanted("TestCompose") {
+		go compose()
+	}
+	return pgtest.Main(m)
+}
+
+// plain is for tests of a hundred thousand records, whose minutes the race detector would make ten.
+const plain = "plain"
+
+// bin is the folder of the programs under test, with the race detector; below it, in plain, they are as users have them.
+var bin string //nolint:gochecknoglobals // TestMain has no other way to hand it to the tests
 
 // A process is a program under test that runs beside the test.
 type process struct {
@@ -185,4 +220,26 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// eventually polls for a state of the world; it fails the test if it does not come about.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	within(t, patience, what, is)
+}
+
+// within is eventually with a patience of its own.
+func within(t *testing.T, patience time.Duration, what string, is func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("never: %s", what)
+		}
+	}
 }

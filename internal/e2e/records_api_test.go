@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -168,4 +169,37 @@ func (a *recordsAPI) heal() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.script = nil
+}
+
+// goodEvent is an event as the API sends it, but for its id.
+const goodEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
+	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":{"n":1},` +
+	`"timestamp":1769541553629,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
+
+// pageOf is a page of a stream of total events.
+func pageOf(total int, next string, events ...string) string {
+	more, cursor := "false", "null"
+	if next != "" {
+		more, cursor = "true", `"`+next+`"`
+	}
+	return fmt.Sprintf(`{"data":[%s],"pagination":{"limit":2,"hasMore":%s,"nextCursor":%s,"cursorExpiresIn":null},`+
+		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), more, cursor, total, len(events))
+}
+
+// serve answers each request with the next body, and the last one for ever. environment returns what pawl needs to read that
+// into a database.
+func serve(
+	t *testing.T, contentType string, bodies ...string,
+) (environment func(databaseURL string) []string, requests *atomic.Int64) {
+	t.Helper()
+	requests = &atomic.Int64{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := min(int(requests.Add(1)), len(bodies))
+		w.Header().Set("Content-Type", contentType)
+		fmt.Fprint(w, bodies[n-1])
+	}))
+	t.Cleanup(server.Close)
+	return func(databaseURL string) []string {
+		return []string{"API_BASE_URL=" + server.URL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
+	}, requests
 }

@@ -3,6 +3,10 @@
 package e2e
 
 import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,4 +58,51 @@ func TestSignals(t *testing.T) {
 			b.db.addsUp()
 		})
 	}
+}
+
+// TestIgnoredSignals starts a run with a signal ignored, as nohup does with SIGHUP and a shell script with SIGINT where it
+// ends a command with &. The run must go on when the signal comes, and still stop at SIGTERM.
+func TestIgnoredSignals(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		ignored string // as the shell names it
+		signals []syscall.Signal
+		code    int
+	}{
+		{"SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP}, 0},
+		{"SIGINT", "INT", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 0},
+		{"SIGTERM is obeyed after an ignored SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := startMock(t, "--events", "500", "--rate-limit", "0")
+			b := newBench(t, m.environment)
+			letGo := b.db.holdLedger(b.databaseURL)
+			p := startIgnoring(t, tt.ignored, b.env, "run", "--page-size", "100")
+			eventually(t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 || !p.running() })
+			for _, s := range tt.signals {
+				p.signal(s)
+			}
+			if tt.code != 0 {
+				eventually(t, "the signal is heeded", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.running() })
+			}
+			letGo()
+			b.ends(p, tt.code)
+			if tt.code == 0 {
+				b.db.equalsTruth(m)
+			}
+			b.db.addsUp()
+		})
+	}
+}
+
+// startIgnoring starts pawl from a shell that ignores a signal: what a process ignores, the program it becomes ignores too.
+func startIgnoring(t *testing.T, signal string, env []string, args ...string) *process {
+	t.Helper()
+	script := append([]string{"-c", `trap "" ` + signal + `; exec "$@"`, "sh", filepath.Join(bin, "pawl")}, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", script...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	return launch(t, cmd)
 }

@@ -143,3 +143,15 @@ func (d *database) isTheTruth() {
 		d.t.Errorf("against the truth the dead letters are %+v", c)
 	}
 }
+
+// truthStored is how many rows there must be in the end.
+func (d *database) truthStored() int {
+	d.t.Helper()
+	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
+}
+
+// truthLetters is how many dead letters there must be in the end.
+func (d *database) truthLetters() int {
+	d.t.Helper()
+	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
+}

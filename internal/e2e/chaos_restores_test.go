@@ -7,9 +7,6 @@ import (
 	"syscall"
 )
 
-// A restored backup takes away what was committed after it. The run that had committed that must notice: it ends 3, or 5
-// if another runner has claimed the stream since. The next run begins where the backup stands.
-
 // A saved is where the stream stands in a backup.
 type saved struct{ epoch, seq int }
 

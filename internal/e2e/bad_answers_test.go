@@ -5,47 +5,11 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/pgtest"
 )
-
-// goodEvent is an event as the API sends it, but for its id.
-const goodEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
-	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":{"n":1},` +
-	`"timestamp":1769541553629,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
-
-// pageOf is a page of a stream of total events.
-func pageOf(total int, next string, events ...string) string {
-	more, cursor := "false", "null"
-	if next != "" {
-		more, cursor = "true", `"`+next+`"`
-	}
-	return fmt.Sprintf(`{"data":[%s],"pagination":{"limit":2,"hasMore":%s,"nextCursor":%s,"cursorExpiresIn":null},`+
-		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), more, cursor, total, len(events))
-}
-
-// serve answers each request with the next body, and the last one for ever. environment returns what pawl needs to read that
-// into a database.
-func serve(
-	t *testing.T, contentType string, bodies ...string,
-) (environment func(databaseURL string) []string, requests *atomic.Int64) {
-	t.Helper()
-	requests = &atomic.Int64{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		n := min(int(requests.Add(1)), len(bodies))
-		w.Header().Set("Content-Type", contentType)
-		fmt.Fprint(w, bodies[n-1])
-	}))
-	t.Cleanup(server.Close)
-	return func(databaseURL string) []string {
-		return []string{"API_BASE_URL=" + server.URL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
-	}, requests
-}
 
 func TestAnswersThatAreNoPage(t *testing.T) {
 	t.Parallel()
@@ -84,37 +48,6 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 			}
 			if n := b.db.count("SELECT count(*) FROM events"); n != tt.events {
 				t.Errorf("%d events stored, want %d", n, tt.events)
-			}
-			b.db.addsUp()
-		})
-	}
-}
-
-// TestABadRecordIsParked: the run goes on, and the record is kept with its bytes and a reason.
-func TestABadRecordIsParked(t *testing.T) {
-	t.Parallel()
-	one, two, three := fmt.Sprintf(goodEvent, 1), fmt.Sprintf(goodEvent, 2), fmt.Sprintf(goodEvent, 3)
-	tests := []struct{ name, from, to, why string }{
-		{"without a field", `"name":"event_abc123",`, "", "missing field in name"},
-		{"with a bad timestamp", `1769541553629`, `"yesterday"`, "bad timestamp in timestamp"},
-		{"with a NUL", `{"n":1}`, `{"n":"\u0000"}`, "NUL character in properties"},
-		{"with a value that only the database refuses", `{"n":1}`, `{"n":1e400000}`, "unstorable in "},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			bad := strings.Replace(three, tt.from, tt.to, 1)
-			environment, _ := serve(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
-			b := newBench(t, environment)
-			if got := b.pawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
-				t.Errorf("summary %+v", got)
-			}
-			var why, payload string
-			if err := b.db.conn.QueryRow(b.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
-				t.Fatal(err)
-			}
-			if why != tt.why || payload != bad {
-				t.Errorf("parked for %q: %s", why, payload)
 			}
 			b.db.addsUp()
 		})

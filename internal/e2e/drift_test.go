@@ -107,18 +107,6 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 	}
 }
 
-// truthStored is how many rows there must be in the end.
-func (d *database) truthStored() int {
-	d.t.Helper()
-	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
-}
-
-// truthLetters is how many dead letters there must be in the end.
-func (d *database) truthLetters() int {
-	d.t.Helper()
-	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
-}
-
 // registersDrift holds the register against the truth: what each kind of drift is called there, and how often it came in so
 // many passes. What is parked is none.
 func (d *database) registersDrift(passes int) {

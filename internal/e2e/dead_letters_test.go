@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,7 +11,82 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/pgtest"
 )
+
+// TestABadRecordIsParked: the run goes on, and the record is kept with its bytes and a reason.
+func TestABadRecordIsParked(t *testing.T) {
+	t.Parallel()
+	one, two, three := fmt.Sprintf(goodEvent, 1), fmt.Sprintf(goodEvent, 2), fmt.Sprintf(goodEvent, 3)
+	tests := []struct{ name, from, to, why string }{
+		{"without a field", `"name":"event_abc123",`, "", "missing field in name"},
+		{"with a bad timestamp", `1769541553629`, `"yesterday"`, "bad timestamp in timestamp"},
+		{"with a NUL", `{"n":1}`, `{"n":"\u0000"}`, "NUL character in properties"},
+		{"with a value that only the database refuses", `{"n":1}`, `{"n":1e400000}`, "unstorable in "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bad := strings.Replace(three, tt.from, tt.to, 1)
+			environment, _ := serve(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
+			b := newBench(t, environment)
+			if got := b.pawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
+				t.Errorf("summary %+v", got)
+			}
+			var why, payload string
+			if err := b.db.conn.QueryRow(b.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
+				t.Fatal(err)
+			}
+			if why != tt.why || payload != bad {
+				t.Errorf("parked for %q: %s", why, payload)
+			}
+			b.db.addsUp()
+		})
+	}
+}
+
+// TestRecordsThatTheAPIMends reads a collection with one record of each kind that must be parked, and then the same when the
+// API sends all of them as they should be: nothing is missing then, and the letters that name their event are superseded.
+func TestRecordsThatTheAPIMends(t *testing.T) {
+	t.Parallel()
+	const pageSize = 100
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	databaseURL := pgtest.Database(t)
+	m := startMock(t, "--events", strconv.Itoa(pageSize*len(spoilt)), "--rate-limit", "0")
+	db := connect(t, databaseURL)
+	run := func(args ...string) {
+		t.Helper()
+		p := start(t, m.environment(databaseURL), "pawl", append([]string{"run", "--page-size", strconv.Itoa(pageSize)}, args...)...)
+		if code := p.wait(ctx); code != 0 {
+			t.Fatalf("exit %d: %s", code, p.stderr.String())
+		}
+	}
+	var drifts []string
+	for i, kind := range spoilt {
+		drifts = append(drifts, fmt.Sprintf("%s@%d", kind, i*pageSize+(i+3)%pageSize))
+	}
+	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: drifts})
+	run()
+	db.equalsTruth(m)
+	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(spoilt) {
+		t.Errorf("%d letters are open, want %d", n, len(spoilt))
+	}
+
+	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: []string{}})
+	run("--new-pass")
+	db.exec("DROP TABLE truth")
+	db.layDownTruth(m)
+	if c := db.compare(); c != (comparison{}) {
+		t.Errorf("once all records are good the rows are %+v", c)
+	}
+	db.addsUp()
+	if wrong := db.count(`SELECT count(*) FROM dead_letters
+		WHERE (resolution IS NOT DISTINCT FROM 'superseded') <> (event_id IS NOT NULL AND reason <> 'conflict')`); wrong > 0 {
+		t.Errorf("%d letters are superseded and should not be, or the reverse", wrong)
+	}
+}
 
 // TestDeadLettersOfOneID reads records that share an id and cannot be decoded. Each different record is a dead letter of its
 // own with its bytes, also when an earlier one was discarded; the same record in another form is not.
