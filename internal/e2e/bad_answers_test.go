@@ -11,9 +11,9 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-func TestAnswersThatAreNoPage(t *testing.T) {
+func TestBadAnswers(t *testing.T) {
 	t.Parallel()
-	one := fmt.Sprintf(goodEvent, 1)
+	one := fmt.Sprintf(validEvent, 1)
 	whole := pageOf(1, "", one)
 	tests := []struct {
 		name        string
@@ -35,9 +35,9 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			environment, requests := serve(t, tt.contentType, tt.bodies...)
-			b := newBench(t, environment)
-			p := b.pawl(tt.code, "run", "--tries", "2")
+			environment, requests := serveBodies(t, tt.contentType, tt.bodies...)
+			f := newFixture(t, environment)
+			p := f.runPawl(tt.code, "run", "--tries", "2")
 			for _, want := range tt.says {
 				if !strings.Contains(p.stderr.String(), want) {
 					t.Errorf("it does not say %q: %s", want, p.stderr.String())
@@ -46,15 +46,15 @@ func TestAnswersThatAreNoPage(t *testing.T) {
 			if tt.events == 0 && requests.Load() != 2 { // two tries
 				t.Errorf("%d requests", requests.Load())
 			}
-			if n := b.db.count("SELECT count(*) FROM events"); n != tt.events {
+			if n := f.db.count("SELECT count(*) FROM events"); n != tt.events {
 				t.Errorf("%d events stored, want %d", n, tt.events)
 			}
-			b.db.addsUp()
+			f.db.checkLedger()
 		})
 	}
 }
 
-func TestWrongSurroundings(t *testing.T) {
+func TestWrongSettings(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	databaseURL := pgtest.Database(t)
@@ -105,7 +105,7 @@ func TestWrongSurroundings(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			p := start(t, tt.env, "pawl", "run", "--tries", "2", "--stream", fmt.Sprintf("s%d", i))
 			if code := p.wait(ctx); code != tt.code {

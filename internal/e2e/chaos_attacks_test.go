@@ -15,17 +15,17 @@ import (
 type attack struct {
 	group, name string // its row in the table
 	times       int    // in the deck of one lap
-	strike      func(l *lap, r *run, dice *rand.Rand) (hit bool)
+	strike      func(rd *round, r *run, random *rand.Rand) (hit bool)
 }
 
 const (
-	groupKill    = "kill"
-	groupBackend = "database kill"
-	groupCut     = "cut"
-	groupRival   = "second runner"
-	groupReplay  = "replay"
-	groupRestore = "restored backup"
-	groupStop    = "stop"
+	groupKill      = "kill"
+	groupBackend   = "database kill"
+	groupCut       = "cut"
+	groupSecondRun = "second runner"
+	groupReplay    = "replay"
+	groupRestore   = "restored backup"
+	groupStop      = "stop"
 )
 
 // attacks are all that there are but those in crashes.
@@ -48,11 +48,11 @@ func attacks() []attack {
 		{groupCut, "API, fetching", 1, cutAPI},
 		{groupCut, "API, within answers", 1, cutAnswers},
 
-		{groupRival, "refused", 1, rivalRefused},
-		{groupRival, "takes over from the dead", 1, rivalInherits},
-		{groupRival, "takes over where the lock was lost", 1, rivalFences},
+		{groupSecondRun, "refused", 1, startSecondRun},
+		{groupSecondRun, "takes over from the dead", 1, takeOverFromDead},
+		{groupSecondRun, "takes over where the lock was lost", 1, takeOverFromUnlocked},
 
-		{groupReplay, "two at once, beside a run", 2, replayMended},
+		{groupReplay, "two at once, beside a run", 2, replayRepaired},
 		{groupReplay, "killed in its transaction", 2, killReplay},
 
 		{groupRestore, "from after the claim", 2, restoreAfterClaim},
@@ -61,8 +61,8 @@ func attacks() []attack {
 		{groupRestore, "another runner at the same seq", 1, restoreUnderFrozen},
 		{groupRestore, "COMMIT unanswered, another runner at the same seq", 1, restoreInDoubt},
 
-		{groupStop, "cursor given up", 1, giveUpCursor},
-		{groupStop, "more nonsense than events: exit 4", 2, sendNonsense},
+		{groupStop, "cursor given up", 1, refuseCursors},
+		{groupStop, "more nonsense than events: exit 4", 2, sendRejects},
 		{groupStop, "key or address refused: exit 2", 1, refuseKey},
 	}
 }
@@ -70,18 +70,18 @@ func attacks() []attack {
 func (a attack) row() string { return a.group + ": " + a.name }
 
 // leftOut is what the mock can do and pawl does not get over yet, each with the reason.
-var leftOut = []string{
+var notPlayedYet = []string{
 	"fault cycle-cursor: a cursor that leads one page back once is followed, and that page read twice in a pass",
 }
 
 // deck is every attack as often as it is to be struck.
-func deck(attacks []attack) (deck []attack) {
+func repeatAttacks(attacks []attack) (plan []attack) {
 	for _, a := range attacks {
 		for range a.times {
-			deck = append(deck, a)
+			plan = append(plan, a)
 		}
 	}
-	return deck
+	return plan
 }
 
 // usualFaults are those that a run gets over by itself.
@@ -92,7 +92,7 @@ var usualFaults = []string{
 }
 
 // spoilt are drifts of records that must be parked.
-var spoilt = []string{
+var parkedDrifts = []string{
 	"missing-id", "null-id", "bad-id", "missing-field", "null-field", "wrong-type", "properties-string", "field-twice", "not-an-object",
 	"timestamp-control", "bad-timestamp", "missing-timestamp", "null-timestamp", "nul", "lone-surrogate", "bad-utf8", "unstorable-number",
 	"conflict",
@@ -108,13 +108,13 @@ func allDrifts() (drifts []string) {
 
 // usual is what a lap's mock plays between attacks: each usual fault once, in an order of the seed's, and records that are
 // not as they should be.
-func usual(seed uint64) scenario {
+func usualScenario(seed uint64) scenario {
 	faults := slices.Clone(usualFaults)
-	dice := rand.New(rand.NewPCG(seed, 0))
-	dice.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	random := rand.New(rand.NewPCG(seed, 0))
+	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	request := 0
 	for i, kind := range faults {
-		request += 4 + dice.IntN(4)
+		request += 4 + random.IntN(4)
 		faults[i] = fmt.Sprintf("%s@%d", kind, request)
 	}
 	return scenario{
@@ -124,44 +124,44 @@ func usual(seed uint64) scenario {
 }
 
 // giveUpCursor has the API refuse cursors until pawl reads from the head again.
-func giveUpCursor(l *lap, r *run, dice *rand.Rand) bool {
-	before := r.said(saysNewPass)
-	given := l.usual.withFaults(pick(dice, "expired:1", "invalid:1"))
-	if dice.IntN(3) == 0 {
-		given = l.usual
+func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
+	before := r.logCount(logNewPass)
+	given := rd.usual.withFaults(pick(random, "expired:1", "invalid:1"))
+	if random.IntN(3) == 0 {
+		given = rd.usual
 		given.CursorTTL = "1ms"
 	}
-	l.mock.play(given)
-	hit := l.until(r, "pawl begins a new pass", func() bool { return r.said(saysNewPass) > before })
-	l.mock.play(l.usual)
+	rd.mock.play(given)
+	hit := rd.waitUntil(r, "pawl begins a new pass", func() bool { return r.logCount(logNewPass) > before })
+	rd.mock.play(rd.usual)
 	// The second page from here was asked for with a cursor that is good again.
-	if hit && !l.moves(r, 2) { // nothing but cursors that were refused, three times over
-		l.ends(r, 3)
+	if hit && !rd.waitForPages(r, 2) { // nothing but cursors that were refused, three times over
+		rd.expectExit(r, 3)
 	}
 	return hit
 }
 
 // sendNonsense has most records come without a time: pawl must stop before such a page with exit 4. What it had stored of one
 // would be a letter that the truth does not know.
-func sendNonsense(l *lap, r *run, _ *rand.Rand) bool {
-	const ahead = 5 * lapPageSize // of what may have been fetched by now
-	if l.db.position()+ahead > lapEvents {
+func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
+	const ahead = 5 * roundPageSize // of what may have been fetched by now
+	if rd.db.position()+ahead > roundEvents {
 		return false
 	}
-	l.mock.play(l.usual.withDrift("missing-timestamp:0.7"))
-	l.ends(r, 4)
-	l.mock.play(l.usual) // the next run would end in the same way
-	*r.inHand++
+	rd.mock.play(rd.usual.withDrift("missing-timestamp:0.7"))
+	rd.expectExit(r, 4)
+	rd.mock.play(rd.usual) // the next run would end in the same way
+	*r.unstored++
 	if r.stderr.count("pawl run --max-reject-ratio 1") != 1 {
-		l.t.Errorf("it does not say how to go on: %s", r.tail())
+		rd.t.Errorf("it does not say how to go on: %s", r.tail())
 	}
 	return true
 }
 
 // refuseKey has the API refuse the key, or send pawl elsewhere.
-func refuseKey(l *lap, r *run, dice *rand.Rand) bool {
-	l.mock.play(l.usual.withFaults(pick(dice, "401:1", "403:1", "redirect:1")))
-	l.ends(r, 2)
-	l.mock.play(l.usual) // the next run would end in the same way
+func refuseKey(rd *round, r *run, random *rand.Rand) bool {
+	rd.mock.play(rd.usual.withFaults(pick(random, "401:1", "403:1", "redirect:1")))
+	rd.expectExit(r, 2)
+	rd.mock.play(rd.usual) // the next run would end in the same way
 	return true
 }

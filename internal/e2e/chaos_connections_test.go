@@ -14,171 +14,173 @@ import (
 )
 
 // terminateFetching ends the server side of every connection while nothing is asked of it.
-func terminateFetching(l *lap, r *run, _ *rand.Rand) bool {
-	return l.disturbFetching(r, l.db.terminatePawl)
+func terminateFetching(rd *round, r *run, _ *rand.Rand) bool {
+	return rd.disturbFetching(r, rd.db.terminatePawl)
 }
 
 // terminateBeforeCommit ends the server side of a transaction that has written its rows.
-func terminateBeforeCommit(l *lap, r *run, _ *rand.Rand) bool {
-	return l.disturbBeforeCommit(r, l.db.terminatePawl)
+func terminateBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
+	return rd.disturbBeforeCommit(r, rd.db.terminatePawl)
 }
 
 // cutFetching ends the connections to the database while nothing is asked of it.
-func cutFetching(l *lap, r *run, _ *rand.Rand) bool { return l.disturbFetching(r, l.pg.cut) }
+func cutFetching(rd *round, r *run, _ *rand.Rand) bool { return rd.disturbFetching(r, rd.dbProxy.cut) }
 
 // cutBeforeCommit ends the connection of a transaction that has written its rows.
-func cutBeforeCommit(l *lap, r *run, _ *rand.Rand) bool { return l.disturbBeforeCommit(r, l.pg.cut) }
-
-func (l *lap) disturbFetching(r *run, disturb func()) bool {
-	l.t.Helper()
-	if !l.fetches(r, "500ms") {
-		return false
-	}
-	seq := l.db.seq() // now, as the page before must not count as going on
-	r.locked = false
-	disturb()
-	hit := l.requested() && l.db.seq() == seq
-	return l.goesOn(r, seq) && hit
+func cutBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
+	return rd.disturbBeforeCommit(r, rd.dbProxy.cut)
 }
 
-func (l *lap) disturbBeforeCommit(r *run, disturb func()) bool {
-	l.t.Helper()
-	letGo := l.db.holdLedger(l.direct)
-	written := l.until(r, "a transaction is open", l.written)
-	seq := l.db.seq()
-	if written {
+func (rd *round) disturbFetching(r *run, disturb func()) bool {
+	rd.t.Helper()
+	if !rd.waitFetching(r, "500ms") {
+		return false
+	}
+	seq := rd.db.seq() // now, as the page before must not count as going on
+	r.locked = false
+	disturb()
+	hit := rd.isRequestInFlight() && rd.db.seq() == seq
+	return rd.waitForPageAfter(r, seq) && hit
+}
+
+func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
+	rd.t.Helper()
+	letGo := rd.db.lockLedger(rd.databaseURL)
+	open := rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction)
+	seq := rd.db.seq()
+	if open {
 		r.locked = false
 		disturb()
 	}
 	letGo()
-	return written && l.goesOn(r, seq)
+	return open && rd.waitForPageAfter(r, seq)
 }
 
 // cutAPI ends the connection to the API while it is about to answer. Pawl gets no page then without trying again.
-func cutAPI(l *lap, r *run, _ *rand.Rand) bool {
-	if !l.fetches(r, "1s") {
+func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
+	if !rd.waitFetching(r, "1s") {
 		return false
 	}
-	seq, tried := l.db.seq(), r.said(saysRetry)
-	*r.inHand++
-	l.api.cut()
-	l.mock.play(l.usual)
-	return l.goesOn(r, seq) && r.said(saysRetry) > tried
+	seq, tried := rd.db.seq(), r.logCount(logRetry)
+	*r.unstored++
+	rd.apiProxy.cut()
+	rd.mock.play(rd.usual)
+	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > tried
 }
 
 // cutAnswers ends the connection to the API within each answer, until pawl has tried again at least once.
-func cutAnswers(l *lap, r *run, dice *rand.Rand) bool {
-	const mostOfAPage = 15_000 // bytes; a page has some 17,000
-	seq, tried := l.db.seq(), r.said(saysRetry)
-	l.api.limitAnswers(dice.IntN(mostOfAPage))
-	hit := l.until(r, "pawl tries again", func() bool { return r.said(saysRetry) > tried })
-	l.api.heal()
-	hit = l.goesOn(r, seq+1) && hit // the page under way was perhaps whole already
-	*r.inHand += r.said(saysRetry) - tried
+func cutAnswers(rd *round, r *run, random *rand.Rand) bool {
+	const maxBytes = 15_000 // bytes; a page has some 17,000
+	seq, tried := rd.db.seq(), r.logCount(logRetry)
+	rd.apiProxy.limitAnswers(random.IntN(maxBytes))
+	hit := rd.waitUntil(r, "pawl tries again", func() bool { return r.logCount(logRetry) > tried })
+	rd.apiProxy.reset()
+	hit = rd.waitForPageAfter(r, seq+1) && hit // the page under way was perhaps whole already
+	*r.unstored += r.logCount(logRetry) - tried
 	return hit
 }
 
 // beforeGate brings a run to where it has sent a COMMIT that the server has not carried out. seq is that of the page.
-func (l *lap) beforeGate(r *run) (seq int, waiting bool) {
-	l.t.Helper()
-	l.gate.shut()
-	waiting = l.until(r, "a COMMIT waits", l.gate.waiting)
-	return l.db.seq() + 1, waiting
+func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
+	rd.t.Helper()
+	rd.barrier.block()
+	waiting = rd.waitUntil(r, "a COMMIT waits", rd.barrier.hasWaitingCommit)
+	return rd.db.seq() + 1, waiting
 }
 
 // commitUnanswered brings a run to where its page is committed and the answer is lost. heal must follow.
-func (l *lap) commitUnanswered(r *run) (seq int, held bool) {
-	l.t.Helper()
-	seq, waiting := l.beforeGate(r)
+func (rd *round) loseCommitAnswer(r *run) (seq int, held bool) {
+	rd.t.Helper()
+	seq, waiting := rd.waitAtBarrier(r)
 	if waiting {
-		l.pg.swallowAnswers()
+		rd.dbProxy.dropAnswers()
 	}
-	l.gate.open()
+	rd.barrier.release()
 	if !waiting {
 		return seq, false
 	}
-	eventually(l.t, "the page is committed", func() bool { return l.db.seq() >= seq })
+	eventually(rd.t, "the page is committed", func() bool { return rd.db.seq() >= seq })
 	return seq, true
 }
 
 // cutUnanswered ends the connection on which a COMMIT was carried out and not answered: pawl must find that out.
-func cutUnanswered(l *lap, r *run, _ *rand.Rand) bool {
-	seq, held := l.commitUnanswered(r)
+func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
+	seq, held := rd.loseCommitAnswer(r)
 	if !held {
 		return false
 	}
-	hit := !r.stored(seq)
+	hit := !r.hasStored(seq)
 	r.locked = false
-	l.pg.heal()
-	return l.until(r, "pawl knows of the COMMIT", func() bool { return r.stored(seq) }) && hit && l.goesOn(r, seq)
+	rd.dbProxy.reset()
+	return rd.waitUntil(r, "pawl knows of the COMMIT", func() bool { return r.hasStored(seq) }) && hit && rd.waitForPageAfter(r, seq)
 }
 
 // cutUndecided ends the connection of a COMMIT that the server carries out after pawl has come back to ask.
-func cutUndecided(l *lap, r *run, _ *rand.Rand) bool {
-	seq, waiting := l.beforeGate(r)
+func cutUndecided(rd *round, r *run, _ *rand.Rand) bool {
+	seq, waiting := rd.waitAtBarrier(r)
 	asked := false
 	if waiting {
 		r.locked = false
-		l.pg.leave()
-		tried := r.said(saysRetry)
+		rd.dbProxy.stop()
+		tried := r.logCount(logRetry)
 		// pgx asks the server to cancel what it has left behind; after the first vain try that has failed too.
-		l.until(r, "pawl has tried to come back", func() bool { return r.said(saysRetry) > tried+1 })
-		l.pg.comeBack()
-		asked = l.until(r, "pawl asks what became of the COMMIT", l.gate.doubted) && l.db.seq() == seq-1
+		rd.waitUntil(r, "pawl has tried to come back", func() bool { return r.logCount(logRetry) > tried+1 })
+		rd.dbProxy.restart()
+		asked = rd.waitUntil(r, "pawl asks what became of the COMMIT", rd.barrier.isCommitQueried) && rd.db.seq() == seq-1
 	}
-	l.gate.open()
-	return asked && l.until(r, "pawl knows of the COMMIT", func() bool { return r.stored(seq) }) && l.goesOn(r, seq)
+	rd.barrier.release()
+	return asked && rd.waitUntil(r, "pawl knows of the COMMIT", func() bool { return r.hasStored(seq) }) && rd.waitForPageAfter(r, seq)
 }
 
 // terminateInCommit ends the server side within COMMIT, which then did not happen: pawl must commit the page again.
-func terminateInCommit(l *lap, r *run, _ *rand.Rand) bool {
-	seq, waiting := l.beforeGate(r)
+func terminateInCommit(rd *round, r *run, _ *rand.Rand) bool {
+	seq, waiting := rd.waitAtBarrier(r)
 	if waiting {
 		r.locked = false
-		l.db.terminatePawl()
+		rd.db.terminatePawl()
 	}
-	undone := l.db.seq() == seq-1
-	l.gate.open()
-	return waiting && undone && l.goesOn(r, seq-1)
+	undone := rd.db.seq() == seq-1
+	rd.barrier.release()
+	return waiting && undone && rd.waitForPageAfter(r, seq-1)
 }
 
 // goesOn waits until a run has stored a page behind one.
-func (l *lap) goesOn(r *run, seq int) bool {
-	l.t.Helper()
-	return l.until(r, "pawl goes on", func() bool { return l.db.seq() > seq })
+func (rd *round) waitForPageAfter(r *run, seq int) bool {
+	rd.t.Helper()
+	return rd.waitUntil(r, "pawl goes on", func() bool { return rd.db.seq() > seq })
 }
 
 // A gate stands inside COMMIT. While it is shut, a transaction that wrote to the ledger waits in the server after it was
 // told to commit and before it has.
-type gate struct {
-	db  *database // whoever looks at the gate
-	key *database // its session holds the gate shut
+type commitBarrier struct {
+	db     *database // whoever looks at the gate
+	holder *database // its session holds the gate shut
 }
 
 // newGate adds the gate to a database: a constraint that is checked at COMMIT and waits for a lock.
-func newGate(t *testing.T, databaseURL string) *gate {
+func newCommitBarrier(t *testing.T, databaseURL string) *commitBarrier {
 	t.Helper()
-	g := &gate{db: connect(t, databaseURL), key: connect(t, databaseURL)}
-	g.db.exec(`CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS
+	b := &commitBarrier{db: connect(t, databaseURL), holder: connect(t, databaseURL)}
+	b.db.exec(`CREATE FUNCTION wait_at_barrier() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$`)
-	g.db.exec(`CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON pages DEFERRABLE INITIALLY DEFERRED
-		FOR EACH ROW EXECUTE FUNCTION pass_gate()`)
-	return g
+	b.db.exec(`CREATE CONSTRAINT TRIGGER commit_barrier AFTER INSERT ON pages DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION wait_at_barrier()`)
+	return b
 }
 
-func (g *gate) shut() { g.key.exec("SELECT pg_advisory_lock(1)") }
+func (b *commitBarrier) block() { b.holder.exec("SELECT pg_advisory_lock(1)") }
 
-func (g *gate) open() { g.key.exec("SELECT pg_advisory_unlock(1)") }
+func (b *commitBarrier) release() { b.holder.exec("SELECT pg_advisory_unlock(1)") }
 
 // waiting reports whether a COMMIT of pawl's stands before the gate.
-func (g *gate) waiting() bool {
-	return g.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+func (b *commitBarrier) hasWaitingCommit() bool {
+	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event = 'advisory' AND query ILIKE 'commit%'`) == 1
 }
 
 // doubted reports whether pawl asks what became of a COMMIT that the server has not finished.
-func (g *gate) doubted() bool {
-	return g.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+func (b *commitBarrier) isCommitQueried() bool {
+	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event_type = 'Lock' AND query ILIKE '%FOR UPDATE%'`) == 1
 }
 
@@ -202,33 +204,33 @@ func cannotCrash(t *testing.T) (why string) {
 	return ""
 }
 
-func crashBeforeCommit(l *lap, r *run, _ *rand.Rand) bool {
-	letGo := l.db.holdLedger(l.direct)
-	if !l.until(r, "a transaction is open", l.written) {
+func crashBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
+	letGo := rd.db.lockLedger(rd.databaseURL)
+	if !rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) {
 		letGo()
 		return false
 	}
-	return l.crash(r)
+	return rd.crash(r)
 }
 
-func crashInCommit(l *lap, r *run, _ *rand.Rand) bool {
-	if _, waiting := l.beforeGate(r); !waiting {
-		l.gate.open()
+func crashInCommit(rd *round, r *run, _ *rand.Rand) bool {
+	if _, waiting := rd.waitAtBarrier(r); !waiting {
+		rd.barrier.release()
 		return false
 	}
-	return l.crash(r)
+	return rd.crash(r)
 }
 
 // crash kills a server process of pawl's: PostgreSQL then ends all the others and recovers from its log.
-func (l *lap) crash(r *run) bool {
-	l.t.Helper()
-	seq := l.db.seq()
-	pid := l.db.count(`SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pawl/%'`)
+func (rd *round) crash(r *run) bool {
+	rd.t.Helper()
+	seq := rd.db.seq()
+	pid := rd.db.count(`SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pawl/%'`)
 	r.locked = false
-	l.db.killServerProcess(pid)
-	eventually(l.t, "the server is down", func() bool { return l.db.conn.Ping(l.db.ctx) != nil })
-	l.reconnectAll()
-	return l.goesOn(r, seq)
+	rd.db.killServerProcess(pid)
+	eventually(rd.t, "the server is down", func() bool { return rd.db.conn.Ping(rd.db.ctx) != nil })
+	rd.reconnectAll()
+	return rd.waitForPageAfter(r, seq)
 }
 
 // killServerProcess has the server do it, which may be in a container. Its own session does not survive that either.
@@ -237,14 +239,14 @@ func (d *database) killServerProcess(pid int) {
 }
 
 // reconnect waits until the server takes connections again.
-func (l *lap) reconnect() *database {
-	l.t.Helper()
+func (rd *round) reconnect() *database {
+	rd.t.Helper()
 	var conn *pgx.Conn
-	eventually(l.t, "the server has recovered", func() (is bool) {
+	eventually(rd.t, "the server has recovered", func() (is bool) {
 		var err error
-		conn, err = pgx.Connect(l.db.ctx, l.direct)
+		conn, err = pgx.Connect(rd.db.ctx, rd.databaseURL)
 		return err == nil
 	})
-	l.t.Cleanup(func() { _ = conn.Close(l.db.ctx) })
-	return &database{l.t, l.db.ctx, conn}
+	rd.t.Cleanup(func() { _ = conn.Close(rd.db.ctx) })
+	return &database{rd.t, rd.db.ctx, conn}
 }

@@ -9,179 +9,179 @@ import (
 )
 
 // kill ends a run as a crash would. inHand is how many pages it may have been handed and not stored in the state it is in.
-func (l *lap) kill(r *run, inHand int) (hit bool) {
-	l.t.Helper()
+func (rd *round) kill(r *run, unstored int) (hit bool) {
+	rd.t.Helper()
 	r.kill()
 	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
 		return false // it had ended before; whoever looks next sees how
 	}
-	*r.inHand += inHand
-	l.gone(r)
+	*r.unstored += unstored
+	rd.finishRun(r)
 	return true
 }
 
 // storedAll reports whether the last page that was handed out is the last one stored.
-func (l *lap) storedAll() bool { return l.mock.lastPage() == l.db.lastRequestID() }
+func (rd *round) hasStoredAll() bool { return rd.mock.lastPageID() == rd.db.lastRequestID() }
 
 // killFetching kills while a request is under way that is not answered any more.
-func killFetching(l *lap, r *run, _ *rand.Rand) bool {
-	return l.fetches(r, "1s") && l.kill(r, 1) && l.storedAll()
+func killFetching(rd *round, r *run, _ *rand.Rand) bool {
+	return rd.waitFetching(r, "1s") && rd.kill(r, 1) && rd.hasStoredAll()
 }
 
 // killBeforeCommit kills while a page's rows are written and not committed.
-func killBeforeCommit(l *lap, r *run, _ *rand.Rand) bool {
-	letGo := l.db.holdLedger(l.direct)
+func killBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
+	letGo := rd.db.lockLedger(rd.databaseURL)
 	defer letGo()
-	return l.until(r, "a transaction is open", l.written) && l.kill(r, 1) && l.written() // the server waits for the lock that is held here
+	return rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) && rd.kill(r, 1) && rd.hasOpenTransaction() // the server waits for the lock that is held here
 }
 
 // killUnanswered kills while a page is committed and pawl has not been told.
-func killUnanswered(l *lap, r *run, _ *rand.Rand) bool {
-	seq, held := l.commitUnanswered(r)
+func killUnanswered(rd *round, r *run, _ *rand.Rand) bool {
+	seq, held := rd.loseCommitAnswer(r)
 	if !held {
 		return false
 	}
-	defer l.pg.heal()
-	return !r.stored(seq) && l.kill(r, 0) && !r.stored(seq)
+	defer rd.dbProxy.reset()
+	return !r.hasStored(seq) && rd.kill(r, 0) && !r.hasStored(seq)
 }
 
 // killAfterCommit kills when pawl knows that a page is committed, and before it is handed the next.
-func killAfterCommit(l *lap, r *run, _ *rand.Rand) bool {
-	l.mock.play(l.usual.withLatency("500ms"))
-	before := r.said(saysStored)
-	return l.until(r, "pawl knows of a COMMIT", func() bool { return r.said(saysStored) > before }) && l.kill(r, 1) && l.storedAll()
+func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
+	rd.mock.play(rd.usual.withLatency("500ms"))
+	before := r.logCount(logStored)
+	return rd.waitUntil(r, "pawl knows of a COMMIT", func() bool { return r.logCount(logStored) > before }) && rd.kill(r, 1) && rd.hasStoredAll()
 }
 
 // killWaiting kills while pawl waits for the rate limit's window, or before it tries again. The window, or the outage, is
 // still there when the next run begins.
-func killWaiting(l *lap, r *run, dice *rand.Rand) bool {
-	if dice.IntN(2) == 0 {
-		limited := l.usual
+func killWaiting(rd *round, r *run, random *rand.Rand) bool {
+	if random.IntN(2) == 0 {
+		limited := rd.usual
 		limited.RateLimit = 1
-		l.limits++
-		l.mock.play(limited)
+		rd.rateLimits++
+		rd.mock.play(limited)
 	} else {
-		l.mock.play(l.usual.withFaults(pick(dice, "500:1", "503:1", "429:1", "reset:1", "null:1")))
+		rd.mock.play(rd.usual.withFaults(pick(random, "500:1", "503:1", "429:1", "reset:1", "null:1")))
 	}
 	const moment = 100 * time.Millisecond // enough for a kill
 	var withPage bool
-	if !l.until(r, "pawl waits", func() bool {
+	if !rd.waitUntil(r, "pawl waits", func() bool {
 		var left time.Duration
-		left, withPage = r.waits()
+		left, withPage = r.remainingWait()
 		return left > moment
 	}) {
 		return false
 	}
-	inHand := 0
+	unstored := 0
 	if withPage {
-		inHand = 1
+		unstored = 1
 	}
-	if !l.kill(r, inHand) {
+	if !rd.kill(r, unstored) {
 		return false
 	}
-	left, _ := r.waits()
+	left, _ := r.remainingWait()
 	return left > 0 // it was dead before the wait was over
 }
 
 // fetches has the API take its time from now on, and waits until a request is under way that takes it: not one that came
 // before and is about to be answered.
-func (l *lap) fetches(r *run, latency string) bool {
-	l.t.Helper()
-	return l.fetchesIn(r, l.usual.withLatency(latency))
+func (rd *round) waitFetching(r *run, latency string) bool {
+	rd.t.Helper()
+	return rd.waitFetchingWith(r, rd.usual.withLatency(latency))
 }
 
 // fetchesIn is fetches with a scenario that takes its time.
-func (l *lap) fetchesIn(r *run, slow scenario) bool {
-	l.t.Helper()
-	l.mock.play(slow)
-	old := l.mock.summary()
-	return l.until(r, "a request is under way", func() bool {
-		now := l.mock.summary()
+func (rd *round) waitFetchingWith(r *run, slow scenario) bool {
+	rd.t.Helper()
+	rd.mock.play(slow)
+	old := rd.mock.summary()
+	return rd.waitUntil(r, "a request is under way", func() bool {
+		now := rd.mock.summary()
 		return now.InFlight == 1 && now.Requests >= old.Requests+old.InFlight
 	})
 }
 
 // requested reports whether a request is under way.
-func (l *lap) requested() bool { return l.mock.summary().InFlight == 1 }
+func (rd *round) isRequestInFlight() bool { return rd.mock.summary().InFlight == 1 }
 
 // written reports whether a transaction waits with its rows written.
-func (l *lap) written() bool { return l.db.openTransactions() == 1 }
+func (rd *round) hasOpenTransaction() bool { return rd.db.countOpenTransactions() == 1 }
 
 // rivalRefused starts a second run beside one that holds the stream: it ends 5, and the first does not notice.
-func rivalRefused(l *lap, r *run, _ *rand.Rand) bool {
-	if r = l.lockHolder(r); r == nil {
+func startSecondRun(rd *round, r *run, _ *rand.Rand) bool {
+	if r = rd.lockHolder(r); r == nil {
 		return false
 	}
-	l.mock.play(l.usual.withLatency("500ms")) // a rival is patient; the stream must not end meanwhile
-	epoch := l.db.epoch()
-	rival := l.launch()
-	l.ends(rival, 5)
-	if now := l.db.epoch(); now != epoch || rival.claimed() {
-		l.t.Errorf("a second run that was refused moved the epoch from %d to %d", epoch, now)
+	rd.mock.play(rd.usual.withLatency("500ms")) // a rival is patient; the stream must not end meanwhile
+	epoch := rd.db.epoch()
+	second := rd.startRun()
+	rd.expectExit(second, 5)
+	if now := rd.db.epoch(); now != epoch || second.hasClaimed() {
+		rd.t.Errorf("a second run that was refused moved the epoch from %d to %d", epoch, now)
 	}
-	return r.running()
+	return r.isRunning()
 }
 
 // mostRivals bounds how many runs are started to take over from one that is dead.
-const mostRivals = 10
+const maxSecondRuns = 10
 
 // rivalInherits kills a run while a second one asks for the stream: the second takes over. It waits only a second for a run
 // that looks alive, so on a busy machine it may end 5 before the server notices the death; then another one is started.
-func rivalInherits(l *lap, r *run, _ *rand.Rand) bool {
-	if r = l.lockHolder(r); r == nil {
+func takeOverFromDead(rd *round, r *run, _ *rand.Rand) bool {
+	if r = rd.lockHolder(r); r == nil {
 		return false
 	}
-	l.mock.play(l.usual.withLatency("500ms"))
-	rival := l.launch()
-	hit := l.until(rival, "the second run waits for the stream", func() bool { return rival.said(saysRetry) > 0 }) && r.running()
+	rd.mock.play(rd.usual.withLatency("500ms"))
+	second := rd.startRun()
+	hit := rd.waitUntil(second, "the second run waits for the stream", func() bool { return second.logCount(logRetry) > 0 }) && r.isRunning()
 	r.kill()
-	r.over = true
-	for range mostRivals {
-		if l.until(rival, "the second run claims the stream or ends", rival.claimed) {
+	r.finished = true
+	for range maxSecondRuns {
+		if rd.waitUntil(second, "the second run claims the stream or ends", second.hasClaimed) {
 			break
 		}
-		l.ends(rival, 5)
-		rival, hit = l.launch(), false
+		rd.expectExit(second, 5)
+		second, hit = rd.startRun(), false
 	}
-	return l.takesOver(rival, r) && hit
+	return rd.expectTakeover(second, r) && hit
 }
 
 // rivalFences starts a second run beside one that has lost its connections, and with them its lock, while it fetches: the
 // second takes over, and the first finds that out when it comes to write.
-func rivalFences(l *lap, r *run, _ *rand.Rand) bool {
-	if !l.fetches(r, "1s") {
+func takeOverFromUnlocked(rd *round, r *run, _ *rand.Rand) bool {
+	if !rd.waitFetching(r, "1s") {
 		return false
 	}
-	l.db.terminatePawl()
-	rival := l.launch()
-	if !l.takesOver(rival, r) {
+	rd.db.terminatePawl()
+	second := rd.startRun()
+	if !rd.expectTakeover(second, r) {
 		return false
 	}
-	l.mock.play(l.usual)
-	l.ends(r, 5)
+	rd.mock.play(rd.usual)
+	rd.expectExit(r, 5)
 	return true
 }
 
 // lockHolder returns a run that holds the early lock: the one that works, or if it has lost its lock the next.
-func (l *lap) lockHolder(r *run) *run {
-	l.t.Helper()
+func (rd *round) lockHolder(r *run) *run {
+	rd.t.Helper()
 	if !r.locked {
-		l.kill(r, 1)
-		r = l.runner()
+		rd.kill(r, 1)
+		r = rd.currentRun()
 	}
 	return r
 }
 
 // takesOver waits until a second run has the stream. The first may lose the page that it has in hand; for a while both ask,
 // so that the loss may come before or after the second run's first request.
-func (l *lap) takesOver(rival, first *run) bool {
-	l.t.Helper()
-	if !l.until(rival, "the second run claims the stream", rival.claimed) {
-		l.t.Errorf("the second run ends %d instead of taking over: %s", rival.cmd.ProcessState.ExitCode(), rival.tail())
+func (rd *round) expectTakeover(second, first *run) bool {
+	rd.t.Helper()
+	if !rd.waitUntil(second, "the second run claims the stream", second.hasClaimed) {
+		rd.t.Errorf("the second run ends %d instead of taking over: %s", second.cmd.ProcessState.ExitCode(), second.tail())
 		return false
 	}
-	rival.inHand = first.inHand
-	*rival.inHand++
-	l.take(rival)
+	second.unstored = first.unstored
+	*second.unstored++
+	rd.addRun(second)
 	return true
 }

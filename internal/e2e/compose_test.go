@@ -25,24 +25,24 @@ func TestCompose(t *testing.T) {
 	t.Parallel()
 	whole := newProject(t)
 	t.Run("a run whose traces stand in Jaeger", func(t *testing.T) {
-		p := whole.in(t)
-		p.do("up", "--detach")
-		p.wantDone()
-		wantTraces(t, p.database(), &jaeger{t, p.do("port", "jaeger", "16686")})
+		p := whole.withT(t)
+		p.run("up", "--detach")
+		p.checkDone()
+		checkTraces(t, p.database(), &jaeger{t, p.run("port", "jaeger", "16686")})
 	})
-	whole.do("down", "--volumes", "--timeout", "1")
+	whole.run("down", "--volumes", "--timeout", "1")
 	t.Run("Jaeger stops in the middle", func(t *testing.T) {
-		p := whole.in(t)
-		p.do("up", "--detach")
+		p := whole.withT(t)
+		p.run("up", "--detach")
 		db := p.database()
 		eventually(t, "the run is in its middle", func() bool { return db.pages() >= 20 })
-		letGo := db.holdLedger(db.conn.Config().ConnString()) // Docker may take longer to stop a container than the run to its end
-		p.do("stop", "--timeout", "0", "jaeger")
+		letGo := db.lockLedger(db.conn.Config().ConnString()) // Docker may take longer to stop a container than the run to its end
+		p.run("stop", "--timeout", "0", "jaeger")
 		letGo()
 		if n := db.pages(); n >= 100 {
 			t.Fatalf("Jaeger was stopped after the run, at %d pages", n)
 		}
-		p.wantDone()
+		p.checkDone()
 		if n := strings.Count(p.stderr("pawl"), "the collector does not take the traces"); n != 1 {
 			t.Errorf("%d warnings of the collector: %s", n, p.stderr("pawl"))
 		}
@@ -50,7 +50,7 @@ func TestCompose(t *testing.T) {
 }
 
 // wantDone waits for pawl's end and holds the rows to the mock's number of events.
-func (p *project) wantDone() {
+func (p *project) checkDone() {
 	p.t.Helper()
 	if code := p.exitCode("pawl"); code != "0" {
 		p.t.Fatalf("exit %s: %s", code, p.stderr("pawl"))
@@ -59,11 +59,11 @@ func (p *project) wantDone() {
 	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != 100000 || pages != 100 {
 		p.t.Errorf("%d events in %d pages", events, pages)
 	}
-	db.addsUp()
+	db.checkLedger()
 }
 
 // composePatience bounds what takes an image to be pulled or built.
-const composePatience = 10 * time.Minute
+const composeTimeout = 10 * time.Minute
 
 // A project is docker-compose.yml brought up under a name of its own, on ports that are free.
 type project struct {
@@ -87,15 +87,15 @@ func newProject(t *testing.T) *project {
 }
 
 // in is the project in a subtest.
-func (p *project) in(t *testing.T) *project {
+func (p *project) withT(t *testing.T) *project {
 	t.Helper()
 	return &project{t, p.command}
 }
 
-func (p *project) down() { p.do(composeDown...) }
+func (p *project) down() { p.run(composeDown...) }
 
 // do runs a command of Docker Compose to its end and returns what it prints.
-func (p *project) do(args ...string) string {
+func (p *project) run(args ...string) string {
 	p.t.Helper()
 	return p.output(append(p.command, args...))
 }
@@ -103,14 +103,14 @@ func (p *project) do(args ...string) string {
 // exitCode is that of a service, once it has ended.
 func (p *project) exitCode(service string) string {
 	p.t.Helper()
-	return p.output([]string{"docker", "wait", p.do("ps", "--all", "--quiet", service)})
+	return p.output([]string{"docker", "wait", p.run("ps", "--all", "--quiet", service)})
 }
 
 // stderr is what a service has written there.
 func (p *project) stderr(service string) string {
 	p.t.Helper()
 	var lines []string
-	for line := range strings.Lines(p.do("logs", "--no-color", service)) {
+	for line := range strings.Lines(p.run("logs", "--no-color", service)) {
 		if strings.Contains(line, "level=") {
 			lines = append(lines, line)
 		}
@@ -129,7 +129,7 @@ func (p *project) output(command []string) string {
 
 // outputOf runs a command in the folder of docker-compose.yml.
 func outputOf(ctx context.Context, command []string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, composePatience)
+	ctx, cancel := context.WithTimeout(ctx, composeTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = filepath.Join("..", "..")
@@ -146,7 +146,7 @@ func outputOf(ctx context.Context, command []string) (string, error) {
 // database is the project's, over its published port.
 func (p *project) database() *database {
 	p.t.Helper()
-	return connect(p.t, "postgres://pawl:pawl@"+p.do("port", "db", "5432")+"/pawl")
+	return connect(p.t, "postgres://pawl:pawl@"+p.run("port", "db", "5432")+"/pawl")
 }
 
 // A composition is Docker Compose with the project's images built.
@@ -158,13 +158,13 @@ type composition struct {
 
 // compose builds the images once; whoever asks meanwhile waits. It takes minutes, in which TestChaos, that runs alone, waits
 // more than it computes: so TestMain has it begin at once.
-var compose = sync.OnceValue(func() composition { return build(context.Background()) })
+var compose = sync.OnceValue(func() composition { return buildImages(context.Background()) })
 
 var composeDown = []string{"down", "--volumes", "--rmi", "local", "--timeout", "1"}
 
 // build gives the project the name of this checkout, so that others can be up beside it and what a killed run left is found
 // again.
-func build(ctx context.Context) (c composition) {
+func buildImages(ctx context.Context) (c composition) {
 	here, err := os.Getwd()
 	if err != nil {
 		return composition{err: err}
@@ -190,7 +190,7 @@ func build(ctx context.Context) (c composition) {
 }
 
 // isWanted reports whether the test of that name will be run.
-func isWanted(name string) bool {
+func isSelected(name string) bool {
 	flag.Parse()
 	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/")
 	wanted, err := regexp.MatchString(pattern, name)

@@ -53,13 +53,13 @@ func (d *database) pages() int {
 
 // holdLedger keeps every commit from getting past its ledger row until the returned function is called: a transaction
 // with its events written stays open.
-func (d *database) holdLedger(databaseURL string) (letGo func()) {
+func (d *database) lockLedger(databaseURL string) (letGo func()) {
 	d.t.Helper()
-	return d.hold(databaseURL, "LOCK TABLE pages IN SHARE MODE")
+	return d.lockInTransaction(databaseURL, "LOCK TABLE pages IN SHARE MODE")
 }
 
 // hold has a session of its own take a lock and keep it until the returned function is called.
-func (d *database) hold(databaseURL, lock string) (letGo func()) {
+func (d *database) lockInTransaction(databaseURL, lock string) (letGo func()) {
 	d.t.Helper()
 	other := connect(d.t, databaseURL)
 	other.exec("BEGIN")
@@ -98,7 +98,7 @@ func (d *database) lastRequestID() (id string) {
 }
 
 // openTransactions counts pawl's transactions that wait with their events written.
-func (d *database) openTransactions() int {
+func (d *database) countOpenTransactions() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND xact_start IS NOT NULL AND wait_event_type = 'Lock'
@@ -113,7 +113,7 @@ func (d *database) terminatePawl() {
 }
 
 // addsUp checks I5 over the whole database: checkpoint, ledger and rows tell the same story.
-func (d *database) addsUp() {
+func (d *database) checkLedger() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM checkpoints AS c
 		CROSS JOIN LATERAL (SELECT coalesce(sum(p.received), 0) AS received, coalesce(sum(p.inserted), 0) AS inserted,
@@ -139,7 +139,7 @@ func (d *database) addsUp() {
 
 // walks checks every page against the truth that layDownTruth has laid down: a pass goes from the head without a gap, and
 // a page inserts, and parks, what no pass before had reached, to the row. The rest of it are duplicates.
-func (d *database) walks() {
+func (d *database) checkPasses() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM (
 			SELECT *, position - received AS start,
@@ -149,14 +149,14 @@ func (d *database) walks() {
 		WHERE start <> before OR (before = 0 AND cursor_in <> '') OR inserted <> (SELECT count(*) FROM truth AS t
 			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, furthest) AND t.index < position)
 		OR parked <> (SELECT count(DISTINCT t.sha256) FROM truth AS t
-			WHERE t.outcome IN ('parked', 'mended') AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
+			WHERE t.outcome IN ('parked', 'repaired') AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
 				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, furthest)))`); wrong > 0 {
 		d.t.Errorf("%d pages leave a gap, or did not insert what was new in them", wrong)
 	}
 }
 
 // endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.
-func (d *database) endedWith(code, events int) {
+func (d *database) checkEnd(code, events int) {
 	d.t.Helper()
 	done := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1
 	stored := d.count("SELECT count(*) FROM events")

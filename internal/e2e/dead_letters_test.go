@@ -16,9 +16,9 @@ import (
 )
 
 // TestABadRecordIsParked: the run goes on, and the record is kept with its bytes and a reason.
-func TestABadRecordIsParked(t *testing.T) {
+func TestBadRecordParked(t *testing.T) {
 	t.Parallel()
-	one, two, three := fmt.Sprintf(goodEvent, 1), fmt.Sprintf(goodEvent, 2), fmt.Sprintf(goodEvent, 3)
+	one, two, three := fmt.Sprintf(validEvent, 1), fmt.Sprintf(validEvent, 2), fmt.Sprintf(validEvent, 3)
 	tests := []struct{ name, from, to, why string }{
 		{"without a field", `"name":"event_abc123",`, "", "missing field in name"},
 		{"with a bad timestamp", `1769541553629`, `"yesterday"`, "bad timestamp in timestamp"},
@@ -29,32 +29,32 @@ func TestABadRecordIsParked(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bad := strings.Replace(three, tt.from, tt.to, 1)
-			environment, _ := serve(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
-			b := newBench(t, environment)
-			if got := b.pawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
+			environment, _ := serveBodies(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
+			f := newFixture(t, environment)
+			if got := f.runPawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
 				t.Errorf("summary %+v", got)
 			}
 			var why, payload string
-			if err := b.db.conn.QueryRow(b.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
+			if err := f.db.conn.QueryRow(f.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
 				t.Fatal(err)
 			}
 			if why != tt.why || payload != bad {
 				t.Errorf("parked for %q: %s", why, payload)
 			}
-			b.db.addsUp()
+			f.db.checkLedger()
 		})
 	}
 }
 
 // TestRecordsThatTheAPIMends reads a collection with one record of each kind that must be parked, and then the same when the
 // API sends all of them as they should be: nothing is missing then, and the letters that name their event are superseded.
-func TestRecordsThatTheAPIMends(t *testing.T) {
+func TestRepairedRecords(t *testing.T) {
 	t.Parallel()
 	const pageSize = 100
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
-	m := startMock(t, "--events", strconv.Itoa(pageSize*len(spoilt)), "--rate-limit", "0")
+	m := startMock(t, "--events", strconv.Itoa(pageSize*len(parkedDrifts)), "--rate-limit", "0")
 	db := connect(t, databaseURL)
 	run := func(args ...string) {
 		t.Helper()
@@ -64,24 +64,24 @@ func TestRecordsThatTheAPIMends(t *testing.T) {
 		}
 	}
 	var drifts []string
-	for i, kind := range spoilt {
+	for i, kind := range parkedDrifts {
 		drifts = append(drifts, fmt.Sprintf("%s@%d", kind, i*pageSize+(i+3)%pageSize))
 	}
 	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: drifts})
 	run()
-	db.equalsTruth(m)
-	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(spoilt) {
-		t.Errorf("%d letters are open, want %d", n, len(spoilt))
+	db.checkTruth(m)
+	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(parkedDrifts) {
+		t.Errorf("%d letters are open, want %d", n, len(parkedDrifts))
 	}
 
 	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: []string{}})
 	run("--new-pass")
 	db.exec("DROP TABLE truth")
-	db.layDownTruth(m)
+	db.loadTruth(m)
 	if c := db.compare(); c != (comparison{}) {
 		t.Errorf("once all records are good the rows are %+v", c)
 	}
-	db.addsUp()
+	db.checkLedger()
 	if wrong := db.count(`SELECT count(*) FROM dead_letters
 		WHERE (resolution IS NOT DISTINCT FROM 'superseded') <> (event_id IS NOT NULL AND reason <> 'conflict')`); wrong > 0 {
 		t.Errorf("%d letters are superseded and should not be, or the reverse", wrong)
@@ -92,45 +92,45 @@ func TestRecordsThatTheAPIMends(t *testing.T) {
 // own with its bytes, also when an earlier one was discarded; the same record in another form is not.
 func TestDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
-	four := undecodable(1, 2, 3, 4)
+	four := undecodableRecords(1, 2, 3, 4)
 	moved := strings.Replace(four[0], `"userId":"20000000-0000-4000-8000-000000000001",`, "", 1)
 	moved = strings.Replace(moved, "}}", `},"userId":"20000000-0000-4000-8000-000000000001"}`, 1)
 	moved = strings.Replace(moved, "1769541553629", `"2026-01-27T19:19:13.629Z"`, 1)
 	tests := []struct {
 		name    string
 		records []string
-		steps   func(l *lettersOfOneID)
+		steps   func(s *sameIDStream)
 		want    []string // the bytes of the letters that are open in the end, in order
 		seen    int      // the sum over all letters
 	}{
 		{"four records are four letters", four, nil, four, 4},
 		{"a record that comes again is the same letter", append(four[:1:1], four...), nil, four, 5},
 		{"members in another order and the time in another form are the same letter", []string{four[0], moved, four[1]}, nil, four[:2], 3},
-		{"spaces, escapes and line breaks are kept", []string{spelled(four[0]), four[1]}, nil, []string{spelled(four[0]), four[1]}, 2},
-		{"after a discard the same content opens no letter", four[:1], func(l *lettersOfOneID) {
-			l.pawl("dlq", "discard", l.firstLetter(), "--why", "known")
-			l.pawl("run", "--new-pass")
+		{"spaces, escapes and line breaks are kept", []string{respellRecord(four[0]), four[1]}, nil, []string{respellRecord(four[0]), four[1]}, 2},
+		{"after a discard the same content opens no letter", four[:1], func(s *sameIDStream) {
+			s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
+			s.runPawl("run", "--new-pass")
 		}, nil, 2},
-		{"after a discard new content opens a letter", four[:1], func(l *lettersOfOneID) {
-			l.pawl("dlq", "discard", l.firstLetter(), "--why", "known")
-			l.api.serveInstead(four[1:2])
-			l.pawl("run", "--new-pass")
+		{"after a discard new content opens a letter", four[:1], func(s *sameIDStream) {
+			s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
+			s.api.setRecords(four[1:2])
+			s.runPawl("run", "--new-pass")
 		}, four[1:2], 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLettersOfOneID(t, tt.records)
-			l.pawl("run")
+			s := newSameIDStream(t, tt.records)
+			s.runPawl("run")
 			if tt.steps != nil {
-				tt.steps(l)
+				tt.steps(s)
 			}
-			l.pawl("verify", "--against-api")
-			l.areOpen(tt.want...)
-			if n := l.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.seen {
+			s.runPawl("verify", "--against-api")
+			s.checkOpen(tt.want...)
+			if n := s.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.seen {
 				t.Errorf("the letters were seen %d times, want %d", n, tt.seen)
 			}
-			l.db.addsUp()
+			s.db.checkLedger()
 		})
 	}
 }
@@ -144,81 +144,81 @@ func TestManyDeadLettersOfOneID(t *testing.T) {
 	for i := range numbers {
 		numbers[i] = i + 1
 	}
-	all := undecodable(numbers...)
-	l := newLettersOfOneID(t, all)
-	l.pawl("run")
-	l.areOpen(all[:most]...)
-	if n := l.db.count("SELECT sum(seen) FROM dead_letters"); n != records {
+	all := undecodableRecords(numbers...)
+	s := newSameIDStream(t, all)
+	s.runPawl("run")
+	s.checkOpen(all[:most]...)
+	if n := s.db.count("SELECT sum(seen) FROM dead_letters"); n != records {
 		t.Errorf("the letters were seen %d times, want %d", n, records)
 	}
-	if n := l.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-most {
+	if n := s.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-most {
 		t.Errorf("the last letter has counted %d other records, want %d", n, records-most)
 	}
-	last := strconv.Itoa(l.db.count("SELECT max(id) FROM dead_letters"))
-	if shown := l.pawl("dlq", "show", last); !strings.Contains(shown, strconv.Itoa(records-most)) {
+	last := strconv.Itoa(s.db.count("SELECT max(id) FROM dead_letters"))
+	if shown := s.runPawl("dlq", "show", last); !strings.Contains(shown, strconv.Itoa(records-most)) {
 		t.Errorf("dlq show does not tell of %d other records: %s", records-most, shown)
 	}
-	l.pawl("verify", "--against-api")
-	l.pawl("run", "--new-pass")
-	l.pawl("verify") // a pass more found nothing new
-	l.db.addsUp()
+	s.runPawl("verify", "--against-api")
+	s.runPawl("run", "--new-pass")
+	s.runPawl("verify") // a pass more found nothing new
+	s.db.checkLedger()
 }
 
 // undecodable returns records with one id and different bytes, without a name, which an event must have.
-func undecodable(numbers ...int) []string {
+func undecodableRecords(numbers ...int) []string {
 	var records []string
 	for _, n := range numbers {
-		record := strings.Replace(fmt.Sprintf(goodEvent, 1), `"name":"event_abc123",`, "", 1)
+		record := strings.Replace(fmt.Sprintf(validEvent, 1), `"name":"event_abc123",`, "", 1)
 		records = append(records, strings.Replace(record, `{"n":1}`, fmt.Sprintf(`{"n":%d}`, n), 1))
 	}
 	return records
 }
 
 // spelled returns a record with spaces, line breaks and an escape that its sender did not need.
-func spelled(record string) string {
+func respellRecord(record string) string {
 	record = strings.ReplaceAll(record, `,"`, ",\r\n  \"")
 	return strings.ReplaceAll(record, "mobile", `mob\u0069le`)
 }
 
 // A lettersOfOneID is a stream of records that share an id.
-type lettersOfOneID struct {
-	*bench
+type sameIDStream struct {
+	*fixture
 
 	api *recordsAPI
 }
 
-func newLettersOfOneID(t *testing.T, records []string) *lettersOfOneID {
+func newSameIDStream(t *testing.T, records []string) *sameIDStream {
 	t.Helper()
 	api := serveRecords(t, records)
-	return &lettersOfOneID{newBench(t, api.environment), api}
+	return &sameIDStream{newFixture(t, api.environment), api}
 }
 
 // pawl runs a command, which must end 0, and returns what it printed.
-func (l *lettersOfOneID) pawl(args ...string) (stdout string) {
-	l.t.Helper()
+func (s *sameIDStream) runPawl(args ...string) (stdout string) {
+	s.t.Helper()
 	if args[0] == "run" {
 		args = append(args, "--page-size", "100", "--max-reject-ratio", "1")
 	}
-	return l.bench.pawl(0, args...).stdout.String()
+	return s.fixture.runPawl(0, args...).stdout.String()
 }
 
-func (l *lettersOfOneID) firstLetter() string {
-	l.t.Helper()
-	return strconv.Itoa(l.db.count("SELECT min(id) FROM dead_letters"))
+func (s *sameIDStream) firstDeadLetter() string {
+	s.t.Helper()
+	return strconv.Itoa(s.db.count("SELECT min(id) FROM dead_letters"))
 }
 
 // areOpen fails the test unless the open letters have exactly these bytes, in the order in which they were parked.
-func (l *lettersOfOneID) areOpen(want ...string) {
-	l.t.Helper()
-	rows, err := l.db.conn.Query(l.ctx, "SELECT convert_from(payload, 'UTF8') FROM dead_letters WHERE resolved_at IS NULL ORDER BY id")
+func (s *sameIDStream) checkOpen(want ...string) {
+	s.t.Helper()
+	rows, err := s.db.conn.Query(s.ctx, "SELECT convert_from(payload, 'UTF8') FROM dead_letters WHERE resolved_at IS NULL ORDER BY id")
 	if err != nil {
-		l.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		l.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	if !slices.Equal(got, want) {
-		l.t.Errorf("%d letters are open, want %d:\n%s\nwant:\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
+		s.t.Errorf("%d letters are open, want %d:\n%s\nwant:\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

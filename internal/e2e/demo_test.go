@@ -59,7 +59,7 @@ func (d demo) run() *process {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := launch(d.t, cmd)
 	d.t.Cleanup(func() {
-		if p.running() { // what make has started outlives it, and holds its output open
+		if p.isRunning() { // what make has started outlives it, and holds its output open
 			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		}
 	})
@@ -85,7 +85,7 @@ func (d demo) requests() int {
 }
 
 // pawl is the process id of the demo's `pawl run`, 0 if there is none now.
-func (d demo) pawl() int {
+func (d demo) pawlPID() int {
 	environs, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil || len(environs) == 0 {
 		d.t.Skip("SKIPPED: there is no /proc to find processes in")
@@ -103,7 +103,7 @@ func (d demo) pawl() int {
 }
 
 // postmasters are the pid files of the demo's server, which it removes when it stops.
-func (d demo) postmasters() []string {
+func (d demo) pidFiles() []string {
 	dir, _ := embeddedpg.Folder(d.databaseURL)
 	files, err := filepath.Glob(filepath.Join(dir, "pawl-postgres", "cluster", "data", "postmaster.pid"))
 	if err != nil {
@@ -116,7 +116,7 @@ func (d demo) postmasters() []string {
 // finishes the work: no event is lost, and no server is left.
 func TestDemoKilled(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	d := newDemo(t)
 	random := rand.New(rand.NewPCG(4, 4))
@@ -124,10 +124,10 @@ func TestDemoKilled(t *testing.T) {
 		p := d.run()
 		pid, wait := 0, random.IntN(13)-1
 		eventually(t, "pawl is where it is to be killed", func() bool {
-			pid = d.pawl()
-			return pid != 0 && d.requests() >= wait || !p.running()
+			pid = d.pawlPID()
+			return pid != 0 && d.requests() >= wait || !p.isRunning()
 		})
-		if !p.running() {
+		if !p.isRunning() {
 			t.Fatalf("run %d ended before it was killed: %s", i, p.stderr.String())
 		}
 		if i%2 == 0 {
@@ -137,7 +137,7 @@ func TestDemoKilled(t *testing.T) {
 		}
 		p.wait(ctx)
 	}
-	if len(d.postmasters()) == 0 {
+	if len(d.pidFiles()) == 0 {
 		t.Error("no server to be found, though its last user was killed")
 	}
 	last := d.run()
@@ -147,7 +147,7 @@ func TestDemoKilled(t *testing.T) {
 	if again := d.run(); again.wait(ctx) != 0 || !strings.Contains(again.stderr.String(), "complete already") {
 		t.Errorf("a second run: %s%s", again.stdout.String(), again.stderr.String())
 	}
-	if left := d.postmasters(); len(left) > 0 {
+	if left := d.pidFiles(); len(left) > 0 {
 		t.Errorf("a server is left: %v", left)
 	}
 	dir, _ := embeddedpg.Folder(d.databaseURL)
@@ -157,31 +157,31 @@ func TestDemoKilled(t *testing.T) {
 	}
 	defer server.Close() //nolint:errcheck // the folder goes anyway
 	db := connect(t, server.URL())
-	db.equalsTruth(startMock(t, "--events", "100000"))
-	db.addsUp()
+	db.checkTruth(startMock(t, "--events", "100000"))
+	db.checkLedger()
 }
 
 // TestAPrivateServerIsStoppedInOrder ends a run as a user, a supervisor and a closed terminal do: the page in hand is
 // finished, and no server is left.
-func TestAPrivateServerIsStoppedInOrder(t *testing.T) {
+func TestEmbeddedServerStops(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			d := newDemo(t)
 			m := startMock(t, "--events", "100000", "--rate-limit", "0", "--latency", "20ms")
 			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
-			eventually(t, "it has stored something", func() bool { return m.summary().Pages > 3 || !p.running() })
-			if len(d.postmasters()) == 0 {
+			eventually(t, "it has stored something", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
+			if len(d.pidFiles()) == 0 {
 				t.Error("no server while a run goes on")
 			}
 			p.signal(signal)
 			if code := p.wait(ctx); code != 3 || !strings.Contains(p.stderr.String(), "run it again") {
 				t.Errorf("exit %d: %s", code, p.stderr.String())
 			}
-			if left := d.postmasters(); len(left) > 0 {
+			if left := d.pidFiles(); len(left) > 0 {
 				t.Errorf("a server is left: %v", left)
 			}
 		})

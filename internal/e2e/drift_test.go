@@ -20,28 +20,28 @@ func startDrifted(t *testing.T) *mock {
 	for _, drift := range allDrifts() {
 		args = append(args, "--drift", drift)
 	}
-	return startMockAs(t, plain+"/mockapi", args...)
+	return startMockAs(t, withoutRace+"/mockapi", args...)
 }
 
 // TestEveryRecordIsAccountedFor reads all kinds of drift at once, in two passes whose pages begin at other places, so that
 // the same event comes with its time in the other form. Each record is what the truth says: a row, column by column, or a
 // dead letter, byte by byte; the second pass adds neither.
-func TestEveryRecordIsAccountedFor(t *testing.T) {
+func TestDrift(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
 	m := startDrifted(t)
 	db := connect(t, databaseURL)
-	db.layDownTruth(m)
-	stored, letters := db.truthStored(), db.truthLetters()
+	db.loadTruth(m)
+	stored, letters := db.wantStored(), db.wantDeadLetters()
 	// Some records come twice, so that fewer are stored than announced: the last page is asked for once more.
 	for pass, want := range []summary{
 		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - letters, Parked: letters, Requests: 101},
 		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 130},
 	} {
 		args := [][]string{{"--page-size", "1000"}, {"--page-size", "777", "--new-pass"}}[pass]
-		p := start(t, m.environment(databaseURL), plain+"/pawl", append([]string{"run", "--json"}, args...)...)
+		p := start(t, m.environment(databaseURL), withoutRace+"/pawl", append([]string{"run", "--json"}, args...)...)
 		if code := p.wait(ctx); code != 0 {
 			t.Fatalf("pass %d: exit %d: %s", pass+1, code, p.stderr.String())
 		}
@@ -49,43 +49,43 @@ func TestEveryRecordIsAccountedFor(t *testing.T) {
 		if got := p.summary(); got != want {
 			t.Errorf("pass %d: %+v, want %+v", pass+1, got, want)
 		}
-		db.isTheTruth()
-		db.addsUp()
-		db.registersDrift(pass + 1)
+		db.checkLoadedTruth()
+		db.checkLedger()
+		db.checkDrift(pass + 1)
 		if n := db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != (pass+1)*db.count("SELECT count(*) FROM truth WHERE outcome = 'parked'") {
 			t.Errorf("pass %d: the letters were seen %d times", pass+1, n)
 		}
 	}
-	db.sameBytes(m)
+	db.checkPayloads(m)
 
 	// A replay by the same decoder parks all of it again, and both what is here and what the API returns are accounted for.
 	for _, args := range [][]string{{"dlq", "replay", "--all"}, {"verify", "--against-api"}} {
-		p := start(t, m.environment(databaseURL), plain+"/pawl", args...)
+		p := start(t, m.environment(databaseURL), withoutRace+"/pawl", args...)
 		if code := p.wait(ctx); code != 0 {
 			t.Errorf("pawl %v: exit %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
 		}
 	}
-	db.isTheTruth()
+	db.checkLoadedTruth()
 	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != letters {
 		t.Errorf("%d letters are open after a replay, want %d", n, letters)
 	}
 }
 
 // TestEveryRecordIsAccountedForAfterKills reads the same with a run that is killed twenty times.
-func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
+func TestDriftAfterKills(t *testing.T) {
 	t.Parallel()
 	const kills = 20
 	databaseURL := pgtest.Database(t)
 	m := startDrifted(t)
 	db := connect(t, databaseURL)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)
 	defer cancel()
 	run := func() *process {
-		return start(t, m.environment(databaseURL), plain+"/pawl", "run", "--page-size", "1000")
+		return start(t, m.environment(databaseURL), withoutRace+"/pawl", "run", "--page-size", "1000")
 	}
 	for hits := 0; hits < kills; {
 		p, before := run(), db.pages()
-		eventually(t, "pages are stored", func() bool { return db.pages() >= before+3 || !p.running() })
+		eventually(t, "pages are stored", func() bool { return db.pages() >= before+3 || !p.isRunning() })
 		p.kill()
 		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
 			t.Fatalf("it ended by itself after %d kills: %s", hits, p.stderr.String())
@@ -95,11 +95,11 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 	if p := run(); p.wait(ctx) != 0 {
 		t.Fatalf("the last run: %s", p.stderr.String())
 	}
-	db.layDownTruth(m)
-	db.isTheTruth()
-	db.addsUp()
-	p := start(t, m.environment(databaseURL), plain+"/pawl", "verify")
-	if code := p.wait(ctx); code != 0 && !isOnlyAnnounced(code, p) {
+	db.loadTruth(m)
+	db.checkLoadedTruth()
+	db.checkLedger()
+	p := start(t, m.environment(databaseURL), withoutRace+"/pawl", "verify")
+	if code := p.wait(ctx); code != 0 && !hasOnlyAnnounced(code, p) {
 		t.Errorf("pawl verify: %s%s", p.stdout.String(), p.stderr.String())
 	}
 	if lost := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); lost > 0 {
@@ -109,7 +109,7 @@ func TestEveryRecordIsAccountedForAfterKills(t *testing.T) {
 
 // registersDrift holds the register against the truth: what each kind of drift is called there, and how often it came in so
 // many passes. What is parked is none.
-func (d *database) registersDrift(passes int) {
+func (d *database) checkDrift(passes int) {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
 		SELECT coalesce(r.path, t.path) || ': ' || coalesce(r.kind, t.kind), coalesce(r.count, 0), coalesce(t.records, 0) * $1
@@ -141,7 +141,7 @@ func (d *database) registersDrift(passes int) {
 
 // sameBytes holds the letters against the mock's journal: what it has sent of each record that must be parked is what is
 // kept, to the byte.
-func (d *database) sameBytes(m *mock) {
+func (d *database) checkPayloads(m *mock) {
 	d.t.Helper()
 	served := map[string]bool{}
 	for _, e := range m.journal(0) {

@@ -20,30 +20,30 @@ func TestEarlyEnds(t *testing.T) {
 		code   int // of the run that meets it
 	}{
 		{"one stray end, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
-			return onceOrAlways(once, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
+			return scriptWrongPage(once, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
 				return pageOf(8, "", a.records[2:4]...)
-			}, firstTotal(a, 4))
+			}, announceFirst(a, 4))
 		}, 0},
 		{"an end that the API insists on, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
-			return onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
+			return scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
 				return pageOf(8, "", a.records[2:4]...)
-			}, firstTotal(a, 6))
+			}, announceFirst(a, 6))
 		}, 4},
 		{"a first answer without a record, and total 0", 4, func(*recordsAPI) func(pageRequest) (int, string) {
-			return onceOrAlways(once, func(q pageRequest) bool { return q.from == 0 }, func(pageRequest) string { return pageOf(0, "") }, nil)
+			return scriptWrongPage(once, func(q pageRequest) bool { return q.from == 0 }, func(pageRequest) string { return pageOf(0, "") }, nil)
 		}, 0},
 		{"a page that comes twice, once", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
-			return onceOrAlways(once, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+			return scriptWrongPage(once, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(6, cursorAt(4), a.records[:2]...)
 			}, nil)
 		}, 0},
 		{"a page that comes twice, again and again", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
-			return onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+			return scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(6, cursorAt(4), a.records[:2]...)
 			}, nil)
 		}, 4},
 		{"the first page again instead of the last", 4, func(a *recordsAPI) func(pageRequest) (int, string) {
-			return onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+			return scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(4, "", a.records[:2]...)
 			}, nil)
 		}, 4},
@@ -59,28 +59,28 @@ func TestEarlyEnds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := serveRecords(t, goodEvents(tt.events))
+			a := serveRecords(t, validEvents(tt.events))
 			a.script = tt.script(a)
-			b := newBench(t, a.environment)
-			b.pawl(tt.code, "run", "--page-size", "2", "--tries", "2")
-			b.db.endedWith(tt.code, tt.events)
-			a.heal()
-			b.pawl(0, "run", "--page-size", "2")
-			b.db.endedWith(0, tt.events)
-			b.pawl(0, "verify", "--against-api")
-			b.db.addsUp()
+			f := newFixture(t, a.environment)
+			f.runPawl(tt.code, "run", "--page-size", "2", "--tries", "2")
+			f.db.checkEnd(tt.code, tt.events)
+			a.removeScript()
+			f.runPawl(0, "run", "--page-size", "2")
+			f.db.checkEnd(0, tt.events)
+			f.runPawl(0, "verify", "--against-api")
+			f.db.checkLedger()
 		})
 	}
 }
 
 // TestATotalThatOverstates: an API that announces more than it has for ever ends the run with 4, until the user accepts that.
 // The ledger keeps that it was accepted.
-func TestATotalThatOverstates(t *testing.T) {
+func TestOverstatedTotal(t *testing.T) {
 	t.Parallel()
 	const events, announced = 4, 5
-	a := serveRecords(t, goodEvents(events))
+	a := serveRecords(t, validEvents(events))
 	a.script = func(q pageRequest) (int, string) { return http.StatusOK, a.page(q, announced) }
-	b := newBench(t, a.environment)
+	f := newFixture(t, a.environment)
 	for _, step := range []struct {
 		args     []string
 		code     int
@@ -92,14 +92,14 @@ func TestATotalThatOverstates(t *testing.T) {
 		{[]string{"verify"}, 0, "", 1},
 		{[]string{"verify", "--against-api"}, 0, "", 1},
 	} {
-		if p := b.pawl(step.code, step.args...); !strings.Contains(p.stderr.String(), step.says) {
+		if p := f.runPawl(step.code, step.args...); !strings.Contains(p.stderr.String(), step.says) {
 			t.Errorf("pawl %v does not say %q: %s", step.args, step.says, p.stderr.String())
 		}
-		if n := b.db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.accepted {
+		if n := f.db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.accepted {
 			t.Errorf("after pawl %v %d pages say that their end was accepted", step.args, n)
 		}
 	}
-	b.db.endedWith(0, events)
+	f.db.checkEnd(0, events)
 }
 
 // TestNewerEvents reads an API that grows from 4 to 6 events during the pass, which does not read the newer two. verify tells
@@ -107,7 +107,7 @@ func TestATotalThatOverstates(t *testing.T) {
 func TestNewerEvents(t *testing.T) {
 	t.Parallel()
 	const events = 6
-	a := serveRecords(t, goodEvents(events))
+	a := serveRecords(t, validEvents(events))
 	older := a.records[2:]
 	a.script = func(q pageRequest) (int, string) {
 		if q.from == 0 {
@@ -115,20 +115,20 @@ func TestNewerEvents(t *testing.T) {
 		}
 		return http.StatusOK, pageOf(6, "", older[2:]...)
 	}
-	b := newBench(t, a.environment)
-	b.pawl(0, "run", "--page-size", "2")
-	a.heal()
+	f := newFixture(t, a.environment)
+	f.runPawl(0, "run", "--page-size", "2")
+	a.removeScript()
 	tells := regexp.MustCompile("up to 2 newer events have not been read yet: `pawl (.*)` reads them")
-	note := tells.FindStringSubmatch(b.pawl(0, "verify").stdout.String())
+	note := tells.FindStringSubmatch(f.runPawl(0, "verify").stdout.String())
 	if note == nil {
 		t.Fatal("verify does not tell of the newer events")
 	}
-	if said := b.pawl(0, "verify", "--against-api").stdout.String(); !strings.Contains(said, "2 records are new") {
+	if said := f.runPawl(0, "verify", "--against-api").stdout.String(); !strings.Contains(said, "2 records are new") {
 		t.Errorf("the walk does not tell of the newer events: %s", said)
 	}
-	b.pawl(0, strings.Fields(note[1])...)
-	b.db.endedWith(0, events)
-	if said := b.pawl(0, "verify", "--against-api").stdout.String(); strings.Contains(said, "new") {
+	f.runPawl(0, strings.Fields(note[1])...)
+	f.db.checkEnd(0, events)
+	if said := f.runPawl(0, "verify", "--against-api").stdout.String(); strings.Contains(said, "new") {
 		t.Errorf("after `pawl %s` verify still says: %s", note[1], said)
 	}
 }
@@ -136,7 +136,7 @@ func TestNewerEvents(t *testing.T) {
 // TestARecordThatIsLeftOut: a cache answers records 2 and 3 instead of 3 and 4, so that one comes twice and one is left out.
 // verify ends 4 and names a command, after which nothing is missing. An API that always returns a record twice has nothing
 // more to return: a walk of it says so, and so does one pass more.
-func TestARecordThatIsLeftOut(t *testing.T) {
+func TestLeftOutRecord(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -148,25 +148,25 @@ func TestARecordThatIsLeftOut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := serveRecords(t, goodEvents(6))
-			a.script = onceOrAlways(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
+			a := serveRecords(t, validEvents(6))
+			a.script = scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(6, cursorAt(4), a.records[1:3]...)
 			}, nil)
-			b := newBench(t, a.environment)
-			b.pawl(0, "run", "--page-size", "2")
+			f := newFixture(t, a.environment)
+			f.runPawl(0, "run", "--page-size", "2")
 			if tt.heals {
-				a.heal()
+				a.removeScript()
 			}
-			said := b.pawl(4, "verify").stdout.String()
+			said := f.runPawl(4, "verify").stdout.String()
 			note := regexp.MustCompile("5 of 6 announced records are stored or parked: .*; `pawl (.*)` finds out").FindStringSubmatch(said)
 			if note == nil {
 				t.Fatalf("verify names no command: %s", said)
 			}
-			b.pawl(tt.walk, "verify", "--against-api", "--page-size", "2")
-			b.pawl(4, "verify") // the walk changes nothing
-			b.pawl(0, append(strings.Fields(note[1]), "--page-size", "2")...)
-			b.pawl(0, "verify")
-			if stored := b.db.count("SELECT count(*) FROM events"); tt.heals && stored != 6 {
+			f.runPawl(tt.walk, "verify", "--against-api", "--page-size", "2")
+			f.runPawl(4, "verify") // the walk changes nothing
+			f.runPawl(0, append(strings.Fields(note[1]), "--page-size", "2")...)
+			f.runPawl(0, "verify")
+			if stored := f.db.count("SELECT count(*) FROM events"); tt.heals && stored != 6 {
 				t.Errorf("%d of 6 events are stored", stored)
 			}
 		})
@@ -180,7 +180,7 @@ const (
 
 // onceOrAlways scripts one wrong page for the requests that match, for the first of them or for all. The others are
 // answered by otherwise, or by the API where that is nil.
-func onceOrAlways(
+func scriptWrongPage(
 	always bool, matches func(pageRequest) bool, wrong func(pageRequest) string, otherwise func(pageRequest) (int, string),
 ) func(pageRequest) (int, string) {
 	sent := false
@@ -197,7 +197,7 @@ func onceOrAlways(
 }
 
 // firstTotal announces another total on the first page.
-func firstTotal(a *recordsAPI, total int) func(pageRequest) (int, string) {
+func announceFirst(a *recordsAPI, total int) func(pageRequest) (int, string) {
 	return func(q pageRequest) (int, string) {
 		if q.from == 0 {
 			return http.StatusOK, a.page(q, total)

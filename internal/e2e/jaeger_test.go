@@ -14,7 +14,7 @@ import (
 )
 
 // wantTraces holds Jaeger to the ledger: the same traces, each with as many requests, and what came of them.
-func wantTraces(t *testing.T, db *database, j *jaeger) {
+func checkTraces(t *testing.T, db *database, j *jaeger) {
 	t.Helper()
 	rows, err := db.conn.Query(db.ctx, "SELECT trace_id, seq, received, requests, retries, rate_limited FROM pages")
 	if err != nil {
@@ -28,8 +28,8 @@ func wantTraces(t *testing.T, db *database, j *jaeger) {
 	for _, row := range list {
 		ledger[row.TraceID] = row
 	}
-	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pages()) >= len(list) })
-	traces := j.pages()
+	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pageTraces()) >= len(list) })
+	traces := j.pageTraces()
 	if len(traces) != len(list) {
 		t.Errorf("%d traces of %d pages", len(traces), len(list))
 	}
@@ -40,13 +40,13 @@ func wantTraces(t *testing.T, db *database, j *jaeger) {
 			t.Errorf("the ledger does not know the trace %s; it knows %v", trace.ID, slices.Collect(maps.Keys(ledger)))
 			continue
 		}
-		page, answered := trace.named("pawl page")[0], trace.answered()
-		requests := len(trace.named("GET"))
+		page, answered := trace.spansNamed("pawl page")[0], trace.statusCounts()
+		requests := len(trace.spansNamed("GET"))
 		told := ledgerRow{
 			TraceID: trace.ID, Seq: page.number("pawl.seq"), Received: page.number("pawl.received"),
 			Requests: requests, Retries: requests - answered[429] - 1, RateLimited: answered[429],
 		}
-		if told != row || answered[200] != 1 || len(trace.named("commit")) != 1 {
+		if told != row || answered[200] != 1 || len(trace.spansNamed("commit")) != 1 {
 			t.Errorf("the trace tells %+v with answers %v, the ledger %+v", told, answered, row)
 		}
 		if answered[503] > 0 {
@@ -85,7 +85,7 @@ type jaegerSpan struct {
 }
 
 // pages are the traces of pages.
-func (j *jaeger) pages() []jaegerTrace {
+func (j *jaeger) pageTraces() []jaegerTrace {
 	j.t.Helper()
 	query := url.Values{"service": {"pawl"}, "operation": {"pawl page"}, "limit": {"1000"}}
 	u := url.URL{Scheme: "http", Host: j.address, Path: "/api/traces", RawQuery: query.Encode()}
@@ -108,7 +108,7 @@ func (j *jaeger) pages() []jaegerTrace {
 }
 
 // named are the spans of a name.
-func (t jaegerTrace) named(name string) (spans []jaegerSpan) {
+func (t jaegerTrace) spansNamed(name string) (spans []jaegerSpan) {
 	for _, s := range t.Spans {
 		if s.Name == name {
 			spans = append(spans, s)
@@ -128,9 +128,9 @@ func (s jaegerSpan) number(key string) int {
 }
 
 // answered counts the requests in a trace by the status of the answer.
-func (t jaegerTrace) answered() map[int]int {
+func (t jaegerTrace) statusCounts() map[int]int {
 	counts := map[int]int{}
-	for _, s := range t.named("GET") {
+	for _, s := range t.spansNamed("GET") {
 		counts[s.number("http.response.status_code")]++
 	}
 	return counts

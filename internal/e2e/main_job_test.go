@@ -39,7 +39,7 @@ func (p *process) summary() (s summary) {
 // TestMainJob is the main job by one command: mockapi serves, pawl runs, every column of every row is the truth.
 func TestMainJob(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Empty(t)
 	args := []string{"--events", "100000", "--seed", "7", "--rate-limit", "0", "--fault", "500@2", "--fault", "503@5", "--fault", "429@9", "--fault", "reset@12"}
@@ -58,8 +58,8 @@ func TestMainJob(t *testing.T) {
 		t.Errorf("summary %+v after %.1f s of waiting, want %+v", got, waited, want)
 	}
 	db := connect(t, databaseURL)
-	db.equalsTruth(startMock(t, "--events", "100000", "--seed", "7")) // the truth depends on the seed alone
-	db.addsUp()
+	db.checkTruth(startMock(t, "--events", "100000", "--seed", "7")) // the truth depends on the seed alone
+	db.checkLedger()
 
 	status := start(t, []string{"DATABASE_URL=" + databaseURL}, "pawl", "status", "--json")
 	if code := status.wait(ctx); code != 0 {
@@ -73,9 +73,9 @@ func TestMainJob(t *testing.T) {
 }
 
 // TestTheRateLimitIsKept runs under a tight limit: no request is sent into a closed window or before it was told to.
-func TestTheRateLimitIsKept(t *testing.T) {
+func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Database(t)
 	m := startMock(t, "--events", "10000", "--rate-limit", "3", "--rate-window", "2s", "--fault", "429@5")
@@ -92,13 +92,13 @@ func TestTheRateLimitIsKept(t *testing.T) {
 	if said := p.stderr.String(); !strings.Contains(said, "waiting for the API") {
 		t.Errorf("it does not say what it waits for: %s", said)
 	}
-	connect(t, databaseURL).equalsTruth(m)
+	connect(t, databaseURL).checkTruth(m)
 }
 
 // TestAFinishedStreamIsLeftAlone runs again, and then once more from the head.
-func TestAFinishedStreamIsLeftAlone(t *testing.T) {
+func TestRunAfterDone(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Empty(t)
 	m := startMock(t, "--events", "3000", "--rate-limit", "0")
@@ -125,6 +125,6 @@ func TestAFinishedStreamIsLeftAlone(t *testing.T) {
 		}
 	}
 	db := connect(t, databaseURL)
-	db.equalsTruth(m)
-	db.addsUp()
+	db.checkTruth(m)
+	db.checkLedger()
 }

@@ -29,32 +29,32 @@ const (
 
 // TestMemoryIsBounded answers with bodies that are small on the wire and would take gigabytes if they were split or decoded
 // without a bound. Whatever comes, pawl stays below four times --max-page-bytes and 64 MiB.
-func TestMemoryIsBounded(t *testing.T) {
+func TestMemoryBound(t *testing.T) {
 	t.Parallel()
 	const size = 8 << 20
 	pageWith := func(record string) string { return pageOf(1, "", record) }
 	inEvent := func(members string) string {
-		return strings.Replace(fmt.Sprintf(goodEvent, 1), `"type"`, members+`"type"`, 1)
+		return strings.Replace(fmt.Sprintf(validEvent, 1), `"type"`, members+`"type"`, 1)
 	}
 	tests := []struct {
 		name string
 		body func() string
 		code int // 0 where the page is whole, and its one record stored or parked
 	}{
-		{"numbers for records", func() string { return pageWith(filled("1", ",1", size)) }, 4},
-		{"numbers for records, three times as many", func() string { return pageWith(filled("1", ",1", 3*size)) }, 4},
-		{"numbers for records, up to the largest page", func() string { return pageWith(filled("1", ",1", maxPageBytes-1000)) }, 4},
-		{"empty objects for records", func() string { return pageWith(filled("{}", ",{}", size)) }, 4},
-		{"numbers for records, without an end", func() string { return `{"data":[` + filled("1", ",1", size) }, 4},
-		{"unknown members beside the records", func() string { return "{" + members(size) + pageWith(inEvent(""))[1:] }, 4},
-		{"a record with many unknown members", func() string { return pageWith(inEvent(members(size))) }, 0},
+		{"numbers for records", func() string { return pageWith(repeatTo("1", ",1", size)) }, 4},
+		{"numbers for records, three times as many", func() string { return pageWith(repeatTo("1", ",1", 3*size)) }, 4},
+		{"numbers for records, up to the largest page", func() string { return pageWith(repeatTo("1", ",1", maxPageBytes-1000)) }, 4},
+		{"empty objects for records", func() string { return pageWith(repeatTo("{}", ",{}", size)) }, 4},
+		{"numbers for records, without an end", func() string { return `{"data":[` + repeatTo("1", ",1", size) }, 4},
+		{"unknown members beside the records", func() string { return "{" + manyMembers(size) + pageWith(inEvent(""))[1:] }, 4},
+		{"a record with many unknown members", func() string { return pageWith(inEvent(manyMembers(size))) }, 0},
 		{"an array in arrays for a record", func() string { return pageWith(strings.Repeat("[", size/2) + strings.Repeat("]", size/2)) }, 0},
 		{"spaces without an end", func() string { return strings.Repeat(" ", 3*maxPageBytes) }, 4},
 		{"an error with a long body", func() string { return strings.Repeat("x", 3*maxPageBytes) }, 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			status := http.StatusOK
 			if tt.code == 3 {
@@ -62,7 +62,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 			databaseURL := pgtest.Database(t)
 			env := []string{"API_BASE_URL=" + serveGzip(t, status, tt.body()), "API_KEY=k", "DATABASE_URL=" + databaseURL}
-			p := start(t, env, plain+"/pawl", "run", "--tries", "2", "--page-size", "5000")
+			p := start(t, env, withoutRace+"/pawl", "run", "--tries", "2", "--page-size", "5000")
 			peak := p.watchMemory(ctx)
 			t.Logf("peak %d MiB", peak>>20)
 			if peak > maxMemory {
@@ -75,18 +75,18 @@ func TestMemoryIsBounded(t *testing.T) {
 			if n := db.count("SELECT coalesce(sum(inserted + parked), 0) FROM pages"); (n == 1) != (tt.code == 0) {
 				t.Errorf("%d records stored or parked", n)
 			}
-			db.addsUp()
+			db.checkLedger()
 		})
 	}
 }
 
 // TestFullPagesAreBoundedInMemory: pages of ordinary records that are as large as --max-page-bytes allows stay within the
 // same bound, whatever becomes of their records.
-func TestFullPagesAreBoundedInMemory(t *testing.T) {
+func TestMemoryBoundFullPages(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("x", 2900)
 	record := func(n int) string {
-		return strings.Replace(fmt.Sprintf(goodEvent, n), `{"n":1}`, `{"n":"`+text+`"}`, 1)
+		return strings.Replace(fmt.Sprintf(validEvent, n), `{"n":1}`, `{"n":"`+text+`"}`, 1)
 	}
 	changed := func(from, to string) func(int) string {
 		return func(n int) string { return strings.Replace(record(n), from, to, 1) }
@@ -98,7 +98,7 @@ func TestFullPagesAreBoundedInMemory(t *testing.T) {
 	}{
 		{"sound", nil, record, "inserted"},
 		{"with unknown fields", nil, func(n int) string {
-			return strings.Replace(fmt.Sprintf(goodEvent, n), `"type"`, members(2900)+`"type"`, 1)
+			return strings.Replace(fmt.Sprintf(validEvent, n), `"type"`, manyMembers(2900)+`"type"`, 1)
 		}, "inserted"},
 		{"stored with other values", record, changed(`"n":"x`, `"n":"y`), "parked"},
 		{"refused by PostgreSQL", nil, changed(`"n":"`, `"m":1e400000,"n":"`), "parked"},
@@ -106,7 +106,7 @@ func TestFullPagesAreBoundedInMemory(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			databaseURL := pgtest.Database(t)
 			args := []string{"run", "--page-size", strconv.Itoa(recordsInPage), "--max-reject-ratio", "1"}
@@ -114,7 +114,7 @@ func TestFullPagesAreBoundedInMemory(t *testing.T) {
 			env := []string{"API_BASE_URL=" + api.url, "API_KEY=k", "DATABASE_URL=" + databaseURL}
 			run := func(record func(int) string, args ...string) (peak int) {
 				api.fill(record)
-				p := start(t, env, plain+"/pawl", args...)
+				p := start(t, env, withoutRace+"/pawl", args...)
 				peak = p.watchMemory(ctx)
 				if code := p.wait(ctx); code != 0 {
 					t.Fatalf("exit %d after a peak of %d MiB: %s", code, peak>>20, p.stderr.String())
@@ -135,7 +135,7 @@ func TestFullPagesAreBoundedInMemory(t *testing.T) {
 			if n := db.count(last); n != fullPages*recordsInPage {
 				t.Errorf("%d records %s, want %d", n, tt.column, fullPages*recordsInPage)
 			}
-			db.addsUp()
+			db.checkLedger()
 		})
 	}
 }
@@ -178,7 +178,7 @@ func (api *fullPagesAPI) fill(record func(n int) string) {
 		if len(body) > maxPageBytes || len(body) < maxPageBytes/10*9 {
 			api.t.Fatalf("a page has %d bytes", len(body))
 		}
-		packed[i] = gzipped(api.t, body)
+		packed[i] = gzipBody(api.t, body)
 	}
 	api.packed.Store(&packed)
 }
@@ -192,10 +192,12 @@ func (api *fullPagesAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // filled returns first and so many times more that it has about the size.
-func filled(first, more string, size int) string { return first + strings.Repeat(more, size/len(more)) }
+func repeatTo(first, more string, size int) string {
+	return first + strings.Repeat(more, size/len(more))
+}
 
 // members returns members of an object, each with a name of its own, of about the size.
-func members(size int) string {
+func manyMembers(size int) string {
 	var b strings.Builder
 	for n := 0; b.Len() < size; n++ {
 		fmt.Fprintf(&b, `"m%d":1,`, n)
@@ -206,7 +208,7 @@ func members(size int) string {
 // serveGzip answers each request with a body that was compressed beforehand.
 func serveGzip(t *testing.T, status int, body string) (baseURL string) {
 	t.Helper()
-	packed := gzipped(t, body)
+	packed := gzipBody(t, body)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Encoding", "gzip")
@@ -217,7 +219,7 @@ func serveGzip(t *testing.T, status int, body string) (baseURL string) {
 	return server.URL
 }
 
-func gzipped(t *testing.T, body string) []byte {
+func gzipBody(t *testing.T, body string) []byte {
 	t.Helper()
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
@@ -237,7 +239,7 @@ func (p *process) watchMemory(ctx context.Context) (peak int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
-		peak = max(peak, p.largestResident())
+		peak = max(peak, p.maxResident())
 		if peak > maxMemory {
 			p.kill()
 		}
@@ -253,7 +255,7 @@ func (p *process) watchMemory(ctx context.Context) (peak int) {
 
 // largestResident reads how many bytes of memory the process has had at most, 0 once it has ended. The kernel keeps this
 // number, so that no peak between two looks is missed while the process goes on.
-func (p *process) largestResident() int {
+func (p *process) maxResident() int {
 	p.t.Helper()
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds what a test waits for; it is no claim about speed.
-const patience = 2 * time.Minute
+const testTimeout = 2 * time.Minute
 
 // A mock is a running mock API, looked at through its admin endpoint.
 type mock struct {
@@ -132,7 +132,7 @@ func (m *mock) journal(after int) (entries []entry) {
 }
 
 // lastPage is the request id of the page that was handed out last, "" if none of the last few answers was one.
-func (m *mock) lastPage() (requestID string) {
+func (m *mock) lastPageID() (requestID string) {
 	m.t.Helper()
 	const few = 20
 	for _, e := range m.journal(max(0, m.summary().LastSeq-few)) {

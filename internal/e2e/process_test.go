@@ -34,7 +34,7 @@ func buildAndTest(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	bin = dir
-	for _, args := range [][]string{{"-race", "-o", dir + "/"}, {"-o", filepath.Join(dir, plain) + "/"}} {
+	for _, args := range [][]string{{"-race", "-o", dir + "/"}, {"-o", filepath.Join(dir, withoutRace) + "/"}} {
 		build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build"}, args, []string{"./cmd/..."})...)
 		build.Dir = filepath.Join("..", "..")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -43,14 +43,14 @@ func buildAndTest(m *testing.M) int {
 			return 1
 		}
 	}
-	if isWanted("TestCompose") {
+	if isSelected("TestCompose") {
 		go compose()
 	}
 	return pgtest.Main(m)
 }
 
 // plain is for tests of a hundred thousand records, whose minutes the race detector would make ten.
-const plain = "plain"
+const withoutRace = "plain"
 
 // bin is the folder of the programs under test, with the race detector; below it, in plain, they are as users have them.
 var bin string //nolint:gochecknoglobals // TestMain has no other way to hand it to the tests
@@ -97,7 +97,7 @@ func (p *process) wait(ctx context.Context) int {
 	select {
 	case <-p.ended:
 		code := p.cmd.ProcessState.ExitCode()
-		if code == 0 && p.isRun() && !p.streamIsDone(ctx) {
+		if code == 0 && p.isRun() && !p.isStreamDone(ctx) {
 			p.t.Errorf("%v ends 0, and the stream is not done: %s", p.cmd.Args, p.stderr.String())
 		}
 		return code
@@ -113,7 +113,7 @@ func (p *process) isRun() bool {
 }
 
 // streamIsDone asks the database that the process was given.
-func (p *process) streamIsDone(ctx context.Context) (done bool) {
+func (p *process) isStreamDone(ctx context.Context) (done bool) {
 	p.t.Helper()
 	stream, databaseURL := "datasync", ""
 	if i := slices.Index(p.cmd.Args, "--stream"); i > 0 {
@@ -135,7 +135,7 @@ func (p *process) streamIsDone(ctx context.Context) (done bool) {
 	return done
 }
 
-func (p *process) running() bool {
+func (p *process) isRunning() bool {
 	select {
 	case <-p.ended:
 		return false
@@ -158,7 +158,7 @@ func (p *process) kill() {
 }
 
 // A bench runs pawl against one API and one database of its own, for as long as patience lasts.
-type bench struct {
+type fixture struct {
 	t           *testing.T
 	ctx         context.Context //nolint:containedctx // it bounds the whole test
 	databaseURL string
@@ -167,33 +167,33 @@ type bench struct {
 }
 
 // newBench returns a bench; environment returns what pawl needs to read from the API into a database.
-func newBench(t *testing.T, environment func(databaseURL string) []string) *bench {
+func newFixture(t *testing.T, environment func(databaseURL string) []string) *fixture {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
 	databaseURL := pgtest.Database(t)
-	return &bench{t, ctx, databaseURL, environment(databaseURL), connect(t, databaseURL)}
+	return &fixture{t, ctx, databaseURL, environment(databaseURL), connect(t, databaseURL)}
 }
 
 // start starts a command of pawl's.
-func (b *bench) start(args ...string) *process {
-	b.t.Helper()
-	return start(b.t, b.env, "pawl", args...)
+func (f *fixture) start(args ...string) *process {
+	f.t.Helper()
+	return start(f.t, f.env, "pawl", args...)
 }
 
 // ends waits until the process ends, and fails the test if its exit code is another one.
-func (b *bench) ends(p *process, code int) {
-	b.t.Helper()
-	if got := p.wait(b.ctx); got != code {
-		b.t.Errorf("%v ends %d, want %d: %s%s", p.cmd.Args[1:], got, code, p.stdout.String(), p.stderr.String())
+func (f *fixture) expectExit(p *process, code int) {
+	f.t.Helper()
+	if got := p.wait(f.ctx); got != code {
+		f.t.Errorf("%v ends %d, want %d: %s%s", p.cmd.Args[1:], got, code, p.stdout.String(), p.stderr.String())
 	}
 }
 
 // pawl runs a command of pawl's to its end, and fails the test if its exit code is another one.
-func (b *bench) pawl(code int, args ...string) *process {
-	b.t.Helper()
-	p := b.start(args...)
-	b.ends(p, code)
+func (f *fixture) runPawl(code int, args ...string) *process {
+	f.t.Helper()
+	p := f.start(args...)
+	f.expectExit(p, code)
 	return p
 }
 
@@ -223,19 +223,19 @@ func (b *lockedBuffer) String() string {
 }
 
 // eventually polls for a state of the world; it fails the test if it does not come about.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	within(t, patience, what, is)
+	waitFor(t, testTimeout, what, condition)
 }
 
 // within is eventually with a patience of its own.
-func within(t *testing.T, patience time.Duration, what string, is func() bool) {
+func waitFor(t *testing.T, timeout time.Duration, what string, condition func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for !is() {
+	for !condition() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -31,7 +31,7 @@ func newProxy(t *testing.T, name, upstream string) *proxy {
 }
 
 // inFrontOf puts a proxy before the server of a URL and gives the URL that leads through it.
-func inFrontOf(t *testing.T, name, serverURL string) (p *proxy, through string) {
+func newProxyFor(t *testing.T, name, serverURL string) (p *proxy, through string) {
 	t.Helper()
 	u, err := url.Parse(serverURL)
 	if err != nil {
@@ -45,34 +45,34 @@ func inFrontOf(t *testing.T, name, serverURL string) (p *proxy, through string) 
 // cut ends every connection; new ones are taken again at once.
 func (p *proxy) cut() {
 	p.t.Helper()
-	p.leave()
-	p.comeBack()
+	p.stop()
+	p.restart()
 }
 
 // leave ends every connection and refuses new ones until comeBack.
-func (p *proxy) leave() { p.toxi.Stop() }
+func (p *proxy) stop() { p.toxi.Stop() }
 
-func (p *proxy) comeBack() {
+func (p *proxy) restart() {
 	p.t.Helper()
 	eventually(p.t, "the proxy listens again", func() bool { return p.toxi.Start() == nil })
 }
 
 // swallowAnswers keeps what the server sends from the client, on every connection, until heal.
-func (p *proxy) swallowAnswers() {
+func (p *proxy) dropAnswers() {
 	p.t.Helper()
-	p.add(`{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
+	p.addToxic(`{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
 }
 
 // limitAnswers ends each connection after so many more bytes from the server, until heal.
 func (p *proxy) limitAnswers(bytes int) {
 	p.t.Helper()
-	p.add(fmt.Sprintf(`{"type": "limit_data", "stream": "downstream", "attributes": {"bytes": %d}}`, bytes))
+	p.addToxic(fmt.Sprintf(`{"type": "limit_data", "stream": "downstream", "attributes": {"bytes": %d}}`, bytes))
 }
 
 // heal lets everything through again, but ends the connections that have lost an answer: it cannot be given back.
-func (p *proxy) heal() { p.toxi.Toxics.ResetToxics(p.t.Context()) }
+func (p *proxy) reset() { p.toxi.Toxics.ResetToxics(p.t.Context()) }
 
-func (p *proxy) add(toxic string) {
+func (p *proxy) addToxic(toxic string) {
 	p.t.Helper()
 	if _, err := p.toxi.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 		p.t.Fatalf("%s: %v", toxic, err)

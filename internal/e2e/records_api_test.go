@@ -23,8 +23,8 @@ type recordsAPI struct {
 	records  []string
 	script   func(pageRequest) (status int, body string) // answers instead of the API, unless its status is 0; nil for none
 	requests int
-	holds    map[int]hold // by page size
-	refused  map[int]int  // requests that a hold has refused or kept waiting, by page size
+	blocks   map[int]block // by page size
+	blocked  map[int]int   // requests that a hold has refused or kept waiting, by page size
 }
 
 // A pageRequest is one request for a page.
@@ -36,7 +36,7 @@ type pageRequest struct {
 }
 
 // A hold keeps back requests for pages from one place on.
-type hold struct {
+type block struct {
 	from   int
 	refuse bool // with a 429 that says to come back in a second; otherwise no answer is sent
 }
@@ -44,7 +44,7 @@ type hold struct {
 // serveRecords serves until the test ends.
 func serveRecords(t *testing.T, records []string) *recordsAPI {
 	t.Helper()
-	a := &recordsAPI{records: records, holds: map[int]hold{}, refused: map[int]int{}}
+	a := &recordsAPI{records: records, blocks: map[int]block{}, blocked: map[int]int{}}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	a.baseURL = server.URL
@@ -52,12 +52,12 @@ func serveRecords(t *testing.T, records []string) *recordsAPI {
 }
 
 func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := a.arrived(r)
+	q := a.receive(r)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for held := true; held; {
+	for blocked := true; blocked; {
 		var refuse bool
-		if held, refuse = a.isHeld(q); refuse {
+		if blocked, refuse = a.isBlocked(q); refuse {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
@@ -75,7 +75,7 @@ func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // arrived counts a request and returns what it asks for.
-func (a *recordsAPI) arrived(r *http.Request) pageRequest {
+func (a *recordsAPI) receive(r *http.Request) pageRequest {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests++
@@ -84,18 +84,18 @@ func (a *recordsAPI) arrived(r *http.Request) pageRequest {
 	cursor := r.URL.Query().Get("cursor")
 	q.hasCursor = cursor != ""
 	q.from, _ = strconv.Atoi(strings.TrimPrefix(cursor, "c")) // no cursor is place 0
-	if h, ok := a.holds[q.limit]; ok && q.from >= h.from {
-		a.refused[q.limit]++
+	if h, ok := a.blocks[q.limit]; ok && q.from >= h.from {
+		a.blocked[q.limit]++
 	}
 	return q
 }
 
-func (a *recordsAPI) isHeld(q pageRequest) (held, refuse bool) {
+func (a *recordsAPI) isBlocked(q pageRequest) (blocked, refuse bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	h, ok := a.holds[q.limit]
-	held = ok && q.from >= h.from
-	return held, held && h.refuse
+	h, ok := a.blocks[q.limit]
+	blocked = ok && q.from >= h.from
+	return blocked, blocked && h.refuse
 }
 
 func (a *recordsAPI) answer(q pageRequest) (status int, body string) {
@@ -120,34 +120,34 @@ func (a *recordsAPI) page(q pageRequest, total int) string {
 	return pageOf(total, next, a.records[from:to]...)
 }
 
-func cursorAt(place int) string { return "c" + strconv.Itoa(place) }
+func cursorAt(offset int) string { return "c" + strconv.Itoa(offset) }
 
 // serveInstead changes the list from the next answer on.
-func (a *recordsAPI) serveInstead(records []string) {
+func (a *recordsAPI) setRecords(records []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.records = records
 }
 
 // holdBack keeps back, from now on, requests with a page size for pages from a place on.
-func (a *recordsAPI) holdBack(limit int, h hold) {
+func (a *recordsAPI) blockRequests(limit int, h block) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.holds[limit], a.refused[limit] = h, 0
+	a.blocks[limit], a.blocked[limit] = h, 0
 }
 
 // holdsBack reports whether a request with a page size was kept back since holdBack.
-func (a *recordsAPI) holdsBack(limit int) bool {
+func (a *recordsAPI) hasBlocked(limit int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.refused[limit] > 0
+	return a.blocked[limit] > 0
 }
 
 // letGo answers everything again.
-func (a *recordsAPI) letGo() {
+func (a *recordsAPI) unblock() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	clear(a.holds)
+	clear(a.blocks)
 }
 
 // environment is what pawl needs to read from the API into a database.
@@ -156,23 +156,23 @@ func (a *recordsAPI) environment(databaseURL string) []string {
 }
 
 // goodEvents returns n events that can be stored, with the ids 1 to n.
-func goodEvents(n int) []string {
+func validEvents(n int) []string {
 	events := make([]string, n)
 	for i := range events {
-		events[i] = fmt.Sprintf(goodEvent, i+1)
+		events[i] = fmt.Sprintf(validEvent, i+1)
 	}
 	return events
 }
 
 // heal ends the script.
-func (a *recordsAPI) heal() {
+func (a *recordsAPI) removeScript() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.script = nil
 }
 
 // goodEvent is an event as the API sends it, but for its id.
-const goodEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
+const validEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
 	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":{"n":1},` +
 	`"timestamp":1769541553629,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
 
@@ -188,7 +188,7 @@ func pageOf(total int, next string, events ...string) string {
 
 // serve answers each request with the next body, and the last one for ever. environment returns what pawl needs to read that
 // into a database.
-func serve(
+func serveBodies(
 	t *testing.T, contentType string, bodies ...string,
 ) (environment func(databaseURL string) []string, requests *atomic.Int64) {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 // TestADatabaseThatIsSetBack restores a backup under a runner that has stored pages since and waits for the API. When the
 // runner goes on, it must not write behind the place that the database was set back to: the events between would be missing
 // from a stream that counts as complete.
-func TestADatabaseThatIsSetBack(t *testing.T) {
+func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
@@ -37,17 +37,17 @@ func TestADatabaseThatIsSetBack(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSetBack(t, tt.rateWait)
+			s := newRestoreTest(t, tt.rateWait)
 			p := s.restoreUnder(tt.from)
 			if tt.rival {
-				s.letRivalReach(3)
+				s.runSecondUntil(3)
 			}
-			s.proxy.comeBack()
-			s.api.letGo()
+			s.proxy.restart()
+			s.api.unblock()
 			if code := p.wait(s.ctx); code != tt.code || !strings.Contains(p.stderr.String(), tt.says) {
 				t.Errorf("the runner ends %d, want %d with %q: %s", code, tt.code, tt.says, p.stderr.String())
 			}
-			s.judge()
+			s.checkComplete()
 		})
 	}
 }
@@ -60,34 +60,34 @@ const (
 )
 
 const (
-	setBackEvents = 8
-	runnerLimit   = 2 // the runner's page size
-	rivalLimit    = 1 // the rival's, so that the same seq is another place
+	restoreEvents = 8
+	firstLimit    = 2 // the runner's page size
+	secondLimit   = 1 // the rival's, so that the same seq is another place
 )
 
 // A setBack is one database, behind a proxy for the runner under test, and an API that answers as far as the test wants.
-type setBack struct {
+type restoreTest struct {
 	t           *testing.T
 	ctx         context.Context //nolint:containedctx // it bounds the whole test
 	api         *recordsAPI
 	proxy       *proxy
 	databaseURL string // past the proxy
-	through     string
+	proxiedURL  string
 	rateWait    bool
 }
 
-func newSetBack(t *testing.T, rateWait bool) *setBack {
+func newRestoreTest(t *testing.T, rateWait bool) *restoreTest {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
-	s := &setBack{t: t, ctx: ctx, api: serveRecords(t, goodEvents(setBackEvents)), databaseURL: pgtest.Database(t), rateWait: rateWait}
-	s.proxy, s.through = inFrontOf(t, "database", s.databaseURL)
+	s := &restoreTest{t: t, ctx: ctx, api: serveRecords(t, validEvents(restoreEvents)), databaseURL: pgtest.Database(t), rateWait: rateWait}
+	s.proxy, s.proxiedURL = newProxyFor(t, "database", s.databaseURL)
 	return s
 }
 
 // restoreUnder lets a first run store one page and a second one go on to seq 3, and restores a state from before that. It
 // returns the second run, which waits for the API and has lost its connections. The proxy has left.
-func (s *setBack) restoreUnder(state string) *process {
+func (s *restoreTest) restoreUnder(state string) *process {
 	s.t.Helper()
 	b := newBackup(s.t, s.databaseURL)
 	backUpIn := func(now string) {
@@ -96,51 +96,51 @@ func (s *setBack) restoreUnder(state string) *process {
 		}
 	}
 	backUpIn(beforeAll)
-	first := s.runUntilHeld(s.databaseURL, runnerLimit, runnerLimit)
+	first := s.runUntilBlocked(s.databaseURL, firstLimit, firstLimit)
 	first.kill()
 	backUpIn(beforeClaim)
-	p := s.runUntilHeld(s.through, runnerLimit, 2*runnerLimit)
+	p := s.runUntilBlocked(s.proxiedURL, firstLimit, 2*firstLimit)
 	backUpIn(afterClaim)
-	s.moveHold(3 * runnerLimit)
+	s.moveBlock(3 * firstLimit)
 	if got := s.checkpoint(); got != "epoch 2, seq 3" {
 		s.t.Fatalf("before the restore the stream is at %s", got)
 	}
-	s.proxy.leave()
+	s.proxy.stop()
 	b.restore()
 	return p
 }
 
 // runUntilHeld starts a run and waits until the API holds back its request for the page at a place.
-func (s *setBack) runUntilHeld(databaseURL string, limit, place int) *process {
+func (s *restoreTest) runUntilBlocked(databaseURL string, limit, place int) *process {
 	s.t.Helper()
-	s.api.holdBack(limit, hold{place, s.rateWait})
+	s.api.blockRequests(limit, block{place, s.rateWait})
 	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(limit))
-	eventually(s.t, "the API holds back a request", func() bool { return s.api.holdsBack(limit) || !p.running() })
-	if !p.running() {
+	eventually(s.t, "the API holds back a request", func() bool { return s.api.hasBlocked(limit) || !p.isRunning() })
+	if !p.isRunning() {
 		s.t.Fatalf("a run ends %d: %s", p.cmd.ProcessState.ExitCode(), p.stderr.String())
 	}
 	return p
 }
 
 // moveHold lets the runner go on to another place.
-func (s *setBack) moveHold(place int) {
+func (s *restoreTest) moveBlock(place int) {
 	s.t.Helper()
-	s.api.holdBack(runnerLimit, hold{place, s.rateWait})
-	eventually(s.t, "the API holds back a later request", func() bool { return s.api.holdsBack(runnerLimit) })
+	s.api.blockRequests(firstLimit, block{place, s.rateWait})
+	eventually(s.t, "the API holds back a later request", func() bool { return s.api.hasBlocked(firstLimit) })
 }
 
 // letRivalReach has another runner claim the stream and store pages until a seq, and kills it.
-func (s *setBack) letRivalReach(seq int) {
+func (s *restoreTest) runSecondUntil(seq int) {
 	s.t.Helper()
-	const stored = runnerLimit // by the first run, as one page
-	rival := s.runUntilHeld(s.databaseURL, rivalLimit, stored+(seq-1)*rivalLimit)
+	const stored = firstLimit // by the first run, as one page
+	rival := s.runUntilBlocked(s.databaseURL, secondLimit, stored+(seq-1)*secondLimit)
 	if got, want := s.checkpoint(), "epoch 2, seq "+strconv.Itoa(seq); got != want {
 		s.t.Fatalf("the rival has come to %s, want %s", got, want)
 	}
 	rival.kill()
 }
 
-func (s *setBack) checkpoint() (at string) {
+func (s *restoreTest) checkpoint() (at string) {
 	s.t.Helper()
 	db := connect(s.t, s.databaseURL)
 	defer db.conn.Close(s.ctx) //nolint:errcheck // it was only read
@@ -151,19 +151,19 @@ func (s *setBack) checkpoint() (at string) {
 }
 
 // judge runs pawl once more and fails the test unless every event is there then.
-func (s *setBack) judge() {
+func (s *restoreTest) checkComplete() {
 	s.t.Helper()
-	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(runnerLimit)}, {"verify"}, {"verify", "--against-api"}} {
+	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(firstLimit)}, {"verify"}, {"verify", "--against-api"}} {
 		p := start(s.t, s.api.environment(s.databaseURL), "pawl", args...)
 		if code := p.wait(s.ctx); code != 0 {
 			s.t.Errorf("afterwards pawl %v ends %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
 		}
 	}
 	db := connect(s.t, s.databaseURL)
-	if n := db.count("SELECT count(*) FROM events"); n != setBackEvents {
-		s.t.Errorf("%d of %d events are stored", n, setBackEvents)
+	if n := db.count("SELECT count(*) FROM events"); n != restoreEvents {
+		s.t.Errorf("%d of %d events are stored", n, restoreEvents)
 	}
-	db.addsUp()
+	db.checkLedger()
 }
 
 // A backup is a copy of a test's database on the same server.

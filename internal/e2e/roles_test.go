@@ -16,7 +16,7 @@ import (
 // TestRoles does what the README says of roles: the owner migrates, the writer changes no schema, the reader looks.
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Empty(t)
 	db := connect(t, databaseURL)
@@ -26,7 +26,7 @@ func TestRoles(t *testing.T) {
 	}
 	roles := strings.NewReplacer( // the server is shared, and roles are the server's
 		"pawl_owner", name+"_owner", "pawl_writer", name+"_writer", "pawl_reader", name+"_reader")
-	blocks := rolesOfReadme(t)
+	blocks := readRolesSQL(t)
 	if len(blocks) != 2 {
 		t.Fatalf("the README has %d blocks of SQL about roles, not one for the superuser and one for the owner", len(blocks))
 	}
@@ -56,13 +56,13 @@ func TestRoles(t *testing.T) {
 	step("pawl_writer", 0, "", "run", "--migrate", "check")
 	step("pawl_reader", 0, "", "status")
 	connect(t, as("pawl_reader")).exec("SELECT 1 FROM events, pages, checkpoints LIMIT 1")
-	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).equalsTruth(m)
+	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).checkTruth(m)
 }
 
 // TestBesideAnotherProgram meets tables of its names that are not its own, and goes into a schema of its own.
-func TestBesideAnotherProgram(t *testing.T) {
+func TestOtherProgramsTables(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	databaseURL := pgtest.Empty(t)
 	db := connect(t, databaseURL)
@@ -77,7 +77,7 @@ func TestBesideAnotherProgram(t *testing.T) {
 	if code := p.wait(ctx); code != 0 {
 		t.Fatalf("exit %d: %s", code, p.stderr.String())
 	}
-	connect(t, own).equalsTruth(m)
+	connect(t, own).checkTruth(m)
 	if n := db.count("SELECT sum(theirs) FROM events"); n != 1 {
 		t.Error("the other program's rows are not what they were")
 	}
@@ -86,7 +86,7 @@ func TestBesideAnotherProgram(t *testing.T) {
 var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
 // rolesOfReadme is the SQL of the section about roles.
-func rolesOfReadme(t *testing.T) (blocks []string) {
+func readRolesSQL(t *testing.T) (blocks []string) {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {

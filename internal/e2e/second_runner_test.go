@@ -12,23 +12,23 @@ import (
 func TestSecondRunner(t *testing.T) {
 	t.Parallel()
 	m := startMock(t, "--events", "60000", "--rate-limit", "0", "--latency", "100ms")
-	b := newBench(t, m.environment)
-	first := b.start("run", "--json", "--page-size", "500")
-	eventually(t, "the first has committed a page", func() bool { return b.db.pages() > 0 })
+	f := newFixture(t, m.environment)
+	first := f.start("run", "--json", "--page-size", "500")
+	eventually(t, "the first has committed a page", func() bool { return f.db.pages() > 0 })
 
-	second := b.pawl(5, "run", "--json", "--page-size", "500")
+	second := f.runPawl(5, "run", "--json", "--page-size", "500")
 	if second.stdout.String() != "" || !strings.Contains(second.stderr.String(), "another runner") {
 		t.Errorf("the second prints %q: %s", second.stdout.String(), second.stderr.String())
 	}
-	if epoch := b.db.count("SELECT epoch FROM checkpoints"); epoch != 1 || !first.running() {
-		t.Errorf("the second took epoch %d; the first runs: %v", epoch, first.running())
+	if epoch := f.db.count("SELECT epoch FROM checkpoints"); epoch != 1 || !first.isRunning() {
+		t.Errorf("the second took epoch %d; the first runs: %v", epoch, first.isRunning())
 	}
-	b.ends(first, 0)
+	f.expectExit(first, 0)
 	if s := m.summary(); s.Requests != 120 {
 		t.Errorf("%d requests for 120 pages", s.Requests)
 	}
-	b.db.equalsTruth(m)
-	b.db.addsUp()
+	f.db.checkTruth(m)
+	f.db.checkLedger()
 }
 
 // TestFrozenRunner stops a runner, ends its connections on the server, and lets another take over. When the first wakes
@@ -38,50 +38,50 @@ func TestFrozenRunner(t *testing.T) {
 	tests := []struct {
 		name string
 		// freeze stops the runner in a state, and returns what lets the database go on.
-		freeze         func(p *process, m *mock, b *bench) (letGo func())
+		freeze         func(p *process, m *mock, f *fixture) (letGo func())
 		whileNextWorks bool // it wakes beside the next runner, else after that has finished
 	}{
-		{"while it fetches", frozenFetching, false},
-		{"while it fetches, awake beside the next", frozenFetching, true},
-		{"in a transaction", frozenInTransaction, false},
-		{"in a transaction, awake beside the next", frozenInTransaction, true},
+		{"while it fetches", freezeFetching, false},
+		{"while it fetches, awake beside the next", freezeFetching, true},
+		{"in a transaction", freezeInTransaction, false},
+		{"in a transaction, awake beside the next", freezeInTransaction, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := startMock(t, "--events", "8000", "--rate-limit", "0", "--latency", "100ms")
-			b := newBench(t, m.environment)
+			f := newFixture(t, m.environment)
 			run := []string{"run", "--json", "--page-size", "200"}
-			frozen := b.start(run...)
-			eventually(t, "pages are committed", func() bool { return b.db.pages() >= 2 })
-			letGo := tt.freeze(frozen, m, b)
+			frozen := f.start(run...)
+			eventually(t, "pages are committed", func() bool { return f.db.pages() >= 2 })
+			letGo := tt.freeze(frozen, m, f)
 
-			b.pawl(5, run...) // while the first is frozen and connected
+			f.runPawl(5, run...) // while the first is frozen and connected
 			letGo()
-			b.db.terminatePawl()
+			f.db.terminatePawl()
 
-			before := b.db.pages()
-			next := b.start(run...)
-			eventually(t, "the next runner has committed a page", func() bool { return b.db.pages() > before })
+			before := f.db.pages()
+			next := f.start(run...)
+			eventually(t, "the next runner has committed a page", func() bool { return f.db.pages() > before })
 			if !tt.whileNextWorks {
-				b.ends(next, 0)
+				f.expectExit(next, 0)
 			}
 			frozen.signal(syscall.SIGCONT)
-			b.ends(frozen, 5)
-			b.ends(next, 0)
-			if epoch := b.db.count("SELECT epoch FROM checkpoints"); epoch != 2 {
+			f.expectExit(frozen, 5)
+			f.expectExit(next, 0)
+			if epoch := f.db.count("SELECT epoch FROM checkpoints"); epoch != 2 {
 				t.Errorf("epoch %d at the end", epoch)
 			}
-			if n := b.db.count("SELECT duplicate FROM checkpoints"); n != 0 {
+			if n := f.db.count("SELECT duplicate FROM checkpoints"); n != 0 {
 				t.Errorf("%d duplicates: both have written", n)
 			}
-			b.db.equalsTruth(m)
-			b.db.addsUp()
+			f.db.checkTruth(m)
+			f.db.checkLedger()
 		})
 	}
 }
 
-func frozenFetching(p *process, m *mock, _ *bench) func() {
+func freezeFetching(p *process, m *mock, _ *fixture) func() {
 	p.t.Helper()
 	eventually(p.t, "it is stopped while a request is under way", func() bool {
 		if m.summary().InFlight != 1 {
@@ -97,10 +97,10 @@ func frozenFetching(p *process, m *mock, _ *bench) func() {
 	return func() {}
 }
 
-func frozenInTransaction(p *process, _ *mock, b *bench) func() {
+func freezeInTransaction(p *process, _ *mock, f *fixture) func() {
 	p.t.Helper()
-	letGo := b.db.holdLedger(b.databaseURL)
-	eventually(p.t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 })
+	letGo := f.db.lockLedger(f.databaseURL)
+	eventually(p.t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 	p.signal(syscall.SIGSTOP)
 	return letGo
 }

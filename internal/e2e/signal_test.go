@@ -30,32 +30,32 @@ func TestSignals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := startMock(t, "--events", "1000", "--rate-limit", "0")
-			b := newBench(t, m.environment)
-			letGo := b.db.holdLedger(b.databaseURL)
-			p := b.start("run", "--page-size", "100")
-			eventually(t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 })
+			f := newFixture(t, m.environment)
+			letGo := f.db.lockLedger(f.databaseURL)
+			p := f.start("run", "--page-size", "100")
+			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 			for _, s := range tt.signals {
 				before := strings.Count(p.stderr.String(), "finishing what is in hand")
 				p.signal(s)
 				eventually(t, "the signal is heeded", func() bool {
-					return strings.Count(p.stderr.String(), "finishing what is in hand") > before || !p.running()
+					return strings.Count(p.stderr.String(), "finishing what is in hand") > before || !p.isRunning()
 				})
 			}
 			if !tt.stored { // it ends while the page still cannot be committed
-				b.ends(p, tt.code)
+				f.expectExit(p, tt.code)
 			}
 			letGo()
-			b.ends(p, tt.code)
+			f.expectExit(p, tt.code)
 			pages := 0
 			if tt.stored {
 				pages = 1
 			}
-			if got := b.db.pages(); got != pages {
+			if got := f.db.pages(); got != pages {
 				t.Errorf("%d pages stored, want %d", got, pages)
 			}
-			b.pawl(0, "run", "--page-size", "100")
-			b.db.equalsTruth(m)
-			b.db.addsUp()
+			f.runPawl(0, "run", "--page-size", "100")
+			f.db.checkTruth(m)
+			f.db.checkLedger()
 		})
 	}
 }
@@ -78,22 +78,22 @@ func TestIgnoredSignals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := startMock(t, "--events", "500", "--rate-limit", "0")
-			b := newBench(t, m.environment)
-			letGo := b.db.holdLedger(b.databaseURL)
-			p := startIgnoring(t, tt.ignored, b.env, "run", "--page-size", "100")
-			eventually(t, "a transaction is open", func() bool { return b.db.openTransactions() == 1 || !p.running() })
+			f := newFixture(t, m.environment)
+			letGo := f.db.lockLedger(f.databaseURL)
+			p := startIgnoring(t, tt.ignored, f.env, "run", "--page-size", "100")
+			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 || !p.isRunning() })
 			for _, s := range tt.signals {
 				p.signal(s)
 			}
 			if tt.code != 0 {
-				eventually(t, "the signal is heeded", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.running() })
+				eventually(t, "the signal is heeded", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.isRunning() })
 			}
 			letGo()
-			b.ends(p, tt.code)
+			f.expectExit(p, tt.code)
 			if tt.code == 0 {
-				b.db.equalsTruth(m)
+				f.db.checkTruth(m)
 			}
-			b.db.addsUp()
+			f.db.checkLedger()
 		})
 	}
 }

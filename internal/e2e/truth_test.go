@@ -30,7 +30,7 @@ type truth struct {
 }
 
 // layDownTruth puts the truth beside the tables, for this connection.
-func (d *database) layDownTruth(m *mock) {
+func (d *database) loadTruth(m *mock) {
 	d.t.Helper()
 	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, drift text, reason text, sha256 text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
 		name text, properties jsonb, occurred_at timestamptz, device_type text, browser text, extra jsonb)`)
@@ -59,7 +59,7 @@ func (d *database) layDownTruth(m *mock) {
 	if n, err := d.conn.CopyFrom(d.ctx, pgx.Identifier{"truth"}, columns, rows); err != nil || n == 0 {
 		d.t.Fatalf("copy the truth: %d rows, %v", n, err)
 	}
-	d.tellOfMended()
+	d.applyRepairs()
 }
 
 // A comparison is how the stored rows differ from the truth, in rows.
@@ -77,7 +77,7 @@ func (d *database) compare() (c comparison) {
 				(e.session_id, e.user_id, e.type, e.name, e.properties::text, e.occurred_at, e.device_type, e.browser, e.extra::text)),
 			count(*) FILTER (WHERE e.id IS NOT NULL) - count(DISTINCT e.id)
 		FROM truth AS t FULL JOIN events AS e USING (id)
-		WHERE t.outcome IS NULL OR t.outcome IN ('stored', 'drifted', 'mended')`).
+		WHERE t.outcome IS NULL OR t.outcome IN ('stored', 'drifted', 'repaired')`).
 		Scan(&c.lost, &c.invented, &c.altered, &c.doubled)
 	if err != nil {
 		d.t.Fatalf("compare with the truth: %v", err)
@@ -87,7 +87,7 @@ func (d *database) compare() (c comparison) {
 
 // lostBehind names the records that are neither rows nor letters though a page was committed that lies behind them: index,
 // id, kind of drift, and the page that went past them.
-func (d *database) lostBehind() []string {
+func (d *database) lostRecords() []string {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
 		SELECT format('record %s, id %s, %s %s, behind page %s (pass %s, seq %s)', t.index, coalesce(t.id::text, 'none'), t.outcome, t.drift, p.id, p.pass, p.seq)
@@ -108,17 +108,17 @@ func (d *database) lostBehind() []string {
 
 // A letterComparison is how the dead letters differ from the truth: records that are not parked, letters of no such record
 // or for another reason, and letters that were seen less often than the record was sent.
-type letterComparison struct{ lost, invented, unseen int }
+type deadLetterComparison struct{ lost, invented, unseen int }
 
 // compareLetters holds every dead letter against the truth, by the hash of its bytes. Records of the same bytes and without
 // an id are one letter.
-func (d *database) compareLetters() (c letterComparison) {
+func (d *database) compareDeadLetters() (c deadLetterComparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
 		SELECT count(*) FILTER (WHERE l.seen IS NULL), count(*) FILTER (WHERE t.records IS NULL), count(*) FILTER (WHERE l.seen < t.records)
 		FROM (SELECT sha256, reason, count(*) AS records FROM truth WHERE outcome = 'parked' GROUP BY sha256, reason) AS t
 		FULL JOIN (SELECT encode(sha256(l.payload), 'hex') AS sha256, l.reason, l.seen FROM dead_letters AS l
-			WHERE NOT EXISTS (SELECT FROM truth AS t WHERE t.outcome = 'mended' AND t.id = l.event_id)) AS l USING (sha256, reason)`).
+			WHERE NOT EXISTS (SELECT FROM truth AS t WHERE t.outcome = 'repaired' AND t.id = l.event_id)) AS l USING (sha256, reason)`).
 		Scan(&c.lost, &c.invented, &c.unseen)
 	if err != nil {
 		d.t.Fatalf("compare letters with the truth: %v", err)
@@ -127,31 +127,31 @@ func (d *database) compareLetters() (c letterComparison) {
 }
 
 // equalsTruth fails the test unless the stored rows and the dead letters are the truth.
-func (d *database) equalsTruth(m *mock) {
+func (d *database) checkTruth(m *mock) {
 	d.t.Helper()
-	d.layDownTruth(m)
-	d.isTheTruth()
+	d.loadTruth(m)
+	d.checkLoadedTruth()
 }
 
 // isTheTruth is equalsTruth where the truth is laid down.
-func (d *database) isTheTruth() {
+func (d *database) checkLoadedTruth() {
 	d.t.Helper()
 	if c := d.compare(); c != (comparison{}) {
 		d.t.Errorf("against the truth the rows are %+v", c)
 	}
-	if c := d.compareLetters(); c != (letterComparison{}) {
+	if c := d.compareDeadLetters(); c != (deadLetterComparison{}) {
 		d.t.Errorf("against the truth the dead letters are %+v", c)
 	}
 }
 
 // truthStored is how many rows there must be in the end.
-func (d *database) truthStored() int {
+func (d *database) wantStored() int {
 	d.t.Helper()
 	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
 }
 
 // truthLetters is how many dead letters there must be in the end.
-func (d *database) truthLetters() int {
+func (d *database) wantDeadLetters() int {
 	d.t.Helper()
 	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
 }
