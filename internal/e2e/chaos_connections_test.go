@@ -45,14 +45,14 @@ func (rd *round) disturbFetching(r *run, disturb func()) bool {
 
 func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
 	rd.t.Helper()
-	letGo := rd.db.lockLedger(rd.databaseURL)
+	unlock := rd.db.lockLedger(rd.databaseURL)
 	open := rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction)
 	seq := rd.db.seq()
 	if open {
 		r.locked = false
 		disturb()
 	}
-	letGo()
+	unlock()
 	return open && rd.waitForPageAfter(r, seq)
 }
 
@@ -205,9 +205,9 @@ func cannotCrash(t *testing.T) (why string) {
 }
 
 func crashBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
-	letGo := rd.db.lockLedger(rd.databaseURL)
+	unlock := rd.db.lockLedger(rd.databaseURL)
 	if !rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) {
-		letGo()
+		unlock()
 		return false
 	}
 	return rd.crash(r)

@@ -30,8 +30,8 @@ func killFetching(rd *round, r *run, _ *rand.Rand) bool {
 
 // killBeforeCommit kills while a page's rows are written and not committed.
 func killBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
-	letGo := rd.db.lockLedger(rd.databaseURL)
-	defer letGo()
+	unlock := rd.db.lockLedger(rd.databaseURL)
+	defer unlock()
 	return rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) && rd.kill(r, 1) && rd.hasOpenTransaction() // the server waits for the lock that is held here
 }
 

@@ -31,7 +31,7 @@ func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
 		return false
 	}
 	before := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'")
-	letGo := rd.db.lockRepaired(rd.databaseURL)
+	unlock := rd.db.lockRepaired(rd.databaseURL)
 	p := rd.replay()
 	waits := func() bool {
 		return rd.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -39,7 +39,7 @@ func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
 	}
 	eventually(rd.t, "a replay holds the checkpoint and waits for its letters", func() bool { return waits() || !p.isRunning() })
 	p.kill()
-	letGo()
+	unlock()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() {
 		rd.t.Errorf("the replay ended before it was killed: %s%s", p.stdout.String(), p.stderr.String())
@@ -130,7 +130,7 @@ func (d *database) countUnreplayed() int {
 
 // holdRepaired keeps everybody from locking a repaired letter until the returned function is called. A run has nothing to do with
 // those.
-func (d *database) lockRepaired(databaseURL string) (letGo func()) {
+func (d *database) lockRepaired(databaseURL string) (unlock func()) {
 	d.t.Helper()
 	return d.lockInTransaction(databaseURL, "SELECT FROM dead_letters AS l JOIN repaired AS m ON m.id = l.event_id FOR UPDATE OF l")
 }

@@ -36,9 +36,9 @@ func TestCompose(t *testing.T) {
 		p.run("up", "--detach")
 		db := p.database()
 		eventually(t, "the run is in its middle", func() bool { return db.pages() >= 20 })
-		letGo := db.lockLedger(db.conn.Config().ConnString()) // Docker may take longer to stop a container than the run to its end
+		unlock := db.lockLedger(db.conn.Config().ConnString()) // Docker may take longer to stop a container than the run to its end
 		p.run("stop", "--timeout", "0", "jaeger")
-		letGo()
+		unlock()
 		if n := db.pages(); n >= 100 {
 			t.Fatalf("Jaeger was stopped after the run, at %d pages", n)
 		}

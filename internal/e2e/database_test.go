@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A database is the tables as a user sees them.
+// A database is a connection to a database that pawl writes to. It reads the tables as a user does.
 type database struct {
 	t    *testing.T
-	ctx  context.Context //nolint:containedctx // the test's; its clean-ups use the database too
+	ctx  context.Context //nolint:containedctx // never cancelled, since clean-ups use the database too
 	conn *pgx.Conn
 }
 
@@ -42,7 +42,7 @@ func (d *database) count(sql string) (n int) {
 	return n
 }
 
-// pages is the number of committed pages, 0 before there is a schema.
+// pages returns the number of committed pages, 0 if there is no schema yet.
 func (d *database) pages() int {
 	d.t.Helper()
 	if d.count("SELECT count(*) FROM pg_class WHERE relname = 'pages'") == 0 {
@@ -51,15 +51,15 @@ func (d *database) pages() int {
 	return d.count("SELECT count(*) FROM pages")
 }
 
-// holdLedger keeps every commit from getting past its ledger row until the returned function is called: a transaction
-// with its events written stays open.
-func (d *database) lockLedger(databaseURL string) (letGo func()) {
+// lockLedger makes every commit wait at its ledger row until unlock is called: the transaction has written its events and
+// stays open.
+func (d *database) lockLedger(databaseURL string) (unlock func()) {
 	d.t.Helper()
 	return d.lockInTransaction(databaseURL, "LOCK TABLE pages IN SHARE MODE")
 }
 
-// hold has a session of its own take a lock and keep it until the returned function is called.
-func (d *database) lockInTransaction(databaseURL, lock string) (letGo func()) {
+// lockInTransaction runs the statement lock in a transaction of its own, which stays open until unlock is called.
+func (d *database) lockInTransaction(databaseURL, lock string) (unlock func()) {
 	d.t.Helper()
 	other := connect(d.t, databaseURL)
 	other.exec("BEGIN")
@@ -70,25 +70,25 @@ func (d *database) lockInTransaction(databaseURL, lock string) (letGo func()) {
 	}
 }
 
-// seq is that of the page committed last, 0 before there is one.
+// seq returns the seq of the last committed page, 0 if there is none.
 func (d *database) seq() int {
 	d.t.Helper()
 	return d.count("SELECT coalesce(max(seq), 0) FROM pages")
 }
 
-// position is how far from the head the current pass is stored.
+// position returns the offset that the current pass has reached.
 func (d *database) position() int {
 	d.t.Helper()
 	return d.count("SELECT coalesce(max(position), 0) FROM checkpoints")
 }
 
-// epoch is how often a stream was claimed.
+// epoch returns how often the stream was claimed.
 func (d *database) epoch() int {
 	d.t.Helper()
 	return d.count("SELECT coalesce(max(epoch), 0) FROM checkpoints")
 }
 
-// lastRequestID is the request that brought the page stored last, "" before there is one.
+// lastRequestID returns the id of the request that fetched the last stored page, "" if there is none.
 func (d *database) lastRequestID() (id string) {
 	d.t.Helper()
 	if err := d.conn.QueryRow(d.ctx, "SELECT coalesce((SELECT request_id FROM pages WHERE kind = 'page' ORDER BY seq DESC LIMIT 1), '')").Scan(&id); err != nil {
@@ -97,7 +97,7 @@ func (d *database) lastRequestID() (id string) {
 	return id
 }
 
-// openTransactions counts pawl's transactions that wait with their events written.
+// countOpenTransactions counts pawl's transactions that have written their events and wait at their ledger row.
 func (d *database) countOpenTransactions() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -105,14 +105,15 @@ func (d *database) countOpenTransactions() int {
 		AND query ILIKE '%INSERT INTO pages%'`)
 }
 
-// terminatePawl ends the server side of every connection of pawl's.
+// terminatePawl ends all of pawl's database sessions on the server.
 func (d *database) terminatePawl() {
 	d.t.Helper()
 	d.exec(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 		WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'pawl/%'`)
 }
 
-// addsUp checks I5 over the whole database: checkpoint, ledger and rows tell the same story.
+// checkLedger checks I5 over the whole database: checkpoint, ledger, events and dead letters agree, and the cursors of
+// consecutive pages form a chain.
 func (d *database) checkLedger() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM checkpoints AS c
@@ -125,7 +126,7 @@ func (d *database) checkLedger() {
 	}
 	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.inserted <>
 		(SELECT count(*) FROM events AS e WHERE e.page_id = p.id)`); wrong > 0 {
-		d.t.Errorf("%d pages did not bring the events they say", wrong)
+		d.t.Errorf("%d pages inserted another number of events than their ledger row says", wrong)
 	}
 	if wrong := d.count(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS before, pass,
 		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain WHERE pass = pass_before AND cursor_in <> before`); wrong > 0 {
@@ -133,12 +134,12 @@ func (d *database) checkLedger() {
 	}
 	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.kind = 'page' AND p.parked <>
 		(SELECT count(*) FROM dead_letters AS l WHERE l.page_id = p.id AND l.stream = p.stream)`); wrong > 0 {
-		d.t.Errorf("%d pages did not add the dead letters they say", wrong)
+		d.t.Errorf("%d pages parked another number of dead letters than their ledger row says", wrong)
 	}
 }
 
-// walks checks every page against the truth that layDownTruth has laid down: a pass goes from the head without a gap, and
-// a page inserts, and parks, what no pass before had reached, to the row. The rest of it are duplicates.
+// checkPasses checks every page against the truth that loadTruth loaded. Each pass starts at the head and leaves no gap.
+// A page inserts and parks exactly those records that no earlier pass had reached; its other records are duplicates.
 func (d *database) checkPasses() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM (
@@ -151,16 +152,16 @@ func (d *database) checkPasses() {
 		OR parked <> (SELECT count(DISTINCT t.sha256) FROM truth AS t
 			WHERE t.outcome IN ('parked', 'repaired') AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
 				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, furthest)))`); wrong > 0 {
-		d.t.Errorf("%d pages leave a gap, or did not insert what was new in them", wrong)
+		d.t.Errorf("%d pages leave a gap, or did not insert and park exactly their new records", wrong)
 	}
 }
 
-// endedWith fails the test unless a stream is done, with all of its events stored, exactly if its run ended 0.
+// checkEnd checks that the stream is done if and only if its run exited with 0, and that then all events are stored.
 func (d *database) checkEnd(code, events int) {
 	d.t.Helper()
 	done := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1
 	stored := d.count("SELECT count(*) FROM events")
 	if done != (code == 0) || done && stored != events {
-		d.t.Errorf("after exit %d the stream is done: %v, with %d of %d events stored", code, done, stored, events)
+		d.t.Errorf("after exit %d: done %v, %d of %d events stored", code, done, stored, events)
 	}
 }

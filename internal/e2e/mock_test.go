@@ -17,16 +17,16 @@ import (
 	"time"
 )
 
-// patience bounds what a test waits for; it is no claim about speed.
+// testTimeout bounds what a test waits for. It is long, since it says nothing about pawl's speed.
 const testTimeout = 2 * time.Minute
 
-// A mock is a running mock API, looked at through its admin endpoint.
+// A mock is a running mock API. The tests read its journal and its truth, and change its scenario, at its admin endpoint.
 type mock struct {
 	t       *testing.T
 	baseURL string
 }
 
-// A journalSummary is the part of the mock's journal that the tests hold pawl against.
+// A journalSummary is the part of the mock's journal summary that the tests check.
 type journalSummary struct {
 	Requests    int `json:"requests"`
 	InFlight    int `json:"in_flight"`
@@ -41,12 +41,13 @@ type journalSummary struct {
 
 var servingAt = regexp.MustCompile(`at (http://\S+)`)
 
-// startMock serves until the test ends.
+// startMock starts the mock API on a free port. It serves until the test ends.
 func startMock(t *testing.T, args ...string) *mock {
 	t.Helper()
 	return startMockAs(t, "mockapi", args...)
 }
 
+// startMockAs starts the mock API from the given program below bin.
 func startMockAs(t *testing.T, program string, args ...string) *mock {
 	t.Helper()
 	p := start(t, nil, program, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
@@ -61,7 +62,7 @@ func startMockAs(t *testing.T, program string, args ...string) *mock {
 	return m
 }
 
-// environment is what pawl needs to read from the mock into a database.
+// environment returns the variables that pawl needs to read from the mock into a database.
 func (m *mock) environment(databaseURL string) []string {
 	return []string{"API_BASE_URL=" + m.baseURL, "API_KEY=demo-key", "DATABASE_URL=" + databaseURL}
 }
@@ -97,7 +98,7 @@ func (m *mock) summary() (s journalSummary) {
 	return s
 }
 
-// An entry is one request as the mock's journal has it.
+// An entry is one request in the mock's journal.
 type entry struct {
 	Seq         int    `json:"seq"`
 	RequestID   string `json:"request_id"`
@@ -105,15 +106,15 @@ type entry struct {
 	Status      int    `json:"status"`
 	Fault       string `json:"fault"`
 	RateLimited bool   `json:"rate_limited"`
-	Sound       bool   `json:"sound"`
-	Last        bool   `json:"last"` // it was sound and said to be the end
+	Sound       bool   `json:"sound"` // the answer was a page that a client may accept
+	Last        bool   `json:"last"`  // it was sound and the last page of the stream
 	Delivered   bool   `json:"delivered"`
 	Drifted     []struct {
 		SHA256 string `json:"sha256"`
 	} `json:"drifted"`
 }
 
-// journal is the requests that were finished after one, oldest first.
+// journal returns the finished requests with a number greater than after, oldest first.
 func (m *mock) journal(after int) (entries []entry) {
 	m.t.Helper()
 	body := m.admin(m.t.Context(), fmt.Sprintf("/journal?after=%d", after))
@@ -131,7 +132,7 @@ func (m *mock) journal(after int) (entries []entry) {
 	}
 }
 
-// lastPage is the request id of the page that was handed out last, "" if none of the last few answers was one.
+// lastPageID returns the request id of the page that the mock sent last, or "" if none of the last few answers was a page.
 func (m *mock) lastPageID() (requestID string) {
 	m.t.Helper()
 	const few = 20
@@ -143,7 +144,7 @@ func (m *mock) lastPageID() (requestID string) {
 	return requestID
 }
 
-// A scenario is what the mock plays; see `mockapi --help`.
+// A scenario says how the mock answers; see `mockapi --help`.
 type scenario struct {
 	RateLimit  int      `json:"rate_limit"`
 	RateWindow string   `json:"rate_window"`
@@ -153,25 +154,25 @@ type scenario struct {
 	Drifts     []string `json:"drifts"`
 }
 
-// withLatency is the scenario with slower answers.
+// withLatency returns the scenario with another latency.
 func (s scenario) withLatency(latency string) scenario {
 	s.Latency = latency
 	return s
 }
 
-// withFaults is the scenario with these faults in place of its own.
+// withFaults returns the scenario with these faults instead of its own.
 func (s scenario) withFaults(faults ...string) scenario {
 	s.Faults = faults
 	return s
 }
 
-// withDrift is the scenario with one thing more that is wrong with records.
+// withDrift returns the scenario with one more drift.
 func (s scenario) withDrift(drift string) scenario {
 	s.Drifts = append(slices.Clone(s.Drifts), drift)
 	return s
 }
 
-// play changes what the mock does to requests that arrive from now on.
+// play changes how the mock answers requests that arrive from now on.
 func (m *mock) play(s scenario) {
 	m.t.Helper()
 	text, err := json.Marshal(s)

@@ -22,6 +22,7 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// TestMain builds the programs under test and then runs the tests.
 func TestMain(m *testing.M) {
 	os.Exit(buildAndTest(m))
 }
@@ -49,13 +50,14 @@ func buildAndTest(m *testing.M) int {
 	return pgtest.Main(m)
 }
 
-// plain is for tests of a hundred thousand records, whose minutes the race detector would make ten.
-const withoutRace = "plain"
+// withoutRace is for tests of a hundred thousand records: with the race detector they would take ten times as long.
+const withoutRace = "without-race"
 
-// bin is the folder of the programs under test, with the race detector; below it, in plain, they are as users have them.
+// bin is the folder of the programs under test, built with the race detector. Its subfolder withoutRace holds the programs
+// as users have them.
 var bin string //nolint:gochecknoglobals // TestMain has no other way to hand it to the tests
 
-// A process is a program under test that runs beside the test.
+// A process is a program under test that runs in the background.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -64,7 +66,7 @@ type process struct {
 	ended  chan struct{}
 }
 
-// start runs a program with nothing in its environment but what is given.
+// start starts a program from bin. Its environment is env plus PATH and HOME. The process is killed when the test ends.
 func start(t *testing.T, env []string, program string, args ...string) *process {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, program), args...)
@@ -72,6 +74,7 @@ func start(t *testing.T, env []string, program string, args ...string) *process 
 	return launch(t, cmd)
 }
 
+// launch starts cmd, collects its output and kills it when the test ends.
 func launch(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, ended: make(chan struct{})}
@@ -90,29 +93,29 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// wait returns the exit code once the process has ended. It fails the test if that was a run that ended 0 while its stream is
-// not done: no error implies done.
+// wait waits until the process ends and returns its exit code. It fails the test if ctx ends first, and if `pawl run` exits
+// with 0 although its stream is not done.
 func (p *process) wait(ctx context.Context) int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
 		code := p.cmd.ProcessState.ExitCode()
 		if code == 0 && p.isRun() && !p.isStreamDone(ctx) {
-			p.t.Errorf("%v ends 0, and the stream is not done: %s", p.cmd.Args, p.stderr.String())
+			p.t.Errorf("%v: exit 0, but the stream is not done: %s", p.cmd.Args, p.stderr.String())
 		}
 		return code
 	case <-ctx.Done():
-		p.t.Fatalf("%v does not end: %v\n%s", p.cmd.Args, ctx.Err(), p.stderr.String())
+		p.t.Fatalf("%v did not end: %v\n%s", p.cmd.Args, ctx.Err(), p.stderr.String())
 		return -1
 	}
 }
 
-// isRun reports whether the process is pawl's run and not one that another program has started.
+// isRun reports whether the process is `pawl run` itself, not another program that starts it.
 func (p *process) isRun() bool {
 	return filepath.Base(p.cmd.Path) == "pawl" && len(p.cmd.Args) > 1 && p.cmd.Args[1] == "run"
 }
 
-// streamIsDone asks the database that the process was given.
+// isStreamDone reads the checkpoint of the process's stream from the process's DATABASE_URL.
 func (p *process) isStreamDone(ctx context.Context) (done bool) {
 	p.t.Helper()
 	stream, databaseURL := "datasync", ""
@@ -144,20 +147,20 @@ func (p *process) isRunning() bool {
 	}
 }
 
-// signal sends to the process if it still runs.
+// signal sends s to the process if it is still running.
 func (p *process) signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("%s to %v: %v", s, p.cmd.Args, err)
 	}
 }
 
-// kill ends the process as a crash would and waits until it is gone.
+// kill sends SIGKILL, as in a crash, and waits until the process has ended.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// A bench runs pawl against one API and one database of its own, for as long as patience lasts.
+// A fixture runs pawl against one API and a database of its own, for at most testTimeout.
 type fixture struct {
 	t           *testing.T
 	ctx         context.Context //nolint:containedctx // it bounds the whole test
@@ -166,7 +169,7 @@ type fixture struct {
 	db          *database
 }
 
-// newBench returns a bench; environment returns what pawl needs to read from the API into a database.
+// newFixture creates a migrated database. environment returns the variables that pawl needs to read from the API into it.
 func newFixture(t *testing.T, environment func(databaseURL string) []string) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -175,21 +178,21 @@ func newFixture(t *testing.T, environment func(databaseURL string) []string) *fi
 	return &fixture{t, ctx, databaseURL, environment(databaseURL), connect(t, databaseURL)}
 }
 
-// start starts a command of pawl's.
+// start starts pawl with args.
 func (f *fixture) start(args ...string) *process {
 	f.t.Helper()
 	return start(f.t, f.env, "pawl", args...)
 }
 
-// ends waits until the process ends, and fails the test if its exit code is another one.
+// expectExit waits until the process ends. It fails the test if the exit code is not code.
 func (f *fixture) expectExit(p *process, code int) {
 	f.t.Helper()
 	if got := p.wait(f.ctx); got != code {
-		f.t.Errorf("%v ends %d, want %d: %s%s", p.cmd.Args[1:], got, code, p.stdout.String(), p.stderr.String())
+		f.t.Errorf("%v: exit %d, want %d: %s%s", p.cmd.Args[1:], got, code, p.stdout.String(), p.stderr.String())
 	}
 }
 
-// pawl runs a command of pawl's to its end, and fails the test if its exit code is another one.
+// runPawl runs pawl to its end. It fails the test if the exit code is not code.
 func (f *fixture) runPawl(code int, args ...string) *process {
 	f.t.Helper()
 	p := f.start(args...)
@@ -197,7 +200,7 @@ func (f *fixture) runPawl(code int, args ...string) *process {
 	return p
 }
 
-// A lockedBuffer takes a process's output while the test looks at it.
+// A lockedBuffer collects a process's output while the test reads it.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -209,7 +212,7 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// count returns how often a text stands in the output so far.
+// count returns how often text occurs in the output so far.
 func (b *lockedBuffer) count(text string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -222,13 +225,13 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// eventually polls for a state of the world; it fails the test if it does not come about.
+// eventually polls until condition is true. It fails the test if that takes longer than testTimeout.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	waitFor(t, testTimeout, what, condition)
 }
 
-// within is eventually with a patience of its own.
+// waitFor polls until condition is true. It fails the test if that takes longer than timeout.
 func waitFor(t *testing.T, timeout time.Duration, what string, condition func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -239,7 +242,7 @@ func waitFor(t *testing.T, timeout time.Duration, what string, condition func() 
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
+			t.Fatalf("did not happen within %s: %s", timeout, what)
 		}
 	}
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A proxy stands between pawl and one of its neighbours. It lets everything through until it is told otherwise.
+// A proxy forwards connections between pawl and the API or the database. A test can make it cut and damage them.
 type proxy struct {
 	t    *testing.T
 	toxi *toxiproxy.Proxy
 }
 
-// newProxy listens until the test ends.
+// newProxy starts a proxy. It listens until the test ends.
 func newProxy(t *testing.T, name, upstream string) *proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -30,8 +30,8 @@ func newProxy(t *testing.T, name, upstream string) *proxy {
 	return p
 }
 
-// inFrontOf puts a proxy before the server of a URL and gives the URL that leads through it.
-func newProxyFor(t *testing.T, name, serverURL string) (p *proxy, through string) {
+// newProxyFor starts a proxy for the server of serverURL. It returns the proxy and the URL that leads through it.
+func newProxyFor(t *testing.T, name, serverURL string) (p *proxy, proxiedURL string) {
 	t.Helper()
 	u, err := url.Parse(serverURL)
 	if err != nil {
@@ -42,34 +42,35 @@ func newProxyFor(t *testing.T, name, serverURL string) (p *proxy, through string
 	return p, u.String()
 }
 
-// cut ends every connection; new ones are taken again at once.
+// cut closes every connection and accepts new ones at once.
 func (p *proxy) cut() {
 	p.t.Helper()
 	p.stop()
 	p.restart()
 }
 
-// leave ends every connection and refuses new ones until comeBack.
+// stop closes every connection and refuses new ones until restart.
 func (p *proxy) stop() { p.toxi.Stop() }
 
+// restart accepts connections again after stop.
 func (p *proxy) restart() {
 	p.t.Helper()
 	eventually(p.t, "the proxy listens again", func() bool { return p.toxi.Start() == nil })
 }
 
-// swallowAnswers keeps what the server sends from the client, on every connection, until heal.
+// dropAnswers withholds from the client everything that the server sends, on every connection, until reset.
 func (p *proxy) dropAnswers() {
 	p.t.Helper()
 	p.addToxic(`{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
 }
 
-// limitAnswers ends each connection after so many more bytes from the server, until heal.
+// limitAnswers closes each connection after the server has sent this many more bytes, until reset.
 func (p *proxy) limitAnswers(bytes int) {
 	p.t.Helper()
 	p.addToxic(fmt.Sprintf(`{"type": "limit_data", "stream": "downstream", "attributes": {"bytes": %d}}`, bytes))
 }
 
-// heal lets everything through again, but ends the connections that have lost an answer: it cannot be given back.
+// reset forwards everything again. It closes the connections that have lost an answer, since the answer is gone.
 func (p *proxy) reset() { p.toxi.Toxics.ResetToxics(p.t.Context()) }
 
 func (p *proxy) addToxic(toxic string) {

@@ -14,34 +14,34 @@ import (
 	"time"
 )
 
-// A recordsAPI serves a list of records in pages. A cursor names a place in the list, so that each answer depends on the
-// cursor that was asked for. A test may script single answers and hold requests back.
+// A recordsAPI serves a list of records in pages. A cursor names an offset in the list, so an answer depends only on the
+// request's cursor. A test can script single answers and block requests.
 type recordsAPI struct {
 	baseURL string
 
 	mu       sync.Mutex
 	records  []string
-	script   func(pageRequest) (status int, body string) // answers instead of the API, unless its status is 0; nil for none
+	script   func(pageRequest) (status int, body string) // may be nil; if its status is not 0, it is the answer
 	requests int
 	blocks   map[int]block // by page size
-	blocked  map[int]int   // requests that a hold has refused or kept waiting, by page size
+	blocked  map[int]int   // requests that a block has refused or kept waiting, by page size
 }
 
 // A pageRequest is one request for a page.
 type pageRequest struct {
 	number    int // of the request, from 1
-	from      int // the place in the list that the cursor names
+	from      int // the offset that the cursor names
 	limit     int
 	hasCursor bool
 }
 
-// A hold keeps back requests for pages from one place on.
+// A block stops requests for pages at one offset or later.
 type block struct {
 	from   int
-	refuse bool // with a 429 that says to come back in a second; otherwise no answer is sent
+	refuse bool // answer 429 with Retry-After: 1; otherwise no answer is sent while the block lasts
 }
 
-// serveRecords serves until the test ends.
+// serveRecords starts a recordsAPI. It serves until the test ends.
 func serveRecords(t *testing.T, records []string) *recordsAPI {
 	t.Helper()
 	a := &recordsAPI{records: records, blocks: map[int]block{}, blocked: map[int]int{}}
@@ -74,7 +74,7 @@ func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, body)
 }
 
-// arrived counts a request and returns what it asks for.
+// receive counts a request and returns what it asks for.
 func (a *recordsAPI) receive(r *http.Request) pageRequest {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,7 +83,7 @@ func (a *recordsAPI) receive(r *http.Request) pageRequest {
 	q.limit, _ = strconv.Atoi(r.URL.Query().Get("limit")) // pawl always sends one
 	cursor := r.URL.Query().Get("cursor")
 	q.hasCursor = cursor != ""
-	q.from, _ = strconv.Atoi(strings.TrimPrefix(cursor, "c")) // no cursor is place 0
+	q.from, _ = strconv.Atoi(strings.TrimPrefix(cursor, "c")) // without a cursor the offset is 0
 	if h, ok := a.blocks[q.limit]; ok && q.from >= h.from {
 		a.blocked[q.limit]++
 	}
@@ -109,7 +109,7 @@ func (a *recordsAPI) answer(q pageRequest) (status int, body string) {
 	return http.StatusOK, a.page(q, len(a.records))
 }
 
-// page returns the page that a request asks for, with a total to announce.
+// page returns the page that a request asks for. It announces total.
 func (a *recordsAPI) page(q pageRequest, total int) string {
 	from := min(q.from, len(a.records))
 	to := min(from+q.limit, len(a.records))
@@ -122,40 +122,40 @@ func (a *recordsAPI) page(q pageRequest, total int) string {
 
 func cursorAt(offset int) string { return "c" + strconv.Itoa(offset) }
 
-// serveInstead changes the list from the next answer on.
+// setRecords replaces the list, from the next answer on.
 func (a *recordsAPI) setRecords(records []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.records = records
 }
 
-// holdBack keeps back, from now on, requests with a page size for pages from a place on.
+// blockRequests applies a block, from now on, to the requests with the page size limit.
 func (a *recordsAPI) blockRequests(limit int, h block) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.blocks[limit], a.blocked[limit] = h, 0
 }
 
-// holdsBack reports whether a request with a page size was kept back since holdBack.
+// hasBlocked reports whether a request with the page size limit was stopped since blockRequests.
 func (a *recordsAPI) hasBlocked(limit int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.blocked[limit] > 0
 }
 
-// letGo answers everything again.
+// unblock removes all blocks.
 func (a *recordsAPI) unblock() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.blocks)
 }
 
-// environment is what pawl needs to read from the API into a database.
+// environment returns the variables that pawl needs to read from the API into a database.
 func (a *recordsAPI) environment(databaseURL string) []string {
 	return []string{"API_BASE_URL=" + a.baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
 }
 
-// goodEvents returns n events that can be stored, with the ids 1 to n.
+// validEvents returns n events that can be stored, with the ids 1 to n.
 func validEvents(n int) []string {
 	events := make([]string, n)
 	for i := range events {
@@ -164,19 +164,19 @@ func validEvents(n int) []string {
 	return events
 }
 
-// heal ends the script.
+// removeScript lets the API answer all requests itself again.
 func (a *recordsAPI) removeScript() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.script = nil
 }
 
-// goodEvent is an event as the API sends it, but for its id.
+// validEvent is the format of an event as the API sends it. Its argument is the last part of the id.
 const validEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
 	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":{"n":1},` +
 	`"timestamp":1769541553629,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
 
-// pageOf is a page of a stream of total events.
+// pageOf returns the body of a page with these events. next is the cursor of the next page, "" on the last page.
 func pageOf(total int, next string, events ...string) string {
 	more, cursor := "false", "null"
 	if next != "" {
@@ -186,8 +186,8 @@ func pageOf(total int, next string, events ...string) string {
 		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), more, cursor, total, len(events))
 }
 
-// serve answers each request with the next body, and the last one for ever. environment returns what pawl needs to read that
-// into a database.
+// serveBodies answers the first request with the first body, and so on, and every further request with the last body.
+// environment returns the variables that pawl needs to read from this API into a database.
 func serveBodies(
 	t *testing.T, contentType string, bodies ...string,
 ) (environment func(databaseURL string) []string, requests *atomic.Int64) {

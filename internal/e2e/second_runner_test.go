@@ -38,7 +38,7 @@ func TestFrozenRunner(t *testing.T) {
 	tests := []struct {
 		name string
 		// freeze stops the runner in a state, and returns what lets the database go on.
-		freeze         func(p *process, m *mock, f *fixture) (letGo func())
+		freeze         func(p *process, m *mock, f *fixture) (unlock func())
 		whileNextWorks bool // it wakes beside the next runner, else after that has finished
 	}{
 		{"while it fetches", freezeFetching, false},
@@ -54,10 +54,10 @@ func TestFrozenRunner(t *testing.T) {
 			run := []string{"run", "--json", "--page-size", "200"}
 			frozen := f.start(run...)
 			eventually(t, "pages are committed", func() bool { return f.db.pages() >= 2 })
-			letGo := tt.freeze(frozen, m, f)
+			unlock := tt.freeze(frozen, m, f)
 
 			f.runPawl(5, run...) // while the first is frozen and connected
-			letGo()
+			unlock()
 			f.db.terminatePawl()
 
 			before := f.db.pages()
@@ -99,8 +99,8 @@ func freezeFetching(p *process, m *mock, _ *fixture) func() {
 
 func freezeInTransaction(p *process, _ *mock, f *fixture) func() {
 	p.t.Helper()
-	letGo := f.db.lockLedger(f.databaseURL)
+	unlock := f.db.lockLedger(f.databaseURL)
 	eventually(p.t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 	p.signal(syscall.SIGSTOP)
-	return letGo
+	return unlock
 }

@@ -31,7 +31,7 @@ func TestSignals(t *testing.T) {
 			t.Parallel()
 			m := startMock(t, "--events", "1000", "--rate-limit", "0")
 			f := newFixture(t, m.environment)
-			letGo := f.db.lockLedger(f.databaseURL)
+			unlock := f.db.lockLedger(f.databaseURL)
 			p := f.start("run", "--page-size", "100")
 			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 			for _, s := range tt.signals {
@@ -44,7 +44,7 @@ func TestSignals(t *testing.T) {
 			if !tt.stored { // it ends while the page still cannot be committed
 				f.expectExit(p, tt.code)
 			}
-			letGo()
+			unlock()
 			f.expectExit(p, tt.code)
 			pages := 0
 			if tt.stored {
@@ -79,7 +79,7 @@ func TestIgnoredSignals(t *testing.T) {
 			t.Parallel()
 			m := startMock(t, "--events", "500", "--rate-limit", "0")
 			f := newFixture(t, m.environment)
-			letGo := f.db.lockLedger(f.databaseURL)
+			unlock := f.db.lockLedger(f.databaseURL)
 			p := startIgnoring(t, tt.ignored, f.env, "run", "--page-size", "100")
 			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 || !p.isRunning() })
 			for _, s := range tt.signals {
@@ -88,7 +88,7 @@ func TestIgnoredSignals(t *testing.T) {
 			if tt.code != 0 {
 				eventually(t, "the signal is heeded", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.isRunning() })
 			}
-			letGo()
+			unlock()
 			f.expectExit(p, tt.code)
 			if tt.code == 0 {
 				f.db.checkTruth(m)

@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A truth is what must become of one record, as the mock computes it: a row, unless its outcome is another.
+// A truth says what must become of one record, as the mock computes it. Its outcome is "stored" or "drifted" for a row,
+// "parked" for a dead letter, or "repaired" for a dead letter that the tests made decodable (see repairDeadLetters).
 type truth struct {
 	Index      int             `json:"index"`
 	Outcome    string          `json:"outcome"`
 	Drift      string          `json:"drift"`
 	Reason     string          `json:"reason"`
-	SHA256     string          `json:"sha256"` // of the record as served, where it is not as it should be
+	SHA256     string          `json:"sha256"` // of the record's bytes, if the record has drift
 	ID         *string         `json:"id"`
 	SessionID  *string         `json:"session_id"`
 	UserID     *string         `json:"user_id"`
@@ -29,7 +30,7 @@ type truth struct {
 	Extra      json.RawMessage `json:"extra"`
 }
 
-// layDownTruth puts the truth beside the tables, for this connection.
+// loadTruth copies the mock's truth into the temporary table truth of this connection.
 func (d *database) loadTruth(m *mock) {
 	d.t.Helper()
 	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, drift text, reason text, sha256 text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
@@ -62,11 +63,11 @@ func (d *database) loadTruth(m *mock) {
 	d.applyRepairs()
 }
 
-// A comparison is how the stored rows differ from the truth, in rows.
+// A comparison counts the differences between the stored rows and the truth.
 type comparison struct{ lost, doubled, invented, altered int }
 
-// compare holds every column of every row against the truth, in SQL: nothing of pawl's has a say in it. JSON is compared
-// as jsonb spells it, since jsonb itself takes 19.90 for 19.9.
+// compare compares every column of every row with the truth, in SQL and without any code of pawl. It compares JSON as
+// text, since jsonb considers 19.90 and 19.9 equal.
 func (d *database) compare() (c comparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
@@ -85,33 +86,34 @@ func (d *database) compare() (c comparison) {
 	return c
 }
 
-// lostBehind names the records that are neither rows nor letters though a page was committed that lies behind them: index,
-// id, kind of drift, and the page that went past them.
+// lostRecords describes the records that are neither stored nor parked although a committed page lies beyond them: index,
+// id, kind of drift, and the page that passed them.
 func (d *database) lostRecords() []string {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
-		SELECT format('record %s, id %s, %s %s, behind page %s (pass %s, seq %s)', t.index, coalesce(t.id::text, 'none'), t.outcome, t.drift, p.id, p.pass, p.seq)
+		SELECT format('record %s, id %s, %s %s, passed by page %s (pass %s, seq %s)', t.index, coalesce(t.id::text, 'none'), t.outcome, t.drift, p.id, p.pass, p.seq)
 		FROM truth AS t
 		CROSS JOIN LATERAL (SELECT p.id, p.pass, p.seq FROM pages AS p WHERE p.kind = 'page' AND p.position > t.index ORDER BY p.id LIMIT 1) AS p
 		WHERE t.outcome IN ('stored', 'drifted') AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)
 		   OR t.outcome = 'parked' AND t.sha256 NOT IN (SELECT encode(sha256(payload), 'hex') FROM dead_letters)
 		ORDER BY t.index`)
 	if err != nil {
-		d.t.Fatalf("look for lost records: %v", err)
+		d.t.Fatalf("find lost records: %v", err)
 	}
 	lost, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		d.t.Fatalf("look for lost records: %v", err)
+		d.t.Fatalf("find lost records: %v", err)
 	}
 	return lost
 }
 
-// A letterComparison is how the dead letters differ from the truth: records that are not parked, letters of no such record
-// or for another reason, and letters that were seen less often than the record was sent.
+// A deadLetterComparison counts the differences between the dead letters and the truth: records that are not parked
+// (lost), dead letters of no such record or with another reason (invented), and dead letters that were seen less often
+// than the record was sent (unseen).
 type deadLetterComparison struct{ lost, invented, unseen int }
 
-// compareLetters holds every dead letter against the truth, by the hash of its bytes. Records of the same bytes and without
-// an id are one letter.
+// compareDeadLetters compares every dead letter with the truth, by the hash of its bytes. Records with the same bytes and
+// without an id are one dead letter.
 func (d *database) compareDeadLetters() (c deadLetterComparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
@@ -121,36 +123,36 @@ func (d *database) compareDeadLetters() (c deadLetterComparison) {
 			WHERE NOT EXISTS (SELECT FROM truth AS t WHERE t.outcome = 'repaired' AND t.id = l.event_id)) AS l USING (sha256, reason)`).
 		Scan(&c.lost, &c.invented, &c.unseen)
 	if err != nil {
-		d.t.Fatalf("compare letters with the truth: %v", err)
+		d.t.Fatalf("compare dead letters with the truth: %v", err)
 	}
 	return c
 }
 
-// equalsTruth fails the test unless the stored rows and the dead letters are the truth.
+// checkTruth loads the mock's truth and checks that the stored rows and the dead letters equal it.
 func (d *database) checkTruth(m *mock) {
 	d.t.Helper()
 	d.loadTruth(m)
 	d.checkLoadedTruth()
 }
 
-// isTheTruth is equalsTruth where the truth is laid down.
+// checkLoadedTruth checks that the stored rows and the dead letters equal the truth that was loaded before.
 func (d *database) checkLoadedTruth() {
 	d.t.Helper()
 	if c := d.compare(); c != (comparison{}) {
-		d.t.Errorf("against the truth the rows are %+v", c)
+		d.t.Errorf("rows that differ from the truth: %+v", c)
 	}
 	if c := d.compareDeadLetters(); c != (deadLetterComparison{}) {
-		d.t.Errorf("against the truth the dead letters are %+v", c)
+		d.t.Errorf("dead letters that differ from the truth: %+v", c)
 	}
 }
 
-// truthStored is how many rows there must be in the end.
+// wantStored returns the number of rows that the truth requires.
 func (d *database) wantStored() int {
 	d.t.Helper()
 	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
 }
 
-// truthLetters is how many dead letters there must be in the end.
+// wantDeadLetters returns the number of dead letters that the truth requires.
 func (d *database) wantDeadLetters() int {
 	d.t.Helper()
 	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
