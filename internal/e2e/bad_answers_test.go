@@ -11,6 +11,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// TestBadAnswers checks that pawl fetches an answer that is not a page again, stores nothing of it, and exits with 4 if
+// the second answer is no better.
 func TestBadAnswers(t *testing.T) {
 	t.Parallel()
 	one := fmt.Sprintf(validEvent, 1)
@@ -21,7 +23,7 @@ func TestBadAnswers(t *testing.T) {
 		bodies      []string
 		code        int
 		events      int
-		says        []string
+		wantStderr  []string
 	}{
 		{"a bad answer is fetched again", "application/json", []string{`null`, whole}, 0, 1, nil},
 		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"gave up at try 2"}},
@@ -38,13 +40,13 @@ func TestBadAnswers(t *testing.T) {
 			environment, requests := serveBodies(t, tt.contentType, tt.bodies...)
 			f := newFixture(t, environment)
 			p := f.runPawl(tt.code, "run", "--tries", "2")
-			for _, want := range tt.says {
+			for _, want := range tt.wantStderr {
 				if !strings.Contains(p.stderr.String(), want) {
-					t.Errorf("it does not say %q: %s", want, p.stderr.String())
+					t.Errorf("stderr: got %s, want %q", p.stderr.String(), want)
 				}
 			}
 			if tt.events == 0 && requests.Load() != 2 { // two tries
-				t.Errorf("%d requests", requests.Load())
+				t.Errorf("got %d requests, want 2", requests.Load())
 			}
 			if n := f.db.count("SELECT count(*) FROM events"); n != tt.events {
 				t.Errorf("%d events stored, want %d", n, tt.events)
@@ -54,16 +56,18 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
+// TestWrongSettings checks that a wrong key, URL or database ends the run with the right exit code, and that the error names
+// the setting or the address and shows no secret.
 func TestWrongSettings(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	databaseURL := pgtest.Database(t)
 	m := startMock(t, "--events", "10", "--api-key", "the-right-one")
 	tests := []struct {
-		name string
-		env  []string
-		code int
-		says []string
+		name       string
+		env        []string
+		code       int
+		wantStderr []string
 	}{
 		{
 			"the wrong key",
@@ -72,31 +76,31 @@ func TestWrongSettings(t *testing.T) {
 			[]string{"API_KEY"},
 		},
 		{
-			"no API at the address",
+			"no API at the URL",
 			[]string{"API_BASE_URL=http://127.0.0.1:1/api/v1", "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
 			3,
 			[]string{"127.0.0.1:1", "try 2"},
 		},
 		{
-			"no events at the address",
+			"no events at the URL",
 			[]string{"API_BASE_URL=" + m.baseURL + "/elsewhere", "API_KEY=the-right-one", "DATABASE_URL=" + databaseURL},
 			2,
 			[]string{"404", "API_BASE_URL"},
 		},
 		{
-			"no database at the address",
+			"no database at the URL",
 			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=postgres://u:" + secret + "@127.0.0.1:1/db"},
 			3,
 			[]string{"127.0.0.1:1", "try 2", "DATABASE_URL"},
 		},
 		{
-			"no database of the name",
+			"no database with the name",
 			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + strings.Replace(databaseURL, "/pawl_test", "/no_such", 1)},
 			2,
 			[]string{"no_such", "DATABASE_URL"},
 		},
 		{
-			"a base URL that is none",
+			"an invalid base URL",
 			[]string{"API_BASE_URL=" + strings.TrimPrefix(m.baseURL, "http://"), "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
 			2,
 			[]string{"API_BASE_URL"},
@@ -111,13 +115,13 @@ func TestWrongSettings(t *testing.T) {
 			if code := p.wait(ctx); code != tt.code {
 				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
 			}
-			for _, want := range tt.says {
+			for _, want := range tt.wantStderr {
 				if !strings.Contains(p.stderr.String(), want) {
-					t.Errorf("it does not say %q: %s", want, p.stderr.String())
+					t.Errorf("stderr: got %s, want %q", p.stderr.String(), want)
 				}
 			}
 			if strings.Contains(p.stderr.String()+p.stdout.String(), secret) {
-				t.Errorf("it shows a secret: %s", p.stderr.String())
+				t.Errorf("the output shows a secret: %s", p.stderr.String())
 			}
 		})
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 )
 
-// A demo is `make run` with nothing set but where it may listen and keep its data.
+// A demo runs `make run` with a port and a data folder of its own, and no other settings.
 type demo struct {
 	t           *testing.T
 	databaseURL string
@@ -59,14 +59,14 @@ func (d demo) run() *process {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := launch(d.t, cmd)
 	d.t.Cleanup(func() {
-		if p.isRunning() { // what make has started outlives it, and holds its output open
+		if p.isRunning() { // otherwise the programs that make started go on and hold its output open
 			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		}
 	})
 	return p
 }
 
-// requests is what the demo's mock has been asked, -1 while it does not answer.
+// requests returns the number of requests that the demo's mock has received, -1 if the mock does not answer.
 func (d demo) requests() int {
 	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, "http://127.0.0.1:"+d.port+"/_mock/journal/summary", http.NoBody)
 	if err != nil {
@@ -84,14 +84,14 @@ func (d demo) requests() int {
 	return s.Requests
 }
 
-// pawl is the process id of the demo's `pawl run`, 0 if there is none now.
+// pawlPID returns the process id of the demo's `pawl run`, 0 if it is not running.
 func (d demo) pawlPID() int {
 	environs, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil || len(environs) == 0 {
 		d.t.Skip("SKIPPED: there is no /proc to find processes in")
 	}
 	for _, file := range environs {
-		environ, _ := os.ReadFile(file) // it may have just ended
+		environ, _ := os.ReadFile(file) // an error means that the process has just ended
 		args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
 		if strings.HasPrefix(string(args), "bin/pawl\x00run\x00") && strings.Contains(string(environ), "DATABASE_URL="+d.databaseURL+"\x00") {
 			var pid int
@@ -102,7 +102,7 @@ func (d demo) pawlPID() int {
 	return 0
 }
 
-// postmasters are the pid files of the demo's server, which it removes when it stops.
+// pidFiles returns the pid files of the demo's PostgreSQL server. The server removes its file when it stops.
 func (d demo) pidFiles() []string {
 	dir, _ := embeddedpg.Folder(d.databaseURL)
 	files, err := filepath.Glob(filepath.Join(dir, "pawl-postgres", "cluster", "data", "postmaster.pid"))
@@ -112,8 +112,8 @@ func (d demo) pidFiles() []string {
 	return files
 }
 
-// TestDemoKilled ends `make run` with SIGKILL at ten moments, pawl alone or with all that belongs to it. The next one
-// finishes the work: no event is lost, and no server is left.
+// TestDemoKilled kills `make run` with SIGKILL ten times at random moments: pawl alone, or the whole process group. It
+// checks that the next run completes the stream, that no event is lost, and that no server is left running.
 func TestDemoKilled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -123,7 +123,7 @@ func TestDemoKilled(t *testing.T) {
 	for i := range 10 {
 		p := d.run()
 		pid, wait := 0, random.IntN(13)-1
-		eventually(t, "pawl is where it is to be killed", func() bool {
+		eventually(t, "pawl has sent enough requests", func() bool {
 			pid = d.pawlPID()
 			return pid != 0 && d.requests() >= wait || !p.isRunning()
 		})
@@ -138,31 +138,31 @@ func TestDemoKilled(t *testing.T) {
 		p.wait(ctx)
 	}
 	if len(d.pidFiles()) == 0 {
-		t.Error("no server to be found, though its last user was killed")
+		t.Error("no pid file after the kills: the server should still run")
 	}
 	last := d.run()
 	if code := last.wait(ctx); code != 0 || !strings.Contains(last.stdout.String(), "complete, pass 1, seq 100,") {
 		t.Fatalf("exit %d: %s%s", code, last.stdout.String(), last.stderr.String())
 	}
 	if again := d.run(); again.wait(ctx) != 0 || !strings.Contains(again.stderr.String(), "complete already") {
-		t.Errorf("a second run: %s%s", again.stdout.String(), again.stderr.String())
+		t.Errorf("run after the complete stream: %s%s", again.stdout.String(), again.stderr.String())
 	}
 	if left := d.pidFiles(); len(left) > 0 {
-		t.Errorf("a server is left: %v", left)
+		t.Errorf("the server still runs: %v", left)
 	}
 	dir, _ := embeddedpg.Folder(d.databaseURL)
 	server, err := embeddedpg.Open(ctx, dir, func(what string) { t.Log(what) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close() //nolint:errcheck // the folder goes anyway
+	defer server.Close() //nolint:errcheck // the folder is removed anyway
 	db := connect(t, server.URL())
 	db.checkTruth(startMock(t, "--events", "100000"))
 	db.checkLedger()
 }
 
-// TestAPrivateServerIsStoppedInOrder ends a run as a user, a supervisor and a closed terminal do: the page in hand is
-// finished, and no server is left.
+// TestEmbeddedServerStops checks that a run that gets a signal finishes its page, exits with 3, and stops its embedded
+// PostgreSQL server.
 func TestEmbeddedServerStops(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
@@ -173,16 +173,16 @@ func TestEmbeddedServerStops(t *testing.T) {
 			d := newDemo(t)
 			m := startMock(t, "--events", "100000", "--rate-limit", "0", "--latency", "20ms")
 			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
-			eventually(t, "it has stored something", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
+			eventually(t, "pages are fetched", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
 			if len(d.pidFiles()) == 0 {
-				t.Error("no server while a run goes on")
+				t.Error("no pid file while pawl runs")
 			}
 			p.signal(signal)
 			if code := p.wait(ctx); code != 3 || !strings.Contains(p.stderr.String(), "run it again") {
 				t.Errorf("exit %d: %s", code, p.stderr.String())
 			}
 			if left := d.pidFiles(); len(left) > 0 {
-				t.Errorf("a server is left: %v", left)
+				t.Errorf("the server still runs: %v", left)
 			}
 		})
 	}

@@ -9,45 +9,46 @@ import (
 	"testing"
 )
 
-// TestEarlyEnds lets an API say too early that its stream ends, or count records twice, once or again and again. A run that
-// ends 0 has stored everything; what the API insists on is refused, and once it is well again nothing is missing.
+// TestEarlyEnds checks that pawl does not believe an API that ends its stream too early or repeats a page, once or always.
+// A run that exits with 0 has stored everything. If the API always gives the wrong answer, the run exits with 4, and the
+// next run, with a correct API, stores the rest.
 func TestEarlyEnds(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
 		events int
 		script func(a *recordsAPI) func(pageRequest) (int, string)
-		code   int // of the run that meets it
+		code   int // of the run with this script
 	}{
-		{"one stray end, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
+		{"an early end, once, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
 			return scriptWrongPage(once, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
 				return pageOf(8, "", a.records[2:4]...)
 			}, announceFirst(a, 4))
 		}, 0},
-		{"an end that the API insists on, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
+		{"an early end, always, after the total has grown", 8, func(a *recordsAPI) func(pageRequest) (int, string) {
 			return scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(q pageRequest) string {
 				return pageOf(8, "", a.records[2:4]...)
 			}, announceFirst(a, 6))
 		}, 4},
-		{"a first answer without a record, and total 0", 4, func(*recordsAPI) func(pageRequest) (int, string) {
+		{"an empty first page with total 0, once", 4, func(*recordsAPI) func(pageRequest) (int, string) {
 			return scriptWrongPage(once, func(q pageRequest) bool { return q.from == 0 }, func(pageRequest) string { return pageOf(0, "") }, nil)
 		}, 0},
-		{"a page that comes twice, once", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
+		{"a repeated page, once", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
 			return scriptWrongPage(once, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(6, cursorAt(4), a.records[:2]...)
 			}, nil)
 		}, 0},
-		{"a page that comes twice, again and again", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
+		{"a repeated page, always", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
 			return scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(6, cursorAt(4), a.records[:2]...)
 			}, nil)
 		}, 4},
-		{"the first page again instead of the last", 4, func(a *recordsAPI) func(pageRequest) (int, string) {
+		{"the first page instead of the last, always", 4, func(a *recordsAPI) func(pageRequest) (int, string) {
 			return scriptWrongPage(always, func(q pageRequest) bool { return q.from == 2 }, func(pageRequest) string {
 				return pageOf(4, "", a.records[:2]...)
 			}, nil)
 		}, 4},
-		{"a cursor that expires where the announced total is reached", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
+		{"a cursor that expires at the announced total", 6, func(a *recordsAPI) func(pageRequest) (int, string) {
 			return func(q pageRequest) (int, string) {
 				if q.from == 4 && q.number == 3 {
 					return http.StatusBadRequest, `{"error":"Bad Request","message":"Cursor has expired","code":"CURSOR_EXPIRED"}`
@@ -73,8 +74,8 @@ func TestEarlyEnds(t *testing.T) {
 	}
 }
 
-// TestATotalThatOverstates: an API that announces more than it has for ever ends the run with 4, until the user accepts that.
-// The ledger keeps that it was accepted.
+// TestOverstatedTotal checks that the run exits with 4 if the API always announces more events than it has, that
+// --accept-short-end completes the stream, and that the ledger records this.
 func TestOverstatedTotal(t *testing.T) {
 	t.Parallel()
 	const events, announced = 4, 5
@@ -82,28 +83,28 @@ func TestOverstatedTotal(t *testing.T) {
 	a.script = func(q pageRequest) (int, string) { return http.StatusOK, a.page(q, announced) }
 	f := newFixture(t, a.environment)
 	for _, step := range []struct {
-		args     []string
-		code     int
-		says     string
-		accepted int // ledger rows that say so
+		args       []string
+		code       int
+		wantStderr string
+		accepted   int // ledger rows with end_accepted
 	}{
 		{[]string{"run", "--page-size", "2", "--tries", "2"}, 4, "--accept-short-end", 0},
 		{[]string{"run", "--page-size", "2", "--tries", "2", "--accept-short-end"}, 0, "", 1},
 		{[]string{"verify"}, 0, "", 1},
 		{[]string{"verify", "--against-api"}, 0, "", 1},
 	} {
-		if p := f.runPawl(step.code, step.args...); !strings.Contains(p.stderr.String(), step.says) {
-			t.Errorf("pawl %v does not say %q: %s", step.args, step.says, p.stderr.String())
+		if p := f.runPawl(step.code, step.args...); !strings.Contains(p.stderr.String(), step.wantStderr) {
+			t.Errorf("pawl %v, stderr: got %s, want %q", step.args, p.stderr.String(), step.wantStderr)
 		}
 		if n := f.db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.accepted {
-			t.Errorf("after pawl %v %d pages say that their end was accepted", step.args, n)
+			t.Errorf("after pawl %v: got %d pages with an accepted end, want %d", step.args, n, step.accepted)
 		}
 	}
 	f.db.checkEnd(0, events)
 }
 
-// TestNewerEvents reads an API that grows from 4 to 6 events during the pass, which does not read the newer two. verify tells
-// of them and names a command, and after that command nothing is left to read.
+// TestNewerEvents checks that verify reports the events that were added to the API during the pass, and that the command
+// which verify names reads them. The API grows from 4 to 6 events, and the pass does not read the newer two.
 func TestNewerEvents(t *testing.T) {
 	t.Parallel()
 	const events = 6
@@ -118,33 +119,34 @@ func TestNewerEvents(t *testing.T) {
 	f := newFixture(t, a.environment)
 	f.runPawl(0, "run", "--page-size", "2")
 	a.removeScript()
-	tells := regexp.MustCompile("up to 2 newer events have not been read yet: `pawl (.*)` reads them")
-	note := tells.FindStringSubmatch(f.runPawl(0, "verify").stdout.String())
+	message := regexp.MustCompile("up to 2 newer events have not been read yet: `pawl (.*)` reads them")
+	note := message.FindStringSubmatch(f.runPawl(0, "verify").stdout.String())
 	if note == nil {
-		t.Fatal("verify does not tell of the newer events")
+		t.Fatal("verify does not report the newer events")
 	}
-	if said := f.runPawl(0, "verify", "--against-api").stdout.String(); !strings.Contains(said, "2 records are new") {
-		t.Errorf("the walk does not tell of the newer events: %s", said)
+	if out := f.runPawl(0, "verify", "--against-api").stdout.String(); !strings.Contains(out, "2 records are new") {
+		t.Errorf("verify --against-api does not report the newer events: %s", out)
 	}
 	f.runPawl(0, strings.Fields(note[1])...)
 	f.db.checkEnd(0, events)
-	if said := f.runPawl(0, "verify", "--against-api").stdout.String(); strings.Contains(said, "new") {
-		t.Errorf("after `pawl %s` verify still says: %s", note[1], said)
+	if out := f.runPawl(0, "verify", "--against-api").stdout.String(); strings.Contains(out, "new") {
+		t.Errorf("after `pawl %s` verify still reports new events: %s", note[1], out)
 	}
 }
 
-// TestARecordThatIsLeftOut: a cache answers records 2 and 3 instead of 3 and 4, so that one comes twice and one is left out.
-// verify ends 4 and names a command, after which nothing is missing. An API that always returns a record twice has nothing
-// more to return: a walk of it says so, and so does one pass more.
+// TestLeftOutRecord checks that verify exits with 4 and names a command if the API left a record out. The API answers
+// records 2 and 3 instead of 3 and 4: one comes twice, one is left out. If the API recovers, the named command stores the
+// missing record. If it always answers so, there is nothing more to read: verify --against-api exits with 0, and so does
+// verify after one more pass.
 func TestLeftOutRecord(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		heals bool // the API
-		walk  int  // the exit code of --against-api before
+		name     string
+		recovers bool // the API
+		walkCode int  // the exit code of verify --against-api before the named command
 	}{
-		{"a glitch, and the command that verify names", true, 4},
-		{"an API that returns a record twice, and the command that verify names", false, 0},
+		{"once", true, 4},
+		{"always", false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -154,20 +156,20 @@ func TestLeftOutRecord(t *testing.T) {
 			}, nil)
 			f := newFixture(t, a.environment)
 			f.runPawl(0, "run", "--page-size", "2")
-			if tt.heals {
+			if tt.recovers {
 				a.removeScript()
 			}
-			said := f.runPawl(4, "verify").stdout.String()
-			note := regexp.MustCompile("5 of 6 announced records are stored or parked: .*; `pawl (.*)` finds out").FindStringSubmatch(said)
+			out := f.runPawl(4, "verify").stdout.String()
+			note := regexp.MustCompile("5 of 6 announced records are stored or parked: .*; `pawl (.*)` finds out").FindStringSubmatch(out)
 			if note == nil {
-				t.Fatalf("verify names no command: %s", said)
+				t.Fatalf("verify names no command: %s", out)
 			}
-			f.runPawl(tt.walk, "verify", "--against-api", "--page-size", "2")
-			f.runPawl(4, "verify") // the walk changes nothing
+			f.runPawl(tt.walkCode, "verify", "--against-api", "--page-size", "2")
+			f.runPawl(4, "verify") // verify --against-api has changed nothing
 			f.runPawl(0, append(strings.Fields(note[1]), "--page-size", "2")...)
 			f.runPawl(0, "verify")
-			if stored := f.db.count("SELECT count(*) FROM events"); tt.heals && stored != 6 {
-				t.Errorf("%d of 6 events are stored", stored)
+			if stored := f.db.count("SELECT count(*) FROM events"); tt.recovers && stored != 6 {
+				t.Errorf("got %d events stored, want 6", stored)
 			}
 		})
 	}
@@ -178,8 +180,8 @@ const (
 	always = true
 )
 
-// onceOrAlways scripts one wrong page for the requests that match, for the first of them or for all. The others are
-// answered by otherwise, or by the API where that is nil.
+// scriptWrongPage returns a script that answers the requests that match with a wrong page: the first of them, or all of
+// them if always. otherwise answers the other requests; if it is nil, the API does.
 func scriptWrongPage(
 	always bool, matches func(pageRequest) bool, wrong func(pageRequest) string, otherwise func(pageRequest) (int, string),
 ) func(pageRequest) (int, string) {
@@ -196,7 +198,7 @@ func scriptWrongPage(
 	}
 }
 
-// firstTotal announces another total on the first page.
+// announceFirst returns a script that announces another total on the first page.
 func announceFirst(a *recordsAPI, total int) func(pageRequest) (int, string) {
 	return func(q pageRequest) (int, string) {
 		if q.from == 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// summary is what run --json and status --json print.
+// A summary is the output of `pawl run --json` and `pawl status --json`.
 type summary struct {
 	Stream      string  `json:"stream"`
 	Pass        int     `json:"pass"`
@@ -28,6 +28,7 @@ type summary struct {
 	Waited      float64 `json:"waited_seconds"`
 }
 
+// summary parses the process's standard output.
 func (p *process) summary() (s summary) {
 	p.t.Helper()
 	if err := json.Unmarshal([]byte(p.stdout.String()), &s); err != nil {
@@ -36,7 +37,7 @@ func (p *process) summary() (s summary) {
 	return s
 }
 
-// TestMainJob is the main job by one command: mockapi serves, pawl runs, every column of every row is the truth.
+// TestMainJob checks the main job with one command: mockapi serves, pawl reads, and every column of every row is right.
 func TestMainJob(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -54,8 +55,8 @@ func TestMainJob(t *testing.T) {
 	got := p.summary()
 	waited := got.Waited
 	got.Waited = 0
-	if got != want || waited < 1 { // the scheduled 429 says Retry-After: 1
-		t.Errorf("summary %+v after %.1f s of waiting, want %+v", got, waited, want)
+	if got != want || waited < 1 { // the scheduled 429 has Retry-After: 1
+		t.Errorf("summary: got %+v and %.1f s of waiting, want %+v and at least 1 s", got, waited, want)
 	}
 	db := connect(t, databaseURL)
 	db.checkTruth(startMock(t, "--events", "100000", "--seed", "7")) // the truth depends on the seed alone
@@ -65,14 +66,15 @@ func TestMainJob(t *testing.T) {
 	if code := status.wait(ctx); code != 0 {
 		t.Fatalf("status: exit %d: %s", code, status.stderr.String())
 	}
-	told := status.summary()
-	told.Waited = 0
-	if told != want {
-		t.Errorf("status tells %+v, the run told %+v", told, want)
+	reported := status.summary()
+	reported.Waited = 0
+	if reported != want {
+		t.Errorf("status: got %+v, want %+v", reported, want)
 	}
 }
 
-// TestTheRateLimitIsKept runs under a tight limit: no request is sent into a closed window or before it was told to.
+// TestRateLimit checks that under a tight limit pawl sends no request while the window is used up, and none before the time
+// that the API asked for.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -84,18 +86,19 @@ func TestRateLimit(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, p.stderr.String())
 	}
 	if s := m.summary(); s.Requests != 11 || s.RateLimited != 0 || s.Closed != 0 || s.TooEarly != 0 {
-		t.Errorf("the API saw %+v", s)
+		t.Errorf("the API's journal: got %+v, want 11 requests, none refused and none too early", s)
 	}
 	if sum := p.summary(); sum.Requests != 11 || sum.RateLimited != 1 || sum.Retries != 0 || sum.Waited <= 0 {
-		t.Errorf("the run tells %+v", sum)
+		t.Errorf("summary: got %+v, want 11 requests, 1 refused, none retried, some time waited", sum)
 	}
-	if said := p.stderr.String(); !strings.Contains(said, "waiting for the API") {
-		t.Errorf("it does not say what it waits for: %s", said)
+	if log := p.stderr.String(); !strings.Contains(log, "waiting for the API") {
+		t.Errorf("the log does not report the wait: %s", log)
 	}
 	connect(t, databaseURL).checkTruth(m)
 }
 
-// TestAFinishedStreamIsLeftAlone runs again, and then once more from the head.
+// TestRunAfterDone checks that a second run of a complete stream sends no request, and that --new-pass reads it again and
+// stores nothing twice.
 func TestRunAfterDone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -103,25 +106,25 @@ func TestRunAfterDone(t *testing.T) {
 	databaseURL := pgtest.Empty(t)
 	m := startMock(t, "--events", "3000", "--rate-limit", "0")
 	for _, step := range []struct {
-		args     string
-		says     string
-		want     summary
-		requests int // that the mock has seen by then
+		args       string
+		wantStderr string
+		want       summary
+		requests   int // that the mock has received so far
 	}{
 		{"run --json --page-size 1000", "starting", summary{Pass: 1, Pages: 3, Received: 3000, Inserted: 3000, Requests: 3}, 3},
 		{"run --json --page-size 1000", "no new events were looked for", summary{Pass: 1}, 3},
 		{"run --json --page-size 1000 --new-pass", "new pass", summary{Pass: 2, Pages: 3, Received: 3000, Duplicate: 3000, Requests: 3}, 6},
 	} {
 		p := start(t, m.environment(databaseURL), "pawl", strings.Fields(step.args)...)
-		if code := p.wait(ctx); code != 0 || !strings.Contains(p.stderr.String(), step.says) {
+		if code := p.wait(ctx); code != 0 || !strings.Contains(p.stderr.String(), step.wantStderr) {
 			t.Fatalf("%s: exit %d: %s", step.args, code, p.stderr.String())
 		}
 		step.want.Stream, step.want.Done, step.want.Announced = "datasync", true, 3000
 		if got := p.summary(); got != step.want {
-			t.Errorf("%s: %+v, want %+v", step.args, got, step.want)
+			t.Errorf("%s: got %+v, want %+v", step.args, got, step.want)
 		}
-		if seen := m.summary().Requests; seen != step.requests {
-			t.Errorf("%s: the API saw %d requests, want %d", step.args, seen, step.requests)
+		if got := m.summary().Requests; got != step.requests {
+			t.Errorf("%s: the API received %d requests, want %d", step.args, got, step.requests)
 		}
 	}
 	db := connect(t, databaseURL)

@@ -20,12 +20,12 @@ import (
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name     string
-		from     string // which state is restored
-		rival    bool   // another runner claims the stream then, comes to the same seq and is killed
-		rateWait bool   // the runner waits for the rate limit, and otherwise for an answer
-		code     int
-		says     string
+		name       string
+		from       string // which state is restored
+		rival      bool   // another runner claims the stream then, comes to the same seq and is killed
+		rateWait   bool   // the runner waits for the rate limit, and otherwise for an answer
+		code       int
+		wantStderr string
 	}{
 		{"another runner reaches the same seq", beforeClaim, true, false, 5, "another runner"},
 		{"another runner reaches the same seq during a wait for the rate limit", beforeClaim, true, true, 5, "another runner"},
@@ -44,8 +44,8 @@ func TestRestoredBackup(t *testing.T) {
 			}
 			s.proxy.restart()
 			s.api.unblock()
-			if code := p.wait(s.ctx); code != tt.code || !strings.Contains(p.stderr.String(), tt.says) {
-				t.Errorf("the runner ends %d, want %d with %q: %s", code, tt.code, tt.says, p.stderr.String())
+			if code := p.wait(s.ctx); code != tt.code || !strings.Contains(p.stderr.String(), tt.wantStderr) {
+				t.Errorf("the runner ends %d, want %d with %q: %s", code, tt.code, tt.wantStderr, p.stderr.String())
 			}
 			s.checkComplete()
 		})

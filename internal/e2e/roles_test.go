@@ -40,11 +40,11 @@ func TestRoles(t *testing.T) {
 	as := func(role string) string {
 		return pgtest.WithParam(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl"), "role", roles.Replace(role))
 	}
-	step := func(role string, code int, says string, args ...string) {
+	step := func(role string, code int, wantStderr string, args ...string) {
 		t.Helper()
 		p := start(t, m.environment(as(role)), "pawl", args...)
-		if got := p.wait(ctx); got != code || !strings.Contains(p.stderr.String(), says) {
-			t.Fatalf("%s, %v: exit %d, want %d and %q: %s", role, args, got, code, says, p.stderr.String())
+		if got := p.wait(ctx); got != code || !strings.Contains(p.stderr.String(), wantStderr) {
+			t.Fatalf("%s, %v: exit %d, want %d and %q: %s", role, args, got, code, wantStderr, p.stderr.String())
 		}
 	}
 	db.exec(roles.Replace("GRANT USAGE ON SCHEMA pawl TO pawl_writer"))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestSecondRunner starts a second runner beside one that works: it ends 5, and the first does not notice.
+// TestSecondRunner checks that a second runner exits with 5 while the first one holds the stream, and does not disturb it.
 func TestSecondRunner(t *testing.T) {
 	t.Parallel()
 	m := startMock(t, "--events", "60000", "--rate-limit", "0", "--latency", "100ms")
@@ -18,33 +18,33 @@ func TestSecondRunner(t *testing.T) {
 
 	second := f.runPawl(5, "run", "--json", "--page-size", "500")
 	if second.stdout.String() != "" || !strings.Contains(second.stderr.String(), "another runner") {
-		t.Errorf("the second prints %q: %s", second.stdout.String(), second.stderr.String())
+		t.Errorf("the second runner prints %q: %s", second.stdout.String(), second.stderr.String())
 	}
 	if epoch := f.db.count("SELECT epoch FROM checkpoints"); epoch != 1 || !first.isRunning() {
-		t.Errorf("the second took epoch %d; the first runs: %v", epoch, first.isRunning())
+		t.Errorf("after the second runner: epoch %d, want 1; the first one is running: %v, want true", epoch, first.isRunning())
 	}
 	f.expectExit(first, 0)
 	if s := m.summary(); s.Requests != 120 {
-		t.Errorf("%d requests for 120 pages", s.Requests)
+		t.Errorf("got %d requests, want 120, one for each page", s.Requests)
 	}
 	f.db.checkTruth(m)
 	f.db.checkLedger()
 }
 
-// TestFrozenRunner stops a runner, ends its connections on the server, and lets another take over. When the first wakes
-// it must write nothing.
+// TestFrozenRunner checks that a runner that was stopped and then replaced by another runner writes nothing when it
+// continues. Its database connections have been ended on the server meanwhile.
 func TestFrozenRunner(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// freeze stops the runner in a state, and returns what lets the database go on.
+		// freeze stops the runner in a certain state. unlock lets the database go on.
 		freeze         func(p *process, m *mock, f *fixture) (unlock func())
-		whileNextWorks bool // it wakes beside the next runner, else after that has finished
+		whileNextWorks bool // it continues while the next runner works; otherwise after that one has finished
 	}{
-		{"while it fetches", freezeFetching, false},
-		{"while it fetches, awake beside the next", freezeFetching, true},
+		{"while fetching", freezeFetching, false},
+		{"while fetching, continues while the next runner works", freezeFetching, true},
 		{"in a transaction", freezeInTransaction, false},
-		{"in a transaction, awake beside the next", freezeInTransaction, true},
+		{"in a transaction, continues while the next runner works", freezeInTransaction, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,10 +70,10 @@ func TestFrozenRunner(t *testing.T) {
 			f.expectExit(frozen, 5)
 			f.expectExit(next, 0)
 			if epoch := f.db.count("SELECT epoch FROM checkpoints"); epoch != 2 {
-				t.Errorf("epoch %d at the end", epoch)
+				t.Errorf("epoch: got %d, want 2", epoch)
 			}
 			if n := f.db.count("SELECT duplicate FROM checkpoints"); n != 0 {
-				t.Errorf("%d duplicates: both have written", n)
+				t.Errorf("%d duplicates: both runners have written", n)
 			}
 			f.db.checkTruth(m)
 			f.db.checkLedger()
@@ -83,7 +83,7 @@ func TestFrozenRunner(t *testing.T) {
 
 func freezeFetching(p *process, m *mock, _ *fixture) func() {
 	p.t.Helper()
-	eventually(p.t, "it is stopped while a request is under way", func() bool {
+	eventually(p.t, "the runner is stopped while a request is in flight", func() bool {
 		if m.summary().InFlight != 1 {
 			return false
 		}
@@ -91,7 +91,7 @@ func freezeFetching(p *process, m *mock, _ *fixture) func() {
 		if m.summary().InFlight == 1 {
 			return true
 		}
-		p.signal(syscall.SIGCONT) // the answer was faster
+		p.signal(syscall.SIGCONT) // the answer arrived before the stop
 		return false
 	})
 	return func() {}

@@ -12,19 +12,19 @@ import (
 	"testing"
 )
 
-// TestSignals: the first one finishes the page in hand, the second one ends at once.
+// TestSignals checks that pawl finishes the current page after the first signal, and exits at once after the second.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		signals []syscall.Signal
 		code    int
-		stored  bool // the page in hand
+		stored  bool // the page that was being committed
 	}{
 		{"SIGTERM finishes the page", []syscall.Signal{syscall.SIGTERM}, 3, true},
 		{"SIGINT finishes the page", []syscall.Signal{syscall.SIGINT}, 3, true},
-		{"a second SIGTERM ends at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, 128 + 15, false},
-		{"a second SIGINT ends at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 128 + 2, false},
+		{"a second SIGTERM exits at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, 128 + 15, false},
+		{"a second SIGINT exits at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 128 + 2, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -37,11 +37,11 @@ func TestSignals(t *testing.T) {
 			for _, s := range tt.signals {
 				before := strings.Count(p.stderr.String(), "finishing what is in hand")
 				p.signal(s)
-				eventually(t, "the signal is heeded", func() bool {
+				eventually(t, "pawl has received the signal", func() bool {
 					return strings.Count(p.stderr.String(), "finishing what is in hand") > before || !p.isRunning()
 				})
 			}
-			if !tt.stored { // it ends while the page still cannot be committed
+			if !tt.stored { // it exits while the page still cannot be committed
 				f.expectExit(p, tt.code)
 			}
 			unlock()
@@ -60,8 +60,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestIgnoredSignals starts a run with a signal ignored, as nohup does with SIGHUP and a shell script with SIGINT where it
-// ends a command with &. The run must go on when the signal comes, and still stop at SIGTERM.
+// TestIgnoredSignals checks that pawl goes on ignoring a signal that it inherited as ignored, and still stops at SIGTERM.
+// nohup ignores SIGHUP in this way, and a shell script ignores SIGINT for a command that it starts with &.
 func TestIgnoredSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -72,7 +72,7 @@ func TestIgnoredSignals(t *testing.T) {
 	}{
 		{"SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP}, 0},
 		{"SIGINT", "INT", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 0},
-		{"SIGTERM is obeyed after an ignored SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}, 3},
+		{"SIGTERM after an ignored SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}, 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestIgnoredSignals(t *testing.T) {
 				p.signal(s)
 			}
 			if tt.code != 0 {
-				eventually(t, "the signal is heeded", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.isRunning() })
+				eventually(t, "pawl has received the signal", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.isRunning() })
 			}
 			unlock()
 			f.expectExit(p, tt.code)
@@ -98,7 +98,7 @@ func TestIgnoredSignals(t *testing.T) {
 	}
 }
 
-// startIgnoring starts pawl from a shell that ignores a signal: what a process ignores, the program it becomes ignores too.
+// startIgnoring starts pawl from a shell that ignores a signal. A program inherits the ignored signals through exec.
 func startIgnoring(t *testing.T, signal string, env []string, args ...string) *process {
 	t.Helper()
 	script := append([]string{"-c", `trap "" ` + signal + `; exec "$@"`, "sh", filepath.Join(bin, "pawl")}, args...)
