@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestABadRecordIsParked: the run goes on, and the record is kept with its bytes and a reason.
+// TestBadRecordParked checks that a bad record is parked with its exact bytes and a reason, and that the run goes on.
 func TestBadRecordParked(t *testing.T) {
 	t.Parallel()
 	one, two, three := fmt.Sprintf(validEvent, 1), fmt.Sprintf(validEvent, 2), fmt.Sprintf(validEvent, 3)
@@ -23,7 +23,7 @@ func TestBadRecordParked(t *testing.T) {
 		{"without a field", `"name":"event_abc123",`, "", "missing field in name"},
 		{"with a bad timestamp", `1769541553629`, `"yesterday"`, "bad timestamp in timestamp"},
 		{"with a NUL", `{"n":1}`, `{"n":"\u0000"}`, "NUL character in properties"},
-		{"with a value that only the database refuses", `{"n":1}`, `{"n":1e400000}`, "unstorable in "},
+		{"with a value that only PostgreSQL refuses", `{"n":1}`, `{"n":1e400000}`, "unstorable in "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -32,22 +32,23 @@ func TestBadRecordParked(t *testing.T) {
 			environment, _ := serveBodies(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
 			f := newFixture(t, environment)
 			if got := f.runPawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
-				t.Errorf("summary %+v", got)
+				t.Errorf("summary: got %+v, want 2 inserted and 1 parked", got)
 			}
 			var why, payload string
 			if err := f.db.conn.QueryRow(f.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
 				t.Fatal(err)
 			}
 			if why != tt.why || payload != bad {
-				t.Errorf("parked for %q: %s", why, payload)
+				t.Errorf("parked: got %q, payload %s, want %q, payload %s", why, payload, tt.why, bad)
 			}
 			f.db.checkLedger()
 		})
 	}
 }
 
-// TestRecordsThatTheAPIMends reads a collection with one record of each kind that must be parked, and then the same when the
-// API sends all of them as they should be: nothing is missing then, and the letters that name their event are superseded.
+// TestRepairedRecords checks what happens when the API repairs bad records. The first pass parks one record of each bad
+// kind. In the second pass the API sends all of them correctly: every event is stored, and the dead letters that name
+// their event are superseded.
 func TestRepairedRecords(t *testing.T) {
 	t.Parallel()
 	const pageSize = 100
@@ -71,7 +72,7 @@ func TestRepairedRecords(t *testing.T) {
 	run()
 	db.checkTruth(m)
 	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(parkedDrifts) {
-		t.Errorf("%d letters are open, want %d", n, len(parkedDrifts))
+		t.Errorf("got %d open dead letters, want %d", n, len(parkedDrifts))
 	}
 
 	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: []string{}})
@@ -79,17 +80,17 @@ func TestRepairedRecords(t *testing.T) {
 	db.exec("DROP TABLE truth")
 	db.loadTruth(m)
 	if c := db.compare(); c != (comparison{}) {
-		t.Errorf("once all records are good the rows are %+v", c)
+		t.Errorf("after the repair, rows that differ from the truth: %+v", c)
 	}
 	db.checkLedger()
 	if wrong := db.count(`SELECT count(*) FROM dead_letters
 		WHERE (resolution IS NOT DISTINCT FROM 'superseded') <> (event_id IS NOT NULL AND reason <> 'conflict')`); wrong > 0 {
-		t.Errorf("%d letters are superseded and should not be, or the reverse", wrong)
+		t.Errorf("%d dead letters are superseded and should not be, or the reverse", wrong)
 	}
 }
 
-// TestDeadLettersOfOneID reads records that share an id and cannot be decoded. Each different record is a dead letter of its
-// own with its bytes, also when an earlier one was discarded; the same record in another form is not.
+// TestDeadLettersOfOneID checks that different records with one id are different dead letters, each with its exact bytes,
+// also after an earlier one was discarded. The same record in another form is the same dead letter.
 func TestDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
 	four := undecodableRecords(1, 2, 3, 4)
@@ -100,18 +101,18 @@ func TestDeadLettersOfOneID(t *testing.T) {
 		name    string
 		records []string
 		steps   func(s *sameIDStream)
-		want    []string // the bytes of the letters that are open in the end, in order
-		seen    int      // the sum over all letters
+		want    []string // the bytes of the open dead letters at the end, in order
+		seen    int      // the sum over all dead letters
 	}{
-		{"four records are four letters", four, nil, four, 4},
-		{"a record that comes again is the same letter", append(four[:1:1], four...), nil, four, 5},
-		{"members in another order and the time in another form are the same letter", []string{four[0], moved, four[1]}, nil, four[:2], 3},
+		{"four records are four dead letters", four, nil, four, 4},
+		{"a repeated record is the same dead letter", append(four[:1:1], four...), nil, four, 5},
+		{"another member order and time format are the same dead letter", []string{four[0], moved, four[1]}, nil, four[:2], 3},
 		{"spaces, escapes and line breaks are kept", []string{respellRecord(four[0]), four[1]}, nil, []string{respellRecord(four[0]), four[1]}, 2},
-		{"after a discard the same content opens no letter", four[:1], func(s *sameIDStream) {
+		{"after a discard the same record opens no dead letter", four[:1], func(s *sameIDStream) {
 			s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
 			s.runPawl("run", "--new-pass")
 		}, nil, 2},
-		{"after a discard new content opens a letter", four[:1], func(s *sameIDStream) {
+		{"after a discard another record opens a dead letter", four[:1], func(s *sameIDStream) {
 			s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
 			s.api.setRecords(four[1:2])
 			s.runPawl("run", "--new-pass")
@@ -128,18 +129,19 @@ func TestDeadLettersOfOneID(t *testing.T) {
 			s.runPawl("verify", "--against-api")
 			s.checkOpen(tt.want...)
 			if n := s.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.seen {
-				t.Errorf("the letters were seen %d times, want %d", n, tt.seen)
+				t.Errorf("sum of seen: got %d, want %d", n, tt.seen)
 			}
 			s.db.checkLedger()
 		})
 	}
 }
 
-// TestManyDeadLettersOfOneID: an API that puts, say, the time of the request into each record must not fill the table. The
-// last letter that is kept counts the records that are not, and says so.
+// TestManyDeadLettersOfOneID checks that at most 16 dead letters of one id are stored, and that the last of them counts the
+// further records and shows their number. Otherwise an API that writes, for example, the request's time into each record
+// would fill the table.
 func TestManyDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
-	const records, most = 40, 16
+	const records, maxOpen = 40, 16
 	numbers := make([]int, records)
 	for i := range numbers {
 		numbers[i] = i + 1
@@ -147,24 +149,24 @@ func TestManyDeadLettersOfOneID(t *testing.T) {
 	all := undecodableRecords(numbers...)
 	s := newSameIDStream(t, all)
 	s.runPawl("run")
-	s.checkOpen(all[:most]...)
+	s.checkOpen(all[:maxOpen]...)
 	if n := s.db.count("SELECT sum(seen) FROM dead_letters"); n != records {
-		t.Errorf("the letters were seen %d times, want %d", n, records)
+		t.Errorf("sum of seen: got %d, want %d", n, records)
 	}
-	if n := s.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-most {
-		t.Errorf("the last letter has counted %d other records, want %d", n, records-most)
+	if n := s.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-maxOpen {
+		t.Errorf("others of the last dead letter: got %d, want %d", n, records-maxOpen)
 	}
 	last := strconv.Itoa(s.db.count("SELECT max(id) FROM dead_letters"))
-	if shown := s.runPawl("dlq", "show", last); !strings.Contains(shown, strconv.Itoa(records-most)) {
-		t.Errorf("dlq show does not tell of %d other records: %s", records-most, shown)
+	if shown := s.runPawl("dlq", "show", last); !strings.Contains(shown, strconv.Itoa(records-maxOpen)) {
+		t.Errorf("dlq show: got %s, want %d other records", shown, records-maxOpen)
 	}
 	s.runPawl("verify", "--against-api")
 	s.runPawl("run", "--new-pass")
-	s.runPawl("verify") // a pass more found nothing new
+	s.runPawl("verify") // one more pass has found nothing new
 	s.db.checkLedger()
 }
 
-// undecodable returns records with one id and different bytes, without a name, which an event must have.
+// undecodableRecords returns a record for each number. All have the same id, and none has a name, which an event must have.
 func undecodableRecords(numbers ...int) []string {
 	var records []string
 	for _, n := range numbers {
@@ -174,13 +176,13 @@ func undecodableRecords(numbers ...int) []string {
 	return records
 }
 
-// spelled returns a record with spaces, line breaks and an escape that its sender did not need.
+// respellRecord returns the record with unnecessary spaces, line breaks and an escape.
 func respellRecord(record string) string {
 	record = strings.ReplaceAll(record, `,"`, ",\r\n  \"")
 	return strings.ReplaceAll(record, "mobile", `mob\u0069le`)
 }
 
-// A lettersOfOneID is a stream of records that share an id.
+// A sameIDStream is a fixture whose API serves records that share an id.
 type sameIDStream struct {
 	*fixture
 
@@ -193,7 +195,7 @@ func newSameIDStream(t *testing.T, records []string) *sameIDStream {
 	return &sameIDStream{newFixture(t, api.environment), api}
 }
 
-// pawl runs a command, which must end 0, and returns what it printed.
+// runPawl runs a command, which must exit with 0, and returns its output.
 func (s *sameIDStream) runPawl(args ...string) (stdout string) {
 	s.t.Helper()
 	if args[0] == "run" {
@@ -207,7 +209,7 @@ func (s *sameIDStream) firstDeadLetter() string {
 	return strconv.Itoa(s.db.count("SELECT min(id) FROM dead_letters"))
 }
 
-// areOpen fails the test unless the open letters have exactly these bytes, in the order in which they were parked.
+// checkOpen checks that the open dead letters have exactly these bytes, in the order in which they were parked.
 func (s *sameIDStream) checkOpen(want ...string) {
 	s.t.Helper()
 	rows, err := s.db.conn.Query(s.ctx, "SELECT convert_from(payload, 'UTF8') FROM dead_letters WHERE resolved_at IS NULL ORDER BY id")
@@ -219,6 +221,6 @@ func (s *sameIDStream) checkOpen(want ...string) {
 		s.t.Fatal(err)
 	}
 	if !slices.Equal(got, want) {
-		s.t.Errorf("%d letters are open, want %d:\n%s\nwant:\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
+		s.t.Errorf("got %d open dead letters, want %d:\n%s\nwant:\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 const driftedEvents = 100_000
 
-// startDrifted serves a collection in which more than a quarter of the records is not as it should be.
+// startDrifted starts a mock in which more than a quarter of the records have some drift.
 func startDrifted(t *testing.T) *mock {
 	t.Helper()
 	args := []string{"--events", strconv.Itoa(driftedEvents), "--seed", "11", "--rate-limit", "0"}
@@ -23,9 +23,9 @@ func startDrifted(t *testing.T) *mock {
 	return startMockAs(t, withoutRace+"/mockapi", args...)
 }
 
-// TestEveryRecordIsAccountedFor reads all kinds of drift at once, in two passes whose pages begin at other places, so that
-// the same event comes with its time in the other form. Each record is what the truth says: a row, column by column, or a
-// dead letter, byte by byte; the second pass adds neither.
+// TestDrift checks that every record of an API with all kinds of drift becomes what the truth says: a row, column by
+// column, or a dead letter, byte by byte. A second pass, with other page boundaries and so with other time formats of the
+// same events, adds nothing.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)
@@ -34,10 +34,10 @@ func TestDrift(t *testing.T) {
 	m := startDrifted(t)
 	db := connect(t, databaseURL)
 	db.loadTruth(m)
-	stored, letters := db.wantStored(), db.wantDeadLetters()
-	// Some records come twice, so that fewer are stored than announced: the last page is asked for once more.
+	stored, deadLetters := db.wantStored(), db.wantDeadLetters()
+	// Some records come twice, so fewer are stored than announced, and pawl requests the last page once more.
 	for pass, want := range []summary{
-		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - letters, Parked: letters, Requests: 101},
+		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - deadLetters, Parked: deadLetters, Requests: 101},
 		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 130},
 	} {
 		args := [][]string{{"--page-size", "1000"}, {"--page-size", "777", "--new-pass"}}[pass]
@@ -47,18 +47,18 @@ func TestDrift(t *testing.T) {
 		}
 		want.Stream, want.Done, want.Announced = "datasync", true, driftedEvents
 		if got := p.summary(); got != want {
-			t.Errorf("pass %d: %+v, want %+v", pass+1, got, want)
+			t.Errorf("pass %d: got %+v, want %+v", pass+1, got, want)
 		}
 		db.checkLoadedTruth()
 		db.checkLedger()
 		db.checkDrift(pass + 1)
 		if n := db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != (pass+1)*db.count("SELECT count(*) FROM truth WHERE outcome = 'parked'") {
-			t.Errorf("pass %d: the letters were seen %d times", pass+1, n)
+			t.Errorf("pass %d: sum of seen: got %d, want once for each parked record and pass", pass+1, n)
 		}
 	}
 	db.checkPayloads(m)
 
-	// A replay by the same decoder parks all of it again, and both what is here and what the API returns are accounted for.
+	// A replay with the same decoder resolves nothing, and verify finds no difference to the API.
 	for _, args := range [][]string{{"dlq", "replay", "--all"}, {"verify", "--against-api"}} {
 		p := start(t, m.environment(databaseURL), withoutRace+"/pawl", args...)
 		if code := p.wait(ctx); code != 0 {
@@ -66,12 +66,12 @@ func TestDrift(t *testing.T) {
 		}
 	}
 	db.checkLoadedTruth()
-	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != letters {
-		t.Errorf("%d letters are open after a replay, want %d", n, letters)
+	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != deadLetters {
+		t.Errorf("got %d open dead letters after the replay, want %d", n, deadLetters)
 	}
 }
 
-// TestEveryRecordIsAccountedForAfterKills reads the same with a run that is killed twenty times.
+// TestDriftAfterKills checks that the result is the same if the run is killed twenty times.
 func TestDriftAfterKills(t *testing.T) {
 	t.Parallel()
 	const kills = 20
@@ -88,7 +88,7 @@ func TestDriftAfterKills(t *testing.T) {
 		eventually(t, "pages are stored", func() bool { return db.pages() >= before+3 || !p.isRunning() })
 		p.kill()
 		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
-			t.Fatalf("it ended by itself after %d kills: %s", hits, p.stderr.String())
+			t.Fatalf("the run ended by itself after %d kills: %s", hits, p.stderr.String())
 		}
 		hits++
 	}
@@ -107,8 +107,8 @@ func TestDriftAfterKills(t *testing.T) {
 	}
 }
 
-// registersDrift holds the register against the truth: what each kind of drift is called there, and how often it came in so
-// many passes. What is parked is none.
+// checkDrift compares the drift register with the truth: the path and kind of each drift, and how often it was received
+// in this number of passes. Parked records count as no drift.
 func (d *database) checkDrift(passes int) {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
@@ -132,15 +132,14 @@ func (d *database) checkDrift(passes int) {
 		if err := rows.Scan(&what, &registered, &sent); err != nil {
 			d.t.Fatal(err)
 		}
-		d.t.Errorf("%s is registered %d times and was sent %d times", what, registered, sent)
+		d.t.Errorf("drift %s: registered %d times, sent %d times", what, registered, sent)
 	}
 	if err := rows.Err(); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-// sameBytes holds the letters against the mock's journal: what it has sent of each record that must be parked is what is
-// kept, to the byte.
+// checkPayloads checks that the payload of each dead letter is, to the byte, a record that the mock has sent.
 func (d *database) checkPayloads(m *mock) {
 	d.t.Helper()
 	served := map[string]bool{}
@@ -154,17 +153,17 @@ func (d *database) checkPayloads(m *mock) {
 		d.t.Fatal(err)
 	}
 	defer rows.Close()
-	letters := 0
-	for ; rows.Next(); letters++ {
+	deadLetters := 0
+	for ; rows.Next(); deadLetters++ {
 		var sum string
 		if err := rows.Scan(&sum); err != nil {
 			d.t.Fatal(err)
 		}
 		if !served[sum] {
-			d.t.Errorf("a letter has bytes that were never sent: %s", sum)
+			d.t.Errorf("a dead letter has bytes that the API never sent: SHA-256 %s", sum)
 		}
 	}
-	if err := rows.Err(); err != nil || letters == 0 {
-		d.t.Fatalf("%d letters, %v", letters, err)
+	if err := rows.Err(); err != nil || deadLetters == 0 {
+		d.t.Fatalf("read %d dead letters: %v", deadLetters, err)
 	}
 }

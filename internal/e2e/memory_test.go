@@ -27,8 +27,8 @@ const (
 	maxMemory    = 4*maxPageBytes + 64<<20
 )
 
-// TestMemoryIsBounded answers with bodies that are small on the wire and would take gigabytes if they were split or decoded
-// without a bound. Whatever comes, pawl stays below four times --max-page-bytes and 64 MiB.
+// TestMemoryBound checks that pawl's memory stays below 4 × --max-page-bytes + 64 MiB for bodies that are small when
+// compressed, and that would take gigabytes if they were decoded without a limit.
 func TestMemoryBound(t *testing.T) {
 	t.Parallel()
 	const size = 8 << 20
@@ -39,16 +39,16 @@ func TestMemoryBound(t *testing.T) {
 	tests := []struct {
 		name string
 		body func() string
-		code int // 0 where the page is whole, and its one record stored or parked
+		code int // 0 if the page is valid and its one record is stored or parked
 	}{
-		{"numbers for records", func() string { return pageWith(repeatTo("1", ",1", size)) }, 4},
-		{"numbers for records, three times as many", func() string { return pageWith(repeatTo("1", ",1", 3*size)) }, 4},
-		{"numbers for records, up to the largest page", func() string { return pageWith(repeatTo("1", ",1", maxPageBytes-1000)) }, 4},
-		{"empty objects for records", func() string { return pageWith(repeatTo("{}", ",{}", size)) }, 4},
-		{"numbers for records, without an end", func() string { return `{"data":[` + repeatTo("1", ",1", size) }, 4},
+		{"numbers as records", func() string { return pageWith(repeatTo("1", ",1", size)) }, 4},
+		{"numbers as records, three times as many", func() string { return pageWith(repeatTo("1", ",1", 3*size)) }, 4},
+		{"numbers as records, up to the largest page", func() string { return pageWith(repeatTo("1", ",1", maxPageBytes-1000)) }, 4},
+		{"empty objects as records", func() string { return pageWith(repeatTo("{}", ",{}", size)) }, 4},
+		{"numbers as records, without an end", func() string { return `{"data":[` + repeatTo("1", ",1", size) }, 4},
 		{"unknown members beside the records", func() string { return "{" + manyMembers(size) + pageWith(inEvent(""))[1:] }, 4},
 		{"a record with many unknown members", func() string { return pageWith(inEvent(manyMembers(size))) }, 0},
-		{"an array in arrays for a record", func() string { return pageWith(strings.Repeat("[", size/2) + strings.Repeat("]", size/2)) }, 0},
+		{"nested arrays as a record", func() string { return pageWith(strings.Repeat("[", size/2) + strings.Repeat("]", size/2)) }, 0},
 		{"spaces without an end", func() string { return strings.Repeat(" ", 3*maxPageBytes) }, 4},
 		{"an error with a long body", func() string { return strings.Repeat("x", 3*maxPageBytes) }, 3},
 	}
@@ -66,22 +66,22 @@ func TestMemoryBound(t *testing.T) {
 			peak := p.watchMemory(ctx)
 			t.Logf("peak %d MiB", peak>>20)
 			if peak > maxMemory {
-				t.Fatalf("it takes more than %d MiB", maxMemory>>20)
+				t.Fatalf("got more than %d MiB", maxMemory>>20)
 			}
 			if code := p.wait(ctx); code != tt.code {
 				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
 			}
 			db := connect(t, databaseURL)
 			if n := db.count("SELECT coalesce(sum(inserted + parked), 0) FROM pages"); (n == 1) != (tt.code == 0) {
-				t.Errorf("%d records stored or parked", n)
+				t.Errorf("got %d records stored or parked after exit %d", n, tt.code)
 			}
 			db.checkLedger()
 		})
 	}
 }
 
-// TestFullPagesAreBoundedInMemory: pages of ordinary records that are as large as --max-page-bytes allows stay within the
-// same bound, whatever becomes of their records.
+// TestMemoryBoundFullPages checks the same bound for pages of ordinary records that are as large as --max-page-bytes
+// allows, whether the records are stored, parked or rejected.
 func TestMemoryBoundFullPages(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("x", 2900)
@@ -93,10 +93,10 @@ func TestMemoryBoundFullPages(t *testing.T) {
 	}
 	tests := []struct {
 		name           string
-		before, record func(n int) string // the records of the first run, if there is one, and of the run that is watched
-		column         string             // where the records are counted
+		before, record func(n int) string // the records of the first run, if not nil, and of the measured run
+		column         string             // of pages, which counts the records
 	}{
-		{"sound", nil, record, "inserted"},
+		{"valid", nil, record, "inserted"},
 		{"with unknown fields", nil, func(n int) string {
 			return strings.Replace(fmt.Sprintf(validEvent, n), `"type"`, manyMembers(2900)+`"type"`, 1)
 		}, "inserted"},
@@ -129,11 +129,11 @@ func TestMemoryBoundFullPages(t *testing.T) {
 			peak := run(tt.record, args...)
 			t.Logf("peak %d MiB", peak>>20)
 			if peak > maxMemory {
-				t.Errorf("it takes more than %d MiB", maxMemory>>20)
+				t.Errorf("got more than %d MiB", maxMemory>>20)
 			}
 			last := "SELECT coalesce(sum(" + tt.column + "), 0) FROM pages WHERE pass = (SELECT max(pass) FROM pages)"
 			if n := db.count(last); n != fullPages*recordsInPage {
-				t.Errorf("%d records %s, want %d", n, tt.column, fullPages*recordsInPage)
+				t.Errorf("%s: got %d, want %d", tt.column, n, fullPages*recordsInPage)
 			}
 			db.checkLedger()
 		})
@@ -145,13 +145,14 @@ const (
 	recordsInPage = 5000
 )
 
-// A fullPagesAPI answers with full pages of records.
+// A fullPagesAPI serves pages that are as large as --max-page-bytes allows.
 type fullPagesAPI struct {
 	t      *testing.T
 	url    string
 	packed atomic.Pointer[[fullPages][]byte]
 }
 
+// serveFullPages starts a fullPagesAPI without records; see fill. It serves until the test ends.
 func serveFullPages(t *testing.T) *fullPagesAPI {
 	t.Helper()
 	api := &fullPagesAPI{t: t}
@@ -161,7 +162,7 @@ func serveFullPages(t *testing.T) *fullPagesAPI {
 	return api
 }
 
-// fill sets the records of the pages, which are numbered from 1.
+// fill sets the records of the pages. Records are numbered from 1.
 func (api *fullPagesAPI) fill(record func(n int) string) {
 	api.t.Helper()
 	var packed [fullPages][]byte
@@ -176,7 +177,7 @@ func (api *fullPagesAPI) fill(record func(n int) string) {
 		}
 		body := pageOf(fullPages*recordsInPage, next, records...)
 		if len(body) > maxPageBytes || len(body) < maxPageBytes/10*9 {
-			api.t.Fatalf("a page has %d bytes", len(body))
+			api.t.Fatalf("a page has %d bytes, want at least 90 %% of %d and not more", len(body), maxPageBytes)
 		}
 		packed[i] = gzipBody(api.t, body)
 	}
@@ -185,18 +186,18 @@ func (api *fullPagesAPI) fill(record func(n int) string) {
 
 // ServeHTTP implements http.Handler.
 func (api *fullPagesAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	page, _ := strconv.Atoi(r.URL.Query().Get("cursor")) // without a cursor the first
+	page, _ := strconv.Atoi(r.URL.Query().Get("cursor")) // without a cursor 0, the first page
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Encoding", "gzip")
 	_, _ = w.Write(api.packed.Load()[page])
 }
 
-// filled returns first and so many times more that it has about the size.
+// repeatTo returns first followed by copies of more, about size bytes in all.
 func repeatTo(first, more string, size int) string {
 	return first + strings.Repeat(more, size/len(more))
 }
 
-// members returns members of an object, each with a name of its own, of about the size.
+// manyMembers returns members of an object, each with another name, about size bytes in all.
 func manyMembers(size int) string {
 	var b strings.Builder
 	for n := 0; b.Len() < size; n++ {
@@ -205,7 +206,7 @@ func manyMembers(size int) string {
 	return b.String()
 }
 
-// serveGzip answers each request with a body that was compressed beforehand.
+// serveGzip answers each request with the compressed body. It serves until the test ends.
 func serveGzip(t *testing.T, status int, body string) (baseURL string) {
 	t.Helper()
 	packed := gzipBody(t, body)
@@ -213,7 +214,7 @@ func serveGzip(t *testing.T, status int, body string) (baseURL string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Encoding", "gzip")
 		w.WriteHeader(status)
-		_, _ = w.Write(packed) // a client may have seen enough
+		_, _ = w.Write(packed) // a client may stop reading
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -232,8 +233,8 @@ func gzipBody(t *testing.T, body string) []byte {
 	return packed.Bytes()
 }
 
-// watchMemory returns the largest resident size of the process, in bytes, when it has ended. A process that takes more than
-// it may is killed: it would take the machine's memory from everybody.
+// watchMemory waits until the process ends and returns its maximum resident size in bytes. It kills a process that exceeds
+// maxMemory, since that could use up the machine's memory.
 func (p *process) watchMemory(ctx context.Context) (peak int) {
 	p.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -248,13 +249,13 @@ func (p *process) watchMemory(ctx context.Context) (peak int) {
 			return peak
 		case <-tick.C:
 		case <-ctx.Done():
-			p.t.Fatalf("%v does not end: %v\n%s", p.cmd.Args, ctx.Err(), p.stderr.String())
+			p.t.Fatalf("%v did not end: %v\n%s", p.cmd.Args, ctx.Err(), p.stderr.String())
 		}
 	}
 }
 
-// largestResident reads how many bytes of memory the process has had at most, 0 once it has ended. The kernel keeps this
-// number, so that no peak between two looks is missed while the process goes on.
+// maxResident returns the maximum resident size of the process so far in bytes, 0 if the process has ended. The kernel
+// records this maximum, so no peak between two calls is missed.
 func (p *process) maxResident() int {
 	p.t.Helper()
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

@@ -13,7 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestRoles does what the README says of roles: the owner migrates, the writer changes no schema, the reader looks.
+// TestRoles checks the SQL in the README about roles: with it the owner migrates, the writer stores but cannot change the
+// schema, and the reader only reads.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -24,11 +25,11 @@ func TestRoles(t *testing.T) {
 	if err := db.conn.QueryRow(ctx, "SELECT current_database()").Scan(&name); err != nil {
 		t.Fatal(err)
 	}
-	roles := strings.NewReplacer( // the server is shared, and roles are the server's
+	roles := strings.NewReplacer( // roles belong to the whole server, which other tests use
 		"pawl_owner", name+"_owner", "pawl_writer", name+"_writer", "pawl_reader", name+"_reader")
 	blocks := readRolesSQL(t)
 	if len(blocks) != 2 {
-		t.Fatalf("the README has %d blocks of SQL about roles, not one for the superuser and one for the owner", len(blocks))
+		t.Fatalf("got %d blocks of SQL about roles in the README, want 2: for the superuser and for the owner", len(blocks))
 	}
 	db.exec(roles.Replace(blocks[0]))
 	t.Cleanup(func() {
@@ -44,7 +45,7 @@ func TestRoles(t *testing.T) {
 		t.Helper()
 		p := start(t, m.environment(as(role)), "pawl", args...)
 		if got := p.wait(ctx); got != code || !strings.Contains(p.stderr.String(), wantStderr) {
-			t.Fatalf("%s, %v: exit %d, want %d and %q: %s", role, args, got, code, wantStderr, p.stderr.String())
+			t.Fatalf("%s, %v: exit %d, want %d with %q: %s", role, args, got, code, wantStderr, p.stderr.String())
 		}
 	}
 	db.exec(roles.Replace("GRANT USAGE ON SCHEMA pawl TO pawl_writer"))
@@ -59,7 +60,8 @@ func TestRoles(t *testing.T) {
 	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).checkTruth(m)
 }
 
-// TestBesideAnotherProgram meets tables of its names that are not its own, and goes into a schema of its own.
+// TestOtherProgramsTables checks that pawl refuses to use another program's table that has one of its names, that it works
+// in a schema of its own, and that it leaves the other table alone.
 func TestOtherProgramsTables(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -79,13 +81,13 @@ func TestOtherProgramsTables(t *testing.T) {
 	}
 	connect(t, own).checkTruth(m)
 	if n := db.count("SELECT sum(theirs) FROM events"); n != 1 {
-		t.Error("the other program's rows are not what they were")
+		t.Error("the other program's rows have changed")
 	}
 }
 
 var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
-// rolesOfReadme is the SQL of the section about roles.
+// readRolesSQL returns the blocks of SQL in the README's section about roles.
 func readRolesSQL(t *testing.T) (blocks []string) {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
