@@ -19,12 +19,12 @@ import (
 	"time"
 )
 
-// TestCompose is what docker-compose.yml promises: from nothing to a finished run whose traces stand in Jaeger, and a run
-// that does not care for Jaeger.
+// TestCompose checks that `docker compose up` completes a run whose traces are in Jaeger, and that a run also completes if
+// Jaeger stops in the middle.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	whole := newProject(t)
-	t.Run("a run whose traces stand in Jaeger", func(t *testing.T) {
+	t.Run("traces in Jaeger", func(t *testing.T) {
 		p := whole.withT(t)
 		p.run("up", "--detach")
 		p.checkDone()
@@ -35,21 +35,21 @@ func TestCompose(t *testing.T) {
 		p := whole.withT(t)
 		p.run("up", "--detach")
 		db := p.database()
-		eventually(t, "the run is in its middle", func() bool { return db.pages() >= 20 })
-		unlock := db.lockLedger(db.conn.Config().ConnString()) // Docker may take longer to stop a container than the run to its end
+		eventually(t, "20 pages are stored", func() bool { return db.pages() >= 20 })
+		unlock := db.lockLedger(db.conn.Config().ConnString()) // the run could end before Docker has stopped the container
 		p.run("stop", "--timeout", "0", "jaeger")
 		unlock()
 		if n := db.pages(); n >= 100 {
-			t.Fatalf("Jaeger was stopped after the run, at %d pages", n)
+			t.Fatalf("Jaeger was stopped after the run's end: %d pages are stored", n)
 		}
 		p.checkDone()
 		if n := strings.Count(p.stderr("pawl"), "the collector does not take the traces"); n != 1 {
-			t.Errorf("%d warnings of the collector: %s", n, p.stderr("pawl"))
+			t.Errorf("got %d warnings about the collector, want 1: %s", n, p.stderr("pawl"))
 		}
 	})
 }
 
-// wantDone waits for pawl's end and holds the rows to the mock's number of events.
+// checkDone waits until pawl has exited with 0 and checks the numbers of events and pages.
 func (p *project) checkDone() {
 	p.t.Helper()
 	if code := p.exitCode("pawl"); code != "0" {
@@ -57,21 +57,22 @@ func (p *project) checkDone() {
 	}
 	db := p.database()
 	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != 100000 || pages != 100 {
-		p.t.Errorf("%d events in %d pages", events, pages)
+		p.t.Errorf("got %d events in %d pages, want 100000 in 100", events, pages)
 	}
 	db.checkLedger()
 }
 
-// composePatience bounds what takes an image to be pulled or built.
+// composeTimeout bounds one command, which may have to pull or build an image.
 const composeTimeout = 10 * time.Minute
 
-// A project is docker-compose.yml brought up under a name of its own, on ports that are free.
+// A project runs docker-compose.yml under a project name of its own, on free ports.
 type project struct {
 	t       *testing.T
 	command []string
 }
 
-// newProject is taken down when the test ends. Where there is no Docker Compose or no engine answers, the test is skipped.
+// newProject returns a project that is removed when the test ends. It skips the test if there is no Docker Compose or no
+// Docker engine.
 func newProject(t *testing.T) *project {
 	t.Helper()
 	ready := compose()
@@ -86,7 +87,7 @@ func newProject(t *testing.T) *project {
 	return p
 }
 
-// in is the project in a subtest.
+// withT returns the project for a subtest.
 func (p *project) withT(t *testing.T) *project {
 	t.Helper()
 	return &project{t, p.command}
@@ -94,19 +95,19 @@ func (p *project) withT(t *testing.T) *project {
 
 func (p *project) down() { p.run(composeDown...) }
 
-// do runs a command of Docker Compose to its end and returns what it prints.
+// run runs a command of Docker Compose to its end and returns its output.
 func (p *project) run(args ...string) string {
 	p.t.Helper()
 	return p.output(append(p.command, args...))
 }
 
-// exitCode is that of a service, once it has ended.
+// exitCode waits until a service ends and returns its exit code.
 func (p *project) exitCode(service string) string {
 	p.t.Helper()
 	return p.output([]string{"docker", "wait", p.run("ps", "--all", "--quiet", service)})
 }
 
-// stderr is what a service has written there.
+// stderr returns the log lines that a service has written.
 func (p *project) stderr(service string) string {
 	p.t.Helper()
 	var lines []string
@@ -127,7 +128,7 @@ func (p *project) output(command []string) string {
 	return out
 }
 
-// outputOf runs a command in the folder of docker-compose.yml.
+// outputOf runs a command in the folder of docker-compose.yml and returns its output.
 func outputOf(ctx context.Context, command []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, composeTimeout)
 	defer cancel()
@@ -143,34 +144,34 @@ func outputOf(ctx context.Context, command []string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// database is the project's, over its published port.
+// database connects to the project's database at its published port.
 func (p *project) database() *database {
 	p.t.Helper()
 	return connect(p.t, "postgres://pawl:pawl@"+p.run("port", "db", "5432")+"/pawl")
 }
 
-// A composition is Docker Compose with the project's images built.
+// A composition is the command of Docker Compose, with the project's images built.
 type composition struct {
-	command []string // to which the rest is appended
-	skip    string   // why there is none here
+	command []string // without the subcommand
+	skip    string   // why Docker Compose cannot be used here
 	err     error
 }
 
-// compose builds the images once; whoever asks meanwhile waits. It takes minutes, in which TestChaos, that runs alone, waits
-// more than it computes: so TestMain has it begin at once.
+// compose builds the images once; concurrent callers wait. This takes minutes, so TestMain starts it first: TestChaos, which
+// runs alone, mostly waits in that time.
 var compose = sync.OnceValue(func() composition { return buildImages(context.Background()) })
 
 var composeDown = []string{"down", "--volumes", "--rmi", "local", "--timeout", "1"}
 
-// build gives the project the name of this checkout, so that others can be up beside it and what a killed run left is found
-// again.
+// buildImages builds the images. The project's name depends on this checkout's path. So other checkouts do not interfere,
+// and what a killed test left behind is removed first.
 func buildImages(ctx context.Context) (c composition) {
 	here, err := os.Getwd()
 	if err != nil {
 		return composition{err: err}
 	}
 	if err := exec.CommandContext(ctx, "docker", "info").Run(); err != nil {
-		return composition{skip: fmt.Sprint("no Docker engine answers here: docker info: ", err)}
+		return composition{skip: fmt.Sprint("no Docker engine: docker info: ", err)}
 	}
 	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
 		if exec.CommandContext(ctx, command[0], append(command[1:], "version")...).Run() == nil {
@@ -179,7 +180,7 @@ func buildImages(ctx context.Context) (c composition) {
 		}
 	}
 	if c.command == nil {
-		return composition{skip: "no Docker Compose here"}
+		return composition{skip: "no Docker Compose"}
 	}
 	for _, step := range [][]string{composeDown, {"build"}} {
 		if c.err == nil {
@@ -189,7 +190,7 @@ func buildImages(ctx context.Context) (c composition) {
 	return c
 }
 
-// isWanted reports whether the test of that name will be run.
+// isSelected reports whether the -run flag selects the test of that name.
 func isSelected(name string) bool {
 	flag.Parse()
 	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/")

@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// wantTraces holds Jaeger to the ledger: the same traces, each with as many requests, and what came of them.
+// checkTraces checks that Jaeger has exactly one trace for each page of the ledger, with the same counts of records,
+// requests and their results.
 func checkTraces(t *testing.T, db *database, j *jaeger) {
 	t.Helper()
 	rows, err := db.conn.Query(db.ctx, "SELECT trace_id, seq, received, requests, retries, rate_limited FROM pages")
@@ -31,46 +32,46 @@ func checkTraces(t *testing.T, db *database, j *jaeger) {
 	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pageTraces()) >= len(list) })
 	traces := j.pageTraces()
 	if len(traces) != len(list) {
-		t.Errorf("%d traces of %d pages", len(traces), len(list))
+		t.Errorf("got %d traces, want %d, one for each page", len(traces), len(list))
 	}
 	with503 := 0
 	for _, trace := range traces {
 		row, found := ledger[trace.ID]
 		if !found {
-			t.Errorf("the ledger does not know the trace %s; it knows %v", trace.ID, slices.Collect(maps.Keys(ledger)))
+			t.Errorf("trace %s is not in the ledger, which has %v", trace.ID, slices.Collect(maps.Keys(ledger)))
 			continue
 		}
-		page, answered := trace.spansNamed("pawl page")[0], trace.statusCounts()
+		page, statuses := trace.spansNamed("pawl page")[0], trace.statusCounts()
 		requests := len(trace.spansNamed("GET"))
-		told := ledgerRow{
+		traced := ledgerRow{
 			TraceID: trace.ID, Seq: page.number("pawl.seq"), Received: page.number("pawl.received"),
-			Requests: requests, Retries: requests - answered[429] - 1, RateLimited: answered[429],
+			Requests: requests, Retries: requests - statuses[429] - 1, RateLimited: statuses[429],
 		}
-		if told != row || answered[200] != 1 || len(trace.spansNamed("commit")) != 1 {
-			t.Errorf("the trace tells %+v with answers %v, the ledger %+v", told, answered, row)
+		if traced != row || statuses[200] != 1 || len(trace.spansNamed("commit")) != 1 {
+			t.Errorf("trace: got %+v with answers %v, want %+v with one commit and one answer 200", traced, statuses, row)
 		}
-		if answered[503] > 0 {
+		if statuses[503] > 0 {
 			with503++
 		}
 	}
-	if with503 != 2 { // the requests 25 and 75 to 76 of docker-compose.yml
-		t.Errorf("%d pages met a 503, want 2", with503)
+	if with503 != 2 { // requests 25 and 75 to 76 in docker-compose.yml
+		t.Errorf("got %d pages with a 503, want 2", with503)
 	}
 }
 
-// A ledgerRow is what the ledger says of a page's requests.
+// A ledgerRow is the part of a page's ledger row that its trace holds too.
 type ledgerRow struct {
 	TraceID                                       string
 	Seq, Received, Requests, Retries, RateLimited int
 }
 
-// A jaeger is asked what it has been told.
+// A jaeger reads traces from a Jaeger server.
 type jaeger struct {
 	t       *testing.T
 	address string
 }
 
-// A jaegerTrace is as Jaeger's query API gives it.
+// A jaegerTrace is a trace in an answer of Jaeger's query API.
 type jaegerTrace struct {
 	ID    string       `json:"traceID"`
 	Spans []jaegerSpan `json:"spans"`
@@ -84,7 +85,7 @@ type jaegerSpan struct {
 	} `json:"tags"`
 }
 
-// pages are the traces of pages.
+// pageTraces returns the traces of pages.
 func (j *jaeger) pageTraces() []jaegerTrace {
 	j.t.Helper()
 	query := url.Values{"service": {"pawl"}, "operation": {"pawl page"}, "limit": {"1000"}}
@@ -107,7 +108,7 @@ func (j *jaeger) pageTraces() []jaegerTrace {
 	return found.Data
 }
 
-// named are the spans of a name.
+// spansNamed returns the trace's spans with this name.
 func (t jaegerTrace) spansNamed(name string) (spans []jaegerSpan) {
 	for _, s := range t.Spans {
 		if s.Name == name {
@@ -117,7 +118,7 @@ func (t jaegerTrace) spansNamed(name string) (spans []jaegerSpan) {
 	return spans
 }
 
-// number is a numeric tag, 0 if there is none.
+// number returns the value of a numeric tag, 0 if there is none.
 func (s jaegerSpan) number(key string) int {
 	for _, tag := range s.Tags {
 		if n, ok := tag.Value.(float64); ok && tag.Key == key {
@@ -127,7 +128,7 @@ func (s jaegerSpan) number(key string) int {
 	return 0
 }
 
-// answered counts the requests in a trace by the status of the answer.
+// statusCounts counts the trace's requests by the status of the answer.
 func (t jaegerTrace) statusCounts() map[int]int {
 	counts := map[int]int{}
 	for _, s := range t.spansNamed("GET") {
