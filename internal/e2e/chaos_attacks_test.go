@@ -10,14 +10,15 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// An attack is one way to disturb a run. It strikes in a state that it has seen, and says whether it was still in that
-// state when it struck.
+// An attack is one way to disturb a run. strike waits until it observes a certain state and attacks then. It returns
+// whether the run was still in that state.
 type attack struct {
-	group, name string // its row in the table
-	times       int    // in the deck of one lap
+	group, name string // its row in the report
+	times       int    // in the plan of one round
 	strike      func(rd *round, r *run, random *rand.Rand) (hit bool)
 }
 
+// The groups of attacks in the report.
 const (
 	groupKill      = "kill"
 	groupBackend   = "database kill"
@@ -28,7 +29,7 @@ const (
 	groupStop      = "stop"
 )
 
-// attacks are all that there are but those in crashes.
+// attacks returns all attacks except those of crashes.
 func attacks() []attack {
 	return []attack{
 		{groupKill, "fetching", 5, killFetching},
@@ -49,8 +50,8 @@ func attacks() []attack {
 		{groupCut, "API, within answers", 1, cutAnswers},
 
 		{groupSecondRun, "refused", 1, startSecondRun},
-		{groupSecondRun, "takes over from the dead", 1, takeOverFromDead},
-		{groupSecondRun, "takes over where the lock was lost", 1, takeOverFromUnlocked},
+		{groupSecondRun, "takes over from a killed run", 1, takeOverFromDead},
+		{groupSecondRun, "takes over from a run that lost its lock", 1, takeOverFromUnlocked},
 
 		{groupReplay, "two at once, beside a run", 2, replayRepaired},
 		{groupReplay, "killed in its transaction", 2, killReplay},
@@ -61,20 +62,21 @@ func attacks() []attack {
 		{groupRestore, "another runner at the same seq", 1, restoreUnderFrozen},
 		{groupRestore, "COMMIT unanswered, another runner at the same seq", 1, restoreInDoubt},
 
-		{groupStop, "cursor given up", 1, refuseCursors},
-		{groupStop, "more nonsense than events: exit 4", 2, sendRejects},
-		{groupStop, "key or address refused: exit 2", 1, refuseKey},
+		{groupStop, "cursor refused", 1, refuseCursors},
+		{groupStop, "more rejects than events: exit 4", 2, sendRejects},
+		{groupStop, "key or URL refused: exit 2", 1, refuseKey},
 	}
 }
 
+// row returns the attack's name in the report.
 func (a attack) row() string { return a.group + ": " + a.name }
 
-// leftOut is what the mock can do and pawl does not get over yet, each with the reason.
+// notPlayedYet lists faults of the mock that pawl cannot handle yet, each with the reason.
 var notPlayedYet = []string{
-	"fault cycle-cursor: a cursor that leads one page back once is followed, and that page read twice in a pass",
+	"fault cycle-cursor: pawl follows a cursor that leads one page back once, and reads that page twice in a pass",
 }
 
-// deck is every attack as often as it is to be struck.
+// repeatAttacks returns the plan of a round: each attack as often as its times says.
 func repeatAttacks(attacks []attack) (plan []attack) {
 	for _, a := range attacks {
 		for range a.times {
@@ -84,21 +86,21 @@ func repeatAttacks(attacks []attack) (plan []attack) {
 	return plan
 }
 
-// usualFaults are those that a run gets over by itself.
+// usualFaults lists the faults that a run handles by itself.
 var usualFaults = []string{
 	"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
 	"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
 	"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
 }
 
-// spoilt are drifts of records that must be parked.
+// parkedDrifts lists the drifts of records that must be parked.
 var parkedDrifts = []string{
 	"missing-id", "null-id", "bad-id", "missing-field", "null-field", "wrong-type", "properties-string", "field-twice", "not-an-object",
 	"timestamp-control", "bad-timestamp", "missing-timestamp", "null-timestamp", "nul", "lone-surrogate", "bad-utf8", "unstorable-number",
 	"conflict",
 }
 
-// allDrifts is every kind of drift that the mock knows, each at one record in a hundred.
+// allDrifts returns every kind of drift that the mock has, each for one record in a hundred.
 func allDrifts() (drifts []string) {
 	for _, kind := range mockapi.DriftKinds() {
 		drifts = append(drifts, string(kind)+":0.01")
@@ -106,8 +108,8 @@ func allDrifts() (drifts []string) {
 	return drifts
 }
 
-// usual is what a lap's mock plays between attacks: each usual fault once, in an order of the seed's, and records that are
-// not as they should be.
+// usualScenario returns what a round's mock plays between attacks: each usual fault once, in an order that the seed
+// decides, and all drifts.
 func usualScenario(seed uint64) scenario {
 	faults := slices.Clone(usualFaults)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -123,45 +125,45 @@ func usualScenario(seed uint64) scenario {
 	}
 }
 
-// giveUpCursor has the API refuse cursors until pawl reads from the head again.
+// refuseCursors lets the API refuse cursors until pawl reads from the head again.
 func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
 	before := r.logCount(logNewPass)
-	given := rd.usual.withFaults(pick(random, "expired:1", "invalid:1"))
+	refusing := rd.usual.withFaults(pick(random, "expired:1", "invalid:1"))
 	if random.IntN(3) == 0 {
-		given = rd.usual
-		given.CursorTTL = "1ms"
+		refusing = rd.usual
+		refusing.CursorTTL = "1ms"
 	}
-	rd.mock.play(given)
+	rd.mock.play(refusing)
 	hit := rd.waitUntil(r, "pawl begins a new pass", func() bool { return r.logCount(logNewPass) > before })
 	rd.mock.play(rd.usual)
-	// The second page from here was asked for with a cursor that is good again.
-	if hit && !rd.waitForPages(r, 2) { // nothing but cursors that were refused, three times over
+	// The second page from here is requested with a cursor that the API accepts again.
+	if hit && !rd.waitForPages(r, 2) { // the API has refused three cursors without a page between
 		rd.expectExit(r, 3)
 	}
 	return hit
 }
 
-// sendNonsense has most records come without a time: pawl must stop before such a page with exit 4. What it had stored of one
-// would be a letter that the truth does not know.
+// sendRejects lets the API send most records without a timestamp: pawl must exit with 4 before it stores such a page. If
+// it stored one, the judge would find dead letters that are not in the truth.
 func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
-	const ahead = 5 * roundPageSize // of what may have been fetched by now
+	const ahead = 5 * roundPageSize // pages that may have been fetched by now
 	if rd.db.position()+ahead > roundEvents {
 		return false
 	}
 	rd.mock.play(rd.usual.withDrift("missing-timestamp:0.7"))
 	rd.expectExit(r, 4)
-	rd.mock.play(rd.usual) // the next run would end in the same way
+	rd.mock.play(rd.usual) // otherwise the next run would end in the same way
 	*r.unstored++
 	if r.stderr.count("pawl run --max-reject-ratio 1") != 1 {
-		rd.t.Errorf("it does not say how to go on: %s", r.tail())
+		rd.t.Errorf("the run does not name the command that continues: %s", r.tail())
 	}
 	return true
 }
 
-// refuseKey has the API refuse the key, or send pawl elsewhere.
+// refuseKey lets the API refuse the key or redirect pawl to another URL.
 func refuseKey(rd *round, r *run, random *rand.Rand) bool {
 	rd.mock.play(rd.usual.withFaults(pick(random, "401:1", "403:1", "redirect:1")))
 	rd.expectExit(r, 2)
-	rd.mock.play(rd.usual) // the next run would end in the same way
+	rd.mock.play(rd.usual) // otherwise the next run would end in the same way
 	return true
 }

@@ -13,36 +13,38 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// terminateFetching ends the server side of every connection while nothing is asked of it.
+// terminateFetching ends pawl's sessions on the server while pawl fetches.
 func terminateFetching(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbFetching(r, rd.db.terminatePawl)
 }
 
-// terminateBeforeCommit ends the server side of a transaction that has written its rows.
+// terminateBeforeCommit ends pawl's sessions on the server while a transaction has written its rows.
 func terminateBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbBeforeCommit(r, rd.db.terminatePawl)
 }
 
-// cutFetching ends the connections to the database while nothing is asked of it.
+// cutFetching cuts the connections to the database while pawl fetches.
 func cutFetching(rd *round, r *run, _ *rand.Rand) bool { return rd.disturbFetching(r, rd.dbProxy.cut) }
 
-// cutBeforeCommit ends the connection of a transaction that has written its rows.
+// cutBeforeCommit cuts the connections to the database while a transaction has written its rows.
 func cutBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbBeforeCommit(r, rd.dbProxy.cut)
 }
 
+// disturbFetching calls disturb while a request is in flight. The run must go on.
 func (rd *round) disturbFetching(r *run, disturb func()) bool {
 	rd.t.Helper()
 	if !rd.waitFetching(r, "500ms") {
 		return false
 	}
-	seq := rd.db.seq() // now, as the page before must not count as going on
+	seq := rd.db.seq() // read now: the page before must not count as progress
 	r.locked = false
 	disturb()
 	hit := rd.isRequestInFlight() && rd.db.seq() == seq
 	return rd.waitForPageAfter(r, seq) && hit
 }
 
+// disturbBeforeCommit calls disturb while a transaction has written its rows. The run must go on.
 func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
 	rd.t.Helper()
 	unlock := rd.db.lockLedger(rd.databaseURL)
@@ -56,7 +58,7 @@ func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
 	return open && rd.waitForPageAfter(r, seq)
 }
 
-// cutAPI ends the connection to the API while it is about to answer. Pawl gets no page then without trying again.
+// cutAPI cuts the connection to the API before it answers. The run must try again.
 func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
 	if !rd.waitFetching(r, "1s") {
 		return false
@@ -68,19 +70,20 @@ func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > tried
 }
 
-// cutAnswers ends the connection to the API within each answer, until pawl has tried again at least once.
+// cutAnswers cuts the connection to the API within each answer until pawl has tried again.
 func cutAnswers(rd *round, r *run, random *rand.Rand) bool {
 	const maxBytes = 15_000 // bytes; a page has some 17,000
 	seq, tried := rd.db.seq(), r.logCount(logRetry)
 	rd.apiProxy.limitAnswers(random.IntN(maxBytes))
 	hit := rd.waitUntil(r, "pawl tries again", func() bool { return r.logCount(logRetry) > tried })
 	rd.apiProxy.reset()
-	hit = rd.waitForPageAfter(r, seq+1) && hit // the page under way was perhaps whole already
+	hit = rd.waitForPageAfter(r, seq+1) && hit // seq+1, since the page in flight was perhaps already complete
 	*r.unstored += r.logCount(logRetry) - tried
 	return hit
 }
 
-// beforeGate brings a run to where it has sent a COMMIT that the server has not carried out. seq is that of the page.
+// waitAtBarrier waits until the run has sent a COMMIT that the barrier stops. seq is that of the page. The caller must
+// release the barrier.
 func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
 	rd.t.Helper()
 	rd.barrier.block()
@@ -88,8 +91,9 @@ func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
 	return rd.db.seq() + 1, waiting
 }
 
-// commitUnanswered brings a run to where its page is committed and the answer is lost. heal must follow.
-func (rd *round) loseCommitAnswer(r *run) (seq int, held bool) {
+// loseCommitAnswer waits until a page is committed, and drops the answer to its COMMIT. seq is that of the page. If lost is
+// true, the caller must reset the proxy.
+func (rd *round) loseCommitAnswer(r *run) (seq int, lost bool) {
 	rd.t.Helper()
 	seq, waiting := rd.waitAtBarrier(r)
 	if waiting {
@@ -103,10 +107,11 @@ func (rd *round) loseCommitAnswer(r *run) (seq int, held bool) {
 	return seq, true
 }
 
-// cutUnanswered ends the connection on which a COMMIT was carried out and not answered: pawl must find that out.
+// cutUnanswered cuts the connection after a COMMIT was executed and before its answer: pawl must find out that it
+// happened.
 func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
-	seq, held := rd.loseCommitAnswer(r)
-	if !held {
+	seq, lost := rd.loseCommitAnswer(r)
+	if !lost {
 		return false
 	}
 	hit := !r.hasStored(seq)
@@ -115,7 +120,7 @@ func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.waitUntil(r, "pawl knows of the COMMIT", func() bool { return r.hasStored(seq) }) && hit && rd.waitForPageAfter(r, seq)
 }
 
-// cutUndecided ends the connection of a COMMIT that the server carries out after pawl has come back to ask.
+// cutUndecided cuts the connection of a COMMIT that the server executes only after pawl has reconnected to look it up.
 func cutUndecided(rd *round, r *run, _ *rand.Rand) bool {
 	seq, waiting := rd.waitAtBarrier(r)
 	asked := false
@@ -123,16 +128,17 @@ func cutUndecided(rd *round, r *run, _ *rand.Rand) bool {
 		r.locked = false
 		rd.dbProxy.stop()
 		tried := r.logCount(logRetry)
-		// pgx asks the server to cancel what it has left behind; after the first vain try that has failed too.
-		rd.waitUntil(r, "pawl has tried to come back", func() bool { return r.logCount(logRetry) > tried+1 })
+		// After a lost connection, pgx asks the server to cancel the statement. After the first failed retry that has failed too.
+		rd.waitUntil(r, "pawl has tried to reconnect", func() bool { return r.logCount(logRetry) > tried+1 })
 		rd.dbProxy.restart()
-		asked = rd.waitUntil(r, "pawl asks what became of the COMMIT", rd.barrier.isCommitQueried) && rd.db.seq() == seq-1
+		asked = rd.waitUntil(r, "pawl looks up the COMMIT", rd.barrier.isCommitQueried) && rd.db.seq() == seq-1
 	}
 	rd.barrier.release()
 	return asked && rd.waitUntil(r, "pawl knows of the COMMIT", func() bool { return r.hasStored(seq) }) && rd.waitForPageAfter(r, seq)
 }
 
-// terminateInCommit ends the server side within COMMIT, which then did not happen: pawl must commit the page again.
+// terminateInCommit ends pawl's session on the server within COMMIT. The COMMIT does not happen, and pawl must commit the
+// page again.
 func terminateInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	seq, waiting := rd.waitAtBarrier(r)
 	if waiting {
@@ -144,20 +150,20 @@ func terminateInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return waiting && undone && rd.waitForPageAfter(r, seq-1)
 }
 
-// goesOn waits until a run has stored a page behind one.
+// waitForPageAfter waits until the run has stored a page after the one with seq. It returns false if the run ends first.
 func (rd *round) waitForPageAfter(r *run, seq int) bool {
 	rd.t.Helper()
 	return rd.waitUntil(r, "pawl goes on", func() bool { return rd.db.seq() > seq })
 }
 
-// A gate stands inside COMMIT. While it is shut, a transaction that wrote to the ledger waits in the server after it was
-// told to commit and before it has.
+// A commitBarrier stops transactions inside COMMIT. While it blocks, a transaction that wrote to the ledger waits in the
+// server after it has received COMMIT and before it has executed it.
 type commitBarrier struct {
-	db     *database // whoever looks at the gate
-	holder *database // its session holds the gate shut
+	db     *database // reads the server's activity
+	holder *database // its session holds the lock that blocks
 }
 
-// newGate adds the gate to a database: a constraint that is checked at COMMIT and waits for a lock.
+// newCommitBarrier adds a barrier to a database: a deferred constraint trigger, which waits for a lock at COMMIT.
 func newCommitBarrier(t *testing.T, databaseURL string) *commitBarrier {
 	t.Helper()
 	b := &commitBarrier{db: connect(t, databaseURL), holder: connect(t, databaseURL)}
@@ -172,19 +178,19 @@ func (b *commitBarrier) block() { b.holder.exec("SELECT pg_advisory_lock(1)") }
 
 func (b *commitBarrier) release() { b.holder.exec("SELECT pg_advisory_unlock(1)") }
 
-// waiting reports whether a COMMIT of pawl's stands before the gate.
+// hasWaitingCommit reports whether a COMMIT of pawl waits at the barrier.
 func (b *commitBarrier) hasWaitingCommit() bool {
 	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event = 'advisory' AND query ILIKE 'commit%'`) == 1
 }
 
-// doubted reports whether pawl asks what became of a COMMIT that the server has not finished.
+// isCommitQueried reports whether pawl waits for the checkpoint's lock to look up a COMMIT that the server has not finished.
 func (b *commitBarrier) isCommitQueried() bool {
 	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event_type = 'Lock' AND query ILIKE '%FOR UPDATE%'`) == 1
 }
 
-// crashes bring the whole server down, so that it has to recover.
+// crashes returns the attacks that crash the whole server, so that it must recover.
 func crashes() []attack {
 	return []attack{
 		{groupBackend, "server crash, before COMMIT", 1, crashBeforeCommit},
@@ -192,18 +198,19 @@ func crashes() []attack {
 	}
 }
 
-// cannotCrash says why crashes cannot be run here, "" if they can.
+// cannotCrash returns the reason why crashes cannot be played on this server, "" if they can.
 func cannotCrash(t *testing.T) (why string) {
 	t.Helper()
 	if os.Getenv("TEST_DATABASE_URL") != "" {
-		return "the server of TEST_DATABASE_URL is somebody's"
+		return "others may use the server of TEST_DATABASE_URL"
 	}
 	if connect(t, pgtest.Empty(t)).count("SELECT count(*) FROM pg_roles WHERE rolname = current_user AND rolsuper") != 1 {
-		return "it takes a superuser"
+		return "the test's user is no superuser"
 	}
 	return ""
 }
 
+// crashBeforeCommit crashes the server while a transaction has written its rows.
 func crashBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	unlock := rd.db.lockLedger(rd.databaseURL)
 	if !rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) {
@@ -213,6 +220,7 @@ func crashBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.crash(r)
 }
 
+// crashInCommit crashes the server within COMMIT.
 func crashInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	if _, waiting := rd.waitAtBarrier(r); !waiting {
 		rd.barrier.release()
@@ -221,7 +229,8 @@ func crashInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.crash(r)
 }
 
-// crash kills a server process of pawl's: PostgreSQL then ends all the others and recovers from its log.
+// crash kills the server process of one of pawl's sessions: PostgreSQL then ends all other processes and recovers from its
+// log. The run must go on.
 func (rd *round) crash(r *run) bool {
 	rd.t.Helper()
 	seq := rd.db.seq()
@@ -233,12 +242,13 @@ func (rd *round) crash(r *run) bool {
 	return rd.waitForPageAfter(r, seq)
 }
 
-// killServerProcess has the server do it, which may be in a container. Its own session does not survive that either.
+// killServerProcess lets the server kill one of its processes, since the server may be in a container. This ends d's
+// session too.
 func (d *database) killServerProcess(pid int) {
 	_, _ = d.conn.Exec(d.ctx, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'kill -9 %d'", pid))
 }
 
-// reconnect waits until the server takes connections again.
+// reconnect waits until the server accepts connections and returns a new one.
 func (rd *round) reconnect() *database {
 	rd.t.Helper()
 	var conn *pgx.Conn

@@ -39,8 +39,8 @@ func (rd *round) restoreFetching(r *run, s backupPosition) bool {
 // first one behind the backup, its COMMIT has just not happened, and the run commits it again.
 func restoreUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	s := rd.backUp(r)
-	seq, held := rd.loseCommitAnswer(r)
-	if !held {
+	seq, lost := rd.loseCommitAnswer(r)
+	if !lost {
 		return false
 	}
 	hit := !r.hasStored(seq)
@@ -75,8 +75,8 @@ func restoreInDoubt(rd *round, r *run, _ *rand.Rand) bool {
 		return false
 	}
 	rd.mock.play(rd.scenarioWithoutFaults())
-	seq, held := rd.loseCommitAnswer(r)
-	if !held {
+	seq, lost := rd.loseCommitAnswer(r)
+	if !lost {
 		return false
 	}
 	r.signal(syscall.SIGSTOP)

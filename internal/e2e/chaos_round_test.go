@@ -20,21 +20,21 @@ import (
 const (
 	roundEvents   = 9_000
 	roundPageSize = 50
-	roundAPIKey   = "key-of-a-lap"
-	// lapPatience bounds each wait. A run's own waits for a lock or a try are shorter.
+	roundAPIKey   = "key-of-a-round"
+	// roundTimeout bounds each wait of a round. A run's own waits for a lock or before a retry are shorter.
 	roundTimeout = time.Minute
 )
 
-// A lap reads one collection into one database while it is attacked. All that is chosen in it, its seed decides.
+// A round reads one collection into one database while the runs are attacked. Its seed decides every random choice.
 type round struct {
 	t      *testing.T
 	seed   uint64
 	report *chaosReport
 
 	mock              *mock
-	usual             scenario // what the mock plays between attacks
-	apiProxy, dbProxy *proxy   // before the mock and the database
-	databaseURL       string   // the database's URL past the proxy
+	usual             scenario // that the mock plays between attacks
+	apiProxy, dbProxy *proxy   // in front of the mock and of the database
+	databaseURL       string   // without the proxy
 	db                *database
 	barrier           *commitBarrier
 	follower          *follower
@@ -42,12 +42,12 @@ type round struct {
 	env        []string // of pawl
 	secrets    []string
 	processes  []*process
-	runs       []*run // those that claimed the stream, in order
-	rateLimits int    // how often the API's rate limit was set
+	runs       []*run // that claimed the stream, in order
+	rateLimits int    // how often an attack set the API's rate limit
 
 	backup *backup
-	claims int             // of the stream, as the database must have it
-	undone map[string]bool // the requests whose pages were stored, and taken away by a restored backup
+	claims int             // of the stream; the epoch that the database must have
+	undone map[string]bool // ids of the requests whose stored pages a restored backup has removed
 }
 
 func newRound(t *testing.T, seed uint64, report *chaosReport) *round {
@@ -71,17 +71,18 @@ func newRound(t *testing.T, seed uint64, report *chaosReport) *round {
 	rd.backup = newBackup(t, rd.databaseURL)
 	t.Cleanup(func() {
 		if n := len(rd.runs); t.Failed() && n > 0 {
-			t.Logf("the last run said: …%s", rd.runs[n-1].tail())
+			t.Logf("end of the last run's log: …%s", rd.runs[n-1].tail())
 		}
 	})
 	return rd
 }
 
-// drive plays the deck until it is used up or the stream is complete, and then lets the stream be read to its end.
+// runAttacks makes the attacks of the plan in random order, until all have hit or the stream is complete. Then it lets a
+// run read the stream to its end.
 func (rd *round) runAttacks(plan []attack) {
 	rd.t.Helper()
 	rd.random(0).Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	maxTurns := 2 * len(plan) // an attack that missed its state comes again
+	maxTurns := 2 * len(plan) // an attack that misses its state is tried again
 	for turn := 1; len(plan) > 0 && turn <= maxTurns; turn++ {
 		r := rd.currentRun()
 		if r == nil {
@@ -98,8 +99,8 @@ func (rd *round) runAttacks(plan []attack) {
 		began := time.Now()
 		hit := a.strike(rd, r, random)
 		rd.report.addAttack(a, hit)
-		rd.t.Logf("round %d, %s: hit %v, then at %d, %.1f s", turn, a.row(), hit, rd.db.position(), time.Since(began).Seconds())
-		if lost := rd.db.lostRecords(); len(lost) > 0 { // looked for at once: a later pass would bring them
+		rd.t.Logf("turn %d, %s: hit %v, then at offset %d, %.1f s", turn, a.row(), hit, rd.db.position(), time.Since(began).Seconds())
+		if lost := rd.db.lostRecords(); len(lost) > 0 { // checked at once: a later pass would store them
 			rd.report.lost += len(lost)
 			rd.t.Fatalf("%d records are lost:\n%s", len(lost), strings.Join(lost[:min(20, len(lost))], "\n"))
 		}
@@ -115,8 +116,8 @@ func (rd *round) runAttacks(plan []attack) {
 	rd.replayRest()
 }
 
-// overdue are the usual faults that no request has met yet, most since an attack had its own played when their turn came.
-// They come one after the other now.
+// missedFaults schedules, one after another, the usual faults that have hit no request yet. Most of them were due while an
+// attack played its own faults.
 func (rd *round) missedFaults() (faults []string) {
 	rd.t.Helper()
 	const distance = 4
@@ -131,12 +132,14 @@ func (rd *round) missedFaults() (faults []string) {
 	return faults
 }
 
-// dice are those of one round, so that a round does not depend on what another threw.
+// random returns the random numbers of one turn. They do not depend on how many numbers other turns have used.
 func (rd *round) random(turn int) *rand.Rand { return rand.New(rand.NewPCG(rd.seed, uint64(turn))) }
 
+// pick returns one of the values at random.
 func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
 
-// runner is the run that works, a new one if the last was ended, nil if the stream is complete.
+// currentRun returns the run that works. It starts a new one if an attack has ended the last one, and returns nil if the
+// stream is complete.
 func (rd *round) currentRun() *run {
 	rd.t.Helper()
 	if n := len(rd.runs); n > 0 && !rd.runs[n-1].finished {
@@ -149,33 +152,33 @@ func (rd *round) currentRun() *run {
 	}
 	r := rd.startRun()
 	if !rd.waitUntil(r, "a run claims the stream", r.hasClaimed) {
-		rd.t.Fatalf("it ends %d before it has claimed the stream: %s", r.cmd.ProcessState.ExitCode(), r.tail())
+		rd.t.Fatalf("the run exits with %d before it claims the stream: %s", r.cmd.ProcessState.ExitCode(), r.tail())
 	}
 	rd.addRun(r)
 	return r
 }
 
-// take notes that a run has claimed the stream.
+// addRun records that a run has claimed the stream.
 func (rd *round) addRun(r *run) {
 	r.locked = true
 	rd.claims++
 	rd.runs = append(rd.runs, r)
 }
 
-// launch starts pawl.
+// startRun starts `pawl run` with roundPageSize.
 func (rd *round) startRun() *run { return rd.startRunWithPageSize(roundPageSize) }
 
-// launchAt starts pawl with a page size.
+// startRunWithPageSize starts `pawl run` with another page size.
 func (rd *round) startRunWithPageSize(pageSize int) *run {
 	rd.t.Helper()
-	after := rd.mock.summary().LastSeq // before it can have asked for anything
+	after := rd.mock.summary().LastSeq // read first: the run may send a request at once
 	p := start(rd.t, rd.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
 		"--page-size", strconv.Itoa(pageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	rd.processes = append(rd.processes, p)
 	return &run{process: p, after: after, unstored: new(int)}
 }
 
-// until waits for a state of the world. It gives false if the run ends first.
+// waitUntil waits until condition is true. It returns false if the run ends first.
 func (rd *round) waitUntil(r *run, what string, condition func() bool) bool {
 	rd.t.Helper()
 	holds := false
@@ -187,30 +190,30 @@ func (rd *round) waitUntil(r *run, what string, condition func() bool) bool {
 	return holds
 }
 
-// moves waits until the run has stored so many pages more.
+// waitForPages waits until the run has stored this many more pages. It returns false if the run ends first.
 func (rd *round) waitForPages(r *run, pages int) bool {
 	rd.t.Helper()
 	seq := rd.db.seq()
 	return rd.waitUntil(r, "pages are stored", func() bool { return rd.db.seq() >= seq+pages })
 }
 
-// ends waits for the run to end by itself with a code that is expected.
+// expectExit waits until the run exits by itself. It fails the test if the exit code is not want, or if the stream is not
+// done exactly when it is 0.
 func (rd *round) expectExit(r *run, want int) {
 	rd.t.Helper()
 	ctx, cancel := context.WithTimeout(rd.t.Context(), roundTimeout)
 	defer cancel()
 	if code := r.wait(ctx); code != want {
-		rd.t.Errorf("a run ends %d, want %d: %s", code, want, r.tail())
+		rd.t.Errorf("exit %d, want %d: %s", code, want, r.tail())
 	}
-	// A run that was fenced may have lost the stream to one that completed it.
+	// After exit 5 another run may have completed the stream.
 	if done := rd.checkDone(); want != 5 && done != (want == 0) {
-		rd.t.Errorf("a run ends %d, and the stream is done: %v", want, done)
+		rd.t.Errorf("after exit %d: done %v", want, done)
 	}
 	rd.finishRun(r)
 }
 
-// doneAndWhole reports whether the stream is done. It fails the test if the stream is done and is not read to its end, or a
-// record is neither stored nor parked.
+// checkDone reports whether the stream is done. If it is, every record must be read and stored or parked.
 func (rd *round) checkDone() (done bool) {
 	rd.t.Helper()
 	if done = rd.db.count("SELECT count(*) FROM checkpoints WHERE done") == 1; !done {
@@ -218,30 +221,30 @@ func (rd *round) checkDone() (done bool) {
 	}
 	if position, lost := rd.db.position(), rd.db.lostRecords(); position != roundEvents || len(lost) > 0 {
 		rd.report.lost += len(lost)
-		rd.t.Fatalf("the stream is done at position %d of %d, and %d records are lost:\n%s", position, roundEvents, len(lost),
+		rd.t.Fatalf("the stream is done at offset %d of %d, and %d records are lost:\n%s", position, roundEvents, len(lost),
 			strings.Join(lost[:min(20, len(lost))], "\n"))
 	}
 	return true
 }
 
-// gone notes that a run is over, once the API has nothing left to do for it.
+// finishRun marks a run as finished, after the API has answered its last request.
 func (rd *round) finishRun(r *run) {
 	rd.t.Helper()
 	eventually(rd.t, "no request is under way", func() bool { return rd.mock.summary().InFlight == 0 })
 	r.finished = true
 }
 
-// A run is one process of pawl's in a lap.
+// A run is one process of `pawl run` in a round.
 type run struct {
 	*process
-	after    int      // the last request of the journal before the run's first
-	unstored *int     // how many pages it may have been handed and not stored, by what was done to it
-	locked   bool     // it holds the stream's early lock
-	finished bool     // it has ended in a way that was asked for
-	attacks  []string // the attacks on it
+	after    int      // number of the last request in the journal before the run's first
+	unstored *int     // number of pages it may have received and not stored, because of attacks
+	locked   bool     // it holds the stream's advisory lock
+	finished bool     // an attack has ended it, or it has exited as expected
+	attacks  []string // made on it, by name
 }
 
-// What pawl writes to its log, as the harness reads it.
+// The log messages of pawl that the tests read, or their beginnings.
 const (
 	logStored  = "page stored"
 	logRetry   = "trying again"
@@ -249,43 +252,43 @@ const (
 	logNewPass = "the API no longer takes the cursor"
 )
 
-// said is how often the log has a message that begins so.
+// logCount returns how often the log has a message that begins with this text.
 func (r *run) logCount(message string) int { return r.stderr.count(`"msg":"` + message) }
 
-// stored reports whether the run knows that a page was committed.
+// hasStored reports whether the run knows that the page with this seq is committed.
 func (r *run) hasStored(seq int) bool {
 	return r.stderr.count(fmt.Sprintf(`"msg":%q,"seq":%d,`, logStored, seq)) > 0
 }
 
-// claimed reports whether the stream was given to the run.
+// hasClaimed reports whether the run has claimed the stream.
 func (r *run) hasClaimed() bool {
 	return r.logCount("starting at the head")+r.logCount("resuming")+r.logCount("the stream is complete already") > 0
 }
 
-// waits is how long the run still waits, by its own word, and whether it does so with a page in hand: for the database
-// then, and not for the API.
+// remainingWait returns how long the run will still wait according to its log, and whether it has a page that is not stored
+// yet: then it waits for the database, not for the API.
 func (r *run) remainingWait() (left time.Duration, withPage bool) {
 	for _, line := range slices.Backward(strings.Split(r.stderr.String(), "\n")) {
-		var said struct {
+		var message struct {
 			Time    time.Time `json:"time"`
-			Message string    `json:"msg"`
+			Text    string    `json:"msg"`
 			Seconds float64   `json:"seconds"`
 			Why     string    `json:"why"`
 		}
-		if json.Unmarshal([]byte(line), &said) != nil { // half written
+		if json.Unmarshal([]byte(line), &message) != nil { // a line that is not complete yet
 			continue
 		}
-		refused := strings.HasPrefix(said.Message, logRefused)
-		if !refused && !strings.HasPrefix(said.Message, logRetry) {
+		refused := strings.HasPrefix(message.Text, logRefused)
+		if !refused && !strings.HasPrefix(message.Text, logRetry) {
 			continue
 		}
-		left = time.Until(said.Time) + time.Duration(said.Seconds*float64(time.Second))
-		return left, !refused && !strings.HasPrefix(said.Why, "fetch page")
+		left = time.Until(message.Time) + time.Duration(message.Seconds*float64(time.Second))
+		return left, !refused && !strings.HasPrefix(message.Why, "fetch page")
 	}
 	return 0, false
 }
 
-// tail is the end of the log, for a failing test.
+// tail returns the end of the log, for a failing test.
 func (r *run) tail() string {
 	const maxBytes = 3000
 	text := r.stderr.String()

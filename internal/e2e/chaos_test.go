@@ -17,20 +17,20 @@ import (
 )
 
 var (
-	chaosDuration = flag.Duration("chaos.duration", 0, "how long TestChaos begins new laps; 0 is just the laps that hit each state often enough")
-	chaosSeed     = flag.Uint64("chaos.seed", 0, "what decides TestChaos; 0 is a new one, which is printed")
+	chaosDuration = flag.Duration("chaos.duration", 0, "how long TestChaos starts new rounds; 0: until each state was hit often enough")
+	chaosSeed     = flag.Uint64("chaos.seed", 0, "the seed of TestChaos's first round; 0: a random one, which is printed")
 )
 
 const (
-	// Without a duration laps are run until they have come to killsInEach in every state, but not more than mostLaps.
+	// Without a duration, rounds are run until there were minKills kills in every state, but at most maxRounds.
 	minKills  = 10
 	maxRounds = 5
-	// With a duration backups are restored so many times more often, to come to leastRestores.
+	// restoresFactor multiplies the restores of a round if there is a duration, to reach minRestores.
 	restoresFactor = 2
 )
 
-// TestChaos kills and disturbs run after run, in states that are seen and not waited for, and holds what they leave
-// against the truth. It runs alone: a crash of the database would hit other tests too.
+// TestChaos checks that no record is lost, doubled, altered or invented while runs are killed and disturbed in every state;
+// see the package documentation. It is not parallel, since a crash of the database would disturb other tests.
 func TestChaos(t *testing.T) {
 	seed := *chaosSeed
 	for seed == 0 {
@@ -63,8 +63,8 @@ func TestChaos(t *testing.T) {
 	}
 	for n := uint64(0); more(n); n++ {
 		roundSeed := seed + n
-		again := fmt.Sprintf("make chaos DURATION=1s SEED=%d", roundSeed)
-		fmt.Fprintf(os.Stderr, "chaos: lap %d, to repeat it: %s\n", n+1, again)
+		repeat := fmt.Sprintf("make chaos DURATION=1s SEED=%d", roundSeed)
+		fmt.Fprintf(os.Stderr, "chaos: round %d, to repeat it: %s\n", n+1, repeat)
 		began := time.Now()
 		passed := t.Run(fmt.Sprintf("seed=%d", roundSeed), func(t *testing.T) {
 			rd := newRound(t, roundSeed, rep)
@@ -73,29 +73,29 @@ func TestChaos(t *testing.T) {
 		})
 		rep.ran += time.Since(began)
 		if !passed {
-			t.Fatalf("lap %d failed; to repeat it: %s", n+1, again)
+			t.Fatalf("round %d failed; to repeat it: %s", n+1, repeat)
 		}
 	}
-	if missing := rep.gaps(); *chaosDuration == 0 && len(missing) > 0 {
-		t.Errorf("after %d laps not hit often enough: %s", rep.rounds, strings.Join(missing, "; "))
+	if gaps := rep.gaps(); *chaosDuration == 0 && len(gaps) > 0 {
+		t.Errorf("after %d rounds not hit often enough: %s", rep.rounds, strings.Join(gaps, "; "))
 	}
 	if *chaosDuration > 0 && rep.hasTooFewRestores() {
-		t.Errorf("%.1f backups restored a minute, want at least %d", rep.restoresPerMinute(), minRestores)
+		t.Errorf("got %.1f restored backups a minute, want at least %d", rep.restoresPerMinute(), minRestores)
 	}
 }
 
-// A tally is what came of all laps.
+// A chaosReport counts what happened in all rounds.
 type chaosReport struct {
 	began     time.Time
-	ran       time.Duration // the laps that are over
+	ran       time.Duration // of the rounds that have ended
 	attacks   []attack
-	notPlayed []string // what could not be run, and why
+	notPlayed []string // attacks and faults that could not be played, and why
 
 	rounds, passes, restored   int
 	hits, misses               map[string]int // by attack
 	faults                     map[string]int // requests, by kind
-	requests, idealRequests    int            // requests
-	causes                     map[string]int // by cause
+	requests, idealRequests    int
+	causes                     map[string]int // requests, by cause
 	lost, doubled, unexplained int
 }
 
@@ -106,6 +106,7 @@ func newChaosReport(attacks []attack, notPlayed []string) *chaosReport {
 	}
 }
 
+// addAttack counts an attack. One that missed its state counts as a miss.
 func (rep *chaosReport) addAttack(a attack, hit bool) {
 	if hit {
 		rep.hits[a.row()]++
@@ -114,14 +115,14 @@ func (rep *chaosReport) addAttack(a attack, hit bool) {
 	}
 }
 
-// missing names the attacks that have not hit often enough, and the usual faults that no request met.
+// gaps returns the names of the attacks that have not hit often enough, and of the usual faults that hit no request.
 func (rep *chaosReport) gaps() (names []string) {
 	for _, a := range rep.attacks {
-		least := 1
+		minHits := 1
 		if a.group == groupKill {
-			least = minKills
+			minHits = minKills
 		}
-		if rep.hits[a.row()] < least {
+		if rep.hits[a.row()] < minHits {
 			names = append(names, a.row())
 		}
 	}
@@ -133,7 +134,7 @@ func (rep *chaosReport) gaps() (names []string) {
 	return names
 }
 
-// leastRestores is how many backups the laps must restore each minute, if they ran for at least one.
+// minRestores is the number of backups that the rounds must restore each minute, if they ran for a minute or longer.
 const minRestores = 3
 
 func (rep *chaosReport) restoresPerMinute() float64 {
@@ -143,23 +144,23 @@ func (rep *chaosReport) restoresPerMinute() float64 {
 	return float64(rep.restored) / rep.ran.Minutes()
 }
 
-// tooFewRestores reports whether the laps have shown too little of restored backups.
+// hasTooFewRestores reports whether the rounds have restored fewer backups than minRestores requires.
 func (rep *chaosReport) hasTooFewRestores() bool {
 	return rep.ran >= time.Minute && rep.restoresPerMinute() < minRestores
 }
 
-// print writes the table. An attack that missed its state does not count.
+// print writes the report as a table.
 func (rep *chaosReport) print(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	row := func(name string, n int) { fmt.Fprintf(w, "%s\t%d\n", name, n) }
-	fmt.Fprintf(w, "%d laps in %s\tcount\tmissed\n", rep.rounds, time.Since(rep.began).Round(time.Second))
+	fmt.Fprintf(w, "%d rounds in %s\tcount\tmissed\n", rep.rounds, time.Since(rep.began).Round(time.Second))
 	for _, a := range rep.attacks {
 		fmt.Fprintf(w, "%s\t%d\t%d\n", a.row(), rep.hits[a.row()], rep.misses[a.row()])
 	}
-	for _, kind := range mockapi.FaultKinds() { // all: what was not played is a 0
+	for _, kind := range mockapi.FaultKinds() { // all of them: a fault that was not played has a 0
 		row("fault: "+string(kind), rep.faults[string(kind)])
 	}
-	row("passes begun anew", rep.passes)
+	row("new passes", rep.passes)
 	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", rep.restored, rep.restoresPerMinute())
 	row("requests", rep.requests)
 	row("  ideal", rep.idealRequests)
@@ -170,12 +171,12 @@ func (rep *chaosReport) print(to io.Writer) error {
 	row("doubled", rep.doubled)
 	row("unexplained", rep.unexplained)
 	for _, what := range rep.notPlayed {
-		fmt.Fprintf(w, "not run: %s\n", what)
+		fmt.Fprintf(w, "not played: %s\n", what)
 	}
 	return w.Flush()
 }
 
-// TestTooFewRestores checks the rate that `make chaos` must keep.
+// TestTooFewRestores checks the rate of restored backups that `make chaos` requires.
 func TestTooFewRestores(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -191,7 +192,7 @@ func TestTooFewRestores(t *testing.T) {
 	} {
 		rep := chaosReport{restored: tt.restored, ran: tt.ran}
 		if got := rep.hasTooFewRestores(); got != tt.want {
-			t.Errorf("%d restores in %s are too few: %v", tt.restored, tt.ran, got)
+			t.Errorf("%d restores in %s: too few %v, want %v", tt.restored, tt.ran, got, tt.want)
 		}
 	}
 }
