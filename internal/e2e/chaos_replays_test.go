@@ -8,24 +8,24 @@ import (
 	"syscall"
 )
 
-// replayRepaired lets dead letters be replayed beside the run, by two at once, some of which can be stored now.
+// replayRepaired repairs some dead letters and replays all of them with two replays at once, while the run works. Every
+// repaired one must be stored, and the run must go on.
 func replayRepaired(rd *round, r *run, _ *rand.Rand) bool {
 	repaired := rd.db.repairDeadLetters(repairedAtOnce)
 	if repaired == 0 {
 		return false
 	}
 	seq := rd.db.seq()
-	both := []*process{rd.replay(), rd.replay()}
-	for _, p := range both {
+	for _, p := range []*process{rd.replay(), rd.replay()} {
 		rd.expectSuccess(p)
 	}
 	if n := rd.db.countUnreplayed(); n > 0 {
-		rd.t.Errorf("%d of %d repaired letters are still open", n, repaired)
+		rd.t.Errorf("%d of %d repaired dead letters are not replayed", n, repaired)
 	}
 	return rd.waitUntil(r, "the run goes on", func() bool { return rd.db.seq() > seq }) // and is not fenced
 }
 
-// killReplay kills a replay whose transaction is open: nothing of it may stay. The next one does it all.
+// killReplay kills a replay whose transaction is open: none of its changes may remain. The next replay stores everything.
 func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
 	if rd.db.repairDeadLetters(repairedAtOnce) == 0 {
 		return false
@@ -33,11 +33,11 @@ func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
 	before := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'")
 	unlock := rd.db.lockRepaired(rd.databaseURL)
 	p := rd.replay()
-	waits := func() bool {
+	isWaiting := func() bool {
 		return rd.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 			AND application_name LIKE 'pawl/%' AND query ILIKE '%dead_letters%FOR UPDATE%'`) > 0
 	}
-	eventually(rd.t, "a replay holds the checkpoint and waits for its letters", func() bool { return waits() || !p.isRunning() })
+	eventually(rd.t, "a replay holds the checkpoint and waits for its dead letters", func() bool { return isWaiting() || !p.isRunning() })
 	p.kill()
 	unlock()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -46,20 +46,21 @@ func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
 		return false
 	}
 	if n := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'"); n != before {
-		rd.t.Errorf("a replay that was killed stands in the ledger")
+		rd.t.Errorf("got %d replays in the ledger after the kill, want %d", n, before)
 	}
 	return true
 }
 
-// replayTheRest replays what is left when the stream is complete.
+// replayRest replays the open dead letters after the stream is complete.
 func (rd *round) replayRest() {
 	rd.t.Helper()
 	rd.expectSuccess(rd.replay())
 	if n := rd.db.countUnreplayed(); n > 0 {
-		rd.t.Errorf("%d repaired letters are still open after a replay of all", n)
+		rd.t.Errorf("%d repaired dead letters are not replayed after a replay of all", n)
 	}
 }
 
+// replay starts `pawl dlq replay --all`.
 func (rd *round) replay() *process {
 	rd.t.Helper()
 	p := start(rd.t, rd.env, "pawl", "dlq", "replay", "--all")
@@ -67,20 +68,21 @@ func (rd *round) replay() *process {
 	return p
 }
 
+// expectSuccess waits until the process ends. It fails the test if the exit code is not 0.
 func (rd *round) expectSuccess(p *process) {
 	rd.t.Helper()
 	ctx, cancel := context.WithTimeout(rd.t.Context(), roundTimeout)
 	defer cancel()
 	if code := p.wait(ctx); code != 0 {
-		rd.t.Errorf("%v ends %d: %s%s", p.cmd.Args[1:], code, p.stdout.String(), p.stderr.String())
+		rd.t.Errorf("%v: exit %d: %s%s", p.cmd.Args[1:], code, p.stdout.String(), p.stderr.String())
 	}
 }
 
-// repairedAtOnce is how many letters one attack makes storable.
+// repairedAtOnce is the number of dead letters that one attack repairs.
 const repairedAtOnce = 5
 
-// mendLetters gives some open letters the bytes of a sound event of their id, which is what a decoder that accepts more would
-// make of them, and tells the truth of it.
+// repairDeadLetters replaces the payload of up to limit open dead letters with a valid event of their id, and updates the
+// truth. This has the same effect as a decoder that accepts more. It returns the number of repaired dead letters.
 func (d *database) repairDeadLetters(limit int) (repaired int) {
 	d.t.Helper()
 	d.exec("CREATE TABLE IF NOT EXISTS repaired (index int PRIMARY KEY, id uuid)")
@@ -102,13 +104,13 @@ func (d *database) repairDeadLetters(limit int) (repaired int) {
 		)
 		SELECT count(*) FROM noted, (SELECT count(*) FROM rewritten) AS r`, limit).Scan(&repaired)
 	if err != nil {
-		d.t.Fatalf("mend letters: %v", err)
+		d.t.Fatalf("repair dead letters: %v", err)
 	}
 	d.applyRepairs()
 	return repaired
 }
 
-// tellOfRepaired has the truth know of the letters that were repaired, here or before a crash took the truth away.
+// applyRepairs updates the truth of all dead letters that were repaired, also before a crash that lost the truth.
 func (d *database) applyRepairs() {
 	d.t.Helper()
 	if d.count("SELECT count(*) FROM pg_class WHERE relname = 'repaired'") == 0 {
@@ -119,7 +121,7 @@ func (d *database) applyRepairs() {
 		FROM repaired AS m WHERE t.index = m.index`)
 }
 
-// unreplayed counts repaired letters that are open, or that did not become an event of a replay.
+// countUnreplayed counts the repaired dead letters that are still open, or whose event a replay has not stored.
 func (d *database) countUnreplayed() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON l.event_id = t.id AND l.reason <> 'conflict'
@@ -128,8 +130,7 @@ func (d *database) countUnreplayed() int {
 			OR p.id IS DISTINCT FROM l.resolved_page_id)`)
 }
 
-// holdRepaired keeps everybody from locking a repaired letter until the returned function is called. A run has nothing to do with
-// those.
+// lockRepaired locks the repaired dead letters until unlock is called. Runs do not need them.
 func (d *database) lockRepaired(databaseURL string) (unlock func()) {
 	d.t.Helper()
 	return d.lockInTransaction(databaseURL, "SELECT FROM dead_letters AS l JOIN repaired AS m ON m.id = l.event_id FOR UPDATE OF l")

@@ -230,7 +230,7 @@ func (rd *round) checkDone() (done bool) {
 // finishRun marks a run as finished, after the API has answered its last request.
 func (rd *round) finishRun(r *run) {
 	rd.t.Helper()
-	eventually(rd.t, "no request is under way", func() bool { return rd.mock.summary().InFlight == 0 })
+	eventually(rd.t, "no request is in flight", func() bool { return rd.mock.summary().InFlight == 0 })
 	r.finished = true
 }
 
