@@ -3,18 +3,18 @@ package protocol
 import "unique"
 
 const (
-	stepReplayLock     step = "locks the checkpoint and the open letter"
-	stepReplayNothing  step = "locks the checkpoint and finds no open letter"
-	stepReplayCommit   step = "commits the event of the letter"
+	stepReplayLock     step = "locks the checkpoint and the open dead letter"
+	stepReplayNothing  step = "locks the checkpoint and finds no open dead letter"
+	stepReplayCommit   step = "commits the event of the dead letter"
 	stepFinish         step = "commits the transaction whose client is gone"
 	stepRollBack       step = "rolls back the transaction whose client is gone"
 	stepBackup         step = "takes a backup"
-	stepRestore        step = "restores the backup while no runner lives"
-	stepRestoreBeneath step = "restores the backup under a living runner"
+	stepRestore        step = "restores the backup while no runner is alive"
+	stepRestoreBeneath step = "restores the backup while a runner is alive"
 	stepFollow         step = "reads all rows with a greater page_id"
 )
 
-// reserveID takes the next page id from the sequence. It is gone even if the transaction is rolled back.
+// reserveID takes the next page id from the sequence. The id is used up even if the transaction is rolled back.
 func (s *state) reserveID() uint8 {
 	db := s.db.Value()
 	db.lastID++
@@ -22,7 +22,7 @@ func (s *state) reserveID() uint8 {
 	return db.lastID
 }
 
-// apply returns the database after the transaction's COMMIT: rows, ledger and checkpoint, all together.
+// apply returns the database after the transaction's COMMIT: events and dead letters, ledger and checkpoint change together.
 func (m model) apply(db database, open transaction) database {
 	if open.by == replayer {
 		return applyReplay(db, open)
@@ -31,11 +31,11 @@ func (m model) apply(db database, open transaction) database {
 	for i := open.first; i < open.end; i++ {
 		row.received++
 		switch r := &db.records[i]; {
-		case r.accounted():
+		case r.isAccounted():
 			row.duplicate++
 		case i == m.bad:
 			row.parked++
-			r.letter = openLetter
+			r.deadLetter = openDeadLetter
 		default:
 			row.inserted++
 			r.storedBy = open.pageID
@@ -45,42 +45,45 @@ func (m model) apply(db database, open transaction) database {
 	return db.withRow(row)
 }
 
-// applyReplay stores the events of all open letters. The checkpoint stays as it is.
+// applyReplay returns the database after a replay has stored the events of all open dead letters. The checkpoint does not
+// change.
 func applyReplay(db database, open transaction) database {
 	row := ledgerRow{id: open.pageID}
 	for i, r := range db.records {
-		if r.letter == openLetter {
+		if r.deadLetter == openDeadLetter {
 			row.received++
 			row.inserted++
-			db.records[i] = record{storedBy: open.pageID, letter: resolvedLetter}
+			db.records[i] = record{storedBy: open.pageID, deadLetter: resolvedDeadLetter}
 		}
 	}
 	return db.withRow(row)
 }
 
+// withRow returns the database with one more row in the ledger.
 func (db database) withRow(row ledgerRow) database {
 	db.ledger[db.rows] = row
 	db.rows++
 	return db
 }
 
-func (db database) hasOpenLetter() bool {
+func (db database) hasOpenDeadLetter() bool {
 	for _, r := range db.records {
-		if r.letter == openLetter {
+		if r.deadLetter == openDeadLetter {
 			return true
 		}
 	}
 	return false
 }
 
-// replaySteps returns what `pawl dlq replay` can do next. It claims nothing: the lock alone keeps it apart from the runs.
+// replaySteps returns what `pawl dlq replay` can do next. A replay claims nothing: only the checkpoint's lock excludes
+// concurrent commits.
 func (m model) replaySteps(s state) []transition {
 	var steps []transition
 	take := func(what step, to state) { steps = append(steps, transition{by: replayer, what: what, to: to}) }
 	db := s.db.Value()
 	switch s.replay.phase {
 	case idle:
-		if s.spent.replays == m.most.replays || !db.hasOpenLetter() {
+		if s.spent.replays == m.limits.replays || !db.hasOpenDeadLetter() {
 			break
 		}
 		to := s
@@ -98,7 +101,7 @@ func (m model) replaySteps(s state) []transition {
 		if s.open.by != nobody {
 			break
 		}
-		if !db.hasOpenLetter() {
+		if !db.hasOpenDeadLetter() {
 			to.replay = replay{}
 			take(stepReplayNothing, to)
 			break
@@ -116,12 +119,13 @@ func (m model) replaySteps(s state) []transition {
 		to.replay = replay{}
 		to.open.cut = true
 		take(stepCrash, to)
-	case ready, holding, doubtful: // a replay that lost its connection begins again with what is open
+	case ready, fetched, unanswered: // a replay is never in these phases: one that lost its connection starts again
 	}
 	return steps
 }
 
-// serverSteps ends a transaction whose client is gone. Until then it holds its lock.
+// serverSteps returns how the server can end a transaction whose client is gone. Until then the transaction holds its
+// lock. It can be committed only if the client has sent COMMIT.
 func (m model) serverSteps(s state) []transition {
 	if !s.open.cut {
 		return nil
@@ -136,10 +140,11 @@ func (m model) serverSteps(s state) []transition {
 	return steps
 }
 
-// operatorSteps takes a backup, and restores it at any later time. A restore cuts every connection.
+// operatorSteps returns what the operator can do next: take a backup, and restore it at any later time. A restore cuts
+// every connection.
 func (m model) operatorSteps(s state) []transition {
 	var steps []transition
-	if s.spent.backups < m.most.backups && s.spent.restores < m.most.restores {
+	if s.spent.backups < m.limits.backups && s.spent.restores < m.limits.restores {
 		to := s
 		to.backup = s.db
 		to.spent.backups++
@@ -153,8 +158,8 @@ func (m model) operatorSteps(s state) []transition {
 	to.open = transaction{by: nobody}
 	to.replay = replay{}
 	to.spent.restores++
-	if to.spent.restores == m.most.restores {
-		to.backup = noBackup // it is of no use any more
+	if to.spent.restores == m.limits.restores {
+		to.backup = noBackup // it cannot be restored again; this keeps the number of states small
 	}
 	what := stepRestore
 	for i := range to.runners {
@@ -164,21 +169,22 @@ func (m model) operatorSteps(s state) []transition {
 		}
 		what, r.restored = stepRestoreBeneath, true
 		if r.phase == inTransaction {
-			r.phase, r.pageID = holding, 0
+			r.phase, r.pageID = fetched, 0
 		}
 	}
 	return append(steps, transition{by: operator, what: what, to: to})
 }
 
-// readerSteps has the reader ask for what is new. What becomes visible later with an id up to the last one is lost to it.
+// readerSteps lets the reader read all new rows. It never sees a row that becomes visible later with an id that is not
+// greater.
 func (m model) readerSteps(s state) []transition {
 	last := uint8(0)
 	for _, row := range s.db.Value().ledger {
 		last = max(last, row.id)
 	}
-	if !m.reader || last <= s.follows {
+	if !m.reader || last <= s.lastRead {
 		return nil
 	}
-	s.follows = last
+	s.lastRead = last
 	return []transition{{by: reader, what: stepFollow, to: s}}
 }

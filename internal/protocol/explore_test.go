@@ -9,9 +9,9 @@ import (
 // A result is what an exploration found.
 type result struct {
 	states int
-	depth  int                // of the state that takes most steps to reach
+	depth  int                // greatest number of steps that a state is away from the initial one
 	taken  map[step]int       // how often each step was taken
-	broken map[property]trace // for each broken property a shortest trace that breaks it
+	broken map[property]trace // a shortest trace that breaks it, for each broken property
 }
 
 // A trace is the steps from the initial state, in order.
@@ -22,27 +22,27 @@ type move struct {
 	what step
 }
 
-// A node says how a state was first reached.
+// A node records how a state was first reached: by move, from the state of the parent node.
 type node struct {
 	parent int32
 	move
 }
 
-// anyProperty has explore go on to the end, whatever is broken.
+// anyProperty lets explore continue to the end even if a property is broken.
 const anyProperty property = ""
 
-// A checker returns the properties that the step from a state breaks.
+// A checker returns the properties that the step t from a state breaks.
 type checker func(from state, t transition) []property
 
-// explore visits every state within the scope and checks every step out of it. It goes breadth first, so that the first
-// trace that breaks a property is a shortest one. It stops early once until is broken.
+// explore visits every state within the scope and checks every step from it. It is a breadth-first search, so the first
+// trace that breaks a property is a shortest one. It stops early when the property until is broken.
 func (m model) explore(check checker, until property) result {
 	res := result{taken: map[step]int{}, broken: map[property]trace{}}
-	visited := map[state]struct{}{initial(): {}}
+	visited := map[state]struct{}{initialState(): {}}
 	nodes := []node{{parent: -1}}
-	queue := []state{initial()} // queue[i] is the state of nodes[first+i]
+	queue := []state{initialState()} // queue[i] is the state of nodes[first+i]
 	for first := 0; len(queue) > 0; {
-		var following []state
+		var nextQueue []state
 		for i, from := range queue {
 			at := int32(first + i)
 			for _, t := range m.next(from) {
@@ -55,7 +55,7 @@ func (m model) explore(check checker, until property) result {
 				if _, seen := visited[t.to]; !seen {
 					visited[t.to] = struct{}{}
 					nodes = append(nodes, node{at, move{t.by, t.what}})
-					following = append(following, t.to)
+					nextQueue = append(nextQueue, t.to)
 				}
 			}
 			if _, found := res.broken[until]; found {
@@ -64,7 +64,7 @@ func (m model) explore(check checker, until property) result {
 			}
 		}
 		first += len(queue)
-		if queue = following; len(queue) > 0 {
+		if queue = nextQueue; len(queue) > 0 {
 			res.depth++
 		}
 	}
@@ -72,6 +72,7 @@ func (m model) explore(check checker, until property) result {
 	return res
 }
 
+// traceTo returns the steps to the state of node at, followed by last.
 func traceTo(nodes []node, at int32, last move) trace {
 	moves := trace{last}
 	for ; nodes[at].parent >= 0; at = nodes[at].parent {
@@ -81,10 +82,10 @@ func traceTo(nodes []node, at int32, last move) trace {
 	return moves
 }
 
-// render writes a trace one step a line, with the checkpoint after each step that changes it.
+// render formats a trace with one step per line, and the checkpoint after each step that changes it.
 func (m model) render(moves trace) string {
 	var text strings.Builder
-	s := initial()
+	s := initialState()
 	for i, at := range moves {
 		steps := m.next(s)
 		taken := slices.IndexFunc(steps, func(t transition) bool { return t.by == at.by && t.what == at.what })
@@ -92,7 +93,7 @@ func (m model) render(moves trace) string {
 		s = steps[taken].to
 		fmt.Fprintf(&text, "%3d. %s %s", i+1, at.by, at.what)
 		if row := s.db.Value().checkpoint; row != before && row.exists {
-			fmt.Fprintf(&text, " [token %d, epoch %d, seq %d, position %d]", row.token, row.epoch, row.seq, row.position)
+			fmt.Fprintf(&text, " [token %d, epoch %d, seq %d, offset %d]", row.token, row.epoch, row.seq, row.offset)
 		}
 		text.WriteByte('\n')
 	}

@@ -24,37 +24,37 @@ func (a actor) String() string {
 	return [...]string{"runner A", "runner B", "replay", "reader", "server", "operator", "nobody"}[a]
 }
 
-// A place is where a pass stands. The cursor is left out: in the model it is the position.
-type place struct{ pass, position uint8 }
+// A position says where a pass is. It has no cursor: in the model the offset is the cursor.
+type position struct{ pass, offset uint8 }
 
-// A checkpoint is the stream's row. Token 0 is never given out.
+// A checkpoint is the stream's row. No claim has token 0.
 type checkpoint struct {
 	exists            bool
 	token, epoch, seq uint8
-	place
+	position
 	done bool
 }
 
-// A record is what the database knows of one record of the upstream.
+// A record is the database's state of one record of the API.
 type record struct {
-	storedBy uint8 // page_id of the event, 0 if it is not stored
-	letter   letter
+	storedBy   uint8 // page_id of the event, 0 if it is not stored
+	deadLetter deadLetterState
 }
 
-type letter uint8
+type deadLetterState uint8
 
 const (
-	noLetter letter = iota
-	openLetter
-	resolvedLetter
+	noDeadLetter deadLetterState = iota
+	openDeadLetter
+	resolvedDeadLetter
 )
 
-func (r record) accounted() bool { return r.storedBy != 0 || r.letter != noLetter }
+func (r record) isAccounted() bool { return r.storedBy != 0 || r.deadLetter != noDeadLetter }
 
 // A ledgerRow is a row of the table pages. A replay's row belongs to no pass: its pass is 0.
 type ledgerRow struct{ id, pass, received, inserted, duplicate, parked uint8 }
 
-// A database is all that is committed, and the sequence of page ids, which no transaction takes back.
+// A database is everything that is committed, and the sequence of page ids, which a rollback does not reset.
 type database struct {
 	checkpoint checkpoint
 	records    [maxRecords]record
@@ -63,26 +63,26 @@ type database struct {
 	lastID     uint8 // of the sequence
 }
 
-// A transaction holds the lock of the checkpoint's row. There is one at most; what it wrote is invisible until it is
+// A transaction holds the lock of the checkpoint's row, so there is at most one. Its changes are invisible until it is
 // committed.
 type transaction struct {
-	by         actor // nobody: the lock is free
+	by         actor // nobody if the lock is free
 	cut        bool  // the connection is gone; the server has not ended the transaction yet
-	commitSent bool  // before that the client sent COMMIT, so the transaction may still be committed
+	commitSent bool  // the client sent COMMIT before that, so the server may still commit
 	pageID     uint8
-	to         checkpoint // what the checkpoint becomes
-	first, end uint8      // the records of the page are those from first up to end, without end
+	to         checkpoint // the checkpoint after the commit
+	first, end uint8      // the page has the records from first to end, excluding end
 }
 
-// A runner is what one process has in memory.
+// A runner is the memory of one process.
 type runner struct {
-	phase    phase
-	claimed  uint8      // the token of its own claim, whatever it adopts later; only properties look at it
-	at       checkpoint // the checkpoint as it was last read
-	walk     place      // where its next page begins: not that of at after a cursor expired
-	ends     bool       // the page in hand says that it is the last one
-	pageID   uint8      // reserved too early, if that fault is planted
-	restored bool       // a backup was restored since its claim; only properties look at it
+	phase      phase
+	claimToken uint8      // the token of its own claim; used by properties only
+	at         checkpoint // the checkpoint as it was last read
+	from       position   // where its next page begins; differs from at after a cursor has expired
+	isLast     bool       // its page says that it is the last one
+	pageID     uint8      // reserved too early; only with IDsBeforeLock
+	restored   bool       // a backup was restored since its claim; used by properties only
 }
 
 type phase uint8
@@ -90,10 +90,10 @@ type phase uint8
 const (
 	idle          phase = iota // not started, ended or crashed
 	ready                      // has the checkpoint, needs a page
-	holding                    // has a page, needs the lock
+	fetched                    // has a page, needs the lock
 	reserved                   // has a page and a page id, needs the lock; only with IDsBeforeLock
 	inTransaction              // has the lock
-	doubtful                   // sent COMMIT and got no answer
+	unanswered                 // sent COMMIT and got no answer
 )
 
 // A replay is one `pawl dlq replay`.
@@ -102,9 +102,9 @@ type replay struct {
 	pageID uint8
 }
 
-// A budget counts the events that would make the number of states infinite.
+// A budget counts the events that would otherwise make the number of states infinite.
 type budget struct {
-	claims    uint8 // also the last token that was given out: tokens never repeat, whatever is restored
+	claims    uint8 // also the last token: tokens never repeat, even after a restore
 	lost      uint8 // COMMIT answers
 	backups   uint8
 	restores  uint8
@@ -113,44 +113,44 @@ type budget struct {
 	falseEnds uint8
 }
 
-// A state is everything. It is comparable, and small, since databases are interned.
+// A state is the state of all actors and of the database. It is comparable, and small, since databases are interned.
 type state struct {
 	db, backup unique.Handle[database]
 	open       transaction
 	runners    [2]runner
 	replay     replay
-	follows    uint8 // the reader asks for page_id > follows
+	lastRead   uint8 // the last page_id that the reader has read
 	spent      budget
 }
 
 var noBackup unique.Handle[database]
 
-// initial returns the state of an empty, migrated database.
-func initial() state {
+// initialState returns the state with an empty, migrated database.
+func initialState() state {
 	return state{db: unique.Make(database{}), open: transaction{by: nobody}}
 }
 
-// A scope bounds what is explored: all interleavings within it are.
+// A scope bounds the exploration. All interleavings within it are explored.
 type scope struct {
-	records   uint8    // that the upstream has
-	announced bool     // the upstream announces their number, so that an end can be checked
-	bad       uint8    // the record that cannot be decoded, so that it is parked
+	records   uint8    // number of the API's records
+	announced bool     // the API announces this number, so an end can be checked
+	bad       uint8    // index of the record that cannot be decoded and is parked
 	pageSizes [2]uint8 // of runner A and runner B
-	most      budget
+	limits    budget
 	reader    bool
 }
 
-// Faults are wrong protocols. The zero value is the right one.
+// faults makes the protocol wrong, each field in one rule. The zero value is the correct protocol.
 type faults struct {
-	CountedEpoch       bool // a commit and its settling compare the epoch and no token
-	PlaceNotCompared   bool // a commit and its settling compare seq, but not pass and position
-	SettleIgnoresToken bool // settling compares the epoch and no token
-	SettleDoesNotWait  bool // settling reads the checkpoint without its lock
-	IDsBeforeLock      bool // a page id is reserved before the lock of the checkpoint's row is held
-	CheckpointFirst    bool // the checkpoint moves in a transaction of its own, before the rows are stored
-	AssumesCommitted   bool // a COMMIT without an answer is taken for one that happened
-	AlwaysFenced       bool // a checkpoint that is not as it was read always means another runner
-	EndNotChecked      bool // an end is believed whatever was announced and whatever is stored
+	CountedEpoch        bool // a commit and its look-up compare the epoch and no token
+	PositionNotCompared bool // a commit and its look-up compare seq, but not pass and offset
+	LookUpIgnoresToken  bool // a look-up compares the epoch and no token
+	LookUpDoesNotWait   bool // a look-up reads the checkpoint without its lock
+	IDsBeforeLock       bool // a page id is reserved before the lock of the checkpoint's row is held
+	CheckpointFirst     bool // the checkpoint moves in a transaction of its own, before the rows are stored
+	AssumesCommitted    bool // an unanswered COMMIT is assumed to have happened
+	AlwaysFenced        bool // every unexpected checkpoint is reported as fenced
+	EndNotChecked       bool // an end is believed without comparing it with the announced total
 }
 
 // A model is a protocol within a scope.
@@ -159,7 +159,7 @@ type model struct {
 	faults
 }
 
-// A transition is one step of one actor. Together the actor and what tell it from all other steps out of the same state.
+// A transition is one step of one actor. The pair of by and what is unique among the steps from one state.
 type transition struct {
 	by    actor
 	what  step
@@ -173,12 +173,12 @@ type ending uint8
 const (
 	running ending = iota
 	complete
-	fenced  // another runner owns the stream: exit 5
+	fenced  // another runner holds the stream: exit 5
 	setBack // the database was set back: exit 3, run it again
 )
 
-// next returns the steps that are possible in s. A runner that can read does so before anybody else takes a step: reading
-// touches nothing that the others see, so that it makes no difference when it happens.
+// next returns the steps that are possible in s. A runner that can read does so before any other actor takes a step: a read
+// changes nothing that the others see, so its time makes no difference.
 func (m model) next(s state) []transition {
 	var steps []transition
 	for _, who := range []actor{runnerA, runnerB} {
