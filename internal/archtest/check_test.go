@@ -8,11 +8,11 @@ import (
 
 const module = "github.com/pawldata/pawl"
 
-// A pkg is what the rules judge of a package, its tests left out.
+// A pkg is a package without its tests, as the rules see it.
 type pkg struct {
 	ImportPath string
-	Imports    []string // named in its files
-	Deps       []string // all that is linked in
+	Imports    []string // that its files name
+	Deps       []string // everything that is linked in
 }
 
 // A violation is one import that a rule forbids.
@@ -24,12 +24,12 @@ func (v violation) String() string {
 	return fmt.Sprintf("%s: %s must not import %s: %s", v.rule, v.importer, v.imported, v.why)
 }
 
-// check applies the rules to the packages.
+// check returns the imports of the packages that the rules forbid.
 func check(pkgs []pkg, rules []rule) []violation {
 	var found []violation
 	for _, r := range rules {
 		for _, p := range pkgs {
-			if r.binds(p.ImportPath) {
+			if r.appliesTo(p.ImportPath) {
 				for _, imported := range r.forbidden(p) {
 					found = append(found, violation{r.name, p.ImportPath, imported, r.why})
 				}
@@ -39,8 +39,8 @@ func check(pkgs []pkg, rules []rule) []violation {
 	return found
 }
 
-// forbidden are the imports that p must not have. What is linked in comes in dozens: the first one tells, and it is one
-// that p names itself if there is any.
+// forbidden returns the imports of p that the rule forbids. Of a deep rule it returns at most one, since one import can
+// link dozens of forbidden packages; it prefers one that p itself names.
 func (r rule) forbidden(p pkg) []string {
 	allowed := func(imported string) bool { return r.allows(p.ImportPath, imported) }
 	if !r.deep {
@@ -50,10 +50,12 @@ func (r rule) forbidden(p pkg) []string {
 	return linked[:min(1, len(linked))]
 }
 
-func (r rule) binds(path string) bool {
+// appliesTo reports whether the rule binds the package at path.
+func (r rule) appliesTo(path string) bool {
 	return matchesAny(r.of, path, path) && !matchesAny(r.except, path, path)
 }
 
+// allows reports whether the rule lets importer import imported.
 func (r rule) allows(importer, imported string) bool {
 	if matchesAny(r.never, importer, imported) {
 		return false
@@ -70,36 +72,38 @@ func matchesAny(patterns []string, importer, path string) bool {
 	return false
 }
 
+// matches reports whether path matches a pattern; see rule. ownUnit depends on the importer.
 func matches(pattern, importer, path string) bool {
 	switch pattern {
-	case std:
+	case stdlib:
 		return isStandard(path)
-	case more:
-		return !isStandard(path) && !within(module, path)
-	case own:
-		return within(unit(importer), path)
+	case otherModules:
+		return !isStandard(path) && !isWithin(module, path)
+	case ownUnit:
+		return isWithin(unitOf(importer), path)
 	}
 	if rest, ok := strings.CutPrefix(pattern, "."); ok {
 		pattern = module + rest
 	}
 	if root, ok := strings.CutSuffix(pattern, "/..."); ok {
-		return within(root, path)
+		return isWithin(root, path)
 	}
 	return path == pattern
 }
 
-func within(root, path string) bool {
+func isWithin(root, path string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }
 
-// isStandard relies on the rule that other modules' paths begin with a domain name.
+// isStandard reports whether path is in the standard library. It relies on the convention that the paths of other modules
+// begin with a domain name.
 func isStandard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")
 }
 
-// unit is the path as far as the folder below internal/adapters or the like.
-func unit(path string) string {
+// unitOf returns the first three elements of path within the module, for example internal/adapters/postgres.
+func unitOf(path string) string {
 	parts := strings.Split(strings.TrimPrefix(path, module+"/"), "/")
 	return module + "/" + strings.Join(parts[:min(3, len(parts))], "/")
 }

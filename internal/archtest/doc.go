@@ -1,5 +1,6 @@
-// Package archtest holds the architecture to its word: who may import whom, how long a file may be, that nobody sleeps
-// and what no package is called. There is nothing to import; its tests read the module as it is.
+// Package archtest tests the architecture: which package may import which, how long a file may be, which names a package
+// may not have, that nothing sleeps, and that the documentation names only what exists. It exports nothing; its tests read
+// the module's files.
 //
-// The rules are the table in rules_test.go, each with its reason.
+// The import rules are the table in rules_test.go, each with its reason.
 package archtest

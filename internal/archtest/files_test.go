@@ -15,20 +15,22 @@ import (
 	"testing"
 )
 
-// maxLines is the length from which a file tells more than one subject.
+// maxLines is the maximum length of a file. A longer one has more than one subject.
 const maxLines = 400
 
-// meaningless lists package names that do not say what is inside, and so attract everything.
-var meaningless = []string{"util", "utils", "common", "helper", "helpers", "misc", "manager"}
+// vagueNames lists package names that do not say what is inside, and so attract everything.
+var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "manager"}
 
+// A file is what the checks need to know of a Go file.
 type file struct {
 	path, pkg string
 	lines     int
 	generated bool
-	sleeps    bool // outside a file that uses synctest, where sleeping takes no time
-	commands  bool // a text names a command or a flag of pawl
+	sleeps    bool // calls time.Sleep and does not use synctest, with which sleeping takes no time
+	commands  bool // a string names a command or a flag of pawl
 }
 
+// TestFiles checks every Go file of the module, whatever its build tags.
 func TestFiles(t *testing.T) {
 	files := goFiles(t, "../..")
 	if len(files) < 10 {
@@ -41,7 +43,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func TestSleepingIsFound(t *testing.T) {
+// TestSleeps checks that a call of time.Sleep is found, except in files that use synctest.
+func TestSleeps(t *testing.T) {
 	for source, want := range map[string]bool{
 		"package p\nimport \"time\"\nfunc f() { time.Sleep(1) }":                         true,
 		"package p\nimport (\"time\"; \"testing/synctest\")\nfunc f() { time.Sleep(1) }": false,
@@ -52,12 +55,13 @@ func TestSleepingIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		if sleeps(f) != want {
-			t.Errorf("sleeps: %v\n%s", !want, source)
+			t.Errorf("got %v, want %v\n%s", !want, want, source)
 		}
 	}
 }
 
-func TestCommandsAreFound(t *testing.T) {
+// TestNamesCommand checks that a command or a flag in a string is found.
+func TestNamesCommand(t *testing.T) {
 	for text, want := range map[string]bool{
 		"run `pawl migrate` first": true, "raise --max-wait": true, "a -- b": false, "the table pages": false,
 	} {
@@ -66,57 +70,61 @@ func TestCommandsAreFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		if namesCommand(f) != want {
-			t.Errorf("names a command: %v in %q", !want, text)
+			t.Errorf("%q: got %v, want %v", text, !want, want)
 		}
 	}
 }
 
-func TestPlantedFilesAreFound(t *testing.T) {
+// TestFileFaults checks that each fault of a file is found.
+func TestFileFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		file file
 		want int
 	}{
-		"as it should be":   {file{pkg: "ingest", lines: maxLines}, 0},
-		"too long":          {file{pkg: "ingest", lines: maxLines + 1}, 1},
-		"generated":         {file{pkg: "dbsqlc", lines: 9000, generated: true}, 0},
-		"sleeping":          {file{pkg: "ingest", sleeps: true}, 1},
-		"a command":         {file{path: "../../internal/app/ingest/run.go", pkg: "ingest", commands: true}, 1},
-		"the command line":  {file{path: "../../internal/adapters/cli/run.go", pkg: "cli", commands: true}, 0},
-		"meaningless":       {file{pkg: "utils", lines: 1}, 1},
-		"meaningless tests": {file{pkg: "helpers_test", lines: 1}, 1},
+		"no fault":         {file{pkg: "ingest", lines: maxLines}, 0},
+		"too long":         {file{pkg: "ingest", lines: maxLines + 1}, 1},
+		"generated":        {file{pkg: "dbsqlc", lines: 9000, generated: true}, 0},
+		"sleeping":         {file{pkg: "ingest", sleeps: true}, 1},
+		"a command":        {file{path: "../../internal/app/ingest/run.go", pkg: "ingest", commands: true}, 1},
+		"the command line": {file{path: "../../internal/adapters/cli/run.go", pkg: "cli", commands: true}, 0},
+		"vague":            {file{pkg: "utils", lines: 1}, 1},
+		"vague tests":      {file{pkg: "helpers_test", lines: 1}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if faults := c.file.faults(); len(faults) != c.want {
-				t.Fatalf("faults: %v", faults)
+				t.Fatalf("got faults %v, want %d", faults, c.want)
 			}
 		})
 	}
 }
 
+// faults returns what is wrong with the file, in words.
 func (f file) faults() []string {
 	var faults []string
 	if f.lines > maxLines && !f.generated {
-		faults = append(faults, "more than one subject: split it")
+		faults = append(faults, "too long: split it by subject")
 	}
-	if slices.Contains(meaningless, strings.TrimSuffix(f.pkg, "_test")) {
-		faults = append(faults, "a package is named for what it does, not "+f.pkg)
+	if slices.Contains(vagueNames, strings.TrimSuffix(f.pkg, "_test")) {
+		faults = append(faults, "name the package for what it does, not "+f.pkg)
 	}
 	if f.sleeps {
 		faults = append(faults, "wait for a signal, or poll with a ticker under a context; never sleep")
 	}
-	if f.commands && f.speaksToUsers() {
-		faults = append(faults, "only the command line knows commands and flags: return a domain.Remedy")
+	if f.commands && f.reportsToUsers() {
+		faults = append(faults, "only the command line may name commands and flags: return a domain.Remedy")
 	}
 	return faults
 }
 
-// speaksToUsers reports whether the file's texts can reach a user without the command line having worded them.
-func (f file) speaksToUsers() bool {
+// reportsToUsers reports whether the file's strings can reach a user unchanged, without the command line wording them.
+func (f file) reportsToUsers() bool {
 	path := filepath.ToSlash(f.path)
 	if strings.HasSuffix(path, "_test.go") {
 		return false
 	}
-	for _, dir := range []string{"internal/domain/", "internal/app/", "internal/adapters/datasync/", "internal/adapters/postgres/", "internal/adapters/telemetry/"} {
+	for _, dir := range []string{
+		"internal/domain/", "internal/app/", "internal/adapters/datasync/", "internal/adapters/postgres/", "internal/adapters/telemetry/",
+	} {
 		if strings.Contains(path, dir) {
 			return true
 		}
@@ -124,10 +132,10 @@ func (f file) speaksToUsers() bool {
 	return false
 }
 
-// commandOrFlag matches a command or a flag of pawl in a text.
+// commandOrFlag matches a command or a flag of pawl in a string.
 var commandOrFlag = regexp.MustCompile("`pawl |(^|[^-\\w])--[a-z]")
 
-// namesCommand reports whether a text of the file names a command or a flag of pawl.
+// namesCommand reports whether a string of the file names a command or a flag of pawl.
 func namesCommand(f *ast.File) bool {
 	found := false
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -140,7 +148,7 @@ func namesCommand(f *ast.File) bool {
 	return found
 }
 
-// goFiles reads the module's files, whatever their build tags.
+// goFiles returns the Go files below root, whatever their build tags. It skips hidden folders and testdata.
 func goFiles(t *testing.T, root string) []file {
 	t.Helper()
 	var files []file
@@ -157,7 +165,7 @@ func goFiles(t *testing.T, root string) []file {
 		if filepath.Ext(path) != ".go" {
 			return nil
 		}
-		f, err := read(path)
+		f, err := readFile(path)
 		files = append(files, f)
 		return err
 	})
@@ -167,7 +175,7 @@ func goFiles(t *testing.T, root string) []file {
 	return files
 }
 
-func read(path string) (file, error) {
+func readFile(path string) (file, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return file{}, err
@@ -186,6 +194,7 @@ func read(path string) (file, error) {
 	}, nil
 }
 
+// sleeps reports whether the file calls time.Sleep and does not use synctest.
 func sleeps(f *ast.File) bool {
 	for _, imported := range f.Imports {
 		if imported.Path.Value == `"testing/synctest"` {

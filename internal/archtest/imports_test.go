@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
+// TestImports checks that no package of the module breaks an import rule.
 func TestImports(t *testing.T) {
-	pkgs := load(t)
+	pkgs := loadPackages(t)
 	if len(pkgs) < 5 {
 		t.Fatalf("only %d packages found: %v", len(pkgs), pkgs)
 	}
@@ -20,18 +21,20 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The build with wireinject is the one that imports wire.
-func TestWireIsInOnePackage(t *testing.T) {
+// TestWireImports checks that only cmd/pawl imports wire. Only files with the build tag wireinject import it, so the
+// packages are loaded with that tag.
+func TestWireImports(t *testing.T) {
 	const wire = "github.com/google/wire"
-	for _, p := range load(t, "-tags", "wireinject") {
+	for _, p := range loadPackages(t, "-tags", "wireinject") {
 		if slices.Contains(p.Imports, wire) && p.ImportPath != module+"/cmd/pawl" {
 			t.Errorf("%s imports wire", p.ImportPath)
 		}
 	}
 }
 
-// load reads the module's packages as the go command sees them. What does not compile is for others to report.
-func load(t *testing.T, flags ...string) []pkg {
+// loadPackages returns the module's packages as listed by the go command. It ignores compile errors, which other checks
+// report.
+func loadPackages(t *testing.T, flags ...string) []pkg {
 	t.Helper()
 	args := slices.Concat([]string{"list", "-e", "-json=ImportPath,Imports,Deps"}, flags, []string{module + "/..."})
 	cmd := exec.CommandContext(t.Context(), "go", args...)

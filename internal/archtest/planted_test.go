@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// planted are imports that must not pass, by the rule that must name them. Every rule has some.
-var planted = map[string][]struct{ importer, imported string }{
+// plantedImports lists forbidden imports by the rule that must find them. Every rule has some.
+var plantedImports = map[string][]struct{ importer, imported string }{
 	"domain": {
 		{"./internal/domain", "os"},
 		{"./internal/domain", "net/http"},
@@ -90,29 +90,31 @@ var planted = map[string][]struct{ importer, imported string }{
 	},
 }
 
-func TestPlantedImportsAreFound(t *testing.T) {
+// TestPlantedImports checks that each rule can fail: it finds its planted imports.
+func TestPlantedImports(t *testing.T) {
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
-			if len(planted[r.name]) == 0 {
-				t.Fatal("nobody has shown that this rule can fail")
+			if len(plantedImports[r.name]) == 0 {
+				t.Fatal("no planted import shows that this rule can fail")
 			}
 			if r.why == "" {
-				t.Error("no reason")
+				t.Error("the rule has no reason")
 			}
-			for _, p := range planted[r.name] {
-				importer, imported := full(p.importer), full(p.imported)
-				if !slices.Contains(broken(importer, imported, r.deep), r.name) {
-					t.Errorf("%s may import %s", importer, imported)
+			for _, p := range plantedImports[r.name] {
+				importer, imported := expandPath(p.importer), expandPath(p.imported)
+				if !slices.Contains(brokenRules(importer, imported, r.deep), r.name) {
+					t.Errorf("the rule does not find that %s imports %s", importer, imported)
 				}
 			}
 		})
 	}
-	if len(planted) != len(rules) {
-		t.Errorf("violations for %d rules, and there are %d", len(planted), len(rules))
+	if len(plantedImports) != len(rules) {
+		t.Errorf("got planted imports for %d rules, want %d", len(plantedImports), len(rules))
 	}
 }
 
-func TestWhatIsAllowedPasses(t *testing.T) {
+// TestAllowedImports checks that the rules do not forbid imports that the architecture needs.
+func TestAllowedImports(t *testing.T) {
 	for _, p := range []struct{ importer, imported string }{
 		{"./internal/domain", "strings"},
 		{"./internal/domain/domaintest", "testing"},
@@ -127,15 +129,16 @@ func TestWhatIsAllowedPasses(t *testing.T) {
 		{"./cmd/pawl", "./internal/adapters/datasync"},
 		{"./cmd/mockapi", "./mockapi"},
 	} {
-		importer, imported := full(p.importer), full(p.imported)
-		if names := append(broken(importer, imported, false), broken(importer, imported, true)...); len(names) > 0 {
-			t.Errorf("%s may not import %s: %v", importer, imported, names)
+		importer, imported := expandPath(p.importer), expandPath(p.imported)
+		if names := append(brokenRules(importer, imported, false), brokenRules(importer, imported, true)...); len(names) > 0 {
+			t.Errorf("%s imports %s: forbidden by %v, want allowed", importer, imported, names)
 		}
 	}
 }
 
-// broken are the names of the rules that the import breaks, directly or linked in by another package.
-func broken(importer, imported string, linked bool) []string {
+// brokenRules returns the names of the rules that the import breaks. If linked, the importer does not name the imported
+// package, but another package links it.
+func brokenRules(importer, imported string, linked bool) []string {
 	p := pkg{ImportPath: importer, Deps: []string{imported}}
 	if !linked {
 		p.Imports = p.Deps
@@ -147,7 +150,8 @@ func broken(importer, imported string, linked bool) []string {
 	return names
 }
 
-func full(path string) string {
+// expandPath replaces a leading dot with the module's path.
+func expandPath(path string) string {
 	if path[0] == '.' {
 		return module + path[1:]
 	}

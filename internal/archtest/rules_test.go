@@ -1,14 +1,15 @@
 package archtest
 
-// The words a pattern may use beside import paths. "./x" is x in this module, and "x/..." is x with all below it.
+// The words that a pattern can be instead of an import path. In a path, "./x" is x in this module, and "x/..." is x and
+// every package below it.
 const (
-	std  = "the standard library"
-	more = "other modules"
-	own  = "the rest of its own unit" // internal/adapters/postgres with all below it, for example
+	stdlib       = "the standard library"
+	otherModules = "other modules"
+	ownUnit      = "the rest of its own unit" // for example internal/adapters/postgres and every package below it
 )
 
-// A rule binds the packages that match of and not except. What they import must match may, if there is any, and never
-// match never.
+// A rule binds the packages that match of and do not match except. Their imports must match may, unless may is nil, and
+// must not match never.
 type rule struct {
 	name   string
 	why    string
@@ -16,19 +17,19 @@ type rule struct {
 	except []string
 	may    []string
 	never  []string
-	deep   bool // judges everything that is linked in, not only what the files name
+	deep   bool // check everything that is linked in, not only what the files name
 }
 
 var anywhere = []string{"./..."}
 
-// testSupport are the packages that exist for tests.
+// testSupport lists the packages that exist for tests.
 var testSupport = []string{
 	"./internal/domain/domaintest", "./internal/pgtest/...", "./internal/archtest/...", "./internal/e2e/...",
 	"./internal/protocol",
 }
 
-// rules judge ordinary files; tests may import what they need. Direct imports are what is judged of the standard
-// library, since fmt alone links os.
+// rules lists the import rules. They bind ordinary files; tests may import what they need. Rules about the standard library
+// check direct imports only, since already fmt links os.
 var rules = []rule{
 	{
 		name:   "domain",
@@ -41,15 +42,15 @@ var rules = []rule{
 	},
 	{
 		name: "domaintest",
-		why:  "every implementation of a port runs the conformance suites, so they know the ports alone",
+		why:  "every implementation of a port runs the conformance suites, so they depend on the ports only",
 		of:   []string{"./internal/domain/domaintest"},
-		may:  []string{std, "./internal/domain"},
+		may:  []string{stdlib, "./internal/domain"},
 	},
 	{
 		name:  "app",
-		why:   "a use case decides; adapters do the I/O, and use cases don't lean on each other",
+		why:   "a use case decides; adapters do the I/O, and use cases do not depend on each other",
 		of:    []string{"./internal/app/..."},
-		may:   []string{std, "./internal/domain", "./internal/app/retry"},
+		may:   []string{stdlib, "./internal/domain", "./internal/app/retry"},
 		never: []string{"net/...", "os/...", "database/...", "log/...", "syscall"},
 	},
 	{
@@ -57,27 +58,27 @@ var rules = []rule{
 		why:    "a use case runs without driver, telemetry or any other module",
 		of:     []string{"./internal/domain/...", "./internal/app/..."},
 		except: []string{"./internal/domain/domaintest"},
-		never:  []string{more},
+		never:  []string{otherModules},
 		deep:   true,
 	},
 	{
 		name:   "driven adapters",
-		why:    "an adapter translates for the domain; it knows neither its caller nor its siblings",
+		why:    "an adapter translates for the domain; it depends neither on its caller nor on other adapters",
 		of:     []string{"./internal/adapters/..."},
 		except: []string{"./internal/adapters/cli/...", "./internal/adapters/httpapi/...", "./internal/adapters/telemetry/..."},
-		may:    []string{std, more, own, "./internal/domain", "./db"},
+		may:    []string{stdlib, otherModules, ownUnit, "./internal/domain", "./db"},
 	},
 	{
 		name: "telemetry adapter",
-		why:  "it observes use cases and decorates ports; it knows no other adapter",
+		why:  "it observes use cases and decorates ports; it depends on no other adapter",
 		of:   []string{"./internal/adapters/telemetry/..."},
-		may:  []string{std, more, own, "./internal/domain", "./internal/app/..."},
+		may:  []string{stdlib, otherModules, ownUnit, "./internal/domain", "./internal/app/..."},
 	},
 	{
 		name: "driving adapters",
-		why:  "what calls the use cases gets the driven adapters from cmd, as ports",
+		why:  "an adapter that calls use cases gets the driven adapters from cmd, as ports",
 		of:   []string{"./internal/adapters/cli/...", "./internal/adapters/httpapi/..."},
-		may:  []string{std, more, own, "./internal/domain", "./internal/app/..."},
+		may:  []string{stdlib, otherModules, ownUnit, "./internal/domain", "./internal/app/..."},
 	},
 	{
 		name:   "dbsqlc",
@@ -88,7 +89,7 @@ var rules = []rule{
 	},
 	{
 		name: "database driver",
-		why:  "SQL has one home; whoever else speaks to the driver bypasses the fence",
+		why:  "only the postgres adapter runs SQL; other code that uses the driver would bypass the fence",
 		of:   anywhere,
 		except: []string{
 			"./internal/adapters/postgres/...", "./internal/adapters/embeddedpg/...", "./internal/adapters/telemetry/...",
@@ -105,25 +106,25 @@ var rules = []rule{
 	},
 	{
 		name: "db",
-		why:  "the migrations are files, for plain dbmate too",
+		why:  "the migrations are files, which plain dbmate can read too",
 		of:   []string{"./db/..."},
-		may:  []string{std},
+		may:  []string{stdlib},
 	},
 	{
 		name: "mockapi",
-		why:  "it is the oracle: a mistake it shared with pawl would go unseen",
+		why:  "it computes the expected result of the tests: a mistake that it shares with pawl would go unseen",
 		of:   []string{"./mockapi/..."},
-		may:  []string{std, "./mockapi/..."},
+		may:  []string{stdlib, "./mockapi/..."},
 	},
 	{
 		name: "cmd/mockapi",
 		why:  "it only serves mockapi",
 		of:   []string{"./cmd/mockapi"},
-		may:  []string{std, "./mockapi"},
+		may:  []string{stdlib, "./mockapi"},
 	},
 	{
 		name:   "mockapi's users",
-		why:    "pawl knows the upstream by HTTP alone",
+		why:    "pawl reaches the API by HTTP only",
 		of:     anywhere,
 		except: append([]string{"./mockapi/...", "./cmd/mockapi"}, testSupport...),
 		never:  []string{"./mockapi/...", "./cmd/mockapi"},
@@ -131,21 +132,21 @@ var rules = []rule{
 	},
 	{
 		name:  "wire",
-		why:   "wire writes code and is no part of the program; its one file has the tag wireinject",
+		why:   "wire generates code and is not part of the program; its one file has the tag wireinject",
 		of:    anywhere,
 		never: []string{"github.com/google/wire/..."},
 		deep:  true,
 	},
 	{
 		name:   "testing",
-		why:    "as below; but a library that embeddedpg uses has a test among its ordinary files, and so links it",
+		why:    "the same reason as test support; not deep, since a library that embeddedpg uses links testing from an ordinary file",
 		of:     anywhere,
 		except: testSupport,
 		never:  []string{"testing/..."},
 	},
 	{
 		name:   "test support",
-		why:    "what exists for tests has no place in a program",
+		why:    "code that exists for tests must not be part of a program",
 		of:     anywhere,
 		except: testSupport,
 		never: append([]string{
