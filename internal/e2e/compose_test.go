@@ -49,19 +49,6 @@ func TestCompose(t *testing.T) {
 	})
 }
 
-// checkDone waits until pawl has exited with 0 and checks the numbers of events and pages.
-func (p *project) checkDone() {
-	p.t.Helper()
-	if code := p.exitCode("pawl"); code != "0" {
-		p.t.Fatalf("exit %s: %s", code, p.stderr("pawl"))
-	}
-	db := p.database()
-	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != 100000 || pages != 100 {
-		p.t.Errorf("got %d events in %d pages, want 100000 in 100", events, pages)
-	}
-	db.checkLedger()
-}
-
 // composeTimeout bounds one command, which may have to pull or build an image.
 const composeTimeout = 10 * time.Minute
 
@@ -85,6 +72,19 @@ func newProject(t *testing.T) *project {
 	p := &project{t: t, command: ready.command}
 	t.Cleanup(p.down)
 	return p
+}
+
+// checkDone waits until pawl has exited with 0 and checks the numbers of events and pages.
+func (p *project) checkDone() {
+	p.t.Helper()
+	if code := p.exitCode("pawl"); code != "0" {
+		p.t.Fatalf("exit %s: %s", code, p.stderr("pawl"))
+	}
+	db := p.database()
+	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != 100000 || pages != 100 {
+		p.t.Errorf("got %d events in %d pages, want 100000 in 100", events, pages)
+	}
+	db.checkLedger()
 }
 
 // withT returns the project for a subtest.
