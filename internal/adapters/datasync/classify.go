@@ -10,12 +10,15 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// answerError returns the classified error for an answer whose status is not 200. until is when to try again if the answer
+// answerError returns the classified error for an answer to req whose status is not 200. until is when to try again if the answer
 // refuses for the rate limit, zero if unknown.
-func (c *Client) answerError(a answer, headers rateHeaders, until time.Time) error {
+func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeaders, until time.Time) error {
 	profile := &c.cfg.Profile
 	code, message := profile.ErrorBody.parse(a.body)
 	class := profile.ErrorBody.classify(a.status, code, headers)
+	if req.Cursor != "" {
+		class = class.withCursor(a.status)
+	}
 	failure := &domain.Error{Kind: class.kind, Op: opFetch, Hint: class.hint, Status: a.status}
 	if class.kind == domain.RateLimited {
 		failure.Until = until
@@ -90,6 +93,22 @@ func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) e
 		return errorClass{kind: domain.BadPage}
 	}
 	return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not speak plain HTTP"}
+}
+
+// withCursor returns the class of an answer to a request with a cursor. If the API refuses the request itself, the cursor is
+// at fault, whatever the code: the request for the head is the same but for the cursor, and tells if anything else is wrong.
+// 404 is not taken for that, since a proxy may answer it for a moment, and reading from the head again is expensive.
+func (c errorClass) withCursor(status int) errorClass {
+	if c.kind != domain.Invalid {
+		return c
+	}
+	switch status {
+	case http.StatusGone:
+		return errorClass{kind: domain.CursorExpired}
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return errorClass{kind: domain.CursorInvalid}
+	}
+	return c
 }
 
 // isRateLimited reports whether an answer refuses the request because of the rate limit: always with 429, with 503 if it

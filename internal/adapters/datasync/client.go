@@ -98,7 +98,7 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	}
 	headers, until := c.governor.observe(c.cfg.Profile.Headers, answer)
 	if answer.status != http.StatusOK {
-		return domain.Page{}, c.answerError(answer, headers, until)
+		return domain.Page{}, c.answerError(req, answer, headers, until)
 	}
 	return c.parsePage(answer, headers.quota, req)
 }

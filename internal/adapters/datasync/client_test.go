@@ -274,3 +274,35 @@ func respond(r *http.Request, status int, headers []string, body []byte) *http.R
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
 }
+
+func TestFetchPage_RefusedCursor(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		status int
+		code   string
+		cursor domain.Cursor
+		want   domain.Kind
+	}{
+		{"410 with a code of its own", http.StatusGone, "", "c", domain.CursorExpired},
+		{"400 with another code", http.StatusBadRequest, "INVALID_CURSOR", "c", domain.CursorInvalid},
+		{"422", http.StatusUnprocessableEntity, "", "c", domain.CursorInvalid},
+		{"404 may be a proxy's", http.StatusNotFound, "", "c", domain.Invalid},
+		{"401 is about the key", http.StatusUnauthorized, "", "c", domain.Unauthorized},
+		{"400 at the head", http.StatusBadRequest, "INVALID_CURSOR", "", domain.Invalid},
+		{"410 at the head", http.StatusGone, "", "", domain.Invalid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, func(c *datasync.Config) {
+				c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+					return respond(r, tt.status, nil, []byte(`{"code":"`+tt.code+`"}`)), nil
+				})
+			})
+			_, err := client.FetchPage(t.Context(), domain.PageRequest{Cursor: tt.cursor, Limit: 10})
+			if got := domain.KindOf(err); got != tt.want {
+				t.Errorf("got kind %v, want %v: %v", got, tt.want, err)
+			}
+		})
+	}
+}

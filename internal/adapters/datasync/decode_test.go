@@ -188,6 +188,7 @@ func TestDecode_Rejects(t *testing.T) {
 		{"NUL in a new field's name", with(`\u0000`, `1`), "NUL character", `"\x00"`},
 		{"NUL in the session", inSession(`"id":"` + session + `","deviceType":"\u0000","browser":"b"`), "NUL character", "session.deviceType"},
 		{"a UUID without dashes", with("id", `"`+strings.ReplaceAll(id, "-", "")+`"`), "bad UUID", "id"},
+		{"the nil UUID as event id", with("id", `"00000000-0000-0000-0000-000000000000"`), "bad UUID", "id"},
 		{"an empty UUID", with("userId", `""`), "bad UUID", "userId"},
 		{"a number as a UUID", with("sessionId", `17`), "wrong type", "sessionId"},
 		{"a number as a name", with("name", `1`), "wrong type", "name"},

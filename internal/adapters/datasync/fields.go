@@ -26,6 +26,15 @@ func (r *recordReader) setText(target *string, value []byte) *domain.Rejection {
 	return rejection
 }
 
+// setEventID rejects the UUID of zeros: RFC 9562 (5.9) reserves it for "no value", so it identifies no event.
+func (r *recordReader) setEventID(value []byte) *domain.Rejection {
+	rejection := r.setUUID(&r.event.ID, value)
+	if rejection == nil && r.event.ID == (domain.EventID{}) {
+		return rejectValue(reasonBadUUID, value, "is the nil UUID, which identifies no event")
+	}
+	return rejection
+}
+
 func (r *recordReader) setUUID(target *domain.UUID, value []byte) *domain.Rejection {
 	if len(value) > maxUUIDBytes && value[0] == '"' {
 		return rejectValue(reasonBadUUID, value, "is longer than a UUID")
