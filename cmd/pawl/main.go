@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/signal"
@@ -11,6 +12,10 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 )
+
+// A release sets these with -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.date=…". What is empty comes from the
+// build information that the go command writes.
+var version, commit, date string
 
 func main() {
 	signals := make(chan os.Signal, 2)
@@ -34,14 +39,29 @@ func main() {
 		PsqlEnviron:  postgres.PsqlEnviron,
 		NormalizeURL: datasync.NormalizeBaseURL,
 		Jitter:       jitter,
-		Version:      version(),
+		Build:        build(),
 	}))
 }
 
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(unknown)"
+// build returns the build of this program.
+func build() cli.Build {
+	info, _ := debug.ReadBuildInfo()
+	return completeBuild(cli.Build{Version: version, Commit: commit, Date: date}, info)
+}
+
+// completeBuild returns b with its empty fields set from info, which may be nil.
+func completeBuild(b cli.Build, info *debug.BuildInfo) cli.Build {
+	if info != nil {
+		b.Version = cmp.Or(b.Version, info.Main.Version)
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				b.Commit = cmp.Or(b.Commit, s.Value)
+			case "vcs.time":
+				b.Date = cmp.Or(b.Date, s.Value)
+			}
+		}
 	}
-	return info.Main.Version
+	b.Version = cmp.Or(b.Version, "(unknown)")
+	return b
 }

@@ -18,19 +18,19 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-var update = flag.Bool("update", false, "write what the scripts compare with anew")
+var update = flag.Bool("update", false, "update the expected output in the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(withServer{m}, map[string]func(){"pawl": main})
+	testscript.Main(serverRunner{m}, map[string]func(){"pawl": main})
 }
 
-// withServer stops the PostgreSQL server after the tests.
-type withServer struct{ m *testing.M }
+// A serverRunner runs the tests for testscript.Main, which needs a Run method, and stops the PostgreSQL server afterwards.
+type serverRunner struct{ m *testing.M }
 
-func (w withServer) Run() int { return pgtest.Main(w.m) }
+func (r serverRunner) Run() int { return pgtest.Main(r.m) }
 
-// TestScripts runs the program as a user would: a file for each promise, in a folder, with a database and a mock API of
-// its own.
+// TestScripts runs the program as a user does. Each .txtar file tests one documented behaviour, in its own folder, with its
+// own database and mock API.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
@@ -44,17 +44,20 @@ func TestScripts(t *testing.T) {
 				Files:               []string{file},
 				RequireExplicitExec: true,
 				UpdateScripts:       *update,
-				Setup:               func(env *testscript.Env) error { return surround(t, env) },
+				Setup:               func(env *testscript.Env) error { return setUp(t, env) },
 				Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 			})
 		})
 	}
 }
 
-// surround gives a script what `pawl run` needs, a second API as $OTHER_API, as $MESSY_API one with six records that no row
-// can hold and eleven that say more than expected, as $SILENT the address of a server that never answers, and as $BIN the
-// folder that holds pawl alone.
-func surround(t *testing.T, env *testscript.Env) error {
+// setUp sets the variables of a script:
+//   - DATABASE_URL, API_BASE_URL and API_KEY: an empty database and a mock API, as `pawl run` needs them
+//   - OTHER_API: a second mock API
+//   - MESSY_API: a mock API with 6 records that cannot become rows and 11 records with drift
+//   - SILENT: the URL of a server that never answers
+//   - BIN: the folder of pawl, which testscript puts first into PATH
+func setUp(t *testing.T, env *testscript.Env) error {
 	t.Helper()
 	env.Setenv("DATABASE_URL", pgtest.Empty(t))
 	env.Setenv("API_KEY", "demo-key")

@@ -15,7 +15,7 @@ import (
 )
 
 func initRunner(
-	ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer,
+	ctx context.Context, s cli.Settings, run cli.RunOptions, observer ingest.Observer,
 ) (cli.Runner, func(), error) {
 	panic(wire.Build(
 		datasync.DataSync, newRunClient, datasync.NewDecoder,
@@ -29,7 +29,7 @@ func initStatus(ctx context.Context, s cli.Settings) (cli.StatusReader, func(), 
 }
 
 func initVerifier(
-	ctx context.Context, s cli.Settings, asked cli.VerifyOptions, observer cli.VerifyObserver,
+	ctx context.Context, s cli.Settings, run cli.VerifyOptions, observer cli.VerifyObserver,
 ) (cli.Verifier, func(), error) {
 	panic(wire.Build(
 		datasync.DataSync, datasync.NewDecoder,
@@ -43,7 +43,7 @@ func initLetters(ctx context.Context, s cli.Settings) (cli.Letters, func(), erro
 }
 
 func initReplayer(
-	ctx context.Context, s cli.Settings, asked cli.ReplayOptions, observer replay.Observer,
+	ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer,
 ) (cli.Replayer, func(), error) {
 	panic(wire.Build(datasync.DataSync, datasync.NewDecoder, newPool, postgres.NewReplays, newReplayer))
 }

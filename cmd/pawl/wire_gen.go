@@ -17,8 +17,8 @@ import (
 
 // Injectors from wire.go:
 
-func initRunner(ctx context.Context, s cli.Settings, asked cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
-	tracing, cleanup := newTracing(ctx, s, asked)
+func initRunner(ctx context.Context, s cli.Settings, run cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
+	tracing, cleanup := newTracing(ctx, s, run)
 	profile := datasync.DataSync()
 	client, err := newRunClient(s, profile)
 	if err != nil {
@@ -32,7 +32,7 @@ func initRunner(ctx context.Context, s cli.Settings, asked cli.RunOptions, obser
 		return nil, nil, err
 	}
 	store, cleanup3 := newStore(pool)
-	options := newOptions(s, asked, client)
+	options := newOptions(s, run, client)
 	runner := newRunner(tracing, client, decoder, store, observer, options)
 	return runner, func() {
 		cleanup3()
@@ -52,7 +52,7 @@ func initStatus(ctx context.Context, s cli.Settings) (cli.StatusReader, func(), 
 	}, nil
 }
 
-func initVerifier(ctx context.Context, s cli.Settings, asked cli.VerifyOptions, observer cli.VerifyObserver) (cli.Verifier, func(), error) {
+func initVerifier(ctx context.Context, s cli.Settings, run cli.VerifyOptions, observer cli.VerifyObserver) (cli.Verifier, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -61,7 +61,7 @@ func initVerifier(ctx context.Context, s cli.Settings, asked cli.VerifyOptions, 
 	profile := datasync.DataSync()
 	decoder := datasync.NewDecoder(profile)
 	comparison := postgres.NewComparison(pool)
-	options, err := newVerifyOptions(s, asked, observer, profile, decoder, comparison)
+	options, err := newVerifyOptions(s, run, observer, profile, decoder, comparison)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -83,7 +83,7 @@ func initLetters(ctx context.Context, s cli.Settings) (cli.Letters, func(), erro
 	}, nil
 }
 
-func initReplayer(ctx context.Context, s cli.Settings, asked cli.ReplayOptions, observer replay.Observer) (cli.Replayer, func(), error) {
+func initReplayer(ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer) (cli.Replayer, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +91,7 @@ func initReplayer(ctx context.Context, s cli.Settings, asked cli.ReplayOptions, 
 	replays := postgres.NewReplays(pool)
 	profile := datasync.DataSync()
 	decoder := datasync.NewDecoder(profile)
-	replayer := newReplayer(s, asked, replays, decoder, observer)
+	replayer := newReplayer(s, run, replays, decoder, observer)
 	return replayer, func() {
 		cleanup()
 	}, nil

@@ -1,37 +1,157 @@
 package cli
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
 
+	"github.com/dustin/go-humanize"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 type dlqCommand struct {
 	List    dlqListCommand    `cmd:"" help:"List dead letters, or count them by reason."`
-	Show    dlqShowCommand    `cmd:"" help:"Show all there is of one dead letter."`
-	Replay  dlqReplayCommand  `cmd:"" help:"Decode dead letters again, and store what has become an event."`
-	Discard dlqDiscardCommand `cmd:"" help:"Resolve a dead letter that is of no use. It is kept, with the reason."`
+	Show    dlqShowCommand    `cmd:"" help:"Show everything about one dead letter."`
+	Replay  dlqReplayCommand  `cmd:"" help:"Decode dead letters again, and store those that are events now."`
+	Discard dlqDiscardCommand `cmd:"" help:"Resolve a dead letter that is of no use. It stays in the database, with the reason."`
 }
 
-// Letters are a stream's dead letters to look through.
+// Letters reads and discards a stream's dead letters.
 type Letters interface {
+	// List returns the letters of a range in the order of their ids, and whether more follow.
 	List(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange) (letters []domain.DeadLetter, more bool, err error)
 	Reasons(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter) ([]domain.ReasonCount, error)
 	Letter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error)
 	Discard(ctx context.Context, stream domain.StreamID, id int64, why string) error
 }
 
-// withLetters does something with the dead letters in the database, as often as the policy allows.
-func (s *session) withLetters(work func(context.Context, Letters) error) error {
-	_, closeDatabase, err := s.openDatabase()
+type dlqShowCommand struct {
+	ID   int64 `arg:"" name:"id" help:"The dead letter's id, as pawl dlq list prints it."`
+	Raw  bool  `name:"raw" xor:"form" help:"Write the bytes of the record unchanged, and nothing else."`
+	JSON bool  `name:"json" xor:"form" help:"Print one JSON object, with the record in base64 and, if it is UTF-8, as text."`
+}
+
+// Run is called by kong.
+func (c *dlqShowCommand) Run(s *session) error {
+	var letter domain.DeadLetter
+	err := withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) (err error) {
+		letter, err = l.Letter(ctx, s.settings.Stream, c.ID)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer closeDatabase()
-	letters, release, err := s.wiring.Letters(s.ctx, s.settings)
+	switch {
+	case c.Raw:
+		_, err = s.Stdout.Write(letter.Payload)
+	case c.JSON:
+		err = writeLetterJSON(s.Stdout, s.settings.Stream, letter)
+	default:
+		err = writeLetter(s.Stdout, s.settings.Stream, letter)
+	}
+	return printError(err)
+}
+
+func writeLetter(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "letter %d of stream %s: %s\n", l.ID, stream, stateOf(l))
+	field := func(name, value string) { fmt.Fprintf(out, "%-9s  %s\n", name, orDash(value)) }
+	field("reason", escapeQuoting(l.Why.Reason))
+	field("field", escapeQuoting(l.Why.Field))
+	field("detail", escapeQuoting(l.Why.Detail))
+	field("event id", eventIDOf(l))
+	field("key", escapeToASCII(string(l.Key)))
+	field("parked", fmt.Sprintf("%s, by page %d, record at index %d", l.ParkedAt.Format(time.RFC3339), l.PageID, l.Index))
+	field("seen", times(l.Seen))
+	if l.Others > 0 {
+		field("others", othersNote(l.Others))
+	}
+	field("replayed", times(l.Replays))
+	if r := l.Resolved; r != nil {
+		by := "by hand"
+		if r.PageID != 0 {
+			by = fmt.Sprintf("by page %d", r.PageID)
+		}
+		field("resolved", fmt.Sprintf("%s, %s: %s", r.At.Format(time.RFC3339), by, escapeUnprintable(r.Why)))
+	}
+	payload := escapeToASCII(string(l.Payload))
+	note := ""
+	if payload != string(l.Payload) {
+		note = ", escaped here"
+	}
+	field("record", fmt.Sprintf("%s bytes%s; --raw writes them unchanged", humanize.Comma(int64(len(l.Payload))), note))
+	fmt.Fprintf(out, "%s\n", payload)
+	return out.Flush()
+}
+
+type dlqDiscardCommand struct {
+	ID   int64  `arg:"" name:"id" help:"The dead letter's id, as pawl dlq list prints it."`
+	Why  string `name:"why" required:"" placeholder:"TEXT" help:"The reason, 1 to 1,000 characters. It is stored with the dead letter."`
+	JSON bool   `name:"json" help:"Print one JSON object."`
+}
+
+// Run is called by kong.
+func (c *dlqDiscardCommand) Run(s *session) error {
+	why, err := parseReason(c.Why)
 	if err != nil {
 		return err
 	}
-	defer release()
-	return s.try(func(ctx context.Context) error { return work(ctx, letters) })
+	err = withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) error {
+		return l.Discard(ctx, s.settings.Stream, c.ID, why)
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printError(writeASCIIJSON(s.Stdout, discardJSON{s.settings.Stream.String(), c.ID, domain.ResolvedByDiscard, why}))
+	}
+	_, err = fmt.Fprintf(s.Stdout, "letter %d of stream %s: discarded\n", c.ID, s.settings.Stream)
+	return printError(err)
+}
+
+// maxReasonLength is the maximum number of characters in a reason.
+const maxReasonLength = 1000
+
+// parseReason returns text without the white space around it. It returns an Invalid error if nothing is left or too much.
+func parseReason(text string) (string, error) {
+	why := strings.TrimSpace(text)
+	if n := utf8.RuneCountInString(why); n == 0 || n > maxReasonLength {
+		return "", settings.Invalid("--why", fmt.Sprintf("%d characters; it should have 1 to %d", n, maxReasonLength))
+	}
+	return why, nil
+}
+
+// eventIDOf returns the id of a dead letter's event, empty if the record has none that can be read.
+func eventIDOf(l domain.DeadLetter) string {
+	if l.Why.ID == (domain.EventID{}) {
+		return ""
+	}
+	return l.Why.ID.String()
+}
+
+// stateOf returns "open", or how a dead letter was resolved.
+func stateOf(l domain.DeadLetter) string {
+	if l.Resolved == nil {
+		return "open"
+	}
+	return l.Resolved.How
+}
+
+// othersNote says that n records were only counted, because their event had too many dead letters.
+func othersNote(n int64) string {
+	return quantity(n, "more record of this event with other bytes was counted here and not stored",
+		"more records of this event with other bytes were counted here and not stored")
+}
+
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return humanize.Comma(n) + " times"
 }

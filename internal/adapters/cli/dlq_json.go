@@ -8,62 +8,64 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// What the commands about dead letters print for scripts; README.md documents the fields.
-
+// lettersJSON is what `pawl dlq list --json` prints.
 type lettersJSON struct {
-	Stream    string       `json:"stream"`
-	Letters   []letterJSON `json:"letters"`
-	NextAfter *int64       `json:"next_after"` // for --after; null at the end of the list
+	Stream    string       `json:"stream"`     // the stream's name
+	Letters   []letterJSON `json:"letters"`    // in the order of their ids
+	NextAfter *int64       `json:"next_after"` // the value of --after for the next list; null at the end
 }
 
 type letterJSON struct {
-	ID          int64           `json:"id"`
-	Reason      string          `json:"reason"`
-	Field       string          `json:"field"`
-	Detail      string          `json:"detail"`
-	EventID     *string         `json:"event_id"` // null where it cannot be told
-	Key         string          `json:"key"`
-	PageID      int64           `json:"page_id"`
-	IndexInPage int             `json:"index_in_page"`
-	Seen        int64           `json:"seen"`
-	Others      int64           `json:"others"`                // of these, records of the event with other bytes that were not kept
+	ID          int64           `json:"id"`                    // the dead letter's id
+	Reason      string          `json:"reason"`                // why the record cannot become a row
+	Field       string          `json:"field"`                 // the field that is to blame; may be empty
+	Detail      string          `json:"detail"`                // what is wrong with it
+	EventID     *string         `json:"event_id"`              // the event's id; null if the record has none that can be read
+	Key         string          `json:"key"`                   // the id or, without one, a hash of the record
+	PageID      int64           `json:"page_id"`               // the page in the ledger that parked it
+	IndexInPage int             `json:"index_in_page"`         // the record's index in that page, from 0
+	Seen        int64           `json:"seen"`                  // how often the API sent it
+	Others      int64           `json:"others"`                // of these, records of the event with other bytes, which were not stored
 	OthersNote  string          `json:"others_note,omitempty"` // the same in words
-	Replays     int64           `json:"replays"`
-	ParkedAt    string          `json:"parked_at"`
-	Resolved    *resolutionJSON `json:"resolved"` // null while it is open
+	Replays     int64           `json:"replays"`               // how often it was replayed
+	ParkedAt    string          `json:"parked_at"`             // the time when it was parked
+	Resolved    *resolutionJSON `json:"resolved"`              // null while it is open
 }
 
 type resolutionJSON struct {
-	How    string `json:"how"`
-	Why    string `json:"why"`
-	At     string `json:"at"`
-	PageID *int64 `json:"page_id"` // null if it was done by hand
+	How    string `json:"how"`     // replayed or discarded, for example
+	Why    string `json:"why"`     // the reason
+	At     string `json:"at"`      // the time
+	PageID *int64 `json:"page_id"` // the page in the ledger that resolved it; null for a discarded one
 }
 
+// shownJSON is what `pawl dlq show --json` prints.
 type shownJSON struct {
-	Stream string `json:"stream"`
+	Stream string `json:"stream"` // the stream's name
 	letterJSON
-	Payload []byte  `json:"payload"`      // in base64
-	Text    *string `json:"payload_text"` // null if it is not UTF-8
+	Payload []byte  `json:"payload"`      // the record, in base64
+	Text    *string `json:"payload_text"` // the record as text; null if it is not UTF-8
 }
 
+// reasonsJSON is what `pawl dlq list --summary --json` prints.
 type reasonsJSON struct {
-	Stream  string       `json:"stream"`
-	Letters int64        `json:"letters"`
-	Reasons []reasonJSON `json:"reasons"`
+	Stream  string       `json:"stream"`  // the stream's name
+	Letters int64        `json:"letters"` // dead letters in all
+	Reasons []reasonJSON `json:"reasons"` // one for each reason, the most frequent first
 }
 
 type reasonJSON struct {
-	Reason string      `json:"reason"`
-	Count  int64       `json:"count"`
-	Sample *letterJSON `json:"sample,omitempty"`
+	Reason string      `json:"reason"`           // why the records cannot become rows
+	Count  int64       `json:"count"`            // dead letters with this reason
+	Sample *letterJSON `json:"sample,omitempty"` // one of them
 }
 
+// discardJSON is what `pawl dlq discard --json` prints.
 type discardJSON struct {
-	Stream string `json:"stream"`
-	ID     int64  `json:"id"`
-	How    string `json:"how"`
-	Why    string `json:"why"`
+	Stream string `json:"stream"` // the stream's name
+	ID     int64  `json:"id"`     // the dead letter's id
+	How    string `json:"how"`    // discarded
+	Why    string `json:"why"`    // the reason
 }
 
 func writeLettersJSON(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
@@ -103,7 +105,7 @@ func toLetterJSON(l domain.DeadLetter) letterJSON {
 	if l.Others > 0 {
 		out.OthersNote = othersNote(l.Others)
 	}
-	if id := idOf(l); id != "" {
+	if id := eventIDOf(l); id != "" {
 		out.EventID = &id
 	}
 	if r := l.Resolved; r != nil {

@@ -8,23 +8,24 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 type dlqListCommand struct {
-	Reason  string `name:"reason" placeholder:"REASON" help:"Those parked for this reason."`
-	Page    int64  `name:"page" placeholder:"ID" help:"Those that this page parked, by its id in the ledger."`
-	Since   string `name:"since" placeholder:"TIME" help:"Those parked at this time or later: 2026-11-24T19:30:00Z, or a day, which begins at 0:00 UTC."`
-	Until   string `name:"until" placeholder:"TIME" help:"Those parked before this time."`
+	Reason  string `name:"reason" placeholder:"REASON" help:"Only those parked for this reason."`
+	Page    int64  `name:"page" placeholder:"ID" help:"Only those that this page parked, by its id in the ledger."`
+	Since   string `name:"since" placeholder:"TIME" help:"Only those parked at this time or later: 2026-11-24T19:30:00Z, or a day, which begins at 0:00 UTC."`
+	Until   string `name:"until" placeholder:"TIME" help:"Only those parked before this time."`
 	State   string `name:"state" enum:"open,resolved,all" default:"open" placeholder:"STATE" help:"open, resolved or all."`
-	Limit   int    `name:"limit" default:"50" placeholder:"N" help:"How many to list at most, 1 to 1000."`
-	After   int64  `name:"after" placeholder:"ID" help:"Those behind this letter: the list is in order of id."`
+	Limit   int    `name:"limit" default:"50" placeholder:"N" help:"Maximum number to list, 1 to 1000."`
+	After   int64  `name:"after" placeholder:"ID" help:"Only those with a greater id. The list is in the order of ids."`
 	Summary bool   `name:"summary" help:"Count all of them by reason, with one sample each."`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
 
-// mostListed is how many letters one list may hold.
-const mostListed = 1000
+// maxListed is the maximum number of dead letters in one list.
+const maxListed = 1000
 
 // Run is called by kong.
 func (c *dlqListCommand) Run(s *session) error {
@@ -33,11 +34,11 @@ func (c *dlqListCommand) Run(s *session) error {
 		return err
 	}
 	if c.Summary {
-		return c.summarise(s, filter)
+		return c.printReasons(s, filter)
 	}
 	var letters []domain.DeadLetter
 	more := false
-	err = s.withLetters(func(ctx context.Context, l Letters) (err error) {
+	err = withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) (err error) {
 		letters, more, err = l.List(ctx, s.settings.Stream, filter, domain.DeadLetterRange{After: c.After, Limit: c.Limit})
 		return err
 	})
@@ -45,25 +46,25 @@ func (c *dlqListCommand) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return printed(writeLettersJSON(s.Stdout, s.settings.Stream, letters, more))
+		return printError(writeLettersJSON(s.Stdout, s.settings.Stream, letters, more))
 	}
-	return printed(c.write(s.Stdout, s.settings.Stream, letters, more))
+	return printError(c.write(s.Stdout, s.settings.Stream, letters, more))
 }
 
 func (c *dlqListCommand) filter() (f domain.DeadLetterFilter, err error) {
 	f = domain.DeadLetterFilter{State: domain.DeadLetterState(c.State), Reason: c.Reason, PageID: c.Page}
-	if c.Limit < 1 || c.Limit > mostListed {
-		return f, invalid("--limit", fmt.Sprintf("%d should be a whole number from 1 to %d", c.Limit, mostListed))
+	if c.Limit < 1 || c.Limit > maxListed {
+		return f, settings.Invalid("--limit", fmt.Sprintf("%d should be a whole number from 1 to %d", c.Limit, maxListed))
 	}
-	if f.Since, err = moment("--since", c.Since); err != nil {
+	if f.Since, err = parseTime("--since", c.Since); err != nil {
 		return f, err
 	}
-	f.Until, err = moment("--until", c.Until)
+	f.Until, err = parseTime("--until", c.Until)
 	return f, err
 }
 
-// moment reads a time as users give it; nothing is no time.
-func moment(flag, text string) (time.Time, error) {
+// parseTime parses a time or a day. It returns the zero time for an empty text.
+func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -72,12 +73,12 @@ func moment(flag, text string) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, invalid(flag, fmt.Sprintf("%q should be a time like 2026-11-24T19:30:00Z, or a day like 2026-11-24", text))
+	return time.Time{}, settings.Invalid(flag, fmt.Sprintf("%q should be a time like 2026-11-24T19:30:00Z, or a day like 2026-11-24", text))
 }
 
 func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
 	if len(letters) == 0 {
-		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.none())
+		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.emptyText())
 		return err
 	}
 	withState := c.State != string(domain.DeadLettersOpen)
@@ -87,12 +88,12 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 	}
 	for _, l := range letters {
 		row := []string{
-			decimal(l.ID), l.ParkedAt.Format(time.RFC3339), words(l.Why.Reason), orDash(words(l.Why.Field)), decimal(l.Seen), orDash(idOf(l)),
+			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeQuoting(l.Why.Reason), orDash(escapeQuoting(l.Why.Field)), formatID(l.Seen), orDash(eventIDOf(l)),
 		}
 		if withState {
-			row = append(row, resolvedAs(l))
+			row = append(row, stateOf(l))
 		}
-		rows = append(rows, append(row, words(l.Why.Detail)))
+		rows = append(rows, append(row, escapeQuoting(l.Why.Detail)))
 	}
 	if err := rows.write(w); err != nil {
 		return err
@@ -107,12 +108,12 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 	if !more {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "there are more: the next ones with --after %d\n", letters[len(letters)-1].ID)
+	_, err := fmt.Fprintf(w, "there are more: --after %d lists the next ones\n", letters[len(letters)-1].ID)
 	return err
 }
 
-// none is what is said where there is nothing to list.
-func (c *dlqListCommand) none() string {
+// emptyText says that there is nothing to list.
+func (c *dlqListCommand) emptyText() string {
 	kind := c.State + " "
 	if c.State == string(domain.DeadLettersAll) {
 		kind = ""
@@ -123,10 +124,10 @@ func (c *dlqListCommand) none() string {
 	return "no " + kind + "dead letters"
 }
 
-// summarise counts, and leaves --after and --limit alone, which are for a list.
-func (c *dlqListCommand) summarise(s *session, filter domain.DeadLetterFilter) error {
+// printReasons prints the number of dead letters for each reason. It ignores --after and --limit, which are for a list.
+func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter) error {
 	var counts []domain.ReasonCount
-	err := s.withLetters(func(ctx context.Context, l Letters) (err error) {
+	err := withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) (err error) {
 		counts, err = l.Reasons(ctx, s.settings.Stream, filter)
 		return err
 	})
@@ -134,38 +135,17 @@ func (c *dlqListCommand) summarise(s *session, filter domain.DeadLetterFilter) e
 		return err
 	}
 	if c.JSON {
-		return printed(writeReasonsJSON(s.Stdout, s.settings.Stream, counts))
+		return printError(writeReasonsJSON(s.Stdout, s.settings.Stream, counts))
 	}
 	if len(counts) == 0 {
-		_, err := fmt.Fprintf(s.Stdout, "stream %s: %s\n", s.settings.Stream, c.none())
-		return printed(err)
+		_, err := fmt.Fprintf(s.Stdout, "stream %s: %s\n", s.settings.Stream, c.emptyText())
+		return printError(err)
 	}
 	rows := table{{"letters", "reason", "sample id", "field", "detail"}}
 	for _, n := range counts {
 		rows = append(rows, []string{
-			humanize.Comma(n.Count), words(n.Reason), decimal(n.Sample.ID), orDash(words(n.Sample.Why.Field)), words(n.Sample.Why.Detail),
+			humanize.Comma(n.Count), escapeQuoting(n.Reason), formatID(n.Sample.ID), orDash(escapeQuoting(n.Sample.Why.Field)), escapeQuoting(n.Sample.Why.Detail),
 		})
 	}
-	return printed(rows.write(s.Stdout))
-}
-
-func idOf(l domain.DeadLetter) string {
-	if l.Why.ID == (domain.EventID{}) {
-		return ""
-	}
-	return l.Why.ID.String()
-}
-
-func resolvedAs(l domain.DeadLetter) string {
-	if l.Resolved == nil {
-		return "open"
-	}
-	return l.Resolved.How
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
+	return printError(rows.write(s.Stdout))
 }

@@ -18,13 +18,13 @@ import (
 )
 
 type dlqReplayCommand struct {
-	IDs    []int64 `arg:"" optional:"" name:"id" help:"The letters, as pawl dlq list names them."`
-	Reason string  `name:"reason" placeholder:"REASON" help:"All open letters that were parked for this reason."`
-	All    bool    `name:"all" help:"All open letters of the stream."`
+	IDs    []int64 `arg:"" optional:"" name:"id" help:"The ids of the dead letters, as pawl dlq list prints them."`
+	Reason string  `name:"reason" placeholder:"REASON" help:"All open dead letters that were parked for this reason."`
+	All    bool    `name:"all" help:"All open dead letters of the stream."`
 	JSON   bool    `name:"json" help:"Print one JSON object."`
 }
 
-// ReplayOptions are what one replay is asked for beyond the settings.
+// ReplayOptions are the options of one replay beyond the settings.
 type ReplayOptions struct {
 	Letters domain.DeadLetterSelection
 	Retry   retry.Policy
@@ -37,32 +37,32 @@ type Replayer interface {
 
 // Run is called by kong.
 func (c *dlqReplayCommand) Run(s *session) error {
-	asked := ReplayOptions{Letters: domain.DeadLetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
-	if err := asked.Letters.Validate(); err != nil {
+	options := ReplayOptions{Letters: domain.DeadLetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
+	if err := options.Letters.Validate(); err != nil {
 		return err
 	}
-	_, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase()
 	if err != nil {
 		return err
 	}
 	defer closeDatabase()
 	observer := newReplayObserver(s)
 	s.again = "run it again to replay the rest"
-	replayer, release, err := s.wiring.Replay(s.ctx, s.settings, asked, observer)
+	replayer, release, err := s.wiring.Replay(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
 	}
 	defer release()
 	report, err := replayer.Run(s.ctx)
 	observer.stop()
-	if err != nil && report.Received == 0 && report.Unanswered == 0 { // there is nothing to tell of
+	if err != nil && report.Received == 0 && report.Unanswered == 0 { // nothing was replayed
 		return err
 	}
 	write := writeReplay
 	if c.JSON {
 		write = writeReplayJSON
 	}
-	if printErr := printed(write(s.Stdout, report)); err == nil {
+	if printErr := printError(write(s.Stdout, report)); err == nil {
 		err = printErr
 	}
 	return err
@@ -74,40 +74,41 @@ func writeReplay(w io.Writer, r replay.Report) error {
 		humanize.Comma(r.Received), humanize.Comma(r.Inserted), humanize.Comma(r.Duplicate), humanize.Comma(r.Parked))
 	if r.Parked > 0 {
 		var reasons []string
-		for _, n := range byCount(r.Again) {
-			reasons = append(reasons, humanize.Comma(n.Count)+" "+words(n.Reason))
+		for _, n := range sortReasons(r.Again) {
+			reasons = append(reasons, humanize.Comma(n.Count)+" "+escapeQuoting(n.Reason))
 		}
 		fmt.Fprintf(out, "parked again: %s; see `pawl dlq list`\n", strings.Join(reasons, ", "))
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(out, "skipped, as they are resolved: %s\n", humanize.Comma(r.Skipped))
+		fmt.Fprintf(out, "skipped because they are resolved: %s\n", humanize.Comma(r.Skipped))
 	}
 	if r.Unanswered > 0 {
-		fmt.Fprintf(out, "COMMITs that were not answered, and are not counted here: %d\n", r.Unanswered)
+		fmt.Fprintf(out, "COMMITs without an answer, which are not counted here: %d\n", r.Unanswered)
 	}
 	return out.Flush()
 }
 
+// replayJSON is what `pawl dlq replay --json` prints.
 type replayJSON struct {
-	Stream      string       `json:"stream"`
-	Replayed    int64        `json:"replayed"` // stored + duplicate + parked_again
-	Stored      int64        `json:"stored"`
-	Duplicate   int64        `json:"duplicate"`
-	ParkedAgain int64        `json:"parked_again"`
-	Reasons     []reasonJSON `json:"reasons"` // of those parked again
-	Skipped     int64        `json:"skipped"`
-	Unanswered  int          `json:"unanswered_commits"`
+	Stream      string       `json:"stream"`             // the stream's name
+	Replayed    int64        `json:"replayed"`           // dead letters decoded again: stored + duplicate + parked_again
+	Stored      int64        `json:"stored"`             // dead letters that are events now
+	Duplicate   int64        `json:"duplicate"`          // dead letters whose event was stored before
+	ParkedAgain int64        `json:"parked_again"`       // dead letters that stay open
+	Reasons     []reasonJSON `json:"reasons"`            // the reasons of those parked again; without samples
+	Skipped     int64        `json:"skipped"`            // dead letters that were resolved before
+	Unanswered  int          `json:"unanswered_commits"` // COMMITs without an answer, whose dead letters are not counted here
 }
 
 func writeReplayJSON(w io.Writer, r replay.Report) error {
 	return writeASCIIJSON(w, replayJSON{
 		Stream: r.Stream.String(), Replayed: r.Received, Stored: r.Inserted, Duplicate: r.Duplicate, ParkedAgain: r.Parked,
-		Reasons: byCount(r.Again), Skipped: r.Skipped, Unanswered: r.Unanswered,
+		Reasons: sortReasons(r.Again), Skipped: r.Skipped, Unanswered: r.Unanswered,
 	})
 }
 
-// byCount is reasons with their numbers, the most frequent first.
-func byCount(counts map[string]int64) []reasonJSON {
+// sortReasons returns the reasons with their counts, the most frequent first.
+func sortReasons(counts map[string]int64) []reasonJSON {
 	reasons := []reasonJSON{}
 	for reason, n := range counts {
 		reasons = append(reasons, reasonJSON{Reason: reason, Count: n})
@@ -123,9 +124,9 @@ type replayObserver struct {
 	*logObserver
 
 	session *session
-	chosen  int64
+	total   int64 // open dead letters to replay
 	steps   progress.Steps
-	stop    func() // ends what is shown
+	stop    func() // ends what is shown; may be called again
 }
 
 func newReplayObserver(s *session) *replayObserver {
@@ -134,10 +135,10 @@ func newReplayObserver(s *session) *replayObserver {
 
 // Surveyed implements replay.Observer.
 func (o *replayObserver) Surveyed(survey domain.SelectionCount) {
-	o.chosen = survey.Open
+	o.total = survey.Open
 	o.log.Debug("replaying dead letters", "letters", survey.Open)
-	if o.session.live() {
-		o.steps.Begin(fmt.Sprintf("replaying %s dead letters", humanize.Comma(o.chosen)))
+	if o.session.showsLiveLine() {
+		o.steps.Begin(fmt.Sprintf("replaying %s dead letters", humanize.Comma(o.total)))
 		o.stop = o.steps.Show(o.session.screen)
 	}
 }
@@ -146,5 +147,5 @@ func (o *replayObserver) Surveyed(survey domain.SelectionCount) {
 func (o *replayObserver) Replayed(report replay.Report) {
 	o.log.Debug("dead letters replayed", "replayed", report.Received, "stored", report.Inserted, "duplicate", report.Duplicate, "parked_again", report.Parked)
 	o.steps.Begin(fmt.Sprintf("replaying dead letters: %s of %s, %s stored",
-		humanize.Comma(report.Received), humanize.Comma(o.chosen), humanize.Comma(report.Inserted)))
+		humanize.Comma(report.Received), humanize.Comma(o.total), humanize.Comma(report.Inserted)))
 }

@@ -14,25 +14,15 @@ type driftCommand struct {
 	JSON bool `name:"json" help:"Print one JSON object."`
 }
 
-// A DriftReader reads what a stream showed that nobody expected.
+// A DriftReader reads what a stream's records had that pawl does not expect.
 type DriftReader interface {
 	Entries(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error)
 }
 
 // Run is called by kong.
 func (c *driftCommand) Run(s *session) error {
-	_, closeDatabase, err := s.openDatabase()
-	if err != nil {
-		return err
-	}
-	defer closeDatabase()
-	reader, release, err := s.wiring.Drift(s.ctx, s.settings)
-	if err != nil {
-		return err
-	}
-	defer release()
 	var entries []domain.DriftEntry
-	err = s.try(func(ctx context.Context) (err error) {
+	err := withDatabase(s, s.wiring.Drift, func(ctx context.Context, reader DriftReader) (err error) {
 		entries, err = reader.Entries(ctx, s.settings.Stream)
 		return err
 	})
@@ -43,35 +33,37 @@ func (c *driftCommand) Run(s *session) error {
 	if c.JSON {
 		write = writeDriftJSON
 	}
-	return printed(write(s.Stdout, s.settings.Stream, entries))
+	return printError(write(s.Stdout, s.settings.Stream, entries))
 }
 
 func writeDrift(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry) error {
 	if len(entries) == 0 {
-		_, err := fmt.Fprintf(w, "stream %s: no drift; every record that was stored looked as expected\n", stream)
+		_, err := fmt.Fprintf(w, "stream %s: no drift; every stored record was as expected\n", stream)
 		return err
 	}
 	rows := table{{"path", "kind", "count", "first page", "last page", "sample"}}
 	for _, e := range entries {
 		rows = append(rows, []string{
-			words(e.Path), words(e.Kind), humanize.Comma(e.Count), decimal(e.FirstPageID), decimal(e.LastPageID), words(e.Sample),
+			escapeQuoting(e.Path), escapeQuoting(e.Kind), humanize.Comma(e.Count),
+			formatID(e.FirstPageID), formatID(e.LastPageID), escapeQuoting(e.Sample),
 		})
 	}
 	return rows.write(w)
 }
 
+// driftJSON is what `pawl drift --json` prints.
 type driftJSON struct {
-	Stream  string           `json:"stream"`
-	Entries []driftEntryJSON `json:"entries"`
+	Stream  string           `json:"stream"`  // the stream's name
+	Entries []driftEntryJSON `json:"entries"` // one for each path and kind
 }
 
 type driftEntryJSON struct {
-	Path        string `json:"path"`
-	Kind        string `json:"kind"`
-	Count       int64  `json:"count"`
-	FirstPageID int64  `json:"first_page_id"`
-	LastPageID  int64  `json:"last_page_id"`
-	Sample      string `json:"sample"`
+	Path        string `json:"path"`          // the field in the record, with dots between the names
+	Kind        string `json:"kind"`          // what was unexpected about it
+	Count       int64  `json:"count"`         // records that had it
+	FirstPageID int64  `json:"first_page_id"` // the page in the ledger that had it first
+	LastPageID  int64  `json:"last_page_id"`  // the page in the ledger that had it last
+	Sample      string `json:"sample"`        // the value in one of the records, cut if it is long
 }
 
 func writeDriftJSON(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry) error {

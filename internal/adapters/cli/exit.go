@@ -6,20 +6,21 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The exit codes. Each names what to do next.
+// The exit codes. Each says what to do next.
 const (
-	ExitDone     = 0 // nothing
-	ExitBug      = 1 // report it
+	ExitDone     = 0 // nothing to do
+	ExitBug      = 1 // report the bug
 	ExitSettings = 2 // fix the settings
 	ExitAgain    = 3 // run again later
-	ExitData     = 4 // look at the data
-	ExitFenced   = 5 // nothing: another runner has the stream
+	ExitData     = 4 // check the data
+	ExitFenced   = 5 // nothing to do: another runner has the stream
 )
 
-// exitCode is the code for the error a command ended with.
+// exitCode returns the exit code of a command that ended with err.
 func exitCode(err error) int {
 	if err == nil {
 		return ExitDone
@@ -40,18 +41,18 @@ func exitCode(err error) int {
 	return ExitBug
 }
 
-// sayError tells the user in one line what went wrong and what to do; again is what happens if what was stopped is run
-// once more.
-func sayError(stderr io.Writer, s Settings, err error, again string) {
+// writeError writes to stderr, in one line, what failed and what the user can do. For a command that was stopped it says again
+// instead of the error: what happens if the command runs once more.
+func writeError(stderr io.Writer, s Settings, err error, again string) {
 	if domain.KindOf(err) == domain.Stopped {
-		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("it was told to"), Hint: again}
+		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: again}
 	}
 	code, hint := exitCode(err), hintOf(err)
 	if code == ExitBug && hint == "" {
 		hint = "this should not happen: please report it as a bug in pawl"
 	}
-	if s.logFormat == "json" {
-		jsonLogger(stderr, s).Error(err.Error(), slog.String("hint", hint), slog.Int("exit_code", code),
+	if s.LogFormat == settings.LogJSON {
+		newJSONLogger(stderr, s).Error(err.Error(), slog.String("hint", hint), slog.Int("exit_code", code),
 			slog.String("kind", domain.KindOf(err).String()))
 		return
 	}
@@ -60,4 +61,57 @@ func sayError(stderr io.Writer, s Settings, err error, again string) {
 		line += "; " + hint
 	}
 	fmt.Fprintln(stderr, line)
+}
+
+// hintOf returns what the user can do about err, in one sentence. It is empty if nothing is known.
+func hintOf(err error) string {
+	hint, remedy := domain.HintOf(err), remedyText(domain.RemedyOf(err))
+	if hint != "" && remedy != "" {
+		return hint + "; " + remedy
+	}
+	return hint + remedy
+}
+
+// remedyText returns the commands and flags for a remedy, in words. It is empty for the zero remedy.
+func remedyText(r domain.Remedy) string {
+	switch r {
+	case domain.StartStream:
+		return "start it with `pawl run`"
+	case domain.FinishStream:
+		return "finish it with `pawl run` first"
+	case domain.OtherStream:
+		return "wait for it to end, or give this run a stream of its own with --stream"
+	case domain.MoveStream:
+		return "if that API has moved here, run `pawl move --from` with its former URL; else correct API_BASE_URL, " +
+			"use another database, or give this API a stream of its own in this one with --stream"
+	case domain.CorrectAddress:
+		return "correct API_BASE_URL, or name another stream with --stream"
+	case domain.CorrectFormerAddress:
+		return "--from should be the URL that `pawl status` prints"
+	case domain.WaitLonger:
+		return "run again later, or raise --max-wait"
+	case domain.OtherPageSize:
+		return "if the API returns events twice, run it with another --page-size"
+	case domain.LargerPages:
+		return "if pages are that large, raise --max-page-bytes or lower --page-size"
+	case domain.AcceptShortEnd:
+		return "if the API's total is permanently wrong, accept this end: `pawl run --accept-short-end`"
+	case domain.ParkRejects:
+		return "to store such records as dead letters and continue: `pawl run --max-reject-ratio 1`"
+	case domain.SelectDeadLetters:
+		return "name ids as `pawl dlq list` shows them, or a reason with --reason, or use --all"
+	case domain.SelectByReason:
+		return "name a reason with --reason, or use --all"
+	case domain.ListDeadLetters:
+		return "see `pawl dlq list`"
+	case domain.ListAllDeadLetters:
+		return "see `pawl dlq list --state all`"
+	case domain.ShowDeadLetter:
+		return "`pawl dlq show` has the rest"
+	case domain.MigrateDatabase:
+		return "run `pawl migrate` first"
+	case domain.MigrateAsOwner:
+		return "run `pawl migrate` as a user who may create tables"
+	}
+	return ""
 }

@@ -1,17 +1,28 @@
 package cli
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
-// Golden compares a transcript with testdata/name.golden, or writes that file with -update.
+var update = flag.Bool("update", false, "update the golden files and the files that are generated from the code")
+
+// Golden compares got with testdata/name.golden, or writes that file with -update.
 func Golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
+	compareFile(t, filepath.Join("testdata", name+".golden"), got)
+}
+
+// compareFile compares got with the content of a file, or writes the file with -update.
+func compareFile(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the folder is part of the repository
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil { //nolint:gosec // so is the file
 			t.Fatal(err)
 		}
 	}
@@ -20,6 +31,6 @@ func Golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s is not what was shown; if that is as it should be, run the tests with -update\ngot:\n%s\nwant:\n%s", path, got, want)
+		t.Errorf("%s differs; if the new content is right, run the tests with -update\ngot:\n%s\nwant:\n%s", path, got, want)
 	}
 }

@@ -5,27 +5,29 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 )
 
 const description = "Takes events from a cursor-paginated, rate-limited HTTP API into PostgreSQL, each exactly once."
 
-// examples and exitCodes end `pawl --help`.
+// `pawl --help` ends with these.
 const (
 	examples = `Examples:
   DATABASE_URL=embedded:./.pawl pawl run     into a private PostgreSQL under ./.pawl
   pawl run --json | jq .inserted             the summary for a script
-  pawl psql -c 'SELECT count(*) FROM events' look at the rows
+  pawl psql -c 'SELECT count(*) FROM events' query the rows
   pawl dlq list --summary                    which records could not be stored, and why
-  pawl config                                every setting, and where it comes from
+  pawl config                                every setting and where it comes from
 `
 	exitCodes = `Exit codes:
   0  done                    3  not finished: run again later
-  1  a bug: report it        4  look at the data
+  1  a bug: report it        4  check the data
   2  fix the settings        5  another runner has the stream
 `
 )
 
-// printHelp is kong's help; that of the program itself ends with examples and exit codes.
+// printHelp prints kong's help. The help of the program itself ends with examples and exit codes.
 func printHelp(options kong.HelpOptions, c *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, c); err != nil || c.Selected() != nil {
 		return err
@@ -34,29 +36,29 @@ func printHelp(options kong.HelpOptions, c *kong.Context) error {
 	return err
 }
 
-// flagGroups are the headings of the flags. A setting without a flag stands below the heading.
+// flagGroups returns the headings of the flags. The settings without a flag are listed below the heading.
 func flagGroups() []kong.Group {
 	return []kong.Group{
-		{Key: "api", Title: "The API:", Description: flagless("api")},
-		{Key: "database", Title: "The database:", Description: flagless("database")},
+		{Key: "api", Title: "The API:", Description: listFlagless("api")},
+		{Key: "database", Title: "The database:", Description: listFlagless("database")},
 		{Key: "output", Title: "Settings and output:"},
 	}
 }
 
-// flagless lists a group's settings that have no flag, one a line; kong leaves indented text as it is.
-func flagless(group string) string {
+// listFlagless lists the settings of a group that have no flag, one a line. Kong does not wrap indented text.
+func listFlagless(group string) string {
 	var b strings.Builder
-	b.WriteString("In the environment or .env only, since arguments can be read by everybody:\n\n")
-	for _, s := range allSettings() {
-		if s.group == group && s.flag == "" {
-			fmt.Fprintf(&b, "\t%-24s %s\n", strings.Join(s.names, ", "), s.help)
+	b.WriteString("Only in the environment or .env, because everybody on the machine can read arguments:\n\n")
+	for _, s := range settings.All() {
+		if s.Group == group && s.Flag == "" {
+			fmt.Fprintf(&b, "\t%-24s %s\n", strings.Join(s.EnvNames, ", "), s.Help)
 		}
 	}
 	return b.String()
 }
 
-// explain is a flag's line of help with its default and environment name.
-func explain(value *kong.Value) string {
+// formatFlagHelp returns a flag's line of help with its default and environment names.
+func formatFlagHelp(value *kong.Value) string {
 	help, env := value.Help, value.Tag.Get("setting")
 	if value.HasDefault {
 		help += fmt.Sprintf(" Default %s.", value.Default)

@@ -9,42 +9,43 @@ import (
 
 	"github.com/lmittmann/tint"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
+	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// newLogger logs as the settings say, and text on a terminal the way people read it.
+// newLogger returns a logger in the format of the settings. On a terminal, text has colours and short times.
 func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
 	switch {
-	case s.logFormat == "json":
-		return jsonLogger(screen, s)
+	case s.LogFormat == settings.LogJSON:
+		return newJSONLogger(screen, s)
 	case screen.Kind() != terminal.Plain:
 		return slog.New(tint.NewTextHandler(screen, &tint.Options{
-			Level: s.logLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(), ReplaceAttr: withoutEscapes,
+			Level: s.LogLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(), ReplaceAttr: replaceEscapes,
 		}))
 	}
-	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.logLevel}))
+	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
-func jsonLogger(w io.Writer, s Settings) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.logLevel}))
+func newJSONLogger(w io.Writer, s Settings) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
-// withoutEscapes keeps a value, which may come from the API, from controlling the terminal: where there are colours, tint
-// lets the escape character pass, and even makes one of its quoted form.
-func withoutEscapes(_ []string, a slog.Attr) slog.Attr {
+// replaceEscapes makes the escape character visible, because a value may come from the API and must not control the terminal.
+// With colours, tint writes the character unchanged, and even converts its quoted form to the character.
+func replaceEscapes(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindString {
 		a.Value = slog.StringValue(strings.NewReplacer("\x1b", `\u001b`, `\x1b`, `\u001b`).Replace(a.Value.String()))
 	}
 	return a
 }
 
-// longWait is how long a wait must be to be logged although the live line shows it: whoever reads the terminal afterwards
-// should find out where the time went.
-const longWait = time.Minute
+// minLoggedWait is the shortest wait that is logged although the live line shows it. The log then explains where the time went.
+const minLoggedWait = time.Minute
 
-// A logObserver writes a run's course to the log: its turns at info, every page at debug.
+// A logObserver is an ingest.Observer that logs a run: what changes its course at level info, every page at level debug.
 type logObserver struct {
 	log     *slog.Logger
 	newPass bool
@@ -63,7 +64,7 @@ func (o *logObserver) Claimed(at domain.Checkpoint) {
 	case at.Done && o.newPass:
 		o.log.Info("starting a new pass from the head", "stream", at.Stream.String(), "pass", at.Pass+1, "stored", at.Inserted)
 	case at.Done:
-		o.log.Info("the stream is complete already; no new events were looked for (--new-pass reads it from the head again)",
+		o.log.Info("the stream is complete already; pawl did not look for new events (--new-pass reads it from the head again)",
 			"stream", at.Stream.String(), "finished_at", at.UpdatedAt.Format(time.RFC3339))
 	default:
 		o.log.Info("resuming", "stream", at.Stream.String(), "pass", at.Pass, "seq", at.Seq, "position", at.Offset,
@@ -71,26 +72,27 @@ func (o *logObserver) Claimed(at domain.Checkpoint) {
 	}
 }
 
-// Waiting implements ingest.Observer. Short waits are the normal course of things.
+// Waiting implements ingest.Observer. It logs short waits at level debug, because they are normal.
 func (o *logObserver) Waiting(w retry.Wait) {
 	level := slog.LevelWarn
 	switch {
-	case w.ForRateLimit() && w.For < time.Second, o.live && w.For < longWait:
+	case w.ForRateLimit() && w.For < time.Second, o.live && w.For < minLoggedWait:
 		level = slog.LevelDebug
 	case w.ForRateLimit(), domain.KindOf(w.Err) == domain.Fenced:
 		level = slog.LevelInfo
 	}
-	what := "trying again"
+	message := "trying again"
 	if w.ForRateLimit() {
-		what = "waiting for the API (rate limit)"
+		message = "waiting for the API (rate limit)"
 	}
-	o.log.Log(context.Background(), level, what, "until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error())
+	o.log.Log(context.Background(), level, message,
+		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error())
 }
 
 // PassStarted implements ingest.Observer.
 func (o *logObserver) PassStarted(at domain.Position) {
-	o.log.Warn("the API no longer takes the cursor: reading from the head again, what is stored will count as duplicate",
-		"pass", at.Pass, "replaying", at.MaxOffset)
+	o.log.Warn("the API no longer takes the cursor: reading from the head again; stored events count as duplicates",
+		"pass", at.Pass, "rereading", at.MaxOffset)
 }
 
 // Committed implements ingest.Observer.
@@ -108,3 +110,42 @@ func (o *logObserver) Fetching(domain.Position) {}
 
 // Storing implements ingest.Observer.
 func (o *logObserver) Storing(domain.DecodedPage) {}
+
+// observers is an ingest.Observer that calls several observers in order.
+type observers []ingest.Observer
+
+func (all observers) Claimed(at domain.Checkpoint) {
+	for _, o := range all {
+		o.Claimed(at)
+	}
+}
+
+func (all observers) Fetching(at domain.Position) {
+	for _, o := range all {
+		o.Fetching(at)
+	}
+}
+
+func (all observers) Storing(page domain.DecodedPage) {
+	for _, o := range all {
+		o.Storing(page)
+	}
+}
+
+func (all observers) Waiting(w retry.Wait) {
+	for _, o := range all {
+		o.Waiting(w)
+	}
+}
+
+func (all observers) PassStarted(at domain.Position) {
+	for _, o := range all {
+		o.PassStarted(at)
+	}
+}
+
+func (all observers) Committed(page domain.DecodedPage, res domain.CommitResult) {
+	for _, o := range all {
+		o.Committed(page, res)
+	}
+}

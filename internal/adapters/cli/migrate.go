@@ -10,14 +10,14 @@ type migrateCommand struct{}
 
 // Run is called by kong.
 func (c *migrateCommand) Run(s *session) error {
-	_, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase()
 	if err != nil {
 		return err
 	}
 	defer closeDatabase()
 	var applied []string
 	err = s.try(func(ctx context.Context) (err error) {
-		applied, err = s.wiring.Migrate(ctx, s.settings.DatabaseURL)
+		applied, err = s.wiring.Migrate(ctx, db.URL)
 		return err
 	})
 	if err != nil {
@@ -28,5 +28,5 @@ func (c *migrateCommand) Run(s *session) error {
 		text = "applied " + strings.Join(applied, "\napplied ")
 	}
 	_, err = fmt.Fprintln(s.Stdout, text)
-	return printed(err)
+	return printError(err)
 }

@@ -1,5 +1,5 @@
 // Package cli is pawl's command line: it reads settings, runs a command and turns its error into a sentence and an exit
-// code. It knows the use cases, not the adapters; those come in through Wiring.
+// code. It knows the use cases, not the adapters; main passes those in a [Wiring].
 package cli
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/replay"
@@ -30,11 +31,14 @@ type Process struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
-	Signals <-chan os.Signal // to stop; nil if there are none
+	Signals <-chan os.Signal // that ask the program to stop; nil if there are none
 }
 
-// Wiring makes what the commands work with. Each function is called at most once a command, and does no I/O unless it
-// says so; the returned func() releases what was made and is nil with an error.
+// Settings are the checked settings, as the functions of a Wiring get them.
+type Settings = settings.Settings
+
+// A Wiring creates what the commands work with. A command calls each function at most once. The functions do no I/O unless
+// their comment says so. The func() that they return releases what they created; it is nil if the error is not.
 type Wiring struct {
 	Runner  func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Status  func(context.Context, Settings) (StatusReader, func(), error)
@@ -44,161 +48,145 @@ type Wiring struct {
 	Drift   func(context.Context, Settings) (DriftReader, func(), error)
 	Move    func(context.Context, Settings) (Mover, func(), error)
 
-	// Database makes a server ready, where the setting asks pawl to, and says what takes time. The func() leaves it.
-	Database func(ctx context.Context, databaseURL string, say func(string)) (Database, func() error, error)
-	// Migrate brings the database's schema up to date and names the migrations applied; CheckSchema only looks.
-	Migrate     func(ctx context.Context, databaseURL string) ([]string, error)
+	// Database starts the server if the setting asks pawl to, and calls report before steps that take time. The func() that it
+	// returns leaves the server.
+	Database func(ctx context.Context, databaseURL string, report func(string)) (Database, func() error, error)
+	// Migrate updates the database's schema and returns the names of the migrations it applied.
+	Migrate func(ctx context.Context, databaseURL string) ([]string, error)
+	// CheckSchema returns an error unless the schema is up to date. It changes nothing.
 	CheckSchema func(ctx context.Context, databaseURL string) error
-	// NormalizeURL is the one form of an API's address.
-	NormalizeURL func(address string) (string, error)
-	// PsqlEnviron is a database's URL as environment variables for psql.
+	// NormalizeURL returns the form of an API's base URL that the database stores.
+	NormalizeURL func(baseURL string) (string, error)
+	// PsqlEnviron returns the environment variables that make psql connect to a database URL.
 	PsqlEnviron func(databaseURL string) ([]string, error)
 
-	Jitter  func() float64 // uniform in [0, 1), for backoffs
-	Version string
+	Jitter func() float64 // returns a random number in [0, 1), for backoffs
+	Build  Build
 }
 
-// A Database is a server that can be connected to.
+// A Database is a server that accepts connections.
 type Database struct {
-	URL string // for a driver; with the password
-	Bin string // the folder of the server's own programs, empty where they are not known
+	URL string // for a driver, with the password
+	Bin string // the folder of the server's own programs; empty if it is not known
 }
 
-// RunOptions are what one run is asked for beyond the settings.
-type RunOptions struct {
-	NewPass        bool
-	AcceptShortEnd bool
-	Retry          retry.Policy
-	Warn           func(what string, why error) // tells the user what does not stop the run; from any goroutine
-}
-
-// A Runner reads the stream into the database, as ingest.Runner does.
-type Runner interface {
-	Run(ctx context.Context) (domain.Summary, error)
-}
-
-// A StatusReader reads what the database says of a stream.
-type StatusReader interface {
-	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
-}
-
-// grammar is what kong parses: the knobs are taken before or after the command.
+// grammar is the command line that kong parses. The settings may stand before or after the command.
 type grammar struct {
-	knobs `embed:""`
+	settings.Values `embed:""`
 
-	Run     runCommand     `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
-	Status  statusCommand  `cmd:"" help:"Tell where the stream stands, from the database."`
-	Verify  verifyCommand  `cmd:"" help:"Prove that the database holds together, and with --against-api that it holds what the API returns."`
-	Dlq     dlqCommand     `cmd:"" help:"Dead letters, the records that no row could hold: list, show, replay or discard them."`
-	Drift   driftCommand   `cmd:"" help:"Tell what the API sends that nobody expected. Nothing of it is lost."`
-	Psql    psqlCommand    `cmd:"" passthrough:"" help:"Start psql on the database; what follows is for psql."`
-	Config  configCommand  `cmd:"" help:"Print every setting, and where it comes from."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
-	Move    moveCommand    `cmd:"" help:"Follow an API that has moved: the stream reads from API_BASE_URL from now on."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
+	Status     statusCommand     `cmd:"" help:"Print how far the stream is, from the database."`
+	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it is what the API returns."`
+	Dlq        dlqCommand        `cmd:"" help:"List, show, replay or discard dead letters: records that cannot become rows."`
+	Drift      driftCommand      `cmd:"" help:"Print what the API sends that pawl does not expect. Nothing of it is lost."`
+	Psql       psqlCommand       `cmd:"" passthrough:"" help:"Start psql on the database. The rest of the line is for psql."`
+	Config     configCommand     `cmd:"" help:"Print every setting and where it comes from."`
+	Migrate    migrateCommand    `cmd:"" help:"Update the database's schema."`
+	Move       moveCommand       `cmd:"" help:"Follow an API that has moved: the stream reads from API_BASE_URL from now on."`
+	Completion completionCommand `cmd:"" help:"Print a script for the shell that completes pawl's commands and flags."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
-// A session is what a command runs in.
+// A session holds what a command needs while it runs.
 type session struct {
 	Process
-	obedience
+	signalState
 
-	ctx      context.Context //nolint:containedctx // lives for one command; kong passes bound values, not arguments
-	knobs    knobs
-	from     origins
-	settings Settings
-	again    string // what running it again does, where that is not to go on from the last page
-	wrong    error  // what is wrong with the settings; only config is run in spite of it
-	log      *slog.Logger
-	wiring   Wiring
-	screen   *terminal.Screen // standard error, for all but what psql writes
+	ctx         context.Context //nolint:containedctx // lives for one command; kong passes bound values, not arguments
+	values      settings.Values
+	origins     settings.Origins
+	settings    Settings
+	settingsErr error  // of checking the settings; only a command with toleratesSettings runs in spite of it
+	again       string // says what happens if a command that was stopped runs again; empty for the usual sentence
+	log         *slog.Logger
+	wiring      Wiring
+	screen      *terminal.Screen // standard error for everything except psql
 }
 
-// Main runs the command that p asks for and returns the exit code. It writes results to p.Stdout, and log lines and errors
-// to p.Stderr. At the first signal, or when ctx ends, the command finishes what it has in hand and the code is ExitAgain;
-// at the second one Main returns at once, with 128 + the signal's number, and the process should end.
+// A command that implements toleratesSettings runs although the settings are wrong.
+type toleratesSettings interface{ toleratesWrongSettings() }
+
+// Main runs the command of p and returns the exit code. It writes results to p.Stdout, and log lines and errors to p.Stderr.
+// After the first signal, or when ctx ends, the command finishes its current step and the code is ExitAgain. After the second
+// signal Main returns at once, with 128 + the signal's number, and the process should end.
 func Main(ctx context.Context, p Process, w Wiring) int {
-	env := newEnvironment(p.Environ)
+	env := settings.NewEnvironment(p.Environ)
 	s := session{
-		Process: p, ctx: ctx, from: origins{}, wiring: w,
-		screen: terminal.NewScreen(p.Stderr, env["TERM"].value, env["NO_COLOR"].value),
+		Process: p, ctx: ctx, wiring: w,
+		screen: terminal.NewScreen(p.Stderr, env.Get("TERM"), env.Get("NO_COLOR")),
 	}
-	return s.obeying(func() int { return s.main(env) })
+	return s.runUntilSignal(func() int { return s.main(settings.NewLoader(env)) })
 }
 
-// main is Main without its signals.
-func (s *session) main(env environment) int {
-	var g grammar
-	command, err := s.parse(&g, env)
+// main is Main without the signals.
+func (s *session) main(loader *settings.Loader) int {
+	command, err := s.parse(loader)
 	if err != nil {
 		return s.end(err)
 	}
 	if command == nil { // --help
 		return ExitDone
 	}
-	s.knobs = g.knobs
-	s.settings, s.wrong = g.settings(s.from)
-	if _, shows := reflect.TypeAssert[*configCommand](command.Selected().Target.Addr()); s.wrong != nil && !shows {
-		return s.end(s.wrong)
+	s.settings, s.settingsErr = s.values.Check(s.origins)
+	if _, tolerates := reflect.TypeAssert[toleratesSettings](command.Selected().Target.Addr()); s.settingsErr != nil && !tolerates {
+		return s.end(s.settingsErr)
 	}
 	s.log = newLogger(s.screen, s.settings)
 	defer context.AfterFunc(s.ctx, func() {
-		s.log.Warn("told to stop: finishing what is in hand; once more to leave at once")
+		s.log.Warn("stopping: finishing what is in hand; a second signal ends at once")
 	})()
 	s.busy.Store(true)
 	return s.end(command.Run(s))
 }
 
-// end says what went wrong and returns the exit code.
+// end writes the error, if there is one, and returns the exit code.
 func (s *session) end(err error) int {
 	if status, ok := errors.AsType[statusError](err); ok {
 		return int(status)
 	}
 	if err != nil {
-		sayError(s.screen, s.settings, err, cmp.Or(s.again, "run it again to go on from the last page stored"))
+		writeError(s.screen, s.settings, err, cmp.Or(s.again, "run it again to continue after the last page stored"))
 	}
 	return exitCode(err)
 }
 
-// parse reads the command line, under it the environment and under that the .env file. Without an error and a command,
-// help was asked for and given.
-func (s *session) parse(g *grammar, env environment) (*kong.Context, error) {
-	var envErr error
-	prepare := func(c *kong.Context) {
-		if envErr = env.addFile(envFile(c)); envErr == nil {
-			envErr = env.checkNames()
-		}
-	}
+// parse reads the command line, the environment and the .env file, and sets the values and their origins. It returns nil
+// without an error if the user asked for help, which it printed.
+func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
+	var g grammar
 	helped := false
-	parser, err := kong.New(g,
-		kong.Name("pawl"), kong.Description(description),
-		kong.Writers(s.Stdout, s.screen), kong.Exit(func(int) { helped = true }),
-		kong.Resolvers(env.resolver(s.from, prepare)), kong.ValueFormatter(explain),
-		kong.ExplicitGroups(flagGroups()), kong.Help(printHelp),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 120}),
-	)
+	parser, err := newParser(&g,
+		kong.Writers(s.Stdout, s.screen), kong.Exit(func(int) { helped = true }), kong.Resolvers(loader.Resolver()))
 	if err != nil {
 		return nil, err
 	}
 	command, err := parser.Parse(s.Args)
 	if err == nil && !helped && command.Selected().Name != "psql" {
-		err = refuseBytes(s.Args)
+		err = checkUTF8(s.Args)
 	}
 	switch {
 	case helped:
 		return nil, nil
-	case envErr != nil:
-		return nil, envErr
+	case loader.Err() != nil:
+		return nil, loader.Err()
 	case err != nil:
 		return nil, &domain.Error{Kind: domain.Invalid, Op: "command line", Err: err, Hint: "see `pawl --help`"}
 	}
-	s.from.addFlags(command)
-	env.fillSecrets(&g.knobs, s.from)
+	s.origins = loader.Complete(command, &g.Values)
+	s.values = g.Values
 	return command, nil
 }
 
-// refuseBytes refuses an argument that is no text: a database would.
-func refuseBytes(args []string) error {
+func newParser(g *grammar, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(g, append(options,
+		kong.Name("pawl"), kong.Description(description), kong.ValueFormatter(formatFlagHelp),
+		kong.ExplicitGroups(flagGroups()), kong.Help(printHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 120}),
+	)...)
+}
+
+// checkUTF8 returns an error if an argument is not UTF-8, because the database would refuse it.
+func checkUTF8(args []string) error {
 	for _, arg := range args {
 		if !utf8.ValidString(arg) {
 			return fmt.Errorf("%s is not UTF-8", strconv.QuoteToASCII(arg))
@@ -207,12 +195,55 @@ func refuseBytes(args []string) error {
 	return nil
 }
 
-// policy is what one piece of work may cost.
+// withDatabase opens the database, calls open for a value of type T that works on it, and calls work with that value, as often
+// as the retry policy allows.
+func withDatabase[T any](
+	s *session, open func(context.Context, Settings) (T, func(), error), work func(context.Context, T) error,
+) error {
+	db, closeDatabase, err := s.openDatabase()
+	if err != nil {
+		return err
+	}
+	defer closeDatabase()
+	port, release, err := open(s.ctx, s.settingsFor(db))
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.try(func(ctx context.Context) error { return work(ctx, port) })
+}
+
+// openDatabase makes the database of the settings ready and returns it. The caller must call closeDatabase if there is no
+// error.
+func (s *session) openDatabase() (db Database, closeDatabase func(), err error) {
+	if err := s.settings.RequireDatabase(); err != nil {
+		return Database{}, nil, err
+	}
+	var leave func() error
+	err = s.try(func(ctx context.Context) (err error) {
+		db, leave, err = s.wiring.Database(ctx, s.settings.DatabaseURL, func(step string) { s.log.Info(step) })
+		return err
+	})
+	return db, func() {
+		if err := leave(); err != nil {
+			s.log.Warn(err.Error())
+		}
+	}, err
+}
+
+// settingsFor returns the settings with the URL of db.
+func (s *session) settingsFor(db Database) Settings {
+	with := s.settings
+	with.DatabaseURL = db.URL
+	return with
+}
+
+// policy returns how often and how long one step may be tried.
 func (s *session) policy() retry.Policy {
 	return retry.Policy{Tries: s.settings.Tries, MaxWait: s.settings.MaxWait, Jitter: s.wiring.Jitter}
 }
 
-// try does what may fail for a while, as often as the policy allows, and logs what it waits for.
+// try calls work as often as the policy allows, and logs the waits between.
 func (s *session) try(work func(context.Context) error) error {
 	return s.policy().Do(s.ctx, newLogObserver(s.log, false, false).Waiting, work)
 }

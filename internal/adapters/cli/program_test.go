@@ -167,7 +167,7 @@ func TestAFinishedStreamSaysSo(t *testing.T) {
 	var s cli.Settings
 	for _, want := range []struct{ args, says, json string }{
 		{"run --json", "starting at the head", `"pass":1,"seq":1,"done":true,"pages":1`},
-		{"run --json", "no new events were looked for", `"pass":1,"seq":1,"done":true,"pages":0`},
+		{"run --json", "pawl did not look for new events", `"pass":1,"seq":1,"done":true,"pages":0`},
 		{"run --json --new-pass", "starting a new pass", `"pass":2,"seq":2,"done":true,"pages":1`},
 	} {
 		code, stdout, stderr := pawl(t, sound(), wiring(oneEmptyPage{}, db, &s), strings.Fields(want.args)...)

@@ -11,14 +11,15 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 type psqlCommand struct {
-	Args []string `arg:"" optional:"" help:"Arguments for psql. Pawl's own flags go before the word psql."`
+	Args []string `arg:"" optional:"" help:"Arguments for psql. Pawl's own flags stand before the word psql."`
 }
 
-// An statusError ends pawl with the code of the program it ran in its place.
+// A statusError ends pawl with the exit code of psql.
 type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
@@ -44,30 +45,10 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
 	cmd.Env = append(psqlEnviron(s.Environ), connection...)
-	return s.attend(cmd)
+	return s.runInForeground(cmd)
 }
 
-// attend runs a program that has the terminal to itself: ^C is for it to heed, and not for pawl.
-func (s *session) attend(cmd *exec.Cmd) error {
-	if err := s.hand(cmd); err != nil {
-		return psqlError(err)
-	}
-	defer s.takeBack()
-	return psqlStatus(cmd, cmd.Wait())
-}
-
-func psqlStatus(cmd *exec.Cmd, err error) error {
-	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	switch {
-	case ok && status.Signaled():
-		return statusError(exitSignal(status.Signal()))
-	case !cmd.ProcessState.Success():
-		return statusError(cmd.ProcessState.ExitCode())
-	}
-	return psqlError(err) // of copying its output, for example
-}
-
-// findPsql prefers the psql that came with the server.
+// findPsql returns the path of psql. It prefers the psql in bin, which is the server's own.
 func findPsql(bin string) (string, error) {
 	if bin != "" {
 		if program, err := exec.LookPath(filepath.Join(bin, "psql")); err == nil {
@@ -81,6 +62,43 @@ func findPsql(bin string) (string, error) {
 	return program, nil
 }
 
+// psqlEnviron returns the environment for psql without two kinds of variables. psql prefers PGSERVICE… and PGHOSTADDR to the
+// variables for the connection, and pgx ignores them. And psql needs none of pawl's secrets: every program that it starts (\!, a
+// pager, an editor) could read them. The password of the connection comes from Wiring.PsqlEnviron.
+func psqlEnviron(environ []string) (rest []string) {
+	secrets := settings.SecretNames()
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		redirects := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
+		if !redirects && !slices.Contains(secrets, name) {
+			rest = append(rest, pair)
+		}
+	}
+	return rest
+}
+
+// runInForeground runs a program that has the terminal to itself. The terminal sends ^C to the program; pawl ignores it.
+func (s *session) runInForeground(cmd *exec.Cmd) error {
+	if err := s.startForeground(cmd); err != nil {
+		return psqlError(err)
+	}
+	defer s.endForeground()
+	return psqlStatus(cmd, cmd.Wait())
+}
+
+// psqlStatus returns the result of psql as a statusError, nil for success. err is what cmd.Wait returned.
+func psqlStatus(cmd *exec.Cmd, err error) error {
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case ok && status.Signaled():
+		return statusError(signalExitCode(status.Signal()))
+	case !cmd.ProcessState.Success():
+		return statusError(cmd.ProcessState.ExitCode())
+	}
+	return psqlError(err) // for example of copying its output
+}
+
+// psqlError returns err as an Invalid error, nil for nil.
 func psqlError(err error) error {
 	if err == nil {
 		return nil
@@ -88,19 +106,4 @@ func psqlError(err error) error {
 	return &domain.Error{
 		Kind: domain.Invalid, Op: "psql", Err: err, Hint: "install PostgreSQL's client programs (postgresql-client)",
 	}
-}
-
-// psqlEnviron returns the environment for psql without two kinds of variables. psql reads PGSERVICE… and PGHOSTADDR before
-// those that say where the database is, and pgx knows nothing of them. And psql needs no secret of pawl's: whatever it
-// starts (\!, a pager, an editor) could read them. The connection's password comes from PsqlEnviron.
-func psqlEnviron(environ []string) (rest []string) {
-	secrets := secretNames()
-	for _, pair := range environ {
-		name, _, _ := strings.Cut(pair, "=")
-		detour := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
-		if !detour && !slices.Contains(secrets, name) {
-			rest = append(rest, pair)
-		}
-	}
-	return rest
 }

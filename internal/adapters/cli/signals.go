@@ -10,80 +10,80 @@ import (
 	"syscall"
 )
 
-// StopSignals returns the signals that ask pawl to stop, without those that were ignored when it started: nohup ignores
-// SIGHUP so that the program outlives its terminal, and a shell without job control ignores SIGINT for what it starts in
-// the background. ignored is signal.Ignored, asked before anything calls signal.Notify. SIGPIPE is not among them, because
-// a connection that the server has closed raises it, too. The answer may be empty, which signal.Notify would take for all
-// signals.
+// StopSignals returns the signals that ask pawl to stop, without those that were ignored when it started. nohup ignores SIGHUP
+// so that the program outlives its terminal, and a shell without job control ignores SIGINT for programs in the background.
+// ignored is signal.Ignored; it must be asked before anything calls signal.Notify. SIGPIPE is not among the signals, because a
+// connection that the server has closed raises it too. The result may be empty, which signal.Notify would take for all signals.
 func StopSignals(ignored func(os.Signal) bool) []os.Signal {
 	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, ignored)
 }
 
-// obedience is how far a command that is told to stop has come.
-type obedience struct {
-	busy atomic.Bool // it has something to finish
+// signalState is what a signal's effect depends on.
+type signalState struct {
+	busy atomic.Bool // the command has something to finish
 
-	mu       sync.Mutex
-	attended *os.Process // a program that has the terminal in pawl's place, nil if there is none
+	mu         sync.Mutex
+	foreground *os.Process // a program that has the terminal in pawl's place; nil if there is none
 }
 
-// hand gives the terminal to a program. A signal that comes while it starts is that program's.
-func (o *obedience) hand(cmd *exec.Cmd) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	err := cmd.Start()
-	o.attended = cmd.Process
-	return err
-}
-
-// takeBack ends what hand began.
-func (o *obedience) takeBack() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.attended = nil
-}
-
-func (o *obedience) program() *os.Process {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.attended
-}
-
-// obeying runs a command that stops when it is told to: the first signal ends its context, as may whoever called Main, and
-// the command finishes; a second signal is not waited for, nor is the first while there is nothing to finish.
-func (s *session) obeying(command func() int) int {
+// runUntilSignal runs command and returns its exit code. The first signal ends the context of the session, so that the command
+// can finish its current step. At the second signal runUntilSignal returns without waiting. It does so at the first signal if
+// the command is not busy.
+func (s *session) runUntilSignal(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
 	s.ctx = ctx
 	done := make(chan int, 1)
 	go func() { done <- command() }()
-	for told := false; ; {
+	for stopping := false; ; {
 		select {
 		case code := <-done:
 			return code
 		case signal := <-s.Signals:
-			if program := s.program(); program != nil {
-				passOn(signal, program)
+			if program := s.foregroundProgram(); program != nil {
+				forwardSignal(signal, program)
 				continue
 			}
-			if told || !s.busy.Load() {
-				return exitSignal(signal)
+			if stopping || !s.busy.Load() {
+				return signalExitCode(signal)
 			}
-			told = true
+			stopping = true
 			stop()
 		}
 	}
 }
 
-// passOn tells the program at the terminal what the terminal has not told it already.
-func passOn(signal os.Signal, program *os.Process) {
+// startForeground starts a program that has the terminal until endForeground is called. A signal that arrives while it starts
+// is for the program.
+func (s *signalState) startForeground(cmd *exec.Cmd) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := cmd.Start()
+	s.foreground = cmd.Process
+	return err
+}
+
+func (s *signalState) endForeground() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.foreground = nil
+}
+
+func (s *signalState) foregroundProgram() *os.Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.foreground
+}
+
+// forwardSignal sends the program a signal, except SIGINT, which the terminal has sent to the program too.
+func forwardSignal(signal os.Signal, program *os.Process) {
 	if signal == syscall.SIGTERM || signal == syscall.SIGHUP {
 		_ = program.Signal(signal) // it fails if the program has just ended
 	}
 }
 
-// exitSignal is what a shell makes of a program that a signal ended.
-func exitSignal(s os.Signal) int {
-	number, _ := s.(syscall.Signal) // os/signal knows no other on the systems pawl is built for
+// signalExitCode returns the exit code that a shell gives a program that a signal ended.
+func signalExitCode(s os.Signal) int {
+	number, _ := s.(syscall.Signal) // os/signal knows no other type on the systems pawl is built for
 	return 128 + int(number)
 }

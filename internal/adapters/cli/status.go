@@ -9,23 +9,18 @@ import (
 )
 
 type statusCommand struct {
-	JSON bool `name:"json" help:"Print the same fields as run --json, for all runs together."`
+	JSON bool `name:"json" help:"Print one JSON object with the same fields as run --json, for all runs together."`
+}
+
+// A StatusReader reads from the database how far a stream is.
+type StatusReader interface {
+	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
 }
 
 // Run is called by kong.
 func (c *statusCommand) Run(s *session) error {
-	_, closeDatabase, err := s.openDatabase()
-	if err != nil {
-		return err
-	}
-	defer closeDatabase()
-	reader, release, err := s.wiring.Status(s.ctx, s.settings)
-	if err != nil {
-		return err
-	}
-	defer release()
 	var report domain.StreamReport
-	err = s.try(func(ctx context.Context) (err error) {
+	err := withDatabase(s, s.wiring.Status, func(ctx context.Context, reader StatusReader) (err error) {
 		report, err = reader.Report(ctx, s.settings.Stream)
 		return err
 	})
@@ -35,7 +30,7 @@ func (c *statusCommand) Run(s *session) error {
 	if err := printSummary(s.Stdout, report.Summary(), c.JSON); err != nil || c.JSON {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last moved %s\n",
+	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last updated %s\n",
 		report.Checkpoint.SourceURL, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
-	return printed(err)
+	return printError(err)
 }

@@ -4,51 +4,41 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// summaryJSON is the summary as scripts read it; README.md documents the fields.
+// summaryJSON is what `pawl run --json` and `pawl status --json` print.
 type summaryJSON struct {
-	Stream         string  `json:"stream"`
-	Pass           int64   `json:"pass"`
-	Seq            int64   `json:"seq"`
-	Done           bool    `json:"done"`
-	Pages          int64   `json:"pages"`
-	Received       int64   `json:"received"`
-	Inserted       int64   `json:"inserted"`
-	Duplicate      int64   `json:"duplicate"`
-	Parked         int64   `json:"parked"`
-	AnnouncedTotal *int64  `json:"announced_total"` // null if the API announces none
-	Requests       int     `json:"requests"`
-	Retries        int     `json:"retries"`
-	RateLimited    int     `json:"rate_limited"`
-	WaitedSeconds  float64 `json:"waited_seconds"`
-	ElapsedSeconds float64 `json:"elapsed_seconds"`
+	Stream         string  `json:"stream"`          // the stream's name
+	Pass           int64   `json:"pass"`            // the number of the pass, from 1
+	Seq            int64   `json:"seq"`             // the number of the last page stored, over all runs
+	Done           bool    `json:"done"`            // the pass is complete
+	Pages          int64   `json:"pages"`           // pages stored
+	Received       int64   `json:"received"`        // records in these pages: inserted + duplicate + parked
+	Inserted       int64   `json:"inserted"`        // events stored
+	Duplicate      int64   `json:"duplicate"`       // events that were stored before
+	Parked         int64   `json:"parked"`          // records that became dead letters
+	AnnouncedTotal *int64  `json:"announced_total"` // the total that the API announced last; null if it announced none
+	Requests       int     `json:"requests"`        // HTTP requests sent
+	Retries        int     `json:"retries"`         // requests that repeated a failed one
+	RateLimited    int     `json:"rate_limited"`    // requests that the API refused because of its rate limit
+	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting
+	ElapsedSeconds float64 `json:"elapsed_seconds"` // time in all
 }
 
 // printSummary writes the summary for a script or for a person.
 func printSummary(w io.Writer, s domain.Summary, asJSON bool) error {
-	write := writeText
+	write := writeSummary
 	if asJSON {
-		write = writeJSON
+		write = writeSummaryJSON
 	}
-	return printed(write(w, s))
+	return printError(write(w, s))
 }
 
-// printed classifies the error of writing to standard output.
-func printed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &domain.Error{Kind: domain.Invalid, Op: "print", Err: err, Hint: "check where standard output goes"}
-}
-
-func writeJSON(w io.Writer, s domain.Summary) error {
+func writeSummaryJSON(w io.Writer, s domain.Summary) error {
 	out := summaryJSON{
 		Stream: s.Stream.String(), Pass: s.Pass, Seq: s.Seq, Done: s.Done, Pages: s.Pages,
 		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
@@ -61,7 +51,7 @@ func writeJSON(w io.Writer, s domain.Summary) error {
 	return json.NewEncoder(w).Encode(out)
 }
 
-func writeText(w io.Writer, s domain.Summary) error {
+func writeSummary(w io.Writer, s domain.Summary) error {
 	state, announced := "not complete", "no total announced"
 	if s.Done {
 		state = "complete"
@@ -69,12 +59,14 @@ func writeText(w io.Writer, s domain.Summary) error {
 	if s.Announced.Known {
 		announced = humanize.Comma(s.Announced.N) + " announced"
 	}
-	_, err := fmt.Fprintf(w, `stream %s: %s, pass %d, seq %d, %s
-%s pages: %s received = %s inserted + %s duplicate + %s parked
+	_, err := fmt.Fprintf(w, `%s stored (%s, %.1f s)
+stream %s: %s, pass %d, seq %d, %s
+%s received = %s inserted + %s duplicate + %s parked
 %s requests, %s retried, %s refused by the rate limit; waited %.1f s of %.1f s
 `,
+		quantity(s.Inserted, "event", "events"), quantity(s.Pages, "page", "pages"), s.Elapsed.Seconds(),
 		s.Stream, state, s.Pass, s.Seq, announced,
-		humanize.Comma(s.Pages), humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
+		humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
 		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
 	if err == nil && s.Done && s.Accounted < s.Announced.N {
@@ -83,6 +75,3 @@ func writeText(w io.Writer, s domain.Summary) error {
 	}
 	return err
 }
-
-// seconds is d in seconds, to the millisecond.
-func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }

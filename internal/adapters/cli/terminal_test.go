@@ -153,7 +153,7 @@ func TestAResumedRunIsToldToStop(t *testing.T) {
 		c.catchUp() // the two lines that are left come in any order
 	})
 	cli.Golden(t, "resumed", c.transcript.String())
-	if shown := c.emulator.String(); strings.Contains(shown, "ETA") || !strings.Contains(shown, "WRN told to stop") {
+	if shown := c.emulator.String(); strings.Contains(shown, "ETA") || !strings.Contains(shown, "WRN stopping: finishing") {
 		t.Errorf("at the end there is %q", shown)
 	}
 }

@@ -2,10 +2,14 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/app/verify"
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 type verifyCommand struct {
@@ -13,18 +17,18 @@ type verifyCommand struct {
 	JSON       bool `name:"json" help:"Print one JSON object with every check and its differences."`
 }
 
-// VerifyOptions are what one verification is asked for beyond the settings.
+// VerifyOptions are the options of one verification beyond the settings.
 type VerifyOptions struct {
 	AgainstAPI bool
 	Retry      retry.Policy
 }
 
-// A Verifier proves the stream, as verify.Verifier does.
+// A Verifier checks a stream, as verify.Verifier does.
 type Verifier interface {
 	Run(ctx context.Context) (verify.Report, error)
 }
 
-// A VerifyObserver is told how a verification gets on, and a walk of the API that belongs to it.
+// A VerifyObserver observes a verification and the walk through the API that belongs to it.
 type VerifyObserver interface {
 	verify.Observer
 	ingest.WalkObserver
@@ -33,29 +37,171 @@ type VerifyObserver interface {
 // Run is called by kong.
 func (c *verifyCommand) Run(s *session) error {
 	if c.AgainstAPI {
-		if err := s.settings.needAPI(); err != nil {
+		if err := s.settings.RequireAPI(); err != nil {
 			return err
 		}
 	}
-	_, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase()
 	if err != nil {
 		return err
 	}
 	defer closeDatabase()
 	observer := newVerifyObserver(s)
-	asked := VerifyOptions{AgainstAPI: c.AgainstAPI, Retry: s.policy()}
-	verifier, release, err := s.wiring.Verify(s.ctx, s.settings, asked, observer)
+	options := VerifyOptions{AgainstAPI: c.AgainstAPI, Retry: s.policy()}
+	verifier, release, err := s.wiring.Verify(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
 	}
 	defer release()
 	report, err := verifier.Run(s.ctx)
 	observer.stop()
-	if len(report.Findings) == 0 {
+	if len(report.Findings) == 0 { // no check was made
 		return err
 	}
 	if printErr := printReport(s.Stdout, report, c.JSON); err == nil {
 		err = printErr
 	}
 	return err
+}
+
+// A verifyObserver shows which check is in progress and how far the walk through the API is.
+type verifyObserver struct {
+	session *session
+	log     *logObserver
+	walk    *progress.Tracker
+	stop    func() // ends what is shown; may be called again
+}
+
+func newVerifyObserver(s *session) *verifyObserver {
+	return &verifyObserver{
+		session: s, log: newLogObserver(s.log, false, s.showsLiveLine()), walk: progress.NewTracker(false), stop: func() {},
+	}
+}
+
+// Checking implements verify.Observer.
+func (o *verifyObserver) Checking(check domain.Check) {
+	o.stop()
+	o.session.log.Debug("checking", "check", check.String(), "claim", check.Claim())
+	switch {
+	case check == domain.CheckReturned:
+		o.walk.Claimed(domain.Checkpoint{Position: domain.Position{Pass: 1}})
+		o.stop = o.session.showProgress(o.walk)
+	case o.session.showsLiveLine():
+		steps := &progress.Steps{}
+		steps.Begin("checking: " + check.Claim())
+		o.stop = steps.Show(o.session.screen)
+	default:
+		o.stop = func() {}
+	}
+}
+
+// Compared implements verify.Observer.
+func (o *verifyObserver) Compared(page domain.DecodedPage) {
+	page.To = withoutRereading(page.To)
+	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
+}
+
+// Waiting implements verify.Observer and ingest.WalkObserver.
+func (o *verifyObserver) Waiting(w retry.Wait) {
+	o.log.Waiting(w)
+	o.walk.Waiting(w)
+}
+
+// Fetching implements ingest.WalkObserver.
+func (o *verifyObserver) Fetching(at domain.Position) { o.walk.Fetching(at) }
+
+// PassStarted implements ingest.WalkObserver.
+func (o *verifyObserver) PassStarted(at domain.Position) {
+	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "pass", at.Pass)
+	o.walk.PassStarted(withoutRereading(at))
+}
+
+// withoutRereading returns at without the maximum offset of earlier passes. A walk stores nothing, so the tracker must not
+// report records as already stored.
+func withoutRereading(at domain.Position) domain.Position {
+	at.MaxOffset = at.Offset
+	return at
+}
+
+// reportJSON is what `pawl verify --json` prints.
+type reportJSON struct {
+	Stream        string      `json:"stream"`         // the stream's name
+	Pass          int64       `json:"pass"`           // the number of the pass, from 1
+	Seq           int64       `json:"seq"`            // the number of the last page stored
+	Done          bool        `json:"done"`           // the pass is complete
+	Pages         int64       `json:"pages"`          // pages stored
+	Events        int64       `json:"events"`         // events stored
+	Parked        int64       `json:"parked"`         // records that are open or discarded dead letters
+	Sound         bool        `json:"sound"`          // no check found a difference
+	Checks        []checkJSON `json:"checks"`         // the checks that were made
+	Announced     *int64      `json:"announced"`      // the total that the API announced when the last pass began; null if it announced none
+	AnnouncedLast *int64      `json:"announced_last"` // the total that the API announced with the last page; null if it announced none
+	EndAccepted   bool        `json:"end_accepted"`   // the user accepted an end below these totals
+	API           *walkJSON   `json:"api"`            // what the API returned; null without --against-api
+	Notes         []string    `json:"notes"`          // remarks that are no differences, in words
+}
+
+type walkJSON struct {
+	Pages    int64 `json:"pages"`    // pages that the API returned
+	Received int64 `json:"received"` // records in these pages
+	Parked   int64 `json:"parked"`   // of these, records that are dead letters
+	NotKept  int64 `json:"not_kept"` // of these, records that are only counted in another dead letter of their event
+	New      int64 `json:"new"`      // of these, records that are newer than the last pass
+}
+
+type checkJSON struct {
+	Check       string           `json:"check"`       // the name of the check
+	Claim       string           `json:"claim"`       // what it checks, in words
+	Differences int64            `json:"differences"` // how many differences it found
+	Shown       []differenceJSON `json:"shown"`       // the first of them
+}
+
+type differenceJSON struct {
+	PageID    int64  `json:"page_id,omitempty"`    // the page's id in the ledger
+	Seq       int64  `json:"seq,omitempty"`        // the page's number
+	Pass      int64  `json:"pass,omitempty"`       // the number of the pass
+	EventID   string `json:"event_id,omitempty"`   // the event's id
+	RequestID string `json:"request_id,omitempty"` // the id of the API's answer
+	What      string `json:"what"`                 // what was compared
+	Value     string `json:"value,omitempty"`      // its value
+	Against   string `json:"against,omitempty"`    // what it was compared with
+	Found     string `json:"found,omitempty"`      // the value of that
+}
+
+func writeReportJSON(w io.Writer, r verify.Report) error {
+	at := r.Stream.Checkpoint
+	out := reportJSON{
+		Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Done: at.Done, Pages: r.Stream.Pages, Events: r.Stored, Parked: r.Parked,
+		Sound: true, Checks: []checkJSON{}, Notes: append([]string{}, notes(r)...),
+	}
+	if at.AnnouncedFirst.Known {
+		out.Announced = &at.AnnouncedFirst.N
+	}
+	if at.AnnouncedLast.Known {
+		out.AnnouncedLast = &at.AnnouncedLast.N
+	}
+	out.EndAccepted = r.EndAccepted
+	for _, f := range r.Findings {
+		check := checkJSON{Check: f.Check.String(), Claim: f.Check.Claim(), Differences: f.Differences, Shown: []differenceJSON{}}
+		for _, d := range f.Shown {
+			check.Shown = append(check.Shown, toDifferenceJSON(d))
+		}
+		out.Sound = out.Sound && f.Differences == 0
+		out.Checks = append(out.Checks, check)
+	}
+	if walk := r.Walk; walk.Pages > 0 {
+		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Parked: walk.Parked, NotKept: walk.NotKept, New: walk.New}
+	}
+	return json.NewEncoder(w).Encode(out)
+}
+
+func toDifferenceJSON(d domain.Difference) differenceJSON {
+	out := differenceJSON{
+		PageID: d.PageID, Seq: d.Seq, Pass: d.Pass, RequestID: d.RequestID,
+		What: d.What, Value: d.Value, Against: d.Against, Found: d.Found,
+	}
+	if d.Event != (domain.EventID{}) {
+		out.EventID = d.Event.String()
+	}
+	return out
 }

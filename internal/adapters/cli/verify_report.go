@@ -20,7 +20,7 @@ func printReport(w io.Writer, r verify.Report, asJSON bool) error {
 	if asJSON {
 		write = writeReportJSON
 	}
-	return printed(write(w, r))
+	return printError(write(w, r))
 }
 
 func writeReport(w io.Writer, r verify.Report) error {
@@ -42,21 +42,21 @@ func writeReport(w io.Writer, r verify.Report) error {
 }
 
 func writeFinding(out io.Writer, f domain.Finding) {
-	verdict := "ok"
+	result := "ok"
 	if f.Differences > 0 {
-		verdict = "FAILED"
+		result = "FAILED"
 	}
-	fmt.Fprintf(out, "%-6s  %-10s  %s\n", verdict, f.Check, f.Check.Claim())
+	fmt.Fprintf(out, "%-6s  %-10s  %s\n", result, f.Check, f.Check.Claim())
 	for _, d := range f.Shown {
-		fmt.Fprintf(out, "        %s\n", sentence(d))
+		fmt.Fprintf(out, "        %s\n", describeDifference(d))
 	}
 	if more := f.Differences - int64(len(f.Shown)); more > 0 {
 		fmt.Fprintf(out, "        and %s more\n", humanize.Comma(more))
 	}
 }
 
-// sentence says where a difference is and what it is.
-func sentence(d domain.Difference) string {
+// describeDifference says in one line where a difference is and what it is.
+func describeDifference(d domain.Difference) string {
 	var where []string
 	switch {
 	case d.Seq > 0:
@@ -74,70 +74,45 @@ func sentence(d domain.Difference) string {
 	}
 	what := d.What
 	if d.Against != "" {
-		what = fmt.Sprintf("%s: %s; %s: %s", d.What, shown(d.Value), d.Against, shown(d.Found))
+		what = fmt.Sprintf("%s: %s; %s: %s", d.What, quoteText(d.Value), d.Against, quoteText(d.Found))
 	}
 	return strings.Join(append(where, what), ", ")
 }
 
-// mostValue is as much of a cursor as stands in a line; --json has the whole of it.
-const mostValue = 60
+// maxValueLength is the length from which a value, mostly a cursor, is cut. --json has the whole value.
+const maxValueLength = 60
 
-// shown is a number or a truth as it is, and text, which may be an upstream's, quoted and cut.
-func shown(value string) string {
+// quoteText returns numbers, true and false unchanged. It quotes and cuts any other text, which may come from the API.
+func quoteText(value string) string {
 	if _, err := strconv.ParseInt(value, 10, 64); err == nil || value == "true" || value == "false" {
 		return value
 	}
 	quoted := strconv.QuoteToASCII(value)
-	if len(quoted) > mostValue {
-		return quoted[:mostValue] + `…"`
+	if len(quoted) > maxValueLength {
+		return quoted[:maxValueLength] + `…"`
 	}
 	return quoted
 }
 
-// notes are what is worth knowing and no fault.
+// notes returns the remarks of a report that are no differences.
 func notes(r verify.Report) (all []string) {
 	if note := announcedNote(r); note != "" {
 		all = append(all, note)
 	}
-	all = append(all, totalNotes(r)...)
+	all = append(all, changedTotalNotes(r)...)
 	return append(all, walkNotes(r.Walk)...)
 }
 
-// walkNotes say what the API returned, if it was walked.
-func walkNotes(walk verify.Walk) (all []string) {
-	if walk.Pages > 0 {
-		all = append(all, fmt.Sprintf("the API returned %s in %s, %s of them parked",
-			numbered(walk.Received, "record", "records"), numbered(walk.Pages, "page", "pages"), humanize.Comma(walk.Parked)))
-	}
-	if walk.New > 0 {
-		all = append(all, numbered(walk.New,
-			"record is new since the last pass: `pawl run --new-pass` stores it",
-			"records are new since the last pass: `pawl run --new-pass` stores them"))
-	}
-	if walk.NotKept > 0 {
-		all = append(all, fmt.Sprintf("%s already has %d open dead letters",
-			numbered(walk.NotKept, "record was not kept: its event", "records were not kept: their event"), domain.MaxOpenDeadLetters))
-	}
-	return all
-}
-
-// numbered returns a number with the words that follow it.
-func numbered(n int64, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return humanize.Comma(n) + " " + more
-}
-
-// announcedNote says how the announced total came out, as far as the counts are to be believed.
+// announcedNote compares the announced total with what is stored and parked. It is empty if a check found a difference,
+// because the counts may then be wrong.
 func announcedNote(r verify.Report) string {
 	at, total := r.Stream.Checkpoint, r.Stream.Checkpoint.AnnouncedFirst
 	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)
 	switch more := total.N - r.Stored - r.Parked; {
 	case !at.Done:
-		return "the stream is not complete: what is there was checked, and is not held against the announced total yet"
+		return "the stream is not complete: the stored data was checked, but not yet compared with the announced total"
 	case !total.Known:
-		return "the API announced no total to hold the stream against"
+		return "the API announced no total to compare the stream with"
 	case slices.ContainsFunc(r.Inspection.Findings, func(f domain.Finding) bool { return f.Differences > 0 }):
 		return ""
 	case more > 0 && r.EndAccepted:
@@ -152,8 +127,8 @@ func announcedNote(r verify.Report) string {
 	return fmt.Sprintf("%s announced = %s stored + %s parked", announced, stored, parked)
 }
 
-// totalNotes say of a total that changed during the pass what it was, and how many records of it may not have been read.
-func totalNotes(r verify.Report) (all []string) {
+// changedTotalNotes returns, for a total that changed during the pass, both totals and how many records may not be read yet.
+func changedTotalNotes(r verify.Report) (all []string) {
 	at := r.Stream.Checkpoint
 	first, last := at.AnnouncedFirst, at.AnnouncedLast
 	if !at.Done || !first.Known || !last.Known || first == last {
@@ -162,9 +137,27 @@ func totalNotes(r verify.Report) (all []string) {
 	all = append(all, fmt.Sprintf("the API announced %s records when the pass began and %s when it ended",
 		humanize.Comma(first.N), humanize.Comma(last.N)))
 	if newer := last.N - r.Accounted(); newer > 0 && !r.EndAccepted {
-		all = append(all, "up to "+numbered(newer,
+		all = append(all, "up to "+quantity(newer,
 			"newer event has not been read yet: `pawl run --new-pass` reads it",
 			"newer events have not been read yet: `pawl run --new-pass` reads them"))
+	}
+	return all
+}
+
+// walkNotes returns what the API returned. It is empty without a walk.
+func walkNotes(walk verify.Walk) (all []string) {
+	if walk.Pages > 0 {
+		all = append(all, fmt.Sprintf("the API returned %s in %s, %s of them parked",
+			quantity(walk.Received, "record", "records"), quantity(walk.Pages, "page", "pages"), humanize.Comma(walk.Parked)))
+	}
+	if walk.New > 0 {
+		all = append(all, quantity(walk.New,
+			"record is new since the last pass: `pawl run --new-pass` stores it",
+			"records are new since the last pass: `pawl run --new-pass` stores them"))
+	}
+	if walk.NotKept > 0 {
+		all = append(all, fmt.Sprintf("%s already has %d open dead letters",
+			quantity(walk.NotKept, "record was not kept: its event", "records were not kept: their event"), domain.MaxOpenDeadLetters))
 	}
 	return all
 }

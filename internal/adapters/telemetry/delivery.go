@@ -9,24 +9,26 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-var errGivenUp = fmt.Errorf("it did not answer within %s at the end of the run", flushTimeout)
+var errFlushTimeout = fmt.Errorf("it did not answer within %s at the end of the run", flushTimeout)
 
-// A delivery is an exporter whose failures are told once and go no further: the SDK would print each.
+// A delivery is a span exporter that reports its first failure to warn and returns none: the SDK would print each.
 type delivery struct {
 	sdktrace.SpanExporter
 
-	warn   func(what string, why error)
-	told   sync.Once
-	ended  chan struct{} // closed when the collector is not worth waiting for any more
-	giveUp func()        // closes it
+	warn      func(problem string, cause error)
+	warned    sync.Once
+	cancelled chan struct{} // closed by cancel
+	cancel    func()        // ends the exports in progress and all later ones; may be called again
 }
 
 func newDelivery(exporter sdktrace.SpanExporter, warn func(string, error)) *delivery {
-	ended := make(chan struct{})
-	return &delivery{SpanExporter: exporter, warn: warn, ended: ended, giveUp: sync.OnceFunc(func() { close(ended) })}
+	cancelled := make(chan struct{})
+	return &delivery{
+		SpanExporter: exporter, warn: warn, cancelled: cancelled, cancel: sync.OnceFunc(func() { close(cancelled) }),
+	}
 }
 
-// ExportSpans implements sdktrace.SpanExporter. Spans that cannot be delivered are dropped.
+// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver.
 func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -34,20 +36,20 @@ func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	defer close(exported)
 	go func() {
 		select {
-		case <-d.ended:
-			cancel(errGivenUp)
+		case <-d.cancelled:
+			cancel(errFlushTimeout)
 		case <-exported:
 		}
 	}()
 	if err := d.SpanExporter.ExportSpans(ctx, spans); err != nil {
-		if errors.Is(context.Cause(ctx), errGivenUp) {
-			err = errGivenUp
+		if errors.Is(context.Cause(ctx), errFlushTimeout) {
+			err = errFlushTimeout
 		}
-		d.failed(err)
+		d.warnOnce(err)
 	}
 	return nil
 }
 
-func (d *delivery) failed(err error) {
-	d.told.Do(func() { d.warn("the collector does not take the traces; the run goes on without them", err) })
+func (d *delivery) warnOnce(err error) {
+	d.warned.Do(func() { d.warn("the collector does not take the traces; the run continues without them", err) })
 }

@@ -15,29 +15,32 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// An exporter does as it is told.
-type exporter func(ctx context.Context) error
+// An exporterFunc is an exporter that calls itself to export.
+type exporterFunc func(ctx context.Context) error
 
-func (e exporter) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error { return e(ctx) }
-func (e exporter) Shutdown(context.Context) error                                   { return nil }
+func (e exporterFunc) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
+	return e(ctx)
+}
+func (e exporterFunc) Shutdown(context.Context) error { return nil }
 
-// TestADeadCollectorChangesNothing runs more pages than the queue of spans holds.
-func TestADeadCollectorChangesNothing(t *testing.T) {
+// TestRun_CollectorFails checks that a collector that fails or hangs does not change the run. The run has more pages than the
+// queue of spans can hold.
+func TestRun_CollectorFails(t *testing.T) {
 	t.Parallel()
 	const pages = 3000
 	tests := []struct {
 		name   string
-		export func(t *testing.T) exporter
-		says   string
-		delay  time.Duration // by the bubble's clock
+		export func(t *testing.T) exporterFunc
+		warns  string
+		delay  time.Duration // at the end of the run, by the synctest clock
 	}{
-		{"it refuses", func(*testing.T) exporter {
+		{"refuses", func(*testing.T) exporterFunc {
 			return func(context.Context) error { return errors.New("connection refused") }
 		}, "connection refused", 0},
-		{"it hangs", func(*testing.T) exporter {
+		{"hangs", func(*testing.T) exporterFunc {
 			return func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		}, "did not answer within 2s", 2 * time.Second},
-		{"it hangs and does not hear", func(t *testing.T) exporter {
+		{"hangs and ignores its context", func(t *testing.T) exporterFunc {
 			t.Helper()
 			released := make(chan struct{})
 			t.Cleanup(func() { close(released) })
@@ -52,53 +55,53 @@ func TestADeadCollectorChangesNothing(t *testing.T) {
 				began := time.Now()
 				sum, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), tt.export(t)))
 				if err != nil || !sum.Done || sum.Inserted != pages || len(b.db.Events()) != pages {
-					t.Errorf("the run ended with %+v, %v", sum, err)
+					t.Errorf("got %+v, %v, want %d events inserted", sum, err, pages)
 				}
 				if took := time.Since(began); took != tt.delay {
-					t.Errorf("it took %s, want %s", took, tt.delay)
+					t.Errorf("got a run of %s, want %s", took, tt.delay)
 				}
-				if said := b.warnings.all(); len(said) != 1 || !strings.Contains(said[0], tt.says) {
-					t.Errorf("it warns %q", said)
+				if got := b.warnings.all(); len(got) != 1 || !strings.Contains(got[0], tt.warns) {
+					t.Errorf("got warnings %q, want one with %q", got, tt.warns)
 				}
 			})
 		})
 	}
 }
 
-// TestACollectorThatComesBack gets what is traced from then on, and there is one warning.
-func TestACollectorThatComesBack(t *testing.T) {
+// TestRun_CollectorRecovers checks that a collector that fails at first gets the later spans, and that there is one warning.
+func TestRun_CollectorRecovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// The first wait lets the first spans go out, into the failure; the second one leaves time after it.
+		// The spans before the first wait are sent while the collector fails. Those before the second one are sent afterwards.
 		b := newBench(domaintest.NewScriptedSource(
 			domaintest.PageOf("c1", "1"), domaintest.RefuseFor(time.Minute), domaintest.PageOf("c2", "2"),
 			domaintest.RefuseFor(time.Minute), domaintest.LastPageOf("3").Announcing(3)))
 		c, began := newCollector(), time.Now()
-		_, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), flaky{c, began.Add(30 * time.Second)}))
+		_, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), flakyCollector{c, began.Add(30 * time.Second)}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var seqs []string
-		for _, page := range named(c.GetSpans(), "pawl page") {
-			seqs = append(seqs, valueOf(page.Attributes, "pawl.seq"))
+		for _, page := range spansNamed(c.GetSpans(), "pawl page") {
+			seqs = append(seqs, attributeValue(page.Attributes, "pawl.seq"))
 		}
 		if !slices.Equal(seqs, []string{"2", "3"}) {
-			t.Errorf("the pages with seq %v arrived", seqs)
+			t.Errorf("got traces of the pages with seq %v, want 2 and 3", seqs)
 		}
-		if said := b.warnings.all(); len(said) != 1 {
-			t.Errorf("it warns %q", said)
+		if got := b.warnings.all(); len(got) != 1 {
+			t.Errorf("got warnings %q, want one", got)
 		}
 	})
 }
 
-// flaky fails up to a moment.
-type flaky struct {
+// A flakyCollector fails until a point in time.
+type flakyCollector struct {
 	collector
 
 	until time.Time
 }
 
-func (f flaky) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+func (f flakyCollector) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if time.Now().Before(f.until) {
 		return errors.New("not up yet")
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// beginPage begins a trace, unless the page in hand is being asked for again.
+// beginPage starts a page's trace, unless the current page is requested again.
 func (t *Tracing) beginPage(ctx context.Context) {
 	if t.page != nil {
 		return
@@ -24,43 +24,43 @@ func (t *Tracing) beginPage(ctx context.Context) {
 		trace.WithAttributes(streamKey.String(t.stream.String())))
 }
 
-// withinPage is ctx in the trace of the page in hand.
-func (t *Tracing) withinPage(ctx context.Context) context.Context {
+// withPage returns ctx with the span of the current page, or ctx itself if there is no current page.
+func (t *Tracing) withPage(ctx context.Context) context.Context {
 	if t.page == nil {
 		return ctx
 	}
 	return trace.ContextWithSpan(ctx, t.page)
 }
 
-// endPage ends the trace of a page that was not committed.
-func (t *Tracing) endPage(err error) {
-	if t.page == nil {
-		return
+// addWait adds a wait of d because of err to the trace of the current page, or of the run if there is no page.
+func (t *Tracing) addWait(d time.Duration, err error) {
+	span := t.page
+	if span == nil {
+		span = t.run
 	}
-	failed(t.page, err, 0)
-	t.page.End()
-	t.page = nil
+	span.AddEvent("waiting", trace.WithAttributes(
+		attribute.Float64("pawl.wait_seconds", d.Seconds()), semconv.ErrorTypeKey.String(errorType(err))))
 }
 
-// Waiting tells of a wait for err's sake, in the trace of the page that waits.
-func (t *Tracing) Waiting(d time.Duration, err error) {
-	waits := t.page
-	if waits == nil {
-		waits = t.run
-	}
-	waits.AddEvent("waiting", trace.WithAttributes(
-		attribute.Float64("pawl.wait_seconds", d.Seconds()), semconv.ErrorTypeKey.String(word(err))))
-}
-
-// Committed ends the trace of a page that has become durable.
-func (t *Tracing) Committed(page domain.DecodedPage, res domain.CommitResult) {
+// endCommittedPage ends the trace of the current page, which was committed.
+func (t *Tracing) endCommittedPage(page domain.DecodedPage, res domain.CommitResult) {
 	if t.page == nil {
 		return
 	}
 	t.page.SetAttributes(seqKey.Int64(res.Checkpoint.Seq),
 		attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Offset))
-	t.page.SetAttributes(counts(res.Counts)...)
-	t.page.SetAttributes(cost(page.Receipt.Traffic)...)
+	t.page.SetAttributes(countAttributes(res.Counts)...)
+	t.page.SetAttributes(trafficAttributes(page.Receipt.Traffic)...)
+	t.page.End()
+	t.page = nil
+}
+
+// endPage ends the trace of a page that was not committed because of err. It does nothing if there is no current page.
+func (t *Tracing) endPage(err error) {
+	if t.page == nil {
+		return
+	}
+	setError(t.page, err, 0)
 	t.page.End()
 	t.page = nil
 }
@@ -70,23 +70,23 @@ const (
 	seqKey    = attribute.Key("pawl.seq")
 )
 
-func counts(t domain.Counts) []attribute.KeyValue {
+func countAttributes(c domain.Counts) []attribute.KeyValue {
 	return []attribute.KeyValue{
-		attribute.Int64("pawl.received", t.Received), attribute.Int64("pawl.inserted", t.Inserted),
-		attribute.Int64("pawl.duplicate", t.Duplicate), attribute.Int64("pawl.parked", t.Parked),
+		attribute.Int64("pawl.received", c.Received), attribute.Int64("pawl.inserted", c.Inserted),
+		attribute.Int64("pawl.duplicate", c.Duplicate), attribute.Int64("pawl.parked", c.Parked),
 	}
 }
 
-func cost(t domain.Traffic) []attribute.KeyValue {
+func trafficAttributes(t domain.Traffic) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.Int("pawl.requests", t.Requests), attribute.Int("pawl.retries", t.Retries),
 		attribute.Int("pawl.rate_limited", t.RateLimited), attribute.Float64("pawl.waited_seconds", t.Waited.Seconds()),
 	}
 }
 
-// failed marks a span by the error's kind or, if there is one, by the HTTP status that says more.
-func failed(span trace.Span, err error, status int) {
-	kind := word(err)
+// setError marks a span as failed. error.type is the HTTP status if it is an error status, else the error's kind.
+func setError(span trace.Span, err error, status int) {
+	kind := errorType(err)
 	span.SetStatus(codes.Error, kind)
 	if status >= http.StatusBadRequest {
 		kind = strconv.Itoa(status)
@@ -94,5 +94,5 @@ func failed(span trace.Span, err error, status int) {
 	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 }
 
-// word is an error's kind as attributes are spelt.
-func word(err error) string { return strings.ReplaceAll(domain.KindOf(err).String(), " ", "_") }
+// errorType returns the kind of err in the spelling of attributes: words joined by underscores.
+func errorType(err error) string { return strings.ReplaceAll(domain.KindOf(err).String(), " ", "_") }

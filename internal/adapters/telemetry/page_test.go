@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,14 +16,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// shaky is a store whose first commits go wrong.
-type shaky struct {
+// A flakyStore is a store whose first commits fail.
+type flakyStore struct {
 	domain.EventStore
 
 	failures []func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error)
 }
 
-func (s *shaky) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, b) }
 	if len(s.failures) == 0 {
 		return commit()
@@ -32,17 +33,17 @@ func (s *shaky) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	return next(commit)
 }
 
-func refuses(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+func failCommit(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Transient, Op: "commit", Err: errors.New("as scripted")}
 }
 
-func isNotAnswered(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	_, err := commit()
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: errors.Join(errors.New("as scripted"), err)}
 }
 
-// TestTraces is the shape of the traces: every page that was asked for has one, which tells all that happened to it.
-func TestTraces(t *testing.T) {
+// TestPageTraces checks that every page that was requested has a trace with its requests, waits and commits.
+func TestPageTraces(t *testing.T) {
 	t.Parallel()
 	type answers = []domaintest.Answer
 	one, last := domaintest.PageOf("c1", "1", "2"), domaintest.LastPageOf("3").Announcing(3)
@@ -51,9 +52,9 @@ func TestTraces(t *testing.T) {
 	tests := []struct {
 		name    string
 		answers answers
-		store   func(*shaky)
-		pages   []string // a trace a line
-		ledger  []int    // of these, by index, those whose page is in the ledger
+		store   func(*flakyStore)
+		pages   []string // one line for each trace
+		ledger  []int    // the indexes of the pages that are in the ledger
 		run     string
 		kind    domain.Kind
 	}{
@@ -79,7 +80,7 @@ func TestTraces(t *testing.T) {
 			run:    "pawl run done=true pages=1 received=1 inserted=1 requests=4",
 		},
 		{
-			name:    "a request that was not answered",
+			name:    "a request without an answer",
 			answers: answers{domaintest.FailWith(domain.Transient), onePage},
 			pages: []string{
 				"pawl page seq=1 requests=2 retries=1 rate_limited=0 waited_seconds=0.25, waiting type=transient wait_seconds=0.25, " +
@@ -89,7 +90,7 @@ func TestTraces(t *testing.T) {
 			run:    "pawl run done=true pages=1 received=1 inserted=1 requests=2",
 		},
 		{
-			name:    "a cursor that died",
+			name:    "an expired cursor",
 			answers: answers{one, domaintest.FailWith(domain.CursorExpired).WithStatus(400), one, last},
 			pages: []string{
 				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
@@ -101,8 +102,8 @@ func TestTraces(t *testing.T) {
 			run:    "pawl run done=true pages=3 received=5 inserted=3 requests=4",
 		},
 		{
-			name: "commits that went wrong", answers: answers{one, last},
-			store: func(s *shaky) { s.failures = append(s.failures, refuses, isNotAnswered) },
+			name: "commits that fail", answers: answers{one, last},
+			store: func(s *flakyStore) { s.failures = append(s.failures, failCommit, loseAnswer) },
 			pages: []string{
 				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", waiting type=transient wait_seconds=0.25, " +
 					"waiting type=uncertain wait_seconds=0.5, GET response.status_code=200, commit type=transient, commit type=uncertain",
@@ -124,7 +125,7 @@ func TestTraces(t *testing.T) {
 			kind:   domain.Transient,
 		},
 		{
-			name: "records that cannot be read", answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).Announcing(10)},
+			name: "a page with too many rejects", answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).Announcing(10)},
 			pages: []string{"pawl page type=rejected, GET response.status_code=200"},
 			run:   "pawl run done=false pages=0 received=0 inserted=0 requests=1 type=rejected",
 			kind:  domain.TooManyRejects,
@@ -136,121 +137,121 @@ func TestTraces(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(domaintest.NewScriptedSource(tt.answers...))
 				if tt.store != nil {
-					s := &shaky{EventStore: b.store}
+					s := &flakyStore{EventStore: b.store}
 					tt.store(s)
 					b.store = s
 				}
-				spans, err := b.traced(t)
+				spans, err := b.runTraced(t)
 				if (err != nil || tt.kind != domain.Unknown) && domain.KindOf(err) != tt.kind {
-					t.Fatalf("the run ended with %v", err)
+					t.Fatalf("got error %v, want kind %s", err, tt.kind)
 				}
-				pages := named(spans, "pawl page")
+				pages := spansNamed(spans, "pawl page")
 				var got, stored []string
 				for i, page := range pages {
-					got = append(got, strings.Join(lines(spans, page), ", "))
+					got = append(got, strings.Join(traceLines(spans, page), ", "))
 					if slices.Contains(tt.ledger, i) {
 						stored = append(stored, page.SpanContext.TraceID().String())
 					}
 				}
 				if !slices.Equal(got, tt.pages) {
-					t.Errorf("the traces are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.pages, "\n"))
+					t.Errorf("got traces\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.pages, "\n"))
 				}
 				if ids := b.traceIDs(); !slices.Equal(ids, stored) {
-					t.Errorf("the ledger names the traces %v, want %v", ids, stored)
+					t.Errorf("got trace ids %v in the ledger, want %v", ids, stored)
 				}
-				runs := named(spans, "pawl run")
+				runs := spansNamed(spans, "pawl run")
 				if len(runs) != 1 {
-					t.Fatalf("%d spans of the run", len(runs))
+					t.Fatalf("got %d spans of the run, want 1", len(runs))
 				}
-				if got := line(runs[0], "pawl.done", "pawl.pages", "pawl.received", "pawl.inserted", "pawl.requests", "error.type"); got != tt.run {
-					t.Errorf("the run is %q, want %q", got, tt.run)
+				if got := spanLine(runs[0], "pawl.done", "pawl.pages", "pawl.received", "pawl.inserted", "pawl.requests", "error.type"); got != tt.run {
+					t.Errorf("got run span %q, want %q", got, tt.run)
 				}
 			})
 		})
 	}
 }
 
-// held is a source that holds its first request back, as for the rate limit.
-type held struct {
+// A limitedSource does not send its first request, as if the rate limit forbade it.
+type limitedSource struct {
 	domain.EventSource
 
 	asked bool
 }
 
-func (h *held) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	if h.asked {
-		return h.EventSource.FetchPage(ctx, req)
+func (s *limitedSource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	if s.asked {
+		return s.EventSource.FetchPage(ctx, req)
 	}
-	h.asked = true
+	s.asked = true
 	return domain.Page{}, &domain.Error{
 		Kind: domain.RateLimited, Op: "fetch", Until: time.Now().Add(4 * time.Second), Unsent: true, Err: errors.New("as scripted"),
 	}
 }
 
-// TestWhatWasNotSentIsNoRequest: being held back is a wait in the page's trace, and no client span.
-func TestWhatWasNotSentIsNoRequest(t *testing.T) {
+// TestPageTraces_UnsentRequest checks that a request that was not sent is a wait in the page's trace and has no client span.
+func TestPageTraces_UnsentRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newBench(&held{EventSource: domaintest.NewCleanStream(1, 1)}).traced(t)
+		spans, err := newBench(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		page := named(spans, "pawl page")[0]
+		page := spansNamed(spans, "pawl page")[0]
 		want := "pawl page seq=1 requests=1 retries=0 rate_limited=0 waited_seconds=4, " +
 			"waiting type=rate_limited wait_seconds=4, GET response.status_code=200, commit"
-		if got := strings.Join(lines(spans, page), ", "); got != want {
-			t.Errorf("the trace is\n%s\nwant\n%s", got, want)
+		if got := strings.Join(traceLines(spans, page), ", "); got != want {
+			t.Errorf("got trace\n%s\nwant\n%s", got, want)
 		}
-		if began := named(spans, "GET")[0].StartTime; began.Sub(page.StartTime) != 4*time.Second {
-			t.Errorf("the request began %s after its page", began.Sub(page.StartTime))
+		if began := spansNamed(spans, "GET")[0].StartTime; began.Sub(page.StartTime) != 4*time.Second {
+			t.Errorf("the request began %s after its page, want 4s", began.Sub(page.StartTime))
 		}
 	})
 }
 
-// TestPagesAreApartAndLinked: a trace for each page and one for the run, which each page's links to.
-func TestPagesAreApartAndLinked(t *testing.T) {
+// TestPageTraces_LinkToRun checks that each page has a trace of its own, which links to the trace of the run.
+func TestPageTraces_LinkToRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newBench(domaintest.NewCleanStream(10, 2)).traced(t)
+		spans, err := newBench(domaintest.NewCleanStream(10, 2)).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run := named(spans, "pawl run")[0]
+		run := spansNamed(spans, "pawl run")[0]
 		traces := map[trace.TraceID]bool{run.SpanContext.TraceID(): true}
-		for _, page := range named(spans, "pawl page") {
+		for _, page := range spansNamed(spans, "pawl page") {
 			if page.Parent.IsValid() {
-				t.Error("a page's trace has a parent")
+				t.Error("the root span of a page has a parent")
 			}
 			if len(page.Links) != 1 || !page.Links[0].SpanContext.Equal(run.SpanContext) {
-				t.Errorf("a page's links are %v", page.Links)
+				t.Errorf("got links %v, want one to the run", page.Links)
 			}
 			traces[page.SpanContext.TraceID()] = true
 		}
 		if len(traces) != 6 {
-			t.Errorf("%d traces for five pages and a run", len(traces))
+			t.Errorf("got %d traces for five pages and a run, want 6", len(traces))
 		}
 	})
 }
 
-// TestRequestsByConvention holds the client spans to OpenTelemetry's names, and to what must not be in them.
-func TestRequestsByConvention(t *testing.T) {
+// TestRequestSpans checks that client spans use OpenTelemetry's attribute names and hold no secret.
+func TestRequestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").Announcing(2)}
-		spans, err := newBench(domaintest.NewScriptedSource(answers...)).traced(t)
+		spans, err := newBench(domaintest.NewScriptedSource(answers...)).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := named(spans, "GET")[1]
+		request := spansNamed(spans, "GET")[1]
 		if request.SpanKind != trace.SpanKindClient {
-			t.Errorf("a request is a span of kind %s", request.SpanKind)
+			t.Errorf("got span kind %s, want client", request.SpanKind)
 		}
 		for key, want := range map[string]string{
 			"http.request.method": "GET", "url.full": endpoint, "server.address": "api.example", "server.port": "8443",
 			"http.response.status_code": "200", "http.response.body.size": "1", "pawl.request_id": "scripted-2", "error.type": "",
 		} {
-			if got := valueOf(request.Attributes, key); got != want {
-				t.Errorf("%s is %q, want %q", key, got, want)
+			if got := attributeValue(request.Attributes, key); got != want {
+				t.Errorf("%s: got %q, want %q", key, got, want)
 			}
 		}
 		for _, s := range spans {
@@ -259,6 +260,51 @@ func TestRequestsByConvention(t *testing.T) {
 					t.Errorf("%s: %s is %s", s.Name, a.Key, a.Value.String())
 				}
 			}
+		}
+	})
+}
+
+// A leakySource is a source whose first request fails with an error that contains secrets.
+type leakySource struct {
+	domain.EventSource
+
+	asked bool
+}
+
+func (s *leakySource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	if s.asked {
+		return s.EventSource.FetchPage(ctx, req)
+	}
+	s.asked = true
+	return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: "fetch page", Err: errors.New("secret body"), Hint: "secret key"}
+}
+
+func failWithPassword(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+	return domain.CommitResult{}, &domain.Error{
+		Kind: domain.Transient, Op: "commit", Err: errors.New("postgres://pawl:secret-password@db"), Hint: "secret hint",
+	}
+}
+
+// TestSpans_HoldNoSecret searches every span for cursors, records and texts of errors. Only the kind of an error may be there.
+func TestSpans_HoldNoSecret(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := domaintest.NewScriptedSource(
+			domaintest.PageOf("secret-cursor", "1"), domaintest.FailWith(domain.CursorExpired).WithStatus(400),
+			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).Announcing(11))
+		b := newBench(&leakySource{EventSource: source})
+		b.store = &flakyStore{EventStore: b.store, failures: []func(func() (domain.CommitResult, error)) (domain.CommitResult, error){failWithPassword}}
+		spans, err := b.runTraced(t)
+		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
+			t.Fatalf("got error %v, want one that quotes the record", err)
+		}
+		for _, s := range spans {
+			if all := fmt.Sprintf("%+v", s); strings.Contains(all, "secret") {
+				t.Errorf("got a secret in the span %s", all)
+			}
+		}
+		if all := fmt.Sprintf("%+v", spans); !strings.Contains(all, "bad_page") || !strings.Contains(all, "scripted-1") {
+			t.Errorf("got no values of attributes in %s, so this test could not find a secret", all)
 		}
 	})
 }

@@ -1,36 +1,41 @@
 package progress
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-runewidth"
+
+	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The ranks of what a line may hold: what ranks lowest is left out first where the line is too narrow.
+// The ranks of the parts of a line. If the line is too narrow, the part with the lowest rank is left out first.
 const (
-	rankIdle = iota // words that say nothing is amiss
+	rankIdle = iota // words for the normal course
 	rankBar
 	rankSpeed
 	rankRetries
 	rankCount
-	rankLong // form of words that have a short one, too
+	rankLong // the long form of words that also have a short one
 	rankLeft
-	rankShare
-	rankWords // of a wait, a beginning or a replay
+	rankDone
+	rankWords // about a wait, a start or re-reading
 )
 
 const (
-	leastBar = 10 // columns, brackets included
-	mostBar  = 32
-	gap      = "  "
+	minBar = 10 // columns, with the brackets
+	maxBar = 32
+	gap    = "  "
 )
 
-// A part is a piece of a line that is shown whole or not at all, unless it has a short form for narrow lines.
+// A part is a piece of a line. It is shown whole, in its short form if it has one, or not at all.
 type part struct {
 	text   string
 	rank   int
@@ -46,15 +51,15 @@ const (
 	red    = "31"
 )
 
-// Line is s in one line of ASCII, but for what an upstream's error says: the encoding of the terminal is not known. It is
-// narrower than width columns, so that it never reaches the last one, where some terminals begin a new row. It is empty if
-// there is nothing to show.
+// Line returns s as one line. It is ASCII, because the encoding of the terminal is not known; only the text of an API's error may
+// hold more. It is narrower than width columns, because some terminals begin a new row after the last column. It is empty if there
+// is nothing to show.
 func Line(s Snapshot, now time.Time, width int, colour bool) string {
 	if s.State == Complete {
 		return ""
 	}
 	room := width - 1
-	parts := fitting(s.parts(now), room)
+	parts := fit(s.parts(now), room)
 	var line strings.Builder
 	for i, p := range parts {
 		if i > 0 {
@@ -62,9 +67,9 @@ func Line(s Snapshot, now time.Time, width int, colour bool) string {
 		}
 		text := p.text
 		if p.rank == rankBar {
-			text = s.bar(min(mostBar, leastBar+room-columns(parts)))
+			text = s.bar(min(maxBar, minBar+room-countColumns(parts)))
 		}
-		line.WriteString(painted(text, p.colour, colour))
+		line.WriteString(paint(text, p.colour, colour))
 	}
 	return line.String()
 }
@@ -73,9 +78,9 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 	add := func(rank int, colour, format string, args ...any) {
 		parts = append(parts, part{text: fmt.Sprintf(format, args...), rank: rank, colour: colour})
 	}
-	if share, known := s.permille(); known {
-		add(rankBar, green, "%*s", leastBar, "")
-		add(rankShare, plain, "%3d.%d%%", share/10, share%10)
+	if done, known := s.permille(); known {
+		add(rankBar, green, "%*s", minBar, "")
+		add(rankDone, plain, "%3d.%d%%", done/10, done%10)
 	}
 	switch {
 	case s.Total.Known:
@@ -84,36 +89,36 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 		add(rankCount, plain, "%s events", humanize.Comma(s.Offset))
 	}
 	if s.PerSecond > 0 {
-		add(rankSpeed, plain, "%s/s", perSecond(s.PerSecond))
+		add(rankSpeed, plain, "%s/s", formatSpeed(s.PerSecond))
 	}
 	if s.Left > 0 {
-		add(rankLeft, plain, "ETA %s%s", onClock(s.Left), s.binding())
+		add(rankLeft, plain, "ETA %s%s", formatClock(s.Left), s.etaReason())
 	}
 	if s.Retries > 0 {
-		add(rankRetries, plain, "%s", counted(s.Retries, "retry", "retries"))
+		add(rankRetries, plain, "%s", quantity(s.Retries, "retry", "retries"))
 	}
-	words := part{text: s.words(now), short: s.shortWords(now)}
-	words.rank, words.colour = s.weight()
+	words := part{text: s.stateText(now), short: s.shortWaitText(now)}
+	words.rank, words.colour = s.stateRank()
 	if words.short != "" {
 		words.rank = rankLong
 	}
 	return append(parts, words)
 }
 
-// binding says what binds the time left, unless the words about a wait say it already.
-func (s Snapshot) binding() string {
-	if !s.LeftByQuota || s.waiting() && s.Wait.ForRateLimit() {
+// etaReason returns why the time left is so long, if that is the rate limit and the words about a wait do not say so already.
+func (s Snapshot) etaReason() string {
+	if !s.LeftByQuota || s.showsWait() && s.Wait.ForRateLimit() {
 		return ""
 	}
 	return " (rate limit)"
 }
 
-// weight is how much the words matter.
-func (s Snapshot) weight() (rank int, colour string) {
+// stateRank returns the rank and the colour of the words about the state.
+func (s Snapshot) stateRank() (rank int, colour string) {
 	switch {
-	case s.waiting() && s.Wait.Try > 0: // after a failure
+	case s.showsWait() && s.Wait.Try > 0: // after a failure
 		return rankWords, red
-	case s.waiting():
+	case s.showsWait():
 		return rankWords, yellow
 	case s.Rereading() || s.State == Preparing || s.State == Claiming:
 		return rankWords, plain
@@ -121,9 +126,10 @@ func (s Snapshot) weight() (rank int, colour string) {
 	return rankIdle, plain
 }
 
-// fitting shortens or leaves out what ranks lowest until the rest fits into the room, and cuts the last part that is left.
-func fitting(parts []part, room int) []part {
-	for columns(parts) > room {
+// fit shortens or removes the part with the lowest rank until the rest fits into room columns. It cuts the last part if that is
+// still too wide.
+func fit(parts []part, room int) []part {
+	for countColumns(parts) > room {
 		lowest := 0
 		for i, p := range parts {
 			if p.rank < parts[lowest].rank {
@@ -139,36 +145,37 @@ func fitting(parts []part, room int) []part {
 		}
 		parts = slices.Delete(parts, lowest, lowest+1)
 	}
-	if columns(parts) > room {
+	if countColumns(parts) > room {
 		parts[0].text = cut(parts[0].text, max(room, 0))
 	}
 	return parts
 }
 
+// cut returns text in at most room columns, with an ellipsis if it was longer.
 func cut(text string, room int) string {
 	tail := "..."
 	if room <= len(tail) {
 		tail = ""
 	}
-	return glyphs.Truncate(text, room, tail)
+	return widths.Truncate(text, room, tail)
 }
 
-func columns(parts []part) int {
+func countColumns(parts []part) int {
 	sum := len(gap) * (len(parts) - 1)
 	for _, p := range parts {
-		sum += glyphs.StringWidth(p.text)
+		sum += widths.StringWidth(p.text)
 	}
 	return sum
 }
 
-// glyphs measures without regard to the locale: what is ambiguous is narrow, as it is nearly everywhere.
-var glyphs = &runewidth.Condition{StrictEmojiNeutral: true}
+// widths measures text without the locale. Characters of ambiguous width count as narrow, as most terminals show them.
+var widths = &runewidth.Condition{StrictEmojiNeutral: true}
 
-// bar is a bar of that many columns, brackets included.
+// bar returns a progress bar of width columns, with its brackets.
 func (s Snapshot) bar(width int) string {
-	share, _ := s.permille()
+	permille, _ := s.permille()
 	inside := width - 2
-	done := int(share) * inside / 1000
+	done := int(permille) * inside / 1000
 	head := ""
 	if done > 0 && done < inside {
 		done, head = done-1, ">"
@@ -176,24 +183,120 @@ func (s Snapshot) bar(width int) string {
 	return "[" + strings.Repeat("=", done) + head + strings.Repeat(" ", inside-done-len(head)) + "]"
 }
 
-func painted(text, colour string, wanted bool) string {
+func paint(text, colour string, wanted bool) string {
 	if !wanted || colour == plain {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[m"
 }
 
-// perSecond is a speed to as many digits as are of use.
-func perSecond(speed float64) string {
+// formatSpeed returns a speed with one decimal below 10, and without any above.
+func formatSpeed(speed float64) string {
 	if speed < 10 {
 		return fmt.Sprintf("%.1f", speed)
 	}
 	return humanize.Comma(int64(math.Round(speed)))
 }
 
-func counted(n int, one, many string) string {
+func quantity(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
 	return humanize.Comma(int64(n)) + " " + many
 }
+
+// maxReason is the maximum length of an error in the line, so that it fits into 80 columns. The log has the whole error.
+const maxReason = 34
+
+// minShownWait is the shortest wait for the API that the line shows.
+const minShownWait = time.Second
+
+// stateText says what the run does, or what it waits for and until when.
+func (s Snapshot) stateText(now time.Time) string {
+	switch {
+	case s.showsWait():
+		return s.waitText(now)
+	case s.State == Preparing:
+		return "preparing the database"
+	case s.State == Claiming:
+		return "claiming the stream"
+	case s.Rereading() && s.Total.Known:
+		return fmt.Sprintf("re-reading: %s of %s already stored", humanize.Comma(s.MaxOffset), humanize.Comma(max(s.Total.N, s.MaxOffset)))
+	case s.Rereading():
+		return fmt.Sprintf("re-reading: %s already stored", humanize.Comma(s.MaxOffset))
+	case s.State == Storing:
+		return "storing"
+	}
+	return "fetching"
+}
+
+// showsWait reports whether the run waits, and long enough to show it.
+func (s Snapshot) showsWait() bool {
+	return s.State == Waiting && (!s.Wait.ForRateLimit() || s.Wait.For >= minShownWait)
+}
+
+func (s Snapshot) waitText(now time.Time) string {
+	left := max(s.Wait.Until.Sub(now), 0)
+	switch {
+	case s.Wait.ForRateLimit():
+		return fmt.Sprintf("waiting for the API until %s (rate limit, %s)", formatTime(s.Wait.Until, now), formatWait(left))
+	case domain.KindOf(s.Wait.Err) == domain.Fenced:
+		return fmt.Sprintf("waiting for another runner to release the stream (%s)", formatWait(left))
+	}
+	return fmt.Sprintf("retrying in %s (%d of %d): %s", formatWait(left), s.Wait.Try, s.Wait.Tries, rootCause(s.Wait.Err))
+}
+
+// shortWaitText returns the form of waitText for a narrow line, empty if there is none.
+func (s Snapshot) shortWaitText(now time.Time) string {
+	if !s.showsWait() || !s.Wait.ForRateLimit() {
+		return ""
+	}
+	return fmt.Sprintf("API rate limit until %s (%s)", formatTime(s.Wait.Until, now), formatWait(max(s.Wait.Until.Sub(now), 0)))
+}
+
+// rootCause returns the text of the innermost error: what happened, without the operations around it. The text is cut to maxReason
+// and holds no control characters, because it may quote the API.
+func rootCause(err error) string {
+	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+		err = cause
+	}
+	printable := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	return cut(printable, maxReason)
+}
+
+// formatTime returns the time of day, with the date if that is not today.
+func formatTime(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.YearDay() != now.YearDay() || t.Year() != now.Year() {
+		return t.Format("2006-01-02 15:04:05")
+	}
+	return t.Format(time.TimeOnly)
+}
+
+// formatWait returns a duration for a sentence, rounded up to seconds.
+func formatWait(d time.Duration) string {
+	if d > 99*time.Second {
+		return formatClock(d)
+	}
+	return strconv.FormatInt(ceilSeconds(d), 10) + " s"
+}
+
+// formatClock returns a duration as 4:12, 1:04:12 or 2 d 01:04:12, rounded up to seconds.
+func formatClock(d time.Duration) string {
+	s := ceilSeconds(d)
+	days, hours, minutes, seconds := s/86400, s/3600%24, s/60%60, s%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%s d %02d:%02d:%02d", humanize.Comma(days), hours, minutes, seconds)
+	case hours > 0:
+		return fmt.Sprintf("%d:%02d:%02d", hours, minutes, seconds)
+	}
+	return fmt.Sprintf("%d:%02d", minutes, seconds)
+}
+
+func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

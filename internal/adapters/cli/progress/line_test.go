@@ -48,10 +48,10 @@ func TestLine(t *testing.T) {
 		width int
 		want  string
 	}{
-		{"before all", Snapshot{State: Preparing}, 80, "preparing the database"},
+		{"preparing", Snapshot{State: Preparing}, 80, "preparing the database"},
 		{"claiming", Snapshot{State: Claiming}, 80, "claiming the stream"},
-		{"another runner", Snapshot{State: Waiting, Wait: waitFor(domain.Fenced, 4*time.Second, "taken", 0)}, 80, "waiting for another runner to let go of the stream (4 s)"},
-		{"nothing known", Snapshot{State: Fetching}, 80, "fetching"},
+		{"another runner", Snapshot{State: Waiting, Wait: waitFor(domain.Fenced, 4*time.Second, "taken", 0)}, 80, "waiting for another runner to release the stream (4 s)"},
+		{"no count yet", Snapshot{State: Fetching}, 80, "fetching"},
 		{"no total announced", Snapshot{State: Storing, Offset: 12_345, MaxOffset: 12_345, PerSecond: 9.96}, 80, "12,345 events  10.0/s  storing"},
 		{"a total of nothing", Snapshot{State: Fetching, Total: known(0)}, 80, "0 of 0  fetching"},
 		{"complete", Snapshot{State: Complete, Offset: 5, Total: known(5)}, 80, ""},
@@ -62,10 +62,10 @@ func TestLine(t *testing.T) {
 		{"then the retries", halfway, 51, " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
 		{"then the counts", halfway, 40, " 41.6%  ETA 5:49"},
 		{"then the time left", halfway, 16, " 41.6%"},
-		{"at last the share is cut", halfway, 6, " 4..."},
+		{"the ratio is cut at the end", halfway, 6, " 4..."},
 		{"no room at all", halfway, 1, ""},
 		{"no width at all", halfway, 0, ""},
-		{"the last one", with(func(s *Snapshot) { s.Offset = 2_999_999 }), 51, " 99.9%  2,999,999 of 3,000,000  ETA 5:49"},
+		{"one record is missing", with(func(s *Snapshot) { s.Offset = 2_999_999 }), 51, " 99.9%  2,999,999 of 3,000,000  ETA 5:49"},
 		{"more than announced", with(func(s *Snapshot) { s.Offset, s.Left = 3_000_001, 0 }), 40, "100.0%  3,000,001 of 3,000,000"},
 		{"the rate limit binds", with(func(s *Snapshot) { s.Left, s.LeftByQuota = 26*time.Hour, true }), 71, " 41.6%  1,250,000 of 3,000,000  ETA 1 d 02:00:00 (rate limit)"},
 		{"waiting for the API", limited, 80, " 41.6%  ETA 5:49  waiting for the API until 12:03:10 (rate limit, 3:11)"},
@@ -90,20 +90,21 @@ func TestLine(t *testing.T) {
 		{"a reason with control characters", with(func(s *Snapshot) {
 			s.State, s.Wait, s.Left = Waiting, waitFor(domain.Transient, time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
 		}), 60, " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d"},
-		{"replaying", with(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }), 80, "  4.0%  ETA 5:49  replaying: 380,000 of 3,000,000 already stored"},
-		{"replaying, no total yet", Snapshot{State: Fetching, MaxOffset: 380_000}, 80, "replaying: 380,000 already stored"},
+		{"re-reading", with(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }), 80, "  4.0%  ETA 5:49  re-reading: 380,000 of 3,000,000 already stored"},
+		{"re-reading, no total yet", Snapshot{State: Fetching, MaxOffset: 380_000}, 80, "re-reading: 380,000 already stored"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got := Line(tt.s, noon, tt.width, false); got != tt.want {
-				t.Errorf("\n%q, want\n%q", got, tt.want)
+				t.Errorf("got\n%q, want\n%q", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestLineIsNarrowerThanTheTerminal(t *testing.T) {
+// TestLine_Width checks that a line is always narrower than the terminal, whatever an error contains.
+func TestLine_Width(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{
 		State: Waiting, Wait: waitFor(domain.Transient, time.Second, strings.Repeat("壊れた🧨é\t", 20), 2),
@@ -111,20 +112,20 @@ func TestLineIsNarrowerThanTheTerminal(t *testing.T) {
 	}
 	for width := range 300 {
 		if line := Line(s, noon, width, false); runewidth.StringWidth(line) > max(width-1, 0) {
-			t.Errorf("%d columns in a terminal of %d: %q", runewidth.StringWidth(line), width, line)
+			t.Errorf("got %d columns in a terminal of %d: %q", runewidth.StringWidth(line), width, line)
 		}
 	}
 }
 
-func TestColoursAreLeftOutOfTheWidth(t *testing.T) {
+// TestLine_Colour checks that colours do not count in the width.
+func TestLine_Colour(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{State: Waiting, Wait: waitFor(domain.RateLimited, 41*time.Second, "429", 0), Offset: 1, Total: known(2)}
-	const want = "[\x1b[32m=====>      ]"
 	painted := Line(s, noon, 100, true)
 	if plain := strings.NewReplacer("\x1b[32m", "", "\x1b[33m", "", "\x1b[m", "").Replace(painted); plain != Line(s, noon, 100, false) {
-		t.Errorf("%q", painted)
+		t.Errorf("got %q, want the plain line with colours", painted)
 	}
 	if !strings.HasPrefix(painted, "\x1b[32m[") || !strings.HasSuffix(painted, "\x1b[33mwaiting for the API until 12:00:41 (rate limit, 41 s)\x1b[m") {
-		t.Errorf("%q, want %s", painted, want)
+		t.Errorf("got %q, want a green bar and a yellow wait", painted)
 	}
 }

@@ -1,66 +1,107 @@
 package progress
 
-import "time"
+import (
+	"time"
 
-const (
-	// speedSpan is how far back speed is measured: more than a minute, so that where requests are rationed by the minute
-	// a burst and the wait after it are seen together.
-	speedSpan = 2 * time.Minute
-	// leastSpan is the least time a speed is told from.
-	leastSpan = time.Second
+	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A mark is what had been done at a moment.
-type mark struct {
+const (
+	// speedSpan is the time over which the speed is measured. It is more than a minute, so that it includes a burst and the wait
+	// after it if the rate limit is per minute.
+	speedSpan = 2 * time.Minute
+	// minSpeedSpan is the minimum time for a measurement.
+	minSpeedSpan = time.Second
+)
+
+// A sample is what a run had done at a moment.
+type sample struct {
 	at       time.Time
 	received int64
 	limited  time.Duration
 }
 
-// speed remembers the marks of the last speedSpan, at most one a second and the one before.
+// speed holds the samples of the last speedSpan, at most one a second, and one from before.
 type speed struct {
-	marks []mark
+	samples []sample
 }
 
-func (s *speed) begin(at time.Time) { s.marks = []mark{{at: at}} }
+func (s *speed) begin(at time.Time) { s.samples = []sample{{at: at}} }
 
-func (s *speed) add(m mark) {
-	if n := len(s.marks); n > 1 && m.at.Sub(s.marks[n-2].at) < time.Second {
-		s.marks[n-1] = m
+func (s *speed) add(next sample) {
+	if n := len(s.samples); n > 1 && next.at.Sub(s.samples[n-2].at) < time.Second {
+		s.samples[n-1] = next
 	} else {
-		s.marks = append(s.marks, m)
+		s.samples = append(s.samples, next)
 	}
-	s.marks = s.marks[s.base(m.at):]
+	s.samples = s.samples[s.base(next.at):]
 }
 
-// base is the index of the last mark that is at least speedSpan old, else of the first.
+// base returns the index of the last sample that is at least speedSpan old, or 0 if there is none.
 func (s *speed) base(now time.Time) int {
 	base := 0
-	for base+1 < len(s.marks) && now.Sub(s.marks[base+1].at) >= speedSpan {
+	for base+1 < len(s.samples) && now.Sub(s.samples[base+1].at) >= speedSpan {
 		base++
 	}
 	return base
 }
 
-// A stretch is what was done between two marks.
-type stretch struct {
+// An interval is what was done between two samples.
+type interval struct {
 	received         int64
 	elapsed, limited time.Duration
 }
 
-// until is the stretch to a mark that is made now.
-func (s *speed) until(now mark) stretch {
-	if len(s.marks) == 0 {
-		return stretch{}
+// since returns the interval from the base sample to now.
+func (s *speed) since(now sample) interval {
+	if len(s.samples) == 0 {
+		return interval{}
 	}
-	base := s.marks[s.base(now.at)]
-	return stretch{now.received - base.received, now.at.Sub(base.at), now.limited - base.limited}
+	base := s.samples[s.base(now.at)]
+	return interval{now.received - base.received, now.at.Sub(base.at), now.limited - base.limited}
 }
 
-// perSecond is 0 if the stretch is too short or empty.
-func (s stretch) perSecond() float64 {
-	if s.elapsed < leastSpan {
+// perSecond returns the speed in records a second, 0 if the interval is too short.
+func (i interval) perSecond() float64 {
+	if i.elapsed < minSpeedSpan {
 		return 0
 	}
-	return float64(s.received) / s.elapsed.Seconds()
+	return float64(i.received) / i.elapsed.Seconds()
+}
+
+// A quota is the rate limit that the last page reported, with the length of a window if it is known.
+type quota struct {
+	domain.Quota
+
+	window time.Duration
+}
+
+// observe records the quota of a page. If the API does not announce the length of a window, it is the maximum time until a reset
+// that was seen.
+func (q *quota) observe(r domain.Receipt) {
+	q.Quota = r.Quota
+	if q.Window > 0 {
+		q.window = q.Window
+	} else if !q.Reset.IsZero() {
+		q.window = max(q.window, q.Reset.Sub(r.FetchedAt))
+	}
+}
+
+func (q *quota) isKnown() bool { return q.Limit > 0 && q.window > 0 }
+
+// wait returns how many seconds must pass until the quota allows the last of that many pages. It is 0 if the quota is not known
+// or allows all of them now.
+func (q *quota) wait(pages int64, now time.Time) float64 {
+	if !q.isKnown() {
+		return 0
+	}
+	free, opens := q.Remaining, q.Reset.Sub(now)
+	if opens <= 0 { // the window has ended, and the next request opens another
+		free, opens = q.Limit, q.window
+	}
+	if pages <= free {
+		return 0
+	}
+	windows := (pages - free + q.Limit - 1) / q.Limit
+	return opens.Seconds() + float64(windows-1)*q.window.Seconds()
 }

@@ -12,24 +12,24 @@ import (
 
 var _ ingest.Observer = (*Tracker)(nil)
 
-// A course leads a tracker through a run of 1000 records a page, a second each, of a stream of 100,000.
-type course struct {
+// A simulation drives a tracker through a run: 1000 records a page, one second a page, 100,000 records in all.
+type simulation struct {
 	*Tracker
 
-	place  domain.Position
-	limit  int64 // requests in a window of a minute, 0: not announced
-	left   int64
-	window time.Time // its end
+	position domain.Position
+	limit    int64 // requests in a window of a minute; 0 if not announced
+	left     int64
+	window   time.Time // the end of the window
 }
 
-func begin(limit int64) *course {
-	c := &course{Tracker: NewTracker(false), place: domain.Position{Pass: 1, AnnouncedLast: known(100_000)}, limit: limit}
-	c.Claimed(domain.Checkpoint{Position: c.place})
+func begin(limit int64) *simulation {
+	c := &simulation{Tracker: NewTracker(false), position: domain.Position{Pass: 1, AnnouncedLast: known(100_000)}, limit: limit}
+	c.Claimed(domain.Checkpoint{Position: c.position})
 	return c
 }
 
-func (c *course) page() {
-	c.Fetching(c.place)
+func (c *simulation) page() {
+	c.Fetching(c.position)
 	time.Sleep(time.Second)
 	receipt := domain.Receipt{FetchedAt: time.Now()}
 	if c.limit > 0 {
@@ -39,16 +39,16 @@ func (c *course) page() {
 		c.left--
 		receipt.Quota = domain.Quota{Limit: c.limit, Remaining: c.left, Reset: c.window}
 	}
-	c.place.Offset += 1000
-	c.place.MaxOffset = max(c.place.MaxOffset, c.place.Offset)
+	c.position.Offset += 1000
+	c.position.MaxOffset = max(c.position.MaxOffset, c.position.Offset)
 	page := domain.DecodedPage{Received: 1000, Receipt: receipt}
 	c.Storing(page)
-	c.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: c.place}})
+	c.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: c.position}})
 }
 
-func (c *course) now() Snapshot { return c.At(time.Now()) }
+func (c *simulation) now() Snapshot { return c.At(time.Now()) }
 
-func (c *course) waitUntil(t time.Time) {
+func (c *simulation) waitUntil(t time.Time) {
 	c.Waiting(retry.Wait{For: time.Until(t), Until: t, Err: &domain.Error{Kind: domain.RateLimited}})
 	time.Sleep(time.Until(t))
 }
@@ -56,11 +56,11 @@ func (c *course) waitUntil(t time.Time) {
 func wantLeft(t *testing.T, s Snapshot, want time.Duration, byQuota bool) {
 	t.Helper()
 	if (s.Left-want).Abs() > 10*time.Millisecond || s.LeftByQuota != byQuota {
-		t.Errorf("%s left, by quota %v; want %s, %v", s.Left, s.LeftByQuota, want, byQuota)
+		t.Errorf("got %s left, by quota %v; want %s, %v", s.Left, s.LeftByQuota, want, byQuota)
 	}
 }
 
-func TestTimeLeftIsMeasured(t *testing.T) {
+func TestTrackerLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := begin(0)
@@ -68,7 +68,7 @@ func TestTimeLeftIsMeasured(t *testing.T) {
 		c.page()
 		c.page()
 		wantLeft(t, c.now(), 98*time.Second, false)
-		c.Fetching(c.place)
+		c.Fetching(c.position)
 		time.Sleep(2 * time.Second)
 		wantLeft(t, c.now(), 196*time.Second, false)
 		if s := c.now(); s.PerSecond != 500 || s.Offset != 2000 || s.Total.N != 100_000 {
@@ -77,7 +77,7 @@ func TestTimeLeftIsMeasured(t *testing.T) {
 	})
 }
 
-func TestTheWaitUnderWayIsLeft(t *testing.T) {
+func TestTrackerLeft_DuringWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := begin(0)
@@ -92,15 +92,15 @@ func TestTheWaitUnderWayIsLeft(t *testing.T) {
 	})
 }
 
-// TestTheRateLimitBinds: ten pages a minute, and a page a second if it were not for that.
-func TestTheRateLimitBinds(t *testing.T) {
+// TestTrackerLeft_RateLimitDecides has a limit of ten pages a minute. Without it, a page would take a second.
+func TestTrackerLeft_RateLimitDecides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := begin(10)
 		for range 10 {
 			c.page()
 		}
-		wantLeft(t, c.now(), (51+8*60)*time.Second, true) // 90 pages: nine windows more, the first of which opens in 51 s
+		wantLeft(t, c.now(), (51+8*60)*time.Second, true) // 90 pages need nine more windows; the first one opens in 51 s
 		for range 3 {
 			c.waitUntil(c.window)
 			for range 10 {
@@ -109,26 +109,27 @@ func TestTheRateLimitBinds(t *testing.T) {
 		}
 		wantLeft(t, c.now(), (51+5*60)*time.Second, true) // 60 pages
 		if s := c.now(); s.Retries != 0 {
-			t.Errorf("a refusal is no retry, yet there are %d", s.Retries)
+			t.Errorf("got %d retries, want 0: a 429 is no retry", s.Retries)
 		}
 	})
 }
 
-// TestTheRateLimitDoesNotBind where it allows more than is asked for.
-func TestTheRateLimitDoesNotBind(t *testing.T) {
+// TestTrackerLeft_RateLimitDoesNotDecide has a limit that allows more requests than the run sends.
+func TestTrackerLeft_RateLimitDoesNotDecide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := begin(600)
 		for range 10 {
 			c.page()
-			c.waitUntil(time.Now().Add(2 * time.Second)) // a distance is kept between requests
+			c.waitUntil(time.Now().Add(2 * time.Second)) // the minimum time between two requests
 		}
-		c.Fetching(c.place)
+		c.Fetching(c.position)
 		wantLeft(t, c.now(), 90*3*time.Second, false)
 	})
 }
 
-func TestWhatIsTriedAgainIsNoLongerWaitedFor(t *testing.T) {
+// TestTrackerAt_AfterWait checks that the state after a wait is the state before it.
+func TestTrackerAt_AfterWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tracker := NewTracker(false)
@@ -137,39 +138,39 @@ func TestWhatIsTriedAgainIsNoLongerWaitedFor(t *testing.T) {
 			tracker.Waiting(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
 			time.Sleep(time.Second - time.Nanosecond)
 			if s := tracker.At(time.Now()); s.State != Waiting {
-				t.Errorf("state %d before the wait is over", s.State)
+				t.Errorf("got state %d before the end of the wait, want Waiting", s.State)
 			}
 			time.Sleep(2 * time.Nanosecond)
 			if s := tracker.At(time.Now()); s.State != Claiming {
-				t.Errorf("state %d when it is", s.State)
+				t.Errorf("got state %d after the wait, want Claiming", s.State)
 			}
 		}
 	})
 }
 
-func TestSpeedIsThatOfLate(t *testing.T) {
+func TestTrackerSpeed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := begin(0)
-		c.Fetching(c.place)
+		c.Fetching(c.position)
 		time.Sleep(time.Hour)
 		for range 130 {
 			c.page()
 		}
 		if s := c.now(); s.PerSecond != 1000 {
-			t.Errorf("%v a second, an hour after a start that took an hour", s.PerSecond)
+			t.Errorf("got %v a second, want 1000: the slow hour at the start is too old to count", s.PerSecond)
 		}
-		if n := len(c.speed.marks); n > 125 {
-			t.Errorf("%d marks are kept", n)
+		if n := len(c.speed.samples); n > 125 {
+			t.Errorf("got %d samples, want at most 125", n)
 		}
 		time.Sleep(speedSpan)
 		if s := c.now(); s.PerSecond != 0 {
-			t.Errorf("%v a second while nothing came", s.PerSecond)
+			t.Errorf("got %v a second without pages, want 0", s.PerSecond)
 		}
 	})
 }
 
-func TestWhereARunBegins(t *testing.T) {
+func TestTrackerClaimed(t *testing.T) {
 	t.Parallel()
 	halfway := domain.Position{Pass: 1, Offset: 50, MaxOffset: 50, AnnouncedLast: known(100)}
 	done := domain.Position{Pass: 1, Offset: 100, MaxOffset: 100, AnnouncedLast: known(100), Done: true}
@@ -178,11 +179,11 @@ func TestWhereARunBegins(t *testing.T) {
 		at      domain.Position
 		newPass bool
 		want    Snapshot
-		replays bool
+		rereads bool
 	}{
 		{"at the head", domain.Position{Pass: 1}, false, Snapshot{State: Fetching}, false},
 		{"halfway", halfway, false, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
-		{"halfway, a new pass is of no moment", halfway, true, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
+		{"halfway, and a new pass", halfway, true, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
 		{"complete", done, false, Snapshot{State: Complete, Offset: 100, MaxOffset: 100, Total: known(100)}, false},
 		{"complete, and a new pass", done, true, Snapshot{State: Fetching, MaxOffset: 100}, true},
 	}
@@ -190,19 +191,19 @@ func TestWhereARunBegins(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			tracker := NewTracker(tt.newPass)
 			if s := tracker.At(time.Now()); s != (Snapshot{State: Preparing}) {
-				t.Errorf("%+v before the beginning", s)
+				t.Errorf("got %+v before the run", s)
 			}
 			tracker.Claiming()
 			if s := tracker.At(time.Now()); s != (Snapshot{State: Claiming}) {
-				t.Errorf("%+v while claiming", s)
+				t.Errorf("got %+v while claiming", s)
 			}
 			tracker.Claimed(domain.Checkpoint{Position: tt.at})
-			if s := tracker.At(time.Now()); s != tt.want || s.Rereading() != tt.replays {
-				t.Errorf("%s: %+v, want %+v", tt.name, s, tt.want)
+			if s := tracker.At(time.Now()); s != tt.want || s.Rereading() != tt.rereads {
+				t.Errorf("%s: got %+v, want %+v", tt.name, s, tt.want)
 			}
 			tracker.PassStarted(domain.Position{Pass: 2, MaxOffset: 7})
 			if s := tracker.At(time.Now()); s.Offset != 0 || !s.Rereading() {
-				t.Errorf("%s: %+v when a pass has begun", tt.name, s)
+				t.Errorf("%s: got %+v at the start of a pass, want re-reading", tt.name, s)
 			}
 		})
 	}

@@ -1,49 +1,64 @@
-// Package terminal writes to standard error, which may be a terminal, a pipe or a file, and keeps one live line at the
-// bottom of what is written.
+// Package terminal writes to standard error, which may be a terminal, a pipe or a file, and shows one live line below the
+// output.
 //
-// It changes no terminal mode and hides no cursor: there is nothing to put back when the process is killed, and a process
-// in the background, which the terminal would stop for changing a mode, may use it.
+// It changes no terminal mode and does not hide the cursor. So a process that is killed leaves nothing to restore, and a process
+// in the background may use it, which the terminal would stop for changing a mode.
 package terminal
 
 import (
 	"io"
 	"sync"
+	"syscall"
+
+	"golang.org/x/term"
 )
 
-// The two control sequences in use. Whatever calls itself a terminal has known them since the VT100.
+// The two control sequences that a Screen writes. Every terminal since the VT100 knows them.
 const (
 	toFirstColumn = "\r"
 	eraseToEnd    = "\x1b[K" // from the cursor to the end of the row
 )
 
-// A Screen is an io.Writer with a live line below what was written last. The line leaves no trace in the output once it
-// is cleared. A Screen is safe for concurrent use; it must be the only one that writes to its output.
+// A Kind is the kind of an output.
+type Kind int
+
+// The kinds.
+const (
+	Plain       Kind = iota // a pipe or a file: only lines, no control sequences
+	Dumb                    // a terminal without control sequences
+	Interactive             // a terminal
+)
+
+const defaultWidth = 80
+
+// A Screen is an io.Writer with a live line below the last output. Clear removes the line without a trace. A Screen is safe for
+// concurrent use. Nothing else may write to its output.
 type Screen struct {
 	out    io.Writer
 	kind   Kind
 	colour bool
 
 	mu     sync.Mutex
-	live   string // on display, empty if none is
-	inLine bool   // the last write ended in the middle of a line, which a live line would overwrite
+	live   string // the line that is shown; empty if there is none
+	inLine bool   // the last write did not end its line, so a live line would overwrite it
 }
 
-// NewScreen returns a screen on out; term and noColour are the values of TERM and NO_COLOR. It writes nothing.
-func NewScreen(out io.Writer, term, noColour string) *Screen {
-	kind := kindOf(out, term)
+// NewScreen returns a screen on out. termName and noColour are the values of TERM and NO_COLOR. It writes nothing.
+func NewScreen(out io.Writer, termName, noColour string) *Screen {
+	kind := kindOf(out, termName)
 	return &Screen{out: out, kind: kind, colour: kind == Interactive && noColour == ""}
 }
 
-// Kind is what the output is.
+// Kind returns the kind of the output.
 func (s *Screen) Kind() Kind { return s.kind }
 
-// Colour reports whether colours are welcome: on a terminal that knows them, unless NO_COLOR is set to anything.
+// Colour reports whether to use colours: on a terminal that knows them, unless NO_COLOR is set.
 func (s *Screen) Colour() bool { return s.colour }
 
-// Width is the number of columns now, which changes with the terminal's window; 80 where there is no terminal.
+// Width returns the number of columns, which changes with the window of the terminal. It is 80 without a terminal.
 func (s *Screen) Width() int { return width(s.out) }
 
-// Write writes whole lines above the live line. Lines and line go out in one write, so that nothing flickers.
+// Write writes whole lines above the live line. It writes all of them at once, so that nothing flickers.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,8 +79,8 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Draw shows line instead of the live line there is; the empty line clears it. A line is to be free of line breaks and
-// narrower than the screen. An error of writing is not reported: the line is drawn again soon, or nobody is looking.
+// Draw replaces the live line. An empty line clears it. line must have no line breaks and be narrower than the screen. Draw does
+// not report errors, because the line is drawn again soon.
 func (s *Screen) Draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,5 +91,43 @@ func (s *Screen) Draw(line string) {
 	s.live = line
 }
 
-// Clear removes the live line. The next write begins in its place.
+// Clear removes the live line. The next output begins in its place.
 func (s *Screen) Clear() { s.Draw("") }
+
+func kindOf(out io.Writer, termName string) Kind {
+	terminal := false
+	withDescriptor(out, func(fd int) { terminal = term.IsTerminal(fd) })
+	switch {
+	case !terminal:
+		return Plain
+	case termName == "dumb":
+		return Dumb
+	}
+	return Interactive
+}
+
+// width returns the number of columns of out, or defaultWidth if it is not a terminal or does not know its width.
+func width(out io.Writer) int {
+	columns := 0
+	withDescriptor(out, func(fd int) {
+		if w, _, err := term.GetSize(fd); err == nil {
+			columns = w
+		}
+	})
+	if columns <= 0 {
+		return defaultWidth
+	}
+	return columns
+}
+
+// withDescriptor calls use with the file descriptor of out, if there is one. It does not call os.File.Fd, which may set the file to
+// blocking mode.
+func withDescriptor(out io.Writer, use func(fd int)) {
+	file, ok := out.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := file.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { use(int(fd)) }) // it fails if the file is closed
+	}
+}

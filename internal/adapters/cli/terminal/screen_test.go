@@ -13,7 +13,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 )
 
-func TestLinesGoAboveTheLiveLine(t *testing.T) {
+func TestScreenWrite(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := terminal.NewScreen(&out, "xterm", "")
@@ -40,12 +40,12 @@ func TestLinesGoAboveTheLiveLine(t *testing.T) {
 		out.Reset()
 		step.do()
 		if out.String() != step.want {
-			t.Errorf("%s: wrote %q, want %q", step.name, out.String(), step.want)
+			t.Errorf("%s: got %q, want %q", step.name, out.String(), step.want)
 		}
 	}
 }
 
-func TestWhatAnOutputIs(t *testing.T) {
+func TestNewScreen(t *testing.T) {
 	t.Parallel()
 	master, slave, err := pty.Open()
 	if err != nil {
@@ -71,18 +71,18 @@ func TestWhatAnOutputIs(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if tt.screen.Kind() != tt.kind || tt.screen.Colour() != tt.colour || tt.screen.Width() != 80 {
-			t.Errorf("%s: kind %d, colour %v, width %d", tt.name, tt.screen.Kind(), tt.screen.Colour(), tt.screen.Width())
+			t.Errorf("%s: got kind %d, colour %v, width %d", tt.name, tt.screen.Kind(), tt.screen.Colour(), tt.screen.Width())
 		}
 	}
 	if err := pty.Setsize(master, &pty.Winsize{Rows: 5, Cols: 43}); err != nil {
 		t.Fatal(err)
 	}
 	if width := terminal.NewScreen(slave, "", "").Width(); width != 43 {
-		t.Errorf("width %d after the window became 43 wide", width)
+		t.Errorf("got width %d after the window was resized, want 43", width)
 	}
 }
 
-func TestScreenIsSafeForConcurrentUse(t *testing.T) {
+func TestScreen_ConcurrentUse(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := terminal.NewScreen(&out, "", "")
@@ -98,6 +98,6 @@ func TestScreenIsSafeForConcurrentUse(t *testing.T) {
 	}
 	all.Wait()
 	if strings.Count(out.String(), "\n") != 400 {
-		t.Errorf("%d lines", strings.Count(out.String(), "\n"))
+		t.Errorf("got %d lines, want 400", strings.Count(out.String(), "\n"))
 	}
 }

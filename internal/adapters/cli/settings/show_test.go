@@ -1,11 +1,11 @@
-package cli
+package settings
 
 import (
 	"strings"
 	"testing"
 )
 
-func TestMaskDatabase(t *testing.T) {
+func TestMaskDatabaseURL(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                   "",
@@ -15,7 +15,7 @@ func TestMaskDatabase(t *testing.T) {
 		"postgresql://me:hunter2@h1:1,h2:2/": "postgresql://me:********@h1:1,h2:2/",
 		"postgres://me:hunter2@[::1]:5432/events?sslmode=disable&search_path=a,b&options=hunter2": "postgres://me:********@[::1]:5432/events?options=********&search_path=a%2Cb&sslmode=disable",
 
-		// Read otherwise by whoever connects, or by nobody.
+		// A driver reads these in another way, or not at all.
 		"host=db.example password=hunter2":                 masked,
 		"hunter2":                                          masked,
 		"postgres:me:hunter2@db.example/events":            masked,
@@ -30,13 +30,13 @@ func TestMaskDatabase(t *testing.T) {
 		"mysql://me:hunter2@db.example/events":             masked,
 		"postgres://me:hunter2@db.example/events\nhunter2": masked,
 	} {
-		if got := maskDatabase(text); got != want || strings.Contains(got, "hunter2") {
-			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		if got := maskDatabaseURL(text); got != want || strings.Contains(got, "hunter2") {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }
 
-func TestMaskAddress(t *testing.T) {
+func TestMaskSourceURL(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                       "",
@@ -49,8 +49,8 @@ func TestMaskAddress(t *testing.T) {
 		"api.example/hunter2":                    masked,
 		"https://me:hunter2%zz@api.example/v1":   masked,
 	} {
-		if got := maskAddress(text); got != want || strings.Contains(got, "hunter2") {
-			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		if got := maskSourceURL(text); got != want || strings.Contains(got, "hunter2") {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }

@@ -9,29 +9,29 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-func traceInto(t *testing.T, c collector) *telemetry.Tracing {
+func newTracing(t *testing.T, c collector) *telemetry.Tracing {
 	t.Helper()
-	tracing := telemetry.New(t.Context(), telemetry.Config{Warn: func(what string, why error) { t.Error(what, why) }}, c)
+	tracing := telemetry.New(t.Context(), telemetry.Config{Warn: func(problem string, cause error) { t.Error(problem, cause) }}, c)
 	t.Cleanup(tracing.Close)
 	return tracing
 }
 
-// TestTracedSource: a source that is traced is still one.
-func TestTracedSource(t *testing.T) {
+// TestSource runs the checks of the port against a source that is traced.
+func TestSource(t *testing.T) {
 	t.Parallel()
 	domaintest.RunSourceChecks(t, func(t *testing.T) domaintest.SourceUnderTest {
 		t.Helper()
 		return domaintest.SourceUnderTest{
 			Open: func(answers ...domaintest.Answer) (domain.EventSource, domaintest.Upstream) {
 				s := domaintest.NewScriptedSource(answers...)
-				return traceInto(t, newCollector()).Source(s, endpoint), s
+				return newTracing(t, newCollector()).Source(s, endpoint), s
 			},
 		}
 	})
 }
 
-// TestTracedStore: the same for a store.
-func TestTracedStore(t *testing.T) {
+// TestStore runs the checks of the port against a store that is traced.
+func TestStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
 		t.Helper()
@@ -40,7 +40,7 @@ func TestTracedStore(t *testing.T) {
 		return domaintest.StoreUnderTest{
 			Open: func() domain.EventStore {
 				mem := db.Store()
-				s := traceInto(t, newCollector()).Store(mem)
+				s := newTracing(t, newCollector()).Store(mem)
 				plain[s] = mem
 				return s
 			},

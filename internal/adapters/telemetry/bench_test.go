@@ -22,7 +22,7 @@ import (
 
 const endpoint = "https://api.example:8443/v1/events"
 
-// A bench is a traced run with everything around it in reach of the test.
+// A bench holds a traced run and the fakes around it.
 type bench struct {
 	db       *domaintest.MemDatabase
 	store    domain.EventStore
@@ -39,11 +39,11 @@ func (b *bench) config() telemetry.Config {
 	return telemetry.Config{Stream: domain.StreamID{Source: "test"}, Version: "v1.2.3", Warn: b.warnings.add}
 }
 
-// run is one run as cmd/pawl puts it together, to the end of its tracing.
+// run runs b once as cmd/pawl does, and closes tracing.
 func (b *bench) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Summary, error) {
 	defer tracing.Close()
 	return tracing.Runner(ingest.New(
-		tracing.Source(b.source, endpoint), domaintest.LineDecoder{}, tracing.Store(b.store), observer{tracing},
+		tracing.Source(b.source, endpoint), domaintest.LineDecoder{}, tracing.Store(b.store), tracing.Observer(silentObserver{}),
 		ingest.Options{
 			Stream: domain.StreamID{Source: "test"}, SourceURL: "https://api.example:8443/v1", PageSize: 2,
 			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
@@ -51,7 +51,7 @@ func (b *bench) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Sum
 	)).Run(ctx)
 }
 
-// traceIDs is what the ledger holds.
+// traceIDs returns the trace id of each row in the ledger.
 func (b *bench) traceIDs() (ids []string) {
 	for _, row := range b.db.Ledger() {
 		ids = append(ids, row.TraceID)
@@ -59,27 +59,26 @@ func (b *bench) traceIDs() (ids []string) {
 	return ids
 }
 
-type observer struct{ tracing *telemetry.Tracing }
+// A silentObserver ignores everything.
+type silentObserver struct{}
 
-func (o observer) Claimed(domain.Checkpoint)   {}
-func (o observer) Fetching(domain.Position)    {}
-func (o observer) Storing(domain.DecodedPage)  {}
-func (o observer) PassStarted(domain.Position) {}
-func (o observer) Waiting(w retry.Wait)        { o.tracing.Waiting(w.For, w.Err) }
+func (silentObserver) Claimed(domain.Checkpoint)                         {}
+func (silentObserver) Fetching(domain.Position)                          {}
+func (silentObserver) Storing(domain.DecodedPage)                        {}
+func (silentObserver) PassStarted(domain.Position)                       {}
+func (silentObserver) Waiting(retry.Wait)                                {}
+func (silentObserver) Committed(domain.DecodedPage, domain.CommitResult) {}
 
-func (o observer) Committed(page domain.DecodedPage, res domain.CommitResult) {
-	o.tracing.Committed(page, res)
-}
-
+// warnings collects what a Config's Warn is called with.
 type warnings struct {
 	mu    sync.Mutex
 	texts []string
 }
 
-func (w *warnings) add(what string, why error) {
+func (w *warnings) add(problem string, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.texts = append(w.texts, what+": "+why.Error())
+	w.texts = append(w.texts, problem+": "+cause.Error())
 }
 
 func (w *warnings) all() []string {
@@ -88,7 +87,7 @@ func (w *warnings) all() []string {
 	return slices.Clone(w.texts)
 }
 
-// A collector keeps spans; unlike the exporter in it, beyond its shutdown.
+// A collector stores spans. It still has them after Shutdown, unlike the exporter in it.
 type collector struct{ *tracetest.InMemoryExporter }
 
 func newCollector() collector { return collector{tracetest.NewInMemoryExporter()} }
@@ -96,19 +95,19 @@ func newCollector() collector { return collector{tracetest.NewInMemoryExporter()
 // Shutdown implements sdktrace.SpanExporter.
 func (c collector) Shutdown(context.Context) error { return nil }
 
-// traced runs b in full and returns the spans.
-func (b *bench) traced(t *testing.T) (tracetest.SpanStubs, error) {
+// runTraced runs b once and returns the spans. It fails the test on a warning.
+func (b *bench) runTraced(t *testing.T) (tracetest.SpanStubs, error) {
 	t.Helper()
 	c := newCollector()
 	_, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), c))
-	if said := b.warnings.all(); len(said) > 0 {
-		t.Errorf("it warns: %q", said)
+	if got := b.warnings.all(); len(got) > 0 {
+		t.Errorf("got warnings %q, want none", got)
 	}
 	return c.GetSpans(), err
 }
 
-// named are the spans of a name in the order they began.
-func named(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
+// spansNamed returns the spans with that name in the order they began.
+func spansNamed(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
 	for _, s := range spans {
 		if s.Name == name {
 			found = append(found, s)
@@ -118,31 +117,33 @@ func named(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
 	return found
 }
 
-// lines tell a page's trace: its span with what matters here, its waits, and the spans below it in the order they began.
-func lines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
-	told := []string{line(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type")}
+// traceLines describes a page's trace: its span with a few attributes, its waits, and its child spans in the order they began.
+func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
+	lines := []string{spanLine(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type")}
 	for _, e := range page.Events {
-		told = append(told, e.Name+said(e.Attributes, "error.type", "pawl.wait_seconds"))
+		lines = append(lines, e.Name+attributeText(e.Attributes, "error.type", "pawl.wait_seconds"))
 	}
-	var below tracetest.SpanStubs
+	var children tracetest.SpanStubs
 	for _, s := range spans {
 		if s.Parent.SpanID() == page.SpanContext.SpanID() && s.SpanContext.TraceID() == page.SpanContext.TraceID() {
-			below = append(below, s)
+			children = append(children, s)
 		}
 	}
-	slices.SortStableFunc(below, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
-	for _, s := range below {
-		told = append(told, line(s, "http.response.status_code", "error.type"))
+	slices.SortStableFunc(children, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
+	for _, s := range children {
+		lines = append(lines, spanLine(s, "http.response.status_code", "error.type"))
 	}
-	return told
+	return lines
 }
 
-func line(s tracetest.SpanStub, keys ...string) string { return s.Name + said(s.Attributes, keys...) }
+func spanLine(s tracetest.SpanStub, keys ...string) string {
+	return s.Name + attributeText(s.Attributes, keys...)
+}
 
-func said(attributes []attribute.KeyValue, keys ...string) string {
+func attributeText(attributes []attribute.KeyValue, keys ...string) string {
 	var b strings.Builder
 	for _, key := range keys {
-		if value := valueOf(attributes, key); value != "" {
+		if value := attributeValue(attributes, key); value != "" {
 			_, short, _ := strings.Cut(key, ".")
 			fmt.Fprintf(&b, " %s=%s", short, value)
 		}
@@ -150,7 +151,7 @@ func said(attributes []attribute.KeyValue, keys ...string) string {
 	return b.String()
 }
 
-func valueOf(attributes []attribute.KeyValue, key string) string {
+func attributeValue(attributes []attribute.KeyValue, key string) string {
 	for _, a := range attributes {
 		if string(a.Key) == key {
 			return a.Value.String()

@@ -7,7 +7,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func TestTheQuotaSaysHowLongPagesTake(t *testing.T) {
+func TestQuotaWait(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -33,13 +33,13 @@ func TestTheQuotaSaysHowLongPagesTake(t *testing.T) {
 			t.Parallel()
 			q := quota{tt.quota, tt.window}
 			if got := q.wait(tt.pages, noon); got < tt.want*0.999 || got > tt.want*1.001 {
-				t.Errorf("%v s, want %v s", got, tt.want)
+				t.Errorf("got %v s, want %v s", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestTheWindowIsAsLongAsTheLongestSeen(t *testing.T) {
+func TestQuotaObserve_Window(t *testing.T) {
 	t.Parallel()
 	var q quota
 	for i, step := range []struct{ rest, announced, want time.Duration }{
@@ -47,14 +47,14 @@ func TestTheWindowIsAsLongAsTheLongestSeen(t *testing.T) {
 		{20 * time.Second, 0, 28 * time.Second},
 		{60 * time.Second, 0, time.Minute},
 		{0, 0, time.Minute},
-		{50 * time.Second, 30 * time.Second, 30 * time.Second}, // who announces it knows
+		{50 * time.Second, 30 * time.Second, 30 * time.Second}, // an announced window prevails
 	} {
 		r := domain.Receipt{FetchedAt: noon, Quota: domain.Quota{Limit: 10, Window: step.announced}}
 		if step.rest > 0 {
 			r.Quota.Reset = noon.Add(step.rest)
 		}
-		if q.heed(r); q.window != step.want {
-			t.Errorf("%d: a window of %s, want %s", i, q.window, step.want)
+		if q.observe(r); q.window != step.want {
+			t.Errorf("step %d: got a window of %s, want %s", i, q.window, step.want)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// An otlpServer is a collector that is reached as a real one is.
+// An otlpServer is a collector that takes spans over HTTP.
 type otlpServer struct {
 	url string
 
@@ -47,15 +47,15 @@ func (s *otlpServer) receive(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paths = append(s.paths, r.URL.Path)
-	for _, of := range sent.GetResourceSpans() {
-		s.resource = attributesOf(of.GetResource())
-		for _, scope := range of.GetScopeSpans() {
+	for _, group := range sent.GetResourceSpans() {
+		s.resource = resourceAttributes(group.GetResource())
+		for _, scope := range group.GetScopeSpans() {
 			s.spans += len(scope.GetSpans())
 		}
 	}
 }
 
-func attributesOf(r *resourcepb.Resource) map[string]string {
+func resourceAttributes(r *resourcepb.Resource) map[string]string {
 	attributes := map[string]string{}
 	for _, a := range r.GetAttributes() {
 		attributes[a.GetKey()] = a.GetValue().GetStringValue()
@@ -63,12 +63,12 @@ func attributesOf(r *resourcepb.Resource) map[string]string {
 	return attributes
 }
 
-// TestTheEnvironmentDecides: without a variable that asks for traces there are none, and the ledger says so.
-func TestTheEnvironmentDecides(t *testing.T) {
-	const spans = 1 + 2*3 // the run's, and of each page its own, a request and a commit
+// TestOpen_Environment checks which variables turn traces on, and that the ledger names a trace only if it was sent.
+func TestOpen_Environment(t *testing.T) {
+	const spans = 1 + 2*3 // one of the run, and three of each page: the page, a request and a commit
 	tests := []struct {
 		name     string
-		env      map[string]string // URL stands for the collector's
+		env      map[string]string // URL is replaced by the collector's URL
 		spans    int
 		inLedger int
 		resource map[string]string
@@ -85,8 +85,8 @@ func TestTheEnvironmentDecides(t *testing.T) {
 			env:   map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SDK_DISABLED": "TRUE"},
 			spans: 0,
 		},
-		{name: "an endpoint and no exporter", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "none"}},
-		{name: "an endpoint and no sample", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "always_off"}},
+		{name: "an endpoint and the exporter none", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "none"}},
+		{name: "an endpoint and the sampler always_off", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "always_off"}},
 		{
 			name: "another name",
 			env: map[string]string{
@@ -95,11 +95,11 @@ func TestTheEnvironmentDecides(t *testing.T) {
 			spans: spans, inLedger: 2, resource: map[string]string{"service.name": "ours", "team": "data"},
 		},
 		{
-			name: "an exporter that is not there", warns: "OTEL_TRACES_EXPORTER",
+			name: "an unknown exporter", warns: "OTEL_TRACES_EXPORTER",
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "nonsense"},
 		},
 		{
-			name: "a protocol that is not there", warns: "OTEL_EXPORTER_OTLP_",
+			name: "an unknown protocol", warns: "OTEL_EXPORTER_OTLP_",
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_PROTOCOL": "nonsense"},
 		},
 		{
@@ -111,45 +111,45 @@ func TestTheEnvironmentDecides(t *testing.T) {
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_HEADERS": "secret"},
 		},
 		{
-			name: "a sampler that is not there", warns: "unsupported sampler", spans: spans, inLedger: 2,
+			name: "an unknown sampler", warns: "unsupported sampler", spans: spans, inLedger: 2,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "nonsense"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			forget(t)
+			unsetOTEL(t)
 			server := newOTLPServer(t)
 			for name, value := range tt.env {
 				t.Setenv(name, strings.ReplaceAll(value, "URL", server.url))
 			}
 			b := newBench(domaintest.NewCleanStream(4, 2))
-			telemetry.Heed(b.warnings.add)
+			telemetry.ReportSDKErrors(b.warnings.add)
 			sum, err := b.run(t.Context(), telemetry.Open(t.Context(), b.config()))
 			if err != nil || sum.Inserted != 4 {
-				t.Fatalf("the run ended with %+v, %v", sum, err)
+				t.Fatalf("got %+v, %v, want 4 events inserted", sum, err)
 			}
-			named := slices.DeleteFunc(b.traceIDs(), func(id string) bool { return id == "" })
-			if len(named) != tt.inLedger || server.spans != tt.spans {
-				t.Errorf("%d spans and %d traces in the ledger, want %d and %d", server.spans, len(named), tt.spans, tt.inLedger)
+			ids := slices.DeleteFunc(b.traceIDs(), func(id string) bool { return id == "" })
+			if len(ids) != tt.inLedger || server.spans != tt.spans {
+				t.Errorf("got %d spans and %d trace ids in the ledger, want %d and %d", server.spans, len(ids), tt.spans, tt.inLedger)
 			}
 			for key, want := range tt.resource {
 				if got := server.resource[key]; got != want {
-					t.Errorf("%s is %q, want %q", key, got, want)
+					t.Errorf("%s: got %q, want %q", key, got, want)
 				}
 			}
 			if tt.spans > 0 && !slices.Contains(server.paths, "/v1/traces") {
-				t.Errorf("spans came to %v", server.paths)
+				t.Errorf("got requests to %v, want /v1/traces", server.paths)
 			}
-			warned := strings.Join(b.warnings.all(), "\n")
-			if (warned != "") != (tt.warns != "") || !strings.Contains(warned, tt.warns) || strings.Contains(warned, "secret") {
-				t.Errorf("it warns %q, want %q", warned, tt.warns)
+			warnings := strings.Join(b.warnings.all(), "\n")
+			if (warnings != "") != (tt.warns != "") || !strings.Contains(warnings, tt.warns) || strings.Contains(warnings, "secret") {
+				t.Errorf("got warnings %q, want %q", warnings, tt.warns)
 			}
 		})
 	}
 }
 
-// forget unsets the variables of whoever runs the tests.
-func forget(t *testing.T) {
+// unsetOTEL unsets the OTEL_* variables of the environment that the tests run in.
+func unsetOTEL(t *testing.T) {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "OTEL_") {

@@ -1,0 +1,295 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+type completionCommand struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// Help is kong's detailed help.
+func (c *completionCommand) Help() string {
+	return "Load it in bash or zsh with: source <(pawl completion bash). In fish with: pawl completion fish | source."
+}
+
+// A shell loads the script when it starts, in a folder whose .env may be wrong.
+func (c *completionCommand) toleratesWrongSettings() {}
+
+// Run is called by kong.
+func (c *completionCommand) Run(s *session, k *kong.Context) error {
+	write := writeBashCompletion
+	switch c.Shell {
+	case "zsh":
+		write = writeZshCompletion
+	case "fish":
+		write = writeFishCompletion
+	}
+	var script strings.Builder
+	write(&script, completionNodes(k.Model.Node, nil))
+	_, err := io.WriteString(s.Stdout, script.String())
+	return printError(err)
+}
+
+// A completionNode is pawl itself or a command, with what can follow it.
+type completionNode struct {
+	path     []string // the commands up to this one; empty for pawl itself
+	commands []*kong.Node
+	values   []string     // of the first argument, if there is a closed set
+	flags    []*kong.Flag // its own; for pawl itself those that every command takes
+}
+
+// completionNodes returns the node and all commands below it.
+func completionNodes(node *kong.Node, path []string) []completionNode {
+	n := completionNode{path: path}
+	for _, flag := range node.Flags {
+		if !flag.Hidden {
+			n.flags = append(n.flags, flag)
+		}
+	}
+	if len(node.Positional) > 0 && node.Positional[0].Enum != "" {
+		n.values = node.Positional[0].EnumSlice()
+	}
+	nodes := []completionNode{n}
+	for _, child := range node.Children {
+		if child.Type == kong.CommandNode && !child.Hidden {
+			nodes[0].commands = append(nodes[0].commands, child)
+			nodes = append(nodes, completionNodes(child, append(slices.Clone(path), child.Name))...)
+		}
+	}
+	return nodes
+}
+
+// flagValues returns the values that a flag can have, nil if there is no closed set.
+func flagValues(flag *kong.Flag) []string {
+	switch choices := flag.Tag.Get("choices"); {
+	case flag.Enum != "":
+		return flag.EnumSlice()
+	case choices != "":
+		return strings.Split(choices, ",")
+	}
+	return nil
+}
+
+// words returns the candidates after the node's command, without the flags of pawl itself.
+func (n completionNode) words() string {
+	words := slices.Clone(n.values)
+	for _, command := range n.commands {
+		words = append(words, command.Name)
+	}
+	if len(n.path) > 0 {
+		words = append(words, n.flagNames()...)
+	}
+	return strings.Join(words, " ")
+}
+
+func (n completionNode) flagNames() (names []string) {
+	for _, flag := range n.flags {
+		names = append(names, "--"+flag.Name)
+	}
+	return names
+}
+
+// A flagGroup is a set of flags that take the same values.
+type flagGroup struct {
+	flags  []string
+	values []string // empty if they are not a closed set
+	files  bool     // the value is a file
+}
+
+// groupValueFlags returns the flags of all nodes that take a value, each name once.
+func groupValueFlags(nodes []completionNode) (groups []flagGroup) {
+	for _, n := range nodes {
+		for _, flag := range n.flags {
+			if flag.IsBool() {
+				continue
+			}
+			values, files, name := flagValues(flag), isFileFlag(flag), "--"+flag.Name
+			i := slices.IndexFunc(groups, func(g flagGroup) bool { return slices.Equal(g.values, values) && g.files == files })
+			if i < 0 {
+				groups, i = append(groups, flagGroup{values: values, files: files}), len(groups)
+			}
+			if !slices.Contains(groups[i].flags, name) {
+				groups[i].flags = append(groups[i].flags, name)
+			}
+		}
+	}
+	return groups
+}
+
+func isFileFlag(flag *kong.Flag) bool { return flag.PlaceHolder == "FILE" }
+
+// valueFlagPattern returns a shell pattern for the flags that take a value.
+func valueFlagPattern(groups []flagGroup) string {
+	var all []string
+	for _, g := range groups {
+		all = append(all, g.flags...)
+	}
+	return strings.Join(all, "|")
+}
+
+// pathPattern returns a shell pattern for the words of the node's command, followed by arguments if it takes any.
+func (n completionNode) pathPattern() string {
+	pattern := fmt.Sprintf("%q", strings.Join(n.path, " "))
+	if len(n.commands) == 0 {
+		pattern += "*"
+	}
+	return pattern
+}
+
+// writeBashCompletion writes a script for bash. The script finds the command in the words before the cursor, skips the values
+// of flags, and offers the candidates of that command.
+func writeBashCompletion(w io.Writer, nodes []completionNode) {
+	groups := groupValueFlags(nodes)
+	fmt.Fprintf(w, `# Completes pawl in bash: source <(pawl completion bash)
+_pawl() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= words= i
+	local flags=%q
+	if [[ $cur == = ]]; then
+		cur=
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
+	COMPREPLY=()
+	case $prev in
+`, strings.Join(nodes[0].flagNames(), " "))
+	for _, g := range groups {
+		action := ""
+		if g.files {
+			action = `COMPREPLY=($(compgen -f -- "$cur")); `
+		} else if len(g.values) > 0 {
+			action = fmt.Sprintf(`COMPREPLY=($(compgen -W %q -- "$cur")); `, strings.Join(g.values, " "))
+		}
+		fmt.Fprintf(w, "\t%s) %sreturn ;;\n", strings.Join(g.flags, "|"), action)
+	}
+	fmt.Fprintf(w, `	esac
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		%s)
+			[[ ${COMP_WORDS[i+1]} == = ]] && ((i++))
+			((i++))
+			;;
+		-*) ;;
+		*) path+="${path:+ }${COMP_WORDS[i]}" ;;
+		esac
+	done
+	case $path in
+`, valueFlagPattern(groups))
+	for _, n := range nodes {
+		if words := n.words(); words != "" {
+			fmt.Fprintf(w, "\t%s) words=%q ;;\n", n.pathPattern(), words)
+		}
+	}
+	fmt.Fprint(w, `	esac
+	COMPREPLY=($(compgen -W "$words $flags" -- "$cur"))
+}
+complete -F _pawl pawl
+`)
+}
+
+// writeZshCompletion writes a script for zsh that works as the one for bash.
+func writeZshCompletion(w io.Writer, nodes []completionNode) {
+	groups := groupValueFlags(nodes)
+	fmt.Fprintf(w, `#compdef pawl
+# Completes pawl in zsh: source <(pawl completion zsh)
+_pawl() {
+	local flag=${words[CURRENT-1]} command_path= i
+	local -a flags=(%s)
+	if [[ $PREFIX == --*=* ]]; then
+		flag=${PREFIX%%%%=*}
+		compset -P '*='
+	fi
+	case $flag in
+`, strings.Join(nodes[0].flagNames(), " "))
+	for _, g := range groups {
+		action := ""
+		if g.files {
+			action = "_files; "
+		} else if len(g.values) > 0 {
+			action = "compadd -- " + strings.Join(g.values, " ") + "; "
+		}
+		fmt.Fprintf(w, "\t%s) %sreturn ;;\n", strings.Join(g.flags, "|"), action)
+	}
+	fmt.Fprintf(w, `	esac
+	for ((i = 2; i < CURRENT; i++)); do
+		case ${words[i]} in
+		%s) ((i++)) ;;
+		-*) ;;
+		*) command_path+="${command_path:+ }${words[i]}" ;;
+		esac
+	done
+	case $command_path in
+`, valueFlagPattern(groups))
+	for _, n := range nodes {
+		if words := n.words(); words != "" {
+			fmt.Fprintf(w, "\t%s) compadd -- %s ;;\n", n.pathPattern(), words)
+		}
+	}
+	fmt.Fprint(w, `	esac
+	compadd -- $flags
+}
+if [[ $funcstack[1] == _pawl ]]; then
+	_pawl "$@"
+else
+	compdef _pawl pawl
+fi
+`)
+}
+
+// writeFishCompletion writes a script for fish, which needs one line for each candidate.
+func writeFishCompletion(w io.Writer, nodes []completionNode) {
+	fmt.Fprint(w, "# Completes pawl in fish: pawl completion fish | source\ncomplete -c pawl -f\n")
+	for _, n := range nodes {
+		condition := fishCondition(n)
+		for _, command := range n.commands {
+			fmt.Fprintf(w, "complete -c pawl -n %s -a %s -d %s\n", fishQuote(condition), command.Name, fishQuote(command.Help))
+		}
+		if len(n.values) > 0 {
+			fmt.Fprintf(w, "complete -c pawl -n %s -a %s\n", fishQuote(condition), fishQuote(strings.Join(n.values, " ")))
+		}
+		if len(n.path) == 0 {
+			condition = "true" // every command takes these flags
+		}
+		for _, flag := range n.flags {
+			value := ""
+			switch values := flagValues(flag); {
+			case flag.IsBool():
+			case isFileFlag(flag):
+				value = " -r -F"
+			case len(values) > 0:
+				value = " -x -a " + fishQuote(strings.Join(values, " "))
+			default:
+				value = " -x"
+			}
+			fmt.Fprintf(w, "complete -c pawl -n %s -l %s%s -d %s\n", fishQuote(condition), flag.Name, value, fishQuote(flag.Help))
+		}
+	}
+}
+
+// fishCondition returns fish's test that the words before the cursor have the node's command and none below it.
+func fishCondition(n completionNode) string {
+	if len(n.path) == 0 {
+		return "__fish_use_subcommand"
+	}
+	var tests []string
+	for _, name := range n.path {
+		tests = append(tests, "__fish_seen_subcommand_from "+name)
+	}
+	if len(n.commands) > 0 {
+		var below []string
+		for _, command := range n.commands {
+			below = append(below, command.Name)
+		}
+		tests = append(tests, "not __fish_seen_subcommand_from "+strings.Join(below, " "))
+	}
+	return strings.Join(tests, "; and ")
+}
+
+func fishQuote(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+}

@@ -1,0 +1,112 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+)
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			path := completionScript(t, shell)
+			script, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cli.Golden(t, "completion_"+shell, string(script))
+			program, err := exec.LookPath(shell)
+			if err != nil {
+				t.Skipf("%s is not on this machine, so only the text of its script was compared", shell)
+			}
+			if out, err := exec.CommandContext(t.Context(), program, "-n", path).CombinedOutput(); err != nil {
+				t.Errorf("%s does not accept the script: %v\n%s", shell, err, out)
+			}
+		})
+	}
+}
+
+// completionScript writes the script for a shell to a file. It does so with wrong settings, which must not matter.
+func completionScript(t *testing.T, shell string) (path string) {
+	t.Helper()
+	code, stdout, stderr := pawl(t, []string{"PAWL_TRIES=none"}, cli.Wiring{}, "completion", shell)
+	if code != cli.ExitDone || stderr != "" {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	path = filepath.Join(t.TempDir(), "pawl."+shell)
+	if err := os.WriteFile(path, []byte(stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestCompletion_Bash lets bash complete command lines with the script.
+func TestCompletion_Bash(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not on this machine")
+	}
+	script := completionScript(t, "bash")
+	out, err := exec.CommandContext(t.Context(), bash, "-c", "source "+script+" && complete -p pawl").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "complete -F _pawl pawl" {
+		t.Errorf("complete -p pawl: %v, %s", err, out)
+	}
+	for _, tt := range []struct {
+		words      []string // the last one is at the cursor
+		want, deny []string // candidates that must be there, and that must not
+	}{
+		{[]string{""}, []string{"run", "dlq", "completion", "--stream", "--help"}, []string{"list", "--new-pass"}},
+		{[]string{"st"}, []string{"status"}, []string{"run", "--stream"}},
+		{[]string{"dlq", ""}, []string{"list", "show", "replay", "discard", "--stream"}, []string{"run", "--state"}},
+		{[]string{"dlq", "list", "--"}, []string{"--state", "--json", "--log-level"}, []string{"list", "--new-pass"}},
+		{[]string{"dlq", "list", "--state", ""}, []string{"open", "resolved", "all"}, []string{"--json"}},
+		{[]string{"dlq", "list", "--state", "=", "re"}, []string{"resolved"}, []string{"open"}},
+		{[]string{"--log-level", "="}, []string{"debug", "info", "warn", "error"}, []string{"run"}},
+		{[]string{"--stream", "dlq", ""}, []string{"run", "dlq"}, []string{"list"}},
+		{[]string{"--stream", "=", "dlq", ""}, []string{"run", "dlq"}, []string{"list"}},
+		{[]string{"--stream", "r"}, nil, []string{"run"}},
+		{[]string{"run", "--migrate", "a"}, []string{"auto"}, []string{"off"}},
+		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}, []string{"run"}},
+		{[]string{"dlq", "show", "7", "--"}, []string{"--raw", "--json"}, []string{"--state"}},
+	} {
+		var quoted []string
+		for _, word := range tt.words {
+			quoted = append(quoted, "'"+word+"'")
+		}
+		command := fmt.Sprintf(`source %s; COMP_WORDS=(pawl %s) COMP_CWORD=%d; _pawl; printf '%%s\n' "${COMPREPLY[@]}"`,
+			script, strings.Join(quoted, " "), len(tt.words))
+		out, err := exec.CommandContext(t.Context(), bash, "-c", command).CombinedOutput()
+		if err != nil {
+			t.Errorf("%q: %v\n%s", tt.words, err, out)
+			continue
+		}
+		got := strings.Fields(string(out))
+		for _, word := range tt.want {
+			if !slices.Contains(got, word) {
+				t.Errorf("%q: got %q, want %s among them", tt.words, got, word)
+			}
+		}
+		for _, word := range tt.deny {
+			if slices.Contains(got, word) {
+				t.Errorf("%q: got %q, want it without %s", tt.words, got, word)
+			}
+		}
+	}
+}
+
+func TestCompletion_UnknownShell(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := pawl(t, nil, cli.Wiring{}, "completion", "tcsh")
+	if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, "bash") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}

@@ -1,0 +1,112 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/joho/godotenv"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// The limits for the sizes of files. A file that the user names may be anything, even a device that never ends.
+const (
+	maxEnvFileBytes = 1 << 20
+	maxSecretBytes  = 64 << 10
+)
+
+// envFileFlag is the flag that names the .env file.
+const envFileFlag = "env-file"
+
+// envFile returns the path of the .env file, and whether the command line names it.
+func envFile(c *kong.Context) (path string, named bool) {
+	for _, flag := range c.Flags() {
+		if flag.Name == envFileFlag {
+			if path, ok := c.FlagValue(flag).(string); ok && path != "" {
+				return path, true
+			}
+		}
+	}
+	return ".env", false
+}
+
+// addFile adds the variables of a .env file that are not set in e. A secret counts as set if the variable for its value or the
+// one for its file is set. A file that the command line does not name may be missing.
+func (e Environment) addFile(path string, named bool) error {
+	variables, err := readEnvFile(path)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist) && !named:
+		return nil
+	default:
+		return err
+	}
+	for name := range variables {
+		if e[name].value != "" || e[otherForm(name)].value != "" {
+			delete(variables, name)
+		}
+	}
+	for name, value := range variables {
+		e[name] = variable{value, path}
+	}
+	return nil
+}
+
+// otherForm returns the other variable for the same secret: NAME_FILE for NAME, and NAME for NAME_FILE.
+func otherForm(name string) string {
+	if secret, isFile := strings.CutSuffix(name, "_FILE"); isFile {
+		return secret
+	}
+	return name + "_FILE"
+}
+
+// byteOrderMark begins the files of some editors.
+const byteOrderMark = "\ufeff"
+
+func readEnvFile(path string) (map[string]string, error) {
+	content, err := readFile(path, maxEnvFileBytes)
+	if err != nil {
+		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
+	}
+	variables, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
+	if err != nil { // the parser's error quotes the file, and may so quote a secret
+		return nil, envFileError(fmt.Errorf("%s is not a file of NAME=value lines", path))
+	}
+	return variables, nil
+}
+
+func envFileError(err error) error {
+	return &domain.Error{
+		Kind: domain.Invalid, Op: "--" + envFileFlag, Err: err,
+		Hint: "it should look like .env.example",
+	}
+}
+
+// readSecret returns the content of a file without the white space around it.
+func readSecret(path string) (string, error) {
+	content, err := readFile(path, maxSecretBytes)
+	return strings.TrimSpace(string(content)), err
+}
+
+// readFile returns the content of a file. It is an error if the file is larger than limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return content, nil
+}

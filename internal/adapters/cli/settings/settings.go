@@ -1,0 +1,193 @@
+// Package settings reads pawl's settings from flags, the environment and a .env file, and checks them. The struct tags of
+// [Values] describe every setting; the help, .env.example and the reference documentation are generated from them.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// Settings are the checked settings. The API or the database may still be missing: not every command needs them.
+type Settings struct {
+	APIBaseURL   string
+	APIKey       string
+	PageSize     int
+	RequestDelay time.Duration
+	Timeout      time.Duration
+	MaxPageBytes int64
+	Tries        int
+	MaxWait      time.Duration
+	RejectRatio  float64 // of a page
+
+	DatabaseURL string
+	Migrate     string // one of the Migrate… constants
+	Stream      domain.StreamID
+
+	Progress  string // one of the Progress… constants
+	LogFormat string // one of the Log… constants
+	LogLevel  slog.Level
+}
+
+// What a run does about the schema.
+const (
+	MigrateAuto  = "auto"
+	MigrateCheck = "check"
+	MigrateOff   = "off"
+)
+
+// How a run shows its progress.
+const (
+	ProgressAuto   = "auto"
+	ProgressAlways = "always"
+	ProgressNever  = "never"
+)
+
+// The formats of log lines.
+const (
+	LogText = "text"
+	LogJSON = "json"
+)
+
+var streamName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// Check returns the settings that v spells out. An Invalid error names the first value that is wrong, by the name that the user
+// set it with, and what it should be. The settings are returned with an error too, for a command that shows them.
+func (v Values) Check(origins Origins) (Settings, error) {
+	c := checker{origins: origins}
+	s := Settings{
+		APIBaseURL:   v.APIBaseURL,
+		PageSize:     int(c.integer("page-size", v.PageSize, 1, 5000)),
+		RequestDelay: time.Duration(c.integer("rate-limit-delay-ms", v.RequestDelay, 0, 3_600_000)) * time.Millisecond,
+		Timeout:      c.duration("request-timeout", v.Timeout),
+		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, 1024, 1<<30),
+		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
+		MaxWait:      c.duration("max-wait", v.MaxWait),
+		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),
+		Migrate:      c.choice("migrate", v.Migrate),
+		Stream:       domain.StreamID{Source: v.Stream},
+		Progress:     c.choice("progress", v.Progress),
+		LogFormat:    c.choice("log-format", v.LogFormat),
+		APIKey:       c.secret("API_KEY", v.APIKey, v.APIKeyFile),
+		DatabaseURL:  c.secret("DATABASE_URL", v.DatabaseURL, v.DatabaseURLFile),
+	}
+	if err := s.LogLevel.UnmarshalText([]byte(c.choice("log-level", v.LogLevel))); err != nil {
+		c.fail("log-level", err.Error())
+	}
+	if !streamName.MatchString(v.Stream) {
+		c.fail("stream", fmt.Sprintf("%q should be 1 to 63 letters, digits, '.', '_' or '-'", v.Stream))
+	}
+	if strings.ContainsFunc(s.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		c.failName("API_KEY", "it should be printable ASCII without spaces, because it is sent in an HTTP header")
+	}
+	return s, c.err
+}
+
+// RequireAPI returns an Invalid error for the first setting that is missing to reach the API.
+func (s Settings) RequireAPI() error {
+	switch {
+	case s.APIBaseURL == "":
+		return Missing("API_BASE_URL", "the API's base URL, like https://host/api/v1")
+	case s.APIKey == "":
+		return Missing("API_KEY", "the API's key, or set API_KEY_FILE to a file that holds it")
+	}
+	return nil
+}
+
+// RequireDatabase returns an Invalid error if no database is set.
+func (s Settings) RequireDatabase() error {
+	if s.DatabaseURL == "" {
+		return Missing("DATABASE_URL",
+			"postgres://user:password@host:5432/database, or embedded:./.pawl for a private PostgreSQL in that folder, "+
+				"or set DATABASE_URL_FILE to a file that holds it")
+	}
+	return nil
+}
+
+// Missing returns an Invalid error: the setting is not set, and should be want.
+func Missing(name, want string) error {
+	return Invalid(name, "not set; it should be "+want)
+}
+
+// Invalid returns an Invalid error about a setting, a flag or an argument.
+func Invalid(name, problem string) error {
+	return &domain.Error{Kind: domain.Invalid, Op: name, Err: errors.New(problem)}
+}
+
+// A checker converts text to values and stores the first error.
+type checker struct {
+	origins Origins
+	err     error
+}
+
+// fail stores an error about the setting with that flag, unless there is one already.
+func (c *checker) fail(flag, problem string) {
+	c.failName(c.origins.userName(flag), problem)
+}
+
+func (c *checker) failName(name, problem string) {
+	if c.err == nil {
+		c.err = Invalid(name, problem)
+	}
+}
+
+func (c *checker) integer(flag, text string, minimum, maximum int64) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < minimum || n > maximum {
+		c.fail(flag, fmt.Sprintf("%q should be a whole number from %d to %d", text, minimum, maximum))
+	}
+	return n
+}
+
+func (c *checker) ratio(flag, text string) float64 {
+	ratio, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(ratio >= 0 && ratio <= 1) { // written so that NaN fails
+		c.fail(flag, fmt.Sprintf("%q should be a number from 0 to 1", text))
+	}
+	return ratio
+}
+
+func (c *checker) duration(flag, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		c.fail(flag, fmt.Sprintf("%q should be a time above 0, like 90s or 1h30m", text))
+	}
+	return d
+}
+
+func (c *checker) choice(flag, text string) string {
+	choices := withFlag(flag).Choices
+	if !slices.Contains(choices, text) {
+		c.fail(flag, fmt.Sprintf("%q should be one of %s", text, strings.Join(choices, ", ")))
+	}
+	return text
+}
+
+// secret returns value, or the content of file without the white space around it, because editors end files with a newline.
+// Setting both is an error.
+func (c *checker) secret(name, value, file string) string {
+	switch {
+	case file == "":
+		return value
+	case value != "":
+		c.failName(name, fmt.Sprintf("set it or %s_FILE, not both", name))
+		return ""
+	}
+	content, err := readSecret(file)
+	if err != nil {
+		c.failName(name+"_FILE", fmt.Sprintf("it should name a readable file: %v", err))
+		return ""
+	}
+	if content == "" {
+		c.failName(name+"_FILE", fmt.Sprintf("the file %s is empty", file))
+	}
+	return content
+}
