@@ -21,41 +21,41 @@ import (
 
 const rows = 12
 
-// A console is a terminal with somebody in front of it. All but opening it happens in a bubble of testing/synctest.
+// A console is a terminal whose content a test can read. Everything except opening it must happen within synctest.Test.
 type console struct {
 	t          *testing.T
-	ours       *os.File // the terminal's side
-	theirs     *os.File // the program's side
+	master     *os.File // the terminal's side
+	slave      *os.File // the program's side
 	emulator   vt10x.Terminal
-	raw        bytes.Buffer // all that the program wrote
-	looks      int
+	raw        bytes.Buffer // everything that the program wrote
+	reads      int          // number of calls of read
 	transcript strings.Builder
 }
 
 func newConsole(t *testing.T) *console {
 	t.Helper()
-	ours, theirs, err := pty.Open()
+	master, slave, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
-	c := &console{t: t, ours: ours, theirs: theirs, emulator: vt10x.New(vt10x.WithSize(80, rows))}
+	t.Cleanup(func() { _, _ = master.Close(), slave.Close() })
+	c := &console{t: t, master: master, slave: slave, emulator: vt10x.New(vt10x.WithSize(80, rows))}
 	c.resize(80)
 	return c
 }
 
 func (c *console) resize(columns int) {
 	c.t.Helper()
-	if err := pty.Setsize(c.ours, &pty.Winsize{Rows: rows, Cols: uint16(columns)}); err != nil {
+	if err := pty.Setsize(c.master, &pty.Winsize{Rows: rows, Cols: uint16(columns)}); err != nil {
 		c.t.Fatal(err)
 	}
 	c.emulator.Resize(columns, rows)
 }
 
-// look notes in the transcript what the terminal shows once the program has done all it does at this moment.
-func (c *console) look(moment string) {
+// snapshot waits until the program is idle, and adds what the terminal shows to the transcript.
+func (c *console) snapshot(moment string) {
 	c.t.Helper()
-	c.catchUp()
+	c.read()
 	fmt.Fprintf(&c.transcript, "--- %s\n", moment)
 	shown := strings.TrimRight(c.emulator.String(), " \n")
 	for line := range strings.SplitSeq(shown, "\n") {
@@ -63,18 +63,18 @@ func (c *console) look(moment string) {
 	}
 }
 
-// catchUp has the emulator show all that the program has written until now. A terminal takes only so much without
-// somebody who reads it.
-func (c *console) catchUp() {
+// read passes the program's output to the emulator. It must be called often enough: a terminal blocks a program whose output is
+// not read.
+func (c *console) read() {
 	c.t.Helper()
 	synctest.Wait()
-	c.looks++
-	mark := fmt.Sprintf("look %d", c.looks)
-	if _, err := fmt.Fprintf(c.theirs, "\x1b]2;%s\a", mark); err != nil { // a window's title: all before it has arrived with it
+	c.reads++
+	mark := fmt.Sprintf("read %d", c.reads)
+	if _, err := fmt.Fprintf(c.slave, "\x1b]2;%s\a", mark); err != nil { // a window title; all output before it arrives before it
 		c.t.Fatal(err)
 	}
 	for buffer := make([]byte, 4096); c.emulator.Title() != mark; {
-		n, err := c.ours.Read(buffer)
+		n, err := c.master.Read(buffer)
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -85,15 +85,15 @@ func (c *console) catchUp() {
 	}
 }
 
-// A slowSource takes a time for each request.
+// A slowSource takes some time for each request.
 type slowSource struct {
 	domain.EventSource
 
-	takes time.Duration
+	delay time.Duration
 }
 
 func (s slowSource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	timer := time.NewTimer(s.takes)
+	timer := time.NewTimer(s.delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -103,9 +103,9 @@ func (s slowSource) FetchPage(ctx context.Context, req domain.PageRequest) (doma
 	}
 }
 
-// streaming is a wiring that reads numbers from a source into a database in memory, with full backoffs.
-func streaming(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
-	w := wiring(source, db, new(cli.Settings))
+// newRunWiring returns a wiring that reads source into a database in memory. It waits the full time of each backoff.
+func newRunWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
+	w := newWiring(source, db, new(cli.Settings))
 	w.Jitter = func() float64 { return 1 }
 	w.Migrate = func(context.Context, string) ([]string, error) { return nil, nil }
 	w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
@@ -114,4 +114,24 @@ func streaming(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring
 		return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 	}
 	return w
+}
+
+// run starts `pawl run` on the console. wait returns its result when it ends.
+func (c *console) run(ctx context.Context, w cli.Wiring, changes ...string) (wait func() (code int, stdout string)) {
+	ended := make(chan int, 1)
+	var stdout bytes.Buffer
+	go func() {
+		ended <- cli.Main(ctx, cli.Process{Args: []string{"run", "--page-size", "1000"}, Environ: validEnv(changes...), Stdout: &stdout, Stderr: c.slave}, w)
+	}()
+	return func() (int, string) {
+		for ticker := time.NewTicker(time.Second); ; {
+			select {
+			case code := <-ended:
+				ticker.Stop()
+				return code, stdout.String()
+			case <-ticker.C:
+				c.read()
+			}
+		}
+	}
 }

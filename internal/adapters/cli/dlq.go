@@ -25,7 +25,9 @@ type dlqCommand struct {
 // Letters reads and discards a stream's dead letters.
 type Letters interface {
 	// List returns the letters of a range in the order of their ids, and whether more follow.
-	List(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange) (letters []domain.DeadLetter, more bool, err error)
+	List(
+		ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
+	) (letters []domain.DeadLetter, more bool, err error)
 	Reasons(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter) ([]domain.ReasonCount, error)
 	Letter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error)
 	Discard(ctx context.Context, stream domain.StreamID, id int64, why string) error

@@ -88,7 +88,8 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 	}
 	for _, l := range letters {
 		row := []string{
-			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeQuoting(l.Why.Reason), orDash(escapeQuoting(l.Why.Field)), formatID(l.Seen), orDash(eventIDOf(l)),
+			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeQuoting(l.Why.Reason), orDash(escapeQuoting(l.Why.Field)),
+			formatID(l.Seen), orDash(eventIDOf(l)),
 		}
 		if withState {
 			row = append(row, stateOf(l))
@@ -144,7 +145,8 @@ func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter
 	rows := table{{"letters", "reason", "sample id", "field", "detail"}}
 	for _, n := range counts {
 		rows = append(rows, []string{
-			humanize.Comma(n.Count), escapeQuoting(n.Reason), formatID(n.Sample.ID), orDash(escapeQuoting(n.Sample.Why.Field)), escapeQuoting(n.Sample.Why.Detail),
+			humanize.Comma(n.Count), escapeQuoting(n.Reason), formatID(n.Sample.ID),
+			orDash(escapeQuoting(n.Sample.Why.Field)), escapeQuoting(n.Sample.Why.Detail),
 		})
 	}
 	return printError(rows.write(s.Stdout))

@@ -145,7 +145,8 @@ func (o *replayObserver) Surveyed(survey domain.SelectionCount) {
 
 // Replayed implements replay.Observer.
 func (o *replayObserver) Replayed(report replay.Report) {
-	o.log.Debug("dead letters replayed", "replayed", report.Received, "stored", report.Inserted, "duplicate", report.Duplicate, "parked_again", report.Parked)
+	o.log.Debug("dead letters replayed",
+		"replayed", report.Received, "stored", report.Inserted, "duplicate", report.Duplicate, "parked_again", report.Parked)
 	o.steps.Begin(fmt.Sprintf("replaying dead letters: %s of %s, %s stored",
 		humanize.Comma(report.Received), humanize.Comma(o.total), humanize.Comma(report.Inserted)))
 }

@@ -16,41 +16,41 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A replayerFunc is a replay as a test scripts it.
-type replayerFunc func(ctx context.Context, asked cli.ReplayOptions, observer replay.Observer) (replay.Report, error)
+// A replayerFunc is a replay that a test scripts.
+type replayerFunc func(ctx context.Context, options cli.ReplayOptions, observer replay.Observer) (replay.Report, error)
 
 func (f replayerFunc) wiring() cli.Wiring {
-	w := wiring(oneEmptyPage{}, domaintest.NewMemDatabase(), new(cli.Settings))
-	w.Replay = func(_ context.Context, _ cli.Settings, asked cli.ReplayOptions, o replay.Observer) (cli.Replayer, func(), error) {
-		return replaying{f, asked, o}, func() {}, nil
+	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w.Replay = func(_ context.Context, _ cli.Settings, options cli.ReplayOptions, o replay.Observer) (cli.Replayer, func(), error) {
+		return scriptedReplay{f, options, o}, func() {}, nil
 	}
 	return w
 }
 
-type replaying struct {
+type scriptedReplay struct {
 	run      replayerFunc
-	asked    cli.ReplayOptions
+	options  cli.ReplayOptions
 	observer replay.Observer
 }
 
-func (r replaying) Run(ctx context.Context) (replay.Report, error) {
-	return r.run(ctx, r.asked, r.observer)
+func (r scriptedReplay) Run(ctx context.Context) (replay.Report, error) {
+	return r.run(ctx, r.options, r.observer)
 }
 
-func replayed() replay.Report {
+func fullReplayReport() replay.Report {
 	return replay.Report{
 		Stream: domain.StreamID{Source: "s"}, Counts: domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
 		Again: map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100}, Skipped: 2, Unanswered: 1,
 	}
 }
 
-func TestAReplayIsTold(t *testing.T) {
+func TestDlqReplay(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{"dlq_replay": "dlq replay --all", "dlq_replay_json": "dlq replay --json --all"} {
 		w := replayerFunc(func(context.Context, cli.ReplayOptions, replay.Observer) (replay.Report, error) {
-			return replayed(), nil
+			return fullReplayReport(), nil
 		}).wiring()
-		code, stdout, stderr := pawl(t, sound("API_KEY=", "API_BASE_URL="), w, strings.Fields(args)...)
+		code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), w, strings.Fields(args)...)
 		if code != cli.ExitDone || stderr != "" {
 			t.Errorf("exit %d: %s", code, stderr)
 		}
@@ -58,52 +58,52 @@ func TestAReplayIsTold(t *testing.T) {
 	}
 }
 
-func TestWhatIsReplayed(t *testing.T) {
+func TestDlqReplay_Selection(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]domain.DeadLetterSelection{
 		"dlq replay 3 17":                     {IDs: []int64{3, 17}},
 		"dlq replay --reason not_JSON":        {Reason: "not_JSON"},
 		"dlq replay --all --stream datasync2": {All: true},
 	} {
-		w := replayerFunc(func(_ context.Context, asked cli.ReplayOptions, _ replay.Observer) (replay.Report, error) {
-			if got := asked.Letters; !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All || asked.Retry.Tries != 5 {
-				t.Errorf("%s asks for %+v", args, asked)
+		w := replayerFunc(func(_ context.Context, options cli.ReplayOptions, _ replay.Observer) (replay.Report, error) {
+			if got := options.Letters; !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All || options.Retry.Tries != 5 {
+				t.Errorf("%s: got options %+v", args, options)
 			}
 			return replay.Report{}, nil
 		}).wiring()
-		code, stdout, stderr := pawl(t, sound(), w, strings.Fields(args)...)
+		code, stdout, stderr := pawl(t, validEnv(), w, strings.Fields(args)...)
 		if code != cli.ExitDone || !strings.Contains(stdout, "replayed 0 = 0 stored + 0 duplicate + 0 parked again\n") {
 			t.Errorf("%s: exit %d, %s%s", args, code, stdout, stderr)
 		}
 	}
 }
 
-// TestAReplayThatEndsEarly tells what it did, if it did anything.
-func TestAReplayThatEndsEarly(t *testing.T) {
+// TestDlqReplay_Stopped checks that a replay that is stopped reports what it did, if it did anything.
+func TestDlqReplay_Stopped(t *testing.T) {
 	t.Parallel()
-	stopped := &domain.Error{Kind: domain.Stopped, Op: "replay dead letters", Err: errors.New("told to")}
+	stopped := &domain.Error{Kind: domain.Stopped, Op: "replay dead letters", Err: errors.New("as scripted")}
 	for _, tt := range []struct {
 		report replay.Report
 		prints string
-	}{{replayed(), "stream s: replayed 12,345 = "}, {replay.Report{}, ""}} {
+	}{{fullReplayReport(), "stream s: replayed 12,345 = "}, {replay.Report{}, ""}} {
 		w := replayerFunc(func(context.Context, cli.ReplayOptions, replay.Observer) (replay.Report, error) {
 			return tt.report, stopped
 		}).wiring()
-		code, stdout, stderr := pawl(t, sound(), w, "dlq", "replay", "--all")
+		code, stdout, stderr := pawl(t, validEnv(), w, "dlq", "replay", "--all")
 		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") || !strings.HasPrefix(stdout, tt.prints) || (stdout == "") != (tt.prints == "") {
 			t.Errorf("exit %d, %s", code, stdout)
 		}
 	}
 }
 
-func TestAReplayOnATerminal(t *testing.T) {
+func TestDlqReplay_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan int, 1)
 		go func() {
 			ended <- cli.Main(t.Context(), cli.Process{
-				Args: []string{"dlq", "replay", "--all"}, Environ: sound("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.theirs,
+				Args: []string{"dlq", "replay", "--all"}, Environ: validEnv("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.slave,
 			}, replayerFunc(func(_ context.Context, _ cli.ReplayOptions, o replay.Observer) (replay.Report, error) {
 				o.Surveyed(domain.SelectionCount{Open: 1200})
 				time.Sleep(time.Second)
@@ -114,12 +114,12 @@ func TestAReplayOnATerminal(t *testing.T) {
 		}()
 		for _, moment := range []string{"the first batch", "the second batch"} {
 			time.Sleep(900 * time.Millisecond)
-			c.look(moment)
+			c.snapshot(moment)
 		}
 		if code := <-ended; code != cli.ExitDone {
 			t.Errorf("exit %d", code)
 		}
-		c.look("at the end")
+		c.snapshot("at the end")
 	})
-	cli.Golden(t, "replaying", c.transcript.String())
+	cli.Golden(t, "dlq_replay_terminal", c.transcript.String())
 }

@@ -12,68 +12,68 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A shelf is dead letters as a test has them, which notes what it is asked for.
-type shelf struct {
+// A fakeLetters is a cli.Letters that records how it was called.
+type fakeLetters struct {
 	letters []domain.DeadLetter
 	more    bool
-	fails   []error
+	errs    []error // of the next calls
 
 	filter domain.DeadLetterFilter
 	part   domain.DeadLetterRange
 	why    string
-	asked  int
+	calls  int
 }
 
-func (s *shelf) fail() error {
-	s.asked++
-	if len(s.fails) == 0 {
+func (s *fakeLetters) nextError() error {
+	s.calls++
+	if len(s.errs) == 0 {
 		return nil
 	}
-	err := s.fails[0]
-	s.fails = s.fails[1:]
+	err := s.errs[0]
+	s.errs = s.errs[1:]
 	return err
 }
 
-func (s *shelf) List(
+func (s *fakeLetters) List(
 	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
 ) ([]domain.DeadLetter, bool, error) {
 	s.filter, s.part = f, part
-	return s.letters, s.more, s.fail()
+	return s.letters, s.more, s.nextError()
 }
 
-func (s *shelf) Reasons(_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter) (counts []domain.ReasonCount, err error) {
+func (s *fakeLetters) Reasons(_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter) (counts []domain.ReasonCount, err error) {
 	s.filter = f
 	for i, l := range s.letters {
 		counts = append(counts, domain.ReasonCount{Reason: l.Why.Reason, Count: int64(1000 / (i + 1)), Sample: l})
 	}
-	return counts, s.fail()
+	return counts, s.nextError()
 }
 
-func (s *shelf) Letter(_ context.Context, _ domain.StreamID, id int64) (domain.DeadLetter, error) {
+func (s *fakeLetters) Letter(_ context.Context, _ domain.StreamID, id int64) (domain.DeadLetter, error) {
 	for _, l := range s.letters {
 		if l.ID == id {
-			return l, s.fail()
+			return l, s.nextError()
 		}
 	}
 	return domain.DeadLetter{}, &domain.Error{Kind: domain.Invalid, Op: "read dead letter", Err: errors.New("there is none")}
 }
 
-func (s *shelf) Discard(_ context.Context, _ domain.StreamID, _ int64, why string) error {
+func (s *fakeLetters) Discard(_ context.Context, _ domain.StreamID, _ int64, why string) error {
 	s.why = why
-	return s.fail()
+	return s.nextError()
 }
 
-func (s *shelf) wiring() cli.Wiring {
-	w := wiring(oneEmptyPage{}, domaintest.NewMemDatabase(), new(cli.Settings))
+func (s *fakeLetters) wiring() cli.Wiring {
+	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
 	w.Letters = func(context.Context, cli.Settings) (cli.Letters, func(), error) { return s, func() {}, nil }
 	return w
 }
 
-// hostile is what an API could send to whoever looks at it.
+// hostile is a text with which an API could control a terminal or mislead a reader.
 const hostile = "\x1b[2J\x1b]2;owned\a\u009b31m\u202e\u2066<b>\t\r\n'\"\\ \xff\x00…"
 
-// full is letters with all that letters can tell.
-func full() *shelf {
+// newFullLetters returns dead letters that use every field.
+func newFullLetters() *fakeLetters {
 	parked := time.Date(2026, 11, 24, 17, 30, 0, 123_000_000, time.UTC)
 	why := func(reason, field, detail string) domain.Rejection {
 		return domain.Rejection{Reason: reason, Field: field, Detail: detail}
@@ -94,10 +94,10 @@ func full() *shelf {
 		},
 	}
 	letters[2].Why.ID = domaintest.EventID(9)
-	return &shelf{letters: letters, more: true}
+	return &fakeLetters{letters: letters, more: true}
 }
 
-func TestLettersAreShown(t *testing.T) {
+func TestDlq_Output(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
 		"dlq_list": "dlq list", "dlq_list_all": "dlq list --state all", "dlq_list_json": "dlq list --json",
@@ -107,13 +107,13 @@ func TestLettersAreShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, stdout, stderr := pawl(t, sound("API_KEY=", "API_BASE_URL="), full().wiring(), strings.Fields(args)...)
+			code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), newFullLetters().wiring(), strings.Fields(args)...)
 			if code != cli.ExitDone || stderr != "" {
 				t.Errorf("exit %d: %s", code, stderr)
 			}
 			for _, r := range stdout {
 				if r != '\n' && r != '…' && r != 'ü' && (r < ' ' || r > '~') {
-					t.Errorf("it prints %U", r)
+					t.Errorf("got %U in the output", r)
 				}
 			}
 			cli.Golden(t, name, stdout)
@@ -121,19 +121,21 @@ func TestLettersAreShown(t *testing.T) {
 	}
 }
 
-func TestTheBytesOfALetter(t *testing.T) {
+func TestDlqShow_Raw(t *testing.T) {
 	t.Parallel()
-	s := full()
-	if code, stdout, stderr := pawl(t, sound(), s.wiring(), "dlq", "show", "--raw", "19"); code != cli.ExitDone || stdout != string(s.letters[1].Payload) || stderr != "" {
+	s := newFullLetters()
+	code, stdout, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "show", "--raw", "19")
+	if code != cli.ExitDone || stdout != string(s.letters[1].Payload) || stderr != "" {
 		t.Errorf("exit %d, %q, %s", code, stdout, stderr)
 	}
 }
 
-func TestWhatIsListed(t *testing.T) {
+func TestDlqList_Filter(t *testing.T) {
 	t.Parallel()
-	s := &shelf{}
+	s := &fakeLetters{}
 	args := "dlq list --reason x --page 3 --since 2026-11-24 --until 2026-11-25T12:00:00+02:00 --state all --limit 7 --after 9"
-	if code, stdout, _ := pawl(t, sound(), s.wiring(), strings.Fields(args)...); code != cli.ExitDone || stdout != "stream datasync: no such dead letters\n" {
+	code, stdout, _ := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...)
+	if code != cli.ExitDone || stdout != "stream datasync: no such dead letters\n" {
 		t.Errorf("exit %d, %q", code, stdout)
 	}
 	want := domain.DeadLetterFilter{
@@ -142,26 +144,27 @@ func TestWhatIsListed(t *testing.T) {
 	}
 	until := s.filter.Until
 	if s.filter.Until = until.UTC(); s.filter != want || s.part != (domain.DeadLetterRange{After: 9, Limit: 7}) {
-		t.Errorf("asked for %+v of %+v", s.part, s.filter)
+		t.Errorf("got range %+v and filter %+v", s.part, s.filter)
 	}
-	_, stdout, _ := pawl(t, sound(), s.wiring(), "dlq", "list")
+	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "list")
 	if stdout != "stream datasync: no open dead letters\n" || s.filter != (domain.DeadLetterFilter{State: domain.DeadLettersOpen}) || s.part.Limit != 50 {
-		t.Errorf("%q for %+v of %+v", stdout, s.part, s.filter)
+		t.Errorf("got %q for range %+v and filter %+v", stdout, s.part, s.filter)
 	}
-	if _, stdout, _ := pawl(t, sound(), s.wiring(), "dlq", "list", "--summary"); stdout != "stream datasync: no open dead letters\n" {
+	if _, stdout, _ := pawl(t, validEnv(), s.wiring(), "dlq", "list", "--summary"); stdout != "stream datasync: no open dead letters\n" {
 		t.Errorf("%q", stdout)
 	}
 	for args, want := range map[string]string{
 		"dlq list --json":           `{"stream":"datasync","letters":[],"next_after":null}`,
 		"dlq list --json --summary": `{"stream":"datasync","letters":0,"reasons":[]}`,
 	} {
-		if _, stdout, _ := pawl(t, sound(), s.wiring(), strings.Fields(args)...); stdout != want+"\n" {
-			t.Errorf("%s prints %s", args, stdout)
+		if _, stdout, _ := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...); stdout != want+"\n" {
+			t.Errorf("%s: got %s", args, stdout)
 		}
 	}
 }
 
-func TestWrongRequestsReachNoLetter(t *testing.T) {
+// TestDlq_InvalidArguments checks that wrong arguments are reported before the database is asked.
+func TestDlq_InvalidArguments(t *testing.T) {
 	t.Parallel()
 	for args, says := range map[string]string{
 		"dlq":                              "list",
@@ -181,34 +184,35 @@ func TestWrongRequestsReachNoLetter(t *testing.T) {
 		"dlq replay --all 7":          "exclude",
 		"dlq replay --all --reason x": "exclude",
 	} {
-		s := full()
-		code, stdout, stderr := pawl(t, sound(), s.wiring(), strings.Split(args, " ")...)
-		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, says) || s.asked != 0 {
-			t.Errorf("%s: exit %d, asked %d times, %s%s", args, code, s.asked, stdout, stderr)
+		s := newFullLetters()
+		code, stdout, stderr := pawl(t, validEnv(), s.wiring(), strings.Split(args, " ")...)
+		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, says) || s.calls != 0 {
+			t.Errorf("%s: exit %d, %d calls, %s%s", args, code, s.calls, stdout, stderr)
 		}
 	}
 }
 
-func TestALetterIsDiscarded(t *testing.T) {
+func TestDlqDiscard(t *testing.T) {
 	t.Parallel()
-	s := full()
-	code, stdout, stderr := pawl(t, sound(), s.wiring(), "dlq", "discard", "7", "--why", " it was a test's \n")
+	s := newFullLetters()
+	code, stdout, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", " it was a test's \n")
 	if code != cli.ExitDone || stdout != "letter 7 of stream datasync: discarded\n" || stderr != "" || s.why != "it was a test's" {
 		t.Errorf("exit %d, %q for %q: %s", code, stdout, s.why, stderr)
 	}
-	if _, stdout, _ := pawl(t, sound(), s.wiring(), "dlq", "discard", "7", "--why", strings.Repeat("x", 1000), "--json"); !strings.HasPrefix(stdout, `{"stream":"datasync","id":7,"how":"discarded","why":"xx`) {
+	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", strings.Repeat("x", 1000), "--json")
+	if !strings.HasPrefix(stdout, `{"stream":"datasync","id":7,"how":"discarded","why":"xx`) {
 		t.Errorf("%q", stdout)
 	}
 }
 
-func TestTheDatabaseMayBeAwayForAWhile(t *testing.T) {
+func TestDlq_RetriesTransientErrors(t *testing.T) {
 	t.Parallel()
-	away := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
+	transient := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
 	for _, args := range []string{"dlq list", "dlq list --summary", "dlq show 7", "dlq discard 7 --why x"} {
-		s := full()
-		s.fails = []error{away, away}
-		if code, _, stderr := pawl(t, sound(), s.wiring(), strings.Fields(args)...); code != cli.ExitDone || s.asked != 3 {
-			t.Errorf("%s: exit %d after %d attempts: %s", args, code, s.asked, stderr)
+		s := newFullLetters()
+		s.errs = []error{transient, transient}
+		if code, _, stderr := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...); code != cli.ExitDone || s.calls != 3 {
+			t.Errorf("%s: exit %d after %d attempts: %s", args, code, s.calls, stderr)
 		}
 	}
 }

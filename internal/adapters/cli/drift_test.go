@@ -9,30 +9,31 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-type register []domain.DriftEntry
+// A fakeDriftReader returns itself.
+type fakeDriftReader []domain.DriftEntry
 
-func (r register) Entries(context.Context, domain.StreamID) ([]domain.DriftEntry, error) {
+func (r fakeDriftReader) Entries(context.Context, domain.StreamID) ([]domain.DriftEntry, error) {
 	return r, nil
 }
 
-func TestDriftIsShown(t *testing.T) {
+func TestDrift(t *testing.T) {
 	t.Parallel()
-	some := register{
+	some := fakeDriftReader{
 		{Path: "session.os", Kind: "new field", Count: 12_345, FirstPageID: 3, LastPageID: 117, Sample: `{"name":"Linux…`},
 		{Path: hostile, Kind: "in seconds", Count: 1, FirstPageID: 9, LastPageID: 9, Sample: hostile},
 	}
 	for name, tt := range map[string]struct {
-		register register
-		args     []string
+		reader fakeDriftReader
+		args   []string
 	}{
 		"drift": {some, []string{"drift"}}, "drift_json": {some, []string{"drift", "--json"}},
 		"drift_none": {nil, []string{"drift"}}, "drift_none_json": {nil, []string{"drift", "--json"}},
 	} {
-		w := wiring(oneEmptyPage{}, domaintest.NewMemDatabase(), new(cli.Settings))
+		w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
 		w.Drift = func(context.Context, cli.Settings) (cli.DriftReader, func(), error) {
-			return tt.register, func() {}, nil
+			return tt.reader, func() {}, nil
 		}
-		code, stdout, stderr := pawl(t, sound("API_KEY=", "API_BASE_URL="), w, tt.args...)
+		code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), w, tt.args...)
 		if code != cli.ExitDone || stderr != "" {
 			t.Errorf("exit %d: %s", code, stderr)
 		}

@@ -15,30 +15,32 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A verifierFunc is a verification as a test scripts it.
+// A verifierFunc is a verification that a test scripts.
 type verifierFunc func(ctx context.Context, observer cli.VerifyObserver) (verify.Report, error)
 
 func (f verifierFunc) wiring() cli.Wiring {
-	w := wiring(oneEmptyPage{}, domaintest.NewMemDatabase(), new(cli.Settings))
-	w.Verify = func(_ context.Context, _ cli.Settings, asked cli.VerifyOptions, o cli.VerifyObserver) (cli.Verifier, func(), error) {
-		return verifying{f, o}, func() {}, nil
+	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w.Verify = func(_ context.Context, _ cli.Settings, _ cli.VerifyOptions, o cli.VerifyObserver) (cli.Verifier, func(), error) {
+		return scriptedVerification{f, o}, func() {}, nil
 	}
 	return w
 }
 
-type verifying struct {
+type scriptedVerification struct {
 	run      verifierFunc
 	observer cli.VerifyObserver
 }
 
-func (v verifying) Run(ctx context.Context) (verify.Report, error) { return v.run(ctx, v.observer) }
+func (v scriptedVerification) Run(ctx context.Context) (verify.Report, error) {
+	return v.run(ctx, v.observer)
+}
 
-func inconsistent() error {
+func errInconsistent() error {
 	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("26 differences"), Hint: "the report names them"}
 }
 
-// reportOf is a report with all that a report can tell.
-func reportOf() verify.Report {
+// fullReport returns a report that uses every field.
+func fullReport() verify.Report {
 	var report verify.Report
 	at := &report.Stream.Checkpoint
 	at.Stream, at.Pass, at.Seq, at.Done = domain.StreamID{Source: "s"}, 2, 1234, true
@@ -59,13 +61,15 @@ func reportOf() verify.Report {
 	return report
 }
 
-func TestTheReport(t *testing.T) {
+func TestVerify(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"verify": {"verify"}, "verify_json": {"verify", "--json"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return reportOf(), inconsistent() }).wiring()
-			code, stdout, stderr := pawl(t, sound(), w, args...)
+			w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
+				return fullReport(), errInconsistent()
+			}).wiring()
+			code, stdout, stderr := pawl(t, validEnv(), w, args...)
 			if code != cli.ExitData || stderr != "pawl: verify stream s: 26 differences; the report names them\n" {
 				t.Errorf("exit %d: %s", code, stderr)
 			}
@@ -74,7 +78,7 @@ func TestTheReport(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoted(t *testing.T) {
+func TestVerify_Notes(t *testing.T) {
 	t.Parallel()
 	total := func(first, last int64) domain.Position {
 		return domain.Position{
@@ -82,7 +86,7 @@ func TestWhatIsNoted(t *testing.T) {
 			AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
 		}
 	}
-	received9 := func(shared bool) domain.Inspection { // and stored 6, since others came twice
+	received9 := func(shared bool) domain.Inspection { // 9 records, of which 3 are duplicates
 		at := domain.Checkpoint{Position: total(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
 		return domain.Inspection{Stream: domain.StreamReport{Checkpoint: at}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}}}
 	}
@@ -93,7 +97,7 @@ func TestWhatIsNoted(t *testing.T) {
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
 			return verify.Report{Inspection: inspection}, nil
 		}).wiring()
-		if _, stdout, _ := pawl(t, sound(), w, "verify"); !strings.HasSuffix(stdout, says) {
+		if _, stdout, _ := pawl(t, validEnv(), w, "verify"); !strings.HasSuffix(stdout, says) {
 			t.Errorf("shared %v: want %q at the end of\n%s", inspection.Shared, says, stdout)
 		}
 	}
@@ -119,15 +123,15 @@ func TestWhatIsNoted(t *testing.T) {
 			Findings: []domain.Finding{{Check: domain.CheckAnnounced, Differences: tt.differences}},
 		}}
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
-		_, stdout, _ := pawl(t, sound(), w, "verify")
+		_, stdout, _ := pawl(t, validEnv(), w, "verify")
 		if lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.says) {
 			t.Errorf("want %q at the end of\n%s", tt.says, stdout)
 		}
 	}
 }
 
-// TestWhatIsNotedOfAWalk and of an end that the user accepted.
-func TestWhatIsNotedOfAWalk(t *testing.T) {
+// TestVerify_WalkNotes checks the notes about a walk and about an end that the user accepted.
+func TestVerify_WalkNotes(t *testing.T) {
 	t.Parallel()
 	total := domain.Total{N: 10, Known: true}
 	report := verify.Report{
@@ -139,7 +143,7 @@ func TestWhatIsNotedOfAWalk(t *testing.T) {
 	}
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
 	report.Findings = []domain.Finding{{Check: domain.CheckReturned}}
-	_, stdout, _ := pawl(t, sound(), w, "verify")
+	_, stdout, _ := pawl(t, validEnv(), w, "verify")
 	for _, want := range []string{
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
 		"note: the API returned 13 records in 2 pages, 1 of them parked\n",
@@ -147,43 +151,43 @@ func TestWhatIsNotedOfAWalk(t *testing.T) {
 		"note: 2 records were not kept: their event already has 16 open dead letters\n",
 	} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("%q is not said in\n%s", want, stdout)
+			t.Errorf("got no %q in\n%s", want, stdout)
 		}
 	}
 	single := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
 		return verify.Report{Walk: verify.Walk{Pages: 1, Received: 1, NotKept: 1, New: 1}, Inspection: report.Inspection}, nil
 	}).wiring()
-	_, stdout, _ = pawl(t, sound(), single, "verify")
+	_, stdout, _ = pawl(t, validEnv(), single, "verify")
 	for _, want := range []string{
 		"note: the API returned 1 record in 1 page, 0 of them parked\n",
 		"note: 1 record is new since the last pass: `pawl run --new-pass` stores it\n",
 		"note: 1 record was not kept: its event already has 16 open dead letters\n",
 	} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("%q is not said in\n%s", want, stdout)
+			t.Errorf("got no %q in\n%s", want, stdout)
 		}
 	}
-	_, stdout, _ = pawl(t, sound(), w, "verify", "--json")
+	_, stdout, _ = pawl(t, validEnv(), w, "verify", "--json")
 	for _, want := range []string{`"announced":10,"announced_last":10,"end_accepted":true`, `"not_kept":2,"new":2`} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("%s is not said in\n%s", want, stdout)
+			t.Errorf("got no %s in\n%s", want, stdout)
 		}
 	}
 }
 
-func TestNothingFoundIsNothingPrinted(t *testing.T) {
+func TestVerify_NoChecks(t *testing.T) {
 	t.Parallel()
 	failed := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, failed }).wiring()
-	if code, stdout, _ := pawl(t, sound(), w, "verify", "--json"); code != cli.ExitAgain || stdout != "" {
+	if code, stdout, _ := pawl(t, validEnv(), w, "verify", "--json"); code != cli.ExitAgain || stdout != "" {
 		t.Errorf("exit %d: %q", code, stdout)
 	}
 }
 
-func TestOnlyAgainstTheAPINeedsTheAPI(t *testing.T) {
+func TestVerify_APISettings(t *testing.T) {
 	t.Parallel()
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, nil }).wiring()
-	env := sound("API_KEY=", "API_BASE_URL=")
+	env := validEnv("API_KEY=", "API_BASE_URL=")
 	if code, _, stderr := pawl(t, env, w, "verify"); code != cli.ExitDone || stderr != "" {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
@@ -192,8 +196,8 @@ func TestOnlyAgainstTheAPINeedsTheAPI(t *testing.T) {
 	}
 }
 
-// slowly is a verification whose checks and pages take a second each.
-func slowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
+// verifySlowly is a verification whose checks and pages take a second each.
+func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
 	for _, check := range []domain.Check{domain.CheckPageEvents, domain.CheckEventPages, domain.CheckReturned} {
 		o.Checking(check)
 		time.Sleep(time.Second)
@@ -216,43 +220,43 @@ func slowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
 	return verify.Report{}, nil
 }
 
-func TestAVerificationOnATerminal(t *testing.T) {
+func TestVerify_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan int, 1)
 		go func() {
 			ended <- cli.Main(t.Context(), cli.Process{
-				Args: []string{"verify", "--against-api"}, Environ: sound("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.theirs,
-			}, verifierFunc(slowly).wiring())
+				Args: []string{"verify", "--against-api"}, Environ: validEnv("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.slave,
+			}, verifierFunc(verifySlowly).wiring())
 		}()
-		for _, look := range []struct {
+		for _, step := range []struct {
 			after  time.Duration
 			moment string
 		}{
-			{500 * time.Millisecond, "the first check that takes long"},
+			{500 * time.Millisecond, "the first slow check"},
 			{time.Second, "the next one"},
 			{2800 * time.Millisecond, "one page is compared"},
 			{time.Second, "the cursor is lost"},
 			{1700 * time.Millisecond, "the last check"},
 		} {
-			time.Sleep(look.after)
-			c.look(look.moment)
+			time.Sleep(step.after)
+			c.snapshot(step.moment)
 		}
 		if code := <-ended; code != cli.ExitDone {
 			t.Errorf("exit %d", code)
 		}
-		c.look("at the end")
+		c.snapshot("at the end")
 	})
-	cli.Golden(t, "verifying", c.transcript.String())
+	cli.Golden(t, "verify_terminal", c.transcript.String())
 }
 
-func TestAVerificationInALog(t *testing.T) {
+func TestVerify_Log(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, _, stderr := pawl(t, sound("PAWL_LOG_LEVEL=debug"), verifierFunc(slowly).wiring(), "verify", "--against-api")
+		_, _, stderr := pawl(t, validEnv("PAWL_LOG_LEVEL=debug"), verifierFunc(verifySlowly).wiring(), "verify", "--against-api")
 		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, "check=strays") || strings.ContainsAny(stderr, "\x1b\r") {
-			t.Errorf("logged %s", stderr)
+			t.Errorf("got log %s", stderr)
 		}
 	})
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func TestEveryRemedyIsWorded(t *testing.T) {
+func TestRemedyText(t *testing.T) {
 	t.Parallel()
 	for _, r := range domain.Remedies() {
 		if remedyText(r) == "" {
-			t.Errorf("remedy %d has no words", r)
+			t.Errorf("remedy %d: got no text", r)
 		}
 	}
 }

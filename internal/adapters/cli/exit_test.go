@@ -1,0 +1,61 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
+)
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	tests := map[domain.Kind]int{
+		domain.Unknown: cli.ExitBug, domain.RateLimited: cli.ExitAgain, domain.Transient: cli.ExitAgain,
+		domain.BadPage: cli.ExitData, domain.CursorExpired: cli.ExitAgain, domain.CursorInvalid: cli.ExitAgain,
+		domain.Unauthorized: cli.ExitSettings, domain.TooManyRejects: cli.ExitData, domain.Unstorable: cli.ExitData,
+		domain.Fenced: cli.ExitFenced, domain.Uncertain: cli.ExitAgain, domain.Invalid: cli.ExitSettings,
+		domain.Stopped: cli.ExitAgain, domain.Inconsistent: cli.ExitData, domain.SetBack: cli.ExitAgain,
+		domain.Unconfirmed: cli.ExitData,
+	}
+	for kind, want := range tests {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			cause := &domain.Error{
+				Kind: kind, Op: "fetch page", Hint: "do this", Err: errors.New("cause"), Until: time.Now().Add(48 * time.Hour),
+			}
+			var s cli.Settings
+			code, stdout, stderr := pawl(t, validEnv("PAWL_TRIES=1", "PAWL_LOG_LEVEL=error"),
+				newWiring(failingSource{cause}, domaintest.NewMemDatabase(), &s), "run", "--json")
+			if code != want {
+				t.Errorf("exit %d, want %d: %s", code, want, stderr)
+			}
+			says := "cause"
+			if kind == domain.Stopped { // the user knows that the run was stopped, so the cause is of no use
+				says = "run it again"
+			}
+			if !strings.Contains(stderr, "pawl: ") || !strings.Contains(stderr, says) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("got stderr %q, want one line with %q", stderr, says)
+			}
+			if !strings.Contains(stdout, `"done":false`) {
+				t.Errorf("got stdout %q, want a summary in spite of the error", stdout)
+			}
+		})
+	}
+}
+
+func TestErrorJSON(t *testing.T) {
+	t.Parallel()
+	var s cli.Settings
+	cause := &domain.Error{Kind: domain.Unauthorized, Op: "fetch page", Hint: "check API_KEY", Err: errors.New("401")}
+	_, _, stderr := pawl(t, validEnv("PAWL_LOG_FORMAT=json", "PAWL_LOG_LEVEL=error"),
+		newWiring(failingSource{cause}, domaintest.NewMemDatabase(), &s), "run")
+	var record map[string]any
+	if err := json.Unmarshal([]byte(stderr), &record); err != nil || record["hint"] != "check API_KEY" || record["exit_code"] != 2.0 {
+		t.Errorf("%v: %s", err, stderr)
+	}
+}
