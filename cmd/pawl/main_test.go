@@ -25,7 +25,9 @@ func TestCompleteBuild(t *testing.T) {
 		{"no version", cli.Build{}, &debug.BuildInfo{}, cli.Build{Version: "(unknown)"}},
 		{"from the go command", cli.Build{}, info, cli.Build{Version: "v1.2.3", Commit: "abc", Date: "2026-11-24T19:30:00Z"}},
 		{
-			"flags prevail", cli.Build{Version: "v2.0.0", Commit: "def"}, info,
+			"flags prevail",
+			cli.Build{Version: "v2.0.0", Commit: "def"},
+			info,
 			cli.Build{Version: "v2.0.0", Commit: "def", Date: "2026-11-24T19:30:00Z"},
 		},
 	} {

@@ -22,10 +22,10 @@ type letterJSON struct {
 	Detail      string          `json:"detail"`                // what is wrong with it
 	EventID     *string         `json:"event_id"`              // the event's id; null if the record has none that can be read
 	Key         string          `json:"key"`                   // the id or, without one, a hash of the record
-	PageID      int64           `json:"page_id"`               // the page in the ledger that parked it
+	PageID      int64           `json:"page_id"`               // the row of the ledger for the page that parked it
 	IndexInPage int             `json:"index_in_page"`         // the record's index in that page, from 0
-	Seen        int64           `json:"seen"`                  // how often the API sent it
-	Others      int64           `json:"others"`                // of these, records of the event with other bytes, which were not stored
+	Seen        int64           `json:"seen"`                  // how often the API sent it, with the others
+	Others      int64           `json:"others"`                // records of the same event with other bytes, which were only counted
 	OthersNote  string          `json:"others_note,omitempty"` // the same in words
 	Replays     int64           `json:"replays"`               // how often it was replayed
 	ParkedAt    string          `json:"parked_at"`             // the time when it was parked
@@ -33,10 +33,10 @@ type letterJSON struct {
 }
 
 type resolutionJSON struct {
-	How    string `json:"how"`     // replayed or discarded, for example
-	Why    string `json:"why"`     // the reason
+	How    string `json:"how"`     // replayed, duplicate, superseded or discarded
+	Why    string `json:"why"`     // in words
 	At     string `json:"at"`      // the time
-	PageID *int64 `json:"page_id"` // the page in the ledger that resolved it; null for a discarded one
+	PageID *int64 `json:"page_id"` // the row of the ledger that resolved it; null if a user discarded it
 }
 
 // shownJSON is what `pawl dlq show --json` prints.

@@ -96,7 +96,7 @@ type replayJSON struct {
 	Duplicate   int64        `json:"duplicate"`          // dead letters whose event was stored before
 	ParkedAgain int64        `json:"parked_again"`       // dead letters that stay open
 	Reasons     []reasonJSON `json:"reasons"`            // the reasons of those parked again; without samples
-	Skipped     int64        `json:"skipped"`            // dead letters that were resolved before
+	Skipped     int64        `json:"skipped"`            // dead letters that were resolved already
 	Unanswered  int          `json:"unanswered_commits"` // COMMITs without an answer, whose dead letters are not counted here
 }
 

@@ -60,10 +60,10 @@ type driftJSON struct {
 type driftEntryJSON struct {
 	Path        string `json:"path"`          // the field in the record, with dots between the names
 	Kind        string `json:"kind"`          // what was unexpected about it
-	Count       int64  `json:"count"`         // records that had it
-	FirstPageID int64  `json:"first_page_id"` // the page in the ledger that had it first
-	LastPageID  int64  `json:"last_page_id"`  // the page in the ledger that had it last
-	Sample      string `json:"sample"`        // the value in one of the records, cut if it is long
+	Count       int64  `json:"count"`         // records that had it, with duplicates
+	FirstPageID int64  `json:"first_page_id"` // the row of the ledger for the first page that had it
+	LastPageID  int64  `json:"last_page_id"`  // the row of the ledger for the last page that had it
+	Sample      string `json:"sample"`        // the beginning of the first value
 }
 
 func writeDriftJSON(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry) error {

@@ -102,14 +102,14 @@ func codeList(texts ...string) string {
 func commandsReference(t *testing.T) string {
 	t.Helper()
 	var g grammar
-	parser, err := newParser(&g)
+	model, err := newParser(&g)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
 	b.WriteString("# Commands\n\n" + generated + "\nEvery command also takes the flags of the [settings](settings.md).\n" +
 		"The fields of `--json` are in [JSON output](json.md).\n")
-	writeCommands(&b, parser.Model.Node)
+	writeCommands(&b, model.Model.Node)
 	return b.String()
 }
 

@@ -10,13 +10,13 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// summaryJSON is what `pawl run --json` and `pawl status --json` print.
+// summaryJSON is what `pawl run --json` prints about the run, and `pawl status --json` about all runs together.
 type summaryJSON struct {
 	Stream         string  `json:"stream"`          // the stream's name
 	Pass           int64   `json:"pass"`            // the number of the pass, from 1
-	Seq            int64   `json:"seq"`             // the number of the last page stored, over all runs
+	Seq            int64   `json:"seq"`             // pages that all runs together have stored
 	Done           bool    `json:"done"`            // the pass is complete
-	Pages          int64   `json:"pages"`           // pages stored
+	Pages          int64   `json:"pages"`           // pages that this run stored; for status and the following fields, that all runs stored
 	Received       int64   `json:"received"`        // records in these pages: inserted + duplicate + parked
 	Inserted       int64   `json:"inserted"`        // events stored
 	Duplicate      int64   `json:"duplicate"`       // events that were stored before

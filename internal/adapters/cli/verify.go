@@ -127,9 +127,9 @@ func withoutRereading(at domain.Position) domain.Position {
 type reportJSON struct {
 	Stream        string      `json:"stream"`         // the stream's name
 	Pass          int64       `json:"pass"`           // the number of the pass, from 1
-	Seq           int64       `json:"seq"`            // the number of the last page stored
+	Seq           int64       `json:"seq"`            // pages that all runs together have stored
 	Done          bool        `json:"done"`           // the pass is complete
-	Pages         int64       `json:"pages"`          // pages stored
+	Pages         int64       `json:"pages"`          // pages in the ledger
 	Events        int64       `json:"events"`         // events stored
 	Parked        int64       `json:"parked"`         // records that are open or discarded dead letters
 	Sound         bool        `json:"sound"`          // no check found a difference
@@ -146,7 +146,7 @@ type walkJSON struct {
 	Received int64 `json:"received"` // records in these pages
 	Parked   int64 `json:"parked"`   // of these, records that are dead letters
 	NotKept  int64 `json:"not_kept"` // of these, records that are only counted in another dead letter of their event
-	New      int64 `json:"new"`      // of these, records that are newer than the last pass
+	New      int64 `json:"new"`      // of these, records that are neither stored nor parked, because they are newer than the last pass
 }
 
 type checkJSON struct {
@@ -164,8 +164,8 @@ type differenceJSON struct {
 	RequestID string `json:"request_id,omitempty"` // the id of the API's answer
 	What      string `json:"what"`                 // what was compared
 	Value     string `json:"value,omitempty"`      // its value
-	Against   string `json:"against,omitempty"`    // what it was compared with
-	Found     string `json:"found,omitempty"`      // the value of that
+	Against   string `json:"against,omitempty"`    // what it should equal
+	Found     string `json:"found,omitempty"`      // the value of what it should equal
 }
 
 func writeReportJSON(w io.Writer, r verify.Report) error {
