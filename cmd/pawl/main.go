@@ -27,12 +27,10 @@ func main() {
 	}
 	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
 		Runner:       initRunner,
-		Status:       initStatus,
+		Reader:       initReader,
 		Verify:       initVerifier,
-		Letters:      initLetters,
 		Replay:       initReplayer,
-		Drift:        initDrift,
-		Move:         initMover,
+		Admin:        initAdmin,
 		Database:     openDatabase,
 		Migrate:      postgres.Migrate,
 		CheckSchema:  postgres.CheckSchema,

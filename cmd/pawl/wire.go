@@ -24,8 +24,8 @@ func initRunner(
 	))
 }
 
-func initStatus(ctx context.Context, s cli.Settings) (cli.StatusReader, func(), error) {
-	panic(wire.Build(newPool, postgres.NewStatusReader, wire.Bind(new(cli.StatusReader), new(*postgres.StatusReader))))
+func initReader(ctx context.Context, s cli.Settings) (cli.Reader, func(), error) {
+	panic(wire.Build(newPool, postgres.NewStatusReader, postgres.NewDriftRegister, postgres.NewLetters, newReader))
 }
 
 func initVerifier(
@@ -38,20 +38,12 @@ func initVerifier(
 	))
 }
 
-func initLetters(ctx context.Context, s cli.Settings) (cli.Letters, func(), error) {
-	panic(wire.Build(newPool, postgres.NewLetters, wire.Bind(new(cli.Letters), new(*postgres.Letters))))
-}
-
 func initReplayer(
 	ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer,
 ) (cli.Replayer, func(), error) {
 	panic(wire.Build(datasync.DataSync, datasync.NewDecoder, newPool, postgres.NewReplays, newReplayer))
 }
 
-func initDrift(ctx context.Context, s cli.Settings) (cli.DriftReader, func(), error) {
-	panic(wire.Build(newPool, postgres.NewDriftRegister, wire.Bind(new(cli.DriftReader), new(*postgres.DriftRegister))))
-}
-
-func initMover(ctx context.Context, s cli.Settings) (cli.Mover, func(), error) {
-	panic(wire.Build(newPool, postgres.NewMover, wire.Bind(new(cli.Mover), new(*postgres.Mover))))
+func initAdmin(ctx context.Context, s cli.Settings) (cli.Admin, func(), error) {
+	panic(wire.Build(newPool, postgres.NewMover, postgres.NewLetters, newAdmin))
 }

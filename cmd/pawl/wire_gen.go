@@ -41,13 +41,16 @@ func initRunner(ctx context.Context, s cli.Settings, run cli.RunOptions, observe
 	}, nil
 }
 
-func initStatus(ctx context.Context, s cli.Settings) (cli.StatusReader, func(), error) {
+func initReader(ctx context.Context, s cli.Settings) (cli.Reader, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	statusReader := postgres.NewStatusReader(pool)
-	return statusReader, func() {
+	driftRegister := postgres.NewDriftRegister(pool)
+	letters := postgres.NewLetters(pool)
+	cliReader := newReader(statusReader, driftRegister, letters)
+	return cliReader, func() {
 		cleanup()
 	}, nil
 }
@@ -72,17 +75,6 @@ func initVerifier(ctx context.Context, s cli.Settings, run cli.VerifyOptions, ob
 	}, nil
 }
 
-func initLetters(ctx context.Context, s cli.Settings) (cli.Letters, func(), error) {
-	pool, cleanup, err := newPool(ctx, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	letters := postgres.NewLetters(pool)
-	return letters, func() {
-		cleanup()
-	}, nil
-}
-
 func initReplayer(ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer) (cli.Replayer, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
@@ -97,24 +89,15 @@ func initReplayer(ctx context.Context, s cli.Settings, run cli.ReplayOptions, ob
 	}, nil
 }
 
-func initDrift(ctx context.Context, s cli.Settings) (cli.DriftReader, func(), error) {
-	pool, cleanup, err := newPool(ctx, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	driftRegister := postgres.NewDriftRegister(pool)
-	return driftRegister, func() {
-		cleanup()
-	}, nil
-}
-
-func initMover(ctx context.Context, s cli.Settings) (cli.Mover, func(), error) {
+func initAdmin(ctx context.Context, s cli.Settings) (cli.Admin, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	mover := postgres.NewMover(pool)
-	return mover, func() {
+	letters := postgres.NewLetters(pool)
+	cliAdmin := newAdmin(mover, letters)
+	return cliAdmin, func() {
 		cleanup()
 	}, nil
 }

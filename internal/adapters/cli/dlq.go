@@ -22,17 +22,6 @@ type dlqCommand struct {
 	Discard dlqDiscardCommand `cmd:"" help:"Resolve a dead letter that is of no use. It stays in the database, with the reason."`
 }
 
-// Letters reads and discards a stream's dead letters.
-type Letters interface {
-	// List returns the letters of a range in the order of their ids, and whether more follow.
-	List(
-		ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
-	) (letters []domain.DeadLetter, more bool, err error)
-	Reasons(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter) ([]domain.ReasonCount, error)
-	Letter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error)
-	Discard(ctx context.Context, stream domain.StreamID, id int64, why string) error
-}
-
 type dlqShowCommand struct {
 	ID   int64 `arg:"" name:"id" help:"The dead letter's id, as pawl dlq list prints it."`
 	Raw  bool  `name:"raw" xor:"form" help:"Write the bytes of the record unchanged, and nothing else."`
@@ -42,8 +31,8 @@ type dlqShowCommand struct {
 // Run is called by kong.
 func (c *dlqShowCommand) Run(s *session) error {
 	var letter domain.DeadLetter
-	err := withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) (err error) {
-		letter, err = l.Letter(ctx, s.settings.Stream, c.ID)
+	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+		letter, err = reader.DeadLetter(ctx, s.settings.Stream, c.ID)
 		return err
 	})
 	if err != nil {
@@ -104,8 +93,8 @@ func (c *dlqDiscardCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	err = withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) error {
-		return l.Discard(ctx, s.settings.Stream, c.ID, why)
+	err = withDatabase(s, s.wiring.Admin, func(ctx context.Context, admin Admin) error {
+		return admin.DiscardDeadLetter(ctx, s.settings.Stream, c.ID, why)
 	})
 	if err != nil {
 		return err

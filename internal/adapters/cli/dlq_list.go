@@ -38,8 +38,8 @@ func (c *dlqListCommand) Run(s *session) error {
 	}
 	var letters []domain.DeadLetter
 	more := false
-	err = withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) (err error) {
-		letters, more, err = l.List(ctx, s.settings.Stream, filter, domain.DeadLetterRange{After: c.After, Limit: c.Limit})
+	err = withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+		letters, more, err = reader.DeadLetters(ctx, s.settings.Stream, filter, domain.DeadLetterRange{After: c.After, Limit: c.Limit})
 		return err
 	})
 	if err != nil {
@@ -128,8 +128,8 @@ func (c *dlqListCommand) emptyText() string {
 // printReasons prints the number of dead letters for each reason. It ignores --after and --limit, which are for a list.
 func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter) error {
 	var counts []domain.ReasonCount
-	err := withDatabase(s, s.wiring.Letters, func(ctx context.Context, l Letters) (err error) {
-		counts, err = l.Reasons(ctx, s.settings.Stream, filter)
+	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+		counts, err = reader.DeadLetterReasons(ctx, s.settings.Stream, filter)
 		return err
 	})
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A fakeLetters is a cli.Letters that records how it was called.
+// fakeLetters is a cli.Reader and a cli.Admin of dead letters that records how it was called.
 type fakeLetters struct {
+	cli.Reader
+
 	letters []domain.DeadLetter
 	more    bool
 	errs    []error // of the next calls
@@ -34,14 +36,16 @@ func (s *fakeLetters) nextError() error {
 	return err
 }
 
-func (s *fakeLetters) List(
+func (s *fakeLetters) DeadLetters(
 	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
 ) ([]domain.DeadLetter, bool, error) {
 	s.filter, s.part = f, part
 	return s.letters, s.more, s.nextError()
 }
 
-func (s *fakeLetters) Reasons(_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter) (counts []domain.ReasonCount, err error) {
+func (s *fakeLetters) DeadLetterReasons(
+	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter,
+) (counts []domain.ReasonCount, err error) {
 	s.filter = f
 	for i, l := range s.letters {
 		counts = append(counts, domain.ReasonCount{Reason: l.Why.Reason, Count: int64(1000 / (i + 1)), Sample: l})
@@ -49,7 +53,7 @@ func (s *fakeLetters) Reasons(_ context.Context, _ domain.StreamID, f domain.Dea
 	return counts, s.nextError()
 }
 
-func (s *fakeLetters) Letter(_ context.Context, _ domain.StreamID, id int64) (domain.DeadLetter, error) {
+func (s *fakeLetters) DeadLetter(_ context.Context, _ domain.StreamID, id int64) (domain.DeadLetter, error) {
 	for _, l := range s.letters {
 		if l.ID == id {
 			return l, s.nextError()
@@ -58,14 +62,19 @@ func (s *fakeLetters) Letter(_ context.Context, _ domain.StreamID, id int64) (do
 	return domain.DeadLetter{}, &domain.Error{Kind: domain.Invalid, Op: "read dead letter", Err: errors.New("there is none")}
 }
 
-func (s *fakeLetters) Discard(_ context.Context, _ domain.StreamID, _ int64, why string) error {
+func (s *fakeLetters) DiscardDeadLetter(_ context.Context, _ domain.StreamID, _ int64, why string) error {
 	s.why = why
 	return s.nextError()
 }
 
+func (s *fakeLetters) MoveStream(context.Context, domain.StreamID, string, string) error {
+	return errors.New("unexpected move")
+}
+
 func (s *fakeLetters) wiring() cli.Wiring {
 	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
-	w.Letters = func(context.Context, cli.Settings) (cli.Letters, func(), error) { return s, func() {}, nil }
+	w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) { return s, func() {}, nil }
+	w.Admin = func(context.Context, cli.Settings) (cli.Admin, func(), error) { return s, func() {}, nil }
 	return w
 }
 

@@ -14,16 +14,11 @@ type driftCommand struct {
 	JSON bool `name:"json" help:"Print one JSON object."`
 }
 
-// A DriftReader reads what a stream's records had that pawl does not expect.
-type DriftReader interface {
-	Entries(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error)
-}
-
 // Run is called by kong.
 func (c *driftCommand) Run(s *session) error {
 	var entries []domain.DriftEntry
-	err := withDatabase(s, s.wiring.Drift, func(ctx context.Context, reader DriftReader) (err error) {
-		entries, err = reader.Entries(ctx, s.settings.Stream)
+	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+		entries, err = reader.Drift(ctx, s.settings.Stream)
 		return err
 	})
 	if err != nil {

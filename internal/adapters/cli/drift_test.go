@@ -9,29 +9,33 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A fakeDriftReader returns itself.
-type fakeDriftReader []domain.DriftEntry
+// A fakeDriftReader is a cli.Reader of drift only.
+type fakeDriftReader struct {
+	cli.Reader
 
-func (r fakeDriftReader) Entries(context.Context, domain.StreamID) ([]domain.DriftEntry, error) {
-	return r, nil
+	entries []domain.DriftEntry
+}
+
+func (r fakeDriftReader) Drift(context.Context, domain.StreamID) ([]domain.DriftEntry, error) {
+	return r.entries, nil
 }
 
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	some := fakeDriftReader{
+	some := []domain.DriftEntry{
 		{Path: "session.os", Kind: "new field", Count: 12_345, FirstPageID: 3, LastPageID: 117, Sample: `{"name":"Linux…`},
 		{Path: hostile, Kind: "in seconds", Count: 1, FirstPageID: 9, LastPageID: 9, Sample: hostile},
 	}
 	for name, tt := range map[string]struct {
-		reader fakeDriftReader
-		args   []string
+		entries []domain.DriftEntry
+		args    []string
 	}{
 		"drift": {some, []string{"drift"}}, "drift_json": {some, []string{"drift", "--json"}},
 		"drift_none": {nil, []string{"drift"}}, "drift_none_json": {nil, []string{"drift", "--json"}},
 	} {
 		w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
-		w.Drift = func(context.Context, cli.Settings) (cli.DriftReader, func(), error) {
-			return tt.reader, func() {}, nil
+		w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) {
+			return fakeDriftReader{entries: tt.entries}, func() {}, nil
 		}
 		code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), w, tt.args...)
 		if code != cli.ExitDone || stderr != "" {

@@ -18,33 +18,28 @@ func (c *moveCommand) Help() string {
 		"the next run asks the new URL for what follows. A run that is in progress ends with exit code 5."
 }
 
-// A Mover changes the URL that a stream reads from.
-type Mover interface {
-	Move(ctx context.Context, stream domain.StreamID, source, target string) error
-}
-
 // Run is called by kong.
 func (c *moveCommand) Run(s *session) error {
 	if s.settings.APIBaseURL == "" {
 		return settings.Missing("API_BASE_URL", "the API's new base URL, like https://host/api/v1")
 	}
-	target, err := s.wiring.NormalizeURL(s.settings.APIBaseURL)
+	to, err := s.wiring.NormalizeURL(s.settings.APIBaseURL)
 	if err != nil {
 		return err
 	}
-	source, err := s.wiring.NormalizeURL(c.From)
+	from, err := s.wiring.NormalizeURL(c.From)
 	if err != nil {
 		return settings.Invalid("--from", fmt.Sprintf("%v; it should be the URL that pawl status prints", domain.AsError(err).Err))
 	}
-	if source == target {
+	if from == to {
 		return settings.Invalid("--from", "it is the same as API_BASE_URL; set API_BASE_URL to the new URL")
 	}
-	err = withDatabase(s, s.wiring.Move, func(ctx context.Context, mover Mover) error {
-		return mover.Move(ctx, s.settings.Stream, source, target)
+	err = withDatabase(s, s.wiring.Admin, func(ctx context.Context, admin Admin) error {
+		return admin.MoveStream(ctx, s.settings.Stream, from, to)
 	})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Stdout, "stream %s: it read from %s, and reads from %s from the next run on\n", s.settings.Stream, source, target)
+	_, err = fmt.Fprintf(s.Stdout, "stream %s: it read from %s, and reads from %s from the next run on\n", s.settings.Stream, from, to)
 	return printError(err)
 }

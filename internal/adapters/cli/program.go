@@ -40,13 +40,11 @@ type Settings = settings.Settings
 // A Wiring creates what the commands work with. A command calls each function at most once. The functions do no I/O unless
 // their comment says so. The func() that they return releases what they created; it is nil if the error is not.
 type Wiring struct {
-	Runner  func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
-	Status  func(context.Context, Settings) (StatusReader, func(), error)
-	Verify  func(context.Context, Settings, VerifyOptions, VerifyObserver) (Verifier, func(), error)
-	Letters func(context.Context, Settings) (Letters, func(), error)
-	Replay  func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)
-	Drift   func(context.Context, Settings) (DriftReader, func(), error)
-	Move    func(context.Context, Settings) (Mover, func(), error)
+	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
+	Reader func(context.Context, Settings) (Reader, func(), error)
+	Verify func(context.Context, Settings, VerifyOptions, VerifyObserver) (Verifier, func(), error)
+	Replay func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)
+	Admin  func(context.Context, Settings) (Admin, func(), error)
 
 	// Database starts the server if the setting asks pawl to, and calls report before steps that take time. The func() that it
 	// returns leaves the server.
@@ -68,6 +66,29 @@ type Wiring struct {
 type Database struct {
 	URL string // for a driver, with the password
 	Bin string // the folder of the server's own programs; empty if it is not known
+}
+
+// A Reader reads what the database has about a stream. It returns an Invalid error for a stream that was never claimed.
+type Reader interface {
+	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
+	// Drift returns the stream's drift register, in order of appearance.
+	Drift(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error)
+	// DeadLetters returns dead letters in the order of their ids, without their payloads, and whether more follow the range.
+	DeadLetters(
+		ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
+	) (letters []domain.DeadLetter, more bool, err error)
+	// DeadLetterReasons counts dead letters by reason, the most frequent first.
+	DeadLetterReasons(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter) ([]domain.ReasonCount, error)
+	// DeadLetter returns one dead letter with its payload. It returns an Invalid error if the stream has none with this id.
+	DeadLetter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error)
+}
+
+// An Admin makes the changes that a user asks for. It returns an Invalid error for a stream that was never claimed.
+type Admin interface {
+	// MoveStream changes the stream's source URL. It returns an Invalid error if the stream does not read from the URL from.
+	MoveStream(ctx context.Context, stream domain.StreamID, from, to string) error
+	// DiscardDeadLetter resolves an open dead letter. It returns an Invalid error if the dead letter is resolved already.
+	DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error
 }
 
 // grammar is the command line that kong parses. The settings may stand before or after the command.

@@ -12,15 +12,10 @@ type statusCommand struct {
 	JSON bool `name:"json" help:"Print one JSON object with the same fields as run --json, for all runs together."`
 }
 
-// A StatusReader reads from the database how far a stream is.
-type StatusReader interface {
-	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
-}
-
 // Run is called by kong.
 func (c *statusCommand) Run(s *session) error {
 	var report domain.StreamReport
-	err := withDatabase(s, s.wiring.Status, func(ctx context.Context, reader StatusReader) (err error) {
+	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
 		report, err = reader.Report(ctx, s.settings.Stream)
 		return err
 	})
