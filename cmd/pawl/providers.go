@@ -34,7 +34,7 @@ var (
 	_ replay.Store       = (*postgres.Replays)(nil)
 )
 
-func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret
+func jitter() float64 { return rand.Float64() } //nolint:gosec // it only spreads retries
 
 // newRunClient returns the client of a run and limits the process's memory.
 func newRunClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {

@@ -108,9 +108,9 @@ func newRunWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wir
 	w := newWiring(source, db, new(cli.Settings))
 	w.Jitter = func() float64 { return 1 }
 	w.Migrate = func(context.Context, string) ([]string, error) { return nil, nil }
-	w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
+	w.Runner = func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 		store := db.Store()
-		opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
+		opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: options.NewPass, Retry: options.Retry}
 		return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 	}
 	return w

@@ -134,7 +134,7 @@ func stateOf(l domain.DeadLetter) string {
 	return l.Resolved.How
 }
 
-// othersNote says that n records were only counted, because their event had too many dead letters.
+// othersNote returns the note that n records were only counted, because their event had too many dead letters.
 func othersNote(n int64) string {
 	return quantity(n, "more record of this event with other bytes was counted here and not stored",
 		"more records of this event with other bytes were counted here and not stored")

@@ -113,7 +113,7 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 	return err
 }
 
-// emptyText says that there is nothing to list.
+// emptyText returns the text for an empty list.
 func (c *dlqListCommand) emptyText() string {
 	kind := c.State + " "
 	if c.State == string(domain.DeadLettersAll) {

@@ -175,7 +175,7 @@ func TestDlqList_Filter(t *testing.T) {
 // TestDlq_InvalidArguments checks that wrong arguments are reported before the database is asked.
 func TestDlq_InvalidArguments(t *testing.T) {
 	t.Parallel()
-	for args, says := range map[string]string{
+	for args, want := range map[string]string{
 		"dlq":                              "list",
 		"dlq list --limit 0":               "1 to 1000",
 		"dlq list --limit 1001":            "1 to 1000",
@@ -195,7 +195,7 @@ func TestDlq_InvalidArguments(t *testing.T) {
 	} {
 		s := newFullLetters()
 		code, stdout, stderr := pawl(t, validEnv(), s.wiring(), strings.Split(args, " ")...)
-		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, says) || s.calls != 0 {
+		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, want) || s.calls != 0 {
 			t.Errorf("%s: exit %d, %d calls, %s%s", args, code, s.calls, stdout, stderr)
 		}
 	}

@@ -41,7 +41,7 @@ func exitCode(err error) int {
 	return ExitBug
 }
 
-// writeError writes to stderr, in one line, what failed and what the user can do. For a command that was stopped it says again
+// writeError writes to stderr, in one line, what failed and what the user can do. For a command that was stopped it writes again
 // instead of the error: what happens if the command runs once more.
 func writeError(stderr io.Writer, s Settings, err error, again string) {
 	if domain.KindOf(err) == domain.Stopped {

@@ -34,12 +34,12 @@ func TestExitCodes(t *testing.T) {
 			if code != want {
 				t.Errorf("exit %d, want %d: %s", code, want, stderr)
 			}
-			says := "cause"
+			text := "cause"
 			if kind == domain.Stopped { // the user knows that the run was stopped, so the cause is of no use
-				says = "run it again"
+				text = "run it again"
 			}
-			if !strings.Contains(stderr, "pawl: ") || !strings.Contains(stderr, says) || strings.Count(stderr, "\n") != 1 {
-				t.Errorf("got stderr %q, want one line with %q", stderr, says)
+			if !strings.Contains(stderr, "pawl: ") || !strings.Contains(stderr, text) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("got stderr %q, want one line with %q", stderr, text)
 			}
 			if !strings.Contains(stdout, `"done":false`) {
 				t.Errorf("got stdout %q, want a summary in spite of the error", stdout)

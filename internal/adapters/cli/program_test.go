@@ -46,9 +46,9 @@ func (emptySource) FetchPage(context.Context, domain.PageRequest) (domain.Page, 
 // newWiring returns a wiring that reads source into a database in memory. It stores the settings that the runner gets in got.
 func newWiring(source domain.EventSource, db *domaintest.MemDatabase, got *cli.Settings) cli.Wiring {
 	return cli.Wiring{
-		Runner: func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
+		Runner: func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			*got = s
-			opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: asked.NewPass, Retry: asked.Retry}
+			opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: options.NewPass, Retry: options.Retry}
 			store := db.Store()
 			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 		},

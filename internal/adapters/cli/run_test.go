@@ -36,14 +36,14 @@ func TestRun_CompleteStream(t *testing.T) {
 	t.Parallel()
 	db := domaintest.NewMemDatabase()
 	var s cli.Settings
-	for _, want := range []struct{ args, says, json string }{
+	for _, tt := range []struct{ args, stderr, stdout string }{
 		{"run --json", "starting at the head", `"pass":1,"seq":1,"done":true,"pages":1`},
 		{"run --json", "pawl did not look for new events", `"pass":1,"seq":1,"done":true,"pages":0`},
 		{"run --json --new-pass", "starting a new pass", `"pass":2,"seq":2,"done":true,"pages":1`},
 	} {
-		code, stdout, stderr := pawl(t, validEnv(), newWiring(emptySource{}, db, &s), strings.Fields(want.args)...)
-		if code != cli.ExitDone || !strings.Contains(stderr, want.says) || !strings.Contains(stdout, want.json) {
-			t.Errorf("%s: exit %d, stdout %s stderr %s", want.args, code, stdout, stderr)
+		code, stdout, stderr := pawl(t, validEnv(), newWiring(emptySource{}, db, &s), strings.Fields(tt.args)...)
+		if code != cli.ExitDone || !strings.Contains(stderr, tt.stderr) || !strings.Contains(stdout, tt.stdout) {
+			t.Errorf("%s: exit %d, stdout %s stderr %s", tt.args, code, stdout, stderr)
 		}
 	}
 }
@@ -300,9 +300,9 @@ func TestRun_ShowsClaiming(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newRunWiring(emptySource{}, domaintest.NewMemDatabase())
-		w.Runner = func(_ context.Context, s cli.Settings, asked cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
+		w.Runner = func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			store := slowStore{domaintest.NewMemDatabase().Store()}
-			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, ingest.Options{Stream: s.Stream, Retry: asked.Retry}), func() {}, nil
+			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, ingest.Options{Stream: s.Stream, Retry: options.Retry}), func() {}, nil
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
 		if !strings.HasPrefix(stderr, "\rclaiming the stream\x1b[K\r\x1b[K") {

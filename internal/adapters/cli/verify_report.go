@@ -55,7 +55,7 @@ func writeFinding(out io.Writer, f domain.Finding) {
 	}
 }
 
-// describeDifference says in one line where a difference is and what it is.
+// describeDifference returns one line: where a difference is and what it is.
 func describeDifference(d domain.Difference) string {
 	var where []string
 	switch {
@@ -157,7 +157,7 @@ func walkNotes(walk verify.Walk) (all []string) {
 	}
 	if walk.NotKept > 0 {
 		all = append(all, fmt.Sprintf("%s already has %d open dead letters",
-			quantity(walk.NotKept, "record was not kept: its event", "records were not kept: their event"), domain.MaxOpenDeadLetters))
+			quantity(walk.NotKept, "record was not stored: its event", "records were not stored: their event"), domain.MaxOpenDeadLetters))
 	}
 	return all
 }

@@ -90,19 +90,19 @@ func TestVerify_Notes(t *testing.T) {
 		at := domain.Checkpoint{Position: total(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
 		return domain.Inspection{Stream: domain.StreamReport{Checkpoint: at}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}}}
 	}
-	for says, inspection := range map[string]domain.Inspection{
+	for want, inspection := range map[string]domain.Inspection{
 		"note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n": received9(false),
 		"note: the API announced 6 records when the pass began and 9 when it ended\n":           received9(true),
 	} {
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
 			return verify.Report{Inspection: inspection}, nil
 		}).wiring()
-		if _, stdout, _ := pawl(t, validEnv(), w, "verify"); !strings.HasSuffix(stdout, says) {
-			t.Errorf("shared %v: want %q at the end of\n%s", inspection.Shared, says, stdout)
+		if _, stdout, _ := pawl(t, validEnv(), w, "verify"); !strings.HasSuffix(stdout, want) {
+			t.Errorf("shared %v: want %q at the end of\n%s", inspection.Shared, want, stdout)
 		}
 	}
 	tests := []struct {
-		says                        string
+		want                        string
 		at                          domain.Position
 		stored, parked, differences int64
 	}{
@@ -124,8 +124,8 @@ func TestVerify_Notes(t *testing.T) {
 		}}
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
 		_, stdout, _ := pawl(t, validEnv(), w, "verify")
-		if lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.says) {
-			t.Errorf("want %q at the end of\n%s", tt.says, stdout)
+		if lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.want) {
+			t.Errorf("want %q at the end of\n%s", tt.want, stdout)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func TestVerify_WalkNotes(t *testing.T) {
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
 		"note: the API returned 13 records in 2 pages, 1 of them parked\n",
 		"note: 2 records are new since the last pass: `pawl run --new-pass` stores them\n",
-		"note: 2 records were not kept: their event already has 16 open dead letters\n",
+		"note: 2 records were not stored: their event already has 16 open dead letters\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got no %q in\n%s", want, stdout)
@@ -161,7 +161,7 @@ func TestVerify_WalkNotes(t *testing.T) {
 	for _, want := range []string{
 		"note: the API returned 1 record in 1 page, 0 of them parked\n",
 		"note: 1 record is new since the last pass: `pawl run --new-pass` stores it\n",
-		"note: 1 record was not kept: its event already has 16 open dead letters\n",
+		"note: 1 record was not stored: its event already has 16 open dead letters\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got no %q in\n%s", want, stdout)

@@ -211,7 +211,7 @@ const maxReason = 34
 // minShownWait is the shortest wait for the API that the line shows.
 const minShownWait = time.Second
 
-// stateText says what the run does, or what it waits for and until when.
+// stateText returns what the run does, or what it waits for and until when.
 func (s Snapshot) stateText(now time.Time) string {
 	switch {
 	case s.showsWait():

@@ -84,7 +84,7 @@ func readEnvFile(path string) (map[string]string, error) {
 func envFileError(err error) error {
 	return &domain.Error{
 		Kind: domain.Invalid, Op: "--" + envFileFlag, Err: err,
-		Hint: "it should look like .env.example",
+		Hint: ".env.example shows what it should contain",
 	}
 }
 
