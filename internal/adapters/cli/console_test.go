@@ -121,7 +121,9 @@ func (c *console) run(ctx context.Context, w cli.Wiring, changes ...string) (wai
 	ended := make(chan int, 1)
 	var stdout bytes.Buffer
 	go func() {
-		ended <- cli.Main(ctx, cli.Process{Args: []string{"run", "--page-size", "1000"}, Environ: validEnv(changes...), Stdout: &stdout, Stderr: c.slave}, w)
+		ended <- cli.Main(ctx, cli.Process{
+			Args: []string{"run", "--page-size", "1000"}, Environ: validEnv(changes...), Stdout: &stdout, Stderr: c.slave,
+		}, w)
 	}()
 	return func() (int, string) {
 		for ticker := time.NewTicker(time.Second); ; {

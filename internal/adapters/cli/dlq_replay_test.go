@@ -66,7 +66,8 @@ func TestDlqReplay_Selection(t *testing.T) {
 		"dlq replay --all --stream datasync2": {All: true},
 	} {
 		w := replayerFunc(func(_ context.Context, options cli.ReplayOptions, _ replay.Observer) (replay.Report, error) {
-			if got := options.Letters; !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All || options.Retry.Tries != 5 {
+			got := options.Letters
+			if !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All || options.Retry.Tries != 5 {
 				t.Errorf("%s: got options %+v", args, options)
 			}
 			return replay.Report{}, nil
@@ -90,7 +91,8 @@ func TestDlqReplay_Stopped(t *testing.T) {
 			return tt.report, stopped
 		}).wiring()
 		code, stdout, stderr := pawl(t, validEnv(), w, "dlq", "replay", "--all")
-		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") || !strings.HasPrefix(stdout, tt.prints) || (stdout == "") != (tt.prints == "") {
+		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") ||
+			!strings.HasPrefix(stdout, tt.prints) || (stdout == "") != (tt.prints == "") {
 			t.Errorf("exit %d, %s", code, stdout)
 		}
 	}

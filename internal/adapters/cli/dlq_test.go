@@ -93,11 +93,14 @@ func newFullLetters() *fakeLetters {
 			Seen: 1, ParkedAt: parked,
 		},
 		{
-			ID: 19, Key: "k" + hostile, PageID: 3, Index: 12, Why: why("r"+hostile, "f"+hostile, "d"+hostile), Payload: []byte(`{"name":"` + hostile + "\"}"),
-			Seen: 1234, Replays: 2, ParkedAt: parked, Resolved: &domain.Resolution{How: domain.ResolvedByDiscard, Why: "überflüssig" + hostile, At: parked.Add(time.Hour)},
+			ID: 19, Key: "k" + hostile, PageID: 3, Index: 12, Why: why("r"+hostile, "f"+hostile, "d"+hostile),
+			Payload: []byte(`{"name":"` + hostile + "\"}"),
+			Seen:    1234, Replays: 2, ParkedAt: parked,
+			Resolved: &domain.Resolution{How: domain.ResolvedByDiscard, Why: "überflüssig" + hostile, At: parked.Add(time.Hour)},
 		},
 		{
-			ID: 120, Key: domain.DeadLetterKey(domaintest.EventID(9).String()), PageID: 5, Why: why("bad timestamp", "timestamp", `"yesterday" is none…`),
+			ID: 120, Key: domain.DeadLetterKey(domaintest.EventID(9).String()), PageID: 5,
+			Why:     why("bad timestamp", "timestamp", `"yesterday" is none…`),
 			Payload: []byte(`{"name":"näme"}`), Seen: 5, Others: 3, Replays: 1, ParkedAt: parked.Add(time.Minute),
 			Resolved: &domain.Resolution{How: domain.ResolvedByReplay, Why: "a replay stored its event", At: parked.Add(time.Hour), PageID: 8},
 		},

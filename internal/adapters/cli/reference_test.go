@@ -68,7 +68,7 @@ func envExample() string {
 
 func settingsReference() string {
 	return "# Settings\n\n" + generated + `
-A flag prevails over the environment, and the environment over the file ` + "`.env`" + ` (or the file that ` + "`--env-file`" + ` names). An empty
+A flag prevails over the environment, and the environment over the file ` + "`.env`" + ` or the one of ` + "`--env-file`" + `. An empty
 variable counts as not set. Secrets have no flag, because everybody on the machine can read the arguments of a process. An unknown
 name that begins with ` + "`PAWL_`" + ` is an error. ` + "`pawl config`" + ` prints every setting and where it comes from.
 

@@ -108,7 +108,8 @@ func TestRun_HostileFieldNames(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
-		source := domaintest.NewScriptedSource(domaintest.LastPageOf("1 \x1b[2J", "2 \x1b[2J spaced", `3 \x1b[2J`, `4 \x1b[2J spaced`).Announcing(4))
+		source := domaintest.NewScriptedSource(
+			domaintest.LastPageOf("1 \x1b[2J", "2 \x1b[2J spaced", `3 \x1b[2J`, `4 \x1b[2J spaced`).Announcing(4))
 		if code, _ := c.run(t.Context(), newRunWiring(source, domaintest.NewMemDatabase()), "TERM=xterm")(); code != cli.ExitDone {
 			t.Errorf("exit %d", code)
 		}
@@ -217,7 +218,9 @@ func TestRun_ShowsLiveLine(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newRunWiring(slowSource{domaintest.NewCleanStream(7_000, 1000), time.Second}, domaintest.NewMemDatabase())
 				if !tt.terminal {
-					cli.Main(t.Context(), cli.Process{Args: []string{"run", "--page-size=1000"}, Environ: validEnv(tt.env...), Stdout: &bytes.Buffer{}, Stderr: &piped}, w)
+					cli.Main(t.Context(), cli.Process{
+						Args: []string{"run", "--page-size=1000"}, Environ: validEnv(tt.env...), Stdout: &bytes.Buffer{}, Stderr: &piped,
+					}, w)
 					return
 				}
 				c.run(t.Context(), w, tt.env...)()
@@ -243,7 +246,10 @@ func TestRun_ProgressLog(t *testing.T) {
 		source := domaintest.NewCleanStream(10_000, 1000).At("1000", domaintest.FailWith(domain.Transient))
 		var stderr bytes.Buffer
 		w := newRunWiring(slowSource{source, 1500 * time.Millisecond}, domaintest.NewMemDatabase())
-		cli.Main(t.Context(), cli.Process{Args: []string{"run", "--page-size=1000", "--log-format=json"}, Environ: validEnv(), Stdout: &bytes.Buffer{}, Stderr: &stderr}, w)
+		cli.Main(t.Context(), cli.Process{
+			Args:    []string{"run", "--page-size=1000", "--log-format=json"},
+			Environ: validEnv(), Stdout: &bytes.Buffer{}, Stderr: &stderr,
+		}, w)
 		var records []map[string]any
 		for decoder := json.NewDecoder(&stderr); ; {
 			var record map[string]any
@@ -302,7 +308,8 @@ func TestRun_ShowsClaiming(t *testing.T) {
 		w := newRunWiring(emptySource{}, domaintest.NewMemDatabase())
 		w.Runner = func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			store := slowStore{domaintest.NewMemDatabase().Store()}
-			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, ingest.Options{Stream: s.Stream, Retry: options.Retry}), func() {}, nil
+			opts := ingest.Options{Stream: s.Stream, Retry: options.Retry}
+			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, opts), func() {}, nil
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
 		if !strings.HasPrefix(stderr, "\rclaiming the stream\x1b[K\r\x1b[K") {

@@ -164,9 +164,19 @@ func TestEnvFile_Invalid(t *testing.T) {
 		{"a missing file", validEnv(), []string{"--env-file", "/nowhere/.env"}, []string{"--env-file", "/nowhere/.env"}},
 		{"a file that is a folder", validEnv(), []string{"--env-file", "/"}, []string{"--env-file"}},
 		{"a file of another kind", validEnv(), []string{"--env-file", writeFile(t, "A=\""+password+"\n")}, []string{"--env-file", "NAME=value"}},
-		{"a file that is too large", validEnv(), []string{"--env-file", writeFile(t, "A=1\n"+strings.Repeat("#", 1<<20))}, []string{"--env-file", "larger"}},
+		{
+			"a file that is too large",
+			validEnv(),
+			[]string{"--env-file", writeFile(t, "A=1\n"+strings.Repeat("#", 1<<20))},
+			[]string{"--env-file", "larger"},
+		},
 		{"an unknown name", validEnv("PAWL_TRYS=3"), nil, []string{"PAWL_TRYS", "PAWL_TRIES"}},
-		{"an unknown name in a file", validEnv(), []string{"--env-file", writeFile(t, "PAWL_LOGLEVEL=debug\n")}, []string{"PAWL_LOGLEVEL", "PAWL_LOG_LEVEL"}},
+		{
+			"an unknown name in a file",
+			validEnv(),
+			[]string{"--env-file", writeFile(t, "PAWL_LOGLEVEL=debug\n")},
+			[]string{"PAWL_LOGLEVEL", "PAWL_LOG_LEVEL"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -68,8 +68,11 @@ func TestPageTraces(t *testing.T) {
 			run:    "pawl run done=true pages=2 received=3 inserted=3 requests=2",
 		},
 		{
-			name:    "a page that took four requests",
-			answers: answers{domaintest.FailWith(domain.Transient).WithStatus(503), domaintest.RefuseFor(8 * time.Second).WithStatus(429), domaintest.FailWith(domain.BadPage).WithStatus(200), onePage},
+			name: "a page that took four requests",
+			answers: answers{
+				domaintest.FailWith(domain.Transient).WithStatus(503), domaintest.RefuseFor(8 * time.Second).WithStatus(429),
+				domaintest.FailWith(domain.BadPage).WithStatus(200), onePage,
+			},
 			pages: []string{
 				"pawl page seq=1 requests=4 retries=2 rate_limited=1 waited_seconds=8.75, " +
 					"waiting type=transient wait_seconds=0.25, waiting type=rate_limited wait_seconds=8, waiting type=bad_page wait_seconds=0.5, " +
@@ -114,7 +117,7 @@ func TestPageTraces(t *testing.T) {
 		},
 		{
 			name:    "an API that keeps failing",
-			answers: answers{one, domaintest.FailWith(domain.Transient).WithStatus(500), domaintest.FailWith(domain.Transient).WithStatus(500), domaintest.FailWith(domain.Transient).WithStatus(500)},
+			answers: append(answers{one}, slices.Repeat(answers{domaintest.FailWith(domain.Transient).WithStatus(500)}, 3)...),
 			pages: []string{
 				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
 				"pawl page type=transient, waiting type=transient wait_seconds=0.25, waiting type=transient wait_seconds=0.5, " +
@@ -293,7 +296,9 @@ func TestSpans_HoldNoSecret(t *testing.T) {
 			domaintest.PageOf("secret-cursor", "1"), domaintest.FailWith(domain.CursorExpired).WithStatus(400),
 			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).Announcing(11))
 		b := newBench(&leakySource{EventSource: source})
-		b.store = &flakyStore{EventStore: b.store, failures: []func(func() (domain.CommitResult, error)) (domain.CommitResult, error){failWithPassword}}
+		s := &flakyStore{EventStore: b.store}
+		s.failures = append(s.failures, failWithPassword)
+		b.store = s
 		spans, err := b.runTraced(t)
 		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
 			t.Fatalf("got error %v, want one that quotes the record", err)

@@ -79,14 +79,23 @@ func TestOpen_Environment(t *testing.T) {
 			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: spans, inLedger: 2,
 			resource: map[string]string{"service.name": "pawl", "service.version": "v1.2.3", "telemetry.sdk.language": "go"},
 		},
-		{name: "an endpoint for traces", env: map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "URL/v1/traces"}, spans: spans, inLedger: 2},
+		{
+			name: "an endpoint for traces", spans: spans, inLedger: 2,
+			env: map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "URL/v1/traces"},
+		},
 		{
 			name:  "an endpoint and the SDK disabled",
 			env:   map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SDK_DISABLED": "TRUE"},
 			spans: 0,
 		},
-		{name: "an endpoint and the exporter none", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "none"}},
-		{name: "an endpoint and the sampler always_off", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "always_off"}},
+		{
+			name: "an endpoint and the exporter none",
+			env:  map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "none"},
+		},
+		{
+			name: "an endpoint and the sampler always_off",
+			env:  map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "always_off"},
+		},
 		{
 			name: "another name",
 			env: map[string]string{
