@@ -1,6 +1,11 @@
 GO   ?= go
 TOOL  = $(GO) tool -modfile=tools/go.mod
 
+# actionlint needs another YAML library than golangci-lint, so it has a module of its own. goreleaser is large and is needed
+# for releases only.
+ACTIONLINT = $(GO) tool -modfile=tools/actionlint/go.mod actionlint
+GORELEASER = $(GO) run github.com/goreleaser/goreleaser/v2@v2.16.0
+
 # The demo's mock API: 100 pages, refused and broken off now and then. Its address is what the stream remembers, so the
 # port stays the same from one run to the next.
 DEMO_PORT ?= 18080
@@ -23,10 +28,10 @@ settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DAT
 # Compose is a plugin of Docker's or a program of its own.
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
 
-.PHONY: help run psql up down build test test-e2e chaos lint generate drift clean
+.PHONY: help run psql up down build test test-e2e chaos lint vuln generate drift release-check clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a mock API, as a demo
 	@$(settle); \
@@ -59,9 +64,13 @@ chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print w
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED)
 
-lint: ## Run golangci-lint
+lint: ## Run golangci-lint, and actionlint on the workflows
+	$(ACTIONLINT)
 	$(TOOL) golangci-lint run ./...
 	$(TOOL) golangci-lint run --build-tags e2e ./internal/e2e/... $(SLOW)
+
+vuln: ## Look for known vulnerabilities in what the programs call (needs the network)
+	$(TOOL) govulncheck ./...
 
 generate: ## Write the generated code anew (sqlc, wire)
 	$(TOOL) sqlc generate
@@ -72,6 +81,10 @@ drift: ## Fail if generated code or go.mod is not what its sources say
 	$(TOOL) wire diff ./cmd/pawl
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
+	cd tools/actionlint && $(GO) mod tidy -diff
+
+release-check: ## Check .goreleaser.yaml (builds goreleaser first, which takes minutes)
+	$(GORELEASER) check
 
 clean: ## Remove what build made
 	rm -rf bin
