@@ -1,8 +1,8 @@
-# pawl and its mock API in one small image: PostgreSQL is the user's, so nothing but the two programs runs here.
+# pawl and its mock API in one small image, without PostgreSQL.
 ARG GO_IMAGE=golang:1.26
 
 FROM ${GO_IMAGE} AS build
-# Whoever has a module proxy of their own passes it on; unset, Go's own defaults hold.
+# Pass your own module proxy here. Unset, Go's defaults hold.
 ARG GOPROXY
 ARG GOSUMDB
 ARG GOFLAGS

@@ -6,22 +6,22 @@ TOOL  = $(GO) tool -modfile=tools/go.mod
 ACTIONLINT = $(GO) tool -modfile=tools/actionlint/go.mod actionlint
 GORELEASER = $(GO) run github.com/goreleaser/goreleaser/v2@v2.16.0
 
-# The demo's mock API: 100 pages, refused and broken off now and then. Its address is what the stream remembers, so the
+# The demo's mock API: 100 pages; it refuses some requests and fails some others. The stream remembers its address, so the
 # port stays the same from one run to the next.
 DEMO_PORT ?= 18080
 DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-limit 30 --rate-window 4s --latency 20ms \
 	--fault 429@10,60 --fault 503@25,75-76
 
-# What `make chaos` is told; seed 0 is a new one each time, which is printed.
+# The length and the seed of `make chaos`. Seed 0 takes a new one each time and prints it.
 DURATION ?= 10m
 SEED     ?= 0
 
 # The packages with slow tests: TestSlow…, behind the build tag e2e.
 SLOW = ./internal/adapters/postgres/
 
-# What API and DATABASE_URL are, by pawl's own word: .env counts too. Where nobody set a database, demo rows and real ones
-# get a folder each.
-settle = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DATABASE_URL) || exit; \
+# Ask pawl for the API and the database, because .env counts too. If no database is set, demo rows and real ones get a
+# folder each.
+findDatabase = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DATABASE_URL) || exit; \
 	if [ -n "$$api" ]; then folder=.pawl/data; else folder=.pawl/demo; fi; \
 	if [ -z "$$database" ]; then export DATABASE_URL="embedded:$$folder"; fi
 
@@ -34,14 +34,14 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a mock API, as a demo
-	@$(settle); \
+	@$(findDatabase); \
 	if [ -n "$$api" ]; then bin/pawl run; else $(DEMO) -- bin/pawl run --page-size 1000; fi && \
 	echo "Look at the rows: make psql"
 
 psql: build ## Start psql on the database of `make run`; ARGS="-c 'SELECT …'" for psql
-	@$(settle); bin/pawl psql $(ARGS)
+	@$(findDatabase); bin/pawl psql $(ARGS)
 
-up: ## Run the demo in containers, with PostgreSQL and Jaeger, and leave its traces to be looked at
+up: ## Run the demo in containers, with PostgreSQL and Jaeger, and keep its traces
 	$(COMPOSE) up --build --detach
 	$(COMPOSE) logs --follow pawl
 	@exit $$(docker wait $$($(COMPOSE) ps --all --quiet pawl))
@@ -60,7 +60,7 @@ test-e2e: ## Run the built programs against each other and kill them, and the sl
 	$(GO) test -race -count=1 -tags e2e -run '^TestSlow' -v $(SLOW)
 	$(GO) test -race -count=1 -timeout 30m -tags e2e -v ./internal/e2e/
 
-chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print what came of it
+chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print the result
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED)
 
@@ -72,11 +72,11 @@ lint: ## Run golangci-lint, and actionlint on the workflows
 vuln: ## Look for known vulnerabilities in what the programs call (needs the network)
 	$(TOOL) govulncheck ./...
 
-generate: ## Write the generated code anew (sqlc, wire)
+generate: ## Write the generated code again (sqlc, wire)
 	$(TOOL) sqlc generate
 	$(TOOL) wire gen ./cmd/pawl
 
-drift: ## Fail if generated code or go.mod is not what its sources say
+drift: ## Fail if generated code or go.mod is out of date
 	$(TOOL) sqlc diff
 	$(TOOL) wire diff ./cmd/pawl
 	$(GO) mod tidy -diff
