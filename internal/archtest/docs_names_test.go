@@ -12,14 +12,15 @@ import (
 
 var (
 	migrated  = regexp.MustCompile(`(?s)(CREATE TABLE|ALTER TABLE) (\w+)(.*?);\n`)
-	newColumn = regexp.MustCompile(`(?m)(?:^    |ADD COLUMN )(\w+)\s+(?:uuid|text|jsonb|bytea|bigint|boolean|timestamptz)\b`)
-	tablePart = regexp.MustCompile(`(?ms)^## (\w+)$(.*?)(?:^## |\z)`)
+	newColumn = regexp.MustCompile(`(?m)(?:^    |ADD COLUMN )(\w+)\s+(?:uuid|text|jsonb|bytea|bigint|boolean|timestamptz)\b`) //nolint:gocritic // (?m): ^ begins a line
+	tablePart = regexp.MustCompile(`(?ms)^## (\w+)$(.*?)(?:^## |\z)`)                                                         //nolint:gocritic // (?m): ^ begins a line
 	columnRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| \\w+ \\| .")
 )
 
 // wrongColumns returns the columns that the migrations make and the page about tables does not explain, and the other way
 // round.
 func wrongColumns(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	const page = "docs/reference/tables.md"
 	made, explained := map[string]bool{}, map[string]bool{}
 	for _, file := range filesIn(t, repo, "db/migrations", ".sql") {
@@ -59,6 +60,7 @@ var identifier = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)(?:\.([A-Z]\w*))?$`)
 // unknownIdentifiers returns the exported names, as in `domain.Checkpoint.CheckMove`, that the page about the code uses
 // and the code does not have.
 func unknownIdentifiers(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	const page = "docs/architecture.md"
 	known := map[string]map[string]bool{} // by package
 	for _, used := range span.FindAllStringSubmatch(textOf(t, repo, page), -1) {
@@ -142,6 +144,7 @@ var testName = regexp.MustCompile("`(Test[A-Za-z0-9_]+)`")
 
 // unknownTests returns the tests that docs/guarantees.md cites and that do not exist, those behind build tags included.
 func unknownTests(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	const page = "docs/guarantees.md"
 	tests := map[string]bool{}
 	for _, file := range filesIn(t, repo, ".", "_test.go") {

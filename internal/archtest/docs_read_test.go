@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	fence   = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$")
+	fence   = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$") //nolint:gocritic // (?m): ^ begins a line
 	span    = regexp.MustCompile("`([^`]+)`")
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	header  = regexp.MustCompile(`(?m)^#+ (.*)$`)

@@ -42,6 +42,7 @@ func TestDocs(t *testing.T) {
 
 // brokenLinks returns the relative links that lead to no file, or to no heading of it.
 func brokenLinks(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	for page, text := range pages(t, repo) {
 		for _, target := range linksOf(text) {
 			file, anchor, _ := strings.Cut(target, "#")
@@ -63,6 +64,7 @@ func brokenLinks(t *testing.T, repo fs.FS) (faults []string) {
 
 // unlinkedPages returns the pages below docs to which no other page links.
 func unlinkedPages(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	linked := map[string]bool{}
 	all := pages(t, repo)
 	for page, text := range all {
@@ -88,6 +90,7 @@ var (
 
 // unknownTargets returns the make targets that pages and workflows name and the Makefile does not have.
 func unknownTargets(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	var targets []string
 	for _, found := range makeTarget.FindAllStringSubmatch(textOf(t, repo, "Makefile"), -1) {
 		targets = append(targets, found[1])
@@ -118,6 +121,7 @@ var (
 
 // unknownCommands returns the commands and flags of pawl that pages and examples name and the command line does not have.
 func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	commands, flags := commandLine(t, repo)
 	for file, text := range examplesAndCode(t, repo) {
 		for _, found := range pawlCall.FindAllStringSubmatch(text, -1) {
@@ -220,6 +224,7 @@ var settingName = regexp.MustCompile(`\b(?:PAWL_[A-Z_]+|API_[A-Z_]+|TARGET_API_[
 
 // unknownSettings returns the names of settings that pages and examples use and pawl does not know.
 func unknownSettings(t *testing.T, repo fs.FS) (faults []string) {
+	t.Helper()
 	var known []string
 	for _, f := range cliFields(t, repo) {
 		if names := f.tag.Get("setting"); names != "" {
