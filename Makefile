@@ -72,9 +72,10 @@ lint: ## Run golangci-lint, and actionlint on the workflows
 vuln: ## Look for known vulnerabilities in what the programs call (needs the network)
 	$(TOOL) govulncheck ./...
 
-generate: ## Write the generated code again (sqlc, wire)
+generate: ## Write the generated code and reference pages again
 	$(TOOL) sqlc generate
 	$(TOOL) wire gen ./cmd/pawl
+	$(GO) test ./internal/adapters/cli -run TestReference -update
 
 drift: ## Fail if generated code or go.mod is out of date
 	$(TOOL) sqlc diff
