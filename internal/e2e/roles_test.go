@@ -90,11 +90,11 @@ var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
 // readRolesSQL returns the blocks of SQL in the README's section about roles.
 func readRolesSQL(t *testing.T) (blocks []string) {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	readme, err := os.ReadFile(filepath.Join("..", "..", "docs", "how-to", "roles-and-grants.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n### Roles\n")
+	_, section, _ := strings.Cut(string(readme), "\n## Roles\n")
 	section, _, _ = strings.Cut(section, "\n### ")
 	for _, found := range sqlBlock.FindAllStringSubmatch(section, -1) {
 		blocks = append(blocks, found[1])

@@ -16,7 +16,7 @@ import (
 // grants are what the README has the owner grant, for tables in the schema public and roles of one database.
 func grants(t *testing.T, database string) string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "how-to", "roles-and-grants.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
