@@ -12,20 +12,26 @@ import (
 	"time"
 )
 
-// command runs one of PostgreSQL's programs in the home, as its account. A session of its own keeps Ctrl-C from it.
-func (h *home) command(ctx context.Context, bin, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...) //nolint:gosec // that is what it is for
-	cmd.Dir = h.dir
-	cmd.Env = environment()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: h.account, Setsid: true}
+const (
+	tailLines = 3
+	tailBytes = 400
+)
+
+// command returns a command that runs one of PostgreSQL's programs in the folder, as the server's account. The program gets
+// a session of its own, so that Ctrl-C does not reach it. When ctx ends, the program and its children are killed.
+func (d *serverDir) command(ctx context.Context, bin, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...) //nolint:gosec // running that program is the purpose
+	cmd.Dir = d.path
+	cmd.Env = programEnvironment()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.account, Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // initdb has children
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
-// environment is what finding and linking programs takes. Our keys are no business of a server that outlives us, and
-// PGDATA and the like would be settings.
-func environment() []string {
+// programEnvironment returns the variables that finding and linking programs needs, and no others. The server outlives
+// this process and must not see its secrets, and PGDATA and similar variables would change the server's settings.
+func programEnvironment() []string {
 	env := []string{"LC_ALL=C"}
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"} {
 		if value := os.Getenv(name); value != "" {
@@ -35,18 +41,19 @@ func environment() []string {
 	return env
 }
 
-// run shows the last lines of what a failing program said.
-func run(cmd *exec.Cmd) error {
+// runProgram runs cmd to its end. The error contains the last lines of its output.
+func runProgram(cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
 	}
-	return failed(filepath.Base(cmd.Path), err, out)
+	return programError(filepath.Base(cmd.Path), err, out)
 }
 
-func failed(program string, err error, out []byte) error {
-	if said := tail(out); said != "" {
-		return fmt.Errorf("%s failed: %s", program, said)
+// programError returns the error for a program that failed with err and wrote out.
+func programError(program string, err error, out []byte) error {
+	if text := outputTail(out); text != "" {
+		return fmt.Errorf("%s failed: %s", program, text)
 	}
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%s failed: %w", program, err)
@@ -54,25 +61,20 @@ func failed(program string, err error, out []byte) error {
 	return err
 }
 
-const (
-	tailLines = 3
-	tailBytes = 400
-)
-
-// tail is the last lines of an output as one, of those that say what is wrong if there are any.
-func tail(out []byte) string {
-	var lines, wrong []string
+// outputTail returns the last lines of an output, joined to one line. If some lines report errors, it takes only those.
+func outputTail(out []byte) string {
+	var lines, errorLines []string
 	for line := range strings.Lines(string(out)) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		lines = append(lines, line)
 		if strings.Contains(line, "FATAL:") || strings.Contains(line, "PANIC:") || strings.Contains(line, "error:") {
-			wrong = append(wrong, line)
+			errorLines = append(errorLines, line)
 		}
 	}
-	if len(wrong) > 0 {
-		lines = wrong
+	if len(errorLines) > 0 {
+		lines = errorLines
 	}
 	text := strings.Join(lines[max(0, len(lines)-tailLines):], "; ")
 	if len(text) > tailBytes {

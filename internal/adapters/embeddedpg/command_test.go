@@ -5,18 +5,18 @@ import (
 	"testing"
 )
 
-func TestTailSaysWhatIsWrong(t *testing.T) {
-	for name, c := range map[string]struct{ out, want string }{
-		"nothing":   {"", ""},
-		"the last":  {"a\nb\n\nc\nd\n", "b; c; d"},
-		"the wrong": {"creating\nFATAL:  no space\nchild ended\ninitdb: removing\nbye\nnow\n", "FATAL:  no space"},
-		"binary":    {"a\xffb", "ab"},
+func TestOutputTail(t *testing.T) {
+	for name, tt := range map[string]struct{ out, want string }{
+		"empty":       {"", ""},
+		"last lines":  {"a\nb\n\nc\nd\n", "b; c; d"},
+		"error lines": {"creating\nFATAL:  no space\nchild ended\ninitdb: removing\nbye\nnow\n", "FATAL:  no space"},
+		"binary":      {"a\xffb", "ab"},
 	} {
-		if got := tail([]byte(c.out)); got != c.want {
-			t.Errorf("%s: %q", name, got)
+		if got := outputTail([]byte(tt.out)); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}
-	if got := tail([]byte(strings.Repeat("ü", 1000))); len(got) > tailBytes+len("…") || !strings.HasSuffix(got, "üü") {
-		t.Errorf("%d bytes: %q", len(got), got)
+	if got := outputTail([]byte(strings.Repeat("ü", 1000))); len(got) > tailBytes+len("…") || !strings.HasSuffix(got, "üü") {
+		t.Errorf("got %d bytes: %q, want the last %d or fewer", len(got), got, tailBytes)
 	}
 }

@@ -2,8 +2,6 @@ package embeddedpg
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -15,49 +13,25 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// These make the test binary a user of the folder: it opens it, says so, and closes it when its standard input ends.
-const (
-	userEnv     = "EMBEDDEDPG_TEST_USER_OF"
-	standInsEnv = "EMBEDDEDPG_TEST_STAND_INS"
-)
-
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(userEnv); dir != "" {
-		os.Exit(beUser(dir))
+		os.Exit(runAsUser(dir))
 	}
 	os.Exit(m.Run())
 }
 
-func beUser(dir string) int {
-	o := defaults()
-	o.standIns = os.Getenv(standInsEnv)
-	o.repository = nowhere
-	srv, err := o.open(context.Background(), dir, func(line string) { fmt.Fprintln(os.Stdout, "say", line) })
-	if err != nil {
-		fmt.Fprintln(os.Stdout, "failed", domain.KindOf(err), err, domain.HintOf(err))
-		return 1
-	}
-	fmt.Fprintln(os.Stdout, "opened", srv.URL())
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	if err := srv.Close(); err != nil {
-		fmt.Fprintln(os.Stdout, "failed", err)
-		return 1
-	}
-	return 0
-}
+// unreachable returns the URL of a repository that a test must not use.
+func unreachable() (string, error) { return "http://127.0.0.1:1", nil }
 
-// nowhere is a repository that a test must not ask.
-func nowhere() (string, error) { return "http://127.0.0.1:1", nil }
-
-func needPrograms(t *testing.T) {
+func requirePrograms(t *testing.T) {
 	t.Helper()
 	if len(pgprograms.Folders()) == 0 {
-		t.Skip("SKIPPED: no initdb and postgres here")
+		t.Skip("SKIPPED: this machine has no initdb and postgres")
 	}
 }
 
-// passable is a temporary folder that other accounts can get into: the testing package's are closed to them.
-func passable(t *testing.T) string {
+// makePublicTempDir makes a temporary folder that other accounts can enter, unlike the testing package's folders.
+func makePublicTempDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-") //nolint:usetesting // as above
 	if err != nil {
@@ -74,25 +48,25 @@ func passable(t *testing.T) string {
 	return dir
 }
 
-// A transcript is what say was told.
+// A transcript stores the lines that Open reports.
 type transcript struct{ lines []string }
 
-func (s *transcript) say(line string) { s.lines = append(s.lines, line) }
+func (s *transcript) report(line string) { s.lines = append(s.lines, line) }
 
 func (s *transcript) String() string { return strings.Join(s.lines, "\n") }
 
-func testSetup(t *testing.T) setup {
+func testConfig(t *testing.T) config {
 	t.Helper()
-	needPrograms(t)
-	o := defaults()
-	o.standIns = t.TempDir() + "/stand-ins"
-	o.repository = nowhere
-	return o
+	requirePrograms(t)
+	c := defaultConfig()
+	c.fallbackRoot = t.TempDir() + "/fallback"
+	c.repository = unreachable
+	return c
 }
 
-func (o setup) mustOpen(t *testing.T, dir string) *Server {
+func (c config) mustOpen(t *testing.T, dir string) *Server {
 	t.Helper()
-	srv, err := o.open(t.Context(), dir, func(line string) { t.Log(line) })
+	srv, err := c.open(t.Context(), dir, func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatalf("%v; %s", err, domain.HintOf(err))
 	}
@@ -107,13 +81,13 @@ func mustClose(t *testing.T, srv *Server) {
 	}
 }
 
-// query runs one statement and returns the number it answers, if any.
+// query runs one statement and returns the number in its last row, if any.
 func query(ctx context.Context, url, sql string) (int, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it closes the socket whatever it returns
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it closes the socket even if it fails
 	rows, err := conn.Query(ctx, sql)
 	if err != nil {
 		return 0, err
@@ -136,14 +110,15 @@ func mustQuery(t *testing.T, url, sql string) int {
 	return n
 }
 
-func answers(ctx context.Context, url string) bool {
+func isAlive(ctx context.Context, url string) bool {
 	_, err := query(ctx, url, "SELECT 1")
 	return err == nil
 }
 
-func within(t *testing.T, what string, holds func() bool) {
+// waitFor waits until condition returns true; what describes it.
+func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	if !eventually(t.Context(), 20*time.Second, holds) {
-		t.Fatalf("in vain: %s", what)
+	if !poll(t.Context(), 20*time.Second, condition) {
+		t.Fatalf("timed out waiting for %s", what)
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// servesData reports whether the process is a server that was told to use this data folder. Everybody may read a
-// process's arguments, unlike its working folder, and a process that has ended has none.
+// servesData reports whether the process is a server that was started with this data folder. It reads the process's
+// arguments, which are readable for every account, unlike its working folder. A process that has ended has none.
 func servesData(_ context.Context, pid int, data string) bool {
-	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline") //nolint:gosec // a number is no way out
+	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline") //nolint:gosec // a number cannot leave /proc
 	if err != nil {
 		return false
 	}

@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// The server outlives us, under an account that may be another's.
-func TestServersProcessKnowsNoSecret(t *testing.T) {
+// TestServerProcess_NoSecrets: the server outlives this process and may run as another account.
+func TestServerProcess_NoSecrets(t *testing.T) {
 	t.Setenv("API_KEY", "hunter2")
-	srv := testSetup(t).mustOpen(t, passable(t))
-	password, err := srv.home.password()
+	srv := testConfig(t).mustOpen(t, makePublicTempDir(t))
+	password, err := srv.dir.readPassword()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pm, err := srv.home.postmaster(t.Context())
+	pm, err := srv.dir.readPostmaster(t.Context())
 	if err != nil || !pm.runs {
 		t.Fatalf("%+v, %v", pm, err)
 	}
@@ -25,7 +25,7 @@ func TestServersProcessKnowsNoSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(text), password) || strings.Contains(string(text), "hunter2") {
-			t.Errorf("%s: %q", file, text)
+			t.Errorf("%s contains a secret: %q", file, text)
 		}
 	}
 }

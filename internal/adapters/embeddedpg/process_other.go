@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// servesData reports whether the process is a server that was told to use this data folder.
+// servesData reports whether the process is a server that was started with this data folder.
 func servesData(ctx context.Context, pid int, data string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -21,7 +21,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-// A repository serves one archive, whatever version is asked for, with its checksum.
+// A repository serves one archive and its checksum for every version.
 type repository struct {
 	archive  []byte
 	checksum string
@@ -46,35 +46,35 @@ func (r *repository) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// without is a machine that has no PostgreSQL, and the repository that it would download from.
-func without(t *testing.T, handler http.Handler) setup {
+// configWithoutPrograms returns the config of a machine without PostgreSQL, which downloads it from handler.
+func configWithoutPrograms(t *testing.T, handler http.Handler) config {
 	t.Helper()
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
-	t.Setenv("TMPDIR", t.TempDir()) // where the library leaves an empty file
-	o := testSetup(t)
-	o.limits = limits{stall: 10 * time.Second, size: 8 * megabyte}
-	o.folders = func() []string { return nil }
-	o.repository = func() (string, error) { return srv.URL, nil }
-	return o
+	t.Setenv("TMPDIR", t.TempDir()) // the library leaves an empty file there
+	c := testConfig(t)
+	c.limits = downloadLimits{stallTimeout: 10 * time.Second, maxSize: 8 * megabyte}
+	c.programDirs = func() []string { return nil }
+	c.repository = func() (string, error) { return srv.URL, nil }
+	return c
 }
 
-// packPrograms packs this machine's programs. They find their other files where those are installed.
+// packPrograms packs this machine's programs. They find their other files where the originals are installed.
 func packPrograms(t *testing.T) []byte {
 	t.Helper()
-	needPrograms(t)
+	requirePrograms(t)
 	files := make(map[string][]byte)
 	for _, name := range []string{"bin/initdb", "bin/postgres", "lib/plpgsql.so", "lib/dict_snowball.so"} {
 		content, err := os.ReadFile(filepath.Join(filepath.Dir(pgprograms.Folders()[0]), name))
 		if err != nil {
-			t.Skipf("SKIPPED: the programs here are not laid out like a repository's: %v", err)
+			t.Skipf("SKIPPED: the programs here have another layout than a repository's: %v", err)
 		}
 		files[name] = content
 	}
 	return pack(t, files)
 }
 
-// pack makes an archive as the library expects it.
+// pack makes an archive in the format that the library expects.
 func pack(t *testing.T, files map[string][]byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
@@ -91,7 +91,7 @@ func pack(t *testing.T, files map[string][]byte) []byte {
 		t.Fatal(err)
 	}
 	if _, err := exec.LookPath("xz"); err != nil {
-		t.Skipf("SKIPPED: nothing here writes the archive's format: %v", err)
+		t.Skipf("SKIPPED: xz is not installed: %v", err)
 	}
 	compress := exec.CommandContext(t.Context(), "xz", "-0")
 	compress.Stdin = &packed
@@ -99,10 +99,10 @@ func pack(t *testing.T, files map[string][]byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return zipped(t, compressed)
+	return zipContent(t, compressed)
 }
 
-func zipped(t *testing.T, content []byte) []byte {
+func zipContent(t *testing.T, content []byte) []byte {
 	t.Helper()
 	var archive bytes.Buffer
 	jar := zip.NewWriter(&archive)
@@ -119,14 +119,14 @@ func zipped(t *testing.T, content []byte) []byte {
 	return archive.Bytes()
 }
 
-// shortened has half of the programs, with a checksum that says nothing of it.
-func shortened(t *testing.T, archive []byte) []byte {
+// truncateArchive returns an archive with the first half of the content. Its checksum will be correct.
+func truncateArchive(t *testing.T, archive []byte) []byte {
 	t.Helper()
-	content := unzipped(t, archive)
-	return zipped(t, content[:len(content)/2])
+	content := unzipContent(t, archive)
+	return zipContent(t, content[:len(content)/2])
 }
 
-func unzipped(t *testing.T, archive []byte) []byte {
+func unzipContent(t *testing.T, archive []byte) []byte {
 	t.Helper()
 	jar, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {

@@ -19,23 +19,23 @@ func TestFolder(t *testing.T) {
 		"":                           {"", false},
 	} {
 		if dir, ok := Folder(url); ok != want.ok || (ok && dir != want.dir) {
-			t.Errorf("%q: %q, %v", url, dir, ok)
+			t.Errorf("Folder(%q) = %q, %v; want %q, %v", url, dir, ok, want.dir, want.ok)
 		}
 	}
 }
 
-func TestRowsOutliveTheServer(t *testing.T) {
-	o, dir := testSetup(t), passable(t)+`/a folder/to be 'made', ünïcode and "all"`
-	first := o.mustOpen(t, dir)
+func TestOpen_DataSurvivesRestart(t *testing.T) {
+	c, dir := testConfig(t), makePublicTempDir(t)+`/a folder/to be 'made', ünïcode and "all"`
+	first := c.mustOpen(t, dir)
 	mustQuery(t, first.URL(), "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
 	mustClose(t, first)
-	if answers(t.Context(), first.URL()) {
-		t.Error("the server still answers after the last user has left")
+	if isAlive(t.Context(), first.URL()) {
+		t.Error("the server still runs after its last user has closed it")
 	}
 
-	second := o.mustOpen(t, dir)
+	second := c.mustOpen(t, dir)
 	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM kept"); n != 1000 {
-		t.Errorf("%d rows", n)
+		t.Errorf("got %d rows, want 1000", n)
 	}
 	if _, err := os.Stat(filepath.Join(second.Bin(), "initdb")); err != nil {
 		t.Error(err)
@@ -47,60 +47,62 @@ func TestRowsOutliveTheServer(t *testing.T) {
 		"SELECT count(*) FROM pg_database WHERE datname = 'pawl' AND pg_encoding_to_char(encoding) = 'UTF8'":                                    1,
 	} {
 		if n := mustQuery(t, second.URL(), sql); n != want {
-			t.Errorf("%s: %d", sql, n)
+			t.Errorf("%s: got %d, want %d", sql, n, want)
 		}
 	}
 }
 
-func TestUsersShareTheServer(t *testing.T) {
-	o, dir := testSetup(t), passable(t)
-	first := o.mustOpen(t, dir)
-	link := filepath.Join(passable(t), "link")
+func TestOpen_SharedServer(t *testing.T) {
+	c, dir := testConfig(t), makePublicTempDir(t)
+	first := c.mustOpen(t, dir)
+	link := filepath.Join(makePublicTempDir(t), "link")
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	second := o.mustOpen(t, link) // another spelling
+	second := c.mustOpen(t, link) // another path
 	t.Chdir(filepath.Dir(dir))
-	third := o.mustOpen(t, filepath.Base(dir)) // and one more
+	third := c.mustOpen(t, filepath.Base(dir)) // and another one
 	for _, other := range []*Server{second, third} {
 		if other.URL() != first.URL() || other.Bin() != first.Bin() {
-			t.Fatalf("%s (%s), then %s (%s)", first.URL(), first.Bin(), other.URL(), other.Bin())
+			t.Fatalf("got %s (%s), want %s (%s) as the first user", other.URL(), other.Bin(), first.URL(), first.Bin())
 		}
 	}
 	mustClose(t, third)
 
 	mustClose(t, first)
-	if !answers(t.Context(), second.URL()) {
-		t.Fatal("the server went with its first user")
+	if !isAlive(t.Context(), second.URL()) {
+		t.Fatal("the server has stopped with its first user")
 	}
 	mustClose(t, first) // does nothing
-	if !answers(t.Context(), second.URL()) {
-		t.Fatal("the server went with a share given up twice")
+	if !isAlive(t.Context(), second.URL()) {
+		t.Fatal("the server has stopped after a second Close")
 	}
 	mustClose(t, second)
-	if answers(t.Context(), second.URL()) {
-		t.Error("the server stayed after its last user")
+	if isAlive(t.Context(), second.URL()) {
+		t.Error("the server still runs after its last user has closed it")
 	}
 }
 
-func TestSecretsStayInTheirFile(t *testing.T) {
-	o, dir := testSetup(t), passable(t)
-	var said transcript
-	srv, err := o.open(t.Context(), dir, said.say)
+func TestOpen_PasswordSecrecy(t *testing.T) {
+	c, dir := testConfig(t), makePublicTempDir(t)
+	var lines transcript
+	srv, err := c.open(t.Context(), dir, lines.report)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mustClose(t, srv)
-	password, err := srv.home.password()
+	password, err := srv.dir.readPassword()
 	if err != nil || !strings.Contains(srv.URL(), password) {
-		t.Fatalf("password %v", err)
+		t.Fatalf("the password is not in the URL: %v", err)
 	}
-	if strings.Contains(said.String(), password) {
-		t.Errorf("it was said:\n%v", &said)
+	if strings.Contains(lines.String(), password) {
+		t.Errorf("the password was reported:\n%v", &lines)
 	}
-	for name, mode := range map[string]os.FileMode{passwordFile: 0o600, dataFolder: 0o700 | os.ModeDir, ".": 0o700 | os.ModeDir, logFile: 0o600} {
-		if info, err := os.Stat(filepath.Join(srv.home.dir, name)); err != nil || info.Mode() != mode {
-			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+	for name, mode := range map[string]os.FileMode{
+		passwordFile: 0o600, dataFolder: 0o700 | os.ModeDir, ".": 0o700 | os.ModeDir, logFile: 0o600,
+	} {
+		if info, err := os.Stat(filepath.Join(srv.dir.path, name)); err != nil || info.Mode() != mode {
+			t.Errorf("%s: got mode %v, %v; want %v", name, info.Mode(), err, mode)
 		}
 	}
 }

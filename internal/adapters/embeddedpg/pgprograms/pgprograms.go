@@ -1,0 +1,127 @@
+//go:build unix
+
+// Package pgprograms finds PostgreSQL's server programs on this machine, and an account that may run them.
+package pgprograms
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// globs returns the folders where packages install the server's programs without adding them to PATH.
+func globs() []string {
+	return []string{
+		"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
+		"/usr/pgsql-*/bin",                  // Red Hat, from PostgreSQL's own packages
+		"/usr/libexec/postgresql*",          // Alpine
+		"/usr/local/pgsql/bin",              // built from source
+		"/usr/local/opt/postgresql*/bin",    // Homebrew on Intel
+		"/opt/homebrew/opt/postgresql*/bin", // Homebrew on Apple silicon
+		"/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+		"/Applications/Postgres.app/Contents/Versions/*/bin",
+		"/usr/local/bin",
+	}
+}
+
+// Folders returns the folders that contain both initdb and postgres: first the one in PATH, which the user chose, then the
+// others, the newest version first. It returns none if no server is installed. It does not check which accounts may run
+// the programs.
+func Folders() []string { return findFolders(globs()) }
+
+func findFolders(globs []string) []string {
+	var found []string
+	for _, glob := range globs {
+		dirs, _ := filepath.Glob(glob) // fails only for a malformed pattern
+		for _, dir := range dirs {
+			found = appendTarget(found, dir)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b string) int { return cmp.Compare(versionOf(b), versionOf(a)) })
+	if initdb, err := exec.LookPath("initdb"); err == nil {
+		if target, err := filepath.EvalSymlinks(initdb); err == nil {
+			found = slices.Concat(appendTarget(nil, filepath.Dir(target)), found)
+		}
+	}
+	var distinct []string
+	for _, dir := range found {
+		if !slices.Contains(distinct, dir) {
+			distinct = append(distinct, dir)
+		}
+	}
+	return distinct
+}
+
+// appendTarget appends the folder that dir leads to, if it is complete. It follows symbolic links, so that findFolders can
+// drop duplicates and so that the path contains the version: package managers link their default version under a name
+// without one.
+func appendTarget(found []string, dir string) []string {
+	target, err := filepath.EvalSymlinks(dir)
+	if err != nil || !Complete(target) {
+		return found
+	}
+	return append(found, target)
+}
+
+// Complete reports whether a folder contains both initdb and postgres.
+func Complete(dir string) bool {
+	for _, name := range []string{"initdb", "postgres"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// versionOf returns the last number in a folder's path, 0 if there is none.
+func versionOf(dir string) float64 {
+	numbers := regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(dir, -1)
+	if len(numbers) == 0 {
+		return 0
+	}
+	n, _ := strconv.ParseFloat(numbers[len(numbers)-1], 64) // the pattern matches only numbers
+	return n
+}
+
+// Unprivileged returns the account to run PostgreSQL as, since it refuses to run as root: postgres, or nobody if there is
+// no such account. If this process is not root, it returns nil: its own account will do.
+func Unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			if account, ok := credential(u); ok {
+				return account, nil
+			}
+		}
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+}
+
+// AccountOf returns the account with this number. ok is false if the system does not know it: initdb refuses to run as
+// such an account.
+func AccountOf(uid uint32) (account *syscall.Credential, ok bool) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return nil, false
+	}
+	return credential(u)
+}
+
+func credential(u *user.User) (*syscall.Credential, bool) {
+	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+	if uidErr != nil || gidErr != nil {
+		return nil, false
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, true
+}

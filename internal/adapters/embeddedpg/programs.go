@@ -1,0 +1,194 @@
+package embeddedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+const (
+	programsFolder = "programs"
+
+	versionTimeout  = 5 * time.Second
+	downloadTimeout = 20 * time.Minute // enough for a very slow connection
+)
+
+const hintNoPrograms = "install PostgreSQL (the package postgresql, or brew install postgresql), or give a postgres:// URL in " +
+	"DATABASE_URL, or start a server in a container (docker-compose up -d db); with a network, pawl downloads PostgreSQL by itself"
+
+// programs are PostgreSQL's server programs in one folder. The server's account may run them.
+type programs struct {
+	bin     string
+	version string // like 15.18
+}
+
+// majorVersion returns the part of the version that the data must match: one number, or two before version 10.
+func (p programs) majorVersion() string {
+	parts := strings.SplitN(p.version, ".", 3)
+	if parts[0] == "9" && len(parts) > 1 {
+		return parts[0] + "." + parts[1]
+	}
+	return parts[0]
+}
+
+// choosePrograms returns the first programs of the data's major version, or of any version if major is empty. It prefers
+// downloaded ones, then the one in PATH, then the newest. It downloads programs only if the machine has none at all.
+func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
+	var others, unusable []string
+	for _, bin := range slices.Concat(d.listDownloaded(), c.programDirs()) {
+		found, err := d.inspectPrograms(ctx, bin)
+		switch {
+		case ctx.Err() != nil:
+			return programs{}, d.op.endedError(ctx)
+		case err != nil:
+			unusable = append(unusable, bin)
+			continue
+		case major == "" || found.majorVersion() == major:
+			return found, nil
+		}
+		others = append(others, fmt.Sprintf("%s (%s)", found.version, bin))
+	}
+	if len(others) == 0 {
+		if len(unusable) > 0 {
+			report(fmt.Sprintf("user %s cannot run the PostgreSQL in %s", d.accountName(), strings.Join(unusable, ", ")))
+		}
+		return c.downloadPrograms(ctx, d, major, report)
+	}
+	return programs{}, d.op.invalid(
+		fmt.Errorf("its data needs PostgreSQL %s, but this machine has only PostgreSQL %s", major, strings.Join(others, ", ")),
+		fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
+}
+
+var versionNumber = regexp.MustCompile(`\d+(\.\d+)*`)
+
+// inspectPrograms runs postgres --version as the server's account. A folder's name does not prove the version, and root may
+// be able to run programs that the account cannot.
+func (d *serverDir) inspectPrograms(ctx context.Context, bin string) (programs, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	out, err := d.command(ctx, bin, "postgres", "--version").Output()
+	if err != nil {
+		return programs{}, err
+	}
+	version := versionNumber.FindString(string(out))
+	if version == "" {
+		return programs{}, errors.New("no version number")
+	}
+	return programs{bin: bin, version: version}, nil
+}
+
+// listDownloaded returns the folders of the programs that earlier runs have downloaded.
+func (d *serverDir) listDownloaded() []string {
+	found, _ := fs.Glob(d.root.FS(), programsFolder+"/*/bin") // fails only for a malformed pattern
+	var bins []string
+	for _, bin := range found {
+		if dir := filepath.Join(d.path, bin); pgprograms.Complete(dir) {
+			bins = append(bins, dir)
+		}
+	}
+	return bins
+}
+
+// releaseFor returns the release to download for data of a major version, or for new data if major is empty.
+func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool) {
+	if major == "" {
+		return embeddedpostgres.V17, true
+	}
+	for _, version := range []embeddedpostgres.PostgresVersion{
+		embeddedpostgres.V18, embeddedpostgres.V17, embeddedpostgres.V16, embeddedpostgres.V15, embeddedpostgres.V14,
+		embeddedpostgres.V13,
+	} {
+		if (programs{version: string(version)}).majorVersion() == major {
+			return version, true
+		}
+	}
+	return "", false
+}
+
+// downloadPrograms downloads programs into the folder, where the next start finds them.
+func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
+	version, ok := releaseFor(major)
+	if !ok {
+		return programs{}, d.op.invalid(
+			fmt.Errorf("its data needs PostgreSQL %s, which is neither on this machine nor available for download", major),
+			fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
+	}
+	repository, err := c.repository()
+	if err == nil {
+		err = checkReachable(ctx, repository)
+	}
+	if err != nil {
+		return programs{}, d.op.wrap(ctx, fmt.Errorf("there is no PostgreSQL here and none can be downloaded: %w", err), hintNoPrograms)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, &domain.Error{
+		Kind: domain.Transient, Op: string(d.op), Hint: hintNoPrograms,
+		Err: fmt.Errorf("downloading PostgreSQL took longer than %v", downloadTimeout),
+	})
+	defer cancel()
+	staging, err := d.makeStagingFolder()
+	if err != nil {
+		return programs{}, d.op.invalid(err, hintWritable)
+	}
+	defer d.root.RemoveAll(staging) //nolint:errcheck // if this fails, the next start removes it
+	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
+	report("there is no PostgreSQL here: downloading " + name)
+	p := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
+	if err := download(ctx, &p, version, filepath.Join(d.path, staging)); err != nil {
+		if ctx.Err() != nil {
+			return programs{}, d.op.endedError(ctx)
+		}
+		return programs{}, d.op.transient(fmt.Errorf("download PostgreSQL: %w", err), "try again, or "+hintNoPrograms)
+	}
+	return d.installPrograms(ctx, path.Join(staging, extractedFolder), string(version))
+}
+
+// installPrograms moves extracted programs to the folder of downloaded programs, if the server's account can run them.
+func (d *serverDir) installPrograms(ctx context.Context, extracted, version string) (programs, error) {
+	target := path.Join(programsFolder, version)
+	err := d.chownAndSync(extracted)
+	if err == nil {
+		_, err = d.inspectPrograms(ctx, filepath.Join(d.path, extracted, "bin"))
+	}
+	if err == nil {
+		err = d.root.MkdirAll(programsFolder, 0o700)
+	}
+	if err == nil {
+		err = d.chown(programsFolder)
+	}
+	if err == nil {
+		err = d.root.RemoveAll(target) // programs that did not work
+	}
+	if err == nil {
+		err = d.moveIntoPlace(extracted, target)
+	}
+	if err != nil {
+		return programs{}, d.op.wrap(ctx, fmt.Errorf("use the downloaded PostgreSQL: %w", err), hintNoPrograms)
+	}
+	return d.inspectPrograms(ctx, filepath.Join(d.path, target, "bin"))
+}
+
+// chownAndSync gives a folder with all its files to the server's account. It flushes each file to disk, so that a power
+// failure leaves no incomplete program.
+func (d *serverDir) chownAndSync(folder string) error {
+	return fs.WalkDir(d.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = d.chown(name)
+		}
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		return d.fsync(name)
+	})
+}

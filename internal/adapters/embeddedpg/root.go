@@ -1,0 +1,115 @@
+package embeddedpg
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
+)
+
+const enterTimeout = 5 * time.Second // of one /bin/sh in canEnter
+
+// openServerDirAsRoot opens the folder in dir, or a fallback folder. As root, PostgreSQL runs as another account. If that
+// account cannot enter dir, the data goes to the fallback folder. A folder that already has a cluster is always used
+// again, and dir goes before the fallback folder.
+func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
+	account, err := accountForDir(dir)
+	if err != nil {
+		return nil, opFor(dir).invalid(err, "run pawl as another user than root")
+	}
+	fallbackName := fallbackNameFor(dir)
+	canEnterParent := canEnter(ctx, account, existingAncestor(dir))
+	useFallback := !hasCluster(filepath.Join(dir, serverDirName)) &&
+		(!canEnterParent || hasCluster(filepath.Join(c.fallbackRoot, fallbackName)))
+	if !useFallback {
+		d, err := openOrMake(dir, serverDirName, account, opFor(dir))
+		if err == nil && !canEnter(ctx, d.account, d.path) { // the folder itself may be closed to the account
+			d.close()
+			err = opFor(dir).wrap(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
+				"let that user enter all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
+		}
+		return d, err
+	}
+	if ctx.Err() != nil { // then canEnter is false, too, and proves nothing
+		return nil, opFor(dir).endedError(ctx)
+	}
+	if err := makePublicDir(c.fallbackRoot); err != nil {
+		return nil, opFor(dir).invalid(fmt.Errorf("make a folder instead of it: %w", err), hintWritable)
+	}
+	d, err := openOrMake(c.fallbackRoot, fallbackName, account, opFor(dir))
+	if err != nil {
+		return nil, err
+	}
+	if !canEnter(ctx, d.account, d.path) {
+		d.close()
+		return nil, opFor(dir).wrap(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s can enter neither it nor %s",
+			d.accountName(), c.fallbackRoot), "let that user enter all the folders above it (chmod o+x)")
+	}
+	reason := "cannot enter"
+	if canEnterParent {
+		reason = "could not enter"
+	}
+	report(fmt.Sprintf("PostgreSQL does not run as root, and user %s %s %s: the data is in %s", d.accountName(), reason, dir, d.path))
+	return d, nil
+}
+
+// accountForDir returns the account of dir's owner, or of its nearest existing parent's. If that is root or unknown to
+// the system, it returns an unprivileged account.
+func accountForDir(dir string) (*syscall.Credential, error) {
+	info, err := os.Stat(existingAncestor(dir)) //nolint:gosec // the user names the folder
+	if err != nil {
+		return nil, err
+	}
+	if owner := ownerOf(info); owner != 0 {
+		if account, ok := pgprograms.AccountOf(owner); ok {
+			return account, nil
+		}
+	}
+	return pgprograms.Unprivileged()
+}
+
+func hasCluster(serverDir string) bool {
+	_, err := os.Lstat(filepath.Join(serverDir, versionFile)) //nolint:gosec // the user names the folder
+	return err == nil
+}
+
+func fallbackNameFor(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return hex.EncodeToString(sum[:8])
+}
+
+// canEnter reports whether account can enter dir, by starting /bin/sh there. If /bin/sh is missing it returns false:
+// initdb needs it, too.
+func canEnter(ctx context.Context, account *syscall.Credential, dir string) bool {
+	ctx, cancel := context.WithTimeout(ctx, enterTimeout)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "/bin/sh", "-c", ":")
+	shell.Dir = dir
+	shell.Env = []string{}
+	shell.SysProcAttr = &syscall.SysProcAttr{Credential: account}
+	return shell.Run() == nil
+}
+
+// makePublicDir makes a folder that every account may enter, independent of the umask. It leaves an existing folder as it
+// is.
+func makePublicDir(dir string) error {
+	err := os.Mkdir(dir, 0o755) //nolint:gosec // it holds folders of other accounts
+	if errors.Is(err, os.ErrNotExist) {
+		err = os.MkdirAll(dir, 0o755) //nolint:gosec // as above
+	}
+	if errors.Is(err, os.ErrExist) { // Mkdir comes first because MkdirAll does not report this
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755) //nolint:gosec // as above
+}

@@ -1,0 +1,206 @@
+package embeddedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
+)
+
+const (
+	serverDirName = "pawl-postgres"
+	clusterFolder = "cluster"
+	dataFolder    = clusterFolder + "/data"
+	versionFile   = dataFolder + "/PG_VERSION"
+
+	maxPath = 800 // leaves room for the names in the data folder: PostgreSQL cuts paths off at 1024 bytes
+)
+
+// A serverDir is the folder that holds everything of one server, usually DIR/pawl-postgres. It belongs to the account that
+// the server runs as.
+type serverDir struct {
+	path    string              // absolute, without symbolic links
+	userDir string              // DIR as an absolute path, for messages
+	root    *os.Root            // of path; pawl may be root, and the folder's owner must not redirect its writes elsewhere
+	account *syscall.Credential // nil: this process's own
+	op      op
+}
+
+// openServerDir opens the folder for DIR and creates it if it is missing. As root it may use a fallback folder, see
+// openServerDirAsRoot.
+func (c config) openServerDir(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
+	path, err := resolveDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var d *serverDir
+	if os.Geteuid() == 0 {
+		d, err = c.openServerDirAsRoot(ctx, path, report)
+	} else {
+		d, err = openOrMake(path, serverDirName, nil, opFor(path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.userDir = path
+	if err := d.ensureLockFiles(); err != nil {
+		d.close()
+		return nil, d.op.invalid(err, hintWritable)
+	}
+	return d, nil
+}
+
+// resolveDir returns one absolute path for every spelling of a folder. The folder may be missing.
+func resolveDir(dir string) (string, error) {
+	o := op("read DATABASE_URL")
+	switch {
+	case strings.TrimSpace(dir) == "":
+		return "", o.invalid(errEmptyDir, "it should look like embedded:./pawl-data")
+	case strings.ContainsAny(dir, "\n\r\x00"):
+		return "", o.invalid(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "name another folder")
+	}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return "", o.invalid(err, "give the folder's absolute path")
+	}
+	ancestor := existingAncestor(path)
+	target, err := filepath.EvalSymlinks(ancestor)
+	if err != nil {
+		return "", opFor(path).invalid(err, hintWritable)
+	}
+	if info, err := os.Stat(target); err == nil && !info.IsDir() { //nolint:gosec // the user names the folder
+		return "", opFor(path).invalid(fmt.Errorf("%s is not a folder", target), hintWritable)
+	}
+	path = filepath.Join(target, strings.TrimPrefix(path, ancestor))
+	if len(path) > maxPath {
+		return "", o.invalid(fmt.Errorf("the folder's path is %d bytes long", len(path)),
+			fmt.Sprintf("name a folder whose path has at most %d bytes", maxPath))
+	}
+	return path, nil
+}
+
+// existingAncestor returns the deepest part of path that exists, path itself included.
+func existingAncestor(path string) string {
+	for {
+		_, err := os.Stat(path) //nolint:gosec // the user names the folder
+		if err == nil || path == filepath.Dir(path) || !errors.Is(err, os.ErrNotExist) {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// openOrMake opens the folder name in parent, and makes both if they are missing. New folders get account as owner. An
+// existing folder keeps its owner, and the server then runs as that owner.
+func openOrMake(parent, name string, account *syscall.Credential, o op) (*serverDir, error) {
+	if err := makeFolders(parent, account); err != nil {
+		return nil, o.invalid(fmt.Errorf("make the folder: %w", err), hintWritable)
+	}
+	above, err := os.OpenRoot(parent)
+	if err != nil {
+		return nil, o.invalid(fmt.Errorf("use the folder: %w", err), hintWritable)
+	}
+	defer above.Close() //nolint:errcheck // nothing is written through it
+	if err := above.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, o.invalid(fmt.Errorf("make a folder in it: %w", err), hintWritable)
+	}
+	info, err := above.Lstat(name)
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a folder")
+	}
+	if err != nil {
+		return nil, o.invalid(fmt.Errorf("use %s in it: %w", name, err), "move it away, or "+hintWritable)
+	}
+	account, err = accountOfExisting(info, account)
+	if err != nil {
+		return nil, o.invalid(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
+	}
+	if account != nil {
+		if err := above.Lchown(name, int(account.Uid), int(account.Gid)); err != nil {
+			return nil, o.invalid(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
+		}
+	}
+	root, err := above.OpenRoot(name)
+	if err != nil {
+		return nil, o.invalid(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
+	}
+	return &serverDir{path: filepath.Join(parent, name), root: root, account: account, op: o}, nil
+}
+
+// makeFolders does what os.MkdirAll does, with account as the owner of new folders and independent of the umask.
+func makeFolders(path string, account *syscall.Credential) error {
+	made := existingAncestor(path)
+	for name := range strings.SplitSeq(strings.TrimPrefix(path, made), string(filepath.Separator)) {
+		if name == "" {
+			continue
+		}
+		made = filepath.Join(made, name)
+		if err := os.Mkdir(made, 0o755); errors.Is(err, fs.ErrExist) { //nolint:gosec // secrets are in a folder of mode 0700
+			continue // another process has just made it
+		} else if err != nil {
+			return err
+		}
+		if account == nil {
+			continue
+		}
+		if err := os.Lchown(made, int(account.Uid), int(account.Gid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accountOfExisting returns the account to run the server as in an existing folder: its owner. A folder of root gets the
+// intended account: an earlier run was killed between making it and giving it away.
+func accountOfExisting(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
+	owner := ownerOf(info)
+	switch own := os.Geteuid(); {
+	case own != 0 && int(owner) == own:
+		return nil, nil
+	case own != 0:
+		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as %d", owner, own)
+	case owner == 0, owner == intended.Uid:
+		return intended, nil
+	}
+	account, ok := pgprograms.AccountOf(owner)
+	if !ok {
+		return nil, fmt.Errorf("it belongs to user %d, whom this system does not know", owner)
+	}
+	return account, nil
+}
+
+func ownerOf(info fs.FileInfo) uint32 {
+	return info.Sys().(*syscall.Stat_t).Uid
+}
+
+func (d *serverDir) data() string { return filepath.Join(d.path, dataFolder) }
+
+func (d *serverDir) close() { _ = d.root.Close() } // nothing was written through it
+
+// chown gives a file or folder that this process made to the server's account.
+func (d *serverDir) chown(name string) error {
+	if d.account == nil {
+		return nil
+	}
+	return d.root.Lchown(name, int(d.account.Uid), int(d.account.Gid))
+}
+
+// accountName returns the name of the server's account for messages, or its number if it has no name.
+func (d *serverDir) accountName() string {
+	uid := strconv.Itoa(os.Geteuid())
+	if d.account != nil {
+		uid = strconv.FormatUint(uint64(d.account.Uid), 10)
+	}
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
+}
