@@ -26,7 +26,7 @@ func TestBadAnswers(t *testing.T) {
 		wantStderr  []string
 	}{
 		{"a bad answer is fetched again", "application/json", []string{`null`, whole}, 0, 1, nil},
-		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"gave up at try 2"}},
+		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"stopped after 2 attempts"}},
 		{"HTML", "text/html; charset=utf-8", []string{"<html>welcome</html>"}, 4, 0, []string{"HTML"}},
 		{"null", "application/json", []string{`null`}, 4, 0, nil},
 		{"cut off", "application/json", []string{whole[:len(whole)-9]}, 4, 0, nil},

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -10,45 +11,52 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const opFetch = "fetch page"
+const (
+	opFetch = "fetch page"
 
-// maxEmptyPages is how many pages in a row may hold no record: a page may be empty, a stream of them has lost its way.
-const maxEmptyPages = 100
+	// maxEmptyPages is how many pages in a row may have no record. A page may be empty, but a stream of empty pages is an
+	// error of the API.
+	maxEmptyPages = 100
 
-// pages fetches: it is the loop's only waiter. It knows where a pass stands, not what has been stored.
-type pages struct {
-	source   domain.EventSource
-	policy   retry.Policy
-	observer WalkObserver
-	limit    int
-	hold     holdKeeper
-	traffic  domain.Traffic // of this run so far
-	cycle    cycle          // of this pass
-	empty    int            // pages without a record in a row
-	current  *request
+	// maxUselessPasses is how many passes in a row may lose their cursor without getting further than any pass before.
+	maxUselessPasses = 3
+)
+
+// A fetcher fetches the pages of a pass and does all the waiting for the API. It knows the position in the pass, not what
+// has been stored.
+type fetcher struct {
+	source     domain.EventSource
+	policy     retry.Policy
+	observer   WalkObserver
+	limit      int // records to ask for in one page
+	hold       holdSaver
+	traffic    domain.Traffic // of this run so far
+	cycle      cycleDetector  // of this pass
+	emptyPages int            // in a row
+	current    *request
 }
 
-func (r *Runner) newPages() *pages {
-	return &pages{source: r.source, policy: r.opts.Retry, observer: r.observer, limit: r.opts.PageSize}
+func (r *Runner) newFetcher() *fetcher {
+	return &fetcher{source: r.source, policy: r.opts.Retry, observer: r.observer, limit: r.opts.PageSize}
 }
 
-// from yields the pages behind at, in order (I6), each with its place, until the pass has reached its end. A cursor the
-// upstream no longer takes begins a new pass from the head: what was stored is then received again and counted as
-// duplicate (I2). It ends after the first error it yields.
+// pages yields the pages after a position, in order (I6), until the pass has reached its end. If the API no longer accepts
+// the cursor, pages begins a new pass from the head: stored records are then received again and counted as duplicate (I2).
+// It ends after the first error it yields.
 //
-// The consumer decides whether a page or an end is believed; after refuse, from fetches the same page again. heldUntil is
-// when the rate limit allows the first request, zero if nothing is known.
-func (p *pages) from(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
+// The consumer decides whether it accepts a page or an end; after refetch, pages fetches the same page again. heldUntil is
+// when the rate limit allows the first request, zero if unknown.
+func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
 	return func(yield func(domain.FetchedPage, error) bool) {
-		restarts := restarts{furthest: at.MaxOffset}
-		p.current = p.newRequest(at)
-		p.current.refused, p.hold.until = held(heldUntil), heldUntil
-		for !p.current.at.Done {
-			page, err := p.fetch(ctx, p.current)
-			if isDeadCursor(err) {
-				if err = restarts.spend(p.current.at, err); err == nil {
-					p.current, p.cycle = p.newRequest(p.current.at.NextPass()), cycle{}
-					p.observer.PassStarted(p.current.at)
+		passes := passLimit{maxOffset: at.MaxOffset}
+		f.current = f.newRequest(at)
+		f.current.refetchReason, f.hold.until = heldError(heldUntil), heldUntil
+		for !f.current.at.Done {
+			page, err := f.fetch(ctx, f.current)
+			if isCursorLost(err) {
+				if err = passes.allowNext(f.current.at, err); err == nil {
+					f.current, f.cycle = f.newRequest(f.current.at.NextPass()), cycleDetector{}
+					f.observer.PassStarted(f.current.at)
 					continue
 				}
 			}
@@ -56,67 +64,78 @@ func (p *pages) from(ctx context.Context, at domain.Position, heldUntil time.Tim
 				yield(domain.FetchedPage{}, err)
 				return
 			}
-			step := domain.FetchedPage{From: p.current.at, To: p.current.at.After(page), Page: page}
-			step.End.Confirmed = p.current.ends(step.To)
-			if !yield(step, nil) {
+			fetched := domain.FetchedPage{From: f.current.at, To: f.current.at.After(page), Page: page}
+			fetched.End.Confirmed = f.current.confirmEnd(fetched.To)
+			if !yield(fetched, nil) {
 				return
 			}
-			if p.current.refused != nil {
+			if f.current.refetchReason != nil {
 				continue
 			}
-			p.current = p.newRequest(step.To)
-			p.cycle.step(step.To.Cursor)
-			if p.empty++; len(page.Records) > 0 {
-				p.empty = 0
+			f.current = f.newRequest(fetched.To)
+			f.cycle.advance(fetched.To.Cursor)
+			if f.emptyPages++; len(page.Records) > 0 {
+				f.emptyPages = 0
 			}
 		}
 	}
 }
 
-// refuse reports whether err means that the last page must be fetched again, and notes it: the page is a bad one, or it
-// ends the pass and one answer alone says so. A bad page costs a try.
-func (p *pages) refuse(err error) bool {
+// refetch makes pages fetch the last page again if err is BadPage or Unconfirmed, and reports whether it does. A bad page
+// costs an attempt. Unconfirmed means that a single answer says that the pass ends here.
+func (f *fetcher) refetch(err error) bool {
 	kind := domain.KindOf(err)
 	if kind != domain.BadPage && kind != domain.Unconfirmed {
 		return false
 	}
-	p.current.refused = err
+	f.current.refetchReason = err
 	return true
+}
+
+// errHeld explains a run that begins with a wait.
+var errHeld = errors.New("an earlier run was told to wait")
+
+// heldError returns RateLimited if the rate limit allows no request before until, nil if until has passed.
+func heldError(until time.Time) error {
+	if !time.Now().Before(until) {
+		return nil
+	}
+	return &domain.Error{Kind: domain.RateLimited, Op: opFetch, Until: until, Unsent: true, Err: errHeld}
 }
 
 // A request is one page to fetch, with its retry budget.
 type request struct {
-	at     domain.Position
-	budget *retry.Budget
-	before domain.Traffic
+	at            domain.Position
+	budget        *retry.Budget
+	trafficBefore domain.Traffic
 
-	refused    error            // why the last answer, or the request itself, was refused; nil if it was not
-	end        *domain.Position // where the last answer said that the pass ends, nil if it did not
-	confirming bool             // an end was asked for once more already
+	refetchReason error            // why the last answer is not accepted, or the first request not allowed; else nil
+	end           *domain.Position // where the last answer ended the pass, nil if it did not
+	confirming    bool             // an end has been fetched again already
 }
 
-func (p *pages) newRequest(at domain.Position) *request {
-	return &request{at: at, budget: p.policy.Budget(), before: p.traffic}
+func (f *fetcher) newRequest(at domain.Position) *request {
+	return &request{at: at, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// ends notes where an answer says that the pass ends, and reports whether the answer before said the same. The totals and
-// the bytes may differ: some APIs count new events, or put the request's time into their records.
-func (r *request) ends(to domain.Position) bool {
-	before := r.end
+// confirmEnd stores where an answer ends the pass, and reports whether the answer before ended it at the same position. The
+// totals and the bytes may differ: some APIs count new events, or put the time of the request into their records.
+func (r *request) confirmEnd(to domain.Position) bool {
+	previous := r.end
 	r.end = nil
 	if to.Done {
 		r.end = &to
 	}
-	return before != nil && to.Done && to.SameAs(*before)
+	return previous != nil && to.Done && to.SameAs(*previous)
 }
 
-// takeRefusal returns why the request was refused, and forgets it. It returns nil for the first end that has to be
-// confirmed: that is asked for at once, and costs no try.
-func (r *request) takeRefusal() error {
-	refused := r.refused
-	r.refused = nil
-	if domain.KindOf(refused) != domain.Unconfirmed {
-		return refused
+// takeRefetchReason returns refetchReason and clears it. For the first end that has to be confirmed it returns nil: that
+// page is fetched again at once and costs no attempt.
+func (r *request) takeRefetchReason() error {
+	reason := r.refetchReason
+	r.refetchReason = nil
+	if domain.KindOf(reason) != domain.Unconfirmed {
+		return reason
 	}
 	if !r.confirming {
 		r.confirming = true
@@ -128,75 +147,124 @@ func (r *request) takeRefusal() error {
 	}
 }
 
-// fetch asks for a page until it has a whole one, or an error that is final.
-func (p *pages) fetch(ctx context.Context, r *request) (domain.Page, error) {
+// fetch tries to fetch a page until it has a whole one, or a final error.
+func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
 	for {
-		page, err := p.attempt(ctx, r)
+		page, err := f.attempt(ctx, r)
 		if err == nil {
-			page.Receipt.Traffic = p.traffic.Sub(r.before)
+			page.Receipt.Traffic = f.traffic.Sub(r.trafficBefore)
 			return page, nil
 		}
-		if err := p.hold.keep(ctx, err); err != nil {
+		if err := f.hold.saveAfter(ctx, err); err != nil {
 			return domain.Page{}, err
 		}
 		wait, err := r.budget.Next(err)
 		if err != nil {
 			return domain.Page{}, err
 		}
-		if err := p.wait(ctx, r.at, wait); err != nil {
+		if err := f.wait(ctx, r.at, wait); err != nil {
 			return domain.Page{}, err
 		}
 	}
 }
 
-// attempt makes one request, and returns BadPage for cursors that lead in a circle. If the last answer was refused, it
-// returns why and makes no request.
-func (p *pages) attempt(ctx context.Context, r *request) (domain.Page, error) {
-	if err := r.takeRefusal(); err != nil {
+// attempt makes one request. It returns BadPage for cursors that lead in a circle, and for too many empty pages. If the
+// request has a refetchReason, attempt returns that and makes no request.
+func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) {
+	if err := r.takeRefetchReason(); err != nil {
 		return domain.Page{}, err
 	}
-	p.observer.Fetching(r.at)
-	page, err := p.source.FetchPage(ctx, domain.PageRequest{Cursor: r.at.Cursor, Limit: p.limit})
-	p.count(err)
+	f.observer.Fetching(r.at)
+	page, err := f.source.FetchPage(ctx, domain.PageRequest{Cursor: r.at.Cursor, Limit: f.limit})
+	f.countRequest(err)
 	if err != nil {
 		return domain.Page{}, err
 	}
-	if p.empty >= maxEmptyPages && len(page.Records) == 0 && !page.Last {
-		return domain.Page{}, badPage("%d pages in a row without a record, and no end", p.empty+1)
+	if f.emptyPages >= maxEmptyPages && len(page.Records) == 0 && !page.Last {
+		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", f.emptyPages+1)
 	}
-	if p.cycle.closes(page.Next) {
-		return domain.Page{}, badPage("after %d records the API's cursor leads back to where it has been", r.at.After(page).Offset)
+	if f.cycle.isCycle(page.Next) {
+		return domain.Page{}, badPageError("after %d records the API's cursor leads back to where it has been", r.at.After(page).Offset)
 	}
 	return page, nil
 }
 
-func badPage(format string, args ...any) error {
+func badPageError(format string, args ...any) error {
 	return &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
 }
 
-func (p *pages) count(err error) {
-	refusal := domain.AsError(err)
-	if refusal != nil && refusal.Unsent {
+// countRequest counts a request that returned err. A request that was not sent does not count.
+func (f *fetcher) countRequest(err error) {
+	e := domain.AsError(err)
+	if e != nil && e.Unsent {
 		return
 	}
-	p.traffic.Requests++
-	if refusal != nil && refusal.Kind == domain.RateLimited {
-		p.traffic.RateLimited++
+	f.traffic.Requests++
+	if e != nil && e.Kind == domain.RateLimited {
+		f.traffic.RateLimited++
 	}
 }
 
-// wait passes the time until the next try. A backoff does not outsleep a cursor that could still be used; a rate limit
-// is waited out in full, since asking earlier is refused.
-func (p *pages) wait(ctx context.Context, at domain.Position, wait retry.Wait) error {
+// wait sleeps until the next attempt. A backoff is cut short so that the cursor does not expire meanwhile. A wait for the
+// rate limit is not: the API would refuse an earlier request.
+func (f *fetcher) wait(ctx context.Context, at domain.Position, wait retry.Wait) error {
 	if !wait.ForRateLimit() {
-		p.traffic.Retries++
+		f.traffic.Retries++
 		if left := time.Until(at.CursorExpiresAt); left > 0 {
-			wait = wait.AtMost(left / 2)
+			wait = wait.Limit(left / 2)
 		}
 	}
 	began := time.Now()
-	p.observer.Waiting(wait)
+	f.observer.Waiting(wait)
 	err := wait.Sleep(ctx)
-	p.traffic.Waited += time.Since(began)
+	f.traffic.Waited += time.Since(began)
 	return err
+}
+
+// isCursorLost reports whether the API no longer accepts the cursor. Only the API's answer counts.
+func isCursorLost(err error) bool {
+	kind := domain.KindOf(err)
+	return kind == domain.CursorExpired || kind == domain.CursorInvalid
+}
+
+// A passLimit ends a run whose cursors expire faster than it can follow them. Otherwise it would read the same pages for
+// ever.
+type passLimit struct {
+	maxOffset int64
+	started   bool // a pass has begun in this run
+	useless   int  // passes in a row that got no further than maxOffset
+}
+
+// allowNext returns nil if one more pass may begin after the cursor at a position was lost, else a final error of the
+// same kind as lost.
+func (l *passLimit) allowNext(at domain.Position, lost error) error {
+	switch {
+	case at.MaxOffset > l.maxOffset:
+		l.maxOffset, l.useless = at.MaxOffset, 0
+	case l.started:
+		l.useless++
+	}
+	l.started = true
+	if l.useless < maxUselessPasses {
+		return nil
+	}
+	return fmt.Errorf("%d passes in a row got no further than %d records: %w", l.useless, l.maxOffset, lost)
+}
+
+// A cycleDetector finds cursors that lead in a circle, with constant memory. It stores one cursor, and after twice as many
+// steps the next one (Brent's algorithm). It finds a cycle of n pages within 3n steps.
+type cycleDetector struct {
+	saved domain.Cursor
+	steps int
+	limit int
+}
+
+// isCycle reports whether next leads back to the saved cursor.
+func (d *cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
+
+// advance takes one step, to next.
+func (d *cycleDetector) advance(next domain.Cursor) {
+	if d.steps++; d.steps >= d.limit {
+		d.saved, d.steps, d.limit = next, 0, max(1, 2*d.limit)
+	}
 }

@@ -13,18 +13,18 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestWhatIsFetchedAgain tells, for one page that does not come at once, what is asked and how the run ends.
-func TestWhatIsFetchedAgain(t *testing.T) {
+// TestFetch_Retries checks the requests for a page that does not come at once, and how the run ends.
+func TestFetch_Retries(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		answers []domaintest.Answer
 		traffic domain.Traffic
-		kind    domain.Kind // of the final error; 0 if the stream is read whole
+		kind    domain.Kind // of the final error; 0 if the run succeeds
 	}{
 		{
 			"a server error passes",
-			[]domaintest.Answer{domaintest.FailWith(domain.Transient), of(1, "", "1")},
+			[]domaintest.Answer{domaintest.FailWith(domain.Transient), page(1, "", "1")},
 			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
@@ -36,7 +36,7 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 		},
 		{
 			"a bad page is fetched again",
-			[]domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), of(1, "", "1")},
+			[]domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), page(1, "", "1")},
 			domain.Traffic{Requests: 3, Retries: 2, Waited: 1500 * time.Millisecond},
 			0,
 		},
@@ -47,8 +47,8 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 			domain.BadPage,
 		},
 		{
-			"the rate limit is waited out in full and costs no try",
-			append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), of(1, "", "1")),
+			"the rate limit is waited out and costs no attempt",
+			append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), page(1, "", "1")),
 			domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second},
 			0,
 		},
@@ -65,81 +65,81 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 			domain.Unauthorized,
 		},
 		{
-			"an end before the announced total is no end",
-			[]domaintest.Answer{of(2, "", "1"), of(2, "", "1", "2")},
+			"an end before the announced total is not accepted",
+			[]domaintest.Answer{page(2, "", "1"), page(2, "", "1", "2")},
 			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"an end before the announced total, in the middle",
-			[]domaintest.Answer{of(3, "a", "1"), of(3, "", "2"), of(3, "b", "2"), of(3, "", "3")},
+			[]domaintest.Answer{page(3, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")},
 			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"an end that stays short is final",
-			slices.Repeat([]domaintest.Answer{of(2, "", "1")}, 5),
+			slices.Repeat([]domaintest.Answer{page(2, "", "1")}, 5),
 			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
-			"an end without a total is asked for once more",
-			[]domaintest.Answer{of(unannounced, "", "1"), of(unannounced, "", "1")},
+			"an end without a total is fetched again",
+			[]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "1")},
 			domain.Traffic{Requests: 2},
 			0,
 		},
 		{
-			"an end without a total that is taken back",
-			[]domaintest.Answer{of(unannounced, "", "1"), of(unannounced, "a", "1"), of(unannounced, "", "2"), of(unannounced, "", "2")},
+			"an end without a total that is not confirmed",
+			[]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "a", "1"), page(unknownTotal, "", "2"), page(unknownTotal, "", "2")},
 			domain.Traffic{Requests: 4},
 			0,
 		},
 		{
 			"cursors that lead in a circle are a bad page",
-			append([]domaintest.Answer{of(9, "a", "1"), of(9, "b", "2"), of(9, "a", "3")},
-				slices.Repeat([]domaintest.Answer{of(9, "b", "2").AskedAgain()}, 5)...),
+			append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
+				slices.Repeat([]domaintest.Answer{page(9, "b", "2").AskedAgain()}, 5)...),
 			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
-			"a circle that was a slip passes",
-			[]domaintest.Answer{of(4, "a", "1"), of(4, "b", "2"), of(4, "a", "3"), of(4, "b", "2").AskedAgain(), of(4, "", "4")},
+			"a circle in one answer only",
+			[]domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").AskedAgain(), page(4, "", "4")},
 			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
-			"an empty stream is asked for once more",
-			[]domaintest.Answer{of(0, ""), of(0, "")},
+			"an empty stream is fetched again",
+			[]domaintest.Answer{page(0, ""), page(0, "")},
 			domain.Traffic{Requests: 2},
 			0,
 		},
 		{
 			"an end of a stream that grows with each answer",
-			[]domaintest.Answer{of(2, "a", "1"), of(5, "", "2"), of(6, "", "2")},
+			[]domaintest.Answer{page(2, "a", "1"), page(5, "", "2"), page(6, "", "2")},
 			domain.Traffic{Requests: 3},
 			0,
 		},
 		{
-			"an empty stream that was a glitch",
-			[]domaintest.Answer{of(0, ""), of(1, "", "1")},
+			"an empty stream in one answer only",
+			[]domaintest.Answer{page(0, ""), page(1, "", "1")},
 			domain.Traffic{Requests: 2},
 			0,
 		},
 		{
-			"a page that comes twice, as from a cache",
-			[]domaintest.Answer{of(3, "a", "1"), of(3, "b", "1").AskedAgain(), of(3, "b", "2"), of(3, "", "3")},
+			"a page that a cache answers twice",
+			[]domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").AskedAgain(), page(3, "b", "2"), page(3, "", "3")},
 			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"a page that comes again and again is final",
-			append([]domaintest.Answer{of(3, "a", "1")}, slices.Repeat([]domaintest.Answer{of(3, "b", "1").AskedAgain()}, 5)...),
+			append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").AskedAgain()}, 5)...),
 			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
 			"ends that differ each time are a bad page",
-			slices.Repeat([]domaintest.Answer{of(unannounced, "", "1"), of(unannounced, "")}, 3),
+			slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "")}, 3),
 			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
@@ -148,60 +148,61 @@ func TestWhatIsFetchedAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				source := says(t, tt.answers...)
-				sum, err := newBench().run(t.Context(), source)
+				source := newScript(t, tt.answers...)
+				sum, err := newFixture().run(t.Context(), source)
 				if (err != nil) != (tt.kind != 0) || (err != nil && domain.KindOf(err) != tt.kind) {
-					t.Fatalf("it ended with %v", err)
+					t.Fatalf("got error %v, want kind %v", err, tt.kind)
 				}
 				if sum.Traffic != tt.traffic {
-					t.Errorf("traffic %+v, want %+v", sum.Traffic, tt.traffic)
+					t.Errorf("got traffic %+v, want %+v", sum.Traffic, tt.traffic)
 				}
 				if sum.Done != (err == nil) {
-					t.Errorf("done %v with %v", sum.Done, err)
+					t.Errorf("got done %v with error %v", sum.Done, err)
 				}
 			})
 		})
 	}
 }
 
-func TestEachPageHasItsOwnBudgetAndReceipt(t *testing.T) {
+func TestFetch_BudgetPerPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
-		tired := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 4)
+		b := newFixture()
+		failures := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 4)
 		var answers []domaintest.Answer
-		answers = append(append(answers, tired...), of(2, "a", "1"))
-		answers = append(append(answers, tired...), of(2, "", "2"))
-		sum, err := b.run(t.Context(), says(t, answers...))
+		answers = append(append(answers, failures...), page(2, "a", "1"))
+		answers = append(append(answers, failures...), page(2, "", "2"))
+		sum, err := b.run(t.Context(), newScript(t, answers...))
 		if err != nil || sum.Requests != 10 || sum.Retries != 8 {
-			t.Errorf("%+v, %v", sum, err)
+			t.Errorf("got %+v, %v", sum, err)
 		}
 	})
 }
 
-func TestABackoffDoesNotOutsleepTheCursor(t *testing.T) {
+func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
-		first := of(2, "a", "1").ExpiringIn(600 * time.Millisecond)
-		sum, err := b.run(t.Context(), says(t, first, domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient), of(2, "", "2")))
+		b := newFixture()
+		first := page(2, "a", "1").ExpiringIn(600 * time.Millisecond)
+		sum, err := b.run(t.Context(),
+			newScript(t, first, domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient), page(2, "", "2")))
 		// 500 ms cut to half of 600, then 1 s cut to half of the 300 left.
 		if err != nil || sum.Waited != 450*time.Millisecond {
-			t.Errorf("waited %s, %v", sum.Waited, err)
+			t.Errorf("got wait %s, %v", sum.Waited, err)
 		}
 	})
 }
 
-// A pacer holds back every request once, as a source does that keeps its requests apart.
+// A pacer refuses every request once, unsent, as a source does that limits its rate.
 type pacer struct {
 	domain.EventSource
 
-	gap  time.Duration
-	held bool
+	gap      time.Duration
+	refusing bool
 }
 
 func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	if p.held = !p.held; p.held {
+	if p.refusing = !p.refusing; p.refusing {
 		return domain.Page{}, &domain.Error{
 			Kind: domain.RateLimited, Op: "pace", Err: errors.New("too soon"), Until: time.Now().Add(p.gap), Unsent: true,
 		}
@@ -209,59 +210,59 @@ func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.P
 	return p.EventSource.FetchPage(ctx, req)
 }
 
-func TestPacingIsWaitedOutAndIsNoRequest(t *testing.T) {
+func TestFetch_UnsentRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newFixture()
 		sum, err := b.run(t.Context(), &pacer{EventSource: domaintest.NewCleanStream(3, 1), gap: 300 * time.Millisecond})
 		if want := (domain.Traffic{Requests: 3, Waited: 900 * time.Millisecond}); err != nil || sum.Traffic != want {
-			t.Errorf("traffic %+v, want %+v; %v", sum.Traffic, want, err)
+			t.Errorf("got traffic %+v, want %+v; %v", sum.Traffic, want, err)
 		}
 		b.wantStored(t, 0, 1, 2)
 	})
 }
 
-func TestPagesWithoutEndAndWithoutRecordsEnd(t *testing.T) {
+func TestFetch_TooManyEmptyPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newFixture()
 		var answers []domaintest.Answer
 		for i := range 105 {
-			answer := of(9, domain.Cursor(strconv.Itoa(i)))
+			answer := page(9, domain.Cursor(strconv.Itoa(i)))
 			if i >= 100 {
 				answer = answer.AskedAgain()
 			}
 			answers = append(answers, answer)
 		}
-		source := says(t, answers...)
+		source := newScript(t, answers...)
 		sum, err := b.run(t.Context(), source)
 		if domain.KindOf(err) != domain.BadPage || sum.Pages != 100 {
-			t.Errorf("after %d pages: %v", sum.Pages, err)
+			t.Errorf("got %[2]v after %[1]d pages, want BadPage after 100", sum.Pages, err)
 		}
 	})
 }
 
-func TestARateLimitIsNeverCutShort(t *testing.T) {
+func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
-		first := of(2, "a", "1").ExpiringIn(time.Second)
-		sum, err := b.run(t.Context(), says(t, first, domaintest.RefuseFor(time.Minute), of(2, "", "2")))
+		b := newFixture()
+		first := page(2, "a", "1").ExpiringIn(time.Second)
+		sum, err := b.run(t.Context(), newScript(t, first, domaintest.RefuseFor(time.Minute), page(2, "", "2")))
 		if err != nil || sum.Waited != time.Minute {
-			t.Errorf("waited %s, %v", sum.Waited, err)
+			t.Errorf("got wait %s, %v", sum.Waited, err)
 		}
 	})
 }
 
-func TestASignalEndsAWait(t *testing.T) {
+func TestFetch_CancelledWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newFixture()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		sum, err := b.run(ctx, says(t, of(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
+		sum, err := b.run(ctx, newScript(t, page(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
 		if domain.KindOf(err) != domain.Stopped || sum.Waited != 10*time.Second || sum.Seq != 1 {
-			t.Errorf("%+v, %v", sum, err)
+			t.Errorf("got %+v, %v", sum, err)
 		}
 	})
 }

@@ -8,73 +8,147 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-func TestALostCursorStartsANewPass(t *testing.T) {
+func TestRun_LostCursorStartsNewPass(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
-		b := newBench()
-		source := says(t, of(3, "a", "1", "2"), domaintest.FailWith(kind), of(3, "b", "1", "2"), of(3, "", "3"))
+		b := newFixture()
+		source := newScript(t, page(3, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), page(3, "", "3"))
 		sum, err := b.run(t.Context(), source)
 		if err != nil || sum.Pass != 2 || !sum.Done || sum.Counts != (domain.Counts{Received: 5, Inserted: 3, Duplicate: 2}) {
-			t.Errorf("%s: %+v, %v", kind, sum, err)
+			t.Errorf("%s: got %+v, %v", kind, sum, err)
 		}
-		source.wantAsked("", "a", "", "b")
+		source.wantRequests("", "a", "", "b")
 		b.wantStored(t, 1, 2, 3)
 		if len(b.seen.passes) != 1 || b.seen.passes[0] != (domain.Position{Pass: 2, MaxOffset: 2}) {
-			t.Errorf("%s: the observer was told of %+v", kind, b.seen.passes)
+			t.Errorf("%s: got passes %+v", kind, b.seen.passes)
 		}
 	}
 }
 
-// TestACursorLostBehindTheAnnouncedTotalStartsANewPass: only the API can say that the stream has ended. What was announced
-// is not more than what was received, yet there may be more.
-func TestACursorLostBehindTheAnnouncedTotalStartsANewPass(t *testing.T) {
+// TestRun_CursorLostBeyondAnnouncedTotal: all announced records were received, but there may be more. Only the API can
+// report the end of the stream.
+func TestRun_CursorLostBeyondAnnouncedTotal(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
-		for _, announced := range []int64{0, 1, 2, unannounced} {
-			b := newBench()
-			source := says(t, of(announced, "a", "1", "2"), domaintest.FailWith(kind), of(3, "b", "1", "2"), of(3, "", "3"))
+		for _, announced := range []int64{0, 1, 2, unknownTotal} {
+			b := newFixture()
+			source := newScript(t, page(announced, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), page(3, "", "3"))
 			sum, err := b.run(t.Context(), source)
 			if err != nil || sum.Pass != 2 {
-				t.Errorf("%s with %d announced: %+v, %v", kind, announced, sum, err)
+				t.Errorf("%s with %d announced: got %+v, %v", kind, announced, sum, err)
 			}
 			b.wantStored(t, 1, 2, 3)
 		}
 	}
 }
 
-func TestPassesThatGetNoFurtherEnd(t *testing.T) {
+func TestRun_UselessPasses(t *testing.T) {
 	t.Parallel()
 	lost := domaintest.FailWith(domain.CursorExpired)
-	source := says(t,
-		of(9, "a", "1"), of(9, "b", "2"), lost, // gets to 2
-		of(9, "a", "1"), lost, // no further: once
-		of(9, "a", "1"), of(9, "b", "2"), of(9, "c", "3"), lost, // further: counted afresh
-		of(9, "a", "1"), lost, of(9, "a", "1"), of(9, "b", "2"), lost, lost) // three in a row
-	b := newBench()
+	source := newScript(t,
+		page(9, "a", "1"), page(9, "b", "2"), lost, // offset 2
+		page(9, "a", "1"), lost, // no further: 1
+		page(9, "a", "1"), page(9, "b", "2"), page(9, "c", "3"), lost, // further: the count starts again
+		page(9, "a", "1"), lost, page(9, "a", "1"), page(9, "b", "2"), lost, lost) // three in a row
+	b := newFixture()
 	sum, err := b.run(t.Context(), source)
 	if domain.KindOf(err) != domain.CursorExpired {
-		t.Fatalf("it ended with %v", err)
+		t.Fatalf("got error %v, want CursorExpired", err)
 	}
-	source.wantAsked("", "a", "b", "", "a", "", "a", "b", "c", "", "a", "", "a", "b", "")
+	source.wantRequests("", "a", "b", "", "a", "", "a", "b", "c", "", "a", "", "a", "b", "")
 	b.wantStored(t, 1, 2, 3)
 	if sum.Inserted != 3 {
 		t.Errorf("%+v", sum)
 	}
 }
 
-// TestALostCursorAtTheStartCostsNoPass: it was lost while nobody ran.
-func TestALostCursorAtTheStartCostsNoPass(t *testing.T) {
+// TestRun_CursorLostAtStart: a cursor that was lost between two runs does not count as a useless pass.
+func TestRun_CursorLostAtStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
-		if _, err := b.run(t.Context(), says(t, of(9, "a", "1"), of(9, "b", "2"), domaintest.FailWith(domain.Invalid))); domain.KindOf(err) != domain.Invalid {
+		b := newFixture()
+		if _, err := b.run(
+			t.Context(), newScript(t, page(9, "a", "1"), page(9, "b", "2"), domaintest.FailWith(domain.Invalid)),
+		); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
 		lost := domaintest.FailWith(domain.CursorExpired)
-		source := says(t, lost, of(9, "a", "1"), lost, of(9, "a", "1"), lost, of(9, "a", "1"), lost).from("b")
+		source := newScript(t, lost, page(9, "a", "1"), lost, page(9, "a", "1"), lost, page(9, "a", "1"), lost).startingAt("b")
 		sum, err := b.run(t.Context(), source)
 		if domain.KindOf(err) != domain.CursorExpired || sum.Pass != 4 {
-			t.Errorf("in pass %d: %v", sum.Pass, err)
+			t.Errorf("got %[2]v in pass %[1]d, want CursorExpired in pass 4", sum.Pass, err)
 		}
+	})
+}
+
+func TestRun_EndOfChangingCollection(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		first, last int64 // announced totals
+		accepted    bool
+	}{
+		{"it grew while it was read", 2, 9, true},
+		{"it shrank, and is short of the first total", 9, 2, false},
+		{"it is short of both", 9, 8, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newFixture()
+				b.opts.Retry.Tries = 1
+				answers := []domaintest.Answer{page(tt.first, "a", "1"), page(tt.last, "", "2")}
+				if tt.accepted { // after a second answer
+					answers = append(answers, page(tt.last, "", "2"))
+				}
+				sum, err := b.run(t.Context(), newScript(t, answers...))
+				if sum.Done != tt.accepted || (err == nil) != tt.accepted {
+					t.Errorf("got done %v, %v; want %v", sum.Done, err, tt.accepted)
+				}
+			})
+		})
+	}
+}
+
+// TestRun_ConfirmsUnexpectedEnd: one broken answer must not end a stream of millions of records.
+func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		answers []domaintest.Answer
+		stored  []int
+	}{
+		{"the collection has grown", []domaintest.Answer{page(2, "a", "1"), page(9, "", "2"), page(9, "", "2")}, []int{1, 2}},
+		{"it was a glitch", []domaintest.Answer{page(1, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")}, []int{1, 2, 3}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b, source := newFixture(), newScript(t, tt.answers...)
+			sum, err := b.run(t.Context(), source)
+			if err != nil || !sum.Done || sum.Retries != 0 {
+				t.Errorf("got %+v, %v", sum, err)
+			}
+			b.wantStored(t, tt.stored...)
+		})
+	}
+}
+
+// TestRun_AcceptShortEnd is for an API whose total is always wrong.
+func TestRun_AcceptShortEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newFixture()
+		b.opts.AcceptShortEnd = true
+		source := newScript(t, page(9, "", "1"), page(9, "", "1", "2"), page(9, "", "1", "2"))
+		sum, err := b.run(t.Context(), source)
+		if err != nil || !sum.Done || sum.Retries != 1 { // two different answers confirm nothing; the third costs an attempt
+			t.Fatalf("got %+v, %v", sum, err)
+		}
+		if rows := b.db.Ledger(); len(rows) != 1 || !rows[0].EndAccepted {
+			t.Errorf("got ledger %+v", rows)
+		}
+		b.wantStored(t, 1, 2)
 	})
 }

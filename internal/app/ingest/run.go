@@ -1,5 +1,5 @@
-// Package ingest is the use case pawl exists for: read a stream page by page and store each of its events once, or park
-// the record. The invariants I1 to I6 it cites stand in the documentation of package domain.
+// Package ingest is pawl's main use case: it reads a stream page by page and stores each event once, or parks the record.
+// The invariants I1 to I6 are described in the documentation of package domain.
 package ingest
 
 import (
@@ -10,23 +10,46 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Options are what a run is asked for.
+// Options are the settings of a run.
 type Options struct {
 	Stream    domain.StreamID
-	SourceURL string       // a stream that has pages from another origin is refused
+	SourceURL string       // Run returns Invalid if the stream has pages from another source URL
 	PageSize  int          // records to ask for in one page
-	NewPass   bool         // a stream that is done is read from the head again; one that is not goes on with its pass
+	NewPass   bool         // a stream that is done is read from the head again; one that is not continues its pass
 	Retry     retry.Policy // for each page that is fetched and each batch that is committed
 
-	// MaxRejectRatio is the share of a page's records, from 0 to 1, that may become dead letters; a page with more of them,
-	// and at least ten, stops the run.
+	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may become dead letters. A page with more of them
+	// stops the run if it has at least ten.
 	MaxRejectRatio float64
 
-	// AcceptShortEnd accepts an end that two answers in a row say, although the first announced total was not reached.
+	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
 	AcceptShortEnd bool
 }
 
-// A Runner moves one stream from a source into a store.
+// An Observer is called for each step of a run, in order and from the goroutine of Run. Run waits for it, so it must be
+// quick. It cannot change the course of a run.
+type Observer interface {
+	WalkObserver
+
+	// Claimed is called when the stream has been claimed, with its checkpoint.
+	Claimed(at domain.Checkpoint)
+	// Storing is called before each attempt to commit a page.
+	Storing(page domain.DecodedPage)
+	// Committed is called when a page is durable.
+	Committed(page domain.DecodedPage, res domain.CommitResult)
+}
+
+// A WalkObserver is called for each step of fetching, like an [Observer].
+type WalkObserver interface {
+	// Fetching is called before a request for the page at a position. A rate limit may still hold the request back.
+	Fetching(at domain.Position)
+	// Waiting is called when nothing will happen until w.Until, because of w.Err.
+	Waiting(w retry.Wait)
+	// PassStarted is called when the API has lost the cursor and the stream is read from the head again.
+	PassStarted(at domain.Position)
+}
+
+// A Runner reads one stream from a source into a store.
 type Runner struct {
 	source   domain.EventSource
 	decoder  domain.Decoder
@@ -42,20 +65,20 @@ func New(
 	return &Runner{source: source, decoder: decoder, store: store, observer: observer, opts: opts}
 }
 
-// Run claims the stream and stores page after page until the pass is done, an error is final or ctx ends. Whatever ends
-// it, kill -9 included, the durable checkpoint stands right after the last page that was stored (I1), and the next run
-// goes on from there. A stream that is done is claimed and not read, unless Options.NewPass is set.
+// Run claims the stream and stores page after page until the pass is done, an error is final, or ctx ends. However it
+// ends, also by kill -9, the durable checkpoint is right after the last stored page (I1), and the next run continues
+// there. If the stream is done, Run claims it and reads nothing, unless Options.NewPass is set.
 //
-// Run waits in two places: fetching waits for the rate limit as long as the upstream says and backs off after failures,
-// and so does committing after failures of the database. A COMMIT that was not answered is settled by the durable
-// checkpoint before anything else is done (I4): if it happened the run goes on, if not the same batch is committed
-// again, and if another runner has taken over the run ends with kind domain.Fenced, or with domain.SetBack
-// if the database was set back to an earlier state. When ctx ends, waits end at once,
-// while an attempt to commit is not cut short: the page in hand is stored or cleanly rolled back.
+// Run waits in two places. Fetching waits for the rate limit as long as the API demands, and backs off after failures.
+// Committing backs off after failures of the database. If a COMMIT got no answer, the durable checkpoint decides before
+// anything else is done (I4): if the commit happened the run continues, else it commits the same batch again. If another
+// runner has taken over, the run ends with kind domain.Fenced, or with domain.SetBack if the database was set back to an
+// earlier state. When ctx ends, waits end at once. An attempt to commit is not interrupted: the current page is stored or
+// cleanly rolled back.
 //
-// With an error, whose kind says what is to be done, Run returns what it did until then; a page whose COMMIT could not
-// be settled is not in it. A run that could not claim the stream did nothing, and its summary's pass is 0. A Runner runs
-// once at a time.
+// With an error, whose kind says what to do, Run returns the summary until then. A page whose COMMIT remained uncertain
+// is not in it. If the run could not claim the stream it did nothing, and the summary's pass is 0. A Runner runs once at
+// a time.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
 	at, err := r.claim(ctx)
@@ -67,62 +90,81 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		start = at.NextPass()
 	}
 
-	pages := r.newPages()
-	pages.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, at, until) }
-	for step, err := range pages.from(ctx, start, at.HeldUntil) { // fetch: in order (I6), until the end of the pass
-		sum.Traffic = pages.traffic
+	fetcher := r.newFetcher()
+	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, at, until) }
+	for fetched, err := range fetcher.pages(ctx, start, at.HeldUntil) { // fetch: in order (I6), until the end of the pass
+		sum.Traffic = fetcher.traffic
 		if err != nil {
 			return sum.at(at), err
 		}
-		page, err := r.read(ctx, step) // decode: every record becomes an event or a reject (I1)
+		page, err := r.decode(ctx, fetched) // decode: every record becomes an event or a reject (I1)
 		if err != nil {
 			return sum.at(at), err
 		}
 		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}
-		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3); settles doubt (I4)
-		if pages.refuse(err) {              // the store does not believe the page, or the end it says: ask for it once more
+		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3, I4)
+		if fetcher.refetch(err) {           // the store refuses the page, or wants its end confirmed: fetch it again
 			continue
 		}
 		if err != nil {
 			return sum.at(at), err
 		}
 		at = res.Checkpoint
-		sum.add(res) // counts as the database answered them (I5)
+		sum.add(res) // counts as the database returned them (I5)
 		r.observer.Committed(page, res)
 	}
 	return sum.at(at), nil
 }
 
-// minRejects is how many rejects a page must have before it is held against the ratio: one bad record on a page of two
-// says nothing of the API.
+// minRejects is the number of rejects from which a page is checked against the ratio. One bad record on a page of two is
+// no sign that the API has changed.
 const minRejects = 10
 
-// decodeGrace is how long a run that was told to stop goes on decoding the page in hand.
+// decodeGrace is how long decoding of the current page may continue after ctx has ended.
 const decodeGrace = 10 * time.Second
 
-// read decodes a page and says how many dead letters it may add. It goes on for decodeGrace after ctx has ended, so that a
-// page in hand is stored, and no page can keep a run from stopping.
-func (r *Runner) read(ctx context.Context, step domain.FetchedPage) (domain.DecodedPage, error) {
-	ctx, cancel := endingLater(ctx, decodeGrace)
+// decode decodes a page and sets how many dead letters it may add. It continues for decodeGrace after ctx has ended: the
+// current page can be stored, and a slow page cannot prevent the run from stopping.
+func (r *Runner) decode(ctx context.Context, fetched domain.FetchedPage) (domain.DecodedPage, error) {
+	ctx, cancel := withGrace(ctx, decodeGrace)
 	defer cancel()
-	page, err := step.Decode(ctx, r.decoder)
-	share := r.opts.MaxRejectRatio * float64(page.Received)
+	page, err := fetched.Decode(ctx, r.decoder)
+	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
 	page.End.AcceptShort = r.opts.AcceptShortEnd
-	page.MaxParked = max(minRejects-1, int(share+1e-9)) // 0.29 of 100 is 28.999…, and 29 are not more than that
+	page.MaxParked = max(minRejects-1, int(maxRejects+1e-9)) // 0.29 of 100 is computed as 28.999…
 	return page, err
 }
 
-// endingLater returns a context that ends grace after ctx, or with the returned function.
-func endingLater(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// withGrace returns a context that ends grace after ctx, or when the returned function is called.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(grace, cancel)
-		context.AfterFunc(later, func() { timer.Stop() })
+		context.AfterFunc(extended, func() { timer.Stop() })
 	})
-	return later, func() {
+	return extended, func() {
 		stop()
 		cancel()
 	}
+}
+
+// A summary adds up what a run does.
+type summary struct {
+	domain.Summary
+
+	began time.Time
+}
+
+func (s *summary) add(res domain.CommitResult) {
+	s.Pages++
+	s.Counts = s.Counts.Add(res.Counts)
+}
+
+// at returns the summary of a run that ends at the durable checkpoint c.
+func (s *summary) at(c domain.Checkpoint) domain.Summary {
+	s.Pass, s.Seq, s.Done, s.Announced, s.Accounted = c.Pass, c.Seq, c.Done, c.AnnouncedLast, c.Inserted+c.Parked
+	s.Elapsed = time.Since(s.began)
+	return s.Summary
 }

@@ -9,39 +9,40 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// storedUnknown is what a walk, which asks no database, knows of what is stored.
+// storedUnknown is the number of stored records for End.Check. A walk uses no database and cannot know it.
 const storedUnknown = -1
 
-// WalkOptions are what a walk is asked for.
+// WalkOptions are the settings of a walk.
 type WalkOptions struct {
 	PageSize int          // records to ask for in one page
 	Retry    retry.Policy // for each page
 
-	// AcceptShortEnd accepts an end that two answers in a row say, although the first announced total was not reached.
+	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
 	AcceptShortEnd bool
 }
 
-// Walk reads a stream from its head to an end it believes, and stores nothing: the same pages in the same order, with the
-// same waits and tries, as a Run that begins at the head. A page with the records of an earlier page of its pass is a bad
-// page, as it is in a Run.
+// Walk reads a stream from its head to a confirmed end, and stores nothing. It yields the same pages in the same order,
+// with the same waits and attempts, as a [Runner.Run] that begins at the head. As in a run, a page with the records of an
+// earlier page of its pass is a bad page.
 //
-// A cursor the upstream no longer takes begins another pass from the head, so whoever compares or counts begins anew when
-// From.Pass changes; the first is 1. It ends after the first error it yields. Each use is a walk of its own.
+// If the API no longer accepts the cursor, another pass begins at the head. So a consumer that compares or counts must
+// start again when From.Pass changes; the first pass is 1. Walk ends after the first error it yields. Each use of the
+// returned iterator is a new walk.
 func Walk(
 	ctx context.Context, source domain.EventSource, decoder domain.Decoder, observer WalkObserver, opts WalkOptions,
 ) iter.Seq2[domain.DecodedPage, error] {
 	return func(yield func(domain.DecodedPage, error) bool) {
-		p := &pages{source: source, policy: opts.Retry, observer: observer, limit: opts.PageSize}
+		f := &fetcher{source: source, policy: opts.Retry, observer: observer, limit: opts.PageSize}
 		seen := seenPages{}
-		for step, err := range p.from(ctx, domain.Position{Pass: 1}, time.Time{}) {
+		for fetched, err := range f.pages(ctx, domain.Position{Pass: 1}, time.Time{}) {
 			var page domain.DecodedPage
 			if err == nil {
-				page, err = step.Decode(ctx, decoder)
+				page, err = fetched.Decode(ctx, decoder)
 			}
 			if err == nil {
 				page.End.AcceptShort = opts.AcceptShortEnd
 				err = seen.check(page)
-				if p.refuse(err) {
+				if f.refetch(err) {
 					continue
 				}
 			}
@@ -53,17 +54,17 @@ func Walk(
 	}
 }
 
-// seenPages are the pages of one pass that were yielded.
+// seenPages are the pages of one pass that the walk has yielded.
 type seenPages struct {
 	pass   int64
 	hashes map[string]bool // of their records, see domain.DecodedPage.IDsHash
 }
 
 // check returns BadPage if a page has the records of an earlier page of its pass. If the page ends the pass, check returns
-// why the end is not to be believed.
+// the error of End.Check.
 func (s *seenPages) check(page domain.DecodedPage) error {
 	if page.From.Pass == s.pass && s.hashes[string(page.IDsHash())] {
-		return badPage("after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
+		return badPageError("after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
 	}
 	if page.To.Done {
 		return page.End.Check(page.To, storedUnknown)

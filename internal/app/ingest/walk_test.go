@@ -12,38 +12,40 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestAWalkReadsAsARunDoes: the same requests, waits and new passes, and nothing is stored.
-func TestAWalkReadsAsARunDoes(t *testing.T) {
+// TestWalk_SameRequestsAsRun: a walk makes the same requests, waits and new passes as a run.
+func TestWalk_SameRequestsAsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		troubled := func() *domaintest.ScriptedSource {
+		newSource := func() *domaintest.ScriptedSource {
 			return domaintest.NewCleanStream(6, 2).
 				At("2", domaintest.FailWith(domain.Transient), domaintest.RefuseFor(time.Minute)).
 				At("4", domaintest.FailWith(domain.CursorExpired))
 		}
-		ran, walked := troubled(), troubled()
-		b := newBench()
-		if _, err := b.run(t.Context(), ran); err != nil {
+		runSource, walkSource := newSource(), newSource()
+		b := newFixture()
+		if _, err := b.run(t.Context(), runSource); err != nil {
 			t.Fatal(err)
 		}
-		seen := &log{}
-		walk := ingest.Walk(t.Context(), walked, domaintest.LineDecoder{}, seen, ingest.WalkOptions{PageSize: b.opts.PageSize, Retry: b.opts.Retry})
-		if got, want := positions(t, walk), []int64{2, 4, 2, 4, 6}; !slices.Equal(got, want) {
-			t.Errorf("positions %v, want %v", got, want)
+		seen := &observerLog{}
+		walk := ingest.Walk(t.Context(), walkSource, domaintest.LineDecoder{}, seen,
+			ingest.WalkOptions{PageSize: b.opts.PageSize, Retry: b.opts.Retry})
+		if got, want := offsets(t, walk), []int64{2, 4, 2, 4, 6}; !slices.Equal(got, want) {
+			t.Errorf("got offsets %v, want %v", got, want)
 		}
 		if len(seen.waits) != 2 || len(b.seen.waits) != 2 || seen.waits[1].For != b.seen.waits[1].For || len(seen.passes) != 1 {
-			t.Errorf("waits %v, a run's %v", seen.waits, b.seen.waits)
+			t.Errorf("got waits %v, want the run's %v", seen.waits, b.seen.waits)
 		}
-		if !slices.Equal(walked.Requests(), ran.Requests()) {
-			t.Errorf("asked for %v, a run for %v", walked.Requests(), ran.Requests())
+		if !slices.Equal(walkSource.Requests(), runSource.Requests()) {
+			t.Errorf("got requests %v, want the run's %v", walkSource.Requests(), runSource.Requests())
 		}
-		if got, want := positions(t, walk), []int64{2, 4, 6}; !slices.Equal(got, want) { // each use is a walk of its own
-			t.Errorf("the second time positions %v, want %v", got, want)
+		if got, want := offsets(t, walk), []int64{2, 4, 6}; !slices.Equal(got, want) { // each use is a new walk
+			t.Errorf("second walk: got offsets %v, want %v", got, want)
 		}
 	})
 }
 
-func positions(t *testing.T, walk iter.Seq2[domain.DecodedPage, error]) (all []int64) {
+// offsets returns the offset after each page of a walk.
+func offsets(t *testing.T, walk iter.Seq2[domain.DecodedPage, error]) (all []int64) {
 	t.Helper()
 	for page, err := range walk {
 		if err != nil {
@@ -54,34 +56,34 @@ func positions(t *testing.T, walk iter.Seq2[domain.DecodedPage, error]) (all []i
 	return all
 }
 
-func TestAWalkEndsWithItsError(t *testing.T) {
+func TestWalk_EndsAfterError(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized))
 	var kinds []domain.Kind
-	for _, err := range walkOf(t, source, false) {
+	for _, err := range newWalk(t, source, false) {
 		kinds = append(kinds, domain.KindOf(err))
 	}
 	if want := []domain.Kind{domain.Unknown, domain.Unauthorized}; !slices.Equal(kinds, want) {
-		t.Errorf("it yields %v", kinds)
+		t.Errorf("got kinds %v, want %v", kinds, want)
 	}
 }
 
-// walkOf walks a source in pages of two records.
-func walkOf(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
+// newWalk returns a walk of a source in pages of two records.
+func newWalk(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
 	t.Helper()
-	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &log{}, ingest.WalkOptions{
-		PageSize: 2, Retry: newBench().opts.Retry, AcceptShortEnd: acceptShortEnd,
+	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &observerLog{}, ingest.WalkOptions{
+		PageSize: 2, Retry: newFixture().opts.Retry, AcceptShortEnd: acceptShortEnd,
 	})
 }
 
-// TestAWalkAsksAgainForAPageThatCameBefore: what a cache answers instead of a page is not a page of the walk.
-func TestAWalkAsksAgainForAPageThatCameBefore(t *testing.T) {
+// TestWalk_RepeatedPage: an earlier page of the pass, as from a cache, is fetched again.
+func TestWalk_RepeatedPage(t *testing.T) {
 	t.Parallel()
 	cached := domaintest.PageOf("4", "0", "1").Announcing(6).AskedAgain()
 	for _, tt := range []struct {
 		name   string
 		source *domaintest.ScriptedSource
-		want   []int64 // nil: it ends with BadPage
+		want   []int64 // nil: the walk ends with BadPage
 	}{
 		{"once", domaintest.NewCleanStream(6, 2).At("2", cached), []int64{2, 4, 6}},
 		{"again and again", domaintest.NewCleanStream(6, 2).At("2", slices.Repeat([]domaintest.Answer{cached}, 50)...), nil},
@@ -97,25 +99,25 @@ func TestAWalkAsksAgainForAPageThatCameBefore(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				if tt.want != nil {
-					if got := positions(t, walkOf(t, tt.source, false)); !slices.Equal(got, tt.want) {
-						t.Errorf("positions %v, want %v", got, tt.want)
+					if got := offsets(t, newWalk(t, tt.source, false)); !slices.Equal(got, tt.want) {
+						t.Errorf("got offsets %v, want %v", got, tt.want)
 					}
 					return
 				}
 				var last error
-				for _, err := range walkOf(t, tt.source, false) {
+				for _, err := range newWalk(t, tt.source, false) {
 					last = err
 				}
 				if domain.KindOf(last) != domain.BadPage {
-					t.Errorf("it ends with %v", last)
+					t.Errorf("got last error %v, want BadPage", last)
 				}
 			})
 		})
 	}
 }
 
-// TestAWalkAcceptsAShortEndIfAsked: the API announces one record more than it has.
-func TestAWalkAcceptsAShortEndIfAsked(t *testing.T) {
+// TestWalk_AcceptShortEnd: the API announces one record more than it has.
+func TestWalk_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
 	for _, accept := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -123,11 +125,11 @@ func TestAWalkAcceptsAShortEndIfAsked(t *testing.T) {
 			answers := append([]domaintest.Answer{domaintest.PageOf("2", "0", "1").Announcing(5)}, slices.Repeat([]domaintest.Answer{end}, 50)...)
 			var pages int
 			var last error
-			for _, err := range walkOf(t, domaintest.NewScriptedSource(answers...), accept) {
+			for _, err := range newWalk(t, domaintest.NewScriptedSource(answers...), accept) {
 				pages, last = pages+1, err
 			}
 			if pages != 2 || accept && last != nil || !accept && domain.KindOf(last) != domain.BadPage {
-				t.Errorf("accepted: %v, it yields %d times and ends with %v", accept, pages, last)
+				t.Errorf("accept %v: got %d pages and last error %v", accept, pages, last)
 			}
 		})
 	}

@@ -12,29 +12,30 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func TestEachLetterIsReplayedOnce(t *testing.T) {
+func TestRun_ReplaysEachOnce(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
+	b := newFixture(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
 	report, err := b.run(t.Context())
 	want := domain.Counts{Received: 7, Inserted: 4, Parked: 3} // the second no.1 was parked with the first
 	if err != nil || report.Counts != want || report.Again["not a number"] != 3 || report.Skipped != 0 || report.Stream != stream {
-		t.Errorf("%+v, %v", report, err)
+		t.Errorf("got %+v, %v", report, err)
 	}
-	if got, want := b.became(), "no.1: 1 replayed, x: 1, no.2: 1 replayed, y: 1, z: 1, no.3: 1 replayed, no.4: 1 replayed"; got != want {
-		t.Errorf("got %s\nwant %s", got, want)
+	const letters = "no.1: 1 replayed, x: 1, no.2: 1 replayed, y: 1, z: 1, no.3: 1 replayed, no.4: 1 replayed"
+	if got := b.describeLetters(); got != letters {
+		t.Errorf("got %s\nwant %s", got, letters)
 	}
 	if !slices.Equal(b.seen.batches, []int64{3, 6, 7}) || len(b.seen.surveys) != 1 || b.seen.surveys[0].Open != 7 {
-		t.Errorf("seen %+v", b.seen)
+		t.Errorf("got observer calls %+v", b.seen)
 	}
 	if report, err := b.run(t.Context()); err != nil || report.Received != 3 || report.Parked != 3 {
-		t.Errorf("the next replay: %+v, %v", report, err)
+		t.Errorf("second replay: got %+v, %v", report, err)
 	}
 	if rows := b.db.Ledger(); len(rows) != 1+3+1 {
-		t.Errorf("%d rows in the ledger", len(rows))
+		t.Errorf("got %d rows in the ledger, want 5", len(rows))
 	}
 }
 
-func TestWhatIsChosen(t *testing.T) {
+func TestRun_Selections(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		chosen domain.DeadLetterSelection
@@ -47,29 +48,29 @@ func TestWhatIsChosen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "no.1", "x", "no.2", "no.3")
+			b := newFixture(t, "no.1", "x", "no.2", "no.3")
 			b.opts.Letters = tt.chosen
 			report, err := b.run(t.Context())
-			if got := b.became(); err != nil || got != tt.want || report.Skipped != tt.skips {
-				t.Errorf("%v, %+v, got %s", err, report, got)
+			if got := b.describeLetters(); err != nil || got != tt.want || report.Skipped != tt.skips {
+				t.Errorf("%v, %+v\ngot %s\nwant %s", err, report, got, tt.want)
 			}
 		})
 	}
 }
 
-func TestResolvedLettersAreSkipped(t *testing.T) {
+func TestRun_SkipsResolved(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "no.1", "x", "no.2")
+	b := newFixture(t, "no.1", "x", "no.2")
 	b.opts.Letters = domain.DeadLetterSelection{IDs: []int64{1, 2}}
 	for skipped := range int64(2) {
 		report, err := b.run(t.Context())
 		if err != nil || report.Skipped != skipped || report.Received != 2-skipped {
-			t.Errorf("%+v, %v", report, err)
+			t.Errorf("got %+v, %v", report, err)
 		}
 	}
 	b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-		other := newBench(t)
-		other.db, other.store = b.db, &shaky{Store: b.db.Replays(9)}
+		other := newFixture(t)
+		other.db, other.store = b.db, &flakyStore{Store: b.db.Replays(9)}
 		if _, err := other.run(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -77,13 +78,13 @@ func TestResolvedLettersAreSkipped(t *testing.T) {
 	}}
 	b.opts.Letters = domain.DeadLetterSelection{All: true}
 	if report, err := b.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
-		t.Errorf("resolved meanwhile: %+v, %v", report, err)
+		t.Errorf("resolved meanwhile: got %+v, %v", report, err)
 	}
 }
 
-func TestBadSelectionsReplayNothing(t *testing.T) {
+func TestRun_InvalidSelections(t *testing.T) {
 	t.Parallel()
-	for says, tt := range map[string]struct {
+	for want, tt := range map[string]struct {
 		chosen domain.DeadLetterSelection
 		stream domain.StreamID
 	}{
@@ -92,26 +93,26 @@ func TestBadSelectionsReplayNothing(t *testing.T) {
 		"an id is 1 or more":        {domain.DeadLetterSelection{IDs: []int64{1, 0}}, stream},
 		"10001 ids":                 {domain.DeadLetterSelection{IDs: make([]int64, 10_001)}, stream},
 		"no dead letter of id 3, 9": {domain.DeadLetterSelection{IDs: []int64{9, 1, 3}}, stream},
-		"and 10 more":               {domain.DeadLetterSelection{IDs: counted(32)}, stream},
+		"and 10 more":               {domain.DeadLetterSelection{IDs: idsTo(32)}, stream},
 		"no such stream":            {domain.DeadLetterSelection{All: true}, domain.StreamID{Source: "other"}},
 	} {
-		b := newBench(t, "no.1", "no.2")
+		b := newFixture(t, "no.1", "no.2")
 		b.opts.Letters, b.opts.Stream = tt.chosen, tt.stream
 		_, err := b.run(t.Context())
-		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), says) || b.store.attempts != 0 {
-			t.Errorf("%d attempts, %v; want %q", b.store.attempts, err, says)
+		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), want) || b.store.attempts != 0 {
+			t.Errorf("got %d attempts and %v, want none and %q", b.store.attempts, err, want)
 		}
 	}
 }
 
-func counted(n int) (ids []int64) {
+func idsTo(n int) (ids []int64) {
 	for id := range int64(n) {
 		ids = append(ids, id+1)
 	}
 	return ids
 }
 
-func TestReplaysThatGoWrong(t *testing.T) {
+func TestRun_Failures(t *testing.T) {
 	t.Parallel()
 	const done = "no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed"
 	for name, tt := range map[string]struct {
@@ -122,93 +123,94 @@ func TestReplaysThatGoWrong(t *testing.T) {
 		received   int64
 		unanswered int
 	}{
-		"a failure passes":           {[]attempt{breaks, breaks}, nil, done, 4, 4, 0},
-		"letters cannot be read":     {nil, []error{failed(domain.Transient)}, done, 2, 4, 0},
-		"a COMMIT that was not made": {[]attempt{vanishes}, nil, done, 3, 4, 1},
-		// What it stored is stored, and what is open is read again, in one batch with the rest.
-		"a COMMIT that was made": {[]attempt{happens}, nil, "no.1: 1 replayed, x: 2, no.2: 1 replayed, no.3: 1 replayed", 2, 2, 1},
+		"a failure passes":           {[]attempt{failOnce, failOnce}, nil, done, 4, 4, 0},
+		"letters cannot be read":     {nil, []error{scriptedError(domain.Transient)}, done, 2, 4, 0},
+		"a COMMIT that was not made": {[]attempt{loseCommit}, nil, done, 3, 4, 1},
+		// Its effect stays. The dead letters that are still open are read again, in one batch with the rest.
+		"a COMMIT that was made": {[]attempt{loseAnswer}, nil, "no.1: 1 replayed, x: 2, no.2: 1 replayed, no.3: 1 replayed", 2, 2, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t, "no.1", "x", "no.2", "no.3")
+				b := newFixture(t, "no.1", "x", "no.2", "no.3")
 				b.store.replays, b.store.opens = tt.replays, tt.opens
 				report, err := b.run(t.Context())
 				if err != nil || report.Received != tt.received || report.Unanswered != tt.unanswered || !report.Balanced() {
-					t.Errorf("%+v, %v", report, err)
+					t.Errorf("got %+v, %v", report, err)
 				}
-				if got := b.became(); got != tt.want || b.store.attempts != tt.attempts || len(b.db.Events()) != 3 {
-					t.Errorf("%d attempts, %d events, %s", b.store.attempts, len(b.db.Events()), got)
+				if got := b.describeLetters(); got != tt.want || b.store.attempts != tt.attempts || len(b.db.Events()) != 3 {
+					t.Errorf("got %d attempts, %d events, %s; want %d, 3, %s", b.store.attempts, len(b.db.Events()), got, tt.attempts, tt.want)
 				}
 				if waits := len(tt.replays) + len(tt.opens); len(b.seen.waits) != waits {
-					t.Errorf("told of %d waits, want %d", len(b.seen.waits), waits)
+					t.Errorf("got %d waits, want %d", len(b.seen.waits), waits)
 				}
 			})
 		})
 	}
 }
 
-func TestAFailureThatStaysIsFinal(t *testing.T) {
+func TestRun_FailsPermanently(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, "no.1", "x", "no.2", "no.3")
+		b := newFixture(t, "no.1", "x", "no.2", "no.3")
 		b.store.replays = []attempt{
 			func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) { return call() },
-			breaks, breaks, breaks, breaks, breaks, breaks,
+			failOnce, failOnce, failOnce, failOnce, failOnce, failOnce,
 		}
 		report, err := b.run(t.Context())
 		if domain.KindOf(err) != domain.Transient || b.store.attempts != 6 || report.Received != 3 {
-			t.Errorf("%d attempts, %+v, %v", b.store.attempts, report, err)
+			t.Errorf("got %d attempts, %+v, %v", b.store.attempts, report, err)
 		}
 	})
 }
 
-// TestASignalDoesNotCutABatch: the batch in hand is stored, and no further one is begun.
-func TestASignalDoesNotCutABatch(t *testing.T) {
+// TestRun_CancelledFinishesBatch: the current batch is stored, and no other begins.
+func TestRun_CancelledFinishesBatch(t *testing.T) {
 	t.Parallel()
-	for name, letters := range map[string]int{"and more to do": 7, "and nothing more to do": 3} {
+	for name, letters := range map[string]int{"more batches left": 7, "no batch left": 3} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var payloads []string
 			for n := range letters {
 				payloads = append(payloads, fmt.Sprintf("no.%d", n))
 			}
-			b := newBench(t, payloads...)
+			b := newFixture(t, payloads...)
 			ctx, cancel := context.WithCancel(t.Context())
 			b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 				cancel()
 				return call()
 			}}
 			report, err := b.run(ctx)
-			if stopped := domain.KindOf(err) == domain.Stopped && err != nil; stopped != (letters > 3) || report.Inserted != 3 || len(b.db.Events()) != 3 {
-				t.Errorf("%+v, %v", report, err)
+			stopped := domain.KindOf(err) == domain.Stopped && err != nil
+			if stopped != (letters > 3) || report.Inserted != 3 || len(b.db.Events()) != 3 {
+				t.Errorf("got %+v, %v", report, err)
 			}
 		})
 	}
 }
 
-func TestASignalEndsAWait(t *testing.T) {
+func TestRun_CancelledWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, "no.1")
+		b := newFixture(t, "no.1")
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		b.store.replays = []attempt{breaks, breaks}
+		b.store.replays = []attempt{failOnce, failOnce}
 		if _, err := b.run(ctx); domain.KindOf(err) != domain.Stopped || b.store.attempts != 1 {
-			t.Errorf("%d attempts, %v", b.store.attempts, err)
+			t.Errorf("got %d attempts, %v", b.store.attempts, err)
 		}
 	})
 }
 
-// TestLettersParkedMeanwhile are for the next replay.
-func TestLettersParkedMeanwhile(t *testing.T) {
+// TestRun_ParkedMeanwhile: dead letters that are parked meanwhile are left to the next replay.
+func TestRun_ParkedMeanwhile(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "no.1", "no.2", "no.3", "no.4")
+	b := newFixture(t, "no.1", "no.2", "no.3", "no.4")
 	b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 		b.park(t, "no.5", "no.6")
 		return call()
 	}}
 	if report, err := b.run(t.Context()); err != nil || report.Received != 4 {
-		t.Errorf("%+v, %v", report, err)
+		t.Errorf("got %+v, %v", report, err)
 	}
 }

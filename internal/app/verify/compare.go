@@ -10,47 +10,47 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An API is what the database is compared with.
+// An API is what the stream's rows are compared with.
 type API struct {
-	SourceURL string // as the stream's checkpoint names it
+	SourceURL string // the stream's checkpoint must name the same
 	Rows      Comparison
-	// Pages is one walk from the head, as ingest.Walk. A page is tried again as the policy says. With acceptShortEnd the walk
-	// may end below the announced total.
+	// Pages reads the API from the head, as ingest.Walk. Each page is retried by policy. With acceptShortEnd the pages may end
+	// below the announced total.
 	Pages func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error]
 }
 
-// A Comparison compares what the API returns with the rows of one stream. It is used by one goroutine at a time.
+// A Comparison compares what the API returns with the rows of one stream. One goroutine uses it at a time.
 type Comparison interface {
-	// Begin forgets what was returned.
+	// Begin forgets the ids that Compare has noted.
 	Begin()
-	// Compare finds what of a page is neither stored with its values nor parked, and notes the ids of its events and
-	// rejects as returned. After an error nothing is noted, and it may be called again with the same page.
+	// Compare finds the records of a page that are neither stored with their values nor parked, and notes the ids of its
+	// events and rejects as returned. After an error nothing is noted, and Compare may be called again with the same page.
 	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
 	// Unreturned finds the stream's events that were not returned since Begin. It may be called again.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// minTries is how often a page of a walk, or the comparison of it, is tried at least while the network or the database
-// fails. With the waits between them that is about ten minutes. A walk cannot be continued by the next command as a run
-// can: what ends it costs all of it.
+// minTries is the number of attempts for a page of a walk, and for its comparison, while the network or the database
+// fails. With the waits between them that is about ten minutes. Unlike a run, a walk cannot be continued by the next
+// command: an error costs all of it.
 const minTries = 25
 
-// patient returns the verifier's policy with at least minTries for transient failures.
-func (v *Verifier) patient() retry.Policy {
+// walkPolicy returns the verifier's policy with at least minTries for transient failures.
+func (v *Verifier) walkPolicy() retry.Policy {
 	policy := v.opts.Retry
 	policy.TransientTries = max(policy.TransientTries, minTries)
 	return policy
 }
 
-// compare walks the API and adds to the report what that came to. A difference found is told even if the walk does not
-// come to its end.
+// compare reads the API and adds the findings to the report. It adds the differences of returned records also if the walk
+// ends early.
 func (v *Verifier) compare(ctx context.Context, report *Report) error {
-	if err := v.comparable(report.Stream.Checkpoint); err != nil {
+	if err := v.checkComparable(report.Stream.Checkpoint); err != nil {
 		return err
 	}
 	v.observer.Checking(domain.CheckReturned)
 	w := walk{}
-	err := v.walk(ctx, &w, report.EndAccepted)
+	err := v.comparePages(ctx, &w, report.EndAccepted)
 	returned := w.finding(report.Inspection)
 	report.Walk = w.Walk
 	if err == nil || returned.Differences > 0 {
@@ -59,10 +59,10 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err != nil {
 		return err
 	}
-	w.settleAnnounced(&report.Inspection)
+	w.clearAnnounced(&report.Inspection)
 	v.observer.Checking(domain.CheckUnreturned)
 	var unreturned domain.Finding
-	err = v.patient().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err = v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		unreturned, err = v.opts.API.Rows.Unreturned(ctx, v.opts.Stream)
 		return err
 	})
@@ -73,34 +73,36 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// comparable refuses what would only tell differences that must be.
-func (v *Verifier) comparable(at domain.Checkpoint) error {
-	refused := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + at.Stream.String() + " with the API"}
+// checkComparable returns Invalid if the stream is incomplete or was read from another source URL: every comparison would
+// differ.
+func (v *Verifier) checkComparable(at domain.Checkpoint) error {
+	err := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + at.Stream.String() + " with the API"}
 	switch {
 	case at.SourceURL != v.opts.API.SourceURL:
-		refused.Err = fmt.Errorf("it was read from %s, not from %s", at.SourceURL, v.opts.API.SourceURL)
-		refused.Remedy = domain.CorrectAddress
+		err.Err = fmt.Errorf("it was read from %s, not from %s", at.SourceURL, v.opts.API.SourceURL)
+		err.Remedy = domain.CorrectAddress
 	case !at.Done:
-		refused.Err = errors.New("it is not complete")
-		refused.Remedy = domain.FinishStream
+		err.Err = errors.New("it is not complete")
+		err.Remedy = domain.FinishStream
 	default:
 		return nil
 	}
-	return refused
+	return err
 }
 
-// A walk is what one walk of the API has come to so far.
+// A walk collects the results of reading the API once.
 type walk struct {
 	Walk
 
 	pass      int64
 	announced domain.Total // by the last page
 	missing   domain.Finding
-	others    domain.Finding
+	others    domain.Finding // differences that are not missing records
 }
 
-// finding tells missing records from new ones. As many as the API announces beyond those that the last pass accounts for
-// may be new. Which of the missing ones these are, nobody can tell.
+// finding returns the finding of CheckReturned. Some missing records may be new: as many as the API announces beyond those
+// that the last pass accounts for. It is unknown which of the missing records these are. So finding counts only the others
+// as differences, but shows all.
 func (w *walk) finding(at domain.Inspection) domain.Finding {
 	growth := int64(0)
 	if at.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
@@ -120,10 +122,10 @@ func (w *walk) finding(at domain.Inspection) domain.Finding {
 	return found
 }
 
-// settleAnnounced removes the difference of a stream that holds fewer records than were announced, if this walk, which came
-// to its end, found all that the API returns stored or parked: then some came twice. A pass that did not receive as many as
-// were announced stays a difference.
-func (w *walk) settleAnnounced(at *domain.Inspection) {
+// clearAnnounced removes the difference of CheckAnnounced if this complete walk found every record of the API stored or
+// parked. The stream then holds fewer records than were announced because the API returned some twice. If the pass did not
+// receive as many as were announced, the difference stays.
+func (w *walk) clearAnnounced(at *domain.Inspection) {
 	if w.missing.Differences+w.others.Differences > 0 || at.Stream.Checkpoint.Offset < at.Stream.Checkpoint.AnnouncedFirst.N {
 		return
 	}
@@ -134,9 +136,9 @@ func (w *walk) settleAnnounced(at *domain.Inspection) {
 	}
 }
 
-// walk compares page by page. When the API loses its cursor, all begins anew from the head.
-func (v *Verifier) walk(ctx context.Context, w *walk, acceptShortEnd bool) error {
-	for page, err := range v.opts.API.Pages(ctx, v.patient(), acceptShortEnd) {
+// comparePages compares page by page. When the API loses its cursor, it starts again from the head.
+func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd bool) error {
+	for page, err := range v.opts.API.Pages(ctx, v.walkPolicy(), acceptShortEnd) {
 		if err != nil {
 			return err
 		}
@@ -152,10 +154,10 @@ func (v *Verifier) walk(ctx context.Context, w *walk, acceptShortEnd bool) error
 	return nil
 }
 
-// comparePage tries again until the database answers.
+// comparePage compares a page and adds the result to w. It retries while the database fails.
 func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *walk) error {
 	var compared domain.PageComparison
-	err := v.patient().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err := v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		compared, err = v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
 		return err
 	})
@@ -172,4 +174,11 @@ func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *
 	w.announced = page.To.AnnouncedLast
 	w.add(page, compared)
 	return nil
+}
+
+func (w *Walk) add(page domain.DecodedPage, compared domain.PageComparison) {
+	w.Pages++
+	w.Received += int64(page.Received)
+	w.Parked += compared.Parked
+	w.NotKept += compared.NotKept
 }

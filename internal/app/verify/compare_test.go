@@ -15,28 +15,28 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// rows are those of a database that holds all events but the missing ones.
-type rows struct {
+// A fakeRows is a Comparison with a database that has all events except the missing ones.
+type fakeRows struct {
 	missing    []domain.EventID
 	unreturned int64
-	fails      error // Compare's and Unreturned's, from their second and first call on
-	failures   int   // of each, how many; 0: all
+	err        error // of Compare from its second call, and of Unreturned from its first
+	failures   int   // how many calls of each fail; 0: all
 
 	begins   int
 	returned []domain.EventID
 	calls    int
-	asked    int // Unreturned's
+	asked    int // calls of Unreturned
 }
 
-func (r *rows) Begin() {
+func (r *fakeRows) Begin() {
 	r.begins++
 	r.returned = nil
 }
 
-func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
+func (r *fakeRows) Compare(_ context.Context, _ domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
 	r.calls++
-	if r.calls > 1 && r.fails != nil && (r.failures == 0 || r.calls <= r.failures+1) {
-		return domain.PageComparison{}, r.fails
+	if r.calls > 1 && r.err != nil && (r.failures == 0 || r.calls <= r.failures+1) {
+		return domain.PageComparison{}, r.err
 	}
 	var compared domain.PageComparison
 	for _, e := range page.Events {
@@ -49,131 +49,134 @@ func (r *rows) Compare(_ context.Context, _ domain.StreamID, page domain.Decoded
 	return compared, nil
 }
 
-func (r *rows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
+func (r *fakeRows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
 	r.asked++
 	if r.asked <= r.failures {
-		return domain.Finding{}, r.fails
+		return domain.Finding{}, r.err
 	}
 	return domain.Finding{Check: domain.CheckUnreturned, Differences: r.unreturned}, nil
 }
 
-// quiet is a walk's observer that is not told anything worth noting.
-type quiet struct{ witness }
+// walkRecorder is a walk's observer that is not told anything worth noting.
+type walkRecorder struct{ recorder }
 
-func (*quiet) Fetching(domain.Position)    {}
-func (*quiet) PassStarted(domain.Position) {}
+func (*walkRecorder) Fetching(domain.Position)    {}
+func (*walkRecorder) PassStarted(domain.Position) {}
 
-func apiOn(source domain.EventSource, r *rows) *verify.API {
+func newAPI(source domain.EventSource, r *fakeRows) *verify.API {
 	return &verify.API{
-		SourceURL: origin, Rows: r,
+		SourceURL: sourceURL, Rows: r,
 		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
-			return ingest.Walk(ctx, source, domaintest.LineDecoder{}, &quiet{}, ingest.WalkOptions{
+			return ingest.Walk(ctx, source, domaintest.LineDecoder{}, &walkRecorder{}, ingest.WalkOptions{
 				PageSize: 2, Retry: policy, AcceptShortEnd: acceptShortEnd,
 			})
 		},
 	}
 }
 
-func streamOf(n, size int, r *rows) *verify.API { return apiOn(domaintest.NewCleanStream(n, size), r) }
+func newCleanAPI(n, size int, r *fakeRows) *verify.API {
+	return newAPI(domaintest.NewCleanStream(n, size), r)
+}
 
-func TestTheWholeAPIIsCompared(t *testing.T) {
+func TestCompare_AllPages(t *testing.T) {
 	t.Parallel()
-	r := &rows{missing: []domain.EventID{domaintest.EventID(4)}, unreturned: 7}
-	report, err := verify.New(sound(), &witness{}, options(streamOf(5, 2, r))).Run(t.Context())
+	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(4)}, unreturned: 7}
+	report, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, 2, r))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.Contains(err.Error(), "8 differences in 2 checks: returned, unreturned") {
-		t.Errorf("the verdict is %v", err)
+		t.Errorf("got error %v, want 8 differences", err)
 	}
 	if report.Walk != (verify.Walk{Pages: 3, Received: 5}) || len(r.returned) != 5 || r.begins != 1 {
-		t.Errorf("walk %+v, returned %d", report.Walk, len(r.returned))
+		t.Errorf("got walk %+v, %d returned", report.Walk, len(r.returned))
 	}
 	found := report.Findings[2].Shown[0]
 	if found.Event != domaintest.EventID(4) || found.RequestID == "" {
-		t.Errorf("it is told as %+v", found)
+		t.Errorf("got difference %+v", found)
 	}
 }
 
-// TestALostCursorBeginsAnew: what was compared before is neither told twice nor forgotten.
-func TestALostCursorBeginsAnew(t *testing.T) {
+// TestCompare_LostCursor: each difference is reported once, although the walk starts again.
+func TestCompare_LostCursor(t *testing.T) {
 	t.Parallel()
-	r := &rows{missing: []domain.EventID{domaintest.EventID(0), domaintest.EventID(3)}}
+	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(0), domaintest.EventID(3)}}
 	source := domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired))
-	report, err := verify.New(sound(), &witness{}, options(apiOn(source, r))).Run(t.Context())
+	report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(source, r))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || report.Findings[2].Differences != 2 {
-		t.Errorf("%v: %+v", err, report.Findings)
+		t.Errorf("got %v: %+v", err, report.Findings)
 	}
 	if report.Walk.Pages != 3 || report.Walk.Received != 6 || r.begins != 2 || len(r.returned) != 6 {
-		t.Errorf("walk %+v, %d beginnings, returned %d", report.Walk, r.begins, len(r.returned))
+		t.Errorf("got walk %+v, %d calls of Begin, %d returned", report.Walk, r.begins, len(r.returned))
 	}
 }
 
-// TestRecordsThatAreParkedAreCounted: each walk anew.
-func TestRecordsThatAreParkedAreCounted(t *testing.T) {
+// TestCompare_CountsParked: each walk counts from zero.
+func TestCompare_CountsParked(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewScriptedSource(
 		domaintest.PageOf("a", "1", "x", "y"), domaintest.FailWith(domain.CursorExpired),
 		domaintest.PageOf("b", "1", "x", "y"), domaintest.LastPageOf("z").Announcing(4),
 	)
-	report, err := verify.New(sound(), &witness{}, options(apiOn(source, &rows{}))).Run(t.Context())
+	report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
 	if want := (verify.Walk{Pages: 2, Received: 4, Parked: 3}); err != nil || report.Walk != want {
-		t.Errorf("%v, walk %+v", err, report.Walk)
+		t.Errorf("%v, got walk %+v", err, report.Walk)
 	}
 }
 
-func TestWhatIsNotComparable(t *testing.T) {
+func TestCompare_NotComparable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
 		change func(at *domain.Checkpoint)
-		says   string
+		want   string
 	}{
-		{"another API's stream", func(at *domain.Checkpoint) { at.SourceURL = "https://other.example" }, "it was read from https://other.example, not from " + origin},
+		{"another source URL", func(at *domain.Checkpoint) { at.SourceURL = "https://other.example" },
+			"it was read from https://other.example, not from " + sourceURL},
 		{"a stream that is not complete", func(at *domain.Checkpoint) { at.Done = false }, "it is not complete"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i := sound()
+			i := soundInventory()
 			tt.change(&i.at)
 			source := domaintest.NewCleanStream(1, 1)
-			report, err := verify.New(i, &witness{}, options(apiOn(source, &rows{}))).Run(t.Context())
-			if domain.KindOf(err) != domain.Invalid || !strings.HasSuffix(err.Error(), tt.says) || len(report.Findings) != 2 {
-				t.Errorf("%v: %+v", err, report.Findings)
+			report, err := verify.New(i, &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
+			if domain.KindOf(err) != domain.Invalid || !strings.HasSuffix(err.Error(), tt.want) || len(report.Findings) != 2 {
+				t.Errorf("got %v: %+v", err, report.Findings)
 			}
 			if n := len(source.Requests()); n != 0 {
-				t.Errorf("%d requests were sent", n)
+				t.Errorf("got %d requests, want none", n)
 			}
 		})
 	}
 }
 
-// TestAWalkThatBreaksOff tells what it found, and the error.
-func TestAWalkThatBreaksOff(t *testing.T) {
+// TestCompare_EndsEarly: Run reports the differences until then, and the error.
+func TestCompare_EndsEarly(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
 		source domain.EventSource
-		rows   *rows
+		rows   *fakeRows
 		kind   domain.Kind
 	}{
-		{"the API fails", domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized)), &rows{}, domain.Unauthorized},
-		{"the database fails", domaintest.NewCleanStream(4, 2), &rows{fails: failure(domain.Transient)}, domain.Transient},
+		{"the API fails", domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized)), &fakeRows{}, domain.Unauthorized},
+		{"the database fails", domaintest.NewCleanStream(4, 2), &fakeRows{err: failure(domain.Transient)}, domain.Transient},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				tt.rows.missing = []domain.EventID{domaintest.EventID(1)}
-				report, err := verify.New(sound(), &witness{}, options(apiOn(tt.source, tt.rows))).Run(t.Context())
+				report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(tt.source, tt.rows))).Run(t.Context())
 				if domain.KindOf(err) != tt.kind || len(report.Findings) != 3 || report.Findings[2].Differences != 1 {
-					t.Errorf("%v: %+v", err, report.Findings)
+					t.Errorf("got %v: %+v", err, report.Findings)
 				}
 			})
 		})
 	}
 }
 
-// TestAWalkOutlivesFailures: the API and the database may be away for minutes, in the middle of a walk and at its end.
-func TestAWalkOutlivesFailures(t *testing.T) {
+// TestCompare_LongFailures: the API and the database may fail for minutes, in the middle of a walk and at its end.
+func TestCompare_LongFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const failures = 20
@@ -181,19 +184,19 @@ func TestAWalkOutlivesFailures(t *testing.T) {
 		for range failures {
 			source.At("2", domaintest.FailWith(domain.Transient))
 		}
-		r := &rows{fails: failure(domain.Transient), failures: failures}
-		w := &witness{}
-		report, err := verify.New(sound(), w, options(apiOn(source, r))).Run(t.Context())
+		r := &fakeRows{err: failure(domain.Transient), failures: failures}
+		w := &recorder{}
+		report, err := verify.New(soundInventory(), w, options(newAPI(source, r))).Run(t.Context())
 		if err != nil || report.Walk != (verify.Walk{Pages: 3, Received: 6}) {
-			t.Errorf("%v, walk %+v", err, report.Walk)
+			t.Errorf("%v, got walk %+v", err, report.Walk)
 		}
 		if r.begins != 1 || len(r.returned) != 6 || r.calls != 3+failures || r.asked != 1+failures || w.waits != 2*failures {
-			t.Errorf("%d beginnings, %d returned, %d pages compared, %d asked for what was not returned, %d waits", r.begins, len(r.returned), r.calls, r.asked, w.waits)
+			t.Errorf("got calls: %d Begin, %d Compare, %d Unreturned; %d returned, %d waits", r.begins, r.calls, r.asked, len(r.returned), w.waits)
 		}
 	})
 }
 
-// TestABadPageHasTheTriesOfTheUser: that the network may be away for minutes says nothing of answers that make no sense.
+// TestABadPageHasTheTriesOfTheUser: that the network may be away for minutes want nothing of answers that make no sense.
 func TestABadPageHasTheTriesOfTheUser(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,29 +204,125 @@ func TestABadPageHasTheTriesOfTheUser(t *testing.T) {
 		for range 30 {
 			source.At("2", domaintest.FailWith(domain.BadPage))
 		}
-		opts := options(apiOn(source, &rows{}))
-		_, err := verify.New(sound(), &witness{}, opts).Run(t.Context())
+		opts := options(newAPI(source, &fakeRows{}))
+		_, err := verify.New(soundInventory(), &recorder{}, opts).Run(t.Context())
 		if asked := len(source.Requests()) - 1; domain.KindOf(err) != domain.BadPage || asked != opts.Retry.Tries {
-			t.Errorf("asked %d times for the page, then %v", asked, err)
+			t.Errorf("got %d requests for the page, then %v; want %d and BadPage", asked, err, opts.Retry.Tries)
 		}
 	})
 }
 
-// TestAnEndThatTheUserAccepted is accepted by the walk, too.
-func TestAnEndThatTheUserAccepted(t *testing.T) {
+// TestCompare_AcceptedShortEnd: the walk accepts a short end that the user accepted for the last pass.
+func TestCompare_AcceptedShortEnd(t *testing.T) {
 	t.Parallel()
 	for _, accepted := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			i := sound()
+			i := soundInventory()
 			i.accepted = accepted
 			source := domaintest.NewCleanStream(4, 2)
 			for range 30 {
 				source.At("2", domaintest.LastPageOf("2", "3").Announcing(5))
 			}
 			source.At("", domaintest.PageOf("2", "0", "1").Announcing(5))
-			report, err := verify.New(i, &witness{}, options(apiOn(source, &rows{}))).Run(t.Context())
+			report, err := verify.New(i, &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
 			if accepted && (err != nil || report.Walk.Received != 4) || !accepted && domain.KindOf(err) != domain.BadPage {
-				t.Errorf("accepted: %v, %v", accepted, err)
+				t.Errorf("accepted %v: got %v", accepted, err)
+			}
+		})
+	}
+}
+
+// TestCompare_ClearsAnnounced: fewer records are stored than were announced. A complete walk that finds every record stored
+// clears that difference.
+func TestCompare_ClearsAnnounced(t *testing.T) {
+	t.Parallel()
+	newShort := func() *fakeInventory {
+		i := soundInventory()
+		i.at.Offset, i.at.Inserted, i.at.AnnouncedFirst = 5, 4, domain.Total{N: 5, Known: true}
+		i.at.AnnouncedLast = i.at.AnnouncedFirst
+		i.findings = append(i.findings,
+			domain.Finding{Check: domain.CheckAnnounced, Differences: 1, Shown: []domain.Difference{{What: "4 of 5"}}})
+		return i
+	}
+	tests := []struct {
+		name    string
+		change  func(i *fakeInventory, r *fakeRows, source *domaintest.ScriptedSource)
+		cleared bool
+	}{
+		{"all is stored or parked", func(*fakeInventory, *fakeRows, *domaintest.ScriptedSource) {}, true},
+		{"a record is missing", func(_ *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
+			r.missing = []domain.EventID{domaintest.EventID(1)}
+		}, false},
+		{"a record is missing that may be new", func(i *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
+			i.at.AnnouncedFirst.N, r.missing = 4, []domain.EventID{domaintest.EventID(1)}
+		}, false},
+		{"the walk ends early", func(_ *fakeInventory, _ *fakeRows, s *domaintest.ScriptedSource) {
+			s.At("4", domaintest.FailWith(domain.Unauthorized))
+		}, false},
+		{"the pass received fewer", func(i *fakeInventory, _ *fakeRows, _ *domaintest.ScriptedSource) { i.at.Offset = 4 }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i, r, source := newShort(), &fakeRows{}, domaintest.NewCleanStream(5, 2)
+			tt.change(i, r, source)
+			report, err := verify.New(i, &recorder{}, options(newAPI(source, r))).Run(t.Context())
+			announced := report.Findings[2]
+			if cleared := announced.Differences == 0 && len(announced.Shown) == 0; cleared != tt.cleared || tt.cleared != (err == nil) {
+				t.Errorf("got %v: %+v, want cleared %v", err, announced, tt.cleared)
+			}
+		})
+	}
+}
+
+// TestCompare_GrowingAPI: missing records count as new, up to the growth of the announced total since the last pass. The API
+// returns 7 records.
+func TestCompare_GrowingAPI(t *testing.T) {
+	t.Parallel()
+	known := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
+	tests := []struct {
+		name        string
+		first, last domain.Total
+		position    int64
+		inserted    int64
+		parked      int64
+		shared      bool
+		missing     int
+		newRecords  int64
+		differences int64
+	}{
+		{"since the pass, by what is missing", known(4), known(4), 4, 4, 0, false, 3, 3, 0},
+		{"by more", known(1), known(1), 1, 1, 0, false, 3, 3, 0},
+		{"by less", known(5), known(5), 5, 4, 1, false, 3, 2, 1},
+		{"not at all", known(7), known(7), 7, 7, 0, false, 3, 0, 3},
+		{"during the pass, which did not read it", known(4), known(7), 4, 4, 0, false, 3, 3, 0},
+		{"during the pass, which received other records twice", known(4), known(7), 7, 4, 0, false, 3, 3, 0},
+		{"during the pass, which read a part of it", known(4), known(7), 6, 5, 1, false, 3, 1, 2},
+		{"during the pass, which read all of it", known(4), known(7), 7, 7, 0, false, 3, 0, 3},
+		{"during the pass, and another stream had stored it", known(4), known(7), 7, 4, 0, true, 3, 0, 3},
+		{"fewer are stored than were announced first", known(6), known(6), 6, 4, 0, false, 3, 1, 2},
+		{"after later versions were parked", known(4), known(4), 4, 4, 3, false, 3, 3, 0},
+		{"the API has shrunk", known(9), known(9), 9, 9, 0, false, 1, 0, 1},
+		{"no totals", domain.Total{}, domain.Total{}, 4, 4, 0, false, 3, 0, 3},
+		{"nothing is missing", known(4), known(4), 4, 4, 0, false, 0, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i, r := soundInventory(), &fakeRows{}
+			i.shared = tt.shared
+			i.at.AnnouncedFirst, i.at.AnnouncedLast, i.at.Offset = tt.first, tt.last, tt.position
+			i.at.Inserted, i.at.Parked = tt.inserted, tt.parked
+			for n := range tt.missing {
+				r.missing = append(r.missing, domaintest.EventID(uint64(n)))
+			}
+			report, err := verify.New(i, &recorder{}, options(newCleanAPI(7, 2, r))).Run(t.Context())
+			if (err == nil) != (tt.differences == 0) || report.Walk.New != tt.newRecords || report.Findings[2].Differences != tt.differences {
+				t.Errorf("got %v: %d new, %d differences; want %d and %d",
+					err, report.Walk.New, report.Findings[2].Differences, tt.newRecords, tt.differences)
+			}
+			if shown := len(report.Findings[2].Shown); tt.differences > 0 && shown != tt.missing {
+				t.Errorf("got %d shown of %d that may be lost, want all", shown, tt.missing)
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Package verify is the use case that proves a stream: that the database holds together by itself and, if asked, that it
-// holds what the API returns.
+// Package verify checks a stream: that its rows in the database are consistent with each other and, on request, that they
+// are what the API returns.
 package verify
 
 import (
@@ -11,22 +11,48 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An Inventory is the database, looked at and never changed.
+// An Inventory checks the database and never changes it.
 type Inventory interface {
-	// Inspect makes all the checks of domain.InventoryChecks in order, whatever they find, and tells began of each before
-	// it makes it. All that they see is of one moment, whatever a run commits meanwhile. A stream that was never claimed
-	// is Invalid. With an error the inspection has the findings until then. It makes one attempt.
+	// Inspect makes all checks of domain.InventoryChecks in order, also after one has failed, and calls began before each of
+	// them. All checks see the database at the same moment, even if a run commits meanwhile. If the stream was never claimed
+	// the error is Invalid. With an error the inspection has the findings until then. Inspect makes one attempt.
 	Inspect(ctx context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error)
 }
 
-// Options are what is to be verified.
-type Options struct {
-	Stream domain.StreamID
-	Retry  retry.Policy // for reaching the database
-	API    *API         // to compare with; nil: the database by itself
+// An Observer is called for each step, in order and from the goroutine of Run. Run waits for it, so it must be quick.
+type Observer interface {
+	// Checking is called when a check begins, and the one before has ended.
+	Checking(check domain.Check)
+	// Waiting is called when nothing will happen until w.Until, because of w.Err.
+	Waiting(w retry.Wait)
+	// Compared is called when a page of the API has been compared.
+	Compared(page domain.DecodedPage)
 }
 
-// A Verifier proves one stream.
+// Options select the stream to verify.
+type Options struct {
+	Stream domain.StreamID
+	Retry  retry.Policy // for the database
+	API    *API         // to compare with; nil: only the database is checked
+}
+
+// A Report is the result of a verification.
+type Report struct {
+	domain.Inspection
+
+	Walk Walk // of the API; zero if it was not read
+}
+
+// A Walk counts what the API returned in one pass.
+type Walk struct {
+	Pages    int64
+	Received int64 // records
+	Parked   int64 // of these, dead letters
+	NotKept  int64 // of these, counted in another dead letter of their event, see domain.MaxOpenDeadLetters
+	New      int64 // of these, neither stored nor parked, but probably newer than the last pass
+}
+
+// A Verifier verifies one stream.
 type Verifier struct {
 	inventory Inventory
 	observer  Observer
@@ -38,14 +64,13 @@ func New(inventory Inventory, observer Observer, opts Options) *Verifier {
 	return &Verifier{inventory: inventory, observer: observer, opts: opts}
 }
 
-// Run makes every check and reports what each came to. If one of them does not hold, the error is Inconsistent; checks
-// that follow are made all the same. With any other error, such as Stopped when ctx ends, the report has the checks that
-// were brought to their end, and proves no more than those. It changes nothing, neither in the database nor upstream, and
-// may be called again.
+// Run makes all checks and reports the finding of each. If a check fails, Run makes the remaining ones, too, and the error
+// is Inconsistent. With any other error, such as Stopped when ctx ends, the report has only the checks that were
+// completed. Run changes nothing, neither in the database nor in the API, and may be called again.
 //
-// The checks of the database see one moment of it, which a run that goes on does not disturb. A comparison with the API
-// sees the database as it is while the API is walked, and is refused as Invalid where the stream is not complete or was
-// read from elsewhere.
+// The checks of the database all see it at one moment, even if a run commits meanwhile. The comparison with the API sees
+// the database as it is while the API is read. It returns Invalid if the stream is not complete or was read from another
+// source URL.
 func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	var report Report
 	var err error
@@ -57,14 +82,14 @@ func (v *Verifier) Run(ctx context.Context) (Report, error) {
 			return report, err
 		}
 	}
-	return report, report.verdict()
+	return report, report.inconsistency()
 }
 
-// inspect tries again until the database is reached. What ends a check that has begun is not tried again: it may have
-// taken long, and would once more.
+// inspect makes the checks of the database. It retries only until the first check has begun: an error after that may have
+// taken long, and a retry would take as long again.
 func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	var inspection domain.Inspection
-	var ended error
+	var checkErr error
 	err := v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		begun := false
 		inspection, err = v.inventory.Inspect(ctx, v.opts.Stream, func(check domain.Check) {
@@ -72,7 +97,7 @@ func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 			v.observer.Checking(check)
 		})
 		if begun {
-			ended = err
+			checkErr = err
 			return nil
 		}
 		return err
@@ -80,11 +105,11 @@ func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	if err != nil {
 		return inspection, err
 	}
-	return inspection, ended
+	return inspection, checkErr
 }
 
-// verdict is the error that names what does not hold.
-func (r Report) verdict() error {
+// inconsistency returns an error that names the failed checks, nil if there are none.
+func (r Report) inconsistency() error {
 	var differences int64
 	var checks []string
 	for _, f := range r.Findings {
@@ -98,14 +123,15 @@ func (r Report) verdict() error {
 	}
 	return &domain.Error{
 		Kind: domain.Inconsistent, Op: "verify stream " + r.Stream.Checkpoint.Stream.String(),
-		Err:  fmt.Errorf("%s in %s: %s", counted(differences, "difference"), counted(int64(len(checks)), "check"), strings.Join(checks, ", ")),
+		Err: fmt.Errorf("%s in %s: %s",
+			pluralize(differences, "difference"), pluralize(int64(len(checks)), "check"), strings.Join(checks, ", ")),
 		Hint: "the report names them",
 	}
 }
 
-func counted(n int64, what string) string {
+func pluralize(n int64, noun string) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -14,20 +14,20 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const origin = "https://api.example/v1"
+const sourceURL = "https://api.example/v1"
 
-// An inventory answers with findings, or with an error after so many of them.
-type inventory struct {
+// A fakeInventory returns prepared findings or errors.
+type fakeInventory struct {
 	at       domain.Checkpoint
-	accepted bool // the end of the last pass
-	shared   bool // the table
+	accepted bool // the user accepted a short end of the last pass
+	shared   bool // another stream uses the table
 	findings []domain.Finding
 	failures []error // of the first attempts, before any check
-	breaks   error   // after the first check
+	checkErr error   // after the first check
 	attempts int
 }
 
-func (i *inventory) Inspect(_ context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error) {
+func (i *fakeInventory) Inspect(_ context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error) {
 	i.attempts++
 	if i.attempts <= len(i.failures) {
 		return domain.Inspection{}, i.failures[i.attempts-1]
@@ -36,24 +36,24 @@ func (i *inventory) Inspect(_ context.Context, stream domain.StreamID, began fun
 	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: i.at}, EndAccepted: i.accepted, Shared: i.shared}
 	for n, finding := range i.findings {
 		began(finding.Check)
-		if n > 0 && i.breaks != nil {
-			return inspection, i.breaks
+		if n > 0 && i.checkErr != nil {
+			return inspection, i.checkErr
 		}
 		inspection.Findings = append(inspection.Findings, finding)
 	}
 	return inspection, nil
 }
 
-// A witness notes what it is told.
-type witness struct {
+// A recorder records the calls of an observer.
+type recorder struct {
 	checks []domain.Check
 	waits  int
-	steps  []domain.DecodedPage
+	pages  []domain.DecodedPage
 }
 
-func (w *witness) Checking(c domain.Check)       { w.checks = append(w.checks, c) }
-func (w *witness) Waiting(retry.Wait)            { w.waits++ }
-func (w *witness) Compared(p domain.DecodedPage) { w.steps = append(w.steps, p) }
+func (w *recorder) Checking(c domain.Check)       { w.checks = append(w.checks, c) }
+func (w *recorder) Waiting(retry.Wait)            { w.waits++ }
+func (w *recorder) Compared(p domain.DecodedPage) { w.pages = append(w.pages, p) }
 
 func options(api *verify.API) verify.Options {
 	return verify.Options{
@@ -62,9 +62,9 @@ func options(api *verify.API) verify.Options {
 	}
 }
 
-func sound() *inventory {
-	return &inventory{
-		at:       domain.Checkpoint{SourceURL: origin, Position: domain.Position{Pass: 1, Done: true}},
+func soundInventory() *fakeInventory {
+	return &fakeInventory{
+		at:       domain.Checkpoint{SourceURL: sourceURL, Position: domain.Position{Pass: 1, Done: true}},
 		findings: []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain}},
 	}
 }
@@ -73,12 +73,12 @@ func failure(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "inspect", Err: errors.New("broken")}
 }
 
-func TestTheVerdict(t *testing.T) {
+func TestRun_Inconsistent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string
 		differences []int64
-		says        string // empty: sound
+		want        string // empty: no error
 	}{
 		{"nothing was checked", nil, ""},
 		{"sound", []int64{0, 0}, ""},
@@ -88,67 +88,67 @@ func TestTheVerdict(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i, w := sound(), &witness{}
+			i, w := soundInventory(), &recorder{}
 			i.findings = i.findings[:len(tt.differences)]
 			for n, differences := range tt.differences {
 				i.findings[n].Differences = differences
 			}
 			report, err := verify.New(i, w, options(nil)).Run(t.Context())
-			if tt.says == "" && err != nil || tt.says != "" && (domain.KindOf(err) != domain.Inconsistent || err.Error() != tt.says) {
-				t.Errorf("the verdict is %v", err)
+			if tt.want == "" && err != nil || tt.want != "" && (domain.KindOf(err) != domain.Inconsistent || err.Error() != tt.want) {
+				t.Errorf("got error %v, want %q", err, tt.want)
 			}
 			if len(report.Findings) != len(tt.differences) || len(w.checks) != len(tt.differences) {
-				t.Errorf("report %+v after checks %v", report, w.checks)
+				t.Errorf("got report %+v after checks %v", report, w.checks)
 			}
 		})
 	}
 }
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestInspect_Retries(t *testing.T) {
 	t.Parallel()
 	transient := failure(domain.Transient)
 	tests := []struct {
 		name     string
 		failures []error
-		breaks   error
+		checkErr error
 		attempts int
 		kind     domain.Kind // of the error; 0 if there is none
 	}{
-		{"a database that is away for a while", []error{transient, transient}, nil, 3, 0},
+		{"a database that comes back", []error{transient, transient}, nil, 3, 0},
 		{"a database that stays away", []error{transient, transient, transient}, nil, 3, domain.Transient},
 		{"no such stream", []error{failure(domain.Invalid)}, nil, 1, domain.Invalid},
-		{"a check that has begun is not", nil, transient, 1, domain.Transient},
+		{"no retry after a check has begun", nil, transient, 1, domain.Transient},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				i := sound()
-				i.failures, i.breaks = tt.failures, tt.breaks
-				report, err := verify.New(i, &witness{}, options(nil)).Run(t.Context())
+				i := soundInventory()
+				i.failures, i.checkErr = tt.failures, tt.checkErr
+				report, err := verify.New(i, &recorder{}, options(nil)).Run(t.Context())
 				if (err != nil) != (tt.kind != 0) || err != nil && domain.KindOf(err) != tt.kind || i.attempts != tt.attempts {
-					t.Errorf("%d attempts, %v", i.attempts, err)
+					t.Errorf("got %d attempts, %v; want %d", i.attempts, err, tt.attempts)
 				}
-				if tt.breaks != nil && len(report.Findings) != 1 {
-					t.Errorf("what was found until then: %+v", report.Findings)
+				if tt.checkErr != nil && len(report.Findings) != 1 {
+					t.Errorf("got findings %+v, want one", report.Findings)
 				}
 			})
 		})
 	}
 }
 
-// TestADatabaseThatFailsIsComparedAllTheSame: each check tells something the others do not.
-func TestADatabaseThatFailsIsComparedAllTheSame(t *testing.T) {
+// TestRun_ComparesInconsistentDatabase: a failed check of the database does not prevent the comparison with the API.
+func TestRun_ComparesInconsistentDatabase(t *testing.T) {
 	t.Parallel()
-	i := sound()
+	i := soundInventory()
 	i.findings[0].Differences = 1
-	w := &witness{}
-	report, err := verify.New(i, w, options(streamOf(3, 2, &rows{}))).Run(t.Context())
+	w := &recorder{}
+	report, err := verify.New(i, w, options(newCleanAPI(3, 2, &fakeRows{}))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") || len(report.Findings) != 4 {
 		t.Errorf("%v: %+v", err, report.Findings)
 	}
 	want := []domain.Check{domain.CheckBalance, domain.CheckChain, domain.CheckReturned, domain.CheckUnreturned}
-	if !slices.Equal(w.checks, want) || len(w.steps) != 2 {
-		t.Errorf("told of %v and %d pages", w.checks, len(w.steps))
+	if !slices.Equal(w.checks, want) || len(w.pages) != 2 {
+		t.Errorf("got checks %v and %d pages", w.checks, len(w.pages))
 	}
 }

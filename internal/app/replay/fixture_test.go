@@ -15,22 +15,22 @@ import (
 
 var stream = domain.StreamID{Source: "test"} //nolint:gochecknoglobals // a constant that Go cannot have
 
-// today is a decoder that has learnt one kind of record more, "no. 17".
-var today = domaintest.LineDecoder{Accepts: "no."} //nolint:gochecknoglobals // the same
+// newDecoder accepts one form of record more than the decoder that parked it: "no. 17".
+var newDecoder = domaintest.LineDecoder{Accepts: "no."} //nolint:gochecknoglobals // the same
 
-// A bench is a replay with everything around it in reach of the test.
-type bench struct {
+// A fixture is a replay with its fake database and observer.
+type fixture struct {
 	db    *domaintest.MemDatabase
-	store *shaky
+	store *flakyStore
 	opts  replay.Options
-	seen  log
+	seen  observerLog
 }
 
-// newBench has letters of these payloads, with ids from 1, and replays three at once.
-func newBench(t *testing.T, payloads ...string) *bench {
+// newFixture returns a database with dead letters of these payloads, with ids from 1. A replay takes three at once.
+func newFixture(t *testing.T, payloads ...string) *fixture {
 	t.Helper()
-	b := &bench{db: domaintest.NewMemDatabase()}
-	b.store = &shaky{Store: b.db.Replays(3)}
+	b := &fixture{db: domaintest.NewMemDatabase()}
+	b.store = &flakyStore{Store: b.db.Replays(3)}
 	b.opts = replay.Options{
 		Stream: stream, Letters: domain.DeadLetterSelection{All: true},
 		Retry: retry.Policy{Tries: 5, Jitter: func() float64 { return 1 }},
@@ -39,7 +39,7 @@ func newBench(t *testing.T, payloads ...string) *bench {
 	return b
 }
 
-func (b *bench) park(t *testing.T, payloads ...string) {
+func (b *fixture) park(t *testing.T, payloads ...string) {
 	t.Helper()
 	runner := b.db.Store()
 	defer runner.Close()
@@ -61,12 +61,12 @@ func (b *bench) park(t *testing.T, payloads ...string) {
 	}
 }
 
-func (b *bench) run(ctx context.Context) (replay.Report, error) {
-	return replay.New(b.store, today, &b.seen, b.opts).Run(ctx)
+func (b *fixture) run(ctx context.Context) (replay.Report, error) {
+	return replay.New(b.store, newDecoder, &b.seen, b.opts).Run(ctx)
 }
 
-// became is each letter in a word: replays, and how it was resolved.
-func (b *bench) became() string {
+// describeLetters returns payload, number of replays and resolution of each dead letter.
+func (b *fixture) describeLetters() string {
 	var words []string
 	for _, l := range b.db.Letters() {
 		word := fmt.Sprintf("%s: %d", l.Payload, l.Replays)
@@ -78,27 +78,27 @@ func (b *bench) became() string {
 	return strings.Join(words, ", ")
 }
 
-// A log notes what an observer is told.
-type log struct {
+// An observerLog records the calls of an observer.
+type observerLog struct {
 	surveys []domain.SelectionCount
 	waits   []retry.Wait
-	batches []int64 // how many were replayed by the end of each
+	batches []int64 // how many dead letters were replayed after each
 }
 
-func (l *log) Surveyed(s domain.SelectionCount) { l.surveys = append(l.surveys, s) }
-func (l *log) Waiting(w retry.Wait)             { l.waits = append(l.waits, w) }
-func (l *log) Replayed(r replay.Report)         { l.batches = append(l.batches, r.Received) }
+func (l *observerLog) Surveyed(s domain.SelectionCount) { l.surveys = append(l.surveys, s) }
+func (l *observerLog) Waiting(w retry.Wait)             { l.waits = append(l.waits, w) }
+func (l *observerLog) Replayed(r replay.Report)         { l.batches = append(l.batches, r.Received) }
 
-// A shaky store does to chosen calls what networks and databases do.
-type shaky struct {
+// A flakyStore fails chosen calls as networks and databases do.
+type flakyStore struct {
 	replay.Store
 
-	replays  []func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
+	replays  []attempt // of the first calls of Replay
 	opens    []error
 	attempts int
 }
 
-func (s *shaky) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error) {
+func (s *flakyStore) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error) {
 	s.attempts++
 	call := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
 	if len(s.replays) == 0 {
@@ -109,7 +109,7 @@ func (s *shaky) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayR
 	return first(call)
 }
 
-func (s *shaky) Open(
+func (s *flakyStore) Open(
 	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {
 	if len(s.opens) > 0 {
@@ -120,24 +120,25 @@ func (s *shaky) Open(
 	return s.Store.Open(ctx, stream, chosen, after, last)
 }
 
-func failed(kind domain.Kind) error {
+func scriptedError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "replay", Err: errors.New("scripted " + kind.String())}
 }
 
+// An attempt replaces a call of Replay. It may call replay to let it happen.
 type attempt = func(func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
 
-// happens loses the answer to a COMMIT that was carried out; vanishes loses the COMMIT itself.
-func happens(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+// loseAnswer loses the answer to a COMMIT that happened; loseCommit loses the COMMIT itself.
+func loseAnswer(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 	if _, err := call(); err != nil {
 		return domain.ReplayResult{}, err
 	}
-	return domain.ReplayResult{}, failed(domain.Uncertain)
+	return domain.ReplayResult{}, scriptedError(domain.Uncertain)
 }
 
-func vanishes(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-	return domain.ReplayResult{}, failed(domain.Uncertain)
+func loseCommit(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	return domain.ReplayResult{}, scriptedError(domain.Uncertain)
 }
 
-func breaks(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-	return domain.ReplayResult{}, failed(domain.Transient)
+func failOnce(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	return domain.ReplayResult{}, scriptedError(domain.Transient)
 }

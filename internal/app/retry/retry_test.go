@@ -19,48 +19,48 @@ func policy() retry.Policy {
 	return retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: fullJitter}
 }
 
-func TestWhatIsWorthAnotherTry(t *testing.T) {
+func TestNext_KindsToRetry(t *testing.T) {
 	t.Parallel()
-	again := map[domain.Kind]bool{
+	retried := map[domain.Kind]bool{
 		domain.RateLimited: true, domain.Transient: true, domain.BadPage: true, domain.Uncertain: true,
 	}
 	for kind := domain.Unknown; kind <= domain.Stopped; kind++ {
 		_, err := policy().Budget().Next(of(kind))
-		if got := err == nil; got != again[kind] {
-			t.Errorf("%s: again %v, want %v", kind, got, again[kind])
+		if got := err == nil; got != retried[kind] {
+			t.Errorf("%s: got retry %v, want %v", kind, got, retried[kind])
 		}
 		if err != nil && domain.KindOf(err) != kind {
-			t.Errorf("%s became %s", kind, domain.KindOf(err))
+			t.Errorf("got kind %[2]s for %[1]s, want the same", kind, domain.KindOf(err))
 		}
 	}
 }
 
-func TestFailuresBackOffAndEnd(t *testing.T) {
+func TestNext_BackoffAfterFailures(t *testing.T) {
 	t.Parallel()
 	budget := retry.Policy{Tries: 9, MaxWait: time.Hour, Jitter: fullJitter}.Budget()
-	for failed, ms := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+	for failures, ms := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
 		want := time.Duration(ms) * time.Millisecond
 		wait, err := budget.Next(of(domain.Transient))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if wait.For != want {
-			t.Errorf("backoff %s, want %s", wait.For, want)
+			t.Errorf("got backoff %s, want %s", wait.For, want)
 		}
-		if cut := wait.AtMost(time.Millisecond); cut.Try != failed+2 || cut.Tries != 9 {
-			t.Errorf("try %d of %d follows failure %d of 9", cut.Try, cut.Tries, failed+1)
+		if cut := wait.Limit(time.Millisecond); cut.Try != failures+2 || cut.Tries != 9 {
+			t.Errorf("got attempt %d of %d after failure %d, want attempt %d of 9", cut.Try, cut.Tries, failures+1, failures+2)
 		}
 	}
 	if _, err := budget.Next(of(domain.BadPage)); domain.KindOf(err) != domain.BadPage {
-		t.Errorf("the ninth failure ends in %v", err)
+		t.Errorf("got %v after the ninth failure, want BadPage", err)
 	}
 }
 
-// TestTransientFailuresMayHaveMoreTries: these are counted by themselves, so that none of them ends other failures early.
-func TestTransientFailuresMayHaveMoreTries(t *testing.T) {
+// TestNext_TransientTries: transient failures are counted separately, so that they do not use up the attempts for others.
+func TestNext_TransientTries(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		transientTries, transient, others int // failures after which it ends
+		transientTries, transient, others int // failures after which the error is final
 	}{{0, 3, 3}, {2, 3, 3}, {25, 25, 3}} {
 		count := func(budget *retry.Budget, kind domain.Kind) (failures int) {
 			for failures = 1; ; failures++ {
@@ -71,10 +71,10 @@ func TestTransientFailuresMayHaveMoreTries(t *testing.T) {
 		}
 		policy := retry.Policy{Tries: 3, TransientTries: tt.transientTries, Jitter: fullJitter}
 		if n := count(policy.Budget(), domain.Transient); n != tt.transient {
-			t.Errorf("%+v: Transient ends after %d failures", tt, n)
+			t.Errorf("%+v: Transient is final after %d failures", tt, n)
 		}
 		if n := count(policy.Budget(), domain.BadPage); n != tt.others {
-			t.Errorf("%+v: BadPage ends after %d failures", tt, n)
+			t.Errorf("%+v: BadPage is final after %d failures", tt, n)
 		}
 		if tt.transientTries > policy.Tries {
 			budget := policy.Budget()
@@ -84,50 +84,50 @@ func TestTransientFailuresMayHaveMoreTries(t *testing.T) {
 				}
 			}
 			if n := count(budget, domain.BadPage); n != tt.others {
-				t.Errorf("%+v: after Transient, BadPage ends after %d failures", tt, n)
+				t.Errorf("%+v: after Transient, BadPage is final after %d failures", tt, n)
 			}
 		}
 	}
 }
 
-func TestJitterTakesAShareOfTheWholeBackoff(t *testing.T) {
+func TestNext_Jitter(t *testing.T) {
 	t.Parallel()
-	for _, share := range []float64{0, 0.25, 0.999} {
-		budget := retry.Policy{Tries: 2, Jitter: func() float64 { return share }}.Budget()
+	for _, jitter := range []float64{0, 0.25, 0.999} {
+		budget := retry.Policy{Tries: 2, Jitter: func() float64 { return jitter }}.Budget()
 		wait, err := budget.Next(of(domain.Transient))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := time.Duration(share * float64(500*time.Millisecond)); wait.For != want {
-			t.Errorf("share %v waits %s, want %s", share, wait.For, want)
+		if want := time.Duration(jitter * float64(500*time.Millisecond)); wait.For != want {
+			t.Errorf("jitter %v: got wait %s, want %s", jitter, wait.For, want)
 		}
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestNext_RateLimited(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		in      time.Duration // Until, from now; negative: in the past
-		unsaid  bool
+		noUntil bool
 		unsent  bool
 		refused int // times before
 		want    time.Duration
 	}{
-		{name: "as long as told", in: 41 * time.Second, want: 41 * time.Second},
-		{name: "Retry-After: 0 does not ask again in the same instant", in: 0, want: time.Second},
-		{name: "a moment in the past neither", in: -time.Hour, want: time.Second},
-		{name: "pacing that sent nothing waits just its time", in: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
-		{name: "pacing whose moment has passed", in: -time.Second, unsent: true, want: 0},
-		{name: "nobody said when", unsaid: true, want: time.Second},
-		{name: "nobody says when, again and again", unsaid: true, refused: 3, want: 8 * time.Second},
-		{name: "nobody ever says when", unsaid: true, refused: 20, want: time.Minute},
+		{name: "as long as the API demands", in: 41 * time.Second, want: 41 * time.Second},
+		{name: "Retry-After: 0 waits a second", in: 0, want: time.Second},
+		{name: "a time in the past waits a second", in: -time.Hour, want: time.Second},
+		{name: "an unsent request waits only its time", in: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
+		{name: "an unsent request whose time has passed", in: -time.Second, unsent: true, want: 0},
+		{name: "no time", noUntil: true, want: time.Second},
+		{name: "no time, four times", noUntil: true, refused: 3, want: 8 * time.Second},
+		{name: "no time, 21 times", noUntil: true, refused: 20, want: time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				refusal := &domain.Error{Kind: domain.RateLimited, Op: "fetch", Err: errors.New("429"), Unsent: tt.unsent}
-				if !tt.unsaid {
+				if !tt.noUntil {
 					refusal.Until = time.Now().Add(tt.in)
 				}
 				budget := policy().Budget()
@@ -139,17 +139,17 @@ func TestRefusals(t *testing.T) {
 					}
 				}
 				if wait.Try != 0 || wait.Tries != 0 {
-					t.Errorf("a refusal costs try %d of %d", wait.Try, wait.Tries)
+					t.Errorf("got attempt %d of %d, want a refusal to cost none", wait.Try, wait.Tries)
 				}
 				if wait.For != tt.want || !wait.Until.Equal(time.Now().Add(tt.want)) {
-					t.Errorf("waits %s until %s, want %s", wait.For, wait.Until, tt.want)
+					t.Errorf("got wait %s until %s, want %s", wait.For, wait.Until, tt.want)
 				}
 			})
 		})
 	}
 }
 
-func TestRefusalsCostNoTryButEndAtMaxWait(t *testing.T) {
+func TestNext_MaxWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		budget := retry.Policy{Tries: 1, MaxWait: 100 * time.Second, Jitter: fullJitter}.Budget()
@@ -161,12 +161,12 @@ func TestRefusalsCostNoTryButEndAtMaxWait(t *testing.T) {
 		}
 		_, err := budget.Next(refusal)
 		if domain.KindOf(err) != domain.RateLimited || domain.RemedyOf(err) != domain.WaitLonger {
-			t.Errorf("past the longest wait: %v", err)
+			t.Errorf("got %v beyond MaxWait, want RateLimited with a remedy", err)
 		}
 	})
 }
 
-func TestDoTriesUntilItSucceeds(t *testing.T) {
+func TestDo_RetriesUntilSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var waits []time.Duration
@@ -178,12 +178,12 @@ func TestDoTriesUntilItSucceeds(t *testing.T) {
 			return nil
 		})
 		if err != nil || tries != 3 || len(waits) != 2 {
-			t.Errorf("%d tries, waits %v, error %v", tries, waits, err)
+			t.Errorf("got %d attempts, waits %v, error %v; want 3 attempts with 2 waits", tries, waits, err)
 		}
 	})
 }
 
-func TestDoStopsWithItsContext(t *testing.T) {
+func TestDo_Cancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -192,10 +192,10 @@ func TestDoStopsWithItsContext(t *testing.T) {
 		cause := &domain.Error{Kind: domain.RateLimited, Op: "fetch", Err: errors.New("429"), Until: began.Add(30 * time.Minute)}
 		err := policy().Do(ctx, func(retry.Wait) {}, func(context.Context) error { return cause })
 		if domain.KindOf(err) != domain.Stopped || !errors.Is(err, cause) {
-			t.Errorf("stopped with %v", err)
+			t.Errorf("got %v, want Stopped with the cause of the wait", err)
 		}
 		if waited := time.Since(began); waited != time.Minute {
-			t.Errorf("left after %s", waited)
+			t.Errorf("returned after %s, want a minute", waited)
 		}
 	})
 }
