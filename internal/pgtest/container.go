@@ -10,11 +10,13 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that the readiness check names
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/log"
 	"github.com/testcontainers/testcontainers-go/modules/postgres"
@@ -25,27 +27,35 @@ const (
 	defaultImage = "postgres:17"
 	postgresPort = "5432/tcp"
 
-	containerPatience = 3 * time.Minute // a first pull included
-	readyPatience     = 30 * time.Second
+	containerTimeout = 3 * time.Minute // includes pulling the image
+	readyTimeout     = 30 * time.Second
+
+	// These labels name the process of a container, for removeOrphans.
+	labelHost = "dev.pawl.pgtest.host"
+	labelPID  = "dev.pawl.pgtest.pid"
+
+	// foreignAge is the age from which a container of another host or pid namespace counts as orphaned. Its process is not
+	// visible from here.
+	foreignAge = 6 * time.Hour
 )
 
 func image() string { return cmp.Or(os.Getenv("POSTGRES_IMAGE"), defaultImage) }
 
-// openContainer starts a container, after removing those of processes that were killed.
+// openContainer removes the containers of killed test processes and starts a new one.
 func openContainer(ctx context.Context, logf logf) (*server, error) {
-	ctx, cancel := context.WithTimeout(ctx, containerPatience)
+	ctx, cancel := context.WithTimeout(ctx, containerTimeout)
 	defer cancel()
 	quiet := testcontainers.WithLogger(log.NewNoopLogger())
 	docker, err := testcontainers.NewDockerProvider(quiet)
 	if err != nil {
 		return nil, fmt.Errorf("find Docker: %w", err)
 	}
-	defer docker.Close() //nolint:errcheck // it closes idle connections only
+	defer docker.Close() //nolint:errcheck // it only closes idle connections
 	host, err := docker.DaemonHost(ctx)
 	if err != nil {
 		return nil, err
 	}
-	owner, err := thisProcess()
+	owner, err := currentProcess()
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +68,11 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	}
 	ctr, err := postgres.Run(ctx, image(), quiet,
 		postgres.WithPassword(password),
-		testcontainers.WithCmdArgs(settings()...),
+		testcontainers.WithCmdArgs(serverSettings()...),
 		testcontainers.WithLabels(owner.labels()),
-		testcontainers.WithHostConfigModifier(publishFor(host)),
+		testcontainers.WithHostConfigModifier(publishPort(host)),
 		testcontainers.WithWaitStrategy(
-			wait.ForSQL(postgresPort, "pgx", urlAt).WithStartupTimeout(readyPatience)))
+			wait.ForSQL(postgresPort, "pgx", urlAt).WithStartupTimeout(readyTimeout)))
 	if err != nil {
 		return nil, errors.Join(err, testcontainers.TerminateContainer(ctr))
 	}
@@ -76,9 +86,9 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	return newServer(superuserURL(endpoint, password), stop), nil
 }
 
-// publishFor keeps the port off the network where the engine is on this machine. A remote one, or one seen from inside
-// a container, can't be reached over its loopback.
-func publishFor(engineHost string) func(*container.HostConfig) {
+// publishPort publishes the port on 127.0.0.1 only, if the Docker engine is on this machine. The loopback address of a
+// remote engine, or of one used from inside a container, cannot be reached; there Docker's default stays.
+func publishPort(engineHost string) func(*container.HostConfig) {
 	addr, err := netip.ParseAddr(engineHost)
 	local := engineHost == "localhost" || (err == nil && addr.IsLoopback())
 	return func(config *container.HostConfig) {
@@ -89,11 +99,11 @@ func publishFor(engineHost string) func(*container.HostConfig) {
 	}
 }
 
-// settings are the arguments of a server whose data nobody keeps.
-func settings() []string {
+// serverSettings returns the arguments of a server whose data is thrown away.
+func serverSettings() []string {
 	return []string{
 		"-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "max_connections=300", // parallel tests have a pool each
+		"-c", "max_connections=300", // parallel tests have one pool each
 	}
 }
 
@@ -101,5 +111,57 @@ func superuserURL(hostPort, password string) url.URL {
 	return url.URL{
 		Scheme: "postgres", User: url.UserPassword("postgres", password), Host: hostPort,
 		Path: "/postgres", RawQuery: "sslmode=disable",
+	}
+}
+
+// An owner is the process that uses a container. Test packages run side by side, so a container may be removed only when
+// its owner has ended.
+type owner struct {
+	host string // and pid namespace
+	pid  int
+}
+
+func currentProcess() (owner, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return owner{}, err
+	}
+	if namespace, err := os.Readlink("/proc/self/ns/pid"); err == nil {
+		host += " " + namespace
+	}
+	return owner{host: host, pid: os.Getpid()}, nil
+}
+
+func (o owner) labels() map[string]string {
+	return map[string]string{labelHost: o.host, labelPID: strconv.Itoa(o.pid)}
+}
+
+// isOrphaned reports whether the process of the labels has ended. For another host it can only judge by the age.
+func (o owner) isOrphaned(labels map[string]string, age time.Duration, isAlive func(pid int) bool) bool {
+	if labels[labelHost] != o.host {
+		return age > foreignAge
+	}
+	pid, err := strconv.Atoi(labels[labelPID])
+	return err != nil || !isAlive(pid)
+}
+
+// removeOrphans removes containers of killed test processes. They exist where testcontainers' reaper is switched off or
+// cannot run. Errors are only logged: a container that stays does no harm.
+func removeOrphans(ctx context.Context, docker client.APIClient, self owner, logf logf) {
+	found, err := docker.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: client.Filters{}.Add("label", labelHost),
+	})
+	if err != nil {
+		logf("pgtest: list left over containers: %v", err)
+		return
+	}
+	for _, c := range found.Items {
+		if !self.isOrphaned(c.Labels, time.Since(time.Unix(c.Created, 0)), isAlive) {
+			continue
+		}
+		_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err != nil {
+			logf("pgtest: cannot remove the left over container %.12s: %v", c.ID, err)
+		}
 	}
 }

@@ -17,40 +17,40 @@ import (
 func TestContainer(t *testing.T) {
 	srv, err := openContainer(t.Context(), t.Logf)
 	if err != nil {
-		unavailable(t, err)
+		skipOrFail(t, err)
 	}
 	checkServer(t, srv)
 }
 
-// unavailable skips where nobody promised a container, and fails where an image was named for it.
-func unavailable(t *testing.T, err error) {
+// skipOrFail skips the test because there is no container. It fails if POSTGRES_IMAGE is set: then there should be one.
+func skipOrFail(t *testing.T, err error) {
 	t.Helper()
 	if os.Getenv("POSTGRES_IMAGE") != "" {
 		t.Fatalf("no container although POSTGRES_IMAGE is set: %v", err)
 	}
-	t.Skipf("no container to be had here, and POSTGRES_IMAGE is not set: %v", err)
+	t.Skipf("no container on this machine, and POSTGRES_IMAGE is not set: %v", err)
 }
 
-func TestContainerIsPublishedOnLoopbackWhereThatIsReachable(t *testing.T) {
+func TestPublishPort(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost": true, "127.0.0.1": true, "::1": true, "172.17.0.1": false, "engine.example": false,
 	} {
 		var config container.HostConfig
-		publishFor(host)(&config)
+		publishPort(host)(&config)
 		bindings := config.PortBindings[network.MustParsePort(postgresPort)]
 		if got := len(bindings) == 1 && bindings[0].HostIP.IsLoopback(); got != want {
-			t.Errorf("engine on %s: loopback %v", host, got)
+			t.Errorf("engine on %s: got loopback %v, want %v", host, got, want)
 		}
 	}
 }
 
-func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
+func TestRemoveOrphans(t *testing.T) {
 	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(log.NewNoopLogger()))
 	if err != nil {
-		unavailable(t, err)
+		skipOrFail(t, err)
 	}
 	docker := provider.Client()
-	self, err := thisProcess()
+	self, err := currentProcess()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +60,11 @@ func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
 			Config: &container.Config{Image: image(), Labels: o.labels()},
 		})
 		if err != nil {
-			unavailable(t, err)
+			skipOrFail(t, err)
 		}
 		return made.ID
 	}
-	there := func(id string) bool {
+	exists := func(id string) bool {
 		_, err := docker.ContainerInspect(t.Context(), id, client.ContainerInspectOptions{})
 		return err == nil
 	}
@@ -72,11 +72,11 @@ func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
 
 	removeOrphans(t.Context(), docker, self, t.Logf)
 
-	if there(dead) {
-		t.Error("a dead process's container is still there")
+	if exists(dead) {
+		t.Error("the container of a dead process still exists")
 	}
-	if !there(living) {
-		t.Error("a living process's container is gone")
+	if !exists(living) {
+		t.Error("the container of a living process was removed")
 	}
 	_, err = docker.ContainerRemove(t.Context(), living, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if err != nil {
@@ -84,32 +84,33 @@ func TestContainersOfDeadProcessesAreRemoved(t *testing.T) {
 	}
 }
 
-func TestOrphaned(t *testing.T) {
+func TestIsOrphaned(t *testing.T) {
 	self := owner{"here", 1}
-	alive := func(pid int) bool { return pid == 2 }
-	for name, c := range map[string]struct {
+	isAlive := func(pid int) bool { return pid == 2 }
+	for name, tt := range map[string]struct {
 		host, pid string
 		age       time.Duration
 		want      bool
 	}{
-		"its process lives":              {"here", "2", 48 * time.Hour, false},
-		"its process is gone":            {"here", "3", time.Second, true},
-		"no process could have this id":  {"here", "x", time.Second, true},
-		"another host's, young":          {"there", "3", time.Hour, false},
-		"another host's, past all tests": {"there", "2", 7 * time.Hour, true},
+		"its process is alive":           {"here", "2", 48 * time.Hour, false},
+		"its process has ended":          {"here", "3", time.Second, true},
+		"not a process id":               {"here", "x", time.Second, true},
+		"another host, young":            {"there", "3", time.Hour, false},
+		"another host, older than tests": {"there", "2", 7 * time.Hour, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			labels := map[string]string{labelHost: c.host, labelPID: c.pid}
-			if got := self.orphaned(labels, c.age, alive); got != c.want {
-				t.Fatalf("orphaned: %v", got)
+			labels := map[string]string{labelHost: tt.host, labelPID: tt.pid}
+			if got := self.isOrphaned(labels, tt.age, isAlive); got != tt.want {
+				t.Fatalf("got %v, want %v", got, tt.want)
 			}
 		})
 	}
 	if labels := self.labels(); labels[labelPID] != strconv.Itoa(self.pid) || labels[labelHost] != self.host {
-		t.Fatalf("labels %v", labels)
+		t.Fatalf("got labels %v", labels)
 	}
 }
 
+// deadPID returns the id of a process that has ended.
 func deadPID(t *testing.T) int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")

@@ -13,8 +13,8 @@ func openLocal(context.Context, logf) (*server, error) {
 	return nil, errors.New("not supported on " + runtime.GOOS)
 }
 
-// alive relies on FindProcess, which fails here when there is no such process.
-func alive(pid int) bool {
+// isAlive reports whether there is a process with this id. FindProcess fails on these systems if there is none.
+func isAlive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {
 		return false

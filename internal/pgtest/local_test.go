@@ -18,26 +18,26 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-func TestLocalServer(t *testing.T) {
-	srv := localServer(t)
-	dir := homeOf(t, srv.url.String())
+func TestOpenLocal(t *testing.T) {
+	srv := openTestLocal(t)
+	dir := findDir(t, srv.url.String())
 	checkServer(t, srv)
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("%s is still there: %v", dir, err)
+		t.Errorf("folder %s still exists: %v", dir, err)
 	}
 }
 
-// serveEnv makes the test below the process that is going to be killed.
+// serveEnv makes the test binary run the following test as the process that will be killed.
 const serveEnv = "PGTEST_SERVE_UNTIL_KILLED"
 
-func TestKilledProcessTakesItsServerAlong(t *testing.T) {
+func TestOpenLocal_KilledProcess(t *testing.T) {
 	if os.Getenv(serveEnv) != "" {
-		fmt.Fprintln(os.Stdout, serveEnv, localServer(t).url.String())
+		fmt.Fprintln(os.Stdout, serveEnv, openTestLocal(t).url.String())
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
 	}
 	if len(pgprograms.Folders()) == 0 {
-		t.Skip("SKIPPED: no initdb and postgres here")
+		t.Skip("SKIPPED: this machine has no initdb and postgres")
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	child.Env = append(os.Environ(), serveEnv+"=1")
@@ -51,24 +51,25 @@ func TestKilledProcessTakesItsServerAlong(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	url := announced(t, out)
-	dir := homeOf(t, url)
+	url := readURL(t, out)
+	dir := findDir(t, url)
 
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 
-	eventually(t, "the folder goes", func() bool {
+	waitFor(t, "the folder to be removed", func() bool {
 		_, err := os.Stat(dir)
 		return os.IsNotExist(err)
 	})
 	if conn, err := pgx.Connect(t.Context(), url); err == nil {
-		t.Errorf("the server still answers: %v", conn.Close(t.Context()))
+		t.Errorf("the server still accepts connections: %v", conn.Close(t.Context()))
 	}
-	_ = child.Wait() // it was killed, which is an error
+	_ = child.Wait() // the error only says that it was killed
 }
 
-func announced(t *testing.T, out io.Reader) string {
+// readURL returns the URL that the process prints.
+func readURL(t *testing.T, out io.Reader) string {
 	t.Helper()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -80,10 +81,10 @@ func announced(t *testing.T, out io.Reader) string {
 	return ""
 }
 
-func localServer(t *testing.T) *server {
+func openTestLocal(t *testing.T) *server {
 	t.Helper()
 	if len(pgprograms.Folders()) == 0 {
-		t.Skip("SKIPPED: no initdb and postgres here")
+		t.Skip("SKIPPED: this machine has no initdb and postgres")
 	}
 	srv, err := openLocal(t.Context(), t.Logf)
 	if err != nil {
@@ -92,8 +93,8 @@ func localServer(t *testing.T) *server {
 	return srv
 }
 
-// homeOf is the folder that goes with the server.
-func homeOf(t *testing.T, url string) string {
+// findDir returns the folder of the server.
+func findDir(t *testing.T, url string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -109,16 +110,17 @@ func homeOf(t *testing.T, url string) string {
 	return filepath.Dir(data)
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+// waitFor waits until condition returns true; what describes it.
+func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(20 * time.Second)
-	for !holds() {
+	for !condition() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("in vain: %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

@@ -14,11 +14,11 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestDatabase(t *testing.T) {
 	for range 3 {
-		t.Run("each its own", func(t *testing.T) {
+		t.Run("parallel", func(t *testing.T) {
 			t.Parallel()
 			conn := connect(t, pgtest.Database(t))
 			if n := count(t, conn, "SELECT count(*) FROM checkpoints"); n != 0 {
-				t.Fatalf("%d checkpoints in a fresh database", n)
+				t.Fatalf("got %d checkpoints in a new database, want none", n)
 			}
 			_, err := conn.Exec(t.Context(), `INSERT INTO checkpoints (stream, source_url, epoch) VALUES ('s', 'u', 1)`)
 			if err != nil {
@@ -31,16 +31,16 @@ func TestDatabase(t *testing.T) {
 func TestEmpty(t *testing.T) {
 	conn := connect(t, pgtest.Empty(t))
 	if n := count(t, conn, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); n != 0 {
-		t.Fatalf("%d tables in an empty database", n)
+		t.Fatalf("got %d tables in an empty database, want none", n)
 	}
 	var encoding string
 	if err := conn.QueryRow(t.Context(), "SHOW server_encoding").Scan(&encoding); err != nil || encoding != "UTF8" {
-		t.Fatalf("encoding %q, %v", encoding, err)
+		t.Fatalf("got encoding %q, %v; want UTF8", encoding, err)
 	}
 }
 
-func TestDatabaseIsDroppedUnderItsConnections(t *testing.T) {
-	outside := connect(t, pgtest.Empty(t))
+func TestEmpty_DroppedWithConnections(t *testing.T) {
+	observer := connect(t, pgtest.Empty(t))
 	var name string
 	t.Run("leaves a connection open", func(t *testing.T) {
 		conn, err := pgx.Connect(t.Context(), pgtest.Empty(t))
@@ -51,8 +51,8 @@ func TestDatabaseIsDroppedUnderItsConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n := count(t, outside, "SELECT count(*) FROM pg_database WHERE datname = $1", name); n != 0 {
-		t.Fatalf("%s is still there", name)
+	if n := count(t, observer, "SELECT count(*) FROM pg_database WHERE datname = $1", name); n != 0 {
+		t.Fatalf("database %s still exists", name)
 	}
 }
 

@@ -2,10 +2,17 @@ package pgtest
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const advice = `no PostgreSQL server for this test. Any of these provides one:
@@ -14,12 +21,50 @@ const advice = `no PostgreSQL server for this test. Any of these provides one:
   - install PostgreSQL's server programs (initdb and postgres), or have a network to download them
 Tried, in this order:`
 
-// logf is testing.TB's Logf.
+const (
+	emptyTemplate = "template0" // it accepts no connections, so it is never changed or in use
+
+	namePrefix = "pawl_test_"
+	nameTime   = "20060102t150405" // sorts as text
+
+	externalTimeout = 10 * time.Second
+	abandonedAge    = 24 * time.Hour // longer than any test run: the process of such a database has ended
+)
+
+// A logf is the method Logf of a testing.TB.
 type logf func(format string, args ...any)
 
-// A server is a running PostgreSQL that lets us create databases.
+// A serverSource is one way to get a server.
+type serverSource struct {
+	name string
+	open func(context.Context, logf) (*server, error)
+}
+
+func serverSources() []serverSource {
+	return []serverSource{
+		{"TEST_DATABASE_URL", openExternal},
+		{"a container of " + image(), openContainer},
+		{"local programs", openLocal},
+	}
+}
+
+// openFirst opens the first source that works. The error contains the errors of all sources.
+func openFirst(ctx context.Context, sources []serverSource, logf logf) (*server, error) {
+	var failures []string
+	for _, source := range sources {
+		srv, err := source.open(ctx, logf)
+		if err == nil {
+			logf("pgtest: PostgreSQL is from %s, at %s; tried before: %q", source.name, srv.url.Host, failures)
+			return srv, nil
+		}
+		failures = append(failures, source.name+": "+err.Error())
+	}
+	return nil, errors.New(advice + "\n  - " + strings.Join(failures, "\n  - "))
+}
+
+// A server is a running PostgreSQL with a user that may create databases.
 type server struct {
-	url  url.URL // of a database that is there
+	url  url.URL // of an existing database
 	stop func(context.Context) error
 
 	prefix string // of the names of this process's databases
@@ -30,30 +75,91 @@ func newServer(u url.URL, stop func(context.Context) error) *server {
 	return &server{url: u, stop: stop, prefix: newPrefix()}
 }
 
-// A way is one place a server may come from.
-type way struct {
-	name string
-	open func(context.Context, logf) (*server, error)
+// newPrefix returns the prefix of this process's databases. It has the time, to recognize databases that are left over, and
+// a random part, because several test processes use a server.
+func newPrefix() string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails, as documented
+	return namePrefix + time.Now().UTC().Format(nameTime) + "_" + hex.EncodeToString(random)
 }
 
-func ways() []way {
-	return []way{
-		{"TEST_DATABASE_URL", openGiven},
-		{"a container of " + image(), openContainer},
-		{"local programs", openLocal},
+func (s *server) create(ctx context.Context, template string) (string, error) {
+	name := fmt.Sprintf("%s_%d", s.prefix, s.count.Add(1))
+	stmt := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " TEMPLATE " + pgx.Identifier{template}.Sanitize()
+	if template == emptyTemplate {
+		stmt += " ENCODING 'UTF8'"
 	}
+	return name, s.exec(ctx, stmt)
 }
 
-// start opens the first way that works.
-func start(ctx context.Context, ways []way, logf logf) (*server, error) {
-	var failures []string
-	for _, w := range ways {
-		srv, err := w.open(ctx, logf)
-		if err == nil {
-			logf("pgtest: PostgreSQL is from %s, at %s; tried before: %q", w.name, srv.url.Host, failures)
-			return srv, nil
+// drop drops a database and ends its connections.
+func (s *server) drop(ctx context.Context, name string) error {
+	return s.exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+}
+
+func (s *server) databaseURL(name string) string {
+	u := s.url
+	u.Path = "/" + name
+	query := u.Query()
+	query.Del("dbname") // either parameter would override the path
+	query.Del("database")
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// exec runs a statement on a new connection. A pool would leave goroutines behind, which leak checks would find.
+func (s *server) exec(ctx context.Context, stmt string) error {
+	return withConn(ctx, s.url, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, stmt)
+		return err
+	})
+}
+
+func withConn(ctx context.Context, u url.URL, do func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, u.String())
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(conn), conn.Close(ctx))
+}
+
+// openExternal uses the server of TEST_DATABASE_URL. Its stop does nothing: the server keeps running.
+func openExternal(ctx context.Context, logf logf) (*server, error) {
+	databaseURL := os.Getenv("TEST_DATABASE_URL")
+	if databaseURL == "" {
+		return nil, errors.New("not set")
+	}
+	u, err := url.Parse(databaseURL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, errors.New("not a postgres:// URL") // without the URL, which may contain a password
+	}
+	ctx, cancel := context.WithTimeout(ctx, externalTimeout)
+	defer cancel()
+	srv := newServer(*u, func(context.Context) error { return nil })
+	if err := srv.dropAbandoned(ctx, time.Now().Add(-abandonedAge), logf); err != nil {
+		return nil, err
+	}
+	return srv, nil
+}
+
+// dropAbandoned drops the databases that killed test processes left before a time. It drops without FORCE, so a database
+// in use stays.
+func (s *server) dropAbandoned(ctx context.Context, before time.Time, logf logf) error {
+	return withConn(ctx, s.url, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "SELECT datname FROM pg_database WHERE datname ~ $1 AND datname < $2",
+			`^`+namePrefix+`\d{8}t\d{6}_`, namePrefix+before.UTC().Format(nameTime))
+		if err != nil {
+			return err
 		}
-		failures = append(failures, w.name+": "+err.Error())
-	}
-	return nil, errors.New(advice + "\n  - " + strings.Join(failures, "\n  - "))
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()); err != nil {
+				logf("pgtest: cannot drop the left over database %s: %v", name, err)
+			}
+		}
+		return nil
+	})
 }

@@ -2,48 +2,159 @@ package pgtest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
-func TestStartTakesTheFirstWayThatWorks(t *testing.T) {
+func TestOpenFirst(t *testing.T) {
 	var tried []string
-	open := func(name string, err error) way {
-		return way{name, func(context.Context, logf) (*server, error) {
+	open := func(name string, err error) serverSource {
+		return serverSource{name, func(context.Context, logf) (*server, error) {
 			tried = append(tried, name)
 			return newServer(url.URL{Host: name}, nil), err
 		}}
 	}
-	refused := errors.New("pull refused")
+	pullErr := errors.New("pull refused")
 
-	srv, err := start(t.Context(), []way{open("a", refused), open("b", nil), open("c", nil)}, t.Logf)
+	srv, err := openFirst(t.Context(), []serverSource{open("a", pullErr), open("b", nil), open("c", nil)}, t.Logf)
 	if err != nil || srv.url.Host != "b" || strings.Join(tried, "") != "ab" {
-		t.Fatalf("server %v, error %v, tried %v", srv, err, tried)
+		t.Fatalf("got server %v, error %v, tried %v; want b after a", srv, err, tried)
 	}
 }
 
-func TestStartFailsWithAllReasonsAndAllRemedies(t *testing.T) {
-	fails := func(name, reason string) way {
-		return way{name, func(context.Context, logf) (*server, error) { return nil, errors.New(reason) }}
+func TestOpenFirst_ErrorNamesReasonsAndRemedies(t *testing.T) {
+	failing := func(name, reason string) serverSource {
+		return serverSource{name, func(context.Context, logf) (*server, error) { return nil, errors.New(reason) }}
 	}
-	_, err := start(t.Context(), []way{fails("one", "not set"), fails("two", "pull refused")}, t.Logf)
+	_, err := openFirst(t.Context(), []serverSource{failing("one", "not set"), failing("two", "pull refused")}, t.Logf)
 	if err == nil {
-		t.Fatal("no error without a server")
+		t.Fatal("got no error without a server")
 	}
 	for _, want := range []string{
 		"one: not set", "two: pull refused", "TEST_DATABASE_URL", "Docker", "POSTGRES_IMAGE", "initdb",
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is missing in:\n%v", want, err)
+			t.Errorf("got error\n%v\nwant %q in it", err, want)
 		}
 	}
 }
 
-func TestNoServerOutsideMain(t *testing.T) {
-	_, err := new(cluster).running(t.Context(), t.Logf)
+func TestGet_OutsideMain(t *testing.T) {
+	_, err := new(sharedServer).get(t.Context(), t.Logf)
 	if err == nil || !strings.Contains(err.Error(), "TestMain") {
-		t.Fatalf("error %v", err)
+		t.Fatalf("got error %v, want one about TestMain", err)
 	}
+}
+
+func TestOpenExternal(t *testing.T) {
+	t.Setenv("TEST_DATABASE_URL", requireServer(t).url.String())
+	srv, err := openExternal(t.Context(), t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkServer(t, srv)
+}
+
+func TestOpenExternal_Errors(t *testing.T) {
+	for name, databaseURL := range map[string]string{
+		"unset":          "",
+		"key=value":      "host=localhost password=hunter2",
+		"malformed":      "postgres://u:hunter2@[::1/db",
+		"no server":      "postgres://u:hunter2@127.0.0.1:1/db",
+		"not PostgreSQL": "mysql://u:hunter2@127.0.0.1:1/db",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TEST_DATABASE_URL", databaseURL)
+			_, err := openExternal(t.Context(), t.Logf)
+			if err == nil {
+				t.Fatal("got a server, want an error")
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Fatalf("the error shows the password: %v", err)
+			}
+		})
+	}
+}
+
+func TestDropAbandoned(t *testing.T) {
+	srv := requireServer(t)
+	unique := strings.ToLower(rand.Text()) // other processes may use the server
+	abandoned, foreign := namePrefix+"20200101t000000_"+unique, namePrefix+"own_"+unique
+	for _, name := range []string{abandoned, foreign} {
+		if err := srv.exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	young, err := srv.create(t.Context(), emptyTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := srv.dropAbandoned(t.Context(), time.Now().Add(-abandonedAge), t.Logf); err != nil {
+		t.Fatal(err)
+	}
+
+	left := listDatabases(t, srv)
+	if slices.Contains(left, abandoned) || !slices.Contains(left, foreign) || !slices.Contains(left, young) {
+		t.Fatalf("got databases %v, want %s and %s but not %s", left, foreign, young, abandoned)
+	}
+	for _, name := range []string{foreign, young} {
+		if err := srv.drop(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDatabaseURL(t *testing.T) {
+	base := requireServer(t).url.String()
+	t.Setenv("TEST_DATABASE_URL", WithParam(t, WithParam(t, base, "dbname", "postgres"), "application_name", "x"))
+	srv, err := openExternal(t.Context(), t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := pgx.ParseConfig(srv.databaseURL("wanted"))
+	if err != nil || cfg.Database != "wanted" || cfg.RuntimeParams["application_name"] != "x" {
+		t.Fatalf("got %+v, %v", cfg, err)
+	}
+}
+
+// checkServer creates and drops a database, and stops the server.
+func checkServer(t *testing.T, srv *server) {
+	t.Helper()
+	name, err := srv.create(t.Context(), emptyTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(listDatabases(t, srv), name) {
+		t.Errorf("database %s does not exist after create", name)
+	}
+	if err := srv.drop(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	if err := srv.stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func listDatabases(t *testing.T, srv *server) (names []string) {
+	t.Helper()
+	err := withConn(t.Context(), srv.url, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(t.Context(), "SELECT datname FROM pg_database")
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

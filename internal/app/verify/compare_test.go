@@ -57,7 +57,7 @@ func (r *fakeRows) Unreturned(context.Context, domain.StreamID) (domain.Finding,
 	return domain.Finding{Check: domain.CheckUnreturned, Differences: r.unreturned}, nil
 }
 
-// walkRecorder is a walk's observer that is not told anything worth noting.
+// A walkRecorder is a recorder that also observes walks.
 type walkRecorder struct{ recorder }
 
 func (*walkRecorder) Fetching(domain.Position)    {}
@@ -196,8 +196,8 @@ func TestCompare_LongFailures(t *testing.T) {
 	})
 }
 
-// TestABadPageHasTheTriesOfTheUser: that the network may be away for minutes want nothing of answers that make no sense.
-func TestABadPageHasTheTriesOfTheUser(t *testing.T) {
+// TestCompare_BadPageTries: bad pages get the user's number of attempts; only transient failures get more.
+func TestCompare_BadPageTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewCleanStream(4, 2)
