@@ -14,24 +14,24 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A MemDatabase holds in memory what a database would hold, for any number of runners.
+// A MemDatabase is a fake database in memory, for any number of runners.
 type MemDatabase struct {
 	mu          sync.Mutex
 	events      map[domain.EventID]domain.Event
 	checkpoints map[domain.StreamID]domain.Checkpoint
-	held        map[domain.StreamID]time.Time // the rate limit allows no request before
+	held        map[domain.StreamID]time.Time // until when the rate limit allows no request
 	holders     map[domain.StreamID]*MemStore
 	ledger      []LedgerRow
 	letters     []*memLetter
 	drift       map[domain.StreamID][]domain.DriftEntry
 }
 
-// A LedgerRow is what a store records of one committed page, or of one replay.
+// A LedgerRow is the ledger's record of one committed page, or of one replay.
 type LedgerRow struct {
 	Kind                string // "page" or "replay"
 	Stream              string
 	Pass, Seq, Position int64
-	ParentSeq           int64 // 0 at the head of a pass, and of a replay
+	ParentSeq           int64 // 0 for the first page of a pass, and for a replay
 	CursorIn, CursorOut domain.Cursor
 	Tally               domain.Counts
 	TraceID             string
@@ -39,7 +39,7 @@ type LedgerRow struct {
 	EndAccepted         bool
 }
 
-// NewMemDatabase returns an empty one.
+// NewMemDatabase returns an empty database.
 func NewMemDatabase() *MemDatabase {
 	return &MemDatabase{
 		events:      map[domain.EventID]domain.Event{},
@@ -50,13 +50,13 @@ func NewMemDatabase() *MemDatabase {
 	}
 }
 
-// Events returns a copy of what is stored.
+// Events returns a copy of the stored events.
 func (d *MemDatabase) Events() map[domain.EventID]domain.Event {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	events := make(map[domain.EventID]domain.Event, len(d.events))
 	for id, e := range d.events {
-		events[id] = ownCopy(e)
+		events[id] = cloneEvent(e)
 	}
 	return events
 }
@@ -71,7 +71,7 @@ func (d *MemDatabase) Ledger() []LedgerRow {
 // Store returns the store of one runner.
 func (d *MemDatabase) Store() *MemStore { return &MemStore{db: d} }
 
-// Sever takes the early lock from a runner that does not notice, as when its connections are cut.
+// Sever takes the lock on its streams from a runner, which does not notice, as when its connections are cut.
 func (d *MemDatabase) Sever(s *MemStore) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,12 +82,12 @@ func (d *MemDatabase) Sever(s *MemStore) {
 	}
 }
 
-// Backup copies the database and returns what puts the copy back, once. Restoring takes the early lock from every runner,
-// as cutting all connections does.
+// Backup copies the database. restore restores the copy, once. It takes the locks from all runners, as cutting all connections
+// does.
 func (d *MemDatabase) Backup() (restore func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	undo, checkpoints, held := d.mark(), maps.Clone(d.checkpoints), maps.Clone(d.held)
+	undo, checkpoints, held := d.snapshot(), maps.Clone(d.checkpoints), maps.Clone(d.held)
 	ledger := slices.Clone(d.ledger)
 	return func() {
 		d.mu.Lock()
@@ -102,26 +102,26 @@ func (d *MemDatabase) Backup() (restore func()) {
 type MemStore struct{ db *MemDatabase }
 
 // Claim implements domain.EventStore.
-func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 	if ctx.Err() != nil {
-		return domain.Checkpoint{}, failure(domain.Stopped, "claim", "the caller has stopped")
+		return domain.Checkpoint{}, newError(domain.Stopped, "claim", "the caller has stopped")
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	if holder := s.db.holders[stream]; holder != nil && holder != s {
-		return domain.Checkpoint{}, failure(domain.Fenced, "claim", "another runner holds the stream")
+		return domain.Checkpoint{}, newError(domain.Fenced, "claim", "another runner holds the stream")
 	}
 	at, ok := s.db.checkpoints[stream]
 	if !ok {
-		at = domain.Checkpoint{Stream: stream, SourceURL: origin, Position: domain.Position{Pass: 1}}
+		at = domain.Checkpoint{Stream: stream, SourceURL: sourceURL, Position: domain.Position{Pass: 1}}
 	}
-	if at.SourceURL != origin && at.Seq > 0 {
-		return domain.Checkpoint{}, failure(domain.Invalid, "claim", "the stream reads from "+at.SourceURL)
+	if at.SourceURL != sourceURL && at.Seq > 0 {
+		return domain.Checkpoint{}, newError(domain.Invalid, "claim", "the stream reads from "+at.SourceURL)
 	}
-	if at.SourceURL != origin { // another API's rate limit
+	if at.SourceURL != sourceURL { // the hold was for the other API
 		delete(s.db.held, stream)
 	}
-	at.Epoch, at.SourceURL = at.Epoch+1, origin
+	at.Epoch, at.SourceURL = at.Epoch+1, sourceURL
 	_, _ = rand.Read(at.Token[:]) // never fails
 	s.db.holders[stream] = s
 	s.db.checkpoints[stream] = at
@@ -131,7 +131,7 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, origin str
 	return at, nil
 }
 
-// Close gives up what the runner holds.
+// Close releases the streams of the runner.
 func (s *MemStore) Close() { s.db.Sever(s) }
 
 // Checkpoint implements domain.EventStore.
@@ -162,7 +162,7 @@ func (s *MemStore) Hold(_ context.Context, at domain.Checkpoint, until time.Time
 // Commit implements domain.EventStore.
 func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	if ctx.Err() != nil {
-		return domain.CommitResult{}, failure(domain.Stopped, "commit", "the caller has stopped")
+		return domain.CommitResult{}, newError(domain.Stopped, "commit", "the caller has stopped")
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
@@ -170,23 +170,23 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	if err := b.At.CheckMove(at); err != nil {
 		return domain.CommitResult{}, err
 	}
-	undo := s.db.mark()
+	undo := s.db.snapshot()
 	var res domain.CommitResult
 	for _, page := range b.Pages {
 		at.Seq++
-		tally, err := s.db.store(stream, int64(len(s.db.ledger)+1), page)
-		if err == nil && s.db.repeats(stream, page) {
-			err = failure(domain.BadPage, "commit", "it repeats an earlier page of its pass")
+		counts, err := s.db.store(stream, int64(len(s.db.ledger)+1), page)
+		if err == nil && s.db.isRepeated(stream, page) {
+			err = newError(domain.BadPage, "commit", "it repeats an earlier page of its pass")
 		}
 		if err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
-		res.Counts = res.Counts.Add(tally)
+		res.Counts = res.Counts.Add(counts)
 		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
-			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Offset, ParentSeq: parentOf(page, at.Seq),
-			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: tally, TraceID: page.Receipt.TraceID,
+			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Offset, ParentSeq: parentSeq(page, at.Seq),
+			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: counts, TraceID: page.Receipt.TraceID,
 			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
 		at.Position = page.To
@@ -196,7 +196,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	}
 	at.Counts, at.UpdatedAt = at.Counts.Add(res.Counts), time.Now()
 	if at.Done {
-		if err := b.LastPage().End.Check(at.Position, s.db.storedBy(at)); err != nil {
+		if err := b.LastPage().End.Check(at.Position, s.db.countStored(at)); err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
@@ -206,17 +206,17 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	return res, nil
 }
 
-// repeats reports whether the ledger has a page of the same pass with the same records.
-func (d *MemDatabase) repeats(stream domain.StreamID, page domain.DecodedPage) bool {
+// isRepeated reports whether the ledger has a page of the same pass with the same records.
+func (d *MemDatabase) isRepeated(stream domain.StreamID, page domain.DecodedPage) bool {
 	hash := string(page.IDsHash())
 	return hash != "" && slices.ContainsFunc(d.ledger, func(row LedgerRow) bool {
 		return row.Stream == stream.String() && row.Pass == page.To.Pass && row.IDsHash == hash
 	})
 }
 
-// storedBy returns how many records of the stream are stored or parked, or -1 if another stream stores into the database
-// too. Conflicts are not counted: their events are stored.
-func (d *MemDatabase) storedBy(at domain.Checkpoint) int64 {
+// countStored returns how many records of the stream are stored or parked, or -1 if another stream uses the database, too.
+// It does not count conflicts: their events are stored.
+func (d *MemDatabase) countStored(at domain.Checkpoint) int64 {
 	for stream, other := range d.checkpoints {
 		if stream != at.Stream && other.Received > 0 {
 			return -1
@@ -231,53 +231,53 @@ func (d *MemDatabase) storedBy(at domain.Checkpoint) int64 {
 	return stored
 }
 
-// parentOf returns the seq of the page that led to page, or 0 if page is at the head of a pass.
-func parentOf(page domain.DecodedPage, seq int64) int64 {
+// parentSeq returns the seq of the page that led to page, or 0 if page is at the head of a pass.
+func parentSeq(page domain.DecodedPage, seq int64) int64 {
 	if page.From.Cursor == "" {
 		return 0
 	}
 	return seq - 1
 }
 
-// store does a page; what it did before an error is undone by the caller.
+// store stores a page. After an error the caller must undo the changes.
 func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.DecodedPage) (domain.Counts, error) {
-	tally := domain.Counts{Received: int64(page.Received)}
+	counts := domain.Counts{Received: int64(page.Received)}
 	rejects := slices.Clone(page.Rejects)
 	for _, e := range page.Events {
 		known, isKnown := d.events[e.ID]
 		switch {
-		case holdsNUL(e.Event):
+		case hasNUL(e.Event):
 			rejects = append(rejects, domain.Reject{Record: e.Record, Why: domain.Rejection{
-				ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "it holds a NUL",
+				ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "a text has a NUL character",
 			}})
 		case !isKnown:
-			d.events[e.ID] = ownCopy(e.Event)
-			tally.Inserted++
-		case sameEvent(known, e.Event) == nil:
-			tally.Duplicate++
+			d.events[e.ID] = cloneEvent(e.Event)
+			counts.Inserted++
+		case compareEvents(known, e.Event) == nil:
+			counts.Duplicate++
 		default:
-			rejects = append(rejects, domain.Reject{Record: e.Record, Values: valuesOf(e.Event), Why: domain.Rejection{
-				ID: e.ID, Reason: domain.ReasonConflict, Detail: sameEvent(known, e.Event).Error(),
+			rejects = append(rejects, domain.Reject{Record: e.Record, Values: formatValues(e.Event), Why: domain.Rejection{
+				ID: e.ID, Reason: domain.ReasonConflict, Detail: compareEvents(known, e.Event).Error(),
 			}})
 		}
 	}
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
 	parked := d.park(stream, pageID, page, rejects)
-	tally.Parked, tally.Duplicate = int64(len(parked)), tally.Duplicate+int64(len(rejects)-len(parked))
+	counts.Parked, counts.Duplicate = int64(len(parked)), counts.Duplicate+int64(len(rejects)-len(parked))
 	d.supersede(stream, pageID, page.Events)
-	return tally, page.CheckRejectRatio(parked)
+	return counts, page.CheckRejectRatio(parked)
 }
 
-// holdsNUL tells of what PostgreSQL refuses.
-func holdsNUL(e domain.Event) bool {
+// hasNUL reports whether PostgreSQL would refuse a text of the event.
+func hasNUL(e domain.Event) bool {
 	return strings.Contains(e.Type+e.Name+e.DeviceType+e.Browser, "\x00")
 }
 
-func ownCopy(e domain.Event) domain.Event {
+func cloneEvent(e domain.Event) domain.Event {
 	e.Properties, e.Extra = bytes.Clone(e.Properties), bytes.Clone(e.Extra)
 	return e
 }
 
-func failure(kind domain.Kind, op, what string) error {
-	return &domain.Error{Kind: kind, Op: op, Err: errors.New(what)}
+func newError(kind domain.Kind, op, text string) error {
+	return &domain.Error{Kind: kind, Op: op, Err: errors.New(text)}
 }

@@ -12,24 +12,24 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An Answer is what an upstream says to one request, in terms of the port: a page, or an error of a Kind.
+// An Answer is an upstream's answer to one request: a page, or an error of a kind.
 type Answer struct {
 	Page   domain.Page   // without its receipt
 	Kind   domain.Kind   // of the error, domain.Unknown for a page
-	In     time.Duration // domain.RateLimited only: how long from now; negative: it is not said
+	In     time.Duration // for domain.RateLimited: how long from now; negative: not stated
 	Status int           // HTTP status that comes with the error
-	Hangs  bool          // nothing comes, until the context ends
+	Hangs  bool          // no answer until the context ends
 	Quota  AnswerQuota   // announced with a page
-	Again  bool          // a page that its reader must not take: the next request has the same cursor
+	Again  bool          // a page that the reader must not accept: the next request must have the same cursor
 }
 
-// An AnswerQuota is a domain.Quota as the upstream says it; Limit 0: it says nothing.
+// An AnswerQuota is a domain.Quota in an answer; Limit 0: none.
 type AnswerQuota struct {
 	Limit, Remaining int64
 	ResetIn          time.Duration // whole seconds
 }
 
-// PageOf answers with a page in the middle of a stream whose total is unknown.
+// PageOf returns an answer with a page in the middle of a stream whose total is unknown.
 func PageOf(next domain.Cursor, payloads ...string) Answer {
 	page := domain.Page{Next: next}
 	for i, p := range payloads {
@@ -38,41 +38,41 @@ func PageOf(next domain.Cursor, payloads ...string) Answer {
 	return Answer{Page: page}
 }
 
-// LastPageOf answers with the last page of a stream whose total is unknown.
+// LastPageOf returns an answer with the last page of a stream whose total is unknown.
 func LastPageOf(payloads ...string) Answer {
 	a := PageOf("", payloads...)
 	a.Page.Last = true
 	return a
 }
 
-// Announcing is the same page with a total.
+// Announcing returns the answer with a total.
 func (a Answer) Announcing(total int64) Answer {
 	a.Page.Total = domain.Total{N: total, Known: true}
 	return a
 }
 
-// ExpiringIn is the same page with a life of its next cursor.
+// ExpiringIn returns the answer with the lifetime of its cursor.
 func (a Answer) ExpiringIn(d time.Duration) Answer {
 	a.Page.ExpiresIn = d
 	return a
 }
 
-// Counting is the same page with the rate limit it counted against.
+// Counting returns the answer with a quota.
 func (a Answer) Counting(limit, remaining int64, resetIn time.Duration) Answer {
 	a.Quota = AnswerQuota{limit, remaining, resetIn}
 	return a
 }
 
-// AskedAgain returns the same page, which its reader must not take: the next request has the same cursor.
+// AskedAgain returns the answer as a page that the reader must not accept: the next request must have the same cursor.
 func (a Answer) AskedAgain() Answer {
 	a.Again = true
 	return a
 }
 
-// FailWith answers with an error of a kind.
+// FailWith returns an answer with an error of a kind.
 func FailWith(kind domain.Kind) Answer { return Answer{Kind: kind} }
 
-// RefuseFor answers that the rate limit is used up for some time from now on; negative: it does not say for how long.
+// RefuseFor returns an answer that the rate limit is used up for a time from now; negative: without stating how long.
 func RefuseFor(d time.Duration) Answer { return Answer{Kind: domain.RateLimited, In: d} }
 
 // WithStatus is the same error with an HTTP status.
@@ -97,21 +97,21 @@ type ScriptedSource struct {
 	mu       sync.Mutex
 	next     []Answer
 	at       map[domain.Cursor][]Answer
-	due      []domain.Cursor // the next request has one of them; nil: it may have any
+	expected []domain.Cursor // the next request must have one of them; nil: it may have any
 	until    time.Time
 	requests []domain.PageRequest
 }
 
 // NewScriptedSource returns a source that gives these answers one after the other. The first request must be for the head.
 func NewScriptedSource(answers ...Answer) *ScriptedSource {
-	return &ScriptedSource{at: map[domain.Cursor][]Answer{}, next: answers, due: []domain.Cursor{""}}
+	return &ScriptedSource{at: map[domain.Cursor][]Answer{}, next: answers, expected: []domain.Cursor{""}}
 }
 
 // NewCleanStream returns a source of records 0 to n-1, as LineDecoder reads them, in pages of at most size. Each page
 // announces n as the total. The first request may be for any page, and after the last page the stream may be read again.
 func NewCleanStream(n, size int) *ScriptedSource {
 	s := NewScriptedSource()
-	s.stream, s.due = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }, nil
+	s.stream, s.expected = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }, nil
 	return s
 }
 
@@ -137,11 +137,11 @@ func cleanPage(n, size int, req domain.PageRequest) Answer {
 	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).Announcing(int64(n))
 }
 
-// From has the first request be for cursor instead of the head, and returns s.
+// From makes s expect cursor in the first request, instead of the head, and returns s.
 func (s *ScriptedSource) From(cursor domain.Cursor) *ScriptedSource {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.due = []domain.Cursor{cursor}
+	s.expected = []domain.Cursor{cursor}
 	return s
 }
 
@@ -153,7 +153,7 @@ func (s *ScriptedSource) At(cursor domain.Cursor, answers ...Answer) *ScriptedSo
 	return s
 }
 
-// Left returns the number of answers of the script that nobody has asked for yet.
+// Left returns the number of answers of the script that were not used yet.
 func (s *ScriptedSource) Left() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +164,7 @@ func (s *ScriptedSource) Left() int {
 	return left
 }
 
-// Requests are the requests sent so far, without those a rate limit held back.
+// Requests returns the requests sent so far, without those that a rate limit held back.
 func (s *ScriptedSource) Requests() []domain.PageRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,7 +201,7 @@ const opScript = "fetch scripted page"
 
 var errScripted = errors.New("as scripted")
 
-// send counts the request, unless a rate limit holds it back, and finds its answer.
+// send records the request, unless a rate limit holds it back, and returns its answer.
 func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,8 +209,10 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 		return Answer{}, &domain.Error{Kind: domain.RateLimited, Op: opScript, Until: s.until, Unsent: true, Err: errScripted}
 	}
 	s.requests = append(s.requests, req)
-	if s.due != nil && !slices.Contains(s.due, req.Cursor) {
-		return Answer{}, &domain.Error{Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("the request has cursor %q, want %q", req.Cursor, s.due)}
+	if s.expected != nil && !slices.Contains(s.expected, req.Cursor) {
+		return Answer{}, &domain.Error{
+			Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("got a request with cursor %q, want %q", req.Cursor, s.expected),
+		}
 	}
 	answer, ok := s.find(req)
 	if !ok {
@@ -218,7 +220,7 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 			Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("the script has no answer left for cursor %q", req.Cursor),
 		}
 	}
-	s.due = s.follow(req, answer)
+	s.expected = s.nextCursors(req, answer)
 	if answer.Kind == domain.Unknown {
 		return answer, nil
 	}
@@ -230,8 +232,8 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	return Answer{}, failure
 }
 
-// follow returns the cursors of which the request after req, which got answer, must have one.
-func (s *ScriptedSource) follow(req domain.PageRequest, answer Answer) []domain.Cursor {
+// nextCursors returns the cursors that the request after req may have, if req got answer.
+func (s *ScriptedSource) nextCursors(req domain.PageRequest, answer Answer) []domain.Cursor {
 	switch {
 	case answer.Kind == domain.CursorExpired, answer.Kind == domain.CursorInvalid:
 		return []domain.Cursor{""}

@@ -3,18 +3,68 @@ package domaintest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// broken is a store with one fault.
+// newStoreUnderTest returns a new MemDatabase. wrap may replace the MemStore of each runner, or return it unchanged.
+func newStoreUnderTest(wrap func(*domaintest.MemStore, *domaintest.MemDatabase) domain.EventStore) domaintest.StoreUnderTest {
+	return newStoreOn(domaintest.NewMemDatabase(), wrap)
+}
+
+func newStoreOn(
+	db *domaintest.MemDatabase, wrap func(*domaintest.MemStore, *domaintest.MemDatabase) domain.EventStore,
+) domaintest.StoreUnderTest {
+	memStores := map[domain.EventStore]*domaintest.MemStore{}
+	return domaintest.StoreUnderTest{
+		Open: func() domain.EventStore {
+			mem := db.Store()
+			s := wrap(mem, db)
+			memStores[s] = mem
+			return s
+		},
+		Sever: func(_ context.Context, s domain.EventStore) error {
+			db.Sever(memStores[s])
+			return nil
+		},
+		Backup: func(context.Context) (func(context.Context) error, error) {
+			restore := db.Backup()
+			return func(context.Context) error {
+				restore()
+				return nil
+			}, nil
+		},
+		Events:  func(context.Context) (map[domain.EventID]domain.Event, error) { return db.Events(), nil },
+		Ledger:  func(context.Context) ([]domaintest.LedgerRow, error) { return db.Ledger(), nil },
+		Letters: func(context.Context) ([]domain.DeadLetter, error) { return db.Letters(), nil },
+	}
+}
+
+func TestMemStore(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.StoreChecks(), func(*testing.T) domaintest.StoreUnderTest {
+		return newStoreUnderTest(func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore { return s })
+	})
+}
+
+func TestMemReplays(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.ReplayChecks(), func(*testing.T) domaintest.ReplayUnderTest {
+		db := domaintest.NewMemDatabase()
+		plain := func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore { return s }
+		return domaintest.ReplayUnderTest{StoreUnderTest: newStoreOn(db, plain), Replays: db.Replays(99)}
+	})
+}
+
+// A broken is a store with one fault.
 type broken struct {
 	domain.EventStore
 
 	commit func(ctx context.Context, b domain.Batch) (domain.CommitResult, error)
-	claim  func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error)
+	claim  func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error)
 
 	checkpoint func(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error)
 }
@@ -33,15 +83,15 @@ func (s *broken) Commit(ctx context.Context, b domain.Batch) (domain.CommitResul
 	return s.commit(ctx, b)
 }
 
-func (s *broken) Claim(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+func (s *broken) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 	if s.claim == nil {
-		return s.EventStore.Claim(ctx, stream, origin)
+		return s.EventStore.Claim(ctx, stream, sourceURL)
 	}
-	return s.claim(ctx, stream, origin)
+	return s.claim(ctx, stream, sourceURL)
 }
 
-// TestBrokenStoresFail shows that the contract tells a sound store from an unsound one.
-func TestBrokenStoresFail(t *testing.T) {
+// TestStoreChecks_BrokenStores shows that each fault of a store fails a check.
+func TestStoreChecks_BrokenStores(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
@@ -49,7 +99,7 @@ func TestBrokenStoresFail(t *testing.T) {
 		caught  string // the check that must fail
 	}{
 		{
-			"the fence looks at the seq alone",
+			"the fence checks only the seq",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					at, _ := s.Checkpoint(ctx, b.At.Stream)
@@ -60,7 +110,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			"a stale runner writes nothing",
 		},
 		{
-			"the fence looks at the epoch alone",
+			"the fence checks only the epoch",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					at, _ := s.Checkpoint(ctx, b.At.Stream)
@@ -68,7 +118,7 @@ func TestBrokenStoresFail(t *testing.T) {
 					return s.Commit(ctx, b)
 				}}
 			},
-			"the same batch again is refused and writes nothing",
+			"the same batch again writes nothing",
 		},
 		{
 			"the last event of a page is dropped",
@@ -96,7 +146,7 @@ func TestBrokenStoresFail(t *testing.T) {
 					return res, nil
 				}}
 			},
-			"a page with more letters than it may add writes nothing",
+			"a page with too many new dead letters writes nothing",
 		},
 		{
 			"the last event is that of the batch's first page",
@@ -134,7 +184,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			"a reject is parked with its bytes",
 		},
 		{
-			"what comes again with other values passes for the same",
+			"an event with other values counts as duplicate",
 			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					stored := db.Events()
@@ -151,7 +201,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			"the same id with other values is a conflict and the first one stays",
 		},
 		{
-			"duplicates are derived from what came in",
+			"duplicates in the page are not counted",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					res, err := s.Commit(ctx, b)
@@ -162,18 +212,18 @@ func TestBrokenStoresFail(t *testing.T) {
 			"an event twice in one page is counted twice and stored once",
 		},
 		{
-			"no early lock",
+			"a claim takes no lock",
 			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *broken {
-				return &broken{claim: func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
-					at, err := s.Claim(ctx, stream, origin)
+				return &broken{claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
+					at, err := s.Claim(ctx, stream, sourceURL)
 					db.Sever(s)
 					return at, err
 				}}
 			},
-			"a second runner is told at once",
+			"a second runner is fenced at once",
 		},
 		{
-			"the fence counts epochs and knows no token",
+			"the fence ignores the token",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					at, _ := s.Checkpoint(ctx, b.At.Stream)
@@ -183,21 +233,21 @@ func TestBrokenStoresFail(t *testing.T) {
 					return s.Commit(ctx, b)
 				}}
 			},
-			"a runner that lived through a restored backup is fenced by a later claim",
+			"after a restored backup a later claim fences the old runner",
 		},
 		{
-			"the checkpoint's token is not read, so that a lost COMMIT is settled by the epoch",
+			"the checkpoint has the token of the own claim",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
-				var mine domain.UUID
+				var own domain.UUID
 				return &broken{
-					claim: func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
-						at, err := s.Claim(ctx, stream, origin)
-						mine = at.Token
+					claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
+						at, err := s.Claim(ctx, stream, sourceURL)
+						own = at.Token
 						return at, err
 					},
 					checkpoint: func(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
 						at, err := s.Checkpoint(ctx, stream)
-						at.Token = mine
+						at.Token = own
 						return at, err
 					},
 				}
@@ -205,25 +255,25 @@ func TestBrokenStoresFail(t *testing.T) {
 			"the checkpoint names the claim that holds it",
 		},
 		{
-			"an end is believed on a single answer",
+			"an end is accepted without confirmation",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				return &broken{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					b.Pages[len(b.Pages)-1].End.Confirmed = true
 					return s.Commit(ctx, b)
 				}}
 			},
-			"an end is believed as far as the rows go",
+			"an end is checked against the stored rows",
 		},
 		{
 			"a claim keeps the epoch",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *broken {
 				claimed := false
-				return &broken{claim: func(ctx context.Context, stream domain.StreamID, origin string) (domain.Checkpoint, error) {
+				return &broken{claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 					if claimed {
 						return s.Checkpoint(ctx, stream)
 					}
 					claimed = true
-					return s.Claim(ctx, stream, origin)
+					return s.Claim(ctx, stream, sourceURL)
 				}}
 			},
 			"every claim is a new epoch",
@@ -235,7 +285,7 @@ func TestBrokenStoresFail(t *testing.T) {
 			err := errors.New("no such check")
 			for _, check := range domaintest.StoreChecks() {
 				if check.Name == tt.caught {
-					err = check.Run(t.Context(), onMemory(func(s *domaintest.MemStore, db *domaintest.MemDatabase) domain.EventStore {
+					err = check.Run(t.Context(), newStoreUnderTest(func(s *domaintest.MemStore, db *domaintest.MemDatabase) domain.EventStore {
 						b := tt.breakIt(s, db)
 						b.EventStore = s
 						return b
@@ -243,10 +293,37 @@ func TestBrokenStoresFail(t *testing.T) {
 				}
 			}
 			if err == nil {
-				t.Errorf("check %q passes", tt.caught)
+				t.Errorf("check %q passes, want an error", tt.caught)
 			} else if err.Error() == "no such check" {
 				t.Errorf("%v: %q", err, tt.caught)
 			}
 		})
+	}
+}
+
+// TestStoreChecks_KeyByIDOnly: a store that counts all records of an event as one dead letter fails.
+func TestStoreChecks_KeyByIDOnly(t *testing.T) {
+	t.Parallel()
+	for _, caught := range []string{
+		"different records of one event are different dead letters",
+		"a record that differs from a resolved dead letter is a new one",
+		"an event has a limited number of open dead letters",
+	} {
+		checks := domaintest.StoreChecks()
+		at := slices.IndexFunc(checks, func(c domaintest.Check[domaintest.StoreUnderTest]) bool { return c.Name == caught })
+		if at < 0 {
+			t.Fatalf("there is no check %q", caught)
+		}
+		err := checks[at].Run(t.Context(), newStoreUnderTest(func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore {
+			return &broken{EventStore: s, commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+				for i := range b.Pages {
+					b.Pages[i].Hash = func(domain.Record) domain.RecordHash { return domain.RecordHash{} }
+				}
+				return s.Commit(ctx, b)
+			}}
+		}))
+		if err == nil {
+			t.Errorf("check %q passes, want an error", caught)
+		}
 	}
 }
