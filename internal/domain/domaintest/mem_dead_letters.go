@@ -31,7 +31,7 @@ func (d *MemDatabase) Letters() []domain.DeadLetter {
 
 // snapshot returns a function that undoes all changes that a commit makes afterwards.
 func (d *MemDatabase) snapshot() (undo func()) {
-	events, ledger, drift := maps.Clone(d.events), len(d.ledger), maps.Clone(d.drift)
+	events, origins, ledger, drift := maps.Clone(d.events), maps.Clone(d.origins), len(d.ledger), maps.Clone(d.drift)
 	for stream, entries := range drift {
 		drift[stream] = slices.Clone(entries)
 	}
@@ -40,7 +40,9 @@ func (d *MemDatabase) snapshot() (undo func()) {
 		copied := *l
 		letters = append(letters, &copied)
 	}
-	return func() { d.events, d.ledger, d.letters, d.drift = events, d.ledger[:ledger], letters, drift }
+	return func() {
+		d.events, d.origins, d.ledger, d.letters, d.drift = events, origins, d.ledger[:ledger], letters, drift
+	}
 }
 
 // park parks rejects of a page and returns those with a new dead letter. The others were parked before, or their event has
@@ -220,7 +222,7 @@ func (d *MemDatabase) replay(batch domain.Replay, e domain.DecodedEvent, res *do
 		d.parkAgain(batch, reject, res)
 		return
 	case !isKnown:
-		d.events[e.ID] = cloneEvent(e.Event)
+		d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{batch.Stream, res.PageID}
 		res.Inserted++
 	case compareEvents(known, e.Event) == nil:
 		how = domain.ResolvedAsDuplicate

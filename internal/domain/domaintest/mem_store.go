@@ -18,6 +18,7 @@ import (
 type MemDatabase struct {
 	mu          sync.Mutex
 	events      map[domain.EventID]domain.Event
+	origins     map[domain.EventID]eventOrigin
 	checkpoints map[domain.StreamID]domain.Checkpoint
 	held        map[domain.StreamID]time.Time // until when the rate limit allows no request
 	holders     map[domain.StreamID]*MemStore
@@ -43,6 +44,7 @@ type LedgerRow struct {
 func NewMemDatabase() *MemDatabase {
 	return &MemDatabase{
 		events:      map[domain.EventID]domain.Event{},
+		origins:     map[domain.EventID]eventOrigin{},
 		checkpoints: map[domain.StreamID]domain.Checkpoint{},
 		held:        map[domain.StreamID]time.Time{},
 		holders:     map[domain.StreamID]*MemStore{},
@@ -251,7 +253,7 @@ func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.De
 				ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "a text has a NUL character",
 			}})
 		case !isKnown:
-			d.events[e.ID] = cloneEvent(e.Event)
+			d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{stream, pageID}
 			counts.Inserted++
 		case compareEvents(known, e.Event) == nil:
 			counts.Duplicate++

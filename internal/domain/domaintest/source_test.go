@@ -221,9 +221,11 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 			},
 			"a failure is one attempt and takes no time",
 		},
-		{"it sleeps", editErrors(func(e *domain.Error) error { time.Sleep(time.Second); return e }), "a failure is one attempt and takes no time"},
+		{"it sleeps", editErrors(func(e *domain.Error) error { time.Sleep(time.Second); return e }),
+			"a failure is one attempt and takes no time"},
 		{"errors are bare", editErrors(func(e *domain.Error) error { return e.Err }), "each failure has its kind"},
-		{"all errors are transient", editErrors(func(e *domain.Error) error { e.Kind = domain.Transient; return e }), "each failure has its kind"},
+		{"all errors are transient", editErrors(func(e *domain.Error) error { e.Kind = domain.Transient; return e }),
+			"each failure has its kind"},
 		{
 			"a bad page is an empty page",
 			func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
