@@ -99,7 +99,7 @@ func newDriftPage() domaintest.Answer {
 	for n := 4001; n < 5000; n++ {
 		payloads = append(payloads, strconv.Itoa(n))
 	}
-	return domaintest.PageOf("5000", payloads...).Announcing(10_000)
+	return domaintest.PageOf("5000", payloads...).WithTotal(10_000)
 }
 
 // TestRun_HostileFieldNames checks that the names of fields cannot control the terminal, whether the API sends the escape
@@ -109,7 +109,7 @@ func TestRun_HostileFieldNames(t *testing.T) {
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewScriptedSource(
-			domaintest.LastPageOf("1 \x1b[2J", "2 \x1b[2J spaced", `3 \x1b[2J`, `4 \x1b[2J spaced`).Announcing(4))
+			domaintest.LastPageOf("1 \x1b[2J", "2 \x1b[2J spaced", `3 \x1b[2J`, `4 \x1b[2J spaced`).WithTotal(4))
 		if code, _ := c.run(t.Context(), newRunWiring(source, domaintest.NewMemDatabase()), "TERM=xterm")(); code != cli.ExitDone {
 			t.Errorf("exit %d", code)
 		}

@@ -44,7 +44,7 @@ func TestFewerThanAnnounced(t *testing.T) {
 	const note = "2 of 3 announced records are stored or parked: `pawl verify` says why"
 	for second, hasNote := range map[string]bool{"2": true, "3": false} {
 		first, last := domaintest.PageOf("a", "1", "2"), domaintest.LastPageOf(second)
-		source := domaintest.NewScriptedSource(first.Announcing(3), last.Announcing(3), last.Announcing(3))
+		source := domaintest.NewScriptedSource(first.WithTotal(3), last.WithTotal(3), last.WithTotal(3))
 		var s cli.Settings
 		code, stdout, stderr := pawl(t, validEnv(), newWiring(source, domaintest.NewMemDatabase(), &s), "run")
 		if code != cli.ExitDone || strings.Contains(stdout, note) != hasNote {

@@ -117,7 +117,7 @@ func standing(at domain.Checkpoint) any {
 	return struct {
 		Seq         int64
 		Place       domain.Position
-		Tally       domain.Counts
+		Counts      domain.Counts
 		LastEventAt time.Time
 	}{at.Seq, at.Position, at.Counts, at.LastEventAt.UTC()}
 }

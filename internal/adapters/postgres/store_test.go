@@ -100,7 +100,7 @@ func storeOn(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 				return nil, err
 			}
 			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r domaintest.LedgerRow, err error) {
-				t := &r.Tally
+				t := &r.Counts
 				var idsHash []byte
 				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.ParentSeq, &r.Position, &r.CursorIn, &r.CursorOut,
 					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked, &r.TraceID, &idsHash, &r.EndAccepted)

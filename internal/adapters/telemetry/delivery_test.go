@@ -75,7 +75,7 @@ func TestRun_CollectorRecovers(t *testing.T) {
 		// The spans before the first wait are sent while the collector fails. Those before the second one are sent afterwards.
 		b := newBench(domaintest.NewScriptedSource(
 			domaintest.PageOf("c1", "1"), domaintest.RefuseFor(time.Minute), domaintest.PageOf("c2", "2"),
-			domaintest.RefuseFor(time.Minute), domaintest.LastPageOf("3").Announcing(3)))
+			domaintest.RefuseFor(time.Minute), domaintest.LastPageOf("3").WithTotal(3)))
 		c, began := newCollector(), time.Now()
 		_, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), flakyCollector{c, began.Add(30 * time.Second)}))
 		if err != nil {

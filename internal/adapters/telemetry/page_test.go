@@ -46,8 +46,8 @@ func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult
 func TestPageTraces(t *testing.T) {
 	t.Parallel()
 	type answers = []domaintest.Answer
-	one, last := domaintest.PageOf("c1", "1", "2"), domaintest.LastPageOf("3").Announcing(3)
-	onePage := domaintest.LastPageOf("1").Announcing(1)
+	one, last := domaintest.PageOf("c1", "1", "2"), domaintest.LastPageOf("3").WithTotal(3)
+	onePage := domaintest.LastPageOf("1").WithTotal(1)
 	const plain = "waited_seconds=0"
 	tests := []struct {
 		name    string
@@ -128,7 +128,7 @@ func TestPageTraces(t *testing.T) {
 			kind:   domain.Transient,
 		},
 		{
-			name: "a page with too many rejects", answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).Announcing(10)},
+			name: "a page with too many rejects", answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).WithTotal(10)},
 			pages: []string{"pawl page type=rejected, GET response.status_code=200"},
 			run:   "pawl run done=false pages=0 received=0 inserted=0 requests=1 type=rejected",
 			kind:  domain.TooManyRejects,
@@ -240,7 +240,7 @@ func TestPageTraces_LinkToRun(t *testing.T) {
 func TestRequestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").Announcing(2)}
+		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").WithTotal(2)}
 		spans, err := newBench(domaintest.NewScriptedSource(answers...)).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
@@ -294,7 +294,7 @@ func TestSpans_HoldNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewScriptedSource(
 			domaintest.PageOf("secret-cursor", "1"), domaintest.FailWith(domain.CursorExpired).WithStatus(400),
-			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).Announcing(11))
+			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).WithTotal(11))
 		b := newBench(&leakySource{EventSource: source})
 		s := &flakyStore{EventStore: b.store}
 		s.failures = append(s.failures, failWithPassword)

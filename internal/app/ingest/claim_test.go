@@ -42,14 +42,14 @@ func TestClaim_FencedRetries(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newFixture()
-				store := &flakyStore{EventStore: b.store}
+				f := newFixture()
+				store := &flakyStore{EventStore: f.store}
 				for _, s := range tt.fenced {
 					for range s.times {
 						store.claims = append(store.claims, heldBy(s.holder))
 					}
 				}
-				b.store = store
+				f.store = store
 				began := time.Now()
 				var source *script
 				if tt.kind == 0 {
@@ -57,15 +57,15 @@ func TestClaim_FencedRetries(t *testing.T) {
 				} else {
 					source = newScript(t)
 				}
-				_, err := b.run(t.Context(), source)
+				_, err := f.run(t.Context(), source)
 				if (err == nil) != (tt.kind == 0) || (err != nil && domain.KindOf(err) != tt.kind) {
 					t.Errorf("got error %v, want kind %v", err, tt.kind)
 				}
 				if took := time.Since(began); took != tt.after {
 					t.Errorf("ended after %s, want %s", took, tt.after)
 				}
-				if len(b.seen.waits) != tt.waits {
-					t.Errorf("observer got %d waits, want %d", len(b.seen.waits), tt.waits)
+				if len(f.seen.waits) != tt.waits {
+					t.Errorf("observer got %d waits, want %d", len(f.seen.waits), tt.waits)
 				}
 			})
 		})
@@ -101,10 +101,10 @@ func TestHold_MinAndMax(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newFixture()
-				log := &holdLog{EventStore: b.store}
-				b.store, b.opts.Retry.MaxWait = log, time.Second
-				if _, err := b.run(
+				f := newFixture()
+				log := &holdLog{EventStore: f.store}
+				f.store, f.opts.Retry.MaxWait = log, time.Second
+				if _, err := f.run(
 					t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(tt.refused)),
 				); domain.KindOf(err) != domain.RateLimited {
 					t.Fatal(err)

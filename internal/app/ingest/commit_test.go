@@ -21,9 +21,9 @@ type flakyStore struct {
 	attempts   int
 }
 
-func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+func (s *flakyStore) Commit(ctx context.Context, batch domain.Batch) (domain.CommitResult, error) {
 	s.attempts++
-	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, b) }
+	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, batch) }
 	if len(s.commits) == 0 {
 		return commit()
 	}
@@ -99,19 +99,19 @@ func TestCommit_Failures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newFixture()
-				store := &flakyStore{EventStore: b.store, commits: tt.commits, checkpoint: tt.checkpoint}
-				b.store = store
-				sum, err := b.run(t.Context(), newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")))
+				f := newFixture()
+				store := &flakyStore{EventStore: f.store, commits: tt.commits, checkpoint: tt.checkpoint}
+				f.store = store
+				sum, err := f.run(t.Context(), newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")))
 				if err != nil {
 					t.Fatal(err)
 				}
-				b.wantStored(t, 1, 2, 3, 4)
+				f.wantStored(t, 1, 2, 3, 4)
 				if sum.Counts != (domain.Counts{Received: 4, Inserted: 4}) || sum.Seq != 2 || sum.Pages != 2 {
 					t.Errorf("got summary %+v", sum)
 				}
-				if store.attempts != tt.attempts || len(b.db.Ledger()) != 2 {
-					t.Errorf("got %d attempts and %d ledger rows for two pages, want %d and 2", store.attempts, len(b.db.Ledger()), tt.attempts)
+				if store.attempts != tt.attempts || len(f.db.Ledger()) != 2 {
+					t.Errorf("got %d attempts and %d ledger rows for two pages, want %d and 2", store.attempts, len(f.db.Ledger()), tt.attempts)
 				}
 			})
 		})
@@ -122,13 +122,13 @@ func TestCommit_Failures(t *testing.T) {
 func TestCommit_LostAndOtherRunner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		mem := b.db.Store()
-		b.store = &flakyStore{EventStore: mem, commits: []commitFunc{
+		f := newFixture()
+		mem := f.db.Store()
+		f.store = &flakyStore{EventStore: mem, commits: []commitFunc{
 			func(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
-				b.db.Sever(mem)
+				f.db.Sever(mem)
 				other := newFixture()
-				other.db, other.store = b.db, b.db.Store()
+				other.db, other.store = f.db, f.db.Store()
 				if _, err := other.run(
 					t.Context(), newScript(t, page(9, "x", "9"), domaintest.FailWith(domain.Invalid)),
 				); domain.KindOf(err) != domain.Invalid {
@@ -137,65 +137,65 @@ func TestCommit_LostAndOtherRunner(t *testing.T) {
 				return domain.CommitResult{}, scriptedError(domain.Uncertain)
 			},
 		}}
-		sum, err := b.run(t.Context(), newScript(t, page(2, "a", "1")))
+		sum, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Fenced || sum.Pages != 0 {
 			t.Errorf("got %+v, %v", sum, err)
 		}
-		b.wantStored(t, 9)
+		f.wantStored(t, 9)
 	})
 }
 
 func TestRun_FencedMeanwhile(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
-	mem := b.db.Store()
-	b.store = mem
+	f := newFixture()
+	mem := f.db.Store()
+	f.store = mem
 	source := newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")).during(2, func() {
-		b.db.Sever(mem)
-		if _, err := b.db.Store().Claim(t.Context(), stream, sourceURL); err != nil {
+		f.db.Sever(mem)
+		if _, err := f.db.Store().Claim(t.Context(), stream, sourceURL); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err := b.run(t.Context(), source)
+	_, err := f.run(t.Context(), source)
 	if domain.KindOf(err) != domain.Fenced {
 		t.Fatalf("got error %v, want Fenced", err)
 	}
-	b.wantStored(t, 1, 2)
+	f.wantStored(t, 1, 2)
 }
 
 func TestCommit_FailsPermanently(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		store := &flakyStore{EventStore: b.store}
+		f := newFixture()
+		store := &flakyStore{EventStore: f.store}
 		for range 9 {
 			store.commits = append(store.commits, failOnce)
 		}
-		b.store = store
-		_, err := b.run(t.Context(), newScript(t, page(1, "", "1")))
+		f.store = store
+		_, err := f.run(t.Context(), newScript(t, page(1, "", "1")))
 		if domain.KindOf(err) != domain.Transient || store.attempts != 5 {
 			t.Errorf("got %d attempts and %v, want 5 and Transient", store.attempts, err)
 		}
-		b.wantStored(t)
+		f.wantStored(t)
 	})
 }
 
 func TestCommit_CancelledMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
+		f := newFixture()
 		ctx, cancel := context.WithCancel(t.Context())
-		b.store = &flakyStore{EventStore: b.store, commits: []commitFunc{
+		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{
 			func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 				cancel()
 				return commit()
 			},
 		}}
-		sum, err := b.run(ctx, newScript(t, page(2, "a", "1")))
+		sum, err := f.run(ctx, newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Stopped || sum.Seq != 1 {
 			t.Errorf("got %+v, %v", sum, err)
 		}
-		b.wantStored(t, 1)
+		f.wantStored(t, 1)
 	})
 }
 
@@ -215,13 +215,13 @@ func TestRun_BackupRestoredMeanwhile(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newFixture()
-				if _, err := b.run(
+				f := newFixture()
+				if _, err := f.run(
 					t.Context(), newScript(t, page(6, "a", "1"), domaintest.FailWith(domain.Invalid)),
 				); domain.KindOf(err) != domain.Invalid {
 					t.Fatal(err)
 				}
-				restore := b.db.Backup()
+				restore := f.db.Backup()
 				thirdAnswer := page(6, "c", "3")
 				source := newScript(t, page(6, "b", "2"), thirdAnswer, page(6, "", "4", "5", "6")).startingAt("a").during(3, func() {
 					restore()
@@ -229,14 +229,14 @@ func TestRun_BackupRestoredMeanwhile(t *testing.T) {
 						return
 					}
 					other := newFixture()
-					other.db, other.store = b.db, b.db.Store()
+					other.db, other.store = f.db, f.db.Store()
 					_, err := other.run(t.Context(),
 						newScript(t, page(6, "x", "2", "7"), page(6, "y", "8"), domaintest.FailWith(domain.Invalid)).startingAt("a"))
 					if domain.KindOf(err) != domain.Invalid {
 						t.Error(err)
 					}
 				})
-				sum, err := b.run(t.Context(), source)
+				sum, err := f.run(t.Context(), source)
 				if domain.KindOf(err) != tt.kind || sum.Done {
 					t.Errorf("got %+v, %v", sum, err)
 				}
@@ -249,15 +249,15 @@ func TestRun_BackupRestoredMeanwhile(t *testing.T) {
 func TestCommit_LostAndBackupRestored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		restore := b.db.Backup()
+		f := newFixture()
+		restore := f.db.Backup()
 		lost := func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 			if _, err := commit(); err != nil {
 				return domain.CommitResult{}, err
 			}
 			restore()
 			other := newFixture()
-			other.db, other.store = b.db, b.db.Store()
+			other.db, other.store = f.db, f.db.Store()
 			if _, err := other.run(
 				t.Context(), newScript(t, page(9, "a", "9"), domaintest.FailWith(domain.Invalid)),
 			); domain.KindOf(err) != domain.Invalid {
@@ -265,26 +265,26 @@ func TestCommit_LostAndBackupRestored(t *testing.T) {
 			}
 			return domain.CommitResult{}, scriptedError(domain.Uncertain)
 		}
-		b.store = &flakyStore{EventStore: b.store, commits: []commitFunc{lost}}
-		sum, err := b.run(t.Context(), newScript(t, page(2, "a", "1")))
+		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{lost}}
+		sum, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Fenced || sum.Pages != 0 {
 			t.Errorf("got %+v, %v", sum, err)
 		}
-		b.wantStored(t, 9)
+		f.wantStored(t, 9)
 	})
 }
 
 // TestCommit_OtherPosition: a store that moves the checkpoint to another position has a bug, and the run must stop.
 func TestCommit_OtherPosition(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
+	f := newFixture()
 	commitElsewhere := func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 		res, err := commit()
 		res.Checkpoint.Offset++
 		return res, err
 	}
-	b.store = &flakyStore{EventStore: b.store, commits: []commitFunc{commitElsewhere}}
-	_, err := b.run(t.Context(), newScript(t, page(2, "a", "1")))
+	f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{commitElsewhere}}
+	_, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 	if err == nil || domain.KindOf(err) != domain.Unknown {
 		t.Errorf("got error %v, want kind Unknown", err)
 	}
@@ -294,14 +294,14 @@ func TestCommit_OtherPosition(t *testing.T) {
 func TestRun_HoldSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		b.opts.Retry.MaxWait = time.Second
-		_, err := b.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(time.Minute)))
+		f := newFixture()
+		f.opts.Retry.MaxWait = time.Second
+		_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(time.Minute)))
 		if domain.KindOf(err) != domain.RateLimited {
 			t.Fatal(err)
 		}
-		b = &fixture{db: b.db, store: b.store, opts: b.opts, seen: &observerLog{}}
-		b.opts.Retry.MaxWait = time.Hour
+		f = &fixture{db: f.db, store: f.store, opts: f.opts, seen: &observerLog{}}
+		f.opts.Retry.MaxWait = time.Hour
 		for _, next := range []struct {
 			source *script
 			wait   time.Duration
@@ -310,11 +310,11 @@ func TestRun_HoldSurvivesRestart(t *testing.T) {
 			{newScript(t, page(3, "", "3")).startingAt("b"), 0},
 		} {
 			began := time.Now()
-			_, _ = b.run(t.Context(), next.source)
+			_, _ = f.run(t.Context(), next.source)
 			if took := time.Since(began); took != next.wait {
 				t.Errorf("run took %s, want %s", took, next.wait)
 			}
 		}
-		b.wantStored(t, 1, 2, 3)
+		f.wantStored(t, 1, 2, 3)
 	})
 }

@@ -27,22 +27,22 @@ type fixture struct {
 }
 
 func newFixture() *fixture {
-	b := &fixture{db: domaintest.NewMemDatabase(), seen: &observerLog{}}
-	b.store = b.db.Store()
-	b.opts = ingest.Options{
+	f := &fixture{db: domaintest.NewMemDatabase(), seen: &observerLog{}}
+	f.store = f.db.Store()
+	f.opts = ingest.Options{
 		Stream: stream, SourceURL: sourceURL, PageSize: 2,
 		Retry: retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
 	}
-	return b
+	return f
 }
 
 // run makes one run. If the run succeeds and the stream is not done, it returns an error.
-func (b *fixture) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
-	sum, err := ingest.New(source, domaintest.LineDecoder{}, b.store, b.seen, b.opts).Run(ctx)
+func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
+	sum, err := ingest.New(source, domaintest.LineDecoder{}, f.store, f.seen, f.opts).Run(ctx)
 	if err != nil {
 		return sum, err
 	}
-	durable, err := b.db.Store().Checkpoint(context.WithoutCancel(ctx), b.opts.Stream)
+	durable, err := f.db.Store().Checkpoint(context.WithoutCancel(ctx), f.opts.Stream)
 	if err == nil && (!durable.Done || !sum.Done) {
 		err = fmt.Errorf("the run succeeded at %+v, which is not done; its summary is %+v", durable, sum)
 	}
@@ -50,18 +50,18 @@ func (b *fixture) run(ctx context.Context, source domain.EventSource) (domain.Su
 }
 
 // storedIDs returns the numbers of the stored events, sorted.
-func (b *fixture) storedIDs() []int {
+func (f *fixture) storedIDs() []int {
 	var ids []int
-	for id := range b.db.Events() {
+	for id := range f.db.Events() {
 		ids = append(ids, int(binary.BigEndian.Uint64(id[8:])))
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-func (b *fixture) wantStored(t *testing.T, want ...int) {
+func (f *fixture) wantStored(t *testing.T, want ...int) {
 	t.Helper()
-	if got := b.storedIDs(); !slices.Equal(got, want) {
+	if got := f.storedIDs(); !slices.Equal(got, want) {
 		t.Errorf("got events %v, want %v", got, want)
 	}
 }
@@ -135,7 +135,7 @@ func page(total int64, next domain.Cursor, records ...string) domaintest.Answer 
 	if total == unknownTotal {
 		return answer
 	}
-	return answer.Announcing(total).ExpiringIn(2 * time.Minute)
+	return answer.WithTotal(total).WithExpiry(2 * time.Minute)
 }
 
 const unknownTotal = -1

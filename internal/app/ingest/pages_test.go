@@ -97,13 +97,13 @@ func TestFetch_Retries(t *testing.T) {
 		{
 			"cursors that lead in a circle are a bad page",
 			append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
-				slices.Repeat([]domaintest.Answer{page(9, "b", "2").AskedAgain()}, 5)...),
+				slices.Repeat([]domaintest.Answer{page(9, "b", "2").NotAccepted()}, 5)...),
 			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
 		{
 			"a circle in one answer only",
-			[]domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").AskedAgain(), page(4, "", "4")},
+			[]domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").NotAccepted(), page(4, "", "4")},
 			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
@@ -127,13 +127,13 @@ func TestFetch_Retries(t *testing.T) {
 		},
 		{
 			"a page that a cache answers twice",
-			[]domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").AskedAgain(), page(3, "b", "2"), page(3, "", "3")},
+			[]domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), page(3, "", "3")},
 			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
 			0,
 		},
 		{
 			"a page that comes again and again is final",
-			append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").AskedAgain()}, 5)...),
+			append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, 5)...),
 			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},
@@ -167,12 +167,12 @@ func TestFetch_Retries(t *testing.T) {
 func TestFetch_BudgetPerPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
+		f := newFixture()
 		failures := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 4)
 		var answers []domaintest.Answer
 		answers = append(append(answers, failures...), page(2, "a", "1"))
 		answers = append(append(answers, failures...), page(2, "", "2"))
-		sum, err := b.run(t.Context(), newScript(t, answers...))
+		sum, err := f.run(t.Context(), newScript(t, answers...))
 		if err != nil || sum.Requests != 10 || sum.Retries != 8 {
 			t.Errorf("got %+v, %v", sum, err)
 		}
@@ -182,9 +182,9 @@ func TestFetch_BudgetPerPage(t *testing.T) {
 func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		first := page(2, "a", "1").ExpiringIn(600 * time.Millisecond)
-		sum, err := b.run(t.Context(),
+		f := newFixture()
+		first := page(2, "a", "1").WithExpiry(600 * time.Millisecond)
+		sum, err := f.run(t.Context(),
 			newScript(t, first, domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient), page(2, "", "2")))
 		// 500 ms cut to half of 600, then 1 s cut to half of the 300 left.
 		if err != nil || sum.Waited != 450*time.Millisecond {
@@ -213,29 +213,29 @@ func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.P
 func TestFetch_UnsentRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		sum, err := b.run(t.Context(), &pacer{EventSource: domaintest.NewCleanStream(3, 1), gap: 300 * time.Millisecond})
+		f := newFixture()
+		sum, err := f.run(t.Context(), &pacer{EventSource: domaintest.NewCleanStream(3, 1), gap: 300 * time.Millisecond})
 		if want := (domain.Traffic{Requests: 3, Waited: 900 * time.Millisecond}); err != nil || sum.Traffic != want {
 			t.Errorf("got traffic %+v, want %+v; %v", sum.Traffic, want, err)
 		}
-		b.wantStored(t, 0, 1, 2)
+		f.wantStored(t, 0, 1, 2)
 	})
 }
 
 func TestFetch_TooManyEmptyPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
+		f := newFixture()
 		var answers []domaintest.Answer
 		for i := range 105 {
 			answer := page(9, domain.Cursor(strconv.Itoa(i)))
 			if i >= 100 {
-				answer = answer.AskedAgain()
+				answer = answer.NotAccepted()
 			}
 			answers = append(answers, answer)
 		}
 		source := newScript(t, answers...)
-		sum, err := b.run(t.Context(), source)
+		sum, err := f.run(t.Context(), source)
 		if domain.KindOf(err) != domain.BadPage || sum.Pages != 100 {
 			t.Errorf("got %[2]v after %[1]d pages, want BadPage after 100", sum.Pages, err)
 		}
@@ -245,9 +245,9 @@ func TestFetch_TooManyEmptyPages(t *testing.T) {
 func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		first := page(2, "a", "1").ExpiringIn(time.Second)
-		sum, err := b.run(t.Context(), newScript(t, first, domaintest.RefuseFor(time.Minute), page(2, "", "2")))
+		f := newFixture()
+		first := page(2, "a", "1").WithExpiry(time.Second)
+		sum, err := f.run(t.Context(), newScript(t, first, domaintest.RefuseFor(time.Minute), page(2, "", "2")))
 		if err != nil || sum.Waited != time.Minute {
 			t.Errorf("got wait %s, %v", sum.Waited, err)
 		}
@@ -257,10 +257,10 @@ func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 func TestFetch_CancelledWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
+		f := newFixture()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		sum, err := b.run(ctx, newScript(t, page(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
+		sum, err := f.run(ctx, newScript(t, page(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
 		if domain.KindOf(err) != domain.Stopped || sum.Waited != 10*time.Second || sum.Seq != 1 {
 			t.Errorf("got %+v, %v", sum, err)
 		}

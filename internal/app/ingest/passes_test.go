@@ -11,16 +11,16 @@ import (
 func TestRun_LostCursorStartsNewPass(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
-		b := newFixture()
+		f := newFixture()
 		source := newScript(t, page(3, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), page(3, "", "3"))
-		sum, err := b.run(t.Context(), source)
+		sum, err := f.run(t.Context(), source)
 		if err != nil || sum.Pass != 2 || !sum.Done || sum.Counts != (domain.Counts{Received: 5, Inserted: 3, Duplicate: 2}) {
 			t.Errorf("%s: got %+v, %v", kind, sum, err)
 		}
 		source.wantRequests("", "a", "", "b")
-		b.wantStored(t, 1, 2, 3)
-		if len(b.seen.passes) != 1 || b.seen.passes[0] != (domain.Position{Pass: 2, MaxOffset: 2}) {
-			t.Errorf("%s: got passes %+v", kind, b.seen.passes)
+		f.wantStored(t, 1, 2, 3)
+		if len(f.seen.passes) != 1 || f.seen.passes[0] != (domain.Position{Pass: 2, MaxOffset: 2}) {
+			t.Errorf("%s: got passes %+v", kind, f.seen.passes)
 		}
 	}
 }
@@ -31,13 +31,13 @@ func TestRun_CursorLostBeyondAnnouncedTotal(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
 		for _, announced := range []int64{0, 1, 2, unknownTotal} {
-			b := newFixture()
+			f := newFixture()
 			source := newScript(t, page(announced, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), page(3, "", "3"))
-			sum, err := b.run(t.Context(), source)
+			sum, err := f.run(t.Context(), source)
 			if err != nil || sum.Pass != 2 {
 				t.Errorf("%s with %d announced: got %+v, %v", kind, announced, sum, err)
 			}
-			b.wantStored(t, 1, 2, 3)
+			f.wantStored(t, 1, 2, 3)
 		}
 	}
 }
@@ -50,13 +50,13 @@ func TestRun_UselessPasses(t *testing.T) {
 		page(9, "a", "1"), lost, // no further: 1
 		page(9, "a", "1"), page(9, "b", "2"), page(9, "c", "3"), lost, // further: the count starts again
 		page(9, "a", "1"), lost, page(9, "a", "1"), page(9, "b", "2"), lost, lost) // three in a row
-	b := newFixture()
-	sum, err := b.run(t.Context(), source)
+	f := newFixture()
+	sum, err := f.run(t.Context(), source)
 	if domain.KindOf(err) != domain.CursorExpired {
 		t.Fatalf("got error %v, want CursorExpired", err)
 	}
 	source.wantRequests("", "a", "b", "", "a", "", "a", "b", "c", "", "a", "", "a", "b", "")
-	b.wantStored(t, 1, 2, 3)
+	f.wantStored(t, 1, 2, 3)
 	if sum.Inserted != 3 {
 		t.Errorf("%+v", sum)
 	}
@@ -66,15 +66,15 @@ func TestRun_UselessPasses(t *testing.T) {
 func TestRun_CursorLostAtStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		if _, err := b.run(
+		f := newFixture()
+		if _, err := f.run(
 			t.Context(), newScript(t, page(9, "a", "1"), page(9, "b", "2"), domaintest.FailWith(domain.Invalid)),
 		); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
 		lost := domaintest.FailWith(domain.CursorExpired)
 		source := newScript(t, lost, page(9, "a", "1"), lost, page(9, "a", "1"), lost, page(9, "a", "1"), lost).startingAt("b")
-		sum, err := b.run(t.Context(), source)
+		sum, err := f.run(t.Context(), source)
 		if domain.KindOf(err) != domain.CursorExpired || sum.Pass != 4 {
 			t.Errorf("got %[2]v in pass %[1]d, want CursorExpired in pass 4", sum.Pass, err)
 		}
@@ -96,13 +96,13 @@ func TestRun_EndOfChangingCollection(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newFixture()
-				b.opts.Retry.Tries = 1
+				f := newFixture()
+				f.opts.Retry.Tries = 1
 				answers := []domaintest.Answer{page(tt.first, "a", "1"), page(tt.last, "", "2")}
 				if tt.accepted { // after a second answer
 					answers = append(answers, page(tt.last, "", "2"))
 				}
-				sum, err := b.run(t.Context(), newScript(t, answers...))
+				sum, err := f.run(t.Context(), newScript(t, answers...))
 				if sum.Done != tt.accepted || (err == nil) != tt.accepted {
 					t.Errorf("got done %v, %v; want %v", sum.Done, err, tt.accepted)
 				}
@@ -125,12 +125,12 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b, source := newFixture(), newScript(t, tt.answers...)
-			sum, err := b.run(t.Context(), source)
+			f, source := newFixture(), newScript(t, tt.answers...)
+			sum, err := f.run(t.Context(), source)
 			if err != nil || !sum.Done || sum.Retries != 0 {
 				t.Errorf("got %+v, %v", sum, err)
 			}
-			b.wantStored(t, tt.stored...)
+			f.wantStored(t, tt.stored...)
 		})
 	}
 }
@@ -139,16 +139,16 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 func TestRun_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		b.opts.AcceptShortEnd = true
+		f := newFixture()
+		f.opts.AcceptShortEnd = true
 		source := newScript(t, page(9, "", "1"), page(9, "", "1", "2"), page(9, "", "1", "2"))
-		sum, err := b.run(t.Context(), source)
+		sum, err := f.run(t.Context(), source)
 		if err != nil || !sum.Done || sum.Retries != 1 { // two different answers confirm nothing; the third costs an attempt
 			t.Fatalf("got %+v, %v", sum, err)
 		}
-		if rows := b.db.Ledger(); len(rows) != 1 || !rows[0].EndAccepted {
+		if rows := f.db.Ledger(); len(rows) != 1 || !rows[0].EndAccepted {
 			t.Errorf("got ledger %+v", rows)
 		}
-		b.wantStored(t, 1, 2)
+		f.wantStored(t, 1, 2)
 	})
 }

@@ -16,14 +16,14 @@ import (
 
 func TestRun_StoresEveryPage(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
+	f := newFixture()
 	source := newScript(t, page(5, "a", "1", "2"), page(5, "b", "3", "4"), page(5, "", "5"))
-	sum, err := b.run(t.Context(), source)
+	sum, err := f.run(t.Context(), source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	source.wantRequests("", "a", "b")
-	b.wantStored(t, 1, 2, 3, 4, 5)
+	f.wantStored(t, 1, 2, 3, 4, 5)
 	sum.Elapsed = 0
 	want := domain.Summary{
 		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
@@ -32,44 +32,44 @@ func TestRun_StoresEveryPage(t *testing.T) {
 	if sum != want {
 		t.Errorf("got summary %+v, want %+v", sum, want)
 	}
-	if len(b.seen.claims) != 1 || len(b.seen.pages) != 3 || len(b.seen.waits) != 0 {
-		t.Errorf("got observer calls %+v", b.seen)
+	if len(f.seen.claims) != 1 || len(f.seen.pages) != 3 || len(f.seen.waits) != 0 {
+		t.Errorf("got observer calls %+v", f.seen)
 	}
 }
 
 func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
+	f := newFixture()
 	synctest.Test(t, func(t *testing.T) {
 		first := newScript(t, page(4, "a", "1", "2"), domaintest.FailWith(domain.Invalid))
-		if _, err := b.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
+		if _, err := f.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
 		second := newScript(t, page(4, "", "3", "4")).startingAt("a")
-		sum, err := b.run(t.Context(), second)
+		sum, err := f.run(t.Context(), second)
 		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
 			t.Errorf("got %+v, %v", sum, err)
 		}
 		second.wantRequests("a")
-		b.wantStored(t, 1, 2, 3, 4)
+		f.wantStored(t, 1, 2, 3, 4)
 	})
 }
 
 func TestRun_DoneStream(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
-	if _, err := b.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
+	f := newFixture()
+	if _, err := f.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
 		t.Fatal(err)
 	}
 	empty := newScript(t)
-	sum, err := b.run(t.Context(), empty)
+	sum, err := f.run(t.Context(), empty)
 	if err != nil || !sum.Done || sum.Pages != 0 {
 		t.Errorf("got %+v, %v", sum, err)
 	}
 	empty.wantRequests()
 
-	b.opts.NewPass = true
-	sum, err = b.run(t.Context(), newScript(t, page(2, "a", "2"), page(2, "", "1")))
+	f.opts.NewPass = true
+	sum, err = f.run(t.Context(), newScript(t, page(2, "a", "2"), page(2, "", "1")))
 	if err != nil || sum.Pass != 2 || sum.Seq != 3 || sum.Counts != (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}) {
 		t.Errorf("got %+v, %v", sum, err)
 	}
@@ -78,18 +78,18 @@ func TestRun_DoneStream(t *testing.T) {
 // TestRun_InterruptedNewPass: a supervisor starts an interrupted run with the same arguments, and the pass must continue.
 func TestRun_InterruptedNewPass(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
-	if _, err := b.run(t.Context(), newScript(t, page(2, "", "1", "2"))); err != nil {
+	f := newFixture()
+	if _, err := f.run(t.Context(), newScript(t, page(2, "", "1", "2"))); err != nil {
 		t.Fatal(err)
 	}
-	b.opts.NewPass = true
-	if _, err := b.run(
+	f.opts.NewPass = true
+	if _, err := f.run(
 		t.Context(), newScript(t, page(2, "a", "1"), domaintest.FailWith(domain.Invalid)),
 	); domain.KindOf(err) != domain.Invalid {
 		t.Fatal(err)
 	}
 	source := newScript(t, page(2, "", "2")).startingAt("a")
-	sum, err := b.run(t.Context(), source)
+	sum, err := f.run(t.Context(), source)
 	if err != nil || sum.Pass != 2 || !sum.Done {
 		t.Errorf("got %+v, %v", sum, err)
 	}
@@ -99,16 +99,16 @@ func TestRun_InterruptedNewPass(t *testing.T) {
 // TestRun_ParksBadRecord checks I1: a record that cannot be stored is parked, and the run continues.
 func TestRun_ParksBadRecord(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
-	sum, err := b.run(t.Context(), newScript(t, page(3, "a", "1", "two"), page(3, "", "3", "two")))
+	f := newFixture()
+	sum, err := f.run(t.Context(), newScript(t, page(3, "a", "1", "two"), page(3, "", "3", "two")))
 	if err != nil || !sum.Done {
 		t.Fatalf("got %+v, %v", sum, err)
 	}
 	if want := (domain.Counts{Received: 4, Inserted: 2, Duplicate: 1, Parked: 1}); sum.Counts != want {
 		t.Errorf("got counts %+v, want %+v", sum.Counts, want)
 	}
-	b.wantStored(t, 1, 3)
-	letters := b.db.Letters()
+	f.wantStored(t, 1, 3)
+	letters := f.db.Letters()
 	if len(letters) != 1 || string(letters[0].Payload) != "two" || letters[0].Seen != 2 || letters[0].Why.Reason != "not a number" {
 		t.Errorf("got dead letters %+v", letters)
 	}
@@ -141,9 +141,9 @@ func TestRun_TooManyRejects(t *testing.T) {
 			for i := range tt.good {
 				records = append(records, strconv.Itoa(i+10))
 			}
-			b := newFixture()
-			b.opts.MaxRejectRatio = tt.ratio
-			sum, err := b.run(t.Context(), newScript(t, page(int64(len(records)+1), "a", "1"), page(int64(len(records)+1), "", records...)))
+			f := newFixture()
+			f.opts.MaxRejectRatio = tt.ratio
+			sum, err := f.run(t.Context(), newScript(t, page(int64(len(records)+1), "a", "1"), page(int64(len(records)+1), "", records...)))
 			if !tt.stops {
 				if err != nil || int(sum.Parked) != tt.bad {
 					t.Errorf("got %+v, %v", sum, err)
@@ -161,24 +161,24 @@ func TestRun_TooManyRejects(t *testing.T) {
 			if remedy := domain.RemedyOf(err); remedy != domain.ParkRejects {
 				t.Errorf("got remedy %d, want ParkRejects", remedy)
 			}
-			if len(b.db.Letters()) > 0 {
+			if len(f.db.Letters()) > 0 {
 				t.Error("dead letters of the page were stored")
 			}
-			b.wantStored(t, 1)
+			f.wantStored(t, 1)
 		})
 	}
 }
 
 func TestRun_CancelledFinishesPage(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
+	f := newFixture()
 	ctx, cancel := context.WithCancel(t.Context())
 	source := newScript(t, page(6, "a", "1", "2"), page(6, "b", "3", "4")).during(2, cancel)
-	sum, err := b.run(ctx, source)
+	sum, err := f.run(ctx, source)
 	if domain.KindOf(err) != domain.Stopped {
 		t.Fatalf("got error %v, want Stopped", err)
 	}
-	b.wantStored(t, 1, 2, 3, 4)
+	f.wantStored(t, 1, 2, 3, 4)
 	if sum.Seq != 2 || sum.Done {
 		t.Errorf("got summary %+v", sum)
 	}
@@ -197,12 +197,12 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 	t.Parallel()
 	for records, stored := range map[int]int{3: 3, 5: 0} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newFixture()
+			f := newFixture()
 			ctx, cancel := context.WithCancel(t.Context())
 			payloads := []string{"1", "2", "3", "4", "5"}[:records]
 			source := newScript(t, page(6, "a", payloads...)).during(1, cancel)
 			began := time.Now()
-			sum, err := ingest.New(source, slowDecoder{}, b.store, b.seen, b.opts).Run(ctx)
+			sum, err := ingest.New(source, slowDecoder{}, f.store, f.seen, f.opts).Run(ctx)
 			if domain.KindOf(err) != domain.Stopped || int(sum.Inserted) != stored {
 				t.Errorf("%d records: got %d stored, error %v", records, sum.Inserted, err)
 			}
@@ -215,13 +215,13 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 
 func TestRun_OtherSourceURL(t *testing.T) {
 	t.Parallel()
-	b := newFixture()
-	if _, err := b.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
+	f := newFixture()
+	if _, err := f.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
 		t.Fatal(err)
 	}
-	b.opts.SourceURL = "https://other.example"
+	f.opts.SourceURL = "https://other.example"
 	source := newScript(t)
-	sum, err := b.run(t.Context(), source)
+	sum, err := f.run(t.Context(), source)
 	if domain.KindOf(err) != domain.Invalid || sum.Pass != 0 {
 		t.Errorf("got %+v, %v", sum, err)
 	}
@@ -231,18 +231,18 @@ func TestRun_OtherSourceURL(t *testing.T) {
 func TestRun_ObserverCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture()
-		store := &flakyStore{EventStore: b.store}
+		f := newFixture()
+		store := &flakyStore{EventStore: f.store}
 		store.commits = append(store.commits, failOnce)
-		b.store = store
+		f.store = store
 		source := newScript(t, page(2, "a", "0"), domaintest.FailWith(domain.CursorExpired), page(2, "a", "0"),
 			domaintest.FailWith(domain.Transient), page(2, "", "1"))
-		if _, err := b.run(t.Context(), source); err != nil {
+		if _, err := f.run(t.Context(), source); err != nil {
 			t.Fatal(err)
 		}
 		want := strings.Fields("fetch store wait store stored fetch restart fetch store stored fetch wait fetch store stored")
-		if !slices.Equal(b.seen.course, want) {
-			t.Errorf("got calls %v, want %v", b.seen.course, want)
+		if !slices.Equal(f.seen.course, want) {
+			t.Errorf("got calls %v, want %v", f.seen.course, want)
 		}
 	})
 }

@@ -22,18 +22,18 @@ func TestWalk_SameRequestsAsRun(t *testing.T) {
 				At("4", domaintest.FailWith(domain.CursorExpired))
 		}
 		runSource, walkSource := newSource(), newSource()
-		b := newFixture()
-		if _, err := b.run(t.Context(), runSource); err != nil {
+		f := newFixture()
+		if _, err := f.run(t.Context(), runSource); err != nil {
 			t.Fatal(err)
 		}
 		seen := &observerLog{}
 		walk := ingest.Walk(t.Context(), walkSource, domaintest.LineDecoder{}, seen,
-			ingest.WalkOptions{PageSize: b.opts.PageSize, Retry: b.opts.Retry})
+			ingest.WalkOptions{PageSize: f.opts.PageSize, Retry: f.opts.Retry})
 		if got, want := offsets(t, walk), []int64{2, 4, 2, 4, 6}; !slices.Equal(got, want) {
 			t.Errorf("got offsets %v, want %v", got, want)
 		}
-		if len(seen.waits) != 2 || len(b.seen.waits) != 2 || seen.waits[1].For != b.seen.waits[1].For || len(seen.passes) != 1 {
-			t.Errorf("got waits %v, want the run's %v", seen.waits, b.seen.waits)
+		if len(seen.waits) != 2 || len(f.seen.waits) != 2 || seen.waits[1].For != f.seen.waits[1].For || len(seen.passes) != 1 {
+			t.Errorf("got waits %v, want the run's %v", seen.waits, f.seen.waits)
 		}
 		if !slices.Equal(walkSource.Requests(), runSource.Requests()) {
 			t.Errorf("got requests %v, want the run's %v", walkSource.Requests(), runSource.Requests())
@@ -79,7 +79,7 @@ func newWalk(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.
 // TestWalk_RepeatedPage: an earlier page of the pass, as from a cache, is fetched again.
 func TestWalk_RepeatedPage(t *testing.T) {
 	t.Parallel()
-	cached := domaintest.PageOf("4", "0", "1").Announcing(6).AskedAgain()
+	cached := domaintest.PageOf("4", "0", "1").WithTotal(6).NotAccepted()
 	for _, tt := range []struct {
 		name   string
 		source *domaintest.ScriptedSource
@@ -87,10 +87,10 @@ func TestWalk_RepeatedPage(t *testing.T) {
 	}{
 		{"once", domaintest.NewCleanStream(6, 2).At("2", cached), []int64{2, 4, 6}},
 		{"again and again", domaintest.NewCleanStream(6, 2).At("2", slices.Repeat([]domaintest.Answer{cached}, 50)...), nil},
-		{"a last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").Announcing(6)), []int64{2, 4, 6}},
+		{"a last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").WithTotal(6)), []int64{2, 4, 6}},
 		{
 			"pages without a record may repeat",
-			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").Announcing(1)),
+			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").WithTotal(1)),
 			[]int64{0, 0, 1},
 		},
 		{"in another pass", domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)), []int64{2, 4, 2, 4, 6}},
@@ -121,8 +121,8 @@ func TestWalk_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
 	for _, accept := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			end := domaintest.LastPageOf("2", "3").Announcing(5)
-			answers := append([]domaintest.Answer{domaintest.PageOf("2", "0", "1").Announcing(5)}, slices.Repeat([]domaintest.Answer{end}, 50)...)
+			end := domaintest.LastPageOf("2", "3").WithTotal(5)
+			answers := append([]domaintest.Answer{domaintest.PageOf("2", "0", "1").WithTotal(5)}, slices.Repeat([]domaintest.Answer{end}, 50)...)
 			var pages int
 			var last error
 			for _, err := range newWalk(t, domaintest.NewScriptedSource(answers...), accept) {

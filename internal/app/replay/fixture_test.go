@@ -29,19 +29,19 @@ type fixture struct {
 // newFixture returns a database with dead letters of these payloads, with ids from 1. A replay takes three at once.
 func newFixture(t *testing.T, payloads ...string) *fixture {
 	t.Helper()
-	b := &fixture{db: domaintest.NewMemDatabase()}
-	b.store = &flakyStore{Store: b.db.Replays(3)}
-	b.opts = replay.Options{
+	f := &fixture{db: domaintest.NewMemDatabase()}
+	f.store = &flakyStore{Store: f.db.Replays(3)}
+	f.opts = replay.Options{
 		Stream: stream, Letters: domain.DeadLetterSelection{All: true},
 		Retry: retry.Policy{Tries: 5, Jitter: func() float64 { return 1 }},
 	}
-	b.park(t, payloads...)
-	return b
+	f.park(t, payloads...)
+	return f
 }
 
-func (b *fixture) park(t *testing.T, payloads ...string) {
+func (f *fixture) park(t *testing.T, payloads ...string) {
 	t.Helper()
-	runner := b.db.Store()
+	runner := f.db.Store()
 	defer runner.Close()
 	at, err := runner.Claim(t.Context(), stream, "https://api.example")
 	if err != nil {
@@ -61,14 +61,14 @@ func (b *fixture) park(t *testing.T, payloads ...string) {
 	}
 }
 
-func (b *fixture) run(ctx context.Context) (replay.Report, error) {
-	return replay.New(b.store, newDecoder, &b.seen, b.opts).Run(ctx)
+func (f *fixture) run(ctx context.Context) (replay.Report, error) {
+	return replay.New(f.store, newDecoder, &f.seen, f.opts).Run(ctx)
 }
 
 // describeLetters returns payload, number of replays and resolution of each dead letter.
-func (b *fixture) describeLetters() string {
+func (f *fixture) describeLetters() string {
 	var words []string
-	for _, l := range b.db.Letters() {
+	for _, l := range f.db.Letters() {
 		word := fmt.Sprintf("%s: %d", l.Payload, l.Replays)
 		if l.Resolved != nil {
 			word += " " + l.Resolved.How

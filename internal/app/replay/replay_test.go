@@ -14,23 +14,23 @@ import (
 
 func TestRun_ReplaysEachOnce(t *testing.T) {
 	t.Parallel()
-	b := newFixture(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
-	report, err := b.run(t.Context())
+	f := newFixture(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
+	report, err := f.run(t.Context())
 	want := domain.Counts{Received: 7, Inserted: 4, Parked: 3} // the second no.1 was parked with the first
 	if err != nil || report.Counts != want || report.Again["not a number"] != 3 || report.Skipped != 0 || report.Stream != stream {
 		t.Errorf("got %+v, %v", report, err)
 	}
 	const letters = "no.1: 1 replayed, x: 1, no.2: 1 replayed, y: 1, z: 1, no.3: 1 replayed, no.4: 1 replayed"
-	if got := b.describeLetters(); got != letters {
+	if got := f.describeLetters(); got != letters {
 		t.Errorf("got %s\nwant %s", got, letters)
 	}
-	if !slices.Equal(b.seen.batches, []int64{3, 6, 7}) || len(b.seen.surveys) != 1 || b.seen.surveys[0].Open != 7 {
-		t.Errorf("got observer calls %+v", b.seen)
+	if !slices.Equal(f.seen.batches, []int64{3, 6, 7}) || len(f.seen.surveys) != 1 || f.seen.surveys[0].Open != 7 {
+		t.Errorf("got observer calls %+v", f.seen)
 	}
-	if report, err := b.run(t.Context()); err != nil || report.Received != 3 || report.Parked != 3 {
+	if report, err := f.run(t.Context()); err != nil || report.Received != 3 || report.Parked != 3 {
 		t.Errorf("second replay: got %+v, %v", report, err)
 	}
-	if rows := b.db.Ledger(); len(rows) != 1+3+1 {
+	if rows := f.db.Ledger(); len(rows) != 1+3+1 {
 		t.Errorf("got %d rows in the ledger, want 5", len(rows))
 	}
 }
@@ -48,10 +48,10 @@ func TestRun_Selections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newFixture(t, "no.1", "x", "no.2", "no.3")
-			b.opts.Letters = tt.chosen
-			report, err := b.run(t.Context())
-			if got := b.describeLetters(); err != nil || got != tt.want || report.Skipped != tt.skips {
+			f := newFixture(t, "no.1", "x", "no.2", "no.3")
+			f.opts.Letters = tt.chosen
+			report, err := f.run(t.Context())
+			if got := f.describeLetters(); err != nil || got != tt.want || report.Skipped != tt.skips {
 				t.Errorf("%v, %+v\ngot %s\nwant %s", err, report, got, tt.want)
 			}
 		})
@@ -60,24 +60,24 @@ func TestRun_Selections(t *testing.T) {
 
 func TestRun_SkipsResolved(t *testing.T) {
 	t.Parallel()
-	b := newFixture(t, "no.1", "x", "no.2")
-	b.opts.Letters = domain.DeadLetterSelection{IDs: []int64{1, 2}}
+	f := newFixture(t, "no.1", "x", "no.2")
+	f.opts.Letters = domain.DeadLetterSelection{IDs: []int64{1, 2}}
 	for skipped := range int64(2) {
-		report, err := b.run(t.Context())
+		report, err := f.run(t.Context())
 		if err != nil || report.Skipped != skipped || report.Received != 2-skipped {
 			t.Errorf("got %+v, %v", report, err)
 		}
 	}
-	b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	f.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 		other := newFixture(t)
-		other.db, other.store = b.db, &flakyStore{Store: b.db.Replays(9)}
+		other.db, other.store = f.db, &flakyStore{Store: f.db.Replays(9)}
 		if _, err := other.run(t.Context()); err != nil {
 			t.Error(err)
 		}
 		return call()
 	}}
-	b.opts.Letters = domain.DeadLetterSelection{All: true}
-	if report, err := b.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
+	f.opts.Letters = domain.DeadLetterSelection{All: true}
+	if report, err := f.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
 		t.Errorf("resolved meanwhile: got %+v, %v", report, err)
 	}
 }
@@ -96,11 +96,11 @@ func TestRun_InvalidSelections(t *testing.T) {
 		"and 10 more":               {domain.DeadLetterSelection{IDs: idsTo(32)}, stream},
 		"no such stream":            {domain.DeadLetterSelection{All: true}, domain.StreamID{Source: "other"}},
 	} {
-		b := newFixture(t, "no.1", "no.2")
-		b.opts.Letters, b.opts.Stream = tt.chosen, tt.stream
-		_, err := b.run(t.Context())
-		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), want) || b.store.attempts != 0 {
-			t.Errorf("got %d attempts and %v, want none and %q", b.store.attempts, err, want)
+		f := newFixture(t, "no.1", "no.2")
+		f.opts.Letters, f.opts.Stream = tt.chosen, tt.stream
+		_, err := f.run(t.Context())
+		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), want) || f.store.attempts != 0 {
+			t.Errorf("got %d attempts and %v, want none and %q", f.store.attempts, err, want)
 		}
 	}
 }
@@ -132,17 +132,17 @@ func TestRun_Failures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newFixture(t, "no.1", "x", "no.2", "no.3")
-				b.store.replays, b.store.opens = tt.replays, tt.opens
-				report, err := b.run(t.Context())
+				f := newFixture(t, "no.1", "x", "no.2", "no.3")
+				f.store.replays, f.store.opens = tt.replays, tt.opens
+				report, err := f.run(t.Context())
 				if err != nil || report.Received != tt.received || report.Unanswered != tt.unanswered || !report.Balanced() {
 					t.Errorf("got %+v, %v", report, err)
 				}
-				if got := b.describeLetters(); got != tt.want || b.store.attempts != tt.attempts || len(b.db.Events()) != 3 {
-					t.Errorf("got %d attempts, %d events, %s; want %d, 3, %s", b.store.attempts, len(b.db.Events()), got, tt.attempts, tt.want)
+				if got := f.describeLetters(); got != tt.want || f.store.attempts != tt.attempts || len(f.db.Events()) != 3 {
+					t.Errorf("got %d attempts, %d events, %s; want %d, 3, %s", f.store.attempts, len(f.db.Events()), got, tt.attempts, tt.want)
 				}
-				if waits := len(tt.replays) + len(tt.opens); len(b.seen.waits) != waits {
-					t.Errorf("got %d waits, want %d", len(b.seen.waits), waits)
+				if waits := len(tt.replays) + len(tt.opens); len(f.seen.waits) != waits {
+					t.Errorf("got %d waits, want %d", len(f.seen.waits), waits)
 				}
 			})
 		})
@@ -152,14 +152,14 @@ func TestRun_Failures(t *testing.T) {
 func TestRun_FailsPermanently(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture(t, "no.1", "x", "no.2", "no.3")
-		b.store.replays = []attempt{
+		f := newFixture(t, "no.1", "x", "no.2", "no.3")
+		f.store.replays = []attempt{
 			func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) { return call() },
 			failOnce, failOnce, failOnce, failOnce, failOnce, failOnce,
 		}
-		report, err := b.run(t.Context())
-		if domain.KindOf(err) != domain.Transient || b.store.attempts != 6 || report.Received != 3 {
-			t.Errorf("got %d attempts, %+v, %v", b.store.attempts, report, err)
+		report, err := f.run(t.Context())
+		if domain.KindOf(err) != domain.Transient || f.store.attempts != 6 || report.Received != 3 {
+			t.Errorf("got %d attempts, %+v, %v", f.store.attempts, report, err)
 		}
 	})
 }
@@ -174,15 +174,15 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 			for n := range letters {
 				payloads = append(payloads, fmt.Sprintf("no.%d", n))
 			}
-			b := newFixture(t, payloads...)
+			f := newFixture(t, payloads...)
 			ctx, cancel := context.WithCancel(t.Context())
-			b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+			f.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 				cancel()
 				return call()
 			}}
-			report, err := b.run(ctx)
+			report, err := f.run(ctx)
 			stopped := domain.KindOf(err) == domain.Stopped && err != nil
-			if stopped != (letters > 3) || report.Inserted != 3 || len(b.db.Events()) != 3 {
+			if stopped != (letters > 3) || report.Inserted != 3 || len(f.db.Events()) != 3 {
 				t.Errorf("got %+v, %v", report, err)
 			}
 		})
@@ -192,12 +192,12 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 func TestRun_CancelledWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newFixture(t, "no.1")
+		f := newFixture(t, "no.1")
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		b.store.replays = []attempt{failOnce, failOnce}
-		if _, err := b.run(ctx); domain.KindOf(err) != domain.Stopped || b.store.attempts != 1 {
-			t.Errorf("got %d attempts, %v", b.store.attempts, err)
+		f.store.replays = []attempt{failOnce, failOnce}
+		if _, err := f.run(ctx); domain.KindOf(err) != domain.Stopped || f.store.attempts != 1 {
+			t.Errorf("got %d attempts, %v", f.store.attempts, err)
 		}
 	})
 }
@@ -205,12 +205,12 @@ func TestRun_CancelledWait(t *testing.T) {
 // TestRun_ParkedMeanwhile: dead letters that are parked meanwhile are left to the next replay.
 func TestRun_ParkedMeanwhile(t *testing.T) {
 	t.Parallel()
-	b := newFixture(t, "no.1", "no.2", "no.3", "no.4")
-	b.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-		b.park(t, "no.5", "no.6")
+	f := newFixture(t, "no.1", "no.2", "no.3", "no.4")
+	f.store.replays = []attempt{func(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+		f.park(t, "no.5", "no.6")
 		return call()
 	}}
-	if report, err := b.run(t.Context()); err != nil || report.Received != 4 {
+	if report, err := f.run(t.Context()); err != nil || report.Received != 4 {
 		t.Errorf("got %+v, %v", report, err)
 	}
 }

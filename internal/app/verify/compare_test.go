@@ -113,7 +113,7 @@ func TestCompare_CountsParked(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewScriptedSource(
 		domaintest.PageOf("a", "1", "x", "y"), domaintest.FailWith(domain.CursorExpired),
-		domaintest.PageOf("b", "1", "x", "y"), domaintest.LastPageOf("z").Announcing(4),
+		domaintest.PageOf("b", "1", "x", "y"), domaintest.LastPageOf("z").WithTotal(4),
 	)
 	report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
 	if want := (verify.Walk{Pages: 2, Received: 4, Parked: 3}); err != nil || report.Walk != want {
@@ -221,9 +221,9 @@ func TestCompare_AcceptedShortEnd(t *testing.T) {
 			i.accepted = accepted
 			source := domaintest.NewCleanStream(4, 2)
 			for range 30 {
-				source.At("2", domaintest.LastPageOf("2", "3").Announcing(5))
+				source.At("2", domaintest.LastPageOf("2", "3").WithTotal(5))
 			}
-			source.At("", domaintest.PageOf("2", "0", "1").Announcing(5))
+			source.At("", domaintest.PageOf("2", "0", "1").WithTotal(5))
 			report, err := verify.New(i, &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
 			if accepted && (err != nil || report.Walk.Received != 4) || !accepted && domain.KindOf(err) != domain.BadPage {
 				t.Errorf("accepted %v: got %v", accepted, err)

@@ -194,7 +194,7 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 		r.db.parkAgain(batch, reject, &res)
 	}
 	r.db.ledger = append(r.db.ledger, LedgerRow{
-		Kind: "replay", Stream: batch.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Tally: res.Counts,
+		Kind: "replay", Stream: batch.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Counts: res.Counts,
 	})
 	return res, nil
 }

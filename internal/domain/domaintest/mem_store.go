@@ -34,7 +34,7 @@ type LedgerRow struct {
 	Pass, Seq, Position int64
 	ParentSeq           int64 // 0 for the first page of a pass, and for a replay
 	CursorIn, CursorOut domain.Cursor
-	Tally               domain.Counts
+	Counts              domain.Counts
 	TraceID             string
 	IDsHash             string // of a page, domain.DecodedPage.IDsHash
 	EndAccepted         bool
@@ -188,7 +188,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
 		s.db.ledger = append(s.db.ledger, LedgerRow{
 			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Offset, ParentSeq: parentSeq(page, at.Seq),
-			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Tally: counts, TraceID: page.Receipt.TraceID,
+			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Counts: counts, TraceID: page.Receipt.TraceID,
 			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
 		at.Position = page.To

@@ -42,7 +42,7 @@ func (i *MemInventory) Inspect(
 	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: at, Pages: at.Seq}}
 	for _, row := range moment.ledger {
 		if row.Stream == stream.String() {
-			inspection.Stored += row.Tally.Inserted
+			inspection.Stored += row.Counts.Inserted
 			if row.Kind == "page" {
 				inspection.EndAccepted = row.EndAccepted
 			}
@@ -95,17 +95,17 @@ func (d *MemDatabase) findDifferences(check domain.Check, stream domain.StreamID
 			continue
 		}
 		if row.Kind == "page" {
-			sum = sum.Add(row.Tally)
+			sum = sum.Add(row.Counts)
 		}
 		difference := domain.Difference{PageID: pageID, Seq: row.Seq, Pass: row.Pass}
 		switch {
-		case check == domain.CheckBalance && !row.Tally.Balanced():
+		case check == domain.CheckBalance && !row.Counts.Balanced():
 			difference.What = "received is not the sum of the others"
-		case check == domain.CheckChain && row.Kind == "page" && row.Position != d.positionBefore(row)+row.Tally.Received:
+		case check == domain.CheckChain && row.Kind == "page" && row.Position != d.positionBefore(row)+row.Counts.Received:
 			difference.What = "its position is not that of the page before and its records"
-		case check == domain.CheckPageEvents && d.countEventsOf(pageID) != row.Tally.Inserted:
+		case check == domain.CheckPageEvents && d.countEventsOf(pageID) != row.Counts.Inserted:
 			difference.What = "it stored another number of events"
-		case check == domain.CheckDeadLetters && row.Kind == "page" && d.countLettersOf(pageID) != row.Tally.Parked:
+		case check == domain.CheckDeadLetters && row.Kind == "page" && d.countLettersOf(pageID) != row.Counts.Parked:
 			difference.What = "it parked another number of records"
 		default:
 			continue

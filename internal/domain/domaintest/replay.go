@@ -206,7 +206,7 @@ func checkReplayOutcomes(ctx context.Context, under ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	row := LedgerRow{Kind: "replay", Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Tally: want}
+	row := LedgerRow{Kind: "replay", Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Counts: want}
 	if len(rows) != 2 || rows[1] != row || res.PageID == 0 {
 		return fmt.Errorf("got ledger %+v, want %+v as its last row", rows, row)
 	}

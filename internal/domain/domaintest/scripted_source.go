@@ -45,26 +45,26 @@ func LastPageOf(payloads ...string) Answer {
 	return a
 }
 
-// Announcing returns the answer with a total.
-func (a Answer) Announcing(total int64) Answer {
+// WithTotal returns the answer with a total.
+func (a Answer) WithTotal(total int64) Answer {
 	a.Page.Total = domain.Total{N: total, Known: true}
 	return a
 }
 
-// ExpiringIn returns the answer with the lifetime of its cursor.
-func (a Answer) ExpiringIn(d time.Duration) Answer {
+// WithExpiry returns the answer with the lifetime of its cursor.
+func (a Answer) WithExpiry(d time.Duration) Answer {
 	a.Page.ExpiresIn = d
 	return a
 }
 
-// Counting returns the answer with a quota.
-func (a Answer) Counting(limit, remaining int64, resetIn time.Duration) Answer {
+// WithQuota returns the answer with a quota.
+func (a Answer) WithQuota(limit, remaining int64, resetIn time.Duration) Answer {
 	a.Quota = AnswerQuota{limit, remaining, resetIn}
 	return a
 }
 
-// AskedAgain returns the answer as a page that the reader must not accept: the next request must have the same cursor.
-func (a Answer) AskedAgain() Answer {
+// NotAccepted returns the answer as a page that the reader must not accept: the next request must have the same cursor.
+func (a Answer) NotAccepted() Answer {
 	a.Again = true
 	return a
 }
@@ -132,9 +132,9 @@ func cleanPage(n, size int, req domain.PageRequest) Answer {
 		payloads = append(payloads, strconv.Itoa(i))
 	}
 	if to == n {
-		return LastPageOf(payloads...).Announcing(int64(n))
+		return LastPageOf(payloads...).WithTotal(int64(n))
 	}
-	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).Announcing(int64(n))
+	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).WithTotal(int64(n))
 }
 
 // From makes s expect cursor in the first request, instead of the head, and returns s.

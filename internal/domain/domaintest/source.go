@@ -121,7 +121,7 @@ func checkRecords(ctx context.Context, under SourceUnderTest) error {
 
 func checkPageFields(ctx context.Context, under SourceUnderTest) error {
 	src, _ := under.Open(
-		PageOf("opaque+/= ü", `1`).Announcing(7).ExpiringIn(118*time.Second),
+		PageOf("opaque+/= ü", `1`).WithTotal(7).WithExpiry(118*time.Second),
 		PageOf("plain", `2`),
 	)
 	page, err := fetch(ctx, src)
@@ -142,7 +142,7 @@ func checkPageFields(ctx context.Context, under SourceUnderTest) error {
 }
 
 func checkLastPage(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(LastPageOf(`1`).Announcing(1))
+	src, _ := under.Open(LastPageOf(`1`).WithTotal(1))
 	page, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func checkLastPage(ctx context.Context, under SourceUnderTest) error {
 }
 
 func checkEmptyPages(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(PageOf("next"), LastPageOf().Announcing(0))
+	src, _ := under.Open(PageOf("next"), LastPageOf().WithTotal(0))
 	page, err := fetch(ctx, src)
 	if err != nil || len(page.Records) != 0 || page.Next != "next" || page.Last {
 		return fmt.Errorf("in the middle: got %+v, error %w", page, err)
@@ -184,7 +184,7 @@ func checkReceipt(ctx context.Context, under SourceUnderTest) error {
 
 func checkQuota(ctx context.Context, under SourceUnderTest) error {
 	src, _ := under.Open(
-		PageOf("a", `1`).Counting(10, 7, 28*time.Second), PageOf("b", `2`).Counting(10, 6, 28*time.Second), PageOf("c", `3`),
+		PageOf("a", `1`).WithQuota(10, 7, 28*time.Second), PageOf("b", `2`).WithQuota(10, 6, 28*time.Second), PageOf("c", `3`),
 	)
 	reset := time.Now().Add(28 * time.Second)
 	var cursor domain.Cursor
@@ -219,7 +219,7 @@ func checkRequests(ctx context.Context, under SourceUnderTest) error {
 }
 
 func checkSameRequestAgain(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(PageOf("next", `1`, `2`).AskedAgain(), PageOf("next", `1`, `2`))
+	src, up := under.Open(PageOf("next", `1`, `2`).NotAccepted(), PageOf("next", `1`, `2`))
 	first, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -235,7 +235,7 @@ func checkSameRequestAgain(ctx context.Context, under SourceUnderTest) error {
 }
 
 func checkBytesBelongToCaller(ctx context.Context, under SourceUnderTest) error {
-	answer := PageOf("next", `{"id":1}`, `{"id":2}`).AskedAgain()
+	answer := PageOf("next", `{"id":1}`, `{"id":2}`).NotAccepted()
 	src, _ := under.Open(answer, answer)
 	first, err := fetch(ctx, src)
 	if err != nil {

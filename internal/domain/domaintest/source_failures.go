@@ -85,7 +85,7 @@ func checkRefusalHolds(ctx context.Context, under SourceUnderTest) error {
 }
 
 func checkRefusalEnds(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(RefuseFor(28*time.Second), PageOf("next", `1`).AskedAgain(), PageOf("next", `2`))
+	src, up := under.Open(RefuseFor(28*time.Second), PageOf("next", `1`).NotAccepted(), PageOf("next", `2`))
 	_, err := fetch(ctx, src)
 	if domain.KindOf(err) != domain.RateLimited {
 		return fmt.Errorf("got %w, want a refusal", err)

@@ -77,7 +77,7 @@ func TestScriptedSource_UnexpectedRequests(t *testing.T) {
 		{"past the script", script(page), []domain.Cursor{"", "b"}},
 		{"a page that was given already", script(page, page), []domain.Cursor{"", ""}},
 		{"a cursor that no page led to", script(page, page), []domain.Cursor{"", "c"}},
-		{"after a page that must not be accepted", script(page.AskedAgain(), page), []domain.Cursor{"", "b"}},
+		{"after a page that must not be accepted", script(page.NotAccepted(), page), []domain.Cursor{"", "b"}},
 		{"after a page that failed", script(page, domaintest.FailWith(domain.BadPage), page), []domain.Cursor{"", "b", "c"}},
 		{"the head after a failure", script(page, domaintest.FailWith(domain.Transient), page), []domain.Cursor{"", "b", ""}},
 		{"the head after an end", script(page, domaintest.LastPageOf("2"), page), []domain.Cursor{"", "b", ""}},

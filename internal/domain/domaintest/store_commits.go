@@ -197,7 +197,7 @@ func checkSeveralPages(ctx context.Context, under StoreUnderTest) error {
 	row := func(seq int64, p domain.DecodedPage, t domain.Counts) LedgerRow {
 		return LedgerRow{
 			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Offset,
-			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Tally: t, TraceID: p.Receipt.TraceID,
+			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Counts: t, TraceID: p.Receipt.TraceID,
 			IDsHash: string(p.IDsHash()),
 		}
 	}
