@@ -92,7 +92,9 @@ func TestCommit_Failures(t *testing.T) {
 		{"lost COMMIT, then lost answer", []commitFunc{loseCommit, loseAnswer}, nil, 3},
 		{
 			"lost answer, and the checkpoint cannot be read at first",
-			[]commitFunc{loseAnswer}, []error{scriptedError(domain.Transient), scriptedError(domain.Transient)}, 2,
+			[]commitFunc{loseAnswer},
+			[]error{scriptedError(domain.Transient), scriptedError(domain.Transient)},
+			2,
 		},
 	}
 	for _, tt := range tests {

@@ -128,8 +128,10 @@ func TestCompare_NotComparable(t *testing.T) {
 		change func(at *domain.Checkpoint)
 		want   string
 	}{
-		{"another source URL", func(at *domain.Checkpoint) { at.SourceURL = "https://other.example" },
-			"it was read from https://other.example, not from " + sourceURL},
+		{
+			"another source URL", func(at *domain.Checkpoint) { at.SourceURL = "https://other.example" },
+			"it was read from https://other.example, not from " + sourceURL,
+		},
 		{"a stream that is not complete", func(at *domain.Checkpoint) { at.Done = false }, "it is not complete"},
 	}
 	for _, tt := range tests {

@@ -122,8 +122,10 @@ func checkSurvey(ctx context.Context, under ReplayUnderTest) error {
 		{domain.DeadLetterSelection{All: true}, domain.SelectionCount{Open: 2, Last: c}},
 		{domain.DeadLetterSelection{Reason: "other"}, domain.SelectionCount{Open: 1, Last: b}},
 		{domain.DeadLetterSelection{Reason: "none has it"}, domain.SelectionCount{}},
-		{domain.DeadLetterSelection{IDs: []int64{b, a, b, 99, 98, 99}},
-			domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{98, 99}}},
+		{
+			domain.DeadLetterSelection{IDs: []int64{b, a, b, 99, 98, 99}},
+			domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{98, 99}},
+		},
 	} {
 		got, err := under.Replays.Survey(ctx, streamID(), tt.chosen)
 		if err != nil {

@@ -75,22 +75,22 @@ func FailWith(kind domain.Kind) Answer { return Answer{Kind: kind} }
 // RefuseFor returns an answer that the rate limit is used up for a time from now; negative: without stating how long.
 func RefuseFor(d time.Duration) Answer { return Answer{Kind: domain.RateLimited, In: d} }
 
-// WithStatus is the same error with an HTTP status.
+// WithStatus returns the answer with an HTTP status.
 func (a Answer) WithStatus(status int) Answer {
 	a.Status = status
 	return a
 }
 
-// Hang answers nothing.
+// Hang returns an answer that never comes: the request waits until its context ends.
 func Hang() Answer { return Answer{Hangs: true} }
 
-// A ScriptedSource is a domain.EventSource that answers from a script, in this order: what At holds for the request's
-// cursor, the next answer of the script, the stream it was made with. It keeps to the port's contract and is safe for
-// concurrent use.
+// A ScriptedSource is a domain.EventSource with prepared answers. It uses, in this order: the answers that At has added for
+// the request's cursor, the next answer of the script, the stream that it was made with. It fulfills the port's contract
+// and is safe for concurrent use.
 //
-// Each answer fixes the cursor of the next request: a page leads to its next cursor, a lost cursor to the head, any other
-// error to the same request again, and so does a last page, since a reader may ask whether it is the last. A request for
-// another cursor, or one that no answer is left for, gets an error of kind Unknown.
+// Each answer determines the cursor of the next request. After a page that is its next cursor, after a lost cursor the
+// head. After any other error it is the same cursor again, and so it is after a last page, since a reader may want to
+// confirm the end. A request for another cursor, or without an answer left, gets an error of kind Unknown.
 type ScriptedSource struct {
 	stream func(domain.PageRequest) Answer
 

@@ -84,8 +84,11 @@ func TestScriptedSource_UnexpectedRequests(t *testing.T) {
 		{"a lost cursor again", script(page, domaintest.FailWith(domain.CursorExpired), page), []domain.Cursor{"", "b", "b"}},
 		{"a page of a clean stream left out", domaintest.NewCleanStream(9, 2), []domain.Cursor{"2", "6"}},
 		{"the head in the middle of a clean stream", domaintest.NewCleanStream(9, 2), []domain.Cursor{"2", ""}},
-		{"a lost cursor of a clean stream again",
-			domaintest.NewCleanStream(9, 2).At("2", domaintest.FailWith(domain.CursorInvalid)), []domain.Cursor{"2", "2"}},
+		{
+			"a lost cursor of a clean stream again",
+			domaintest.NewCleanStream(9, 2).At("2", domaintest.FailWith(domain.CursorInvalid)),
+			[]domain.Cursor{"2", "2"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -221,11 +224,15 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 			},
 			"a failure is one attempt and takes no time",
 		},
-		{"it sleeps", editErrors(func(e *domain.Error) error { time.Sleep(time.Second); return e }),
-			"a failure is one attempt and takes no time"},
+		{
+			"it sleeps", editErrors(func(e *domain.Error) error { time.Sleep(time.Second); return e }),
+			"a failure is one attempt and takes no time",
+		},
 		{"errors are bare", editErrors(func(e *domain.Error) error { return e.Err }), "each failure has its kind"},
-		{"all errors are transient", editErrors(func(e *domain.Error) error { e.Kind = domain.Transient; return e }),
-			"each failure has its kind"},
+		{
+			"all errors are transient", editErrors(func(e *domain.Error) error { e.Kind = domain.Transient; return e }),
+			"each failure has its kind",
+		},
 		{
 			"a bad page is an empty page",
 			func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
@@ -247,8 +254,10 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 			}
 			return e
 		}), "a refusal without an end holds nothing back"},
-		{"a held back request looks sent", editErrors(func(e *domain.Error) error { e.Unsent = false; return e }),
-			"nothing is sent before a refusal ends"},
+		{
+			"a held back request looks sent", editErrors(func(e *domain.Error) error { e.Unsent = false; return e }),
+			"nothing is sent before a refusal ends",
+		},
 		{
 			"requests bypass the limit",
 			func() fetchFunc {

@@ -58,14 +58,20 @@ func TestInventoryChecks_BrokenInventories(t *testing.T) {
 		edit   func(*domain.Inspection)
 		caught string // the check that must fail
 	}{
-		{"a check is left out", func(i *domain.Inspection) { i.Findings = i.Findings[:max(0, len(i.Findings)-1)] },
-			"all checks are made in order"},
+		{
+			"a check is left out", func(i *domain.Inspection) { i.Findings = i.Findings[:max(0, len(i.Findings)-1)] },
+			"all checks are made in order",
+		},
 		{"differences are not found", clearAll, "a difference does not end the checks"},
-		{"no dead letter is counted", func(i *domain.Inspection) { i.Parked = 0 },
-			"a stream with events and dead letters has no differences"},
+		{
+			"no dead letter is counted", func(i *domain.Inspection) { i.Parked = 0 },
+			"a stream with events and dead letters has no differences",
+		},
 		{"other streams are not seen", func(i *domain.Inspection) { i.Shared = false }, "a short end and another stream are reported"},
-		{"findings are dropped with an error", func(i *domain.Inspection) { i.Findings = nil },
-			"an inspection that is stopped has the findings until then"},
+		{
+			"findings are dropped with an error", func(i *domain.Inspection) { i.Findings = nil },
+			"an inspection that is stopped has the findings until then",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -112,10 +118,16 @@ func TestComparisonChecks_BrokenComparisons(t *testing.T) {
 	}{
 		{"begin does nothing", brokenComparison{begin: func() {}}, "begin forgets what was returned"},
 		{"rejects are ignored", brokenComparison{edit: func(p *domain.DecodedPage) { p.Rejects = nil }}, "parked records are counted"},
-		{"ids of rejects are ignored", brokenComparison{edit: func(p *domain.DecodedPage) { p.Rejects = nil }},
-			"a reject returns the event of its id"},
-		{"only ids are compared", brokenComparison{edit: func(p *domain.DecodedPage) { p.Events = p.Events[:1] }},
-			"an event with other values is a difference"},
+		{
+			"ids of rejects are ignored",
+			brokenComparison{edit: func(p *domain.DecodedPage) { p.Rejects = nil }},
+			"a reject returns the event of its id",
+		},
+		{
+			"only ids are compared",
+			brokenComparison{edit: func(p *domain.DecodedPage) { p.Events = p.Events[:1] }},
+			"an event with other values is a difference",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
