@@ -13,7 +13,6 @@ import (
 	"testing"
 )
 
-<<<<<<< HEAD
 // docChecks hold the documentation against the repository. Each returns what is wrong, one line for each fault.
 var docChecks = map[string]func(*testing.T, fs.FS) []string{
 	"links":       brokenLinks,
@@ -38,23 +37,6 @@ func TestDocs(t *testing.T) {
 				t.Error(fault)
 			}
 		})
-=======
-// TestGuaranteesNameTests holds each test that docs/guarantees.md cites against the tests there are.
-func TestGuaranteesNameTests(t *testing.T) {
-	text, err := os.ReadFile("../../docs/guarantees.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cited := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllSubmatch(text, -1)
-	if len(cited) < 10 {
-		t.Fatalf("it cites %d tests", len(cited))
-	}
-	tests := testFunctions(t)
-	for _, name := range cited {
-		if !tests[string(name[1])] {
-			t.Errorf("there is no %s", name[1])
-		}
->>>>>>> b8aafb1 (Name the renamed tests and files in the docs)
 	}
 }
 
