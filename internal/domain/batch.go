@@ -24,19 +24,19 @@ type CommitResult struct {
 // An End says how far an answer that ends a pass may be believed. APIs sometimes end a list too early, by a glitch or from
 // a cache. The store that commits the end decides, since only the database knows what was stored.
 type End struct {
-	Confirmed   bool // two answers in a row gave the same end
+	Confirmed   bool // a second answer ended the pass too, and had all records of the first one
 	AcceptShort bool // the user accepts a confirmed end below the first announced total
 }
 
 // Check returns nil if an end at position at may be believed. stored is the number of the stream's records that are stored
 // or parked, in all passes together; conflicts whose event is stored do not count. It is negative if another stream stores
-// into the same table, so that the number is unknown.
+// into the same table, so that the number is unknown; such an end has to be confirmed.
 //
 // An end below the first announced total is a BadPage, unless the user accepts it. At or above that total, an end is
-// believed if both the position and stored reach the larger of the first and the latest announced total. Otherwise, or if
+// believed if both the position and stored reach the greatest total that was announced in this run. Otherwise, or if
 // the API announced nothing or 0, the end is Unconfirmed until a second answer gives it again.
 func (e End) Check(at Position, stored int64) error {
-	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N)
+	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N, at.MaxAnnounced)
 	switch {
 	case e.Confirmed && e.AcceptShort:
 		return nil
@@ -52,7 +52,7 @@ func (e End) Check(at Position, stored int64) error {
 		}
 	case e.Confirmed:
 		return nil
-	case announced == 0 || at.Offset < announced || (stored >= 0 && stored < announced):
+	case announced == 0 || at.Offset < announced || stored < announced:
 		return &Error{
 			Kind: Unconfirmed, Op: "check end",
 			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", at.Offset, announced),

@@ -26,8 +26,8 @@ func TestEndCheck(t *testing.T) {
 		{"the total grew", total(4), total(8), 4, 4, domain.Unconfirmed, 0, 0},
 		{"the total shrank, and all of the first is there", total(4), total(3), 4, 4, 0, 0, 0},
 		{"less is stored than was received", total(4), total(4), 4, 3, domain.Unconfirmed, 0, 0},
-		{"what is stored is not known", total(4), total(4), 4, unknown, 0, 0, 0},
-		{"below the total, and what is stored is not known", total(4), total(4), 3, unknown, domain.BadPage, domain.BadPage, 0},
+		{"the number of stored records is unknown", total(4), total(4), 4, unknown, domain.Unconfirmed, 0, 0},
+		{"below the total, and the number of stored records is unknown", total(4), total(4), 3, unknown, domain.BadPage, domain.BadPage, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

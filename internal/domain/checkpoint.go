@@ -15,6 +15,7 @@ type Position struct {
 	Done            bool  // the pass has reached its end, and the end is believed
 	AnnouncedFirst  Total // the first total that the API announced in this pass
 	AnnouncedLast   Total // the latest one; the stream may grow during a pass
+	MaxAnnounced    int64 // the greatest total of this run; it is not stored
 }
 
 // After returns the position after page.
@@ -32,6 +33,7 @@ func (p Position) After(page Page) Position {
 			p.AnnouncedFirst = page.Total
 		}
 		p.AnnouncedLast = page.Total
+		p.MaxAnnounced = max(p.MaxAnnounced, page.Total.N)
 	}
 	return p
 }
@@ -39,7 +41,7 @@ func (p Position) After(page Page) Position {
 // NextPass returns the head of the stream, for one pass more. Stored events stay stored (I2), so a repeated pass only costs
 // time.
 func (p Position) NextPass() Position {
-	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset}
+	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset, MaxAnnounced: max(p.MaxAnnounced, p.AnnouncedLast.N)}
 }
 
 // SameAs reports whether p and q are the same position of the same pass.

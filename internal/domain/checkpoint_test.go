@@ -22,7 +22,7 @@ func TestPositionAfter(t *testing.T) {
 	}
 	want := domain.Position{
 		Pass: 2, Offset: 15, MaxOffset: 500, Cursor: "b", CursorExpiresAt: fetched.Add(time.Minute),
-		AnnouncedFirst: total(900), AnnouncedLast: total(901),
+		AnnouncedFirst: total(900), AnnouncedLast: total(901), MaxAnnounced: 901,
 	}
 	if got := at.After(page); got != want {
 		t.Errorf("After = %+v, want %+v", got, want)
@@ -38,7 +38,7 @@ func TestPositionAfter(t *testing.T) {
 func TestPositionNextPass(t *testing.T) {
 	t.Parallel()
 	at := domain.Position{Pass: 3, Offset: 7, MaxOffset: 70, Cursor: "c", Done: true, AnnouncedFirst: total(9), AnnouncedLast: total(9)}
-	if got, want := at.NextPass(), (domain.Position{Pass: 4, MaxOffset: 70}); got != want {
+	if got, want := at.NextPass(), (domain.Position{Pass: 4, MaxOffset: 70, MaxAnnounced: 9}); got != want {
 		t.Errorf("NextPass = %+v, want %+v", got, want)
 	}
 }

@@ -11,7 +11,6 @@ import (
 type FetchedPage struct {
 	From, To Position
 	Page     Page
-	End      End // how far an end may be believed; matters only if To.Done
 }
 
 // A DecodedPage is a FetchedPage whose records have been decoded: each is an event or a reject (I1).
@@ -25,7 +24,7 @@ type DecodedPage struct {
 	Hash     func(Record) RecordHash // the decoder's; HashBytes if nil
 
 	MaxParked int // dead letters that the page may add, see CheckRejectRatio
-	End       End // as in the FetchedPage
+	End       End // how far an end may be believed; matters only if To.Done
 }
 
 // A DecodedEvent is an event with the record that it was decoded from. The record is parked if no row can hold the event.
@@ -39,7 +38,7 @@ type DecodedEvent struct {
 // last record is decoded, Decode returns an error of kind Stopped and no page.
 func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, error) {
 	page := DecodedPage{
-		From: p.From, To: p.To, Receipt: p.Page.Receipt, End: p.End,
+		From: p.From, To: p.To, Receipt: p.Page.Receipt,
 		Received: len(p.Page.Records), Hash: decoder.Hash,
 		Events: make([]DecodedEvent, 0, len(p.Page.Records)),
 	}

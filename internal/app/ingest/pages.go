@@ -44,7 +44,7 @@ func (r *Runner) newFetcher() *fetcher {
 // the cursor, pages begins a new pass from the head: stored records are then received again and counted as duplicate (I2).
 // It ends after the first error it yields.
 //
-// The consumer decides whether it accepts a page or an end; after refetch, pages fetches the same page again. heldUntil is
+// The consumer decides whether it accepts a page or an end, see confirmEnd; after refetch, pages fetches the same page again. heldUntil is
 // when the rate limit allows the first request, zero if unknown.
 func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
 	return func(yield func(domain.FetchedPage, error) bool) {
@@ -65,7 +65,6 @@ func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.
 				return
 			}
 			fetched := domain.FetchedPage{From: f.current.at, To: f.current.at.After(page), Page: page}
-			fetched.End.Confirmed = f.current.confirmEnd(fetched.To)
 			if !yield(fetched, nil) {
 				return
 			}
@@ -109,24 +108,61 @@ type request struct {
 	budget        *retry.Budget
 	trafficBefore domain.Traffic
 
-	refetchReason error            // why the last answer is not accepted, or the first request not allowed; else nil
-	end           *domain.Position // where the last answer ended the pass, nil if it did not
-	confirming    bool             // an end has been fetched again already
+	refetchReason error    // why the last answer is not accepted, or the first request not allowed; else nil
+	end           *endPage // the last answer, nil if it did not end the pass
+	confirming    bool     // an end has been fetched again already
 }
 
 func (f *fetcher) newRequest(at domain.Position) *request {
 	return &request{at: at, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// confirmEnd stores where an answer ends the pass, and reports whether the answer before ended it at the same position. The
-// totals and the bytes may differ: some APIs count new events, or put the time of the request into their records.
-func (r *request) confirmEnd(to domain.Position) bool {
-	previous := r.end
-	r.end = nil
-	if to.Done {
-		r.end = &to
+// confirmEnd reports whether the page confirms an end: it ends the pass, and the answer before to the same request did so
+// too, with records that are all in this page. Totals and bytes may differ: some APIs count new events, or put the time of
+// the request into their records. The stream may also grow between the two answers, but not below the announced total.
+func (f *fetcher) confirmEnd(page domain.DecodedPage) bool {
+	previous := f.current.end
+	f.current.end = nil
+	if !page.To.Done {
+		return false
 	}
-	return previous != nil && to.Done && to.SameAs(*previous)
+	f.current.end = newEndPage(page)
+	if previous == nil || !f.current.end.contains(previous) {
+		return false
+	}
+	return page.To.Offset == previous.offset || page.To.Offset >= page.To.AnnouncedFirst.N
+}
+
+// An endPage holds what is compared of a page that ends its pass.
+type endPage struct {
+	offset    int64 // after the page
+	ids       map[domain.EventID]bool
+	withoutID int // records whose event id is unknown
+}
+
+func newEndPage(page domain.DecodedPage) *endPage {
+	e := &endPage{offset: page.To.Offset, ids: make(map[domain.EventID]bool, len(page.Events))}
+	for _, event := range page.Events {
+		e.ids[event.ID] = true
+	}
+	for _, reject := range page.Rejects {
+		if reject.Why.ID == (domain.EventID{}) {
+			e.withoutID++
+		} else {
+			e.ids[reject.Why.ID] = true
+		}
+	}
+	return e
+}
+
+// contains reports whether all records of other are in e.
+func (e *endPage) contains(other *endPage) bool {
+	for id := range other.ids {
+		if !e.ids[id] {
+			return false
+		}
+	}
+	return e.withoutID >= other.withoutID
 }
 
 // takeRefetchReason returns refetchReason and clears it. For the first end that has to be confirmed it returns nil: that
@@ -143,7 +179,7 @@ func (r *request) takeRefetchReason() error {
 	}
 	return &domain.Error{
 		Kind: domain.BadPage, Op: opFetch, Hint: "run it again later: the API may be changing",
-		Err: fmt.Errorf("the API ends the stream differently in each answer, the last time after %d records", r.end.Offset),
+		Err: fmt.Errorf("the API ends the stream differently in each answer, the last time after %d records", r.end.offset),
 	}
 }
 

@@ -139,7 +139,7 @@ func TestFetch_Retries(t *testing.T) {
 		},
 		{
 			"ends that differ each time are a bad page",
-			slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "")}, 3),
+			slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "2")}, 3),
 			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
 			domain.BadPage,
 		},

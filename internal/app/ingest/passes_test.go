@@ -19,7 +19,7 @@ func TestRun_LostCursorStartsNewPass(t *testing.T) {
 		}
 		source.wantRequests("", "a", "", "b")
 		f.wantStored(t, 1, 2, 3)
-		if len(f.seen.passes) != 1 || f.seen.passes[0] != (domain.Position{Pass: 2, MaxOffset: 2}) {
+		if len(f.seen.passes) != 1 || f.seen.passes[0] != (domain.Position{Pass: 2, MaxOffset: 2, MaxAnnounced: 3}) {
 			t.Errorf("%s: got passes %+v", kind, f.seen.passes)
 		}
 	}
@@ -120,6 +120,12 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 		stored  []int
 	}{
 		{"the collection has grown", []domaintest.Answer{page(2, "a", "1"), page(9, "", "2"), page(9, "", "2")}, []int{1, 2}},
+		{"the stream has grown meanwhile", []domaintest.Answer{page(unknownTotal, "a", "1"), page(unknownTotal, "", "2"), page(unknownTotal, "", "2", "3")}, []int{1, 2, 3}},
+		{
+			"an older total at the end",
+			[]domaintest.Answer{page(2, "a", "1"), page(4, "b", "2"), page(2, "", "3"), page(4, "c", "3"), page(4, "", "4")},
+			[]int{1, 2, 3, 4},
+		},
 		{"it was a glitch", []domaintest.Answer{page(1, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")}, []int{1, 2, 3}},
 	}
 	for _, tt := range tests {
@@ -150,5 +156,20 @@ func TestRun_AcceptShortEnd(t *testing.T) {
 			t.Errorf("got ledger %+v", rows)
 		}
 		f.wantStored(t, 1, 2)
+	})
+}
+
+// TestRun_EndConfirmedWithOtherRecords: a second end that lacks a record of the first one confirms nothing, because that record
+// would be lost.
+func TestRun_EndConfirmedWithOtherRecords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		source := newScript(t, page(unknownTotal, "", "1", "2"), page(unknownTotal, "", "1", "3"), page(unknownTotal, "", "1", "2", "3"))
+		sum, err := f.run(t.Context(), source)
+		if err != nil || !sum.Done || sum.Retries != 1 { // the third answer costs an attempt
+			t.Errorf("got %+v, %v", sum, err)
+		}
+		f.wantStored(t, 1, 2, 3)
 	})
 }

@@ -101,6 +101,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		if err != nil {
 			return sum.at(at), err
 		}
+		page.End = domain.End{Confirmed: fetcher.confirmEnd(page), AcceptShort: r.opts.AcceptShortEnd}
 		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}
@@ -132,7 +133,6 @@ func (r *Runner) decode(ctx context.Context, fetched domain.FetchedPage) (domain
 	defer cancel()
 	page, err := fetched.Decode(ctx, r.decoder)
 	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
-	page.End.AcceptShort = r.opts.AcceptShortEnd
 	page.MaxParked = max(minRejects-1, int(maxRejects+1e-9)) // 0.29 of 100 is computed as 28.999…
 	return page, err
 }

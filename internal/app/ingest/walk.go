@@ -9,9 +9,6 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// storedUnknown is the number of stored records for End.Check. A walk uses no database and cannot know it.
-const storedUnknown = -1
-
 // WalkOptions are the settings of a walk.
 type WalkOptions struct {
 	PageSize int          // records to ask for in one page
@@ -40,7 +37,7 @@ func Walk(
 				page, err = fetched.Decode(ctx, decoder)
 			}
 			if err == nil {
-				page.End.AcceptShort = opts.AcceptShortEnd
+				page.End = domain.End{Confirmed: f.confirmEnd(page), AcceptShort: opts.AcceptShortEnd}
 				err = seen.check(page)
 				if f.refetch(err) {
 					continue
@@ -67,7 +64,7 @@ func (s *seenPages) check(page domain.DecodedPage) error {
 		return badPageError("after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
 	}
 	if page.To.Done {
-		return page.End.Check(page.To, storedUnknown)
+		return page.End.Check(page.To, page.To.Offset) // a walk uses no database: received counts as stored
 	}
 	return nil
 }

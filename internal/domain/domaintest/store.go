@@ -51,7 +51,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 
 		{"a page that repeats an earlier one of its pass is a bad page", checkRepeatedPage},
 		{"an end is checked against the stored rows", checkEnds},
-		{"an end is not checked in a table that another stream uses", checkEndInSharedTable},
+		{"an end is confirmed in a table that another stream uses", checkEndInSharedTable},
 		{"an accepted short end is in the ledger", checkAcceptedShortEnd},
 		{"the next claim returns the hold", checkHold},
 		{"a stale runner cannot hold", checkStaleRunnerHold},
