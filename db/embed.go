@@ -1,18 +1,18 @@
-// Package db holds the schema: the dbmate migrations that pawl applies at start and that plain `dbmate up` applies too,
-// and the temporary tables, which are no part of it.
+// Package db holds the schema as SQL files: the dbmate migrations, which pawl applies at start and plain `dbmate up` can
+// apply too, and the temporary tables, which are not part of the schema.
 package db
 
 import "embed"
 
-// MigrationsDir is the folder in Migrations.
+// MigrationsDir is the folder of the migrations within [Migrations].
 const MigrationsDir = "migrations"
 
-// Migrations are the dbmate migrations, oldest first by name.
+// Migrations holds the dbmate migrations. Their names sort by age, the oldest first.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Returned makes the temporary table that holds the ids an API has returned.
+// Returned is the statement that creates the temporary table of the ids that the API returned.
 //
 //go:embed temporary/returned.sql
 var Returned string

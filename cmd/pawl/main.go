@@ -11,6 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/adapters/postgres/migrate"
 )
 
 // A release sets these with -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.date=…". What is empty comes from the
@@ -32,8 +33,8 @@ func main() {
 		Replay:       initReplayer,
 		Admin:        initAdmin,
 		Database:     openDatabase,
-		Migrate:      postgres.Migrate,
-		CheckSchema:  postgres.CheckSchema,
+		Migrate:      migrate.Up,
+		CheckSchema:  migrate.CheckSchema,
 		PsqlEnviron:  postgres.PsqlEnviron,
 		NormalizeURL: datasync.NormalizeBaseURL,
 		Jitter:       jitter,

@@ -27,11 +27,13 @@ var (
 	_ domain.Decoder     = (*datasync.Decoder)(nil)
 	_ domain.EventStore  = (*postgres.Store)(nil)
 	_ cli.Runner         = (*telemetry.Runner)(nil)
+	_ cli.Reader         = (*postgres.Reader)(nil)
+	_ cli.Admin          = (*postgres.Admin)(nil)
 	_ cli.Verifier       = (*verify.Verifier)(nil)
 	_ verify.Inventory   = (*postgres.Inventory)(nil)
 	_ verify.Comparison  = (*postgres.Comparison)(nil)
 	_ cli.Replayer       = (*replay.Replayer)(nil)
-	_ replay.Store       = (*postgres.Replays)(nil)
+	_ replay.Store       = (*postgres.ReplayStore)(nil)
 )
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // it only spreads retries
@@ -120,59 +122,9 @@ func newVerifier(inventory *postgres.Inventory, observer cli.VerifyObserver, opt
 }
 
 func newReplayer(
-	s cli.Settings, run cli.ReplayOptions, store *postgres.Replays, decoder *datasync.Decoder, observer replay.Observer,
+	s cli.Settings, run cli.ReplayOptions, store *postgres.ReplayStore, decoder *datasync.Decoder, observer replay.Observer,
 ) cli.Replayer {
 	return replay.New(store, decoder, observer, replay.Options{Stream: s.Stream, Letters: run.Letters, Retry: run.Retry})
-}
-
-// A reader is the cli.Reader over the readers of postgres.
-type reader struct {
-	*postgres.StatusReader
-
-	drift   *postgres.DriftRegister
-	letters *postgres.Letters
-}
-
-func newReader(status *postgres.StatusReader, drift *postgres.DriftRegister, letters *postgres.Letters) cli.Reader {
-	return reader{status, drift, letters}
-}
-
-func (r reader) Drift(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error) {
-	return r.drift.Entries(ctx, stream)
-}
-
-func (r reader) DeadLetters(
-	ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
-) ([]domain.DeadLetter, bool, error) {
-	return r.letters.List(ctx, stream, f, part)
-}
-
-func (r reader) DeadLetterReasons(
-	ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter,
-) ([]domain.ReasonCount, error) {
-	return r.letters.Reasons(ctx, stream, f)
-}
-
-func (r reader) DeadLetter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error) {
-	return r.letters.Letter(ctx, stream, id)
-}
-
-// An admin is the cli.Admin over postgres.
-type admin struct {
-	mover   *postgres.Mover
-	letters *postgres.Letters
-}
-
-func newAdmin(mover *postgres.Mover, letters *postgres.Letters) cli.Admin {
-	return admin{mover, letters}
-}
-
-func (a admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to string) error {
-	return a.mover.Move(ctx, stream, from, to)
-}
-
-func (a admin) DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error {
-	return a.letters.Discard(ctx, stream, id, why)
 }
 
 func newPool(ctx context.Context, s cli.Settings) (*pgxpool.Pool, func(), error) {

@@ -25,7 +25,7 @@ func initRunner(
 }
 
 func initReader(ctx context.Context, s cli.Settings) (cli.Reader, func(), error) {
-	panic(wire.Build(newPool, postgres.NewStatusReader, postgres.NewDriftRegister, postgres.NewLetters, newReader))
+	panic(wire.Build(newPool, postgres.NewReader, wire.Bind(new(cli.Reader), new(*postgres.Reader))))
 }
 
 func initVerifier(
@@ -41,9 +41,9 @@ func initVerifier(
 func initReplayer(
 	ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer,
 ) (cli.Replayer, func(), error) {
-	panic(wire.Build(datasync.DataSync, datasync.NewDecoder, newPool, postgres.NewReplays, newReplayer))
+	panic(wire.Build(datasync.DataSync, datasync.NewDecoder, newPool, postgres.NewReplayStore, newReplayer))
 }
 
 func initAdmin(ctx context.Context, s cli.Settings) (cli.Admin, func(), error) {
-	panic(wire.Build(newPool, postgres.NewMover, postgres.NewLetters, newAdmin))
+	panic(wire.Build(newPool, postgres.NewAdmin, wire.Bind(new(cli.Admin), new(*postgres.Admin))))
 }

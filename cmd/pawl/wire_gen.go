@@ -46,11 +46,8 @@ func initReader(ctx context.Context, s cli.Settings) (cli.Reader, func(), error)
 	if err != nil {
 		return nil, nil, err
 	}
-	statusReader := postgres.NewStatusReader(pool)
-	driftRegister := postgres.NewDriftRegister(pool)
-	letters := postgres.NewLetters(pool)
-	cliReader := newReader(statusReader, driftRegister, letters)
-	return cliReader, func() {
+	reader := postgres.NewReader(pool)
+	return reader, func() {
 		cleanup()
 	}, nil
 }
@@ -80,10 +77,10 @@ func initReplayer(ctx context.Context, s cli.Settings, run cli.ReplayOptions, ob
 	if err != nil {
 		return nil, nil, err
 	}
-	replays := postgres.NewReplays(pool)
+	replayStore := postgres.NewReplayStore(pool)
 	profile := datasync.DataSync()
 	decoder := datasync.NewDecoder(profile)
-	replayer := newReplayer(s, run, replays, decoder, observer)
+	replayer := newReplayer(s, run, replayStore, decoder, observer)
 	return replayer, func() {
 		cleanup()
 	}, nil
@@ -94,10 +91,8 @@ func initAdmin(ctx context.Context, s cli.Settings) (cli.Admin, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	mover := postgres.NewMover(pool)
-	letters := postgres.NewLetters(pool)
-	cliAdmin := newAdmin(mover, letters)
-	return cliAdmin, func() {
+	admin := postgres.NewAdmin(pool)
+	return admin, func() {
 		cleanup()
 	}, nil
 }

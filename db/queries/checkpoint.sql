@@ -1,6 +1,6 @@
 -- name: CheckpointClaim :one
--- A new epoch and token for the stream; no row when it has pages of another source. Before its first page a stream may
--- change its source: the first one was a mistake.
+-- Gives the stream a new epoch and token. Returns no row if the stream has pages from another source URL. Before its first
+-- page a stream may change its source URL: the first one was a mistake.
 INSERT INTO checkpoints AS c (stream, source_url, epoch, token)
 VALUES (@stream, @source_url, 1, gen_random_uuid())
 ON CONFLICT (stream) DO UPDATE
@@ -10,13 +10,15 @@ WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one
--- First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, tells whether
--- a letter is open that an event of the batch may supersede, and which of the batch's pages repeats an earlier page of
--- its pass: the first of them, from 1, or 0 for none. The sub-queries see what was committed before this statement began,
--- also if it had to wait for the row. That is enough: only the claim's holder adds pages, and whoever moved the checkpoint
--- meanwhile has this statement find no row.
+-- The first statement of every commit (I3). It locks the checkpoint, moves it and reserves the ids of the ledger rows. It
+-- returns no row if the checkpoint belongs to another claim or is at another position. has_open_letters reports whether a
+-- dead letter is open that an event of the batch may supersede. repeated is the number (from 1) of the first page in the
+-- batch that repeats an earlier page of its pass, 0 if none does.
+--
+-- The sub-queries see what was committed before this statement began, even if it waited for the row. That is enough: only
+-- the claim's holder adds pages, and if another runner moved the checkpoint meanwhile, this statement finds no row.
 UPDATE checkpoints AS c
-SET seq               = @target,
+SET seq               = @to_seq,
     pass              = @pass,
     position          = @position,
     furthest          = @furthest,
@@ -45,7 +47,7 @@ RETURNING ARRAY(
 ), 0)::bigint AS repeated;
 
 -- name: CheckpointCount :one
--- Last statement of every commit: what the rows came to.
+-- The last statement of every commit: adds the batch's counts to the checkpoint.
 UPDATE checkpoints
 SET received  = received + @received,
     inserted  = inserted + @inserted,
@@ -55,13 +57,13 @@ WHERE stream = @stream
 RETURNING *;
 
 -- name: CheckpointGetForUpdate :one
--- Waits for the transaction that holds the row (I4).
+-- Locks the row. It waits for a transaction that holds it (I4).
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
 
 -- name: CheckpointStored :one
--- How many of the stream's records are stored or parked; those parked as conflicts, whose key has a hash of values, are not
--- counted, since their events are stored. And whether another stream stores into the same table, so that its events are
--- duplicates here.
+-- records is the number of the stream's records that are stored or parked. Conflicts are not counted, because their events
+-- are stored: their key has a hash of values. shared reports whether another stream stores into the same table, so that its
+-- events count as duplicates here.
 SELECT (c.inserted + c.parked - (
            SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.key LIKE '% with values %'
        ))::bigint AS records,
@@ -70,12 +72,13 @@ FROM checkpoints AS c
 WHERE c.stream = @stream;
 
 -- name: CheckpointHold :execrows
--- How long the rate limit holds the stream back, for whoever claims it next. By this server's clock, which all share.
+-- Stores until when the rate limit holds the stream, for the next claim. The time is by the clock of this server, which all
+-- runners share.
 UPDATE checkpoints SET held_until = now() + interval '1 ms' * @wait_ms::bigint
 WHERE stream = @stream AND token = @token AND epoch = @epoch;
 
 -- name: CheckpointHeld :one
--- For how many milliseconds the rate limit still holds the stream back, 0 if it does not; a day at most.
+-- Returns for how many milliseconds the rate limit still holds the stream, at most a day; 0 if it does not.
 SELECT CASE WHEN held_until > t.now
             THEN ceil(extract(epoch FROM least(held_until, t.now + interval '1 day') - t.now) * 1000)
             ELSE 0 END::bigint AS wait_ms
@@ -86,14 +89,14 @@ WHERE stream = @stream;
 SELECT source_url FROM checkpoints WHERE stream = @stream;
 
 -- name: CheckpointMove :execrows
--- The stream reads from another address from now on. A runner that lives is fenced by the new epoch and token.
-UPDATE checkpoints SET source_url = @target::text, epoch = epoch + 1, token = gen_random_uuid(), held_until = NULL
-WHERE stream = @stream AND source_url = @source::text;
+-- Changes the source URL. The new epoch and token fence a runner that still reads from the old one.
+UPDATE checkpoints SET source_url = @to_url::text, epoch = epoch + 1, token = gen_random_uuid(), held_until = NULL
+WHERE stream = @stream AND source_url = @from_url::text;
 
 -- name: CheckpointStreams :many
 SELECT stream FROM checkpoints ORDER BY stream;
 
 -- name: CheckpointLock :one
--- Session lock that tells a second runner early and kindly; the epoch is the truth. The schema is part of the key,
--- since one database may hold several.
+-- Takes the session lock of the stream, without waiting. The lock only tells a second runner early; token and epoch decide.
+-- The schema is part of the key, because one database may hold several.
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));

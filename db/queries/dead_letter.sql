@@ -1,23 +1,26 @@
 -- name: DeadLetterKnown :many
--- The letters that records have already, by their place: a letter of the record's key, or one that an earlier version gave
--- its key if that has the record's bytes. The letter of the record's own key comes first. (OFFSET 0, here and below, has the planner look each key up by the index: it knows
--- next to nothing of how many letters there are.)
+-- Returns the dead letters that the given records already have, with the record's place (from 1). A letter matches by the
+-- record's key, or by the key that an earlier version gave it if the letter has the record's bytes (hash). If a record has
+-- both, the letter with its own key comes first.
+--
+-- OFFSET 0, here and below, makes the planner look up each key by the index. Without it the planner may scan the table,
+-- because its statistics say little about the number of dead letters.
 SELECT g.place::bigint AS place, l.key
 FROM ROWS FROM (
     unnest(@keys::text[]),
-    unnest(@former_keys::text[]),
+    unnest(@legacy_keys::text[]),
     unnest(@hashes::bytea[])
-) WITH ORDINALITY AS g (key, former_key, hash, place)
+) WITH ORDINALITY AS g (key, legacy_key, hash, place)
 CROSS JOIN LATERAL (
     SELECT k.key FROM dead_letters AS k WHERE k.key = g.key AND k.stream = @stream
     UNION ALL
-    SELECT f.key FROM dead_letters AS f WHERE f.key = g.former_key AND f.stream = @stream AND f.payload_sha256 = g.hash
+    SELECT f.key FROM dead_letters AS f WHERE f.key = g.legacy_key AND f.stream = @stream AND f.payload_sha256 = g.hash
     OFFSET 0
 ) AS l
 ORDER BY place, (l.key = g.key) DESC;
 
 -- name: DeadLetterOpenOf :many
--- How many letters of these events are open, and the last of them.
+-- Returns, for each of the given events that has open dead letters, their number and the key of the newest.
 SELECT g.id::uuid AS id, count(*) AS letters, (array_agg(o.key ORDER BY o.id DESC))[1]::text AS last
 FROM unnest(@ids::uuid[]) AS g (id)
 CROSS JOIN LATERAL (
@@ -28,15 +31,16 @@ CROSS JOIN LATERAL (
 GROUP BY g.id;
 
 -- name: DeadLetterCountOthers :execrows
--- Records that are not kept, because too many letters of their event are open: they are counted in the last of these.
+-- Counts records that are not stored because too many dead letters of their event are open. They are counted in the newest
+-- of these.
 UPDATE dead_letters AS l
 SET seen = l.seen + g.records, others = l.others + g.records
 FROM ROWS FROM (unnest(@keys::text[]), unnest(@records::bigint[])) AS g (key, records)
 WHERE l.key = g.key AND l.stream = @stream;
 
 -- name: DeadLetterPark :many
--- Parks records by their key, each key once (I2). A record met before is counted in seen. The answer says of each key
--- whether it was parked now (I5); xmax is 0 in a row that was inserted and never updated.
+-- Parks records by key, each key once (I2). A record that is already parked is counted in seen. The answer says for each key
+-- whether this statement parked it (I5): xmax is 0 in a row that was inserted and never updated.
 INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 SELECT @stream::text, t.key, @page_id::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),
        nullif(t.event_id, '00000000-0000-0000-0000-000000000000'), t.seen
@@ -54,8 +58,8 @@ ON CONFLICT (key, stream) DO UPDATE SET seen = l.seen + excluded.seen
 RETURNING l.key, (l.xmax = 0)::boolean AS parked;
 
 -- name: DeadLetterSupersede :exec
--- The events of these ids are stored: what could not be read of them before is of no use any more. (OFFSET 0 has the
--- planner look each id up by the index: it knows next to nothing of how many letters are open.)
+-- Resolves the open dead letters of events that are stored, except conflicts. OFFSET 0 makes the planner look up each id by
+-- the index, see DeadLetterKnown.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'superseded', resolved_page_id = @page_id::bigint,
     resolved_why = 'the API sent the event as it should be'
@@ -68,7 +72,8 @@ CROSS JOIN LATERAL (
 WHERE l.id = open.id;
 
 -- name: DeadLetterSurvey :one
--- What a selection comes to: how many are open and the last of them, how many are not, and which ids there are not.
+-- Counts the dead letters of a selection: the open ones with the greatest id of these, the resolved ones, and the given ids
+-- that the stream does not have.
 SELECT count(*) FILTER (WHERE l.resolved_at IS NULL) AS open,
        coalesce(max(l.id) FILTER (WHERE l.resolved_at IS NULL), 0)::bigint AS last,
        count(*) FILTER (WHERE l.resolved_at IS NOT NULL) AS resolved,
@@ -84,8 +89,8 @@ WHERE l.stream = @stream
   AND (@reason::text = '' OR l.reason = @reason);
 
 -- name: DeadLetterOpen :many
--- Open letters in order of id, as many as there is room for in number and in bytes, but one at least. The bytes of a
--- payload are looked up only for those that are given.
+-- Returns open dead letters in order of id: at most max_rows, and only while their payloads fit max_bytes, but at least one.
+-- Payloads are read only for the returned rows.
 SELECT l.* FROM (
     SELECT s.id, row_number() OVER (ORDER BY s.id) AS nth, sum(s.bytes) OVER (ORDER BY s.id) AS bytes
     FROM (
@@ -95,23 +100,23 @@ SELECT l.* FROM (
           AND (NOT @by_id::boolean OR o.id = ANY(@ids::bigint[]))
           AND (@reason::text = '' OR o.reason = @reason)
         ORDER BY o.id
-        LIMIT @most_letters::bigint
+        LIMIT @max_rows::bigint
     ) AS s
 ) AS fit
 JOIN dead_letters AS l ON l.id = fit.id
-WHERE fit.nth = 1 OR fit.bytes <= @most_bytes::bigint
+WHERE fit.nth = 1 OR fit.bytes <= @max_bytes::bigint
 ORDER BY l.id;
 
 -- name: DeadLetterLock :many
--- Those of the letters that are still open, held until the transaction ends.
+-- Locks the given dead letters that are still open, and returns their ids.
 SELECT l.id FROM dead_letters AS l
 WHERE l.stream = @stream AND l.id = ANY(@ids::bigint[]) AND l.resolved_at IS NULL
 ORDER BY l.id
 FOR UPDATE;
 
 -- name: DeadLetterResolve :execrows
--- A replay resolves letters that it has locked, in one and the same way. They are found by nothing but the key: any other
--- condition tempts the planner, which knows next to nothing of how many letters are open.
+-- Resolves dead letters that a replay has locked, all in the same way. They are looked up by id alone: with any further
+-- condition the planner may scan the table, because its statistics say little about the number of open letters.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = @resolution::text, resolved_page_id = @page_id::bigint, resolved_why = @why::text,
     replays = l.replays + 1, event_id = g.event_id
@@ -119,7 +124,8 @@ FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@event_ids::uuid[])) AS g (id, ev
 WHERE l.id = g.id;
 
 -- name: DeadLetterParkAgain :execrows
--- What a replay found wrong this time with letters that it has locked. The key stays: it is by what the record is known when it comes again.
+-- Stores why dead letters that a replay has locked still cannot become events. Their keys stay, so that the same records are
+-- recognised when the API sends them again.
 UPDATE dead_letters AS l
 SET reason = g.reason, field = g.field, detail = g.detail, replays = l.replays + 1,
     event_id = coalesce(nullif(g.event_id, '00000000-0000-0000-0000-000000000000'), l.event_id)
@@ -133,6 +139,7 @@ FROM ROWS FROM (
 WHERE l.id = g.id;
 
 -- name: DeadLetterDiscard :execrows
+-- Resolves an open dead letter by hand. The answer is 0 if there is no such letter, or if it is already resolved.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'discarded', resolved_why = @why::text
 WHERE l.stream = @stream AND l.id = @id AND l.resolved_at IS NULL;
@@ -141,7 +148,7 @@ WHERE l.stream = @stream AND l.id = @id AND l.resolved_at IS NULL;
 SELECT * FROM dead_letters WHERE stream = @stream AND id = @id;
 
 -- name: DeadLetterList :many
--- In order of id, and all but the payload, which may be large.
+-- Returns at most max_rows dead letters in order of id, without their payloads, which may be large.
 SELECT l.id, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at,
        l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.others
 FROM dead_letters AS l
@@ -152,10 +159,10 @@ WHERE l.stream = @stream AND l.id > @after
   AND (sqlc.narg(since)::timestamptz IS NULL OR l.parked_at >= sqlc.narg(since))
   AND (sqlc.narg(until)::timestamptz IS NULL OR l.parked_at < sqlc.narg(until))
 ORDER BY l.id
-LIMIT @most::bigint;
+LIMIT @max_rows::bigint;
 
 -- name: DeadLetterReasons :many
--- The reasons of the same letters, the most frequent first, each with the first letter that has it.
+-- Counts dead letters by reason, the most frequent first, each with the first letter that has it.
 SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.others, l.replays,
        l.parked_at
 FROM (
@@ -173,7 +180,8 @@ JOIN dead_letters AS l ON l.id = c.first
 ORDER BY c.letters DESC, c.reason;
 
 -- name: DeadLetterSkipTakenIDs :exec
--- Moves a sequence of ids that was set back to the greatest id there is. setval would take a right that a writer need not have.
+-- Moves a sequence that was set back to the greatest id in the table. It calls nextval as often as needed, because setval
+-- takes a right that a writer need not have.
 SELECT count(nextval(pg_get_serial_sequence('dead_letters', 'id')))
 FROM (SELECT max(l.id) AS id FROM dead_letters AS l) AS last,
      (SELECT nextval(pg_get_serial_sequence('dead_letters', 'id')) AS id) AS next,

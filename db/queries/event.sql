@@ -1,5 +1,5 @@
 -- name: EventInsertMany :execrows
--- The rows that were not stored yet (I2); the answer is their number (I5).
+-- Inserts the events whose ids are not stored yet (I2). The answer is their number (I5).
 INSERT INTO events (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, page_id)
 SELECT t.id, t.session_id, t.user_id, t.type, t.name, t.properties, t.occurred_at, t.device_type, t.browser, t.extra,
        @page_id::bigint
@@ -18,9 +18,9 @@ FROM ROWS FROM (
 ON CONFLICT (id) DO NOTHING;
 
 -- name: EventFindStored :many
--- Of the given ids, the places (from 1) of those that this page has not inserted: stored by another page, or given before
--- in this one. An id that is not stored at all is not among them (I5: counted, not derived). (OFFSET 0 has the planner look
--- each id up by the key, whatever it believed of the table's size when the statement was prepared.)
+-- Returns the places (from 1) of the given ids that this page did not insert: another page stored them, or they repeat an
+-- earlier place. An id that is not stored is not returned (I5: counted, not derived). OFFSET 0 makes the planner look up
+-- each id by the key, even if the table was small when the statement was prepared.
 SELECT s.place::bigint
 FROM (
     SELECT g.place, e.page_id, row_number() OVER (PARTITION BY g.id ORDER BY g.place) AS nth
@@ -31,9 +31,9 @@ WHERE s.page_id <> @page_id::bigint OR s.nth > 1
 ORDER BY s.place;
 
 -- name: EventCompare :many
--- Of the given events, by their place (from 1), those that are not stored, and those whose row has other values. JSON is
--- compared by value. The hash is that of the given values as PostgreSQL spells them, which differs for equal ones only in a
--- number's last zeros.
+-- Returns the mismatches among the given events, by their place (from 1): events that are not stored, and events whose row
+-- has other values. JSON is compared by value. hash is the hash of the given values as PostgreSQL writes them; equal values
+-- have different hashes only if a number differs in its trailing zeros.
 SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.session_id IS DISTINCT FROM g.session_id THEN 'session_id' END,
     CASE WHEN e.user_id IS DISTINCT FROM g.user_id THEN 'user_id' END,
@@ -46,7 +46,8 @@ SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remov
     CASE WHEN e.extra IS DISTINCT FROM g.extra THEN 'extra' END
 ], NULL)::text[] AS columns,
 encode(sha256(convert_to((g.session_id, g.user_id, g.type, g.name, g.properties,
-    to_char(g.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), g.device_type, g.browser, g.extra)::text, 'UTF8')), 'hex')::text AS hash
+    to_char(g.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
+    g.device_type, g.browser, g.extra)::text, 'UTF8')), 'hex')::text AS hash
 FROM ROWS FROM (
     unnest(@ids::uuid[]),
     unnest(@session_ids::uuid[]),

@@ -1,9 +1,9 @@
--- Each query names what does not hold together in one stream, at most 20 rows, with the number of all of them in total.
--- A row says: what is value, while against is found. page_id 0: it is about the stream as a whole.
+-- Each query returns the differences that one check finds in a stream: the first 20, with the number of all of them as total.
+-- A row reads: "what" is value, but "against" is found. page_id 0 means the stream as a whole.
 
 -- name: InventoryBalance :many
--- I5, for every page and every replay, every pass, in total, and in the checkpoint. A replay is of no pass: its records
--- were received before.
+-- Checks I5 for every page, every replay, every pass, the total and the checkpoint. A replay belongs to no pass: its records
+-- were received earlier.
 WITH sums AS (
     SELECT coalesce(p.id, 0) AS page_id, coalesce(p.seq, 0) AS seq, coalesce(p.pass, 0) AS pass,
            CASE grouping(p.id, p.pass)
@@ -29,7 +29,7 @@ ORDER BY s.page_id = 0, s.seq, s.page_id, s.pass
 LIMIT 20;
 
 -- name: InventoryCheckpoint :many
--- The checkpoint is the sum of its pages, and stands behind the last of them. Replays do not move it.
+-- Checks that the checkpoint is the sum of its pages and is at the end of the last one. Replays do not move it.
 WITH chain AS (
     SELECT * FROM pages AS p WHERE p.stream = @stream AND p.kind = 'page'
 )
@@ -62,10 +62,10 @@ ORDER BY what
 LIMIT 20;
 
 -- name: InventoryChain :many
--- Each page follows the one before in its pass: its seq is parent_seq, the cursor is the one it left, the records add to
--- its position. A pass begins without a cursor and counts from nothing. (A pass in which nothing was committed leaves no
--- page.) Where parent_seq leads nowhere there is nothing to hold cursor and position against. A replay stands where the
--- checkpoint stood.
+-- Checks that each page follows the page before it in its pass: parent_seq is the seq of that page, cursor_in is its
+-- cursor_out, and position is its position plus the received records. A pass begins without a cursor and at position 0. A
+-- pass in which nothing was committed has no page. If parent_seq names no page, cursor and position are not checked. A
+-- replay has the seq, pass and position that the checkpoint had.
 WITH chain AS (
     SELECT p.*,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
@@ -111,7 +111,7 @@ ORDER BY l.seq, l.id, l.what
 LIMIT 20;
 
 -- name: InventoryEvents :many
--- Each page, and each replay, brought as many events as it says.
+-- Checks that each page and each replay inserted as many events as its row says.
 SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'replay' THEN 'inserted by this replay' ELSE 'inserted' END::text AS what,
        p.inserted::text AS value, 'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
 FROM pages AS p
@@ -121,7 +121,7 @@ ORDER BY p.seq, p.id
 LIMIT 20;
 
 -- name: InventoryStrays :many
--- Pages that events name and no ledger has, of any stream, each with its first event.
+-- Returns the page ids that events name but that are not in the ledger, of any stream, each with its first event.
 WITH strays AS (
     SELECT e.page_id, e.events, count(*) OVER () AS total
     FROM (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e
@@ -135,10 +135,13 @@ JOIN events AS e USING (page_id)
 ORDER BY s.page_id, e.id;
 
 -- name: InventoryAnnounced :many
--- A pass that is done has received what the API announced first, and the stream has as much stored or parked, in all its
--- passes and without conflicts, whose events are stored, unless the user accepted less. (A later total may be greater because the API has grown.) An API that returns a
--- record twice has less to store than it announces. That is believed when a later pass, after one that was complete, has
--- found nothing new. Where another stream shares the table, its records may be this one's, too.
+-- Checks that a pass that is done has received as many records as the API announced first, and that the stream has stored or
+-- parked as many in all its passes, unless the user accepted less. Conflicts do not count, because their events are stored.
+-- A later total may be greater, because the API has grown.
+--
+-- An API that returns a record twice has fewer records than it announces. The check accepts that if a later pass, after a
+-- complete one, found nothing new. It also accepts fewer records if another stream shares the table, which may have stored
+-- them.
 SELECT 0::bigint AS page_id, 0::bigint AS seq, c.pass, f.what::text AS what, f.value::text AS value,
        f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
@@ -165,9 +168,9 @@ CROSS JOIN LATERAL (
 WHERE c.stream = @stream AND c.done AND f.differs AND NOT coalesce(e.end_accepted, false);
 
 -- name: InventoryHoldings :one
--- What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
--- or discarded. And whether the user accepted the end of the last pass, and whether another stream stores into the same
--- table.
+-- stored is the number of events that the ledger counts, parked the number of dead letters that are open or discarded.
+-- end_accepted reports whether the user accepted the end of the last pass, shared whether another stream stores into the
+-- same table.
 SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = @stream), 0)::bigint AS stored,
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = @stream AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,

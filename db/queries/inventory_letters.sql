@@ -1,7 +1,8 @@
--- As the queries of inventory.sql, of dead letters.
+-- The checks of dead letters. Their rows are like those of inventory.sql.
 
 -- name: InventoryLetters :many
--- Each page parked as many letters as it says, each replay resolved as many, and all of them together replayed as many.
+-- Checks that each page parked, and each replay resolved, as many dead letters as its row says, and that the replays of all
+-- letters add up to the records that replays received.
 WITH letters AS (
     SELECT * FROM dead_letters AS l WHERE l.stream = @stream
 ), ledger AS (
@@ -45,7 +46,7 @@ ORDER BY c.page_id = 0, c.page_id, c.what
 LIMIT 20;
 
 -- name: InventoryPayloads :many
--- The bytes of a letter are those that were parked.
+-- Checks that the payload of each dead letter still has the hash that was stored when it was parked.
 SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint AS pass,
        coalesce(l.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS event,
        ('SHA-256 of the payload of dead letter ' || l.id)::text AS what, encode(sha256(l.payload), 'hex')::text AS value,
@@ -57,9 +58,10 @@ ORDER BY l.page_id, l.id
 LIMIT 20;
 
 -- name: InventoryResolved :many
--- A letter was resolved by a row of the ledger, not before it was parked, and its event is stored, by that very replay if
--- that is what it says. What was discarded by hand was resolved by none. The row names the letter's own page. (Its event is
--- looked up by a subquery, which is never planned as a join over all events.)
+-- Checks that each resolved dead letter names the ledger row that resolved it, which is not older than the page that parked
+-- it, and that its event is stored: by that row if the letter was replayed. A discarded letter must name no row. The answer
+-- names the page that parked the letter. The event is looked up by a subquery, which is never planned as a join over all
+-- events.
 WITH letters AS (
     SELECT l.*, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id
     FROM dead_letters AS l
@@ -79,7 +81,8 @@ CROSS JOIN LATERAL (
          CASE l.resolution WHEN 'discarded' THEN 'none' ELSE coalesce(r.id::text, 'missing') END),
         ('event', CASE WHEN l.resolution <> 'discarded' AND l.event_id IS NOT NULL THEN 'stored' END, 'in the database',
          CASE WHEN l.event_page_id IS NULL THEN 'missing' ELSE 'stored' END),
-        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event', l.event_page_id::text)
+        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event',
+         l.event_page_id::text)
 ) AS f (what, value, against, found)
 WHERE f.value <> f.found
 ORDER BY l.page_id, l.id, f.what, f.against

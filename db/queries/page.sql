@@ -5,7 +5,7 @@ VALUES (@id, @kind, @stream, @pass, @seq, @parent_seq, @cursor_in, @cursor_out, 
         @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at, @trace_id, @ids_hash, @end_accepted);
 
 -- name: PageTotals :one
--- The stream's checkpoint with the ledger's totals beside it, in one snapshot.
+-- Returns the stream's checkpoint and the totals of its ledger, of one snapshot.
 SELECT sqlc.embed(c), l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
 FROM checkpoints AS c
 CROSS JOIN LATERAL (
@@ -21,12 +21,12 @@ CROSS JOIN LATERAL (
 WHERE c.stream = @stream;
 
 -- name: PageReserve :one
--- The id of a ledger row, and the greatest there is. Within a stream ids grow in the order of commits, so whoever asks holds
--- the checkpoint's row.
+-- Reserves the id of a ledger row, and returns the greatest id in the table. The caller must hold the checkpoint's row:
+-- within a stream, ids grow in the order of commits.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
        coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id;
 
 -- name: PageReserveMany :many
--- So many ids, in order. They bring forward a sequence that was set back: setval would take a right that a writer need not
--- have.
+-- Reserves a number of ids. It also moves a sequence forward that was set back, because setval takes a right that a writer
+-- need not have.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);

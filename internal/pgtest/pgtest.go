@@ -31,7 +31,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/adapters/postgres/migrate"
 )
 
 // stopTimeout limits each clean-up, so that a server that hangs fails one test and not the whole run.
@@ -85,7 +85,7 @@ func Local(tb testing.TB) string {
 	})
 	name, err := srv.create(tb.Context(), emptyTemplate)
 	if err == nil {
-		err = migrate(tb.Context(), srv.databaseURL(name))
+		err = applyMigrations(tb.Context(), srv.databaseURL(name))
 	}
 	if err != nil {
 		tb.Fatalf("pgtest: make the database: %v", err)
@@ -132,9 +132,9 @@ func createForTest(tb testing.TB, srv *server, template string) string {
 	return srv.databaseURL(name)
 }
 
-// migrate applies pawl's own migrations, so that tests use the schema that users get.
-func migrate(ctx context.Context, databaseURL string) error {
-	_, err := postgres.Migrate(ctx, databaseURL)
+// applyMigrations applies pawl's own migrations, so that tests use the schema that users get.
+func applyMigrations(ctx context.Context, databaseURL string) error {
+	_, err := migrate.Up(ctx, databaseURL)
 	return err
 }
 
@@ -179,7 +179,7 @@ func (s *sharedServer) ensureTemplate(ctx context.Context, srv *server) (string,
 	if s.template == "" && s.templateErr == nil {
 		s.template, s.templateErr = srv.create(ctx, emptyTemplate)
 		if s.templateErr == nil {
-			s.templateErr = migrate(ctx, srv.databaseURL(s.template))
+			s.templateErr = applyMigrations(ctx, srv.databaseURL(s.template))
 		}
 	}
 	return s.template, s.templateErr

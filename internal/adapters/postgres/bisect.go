@@ -3,61 +3,56 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A bisection finds the events that PostgreSQL refuses in a statement. It tries all of them together and halves what is
-// refused, down to single events. The parts of one round are sent without waiting for the answers in between: on a
-// distant database the number of round trips grows with the logarithm of the number of events, however many are refused.
+// A bisection finds the events that PostgreSQL refuses in a statement. It tries all events together and splits each part that
+// is refused into halves, down to single events. It sends the parts of one round without waiting for answers in between. So
+// on a distant database the number of round trips grows with the logarithm of the number of events, even if all are refused.
 //
-// It works inside a transaction, which it keeps usable by a savepoint.
+// It works inside a transaction, in which it uses savepoints, so that the transaction stays usable after an error.
 type bisection struct {
 	conn      *pgx.Conn
-	statement func(context.Context, []domain.DecodedEvent) statement // sends nothing
+	statement func(context.Context, []domain.DecodedEvent) statement // returns the statement for events; it sends nothing
 	progress  func()                                                 // called for each part that is answered
-	limit     *rejectLimit                                           // ends the search with an error; nil for none
+	limit     *rejectLimit                                           // may end the bisection early; nil for no limit
 	refused   []domain.Reject                                        // found so far, in no order
 }
 
-// A part is a run of events that are tried in one statement.
+// A part is a run of events that one statement carries.
 type part struct {
 	events   []domain.DecodedEvent
-	accepted bool
+	accepted bool // PostgreSQL accepted it when it was tried alone
 }
 
-// inParts splits events into the parts that are tried first.
-func inParts(events []domain.DecodedEvent) (parts []part) {
-	for run := range chunked(events, sizeOf) {
-		parts = append(parts, part{events: run})
-	}
-	return parts
-}
-
-// An answer is what PostgreSQL said to a part.
+// An answer is PostgreSQL's answer to a part.
 type answer struct {
 	inserted int64
-	refusal  error // Unstorable
+	refusal  error // Unstorable; nil if the part was accepted
 }
 
-// insert stores the events that are not refused, in their order, and returns how many were not stored yet. Parts that are
-// accepted one by one may still be refused together, by a constraint that compares rows: then the search goes on.
+// insert inserts the events that PostgreSQL accepts, in order, and returns how many of them were not stored yet. It adds the
+// others to b.refused. Parts that are accepted alone may still be refused together, by a constraint that compares rows: then
+// the bisection continues.
 func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (inserted int64, err error) {
-	parts := inParts(events)
+	parts := initialParts(events)
 	for {
-		if parts, err = b.search(ctx, parts); err != nil || len(parts) == 0 {
+		if parts, err = b.bisect(ctx, parts); err != nil || len(parts) == 0 {
 			return 0, err
 		}
 		if err := b.exec(ctx, "SAVEPOINT whole"); err != nil {
 			return 0, err
 		}
-		answers, err := b.send(ctx, parts, true)
+		answers, err := b.try(ctx, parts, true)
 		if err != nil {
 			return 0, err
 		}
@@ -70,36 +65,45 @@ func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (i
 		if err := b.exec(ctx, "ROLLBACK TO SAVEPOINT whole; RELEASE SAVEPOINT whole"); err != nil {
 			return 0, err
 		}
-		parts = b.halve(parts, answers)
+		parts = b.splitRefused(parts, answers)
 	}
 }
 
-// accepted returns the events that are not refused, in their order. What the statement did is rolled back.
-func (b *bisection) accepted(ctx context.Context, events []domain.DecodedEvent) (rest []domain.DecodedEvent, err error) {
-	parts, err := b.search(ctx, inParts(events))
+// findAccepted returns the events that PostgreSQL accepts, in order, and adds the others to b.refused. It rolls back what the
+// statement did.
+func (b *bisection) findAccepted(ctx context.Context, events []domain.DecodedEvent) (accepted []domain.DecodedEvent, err error) {
+	parts, err := b.bisect(ctx, initialParts(events))
 	for _, p := range parts {
-		rest = append(rest, p.events...)
+		accepted = append(accepted, p.events...)
 	}
-	return rest, err
+	return accepted, err
 }
 
-// search halves parts until PostgreSQL accepts each of those that are left, or until the limit ends it. It leaves no rows
-// behind.
-func (b *bisection) search(ctx context.Context, parts []part) ([]part, error) {
+// initialParts returns the parts of the first round: as large as a statement may be.
+func initialParts(events []domain.DecodedEvent) (parts []part) {
+	for chunk := range chunkBySize(events, eventSize) {
+		parts = append(parts, part{events: chunk})
+	}
+	return parts
+}
+
+// bisect tries parts, and splits the refused ones, until PostgreSQL accepts each part that is left. It returns these parts, in
+// order. It returns an error as soon as b.limit is exceeded. It leaves no rows in the database.
+func (b *bisection) bisect(ctx context.Context, parts []part) ([]part, error) {
 	for {
 		if err := b.limit.check(ctx, b.refused); err != nil {
 			return nil, err
 		}
-		var open []part
+		var untried []part
 		for _, p := range parts {
 			if !p.accepted {
-				open = append(open, p)
+				untried = append(untried, p)
 			}
 		}
-		if len(open) == 0 {
+		if len(untried) == 0 {
 			return parts, nil
 		}
-		answers, err := b.send(ctx, open[:b.limit.perRound(len(open))], false)
+		answers, err := b.try(ctx, untried[:b.limit.maxParts(len(untried))], false)
 		if err != nil {
 			return nil, err
 		}
@@ -109,22 +113,22 @@ func (b *bisection) search(ctx context.Context, parts []part) ([]part, error) {
 				next = append(next, p)
 				continue
 			}
-			next = append(next, b.halve([]part{p}, answers[:1])...)
+			next = append(next, b.splitRefused([]part{p}, answers[:1])...)
 			answers = answers[1:]
 		}
 		parts = next
 	}
 }
 
-// halve replaces each part that was refused by its halves. A single event that was refused is moved to b.refused.
-func (b *bisection) halve(parts []part, answers []answer) (next []part) {
+// splitRefused replaces each refused part by its halves. It moves a refused single event to b.refused.
+func (b *bisection) splitRefused(parts []part, answers []answer) (next []part) {
 	for i, p := range parts {
 		refusal, half := answers[i].refusal, len(p.events)/2
 		switch {
 		case refusal == nil:
 			next = append(next, part{p.events, true})
 		case half == 0:
-			b.refused = append(b.refused, unstorable(p.events[0], refusal))
+			b.refused = append(b.refused, unstorableReject(p.events[0], refusal))
 		default:
 			next = append(next, part{events: p.events[:half]}, part{events: p.events[half:]})
 		}
@@ -132,12 +136,18 @@ func (b *bisection) halve(parts []part, answers []answer) (next []part) {
 	return next
 }
 
-// maxQueuedBytes is how many bytes of values may wait in memory before they are written to the connection.
+func unstorableReject(e domain.DecodedEvent, err error) domain.Reject {
+	return domain.Reject{Record: e.Record, Why: domain.Rejection{
+		ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "PostgreSQL refuses it: " + domain.AsError(err).Err.Error(),
+	}}
+}
+
+// maxQueuedBytes bounds the values that wait in memory before they are written to the connection.
 const maxQueuedBytes = 1 << 20
 
-// send tries the parts one after another, in one round trip, and returns an answer for each. With keep, what a part did
-// stays for those behind it; else it is rolled back.
-func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer, error) {
+// try sends the parts one after another, in one round trip, and returns an answer for each. With advanceSavepoint the effect
+// of each part stays. Otherwise it is rolled back before the next part.
+func (b *bisection) try(ctx context.Context, parts []part, advanceSavepoint bool) ([]answer, error) {
 	pg := b.conn.PgConn()
 	described, err := pg.Prepare(ctx, "", b.statement(ctx, parts[0].events).sql, nil)
 	if err != nil {
@@ -157,11 +167,11 @@ func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer
 			return nil, errors.Join(err, pipeline.Close())
 		}
 		pipeline.SendQueryParams(s.sql, builder.ParamValues, described.ParamOIDs, builder.ParamFormats, builder.ResultFormats)
-		if keep {
+		if advanceSavepoint {
 			send("RELEASE SAVEPOINT part")
 			send("SAVEPOINT part")
 		}
-		pipeline.SendPipelineSync() // after an error the server goes on from here
+		pipeline.SendPipelineSync() // after an error the server skips to here
 		for _, value := range builder.ParamValues {
 			queued += len(value)
 		}
@@ -184,8 +194,8 @@ func (b *bisection) send(ctx context.Context, parts []part, keep bool) ([]answer
 	return answers[:len(parts)], answers[len(parts)].refusal
 }
 
-// receive reads the answers up to the given number of synchronisation points. An answer that does not speak about an
-// event's value is an error.
+// receive reads the answers up to the given number of synchronisation points. It returns an error if PostgreSQL reports one
+// that is not about a value of an event.
 func (b *bisection) receive(pipeline *pgconn.Pipeline, syncs int) (answers []answer, err error) {
 	var current answer
 	for len(answers) < syncs {
@@ -207,7 +217,7 @@ func (b *bisection) receive(pipeline *pgconn.Pipeline, syncs int) (answers []ans
 		if err == nil {
 			continue
 		}
-		if current.refusal = classifyRow(err); domain.KindOf(current.refusal) != domain.Unstorable {
+		if current.refusal = conn.ClassifyRow(err); domain.KindOf(current.refusal) != domain.Unstorable {
 			return nil, err
 		}
 	}
@@ -219,48 +229,90 @@ func (b *bisection) exec(ctx context.Context, sql string) error {
 	return err
 }
 
-func unstorable(e domain.DecodedEvent, err error) domain.Reject {
-	return domain.Reject{Record: e.Record, Why: domain.Rejection{
-		ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "PostgreSQL refuses it: " + domain.AsError(err).Err.Error(),
-	}}
-}
-
 // A statement is generated SQL with its arguments.
 type statement struct {
 	sql  string
 	args []any
 }
 
-// insertStatement returns what EventInsertMany would send.
+// insertStatement returns a function that returns the statement of EventInsertMany for events.
 func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) statement {
 	return func(ctx context.Context, events []domain.DecodedEvent) statement {
 		var s statement
-		_, _ = dbsqlc.New(&s).EventInsertMany(ctx, toColumns(pageID, events)) // it is only recorded
+		_, _ = dbsqlc.New(&s).EventInsertMany(ctx, toColumns(pageID, events)) // it always returns errRecorded
 		return s
 	}
 }
 
-// compareStatement returns what EventCompare would send.
+// compareStatement returns the statement of EventCompare for events.
 func compareStatement(ctx context.Context, events []domain.DecodedEvent) statement {
 	var s statement
-	_, _ = dbsqlc.New(&s).EventCompare(ctx, toComparison(events)) // it is only recorded
+	_, _ = dbsqlc.New(&s).EventCompare(ctx, toCompareParams(events)) // it always returns errRecorded
 	return s
 }
 
-// errRecorded ends a generated query whose statement was recorded and not sent.
+// errRecorded is the error of a generated query whose statement was recorded and not sent.
 var errRecorded = errors.New("recorded, not sent")
 
-// Exec implements dbsqlc.DBTX: it records the statement.
+// Exec implements dbsqlc.DBTX. It records the statement.
 func (s *statement) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	s.sql, s.args = sql, args
 	return pgconn.CommandTag{}, errRecorded
 }
 
-// Query implements dbsqlc.DBTX: it records the statement.
+// Query implements dbsqlc.DBTX. It records the statement.
 func (s *statement) Query(_ context.Context, sql string, args ...any) (pgx.Rows, error) {
 	s.sql, s.args = sql, args
 	return nil, errRecorded
 }
 
-// QueryRow implements dbsqlc.DBTX. No statement of a bisection answers with one row.
+// QueryRow implements dbsqlc.DBTX. No statement of a bisection uses it.
 func (s *statement) QueryRow(context.Context, string, ...any) pgx.Row { return nil }
+
+// A rejectLimit ends the bisection of a page as soon as the page is certain to be rejected, because it would add more than
+// page.MaxParked dead letters. Records that have a dead letter already add none, for example on a page that is read again.
+//
+// As long as no record is known to have a dead letter already, each round tries only a few parts. So it reaches single events
+// without trying the rest of the page.
+//
+// A nil *rejectLimit sets no limit.
+type rejectLimit struct {
+	writer *writer
+	page   domain.DecodedPage
+
+	checked    int  // number of rejects that were looked up in the database
+	newLetters int  // number of dead letters that these would add
+	someKnown  bool // some of these have a dead letter already
+}
+
+// maxParts returns how many of the untried parts the next round may try. A page with at most MaxParked refused events has at
+// most as many refused parts, and so twice as many halves. MaxParked+1 refused parts prove that the page is rejected.
+func (l *rejectLimit) maxParts(untried int) int {
+	if l == nil || l.someKnown {
+		return untried
+	}
+	return min(untried, 2*(l.page.MaxParked+1))
+}
+
+// check returns TooManyRejects if the page would add too many dead letters for the decoder's rejects and the given refused
+// events. It queries the database only if the limit would be exceeded with all rejects that were not looked up yet.
+func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error {
+	if l == nil {
+		return nil
+	}
+	found := len(l.page.Rejects) + len(refused)
+	unchecked := found - l.checked
+	if l.newLetters+unchecked <= l.page.MaxParked {
+		return nil
+	}
+	added, err := l.writer.findNewLetters(ctx, l.page, slices.Concat(l.page.Rejects, refused))
+	if err != nil {
+		return err
+	}
+	l.checked, l.newLetters = found, len(added)
+	l.someKnown = true // more rejects than MaxParked but no error below: some have a dead letter
+	if err := l.page.CheckRejectRatio(added); err != nil {
+		return fmt.Errorf("the rest of the page was not tried: %w", err)
+	}
+	return nil
+}

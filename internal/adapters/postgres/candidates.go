@@ -9,65 +9,64 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A candidate is a record that no row holds as it is: it has a dead letter, or is a difference.
+// A candidate is a record that no row holds with its values: either a dead letter accounts for it, or it is a difference.
 type candidate struct {
-	record domain.Record
-	id     domain.EventID         // zero if it cannot be told
-	keys   []domain.DeadLetterKey // it would be parked under one of them
-	former []domain.DeadLetterKey // or, by an earlier version, under one of these, if that letter has the record's bytes
-	what   string                 // what is wrong if it has no letter
+	record     domain.Record
+	id         domain.EventID         // zero if the record has none
+	keys       []domain.DeadLetterKey // under which it may be parked
+	legacyKeys []domain.DeadLetterKey // under which an earlier version may have parked it, if the letter has the same bytes
+	difference string                 // what is wrong if no dead letter accounts for it
 
-	fits     bool // a row could hold it, so that a letter which was resolved no longer stands for it
-	conflict bool // its id is stored, so that only a letter which says so stands for it
-	orByID   bool // if its id is stored, that is as good as a letter
+	isEvent  bool // a row could hold it, so a resolved dead letter does not account for it
+	conflict bool // its id is stored with other values, so only a conflict's dead letter accounts for it
+	orStored bool // a row with its id accounts for it, too
 }
 
-// candidatesIn returns the candidates among a page's records: its rejects, the events whose rows differ or are missing, and
-// those that PostgreSQL refuses to compare.
-func candidatesIn(page domain.DecodedPage, others []unlike, refused []domain.Reject) (all []candidate) {
+// newCandidates returns the candidates among a page's records: its rejects, its mismatches and its unstorable events.
+func newCandidates(page domain.DecodedPage, mismatches []mismatch, unstorable []domain.Reject) (all []candidate) {
 	for _, r := range page.Rejects {
 		c := newCandidate(page, r, fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error()))
-		c.orByID = true
+		c.orStored = true
 		all = append(all, c)
 	}
-	for _, u := range others {
-		c := newCandidate(page, u.conflict(), "neither stored nor parked")
-		c.fits = true
-		if !u.missing {
-			c.conflict, c.what = true, "stored with another "+u.columns
+	for _, m := range mismatches {
+		c := newCandidate(page, m.conflict(), "neither stored nor parked")
+		c.isEvent = true
+		if !m.missing {
+			c.conflict, c.difference = true, "stored with another "+m.columns
 		}
 		all = append(all, c)
 	}
-	for _, r := range refused {
+	for _, r := range unstorable {
 		all = append(all, newCandidate(page, r, "not parked: "+r.Why.Detail))
 	}
 	return all
 }
 
-// newCandidate returns a candidate with all the keys under which its record may be parked: a letter keeps its key, whatever
-// a decoder learns afterwards, so that what is a conflict now may be there as a reject, and what has an id now without one.
-func newCandidate(page domain.DecodedPage, r domain.Reject, what string) candidate {
+// newCandidate returns a candidate with all keys under which its record may be parked. A dead letter keeps its key even if the
+// decoder has changed since: a record that is a conflict today may have been parked as a reject, and without its id.
+func newCandidate(page domain.DecodedPage, r domain.Reject, difference string) candidate {
 	asReject, withoutID := domain.Reject{Record: r.Record, Why: r.Why}, domain.Reject{Record: r.Record}
 	return candidate{
-		record: r.Record, id: r.Why.ID, what: what,
-		keys:   []domain.DeadLetterKey{page.KeyOf(r), page.KeyOf(asReject), page.KeyOf(withoutID)},
-		former: []domain.DeadLetterKey{asReject.LegacyKey(), withoutID.LegacyKey()},
+		record: r.Record, id: r.Why.ID, difference: difference,
+		keys:       []domain.DeadLetterKey{page.KeyOf(r), page.KeyOf(asReject), page.KeyOf(withoutID)},
+		legacyKeys: []domain.DeadLetterKey{asReject.LegacyKey(), withoutID.LegacyKey()},
 	}
 }
 
-// matchDeadLetters tells the candidates that are parked from the differences. It returns the candidates that have neither a
-// row nor a letter separately.
+// matchDeadLetters counts the candidates that dead letters account for, and reports altered dead letters as differences. It
+// returns the candidates that neither a row nor a dead letter accounts for as unaccounted.
 func matchDeadLetters(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, page domain.DecodedPage, candidates []candidate,
 ) (result domain.PageComparison, unaccounted []candidate, err error) {
 	if len(candidates) == 0 {
 		return result, nil, nil
 	}
-	letters, err := findLetters(ctx, q, stream, candidates)
+	letters, err := findDeadLetters(ctx, q, stream, candidates)
 	if err != nil {
 		return result, nil, err
 	}
-	stored, err := findStored(ctx, q, candidates)
+	stored, err := findStoredIDs(ctx, q, candidates)
 	if err != nil {
 		return result, nil, err
 	}
@@ -78,9 +77,9 @@ func matchDeadLetters(
 			result.Differences = append(result.Differences, domain.Difference{
 				Event: c.id, What: fmt.Sprintf("dead letter %d holds other bytes than the API returns", m.altered),
 			})
-		case m.stands:
+		case m.accounts:
 			result.Parked++
-		case m.parked && !c.fits, c.orByID && stored[c.id]:
+		case m.parked && !c.isEvent, c.orStored && stored[c.id]:
 		default:
 			unaccounted = append(unaccounted, c)
 		}
@@ -88,42 +87,43 @@ func matchDeadLetters(
 	return result, unaccounted, nil
 }
 
-// A letterMatch tells what a candidate's letters come to.
+// A letterMatch says which dead letters a candidate has.
 type letterMatch struct {
-	parked  bool  // one is the candidate's
-	stands  bool  // one stands for it
-	altered int64 // the id of one that has its key, and whose bytes say something else; 0 if there is none
+	parked   bool  // it has one
+	accounts bool  // it has one that is open or discarded
+	altered  int64 // the id of one that has its key but other bytes, 0 if there is none
 }
 
-// match looks for the candidate's letters. The bytes of a letter say what the record says, or they are not those that were
-// parked.
+// match finds the candidate's dead letters among letters. A letter that has a key of the candidate must have the record's
+// bytes, or bytes with the same hash. Otherwise it was altered after it was parked.
 func (c candidate) match(page domain.DecodedPage, letters map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow) (m letterMatch) {
 	hash := page.HashOf(c.record)
 	for _, key := range c.keys {
-		letter, there := letters[key]
+		letter, exists := letters[key]
 		switch {
-		case !there || c.conflict && !letter.Conflict:
+		case !exists || c.conflict && !letter.Conflict:
 		case page.HashOf(domain.Record{Payload: letter.Payload}) != hash:
 			m.altered = letter.ID
 		default:
-			m.parked, m.stands = true, m.stands || letter.Stands
+			m.parked, m.accounts = true, m.accounts || letter.Stands
 		}
 	}
-	for _, key := range c.former {
-		if letter, there := letters[key]; there && (letter.Conflict || !c.conflict) && page.HashOf(domain.Record{Payload: letter.Payload}) == hash {
-			m.parked, m.stands = true, m.stands || letter.Stands
+	for _, key := range c.legacyKeys {
+		letter, exists := letters[key]
+		if exists && (letter.Conflict || !c.conflict) && page.HashOf(domain.Record{Payload: letter.Payload}) == hash {
+			m.parked, m.accounts = true, m.accounts || letter.Stands
 		}
 	}
 	return m
 }
 
-// findLetters returns the letters that the candidates may have.
-func findLetters(
+// findDeadLetters returns the dead letters that have a key of a candidate.
+func findDeadLetters(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, candidates []candidate,
 ) (map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow, error) {
 	var keys []string
 	for _, c := range candidates {
-		for _, key := range slices.Concat(c.keys, c.former) {
+		for _, key := range slices.Concat(c.keys, c.legacyKeys) {
 			keys = append(keys, string(key))
 		}
 	}
@@ -135,11 +135,11 @@ func findLetters(
 	return letters, err
 }
 
-// findStored returns which ids are stored, of the candidates for which that is as good as a letter.
-func findStored(ctx context.Context, q *dbsqlc.Queries, candidates []candidate) (map[domain.EventID]bool, error) {
+// findStoredIDs returns which ids are stored, of the candidates with orStored.
+func findStoredIDs(ctx context.Context, q *dbsqlc.Queries, candidates []candidate) (map[domain.EventID]bool, error) {
 	var ids []domain.EventID
 	for _, c := range candidates {
-		if c.orByID && c.id != (domain.EventID{}) {
+		if c.orStored && c.id != (domain.EventID{}) {
 			ids = append(ids, c.id)
 		}
 	}
@@ -151,20 +151,22 @@ func findStored(ctx context.Context, q *dbsqlc.Queries, candidates []candidate) 
 	return stored, err
 }
 
-// mayBeCounted reports whether a run would have counted the record in another letter of its event, if that has
-// domain.MaxOpenDeadLetters open ones: it is a reject or a conflict. An event that a row can hold is stored.
-func (c candidate) mayBeCounted() bool { return c.id != (domain.EventID{}) && (!c.fits || c.conflict) }
+// mayBeSurplus reports whether a run may have only counted the record, because [domain.MaxOpenDeadLetters] dead letters of its
+// event were open: it is a reject or a conflict, and has an id.
+func (c candidate) mayBeSurplus() bool {
+	return c.id != (domain.EventID{}) && (!c.isEvent || c.conflict)
+}
 
-// addUnaccounted adds candidates that have neither a row nor a letter to the result: as not kept, as far as open letters of
-// their event count records that were not kept, else as differences. It returns how many of each event are not kept, in
-// this page and by before in earlier pages of the walk.
+// addUnaccounted adds candidates that neither a row nor a dead letter accounts for to the result. As many of each event as its
+// open dead letters count beyond their own records are added as not kept, all others as differences. before is the number of
+// records of each event that earlier pages of the walk added as not kept. It returns the same of this page.
 func addUnaccounted(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, unaccounted []candidate,
 	before map[domain.EventID]int64, result *domain.PageComparison,
 ) (notKept map[domain.EventID]int64, err error) {
 	var ids []domain.EventID
 	for _, c := range unaccounted {
-		if c.mayBeCounted() {
+		if c.mayBeSurplus() {
 			ids = append(ids, c.id)
 		}
 	}
@@ -180,9 +182,9 @@ func addUnaccounted(
 	}
 	notKept = map[domain.EventID]int64{}
 	for _, c := range unaccounted {
-		difference := domain.Difference{Event: c.id, What: c.what}
+		difference := domain.Difference{Event: c.id, What: c.difference}
 		switch {
-		case c.mayBeCounted() && before[c.id]+notKept[c.id] < counted[c.id]:
+		case c.mayBeSurplus() && before[c.id]+notKept[c.id] < counted[c.id]:
 			notKept[c.id]++
 			result.NotKept++
 		case c.conflict:

@@ -9,20 +9,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pawldata/pawl/db"
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Comparison compares what an upstream returns with one stream's rows. Between its calls it holds no connection, since a
-// walk may take hours, and of what was returned only the ids: 16 bytes of memory for each record. It needs SELECT, and the
-// right to make temporary tables. It is used by one goroutine at a time.
+// A Comparison implements verify.Comparison: it compares what the API returns with one stream's rows. It needs SELECT and the
+// right to create temporary tables. Only one goroutine may use it at a time.
+//
+// Between its calls it holds no connection, because a walk of the API may take hours. It remembers only the ids of what was
+// returned, which takes 16 bytes of memory per record.
 type Comparison struct {
 	pool     *pgxpool.Pool
 	returned []domain.EventID
-	notKept  map[domain.EventID]int64 // returned records that count as not kept, by event
+	notKept  map[domain.EventID]int64 // number of returned records that were counted and not stored, by event
 }
 
-// NewComparison returns a comparison on the pool, with nothing returned yet.
+// NewComparison returns a comparison on the pool. Begin need not be called before the first walk.
 func NewComparison(pool *pgxpool.Pool) *Comparison {
 	return &Comparison{pool: pool, notKept: map[domain.EventID]int64{}}
 }
@@ -34,53 +37,53 @@ func (c *Comparison) Begin() { c.returned, c.notKept = nil, map[domain.EventID]i
 
 // Compare implements verify.Comparison.
 func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	q := dbsqlc.New(c.pool)
-	var refused []domain.Reject
-	others, err := compare(ctx, q, page.Events)
+	var unstorable []domain.Reject
+	mismatches, err := findMismatches(ctx, q, page.Events)
 	if domain.KindOf(err) == domain.Unstorable {
-		others, refused, err = c.compareAccepted(ctx, page.Events)
+		mismatches, unstorable, err = c.bisectMismatches(ctx, page.Events)
 	}
 	if err != nil {
-		return domain.PageComparison{}, classify(opCompare, err)
+		return domain.PageComparison{}, conn.Classify(opCompare, err)
 	}
-	result, unaccounted, err := matchDeadLetters(ctx, q, stream, page, candidatesIn(page, others, refused))
+	result, unaccounted, err := matchDeadLetters(ctx, q, stream, page, newCandidates(page, mismatches, unstorable))
 	if err != nil {
-		return domain.PageComparison{}, classify(opCompare, err)
+		return domain.PageComparison{}, conn.Classify(opCompare, err)
 	}
 	notKept, err := addUnaccounted(ctx, q, stream, unaccounted, c.notKept, &result)
 	if err != nil {
-		return domain.PageComparison{}, classify(opCompare, err)
+		return domain.PageComparison{}, conn.Classify(opCompare, err)
 	}
 	for id, records := range notKept {
 		c.notKept[id] += records
 	}
-	c.returned = append(c.returned, idsIn(page)...)
+	c.returned = append(c.returned, recordIDs(page)...)
 	return result, nil
 }
 
-// compareAccepted compares the events that PostgreSQL accepts, and returns the refused ones.
-func (c *Comparison) compareAccepted(
+// bisectMismatches is findMismatches for events of which PostgreSQL refuses some, which it returns as unstorable.
+func (c *Comparison) bisectMismatches(
 	ctx context.Context, events []domain.DecodedEvent,
-) (others []unlike, refused []domain.Reject, err error) {
+) (mismatches []mismatch, unstorable []domain.Reject, err error) {
 	tx, err := c.pool.Begin(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // it only read; a connection that is lost is closed
+	defer tx.Rollback(ctx) //nolint:errcheck // it only reads; the pool closes a lost connection
 	b := bisection{conn: tx.Conn(), statement: compareStatement, progress: func() {}}
-	accepted, err := b.accepted(ctx, events)
+	accepted, err := b.findAccepted(ctx, events)
 	if err != nil {
 		return nil, nil, err
 	}
-	others, err = compare(ctx, dbsqlc.New(tx), accepted)
-	return others, b.refused, err
+	mismatches, err = findMismatches(ctx, dbsqlc.New(tx), accepted)
+	return mismatches, b.refused, err
 }
 
-// idsIn is the ids of all of a page's records that have one.
-func idsIn(page domain.DecodedPage) []domain.EventID {
-	ids := idsOf(page.Events)
+// recordIDs returns the ids of all records of a page that have one.
+func recordIDs(page domain.DecodedPage) []domain.EventID {
+	ids := eventIDs(page.Events)
 	for _, r := range page.Rejects {
 		if r.Why.ID != (domain.EventID{}) {
 			ids = append(ids, r.Why.ID)
@@ -89,35 +92,35 @@ func idsIn(page domain.DecodedPage) []domain.EventID {
 	return ids
 }
 
-// idsInStatement is how many ids one statement carries.
-const idsInStatement = 50_000
+// maxStatementIDs bounds the ids of one statement.
+const maxStatementIDs = 50_000
 
-// Unreturned implements verify.Comparison. The ids go into a temporary table that ends with the transaction.
+// Unreturned implements verify.Comparison. It writes the returned ids to a temporary table that ends with the transaction.
 func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout+callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout+conn.CallTimeout)
 	defer cancel()
 	finding := domain.Finding{Check: domain.CheckUnreturned}
 	tx, err := c.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(beginUnreturned, checkTimeout.Milliseconds())})
 	if err != nil {
-		return finding, classify(opCompare, err)
+		return finding, conn.Classify(opCompare, err)
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), conn.CloseTimeout)
 		defer cancel()
-		_ = tx.Rollback(ctx) // nothing is to stay
+		_ = tx.Rollback(ctx) // the temporary table is all that was written
 	}()
 	q := dbsqlc.New(tx)
 	if _, err := tx.Exec(ctx, db.Returned); err != nil {
-		return finding, classify(opCompare, err)
+		return finding, conn.Classify(opCompare, err)
 	}
-	for ids := range slices.Chunk(c.returned, idsInStatement) {
+	for ids := range slices.Chunk(c.returned, maxStatementIDs) {
 		if err := q.ReturnedInsert(ctx, ids); err != nil {
-			return finding, classify(opCompare, err)
+			return finding, conn.Classify(opCompare, err)
 		}
 	}
 	rows, err := q.ReturnedLacks(ctx, stream.String())
 	if err != nil {
-		return finding, failed(domain.CheckUnreturned, checkTimeout, err)
+		return finding, checkError(domain.CheckUnreturned, checkTimeout, err)
 	}
 	for _, r := range rows {
 		finding.Differences = r.Total
@@ -128,7 +131,7 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 	return finding, nil
 }
 
-// beginUnreturned opens a transaction whose waits are bounded, whatever the role's defaults say.
+// beginUnreturned starts a transaction whose waits are bounded, whatever the role's defaults are.
 const beginUnreturned = `BEGIN;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;

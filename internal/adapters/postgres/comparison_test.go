@@ -11,28 +11,14 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
-	t.Helper()
-	return postgres.NewComparison(poolOn(t, databaseURL))
-}
-
-func compare(t *testing.T, c *postgres.Comparison, events ...domain.DecodedEvent) []domain.Difference {
-	t.Helper()
-	compared, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.DecodedPage{Events: events})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.Concat(compared.Missing, compared.Differences)
-}
-
-// TestEveryColumnIsCompared changes one value of an event after the other.
-func TestEveryColumnIsCompared(t *testing.T) {
+// TestCompareColumns tests that a changed value in each column is a difference.
+func TestCompareColumns(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	fill(t, url)
+	storeTwoStreams(t, url)
 	c := newComparison(t, url)
 	tests := []struct {
-		column string // empty: the same value, in other words
+		column string // that differs; empty if the value is the same, written in another way
 		change func(e *domain.Event)
 	}{
 		{"", func(*domain.Event) {}},
@@ -50,110 +36,125 @@ func TestEveryColumnIsCompared(t *testing.T) {
 		{"type, extra", func(e *domain.Event) { e.Type, e.Extra = "", []byte(`{"a":null}`) }},
 	}
 	for _, tt := range tests {
-		changed := decoded(t, 1, 2)
+		changed := decodeNumbers(t, 1, 2)
 		tt.change(&changed[0].Event)
 		got := compare(t, c, changed...)
 		switch {
 		case tt.column == "" && len(got) == 0:
 		case tt.column != "" && len(got) == 1 && got[0] == domain.Difference{Event: changed[0].ID, What: "stored with another " + tt.column}:
 		default:
-			t.Errorf("%s: %+v", tt.column, got)
+			t.Errorf("%s: got %+v", tt.column, got)
 		}
 	}
 }
 
-func TestWhatIsMissingOnEitherSide(t *testing.T) {
+// TestCompareMissing tests events that only the API returns, and events that only the database has.
+func TestCompareMissing(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	fill(t, url)
+	storeTwoStreams(t, url)
 	c := newComparison(t, url)
 	unreturned := func() (ids []domain.EventID) {
-		finding, err := c.Unreturned(t.Context(), domain.StreamID{Source: "s"})
+		finding, err := c.Unreturned(t.Context(), streamS)
 		if err != nil || int(finding.Differences) != len(finding.Shown) || finding.Check != domain.CheckUnreturned {
-			t.Fatalf("%+v, %v", finding, err)
+			t.Fatalf("got %+v, %v", finding, err)
 		}
 		for _, d := range finding.Shown {
 			if d.PageID == 0 || d.Seq == 0 || d.Pass == 0 {
-				t.Errorf("it names no page: %+v", d)
+				t.Errorf("got %+v, want a page", d)
 			}
 			ids = append(ids, d.Event)
 		}
 		return ids
 	}
-	got := compare(t, c, decoded(t, 1, 77, 2)...)
+	got := compare(t, c, decodeNumbers(t, 1, 77, 2)...)
 	if len(got) != 1 || got[0] != (domain.Difference{Event: domaintest.EventID(77), What: "neither stored nor parked"}) {
-		t.Errorf("the API returned more: %+v", got)
+		t.Errorf("an event that is not stored: got %+v", got)
 	}
 	if ids := unreturned(); len(ids) != 3 || ids[0] != domaintest.EventID(3) {
-		t.Errorf("not returned: %s", ids)
+		t.Errorf("got unreturned events %s, want 3", ids)
 	}
-	// What cannot be decoded is returned all the same, and what is returned twice counts once.
+	// A reject counts as returned, too. An event that is returned twice counts once.
 	rejects := []domain.Reject{{Why: domain.Rejection{ID: domaintest.EventID(4)}}, {}}
-	if _, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.DecodedPage{Events: decoded(t, 3, 1, 3), Rejects: rejects}); err != nil {
+	if _, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: decodeNumbers(t, 3, 1, 3), Rejects: rejects}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
-		t.Errorf("not returned: %s", ids)
+		t.Errorf("got unreturned events %s, want 1", ids)
 	}
 	c.Begin()
 	if ids := unreturned(); len(ids) != 5 {
-		t.Errorf("after a new beginning: %s", ids)
+		t.Errorf("after Begin: got unreturned events %s, want 5", ids)
 	}
 }
 
-// TestAnEmptyPageIsCompared: an upstream may send one.
-func TestAnEmptyPageIsCompared(t *testing.T) {
+func TestCompareEmptyPage(t *testing.T) {
 	t.Parallel()
 	if got := compare(t, newComparison(t, pgtest.Database(t))); len(got) != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want no differences", got)
 	}
 }
 
-// TestAComparisonOutlivesItsConnection: what was returned is not forgotten with it, and nothing is left behind.
-func TestAComparisonOutlivesItsConnection(t *testing.T) {
+// TestCompareAfterLostConnection tests that a comparison remembers what was returned when it loses its connection, and leaves
+// no temporary table.
+func TestCompareAfterLostConnection(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	fill(t, url)
+	storeTwoStreams(t, url)
 	c := newComparison(t, url)
-	compare(t, c, decoded(t, 1, 2)...)
-	sever(t, url, "pawl/s")
-	again := func(work func() error) {
+	compare(t, c, decodeNumbers(t, 1, 2)...)
+	terminateSessions(t, url, "pawl/s")
+	retry := func(work func() error) {
 		t.Helper()
 		err := work()
-		for domain.KindOf(err) == domain.Transient { // the pool drops the connection that is lost
+		for domain.KindOf(err) == domain.Transient { // until the pool drops the lost connection
 			err = work()
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	again(func() error {
-		_, err := c.Compare(t.Context(), domain.StreamID{Source: "s"}, domain.DecodedPage{Events: decoded(t, 3)})
+	retry(func() error {
+		_, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: decodeNumbers(t, 3)})
 		return err
 	})
-	sever(t, url, "pawl/s")
+	terminateSessions(t, url, "pawl/s")
 	var finding domain.Finding
-	again(func() (err error) {
-		finding, err = c.Unreturned(t.Context(), domain.StreamID{Source: "s"})
+	retry(func() (err error) {
+		finding, err = c.Unreturned(t.Context(), streamS)
 		return err
 	})
 	if finding.Differences != 2 {
-		t.Errorf("%d events of 5 were not returned, want 2", finding.Differences)
+		t.Errorf("got %d unreturned events, want 2", finding.Differences)
 	}
-	if queryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'") != 0 {
-		t.Error("the temporary table is left")
+	if pgtest.QueryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'") != 0 {
+		t.Error("got a temporary table, want none")
 	}
 }
 
-func TestAComparisonBehindAPooler(t *testing.T) {
+func TestCompareBehindPooler(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	fill(t, url)
-	c := newComparison(t, through(t, url, pool))
-	if got := compare(t, c, decoded(t, 1, 2, 3, 4)...); len(got) != 0 {
-		t.Errorf("%+v", got)
+	storeTwoStreams(t, url)
+	c := newComparison(t, startProxy(t, url, servePooler))
+	if got := compare(t, c, decodeNumbers(t, 1, 2, 3, 4)...); len(got) != 0 {
+		t.Errorf("got %+v, want no differences", got)
 	}
-	if finding, err := c.Unreturned(t.Context(), domain.StreamID{Source: "s"}); err != nil || finding.Differences != 1 {
-		t.Errorf("%+v, %v", finding, err)
+	if finding, err := c.Unreturned(t.Context(), streamS); err != nil || finding.Differences != 1 {
+		t.Errorf("got %+v, %v, want 1 difference", finding, err)
 	}
+}
+
+func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
+	t.Helper()
+	return postgres.NewComparison(newPool(t, databaseURL))
+}
+
+func compare(t *testing.T, c *postgres.Comparison, events ...domain.DecodedEvent) []domain.Difference {
+	t.Helper()
+	compared, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: events})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(compared.Missing, compared.Differences)
 }

@@ -10,25 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// checkTimeout bounds one check. A check reads each table once or twice.
+// checkTimeout bounds one check, which reads each table once or twice.
 const checkTimeout = 15 * time.Minute
 
-// An Inventory checks what is stored. It takes no lock that a run would notice, writes nothing and needs SELECT only.
+// An Inventory implements verify.Inventory: it checks what is stored. It takes no lock that a run would wait for, writes nothing
+// and needs SELECT only.
 type Inventory struct {
 	pool    *pgxpool.Pool
-	timeout time.Duration // of one check
+	timeout time.Duration // of one check, see checkTimeout
 }
 
 // NewInventory returns an inventory on the pool.
 func NewInventory(pool *pgxpool.Pool) *Inventory { return &Inventory{pool, checkTimeout} }
 
-// Inspect makes all the checks of domain.InventoryChecks in order, whatever they find, each told to began first. All
-// that they see is of one moment: what a run commits meanwhile is not seen. A stream that was never claimed is Invalid;
-// the error names those there are. With any other error the inspection has the findings until then. It makes one attempt.
+// Inspect implements verify.Inventory. It makes the checks in one transaction that sees a single snapshot.
 func (i *Inventory) Inspect(
 	ctx context.Context, stream domain.StreamID, began func(domain.Check),
 ) (domain.Inspection, error) {
@@ -36,20 +36,20 @@ func (i *Inventory) Inspect(
 	var inspection domain.Inspection
 	tx, err := i.begin(ctx)
 	if err != nil {
-		return inspection, classify(op, err)
+		return inspection, conn.Classify(op, err)
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), conn.CloseTimeout)
 		defer cancel()
 		_ = tx.Rollback(ctx) // nothing was written
 	}()
 	q := dbsqlc.New(tx)
-	if inspection.Stream, err = report(ctx, q, stream); err != nil {
+	if inspection.Stream, err = readReport(ctx, q, stream); err != nil {
 		return inspection, err
 	}
 	holdings, err := q.InventoryHoldings(ctx, stream.String())
 	if err != nil {
-		return inspection, classify(op, err)
+		return inspection, conn.Classify(op, err)
 	}
 	inspection.Stored, inspection.Parked = holdings.Stored, holdings.Parked
 	inspection.EndAccepted, inspection.Shared = holdings.EndAccepted, holdings.Shared
@@ -57,17 +57,19 @@ func (i *Inventory) Inspect(
 		began(check)
 		finding, err := i.check(ctx, q, check, stream.String())
 		if err != nil {
-			return inspection, failed(check, i.timeout, err)
+			return inspection, checkError(check, i.timeout, err)
 		}
 		inspection.Findings = append(inspection.Findings, finding)
 	}
 	return inspection, nil
 }
 
-// look begins a transaction that sees one moment and whose waits are bounded, whatever the role's defaults say. Its queries
-// hold whole tables against each other: where statistics are older than a stream, the planner takes it to have a row or
-// two, and nested loops over it take the square of its pages. (What is discouraged counts as dear, hence no JIT.)
-const look = `BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ;
+// beginInspection starts a transaction that sees one snapshot and whose waits are bounded, whatever the role's defaults are.
+//
+// Its queries compare whole tables. If the statistics are older than a stream, the planner assumes that the stream has a row
+// or two, and plans nested loops that take the square of its pages. enable_nestloop=off adds 1e10 to the cost of such a plan,
+// which would trigger JIT; hence jit=off.
+const beginInspection = `BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;
 SET LOCAL enable_nestloop = off;
@@ -75,16 +77,17 @@ SET LOCAL jit = off;
 SET LOCAL idle_in_transaction_session_timeout = '60s'`
 
 func (i *Inventory) begin(ctx context.Context) (pgx.Tx, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	return i.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(look, i.timeout.Milliseconds())})
+	return i.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(beginInspection, i.timeout.Milliseconds())})
 }
 
-// check makes one check. Should the server not answer, not even that it timed out, the wait ends a little later.
+// check makes one check. PostgreSQL ends it after i.timeout. If the server does not answer at all, the wait ends CallTimeout
+// later.
 func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string) (domain.Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, i.timeout+callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, i.timeout+conn.CallTimeout)
 	defer cancel()
-	rows, err := differences(ctx, q, check, stream)
+	rows, err := findDifferences(ctx, q, check, stream)
 	finding := domain.Finding{Check: check}
 	for _, row := range rows {
 		finding.Differences = row.Total
@@ -93,15 +96,90 @@ func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.C
 	return finding, err
 }
 
-// failed says which check an error ended, and what can be done where it was the time.
-func failed(check domain.Check, timeout time.Duration, err error) error {
+// checkError returns the error of a check that did not end. If it took longer than timeout, the error is Transient.
+func checkError(check domain.Check, timeout time.Duration, err error) error {
 	op := "check " + check.String()
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || answer.Code != "57014" { // query_canceled; the caller's own cancelling is no answer of the server's
-		return classify(op, err)
+	if !ok || answer.Code != "57014" { // query_canceled, by the server; if the caller cancels, there is no answer
+		return conn.Classify(op, err)
 	}
 	return &domain.Error{
 		Kind: domain.Transient, Op: op, Err: fmt.Errorf("PostgreSQL did not end it within %s", timeout),
 		Hint: "nothing was proven or disproven by it; run it again when the database has less to do",
 	}
+}
+
+// A difference is one row of a check's query, with the number of all its differences.
+type difference struct {
+	domain.Difference
+
+	Total int64
+}
+
+// findDifferences runs the query of a check.
+func findDifferences(ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string) ([]difference, error) {
+	switch check {
+	case domain.CheckBalance:
+		return convertRows(q.InventoryBalance(ctx, stream))(func(r dbsqlc.InventoryBalanceRow) difference {
+			return ledgerDifference(dbsqlc.InventoryChainRow(r))
+		})
+	case domain.CheckCheckpoint:
+		return convertRows(q.InventoryCheckpoint(ctx, stream))(func(r dbsqlc.InventoryCheckpointRow) difference {
+			return ledgerDifference(dbsqlc.InventoryChainRow(r))
+		})
+	case domain.CheckChain:
+		return convertRows(q.InventoryChain(ctx, stream))(ledgerDifference)
+	case domain.CheckPageEvents:
+		return convertRows(q.InventoryEvents(ctx, stream))(func(r dbsqlc.InventoryEventsRow) difference {
+			return ledgerDifference(dbsqlc.InventoryChainRow(r))
+		})
+	case domain.CheckEventPages:
+		return convertRows(q.InventoryStrays(ctx))(strayDifference)
+	case domain.CheckDeadLetters:
+		return convertRows(q.InventoryLetters(ctx, stream))(func(r dbsqlc.InventoryLettersRow) difference {
+			return ledgerDifference(dbsqlc.InventoryChainRow(r))
+		})
+	case domain.CheckPayloads:
+		return convertRows(q.InventoryPayloads(ctx, stream))(func(r dbsqlc.InventoryPayloadsRow) difference {
+			return letterDifference(dbsqlc.InventoryResolvedRow(r))
+		})
+	case domain.CheckResolutions:
+		return convertRows(q.InventoryResolved(ctx, stream))(letterDifference)
+	case domain.CheckAnnounced:
+		return convertRows(q.InventoryAnnounced(ctx, stream))(func(r dbsqlc.InventoryAnnouncedRow) difference {
+			return ledgerDifference(dbsqlc.InventoryChainRow(r))
+		})
+	case domain.CheckReturned, domain.CheckUnreturned: // these are made by a Comparison
+	}
+	return nil, fmt.Errorf("no query for check %s", check)
+}
+
+// convertRows returns a function that converts the rows of a query to differences, and passes the query's error on.
+func convertRows[R any](rows []R, err error) func(convert func(R) difference) ([]difference, error) {
+	return func(convert func(R) difference) ([]difference, error) {
+		var all []difference
+		for _, row := range rows {
+			all = append(all, convert(row))
+		}
+		return all, err
+	}
+}
+
+func ledgerDifference(r dbsqlc.InventoryChainRow) difference {
+	return difference{domain.Difference{
+		PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
+	}, r.Total}
+}
+
+func strayDifference(r dbsqlc.InventoryStraysRow) difference {
+	return difference{domain.Difference{
+		PageID: r.PageID, Event: r.Event, What: "events that name the page", Value: r.Value,
+		Against: "pages of that id in the ledger", Found: "0",
+	}, r.Total}
+}
+
+func letterDifference(r dbsqlc.InventoryResolvedRow) difference {
+	return difference{domain.Difference{
+		PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
+	}, r.Total}
 }

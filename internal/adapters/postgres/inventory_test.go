@@ -3,152 +3,39 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/domain"
-	"github.com/pawldata/pawl/internal/domain/domaintest"
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// A pen writes a stream page by page, as a run does.
-type pen struct {
-	t     *testing.T
-	store *postgres.Store
-	at    domain.Checkpoint
-	from  domain.Position // where the next page begins
-}
-
-func newPen(t *testing.T, databaseURL, stream string) *pen {
-	t.Helper()
-	p := &pen{t: t, store: open(t, databaseURL)}
-	at, err := p.store.Claim(t.Context(), domain.StreamID{Source: stream}, "https://api.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.at, p.from = at, at.Position
-	return p
-}
-
-// page commits a page of the events with these numbers that leads to next; empty is the end.
-func (p *pen) page(next domain.Cursor, numbers ...int) *pen {
-	p.t.Helper()
-	return p.commit(p.read(p.from, next, numbers...))
-}
-
-// read returns the page at a place that holds the events with these numbers and leads to next.
-func (p *pen) read(at domain.Position, next domain.Cursor, numbers ...int) domain.DecodedPage {
-	p.t.Helper()
-	page := domain.Page{Next: next, Last: next == "", Total: domain.Total{N: 5, Known: true}}
-	for i, n := range numbers {
-		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i})
-	}
-	return domain.DecodedPage{
-		From: at, To: at.After(page), Received: len(page.Records), Events: decoded(p.t, numbers...),
-		Receipt: domain.Receipt{FetchedAt: time.Now()},
-	}
-}
-
-// commit stores pages in one transaction.
-func (p *pen) commit(pages ...domain.DecodedPage) *pen {
-	p.t.Helper()
-	for i := range pages {
-		pages[i].End.Confirmed = true
-	}
-	res, err := p.store.Commit(p.t.Context(), domain.Batch{At: p.at, Pages: pages})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.at, p.from = res.Checkpoint, res.Checkpoint.Position
-	return p
-}
-
-// newPass goes back to the head, as after a cursor that expired.
-func (p *pen) newPass() *pen {
-	p.from = p.from.NextPass()
-	return p
-}
-
-func decoded(t *testing.T, numbers ...int) (events []domain.DecodedEvent) {
-	t.Helper()
-	for i, n := range numbers {
-		record := domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i}
-		event, _, err := domaintest.LineDecoder{}.Decode(record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		events = append(events, domain.DecodedEvent{Event: event, Record: record})
-	}
-	return events
-}
-
-// fill writes two streams: s, whose pages have ids 1 to 5, in two passes, and other, between them.
-func fill(t *testing.T, databaseURL string) {
-	t.Helper()
-	s := newPen(t, databaseURL, "s").page("a", 1, 2).page("b", 3, 4)
-	newPen(t, databaseURL, "other").page("", 101, 102, 103, 104, 105)
-	s.newPass().page("c", 1, 2, 3).page("", 4, 5)
-	givePageIDs(t, databaseURL, 1, 2, 3, 4, 5)
-}
-
-func poolOn(t *testing.T, databaseURL string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := postgres.Open(t.Context(), databaseURL, domain.StreamID{Source: "s"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closePool(t, pool) })
-	return pool
-}
-
-func inspect(ctx context.Context, t *testing.T, databaseURL string) domain.Inspection {
-	t.Helper()
-	inspection, err := postgres.NewInventory(poolOn(t, databaseURL)).
-		Inspect(ctx, domain.StreamID{Source: "s"}, func(domain.Check) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return inspection
-}
-
-// told is every difference in words, by check.
-func told(inspection domain.Inspection) string {
-	var b strings.Builder
-	for _, f := range inspection.Findings {
-		for _, d := range f.Shown {
-			fmt.Fprintf(&b, "%s: %d/%d/%d %s=%s %s=%s\n", f.Check, d.PageID, d.Seq, d.Pass, d.What, d.Value, d.Against, d.Found)
-		}
-	}
-	return b.String()
-}
-
-func TestInspectionOfASoundDatabase(t *testing.T) {
+func TestInspectSoundDatabase(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	fill(t, url)
+	storeTwoStreams(t, url)
 	inspection := inspect(t.Context(), t, url)
-	if got := told(inspection); got != "" {
-		t.Errorf("differences:\n%s", got)
+	if got := describe(inspection); got != "" {
+		t.Errorf("got differences:\n%s", got)
 	}
 	if n := len(inspection.Findings); n != len(domain.InventoryChecks()) {
-		t.Errorf("%d findings", n)
+		t.Errorf("got %d findings, want %d", n, len(domain.InventoryChecks()))
 	}
 	if s := inspection.Stream; s.Pages != 4 || s.Checkpoint.Inserted != 5 || s.Checkpoint.Duplicate != 4 || !s.Checkpoint.Done {
-		t.Errorf("stream %+v", s)
+		t.Errorf("got stream %+v", s)
 	}
 }
 
-// TestInspectionOfPagesThatWereCommittedTogether is of two passes whose pages were stored several in one transaction.
-func TestInspectionOfPagesThatWereCommittedTogether(t *testing.T) {
+// TestInspectBatches inspects two passes with several pages in each transaction.
+func TestInspectBatches(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s := newPen(t, url, "s")
+	s := newPageWriter(t, url, "s")
 	write := func(pages ...[]int) {
 		var batch []domain.DecodedPage
 		at := s.from
@@ -157,7 +44,7 @@ func TestInspectionOfPagesThatWereCommittedTogether(t *testing.T) {
 			if i == len(pages)-1 && len(numbers) == 0 {
 				next = ""
 			}
-			page := s.read(at, next, numbers...)
+			page := s.decodePage(at, next, numbers...)
 			batch, at = append(batch, page), page.To
 		}
 		s.commit(batch...)
@@ -168,86 +55,84 @@ func TestInspectionOfPagesThatWereCommittedTogether(t *testing.T) {
 	write([]int{1, 2, 3}, []int{4}, []int{9, 5})
 	write([]int{10, 11}, []int{6}, nil)
 	inspection := inspect(t.Context(), t, url)
-	if got := told(inspection); got != "" {
-		t.Errorf("differences:\n%s", got)
+	if got := describe(inspection); got != "" {
+		t.Errorf("got differences:\n%s", got)
 	}
 	if at := inspection.Stream.Checkpoint; inspection.Stream.Pages != 11 || at.Inserted != 11 || at.Duplicate != 7 || !at.Done {
-		t.Errorf("stream %+v", inspection.Stream)
+		t.Errorf("got stream %+v", inspection.Stream)
 	}
-	if want := decoded(t, 6)[0].OccurredAt; !s.at.LastEventAt.Equal(want) {
-		t.Errorf("the last event is of %s, want %s", s.at.LastEventAt, want)
+	if want := decodeNumbers(t, 6)[0].OccurredAt; !s.at.LastEventAt.Equal(want) {
+		t.Errorf("got last event at %s, want %s", s.at.LastEventAt, want)
 	}
 }
 
-// TestInspectionOfAStreamWithoutPages is one that was claimed and went no further.
-func TestInspectionOfAStreamWithoutPages(t *testing.T) {
+func TestInspectStreamWithoutPages(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	newPen(t, url, "s")
-	if got := told(inspect(t.Context(), t, url)); got != "" {
-		t.Errorf("differences:\n%s", got)
+	newPageWriter(t, url, "s")
+	if got := describe(inspect(t.Context(), t, url)); got != "" {
+		t.Errorf("got differences:\n%s", got)
 	}
 }
 
-func TestInspectionOfAStreamThatIsNotThere(t *testing.T) {
+func TestInspectUnknownStream(t *testing.T) {
 	t.Parallel()
-	inventory := postgres.NewInventory(poolOn(t, pgtest.Database(t)))
-	_, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) { t.Error("a check began") })
+	inventory := postgres.NewInventory(newPool(t, pgtest.Database(t)))
+	_, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) { t.Error("a check began") })
 	if domain.KindOf(err) != domain.Invalid {
-		t.Errorf("it was answered %v", err)
+		t.Errorf("got %v, want Invalid", err)
 	}
 }
 
-// TestAnInspectionSeesOneMoment changes everything at the first check: pages are committed, and what was sound is spoiled,
-// so that a check which saw any of it would tell.
-func TestAnInspectionSeesOneMoment(t *testing.T) {
+// TestInspectSnapshot changes everything when the first check begins, and tests that no check sees it.
+func TestInspectSnapshot(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s, other := newPen(t, url, "s").page("a", 1, 2), newPen(t, url, "other")
+	s, other := newPageWriter(t, url, "s").commitPage("a", 1, 2), newPageWriter(t, url, "other")
 	began := 0
-	inspection, err := postgres.NewInventory(poolOn(t, url)).Inspect(t.Context(), s.at.Stream, func(domain.Check) {
+	inspection, err := postgres.NewInventory(newPool(t, url)).Inspect(t.Context(), s.at.Stream, func(domain.Check) {
 		if began++; began > 1 {
 			return
 		}
-		s.page("b", 3, 4)
-		other.page("b", 5, 6)
-		exec(t, url, `UPDATE checkpoints SET seq = 9, done = true, announced_first = 9, announced_last = 9;
+		s.commitPage("b", 3, 4)
+		other.commitPage("b", 5, 6)
+		pgtest.Exec(t, url, `UPDATE checkpoints SET seq = 9, done = true, announced_first = 9, announced_last = 9;
 			UPDATE pages SET cursor_in = 'x', position = 9; UPDATE events SET page_id = 99`)
 	})
-	if err != nil || told(inspection) != "" || inspection.Stream.Pages != 1 {
-		t.Errorf("it saw %d pages, %v\n%s", inspection.Stream.Pages, err, told(inspection))
+	if err != nil || describe(inspection) != "" || inspection.Stream.Pages != 1 {
+		t.Errorf("got %d pages, %v, want 1\n%s", inspection.Stream.Pages, err, describe(inspection))
 	}
-	if after := told(inspect(t.Context(), t, url)); strings.Count(after, "\n") < 8 {
-		t.Errorf("afterwards there is only\n%s", after)
+	if after := describe(inspect(t.Context(), t, url)); strings.Count(after, "\n") < 8 {
+		t.Errorf("next inspection: got only\n%s", after)
 	}
 }
 
-// TestInspectionsBesideARun makes one after the other while pages are committed.
-func TestInspectionsBesideARun(t *testing.T) {
+// TestInspectDuringRun inspects a stream while pages are committed.
+func TestInspectDuringRun(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s := newPen(t, url, "s").page("a", 1)
-	inventory := postgres.NewInventory(poolOn(t, url))
+	s := newPageWriter(t, url, "s").commitPage("a", 1)
+	inventory := postgres.NewInventory(newPool(t, url))
 	var run sync.WaitGroup
 	defer run.Wait()
 	run.Go(func() {
 		for n := range 60 {
-			s.page(domain.Cursor(strconv.Itoa(n)), 2*n+10, 2*n+11, 1)
+			s.commitPage(domain.Cursor(strconv.Itoa(n)), 2*n+10, 2*n+11, 1)
 		}
 	})
 	for range 20 {
-		inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})
-		if err != nil || told(inspection) != "" {
-			t.Fatalf("%v\n%s", err, told(inspection))
+		inspection, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) {})
+		if err != nil || describe(inspection) != "" {
+			t.Fatalf("got %v\n%s", err, describe(inspection))
 		}
 	}
 }
 
-func TestACheckThatTakesTooLong(t *testing.T) {
+func TestInspectTimeout(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	fill(t, url)
-	holder := poolOn(t, url)
+	storeTwoStreams(t, url)
+	holder := newPool(t, url)
 	tx, err := holder.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -256,41 +141,162 @@ func TestACheckThatTakesTooLong(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "LOCK TABLE events IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
-	inventory := postgres.NewImpatientInventory(poolOn(t, url), 300*time.Millisecond)
-	inspection, err := inventory.Inspect(t.Context(), domain.StreamID{Source: "s"}, func(domain.Check) {})
+	inventory := postgres.NewInventoryWithTimeout(newPool(t, url), 300*time.Millisecond)
+	inspection, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) {})
 	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "check events: PostgreSQL did not end it within 300ms") {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("got %v, want Transient", err)
 	}
 	if n := len(inspection.Findings); n != 3 {
-		t.Errorf("%d findings until then", n)
+		t.Errorf("got %d findings, want 3", n)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err = postgres.NewInventory(poolOn(t, url)).Inspect(ctx, domain.StreamID{Source: "s"}, func(domain.Check) {})
+	_, err = postgres.NewInventory(newPool(t, url)).Inspect(ctx, streamS, func(domain.Check) {})
 	if err == nil || strings.Contains(err.Error(), "PostgreSQL did not end it") {
-		t.Errorf("when the caller stops, it ends with %v", err)
+		t.Errorf("canceled by the caller: got %v", err)
 	}
 }
 
-func TestOnlyTheFirstDifferencesAreShown(t *testing.T) {
+func TestInspectManyDifferences(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s := newPen(t, url, "s")
+	s := newPageWriter(t, url, "s")
 	for n := range 25 {
-		s.page(domain.Cursor(strconv.Itoa(n)), 2*n, 2*n+1)
+		s.commitPage(domain.Cursor(strconv.Itoa(n)), 2*n, 2*n+1)
 	}
-	exec(t, url, "UPDATE pages SET inserted = 1, duplicate = 1; UPDATE events SET page_id = page_id + 1000 WHERE page_id > 3")
+	pgtest.Exec(t, url, "UPDATE pages SET inserted = 1, duplicate = 1; UPDATE events SET page_id = page_id + 1000 WHERE page_id > 3")
 	for _, f := range inspect(t.Context(), t, url).Findings {
 		switch f.Check {
 		case domain.CheckPageEvents:
 			if f.Differences != 25 || len(f.Shown) != domain.MaxShownDifferences || f.Shown[19].Seq != 20 {
-				t.Errorf("%s: %d, %d shown", f.Check, f.Differences, len(f.Shown))
+				t.Errorf("%s: got %d differences, %d shown", f.Check, f.Differences, len(f.Shown))
 			}
 		case domain.CheckEventPages:
 			if f.Differences != 22 || len(f.Shown) != domain.MaxShownDifferences {
-				t.Errorf("%s: %d, %d shown", f.Check, f.Differences, len(f.Shown))
+				t.Errorf("%s: got %d differences, %d shown", f.Check, f.Differences, len(f.Shown))
 			}
 		default:
 		}
 	}
+}
+
+// TestInspectStaleStatistics tests that the checks of 20,000 pages are fast although the statistics are older than the pages.
+func TestInspectStaleStatistics(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	newPageWriter(t, url, "other").commitRecords("c", "1", "x")
+	newPageWriter(t, url, "s")
+	pgtest.Exec(t, url, "ANALYZE")
+	pgtest.Exec(t, url, `
+		INSERT INTO pages (kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
+			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
+		SELECT 'page', 's', 1, (n), n - 1, CASE n WHEN 1 THEN '' ELSE 'c' || n - 1 END, 'c' || n, (n), 1, 0, 0, 1, 0, '', 1, 0, 0, 0, now(), ''
+		FROM generate_series(1, 20000) AS n;
+		INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen, resolved_at, resolution, resolved_page_id)
+		SELECT 's', 'k' || id, (id), 0, 'r', '', '', '', sha256(''), 1, now(), 'superseded', id FROM pages WHERE stream = 's';
+		UPDATE checkpoints SET seq = 20000, position = 20000, furthest = 20000, cursor = 'c20000', received = 20000, parked = 20000 WHERE stream = 's'`)
+	inventory := postgres.NewInventoryWithTimeout(newPool(t, url), 15*time.Second)
+	inspection, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) {})
+	if err != nil || describe(inspection) != "" {
+		t.Errorf("got %v\n%s", err, describe(inspection))
+	}
+	// Every check of the pages reads all of them.
+	for _, seq := range []string{"1", "10000", "20000"} {
+		pgtest.Exec(t, url, "UPDATE pages SET cursor_in = 'x', inserted = 1, parked = 0 WHERE stream = 's' AND seq = "+seq+`;
+			UPDATE dead_letters SET payload = 'x' WHERE key = (SELECT 'k' || id FROM pages WHERE stream = 's' AND seq = `+seq+")")
+		inspection, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range []domain.Check{domain.CheckChain, domain.CheckPageEvents, domain.CheckDeadLetters, domain.CheckPayloads} {
+			found := inspection.Findings[slices.IndexFunc(inspection.Findings, func(f domain.Finding) bool { return f.Check == check })]
+			if !slices.ContainsFunc(found.Shown, func(d domain.Difference) bool { return strconv.FormatInt(d.Seq, 10) == seq }) {
+				t.Errorf("changes of page %s: %s got %+v", seq, check, found)
+			}
+		}
+	}
+}
+
+// TestFewerThanAnnounced inspects streams that are done with fewer records than the API announced: five events, in two pages.
+func TestFewerThanAnnounced(t *testing.T) {
+	t.Parallel()
+	const short = "3 of 5 announced records are stored or parked: the API returned a record twice, or left one out; `pawl run --new-pass` finds out"
+	tests := []struct {
+		name, sql, want string
+	}{
+		{"as many as announced", "", ""},
+		{"the API has grown since", "UPDATE checkpoints SET announced_last = 45", ""},
+		{"fewer received than announced first", "UPDATE checkpoints SET announced_first = 6", "position of the pass that is done=5"},
+		{"the user accepted it", "UPDATE checkpoints SET announced_first = 6; UPDATE pages SET end_accepted = true WHERE seq = 2", ""},
+		{"the user accepted another end", "UPDATE checkpoints SET announced_first = 6; UPDATE pages SET end_accepted = true WHERE seq = 1", "position of the pass that is done=5"},
+		{"fewer stored than received", fewerStored, short + "="},
+		{"the same, in pages of an earlier version", fewerStored + "; UPDATE pages SET ids_hash = NULL", short + "="},
+		{"the same, and another stream shares the table", fewerStored + otherStream, ""},
+		{"the same, and another stream has received nothing", fewerStored + otherStream + "; UPDATE checkpoints SET received = 0, inserted = 0 WHERE stream = 'other'", short + "="},
+		{"the same, and a later pass found nothing new", fewerStored + laterPass(0), ""},
+		{"the same, and a later pass found something new", fewerStored + laterPass(1), "4 of 5" + short[len("3 of 5"):] + "="},
+		{"the same, and a later pass of another stream found nothing new", fewerStored + laterPass(0) + "; UPDATE pages SET stream = 'other' WHERE seq = 3; UPDATE checkpoints SET pass = 1, seq = 2, received = 5, duplicate = 2", short + "="},
+		{"the same, and the pass before was not complete", fewerStored + laterPass(0) + "; UPDATE pages SET cursor_out = 'b' WHERE seq = 2", short + "="},
+		{"not done", "UPDATE checkpoints SET announced_first = 6, done = false; UPDATE pages SET cursor_out = 'c' WHERE seq = 2; UPDATE checkpoints SET cursor = 'c'", ""},
+		{"nothing announced", "UPDATE checkpoints SET announced_first = NULL, announced_last = NULL", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Database(t)
+			newPageWriter(t, url, "s").commitPage("a", 1, 2).commitPage("", 3, 4, 5)
+			if tt.sql != "" {
+				pgtest.Exec(t, url, tt.sql)
+			}
+			var found []string
+			for _, f := range inspect(t.Context(), t, url).Findings {
+				for _, d := range f.Shown {
+					found = append(found, d.What+"="+d.Value)
+				}
+			}
+			if got := strings.Join(found, ", "); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// fewerStored makes two of the records duplicates of others.
+const fewerStored = `DELETE FROM events WHERE name IN ('event_4', 'event_5');
+	UPDATE pages SET inserted = 1, duplicate = 2 WHERE seq = 2; UPDATE checkpoints SET inserted = 3, duplicate = 2`
+
+// laterPass reads the five records again in one page, which inserts this number of events.
+func laterPass(inserted int) string {
+	return fmt.Sprintf(`; INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
+			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
+		SELECT nextval(pg_get_serial_sequence('pages', 'id')), kind, stream, 2, 3, 0, '', '', 5, 5, %[1]d, 5 - %[1]d, 0, 0, '', 1, 0, 0, 0, now(), ''
+		FROM pages WHERE seq = 2;
+		INSERT INTO events SELECT gen_random_uuid(), session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, p.id
+		FROM (TABLE events LIMIT %[1]d) AS e, pages AS p WHERE p.seq = 3;
+		UPDATE checkpoints SET pass = 2, seq = 3, received = 10, inserted = inserted + %[1]d, duplicate = duplicate + 5 - %[1]d`, inserted)
+}
+
+// otherStream adds another stream that stores into the same table.
+const otherStream = `; INSERT INTO checkpoints (stream, source_url, epoch, received, inserted) VALUES ('other', 'u', 1, 1, 1)`
+
+// inspect returns the inspection of stream s.
+func inspect(ctx context.Context, t *testing.T, databaseURL string) domain.Inspection {
+	t.Helper()
+	inspection, err := postgres.NewInventory(newPool(t, databaseURL)).
+		Inspect(ctx, streamS, func(domain.Check) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inspection
+}
+
+// describe returns all differences as text, each in the form "check: page/seq/pass what=value against=found".
+func describe(inspection domain.Inspection) string {
+	var b strings.Builder
+	for _, f := range inspection.Findings {
+		for _, d := range f.Shown {
+			fmt.Fprintf(&b, "%s: %d/%d/%d %s=%s %s=%s\n", f.Check, d.PageID, d.Seq, d.Pass, d.What, d.Value, d.Against, d.Found)
+		}
+	}
+	return b.String()
 }

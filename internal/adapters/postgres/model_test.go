@@ -15,87 +15,75 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestTheStoreDoesAsTheModel commits pages, several in one transaction, in which a few ids come as events, with other
-// values, with values that PostgreSQL refuses, and as rejects, in any order and number. It compares what becomes of them
-// with the store in memory, which does one record after the other: letters, ledger, checkpoint and events.
-func TestTheStoreDoesAsTheModel(t *testing.T) {
+// TestStoreLikeModel commits random pages, several in one transaction. A few ids come as events, with other values, with values
+// that PostgreSQL refuses, and as rejects. It compares dead letters, ledger, checkpoint and events with those of the store in
+// memory, which handles one record after the other.
+func TestStoreLikeModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-			under := storeOn(t, databaseURL)
-			pages := &pageMaker{random: rand.New(rand.NewPCG(seed, 0)), newest: 3}
-			runners := []*pair{newPair(t, databaseURL, model, "s"), newPair(t, databaseURL, model, "other")}
+			under := storeUnderTest(t, databaseURL)
+			pages := &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: 3}
+			runners := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")}
 			for range 30 {
 				runner := runners[pages.random.IntN(len(runners))]
 				chain := pages.chain(runner.at.Position)
 				runner.commit(t, chain)
-				parked, err := under.Letters(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				if was, is := fates(model.Letters()), fates(parked); !reflect.DeepEqual(was, is) {
-					t.Fatalf("the letters are\n%s\nwant\n%s\nof\n%s", strings.Join(is, "\n"), strings.Join(was, "\n"), shown(chain))
-				}
+				checkSameLetters(t, under, model, chain)
 			}
 			for _, runner := range runners {
 				durable, err := runner.store.Checkpoint(t.Context(), runner.at.Stream)
-				if err != nil || standing(durable) != standing(runner.modelAt) {
-					t.Errorf("the durable checkpoint is\n%+v, %v, want\n%+v", standing(durable), err, standing(runner.modelAt))
+				if err != nil || checkpointState(durable) != checkpointState(runner.modelAt) {
+					t.Errorf("got durable checkpoint\n%+v, %v, want\n%+v", checkpointState(durable), err, checkpointState(runner.modelAt))
 				}
 			}
-			sameLedger(t, under, model)
-			sameEvents(t, under, model)
-			if inspection := inspect(t.Context(), t, databaseURL); told(inspection) != "" {
-				t.Errorf("differences:\n%s", told(inspection))
+			checkSameLedger(t, under, model)
+			checkSameEvents(t, under, model)
+			if inspection := inspect(t.Context(), t, databaseURL); describe(inspection) != "" {
+				t.Errorf("got differences:\n%s", describe(inspection))
 			}
 		})
 	}
 }
 
-// TestTheStoreDoesAsTheModelWithLargePages: pages of which each takes several statements.
-func TestTheStoreDoesAsTheModelWithLargePages(t *testing.T) {
+// TestStoreLikeModelLargePages is TestStoreLikeModel with pages that take several statements.
+func TestStoreLikeModelLargePages(t *testing.T) {
 	t.Parallel()
 	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-	under := storeOn(t, databaseURL)
-	pages := &pageMaker{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 120 << 10}
-	runner := newPair(t, databaseURL, model, "s")
+	under := storeUnderTest(t, databaseURL)
+	pages := &pageGenerator{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 120 << 10}
+	runner := newStorePair(t, databaseURL, model, "s")
 	for range 2 {
-		p := pages.page(runner.at.Position, 40)
-		runner.commit(t, []domain.DecodedPage{p})
-		parked, err := under.Letters(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if was, is := fates(model.Letters()), fates(parked); !reflect.DeepEqual(was, is) {
-			t.Fatalf("the letters are\n%s\nwant\n%s", strings.Join(is, "\n"), strings.Join(was, "\n"))
-		}
+		page := []domain.DecodedPage{pages.page(runner.at.Position, 40)}
+		runner.commit(t, page)
+		checkSameLetters(t, under, model, page)
 	}
-	sameLedger(t, under, model)
-	sameEvents(t, under, model)
+	checkSameLedger(t, under, model)
+	checkSameEvents(t, under, model)
 }
 
-// A pair does the same on a stream of the database and of the model.
-type pair struct {
+// A storePair does the same in a stream of the database and of the model.
+type storePair struct {
 	store, model domain.EventStore
 	at, modelAt  domain.Checkpoint
 }
 
-func newPair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, source string) *pair {
+func newStorePair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, source string) *storePair {
 	t.Helper()
-	p := &pair{store: open(t, databaseURL), model: model.Store()}
+	p := &storePair{store: newStore(t, databaseURL), model: model.Store()}
 	for store, at := range map[domain.EventStore]*domain.Checkpoint{p.store: &p.at, p.model: &p.modelAt} {
 		var err error
-		if *at, err = store.Claim(t.Context(), domain.StreamID{Source: source}, "https://api.example"); err != nil {
+		if *at, err = store.Claim(t.Context(), domain.StreamID{Source: source}, sourceURL); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return p
 }
 
-// commit stores pages in one transaction and compares what both stores answer.
-func (p *pair) commit(t *testing.T, pages []domain.DecodedPage) {
+// commit stores pages in one transaction and compares the results of both stores.
+func (p *storePair) commit(t *testing.T, pages []domain.DecodedPage) {
 	t.Helper()
 	batch := func(at domain.Checkpoint) domain.Batch {
 		return domain.Batch{At: at, Pages: pages}
@@ -103,62 +91,74 @@ func (p *pair) commit(t *testing.T, pages []domain.DecodedPage) {
 	got, err := p.store.Commit(t.Context(), batch(p.at))
 	want, modelErr := p.model.Commit(t.Context(), batch(p.modelAt))
 	if err != nil || modelErr != nil || got.Counts != want.Counts {
-		t.Fatalf("%+v, %v, want %+v, %v, of\n%s", got.Counts, err, want.Counts, modelErr, shown(pages))
+		t.Fatalf("got %+v, %v, want %+v, %v, for\n%s", got.Counts, err, want.Counts, modelErr, describePages(pages))
 	}
-	if got, want := standing(got.Checkpoint), standing(want.Checkpoint); got != want {
-		t.Fatalf("the checkpoint is\n%+v\nwant\n%+v\nof\n%s", got, want, shown(pages))
+	if got, want := checkpointState(got.Checkpoint), checkpointState(want.Checkpoint); got != want {
+		t.Fatalf("got checkpoint\n%+v\nwant\n%+v\nafter\n%s", got, want, describePages(pages))
 	}
 	p.at, p.modelAt = got.Checkpoint, want.Checkpoint
 }
 
-// standing is what a checkpoint tells of the pages before it, in a form that can be compared.
-func standing(at domain.Checkpoint) any {
+// checkpointState returns what a checkpoint says of the pages before it, in a comparable form.
+func checkpointState(at domain.Checkpoint) any {
 	at.CursorExpiresAt = at.CursorExpiresAt.UTC()
 	return struct {
 		Seq         int64
-		Place       domain.Position
+		Position    domain.Position
 		Counts      domain.Counts
 		LastEventAt time.Time
 	}{at.Seq, at.Position, at.Counts, at.LastEventAt.UTC()}
 }
 
-func sameLedger(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
+// checkSameLetters ends the test unless the database has the same dead letters as the model. pages is what was committed last.
+func checkSameLetters(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase, pages []domain.DecodedPage) {
+	t.Helper()
+	letters, err := under.Letters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := describeLetters(letters), describeLetters(model.Letters()); !reflect.DeepEqual(got, want) {
+		t.Fatalf("got dead letters\n%s\nwant\n%s\nafter\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), describePages(pages))
+	}
+}
+
+func checkSameLedger(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
 	t.Helper()
 	rows, err := under.Ledger(t.Context())
 	want := model.Ledger()
 	if err != nil || len(rows) != len(want) {
-		t.Fatalf("%d ledger rows, %v, want %d", len(rows), err, len(want))
+		t.Fatalf("got %d ledger rows, %v, want %d", len(rows), err, len(want))
 	}
 	for i := range rows {
 		if rows[i] != want[i] {
-			t.Errorf("ledger row %d is\n%+v, want\n%+v", i, rows[i], want[i])
+			t.Errorf("ledger row %d: got\n%+v, want\n%+v", i, rows[i], want[i])
 		}
 	}
 }
 
-func sameEvents(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
+func checkSameEvents(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
 	t.Helper()
 	events, err := under.Events(t.Context())
 	if err != nil || len(events) != len(model.Events()) {
-		t.Fatalf("%d rows, %v, want %d", len(events), err, len(model.Events()))
+		t.Fatalf("got %d events, %v, want %d", len(events), err, len(model.Events()))
 	}
 	for id, e := range model.Events() {
 		if events[id].Name != e.Name || !events[id].OccurredAt.Equal(e.OccurredAt) {
-			t.Errorf("%s is %q of %s, want %q of %s", id, events[id].Name, events[id].OccurredAt, e.Name, e.OccurredAt)
+			t.Errorf("event %s: got %q at %s, want %q at %s", id, events[id].Name, events[id].OccurredAt, e.Name, e.OccurredAt)
 		}
 	}
 }
 
-// A pageMaker makes pages of records over four ids. The first record of each page has a new id, and the oldest of the four
-// is left out from then on. Sorting functions that are not stable are so with up to 12 elements: some pages hold 40.
-type pageMaker struct {
+// A pageGenerator generates pages of records over four ids. The first record of each page has a new id, which replaces the
+// oldest of the four. Some pages have 40 records, because unstable sort functions are stable up to 12 elements.
+type pageGenerator struct {
 	random  *rand.Rand
 	newest  uint64
-	padding int // bytes that each event has for nothing; a reject has ten times as many
+	padding int // bytes added to each event; ten times as many to each reject
 }
 
-// chain makes one to three pages that follow each other from at, now and then from the head of a new pass.
-func (m *pageMaker) chain(at domain.Position) []domain.DecodedPage {
+// chain returns one to three pages that follow each other from at, sometimes from the head of a new pass.
+func (m *pageGenerator) chain(at domain.Position) []domain.DecodedPage {
 	var pages []domain.DecodedPage
 	if m.random.IntN(8) == 0 {
 		at = at.NextPass()
@@ -170,7 +170,7 @@ func (m *pageMaker) chain(at domain.Position) []domain.DecodedPage {
 	return pages
 }
 
-func (m *pageMaker) page(at domain.Position, records int) domain.DecodedPage {
+func (m *pageGenerator) page(at domain.Position, records int) domain.DecodedPage {
 	m.newest++
 	receipt := domain.Receipt{FetchedAt: time.Unix(int64(m.newest), 0), TraceID: strconv.FormatUint(m.newest, 10)}
 	p := domain.DecodedPage{
@@ -191,8 +191,8 @@ func (m *pageMaker) page(at domain.Position, records int) domain.DecodedPage {
 	return p
 }
 
-// add adds the event of an id, or what cannot become one.
-func (m *pageMaker) add(p *domain.DecodedPage, index int, id domain.EventID, n uint64) {
+// add adds a record with the id to the page: an event or a reject.
+func (m *pageGenerator) add(p *domain.DecodedPage, index int, id domain.EventID, n uint64) {
 	e := domain.Event{ID: id, Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
 	if m.padding > 0 {
 		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", m.padding) + `"}`)
@@ -213,8 +213,9 @@ func (m *pageMaker) add(p *domain.DecodedPage, index int, id domain.EventID, n u
 	p.Events = append(p.Events, domain.DecodedEvent{Event: e, Record: record})
 }
 
-// fates is what became of letters, but for what the two stores name as they like: pages, and the values of a conflict.
-func fates(letters []domain.DeadLetter) []string {
+// describeLetters returns the dead letters as text, without what the two stores may name as they like: pages, and the values of
+// conflicts.
+func describeLetters(letters []domain.DeadLetter) []string {
 	var all []string
 	for _, l := range letters {
 		how := "open"
@@ -228,17 +229,18 @@ func fates(letters []domain.DeadLetter) []string {
 	return all
 }
 
-func shown(pages []domain.DecodedPage) string {
+// describePages returns the payloads of pages as text.
+func describePages(pages []domain.DecodedPage) string {
 	var text strings.Builder
 	for _, p := range pages {
-		byPlace := make([]string, p.Received)
+		byIndex := make([]string, p.Received)
 		for _, e := range p.Events {
-			byPlace[e.Record.Index] = string(e.Record.Payload)
+			byIndex[e.Record.Index] = string(e.Record.Payload)
 		}
 		for _, r := range p.Rejects {
-			byPlace[r.Record.Index] = string(r.Record.Payload)
+			byIndex[r.Record.Index] = string(r.Record.Payload)
 		}
-		text.WriteString("page: " + strings.Join(byPlace, ", ") + "\n")
+		text.WriteString("page: " + strings.Join(byIndex, ", ") + "\n")
 	}
 	return text.String()
 }

@@ -9,10 +9,11 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 )
 
-// libpqNames are the connection settings that pgx reads into something else than text, with libpq's names for them in
-// the environment.
+// libpqNames maps the connection settings that pgx does not store as text to libpq's environment variables.
 var libpqNames = map[string]string{
 	"channel_binding": "PGCHANNELBINDING", "connect_timeout": "PGCONNECT_TIMEOUT", "krbsrvname": "PGKRBSRVNAME",
 	"ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
@@ -20,18 +21,18 @@ var libpqNames = map[string]string{
 	"sslrootcert": "PGSSLROOTCERT", "sslsni": "PGSSLSNI", "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 
-// PsqlEnviron is the database's URL as the variables that psql and libpq's other programs read, the password among them:
-// as an argument everybody could read it. What only pgx knows, such as the size of its pool, is left out. A malformed URL
-// is Invalid.
+// PsqlEnviron returns the database's URL as the environment variables that psql and other programs of libpq read. They include
+// the password, which other users could read in an argument. Settings that only pgx knows, such as the size of its pool, are
+// left out. A malformed URL is Invalid.
 func PsqlEnviron(databaseURL string) ([]string, error) {
-	cfg, err := parse(databaseURL, "psql")
+	cfg, err := conn.ParseURL(databaseURL, "psql")
 	if err != nil {
 		return nil, err
 	}
-	conn := cfg.ConnConfig.Config
-	hosts, ports := addresses(conn)
+	server := cfg.ConnConfig.Config
+	hosts, ports := serverAddresses(server)
 	environ := []string{"PGHOST=" + hosts, "PGPORT=" + ports}
-	for name, value := range map[string]string{"PGUSER": conn.User, "PGPASSWORD": conn.Password, "PGDATABASE": conn.Database} {
+	for name, value := range map[string]string{"PGUSER": server.User, "PGPASSWORD": server.Password, "PGDATABASE": server.Database} {
 		if value != "" {
 			environ = append(environ, name+"="+value)
 		}
@@ -41,17 +42,18 @@ func PsqlEnviron(databaseURL string) ([]string, error) {
 			environ = append(environ, libpq+"="+value)
 		}
 	}
-	if options := sessionOptions(conn.RuntimeParams); options != "" {
+	if options := sessionOptions(server.RuntimeParams); options != "" {
 		environ = append(environ, "PGOPTIONS="+options)
 	}
 	slices.Sort(environ)
 	return environ, nil
 }
 
-// addresses are all places the server may be at; pgx names one twice where it would try with and without TLS.
-func addresses(conn pgconn.Config) (hosts, ports string) {
-	hostList, portList := []string{conn.Host}, []string{strconv.Itoa(int(conn.Port))}
-	for _, other := range conn.Fallbacks {
+// serverAddresses returns the hosts and ports of the URL, separated by commas. pgx lists an address twice if it would try it
+// with and without TLS.
+func serverAddresses(server pgconn.Config) (hosts, ports string) {
+	hostList, portList := []string{server.Host}, []string{strconv.Itoa(int(server.Port))}
+	for _, other := range server.Fallbacks {
 		port := strconv.Itoa(int(other.Port))
 		if last := len(hostList) - 1; other.Host != hostList[last] || port != portList[last] {
 			hostList, portList = append(hostList, other.Host), append(portList, port)
@@ -60,8 +62,8 @@ func addresses(conn pgconn.Config) (hosts, ports string) {
 	return strings.Join(hostList, ","), strings.Join(portList, ",")
 }
 
-// sessionOptions are the parameters that the server sets for the session, as command line switches of its own. The
-// encoding is left to psql, which knows the terminal's.
+// sessionOptions returns the parameters of the session as command line options of the server. It leaves out the encoding: psql
+// uses that of the terminal.
 func sessionOptions(params map[string]string) string {
 	var options []string
 	for _, name := range slices.Sorted(maps.Keys(params)) {
@@ -77,10 +79,10 @@ func sessionOptions(params map[string]string) string {
 	return strings.Join(options, " ")
 }
 
-// pair is one setting of libpq's key=value form; its value may be quoted.
-var pair = regexp.MustCompile(`(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)`)
+// keyValue matches one setting of libpq's key=value form, whose value may be quoted.
+var keyValue = regexp.MustCompile(`(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)`)
 
-// connectionSettings are the settings of either form by name, but for those that stand in the front part of a URL.
+// connectionSettings returns the settings of a URL's query or of the key=value form, by name.
 func connectionSettings(databaseURL string) map[string]string {
 	settings := map[string]string{}
 	if u, err := url.Parse(strings.TrimSpace(databaseURL)); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
@@ -89,7 +91,7 @@ func connectionSettings(databaseURL string) map[string]string {
 		}
 		return settings
 	}
-	for _, found := range pair.FindAllStringSubmatch(databaseURL, -1) {
+	for _, found := range keyValue.FindAllStringSubmatch(databaseURL, -1) {
 		value := strings.TrimSuffix(strings.TrimPrefix(found[2], "'"), "'")
 		settings[found[1]] = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(value)
 	}

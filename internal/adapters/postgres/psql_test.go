@@ -27,7 +27,7 @@ func TestPsqlEnviron(t *testing.T) {
 			`PGDATABASE=events PGHOST=db.example PGOPTIONS=-c search_path=my\ own,public PGPASSWORD=p PGPORT=5432 PGSSLMODE=disable PGUSER=me`,
 		},
 		{
-			"what only pgx knows", "postgres://me:p@db.example/events?pool_max_conns=9&default_query_exec_mode=cache_describe&sslmode=disable",
+			"settings that only pgx knows", "postgres://me:p@db.example/events?pool_max_conns=9&default_query_exec_mode=cache_describe&sslmode=disable",
 			"PGDATABASE=events PGHOST=db.example PGPASSWORD=p PGPORT=5432 PGSSLMODE=disable PGUSER=me",
 		},
 		{
@@ -47,11 +47,11 @@ func TestPsqlEnviron(t *testing.T) {
 		})
 	}
 	if _, err := postgres.PsqlEnviron("postgres://me:hunter2@:x/"); domain.KindOf(err) != domain.Invalid || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a malformed URL: %v", err)
+		t.Errorf("a malformed URL: got %v, want Invalid", err)
 	}
 }
 
-// splitPairs splits at the spaces before a variable's name.
+// splitPairs splits text at the spaces before the name of a variable.
 func splitPairs(text string) []string {
 	return strings.Split(strings.ReplaceAll(text, " PG", "\x00PG"), "\x00")
 }

@@ -4,69 +4,73 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 const (
-	// mostReplayed and mostReplayedBytes bound what a replay has in memory, and for how long its transaction holds the
-	// checkpoint's row against a run.
-	mostReplayed      = 500
-	mostReplayedBytes = 16 << 20
+	// maxReplayRows and maxReplayBytes bound the memory of a replay, and how long its transaction locks the checkpoint, for
+	// which a run waits.
+	maxReplayRows  = 500
+	maxReplayBytes = 16 << 20
 )
 
-// Replays is the replay.Store: open letters, and what becomes of them.
-type Replays struct{ pool *pgxpool.Pool }
+// A ReplayStore implements replay.Store: it reads open dead letters and stores what a replay makes of them.
+type ReplayStore struct{ pool *pgxpool.Pool }
 
-// NewReplays returns it on the pool.
-func NewReplays(pool *pgxpool.Pool) *Replays { return &Replays{pool} }
+// NewReplayStore returns a store on the pool.
+func NewReplayStore(pool *pgxpool.Pool) *ReplayStore { return &ReplayStore{pool} }
 
 // Survey implements replay.Store.
-func (r *Replays) Survey(
-	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection,
+func (s *ReplayStore) Survey(
+	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection,
 ) (domain.SelectionCount, error) {
 	const op = "look for dead letters"
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	q := dbsqlc.New(r.pool)
-	if err := known(ctx, q, op, stream); err != nil {
+	q := dbsqlc.New(s.pool)
+	if err := requireStream(ctx, q, op, stream); err != nil {
 		return domain.SelectionCount{}, err
 	}
 	row, err := q.DeadLetterSurvey(ctx, dbsqlc.DeadLetterSurveyParams{
-		Stream: stream.String(), ByID: len(chosen.IDs) > 0, Ids: chosen.IDs, Reason: chosen.Reason,
+		Stream: stream.String(), ByID: len(selection.IDs) > 0, Ids: selection.IDs, Reason: selection.Reason,
 	})
-	return domain.SelectionCount{Open: row.Open, Last: row.Last, Resolved: row.Resolved, Missing: row.Missing}, classify(op, err)
+	return domain.SelectionCount{
+		Open: row.Open, Last: row.Last, Resolved: row.Resolved, Missing: row.Missing,
+	}, conn.Classify(op, err)
 }
 
 // Open implements replay.Store.
-func (r *Replays) Open(
-	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
+func (s *ReplayStore) Open(
+	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	rows, err := dbsqlc.New(r.pool).DeadLetterOpen(ctx, dbsqlc.DeadLetterOpenParams{
+	rows, err := dbsqlc.New(s.pool).DeadLetterOpen(ctx, dbsqlc.DeadLetterOpenParams{
 		Stream: stream.String(), After: after, Last: last,
-		ByID: len(chosen.IDs) > 0, Ids: chosen.IDs, Reason: chosen.Reason,
-		MostLetters: mostReplayed, MostBytes: mostReplayedBytes,
+		ByID: len(selection.IDs) > 0, Ids: selection.IDs, Reason: selection.Reason,
+		MaxRows: maxReplayRows, MaxBytes: maxReplayBytes,
 	})
 	letters := make([]domain.DeadLetter, len(rows))
 	for i, row := range rows {
-		letters[i] = toLetter(row)
+		letters[i] = toDeadLetter(row)
 	}
-	return letters, classify("read dead letters", err)
+	return letters, conn.Classify("read dead letters", err)
 }
 
-// Replay implements replay.Store. The checkpoint's row comes first, as in Commit: whoever holds it is the stream's only
-// writer, be it a run or another replay, so that nothing in here can deadlock with them, and page_id grows in the order
-// of commits. The row itself stays as it is, and so a run that waited for it is not fenced.
-func (r *Replays) Replay(ctx context.Context, replay domain.Replay) (domain.ReplayResult, error) {
-	res, err := r.replay(ctx, replay, writer{})
+// Replay implements replay.Store. Like Commit, it locks the checkpoint's row first: the transaction that holds it is the
+// stream's only writer, be it a run or another replay. So they cannot deadlock, and page_id grows in the order of commits.
+// The row does not change, so a run that waited for it is not fenced.
+func (s *ReplayStore) Replay(ctx context.Context, replay domain.Replay) (domain.ReplayResult, error) {
+	res, err := s.replay(ctx, replay, writeOptions{})
 	if domain.KindOf(err) == domain.Unstorable {
-		res, err = r.replay(ctx, replay, writer{bisecting: true})
+		res, err = s.replay(ctx, replay, writeOptions{bisect: true})
 	}
 	if err != nil {
 		return domain.ReplayResult{}, fmt.Errorf("stream %s: %w", replay.Stream, err)
@@ -74,11 +78,11 @@ func (r *Replays) Replay(ctx context.Context, replay domain.Replay) (domain.Repl
 	return res, nil
 }
 
-// replay writes with such a writer.
-func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (domain.ReplayResult, error) {
+// replay stores the replay in one transaction.
+func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts writeOptions) (domain.ReplayResult, error) {
 	const op = "replay dead letters"
 	var res domain.ReplayResult
-	err := transactLong(ctx, r.pool, op, func(ctx context.Context, tx pgx.Tx, progress func()) error {
+	err := conn.TransactLong(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)
 		at, err := q.CheckpointGetForUpdate(ctx, replay.Stream.String())
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -87,7 +91,7 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (d
 		if err != nil {
 			return err
 		}
-		open, err := stillOpen(ctx, q, replay)
+		open, err := lockOpenLetters(ctx, q, replay)
 		if err != nil || len(open.Letters) == 0 {
 			return err
 		}
@@ -95,13 +99,12 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (d
 		if err != nil {
 			return err
 		}
-		ids, err := beyond(ctx, q, []int64{reserved.PageID}, reserved.LastPageID)
+		ids, err := pageIDsAfter(ctx, q, reserved.LastPageID, []int64{reserved.PageID})
 		if err != nil {
 			return err
 		}
 		res.PageID = ids[0]
-		w.tx, w.q, w.progress = tx, q, progress
-		w.stream, w.pageID = at.Stream, res.PageID
+		w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: at.Stream, pageID: res.PageID}
 		if res.Counts, res.Again, err = w.writeReplay(ctx, open); err != nil {
 			return err
 		}
@@ -110,8 +113,8 @@ func (r *Replays) replay(ctx context.Context, replay domain.Replay, w writer) (d
 	return res, err
 }
 
-// stillOpen is the replay without the letters that were resolved since they were read. The others are locked.
-func stillOpen(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (domain.Replay, error) {
+// lockOpenLetters locks the replay's dead letters that are still open, and returns the replay without the others.
+func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (domain.Replay, error) {
 	ids := make([]int64, len(r.Letters))
 	for i, l := range r.Letters {
 		ids[i] = l.ID
@@ -123,7 +126,7 @@ func stillOpen(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (domain.
 	return r.Only(locked), nil
 }
 
-// replayRow is the ledger's line: it stands where the checkpoint stands, and asked the API for nothing.
+// replayRow returns the ledger row of a replay. It has the position of the checkpoint, and no requests.
 func replayRow(at dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayResult) dbsqlc.PageInsertParams {
 	row := dbsqlc.PageInsertParams{
 		ID: res.PageID, Kind: kindReplay, Stream: at.Stream, Pass: at.Pass, Seq: at.Seq, Position: at.Position,
@@ -134,4 +137,78 @@ func replayRow(at dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayResult) d
 		row.BodyBytes += int64(len(l.Payload))
 	}
 	return row
+}
+
+// writeReplay stores a replay's events and records in each dead letter what happened to it. It also returns how many of those
+// that stay open have which reason. It counts each term of I5 by itself: received from the locked letters, inserted from the
+// table of events, the others from the table of dead letters.
+func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Counts, map[string]int64, error) {
+	counts := domain.Counts{Received: int64(len(r.Letters))}
+	stored, err := w.storeEvents(ctx, r.Events, nil)
+	if err != nil {
+		return counts, nil, err
+	}
+	counts.Inserted = stored.inserted
+	inserted := insertedEvents(r.Events, stored)
+	resolved, err := w.resolve(ctx, r, inserted, domain.ResolvedByReplay, "a replay stored its event")
+	if err != nil {
+		return counts, nil, err
+	}
+	const sameValues = "a replay found its event stored, with the same values"
+	if counts.Duplicate, err = w.resolve(ctx, r, stored.duplicates, domain.ResolvedAsDuplicate, sameValues); err != nil {
+		return counts, nil, err
+	}
+	rejects := slices.Concat(r.Rejects, stored.unstorable, stored.conflicts)
+	if counts.Parked, err = w.parkAgain(ctx, r, rejects); err != nil {
+		return counts, nil, err
+	}
+	if resolved != stored.inserted {
+		return counts, nil, balanceError("%d letters are resolved for %d events stored", resolved, stored.inserted)
+	}
+	return counts, countReasons(rejects), checkBalance(counts)
+}
+
+// insertedEvents returns the events that are neither rejected nor duplicates.
+func insertedEvents(events []domain.DecodedEvent, stored insertResult) []domain.DecodedEvent {
+	duplicates := make(map[int]bool, len(stored.duplicates))
+	for _, e := range stored.duplicates {
+		duplicates[e.Record.Index] = true
+	}
+	return excludeIndexes(excludeRejected(events, slices.Concat(stored.unstorable, stored.conflicts)), duplicates)
+}
+
+// resolve closes the dead letters of the events, and returns their number.
+func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.DecodedEvent, how, why string) (int64, error) {
+	if len(events) == 0 {
+		return 0, nil
+	}
+	params := dbsqlc.DeadLetterResolveParams{PageID: w.pageID, Resolution: how, Why: why, EventIds: eventIDs(events)}
+	for _, e := range events {
+		params.Ids = append(params.Ids, r.Letters[e.Record.Index].ID)
+	}
+	return w.q.DeadLetterResolve(ctx, params)
+}
+
+// parkAgain leaves the dead letters of the rejects open, stores why they are rejected now, and returns their number.
+func (w *writer) parkAgain(ctx context.Context, r domain.Replay, rejects []domain.Reject) (int64, error) {
+	if len(rejects) == 0 {
+		return 0, nil
+	}
+	var params dbsqlc.DeadLetterParkAgainParams
+	for _, reject := range rejects {
+		params.Ids = append(params.Ids, r.Letters[reject.Record.Index].ID)
+		params.Reasons = append(params.Reasons, reject.Why.Reason)
+		params.Fields = append(params.Fields, storableText(reject.Why.Field))
+		params.Details = append(params.Details, storableText(reject.Why.Detail))
+		params.EventIds = append(params.EventIds, reject.Why.ID)
+	}
+	return w.q.DeadLetterParkAgain(ctx, params)
+}
+
+func countReasons(rejects []domain.Reject) map[string]int64 {
+	counts := map[string]int64{}
+	for _, r := range rejects {
+		counts[r.Why.Reason]++
+	}
+	return counts
 }

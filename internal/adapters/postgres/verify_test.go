@@ -12,12 +12,13 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// newVerifyUnderTest returns what the conformance suites of verify's ports need of the database.
 func newVerifyUnderTest(t *testing.T) domaintest.VerifyUnderTest {
 	t.Helper()
 	databaseURL := pgtest.Database(t)
-	pool := poolOn(t, databaseURL)
+	pool := newPool(t, databaseURL)
 	return domaintest.VerifyUnderTest{
-		StoreUnderTest: storeOn(t, databaseURL),
+		StoreUnderTest: storeUnderTest(t, databaseURL),
 		Inventory:      postgres.NewInventory(pool), Comparison: postgres.NewComparison(pool),
 		Delete: func(ctx context.Context, id domain.EventID) error {
 			conn, err := pgx.Connect(ctx, databaseURL)

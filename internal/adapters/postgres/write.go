@@ -7,164 +7,187 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A writer writes what one ledger row tells of, in a transaction that holds the stream's checkpoint.
-type writer struct {
-	tx           pgx.Tx
-	q            *dbsqlc.Queries
-	stream       string
-	pageID       int64
-	bisecting    bool         // finds the events that the database refuses; else one of them is an Unstorable error
-	progress     func()       // renews the transaction's time limit
-	likelyStored bool         // the events are likely to be stored already
-	mayHaveOpen  bool         // there may be an open letter that an event supersedes
-	limit        *rejectLimit // of the page that is written; nil for none
+// writeOptions choose how events are written. They do not change what is stored.
+type writeOptions struct {
+	// expectDuplicates looks up the stored events before the insert, so that each event is sent to the server once. Without
+	// it, all events are inserted first, and those that were not inserted are sent again.
+	expectDuplicates bool
+
+	// bisect isolates the events that PostgreSQL refuses. Without it, one such event ends the transaction with Unstorable.
+	bisect bool
 }
 
-// writePage stores a page's events and parks the rest of its records, and counts each term of I5 by itself: received
-// from the page, the others from the database's answers.
-func (w *writer) writePage(ctx context.Context, page domain.DecodedPage) (domain.Counts, error) {
-	w.limit = newRejectLimit(w, page)
-	stored, err := w.store(ctx, page.Events)
+// A writer writes the records of one ledger row, in a transaction that holds the stream's checkpoint.
+type writer struct {
+	writeOptions
+
+	tx       pgx.Tx
+	q        *dbsqlc.Queries
+	progress func() // renews the transaction's time limit
+	stream   string
+	pageID   int64
+}
+
+// writePage stores a page's events and parks its other records. With mayHaveOpenLetters, or if it parks a record, it resolves
+// the open dead letters of stored events. It counts each term of I5 by itself: received from the page, the others from what
+// the database answers.
+func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHaveOpenLetters bool) (domain.Counts, error) {
+	stored, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: w, page: page})
 	if err != nil {
 		return domain.Counts{}, err
 	}
-	letters := slices.Concat(page.Rejects, stored.refused, stored.conflicts)
-	slices.SortFunc(letters, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
-	parked, err := w.park(ctx, page, letters)
+	rejects := slices.Concat(page.Rejects, stored.unstorable, stored.conflicts)
+	sortByIndex(rejects)
+	parked, err := w.park(ctx, page, rejects)
 	if err != nil {
 		return domain.Counts{}, err
 	}
-	if err := page.CheckRejectRatio(parked.now); err != nil {
+	if err := page.CheckRejectRatio(parked.parked); err != nil {
 		return domain.Counts{}, err
 	}
-	if w.mayHaveOpen || len(parked.now) > 0 {
-		if err := w.supersede(ctx, page.Events, stored.refused); err != nil {
+	if mayHaveOpenLetters || len(parked.parked) > 0 {
+		if err := w.supersede(ctx, excludeRejected(page.Events, stored.unstorable)); err != nil {
 			return domain.Counts{}, err
 		}
 	}
-	tally := domain.Counts{
-		Received: int64(page.Received), Inserted: stored.inserted, Duplicate: int64(len(stored.same)) + parked.before,
-		Parked: int64(len(parked.now)),
+	counts := domain.Counts{
+		Received: int64(page.Received), Inserted: stored.inserted,
+		Duplicate: int64(len(stored.duplicates)) + parked.seenBefore, Parked: int64(len(parked.parked)),
 	}
-	return tally, balanced(tally)
+	return counts, checkBalance(counts)
 }
 
-// balanced refuses to commit what does not add up: a record was lost on the way, and that is a bug.
-func balanced(t domain.Counts) error {
-	if t.Balanced() {
+// checkBalance returns an error if the counts do not add up. Then a record was lost, which is a bug, and must not be
+// committed.
+func checkBalance(c domain.Counts) error {
+	if c.Balanced() {
 		return nil
 	}
-	return unbalanced("%+v", t)
+	return balanceError("%+v", c)
 }
 
-func unbalanced(format string, args ...any) error {
+func balanceError(format string, args ...any) error {
 	return &domain.Error{
 		Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...),
 	}
 }
 
-// A storing is what became of events. Those that are none of these are lost, which shows when the page is counted.
-type storing struct {
-	inserted  int64                 // how many were not stored yet
-	same      []domain.DecodedEvent // stored already, with the same values
-	refused   []domain.Reject       // the database refuses a value of theirs
-	conflicts []domain.Reject       // stored already, with other values
+// An insertResult says what happened to events. An event that is in none of its parts is lost, which checkBalance finds.
+type insertResult struct {
+	inserted   int64                 // number of events that were not stored yet
+	duplicates []domain.DecodedEvent // stored already, with the same values
+	unstorable []domain.Reject       // PostgreSQL refuses one of their values
+	conflicts  []domain.Reject       // stored already, with other values
 }
 
-// store inserts what is not stored yet and compares what is. A page that is likely to hold stored events is looked
-// through for them first, so that each event is sent to the server once; whatever the guess, the result is the same.
-func (w *writer) store(ctx context.Context, events []domain.DecodedEvent) (s storing, err error) {
-	var met []domain.DecodedEvent
+// storeEvents inserts the events that are not stored yet, and compares the others with their rows. limit may end it early
+// with TooManyRejects; nil sets no limit.
+func (w *writer) storeEvents(ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit) (insertResult, error) {
+	var stored []domain.DecodedEvent
+	var err error
 	fresh := events
-	if w.likelyStored {
-		if met, fresh, err = w.apart(ctx, events); err != nil {
-			return s, err
+	if w.expectDuplicates {
+		if stored, fresh, err = w.splitStored(ctx, events); err != nil {
+			return insertResult{}, err
 		}
 	}
-	if err := w.insertEvents(ctx, fresh, &s); err != nil {
-		return s, err
-	}
-	if s.inserted+int64(len(s.refused)) < int64(len(fresh)) {
-		late, _, err := w.apart(ctx, without(fresh, s.refused))
-		if err != nil {
-			return s, err
-		}
-		met = append(met, late...)
-	}
-	err = w.compareEvents(ctx, met, &s)
-	return s, err
-}
-
-// insertEvents inserts events, as many with one statement as fit. With bisecting it isolates the events that PostgreSQL
-// refuses.
-func (w *writer) insertEvents(ctx context.Context, events []domain.DecodedEvent, s *storing) (err error) {
-	if !w.bisecting {
-		for run := range chunked(events, sizeOf) {
-			inserted, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, run))
-			if err != nil {
-				return classifyRow(err)
-			}
-			w.progress()
-			s.inserted += inserted
-		}
-		return nil
-	}
-	b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress, limit: w.limit}
-	s.inserted, err = b.insert(ctx, events)
-	s.refused = b.refused
-	return err
-}
-
-// compareEvents tells stored events that have the same values from those that have others. One that the database
-// refuses may have a stored id all the same.
-func (w *writer) compareEvents(ctx context.Context, events []domain.DecodedEvent, s *storing) (err error) {
-	b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress, limit: w.limit, refused: s.refused}
-	if w.bisecting {
-		if events, err = b.accepted(ctx, events); err != nil {
-			return err
-		}
-		s.refused = b.refused
-	}
-	others, err := compare(ctx, w.q, events)
+	inserted, unstorable, err := w.insertEvents(ctx, fresh, limit)
 	if err != nil {
-		return err
+		return insertResult{}, err
 	}
-	for _, u := range others {
-		s.conflicts = append(s.conflicts, u.conflict())
+	if inserted+int64(len(unstorable)) < int64(len(fresh)) {
+		notInserted, _, err := w.splitStored(ctx, excludeRejected(fresh, unstorable))
+		if err != nil {
+			return insertResult{}, err
+		}
+		stored = append(stored, notInserted...)
 	}
-	s.same = without(events, s.conflicts)
-	return nil
+	res, err := w.compareEvents(ctx, stored, unstorable, limit)
+	res.inserted = inserted
+	return res, err
 }
 
-// without returns the events that were not rejected.
-func without(events []domain.DecodedEvent, rejects []domain.Reject) []domain.DecodedEvent {
-	if len(rejects) == 0 {
-		return events
-	}
-	rejected := make(map[int]bool, len(rejects)) // by place in the page
-	for _, r := range rejects {
-		rejected[r.Record.Index] = true
-	}
-	return slices.DeleteFunc(slices.Clone(events), func(e domain.DecodedEvent) bool { return rejected[e.Record.Index] })
-}
-
-// apart tells the events that are stored, and not by this page, from the others.
-func (w *writer) apart(ctx context.Context, events []domain.DecodedEvent) (met, others []domain.DecodedEvent, err error) {
-	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: idsOf(events)})
+// splitStored splits the events into those that are stored, by another page or by an earlier event of this one, and the
+// others. Both are in order.
+func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) (stored, others []domain.DecodedEvent, err error) {
+	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: eventIDs(events)})
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, e := range events {
 		if len(places) > 0 && places[0] == int64(i+1) {
 			places = places[1:]
-			met = append(met, e)
+			stored = append(stored, e)
 		} else {
 			others = append(others, e)
 		}
 	}
-	return met, others, nil
+	return stored, others, nil
+}
+
+// insertEvents inserts the events that are not stored yet, with as few statements as their size allows, and returns their
+// number. With bisect it also returns the events that PostgreSQL refuses.
+func (w *writer) insertEvents(
+	ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit,
+) (inserted int64, unstorable []domain.Reject, err error) {
+	if w.bisect {
+		b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress, limit: limit}
+		inserted, err = b.insert(ctx, events)
+		return inserted, b.refused, err
+	}
+	for chunk := range chunkBySize(events, eventSize) {
+		n, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, chunk))
+		if err != nil {
+			return 0, nil, conn.ClassifyRow(err)
+		}
+		w.progress()
+		inserted += n
+	}
+	return inserted, nil, nil
+}
+
+// compareEvents compares stored events with their rows: one with the same values is a duplicate, another one a conflict. With
+// bisect it adds the events that PostgreSQL refuses to unstorable, because such an event may have a stored id too.
+func (w *writer) compareEvents(
+	ctx context.Context, events []domain.DecodedEvent, unstorable []domain.Reject, limit *rejectLimit,
+) (insertResult, error) {
+	if w.bisect {
+		b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress, limit: limit, refused: unstorable}
+		var err error
+		if events, err = b.findAccepted(ctx, events); err != nil {
+			return insertResult{}, err
+		}
+		unstorable = b.refused
+	}
+	mismatches, err := findMismatches(ctx, w.q, events)
+	if err != nil {
+		return insertResult{}, err
+	}
+	var conflicts []domain.Reject
+	for _, m := range mismatches {
+		conflicts = append(conflicts, m.conflict())
+	}
+	return insertResult{duplicates: excludeRejected(events, conflicts), unstorable: unstorable, conflicts: conflicts}, nil
+}
+
+// excludeRejected returns the events whose records are not among the rejects.
+func excludeRejected(events []domain.DecodedEvent, rejects []domain.Reject) []domain.DecodedEvent {
+	if len(rejects) == 0 {
+		return events
+	}
+	rejected := make(map[int]bool, len(rejects))
+	for _, r := range rejects {
+		rejected[r.Record.Index] = true
+	}
+	return excludeIndexes(events, rejected)
+}
+
+// excludeIndexes returns the events whose records have none of the indexes in the page.
+func excludeIndexes(events []domain.DecodedEvent, indexes map[int]bool) []domain.DecodedEvent {
+	return slices.DeleteFunc(slices.Clone(events), func(e domain.DecodedEvent) bool { return indexes[e.Record.Index] })
 }

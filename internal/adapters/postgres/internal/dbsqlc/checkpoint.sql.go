@@ -44,7 +44,7 @@ RETURNING ARRAY(
 `
 
 type CheckpointAdvanceParams struct {
-	Target          int64
+	ToSeq           int64
 	Pass            int64
 	Position        int64
 	Furthest        int64
@@ -72,14 +72,16 @@ type CheckpointAdvanceRow struct {
 	Repeated       int64
 }
 
-// First statement of every commit (I3): takes the row's lock, moves it, reserves the ids of the ledger rows, tells whether
-// a letter is open that an event of the batch may supersede, and which of the batch's pages repeats an earlier page of
-// its pass: the first of them, from 1, or 0 for none. The sub-queries see what was committed before this statement began,
-// also if it had to wait for the row. That is enough: only the claim's holder adds pages, and whoever moved the checkpoint
-// meanwhile has this statement find no row.
+// The first statement of every commit (I3). It locks the checkpoint, moves it and reserves the ids of the ledger rows. It
+// returns no row if the checkpoint belongs to another claim or is at another position. has_open_letters reports whether a
+// dead letter is open that an event of the batch may supersede. repeated is the number (from 1) of the first page in the
+// batch that repeats an earlier page of its pass, 0 if none does.
+//
+// The sub-queries see what was committed before this statement began, even if it waited for the row. That is enough: only
+// the claim's holder adds pages, and if another runner moved the checkpoint meanwhile, this statement finds no row.
 func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) (CheckpointAdvanceRow, error) {
 	row := q.db.QueryRow(ctx, checkpointAdvance,
-		arg.Target,
+		arg.ToSeq,
 		arg.Pass,
 		arg.Position,
 		arg.Furthest,
@@ -124,8 +126,8 @@ type CheckpointClaimParams struct {
 	SourceUrl string
 }
 
-// A new epoch and token for the stream; no row when it has pages of another source. Before its first page a stream may
-// change its source: the first one was a mistake.
+// Gives the stream a new epoch and token. Returns no row if the stream has pages from another source URL. Before its first
+// page a stream may change its source URL: the first one was a mistake.
 func (q *Queries) CheckpointClaim(ctx context.Context, arg CheckpointClaimParams) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointClaim, arg.Stream, arg.SourceUrl)
 	var i Checkpoint
@@ -172,7 +174,7 @@ type CheckpointCountParams struct {
 	Stream    string
 }
 
-// Last statement of every commit: what the rows came to.
+// The last statement of every commit: adds the batch's counts to the checkpoint.
 func (q *Queries) CheckpointCount(ctx context.Context, arg CheckpointCountParams) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointCount,
 		arg.Received,
@@ -211,7 +213,7 @@ const checkpointGetForUpdate = `-- name: CheckpointGetForUpdate :one
 SELECT stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until FROM checkpoints WHERE stream = $1 FOR UPDATE
 `
 
-// Waits for the transaction that holds the row (I4).
+// Locks the row. It waits for a transaction that holds it (I4).
 func (q *Queries) CheckpointGetForUpdate(ctx context.Context, stream string) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointGetForUpdate, stream)
 	var i Checkpoint
@@ -248,7 +250,7 @@ FROM checkpoints, clock_timestamp() AS t (now)
 WHERE stream = $1
 `
 
-// For how many milliseconds the rate limit still holds the stream back, 0 if it does not; a day at most.
+// Returns for how many milliseconds the rate limit still holds the stream, at most a day; 0 if it does not.
 func (q *Queries) CheckpointHeld(ctx context.Context, stream string) (int64, error) {
 	row := q.db.QueryRow(ctx, checkpointHeld, stream)
 	var wait_ms int64
@@ -268,7 +270,8 @@ type CheckpointHoldParams struct {
 	Epoch  int64
 }
 
-// How long the rate limit holds the stream back, for whoever claims it next. By this server's clock, which all share.
+// Stores until when the rate limit holds the stream, for the next claim. The time is by the clock of this server, which all
+// runners share.
 func (q *Queries) CheckpointHold(ctx context.Context, arg CheckpointHoldParams) (int64, error) {
 	result, err := q.db.Exec(ctx, checkpointHold,
 		arg.WaitMs,
@@ -286,8 +289,8 @@ const checkpointLock = `-- name: CheckpointLock :one
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || $1::text, 0))
 `
 
-// Session lock that tells a second runner early and kindly; the epoch is the truth. The schema is part of the key,
-// since one database may hold several.
+// Takes the session lock of the stream, without waiting. The lock only tells a second runner early; token and epoch decide.
+// The schema is part of the key, because one database may hold several.
 func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, error) {
 	row := q.db.QueryRow(ctx, checkpointLock, stream)
 	var pg_try_advisory_lock bool
@@ -301,14 +304,14 @@ WHERE stream = $2 AND source_url = $3::text
 `
 
 type CheckpointMoveParams struct {
-	Target string
-	Stream string
-	Source string
+	ToUrl   string
+	Stream  string
+	FromUrl string
 }
 
-// The stream reads from another address from now on. A runner that lives is fenced by the new epoch and token.
+// Changes the source URL. The new epoch and token fence a runner that still reads from the old one.
 func (q *Queries) CheckpointMove(ctx context.Context, arg CheckpointMoveParams) (int64, error) {
-	result, err := q.db.Exec(ctx, checkpointMove, arg.Target, arg.Stream, arg.Source)
+	result, err := q.db.Exec(ctx, checkpointMove, arg.ToUrl, arg.Stream, arg.FromUrl)
 	if err != nil {
 		return 0, err
 	}
@@ -340,9 +343,9 @@ type CheckpointStoredRow struct {
 	Shared  bool
 }
 
-// How many of the stream's records are stored or parked; those parked as conflicts, whose key has a hash of values, are not
-// counted, since their events are stored. And whether another stream stores into the same table, so that its events are
-// duplicates here.
+// records is the number of the stream's records that are stored or parked. Conflicts are not counted, because their events
+// are stored: their key has a hash of values. shared reports whether another stream stores into the same table, so that its
+// events count as duplicates here.
 func (q *Queries) CheckpointStored(ctx context.Context, stream string) (CheckpointStoredRow, error) {
 	row := q.db.QueryRow(ctx, checkpointStored, stream)
 	var i CheckpointStoredRow

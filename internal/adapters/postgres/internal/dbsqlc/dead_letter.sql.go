@@ -25,7 +25,8 @@ type DeadLetterCountOthersParams struct {
 	Records []int64
 }
 
-// Records that are not kept, because too many letters of their event are open: they are counted in the last of these.
+// Counts records that are not stored because too many dead letters of their event are open. They are counted in the newest
+// of these.
 func (q *Queries) DeadLetterCountOthers(ctx context.Context, arg DeadLetterCountOthersParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterCountOthers, arg.Stream, arg.Keys, arg.Records)
 	if err != nil {
@@ -46,6 +47,7 @@ type DeadLetterDiscardParams struct {
 	ID     int64
 }
 
+// Resolves an open dead letter by hand. The answer is 0 if there is no such letter, or if it is already resolved.
 func (q *Queries) DeadLetterDiscard(ctx context.Context, arg DeadLetterDiscardParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterDiscard, arg.Why, arg.Stream, arg.ID)
 	if err != nil {
@@ -96,11 +98,11 @@ FROM ROWS FROM (
     unnest($1::text[]),
     unnest($2::text[]),
     unnest($3::bytea[])
-) WITH ORDINALITY AS g (key, former_key, hash, place)
+) WITH ORDINALITY AS g (key, legacy_key, hash, place)
 CROSS JOIN LATERAL (
     SELECT k.key FROM dead_letters AS k WHERE k.key = g.key AND k.stream = $4
     UNION ALL
-    SELECT f.key FROM dead_letters AS f WHERE f.key = g.former_key AND f.stream = $4 AND f.payload_sha256 = g.hash
+    SELECT f.key FROM dead_letters AS f WHERE f.key = g.legacy_key AND f.stream = $4 AND f.payload_sha256 = g.hash
     OFFSET 0
 ) AS l
 ORDER BY place, (l.key = g.key) DESC
@@ -108,7 +110,7 @@ ORDER BY place, (l.key = g.key) DESC
 
 type DeadLetterKnownParams struct {
 	Keys       []string
-	FormerKeys []string
+	LegacyKeys []string
 	Hashes     [][]byte
 	Stream     string
 }
@@ -118,13 +120,16 @@ type DeadLetterKnownRow struct {
 	Key   string
 }
 
-// The letters that records have already, by their place: a letter of the record's key, or one that an earlier version gave
-// its key if that has the record's bytes. The letter of the record's own key comes first. (OFFSET 0, here and below, has the planner look each key up by the index: it knows
-// next to nothing of how many letters there are.)
+// Returns the dead letters that the given records already have, with the record's place (from 1). A letter matches by the
+// record's key, or by the key that an earlier version gave it if the letter has the record's bytes (hash). If a record has
+// both, the letter with its own key comes first.
+//
+// OFFSET 0, here and below, makes the planner look up each key by the index. Without it the planner may scan the table,
+// because its statistics say little about the number of dead letters.
 func (q *Queries) DeadLetterKnown(ctx context.Context, arg DeadLetterKnownParams) ([]DeadLetterKnownRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterKnown,
 		arg.Keys,
-		arg.FormerKeys,
+		arg.LegacyKeys,
 		arg.Hashes,
 		arg.Stream,
 	)
@@ -161,14 +166,14 @@ LIMIT $8::bigint
 `
 
 type DeadLetterListParams struct {
-	Stream string
-	After  int64
-	State  string
-	Reason string
-	PageID int64
-	Since  *time.Time
-	Until  *time.Time
-	Most   int64
+	Stream  string
+	After   int64
+	State   string
+	Reason  string
+	PageID  int64
+	Since   *time.Time
+	Until   *time.Time
+	MaxRows int64
 }
 
 type DeadLetterListRow struct {
@@ -190,7 +195,7 @@ type DeadLetterListRow struct {
 	Others         int64
 }
 
-// In order of id, and all but the payload, which may be large.
+// Returns at most max_rows dead letters in order of id, without their payloads, which may be large.
 func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) ([]DeadLetterListRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterList,
 		arg.Stream,
@@ -200,7 +205,7 @@ func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) 
 		arg.PageID,
 		arg.Since,
 		arg.Until,
-		arg.Most,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -249,7 +254,7 @@ type DeadLetterLockParams struct {
 	Ids    []int64
 }
 
-// Those of the letters that are still open, held until the transaction ends.
+// Locks the given dead letters that are still open, and returns their ids.
 func (q *Queries) DeadLetterLock(ctx context.Context, arg DeadLetterLockParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, deadLetterLock, arg.Stream, arg.Ids)
 	if err != nil {
@@ -289,18 +294,18 @@ ORDER BY l.id
 `
 
 type DeadLetterOpenParams struct {
-	Stream      string
-	After       int64
-	Last        int64
-	ByID        bool
-	Ids         []int64
-	Reason      string
-	MostLetters int64
-	MostBytes   int64
+	Stream   string
+	After    int64
+	Last     int64
+	ByID     bool
+	Ids      []int64
+	Reason   string
+	MaxRows  int64
+	MaxBytes int64
 }
 
-// Open letters in order of id, as many as there is room for in number and in bytes, but one at least. The bytes of a
-// payload are looked up only for those that are given.
+// Returns open dead letters in order of id: at most max_rows, and only while their payloads fit max_bytes, but at least one.
+// Payloads are read only for the returned rows.
 func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) ([]DeadLetter, error) {
 	rows, err := q.db.Query(ctx, deadLetterOpen,
 		arg.Stream,
@@ -309,8 +314,8 @@ func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) 
 		arg.ByID,
 		arg.Ids,
 		arg.Reason,
-		arg.MostLetters,
-		arg.MostBytes,
+		arg.MaxRows,
+		arg.MaxBytes,
 	)
 	if err != nil {
 		return nil, err
@@ -372,7 +377,7 @@ type DeadLetterOpenOfRow struct {
 	Last    string
 }
 
-// How many letters of these events are open, and the last of them.
+// Returns, for each of the given events that has open dead letters, their number and the key of the newest.
 func (q *Queries) DeadLetterOpenOf(ctx context.Context, arg DeadLetterOpenOfParams) ([]DeadLetterOpenOfRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterOpenOf, arg.Ids, arg.Stream)
 	if err != nil {
@@ -429,8 +434,8 @@ type DeadLetterParkRow struct {
 	Parked bool
 }
 
-// Parks records by their key, each key once (I2). A record met before is counted in seen. The answer says of each key
-// whether it was parked now (I5); xmax is 0 in a row that was inserted and never updated.
+// Parks records by key, each key once (I2). A record that is already parked is counted in seen. The answer says for each key
+// whether this statement parked it (I5): xmax is 0 in a row that was inserted and never updated.
 func (q *Queries) DeadLetterPark(ctx context.Context, arg DeadLetterParkParams) ([]DeadLetterParkRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterPark,
 		arg.Stream,
@@ -484,7 +489,8 @@ type DeadLetterParkAgainParams struct {
 	EventIds []domain.UUID
 }
 
-// What a replay found wrong this time with letters that it has locked. The key stays: it is by what the record is known when it comes again.
+// Stores why dead letters that a replay has locked still cannot become events. Their keys stay, so that the same records are
+// recognised when the API sends them again.
 func (q *Queries) DeadLetterParkAgain(ctx context.Context, arg DeadLetterParkAgainParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterParkAgain,
 		arg.Ids,
@@ -542,7 +548,7 @@ type DeadLetterReasonsRow struct {
 	ParkedAt    time.Time
 }
 
-// The reasons of the same letters, the most frequent first, each with the first letter that has it.
+// Counts dead letters by reason, the most frequent first, each with the first letter that has it.
 func (q *Queries) DeadLetterReasons(ctx context.Context, arg DeadLetterReasonsParams) ([]DeadLetterReasonsRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterReasons,
 		arg.Stream,
@@ -600,8 +606,8 @@ type DeadLetterResolveParams struct {
 	EventIds   []domain.UUID
 }
 
-// A replay resolves letters that it has locked, in one and the same way. They are found by nothing but the key: any other
-// condition tempts the planner, which knows next to nothing of how many letters are open.
+// Resolves dead letters that a replay has locked, all in the same way. They are looked up by id alone: with any further
+// condition the planner may scan the table, because its statistics say little about the number of open letters.
 func (q *Queries) DeadLetterResolve(ctx context.Context, arg DeadLetterResolveParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterResolve,
 		arg.Resolution,
@@ -623,7 +629,8 @@ FROM (SELECT max(l.id) AS id FROM dead_letters AS l) AS last,
      generate_series(1, last.id - next.id)
 `
 
-// Moves a sequence of ids that was set back to the greatest id there is. setval would take a right that a writer need not have.
+// Moves a sequence that was set back to the greatest id in the table. It calls nextval as often as needed, because setval
+// takes a right that a writer need not have.
 func (q *Queries) DeadLetterSkipTakenIDs(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, deadLetterSkipTakenIDs)
 	return err
@@ -648,8 +655,8 @@ type DeadLetterSupersedeParams struct {
 	Stream string
 }
 
-// The events of these ids are stored: what could not be read of them before is of no use any more. (OFFSET 0 has the
-// planner look each id up by the index: it knows next to nothing of how many letters are open.)
+// Resolves the open dead letters of events that are stored, except conflicts. OFFSET 0 makes the planner look up each id by
+// the index, see DeadLetterKnown.
 func (q *Queries) DeadLetterSupersede(ctx context.Context, arg DeadLetterSupersedeParams) error {
 	_, err := q.db.Exec(ctx, deadLetterSupersede, arg.PageID, arg.Ids, arg.Stream)
 	return err
@@ -685,7 +692,8 @@ type DeadLetterSurveyRow struct {
 	Missing  []int64
 }
 
-// What a selection comes to: how many are open and the last of them, how many are not, and which ids there are not.
+// Counts the dead letters of a selection: the open ones with the greatest id of these, the resolved ones, and the given ids
+// that the stream does not have.
 func (q *Queries) DeadLetterSurvey(ctx context.Context, arg DeadLetterSurveyParams) (DeadLetterSurveyRow, error) {
 	row := q.db.QueryRow(ctx, deadLetterSurvey,
 		arg.Ids,

@@ -30,7 +30,7 @@ type DriftCountRow struct {
 	Kind string
 }
 
-// Counts what a page shows again. The answer names what the register has; the rest is new.
+// Counts the drift of a page in the entries that exist, and returns these.
 func (q *Queries) DriftCount(ctx context.Context, arg DriftCountParams) ([]DriftCountRow, error) {
 	rows, err := q.db.Query(ctx, driftCount,
 		arg.PageID,
@@ -115,7 +115,8 @@ type DriftRegisterParams struct {
 	Sample string
 }
 
-// The answer tells whether the entry is new; xmax is 0 in a row that was inserted and never updated.
+// Adds an entry, or counts it if it exists. added reports whether it is new: xmax is 0 in a row that was inserted and never
+// updated.
 func (q *Queries) DriftRegister(ctx context.Context, arg DriftRegisterParams) (bool, error) {
 	row := q.db.QueryRow(ctx, driftRegister,
 		arg.Stream,

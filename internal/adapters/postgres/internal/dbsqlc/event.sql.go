@@ -26,7 +26,8 @@ SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remov
     CASE WHEN e.extra IS DISTINCT FROM g.extra THEN 'extra' END
 ], NULL)::text[] AS columns,
 encode(sha256(convert_to((g.session_id, g.user_id, g.type, g.name, g.properties,
-    to_char(g.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), g.device_type, g.browser, g.extra)::text, 'UTF8')), 'hex')::text AS hash
+    to_char(g.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
+    g.device_type, g.browser, g.extra)::text, 'UTF8')), 'hex')::text AS hash
 FROM ROWS FROM (
     unnest($1::uuid[]),
     unnest($2::uuid[]),
@@ -66,9 +67,9 @@ type EventCompareRow struct {
 	Hash    string
 }
 
-// Of the given events, by their place (from 1), those that are not stored, and those whose row has other values. JSON is
-// compared by value. The hash is that of the given values as PostgreSQL spells them, which differs for equal ones only in a
-// number's last zeros.
+// Returns the mismatches among the given events, by their place (from 1): events that are not stored, and events whose row
+// has other values. JSON is compared by value. hash is the hash of the given values as PostgreSQL writes them; equal values
+// have different hashes only if a number differs in its trailing zeros.
 func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]EventCompareRow, error) {
 	rows, err := q.db.Query(ctx, eventCompare,
 		arg.Ids,
@@ -121,9 +122,9 @@ type EventFindStoredParams struct {
 	PageID int64
 }
 
-// Of the given ids, the places (from 1) of those that this page has not inserted: stored by another page, or given before
-// in this one. An id that is not stored at all is not among them (I5: counted, not derived). (OFFSET 0 has the planner look
-// each id up by the key, whatever it believed of the table's size when the statement was prepared.)
+// Returns the places (from 1) of the given ids that this page did not insert: another page stored them, or they repeat an
+// earlier place. An id that is not stored is not returned (I5: counted, not derived). OFFSET 0 makes the planner look up
+// each id by the key, even if the table was small when the statement was prepared.
 func (q *Queries) EventFindStored(ctx context.Context, arg EventFindStoredParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, eventFindStored, arg.Ids, arg.PageID)
 	if err != nil {
@@ -177,7 +178,7 @@ type EventInsertManyParams struct {
 	Extras      []json.RawMessage
 }
 
-// The rows that were not stored yet (I2); the answer is their number (I5).
+// Inserts the events whose ids are not stored yet (I2). The answer is their number (I5).
 func (q *Queries) EventInsertMany(ctx context.Context, arg EventInsertManyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, eventInsertMany,
 		arg.PageID,

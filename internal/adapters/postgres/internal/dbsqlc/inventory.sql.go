@@ -49,10 +49,13 @@ type InventoryAnnouncedRow struct {
 	Total   int64
 }
 
-// A pass that is done has received what the API announced first, and the stream has as much stored or parked, in all its
-// passes and without conflicts, whose events are stored, unless the user accepted less. (A later total may be greater because the API has grown.) An API that returns a
-// record twice has less to store than it announces. That is believed when a later pass, after one that was complete, has
-// found nothing new. Where another stream shares the table, its records may be this one's, too.
+// Checks that a pass that is done has received as many records as the API announced first, and that the stream has stored or
+// parked as many in all its passes, unless the user accepted less. Conflicts do not count, because their events are stored.
+// A later total may be greater, because the API has grown.
+//
+// An API that returns a record twice has fewer records than it announces. The check accepts that if a later pass, after a
+// complete one, found nothing new. It also accepts fewer records if another stream shares the table, which may have stored
+// them.
 func (q *Queries) InventoryAnnounced(ctx context.Context, stream string) ([]InventoryAnnouncedRow, error) {
 	rows, err := q.db.Query(ctx, inventoryAnnounced, stream)
 	if err != nil {
@@ -120,10 +123,10 @@ type InventoryBalanceRow struct {
 	Total   int64
 }
 
-// Each query names what does not hold together in one stream, at most 20 rows, with the number of all of them in total.
-// A row says: what is value, while against is found. page_id 0: it is about the stream as a whole.
-// I5, for every page and every replay, every pass, in total, and in the checkpoint. A replay is of no pass: its records
-// were received before.
+// Each query returns the differences that one check finds in a stream: the first 20, with the number of all of them as total.
+// A row reads: "what" is value, but "against" is found. page_id 0 means the stream as a whole.
+// Checks I5 for every page, every replay, every pass, the total and the checkpoint. A replay belongs to no pass: its records
+// were received earlier.
 func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]InventoryBalanceRow, error) {
 	rows, err := q.db.Query(ctx, inventoryBalance, stream)
 	if err != nil {
@@ -210,10 +213,10 @@ type InventoryChainRow struct {
 	Total   int64
 }
 
-// Each page follows the one before in its pass: its seq is parent_seq, the cursor is the one it left, the records add to
-// its position. A pass begins without a cursor and counts from nothing. (A pass in which nothing was committed leaves no
-// page.) Where parent_seq leads nowhere there is nothing to hold cursor and position against. A replay stands where the
-// checkpoint stood.
+// Checks that each page follows the page before it in its pass: parent_seq is the seq of that page, cursor_in is its
+// cursor_out, and position is its position plus the received records. A pass begins without a cursor and at position 0. A
+// pass in which nothing was committed has no page. If parent_seq names no page, cursor and position are not checked. A
+// replay has the seq, pass and position that the checkpoint had.
 func (q *Queries) InventoryChain(ctx context.Context, stream string) ([]InventoryChainRow, error) {
 	rows, err := q.db.Query(ctx, inventoryChain, stream)
 	if err != nil {
@@ -287,7 +290,7 @@ type InventoryCheckpointRow struct {
 	Total   int64
 }
 
-// The checkpoint is the sum of its pages, and stands behind the last of them. Replays do not move it.
+// Checks that the checkpoint is the sum of its pages and is at the end of the last one. Replays do not move it.
 func (q *Queries) InventoryCheckpoint(ctx context.Context, stream string) ([]InventoryCheckpointRow, error) {
 	rows, err := q.db.Query(ctx, inventoryCheckpoint, stream)
 	if err != nil {
@@ -338,7 +341,7 @@ type InventoryEventsRow struct {
 	Total   int64
 }
 
-// Each page, and each replay, brought as many events as it says.
+// Checks that each page and each replay inserted as many events as its row says.
 func (q *Queries) InventoryEvents(ctx context.Context, stream string) ([]InventoryEventsRow, error) {
 	rows, err := q.db.Query(ctx, inventoryEvents, stream)
 	if err != nil {
@@ -384,9 +387,9 @@ type InventoryHoldingsRow struct {
 	Shared      bool
 }
 
-// What stands for the records: the events that the ledger counts, and the letters whose record is no event, be they open
-// or discarded. And whether the user accepted the end of the last pass, and whether another stream stores into the same
-// table.
+// stored is the number of events that the ledger counts, parked the number of dead letters that are open or discarded.
+// end_accepted reports whether the user accepted the end of the last pass, shared whether another stream stores into the
+// same table.
 func (q *Queries) InventoryHoldings(ctx context.Context, stream string) (InventoryHoldingsRow, error) {
 	row := q.db.QueryRow(ctx, inventoryHoldings, stream)
 	var i InventoryHoldingsRow
@@ -420,7 +423,7 @@ type InventoryStraysRow struct {
 	Total  int64
 }
 
-// Pages that events name and no ledger has, of any stream, each with its first event.
+// Returns the page ids that events name but that are not in the ledger, of any stream, each with its first event.
 func (q *Queries) InventoryStrays(ctx context.Context) ([]InventoryStraysRow, error) {
 	rows, err := q.db.Query(ctx, inventoryStrays)
 	if err != nil {

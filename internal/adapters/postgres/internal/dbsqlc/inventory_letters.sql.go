@@ -67,8 +67,9 @@ type InventoryLettersRow struct {
 	Total   int64
 }
 
-// As the queries of inventory.sql, of dead letters.
-// Each page parked as many letters as it says, each replay resolved as many, and all of them together replayed as many.
+// The checks of dead letters. Their rows are like those of inventory.sql.
+// Checks that each page parked, and each replay resolved, as many dead letters as its row says, and that the replays of all
+// letters add up to the records that replays received.
 func (q *Queries) InventoryLetters(ctx context.Context, stream string) ([]InventoryLettersRow, error) {
 	rows, err := q.db.Query(ctx, inventoryLetters, stream)
 	if err != nil {
@@ -122,7 +123,7 @@ type InventoryPayloadsRow struct {
 	Total   int64
 }
 
-// The bytes of a letter are those that were parked.
+// Checks that the payload of each dead letter still has the hash that was stored when it was parked.
 func (q *Queries) InventoryPayloads(ctx context.Context, stream string) ([]InventoryPayloadsRow, error) {
 	rows, err := q.db.Query(ctx, inventoryPayloads, stream)
 	if err != nil {
@@ -173,7 +174,8 @@ CROSS JOIN LATERAL (
          CASE l.resolution WHEN 'discarded' THEN 'none' ELSE coalesce(r.id::text, 'missing') END),
         ('event', CASE WHEN l.resolution <> 'discarded' AND l.event_id IS NOT NULL THEN 'stored' END, 'in the database',
          CASE WHEN l.event_page_id IS NULL THEN 'missing' ELSE 'stored' END),
-        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event', l.event_page_id::text)
+        ('resolved_page_id', CASE l.resolution WHEN 'replayed' THEN l.resolved_page_id::text END, 'page_id of its event',
+         l.event_page_id::text)
 ) AS f (what, value, against, found)
 WHERE f.value <> f.found
 ORDER BY l.page_id, l.id, f.what, f.against
@@ -192,9 +194,10 @@ type InventoryResolvedRow struct {
 	Total   int64
 }
 
-// A letter was resolved by a row of the ledger, not before it was parked, and its event is stored, by that very replay if
-// that is what it says. What was discarded by hand was resolved by none. The row names the letter's own page. (Its event is
-// looked up by a subquery, which is never planned as a join over all events.)
+// Checks that each resolved dead letter names the ledger row that resolved it, which is not older than the page that parked
+// it, and that its event is stored: by that row if the letter was replayed. A discarded letter must name no row. The answer
+// names the page that parked the letter. The event is looked up by a subquery, which is never planned as a join over all
+// events.
 func (q *Queries) InventoryResolved(ctx context.Context, stream string) ([]InventoryResolvedRow, error) {
 	rows, err := q.db.Query(ctx, inventoryResolved, stream)
 	if err != nil {

@@ -82,8 +82,8 @@ type PageReserveRow struct {
 	LastPageID int64
 }
 
-// The id of a ledger row, and the greatest there is. Within a stream ids grow in the order of commits, so whoever asks holds
-// the checkpoint's row.
+// Reserves the id of a ledger row, and returns the greatest id in the table. The caller must hold the checkpoint's row:
+// within a stream, ids grow in the order of commits.
 func (q *Queries) PageReserve(ctx context.Context) (PageReserveRow, error) {
 	row := q.db.QueryRow(ctx, pageReserve)
 	var i PageReserveRow
@@ -95,8 +95,8 @@ const pageReserveMany = `-- name: PageReserveMany :many
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, $1::bigint)
 `
 
-// So many ids, in order. They bring forward a sequence that was set back: setval would take a right that a writer need not
-// have.
+// Reserves a number of ids. It also moves a sequence forward that was set back, because setval takes a right that a writer
+// need not have.
 func (q *Queries) PageReserveMany(ctx context.Context, pages int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, pageReserveMany, pages)
 	if err != nil {
@@ -143,7 +143,7 @@ type PageTotalsRow struct {
 	ElapsedMs   int64
 }
 
-// The stream's checkpoint with the ledger's totals beside it, in one snapshot.
+// Returns the stream's checkpoint and the totals of its ledger, of one snapshot.
 func (q *Queries) PageTotals(ctx context.Context, stream string) (PageTotalsRow, error) {
 	row := q.db.QueryRow(ctx, pageTotals, stream)
 	var i PageTotalsRow

@@ -16,7 +16,8 @@ const returnedInsert = `-- name: ReturnedInsert :exec
 INSERT INTO pawl_returned (id) SELECT unnest($1::uuid[])
 `
 
-// The temporary table of db/temporary/returned.sql, which lives as long as its transaction.
+// These queries compare what the API returns with the database. pawl_returned is the temporary table of
+// db/temporary/returned.sql; it ends with its transaction.
 func (q *Queries) ReturnedInsert(ctx context.Context, ids []domain.UUID) error {
 	_, err := q.db.Exec(ctx, returnedInsert, ids)
 	return err
@@ -39,7 +40,7 @@ type ReturnedLacksRow struct {
 	Total  int64
 }
 
-// The stream's events that were not returned: at most 20 of them, and the number of all.
+// Returns the stream's events that the API did not return: the first 20, with the number of all of them as total.
 func (q *Queries) ReturnedLacks(ctx context.Context, stream string) ([]ReturnedLacksRow, error) {
 	rows, err := q.db.Query(ctx, returnedLacks, stream)
 	if err != nil {
@@ -82,7 +83,7 @@ type ReturnedOthersRow struct {
 	Others int64
 }
 
-// How many records of the given events were counted and not kept, because too many of their letters are open.
+// Returns how many records of the given events were counted but not stored, because too many of their dead letters are open.
 func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) ([]ReturnedOthersRow, error) {
 	rows, err := q.db.Query(ctx, returnedOthers, arg.Stream, arg.Ids)
 	if err != nil {
@@ -123,8 +124,8 @@ type ReturnedParkedRow struct {
 	Payload  []byte
 }
 
-// Of the given keys, those under which a record is parked. A letter stands for its record while it is open, and when it was
-// discarded; resolved in another way, its event is stored.
+// Returns the dead letters that have the given keys. A letter accounts for its record (stands) while it is open or
+// discarded; if it was resolved in another way, the record's event is stored.
 func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) ([]ReturnedParkedRow, error) {
 	rows, err := q.db.Query(ctx, returnedParked, arg.Stream, arg.Keys)
 	if err != nil {
@@ -155,6 +156,7 @@ const returnedStored = `-- name: ReturnedStored :many
 SELECT e.id FROM events AS e WHERE e.id = ANY($1::uuid[])
 `
 
+// Returns the given ids that are stored.
 func (q *Queries) ReturnedStored(ctx context.Context, ids []domain.UUID) ([]domain.UUID, error) {
 	rows, err := q.db.Query(ctx, returnedStored, ids)
 	if err != nil {

@@ -13,8 +13,8 @@ const schemaLock = `-- name: SchemaLock :one
 SELECT pg_try_advisory_xact_lock(hashtextextended('pawl/migrate', 0))
 `
 
-// Serialises migrations. It ends with the transaction: behind a pooler a session lock would stay with a connection that
-// is not ours.
+// Takes the lock that serialises migrations, without waiting. It ends with the transaction: behind a pooler, a session lock
+// would stay with a connection that others use.
 func (q *Queries) SchemaLock(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, schemaLock)
 	var pg_try_advisory_xact_lock bool
@@ -43,8 +43,8 @@ type SchemaLongestUserRow struct {
 	Tables      string
 }
 
-// The session that has used tables of the current schema for longest, and the tables. Its name is hidden from a role that
-// may not see other roles' sessions.
+// Returns the session that has used tables of the current schema for the longest time, and the tables. Its name is hidden
+// from a role that may not see the sessions of other roles.
 func (q *Queries) SchemaLongestUser(ctx context.Context) (SchemaLongestUserRow, error) {
 	row := q.db.QueryRow(ctx, schemaLongestUser)
 	var i SchemaLongestUserRow
@@ -67,7 +67,7 @@ const sessionFoldName = `-- name: SessionFoldName :one
 SELECT (parse_ident($1::text))[1]::text
 `
 
-// A name as PostgreSQL reads it in SQL: folded to lower case, unless it is quoted.
+// Returns a name as PostgreSQL reads it in SQL: in lower case, unless it is quoted.
 func (q *Queries) SessionFoldName(ctx context.Context, name string) (string, error) {
 	row := q.db.QueryRow(ctx, sessionFoldName, name)
 	var column_1 string
@@ -80,7 +80,8 @@ SELECT set_config('idle_session_timeout', '0', false)
 WHERE current_setting('idle_session_timeout', true) IS NOT NULL
 `
 
-// The connection that holds a lock is idle for as long as the API's rate limit lasts. (Older servers lack the setting.)
+// Lets the connection be idle without a limit: one that holds a lock is idle for as long as the API's rate limit lasts. Older
+// servers do not have the setting.
 func (q *Queries) SessionKeepIdle(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, sessionKeepIdle)
 	return err
@@ -101,8 +102,9 @@ type SessionLockHolderRow struct {
 	IdleSeconds float64
 }
 
-// The session that has the lock of CheckpointLock, and how many seconds ago it ran a statement; below 0 for a role without
-// pg_read_all_stats, which does not see other roles' statements. A key of 64 bits stands in pg_locks as two numbers.
+// Returns the session that holds the lock of CheckpointLock, and how many seconds ago it last ran a statement. The number is
+// negative for a role without pg_read_all_stats, which cannot see the statements of other roles. pg_locks shows a key of 64
+// bits as two numbers.
 func (q *Queries) SessionLockHolder(ctx context.Context, stream string) (SessionLockHolderRow, error) {
 	row := q.db.QueryRow(ctx, sessionLockHolder, stream)
 	var i SessionLockHolderRow
@@ -119,7 +121,7 @@ type SessionSearchPathRow struct {
 	Path   string
 }
 
-// The schema that new tables go to (empty: none of the search path exists) and the search path itself.
+// Returns the schema of new tables and the search path. The schema is empty if none of the search path exists.
 func (q *Queries) SessionSearchPath(ctx context.Context) (SessionSearchPathRow, error) {
 	row := q.db.QueryRow(ctx, sessionSearchPath)
 	var i SessionSearchPathRow

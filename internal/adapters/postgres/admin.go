@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// An Admin makes the changes that a user asks for by hand. Each method makes one attempt, in one transaction. If its COMMIT is
+// not answered, the error is Transient, and a second call may find the change made. For a stream that was never claimed it
+// returns Invalid.
+type Admin struct{ pool *pgxpool.Pool }
+
+// NewAdmin returns an admin on the pool.
+func NewAdmin(pool *pgxpool.Pool) *Admin { return &Admin{pool} }
+
+// MoveStream changes the stream's source URL from one URL to another, and nothing else: the next run continues at the
+// checkpoint. A runner that reads the stream is fenced at its next commit. It returns Invalid if the stream reads from another
+// URL than from; the error names that URL.
+func (a *Admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to string) error {
+	return a.change(ctx, "move stream", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
+		rows, err := q.CheckpointMove(ctx, dbsqlc.CheckpointMoveParams{Stream: stream.String(), FromUrl: from, ToUrl: to})
+		if err != nil || rows == 1 {
+			return err
+		}
+		current, err := q.CheckpointSource(ctx, stream.String())
+		if err != nil {
+			return err
+		}
+		return &domain.Error{
+			Kind: domain.Invalid, Op: op, Err: fmt.Errorf("stream %s reads from %s, not from %s", stream, current, from),
+			Remedy: domain.CorrectFormerAddress,
+		}
+	})
+}
+
+// DiscardDeadLetter resolves an open dead letter, with why as the user's reason. It returns Invalid if the letter is resolved
+// already; the error says how and when.
+func (a *Admin) DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error {
+	return a.change(ctx, "discard dead letter", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
+		rows, err := q.DeadLetterDiscard(ctx, dbsqlc.DeadLetterDiscardParams{Stream: stream.String(), ID: id, Why: why})
+		if err != nil || rows == 1 {
+			return err
+		}
+		letter, err := readDeadLetter(ctx, q, stream, id)
+		if err != nil {
+			return err
+		}
+		return &domain.Error{
+			Kind: domain.Invalid, Op: op,
+			Err:    fmt.Errorf("letter %d is resolved already, %s at %s", id, letter.Resolved.How, letter.Resolved.At.Format(time.RFC3339)),
+			Remedy: domain.ShowDeadLetter,
+		}
+	})
+}
+
+// change runs work in a transaction if the stream exists.
+func (a *Admin) change(
+	ctx context.Context, op string, stream domain.StreamID, work func(ctx context.Context, op string, q *dbsqlc.Queries) error,
+) error {
+	return conn.RetryUncertain(conn.Transact(ctx, a.pool, op, func(ctx context.Context, tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		if err := requireStream(ctx, q, op, stream); err != nil {
+			return err
+		}
+		return work(ctx, op, q)
+	}))
+}

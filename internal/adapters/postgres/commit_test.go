@@ -1,0 +1,209 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres"
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestCommitUnbalancedPage tests that a page whose counts do not add up is rolled back (I5).
+func TestCommitUnbalancedPage(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, at := claimStore(t, databaseURL)
+	lost := domain.DecodedPage{From: at.Position, To: at.Position, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{lost}})
+	if domain.KindOf(err) != domain.Unknown || !strings.Contains(err.Error(), "I5") {
+		t.Errorf("got %v, want an Unknown error that names I5", err)
+	}
+	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM pages"); n != 0 {
+		t.Errorf("got %d pages, want 0", n)
+	}
+}
+
+// TestCommitSettings reads the settings inside a commit, in a database whose defaults would make it unsafe: not durable, without
+// time limits, and with another client encoding than UTF-8.
+func TestCommitSettings(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	for _, setting := range []string{"synchronous_commit = off", "lock_timeout = 0", "statement_timeout = 0", "client_encoding = SQL_ASCII"} {
+		pgtest.Exec(t, databaseURL, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET "+setting+"'; END $$")
+	}
+	// A trigger stores the settings of the transaction that writes a page.
+	pgtest.Exec(t, databaseURL, `CREATE TABLE seen (name text, value text);
+		CREATE FUNCTION store_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			INSERT INTO seen SELECT name, current_setting(name) FROM unnest(ARRAY['client_encoding', 'synchronous_commit', 'lock_timeout',
+				'statement_timeout', 'idle_in_transaction_session_timeout']) AS name;
+			RETURN NEW; END $$;
+		CREATE TRIGGER store_settings BEFORE INSERT ON pages FOR EACH ROW EXECUTE FUNCTION store_settings()`)
+	store, at := claimStore(t, pgtest.WithParam(t, databaseURL, "client_encoding", "SQL_ASCII"))
+	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	if _, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}}); err != nil {
+		t.Fatal(err)
+	}
+	got := pgtest.QueryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
+	const want = "client_encoding=UTF8 idle_in_transaction_session_timeout=1min lock_timeout=15s statement_timeout=1min synchronous_commit=on"
+	if got != want {
+		t.Errorf("got settings %s, want %s", got, want)
+	}
+}
+
+// TestCommitLostAnswer tests that a COMMIT without an answer is Uncertain, and that the checkpoint then shows whether it was
+// carried out.
+func TestCommitLostAnswer(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		delivers bool
+	}{
+		{"before the server received it", false},
+		{"after it was carried out", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c := &commitCutter{delivers: tt.delivers}
+			store, at := claimStore(t, startProxy(t, pgtest.Database(t), c.serve))
+			batch := domain.Batch{At: at, Pages: []domain.DecodedPage{{
+				From: at.Position, To: at.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
+			}}}
+			c.armed.Store(true)
+			if _, err := store.Commit(ctx, batch); domain.KindOf(err) != domain.Uncertain {
+				t.Fatalf("got %v, want Uncertain", err)
+			}
+			durable, err := store.Checkpoint(ctx, at.Stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if committed := durable.Seq == batch.TargetSeq(); committed != tt.delivers || durable.Epoch != at.Epoch {
+				t.Fatalf("committed: got %t, want %t: %+v", committed, tt.delivers, durable)
+			}
+			if !tt.delivers {
+				if _, err := store.Commit(ctx, batch); err != nil {
+					t.Errorf("second commit of the batch: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestCommitRepeatedConflict tests that a conflict is recognised when its values are written in another way, and with other
+// settings of the server's time zone and date style.
+func TestCommitRepeatedConflict(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	e := numberedEvents(t, 1)[0]
+	store, at := claimStore(t, databaseURL)
+	res := commitNext(t, store, at, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
+	e.Extra = []byte(`{"a":1,"b":[2]}`)
+	res = commitNext(t, store, res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
+	if res.Counts.Parked != 1 {
+		t.Fatalf("got %+v, want 1 parked", res.Counts)
+	}
+	pgtest.Exec(t, databaseURL, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET timezone = "Etc/GMT-9"';
+		EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET datestyle = "German"'; END $$`)
+	e.Extra = []byte(`{ "b" : [ 2 ], "a" : 1 }`)
+	res = commitNext(t, newStore(t, databaseURL), res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e, e}})
+	if want := (domain.Counts{Received: 2, Duplicate: 2}); res.Counts != want {
+		t.Errorf("got %+v, want %+v", res.Counts, want)
+	}
+	if l := readDeadLetters(t, databaseURL); len(l) != 1 || l[0].Seen != 3 || l[0].Why.Field != "extra" {
+		t.Errorf("got dead letters %+v, want one, seen 3 times, with field extra", l)
+	}
+}
+
+// TestCommitConflictColumns tests that a conflict in each column has a dead letter of its own, which names the column.
+func TestCommitConflictColumns(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, at := claimStore(t, databaseURL)
+	changes := []struct {
+		column string
+		change func(e *domain.Event, n int)
+	}{
+		{"session_id", func(e *domain.Event, n int) { e.SessionID[0] = byte(n) }},
+		{"user_id", func(e *domain.Event, n int) { e.UserID[0] = byte(n) }},
+		{"type", func(e *domain.Event, n int) { e.Type = strconv.Itoa(n) }},
+		{"name", func(e *domain.Event, n int) { e.Name = strconv.Itoa(n) }},
+		{"properties", func(e *domain.Event, n int) { e.Properties = fmt.Appendf(nil, `{"other":%d}`, n) }},
+		{"occurred_at", func(e *domain.Event, n int) { e.OccurredAt = e.OccurredAt.Add(time.Duration(n) * time.Microsecond) }},
+		{"device_type", func(e *domain.Event, n int) { e.DeviceType = strconv.Itoa(n) }},
+		{"browser", func(e *domain.Event, n int) { e.Browser = strconv.Itoa(n) }},
+		{"extra", func(e *domain.Event, n int) { e.Extra = fmt.Appendf(nil, `{"other":%d}`, n) }},
+	}
+	originals := numberedEvents(t, 2) // two, because only MaxOpenDeadLetters of an event may be open
+	events := slices.Clone(originals)
+	for _, c := range changes {
+		for n := range 2 {
+			e := originals[n]
+			c.change(&e.Event, n+1)
+			e.Record.Index = len(events)
+			events = append(events, e)
+		}
+	}
+	res := commitNext(t, store, at, domain.DecodedPage{Events: events})
+	if want := (domain.Counts{Received: int64(len(events)), Inserted: 2, Parked: int64(len(events) - 2)}); res.Counts != want {
+		t.Fatalf("got %+v, want %+v", res.Counts, want)
+	}
+	for i, l := range readDeadLetters(t, databaseURL) {
+		if want := changes[i/2].column; l.Why.Field != want || l.Why.Reason != domain.ReasonConflict {
+			t.Errorf("got %+v, want a conflict in %s", l.Why, want)
+		}
+	}
+}
+
+// TestPageIDsAfterSequenceSetBack tests that the ids of ledger rows continue after the greatest one, for pages and replays.
+func TestPageIDsAfterSequenceSetBack(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	const setBack = "SELECT setval(pg_get_serial_sequence('pages', 'id'), 1, false)"
+	store, at := claimStore(t, databaseURL)
+	reject := domain.Reject{Record: domain.Record{Payload: []byte("x")}, Why: domain.Rejection{Reason: "r"}}
+	at = commitNext(t, store, at, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	for range 3 {
+		at = commitNext(t, store, at, domain.DecodedPage{Events: numberedEvents(t, 3)}).Checkpoint
+	}
+	pgtest.Exec(t, databaseURL, setBack)
+	at = commitNext(t, store, at, domain.DecodedPage{Events: numberedEvents(t, 4)}).Checkpoint
+	pgtest.Exec(t, databaseURL, setBack)
+	letter := readDeadLetters(t, databaseURL)[0]
+	replay := domain.Replay{
+		Stream: at.Stream, Letters: []domain.DeadLetter{letter}, ReadAt: time.Now(),
+		Rejects: []domain.Reject{{Record: domain.Record{Payload: letter.Payload}, Why: letter.Why}},
+	}
+	if _, err := postgres.NewReplayStore(newPool(t, databaseURL)).Replay(t.Context(), replay); err != nil {
+		t.Fatal(err)
+	}
+	const order = "SELECT string_agg(kind || ' ' || seq, ', ' ORDER BY id) FROM pages"
+	if got, want := pgtest.QueryOne[string](t, databaseURL, order), "page 1, page 2, page 3, page 4, page 5, replay 5"; got != want {
+		t.Errorf("got ledger rows %s, want %s", got, want)
+	}
+}
+
+// TestDeadLetterIDsAfterSequenceSetBack tests that a page with records to park is stored although the next ids are taken.
+func TestDeadLetterIDsAfterSequenceSetBack(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, at := claimStore(t, databaseURL)
+	for i := range 5 {
+		if i > 0 {
+			pgtest.Exec(t, databaseURL, "SELECT setval(pg_get_serial_sequence('dead_letters', 'id'), 1, false)")
+		}
+		reject := domain.Reject{Record: domain.Record{Payload: []byte{byte('a' + i)}}, Why: domain.Rejection{Reason: "r"}}
+		at = commitNext(t, store, at, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	}
+	const order = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
+	if got, want := pgtest.QueryOne[string](t, databaseURL, order), "a b c d e"; got != want {
+		t.Errorf("got dead letters %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A Reader reads what is stored about a stream: its report, its drift and its dead letters. It takes no lock, writes nothing
+// and needs SELECT only. Each method makes one attempt. For a stream that was never claimed it returns Invalid, and the
+// error names the streams that the database has.
+type Reader struct{ pool *pgxpool.Pool }
+
+// NewReader returns a reader on the pool.
+func NewReader(pool *pgxpool.Pool) *Reader { return &Reader{pool} }
+
+// Report returns the stream's durable state and the totals of its ledger.
+func (r *Reader) Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
+	return readReport(ctx, dbsqlc.New(r.pool), stream)
+}
+
+func readReport(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (domain.StreamReport, error) {
+	const op = "read status"
+	row, err := q.PageTotals(ctx, stream.String())
+	if errors.Is(err, pgx.ErrNoRows) {
+		return domain.StreamReport{}, noSuchStream(ctx, q, op, stream)
+	}
+	if err != nil {
+		return domain.StreamReport{}, conn.Classify(op, err)
+	}
+	return domain.StreamReport{
+		Checkpoint: toCheckpoint(stream, row.Checkpoint),
+		Pages:      row.Pages,
+		Traffic: domain.Traffic{
+			Requests: int(row.Requests), Retries: int(row.Retries), RateLimited: int(row.RateLimited),
+			Waited: time.Duration(row.WaitedMs) * time.Millisecond,
+		},
+		Elapsed: time.Duration(row.ElapsedMs) * time.Millisecond,
+	}, nil
+}
+
+// Drift returns the stream's drift register, in order of appearance.
+func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []domain.DriftEntry, err error) {
+	err = r.read(ctx, "read the register of drift", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
+		rows, err := q.DriftList(ctx, stream.String())
+		for _, row := range rows {
+			entries = append(entries, domain.DriftEntry{
+				Path: row.Path, Kind: row.Kind, Count: row.Count, FirstPageID: row.FirstPageID, LastPageID: row.LastPageID,
+				Sample: row.Sample,
+			})
+		}
+		return err
+	})
+	return entries, err
+}
+
+// DeadLetters returns dead letters in order of id, without their payloads. more reports whether there are others after the
+// range.
+func (r *Reader) DeadLetters(
+	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter, part domain.DeadLetterRange,
+) (letters []domain.DeadLetter, more bool, err error) {
+	err = r.read(ctx, "list dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
+		rows, err := q.DeadLetterList(ctx, dbsqlc.DeadLetterListParams{
+			Stream: stream.String(), State: stateOf(filter), Reason: filter.Reason, PageID: filter.PageID,
+			Since: nullTime(filter.Since), Until: nullTime(filter.Until), After: part.After, MaxRows: int64(part.Limit) + 1,
+		})
+		if more = len(rows) > part.Limit; more {
+			rows = rows[:part.Limit]
+		}
+		for _, row := range rows {
+			letters = append(letters, toDeadLetter(dbsqlc.DeadLetter{
+				ID: row.ID, Key: row.Key, PageID: row.PageID, IndexInPage: row.IndexInPage, Reason: row.Reason, Field: row.Field,
+				Detail: row.Detail, EventID: row.EventID, Seen: row.Seen, Others: row.Others, Replays: row.Replays,
+				ParkedAt: row.ParkedAt, ResolvedAt: row.ResolvedAt, Resolution: row.Resolution, ResolvedWhy: row.ResolvedWhy,
+				ResolvedPageID: row.ResolvedPageID,
+			}))
+		}
+		return err
+	})
+	return letters, more, err
+}
+
+// DeadLetterReasons counts dead letters by reason, the most frequent first.
+func (r *Reader) DeadLetterReasons(
+	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter,
+) (counts []domain.ReasonCount, err error) {
+	err = r.read(ctx, "count dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
+		rows, err := q.DeadLetterReasons(ctx, dbsqlc.DeadLetterReasonsParams{
+			Stream: stream.String(), State: stateOf(filter), Reason: filter.Reason, PageID: filter.PageID,
+			Since: nullTime(filter.Since), Until: nullTime(filter.Until),
+		})
+		for _, row := range rows {
+			counts = append(counts, domain.ReasonCount{Reason: row.Reason, Count: row.Letters, Sample: toDeadLetter(dbsqlc.DeadLetter{
+				ID: row.ID, Key: row.Key, PageID: row.PageID, IndexInPage: row.IndexInPage, Reason: row.Reason, Field: row.Field,
+				Detail: row.Detail, EventID: row.EventID, Seen: row.Seen, Others: row.Others, Replays: row.Replays,
+				ParkedAt: row.ParkedAt,
+			})})
+		}
+		return err
+	})
+	return counts, err
+}
+
+// DeadLetter returns one dead letter with its payload. It returns Invalid if the stream has none of this id.
+func (r *Reader) DeadLetter(ctx context.Context, stream domain.StreamID, id int64) (letter domain.DeadLetter, err error) {
+	err = r.read(ctx, "read dead letter", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
+		letter, err = readDeadLetter(ctx, q, stream, id)
+		return err
+	})
+	return letter, err
+}
+
+// read calls query if the stream exists, and classifies the error as one of op.
+func (r *Reader) read(
+	ctx context.Context, op string, stream domain.StreamID, query func(context.Context, *dbsqlc.Queries) error,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
+	q := dbsqlc.New(r.pool)
+	if err := requireStream(ctx, q, op, stream); err != nil {
+		return err
+	}
+	return conn.Classify(op, query(ctx, q))
+}
+
+// requireStream returns an Invalid error if the stream was never claimed.
+func requireStream(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
+	_, err := q.CheckpointSource(ctx, stream.String())
+	if errors.Is(err, pgx.ErrNoRows) {
+		return noSuchStream(ctx, q, op, stream)
+	}
+	return conn.Classify(op, err)
+}
+
+// noSuchStream returns the Invalid error of a stream that was never claimed. It names the streams that the database has.
+func noSuchStream(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
+	names, err := q.CheckpointStreams(ctx)
+	if err != nil {
+		return conn.Classify(op, err)
+	}
+	invalid := &domain.Error{Kind: domain.Invalid, Op: op, Err: fmt.Errorf("no stream named %s", stream)}
+	if len(names) > 0 {
+		invalid.Hint = "this database knows: " + strings.Join(names, ", ")
+	} else {
+		invalid.Remedy = domain.StartStream
+	}
+	return invalid
+}
+
+func readDeadLetter(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, id int64) (domain.DeadLetter, error) {
+	row, err := q.DeadLetterGet(ctx, dbsqlc.DeadLetterGetParams{Stream: stream.String(), ID: id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return domain.DeadLetter{}, &domain.Error{
+			Kind: domain.Invalid, Op: "read dead letter", Err: fmt.Errorf("stream %s has none of id %d", stream, id),
+			Remedy: domain.ListAllDeadLetters,
+		}
+	}
+	return toDeadLetter(row), err
+}
+
+func toDeadLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
+	letter := domain.DeadLetter{
+		ID: row.ID, Key: domain.DeadLetterKey(row.Key), PageID: row.PageID, Index: int(row.IndexInPage),
+		Why:     domain.Rejection{Reason: row.Reason, Field: row.Field, Detail: row.Detail, ID: orZero(row.EventID)},
+		Payload: row.Payload, Seen: row.Seen, Others: row.Others, Replays: row.Replays, ParkedAt: row.ParkedAt,
+	}
+	if row.ResolvedAt != nil {
+		letter.Resolved = &domain.Resolution{
+			How: orZero(row.Resolution), Why: orZero(row.ResolvedWhy), At: *row.ResolvedAt, PageID: orZero(row.ResolvedPageID),
+		}
+	}
+	return letter
+}
+
+func stateOf(filter domain.DeadLetterFilter) string {
+	if filter.State == "" {
+		return string(domain.DeadLettersAll)
+	}
+	return string(filter.State)
+}
