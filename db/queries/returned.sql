@@ -14,9 +14,9 @@ ORDER BY p.seq, e.id
 LIMIT 20;
 
 -- name: ReturnedParked :many
--- Returns the dead letters that have the given keys. A letter accounts for its record (stands) while it is open or
+-- Returns the dead letters that have the given keys. A letter accounts for its record (accounts) while it is open or
 -- discarded; if it was resolved in another way, the record's event is stored.
-SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict,
+SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS accounts, (l.reason = 'conflict')::boolean AS conflict,
        l.payload
 FROM dead_letters AS l
 WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);

@@ -17,16 +17,16 @@ type candidate struct {
 	legacyKeys []domain.DeadLetterKey // under which an earlier version may have parked it, if the letter has the same bytes
 	difference string                 // what is wrong if no dead letter accounts for it
 
-	isEvent  bool // a row could hold it, so a resolved dead letter does not account for it
-	conflict bool // its id is stored with other values, so only a conflict's dead letter accounts for it
-	orStored bool // a row with its id accounts for it, too
+	isEvent     bool // a row could hold it, so a resolved dead letter does not account for it
+	conflict    bool // its id is stored with other values, so only a conflict's dead letter accounts for it
+	rowSuffices bool // a row with its id accounts for it, too
 }
 
 // newCandidates returns the candidates among a page's records: its rejects, its mismatches and its unstorable events.
 func newCandidates(page domain.DecodedPage, mismatches []mismatch, unstorable []domain.Reject) (all []candidate) {
 	for _, r := range page.Rejects {
 		c := newCandidate(page, r, fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error()))
-		c.orStored = true
+		c.rowSuffices = true
 		all = append(all, c)
 	}
 	for _, m := range mismatches {
@@ -77,9 +77,9 @@ func matchDeadLetters(
 			result.Differences = append(result.Differences, domain.Difference{
 				Event: c.id, What: fmt.Sprintf("dead letter %d holds other bytes than the API returns", m.altered),
 			})
-		case m.accounts:
+		case m.valid:
 			result.Parked++
-		case m.parked && !c.isEvent, c.orStored && stored[c.id]:
+		case m.parked && !c.isEvent, c.rowSuffices && stored[c.id]:
 		default:
 			unaccounted = append(unaccounted, c)
 		}
@@ -89,9 +89,9 @@ func matchDeadLetters(
 
 // A letterMatch says which dead letters a candidate has.
 type letterMatch struct {
-	parked   bool  // it has one
-	accounts bool  // it has one that is open or discarded
-	altered  int64 // the id of one that has its key but other bytes, 0 if there is none
+	parked  bool  // it has one
+	valid   bool  // it has one that is open or discarded, which accounts for it
+	altered int64 // the id of one that has its key but other bytes, 0 if there is none
 }
 
 // match finds the candidate's dead letters among letters. A letter that has a key of the candidate must have the record's
@@ -105,13 +105,13 @@ func (c candidate) match(page domain.DecodedPage, letters map[domain.DeadLetterK
 		case page.HashOf(domain.Record{Payload: letter.Payload}) != hash:
 			m.altered = letter.ID
 		default:
-			m.parked, m.accounts = true, m.accounts || letter.Stands
+			m.parked, m.valid = true, m.valid || letter.Accounts
 		}
 	}
 	for _, key := range c.legacyKeys {
 		letter, exists := letters[key]
 		if exists && (letter.Conflict || !c.conflict) && page.HashOf(domain.Record{Payload: letter.Payload}) == hash {
-			m.parked, m.accounts = true, m.accounts || letter.Stands
+			m.parked, m.valid = true, m.valid || letter.Accounts
 		}
 	}
 	return m
@@ -135,11 +135,11 @@ func findDeadLetters(
 	return letters, err
 }
 
-// findStoredIDs returns which ids are stored, of the candidates with orStored.
+// findStoredIDs returns which ids are stored, of the candidates for which a row suffices.
 func findStoredIDs(ctx context.Context, q *dbsqlc.Queries, candidates []candidate) (map[domain.EventID]bool, error) {
 	var ids []domain.EventID
 	for _, c := range candidates {
-		if c.orStored && c.id != (domain.EventID{}) {
+		if c.rowSuffices && c.id != (domain.EventID{}) {
 			ids = append(ids, c.id)
 		}
 	}

@@ -82,7 +82,7 @@ func (s *Store) Hold(ctx context.Context, at domain.Checkpoint, until time.Time)
 	return nil
 }
 
-// moveError returns why the checkpoint could not be changed: it belongs to another claim, or it is not at at any more (I3).
+// moveError returns why the checkpoint could not be changed: it belongs to another claim, or it differs from at (I3).
 func moveError(ctx context.Context, q *dbsqlc.Queries, op string, at domain.Checkpoint) error {
 	durable, err := lockCheckpoint(ctx, q, at.Stream)
 	if err != nil {

@@ -105,7 +105,7 @@ func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) 
 }
 
 const returnedParked = `-- name: ReturnedParked :many
-SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS stands, (l.reason = 'conflict')::boolean AS conflict,
+SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS accounts, (l.reason = 'conflict')::boolean AS conflict,
        l.payload
 FROM dead_letters AS l
 WHERE l.stream = $1 AND l.key = ANY($2::text[])
@@ -119,12 +119,12 @@ type ReturnedParkedParams struct {
 type ReturnedParkedRow struct {
 	Key      string
 	ID       int64
-	Stands   bool
+	Accounts bool
 	Conflict bool
 	Payload  []byte
 }
 
-// Returns the dead letters that have the given keys. A letter accounts for its record (stands) while it is open or
+// Returns the dead letters that have the given keys. A letter accounts for its record (accounts) while it is open or
 // discarded; if it was resolved in another way, the record's event is stored.
 func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) ([]ReturnedParkedRow, error) {
 	rows, err := q.db.Query(ctx, returnedParked, arg.Stream, arg.Keys)
@@ -138,7 +138,7 @@ func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) 
 		if err := rows.Scan(
 			&i.Key,
 			&i.ID,
-			&i.Stands,
+			&i.Accounts,
 			&i.Conflict,
 			&i.Payload,
 		); err != nil {
