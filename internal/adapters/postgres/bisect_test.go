@@ -121,7 +121,8 @@ func TestRejectLimitCountsNewLetters(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			store, at := claimStore(t, pgtest.Database(t))
-			at = commitNext(t, store, at, domain.DecodedPage{Events: eventsWithRefused(t, size-fresh, func(i int) bool { return i < parkedBefore })}).Checkpoint
+			first := eventsWithRefused(t, size-fresh, func(i int) bool { return i < parkedBefore })
+			at = commitNext(t, store, at, domain.DecodedPage{Events: first}).Checkpoint
 			page := domain.DecodedPage{
 				From: at.NextPass(), To: at.NextPass(), Received: size, MaxParked: tt.maxParked, Receipt: domain.Receipt{FetchedAt: time.Now()},
 				Events: eventsWithRefused(t, size, func(i int) bool { return i < parkedBefore || i >= size-fresh }),

@@ -183,7 +183,8 @@ func readKeepaliveTimer(t *testing.T, local, remote int) (left time.Duration, fo
 	}
 	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line) // the columns: sl local_address rem_address st queues tr:tm->when …
-		if len(fields) < 6 || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", local)) || !strings.HasSuffix(fields[2], fmt.Sprintf(":%04X", remote)) {
+		if len(fields) < 6 || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", local)) ||
+			!strings.HasSuffix(fields[2], fmt.Sprintf(":%04X", remote)) {
 			continue
 		}
 		timer, when, _ := strings.Cut(fields[5], ":")

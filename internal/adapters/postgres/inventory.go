@@ -100,7 +100,7 @@ func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.C
 func checkError(check domain.Check, timeout time.Duration, err error) error {
 	op := "check " + check.String()
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || answer.Code != "57014" { // query_canceled, by the server; if the caller cancels, there is no answer
+	if !ok || answer.Code != "57014" { // query_canceled: the server ended it. If the caller cancels, there is no answer.
 		return conn.Classify(op, err)
 	}
 	return &domain.Error{
@@ -120,66 +120,66 @@ type difference struct {
 func findDifferences(ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string) ([]difference, error) {
 	switch check {
 	case domain.CheckBalance:
-		return convertRows(q.InventoryBalance(ctx, stream))(func(r dbsqlc.InventoryBalanceRow) difference {
-			return ledgerDifference(dbsqlc.InventoryChainRow(r))
-		})
+		return ledgerDifferences(q.InventoryBalance(ctx, stream))
 	case domain.CheckCheckpoint:
-		return convertRows(q.InventoryCheckpoint(ctx, stream))(func(r dbsqlc.InventoryCheckpointRow) difference {
-			return ledgerDifference(dbsqlc.InventoryChainRow(r))
-		})
+		return ledgerDifferences(q.InventoryCheckpoint(ctx, stream))
 	case domain.CheckChain:
-		return convertRows(q.InventoryChain(ctx, stream))(ledgerDifference)
+		return ledgerDifferences(q.InventoryChain(ctx, stream))
 	case domain.CheckPageEvents:
-		return convertRows(q.InventoryEvents(ctx, stream))(func(r dbsqlc.InventoryEventsRow) difference {
-			return ledgerDifference(dbsqlc.InventoryChainRow(r))
-		})
+		return ledgerDifferences(q.InventoryEvents(ctx, stream))
 	case domain.CheckEventPages:
-		return convertRows(q.InventoryStrays(ctx))(strayDifference)
+		return strayDifferences(q.InventoryStrays(ctx))
 	case domain.CheckDeadLetters:
-		return convertRows(q.InventoryLetters(ctx, stream))(func(r dbsqlc.InventoryLettersRow) difference {
-			return ledgerDifference(dbsqlc.InventoryChainRow(r))
-		})
+		return ledgerDifferences(q.InventoryLetters(ctx, stream))
 	case domain.CheckPayloads:
-		return convertRows(q.InventoryPayloads(ctx, stream))(func(r dbsqlc.InventoryPayloadsRow) difference {
-			return letterDifference(dbsqlc.InventoryResolvedRow(r))
-		})
+		return letterDifferences(q.InventoryPayloads(ctx, stream))
 	case domain.CheckResolutions:
-		return convertRows(q.InventoryResolved(ctx, stream))(letterDifference)
+		return letterDifferences(q.InventoryResolved(ctx, stream))
 	case domain.CheckAnnounced:
-		return convertRows(q.InventoryAnnounced(ctx, stream))(func(r dbsqlc.InventoryAnnouncedRow) difference {
-			return ledgerDifference(dbsqlc.InventoryChainRow(r))
-		})
-	case domain.CheckReturned, domain.CheckUnreturned: // these are made by a Comparison
+		return ledgerDifferences(q.InventoryAnnounced(ctx, stream))
+	case domain.CheckReturned, domain.CheckUnreturned: // a Comparison makes these
 	}
 	return nil, fmt.Errorf("no query for check %s", check)
 }
 
-// convertRows returns a function that converts the rows of a query to differences, and passes the query's error on.
-func convertRows[R any](rows []R, err error) func(convert func(R) difference) ([]difference, error) {
-	return func(convert func(R) difference) ([]difference, error) {
-		var all []difference
-		for _, row := range rows {
-			all = append(all, convert(row))
-		}
-		return all, err
+// A ledgerRow is a row of a query about the ledger. sqlc generates a type for each query; all have the same fields.
+type ledgerRow interface {
+	dbsqlc.InventoryBalanceRow | dbsqlc.InventoryCheckpointRow | dbsqlc.InventoryChainRow | dbsqlc.InventoryEventsRow |
+		dbsqlc.InventoryLettersRow | dbsqlc.InventoryAnnouncedRow
+}
+
+func ledgerDifferences[R ledgerRow](rows []R, err error) (all []difference, _ error) {
+	for _, row := range rows {
+		r := dbsqlc.InventoryChainRow(row)
+		all = append(all, difference{domain.Difference{
+			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
+		}, r.Total})
 	}
+	return all, err
 }
 
-func ledgerDifference(r dbsqlc.InventoryChainRow) difference {
-	return difference{domain.Difference{
-		PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
-	}, r.Total}
+func strayDifferences(rows []dbsqlc.InventoryStraysRow, err error) (all []difference, _ error) {
+	for _, r := range rows {
+		all = append(all, difference{domain.Difference{
+			PageID: r.PageID, Event: r.Event, What: "events that name the page", Value: r.Value,
+			Against: "pages of that id in the ledger", Found: "0",
+		}, r.Total})
+	}
+	return all, err
 }
 
-func strayDifference(r dbsqlc.InventoryStraysRow) difference {
-	return difference{domain.Difference{
-		PageID: r.PageID, Event: r.Event, What: "events that name the page", Value: r.Value,
-		Against: "pages of that id in the ledger", Found: "0",
-	}, r.Total}
+// A letterRow is a row of a query about dead letters.
+type letterRow interface {
+	dbsqlc.InventoryPayloadsRow | dbsqlc.InventoryResolvedRow
 }
 
-func letterDifference(r dbsqlc.InventoryResolvedRow) difference {
-	return difference{domain.Difference{
-		PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
-	}, r.Total}
+func letterDifferences[R letterRow](rows []R, err error) (all []difference, _ error) {
+	for _, row := range rows {
+		r := dbsqlc.InventoryResolvedRow(row)
+		all = append(all, difference{domain.Difference{
+			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event,
+			What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
+		}, r.Total})
+	}
+	return all, err
 }

@@ -38,13 +38,13 @@ func TestParkLegacyKeys(t *testing.T) {
 		}
 		return page
 	}
-	res := commitNext(t, store, at, page("kept"))
+	res := commitNext(t, store, at, page("first"))
 	pgtest.Exec(t, databaseURL, "UPDATE dead_letters SET key = event_id::text, seen = 2")
-	res = commitNext(t, store, res.Checkpoint, page("kept", "swallowed"))
+	res = commitNext(t, store, res.Checkpoint, page("first", "second"))
 	if want := (domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); res.Counts != want {
 		t.Errorf("got %+v, want %+v", res.Counts, want)
 	}
-	res = commitNext(t, store, res.Checkpoint, page("swallowed", "kept", "kept"))
+	res = commitNext(t, store, res.Checkpoint, page("second", "first", "first"))
 	if want := (domain.Counts{Received: 3, Duplicate: 3}); res.Counts != want {
 		t.Errorf("next page: got %+v, want %+v", res.Counts, want)
 	}
@@ -52,7 +52,7 @@ func TestParkLegacyKeys(t *testing.T) {
 	for _, l := range readDeadLetters(t, databaseURL) {
 		seen = append(seen, fmt.Sprintf("%s %d", l.Payload, l.Seen))
 	}
-	if want := []string{"kept 5", "swallowed 2"}; !slices.Equal(seen, want) {
+	if want := []string{"first 5", "second 2"}; !slices.Equal(seen, want) {
 		t.Errorf("got dead letters %q, want %q", seen, want)
 	}
 }
@@ -64,14 +64,15 @@ func TestParkRecordWithTwoLetters(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	store, at := claimStore(t, databaseURL)
 	page := domain.DecodedPage{Rejects: []domain.Reject{{
-		Record: domain.Record{Payload: []byte("kept")}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
+		Record: domain.Record{Payload: []byte("first")}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
 	}}}
 	res := commitNext(t, store, at, page)
-	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
-		SELECT stream, event_id::text, page_id, index_in_page, 'former', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)
+	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters
+			(stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
+		SELECT stream, event_id::text, page_id, index_in_page, 'legacy', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)
 	commitNext(t, store, res.Checkpoint, page)
 	for _, l := range readDeadLetters(t, databaseURL) {
-		if want := map[string]int64{"r": 2, "former": 1}[l.Why.Reason]; l.Seen != want {
+		if want := map[string]int64{"r": 2, "legacy": 1}[l.Why.Reason]; l.Seen != want {
 			t.Errorf("dead letter with key %q: got seen %d, want %d", l.Key, l.Seen, want)
 		}
 	}

@@ -46,7 +46,8 @@ func TestPsqlEnviron(t *testing.T) {
 			}
 		})
 	}
-	if _, err := postgres.PsqlEnviron("postgres://me:hunter2@:x/"); domain.KindOf(err) != domain.Invalid || strings.Contains(err.Error(), "hunter2") {
+	_, err := postgres.PsqlEnviron("postgres://me:hunter2@:x/")
+	if domain.KindOf(err) != domain.Invalid || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a malformed URL: got %v, want Invalid", err)
 	}
 }

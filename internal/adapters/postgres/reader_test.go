@@ -69,7 +69,8 @@ func TestDriftRegister(t *testing.T) {
 	if want := 12*domain.MaxDriftEntries + 1 - maxEntries; further != want {
 		t.Errorf("got %d counted as further drift, want %d", further, want)
 	}
-	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count FROM drift WHERE path = 'known' AND last_page_id = 12 AND first_page_id = 1"); n != 24 {
+	const repeatedCount = "SELECT count FROM drift WHERE path = 'known' AND last_page_id = 12 AND first_page_id = 1"
+	if n := pgtest.QueryOne[int](t, databaseURL, repeatedCount); n != 24 {
 		t.Errorf("got count %d of the repeated drift, want 24", n)
 	}
 	sample := pgtest.QueryOne[string](t, databaseURL, "SELECT sample FROM drift WHERE path = 'known'")
@@ -96,24 +97,28 @@ func TestReaderDrift(t *testing.T) {
 func TestReaderDeadLetters(t *testing.T) {
 	t.Parallel()
 	reader := parkSeven(t, pgtest.Database(t))
+	type (
+		dlFilter = domain.DeadLetterFilter
+		dlRange  = domain.DeadLetterRange
+	)
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
 	for _, tt := range []struct {
 		name    string
-		filter  domain.DeadLetterFilter
-		part    domain.DeadLetterRange
+		filter  dlFilter
+		part    dlRange
 		want    []int64
 		more    bool
 		reasons string
 	}{
-		{"all", domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 9}, []int64{1, 2, 3, 4, 5, 6, 7}, false, "not a number 6 (1), other 1 (7)"},
-		{"open", domain.DeadLetterFilter{State: domain.DeadLettersOpen}, domain.DeadLetterRange{Limit: 6}, []int64{1, 2, 3, 4, 6, 7}, false, "not a number 5 (1), other 1 (7)"},
-		{"resolved", domain.DeadLetterFilter{State: domain.DeadLettersResolved}, domain.DeadLetterRange{Limit: 9}, []int64{5}, false, "not a number 1 (5)"},
-		{"of a reason", domain.DeadLetterFilter{Reason: "other"}, domain.DeadLetterRange{Limit: 9}, []int64{7}, false, "other 1 (7)"},
-		{"of a page", domain.DeadLetterFilter{PageID: 2}, domain.DeadLetterRange{Limit: 9}, []int64{4, 5, 6, 7}, false, "not a number 3 (4), other 1 (7)"},
-		{"of a time", domain.DeadLetterFilter{Since: day(2), Until: day(3)}, domain.DeadLetterRange{Limit: 9}, []int64{4, 5, 6}, false, "not a number 3 (4)"},
-		{"a range", domain.DeadLetterFilter{}, domain.DeadLetterRange{After: 2, Limit: 2}, []int64{3, 4}, true, "not a number 6 (1), other 1 (7)"},
-		{"the last range", domain.DeadLetterFilter{}, domain.DeadLetterRange{After: 5, Limit: 2}, []int64{6, 7}, false, "not a number 6 (1), other 1 (7)"},
-		{"none", domain.DeadLetterFilter{Reason: "x"}, domain.DeadLetterRange{Limit: 2}, nil, false, ""},
+		{"all", dlFilter{}, dlRange{Limit: 9}, []int64{1, 2, 3, 4, 5, 6, 7}, false, "not a number 6 (1), other 1 (7)"},
+		{"open", dlFilter{State: domain.DeadLettersOpen}, dlRange{Limit: 6}, []int64{1, 2, 3, 4, 6, 7}, false, "not a number 5 (1), other 1 (7)"},
+		{"resolved", dlFilter{State: domain.DeadLettersResolved}, dlRange{Limit: 9}, []int64{5}, false, "not a number 1 (5)"},
+		{"of a reason", dlFilter{Reason: "other"}, dlRange{Limit: 9}, []int64{7}, false, "other 1 (7)"},
+		{"of a page", dlFilter{PageID: 2}, dlRange{Limit: 9}, []int64{4, 5, 6, 7}, false, "not a number 3 (4), other 1 (7)"},
+		{"of a time", dlFilter{Since: day(2), Until: day(3)}, dlRange{Limit: 9}, []int64{4, 5, 6}, false, "not a number 3 (4)"},
+		{"a range", dlFilter{}, dlRange{After: 2, Limit: 2}, []int64{3, 4}, true, "not a number 6 (1), other 1 (7)"},
+		{"the last range", dlFilter{}, dlRange{After: 5, Limit: 2}, []int64{6, 7}, false, "not a number 6 (1), other 1 (7)"},
+		{"none", dlFilter{Reason: "x"}, dlRange{Limit: 2}, nil, false, ""},
 	} {
 		list, more, err := reader.DeadLetters(t.Context(), streamS, tt.filter, tt.part)
 		if err != nil {
@@ -155,7 +160,7 @@ func TestReaderDeadLetter(t *testing.T) {
 		t.Errorf("got %+v, %v", l, err)
 	}
 	// Letter 8 is of another stream.
-	if _, err := reader.DeadLetter(t.Context(), streamS, 8); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "8") {
+	if _, err := reader.DeadLetter(t.Context(), streamS, 8); !isInvalid(err, "8") {
 		t.Errorf("got %v, want Invalid", err)
 	}
 }
@@ -165,7 +170,8 @@ func TestDeadLetterBytes(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	payload := "{ \"id\" :\t\"\\u0061\",\r\n \"n\": [ 1.00 , 1e2 ]\xff\x00}\r\n "
-	commitFirst(t, databaseURL, domain.DecodedPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r"}}}})
+	reject := domain.Reject{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r"}}
+	commitFirst(t, databaseURL, domain.DecodedPage{Rejects: []domain.Reject{reject}})
 	pool := newPool(t, databaseURL)
 	shown, err := postgres.NewReader(pool).DeadLetter(t.Context(), streamS, 1)
 	if err != nil || string(shown.Payload) != payload {
@@ -189,11 +195,12 @@ func TestUnknownStream(t *testing.T) {
 	_, replayErr := newReplayStore(t, databaseURL).Replay(ctx, domain.Replay{Stream: nobody})
 	_, surveyErr := newReplayStore(t, databaseURL).Survey(ctx, nobody, domain.DeadLetterSelection{All: true})
 	_, driftErr := reader.Drift(ctx, nobody)
+	discardErr := postgres.NewAdmin(newPool(t, databaseURL)).DiscardDeadLetter(ctx, nobody, 1, "why")
 	for what, err := range map[string]error{
-		"list": listErr, "reasons": reasonsErr, "letter": letterErr, "discard": postgres.NewAdmin(newPool(t, databaseURL)).DiscardDeadLetter(ctx, nobody, 1, "why"),
+		"list": listErr, "reasons": reasonsErr, "letter": letterErr, "discard": discardErr,
 		"replay": replayErr, "survey": surveyErr, "drift": driftErr,
 	} {
-		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "no stream named nobody") || domain.HintOf(err) != "this database knows: other, s" {
+		if !isInvalid(err, "no stream named nobody") || domain.HintOf(err) != "this database knows: other, s" {
 			t.Errorf("%s: got %v, hint %q", what, err, domain.HintOf(err))
 		}
 	}

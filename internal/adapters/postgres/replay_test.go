@@ -43,8 +43,10 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 		}
 		checkLedger(t, databaseURL)
 	}
-	if n := pgtest.QueryOne[int](t, databaseURL, `SELECT count(*) FROM events e JOIN dead_letters l ON l.event_id = e.id AND l.resolution = 'replayed'
-		WHERE convert_from(l.payload, 'UTF8') = 'no.' || substr(e.name, 7) AND l.resolved_why <> '' AND l.resolved_page_id = e.page_id`); n != 400 {
+	if n := pgtest.QueryOne[int](t, databaseURL, `SELECT count(*) FROM events e
+		JOIN dead_letters l ON l.event_id = e.id AND l.resolution = 'replayed'
+		WHERE convert_from(l.payload, 'UTF8') = 'no.' || substr(e.name, 7) AND l.resolved_why <> ''
+		AND l.resolved_page_id = e.page_id`); n != 400 {
 		t.Errorf("got %d events stored by a replay, want 400", n)
 	}
 }
@@ -54,7 +56,8 @@ func TestReplayBatchSize(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	storePayloads(t, databaseURL, undecodedPayloads(1, 251)...)
-	pgtest.Exec(t, databaseURL, `UPDATE dead_letters SET payload = convert_to(repeat('x', CASE id WHEN 501 THEN 17 ELSE 9 END << 20), 'UTF8') WHERE id > 500`)
+	pgtest.Exec(t, databaseURL, `UPDATE dead_letters
+		SET payload = convert_to(repeat('x', CASE id WHEN 501 THEN 17 ELSE 9 END << 20), 'UTF8') WHERE id > 500`)
 	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
 		SELECT 's', 'k' || n, 1, 0, 'r', '', '', convert_to(repeat('x', (7 << 20) + n - 1), 'UTF8'), '', 1 FROM generate_series(1, 2) n`)
 	store := newReplayStore(t, databaseURL)
@@ -122,7 +125,8 @@ func TestReplayConcurrently(t *testing.T) {
 	waitForLock(t, databaseURL, "replay", 2)
 	unlock()
 	one, two := <-reports, <-reports
-	if both := one.Counts.Add(two.Counts); both.Inserted != 700 || both.Duplicate != 0 || !one.Balanced() || !two.Balanced() || one.Skipped+two.Skipped < 250 {
+	both := one.Counts.Add(two.Counts)
+	if both.Inserted != 700 || both.Duplicate != 0 || !one.Balanced() || !two.Balanced() || one.Skipped+two.Skipped < 250 {
 		t.Errorf("got %+v and %+v, want 700 inserted together", one, two)
 	}
 	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE resolution = 'replayed' AND replays = 1"); n != 700 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,13 +60,9 @@ func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 				durable, err := store.Checkpoint(t.Context(), at.Stream)
 				answers <- answer{durable, err}
 			}()
-			const waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'reader' AND datname = current_database() AND wait_event_type = 'Lock'"
-			for !pgtest.QueryOne[bool](t, databaseURL, waits) {
-				select {
-				case early := <-answers:
-					t.Fatalf("Checkpoint did not wait: got %+v, %v", early.at, early.err)
-				default:
-				}
+			waitForLock(t, databaseURL, "reader", 1)
+			if len(answers) > 0 {
+				t.Fatalf("Checkpoint did not wait: got %+v", <-answers)
 			}
 			if _, err := open.Exec(t.Context(), tt.end); err != nil {
 				t.Fatal(err)
@@ -268,6 +265,11 @@ func terminateSessions(t *testing.T, databaseURL, application string) {
 	t.Helper()
 	pgtest.Exec(t, databaseURL,
 		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+application+"'")
+}
+
+// isInvalid reports whether err is of kind Invalid and its text contains text.
+func isInvalid(err error, text string) bool {
+	return domain.KindOf(err) == domain.Invalid && strings.Contains(err.Error(), text)
 }
 
 // waitForLock returns when n sessions of the application wait for a lock.

@@ -23,7 +23,8 @@ func TestUpTwice(t *testing.T) {
 	t.Parallel()
 	const firstMigration = "_events_" // a part of its name
 	databaseURL := pgtest.Empty(t)
-	if err := migrate.CheckSchema(t.Context(), databaseURL); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), firstMigration) {
+	err := migrate.CheckSchema(t.Context(), databaseURL)
+	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), firstMigration) {
 		t.Errorf("CheckSchema of an empty database: got %v, want Invalid that names %s", err, firstMigration)
 	}
 	applied, err := migrate.Up(t.Context(), databaseURL)
@@ -81,8 +82,9 @@ func TestUpSameAsDbmate(t *testing.T) {
 	}
 	const columns = `SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable, E'\n'
 		ORDER BY table_name, ordinal_position) FROM information_schema.columns WHERE table_schema = current_schema()`
-	if a, b := pgtest.QueryOne[string](t, theirs, columns), pgtest.QueryOne[string](t, ours, columns); a != b || !strings.Contains(a, "events.id uuid NO") {
-		t.Errorf("dbmate: got\n%s\npawl: got\n%s", a, b)
+	got, want := pgtest.QueryOne[string](t, ours, columns), pgtest.QueryOne[string](t, theirs, columns)
+	if got != want || !strings.Contains(got, "events.id uuid NO") {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -137,7 +139,8 @@ func TestUpSearchPath(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
-		got := pgtest.QueryOne[string](t, databaseURL, "SELECT n.nspname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relname = 'checkpoints'")
+		got := pgtest.QueryOne[string](t, databaseURL, `SELECT n.nspname::text FROM pg_class AS c
+			JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relname = 'checkpoints'`)
 		if got != want {
 			t.Errorf("%s: got tables in schema %s, want %s", path, got, want)
 		}
@@ -203,8 +206,8 @@ func TestUpTableInUse(t *testing.T) {
 	t.Parallel()
 	databaseURL, release := olderSchemaWithReader(t)
 	_, err := upWithTimeout(t, databaseURL)
-	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "may be used by backup (process ") || !strings.Contains(err.Error(), "pages") ||
-		!strings.Contains(domain.HintOf(err), "pg_terminate_backend(") {
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "may be used by backup (process ") ||
+		!strings.Contains(err.Error(), "pages") || !strings.Contains(domain.HintOf(err), "pg_terminate_backend(") {
 		t.Errorf("with a reader: got %v, hint %q", err, domain.HintOf(err))
 	}
 	release()

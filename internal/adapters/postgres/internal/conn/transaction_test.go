@@ -38,7 +38,8 @@ func TestTransactionCanceled(t *testing.T) {
 	ctx, _, cancel := withProgress(parent)
 	defer cancel()
 	stop()
-	if err := Classify("store page", replaceNoProgress(ctx, ctx.Err())); domain.KindOf(err) != domain.Stopped || !errors.Is(err, context.Canceled) {
+	err := Classify("store page", replaceNoProgress(ctx, ctx.Err()))
+	if domain.KindOf(err) != domain.Stopped || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want Stopped", err)
 	}
 }
