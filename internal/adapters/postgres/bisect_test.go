@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestBisectRefusedEvents tests that the rest of a page is stored, whatever PostgreSQL refuses and at whatever place.
+// TestBisectRefusedEvents tests that the rest of a page is stored, for each kind of refused value and at several places.
 func TestBisectRefusedEvents(t *testing.T) {
 	t.Parallel()
 	const size = 100

@@ -157,9 +157,11 @@ func (c candidate) mayBeSurplus() bool {
 	return c.id != (domain.EventID{}) && (!c.isEvent || c.conflict)
 }
 
-// addUnaccounted adds candidates that neither a row nor a dead letter accounts for to the result. As many of each event as its
-// open dead letters count beyond their own records are added as not kept, all others as differences. before is the number of
-// records of each event that earlier pages of the walk added as not kept. It returns the same of this page.
+// addUnaccounted adds candidates that neither a row nor a dead letter accounts for to result. The open dead letters of an event
+// count records that were not stored: as many of its candidates are added as not kept. All others are added as differences.
+//
+// before has the number of records of each event that earlier pages of the walk added as not kept. The returned map has the
+// same of this page.
 func addUnaccounted(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, unaccounted []candidate,
 	before map[domain.EventID]int64, result *domain.PageComparison,

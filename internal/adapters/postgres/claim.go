@@ -14,8 +14,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Claim implements [domain.EventStore]. Two things keep a second runner out. The session lock tells it early, before it does
-// any work. The claim's token and epoch decide (I3). Behind a connection pooler there is no session lock, and the newest
+// Claim implements [domain.EventStore]. Two things stop a second runner. The session lock stops it early, before it does any
+// work. The claim's token and epoch fence it (I3). Behind a connection pooler there is no session lock, and the newest
 // claim wins.
 func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 	if err := s.lockStream(ctx, stream); err != nil {

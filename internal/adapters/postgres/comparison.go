@@ -63,7 +63,7 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	return result, nil
 }
 
-// bisectMismatches is findMismatches for events of which PostgreSQL refuses some, which it returns as unstorable.
+// bisectMismatches does what findMismatches does, for events of which PostgreSQL refuses some. It returns these as unstorable.
 func (c *Comparison) bisectMismatches(
 	ctx context.Context, events []domain.DecodedEvent,
 ) (mismatches []mismatch, unstorable []domain.Reject, err error) {
@@ -131,7 +131,7 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 	return finding, nil
 }
 
-// beginUnreturned starts a transaction whose waits are bounded, whatever the role's defaults are.
+// beginUnreturned starts a transaction whose waits are bounded. It does not depend on the role's defaults.
 const beginUnreturned = `BEGIN;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;

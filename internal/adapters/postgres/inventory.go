@@ -64,7 +64,8 @@ func (i *Inventory) Inspect(
 	return inspection, nil
 }
 
-// beginInspection starts a transaction that sees one snapshot and whose waits are bounded, whatever the role's defaults are.
+// beginInspection starts a transaction that sees one snapshot and whose waits are bounded. It does not depend on the role's
+// defaults.
 //
 // Its queries compare whole tables. If the statistics are older than a stream, the planner assumes that the stream has a row
 // or two, and plans nested loops that take the square of its pages. enable_nestloop=off adds 1e10 to the cost of such a plan,

@@ -172,12 +172,12 @@ func readDeadLetter(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 func toDeadLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 	letter := domain.DeadLetter{
 		ID: row.ID, Key: domain.DeadLetterKey(row.Key), PageID: row.PageID, Index: int(row.IndexInPage),
-		Why:     domain.Rejection{Reason: row.Reason, Field: row.Field, Detail: row.Detail, ID: orZero(row.EventID)},
+		Why:     domain.Rejection{Reason: row.Reason, Field: row.Field, Detail: row.Detail, ID: valueOrZero(row.EventID)},
 		Payload: row.Payload, Seen: row.Seen, Others: row.Others, Replays: row.Replays, ParkedAt: row.ParkedAt,
 	}
 	if row.ResolvedAt != nil {
 		letter.Resolved = &domain.Resolution{
-			How: orZero(row.Resolution), Why: orZero(row.ResolvedWhy), At: *row.ResolvedAt, PageID: orZero(row.ResolvedPageID),
+			How: valueOrZero(row.Resolution), Why: valueOrZero(row.ResolvedWhy), At: *row.ResolvedAt, PageID: valueOrZero(row.ResolvedPageID),
 		}
 	}
 	return letter

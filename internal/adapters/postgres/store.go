@@ -109,7 +109,7 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 			Offset:          row.Position,
 			MaxOffset:       row.Furthest,
 			Cursor:          domain.Cursor(row.Cursor),
-			CursorExpiresAt: orZero(row.CursorExpiresAt),
+			CursorExpiresAt: valueOrZero(row.CursorExpiresAt),
 			Done:            row.Done,
 			AnnouncedFirst:  toTotal(row.AnnouncedFirst),
 			AnnouncedLast:   toTotal(row.AnnouncedLast),
@@ -117,13 +117,13 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 		Counts: domain.Counts{
 			Received: row.Received, Inserted: row.Inserted, Duplicate: row.Duplicate, Parked: row.Parked,
 		},
-		LastEventAt: orZero(row.LastEventAt),
+		LastEventAt: valueOrZero(row.LastEventAt),
 		UpdatedAt:   row.UpdatedAt,
 	}
 }
 
-// orZero returns the value of a column, or the zero value for NULL.
-func orZero[T any](p *T) T {
+// valueOrZero returns the value of a column, or the zero value for NULL.
+func valueOrZero[T any](p *T) T {
 	if p == nil {
 		var zero T
 		return zero

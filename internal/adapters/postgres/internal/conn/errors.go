@@ -49,7 +49,7 @@ func ClassifyRow(err error) error {
 	}
 	return &domain.Error{
 		Kind: domain.Unstorable, Op: "insert events", Err: terseError{err, textOf(err)},
-		Hint: "an event holds a value that PostgreSQL cannot keep",
+		Hint: "an event holds a value that PostgreSQL cannot store",
 	}
 }
 

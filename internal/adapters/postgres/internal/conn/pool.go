@@ -72,7 +72,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}
-	// pawl sends text as UTF-8, whatever the role or the database have as default.
+	// pawl sends text as UTF-8. The role or the database may have another default.
 	conn.RuntimeParams["client_encoding"] = "UTF8"
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = application

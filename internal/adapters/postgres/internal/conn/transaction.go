@@ -12,8 +12,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// begin starts a transaction whose waits are bounded and whose COMMIT is durable, whatever the role's defaults are. A
-// database that is set to more than synchronous_commit=on keeps that. Sequential scans are off because all lookups are by
+// begin starts a transaction whose waits are bounded and whose COMMIT is durable. It does not depend on the role's defaults,
+// but it leaves a database that is set to more than synchronous_commit=on as it is. Sequential scans are off because all lookups are by
 // key: PostgreSQL keeps the plan that it made while a table was small, and would then read all of a large table.
 const begin = `BEGIN;
 SET LOCAL lock_timeout = '15s';
@@ -28,7 +28,7 @@ func Transact(ctx context.Context, pool *pgxpool.Pool, op string, work func(cont
 	return TransactLong(ctx, pool, op, func(ctx context.Context, tx pgx.Tx, _ func()) error { return work(ctx, tx) })
 }
 
-// TransactLong is [Transact] for work with many round trips: work must call progress after each of them.
+// TransactLong does what [Transact] does, for work with many round trips. work must call progress after each of them.
 func TransactLong(
 	ctx context.Context, pool *pgxpool.Pool, op string, work func(ctx context.Context, tx pgx.Tx, progress func()) error,
 ) error {
