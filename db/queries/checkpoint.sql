@@ -61,11 +61,12 @@ RETURNING *;
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
 
 -- name: CheckpointStored :one
--- records is the number of the stream's records that are stored or parked. Conflicts are not counted, because their events
--- are stored: their key has a hash of values. shared reports whether another stream stores into the same table, so that its
+-- records is the number of the stream's events that are stored or parked, each once. Dead letters whose event is stored are
+-- not counted: conflicts, whose key has a hash of values, and those that were resolved by a stored event. shared reports whether another stream stores into the same table, so that its
 -- events count as duplicates here.
 SELECT (c.inserted + c.parked - (
-           SELECT count(*) FROM dead_letters AS l WHERE l.stream = c.stream AND l.key LIKE '% with values %'
+           SELECT count(*) FROM dead_letters AS l
+           WHERE l.stream = c.stream AND (l.key LIKE '% with values %' OR l.resolution IN ('superseded', 'duplicate'))
        ))::bigint AS records,
        EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> c.stream AND o.received > 0) AS shared
 FROM checkpoints AS c

@@ -108,11 +108,13 @@ WHERE fit.nth = 1 OR fit.bytes <= @max_bytes::bigint
 ORDER BY l.id;
 
 -- name: DeadLetterLock :many
--- Locks the given dead letters that are still open, and returns their ids.
+-- Locks the given dead letters that are still open, and returns their ids. A dead letter with other bytes is not the given
+-- one: the database was set back since, and the id is another letter's now.
 SELECT l.id FROM dead_letters AS l
+JOIN ROWS FROM (unnest(@ids::bigint[]), unnest(@hashes::bytea[])) AS g (id, hash) ON g.id = l.id AND g.hash = l.payload_sha256
 WHERE l.stream = @stream AND l.id = ANY(@ids::bigint[]) AND l.resolved_at IS NULL
 ORDER BY l.id
-FOR UPDATE;
+FOR UPDATE OF l;
 
 -- name: DeadLetterResolve :execrows
 -- Resolves dead letters that a replay has locked, all in the same way. They are looked up by id alone: with any further

@@ -20,6 +20,16 @@ CROSS JOIN LATERAL (
 ) AS l
 WHERE c.stream = @stream;
 
+-- name: PageExists :one
+-- Reports whether the ledger has this row. A row that has the id after the database was set back has another time.
+SELECT EXISTS (
+    SELECT FROM pages AS p
+    WHERE p.id = @id AND p.stream = @stream AND p.kind = @kind AND p.fetched_at = @fetched_at
+);
+
+-- name: PageCommittedAt :one
+SELECT p.committed_at FROM pages AS p WHERE p.stream = @stream AND p.seq = @seq AND p.kind = 'page';
+
 -- name: PageReserve :one
 -- Reserves the id of a ledger row, and returns the greatest id in the table. The caller must hold the checkpoint's row:
 -- within a stream, ids grow in the order of commits.

@@ -26,7 +26,3 @@ WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);
 SELECT l.event_id::uuid AS event, sum(l.others)::bigint AS others FROM dead_letters AS l
 WHERE l.stream = @stream AND l.event_id = ANY(@ids::uuid[]) AND l.resolved_at IS NULL AND l.others > 0
 GROUP BY l.event_id;
-
--- name: ReturnedStored :many
--- Returns the given ids that are stored.
-SELECT e.id FROM events AS e WHERE e.id = ANY(@ids::uuid[]);

@@ -98,7 +98,7 @@ func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	case durable.Token != c.Token:
 		return &Error{
 			Kind: Fenced, Op: "check claim", Err: fmt.Errorf("another runner has taken over stream %s", c.Stream),
-			Hint: "do nothing: the other runner continues",
+			Hint: "do nothing if another runner is active; if none is, the database was set back: run it again",
 		}
 	}
 	return nil

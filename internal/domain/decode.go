@@ -23,7 +23,7 @@ type DecodedPage struct {
 	Receipt  Receipt
 	Hash     func(Record) RecordHash // the decoder's; HashBytes if nil
 
-	MaxParked int // dead letters that the page may add, see CheckRejectRatio
+	MaxParked int // new rejects that the page may have, see CheckRejectRatio
 	End       End // how far an end may be believed; matters only if To.Done
 }
 

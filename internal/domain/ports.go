@@ -67,7 +67,8 @@ type EventStore interface {
 	//   - Unconfirmed: [End.Check] requires a second answer that confirms the end.
 	//   - Uncertain: the connection or ctx ended between COMMIT and its answer. Only Checkpoint can tell what happened.
 	//   - Transient: Commit may be called again with the same batch.
-	//   - TooManyRejects: a page would add more dead letters than its MaxParked.
+	//   - TooManyRejects: a page has more rejects than its MaxParked that were not parked before. Those that are not stored
+	//     count too.
 	//
 	// Commit reads b, and what b aliases, until it returns, and retains nothing of it.
 	Commit(ctx context.Context, b Batch) (CommitResult, error)

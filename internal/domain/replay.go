@@ -9,6 +9,9 @@ type Replay struct {
 	ReadAt  time.Time      // when they were read
 	Events  []DecodedEvent // Record.Index is the dead letter's index in Letters, here and in Rejects
 	Rejects []Reject
+
+	Previous       int64     // the ledger row of the batch before, 0 for the first batch
+	PreviousReadAt time.Time // the ReadAt of the batch before
 }
 
 // Redecode decodes the records of all the letters. It does no I/O.
@@ -29,7 +32,7 @@ func (r Replay) Only(ids []int64) Replay {
 	for _, id := range ids {
 		selected[id] = true
 	}
-	only := Replay{Stream: r.Stream, ReadAt: r.ReadAt}
+	only := Replay{Stream: r.Stream, ReadAt: r.ReadAt, Previous: r.Previous, PreviousReadAt: r.PreviousReadAt}
 	newIndex := map[int]int{} // by the letter's index in r.Letters
 	for i, l := range r.Letters {
 		if selected[l.ID] {

@@ -305,7 +305,7 @@ func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error 
 	if l.newLetters+unchecked <= l.page.MaxParked {
 		return nil
 	}
-	added, err := l.writer.findNewLetters(ctx, l.page, slices.Concat(l.page.Rejects, refused))
+	added, err := l.writer.findNewRejects(ctx, l.page, slices.Concat(l.page.Rejects, refused))
 	if err != nil {
 		return err
 	}

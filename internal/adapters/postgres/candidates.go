@@ -17,17 +17,14 @@ type candidate struct {
 	legacyKeys []domain.DeadLetterKey // under which an earlier version may have parked it, if the letter has the same bytes
 	difference string                 // what is wrong if no dead letter accounts for it
 
-	isEvent     bool // a row could hold it, so a resolved dead letter does not account for it
-	conflict    bool // its id is stored with other values, so only a conflict's dead letter accounts for it
-	rowSuffices bool // a row with its id accounts for it, too
+	isEvent  bool // a row could hold it, so a resolved dead letter does not account for it
+	conflict bool // its id is stored with other values, so only a conflict's dead letter accounts for it
 }
 
 // newCandidates returns the candidates among a page's records: its rejects, its mismatches and its unstorable events.
 func newCandidates(page domain.DecodedPage, mismatches []mismatch, unstorable []domain.Reject) (all []candidate) {
 	for _, r := range page.Rejects {
-		c := newCandidate(page, r, fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error()))
-		c.rowSuffices = true
-		all = append(all, c)
+		all = append(all, newCandidate(page, r, fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error())))
 	}
 	for _, m := range mismatches {
 		c := newCandidate(page, m.conflict(), "neither stored nor parked")
@@ -66,10 +63,6 @@ func matchDeadLetters(
 	if err != nil {
 		return result, nil, err
 	}
-	stored, err := findStoredIDs(ctx, q, candidates)
-	if err != nil {
-		return result, nil, err
-	}
 	for _, c := range candidates {
 		m := c.match(page, letters)
 		switch {
@@ -79,7 +72,7 @@ func matchDeadLetters(
 			})
 		case m.valid:
 			result.Parked++
-		case m.parked && !c.isEvent, c.rowSuffices && stored[c.id]:
+		case m.parked && !c.isEvent:
 		default:
 			unaccounted = append(unaccounted, c)
 		}
@@ -133,22 +126,6 @@ func findDeadLetters(
 		letters[domain.DeadLetterKey(r.Key)] = r
 	}
 	return letters, err
-}
-
-// findStoredIDs returns which ids are stored, of the candidates for which a row suffices.
-func findStoredIDs(ctx context.Context, q *dbsqlc.Queries, candidates []candidate) (map[domain.EventID]bool, error) {
-	var ids []domain.EventID
-	for _, c := range candidates {
-		if c.rowSuffices && c.id != (domain.EventID{}) {
-			ids = append(ids, c.id)
-		}
-	}
-	rows, err := q.ReturnedStored(ctx, ids)
-	stored := make(map[domain.EventID]bool, len(rows))
-	for _, id := range rows {
-		stored[id] = true
-	}
-	return stored, err
 }
 
 // mayBeSurplus reports whether a run may have only counted the record, because [domain.MaxOpenDeadLetters] dead letters of its

@@ -37,7 +37,10 @@ func TestCompareParkedRecords(t *testing.T) {
 			"a letter without an id is missing", "DELETE FROM dead_letters WHERE id = 3", all, 2,
 			"record at index 4 is neither stored nor parked: not a number: \"y\"\n",
 		},
-		{"a letter is missing, but not its event", "DELETE FROM dead_letters WHERE id = 1", all, 2, ""},
+		{
+			"a letter is missing, but not its event", "DELETE FROM dead_letters WHERE id = 1", all, 2,
+			"3: record at index 1 is neither stored nor parked: marked: \n",
+		},
 		{
 			"a letter and its event are missing", "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'", all, 2,
 			"3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n",

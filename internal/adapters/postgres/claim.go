@@ -41,6 +41,7 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 	if err != nil { // an uncertain claim may be repeated: the second one takes the next epoch
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))
 	}
+	s.claimed = true
 	return claimed, nil
 }
 

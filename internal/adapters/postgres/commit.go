@@ -28,7 +28,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 		res, err = s.commit(ctx, b, opts)
 	}
 	if err != nil {
-		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.TargetSeq(), err)
+		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.TargetSeq(), s.whileRestored(err))
 	}
 	s.expectDuplicates = res.Counts.Duplicate > 0
 	return res, nil
@@ -251,5 +251,5 @@ func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, durable do
 	if stored.Shared {
 		stored.Records = -1
 	}
-	return b.LastPage().End.Check(durable.Position, stored.Records)
+	return b.LastPage().End.Check(b.LastPage().To, stored.Records)
 }

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -90,6 +92,17 @@ func recordIDs(page domain.DecodedPage) []domain.EventID {
 		}
 	}
 	return ids
+}
+
+// PageCommittedAt implements verify.Comparison.
+func (c *Comparison) PageCommittedAt(ctx context.Context, stream domain.StreamID, seq int64) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
+	committed, err := dbsqlc.New(c.pool).PageCommittedAt(ctx, dbsqlc.PageCommittedAtParams{Stream: stream.String(), Seq: seq})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return committed, conn.Classify(opCompare, err)
 }
 
 // maxStatementIDs bounds the ids of one statement.

@@ -13,6 +13,7 @@ import (
 // A parkResult says what happened to rejects.
 type parkResult struct {
 	parked     []domain.Reject // parked by this page
+	surplus    []domain.Reject // not stored, because their events have too many open dead letters
 	seenBefore int64           // number of records counted in a dead letter that exists, or that this page parks for another record
 }
 
@@ -36,14 +37,15 @@ func (w *writer) park(ctx context.Context, page domain.DecodedPage, rejects []do
 	if err != nil {
 		return res, err
 	}
-	toPark, surplus, err := w.splitByOpenLimit(ctx, unique, known)
+	toPark, surplus, counts, err := w.splitByOpenLimit(ctx, unique, known)
 	if err != nil {
 		return res, err
 	}
+	res.surplus = surplus
 	if err := w.parkUnique(ctx, toPark, &res); err != nil {
 		return res, err
 	}
-	counted, err := w.countSurplus(ctx, surplus)
+	counted, err := w.countSurplus(ctx, counts)
 	res.seenBefore += counted
 	return res, err
 }
@@ -90,28 +92,29 @@ func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) 
 }
 
 // splitByOpenLimit splits the rejects into those to park and the surplus: rejects without a dead letter, of events that have
-// [domain.MaxOpenDeadLetters] open ones. surplus is the number of records to count in the dead letter of each key.
+// [domain.MaxOpenDeadLetters] open ones. counts is the number of surplus records to count in the dead letter of each key.
 func (w *writer) splitByOpenLimit(
 	ctx context.Context, rejects []uniqueReject, known []bool,
-) (toPark []uniqueReject, surplus map[string]int64, err error) {
+) (toPark []uniqueReject, surplus []domain.Reject, counts map[string]int64, err error) {
 	open, err := w.openLetters(ctx, rejects, known)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	surplus = map[string]int64{}
+	counts = map[string]int64{}
 	for i, r := range rejects {
 		of := open[r.Why.ID]
 		switch {
 		case known[i] || r.Why.ID == domain.EventID{}:
 		case of.Letters >= domain.MaxOpenDeadLetters:
-			surplus[of.Last] += r.seen
+			surplus = append(surplus, r.Reject)
+			counts[of.Last] += r.seen
 			continue
 		default:
 			open[r.Why.ID] = dbsqlc.DeadLetterOpenOfRow{Letters: of.Letters + 1, Last: string(r.key)}
 		}
 		toPark = append(toPark, r)
 	}
-	return toPark, surplus, nil
+	return toPark, surplus, counts, nil
 }
 
 // openLetters returns the number of open dead letters, and the newest of them, for the events of rejects that are not known.
@@ -194,43 +197,38 @@ func storableText(text string) string {
 }
 
 // countSurplus counts records in the dead letters of the given keys, and returns the number of records.
-func (w *writer) countSurplus(ctx context.Context, surplus map[string]int64) (counted int64, err error) {
-	if len(surplus) == 0 {
+func (w *writer) countSurplus(ctx context.Context, counts map[string]int64) (counted int64, err error) {
+	if len(counts) == 0 {
 		return 0, nil
 	}
 	params := dbsqlc.DeadLetterCountOthersParams{Stream: w.stream}
-	for key, records := range surplus {
+	for key, records := range counts {
 		params.Keys = append(params.Keys, key)
 		params.Records = append(params.Records, records)
 		counted += records
 	}
 	updated, err := w.q.DeadLetterCountOthers(ctx, params)
-	if err == nil && updated != int64(len(surplus)) {
-		err = balanceError("%d of %d letters count further records", updated, len(surplus))
+	if err == nil && updated != int64(len(counts)) {
+		err = balanceError("%d of %d letters count further records", updated, len(counts))
 	}
 	return counted, err
 }
 
-// findNewLetters returns the rejects for which park would add a dead letter. It sorts the rejects and writes nothing.
-func (w *writer) findNewLetters(ctx context.Context, page domain.DecodedPage, rejects []domain.Reject) ([]domain.Reject, error) {
+// findNewRejects returns the rejects that have no dead letter yet. It sorts the rejects and writes nothing.
+func (w *writer) findNewRejects(ctx context.Context, page domain.DecodedPage, rejects []domain.Reject) ([]domain.Reject, error) {
 	sortByIndex(rejects)
 	unique := uniqueRejects(page, rejects)
 	known, err := w.matchKnownLetters(ctx, unique)
 	if err != nil {
 		return nil, err
 	}
-	var unknown []uniqueReject
+	var added []domain.Reject
 	for i, r := range unique {
 		if !known[i] {
-			unknown = append(unknown, r)
+			added = append(added, r.Reject)
 		}
 	}
-	toPark, _, err := w.splitByOpenLimit(ctx, unknown, make([]bool, len(unknown)))
-	var added []domain.Reject
-	for _, r := range toPark {
-		added = append(added, r.Reject)
-	}
-	return added, err
+	return added, nil
 }
 
 // sortByIndex sorts rejects by their place in the page.

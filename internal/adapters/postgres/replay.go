@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -91,6 +92,9 @@ func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts wri
 		if err != nil {
 			return err
 		}
+		if err := checkPreviousReplay(ctx, q, replay); err != nil {
+			return err
+		}
 		open, err := lockOpenLetters(ctx, q, replay)
 		if err != nil || len(open.Letters) == 0 {
 			return err
@@ -113,13 +117,30 @@ func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts wri
 	return res, err
 }
 
+// checkPreviousReplay returns SetBack if the ledger row of the replay's previous batch is gone.
+func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) error {
+	if r.Previous == 0 {
+		return nil
+	}
+	exists, err := q.PageExists(ctx, dbsqlc.PageExistsParams{ID: r.Previous, Stream: r.Stream.String(), Kind: kindReplay, FetchedAt: r.PreviousReadAt})
+	if err != nil || exists {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.SetBack, Op: "replay dead letters",
+		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: the batch before is gone", r.Stream),
+		Hint: "run it again: it replays what is open in the database now",
+	}
+}
+
 // lockOpenLetters locks the replay's dead letters that are still open, and returns the replay without the others.
 func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (domain.Replay, error) {
-	ids := make([]int64, len(r.Letters))
+	ids, hashes := make([]int64, len(r.Letters)), make([][]byte, len(r.Letters))
 	for i, l := range r.Letters {
-		ids[i] = l.ID
+		hash := sha256.Sum256(l.Payload)
+		ids[i], hashes[i] = l.ID, hash[:]
 	}
-	locked, err := q.DeadLetterLock(ctx, dbsqlc.DeadLetterLockParams{Stream: r.Stream.String(), Ids: ids})
+	locked, err := q.DeadLetterLock(ctx, dbsqlc.DeadLetterLockParams{Stream: r.Stream.String(), Ids: ids, Hashes: hashes})
 	if err != nil {
 		return r, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
@@ -25,6 +26,8 @@ func Open(ctx context.Context, databaseURL string, stream domain.StreamID) (*pgx
 type Store struct {
 	pool *pgxpool.Pool
 	lock *streamLock // nil until Claim has taken it
+
+	claimed bool // Claim has succeeded, so the stream's tables exist
 
 	heartbeat   time.Duration // see heartbeatInterval
 	silentAfter time.Duration // see silentAfter
@@ -48,9 +51,26 @@ func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.
 		return err
 	})
 	if err != nil {
-		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))
+		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, s.whileRestored(conn.RetryUncertain(err)))
 	}
 	return durable, nil
+}
+
+// whileRestored returns Transient in place of err if the stream was claimed and its database or tables are gone: then a backup
+// is being restored. It returns any other error as it is.
+func (s *Store) whileRestored(err error) error {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || !s.claimed {
+		return err
+	}
+	switch answer.Code {
+	case "3D000", "3F000", "42P01", "42703": // no such database, schema, table, column
+		return &domain.Error{
+			Kind: domain.Transient, Op: "find the stream's tables", Err: err,
+			Hint: "if a backup is being restored, run it again when that is done",
+		}
+	}
+	return err
 }
 
 // lockCheckpoint reads the stream's checkpoint and locks its row until the transaction ends. It waits for a transaction that

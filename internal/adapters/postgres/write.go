@@ -47,7 +47,7 @@ func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHave
 	if err != nil {
 		return domain.Counts{}, err
 	}
-	if err := page.CheckRejectRatio(parked.parked); err != nil {
+	if err := page.CheckRejectRatio(slices.Concat(parked.parked, parked.surplus)); err != nil {
 		return domain.Counts{}, err
 	}
 	if mayHaveOpenLetters || len(parked.parked) > 0 {

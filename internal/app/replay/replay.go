@@ -41,6 +41,8 @@ type Store interface {
 	// same time; they wait for the transaction and are not disturbed otherwise. The checkpoint does not change. Dead letters
 	// that were resolved meanwhile are left out; if none is left Replay writes nothing.
 	//
+	// SetBack: the ledger has no row of batch.Previous any more, and nothing was written. The database was set back since.
+	//
 	// Transient: nothing was written. Uncertain: the connection or ctx ended between COMMIT and its answer. In both cases the
 	// dead letters that are open now may be read and replayed again: resolved ones stay as they are, and those that were
 	// parked again merely count one replay more. Replay reads the batch until it returns, and keeps nothing of it.
@@ -102,11 +104,12 @@ func (r *Replayer) Run(ctx context.Context) (Report, error) {
 	}
 	report.Skipped = survey.Resolved
 	r.observer.Surveyed(survey)
+	var previous batchResult
 	for after := int64(0); after < survey.Last; {
 		if ctx.Err() != nil {
 			return report, &domain.Error{Kind: domain.Stopped, Op: "replay dead letters", Err: ctx.Err()}
 		}
-		letters, err := r.replayBatch(ctx, after, survey.Last, &report)
+		letters, err := r.replayBatch(ctx, after, survey.Last, &previous, &report)
 		if err != nil {
 			return report, err
 		}
@@ -135,20 +138,33 @@ func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, er
 	return survey, err
 }
 
+// A batchResult names the ledger row of a batch that is durable.
+type batchResult struct {
+	pageID int64
+	readAt time.Time
+}
+
 // replayBatch reads the next open dead letters, replays them, and returns them; it returns none if there are no more. Each
-// attempt reads them again, since some may be resolved meanwhile.
-func (r *Replayer) replayBatch(ctx context.Context, after, last int64, report *Report) (letters []domain.DeadLetter, err error) {
+// attempt reads them again, since some may be resolved meanwhile. previous is the last batch that wrote something: if the
+// database was set back since, the store refuses the next one.
+func (r *Replayer) replayBatch(
+	ctx context.Context, after, last int64, previous *batchResult, report *Report,
+) (letters []domain.DeadLetter, err error) {
 	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		if letters, err = r.store.Open(ctx, r.opts.Stream, r.opts.Letters, after, last); err != nil || len(letters) == 0 {
 			return err
 		}
-		batch := domain.Redecode(r.opts.Stream, letters, time.Now(), r.decoder)
+		batch := domain.Redecode(r.opts.Stream, letters, time.Now().Round(time.Microsecond), r.decoder) // as PostgreSQL stores it
+		batch.Previous, batch.PreviousReadAt = previous.pageID, previous.readAt
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
 		defer cancel()
 		res, err := r.store.Replay(ctx, batch)
 		switch {
 		case err == nil:
 			report.add(len(letters), res)
+			if res.PageID != 0 {
+				*previous = batchResult{res.PageID, batch.ReadAt}
+			}
 		case domain.KindOf(err) == domain.Uncertain:
 			report.Unanswered++
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
@@ -26,6 +27,8 @@ type Comparison interface {
 	// Compare finds the records of a page that are neither stored with their values nor parked, and notes the ids of its
 	// events and rejects as returned. After an error nothing is noted, and Compare may be called again with the same page.
 	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
+	// PageCommittedAt returns when the page with a seq was committed, zero if the stream has no such page.
+	PageCommittedAt(ctx context.Context, stream domain.StreamID, seq int64) (time.Time, error)
 	// Unreturned finds the stream's events that were not returned since Begin. It may be called again.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
@@ -48,9 +51,13 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.checkComparable(report.Stream.Checkpoint); err != nil {
 		return err
 	}
+	checkSetBack, err := v.watchLastPage(ctx, report.Stream.Checkpoint)
+	if err != nil {
+		return err
+	}
 	v.observer.Checking(domain.CheckReturned)
 	w := walk{}
-	err := v.comparePages(ctx, &w, report.EndAccepted)
+	err = v.comparePages(ctx, &w, report.EndAccepted)
 	returned := w.finding(report.Inspection)
 	report.Walk = w.Walk
 	if err == nil || returned.Differences > 0 {
@@ -70,7 +77,32 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 		return err
 	}
 	report.Findings = append(report.Findings, unreturned)
-	return nil
+	return checkSetBack(ctx)
+}
+
+// watchLastPage returns a function that returns SetBack if the last page of the checkpoint is no longer the page that it was:
+// then the database was set back while the API was read, and rows that were compared may be gone.
+func (v *Verifier) watchLastPage(ctx context.Context, at domain.Checkpoint) (check func(context.Context) error, err error) {
+	before, err := v.pageCommittedAt(ctx, at.Seq)
+	return func(ctx context.Context) error {
+		after, err := v.pageCommittedAt(ctx, at.Seq)
+		if err != nil || after.Equal(before) {
+			return err
+		}
+		return &domain.Error{
+			Kind: domain.SetBack, Op: "compare stream " + at.Stream.String() + " with the API",
+			Err:  errors.New("the database was set back to an earlier state while the API was read"),
+			Hint: "run it again",
+		}
+	}, err
+}
+
+func (v *Verifier) pageCommittedAt(ctx context.Context, seq int64) (committed time.Time, err error) {
+	err = v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+		committed, err = v.opts.API.Rows.PageCommittedAt(ctx, v.opts.Stream, seq)
+		return err
+	})
+	return committed, err
 }
 
 // checkComparable returns Invalid if the stream is incomplete or was read from another source URL: every comparison would

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
@@ -21,6 +22,7 @@ type fakeRows struct {
 	unreturned int64
 	err        error // of Compare from its second call, and of Unreturned from its first
 	failures   int   // how many calls of each fail; 0: all
+	setBack    bool  // the last page is another one after Compare
 
 	begins   int
 	returned []domain.EventID
@@ -47,6 +49,13 @@ func (r *fakeRows) Compare(_ context.Context, _ domain.StreamID, page domain.Dec
 	}
 	compared.Parked = int64(len(page.Rejects))
 	return compared, nil
+}
+
+func (r *fakeRows) PageCommittedAt(context.Context, domain.StreamID, int64) (time.Time, error) {
+	if r.setBack && r.calls > 0 {
+		return time.Unix(2, 0), nil
+	}
+	return time.Unix(1, 0), nil
 }
 
 func (r *fakeRows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
@@ -91,6 +100,15 @@ func TestCompare_AllPages(t *testing.T) {
 	found := report.Findings[2].Shown[0]
 	if found.Event != domaintest.EventID(4) || found.RequestID == "" {
 		t.Errorf("got difference %+v", found)
+	}
+}
+
+// TestCompare_SetBack: a walk takes hours, and rows that it has compared may be gone at its end.
+func TestCompare_SetBack(t *testing.T) {
+	t.Parallel()
+	_, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, 2, &fakeRows{setBack: true}))).Run(t.Context())
+	if domain.KindOf(err) != domain.SetBack {
+		t.Errorf("got error %v, want kind set back", err)
 	}
 }
 

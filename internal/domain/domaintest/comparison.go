@@ -14,6 +14,7 @@ import (
 type Comparison interface {
 	Begin()
 	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
+	PageCommittedAt(ctx context.Context, stream domain.StreamID, seq int64) (time.Time, error)
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
@@ -30,6 +31,7 @@ func ComparisonChecks() []Check[VerifyUnderTest] {
 		{"begin forgets what was returned", checkBegin},
 		{"a comparison that failed may be repeated", checkCompareStopped},
 		{"events of other streams are not unreturned", checkUnreturnedOtherStream},
+		{"a page has the time of its commit", checkPageCommittedAt},
 	}
 }
 
@@ -167,13 +169,14 @@ func checkUnreturned(ctx context.Context, under VerifyUnderTest) error {
 	return wantUnreturned(ctx, under)
 }
 
-// checkUnreturnedReject returns a stored event as a record that cannot be decoded any more.
+// checkUnreturnedReject returns a stored event as a record that cannot be decoded any more. The record is missing, but its
+// event was returned.
 func checkUnreturnedReject(ctx context.Context, under VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, under); err != nil {
 		return err
 	}
 	p := addRejects(page(domain.Position{Pass: 1}, 1), reject(1, 2, "stored, but bad"))
-	if err := wantComparison(ctx, under, p, 0, 0, nil, nil); err != nil {
+	if err := wantComparison(ctx, under, p, 0, 0, []domain.EventID{event(2).ID}, nil); err != nil {
 		return err
 	}
 	return wantUnreturned(ctx, under, 3)
@@ -218,4 +221,46 @@ func checkUnreturnedOtherStream(ctx context.Context, under VerifyUnderTest) erro
 		return err
 	}
 	return wantUnreturned(ctx, under, 1, 2, 3)
+}
+
+// checkPageCommittedAt commits two pages after a backup, restores the backup, and commits other pages.
+func checkPageCommittedAt(ctx context.Context, under VerifyUnderTest) error {
+	s, at, err := openAndClaim(ctx, under.StoreUnderTest)
+	if err != nil {
+		return err
+	}
+	restore, err := under.Backup(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Commit(ctx, batch(at, page(at.Position, 1))); err != nil {
+		return err
+	}
+	first, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	if err != nil || first.IsZero() {
+		return fmt.Errorf("got %v for a page that is stored; %w", first, err)
+	}
+	again, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	if err != nil || !again.Equal(first) {
+		return fmt.Errorf("got %v, want %v again; %w", again, first, err)
+	}
+	if err := restore(ctx); err != nil {
+		return err
+	}
+	gone, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	if err != nil || !gone.IsZero() {
+		return fmt.Errorf("got %v for a page that is gone, want zero; %w", gone, err)
+	}
+	s, at, err = openAndClaim(ctx, under.StoreUnderTest)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Commit(ctx, batch(at, page(at.Position, 1))); err != nil {
+		return err
+	}
+	other, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	if err != nil || other.Equal(first) {
+		return fmt.Errorf("got the time of the page that is gone, want another; %w", err)
+	}
+	return nil
 }

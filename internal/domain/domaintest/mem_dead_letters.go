@@ -45,11 +45,11 @@ func (d *MemDatabase) snapshot() (undo func()) {
 	}
 }
 
-// park parks rejects of a page and returns those with a new dead letter. The others were parked before, or their event has
-// too many open dead letters.
+// park parks rejects of a page. It returns those with a new dead letter, and those that are not stored because their event has
+// too many open dead letters. The others were parked before.
 func (d *MemDatabase) park(
 	stream domain.StreamID, pageID int64, page domain.DecodedPage, rejects []domain.Reject,
-) (parked []domain.Reject) {
+) (parked, surplus []domain.Reject) {
 	for _, r := range rejects {
 		key := page.KeyOf(r)
 		known := func(l *memLetter) bool {
@@ -62,6 +62,7 @@ func (d *MemDatabase) park(
 		if last, open := d.lastOpen(stream, r.Why.ID); open >= domain.MaxOpenDeadLetters {
 			last.Seen++
 			last.Others++
+			surplus = append(surplus, r)
 			continue
 		}
 		parked = append(parked, r)
@@ -70,7 +71,7 @@ func (d *MemDatabase) park(
 			Payload: bytes.Clone(r.Record.Payload), Seen: 1, ParkedAt: time.Now(),
 		}})
 	}
-	return parked
+	return parked, surplus
 }
 
 // lastOpen returns the last open dead letter of an event, and their number.
@@ -180,11 +181,15 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 	}
 	r.db.mu.Lock()
 	defer r.db.mu.Unlock()
+	if !r.db.hasReplay(batch.Stream, batch.Previous, batch.PreviousReadAt) {
+		return res, newError(domain.SetBack, "replay", "the batch before is gone")
+	}
 	batch = batch.Only(r.db.openIDs(batch))
 	if len(batch.Letters) == 0 {
 		return res, nil
 	}
 	at := r.db.checkpoints[batch.Stream]
+	r.db.replayReads[int64(len(r.db.ledger)+1)] = batch.ReadAt
 	res.PageID, res.Again = int64(len(r.db.ledger)+1), map[string]int64{}
 	res.Received = int64(len(batch.Letters))
 	for _, e := range batch.Events {
@@ -202,6 +207,9 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 // openIDs returns the ids of a batch's dead letters that are open.
 func (d *MemDatabase) openIDs(batch domain.Replay) (ids []int64) {
 	for _, read := range batch.Letters {
+		if read.ID > int64(len(d.letters)) || !bytes.Equal(d.letter(read.ID).Payload, read.Payload) {
+			continue // the database was set back since
+		}
 		if d.letter(read.ID).Resolved == nil {
 			ids = append(ids, read.ID)
 		}
@@ -244,4 +252,16 @@ func (d *MemDatabase) parkAgain(batch domain.Replay, reject domain.Reject, res *
 	l.Why, l.Replays = reject.Why, l.Replays+1
 	res.Parked++
 	res.Again[reject.Why.Reason]++
+}
+
+// hasReplay reports whether the ledger has the row of a replay. It always has row 0, which stands for none.
+func (d *MemDatabase) hasReplay(stream domain.StreamID, pageID int64, readAt time.Time) bool {
+	if pageID == 0 {
+		return true
+	}
+	if pageID > int64(len(d.ledger)) {
+		return false
+	}
+	row := d.ledger[pageID-1]
+	return row.Kind == "replay" && row.Stream == stream.String() && d.replayReads[pageID].Equal(readAt)
 }

@@ -23,6 +23,8 @@ type MemDatabase struct {
 	held        map[domain.StreamID]time.Time // until when the rate limit allows no request
 	holders     map[domain.StreamID]*MemStore
 	ledger      []LedgerRow
+	commits     map[int64]time.Time // by ledger row
+	replayReads map[int64]time.Time // of a replay's ledger row: when its dead letters were read
 	letters     []*memLetter
 	drift       map[domain.StreamID][]domain.DriftEntry
 }
@@ -49,6 +51,8 @@ func NewMemDatabase() *MemDatabase {
 		held:        map[domain.StreamID]time.Time{},
 		holders:     map[domain.StreamID]*MemStore{},
 		drift:       map[domain.StreamID][]domain.DriftEntry{},
+		replayReads: map[int64]time.Time{},
+		commits:     map[int64]time.Time{},
 	}
 }
 
@@ -186,19 +190,21 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		}
 		res.Counts = res.Counts.Add(counts)
 		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
+		s.db.commits[int64(len(s.db.ledger)+1)] = time.Now()
 		s.db.ledger = append(s.db.ledger, LedgerRow{
 			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Offset, ParentSeq: parentSeq(page, at.Seq),
 			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Counts: counts, TraceID: page.Receipt.TraceID,
 			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
 		at.Position = page.To
+		at.MaxAnnounced = 0 // it is not stored
 		if n := len(page.Events); n > 0 {
 			at.LastEventAt = page.Events[n-1].OccurredAt
 		}
 	}
 	at.Counts, at.UpdatedAt = at.Counts.Add(res.Counts), time.Now()
 	if at.Done {
-		if err := b.LastPage().End.Check(at.Position, s.db.countStored(at)); err != nil {
+		if err := b.LastPage().End.Check(b.LastPage().To, s.db.countStored(at)); err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
@@ -217,7 +223,7 @@ func (d *MemDatabase) isRepeated(stream domain.StreamID, page domain.DecodedPage
 }
 
 // countStored returns how many records of the stream are stored or parked, or -1 if another stream uses the database, too.
-// It does not count conflicts: their events are stored.
+// It counts each event once: no dead letters whose event is stored.
 func (d *MemDatabase) countStored(at domain.Checkpoint) int64 {
 	for stream, other := range d.checkpoints {
 		if stream != at.Stream && other.Received > 0 {
@@ -226,11 +232,18 @@ func (d *MemDatabase) countStored(at domain.Checkpoint) int64 {
 	}
 	stored := at.Inserted + at.Parked
 	for _, l := range d.letters {
-		if l.stream == at.Stream && strings.Contains(string(l.Key), " with values ") {
+		if l.stream == at.Stream && isEventStored(l) {
 			stored--
 		}
 	}
 	return stored
+}
+
+// isEventStored reports whether the event of a dead letter is stored: the letter is a conflict, or a page has stored the event
+// since.
+func isEventStored(l *memLetter) bool {
+	isConflict := strings.Contains(string(l.Key), " with values ")
+	return isConflict || l.Resolved != nil && (l.Resolved.How == domain.ResolvedAsSuperseded || l.Resolved.How == domain.ResolvedAsDuplicate)
 }
 
 // parentSeq returns the seq of the page that led to page, or 0 if page is at the head of a pass.
@@ -264,10 +277,10 @@ func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.De
 		}
 	}
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
-	parked := d.park(stream, pageID, page, rejects)
+	parked, surplus := d.park(stream, pageID, page, rejects)
 	counts.Parked, counts.Duplicate = int64(len(parked)), counts.Duplicate+int64(len(rejects)-len(parked))
 	d.supersede(stream, pageID, page.Events)
-	return counts, page.CheckRejectRatio(parked)
+	return counts, page.CheckRejectRatio(slices.Concat(parked, surplus))
 }
 
 // hasNUL reports whether PostgreSQL would refuse a text of the event.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -177,11 +178,10 @@ func (c *MemComparison) Compare(
 	for _, r := range page.Rejects {
 		c.returned[r.Why.ID] = true
 		letter := c.db.findLetter(stream, page, r)
-		_, stored := c.db.events[r.Why.ID]
 		switch {
 		case letter != nil && isUnstored(letter):
 			result.Parked++
-		case letter != nil || stored:
+		case letter != nil:
 		case c.countNotKept(stream, r.Why.ID):
 			result.NotKept++
 		default:
@@ -233,6 +233,18 @@ func (c *MemComparison) countNotKept(stream domain.StreamID, id domain.EventID) 
 	}
 	c.notKept[id]++
 	return true
+}
+
+// PageCommittedAt implements verify.Comparison.
+func (c *MemComparison) PageCommittedAt(_ context.Context, stream domain.StreamID, seq int64) (time.Time, error) {
+	c.db.mu.Lock()
+	defer c.db.mu.Unlock()
+	for i, row := range c.db.ledger {
+		if row.Kind == "page" && row.Stream == stream.String() && row.Seq == seq {
+			return c.db.commits[int64(i+1)], nil
+		}
+	}
+	return time.Time{}, nil
 }
 
 // Unreturned implements verify.Comparison.

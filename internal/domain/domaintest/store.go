@@ -51,6 +51,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 
 		{"a page that repeats an earlier one of its pass is a bad page", checkRepeatedPage},
 		{"an end is checked against the stored rows", checkEnds},
+		{"a dead letter whose event is stored since does not count for an end", checkEndAfterSuperseded},
 		{"an end is confirmed in a table that another stream uses", checkEndInSharedTable},
 		{"an accepted short end is in the ledger", checkAcceptedShortEnd},
 		{"the next claim returns the hold", checkHold},
@@ -61,6 +62,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"different records of one event are different dead letters", checkDifferentRecords},
 		{"a record that differs from a resolved dead letter is a new one", checkRecordAfterResolved},
 		{"an event has a limited number of open dead letters", checkMaxOpenDeadLetters},
+		{"rejects that are not stored count for the limit of a page", checkSurplusCounts},
 		{"a reject without an id is identified by its bytes", checkRejectWithoutID},
 		{"the same id with other values is a conflict and the first one stays", checkConflicts},
 		{"an event that the database refuses is parked and the rest is stored", checkUnstorableEvent},

@@ -273,3 +273,28 @@ func checkTooManyDeadLetters(ctx context.Context, under StoreUnderTest) error {
 	_, err = s.Commit(ctx, batch(at, p))
 	return err
 }
+
+// checkSurplusCounts: an API that gives many events one id sends broken pages, although few of the records are parked.
+func checkSurplusCounts(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := openAndClaim(ctx, under)
+	if err != nil {
+		return err
+	}
+	const surplus = 4
+	p := page(at.Position)
+	for i := range domain.MaxOpenDeadLetters + surplus {
+		p = addRejects(p, reject(i, 7, fmt.Sprint(i)))
+	}
+	p.MaxParked = len(p.Rejects) - 1
+	_, err = s.Commit(ctx, batch(at, p))
+	if err := wantKind(err, domain.TooManyRejects); err != nil {
+		return err
+	}
+	p.MaxParked = len(p.Rejects)
+	res, err := s.Commit(ctx, batch(at, p))
+	if err != nil {
+		return err
+	}
+	want := domain.Counts{Received: int64(len(p.Rejects)), Duplicate: surplus, Parked: domain.MaxOpenDeadLetters}
+	return wantCounts(res.Counts, want)
+}

@@ -91,6 +91,23 @@ func checkEnds(ctx context.Context, under StoreUnderTest) error {
 	return err
 }
 
+// checkEndAfterSuperseded parks a record and then stores its event. It is one of the announced records, not two.
+func checkEndAfterSuperseded(ctx context.Context, under StoreUnderTest) error {
+	s, at, err := openAndClaim(ctx, under)
+	if err != nil {
+		return err
+	}
+	first := addRejects(page(at.Position, 1), reject(1, 2, "broken"))
+	first.To.AnnouncedFirst, first.To.AnnouncedLast = domain.Total{N: 3, Known: true}, domain.Total{N: 3, Known: true}
+	res, err := s.Commit(ctx, batch(at, first))
+	if err != nil {
+		return err
+	}
+	at = res.Checkpoint
+	_, err = s.Commit(ctx, batch(at, endPage(at.Position, 3, 3, 2, 1))) // one of the three is missing
+	return wantKind(err, domain.Unconfirmed)
+}
+
 // checkEndInSharedTable: records that another stream stored count as duplicates, so the counts of this stream do not show
 // whether all announced records are stored. Then an end has to be confirmed.
 func checkEndInSharedTable(ctx context.Context, under StoreUnderTest) error {

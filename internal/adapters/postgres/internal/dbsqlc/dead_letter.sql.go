@@ -244,19 +244,22 @@ func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) 
 
 const deadLetterLock = `-- name: DeadLetterLock :many
 SELECT l.id FROM dead_letters AS l
-WHERE l.stream = $1 AND l.id = ANY($2::bigint[]) AND l.resolved_at IS NULL
+JOIN ROWS FROM (unnest($1::bigint[]), unnest($2::bytea[])) AS g (id, hash) ON g.id = l.id AND g.hash = l.payload_sha256
+WHERE l.stream = $3 AND l.id = ANY($1::bigint[]) AND l.resolved_at IS NULL
 ORDER BY l.id
-FOR UPDATE
+FOR UPDATE OF l
 `
 
 type DeadLetterLockParams struct {
-	Stream string
 	Ids    []int64
+	Hashes [][]byte
+	Stream string
 }
 
-// Locks the given dead letters that are still open, and returns their ids.
+// Locks the given dead letters that are still open, and returns their ids. A dead letter with other bytes is not the given
+// one: the database was set back since, and the id is another letter's now.
 func (q *Queries) DeadLetterLock(ctx context.Context, arg DeadLetterLockParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, deadLetterLock, arg.Stream, arg.Ids)
+	rows, err := q.db.Query(ctx, deadLetterLock, arg.Ids, arg.Hashes, arg.Stream)
 	if err != nil {
 		return nil, err
 	}

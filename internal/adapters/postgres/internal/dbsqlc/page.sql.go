@@ -10,6 +10,49 @@ import (
 	"time"
 )
 
+const pageCommittedAt = `-- name: PageCommittedAt :one
+SELECT p.committed_at FROM pages AS p WHERE p.stream = $1 AND p.seq = $2 AND p.kind = 'page'
+`
+
+type PageCommittedAtParams struct {
+	Stream string
+	Seq    int64
+}
+
+func (q *Queries) PageCommittedAt(ctx context.Context, arg PageCommittedAtParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, pageCommittedAt, arg.Stream, arg.Seq)
+	var committed_at time.Time
+	err := row.Scan(&committed_at)
+	return committed_at, err
+}
+
+const pageExists = `-- name: PageExists :one
+SELECT EXISTS (
+    SELECT FROM pages AS p
+    WHERE p.id = $1 AND p.stream = $2 AND p.kind = $3 AND p.fetched_at = $4
+)
+`
+
+type PageExistsParams struct {
+	ID        int64
+	Stream    string
+	Kind      string
+	FetchedAt time.Time
+}
+
+// Reports whether the ledger has this row. A row that has the id after the database was set back has another time.
+func (q *Queries) PageExists(ctx context.Context, arg PageExistsParams) (bool, error) {
+	row := q.db.QueryRow(ctx, pageExists,
+		arg.ID,
+		arg.Stream,
+		arg.Kind,
+		arg.FetchedAt,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const pageInsert = `-- name: PageInsert :exec
 INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
                    body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id, ids_hash, end_accepted)

@@ -151,28 +151,3 @@ func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) 
 	}
 	return items, nil
 }
-
-const returnedStored = `-- name: ReturnedStored :many
-SELECT e.id FROM events AS e WHERE e.id = ANY($1::uuid[])
-`
-
-// Returns the given ids that are stored.
-func (q *Queries) ReturnedStored(ctx context.Context, ids []domain.UUID) ([]domain.UUID, error) {
-	rows, err := q.db.Query(ctx, returnedStored, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []domain.UUID
-	for rows.Next() {
-		var id domain.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
