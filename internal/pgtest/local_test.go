@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +33,10 @@ const serveEnv = "PGTEST_SERVE_UNTIL_KILLED"
 
 func TestOpenLocal_KilledProcess(t *testing.T) {
 	if os.Getenv(serveEnv) != "" {
-		fmt.Fprintln(os.Stdout, serveEnv, openTestLocal(t).url.String())
+		srv := openTestLocal(t)
+		fmt.Fprintln(os.Stdout, serveEnv, srv.url.String())
 		_, _ = io.Copy(io.Discard, os.Stdin)
+		runtime.KeepAlive(srv) // else the pipe to the cleaner is collected and closed, and the cleaner stops the server
 		return
 	}
 	if len(pgprograms.Folders()) == 0 {
