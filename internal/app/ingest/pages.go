@@ -117,8 +117,8 @@ func (f *fetcher) newRequest(at domain.Position) *request {
 	return &request{at: at, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// confirmEnd reports whether the page confirms an end: it ends the pass, and the answer before to the same request did so
-// too, with records that are all in this page. Totals and bytes may differ: some APIs count new events, or put the time of
+// confirmEnd reports whether the page confirms an end: it ends the pass, as the answer before to the same request did, and
+// it has all records of the answers before, so that none of them is lost. Totals and bytes may differ: some APIs count new events, or put the time of
 // the request into their records. The stream may also grow between the two answers, but not below the announced total.
 func (f *fetcher) confirmEnd(page domain.DecodedPage) bool {
 	previous := f.current.end
@@ -127,7 +127,11 @@ func (f *fetcher) confirmEnd(page domain.DecodedPage) bool {
 		return false
 	}
 	f.current.end = newEndPage(page)
-	if previous == nil || !f.current.end.contains(previous) {
+	if previous == nil {
+		return false
+	}
+	if !f.current.end.contains(previous) {
+		f.current.end.add(previous)
 		return false
 	}
 	return page.To.Offset == previous.offset || page.To.Offset >= page.To.AnnouncedFirst.N
@@ -153,6 +157,14 @@ func newEndPage(page domain.DecodedPage) *endPage {
 		}
 	}
 	return e
+}
+
+// add adds the records of other to e.
+func (e *endPage) add(other *endPage) {
+	for id := range other.ids {
+		e.ids[id] = true
+	}
+	e.withoutID = max(e.withoutID, other.withoutID)
 }
 
 // contains reports whether all records of other are in e.
