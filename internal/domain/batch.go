@@ -25,6 +25,7 @@ type CommitResult struct {
 // a cache. The store that commits the end decides, since only the database knows what was stored.
 type End struct {
 	Confirmed   bool // a second answer ended the pass too, and had all records of the first one
+	Disputed    bool // an earlier answer to the same request ended the pass with a record that this one lacks
 	AcceptShort bool // the user accepts a confirmed end below the first announced total
 }
 
@@ -32,12 +33,17 @@ type End struct {
 // or parked, in all passes together; conflicts whose event is stored do not count. It is negative if another stream stores
 // into the same table, so that the number is unknown; such an end has to be confirmed.
 //
-// An end below the first announced total is a BadPage, unless the user accepts it. At or above that total, an end is
+// A disputed end is always Unconfirmed. An end below the first announced total is a BadPage, unless the user accepts it. At or above that total, an end is
 // believed if both the position and stored reach the greatest total that was announced in this run. Otherwise, or if
 // the API announced nothing or 0, the end is Unconfirmed until a second answer gives it again.
 func (e End) Check(at Position, stored int64) error {
 	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N, at.MaxAnnounced)
 	switch {
+	case e.Disputed:
+		return &Error{
+			Kind: Unconfirmed, Op: "check end",
+			Err: fmt.Errorf("the API ends the stream after %d records, without a record that it returned before", at.Offset),
+		}
 	case e.Confirmed && e.AcceptShort:
 		return nil
 	case at.Offset < first:
@@ -48,7 +54,7 @@ func (e End) Check(at Position, stored int64) error {
 		return &Error{
 			Kind: kind, Op: "check end",
 			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Offset, first),
-			Hint: "run it again later", Remedy: AcceptShortEnd,
+			Hint: "run it again later", Remedy: AcceptShortEnd, ShortEnd: true,
 		}
 	case e.Confirmed:
 		return nil

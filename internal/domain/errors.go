@@ -45,15 +45,16 @@ func (k Kind) String() string {
 
 // An Error is a classified error. Its text never holds a secret.
 type Error struct {
-	Kind   Kind
-	Op     string    // the operation that failed, e.g. "fetch page"
-	Hint   string    // what the user can do about it, in words that hold for every way to run pawl; may be empty
-	Remedy Remedy    // what the user can do about it with a command or a flag; zero if nothing
-	Until  time.Time // RateLimited only: when to try again; zero if the API did not say
-	Unsent bool      // no request was sent
-	Holder Holder    // Fenced by Claim only: what the store sees of the runner that holds the stream
-	Status int       // HTTP status of the API's answer, 0 without a complete answer
-	Err    error     // the cause, never nil
+	Kind     Kind
+	Op       string    // the operation that failed, e.g. "fetch page"
+	Hint     string    // what the user can do about it, in words that hold for every way to run pawl; may be empty
+	Remedy   Remedy    // what the user can do about it with a command or a flag; zero if nothing
+	Until    time.Time // RateLimited only: when to try again; zero if the API did not say
+	Unsent   bool      // no request was sent
+	Holder   Holder    // Fenced by Claim only: what the store sees of the runner that holds the stream
+	ShortEnd bool      // BadPage only: the page is complete, but ends its pass below the announced total
+	Status   int       // HTTP status of the API's answer, 0 without a complete answer
+	Err      error     // the cause, never nil
 }
 
 // A Holder is the state of the runner that holds a stream, as far as the store can see it.

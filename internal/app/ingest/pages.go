@@ -44,7 +44,7 @@ func (r *Runner) newFetcher() *fetcher {
 // the cursor, pages begins a new pass from the head: stored records are then received again and counted as duplicate (I2).
 // It ends after the first error it yields.
 //
-// The consumer decides whether it accepts a page or an end, see confirmEnd; after refetch, pages fetches the same page again. heldUntil is
+// The consumer decides whether it accepts a page or an end, see checkEnd; after refetch, pages fetches the same page again. heldUntil is
 // when the rate limit allows the first request, zero if unknown.
 func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
 	return func(yield func(domain.FetchedPage, error) bool) {
@@ -87,6 +87,9 @@ func (f *fetcher) refetch(err error) bool {
 	if kind != domain.BadPage && kind != domain.Unconfirmed {
 		return false
 	}
+	if kind == domain.BadPage && !domain.AsError(err).ShortEnd {
+		f.current.end = nil // its records are those of an earlier page
+	}
 	f.current.refetchReason = err
 	return true
 }
@@ -109,7 +112,7 @@ type request struct {
 	trafficBefore domain.Traffic
 
 	refetchReason error    // why the last answer is not accepted, or the first request not allowed; else nil
-	end           *endPage // the last answer, nil if it did not end the pass
+	end           *endPage // the records of the answers that ended the pass, nil if the last one did not
 	confirming    bool     // an end has been fetched again already
 }
 
@@ -117,24 +120,25 @@ func (f *fetcher) newRequest(at domain.Position) *request {
 	return &request{at: at, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// confirmEnd reports whether the page confirms an end: it ends the pass, as the answer before to the same request did, and
-// it has all records of the answers before, so that none of them is lost. Totals and bytes may differ: some APIs count new events, or put the time of
+// checkEnd compares a page that ends its pass with the answer before to the same request, if that one did so too. The page
+// confirms the end if it has all records of the answers before, and disputes it if it lacks one, which would be lost. Totals and bytes may differ: some APIs count new events, or put the time of
 // the request into their records. The stream may also grow between the two answers, but not below the announced total.
-func (f *fetcher) confirmEnd(page domain.DecodedPage) bool {
+func (f *fetcher) checkEnd(page domain.DecodedPage) (end domain.End) {
 	previous := f.current.end
 	f.current.end = nil
 	if !page.To.Done {
-		return false
+		return end
 	}
 	f.current.end = newEndPage(page)
-	if previous == nil {
-		return false
-	}
-	if !f.current.end.contains(previous) {
+	switch {
+	case previous == nil:
+	case !f.current.end.contains(previous):
 		f.current.end.add(previous)
-		return false
+		end.Disputed = true
+	default:
+		end.Confirmed = page.To.Offset == previous.offset || page.To.Offset >= page.To.AnnouncedFirst.N
 	}
-	return page.To.Offset == previous.offset || page.To.Offset >= page.To.AnnouncedFirst.N
+	return end
 }
 
 // An endPage holds what is compared of a page that ends its pass.

@@ -101,7 +101,8 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		if err != nil {
 			return sum.at(at), err
 		}
-		page.End = domain.End{Confirmed: fetcher.confirmEnd(page), AcceptShort: r.opts.AcceptShortEnd}
+		page.End = fetcher.checkEnd(page)
+		page.End.AcceptShort = r.opts.AcceptShortEnd
 		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many rejects: stop before anything is stored
 			return sum.at(at), err
 		}

@@ -37,7 +37,8 @@ func Walk(
 				page, err = fetched.Decode(ctx, decoder)
 			}
 			if err == nil {
-				page.End = domain.End{Confirmed: f.confirmEnd(page), AcceptShort: opts.AcceptShortEnd}
+				page.End = f.checkEnd(page)
+				page.End.AcceptShort = opts.AcceptShortEnd
 				err = seen.check(page)
 				if f.refetch(err) {
 					continue
