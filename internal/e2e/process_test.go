@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,10 @@ import (
 
 // TestMain builds the programs under test and then runs the tests.
 func TestMain(m *testing.M) {
+	if signal.Ignored(syscall.SIGHUP) {
+		// The tests were started by nohup. A process inherits an ignored signal, but not one that its parent handles.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	os.Exit(buildAndTest(m))
 }
 
