@@ -46,13 +46,13 @@ func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, 
 		if err := ctx.Err(); err != nil {
 			return DecodedPage{}, &Error{Kind: Stopped, Op: "decode page", Err: err}
 		}
-		page.decode(decoder, record)
+		decodeInto(&page, decoder, record)
 	}
 	return page, nil
 }
 
-// decode adds the record to the page, as an event or as a reject.
-func (p *DecodedPage) decode(decoder Decoder, record Record) {
+// decodeInto adds the record to the page, as an event or as a reject.
+func decodeInto(p *DecodedPage, decoder Decoder, record Record) {
 	event, drift, err := decoder.Decode(record)
 	if err != nil {
 		p.Rejects = append(p.Rejects, Reject{Record: record, Why: toRejection(err)})
@@ -60,7 +60,7 @@ func (p *DecodedPage) decode(decoder Decoder, record Record) {
 	}
 	p.Events = append(p.Events, DecodedEvent{event, record})
 	for _, d := range drift {
-		p.addDrift(d)
+		p.Drift = addDrift(p.Drift, d)
 	}
 }
 
@@ -72,18 +72,19 @@ func toRejection(err error) Rejection {
 	return Rejection{Reason: "unknown", Detail: err.Error()}
 }
 
-// addDrift counts one record's drift. From MaxDriftEntries paths and kinds on, further ones are counted together.
-func (p *DecodedPage) addDrift(d Drift) {
-	i := slices.IndexFunc(p.Drift, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
-	if i < 0 && len(p.Drift) >= MaxDriftEntries {
+// addDrift counts one record's drift and returns the counts. From MaxDriftEntries paths and kinds on, further ones are counted
+// together.
+func addDrift(counts []DriftCount, d Drift) []DriftCount {
+	i := slices.IndexFunc(counts, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
+	if i < 0 && len(counts) >= MaxDriftEntries {
 		d.Path, d.Kind = FurtherDriftPath, FurtherDriftKind
-		i = slices.IndexFunc(p.Drift, func(c DriftCount) bool { return c.Kind == FurtherDriftKind })
+		i = slices.IndexFunc(counts, func(c DriftCount) bool { return c.Kind == FurtherDriftKind })
 	}
 	if i < 0 {
-		p.Drift = append(p.Drift, DriftCount{d.Path, d.Kind, 1, d.Value})
-		return
+		return append(counts, DriftCount{d.Path, d.Kind, 1, d.Value})
 	}
-	p.Drift[i].Count++
+	counts[i].Count++
+	return counts
 }
 
 // IDsHash returns a SHA-256 over the ids of the page's events and the keys of its rejects, regardless of their order. It

@@ -131,7 +131,7 @@ func describeRejects(rejects []Reject) string {
 			break
 		}
 	}
-	shown := append(firsts, others...)
+	shown := slices.Concat(firsts, others)
 	var texts []string
 	for _, r := range shown[:min(maxShownRejects, len(shown))] {
 		texts = append(texts, "record "+strconv.Itoa(r.Record.Index)+": "+r.Why.Error())

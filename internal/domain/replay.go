@@ -18,7 +18,7 @@ type Replay struct {
 func Redecode(stream StreamID, letters []DeadLetter, at time.Time, decoder Decoder) Replay {
 	var page DecodedPage
 	for i, l := range letters {
-		page.decode(decoder, Record{Payload: l.Payload, Index: i})
+		decodeInto(&page, decoder, Record{Payload: l.Payload, Index: i})
 	}
 	return Replay{Stream: stream, Letters: letters, ReadAt: at, Events: page.Events, Rejects: page.Rejects}
 }

@@ -83,14 +83,14 @@ func newAPI(source domain.EventSource, r *fakeRows) *verify.API {
 	}
 }
 
-func newCleanAPI(n, size int, r *fakeRows) *verify.API {
-	return newAPI(domaintest.NewCleanStream(n, size), r)
+func newCleanAPI(n int, r *fakeRows) *verify.API {
+	return newAPI(domaintest.NewCleanStream(n, 2), r)
 }
 
 func TestCompare_AllPages(t *testing.T) {
 	t.Parallel()
 	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(4)}, unreturned: 7}
-	report, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, 2, r))).Run(t.Context())
+	report, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, r))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.Contains(err.Error(), "8 differences in 2 checks: returned, unreturned") {
 		t.Errorf("got error %v, want 8 differences", err)
 	}
@@ -106,7 +106,7 @@ func TestCompare_AllPages(t *testing.T) {
 // TestCompare_SetBack: a walk takes hours, and rows that it has compared may be gone at its end.
 func TestCompare_SetBack(t *testing.T) {
 	t.Parallel()
-	_, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, 2, &fakeRows{setBack: true}))).Run(t.Context())
+	_, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, &fakeRows{setBack: true}))).Run(t.Context())
 	if domain.KindOf(err) != domain.SetBack {
 		t.Errorf("got error %v, want kind set back", err)
 	}
@@ -336,7 +336,7 @@ func TestCompare_GrowingAPI(t *testing.T) {
 			for n := range tt.missing {
 				r.missing = append(r.missing, domaintest.EventID(uint64(n)))
 			}
-			report, err := verify.New(i, &recorder{}, options(newCleanAPI(7, 2, r))).Run(t.Context())
+			report, err := verify.New(i, &recorder{}, options(newCleanAPI(7, r))).Run(t.Context())
 			if (err == nil) != (tt.differences == 0) || report.Walk.New != tt.newRecords || report.Findings[2].Differences != tt.differences {
 				t.Errorf("got %v: %d new, %d differences; want %d and %d",
 					err, report.Walk.New, report.Findings[2].Differences, tt.newRecords, tt.differences)

@@ -143,7 +143,7 @@ func TestRun_ComparesInconsistentDatabase(t *testing.T) {
 	i := soundInventory()
 	i.findings[0].Differences = 1
 	w := &recorder{}
-	report, err := verify.New(i, w, options(newCleanAPI(3, 2, &fakeRows{}))).Run(t.Context())
+	report, err := verify.New(i, w, options(newCleanAPI(3, &fakeRows{}))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") || len(report.Findings) != 4 {
 		t.Errorf("%v: %+v", err, report.Findings)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"reflect"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -283,7 +284,7 @@ func checkSurplusCounts(ctx context.Context, under StoreUnderTest) error {
 	const surplus = 4
 	p := page(at.Position)
 	for i := range domain.MaxOpenDeadLetters + surplus {
-		p = addRejects(p, reject(i, 7, fmt.Sprint(i)))
+		p = addRejects(p, reject(i, 7, strconv.Itoa(i)))
 	}
 	p.MaxParked = len(p.Rejects) - 1
 	_, err = s.Commit(ctx, batch(at, p))
