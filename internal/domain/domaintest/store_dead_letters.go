@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"strconv"
 	"reflect"
+	"strconv"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
