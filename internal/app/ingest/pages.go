@@ -44,7 +44,7 @@ func (r *Runner) newFetcher() *fetcher {
 // the cursor, pages begins a new pass from the head: stored records are then received again and counted as duplicate (I2).
 // It ends after the first error it yields.
 //
-// The consumer decides whether it accepts a page or an end, see checkEnd; after refetch, pages fetches the same page again. heldUntil is
+// The consumer decides whether it accepts a page or an end, see compareEnds; after refetch, pages fetches the same page again. heldUntil is
 // when the rate limit allows the first request, zero if unknown.
 func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
 	return func(yield func(domain.FetchedPage, error) bool) {
@@ -120,10 +120,10 @@ func (f *fetcher) newRequest(at domain.Position) *request {
 	return &request{at: at, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// checkEnd compares a page that ends its pass with the answer before to the same request, if that one did so too. The page
+// compareEnds compares a page that ends its pass with the answer before to the same request, if that one did so too. The page
 // confirms the end if it has all records of the answers before, and disputes it if it lacks one, which would be lost. Totals and bytes may differ: some APIs count new events, or put the time of
 // the request into their records. The stream may also grow between the two answers, but not below the announced total.
-func (f *fetcher) checkEnd(page domain.DecodedPage) (end domain.End) {
+func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.End) {
 	previous := f.current.end
 	f.current.end = nil
 	if !page.To.Done {

@@ -18,8 +18,8 @@ type Options struct {
 	NewPass   bool         // a stream that is done is read from the head again; one that is not continues its pass
 	Retry     retry.Policy // for each page that is fetched and each batch that is committed
 
-	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may become dead letters. A page with more of them
-	// stops the run if it has at least ten.
+	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may be rejects. A page with more rejects stops the
+	// run. Up to nine rejects are always allowed.
 	MaxRejectRatio float64
 
 	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
@@ -69,8 +69,8 @@ func New(
 // ends, also by kill -9, the durable checkpoint is right after the last stored page (I1), and the next run continues
 // there. If the stream is done, Run claims it and reads nothing, unless Options.NewPass is set.
 //
-// Run waits in two places. Fetching waits for the rate limit as long as the API demands, and backs off after failures.
-// Committing backs off after failures of the database. If a COMMIT got no answer, the durable checkpoint decides before
+// Run waits in three places. Claiming waits a moment for a runner that may have just ended. Fetching waits for the rate limit
+// as long as the API demands, and backs off after failures. Committing backs off after failures of the database. If a COMMIT got no answer, the durable checkpoint decides before
 // anything else is done (I4): if the commit happened the run continues, else it commits the same batch again. If another
 // runner has taken over, the run ends with kind domain.Fenced, or with domain.SetBack if the database was set back to an
 // earlier state. When ctx ends, waits end at once. An attempt to commit is not interrupted: the current page is stored or
@@ -101,9 +101,9 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		if err != nil {
 			return sum.at(at), err
 		}
-		page.End = fetcher.checkEnd(page)
+		page.End = fetcher.compareEnds(page) // the store decides about the end, when it commits the page
 		page.End.AcceptShort = r.opts.AcceptShortEnd
-		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many rejects: stop before anything is stored
+		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many cannot be decoded: stop before anything is stored
 			return sum.at(at), err
 		}
 		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3, I4)

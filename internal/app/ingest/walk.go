@@ -37,7 +37,7 @@ func Walk(
 				page, err = fetched.Decode(ctx, decoder)
 			}
 			if err == nil {
-				page.End = f.checkEnd(page)
+				page.End = f.compareEnds(page)
 				page.End.AcceptShort = opts.AcceptShortEnd
 				err = seen.check(page)
 				if f.refetch(err) {
