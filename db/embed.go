@@ -1,5 +1,5 @@
-// Package db holds the schema as SQL files: the dbmate migrations, which pawl applies at start and plain `dbmate up` can
-// apply too, and the temporary tables, which are not part of the schema.
+// Package db holds pawl's SQL for the schema as files: the dbmate migrations and the statement that creates a temporary table.
+// pawl applies the migrations at start. The command `dbmate up` can apply them, too.
 package db
 
 import "embed"
@@ -7,12 +7,14 @@ import "embed"
 // MigrationsDir is the folder of the migrations within [Migrations].
 const MigrationsDir = "migrations"
 
-// Migrations holds the dbmate migrations. Their names sort by age, the oldest first.
+// Migrations holds the dbmate migrations. Each file name begins with the time when the migration was written, so the names sort
+// by age, the oldest first.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Returned is the statement that creates the temporary table of the ids that the API returned.
+// Returned is the SQL statement that creates the temporary table pawl_returned. The verification against the API stores there the
+// event ids that the API has returned. The table is not part of the schema.
 //
 //go:embed temporary/returned.sql
 var Returned string

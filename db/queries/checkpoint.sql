@@ -1,6 +1,6 @@
 -- name: CheckpointClaim :one
--- Gives the stream a new epoch and token. Returns no row if the stream has pages from another source URL. Before its first
--- page a stream may change its source URL: the first one was a mistake.
+-- Gives the stream a new epoch and token, and creates its checkpoint if there is none. It returns no row if the stream has pages
+-- from another source URL. A stream without pages takes the new source URL, because nothing was stored from the old one.
 INSERT INTO checkpoints AS c (stream, source_url, epoch, token)
 VALUES (@stream, @source_url, 1, gen_random_uuid())
 ON CONFLICT (stream) DO UPDATE
@@ -10,13 +10,15 @@ WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one
--- The first statement of every commit (I3). It locks the checkpoint, moves it and reserves the ids of the ledger rows. It
--- returns no row if the checkpoint belongs to another claim or is at another position. has_open_letters reports whether a
--- dead letter is open that an event of the batch may supersede. repeated is the number (from 1) of the first page in the
--- batch that repeats an earlier page of its pass, 0 if none does.
+-- Locks the checkpoint, moves it and reserves the ids of the ledger rows. It is the first statement of every commit (invariant I3
+-- of package domain). It returns no row if the checkpoint belongs to another claim or is at another position than from_*.
 --
--- The sub-queries see what was committed before this statement began, even if it waited for the row. That is enough: only
--- the claim's holder adds pages, and if another runner moved the checkpoint meanwhile, this statement finds no row.
+-- last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
+-- of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the
+-- ledger, in the same pass. It is 0 if no page does. OFFSET 0 makes the planner look up each page by the index.
+--
+-- If this statement waits for the row, its sub-queries do not see what was committed meanwhile. This does no harm, because only
+-- the holder of the claim adds pages. If another runner has moved the checkpoint meanwhile, this statement finds no row.
 UPDATE checkpoints AS c
 SET seq               = @to_seq,
     pass              = @pass,
@@ -47,7 +49,7 @@ RETURNING ARRAY(
 ), 0)::bigint AS repeated;
 
 -- name: CheckpointCount :one
--- The last statement of every commit: adds the batch's counts to the checkpoint.
+-- Adds the batch's counts to the checkpoint. It is the last write of every commit.
 UPDATE checkpoints
 SET received  = received + @received,
     inserted  = inserted + @inserted,
@@ -57,13 +59,15 @@ WHERE stream = @stream
 RETURNING *;
 
 -- name: CheckpointGetForUpdate :one
--- Locks the row. It waits for a transaction that holds it (I4).
+-- Returns the checkpoint and locks its row. If another transaction has locked the row, the statement waits until that transaction
+-- ends. So it sees whether an unanswered COMMIT happened (I4).
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
 
 -- name: CheckpointStored :one
--- records is the number of the stream's events that are stored or parked, each once. Dead letters whose event is stored are
--- not counted: conflicts, whose key has a hash of values, and those that were resolved by a stored event. shared reports whether another stream stores into the same table, so that its
--- events count as duplicates here.
+-- records is the number of the stream's records that are stored or parked, each counted once. It leaves out the dead letters
+-- whose event is stored. These are the conflicts (their key ends with a hash of the values) and the letters that a stored event
+-- has resolved. shared reports whether another stream stores into the same table. If so, records is too small, because an event
+-- that the other stream stored is a duplicate here.
 SELECT (c.inserted + c.parked - (
            SELECT count(*) FROM dead_letters AS l
            WHERE l.stream = c.stream AND (l.key LIKE '% with values %' OR l.resolution IN ('superseded', 'duplicate'))
@@ -73,13 +77,14 @@ FROM checkpoints AS c
 WHERE c.stream = @stream;
 
 -- name: CheckpointHold :execrows
--- Stores until when the rate limit holds the stream, for the next claim. The time is by the clock of this server, which all
--- runners share.
+-- Stores until when the rate limit holds the stream, so that the next claim can read it. It computes the time by the clock of the
+-- database server, because the clocks of the runners may differ.
 UPDATE checkpoints SET held_until = now() + interval '1 ms' * @wait_ms::bigint
 WHERE stream = @stream AND token = @token AND epoch = @epoch;
 
 -- name: CheckpointHeld :one
--- Returns for how many milliseconds the rate limit still holds the stream, at most a day; 0 if it does not.
+-- Returns for how many more milliseconds the rate limit holds the stream, at most one day. It returns 0 if the limit does not hold
+-- the stream.
 SELECT CASE WHEN held_until > t.now
             THEN ceil(extract(epoch FROM least(held_until, t.now + interval '1 day') - t.now) * 1000)
             ELSE 0 END::bigint AS wait_ms
@@ -90,7 +95,8 @@ WHERE stream = @stream;
 SELECT source_url FROM checkpoints WHERE stream = @stream;
 
 -- name: CheckpointMove :execrows
--- Changes the source URL. The new epoch and token fence a runner that still reads from the old one.
+-- Changes the source URL from from_url to to_url. The new epoch and token fence a runner that still reads from from_url. The
+-- answer is 0 if the stream's source URL is not from_url.
 UPDATE checkpoints SET source_url = @to_url::text, epoch = epoch + 1, token = gen_random_uuid(), held_until = NULL
 WHERE stream = @stream AND source_url = @from_url::text;
 
@@ -98,6 +104,7 @@ WHERE stream = @stream AND source_url = @from_url::text;
 SELECT stream FROM checkpoints ORDER BY stream;
 
 -- name: CheckpointLock :one
--- Takes the session lock of the stream, without waiting. The lock only tells a second runner early; token and epoch decide.
--- The schema is part of the key, because one database may hold several.
+-- Tries to take the session lock of the stream, without waiting, and returns whether it has the lock. The lock only stops a second
+-- runner early. Token and epoch decide which runner may write. The schema is part of the lock's key, because several schemas of one
+-- database may have a stream with the same name.
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));

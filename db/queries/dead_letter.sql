@@ -1,10 +1,10 @@
 -- name: DeadLetterKnown :many
--- Returns the dead letters that the given records already have, with the record's place (from 1). A letter matches by the
--- record's key, or by the key that an earlier version gave it if the letter has the record's bytes (hash). If a record has
--- both, the letter with its own key comes first.
+-- Returns the dead letters that the given records already have. place is the place of the record in the arrays, counted from 1. A
+-- letter belongs to a record if it has the record's key. It also belongs to the record if it has the record's legacy key, which an
+-- earlier version of pawl gave, and the hash of the record's bytes. If a record has both letters, the one with its key comes first.
 --
--- OFFSET 0, here and below, makes the planner look up each key by the index. Without it the planner may scan the table,
--- because its statistics say little about the number of dead letters.
+-- OFFSET 0 here and in the queries below makes the planner look up each key by the index. Without OFFSET 0 the planner may scan the
+-- table, because its statistics say little about the number of dead letters.
 SELECT g.place::bigint AS place, l.key
 FROM ROWS FROM (
     unnest(@keys::text[]),
@@ -20,7 +20,8 @@ CROSS JOIN LATERAL (
 ORDER BY place, (l.key = g.key) DESC;
 
 -- name: DeadLetterOpenOf :many
--- Returns, for each of the given events that has open dead letters, their number and the key of the newest.
+-- Returns one row for each given event that has open dead letters. letters is the number of these letters, and last is the key of
+-- the newest.
 SELECT g.id::uuid AS id, count(*) AS letters, (array_agg(o.key ORDER BY o.id DESC))[1]::text AS last
 FROM unnest(@ids::uuid[]) AS g (id)
 CROSS JOIN LATERAL (
@@ -31,16 +32,17 @@ CROSS JOIN LATERAL (
 GROUP BY g.id;
 
 -- name: DeadLetterCountOthers :execrows
--- Counts records that are not stored because too many dead letters of their event are open. They are counted in the newest
--- of these.
+-- Counts records in the dead letters with the given keys, in seen and in others. These records are not stored, because too many dead
+-- letters of their event are open.
 UPDATE dead_letters AS l
 SET seen = l.seen + g.records, others = l.others + g.records
 FROM ROWS FROM (unnest(@keys::text[]), unnest(@records::bigint[])) AS g (key, records)
 WHERE l.key = g.key AND l.stream = @stream;
 
 -- name: DeadLetterPark :many
--- Parks records by key, each key once (I2). A record that is already parked is counted in seen. The answer says for each key
--- whether this statement parked it (I5): xmax is 0 in a row that was inserted and never updated.
+-- Parks records, each key once (invariant I2 of package domain). If a key is already parked, it only adds to that letter's seen. For
+-- each key, parked reports whether this statement inserted the letter (I5). It uses that xmax is 0 in a row that was inserted and
+-- never updated.
 INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 SELECT @stream::text, t.key, @page_id::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),
        nullif(t.event_id, '00000000-0000-0000-0000-000000000000'), t.seen
@@ -58,8 +60,7 @@ ON CONFLICT (key, stream) DO UPDATE SET seen = l.seen + excluded.seen
 RETURNING l.key, (l.xmax = 0)::boolean AS parked;
 
 -- name: DeadLetterSupersede :exec
--- Resolves the open dead letters of events that are stored, except conflicts. OFFSET 0 makes the planner look up each id by
--- the index, see DeadLetterKnown.
+-- Resolves the open dead letters of the given events, which are stored. It leaves conflicts open. For OFFSET 0 see DeadLetterKnown.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'superseded', resolved_page_id = @page_id::bigint,
     resolved_why = 'the API sent the event as it should be'
@@ -72,8 +73,9 @@ CROSS JOIN LATERAL (
 WHERE l.id = open.id;
 
 -- name: DeadLetterSurvey :one
--- Counts the dead letters of a selection: the open ones with the greatest id of these, the resolved ones, and the given ids
--- that the stream does not have.
+-- Counts the dead letters of a selection. open and resolved are the numbers of open and resolved letters, and last is the greatest
+-- id of an open one. missing has the selected ids that are not dead letters of the stream. If the selection is not by id (by_id), it
+-- has open letters only.
 SELECT count(*) FILTER (WHERE l.resolved_at IS NULL) AS open,
        coalesce(max(l.id) FILTER (WHERE l.resolved_at IS NULL), 0)::bigint AS last,
        count(*) FILTER (WHERE l.resolved_at IS NOT NULL) AS resolved,
@@ -89,8 +91,9 @@ WHERE l.stream = @stream
   AND (@reason::text = '' OR l.reason = @reason);
 
 -- name: DeadLetterOpen :many
--- Returns open dead letters in order of id: at most max_rows, and only while their payloads fit max_bytes, but at least one.
--- Payloads are read only for the returned rows.
+-- Returns the selected open dead letters with ids greater than after and at most last, in order of id. It returns at most max_rows
+-- letters, whose payloads have together at most max_bytes. But it returns the first letter even if its payload is larger. It reads
+-- only the payloads of the returned letters.
 SELECT l.* FROM (
     SELECT s.id, row_number() OVER (ORDER BY s.id) AS nth, sum(s.bytes) OVER (ORDER BY s.id) AS bytes
     FROM (
@@ -108,8 +111,8 @@ WHERE fit.nth = 1 OR fit.bytes <= @max_bytes::bigint
 ORDER BY l.id;
 
 -- name: DeadLetterLock :many
--- Locks the given dead letters that are still open, and returns their ids. A dead letter with other bytes is not the given
--- one: the database was set back since, and the id is another letter's now.
+-- Locks the given dead letters that are still open and returns their ids. It ignores a letter with another hash than the given one.
+-- In that case the database was set back after the letter was read, and another letter has the same id now.
 SELECT l.id FROM dead_letters AS l
 JOIN ROWS FROM (unnest(@ids::bigint[]), unnest(@hashes::bytea[])) AS g (id, hash) ON g.id = l.id AND g.hash = l.payload_sha256
 WHERE l.stream = @stream AND l.id = ANY(@ids::bigint[]) AND l.resolved_at IS NULL
@@ -117,8 +120,8 @@ ORDER BY l.id
 FOR UPDATE OF l;
 
 -- name: DeadLetterResolve :execrows
--- Resolves dead letters that a replay has locked, all in the same way. They are looked up by id alone: with any further
--- condition the planner may scan the table, because its statistics say little about the number of open letters.
+-- Resolves dead letters that a replay has locked, all with the same resolution. It finds them by id alone. With a further condition
+-- the planner may scan the table, because its statistics say little about the number of open letters.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = @resolution::text, resolved_page_id = @page_id::bigint, resolved_why = @why::text,
     replays = l.replays + 1, event_id = g.event_id
@@ -126,8 +129,8 @@ FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@event_ids::uuid[])) AS g (id, ev
 WHERE l.id = g.id;
 
 -- name: DeadLetterParkAgain :execrows
--- Stores why dead letters that a replay has locked still cannot become events. Their keys stay, so that the same records are
--- recognised when the API sends them again.
+-- Stores why dead letters that a replay has locked still cannot become events. Their keys do not change, so that pawl recognises the
+-- records when the API sends them again. It finds the letters by id alone, see DeadLetterResolve.
 UPDATE dead_letters AS l
 SET reason = g.reason, field = g.field, detail = g.detail, replays = l.replays + 1,
     event_id = coalesce(nullif(g.event_id, '00000000-0000-0000-0000-000000000000'), l.event_id)
@@ -141,7 +144,8 @@ FROM ROWS FROM (
 WHERE l.id = g.id;
 
 -- name: DeadLetterDiscard :execrows
--- Resolves an open dead letter by hand. The answer is 0 if there is no such letter, or if it is already resolved.
+-- Resolves an open dead letter as discarded. The answer is 0 if the stream has no letter with this id, or if the letter is already
+-- resolved.
 UPDATE dead_letters AS l
 SET resolved_at = now(), resolution = 'discarded', resolved_why = @why::text
 WHERE l.stream = @stream AND l.id = @id AND l.resolved_at IS NULL;
@@ -150,7 +154,8 @@ WHERE l.stream = @stream AND l.id = @id AND l.resolved_at IS NULL;
 SELECT * FROM dead_letters WHERE stream = @stream AND id = @id;
 
 -- name: DeadLetterList :many
--- Returns at most max_rows dead letters in order of id, without their payloads, which may be large.
+-- Returns dead letters in order of id, at most max_rows with ids greater than after. state is 'open', 'resolved' or 'all'. An empty
+-- reason and page_id 0 select all letters. It does not return the payloads, because they may be large.
 SELECT l.id, l.key, l.page_id, l.index_in_page, l.reason, l.field, l.detail, l.event_id, l.seen, l.replays, l.parked_at,
        l.resolved_at, l.resolution, l.resolved_why, l.resolved_page_id, l.others
 FROM dead_letters AS l
@@ -164,7 +169,8 @@ ORDER BY l.id
 LIMIT @max_rows::bigint;
 
 -- name: DeadLetterReasons :many
--- Counts dead letters by reason, the most frequent first, each with the first letter that has it.
+-- Counts dead letters by reason, the most frequent reason first. Each row has the first letter with its reason. The parameters
+-- select letters as in DeadLetterList.
 SELECT c.reason, c.letters, l.id, l.key, l.page_id, l.index_in_page, l.field, l.detail, l.event_id, l.seen, l.others, l.replays,
        l.parked_at
 FROM (
@@ -182,8 +188,8 @@ JOIN dead_letters AS l ON l.id = c.first
 ORDER BY c.letters DESC, c.reason;
 
 -- name: DeadLetterSkipTakenIDs :exec
--- Moves a sequence that was set back to the greatest id in the table. It calls nextval as often as needed, because setval
--- takes a right that a writer need not have.
+-- Moves the sequence of the ids forward to the greatest id in the table, after PostgreSQL has set the sequence back. It calls nextval
+-- as often as necessary. It does not call setval, because setval needs a privilege that a writer may not have.
 SELECT count(nextval(pg_get_serial_sequence('dead_letters', 'id')))
 FROM (SELECT max(l.id) AS id FROM dead_letters AS l) AS last,
      (SELECT nextval(pg_get_serial_sequence('dead_letters', 'id')) AS id) AS next,

@@ -1,5 +1,5 @@
 -- name: DriftCount :many
--- Counts the drift of a page in the entries that exist, and returns these.
+-- Adds the counts of a page's drift to the entries that exist, and returns these entries.
 UPDATE drift AS d
 SET count = d.count + g.count, last_page_id = @page_id::bigint
 FROM ROWS FROM (unnest(@paths::text[]), unnest(@kinds::text[]), unnest(@counts::bigint[])) AS g (path, kind, count)
@@ -10,8 +10,8 @@ RETURNING d.path, d.kind;
 SELECT count(*) FROM drift WHERE stream = @stream;
 
 -- name: DriftRegister :one
--- Adds an entry, or counts it if it exists. added reports whether it is new: xmax is 0 in a row that was inserted and never
--- updated.
+-- Inserts an entry. If the entry exists, it adds to the entry's count instead. added reports whether the entry is new. It uses that
+-- xmax is 0 in a row that was inserted and never updated.
 INSERT INTO drift AS d (stream, path, kind, first_page_id, last_page_id, count, sample)
 VALUES (@stream, @path, @kind, @page_id::bigint, @page_id::bigint, @count, @sample)
 ON CONFLICT (stream, path, kind) DO UPDATE SET count = d.count + excluded.count, last_page_id = excluded.last_page_id

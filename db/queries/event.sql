@@ -1,5 +1,5 @@
 -- name: EventInsertMany :execrows
--- Inserts the events whose ids are not stored yet (I2). The answer is their number (I5).
+-- Inserts the events whose ids are not stored yet (invariant I2 of package domain). The answer is the number of inserted events (I5).
 INSERT INTO events (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, page_id)
 SELECT t.id, t.session_id, t.user_id, t.type, t.name, t.properties, t.occurred_at, t.device_type, t.browser, t.extra,
        @page_id::bigint
@@ -18,9 +18,10 @@ FROM ROWS FROM (
 ON CONFLICT (id) DO NOTHING;
 
 -- name: EventFindStored :many
--- Returns the places (from 1) of the given ids that this page did not insert: another page stored them, or they repeat an
--- earlier place. An id that is not stored is not returned (I5: counted, not derived). OFFSET 0 makes the planner look up
--- each id by the key, even if the table was small when the statement was prepared.
+-- Returns the places, counted from 1, of the given ids that are stored but that this page did not insert: another page stored the
+-- id, or the id repeats an earlier place. A place whose id is not stored is never returned, so that an event that was lost counts as
+-- nothing (I5). OFFSET 0 makes the planner look up each id by the primary key, even if the table was small when the statement was
+-- prepared.
 SELECT s.place::bigint
 FROM (
     SELECT g.place, e.page_id, row_number() OVER (PARTITION BY g.id ORDER BY g.place) AS nth
@@ -31,9 +32,11 @@ WHERE s.page_id <> @page_id::bigint OR s.nth > 1
 ORDER BY s.place;
 
 -- name: EventCompare :many
--- Returns the mismatches among the given events, by their place (from 1): events that are not stored, and events whose row
--- has other values. JSON is compared by value. hash is the hash of the given values as PostgreSQL writes them; equal values
--- have different hashes only if a number differs in its trailing zeros.
+-- Returns the mismatches among the given events: the events that are not stored, and the events whose row has other values. place is
+-- the event's place in the arrays, counted from 1. JSON is compared by value, regardless of its text.
+--
+-- hash is a hash of the given values in PostgreSQL's text form. Equal values have the same hash, with one exception: two numbers in
+-- JSON that differ only in trailing zeros, such as 1.0 and 1.00, are equal but have different hashes.
 SELECT g.place::bigint AS place, (e.id IS NULL)::boolean AS missing, array_remove(ARRAY[
     CASE WHEN e.session_id IS DISTINCT FROM g.session_id THEN 'session_id' END,
     CASE WHEN e.user_id IS DISTINCT FROM g.user_id THEN 'user_id' END,

@@ -1,9 +1,10 @@
--- Each query returns the differences that one check finds in a stream: the first 20, with the number of all of them as total.
--- A row reads: "what" is value, but "against" is found. page_id 0 means the stream as a whole.
+-- Each query except InventoryHoldings makes one check of a stream and returns the differences that it finds. It returns the first
+-- 20. total is the number of all differences. The columns what, value, against and found mean: the value called "what" is value, but
+-- it should be equal to the value called "against", which is found. page_id 0 means the stream as a whole.
 
 -- name: InventoryBalance :many
--- Checks I5 for every page, every replay, every pass, the total and the checkpoint. A replay belongs to no pass: its records
--- were received earlier.
+-- Checks invariant I5 (received = inserted + duplicate + parked) for each page, each replay, each pass, all of them together and the
+-- checkpoint. A replay does not count in its pass, because its records were received earlier.
 WITH sums AS (
     SELECT coalesce(p.id, 0) AS page_id, coalesce(p.seq, 0) AS seq, coalesce(p.pass, 0) AS pass,
            CASE grouping(p.id, p.pass)
@@ -29,7 +30,8 @@ ORDER BY s.page_id = 0, s.seq, s.page_id, s.pass
 LIMIT 20;
 
 -- name: InventoryCheckpoint :many
--- Checks that the checkpoint is the sum of its pages and is at the end of the last one. Replays do not move it.
+-- Checks that the checkpoint's counts are the sums of its pages, and that it is at the end of the last page. Replays do not change the
+-- checkpoint, so they are left out. of_last reports whether a difference is about the last page.
 WITH chain AS (
     SELECT * FROM pages AS p WHERE p.stream = @stream AND p.kind = 'page'
 )
@@ -62,10 +64,14 @@ ORDER BY what
 LIMIT 20;
 
 -- name: InventoryChain :many
--- Checks that each page follows the page before it in its pass: parent_seq is the seq of that page, cursor_in is its
--- cursor_out, and position is its position plus the received records. A pass begins without a cursor and at position 0. A
--- pass in which nothing was committed has no page. If parent_seq names no page, cursor and position are not checked. A
--- replay has the seq, pass and position that the checkpoint had.
+-- Checks that each page follows its parent, which is the page before it in the same pass. Its parent_seq must be the parent's seq. Its
+-- cursor_in must be the parent's cursor_out. Its position must be the parent's position plus its received records. The first page of a
+-- pass must have parent_seq 0 and no cursor_in, and its position must be its received records. If parent_seq is wrong and names no
+-- page, cursor_in and position are not checked.
+--
+-- A pass in which nothing was committed has no page, so pass numbers may have gaps.
+--
+-- Also checks that each replay has the seq, pass and position of a page, because the checkpoint had these when the replay was stored.
 WITH chain AS (
     SELECT p.*,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
@@ -111,7 +117,7 @@ ORDER BY l.seq, l.id, l.what
 LIMIT 20;
 
 -- name: InventoryEvents :many
--- Checks that each page and each replay inserted as many events as its row says.
+-- Checks that the number of events that name a page or replay is the number that its ledger row has as inserted.
 SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'replay' THEN 'inserted by this replay' ELSE 'inserted' END::text AS what,
        p.inserted::text AS value, 'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
 FROM pages AS p
@@ -121,7 +127,8 @@ ORDER BY p.seq, p.id
 LIMIT 20;
 
 -- name: InventoryStrays :many
--- Returns the page ids that events name but that are not in the ledger, of any stream, each with its first event.
+-- Checks that the page_id of each event is in the ledger. It checks the events of all streams, because an event without a ledger row
+-- has no stream. Each row has the first event that names the missing page. value is the number of such events.
 WITH strays AS (
     SELECT e.page_id, e.events, count(*) OVER () AS total
     FROM (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e
@@ -135,14 +142,16 @@ JOIN events AS e USING (page_id)
 ORDER BY s.page_id, e.id;
 
 -- name: InventoryAnnounced :many
--- Checks that a pass that is done has received as many records as the API announced first, and that the stream has stored or
--- parked as many in all its passes, unless the user accepted less. Dead letters whose event was stored since do not count,
--- nor do conflicts that a later pass parked: these are later versions of stored events. A later total may be greater, because
--- the API has grown.
+-- Makes two checks if the stream's last pass is done. The pass must have received at least as many records as the API announced when the
+-- pass began. In all its passes, the stream must have stored or parked at least as many records. The total that the API announced
+-- later may be greater, because the API may have grown.
 --
--- An API that returns a record twice has fewer records than it announces. The check accepts that if a later pass, after a
--- complete one, found nothing new. It also accepts fewer records if another stream shares the table, which may have stored
--- them.
+-- The number of parked records leaves out two kinds of dead letters: those whose event was stored later, and conflicts that were parked
+-- in another pass than the one that stored the event. The latter are later versions of stored events.
+--
+-- If the user accepted the end of the pass, the stream passes both checks. The second check also passes in two more cases. An API that
+-- returns a record twice has fewer records than it announces. So the check passes if the last pass found nothing new after an earlier
+-- complete pass. If another stream shares the table, it may have stored the missing records. So the check passes then, too.
 SELECT 0::bigint AS page_id, 0::bigint AS seq, c.pass, f.what::text AS what, f.value::text AS value,
        f.against::text AS against, f.found::text AS found, count(*) OVER () AS total
 FROM checkpoints AS c
@@ -175,9 +184,9 @@ CROSS JOIN LATERAL (
 WHERE c.stream = @stream AND c.done AND f.differs AND NOT coalesce(e.end_accepted, false);
 
 -- name: InventoryHoldings :one
--- stored is the number of events that the ledger counts, parked the number of dead letters that are open or discarded.
--- end_accepted reports whether the user accepted the end of the last pass, shared whether another stream stores into the
--- same table.
+-- Returns totals of a stream. stored is the number of events that its ledger has as inserted. parked is the number of its dead letters
+-- that are open or discarded. end_accepted reports whether the user accepted the end of the last pass. shared reports whether another
+-- stream stores into the same table.
 SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = @stream), 0)::bigint AS stored,
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = @stream AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,

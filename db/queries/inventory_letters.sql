@@ -1,8 +1,9 @@
--- The checks of dead letters. Their rows are like those of inventory.sql.
+-- These queries check the dead letters of a stream. The comment at the top of inventory.sql explains the columns that they return.
 
 -- name: InventoryLetters :many
--- Checks that each page parked, and each replay resolved, as many dead letters as its row says, and that the replays of all
--- letters add up to the records that replays received.
+-- Checks the numbers of dead letters against the ledger. Each page must have parked as many letters as its row says, and each letter
+-- must name an existing page. Each replay must have resolved as many letters as its row says. The sum of replays over all letters must
+-- be the number of records that the ledger's replays received.
 WITH letters AS (
     SELECT * FROM dead_letters AS l WHERE l.stream = @stream
 ), ledger AS (
@@ -46,7 +47,7 @@ ORDER BY c.page_id = 0, c.page_id, c.what
 LIMIT 20;
 
 -- name: InventoryPayloads :many
--- Checks that the payload of each dead letter still has the hash that was stored when it was parked.
+-- Checks that the payload of each dead letter still has the hash that was stored when the letter was parked.
 SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint AS pass,
        coalesce(l.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS event,
        ('SHA-256 of the payload of dead letter ' || l.id)::text AS what, encode(sha256(l.payload), 'hex')::text AS value,
@@ -58,10 +59,12 @@ ORDER BY l.page_id, l.id
 LIMIT 20;
 
 -- name: InventoryResolved :many
--- Checks that each resolved dead letter names the ledger row that resolved it, which is not older than the page that parked
--- it, and that its event is stored: by that row if the letter was replayed. A discarded letter must name no row. The answer
--- names the page that parked the letter. The event is looked up by a subquery, which is never planned as a join over all
--- events.
+-- Checks the resolved dead letters. A letter must name the ledger row that resolved it, and this row must not be older than the page that
+-- parked the letter. The letter's event must be stored. If the letter was replayed, the same ledger row must have stored the event. A
+-- discarded letter must name no ledger row.
+--
+-- page_id, seq and pass are those of the page that parked the letter. A sub-query finds the event of a letter, because the planner might
+-- plan a join over all events.
 WITH letters AS (
     SELECT l.*, (SELECT e.page_id FROM events AS e WHERE e.id = l.event_id) AS event_page_id
     FROM dead_letters AS l

@@ -5,7 +5,8 @@ VALUES (@id, @kind, @stream, @pass, @seq, @parent_seq, @cursor_in, @cursor_out, 
         @body_bytes, @request_id, @requests, @retries, @rate_limited, @waited_ms, @fetched_at, @trace_id, @ids_hash, @end_accepted);
 
 -- name: PageTotals :one
--- Returns the stream's checkpoint and the totals of its ledger, of one snapshot.
+-- Returns the stream's checkpoint and the totals of the pages in its ledger, both from one snapshot. elapsed_ms is the time from the
+-- first fetch to the last commit.
 SELECT sqlc.embed(c), l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
 FROM checkpoints AS c
 CROSS JOIN LATERAL (
@@ -21,7 +22,8 @@ CROSS JOIN LATERAL (
 WHERE c.stream = @stream;
 
 -- name: PageExists :one
--- Reports whether the ledger has this row. A row that has the id after the database was set back has another time.
+-- Reports whether the ledger has this row. The time is part of the condition, because after the database was set back another row may
+-- have the same id.
 SELECT EXISTS (
     SELECT FROM pages AS p
     WHERE p.id = @id AND p.stream = @stream AND p.kind = @kind AND p.fetched_at = @fetched_at
@@ -31,12 +33,12 @@ SELECT EXISTS (
 SELECT p.committed_at FROM pages AS p WHERE p.stream = @stream AND p.seq = @seq AND p.kind = 'page';
 
 -- name: PageReserve :one
--- Reserves the id of a ledger row, and returns the greatest id in the table. The caller must hold the checkpoint's row:
--- within a stream, ids grow in the order of commits.
+-- Reserves an id for a ledger row, and returns it with the greatest id in the table. The transaction must have locked the checkpoint's
+-- row before, so that the ids of a stream grow in the order of commits.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
        coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id;
 
 -- name: PageReserveMany :many
--- Reserves a number of ids. It also moves a sequence forward that was set back, because setval takes a right that a writer
--- need not have.
+-- Reserves as many ids as pages says. It also serves to move the sequence forward after PostgreSQL has set it back. setval could do so
+-- at once, but needs a privilege that a writer may not have.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);

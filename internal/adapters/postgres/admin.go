@@ -13,17 +13,17 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An Admin makes the changes that a user asks for by hand. Each method makes one attempt, in one transaction. If its COMMIT is
-// not answered, the error is Transient, and a second call may find the change made. For a stream that was never claimed it
-// returns Invalid.
+// An Admin makes the changes that a user asks for by hand. Each method makes one attempt, in one transaction. If PostgreSQL
+// does not answer COMMIT, the error is Transient, and the change may have been made: then a second call returns Invalid. If
+// the stream was never claimed, each method returns Invalid.
 type Admin struct{ pool *pgxpool.Pool }
 
-// NewAdmin returns an admin on the pool.
+// NewAdmin returns an admin that uses the pool.
 func NewAdmin(pool *pgxpool.Pool) *Admin { return &Admin{pool} }
 
-// MoveStream changes the stream's source URL from one URL to another, and nothing else: the next run continues at the
-// checkpoint. A runner that reads the stream is fenced at its next commit. It returns Invalid if the stream reads from another
-// URL than from; the error names that URL.
+// MoveStream changes the stream's source URL. Its position stays, so the next run continues where the last one ended. If a
+// runner is reading the stream, its next commit returns Fenced. If the stream's present source URL is not from, MoveStream
+// returns Invalid, and the error names the present one.
 func (a *Admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to string) error {
 	return a.change(ctx, "move stream", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
 		rows, err := q.CheckpointMove(ctx, dbsqlc.CheckpointMoveParams{Stream: stream.String(), FromUrl: from, ToUrl: to})
@@ -41,8 +41,8 @@ func (a *Admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to
 	})
 }
 
-// DiscardDeadLetter resolves an open dead letter, with why as the user's reason. It returns Invalid if the letter is resolved
-// already; the error says how and when.
+// DiscardDeadLetter resolves an open dead letter as discarded and stores why, the user's reason. It returns Invalid if the
+// stream has no dead letter with this id, or if the letter is resolved already. Then the error says how and when.
 func (a *Admin) DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error {
 	return a.change(ctx, "discard dead letter", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
 		rows, err := q.DeadLetterDiscard(ctx, dbsqlc.DeadLetterDiscardParams{Stream: stream.String(), ID: id, Why: why})
@@ -61,7 +61,7 @@ func (a *Admin) DiscardDeadLetter(ctx context.Context, stream domain.StreamID, i
 	})
 }
 
-// change runs work in a transaction if the stream exists.
+// change runs work in a transaction. If the stream does not exist, it returns Invalid and does not call work.
 func (a *Admin) change(
 	ctx context.Context, op string, stream domain.StreamID, work func(ctx context.Context, op string, q *dbsqlc.Queries) error,
 ) error {

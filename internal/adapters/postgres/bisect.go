@@ -15,34 +15,39 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A bisection finds the events that PostgreSQL refuses in a statement. It tries all events together and splits each part that
-// is refused into halves, down to single events. It sends the parts of one round without waiting for answers in between. So
-// on a distant database the number of round trips grows with the logarithm of the number of events, even if all are refused.
+// A bisection finds the events that PostgreSQL refuses in a statement. It first tries all events together. Then it splits each
+// refused part into halves and tries the halves, until the refused parts are single events.
 //
-// It works inside a transaction, in which it uses savepoints, so that the transaction stays usable after an error.
+// It sends all parts of one round before it waits for the answers. So the number of round trips grows only with the logarithm
+// of the number of events, even if PostgreSQL refuses all of them.
+//
+// A bisection works inside a transaction. It uses savepoints, so that the transaction stays usable after an error.
 type bisection struct {
 	conn      *pgx.Conn
 	statement func(context.Context, []domain.DecodedEvent) statement // returns the statement for events; it sends nothing
-	progress  func()                                                 // called for each part that is answered
+	progress  func()                                                 // called for each answer
 	limit     *rejectLimit                                           // may end the bisection early; nil for no limit
-	refused   []domain.Reject                                        // found so far, in no order
+	refused   []domain.Reject                                        // the refused events found so far, in no order
 }
 
-// A part is a run of events that one statement carries.
+// A part has consecutive events, which are sent in one statement.
 type part struct {
 	events   []domain.DecodedEvent
-	accepted bool // PostgreSQL accepted it when it was tried alone
+	accepted bool // PostgreSQL accepted the part when bisect tried it alone
 }
 
-// An answer is PostgreSQL's answer to a part.
+// An answer is PostgreSQL's answer to the statement of a part.
 type answer struct {
-	inserted int64
-	refusal  error // Unstorable; nil if the part was accepted
+	inserted int64 // number of inserted rows
+	refusal  error // of kind Unstorable; nil if PostgreSQL accepted the part
 }
 
-// insert inserts the events that PostgreSQL accepts, in order, and returns how many of them were not stored yet. It adds the
-// others to b.refused. Parts that are accepted alone may still be refused together, by a constraint that compares rows: then
-// the bisection continues.
+// insert inserts the events that PostgreSQL accepts, in order, and adds the others to b.refused. It returns the number of inserted
+// events, which does not include events that were stored already.
+//
+// It first finds the parts that PostgreSQL accepts alone, and then inserts all of them. A constraint that compares rows, such as
+// an exclusion constraint, may refuse a part after another one was inserted. Then insert splits the refused parts and begins
+// again.
 func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (inserted int64, err error) {
 	parts := initialParts(events)
 	for {
@@ -52,11 +57,11 @@ func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (i
 		if err := b.exec(ctx, "SAVEPOINT whole"); err != nil {
 			return 0, err
 		}
-		answers, err := b.try(ctx, parts, true)
+		answers, err := b.try(ctx, parts, keepEffects)
 		if err != nil {
 			return 0, err
 		}
-		if !slices.ContainsFunc(answers, func(a answer) bool { return a.refusal != nil }) {
+		if !slices.ContainsFunc(answers, answer.isRefusal) {
 			for _, a := range answers {
 				inserted += a.inserted
 			}
@@ -69,8 +74,8 @@ func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (i
 	}
 }
 
-// findAccepted returns the events that PostgreSQL accepts, in order, and adds the others to b.refused. It rolls back what the
-// statement did.
+// findAccepted returns the events that PostgreSQL accepts, in order, and adds the others to b.refused. It rolls back the effects
+// of the statements.
 func (b *bisection) findAccepted(ctx context.Context, events []domain.DecodedEvent) (accepted []domain.DecodedEvent, err error) {
 	parts, err := b.bisect(ctx, initialParts(events))
 	for _, p := range parts {
@@ -79,7 +84,7 @@ func (b *bisection) findAccepted(ctx context.Context, events []domain.DecodedEve
 	return accepted, err
 }
 
-// initialParts returns the parts of the first round: as large as a statement may be.
+// initialParts returns the parts of the first round. Each is as large as a statement may be.
 func initialParts(events []domain.DecodedEvent) (parts []part) {
 	for chunk := range chunkBySize(events, eventSize) {
 		parts = append(parts, part{events: chunk})
@@ -87,8 +92,8 @@ func initialParts(events []domain.DecodedEvent) (parts []part) {
 	return parts
 }
 
-// bisect tries parts, and splits the refused ones, until PostgreSQL accepts each part that is left. It returns these parts, in
-// order. It returns an error as soon as b.limit is exceeded. It leaves no rows in the database.
+// bisect tries parts and splits the refused ones, until PostgreSQL accepts each part that is left. It returns these parts, in
+// order. It returns TooManyRejects as soon as b.limit is exceeded. It rolls back the effects of all parts.
 func (b *bisection) bisect(ctx context.Context, parts []part) ([]part, error) {
 	for {
 		if err := b.limit.check(ctx, b.refused); err != nil {
@@ -103,13 +108,14 @@ func (b *bisection) bisect(ctx context.Context, parts []part) ([]part, error) {
 		if len(untried) == 0 {
 			return parts, nil
 		}
-		answers, err := b.try(ctx, untried[:b.limit.maxParts(len(untried))], false)
+		toTry := untried[:b.limit.maxParts(len(untried))]
+		answers, err := b.try(ctx, toTry, rollBackEffects)
 		if err != nil {
 			return nil, err
 		}
 		var next []part
 		for _, p := range parts {
-			if p.accepted || len(answers) == 0 {
+			if p.accepted || len(answers) == 0 { // without an answer, p waits for the next round
 				next = append(next, p)
 				continue
 			}
@@ -120,14 +126,16 @@ func (b *bisection) bisect(ctx context.Context, parts []part) ([]part, error) {
 	}
 }
 
-// splitRefused replaces each refused part by its halves. It moves a refused single event to b.refused.
+// splitRefused returns the parts for the next round. It marks each accepted part, and replaces each refused part by its two
+// halves. If a refused part is a single event, it moves the event to b.refused. answers has one answer for each part.
 func (b *bisection) splitRefused(parts []part, answers []answer) (next []part) {
 	for i, p := range parts {
-		refusal, half := answers[i].refusal, len(p.events)/2
+		refusal := answers[i].refusal
+		half := len(p.events) / 2
 		switch {
 		case refusal == nil:
-			next = append(next, part{p.events, true})
-		case half == 0:
+			next = append(next, part{events: p.events, accepted: true})
+		case len(p.events) == 1:
 			b.refused = append(b.refused, unstorableReject(p.events[0], refusal))
 		default:
 			next = append(next, part{events: p.events[:half]}, part{events: p.events[half:]})
@@ -135,6 +143,8 @@ func (b *bisection) splitRefused(parts []part, answers []answer) (next []part) {
 	}
 	return next
 }
+
+func (a answer) isRefusal() bool { return a.refusal != nil }
 
 func unstorableReject(e domain.DecodedEvent, err error) domain.Reject {
 	return domain.Reject{Record: e.Record, Why: domain.Rejection{
@@ -145,9 +155,17 @@ func unstorableReject(e domain.DecodedEvent, err error) domain.Reject {
 // maxQueuedBytes bounds the values that wait in memory before they are written to the connection.
 const maxQueuedBytes = 1 << 20
 
-// try sends the parts one after another, in one round trip, and returns an answer for each. With advanceSavepoint the effect
-// of each part stays. Otherwise it is rolled back before the next part.
-func (b *bisection) try(ctx context.Context, parts []part, advanceSavepoint bool) ([]answer, error) {
+// A partEffects says what try does with the rows that an accepted part has inserted.
+type partEffects int
+
+const (
+	rollBackEffects partEffects = iota // try rolls them back before the next part
+	keepEffects                        // they stay in the transaction
+)
+
+// try sends the statements of the parts in one round trip and returns one answer for each part. A refused part has no effect on
+// the transaction.
+func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) ([]answer, error) {
 	pg := b.conn.PgConn()
 	described, err := pg.Prepare(ctx, "", b.statement(ctx, parts[0].events).sql, nil)
 	if err != nil {
@@ -167,11 +185,11 @@ func (b *bisection) try(ctx context.Context, parts []part, advanceSavepoint bool
 			return nil, errors.Join(err, pipeline.Close())
 		}
 		pipeline.SendQueryParams(s.sql, builder.ParamValues, described.ParamOIDs, builder.ParamFormats, builder.ResultFormats)
-		if advanceSavepoint {
+		if effects == keepEffects {
 			send("RELEASE SAVEPOINT part")
 			send("SAVEPOINT part")
 		}
-		pipeline.SendPipelineSync() // after an error the server skips to here
+		pipeline.SendPipelineSync() // after an error, the server ignores the statements up to this point
 		for _, value := range builder.ParamValues {
 			queued += len(value)
 		}
@@ -187,15 +205,15 @@ func (b *bisection) try(ctx context.Context, parts []part, advanceSavepoint bool
 	if err := pipeline.Sync(); err != nil {
 		return nil, errors.Join(err, pipeline.Close())
 	}
-	answers, err := b.receive(pipeline, len(parts)+1)
+	answers, err := b.receive(pipeline, len(parts)+1) // the last answer is about the statements after the last part
 	if err := errors.Join(err, pipeline.Close()); err != nil {
 		return nil, err
 	}
 	return answers[:len(parts)], answers[len(parts)].refusal
 }
 
-// receive reads the answers up to the given number of synchronisation points. It returns an error if PostgreSQL reports one
-// that is not about a value of an event.
+// receive reads the results up to the given number of synchronisation points, and returns an answer for each point. If
+// PostgreSQL reports an error that is not about a value of an event, receive returns this error.
 func (b *bisection) receive(pipeline *pgconn.Pipeline, syncs int) (answers []answer, err error) {
 	var current answer
 	for len(answers) < syncs {
@@ -217,7 +235,8 @@ func (b *bisection) receive(pipeline *pgconn.Pipeline, syncs int) (answers []ans
 		if err == nil {
 			continue
 		}
-		if current.refusal = conn.ClassifyRow(err); domain.KindOf(current.refusal) != domain.Unstorable {
+		current.refusal = conn.ClassifyRow(err)
+		if domain.KindOf(current.refusal) != domain.Unstorable {
 			return nil, err
 		}
 	}
@@ -229,13 +248,14 @@ func (b *bisection) exec(ctx context.Context, sql string) error {
 	return err
 }
 
-// A statement is generated SQL with its arguments.
+// A statement is the SQL of a generated query with its arguments. It implements dbsqlc.DBTX: it records the query that
+// dbsqlc would send.
 type statement struct {
 	sql  string
 	args []any
 }
 
-// insertStatement returns a function that returns the statement of EventInsertMany for events.
+// insertStatement returns a function for bisection.statement. It makes the statement of EventInsertMany for events of the page.
 func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) statement {
 	return func(ctx context.Context, events []domain.DecodedEvent) statement {
 		var s statement
@@ -244,14 +264,14 @@ func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) 
 	}
 }
 
-// compareStatement returns the statement of EventCompare for events.
+// compareStatement returns the statement of EventCompare for events. It is a value of bisection.statement.
 func compareStatement(ctx context.Context, events []domain.DecodedEvent) statement {
 	var s statement
 	_, _ = dbsqlc.New(&s).EventCompare(ctx, toCompareParams(events)) // it always returns errRecorded
 	return s
 }
 
-// errRecorded is the error of a generated query whose statement was recorded and not sent.
+// errRecorded is the error that a statement returns to the generated query, because it has sent nothing.
 var errRecorded = errors.New("recorded, not sent")
 
 // Exec implements dbsqlc.DBTX. It records the statement.
@@ -266,36 +286,40 @@ func (s *statement) Query(_ context.Context, sql string, args ...any) (pgx.Rows,
 	return nil, errRecorded
 }
 
-// QueryRow implements dbsqlc.DBTX. No statement of a bisection uses it.
+// QueryRow implements dbsqlc.DBTX. Neither EventInsertMany nor EventCompare calls it.
 func (s *statement) QueryRow(context.Context, string, ...any) pgx.Row { return nil }
 
-// A rejectLimit ends the bisection of a page as soon as the page is certain to be rejected, because it would add more than
-// page.MaxParked dead letters. Records that have a dead letter already add none, for example on a page that is read again.
+// A rejectLimit ends the bisection of a page as soon as it is certain that the page would add more than page.MaxParked dead
+// letters. A record that has a dead letter already adds none. This is common on a page that is read again.
 //
-// As long as no record is known to have a dead letter already, each round tries only a few parts. So it reaches single events
-// without trying the rest of the page.
+// Until check finds rejects that add no dead letter, each round tries only a few parts. So the bisection finds MaxParked+1
+// refused events without trying the rest of the page.
 //
 // A nil *rejectLimit sets no limit.
 type rejectLimit struct {
 	writer *writer
 	page   domain.DecodedPage
 
-	checked    int  // number of rejects that were looked up in the database
-	newLetters int  // number of dead letters that these would add
-	someKnown  bool // some of these have a dead letter already
+	checked    int // number of rejects that check has looked up in the database
+	newLetters int // number of dead letters that these would add
 }
 
-// maxParts returns how many of the untried parts the next round may try. A page with at most MaxParked refused events has at
-// most as many refused parts, and so twice as many halves. MaxParked+1 refused parts prove that the page is rejected.
+// maxParts returns how many of the untried parts the next round may try. If the page can be stored, at most MaxParked of its
+// events are refused. So a round has at most MaxParked refused parts, and the next round has at most twice as many halves. If
+// more parts are refused, the page cannot be stored, and it suffices to follow MaxParked+1 of them.
 func (l *rejectLimit) maxParts(untried int) int {
-	if l == nil || l.someKnown {
+	if l == nil {
+		return untried
+	}
+	if l.newLetters < l.checked { // a page with more than MaxParked refused events may be stored
 		return untried
 	}
 	return min(untried, 2*(l.page.MaxParked+1))
 }
 
-// check returns TooManyRejects if the page would add too many dead letters for the decoder's rejects and the given refused
-// events. It queries the database only if the limit would be exceeded with all rejects that were not looked up yet.
+// check returns TooManyRejects if the decoder's rejects and the refused events together would add too many dead letters. It
+// assumes that each reject that it has not looked up yet would add one. If that would exceed the limit, it looks up all rejects
+// in the database.
 func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error {
 	if l == nil {
 		return nil
@@ -310,7 +334,6 @@ func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error 
 		return err
 	}
 	l.checked, l.newLetters = found, len(added)
-	l.someKnown = true // more rejects than MaxParked but no error below: some have a dead letter
 	if err := l.page.CheckRejectRatio(added); err != nil {
 		return fmt.Errorf("the rest of the page was not tried: %w", err)
 	}

@@ -9,28 +9,31 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A candidate is a record that no row holds with its values: either a dead letter accounts for it, or it is a difference.
+// A candidate is a record of the API that is not stored as an event with the same values. If no dead letter accounts for it, it
+// is a difference between the API and the database.
 type candidate struct {
 	record     domain.Record
-	id         domain.EventID         // zero if the record has none
-	keys       []domain.DeadLetterKey // under which it may be parked
-	legacyKeys []domain.DeadLetterKey // under which an earlier version may have parked it, if the letter has the same bytes
-	difference string                 // what is wrong if no dead letter accounts for it
+	id         domain.EventID         // zero if the record has no event id
+	keys       []domain.DeadLetterKey // the keys that the record's dead letter may have
+	legacyKeys []domain.DeadLetterKey // the keys that an earlier version of pawl may have given it; they count only for the same bytes
+	difference string                 // what is wrong if no dead letter accounts for the record
 
-	isEvent  bool // a row could hold it, so a resolved dead letter does not account for it
-	conflict bool // its id is stored with other values, so only a conflict's dead letter accounts for it
+	isEvent  bool // the record can be decoded, so a dead letter that was resolved by storing an event does not account for it
+	conflict bool // its id is stored with other values, so only the dead letter of a conflict accounts for it
 }
 
-// newCandidates returns the candidates among a page's records: its rejects, its mismatches and its unstorable events.
+// newCandidates returns a candidate for each of the page's rejects, mismatches and unstorable events.
 func newCandidates(page domain.DecodedPage, mismatches []mismatch, unstorable []domain.Reject) (all []candidate) {
 	for _, r := range page.Rejects {
-		all = append(all, newCandidate(page, r, fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error())))
+		difference := fmt.Sprintf("record at index %d is neither stored nor parked: %s", r.Record.Index, r.Why.Error())
+		all = append(all, newCandidate(page, r, difference))
 	}
 	for _, m := range mismatches {
 		c := newCandidate(page, m.conflict(), "neither stored nor parked")
 		c.isEvent = true
 		if !m.missing {
-			c.conflict, c.difference = true, "stored with another "+m.columns
+			c.conflict = true
+			c.difference = "stored with another " + m.columns
 		}
 		all = append(all, c)
 	}
@@ -40,10 +43,12 @@ func newCandidates(page domain.DecodedPage, mismatches []mismatch, unstorable []
 	return all
 }
 
-// newCandidate returns a candidate with all keys under which its record may be parked. A dead letter keeps its key even if the
-// decoder has changed since: a record that is a conflict today may have been parked as a reject, and without its id.
+// newCandidate returns a candidate with all keys that the record's dead letter may have. The key depends on how the record was
+// decoded when it was parked. An earlier version of the decoder may have rejected a record that is a conflict today, and may
+// not have found its id.
 func newCandidate(page domain.DecodedPage, r domain.Reject, difference string) candidate {
-	asReject, withoutID := domain.Reject{Record: r.Record, Why: r.Why}, domain.Reject{Record: r.Record}
+	asReject := domain.Reject{Record: r.Record, Why: r.Why}
+	withoutID := domain.Reject{Record: r.Record}
 	return candidate{
 		record: r.Record, id: r.Why.ID, difference: difference,
 		keys:       []domain.DeadLetterKey{page.KeyOf(r), page.KeyOf(asReject), page.KeyOf(withoutID)},
@@ -51,8 +56,9 @@ func newCandidate(page domain.DecodedPage, r domain.Reject, difference string) c
 	}
 }
 
-// matchDeadLetters counts the candidates that dead letters account for, and reports altered dead letters as differences. It
-// returns the candidates that neither a row nor a dead letter accounts for as unaccounted.
+// matchDeadLetters looks up the dead letters of the candidates. The result counts the candidates with a valid dead letter as
+// parked, and has a difference for each altered dead letter. unaccounted has the candidates without a dead letter that accounts
+// for them.
 func matchDeadLetters(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, page domain.DecodedPage, candidates []candidate,
 ) (result domain.PageComparison, unaccounted []candidate, err error) {
@@ -64,15 +70,15 @@ func matchDeadLetters(
 		return result, nil, err
 	}
 	for _, c := range candidates {
-		m := c.match(page, letters)
+		match := c.match(page, letters)
 		switch {
-		case m.altered != 0:
+		case match.altered != 0:
 			result.Differences = append(result.Differences, domain.Difference{
-				Event: c.id, What: fmt.Sprintf("dead letter %d holds other bytes than the API returns", m.altered),
+				Event: c.id, What: fmt.Sprintf("dead letter %d holds other bytes than the API returns", match.altered),
 			})
-		case m.valid:
+		case match.valid:
 			result.Parked++
-		case m.parked && !c.isEvent:
+		case match.exists && !c.isEvent: // the record's event is stored, since a replay or a later page resolved the dead letter
 		default:
 			unaccounted = append(unaccounted, c)
 		}
@@ -82,35 +88,38 @@ func matchDeadLetters(
 
 // A letterMatch says which dead letters a candidate has.
 type letterMatch struct {
-	parked  bool  // it has one
-	valid   bool  // it has one that is open or discarded, which accounts for it
-	altered int64 // the id of one that has its key but other bytes, 0 if there is none
+	exists  bool  // the candidate has a dead letter with its content
+	valid   bool  // such a dead letter is open or discarded, so it accounts for the candidate
+	altered int64 // the id of a dead letter with the candidate's key and another content; 0 if there is none
 }
 
-// match finds the candidate's dead letters among letters. A letter that has a key of the candidate must have the record's
-// bytes, or bytes with the same hash. Otherwise it was altered after it was parked.
-func (c candidate) match(page domain.DecodedPage, letters map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow) (m letterMatch) {
+// match finds the candidate's dead letters among letters. A letter with one of c.keys must have the record's content, that is,
+// bytes with the same [domain.RecordHash]. Otherwise the letter was altered after it was parked. A letter with one of
+// c.legacyKeys and another content belongs to another record.
+func (c candidate) match(page domain.DecodedPage, letters map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow) (match letterMatch) {
 	hash := page.HashOf(c.record)
-	for _, key := range c.keys {
+	for i, key := range slices.Concat(c.keys, c.legacyKeys) {
+		isLegacy := i >= len(c.keys)
 		letter, exists := letters[key]
+		if !exists {
+			continue
+		}
+		if c.conflict && !letter.Conflict {
+			continue
+		}
+		sameContent := page.HashOf(domain.Record{Payload: letter.Payload}) == hash
 		switch {
-		case !exists || c.conflict && !letter.Conflict:
-		case page.HashOf(domain.Record{Payload: letter.Payload}) != hash:
-			m.altered = letter.ID
-		default:
-			m.parked, m.valid = true, m.valid || letter.Accounts
+		case sameContent:
+			match.exists = true
+			match.valid = match.valid || letter.Accounts
+		case !isLegacy:
+			match.altered = letter.ID
 		}
 	}
-	for _, key := range c.legacyKeys {
-		letter, exists := letters[key]
-		if exists && (letter.Conflict || !c.conflict) && page.HashOf(domain.Record{Payload: letter.Payload}) == hash {
-			m.parked, m.valid = true, m.valid || letter.Accounts
-		}
-	}
-	return m
+	return match
 }
 
-// findDeadLetters returns the dead letters that have a key of a candidate.
+// findDeadLetters returns the dead letters that have a key of one of the candidates, by key.
 func findDeadLetters(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, candidates []candidate,
 ) (map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow, error) {
@@ -128,17 +137,18 @@ func findDeadLetters(
 	return letters, err
 }
 
-// mayBeSurplus reports whether a run may have only counted the record, because [domain.MaxOpenDeadLetters] dead letters of its
-// event were open: it is a reject or a conflict, and has an id.
+// mayBeSurplus reports whether a run may have counted the record without storing it. A run does so with a reject or a conflict
+// whose event has [domain.MaxOpenDeadLetters] open dead letters.
 func (c candidate) mayBeSurplus() bool {
 	return c.id != (domain.EventID{}) && (!c.isEvent || c.conflict)
 }
 
-// addUnaccounted adds candidates that neither a row nor a dead letter accounts for to result. The open dead letters of an event
-// count records that were not stored: as many of its candidates are added as not kept. All others are added as differences.
+// addUnaccounted adds the candidates without a valid dead letter to result. The open dead letters of an event say how many
+// further records of the event were counted and not stored. addUnaccounted adds as many of the event's candidates to
+// result.NotKept. It adds the other candidates to result.Missing, or to result.Differences if they are conflicts.
 //
-// before has the number of records of each event that earlier pages of the walk added as not kept. The returned map has the
-// same of this page.
+// before has, for each event, the number of records that earlier pages of the walk added to NotKept. The returned map has the
+// numbers of this page.
 func addUnaccounted(
 	ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, unaccounted []candidate,
 	before map[domain.EventID]int64, result *domain.PageComparison,
@@ -149,7 +159,7 @@ func addUnaccounted(
 			ids = append(ids, c.id)
 		}
 	}
-	counted := map[domain.EventID]int64{}
+	counted := map[domain.EventID]int64{} // number of records that the event's open dead letters count and do not store
 	if len(ids) > 0 {
 		rows, err := q.ReturnedOthers(ctx, dbsqlc.ReturnedOthersParams{Stream: stream.String(), Ids: ids})
 		if err != nil {

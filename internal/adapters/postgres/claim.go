@@ -14,9 +14,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Claim implements [domain.EventStore]. Two things stop a second runner. The session lock stops it early, before it does any
-// work. The claim's token and epoch fence it (I3). Behind a connection pooler there is no session lock, and the newest
-// claim wins.
+// Claim implements [domain.EventStore]. Two things stop a second runner of the stream. The session lock stops it early, before
+// it does any work. If it runs without the lock, the checkpoint's token and epoch fence the runner whose claim is older (I3).
+// Behind a connection pooler Claim takes no session lock, so a second runner fences the first.
 func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 	if err := s.lockStream(ctx, stream); err != nil {
 		return domain.Checkpoint{}, err
@@ -38,14 +38,14 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 		}
 		return err
 	})
-	if err != nil { // an uncertain claim may be repeated: the second one takes the next epoch
+	if err != nil { // an uncertain claim may be repeated, because a second claim only takes the next epoch
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))
 	}
 	s.claimed = true
 	return claimed, nil
 }
 
-// sourceURLError returns the Invalid error of a stream that has pages from another source URL.
+// sourceURLError returns the Invalid error for a stream that has pages from another URL than sourceURL.
 func sourceURLError(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, sourceURL string) error {
 	stored, err := q.CheckpointSource(ctx, stream.String())
 	if err != nil {
@@ -59,30 +59,31 @@ func sourceURLError(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 }
 
 const (
-	// heartbeatInterval is how often the connection that holds a stream's lock runs a statement. It shows other runners that
-	// the holder is alive.
+	// heartbeatInterval is the time between two statements on the connection that holds a stream's lock. The statements show
+	// other runners that the holder is alive.
 	heartbeatInterval = 5 * time.Second
-	// silentAfter is how long a holder must have run no statement to count as frozen or gone: two heartbeats.
+	// silentAfter is the time without a statement after which a holder counts as frozen or gone.
 	silentAfter = 2 * heartbeatInterval
 )
 
-// A streamLock is a session lock on a connection of its own, which runs a statement every few seconds. The server releases
-// the lock when the connection ends.
+// A streamLock is the session lock of a stream. It has its own connection, because the server releases the lock when the
+// connection ends. Once the lock is taken, a heartbeat runs a statement on the connection every few seconds.
 type streamLock struct {
 	pooled *pgxpool.Conn
-	turn   chan struct{} // holds one token while pooled is in use
+	inUse  chan struct{} // holds one element while a goroutine uses pooled
 
-	stop context.CancelFunc // ends the heartbeat, nil if it has not started
+	stop context.CancelFunc // ends the heartbeat; nil if the heartbeat was not started
 	done chan struct{}      // closed when the heartbeat has ended
 }
 
 const opLockStream = "lock stream"
 
-// lockStream takes the stream's session lock, without waiting, and holds it until unlock, or until the connection or this
-// process ends. It returns Fenced if another runner holds the lock. Behind a pooler it takes no lock and returns nil.
+// lockStream takes the stream's session lock without waiting for it. The lock is held until unlock, or until its connection or
+// this process ends. If another runner holds the lock, lockStream returns Fenced. Behind a pooler it takes no lock and returns
+// nil.
 //
-// A second call takes the lock once more on the same connection. To release it in between would let another runner in, and
-// the server needs a moment to notice that a connection is gone.
+// A second call takes the lock once more on the same connection. It does not release the lock first, because then another
+// runner could take it. It does not use a new connection either, because the server may still hold the lock for the old one.
 func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
@@ -91,7 +92,7 @@ func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 		if err != nil || pooled == nil {
 			return conn.Classify(opLockStream, err)
 		}
-		s.lock = &streamLock{pooled: pooled, turn: make(chan struct{}, 1), done: make(chan struct{})}
+		s.lock = &streamLock{pooled: pooled, inUse: make(chan struct{}, 1), done: make(chan struct{})}
 	}
 	var heldByOther error
 	err := s.lock.use(ctx, func(pooled *pgxpool.Conn) error {
@@ -102,7 +103,7 @@ func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 		return err
 	})
 	if err == nil && heldByOther == nil {
-		s.lock.keepAlive(ctx, s.heartbeat)
+		s.lock.startHeartbeat(ctx, s.heartbeat)
 		return nil
 	}
 	s.unlock(ctx)
@@ -112,31 +113,31 @@ func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 	return heldByOther
 }
 
-// use calls work with the connection, which nothing else uses meanwhile. It waits for its turn until ctx ends.
+// use calls work with the connection while no other goroutine uses it. It waits until the connection is free or ctx ends.
 func (l *streamLock) use(ctx context.Context, work func(*pgxpool.Conn) error) error {
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case l.inUse <- struct{}{}:
+		defer func() { <-l.inUse }()
 		return work(l.pooled)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// keepAlive starts the heartbeat, which outlives ctx. A second call does nothing.
-func (l *streamLock) keepAlive(ctx context.Context, every time.Duration) {
+// startHeartbeat starts the heartbeat. The heartbeat goes on after ctx has ended. A second call does nothing.
+func (l *streamLock) startHeartbeat(ctx context.Context, interval time.Duration) {
 	if l.stop != nil {
 		return
 	}
 	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go l.sendHeartbeats(ctx, every)
+	go l.sendHeartbeats(ctx, interval)
 }
 
-// sendHeartbeats runs a statement at each interval until ctx or the connection ends. The runner goes on without the
-// connection: the lock only tells others early, and the next claim takes it again.
-func (l *streamLock) sendHeartbeats(ctx context.Context, every time.Duration) {
+// sendHeartbeats runs a statement at each interval until ctx ends or a statement fails. A failure is not reported, because the
+// runner needs no lock to go on: token and epoch protect the stream.
+func (l *streamLock) sendHeartbeats(ctx context.Context, interval time.Duration) {
 	defer close(l.done)
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -154,13 +155,14 @@ func (l *streamLock) sendHeartbeats(ctx context.Context, every time.Duration) {
 	}
 }
 
-// unlock stops the heartbeat and closes the lock's connection, which releases the lock even if the server does not answer.
+// unlock stops the heartbeat and closes the lock's connection, so that the server releases the lock. It does not wait for an
+// answer of the server longer than [conn.CloseTimeout]. Without a lock it does nothing.
 func (s *Store) unlock(ctx context.Context) {
 	if s.lock == nil {
 		return
 	}
 	if s.lock.stop != nil {
-		s.lock.stop() // it also ends a heartbeat that the server does not answer
+		s.lock.stop() // this also ends a heartbeat's statement that the server does not answer
 		<-s.lock.done
 	}
 	hijacked := s.lock.pooled.Hijack()
@@ -168,7 +170,8 @@ func (s *Store) unlock(ctx context.Context) {
 	conn.Close(ctx, hijacked)
 }
 
-// holderError returns the Fenced error of a stream whose lock another runner holds. It says whether that runner seems alive.
+// holderError returns the Fenced error for a stream whose lock another runner holds. The error says whether that runner seems
+// to be alive, if PostgreSQL shows it.
 func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream domain.StreamID) error {
 	fenced := &domain.Error{
 		Kind: domain.Fenced, Op: opLockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
@@ -190,8 +193,9 @@ func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream do
 	return fenced
 }
 
-// acquireDirect returns a connection to a server process of its own. Behind a pooler it returns nil without an error: there a
-// session lock would stay with a connection that others use.
+// acquireDirect returns a connection that no other client shares. It recognises a connection pooler because the pooler reports
+// another process id than the server. Behind a pooler it returns nil without an error, because a session lock would stay with
+// a server connection that other clients use, too.
 func acquireDirect(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 	pooled, err := pool.Acquire(ctx)
 	if err != nil {

@@ -15,11 +15,12 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Commit implements [domain.EventStore]. It locks the checkpoint's row first. The row is the fence: the transaction that
-// holds it is the stream's only writer, so two runners of one stream cannot deadlock over other rows.
+// Commit implements [domain.EventStore]. It locks the checkpoint's row first. The transaction that has locked the row is the
+// stream's only writer, so two runners of one stream cannot deadlock over other rows.
 //
-// It inserts the events of each page with few statements. If PostgreSQL refuses a value, it rolls back and stores the batch
-// again with bisection, which isolates the refused events. A batch without such events does not pay for the savepoints.
+// Commit inserts the events of each page with few statements. If PostgreSQL refuses a value, Commit rolls back and stores the
+// batch again with bisection, which finds the refused events and parks them. Bisection needs savepoints, which cost time. So
+// a batch without refused events is stored without bisection.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	opts := writeOptions{expectDuplicates: s.expectDuplicates}
 	res, err := s.commit(ctx, b, opts)
@@ -28,14 +29,14 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 		res, err = s.commit(ctx, b, opts)
 	}
 	if err != nil {
-		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.TargetSeq(), s.whileRestored(err))
+		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.TargetSeq(), s.retryDuringRestore(err))
 	}
 	s.expectDuplicates = res.Counts.Duplicate > 0
 	return res, nil
 }
 
-// commit stores b. If dead letters would get ids that are taken, it skips these ids and stores b once more: PostgreSQL can
-// set a sequence back, see pageIDsAfter.
+// commit stores b. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead letter would get an id that
+// another one has. Then commit skips the ids that are taken and stores b once more.
 func (s *Store) commit(ctx context.Context, b domain.Batch, opts writeOptions) (domain.CommitResult, error) {
 	res, err := s.commitOnce(ctx, b, opts)
 	if !isDeadLetterIDTaken(err) {
@@ -47,7 +48,7 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, opts writeOptions) (
 	return s.commitOnce(ctx, b, opts)
 }
 
-// isDeadLetterIDTaken reports whether PostgreSQL refused a dead letter because another one has its id.
+// isDeadLetterIDTaken reports whether PostgreSQL refused to insert a dead letter because another one has the same id.
 func isDeadLetterIDTaken(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.Code == "23505" && answer.ConstraintName == "dead_letters_pkey"
@@ -95,21 +96,21 @@ func (s *Store) commitOnce(ctx context.Context, b domain.Batch, opts writeOption
 	return res, err
 }
 
-// moveCheckpoint locks the checkpoint and moves it past the batch. It returns Fenced or SetBack if the checkpoint is not at
-// the batch's start any more (I3).
+// moveCheckpoint locks the checkpoint and moves it from start to the end of the batch. It returns Fenced or SetBack if the
+// checkpoint belongs to another claim or is at another position than start (I3).
 func moveCheckpoint(
-	ctx context.Context, q *dbsqlc.Queries, at domain.Checkpoint, move dbsqlc.CheckpointAdvanceParams,
+	ctx context.Context, q *dbsqlc.Queries, start domain.Checkpoint, move dbsqlc.CheckpointAdvanceParams,
 ) (dbsqlc.CheckpointAdvanceRow, error) {
 	moved, err := q.CheckpointAdvance(ctx, move)
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = moveError(ctx, q, "advance checkpoint", at)
+		err = moveError(ctx, q, "advance checkpoint", start)
 	}
 	return moved, err
 }
 
-// moveParams returns the checkpoint's move for the whole batch: from where it was read to the end of the last page.
+// moveParams returns the parameters that move the checkpoint from the start of the batch to the end of its last page.
 func moveParams(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
-	to := b.LastPage().To
+	end := b.LastPage().To
 	passes, hashes := make([]int64, len(b.Pages)), make([][]byte, len(b.Pages))
 	for i, page := range b.Pages {
 		passes[i], hashes[i] = page.To.Pass, page.IDsHash()
@@ -125,19 +126,19 @@ func moveParams(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 		Passes:          passes,
 		IdsHashes:       hashes,
 		ToSeq:           b.TargetSeq(),
-		Pass:            to.Pass,
-		Position:        to.Offset,
-		Furthest:        to.MaxOffset,
-		Cursor:          string(to.Cursor),
-		CursorExpiresAt: nullTime(to.CursorExpiresAt),
-		Done:            to.Done,
-		AnnouncedFirst:  nullTotal(to.AnnouncedFirst),
-		AnnouncedLast:   nullTotal(to.AnnouncedLast),
-		LastEventAt:     nullTime(lastEventAt(b)),
+		Pass:            end.Pass,
+		Position:        end.Offset,
+		Furthest:        end.MaxOffset,
+		Cursor:          string(end.Cursor),
+		CursorExpiresAt: timeOrNull(end.CursorExpiresAt),
+		Done:            end.Done,
+		AnnouncedFirst:  totalOrNull(end.AnnouncedFirst),
+		AnnouncedLast:   totalOrNull(end.AnnouncedLast),
+		LastEventAt:     timeOrNull(lastEventAt(b)),
 	}
 }
 
-// lastEventAt returns the time of the last event in the last page that has one, zero if none has.
+// lastEventAt returns the time of the last event in the batch. It returns the zero time if no page has an event.
 func lastEventAt(b domain.Batch) time.Time {
 	for _, page := range slices.Backward(b.Pages) {
 		if events := page.Events; len(events) > 0 {
@@ -147,9 +148,11 @@ func lastEventAt(b domain.Batch) time.Time {
 	return time.Time{}
 }
 
-// checkRepeats returns BadPage if a page of the batch has the same records as an earlier page of its pass. The earlier page
-// is in the batch, or it is stored: then repeated is the number of the first such page, counted from 1, else 0. A repeated
-// page comes from a cache, and its records would count twice towards the end of the pass.
+// checkRepeats returns BadPage if a page of the batch has the same records as an earlier page of its pass. Such a page probably
+// comes from a cache, and its records would count twice towards the announced total.
+//
+// The earlier page may be in the batch or in the ledger. repeated is the number, counted from 1, of the first page in the batch
+// that repeats one in the ledger. It is 0 if no page does.
 func checkRepeats(move dbsqlc.CheckpointAdvanceParams, repeated int64) error {
 	type content struct {
 		pass int64
@@ -157,8 +160,11 @@ func checkRepeats(move dbsqlc.CheckpointAdvanceParams, repeated int64) error {
 	}
 	seen := map[content]bool{}
 	for i, hash := range move.IdsHashes {
+		if hash == nil {
+			continue
+		}
 		page := content{move.Passes[i], string(hash)}
-		if hash != nil && seen[page] {
+		if seen[page] {
 			repeated = int64(i) + 1
 		}
 		seen[page] = true
@@ -173,35 +179,37 @@ func checkRepeats(move dbsqlc.CheckpointAdvanceParams, repeated int64) error {
 	}
 }
 
-// pageIDsAfter returns the reserved ids of ledger rows if they are greater than last, the greatest id in the ledger. Otherwise
-// it reserves as many others that are. Readers that follow page_id would miss rows with smaller ids.
+// pageIDsAfter returns ids for new ledger rows that are greater than last, the greatest id in the ledger. These are the
+// reserved ids, or, if they are too small, new ones. A program that reads new rows by page_id would miss smaller ids.
 //
-// PostgreSQL can set a sequence back by 32: a crash does so soon after CREATE DATABASE … TEMPLATE, which is one way to restore
-// a backup.
+// The reserved ids are too small if PostgreSQL has set the sequence back. For example, a crash soon after CREATE DATABASE …
+// TEMPLATE, which is one way to restore a backup, sets it back by up to 32.
 func pageIDsAfter(ctx context.Context, q *dbsqlc.Queries, last int64, reserved []int64) ([]int64, error) {
 	if reserved[0] > last {
 		return reserved, nil
 	}
-	ids, err := q.PageReserveMany(ctx, last-reserved[0]+int64(len(reserved)))
+	count := len(reserved)
+	ids, err := q.PageReserveMany(ctx, last-reserved[0]+int64(count)) // the greatest count of these are greater than last
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(ids)
-	return ids[len(ids)-len(reserved):], nil
+	return ids[len(ids)-count:], nil
 }
 
-// The kinds of ledger rows.
+// These are the kinds of ledger rows: a page that was read from the API, or a replay of dead letters.
 const (
 	kindPage   = "page"
 	kindReplay = "replay"
 )
 
-// pageRow returns the ledger row of a page.
+// pageRow returns the ledger row of the page at index in the batch.
 func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts domain.Counts) dbsqlc.PageInsertParams {
-	page, seq := b.Pages[index], b.At.Seq+int64(index)+1
-	parent := seq - 1
-	if page.From.Cursor == "" { // the first page of its pass
-		parent = 0
+	page := b.Pages[index]
+	seq := b.At.Seq + int64(index) + 1
+	parentSeq := seq - 1
+	if page.From.Cursor == "" { // the first page of a pass has no parent
+		parentSeq = 0
 	}
 	return dbsqlc.PageInsertParams{
 		ID:          pageID,
@@ -209,7 +217,7 @@ func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts dom
 		Stream:      b.At.Stream.String(),
 		Pass:        page.To.Pass,
 		Seq:         seq,
-		ParentSeq:   parent,
+		ParentSeq:   parentSeq,
 		CursorIn:    string(page.From.Cursor),
 		CursorOut:   string(page.To.Cursor),
 		Position:    page.To.Offset,
@@ -230,26 +238,27 @@ func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts dom
 	}
 }
 
-// addCounts adds the batch's counts to the checkpoint, and returns the checkpoint as it will be after the commit.
-func addCounts(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, c domain.Counts) (domain.Checkpoint, error) {
+// addCounts adds the batch's counts to the checkpoint and returns the checkpoint as it will be after the commit.
+func addCounts(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, batch domain.Counts) (domain.Checkpoint, error) {
 	row, err := q.CheckpointCount(ctx, dbsqlc.CheckpointCountParams{
-		Stream: stream.String(), Received: c.Received, Inserted: c.Inserted, Duplicate: c.Duplicate, Parked: c.Parked,
+		Stream: stream.String(), Received: batch.Received, Inserted: batch.Inserted, Duplicate: batch.Duplicate, Parked: batch.Parked,
 	})
 	return toCheckpoint(stream, row), err
 }
 
-// checkEnd returns an error if the batch ends its pass and the end may not be believed, see [domain.End.Check]. It counts
-// what the stream has stored, this batch included.
-func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, durable domain.Checkpoint) error {
-	if !durable.Done {
+// checkEnd returns the error of [domain.End.Check] if the batch ends its pass. moved is the checkpoint after the batch. The
+// number of stored records includes this batch.
+func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, moved domain.Checkpoint) error {
+	if !moved.Done {
 		return nil
 	}
 	stored, err := q.CheckpointStored(ctx, b.At.Stream.String())
 	if err != nil {
 		return err
 	}
+	records := stored.Records
 	if stored.Shared {
-		stored.Records = -1
+		records = -1 // unknown, because another stream may have stored records of this one
 	}
-	return b.LastPage().End.Check(b.LastPage().To, stored.Records)
+	return b.LastPage().End.Check(b.LastPage().To, records)
 }

@@ -16,25 +16,25 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Comparison implements verify.Comparison: it compares what the API returns with one stream's rows. It needs SELECT and the
-// right to create temporary tables. Only one goroutine may use it at a time.
+// A Comparison implements verify.Comparison. It compares the records that the API returns with one stream in the database. It
+// needs the SELECT privilege and the right to create temporary tables. Only one goroutine may use it at a time.
 //
-// Between its calls it holds no connection, because a walk of the API may take hours. It remembers only the ids of what was
-// returned, which takes 16 bytes of memory per record.
+// Between its calls it holds no connection, because a walk of the API may take hours. It remembers the ids of the returned
+// records, which take 16 bytes of memory per record.
 type Comparison struct {
 	pool     *pgxpool.Pool
-	returned []domain.EventID
-	notKept  map[domain.EventID]int64 // number of returned records that were counted and not stored, by event
+	returned []domain.EventID         // the ids of all records that the walk returned so far
+	notKept  map[domain.EventID]int64 // by event, the number of returned records that a run counted and did not store
 }
 
-// NewComparison returns a comparison on the pool. Begin need not be called before the first walk.
+// NewComparison returns a comparison that uses the pool. It is ready for the first walk without a call of Begin.
 func NewComparison(pool *pgxpool.Pool) *Comparison {
 	return &Comparison{pool: pool, notKept: map[domain.EventID]int64{}}
 }
 
 const opCompare = "compare with the database"
 
-// Begin implements verify.Comparison.
+// Begin implements verify.Comparison. It forgets the records that the walk before returned.
 func (c *Comparison) Begin() { c.returned, c.notKept = nil, map[domain.EventID]int64{} }
 
 // Compare implements verify.Comparison.
@@ -65,7 +65,8 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	return result, nil
 }
 
-// bisectMismatches does what findMismatches does, for events of which PostgreSQL refuses some. It returns these as unstorable.
+// bisectMismatches finds the mismatches among events that contain some that PostgreSQL refuses. It returns the refused events as
+// unstorable.
 func (c *Comparison) bisectMismatches(
 	ctx context.Context, events []domain.DecodedEvent,
 ) (mismatches []mismatch, unstorable []domain.Reject, err error) {
@@ -73,7 +74,7 @@ func (c *Comparison) bisectMismatches(
 	if err != nil {
 		return nil, nil, err
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // it only reads; the pool closes a lost connection
+	defer tx.Rollback(ctx) //nolint:errcheck // the transaction only reads, and the pool closes a lost connection
 	b := bisection{conn: tx.Conn(), statement: compareStatement, progress: func() {}}
 	accepted, err := b.findAccepted(ctx, events)
 	if err != nil {
@@ -83,7 +84,7 @@ func (c *Comparison) bisectMismatches(
 	return mismatches, b.refused, err
 }
 
-// recordIDs returns the ids of all records of a page that have one.
+// recordIDs returns the ids of the page's events, and of the rejects that have an id.
 func recordIDs(page domain.DecodedPage) []domain.EventID {
 	ids := eventIDs(page.Events)
 	for _, r := range page.Rejects {
@@ -105,10 +106,11 @@ func (c *Comparison) PageCommittedAt(ctx context.Context, stream domain.StreamID
 	return committed, conn.Classify(opCompare, err)
 }
 
-// maxStatementIDs bounds the ids of one statement.
+// maxStatementIDs bounds the number of ids in one statement.
 const maxStatementIDs = 50_000
 
-// Unreturned implements verify.Comparison. It writes the returned ids to a temporary table that ends with the transaction.
+// Unreturned implements verify.Comparison. It writes the returned ids to a temporary table. PostgreSQL drops the table when the
+// transaction ends.
 func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout+conn.CallTimeout)
 	defer cancel()
@@ -120,7 +122,7 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), conn.CloseTimeout)
 		defer cancel()
-		_ = tx.Rollback(ctx) // the temporary table is all that was written
+		_ = tx.Rollback(ctx) // only the temporary table was written, which nobody needs any more
 	}()
 	q := dbsqlc.New(tx)
 	if _, err := tx.Exec(ctx, db.Returned); err != nil {
@@ -144,7 +146,8 @@ func (c *Comparison) Unreturned(ctx context.Context, stream domain.StreamID) (do
 	return finding, nil
 }
 
-// beginUnreturned starts a transaction whose waits are bounded. It does not depend on the role's defaults.
+// beginUnreturned is the SQL that begins the transaction of Unreturned. It bounds all waits, whatever the role's defaults are. %d
+// is the statement timeout in milliseconds.
 const beginUnreturned = `BEGIN;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;

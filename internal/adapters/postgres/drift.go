@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	// maxRegisterEntries bounds the drift register of a stream. Further drift is counted in one entry.
+	// maxRegisterEntries bounds the number of entries in a stream's drift register. All further drift is counted in one more entry.
 	maxRegisterEntries = 10 * domain.MaxDriftEntries
-	maxSampleBytes     = 200
+	// maxSampleBytes bounds how many bytes of a value the register shows.
+	maxSampleBytes = 200
 )
 
-// registerDrift counts the drift of a page in the stream's register, and returns the entries that are new there.
+// registerDrift adds the drift of a page to the stream's register. It returns the entries that the register did not have.
 func registerDrift(
 	ctx context.Context, q *dbsqlc.Queries, stream string, pageID int64, drift []domain.DriftCount,
 ) ([]domain.DriftEntry, error) {
@@ -52,10 +53,10 @@ func registerDrift(
 	return added, nil
 }
 
-// countKnownDrift counts the drift that the register has an entry for, and returns the rest.
+// countKnownDrift adds the counts of drift to the register's entries. It returns the drift that has no entry as unknown.
 func countKnownDrift(
 	ctx context.Context, q *dbsqlc.Queries, stream string, pageID int64, drift []domain.DriftCount,
-) ([]domain.DriftCount, error) {
+) (unknown []domain.DriftCount, err error) {
 	counts := dbsqlc.DriftCountParams{Stream: stream, PageID: pageID}
 	for _, d := range drift {
 		counts.Paths = append(counts.Paths, storableText(d.Path))
@@ -71,7 +72,7 @@ func countKnownDrift(
 	}), nil
 }
 
-// sampleOf returns the beginning of a JSON value in printable ASCII.
+// sampleOf returns the beginning of a JSON value. It escapes everything except printable ASCII.
 func sampleOf(value []byte) string {
 	cut := value[:min(len(value), maxSampleBytes)]
 	quoted := strconv.QuoteToASCII(string(cut))

@@ -12,17 +12,17 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A mismatch is an event whose stored row differs from it, or is missing.
+// A mismatch is an event whose stored row differs from it or is missing.
 type mismatch struct {
 	domain.DecodedEvent
 
-	missing bool
-	columns string // that differ, separated by commas; empty if the row is missing
-	hash    string // of the event's values
+	missing bool   // no row has the event's id
+	columns string // the columns that differ, separated by commas; empty if the row is missing
+	hash    string // a hash of the event's values, not of the row's
 }
 
-// findMismatches returns the events whose stored row differs or is missing, in input order. The error is Unstorable if
-// PostgreSQL refuses a value of an event.
+// findMismatches returns the events whose stored row differs or is missing, in input order. If PostgreSQL refuses a value of an
+// event, it returns Unstorable.
 func findMismatches(ctx context.Context, q *dbsqlc.Queries, events []domain.DecodedEvent) (all []mismatch, err error) {
 	for chunk := range chunkBySize(events, eventSize) {
 		rows, err := q.EventCompare(ctx, toCompareParams(chunk))
@@ -30,13 +30,16 @@ func findMismatches(ctx context.Context, q *dbsqlc.Queries, events []domain.Deco
 			return nil, conn.ClassifyRow(err)
 		}
 		for _, r := range rows {
-			all = append(all, mismatch{chunk[r.Place-1], r.Missing, strings.Join(r.Columns, ", "), r.Hash})
+			event := chunk[r.Place-1] // places count from 1
+			all = append(all, mismatch{
+				DecodedEvent: event, missing: r.Missing, columns: strings.Join(r.Columns, ", "), hash: r.Hash,
+			})
 		}
 	}
 	return all, nil
 }
 
-// conflict returns the reject of an event that is not stored because its row has other values.
+// conflict returns the reject that parks the event as a conflict, because its id is stored with other values.
 func (m mismatch) conflict() domain.Reject {
 	return domain.Reject{Record: m.Record, Values: m.hash, Why: domain.Rejection{
 		ID: m.ID, Reason: domain.ReasonConflict, Field: m.columns,
@@ -44,23 +47,23 @@ func (m mismatch) conflict() domain.Reject {
 	}}
 }
 
-// maxStatementBytes bounds the values of one statement. pgx encodes a statement as a whole, into buffers of several times its
-// size.
+// maxStatementBytes bounds the size of the values in one statement. pgx encodes a whole statement at once, in buffers that are
+// several times as large.
 const maxStatementBytes = 4 << 20
 
-// chunkBySize splits items into consecutive chunks of at most maxStatementBytes. A larger item is a chunk of its own.
+// chunkBySize splits items into consecutive chunks of at most maxStatementBytes. An item that is larger is alone in its chunk.
 func chunkBySize[T any](items []T, size func(T) int) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
-		begin, bytes := 0, 0
+		begin, chunkBytes := 0, 0
 		for i, item := range items {
-			more := size(item)
-			if bytes+more > maxStatementBytes && i > begin {
+			itemBytes := size(item)
+			if i > begin && chunkBytes+itemBytes > maxStatementBytes {
 				if !yield(items[begin:i]) {
 					return
 				}
-				begin, bytes = i, 0
+				begin, chunkBytes = i, 0
 			}
-			bytes += more
+			chunkBytes += itemBytes
 		}
 		if begin < len(items) {
 			yield(items[begin:])
@@ -70,7 +73,7 @@ func chunkBySize[T any](items []T, size func(T) int) iter.Seq[[]T] {
 
 // eventSize returns the approximate number of bytes that an event takes in a statement.
 func eventSize(e domain.DecodedEvent) int {
-	const fixed = 128 // ids, time, and the lengths of the values
+	const fixed = 128 // for the ids, the time and the lengths of the values
 	return fixed + len(e.Type) + len(e.Name) + len(e.Properties) + len(e.DeviceType) + len(e.Browser) + len(e.Extra)
 }
 
@@ -82,7 +85,7 @@ func eventIDs(events []domain.DecodedEvent) []domain.EventID {
 	return ids
 }
 
-// toColumns returns the events as one array per column.
+// toColumns returns the parameters that insert the events: one array per column.
 func toColumns(pageID int64, events []domain.DecodedEvent) dbsqlc.EventInsertManyParams {
 	n := len(events)
 	columns := dbsqlc.EventInsertManyParams{
@@ -109,8 +112,10 @@ func toColumns(pageID int64, events []domain.DecodedEvent) dbsqlc.EventInsertMan
 	return columns
 }
 
+// toCompareParams returns the parameters that compare the events with their rows: one array per column.
 func toCompareParams(events []domain.DecodedEvent) dbsqlc.EventCompareParams {
-	c := toColumns(0, events)
+	const noPage = 0 // a comparison has no page id
+	c := toColumns(noPage, events)
 	return dbsqlc.EventCompareParams{
 		Ids: c.Ids, SessionIds: c.SessionIds, UserIds: c.UserIds, Types: c.Types, Names: c.Names,
 		Properties: c.Properties, OccurredAts: c.OccurredAts, DeviceTypes: c.DeviceTypes,

@@ -15,20 +15,20 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// checkTimeout bounds one check, which reads each table once or twice.
+// checkTimeout bounds the time of one check. A check reads each table once or twice.
 const checkTimeout = 15 * time.Minute
 
-// An Inventory implements verify.Inventory: it checks what is stored. It takes no lock that a run would wait for, writes nothing
-// and needs SELECT only.
+// An Inventory implements verify.Inventory. It checks the stored rows of a stream against each other. It takes no lock that a run
+// would wait for, writes nothing and needs only the SELECT privilege.
 type Inventory struct {
 	pool    *pgxpool.Pool
-	timeout time.Duration // of one check, see checkTimeout
+	timeout time.Duration // bounds each check; normally checkTimeout
 }
 
-// NewInventory returns an inventory on the pool.
+// NewInventory returns an inventory that uses the pool.
 func NewInventory(pool *pgxpool.Pool) *Inventory { return &Inventory{pool, checkTimeout} }
 
-// Inspect implements verify.Inventory. It makes the checks in one transaction that sees a single snapshot.
+// Inspect implements verify.Inventory. It makes all checks in one transaction, so that they see the same snapshot of the database.
 func (i *Inventory) Inspect(
 	ctx context.Context, stream domain.StreamID, began func(domain.Check),
 ) (domain.Inspection, error) {
@@ -64,12 +64,13 @@ func (i *Inventory) Inspect(
 	return inspection, nil
 }
 
-// beginInspection starts a transaction that sees one snapshot and whose waits are bounded. It does not depend on the role's
-// defaults.
+// beginInspection is the SQL that begins the transaction of Inspect. The transaction sees one snapshot. The SQL bounds all waits,
+// whatever the role's defaults are. %d is the statement timeout in milliseconds.
 //
-// Its queries compare whole tables. If the statistics are older than a stream, the planner assumes that the stream has a row
-// or two, and plans nested loops that take the square of its pages. enable_nestloop=off adds 1e10 to the cost of such a plan,
-// which would trigger JIT; hence jit=off.
+// The queries of the checks compare whole tables. PostgreSQL's statistics may be older than a stream. Then the planner assumes
+// that the stream has few rows and plans nested loops, whose time grows with the square of the number of pages. So the SQL sets
+// enable_nestloop=off. This setting adds 1e10 to the cost of a plan that still has a nested loop. Such a cost would start JIT
+// compilation. So the SQL also sets jit=off.
 const beginInspection = `BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = %d;
@@ -83,8 +84,8 @@ func (i *Inventory) begin(ctx context.Context) (pgx.Tx, error) {
 	return i.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(beginInspection, i.timeout.Milliseconds())})
 }
 
-// check makes one check. PostgreSQL ends it after i.timeout. If the server does not answer at all, the wait ends CallTimeout
-// later.
+// check makes one check. PostgreSQL cancels the check's query after i.timeout. If the server does not answer at all, check
+// returns after another [conn.CallTimeout].
 func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string) (domain.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.timeout+conn.CallTimeout)
 	defer cancel()
@@ -97,27 +98,27 @@ func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.C
 	return finding, err
 }
 
-// checkError returns the error of a check that did not end. If it took longer than timeout, the error is Transient.
+// checkError classifies the error of a check's query. If PostgreSQL has cancelled the query after timeout, the error is Transient.
 func checkError(check domain.Check, timeout time.Duration, err error) error {
 	op := "check " + check.String()
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || answer.Code != "57014" { // query_canceled: the server ended it. If the caller cancels, there is no answer.
+	if !ok || answer.Code != "57014" { // query_canceled; if pawl itself cancels a query, pgx returns no answer of the server
 		return conn.Classify(op, err)
 	}
 	return &domain.Error{
 		Kind: domain.Transient, Op: op, Err: fmt.Errorf("PostgreSQL did not end it within %s", timeout),
-		Hint: "nothing was proven or disproven by it; run it again when the database has less to do",
+		Hint: "this check has no result; run it again when the database has less to do",
 	}
 }
 
-// A difference is one row of a check's query, with the number of all its differences.
+// A difference is one row in the answer to a check's query.
 type difference struct {
 	domain.Difference
 
-	Total int64
+	Total int64 // number of all differences that the query found, also of those that it did not return
 }
 
-// findDifferences runs the query of a check.
+// findDifferences runs the query of a check and returns the first differences that it found.
 func findDifferences(ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string) ([]difference, error) {
 	switch check {
 	case domain.CheckBalance:
@@ -138,12 +139,13 @@ func findDifferences(ctx context.Context, q *dbsqlc.Queries, check domain.Check,
 		return letterDifferences(q.InventoryResolved(ctx, stream))
 	case domain.CheckAnnounced:
 		return ledgerDifferences(q.InventoryAnnounced(ctx, stream))
-	case domain.CheckReturned, domain.CheckUnreturned: // a Comparison makes these
+	case domain.CheckReturned, domain.CheckUnreturned: // a Comparison makes these checks
 	}
 	return nil, fmt.Errorf("no query for check %s", check)
 }
 
-// A ledgerRow is a row of a query about the ledger. sqlc generates a type for each query; all have the same fields.
+// A ledgerRow is a row in the answer to a query about the ledger. sqlc generates a type for each query, but all of these types
+// have the same fields.
 type ledgerRow interface {
 	dbsqlc.InventoryBalanceRow | dbsqlc.InventoryCheckpointRow | dbsqlc.InventoryChainRow | dbsqlc.InventoryEventsRow |
 		dbsqlc.InventoryLettersRow | dbsqlc.InventoryAnnouncedRow
@@ -169,7 +171,7 @@ func strayDifferences(rows []dbsqlc.InventoryStraysRow, err error) (all []differ
 	return all, err
 }
 
-// A letterRow is a row of a query about dead letters.
+// A letterRow is a row in the answer to a query about dead letters. Both types have the same fields.
 type letterRow interface {
 	dbsqlc.InventoryPayloadsRow | dbsqlc.InventoryResolvedRow
 }

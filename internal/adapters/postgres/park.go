@@ -12,21 +12,22 @@ import (
 
 // A parkResult says what happened to rejects.
 type parkResult struct {
-	parked     []domain.Reject // parked by this page
-	surplus    []domain.Reject // not stored, because their events have too many open dead letters
-	seenBefore int64           // number of records counted in a dead letter that exists, or that this page parks for another record
+	parked     []domain.Reject // rejects that this page made dead letters
+	surplus    []domain.Reject // rejects that are not stored, because their events have too many open dead letters
+	seenBefore int64           // number of records that are counted in the dead letter of another record
 }
 
-// A uniqueReject is a reject with its key, and how often the page has a record of that key.
+// A uniqueReject stands for all rejects of a page that have the same key. It is the first of them.
 type uniqueReject struct {
 	domain.Reject
 
 	key  domain.DeadLetterKey
-	seen int64
+	seen int64 // number of these rejects
 }
 
-// park makes each reject a dead letter, each key once. It counts a record in an existing dead letter if there is one of its
-// key, or if [domain.MaxOpenDeadLetters] dead letters of its event are open.
+// park makes rejects dead letters. Rejects with the same key become one dead letter, which counts them. A reject becomes no
+// dead letter in two cases. If its key has a dead letter already, that letter counts it. If its event has
+// [domain.MaxOpenDeadLetters] open dead letters, the newest of them counts it.
 func (w *writer) park(ctx context.Context, page domain.DecodedPage, rejects []domain.Reject) (parkResult, error) {
 	var res parkResult
 	if len(rejects) == 0 {
@@ -37,7 +38,7 @@ func (w *writer) park(ctx context.Context, page domain.DecodedPage, rejects []do
 	if err != nil {
 		return res, err
 	}
-	toPark, surplus, counts, err := w.splitByOpenLimit(ctx, unique, known)
+	toPark, surplus, surplusByKey, err := w.splitByOpenLimit(ctx, unique, known)
 	if err != nil {
 		return res, err
 	}
@@ -45,37 +46,37 @@ func (w *writer) park(ctx context.Context, page domain.DecodedPage, rejects []do
 	if err := w.parkUnique(ctx, toPark, &res); err != nil {
 		return res, err
 	}
-	counted, err := w.countSurplus(ctx, counts)
+	counted, err := w.countSurplus(ctx, surplusByKey)
 	res.seenBefore += counted
 	return res, err
 }
 
-// uniqueRejects returns the rejects with each key once, in the order of their first records.
+// uniqueRejects returns one reject for each key, in the order of the first reject with this key.
 func uniqueRejects(page domain.DecodedPage, rejects []domain.Reject) []uniqueReject {
 	var unique []uniqueReject
-	index := map[domain.DeadLetterKey]int{} // in unique
+	indexOf := map[domain.DeadLetterKey]int{} // the index of a key's reject in unique
 	for _, r := range rejects {
 		key := page.KeyOf(r)
-		at, repeated := index[key]
+		i, repeated := indexOf[key]
 		if !repeated {
-			at = len(unique)
-			index[key] = at
+			i = len(unique)
+			indexOf[key] = i
 			unique = append(unique, uniqueReject{Reject: r, key: key})
 		}
-		unique[at].seen++
+		unique[i].seen++
 	}
 	return unique
 }
 
-// matchKnownLetters finds the rejects that have a dead letter already, and gives each of them the key of that letter, which an
-// earlier version may have chosen. known says for each reject whether it has one.
+// matchKnownLetters finds the rejects that have a dead letter already. known[i] reports whether rejects[i] has one. An earlier
+// version of pawl may have parked the letter with another key. So matchKnownLetters gives each such reject the letter's key.
 func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) (known []bool, err error) {
 	query := dbsqlc.DeadLetterKnownParams{Stream: w.stream}
 	for _, r := range rejects {
 		hash := sha256.Sum256(r.Record.Payload)
 		legacy := r.LegacyKey()
 		if r.Values != "" {
-			legacy = r.key // earlier versions gave conflicts the same key
+			legacy = r.key // for conflicts, earlier versions used the same key
 		}
 		query.Keys = append(query.Keys, string(r.key))
 		query.LegacyKeys = append(query.LegacyKeys, string(legacy))
@@ -84,60 +85,69 @@ func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) 
 	rows, err := w.q.DeadLetterKnown(ctx, query)
 	known = make([]bool, len(rejects))
 	for _, row := range rows {
-		if at := row.Place - 1; !known[at] {
-			known[at], rejects[at].key = true, domain.DeadLetterKey(row.Key)
+		i := row.Place - 1
+		if known[i] { // the first row of a reject is the better match
+			continue
 		}
+		known[i] = true
+		rejects[i].key = domain.DeadLetterKey(row.Key)
 	}
 	return known, err
 }
 
-// splitByOpenLimit splits the rejects into those to park and the surplus: rejects without a dead letter, of events that have
-// [domain.MaxOpenDeadLetters] open ones. counts is the number of surplus records to count in the dead letter of each key.
+// splitByOpenLimit splits the rejects into those to park and the surplus. A reject is surplus if it has no dead letter yet, and
+// its event has [domain.MaxOpenDeadLetters] open ones. surplusByKey has the number of surplus records that each existing dead
+// letter must count, by the letter's key.
 func (w *writer) splitByOpenLimit(
 	ctx context.Context, rejects []uniqueReject, known []bool,
-) (toPark []uniqueReject, surplus []domain.Reject, counts map[string]int64, err error) {
-	open, err := w.openLetters(ctx, rejects, known)
+) (toPark []uniqueReject, surplus []domain.Reject, surplusByKey map[string]int64, err error) {
+	openOf, err := w.countOpenLetters(ctx, rejects, known)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	counts = map[string]int64{}
+	surplusByKey = map[string]int64{}
 	for i, r := range rejects {
-		of := open[r.Why.ID]
-		switch {
-		case known[i] || r.Why.ID == domain.EventID{}:
-		case of.Letters >= domain.MaxOpenDeadLetters:
-			surplus = append(surplus, r.Reject)
-			counts[of.Last] += r.seen
+		id := r.Why.ID
+		if known[i] || id == (domain.EventID{}) {
+			toPark = append(toPark, r)
 			continue
-		default:
-			open[r.Why.ID] = dbsqlc.DeadLetterOpenOfRow{Letters: of.Letters + 1, Last: string(r.key)}
 		}
+		open := openOf[id]
+		if open.Letters >= domain.MaxOpenDeadLetters {
+			surplus = append(surplus, r.Reject)
+			surplusByKey[open.Last] += r.seen
+			continue
+		}
+		openOf[id] = dbsqlc.DeadLetterOpenOfRow{Letters: open.Letters + 1, Last: string(r.key)}
 		toPark = append(toPark, r)
 	}
-	return toPark, surplus, counts, nil
+	return toPark, surplus, surplusByKey, nil
 }
 
-// openLetters returns the number of open dead letters, and the newest of them, for the events of rejects that are not known.
-func (w *writer) openLetters(
+// countOpenLetters returns, for the event of each reject that is not known, the number of open dead letters and the key of the
+// newest of them. An event without open dead letters is not in the map.
+func (w *writer) countOpenLetters(
 	ctx context.Context, rejects []uniqueReject, known []bool,
 ) (map[domain.EventID]dbsqlc.DeadLetterOpenOfRow, error) {
 	var ids []domain.EventID
-	seen := map[domain.EventID]bool{{}: true} // records without an id are of no event
+	included := map[domain.EventID]bool{}
 	for i, r := range rejects {
-		if id := r.Why.ID; !known[i] && !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
+		id := r.Why.ID
+		if known[i] || id == (domain.EventID{}) || included[id] {
+			continue
 		}
+		included[id] = true
+		ids = append(ids, id)
 	}
-	open := map[domain.EventID]dbsqlc.DeadLetterOpenOfRow{}
+	openOf := map[domain.EventID]dbsqlc.DeadLetterOpenOfRow{}
 	if len(ids) == 0 {
-		return open, nil
+		return openOf, nil
 	}
 	rows, err := w.q.DeadLetterOpenOf(ctx, dbsqlc.DeadLetterOpenOfParams{Stream: w.stream, Ids: ids})
 	for _, row := range rows {
-		open[row.ID] = row
+		openOf[row.ID] = row
 	}
-	return open, err
+	return openOf, err
 }
 
 // parkUnique parks the rejects, with as few statements as their size allows, and adds the result to res.
@@ -165,10 +175,11 @@ func (w *writer) parkChunk(ctx context.Context, rejects []uniqueReject, res *par
 	}
 	for _, row := range rows {
 		r := byKey[row.Key]
-		res.seenBefore += r.seen
 		if row.Parked {
-			res.seenBefore--
 			res.parked = append(res.parked, r.Reject)
+			res.seenBefore += r.seen - 1 // one record is parked, the others are counted in its dead letter
+		} else {
+			res.seenBefore += r.seen
 		}
 	}
 	return nil
@@ -176,7 +187,7 @@ func (w *writer) parkChunk(ctx context.Context, rejects []uniqueReject, res *par
 
 // size returns the approximate number of bytes that the reject takes in a statement.
 func (r uniqueReject) size() int {
-	const fixed = 128 // the event's id, numbers, and the lengths of the values
+	const fixed = 128 // for the event's id, the numbers and the lengths of the values
 	return fixed + len(r.key) + len(r.Why.Reason) + len(r.Why.Field) + len(r.Why.Detail) + len(r.Record.Payload)
 }
 
@@ -191,30 +202,32 @@ func addParkRow(params *dbsqlc.DeadLetterParkParams, r uniqueReject) {
 	params.Seen = append(params.Seen, r.seen)
 }
 
-// storableText replaces what PostgreSQL refuses in a text: parking must not fail because of the text about a record.
+// storableText replaces NUL and invalid UTF-8, which PostgreSQL refuses in a text. So parking a record cannot fail because of the
+// text that says why it is rejected.
 func storableText(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }
 
-// countSurplus counts records in the dead letters of the given keys, and returns the number of records.
-func (w *writer) countSurplus(ctx context.Context, counts map[string]int64) (counted int64, err error) {
-	if len(counts) == 0 {
+// countSurplus counts surplus records in the dead letters whose keys surplusByKey has. It returns the number of these records.
+func (w *writer) countSurplus(ctx context.Context, surplusByKey map[string]int64) (counted int64, err error) {
+	if len(surplusByKey) == 0 {
 		return 0, nil
 	}
 	params := dbsqlc.DeadLetterCountOthersParams{Stream: w.stream}
-	for key, records := range counts {
+	for key, records := range surplusByKey {
 		params.Keys = append(params.Keys, key)
 		params.Records = append(params.Records, records)
 		counted += records
 	}
 	updated, err := w.q.DeadLetterCountOthers(ctx, params)
-	if err == nil && updated != int64(len(counts)) {
-		err = balanceError("%d of %d letters count further records", updated, len(counts))
+	if err == nil && updated != int64(len(surplusByKey)) {
+		err = balanceError("only %d of %d dead letters counted the records that were not parked", updated, len(surplusByKey))
 	}
 	return counted, err
 }
 
-// findNewRejects returns the rejects that have no dead letter yet. It sorts the rejects and writes nothing.
+// findNewRejects returns the rejects that have no dead letter yet, one for each key. It sorts the given rejects by index. It
+// writes nothing to the database.
 func (w *writer) findNewRejects(ctx context.Context, page domain.DecodedPage, rejects []domain.Reject) ([]domain.Reject, error) {
 	sortByIndex(rejects)
 	unique := uniqueRejects(page, rejects)
@@ -231,12 +244,13 @@ func (w *writer) findNewRejects(ctx context.Context, page domain.DecodedPage, re
 	return added, nil
 }
 
-// sortByIndex sorts rejects by their place in the page.
+// sortByIndex sorts rejects by the index of their record in the page.
 func sortByIndex(rejects []domain.Reject) {
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
 }
 
-// supersede resolves the open dead letters of stored events, except conflicts.
+// supersede resolves the open dead letters of stored events as superseded. It leaves conflicts open, because their values are
+// not stored.
 func (w *writer) supersede(ctx context.Context, events []domain.DecodedEvent) error {
 	if len(events) == 0 {
 		return nil

@@ -13,17 +13,19 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 )
 
-// libpqNames maps the connection settings that pgx does not store as text to libpq's environment variables.
-var libpqNames = map[string]string{
+// libpqVariables maps the name of a connection setting to the environment variable that libpq reads for it. It has only the
+// settings that PsqlEnviron must read from the URL, because pgx keeps no text of them.
+var libpqVariables = map[string]string{
 	"channel_binding": "PGCHANNELBINDING", "connect_timeout": "PGCONNECT_TIMEOUT", "krbsrvname": "PGKRBSRVNAME",
 	"ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
 	"sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY", "sslmode": "PGSSLMODE", "sslnegotiation": "PGSSLNEGOTIATION",
 	"sslrootcert": "PGSSLROOTCERT", "sslsni": "PGSSLSNI", "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 
-// PsqlEnviron returns the database's URL as the environment variables that psql and other programs of libpq read. They include
-// the password, which other users could read in an argument. Settings that only pgx knows, such as the size of its pool, are
-// left out. A malformed URL is Invalid.
+// PsqlEnviron returns the settings of the database's URL as environment variables. psql and other programs that use libpq read
+// them. The password is among them. As a command line argument it would be visible to other users of the machine.
+// PsqlEnviron omits the settings that only pgx knows, for example the size of its pool. If the URL is malformed, the error's
+// kind is Invalid.
 func PsqlEnviron(databaseURL string) ([]string, error) {
 	cfg, err := conn.ParseURL(databaseURL, "psql")
 	if err != nil {
@@ -38,8 +40,8 @@ func PsqlEnviron(databaseURL string) ([]string, error) {
 		}
 	}
 	for name, value := range connectionSettings(databaseURL) {
-		if libpq := libpqNames[name]; libpq != "" {
-			environ = append(environ, libpq+"="+value)
+		if variable := libpqVariables[name]; variable != "" {
+			environ = append(environ, variable+"="+value)
 		}
 	}
 	if options := sessionOptions(server.RuntimeParams); options != "" {
@@ -49,21 +51,23 @@ func PsqlEnviron(databaseURL string) ([]string, error) {
 	return environ, nil
 }
 
-// serverAddresses returns the hosts and ports of the URL, separated by commas. pgx lists an address twice if it would try it
-// with and without TLS.
+// serverAddresses returns the hosts and ports of the URL, separated by commas. pgx lists an address twice in succession if it
+// would try it with TLS and then without TLS. serverAddresses lists such an address once.
 func serverAddresses(server pgconn.Config) (hosts, ports string) {
 	hostList, portList := []string{server.Host}, []string{strconv.Itoa(int(server.Port))}
 	for _, other := range server.Fallbacks {
 		port := strconv.Itoa(int(other.Port))
-		if last := len(hostList) - 1; other.Host != hostList[last] || port != portList[last] {
-			hostList, portList = append(hostList, other.Host), append(portList, port)
+		last := len(hostList) - 1
+		if other.Host == hostList[last] && port == portList[last] {
+			continue
 		}
+		hostList, portList = append(hostList, other.Host), append(portList, port)
 	}
 	return strings.Join(hostList, ","), strings.Join(portList, ",")
 }
 
-// sessionOptions returns the parameters of the session as command line options of the server. It leaves out the encoding: psql
-// uses that of the terminal.
+// sessionOptions returns the parameters of the session in the form of PGOPTIONS: command line options of the server. It omits
+// client_encoding, because psql uses the terminal's encoding. It omits application_name, because psql sets its own.
 func sessionOptions(params map[string]string) string {
 	var options []string
 	for _, name := range slices.Sorted(maps.Keys(params)) {
@@ -79,10 +83,11 @@ func sessionOptions(params map[string]string) string {
 	return strings.Join(options, " ")
 }
 
-// keyValue matches one setting of libpq's key=value form, whose value may be quoted.
+// keyValue matches one setting in libpq's key=value form. The value may be quoted.
 var keyValue = regexp.MustCompile(`(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)`)
 
-// connectionSettings returns the settings of a URL's query or of the key=value form, by name.
+// connectionSettings returns the values of the settings by name. It reads them from the query of a URL, or from the key=value
+// form. If a query has a setting twice, the last value counts.
 func connectionSettings(databaseURL string) map[string]string {
 	settings := map[string]string{}
 	if u, err := url.Parse(strings.TrimSpace(databaseURL)); err == nil && strings.HasPrefix(u.Scheme, "postgres") {

@@ -15,12 +15,12 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Reader reads what is stored about a stream: its report, its drift and its dead letters. It takes no lock, writes nothing
-// and needs SELECT only. Each method makes one attempt. For a stream that was never claimed it returns Invalid, and the
-// error names the streams that the database has.
+// A Reader reads a stream's report, its drift and its dead letters. It takes no lock, writes nothing and needs only the SELECT
+// privilege. Each method makes one attempt. If the stream was never claimed, each method returns Invalid, and the error names the
+// streams that the database has.
 type Reader struct{ pool *pgxpool.Pool }
 
-// NewReader returns a reader on the pool.
+// NewReader returns a reader that uses the pool.
 func NewReader(pool *pgxpool.Pool) *Reader { return &Reader{pool} }
 
 // Report returns the stream's durable state and the totals of its ledger.
@@ -34,7 +34,7 @@ func readReport(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) 
 	const op = "read status"
 	row, err := q.PageTotals(ctx, stream.String())
 	if errors.Is(err, pgx.ErrNoRows) {
-		return domain.StreamReport{}, noSuchStream(ctx, q, op, stream)
+		return domain.StreamReport{}, noSuchStreamError(ctx, q, op, stream)
 	}
 	if err != nil {
 		return domain.StreamReport{}, conn.Classify(op, err)
@@ -50,9 +50,9 @@ func readReport(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) 
 	}, nil
 }
 
-// Drift returns the stream's drift register, in order of appearance.
+// Drift returns the entries of the stream's drift register, ordered by the page in which each appeared first.
 func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []domain.DriftEntry, err error) {
-	err = r.read(ctx, "read the register of drift", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
+	err = r.read(ctx, "read drift register", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DriftList(ctx, stream.String())
 		for _, row := range rows {
 			entries = append(entries, domain.DriftEntry{
@@ -65,18 +65,20 @@ func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []d
 	return entries, err
 }
 
-// DeadLetters returns dead letters in order of id, without their payloads. more reports whether there are others after the
-// range.
+// DeadLetters returns the dead letters that match the filter, in order of id and without their payloads. It returns at most
+// page.Limit letters with an id greater than page.After. more reports whether there are further ones.
 func (r *Reader) DeadLetters(
-	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter, part domain.DeadLetterRange,
+	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter, page domain.DeadLetterRange,
 ) (letters []domain.DeadLetter, more bool, err error) {
 	err = r.read(ctx, "list dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DeadLetterList(ctx, dbsqlc.DeadLetterListParams{
-			Stream: stream.String(), State: stateOf(filter), Reason: filter.Reason, PageID: filter.PageID,
-			Since: nullTime(filter.Since), Until: nullTime(filter.Until), After: part.After, MaxRows: int64(part.Limit) + 1,
+			Stream: stream.String(), State: stateParam(filter), Reason: filter.Reason, PageID: filter.PageID,
+			Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until),
+			After: page.After, MaxRows: int64(page.Limit) + 1, // the further row shows that there are more
 		})
-		if more = len(rows) > part.Limit; more {
-			rows = rows[:part.Limit]
+		if len(rows) > page.Limit {
+			more = true
+			rows = rows[:page.Limit]
 		}
 		for _, row := range rows {
 			letters = append(letters, toDeadLetter(dbsqlc.DeadLetter{
@@ -91,14 +93,15 @@ func (r *Reader) DeadLetters(
 	return letters, more, err
 }
 
-// DeadLetterReasons counts dead letters by reason, the most frequent first.
+// DeadLetterReasons counts the dead letters that match the filter by their reason. It returns the most frequent reason first.
+// Each count has the first letter with this reason as a sample, without its payload.
 func (r *Reader) DeadLetterReasons(
 	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter,
 ) (counts []domain.ReasonCount, err error) {
 	err = r.read(ctx, "count dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DeadLetterReasons(ctx, dbsqlc.DeadLetterReasonsParams{
-			Stream: stream.String(), State: stateOf(filter), Reason: filter.Reason, PageID: filter.PageID,
-			Since: nullTime(filter.Since), Until: nullTime(filter.Until),
+			Stream: stream.String(), State: stateParam(filter), Reason: filter.Reason, PageID: filter.PageID,
+			Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until),
 		})
 		for _, row := range rows {
 			counts = append(counts, domain.ReasonCount{Reason: row.Reason, Count: row.Letters, Sample: toDeadLetter(dbsqlc.DeadLetter{
@@ -112,7 +115,7 @@ func (r *Reader) DeadLetterReasons(
 	return counts, err
 }
 
-// DeadLetter returns one dead letter with its payload. It returns Invalid if the stream has none of this id.
+// DeadLetter returns one dead letter with its payload. It returns Invalid if the stream has no dead letter with this id.
 func (r *Reader) DeadLetter(ctx context.Context, stream domain.StreamID, id int64) (letter domain.DeadLetter, err error) {
 	err = r.read(ctx, "read dead letter", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		letter, err = readDeadLetter(ctx, q, stream, id)
@@ -121,7 +124,8 @@ func (r *Reader) DeadLetter(ctx context.Context, stream domain.StreamID, id int6
 	return letter, err
 }
 
-// read calls query if the stream exists, and classifies the error as one of op.
+// read calls query and returns its error, classified for operation op. If the stream does not exist, it returns Invalid and does
+// not call query.
 func (r *Reader) read(
 	ctx context.Context, op string, stream domain.StreamID, query func(context.Context, *dbsqlc.Queries) error,
 ) error {
@@ -138,13 +142,13 @@ func (r *Reader) read(
 func requireStream(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
 	_, err := q.CheckpointSource(ctx, stream.String())
 	if errors.Is(err, pgx.ErrNoRows) {
-		return noSuchStream(ctx, q, op, stream)
+		return noSuchStreamError(ctx, q, op, stream)
 	}
 	return conn.Classify(op, err)
 }
 
-// noSuchStream returns the Invalid error of a stream that was never claimed. It names the streams that the database has.
-func noSuchStream(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
+// noSuchStreamError returns the Invalid error for a stream that was never claimed. The error names the streams that the database has.
+func noSuchStreamError(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
 	names, err := q.CheckpointStreams(ctx)
 	if err != nil {
 		return conn.Classify(op, err)
@@ -158,6 +162,7 @@ func noSuchStream(ctx context.Context, q *dbsqlc.Queries, op string, stream doma
 	return invalid
 }
 
+// readDeadLetter returns one dead letter with its payload. It returns Invalid if the stream has no dead letter with this id.
 func readDeadLetter(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, id int64) (domain.DeadLetter, error) {
 	row, err := q.DeadLetterGet(ctx, dbsqlc.DeadLetterGetParams{Stream: stream.String(), ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -183,7 +188,8 @@ func toDeadLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 	return letter
 }
 
-func stateOf(filter domain.DeadLetterFilter) string {
+// stateParam returns the state in the form of the queries, which have no empty state.
+func stateParam(filter domain.DeadLetterFilter) string {
 	if filter.State == "" {
 		return string(domain.DeadLettersAll)
 	}

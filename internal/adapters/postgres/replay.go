@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// maxReplayRows and maxReplayBytes bound the memory of a replay, and how long its transaction locks the checkpoint, for
-	// which a run waits.
+	// maxReplayRows and maxReplayBytes bound the number of dead letters and their bytes in one batch of a replay. They bound the
+	// memory, and the time for which a run waits, because the batch's transaction locks the checkpoint.
 	maxReplayRows  = 500
 	maxReplayBytes = 16 << 20
 )
 
-// A ReplayStore implements replay.Store: it reads open dead letters and stores what a replay makes of them.
+// A ReplayStore implements replay.Store. It reads open dead letters and stores the events that a replay decodes from them.
 type ReplayStore struct{ pool *pgxpool.Pool }
 
-// NewReplayStore returns a store on the pool.
+// NewReplayStore returns a replay store that uses the pool.
 func NewReplayStore(pool *pgxpool.Pool) *ReplayStore { return &ReplayStore{pool} }
 
 // Survey implements replay.Store.
 func (s *ReplayStore) Survey(
 	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection,
 ) (domain.SelectionCount, error) {
-	const op = "look for dead letters"
+	const op = "count dead letters"
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	q := dbsqlc.New(s.pool)
@@ -65,9 +65,9 @@ func (s *ReplayStore) Open(
 	return letters, conn.Classify("read dead letters", err)
 }
 
-// Replay implements replay.Store. Like Commit, it locks the checkpoint's row first: the transaction that holds it is the
-// stream's only writer, be it a run or another replay. So they cannot deadlock, and page_id grows in the order of commits.
-// The row does not change, so a run that waited for it is not fenced.
+// Replay implements replay.Store. Like [Store.Commit], it locks the checkpoint's row first. So it cannot write at the same time
+// as a run or another replay of the stream. They cannot deadlock, and page ids grow in the order of commits. Replay does not
+// change the checkpoint, so a run that has waited for the row is not fenced.
 func (s *ReplayStore) Replay(ctx context.Context, replay domain.Replay) (domain.ReplayResult, error) {
 	res, err := s.replay(ctx, replay, writeOptions{})
 	if domain.KindOf(err) == domain.Unstorable {
@@ -79,15 +79,15 @@ func (s *ReplayStore) Replay(ctx context.Context, replay domain.Replay) (domain.
 	return res, nil
 }
 
-// replay stores the replay in one transaction.
+// replay stores the batch in one transaction. If none of its dead letters is open any more, it writes nothing.
 func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts writeOptions) (domain.ReplayResult, error) {
 	const op = "replay dead letters"
 	var res domain.ReplayResult
 	err := conn.TransactLong(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)
-		at, err := q.CheckpointGetForUpdate(ctx, replay.Stream.String())
+		checkpoint, err := q.CheckpointGetForUpdate(ctx, replay.Stream.String())
 		if errors.Is(err, pgx.ErrNoRows) {
-			return noSuchStream(ctx, q, op, replay.Stream)
+			return noSuchStreamError(ctx, q, op, replay.Stream)
 		}
 		if err != nil {
 			return err
@@ -108,32 +108,34 @@ func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts wri
 			return err
 		}
 		res.PageID = ids[0]
-		w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: at.Stream, pageID: res.PageID}
+		w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: checkpoint.Stream, pageID: res.PageID}
 		if res.Counts, res.Again, err = w.writeReplay(ctx, open); err != nil {
 			return err
 		}
-		return q.PageInsert(ctx, replayRow(at, open, res))
+		return q.PageInsert(ctx, replayRow(checkpoint, open, res))
 	})
 	return res, err
 }
 
-// checkPreviousReplay returns SetBack if the ledger row of the replay's previous batch is gone.
+// checkPreviousReplay returns SetBack if the replay has a previous batch and the ledger row of that batch is gone.
 func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) error {
 	if r.Previous == 0 {
 		return nil
 	}
-	exists, err := q.PageExists(ctx, dbsqlc.PageExistsParams{ID: r.Previous, Stream: r.Stream.String(), Kind: kindReplay, FetchedAt: r.PreviousReadAt})
+	exists, err := q.PageExists(ctx, dbsqlc.PageExistsParams{
+		ID: r.Previous, Stream: r.Stream.String(), Kind: kindReplay, FetchedAt: r.PreviousReadAt,
+	})
 	if err != nil || exists {
 		return err
 	}
 	return &domain.Error{
 		Kind: domain.SetBack, Op: "replay dead letters",
-		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: the batch before is gone", r.Stream),
-		Hint: "run it again: it replays what is open in the database now",
+		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: the previous batch is gone", r.Stream),
+		Hint: "run it again: it replays the dead letters that are open in the database now",
 	}
 }
 
-// lockOpenLetters locks the replay's dead letters that are still open, and returns the replay without the others.
+// lockOpenLetters locks those of the replay's dead letters that are still open. It returns the replay with these letters only.
 func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (domain.Replay, error) {
 	ids, hashes := make([]int64, len(r.Letters)), make([][]byte, len(r.Letters))
 	for i, l := range r.Letters {
@@ -147,10 +149,12 @@ func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (d
 	return r.Only(locked), nil
 }
 
-// replayRow returns the ledger row of a replay. It has the position of the checkpoint, and no requests.
-func replayRow(at dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayResult) dbsqlc.PageInsertParams {
+// replayRow returns the ledger row of a replay. The row has the checkpoint's pass, seq and position. A replay sends no requests
+// to the API, so their numbers are 0.
+func replayRow(checkpoint dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayResult) dbsqlc.PageInsertParams {
 	row := dbsqlc.PageInsertParams{
-		ID: res.PageID, Kind: kindReplay, Stream: at.Stream, Pass: at.Pass, Seq: at.Seq, Position: at.Position,
+		ID: res.PageID, Kind: kindReplay, Stream: checkpoint.Stream,
+		Pass: checkpoint.Pass, Seq: checkpoint.Seq, Position: checkpoint.Position,
 		Received: res.Received, Inserted: res.Inserted, Duplicate: res.Duplicate, Parked: res.Parked,
 		FetchedAt: r.ReadAt,
 	}
@@ -160,12 +164,14 @@ func replayRow(at dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayResult) d
 	return row
 }
 
-// writeReplay stores a replay's events and records in each dead letter what happened to it. It also returns how many of those
-// that stay open have which reason. It counts each term of I5 by itself: received from the locked letters, inserted from the
-// table of events, the others from the table of dead letters.
-func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Counts, map[string]int64, error) {
-	counts := domain.Counts{Received: int64(len(r.Letters))}
-	stored, err := w.storeEvents(ctx, r.Events, nil)
+// writeReplay stores a replay's events, resolves the dead letters of stored events, and stores the new reason of the others.
+// again has, by reason, the number of dead letters that stay open.
+//
+// It counts the letters as received, the inserted rows of events as inserted, and the changed rows of dead letters as duplicate
+// and parked. No number is derived from the others, so that checkBalance can find an error (I5).
+func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (counts domain.Counts, again map[string]int64, err error) {
+	counts.Received = int64(len(r.Letters))
+	stored, err := w.storeEvents(ctx, r.Events, nil) // a replay may reject any number of records again
 	if err != nil {
 		return counts, nil, err
 	}
@@ -184,21 +190,23 @@ func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (domain.Count
 		return counts, nil, err
 	}
 	if resolved != stored.inserted {
-		return counts, nil, balanceError("%d letters are resolved for %d events stored", resolved, stored.inserted)
+		return counts, nil, balanceError("%d dead letters were resolved, but %d events were inserted", resolved, stored.inserted)
 	}
 	return counts, countReasons(rejects), checkBalance(counts)
 }
 
-// insertedEvents returns the events that are neither rejected nor duplicates.
-func insertedEvents(events []domain.DecodedEvent, stored insertResult) []domain.DecodedEvent {
-	duplicates := make(map[int]bool, len(stored.duplicates))
-	for _, e := range stored.duplicates {
+// insertedEvents returns the events that the result does not list as duplicates, unstorable or conflicts.
+func insertedEvents(events []domain.DecodedEvent, res insertResult) []domain.DecodedEvent {
+	duplicates := make(map[int]bool, len(res.duplicates)) // by index of the record
+	for _, e := range res.duplicates {
 		duplicates[e.Record.Index] = true
 	}
-	return excludeIndexes(excludeRejected(events, slices.Concat(stored.unstorable, stored.conflicts)), duplicates)
+	accepted := excludeRejected(events, slices.Concat(res.unstorable, res.conflicts))
+	return excludeIndexes(accepted, duplicates)
 }
 
-// resolve closes the dead letters of the events, and returns their number.
+// resolve resolves the dead letters of the events and returns the number of these letters. how is the kind of the resolution, and
+// why explains it to the user.
 func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.DecodedEvent, how, why string) (int64, error) {
 	if len(events) == 0 {
 		return 0, nil
@@ -210,7 +218,8 @@ func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.D
 	return w.q.DeadLetterResolve(ctx, params)
 }
 
-// parkAgain leaves the dead letters of the rejects open, stores why they are rejected now, and returns their number.
+// parkAgain stores in the dead letters of the rejects why the records are rejected this time. The letters stay open. It returns
+// the number of these letters.
 func (w *writer) parkAgain(ctx context.Context, r domain.Replay, rejects []domain.Reject) (int64, error) {
 	if len(rejects) == 0 {
 		return 0, nil

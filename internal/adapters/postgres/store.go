@@ -15,9 +15,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Open returns a pool for one runner of the stream. It connects when the pool is first used. databaseURL has a form that pgx
-// accepts: a URL or key=value pairs. A malformed one is Invalid, and the error does not show it, because it may contain a
-// password. The caller must close the pool.
+// Open returns a pool of connections for one runner of the stream. The pool connects when it is first used. databaseURL is a
+// URL or a list of key=value pairs, in the syntax of pgx. If it is malformed, the error's kind is Invalid. The error does not
+// show databaseURL, because it may contain a password. The caller must close the pool.
 func Open(ctx context.Context, databaseURL string, stream domain.StreamID) (*pgxpool.Pool, error) {
 	return conn.NewPool(ctx, databaseURL, "pawl/"+stream.String())
 }
@@ -25,17 +25,17 @@ func Open(ctx context.Context, databaseURL string, stream domain.StreamID) (*pgx
 // A Store is the [domain.EventStore] of one runner.
 type Store struct {
 	pool *pgxpool.Pool
-	lock *streamLock // nil until Claim has taken it
+	lock *streamLock // the stream's session lock; nil before Claim, after Close and behind a connection pooler
 
-	claimed bool // Claim has succeeded, so the stream's tables exist
+	claimed bool // Claim has succeeded, so the stream's tables existed then
 
-	heartbeat   time.Duration // see heartbeatInterval
-	silentAfter time.Duration // see silentAfter
+	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
+	silentAfter time.Duration // normally the constant silentAfter
 
-	expectDuplicates bool // the last batch had events that were stored already, so the next one is likely to
+	expectDuplicates bool // the last batch had duplicates, so the next batch probably has duplicates too
 }
 
-// NewStore returns a store on the pool. The caller must call Close before it closes the pool.
+// NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.
 func NewStore(pool *pgxpool.Pool) *Store {
 	return &Store{pool: pool, heartbeat: heartbeatInterval, silentAfter: silentAfter}
 }
@@ -51,30 +51,32 @@ func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.
 		return err
 	})
 	if err != nil {
-		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, s.whileRestored(conn.RetryUncertain(err)))
+		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, s.retryDuringRestore(conn.RetryUncertain(err)))
 	}
 	return durable, nil
 }
 
-// whileRestored returns Transient in place of err if the stream was claimed and its database or tables are gone: then a backup
-// is being restored. It returns any other error as it is.
-func (s *Store) whileRestored(err error) error {
+// retryDuringRestore returns a Transient error instead of err if the stream was claimed and PostgreSQL now reports that the
+// database or a table is missing. The probable cause is that a backup is being restored, so the tables will come back. It
+// returns any other error unchanged.
+func (s *Store) retryDuringRestore(err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || !s.claimed {
 		return err
 	}
 	switch answer.Code {
-	case "3D000", "3F000", "42P01", "42703": // no such database, schema, table, column
+	case "3D000", "3F000", "42P01", "42703": // the database, schema, table or column does not exist
 		return &domain.Error{
 			Kind: domain.Transient, Op: "find the stream's tables", Err: err,
-			Hint: "if a backup is being restored, run it again when that is done",
+			Hint: "if a backup is being restored, run pawl again after the restore",
 		}
 	}
 	return err
 }
 
-// lockCheckpoint reads the stream's checkpoint and locks its row until the transaction ends. It waits for a transaction that
-// holds the row. For a stream that does not exist it returns a checkpoint with epoch 0.
+// lockCheckpoint reads the stream's checkpoint and locks its row until the transaction ends. If another transaction has
+// locked the row, lockCheckpoint waits until that transaction ends. If the stream does not exist, it returns a checkpoint
+// with epoch 0.
 func lockCheckpoint(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (domain.Checkpoint, error) {
 	row, err := q.CheckpointGetForUpdate(ctx, stream.String())
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -84,36 +86,39 @@ func lockCheckpoint(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 }
 
 // Hold implements [domain.EventStore].
-func (s *Store) Hold(ctx context.Context, at domain.Checkpoint, until time.Time) error {
-	const op = "note rate limit"
+func (s *Store) Hold(ctx context.Context, checkpoint domain.Checkpoint, until time.Time) error {
+	const op = "store rate limit"
 	err := conn.Transact(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		rows, err := q.CheckpointHold(ctx, dbsqlc.CheckpointHoldParams{
-			Stream: at.Stream.String(), Token: at.Token, Epoch: at.Epoch, WaitMs: time.Until(until).Milliseconds(),
+			Stream: checkpoint.Stream.String(), Token: checkpoint.Token, Epoch: checkpoint.Epoch,
+			WaitMs: time.Until(until).Milliseconds(),
 		})
 		if err != nil || rows == 1 {
 			return err
 		}
-		return moveError(ctx, q, op, at)
+		return moveError(ctx, q, op, checkpoint)
 	})
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", at.Stream, conn.RetryUncertain(err))
+		return fmt.Errorf("stream %s: %w", checkpoint.Stream, conn.RetryUncertain(err))
 	}
 	return nil
 }
 
-// moveError returns why the checkpoint could not be changed: it belongs to another claim, or it differs from at (I3).
-func moveError(ctx context.Context, q *dbsqlc.Queries, op string, at domain.Checkpoint) error {
-	durable, err := lockCheckpoint(ctx, q, at.Stream)
+// moveError returns the error of operation op, which did not find the checkpoint as the runner expected it (I3). It reads the
+// durable checkpoint again and returns the error of [domain.Checkpoint.CheckMove]. If the durable checkpoint is now as the
+// runner expected it, another transaction has changed it in between, and the error is Transient.
+func moveError(ctx context.Context, q *dbsqlc.Queries, op string, expected domain.Checkpoint) error {
+	durable, err := lockCheckpoint(ctx, q, expected.Stream)
 	if err != nil {
 		return err
 	}
-	if err := at.CheckMove(durable); err != nil {
+	if err := expected.CheckMove(durable); err != nil {
 		return err
 	}
 	return &domain.Error{
 		Kind: domain.Transient, Op: op,
-		Err: fmt.Errorf("the checkpoint of stream %s changed while it was read", at.Stream),
+		Err: fmt.Errorf("the checkpoint of stream %s changed while pawl read it", expected.Stream),
 	}
 }
 
@@ -142,32 +147,35 @@ func toCheckpoint(stream domain.StreamID, row dbsqlc.Checkpoint) domain.Checkpoi
 	}
 }
 
-// valueOrZero returns the value of a column, or the zero value for NULL.
-func valueOrZero[T any](p *T) T {
-	if p == nil {
+// valueOrZero returns the value of a column, or the zero value if the column is NULL.
+func valueOrZero[T any](column *T) T {
+	if column == nil {
 		var zero T
 		return zero
 	}
-	return *p
+	return *column
 }
 
-func nullTime(t time.Time) *time.Time {
-	if t.IsZero() {
+// timeOrNull returns NULL for the zero time.
+func timeOrNull(value time.Time) *time.Time {
+	if value.IsZero() {
 		return nil
 	}
-	return &t
+	return &value
 }
 
-func toTotal(n *int64) domain.Total {
-	if n == nil {
+// toTotal returns an unknown total if the column is NULL.
+func toTotal(column *int64) domain.Total {
+	if column == nil {
 		return domain.Total{}
 	}
-	return domain.Total{N: *n, Known: true}
+	return domain.Total{N: *column, Known: true}
 }
 
-func nullTotal(t domain.Total) *int64 {
-	if !t.Known {
+// totalOrNull returns NULL for an unknown total.
+func totalOrNull(total domain.Total) *int64 {
+	if !total.Known {
 		return nil
 	}
-	return &t.N
+	return &total.N
 }

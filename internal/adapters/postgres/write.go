@@ -12,30 +12,32 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// writeOptions choose how events are written. They do not change what is stored.
+// writeOptions are the ways to write events. They change the speed, and how a refused event is treated.
 type writeOptions struct {
-	// expectDuplicates looks up the stored events before the insert, so that each event is sent to the server once. Without
-	// it, all events are inserted first, and those that were not inserted are sent again.
+	// If expectDuplicates is true, the writer looks up which events are stored before it inserts the others. So it sends each
+	// event only once. Otherwise it inserts all events first, and sends the events that were not inserted again, to compare
+	// them with their rows.
 	expectDuplicates bool
 
-	// bisect isolates the events that PostgreSQL refuses. Without it, one such event ends the transaction with Unstorable.
+	// If bisect is true, the writer finds the events that PostgreSQL refuses, and stores the others. Otherwise one such event
+	// ends the transaction with Unstorable.
 	bisect bool
 }
 
-// A writer writes the records of one ledger row, in a transaction that holds the stream's checkpoint.
+// A writer writes the records of one page or one replay. Its transaction has locked the stream's checkpoint.
 type writer struct {
 	writeOptions
 
 	tx       pgx.Tx
 	q        *dbsqlc.Queries
-	progress func() // renews the transaction's time limit
+	progress func() // restarts the transaction's time limit
 	stream   string
-	pageID   int64
+	pageID   int64 // id of the ledger row
 }
 
-// writePage stores a page's events and parks its other records. With mayHaveOpenLetters, or if it parks a record, it resolves
-// the open dead letters of stored events. It counts each term of I5 by itself: received from the page, the others from what
-// the database answers.
+// writePage stores a page's events and parks its other records. If mayHaveOpenLetters is true, or if it parks a record, it also
+// resolves the open dead letters of stored events. It takes the number of received records from the page, and the other three
+// numbers from PostgreSQL's answers, so that checkBalance can find an error (I5).
 func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHaveOpenLetters bool) (domain.Counts, error) {
 	stored, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: w, page: page})
 	if err != nil {
@@ -62,13 +64,13 @@ func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHave
 	return counts, checkBalance(counts)
 }
 
-// checkBalance returns an error if the counts do not add up. Then a record was lost, which is a bug, and must not be
-// committed.
-func checkBalance(c domain.Counts) error {
-	if c.Balanced() {
+// checkBalance returns an error if the counts do not add up (I5). Then pawl has a bug that lost a record or counted one twice,
+// and the transaction must not be committed.
+func checkBalance(counts domain.Counts) error {
+	if counts.Balanced() {
 		return nil
 	}
-	return balanceError("%+v", c)
+	return balanceError("%+v", counts)
 }
 
 func balanceError(format string, args ...any) error {
@@ -77,31 +79,31 @@ func balanceError(format string, args ...any) error {
 	}
 }
 
-// An insertResult says what happened to events. An event that is in none of its parts is lost, which checkBalance finds.
+// An insertResult says what happened to events. Each event is in one of its fields.
 type insertResult struct {
-	inserted   int64                 // number of events that were not stored yet
-	duplicates []domain.DecodedEvent // stored already, with the same values
-	unstorable []domain.Reject       // PostgreSQL refuses one of their values
-	conflicts  []domain.Reject       // stored already, with other values
+	inserted   int64                 // number of new events
+	duplicates []domain.DecodedEvent // events that were stored already, with the same values
+	unstorable []domain.Reject       // events with a value that PostgreSQL refuses
+	conflicts  []domain.Reject       // events that were stored already, with other values
 }
 
-// storeEvents inserts the events that are not stored yet, and compares the others with their rows. limit may end it early
-// with TooManyRejects; nil sets no limit.
+// storeEvents inserts the new events, and compares the others with their rows. If limit is not nil, storeEvents may end early
+// with TooManyRejects.
 func (w *writer) storeEvents(ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit) (insertResult, error) {
 	var stored []domain.DecodedEvent
 	var err error
-	fresh := events
+	toInsert := events
 	if w.expectDuplicates {
-		if stored, fresh, err = w.splitStored(ctx, events); err != nil {
+		if stored, toInsert, err = w.splitStored(ctx, events); err != nil {
 			return insertResult{}, err
 		}
 	}
-	inserted, unstorable, err := w.insertEvents(ctx, fresh, limit)
+	inserted, unstorable, err := w.insertEvents(ctx, toInsert, limit)
 	if err != nil {
 		return insertResult{}, err
 	}
-	if inserted+int64(len(unstorable)) < int64(len(fresh)) {
-		notInserted, _, err := w.splitStored(ctx, excludeRejected(fresh, unstorable))
+	if inserted+int64(len(unstorable)) < int64(len(toInsert)) { // some were stored already
+		notInserted, _, err := w.splitStored(ctx, excludeRejected(toInsert, unstorable))
 		if err != nil {
 			return insertResult{}, err
 		}
@@ -112,16 +114,20 @@ func (w *writer) storeEvents(ctx context.Context, events []domain.DecodedEvent, 
 	return res, err
 }
 
-// splitStored splits the events into those that are stored, by another page or by an earlier event of this one, and the
-// others. Both are in order.
+// splitStored splits the events into two groups, both in input order. stored has the events whose id another page has stored,
+// and the events that repeat the stored id of an earlier one in this page. others has the rest: events that are not stored, and
+// events that this page has inserted.
 func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) (stored, others []domain.DecodedEvent, err error) {
 	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: eventIDs(events)})
 	if err != nil {
 		return nil, nil, err
 	}
+	isStored := make([]bool, len(events))
+	for _, place := range places { // places count from 1
+		isStored[place-1] = true
+	}
 	for i, e := range events {
-		if len(places) > 0 && places[0] == int64(i+1) {
-			places = places[1:]
+		if isStored[i] {
 			stored = append(stored, e)
 		} else {
 			others = append(others, e)
@@ -130,8 +136,8 @@ func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) 
 	return stored, others, nil
 }
 
-// insertEvents inserts the events that are not stored yet, with as few statements as their size allows, and returns their
-// number. With bisect it also returns the events that PostgreSQL refuses.
+// insertEvents inserts the events that are not stored yet, with as few statements as their size allows. It returns the number
+// of inserted events. If PostgreSQL refuses a value, it returns Unstorable, or with bisect the refused events as unstorable.
 func (w *writer) insertEvents(
 	ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit,
 ) (inserted int64, unstorable []domain.Reject, err error) {
@@ -141,18 +147,19 @@ func (w *writer) insertEvents(
 		return inserted, b.refused, err
 	}
 	for chunk := range chunkBySize(events, eventSize) {
-		n, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, chunk))
+		added, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, chunk))
 		if err != nil {
 			return 0, nil, conn.ClassifyRow(err)
 		}
 		w.progress()
-		inserted += n
+		inserted += added
 	}
 	return inserted, nil, nil
 }
 
-// compareEvents compares stored events with their rows: one with the same values is a duplicate, another one a conflict. With
-// bisect it adds the events that PostgreSQL refuses to unstorable, because such an event may have a stored id too.
+// compareEvents compares stored events with their rows. An event with the same values is a duplicate, and an event with other
+// values is a conflict. PostgreSQL may refuse a value of an event even if the event's id is stored. With bisect, compareEvents
+// finds these events and adds them to unstorable, which it returns in the result.
 func (w *writer) compareEvents(
 	ctx context.Context, events []domain.DecodedEvent, unstorable []domain.Reject, limit *rejectLimit,
 ) (insertResult, error) {
@@ -175,7 +182,7 @@ func (w *writer) compareEvents(
 	return insertResult{duplicates: excludeRejected(events, conflicts), unstorable: unstorable, conflicts: conflicts}, nil
 }
 
-// excludeRejected returns the events whose records are not among the rejects.
+// excludeRejected returns the events that are not among the rejects.
 func excludeRejected(events []domain.DecodedEvent, rejects []domain.Reject) []domain.DecodedEvent {
 	if len(rejects) == 0 {
 		return events
@@ -187,7 +194,7 @@ func excludeRejected(events []domain.DecodedEvent, rejects []domain.Reject) []do
 	return excludeIndexes(events, rejected)
 }
 
-// excludeIndexes returns the events whose records have none of the indexes in the page.
+// excludeIndexes returns the events whose records' indexes are not in indexes.
 func excludeIndexes(events []domain.DecodedEvent, indexes map[int]bool) []domain.DecodedEvent {
 	return slices.DeleteFunc(slices.Clone(events), func(e domain.DecodedEvent) bool { return indexes[e.Record.Index] })
 }

@@ -20,34 +20,35 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 )
 
-// scheme is the URL scheme under which dbmate finds pgxDriver.
+// scheme is the URL scheme for which dbmate uses the pgxDriver.
 const scheme = "pawl"
 
-// maxTableWait bounds how long a migration waits for a table that others use. While it waits, all later users of the table
-// wait behind it.
+// maxTableWait bounds how long a migration waits for a table that other sessions use. While it waits, PostgreSQL makes all later
+// users of the table wait, too.
 const maxTableWait = 3 * time.Second
 
-// registerDriver gives dbmate the pgxDriver, which dbmate takes only by its global registry. Later calls do nothing.
+// registerDriver adds the pgxDriver to dbmate's global registry, because dbmate accepts a driver in no other way. Later calls do
+// nothing.
 //
-//nolint:gochecknoglobals // it prevents that two callers race for the registry
+//nolint:gochecknoglobals // one sync.OnceFunc for all callers, so that they do not write to the registry at the same time
 var registerDriver = sync.OnceFunc(func() {
 	dbmate.RegisterDriver(func(config dbmate.DriverConfig) dbmate.Driver {
 		return pgxDriver{dbmatepg.NewDriver(config), config.Log}
 	}, scheme)
 })
 
-// A migration carries the arguments of applyMigrations to the driver. dbmate passes a driver only a URL and the writer of its
-// log, and no context. So the arguments travel as the writer.
+// A migration carries the arguments of applyMigrations to the driver. dbmate gives a driver only a URL and the writer for its log,
+// and no context. So a migration implements io.Writer, and applyMigrations passes it as the writer.
 type migration struct {
-	ctx         context.Context //nolint:containedctx // see above; it lives for one call of applyMigrations
-	databaseURL string          // or key=value pairs
+	ctx         context.Context //nolint:containedctx // dbmate passes no context; this one is used for one call of applyMigrations
+	databaseURL string          // a URL or key=value pairs
 }
 
 // Write implements io.Writer. It discards dbmate's log.
 func (migration) Write(p []byte) (int, error) { return len(p), nil }
 
-// applyMigrations does the same as `dbmate up` with the same files, but creates no database and dumps no schema. When ctx
-// ends, it cancels the running statement on the server, which rolls back its migration.
+// applyMigrations applies the pending migrations like the command `dbmate up`. In contrast to `dbmate up`, it creates no database
+// and dumps no schema. When ctx ends, it cancels the running statement on the server. Then the server rolls back that migration.
 func applyMigrations(ctx context.Context, databaseURL string) error {
 	registerDriver()
 	migrations := dbmate.New(&url.URL{Scheme: scheme})
@@ -58,14 +59,15 @@ func applyMigrations(ctx context.Context, databaseURL string) error {
 	return migrations.Migrate()
 }
 
-// A pgxDriver is dbmate's PostgreSQL driver on a pgx connection, because lib/pq accepts fewer URLs than pgx.
+// A pgxDriver is dbmate's PostgreSQL driver with connections of pgx. dbmate's own driver uses lib/pq, which does not accept all
+// URLs that pgx accepts.
 type pgxDriver struct {
 	dbmate.Driver
 
-	log io.Writer // a migration
+	log io.Writer // holds a migration
 }
 
-// Open implements dbmate.Driver.
+// Open implements dbmate.Driver. It opens connections to the migration's database with the migration's context.
 func (d pgxDriver) Open() (*sql.DB, error) {
 	migration, ok := d.log.(migration)
 	if !ok {
@@ -75,17 +77,18 @@ func (d pgxDriver) Open() (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Without a cancel request the server would wait on for a table, and block others, after pawl has exited.
+	// pgx must send a cancel request when ctx ends. Otherwise the server would go on waiting for a table after pawl has exited, and
+	// would make others wait.
 	cfg.ConnConfig.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: conn.CloseTimeout}
 	}
 	return sql.OpenDB(migrationConnector{stdlib.GetConnector(*cfg.ConnConfig), migration.ctx}), nil
 }
 
-// QueryError implements dbmate.Driver. The one of dbmate hides the cause, which conn.Classify needs.
+// QueryError implements dbmate.Driver. It returns err unchanged. dbmate's own QueryError hides the cause, which conn.Classify needs.
 func (d pgxDriver) QueryError(_ string, err error) error { return err }
 
-// A migrationConnector opens connections that use the migration's context: dbmate calls database/sql without one.
+// A migrationConnector opens connections that use the migration's context, because dbmate calls database/sql without a context.
 type migrationConnector struct {
 	driver.Connector
 
@@ -114,8 +117,8 @@ type migrationConn struct {
 	ctx context.Context //nolint:containedctx // see migration
 }
 
-// BeginTx implements driver.ConnBeginTx. It bounds the wait for tables, for this transaction only: behind a pooler, a setting
-// of the session would stay with a connection that others use.
+// BeginTx implements driver.ConnBeginTx. It bounds the wait for tables in this transaction. It does not set the limit for the
+// session, because behind a pooler other clients use the same session later.
 //
 //nolint:contextcheck // see migrationConnector
 func (c migrationConn) BeginTx(_ context.Context, opts driver.TxOptions) (driver.Tx, error) {

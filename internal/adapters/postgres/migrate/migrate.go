@@ -1,5 +1,5 @@
-// Package migrate applies the migrations of package db to a database, and checks its schema. It uses dbmate, so that plain
-// `dbmate up` does the same.
+// Package migrate applies the migrations of package db to a database and checks its schema. It uses the library of dbmate, so
+// that users may run the command `dbmate up` instead.
 package migrate
 
 import (
@@ -20,16 +20,20 @@ import (
 // application is the name that PostgreSQL shows for the connections of a migration.
 const application = "pawl/migrate"
 
-// maxLockWait bounds how long one call waits for another process that is migrating.
+// maxLockWait bounds how long a call of Up waits while another process migrates.
 const maxLockWait = time.Minute
 
-// Up applies the migrations that the schema lacks and returns their names, none if the schema is up to date. Any number of
-// processes may call it at once: one migrates, and the others wait for it up to a minute, then they return Transient.
+// Up applies the pending migrations and returns their names. It returns no names if the schema is up to date.
 //
-// It returns Invalid and writes nothing if the schema is newer than this program, if the database has tables of the same
-// names that are not pawl's, or if its encoding is not UTF8. If others use a table, it waits a few seconds for it, then it
-// returns Transient and names who may be using it. When ctx ends, it returns at once with kind Stopped; each migration is
-// then applied completely or not at all.
+// Several processes may call Up at the same time. One of them migrates and the others wait. If the wait takes longer than a
+// minute, Up returns Transient.
+//
+// In three cases Up returns Invalid and writes nothing: the schema is newer than this program, tables of another program have the
+// names of pawl's tables, or the database's encoding is not UTF8.
+//
+// If other sessions use a table that a migration changes, Up waits for them for a few seconds. Then it returns Transient, and the
+// error names a session that probably uses the table. When ctx ends, Up returns at once, and the error's kind is Stopped. Each
+// migration is then either applied as a whole or rolled back.
 func Up(ctx context.Context, databaseURL string) ([]string, error) {
 	pg, err := conn.Connect(ctx, databaseURL, application)
 	if err != nil {
@@ -50,7 +54,7 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 	if err := ensureSchema(ctx, pg); err != nil {
 		return nil, err
 	}
-	pending, err = pendingMigrations(ctx, pg) // the process that held the lock before may have applied them
+	pending, err = pendingMigrations(ctx, pg) // another process may have applied them before it released the lock
 	if err != nil || len(pending) == 0 {
 		return nil, err
 	}
@@ -60,8 +64,9 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 	return pending, nil
 }
 
-// CheckSchema returns nil if the schema is exactly the one that this program needs. Otherwise it returns Invalid and names
-// the missing migrations. It only reads, for users who may not change the schema.
+// CheckSchema returns nil if the schema is exactly the one that this program needs. Otherwise it returns Invalid, and the error
+// names the migrations that were not applied or says what else is wrong. CheckSchema only reads, so a user who may not change
+// the schema can run it.
 func CheckSchema(ctx context.Context, databaseURL string) error {
 	pg, err := conn.Connect(ctx, databaseURL, application)
 	if err != nil {
@@ -79,10 +84,11 @@ func CheckSchema(ctx context.Context, databaseURL string) error {
 	}
 }
 
-// lockSchema waits for the lock on the schema, up to maxLockWait, and returns a connection whose open transaction holds it.
-// dbmate takes no lock: of six processes that start together on an empty database, five would fail.
+// lockSchema waits up to maxLockWait for the lock that allows only one process to migrate. It returns a connection whose open
+// transaction holds the lock. The lock is necessary because dbmate takes none. If several processes migrated an empty database at
+// the same time, all but one would fail.
 //
-// It polls, because a session that waits inside PostgreSQL for the lock would block CREATE INDEX CONCURRENTLY in a migration.
+// lockSchema polls. If it waited inside PostgreSQL, its open statement would block a migration with CREATE INDEX CONCURRENTLY.
 func lockSchema(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	const op = "lock schema"
 	ctx, cancel := context.WithTimeoutCause(ctx, maxLockWait, &domain.Error{
@@ -103,11 +109,13 @@ func lockSchema(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	return pg, nil
 }
 
+// pollLock begins a transaction and tries to take the lock in it, until it has the lock or ctx ends.
 func pollLock(ctx context.Context, pg *pgx.Conn) error {
+	const interval = 100 * time.Millisecond
 	if _, err := pg.Exec(ctx, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 		return err
 	}
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		locked, err := dbsqlc.New(pg).SchemaLock(ctx)
@@ -125,27 +133,27 @@ func pollLock(ctx context.Context, pg *pgx.Conn) error {
 // classifyMigration classifies the error of applyMigrations. pg is another connection to the same database.
 func classifyMigration(ctx context.Context, pg *pgx.Conn, err error) error {
 	const op = "migrate"
-	if ctx.Err() != nil { // the server's answer does not matter
+	if ctx.Err() != nil { // err is only a consequence of the end of ctx
 		return &domain.Error{Kind: domain.Stopped, Op: op, Err: ctx.Err()}
 	}
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case ok && (answer.Code == "42P07" || answer.Code == "42710"): // an object with a name that the migration needs exists
-		return foreignObjects(answer.Message)
-	case ok && answer.Code == "55P03":
-		return tablesInUse(ctx, pg, conn.Classify(op, err))
+	case ok && (answer.Code == "42P07" || answer.Code == "42710"): // an object exists that the migration wants to create
+		return foreignObjectsError(answer.Message)
+	case ok && answer.Code == "55P03": // lock_timeout
+		return tablesInUseError(ctx, pg, conn.Classify(op, err))
 	}
 	return conn.Classify(op, err)
 }
 
-// tablesInUse returns the error of a migration that could not lock a table in time, with err as its cause. It names the
-// session that has used the tables for the longest time. Which session the migration waited for is unknown by now. If no
-// session is found, it returns err.
-func tablesInUse(ctx context.Context, pg *pgx.Conn, err error) error {
+// tablesInUseError returns the error of a migration that could not lock a table in time. err is its cause. The migration has ended,
+// so PostgreSQL no longer shows which session it waited for. The error names the session that has used a table of the schema for
+// the longest time. If no session uses one, tablesInUseError returns err.
+func tablesInUseError(ctx context.Context, pg *pgx.Conn, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	longest, queryErr := dbsqlc.New(pg).SchemaLongestUser(ctx)
-	if queryErr != nil { // for example because the session has just ended
+	if queryErr != nil { // for example, the session has just ended
 		return err
 	}
 	user := fmt.Sprintf("process %d", longest.Pid)
@@ -154,8 +162,8 @@ func tablesInUse(ctx context.Context, pg *pgx.Conn, err error) error {
 	}
 	return &domain.Error{
 		Kind: domain.Transient, Op: "migrate",
-		Err: fmt.Errorf("the tables to change may be used by %s, which uses %s; the migration waits for them %s at a time, "+
-			"so as not to block others: %w", user, longest.Tables, maxTableWait, err),
+		Err: fmt.Errorf("the tables to change may be used by %s, which uses %s; the migration gave up after %s, "+
+			"so as not to block others for longer: %w", user, longest.Tables, maxTableWait, err),
 		Hint: fmt.Sprintf("run pawl again when that process has ended, or end it with SELECT pg_terminate_backend(%d)", longest.Pid),
 	}
 }

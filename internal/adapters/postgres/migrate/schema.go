@@ -19,8 +19,9 @@ import (
 
 const opReadSchema = "read schema"
 
-// pendingMigrations returns the names of the migrations that the current schema lacks, oldest first. It only reads; dbmate
-// would create its table first.
+// pendingMigrations returns the names of the migrations that were not applied to the current schema, oldest first. It returns
+// Invalid if pawl must not use the schema, see checkEncoding, checkForeign and checkNewer. It only reads. It does not ask dbmate,
+// because dbmate would create its table first.
 func pendingMigrations(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
@@ -60,17 +61,18 @@ func migrationNames() ([]string, error) {
 	return files, nil
 }
 
-// versionOf returns the version of a migration as dbmate stores it: the digits before the first underscore.
+// versionOf returns the version of a migration, which dbmate stores in its table. It is the number before the first underscore of
+// the name.
 func versionOf(name string) string {
 	version, _, _ := strings.Cut(name, "_")
 	return version
 }
 
-// appliedVersions returns the versions in dbmate's table. It reads only the schema of new tables, where dbmate creates its
-// table: a table elsewhere on the search path belongs to another program.
+// appliedVersions returns the versions in dbmate's table, none if the table does not exist. It reads only a table in the current
+// schema, because there dbmate creates its table. A table in another schema of the search path belongs to another program.
 func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
-	exists, err := existingTables(ctx, pg, dbmateTable)
-	if err != nil || len(exists) == 0 {
+	existing, err := existingTables(ctx, pg, dbmateTable)
+	if err != nil || len(existing) == 0 {
 		return nil, err
 	}
 	ours, err := isDbmateTable(ctx, pg)
@@ -78,7 +80,7 @@ func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 		return nil, err
 	}
 	if !ours {
-		return nil, foreignObjects(dbmateTable)
+		return nil, foreignObjectsError(dbmateTable)
 	}
 	rows, err := pg.Query(ctx, "SELECT version::text FROM "+dbmateTable)
 	if err != nil {
@@ -89,15 +91,16 @@ func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 
 const dbmateTable = "schema_migrations"
 
-// isDbmateTable reports whether dbmate created the table: it then has one column of text named version.
-func isDbmateTable(ctx context.Context, pg *pgx.Conn) (yes bool, err error) {
+// isDbmateTable reports whether the table schema_migrations seems to be dbmate's. Such a table has only one column, a text named
+// version.
+func isDbmateTable(ctx context.Context, pg *pgx.Conn) (isDbmate bool, err error) {
 	err = pg.QueryRow(ctx, `SELECT count(*) = 1 AND bool_and(a.attname = 'version' AND a.atttypid IN ('varchar'::regtype, 'text'::regtype))
 		FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE n.nspname = current_schema() AND c.relname = $1 AND a.attnum > 0 AND NOT a.attisdropped`, dbmateTable).Scan(&yes)
-	return yes, err
+		WHERE n.nspname = current_schema() AND c.relname = $1 AND a.attnum > 0 AND NOT a.attisdropped`, dbmateTable).Scan(&isDbmate)
+	return isDbmate, err
 }
 
-// existingTables returns those of the names that a table, view or index of the current schema has.
+// existingTables returns the names that exist as a table, view, index or similar object in the current schema.
 func existingTables(ctx context.Context, pg *pgx.Conn, names ...string) ([]string, error) {
 	rows, err := pg.Query(ctx,
 		`SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -108,8 +111,9 @@ func existingTables(ctx context.Context, pg *pgx.Conn, names ...string) ([]strin
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// checkForeign returns Invalid if the schema has tables of another program with the names of pawl's. Tables named events,
-// pages and schema_migrations are common.
+// checkForeign checks a schema to which none of pawl's migrations was applied. It returns Invalid if the schema has tables with
+// the names of pawl's tables, or migrations in dbmate's table. These belong to another program, because names such as events and
+// pages are common.
 func checkForeign(ctx context.Context, pg *pgx.Conn, applied []string) error {
 	taken, err := existingTables(ctx, pg, "events", "pages", "checkpoints", "dead_letters", "drift", "event_arrivals")
 	if err != nil {
@@ -121,40 +125,40 @@ func checkForeign(ctx context.Context, pg *pgx.Conn, applied []string) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	return foreignObjects(strings.Join(taken, ", "))
+	return foreignObjectsError(strings.Join(taken, ", "))
 }
 
-// foreignObjects returns the Invalid error for objects of another program that have names of pawl's.
-func foreignObjects(what string) error {
+// foreignObjectsError returns the Invalid error for objects of another program that have the names of pawl's objects.
+func foreignObjectsError(objects string) error {
 	return &domain.Error{
 		Kind: domain.Invalid, Op: opReadSchema,
-		Err:  fmt.Errorf("objects that have the names of pawl's are not pawl's: %s", what),
+		Err:  fmt.Errorf("the schema has objects of another program where pawl needs its own: %s", objects),
 		Hint: "give pawl a schema of its own by adding search_path=pawl to DATABASE_URL",
 	}
 }
 
-// checkEncoding returns Invalid if the database's encoding is not UTF8. With another one PostgreSQL refuses characters, or
-// JSON escapes for them, in events and in the texts about dead letters.
+// checkEncoding returns Invalid if the database's encoding is not UTF8. In a database with another encoding, PostgreSQL cannot
+// store all characters of events and of the texts about dead letters.
 func checkEncoding(pg *pgx.Conn) error {
 	encoding := pg.PgConn().ParameterStatus("server_encoding")
-	if encoding == "UTF8" || encoding == "" { // a pooler may not report it
+	if encoding == "UTF8" || encoding == "" { // a pooler may not report the encoding
 		return nil
 	}
 	return &domain.Error{
 		Kind: domain.Invalid, Op: opReadSchema,
-		Err:  fmt.Errorf("the database's encoding is %s, which does not hold every text", encoding),
+		Err:  fmt.Errorf("the database's encoding is %s, which cannot store every text", encoding),
 		Hint: "use a database made with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
 	}
 }
 
-// checkNewer returns Invalid if a migration is applied that is newer than the last of names.
+// checkNewer returns Invalid if a newer migration than the last of names was applied. names are sorted by age.
 func checkNewer(names, applied []string) error {
 	newest := versionOf(names[len(names)-1])
 	for _, version := range applied {
 		if version > newest {
 			return &domain.Error{
 				Kind: domain.Invalid, Op: opReadSchema,
-				Err:  fmt.Errorf("the schema has migration %s, this pawl knows only up to %s", version, newest),
+				Err:  fmt.Errorf("the schema has migration %s, but this pawl knows migrations only up to %s", version, newest),
 				Hint: "use the pawl that migrated this database, or a newer one",
 			}
 		}
@@ -162,8 +166,9 @@ func checkNewer(names, applied []string) error {
 	return nil
 }
 
-// ensureSchema creates the first schema of the search path if none of them exists, or if DATABASE_URL sets the search path:
-// otherwise PostgreSQL would silently use the next one.
+// ensureSchema creates the first schema of the search path in two cases: if no schema of the path exists, or if DATABASE_URL sets
+// the path. In the second case the user wants pawl's tables in the first schema. If it is missing, PostgreSQL would create them
+// in the next schema of the path.
 func ensureSchema(ctx context.Context, pg *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
@@ -177,18 +182,18 @@ func ensureSchema(ctx context.Context, pg *pgx.Conn) error {
 		return nil
 	}
 	first, err := q.SessionFoldName(ctx, firstName.FindString(current.Path))
-	switch {
-	case err != nil || first == "$user":
+	if err != nil || first == "$user" { // the path does not begin with the name of a schema that pawl could create
 		return &domain.Error{
 			Kind: domain.Invalid, Op: opReadSchema, Err: fmt.Errorf("no schema of the search path %q exists", current.Path),
 			Hint: "add search_path=pawl to DATABASE_URL",
 		}
-	case first == current.Schema:
+	}
+	if first == current.Schema {
 		return nil
 	}
 	_, err = pg.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{first}.Sanitize())
 	return conn.Classify("create schema "+first, err)
 }
 
-// firstName matches the first name of a search path: a quoted name, or the text up to the comma.
+// firstName matches the first name in a search path. The name is in double quotes, or ends before a comma or a space.
 var firstName = regexp.MustCompile(`"(?:[^"]|"")*"|[^,\s]+`)

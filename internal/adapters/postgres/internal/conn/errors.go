@@ -15,7 +15,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Classify returns the error of operation op as a *domain.Error. An error that has a kind already is returned as it is.
+// Classify returns the error of operation op as a *domain.Error with a kind and a hint. If err is one already, or is nil, Classify
+// returns it unchanged.
 func Classify(op string, err error) error {
 	if err == nil {
 		return nil
@@ -25,7 +26,8 @@ func Classify(op string, err error) error {
 	}
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		op = "connect to database"
-		if name := connect.Config.Database; !strings.ContainsAny(name, "@:/") { // else a typing error made a password part of the name
+		name := connect.Config.Database
+		if !strings.ContainsAny(name, "@:/") { // with these, the name may contain a password because of a typing error in the URL
 			op += " " + name
 		}
 		kind := kindOf(err)
@@ -40,8 +42,8 @@ func Classify(op string, err error) error {
 	}
 }
 
-// ClassifyRow classifies the error of a statement that carries events' values. If PostgreSQL refused a value, it returns an
-// Unstorable error. It returns any other error as it is.
+// ClassifyRow classifies the error of a statement that sends events' values. If PostgreSQL refused a value, it returns an
+// Unstorable error. It returns any other error unchanged.
 func ClassifyRow(err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || kindOfRow(answer.Code) != domain.Unstorable {
@@ -53,8 +55,9 @@ func ClassifyRow(err error) error {
 	}
 }
 
-// classifyCommit classifies the error of COMMIT. Only an ordinary ERROR from the server proves that the transaction was
-// rolled back. After any other error, a FATAL included, it may have been committed (I4).
+// classifyCommit classifies the error of COMMIT. The transaction was certainly rolled back only if the server answered with
+// ROLLBACK or with an error of severity ERROR. After any other error it may be committed, for example if the severity is FATAL.
+// Then the kind is Uncertain (invariant I4 of package domain).
 func classifyCommit(err error) error {
 	if err == nil {
 		return nil
@@ -68,7 +71,7 @@ func classifyCommit(err error) error {
 	return &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: terseError{err, textOf(err)}}
 }
 
-// kindOf returns the kind of an error of pgx, of the network, or of a context that ended.
+// kindOf returns the kind of an error that pgx, the network or an ended context caused. It returns Unknown for any other error.
 func kindOf(err error) domain.Kind {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return kindOfState(answer.Code)
@@ -89,8 +92,8 @@ func kindOf(err error) domain.Kind {
 	return domain.Unknown
 }
 
-// kindOfState classifies a SQLSTATE (PostgreSQL manual, appendix A). States about an event's row are for kindOfRow. A state
-// that no statement of pawl can cause is Unknown on purpose: it is a bug in pawl.
+// kindOfState returns the kind of a SQLSTATE (PostgreSQL manual, appendix A). For a state that no statement of pawl should cause it
+// returns Unknown, because pawl has a bug then. kindOfRow also knows the states that an event's values can cause.
 func kindOfState(code string) domain.Kind {
 	if kind, ok := kindOfSingleState(code); ok {
 		return kind
@@ -100,79 +103,84 @@ func kindOfState(code string) domain.Kind {
 	}
 	switch code[:2] {
 	case "08", // connection exception
-		"26", // prepared statement is gone: a pooler gave us another server connection
+		"26", // invalid SQL statement name: a pooler switched to a server connection without our prepared statement
 		"40", // serialization failure, deadlock
 		"53", // insufficient resources
-		"55", // object not in prerequisite state: lock not available
-		"57", // operator intervention: shutdown, statement timeout
+		"55", // object not in prerequisite state, for example a lock that is not available
+		"57", // operator intervention, for example a shutdown or the statement timeout
 		"58", // system error outside PostgreSQL
 		"72", // snapshot too old
 		"XX": // an internal error of the server, such as a corrupted index
 		return domain.Transient
 	case "0A", // feature not supported by this server
-		"0L", "0P", // grantor or role
-		"28", // authorization: password, role
-		"3D", // no such database
-		"3F", // no such schema
-		"F0", // the server's configuration file
-		"P0": // raised by a trigger or function that is not pawl's
+		"0L", "0P", // invalid grantor or role
+		"28", // invalid authorization, for example a wrong password or role
+		"3D", // the database does not exist
+		"3F", // the schema does not exist
+		"F0", // an error in the server's configuration file
+		"P0": // an error that a trigger or function raised, which is not pawl's
 		return domain.Invalid
 	}
 	return domain.Unknown
 }
 
-// kindOfSingleState classifies the states that differ from the rest of their class. ok is false for all others.
+// kindOfSingleState returns the kind of a state whose class, the first two characters, has another kind or none. ok is false for
+// all other states.
 func kindOfSingleState(code string) (kind domain.Kind, ok bool) {
 	switch code {
-	case "25006", // read-only transaction: a standby, or a primary that became one
-		"25P03", "25P04": // idle-in-transaction and transaction timeout
+	case "25006", // read-only transaction, because the server is a standby or has become one
+		"25P03", "25P04": // the idle-in-transaction timeout and the transaction timeout
 		return domain.Transient, true
-	case "42501", "42P01", "42703": // insufficient privilege; a table or column that an older schema lacks
+	case "42501", "42P01", "42703": // insufficient privilege; a missing table or column, because the schema is old
 		return domain.Invalid, true
 	}
 	return domain.Unknown, false
 }
 
-// kindOfRow classifies the SQLSTATE of a statement that carries events' values. There, a data exception (22), a program limit
-// (54) or a violated constraint (23, except a duplicate key) means that PostgreSQL refuses a value that the API sent.
+// kindOfRow returns the kind of the SQLSTATE of a statement that sends events' values. It returns Unstorable if the state means that
+// PostgreSQL refuses a value that the API sent.
 func kindOfRow(code string) domain.Kind {
-	if len(code) < 2 || code == "23505" {
+	const duplicateKey = "23505" // not the fault of an event's value
+	if len(code) < 2 || code == duplicateKey {
 		return kindOfState(code)
 	}
 	switch code[:2] {
-	case "22", "23", "54":
+	case "22", // data exception
+		"23", // integrity constraint violation
+		"54": // program limit exceeded
 		return domain.Unstorable
 	}
 	return kindOfState(code)
 }
 
-// hintFor returns what the user can do about an error, empty if there is nothing or if a remedy says it.
+// hintFor returns the hint for an error: what the user can do about it. It returns an empty hint if the user can do nothing, or if
+// remedyFor has a remedy.
 func hintFor(kind domain.Kind, err error) string {
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case kind == domain.Transient && !answered:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
-	case answered && strings.HasPrefix(answer.Code, "XX"):
+	case answered && strings.HasPrefix(answer.Code, "XX"): // internal error
 		return "PostgreSQL reported an internal error: look at its log"
 	case kind != domain.Invalid || !answered:
 		return ""
 	}
 	switch answer.Code[:min(2, len(answer.Code))] {
-	case "28", "3D":
+	case "28", "3D": // invalid authorization; the database does not exist
 		return "check user, password and database in DATABASE_URL"
-	case "3F":
+	case "3F": // the schema does not exist
 		return "check search_path in DATABASE_URL"
 	}
 	switch answer.Code {
-	case "42501":
+	case "42501": // insufficient privilege
 		return "grant the database user that right, or use another user in DATABASE_URL"
-	case "42704", "22023":
+	case "42704", "22023": // a setting that the server does not know, or with an invalid value
 		return "check the parameters in DATABASE_URL"
 	}
 	return ""
 }
 
-// remedyFor returns the remedy for an error that PostgreSQL reported, zero if there is none.
+// remedyFor returns the remedy for an error that PostgreSQL reported. It returns zero if there is no remedy.
 func remedyFor(err error) domain.Remedy {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if ok && (answer.Code == "42P01" || answer.Code == "42703") { // a table or column is missing
@@ -181,10 +189,11 @@ func remedyFor(err error) domain.Remedy {
 	return 0
 }
 
-// maxErrorBytes bounds the text of an error: pgx prints arguments that it cannot encode, which may be a page of events.
+// maxErrorBytes bounds the text of an error. pgx's text shows arguments that pgx cannot encode, which may be a page of events.
 const maxErrorBytes = 400
 
-// A terseError has a short text of one line for an error. The text of pgx may have several lines, and may show rows.
+// A terseError is an error with a short text of one line. It replaces an error of pgx, whose text may have several lines and may show
+// rows.
 type terseError struct {
 	cause error
 	text  string
@@ -200,7 +209,8 @@ func (t terseError) Error() string {
 
 func (t terseError) Unwrap() error { return t.cause }
 
-// joinDistinctLines joins the lines of text and drops repeated ones: pgx tries each address with TLS and without.
+// joinDistinctLines joins the lines of text and drops repeated ones. pgx repeats a line because it tries each address with TLS and
+// without.
 func joinDistinctLines(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -211,7 +221,7 @@ func joinDistinctLines(text string) string {
 	return strings.Join(lines, "; ")
 }
 
-// textOf returns the text of err, of an answer of PostgreSQL only the message and the SQLSTATE.
+// textOf returns the text of err. If PostgreSQL reported err, the text is only PostgreSQL's message and the SQLSTATE.
 func textOf(err error) string {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return answer.Message + " (SQLSTATE " + answer.Code + ")"

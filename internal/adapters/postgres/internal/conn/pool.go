@@ -1,4 +1,4 @@
-// Package conn connects to PostgreSQL, runs transactions with bounded waits, and classifies what goes wrong.
+// Package conn connects to PostgreSQL, runs transactions with bounded waits, and gives errors their [domain.Kind].
 package conn
 
 import (
@@ -16,24 +16,23 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// connectTimeout bounds one attempt to connect, unless the URL sets connect_timeout.
+// connectTimeout bounds one attempt to connect. The setting connect_timeout of the URL replaces it.
 const connectTimeout = 10 * time.Second
 
-// CallTimeout bounds one call that is not a migration, and in a transaction the time without progress. A dead connection
-// never answers, and the timeouts that the server keeps cannot end the wait for it. CallTimeout is longer than the lock and
-// statement timeouts of [Transact].
+// CallTimeout bounds how long pawl waits for the server, except in a migration. It is necessary because a dead connection never
+// answers, and the timeouts of the server cannot end that wait. CallTimeout is longer than the lock and statement timeouts of
+// [Transact], so that a server that is alive reports its own timeout first.
 const CallTimeout = 75 * time.Second
 
-// CloseTimeout bounds the clean-up of a connection to a server that may be gone.
+// CloseTimeout bounds how long pawl waits for the server when it closes a connection or rolls back. The server may be gone.
 const CloseTimeout = 2 * time.Second
 
-// poolSize is the number of connections of a runner: one holds the stream's lock, one commits, and one is spare while the
-// pool closes a lost connection.
+// poolSize is the maximum number of connections of a runner. One connection holds the stream's lock and one commits. The third
+// replaces a lost connection while the pool closes it.
 const poolSize = 3
 
-// NewPool returns a pool for one runner. It connects when the pool is first used. databaseURL has a form that pgx accepts: a
-// URL or key=value pairs. A malformed one is Invalid, and the error does not show it, because it may contain a password. The
-// caller must close the pool.
+// NewPool returns a pool of connections for one runner. The pool connects when it is first used. databaseURL and application are
+// those of [ParseURL]. The caller must close the pool.
 func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Pool, error) {
 	cfg, err := ParseURL(databaseURL, application)
 	if err != nil {
@@ -48,16 +47,20 @@ func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Poo
 	return pool, nil
 }
 
-// ParseURL returns the configuration that databaseURL describes, with pawl's own settings. application is the name that
-// PostgreSQL shows for the connections, unless the URL sets application_name. A malformed URL is Invalid.
+// ParseURL returns the configuration that databaseURL describes, with pawl's own settings added. databaseURL is a URL or a list of
+// key=value pairs, in the syntax of pgx. application is the name that PostgreSQL shows for the connections, unless databaseURL sets
+// application_name.
 //
-// It uses the parser of the pool for every kind of connection, because a URL may contain pool_… settings.
+// If databaseURL is malformed or has a setting that pawl cannot use, ParseURL returns Invalid. The error does not show
+// databaseURL, because it may contain a password.
+//
+// A single connection uses the pool's parser, too, because databaseURL may contain settings of the pool, such as pool_max_conns.
 func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(strings.TrimSpace(databaseURL))
 	if err != nil || databaseURL == "" {
 		return nil, &domain.Error{
 			Kind: domain.Invalid, Op: "read DATABASE_URL",
-			Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has a value it cannot have"),
+			Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has an invalid value"),
 			Hint: "it should look like postgres://user:password@host:5432/database",
 		}
 	}
@@ -72,7 +75,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}
-	// pawl sends text as UTF-8. The role or the database may have another default.
+	// pawl sends text as UTF-8, but the role or the database may have another default.
 	conn.RuntimeParams["client_encoding"] = "UTF8"
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = application
@@ -81,7 +84,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// Connect opens a single connection, which the caller must close.
+// Connect opens a single connection. Its arguments are those of [ParseURL]. The caller must close the connection.
 func Connect(ctx context.Context, databaseURL, application string) (*pgx.Conn, error) {
 	cfg, err := ParseURL(databaseURL, application)
 	if err != nil {
@@ -91,16 +94,16 @@ func Connect(ctx context.Context, databaseURL, application string) (*pgx.Conn, e
 	return conn, Classify("connect", err)
 }
 
-// Close closes the connection, also when ctx has ended. The server then releases the connection's locks. It waits up to
-// [CloseTimeout].
+// Close closes the connection, so that the server releases its locks. It waits for the server up to [CloseTimeout], even if ctx has
+// ended.
 func Close(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CloseTimeout)
 	defer cancel()
 	_ = conn.Close(ctx) // pgx closes the socket even if this returns an error
 }
 
-// clientWatch lists the settings by which the server notices within half a minute that a client's machine is gone, and then
-// releases the client's locks. With its defaults this takes two hours.
+// clientWatch lists settings of the server for a connection. With these settings the server notices within half a minute that the
+// client's machine is gone, and releases the client's locks. With the default settings it takes two hours.
 var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a table
 	{"tcp_keepalives_idle", "10"},    // seconds
 	{"tcp_keepalives_interval", "5"}, // seconds
@@ -108,12 +111,15 @@ var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a
 	{"tcp_user_timeout", "25000"}, // milliseconds
 }
 
-// watchClient makes the server watch a direct connection. It changes nothing that the URL sets, and nothing behind a pooler,
-// which reports a process id that is not the server's: that connection belongs to the pooler and serves other clients too.
-// Older servers do not have all of the settings, and on a Unix socket they have no effect.
+// watchClient sets the settings of clientWatch for a direct connection to the server. It does not change a setting that the URL
+// sets. It skips a setting that the server does not have, because an old server has not all of them. On a Unix socket the settings
+// have no effect.
 //
-// It runs a statement because a pooler refuses start-up parameters that it does not know. The SQL is not in db/queries
-// because generated queries take a connection of another type.
+// Behind a pooler it changes nothing, because the connection to the server belongs to the pooler and serves other clients, too. It
+// recognises a pooler because the pooler reports another process id than the server.
+//
+// It runs a statement instead of setting start-up parameters, because a pooler refuses start-up parameters that it does not know.
+// The SQL is not in db/queries because generated queries take a connection of another type.
 func watchClient(ctx context.Context, conn *pgconn.PgConn) error {
 	var rows []string
 	for _, s := range clientWatch {

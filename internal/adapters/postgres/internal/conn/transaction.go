@@ -12,9 +12,11 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// begin starts a transaction whose waits are bounded and whose COMMIT is durable. It does not depend on the role's defaults,
-// but it leaves a database that is set to more than synchronous_commit=on as it is. Sequential scans are off because all lookups are by
-// key: PostgreSQL keeps the plan that it made while a table was small, and would then read all of a large table.
+// begin is the SQL that begins a transaction. It bounds all waits, whatever the role's defaults are. It makes COMMIT durable: it sets
+// synchronous_commit to on if the setting is weaker, and leaves a stronger setting unchanged.
+//
+// It turns sequential scans off. pawl finds all rows by a key. But PostgreSQL keeps the plan of a prepared statement. A plan that it
+// made while a table was small could read the whole table after the table has grown.
 const begin = `BEGIN;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = '60s';
@@ -22,13 +24,15 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 SET LOCAL enable_seqscan = off;
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
 
-// Transact runs work in one transaction. It returns a classified error. After any error but Uncertain nothing was written.
-// Work that makes no progress for [CallTimeout] ends with Transient; beginning and committing count as progress.
+// Transact runs work in one transaction. It returns a classified error. If the error's kind is Uncertain, the transaction may be
+// committed. After any other error, nothing was written. If BEGIN or work takes longer than [CallTimeout], Transact cancels it and
+// returns Transient. If COMMIT takes longer, Transact cancels it and returns Uncertain.
 func Transact(ctx context.Context, pool *pgxpool.Pool, op string, work func(context.Context, pgx.Tx) error) error {
 	return TransactLong(ctx, pool, op, func(ctx context.Context, tx pgx.Tx, _ func()) error { return work(ctx, tx) })
 }
 
-// TransactLong does what [Transact] does, for work with many round trips. work must call progress after each of them.
+// TransactLong is [Transact] for work that takes longer than [CallTimeout]. work must call progress after each round trip to the
+// server. Each call restarts the time limit.
 func TransactLong(
 	ctx context.Context, pool *pgxpool.Pool, op string, work func(ctx context.Context, tx pgx.Tx, progress func()) error,
 ) error {
@@ -48,11 +52,11 @@ func TransactLong(
 	return classifyCommit(tx.Commit(ctx))
 }
 
-// errNoProgress ends the context of a transaction whose server does not answer.
+// errNoProgress is the cause with which withProgress ends a context.
 var errNoProgress = fmt.Errorf("the database has not answered for %s", CallTimeout)
 
-// withProgress returns a context that ends with errNoProgress when progress was not called for CallTimeout. The caller must
-// call cancel.
+// withProgress returns a context that ends when progress has not been called for CallTimeout. Then its cause is errNoProgress. The
+// caller must call cancel.
 func withProgress(parent context.Context) (ctx context.Context, progress, cancel func()) {
 	ctx, end := context.WithCancelCause(parent)
 	limit := time.AfterFunc(CallTimeout, func() { end(errNoProgress) })
@@ -62,7 +66,7 @@ func withProgress(parent context.Context) (ctx context.Context, progress, cancel
 	}
 }
 
-// replaceNoProgress returns err, or a Transient error instead if ctx ended with errNoProgress.
+// replaceNoProgress returns a Transient error instead of err if ctx ended with errNoProgress. Otherwise it returns err unchanged.
 func replaceNoProgress(ctx context.Context, err error) error {
 	if !errors.Is(context.Cause(ctx), errNoProgress) {
 		return err
@@ -73,7 +77,8 @@ func replaceNoProgress(ctx context.Context, err error) error {
 	}
 }
 
-// RetryUncertain returns err, but Transient instead of Uncertain. It is for transactions that may be committed twice.
+// RetryUncertain returns a Transient error instead of an Uncertain one. It returns any other error unchanged. It is for transactions
+// that do no harm if they are committed twice.
 func RetryUncertain(err error) error {
 	if domain.KindOf(err) != domain.Uncertain {
 		return err

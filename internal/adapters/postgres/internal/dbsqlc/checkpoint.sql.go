@@ -72,13 +72,15 @@ type CheckpointAdvanceRow struct {
 	Repeated       int64
 }
 
-// The first statement of every commit (I3). It locks the checkpoint, moves it and reserves the ids of the ledger rows. It
-// returns no row if the checkpoint belongs to another claim or is at another position. has_open_letters reports whether a
-// dead letter is open that an event of the batch may supersede. repeated is the number (from 1) of the first page in the
-// batch that repeats an earlier page of its pass, 0 if none does.
+// Locks the checkpoint, moves it and reserves the ids of the ledger rows. It is the first statement of every commit (invariant I3
+// of package domain). It returns no row if the checkpoint belongs to another claim or is at another position than from_*.
 //
-// The sub-queries see what was committed before this statement began, even if it waited for the row. That is enough: only
-// the claim's holder adds pages, and if another runner moved the checkpoint meanwhile, this statement finds no row.
+// last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
+// of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the
+// ledger, in the same pass. It is 0 if no page does. OFFSET 0 makes the planner look up each page by the index.
+//
+// If this statement waits for the row, its sub-queries do not see what was committed meanwhile. This does no harm, because only
+// the holder of the claim adds pages. If another runner has moved the checkpoint meanwhile, this statement finds no row.
 func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) (CheckpointAdvanceRow, error) {
 	row := q.db.QueryRow(ctx, checkpointAdvance,
 		arg.ToSeq,
@@ -126,8 +128,8 @@ type CheckpointClaimParams struct {
 	SourceUrl string
 }
 
-// Gives the stream a new epoch and token. Returns no row if the stream has pages from another source URL. Before its first
-// page a stream may change its source URL: the first one was a mistake.
+// Gives the stream a new epoch and token, and creates its checkpoint if there is none. It returns no row if the stream has pages
+// from another source URL. A stream without pages takes the new source URL, because nothing was stored from the old one.
 func (q *Queries) CheckpointClaim(ctx context.Context, arg CheckpointClaimParams) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointClaim, arg.Stream, arg.SourceUrl)
 	var i Checkpoint
@@ -174,7 +176,7 @@ type CheckpointCountParams struct {
 	Stream    string
 }
 
-// The last statement of every commit: adds the batch's counts to the checkpoint.
+// Adds the batch's counts to the checkpoint. It is the last write of every commit.
 func (q *Queries) CheckpointCount(ctx context.Context, arg CheckpointCountParams) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointCount,
 		arg.Received,
@@ -213,7 +215,8 @@ const checkpointGetForUpdate = `-- name: CheckpointGetForUpdate :one
 SELECT stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until FROM checkpoints WHERE stream = $1 FOR UPDATE
 `
 
-// Locks the row. It waits for a transaction that holds it (I4).
+// Returns the checkpoint and locks its row. If another transaction has locked the row, the statement waits until that transaction
+// ends. So it sees whether an unanswered COMMIT happened (I4).
 func (q *Queries) CheckpointGetForUpdate(ctx context.Context, stream string) (Checkpoint, error) {
 	row := q.db.QueryRow(ctx, checkpointGetForUpdate, stream)
 	var i Checkpoint
@@ -250,7 +253,8 @@ FROM checkpoints, clock_timestamp() AS t (now)
 WHERE stream = $1
 `
 
-// Returns for how many milliseconds the rate limit still holds the stream, at most a day; 0 if it does not.
+// Returns for how many more milliseconds the rate limit holds the stream, at most one day. It returns 0 if the limit does not hold
+// the stream.
 func (q *Queries) CheckpointHeld(ctx context.Context, stream string) (int64, error) {
 	row := q.db.QueryRow(ctx, checkpointHeld, stream)
 	var wait_ms int64
@@ -270,8 +274,8 @@ type CheckpointHoldParams struct {
 	Epoch  int64
 }
 
-// Stores until when the rate limit holds the stream, for the next claim. The time is by the clock of this server, which all
-// runners share.
+// Stores until when the rate limit holds the stream, so that the next claim can read it. It computes the time by the clock of the
+// database server, because the clocks of the runners may differ.
 func (q *Queries) CheckpointHold(ctx context.Context, arg CheckpointHoldParams) (int64, error) {
 	result, err := q.db.Exec(ctx, checkpointHold,
 		arg.WaitMs,
@@ -289,8 +293,9 @@ const checkpointLock = `-- name: CheckpointLock :one
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || $1::text, 0))
 `
 
-// Takes the session lock of the stream, without waiting. The lock only tells a second runner early; token and epoch decide.
-// The schema is part of the key, because one database may hold several.
+// Tries to take the session lock of the stream, without waiting, and returns whether it has the lock. The lock only stops a second
+// runner early. Token and epoch decide which runner may write. The schema is part of the lock's key, because several schemas of one
+// database may have a stream with the same name.
 func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, error) {
 	row := q.db.QueryRow(ctx, checkpointLock, stream)
 	var pg_try_advisory_lock bool
@@ -309,7 +314,8 @@ type CheckpointMoveParams struct {
 	FromUrl string
 }
 
-// Changes the source URL. The new epoch and token fence a runner that still reads from the old one.
+// Changes the source URL from from_url to to_url. The new epoch and token fence a runner that still reads from from_url. The
+// answer is 0 if the stream's source URL is not from_url.
 func (q *Queries) CheckpointMove(ctx context.Context, arg CheckpointMoveParams) (int64, error) {
 	result, err := q.db.Exec(ctx, checkpointMove, arg.ToUrl, arg.Stream, arg.FromUrl)
 	if err != nil {
@@ -344,9 +350,10 @@ type CheckpointStoredRow struct {
 	Shared  bool
 }
 
-// records is the number of the stream's events that are stored or parked, each once. Dead letters whose event is stored are
-// not counted: conflicts, whose key has a hash of values, and those that were resolved by a stored event. shared reports whether another stream stores into the same table, so that its
-// events count as duplicates here.
+// records is the number of the stream's records that are stored or parked, each counted once. It leaves out the dead letters
+// whose event is stored. These are the conflicts (their key ends with a hash of the values) and the letters that a stored event
+// has resolved. shared reports whether another stream stores into the same table. If so, records is too small, because an event
+// that the other stream stored is a duplicate here.
 func (q *Queries) CheckpointStored(ctx context.Context, stream string) (CheckpointStoredRow, error) {
 	row := q.db.QueryRow(ctx, checkpointStored, stream)
 	var i CheckpointStoredRow

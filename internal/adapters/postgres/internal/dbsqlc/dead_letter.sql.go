@@ -25,8 +25,8 @@ type DeadLetterCountOthersParams struct {
 	Records []int64
 }
 
-// Counts records that are not stored because too many dead letters of their event are open. They are counted in the newest
-// of these.
+// Counts records in the dead letters with the given keys, in seen and in others. These records are not stored, because too many dead
+// letters of their event are open.
 func (q *Queries) DeadLetterCountOthers(ctx context.Context, arg DeadLetterCountOthersParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterCountOthers, arg.Stream, arg.Keys, arg.Records)
 	if err != nil {
@@ -47,7 +47,8 @@ type DeadLetterDiscardParams struct {
 	ID     int64
 }
 
-// Resolves an open dead letter by hand. The answer is 0 if there is no such letter, or if it is already resolved.
+// Resolves an open dead letter as discarded. The answer is 0 if the stream has no letter with this id, or if the letter is already
+// resolved.
 func (q *Queries) DeadLetterDiscard(ctx context.Context, arg DeadLetterDiscardParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterDiscard, arg.Why, arg.Stream, arg.ID)
 	if err != nil {
@@ -120,12 +121,12 @@ type DeadLetterKnownRow struct {
 	Key   string
 }
 
-// Returns the dead letters that the given records already have, with the record's place (from 1). A letter matches by the
-// record's key, or by the key that an earlier version gave it if the letter has the record's bytes (hash). If a record has
-// both, the letter with its own key comes first.
+// Returns the dead letters that the given records already have. place is the place of the record in the arrays, counted from 1. A
+// letter belongs to a record if it has the record's key. It also belongs to the record if it has the record's legacy key, which an
+// earlier version of pawl gave, and the hash of the record's bytes. If a record has both letters, the one with its key comes first.
 //
-// OFFSET 0, here and below, makes the planner look up each key by the index. Without it the planner may scan the table,
-// because its statistics say little about the number of dead letters.
+// OFFSET 0 here and in the queries below makes the planner look up each key by the index. Without OFFSET 0 the planner may scan the
+// table, because its statistics say little about the number of dead letters.
 func (q *Queries) DeadLetterKnown(ctx context.Context, arg DeadLetterKnownParams) ([]DeadLetterKnownRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterKnown,
 		arg.Keys,
@@ -195,7 +196,8 @@ type DeadLetterListRow struct {
 	Others         int64
 }
 
-// Returns at most max_rows dead letters in order of id, without their payloads, which may be large.
+// Returns dead letters in order of id, at most max_rows with ids greater than after. state is 'open', 'resolved' or 'all'. An empty
+// reason and page_id 0 select all letters. It does not return the payloads, because they may be large.
 func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) ([]DeadLetterListRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterList,
 		arg.Stream,
@@ -256,8 +258,8 @@ type DeadLetterLockParams struct {
 	Stream string
 }
 
-// Locks the given dead letters that are still open, and returns their ids. A dead letter with other bytes is not the given
-// one: the database was set back since, and the id is another letter's now.
+// Locks the given dead letters that are still open and returns their ids. It ignores a letter with another hash than the given one.
+// In that case the database was set back after the letter was read, and another letter has the same id now.
 func (q *Queries) DeadLetterLock(ctx context.Context, arg DeadLetterLockParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, deadLetterLock, arg.Ids, arg.Hashes, arg.Stream)
 	if err != nil {
@@ -307,8 +309,9 @@ type DeadLetterOpenParams struct {
 	MaxBytes int64
 }
 
-// Returns open dead letters in order of id: at most max_rows, and only while their payloads fit max_bytes, but at least one.
-// Payloads are read only for the returned rows.
+// Returns the selected open dead letters with ids greater than after and at most last, in order of id. It returns at most max_rows
+// letters, whose payloads have together at most max_bytes. But it returns the first letter even if its payload is larger. It reads
+// only the payloads of the returned letters.
 func (q *Queries) DeadLetterOpen(ctx context.Context, arg DeadLetterOpenParams) ([]DeadLetter, error) {
 	rows, err := q.db.Query(ctx, deadLetterOpen,
 		arg.Stream,
@@ -380,7 +383,8 @@ type DeadLetterOpenOfRow struct {
 	Last    string
 }
 
-// Returns, for each of the given events that has open dead letters, their number and the key of the newest.
+// Returns one row for each given event that has open dead letters. letters is the number of these letters, and last is the key of
+// the newest.
 func (q *Queries) DeadLetterOpenOf(ctx context.Context, arg DeadLetterOpenOfParams) ([]DeadLetterOpenOfRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterOpenOf, arg.Ids, arg.Stream)
 	if err != nil {
@@ -437,8 +441,9 @@ type DeadLetterParkRow struct {
 	Parked bool
 }
 
-// Parks records by key, each key once (I2). A record that is already parked is counted in seen. The answer says for each key
-// whether this statement parked it (I5): xmax is 0 in a row that was inserted and never updated.
+// Parks records, each key once (invariant I2 of package domain). If a key is already parked, it only adds to that letter's seen. For
+// each key, parked reports whether this statement inserted the letter (I5). It uses that xmax is 0 in a row that was inserted and
+// never updated.
 func (q *Queries) DeadLetterPark(ctx context.Context, arg DeadLetterParkParams) ([]DeadLetterParkRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterPark,
 		arg.Stream,
@@ -492,8 +497,8 @@ type DeadLetterParkAgainParams struct {
 	EventIds []domain.UUID
 }
 
-// Stores why dead letters that a replay has locked still cannot become events. Their keys stay, so that the same records are
-// recognised when the API sends them again.
+// Stores why dead letters that a replay has locked still cannot become events. Their keys do not change, so that pawl recognises the
+// records when the API sends them again. It finds the letters by id alone, see DeadLetterResolve.
 func (q *Queries) DeadLetterParkAgain(ctx context.Context, arg DeadLetterParkAgainParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterParkAgain,
 		arg.Ids,
@@ -551,7 +556,8 @@ type DeadLetterReasonsRow struct {
 	ParkedAt    time.Time
 }
 
-// Counts dead letters by reason, the most frequent first, each with the first letter that has it.
+// Counts dead letters by reason, the most frequent reason first. Each row has the first letter with its reason. The parameters
+// select letters as in DeadLetterList.
 func (q *Queries) DeadLetterReasons(ctx context.Context, arg DeadLetterReasonsParams) ([]DeadLetterReasonsRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterReasons,
 		arg.Stream,
@@ -609,8 +615,8 @@ type DeadLetterResolveParams struct {
 	EventIds   []domain.UUID
 }
 
-// Resolves dead letters that a replay has locked, all in the same way. They are looked up by id alone: with any further
-// condition the planner may scan the table, because its statistics say little about the number of open letters.
+// Resolves dead letters that a replay has locked, all with the same resolution. It finds them by id alone. With a further condition
+// the planner may scan the table, because its statistics say little about the number of open letters.
 func (q *Queries) DeadLetterResolve(ctx context.Context, arg DeadLetterResolveParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deadLetterResolve,
 		arg.Resolution,
@@ -632,8 +638,8 @@ FROM (SELECT max(l.id) AS id FROM dead_letters AS l) AS last,
      generate_series(1, last.id - next.id)
 `
 
-// Moves a sequence that was set back to the greatest id in the table. It calls nextval as often as needed, because setval
-// takes a right that a writer need not have.
+// Moves the sequence of the ids forward to the greatest id in the table, after PostgreSQL has set the sequence back. It calls nextval
+// as often as necessary. It does not call setval, because setval needs a privilege that a writer may not have.
 func (q *Queries) DeadLetterSkipTakenIDs(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, deadLetterSkipTakenIDs)
 	return err
@@ -658,8 +664,7 @@ type DeadLetterSupersedeParams struct {
 	Stream string
 }
 
-// Resolves the open dead letters of events that are stored, except conflicts. OFFSET 0 makes the planner look up each id by
-// the index, see DeadLetterKnown.
+// Resolves the open dead letters of the given events, which are stored. It leaves conflicts open. For OFFSET 0 see DeadLetterKnown.
 func (q *Queries) DeadLetterSupersede(ctx context.Context, arg DeadLetterSupersedeParams) error {
 	_, err := q.db.Exec(ctx, deadLetterSupersede, arg.PageID, arg.Ids, arg.Stream)
 	return err
@@ -695,8 +700,9 @@ type DeadLetterSurveyRow struct {
 	Missing  []int64
 }
 
-// Counts the dead letters of a selection: the open ones with the greatest id of these, the resolved ones, and the given ids
-// that the stream does not have.
+// Counts the dead letters of a selection. open and resolved are the numbers of open and resolved letters, and last is the greatest
+// id of an open one. missing has the selected ids that are not dead letters of the stream. If the selection is not by id (by_id), it
+// has open letters only.
 func (q *Queries) DeadLetterSurvey(ctx context.Context, arg DeadLetterSurveyParams) (DeadLetterSurveyRow, error) {
 	row := q.db.QueryRow(ctx, deadLetterSurvey,
 		arg.Ids,

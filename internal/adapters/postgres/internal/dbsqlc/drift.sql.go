@@ -30,7 +30,7 @@ type DriftCountRow struct {
 	Kind string
 }
 
-// Counts the drift of a page in the entries that exist, and returns these.
+// Adds the counts of a page's drift to the entries that exist, and returns these entries.
 func (q *Queries) DriftCount(ctx context.Context, arg DriftCountParams) ([]DriftCountRow, error) {
 	rows, err := q.db.Query(ctx, driftCount,
 		arg.PageID,
@@ -115,8 +115,8 @@ type DriftRegisterParams struct {
 	Sample string
 }
 
-// Adds an entry, or counts it if it exists. added reports whether it is new: xmax is 0 in a row that was inserted and never
-// updated.
+// Inserts an entry. If the entry exists, it adds to the entry's count instead. added reports whether the entry is new. It uses that
+// xmax is 0 in a row that was inserted and never updated.
 func (q *Queries) DriftRegister(ctx context.Context, arg DriftRegisterParams) (bool, error) {
 	row := q.db.QueryRow(ctx, driftRegister,
 		arg.Stream,

@@ -67,9 +67,11 @@ type EventCompareRow struct {
 	Hash    string
 }
 
-// Returns the mismatches among the given events, by their place (from 1): events that are not stored, and events whose row
-// has other values. JSON is compared by value. hash is the hash of the given values as PostgreSQL writes them; equal values
-// have different hashes only if a number differs in its trailing zeros.
+// Returns the mismatches among the given events: the events that are not stored, and the events whose row has other values. place is
+// the event's place in the arrays, counted from 1. JSON is compared by value, regardless of its text.
+//
+// hash is a hash of the given values in PostgreSQL's text form. Equal values have the same hash, with one exception: two numbers in
+// JSON that differ only in trailing zeros, such as 1.0 and 1.00, are equal but have different hashes.
 func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]EventCompareRow, error) {
 	rows, err := q.db.Query(ctx, eventCompare,
 		arg.Ids,
@@ -122,9 +124,10 @@ type EventFindStoredParams struct {
 	PageID int64
 }
 
-// Returns the places (from 1) of the given ids that this page did not insert: another page stored them, or they repeat an
-// earlier place. An id that is not stored is not returned (I5: counted, not derived). OFFSET 0 makes the planner look up
-// each id by the key, even if the table was small when the statement was prepared.
+// Returns the places, counted from 1, of the given ids that are stored but that this page did not insert: another page stored the
+// id, or the id repeats an earlier place. A place whose id is not stored is never returned, so that an event that was lost counts as
+// nothing (I5). OFFSET 0 makes the planner look up each id by the primary key, even if the table was small when the statement was
+// prepared.
 func (q *Queries) EventFindStored(ctx context.Context, arg EventFindStoredParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, eventFindStored, arg.Ids, arg.PageID)
 	if err != nil {
@@ -178,7 +181,7 @@ type EventInsertManyParams struct {
 	Extras      []json.RawMessage
 }
 
-// Inserts the events whose ids are not stored yet (I2). The answer is their number (I5).
+// Inserts the events whose ids are not stored yet (invariant I2 of package domain). The answer is the number of inserted events (I5).
 func (q *Queries) EventInsertMany(ctx context.Context, arg EventInsertManyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, eventInsertMany,
 		arg.PageID,

@@ -55,14 +55,16 @@ type InventoryAnnouncedRow struct {
 	Total   int64
 }
 
-// Checks that a pass that is done has received as many records as the API announced first, and that the stream has stored or
-// parked as many in all its passes, unless the user accepted less. Dead letters whose event was stored since do not count,
-// nor do conflicts that a later pass parked: these are later versions of stored events. A later total may be greater, because
-// the API has grown.
+// Makes two checks if the stream's last pass is done. The pass must have received at least as many records as the API announced when the
+// pass began. In all its passes, the stream must have stored or parked at least as many records. The total that the API announced
+// later may be greater, because the API may have grown.
 //
-// An API that returns a record twice has fewer records than it announces. The check accepts that if a later pass, after a
-// complete one, found nothing new. It also accepts fewer records if another stream shares the table, which may have stored
-// them.
+// The number of parked records leaves out two kinds of dead letters: those whose event was stored later, and conflicts that were parked
+// in another pass than the one that stored the event. The latter are later versions of stored events.
+//
+// If the user accepted the end of the pass, the stream passes both checks. The second check also passes in two more cases. An API that
+// returns a record twice has fewer records than it announces. So the check passes if the last pass found nothing new after an earlier
+// complete pass. If another stream shares the table, it may have stored the missing records. So the check passes then, too.
 func (q *Queries) InventoryAnnounced(ctx context.Context, stream string) ([]InventoryAnnouncedRow, error) {
 	rows, err := q.db.Query(ctx, inventoryAnnounced, stream)
 	if err != nil {
@@ -130,10 +132,11 @@ type InventoryBalanceRow struct {
 	Total   int64
 }
 
-// Each query returns the differences that one check finds in a stream: the first 20, with the number of all of them as total.
-// A row reads: "what" is value, but "against" is found. page_id 0 means the stream as a whole.
-// Checks I5 for every page, every replay, every pass, the total and the checkpoint. A replay belongs to no pass: its records
-// were received earlier.
+// Each query except InventoryHoldings makes one check of a stream and returns the differences that it finds. It returns the first
+// 20. total is the number of all differences. The columns what, value, against and found mean: the value called "what" is value, but
+// it should be equal to the value called "against", which is found. page_id 0 means the stream as a whole.
+// Checks invariant I5 (received = inserted + duplicate + parked) for each page, each replay, each pass, all of them together and the
+// checkpoint. A replay does not count in its pass, because its records were received earlier.
 func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]InventoryBalanceRow, error) {
 	rows, err := q.db.Query(ctx, inventoryBalance, stream)
 	if err != nil {
@@ -220,10 +223,14 @@ type InventoryChainRow struct {
 	Total   int64
 }
 
-// Checks that each page follows the page before it in its pass: parent_seq is the seq of that page, cursor_in is its
-// cursor_out, and position is its position plus the received records. A pass begins without a cursor and at position 0. A
-// pass in which nothing was committed has no page. If parent_seq names no page, cursor and position are not checked. A
-// replay has the seq, pass and position that the checkpoint had.
+// Checks that each page follows its parent, which is the page before it in the same pass. Its parent_seq must be the parent's seq. Its
+// cursor_in must be the parent's cursor_out. Its position must be the parent's position plus its received records. The first page of a
+// pass must have parent_seq 0 and no cursor_in, and its position must be its received records. If parent_seq is wrong and names no
+// page, cursor_in and position are not checked.
+//
+// A pass in which nothing was committed has no page, so pass numbers may have gaps.
+//
+// Also checks that each replay has the seq, pass and position of a page, because the checkpoint had these when the replay was stored.
 func (q *Queries) InventoryChain(ctx context.Context, stream string) ([]InventoryChainRow, error) {
 	rows, err := q.db.Query(ctx, inventoryChain, stream)
 	if err != nil {
@@ -297,7 +304,8 @@ type InventoryCheckpointRow struct {
 	Total   int64
 }
 
-// Checks that the checkpoint is the sum of its pages and is at the end of the last one. Replays do not move it.
+// Checks that the checkpoint's counts are the sums of its pages, and that it is at the end of the last page. Replays do not change the
+// checkpoint, so they are left out. of_last reports whether a difference is about the last page.
 func (q *Queries) InventoryCheckpoint(ctx context.Context, stream string) ([]InventoryCheckpointRow, error) {
 	rows, err := q.db.Query(ctx, inventoryCheckpoint, stream)
 	if err != nil {
@@ -348,7 +356,7 @@ type InventoryEventsRow struct {
 	Total   int64
 }
 
-// Checks that each page and each replay inserted as many events as its row says.
+// Checks that the number of events that name a page or replay is the number that its ledger row has as inserted.
 func (q *Queries) InventoryEvents(ctx context.Context, stream string) ([]InventoryEventsRow, error) {
 	rows, err := q.db.Query(ctx, inventoryEvents, stream)
 	if err != nil {
@@ -394,9 +402,9 @@ type InventoryHoldingsRow struct {
 	Shared      bool
 }
 
-// stored is the number of events that the ledger counts, parked the number of dead letters that are open or discarded.
-// end_accepted reports whether the user accepted the end of the last pass, shared whether another stream stores into the
-// same table.
+// Returns totals of a stream. stored is the number of events that its ledger has as inserted. parked is the number of its dead letters
+// that are open or discarded. end_accepted reports whether the user accepted the end of the last pass. shared reports whether another
+// stream stores into the same table.
 func (q *Queries) InventoryHoldings(ctx context.Context, stream string) (InventoryHoldingsRow, error) {
 	row := q.db.QueryRow(ctx, inventoryHoldings, stream)
 	var i InventoryHoldingsRow
@@ -430,7 +438,8 @@ type InventoryStraysRow struct {
 	Total  int64
 }
 
-// Returns the page ids that events name but that are not in the ledger, of any stream, each with its first event.
+// Checks that the page_id of each event is in the ledger. It checks the events of all streams, because an event without a ledger row
+// has no stream. Each row has the first event that names the missing page. value is the number of such events.
 func (q *Queries) InventoryStrays(ctx context.Context) ([]InventoryStraysRow, error) {
 	rows, err := q.db.Query(ctx, inventoryStrays)
 	if err != nil {

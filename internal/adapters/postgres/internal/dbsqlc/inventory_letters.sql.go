@@ -67,9 +67,10 @@ type InventoryLettersRow struct {
 	Total   int64
 }
 
-// The checks of dead letters. Their rows are like those of inventory.sql.
-// Checks that each page parked, and each replay resolved, as many dead letters as its row says, and that the replays of all
-// letters add up to the records that replays received.
+// These queries check the dead letters of a stream. The comment at the top of inventory.sql explains the columns that they return.
+// Checks the numbers of dead letters against the ledger. Each page must have parked as many letters as its row says, and each letter
+// must name an existing page. Each replay must have resolved as many letters as its row says. The sum of replays over all letters must
+// be the number of records that the ledger's replays received.
 func (q *Queries) InventoryLetters(ctx context.Context, stream string) ([]InventoryLettersRow, error) {
 	rows, err := q.db.Query(ctx, inventoryLetters, stream)
 	if err != nil {
@@ -123,7 +124,7 @@ type InventoryPayloadsRow struct {
 	Total   int64
 }
 
-// Checks that the payload of each dead letter still has the hash that was stored when it was parked.
+// Checks that the payload of each dead letter still has the hash that was stored when the letter was parked.
 func (q *Queries) InventoryPayloads(ctx context.Context, stream string) ([]InventoryPayloadsRow, error) {
 	rows, err := q.db.Query(ctx, inventoryPayloads, stream)
 	if err != nil {
@@ -194,10 +195,12 @@ type InventoryResolvedRow struct {
 	Total   int64
 }
 
-// Checks that each resolved dead letter names the ledger row that resolved it, which is not older than the page that parked
-// it, and that its event is stored: by that row if the letter was replayed. A discarded letter must name no row. The answer
-// names the page that parked the letter. The event is looked up by a subquery, which is never planned as a join over all
-// events.
+// Checks the resolved dead letters. A letter must name the ledger row that resolved it, and this row must not be older than the page that
+// parked the letter. The letter's event must be stored. If the letter was replayed, the same ledger row must have stored the event. A
+// discarded letter must name no ledger row.
+//
+// page_id, seq and pass are those of the page that parked the letter. A sub-query finds the event of a letter, because the planner might
+// plan a join over all events.
 func (q *Queries) InventoryResolved(ctx context.Context, stream string) ([]InventoryResolvedRow, error) {
 	rows, err := q.db.Query(ctx, inventoryResolved, stream)
 	if err != nil {

@@ -40,7 +40,8 @@ type PageExistsParams struct {
 	FetchedAt time.Time
 }
 
-// Reports whether the ledger has this row. A row that has the id after the database was set back has another time.
+// Reports whether the ledger has this row. The time is part of the condition, because after the database was set back another row may
+// have the same id.
 func (q *Queries) PageExists(ctx context.Context, arg PageExistsParams) (bool, error) {
 	row := q.db.QueryRow(ctx, pageExists,
 		arg.ID,
@@ -125,8 +126,8 @@ type PageReserveRow struct {
 	LastPageID int64
 }
 
-// Reserves the id of a ledger row, and returns the greatest id in the table. The caller must hold the checkpoint's row:
-// within a stream, ids grow in the order of commits.
+// Reserves an id for a ledger row, and returns it with the greatest id in the table. The transaction must have locked the checkpoint's
+// row before, so that the ids of a stream grow in the order of commits.
 func (q *Queries) PageReserve(ctx context.Context) (PageReserveRow, error) {
 	row := q.db.QueryRow(ctx, pageReserve)
 	var i PageReserveRow
@@ -138,8 +139,8 @@ const pageReserveMany = `-- name: PageReserveMany :many
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, $1::bigint)
 `
 
-// Reserves a number of ids. It also moves a sequence forward that was set back, because setval takes a right that a writer
-// need not have.
+// Reserves as many ids as pages says. It also serves to move the sequence forward after PostgreSQL has set it back. setval could do so
+// at once, but needs a privilege that a writer may not have.
 func (q *Queries) PageReserveMany(ctx context.Context, pages int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, pageReserveMany, pages)
 	if err != nil {
@@ -186,7 +187,8 @@ type PageTotalsRow struct {
 	ElapsedMs   int64
 }
 
-// Returns the stream's checkpoint and the totals of its ledger, of one snapshot.
+// Returns the stream's checkpoint and the totals of the pages in its ledger, both from one snapshot. elapsed_ms is the time from the
+// first fetch to the last commit.
 func (q *Queries) PageTotals(ctx context.Context, stream string) (PageTotalsRow, error) {
 	row := q.db.QueryRow(ctx, pageTotals, stream)
 	var i PageTotalsRow

@@ -16,8 +16,8 @@ const returnedInsert = `-- name: ReturnedInsert :exec
 INSERT INTO pawl_returned (id) SELECT unnest($1::uuid[])
 `
 
-// These queries compare what the API returns with the database. pawl_returned is the temporary table of
-// db/temporary/returned.sql; it ends with its transaction.
+// These queries compare the records that the API returns with the database. pawl_returned is the temporary table that
+// db/temporary/returned.sql creates. PostgreSQL drops it when the transaction ends.
 func (q *Queries) ReturnedInsert(ctx context.Context, ids []domain.UUID) error {
 	_, err := q.db.Exec(ctx, returnedInsert, ids)
 	return err
@@ -40,7 +40,7 @@ type ReturnedLacksRow struct {
 	Total  int64
 }
 
-// Returns the stream's events that the API did not return: the first 20, with the number of all of them as total.
+// Returns the first 20 of the stream's events that the API did not return. total is the number of all such events.
 func (q *Queries) ReturnedLacks(ctx context.Context, stream string) ([]ReturnedLacksRow, error) {
 	rows, err := q.db.Query(ctx, returnedLacks, stream)
 	if err != nil {
@@ -83,7 +83,8 @@ type ReturnedOthersRow struct {
 	Others int64
 }
 
-// Returns how many records of the given events were counted but not stored, because too many of their dead letters are open.
+// Returns how many records of the given events were counted but not stored, because too many dead letters of the event were open. It
+// reads these numbers from the dead letters that are still open.
 func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) ([]ReturnedOthersRow, error) {
 	rows, err := q.db.Query(ctx, returnedOthers, arg.Stream, arg.Ids)
 	if err != nil {
@@ -124,8 +125,8 @@ type ReturnedParkedRow struct {
 	Payload  []byte
 }
 
-// Returns the dead letters that have the given keys. A letter accounts for its record (accounts) while it is open or
-// discarded; if it was resolved in another way, the record's event is stored.
+// Returns the dead letters that have the given keys. accounts reports whether the letter is open or discarded, so that it accounts for
+// its record. If the letter was resolved in another way, its event is stored and accounts for the record.
 func (q *Queries) ReturnedParked(ctx context.Context, arg ReturnedParkedParams) ([]ReturnedParkedRow, error) {
 	rows, err := q.db.Query(ctx, returnedParked, arg.Stream, arg.Keys)
 	if err != nil {

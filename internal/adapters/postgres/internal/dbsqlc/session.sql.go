@@ -13,8 +13,9 @@ const schemaLock = `-- name: SchemaLock :one
 SELECT pg_try_advisory_xact_lock(hashtextextended('pawl/migrate', 0))
 `
 
-// Takes the lock that serialises migrations, without waiting. It ends with the transaction: behind a pooler, a session lock
-// would stay with a connection that others use.
+// Tries to take the lock that only one migrating process may hold, without waiting, and returns whether it has the lock. PostgreSQL
+// releases the lock at the end of the transaction. A session lock would be wrong, because behind a pooler it would stay with a
+// connection that other clients use.
 func (q *Queries) SchemaLock(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, schemaLock)
 	var pg_try_advisory_xact_lock bool
@@ -43,8 +44,8 @@ type SchemaLongestUserRow struct {
 	Tables      string
 }
 
-// Returns the session that has used tables of the current schema for the longest time, and the tables. Its name is hidden
-// from a role that may not see the sessions of other roles.
+// Returns the session that has used tables of the current schema for the longest time, and the names of these tables. application is
+// empty if the role may not see the sessions of other roles.
 func (q *Queries) SchemaLongestUser(ctx context.Context) (SchemaLongestUserRow, error) {
 	row := q.db.QueryRow(ctx, schemaLongestUser)
 	var i SchemaLongestUserRow
@@ -67,7 +68,7 @@ const sessionFoldName = `-- name: SessionFoldName :one
 SELECT (parse_ident($1::text))[1]::text
 `
 
-// Returns a name as PostgreSQL reads it in SQL: in lower case, unless it is quoted.
+// Returns a name as PostgreSQL reads it in SQL. PostgreSQL changes a name to lower case unless it is quoted.
 func (q *Queries) SessionFoldName(ctx context.Context, name string) (string, error) {
 	row := q.db.QueryRow(ctx, sessionFoldName, name)
 	var column_1 string
@@ -80,8 +81,8 @@ SELECT set_config('idle_session_timeout', '0', false)
 WHERE current_setting('idle_session_timeout', true) IS NOT NULL
 `
 
-// Lets the connection be idle without a limit: one that holds a lock is idle for as long as the API's rate limit lasts. Older
-// servers do not have the setting.
+// Allows the connection to be idle for any time. The connection that holds the stream's lock must live as long as the runner. The
+// condition is necessary because old servers do not have the setting.
 func (q *Queries) SessionKeepIdle(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, sessionKeepIdle)
 	return err
@@ -102,9 +103,9 @@ type SessionLockHolderRow struct {
 	IdleSeconds float64
 }
 
-// Returns the session that holds the lock of CheckpointLock, and how many seconds ago it last ran a statement. The number is
-// negative for a role without pg_read_all_stats, which cannot see the statements of other roles. pg_locks shows a key of 64
-// bits as two numbers.
+// Returns the session that holds the lock of CheckpointLock, and how many seconds ago the session last ran a statement. The number is
+// negative if the role may not see the statements of other roles (it lacks pg_read_all_stats). pg_locks shows the 64 bits of the key
+// as two numbers, classid and objid.
 func (q *Queries) SessionLockHolder(ctx context.Context, stream string) (SessionLockHolderRow, error) {
 	row := q.db.QueryRow(ctx, sessionLockHolder, stream)
 	var i SessionLockHolderRow
@@ -121,7 +122,7 @@ type SessionSearchPathRow struct {
 	Path   string
 }
 
-// Returns the schema of new tables and the search path. The schema is empty if none of the search path exists.
+// Returns the search path and the schema in which PostgreSQL creates new tables. The schema is empty if no schema of the path exists.
 func (q *Queries) SessionSearchPath(ctx context.Context) (SessionSearchPathRow, error) {
 	row := q.db.QueryRow(ctx, sessionSearchPath)
 	var i SessionSearchPathRow
