@@ -1,6 +1,6 @@
--- Each query except InventoryHoldings makes one check of a stream and returns the differences that it finds. It returns the first
--- 20. total is the number of all differences. The columns what, value, against and found mean: the value called "what" is value, but
--- it should be equal to the value called "against", which is found. page_id 0 means the stream as a whole.
+-- Each query except InventoryHoldings makes one check of a stream. It returns the first 20 differences that it finds. total is the
+-- number of all differences. In each row, what and against name two values that should be equal. value is the first of them, and found
+-- is the second. For example, 'received' is 5, but 'inserted + duplicate + parked' is 4. page_id 0 means the stream as a whole.
 
 -- name: InventoryBalance :many
 -- Checks invariant I5 (received = inserted + duplicate + parked) for each page, each replay, each pass, all of them together and the
@@ -64,14 +64,17 @@ ORDER BY what
 LIMIT 20;
 
 -- name: InventoryChain :many
--- Checks that each page follows its parent, which is the page before it in the same pass. Its parent_seq must be the parent's seq. Its
--- cursor_in must be the parent's cursor_out. Its position must be the parent's position plus its received records. The first page of a
--- pass must have parent_seq 0 and no cursor_in, and its position must be its received records. If parent_seq is wrong and names no
--- page, cursor_in and position are not checked.
+-- Checks that seq grows by one from page to page, that the pass never decreases, and that each page follows its parent. The parent is the
+-- page before it in the same pass.
+--
+-- A page's parent_seq must be the parent's seq. Its cursor_in must be the parent's cursor_out. Its position must be the parent's position
+-- plus its received records. The first page of a pass must have parent_seq 0 and no cursor_in, and its position must be its received
+-- records. If parent_seq is wrong and names no page, cursor_in and position are not checked.
 --
 -- A pass in which nothing was committed has no page, so pass numbers may have gaps.
 --
--- Also checks that each replay has the seq, pass and position of a page, because the checkpoint had these when the replay was stored.
+-- Also checks that each replay has parent_seq 0 and the seq, pass and position of a page, because the checkpoint had these when the
+-- replay was stored.
 WITH chain AS (
     SELECT p.*,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,

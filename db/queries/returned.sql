@@ -16,8 +16,8 @@ LIMIT 20;
 -- name: ReturnedParked :many
 -- Returns the dead letters that have the given keys. accounts reports whether the letter is open or discarded, so that it accounts for
 -- its record. If the letter was resolved in another way, its event is stored and accounts for the record.
-SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS accounts, (l.reason = 'conflict')::boolean AS conflict,
-       l.payload
+SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS accounts,
+       (l.reason = 'conflict')::boolean AS conflict, l.payload
 FROM dead_letters AS l
 WHERE l.stream = @stream AND l.key = ANY(@keys::text[]);
 

@@ -114,7 +114,7 @@ func (b *bisection) bisect(ctx context.Context, parts []part) ([]part, error) {
 			return nil, err
 		}
 		var next []part
-		for _, p := range parts {
+		for _, p := range parts { // the next answer belongs to the next part that is not accepted
 			if p.accepted || len(answers) == 0 { // without an answer, p waits for the next round
 				next = append(next, p)
 				continue
@@ -167,7 +167,8 @@ const (
 // the transaction.
 func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) ([]answer, error) {
 	pg := b.conn.PgConn()
-	described, err := pg.Prepare(ctx, "", b.statement(ctx, parts[0].events).sql, nil)
+	// All parts have the same SQL. Prepare tells the types of its parameters, which the builder needs to encode the values.
+	description, err := pg.Prepare(ctx, "", b.statement(ctx, parts[0].events).sql, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -175,29 +176,29 @@ func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) 
 	send := func(sql string) { pipeline.SendQueryParams(sql, nil, nil, nil, nil) }
 	send("SAVEPOINT part")
 	var builder pgx.ExtendedQueryBuilder
-	queued := 0
+	queuedBytes := 0
 	for i, p := range parts {
 		if i > 0 {
 			send("ROLLBACK TO SAVEPOINT part")
 		}
 		s := b.statement(ctx, p.events)
-		if err := builder.Build(b.conn.TypeMap(), described, s.args); err != nil {
+		if err := builder.Build(b.conn.TypeMap(), description, s.args); err != nil {
 			return nil, errors.Join(err, pipeline.Close())
 		}
-		pipeline.SendQueryParams(s.sql, builder.ParamValues, described.ParamOIDs, builder.ParamFormats, builder.ResultFormats)
+		pipeline.SendQueryParams(s.sql, builder.ParamValues, description.ParamOIDs, builder.ParamFormats, builder.ResultFormats)
 		if effects == keepEffects {
 			send("RELEASE SAVEPOINT part")
-			send("SAVEPOINT part")
+			send("SAVEPOINT part") // the next rollback goes back to here
 		}
 		pipeline.SendPipelineSync() // after an error, the server ignores the statements up to this point
 		for _, value := range builder.ParamValues {
-			queued += len(value)
+			queuedBytes += len(value)
 		}
-		if queued >= maxQueuedBytes {
+		if queuedBytes >= maxQueuedBytes {
 			if err := pipeline.Flush(); err != nil {
 				return nil, errors.Join(err, pipeline.Close())
 			}
-			queued = 0
+			queuedBytes = 0
 		}
 	}
 	send("ROLLBACK TO SAVEPOINT part")
@@ -219,15 +220,17 @@ func (b *bisection) receive(pipeline *pgconn.Pipeline, syncs int) (answers []ans
 	for len(answers) < syncs {
 		results, err := pipeline.GetResults()
 		switch results := results.(type) {
-		case *pgconn.ResultReader:
+		case *pgconn.ResultReader: // the result of one statement
 			var tag pgconn.CommandTag
-			if tag, err = results.Close(); err == nil && tag.Insert() {
+			tag, err = results.Close()
+			if err == nil && tag.Insert() {
 				current.inserted = tag.RowsAffected()
 			}
-		case *pgconn.PipelineSync:
-			answers, current = append(answers, current), answer{}
+		case *pgconn.PipelineSync: // a synchronisation point
+			answers = append(answers, current)
+			current = answer{}
 			b.progress()
-		case nil:
+		case nil: // an error, or the end of the pipeline
 			if err == nil {
 				return nil, io.ErrUnexpectedEOF
 			}

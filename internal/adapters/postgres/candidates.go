@@ -18,7 +18,7 @@ type candidate struct {
 	legacyKeys []domain.DeadLetterKey // the keys that an earlier version of pawl may have given it; they count only for the same bytes
 	difference string                 // what is wrong if no dead letter accounts for the record
 
-	isEvent  bool // the record can be decoded, so a dead letter that was resolved by storing an event does not account for it
+	isEvent  bool // the record is an event whose row is missing or differs, so a resolved dead letter does not account for it
 	conflict bool // its id is stored with other values, so only the dead letter of a conflict accounts for it
 }
 

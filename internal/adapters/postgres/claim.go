@@ -53,7 +53,7 @@ func sourceURLError(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 	}
 	return &domain.Error{
 		Kind: domain.Invalid, Op: "claim stream",
-		Err:    fmt.Errorf("it reads from %s, not from %s", stored, sourceURL),
+		Err:    fmt.Errorf("the stream reads from %s, not from %s", stored, sourceURL),
 		Remedy: domain.MoveStream,
 	}
 }
@@ -165,9 +165,9 @@ func (s *Store) unlock(ctx context.Context) {
 		s.lock.stop() // this also ends a heartbeat's statement that the server does not answer
 		<-s.lock.done
 	}
-	hijacked := s.lock.pooled.Hijack()
+	connection := s.lock.pooled.Hijack() // the pool must not use it again
 	s.lock = nil
-	conn.Close(ctx, hijacked)
+	conn.Close(ctx, connection)
 }
 
 // holderError returns the Fenced error for a stream whose lock another runner holds. The error says whether that runner seems
@@ -182,7 +182,8 @@ func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream do
 		return fenced
 	}
 	fenced.Holder = domain.HolderAlive
-	if silence := time.Duration(holder.IdleSeconds * float64(time.Second)); silence >= s.silentAfter {
+	silence := time.Duration(holder.IdleSeconds * float64(time.Second))
+	if silence >= s.silentAfter {
 		fenced.Holder = domain.HolderSilent
 		fenced.Err = fmt.Errorf("%w, but has sent nothing to the database for %s", fenced.Err, silence.Round(time.Second))
 		fenced.Remedy = 0
@@ -203,11 +204,14 @@ func acquireDirect(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, erro
 	}
 	q := dbsqlc.New(pooled)
 	backend, err := q.SessionBackend(ctx)
-	if err == nil && uint32(backend) == pooled.Conn().PgConn().PID() { //nolint:gosec // the protocol sends the same 32 bits unsigned
-		if err = q.SessionKeepIdle(ctx); err == nil {
-			return pooled, nil
-		}
+	isDirect := uint32(backend) == pooled.Conn().PgConn().PID() //nolint:gosec // the protocol sends the same 32 bits unsigned
+	if err != nil || !isDirect {
+		pooled.Release()
+		return nil, err
 	}
-	pooled.Release()
-	return nil, err
+	if err := q.SessionKeepIdle(ctx); err != nil {
+		pooled.Release()
+		return nil, err
+	}
+	return pooled, nil
 }

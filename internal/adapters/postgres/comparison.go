@@ -34,8 +34,11 @@ func NewComparison(pool *pgxpool.Pool) *Comparison {
 
 const opCompare = "compare with the database"
 
-// Begin implements verify.Comparison. It forgets the records that the walk before returned.
-func (c *Comparison) Begin() { c.returned, c.notKept = nil, map[domain.EventID]int64{} }
+// Begin implements verify.Comparison. It forgets what the previous walk returned.
+func (c *Comparison) Begin() {
+	c.returned = nil
+	c.notKept = map[domain.EventID]int64{}
+}
 
 // Compare implements verify.Comparison.
 func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
@@ -65,8 +68,7 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	return result, nil
 }
 
-// bisectMismatches finds the mismatches among events that contain some that PostgreSQL refuses. It returns the refused events as
-// unstorable.
+// bisectMismatches finds the mismatches if PostgreSQL refuses some of the events. It returns the refused events as unstorable.
 func (c *Comparison) bisectMismatches(
 	ctx context.Context, events []domain.DecodedEvent,
 ) (mismatches []mismatch, unstorable []domain.Reject, err error) {

@@ -52,7 +52,7 @@ func readReport(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) 
 
 // Drift returns the entries of the stream's drift register, ordered by the page in which each appeared first.
 func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []domain.DriftEntry, err error) {
-	err = r.read(ctx, "read drift register", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
+	err = r.read(ctx, "read the register of drift", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DriftList(ctx, stream.String())
 		for _, row := range rows {
 			entries = append(entries, domain.DriftEntry{

@@ -171,26 +171,26 @@ func replayRow(checkpoint dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayR
 // and parked. No number is derived from the others, so that checkBalance can find an error (I5).
 func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (counts domain.Counts, again map[string]int64, err error) {
 	counts.Received = int64(len(r.Letters))
-	stored, err := w.storeEvents(ctx, r.Events, nil) // a replay may reject any number of records again
+	insertRes, err := w.storeEvents(ctx, r.Events, nil) // a replay may reject any number of records again
 	if err != nil {
 		return counts, nil, err
 	}
-	counts.Inserted = stored.inserted
-	inserted := insertedEvents(r.Events, stored)
+	counts.Inserted = insertRes.inserted
+	inserted := insertedEvents(r.Events, insertRes)
 	resolved, err := w.resolve(ctx, r, inserted, domain.ResolvedByReplay, "a replay stored its event")
 	if err != nil {
 		return counts, nil, err
 	}
 	const sameValues = "a replay found its event stored, with the same values"
-	if counts.Duplicate, err = w.resolve(ctx, r, stored.duplicates, domain.ResolvedAsDuplicate, sameValues); err != nil {
+	if counts.Duplicate, err = w.resolve(ctx, r, insertRes.duplicates, domain.ResolvedAsDuplicate, sameValues); err != nil {
 		return counts, nil, err
 	}
-	rejects := slices.Concat(r.Rejects, stored.unstorable, stored.conflicts)
+	rejects := slices.Concat(r.Rejects, insertRes.unstorable, insertRes.conflicts)
 	if counts.Parked, err = w.parkAgain(ctx, r, rejects); err != nil {
 		return counts, nil, err
 	}
-	if resolved != stored.inserted {
-		return counts, nil, balanceError("%d dead letters were resolved, but %d events were inserted", resolved, stored.inserted)
+	if resolved != insertRes.inserted {
+		return counts, nil, balanceError("%d dead letters were resolved, but %d events were inserted", resolved, insertRes.inserted)
 	}
 	return counts, countReasons(rejects), checkBalance(counts)
 }

@@ -39,27 +39,30 @@ type writer struct {
 // resolves the open dead letters of stored events. It takes the number of received records from the page, and the other three
 // numbers from PostgreSQL's answers, so that checkBalance can find an error (I5).
 func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHaveOpenLetters bool) (domain.Counts, error) {
-	stored, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: w, page: page})
+	insertRes, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: w, page: page})
 	if err != nil {
 		return domain.Counts{}, err
 	}
-	rejects := slices.Concat(page.Rejects, stored.unstorable, stored.conflicts)
+	rejects := slices.Concat(page.Rejects, insertRes.unstorable, insertRes.conflicts)
 	sortByIndex(rejects)
-	parked, err := w.park(ctx, page, rejects)
+	parkRes, err := w.park(ctx, page, rejects)
 	if err != nil {
 		return domain.Counts{}, err
 	}
-	if err := page.CheckRejectRatio(slices.Concat(parked.parked, parked.surplus)); err != nil {
+	if err := page.CheckRejectRatio(slices.Concat(parkRes.parked, parkRes.surplus)); err != nil {
 		return domain.Counts{}, err
 	}
-	if mayHaveOpenLetters || len(parked.parked) > 0 {
-		if err := w.supersede(ctx, excludeRejected(page.Events, stored.unstorable)); err != nil {
+	if mayHaveOpenLetters || len(parkRes.parked) > 0 {
+		storedEvents := excludeRejected(page.Events, insertRes.unstorable) // a conflict's id is stored, too
+		if err := w.supersede(ctx, storedEvents); err != nil {
 			return domain.Counts{}, err
 		}
 	}
 	counts := domain.Counts{
-		Received: int64(page.Received), Inserted: stored.inserted,
-		Duplicate: int64(len(stored.duplicates)) + parked.seenBefore, Parked: int64(len(parked.parked)),
+		Received:  int64(page.Received),
+		Inserted:  insertRes.inserted,
+		Duplicate: int64(len(insertRes.duplicates)) + parkRes.seenBefore,
+		Parked:    int64(len(parkRes.parked)),
 	}
 	return counts, checkBalance(counts)
 }
@@ -73,9 +76,10 @@ func checkBalance(counts domain.Counts) error {
 	return balanceError("%+v", counts)
 }
 
+// balanceError returns the error for counts that do not add up. format and args describe them.
 func balanceError(format string, args ...any) error {
 	return &domain.Error{
-		Kind: domain.Unknown, Op: "count page", Err: fmt.Errorf("the page does not add up (I5): "+format, args...),
+		Kind: domain.Unknown, Op: "count records", Err: fmt.Errorf("the counts do not add up: "+format, args...),
 	}
 }
 

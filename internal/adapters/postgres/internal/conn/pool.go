@@ -68,7 +68,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	if mode := conn.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
 		return nil, &domain.Error{
 			Kind: domain.Invalid, Op: "read DATABASE_URL",
-			Err:  fmt.Errorf("default_query_exec_mode=%s cannot carry a page of events", strings.ReplaceAll(mode.String(), " ", "_")),
+			Err:  fmt.Errorf("pawl cannot send a page of events with default_query_exec_mode=%s", strings.ReplaceAll(mode.String(), " ", "_")),
 			Hint: "behind a connection pooler use default_query_exec_mode=cache_describe",
 		}
 	}

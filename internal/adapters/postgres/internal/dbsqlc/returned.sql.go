@@ -106,8 +106,8 @@ func (q *Queries) ReturnedOthers(ctx context.Context, arg ReturnedOthersParams) 
 }
 
 const returnedParked = `-- name: ReturnedParked :many
-SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS accounts, (l.reason = 'conflict')::boolean AS conflict,
-       l.payload
+SELECT l.key, l.id, (l.resolved_at IS NULL OR l.resolution = 'discarded')::boolean AS accounts,
+       (l.reason = 'conflict')::boolean AS conflict, l.payload
 FROM dead_letters AS l
 WHERE l.stream = $1 AND l.key = ANY($2::text[])
 `
