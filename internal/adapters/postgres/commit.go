@@ -50,11 +50,12 @@ func (s *Store) commit(ctx context.Context, b domain.Batch, opts writeOptions) (
 
 // isDeadLetterIDTaken reports whether PostgreSQL refused to insert a dead letter because another one has the same id.
 func isDeadLetterIDTaken(err error) bool {
+	const uniqueViolation = "23505"
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && answer.Code == "23505" && answer.ConstraintName == "dead_letters_pkey"
+	return ok && answer.Code == uniqueViolation && answer.ConstraintName == "dead_letters_pkey"
 }
 
-// commitOnce stores b in one transaction.
+// commitOnce stores b in one transaction. If PostgreSQL refuses a value of an event and opts.bisect is false, it returns Unstorable.
 func (s *Store) commitOnce(ctx context.Context, b domain.Batch, opts writeOptions) (domain.CommitResult, error) {
 	var res domain.CommitResult
 	err := conn.TransactLong(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx, progress func()) error {

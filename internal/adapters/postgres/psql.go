@@ -55,13 +55,14 @@ func PsqlEnviron(databaseURL string) ([]string, error) {
 // would try it with TLS and then without TLS. serverAddresses lists such an address once.
 func serverAddresses(server pgconn.Config) (hosts, ports string) {
 	hostList, portList := []string{server.Host}, []string{strconv.Itoa(int(server.Port))}
-	for _, other := range server.Fallbacks {
-		port := strconv.Itoa(int(other.Port))
+	for _, fallback := range server.Fallbacks {
+		port := strconv.Itoa(int(fallback.Port))
 		last := len(hostList) - 1
-		if other.Host == hostList[last] && port == portList[last] {
+		if fallback.Host == hostList[last] && port == portList[last] {
 			continue
 		}
-		hostList, portList = append(hostList, other.Host), append(portList, port)
+		hostList = append(hostList, fallback.Host)
+		portList = append(portList, port)
 	}
 	return strings.Join(hostList, ","), strings.Join(portList, ",")
 }

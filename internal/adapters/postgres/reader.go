@@ -74,7 +74,7 @@ func (r *Reader) DeadLetters(
 		rows, err := q.DeadLetterList(ctx, dbsqlc.DeadLetterListParams{
 			Stream: stream.String(), State: stateParam(filter), Reason: filter.Reason, PageID: filter.PageID,
 			Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until),
-			After: page.After, MaxRows: int64(page.Limit) + 1, // the further row shows that there are more
+			After: page.After, MaxRows: int64(page.Limit) + 1, // if there is one row more than the limit, there are further letters
 		})
 		if len(rows) > page.Limit {
 			more = true

@@ -28,7 +28,7 @@ type ReplayStore struct{ pool *pgxpool.Pool }
 // NewReplayStore returns a replay store that uses the pool.
 func NewReplayStore(pool *pgxpool.Pool) *ReplayStore { return &ReplayStore{pool} }
 
-// Survey implements replay.Store.
+// Survey implements replay.Store. It makes one attempt.
 func (s *ReplayStore) Survey(
 	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection,
 ) (domain.SelectionCount, error) {
@@ -47,7 +47,7 @@ func (s *ReplayStore) Survey(
 	}, conn.Classify(op, err)
 }
 
-// Open implements replay.Store.
+// Open implements replay.Store. It returns at most maxReplayRows dead letters and maxReplayBytes of payloads, but at least one letter.
 func (s *ReplayStore) Open(
 	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {

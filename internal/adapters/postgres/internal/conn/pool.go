@@ -19,9 +19,9 @@ import (
 // connectTimeout bounds one attempt to connect. The setting connect_timeout of the URL replaces it.
 const connectTimeout = 10 * time.Second
 
-// CallTimeout bounds how long pawl waits for the server, except in a migration. It is necessary because a dead connection never
-// answers, and the timeouts of the server cannot end that wait. CallTimeout is longer than the lock and statement timeouts of
-// [Transact], so that a server that is alive reports its own timeout first.
+// CallTimeout bounds how long pawl waits for one answer of the server. Migrations and the checks of `pawl verify` may wait longer.
+// CallTimeout is necessary because a dead connection never answers, and the timeouts of the server cannot end that wait. It is longer
+// than the lock and statement timeouts of [Transact], so that a server that is alive reports its own timeout first.
 const CallTimeout = 75 * time.Second
 
 // CloseTimeout bounds how long pawl waits for the server when it closes a connection or rolls back. The server may be gone.
@@ -64,23 +64,23 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 			Hint: "it should look like postgres://user:password@host:5432/database",
 		}
 	}
-	conn := cfg.ConnConfig
-	if mode := conn.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+	connection := cfg.ConnConfig
+	if mode := connection.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
 		return nil, &domain.Error{
 			Kind: domain.Invalid, Op: "read DATABASE_URL",
 			Err:  fmt.Errorf("pawl cannot send a page of events with default_query_exec_mode=%s", strings.ReplaceAll(mode.String(), " ", "_")),
 			Hint: "behind a connection pooler use default_query_exec_mode=cache_describe",
 		}
 	}
-	if conn.ConnectTimeout == 0 {
-		conn.ConnectTimeout = connectTimeout
+	if connection.ConnectTimeout == 0 {
+		connection.ConnectTimeout = connectTimeout
 	}
 	// pawl sends text as UTF-8, but the role or the database may have another default.
-	conn.RuntimeParams["client_encoding"] = "UTF8"
-	if conn.RuntimeParams["application_name"] == "" {
-		conn.RuntimeParams["application_name"] = application
+	connection.RuntimeParams["client_encoding"] = "UTF8"
+	if connection.RuntimeParams["application_name"] == "" {
+		connection.RuntimeParams["application_name"] = application
 	}
-	conn.AfterConnect = watchClient
+	connection.AfterConnect = watchClient
 	return cfg, nil
 }
 
