@@ -11,7 +11,8 @@ RETURNING *;
 
 -- name: CheckpointAdvance :one
 -- Locks the checkpoint, moves it and reserves the ids of the ledger rows. It is the first statement of every commit (invariant I3
--- of package domain). It returns no row if the checkpoint belongs to another claim or is at another position than from_*.
+-- of package domain). It returns no row if the checkpoint belongs to another claim, or is not at from_seq, from_pass, from_position and
+-- from_cursor.
 --
 -- last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
 -- of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the

@@ -3,8 +3,8 @@
 -- letter belongs to a record if it has the record's key. It also belongs to the record if it has the record's legacy key, which an
 -- earlier version of pawl gave, and the hash of the record's bytes. If a record has both letters, the one with its key comes first.
 --
--- OFFSET 0 here and in the queries below makes the planner look up each key by the index. Without OFFSET 0 the planner may scan the
--- table, because its statistics say little about the number of dead letters.
+-- OFFSET 0 makes the planner look up each key by the index. Without OFFSET 0 the planner may scan the table, because its statistics say
+-- little about the number of dead letters.
 SELECT g.place::bigint AS place, l.key
 FROM ROWS FROM (
     unnest(@keys::text[]),
@@ -21,7 +21,7 @@ ORDER BY place, (l.key = g.key) DESC;
 
 -- name: DeadLetterOpenOf :many
 -- Returns one row for each given event that has open dead letters. letters is the number of these letters, and last is the key of
--- the newest.
+-- the newest. For OFFSET 0 see DeadLetterKnown.
 SELECT g.id::uuid AS id, count(*) AS letters, (array_agg(o.key ORDER BY o.id DESC))[1]::text AS last
 FROM unnest(@ids::uuid[]) AS g (id)
 CROSS JOIN LATERAL (
@@ -41,8 +41,8 @@ WHERE l.key = g.key AND l.stream = @stream;
 
 -- name: DeadLetterPark :many
 -- Parks records, each key once (invariant I2 of package domain). If a key is already parked, it only adds to that letter's seen. For
--- each key, parked reports whether this statement inserted the letter (I5). It uses that xmax is 0 in a row that was inserted and
--- never updated.
+-- each key, parked reports whether this statement inserted the letter (I5). It reads this from xmax, which is 0 in a row that was
+-- inserted and never updated.
 INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 SELECT @stream::text, t.key, @page_id::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),
        nullif(t.event_id, '00000000-0000-0000-0000-000000000000'), t.seen

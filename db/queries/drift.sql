@@ -10,8 +10,8 @@ RETURNING d.path, d.kind;
 SELECT count(*) FROM drift WHERE stream = @stream;
 
 -- name: DriftRegister :one
--- Inserts an entry. If the entry exists, it adds to the entry's count instead. added reports whether the entry is new. It uses that
--- xmax is 0 in a row that was inserted and never updated.
+-- Inserts an entry. If the entry exists, it adds to the entry's count instead. added reports whether the entry is new. It reads this
+-- from xmax, which is 0 in a row that was inserted and never updated.
 INSERT INTO drift AS d (stream, path, kind, first_page_id, last_page_id, count, sample)
 VALUES (@stream, @path, @kind, @page_id::bigint, @page_id::bigint, @count, @sample)
 ON CONFLICT (stream, path, kind) DO UPDATE SET count = d.count + excluded.count, last_page_id = excluded.last_page_id

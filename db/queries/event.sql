@@ -19,8 +19,8 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: EventFindStored :many
 -- Returns the places, counted from 1, of the given ids that are stored but that this page did not insert: another page stored the
--- id, or the id repeats an earlier place. A place whose id is not stored is never returned, so that an event that was lost counts as
--- nothing (I5). OFFSET 0 makes the planner look up each id by the primary key, even if the table was small when the statement was
+-- id, or the id repeats an earlier place. It never returns a place whose id is not stored, so an event that was lost does not count
+-- as a duplicate (I5). OFFSET 0 makes the planner look up each id by the primary key, even if the table was small when the statement was
 -- prepared.
 SELECT s.place::bigint
 FROM (

@@ -39,6 +39,6 @@ SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
        coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id;
 
 -- name: PageReserveMany :many
--- Reserves as many ids as pages says. It also serves to move the sequence forward after PostgreSQL has set it back. setval could do so
--- at once, but needs a privilege that a writer may not have.
+-- Reserves several ids for ledger rows. pages is their number. If PostgreSQL has set the sequence back, reserving ids moves it forward
+-- again. setval could do this in one step, but it needs a privilege that a writer may not have.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);

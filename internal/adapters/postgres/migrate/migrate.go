@@ -28,8 +28,8 @@ const maxLockWait = time.Minute
 // Several processes may call Up at the same time. One of them migrates and the others wait. If the wait takes longer than a
 // minute, Up returns Transient.
 //
-// In three cases Up returns Invalid and writes nothing: the schema is newer than this program, tables of another program have the
-// names of pawl's tables, or the database's encoding is not UTF8.
+// If pawl must not use the schema, Up returns Invalid and writes nothing. This is so if the schema is newer than this program, if
+// tables of another program have the names of pawl's tables, or if the database's encoding is not UTF8.
 //
 // If other sessions use a table that a migration changes, Up waits for them for a few seconds. Then it returns Transient, and the
 // error names a session that probably uses the table. When ctx ends, Up returns at once, and the error's kind is Stopped. Each
@@ -64,8 +64,8 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 	return pending, nil
 }
 
-// CheckSchema returns nil if the schema is exactly the one that this program needs. Otherwise it returns Invalid, and the error
-// names the migrations that were not applied or says what else is wrong. CheckSchema only reads, so a user who may not change
+// CheckSchema returns nil if the schema is exactly the one that this program needs. It returns Invalid if migrations were not
+// applied, and the error names them. It also returns Invalid where [Up] does. CheckSchema only reads, so a user who may not change
 // the schema can run it.
 func CheckSchema(ctx context.Context, databaseURL string) error {
 	pg, err := conn.Connect(ctx, databaseURL, application)

@@ -125,8 +125,8 @@ type DeadLetterKnownRow struct {
 // letter belongs to a record if it has the record's key. It also belongs to the record if it has the record's legacy key, which an
 // earlier version of pawl gave, and the hash of the record's bytes. If a record has both letters, the one with its key comes first.
 //
-// OFFSET 0 here and in the queries below makes the planner look up each key by the index. Without OFFSET 0 the planner may scan the
-// table, because its statistics say little about the number of dead letters.
+// OFFSET 0 makes the planner look up each key by the index. Without OFFSET 0 the planner may scan the table, because its statistics say
+// little about the number of dead letters.
 func (q *Queries) DeadLetterKnown(ctx context.Context, arg DeadLetterKnownParams) ([]DeadLetterKnownRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterKnown,
 		arg.Keys,
@@ -384,7 +384,7 @@ type DeadLetterOpenOfRow struct {
 }
 
 // Returns one row for each given event that has open dead letters. letters is the number of these letters, and last is the key of
-// the newest.
+// the newest. For OFFSET 0 see DeadLetterKnown.
 func (q *Queries) DeadLetterOpenOf(ctx context.Context, arg DeadLetterOpenOfParams) ([]DeadLetterOpenOfRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterOpenOf, arg.Ids, arg.Stream)
 	if err != nil {
@@ -442,8 +442,8 @@ type DeadLetterParkRow struct {
 }
 
 // Parks records, each key once (invariant I2 of package domain). If a key is already parked, it only adds to that letter's seen. For
-// each key, parked reports whether this statement inserted the letter (I5). It uses that xmax is 0 in a row that was inserted and
-// never updated.
+// each key, parked reports whether this statement inserted the letter (I5). It reads this from xmax, which is 0 in a row that was
+// inserted and never updated.
 func (q *Queries) DeadLetterPark(ctx context.Context, arg DeadLetterParkParams) ([]DeadLetterParkRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterPark,
 		arg.Stream,

@@ -115,8 +115,8 @@ type DriftRegisterParams struct {
 	Sample string
 }
 
-// Inserts an entry. If the entry exists, it adds to the entry's count instead. added reports whether the entry is new. It uses that
-// xmax is 0 in a row that was inserted and never updated.
+// Inserts an entry. If the entry exists, it adds to the entry's count instead. added reports whether the entry is new. It reads this
+// from xmax, which is 0 in a row that was inserted and never updated.
 func (q *Queries) DriftRegister(ctx context.Context, arg DriftRegisterParams) (bool, error) {
 	row := q.db.QueryRow(ctx, driftRegister,
 		arg.Stream,

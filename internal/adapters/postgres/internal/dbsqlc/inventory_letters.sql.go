@@ -199,8 +199,8 @@ type InventoryResolvedRow struct {
 // parked the letter. The letter's event must be stored. If the letter was replayed, the same ledger row must have stored the event. A
 // discarded letter must name no ledger row.
 //
-// page_id, seq and pass are those of the page that parked the letter. A sub-query finds the event of a letter, because the planner might
-// plan a join over all events.
+// page_id, seq and pass are those of the page that parked the letter. The query looks up the letter's event in a sub-query. With a join
+// the planner might read all events.
 func (q *Queries) InventoryResolved(ctx context.Context, stream string) ([]InventoryResolvedRow, error) {
 	rows, err := q.db.Query(ctx, inventoryResolved, stream)
 	if err != nil {

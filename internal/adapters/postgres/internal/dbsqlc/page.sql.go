@@ -139,8 +139,8 @@ const pageReserveMany = `-- name: PageReserveMany :many
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, $1::bigint)
 `
 
-// Reserves as many ids as pages says. It also serves to move the sequence forward after PostgreSQL has set it back. setval could do so
-// at once, but needs a privilege that a writer may not have.
+// Reserves several ids for ledger rows. pages is their number. If PostgreSQL has set the sequence back, reserving ids moves it forward
+// again. setval could do this in one step, but it needs a privilege that a writer may not have.
 func (q *Queries) PageReserveMany(ctx context.Context, pages int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, pageReserveMany, pages)
 	if err != nil {
