@@ -23,11 +23,11 @@ import (
 //
 // A bisection works inside a transaction. It uses savepoints, so that the transaction stays usable after an error.
 type bisection struct {
-	conn      *pgx.Conn
-	statement func(context.Context, []domain.DecodedEvent) statement // returns the statement for events; it sends nothing
-	progress  func()                                                 // called for each answer
-	limit     *rejectLimit                                           // may end the bisection early; nil for no limit
-	refused   []domain.Reject                                        // the refused events found so far, in no order
+	conn          *pgx.Conn
+	makeStatement func(context.Context, []domain.DecodedEvent) statement // returns the statement for events; it sends nothing
+	progress      func()                                                 // called for each answer
+	limit         *rejectLimit                                           // may end the bisection early; nil for no limit
+	refused       []domain.Reject                                        // the refused events found so far, in no order
 }
 
 // A part has consecutive events, which are sent in one statement.
@@ -168,7 +168,7 @@ const (
 func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) ([]answer, error) {
 	pg := b.conn.PgConn()
 	// All parts have the same SQL. Prepare tells the types of its parameters, which the builder needs to encode the values.
-	description, err := pg.Prepare(ctx, "", b.statement(ctx, parts[0].events).sql, nil)
+	description, err := pg.Prepare(ctx, "", b.makeStatement(ctx, parts[0].events).sql, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) 
 		if i > 0 {
 			send("ROLLBACK TO SAVEPOINT part")
 		}
-		s := b.statement(ctx, p.events)
+		s := b.makeStatement(ctx, p.events)
 		if err := builder.Build(b.conn.TypeMap(), description, s.args); err != nil {
 			return nil, errors.Join(err, pipeline.Close())
 		}
@@ -258,7 +258,7 @@ type statement struct {
 	args []any
 }
 
-// insertStatement returns a function for bisection.statement. It makes the statement of EventInsertMany for events of the page.
+// insertStatement returns a function for bisection.makeStatement. The function returns the statement that inserts events of the page.
 func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) statement {
 	return func(ctx context.Context, events []domain.DecodedEvent) statement {
 		var s statement
@@ -267,7 +267,7 @@ func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) 
 	}
 }
 
-// compareStatement returns the statement of EventCompare for events. It is a value of bisection.statement.
+// compareStatement returns the statement that compares events with their rows. It is a function for bisection.makeStatement.
 func compareStatement(ctx context.Context, events []domain.DecodedEvent) statement {
 	var s statement
 	_, _ = dbsqlc.New(&s).EventCompare(ctx, toCompareParams(events)) // it always returns errRecorded

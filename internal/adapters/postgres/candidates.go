@@ -172,8 +172,9 @@ func addUnaccounted(
 	notKept = map[domain.EventID]int64{}
 	for _, c := range unaccounted {
 		difference := domain.Difference{Event: c.id, What: c.difference}
+		alreadyNotKept := before[c.id] + notKept[c.id]
 		switch {
-		case c.mayBeSurplus() && before[c.id]+notKept[c.id] < counted[c.id]:
+		case c.mayBeSurplus() && alreadyNotKept < counted[c.id]:
 			notKept[c.id]++
 			result.NotKept++
 		case c.conflict:

@@ -77,7 +77,7 @@ func (c *Comparison) bisectMismatches(
 		return nil, nil, err
 	}
 	defer tx.Rollback(ctx) //nolint:errcheck // the transaction only reads, and the pool closes a lost connection
-	b := bisection{conn: tx.Conn(), statement: compareStatement, progress: func() {}}
+	b := bisection{conn: tx.Conn(), makeStatement: compareStatement, progress: func() {}}
 	accepted, err := b.findAccepted(ctx, events)
 	if err != nil {
 		return nil, nil, err

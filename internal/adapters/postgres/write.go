@@ -146,7 +146,7 @@ func (w *writer) insertEvents(
 	ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit,
 ) (inserted int64, unstorable []domain.Reject, err error) {
 	if w.bisect {
-		b := bisection{conn: w.tx.Conn(), statement: insertStatement(w.pageID), progress: w.progress, limit: limit}
+		b := bisection{conn: w.tx.Conn(), makeStatement: insertStatement(w.pageID), progress: w.progress, limit: limit}
 		inserted, err = b.insert(ctx, events)
 		return inserted, b.refused, err
 	}
@@ -168,7 +168,7 @@ func (w *writer) compareEvents(
 	ctx context.Context, events []domain.DecodedEvent, unstorable []domain.Reject, limit *rejectLimit,
 ) (insertResult, error) {
 	if w.bisect {
-		b := bisection{conn: w.tx.Conn(), statement: compareStatement, progress: w.progress, limit: limit, refused: unstorable}
+		b := bisection{conn: w.tx.Conn(), makeStatement: compareStatement, progress: w.progress, limit: limit, refused: unstorable}
 		var err error
 		if events, err = b.findAccepted(ctx, events); err != nil {
 			return insertResult{}, err
