@@ -9,36 +9,37 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// NormalizeBaseURL returns the normal form of an API's base URL, so that all spellings of it give the same source URL. The
-// scheme and the host are in lower case; there is no default port and no trailing slash. Case and escapes of the path stay.
-// Normalizing twice changes nothing.
+// NormalizeBaseURL returns the normal form of an API's base URL, so that two spellings of one base URL give the same source
+// URL. In the normal form, the scheme and the host are in lower case, and the default port and trailing slashes are removed.
+// The path keeps its case and its escapes. A URL in normal form stays as it is.
 //
-// NormalizeBaseURL returns an Invalid error unless rawURL is an http or https URL with a host and without a user, query or
-// fragment. The error does not repeat the URL, which may have a secret.
+// rawURL must be an http or https URL that has a host, and no user, query or fragment. Otherwise NormalizeBaseURL returns an
+// Invalid error. The error does not repeat the URL, because the URL may contain a secret.
 func NormalizeBaseURL(rawURL string) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(rawURL))
 	if err != nil {
 		return "", baseURLError("it is not a URL")
 	}
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https": // url.Parse returns it in lower case
+	case u.Scheme != "http" && u.Scheme != "https": // url.Parse has put the scheme into lower case
 		return "", baseURLError("it does not begin with http:// or https://")
 	case u.Hostname() == "":
 		return "", baseURLError("it has no host")
 	case u.User != nil:
 		return "", baseURLError("it has a user or a password")
-	case u.RawQuery != "" || u.ForceQuery:
+	case u.RawQuery != "" || u.ForceQuery: // ForceQuery is true for a "?" with nothing after it
 		return "", baseURLError("it has a query (?)")
-	case strings.Contains(rawURL, "#"):
+	case strings.Contains(rawURL, "#"): // u.Fragment would be empty for a "#" with nothing after it
 		return "", baseURLError("it has a fragment (#)")
 	}
 	return u.Scheme + "://" + normalizeHost(u) + strings.TrimRight(u.EscapedPath(), "/"), nil
 }
 
+// normalizeHost returns the host of u in lower case. It adds the port if that is not the default port of the scheme.
 func normalizeHost(u *url.URL) string {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
-	isDefault := port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443"
-	if !isDefault {
+	isDefaultPort := port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443"
+	if !isDefaultPort {
 		return net.JoinHostPort(host, port)
 	}
 	if strings.Contains(host, ":") {

@@ -10,14 +10,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// answerError returns the classified error for an answer to req whose status is not 200. until is when to try again if the answer
-// refuses for the rate limit, zero if unknown.
+// answerError returns the classified error for an answer to req whose status is not 200. If the API refused the request
+// because of the rate limit, until is when to send it again, or zero if that is unknown.
 func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeaders, until time.Time) error {
 	profile := &c.cfg.Profile
 	code, message := profile.ErrorBody.parse(a.body)
 	class := profile.ErrorBody.classify(a.status, code, headers)
 	if req.Cursor != "" {
-		class = class.withCursor(a.status)
+		class = class.adjustForCursor(a.status)
 	}
 	failure := &domain.Error{Kind: class.kind, Op: opFetch, Hint: class.hint, Status: a.status}
 	if class.kind == domain.RateLimited {
@@ -34,15 +34,15 @@ func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeade
 		text += ", message " + c.redactedExcerpt(message)
 	}
 	if a.status/100 == 3 {
-		text += ", to " + c.redactedExcerpt(stripURL(a.header.Get("Location")))
+		text += ", redirects to " + c.redactedExcerpt(stripURL(a.header.Get("Location")))
 	}
-	id := c.redact(identifier(a.header.Get(profile.Headers.RequestID)))
+	id := c.redact(checkedRequestID(a.header.Get(profile.Headers.RequestID)))
 	failure.Err = c.addRequest(id, errors.New(text))
 	return failure
 }
 
-// parse returns the code and the message in the JSON body of an error answer. Both may be empty: load balancers answer in
-// HTML (claimed), and a body may be cut.
+// parse returns the code and the message in the JSON body of an error answer. If the body is malformed, parse returns what
+// it could read before the fault, or nothing. Load balancers answer in HTML (claimed), and a body may be cut off.
 func (n ErrorBodyNames) parse(body []byte) (code, message string) {
 	s := newScanner(body)
 	_ = s.readObject(func(name string) error {
@@ -60,15 +60,16 @@ func (n ErrorBodyNames) parse(body []byte) (code, message string) {
 	return code, message
 }
 
-// An errorClass is the kind of an error answer and what the user can do about it.
+// An errorClass is the result of classifying an error answer.
 type errorClass struct {
 	kind domain.Kind
-	hint string
+	hint string // advice for the user; may be empty
 }
 
-// classify returns the class of an answer with any status but 200. It uses the status, the code and the headers, never the
-// message. An unknown status counts as the first of its hundred, and a status outside 100 to 599 as a server error (RFC
-// 9110, section 15). The API refuses a cursor with 400 and a code that begins with CursorPrefix (claimed by several).
+// classify returns the class of an answer whose status is not 200. It uses the status, the code and the headers, never the
+// message. It treats an unknown status like the first status of its hundred (418 like 400), and a status below 100 or above
+// 599 like a server error (RFC 9110, section 15). If the API refuses a cursor, it answers 400 with a code that begins with
+// CursorPrefix (several people claim this).
 func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) errorClass {
 	switch {
 	case isRateLimited(status, headers):
@@ -88,17 +89,19 @@ func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) e
 	case status >= 400 || status == http.StatusNotModified:
 		return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not accept this request"}
 	case status >= 300:
-		return errorClass{domain.Invalid, "set API_BASE_URL to the address it redirects to: pawl does not send the API key there by itself"}
+		return errorClass{domain.Invalid, "set API_BASE_URL to the address that the server redirects to: " +
+			"pawl does not send the API key there by itself"}
 	case status >= 200:
 		return errorClass{kind: domain.BadPage}
 	}
-	return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not speak plain HTTP"}
+	return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not answer as an HTTP API does"}
 }
 
-// withCursor returns the class of an answer to a request with a cursor. If the API refuses the request itself, the cursor is
-// at fault, whatever the code: the request for the head is the same but for the cursor, and tells if anything else is wrong.
-// 404 is not taken for that, since a proxy may answer it for a moment, and reading from the head again is expensive.
-func (c errorClass) withCursor(status int) errorClass {
+// adjustForCursor returns the class of an answer to a request that had a cursor. A 400, 410 or 422 then means that the API
+// does not accept the cursor, whatever the code says. If something else is wrong with the request, the request for the head,
+// which has no cursor, shows it. A 404 does not count as a refused cursor: a proxy may answer 404 for a moment, and to read
+// from the head again is expensive.
+func (c errorClass) adjustForCursor(status int) errorClass {
 	if c.kind != domain.Invalid {
 		return c
 	}
@@ -111,8 +114,8 @@ func (c errorClass) withCursor(status int) errorClass {
 	return c
 }
 
-// isRateLimited reports whether an answer refuses the request because of the rate limit: always with 429, with 503 if it
-// has a Retry-After, and with 403, as some APIs do, if it has a Retry-After or no request is left.
+// isRateLimited reports whether an answer refuses the request because of the rate limit. Every 429 does. A 503 does if it
+// has a Retry-After. A 403 does if it has a Retry-After or if no request is left, because some APIs use 403 for this.
 func isRateLimited(status int, headers rateHeaders) bool {
 	hasRetryAfter := !headers.retryAfter.IsZero()
 	switch status {
@@ -127,6 +130,7 @@ func isRateLimited(status int, headers rateHeaders) bool {
 	}
 }
 
+// classifyBadRequest returns the class of a 400 or a 410, which depends on the code.
 func (n ErrorBodyNames) classifyBadRequest(code string) errorClass {
 	switch {
 	case n.CursorExpired != "" && code == n.CursorExpired:

@@ -1,4 +1,4 @@
-// Package datasync reads the DataSync Analytics API, or a similar API by another [Profile]. It turns HTTP answers into
+// Package datasync reads the DataSync Analytics API, or a similar API that another [Profile] describes. It turns HTTP answers into
 // pages, records into events, and failures into classified errors.
 //
 // Start with [Client.FetchPage] in client.go and [Decoder.Decode] in decode.go. All names of the API's headers and fields
@@ -24,26 +24,26 @@ const opFetch = "fetch page"
 // A Config sets up a Client. BaseURL, Profile, Timeout and MaxPageBytes are required.
 type Config struct {
 	BaseURL      string // in any form that NormalizeBaseURL accepts
-	APIKey       string // printable ASCII; sent to BaseURL only. If empty, no key is sent
+	APIKey       string // printable ASCII, sent to BaseURL only; empty: the client sends no key
 	Profile      Profile
-	MinDelay     time.Duration     // minimum time between two requests, from send to send
-	Timeout      time.Duration     // for one request, from dialling to the last byte of the body
-	MaxPageBytes int64             // of a page's body, after decompression
+	MinDelay     time.Duration     // minimum time from the start of a request to the start of the next one
+	Timeout      time.Duration     // maximum time for one request, from dialling to the last byte of the body
+	MaxPageBytes int64             // maximum size of a page's body, after decompression
 	Transport    http.RoundTripper // nil: a private transport that uses the proxy in the environment
 	UserAgent    string            // empty: "pawl"
 }
 
-// A Client implements [domain.EventSource] for an HTTP API. It is safe for concurrent use; all callers share the rate limit.
-// To read pages in order, use it from one goroutine at a time.
+// A Client implements [domain.EventSource] for an HTTP API. It is safe for concurrent use. Concurrent calls share the rate
+// limit, so a call may be held because of another one. To read pages in order, use one goroutine at a time.
 type Client struct {
 	sourceURL string
 	cfg       Config
-	events    url.URL // without a query
+	events    url.URL // the URL of the pages, without a query
 	transport http.RoundTripper
 	governor  governor
 }
 
-// New returns a client. It sends nothing. If cfg is wrong, the error is Invalid and says what is wrong.
+// New returns a client. It sends nothing. If a field of cfg is invalid, New returns an Invalid error that names the fault.
 func New(cfg Config) (*Client, error) {
 	base, err := NormalizeBaseURL(cfg.BaseURL)
 	if err != nil {
@@ -74,15 +74,16 @@ func configError(reason string) error {
 	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(reason)}
 }
 
-// SourceURL returns the normalized base URL. A stream stores it to recognize its API.
+// SourceURL returns the normalized base URL. The database stores it with a stream, to recognize the stream's API.
 func (c *Client) SourceURL() string { return c.sourceURL }
 
 // Endpoint returns the URL of the pages, without a query.
 func (c *Client) Endpoint() string { return c.events.String() }
 
-// FetchPage implements [domain.EventSource]. A limit above the profile's is cut to it. If the limit is zero or negative, the
-// API uses its own default. A page may have more records than requested; all are returned. Redirects are not followed, so
-// that the key does not reach another host.
+// FetchPage implements [domain.EventSource]. If the limit of req is above the profile's MaxLimit, FetchPage requests MaxLimit
+// records. If it is zero or negative, FetchPage requests no limit, and the API uses its default. A page may have more records
+// than requested; FetchPage returns all of them, up to a maximum (see maxRecords). It follows no redirect, so that no other
+// host receives the API key.
 func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
@@ -103,19 +104,19 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	return c.parsePage(answer, headers.quota, req)
 }
 
-// parsePage returns the page in a successful answer. If the answer is not a complete page, the error is a BadPage.
+// parsePage returns the page in a successful answer to req. If the answer is not a complete page, it returns a BadPage error.
 func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
 	profile := &c.cfg.Profile
 	page, err := profile.Envelope.parse(a, req.Cursor, profile.clampLimit(req.Limit))
-	if reason := a.header.Get(profile.Headers.Broken); profile.Headers.Broken != "" && reason != "" {
+	if reason := a.header.Get(profile.Headers.Broken); profile.Headers.Broken != "" && reason != "" { // explains err, if any
 		err = fmt.Errorf("the API says that this answer is broken on purpose: %s", c.redactedExcerpt(reason))
 	}
-	id := identifier(a.header.Get(profile.Headers.RequestID))
+	id := checkedRequestID(a.header.Get(profile.Headers.RequestID))
 	if id == "" {
 		id = page.Receipt.RequestID
 	}
 	if c.redact(id) != id {
-		id = "" // the id goes into logs and the ledger
+		id = "" // the id contains the API key, and it would go into logs and the ledger
 	}
 	if err != nil {
 		failure := &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.addRequest(id, err)}

@@ -13,19 +13,19 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Decoder implements [domain.Decoder] for the records of a profile's API. It is strict: each field of the profile must be
-// there once, with its type and not null. That is how all events were recorded.
+// A Decoder implements [domain.Decoder] for the records of a profile's API. It is strict: a record must have each field that
+// the profile names exactly once, with the right type and not null. All recorded events are like this.
 type Decoder struct {
 	fields  []field
 	names   EventNames
-	readers sync.Pool // of *recordReader
+	readers sync.Pool // contains *recordReader
 }
 
-// A field is a member that the profile names. It has either read, for a value, or members, for an object.
+// A field is a member of the record or of its session that the profile names.
 type field struct {
 	name    string
-	read    func(r *recordReader, value []byte) *domain.Rejection
-	members []field
+	read    func(r *recordReader, value []byte) *domain.Rejection // stores the value in r; nil if members is set
+	members []field                                               // the fields of an object; nil if read is set
 }
 
 // NewDecoder returns a decoder for the profile's events.
@@ -52,9 +52,9 @@ func NewDecoder(p Profile) *Decoder {
 	}
 }
 
-// Decode implements [domain.Decoder]. Fields that the profile does not name are stored unchanged in Event.Extra, those of the
-// session too. So is a session id within the session that differs from the record's session id. A record with a NUL in any
-// text is rejected, because PostgreSQL cannot store it.
+// Decode implements [domain.Decoder]. Event.Extra contains, unchanged, all fields of the record and of its session that the
+// profile does not name. It also contains the id within the session if that id differs from the record's session id. Decode
+// rejects a record with a NUL in any text, because PostgreSQL cannot store NUL.
 func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, error) {
 	r, ok := d.readers.Get().(*recordReader)
 	if !ok {
@@ -67,7 +67,7 @@ func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, er
 		rejection.ID = d.findID(record.Payload)
 		return domain.Event{}, nil, rejection
 	}
-	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // a copy: r's slice is used again
+	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // a copy, because the next record reuses r's slice
 }
 
 func (d *Decoder) readRecord(r *recordReader) *domain.Rejection {
@@ -93,17 +93,17 @@ func (d *Decoder) readRecord(r *recordReader) *domain.Rejection {
 	return nil
 }
 
-// findID returns the id of a record that cannot be decoded. It is zero if the record has no valid id, or more than one.
+// findID returns the id of a record that cannot be decoded. It returns zero if the record has no valid id or several ids.
 func (d *Decoder) findID(payload []byte) domain.EventID {
 	var id domain.EventID
-	found := 0
+	idCount := 0
 	s := scanner{body: payload}
 	err := s.readObject(func(name string) error {
 		value, err := s.readValue()
 		if err != nil || name != d.names.ID {
 			return err
 		}
-		found++
+		idCount++
 		text, err := unquote(value)
 		if err != nil {
 			return err
@@ -111,23 +111,23 @@ func (d *Decoder) findID(payload []byte) domain.EventID {
 		id, err = domain.ParseUUID(string(text))
 		return err
 	})
-	if err != nil || found != 1 {
+	if err != nil || idCount != 1 {
 		return domain.EventID{}
 	}
 	return id
 }
 
-// A recordReader reads one record into an event. It is reused for other records, see reset and release.
+// A recordReader reads one record into an event. reset and release let the next record reuse it.
 type recordReader struct {
 	payload    []byte
-	mayHaveNUL bool // the payload has the escape of NUL, or text that is like it
+	mayHaveNUL bool // the payload contains nulEscape, which stands for a NUL unless a backslash escapes it
 	buffer     bytes.Buffer
-	json       *jsontext.Decoder // reads buffer; strict by default: UTF-8, no name twice
+	json       *jsontext.Decoder // reads buffer; by default it rejects invalid UTF-8 and duplicate names
 
 	event             domain.Event
 	sessionIDCopy     domain.UUID // the session id within the session
-	sessionIDCopyText []byte      // the same as JSON
-	extra             extra
+	sessionIDCopyText []byte      // the JSON text of sessionIDCopy
+	extra             extraFields
 }
 
 func newRecordReader() *recordReader {
@@ -150,13 +150,13 @@ func (r *recordReader) release() {
 	r.json.Reset(&r.buffer)
 }
 
-// readObject reads an object whose beginning is next: the record, or the field at path. It rejects the record if one of the
-// fields is missing.
+// readObject reads the object that comes next: the record itself if path is empty, else the record's field at path. It
+// rejects the record if one of fields is missing in the object.
 func (r *recordReader) readObject(path string, fields []field) *domain.Rejection {
 	if _, err := r.json.ReadToken(); err != nil {
 		return rejectSyntax(r.payload, err)
 	}
-	var found uint64 // one bit per field
+	var found uint64 // bit i is set if fields[i] was found
 	for r.json.PeekKind() != jsontext.KindEndObject {
 		name, err := r.readRaw()
 		if err != nil {
@@ -181,7 +181,7 @@ func (r *recordReader) readObject(path string, fields []field) *domain.Rejection
 	return nil
 }
 
-// readMember reads the value that follows a name: the value of fields[i], or an unknown value if i is negative.
+// readMember reads the value that follows name. If i is negative, the member is an unknown field, else it is fields[i].
 func (r *recordReader) readMember(path string, fields []field, i int, name []byte) *domain.Rejection {
 	if i >= 0 && fields[i].members != nil && r.json.PeekKind() == jsontext.KindBeginObject {
 		return r.readObject(joinPath(path, fields[i].name), fields[i].members)
@@ -200,6 +200,7 @@ func (r *recordReader) readMember(path string, fields []field, i int, name []byt
 	return rejection
 }
 
+// setField stores the value of a field in r, or returns why the value is rejected.
 func (r *recordReader) setField(f field, value []byte) *domain.Rejection {
 	switch {
 	case jsontext.Value(value).Kind() == jsontext.KindNull:
@@ -212,9 +213,9 @@ func (r *recordReader) setField(f field, value []byte) *domain.Rejection {
 	return f.read(r, value)
 }
 
-// addUnknown adds a field that the profile does not name to the extra and to the drift.
+// addUnknown adds a field that the profile does not name to r.extra, as a field and as drift.
 func (r *recordReader) addUnknown(path string, name, value []byte) *domain.Rejection {
-	if r.extra.unknown++; r.extra.unknown > maxUnknownFields {
+	if r.extra.unknownCount++; r.extra.unknownCount > maxUnknownFields {
 		return &domain.Rejection{
 			Reason: reasonTooMany, Detail: fmt.Sprintf("it has more than %d unknown fields", maxUnknownFields),
 		}
@@ -227,12 +228,17 @@ func (r *recordReader) addUnknown(path string, name, value []byte) *domain.Rejec
 	if r.mayHaveNUL && (hasNUL(name) || hasNUL(value)) {
 		return &domain.Rejection{Reason: reasonNUL, Field: field, Detail: detailNUL}
 	}
-	r.extra.add(path == "", name, value)
+	if path == "" {
+		r.extra.top = appendMember(r.extra.top, name, value)
+	} else {
+		r.extra.session = appendMember(r.extra.session, name, value)
+	}
 	r.extra.drift = append(r.extra.drift, domain.Drift{Path: field, Kind: driftNewField, Value: value})
 	return nil
 }
 
-// readRaw reads a name or a value and returns its bytes as a slice of the payload.
+// readRaw reads a name or a value and returns its bytes as a slice of the payload. The slice has no spare capacity, so an
+// append to it does not overwrite the payload.
 func (r *recordReader) readRaw() ([]byte, error) {
 	value, err := r.json.ReadValue()
 	if err != nil {
@@ -242,7 +248,7 @@ func (r *recordReader) readRaw() ([]byte, error) {
 	return r.payload[end-len(value) : end : end], nil
 }
 
-// findField returns the index of the field with the quoted name, -1 if there is none.
+// findField returns the index of the field whose name is the JSON string quoted. It returns -1 if there is no such field.
 func findField(fields []field, quoted []byte) int {
 	name, err := unquote(quoted)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	maxCursorBytes     = 64 << 10             // as the body has it
-	maxEnvelopeMembers = 1000                 // of the body's object, and of each object in it that is read
-	maxLifetime        = 365 * 24 * time.Hour // of a cursor; a longer one is ignored
+	maxCursorBytes     = 64 << 10             // maximum length of the cursor's JSON string
+	maxEnvelopeMembers = 1000                 // maximum number of members in the body, and in each object that members.object reads
+	maxLifetime        = 365 * 24 * time.Hour // maximum lifetime of a cursor; a longer one counts as unknown
 )
 
 var (
@@ -25,9 +25,9 @@ var (
 )
 
 // parse returns the page in a successful answer to a request with this cursor and limit. The records are slices of the
-// body. Of the receipt only the request id is set. If the body is not a complete page, parse returns an error, and only the
-// request id of the page may be used. Bodies that are null, cut, HTML or without pagination are claimed by several, each
-// with status 200.
+// body. parse sets only the request id of the page's receipt. If the body is not a complete page, parse returns an error; of
+// the returned page only the request id is then valid, if it is not empty. Several people claim that the API sends bodies
+// with status 200 that are null, cut off, HTML or without pagination.
 func (n EnvelopeNames) parse(a answer, requested domain.Cursor, limit int) (domain.Page, error) {
 	if err := checkContent(a); err != nil {
 		return domain.Page{}, err
@@ -41,7 +41,7 @@ func (n EnvelopeNames) parse(a answer, requested domain.Cursor, limit int) (doma
 	if err != nil {
 		return page, err
 	}
-	page.Receipt.RequestID = identifier(shortText(meta.value(n.RequestID)))
+	page.Receipt.RequestID = checkedRequestID(shortText(meta.value(n.RequestID)))
 	if err := n.checkReturned(meta, len(page.Records)); err != nil {
 		return page, err
 	}
@@ -52,7 +52,7 @@ func (n EnvelopeNames) parse(a answer, requested domain.Cursor, limit int) (doma
 	return page, err
 }
 
-// checkContent returns an error if the body is encoded or is a web page, by its headers.
+// checkContent returns an error if the headers say that the body is encoded or is a web page.
 func checkContent(a answer) error {
 	if encoding := a.header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return fmt.Errorf("the body has the encoding %s, which was not requested", excerpt(encoding))
@@ -64,18 +64,19 @@ func checkContent(a answer) error {
 	return nil
 }
 
-// An envelope is a body in its parts: the records, and the members around them.
+// An envelope holds the parts of a body: the records, and the members around them.
 type envelope struct {
 	records []domain.Record
-	members members
+	members members // the array of records has the value nil
 }
 
-// maxRecords returns how many records a page may have if limit were requested. A page with many more is not the answer to
-// the request, and its records would take many times its bytes in memory.
+// maxRecords returns how many records a page may have if the request asked for limit records. A page with more cannot be the
+// answer to that request. Millions of tiny records would also take much more memory than the body.
 func maxRecords(limit int) int { return max(2*limit, limit+1000) }
 
-// split splits a body into its parts in one pass. It is strict around the records: two members with one name are an error.
-// It does not validate the records, see scanner.
+// split splits a body into its parts in one pass. It finds where each record begins and ends, but it does not check that the
+// record is valid JSON (see scanner). It does check the members around the records: two members with the same name are an
+// error, too.
 func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	s := newScanner(body)
 	e := envelope{members: members{}}
@@ -83,7 +84,7 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 		return e, errors.New("the body is not a JSON object")
 	}
 	err := s.readObject(func(name string) error {
-		if _, twice := e.members[name]; twice {
+		if _, found := e.members[name]; found {
 			return fmt.Errorf("the envelope has %s twice", excerpt(name))
 		}
 		if len(e.members) == maxEnvelopeMembers {
@@ -91,7 +92,7 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 		}
 		if name == n.Data && s.nextIs('[') {
 			e.members[name] = nil
-			e.records = make([]domain.Record, 0, max(0, min(limit, len(body)/8)))
+			e.records = make([]domain.Record, 0, max(0, min(limit, len(body)/8))) // a small body reserves little memory
 			return s.readArray(func(value []byte) error {
 				if len(e.records) == maxRecords(limit) {
 					return fmt.Errorf("%s has more than %d records, but at most %d were requested", n.Data, len(e.records), limit)
@@ -118,16 +119,17 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	}
 	if data, found := e.members[n.Data]; !found {
 		return envelope{}, fmt.Errorf("%s is missing", n.Data)
-	} else if data != nil {
+	} else if data != nil { // the loop above stores nil for an array
 		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeName(data))
 	}
 	return e, nil
 }
 
-// Members are the values of an object by name.
+// members maps the names in a JSON object to their values.
 type members map[string][]byte
 
-// value returns the member's value. It is nil if there is none or if name is empty.
+// value returns the value of the member with this name, or nil if there is no such member. An empty name means that the API
+// has no such member, so its value is nil, too.
 func (m members) value(name string) []byte {
 	if name == "" {
 		return nil
@@ -135,8 +137,9 @@ func (m members) value(name string) []byte {
 	return m[name]
 }
 
-// object returns the members of a member that is an object, nil if there is no such member. Two members with one name, and
-// text that is not UTF-8 at any depth, are errors. Names in deeper objects may repeat, because nothing reads them.
+// object returns the members of the object with this name, or nil if there is no member with this name. It returns an error
+// if the member is not an object, if the object has the same name twice, or if text in it is not UTF-8 at any depth. Names in
+// deeper objects may repeat, because nothing reads them.
 func (m members) object(name string) (members, error) {
 	value := m.value(name)
 	if value == nil {
@@ -151,7 +154,7 @@ func (m members) object(name string) (members, error) {
 	inner := members{}
 	s := scanner{body: value}
 	err := s.readObject(func(member string) (err error) {
-		if _, twice := inner[member]; twice {
+		if _, found := inner[member]; found {
 			return fmt.Errorf("it has %s twice", excerpt(member))
 		}
 		if len(inner) == maxEnvelopeMembers {
@@ -166,7 +169,7 @@ func (m members) object(name string) (members, error) {
 	return inner, nil
 }
 
-// checkReturned compares the number of records with the number that the API says it returned.
+// checkReturned returns an error if the API names another number of returned records than the page has.
 func (n EnvelopeNames) checkReturned(meta members, records int) error {
 	value := meta.value(n.Returned)
 	if isMissingOrNull(value) {
@@ -194,8 +197,8 @@ func (n EnvelopeNames) parseTotal(meta members) (domain.Total, error) {
 	return domain.Total{N: total, Known: true}, nil
 }
 
-// parseNext sets Next and ExpiresIn of the page, or Last. It reads the nested form if it is there, else the flat one. Only an
-// explicit false ends the stream. A cursor beside it is ignored.
+// parseNext sets Last of the page if HasMore is false, else Next and ExpiresIn. It reads the nested form if the body has it,
+// else the flat form. Only an explicit false ends the stream, and parseNext then ignores the cursor.
 func (n EnvelopeNames) parseNext(outer members, page *domain.Page, requested domain.Cursor) error {
 	pagination, err := outer.object(n.Pagination)
 	if err != nil {
@@ -208,7 +211,7 @@ func (n EnvelopeNames) parseNext(outer members, page *domain.Page, requested dom
 		}
 	}
 	switch hasMore := pagination.value(n.HasMore); string(hasMore) {
-	case "true":
+	case "true": // the code below reads the cursor
 	case "false":
 		page.Last = true
 		return nil
@@ -249,8 +252,8 @@ func (n EnvelopeNames) parseCursor(value []byte) (domain.Cursor, error) {
 	return domain.Cursor(text), nil
 }
 
-// parseLifetime reads whole seconds. It returns 0, that is not announced, for anything that is not believed: pawl only plans
-// with the lifetime.
+// parseLifetime returns the lifetime of a cursor, which the API gives in whole seconds. If the value is missing, malformed or
+// too large, it returns 0, which means unknown. That is no error, because pawl uses the lifetime only to plan.
 func parseLifetime(value []byte) time.Duration {
 	n, err := parseInteger(value)
 	if err != nil || n < 0 || n > int64(maxLifetime/time.Second) {

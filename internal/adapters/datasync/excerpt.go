@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	excerptBytes    = 40  // of a value, in the text of an error or a rejection
-	identifierBytes = 128 // of a request id
+	maxExcerptBytes   = 40  // maximum length of the part of a value that the text of an error or a rejection repeats
+	maxRequestIDBytes = 128 // maximum length of a request id
 )
 
-// addRequest returns err with the request that failed: its URL without the query, and the API's id of the answer, if there
-// is one. The key is removed from the text.
+// addRequest adds to err the request that failed: its URL without the query, and the request id that the API gave it, unless
+// that is empty. It also removes the API key from the text of err.
 func (c *Client) addRequest(requestID string, err error) error {
 	err = c.redactError(err)
 	if requestID == "" {
@@ -26,7 +26,8 @@ func (c *Client) addRequest(requestID string, err error) error {
 	return fmt.Errorf("GET %s (request id %s): %w", c.events.String(), requestID, err)
 }
 
-// redactError returns err, or an error with its text without the key: some transports repeat the request's headers.
+// redactError returns err unchanged if its text does not contain the API key. Otherwise it returns a new error with the same
+// text but without the key. Some transports repeat the request's headers in their errors.
 func (c *Client) redactError(err error) error {
 	if text := err.Error(); c.redact(text) != text {
 		return errors.New(c.redact(text))
@@ -34,7 +35,7 @@ func (c *Client) redactError(err error) error {
 	return err
 }
 
-// redactedExcerpt returns an excerpt of text from the API, without the key if the API repeats it.
+// redactedExcerpt returns an excerpt of text from the API. If the text contains the API key, the key is removed.
 func (c *Client) redactedExcerpt(text string) string { return excerpt(c.redact(text)) }
 
 func (c *Client) redact(text string) string {
@@ -44,7 +45,7 @@ func (c *Client) redact(text string) string {
 	return strings.ReplaceAll(text, c.cfg.APIKey, "[API key]")
 }
 
-// stripURL returns a redirect's target without its user, query and fragment, which may have secrets.
+// stripURL returns a redirect's target without its user, query and fragment, because these may contain secrets.
 func stripURL(location string) string {
 	u, err := url.Parse(location)
 	if err != nil {
@@ -54,36 +55,37 @@ func stripURL(location string) string {
 	return u.String()
 }
 
-// identifier returns a request id unchanged, or "" if it is too long or not printable ASCII.
-func identifier(text string) string {
+// checkedRequestID returns a request id from the API unchanged, or "" if it is too long or not printable ASCII.
+func checkedRequestID(text string) string {
 	notPrintable := func(r rune) bool { return r < ' ' || r > '~' }
-	if len(text) > identifierBytes || strings.ContainsFunc(text, notPrintable) {
+	if len(text) > maxRequestIDBytes || strings.ContainsFunc(text, notPrintable) {
 		return ""
 	}
 	return text
 }
 
-// excerpt quotes the beginning of a text from outside, in printable ASCII. It is safe in logs and tables.
+// excerpt returns the beginning of a text from outside, in quotes. It escapes all characters that are not printable ASCII, so
+// the excerpt is safe in logs and tables. After a text that was cut, it adds "…".
 func excerpt[T string | []byte](text T) string {
-	if len(text) <= excerptBytes {
+	if len(text) <= maxExcerptBytes {
 		return strconv.QuoteToASCII(string(text))
 	}
-	cut := excerptBytes
-	for cut > excerptBytes-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+	cut := maxExcerptBytes
+	for cut > maxExcerptBytes-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
 	return strconv.QuoteToASCII(string(text[:cut])) + "…"
 }
 
-// fieldName returns a field's name as paths show it: unchanged if it is plain and short, else as an excerpt.
+// fieldName returns a field's name in the form for paths. A plain, short name stays as it is; any other becomes an excerpt.
 func fieldName[T string | []byte](name T) string {
-	if len(name) <= excerptBytes && isPlain(name) {
+	if len(name) <= maxExcerptBytes && isPlain(name) {
 		return string(name)
 	}
 	return excerpt(name)
 }
 
-// isPlain reports whether excerpt would add only quotes to the name.
+// isPlain reports whether a name consists of printable ASCII characters that need no escape in quotes.
 func isPlain[T string | []byte](name T) bool {
 	for i := range len(name) {
 		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -93,7 +95,7 @@ func isPlain[T string | []byte](name T) bool {
 	return true
 }
 
-// joinPath returns the path of a field within the object at path. The record's own path is "".
+// joinPath returns the path of the field with this name in the object at path. The path of the record itself is "".
 func joinPath(path, name string) string {
 	if path == "" {
 		return name

@@ -20,14 +20,14 @@ import (
 
 const (
 	maxHeaderBytes = 64 << 10
-	// maxErrorBytes bounds what is read of the body of an error answer: enough for a code and a message.
+	// maxErrorBytes is how much of the body of an error answer is read. That is enough for a code and a message.
 	maxErrorBytes = 64 << 10
 	// firstBufferBytes is the size of the first buffer for a body of unknown length. The buffer doubles when it is full.
 	firstBufferBytes = 256 << 10
 )
 
 var (
-	errTimeout  = errors.New("the request's own timeout")
+	errTimeout  = errors.New("the request's own timeout") // only a context's cause, never returned
 	errTooLarge = errors.New("the body is too large")
 	errProxy    = errors.New("the proxy setting in the environment cannot be used")
 )
@@ -37,34 +37,34 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte    // decompressed; if the status is not 200, only its beginning
-	receivedAt time.Time // when the headers had arrived
+	receivedAt time.Time // the time when the headers arrived
 }
 
-// send sends one request and reads the answer. It returns an error only if there is no complete answer. An answer with an
-// error status is not an error here.
+// send sends one request and reads the answer. It returns an error if no answer arrives, or if a page's body is incomplete or
+// too large. An answer with an error status is not an error here, even if its body is incomplete.
 func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, error) {
-	timed, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTimeout)
+	timedCtx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTimeout)
 	defer cancel()
-	request, err := c.newRequest(timed, req)
+	request, err := c.newRequest(timedCtx, req)
 	if err != nil {
 		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.addRequest("", err)}
 	}
-	// RoundTrip instead of http.Client: it returns a redirect as an answer, and it has no cookies.
+	// This is not an http.Client, because RoundTrip returns a redirect as an answer and keeps no cookies.
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return answer{}, c.networkError(ctx, timed, err)
+		return answer{}, c.networkError(ctx, timedCtx, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // the body was read, or an error is returned already
+	defer response.Body.Close() //nolint:errcheck // the body was read, or send returns another error
 	a := answer{status: response.StatusCode, header: response.Header, receivedAt: time.Now()}
 	if a.status != http.StatusOK {
-		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // the status is enough if the body fails
+		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // if the body cannot be read, the status is enough
 		if ctx.Err() != nil {
-			return answer{}, c.networkError(ctx, timed, ctx.Err())
+			return answer{}, c.networkError(ctx, timedCtx, ctx.Err())
 		}
 		return a, nil
 	}
 	if a.body, err = readBody(response, c.cfg.MaxPageBytes); err != nil {
-		return answer{}, c.networkError(ctx, timed, err)
+		return answer{}, c.networkError(ctx, timedCtx, err)
 	}
 	return a, nil
 }
@@ -84,11 +84,11 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	if err != nil {
 		return nil, err
 	}
-	// net/http repeats a GET by itself when a reused connection turns out to be closed. It does not if it cannot rewind the
-	// body, even an empty one. One attempt must be one request, or the rate limit is counted wrong.
+	// If a reused connection turns out to be closed, net/http sends a GET again by itself. Here one call must send one request,
+	// or the rate limit is counted wrong. net/http cannot rewind this empty body, so it does not send the request again.
 	request.Body = io.NopCloser(strings.NewReader(""))
 	request.Header.Set("Accept", "application/json")
-	// A cache must ask the API: an old answer has old records and an old quota.
+	// A cache must not answer by itself, because an old answer has old records and an old quota.
 	request.Header.Set("Cache-Control", "no-cache")
 	request.Header.Set("User-Agent", c.cfg.UserAgent)
 	if c.cfg.APIKey != "" {
@@ -97,34 +97,36 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	return request, nil
 }
 
-// newTransport returns a private transport, so that changes to http.DefaultTransport do not affect it.
+// newTransport returns a copy of http.DefaultTransport, so that later changes to http.DefaultTransport do not affect it.
 func newTransport() http.RoundTripper {
-	shared, ok := http.DefaultTransport.(*http.Transport)
+	defaults, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		shared = &http.Transport{}
+		defaults = &http.Transport{}
 	}
-	own := shared.Clone()
-	own.MaxResponseHeaderBytes = maxHeaderBytes
-	// One request at a time gains nothing from HTTP/2, where the empty body that newRequest sets would be sent as a body.
-	own.Protocols = &http.Protocols{}
-	own.Protocols.SetHTTP1(true)
-	own.Proxy = func(r *http.Request) (*url.URL, error) {
+	transport := defaults.Clone()
+	transport.MaxResponseHeaderBytes = maxHeaderBytes
+	// The transport does not use HTTP/2: it would send the empty body that newRequest sets, and pawl sends only one request at
+	// a time.
+	transport.Protocols = &http.Protocols{}
+	transport.Protocols.SetHTTP1(true)
+	transport.Proxy = func(r *http.Request) (*url.URL, error) {
 		proxy, err := http.ProxyFromEnvironment(r)
 		if err != nil {
 			return nil, errProxy // err repeats the setting, which may have a password
 		}
 		return proxy, nil
 	}
-	return own
+	return transport
 }
 
-// readBody reads a body of at most maxBytes into one buffer, which the page's records share. The buffer never has room for
-// more than maxBytes+1. A larger body gives errTooLarge.
+// readBody reads a body into one buffer, which the page's records share. If the body has more than maxBytes, it returns
+// errTooLarge. The buffer is never larger than maxBytes+1.
 func readBody(response *http.Response, maxBytes int64) ([]byte, error) {
 	if response.ContentLength > maxBytes {
 		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLarge, response.ContentLength, maxBytes)
 	}
-	// One byte more than announced shows the end without growing the buffer. One more than allowed shows the excess.
+	// The buffer has one byte more than the announced length, so that Read can report the end before the buffer is full. It
+	// may have one byte more than maxBytes, so that a body that is too large can be recognized.
 	size := response.ContentLength + 1
 	if response.ContentLength < 0 {
 		size = firstBufferBytes
@@ -148,14 +150,14 @@ func readBody(response *http.Response, maxBytes int64) ([]byte, error) {
 	}
 }
 
-// networkError classifies err, for which there is no complete answer, by its type. caller is the context that FetchPage was
-// given. timed is derived from it and also ends with the client's own timeout.
-func (c *Client) networkError(caller, timed context.Context, err error) error {
+// networkError returns the classified error for a request without a complete answer, because of err. callerCtx is the context
+// that the caller gave to FetchPage. timedCtx is derived from it and also ends with the client's own timeout.
+func (c *Client) networkError(callerCtx, timedCtx context.Context, err error) error {
 	failure := &domain.Error{Kind: domain.Transient, Op: opFetch}
 	switch {
-	case caller.Err() != nil:
-		failure.Kind, err = domain.Stopped, caller.Err()
-	case errors.Is(context.Cause(timed), errTimeout):
+	case callerCtx.Err() != nil:
+		failure.Kind, err = domain.Stopped, callerCtx.Err()
+	case errors.Is(context.Cause(timedCtx), errTimeout):
 		err = fmt.Errorf("no complete answer within %s", c.cfg.Timeout)
 	case errors.Is(err, errTooLarge):
 		failure.Kind = domain.BadPage
@@ -178,12 +180,13 @@ func (c *Client) networkError(caller, timed context.Context, err error) error {
 	return failure
 }
 
-// isCorrupt reports whether a compressed body is damaged.
+// isCorrupt reports whether err means that a compressed body is damaged.
 func isCorrupt(err error) bool {
 	var corrupt flate.CorruptInputError
 	return errors.As(err, &corrupt) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
 }
 
+// isUntrusted reports whether the server's certificate was not accepted.
 func isUntrusted(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	return untrusted

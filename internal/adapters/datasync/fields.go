@@ -8,7 +8,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The kinds of drift. They are stored, so they never change.
+// The kinds of drift. The database stores them, so they must never change.
 const (
 	driftNewField       = "new field"
 	driftOtherSessionID = "differs from the session id beside it"
@@ -26,7 +26,8 @@ func (r *recordReader) setText(target *string, value []byte) *domain.Rejection {
 	return rejection
 }
 
-// setEventID rejects the UUID of zeros: RFC 9562 (5.9) reserves it for "no value", so it identifies no event.
+// setEventID sets the event's id. It rejects the nil UUID, which has only zeros: RFC 9562 (section 5.9) reserves it for
+// "no value", so it identifies no event.
 func (r *recordReader) setEventID(value []byte) *domain.Rejection {
 	rejection := r.setUUID(&r.event.ID, value)
 	if rejection == nil && r.event.ID == (domain.EventID{}) {
@@ -76,7 +77,7 @@ func (r *recordReader) setProperties(value []byte) *domain.Rejection {
 	return nil
 }
 
-// unquoteField returns the text of a string value, which may be a slice of value.
+// unquoteField returns the text of a JSON string. The text may be a slice of value.
 func unquoteField(value []byte) ([]byte, *domain.Rejection) {
 	if jsontext.Value(value).Kind() != jsontext.KindString {
 		return nil, rejectValue(reasonType, value, "is not a string")
@@ -88,59 +89,54 @@ func unquoteField(value []byte) ([]byte, *domain.Rejection) {
 	return text, nil
 }
 
-// An extra collects the fields of a record that the profile does not name, and the record's drift. It is reused for other
-// records.
-type extra struct {
-	top     []byte // the record's own members, each with a comma before it
-	session []byte // the members of its session, in the same form
-	drift   []domain.Drift
-	unknown int // number of unknown fields
+// extraFields collects the fields of a record that go into Event.Extra, and the record's drift.
+type extraFields struct {
+	top          []byte // JSON members of the record itself, each with a comma before it
+	session      []byte // JSON members of its session, each with a comma before it
+	drift        []domain.Drift
+	unknownCount int // number of fields that the profile does not name
 }
 
-// add adds a member, to the record itself if top is true, else to its session. name is quoted.
-func (e *extra) add(top bool, name, value []byte) {
-	target := &e.session
-	if top {
-		target = &e.top
-	}
-	*target = append(*target, ',')
-	*target = append(*target, name...)
-	*target = append(*target, ':')
-	*target = append(*target, value...)
+// appendMember appends a comma and a JSON member to members. name is a JSON string.
+func appendMember(members, name, value []byte) []byte {
+	members = append(members, ',')
+	members = append(members, name...)
+	members = append(members, ':')
+	return append(members, value...)
 }
 
-// addSessionID adds a session id within the session that differs from the record's session id.
-func (e *extra) addSessionID(names EventNames, value []byte) {
-	e.add(false, quoteName(names.SessionIDCopy), value)
+// addSessionID adds the id within the session, which differs from the record's session id, as a field and as drift.
+func (e *extraFields) addSessionID(names EventNames, value []byte) {
+	e.session = appendMember(e.session, quoteName(names.SessionIDCopy), value)
 	path := joinPath(names.Session, names.SessionIDCopy)
 	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftOtherSessionID, Value: value})
 }
 
-// object returns all members as one JSON object in new memory, nil if there are none. Nothing can be added after it.
-func (e *extra) object(names EventNames) []byte {
+// object returns a new JSON object with all fields, or nil if there are none. It changes e, so it must be called last.
+func (e *extraFields) object(names EventNames) []byte {
 	if len(e.session) > 0 {
-		e.session[0] = '{'
-		e.add(true, quoteName(names.Session), append(e.session, '}'))
+		e.session[0] = '{' // replaces the first comma
+		e.top = appendMember(e.top, quoteName(names.Session), append(e.session, '}'))
 	}
 	if len(e.top) == 0 {
 		return nil
 	}
-	e.top[0] = '{'
+	e.top[0] = '{' // replaces the first comma
 	return slices.Concat(e.top, []byte{'}'})
 }
 
-// recycle returns an empty extra that reuses e's memory, unless that is large. e must not be used after it.
-func (e *extra) recycle() extra {
+// recycle returns empty extraFields that reuse the memory of e, unless that memory is large. e must not be used afterwards.
+func (e *extraFields) recycle() extraFields {
 	const maxBytes = 64 << 10
 	if cap(e.top)+cap(e.session) > maxBytes {
-		return extra{}
+		return extraFields{}
 	}
 	clear(e.drift)
-	return extra{top: e.top[:0], session: e.session[:0], drift: e.drift[:0]}
+	return extraFields{top: e.top[:0], session: e.session[:0], drift: e.drift[:0]}
 }
 
-// quoteName returns a name of the profile as JSON.
+// quoteName returns a name of the profile as a JSON string.
 func quoteName(name string) []byte {
-	text, _ := jsontext.AppendQuote(nil, name) // fails only for invalid UTF-8, and then the result is JSON too
+	text, _ := jsontext.AppendQuote(nil, name) // an error means invalid UTF-8, and the result is a JSON string even then
 	return text
 }

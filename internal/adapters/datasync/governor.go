@@ -8,19 +8,19 @@ import (
 )
 
 // A governor decides when the next request may be sent: at least minDelay after the last one, and not before the rate limit
-// allows it. It never waits; its caller does. It is safe for concurrent use.
+// allows it. The governor never waits; its caller does. It is safe for concurrent use.
 type governor struct {
-	minDelay time.Duration // from send to send
+	minDelay time.Duration // minimum time from one request to the next
 
 	mu              sync.Mutex
-	lastSent        time.Time     // zero if nothing was sent
-	until           time.Time     // the rate limit allows no request before; may be in the past
-	announcedWindow time.Duration // the window of the rate limit that an answer announced last, 0 if none did
-	impliedWindow   time.Duration // the longest window that answers implied, 0 if none did
+	lastSent        time.Time     // the time of the latest request; zero if no request was sent
+	until           time.Time     // the rate limit allows no request before this time, which may be in the past
+	announcedWindow time.Duration // the window of the rate limit in the latest answer that announced one; 0 if no answer did
+	impliedWindow   time.Duration // the longest window that answers implied, see learnWindow; 0 if no answer did
 	unit            resetUnit
 }
 
-// A hold says why no request was sent. It is the cause of the error that [Client.FetchPage] returns.
+// A hold says why, and until when, no request is sent. It is the cause of the error that [Client.FetchPage] returns.
 type hold struct {
 	until  time.Time
 	reason string
@@ -30,7 +30,7 @@ func (h *hold) Error() string {
 	return fmt.Sprintf("not sent before %s: %s", h.until.Format(time.TimeOnly), h.reason)
 }
 
-// reserve counts one request as sent at now, or returns the hold that forbids it.
+// reserve records one request as sent at now and returns nil. If no request may be sent at now, it returns the hold.
 func (g *governor) reserve(now time.Time) *hold {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -44,15 +44,16 @@ func (g *governor) reserve(now time.Time) *hold {
 	return nil
 }
 
-// observe records the rate-limit headers of an answer and returns them. The returned time is when the answer allows the
-// next request, zero if the answer does not say. observe never shortens a hold, because answers can arrive out of order.
+// observe records the rate-limit headers of an answer and returns them. If the rate limit is used up, it also returns when
+// the answer allows the next request. That time is zero if the answer does not say it, or if the rate limit is not used up.
+// observe never shortens a hold, because answers can arrive out of order.
 func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	headers := names.parse(a.header, a.receivedAt, g.unit.millis)
 	if g.unit.learn(headers.limit.resetText, a.receivedAt) {
 		headers = names.parse(a.header, a.receivedAt, true)
-		g.impliedWindow = 0 // it was learned in the wrong unit
+		g.impliedWindow = 0 // it was computed from resets in the wrong unit
 	}
 	g.learnWindow(headers.limit, a)
 	var until time.Time
@@ -63,42 +64,48 @@ func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time)
 	return headers, until
 }
 
-// maxImpliedWindow bounds the window that answers imply. Without an announced window it also bounds the reset: a larger
-// number may count milliseconds.
+// maxImpliedWindow is the longest window that an answer can imply. If no window is known, it is also the longest time to a
+// reset that retryTime believes, because a larger number may count milliseconds.
 const maxImpliedWindow = time.Hour
 
-// minWindow is the minimum hold that replaces a reset that is too far away, unless a shorter window is announced.
+// minWindow is the hold that replaces a reset that is too far away if no window is known. An implied window that is shorter
+// than minWindow counts as minWindow.
 const minWindow = time.Minute
 
-// learnWindow records the window that an answer announces or implies. The first answer in a window implies the whole
-// window by its reset. It implies less if windows begin with the minutes of the clock. So an implied window only grows, and
-// later answers in a window count too.
+// learnWindow records the window that an answer announces or implies. The first answer in a window implies that the window
+// is as long as the time left to the reset. If windows begin with the minutes of the clock, the first answer can come late,
+// and then it implies too short a window. Therefore an implied window never shrinks, and later answers can make it longer.
 func (g *governor) learnWindow(limit rateLimitItem, a answer) {
-	left := limit.reset.Sub(a.receivedAt)
-	isFirst := limit.hasRemaining && limit.remaining == limit.limit-1
-	switch {
-	case limit.window > 0:
+	if limit.window > 0 {
 		g.announcedWindow = limit.window
-	case a.status == http.StatusOK && left > 0 && left <= maxImpliedWindow && (isFirst || g.impliedWindow > 0 && !limit.isUsedUp()):
+		return
+	}
+	left := limit.reset.Sub(a.receivedAt)
+	if a.status != http.StatusOK || left <= 0 || left > maxImpliedWindow {
+		return
+	}
+	isFirst := limit.hasRemaining && limit.remaining == limit.limit-1
+	isLater := g.impliedWindow > 0 && !limit.isUsedUp()
+	if isFirst || isLater {
 		g.impliedWindow = max(g.impliedWindow, left)
 	}
 }
 
-// retryTime returns when to try again, zero if the answer does not say. The Retry-After of a refusal is always believed. A
-// reset that is more than one window away is not: then retryTime returns the end of one window, or of minWindow if no
-// window is known.
+// retryTime returns the time of the next attempt, or zero if the answer does not say it. It always believes the Retry-After
+// of a refusal. It believes a reset only if the reset is at most one window away. Otherwise it returns the time when one
+// window, or minWindow if no window is known, has passed.
 func (g *governor) retryTime(headers rateHeaders, a answer) time.Time {
 	const slack = time.Second // windows are announced in whole seconds
 	until := headers.retryTime(a.receivedAt)
-	inRetryAfter := until.Equal(headers.retryAfter)
-	if inRetryAfter && isRateLimited(a.status, headers) {
+	isRetryAfter := until.Equal(headers.retryAfter)
+	if isRetryAfter && isRateLimited(a.status, headers) {
 		return until
 	}
 	maxLeft, fallback := maxImpliedWindow, minWindow
 	switch {
 	case g.announcedWindow > 0:
 		maxLeft, fallback = g.announcedWindow, g.announcedWindow
-	case inRetryAfter:
+	case isRetryAfter:
 		maxLeft = maxWindow
 	case g.impliedWindow > 0:
 		maxLeft = max(g.impliedWindow, minWindow)
@@ -110,25 +117,28 @@ func (g *governor) retryTime(headers rateHeaders, a answer) time.Time {
 	return a.receivedAt.Add(fallback)
 }
 
-// holdUntil extends the hold to t. It never shortens a hold, so it ignores the zero time.
-func (g *governor) holdUntil(t time.Time) {
-	if t.After(g.until) {
-		g.until = t
+// holdUntil extends the hold to the time until. It never shortens a hold, so it ignores the zero time.
+func (g *governor) holdUntil(until time.Time) {
+	if until.After(g.until) {
+		g.until = until
 	}
 }
 
 // A resetUnit finds out whether the API counts the time left in a window in seconds, as nearly all APIs do, or in
-// milliseconds. It compares how much the number shrinks with the time that passes. Two answers that shrink in milliseconds,
-// with none between them that shrinks in seconds, prove milliseconds.
+// milliseconds. It compares how much the number shrinks from answer to answer with the time that passes. If the number
+// shrinks as fast as milliseconds, the answer is a match. minMatches matches prove milliseconds. An answer that shrinks in
+// another way makes the count begin again; an answer in a new window does not.
 type resetUnit struct {
-	millis bool // proved
+	millis bool // the API has proved to count milliseconds
 
-	lastLeft   float64 // in the last answer; 0 if unknown
-	receivedAt time.Time
-	matches    int // answers that shrank in milliseconds, since the last that shrank in seconds
+	lastLeft   float64   // the time left in the latest answer; 0 if unknown
+	receivedAt time.Time // when the latest answer arrived
+	matches    int
 }
 
-// learn records the time left that an answer names. It reports whether this answer has proved milliseconds.
+const minMatches = 2
+
+// learn compares the time left in an answer with the answer before. It reports whether this answer has proved milliseconds.
 func (u *resetUnit) learn(text string, receivedAt time.Time) bool {
 	left, ok := parseDecimal(text)
 	if !ok || left > minEpochSeconds || u.millis {
@@ -137,18 +147,18 @@ func (u *resetUnit) learn(text string, receivedAt time.Time) bool {
 	shrunk, passed := u.lastLeft-left, receivedAt.Sub(u.receivedAt)
 	u.lastLeft, u.receivedAt = left, receivedAt
 	switch {
-	case shrunk <= 0: // another window
+	case shrunk <= 0: // the answer is in a new window
 		return false
 	case shrunk <= passed.Seconds()+maxRounding, !isNear(shrunk, float64(passed.Milliseconds())):
 		u.matches = 0
 		return false
 	}
 	u.matches++
-	u.millis = u.matches == 2
+	u.millis = u.matches == minMatches
 	return u.millis
 }
 
-// maxRounding is how much more a reset in whole seconds may shrink than the seconds that passed.
+// maxRounding is how many seconds more than the time that passed a reset may shrink and still count seconds.
 const maxRounding = 5
 
 // isNear reports whether a and b differ by a factor of at most two.

@@ -16,8 +16,8 @@ import (
 // The limits of a record that is hashed by its content. They keep the time and memory for a hash in proportion to the size
 // of the record.
 const (
-	maxHashDepth   = 1000    // objects and arrays within one another
-	maxHashMembers = 1 << 16 // members of all objects that are open at the same time
+	maxHashDepth   = 1000    // maximum number of objects and arrays that are open at the same time
+	maxHashMembers = 1 << 16 // maximum number of members in all objects that are open at the same time
 )
 
 var errNotHashable = errors.New("the record is nested too deeply, or has too many members")
@@ -26,9 +26,10 @@ var errNotHashable = errors.New("the record is nested too deeply, or has too man
 //   - Members are sorted by name. Members with the same name stay in their order.
 //   - A string is hashed by its text, without escapes. A string that is not valid text is hashed as written.
 //   - A number is hashed as written.
-//   - The record's timestamp, if valid, is hashed by its time: the API changes its form with the record's place in a page.
+//   - The record's timestamp, if valid, is hashed by its time, because the API writes the same time in different forms,
+//     depending on the record's place in a page.
 //
-// Anything but a complete object within the limits above is hashed by its bytes.
+// A record that is not a complete object, or that is beyond maxHashDepth or maxHashMembers, is hashed by its bytes.
 func (d *Decoder) Hash(record domain.Record) domain.RecordHash {
 	h := recordHasher{scanner: scanner{body: record.Payload}, timestampName: d.names.Timestamp}
 	hash, err := h.hashObject(true)
@@ -46,12 +47,12 @@ type recordHasher struct {
 	scanner
 
 	timestampName string
-	nesting       int    // open objects and arrays
-	openMembers   int    // of the open objects
-	scratch       []byte // reused for each value
+	nesting       int    // number of open objects and arrays
+	openMembers   int    // number of members, so far, in the open objects
+	scratch       []byte // memory for one value, which each value reuses
 }
 
-// The tags are the first byte of what is hashed, so that values of different kinds have different hashes.
+// A tag is the first byte in the input of each hash, so that values of different kinds have different hashes.
 const (
 	tagText      = 's'
 	tagRawString = 'r' // a string that is not valid text
@@ -61,8 +62,9 @@ const (
 	tagTime      = 't'
 )
 
+// A hashedMember is a member of an object and the hash of its value.
 type hashedMember struct {
-	name string // with its tag, see readName
+	name string // begins with a tag, see readName
 	hash domain.RecordHash
 }
 
@@ -134,8 +136,8 @@ func (h *recordHasher) hashObject(isRecord bool) (domain.RecordHash, error) {
 	return domain.RecordHash(sum.Sum(nil)), nil
 }
 
-// readName reads a member's name and returns it after its tag, so that a name that is valid text never equals one that is
-// not.
+// readName reads a member's name and returns a tag and then the name. Because of the tag, a name that is valid text never
+// equals a name that is not.
 func (h *recordHasher) readName() (string, error) {
 	begin := h.pos
 	if h.pos == len(h.body) || h.body[h.pos] != '"' {
@@ -179,7 +181,8 @@ func (h *recordHasher) hashScalar(tag byte, value []byte) domain.RecordHash {
 	return sha256.Sum256(h.scratch)
 }
 
-// tagString returns a string's text with tagText, or the string as written with tagRawString if it is not valid text.
+// tagString returns tagText and the text of a JSON string. If the string is not valid text, it returns tagRawString and the
+// string as written.
 func tagString(quoted []byte) (tag byte, text []byte) {
 	if jsontext.Value(quoted).IsValid() {
 		if text, err := unquote(quoted); err == nil {

@@ -1,13 +1,13 @@
 package datasync
 
 // A Profile holds everything that is specific to one cursor-paginated API: its path, headers, parameters and field names.
-// The rest of the package uses no such name. If an optional name is empty, the API has no such header or field.
+// No other code in the package contains such a name. If an optional name is empty, the API has no such header or field.
 type Profile struct {
-	EventsPath  string // after the base URL, with a leading slash
-	KeyHeader   string // for the API key
+	EventsPath  string // the path after the base URL, with a leading slash
+	KeyHeader   string // the header for the API key
 	LimitParam  string
 	CursorParam string
-	MaxLimit    int // maximum number of records in a page; larger limits are cut to it
+	MaxLimit    int // maximum number of records that a request may ask for
 
 	Headers   HeaderNames
 	Envelope  EnvelopeNames
@@ -15,7 +15,7 @@ type Profile struct {
 	Event     EventNames
 }
 
-// HeaderNames are the headers of an answer. The headers of RFC 9110 are read too.
+// HeaderNames are the names of headers in an answer. Headers that a standard names, such as Retry-After, are read in addition.
 type HeaderNames struct {
 	Limit     string // requests in a window
 	Remaining string // requests left in the window
@@ -24,8 +24,8 @@ type HeaderNames struct {
 	Broken    string // marks a successful answer as broken on purpose
 }
 
-// EnvelopeNames are the members of a page around its records. In the nested form Pagination has HasMore, NextCursor and
-// ExpiresIn. In the flat form they are beside Data.
+// EnvelopeNames are the names of the members of a page around its records. In the nested form HasMore, NextCursor and
+// ExpiresIn are members of the object Pagination. In the flat form they are beside Data.
 type EnvelopeNames struct {
 	Data       string
 	Pagination string // an object, in the nested form only
@@ -38,15 +38,15 @@ type EnvelopeNames struct {
 	RequestID  string
 }
 
-// ErrorBodyNames are the members of the body of an error answer, and its codes.
+// ErrorBodyNames are the names of members in the body of an error answer, and values of its code.
 type ErrorBodyNames struct {
 	Code          string
 	Message       string
-	CursorPrefix  string // all codes about the cursor begin with it
+	CursorPrefix  string // the beginning of all codes about the cursor
 	CursorExpired string // the code of an expired cursor
 }
 
-// EventNames are a record's members. All of them are required.
+// EventNames are the names of a record's members. All of them are required.
 type EventNames struct {
 	ID         string
 	SessionID  string
@@ -56,18 +56,18 @@ type EventNames struct {
 	Properties string
 	Timestamp  string
 
-	Session           string // an object with the three below
+	Session           string // an object with the three members below
 	SessionIDCopy     string // has the same value as SessionID
 	SessionDeviceType string
 	SessionBrowser    string
 }
 
-// DataSync returns the profile of the DataSync Analytics API, version 1, as recorded. The API's own documentation has
-// another path, and only the flat form of a page.
+// DataSync returns the profile of the DataSync Analytics API, version 1, as recorded. The API's own documentation differs: it
+// gives another path, and it knows only the flat form of a page.
 func DataSync() Profile {
 	return Profile{
 		EventsPath: "/events", KeyHeader: "X-API-Key", LimitParam: "limit", CursorParam: "cursor",
-		MaxLimit: 5000, // recorded: the API cuts larger limits to it, without an error
+		MaxLimit: 5000, // recorded: the API reduces a larger limit to this one, without an error
 		Headers: HeaderNames{
 			Limit: "X-RateLimit-Limit", Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset",
 			RequestID: "X-Request-ID",

@@ -12,30 +12,30 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// maxWindow bounds the window of a rate limit. A longer window is ignored, even if it is announced.
+// maxWindow is the longest window of a rate limit that pawl believes. A longer window counts as unknown.
 const maxWindow = 24 * time.Hour
 
-// rateHeaders are what the headers of one answer say about the rate limit. All times are by the local clock: a date is
-// read relative to the answer's own Date header, so that a wrong clock does not make a wrong wait.
+// rateHeaders holds the rate limit from the headers of one answer. All times are by the local clock. If a header has a date,
+// pawl compares it with the answer's own Date header, so that a wrong clock of the server does not cause a wrong wait.
 type rateHeaders struct {
 	limit      rateLimitItem // the tightest of the limits in the headers
 	retryAfter time.Time     // zero if there is no Retry-After
 	quota      domain.Quota
 }
 
-// A rateLimitItem is one limit in the headers of an answer. A zero field is not in the headers.
+// A rateLimitItem is one limit in the headers of an answer. A field that the headers do not have is zero.
 type rateLimitItem struct {
-	name         string // of its policy
+	name         string // the name of the limit's policy
 	limit        int64  // requests in a window
 	window       time.Duration
 	hasRemaining bool
-	remaining    int64 // requests left; zero or negative if there are none
-	resetText    string
+	remaining    int64     // requests left; zero or negative if no request is left
+	resetText    string    // reset as the header has it
 	reset        time.Time // when the window ends
 }
 
-// retryTime returns when a request may be sent again after the rate limit is used up. It is zero if the headers do not
-// say. "Retry-After: 0" says nothing, so the end of the window counts then.
+// retryTime returns when a request may be sent again after the rate limit is used up, or zero if the headers do not say it.
+// "Retry-After: 0" does not say it. In that case retryTime returns the end of the window if the headers have it.
 func (r rateHeaders) retryTime(receivedAt time.Time) time.Time {
 	if r.retryAfter.After(receivedAt) || r.limit.reset.IsZero() {
 		return r.retryAfter
@@ -48,7 +48,8 @@ func (r rateHeaders) isUsedUp() bool { return r.limit.isUsedUp() }
 
 func (i rateLimitItem) isUsedUp() bool { return i.hasRemaining && i.remaining <= 0 }
 
-// isTighterThan reports whether i has fewer requests left than other. If both have the same, the later reset is tighter.
+// isTighterThan reports whether i has fewer requests left than other. If both have the same number left, the item with the
+// later reset is tighter.
 func (i rateLimitItem) isTighterThan(other rateLimitItem) bool {
 	left, otherLeft := max(i.remaining, 0), max(other.remaining, 0)
 	return left < otherLeft || left == otherLeft && i.reset.After(other.reset)
@@ -69,8 +70,8 @@ func (i rateLimitItem) quota(receivedAt time.Time) domain.Quota {
 // olderDraft holds the header names of the IETF draft up to version 06.
 var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Remaining", Reset: "RateLimit-Reset"}
 
-// parse reads the rate limit from an answer's headers, in all forms: the profile's headers, the older draft's, and the
-// RateLimit field. A reset that is a plain number counts milliseconds if millis is true, else seconds.
+// parse reads the rate limit from an answer's headers. It reads three forms: the headers that n names, the headers of the
+// older draft, and the RateLimit field. A reset that is a plain number counts milliseconds if millis is true, else seconds.
 func (n HeaderNames) parse(h http.Header, receivedAt time.Time, millis bool) rateHeaders {
 	clock := serverClock{receivedAt: receivedAt, date: receivedAt, millis: millis}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
@@ -91,7 +92,7 @@ func (n HeaderNames) parse(h http.Header, receivedAt time.Time, millis bool) rat
 	return headers
 }
 
-// parseItem reads the headers that carry one value each.
+// parseItem reads the three headers with the limit, the remaining requests and the reset.
 func (n HeaderNames) parseItem(h http.Header) rateLimitItem {
 	var item rateLimitItem
 	if limit, ok := parseFirstInteger(h.Values(n.Limit)); ok {
@@ -135,7 +136,8 @@ func parseRateLimit(fields []string) (items []rateLimitItem) {
 	return []rateLimitItem{limit}
 }
 
-// A policy is a limit as the API announces it, without what is left of it. A zero field is not announced.
+// A policy is a limit that the API announces. It does not say how many requests are left. A field that the API does not
+// announce is zero.
 type policy struct {
 	name   string
 	limit  int64
@@ -144,8 +146,9 @@ type policy struct {
 
 type policies []policy
 
-// parsePolicies reads the RateLimit-Policy field: `"default";q=10;w=60`, or `10;w=60` in older drafts. The older form may
-// also follow the limit in RateLimit-Limit. Policies that do not count requests are left out.
+// parsePolicies reads the RateLimit-Policy field, which looks like `"default";q=10;w=60`, or in older drafts like `10;w=60`. It
+// also reads RateLimit-Limit, where policies in the older form may follow the limit. It omits policies that do not count
+// requests.
 func parsePolicies(h http.Header) (all policies) {
 	for _, field := range []string{"RateLimit-Policy", "RateLimit-Limit"} {
 		list, err := httpsfv.UnmarshalList(h.Values(field))
@@ -173,8 +176,8 @@ func parsePolicies(h http.Header) (all policies) {
 	return all
 }
 
-// complete adds the limit and the window of the item's policy to the item. The policy is the one with the item's name. If
-// the item has no name, it is the first one with a window and the item's limit.
+// complete adds to an item the limit and the window of its policy. If the item has a name, its policy is the first policy
+// with that name. Otherwise it is the first policy that has a window and the item's limit.
 func (all policies) complete(item *rateLimitItem) {
 	i := slices.IndexFunc(all, func(p policy) bool {
 		if item.name != "" {
@@ -191,7 +194,8 @@ func (all policies) complete(item *rateLimitItem) {
 	}
 }
 
-// mergeItems returns the tightest item. Its missing limit and reset come from the items that name no remaining count.
+// mergeItems returns the tightest of the items with a remaining count. If that item has no limit or no reset, mergeItems
+// takes the largest limit or the latest reset of the items without a remaining count.
 func mergeItems(items []rateLimitItem) rateLimitItem {
 	var tightest, rest rateLimitItem
 	for _, item := range items {
@@ -214,7 +218,7 @@ func mergeItems(items []rateLimitItem) rateLimitItem {
 	return tightest
 }
 
-// parseFirstInteger returns the first item of a list if it is an integer.
+// parseFirstInteger returns the first item of a list. It reports false if there is none or if it is not an integer.
 func parseFirstInteger(fields []string) (int64, bool) {
 	list, err := httpsfv.UnmarshalList(fields)
 	if err != nil || len(list) == 0 {
@@ -230,7 +234,8 @@ func toInteger(value any, found bool) (int64, bool) {
 	return n, found && ok
 }
 
-// toNumberText returns a number as text, or "" if value is not a number.
+// toNumberText returns a number as text, or "" if value is not a number. The second parameter lets it accept the results of
+// a lookup; it is not needed, because a value that was not found is nil.
 func toNumberText(value any, _ bool) string {
 	switch n := value.(type) {
 	case int64:
@@ -257,21 +262,21 @@ func toText(value any) string {
 // A serverClock converts the times in an answer to times of the local clock.
 type serverClock struct {
 	receivedAt time.Time // by the local clock
-	date       time.Time // the answer's Date header, by the server's clock; receivedAt if there is none
-	millis     bool      // a plain number counts the milliseconds left, not the seconds
+	date       time.Time // the answer's Date header, by the server's clock; receivedAt if there is no Date header
+	millis     bool      // whether a plain number counts milliseconds; otherwise it counts seconds
 }
 
-// A number above minEpochSeconds is not the time left in a window. It is a time since 1970: in milliseconds above
-// minEpochMillis, else in seconds. Numbers from maxEpochMillis on mean nothing.
+// A number above minEpochSeconds is not the time left in a window but a time since 1970. It counts milliseconds if it is above
+// minEpochMillis, else seconds. A number of maxEpochMillis or more has no meaning.
 const (
 	minEpochSeconds = 1e9
 	minEpochMillis  = 1e12
 	maxEpochMillis  = 1e14
 )
 
-// parseReset reads when a window ends. Recorded are whole seconds left. It also reads seconds with a fraction, a time since
-// 1970 in seconds or milliseconds, RFC 3339, an HTTP-date, and a duration with its unit, like 42s. It returns the zero
-// time for any other text.
+// parseReset returns the time when a window ends. The recorded form is the number of whole seconds left. parseReset also
+// reads seconds with a fraction, a time since 1970 in seconds or milliseconds, RFC 3339, an HTTP-date, and a duration with
+// its unit, like 42s. It returns the zero time for any other text.
 func (c serverClock) parseReset(text string) time.Time {
 	n, ok := parseDecimal(text)
 	switch {
@@ -290,7 +295,8 @@ func (c serverClock) parseReset(text string) time.Time {
 }
 
 // parseRetryAfter reads seconds or an HTTP-date (RFC 9110, section 10.2.3). It also reads the other forms that parseReset
-// reads, except times since 1970. A delay is cut to minEpochSeconds, about 31 years, which fits a time.Duration.
+// reads, except times since 1970. A number of seconds above minEpochSeconds, about 31 years, counts as minEpochSeconds, so
+// that it fits a time.Duration.
 func (c serverClock) parseRetryAfter(text string) time.Time {
 	if n, ok := parseDecimal(text); ok {
 		return c.receivedAt.Add(toDuration(min(n, minEpochSeconds)))
@@ -313,7 +319,10 @@ func (c serverClock) parseTimeOrDuration(text string) time.Time {
 	return time.Time{}
 }
 
-func (c serverClock) toLocal(t time.Time) time.Time { return c.receivedAt.Add(t.Sub(c.date)) }
+// toLocal converts a time by the server's clock to the local clock.
+func (c serverClock) toLocal(serverTime time.Time) time.Time {
+	return c.receivedAt.Add(serverTime.Sub(c.date))
+}
 
 func toDuration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
@@ -325,5 +334,5 @@ func parseDecimal(text string) (float64, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(text, 64)
-	return n, err == nil || n > 0
+	return n, err == nil || n > 0 // for a number that is too large, ParseFloat returns +Inf with an error
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The reasons of a [domain.Rejection]. They are stored with the record, so they never change.
+// The reasons of a [domain.Rejection]. The database stores them, so they must never change.
 const (
 	reasonNotJSON      = "not JSON"
 	reasonNotObject    = "not an object"
@@ -28,17 +28,17 @@ const (
 
 const detailNUL = `it has \u0000, which PostgreSQL cannot store`
 
-// The limits of a record. A record beyond them is rejected and parked; the other records of the page are stored. Each unknown
-// field is one more drift. To find duplicate names, the JSON parser remembers all names of an object, in many times the
-// bytes of the names.
+// The limits of a record bound the memory that decoding takes. Each unknown field adds a drift. To find duplicate names, the
+// JSON parser remembers all names of an object, which takes many times the bytes of the names. A record beyond a limit is
+// rejected and parked; the other records of the page are stored.
 const (
-	maxUnknownFields  = 1000      // fields that the profile does not name
-	maxTotalNameBytes = 512 << 10 // of all names in a record together
-	maxUUIDBytes      = 2 + 36*6  // in quotes, with each character escaped
+	maxUnknownFields  = 1000      // maximum number of fields that the profile does not name
+	maxTotalNameBytes = 512 << 10 // maximum length of all names in a record together
+	maxUUIDBytes      = 2 + 36*6  // length of a UUID's JSON string with each character escaped
 )
 
-// checkNames rejects a record whose names have more than maxTotalNameBytes, at any depth. It checks nothing else. A payload
-// that is not larger than that is not read.
+// checkNames rejects a record whose names, at any depth, have more than maxTotalNameBytes in total. It checks nothing else.
+// It does not scan a payload that is too short for such names.
 func checkNames(payload []byte) *domain.Rejection {
 	if len(payload) <= maxTotalNameBytes {
 		return nil
@@ -71,7 +71,7 @@ func rejectValue(reason string, value []byte, fault string) *domain.Rejection {
 	return &domain.Rejection{Reason: reason, Detail: excerpt(value) + " " + fault}
 }
 
-// rejectSyntax returns a rejection of a record that the JSON parser does not accept, for the parser's error.
+// rejectSyntax returns a rejection of a record that the JSON parser does not accept. err is the parser's error.
 func rejectSyntax(payload []byte, err error) *domain.Rejection {
 	r := &domain.Rejection{Reason: reasonNotJSON, Detail: "it ends too early"}
 	fault, ok := errors.AsType[*jsontext.SyntacticError](err)

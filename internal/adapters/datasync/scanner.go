@@ -8,18 +8,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A scanner finds where the values of a JSON text begin and end. It does not validate what is inside a value: for a string
-// it only finds the closing quote, for an object or array only the matching bracket. So a malformed record is still one
-// record, which its decoder rejects. A strict parser would fail for the whole page, at every attempt.
+// A scanner finds where the values of a JSON text begin and end. It does not check what is inside a value: in a string it
+// only looks for the closing quote, in an object or array only for the matching bracket. Therefore a malformed record is
+// still one record, which the decoder rejects. A strict parser would reject the whole page, at every attempt.
 type scanner struct {
 	body []byte
 	pos  int
 
-	depth  int    // open brackets in the value that skipContainer is skipping
-	braces []byte // one bit per open bracket, 1 for '{'. A byte per bracket could take as much memory as the body
+	depth  int    // number of open brackets in the value that skipContainer is skipping
+	braces []byte // one bit per open bracket, 1 for '{'; with one byte per bracket it could become as large as the body
 }
 
-// newScanner returns a scanner at the beginning of body, after a byte order mark if there is one.
+// newScanner returns a scanner at the beginning of body. If body begins with a byte order mark, the scanner skips it.
 func newScanner(body []byte) scanner {
 	s := scanner{body: body}
 	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
@@ -122,7 +122,8 @@ func (s *scanner) checkEnd() error {
 	return nil
 }
 
-// skipContainer skips an object or array, up to the matching bracket. It needs no recursion.
+// skipContainer skips an object or array, up to the matching bracket. It does not call itself for inner values, so that deep
+// nesting cannot exhaust the stack.
 func (s *scanner) skipContainer() error {
 	s.depth = 0
 	for s.pos < len(s.body) {
@@ -148,6 +149,7 @@ func (s *scanner) skipContainer() error {
 	return errTruncated
 }
 
+// pushBracket records one more open bracket: a '{' if isBrace is true, else a '['.
 func (s *scanner) pushBracket(isBrace bool) {
 	i, bit := s.depth/8, byte(1)<<(s.depth%8)
 	if i == len(s.braces) {
@@ -160,7 +162,7 @@ func (s *scanner) pushBracket(isBrace bool) {
 	s.depth++
 }
 
-// closingBracket returns the bracket that closes the innermost open one.
+// closingBracket returns the bracket that closes the innermost open bracket.
 func (s *scanner) closingBracket() byte {
 	if s.braces[(s.depth-1)/8]>>((s.depth-1)%8)&1 == 1 {
 		return '}'
@@ -179,15 +181,15 @@ func (s *scanner) skipString() error {
 		}
 		text := s.body[s.pos : s.pos+length]
 		s.pos += length + 1
-		if !endsEscaping(text) {
+		if !escapesNext(text) {
 			return nil
 		}
 	}
 }
 
-// endsEscaping reports whether a backslash at the end of text escapes the next character. In an even number of backslashes
-// each pair is an escaped backslash.
-func endsEscaping(text []byte) bool {
+// escapesNext reports whether a backslash at the end of text escapes the character after text. That is so if text ends in an
+// odd number of backslashes, because each pair of backslashes is one escaped backslash.
+func escapesNext(text []byte) bool {
 	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
 }
 
@@ -205,7 +207,7 @@ func (s *scanner) skipScalar() error {
 	return nil
 }
 
-// take skips white space, and c if it comes next. It reports whether c came.
+// take skips white space. If c comes next, it skips c too and returns true.
 func (s *scanner) take(c byte) bool {
 	if !s.nextIs(c) {
 		return false
@@ -231,7 +233,7 @@ func (s *scanner) skipSpace() {
 	}
 }
 
-// missingError returns the error for wanted not being next.
+// missingError returns an error that says that wanted is missing at the current position.
 func (s *scanner) missingError(wanted string) error {
 	if s.pos >= len(s.body) {
 		return errTruncated
@@ -242,14 +244,15 @@ func (s *scanner) missingError(wanted string) error {
 // nulEscape is the escape of the one character that PostgreSQL stores neither in text nor in jsonb.
 const nulEscape = `\u0000`
 
-// hasNUL reports whether a JSON text has an escaped NUL. After an escaped backslash, "u0000" is ordinary text.
+// hasNUL reports whether a JSON text has an escaped NUL. The text \\u0000 has none: its backslash is escaped, so u0000 is
+// ordinary text.
 func hasNUL(value []byte) bool {
 	for {
 		i := bytes.Index(value, []byte(nulEscape))
 		if i < 0 {
 			return false
 		}
-		if !endsEscaping(value[:i]) {
+		if !escapesNext(value[:i]) {
 			return true
 		}
 		value = value[i+1:]
@@ -264,7 +267,8 @@ func unquote(quoted []byte) ([]byte, error) {
 	return jsontext.AppendUnquote(nil, quoted)
 }
 
-// shortText returns the text of a JSON string, or "" if value is not a string, not valid text, or longer than an error body.
+// shortText returns the text of a JSON string. It returns "" if value is not a string, is not valid text, or has more than
+// maxErrorBytes.
 func shortText(value []byte) string {
 	if jsontext.Value(value).Kind() != jsontext.KindString || len(value) > maxErrorBytes {
 		return ""

@@ -7,15 +7,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A unit is what a number counts since 1970. For times from 1973 to 5138 the numbers of the units do not overlap, so a number
-// shows its unit. Other numbers are rejected.
+// A unit is a unit of time in which a number can count the time since 1970. For times from 1973 to 5138 the numbers in
+// different units do not overlap, so the size of a number shows its unit. Other numbers are rejected.
 type unit struct {
-	min    int64 // the smallest number in this unit; it ends where the next unit begins
-	drift  string
-	toTime func(n int64) (t time.Time, exact bool)
+	min    int64                                        // the smallest number in this unit; numbers from the min of the next unit on are in that unit
+	drift  string                                       // the kind of drift; empty for the recorded unit
+	toTime func(n int64) (result time.Time, exact bool) // exact is false if result had to be rounded
 }
 
-// units are in order of min. Milliseconds are recorded; the others are claimed.
+// units are in the order of min. Milliseconds are recorded. The other units are claimed.
 var units = [...]unit{
 	{100_000_000, driftSeconds, func(n int64) (time.Time, bool) { return time.Unix(n, 0), true }},
 	{100_000_000_000, "", func(n int64) (time.Time, bool) { return time.UnixMilli(n), true }},
@@ -23,14 +23,14 @@ var units = [...]unit{
 	{100_000_000_000_000_000, driftNanos, func(n int64) (time.Time, bool) { return time.UnixMicro(n / 1000), n%1000 == 0 }},
 }
 
-// maxTimeBytes bounds the value of a time, so that a huge value is rejected without a copy.
+// maxTimeBytes is the maximum length of a time's value, so that a huge value is rejected without a copy.
 const maxTimeBytes = 1 << 10
 
 // A timestamp is the result of parseTimestamp: a time with its drift, or a fault.
 type timestamp struct {
 	time   time.Time
 	drifts []string // kinds of drift: how the form differs from the recorded ones
-	fault  string   // why the value is not a time, as the end of a sentence; empty if it is one
+	fault  string   // the reason why the value is not a valid time, as the end of a sentence; empty if the time is valid
 }
 
 // parseTimestamp reads the two recorded forms, which may be mixed in one page: a whole number of milliseconds, and ISO 8601
@@ -49,14 +49,14 @@ func parseTimestamp(value []byte) timestamp {
 		case err != nil:
 			return timestamp{fault: "is not valid text"}
 		case isWholeNumber(text):
-			t := parseUnixTime(string(text))
-			if t.fault == "" {
-				t.drifts = append(t.drifts, driftNumericString)
+			parsed := parseUnixTime(string(text))
+			if parsed.fault == "" {
+				parsed.drifts = append(parsed.drifts, driftNumericString)
 			}
-			return t
+			return parsed
 		}
-		t, fault := parseISOTime(text)
-		return timestamp{time: t, fault: fault}
+		parsed, fault := parseISOTime(text)
+		return timestamp{time: parsed, fault: fault}
 	default:
 		return timestamp{fault: "is neither a number nor a string"}
 	}
@@ -73,11 +73,11 @@ func parseUnixTime(text string) timestamp {
 			unit = u
 		}
 	}
-	t, exact := unit.toTime(n)
+	result, exact := unit.toTime(n)
 	if !exact {
 		return timestamp{fault: "is finer than a microsecond"}
 	}
-	parsed := timestamp{time: t.UTC()}
+	parsed := timestamp{time: result.UTC()}
 	if unit.drift != "" {
 		parsed.drifts = []string{unit.drift}
 	}
@@ -93,9 +93,10 @@ func isWholeNumber(text []byte) bool {
 	return len(text) > 0
 }
 
-// parseISOTime reads RFC 3339 (section 5.6) and, from ISO 8601, offsets without a colon or minutes. It returns a fault for a
-// leap second and for digits finer than a microsecond, because PostgreSQL would store another time.
-func parseISOTime(text []byte) (t time.Time, fault string) {
+// parseISOTime reads the format of RFC 3339 (section 5.6). As ISO 8601 allows, the offset may lack its colon or its minutes.
+// parseISOTime returns a fault for a leap second and for a time finer than a microsecond, because PostgreSQL would store
+// another time.
+func parseISOTime(text []byte) (result time.Time, fault string) {
 	const malformed = "is not a date and time with a zone, like 2026-01-27T19:19:13.629Z"
 	p := timeParser{rest: text, ok: true}
 	year := p.takeDigits(4)
@@ -123,18 +124,18 @@ func parseISOTime(text []byte) (t time.Time, fault string) {
 	if hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, "is not a time of day"
 	}
-	t = time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
-	if year < 1 || month < 1 || day < 1 || t.Month() != time.Month(month) {
+	result = time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
+	if year < 1 || month < 1 || day < 1 || result.Month() != time.Month(month) {
 		return time.Time{}, "is not a day of the calendar"
 	}
-	t = t.Add(-offset)
-	if t.Year() < 1 || t.Year() > 9999 {
+	result = result.Add(-offset)
+	if result.Year() < 1 || result.Year() > 9999 {
 		return time.Time{}, "is outside the years 1 to 9999"
 	}
-	return t, ""
+	return result, ""
 }
 
-// A timeParser takes parts from the beginning of a text. If a part is not there, ok becomes false and stays so.
+// A timeParser takes parts from the beginning of a text. If a part is not there, ok becomes false and stays false.
 type timeParser struct {
 	rest []byte
 	ok   bool
@@ -169,7 +170,8 @@ func (p *timeParser) takeOneOf(set string) byte {
 	return 0
 }
 
-// takeFraction takes a fraction of a second, if there is one. finer reports whether it has more than microseconds.
+// takeFraction takes a fraction of a second, if there is one. finer is true if the fraction is not a whole number of
+// microseconds.
 func (p *timeParser) takeFraction() (micros int, finer bool) {
 	if len(p.rest) == 0 || p.rest[0] != '.' && p.rest[0] != ',' {
 		return 0, false
@@ -192,7 +194,7 @@ func (p *timeParser) takeFraction() (micros int, finer bool) {
 	return micros, finer
 }
 
-// takeOffset takes Z, ±hh:mm, ±hhmm or ±hh.
+// takeOffset takes the offset from UTC, in one of the forms Z, ±hh:mm, ±hhmm and ±hh.
 func (p *timeParser) takeOffset() time.Duration {
 	sign := p.takeOneOf("Zz+-")
 	if !p.ok || sign == 'Z' || sign == 'z' {
