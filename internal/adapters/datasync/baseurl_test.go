@@ -29,11 +29,12 @@ func TestNormalizeBaseURL(t *testing.T) {
 			t.Errorf("NormalizeBaseURL(%q): got %q, error %v, want %q", tt.rawURL, got, err, tt.want)
 		}
 		if again, err := datasync.NormalizeBaseURL(got); again != got || err != nil {
-			t.Errorf("NormalizeBaseURL(%q), its own result: got %q, error %v, want no change", got, again, err)
+			t.Errorf("NormalizeBaseURL(%q), which is already normal: got %q, error %v, want no change", got, again, err)
 		}
 	}
 }
 
+// TestNormalizeBaseURL_Invalid checks that an invalid URL gives an error with a hint, which does not repeat the secret s3cret.
 func TestNormalizeBaseURL_Invalid(t *testing.T) {
 	t.Parallel()
 	for _, rawURL := range []string{
@@ -45,7 +46,7 @@ func TestNormalizeBaseURL_Invalid(t *testing.T) {
 		if domain.KindOf(err) != domain.Invalid || domain.HintOf(err) == "" {
 			t.Errorf("NormalizeBaseURL(%q): got %q, error %v, want an Invalid error with a hint", rawURL, got, err)
 		} else if strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("NormalizeBaseURL(%q): error %q has the secret", rawURL, err)
+			t.Errorf("NormalizeBaseURL(%q): got error %q, want one without the secret", rawURL, err)
 		}
 	}
 }

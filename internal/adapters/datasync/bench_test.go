@@ -29,11 +29,12 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkFetchPage(b *testing.B) {
-	body := fmt.Appendf(nil, `{"data":[%s],"pagination":{"limit":5000,"hasMore":true,"nextCursor":"n","cursorExpiresIn":118},`+
-		`"meta":{"total":3000000,"returned":5000,"requestId":"r"}}`, bytes.Join(sampleEvents(5000), []byte(",")))
+	const pageSize = 5000 // the API's maximum
+	body := fmt.Appendf(nil, `{"data":[%s],"pagination":{"limit":%d,"hasMore":true,"nextCursor":"n","cursorExpiresIn":118},`+
+		`"meta":{"total":3000000,"returned":%[2]d,"requestId":"r"}}`, bytes.Join(sampleEvents(pageSize), []byte(",")), pageSize)
 	client, err := datasync.New(datasync.Config{
 		BaseURL: "http://api.test", Profile: datasync.DataSync(), Timeout: time.Minute, MaxPageBytes: 1 << 30,
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return respond(r, 200, nil, body), nil }),
+		Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) { return respond(r, 200, nil, body), nil }),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -41,61 +42,65 @@ func BenchmarkFetchPage(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.FetchPage(b.Context(), domain.PageRequest{Limit: 5000}); err != nil {
+		if _, err := client.FetchPage(b.Context(), domain.PageRequest{Limit: pageSize}); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// sampleEvents returns n events in the recorded form and size. Every third time is a number.
+// sampleEvents returns n events with the form and the size of the recorded ones. The timestamp of every third event is a
+// number, the others are text. Five events in a row have the same session.
 func sampleEvents(n int) [][]byte {
 	types := [...]string{"page_view", "click", "form_submit", "api_call", "purchase"}
 	properties := [...]string{`{"page":"/home"}`, `{"clicks":10234}`, `{"in":"Zürich"}`, `{"tags":["a",1]}`, `{"tag":"a\"b\""}`}
 	events := make([][]byte, n)
 	for i := range events {
-		at := time.UnixMilli(1_769_541_553_629 + int64(i)).UTC()
-		timestamp := at.Format(`"2006-01-02T15:04:05.000Z"`)
+		occurredAt := time.UnixMilli(1_769_541_553_629 + int64(i)).UTC()
+		timestamp := occurredAt.Format(`"2006-01-02T15:04:05.000Z"`)
 		if i%3 == 0 {
-			timestamp = strconv.FormatInt(at.UnixMilli(), 10)
+			timestamp = strconv.FormatInt(occurredAt.UnixMilli(), 10)
 		}
+		session := i / 5
 		events[i] = fmt.Appendf(nil, `{"id":"%08x-9dad-41d1-80b4-00c04fd430c8","sessionId":"6ba7b810-9dad-41d1-80b4-%012x",`+
 			`"userId":"6ba7b812-9dad-41d1-80b4-00c04fd430c8","type":"%s","name":"event_%06x","properties":%s,"timestamp":%s,`+
 			`"session":{"id":"6ba7b810-9dad-41d1-80b4-%012x","deviceType":"desktop","browser":"Firefox"}}`,
-			i, i/5, types[i%5], i, properties[i%5], timestamp, i/5)
+			i, session, types[i%5], i, properties[i%5], timestamp, session)
 	}
 	return events
 }
 
-// TestMemory_HostilePages bounds the memory that is allocated while a hostile page is fetched and decoded. The memory in use
-// at one time is less. The test must not run in parallel with others.
+// TestMemory_HostilePages checks how much memory is allocated while a hostile page is fetched and decoded. The memory in use
+// at one time is less. The test must not run in parallel with others, because it measures the whole process.
 func TestMemory_HostilePages(t *testing.T) {
-	const size = 1 << 20 // of a body; the maximum of newClient
-	fill := func(text string, room int) string { return strings.Repeat(text, room/len(text)) }
-	record := func(more string) string { return valid[:len(valid)-1] + "," + more + "}" }
+	const (
+		size     = maxPageBytes // nearly the size of each body
+		maxAlloc = 6 * size
+	)
+	fill := func(text string, size int) string { return strings.Repeat(text, size/len(text)) }
 	for name, data := range map[string]string{
 		"numbers":                  "1" + fill(",1", size-100),
 		"arrays":                   "[]" + fill(",[]", size-100),
 		"objects":                  "{}" + fill(",{}", size-100),
-		"one record of members":    record(members(70_000, 9)),
-		"properties of members":    with("properties", "{"+members(70_000, 9)+"}"),
+		"one record of members":    recordAnd(members(70_000)),
+		"properties of members":    recordWith("properties", "{"+members(70_000)+"}"),
 		"deep arrays":              fill("[", size/2-50) + fill("]", size/2-50),
-		"deep objects":             fill(`{"a":`, size/8*5) + "1" + strings.Repeat("}", size/8*5/5),
-		"one giant text":           with("name", `"`+fill("x", size-1000)+`"`),
-		"one giant escaped text":   with("name", `"`+fill(`\n`, size-1000)+`"`),
-		"one giant name":           record(`"` + fill(`\n`, size-1000) + `":1`),
-		"one giant id":             with("id", `"`+fill(`\n`, size-1000)+`"`),
-		"one giant time":           with("timestamp", fill("1", size-1000)),
-		"one giant time in quotes": with("timestamp", `"`+fill(`\n`, size-1000)+`"`),
+		"deep objects":             strings.Repeat(`{"a":`, size/8) + "1" + strings.Repeat("}", size/8),
+		"one giant text":           recordWith("name", `"`+fill("x", size-1000)+`"`),
+		"one giant escaped text":   recordWith("name", `"`+fill(`\n`, size-1000)+`"`),
+		"one giant name":           recordAnd(`"` + fill(`\n`, size-1000) + `":1`),
+		"one giant id":             recordWith("id", `"`+fill(`\n`, size-1000)+`"`),
+		"one giant time":           recordWith("timestamp", fill("1", size-1000)),
+		"one giant time in quotes": recordWith("timestamp", `"`+fill(`\n`, size-1000)+`"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := []byte(`{"data":[` + data + `],"hasMore":false}`)
 			if len(body) > size || len(body) < size/2 {
-				t.Fatalf("got a body of %d bytes, want up to %d", len(body), size)
+				t.Fatalf("got a body of %d bytes, want %d to %d", len(body), size/2, size)
 			}
 			client := newClient(t, func(c *datasync.Config) {
-				c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
 					response := respond(r, 200, nil, body)
-					response.ContentLength = -1
+					response.ContentLength = -1 // not known, so that the client's buffer must grow
 					return response, nil
 				})
 			})
@@ -110,8 +115,8 @@ func TestMemory_HostilePages(t *testing.T) {
 			if err != nil && domain.KindOf(err) != domain.BadPage {
 				t.Errorf("got error %v, want none or BadPage", err)
 			}
-			if took := after.TotalAlloc - before.TotalAlloc; took > 6*size {
-				t.Errorf("got %d bytes allocated for a body of %d, want at most %d", took, len(body), 6*size)
+			if allocated := after.TotalAlloc - before.TotalAlloc; allocated > maxAlloc {
+				t.Errorf("got %d bytes allocated for a body of %d, want at most %d", allocated, len(body), maxAlloc)
 			}
 		})
 	}

@@ -10,16 +10,16 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestClassify_EveryStatus checks all statuses that an HTTP answer can have, so that none is Unknown by accident.
+// TestClassify_EveryStatus checks the kind of every status that an HTTP answer can have.
 func TestClassify_EveryStatus(t *testing.T) {
 	t.Parallel()
-	special := map[int]domain.Kind{
+	special := map[int]domain.Kind{ // the statuses with another kind than their hundred
 		401: domain.Unauthorized, 403: domain.Unauthorized,
 		408: domain.Transient, 425: domain.Transient, 429: domain.RateLimited,
 	}
 	for status := range 1000 {
 		if status == http.StatusOK {
-			continue // read as a page
+			continue // it is not an error
 		}
 		want, found := special[status]
 		if !found {
@@ -34,10 +34,11 @@ func TestClassify_EveryStatus(t *testing.T) {
 		}
 		got := DataSync().ErrorBody.classify(status, "", rateHeaders{})
 		if got.kind != want {
-			t.Errorf("status %d: got %s, want %s", status, got.kind, want)
+			t.Errorf("status %d: got kind %s, want %s", status, got.kind, want)
 		}
-		if needsHint := want == domain.Invalid || want == domain.Unauthorized; needsHint != (got.hint != "") {
-			t.Errorf("status %d (%s): got hint %q, want one: %v", status, want, got.hint, needsHint)
+		needsHint, hasHint := want == domain.Invalid || want == domain.Unauthorized, got.hint != ""
+		if hasHint != needsHint {
+			t.Errorf("status %d (%s): got hint %q, want a hint: %v", status, want, got.hint, needsHint)
 		}
 	}
 }
@@ -45,38 +46,41 @@ func TestClassify_EveryStatus(t *testing.T) {
 func TestClassify_CodesAndHeaders(t *testing.T) {
 	t.Parallel()
 	retryAfter := rateHeaders{retryAfter: time.Now()}
+	noneLeft := rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 0}}
+	noneLeftUntilReset := rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 0, reset: time.Now()}}
+	oneLeft := rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 1}}
 	tests := []struct {
 		status  int
 		code    string
 		headers rateHeaders
 		want    domain.Kind
 	}{
-		{400, "CURSOR_EXPIRED", rateHeaders{}, domain.CursorExpired},
-		{410, "CURSOR_EXPIRED", rateHeaders{}, domain.CursorExpired},
-		{400, "CURSOR_INVALID_FORMAT", rateHeaders{}, domain.CursorInvalid},
-		{410, "CURSOR_GONE", rateHeaders{}, domain.CursorInvalid},
-		{400, "CURSOR_EXPIRED_LONG_AGO", rateHeaders{}, domain.CursorInvalid},
-		{400, "cursor_expired", rateHeaders{}, domain.Invalid},
-		{400, "INVALID_CURSOR_", rateHeaders{}, domain.Invalid},
-		{400, "INVALID_LIMIT", rateHeaders{}, domain.Invalid},
-		{410, "", rateHeaders{}, domain.Invalid},
-		{404, "CURSOR_EXPIRED", rateHeaders{}, domain.Invalid},
-		{500, "CURSOR_EXPIRED", rateHeaders{}, domain.Transient},
-		{429, "CURSOR_EXPIRED", rateHeaders{}, domain.RateLimited},
-		{503, "", rateHeaders{}, domain.Transient},
-		{503, "", retryAfter, domain.RateLimited},
-		{503, "", rateHeaders{limit: rateLimitItem{hasRemaining: true, reset: time.Now()}}, domain.Transient},
-		{500, "", retryAfter, domain.Transient},
-		{403, "", retryAfter, domain.RateLimited},
-		{403, "", rateHeaders{limit: rateLimitItem{hasRemaining: true}}, domain.RateLimited},
-		{403, "", rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 1}}, domain.Unauthorized},
-		{401, "", retryAfter, domain.Unauthorized},
+		{status: 400, code: "CURSOR_EXPIRED", want: domain.CursorExpired},
+		{status: 410, code: "CURSOR_EXPIRED", want: domain.CursorExpired},
+		{status: 400, code: "CURSOR_INVALID_FORMAT", want: domain.CursorInvalid},
+		{status: 410, code: "CURSOR_GONE", want: domain.CursorInvalid},
+		{status: 400, code: "CURSOR_EXPIRED_LONG_AGO", want: domain.CursorInvalid},
+		{status: 400, code: "cursor_expired", want: domain.Invalid},
+		{status: 400, code: "INVALID_CURSOR_", want: domain.Invalid},
+		{status: 400, code: "INVALID_LIMIT", want: domain.Invalid},
+		{status: 410, want: domain.Invalid},
+		{status: 404, code: "CURSOR_EXPIRED", want: domain.Invalid},
+		{status: 500, code: "CURSOR_EXPIRED", want: domain.Transient},
+		{status: 429, code: "CURSOR_EXPIRED", want: domain.RateLimited},
+		{status: 503, want: domain.Transient},
+		{status: 503, headers: retryAfter, want: domain.RateLimited},
+		{status: 503, headers: noneLeftUntilReset, want: domain.Transient},
+		{status: 500, headers: retryAfter, want: domain.Transient},
+		{status: 403, headers: retryAfter, want: domain.RateLimited},
+		{status: 403, headers: noneLeft, want: domain.RateLimited},
+		{status: 403, headers: oneLeft, want: domain.Unauthorized},
+		{status: 401, headers: retryAfter, want: domain.Unauthorized},
 	}
 	for _, tt := range tests {
 		t.Run(strconv.Itoa(tt.status)+" "+tt.code, func(t *testing.T) {
 			t.Parallel()
 			if got := DataSync().ErrorBody.classify(tt.status, tt.code, tt.headers); got.kind != tt.want {
-				t.Errorf("got %s, want %s", got.kind, tt.want)
+				t.Errorf("got kind %s, want %s", got.kind, tt.want)
 			}
 		})
 	}

@@ -18,8 +18,10 @@ import (
 
 func TestNew_InvalidConfig(t *testing.T) {
 	t.Parallel()
-	valid := datasync.Config{BaseURL: "https://host", APIKey: "k", Profile: datasync.DataSync(), Timeout: 1, MaxPageBytes: 1}
-	if _, err := datasync.New(valid); err != nil {
+	validConfig := datasync.Config{
+		BaseURL: "https://host", APIKey: "k", Profile: datasync.DataSync(), Timeout: time.Second, MaxPageBytes: 1,
+	}
+	if _, err := datasync.New(validConfig); err != nil {
 		t.Fatal(err)
 	}
 	for name, edit := range map[string]func(*datasync.Config){
@@ -31,7 +33,7 @@ func TestNew_InvalidConfig(t *testing.T) {
 		"key with a new line": func(c *datasync.Config) { c.APIKey = "s3cret\n" },
 		"key beyond ASCII":    func(c *datasync.Config) { c.APIKey = "s3cret\u200b" },
 	} {
-		cfg := valid
+		cfg := validConfig
 		edit(&cfg)
 		if _, err := datasync.New(cfg); domain.KindOf(err) != domain.Invalid || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: got error %v, want Invalid without the key", name, err)
@@ -39,14 +41,15 @@ func TestNew_InvalidConfig(t *testing.T) {
 	}
 }
 
-func TestEndpoint(t *testing.T) {
+func TestClient_Endpoint(t *testing.T) {
 	t.Parallel()
 	const want = "https://api.test/api/v1/events"
 	if got := newClient(t, func(*datasync.Config) {}).Endpoint(); got != want {
-		t.Errorf("got %s, want %s", got, want)
+		t.Errorf("got endpoint %s, want %s", got, want)
 	}
 }
 
+// TestFetchPage_Request checks the method, the URL and the headers of a request.
 func TestFetchPage_Request(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -66,9 +69,9 @@ func TestFetchPage_Request(t *testing.T) {
 			var got *http.Request
 			client := newClient(t, func(c *datasync.Config) {
 				c.BaseURL, c.UserAgent = "https://API.test:443/api/v1/", "pawl/1"
-				c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
 					got = r
-					return respond(r, 200, nil, []byte(last)), nil
+					return respond(r, 200, nil, []byte(lastPage)), nil
 				})
 			})
 			if _, err := client.FetchPage(t.Context(), tt.req); err != nil {
@@ -77,7 +80,7 @@ func TestFetchPage_Request(t *testing.T) {
 			if got.Method != http.MethodGet || got.URL.Host != "api.test" || got.URL.Path != "/api/v1/events" || got.URL.RawQuery != tt.query {
 				t.Errorf("got %s %s, want GET https://api.test/api/v1/events?%s", got.Method, got.URL, tt.query)
 			}
-			if got.Header.Get("X-API-Key") != key || got.UserAgent() != "pawl/1" || got.Header.Get("Accept") != "application/json" ||
+			if got.Header.Get("X-API-Key") != apiKey || got.UserAgent() != "pawl/1" || got.Header.Get("Accept") != "application/json" ||
 				got.Header.Get("Cache-Control") != "no-cache" {
 				t.Errorf("got headers %v, want the key, the user agent, Accept and Cache-Control", got.Header)
 			}
@@ -85,6 +88,8 @@ func TestFetchPage_Request(t *testing.T) {
 	}
 }
 
+// TestFetchPage_OtherProfile checks a profile without the optional names, and with a maximum limit of 7. Members that the
+// profile does not name, one of them with an empty name, must be ignored.
 func TestFetchPage_OtherProfile(t *testing.T) {
 	t.Parallel()
 	profile := datasync.Profile{
@@ -97,7 +102,7 @@ func TestFetchPage_OtherProfile(t *testing.T) {
 	client := newClient(t, func(c *datasync.Config) { c.Profile, c.Transport, c.APIKey = profile, mock, "" })
 	page, err := client.FetchPage(t.Context(), domain.PageRequest{Cursor: "x", Limit: 100})
 	if err != nil || page.Next != "y" || len(page.Records) != 1 || page.Receipt.RequestID != "" {
-		t.Errorf("got page %+v, error %v, want one record and the cursor y", page, err)
+		t.Errorf("got page %+v, error %v, want one record, the cursor y and no request id", page, err)
 	}
 }
 
@@ -117,15 +122,17 @@ func TestFetchPage_Redirect(t *testing.T) {
 	}
 }
 
+// TestFetchPage_ConcurrentCallsShareTheRateLimit checks that only one of several concurrent calls sends a request if MinDelay
+// is long.
 func TestFetchPage_ConcurrentCallsShareTheRateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
 		client := newClient(t, func(c *datasync.Config) {
 			c.MinDelay = time.Hour
-			c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				sent++
-				return respond(r, 200, nil, []byte(last)), nil
+				return respond(r, 200, nil, []byte(lastPage)), nil
 			})
 		})
 		var wg sync.WaitGroup
@@ -139,33 +146,36 @@ func TestFetchPage_ConcurrentCallsShareTheRateLimit(t *testing.T) {
 	})
 }
 
+// TestFetchPage_RequestID checks which request id a page and an error have. An id that is not usable is ignored.
 func TestFetchPage_RequestID(t *testing.T) {
 	t.Parallel()
-	in := func(meta string) string { return `{"data":[],"hasMore":false,"meta":{"requestId":` + meta + `}}` }
+	const maxIDBytes = 128
+	bodyWithID := func(id string) string { return `{"data":[],"hasMore":false,"meta":{"requestId":` + id + `}}` }
 	tests := []struct{ name, header, body, want string }{
-		{"in the header and the body", "h-1", in(`"m-1"`), "h-1"},
-		{"in the body only", "", in(`"m-1"`), "m-1"},
-		{"nowhere", "", last, ""},
-		{"number", "", in(`17`), ""},
-		{"not storable", "\xff", in(`"\u0000"`), ""},
-		{"too long in the header", strings.Repeat("x", 129), in(`"m-1"`), "m-1"},
+		{name: "in the header and the body", header: "h-1", body: bodyWithID(`"m-1"`), want: "h-1"},
+		{name: "in the body only", body: bodyWithID(`"m-1"`), want: "m-1"},
+		{name: "nowhere", body: lastPage},
+		{name: "number", body: bodyWithID(`17`)},
+		{name: "not storable", header: "\xff", body: bodyWithID(`"\u0000"`)},
+		{name: "too long in the header", header: strings.Repeat("x", maxIDBytes+1), body: bodyWithID(`"m-1"`), want: "m-1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			page, err := fetchBody(t, 200, tt.body, "X-Request-ID", tt.header)
+			page, err := fetchAnswer(t, 200, tt.body, "X-Request-ID", tt.header)
 			if err != nil || page.Receipt.RequestID != tt.want {
 				t.Errorf("got request id %q, error %v, want %q", page.Receipt.RequestID, err, tt.want)
 			}
 		})
 	}
 	for status, body := range map[int]string{200: `{"data":null,"meta":{}}`, 500: `{}`} {
-		if _, err := fetchBody(t, status, body, "X-Request-ID", "h-1"); err == nil || !strings.Contains(err.Error(), "request id h-1") {
+		if _, err := fetchAnswer(t, status, body, "X-Request-ID", "h-1"); err == nil || !strings.Contains(err.Error(), "request id h-1") {
 			t.Errorf("status %d: got error %v, want one with the request id", status, err)
 		}
 	}
 }
 
+// TestFetchPage_ErrorStatus checks that an error has the HTTP status of the answer, or 0 if there was no answer.
 func TestFetchPage_ErrorStatus(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -173,7 +183,7 @@ func TestFetchPage_ErrorStatus(t *testing.T) {
 		body   string
 	}{{503, "<html>"}, {429, "{}"}, {401, ""}, {200, `{"data":null}`}, {0, ""}} {
 		client := newClient(t, func(c *datasync.Config) {
-			c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				if tt.status == 0 {
 					return nil, io.ErrUnexpectedEOF
 				}
@@ -187,52 +197,71 @@ func TestFetchPage_ErrorStatus(t *testing.T) {
 	}
 }
 
-// TestFetchPage_ErrorsHaveNoSecrets checks that no error has the key or the query, even if the API repeats them.
+// TestFetchPage_ErrorsHaveNoSecrets checks that no error contains the API key, the cursor, or a part of a redirect's target
+// that may be secret, even if the API repeats them.
 func TestFetchPage_ErrorsHaveNoSecrets(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name    string
-		status  int
-		headers []string
-		body    string
-		says    string
+		name     string
+		status   int
+		headers  []string
+		body     string
+		wantText string
 	}{
-		{"key in a message", 401, nil, `{"code":"UNAUTHORIZED","message":"Invalid API key ` + key + `"}`, "[API key]"},
-		{"key in a code", 403, nil, `{"code":"` + key + `"}`, "[API key]"},
-		{"key at the end of a long message", 400, nil, `{"message":"` + strings.Repeat("x", 30) + key + `"}`, "xxx"},
-		{"key in a location", 302, []string{"Location", "https://elsewhere/" + key + "?key=" + key}, "", "elsewhere"},
-		{"password in a location", 307, []string{"Location", "https://u:s3cret@elsewhere/?s3cret#s3cret"}, "", "elsewhere"},
-		{"malformed location", 301, []string{"Location", "https://%zz/s3cret"}, "", "not a URL"},
-		{"unknown status", 799, nil, "<html>" + key, "HTTP 799"},
-		{"key as a member's name", 200, nil, `{"` + key + `":1}`, "data is missing"},
-		{"key as the request id", 500, []string{"X-Request-ID", key}, "", "HTTP 500"},
-		{"key as the request id of a bad page", 200, []string{"X-Request-ID", key}, "null", "not a JSON object"},
-		{"key as the reason of a fault", 200, []string{"X-Chaos-Applied", key}, "{}", "broken on purpose"},
-		{"key as a duplicate name", 200, nil, `{"` + key + `":1,"` + key + `":1}`, "twice"},
+		{
+			name: "key in a message", status: 401, wantText: "[API key]",
+			body: `{"code":"UNAUTHORIZED","message":"Invalid API key ` + apiKey + `"}`,
+		},
+		{name: "key in a code", status: 403, body: `{"code":"` + apiKey + `"}`, wantText: "[API key]"},
+		{
+			name: "key at the end of a long message", status: 400, wantText: "xxx",
+			body: `{"message":"` + strings.Repeat("x", 30) + apiKey + `"}`,
+		},
+		{
+			name: "key in a location", status: 302, wantText: "elsewhere",
+			headers: []string{"Location", "https://elsewhere/" + apiKey + "?key=" + apiKey},
+		},
+		{
+			name: "password in a location", status: 307, wantText: "elsewhere",
+			headers: []string{"Location", "https://u:s3cret@elsewhere/?s3cret#s3cret"},
+		},
+		{name: "malformed location", status: 301, headers: []string{"Location", "https://%zz/s3cret"}, wantText: "not a URL"},
+		{name: "unknown status", status: 799, body: "<html>" + apiKey, wantText: "HTTP 799"},
+		{name: "key as a member's name", status: 200, body: `{"` + apiKey + `":1}`, wantText: "data is missing"},
+		{name: "key as the request id", status: 500, headers: []string{"X-Request-ID", apiKey}, wantText: "HTTP 500"},
+		{
+			status: 200, headers: []string{"X-Request-ID", apiKey}, body: "null", wantText: "not a JSON object",
+			name: "key as the request id of a bad page",
+		},
+		{
+			name: "key as the reason of a fault", status: 200, body: "{}", wantText: "broken on purpose",
+			headers: []string{"X-Chaos-Applied", apiKey},
+		},
+		{name: "key as a duplicate name", status: 200, body: `{"` + apiKey + `":1,"` + apiKey + `":1}`, wantText: "twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := fetchBody(t, tt.status, tt.body, tt.headers...)
+			_, err := fetchAnswer(t, tt.status, tt.body, tt.headers...)
 			text := err.Error()
-			for _, secret := range []string{key, key[:10], "s3cret", "asked", "cursor="} {
+			for _, secret := range []string{apiKey, apiKey[:10], "s3cret", requestedCursor, "cursor="} {
 				if strings.Contains(text+domain.HintOf(err), secret) {
-					t.Errorf("error %q, hint %q: has the secret %q", err, domain.HintOf(err), secret)
+					t.Errorf("got error %q, hint %q, want them without %q", err, domain.HintOf(err), secret)
 				}
 			}
-			if !strings.Contains(text, tt.says) || !strings.Contains(text, "https://api.test/api/v1/events") {
-				t.Errorf("got error %q, want one with the URL and %q", err, tt.says)
+			if !strings.Contains(text, tt.wantText) || !strings.Contains(text, "https://api.test/api/v1/events") {
+				t.Errorf("got error %q, want one with the URL and %q", err, tt.wantText)
 			}
 		})
 	}
 }
 
-// newClient returns a client with valid settings, changed by edit.
+// newClient returns a client with a valid configuration, which edit may change.
 func newClient(t *testing.T, edit func(*datasync.Config)) *datasync.Client {
 	t.Helper()
 	cfg := datasync.Config{
-		BaseURL: "https://api.test/api/v1", APIKey: key, Profile: datasync.DataSync(),
-		Timeout: 30 * time.Second, MaxPageBytes: 1 << 20,
+		BaseURL: "https://api.test/api/v1", APIKey: apiKey, Profile: datasync.DataSync(),
+		Timeout: 30 * time.Second, MaxPageBytes: maxPageBytes,
 	}
 	edit(&cfg)
 	client, err := datasync.New(cfg)
@@ -242,28 +271,35 @@ func newClient(t *testing.T, edit func(*datasync.Config)) *datasync.Client {
 	return client
 }
 
-const key = "ds_0123456789abcdef"
+const apiKey = "ds_0123456789abcdef"
 
-// last is a complete page, the last of its stream.
-const last = `{"data":[],"pagination":{"hasMore":false},"meta":{"total":0,"returned":0}}`
+// maxPageBytes is the maximum size of a page for the clients of newClient.
+const maxPageBytes = 1 << 20
 
-// fetchBody fetches the page after the cursor "asked" from an API that answers with this status and body.
-func fetchBody(t *testing.T, status int, body string, headers ...string) (domain.Page, error) {
+// requestedCursor is the cursor in the requests of fetchAnswer.
+const requestedCursor = "requested-cursor"
+
+// lastPage is the body of a complete page, which is the last of its stream.
+const lastPage = `{"data":[],"pagination":{"hasMore":false},"meta":{"total":0,"returned":0}}`
+
+// fetchAnswer fetches the page after requestedCursor from an API that answers with this status and body. headers are the
+// names of headers, each followed by its value.
+func fetchAnswer(t *testing.T, status int, body string, headers ...string) (domain.Page, error) {
 	t.Helper()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder(http.MethodGet, "https://api.test/api/v1/events", func(r *http.Request) (*http.Response, error) {
 		return respond(r, status, headers, []byte(body)), nil
 	})
 	client := newClient(t, func(c *datasync.Config) { c.Transport = mock })
-	return client.FetchPage(t.Context(), domain.PageRequest{Cursor: "asked", Limit: 10})
+	return client.FetchPage(t.Context(), domain.PageRequest{Cursor: requestedCursor, Limit: 10})
 }
 
-// A roundTrip is a function as a transport.
-type roundTrip func(*http.Request) (*http.Response, error)
+// A roundTripFunc is a function that serves as a transport.
+type roundTripFunc func(*http.Request) (*http.Response, error)
 
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// respond returns an answer as a server gives it. headers are names, each followed by its value.
+// respond returns an answer to r. headers are the names of headers, each followed by its value.
 func respond(r *http.Request, status int, headers []string, body []byte) *http.Response {
 	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 	for i := 0; i+1 < len(headers); i += 2 {
@@ -275,6 +311,8 @@ func respond(r *http.Request, status int, headers []string, body []byte) *http.R
 	}
 }
 
+// TestFetchPage_RefusedCursor checks which statuses mean that the API does not accept the cursor. An answer to a request for
+// the head, which has no cursor, never means that.
 func TestFetchPage_RefusedCursor(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -284,18 +322,21 @@ func TestFetchPage_RefusedCursor(t *testing.T) {
 		cursor domain.Cursor
 		want   domain.Kind
 	}{
-		{"410 with a code of its own", http.StatusGone, "", "c", domain.CursorExpired},
-		{"400 with another code", http.StatusBadRequest, "INVALID_CURSOR", "c", domain.CursorInvalid},
-		{"422", http.StatusUnprocessableEntity, "", "c", domain.CursorInvalid},
-		{"404 may be a proxy's", http.StatusNotFound, "", "c", domain.Invalid},
-		{"401 is about the key", http.StatusUnauthorized, "", "c", domain.Unauthorized},
-		{"400 at the head", http.StatusBadRequest, "INVALID_CURSOR", "", domain.Invalid},
-		{"410 at the head", http.StatusGone, "", "", domain.Invalid},
+		{name: "410 without a code", status: http.StatusGone, cursor: "c", want: domain.CursorExpired},
+		{
+			status: http.StatusBadRequest, code: "INVALID_CURSOR", cursor: "c", want: domain.CursorInvalid,
+			name: "400 with a code that is not about cursors",
+		},
+		{name: "422", status: http.StatusUnprocessableEntity, cursor: "c", want: domain.CursorInvalid},
+		{name: "404, which a proxy may send", status: http.StatusNotFound, cursor: "c", want: domain.Invalid},
+		{name: "401, which is about the key", status: http.StatusUnauthorized, cursor: "c", want: domain.Unauthorized},
+		{name: "400 at the head", status: http.StatusBadRequest, code: "INVALID_CURSOR", want: domain.Invalid},
+		{name: "410 at the head", status: http.StatusGone, want: domain.Invalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			client := newClient(t, func(c *datasync.Config) {
-				c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
 					return respond(r, tt.status, nil, []byte(`{"code":"`+tt.code+`"}`)), nil
 				})
 			})

@@ -14,20 +14,21 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// TestClient_Conformance runs the checks that every implementation of domain.EventSource must pass.
 func TestClient_Conformance(t *testing.T) {
 	t.Parallel()
 	domaintest.RunSourceChecks(t, func(t *testing.T) domaintest.SourceUnderTest {
 		t.Helper()
 		return domaintest.SourceUnderTest{
 			Open: func(answers ...domaintest.Answer) (domain.EventSource, domaintest.Upstream) {
-				up := &upstream{answers: answers}
-				return newClient(t, func(c *datasync.Config) { c.Transport = up }), up
+				api := &upstream{answers: answers}
+				return newClient(t, func(c *datasync.Config) { c.Transport = api }), api
 			},
 		}
 	})
 }
 
-// An upstream is a transport that gives scripted answers in the form of the API.
+// An upstream is a transport that acts as the API: it gives scripted answers and records the requests.
 type upstream struct {
 	answers  []domaintest.Answer
 	requests []domain.PageRequest
@@ -49,11 +50,11 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 	switch answer.Kind {
-	case domain.Unknown:
+	case domain.Unknown: // the answer is a page
 		return respond(r, 200, rateLimitHeaders(answer), marshalPage(answer.Page)), nil
 	case domain.RateLimited:
 		var headers []string
-		if answer.In >= 0 {
+		if answer.In >= 0 { // a negative value means that the answer does not say when
 			headers = []string{"Retry-After", strconv.Itoa(int(answer.In.Seconds()))}
 		}
 		return respond(r, 429, headers, []byte(`{"code":"RATE_LIMIT_EXCEEDED"}`)), nil
@@ -84,7 +85,7 @@ func rateLimitHeaders(answer domaintest.Answer) []string {
 	return headers
 }
 
-// marshalPage returns a page in the nested form.
+// marshalPage returns the body of a page in the nested form, with white space around its records.
 func marshalPage(page domain.Page) []byte {
 	pagination := map[string]any{"hasMore": !page.Last, "nextCursor": nil, "cursorExpiresIn": nil}
 	if !page.Last {
@@ -101,24 +102,26 @@ func marshalPage(page domain.Page) []byte {
 	for i, r := range page.Records {
 		records[i] = r.Payload
 	}
-	around, err := json.Marshal(map[string]any{"pagination": pagination, "meta": meta})
+	otherMembers, err := json.Marshal(map[string]any{"pagination": pagination, "meta": meta})
 	if err != nil {
 		panic(err)
 	}
-	return fmt.Appendf(nil, "{\"data\": [%s ],\n%s", bytes.Join(records, []byte(" ,\n\t")), around[1:])
+	otherMembers = bytes.TrimPrefix(otherMembers, []byte("{"))
+	return fmt.Appendf(nil, "{\"data\": [%s ],\n%s", bytes.Join(records, []byte(" ,\n\t")), otherMembers)
 }
 
+// TestDecoder_Conformance runs the checks that every implementation of domain.Decoder must pass.
 func TestDecoder_Conformance(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.DecoderChecks(), func(*testing.T) domaintest.DecoderUnderTest {
 		return domaintest.DecoderUnderTest{
 			Decoder: datasync.NewDecoder(datasync.DataSync()),
-			Good:    []string{valid, with("timestamp", `"2026-01-27T19:19:13.629Z"`)},
+			Good:    []string{validRecord, recordWith("timestamp", `"2026-01-27T19:19:13.629Z"`)},
 			Drifted: []string{
-				with("colour", `"blue"`), with("session", `{"id":"`+session+`","deviceType":"d","browser":"b","os":{"a":1}}`),
+				recordWith("colour", `"blue"`), recordWith("session", `{"id":"`+sessionID+`","deviceType":"d","browser":"b","os":{"a":1}}`),
 			},
-			Faulty: []string{"null", "{}", with("id", `"x"`), with("timestamp", "1"), with("name", `"\u0000"`), valid + "x"},
-			Same:   [][]string{{valid, with("timestamp", `"2026-01-27T19:19:13.629Z"`), with("name", ` "\u0065vent_00zz1k" `)}},
+			Faulty: []string{"null", "{}", recordWith("id", `"x"`), recordWith("timestamp", "1"), recordWith("name", `"\u0000"`), validRecord + "x"},
+			Same:   [][]string{{validRecord, recordWith("timestamp", `"2026-01-27T19:19:13.629Z"`), recordWith("name", ` "\u0065vent_00zz1k" `)}},
 		}
 	})
 }

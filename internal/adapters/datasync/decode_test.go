@@ -14,31 +14,36 @@ import (
 )
 
 const (
-	id      = "0198c0de-0000-7000-8000-000000000001"
-	session = "0198c0de-0000-7000-8000-0000000000aa"
-	user    = "0198c0de-0000-4000-8000-0000000000bb"
+	eventID   = "0198c0de-0000-7000-8000-000000000001"
+	sessionID = "0198c0de-0000-7000-8000-0000000000aa"
+	userID    = "0198c0de-0000-4000-8000-0000000000bb"
 
-	valid = `{"id":"` + id + `","sessionId":"` + session + `","userId":"` + user + `","type":"click","name":"event_00zz1k",` +
+	validRecord = `{"id":"` + eventID + `","sessionId":"` + sessionID + `","userId":"` + userID + `","type":"click","name":"event_00zz1k",` +
 		`"properties":{"n":9007199254740993,"s":"a\\u0000b"},"timestamp":1769541553629,` +
-		`"session":{"id":"` + session + `","deviceType":"desktop","browser":"Firefox"}}`
+		`"session":{"id":"` + sessionID + `","deviceType":"desktop","browser":"Firefox"}}`
 )
 
-// with returns the valid record with one member's value replaced, or with the member added at the end.
-func with(name, value string) string {
+// recordWith returns validRecord with one member's value replaced. If there is no such member, it adds one at the end.
+func recordWith(name, value string) string {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(valid), &members); err != nil {
+	if err := json.Unmarshal([]byte(validRecord), &members); err != nil {
 		panic(err)
 	}
 	if old, found := members[name]; found {
-		return strings.Replace(valid, `"`+name+`":`+string(old), `"`+name+`":`+value, 1)
+		return strings.Replace(validRecord, `"`+name+`":`+string(old), `"`+name+`":`+value, 1)
 	}
-	return valid[:len(valid)-1] + `,"` + name + `":` + value + "}"
+	return recordAnd(`"` + name + `":` + value)
 }
 
-// without returns the valid record without one member of the record itself.
-func without(name string) string {
+// recordAnd returns validRecord with more members at its end.
+func recordAnd(members string) string {
+	return strings.TrimSuffix(validRecord, "}") + "," + members + "}"
+}
+
+// recordWithout returns validRecord without one of its members.
+func recordWithout(name string) string {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(valid), &members); err != nil {
+	if err := json.Unmarshal([]byte(validRecord), &members); err != nil {
 		panic(err)
 	}
 	delete(members, name)
@@ -49,7 +54,7 @@ func without(name string) string {
 	return string(text)
 }
 
-func decode(payload string) (domain.Event, []domain.Drift, error) {
+func decodeRecord(payload string) (domain.Event, []domain.Drift, error) {
 	return datasync.NewDecoder(datasync.DataSync()).Decode(domain.Record{Payload: []byte(payload)})
 }
 
@@ -62,33 +67,35 @@ func mustUUID(t *testing.T, text string) domain.UUID {
 	return u
 }
 
+// TestDecode_Values checks the values of an event that was decoded from equal records in different forms.
 func TestDecode_Values(t *testing.T) {
 	t.Parallel()
+	// The type in this record has an emoji after "click".
 	escaped := strings.NewReplacer(`"userId"`, `"user\u0049d"`, `"click"`, `"cl\u0069ck \ud83d\ude00"`,
-		session+`","userId`, strings.ToUpper(session)+`","userId`).Replace(valid)
-	tests := []struct{ name, payload, wantType string }{
-		{"as recorded", valid, "click"},
-		{"with space around everything", "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(valid) + " ", "click"},
+		sessionID+`","userId`, strings.ToUpper(sessionID)+`","userId`).Replace(validRecord)
+	tests := []struct{ name, payload, typePrefix string }{
+		{"as recorded", validRecord, "click"},
+		{"with space around everything", "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(validRecord) + " ", "click"},
 		{"names and values escaped, upper-case UUID", escaped, "click"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, drift, err := decode(tt.payload)
+			e, drift, err := decodeRecord(tt.payload)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.ID != mustUUID(t, id) || e.SessionID != mustUUID(t, session) || e.UserID != mustUUID(t, user) {
-				t.Errorf("got ids %s %s %s, want %s %s %s", e.ID, e.SessionID, e.UserID, id, session, user)
+			if e.ID != mustUUID(t, eventID) || e.SessionID != mustUUID(t, sessionID) || e.UserID != mustUUID(t, userID) {
+				t.Errorf("got ids %s %s %s, want %s %s %s", e.ID, e.SessionID, e.UserID, eventID, sessionID, userID)
 			}
-			if !strings.HasPrefix(e.Type, tt.wantType) || e.Name != "event_00zz1k" || e.DeviceType != "desktop" || e.Browser != "Firefox" {
-				t.Errorf("got texts %q %q %q %q, want %q event_00zz1k desktop Firefox", e.Type, e.Name, e.DeviceType, e.Browser, tt.wantType)
+			if !strings.HasPrefix(e.Type, tt.typePrefix) || e.Name != "event_00zz1k" || e.DeviceType != "desktop" || e.Browser != "Firefox" {
+				t.Errorf("got texts %q %q %q %q, want %q event_00zz1k desktop Firefox", e.Type, e.Name, e.DeviceType, e.Browser, tt.typePrefix)
 			}
 			if !bytes.Contains(e.Properties, []byte("9007199254740993")) || !bytes.Contains(e.Properties, []byte(`a\\u0000b`)) {
 				t.Errorf("got properties %s, want them unchanged", e.Properties)
 			}
 			if cap(e.Properties) != len(e.Properties) {
-				t.Errorf("got capacity %d for properties of %d bytes: an append would overwrite the payload", cap(e.Properties), len(e.Properties))
+				t.Errorf("got capacity %d for properties, want %d: an append would overwrite the payload", cap(e.Properties), len(e.Properties))
 			}
 			if want := time.UnixMilli(1769541553629); !e.OccurredAt.Equal(want) {
 				t.Errorf("got time %s, want %s", e.OccurredAt, want)
@@ -100,50 +107,51 @@ func TestDecode_Values(t *testing.T) {
 	}
 }
 
+// TestDecode_ExtraAndDrift checks which fields of a record are stored in Extra, and which drift is reported.
 func TestDecode_ExtraAndDrift(t *testing.T) {
 	t.Parallel()
-	const other = "0198c0de-0000-7000-8000-0000000000ff"
+	const otherSessionID = "0198c0de-0000-7000-8000-0000000000ff"
 	inSession := func(members string) string {
-		return with("session", `{"deviceType":"d",`+members+`,"browser":"b"}`)
+		return recordWith("session", `{"deviceType":"d",`+members+`,"browser":"b"}`)
 	}
 	tests := []struct {
 		name, payload, extra string
 		drift                []domain.Drift
 	}{
-		{"a new field", with("colour", ` [1, null]`), `{"colour":[1, null]}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}}},
-		{"a new null field", with("colour", `null`), `{"colour":null}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}}},
+		{"a new field", recordWith("colour", ` [1, null]`), `{"colour":[1, null]}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}}},
+		{"a new null field", recordWith("colour", `null`), `{"colour":null}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}}},
 		{
-			"a new field in the session", inSession(`"id":"` + session + `","os":{"name":"x"}`),
+			"a new field in the session", inSession(`"id":"` + sessionID + `","os":{"name":"x"}`),
 			`{"session":{"os":{"name":"x"}}}`,
 			[]domain.Drift{{Path: "session.os", Kind: "new field", Value: []byte(`{"name":"x"}`)}},
 		},
 		{
-			"another session id", inSession(`"id":"` + other + `"`), `{"session":{"id":"` + other + `"}}`,
-			[]domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + other + `"`)}},
+			"another session id", inSession(`"id":"` + otherSessionID + `"`), `{"session":{"id":"` + otherSessionID + `"}}`,
+			[]domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)}},
 		},
 		{
-			"all together", strings.Replace(inSession(`"id":"`+other+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
-			`{"a.b":2,"session":{"os":1,"id":"` + other + `"}}`,
+			"all together", strings.Replace(inSession(`"id":"`+otherSessionID+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
+			`{"a.b":2,"session":{"os":1,"id":"` + otherSessionID + `"}}`,
 			[]domain.Drift{
 				{Path: "a.b", Kind: "new field", Value: []byte("2")},
 				{Path: "session.os", Kind: "new field", Value: []byte("1")},
-				{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + other + `"`)},
+				{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)},
 			},
 		},
 		{
-			"name with control characters", with(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,
+			"name with control characters", recordWith(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,
 			[]domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
-			"long name", with(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
+			"long name", recordWith(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
 			[]domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
 		},
-		{"escaped backslash before u0000", with("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}}},
+		{"escaped backslash before u0000", recordWith("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, drift, err := decode(tt.payload)
+			e, drift, err := decodeRecord(tt.payload)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,58 +165,59 @@ func TestDecode_ExtraAndDrift(t *testing.T) {
 	}
 }
 
+// TestDecode_Rejects checks the reason and the field of each rejection.
 func TestDecode_Rejects(t *testing.T) {
 	t.Parallel()
-	inSession := func(members string) string { return with("session", "{"+members+"}") }
-	const rest = `"deviceType":"d","browser":"b"`
+	inSession := func(members string) string { return recordWith("session", "{"+members+"}") }
+	const otherMembers = `"deviceType":"d","browser":"b"`
 	tests := []struct{ name, payload, reason, field string }{
 		{"nothing", "", "not JSON", ""},
 		{"null", "null", "not an object", ""},
-		{"an array", "[" + valid + "]", "not an object", ""},
-		{"cut", valid[:len(valid)-1], "not JSON", ""},
-		{"something follows", valid + "{}", "not JSON", ""},
-		{"one comma too many", valid[:len(valid)-1] + ",}", "not JSON", ""},
-		{"a raw NUL", with("name", "\"a\x00b\""), "not JSON", "name"},
-		{"a raw control character", with("name", "\"a\x01b\""), "not JSON", "name"},
-		{"an unknown escape", with("name", `"a\x"`), "not JSON", "name"},
-		{"not UTF-8", with("name", "\"a\xffb\""), "bad text", "name"},
-		{"not UTF-8 deep in properties", with("properties", "{\"a\":[\"\xc3\"]}"), "bad text", "properties.a.0"},
-		{"half a surrogate pair", with("name", `"\ud83d"`), "bad text", "name"},
-		{"the other half", with("name", `"\ude00"`), "bad text", "name"},
-		{"half a pair in properties", with("properties", `{"a":"\ud83d\u0041"}`), "bad text", "properties.a"},
-		{"half a pair in a new field's name", with(`\ud83d`, `1`), "bad text", ""},
-		{"a field twice", valid[:len(valid)-1] + `,"id":"` + id + `"}`, "duplicate field", "id"},
-		{"a field twice, once escaped", valid[:len(valid)-1] + `,"\u0069d":"` + id + `"}`, "duplicate field", "id"},
-		{"a property twice", with("properties", `{"a":1,"a":1}`), "duplicate field", "properties.a"},
-		{"NUL in a name", with("name", `"a\u0000"`), "NUL character", "name"},
-		{"NUL after a backslash", with("name", `"a\\\u0000"`), "NUL character", "name"},
-		{"NUL in properties", with("properties", `{"a":["\u0000"]}`), "NUL character", "properties"},
-		{"NUL in a property's name", with("properties", `{"\u0000":1}`), "NUL character", "properties"},
-		{"NUL in a new field", with("colour", `"\u0000"`), "NUL character", "colour"},
-		{"NUL in a new field's name", with(`\u0000`, `1`), "NUL character", `"\x00"`},
-		{"NUL in the session", inSession(`"id":"` + session + `","deviceType":"\u0000","browser":"b"`), "NUL character", "session.deviceType"},
-		{"a UUID without dashes", with("id", `"`+strings.ReplaceAll(id, "-", "")+`"`), "bad UUID", "id"},
-		{"the nil UUID as event id", with("id", `"00000000-0000-0000-0000-000000000000"`), "bad UUID", "id"},
-		{"an empty UUID", with("userId", `""`), "bad UUID", "userId"},
-		{"a number as a UUID", with("sessionId", `17`), "wrong type", "sessionId"},
-		{"a number as a name", with("name", `1`), "wrong type", "name"},
-		{"properties as an array", with("properties", `[]`), "wrong type", "properties"},
-		{"properties as a string", with("properties", `"{}"`), "wrong type", "properties"},
-		{"a session as a string", with("session", `"`+session+`"`), "wrong type", "session"},
-		{"no session id in the session", inSession(rest), "missing field", "session.id"},
-		{"a null browser", inSession(`"id":"` + session + `","deviceType":"d","browser":null`), "null field", "session.browser"},
-		{"a bad session id in the session", inSession(`"id":"x",` + rest), "bad UUID", "session.id"},
-		{"a time as a boolean", with("timestamp", `true`), "bad timestamp", "timestamp"},
+		{"an array", "[" + validRecord + "]", "not an object", ""},
+		{"cut off", validRecord[:len(validRecord)-1], "not JSON", ""},
+		{"something follows", validRecord + "{}", "not JSON", ""},
+		{"one comma too many", recordAnd(""), "not JSON", ""},
+		{"a raw NUL", recordWith("name", "\"a\x00b\""), "not JSON", "name"},
+		{"a raw control character", recordWith("name", "\"a\x01b\""), "not JSON", "name"},
+		{"an unknown escape", recordWith("name", `"a\x"`), "not JSON", "name"},
+		{"not UTF-8", recordWith("name", "\"a\xffb\""), "bad text", "name"},
+		{"not UTF-8 deep in properties", recordWith("properties", "{\"a\":[\"\xc3\"]}"), "bad text", "properties.a.0"},
+		{"first half of a surrogate pair", recordWith("name", `"\ud83d"`), "bad text", "name"},
+		{"second half of a surrogate pair", recordWith("name", `"\ude00"`), "bad text", "name"},
+		{"half a surrogate pair in properties", recordWith("properties", `{"a":"\ud83d\u0041"}`), "bad text", "properties.a"},
+		{"half a surrogate pair in a new field's name", recordWith(`\ud83d`, `1`), "bad text", ""},
+		{"a field twice", recordAnd(`"id":"` + eventID + `"`), "duplicate field", "id"},
+		{"a field twice, once escaped", recordAnd(`"\u0069d":"` + eventID + `"`), "duplicate field", "id"},
+		{"a property twice", recordWith("properties", `{"a":1,"a":1}`), "duplicate field", "properties.a"},
+		{"NUL in a name", recordWith("name", `"a\u0000"`), "NUL character", "name"},
+		{"NUL after a backslash", recordWith("name", `"a\\\u0000"`), "NUL character", "name"},
+		{"NUL in properties", recordWith("properties", `{"a":["\u0000"]}`), "NUL character", "properties"},
+		{"NUL in a property's name", recordWith("properties", `{"\u0000":1}`), "NUL character", "properties"},
+		{"NUL in a new field", recordWith("colour", `"\u0000"`), "NUL character", "colour"},
+		{"NUL in a new field's name", recordWith(`\u0000`, `1`), "NUL character", `"\x00"`},
+		{"NUL in the session", inSession(`"id":"` + sessionID + `","deviceType":"\u0000","browser":"b"`), "NUL character", "session.deviceType"},
+		{"a UUID without dashes", recordWith("id", `"`+strings.ReplaceAll(eventID, "-", "")+`"`), "bad UUID", "id"},
+		{"the nil UUID as event id", recordWith("id", `"00000000-0000-0000-0000-000000000000"`), "bad UUID", "id"},
+		{"an empty UUID", recordWith("userId", `""`), "bad UUID", "userId"},
+		{"a number as a UUID", recordWith("sessionId", `17`), "wrong type", "sessionId"},
+		{"a number as a name", recordWith("name", `1`), "wrong type", "name"},
+		{"properties as an array", recordWith("properties", `[]`), "wrong type", "properties"},
+		{"properties as a string", recordWith("properties", `"{}"`), "wrong type", "properties"},
+		{"a session as a string", recordWith("session", `"`+sessionID+`"`), "wrong type", "session"},
+		{"no session id in the session", inSession(otherMembers), "missing field", "session.id"},
+		{"a null browser", inSession(`"id":"` + sessionID + `","deviceType":"d","browser":null`), "null field", "session.browser"},
+		{"a bad session id in the session", inSession(`"id":"x",` + otherMembers), "bad UUID", "session.id"},
+		{"a time as a boolean", recordWith("timestamp", `true`), "bad timestamp", "timestamp"},
 	}
 	for _, name := range []string{"id", "sessionId", "userId", "type", "name", "properties", "timestamp", "session"} {
 		tests = append(tests,
-			struct{ name, payload, reason, field string }{"no " + name, without(name), "missing field", name},
-			struct{ name, payload, reason, field string }{"null " + name, with(name, "null"), "null field", name})
+			struct{ name, payload, reason, field string }{"no " + name, recordWithout(name), "missing field", name},
+			struct{ name, payload, reason, field string }{"null " + name, recordWith(name, "null"), "null field", name})
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := decode(tt.payload)
+			_, _, err := decodeRecord(tt.payload)
 			var rejection *domain.Rejection
 			if !errors.As(err, &rejection) {
 				t.Fatalf("got error %v, want a rejection", err)
@@ -221,90 +230,96 @@ func TestDecode_Rejects(t *testing.T) {
 	}
 }
 
+// TestDecode_TooManyFields checks the limits of a record: the number of unknown fields, and the bytes of all its names.
 func TestDecode_TooManyFields(t *testing.T) {
 	t.Parallel()
-	add := func(more string) string { return valid[:len(valid)-1] + "," + more + "}" }
-	inSession := strings.Replace(valid, `"deviceType"`, members(400, 8)+`,"deviceType"`, 1)
-	long := strings.Repeat("n", 600<<10)
+	const maxUnknown = 1000
+	const maxNameBytes = 512 << 10 // a name of members() has 10 bytes, so about 52,000 names have that size
+	unknownInSession := func(n int) string { return members(n) + `,"deviceType":"d"` }
+	inBoth := strings.Replace(recordAnd(members(maxUnknown-399)), `"deviceType":"desktop"`, unknownInSession(400), 1)
+	long := strings.Repeat("n", maxNameBytes+1)
 	tests := []struct{ name, payload, reason string }{
-		{"maximum", add(members(1000, 8)), ""},
-		{"maximum with other drift", strings.Replace(add(members(1000, 8)), "1769541553629", "1769541553", 1), ""},
-		{"one above the maximum", add(members(1001, 8)), "too many fields"},
-		{"record and session together", inSession[:len(inSession)-1] + "," + members(601, 8) + "}", "too many fields"},
-		{"properties of many members", with("properties", "{"+members(20_000, 10)+"}"), ""},
-		{"properties of too many members", with("properties", "{"+members(60_000, 10)+"}"), "field names too long"},
-		{"one long name", with("properties", `{"`+long+`":1}`), "field names too long"},
-		{"long text", with("name", `"`+long+`"`), ""},
-		{"text with the form of names", with("name", `"`+strings.Repeat(`\"a\":`, 120<<10)+`"`), ""},
+		{"maximum", recordAnd(members(maxUnknown)), ""},
+		{"maximum with other drift", strings.Replace(recordAnd(members(maxUnknown)), "1769541553629", "1769541553", 1), ""},
+		{"one above the maximum", recordAnd(members(maxUnknown + 1)), "too many fields"},
+		{"one above the maximum in record and session together", inBoth, "too many fields"},
+		{"properties of many members", recordWith("properties", "{"+members(20_000)+"}"), ""},
+		{"properties of too many members", recordWith("properties", "{"+members(60_000)+"}"), "field names too long"},
+		{"one long name", recordWith("properties", `{"`+long+`":1}`), "field names too long"},
+		{"long text", recordWith("name", `"`+long+`"`), ""},
+		{"text with the form of names", recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes/5)+`"`), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, drift, err := decode(tt.payload)
+			_, drift, err := decodeRecord(tt.payload)
 			var rejection *domain.Rejection
 			switch {
 			case tt.reason == "" && err != nil:
 				t.Errorf("got error %v, want none", err)
 			case tt.reason != "" && (!errors.As(err, &rejection) || rejection.Reason != tt.reason):
 				t.Errorf("got error %v, want %q", err, tt.reason)
-			case tt.reason != "" && rejection.ID != mustUUID(t, id):
-				t.Errorf("got id %s, want %s", rejection.ID, id)
-			case len(drift) > 1001:
-				t.Errorf("got %d drifts, want at most 1001", len(drift))
+			case tt.reason != "" && rejection.ID != mustUUID(t, eventID):
+				t.Errorf("got id %s, want %s", rejection.ID, eventID)
+			case len(drift) > maxUnknown+1: // the timestamp in seconds is one more
+				t.Errorf("got %d drifts, want at most %d", len(drift), maxUnknown+1)
 			}
 		})
 	}
 }
 
+// TestDecode_RejectionsAreShortAndPrintable checks the text of rejections of records with long or unprintable values.
 func TestDecode_RejectionsAreShortAndPrintable(t *testing.T) {
 	t.Parallel()
+	const maxBytes = 800
 	for _, payload := range []string{
-		with("timestamp", `"`+strings.Repeat("\u200b", 5000)+`"`), strings.Repeat("[", 20_000), strings.Repeat(`{"`+strings.Repeat("k", 90)+`":`, 20_000), strings.Repeat("\xff", 5000),
-		with(strings.Repeat(`\u0000`, 5000), "1"), with("id", `"`+strings.Repeat(`\n`, 5000)+`"`), `{"` + strings.Repeat("é", 5000) + `":`,
+		recordWith("timestamp", `"`+strings.Repeat("\u200b", 5000)+`"`), strings.Repeat("[", 20_000), strings.Repeat(`{"`+strings.Repeat("k", 90)+`":`, 20_000), strings.Repeat("\xff", 5000),
+		recordWith(strings.Repeat(`\u0000`, 5000), "1"), recordWith("id", `"`+strings.Repeat(`\n`, 5000)+`"`), `{"` + strings.Repeat("é", 5000) + `":`,
 	} {
-		_, _, err := decode(payload)
+		_, _, err := decodeRecord(payload)
 		var rejection *domain.Rejection
 		if !errors.As(err, &rejection) {
 			t.Fatalf("got error %v, want a rejection", err)
 		}
 		text := rejection.Error()
-		if len(text) > 800 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' && r != '…' }) {
-			t.Errorf("got rejection %q of %d bytes, want printable text of at most 800", text, len(text))
+		if len(text) > maxBytes || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' && r != '…' }) {
+			t.Errorf("got rejection %q of %d bytes, want printable text of at most %d", text, len(text), maxBytes)
 		}
 	}
 }
 
-func TestDecode_RejectionHasTheID(t *testing.T) {
+// TestDecode_RejectionID checks that a rejection has the record's id if the record has exactly one valid id.
+func TestDecode_RejectionID(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, payload string
-		known         bool
+		hasID         bool
 	}{
-		{"bad value after the id", with("timestamp", `"yesterday"`), true},
-		{"bad value before the id", `{"timestamp":null,` + without("timestamp")[1:], true},
-		{"bytes that are not UTF-8", with("name", "\"a\xffb\""), true},
-		{"half a surrogate pair", with("name", `"\ud83d"`), true},
-		{"an upper-case id", strings.Replace(with("name", "null"), id, strings.ToUpper(id), 1), true},
-		{"an escaped name", strings.Replace(with("name", "null"), `{"id"`, `{"\u0069d"`, 1), true},
-		{"no id", without("id"), false},
-		{"a null id", with("id", "null"), false},
-		{"id is not a UUID", with("id", `"undefined"`), false},
-		{"two ids", strings.Replace(with("name", "null"), `{"id"`, `{"id":"`+session+`","id"`, 1), false},
-		{"id in the session only", `{"session":{"id":"` + id + `"}}`, false},
-		{"not an object", `"` + id + `"`, false},
-		{"cut off", valid[:len(valid)-9], false},
+		{"bad value after the id", recordWith("timestamp", `"yesterday"`), true},
+		{"bad value before the id", strings.Replace(recordWithout("timestamp"), "{", `{"timestamp":null,`, 1), true},
+		{"bytes that are not UTF-8", recordWith("name", "\"a\xffb\""), true},
+		{"half a surrogate pair", recordWith("name", `"\ud83d"`), true},
+		{"an upper-case id", strings.Replace(recordWith("name", "null"), eventID, strings.ToUpper(eventID), 1), true},
+		{"an escaped name", strings.Replace(recordWith("name", "null"), `{"id"`, `{"\u0069d"`, 1), true},
+		{"no id", recordWithout("id"), false},
+		{"a null id", recordWith("id", "null"), false},
+		{"id is not a UUID", recordWith("id", `"undefined"`), false},
+		{"two ids", strings.Replace(recordWith("name", "null"), `{"id"`, `{"id":"`+sessionID+`","id"`, 1), false},
+		{"id in the session only", `{"session":{"id":"` + eventID + `"}}`, false},
+		{"not an object", `"` + eventID + `"`, false},
+		{"cut off", strings.TrimSuffix(validRecord, `fox"}}`), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := decode(tt.payload)
+			_, _, err := decodeRecord(tt.payload)
 			rejection, ok := errors.AsType[*domain.Rejection](err)
 			if !ok {
 				t.Fatalf("got error %v, want a rejection", err)
 			}
 			want := domain.EventID{}
-			if tt.known {
-				want = mustUUID(t, id)
+			if tt.hasID {
+				want = mustUUID(t, eventID)
 			}
 			if rejection.ID != want {
 				t.Errorf("got id %s, want %s (%v)", rejection.ID, want, rejection)

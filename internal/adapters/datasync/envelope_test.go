@@ -12,56 +12,130 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestFetchPage_CompletePages checks pages that must be accepted. A name such as dlt#3358 is an issue of the project dlt, where
+// an API sent such a page.
 func TestFetchPage_CompletePages(t *testing.T) {
 	t.Parallel()
-	known := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
+	knownTotal := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 	tests := []struct {
 		name, body string
-		want       domain.Page // without Records and Receipt
+		want       domain.Page // only Next, Last, ExpiresIn and Total are compared
 		records    []string
 	}{
 		{
-			"nested, as recorded", `{"data":[{"id":1},{"id":2}],"pagination":{"limit":2,"hasMore":true,"nextCursor":"n","cursorExpiresIn":118},"meta":{"total":9,"returned":2,"requestId":"r"}}`,
-			domain.Page{Next: "n", ExpiresIn: 118 * time.Second, Total: known(9)},
-			[]string{`{"id":1}`, `{"id":2}`},
+			name: "nested, as recorded",
+			body: `{"data":[{"id":1},{"id":2}],"pagination":{"limit":2,"hasMore":true,"nextCursor":"n","cursorExpiresIn":118},` +
+				`"meta":{"total":9,"returned":2,"requestId":"r"}}`,
+			want:    domain.Page{Next: "n", ExpiresIn: 118 * time.Second, Total: knownTotal(9)},
+			records: []string{`{"id":1}`, `{"id":2}`},
 		},
 		{
-			"the end, as recorded", `{"data":[],"pagination":{"limit":2,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0}}`,
-			domain.Page{Last: true, Total: known(0)},
-			nil,
+			name: "the end, as recorded",
+			body: `{"data":[],"pagination":{"limit":2,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},` +
+				`"meta":{"total":0,"returned":0}}`,
+			want: domain.Page{Last: true, Total: knownTotal(0)},
 		},
-		{"flat, as documented", `{"data":[1],"hasMore":true,"nextCursor":"n"}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"flat end", `{"data":[1],"hasMore":false,"nextCursor":null}`, domain.Page{Last: true}, []string{"1"}},
-		{"flat end without a cursor", `{"data":[],"hasMore":false}`, domain.Page{Last: true}, nil},
-		{"flat with meta", `{"data":[1],"hasMore":false,"meta":{"total":1}}`, domain.Page{Last: true, Total: known(1)}, []string{"1"}},
-		{"nested wins over flat", `{"hasMore":false,"data":[1],"pagination":{"hasMore":true,"nextCursor":"n"},"nextCursor":"flat"}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"a cursor on the last page (dlt#3358)", `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"n","cursorExpiresIn":9}}`, domain.Page{Last: true}, []string{"1"}},
-		{"the requested cursor on the last page", `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"asked"}}`, domain.Page{Last: true}, []string{"1"}},
-		{"an empty page in the middle", `{"data":[],"pagination":{"hasMore":true,"nextCursor":"n"}}`, domain.Page{Next: "n"}, nil},
-		{"data last", `{"meta":{"returned":1},"pagination":{"hasMore":true,"nextCursor":"n"},"data":[1]}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"after a byte order mark", "\ufeff" + `{"data":[1],"hasMore":false}`, domain.Page{Last: true}, []string{"1"}},
-		{"space everywhere", " {\n\"data\" : [ 1 ,\t2 ] ,\r\n\"hasMore\" : false } \n", domain.Page{Last: true}, []string{"1", "2"}},
-		{"unknown members", `{"data":[1],"links":{"a":[1,1],"b":{"x":1}},"pagination":{"hasMore":true,"nextCursor":"n","page":1}}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"names and cursor escaped", `{"d\u0061ta":[1],"pagination":{"hasMore":true,"nextCursor":"\u006e\/\""}}`, domain.Page{Next: `n/"`}, []string{"1"}},
-		{"a null total and returned", `{"data":[1],"hasMore":false,"meta":{"total":null,"returned":null}}`, domain.Page{Last: true}, []string{"1"}},
-		{"a negative lifetime", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":-3}}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"an absurd lifetime", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":99999999999999}}`, domain.Page{Next: "n"}, []string{"1"}},
-		{"a lifetime in words", `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":"120s"}}`, domain.Page{Next: "n"}, []string{"1"}},
+		{
+			name: "flat, as documented", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"data":[1],"hasMore":true,"nextCursor":"n"}`,
+		},
+		{name: "flat end", body: `{"data":[1],"hasMore":false,"nextCursor":null}`, want: domain.Page{Last: true}, records: []string{"1"}},
+		{name: "flat end without a cursor", body: `{"data":[],"hasMore":false}`, want: domain.Page{Last: true}},
+		{
+			name: "flat with meta", want: domain.Page{Last: true, Total: knownTotal(1)}, records: []string{"1"},
+			body: `{"data":[1],"hasMore":false,"meta":{"total":1}}`,
+		},
+		{
+			name: "nested wins over flat", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"hasMore":false,"data":[1],"pagination":{"hasMore":true,"nextCursor":"n"},"nextCursor":"flat"}`,
+		},
+		{
+			name: "a cursor on the last page (dlt#3358)", want: domain.Page{Last: true}, records: []string{"1"},
+			body: `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"n","cursorExpiresIn":9}}`,
+		},
+		{
+			name: "the requested cursor on the last page", want: domain.Page{Last: true}, records: []string{"1"},
+			body: `{"data":[1],"pagination":{"hasMore":false,"nextCursor":"` + requestedCursor + `"}}`,
+		},
+		{
+			name: "an empty page in the middle", want: domain.Page{Next: "n"},
+			body: `{"data":[],"pagination":{"hasMore":true,"nextCursor":"n"}}`,
+		},
+		{
+			name: "data last", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"meta":{"returned":1},"pagination":{"hasMore":true,"nextCursor":"n"},"data":[1]}`,
+		},
+		{
+			name: "after a byte order mark", want: domain.Page{Last: true}, records: []string{"1"},
+			body: "\ufeff" + `{"data":[1],"hasMore":false}`,
+		},
+		{
+			name: "space everywhere", want: domain.Page{Last: true}, records: []string{"1", "2"},
+			body: " {\n\"data\" : [ 1 ,\t2 ] ,\r\n\"hasMore\" : false } \n",
+		},
+		{
+			name: "unknown members", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"data":[1],"links":{"a":[1,1],"b":{"x":1}},"pagination":{"hasMore":true,"nextCursor":"n","page":1}}`,
+		},
+		{
+			name: "names and cursor escaped", want: domain.Page{Next: `n/"`}, records: []string{"1"},
+			body: `{"d\u0061ta":[1],"pagination":{"hasMore":true,"nextCursor":"\u006e\/\""}}`,
+		},
+		{
+			name: "a null total and returned", want: domain.Page{Last: true}, records: []string{"1"},
+			body: `{"data":[1],"hasMore":false,"meta":{"total":null,"returned":null}}`,
+		},
+		{
+			name: "a negative lifetime", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":-3}}`,
+		},
+		{
+			name: "an absurd lifetime", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":99999999999999}}`,
+		},
+		{
+			name: "a lifetime in words", want: domain.Page{Next: "n"}, records: []string{"1"},
+			body: `{"data":[1],"pagination":{"hasMore":true,"nextCursor":"n","cursorExpiresIn":"120s"}}`,
+		},
 
 		// A malformed record does not make the page bad: its decoder rejects the record.
-		{"a field twice", `{"data":[{"a":1,"a":2}],"hasMore":false}`, domain.Page{Last: true}, []string{`{"a":1,"a":2}`}},
-		{"not UTF-8", "{\"data\":[\"\xff\",1],\"hasMore\":false}", domain.Page{Last: true}, []string{"\"\xff\"", "1"}},
-		{"raw control characters", "{\"data\":[{\"a\":\"\x00\x01\n\"},1],\"hasMore\":false}", domain.Page{Last: true}, []string{"{\"a\":\"\x00\x01\n\"}", "1"}},
-		{"an unknown escape", `{"data":["\x","\ud83d"],"hasMore":false}`, domain.Page{Last: true}, []string{`"\x"`, `"\ud83d"`}},
-		{"a broken literal", `{"data":[nul,NaN,01],"hasMore":false}`, domain.Page{Last: true}, []string{"nul", "NaN", "01"}},
-		{"depth", `{"data":[` + deep + `,1],"hasMore":false}`, domain.Page{Last: true}, []string{deep, "1"}},
-		{"quotes and brackets in strings", `{"data":[{"a":"}\\\"]"},"\\"],"hasMore":false}`, domain.Page{Last: true}, []string{`{"a":"}\\\"]"}`, `"\\"`}},
-		{"null among the records", `{"data":[null,[]],"hasMore":false}`, domain.Page{Last: true}, []string{"null", "[]"}},
+		{
+			name: "a field twice", want: domain.Page{Last: true}, records: []string{`{"a":1,"a":2}`},
+			body: `{"data":[{"a":1,"a":2}],"hasMore":false}`,
+		},
+		{
+			name: "not UTF-8", want: domain.Page{Last: true}, records: []string{"\"\xff\"", "1"},
+			body: "{\"data\":[\"\xff\",1],\"hasMore\":false}",
+		},
+		{
+			name: "raw control characters", want: domain.Page{Last: true}, records: []string{"{\"a\":\"\x00\x01\n\"}", "1"},
+			body: "{\"data\":[{\"a\":\"\x00\x01\n\"},1],\"hasMore\":false}",
+		},
+		{
+			name: "an unknown escape", want: domain.Page{Last: true}, records: []string{`"\x"`, `"\ud83d"`},
+			body: `{"data":["\x","\ud83d"],"hasMore":false}`,
+		},
+		{
+			name: "a broken literal", want: domain.Page{Last: true}, records: []string{"nul", "NaN", "01"},
+			body: `{"data":[nul,NaN,01],"hasMore":false}`,
+		},
+		{
+			name: "depth", want: domain.Page{Last: true}, records: []string{deepRecord, "1"},
+			body: `{"data":[` + deepRecord + `,1],"hasMore":false}`,
+		},
+		{
+			name: "quotes and brackets in strings", want: domain.Page{Last: true}, records: []string{`{"a":"}\\\"]"}`, `"\\"`},
+			body: `{"data":[{"a":"}\\\"]"},"\\"],"hasMore":false}`,
+		},
+		{
+			name: "null among the records", want: domain.Page{Last: true}, records: []string{"null", "[]"},
+			body: `{"data":[null,[]],"hasMore":false}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			page, err := fetchBody(t, 200, tt.body)
+			page, err := fetchAnswer(t, 200, tt.body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,28 +157,31 @@ func TestFetchPage_CompletePages(t *testing.T) {
 	}
 }
 
-var deep = strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)
+// deepRecord is an array in an array, and so on, 20,000 times.
+var deepRecord = strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)
 
+// TestFetchPage_BadPages checks bodies that must not be accepted as a page. A name such as dlt#2932 is an issue of the project
+// dlt, where an API sent such a page.
 func TestFetchPage_BadPages(t *testing.T) {
 	t.Parallel()
 	const flat = `"hasMore":true,"nextCursor":"n"`
 	nested := func(pagination string) string { return `{"data":[1],"pagination":` + pagination + `}` }
-	meta := func(meta string) string { return `{"data":[1,2],` + flat + `,"meta":` + meta + `}` }
+	withMeta := func(meta string) string { return `{"data":[1,2],` + flat + `,"meta":` + meta + `}` }
 	tests := []struct {
-		name, body, says string // says: part of the error
+		name, body, wantText string // wantText is a part of the error
 	}{
-		{"nothing", "", "not a JSON object"},
+		{"no body", "", "not a JSON object"},
 		{"space", " \n", "not a JSON object"},
 		{"null", "null", "not a JSON object"},
 		{"an array", "[]", "not a JSON object"},
 		{"plain text", "Service Unavailable", "not a JSON object"},
-		{"two byte order marks", "\ufeff\ufeff" + last, "not a JSON object"},
+		{"two byte order marks", "\ufeff\ufeff" + lastPage, "not a JSON object"},
 		{"a byte order mark alone", "\ufeff", "not a JSON object"},
-		{"cut in the envelope", last[:len(last)-1], "ends too early"},
+		{"cut in the envelope", lastPage[:len(lastPage)-1], "ends too early"},
 		{"cut in a record", `{"data":[{"id":"1`, "ends too early"},
 		{"cut after a record", `{"data":[{"id":1},`, "ends too early"},
-		{"trailing garbage", last + "x", "follows"},
-		{"two values", last + last, "follows"},
+		{"trailing garbage", lastPage + "x", "follows"},
+		{"two values", lastPage + lastPage, "follows"},
 		{"a member without a value", `{"data":[],}`, "is missing at byte"},
 		{"an element missing", `{"data":[1,,2],` + flat + `}`, "is missing at byte"},
 		{"a comma missing", `{"data":[1 2],` + flat + `}`, "is missing at byte"},
@@ -121,7 +198,7 @@ func TestFetchPage_BadPages(t *testing.T) {
 		{"data twice", `{"data":[1],"data":[2],` + flat + `}`, `"data" twice`},
 		{"data twice, once escaped", `{"data":[1],"\u0064ata":[2],` + flat + `}`, `"data" twice`},
 		{"hasMore twice", `{"data":[1],` + flat + `,"hasMore":false}`, `"hasMore" twice`},
-		{"no pagination at all", `{"data":[1],"meta":{"total":9,"returned":1}}`, "pagination is missing"},
+		{"neither pagination nor a flat hasMore", `{"data":[1],"meta":{"total":9,"returned":1}}`, "pagination is missing"},
 		{"pagination null", nested(`null`), "pagination is null"},
 		{"pagination null beside the flat form", `{"data":[1],"pagination":null,` + flat + `}`, "pagination is null"},
 		{"pagination as an array", nested(`[]`), "pagination is an array"},
@@ -137,29 +214,29 @@ func TestFetchPage_BadPages(t *testing.T) {
 		{"more with an empty cursor", nested(`{"hasMore":true,"nextCursor":""}`), "nextCursor is empty"},
 		{"a cursor that is no string", nested(`{"hasMore":true,"nextCursor":17}`), "nextCursor is a number"},
 		{"a cursor that cannot be stored", nested(`{"hasMore":true,"nextCursor":"a\u0000"}`), "NUL"},
-		{"a cursor that does not advance", nested(`{"hasMore":true,"nextCursor":"asked"}`), "does not advance"},
-		{"a flat cursor that does not advance", `{"data":[1],"hasMore":true,"nextCursor":"asked"}`, "does not advance"},
+		{"a cursor that does not advance", nested(`{"hasMore":true,"nextCursor":"` + requestedCursor + `"}`), "does not advance"},
+		{"a flat cursor that does not advance", `{"data":[1],"hasMore":true,"nextCursor":"` + requestedCursor + `"}`, "does not advance"},
 		{"a flat cursor that is not UTF-8", "{\"data\":[1],\"hasMore\":true,\"nextCursor\":\"\xff\"}", "not valid text"},
-		{"fewer records than returned", meta(`{"returned":3}`), "meta.returned is 3, but data has 2"},
-		{"more records than returned", meta(`{"returned":1}`), "meta.returned is 1, but data has 2"},
-		{"no records though returned says so", `{"data":[],"hasMore":false,"meta":{"returned":5}}`, "meta.returned is 5"},
-		{"returned as a string", meta(`{"returned":"2"}`), "meta.returned is not a whole number"},
-		{"a negative total", meta(`{"total":-1}`), "meta.total is not a whole number"},
-		{"a total with a fraction", meta(`{"total":2.5}`), "meta.total is not a whole number"},
-		{"a total beyond int64", meta(`{"total":99999999999999999999}`), "meta.total is not a whole number"},
-		{"meta null", meta(`null`), "meta is null"},
-		{"meta twice in itself", meta(`{"total":1,"total":2}`), `it has "total" twice`},
-		{"a body that is too large", `{"data":["` + strings.Repeat("x", 1<<20) + `"],` + flat + `}`, "1048576 allowed"},
+		{"fewer records than returned", withMeta(`{"returned":3}`), "meta.returned is 3, but data has 2"},
+		{"more records than returned", withMeta(`{"returned":1}`), "meta.returned is 1, but data has 2"},
+		{"no records, but returned is 5", `{"data":[],"hasMore":false,"meta":{"returned":5}}`, "meta.returned is 5"},
+		{"returned as a string", withMeta(`{"returned":"2"}`), "meta.returned is not a whole number"},
+		{"a negative total", withMeta(`{"total":-1}`), "meta.total is not a whole number"},
+		{"a total with a fraction", withMeta(`{"total":2.5}`), "meta.total is not a whole number"},
+		{"a total beyond int64", withMeta(`{"total":99999999999999999999}`), "meta.total is not a whole number"},
+		{"meta null", withMeta(`null`), "meta is null"},
+		{"meta twice in itself", withMeta(`{"total":1,"total":2}`), `it has "total" twice`},
+		{"a body that is too large", `{"data":["` + strings.Repeat("x", maxPageBytes) + `"],` + flat + `}`, fmt.Sprintf("%d allowed", maxPageBytes)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			page, err := fetchBody(t, 200, tt.body)
+			page, err := fetchAnswer(t, 200, tt.body)
 			if domain.KindOf(err) != domain.BadPage {
 				t.Fatalf("got page %+v, error %v, want BadPage", page, err)
 			}
-			if !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("got error %q, want one with %q", err, tt.says)
+			if !strings.Contains(err.Error(), tt.wantText) {
+				t.Errorf("got error %q, want one with %q", err, tt.wantText)
 			}
 			if len(page.Records) != 0 || page.Next != "" || page.Last {
 				t.Errorf("got page %+v with the error, want none", page)
@@ -169,38 +246,40 @@ func TestFetchPage_BadPages(t *testing.T) {
 	t.Run("web page", func(t *testing.T) {
 		t.Parallel()
 		for _, media := range []string{"text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"} {
-			if _, err := fetchBody(t, 200, last, "Content-Type", media); domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "web page, not JSON") ||
+			_, err := fetchAnswer(t, 200, lastPage, "Content-Type", media)
+			if domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "web page, not JSON") ||
 				!strings.Contains(domain.HintOf(err), "API_BASE_URL") {
-				t.Errorf("%s: got error %v, hint %q, want BadPage with a hint", media, err, domain.HintOf(err))
+				t.Errorf("%s: got error %v, hint %q, want BadPage with the hint to check API_BASE_URL", media, err, domain.HintOf(err))
 			}
 		}
 		for _, media := range []string{"", "text/plain", "application/problem+json", ";;"} {
-			if _, err := fetchBody(t, 200, last, "Content-Type", media); err != nil {
+			if _, err := fetchAnswer(t, 200, lastPage, "Content-Type", media); err != nil {
 				t.Errorf("%q: got error %v, want none", media, err)
 			}
 		}
 	})
 	t.Run("encoding that was not requested", func(t *testing.T) {
 		t.Parallel()
-		if _, err := fetchBody(t, 200, last, "Content-Encoding", "br"); domain.KindOf(err) != domain.BadPage {
+		if _, err := fetchAnswer(t, 200, lastPage, "Content-Encoding", "br"); domain.KindOf(err) != domain.BadPage {
 			t.Errorf("got error %v, want BadPage", err)
 		}
 	})
 }
 
-// TestFetchPage_Payloads checks that each record has exactly the bytes that were sent, as a record and as a reject.
+// TestFetchPage_Payloads checks that each record has exactly the bytes that the API sent, and that a reject has them, too. Only
+// the last payload is a record that the decoder accepts.
 func TestFetchPage_Payloads(t *testing.T) {
 	t.Parallel()
 	payloads := []string{
 		"{ \"id\" :\r\n\t\"\\u0061\" , \"n\\u0061me\" : [ 1 ,\t2 ] ,\r\n \"x\" : 1.0e+02 }",
 		"{\r\n}", "[ ]", "[ 1 , [ { } ] ]", `"\u0061\/\"\\"`, "\"a\r\nb\"", "-0.0", "1E400", "nul", `{"a":1,"a":2}`,
-		"{\"a\":\"\xff\xfe\"}", `{"a":"\ud83d"}`, "{\"a\":\"\u2028<&>\"}", strings.Replace(valid, ":", " : ", 3),
+		"{\"a\":\"\xff\xfe\"}", `{"a":"\ud83d"}`, "{\"a\":\"\u2028<&>\"}", strings.Replace(validRecord, ":", " : ", 3),
 	}
 	for name, join := range map[string]func([]string) string{
 		"compact":     func(p []string) string { return strings.Join(p, ",") },
 		"with spaces": func(p []string) string { return "\r\n " + strings.Join(p, " \r\n,\t ") + "\r\n" },
 	} {
-		page, err := fetchBody(t, 200, `{"data":[`+join(payloads)+`],"hasMore":false}`)
+		page, err := fetchAnswer(t, 200, `{"data":[`+join(payloads)+`],"hasMore":false}`)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -224,6 +303,7 @@ func TestFetchPage_Payloads(t *testing.T) {
 	}
 }
 
+// TestFetchPage_TooManyRecords checks how many records a page may have: twice the limit, and at least 1,000 more than the limit.
 func TestFetchPage_TooManyRecords(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ limit, max int }{
@@ -232,8 +312,8 @@ func TestFetchPage_TooManyRecords(t *testing.T) {
 		{999, 1999},
 		{1001, 2002},
 		{5000, 10_000},
-		{100_000, 10_000}, // 5,000 are requested
-		{0, 10_000},
+		{100_000, 10_000}, // the client requests the API's maximum of 5,000
+		{0, 10_000},       // without a limit, the client expects that maximum
 		{-1, 10_000},
 	} {
 		t.Run(strconv.Itoa(tt.limit), func(t *testing.T) {
@@ -255,34 +335,40 @@ func fetchRecords(t *testing.T, n, limit int) (domain.Page, error) {
 	t.Helper()
 	body := `{"data":[1` + strings.Repeat(",1", n-1) + `],"hasMore":false}`
 	client := newClient(t, func(c *datasync.Config) {
-		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return respond(r, 200, nil, []byte(body)), nil })
+		c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) { return respond(r, 200, nil, []byte(body)), nil })
 	})
 	return client.FetchPage(t.Context(), domain.PageRequest{Limit: limit})
 }
 
+// TestFetchPage_TooManyMembers checks the limits of the members around the records: at most 1,000 members in an object, and at
+// most 64 KiB for a name or a cursor.
 func TestFetchPage_TooManyMembers(t *testing.T) {
 	t.Parallel()
+	const maxMembers, maxTextBytes = 1000, 64 << 10
+	tooLong := strings.Repeat("n", maxTextBytes+1)
 	for name, body := range map[string]string{
-		"beside the data": `{"data":[],"hasMore":false,` + members(1000, 8) + "}",
-		"in meta":         `{"data":[],"hasMore":false,"meta":{` + members(1001, 8) + "}}",
-		"in pagination":   `{"data":[],"pagination":{"hasMore":false,` + members(1000, 8) + "}}",
-		"name too long":   `{"data":[],"hasMore":false,"` + strings.Repeat("n", 65<<10) + `":1}`,
-		"cursor too long": `{"data":[],"hasMore":true,"nextCursor":"` + strings.Repeat("n", 65<<10) + `"}`,
+		"beside the data": `{"data":[],"hasMore":false,` + members(maxMembers) + "}",
+		"in meta":         `{"data":[],"hasMore":false,"meta":{` + members(maxMembers+1) + "}}",
+		"in pagination":   `{"data":[],"pagination":{"hasMore":false,` + members(maxMembers) + "}}",
+		"name too long":   `{"data":[],"hasMore":false,"` + tooLong + `":1}`,
+		"cursor too long": `{"data":[],"hasMore":true,"nextCursor":"` + tooLong + `"}`,
 	} {
-		if _, err := fetchBody(t, 200, body); domain.KindOf(err) != domain.BadPage {
+		if _, err := fetchAnswer(t, 200, body); domain.KindOf(err) != domain.BadPage {
 			t.Errorf("%s: got error %v, want BadPage", name, err)
 		}
 	}
-	if _, err := fetchBody(t, 200, `{"data":[],"hasMore":false,`+members(990, 8)+`,"meta":{"x":{`+members(2000, 8)+"}}}"); err != nil {
-		t.Errorf("many members: got error %v, want none", err)
+	const around = 3                                              // data, hasMore and meta
+	deepMembers := `"meta":{"x":{` + members(2*maxMembers) + "}}" // the limit does not count the members of x
+	if _, err := fetchAnswer(t, 200, `{"data":[],"hasMore":false,`+members(maxMembers-around)+","+deepMembers+"}"); err != nil {
+		t.Errorf("maximum of members: got error %v, want none", err)
 	}
 }
 
-// members returns n members with different names, each of at least width bytes.
-func members(n, width int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, `,"k%0*d":1`, width-3, i)
+// members returns n members of an object with commas between them. Their names are different and have 10 bytes, with quotes.
+func members(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(`"k%07d":1`, i)
 	}
-	return b.String()[1:]
+	return strings.Join(all, ",")
 }

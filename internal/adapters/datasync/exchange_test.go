@@ -26,12 +26,13 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestFetchPage_Timeout checks that the client's own timeout and the deadline of its caller end a request that takes too long.
 func TestFetchPage_Timeout(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name   string
-		status int // 0: there is no answer
-		says   string
+		name     string
+		status   int    // 0: there is no answer
+		wantText string // a part of the error after the client's own timeout
 	}{
 		{"no answer", 0, "7s"},
 		{"page stalls", http.StatusOK, "7s"},
@@ -39,85 +40,97 @@ func TestFetchPage_Timeout(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				const ownTimeout, callerTimeout = 7 * time.Second, 3 * time.Second
 				client := newClient(t, func(c *datasync.Config) {
-					c.Timeout = 7 * time.Second
-					c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return stall(r.Context(), tt.status) })
+					c.Timeout = ownTimeout
+					c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) { return stall(r.Context(), tt.status) })
 				})
 				began := time.Now()
 				_, err := client.FetchPage(t.Context(), domain.PageRequest{})
-				if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), tt.says) || time.Since(began) != 7*time.Second {
-					t.Errorf("own timeout: got error %v after %s, want Transient with %q after 7s", err, time.Since(began), tt.says)
+				took := time.Since(began)
+				if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), tt.wantText) || took != ownTimeout {
+					t.Errorf("own timeout: got error %v after %s, want Transient with %q after %s", err, took, tt.wantText, ownTimeout)
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), callerTimeout)
 				defer cancel()
+				began = time.Now()
 				_, err = client.FetchPage(ctx, domain.PageRequest{})
-				if domain.KindOf(err) != domain.Stopped || domain.AsError(err).Unsent || time.Since(began) != 10*time.Second {
-					t.Errorf("caller's deadline: got error %v after %s, want Stopped after 10s", err, time.Since(began))
+				took = time.Since(began)
+				if domain.KindOf(err) != domain.Stopped || domain.AsError(err).Unsent || took != callerTimeout {
+					t.Errorf("caller's deadline: got error %v after %s, want Stopped for a sent request after %s", err, took, callerTimeout)
 				}
 			})
 		})
 	}
 }
 
-// stall returns an answer whose body does not end before ctx does. With status 0 it waits for ctx and returns its error.
+// stall returns an answer whose body blocks until ctx ends. If status is 0, stall itself blocks until ctx ends, and returns the
+// error of ctx.
 func stall(ctx context.Context, status int) (*http.Response, error) {
-	wait := readerFunc(func([]byte) (int, error) {
+	waitForEnd := readerFunc(func([]byte) (int, error) {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	})
 	if status == 0 {
-		_, err := wait(nil)
+		_, err := waitForEnd(nil)
 		return nil, err
 	}
-	body := io.NopCloser(io.MultiReader(strings.NewReader(`{"data":[`), wait))
+	body := io.NopCloser(io.MultiReader(strings.NewReader(`{"data":[`), waitForEnd))
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: body, ContentLength: -1}, nil
 }
 
+// A readerFunc is a function that serves as an io.Reader.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestFetchPage_TooLargeAfterInflation(t *testing.T) {
+// TestFetchPage_TooLargeAfterDecompression checks that a small compressed body, which decompresses to four times the maximum
+// size of a page, is read only until it is known to be too large.
+func TestFetchPage_TooLargeAfterDecompression(t *testing.T) {
 	t.Parallel()
-	var bomb bytes.Buffer
-	w := gzip.NewWriter(&bomb)
-	for range 4 {
-		if _, err := w.Write(make([]byte, 1<<20)); err != nil {
-			t.Fatal(err)
-		}
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(make([]byte, 4*maxPageBytes)); err != nil {
+		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	inflated, err := gzip.NewReader(&bomb)
+	decompressed, err := gzip.NewReader(&compressed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := 0
 	counting := readerFunc(func(p []byte) (int, error) {
-		n, err := inflated.Read(p)
+		n, err := decompressed.Read(p)
 		read += n
 		return n, err
 	})
 	client := newClient(t, func(c *datasync.Config) {
-		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(counting), ContentLength: -1}, nil
 		})
 	})
 	_, err = client.FetchPage(t.Context(), domain.PageRequest{})
-	if domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), "more than 1048576 bytes") || domain.RemedyOf(err) != domain.LargerPages {
-		t.Errorf("got error %v, remedy %d, want BadPage with remedy %d", err, domain.RemedyOf(err), domain.LargerPages)
+	wantText := fmt.Sprintf("more than %d bytes", maxPageBytes)
+	if domain.KindOf(err) != domain.BadPage || !strings.Contains(err.Error(), wantText) {
+		t.Errorf("got error %v, want BadPage with %q", err, wantText)
 	}
-	if read > 1<<20+1 {
-		t.Errorf("got %d bytes read, want at most %d", read, 1<<20+1)
+	if got := domain.RemedyOf(err); got != domain.LargerPages {
+		t.Errorf("got remedy %d, want %d (allow larger pages)", got, domain.LargerPages)
+	}
+	if read > maxPageBytes+1 {
+		t.Errorf("got %d bytes read, want at most %d", read, maxPageBytes+1)
 	}
 }
 
+// TestFetchPage_EndlessErrorBody checks that the client reads only the beginning of an error answer's body.
 func TestFetchPage_EndlessErrorBody(t *testing.T) {
 	t.Parallel()
+	const maxRead = 128 << 10
 	read := 0
 	client := newClient(t, func(c *datasync.Config) {
-		c.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+		c.Transport = roundTripFunc(func(*http.Request) (*http.Response, error) {
 			endless := readerFunc(func(p []byte) (int, error) {
 				read += len(p)
 				return len(p), nil
@@ -125,11 +138,12 @@ func TestFetchPage_EndlessErrorBody(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusInternalServerError, Header: http.Header{}, Body: io.NopCloser(endless), ContentLength: -1}, nil
 		})
 	})
-	if _, err := client.FetchPage(t.Context(), domain.PageRequest{}); domain.KindOf(err) != domain.Transient || read > 128<<10 {
-		t.Errorf("got error %v after %d bytes, want Transient after at most %d", err, read, 128<<10)
+	if _, err := client.FetchPage(t.Context(), domain.PageRequest{}); domain.KindOf(err) != domain.Transient || read > maxRead {
+		t.Errorf("got error %v after %d bytes, want Transient after at most %d", err, read, maxRead)
 	}
 }
 
+// TestFetchPage_NetworkErrors checks the kind and the hint of errors before an answer and within its body.
 func TestFetchPage_NetworkErrors(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
@@ -137,10 +151,10 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		name string
 		err  error
 		want domain.Kind
-		hint string
+		hint string // a part of the hint; empty: no hint
 	}{
-		{"refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), domain.Transient, ""},
-		{"reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, domain.Transient, ""},
+		{"connection refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), domain.Transient, ""},
+		{"connection reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, domain.Transient, ""},
 		{"closed without an answer", io.EOF, domain.Transient, ""},
 		{"body ends early", io.ErrUnexpectedEOF, domain.Transient, ""},
 		{"broken pipe", syscall.EPIPE, domain.Transient, ""},
@@ -156,20 +170,20 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		{"not gzip", gzip.ErrHeader, domain.BadPage, ""},
 		{"corrupt deflate", flate.CorruptInputError(7), domain.BadPage, ""},
 		{"anything else", errors.New("malformed HTTP response"), domain.Transient, ""},
-		{"error with the key", fmt.Errorf("bad header X-API-Key: %s", key), domain.Transient, ""},
+		{"error with the key", fmt.Errorf("bad header X-API-Key: %s", apiKey), domain.Transient, ""},
 	}
 	for _, tt := range tests {
-		for place, trip := range map[string]roundTrip{
+		for place, trip := range map[string]roundTripFunc{
 			"before the answer": func(*http.Request) (*http.Response, error) { return nil, tt.err },
 			"in the body": func(*http.Request) (*http.Response, error) {
-				body := io.MultiReader(strings.NewReader(`{"data":`), readerFunc(func([]byte) (int, error) { return 0, notEOF(tt.err) }))
+				body := io.MultiReader(strings.NewReader(`{"data":`), readerFunc(func([]byte) (int, error) { return 0, asBodyError(tt.err) }))
 				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(body), ContentLength: -1}, nil
 			},
 		} {
 			t.Run(tt.name+" "+place, func(t *testing.T) {
 				t.Parallel()
 				client := newClient(t, func(c *datasync.Config) { c.Transport = trip })
-				_, err := client.FetchPage(t.Context(), domain.PageRequest{Cursor: "asked"})
+				_, err := client.FetchPage(t.Context(), domain.PageRequest{Cursor: requestedCursor})
 				failure := domain.AsError(err)
 				if failure == nil || failure.Kind != tt.want || failure.Unsent || !strings.Contains(failure.Hint, tt.hint) {
 					t.Fatalf("got error %v, hint %q, want %s with hint %q", err, domain.HintOf(err), tt.want, tt.hint)
@@ -177,7 +191,8 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 				if tt.hint == "" && failure.Hint != "" {
 					t.Errorf("got hint %q, want none", failure.Hint)
 				}
-				if strings.Contains(err.Error(), key) || strings.Contains(err.Error(), "asked") || !strings.Contains(err.Error(), "/events") {
+				text := err.Error()
+				if strings.Contains(text, apiKey) || strings.Contains(text, requestedCursor) || !strings.Contains(text, "/events") {
 					t.Errorf("got error %q, want one with the URL, without the key and the cursor", err)
 				}
 			})
@@ -185,8 +200,8 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 	}
 }
 
-// notEOF returns err as a body gives it: in a body io.EOF is the normal end.
-func notEOF(err error) error {
+// asBodyError returns err, or io.ErrUnexpectedEOF instead of io.EOF. When a body is read, io.EOF is its normal end and no error.
+func asBodyError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
@@ -205,28 +220,28 @@ func TestFetchPage_ClosesBody(t *testing.T) {
 		body   io.Reader
 		length int64
 	}{
-		{"page", 200, nil, strings.NewReader(last), -1},
-		{"bad page", 200, nil, strings.NewReader(`{"data":null}`), -1},
-		{"page ends early", 200, nil, io.MultiReader(strings.NewReader(`{"data":[`), fails), -1},
-		{"page too large", 200, nil, strings.NewReader(strings.Repeat(" ", 2<<20)), -1},
-		{"page too large by its length", 200, nil, strings.NewReader(last), 2 << 20},
-		{"refusal", 429, http.Header{"Retry-After": {"0"}}, strings.NewReader(`{"code":"x"}`), -1},
-		{"refusal without a body", 429, nil, http.NoBody, 0},
-		{"refusal ends early", 429, nil, fails, -1},
-		{"endless refusal", 503, nil, readerFunc(func(p []byte) (int, error) { return len(p), nil }), -1},
-		{"expired cursor", 400, nil, strings.NewReader(`{"code":"CURSOR_EXPIRED"}`), -1},
-		{"redirect", 302, http.Header{"Location": {"/"}}, strings.NewReader("elsewhere"), -1},
-		{"wrong key", 401, nil, strings.NewReader(""), -1},
+		{name: "page", status: 200, body: strings.NewReader(lastPage), length: -1},
+		{name: "bad page", status: 200, body: strings.NewReader(`{"data":null}`), length: -1},
+		{name: "page ends early", status: 200, body: io.MultiReader(strings.NewReader(`{"data":[`), fails), length: -1},
+		{name: "page too large", status: 200, body: strings.NewReader(strings.Repeat(" ", 2<<20)), length: -1},
+		{name: "page too large by its length", status: 200, body: strings.NewReader(lastPage), length: 2 << 20},
+		{name: "refusal", status: 429, header: http.Header{"Retry-After": {"0"}}, body: strings.NewReader(`{"code":"x"}`), length: -1},
+		{name: "refusal without a body", status: 429, body: http.NoBody, length: 0},
+		{name: "refusal ends early", status: 429, body: fails, length: -1},
+		{name: "endless refusal", status: 503, body: readerFunc(func(p []byte) (int, error) { return len(p), nil }), length: -1},
+		{name: "expired cursor", status: 400, body: strings.NewReader(`{"code":"CURSOR_EXPIRED"}`), length: -1},
+		{name: "redirect", status: 302, header: http.Header{"Location": {"/"}}, body: strings.NewReader("elsewhere"), length: -1},
+		{name: "wrong key", status: 401, body: strings.NewReader(""), length: -1},
 	}
 	for _, tt := range tests {
-		for name, ended := range map[string]bool{"": false, ", stopped": true} {
-			t.Run(tt.name+name, func(t *testing.T) {
+		for suffix, isCancelled := range map[string]bool{"": false, ", cancelled": true} {
+			t.Run(tt.name+suffix, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				body := &closeCounter{Reader: tt.body}
 				client := newClient(t, func(c *datasync.Config) {
-					c.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
-						if ended {
+					c.Transport = roundTripFunc(func(*http.Request) (*http.Response, error) {
+						if isCancelled {
 							cancel()
 						}
 						return &http.Response{StatusCode: tt.status, Header: tt.header, Body: body, ContentLength: tt.length}, nil
@@ -265,7 +280,7 @@ func TestFetchPage_RefusalReusesConnection(t *testing.T) {
 				requests.Add(1)
 				w.Header().Set("Retry-After", "0")
 				w.WriteHeader(http.StatusTooManyRequests)
-				for text := body; text != ""; { // in pieces: the length is not announced
+				for text := body; text != ""; { // in flushed pieces, so that the answer has no Content-Length
 					piece := text[:min(len(text), 10<<10)]
 					text = text[len(piece):]
 					_, _ = io.WriteString(w, piece)
@@ -280,21 +295,23 @@ func TestFetchPage_RefusalReusesConnection(t *testing.T) {
 			server.Start()
 			defer server.Close()
 			client := newClient(t, func(c *datasync.Config) { c.BaseURL, c.Transport = server.URL, nil })
-			for range 10 {
+			const attempts = 10
+			for range attempts {
 				_, err := client.FetchPage(t.Context(), domain.PageRequest{})
 				if refused := domain.AsError(err); refused == nil || refused.Kind != domain.RateLimited || refused.Unsent {
-					t.Fatalf("got error %v, want RateLimited by an answer", err)
+					t.Fatalf("got error %v, want RateLimited for a request that was sent", err)
 				}
 			}
-			if connections.Load() != 1 || requests.Load() != 10 {
-				t.Errorf("got %d connections for %d requests, want 1 for 10", connections.Load(), requests.Load())
+			if connections.Load() != 1 || requests.Load() != attempts {
+				t.Errorf("got %d connections for %d requests, want 1 for %d", connections.Load(), requests.Load(), attempts)
 			}
 		})
 	}
 }
 
-// TestFetchPage_OneRequestPerAttempt closes a reused connection at its second request. net/http would send such a request
-// again by itself, and the API would count two requests where the ledger has one.
+// TestFetchPage_OneRequestPerAttempt checks that each call of FetchPage sends only one request, even if the server closes a
+// reused connection. net/http would then send the request again by itself, and the API would count two requests where the
+// ledger has one.
 func TestFetchPage_OneRequestPerAttempt(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -324,8 +341,8 @@ func TestFetchPage_OneRequestPerAttempt(t *testing.T) {
 	}
 }
 
-// answerOnce answers the first request on a connection and closes it at the second. It also closes it at a request with a
-// body, because none may be sent.
+// answerOnce answers the first request on a connection and closes the connection after the second. It also closes the
+// connection after a request with a body, because pawl must not send a body.
 func answerOnce(conn net.Conn, requests *atomic.Int64) {
 	defer conn.Close() //nolint:errcheck // a test's connection
 	from := bufio.NewReader(conn)
@@ -339,8 +356,6 @@ func answerOnce(conn net.Conn, requests *atomic.Int64) {
 			return
 		}
 		const body = `{"data":[],"hasMore":false}`
-		_, _ = conn.Write([]byte(strings.Join([]string{
-			"HTTP/1.1 200 OK", "Content-Type: application/json", "Content-Length: 27", "", body,
-		}, "\r\n")))
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func hash(payload string) domain.RecordHash {
+func hashRecord(payload string) domain.RecordHash {
 	return datasync.NewDecoder(datasync.DataSync()).Hash(domain.Record{Payload: []byte(payload)})
 }
 
@@ -40,14 +40,14 @@ func TestHash_SameContent(t *testing.T) {
 	}
 	seen := map[domain.RecordHash]string{}
 	for _, tt := range tests {
-		want := hash(tt.forms[0])
+		want := hashRecord(tt.forms[0])
 		for _, form := range tt.forms[1:] {
-			if hash(form) != want {
-				t.Errorf("%s: got another hash for %s, want the hash of %s", tt.name, form, tt.forms[0])
+			if hashRecord(form) != want {
+				t.Errorf("%s: got a different hash for %s, want the hash of %s", tt.name, form, tt.forms[0])
 			}
 		}
-		if other, known := seen[want]; known {
-			t.Errorf("%s: got the hash of %s, want another", tt.forms[0], other)
+		if other, found := seen[want]; found {
+			t.Errorf("%s: got the hash of %s, want a different hash", tt.forms[0], other)
 		}
 		seen[want] = tt.forms[0]
 	}
@@ -68,9 +68,9 @@ func TestHash_OtherContent(t *testing.T) {
 	}
 	seen := map[domain.RecordHash]string{}
 	for _, record := range records {
-		h := hash(record)
-		if other, known := seen[h]; known {
-			t.Errorf("%q: got the hash of %q, want another", record, other)
+		h := hashRecord(record)
+		if other, found := seen[h]; found {
+			t.Errorf("%q: got the hash of %q, want a different hash", record, other)
 		}
 		seen[h] = record
 	}
@@ -79,35 +79,42 @@ func TestHash_OtherContent(t *testing.T) {
 // TestHash_Bytes checks that records beyond the limits, and records that are not objects, are hashed by their bytes.
 func TestHash_Bytes(t *testing.T) {
 	t.Parallel()
-	deep := func(n int) string { return `{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}" }
-	wide := func(n int) string { return `{` + strings.Repeat(`"":1,`, n-1) + `"":1}` }
+	const maxDepth, maxMembers = 1000, 1 << 16
+	withDepth := func(n int) string { // the object itself is the first level
+		return `{"a":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + "}"
+	}
+	withMembers := func(n int) string { return `{` + strings.Repeat(`"":1,`, n-1) + `"":1}` }
 	tests := []struct {
 		name, payload string
 		byBytes       bool
 	}{
 		{"not JSON", "x", true},
 		{"cut off", `{"a":"`, true},
-		{"maximum depth", deep(999), false},
-		{"too deep", deep(1000), true},
-		{"maximum members", wide(1 << 16), false},
-		{"too many members", wide(1<<16 + 1), true},
+		{"maximum depth", withDepth(maxDepth), false},
+		{"too deep", withDepth(maxDepth + 1), true},
+		{"maximum members", withMembers(maxMembers), false},
+		{"too many members", withMembers(maxMembers + 1), true},
 	}
 	for _, tt := range tests {
-		h := hash(tt.payload)
-		if byBytes := h == sha256.Sum256([]byte(tt.payload)); byBytes != tt.byBytes || !byBytes && h != hash(" "+tt.payload) {
-			t.Errorf("%s: got hashed by bytes %v, want %v", tt.name, byBytes, tt.byBytes)
+		h := hashRecord(tt.payload)
+		byBytes := h == sha256.Sum256([]byte(tt.payload))
+		if byBytes != tt.byBytes {
+			t.Errorf("%s: got hashed by bytes: %v, want %v", tt.name, byBytes, tt.byBytes)
+		}
+		if !byBytes && h != hashRecord(" "+tt.payload) {
+			t.Errorf("%s: got a different hash with a space before the record, want the same", tt.name)
 		}
 	}
 }
 
-// TestHash_Memory checks that the allocated memory, garbage included, is in proportion to the size of any record. Empty
-// arrays take the most: less than eleven times their bytes.
+// TestHash_Memory checks that hashing allocates memory in proportion to the size of any record. The memory includes garbage.
+// Empty arrays take the most memory, which is less than eleven times their bytes.
 func TestHash_Memory(t *testing.T) {
 	const (
 		size     = 2 << 20
 		maxAlloc = 12 * size
 	)
-	fill := func(open, repeated, end string) []byte {
+	fill := func(open, repeated, end string) []byte { // returns about size bytes
 		return slices.Concat([]byte(open), bytes.Repeat([]byte(repeated), (size-len(open)-len(end))/len(repeated)), []byte(end))
 	}
 	decoder := datasync.NewDecoder(datasync.DataSync())
@@ -126,8 +133,8 @@ func TestHash_Memory(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		decoder.Hash(domain.Record{Payload: payload})
 		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > maxAlloc {
-			t.Errorf("%s: got %d MiB allocated for %d MiB, want at most %d", name, took>>20, size>>20, maxAlloc>>20)
+		if allocated := after.TotalAlloc - before.TotalAlloc; allocated > maxAlloc {
+			t.Errorf("%s: got %d MiB allocated for %d MiB, want at most %d", name, allocated>>20, size>>20, maxAlloc>>20)
 		}
 	}
 }
