@@ -17,17 +17,18 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Runner is an [ingest.Runner] whose runs are traced.
+// A Runner runs an [ingest.Runner] and traces its runs.
 type Runner struct {
 	next    *ingest.Runner
 	tracing *Tracing
 }
 
-// Runner returns next, traced. A run is a span with the run's result. The traces of its pages link to it. The source, the
-// store and the observer of next must be those that [Tracing.Source], [Tracing.Store] and [Tracing.Observer] return.
+// Runner returns a runner that traces each run of next as a span with the run's result. The traces of the run's pages link to
+// that span. next must use the source, the store and the observer that [Tracing.Source], [Tracing.Store] and
+// [Tracing.Observer] return.
 func (t *Tracing) Runner(next *ingest.Runner) *Runner { return &Runner{next, t} }
 
-// Run runs the stream as [ingest.Runner.Run] does.
+// Run calls [ingest.Runner.Run] and returns its results.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	t := r.tracing
 	ctx, t.run = t.tracer.Start(ctx, "pawl run", trace.WithAttributes(streamKey.String(t.stream.String())))
@@ -38,42 +39,43 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	t.run.SetAttributes(countAttributes(sum.Counts)...)
 	t.run.SetAttributes(trafficAttributes(sum.Traffic)...)
 	if err != nil {
-		setError(t.run, err, 0)
+		setError(t.run, err, noStatus)
 	}
 	t.run.End()
 	t.run = noop.Span{}
 	return sum, err
 }
 
-// A source is a domain.EventSource whose requests are traced.
+// A source is a domain.EventSource that traces its requests.
 type source struct {
-	next    domain.EventSource
-	tracing *Tracing
-	request []attribute.KeyValue
+	next       domain.EventSource
+	tracing    *Tracing
+	attributes []attribute.KeyValue // of each request's span
 }
 
-// Source returns next, traced. Each request that next sends is a client span, and each page's receipt names its trace.
-// endpoint is the URL that next reads pages from, without query and user.
+// Source returns a source that traces each request of next as a client span. It sets the trace id in the receipt of each
+// page. endpoint is the URL that next reads pages from, without query and user.
 func (t *Tracing) Source(next domain.EventSource, endpoint string) domain.EventSource {
-	request := []attribute.KeyValue{semconv.HTTPRequestMethodGet, semconv.URLFull(endpoint)}
+	attributes := []attribute.KeyValue{semconv.HTTPRequestMethodGet, semconv.URLFull(endpoint)}
 	if u, err := url.Parse(endpoint); err == nil {
-		request = append(request, semconv.ServerAddress(u.Hostname()))
+		attributes = append(attributes, semconv.ServerAddress(u.Hostname()))
 		if port, err := strconv.Atoi(u.Port()); err == nil {
-			request = append(request, semconv.ServerPort(port))
+			attributes = append(attributes, semconv.ServerPort(port))
 		}
 	}
-	return &source{next: next, tracing: t, request: request}
+	return &source{next: next, tracing: t, attributes: attributes}
 }
 
 // FetchPage implements domain.EventSource.
 func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	t := s.tracing
 	t.beginPage(ctx)
-	ctx, began := t.withPage(ctx), time.Now()
+	ctx = t.contextWithPage(ctx)
+	began := time.Now()
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
 	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
-		t.endPage(err) // the run may continue from the head, with another page
+		t.endPage(err) // the run does not request this page again: it may go on with the first page of the stream
 	}
 	if err == nil && t.page.SpanContext().IsSampled() {
 		page.Receipt.TraceID = t.page.SpanContext().TraceID().String()
@@ -81,15 +83,15 @@ func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	return page, err
 }
 
-// addRequest adds the span of a request that began at began. It does so after the answer, because only then it is known
-// whether the request was sent.
+// addRequest adds the span of a request that began at began. It is called after the answer, because only then FetchPage knows
+// whether the request was sent. It adds no span if the request was not sent.
 func (s *source) addRequest(ctx context.Context, began time.Time, page domain.Page, err error) {
 	failure := domain.AsError(err)
 	if failure != nil && failure.Unsent {
 		return
 	}
 	_, span := s.tracing.tracer.Start(ctx, http.MethodGet,
-		trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(s.request...))
+		trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(s.attributes...))
 	defer span.End()
 	status := page.Receipt.Status
 	if failure != nil {
@@ -107,35 +109,37 @@ func (s *source) addRequest(ctx context.Context, began time.Time, page domain.Pa
 		attribute.String("pawl.request_id", page.Receipt.RequestID))
 }
 
-// A store is a domain.EventStore whose commits are traced.
+// A store is a domain.EventStore that traces its commits.
 type store struct {
 	domain.EventStore
 
 	tracing *Tracing
 }
 
-// Store returns next, traced. Each attempt to commit is a span in the page's trace.
+// Store returns a store that traces each attempt of next to commit as a span in the page's trace.
 func (t *Tracing) Store(next domain.EventStore) domain.EventStore { return &store{next, t} }
 
 // Commit implements domain.EventStore.
 func (s *store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	ctx, span := s.tracing.tracer.Start(s.tracing.withPage(ctx), "commit", trace.WithAttributes(seqKey.Int64(b.TargetSeq())))
+	ctx, span := s.tracing.tracer.Start(s.tracing.contextWithPage(ctx), "commit", trace.WithAttributes(seqKey.Int64(b.TargetSeq())))
 	defer span.End()
 	res, err := s.EventStore.Commit(ctx, b)
 	if err != nil {
-		setError(span, err, 0)
+		setError(span, err, noStatus)
 	}
 	return res, err
 }
 
-// An observer is an ingest.Observer that adds to the traces what no port reports: waits, and pages that became durable.
+// An observer is an ingest.Observer that adds the waits to the traces and ends the trace of a page that was committed. Neither
+// the source nor the store knows about these.
 type observer struct {
 	ingest.Observer
 
 	tracing *Tracing
 }
 
-// Observer returns next, traced. Each wait is an event in the trace of the page that waits, and a commit ends that trace.
+// Observer returns an observer that calls next. It traces each wait as an event in the trace of the current page. When that
+// page was committed, it ends the page's trace.
 func (t *Tracing) Observer(next ingest.Observer) ingest.Observer { return &observer{next, t} }
 
 // Waiting implements ingest.Observer.

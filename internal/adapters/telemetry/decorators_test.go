@@ -9,6 +9,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// newTracing returns a Tracing that sends its spans to c. A warning fails the test.
 func newTracing(t *testing.T, c collector) *telemetry.Tracing {
 	t.Helper()
 	tracing := telemetry.New(t.Context(), telemetry.Config{Warn: func(problem string, cause error) { t.Error(problem, cause) }}, c)
@@ -16,7 +17,7 @@ func newTracing(t *testing.T, c collector) *telemetry.Tracing {
 	return tracing
 }
 
-// TestSource runs the checks of the port against a source that is traced.
+// TestSource checks that a traced source passes the checks that every domain.EventSource must pass.
 func TestSource(t *testing.T) {
 	t.Parallel()
 	domaintest.RunSourceChecks(t, func(t *testing.T) domaintest.SourceUnderTest {
@@ -30,22 +31,22 @@ func TestSource(t *testing.T) {
 	})
 }
 
-// TestStore runs the checks of the port against a store that is traced.
+// TestStore checks that a traced store passes the checks that every domain.EventStore must pass.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
 		t.Helper()
 		db := domaintest.NewMemDatabase()
-		plain := map[domain.EventStore]*domaintest.MemStore{}
+		memStores := map[domain.EventStore]*domaintest.MemStore{} // by the traced store that wraps them
 		return domaintest.StoreUnderTest{
 			Open: func() domain.EventStore {
 				mem := db.Store()
 				s := newTracing(t, newCollector()).Store(mem)
-				plain[s] = mem
+				memStores[s] = mem
 				return s
 			},
 			Sever: func(_ context.Context, s domain.EventStore) error {
-				db.Sever(plain[s])
+				db.Sever(memStores[s])
 				return nil
 			},
 			Backup: func(context.Context) (func(context.Context) error, error) {

@@ -9,16 +9,17 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-var errFlushTimeout = fmt.Errorf("it did not answer within %s at the end of the run", flushTimeout)
+var errFlushTimeout = fmt.Errorf("the collector did not answer within %s at the end of the run", flushTimeout)
 
-// A delivery is a span exporter that reports its first failure to warn and returns none: the SDK would print each.
+// A delivery is a span exporter that calls warn with its first error. It returns no error to the SDK, because the SDK would
+// print each one.
 type delivery struct {
 	sdktrace.SpanExporter
 
 	warn      func(problem string, cause error)
 	warned    sync.Once
-	cancelled chan struct{} // closed by cancel
-	cancel    func()        // ends the exports in progress and all later ones; may be called again
+	cancelled chan struct{} // cancel closes it
+	cancel    func()        // ends the exports in progress and all later ones; a second call does nothing
 }
 
 func newDelivery(exporter sdktrace.SpanExporter, warn func(string, error)) *delivery {
@@ -28,7 +29,7 @@ func newDelivery(exporter sdktrace.SpanExporter, warn func(string, error)) *deli
 	}
 }
 
-// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver.
+// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver. It returns no error, see delivery.
 func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -50,6 +51,7 @@ func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	return nil
 }
 
+// warnOnce calls d.warn with err, but only in its first call.
 func (d *delivery) warnOnce(err error) {
 	d.warned.Do(func() { d.warn("the collector does not take the traces; the run continues without them", err) })
 }

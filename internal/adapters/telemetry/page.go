@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// beginPage starts a page's trace, unless the current page is requested again.
+// beginPage starts the trace of a page. If there is a current page already, the request repeats it, and beginPage does nothing.
 func (t *Tracing) beginPage(ctx context.Context) {
 	if t.page != nil {
 		return
@@ -24,25 +24,26 @@ func (t *Tracing) beginPage(ctx context.Context) {
 		trace.WithAttributes(streamKey.String(t.stream.String())))
 }
 
-// withPage returns ctx with the span of the current page, or ctx itself if there is no current page.
-func (t *Tracing) withPage(ctx context.Context) context.Context {
+// contextWithPage returns ctx with the span of the current page, or ctx itself if there is no current page.
+func (t *Tracing) contextWithPage(ctx context.Context) context.Context {
 	if t.page == nil {
 		return ctx
 	}
 	return trace.ContextWithSpan(ctx, t.page)
 }
 
-// addWait adds a wait of d because of err to the trace of the current page, or of the run if there is no page.
-func (t *Tracing) addWait(d time.Duration, err error) {
+// addWait adds a wait as an event to the span of the current page. If there is no current page, it adds it to the run's span.
+// err is the reason for the wait.
+func (t *Tracing) addWait(wait time.Duration, err error) {
 	span := t.page
 	if span == nil {
 		span = t.run
 	}
 	span.AddEvent("waiting", trace.WithAttributes(
-		attribute.Float64("pawl.wait_seconds", d.Seconds()), semconv.ErrorTypeKey.String(errorType(err))))
+		attribute.Float64("pawl.wait_seconds", wait.Seconds()), semconv.ErrorTypeKey.String(errorType(err))))
 }
 
-// endCommittedPage ends the trace of the current page, which was committed.
+// endCommittedPage ends the trace of the current page after its commit. It does nothing if there is no current page.
 func (t *Tracing) endCommittedPage(page domain.DecodedPage, res domain.CommitResult) {
 	if t.page == nil {
 		return
@@ -55,12 +56,13 @@ func (t *Tracing) endCommittedPage(page domain.DecodedPage, res domain.CommitRes
 	t.page = nil
 }
 
-// endPage ends the trace of a page that was not committed because of err. It does nothing if there is no current page.
+// endPage ends the trace of the current page, which was not committed because of err. It does nothing if there is no current
+// page.
 func (t *Tracing) endPage(err error) {
 	if t.page == nil {
 		return
 	}
-	setError(t.page, err, 0)
+	setError(t.page, err, noStatus)
 	t.page.End()
 	t.page = nil
 }
@@ -70,21 +72,25 @@ const (
 	seqKey    = attribute.Key("pawl.seq")
 )
 
-func countAttributes(c domain.Counts) []attribute.KeyValue {
+func countAttributes(counts domain.Counts) []attribute.KeyValue {
 	return []attribute.KeyValue{
-		attribute.Int64("pawl.received", c.Received), attribute.Int64("pawl.inserted", c.Inserted),
-		attribute.Int64("pawl.duplicate", c.Duplicate), attribute.Int64("pawl.parked", c.Parked),
+		attribute.Int64("pawl.received", counts.Received), attribute.Int64("pawl.inserted", counts.Inserted),
+		attribute.Int64("pawl.duplicate", counts.Duplicate), attribute.Int64("pawl.parked", counts.Parked),
 	}
 }
 
-func trafficAttributes(t domain.Traffic) []attribute.KeyValue {
+func trafficAttributes(traffic domain.Traffic) []attribute.KeyValue {
 	return []attribute.KeyValue{
-		attribute.Int("pawl.requests", t.Requests), attribute.Int("pawl.retries", t.Retries),
-		attribute.Int("pawl.rate_limited", t.RateLimited), attribute.Float64("pawl.waited_seconds", t.Waited.Seconds()),
+		attribute.Int("pawl.requests", traffic.Requests), attribute.Int("pawl.retries", traffic.Retries),
+		attribute.Int("pawl.rate_limited", traffic.RateLimited), attribute.Float64("pawl.waited_seconds", traffic.Waited.Seconds()),
 	}
 }
 
-// setError marks a span as failed. error.type is the HTTP status if it is an error status, else the error's kind.
+// noStatus is the status for setError if an error has no HTTP status.
+const noStatus = 0
+
+// setError marks a span as failed because of err. It sets the attribute error.type to the HTTP status if that is an error
+// status, else to the error's kind.
 func setError(span trace.Span, err error, status int) {
 	kind := errorType(err)
 	span.SetStatus(codes.Error, kind)
@@ -94,5 +100,5 @@ func setError(span trace.Span, err error, status int) {
 	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 }
 
-// errorType returns the kind of err in the spelling of attributes: words joined by underscores.
+// errorType returns the kind of err as the value of an attribute, with underscores for spaces.
 func errorType(err error) string { return strings.ReplaceAll(domain.KindOf(err).String(), " ", "_") }

@@ -16,12 +16,15 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A flakyStore is a store whose first commits fail.
+// A flakyStore is a store whose first commits fail. For each of these commits, failures has a function that gets the real
+// commit and decides whether to call it.
 type flakyStore struct {
 	domain.EventStore
 
-	failures []func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error)
+	failures []func(commit commitFunc) (domain.CommitResult, error)
 }
+
+type commitFunc func() (domain.CommitResult, error)
 
 func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, b) }
@@ -33,11 +36,13 @@ func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitR
 	return next(commit)
 }
 
-func failCommit(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+// failCommit fails without a commit.
+func failCommit(commitFunc) (domain.CommitResult, error) {
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Transient, Op: "commit", Err: errors.New("as scripted")}
 }
 
-func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+// loseAnswer commits, and fails as if the database's answer were lost.
+func loseAnswer(commit commitFunc) (domain.CommitResult, error) {
 	_, err := commit()
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: errors.Join(errors.New("as scripted"), err)}
 }
@@ -46,23 +51,23 @@ func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult
 func TestPageTraces(t *testing.T) {
 	t.Parallel()
 	type answers = []domaintest.Answer
-	one, last := domaintest.PageOf("c1", "1", "2"), domaintest.LastPageOf("3").WithTotal(3)
+	firstPage, lastPage := domaintest.PageOf("c1", "1", "2"), domaintest.LastPageOf("3").WithTotal(3)
 	onePage := domaintest.LastPageOf("1").WithTotal(1)
-	const plain = "waited_seconds=0"
+	const noWait = "waited_seconds=0"
 	tests := []struct {
 		name    string
 		answers answers
 		store   func(*flakyStore)
-		pages   []string // one line for each trace
-		ledger  []int    // the indexes of the pages that are in the ledger
-		run     string
-		kind    domain.Kind
+		pages   []string    // one line for each trace
+		ledger  []int       // the indexes in pages of those that are in the ledger
+		run     string      // the line of the run's span
+		kind    domain.Kind // the kind of the run's error; zero: no error
 	}{
 		{
-			name: "two pages", answers: answers{one, last},
+			name: "two pages", answers: answers{firstPage, lastPage},
 			pages: []string{
-				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
-				"pawl page seq=2 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
+				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
+				"pawl page seq=2 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
 			},
 			ledger: []int{0, 1},
 			run:    "pawl run done=true pages=2 received=3 inserted=3 requests=2",
@@ -94,32 +99,32 @@ func TestPageTraces(t *testing.T) {
 		},
 		{
 			name:    "an expired cursor",
-			answers: answers{one, domaintest.FailWith(domain.CursorExpired).WithStatus(400), one, last},
+			answers: answers{firstPage, domaintest.FailWith(domain.CursorExpired).WithStatus(400), firstPage, lastPage},
 			pages: []string{
-				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
+				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
 				"pawl page type=cursor_expired, GET response.status_code=400 type=400",
-				"pawl page seq=2 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
-				"pawl page seq=3 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
+				"pawl page seq=2 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
+				"pawl page seq=3 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
 			},
 			ledger: []int{0, 2, 3},
 			run:    "pawl run done=true pages=3 received=5 inserted=3 requests=4",
 		},
 		{
-			name: "commits that fail", answers: answers{one, last},
+			name: "commits that fail", answers: answers{firstPage, lastPage},
 			store: func(s *flakyStore) { s.failures = append(s.failures, failCommit, loseAnswer) },
 			pages: []string{
-				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", waiting type=transient wait_seconds=0.25, " +
+				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + noWait + ", waiting type=transient wait_seconds=0.25, " +
 					"waiting type=uncertain wait_seconds=0.5, GET response.status_code=200, commit type=transient, commit type=uncertain",
-				"pawl page seq=2 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
+				"pawl page seq=2 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
 			},
 			ledger: []int{0, 1},
 			run:    "pawl run done=true pages=2 received=3 inserted=3 requests=2",
 		},
 		{
 			name:    "an API that keeps failing",
-			answers: append(answers{one}, slices.Repeat(answers{domaintest.FailWith(domain.Transient).WithStatus(500)}, 3)...),
+			answers: append(answers{firstPage}, slices.Repeat(answers{domaintest.FailWith(domain.Transient).WithStatus(500)}, 3)...),
 			pages: []string{
-				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + plain + ", GET response.status_code=200, commit",
+				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + noWait + ", GET response.status_code=200, commit",
 				"pawl page type=transient, waiting type=transient wait_seconds=0.25, waiting type=transient wait_seconds=0.5, " +
 					"GET response.status_code=500 type=500, GET response.status_code=500 type=500, GET response.status_code=500 type=500",
 			},
@@ -138,17 +143,19 @@ func TestPageTraces(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(domaintest.NewScriptedSource(tt.answers...))
+				run := newTestRun(domaintest.NewScriptedSource(tt.answers...))
 				if tt.store != nil {
-					s := &flakyStore{EventStore: b.store}
+					s := &flakyStore{EventStore: run.store}
 					tt.store(s)
-					b.store = s
+					run.store = s
 				}
-				spans, err := b.runTraced(t)
-				if (err != nil || tt.kind != domain.Unknown) && domain.KindOf(err) != tt.kind {
+				spans, err := run.runTraced(t)
+				if wantError := tt.kind != domain.Unknown; wantError && domain.KindOf(err) != tt.kind {
 					t.Fatalf("got error %v, want kind %s", err, tt.kind)
+				} else if !wantError && err != nil {
+					t.Fatalf("got error %v, want none", err)
 				}
-				pages := spansNamed(spans, "pawl page")
+				pages := findSpans(spans, "pawl page")
 				var got, stored []string
 				for i, page := range pages {
 					got = append(got, strings.Join(traceLines(spans, page), ", "))
@@ -159,10 +166,10 @@ func TestPageTraces(t *testing.T) {
 				if !slices.Equal(got, tt.pages) {
 					t.Errorf("got traces\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.pages, "\n"))
 				}
-				if ids := b.traceIDs(); !slices.Equal(ids, stored) {
+				if ids := run.traceIDs(); !slices.Equal(ids, stored) {
 					t.Errorf("got trace ids %v in the ledger, want %v", ids, stored)
 				}
-				runs := spansNamed(spans, "pawl run")
+				runs := findSpans(spans, "pawl run")
 				if len(runs) != 1 {
 					t.Fatalf("got %d spans of the run, want 1", len(runs))
 				}
@@ -174,39 +181,42 @@ func TestPageTraces(t *testing.T) {
 	}
 }
 
-// A limitedSource does not send its first request, as if the rate limit forbade it.
+// A limitedSource does not send its first request, as if the rate limit forbade it for unsentWait.
 type limitedSource struct {
 	domain.EventSource
 
-	asked bool
+	wasCalled bool
 }
+
+const unsentWait = 4 * time.Second
 
 func (s *limitedSource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	if s.asked {
+	if s.wasCalled {
 		return s.EventSource.FetchPage(ctx, req)
 	}
-	s.asked = true
+	s.wasCalled = true
 	return domain.Page{}, &domain.Error{
-		Kind: domain.RateLimited, Op: "fetch", Until: time.Now().Add(4 * time.Second), Unsent: true, Err: errors.New("as scripted"),
+		Kind: domain.RateLimited, Op: "fetch", Until: time.Now().Add(unsentWait), Unsent: true, Err: errors.New("as scripted"),
 	}
 }
 
-// TestPageTraces_UnsentRequest checks that a request that was not sent is a wait in the page's trace and has no client span.
+// TestPageTraces_UnsentRequest checks that a request that was not sent has no client span, and that the wait after it is an
+// event in the page's trace.
 func TestPageTraces_UnsentRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newBench(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).runTraced(t)
+		spans, err := newTestRun(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		page := spansNamed(spans, "pawl page")[0]
+		page := findSpans(spans, "pawl page")[0]
 		want := "pawl page seq=1 requests=1 retries=0 rate_limited=0 waited_seconds=4, " +
 			"waiting type=rate_limited wait_seconds=4, GET response.status_code=200, commit"
 		if got := strings.Join(traceLines(spans, page), ", "); got != want {
 			t.Errorf("got trace\n%s\nwant\n%s", got, want)
 		}
-		if began := spansNamed(spans, "GET")[0].StartTime; began.Sub(page.StartTime) != 4*time.Second {
-			t.Errorf("the request began %s after its page, want 4s", began.Sub(page.StartTime))
+		if began := findSpans(spans, "GET")[0].StartTime; began.Sub(page.StartTime) != unsentWait {
+			t.Errorf("got a request that began %s after its page, want %s", began.Sub(page.StartTime), unsentWait)
 		}
 	})
 }
@@ -214,38 +224,39 @@ func TestPageTraces_UnsentRequest(t *testing.T) {
 // TestPageTraces_LinkToRun checks that each page has a trace of its own, which links to the trace of the run.
 func TestPageTraces_LinkToRun(t *testing.T) {
 	t.Parallel()
+	const records, pageSize = 10, 2
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newBench(domaintest.NewCleanStream(10, 2)).runTraced(t)
+		spans, err := newTestRun(domaintest.NewCleanStream(records, pageSize)).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run := spansNamed(spans, "pawl run")[0]
+		run := findSpans(spans, "pawl run")[0]
 		traces := map[trace.TraceID]bool{run.SpanContext.TraceID(): true}
-		for _, page := range spansNamed(spans, "pawl page") {
+		for _, page := range findSpans(spans, "pawl page") {
 			if page.Parent.IsValid() {
-				t.Error("the root span of a page has a parent")
+				t.Error("got a page's root span with a parent, want none")
 			}
 			if len(page.Links) != 1 || !page.Links[0].SpanContext.Equal(run.SpanContext) {
 				t.Errorf("got links %v, want one to the run", page.Links)
 			}
 			traces[page.SpanContext.TraceID()] = true
 		}
-		if len(traces) != 6 {
-			t.Errorf("got %d traces for five pages and a run, want 6", len(traces))
+		if want := 1 + records/pageSize; len(traces) != want {
+			t.Errorf("got %d traces, want %d (one for the run and one for each page)", len(traces), want)
 		}
 	})
 }
 
-// TestRequestSpans checks that client spans use OpenTelemetry's attribute names and hold no secret.
+// TestRequestSpans checks that client spans use OpenTelemetry's attribute names, and that no attribute of a span has the cursor.
 func TestRequestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").WithTotal(2)}
-		spans, err := newBench(domaintest.NewScriptedSource(answers...)).runTraced(t)
+		spans, err := newTestRun(domaintest.NewScriptedSource(answers...)).runTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := spansNamed(spans, "GET")[1]
+		request := findSpans(spans, "GET")[1]
 		if request.SpanKind != trace.SpanKindClient {
 			t.Errorf("got span kind %s, want client", request.SpanKind)
 		}
@@ -260,7 +271,7 @@ func TestRequestSpans(t *testing.T) {
 		for _, s := range spans {
 			for _, a := range s.Attributes {
 				if strings.Contains(a.Value.String(), "secret") {
-					t.Errorf("%s: %s is %s", s.Name, a.Key, a.Value.String())
+					t.Errorf("%s: got %s = %q, want it without the cursor", s.Name, a.Key, a.Value.String())
 				}
 			}
 		}
@@ -271,45 +282,47 @@ func TestRequestSpans(t *testing.T) {
 type leakySource struct {
 	domain.EventSource
 
-	asked bool
+	wasCalled bool
 }
 
 func (s *leakySource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	if s.asked {
+	if s.wasCalled {
 		return s.EventSource.FetchPage(ctx, req)
 	}
-	s.asked = true
+	s.wasCalled = true
 	return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: "fetch page", Err: errors.New("secret body"), Hint: "secret key"}
 }
 
-func failWithPassword(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+// failWithPassword fails without a commit. Its error contains secrets.
+func failWithPassword(commitFunc) (domain.CommitResult, error) {
 	return domain.CommitResult{}, &domain.Error{
 		Kind: domain.Transient, Op: "commit", Err: errors.New("postgres://pawl:secret-password@db"), Hint: "secret hint",
 	}
 }
 
-// TestSpans_HoldNoSecret searches every span for cursors, records and texts of errors. Only the kind of an error may be there.
+// TestSpans_HoldNoSecret checks that no span contains a cursor, a record or the text of an error. In this test all of these
+// contain the word "secret".
 func TestSpans_HoldNoSecret(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewScriptedSource(
 			domaintest.PageOf("secret-cursor", "1"), domaintest.FailWith(domain.CursorExpired).WithStatus(400),
 			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).WithTotal(11))
-		b := newBench(&leakySource{EventSource: source})
-		s := &flakyStore{EventStore: b.store}
+		run := newTestRun(&leakySource{EventSource: source})
+		s := &flakyStore{EventStore: run.store}
 		s.failures = append(s.failures, failWithPassword)
-		b.store = s
-		spans, err := b.runTraced(t)
+		run.store = s
+		spans, err := run.runTraced(t)
 		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
 			t.Fatalf("got error %v, want one that quotes the record", err)
 		}
 		for _, s := range spans {
 			if all := fmt.Sprintf("%+v", s); strings.Contains(all, "secret") {
-				t.Errorf("got a secret in the span %s", all)
+				t.Errorf("got span %s, want it without a secret", all)
 			}
 		}
 		if all := fmt.Sprintf("%+v", spans); !strings.Contains(all, "bad_page") || !strings.Contains(all, "scripted-1") {
-			t.Errorf("got no values of attributes in %s, so this test could not find a secret", all)
+			t.Errorf("got spans %s, want them with the values of their attributes, so that this test can find a secret", all)
 		}
 	})
 }

@@ -1,10 +1,11 @@
-// Package telemetry describes a run in OpenTelemetry traces: one trace for the run, and one for each page from its first
-// request to its commit, linked to the run's trace. It wraps the ports and the runner and does not change what they do. A
-// collector that is slow, unreachable or broken costs traces, never a row, and at most flushTimeout at the end of a run.
+// Package telemetry describes a run in OpenTelemetry traces. The run has one trace, and each page has another one, which
+// begins with the page's first request, ends with its commit, and links to the run's trace. The package wraps the ports and
+// the runner and does not change what they do. If a collector is slow, unreachable or broken, traces are lost, but no rows.
+// The end of the run then takes at most flushTimeout plus flushGrace longer.
 //
 // A page's trace has the root span "pawl page", with an event for each wait. Its child spans are one client span for each
-// request that was sent, and one span for each attempt to commit. They hold no cursor, key or body, and of an error only its
-// kind, never its text.
+// request that was sent, and one span for each attempt to commit. The spans contain no cursor, no key and no body. They
+// contain the kind of an error, but never its text.
 package telemetry
 
 import (
@@ -26,19 +27,20 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// scope is the name of pawl's tracer.
 const scope = "github.com/pawldata/pawl"
 
 const (
-	// flushTimeout is how long Close lets the collector take the last traces.
+	// flushTimeout is how long Close gives the collector to receive the last traces.
 	flushTimeout = 2 * time.Second
-	// flushGrace is how much longer Close waits for an exporter that was cancelled to return.
+	// flushGrace is how much longer Close waits until the exporter, which was cancelled, returns.
 	flushGrace = time.Second
 )
 
 // A Config describes the runs to trace.
 type Config struct {
 	Stream  domain.StreamID
-	Version string // of pawl
+	Version string // the version of pawl
 
 	// Warn is called with each problem and its cause. A failed delivery is reported only once. Warn may be called from any
 	// goroutine until Close returns.
@@ -50,15 +52,15 @@ type Config struct {
 type Tracing struct {
 	stream   domain.StreamID
 	tracer   trace.Tracer
-	run      trace.Span // a no-op span between runs
-	page     trace.Span // the span of the page that was requested and is not committed yet; nil if there is none
+	run      trace.Span // the span of the current run; a no-op span between runs
+	page     trace.Span // the span of the current page, which was requested and is not committed yet; nil between pages
 	provider *sdktrace.TracerProvider
 	delivery *delivery
 }
 
 // Open returns a Tracing that follows the OTEL_* variables of the process's environment. It traces only if they name an
-// exporter or an OTLP endpoint and do not disable the SDK. A malformed variable is reported to cfg.Warn; at worst nothing is
-// traced. Open connects to nothing. The caller must call Close.
+// exporter or an OTLP endpoint and do not disable the SDK. If a variable is malformed, Open calls cfg.Warn, and the Tracing
+// may trace nothing. Open does not connect to the collector. The caller must call Close.
 func Open(ctx context.Context, cfg Config) *Tracing {
 	if !isRequested() {
 		return newDisabled()
@@ -74,7 +76,8 @@ func Open(ctx context.Context, cfg Config) *Tracing {
 	return New(ctx, cfg, exporter)
 }
 
-// isRequested reports whether the environment asks for traces. The SDK alone would send to localhost if no variable is set.
+// isRequested reports whether the environment asks for traces. Without this check the SDK would send traces to localhost if
+// no variable is set.
 func isRequested() bool {
 	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return false
@@ -94,16 +97,16 @@ func newDisabled() *Tracing {
 	return &Tracing{tracer: noop.Tracer{}, run: noop.Span{}}
 }
 
-// New returns a Tracing that sends to exporter, from a goroutine of its own, until Close. It follows the OTEL_* variables
-// for the resource, sampling, batches and limits.
+// New returns a Tracing that sends spans to exporter. It starts a goroutine that sends them until Close. It follows the OTEL_*
+// variables for the resource, sampling, batches and limits.
 func New(ctx context.Context, cfg Config, exporter sdktrace.SpanExporter) *Tracing {
 	res, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName("pawl"), semconv.ServiceVersion(cfg.Version)),
-		resource.WithFromEnv(), // last, so that it prevails
+		resource.WithFromEnv(), // the last option, so that the environment overrides the attributes above
 	)
 	if err != nil {
-		cfg.Warn("OTEL_RESOURCE_ATTRIBUTES is used only in part", err)
+		cfg.Warn("a part of OTEL_RESOURCE_ATTRIBUTES is ignored", err)
 	}
 	delivery := newDelivery(exporter, cfg.Warn)
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(delivery), sdktrace.WithResource(res))
@@ -116,8 +119,8 @@ func New(ctx context.Context, cfg Config, exporter sdktrace.SpanExporter) *Traci
 	}
 }
 
-// Close sends the spans that were not sent yet, for at most flushTimeout, and stops the goroutine that New started. It must
-// be called once, when no run is in progress.
+// Close sends the spans that were not sent yet and stops the goroutine that New started. It waits at most flushTimeout for the
+// collector, and then at most flushGrace for the exporter to return. It must be called once, when no run is in progress.
 func (t *Tracing) Close() {
 	if t.provider == nil {
 		return
@@ -131,16 +134,16 @@ func (t *Tracing) Close() {
 	}
 }
 
-// ReportSDKErrors sends what the SDK reports about itself to warn: mostly that it ignores a malformed OTEL_* variable. Without
-// this call the SDK writes to standard error in its own format. The setting is for the whole process, because the SDK offers
-// no other way; only main should call it.
+// ReportSDKErrors makes the SDK report its own errors to warn. Most of them say that the SDK ignores a malformed OTEL_*
+// variable. Without this call the SDK writes them to standard error in its own format. The SDK has this setting only for the
+// whole process, so only main should call ReportSDKErrors.
 func ReportSDKErrors(warn func(problem string, cause error)) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { warn("OpenTelemetry reports an error", err) }))
 	otel.SetLogger(logr.New(errorSink{warn}))
 }
 
-// An errorSink is a logr.LogSink for errors only. It passes on the message alone: the cause and the values repeat the
-// variable, which may be a header that holds a key.
+// An errorSink is a logr.LogSink that passes errors to warn and ignores everything else. It passes only the message of an
+// error. The error's cause and values repeat the variable, which may be a header with a secret key.
 type errorSink struct {
 	warn func(problem string, cause error)
 }

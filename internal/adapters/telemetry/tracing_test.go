@@ -18,14 +18,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// An otlpServer is a collector that takes spans over HTTP.
+// An otlpServer is a collector that receives spans over HTTP and counts them.
 type otlpServer struct {
 	url string
 
 	mu       sync.Mutex
 	paths    []string
 	spans    int
-	resource map[string]string // of the last request
+	resource map[string]string // the resource's attributes in the latest request
 }
 
 func newOTLPServer(t *testing.T) *otlpServer {
@@ -63,24 +63,25 @@ func resourceAttributes(r *resourcepb.Resource) map[string]string {
 	return attributes
 }
 
-// TestOpen_Environment checks which variables turn traces on, and that the ledger names a trace only if it was sent.
+// TestOpen_Environment checks which variables turn traces on, and that the ledger has a trace id only if the trace was sent.
 func TestOpen_Environment(t *testing.T) {
-	const spans = 1 + 2*3 // one of the run, and three of each page: the page, a request and a commit
+	const pages, recordsInPage = 2, 2
+	const spans = 1 + pages*3 // one span for the run, and three for each page: the page itself, a request and a commit
 	tests := []struct {
 		name     string
-		env      map[string]string // URL is replaced by the collector's URL
+		env      map[string]string // the test replaces URL by the collector's URL
 		spans    int
-		inLedger int
+		traceIDs int // number of trace ids in the ledger
 		resource map[string]string
-		warns    string
+		warning  string // a part of the warnings; empty: no warning
 	}{
 		{name: "nothing set"},
 		{
-			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: spans, inLedger: 2,
+			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: spans, traceIDs: pages,
 			resource: map[string]string{"service.name": "pawl", "service.version": "v1.2.3", "telemetry.sdk.language": "go"},
 		},
 		{
-			name: "an endpoint for traces", spans: spans, inLedger: 2,
+			name: "an endpoint for traces", spans: spans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "URL/v1/traces"},
 		},
 		{
@@ -101,64 +102,70 @@ func TestOpen_Environment(t *testing.T) {
 			env: map[string]string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SERVICE_NAME": "ours", "OTEL_RESOURCE_ATTRIBUTES": "team=data",
 			},
-			spans: spans, inLedger: 2, resource: map[string]string{"service.name": "ours", "team": "data"},
+			spans: spans, traceIDs: pages, resource: map[string]string{"service.name": "ours", "team": "data"},
 		},
 		{
-			name: "an unknown exporter", warns: "OTEL_TRACES_EXPORTER",
+			name: "an unknown exporter", warning: "OTEL_TRACES_EXPORTER",
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_EXPORTER": "nonsense"},
 		},
 		{
-			name: "an unknown protocol", warns: "OTEL_EXPORTER_OTLP_",
+			name: "an unknown protocol", warning: "OTEL_EXPORTER_OTLP_",
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_PROTOCOL": "nonsense"},
 		},
 		{
-			name: "malformed attributes", warns: "OTEL_RESOURCE_ATTRIBUTES", spans: spans, inLedger: 2,
+			name: "malformed attributes", warning: "OTEL_RESOURCE_ATTRIBUTES", spans: spans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_RESOURCE_ATTRIBUTES": "team"},
 		},
 		{
-			name: "a malformed header", warns: "malformed", spans: spans, inLedger: 2,
+			name: "a malformed header", warning: "malformed", spans: spans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_HEADERS": "secret"},
 		},
 		{
-			name: "an unknown sampler", warns: "unsupported sampler", spans: spans, inLedger: 2,
+			name: "an unknown sampler", warning: "unsupported sampler", spans: spans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "nonsense"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			unsetOTEL(t)
+			clearOTEL(t)
 			server := newOTLPServer(t)
 			for name, value := range tt.env {
 				t.Setenv(name, strings.ReplaceAll(value, "URL", server.url))
 			}
-			b := newBench(domaintest.NewCleanStream(4, 2))
-			telemetry.ReportSDKErrors(b.warnings.add)
-			sum, err := b.run(t.Context(), telemetry.Open(t.Context(), b.config()))
-			if err != nil || sum.Inserted != 4 {
-				t.Fatalf("got %+v, %v, want 4 events inserted", sum, err)
+			run := newTestRun(domaintest.NewCleanStream(pages*recordsInPage, recordsInPage))
+			telemetry.ReportSDKErrors(run.warnings.add)
+			sum, err := run.run(t.Context(), telemetry.Open(t.Context(), run.config()))
+			if err != nil || sum.Inserted != pages*recordsInPage {
+				t.Fatalf("got summary %+v, error %v, want %d events inserted", sum, err, pages*recordsInPage)
 			}
-			ids := slices.DeleteFunc(b.traceIDs(), func(id string) bool { return id == "" })
-			if len(ids) != tt.inLedger || server.spans != tt.spans {
-				t.Errorf("got %d spans and %d trace ids in the ledger, want %d and %d", server.spans, len(ids), tt.spans, tt.inLedger)
+			ids := slices.DeleteFunc(run.traceIDs(), func(id string) bool { return id == "" })
+			if len(ids) != tt.traceIDs || server.spans != tt.spans {
+				t.Errorf("got %d spans and %d trace ids in the ledger, want %d and %d", server.spans, len(ids), tt.spans, tt.traceIDs)
 			}
 			for key, want := range tt.resource {
 				if got := server.resource[key]; got != want {
-					t.Errorf("%s: got %q, want %q", key, got, want)
+					t.Errorf("resource attribute %s: got %q, want %q", key, got, want)
 				}
 			}
 			if tt.spans > 0 && !slices.Contains(server.paths, "/v1/traces") {
 				t.Errorf("got requests to %v, want /v1/traces", server.paths)
 			}
-			warnings := strings.Join(b.warnings.all(), "\n")
-			if (warnings != "") != (tt.warns != "") || !strings.Contains(warnings, tt.warns) || strings.Contains(warnings, "secret") {
-				t.Errorf("got warnings %q, want %q", warnings, tt.warns)
+			warnings := strings.Join(run.warnings.all(), "\n")
+			if tt.warning == "" && warnings != "" {
+				t.Errorf("got warnings %q, want none", warnings)
+			}
+			if tt.warning != "" && !strings.Contains(warnings, tt.warning) {
+				t.Errorf("got warnings %q, want %q", warnings, tt.warning)
+			}
+			if strings.Contains(warnings, "secret") {
+				t.Errorf("got warnings %q, want them without the secret header", warnings)
 			}
 		})
 	}
 }
 
-// unsetOTEL unsets the OTEL_* variables of the environment that the tests run in.
-func unsetOTEL(t *testing.T) {
+// clearOTEL sets the OTEL_* variables of the tests' own environment to the empty string, which means that they are not set.
+func clearOTEL(t *testing.T) {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "OTEL_") {

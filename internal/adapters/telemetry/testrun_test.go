@@ -22,28 +22,29 @@ import (
 
 const endpoint = "https://api.example:8443/v1/events"
 
-// A bench holds a traced run and the fakes around it.
-type bench struct {
+// A testRun is a traced run of a stream from a fake source into a database in memory.
+type testRun struct {
 	db       *domaintest.MemDatabase
 	store    domain.EventStore
 	source   domain.EventSource
 	warnings warnings
 }
 
-func newBench(source domain.EventSource) *bench {
+// newTestRun returns a run that reads source and stores into an empty database.
+func newTestRun(source domain.EventSource) *testRun {
 	db := domaintest.NewMemDatabase()
-	return &bench{db: db, store: db.Store(), source: source}
+	return &testRun{db: db, store: db.Store(), source: source}
 }
 
-func (b *bench) config() telemetry.Config {
-	return telemetry.Config{Stream: domain.StreamID{Source: "test"}, Version: "v1.2.3", Warn: b.warnings.add}
+func (r *testRun) config() telemetry.Config {
+	return telemetry.Config{Stream: domain.StreamID{Source: "test"}, Version: "v1.2.3", Warn: r.warnings.add}
 }
 
-// run runs b once as cmd/pawl does, and closes tracing.
-func (b *bench) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Summary, error) {
+// run runs the stream once as cmd/pawl does, and closes tracing.
+func (r *testRun) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Summary, error) {
 	defer tracing.Close()
 	return tracing.Runner(ingest.New(
-		tracing.Source(b.source, endpoint), domaintest.LineDecoder{}, tracing.Store(b.store), tracing.Observer(silentObserver{}),
+		tracing.Source(r.source, endpoint), domaintest.LineDecoder{}, tracing.Store(r.store), tracing.Observer(silentObserver{}),
 		ingest.Options{
 			Stream: domain.StreamID{Source: "test"}, SourceURL: "https://api.example:8443/v1", PageSize: 2,
 			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
@@ -52,8 +53,8 @@ func (b *bench) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Sum
 }
 
 // traceIDs returns the trace id of each row in the ledger.
-func (b *bench) traceIDs() (ids []string) {
-	for _, row := range b.db.Ledger() {
+func (r *testRun) traceIDs() (ids []string) {
+	for _, row := range r.db.Ledger() {
 		ids = append(ids, row.TraceID)
 	}
 	return ids
@@ -69,7 +70,7 @@ func (silentObserver) PassStarted(domain.Position)                       {}
 func (silentObserver) Waiting(retry.Wait)                                {}
 func (silentObserver) Committed(domain.DecodedPage, domain.CommitResult) {}
 
-// warnings collects what a Config's Warn is called with.
+// warnings collects the problems and causes that Config.Warn receives.
 type warnings struct {
 	mu    sync.Mutex
 	texts []string
@@ -87,7 +88,7 @@ func (w *warnings) all() []string {
 	return slices.Clone(w.texts)
 }
 
-// A collector stores spans. It still has them after Shutdown, unlike the exporter in it.
+// A collector stores spans and keeps them after Shutdown. The InMemoryExporter alone would drop them.
 type collector struct{ *tracetest.InMemoryExporter }
 
 func newCollector() collector { return collector{tracetest.NewInMemoryExporter()} }
@@ -95,19 +96,19 @@ func newCollector() collector { return collector{tracetest.NewInMemoryExporter()
 // Shutdown implements sdktrace.SpanExporter.
 func (c collector) Shutdown(context.Context) error { return nil }
 
-// runTraced runs b once and returns the spans. It fails the test on a warning.
-func (b *bench) runTraced(t *testing.T) (tracetest.SpanStubs, error) {
+// runTraced runs the stream once and returns the spans. A warning fails the test.
+func (r *testRun) runTraced(t *testing.T) (tracetest.SpanStubs, error) {
 	t.Helper()
 	c := newCollector()
-	_, err := b.run(t.Context(), telemetry.New(t.Context(), b.config(), c))
-	if got := b.warnings.all(); len(got) > 0 {
+	_, err := r.run(t.Context(), telemetry.New(t.Context(), r.config(), c))
+	if got := r.warnings.all(); len(got) > 0 {
 		t.Errorf("got warnings %q, want none", got)
 	}
 	return c.GetSpans(), err
 }
 
-// spansNamed returns the spans with that name in the order they began.
-func spansNamed(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
+// findSpans returns the spans with this name, in the order of their start times.
+func findSpans(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
 	for _, s := range spans {
 		if s.Name == name {
 			found = append(found, s)
@@ -117,7 +118,8 @@ func spansNamed(spans tracetest.SpanStubs, name string) (found tracetest.SpanStu
 	return found
 }
 
-// traceLines describes a page's trace: its span with a few attributes, its waits, and its child spans in the order they began.
+// traceLines describes the trace of a page in lines. The first line is the page's span, then come its waits, and then its child
+// spans in the order of their start times. The lines have only a few of the attributes.
 func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
 	lines := []string{spanLine(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type")}
 	for _, e := range page.Events {
@@ -136,10 +138,12 @@ func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
 	return lines
 }
 
+// spanLine returns the name of a span and those of its attributes that keys names.
 func spanLine(s tracetest.SpanStub, keys ...string) string {
 	return s.Name + attributeText(s.Attributes, keys...)
 }
 
+// attributeText returns the attributes that keys names. It omits the first part of each key, and attributes without a value.
 func attributeText(attributes []attribute.KeyValue, keys ...string) string {
 	var b strings.Builder
 	for _, key := range keys {
@@ -151,6 +155,7 @@ func attributeText(attributes []attribute.KeyValue, keys ...string) string {
 	return b.String()
 }
 
+// attributeValue returns the value of an attribute as text, or "" if there is no such attribute.
 func attributeValue(attributes []attribute.KeyValue, key string) string {
 	for _, a := range attributes {
 		if string(a.Key) == key {
