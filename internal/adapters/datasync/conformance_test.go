@@ -120,8 +120,12 @@ func TestDecoder_Conformance(t *testing.T) {
 			Drifted: []string{
 				recordWith("colour", `"blue"`), recordWith("session", `{"id":"`+sessionID+`","deviceType":"d","browser":"b","os":{"a":1}}`),
 			},
-			Faulty: []string{"null", "{}", recordWith("id", `"x"`), recordWith("timestamp", "1"), recordWith("name", `"\u0000"`), validRecord + "x"},
-			Same:   [][]string{{validRecord, recordWith("timestamp", `"2026-01-27T19:19:13.629Z"`), recordWith("name", ` "\u0065vent_00zz1k" `)}},
+			Faulty: []string{
+				"null", "{}", recordWith("id", `"x"`), recordWith("timestamp", "1"), recordWith("name", `"\u0000"`), validRecord + "x",
+			},
+			Same: [][]string{ // the same record, the same time as text, and the same name with an escape and spaces
+				{validRecord, recordWith("timestamp", `"2026-01-27T19:19:13.629Z"`), recordWith("name", ` "\u0065vent_00zz1k" `)},
+			},
 		}
 	})
 }

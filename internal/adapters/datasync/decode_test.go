@@ -88,14 +88,18 @@ func TestDecode_Values(t *testing.T) {
 			if e.ID != mustUUID(t, eventID) || e.SessionID != mustUUID(t, sessionID) || e.UserID != mustUUID(t, userID) {
 				t.Errorf("got ids %s %s %s, want %s %s %s", e.ID, e.SessionID, e.UserID, eventID, sessionID, userID)
 			}
-			if !strings.HasPrefix(e.Type, tt.typePrefix) || e.Name != "event_00zz1k" || e.DeviceType != "desktop" || e.Browser != "Firefox" {
-				t.Errorf("got texts %q %q %q %q, want %q event_00zz1k desktop Firefox", e.Type, e.Name, e.DeviceType, e.Browser, tt.typePrefix)
+			if !strings.HasPrefix(e.Type, tt.typePrefix) || e.Name != "event_00zz1k" {
+				t.Errorf("got type %q and name %q, want %q… and event_00zz1k", e.Type, e.Name, tt.typePrefix)
+			}
+			if e.DeviceType != "desktop" || e.Browser != "Firefox" {
+				t.Errorf("got device type %q and browser %q, want desktop and Firefox", e.DeviceType, e.Browser)
 			}
 			if !bytes.Contains(e.Properties, []byte("9007199254740993")) || !bytes.Contains(e.Properties, []byte(`a\\u0000b`)) {
 				t.Errorf("got properties %s, want them unchanged", e.Properties)
 			}
 			if cap(e.Properties) != len(e.Properties) {
-				t.Errorf("got capacity %d for properties, want %d: an append would overwrite the payload", cap(e.Properties), len(e.Properties))
+				t.Errorf("got capacity %d for properties, want their length %d: an append would overwrite the payload",
+					cap(e.Properties), len(e.Properties))
 			}
 			if want := time.UnixMilli(1769541553629); !e.OccurredAt.Equal(want) {
 				t.Errorf("got time %s, want %s", e.OccurredAt, want)
@@ -118,8 +122,14 @@ func TestDecode_ExtraAndDrift(t *testing.T) {
 		name, payload, extra string
 		drift                []domain.Drift
 	}{
-		{"a new field", recordWith("colour", ` [1, null]`), `{"colour":[1, null]}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}}},
-		{"a new null field", recordWith("colour", `null`), `{"colour":null}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}}},
+		{
+			"a new field", recordWith("colour", ` [1, null]`), `{"colour":[1, null]}`,
+			[]domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}},
+		},
+		{
+			"a new null field", recordWith("colour", `null`), `{"colour":null}`,
+			[]domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}},
+		},
 		{
 			"a new field in the session", inSession(`"id":"` + sessionID + `","os":{"name":"x"}`),
 			`{"session":{"os":{"name":"x"}}}`,
@@ -146,7 +156,10 @@ func TestDecode_ExtraAndDrift(t *testing.T) {
 			"long name", recordWith(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
 			[]domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
 		},
-		{"escaped backslash before u0000", recordWith("colour", `"\\u0000"`), `{"colour":"\\u0000"}`, []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}}},
+		{
+			"escaped backslash before u0000", recordWith("colour", `"\\u0000"`), `{"colour":"\\u0000"}`,
+			[]domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -195,7 +208,10 @@ func TestDecode_Rejects(t *testing.T) {
 		{"NUL in a property's name", recordWith("properties", `{"\u0000":1}`), "NUL character", "properties"},
 		{"NUL in a new field", recordWith("colour", `"\u0000"`), "NUL character", "colour"},
 		{"NUL in a new field's name", recordWith(`\u0000`, `1`), "NUL character", `"\x00"`},
-		{"NUL in the session", inSession(`"id":"` + sessionID + `","deviceType":"\u0000","browser":"b"`), "NUL character", "session.deviceType"},
+		{
+			"NUL in the session", inSession(`"id":"` + sessionID + `","deviceType":"\u0000","browser":"b"`),
+			"NUL character", "session.deviceType",
+		},
 		{"a UUID without dashes", recordWith("id", `"`+strings.ReplaceAll(eventID, "-", "")+`"`), "bad UUID", "id"},
 		{"the nil UUID as event id", recordWith("id", `"00000000-0000-0000-0000-000000000000"`), "bad UUID", "id"},
 		{"an empty UUID", recordWith("userId", `""`), "bad UUID", "userId"},
@@ -273,8 +289,13 @@ func TestDecode_RejectionsAreShortAndPrintable(t *testing.T) {
 	t.Parallel()
 	const maxBytes = 800
 	for _, payload := range []string{
-		recordWith("timestamp", `"`+strings.Repeat("\u200b", 5000)+`"`), strings.Repeat("[", 20_000), strings.Repeat(`{"`+strings.Repeat("k", 90)+`":`, 20_000), strings.Repeat("\xff", 5000),
-		recordWith(strings.Repeat(`\u0000`, 5000), "1"), recordWith("id", `"`+strings.Repeat(`\n`, 5000)+`"`), `{"` + strings.Repeat("é", 5000) + `":`,
+		recordWith("timestamp", `"`+strings.Repeat("\u200b", 5000)+`"`),
+		recordWith("id", `"`+strings.Repeat(`\n`, 5000)+`"`),
+		recordWith(strings.Repeat(`\u0000`, 5000), "1"),
+		`{"` + strings.Repeat("é", 5000) + `":`,
+		strings.Repeat(`{"`+strings.Repeat("k", 90)+`":`, 20_000),
+		strings.Repeat("[", 20_000),
+		strings.Repeat("\xff", 5000),
 	} {
 		_, _, err := decodeRecord(payload)
 		var rejection *domain.Rejection

@@ -167,6 +167,7 @@ func TestFetchPage_BadPages(t *testing.T) {
 	const flat = `"hasMore":true,"nextCursor":"n"`
 	nested := func(pagination string) string { return `{"data":[1],"pagination":` + pagination + `}` }
 	withMeta := func(meta string) string { return `{"data":[1,2],` + flat + `,"meta":` + meta + `}` }
+	wantTooLarge := fmt.Sprintf("%d allowed", maxPageBytes)
 	tests := []struct {
 		name, body, wantText string // wantText is a part of the error
 	}{
@@ -226,7 +227,7 @@ func TestFetchPage_BadPages(t *testing.T) {
 		{"a total beyond int64", withMeta(`{"total":99999999999999999999}`), "meta.total is not a whole number"},
 		{"meta null", withMeta(`null`), "meta is null"},
 		{"meta twice in itself", withMeta(`{"total":1,"total":2}`), `it has "total" twice`},
-		{"a body that is too large", `{"data":["` + strings.Repeat("x", maxPageBytes) + `"],` + flat + `}`, fmt.Sprintf("%d allowed", maxPageBytes)},
+		{"a body that is too large", `{"data":["` + strings.Repeat("x", maxPageBytes) + `"],` + flat + `}`, wantTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -75,8 +75,12 @@ func stall(ctx context.Context, status int) (*http.Response, error) {
 		_, err := waitForEnd(nil)
 		return nil, err
 	}
-	body := io.NopCloser(io.MultiReader(strings.NewReader(`{"data":[`), waitForEnd))
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: body, ContentLength: -1}, nil
+	return newResponse(status, io.MultiReader(strings.NewReader(`{"data":[`), waitForEnd)), nil
+}
+
+// newResponse returns an answer without headers, so that the length of its body is not known.
+func newResponse(status int, body io.Reader) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(body), ContentLength: -1}
 }
 
 // A readerFunc is a function that serves as an io.Reader.
@@ -108,7 +112,7 @@ func TestFetchPage_TooLargeAfterDecompression(t *testing.T) {
 	})
 	client := newClient(t, func(c *datasync.Config) {
 		c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(counting), ContentLength: -1}, nil
+			return newResponse(http.StatusOK, counting), nil
 		})
 	})
 	_, err = client.FetchPage(t.Context(), domain.PageRequest{})
@@ -135,7 +139,7 @@ func TestFetchPage_EndlessErrorBody(t *testing.T) {
 				read += len(p)
 				return len(p), nil
 			})
-			return &http.Response{StatusCode: http.StatusInternalServerError, Header: http.Header{}, Body: io.NopCloser(endless), ContentLength: -1}, nil
+			return newResponse(http.StatusInternalServerError, endless), nil
 		})
 	})
 	if _, err := client.FetchPage(t.Context(), domain.PageRequest{}); domain.KindOf(err) != domain.Transient || read > maxRead {
@@ -147,6 +151,7 @@ func TestFetchPage_EndlessErrorBody(t *testing.T) {
 func TestFetchPage_NetworkErrors(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+	otherHost := x509.HostnameError{Host: "h", Certificate: &x509.Certificate{}}
 	tests := []struct {
 		name string
 		err  error
@@ -163,7 +168,7 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		{"name server fails", dial(&net.DNSError{Err: "server misbehaving", Name: "api.test", IsTemporary: true}), domain.Transient, ""},
 		{"unknown host", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), domain.Transient, "API_BASE_URL"},
 		{"unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, domain.Invalid, "certificate"},
-		{"certificate of another host", fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: x509.HostnameError{Host: "h", Certificate: &x509.Certificate{}}}), domain.Invalid, "API_BASE_URL"},
+		{"certificate of another host", fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: otherHost}), domain.Invalid, "API_BASE_URL"},
 		{"plain HTTP at an https URL", tls.RecordHeaderError{RecordHeader: [5]byte([]byte("HTTP/"))}, domain.Invalid, "http://"},
 		{"neither TLS nor HTTP", tls.RecordHeaderError{RecordHeader: [5]byte([]byte("SSH-2"))}, domain.Transient, ""},
 		{"corrupt gzip", gzip.ErrChecksum, domain.BadPage, ""},
@@ -176,8 +181,8 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		for place, trip := range map[string]roundTripFunc{
 			"before the answer": func(*http.Request) (*http.Response, error) { return nil, tt.err },
 			"in the body": func(*http.Request) (*http.Response, error) {
-				body := io.MultiReader(strings.NewReader(`{"data":`), readerFunc(func([]byte) (int, error) { return 0, asBodyError(tt.err) }))
-				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(body), ContentLength: -1}, nil
+				fails := readerFunc(func([]byte) (int, error) { return 0, asBodyError(tt.err) })
+				return newResponse(http.StatusOK, io.MultiReader(strings.NewReader(`{"data":`), fails)), nil
 			},
 		} {
 			t.Run(tt.name+" "+place, func(t *testing.T) {

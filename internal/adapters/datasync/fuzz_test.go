@@ -18,8 +18,9 @@ func FuzzScanner(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var want [][]byte
-		json := jsontext.NewDecoder(bytes.NewBuffer(bytes.Clone(body)), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-		if json.PeekKind() != jsontext.KindBeginArray || !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		options := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+		json := jsontext.NewDecoder(bytes.NewBuffer(bytes.Clone(body)), options...)
+		if json.PeekKind() != jsontext.KindBeginArray || !jsontext.Value(body).IsValid(options...) {
 			return
 		}
 		if _, err := json.ReadToken(); err != nil {

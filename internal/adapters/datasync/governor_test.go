@@ -154,20 +154,22 @@ func TestFetchPage_Hold(t *testing.T) {
 					})
 				})
 				_, err := client.FetchPage(t.Context(), domain.PageRequest{})
-				if failure := domain.AsError(err); tt.hasUntil && !failure.Until.Equal(time.Now().Add(tt.hold)) {
-					t.Errorf("got Until %v, want in %s", failure.Until, tt.hold)
+				end := time.Now().Add(tt.hold)
+				if failure := domain.AsError(err); tt.hasUntil && !failure.Until.Equal(end) {
+					t.Errorf("got Until %v, want %v", failure.Until, end)
 				} else if !tt.hasUntil && failure != nil && !failure.Until.IsZero() {
 					t.Errorf("got Until %v, want none", failure.Until)
 				}
 				if tt.hold > 0 {
-					time.Sleep(tt.hold - time.Nanosecond)
+					time.Sleep(tt.hold - time.Nanosecond) // just before the end
 					_, err := client.FetchPage(t.Context(), domain.PageRequest{})
 					held := domain.AsError(err)
-					if held == nil || held.Kind != domain.RateLimited || !held.Unsent || !held.Until.Equal(time.Now().Add(time.Nanosecond)) || sent != 1 {
-						t.Fatalf("got error %v after %d requests, want a hold after 1", err, sent)
+					if held == nil || held.Kind != domain.RateLimited || !held.Unsent || !held.Until.Equal(end) || sent != 1 {
+						t.Fatalf("got error %v after %d requests, want a hold until %v after 1 request", err, sent, end)
 					}
-					if text := err.Error(); !strings.Contains(text, "rate limit is used up") || !strings.Contains(text, held.Until.Format(time.TimeOnly)) {
-						t.Errorf("got error %v, want one with the reason and the time", err)
+					text, wantTime := err.Error(), end.Format(time.TimeOnly)
+					if !strings.Contains(text, "rate limit is used up") || !strings.Contains(text, wantTime) {
+						t.Errorf("got error %q, want one with the reason and the time %s", text, wantTime)
 					}
 					time.Sleep(time.Nanosecond)
 				}
@@ -225,7 +227,8 @@ func TestFetchPage_LateAnswer(t *testing.T) {
 					if first {
 						first = false
 						time.Sleep(5 * time.Second)
-						return respond(r, 200, []string{"X-RateLimit-Remaining", remaining, "X-RateLimit-Reset", "1"}, []byte(lastPage)), nil
+						headers := []string{"X-RateLimit-Remaining", remaining, "X-RateLimit-Reset", "1"}
+						return respond(r, 200, headers, []byte(lastPage)), nil
 					}
 					return respond(r, 429, []string{"Retry-After", "60"}, nil), nil
 				})
@@ -274,7 +277,12 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 		},
 		{
 			name: "milliseconds left", hold: 57 * time.Second,
-			answers: [][]string{xRateLimit("4", "3", "60000"), xRateLimit("4", "2", "59010"), xRateLimit("4", "1", "57990"), xRateLimit("4", "0", "57000")},
+			answers: [][]string{
+				xRateLimit("4", "3", "60000"),
+				xRateLimit("4", "2", "59010"),
+				xRateLimit("4", "1", "57990"),
+				xRateLimit("4", "0", "57000"),
+			},
 		},
 		{
 			name: "milliseconds left, from the middle", hold: 28 * time.Second,
@@ -287,7 +295,12 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 		},
 		{
 			name: "seconds of a long window", hold: time.Minute,
-			answers: [][]string{xRateLimit("4", "3", "60000"), xRateLimit("4", "2", "59999"), xRateLimit("4", "1", "59998"), xRateLimit("4", "0", "59997")},
+			answers: [][]string{
+				xRateLimit("4", "3", "60000"),
+				xRateLimit("4", "2", "59999"),
+				xRateLimit("4", "1", "59998"),
+				xRateLimit("4", "0", "59997"),
+			},
 		},
 		{
 			name: "window of the clock's minute, first answer at its end", hold: 58 * time.Second,
@@ -316,7 +329,12 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 		},
 		{
 			name: "windows of two policies in turn", hold: 38 * time.Second,
-			answers: [][]string{xRateLimit("9", "3", "3000"), xRateLimit("9", "2", "40"), xRateLimit("9", "1", "2998"), xRateLimit("9", "0", "38")},
+			answers: [][]string{
+				xRateLimit("9", "3", "3000"),
+				xRateLimit("9", "2", "40"),
+				xRateLimit("9", "1", "2998"),
+				xRateLimit("9", "0", "38"),
+			},
 		},
 	}
 	for _, tt := range tests {

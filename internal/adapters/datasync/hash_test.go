@@ -24,7 +24,8 @@ func TestHash_SameContent(t *testing.T) {
 		forms []string
 	}{
 		{"all forms of the time", []string{
-			`{"id":1,"timestamp":1769541553000}`, `{"id":1,"timestamp":"2026-01-27T19:19:13.000Z"}`, `{"id":1,"timestamp":"2026-01-27t20:19:13+01"}`,
+			`{"id":1,"timestamp":1769541553000}`,
+			`{"id":1,"timestamp":"2026-01-27T19:19:13.000Z"}`, `{"id":1,"timestamp":"2026-01-27t20:19:13+01"}`,
 			`{"id":1,"timestamp":1769541553}`, `{"id":1,"timestamp":"1769541553000000"}`, `{"id":1,"timestamp":1769541553000000000}`,
 		}},
 		{"time in a record with invalid text", []string{
@@ -33,7 +34,9 @@ func TestHash_SameContent(t *testing.T) {
 		{"time in a record with a duplicate field", []string{
 			`{"n":1,"timestamp":1769541553000,"n":2}`, `{"n":1,"n":2,"timestamp":"2026-01-27T19:19:13Z"}`,
 		}},
-		{"members in another order, at any depth", []string{`{"a":{"b":[{"c":1,"d":2}],"e":3},"f":4}`, `{"f":4,"a":{"e":3,"b":[{"d":2,"c":1}]}}`}},
+		{"members in another order, at any depth", []string{
+			`{"a":{"b":[{"c":1,"d":2}],"e":3},"f":4}`, `{"f":4,"a":{"e":3,"b":[{"d":2,"c":1}]}}`,
+		}},
 		{"white space", []string{`{"a":[1,{"b":null}],"c":""}`, "\t{ \"a\" : [ 1 ,\r\n{\"b\": null} ] , \"c\" :\"\" } "}},
 		{"escapes in names and values", []string{`{"a/é":"x\n😀"}`, `{"\u0061\/\u00E9":"\u0078\u000a\uD83D\uDE00"}`}},
 		{"empty objects", []string{`{}`, ` { } `}},
@@ -57,14 +60,26 @@ func TestHash_SameContent(t *testing.T) {
 func TestHash_OtherContent(t *testing.T) {
 	t.Parallel()
 	records := []string{
-		`{"a":1}`, `{"a":1.0}`, `{"a":1.00}`, `{"a":"1"}`, `{"a":[1]}`, `{"a":{"":1}}`, `{"a":true}`, `{"a":null}`, `{"a":"true"}`, `{"A":1}`, `{"":1}`,
-		`{"a":1,"a":2}`, `{"a":2,"a":1}`, `{"a":1,"b":2}`, `{"a":2,"b":1}`, `{"a":[]}`, `{"a":[[]]}`, `{"a":[[],[]]}`, `{"a":{}}`, `{"a":""}`,
-		`{"a":[1,2]}`, `{"a":[2,1]}`, `{"a":[12]}`, `{"a":["1,2"]}`, `{"ab":"c"}`, `{"a":"bc"}`,
-		`{"timestamp":1769541553000}`, `{"timestamp":1769541553001}`, `{"timestamp":"2026-01-27T19:19:13.0001Z"}`, `{"timestamp":"yesterday"}`, `{"timestamp":1}`, `{"timestamp":"1"}`,
-		`{"a":{"timestamp":1769541553000}}`, `{"a":{"timestamp":"2026-01-27T19:19:13.000Z"}}`, `{"Timestamp":1769541553000}`,
-		`{"a":"\ud83d"}`, `{"a":"\uD83D"}`, `{"a":"�"}`, "{\"a\":\"\xff\"}", "{\"a\":\"\xfe\"}", `{"a":"\xff"}`, "{\"a\":\"\n\"}", `{"a":"\n"}`, `{"a":"\\n"}`,
-		`{"a":"\u0000"}`, `{"\ud83d":1}`, `{"\uD83D":1}`, "", " ", "null", "42", `"a"`, `"\u0061"`, "[]", "[1]", "[1] ", `{"a":1`, `{"a":1}x`, `{"a":1,}`, `{"a"}`, `{a:1}`,
-		`{"a":NaN}`, "\x00", "\xff",
+		// values of different types and spellings
+		`{"a":1}`, `{"a":1.0}`, `{"a":1.00}`, `{"a":"1"}`, `{"a":[1]}`, `{"a":{"":1}}`, `{"a":true}`, `{"a":null}`, `{"a":"true"}`,
+		`{"A":1}`, `{"":1}`, `{"a":[]}`, `{"a":[[]]}`, `{"a":[[],[]]}`, `{"a":{}}`, `{"a":""}`,
+
+		// values and members in another order or with other borders
+		`{"a":1,"a":2}`, `{"a":2,"a":1}`, `{"a":1,"b":2}`, `{"a":2,"b":1}`, `{"a":[1,2]}`, `{"a":[2,1]}`, `{"a":[12]}`, `{"a":["1,2"]}`,
+		`{"ab":"c"}`, `{"a":"bc"}`,
+
+		// timestamps: only a valid one in the record itself is hashed by its time
+		`{"timestamp":1769541553000}`, `{"timestamp":1769541553001}`, `{"timestamp":"2026-01-27T19:19:13.0001Z"}`,
+		`{"timestamp":"yesterday"}`, `{"timestamp":1}`, `{"timestamp":"1"}`, `{"Timestamp":1769541553000}`,
+		`{"a":{"timestamp":1769541553000}}`, `{"a":{"timestamp":"2026-01-27T19:19:13.000Z"}}`,
+
+		// text that is not valid, or that looks similar
+		`{"a":"\ud83d"}`, `{"a":"\uD83D"}`, `{"a":"�"}`, "{\"a\":\"\xff\"}", "{\"a\":\"\xfe\"}", `{"a":"\xff"}`,
+		"{\"a\":\"\n\"}", `{"a":"\n"}`, `{"a":"\\n"}`, `{"a":"\u0000"}`, `{"\ud83d":1}`, `{"\uD83D":1}`,
+
+		// payloads that are not a JSON object
+		"", " ", "null", "42", `"a"`, `"\u0061"`, "[]", "[1]", "[1] ", `{"a":1`, `{"a":1}x`, `{"a":1,}`, `{"a"}`, `{a:1}`, `{"a":NaN}`,
+		"\x00", "\xff",
 	}
 	seen := map[domain.RecordHash]string{}
 	for _, record := range records {
