@@ -31,7 +31,8 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkFetchPage(b *testing.B) {
 	const pageSize = 5000 // the API's maximum
 	body := fmt.Appendf(nil, `{"data":[%s],"pagination":{"limit":%d,"hasMore":true,"nextCursor":"n","cursorExpiresIn":118},`+
-		`"meta":{"total":3000000,"returned":%[2]d,"requestId":"r"}}`, bytes.Join(sampleEvents(pageSize), []byte(",")), pageSize)
+		`"meta":{"total":3000000,"returned":%d,"requestId":"r"}}`,
+		bytes.Join(sampleEvents(pageSize), []byte(",")), pageSize, pageSize)
 	client, err := datasync.New(datasync.Config{
 		BaseURL: "http://api.test", Profile: datasync.DataSync(), Timeout: time.Minute, MaxPageBytes: 1 << 30,
 		Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) { return respond(r, 200, nil, body), nil }),
@@ -76,7 +77,8 @@ func TestMemory_HostilePages(t *testing.T) {
 		size     = maxPageBytes // nearly the size of each body
 		maxAlloc = 6 * size
 	)
-	fill := func(text string, size int) string { return strings.Repeat(text, size/len(text)) }
+	// fill repeats text up to n bytes. Callers leave 100 or 1000 bytes for the rest of the body.
+	fill := func(text string, n int) string { return strings.Repeat(text, n/len(text)) }
 	for name, data := range map[string]string{
 		"numbers":                  "1" + fill(",1", size-100),
 		"arrays":                   "[]" + fill(",[]", size-100),

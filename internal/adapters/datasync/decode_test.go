@@ -18,8 +18,8 @@ const (
 	sessionID = "0198c0de-0000-7000-8000-0000000000aa"
 	userID    = "0198c0de-0000-4000-8000-0000000000bb"
 
-	validRecord = `{"id":"` + eventID + `","sessionId":"` + sessionID + `","userId":"` + userID + `","type":"click","name":"event_00zz1k",` +
-		`"properties":{"n":9007199254740993,"s":"a\\u0000b"},"timestamp":1769541553629,` +
+	validRecord = `{"id":"` + eventID + `","sessionId":"` + sessionID + `","userId":"` + userID + `",` +
+		`"type":"click","name":"event_00zz1k","properties":{"n":9007199254740993,"s":"a\\u0000b"},"timestamp":1769541553629,` +
 		`"session":{"id":"` + sessionID + `","deviceType":"desktop","browser":"Firefox"}}`
 )
 
@@ -250,13 +250,13 @@ func TestDecode_Rejects(t *testing.T) {
 func TestDecode_TooManyFields(t *testing.T) {
 	t.Parallel()
 	const maxUnknown = 1000
-	const maxNameBytes = 512 << 10 // a name of members() has 10 bytes, so about 52,000 names have that size
-	unknownInSession := func(n int) string { return members(n) + `,"deviceType":"d"` }
-	inBoth := strings.Replace(recordAnd(members(maxUnknown-399)), `"deviceType":"desktop"`, unknownInSession(400), 1)
+	const maxNameBytes = 512 << 10 // each name of members has 10 bytes with its quotes, so about 52,000 names have that size
+	const inSession = 400          // unknown fields in the session, if the record itself has the rest
+	inBoth := strings.Replace(recordAnd(members(maxUnknown+1-inSession)), `"deviceType"`, members(inSession)+`,"deviceType"`, 1)
 	long := strings.Repeat("n", maxNameBytes+1)
 	tests := []struct{ name, payload, reason string }{
 		{"maximum", recordAnd(members(maxUnknown)), ""},
-		{"maximum with other drift", strings.Replace(recordAnd(members(maxUnknown)), "1769541553629", "1769541553", 1), ""},
+		{"maximum with a timestamp in seconds", strings.Replace(recordAnd(members(maxUnknown)), "1769541553629", "1769541553", 1), ""},
 		{"one above the maximum", recordAnd(members(maxUnknown + 1)), "too many fields"},
 		{"one above the maximum in record and session together", inBoth, "too many fields"},
 		{"properties of many members", recordWith("properties", "{"+members(20_000)+"}"), ""},
@@ -277,7 +277,7 @@ func TestDecode_TooManyFields(t *testing.T) {
 				t.Errorf("got error %v, want %q", err, tt.reason)
 			case tt.reason != "" && rejection.ID != mustUUID(t, eventID):
 				t.Errorf("got id %s, want %s", rejection.ID, eventID)
-			case len(drift) > maxUnknown+1: // the timestamp in seconds is one more
+			case len(drift) > maxUnknown+1: // a timestamp in seconds is one more drift
 				t.Errorf("got %d drifts, want at most %d", len(drift), maxUnknown+1)
 			}
 		})

@@ -139,7 +139,8 @@ func TestFetchPage_CompletePages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if page.Next != tt.want.Next || page.Last != tt.want.Last || page.ExpiresIn != tt.want.ExpiresIn || page.Total != tt.want.Total {
+			isSameEnd := page.Next == tt.want.Next && page.Last == tt.want.Last
+			if !isSameEnd || page.ExpiresIn != tt.want.ExpiresIn || page.Total != tt.want.Total {
 				t.Errorf("got page %+v, want %+v", page, tt.want)
 			}
 			if page.Receipt.Bytes != int64(len(tt.body)) || page.Receipt.Status != 200 {
@@ -299,7 +300,8 @@ func TestFetchPage_Payloads(t *testing.T) {
 			}
 		}
 		if len(decoded.Rejects) != len(payloads)-1 || string(decoded.Events[0].Record.Payload) != payloads[len(payloads)-1] {
-			t.Errorf("%s: got %d rejects, %d events, want the last record alone as an event", name, len(decoded.Rejects), len(decoded.Events))
+			t.Errorf("%s: got %d rejects and %d events, want only the last record as an event",
+				name, len(decoded.Rejects), len(decoded.Events))
 		}
 	}
 }

@@ -29,18 +29,18 @@ import (
 // TestFetchPage_Timeout checks that the client's own timeout and the deadline of its caller end a request that takes too long.
 func TestFetchPage_Timeout(t *testing.T) {
 	t.Parallel()
+	const ownTimeout, callerTimeout = 7 * time.Second, 3 * time.Second
 	for _, tt := range []struct {
 		name     string
 		status   int    // 0: there is no answer
 		wantText string // a part of the error after the client's own timeout
 	}{
-		{"no answer", 0, "7s"},
-		{"page stalls", http.StatusOK, "7s"},
+		{"no answer", 0, ownTimeout.String()},
+		{"page stalls", http.StatusOK, ownTimeout.String()},
 		{"error body stalls", http.StatusInternalServerError, "HTTP 500"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const ownTimeout, callerTimeout = 7 * time.Second, 3 * time.Second
 				client := newClient(t, func(c *datasync.Config) {
 					c.Timeout = ownTimeout
 					c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) { return stall(r.Context(), tt.status) })
@@ -78,7 +78,7 @@ func stall(ctx context.Context, status int) (*http.Response, error) {
 	return newResponse(status, io.MultiReader(strings.NewReader(`{"data":[`), waitForEnd)), nil
 }
 
-// newResponse returns an answer without headers, so that the length of its body is not known.
+// newResponse returns an answer without headers. It does not announce the length of its body.
 func newResponse(status int, body io.Reader) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(body), ContentLength: -1}
 }
@@ -168,7 +168,8 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		{"name server fails", dial(&net.DNSError{Err: "server misbehaving", Name: "api.test", IsTemporary: true}), domain.Transient, ""},
 		{"unknown host", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), domain.Transient, "API_BASE_URL"},
 		{"unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, domain.Invalid, "certificate"},
-		{"certificate of another host", fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: otherHost}), domain.Invalid, "API_BASE_URL"},
+		{"certificate of another host", &tls.CertificateVerificationError{Err: otherHost}, domain.Invalid, "API_BASE_URL"},
+		{"wrapped", fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: otherHost}), domain.Invalid, "API_BASE_URL"},
 		{"plain HTTP at an https URL", tls.RecordHeaderError{RecordHeader: [5]byte([]byte("HTTP/"))}, domain.Invalid, "http://"},
 		{"neither TLS nor HTTP", tls.RecordHeaderError{RecordHeader: [5]byte([]byte("SSH-2"))}, domain.Transient, ""},
 		{"corrupt gzip", gzip.ErrChecksum, domain.BadPage, ""},
@@ -178,7 +179,7 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		{"error with the key", fmt.Errorf("bad header X-API-Key: %s", apiKey), domain.Transient, ""},
 	}
 	for _, tt := range tests {
-		for place, trip := range map[string]roundTripFunc{
+		for place, transport := range map[string]roundTripFunc{
 			"before the answer": func(*http.Request) (*http.Response, error) { return nil, tt.err },
 			"in the body": func(*http.Request) (*http.Response, error) {
 				fails := readerFunc(func([]byte) (int, error) { return 0, asBodyError(tt.err) })
@@ -187,7 +188,7 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		} {
 			t.Run(tt.name+" "+place, func(t *testing.T) {
 				t.Parallel()
-				client := newClient(t, func(c *datasync.Config) { c.Transport = trip })
+				client := newClient(t, func(c *datasync.Config) { c.Transport = transport })
 				_, err := client.FetchPage(t.Context(), domain.PageRequest{Cursor: requestedCursor})
 				failure := domain.AsError(err)
 				if failure == nil || failure.Kind != tt.want || failure.Unsent || !strings.Contains(failure.Hint, tt.hint) {
@@ -213,30 +214,31 @@ func asBodyError(err error) error {
 	return err
 }
 
-// TestFetchPage_ClosesBody checks that each body is closed. A body that is not closed blocks its connection, so that the
-// next request needs another one.
+// TestFetchPage_ClosesBody checks that FetchPage closes the body of each answer, even if its context is cancelled before. A body
+// that is not closed blocks its connection, so that the next request needs another connection.
 func TestFetchPage_ClosesBody(t *testing.T) {
 	t.Parallel()
+	const unknownLength = -1
 	fails := readerFunc(func([]byte) (int, error) { return 0, errors.New("connection reset") })
 	tests := []struct {
 		name   string
 		status int
 		header http.Header
 		body   io.Reader
-		length int64
+		length int64 // the announced length
 	}{
-		{name: "page", status: 200, body: strings.NewReader(lastPage), length: -1},
-		{name: "bad page", status: 200, body: strings.NewReader(`{"data":null}`), length: -1},
-		{name: "page ends early", status: 200, body: io.MultiReader(strings.NewReader(`{"data":[`), fails), length: -1},
-		{name: "page too large", status: 200, body: strings.NewReader(strings.Repeat(" ", 2<<20)), length: -1},
-		{name: "page too large by its length", status: 200, body: strings.NewReader(lastPage), length: 2 << 20},
-		{name: "refusal", status: 429, header: http.Header{"Retry-After": {"0"}}, body: strings.NewReader(`{"code":"x"}`), length: -1},
+		{name: "page", status: 200, body: strings.NewReader(lastPage), length: unknownLength},
+		{name: "bad page", status: 200, body: strings.NewReader(`{"data":null}`), length: unknownLength},
+		{name: "page ends early", status: 200, body: io.MultiReader(strings.NewReader(`{"data":[`), fails), length: unknownLength},
+		{name: "page too large", status: 200, body: strings.NewReader(strings.Repeat(" ", 2*maxPageBytes)), length: unknownLength},
+		{name: "page too large by its length", status: 200, body: strings.NewReader(lastPage), length: 2 * maxPageBytes},
+		{name: "refusal", status: 429, header: http.Header{"Retry-After": {"0"}}, body: strings.NewReader(`{"code":"x"}`), length: unknownLength},
 		{name: "refusal without a body", status: 429, body: http.NoBody, length: 0},
-		{name: "refusal ends early", status: 429, body: fails, length: -1},
-		{name: "endless refusal", status: 503, body: readerFunc(func(p []byte) (int, error) { return len(p), nil }), length: -1},
-		{name: "expired cursor", status: 400, body: strings.NewReader(`{"code":"CURSOR_EXPIRED"}`), length: -1},
-		{name: "redirect", status: 302, header: http.Header{"Location": {"/"}}, body: strings.NewReader("elsewhere"), length: -1},
-		{name: "wrong key", status: 401, body: strings.NewReader(""), length: -1},
+		{name: "refusal ends early", status: 429, body: fails, length: unknownLength},
+		{name: "endless server error", status: 503, body: readerFunc(func(p []byte) (int, error) { return len(p), nil }), length: unknownLength},
+		{name: "expired cursor", status: 400, body: strings.NewReader(`{"code":"CURSOR_EXPIRED"}`), length: unknownLength},
+		{name: "redirect", status: 302, header: http.Header{"Location": {"/"}}, body: strings.NewReader("elsewhere"), length: unknownLength},
+		{name: "wrong key", status: 401, body: strings.NewReader(""), length: unknownLength},
 	}
 	for _, tt := range tests {
 		for suffix, isCancelled := range map[string]bool{"": false, ", cancelled": true} {
@@ -268,8 +270,8 @@ type closeCounter struct {
 	closed int
 }
 
-func (b *closeCounter) Close() error {
-	b.closed++
+func (c *closeCounter) Close() error {
+	c.closed++
 	return nil
 }
 
@@ -277,7 +279,10 @@ func (b *closeCounter) Close() error {
 // the same connection.
 func TestFetchPage_RefusalReusesConnection(t *testing.T) {
 	t.Parallel()
-	for name, body := range map[string]string{"empty": "", "short": `{"code":"RATE_LIMIT_EXCEEDED"}`, "long": strings.Repeat("x", 60<<10)} {
+	const longSize, pieceSize = 60 << 10, 10 << 10 // the client reads up to 64 KiB of such a body
+	for name, body := range map[string]string{
+		"empty": "", "short": `{"code":"RATE_LIMIT_EXCEEDED"}`, "long": strings.Repeat("x", longSize),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var connections, requests atomic.Int64
@@ -286,7 +291,7 @@ func TestFetchPage_RefusalReusesConnection(t *testing.T) {
 				w.Header().Set("Retry-After", "0")
 				w.WriteHeader(http.StatusTooManyRequests)
 				for text := body; text != ""; { // in flushed pieces, so that the answer has no Content-Length
-					piece := text[:min(len(text), 10<<10)]
+					piece := text[:min(len(text), pieceSize)]
 					text = text[len(piece):]
 					_, _ = io.WriteString(w, piece)
 					_ = http.NewResponseController(w).Flush()
@@ -303,7 +308,7 @@ func TestFetchPage_RefusalReusesConnection(t *testing.T) {
 			const attempts = 10
 			for range attempts {
 				_, err := client.FetchPage(t.Context(), domain.PageRequest{})
-				if refused := domain.AsError(err); refused == nil || refused.Kind != domain.RateLimited || refused.Unsent {
+				if failure := domain.AsError(err); failure == nil || failure.Kind != domain.RateLimited || failure.Unsent {
 					t.Fatalf("got error %v, want RateLimited for a request that was sent", err)
 				}
 			}
@@ -315,15 +320,15 @@ func TestFetchPage_RefusalReusesConnection(t *testing.T) {
 }
 
 // TestFetchPage_OneRequestPerAttempt checks that each call of FetchPage sends only one request, even if the server closes a
-// reused connection. net/http would then send the request again by itself, and the API would count two requests where the
-// ledger has one.
+// reused connection. If the client did not prevent it, net/http would then send the request again, and the API would count two
+// requests where the ledger has one.
 func TestFetchPage_OneRequestPerAttempt(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // nothing was written
+	defer listener.Close() //nolint:errcheck // a test's listener
 	var requests atomic.Int64
 	go func() {
 		for {
@@ -350,9 +355,9 @@ func TestFetchPage_OneRequestPerAttempt(t *testing.T) {
 // connection after a request with a body, because pawl must not send a body.
 func answerOnce(conn net.Conn, requests *atomic.Int64) {
 	defer conn.Close() //nolint:errcheck // a test's connection
-	from := bufio.NewReader(conn)
+	reader := bufio.NewReader(conn)
 	for n := range 2 {
-		request, err := http.ReadRequest(from)
+		request, err := http.ReadRequest(reader)
 		if err != nil {
 			return
 		}

@@ -73,8 +73,9 @@ const maxImpliedWindow = time.Hour
 const minWindow = time.Minute
 
 // learnWindow records the window that an answer announces or implies. The first answer in a window implies that the window
-// is as long as the time left to the reset. If windows begin with the minutes of the clock, the first answer can come late,
-// and then it implies too short a window. Therefore an implied window never shrinks, and later answers can make it longer.
+// is as long as the time left to the reset. If windows begin at full minutes of the clock, the first answer can be late in its
+// window, and then it implies too short a window. Therefore an implied window never shrinks, and later answers can make it
+// longer.
 func (g *governor) learnWindow(limit rateLimitItem, a answer) {
 	if limit.window > 0 {
 		g.announcedWindow = limit.window
@@ -92,8 +93,9 @@ func (g *governor) learnWindow(limit rateLimitItem, a answer) {
 }
 
 // retryTime returns the time of the next attempt, or zero if the answer does not say it. It always believes the Retry-After
-// of a refusal. It believes a reset only if the reset is at most one window away. Otherwise it returns the time when one
-// window, or minWindow if no window is known, has passed.
+// of a refusal. It believes any other time only up to a maximum: the announced window, else maxWindow for a Retry-After, else
+// the implied window, else maxImpliedWindow. A time beyond that is replaced by the end of one window from now, or of minWindow
+// if that window is not known.
 func (g *governor) retryTime(headers rateHeaders, a answer) time.Time {
 	const slack = time.Second // windows are announced in whole seconds
 	until := headers.retryTime(a.receivedAt)
@@ -126,14 +128,14 @@ func (g *governor) holdUntil(until time.Time) {
 
 // A resetUnit finds out whether the API counts the time left in a window in seconds, as nearly all APIs do, or in
 // milliseconds. It compares how much the number shrinks from answer to answer with the time that passes. If the number
-// shrinks as fast as milliseconds, the answer is a match. minMatches matches prove milliseconds. An answer that shrinks in
-// another way makes the count begin again; an answer in a new window does not.
+// shrinks as fast as milliseconds, the answer is a match. Two matches (minMatches) prove milliseconds. If the number shrinks
+// in another way, the count of matches begins again. An answer in a new window does not change the count.
 type resetUnit struct {
-	millis bool // the API has proved to count milliseconds
+	millis bool // whether it is proved that the API counts milliseconds
 
 	lastLeft   float64   // the time left in the latest answer; 0 if unknown
 	receivedAt time.Time // when the latest answer arrived
-	matches    int
+	matches    int       // how many matches there were since the count began
 }
 
 const minMatches = 2
@@ -149,7 +151,7 @@ func (u *resetUnit) learn(text string, receivedAt time.Time) bool {
 	switch {
 	case shrunk <= 0: // the answer is in a new window
 		return false
-	case shrunk <= passed.Seconds()+maxRounding, !isNear(shrunk, float64(passed.Milliseconds())):
+	case shrunk <= passed.Seconds()+maxRounding, !isNear(shrunk, float64(passed.Milliseconds())): // not milliseconds
 		u.matches = 0
 		return false
 	}

@@ -234,8 +234,8 @@ func toInteger(value any, found bool) (int64, bool) {
 	return n, found && ok
 }
 
-// toNumberText returns a number as text, or "" if value is not a number. The second parameter lets it accept the results of
-// a lookup; it is not needed, because a value that was not found is nil.
+// toNumberText returns a number as text, or "" if value is not a number. The ignored parameter lets it accept both results of
+// a lookup. If the lookup found nothing, value is nil.
 func toNumberText(value any, _ bool) string {
 	switch n := value.(type) {
 	case int64:

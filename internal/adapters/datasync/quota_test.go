@@ -77,9 +77,12 @@ func TestParseHeaders_Quota(t *testing.T) {
 			headers: []string{"RateLimit", `"default";r=3;t=28`, "RateLimit-Policy", `"other";q=10;w=60`},
 		},
 		{
-			name:    "policy of the tightest limit",
-			headers: []string{"RateLimit", `"hour";r=90;t=3000, "burst"; r=2; t=5`, "RateLimit-Policy", `"hour";q=100;w=3600, "burst"; q=4; w=10`},
-			want:    domain.Quota{Limit: 4, Remaining: 2, Reset: after(5), Window: 10 * time.Second},
+			name: "policy of the tightest limit",
+			headers: []string{
+				"RateLimit", `"hour";r=90;t=3000, "burst"; r=2; t=5`,
+				"RateLimit-Policy", `"hour";q=100;w=3600, "burst"; q=4; w=10`,
+			},
+			want: domain.Quota{Limit: 4, Remaining: 2, Reset: after(5), Window: 10 * time.Second},
 		},
 		{
 			name:    "a policy without a window",
@@ -101,9 +104,12 @@ func TestParseHeaders_Quota(t *testing.T) {
 			want:    domain.Quota{Limit: 10, Remaining: 3, Reset: after(28), Window: time.Minute},
 		},
 		{
-			name:    "the window of the policy with the API's own limit",
-			headers: []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "3", "RateLimit-Policy", `"day";q=999;w=86400, "default";q=10;w=60`},
-			want:    domain.Quota{Limit: 10, Remaining: 3, Window: time.Minute},
+			name: "the window of the policy with the API's own limit",
+			headers: []string{
+				"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "3",
+				"RateLimit-Policy", `"day";q=999;w=86400, "default";q=10;w=60`,
+			},
+			want: domain.Quota{Limit: 10, Remaining: 3, Window: time.Minute},
 		},
 	}
 	for _, tt := range tests {

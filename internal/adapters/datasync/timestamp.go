@@ -10,9 +10,11 @@ import (
 // A unit is a unit of time in which a number can count the time since 1970. For times from 1973 to 5138 the numbers in
 // different units do not overlap, so the size of a number shows its unit. Other numbers are rejected.
 type unit struct {
-	min    int64                                        // the smallest number in this unit; numbers from the min of the next unit on are in that unit
-	drift  string                                       // the kind of drift; empty for the recorded unit
-	toTime func(n int64) (result time.Time, exact bool) // exact is false if result had to be rounded
+	min   int64  // the smallest number in this unit; a number from the next unit's min on is in the next unit
+	drift string // the kind of drift; empty for the recorded unit
+
+	// toTime converts a number to a time. exact is false if the time is finer than a microsecond.
+	toTime func(n int64) (result time.Time, exact bool)
 }
 
 // units are in the order of min. Milliseconds are recorded. The other units are claimed.
@@ -29,7 +31,7 @@ const maxTimeBytes = 1 << 10
 // A timestamp is the result of parseTimestamp: a time with its drift, or a fault.
 type timestamp struct {
 	time   time.Time
-	drifts []string // kinds of drift: how the form differs from the recorded ones
+	drifts []string // the kinds of drift: the ways in which the form differs from the recorded forms
 	fault  string   // the reason why the value is not a valid time, as the end of a sentence; empty if the time is valid
 }
 

@@ -24,32 +24,32 @@ func (e exporterFunc) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan
 
 func (e exporterFunc) Shutdown(context.Context) error { return nil }
 
-// TestRun_CollectorFails checks that a run reads and stores all pages even if the collector fails or hangs. The run has more
-// pages than the SDK's queue of spans can contain.
+// TestRun_CollectorFails checks that a run stores all events even if the collector fails or hangs. The run has more pages than
+// the queue of the SDK has room for.
 func TestRun_CollectorFails(t *testing.T) {
 	t.Parallel()
-	const pages = 3000
+	const pages = 3000                                            // the queue of the SDK has room for 2048 spans
 	const flushTimeout, flushGrace = 2 * time.Second, time.Second // as in the package telemetry
 	tests := []struct {
-		name   string
-		export func(t *testing.T) exporterFunc
-		warns  string        // a part of the only warning
-		took   time.Duration // how long the run takes, by the synctest clock; without a collector it takes no time
+		name    string
+		export  func(t *testing.T) exporterFunc
+		warning string        // a part of the only warning
+		took    time.Duration // how long the run takes, by the synctest clock; without a collector it takes no time
 	}{
 		{
 			name: "refuses",
 			export: func(*testing.T) exporterFunc {
 				return func(context.Context) error { return errors.New("connection refused") }
 			},
-			warns: "connection refused",
+			warning: "connection refused",
 		},
 		{
 			name: "hangs",
 			export: func(*testing.T) exporterFunc {
 				return func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 			},
-			warns: "did not answer within 2s",
-			took:  flushTimeout,
+			warning: "did not answer within 2s",
+			took:    flushTimeout,
 		},
 		{
 			name: "hangs and ignores its context",
@@ -59,8 +59,8 @@ func TestRun_CollectorFails(t *testing.T) {
 				t.Cleanup(func() { close(released) })
 				return func(context.Context) error { <-released; return nil }
 			},
-			warns: "context deadline exceeded",
-			took:  flushTimeout + flushGrace,
+			warning: "context deadline exceeded",
+			took:    flushTimeout + flushGrace,
 		},
 	}
 	for _, tt := range tests {
@@ -69,15 +69,15 @@ func TestRun_CollectorFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				run := newTestRun(domaintest.NewCleanStream(pages, 1))
 				began := time.Now()
-				sum, err := run.run(t.Context(), telemetry.New(t.Context(), run.config(), tt.export(t)))
+				sum, err := run.execute(t.Context(), telemetry.New(t.Context(), run.config(), tt.export(t)))
 				if err != nil || !sum.Done || sum.Inserted != pages || len(run.db.Events()) != pages {
-					t.Errorf("got %+v, %v, want %d events inserted", sum, err, pages)
+					t.Errorf("got summary %+v, error %v, want %d events inserted", sum, err, pages)
 				}
 				if took := time.Since(began); took != tt.took {
 					t.Errorf("got a run that took %s, want %s", took, tt.took)
 				}
-				if got := run.warnings.all(); len(got) != 1 || !strings.Contains(got[0], tt.warns) {
-					t.Errorf("got warnings %q, want one with %q", got, tt.warns)
+				if got := run.warnings.all(); len(got) != 1 || !strings.Contains(got[0], tt.warning) {
+					t.Errorf("got warnings %q, want one with %q", got, tt.warning)
 				}
 			})
 		})
@@ -94,7 +94,8 @@ func TestRun_CollectorRecovers(t *testing.T) {
 			domaintest.PageOf("c1", "1"), domaintest.RefuseFor(time.Minute), domaintest.PageOf("c2", "2"),
 			domaintest.RefuseFor(time.Minute), domaintest.LastPageOf("3").WithTotal(3)))
 		c, began := newCollector(), time.Now()
-		_, err := run.run(t.Context(), telemetry.New(t.Context(), run.config(), flakyCollector{collector: c, failsUntil: began.Add(30 * time.Second)}))
+		flaky := flakyCollector{collector: c, failsUntil: began.Add(30 * time.Second)} // in the middle of the first wait
+		_, err := run.execute(t.Context(), telemetry.New(t.Context(), run.config(), flaky))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ type flakyStore struct {
 	failures []func(commit commitFunc) (domain.CommitResult, error)
 }
 
+// A commitFunc commits a batch.
 type commitFunc func() (domain.CommitResult, error)
 
 func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
@@ -80,7 +81,8 @@ func TestPageTraces(t *testing.T) {
 			},
 			pages: []string{
 				"pawl page seq=1 requests=4 retries=2 rate_limited=1 waited_seconds=8.75, " +
-					"waiting type=transient wait_seconds=0.25, waiting type=rate_limited wait_seconds=8, waiting type=bad_page wait_seconds=0.5, " +
+					"waiting type=transient wait_seconds=0.25, waiting type=rate_limited wait_seconds=8, " +
+					"waiting type=bad_page wait_seconds=0.5, " +
 					"GET response.status_code=503 type=503, GET response.status_code=429 type=429, " +
 					"GET response.status_code=200 type=bad_page, GET response.status_code=200, commit",
 			},
@@ -133,10 +135,11 @@ func TestPageTraces(t *testing.T) {
 			kind:   domain.Transient,
 		},
 		{
-			name: "a page with too many rejects", answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).WithTotal(10)},
-			pages: []string{"pawl page type=rejected, GET response.status_code=200"},
-			run:   "pawl run done=false pages=0 received=0 inserted=0 requests=1 type=rejected",
-			kind:  domain.TooManyRejects,
+			name:    "a page with too many rejects",
+			answers: answers{domaintest.LastPageOf(slices.Repeat([]string{"nonsense"}, 10)...).WithTotal(10)},
+			pages:   []string{"pawl page type=rejected, GET response.status_code=200"},
+			run:     "pawl run done=false pages=0 received=0 inserted=0 requests=1 type=rejected",
+			kind:    domain.TooManyRejects,
 		},
 	}
 	for _, tt := range tests {
@@ -149,7 +152,7 @@ func TestPageTraces(t *testing.T) {
 					tt.store(s)
 					run.store = s
 				}
-				spans, err := run.runTraced(t)
+				spans, err := run.executeTraced(t)
 				if wantError := tt.kind != domain.Unknown; wantError && domain.KindOf(err) != tt.kind {
 					t.Fatalf("got error %v, want kind %s", err, tt.kind)
 				} else if !wantError && err != nil {
@@ -173,7 +176,8 @@ func TestPageTraces(t *testing.T) {
 				if len(runs) != 1 {
 					t.Fatalf("got %d spans of the run, want 1", len(runs))
 				}
-				if got := spanLine(runs[0], "pawl.done", "pawl.pages", "pawl.received", "pawl.inserted", "pawl.requests", "error.type"); got != tt.run {
+				keys := []string{"pawl.done", "pawl.pages", "pawl.received", "pawl.inserted", "pawl.requests", "error.type"}
+				if got := spanLine(runs[0], keys...); got != tt.run {
 					t.Errorf("got run span %q, want %q", got, tt.run)
 				}
 			})
@@ -205,7 +209,7 @@ func (s *limitedSource) FetchPage(ctx context.Context, req domain.PageRequest) (
 func TestPageTraces_UnsentRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newTestRun(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).runTraced(t)
+		spans, err := newTestRun(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).executeTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +230,7 @@ func TestPageTraces_LinkToRun(t *testing.T) {
 	t.Parallel()
 	const records, pageSize = 10, 2
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newTestRun(domaintest.NewCleanStream(records, pageSize)).runTraced(t)
+		spans, err := newTestRun(domaintest.NewCleanStream(records, pageSize)).executeTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +256,7 @@ func TestRequestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").WithTotal(2)}
-		spans, err := newTestRun(domaintest.NewScriptedSource(answers...)).runTraced(t)
+		spans, err := newTestRun(domaintest.NewScriptedSource(answers...)).executeTraced(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +316,7 @@ func TestSpans_HoldNoSecret(t *testing.T) {
 		s := &flakyStore{EventStore: run.store}
 		s.failures = append(s.failures, failWithPassword)
 		run.store = s
-		spans, err := run.runTraced(t)
+		spans, err := run.executeTraced(t)
 		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
 			t.Fatalf("got error %v, want one that quotes the record", err)
 		}

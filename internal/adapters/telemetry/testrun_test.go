@@ -40,13 +40,14 @@ func (r *testRun) config() telemetry.Config {
 	return telemetry.Config{Stream: domain.StreamID{Source: "test"}, Version: "v1.2.3", Warn: r.warnings.add}
 }
 
-// run runs the stream once as cmd/pawl does, and closes tracing.
-func (r *testRun) run(ctx context.Context, tracing *telemetry.Tracing) (domain.Summary, error) {
+// execute runs the stream once as cmd/pawl does, and closes tracing.
+func (r *testRun) execute(ctx context.Context, tracing *telemetry.Tracing) (domain.Summary, error) {
 	defer tracing.Close()
 	return tracing.Runner(ingest.New(
 		tracing.Source(r.source, endpoint), domaintest.LineDecoder{}, tracing.Store(r.store), tracing.Observer(silentObserver{}),
 		ingest.Options{
 			Stream: domain.StreamID{Source: "test"}, SourceURL: "https://api.example:8443/v1", PageSize: 2,
+			// With this jitter the waits between tries are 0.25 s, 0.5 s, and so on.
 			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
 		},
 	)).Run(ctx)
@@ -96,11 +97,11 @@ func newCollector() collector { return collector{tracetest.NewInMemoryExporter()
 // Shutdown implements sdktrace.SpanExporter.
 func (c collector) Shutdown(context.Context) error { return nil }
 
-// runTraced runs the stream once and returns the spans. A warning fails the test.
-func (r *testRun) runTraced(t *testing.T) (tracetest.SpanStubs, error) {
+// executeTraced runs the stream once and returns the spans. A warning fails the test.
+func (r *testRun) executeTraced(t *testing.T) (tracetest.SpanStubs, error) {
 	t.Helper()
 	c := newCollector()
-	_, err := r.run(t.Context(), telemetry.New(t.Context(), r.config(), c))
+	_, err := r.execute(t.Context(), telemetry.New(t.Context(), r.config(), c))
 	if got := r.warnings.all(); len(got) > 0 {
 		t.Errorf("got warnings %q, want none", got)
 	}
@@ -118,10 +119,12 @@ func findSpans(spans tracetest.SpanStubs, name string) (found tracetest.SpanStub
 	return found
 }
 
-// traceLines describes the trace of a page in lines. The first line is the page's span, then come its waits, and then its child
-// spans in the order of their start times. The lines have only a few of the attributes.
+// traceLines describes the trace of a page. The first line is the page's span. The next lines are its waits, and the last lines
+// its child spans in the order of their start times. Each line has only a few attributes, see attributeText.
 func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
-	lines := []string{spanLine(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type")}
+	lines := []string{
+		spanLine(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type"),
+	}
 	for _, e := range page.Events {
 		lines = append(lines, e.Name+attributeText(e.Attributes, "error.type", "pawl.wait_seconds"))
 	}
@@ -138,12 +141,13 @@ func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
 	return lines
 }
 
-// spanLine returns the name of a span and those of its attributes that keys names.
+// spanLine returns the name of a span, and its attributes with these keys.
 func spanLine(s tracetest.SpanStub, keys ...string) string {
 	return s.Name + attributeText(s.Attributes, keys...)
 }
 
-// attributeText returns the attributes that keys names. It omits the first part of each key, and attributes without a value.
+// attributeText returns the attributes with these keys in a form like " seq=1 requests=4": it omits the first part of each key.
+// It also omits attributes without a value.
 func attributeText(attributes []attribute.KeyValue, keys ...string) string {
 	var b strings.Builder
 	for _, key := range keys {

@@ -23,8 +23,8 @@ type otlpServer struct {
 	url string
 
 	mu       sync.Mutex
-	paths    []string
-	spans    int
+	paths    []string          // the paths of the requests
+	spans    int               // the number of spans in all requests
 	resource map[string]string // the resource's attributes in the latest request
 }
 
@@ -75,7 +75,7 @@ func TestOpen_Environment(t *testing.T) {
 		resource map[string]string
 		warning  string // a part of the warnings; empty: no warning
 	}{
-		{name: "nothing set"},
+		{name: "no variable"},
 		{
 			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: spans, traceIDs: pages,
 			resource: map[string]string{"service.name": "pawl", "service.version": "v1.2.3", "telemetry.sdk.language": "go"},
@@ -134,7 +134,7 @@ func TestOpen_Environment(t *testing.T) {
 			}
 			run := newTestRun(domaintest.NewCleanStream(pages*recordsInPage, recordsInPage))
 			telemetry.ReportSDKErrors(run.warnings.add)
-			sum, err := run.run(t.Context(), telemetry.Open(t.Context(), run.config()))
+			sum, err := run.execute(t.Context(), telemetry.Open(t.Context(), run.config()))
 			if err != nil || sum.Inserted != pages*recordsInPage {
 				t.Fatalf("got summary %+v, error %v, want %d events inserted", sum, err, pages*recordsInPage)
 			}
