@@ -43,6 +43,7 @@ func TestClassify_EveryStatus(t *testing.T) {
 	}
 }
 
+// TestClassify_CodesAndHeaders checks how an error code, a Retry-After or the remaining requests change the kind of a status.
 func TestClassify_CodesAndHeaders(t *testing.T) {
 	t.Parallel()
 	retryAfter := rateHeaders{retryAfter: time.Now()}

@@ -38,7 +38,7 @@ func NewDecoder(p Profile) *Decoder {
 	}
 	return &Decoder{
 		fields: []field{
-			{name: n.ID, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setEventID(v) }},
+			{name: n.ID, read: (*recordReader).setEventID},
 			{name: n.SessionID, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setUUID(&r.event.SessionID, v) }},
 			{name: n.UserID, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setUUID(&r.event.UserID, v) }},
 			{name: n.Type, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.Type, v) }},

@@ -25,8 +25,8 @@ var (
 )
 
 // parse returns the page in a successful answer to a request with this cursor and limit. The records are slices of the
-// body. parse sets only the request id of the page's receipt. If the body is not a complete page, parse returns an error; of
-// the returned page only the request id is then valid, if it is not empty. Several people claim that the API sends bodies
+// body. parse sets only the request id of the page's receipt. If the body is not a complete page, parse returns an error. Of
+// the returned page, only the request id may then be used, and it may be empty. Several people claim that the API sends bodies
 // with status 200 that are null, cut off, HTML or without pagination.
 func (n EnvelopeNames) parse(a answer, requested domain.Cursor, limit int) (domain.Page, error) {
 	if err := checkContent(a); err != nil {
@@ -75,8 +75,8 @@ type envelope struct {
 func maxRecords(limit int) int { return max(2*limit, limit+1000) }
 
 // split splits a body into its parts in one pass. It finds where each record begins and ends, but it does not check that the
-// record is valid JSON (see scanner). It does check the members around the records: two members with the same name are an
-// error, too.
+// record is valid JSON (see scanner). The members around the records must be valid JSON and have different names, or split
+// returns an error.
 func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	s := newScanner(body)
 	e := envelope{members: members{}}

@@ -12,8 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestFetchPage_CompletePages checks pages that must be accepted. A name such as dlt#3358 is an issue of the project dlt, where
-// an API sent such a page.
+// TestFetchPage_CompletePages checks pages that must be accepted. dlt#3358 is an issue of the project dlt about such a page.
 func TestFetchPage_CompletePages(t *testing.T) {
 	t.Parallel()
 	knownTotal := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
@@ -161,8 +160,8 @@ func TestFetchPage_CompletePages(t *testing.T) {
 // deepRecord is an array in an array, and so on, 20,000 times.
 var deepRecord = strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)
 
-// TestFetchPage_BadPages checks bodies that must not be accepted as a page. A name such as dlt#2932 is an issue of the project
-// dlt, where an API sent such a page.
+// TestFetchPage_BadPages checks bodies that must not be accepted as a page. dlt#2932 and dlt#4225 are issues of the project dlt
+// about such bodies.
 func TestFetchPage_BadPages(t *testing.T) {
 	t.Parallel()
 	const flat = `"hasMore":true,"nextCursor":"n"`
@@ -309,7 +308,10 @@ func TestFetchPage_Payloads(t *testing.T) {
 // TestFetchPage_TooManyRecords checks how many records a page may have: twice the limit, and at least 1,000 more than the limit.
 func TestFetchPage_TooManyRecords(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ limit, max int }{
+	for _, tt := range []struct {
+		limit int // in the request
+		max   int // maximum number of records in the page
+	}{
 		{1, 1001},
 		{100, 1100},
 		{999, 1999},
@@ -360,9 +362,9 @@ func TestFetchPage_TooManyMembers(t *testing.T) {
 			t.Errorf("%s: got error %v, want BadPage", name, err)
 		}
 	}
-	const around = 3                                              // data, hasMore and meta
+	const otherMembers = 3                                        // data, hasMore and meta
 	deepMembers := `"meta":{"x":{` + members(2*maxMembers) + "}}" // the limit does not count the members of x
-	if _, err := fetchAnswer(t, 200, `{"data":[],"hasMore":false,`+members(maxMembers-around)+","+deepMembers+"}"); err != nil {
+	if _, err := fetchAnswer(t, 200, `{"data":[],"hasMore":false,`+members(maxMembers-otherMembers)+","+deepMembers+"}"); err != nil {
 		t.Errorf("maximum of members: got error %v, want none", err)
 	}
 }

@@ -27,7 +27,7 @@ const (
 )
 
 var (
-	errTimeout  = errors.New("the request's own timeout") // only a context's cause, never returned
+	errTimeout  = errors.New("the request's own timeout") // the cause for which a context ended; it is never returned
 	errTooLarge = errors.New("the body is too large")
 	errProxy    = errors.New("the proxy setting in the environment cannot be used")
 )
@@ -49,7 +49,7 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 	if err != nil {
 		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.addRequest("", err)}
 	}
-	// This is not an http.Client, because RoundTrip returns a redirect as an answer and keeps no cookies.
+	// The client does not use http.Client, because RoundTrip returns a redirect as an answer and stores no cookies.
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
 		return answer{}, c.networkError(ctx, timedCtx, err)
@@ -84,8 +84,8 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	if err != nil {
 		return nil, err
 	}
-	// If a reused connection turns out to be closed, net/http sends a GET again by itself. Here one call must send one request,
-	// or the rate limit is counted wrong. net/http cannot rewind this empty body, so it does not send the request again.
+	// If a reused connection turns out to be closed, net/http sends a GET again by itself. The governor would not count that
+	// request. net/http does not send a request again if it cannot rewind the body, so this body is one that it cannot rewind.
 	request.Body = io.NopCloser(strings.NewReader(""))
 	request.Header.Set("Accept", "application/json")
 	// A cache must not answer by itself, because an old answer has old records and an old quota.

@@ -220,6 +220,7 @@ func TestFetchPage_ClosesBody(t *testing.T) {
 	t.Parallel()
 	const unknownLength = -1
 	fails := readerFunc(func([]byte) (int, error) { return 0, errors.New("connection reset") })
+	endless := readerFunc(func(p []byte) (int, error) { return len(p), nil })
 	tests := []struct {
 		name   string
 		status int
@@ -232,12 +233,18 @@ func TestFetchPage_ClosesBody(t *testing.T) {
 		{name: "page ends early", status: 200, body: io.MultiReader(strings.NewReader(`{"data":[`), fails), length: unknownLength},
 		{name: "page too large", status: 200, body: strings.NewReader(strings.Repeat(" ", 2*maxPageBytes)), length: unknownLength},
 		{name: "page too large by its length", status: 200, body: strings.NewReader(lastPage), length: 2 * maxPageBytes},
-		{name: "refusal", status: 429, header: http.Header{"Retry-After": {"0"}}, body: strings.NewReader(`{"code":"x"}`), length: unknownLength},
+		{
+			name: "refusal", status: 429, header: http.Header{"Retry-After": {"0"}},
+			body: strings.NewReader(`{"code":"x"}`), length: unknownLength,
+		},
 		{name: "refusal without a body", status: 429, body: http.NoBody, length: 0},
 		{name: "refusal ends early", status: 429, body: fails, length: unknownLength},
-		{name: "endless server error", status: 503, body: readerFunc(func(p []byte) (int, error) { return len(p), nil }), length: unknownLength},
+		{name: "endless server error", status: 503, body: endless, length: unknownLength},
 		{name: "expired cursor", status: 400, body: strings.NewReader(`{"code":"CURSOR_EXPIRED"}`), length: unknownLength},
-		{name: "redirect", status: 302, header: http.Header{"Location": {"/"}}, body: strings.NewReader("elsewhere"), length: unknownLength},
+		{
+			name: "redirect", status: 302, header: http.Header{"Location": {"/"}},
+			body: strings.NewReader("elsewhere"), length: unknownLength,
+		},
 		{name: "wrong key", status: 401, body: strings.NewReader(""), length: unknownLength},
 	}
 	for _, tt := range tests {

@@ -12,8 +12,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestFetchPage_Hold checks how long FetchPage sends no request after an answer with certain headers. In the names of the
-// cases, "left" counts the remaining requests, and "refused" means that the API did so with 429.
+// TestFetchPage_Hold checks how long FetchPage sends no request after an answer with the given headers. In the names of the
+// cases, "none left" and "some left" are about the remaining requests, and "refused" means an answer with status 429.
 func TestFetchPage_Hold(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -174,7 +174,7 @@ func TestFetchPage_Hold(t *testing.T) {
 					time.Sleep(time.Nanosecond)
 				}
 				if _, err := client.FetchPage(t.Context(), domain.PageRequest{}); err != nil || sent != 2 {
-					t.Errorf("after the hold: got error %v, %d requests, want no error, 2 requests", err, sent)
+					t.Errorf("after the hold: got error %v after %d requests, want none after 2", err, sent)
 				}
 			})
 		})
@@ -210,7 +210,7 @@ func TestFetchPage_MinDelay(t *testing.T) {
 		}
 		for i, got := range sent {
 			if want := time.Duration(i) * minDelay; got != want {
-				t.Errorf("request %d: got it sent after %s, want %s", i, got, want)
+				t.Errorf("request %d: got a request after %s, want it after %s", i, got, want)
 			}
 		}
 	})
@@ -221,12 +221,12 @@ func TestFetchPage_LateAnswer(t *testing.T) {
 	t.Parallel()
 	for _, remaining := range []string{"0", "5"} {
 		synctest.Test(t, func(t *testing.T) {
-			first := true
+			isFirst := true
 			client := newClient(t, func(c *datasync.Config) {
 				c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
-					if first {
-						first = false
-						time.Sleep(5 * time.Second)
+					if isFirst {
+						isFirst = false
+						time.Sleep(5 * time.Second) // the refusal of the second request arrives in this time
 						headers := []string{"X-RateLimit-Remaining", remaining, "X-RateLimit-Reset", "1"}
 						return respond(r, 200, headers, []byte(lastPage)), nil
 					}

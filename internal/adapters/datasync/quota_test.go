@@ -8,6 +8,12 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// The units of a reset that is a plain number, as the last argument of HeaderNames.parse.
+const (
+	inSeconds = false
+	inMillis  = true
+)
+
 // TestParseHeaders_Quota checks the quota that is parsed from headers. "The draft" is the IETF draft of the RateLimit fields.
 func TestParseHeaders_Quota(t *testing.T) {
 	t.Parallel()
@@ -119,7 +125,7 @@ func TestParseHeaders_Quota(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			if got := DataSync().Headers.parse(h, now, false).quota; got != tt.want {
+			if got := DataSync().Headers.parse(h, now, inSeconds).quota; got != tt.want {
 				t.Errorf("got quota %+v, want %+v", got, tt.want)
 			}
 		})
@@ -318,7 +324,7 @@ func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			got := DataSync().Headers.parse(h, now, false)
+			got := DataSync().Headers.parse(h, now, inSeconds)
 			limit := got.limit
 			remaining := int64(unknown)
 			if limit.hasRemaining {
@@ -341,14 +347,13 @@ func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 // their meaning.
 func TestParseHeaders_Milliseconds(t *testing.T) {
 	t.Parallel()
-	const inMillis = true
 	now := time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Duration{
 		"28000": 28 * time.Second, "0": 0, "1769515228": 28 * time.Second, "42s": 42 * time.Second,
 	} {
 		h := http.Header{"X-Ratelimit-Reset": {text}}
 		if got := DataSync().Headers.parse(h, now, inMillis).limit.reset; !got.Equal(now.Add(want)) {
-			t.Errorf("%s: got reset %v, want in %s", text, got, want)
+			t.Errorf("%s: got reset %v, want %v", text, got, now.Add(want))
 		}
 	}
 }
