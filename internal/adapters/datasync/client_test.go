@@ -59,7 +59,8 @@ func TestFetchPage_Request(t *testing.T) {
 	}{
 		{"head", domain.PageRequest{Limit: 100}, "limit=100"},
 		{
-			"after a cursor with special characters", domain.PageRequest{Cursor: "a+/= &limit=9#é", Limit: 5000},
+			"after a cursor with special characters",
+			domain.PageRequest{Cursor: "a+/= &limit=9#é", Limit: 5000},
 			"cursor=a%2B%2F%3D+%26limit%3D9%23%C3%A9&limit=5000",
 		},
 		{"limit above the maximum", domain.PageRequest{Limit: 100_000}, "limit=5000"},

@@ -32,7 +32,8 @@ var errNotHashable = errors.New("the record is nested too deeply, or has too man
 // A record that is not a complete object, or that is beyond maxHashDepth or maxHashMembers, is hashed by its bytes.
 func (d *Decoder) Hash(record domain.Record) domain.RecordHash {
 	h := recordHasher{scanner: scanner{body: record.Payload}, timestampName: d.names.Timestamp}
-	hash, err := h.hashObject(true)
+	const isRecord = true
+	hash, err := h.hashObject(isRecord)
 	if err == nil {
 		err = h.checkEnd()
 	}
@@ -76,7 +77,8 @@ func (h *recordHasher) hashValue() (domain.RecordHash, error) {
 	begin := h.pos
 	switch h.body[h.pos] {
 	case '{':
-		return h.hashObject(false)
+		const isRecord = false
+		return h.hashObject(isRecord)
 	case '[':
 		return h.hashArray()
 	case '"':

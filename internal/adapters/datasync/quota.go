@@ -25,13 +25,13 @@ type rateHeaders struct {
 
 // A rateLimitItem is one limit in the headers of an answer. A field that the headers do not have is zero.
 type rateLimitItem struct {
-	name         string // the name of the limit's policy
-	limit        int64  // requests in a window
-	window       time.Duration
-	hasRemaining bool
-	remaining    int64     // requests left; zero or negative if no request is left
-	resetText    string    // reset as the header has it
-	reset        time.Time // when the window ends
+	name         string        // the name of the limit's policy
+	limit        int64         // requests in a window
+	window       time.Duration // length of the window
+	hasRemaining bool          // whether the headers have the number of remaining requests
+	remaining    int64         // requests left; zero or negative if no request is left
+	resetText    string        // reset as the header has it
+	reset        time.Time     // when the window ends
 }
 
 // retryTime returns when a request may be sent again after the rate limit is used up, or zero if the headers do not say it.

@@ -30,19 +30,20 @@ func (t *Tracing) Runner(next *ingest.Runner) *Runner { return &Runner{next, t} 
 
 // Run calls [ingest.Runner.Run] and returns its results.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
-	t := r.tracing
-	ctx, t.run = t.tracer.Start(ctx, "pawl run", trace.WithAttributes(streamKey.String(t.stream.String())))
+	tracing := r.tracing
+	ctx, span := tracing.tracer.Start(ctx, "pawl run", trace.WithAttributes(streamKey.String(tracing.stream.String())))
+	tracing.run = span
 	sum, err := r.next.Run(ctx)
-	t.endPage(err)
-	t.run.SetAttributes(attribute.Int64("pawl.pass", sum.Pass), seqKey.Int64(sum.Seq),
+	tracing.endPage(err)
+	span.SetAttributes(attribute.Int64("pawl.pass", sum.Pass), seqKey.Int64(sum.Seq),
 		attribute.Bool("pawl.done", sum.Done), attribute.Int64("pawl.pages", sum.Pages))
-	t.run.SetAttributes(countAttributes(sum.Counts)...)
-	t.run.SetAttributes(trafficAttributes(sum.Traffic)...)
+	span.SetAttributes(countAttributes(sum.Counts)...)
+	span.SetAttributes(trafficAttributes(sum.Traffic)...)
 	if err != nil {
-		setError(t.run, err, noStatus)
+		setError(span, err, noStatus)
 	}
-	t.run.End()
-	t.run = noop.Span{}
+	span.End()
+	tracing.run = noop.Span{}
 	return sum, err
 }
 
@@ -50,11 +51,11 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 type source struct {
 	next       domain.EventSource
 	tracing    *Tracing
-	attributes []attribute.KeyValue // of each request's span
+	attributes []attribute.KeyValue // the attributes of each request's span
 }
 
-// Source returns a source that traces each request of next as a client span. It sets the trace id in the receipt of each
-// page. endpoint is the URL that next reads pages from, without query and user.
+// Source returns a source that traces each request of next as a client span. If a page's trace is
+// sampled, it sets the trace id in the page's receipt. endpoint is the URL that next reads pages from, without query and user.
 func (t *Tracing) Source(next domain.EventSource, endpoint string) domain.EventSource {
 	attributes := []attribute.KeyValue{semconv.HTTPRequestMethodGet, semconv.URLFull(endpoint)}
 	if u, err := url.Parse(endpoint); err == nil {
@@ -68,23 +69,23 @@ func (t *Tracing) Source(next domain.EventSource, endpoint string) domain.EventS
 
 // FetchPage implements domain.EventSource.
 func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	t := s.tracing
-	t.beginPage(ctx)
-	ctx = t.contextWithPage(ctx)
+	tracing := s.tracing
+	tracing.beginPage(ctx)
+	ctx = tracing.contextWithPage(ctx)
 	began := time.Now()
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
 	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
-		t.endPage(err) // the run does not request this page again: it may go on with the first page of the stream
+		tracing.endPage(err) // the run does not request this page again: it may go on with the first page of the stream
 	}
-	if err == nil && t.page.SpanContext().IsSampled() {
-		page.Receipt.TraceID = t.page.SpanContext().TraceID().String()
+	if err == nil && tracing.page.SpanContext().IsSampled() {
+		page.Receipt.TraceID = tracing.page.SpanContext().TraceID().String()
 	}
 	return page, err
 }
 
-// addRequest adds the span of a request that began at began. It is called after the answer, because only then FetchPage knows
-// whether the request was sent. It adds no span if the request was not sent.
+// addRequest adds the span of a request that began at began. If the request was not sent, it adds no span. It is called after
+// the answer, because only the answer shows whether the request was sent.
 func (s *source) addRequest(ctx context.Context, began time.Time, page domain.Page, err error) {
 	failure := domain.AsError(err)
 	if failure != nil && failure.Unsent {
@@ -97,7 +98,7 @@ func (s *source) addRequest(ctx context.Context, began time.Time, page domain.Pa
 	if failure != nil {
 		status = failure.Status
 	}
-	if status != 0 {
+	if status != noStatus {
 		span.SetAttributes(semconv.HTTPResponseStatusCode(status))
 	}
 	if err != nil {
@@ -138,8 +139,8 @@ type observer struct {
 	tracing *Tracing
 }
 
-// Observer returns an observer that calls next. It traces each wait as an event in the trace of the current page. When that
-// page was committed, it ends the page's trace.
+// Observer returns an observer that calls next. It traces each wait as an event in the trace of the current page, or of the
+// run if there is no current page. When a page was committed, it ends the page's trace.
 func (t *Tracing) Observer(next ingest.Observer) ingest.Observer { return &observer{next, t} }
 
 // Waiting implements ingest.Observer.

@@ -86,7 +86,7 @@ func trafficAttributes(traffic domain.Traffic) []attribute.KeyValue {
 	}
 }
 
-// noStatus is the status for setError if an error has no HTTP status.
+// noStatus is the status of an error without an HTTP answer.
 const noStatus = 0
 
 // setError marks a span as failed because of err. It sets the attribute error.type to the HTTP status if that is an error
