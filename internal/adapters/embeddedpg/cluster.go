@@ -18,16 +18,17 @@ const (
 	databaseUser  = "pawl"
 	databaseName  = "pawl"
 	passwordFile  = clusterFolder + "/password"
-	stagingPrefix = "making-"
+	stagingPrefix = "making-" // of the names of staging folders
 
 	createTimeout = 2 * time.Minute
 )
 
-// dataVersion returns the major version of the data, empty if there is none yet.
+// dataVersion returns the major version of the cluster's data, or "" if there is no cluster. A cluster folder without a version
+// file is an Invalid error.
 func (d *serverDir) dataVersion() (string, error) {
-	text, err := d.root.ReadFile(versionFile)
+	version, err := d.root.ReadFile(versionFile)
 	if err == nil {
-		return strings.TrimSpace(string(text)), nil
+		return strings.TrimSpace(string(version)), nil
 	}
 	if _, statErr := d.root.Lstat(clusterFolder); errors.Is(err, fs.ErrNotExist) && errors.Is(statErr, fs.ErrNotExist) {
 		return "", nil
@@ -36,8 +37,8 @@ func (d *serverDir) dataVersion() (string, error) {
 		"restore "+filepath.Join(d.path, clusterFolder)+", or move it away to start with an empty database")
 }
 
-// createCluster creates the cluster in a staging folder and moves it into place when it is complete. A process that is
-// killed meanwhile leaves only a staging folder, which the next start removes.
+// createCluster creates the cluster in a staging folder and moves it into place when it is complete. If the process is killed
+// before that, only a staging folder is left. The next start removes it.
 func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, createTimeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain, Err: fmt.Errorf("making the database took longer than %v", createTimeout),
@@ -51,11 +52,13 @@ func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 		err = d.moveIntoPlace(staging, clusterFolder)
 	}
 	if err != nil {
-		_ = d.root.RemoveAll(staging) // if this fails, the next start removes it
+		_ = d.root.RemoveAll(staging) // if this fails, the next start removes the folder
 	}
 	return d.op.wrap(ctx, err, "")
 }
 
+// initCluster creates everything in a staging folder that the cluster consists of: the password, the data folder and the
+// database.
 func (d *serverDir) initCluster(ctx context.Context, bin, staging string) error {
 	password := filepath.Join(staging, filepath.Base(passwordFile))
 	if err := d.writePassword(password); err != nil {
@@ -65,14 +68,14 @@ func (d *serverDir) initCluster(ctx context.Context, bin, staging string) error 
 	if err := d.initdb(ctx, bin, data, password); err != nil {
 		return err
 	}
-	// Single-user mode needs neither port nor password. It reports a failed statement only with exit_on_error.
+	// Single-user mode needs no port and no password. Its exit code reports a failed statement only with exit_on_error.
 	create := d.command(ctx, bin, "postgres", "--single", dataFlag, filepath.Join(d.path, data), "-c", "exit_on_error=on", "template1")
 	create.Stdin = strings.NewReader("CREATE DATABASE " + databaseName + "\n")
 	return runProgram(create)
 }
 
-// initdb runs initdb with the locale C.UTF-8, which classifies Unicode characters and sorts by bytes. If that fails, it
-// tries C: not every system has C.UTF-8.
+// initdb runs the program initdb with the locale C.UTF-8, which classifies Unicode characters and sorts by bytes. Some systems
+// do not have C.UTF-8. If initdb fails with it, initdb is run again with the locale C.
 func (d *serverDir) initdb(ctx context.Context, bin, data, password string) error {
 	var err error
 	for _, locale := range []string{"C.UTF-8", "C"} {
@@ -88,6 +91,7 @@ func (d *serverDir) initdb(ctx context.Context, bin, data, password string) erro
 	return err
 }
 
+// writePassword writes a new random password to the file and to disk.
 func (d *serverDir) writePassword(name string) error {
 	file, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -105,7 +109,7 @@ func (d *serverDir) readPassword() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// makeStagingFolder makes an empty folder with a new name.
+// makeStagingFolder makes an empty folder with a random name, which belongs to the server's account.
 func (d *serverDir) makeStagingFolder() (string, error) {
 	name := stagingPrefix + rand.Text()[:8]
 	if err := d.root.Mkdir(name, 0o700); err != nil {
@@ -114,7 +118,7 @@ func (d *serverDir) makeStagingFolder() (string, error) {
 	return name, d.chown(name)
 }
 
-// moveIntoPlace renames a complete folder and makes the rename durable.
+// moveIntoPlace renames a complete staging folder and flushes the rename to disk.
 func (d *serverDir) moveIntoPlace(staging, name string) error {
 	if err := d.root.Rename(staging, name); err != nil {
 		return err
@@ -122,7 +126,7 @@ func (d *serverDir) moveIntoPlace(staging, name string) error {
 	return d.fsync(filepath.Dir(name))
 }
 
-// fsync flushes a file, or the names in a folder, to disk.
+// fsync flushes to disk the content of a file, or the list of names in a folder.
 func (d *serverDir) fsync(name string) error {
 	file, err := d.root.Open(name)
 	if err != nil {
@@ -131,13 +135,13 @@ func (d *serverDir) fsync(name string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// removeUnfinished removes the staging folders of killed processes. The caller holds the start lock, so no living process
-// uses them.
+// removeUnfinished removes the staging folders of killed processes. The caller must hold the start lock, so that no running
+// process uses them.
 func (d *serverDir) removeUnfinished() {
 	entries, _ := fs.ReadDir(d.root.FS(), ".")
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), stagingPrefix) {
-			_ = d.root.RemoveAll(entry.Name()) // fails while an orphaned initdb writes there; a later start removes it
+			_ = d.root.RemoveAll(entry.Name()) // fails if the initdb of a killed process still writes there; a later start removes the folder
 		}
 	}
 }

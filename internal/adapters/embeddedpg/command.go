@@ -13,24 +13,30 @@ import (
 )
 
 const (
+	// The limits of outputTail.
 	tailLines = 3
 	tailBytes = 400
+
+	// outputDelay is how long a killed program's output is read. A child that survived may keep the output open.
+	outputDelay = 5 * time.Second
 )
 
-// command returns a command that runs one of PostgreSQL's programs in the folder, as the server's account. The program gets
-// a session of its own, so that Ctrl-C does not reach it. When ctx ends, the program and its children are killed.
+// command returns a command that runs one of the PostgreSQL programs in the folder bin. The working folder is d, and the account
+// is the server's. The program gets a session of its own, so that Ctrl-C does not reach it. When ctx ends, the program and its
+// children are killed.
 func (d *serverDir) command(ctx context.Context, bin, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...) //nolint:gosec // running that program is the purpose
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...) //nolint:gosec // bin is a folder of PostgreSQL
 	cmd.Dir = d.path
 	cmd.Env = programEnvironment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.account, Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // initdb has children
-	cmd.WaitDelay = 5 * time.Second
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // also children, such as those of initdb
+	cmd.WaitDelay = outputDelay
 	return cmd
 }
 
-// programEnvironment returns the variables that finding and linking programs needs, and no others. The server outlives
-// this process and must not see its secrets, and PGDATA and similar variables would change the server's settings.
+// programEnvironment returns the environment variables that are needed to find and to link programs, and no others. The server
+// may run longer than this process, so it must not get this process's secrets. PGDATA and similar variables would change the
+// server's settings.
 func programEnvironment() []string {
 	env := []string{"LC_ALL=C"}
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"} {
@@ -41,7 +47,7 @@ func programEnvironment() []string {
 	return env
 }
 
-// runProgram runs cmd to its end. The error contains the last lines of its output.
+// runProgram runs cmd and waits until it ends. If cmd fails, the error contains the last lines of its output.
 func runProgram(cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -50,7 +56,8 @@ func runProgram(cmd *exec.Cmd) error {
 	return programError(filepath.Base(cmd.Path), err, out)
 }
 
-// programError returns the error for a program that failed with err and wrote out.
+// programError returns the error for a program that failed with err and wrote out. It contains the end of out, or err if out is
+// empty.
 func programError(program string, err error, out []byte) error {
 	if text := outputTail(out); text != "" {
 		return fmt.Errorf("%s failed: %s", program, text)
@@ -61,7 +68,8 @@ func programError(program string, err error, out []byte) error {
 	return err
 }
 
-// outputTail returns the last lines of an output, joined to one line. If some lines report errors, it takes only those.
+// outputTail returns the last lines of an output, joined to one line. If lines of the output report errors, it uses only these
+// lines.
 func outputTail(out []byte) string {
 	var lines, errorLines []string
 	for line := range strings.Lines(string(out)) {

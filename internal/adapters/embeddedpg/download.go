@@ -23,19 +23,19 @@ import (
 )
 
 const (
-	extractedFolder = "programs" // in the staging folder; the library extracts the programs there
+	extractedFolder = "programs" // the folder in the staging folder to which the library extracts the programs
 
-	reachTimeout = 700 * time.Millisecond
-	stallTimeout = 30 * time.Second
-	maxDownload  = 256 << 20 // bytes; releases have about 30 MB
-	progressStep = 5 << 20   // bytes
+	reachTimeout = 700 * time.Millisecond // of checkReachable
+	stallTimeout = 30 * time.Second       // how long a download may receive no data
+	maxDownload  = 256 << 20              // bytes; a release has about 30 MB
+	progressStep = 5 << 20                // bytes between two reports of the progress
 	megabyte     = 1 << 20
 )
 
-// download lets the library download, check and extract the programs into dir. The library must do nothing else: it
-// cannot run a server as root, and it would delete data of another version. Its Start therefore gets a data folder that it
-// cannot empty, since the name ends in a dot. Start then fails between extracting and initdb, and that error is the sign
-// of success.
+// download downloads the programs, checks their checksum and extracts them into dir. The library embedded-postgres does this
+// work when its Start is called. The library must do nothing else, because it cannot run a server as root, and because it
+// deletes data of another version. Therefore its Start gets a data folder that it cannot empty: the path ends with a dot. So
+// Start fails after it has extracted the programs and before it runs initdb. The error that it then returns means success.
 func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.PostgresVersion, dir string) error {
 	proxyURL, closeProxy, err := p.serve(ctx)
 	if err != nil {
@@ -51,30 +51,32 @@ func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.Po
 		Port(0).
 		Logger(io.Discard))
 	err = library.Start()
+	const expectedError = "unable to clean up data directory"
 	switch proxyErr := p.firstFailure(); {
 	case proxyErr != nil:
 		return proxyErr
 	case err == nil:
-		return errors.Join(errors.New("the library started a server of its own"), library.Stop())
-	case !strings.HasPrefix(err.Error(), "unable to clean up data directory"):
+		return errors.Join(errors.New("the library embedded-postgres has started a server"), library.Stop())
+	case !strings.HasPrefix(err.Error(), expectedError):
 		return err
 	case !pgprograms.Complete(filepath.Join(dir, extractedFolder, "bin")):
-		return errors.New("initdb and postgres are missing in it")
+		return errors.New("initdb and postgres are missing in the archive")
 	}
 	return nil
 }
 
-// libraryRepository returns the URL that the library downloads from. The library does not export it; reading it by
-// reflection avoids a second copy that would have to be updated with the library.
+// libraryRepository returns the URL from which the library downloads the programs. The library does not export this URL, so it is
+// read by reflection. A copy in this package would have to be updated with the library.
 func libraryRepository() (string, error) {
 	field := reflect.ValueOf(embeddedpostgres.DefaultConfig()).FieldByName("binaryRepositoryURL")
 	if !field.IsValid() || field.Kind() != reflect.String {
-		return "", errors.New("the library has no field binaryRepositoryURL")
+		return "", errors.New("the library embedded-postgres has no field binaryRepositoryURL")
 	}
 	return field.String(), nil
 }
 
-// checkReachable returns an error within a second if there is no network. It does not check a proxy of the user's.
+// checkReachable returns an error within a second if there is no network. If the user has set a proxy for the repository, it
+// checks nothing and returns nil.
 func checkReachable(ctx context.Context, repository string) error {
 	u, err := url.Parse(repository)
 	if err != nil {
@@ -86,7 +88,7 @@ func checkReachable(ctx context.Context, repository string) error {
 	}
 	port := u.Port()
 	if port == "" {
-		port = u.Scheme // Dial accepts a service's name
+		port = u.Scheme // Dial accepts the name of a service, such as https, as a port
 	}
 	dialer := net.Dialer{Timeout: reachTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
@@ -96,26 +98,27 @@ func checkReachable(ctx context.Context, repository string) error {
 	return conn.Close()
 }
 
-// downloadLimits end a download.
+// A download that exceeds one of the downloadLimits fails.
 type downloadLimits struct {
-	stallTimeout time.Duration // without a byte
-	maxSize      int64         // bytes
+	stallTimeout time.Duration // the maximum time without any data
+	maxSize      int64         // the maximum number of bytes
 }
 
-// A downloadProxy forwards the library's requests to the repository. The library has no context, no time limit and no
-// progress, and it accepts a missing checksum as a correct one. The proxy adds all of these.
+// A downloadProxy forwards the library's requests to the repository. The library cannot be cancelled, has no time limit, and does
+// not report progress. It also treats a missing checksum as a correct one. The proxy adds what is missing.
 type downloadProxy struct {
-	upstream string
+	upstream string // the URL of the repository
 	limits   downloadLimits
-	name     string // of what is downloaded
-	report   func(string)
+	name     string       // of the downloaded release, for messages
+	report   func(string) // is called with each message, never after the proxy is closed
 
 	mu      sync.Mutex
-	failure error // the first one
+	failure error // of the first request that failed
 	closed  bool
 }
 
-// serve starts the proxy on the loopback interface, under a random path. It runs until closeProxy is called or ctx ends.
+// serve starts the proxy on the loopback interface, under a random path that other programs cannot guess. It serves until
+// closeProxy is called or ctx ends.
 func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy func(), err error) {
 	upstream, err := url.Parse(p.upstream)
 	if err != nil {
@@ -126,7 +129,7 @@ func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy 
 		return "", nil, err
 	}
 	prefix := "/" + rand.Text()
-	noLog := log.New(io.Discard, "", 0) // recordFailure has the errors
+	noLog := log.New(io.Discard, "", 0) // recordFailure stores the errors, so they need no log
 	srv := &http.Server{
 		Handler: http.StripPrefix(prefix, &httputil.ReverseProxy{
 			Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
@@ -141,7 +144,7 @@ func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy 
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = srv.Serve(listener) // it ends when it is closed
+		_ = srv.Serve(listener) // returns when srv is closed
 	}()
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	return "http://" + listener.Addr().String() + prefix, func() {
@@ -149,16 +152,19 @@ func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy 
 		p.mu.Lock()
 		p.closed = true
 		p.mu.Unlock()
-		_ = srv.Close() // its only client, the library, has finished
+		_ = srv.Close() // the library is the only client, and has finished
 		<-served
 	}, nil
 }
 
-// RoundTrip sends a request to the repository. Any status but 200 is an error.
+// RoundTrip implements http.RoundTripper. It sends a request to the repository. It returns an error for any status other than
+// 200, because the library would treat a missing checksum file as a correct one.
 func (p *downloadProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	body := &watchedBody{proxy: p, cancel: cancel}
-	body.watchdog = time.AfterFunc(p.limits.stallTimeout, func() { cancel(fmt.Errorf("nothing came for %v", p.limits.stallTimeout)) })
+	body.watchdog = time.AfterFunc(p.limits.stallTimeout, func() {
+		cancel(fmt.Errorf("nothing came for %v", p.limits.stallTimeout))
+	})
 	resp, err := http.DefaultTransport.RoundTrip(req.WithContext(ctx))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = errors.Join(fmt.Errorf("the repository answered %s for %s", resp.Status, req.URL.Redacted()), resp.Body.Close())
@@ -170,12 +176,13 @@ func (p *downloadProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	body.ctx, body.body, body.total = ctx, resp.Body, resp.ContentLength
-	body.showProgress = strings.HasSuffix(req.URL.Path, ".jar")
+	body.showProgress = strings.HasSuffix(req.URL.Path, ".jar") // not for the checksum
 	resp.Body = body
 	return resp, nil
 }
 
-// recordFailure stores the first failure for firstFailure. It returns ctx's cause if ctx has ended, else err.
+// recordFailure stores the failure of a request, if it is the first, and returns it. The failure is the cause of ctx's end if ctx
+// has ended, and err otherwise.
 func (p *downloadProxy) recordFailure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -194,11 +201,12 @@ func (p *downloadProxy) firstFailure() error {
 	return p.failure
 }
 
+// reportProgress reports how many of total bytes are downloaded. total is -1 if it is unknown.
 func (p *downloadProxy) reportProgress(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.closed:
+	case p.closed: // Open may have returned, so report must not be called any more
 	case total > 0:
 		p.report(fmt.Sprintf("downloading %s: %d of %d MB", p.name, done/megabyte, total/megabyte))
 	default:
@@ -206,28 +214,29 @@ func (p *downloadProxy) reportProgress(done, total int64) {
 	}
 }
 
-// A watchedBody is a response body with limits and progress.
+// A watchedBody is a response body that enforces the limits and reports the progress.
 type watchedBody struct {
 	proxy        *downloadProxy
 	ctx          context.Context
 	cancel       context.CancelCauseFunc
-	watchdog     *time.Timer
+	watchdog     *time.Timer // cancels the request when no data arrives
 	body         io.ReadCloser
-	total        int64 // -1 if unknown
-	done         int64
+	total        int64 // the length of the body in bytes, -1 if unknown
+	done         int64 // the number of bytes read so far
 	showProgress bool
 }
 
 func (b *watchedBody) Read(buf []byte) (int, error) {
 	n, err := b.body.Read(buf)
 	b.watchdog.Reset(b.proxy.limits.stallTimeout)
-	doneBefore := b.done
+	stepsBefore := b.done / progressStep
 	b.done += int64(n)
-	if b.showProgress && n > 0 && (doneBefore/progressStep != b.done/progressStep || b.done == b.total) {
+	isNewStep := b.done/progressStep > stepsBefore
+	if b.showProgress && n > 0 && (isNewStep || b.done == b.total) {
 		b.proxy.reportProgress(b.done, b.total)
 	}
 	if limit := b.proxy.limits.maxSize; b.done > limit {
-		err = fmt.Errorf("there are more than %d MB", limit/megabyte)
+		err = fmt.Errorf("the download has more than %d MB", limit/megabyte)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.proxy.recordFailure(b.ctx, err)

@@ -12,10 +12,11 @@ const (
 	logFile    = "log"
 	oldLogFile = "log.old"
 
-	maxLog = 8 << 20 // bytes; a longer log is emptied when a process attaches
+	maxLog  = 8 << 20 // bytes; a longer log is emptied when a process attaches to the server
+	maxTail = 4096    // bytes of readLogTail
 )
 
-// rotateLog renames the log of the last start to log.old and makes an empty one.
+// rotateLog renames the log of the previous start to log.old and creates an empty log.
 func (d *serverDir) rotateLog() error {
 	if err := d.root.Rename(logFile, oldLogFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -33,30 +34,32 @@ func (d *serverDir) openLog() (*os.File, error) {
 
 func (d *serverDir) logPath() string { return filepath.Join(d.path, logFile) }
 
-// truncateLongLog empties a long log, so that a server that runs for months does not fill the disk. The server opened the
-// log for appending, so it goes on writing at the new end.
+// truncateLongLog empties the log if it is longer than maxLog, so that a server that runs for months does not fill the disk. The
+// server has opened the log for appending, so it continues to write at the beginning of the emptied file.
 func (d *serverDir) truncateLongLog() {
 	info, err := d.root.Lstat(logFile)
 	if err != nil || info.Size() <= maxLog {
 		return
 	}
 	if file, err := d.root.OpenFile(logFile, os.O_WRONLY, 0); err == nil {
-		_ = file.Truncate(0) // a long log does no other harm
+		_ = file.Truncate(0) // if this fails, the log only stays long
 		_ = file.Close()
 	}
 }
 
+// readLogTail returns the end of the log, or nil if the log cannot be read.
 func (d *serverDir) readLogTail() []byte {
 	file, err := d.root.Open(logFile)
 	if err != nil {
 		return nil
 	}
-	defer file.Close()                                       //nolint:errcheck // it is only read
-	_, _ = file.Seek(-min(4096, fileSize(file)), io.SeekEnd) // if this fails, it reads from the beginning
-	text, _ := io.ReadAll(io.LimitReader(file, 4096))
+	defer file.Close()                                          //nolint:errcheck // it is only read
+	_, _ = file.Seek(-min(maxTail, fileSize(file)), io.SeekEnd) // if this fails, the beginning of the log is read
+	text, _ := io.ReadAll(io.LimitReader(file, maxTail))
 	return text
 }
 
+// fileSize returns the size of a file in bytes, or 0 if it is unknown.
 func fileSize(file *os.File) int64 {
 	info, err := file.Stat()
 	if err != nil {

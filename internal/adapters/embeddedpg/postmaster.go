@@ -18,17 +18,19 @@ import (
 )
 
 const (
-	dataFlag    = "-D"
-	statusReady = "ready"
+	dataFlag    = "-D"    // names the data folder in the arguments of PostgreSQL's programs
+	statusReady = "ready" // in the pid file
 
-	readyTimeout   = time.Minute
-	connectTimeout = 5 * time.Second
+	readyTimeout   = time.Minute     // of waitReady
+	connectTimeout = 5 * time.Second // of connectAndVerify
 )
 
+// errNotReady is the cause of waitReady's timeout.
 var errNotReady = errors.New("the server runs and is not ready: it may be recovering after a crash, or stopping")
 
-// waitReady waits until the server accepts connections. found is false if no server runs and child has ended; child is nil
-// if this process has launched none. If the server is not ready in time, the error is Transient.
+// waitReady waits until the server accepts connections. child is the server that this process has launched, or nil if it has
+// launched none. found is false if no server runs and child has ended. If the server is not ready after readyTimeout, the error
+// is Transient.
 func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info serverInfo, found bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)
 	defer cancel()
@@ -61,8 +63,8 @@ func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info ser
 	}
 }
 
-// connectAndVerify connects, and checks that the server of this folder has answered. Only that server can prove that it
-// knows the password. The server of a copy of the folder knows it, too, but reports another data folder.
+// connectAndVerify connects to the server and checks that it is the server of this folder. Another server cannot prove that it
+// knows the password, except the server of a copy of the folder. That server reports another data folder.
 func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (serverInfo, error) {
 	password, err := d.readPassword()
 	if err != nil {
@@ -77,7 +79,7 @@ func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (server
 	if err != nil {
 		return serverInfo{}, err
 	}
-	cfg.RequireAuth = "scram-sha-256" // other methods would reveal the password to any program that listens there
+	cfg.RequireAuth = "scram-sha-256" // other methods would reveal the password to any program that listens on this port
 	cfg.RuntimeParams["application_name"] = "pawl"
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -90,31 +92,32 @@ func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (server
 	if err == nil && !isSameFolder(data, d.data()) {
 		err = d.op.invalid(fmt.Errorf("the server on port %d uses %s", pm.port, data), "")
 	}
-	_ = conn.Close(ctx) // it closes the socket even if it fails
+	_ = conn.Close(ctx) // closes the socket even if it fails
 	return info, err
 }
 
-// isPermanent reports whether waiting cannot help: the error is about our files, or PostgreSQL has refused the user,
-// password or database.
+// isPermanent reports whether the same error would occur again after a wait. It does if the error is about files of this package,
+// or if PostgreSQL has refused the user, the password or the database.
 func isPermanent(err error) bool {
 	if domain.AsError(err) != nil {
 		return true
 	}
+	const invalidAuthorization, invalidDatabase = "28", "3D000" // a class of SQLSTATE codes, and a code
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pgErr.Code[:min(2, len(pgErr.Code))] == "28" || pgErr.Code == "3D000")
+	return ok && (strings.HasPrefix(pgErr.Code, invalidAuthorization) || pgErr.Code == invalidDatabase)
 }
 
-// A postmaster is the content of the server's pid file. The server writes it when it starts and removes it when it has
-// stopped.
+// A postmaster is the content of the server's pid file postmaster.pid. The server creates this file when it starts, and removes it
+// when it has stopped.
 type postmaster struct {
-	pid    int // 0: there is no file
-	data   string
-	port   int
+	pid    int    // 0: there is no file, or no server
+	data   string // the data folder
+	port   int    // 0: the server has not written it yet
 	status string // starting, ready, stopping, …
-	runs   bool   // the process exists and serves this data; false if a crash has left the file
+	runs   bool   // whether this server runs; false if a crash has left the file
 }
 
-// readPostmaster reads the pid file and checks whether its server runs. Without a file it returns the zero postmaster.
+// readPostmaster reads the pid file and checks whether its server runs. If there is no file, it returns the zero postmaster.
 func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 	text, err := d.root.ReadFile(filepath.Join(dataFolder, "postmaster.pid"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +131,8 @@ func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 	return pm, nil
 }
 
-// parsePostmaster parses a pid file. Lines may be missing: the file grows while the server starts.
+// parsePostmaster parses a pid file. Line 1 is the pid, line 2 the data folder, line 4 the port and line 8 the status. Lines may be
+// missing, because a starting server writes the file line by line.
 func parsePostmaster(text string) postmaster {
 	lines := strings.Split(text, "\n")
 	line := func(n int) string {
@@ -138,27 +142,27 @@ func parsePostmaster(text string) postmaster {
 		return strings.TrimSpace(lines[n-1])
 	}
 	var pm postmaster
-	if pid, err := strconv.Atoi(line(1)); err == nil && pid > 1 { // single-user servers write their number as a negative one
+	if pid, err := strconv.Atoi(line(1)); err == nil && pid > 1 { // a server in single-user mode writes the negative of its pid
 		pm.pid = pid
 	}
-	pm.port, _ = strconv.Atoi(line(4)) // 0 until it is known
+	pm.port, _ = strconv.Atoi(line(4)) // 0 if the line is missing
 	if len(lines) > 1 {
-		pm.data = lines[1]
+		pm.data = lines[1] // not trimmed, since a folder's name may begin or end with a space
 	}
 	pm.status = line(8)
 	return pm
 }
 
-// isSameFolder reports whether two paths lead to the same folder. A copy of a folder has a pid file with the original's
-// path, and its server must not be taken for the copy's.
+// isSameFolder reports whether two paths lead to the same folder. If a folder was copied, the pid file of the copy contains the
+// path of the original. The original's server must not be used for the copy.
 func isSameFolder(a, b string) bool {
 	infoA, errA := os.Stat(a)
 	infoB, errB := os.Stat(b) //nolint:gosec // the user names the folder
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// readBin returns the folder of the programs that the server was last started from. The server stores its command line in
-// its data folder.
+// readBin returns the folder with the programs that the server was last started from. The server stores its command line in the
+// file postmaster.opts.
 func (d *serverDir) readBin() (string, error) {
 	text, err := d.root.ReadFile(filepath.Join(dataFolder, "postmaster.opts"))
 	if err != nil {

@@ -1,7 +1,6 @@
 package embeddedpg
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,15 +15,15 @@ import (
 const (
 	startAttempts = 5
 
-	fastTimeout      = 30 * time.Second // for SIGINT: the server writes its buffers to disk
-	immediateTimeout = 10 * time.Second // for SIGQUIT: the server recovers at the next start
-	pollInterval     = 20 * time.Millisecond
+	fastTimeout      = 30 * time.Second      // after SIGINT, which makes the server write its buffers to disk
+	immediateTimeout = 10 * time.Second      // after SIGQUIT, which makes the server recover at the next start
+	pollInterval     = 20 * time.Millisecond // of poll and waitReady
 )
 
 var errKeepsEnding = errors.New("the server ended again and again while it started")
 
-// start starts the server and waits until it is ready. It first waits until no process of an earlier server is left. It
-// tries again if another program has taken the port meanwhile.
+// start starts the server and waits until it is ready. Before that, it waits until all processes of an earlier server have ended.
+// If another program has taken the port meanwhile, start tries again.
 func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 	if err := d.rotateLog(); err != nil {
 		return serverInfo{}, d.op.invalid(fmt.Errorf("begin the server's log: %w", err), hintWritable)
@@ -36,18 +35,23 @@ func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 		}
 		info, found, err := d.waitReady(ctx, child)
 		if err != nil && !mayBecomeReady(err) {
-			_ = child.stop(context.WithoutCancel(ctx)) // err explains more than a second error
+			_ = child.stop(context.WithoutCancel(ctx)) // err is reported, since it explains the failure
 		}
 		if found || err != nil {
 			return info, err
 		}
-		if err := d.startError(ctx, child); err != nil || attempt == startAttempts {
-			return serverInfo{}, d.op.wrap(ctx, cmp.Or(err, errKeepsEnding), "the server's log is "+d.logPath())
+		err = d.startError(ctx, child)
+		if err == nil && attempt == startAttempts {
+			err = errKeepsEnding
+		}
+		if err != nil {
+			return serverInfo{}, d.op.wrap(ctx, err, "the server's log is "+d.logPath())
 		}
 	}
 }
 
-// startError returns why a launched server ended, nil if another attempt may succeed.
+// startError returns the error of a launched server that has ended. It returns nil if another attempt may succeed: another program
+// has the port, or child is nil because another server ran.
 func (d *serverDir) startError(ctx context.Context, child *childServer) error {
 	if child == nil || !isPortFree(ctx, child.port) {
 		return nil
@@ -55,16 +59,16 @@ func (d *serverDir) startError(ctx context.Context, child *childServer) error {
 	return programError("postgres", child.err, d.readLogTail())
 }
 
-// A childServer is a server that this process has launched. It outlives this process if others use it.
+// A childServer is a server that this process has launched. It continues after this process has ended, if others use it.
 type childServer struct {
 	cmd    *exec.Cmd
 	port   int
 	exited chan struct{}
-	err    error // valid once exited is closed
+	err    error // may be read after exited is closed
 }
 
-// launch starts a server that holds server.lock. It returns nil and starts none if a server already runs. It prefers the
-// port of the server before, as other processes may still try to connect to it.
+// launch starts a server that holds server.lock. If a server already runs, launch starts none and returns nil. The new server gets
+// the port of the previous server if it is free, because other processes may still connect to that port.
 func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error) {
 	lock, err := d.lockServer(ctx, serverLockTimeout)
 	if errors.Is(err, errServerRuns) {
@@ -73,9 +77,9 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close() //nolint:errcheck // the server has inherited the open file
+	defer lock.Close() //nolint:errcheck // the server has its own handle of the open file
 	stale, err := d.readPostmaster(ctx)
-	if err != nil || stale.runs { // it may have been started by hand, without the lock
+	if err != nil || stale.runs { // a user may have started this server by hand, without the lock
 		return nil, err
 	}
 	port, err := findFreePort(ctx, stale.port)
@@ -91,42 +95,41 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 	cmd := d.command(context.WithoutCancel(ctx), bin, "postgres", args...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{lock}
 	if stale.pid != 0 {
-		// A crash has left a pid file, and another process may have its number by now. postgres would take that process for
-		// a server and refuse to start. With this variable, which pg_ctl sets for its own parent, it ignores that process.
-		// It still does its other checks, and it replaces the file itself.
+		// A crash has left a pid file, and meanwhile another process may have got the same pid. Then postgres would believe
+		// that this process is a server, and would refuse to start. With this variable, postgres ignores this process. pg_ctl
+		// sets the variable to the pid of its own parent. postgres still does its other checks and replaces the pid file.
 		cmd.Env = append(cmd.Env, "PG_GRANDPARENT_PID="+strconv.Itoa(stale.pid))
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	child := &childServer{cmd: cmd, port: port, exited: make(chan struct{})}
-	go func() { // ends with the server or with this process
+	go func() { // ends when the server ends
 		child.err = cmd.Wait()
 		close(child.exited)
 	}()
 	return child, nil
 }
 
-// serverSettings returns the arguments for a small server with one client program. None of them makes a commit less
-// durable.
+// serverSettings returns the arguments for a small server that one program uses. No setting makes a commit less durable.
 func serverSettings(port int) []string {
 	var args []string
 	for _, setting := range []string{
 		"port=" + strconv.Itoa(port),
 		"listen_addresses=127.0.0.1",
-		"unix_socket_directories=", // a socket's path could be too long for the system
+		"unix_socket_directories=", // no socket, because its path could be too long for the system
 		"max_connections=50",
 		"jit=off",
 		"logging_collector=off",
 		"log_checkpoints=off",
-		"log_min_error_statement=panic", // statements contain the users' data
+		"log_min_error_statement=panic", // because statements contain data of the users
 	} {
 		args = append(args, "-c", setting)
 	}
 	return args
 }
 
-// hasEnded reports whether the server has ended. It returns true for a nil *childServer.
+// hasEnded reports whether the server has ended. For a nil *childServer it returns true.
 func (c *childServer) hasEnded() bool {
 	if c == nil {
 		return true
@@ -139,7 +142,7 @@ func (c *childServer) hasEnded() bool {
 	}
 }
 
-// stop ends the server, also one that has not yet written its pid file. A nil *childServer has nothing to stop.
+// stop stops the server, also if the server has not written its pid file yet. For a nil *childServer it does nothing.
 func (c *childServer) stop(ctx context.Context) error {
 	if c.hasEnded() {
 		return nil
@@ -153,7 +156,7 @@ func (c *childServer) stop(ctx context.Context) error {
 	return terminate(ctx, c.cmd.Process.Pid, signal, c.hasEnded)
 }
 
-// stop stops the server that the pid file names, if it runs, and waits until it has ended.
+// stop stops the server that the pid file names, and waits until it has ended. It does nothing if this server does not run.
 func (d *serverDir) stop(ctx context.Context) error {
 	pm, err := d.readPostmaster(ctx)
 	if err != nil || !pm.runs {
@@ -172,13 +175,16 @@ func (d *serverDir) stop(ctx context.Context) error {
 	return nil
 }
 
-// terminate asks a server to shut down, and after a timeout to shut down at once. It never kills a server: the server's
-// child processes would survive.
+// terminate makes a server shut down and waits until it has ended. It first sends SIGINT, and SIGQUIT after a timeout. It never
+// sends SIGKILL, because the server's child processes would survive that.
 func terminate(ctx context.Context, pid int, signal func(syscall.Signal) error, hasEnded func() bool) error {
 	for _, step := range []struct {
 		signal  syscall.Signal
 		timeout time.Duration
-	}{{syscall.SIGINT, fastTimeout}, {syscall.SIGQUIT, immediateTimeout}} {
+	}{
+		{signal: syscall.SIGINT, timeout: fastTimeout},
+		{signal: syscall.SIGQUIT, timeout: immediateTimeout},
+	} {
 		if err := signal(step.signal); err != nil {
 			return fmt.Errorf("stop the server, process %d: %w", pid, err)
 		}
@@ -205,7 +211,8 @@ func poll(ctx context.Context, timeout time.Duration, condition func() bool) boo
 	return true
 }
 
-// findFreePort returns preferred if that port is free, else any free port. Another program may take it afterwards.
+// findFreePort returns preferred if this port is free, and any free port otherwise. Another program may take the port before the
+// caller uses it.
 func findFreePort(ctx context.Context, preferred int) (int, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", loopbackAddress(preferred))
 	if err != nil && preferred != 0 {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// servesData reports whether the process is a server that was started with this data folder. It reads the process's
-// arguments, which are readable for every account, unlike its working folder. A process that has ended has none.
+// servesData reports whether the process is a server that was started with this data folder. It reads the process's arguments,
+// because every account may read them. A process that has ended has no arguments.
 func servesData(_ context.Context, pid int, data string) bool {
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline") //nolint:gosec // a number cannot leave /proc
 	if err != nil {

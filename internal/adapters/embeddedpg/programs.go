@@ -19,22 +19,23 @@ import (
 )
 
 const (
-	programsFolder = "programs"
+	programsFolder = "programs" // contains a folder for each downloaded release
 
-	versionTimeout  = 5 * time.Second
+	versionTimeout  = 5 * time.Second  // of postgres --version
 	downloadTimeout = 20 * time.Minute // enough for a very slow connection
 )
 
 const hintNoPrograms = "install PostgreSQL (the package postgresql, or brew install postgresql), or give a postgres:// URL in " +
 	"DATABASE_URL, or start a server in a container (docker-compose up -d db); with a network, pawl downloads PostgreSQL by itself"
 
-// programs are PostgreSQL's server programs in one folder. The server's account may run them.
+// programs are PostgreSQL's server programs in one folder. The server's account is able to run them.
 type programs struct {
-	bin     string
-	version string // like 15.18
+	bin     string // the folder
+	version string // for example 15.18
 }
 
-// majorVersion returns the part of the version that the data must match: one number, or two before version 10.
+// majorVersion returns the major version, which the data must have, too. It is the first number of the version, or the first two
+// numbers before PostgreSQL 10.
 func (p programs) majorVersion() string {
 	parts := strings.SplitN(p.version, ".", 3)
 	if parts[0] == "9" && len(parts) > 1 {
@@ -43,10 +44,11 @@ func (p programs) majorVersion() string {
 	return parts[0]
 }
 
-// choosePrograms returns the first programs of the data's major version, or of any version if major is empty. It prefers
-// downloaded ones, then the one in PATH, then the newest. It downloads programs only if the machine has none at all.
+// choosePrograms returns the first programs that have the data's major version and that the server's account can run. If major is
+// empty, any version will do. It tries downloaded programs first, then those in PATH, then all others, the newest first. If it
+// finds no programs that run, it downloads some. If it finds only other versions, it returns an Invalid error.
 func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
-	var others, unusable []string
+	var otherVersions, unusable []string
 	for _, bin := range slices.Concat(d.listDownloaded(), c.programDirs()) {
 		found, err := d.inspectPrograms(ctx, bin)
 		switch {
@@ -58,23 +60,23 @@ func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, 
 		case major == "" || found.majorVersion() == major:
 			return found, nil
 		}
-		others = append(others, fmt.Sprintf("%s (%s)", found.version, bin))
+		otherVersions = append(otherVersions, fmt.Sprintf("%s (%s)", found.version, bin))
 	}
-	if len(others) == 0 {
+	if len(otherVersions) == 0 {
 		if len(unusable) > 0 {
 			report(fmt.Sprintf("user %s cannot run the PostgreSQL in %s", d.accountName(), strings.Join(unusable, ", ")))
 		}
 		return c.downloadPrograms(ctx, d, major, report)
 	}
 	return programs{}, d.op.invalid(
-		fmt.Errorf("its data needs PostgreSQL %s, but this machine has only PostgreSQL %s", major, strings.Join(others, ", ")),
+		fmt.Errorf("its data needs PostgreSQL %s, but this machine has only PostgreSQL %s", major, strings.Join(otherVersions, ", ")),
 		fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
 }
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)*`)
 
-// inspectPrograms runs postgres --version as the server's account. A folder's name does not prove the version, and root may
-// be able to run programs that the account cannot.
+// inspectPrograms runs postgres --version in bin as the server's account, and returns the programs with their version. The name of
+// a folder does not prove the version. Besides, root may be able to run programs that the server's account cannot run.
 func (d *serverDir) inspectPrograms(ctx context.Context, bin string) (programs, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
@@ -84,7 +86,7 @@ func (d *serverDir) inspectPrograms(ctx context.Context, bin string) (programs, 
 	}
 	version := versionNumber.FindString(string(out))
 	if version == "" {
-		return programs{}, errors.New("no version number")
+		return programs{}, errors.New("postgres --version prints no version number")
 	}
 	return programs{bin: bin, version: version}, nil
 }
@@ -101,7 +103,8 @@ func (d *serverDir) listDownloaded() []string {
 	return bins
 }
 
-// releaseFor returns the release to download for data of a major version, or for new data if major is empty.
+// releaseFor returns the release to download for data of this major version. If major is empty, there is no data, and it returns
+// the default release. ok is false if there is no release of the major version.
 func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool) {
 	if major == "" {
 		return embeddedpostgres.V17, true
@@ -117,7 +120,7 @@ func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool
 	return "", false
 }
 
-// downloadPrograms downloads programs into the folder, where the next start finds them.
+// downloadPrograms downloads programs of this major version into the serverDir. The next start finds them there.
 func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
 	version, ok := releaseFor(major)
 	if !ok {
@@ -141,7 +144,7 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	if err != nil {
 		return programs{}, d.op.invalid(err, hintWritable)
 	}
-	defer d.root.RemoveAll(staging) //nolint:errcheck // if this fails, the next start removes it
+	defer d.root.RemoveAll(staging) //nolint:errcheck // if this fails, the next start removes the folder
 	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
 	report("there is no PostgreSQL here: downloading " + name)
 	p := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
@@ -154,7 +157,8 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	return d.installPrograms(ctx, path.Join(staging, extractedFolder), string(version))
 }
 
-// installPrograms moves extracted programs to the folder of downloaded programs, if the server's account can run them.
+// installPrograms moves the extracted programs to the folder of their version. It returns an error if the server's account cannot
+// run them.
 func (d *serverDir) installPrograms(ctx context.Context, extracted, version string) (programs, error) {
 	target := path.Join(programsFolder, version)
 	err := d.chownAndSync(extracted)
@@ -168,7 +172,7 @@ func (d *serverDir) installPrograms(ctx context.Context, extracted, version stri
 		err = d.chown(programsFolder)
 	}
 	if err == nil {
-		err = d.root.RemoveAll(target) // programs that did not work
+		err = d.root.RemoveAll(target) // programs of an earlier download that do not work
 	}
 	if err == nil {
 		err = d.moveIntoPlace(extracted, target)
@@ -179,8 +183,8 @@ func (d *serverDir) installPrograms(ctx context.Context, extracted, version stri
 	return d.inspectPrograms(ctx, filepath.Join(d.path, target, "bin"))
 }
 
-// chownAndSync gives a folder with all its files to the server's account. It flushes each file to disk, so that a power
-// failure leaves no incomplete program.
+// chownAndSync gives a folder and all its files to the server's account. It also flushes each file to disk, so that no incomplete
+// program exists after a power failure.
 func (d *serverDir) chownAndSync(folder string) error {
 	return fs.WalkDir(d.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
 		if err == nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-const enterTimeout = 5 * time.Second // of one /bin/sh in canEnter
+const enterTimeout = 5 * time.Second // of canEnter
 
-// openServerDirAsRoot opens the folder in dir, or a fallback folder. As root, PostgreSQL runs as another account. If that
-// account cannot enter dir, the data goes to the fallback folder. A folder that already has a cluster is always used
-// again, and dir goes before the fallback folder.
+// openServerDirAsRoot opens the serverDir in dir, or a fallback folder. It is called if pawl runs as root. PostgreSQL then runs as
+// another account. If neither folder has a cluster, the fallback folder is used only if that account cannot enter dir. If only one
+// of the folders has a cluster, that folder is used. If both have one, dir is used.
 func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
 	account, err := accountForDir(dir)
 	if err != nil {
@@ -31,14 +31,14 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		(!canEnterParent || hasCluster(filepath.Join(c.fallbackRoot, fallbackName)))
 	if !useFallback {
 		d, err := openOrMake(dir, serverDirName, account, opFor(dir))
-		if err == nil && !canEnter(ctx, d.account, d.path) { // the folder itself may be closed to the account
+		if err == nil && !canEnter(ctx, d.account, d.path) { // the account may be able to enter dir, but not this folder
 			d.close()
 			err = opFor(dir).wrap(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
 				"let that user enter all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
 		}
 		return d, err
 	}
-	if ctx.Err() != nil { // then canEnter is false, too, and proves nothing
+	if ctx.Err() != nil { // then canEnter has returned false, although the account may be able to enter dir
 		return nil, opFor(dir).endedError(ctx)
 	}
 	if err := makePublicDir(c.fallbackRoot); err != nil {
@@ -54,15 +54,15 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 			d.accountName(), c.fallbackRoot), "let that user enter all the folders above it (chmod o+x)")
 	}
 	reason := "cannot enter"
-	if canEnterParent {
+	if canEnterParent { // an earlier run has created the fallback folder, when the account could not enter dir
 		reason = "could not enter"
 	}
 	report(fmt.Sprintf("PostgreSQL does not run as root, and user %s %s %s: the data is in %s", d.accountName(), reason, dir, d.path))
 	return d, nil
 }
 
-// accountForDir returns the account of dir's owner, or of its nearest existing parent's. If that is root or unknown to
-// the system, it returns an unprivileged account.
+// accountForDir returns the account that owns dir. If dir does not exist, it takes the nearest existing parent folder instead. If
+// the owner is root or is unknown to the system, it returns an unprivileged account.
 func accountForDir(dir string) (*syscall.Credential, error) {
 	info, err := os.Stat(existingAncestor(dir)) //nolint:gosec // the user names the folder
 	if err != nil {
@@ -76,18 +76,20 @@ func accountForDir(dir string) (*syscall.Credential, error) {
 	return pgprograms.Unprivileged()
 }
 
+// hasCluster reports whether a serverDir contains a cluster, which has a version file.
 func hasCluster(serverDir string) bool {
 	_, err := os.Lstat(filepath.Join(serverDir, versionFile)) //nolint:gosec // the user names the folder
 	return err == nil
 }
 
+// fallbackNameFor returns the name of the fallback folder, which is a hash of dir.
 func fallbackNameFor(dir string) string {
 	sum := sha256.Sum256([]byte(dir))
 	return hex.EncodeToString(sum[:8])
 }
 
-// canEnter reports whether account can enter dir, by starting /bin/sh there. If /bin/sh is missing it returns false:
-// initdb needs it, too.
+// canEnter reports whether account can enter dir. It checks this by running /bin/sh in dir as account. It returns false if /bin/sh
+// is missing, because initdb needs /bin/sh, too.
 func canEnter(ctx context.Context, account *syscall.Credential, dir string) bool {
 	ctx, cancel := context.WithTimeout(ctx, enterTimeout)
 	defer cancel()
@@ -98,10 +100,9 @@ func canEnter(ctx context.Context, account *syscall.Credential, dir string) bool
 	return shell.Run() == nil
 }
 
-// makePublicDir makes a folder that every account may enter, independent of the umask. It leaves an existing folder as it
-// is.
+// makePublicDir makes a folder that every account may enter, whatever the umask is. It does not change an existing folder.
 func makePublicDir(dir string) error {
-	err := os.Mkdir(dir, 0o755) //nolint:gosec // it holds folders of other accounts
+	err := os.Mkdir(dir, 0o755) //nolint:gosec // other accounts need to enter it
 	if errors.Is(err, os.ErrNotExist) {
 		err = os.MkdirAll(dir, 0o755) //nolint:gosec // as above
 	}

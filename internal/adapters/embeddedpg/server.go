@@ -18,49 +18,49 @@ import (
 
 const scheme = "embedded:"
 
-// Folder returns DIR of "embedded:DIR"; ok is false for any other database URL.
+// Folder returns DIR if databaseURL is "embedded:DIR". For any other database URL, ok is false.
 func Folder(databaseURL string) (dir string, ok bool) {
 	return strings.CutPrefix(strings.TrimSpace(databaseURL), scheme)
 }
 
-// A Server is this process's use of a running server. It stays usable while other processes open and close theirs.
+// A Server is a running server that this process uses. It stays usable when other processes open and close theirs.
 type Server struct {
 	dir   *serverDir
-	users *flock.Flock // held, shared, until Close
+	users *flock.Flock // the shared lock of users.lock, which this process holds until Close
 	url   string
 	bin   string
 
-	once sync.Once
-	err  error
+	closeOnce sync.Once
+	closeErr  error
 }
 
-// Open attaches to the server whose data is under dir, relative to the working directory. It starts the server if none
-// runs, creates the database if there is none, and downloads PostgreSQL's programs if the machine has none. Open calls
-// report with a line for each step that takes time or is not obvious. The calls may come from other goroutines, but never
-// two at once.
+// Open attaches to the server whose data is under dir; a relative dir is relative to the working folder. If no server runs, Open
+// starts one. If there is no database, Open creates it. If the machine has no PostgreSQL, Open downloads the programs. Open calls
+// report with a message for each step that takes long or that the user may not expect. The calls may come from other goroutines,
+// but never two at the same time.
 //
-// The caller must close the Server. Opening the same folder again, in this process or another, shares the server.
+// The caller must close the Server. If the same folder is opened again, in this process or in another, the server is shared.
 //
-// When Open fails it has released everything, and has stopped a server that it started in vain. The error is Invalid if
-// the user must change something, Transient if it may go away by itself, and Stopped if ctx ended. Every wait ends within
-// minutes, except for a download. A server that is still recovering from a crash by then is left running, and the error
-// is Transient.
+// If Open fails, it has released everything, and has stopped a server that it has started. There is one exception: a server that
+// is still recovering from a crash is left running, and the error is Transient. The error is Invalid if the user must change
+// something, Transient if another attempt may succeed, and Stopped if ctx has ended. Every wait ends within minutes, except for
+// a download, which may take longer.
 func Open(ctx context.Context, dir string, report func(string)) (*Server, error) {
 	return defaultConfig().open(ctx, dir, report)
 }
 
-// A config is what tests change.
+// A config contains what differs between the program and its tests.
 type config struct {
-	programDirs  func() []string        // folders of PostgreSQL's programs on this machine
-	repository   func() (string, error) // the URL to download programs from
+	programDirs  func() []string        // returns the folders with PostgreSQL's programs on this machine
+	repository   func() (string, error) // returns the URL from which programs are downloaded
 	limits       downloadLimits
-	fallbackRoot string // where root's data goes if the server's account cannot enter the folder
+	fallbackRoot string // contains the fallback folders, see openServerDirAsRoot
 }
 
 func defaultConfig() config {
 	return config{
 		programDirs: pgprograms.Folders, repository: libraryRepository,
-		limits:       downloadLimits{stallTimeout, maxDownload},
+		limits:       downloadLimits{stallTimeout: stallTimeout, maxSize: maxDownload},
 		fallbackRoot: "/var/lib/pawl",
 	}
 }
@@ -78,13 +78,14 @@ func (c config) open(ctx context.Context, dir string, report func(string)) (*Ser
 	return srv, nil
 }
 
-// attach registers this process as a user and makes sure that the server runs. It holds the start lock meanwhile.
+// attach registers this process as a user of the server, and starts the server if it does not run. attach holds the start lock
+// while it does this.
 func (c config) attach(ctx context.Context, d *serverDir, report func(string)) (*Server, error) {
 	start, err := d.lockStart(ctx, startLockTimeout, report)
 	if err != nil {
 		return nil, err
 	}
-	defer start.Unlock() //nolint:errcheck // it closes the file even if it fails, and that releases the lock
+	defer start.Unlock() //nolint:errcheck // closes the file even if it fails, which releases the lock
 	users, err := d.lockUsers()
 	if err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func (c config) attach(ctx context.Context, d *serverDir, report func(string)) (
 	return &Server{dir: d, users: users, url: info.url(), bin: info.bin}, nil
 }
 
-// ensureRunning returns the running server and starts it if none runs. The caller holds the start lock.
+// ensureRunning starts the server if it does not run, waits until it is ready, and returns it. The caller must hold the start lock.
 func (c config) ensureRunning(ctx context.Context, d *serverDir, report func(string)) (serverInfo, error) {
 	pm, err := d.readPostmaster(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (c config) ensureRunning(ctx context.Context, d *serverDir, report func(str
 	return d.start(ctx, programs.bin)
 }
 
-// prepareStart returns programs that match the data. It creates the database if there is none.
+// prepareStart chooses programs that match the data's version and returns them. If there is no database, it creates one.
 func (c config) prepareStart(ctx context.Context, d *serverDir, report func(string)) (programs, error) {
 	d.removeUnfinished()
 	major, err := d.dataVersion()
@@ -132,26 +133,26 @@ func (c config) prepareStart(ctx context.Context, d *serverDir, report func(stri
 	return chosen, d.createCluster(ctx, chosen.bin)
 }
 
-// URL returns the connection URL of the database, which the user in it owns. It contains the password. It stays the same
-// until Close, unless the server dies and another program takes its port.
+// URL returns the connection URL of the database. The URL contains the name and the password of the database's owner. It stays
+// valid until Close, unless the server dies and another program takes its port.
 func (s *Server) URL() string { return s.url }
 
-// Bin returns the folder of the server's programs. It may lack psql.
+// Bin returns the folder of the server's programs. This folder may not contain psql.
 func (s *Server) Bin() string { return s.bin }
 
-// Close ends this process's use of the server, and stops the server if no other process uses it. Close connections
-// before: a server that stops ends them. It takes at most a minute or so. After an error the server may still run until
-// the next user closes it; this process does not use it any more in any case. A second call does nothing and returns the
-// first one's error.
+// Close ends this process's use of the server, and stops the server if no other process uses it. The caller should close its
+// connections before, because a server that stops ends them. Close takes about a minute at most. After an error the server may
+// still run until the next process closes it. Even then, this process no longer uses the server. A second call does nothing and
+// returns the error of the first call.
 func (s *Server) Close() error {
-	s.once.Do(func() {
-		s.err = s.dir.detach(s.users)
+	s.closeOnce.Do(func() {
+		s.closeErr = s.dir.detach(s.users)
 		s.dir.close()
 	})
-	return s.err
+	return s.closeErr
 }
 
-// detach unregisters this process and stops the server if that was its last user.
+// detach unregisters this process, and stops the server if this process was the last user.
 func (d *serverDir) detach(users *flock.Flock) error {
 	ctx := context.Background()
 	start, err := d.lockStart(ctx, detachTimeout, func(string) {})
@@ -162,7 +163,7 @@ func (d *serverDir) detach(users *flock.Flock) error {
 	return d.detachLocked(ctx, users)
 }
 
-// detachLocked does the work of detach. The caller holds the start lock.
+// detachLocked does the work of detach. The caller must hold the start lock.
 func (d *serverDir) detachLocked(ctx context.Context, users *flock.Flock) error {
 	if err := users.Unlock(); err != nil {
 		return d.op.invalid(fmt.Errorf("unlock the folder: %w", err), "")
@@ -179,27 +180,27 @@ func (d *serverDir) detachLocked(ctx context.Context, users *flock.Flock) error 
 	return d.stop(ctx)
 }
 
-// detachAfterFailure unregisters this process after a failed start and returns failure. It stops the server, unless the
+// detachAfterFailure unregisters this process after a failed start, and returns failure. It also stops the server, unless the
 // server may still become ready.
 func (d *serverDir) detachAfterFailure(ctx context.Context, users *flock.Flock, failure error) error {
 	if mayBecomeReady(failure) {
-		_ = users.Unlock() // it closes the file even if it fails, and that releases the lock
+		_ = users.Unlock() // closes the file even if it fails, which releases the lock
 		return failure
 	}
-	_ = d.detachLocked(context.WithoutCancel(ctx), users) // failure explains more than a second error
+	_ = d.detachLocked(context.WithoutCancel(ctx), users) // failure is returned, since it explains what happened
 	return failure
 }
 
-// mayBecomeReady reports whether a server that failed with err must not be stopped, because it may still be recovering.
+// mayBecomeReady reports whether a server whose start has failed with err may still be recovering, so that it must not be stopped.
 func mayBecomeReady(err error) bool {
 	return domain.KindOf(err) == domain.Transient
 }
 
-// A serverInfo is what a client needs to use a running server.
+// A serverInfo contains what a client needs to know to use a running server.
 type serverInfo struct {
 	port     int
 	password string
-	bin      string
+	bin      string // the folder of the server's programs
 }
 
 func (i serverInfo) url() string {

@@ -21,21 +21,22 @@ const (
 	dataFolder    = clusterFolder + "/data"
 	versionFile   = dataFolder + "/PG_VERSION"
 
-	maxPath = 800 // leaves room for the names in the data folder: PostgreSQL cuts paths off at 1024 bytes
+	// PostgreSQL cuts off paths after 1024 bytes. maxPath leaves enough bytes for the names in the data folder.
+	maxPath = 800
 )
 
-// A serverDir is the folder that holds everything of one server, usually DIR/pawl-postgres. It belongs to the account that
-// the server runs as.
+// A serverDir is the folder with all files of one server, usually DIR/pawl-postgres. It belongs to the account that the server
+// runs as.
 type serverDir struct {
 	path    string              // absolute, without symbolic links
 	userDir string              // DIR as an absolute path, for messages
-	root    *os.Root            // of path; pawl may be root, and the folder's owner must not redirect its writes elsewhere
-	account *syscall.Credential // nil: this process's own
+	root    *os.Root            // opened at path; if pawl is root, the folder's owner cannot redirect its writes by symbolic links
+	account *syscall.Credential // the account that the server runs as; nil: the account of this process
 	op      op
 }
 
-// openServerDir opens the folder for DIR and creates it if it is missing. As root it may use a fallback folder, see
-// openServerDirAsRoot.
+// openServerDir opens the serverDir for dir, and creates it if it is missing. If pawl runs as root, it may use a fallback folder,
+// see openServerDirAsRoot.
 func (c config) openServerDir(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
 	path, err := resolveDir(dir)
 	if err != nil {
@@ -58,7 +59,8 @@ func (c config) openServerDir(ctx context.Context, dir string, report func(strin
 	return d, nil
 }
 
-// resolveDir returns one absolute path for every spelling of a folder. The folder may be missing.
+// resolveDir returns the absolute path of a folder without symbolic links, so that each folder has only one path. The folder itself
+// may be missing.
 func resolveDir(dir string) (string, error) {
 	o := op("read DATABASE_URL")
 	switch {
@@ -87,7 +89,7 @@ func resolveDir(dir string) (string, error) {
 	return path, nil
 }
 
-// existingAncestor returns the deepest part of path that exists, path itself included.
+// existingAncestor returns path if it exists, and otherwise its nearest parent folder that exists.
 func existingAncestor(path string) string {
 	for {
 		_, err := os.Stat(path) //nolint:gosec // the user names the folder
@@ -98,8 +100,8 @@ func existingAncestor(path string) string {
 	}
 }
 
-// openOrMake opens the folder name in parent, and makes both if they are missing. New folders get account as owner. An
-// existing folder keeps its owner, and the server then runs as that owner.
+// openOrMake opens the folder name in parent, and makes both folders if they are missing. New folders belong to account. An
+// existing folder keeps its owner, and the server then runs as this owner.
 func openOrMake(parent, name string, account *syscall.Credential, o op) (*serverDir, error) {
 	if err := makeFolders(parent, account); err != nil {
 		return nil, o.invalid(fmt.Errorf("make the folder: %w", err), hintWritable)
@@ -135,7 +137,7 @@ func openOrMake(parent, name string, account *syscall.Credential, o op) (*server
 	return &serverDir{path: filepath.Join(parent, name), root: root, account: account, op: o}, nil
 }
 
-// makeFolders does what os.MkdirAll does, with account as the owner of new folders and independent of the umask.
+// makeFolders makes path and its missing parent folders. New folders belong to account.
 func makeFolders(path string, account *syscall.Credential) error {
 	made := existingAncestor(path)
 	for name := range strings.SplitSeq(strings.TrimPrefix(path, made), string(filepath.Separator)) {
@@ -158,8 +160,8 @@ func makeFolders(path string, account *syscall.Credential) error {
 	return nil
 }
 
-// accountOfExisting returns the account to run the server as in an existing folder: its owner. A folder of root gets the
-// intended account: an earlier run was killed between making it and giving it away.
+// accountOfExisting returns the account that the server of an existing folder runs as. This is the folder's owner. If root owns the
+// folder, it is the intended account: an earlier run was killed after it had made the folder and before it changed the owner.
 func accountOfExisting(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
 	owner := ownerOf(info)
 	switch own := os.Geteuid(); {
@@ -185,7 +187,7 @@ func (d *serverDir) data() string { return filepath.Join(d.path, dataFolder) }
 
 func (d *serverDir) close() { _ = d.root.Close() } // nothing was written through it
 
-// chown gives a file or folder that this process made to the server's account.
+// chown gives a file or folder of this serverDir to the server's account.
 func (d *serverDir) chown(name string) error {
 	if d.account == nil {
 		return nil
@@ -193,7 +195,7 @@ func (d *serverDir) chown(name string) error {
 	return d.root.Lchown(name, int(d.account.Uid), int(d.account.Gid))
 }
 
-// accountName returns the name of the server's account for messages, or its number if it has no name.
+// accountName returns the name of the server's account for messages. If the account has no name, it returns the account's number.
 func (d *serverDir) accountName() string {
 	uid := strconv.Itoa(os.Geteuid())
 	if d.account != nil {

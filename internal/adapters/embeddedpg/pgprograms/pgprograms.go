@@ -1,6 +1,6 @@
 //go:build unix
 
-// Package pgprograms finds PostgreSQL's server programs on this machine, and an account that may run them.
+// Package pgprograms finds PostgreSQL's server programs on this machine, and an account that can run them.
 package pgprograms
 
 import (
@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// globs returns the folders where packages install the server's programs without adding them to PATH.
+// globs returns patterns for the folders to which packages install the server's programs. Most of these folders are not in PATH.
 func globs() []string {
 	return []string{
 		"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
@@ -31,9 +31,9 @@ func globs() []string {
 	}
 }
 
-// Folders returns the folders that contain both initdb and postgres: first the one in PATH, which the user chose, then the
-// others, the newest version first. It returns none if no server is installed. It does not check which accounts may run
-// the programs.
+// Folders returns the folders that contain both initdb and postgres. The first one is the folder in PATH, because the user has
+// chosen it. The others follow, the newest version first. If no server is installed, the list is empty. Folders does not check
+// which accounts can run the programs.
 func Folders() []string { return findFolders(globs()) }
 
 func findFolders(globs []string) []string {
@@ -59,9 +59,9 @@ func findFolders(globs []string) []string {
 	return distinct
 }
 
-// appendTarget appends the folder that dir leads to, if it is complete. It follows symbolic links, so that findFolders can
-// drop duplicates and so that the path contains the version: package managers link their default version under a name
-// without one.
+// appendTarget appends the folder to which dir leads, if it contains both programs. It follows symbolic links for two reasons:
+// findFolders can then drop duplicates, and the path then contains the version. Package managers provide their default version
+// under a link whose name has no version.
 func appendTarget(found []string, dir string) []string {
 	target, err := filepath.EvalSymlinks(dir)
 	if err != nil || !Complete(target) {
@@ -81,7 +81,7 @@ func Complete(dir string) bool {
 	return true
 }
 
-// versionOf returns the last number in a folder's path, 0 if there is none.
+// versionOf returns the last number in a folder's path, which is the version of its programs, or 0 if there is none.
 func versionOf(dir string) float64 {
 	numbers := regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(dir, -1)
 	if len(numbers) == 0 {
@@ -91,8 +91,8 @@ func versionOf(dir string) float64 {
 	return n
 }
 
-// Unprivileged returns the account to run PostgreSQL as, since it refuses to run as root: postgres, or nobody if there is
-// no such account. If this process is not root, it returns nil: its own account will do.
+// Unprivileged returns an account that PostgreSQL can run as, because PostgreSQL refuses to run as root. This is postgres, or nobody
+// if there is no account postgres. If this process does not run as root, Unprivileged returns nil, which means its own account.
 func Unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -107,8 +107,8 @@ func Unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 }
 
-// AccountOf returns the account with this number. ok is false if the system does not know it: initdb refuses to run as
-// such an account.
+// AccountOf returns the account with this number. If the system does not know the account, ok is false, because initdb refuses to
+// run as an unknown account.
 func AccountOf(uid uint32) (account *syscall.Credential, ok bool) {
 	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
 	if err != nil {
@@ -117,7 +117,8 @@ func AccountOf(uid uint32) (account *syscall.Credential, ok bool) {
 	return credential(u)
 }
 
-func credential(u *user.User) (*syscall.Credential, bool) {
+// credential returns the account of a user. ok is false if the user has no numeric ids.
+func credential(u *user.User) (account *syscall.Credential, ok bool) {
 	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
 	if uidErr != nil || gidErr != nil {
