@@ -11,99 +11,115 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestBadAnswers checks that pawl fetches an answer that is not a page again, stores nothing of it, and exits with 4 if
-// the second answer is no better.
+// TestBadAnswers checks that pawl stores nothing of an answer that is not a page, and sends the request again. If the second
+// answer is not a page either, pawl must exit with exitData.
 func TestBadAnswers(t *testing.T) {
 	t.Parallel()
-	one := fmt.Sprintf(validEvent, 1)
-	whole := pageOf(1, "", one)
+	event := fmt.Sprintf(validEvent, 1)
+	validPage := pageOf(1, "", event)
+	const jsonType = "application/json"
 	tests := []struct {
 		name        string
 		contentType string
-		bodies      []string
-		code        int
-		events      int
+		bodies      []string // the answer to each request; the last one also answers all later requests
+		exitCode    int
+		wantEvents  int
 		wantStderr  []string
 	}{
-		{"a bad answer is fetched again", "application/json", []string{`null`, whole}, 0, 1, nil},
-		{"not JSON", "application/json", []string{`oops`}, 4, 0, []string{"stopped after 2 attempts"}},
-		{"HTML", "text/html; charset=utf-8", []string{"<html>welcome</html>"}, 4, 0, []string{"HTML"}},
-		{"null", "application/json", []string{`null`}, 4, 0, nil},
-		{"cut off", "application/json", []string{whole[:len(whole)-9]}, 4, 0, nil},
-		{"no pagination", "application/json", []string{`{"data":[` + one + `],"meta":{"total":1,"returned":1}}`}, 4, 0, nil},
-		{"data is null", "application/json", []string{strings.Replace(pageOf(0, ""), "[]", "null", 1)}, 4, 0, nil},
-		{"an end before the total", "application/json", []string{pageOf(3, "", one)}, 4, 0, []string{"1 of 3"}},
+		{
+			name: "the second answer is a page", contentType: jsonType, bodies: []string{`null`, validPage},
+			exitCode: exitDone, wantEvents: 1,
+		},
+		{
+			name: "not JSON", contentType: jsonType, bodies: []string{`oops`},
+			exitCode: exitData, wantStderr: []string{"stopped after 2 attempts"},
+		},
+		{
+			name: "HTML", contentType: "text/html; charset=utf-8", bodies: []string{"<html>welcome</html>"},
+			exitCode: exitData, wantStderr: []string{"web page"},
+		},
+		{name: "null", contentType: jsonType, bodies: []string{`null`}, exitCode: exitData},
+		{name: "cut off", contentType: jsonType, bodies: []string{validPage[:len(validPage)-9]}, exitCode: exitData},
+		{
+			name: "no pagination", contentType: jsonType, bodies: []string{`{"data":[` + event + `],"meta":{"total":1,"returned":1}}`},
+			exitCode: exitData,
+		},
+		{
+			name: "data is null", contentType: jsonType, bodies: []string{strings.Replace(pageOf(0, ""), "[]", "null", 1)},
+			exitCode: exitData,
+		},
+		{
+			name: "1 record, although 3 are announced", contentType: jsonType, bodies: []string{pageOf(3, "", event)},
+			exitCode: exitData, wantStderr: []string{"1 of 3"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			environment, requests := serveBodies(t, tt.contentType, tt.bodies...)
 			f := newFixture(t, environment)
-			p := f.runPawl(tt.code, "run", "--tries", "2")
+			p := f.runPawl(tt.exitCode, "run", "--tries", "2")
 			for _, want := range tt.wantStderr {
 				if !strings.Contains(p.stderr.String(), want) {
 					t.Errorf("stderr: got %s, want %q", p.stderr.String(), want)
 				}
 			}
-			if tt.events == 0 && requests.Load() != 2 { // two tries
-				t.Errorf("got %d requests, want 2", requests.Load())
+			if n := requests.Load(); tt.exitCode == exitData && n != 2 {
+				t.Errorf("requests: got %d, want 2, because of --tries 2", n)
 			}
-			if n := f.db.count("SELECT count(*) FROM events"); n != tt.events {
-				t.Errorf("%d events stored, want %d", n, tt.events)
+			if n := f.db.count("SELECT count(*) FROM events"); n != tt.wantEvents {
+				t.Errorf("stored events: got %d, want %d", n, tt.wantEvents)
 			}
 			f.db.checkLedger()
 		})
 	}
 }
 
-// TestWrongSettings checks that a wrong key, URL or database ends the run with the right exit code, and that the error names
-// the setting or the address and shows no secret.
+// TestWrongSettings checks how a run ends that has a wrong key, URL or database. It must exit with the right code, its error
+// must name the setting or the address, and its output must not show a secret.
 func TestWrongSettings(t *testing.T) {
 	t.Parallel()
-	const secret = "hunter2"
+	const secret, rightKey = "hunter2", "the-right-one"
 	databaseURL := pgtest.Database(t)
-	m := startMock(t, "--events", "10", "--api-key", "the-right-one")
+	m := startMock(t, "--events", "10", "--api-key", rightKey)
+	settings := func(baseURL, key, databaseURL string) []string {
+		return []string{"API_BASE_URL=" + baseURL, "API_KEY=" + key, "DATABASE_URL=" + databaseURL}
+	}
 	tests := []struct {
 		name       string
 		env        []string
-		code       int
+		exitCode   int
 		wantStderr []string
 	}{
 		{
-			"the wrong key",
-			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
-			2,
-			[]string{"API_KEY"},
+			name:     "the wrong key",
+			env:      settings(m.baseURL, secret, databaseURL),
+			exitCode: exitSettings, wantStderr: []string{"API_KEY"},
 		},
 		{
-			"no API at the URL",
-			[]string{"API_BASE_URL=http://127.0.0.1:1/api/v1", "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
-			3,
-			[]string{"127.0.0.1:1", "try 2"},
+			name:     "no API at the URL",
+			env:      settings("http://127.0.0.1:1/api/v1", secret, databaseURL),
+			exitCode: exitAgain, wantStderr: []string{"127.0.0.1:1", "stopped after 2 attempts"},
 		},
 		{
-			"no events at the URL",
-			[]string{"API_BASE_URL=" + m.baseURL + "/elsewhere", "API_KEY=the-right-one", "DATABASE_URL=" + databaseURL},
-			2,
-			[]string{"404", "API_BASE_URL"},
+			name:     "no events at the URL",
+			env:      settings(m.baseURL+"/elsewhere", rightKey, databaseURL),
+			exitCode: exitSettings, wantStderr: []string{"404", "API_BASE_URL"},
 		},
 		{
-			"no database at the URL",
-			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=postgres://u:" + secret + "@127.0.0.1:1/db"},
-			3,
-			[]string{"127.0.0.1:1", "try 2", "DATABASE_URL"},
+			name:     "no database server at the URL",
+			env:      settings(m.baseURL, secret, "postgres://u:"+secret+"@127.0.0.1:1/db"),
+			exitCode: exitAgain, wantStderr: []string{"127.0.0.1:1", "stopped after 2 attempts", "DATABASE_URL"},
 		},
 		{
-			"no database with the name",
-			[]string{"API_BASE_URL=" + m.baseURL, "API_KEY=" + secret, "DATABASE_URL=" + strings.Replace(databaseURL, "/pawl_test", "/no_such", 1)},
-			2,
-			[]string{"no_such", "DATABASE_URL"},
+			name:     "no database with the name",
+			env:      settings(m.baseURL, secret, strings.Replace(databaseURL, "/pawl_test", "/no_such", 1)),
+			exitCode: exitSettings, wantStderr: []string{"no_such", "DATABASE_URL"},
 		},
 		{
-			"an invalid base URL",
-			[]string{"API_BASE_URL=" + strings.TrimPrefix(m.baseURL, "http://"), "API_KEY=" + secret, "DATABASE_URL=" + databaseURL},
-			2,
-			[]string{"API_BASE_URL"},
+			name:     "an invalid base URL",
+			env:      settings(strings.TrimPrefix(m.baseURL, "http://"), secret, databaseURL),
+			exitCode: exitSettings, wantStderr: []string{"API_BASE_URL"},
 		},
 	}
 	for i, tt := range tests {
@@ -112,8 +128,8 @@ func TestWrongSettings(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			p := start(t, tt.env, "pawl", "run", "--tries", "2", "--stream", fmt.Sprintf("s%d", i))
-			if code := p.wait(ctx); code != tt.code {
-				t.Errorf("exit %d, want %d: %s", code, tt.code, p.stderr.String())
+			if code := p.wait(ctx); code != tt.exitCode {
+				t.Errorf("exit %d, want %d: %s", code, tt.exitCode, p.stderr.String())
 			}
 			for _, want := range tt.wantStderr {
 				if !strings.Contains(p.stderr.String(), want) {

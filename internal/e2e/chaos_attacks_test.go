@@ -10,11 +10,11 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// An attack is one way to disturb a run. strike waits until it observes a certain state and attacks then. It returns
-// whether the run was still in that state.
+// An attack is one way to disturb a run. strike waits until it observes a certain state, and attacks then. It returns true if
+// the run was still in that state when the attack came, and false if the attack missed it.
 type attack struct {
-	group, name string // its row in the report
-	times       int    // in the plan of one round
+	group, name string // together they name the attack in the report
+	times       int    // how often the plan of one round contains the attack
 	strike      func(rd *round, r *run, random *rand.Rand) (hit bool)
 }
 
@@ -29,54 +29,55 @@ const (
 	groupStop      = "stop"
 )
 
-// attacks returns all attacks except those of crashes.
+// attacks returns all attacks except the crashes of the database server; see crashes.
 func attacks() []attack {
 	return []attack{
-		{groupKill, "fetching", 5, killFetching},
-		{groupKill, "before COMMIT", 5, killBeforeCommit},
-		{groupKill, "COMMIT unanswered", 5, killUnanswered},
-		{groupKill, "after COMMIT", 5, killAfterCommit},
-		{groupKill, "waiting", 5, killWaiting},
+		{group: groupKill, name: "fetching", times: 5, strike: killFetching},
+		{group: groupKill, name: "before COMMIT", times: 5, strike: killBeforeCommit},
+		{group: groupKill, name: "COMMIT unanswered", times: 5, strike: killUnanswered},
+		{group: groupKill, name: "after COMMIT", times: 5, strike: killAfterCommit},
+		{group: groupKill, name: "waiting", times: 5, strike: killWaiting},
 
-		{groupBackend, "fetching", 1, terminateFetching},
-		{groupBackend, "before COMMIT", 1, terminateBeforeCommit},
-		{groupBackend, "in COMMIT", 1, terminateInCommit},
+		{group: groupBackend, name: "fetching", times: 1, strike: terminateFetching},
+		{group: groupBackend, name: "before COMMIT", times: 1, strike: terminateBeforeCommit},
+		{group: groupBackend, name: "in COMMIT", times: 1, strike: terminateInCommit},
 
-		{groupCut, "database, fetching", 1, cutFetching},
-		{groupCut, "database, before COMMIT", 1, cutBeforeCommit},
-		{groupCut, "database, COMMIT unanswered", 1, cutUnanswered},
-		{groupCut, "database, COMMIT undecided", 1, cutUndecided},
-		{groupCut, "API, fetching", 1, cutAPI},
-		{groupCut, "API, within answers", 1, cutAnswers},
+		{group: groupCut, name: "database, fetching", times: 1, strike: cutFetching},
+		{group: groupCut, name: "database, before COMMIT", times: 1, strike: cutBeforeCommit},
+		{group: groupCut, name: "database, COMMIT unanswered", times: 1, strike: cutUnanswered},
+		{group: groupCut, name: "database, COMMIT undecided", times: 1, strike: cutUndecided},
+		{group: groupCut, name: "API, fetching", times: 1, strike: cutAPI},
+		{group: groupCut, name: "API, within answers", times: 1, strike: cutAnswers},
 
-		{groupSecondRun, "refused", 1, startSecondRun},
-		{groupSecondRun, "takes over from a killed run", 1, takeOverFromDead},
-		{groupSecondRun, "takes over from a run that lost its lock", 1, takeOverFromUnlocked},
+		{group: groupSecondRun, name: "refused", times: 1, strike: startSecondRun},
+		{group: groupSecondRun, name: "takes over from a killed run", times: 1, strike: takeOverFromKilled},
+		{group: groupSecondRun, name: "takes over from a run that lost its lock", times: 1, strike: takeOverAfterLostLock},
 
-		{groupReplay, "two at once, beside a run", 2, replayRepaired},
-		{groupReplay, "killed in its transaction", 2, killReplay},
+		{group: groupReplay, name: "two at once, beside a run", times: 2, strike: replayRepaired},
+		{group: groupReplay, name: "killed in its transaction", times: 2, strike: killReplay},
 
-		{groupRestore, "from after the claim", 2, restoreAfterClaim},
-		{groupRestore, "from before the claim", 2, restoreBeforeClaim},
-		{groupRestore, "COMMIT unanswered", 1, restoreUnanswered},
-		{groupRestore, "another runner at the same seq", 1, restoreUnderFrozen},
-		{groupRestore, "COMMIT unanswered, another runner at the same seq", 1, restoreInDoubt},
+		{group: groupRestore, name: "taken after the claim", times: 2, strike: restoreAfterClaim},
+		{group: groupRestore, name: "taken before the claim", times: 2, strike: restoreBeforeClaim},
+		{group: groupRestore, name: "COMMIT unanswered", times: 1, strike: restoreUnanswered},
+		{group: groupRestore, name: "another runner at the same seq", times: 1, strike: restoreWhileFrozen},
+		{group: groupRestore, name: "COMMIT unanswered, another runner at the same seq", times: 1, strike: restoreWhileFrozenUnanswered},
 
-		{groupStop, "cursor refused", 1, refuseCursors},
-		{groupStop, "more rejects than events: exit 4", 2, sendRejects},
-		{groupStop, "key or URL refused: exit 2", 1, refuseKey},
+		{group: groupStop, name: "cursor refused", times: 1, strike: refuseCursors},
+		{group: groupStop, name: "more rejects than events: exit 4", times: 2, strike: sendRejects},
+		{group: groupStop, name: "key or URL refused: exit 2", times: 1, strike: refuseKey},
 	}
 }
 
-// row returns the attack's name in the report.
-func (a attack) row() string { return a.group + ": " + a.name }
+// reportName returns the name of the attack in the report. It begins with the group.
+func (a attack) reportName() string { return a.group + ": " + a.name }
 
-// notPlayedYet lists faults of the mock that pawl cannot handle yet, each with the reason.
-var notPlayedYet = []string{
-	"fault cycle-cursor: pawl follows a cursor that leads one page back once, and reads that page twice in a pass",
+// faultsNotPlayed lists the faults of the mock that TestChaos does not play because pawl cannot handle them, each with the
+// reason.
+var faultsNotPlayed = []string{
+	"fault cycle-cursor: a cursor leads one page back; pawl follows it once and so reads that page twice in a pass",
 }
 
-// repeatAttacks returns the plan of a round: each attack as often as its times says.
+// repeatAttacks returns the plan of a round. The plan contains each attack as often as its field times says.
 func repeatAttacks(attacks []attack) (plan []attack) {
 	for _, a := range attacks {
 		for range a.times {
@@ -86,21 +87,21 @@ func repeatAttacks(attacks []attack) (plan []attack) {
 	return plan
 }
 
-// usualFaults lists the faults that a run handles by itself.
+// usualFaults lists the mock's faults that a run can handle without a restart.
 var usualFaults = []string{
 	"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
 	"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
 	"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
 }
 
-// parkedDrifts lists the drifts of records that must be parked.
+// parkedDrifts lists the mock's kinds of drift that make a record a dead letter.
 var parkedDrifts = []string{
 	"missing-id", "null-id", "bad-id", "missing-field", "null-field", "wrong-type", "properties-string", "field-twice", "not-an-object",
 	"timestamp-control", "bad-timestamp", "missing-timestamp", "null-timestamp", "nul", "lone-surrogate", "bad-utf8", "unstorable-number",
 	"conflict",
 }
 
-// allDrifts returns every kind of drift that the mock has, each for one record in a hundred.
+// allDrifts returns the drifts of a scenario in which every kind of drift changes one record in a hundred.
 func allDrifts() (drifts []string) {
 	for _, kind := range mockapi.DriftKinds() {
 		drifts = append(drifts, string(kind)+":0.01")
@@ -108,15 +109,16 @@ func allDrifts() (drifts []string) {
 	return drifts
 }
 
-// usualScenario returns what a round's mock plays between attacks: each usual fault once, in an order that the seed
-// decides, and all drifts.
+// usualScenario returns the scenario that the mock plays between attacks. It contains each usual fault once, in an order that
+// depends on the seed, and all drifts.
 func usualScenario(seed uint64) scenario {
 	faults := slices.Clone(usualFaults)
 	random := rand.New(rand.NewPCG(seed, 0))
 	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	const minDistance = 4 // requests between two faults
 	request := 0
 	for i, kind := range faults {
-		request += 4 + random.IntN(4)
+		request += minDistance + random.IntN(4)
 		faults[i] = fmt.Sprintf("%s@%d", kind, request)
 	}
 	return scenario{
@@ -125,45 +127,46 @@ func usualScenario(seed uint64) scenario {
 	}
 }
 
-// refuseCursors lets the API refuse cursors until pawl reads from the head again.
+// refuseCursors makes the API refuse every cursor until pawl reads from the head again.
 func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
-	before := r.logCount(logNewPass)
+	passesBefore := r.logCount(logNewPass)
 	refusing := rd.usual.withFaults(pick(random, "expired:1", "invalid:1"))
-	if random.IntN(3) == 0 {
+	if random.IntN(3) == 0 { // in one case of three, make the cursors expire instead
 		refusing = rd.usual
 		refusing.CursorTTL = "1ms"
 	}
 	rd.mock.play(refusing)
-	hit := rd.waitUntil(r, "pawl begins a new pass", func() bool { return r.logCount(logNewPass) > before })
+	hit := rd.waitUntil(r, "pawl begins a new pass", func() bool { return r.logCount(logNewPass) > passesBefore })
 	rd.mock.play(rd.usual)
-	// The second page from here is requested with a cursor that the API accepts again.
-	if hit && !rd.waitForPages(r, 2) { // the API has refused three cursors without a page between
-		rd.expectExit(r, 3)
+	// pawl reads the first page without a cursor and the second page with a cursor that the API accepts again. The run ends
+	// before that only if the API has refused three cursors in a row.
+	if hit && !rd.waitForPages(r, 2) {
+		rd.expectExit(r, exitAgain)
 	}
 	return hit
 }
 
-// sendRejects lets the API send most records without a timestamp: pawl must exit with 4 before it stores such a page. If
-// it stored one, the judge would find dead letters that are not in the truth.
+// sendRejects makes the API send most records without a timestamp. pawl must exit with exitData before it stores such a page.
+// If pawl stored such a page, the judge would find dead letters that the truth does not contain.
 func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
-	const ahead = 5 * roundPageSize // pages that may have been fetched by now
-	if rd.db.position()+ahead > roundEvents {
+	const minRemaining = 5 * roundPageSize // otherwise pawl may have fetched the last page before the scenario changes
+	if rd.db.position()+minRemaining > roundEvents {
 		return false
 	}
 	rd.mock.play(rd.usual.withDrift("missing-timestamp:0.7"))
-	rd.expectExit(r, 4)
-	rd.mock.play(rd.usual) // otherwise the next run would end in the same way
+	rd.expectExit(r, exitData)
+	rd.mock.play(rd.usual) // so that the next run does not end in the same way
 	*r.unstored++
 	if r.stderr.count("pawl run --max-reject-ratio 1") != 1 {
-		rd.t.Errorf("the run does not name the command that continues: %s", r.tail())
+		rd.t.Errorf("the run does not name the command that continues in spite of the rejects: %s", r.logTail())
 	}
 	return true
 }
 
-// refuseKey lets the API refuse the key or redirect pawl to another URL.
+// refuseKey makes the API refuse the key or redirect pawl to another URL. pawl must exit with exitSettings.
 func refuseKey(rd *round, r *run, random *rand.Rand) bool {
 	rd.mock.play(rd.usual.withFaults(pick(random, "401:1", "403:1", "redirect:1")))
-	rd.expectExit(r, 2)
-	rd.mock.play(rd.usual) // otherwise the next run would end in the same way
+	rd.expectExit(r, exitSettings)
+	rd.mock.play(rd.usual) // so that the next run does not end in the same way
 	return true
 }

@@ -18,7 +18,7 @@ func terminateFetching(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbFetching(r, rd.db.terminatePawl)
 }
 
-// terminateBeforeCommit ends pawl's sessions on the server while a transaction has written its rows.
+// terminateBeforeCommit ends pawl's sessions on the server while a transaction has written its rows and is not committed.
 func terminateBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbBeforeCommit(r, rd.db.terminatePawl)
 }
@@ -26,64 +26,67 @@ func terminateBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 // cutFetching cuts the connections to the database while pawl fetches.
 func cutFetching(rd *round, r *run, _ *rand.Rand) bool { return rd.disturbFetching(r, rd.dbProxy.cut) }
 
-// cutBeforeCommit cuts the connections to the database while a transaction has written its rows.
+// cutBeforeCommit cuts the connections to the database while a transaction has written its rows and is not committed.
 func cutBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbBeforeCommit(r, rd.dbProxy.cut)
 }
 
-// disturbFetching calls disturb while a request is in flight. The run must go on.
+// disturbFetching calls disturb while a request is in flight. It returns true if the request is still in flight afterwards,
+// and if the run then stores another page.
 func (rd *round) disturbFetching(r *run, disturb func()) bool {
 	rd.t.Helper()
-	if !rd.waitFetching(r, "500ms") {
+	if !rd.waitUntilFetching(r, "500ms") {
 		return false
 	}
-	seq := rd.db.seq() // read now: the page before must not count as progress
-	r.locked = false
+	seq := rd.db.seq() // read only now, since the page before this request must not count as progress
+	r.holdsLock = false
 	disturb()
 	hit := rd.isRequestInFlight() && rd.db.seq() == seq
 	return rd.waitForPageAfter(r, seq) && hit
 }
 
-// disturbBeforeCommit calls disturb while a transaction has written its rows. The run must go on.
+// disturbBeforeCommit calls disturb while a transaction has written its rows and is not committed. It returns true if the
+// run then stores another page.
 func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
 	rd.t.Helper()
 	unlock := rd.db.lockLedger(rd.databaseURL)
 	open := rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction)
 	seq := rd.db.seq()
 	if open {
-		r.locked = false
+		r.holdsLock = false
 		disturb()
 	}
 	unlock()
 	return open && rd.waitForPageAfter(r, seq)
 }
 
-// cutAPI cuts the connection to the API before it answers. The run must try again.
+// cutAPI cuts the connection to the API before the API answers. The run must send the request again.
 func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
-	if !rd.waitFetching(r, "1s") {
+	if !rd.waitUntilFetching(r, "1s") {
 		return false
 	}
-	seq, tried := rd.db.seq(), r.logCount(logRetry)
+	seq, retries := rd.db.seq(), r.logCount(logRetry)
 	*r.unstored++
 	rd.apiProxy.cut()
 	rd.mock.play(rd.usual)
-	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > tried
+	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > retries
 }
 
 // cutAnswers cuts the connection to the API within each answer until pawl has tried again.
 func cutAnswers(rd *round, r *run, random *rand.Rand) bool {
-	const maxBytes = 15_000 // bytes; a page has some 17,000
-	seq, tried := rd.db.seq(), r.logCount(logRetry)
+	const maxBytes = 15_000 // less than the size of a page, which is about 17,000 bytes
+	seq, retries := rd.db.seq(), r.logCount(logRetry)
 	rd.apiProxy.limitAnswers(random.IntN(maxBytes))
-	hit := rd.waitUntil(r, "pawl tries again", func() bool { return r.logCount(logRetry) > tried })
-	rd.apiProxy.reset()
-	hit = rd.waitForPageAfter(r, seq+1) && hit // seq+1, since the page in flight was perhaps already complete
-	*r.unstored += r.logCount(logRetry) - tried
+	hit := rd.waitUntil(r, "pawl tries again", func() bool { return r.logCount(logRetry) > retries })
+	rd.apiProxy.removeFaults()
+	// The page in flight may have been complete before the cut. So only the page after it proves that the run goes on.
+	hit = rd.waitForPageAfter(r, seq+1) && hit
+	*r.unstored += r.logCount(logRetry) - retries
 	return hit
 }
 
-// waitAtBarrier waits until the run has sent a COMMIT that the barrier stops. seq is that of the page. The caller must
-// release the barrier.
+// waitAtBarrier waits until the run has sent a COMMIT that the barrier stops. It returns the page's seq, and waiting is false
+// if the run has ended instead. The barrier blocks until the caller releases it.
 func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
 	rd.t.Helper()
 	rd.barrier.block()
@@ -91,8 +94,8 @@ func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
 	return rd.db.seq() + 1, waiting
 }
 
-// loseCommitAnswer waits until a page is committed, and drops the answer to its COMMIT. seq is that of the page. If lost is
-// true, the caller must reset the proxy.
+// loseCommitAnswer waits until a page is committed, and drops the answer to its COMMIT. It returns the page's seq, and lost is
+// false if the run has ended instead. If lost is true, the proxy drops answers until the caller removes its faults.
 func (rd *round) loseCommitAnswer(r *run) (seq int, lost bool) {
 	rd.t.Helper()
 	seq, waiting := rd.waitAtBarrier(r)
@@ -107,76 +110,83 @@ func (rd *round) loseCommitAnswer(r *run) (seq int, lost bool) {
 	return seq, true
 }
 
-// cutUnanswered cuts the connection after a COMMIT was executed and before its answer: pawl must find out that it
-// happened.
+// cutUnanswered cuts the connection after the server has executed a COMMIT and before pawl receives the answer. pawl must
+// find out that the page is committed.
 func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	seq, lost := rd.loseCommitAnswer(r)
 	if !lost {
 		return false
 	}
 	hit := !r.hasStored(seq)
-	r.locked = false
-	rd.dbProxy.reset()
-	return rd.waitUntil(r, "pawl knows of the COMMIT", func() bool { return r.hasStored(seq) }) && hit && rd.waitForPageAfter(r, seq)
+	r.holdsLock = false
+	rd.dbProxy.removeFaults()
+	found := rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasStored(seq) })
+	return found && hit && rd.waitForPageAfter(r, seq)
 }
 
 // cutUndecided cuts the connection of a COMMIT that the server executes only after pawl has reconnected to look it up.
 func cutUndecided(rd *round, r *run, _ *rand.Rand) bool {
 	seq, waiting := rd.waitAtBarrier(r)
-	asked := false
+	queried := false
 	if waiting {
-		r.locked = false
+		r.holdsLock = false
 		rd.dbProxy.stop()
-		tried := r.logCount(logRetry)
-		// After a lost connection, pgx asks the server to cancel the statement. After the first failed retry that has failed too.
-		rd.waitUntil(r, "pawl has tried to reconnect", func() bool { return r.logCount(logRetry) > tried+1 })
+		retries := r.logCount(logRetry)
+		// After a lost connection, pgx asks the server to cancel the statement. If the proxy were restarted too early, this
+		// would cancel the COMMIT. After the second logged retry, pgx has given that up.
+		rd.waitUntil(r, "pawl has tried to reconnect", func() bool { return r.logCount(logRetry) >= retries+2 })
 		rd.dbProxy.restart()
-		asked = rd.waitUntil(r, "pawl looks up the COMMIT", rd.barrier.isCommitQueried) && rd.db.seq() == seq-1
+		queried = rd.waitUntil(r, "pawl looks up the COMMIT", rd.barrier.isCommitQueried) && rd.db.seq() == seq-1
 	}
 	rd.barrier.release()
-	return asked && rd.waitUntil(r, "pawl knows of the COMMIT", func() bool { return r.hasStored(seq) }) && rd.waitForPageAfter(r, seq)
+	return queried && rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasStored(seq) }) &&
+		rd.waitForPageAfter(r, seq)
 }
 
-// terminateInCommit ends pawl's session on the server within COMMIT. The COMMIT does not happen, and pawl must commit the
-// page again.
+// terminateInCommit ends pawl's session on the server while COMMIT waits at the barrier. The page is not committed, and pawl
+// must commit it again.
 func terminateInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	seq, waiting := rd.waitAtBarrier(r)
 	if waiting {
-		r.locked = false
+		r.holdsLock = false
 		rd.db.terminatePawl()
 	}
-	undone := rd.db.seq() == seq-1
+	uncommitted := rd.db.seq() == seq-1
 	rd.barrier.release()
-	return waiting && undone && rd.waitForPageAfter(r, seq-1)
+	return waiting && uncommitted && rd.waitForPageAfter(r, seq-1)
 }
 
-// waitForPageAfter waits until the run has stored a page after the one with seq. It returns false if the run ends first.
+// waitForPageAfter waits until the run has stored a page with a greater seq. It returns false if the run ends first.
 func (rd *round) waitForPageAfter(r *run, seq int) bool {
 	rd.t.Helper()
 	return rd.waitUntil(r, "pawl goes on", func() bool { return rd.db.seq() > seq })
 }
 
-// A commitBarrier stops transactions inside COMMIT. While it blocks, a transaction that wrote to the ledger waits in the
-// server after it has received COMMIT and before it has executed it.
+// A commitBarrier stops transactions inside COMMIT. While the barrier blocks, a transaction that has written to the ledger
+// waits: the server has received its COMMIT and has not executed it yet.
 type commitBarrier struct {
 	db     *database // reads the server's activity
-	holder *database // its session holds the lock that blocks
+	holder *database // the session that holds the lock while the barrier blocks
 }
 
-// newCommitBarrier adds a barrier to a database: a deferred constraint trigger, which waits for a lock at COMMIT.
+// newCommitBarrier adds a barrier to a database. The barrier is a deferred constraint trigger on the ledger: PostgreSQL runs
+// it inside COMMIT, and it waits there for an advisory lock.
 func newCommitBarrier(t *testing.T, databaseURL string) *commitBarrier {
 	t.Helper()
 	b := &commitBarrier{db: connect(t, databaseURL), holder: connect(t, databaseURL)}
 	b.db.exec(`CREATE FUNCTION wait_at_barrier() RETURNS trigger LANGUAGE plpgsql AS
-		$$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$`)
+		$$ BEGIN PERFORM pg_advisory_xact_lock_shared(` + barrierLock + `); RETURN NULL; END $$`)
 	b.db.exec(`CREATE CONSTRAINT TRIGGER commit_barrier AFTER INSERT ON pages DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW EXECUTE FUNCTION wait_at_barrier()`)
 	return b
 }
 
-func (b *commitBarrier) block() { b.holder.exec("SELECT pg_advisory_lock(1)") }
+// barrierLock is the key of the advisory lock that the trigger waits for.
+const barrierLock = "1"
 
-func (b *commitBarrier) release() { b.holder.exec("SELECT pg_advisory_unlock(1)") }
+func (b *commitBarrier) block() { b.holder.exec("SELECT pg_advisory_lock(" + barrierLock + ")") }
+
+func (b *commitBarrier) release() { b.holder.exec("SELECT pg_advisory_unlock(" + barrierLock + ")") }
 
 // hasWaitingCommit reports whether a COMMIT of pawl waits at the barrier.
 func (b *commitBarrier) hasWaitingCommit() bool {
@@ -184,33 +194,35 @@ func (b *commitBarrier) hasWaitingCommit() bool {
 		AND application_name LIKE 'pawl/%' AND wait_event = 'advisory' AND query ILIKE 'commit%'`) == 1
 }
 
-// isCommitQueried reports whether pawl waits for the checkpoint's lock to look up a COMMIT that the server has not finished.
+// isCommitQueried reports whether pawl has begun to find out if its page is committed. pawl then waits for the lock of the
+// checkpoint's row, which the unfinished COMMIT holds.
 func (b *commitBarrier) isCommitQueried() bool {
 	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event_type = 'Lock' AND query ILIKE '%FOR UPDATE%'`) == 1
 }
 
-// crashes returns the attacks that crash the whole server, so that it must recover.
+// crashes returns the attacks that crash the whole PostgreSQL server.
 func crashes() []attack {
 	return []attack{
-		{groupBackend, "server crash, before COMMIT", 1, crashBeforeCommit},
-		{groupBackend, "server crash, in COMMIT", 1, crashInCommit},
+		{group: groupBackend, name: "server crash, before COMMIT", times: 1, strike: crashBeforeCommit},
+		{group: groupBackend, name: "server crash, in COMMIT", times: 1, strike: crashInCommit},
 	}
 }
 
-// cannotCrash returns the reason why crashes cannot be played on this server, "" if they can.
-func cannotCrash(t *testing.T) (why string) {
+// reasonNotToCrash returns the reason why the tests must not or cannot crash this server. It returns "" if they can.
+func reasonNotToCrash(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("TEST_DATABASE_URL") != "" {
 		return "others may use the server of TEST_DATABASE_URL"
 	}
-	if connect(t, pgtest.Empty(t)).count("SELECT count(*) FROM pg_roles WHERE rolname = current_user AND rolsuper") != 1 {
+	db := connect(t, pgtest.Empty(t))
+	if db.count("SELECT count(*) FROM pg_roles WHERE rolname = current_user AND rolsuper") != 1 {
 		return "the test's user is no superuser"
 	}
 	return ""
 }
 
-// crashBeforeCommit crashes the server while a transaction has written its rows.
+// crashBeforeCommit crashes the server while a transaction has written its rows and is not committed.
 func crashBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	unlock := rd.db.lockLedger(rd.databaseURL)
 	if !rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) {
@@ -220,7 +232,7 @@ func crashBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.crash(r)
 }
 
-// crashInCommit crashes the server within COMMIT.
+// crashInCommit crashes the server while a COMMIT waits at the barrier.
 func crashInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	if _, waiting := rd.waitAtBarrier(r); !waiting {
 		rd.barrier.release()
@@ -229,30 +241,30 @@ func crashInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.crash(r)
 }
 
-// crash kills the server process of one of pawl's sessions: PostgreSQL then ends all other processes and recovers from its
-// log. The run must go on.
+// crash kills the server process of one of pawl's sessions. PostgreSQL then ends all its other processes and recovers from its
+// write-ahead log. crash returns true if the run then stores another page.
 func (rd *round) crash(r *run) bool {
 	rd.t.Helper()
 	seq := rd.db.seq()
 	pid := rd.db.count(`SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pawl/%'`)
-	r.locked = false
+	r.holdsLock = false
 	rd.db.killServerProcess(pid)
 	eventually(rd.t, "the server is down", func() bool { return rd.db.conn.Ping(rd.db.ctx) != nil })
 	rd.reconnectAll()
 	return rd.waitForPageAfter(r, seq)
 }
 
-// killServerProcess lets the server kill one of its processes, since the server may be in a container. This ends d's
-// session too.
+// killServerProcess kills one of the server's processes. The server runs the kill command itself, because it may be in a
+// container. This ends d's session too, so the statement always fails.
 func (d *database) killServerProcess(pid int) {
 	_, _ = d.conn.Exec(d.ctx, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'kill -9 %d'", pid))
 }
 
-// reconnect waits until the server accepts connections and returns a new one.
+// reconnect waits until the server accepts connections, and returns a new connection to the round's database.
 func (rd *round) reconnect() *database {
 	rd.t.Helper()
 	var conn *pgx.Conn
-	eventually(rd.t, "the server has recovered", func() (is bool) {
+	eventually(rd.t, "the server has recovered", func() bool {
 		var err error
 		conn, err = pgx.Connect(rd.db.ctx, rd.databaseURL)
 		return err == nil

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// judge compares everything that the round has left with the truth and with the attacks that were made.
+// judge checks the result of the round: the stored data against the truth, and the requests and claims against the attacks
+// that were made.
 func (rd *round) judge() {
 	rd.t.Helper()
 	rd.judgeRows()
@@ -26,51 +28,62 @@ func (rd *round) judge() {
 	rd.report.passes += rd.db.count("SELECT pass - 1 FROM checkpoints")
 }
 
-// judgeRows checks that no record is lost, doubled, altered or invented, and that every page did what its ledger row says.
+// judgeRows checks that no record is lost, doubled, altered or invented, that the ledger agrees with the stored data, and that
+// the stream is done and at its end.
 func (rd *round) judgeRows() {
 	rd.t.Helper()
-	c := rd.db.compare()
-	twice := rd.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages WHERE kind = 'page'") +
+	rows := rd.db.compareRows()
+	repeatedPages := rd.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages WHERE kind = 'page'") +
 		rd.db.count("SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE kind = 'page' AND received > 0")
-	rd.report.lost += c.lost
-	rd.report.doubled += c.doubled + twice
+	rd.report.lost += rows.lost
+	rd.report.doubled += rows.doubled + repeatedPages
 	deadLetters := rd.db.compareDeadLetters()
 	rd.report.lost += deadLetters.lost
-	rd.report.unexplained += c.invented + c.altered + deadLetters.invented + deadLetters.unseen
-	if c != (comparison{}) || deadLetters != (deadLetterComparison{}) || twice > 0 {
-		rd.t.Errorf("differences from the truth: rows %+v, dead letters %+v; %d pages were stored twice in a pass", c, deadLetters, twice)
+	rd.report.unexplained += rows.invented + rows.altered + deadLetters.invented + deadLetters.unseen
+	if rows != (rowComparison{}) {
+		rd.t.Errorf("rows: got differences from the truth %+v, want none", rows)
+	}
+	if deadLetters != (deadLetterComparison{}) {
+		rd.t.Errorf("dead letters: got differences from the truth %+v, want none", deadLetters)
+	}
+	if repeatedPages > 0 {
+		rd.t.Errorf("got %d pages that were stored twice in a pass, want 0", repeatedPages)
 	}
 	rd.db.checkLedger()
 	rd.db.checkPasses()
-	if rd.db.count("SELECT count(*) FROM checkpoints WHERE done") != 1 || rd.db.position() != roundEvents {
-		rd.t.Errorf("the stream is not done, or not at its end: offset %d, want %d", rd.db.position(), roundEvents)
+	if rd.db.count("SELECT count(*) FROM checkpoints WHERE done") != 1 {
+		rd.t.Error("the stream is not done")
+	}
+	if offset := rd.db.position(); offset != roundEvents {
+		rd.t.Errorf("the stream: got offset %d, want %d", offset, roundEvents)
 	}
 }
 
-// judgeVerify checks that `pawl verify` finds no difference either.
+// judgeVerify checks that `pawl verify` finds no difference that was not expected.
 func (rd *round) judgeVerify() {
 	rd.t.Helper()
 	ctx, cancel := context.WithTimeout(rd.t.Context(), roundTimeout)
 	defer cancel()
 	p := start(rd.t, rd.env, "pawl", "verify")
 	rd.processes = append(rd.processes, p)
-	if code := p.wait(ctx); code != 0 && !hasOnlyAnnounced(code, p) {
+	if code := p.wait(ctx); code != exitDone && !differsOnlyFromAnnounced(p, code) {
 		rd.t.Errorf("pawl verify: exit %d: %s%s", code, p.stdout.String(), p.stderr.String())
 	}
 }
 
-// hasOnlyAnnounced reports whether verify's only finding is that fewer records are stored and parked than announced. This is
-// expected, since the mock sends some records twice. The test compares every row with the truth itself.
-func hasOnlyAnnounced(code int, verify *process) bool {
-	return code == 4 && strings.Contains(verify.stderr.String(), "1 difference in 1 check: announced;")
+// differsOnlyFromAnnounced reports whether the only difference that `pawl verify` found is this: fewer records are stored and
+// parked than the API announced. This difference is expected, because the mock sends some records twice. The test compares
+// every row with the truth itself.
+func differsOnlyFromAnnounced(verify *process, code int) bool {
+	return code == exitData && strings.Contains(verify.stderr.String(), "1 difference in 1 check: announced;")
 }
 
-// judgeClaims checks that each run that claimed the stream added one epoch, and that nothing else did. After a restored
-// backup, epochs count from the backup's.
+// judgeClaims checks that the epoch is the number of claims. After a restored backup, it is the backup's epoch plus the number
+// of claims since.
 func (rd *round) judgeClaims() {
 	rd.t.Helper()
-	if epoch := rd.db.epoch(); epoch != rd.claims {
-		rd.t.Errorf("epoch: got %d, want %d, one for each claim", epoch, rd.claims)
+	if epoch := rd.db.epoch(); epoch != rd.wantEpoch {
+		rd.t.Errorf("got epoch %d, want %d, which is one for each claim", epoch, rd.wantEpoch)
 	}
 }
 
@@ -78,7 +91,7 @@ func (rd *round) judgeClaims() {
 // detector found nothing.
 func (rd *round) judgeLeftovers() {
 	rd.t.Helper()
-	eventually(rd.t, "no connection of pawl's is left", func() bool {
+	eventually(rd.t, "pawl has no connection to the database any more", func() bool {
 		return rd.db.count(`SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name LIKE 'pawl/%'`) == 0
 	})
@@ -89,107 +102,118 @@ func (rd *round) judgeLeftovers() {
 			}
 		}
 		if p.stderr.count("DATA RACE") > 0 {
-			rd.t.Errorf("data race: %s", p.stderr.String())
+			rd.t.Errorf("the race detector found a data race: %s", p.stderr.String())
 		}
 	}
 }
 
-// The causes that a request can have. A request without one of them is unexplained.
+// The causes that a request can have, as the report names them. A request without one of these causes is unexplained.
 const (
-	forPage      = "for a stored page"
-	forRereading = "for a page that a later pass read again"
-	forFault     = "answered with a fault"
-	forUndone    = "for a page that a restored backup removed"
-	forEnd       = "for an end that was requested once more"
-	forLimit     = "refused by the rate limit"
-	forCursor    = "with a cursor that the API refused"
-	forNothing   = "lost with a run or a connection"
+	causeStored    = "for a stored page"
+	causeReread    = "for a page that a later pass has read again"
+	causeFault     = "answered with a fault"
+	causeRemoved   = "for a page that a restored backup has removed"
+	causeEnd       = "for the last page, once more"
+	causeRateLimit = "refused by the rate limit"
+	causeCursor    = "with a cursor that the API refused"
+	causeAttack    = "lost because an attack ended its run or connection"
 )
 
-// explainRequests finds the cause of every request: the page that is stored with its id, the fault or refusal in the
-// journal, or an attack that ended its run or its connection while the page was not stored yet.
+// explainRequests finds the cause of every request: a page that is stored with the request's id or was removed by a restore, a
+// fault or refusal in the journal, a repeated request for the last page, or an attack that ended the request's run or
+// connection. Each request without a cause fails the test.
 func (rd *round) explainRequests() {
 	rd.t.Helper()
 	rateLimited := 0
 	stored := rd.db.pagesByRequest()
 	journal := rd.mock.journal(0)
 	if n := rd.mock.summary().Dropped; n > 0 {
-		rd.t.Errorf("the mock's journal has dropped %d requests", n)
+		rd.t.Errorf("requests that the mock's journal has dropped: got %d, want 0", n)
 	}
 	for i, e := range journal {
-		again, isStored := stored[e.RequestID]
+		isReread, isStored := stored[e.RequestID]
 		delete(stored, e.RequestID)
 		switch {
 		case isStored && !e.Sound:
-			rd.addUnexplained("a page is stored, but the answer was not a valid page: %+v", e)
-		case isStored && again:
-			rd.report.causes[forRereading]++
+			rd.addUnexplained("the answer was no valid page, but a page is stored: %+v", e)
+		case isStored && isReread:
+			rd.report.causes[causeReread]++
 		case isStored:
-			rd.report.causes[forPage]++
-		case rd.undone[e.RequestID] && !e.Sound:
-			rd.addUnexplained("a page was stored until a restored backup removed it, but the answer was not a valid page: %+v", e)
-		case rd.undone[e.RequestID]:
-			rd.report.causes[forUndone]++
+			rd.report.causes[causeStored]++
+		case rd.removedPages[e.RequestID] && !e.Sound:
+			rd.addUnexplained("the answer was no valid page, but a page was stored until a restore removed it: %+v", e)
+		case rd.removedPages[e.RequestID]:
+			rd.report.causes[causeRemoved]++
 		case e.Fault != "":
-			rd.report.causes[forFault]++
-		case e.Last && i+1 < len(journal) && journal[i+1].Cursor == e.Cursor && rd.runOf(e.Seq) == rd.runOf(journal[i+1].Seq):
-			rd.report.causes[forEnd]++ // fewer may be stored than announced, since some records come twice
+			rd.report.causes[causeFault]++
+		case e.Last && i+1 < len(journal) && rd.isRepeated(e, journal[i+1]):
+			// pawl requests the last page once more if fewer records are stored and parked than announced. This happens here,
+			// because the mock sends some records twice.
+			rd.report.causes[causeEnd]++
 		case e.RateLimited:
-			rd.report.causes[forLimit]++
+			rd.report.causes[causeRateLimit]++
 			rateLimited++
-		case e.Status == 400:
-			rd.report.causes[forCursor]++
+		case e.Status == http.StatusBadRequest:
+			rd.report.causes[causeCursor]++
 		case rd.takeUnstored(e.Seq):
-			rd.report.causes[forNothing]++
+			rd.report.causes[causeAttack]++
 		default:
 			r := rd.runOf(e.Seq)
-			rd.addUnexplained("a page was requested and not stored: %+v; attacks on its run: %q; its log: …%s", e, r.attacks, r.tail())
+			rd.addUnexplained("a requested page is not stored: %+v; attacks on its run: %q; the end of the run's log: …%s",
+				e, r.attacks, r.logTail())
 		}
 		if e.Fault != "" {
 			rd.report.faults[e.Fault]++
 		}
 	}
-	// A run learns the limit from its first answer, and a limit that is set later from the next answer.
-	if rateLimited > len(rd.runs)+rd.rateLimits {
-		rd.addUnexplained("the rate limit refused %d requests of %d runs", rateLimited, len(rd.runs))
+	// A run does not know the limit before its first answer, and a changed limit not before the next answer. So each run and
+	// each change may cost one refused request.
+	if maxRefused := len(rd.runs) + rd.rateLimits; rateLimited > maxRefused {
+		rd.addUnexplained("requests that the rate limit refused: got %d, want at most %d", rateLimited, maxRefused)
 	}
 	for id := range stored {
 		rd.addUnexplained("page %q is stored, but the API never sent it", id)
 	}
 	if n := rd.mock.summary().Followed; n > 0 {
-		rd.t.Errorf("pawl followed %d redirects, want 0", n)
+		rd.t.Errorf("redirects that pawl followed: got %d, want 0", n)
 	}
 	rd.report.requests += len(journal)
 	rd.report.idealRequests += (roundEvents + roundPageSize - 1) / roundPageSize
 }
 
-// takeUnstored subtracts one from the pages that the request's run may have received and not stored. It returns false if
-// there are none left.
+// takeUnstored subtracts one from the number of pages that the request's run may have received and not stored. It returns
+// false if this number was already 0.
 func (rd *round) takeUnstored(seq int) bool {
 	r := rd.runOf(seq)
 	*r.unstored--
 	return *r.unstored >= 0
 }
 
-// runOf returns the run that sent the request with this number in the journal.
+// isRepeated reports whether next repeats the request e in the same run.
+func (rd *round) isRepeated(e, next entry) bool {
+	return next.Cursor == e.Cursor && rd.runOf(next.Seq) == rd.runOf(e.Seq)
+}
+
+// runOf returns the run that sent the request with this number in the journal. If no run was started before the request, it
+// returns a run that may lose no page.
 func (rd *round) runOf(seq int) *run {
 	for _, r := range slices.Backward(rd.runs) {
-		if r.after < seq {
+		if r.lastSeqBefore < seq {
 			return r
 		}
 	}
 	return &run{unstored: new(int)}
 }
 
-// addUnexplained counts something that has no cause, and fails the test.
+// addUnexplained counts a request or a page without a cause, and fails the test.
 func (rd *round) addUnexplained(format string, args ...any) {
 	rd.t.Helper()
 	rd.report.unexplained++
 	rd.t.Errorf("unexplained: %s", fmt.Sprintf(format, args...))
 }
 
-// pagesByRequest returns the stored pages by request id. The value reports whether an earlier pass had reached the page's
-// position.
+// pagesByRequest returns the stored pages by request id. The value is true if an earlier pass had already read to the end of
+// the page.
 func (d *database) pagesByRequest() map[string]bool {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `SELECT request_id, EXISTS (SELECT FROM pages AS b WHERE b.pass < p.pass AND b.position >= p.position)
@@ -201,11 +225,11 @@ func (d *database) pagesByRequest() map[string]bool {
 	pages := map[string]bool{}
 	for rows.Next() {
 		var id string
-		var again bool
-		if err := rows.Scan(&id, &again); err != nil {
+		var isReread bool
+		if err := rows.Scan(&id, &isReread); err != nil {
 			d.t.Fatal(err)
 		}
-		pages[id] = again
+		pages[id] = isReread
 	}
 	if err := rows.Err(); err != nil {
 		d.t.Fatal(err)
@@ -213,17 +237,17 @@ func (d *database) pagesByRequest() map[string]bool {
 	return pages
 }
 
-// A follower reads a stream's events as a downstream program would. It remembers the last page_id that it has read, and
-// polls for events with a greater one, while runs are killed and dead letters are replayed.
+// A follower reads a stream's events as a downstream program would. It remembers the greatest page_id that it has read, and
+// polls for events with a greater page_id, while runs are killed and dead letters are replayed.
 type follower struct {
-	url    string
-	last   int64
-	counts map[string]int // how often each event was read, by its id
-	cancel context.CancelFunc
-	done   chan struct{}
+	url        string
+	lastPageID int64
+	counts     map[string]int // how often each event was read, by its id
+	cancel     context.CancelFunc
+	done       chan struct{} // closed when the follower has stopped
 }
 
-// follow starts a follower. It reads until the test ends or finish is called.
+// follow starts a follower. It reads until stop or finish is called, at the latest when the test ends.
 func follow(t *testing.T, databaseURL string) *follower {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -231,7 +255,7 @@ func follow(t *testing.T, databaseURL string) *follower {
 	go func() {
 		defer close(f.done)
 		for ctx.Err() == nil {
-			f.poll(ctx) // returns when its connection is lost, for example in a server crash
+			f.poll(ctx) // returns when its connection is lost, for example because the server has crashed
 		}
 	}()
 	t.Cleanup(f.stop)
@@ -260,24 +284,25 @@ func (f *follower) poll(ctx context.Context) {
 	}
 }
 
-// readNew reads the events of the pages after the last one. If the answer breaks off, it counts none of them.
+// readNew reads and counts the events of the pages after the last page. If the connection is lost before the end of the
+// answer, it counts no event, and the next call reads all of them again.
 func (f *follower) readNew(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT id::text, page_id FROM event_arrivals WHERE stream = 'datasync' AND page_id > $1`, f.last)
+	rows, err := conn.Query(ctx, `SELECT id::text, page_id FROM event_arrivals WHERE stream = 'datasync' AND page_id > $1`, f.lastPageID)
 	if err != nil {
 		return err
 	}
 	var ids []string
 	var id string
 	var page int64
-	last := f.last
+	lastPageID := f.lastPageID
 	_, err = pgx.ForEachRow(rows, []any{&id, &page}, func() error {
-		ids, last = append(ids, id), max(last, page)
+		ids, lastPageID = append(ids, id), max(lastPageID, page)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	f.last = last
+	f.lastPageID = lastPageID
 	for _, id := range ids {
 		f.counts[id]++
 	}
@@ -302,7 +327,10 @@ func (f *follower) finish(d *database) {
 			repeated++
 		}
 	}
-	if events := d.count("SELECT count(*) FROM events"); len(f.counts) != events || repeated > 0 {
-		d.t.Errorf("the follower of page_id read %d of %d events, %d of them more than once", len(f.counts), events, repeated)
+	if events := d.count("SELECT count(*) FROM events"); len(f.counts) != events {
+		d.t.Errorf("events that the follower has read: got %d, want %d", len(f.counts), events)
+	}
+	if repeated > 0 {
+		d.t.Errorf("events that the follower has read more than once: got %d, want 0", repeated)
 	}
 }

@@ -8,54 +8,55 @@ import (
 	"time"
 )
 
-// kill kills a run with SIGKILL. unstored is the number of pages that the run may have received and not stored in its
-// state. kill returns false if the run had already ended.
+// kill kills a run with SIGKILL. It returns false if the run had already ended. unstored is the number of pages that a run
+// in this state may have received and not stored.
 func (rd *round) kill(r *run, unstored int) (hit bool) {
 	rd.t.Helper()
 	r.kill()
 	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
-		return false // it had already ended; the next currentRun checks how
+		return false // the run had already ended; the next call of currentRun checks its exit code
 	}
 	*r.unstored += unstored
 	rd.finishRun(r)
 	return true
 }
 
-// hasStoredAll reports whether the last page that the API sent is the last one stored.
+// hasStoredAll reports whether the last page that the API sent is also the last stored page.
 func (rd *round) hasStoredAll() bool { return rd.mock.lastPageID() == rd.db.lastRequestID() }
 
-// killFetching kills the run while a request is in flight, before its answer.
+// killFetching kills the run while the API has not answered its request.
 func killFetching(rd *round, r *run, _ *rand.Rand) bool {
-	return rd.waitFetching(r, "1s") && rd.kill(r, 1) && rd.hasStoredAll()
+	return rd.waitUntilFetching(r, "1s") && rd.kill(r, 1) && rd.hasStoredAll()
 }
 
-// killBeforeCommit kills the run while a page's rows are written and not committed.
+// killBeforeCommit kills the run while a transaction has written a page's rows and is not committed.
 func killBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 	unlock := rd.db.lockLedger(rd.databaseURL)
 	defer unlock()
-	// After the kill the transaction is still open, since the server waits for the lock held here.
+	// The transaction is still open after the kill, because the server waits for the lock that this function holds.
 	return rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) && rd.kill(r, 1) && rd.hasOpenTransaction()
 }
 
-// killUnanswered kills the run after a page is committed and before pawl knows.
+// killUnanswered kills the run after a page is committed and before pawl receives the answer to COMMIT.
 func killUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	seq, lost := rd.loseCommitAnswer(r)
 	if !lost {
 		return false
 	}
-	defer rd.dbProxy.reset()
+	defer rd.dbProxy.removeFaults()
 	return !r.hasStored(seq) && rd.kill(r, 0) && !r.hasStored(seq)
 }
 
-// killAfterCommit kills the run after pawl knows that a page is committed, and before it receives the next one.
+// killAfterCommit kills the run after pawl has logged that a page is stored, and before it receives the next page.
 func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
 	rd.mock.play(rd.usual.withLatency("500ms"))
-	before := r.logCount(logStored)
-	return rd.waitUntil(r, "pawl knows of a COMMIT", func() bool { return r.logCount(logStored) > before }) && rd.kill(r, 1) && rd.hasStoredAll()
+	storedPages := r.logCount(logStored)
+	return rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > storedPages }) &&
+		rd.kill(r, 1) && rd.hasStoredAll()
 }
 
-// killWaiting kills the run while it waits for the rate limit or before a retry. The limit, or the outage, still exists
-// when the next run starts.
+// killWaiting kills the run while it waits for the rate limit or before a retry. The API still has this limit, or still
+// sends this fault, when the next run starts.
 func killWaiting(rd *round, r *run, random *rand.Rand) bool {
 	if random.IntN(2) == 0 {
 		limited := rd.usual
@@ -65,94 +66,94 @@ func killWaiting(rd *round, r *run, random *rand.Rand) bool {
 	} else {
 		rd.mock.play(rd.usual.withFaults(pick(random, "500:1", "503:1", "429:1", "reset:1", "null:1")))
 	}
-	const timeToKill = 100 * time.Millisecond
-	var withPage bool
-	if !rd.waitUntil(r, "pawl waits", func() bool {
-		var left time.Duration
-		left, withPage = r.remainingWait()
-		return left > timeToKill
-	}) {
-		return false
-	}
+	const timeToKill = 100 * time.Millisecond // a shorter wait could be over before the kill
 	unstored := 0
-	if withPage {
-		unstored = 1
-	}
-	if !rd.kill(r, unstored) {
+	waits := rd.waitUntil(r, "pawl waits", func() bool {
+		remaining, holdsPage := r.remainingWait()
+		unstored = 0
+		if holdsPage {
+			unstored = 1
+		}
+		return remaining > timeToKill
+	})
+	if !waits || !rd.kill(r, unstored) {
 		return false
 	}
-	left, _ := r.remainingWait()
-	return left > 0 // the run was dead before its wait was over
+	remaining, _ := r.remainingWait()
+	return remaining > 0 // then the run died during its wait
 }
 
-// waitFetching slows the API's answers down and waits until a request is in flight that arrived after the change. An
-// earlier request could be answered at any moment.
-func (rd *round) waitFetching(r *run, latency string) bool {
+// waitUntilFetching makes the API answer after latency, and waits until a request is in flight that arrived after this change.
+// A request that arrived earlier could be answered at any moment. It returns false if the run ends first.
+func (rd *round) waitUntilFetching(r *run, latency string) bool {
 	rd.t.Helper()
-	return rd.waitFetchingWith(r, rd.usual.withLatency(latency))
+	return rd.waitUntilFetchingInScenario(r, rd.usual.withLatency(latency))
 }
 
-// waitFetchingWith is [round.waitFetching] with another slow scenario.
-func (rd *round) waitFetchingWith(r *run, slow scenario) bool {
+// waitUntilFetchingInScenario does what [round.waitUntilFetching] does, with a scenario that the caller has slowed down.
+func (rd *round) waitUntilFetchingInScenario(r *run, slow scenario) bool {
 	rd.t.Helper()
 	rd.mock.play(slow)
-	old := rd.mock.summary()
+	before := rd.mock.summary()
+	earlierRequests := before.Requests + before.InFlight // Requests counts only finished requests
 	return rd.waitUntil(r, "a request is in flight", func() bool {
 		now := rd.mock.summary()
-		return now.InFlight == 1 && now.Requests >= old.Requests+old.InFlight
+		return now.InFlight == 1 && now.Requests >= earlierRequests
 	})
 }
 
-// isRequestInFlight reports whether the API has a request that it has not answered.
+// isRequestInFlight reports whether the API has received a request and has not answered it.
 func (rd *round) isRequestInFlight() bool { return rd.mock.summary().InFlight == 1 }
 
-// hasOpenTransaction reports whether a transaction has written its rows and waits.
+// hasOpenTransaction reports whether one of pawl's transactions has written its rows and waits for the ledger's lock.
 func (rd *round) hasOpenTransaction() bool { return rd.db.countOpenTransactions() == 1 }
 
-// startSecondRun starts a second run while the first one holds the stream: it must exit with 5 and not disturb the first.
+// startSecondRun starts a second run while the first one holds the stream. The second must exit with exitFenced and must not
+// disturb the first.
 func startSecondRun(rd *round, r *run, _ *rand.Rand) bool {
 	if r = rd.lockHolder(r); r == nil {
 		return false
 	}
-	rd.mock.play(rd.usual.withLatency("500ms")) // the second run waits a while; the stream must not end before
+	rd.mock.play(rd.usual.withLatency("500ms")) // so that the stream does not end while the second run waits for it
 	epoch := rd.db.epoch()
 	second := rd.startRun()
-	rd.expectExit(second, 5)
+	rd.expectExit(second, exitFenced)
 	if now := rd.db.epoch(); now != epoch || second.hasClaimed() {
 		rd.t.Errorf("the second run claimed the stream: epoch %d before and %d after, want no change", epoch, now)
 	}
 	return r.isRunning()
 }
 
-// maxSecondRuns is the number of runs that are started to take over from a killed one.
+// maxSecondRuns is the maximum number of further runs that takeOverFromKilled starts.
 const maxSecondRuns = 10
 
-// takeOverFromDead kills a run while a second one waits for the stream: the second must take over. It waits only a second
-// for a runner that seems to be alive. So on a busy machine it may exit with 5 before the server notices the death; then
-// another run is started.
-func takeOverFromDead(rd *round, r *run, _ *rand.Rand) bool {
+// takeOverFromKilled kills a run while a second run waits for the stream. The second run must take over. pawl waits only one
+// second for a runner that seems to be alive. On a busy machine the server may notice the death later than that. Then the
+// second run exits with exitFenced, and takeOverFromKilled starts another run.
+func takeOverFromKilled(rd *round, r *run, _ *rand.Rand) bool {
 	if r = rd.lockHolder(r); r == nil {
 		return false
 	}
 	rd.mock.play(rd.usual.withLatency("500ms"))
 	second := rd.startRun()
-	hit := rd.waitUntil(second, "the second run waits for the stream", func() bool { return second.logCount(logRetry) > 0 }) && r.isRunning()
+	isWaiting := func() bool { return second.logCount(logRetry) > 0 }
+	hit := rd.waitUntil(second, "the second run waits for the stream", isWaiting) && r.isRunning()
 	r.kill()
 	r.finished = true
 	for range maxSecondRuns {
 		if rd.waitUntil(second, "the second run claims the stream or ends", second.hasClaimed) {
 			break
 		}
-		rd.expectExit(second, 5)
+		rd.expectExit(second, exitFenced)
 		second, hit = rd.startRun(), false
 	}
 	return rd.expectTakeover(second, r) && hit
 }
 
-// takeOverFromUnlocked starts a second run while the first one fetches and has lost its connections, and so its lock. The
-// second must take over, and the first must exit with 5 when it tries to write.
-func takeOverFromUnlocked(rd *round, r *run, _ *rand.Rand) bool {
-	if !rd.waitFetching(r, "1s") {
+// takeOverAfterLostLock ends the first run's database sessions while it fetches, so that it loses its lock. Then it starts a
+// second run. The second must take over, and the first must exit with exitFenced when it tries to write.
+func takeOverAfterLostLock(rd *round, r *run, _ *rand.Rand) bool {
+	if !rd.waitUntilFetching(r, "1s") {
 		return false
 	}
 	rd.db.terminatePawl()
@@ -161,26 +162,28 @@ func takeOverFromUnlocked(rd *round, r *run, _ *rand.Rand) bool {
 		return false
 	}
 	rd.mock.play(rd.usual)
-	rd.expectExit(r, 5)
+	rd.expectExit(r, exitFenced)
 	return true
 }
 
-// lockHolder returns a run that holds the advisory lock: r, or if r has lost its lock, the run after it.
+// lockHolder returns a run that holds the stream's advisory lock. This is r, unless r has lost its lock. Then lockHolder kills
+// r and starts a new run. It returns nil if the stream is complete.
 func (rd *round) lockHolder(r *run) *run {
 	rd.t.Helper()
-	if !r.locked {
+	if !r.holdsLock {
 		rd.kill(r, 1)
 		r = rd.currentRun()
 	}
 	return r
 }
 
-// expectTakeover waits until the second run has claimed the stream. The first one may lose one page. Both runs send requests
-// for a while, so the lost request may come before or after the second run's first one; hence both share one count.
+// expectTakeover waits until the second run has claimed the stream. It fails the test and returns false if the second run ends
+// first. The first run may lose one page. Both runs send requests at the same time, so the journal does not show which run
+// sent the lost request. Therefore both runs use one counter.
 func (rd *round) expectTakeover(second, first *run) bool {
 	rd.t.Helper()
 	if !rd.waitUntil(second, "the second run claims the stream", second.hasClaimed) {
-		rd.t.Errorf("the second run exits with %d and does not take over: %s", second.cmd.ProcessState.ExitCode(), second.tail())
+		rd.t.Errorf("the second run exited with %d, want it to take over: %s", second.cmd.ProcessState.ExitCode(), second.logTail())
 		return false
 	}
 	second.unstored = first.unstored

@@ -8,45 +8,48 @@ import (
 	"syscall"
 )
 
-// replayRepaired repairs some dead letters and replays all of them with two replays at once, while the run works. Every
-// repaired one must be stored, and the run must go on.
+// replayRepaired repairs some dead letters and starts two replays of all dead letters at the same time, while the run works.
+// Every repaired dead letter must be stored, and the run must go on.
 func replayRepaired(rd *round, r *run, _ *rand.Rand) bool {
-	repaired := rd.db.repairDeadLetters(repairedAtOnce)
+	repaired := rd.db.repairDeadLetters(maxRepairs)
 	if repaired == 0 {
 		return false
 	}
 	seq := rd.db.seq()
-	for _, p := range []*process{rd.replay(), rd.replay()} {
-		rd.expectSuccess(p)
-	}
+	first, second := rd.replay(), rd.replay()
+	rd.expectSuccess(first)
+	rd.expectSuccess(second)
 	if n := rd.db.countUnreplayed(); n > 0 {
-		rd.t.Errorf("%d of %d repaired dead letters are not replayed", n, repaired)
+		rd.t.Errorf("got %d of %d repaired dead letters not replayed, want 0", n, repaired)
 	}
-	return rd.waitUntil(r, "the run goes on", func() bool { return rd.db.seq() > seq }) // and is not fenced
+	return rd.waitForPageAfter(r, seq) // the replays must not make the run lose the stream
 }
 
-// killReplay kills a replay whose transaction is open: none of its changes may remain. The next replay stores everything.
+// killReplay kills a replay whose transaction is open. None of its changes may remain. A later replay stores the repaired dead
+// letters.
 func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
-	if rd.db.repairDeadLetters(repairedAtOnce) == 0 {
+	if rd.db.repairDeadLetters(maxRepairs) == 0 {
 		return false
 	}
-	before := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'")
+	replaysBefore := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'")
 	unlock := rd.db.lockRepaired(rd.databaseURL)
 	p := rd.replay()
-	isWaiting := func() bool {
+	isReplayWaiting := func() bool {
 		return rd.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 			AND application_name LIKE 'pawl/%' AND query ILIKE '%dead_letters%FOR UPDATE%'`) > 0
 	}
-	eventually(rd.t, "a replay holds the checkpoint and waits for its dead letters", func() bool { return isWaiting() || !p.isRunning() })
+	eventually(rd.t, "the replay holds the checkpoint's lock and waits for the locks of its dead letters", func() bool {
+		return isReplayWaiting() || !p.isRunning()
+	})
 	p.kill()
 	unlock()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() {
-		rd.t.Errorf("the replay ended before it was killed: %s%s", p.stdout.String(), p.stderr.String())
+		rd.t.Errorf("the replay ended before it could be killed: %s%s", p.stdout.String(), p.stderr.String())
 		return false
 	}
-	if n := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'"); n != before {
-		rd.t.Errorf("got %d replays in the ledger after the kill, want %d", n, before)
+	if n := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'"); n != replaysBefore {
+		rd.t.Errorf("got %d replays in the ledger after the kill, want %d", n, replaysBefore)
 	}
 	return true
 }
@@ -56,7 +59,7 @@ func (rd *round) replayRest() {
 	rd.t.Helper()
 	rd.expectSuccess(rd.replay())
 	if n := rd.db.countUnreplayed(); n > 0 {
-		rd.t.Errorf("%d repaired dead letters are not replayed after a replay of all", n)
+		rd.t.Errorf("got %d repaired dead letters not replayed after a replay of all, want 0", n)
 	}
 }
 
@@ -68,21 +71,22 @@ func (rd *round) replay() *process {
 	return p
 }
 
-// expectSuccess waits until the process ends. It fails the test if the exit code is not 0.
+// expectSuccess waits until the process ends. It fails the test if the process does not exit with exitDone.
 func (rd *round) expectSuccess(p *process) {
 	rd.t.Helper()
 	ctx, cancel := context.WithTimeout(rd.t.Context(), roundTimeout)
 	defer cancel()
-	if code := p.wait(ctx); code != 0 {
-		rd.t.Errorf("%v: exit %d: %s%s", p.cmd.Args[1:], code, p.stdout.String(), p.stderr.String())
+	if code := p.wait(ctx); code != exitDone {
+		rd.t.Errorf("%v: exit %d, want %d: %s%s", p.cmd.Args[1:], code, exitDone, p.stdout.String(), p.stderr.String())
 	}
 }
 
-// repairedAtOnce is the number of dead letters that one attack repairs.
-const repairedAtOnce = 5
+// maxRepairs is the maximum number of dead letters that one attack repairs.
+const maxRepairs = 5
 
-// repairDeadLetters replaces the payload of up to limit open dead letters with a valid event of their id, and updates the
-// truth. This has the same effect as a decoder that accepts more. It returns the number of repaired dead letters.
+// repairDeadLetters repairs up to limit open dead letters and returns how many it has repaired. It replaces each payload by a
+// valid event with the same id, so that a replay can store it, as after an update of pawl's decoder. It also updates the
+// truth: these records must now become rows.
 func (d *database) repairDeadLetters(limit int) (repaired int) {
 	d.t.Helper()
 	d.exec("CREATE TABLE IF NOT EXISTS repaired (index int PRIMARY KEY, id uuid)")
@@ -110,7 +114,8 @@ func (d *database) repairDeadLetters(limit int) (repaired int) {
 	return repaired
 }
 
-// applyRepairs updates the truth of all dead letters that were repaired, also before a crash that lost the truth.
+// applyRepairs updates the truth of all records whose dead letters were repaired. The table repaired is stored permanently,
+// since the truth is a temporary table, which a new connection has to load again.
 func (d *database) applyRepairs() {
 	d.t.Helper()
 	if d.count("SELECT count(*) FROM pg_class WHERE relname = 'repaired'") == 0 {
@@ -121,7 +126,7 @@ func (d *database) applyRepairs() {
 		FROM repaired AS m WHERE t.index = m.index`)
 }
 
-// countUnreplayed counts the repaired dead letters that are still open, or whose event a replay has not stored.
+// countUnreplayed counts the repaired dead letters that were not resolved by a replay that stored their event.
 func (d *database) countUnreplayed() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON l.event_id = t.id AND l.reason <> 'conflict'
@@ -130,7 +135,8 @@ func (d *database) countUnreplayed() int {
 			OR p.id IS DISTINCT FROM l.resolved_page_id)`)
 }
 
-// lockRepaired locks the repaired dead letters until unlock is called. Runs do not need them.
+// lockRepaired locks the rows of the repaired dead letters until unlock is called. Only replays wait for these locks, runs do
+// not.
 func (d *database) lockRepaired(databaseURL string) (unlock func()) {
 	d.t.Helper()
 	return d.lockInTransaction(databaseURL, "SELECT FROM dead_letters AS l JOIN repaired AS m ON m.id = l.event_id FOR UPDATE OF l")

@@ -7,59 +7,64 @@ import (
 	"syscall"
 )
 
-// A backupPosition is the stream's epoch and seq in a backup. A restored backup removes the pages that were committed after
-// it. The run that had committed them must notice: it exits with 3, or with 5 if another run has claimed the stream since.
-// The next run continues from the backup.
+// A backupPosition is the stream's epoch and seq in a backup. A restore removes the pages that were committed after the
+// backup. The run that had committed these pages must notice. It exits with exitAgain, or with exitFenced if another run has
+// claimed the stream meanwhile. The next run continues from the backup.
 type backupPosition struct{ epoch, seq int }
 
-// restoreAfterClaim restores a backup from after the run's claim, a few pages back. The run must notice and exit with 3.
+// restoreAfterClaim restores a backup that was taken after the run's claim and a few pages before the restore. The run must
+// notice and exit with exitAgain.
 func restoreAfterClaim(rd *round, r *run, random *rand.Rand) bool {
-	s := rd.backUp(r)
-	return rd.waitForPages(r, 1+random.IntN(3)) && rd.restoreFetching(r, s)
+	backup := rd.backUp(r)
+	return rd.waitForPages(r, 1+random.IntN(3)) && rd.restoreFetching(r, backup)
 }
 
-// restoreBeforeClaim restores a backup from before the run's claim, with the pages of another run. The run must notice and
-// exit with 3.
+// restoreBeforeClaim restores a backup that was taken before the run's claim and contains only pages of earlier runs. The run
+// must notice and exit with exitAgain.
 func restoreBeforeClaim(rd *round, r *run, random *rand.Rand) bool {
-	s, r := rd.backUpAndReplaceRun(r)
-	return r != nil && rd.waitForPages(r, 1+random.IntN(2)) && rd.restoreFetching(r, s)
+	backup, r := rd.backUpAndReplaceRun(r)
+	return r != nil && rd.waitForPages(r, 1+random.IntN(2)) && rd.restoreFetching(r, backup)
 }
 
-// restoreFetching restores a backup while the run fetches.
-func (rd *round) restoreFetching(r *run, s backupPosition) bool {
+// restoreFetching restores a backup while the run fetches. It returns false if the run ends before the restore.
+func (rd *round) restoreFetching(r *run, backup backupPosition) bool {
 	rd.t.Helper()
-	if !rd.waitFetching(r, "1s") {
+	if !rd.waitUntilFetching(r, "1s") {
 		return false
 	}
 	*r.unstored++
-	rd.restore(s)
+	rd.restore(backup)
 	rd.mock.play(rd.usual)
 	rd.expectSetBack(r)
 	return true
 }
 
-// restoreUnanswered restores a backup while the run does not know whether its page is committed. If the page is the first
-// one after the backup, the run finds that its COMMIT did not happen, and commits the page again.
+// restoreUnanswered restores a backup while the run does not know whether its page is committed. If this page is the first
+// page after the backup, the database looks as if the COMMIT had failed. Then the run commits the page again. Otherwise the
+// run must notice that the database was set back.
 func restoreUnanswered(rd *round, r *run, _ *rand.Rand) bool {
-	s := rd.backUp(r)
+	backup := rd.backUp(r)
 	seq, lost := rd.loseCommitAnswer(r)
 	if !lost {
 		return false
 	}
 	hit := !r.hasStored(seq)
-	rd.restore(s)
-	if s.seq == seq-1 {
-		return rd.waitForPageAfter(r, s.seq) && hit
+	rd.restore(backup)
+	if backup.seq == seq-1 {
+		return rd.waitForPageAfter(r, backup.seq) && hit
 	}
 	rd.expectSetBack(r)
 	return hit
 }
 
-// restoreUnderFrozen restores a backup while the run is stopped with SIGSTOP. Another run, with another page size, reaches
-// the same epoch and seq before the first one continues.
-func restoreUnderFrozen(rd *round, r *run, random *rand.Rand) bool {
-	s, r := rd.backUpAndReplaceRun(r)
-	if r == nil || !rd.waitForPages(r, 1+random.IntN(2)) || !rd.waitFetchingWith(r, rd.scenarioWithoutFaults().withLatency("1s")) {
+// restoreWhileFrozen restores a backup while the run is stopped with SIGSTOP. Another run, with another page size, reaches
+// the same epoch and seq before the first run continues.
+func restoreWhileFrozen(rd *round, r *run, random *rand.Rand) bool {
+	backup, r := rd.backUpAndReplaceRun(r)
+	if r == nil || !rd.waitForPages(r, 1+random.IntN(2)) {
+		return false
+	}
+	if !rd.waitUntilFetchingInScenario(r, rd.scenarioWithoutFaults().withLatency("1s")) {
 		return false
 	}
 	seq := rd.db.seq()
@@ -68,12 +73,13 @@ func restoreUnderFrozen(rd *round, r *run, random *rand.Rand) bool {
 		r.signal(syscall.SIGCONT)
 		return false
 	}
-	return rd.replaceFrozen(r, s, seq)
+	return rd.replaceFrozen(r, backup, seq)
 }
 
-// restoreInDoubt is [restoreUnderFrozen] for a run that does not know whether its page is committed.
-func restoreInDoubt(rd *round, r *run, _ *rand.Rand) bool {
-	s, r := rd.backUpAndReplaceRun(r)
+// restoreWhileFrozenUnanswered does what [restoreWhileFrozen] does, but stops the run while it does not know whether its page
+// is committed.
+func restoreWhileFrozenUnanswered(rd *round, r *run, _ *rand.Rand) bool {
+	backup, r := rd.backUpAndReplaceRun(r)
 	if r == nil {
 		return false
 	}
@@ -84,92 +90,94 @@ func restoreInDoubt(rd *round, r *run, _ *rand.Rand) bool {
 	}
 	r.signal(syscall.SIGSTOP)
 	hit := !r.hasStored(seq)
-	return rd.replaceFrozen(r, s, seq) && hit
+	return rd.replaceFrozen(r, backup, seq) && hit
 }
 
-// replaceFrozen restores a backup while the run r is stopped. It lets another run store pages up to the seq that r had
-// reached, and kills that run. Then r continues; it must write nothing and exit with 5.
-func (rd *round) replaceFrozen(r *run, s backupPosition, seq int) bool {
+// replaceFrozen restores a backup while the run frozen is stopped. It lets another run store pages up to seq, which frozen had
+// reached, and kills that run. Then frozen continues. It must write nothing and exit with exitFenced.
+func (rd *round) replaceFrozen(frozen *run, backup backupPosition, seq int) bool {
 	rd.t.Helper()
-	*r.unstored += 2 // its request may time out while it is stopped, and it sends another one
-	rd.restore(s)
+	*frozen.unstored += 2 // the request in flight may time out during the stop, and then the run sends another request
+	rd.restore(backup)
 	rd.mock.play(rd.scenarioWithoutFaults().withLatency("300ms"))
-	second := rd.startRunWithPageSize(secondPageSize)
-	if !rd.expectTakeover(second, r) {
-		r.signal(syscall.SIGCONT)
+	second := rd.startRunWithPageSize(otherPageSize)
+	if !rd.expectTakeover(second, frozen) {
+		frozen.signal(syscall.SIGCONT)
 		return false
 	}
-	rd.waitUntil(second, "the second run has stored as many pages", func() bool { return rd.db.seq() >= seq })
+	rd.waitUntil(second, "the second run has reached the same seq", func() bool { return rd.db.seq() >= seq })
 	hit := rd.kill(second, 1) && rd.db.seq() == seq
 	rd.mock.play(rd.usual)
-	r.signal(syscall.SIGCONT)
-	rd.expectExit(r, 5)
+	frozen.signal(syscall.SIGCONT)
+	rd.expectExit(frozen, exitFenced)
 	return hit
 }
 
-// secondPageSize differs from roundPageSize, so that the same seq is another offset.
-const secondPageSize = 40
+// otherPageSize differs from roundPageSize. So two runs that have stored the same number of pages are at different offsets.
+const otherPageSize = 40
 
-// backUp backs up the database while the run works. The run loses its connections and goes on. The API answers slowly
-// meanwhile, so that the run does not reach the end of the stream.
+// backUp backs up the database while the run works. The run loses its connections and goes on. Meanwhile the API answers
+// slowly, so that the run does not reach the end of the stream.
 func (rd *round) backUp(r *run) backupPosition {
 	rd.t.Helper()
-	r.locked = false
+	r.holdsLock = false
 	rd.mock.play(rd.usual.withLatency("1s"))
 	rd.backup.take()
-	epoch, seq := rd.backup.stream()
+	position := rd.backup.position()
 	rd.reconnectAll()
 	rd.mock.play(rd.usual)
-	return backupPosition{epoch, seq}
+	return position
 }
 
-// backUpAndReplaceRun kills the run, backs up the database and starts a new run, whose claim is not in the backup. It
-// returns nil if the stream is complete or has too few pages left for another run.
-func (rd *round) backUpAndReplaceRun(r *run) (backupPosition, *run) {
+// backUpAndReplaceRun kills the run r, backs up the database and starts a new run, whose claim is not in the backup. newRun is
+// nil if the stream is complete or too few pages are left for another run.
+func (rd *round) backUpAndReplaceRun(r *run) (backup backupPosition, newRun *run) {
 	rd.t.Helper()
-	const ahead = 10 * roundPageSize
-	if rd.db.position()+ahead > roundEvents {
+	const minRemaining = 10 * roundPageSize
+	if rd.db.position()+minRemaining > roundEvents {
 		return backupPosition{}, nil
 	}
 	rd.kill(r, 1)
-	s := rd.backUp(r)
-	return s, rd.currentRun()
+	backup = rd.backUp(r)
+	return backup, rd.currentRun()
 }
 
-// restore replaces the database with its backup. It records which pages this removes, and starts a new follower.
-func (rd *round) restore(s backupPosition) {
+// restore replaces the database by its backup. It records which pages this removes, expects the epochs to continue from the
+// backup's, and starts a new follower.
+func (rd *round) restore(backup backupPosition) {
 	rd.t.Helper()
-	rd.dbProxy.reset()
+	rd.dbProxy.removeFaults()
 	rd.dbProxy.stop()
-	rd.db.terminatePawl() // so that nothing more is committed
+	rd.db.terminatePawl() // so that pawl commits no more pages before the restore
 	for id := range rd.db.pagesByRequest() {
-		rd.undone[id] = true
+		rd.removedPages[id] = true
 	}
 	rd.follower.finish(rd.db)
 	rd.backup.restore()
 	rd.dbProxy.restart()
 	rd.reconnectAll()
 	for id := range rd.db.pagesByRequest() {
-		delete(rd.undone, id)
+		delete(rd.removedPages, id)
 	}
-	rd.claims = s.epoch
+	rd.wantEpoch = backup.epoch
 	rd.follower = follow(rd.t, rd.databaseURL)
 	rd.report.restored++
 }
 
-// reconnectAll replaces the round's own connections to the database.
+// reconnectAll replaces the round's own connections to the database, and loads the truth into the new one.
 func (rd *round) reconnectAll() {
 	rd.t.Helper()
 	rd.db, rd.barrier.db, rd.barrier.holder = rd.reconnect(), rd.reconnect(), rd.reconnect()
 	rd.db.loadTruth(rd.mock)
 }
 
-// expectSetBack waits until the run exits with 3 because the database was set back.
+// expectSetBack waits until the run exits. It fails the test unless the run exits with exitAgain and reports that the database
+// was set back.
 func (rd *round) expectSetBack(r *run) {
 	rd.t.Helper()
-	rd.expectExit(r, 3)
+	rd.expectExit(r, exitAgain)
 	if r.stderr.count("set back") == 0 {
-		rd.t.Errorf("the run does not report that the database was set back: %s", r.tail())
+		rd.t.Errorf("the run does not report that the database was set back: %s", r.logTail())
 	}
 }
 

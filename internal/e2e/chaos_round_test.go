@@ -21,38 +21,40 @@ const (
 	roundEvents   = 9_000
 	roundPageSize = 50
 	roundAPIKey   = "key-of-a-round"
-	// roundTimeout bounds each wait of a round. A run's own waits for a lock or before a retry are shorter.
+	// roundTimeout is the maximum time of each wait of a round. pawl itself never waits that long in a round.
 	roundTimeout = time.Minute
 )
 
-// A round reads one collection into one database while the runs are attacked. Its seed decides every random choice.
+// A round lets runs of pawl read one collection into one database, and attacks these runs. Its seed decides every random
+// choice.
 type round struct {
 	t      *testing.T
 	seed   uint64
 	report *chaosReport
 
 	mock              *mock
-	usual             scenario // that the mock plays between attacks
-	apiProxy, dbProxy *proxy   // in front of the mock and of the database
-	databaseURL       string   // without the proxy
-	db                *database
+	usual             scenario  // the scenario that the mock plays between attacks
+	apiProxy, dbProxy *proxy    // between pawl and the mock, and between pawl and the database
+	databaseURL       string    // the URL that leads to the database directly, without the proxy
+	db                *database // the round's own connection, without the proxy
 	barrier           *commitBarrier
 	follower          *follower
 
-	env        []string // of pawl
-	secrets    []string
-	processes  []*process
-	runs       []*run // that claimed the stream, in order
-	rateLimits int    // how often an attack set the API's rate limit
+	env        []string   // the environment of pawl
+	secrets    []string   // texts that pawl must not write
+	processes  []*process // all processes that the round has started
+	runs       []*run     // the runs that have claimed the stream, in this order
+	rateLimits int        // how often an attack set the API's rate limit
 
-	backup *backup
-	claims int             // of the stream; the epoch that the database must have
-	undone map[string]bool // ids of the requests whose stored pages a restored backup has removed
+	backup       *backup
+	wantEpoch    int             // the epoch that the stream must have
+	removedPages map[string]bool // ids of the requests whose stored pages a restore has removed
 }
 
 func newRound(t *testing.T, seed uint64, report *chaosReport) *round {
 	t.Helper()
-	rd := &round{t: t, seed: seed, report: report, usual: usualScenario(seed), databaseURL: pgtest.Database(t), undone: map[string]bool{}}
+	rd := &round{t: t, seed: seed, report: report, usual: usualScenario(seed), removedPages: map[string]bool{}}
+	rd.databaseURL = pgtest.Database(t)
 	rd.mock = startMock(t, "--events", strconv.Itoa(roundEvents), "--seed", strconv.FormatUint(seed, 10), "--api-key", roundAPIKey)
 	var apiURL, proxiedURL string
 	rd.apiProxy, apiURL = newProxyFor(t, "api", rd.mock.baseURL)
@@ -71,18 +73,19 @@ func newRound(t *testing.T, seed uint64, report *chaosReport) *round {
 	rd.backup = newBackup(t, rd.databaseURL)
 	t.Cleanup(func() {
 		if n := len(rd.runs); t.Failed() && n > 0 {
-			t.Logf("end of the last run's log: …%s", rd.runs[n-1].tail())
+			t.Logf("end of the last run's log: …%s", rd.runs[n-1].logTail())
 		}
 	})
 	return rd
 }
 
-// runAttacks makes the attacks of the plan in random order, until all have hit or the stream is complete. Then it lets a
-// run read the stream to its end.
+// runAttacks makes the attacks of the plan in random order, until all have hit or the stream is complete. An attack that has
+// missed its state is put back to the end of the plan. Then a run reads the stream to its end, and a replay replays the
+// remaining dead letters.
 func (rd *round) runAttacks(plan []attack) {
 	rd.t.Helper()
 	rd.random(0).Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	maxTurns := 2 * len(plan) // an attack that misses its state is tried again
+	maxTurns := 2 * len(plan)
 	for turn := 1; len(plan) > 0 && turn <= maxTurns; turn++ {
 		r := rd.currentRun()
 		if r == nil {
@@ -91,36 +94,40 @@ func (rd *round) runAttacks(plan []attack) {
 		a, random := plan[0], rd.random(turn)
 		plan = plan[1:]
 		rd.mock.play(rd.usual)
-		if !rd.waitForPages(r, random.IntN(3)) {
-			plan = append(plan, a)
+		if !rd.waitForPages(r, random.IntN(maxPagesBetween+1)) {
+			plan = append(plan, a) // the run has ended before the attack
 			continue
 		}
-		r.attacks = append(r.attacks, a.row())
+		r.attacks = append(r.attacks, a.reportName())
 		began := time.Now()
 		hit := a.strike(rd, r, random)
 		rd.report.addAttack(a, hit)
-		rd.t.Logf("turn %d, %s: hit %v, then at offset %d, %.1f s", turn, a.row(), hit, rd.db.position(), time.Since(began).Seconds())
-		if lost := rd.db.lostRecords(); len(lost) > 0 { // checked at once: a later pass would store them
+		rd.t.Logf("turn %d, %s: hit %v, then at offset %d, %.1f s", turn, a.reportName(), hit, rd.db.position(), time.Since(began).Seconds())
+		if lost := rd.db.lostRecords(); len(lost) > 0 { // a later check would not find them if a new pass stored them
 			rd.report.lost += len(lost)
-			rd.t.Fatalf("%d records are lost:\n%s", len(lost), strings.Join(lost[:min(20, len(lost))], "\n"))
+			rd.t.Fatalf("got %d lost records, want 0:\n%s", len(lost), joinFirst(lost))
 		}
 		rd.checkDone()
 		if !hit {
 			plan = append(plan, a)
 		}
 	}
-	rd.mock.play(rd.usual.withFaults(append(rd.missedFaults(), pick(rd.random(0), "empty-tail:1", "last-cursor:1"))...))
+	unusualEnd := pick(rd.random(0), "empty-tail:1", "last-cursor:1") // two faults that change the end of the stream
+	rd.mock.play(rd.usual.withFaults(append(rd.missedFaults(), unusualEnd)...))
 	if r := rd.currentRun(); r != nil {
-		rd.expectExit(r, 0)
+		rd.expectExit(r, exitDone)
 	}
 	rd.replayRest()
 }
 
-// missedFaults schedules, one after another, the usual faults that have hit no request yet. Most of them were due while an
-// attack played its own faults.
+// maxPagesBetween is the maximum number of pages that a run stores without a disturbance between two attacks.
+const maxPagesBetween = 2
+
+// missedFaults returns the usual faults that have not hit a request yet, each scheduled for a coming request. Most of them had been
+// scheduled for a request that came while an attack played its own faults.
 func (rd *round) missedFaults() (faults []string) {
 	rd.t.Helper()
-	const distance = 4
+	const distance = 4 // requests between two faults
 	request := rd.mock.summary().Requests
 	entries := rd.mock.journal(0)
 	for _, kind := range usualFaults {
@@ -132,14 +139,15 @@ func (rd *round) missedFaults() (faults []string) {
 	return faults
 }
 
-// random returns the random numbers of one turn. They do not depend on how many numbers other turns have used.
+// random returns a source of random numbers for one turn. Its numbers depend only on the round's seed and the turn, not on
+// how many numbers other turns have used.
 func (rd *round) random(turn int) *rand.Rand { return rand.New(rand.NewPCG(rd.seed, uint64(turn))) }
 
 // pick returns one of the values at random.
-func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
+func pick[T any](random *rand.Rand, values ...T) T { return values[random.IntN(len(values))] }
 
-// currentRun returns the run that works. It starts a new one if an attack has ended the last one, and returns nil if the
-// stream is complete.
+// currentRun returns the run that works. If an attack has ended the last run, it starts a new run. It returns nil if the last
+// run has completed the stream.
 func (rd *round) currentRun() *run {
 	rd.t.Helper()
 	if n := len(rd.runs); n > 0 && !rd.runs[n-1].finished {
@@ -147,12 +155,12 @@ func (rd *round) currentRun() *run {
 		if last.isRunning() {
 			return last
 		}
-		rd.expectExit(last, 0)
+		rd.expectExit(last, exitDone)
 		return nil
 	}
 	r := rd.startRun()
 	if !rd.waitUntil(r, "a run claims the stream", r.hasClaimed) {
-		rd.t.Fatalf("the run exits with %d before it claims the stream: %s", r.cmd.ProcessState.ExitCode(), r.tail())
+		rd.t.Fatalf("the run exited with %d, want it to claim the stream: %s", r.cmd.ProcessState.ExitCode(), r.logTail())
 	}
 	rd.addRun(r)
 	return r
@@ -160,8 +168,8 @@ func (rd *round) currentRun() *run {
 
 // addRun records that a run has claimed the stream.
 func (rd *round) addRun(r *run) {
-	r.locked = true
-	rd.claims++
+	r.holdsLock = true
+	rd.wantEpoch++
 	rd.runs = append(rd.runs, r)
 }
 
@@ -171,63 +179,76 @@ func (rd *round) startRun() *run { return rd.startRunWithPageSize(roundPageSize)
 // startRunWithPageSize starts `pawl run` with another page size.
 func (rd *round) startRunWithPageSize(pageSize int) *run {
 	rd.t.Helper()
-	after := rd.mock.summary().LastSeq // read first: the run may send a request at once
+	lastSeqBefore := rd.mock.summary().LastSeq // read before the start, since the run may send a request at once
 	p := start(rd.t, rd.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
 		"--page-size", strconv.Itoa(pageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	rd.processes = append(rd.processes, p)
-	return &run{process: p, after: after, unstored: new(int)}
+	return &run{process: p, lastSeqBefore: lastSeqBefore, unstored: new(int)}
 }
 
-// waitUntil waits until condition is true. It returns false if the run ends first.
+// waitUntil waits until condition is true. It returns false if the run ends first. what describes the condition in the message
+// of a test that fails after roundTimeout.
 func (rd *round) waitUntil(r *run, what string, condition func() bool) bool {
 	rd.t.Helper()
-	holds := false
+	isTrue := false
 	waitFor(rd.t, roundTimeout, what, func() bool {
-		running := r.isRunning()
-		holds = condition()
-		return holds || !running
+		running := r.isRunning() // read before condition, which may become true just before the run ends
+		isTrue = condition()
+		return isTrue || !running
 	})
-	return holds
+	return isTrue
 }
 
-// waitForPages waits until the run has stored this many more pages. It returns false if the run ends first.
+// waitForPages waits until this number of further pages is stored. It returns false if the run ends first.
 func (rd *round) waitForPages(r *run, pages int) bool {
 	rd.t.Helper()
 	seq := rd.db.seq()
 	return rd.waitUntil(r, "pages are stored", func() bool { return rd.db.seq() >= seq+pages })
 }
 
-// expectExit waits until the run exits by itself. It fails the test if the exit code is not want, or if the stream is not
-// done exactly when it is 0.
+// expectExit waits until the run exits by itself. It fails the test if the exit code is not want. It also checks that the
+// stream is done if want is exitDone, and not done otherwise.
 func (rd *round) expectExit(r *run, want int) {
 	rd.t.Helper()
 	ctx, cancel := context.WithTimeout(rd.t.Context(), roundTimeout)
 	defer cancel()
 	if code := r.wait(ctx); code != want {
-		rd.t.Errorf("exit %d, want %d: %s", code, want, r.tail())
+		rd.t.Errorf("exit %d, want %d: %s", code, want, r.logTail())
 	}
-	// After exit 5 another run may have completed the stream.
-	if done := rd.checkDone(); want != 5 && done != (want == 0) {
-		rd.t.Errorf("after exit %d: done %v", want, done)
+	done, wantDone := rd.checkDone(), want == exitDone
+	if want == exitFenced {
+		wantDone = done // another run may have completed the stream or not
+	}
+	if done != wantDone {
+		rd.t.Errorf("after a run that should exit with %d: got stream done %v, want %v", want, done, wantDone)
 	}
 	rd.finishRun(r)
 }
 
-// checkDone reports whether the stream is done. If it is, every record must be read and stored or parked.
+// checkDone reports whether the stream is done. It fails the test if a done stream is not at its end, or if a record is neither
+// stored nor parked.
 func (rd *round) checkDone() (done bool) {
 	rd.t.Helper()
 	if done = rd.db.count("SELECT count(*) FROM checkpoints WHERE done") == 1; !done {
 		return false
 	}
-	if position, lost := rd.db.position(), rd.db.lostRecords(); position != roundEvents || len(lost) > 0 {
+	if lost := rd.db.lostRecords(); len(lost) > 0 {
 		rd.report.lost += len(lost)
-		rd.t.Fatalf("the stream is done at offset %d of %d, and %d records are lost:\n%s", position, roundEvents, len(lost),
-			strings.Join(lost[:min(20, len(lost))], "\n"))
+		rd.t.Fatalf("the stream is done: got %d lost records, want 0:\n%s", len(lost), joinFirst(lost))
+	}
+	if position := rd.db.position(); position != roundEvents {
+		rd.t.Fatalf("the stream is done: got offset %d, want %d", position, roundEvents)
 	}
 	return true
 }
 
-// finishRun marks a run as finished, after the API has answered its last request.
+// joinFirst joins the first lines of a list, so that a message does not become too long.
+func joinFirst(lines []string) string {
+	const maxLines = 20
+	return strings.Join(lines[:min(maxLines, len(lines))], "\n")
+}
+
+// finishRun waits until the API has finished the run's last request, and marks the run as finished.
 func (rd *round) finishRun(r *run) {
 	rd.t.Helper()
 	eventually(rd.t, "no request is in flight", func() bool { return rd.mock.summary().InFlight == 0 })
@@ -237,25 +258,25 @@ func (rd *round) finishRun(r *run) {
 // A run is one process of `pawl run` in a round.
 type run struct {
 	*process
-	after    int      // number of the last request in the journal before the run's first
-	unstored *int     // number of pages it may have received and not stored, because of attacks
-	locked   bool     // it holds the stream's advisory lock
-	finished bool     // an attack has ended it, or it has exited as expected
-	attacks  []string // made on it, by name
+	lastSeqBefore int      // the number of the last request in the journal before the run's first request
+	unstored      *int     // how many pages the run may have received and not stored, because of attacks
+	holdsLock     bool     // the run holds the stream's advisory lock
+	finished      bool     // an attack has ended the run, or the run has exited as expected
+	attacks       []string // the names of the attacks on this run
 }
 
-// The log messages of pawl that the tests read, or their beginnings.
+// The beginnings of the log messages of pawl that the tests read.
 const (
 	logStored  = "page stored"
 	logRetry   = "trying again"
-	logRefused = "waiting for the API"
+	logAPIWait = "waiting for the API"
 	logNewPass = "the API no longer takes the cursor"
 )
 
 // logCount returns how often the log has a message that begins with this text.
 func (r *run) logCount(message string) int { return r.stderr.count(`"msg":"` + message) }
 
-// hasStored reports whether the run knows that the page with this seq is committed.
+// hasStored reports whether the run has logged that the page with this seq is stored.
 func (r *run) hasStored(seq int) bool {
 	return r.stderr.count(fmt.Sprintf(`"msg":%q,"seq":%d,`, logStored, seq)) > 0
 }
@@ -265,9 +286,9 @@ func (r *run) hasClaimed() bool {
 	return r.logCount("starting at the head")+r.logCount("resuming")+r.logCount("the stream is complete already") > 0
 }
 
-// remainingWait returns how long the run will still wait according to its log, and whether it has a page that is not stored
-// yet: then it waits for the database, not for the API.
-func (r *run) remainingWait() (left time.Duration, withPage bool) {
+// remainingWait returns how long the run will still wait, according to the last wait in its log. holdsPage reports whether the
+// run waits before a retry of a commit, and so has received a page that is not stored yet.
+func (r *run) remainingWait() (remaining time.Duration, holdsPage bool) {
 	for _, line := range slices.Backward(strings.Split(r.stderr.String(), "\n")) {
 		var message struct {
 			Time    time.Time `json:"time"`
@@ -275,21 +296,21 @@ func (r *run) remainingWait() (left time.Duration, withPage bool) {
 			Seconds float64   `json:"seconds"`
 			Why     string    `json:"why"`
 		}
-		if json.Unmarshal([]byte(line), &message) != nil { // a line that is not complete yet
+		if json.Unmarshal([]byte(line), &message) != nil { // pawl has not written the whole line yet
 			continue
 		}
-		refused := strings.HasPrefix(message.Text, logRefused)
-		if !refused && !strings.HasPrefix(message.Text, logRetry) {
+		isAPIWait, isRetry := strings.HasPrefix(message.Text, logAPIWait), strings.HasPrefix(message.Text, logRetry)
+		if !isAPIWait && !isRetry {
 			continue
 		}
-		left = time.Until(message.Time) + time.Duration(message.Seconds*float64(time.Second))
-		return left, !refused && !strings.HasPrefix(message.Why, "fetch page")
+		remaining = time.Until(message.Time) + time.Duration(message.Seconds*float64(time.Second))
+		return remaining, isRetry && !strings.HasPrefix(message.Why, "fetch page")
 	}
 	return 0, false
 }
 
-// tail returns the end of the log, for a failing test.
-func (r *run) tail() string {
+// logTail returns the end of the run's log, for the message of a failing test.
+func (r *run) logTail() string {
 	const maxBytes = 3000
 	text := r.stderr.String()
 	return text[max(0, len(text)-maxBytes):]

@@ -17,30 +17,31 @@ import (
 )
 
 var (
-	chaosDuration = flag.Duration("chaos.duration", 0, "how long TestChaos starts new rounds; 0: until each state was hit often enough")
+	chaosDuration = flag.Duration("chaos.duration", 0, "how long TestChaos starts new rounds; 0: until each attack has hit often enough")
 	chaosSeed     = flag.Uint64("chaos.seed", 0, "the seed of TestChaos's first round; 0: a random one, which is printed")
 )
 
 const (
-	// Without a duration, rounds are run until there were minKills kills in every state, but at most maxRounds.
+	// Without a duration, TestChaos plays rounds until each kind of kill has hit minKills times, but at most maxRounds rounds.
 	minKills  = 10
 	maxRounds = 5
-	// restoresFactor multiplies the restores of a round if there is a duration, to reach minRestores.
+	// restoresFactor multiplies the attacks of a round that restore a backup. It is used only with a duration, where the report
+	// must reach minRestores.
 	restoresFactor = 2
 )
 
-// TestChaos checks that no record is lost, doubled, altered or invented while runs are killed and disturbed in every state;
-// see the package documentation. It is not parallel, since a crash of the database would disturb other tests.
+// TestChaos checks that no record is lost, doubled, altered or invented while runs are killed and disturbed in every state. The
+// package documentation explains how. TestChaos is not parallel, because a crash of the database would disturb other tests.
 func TestChaos(t *testing.T) {
 	seed := *chaosSeed
 	for seed == 0 {
 		seed = rand.Uint64N(1_000_000)
 	}
-	attacks, notPlayed := attacks(), notPlayedYet
-	if why := cannotCrash(t); why == "" {
+	attacks, notPlayed := attacks(), faultsNotPlayed
+	if reason := reasonNotToCrash(t); reason == "" {
 		attacks = append(attacks, crashes()...)
 	} else {
-		notPlayed = append(notPlayed, "database crash: "+why)
+		notPlayed = append(notPlayed, "database crash: "+reason)
 	}
 	for i := range attacks {
 		if *chaosDuration > 0 && attacks[i].group == groupRestore {
@@ -55,16 +56,16 @@ func TestChaos(t *testing.T) {
 		}
 		fmt.Fprintf(os.Stderr, "chaos, seed %d\n%s", seed, table.String())
 	})
-	more := func(rounds uint64) bool {
+	needsRound := func(finishedRounds uint64) bool {
 		if *chaosDuration > 0 {
-			return rounds == 0 || time.Since(rep.began) < *chaosDuration
+			return finishedRounds == 0 || time.Since(rep.began) < *chaosDuration
 		}
-		return len(rep.gaps()) > 0 && rounds < maxRounds
+		return len(rep.missingHits()) > 0 && finishedRounds < maxRounds
 	}
-	for n := uint64(0); more(n); n++ {
+	for n := uint64(0); needsRound(n); n++ {
 		roundSeed := seed + n
-		repeat := fmt.Sprintf("make chaos DURATION=1s SEED=%d", roundSeed)
-		fmt.Fprintf(os.Stderr, "chaos: round %d, to repeat it: %s\n", n+1, repeat)
+		repeatCommand := fmt.Sprintf("make chaos DURATION=1s SEED=%d", roundSeed)
+		fmt.Fprintf(os.Stderr, "chaos: round %d; to repeat it, run: %s\n", n+1, repeatCommand)
 		began := time.Now()
 		passed := t.Run(fmt.Sprintf("seed=%d", roundSeed), func(t *testing.T) {
 			rd := newRound(t, roundSeed, rep)
@@ -73,11 +74,11 @@ func TestChaos(t *testing.T) {
 		})
 		rep.ran += time.Since(began)
 		if !passed {
-			t.Fatalf("round %d failed; to repeat it: %s", n+1, repeat)
+			t.Fatalf("round %d failed; to repeat it, run: %s", n+1, repeatCommand)
 		}
 	}
-	if gaps := rep.gaps(); *chaosDuration == 0 && len(gaps) > 0 {
-		t.Errorf("after %d rounds not hit often enough: %s", rep.rounds, strings.Join(gaps, "; "))
+	if missing := rep.missingHits(); *chaosDuration == 0 && len(missing) > 0 {
+		t.Errorf("after %d rounds, these have not hit often enough: %s", rep.rounds, strings.Join(missing, "; "))
 	}
 	if *chaosDuration > 0 && rep.hasTooFewRestores() {
 		t.Errorf("got %.1f restored backups a minute, want at least %d", rep.restoresPerMinute(), minRestores)
@@ -87,15 +88,15 @@ func TestChaos(t *testing.T) {
 // A chaosReport counts what happened in all rounds.
 type chaosReport struct {
 	began     time.Time
-	ran       time.Duration // of the rounds that have ended
+	ran       time.Duration // how long the finished rounds have taken
 	attacks   []attack
-	notPlayed []string // attacks and faults that could not be played, and why
+	notPlayed []string // the attacks and faults that were not played, each with the reason
 
 	rounds, passes, restored   int
-	hits, misses               map[string]int // by attack
-	faults                     map[string]int // requests, by kind
-	requests, idealRequests    int
-	causes                     map[string]int // requests, by cause
+	hits, misses               map[string]int // the number of attacks, by name
+	faults                     map[string]int // the number of requests that got a fault, by its kind
+	requests, idealRequests    int            // ideal is one request for each page of a pass
+	causes                     map[string]int // the number of requests, by cause
 	lost, doubled, unexplained int
 }
 
@@ -106,24 +107,24 @@ func newChaosReport(attacks []attack, notPlayed []string) *chaosReport {
 	}
 }
 
-// addAttack counts an attack. One that missed its state counts as a miss.
+// addAttack counts an attack. An attack counts as a miss if the run had left the state before the attack.
 func (rep *chaosReport) addAttack(a attack, hit bool) {
 	if hit {
-		rep.hits[a.row()]++
+		rep.hits[a.reportName()]++
 	} else {
-		rep.misses[a.row()]++
+		rep.misses[a.reportName()]++
 	}
 }
 
-// gaps returns the names of the attacks that have not hit often enough, and of the usual faults that hit no request.
-func (rep *chaosReport) gaps() (names []string) {
+// missingHits returns the names of the attacks that have not hit often enough, and of the usual faults that have hit no request.
+func (rep *chaosReport) missingHits() (names []string) {
 	for _, a := range rep.attacks {
 		minHits := 1
 		if a.group == groupKill {
 			minHits = minKills
 		}
-		if rep.hits[a.row()] < minHits {
-			names = append(names, a.row())
+		if rep.hits[a.reportName()] < minHits {
+			names = append(names, a.reportName())
 		}
 	}
 	for _, kind := range usualFaults {
@@ -134,7 +135,7 @@ func (rep *chaosReport) gaps() (names []string) {
 	return names
 }
 
-// minRestores is the number of backups that the rounds must restore each minute, if they ran for a minute or longer.
+// minRestores is the number of backups that the rounds must restore each minute, if they take a minute or longer.
 const minRestores = 3
 
 func (rep *chaosReport) restoresPerMinute() float64 {
@@ -144,7 +145,7 @@ func (rep *chaosReport) restoresPerMinute() float64 {
 	return float64(rep.restored) / rep.ran.Minutes()
 }
 
-// hasTooFewRestores reports whether the rounds have restored fewer backups than minRestores requires.
+// hasTooFewRestores reports whether the rounds took a minute or longer and restored fewer backups than minRestores requires.
 func (rep *chaosReport) hasTooFewRestores() bool {
 	return rep.ran >= time.Minute && rep.restoresPerMinute() < minRestores
 }
@@ -155,28 +156,28 @@ func (rep *chaosReport) print(to io.Writer) error {
 	row := func(name string, n int) { fmt.Fprintf(w, "%s\t%d\n", name, n) }
 	fmt.Fprintf(w, "%d rounds in %s\tcount\tmissed\n", rep.rounds, time.Since(rep.began).Round(time.Second))
 	for _, a := range rep.attacks {
-		fmt.Fprintf(w, "%s\t%d\t%d\n", a.row(), rep.hits[a.row()], rep.misses[a.row()])
+		fmt.Fprintf(w, "%s\t%d\t%d\n", a.reportName(), rep.hits[a.reportName()], rep.misses[a.reportName()])
 	}
-	for _, kind := range mockapi.FaultKinds() { // all of them: a fault that was not played has a 0
+	for _, kind := range mockapi.FaultKinds() { // also those that were not played, with the number 0
 		row("fault: "+string(kind), rep.faults[string(kind)])
 	}
 	row("new passes", rep.passes)
 	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", rep.restored, rep.restoresPerMinute())
 	row("requests", rep.requests)
 	row("  ideal", rep.idealRequests)
-	for _, cause := range []string{forPage, forRereading, forUndone, forEnd, forFault, forLimit, forCursor, forNothing} {
+	for _, cause := range []string{causeStored, causeReread, causeRemoved, causeEnd, causeFault, causeRateLimit, causeCursor, causeAttack} {
 		row("  "+cause, rep.causes[cause])
 	}
 	row("lost", rep.lost)
 	row("doubled", rep.doubled)
 	row("unexplained", rep.unexplained)
-	for _, what := range rep.notPlayed {
-		fmt.Fprintf(w, "not played: %s\n", what)
+	for _, entry := range rep.notPlayed {
+		fmt.Fprintf(w, "not played: %s\n", entry)
 	}
 	return w.Flush()
 }
 
-// TestTooFewRestores checks the rate of restored backups that `make chaos` requires.
+// TestTooFewRestores checks that hasTooFewRestores requires minRestores, which is 3 a minute, and only after the first minute.
 func TestTooFewRestores(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -192,7 +193,7 @@ func TestTooFewRestores(t *testing.T) {
 	} {
 		rep := chaosReport{restored: tt.restored, ran: tt.ran}
 		if got := rep.hasTooFewRestores(); got != tt.want {
-			t.Errorf("%d restores in %s: too few %v, want %v", tt.restored, tt.ran, got, tt.want)
+			t.Errorf("%d restores in %s: got too few %v, want %v", tt.restored, tt.ran, got, tt.want)
 		}
 	}
 }

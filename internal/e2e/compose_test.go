@@ -19,76 +19,82 @@ import (
 	"time"
 )
 
-// TestCompose checks that `docker compose up` completes a run whose traces are in Jaeger, and that a run also completes if
-// Jaeger stops in the middle.
+// TestCompose checks that `docker compose up` completes a run whose traces are in Jaeger. It also checks that a run completes if
+// Jaeger stops in the middle of it.
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	whole := newProject(t)
+	wholeTest := newProject(t)
 	t.Run("traces in Jaeger", func(t *testing.T) {
-		p := whole.withT(t)
+		p := wholeTest.forSubtest(t)
 		p.run("up", "--detach")
 		p.checkDone()
 		checkTraces(t, p.database(), &jaeger{t, p.run("port", "jaeger", "16686")})
 	})
-	whole.run("down", "--volumes", "--timeout", "1")
+	wholeTest.run("down", "--volumes", "--timeout", "1")
 	t.Run("Jaeger stops in the middle", func(t *testing.T) {
-		p := whole.withT(t)
+		p := wholeTest.forSubtest(t)
 		p.run("up", "--detach")
 		db := p.database()
-		eventually(t, "20 pages are stored", func() bool { return db.pages() >= 20 })
-		unlock := db.lockLedger(db.conn.Config().ConnString()) // the run could end before Docker has stopped the container
+		eventually(t, "a fifth of the pages is stored", func() bool { return db.pages() >= composePages/5 })
+		unlock := db.lockLedger(db.conn.Config().ConnString()) // so that the run cannot end before Docker has stopped Jaeger
 		p.run("stop", "--timeout", "0", "jaeger")
 		unlock()
-		if n := db.pages(); n >= 100 {
-			t.Fatalf("Jaeger was stopped after the run's end: %d pages are stored", n)
+		if n := db.pages(); n >= composePages {
+			t.Fatalf("pages stored when Jaeger was stopped: got %d, want fewer than %d", n, composePages)
 		}
 		p.checkDone()
 		if n := strings.Count(p.stderr("pawl"), "the collector does not take the traces"); n != 1 {
-			t.Errorf("got %d warnings about the collector, want 1: %s", n, p.stderr("pawl"))
+			t.Errorf("warnings about the collector: got %d, want 1: %s", n, p.stderr("pawl"))
 		}
 	})
 }
 
-// composeTimeout bounds one command, which may have to pull or build an image.
+// The run in docker-compose.yml.
+const (
+	composeEvents = 100_000
+	composePages  = 100
+)
+
+// composeTimeout is the maximum time of one command. A command may have to pull or build an image.
 const composeTimeout = 10 * time.Minute
 
-// A project runs docker-compose.yml under a project name of its own, on free ports.
+// A project runs docker-compose.yml on free ports. Its project name is used by no other program.
 type project struct {
 	t       *testing.T
 	command []string
 }
 
-// newProject returns a project that is removed when the test ends. It skips the test if there is no Docker Compose or no
-// Docker engine.
+// newProject returns a project, and removes it from Docker when the test ends. It skips the test if this machine has no Docker
+// Compose or no Docker engine.
 func newProject(t *testing.T) *project {
 	t.Helper()
-	ready := compose()
+	built := compose()
 	switch {
-	case ready.skip != "":
-		t.Skip("SKIPPED: " + ready.skip)
-	case ready.err != nil:
-		t.Fatal(ready.err)
+	case built.skipReason != "":
+		t.Skip("SKIPPED: " + built.skipReason)
+	case built.err != nil:
+		t.Fatal(built.err)
 	}
-	p := &project{t: t, command: ready.command}
+	p := &project{t: t, command: built.command}
 	t.Cleanup(p.down)
 	return p
 }
 
-// checkDone waits until pawl has exited with 0 and checks the numbers of events and pages.
+// checkDone waits until pawl's container has exited. It checks the exit code and the numbers of stored events and pages.
 func (p *project) checkDone() {
 	p.t.Helper()
 	if code := p.exitCode("pawl"); code != "0" {
-		p.t.Fatalf("exit %s: %s", code, p.stderr("pawl"))
+		p.t.Fatalf("pawl's container: exit %s, want 0: %s", code, p.stderr("pawl"))
 	}
 	db := p.database()
-	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != 100000 || pages != 100 {
-		p.t.Errorf("got %d events in %d pages, want 100000 in 100", events, pages)
+	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != composeEvents || pages != composePages {
+		p.t.Errorf("got %d events in %d pages, want %d in %d", events, pages, composeEvents, composePages)
 	}
 	db.checkLedger()
 }
 
-// withT returns the project for a subtest.
-func (p *project) withT(t *testing.T) *project {
+// forSubtest returns the same project for a subtest, whose failures it reports.
+func (p *project) forSubtest(t *testing.T) *project {
 	t.Helper()
 	return &project{t, p.command}
 }
@@ -101,13 +107,13 @@ func (p *project) run(args ...string) string {
 	return p.output(append(p.command, args...))
 }
 
-// exitCode waits until a service ends and returns its exit code.
+// exitCode waits until the container of a service has exited, and returns its exit code.
 func (p *project) exitCode(service string) string {
 	p.t.Helper()
 	return p.output([]string{"docker", "wait", p.run("ps", "--all", "--quiet", service)})
 }
 
-// stderr returns the log lines that a service has written.
+// stderr returns the log lines of a service. It leaves out all other output, such as the summary.
 func (p *project) stderr(service string) string {
 	p.t.Helper()
 	var lines []string
@@ -150,50 +156,62 @@ func (p *project) database() *database {
 	return connect(p.t, "postgres://pawl:pawl@"+p.run("port", "db", "5432")+"/pawl")
 }
 
-// A composition is the command of Docker Compose, with the project's images built.
+// A composition is the result of buildImages: a command of Docker Compose for a project whose images are built, or the reason
+// why there is none.
 type composition struct {
-	command []string // without the subcommand
-	skip    string   // why Docker Compose cannot be used here
-	err     error
+	command    []string // without a subcommand
+	skipReason string   // why this machine cannot run Docker Compose; "" if it can
+	err        error    // why the images could not be built
 }
 
-// compose builds the images once; concurrent callers wait. This takes minutes, so TestMain starts it first: TestChaos, which
-// runs alone, mostly waits in that time.
+// compose builds the images once; concurrent callers wait. This takes minutes, so TestMain starts it before the tests. It is
+// then mostly finished before TestCompose needs it, since TestChaos runs first and alone, and uses little CPU time.
 var compose = sync.OnceValue(func() composition { return buildImages(context.Background()) })
 
 var composeDown = []string{"down", "--volumes", "--rmi", "local", "--timeout", "1"}
 
-// buildImages builds the images. The project's name depends on this checkout's path. So other checkouts do not interfere,
-// and what a killed test left behind is removed first.
-func buildImages(ctx context.Context) (c composition) {
+// buildImages builds the images. The project's name depends on the path of this checkout. So tests in another checkout do not
+// interfere, and buildImages can first remove what an earlier, killed test of this checkout has left.
+func buildImages(ctx context.Context) composition {
 	here, err := os.Getwd()
 	if err != nil {
 		return composition{err: err}
 	}
 	if err := exec.CommandContext(ctx, "docker", "info").Run(); err != nil {
-		return composition{skip: fmt.Sprint("no Docker engine: docker info: ", err)}
+		return composition{skipReason: fmt.Sprint("no Docker engine: docker info: ", err)}
 	}
-	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
-		if exec.CommandContext(ctx, command[0], append(command[1:], "version")...).Run() == nil {
-			c.command = slices.Concat(command, []string{"-p", fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))})
-			break
+	program := findCompose(ctx)
+	if program == nil {
+		return composition{skipReason: "no Docker Compose"}
+	}
+	projectName := fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))
+	command := slices.Concat(program, []string{"-p", projectName})
+	for _, subcommand := range [][]string{composeDown, {"build"}} {
+		if _, err := outputOf(ctx, slices.Concat(command, subcommand)); err != nil {
+			return composition{err: err}
 		}
 	}
-	if c.command == nil {
-		return composition{skip: "no Docker Compose"}
-	}
-	for _, step := range [][]string{composeDown, {"build"}} {
-		if c.err == nil {
-			_, c.err = outputOf(ctx, slices.Concat(c.command, step))
-		}
-	}
-	return c
+	return composition{command: command}
 }
 
-// isSelected reports whether the -run flag selects the test of that name.
-func isSelected(name string) bool {
+// findCompose returns the command of Docker Compose, which is a plugin of docker or a program of its own. It returns nil if
+// there is neither.
+func findCompose(ctx context.Context) []string {
+	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
+		if exec.CommandContext(ctx, command[0], append(command[1:], "version")...).Run() == nil {
+			return command
+		}
+	}
+	return nil
+}
+
+// isTestSelected reports whether the flags of `go test` let the test with this name run.
+func isTestSelected(name string) bool {
 	flag.Parse()
-	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/")
-	wanted, err := regexp.MatchString(pattern, name)
-	return err == nil && wanted && flag.Lookup("test.list").Value.String() == ""
+	if flag.Lookup("test.list").Value.String() != "" { // then go test only lists the tests
+		return false
+	}
+	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/") // the part after / is for subtests
+	matches, err := regexp.MatchString(pattern, name)
+	return err == nil && matches
 }

@@ -9,10 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A database is a connection to a database that pawl writes to. It reads the tables as a user does.
+// A database is a connection to a database that pawl writes to. The tests read pawl's tables over it with SQL, without any code
+// of pawl.
 type database struct {
 	t    *testing.T
-	ctx  context.Context //nolint:containedctx // never cancelled, since clean-ups use the database too
+	ctx  context.Context //nolint:containedctx // without cancellation, since clean-ups use the database too
 	conn *pgx.Conn
 }
 
@@ -42,7 +43,7 @@ func (d *database) count(sql string) (n int) {
 	return n
 }
 
-// pages returns the number of committed pages, 0 if there is no schema yet.
+// pages returns the number of pages in the ledger, or 0 if the table does not exist yet.
 func (d *database) pages() int {
 	d.t.Helper()
 	if d.count("SELECT count(*) FROM pg_class WHERE relname = 'pages'") == 0 {
@@ -51,53 +52,55 @@ func (d *database) pages() int {
 	return d.count("SELECT count(*) FROM pages")
 }
 
-// lockLedger makes every commit wait at its ledger row until unlock is called: the transaction has written its events and
-// stays open.
+// lockLedger makes every transaction of pawl wait until unlock is called. The transaction has then written its events and waits
+// for the lock to insert its ledger row.
 func (d *database) lockLedger(databaseURL string) (unlock func()) {
 	d.t.Helper()
 	return d.lockInTransaction(databaseURL, "LOCK TABLE pages IN SHARE MODE")
 }
 
-// lockInTransaction runs the statement lock in a transaction of its own, which stays open until unlock is called.
-func (d *database) lockInTransaction(databaseURL, lock string) (unlock func()) {
+// lockInTransaction opens a connection and a transaction, and runs the statement lock in it. The transaction stays open until
+// unlock is called.
+func (d *database) lockInTransaction(databaseURL, lockStatement string) (unlock func()) {
 	d.t.Helper()
 	other := connect(d.t, databaseURL)
 	other.exec("BEGIN")
-	other.exec(lock)
+	other.exec(lockStatement)
 	return func() {
 		other.exec("ROLLBACK")
 		_ = other.conn.Close(other.ctx)
 	}
 }
 
-// seq returns the seq of the last committed page, 0 if there is none.
+// seq returns the seq of the last committed page, or 0 if there is none.
 func (d *database) seq() int {
 	d.t.Helper()
 	return d.count("SELECT coalesce(max(seq), 0) FROM pages")
 }
 
-// position returns the offset that the current pass has reached.
+// position returns the offset that the current pass has reached, or 0 if there is no checkpoint.
 func (d *database) position() int {
 	d.t.Helper()
 	return d.count("SELECT coalesce(max(position), 0) FROM checkpoints")
 }
 
-// epoch returns how often the stream was claimed.
+// epoch returns the checkpoint's epoch, which counts the claims of the stream, or 0 if there is no checkpoint.
 func (d *database) epoch() int {
 	d.t.Helper()
 	return d.count("SELECT coalesce(max(epoch), 0) FROM checkpoints")
 }
 
-// lastRequestID returns the id of the request that fetched the last stored page, "" if there is none.
+// lastRequestID returns the id of the request that fetched the last stored page, or "" if there is none.
 func (d *database) lastRequestID() (id string) {
 	d.t.Helper()
-	if err := d.conn.QueryRow(d.ctx, "SELECT coalesce((SELECT request_id FROM pages WHERE kind = 'page' ORDER BY seq DESC LIMIT 1), '')").Scan(&id); err != nil {
+	const query = "SELECT coalesce((SELECT request_id FROM pages WHERE kind = 'page' ORDER BY seq DESC LIMIT 1), '')"
+	if err := d.conn.QueryRow(d.ctx, query).Scan(&id); err != nil {
 		d.t.Fatal(err)
 	}
 	return id
 }
 
-// countOpenTransactions counts pawl's transactions that have written their events and wait at their ledger row.
+// countOpenTransactions counts pawl's transactions that have written their events and wait to insert their ledger row.
 func (d *database) countOpenTransactions() int {
 	d.t.Helper()
 	return d.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -112,8 +115,8 @@ func (d *database) terminatePawl() {
 		WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'pawl/%'`)
 }
 
-// checkLedger checks I5 over the whole database: checkpoint, ledger, events and dead letters agree, and the cursors of
-// consecutive pages form a chain.
+// checkLedger checks that the checkpoints, the ledger, the events and the dead letters agree (invariant I5, see package
+// domain). It also checks that each page was requested with the cursor that the page before it contained.
 func (d *database) checkLedger() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM checkpoints AS c
@@ -126,42 +129,46 @@ func (d *database) checkLedger() {
 	}
 	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.inserted <>
 		(SELECT count(*) FROM events AS e WHERE e.page_id = p.id)`); wrong > 0 {
-		d.t.Errorf("%d pages inserted another number of events than their ledger row says", wrong)
+		d.t.Errorf("pages with another number of events than their ledger row says: got %d, want 0", wrong)
 	}
-	if wrong := d.count(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS before, pass,
-		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain WHERE pass = pass_before AND cursor_in <> before`); wrong > 0 {
-		d.t.Errorf("the chain of cursors is broken at %d pages", wrong)
+	if wrong := d.count(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS cursor_before, pass,
+		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain
+		WHERE pass = pass_before AND cursor_in <> cursor_before`); wrong > 0 {
+		d.t.Errorf("pages that were not requested with the cursor of the page before: got %d, want 0", wrong)
 	}
 	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.kind = 'page' AND p.parked <>
 		(SELECT count(*) FROM dead_letters AS l WHERE l.page_id = p.id AND l.stream = p.stream)`); wrong > 0 {
-		d.t.Errorf("%d pages parked another number of dead letters than their ledger row says", wrong)
+		d.t.Errorf("pages with another number of dead letters than their ledger row says: got %d, want 0", wrong)
 	}
 }
 
-// checkPasses checks every page against the truth that loadTruth loaded. Each pass starts at the head and leaves no gap.
-// A page inserts and parks exactly those records that no earlier pass had reached; its other records are duplicates.
+// checkPasses checks every page against the truth, which the caller has loaded with loadTruth. Each pass must start at the head
+// and leave no gap. A page must insert or park the records that no earlier page had reached, and no others.
 func (d *database) checkPasses() {
 	d.t.Helper()
 	if wrong := d.count(`SELECT count(*) FROM (
 			SELECT *, position - received AS start,
-				coalesce(lag(position) OVER (PARTITION BY pass ORDER BY seq), 0) AS before,
-				coalesce(max(position) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS furthest
+				coalesce(lag(position) OVER (PARTITION BY pass ORDER BY seq), 0) AS end_before,
+				coalesce(max(position) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS max_end
 			FROM pages WHERE kind = 'page') AS p
-		WHERE start <> before OR (before = 0 AND cursor_in <> '') OR inserted <> (SELECT count(*) FROM truth AS t
-			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, furthest) AND t.index < position)
+		WHERE start <> end_before OR (end_before = 0 AND cursor_in <> '') OR inserted <> (SELECT count(*) FROM truth AS t
+			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, max_end) AND t.index < position)
 		OR parked <> (SELECT count(DISTINCT t.sha256) FROM truth AS t
-			WHERE t.outcome IN ('parked', 'repaired') AND t.index >= greatest(start, furthest) AND t.index < position AND NOT EXISTS
-				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, furthest)))`); wrong > 0 {
-		d.t.Errorf("%d pages leave a gap, or did not insert and park exactly their new records", wrong)
+			WHERE t.outcome IN ('parked', 'repaired') AND t.index >= greatest(start, max_end) AND t.index < position AND NOT EXISTS
+				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, max_end)))`); wrong > 0 {
+		d.t.Errorf("pages that leave a gap, or did not insert and park exactly their new records: got %d, want 0", wrong)
 	}
 }
 
-// checkEnd checks that the stream is done if and only if its run exited with 0, and that then all events are stored.
-func (d *database) checkEnd(code, events int) {
+// checkEnd checks the stream after a run that has exited with exitCode. After exitDone, the stream must be done and have
+// wantEvents events. After any other code, it must not be done.
+func (d *database) checkEnd(exitCode, wantEvents int) {
 	d.t.Helper()
-	done := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1
-	stored := d.count("SELECT count(*) FROM events")
-	if done != (code == 0) || done && stored != events {
-		d.t.Errorf("after exit %d: done %v, %d of %d events stored", code, done, stored, events)
+	done, wantDone := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1, exitCode == exitDone
+	if done != wantDone {
+		d.t.Errorf("after exit %d: got stream done %v, want %v", exitCode, done, wantDone)
+	}
+	if events := d.count("SELECT count(*) FROM events"); done && events != wantEvents {
+		d.t.Errorf("the stream is done: got %d stored events, want %d", events, wantEvents)
 	}
 }

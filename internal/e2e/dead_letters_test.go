@@ -15,40 +15,61 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestBadRecordParked checks that a bad record is parked with its exact bytes and a reason, and that the run goes on.
+// TestBadRecordParked checks that a bad record is parked with its exact bytes and a reason, and that the run stores the other
+// records.
 func TestBadRecordParked(t *testing.T) {
 	t.Parallel()
 	one, two, three := fmt.Sprintf(validEvent, 1), fmt.Sprintf(validEvent, 2), fmt.Sprintf(validEvent, 3)
-	tests := []struct{ name, from, to, why string }{
-		{"without a field", `"name":"event_abc123",`, "", "missing field in name"},
-		{"with a bad timestamp", `1769541553629`, `"yesterday"`, "bad timestamp in timestamp"},
-		{"with a NUL", `{"n":1}`, `{"n":"\u0000"}`, "NUL character in properties"},
-		{"with a value that only PostgreSQL refuses", `{"n":1}`, `{"n":1e400000}`, "unstorable in "},
+	tests := []struct {
+		name       string
+		old, bad   string // the bad record is a valid event in which bad replaces old
+		wantReason string
+	}{
+		{
+			name: "without a field",
+			old:  `"name":"event_abc123",`, bad: "", wantReason: "missing field in name",
+		},
+		{
+			name: "with a bad timestamp",
+			old:  validTimestamp, bad: `"yesterday"`, wantReason: "bad timestamp in timestamp",
+		},
+		{
+			name: "with a NUL",
+			old:  validProperties, bad: `{"n":"\u0000"}`, wantReason: "NUL character in properties",
+		},
+		{
+			name: "with a value that only PostgreSQL refuses",
+			old:  validProperties, bad: `{"n":1e400000}`, wantReason: "unstorable in ",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			bad := strings.Replace(three, tt.from, tt.to, 1)
-			environment, _ := serveBodies(t, "application/json", pageOf(3, "a", one), pageOf(3, "", bad, two))
+			bad := strings.Replace(three, tt.old, tt.bad, 1)
+			environment, _ := serveBodies(t, "application/json", pageOf(3, "next", one), pageOf(3, "", bad, two))
 			f := newFixture(t, environment)
-			if got := f.runPawl(0, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
+			if got := f.runPawl(exitDone, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
 				t.Errorf("summary: got %+v, want 2 inserted and 1 parked", got)
 			}
-			var why, payload string
-			if err := f.db.conn.QueryRow(f.ctx, "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters").Scan(&why, &payload); err != nil {
+			var reason, payload string
+			const query = "SELECT reason || ' in ' || field, convert_from(payload, 'UTF8') FROM dead_letters"
+			if err := f.db.conn.QueryRow(f.ctx, query).Scan(&reason, &payload); err != nil {
 				t.Fatal(err)
 			}
-			if why != tt.why || payload != bad {
-				t.Errorf("parked: got %q, payload %s, want %q, payload %s", why, payload, tt.why, bad)
+			if reason != tt.wantReason {
+				t.Errorf("reason: got %q, want %q", reason, tt.wantReason)
+			}
+			if payload != bad {
+				t.Errorf("payload: got %s, want %s", payload, bad)
 			}
 			f.db.checkLedger()
 		})
 	}
 }
 
-// TestRepairedRecords checks what happens when the API repairs bad records. The first pass parks one record of each bad
-// kind. In the second pass the API sends all of them correctly: every event is stored, and the dead letters that name
-// their event are superseded.
+// TestRepairedRecords checks what happens when the API repairs bad records. In the first pass, pawl parks one record of each bad
+// kind. In the second pass, the API sends all of them correctly. pawl must store every event, and mark the dead letters that
+// have the id of a stored event as superseded.
 func TestRepairedRecords(t *testing.T) {
 	t.Parallel()
 	const pageSize = 100
@@ -60,63 +81,92 @@ func TestRepairedRecords(t *testing.T) {
 	run := func(args ...string) {
 		t.Helper()
 		p := start(t, m.environment(databaseURL), "pawl", append([]string{"run", "--page-size", strconv.Itoa(pageSize)}, args...)...)
-		if code := p.wait(ctx); code != 0 {
+		if code := p.wait(ctx); code != exitDone {
 			t.Fatalf("exit %d: %s", code, p.stderr.String())
 		}
 	}
 	var drifts []string
 	for i, kind := range parkedDrifts {
-		drifts = append(drifts, fmt.Sprintf("%s@%d", kind, i*pageSize+(i+3)%pageSize))
+		indexInPage := (i + 3) % pageSize // one bad record in each page, each time at another index
+		drifts = append(drifts, fmt.Sprintf("%s@%d", kind, i*pageSize+indexInPage))
 	}
-	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: drifts})
+	withDrifts := scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: drifts}
+	m.play(withDrifts)
 	run()
-	db.checkTruth(m)
+	db.checkAgainstMock(m)
 	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(parkedDrifts) {
-		t.Errorf("got %d open dead letters, want %d", n, len(parkedDrifts))
+		t.Errorf("open dead letters: got %d, want %d", n, len(parkedDrifts))
 	}
 
-	m.play(scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: []string{}})
+	repaired := withDrifts
+	repaired.Drifts = []string{}
+	m.play(repaired)
 	run("--new-pass")
 	db.exec("DROP TABLE truth")
 	db.loadTruth(m)
-	if c := db.compare(); c != (comparison{}) {
-		t.Errorf("after the repair, rows that differ from the truth: %+v", c)
+	if rows := db.compareRows(); rows != (rowComparison{}) {
+		t.Errorf("rows after the repair: got differences from the truth %+v, want none", rows)
 	}
 	db.checkLedger()
 	if wrong := db.count(`SELECT count(*) FROM dead_letters
 		WHERE (resolution IS NOT DISTINCT FROM 'superseded') <> (event_id IS NOT NULL AND reason <> 'conflict')`); wrong > 0 {
-		t.Errorf("%d dead letters are superseded and should not be, or the reverse", wrong)
+		t.Errorf("dead letters that are wrongly superseded or wrongly not superseded: got %d, want 0", wrong)
 	}
 }
 
-// TestDeadLettersOfOneID checks that different records with one id are different dead letters, each with its exact bytes,
-// also after an earlier one was discarded. The same record in another form is the same dead letter.
+// TestDeadLettersOfOneID checks that different records with one id become different dead letters, each with its exact bytes. This
+// must also be so after an earlier dead letter was discarded. A record that has the same content as an earlier record, but is
+// written differently, must not become another dead letter.
 func TestDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
-	four := undecodableRecords(1, 2, 3, 4)
-	moved := strings.Replace(four[0], `"userId":"20000000-0000-4000-8000-000000000001",`, "", 1)
-	moved = strings.Replace(moved, "}}", `},"userId":"20000000-0000-4000-8000-000000000001"}`, 1)
-	moved = strings.Replace(moved, "1769541553629", `"2026-01-27T19:19:13.629Z"`, 1)
+	records := undecodableRecords(4)
+	const userID = `"userId":"20000000-0000-4000-8000-000000000001"`
+	reordered := strings.Replace(records[0], userID+",", "", 1)
+	reordered = strings.Replace(reordered, "}}", "},"+userID+"}", 1)
+	reordered = strings.Replace(reordered, validTimestamp, `"2026-01-27T19:19:13.629Z"`, 1)
+	respelled := respellRecord(records[0])
 	tests := []struct {
-		name    string
-		records []string
-		steps   func(s *sameIDStream)
-		want    []string // the bytes of the open dead letters at the end, in order
-		seen    int      // the sum over all dead letters
+		name     string
+		records  []string // the API's records
+		steps    func(s *sameIDStream)
+		wantOpen []string // the bytes of the open dead letters at the end, in order
+		wantSeen int      // the sum of seen over all dead letters
 	}{
-		{"four records are four dead letters", four, nil, four, 4},
-		{"a repeated record is the same dead letter", append(four[:1:1], four...), nil, four, 5},
-		{"another member order and time format are the same dead letter", []string{four[0], moved, four[1]}, nil, four[:2], 3},
-		{"spaces, escapes and line breaks are kept", []string{respellRecord(four[0]), four[1]}, nil, []string{respellRecord(four[0]), four[1]}, 2},
-		{"after a discard the same record opens no dead letter", four[:1], func(s *sameIDStream) {
-			s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
-			s.runPawl("run", "--new-pass")
-		}, nil, 2},
-		{"after a discard another record opens a dead letter", four[:1], func(s *sameIDStream) {
-			s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
-			s.api.setRecords(four[1:2])
-			s.runPawl("run", "--new-pass")
-		}, four[1:2], 2},
+		{
+			name:    "four records are four dead letters",
+			records: records, wantOpen: records, wantSeen: 4,
+		},
+		{
+			name:    "a repeated record is the same dead letter",
+			records: slices.Concat(records[:1], records), wantOpen: records, wantSeen: 5,
+		},
+		{
+			name:    "another member order and time format are the same dead letter",
+			records: []string{records[0], reordered, records[1]}, wantOpen: records[:2], wantSeen: 3,
+		},
+		{
+			name:    "spaces, escapes and line breaks are stored as they are",
+			records: []string{respelled, records[1]}, wantOpen: []string{respelled, records[1]}, wantSeen: 2,
+		},
+		{
+			name:    "after a discard the same record opens no dead letter",
+			records: records[:1],
+			steps: func(s *sameIDStream) {
+				s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
+				s.runPawl("run", "--new-pass")
+			},
+			wantOpen: nil, wantSeen: 2,
+		},
+		{
+			name:    "after a discard another record opens a dead letter",
+			records: records[:1],
+			steps: func(s *sameIDStream) {
+				s.runPawl("dlq", "discard", s.firstDeadLetter(), "--why", "known")
+				s.api.setRecords(records[1:2])
+				s.runPawl("run", "--new-pass")
+			},
+			wantOpen: records[1:2], wantSeen: 2,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -127,26 +177,22 @@ func TestDeadLettersOfOneID(t *testing.T) {
 				tt.steps(s)
 			}
 			s.runPawl("verify", "--against-api")
-			s.checkOpen(tt.want...)
-			if n := s.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.seen {
-				t.Errorf("sum of seen: got %d, want %d", n, tt.seen)
+			s.checkOpen(tt.wantOpen...)
+			if n := s.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.wantSeen {
+				t.Errorf("sum of seen: got %d, want %d", n, tt.wantSeen)
 			}
 			s.db.checkLedger()
 		})
 	}
 }
 
-// TestManyDeadLettersOfOneID checks that at most 16 dead letters of one id are stored, and that the last of them counts the
-// further records and shows their number. Otherwise an API that writes, for example, the request's time into each record
-// would fill the table.
+// TestManyDeadLettersOfOneID checks that pawl stores at most 16 dead letters of one id. The last of them must count the further
+// records and show their number. Without this limit, an API could fill the table, for example if it writes the time of the
+// request into each record.
 func TestManyDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
 	const records, maxOpen = 40, 16
-	numbers := make([]int, records)
-	for i := range numbers {
-		numbers[i] = i + 1
-	}
-	all := undecodableRecords(numbers...)
+	all := undecodableRecords(records)
 	s := newSameIDStream(t, all)
 	s.runPawl("run")
 	s.checkOpen(all[:maxOpen]...)
@@ -156,33 +202,33 @@ func TestManyDeadLettersOfOneID(t *testing.T) {
 	if n := s.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-maxOpen {
 		t.Errorf("others of the last dead letter: got %d, want %d", n, records-maxOpen)
 	}
-	last := strconv.Itoa(s.db.count("SELECT max(id) FROM dead_letters"))
-	if shown := s.runPawl("dlq", "show", last); !strings.Contains(shown, strconv.Itoa(records-maxOpen)) {
+	lastID := strconv.Itoa(s.db.count("SELECT max(id) FROM dead_letters"))
+	if shown := s.runPawl("dlq", "show", lastID); !strings.Contains(shown, strconv.Itoa(records-maxOpen)) {
 		t.Errorf("dlq show: got %s, want %d other records", shown, records-maxOpen)
 	}
 	s.runPawl("verify", "--against-api")
 	s.runPawl("run", "--new-pass")
-	s.runPawl("verify") // one more pass has found nothing new
+	s.runPawl("verify") // must find no difference after one more pass either
 	s.db.checkLedger()
 }
 
-// undecodableRecords returns a record for each number. All have the same id, and none has a name, which an event must have.
-func undecodableRecords(numbers ...int) []string {
-	var records []string
-	for _, n := range numbers {
-		record := strings.Replace(fmt.Sprintf(validEvent, 1), `"name":"event_abc123",`, "", 1)
-		records = append(records, strings.Replace(record, `{"n":1}`, fmt.Sprintf(`{"n":%d}`, n), 1))
+// undecodableRecords returns n different records with the same id. None has a name, so pawl cannot decode them.
+func undecodableRecords(n int) []string {
+	withoutName := strings.Replace(fmt.Sprintf(validEvent, 1), `"name":"event_abc123",`, "", 1)
+	records := make([]string, n)
+	for i := range records {
+		records[i] = strings.Replace(withoutName, validProperties, fmt.Sprintf(`{"n":%d}`, i+1), 1)
 	}
 	return records
 }
 
-// respellRecord returns the record with unnecessary spaces, line breaks and an escape.
+// respellRecord returns a record with the same content. It has additional spaces and line breaks, and an escaped letter.
 func respellRecord(record string) string {
 	record = strings.ReplaceAll(record, `,"`, ",\r\n  \"")
 	return strings.ReplaceAll(record, "mobile", `mob\u0069le`)
 }
 
-// A sameIDStream is a fixture whose API serves records that share an id.
+// A sameIDStream is a fixture whose API serves records that all have the same id.
 type sameIDStream struct {
 	*fixture
 
@@ -195,13 +241,13 @@ func newSameIDStream(t *testing.T, records []string) *sameIDStream {
 	return &sameIDStream{newFixture(t, api.environment), api}
 }
 
-// runPawl runs a command, which must exit with 0, and returns its output.
+// runPawl runs a command of pawl and returns its standard output. It fails the test if pawl does not exit with exitDone.
 func (s *sameIDStream) runPawl(args ...string) (stdout string) {
 	s.t.Helper()
 	if args[0] == "run" {
 		args = append(args, "--page-size", "100", "--max-reject-ratio", "1")
 	}
-	return s.fixture.runPawl(0, args...).stdout.String()
+	return s.fixture.runPawl(exitDone, args...).stdout.String()
 }
 
 func (s *sameIDStream) firstDeadLetter() string {
@@ -212,7 +258,8 @@ func (s *sameIDStream) firstDeadLetter() string {
 // checkOpen checks that the open dead letters have exactly these bytes, in the order in which they were parked.
 func (s *sameIDStream) checkOpen(want ...string) {
 	s.t.Helper()
-	rows, err := s.db.conn.Query(s.ctx, "SELECT convert_from(payload, 'UTF8') FROM dead_letters WHERE resolved_at IS NULL ORDER BY id")
+	const query = "SELECT convert_from(payload, 'UTF8') FROM dead_letters WHERE resolved_at IS NULL ORDER BY id"
+	rows, err := s.db.conn.Query(s.ctx, query)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -221,6 +268,6 @@ func (s *sameIDStream) checkOpen(want ...string) {
 		s.t.Fatal(err)
 	}
 	if !slices.Equal(got, want) {
-		s.t.Errorf("got %d open dead letters, want %d:\n%s\nwant:\n%s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
+		s.t.Errorf("open dead letters: got %d:\n%s\nwant %d:\n%s", len(got), strings.Join(got, "\n"), len(want), strings.Join(want, "\n"))
 	}
 }

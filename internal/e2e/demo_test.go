@@ -19,7 +19,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 )
 
-// A demo runs `make run` with a port and a data folder of its own, and no other settings.
+// A demo runs `make run` with a free port and a new data folder. All other settings have their defaults.
 type demo struct {
 	t           *testing.T
 	databaseURL string
@@ -28,7 +28,7 @@ type demo struct {
 
 func newDemo(t *testing.T) demo {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pawl-demo-") //nolint:usetesting // root's t.TempDir() can be reached by root alone
+	dir, err := os.MkdirTemp("", "pawl-demo-") //nolint:usetesting // only root could enter t.TempDir(), but the server runs as another account
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func newDemo(t *testing.T) demo {
 	return demo{t, "embedded:" + filepath.Join(dir, "demo"), port}
 }
 
-// run starts `make run` in a process group of its own.
+// run starts `make run` in its own process group, so that a signal can reach all programs that make starts.
 func (d demo) run() *process {
 	cmd := exec.CommandContext(context.WithoutCancel(d.t.Context()), "make", "--no-print-directory", "-C", filepath.Join("..", ".."), "run")
 	for _, pair := range os.Environ() {
@@ -59,14 +59,14 @@ func (d demo) run() *process {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := launch(d.t, cmd)
 	d.t.Cleanup(func() {
-		if p.isRunning() { // otherwise the programs that make started go on and hold its output open
+		if p.isRunning() { // kill also the programs that make has started; they would keep the output open
 			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		}
 	})
 	return p
 }
 
-// requests returns the number of requests that the demo's mock has received, -1 if the mock does not answer.
+// requests returns the number of requests that the demo's mock has received, or -1 if the mock does not answer.
 func (d demo) requests() int {
 	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, "http://127.0.0.1:"+d.port+"/_mock/journal/summary", http.NoBody)
 	if err != nil {
@@ -84,14 +84,15 @@ func (d demo) requests() int {
 	return s.Requests
 }
 
-// pawlPID returns the process id of the demo's `pawl run`, 0 if it is not running.
+// pawlPID returns the process id of the demo's `pawl run`, or 0 if it is not running. It finds the process by its arguments and
+// its DATABASE_URL.
 func (d demo) pawlPID() int {
 	environs, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil || len(environs) == 0 {
 		d.t.Skip("SKIPPED: there is no /proc to find processes in")
 	}
 	for _, file := range environs {
-		environ, _ := os.ReadFile(file) // an error means that the process has just ended
+		environ, _ := os.ReadFile(file) // it fails if the process has just ended, and for processes of other accounts
 		args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
 		if strings.HasPrefix(string(args), "bin/pawl\x00run\x00") && strings.Contains(string(environ), "DATABASE_URL="+d.databaseURL+"\x00") {
 			var pid int
@@ -102,7 +103,8 @@ func (d demo) pawlPID() int {
 	return 0
 }
 
-// pidFiles returns the pid files of the demo's PostgreSQL server. The server removes its file when it stops.
+// pidFiles returns the pid file of the demo's PostgreSQL server as a list. The list is empty if there is no pid file, since the
+// server removes the file when it stops.
 func (d demo) pidFiles() []string {
 	dir, _ := embeddedpg.Folder(d.databaseURL)
 	files, err := filepath.Glob(filepath.Join(dir, "pawl-postgres", "cluster", "data", "postmaster.pid"))
@@ -112,23 +114,24 @@ func (d demo) pidFiles() []string {
 	return files
 }
 
-// TestDemoKilled kills `make run` with SIGKILL ten times at random moments: pawl alone, or the whole process group. It
-// checks that the next run completes the stream, that no event is lost, and that no server is left running.
+// TestDemoKilled checks that `make run` completes its stream after it was killed ten times with SIGKILL at random moments. The
+// test kills pawl alone or the whole process group. The last run must lose no event and leave no server running.
 func TestDemoKilled(t *testing.T) {
 	t.Parallel()
+	const kills, maxRequests = 10, 11
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	d := newDemo(t)
-	random := rand.New(rand.NewPCG(4, 4))
-	for i := range 10 {
+	random := rand.New(rand.NewPCG(4, 4)) // a fixed seed, so that each test run waits for the same numbers of requests
+	for i := range kills {
 		p := d.run()
-		pid, wait := 0, random.IntN(13)-1
+		pid, minRequests := 0, random.IntN(maxRequests+2)-1 // -1: before the mock answers
 		eventually(t, "pawl has sent enough requests", func() bool {
 			pid = d.pawlPID()
-			return pid != 0 && d.requests() >= wait || !p.isRunning()
+			return pid != 0 && d.requests() >= minRequests || !p.isRunning()
 		})
 		if !p.isRunning() {
-			t.Fatalf("run %d ended before it was killed: %s", i, p.stderr.String())
+			t.Fatalf("run %d ended before it could be killed: %s", i, p.stderr.String())
 		}
 		if i%2 == 0 {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -138,30 +141,32 @@ func TestDemoKilled(t *testing.T) {
 		p.wait(ctx)
 	}
 	if len(d.pidFiles()) == 0 {
-		t.Error("no pid file after the kills: the server should still run")
+		t.Error("after the kills there is no pid file, but the server should still run")
 	}
+	const wantSummary = "complete, pass 1, seq 100,"
 	last := d.run()
-	if code := last.wait(ctx); code != 0 || !strings.Contains(last.stdout.String(), "complete, pass 1, seq 100,") {
-		t.Fatalf("exit %d: %s%s", code, last.stdout.String(), last.stderr.String())
+	if code := last.wait(ctx); code != exitDone || !strings.Contains(last.stdout.String(), wantSummary) {
+		t.Fatalf("last run: exit %d, want %d with %q: %s%s", code, exitDone, wantSummary, last.stdout.String(), last.stderr.String())
 	}
-	if again := d.run(); again.wait(ctx) != 0 || !strings.Contains(again.stderr.String(), "complete already") {
-		t.Errorf("run after the complete stream: %s%s", again.stdout.String(), again.stderr.String())
+	const wantLog = "complete already"
+	if p := d.run(); p.wait(ctx) != exitDone || !strings.Contains(p.stderr.String(), wantLog) {
+		t.Errorf("run of the complete stream: want exit %d with %q: %s%s", exitDone, wantLog, p.stdout.String(), p.stderr.String())
 	}
-	if left := d.pidFiles(); len(left) > 0 {
-		t.Errorf("the server still runs: %v", left)
+	if files := d.pidFiles(); len(files) > 0 {
+		t.Errorf("the server still runs: got pid file %v, want none", files)
 	}
 	dir, _ := embeddedpg.Folder(d.databaseURL)
-	server, err := embeddedpg.Open(ctx, dir, func(what string) { t.Log(what) })
+	server, err := embeddedpg.Open(ctx, dir, func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Close() //nolint:errcheck // the folder is removed anyway
 	db := connect(t, server.URL())
-	db.checkTruth(startMock(t, "--events", "100000"))
+	db.checkAgainstMock(startMock(t, "--events", "100000"))
 	db.checkLedger()
 }
 
-// TestEmbeddedServerStops checks that a run that gets a signal finishes its page, exits with 3, and stops its embedded
+// TestEmbeddedServerStops checks that a run that receives a signal finishes its page, exits with exitAgain, and stops its embedded
 // PostgreSQL server.
 func TestEmbeddedServerStops(t *testing.T) {
 	t.Parallel()
@@ -175,14 +180,14 @@ func TestEmbeddedServerStops(t *testing.T) {
 			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
 			eventually(t, "pages are fetched", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
 			if len(d.pidFiles()) == 0 {
-				t.Error("no pid file while pawl runs")
+				t.Error("there is no pid file, although pawl runs")
 			}
 			p.signal(signal)
-			if code := p.wait(ctx); code != 3 || !strings.Contains(p.stderr.String(), "run it again") {
-				t.Errorf("exit %d: %s", code, p.stderr.String())
+			if code := p.wait(ctx); code != exitAgain || !strings.Contains(p.stderr.String(), "run it again") {
+				t.Errorf("exit %d, want %d with \"run it again\": %s", code, exitAgain, p.stderr.String())
 			}
-			if left := d.pidFiles(); len(left) > 0 {
-				t.Errorf("the server still runs: %v", left)
+			if files := d.pidFiles(); len(files) > 0 {
+				t.Errorf("the server still runs: got pid file %v, want none", files)
 			}
 		})
 	}

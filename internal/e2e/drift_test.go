@@ -11,21 +11,22 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// driftedEvents is the number of records that startDrifted serves.
 const driftedEvents = 100_000
 
-// startDrifted starts a mock in which more than a quarter of the records have some drift.
+// startDrifted starts a mock that serves records with all kinds of drift. More than a quarter of the records have some drift.
 func startDrifted(t *testing.T) *mock {
 	t.Helper()
 	args := []string{"--events", strconv.Itoa(driftedEvents), "--seed", "11", "--rate-limit", "0"}
 	for _, drift := range allDrifts() {
 		args = append(args, "--drift", drift)
 	}
-	return startMockAs(t, withoutRace+"/mockapi", args...)
+	return startMockProgram(t, noRaceDir+"/mockapi", args...)
 }
 
-// TestDrift checks that every record of an API with all kinds of drift becomes what the truth says: a row, column by
-// column, or a dead letter, byte by byte. A second pass, with other page boundaries and so with other time formats of the
-// same events, adds nothing.
+// TestDrift checks that every record of an API with all kinds of drift becomes what the truth says: a row, compared column by
+// column, or a dead letter, compared byte by byte. A second pass with another page size must add nothing, although the API
+// then writes the times of the same events in other formats.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)
@@ -34,44 +35,58 @@ func TestDrift(t *testing.T) {
 	m := startDrifted(t)
 	db := connect(t, databaseURL)
 	db.loadTruth(m)
-	stored, deadLetters := db.wantStored(), db.wantDeadLetters()
-	// Some records come twice, so fewer are stored than announced, and pawl requests the last page once more.
-	for pass, want := range []summary{
-		{Pass: 1, Pages: 100, Received: driftedEvents, Inserted: stored, Duplicate: driftedEvents - stored - deadLetters, Parked: deadLetters, Requests: 101},
-		{Pass: 2, Pages: 129, Received: driftedEvents, Duplicate: driftedEvents, Requests: 130},
+	rows, deadLetters := db.countWantedRows(), db.countWantedDeadLetters()
+	parkedRecords := db.count("SELECT count(*) FROM truth WHERE outcome = 'parked'")
+	for _, pass := range []struct {
+		args []string
+		want summary
+	}{
+		{
+			args: []string{"--page-size", "1000"},
+			want: summary{
+				Pass: 1, Pages: 100, Inserted: rows, Parked: deadLetters, Duplicate: driftedEvents - rows - deadLetters,
+			},
+		},
+		{
+			args: []string{"--page-size", "777", "--new-pass"},
+			want: summary{Pass: 2, Pages: 129, Duplicate: driftedEvents},
+		},
 	} {
-		args := [][]string{{"--page-size", "1000"}, {"--page-size", "777", "--new-pass"}}[pass]
-		p := start(t, m.environment(databaseURL), withoutRace+"/pawl", append([]string{"run", "--json"}, args...)...)
-		if code := p.wait(ctx); code != 0 {
-			t.Fatalf("pass %d: exit %d: %s", pass+1, code, p.stderr.String())
+		p := start(t, m.environment(databaseURL), noRaceDir+"/pawl", append([]string{"run", "--json"}, pass.args...)...)
+		if code := p.wait(ctx); code != exitDone {
+			t.Fatalf("pass %d: exit %d, want %d: %s", pass.want.Pass, code, exitDone, p.stderr.String())
 		}
-		want.Stream, want.Done, want.Announced = "datasync", true, driftedEvents
+		want := pass.want
+		want.Stream, want.Done, want.Received, want.Announced = "datasync", true, driftedEvents, driftedEvents
+		// Some records come twice, so fewer records are stored and parked than announced. Then pawl requests the last page once
+		// more.
+		want.Requests = want.Pages + 1
 		if got := p.summary(); got != want {
-			t.Errorf("pass %d: got %+v, want %+v", pass+1, got, want)
+			t.Errorf("pass %d: got summary %+v, want %+v", want.Pass, got, want)
 		}
-		db.checkLoadedTruth()
+		db.checkAgainstTruth()
 		db.checkLedger()
-		db.checkDrift(pass + 1)
-		if n := db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != (pass+1)*db.count("SELECT count(*) FROM truth WHERE outcome = 'parked'") {
-			t.Errorf("pass %d: sum of seen: got %d, want once for each parked record and pass", pass+1, n)
+		db.checkDrift(want.Pass)
+		if n := db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != want.Pass*parkedRecords {
+			t.Errorf("pass %d: got %d as the sum of seen, want %d", want.Pass, n, want.Pass*parkedRecords)
 		}
 	}
 	db.checkPayloads(m)
 
-	// A replay with the same decoder resolves nothing, and verify finds no difference to the API.
+	// A replay by the same decoder resolves no dead letter, and verify finds no difference between the database and the API.
 	for _, args := range [][]string{{"dlq", "replay", "--all"}, {"verify", "--against-api"}} {
-		p := start(t, m.environment(databaseURL), withoutRace+"/pawl", args...)
-		if code := p.wait(ctx); code != 0 {
-			t.Errorf("pawl %v: exit %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
+		p := start(t, m.environment(databaseURL), noRaceDir+"/pawl", args...)
+		if code := p.wait(ctx); code != exitDone {
+			t.Errorf("pawl %v: exit %d, want %d: %s%s", args, code, exitDone, p.stdout.String(), p.stderr.String())
 		}
 	}
-	db.checkLoadedTruth()
+	db.checkAgainstTruth()
 	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != deadLetters {
-		t.Errorf("got %d open dead letters after the replay, want %d", n, deadLetters)
+		t.Errorf("open dead letters that were replayed once: got %d, want %d", n, deadLetters)
 	}
 }
 
-// TestDriftAfterKills checks that the result is the same if the run is killed twenty times.
+// TestDriftAfterKills checks that every record becomes what the truth says although the run is killed twenty times.
 func TestDriftAfterKills(t *testing.T) {
 	t.Parallel()
 	const kills = 20
@@ -81,34 +96,36 @@ func TestDriftAfterKills(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)
 	defer cancel()
 	run := func() *process {
-		return start(t, m.environment(databaseURL), withoutRace+"/pawl", "run", "--page-size", "1000")
+		return start(t, m.environment(databaseURL), noRaceDir+"/pawl", "run", "--page-size", "1000")
 	}
-	for hits := 0; hits < kills; {
-		p, before := run(), db.pages()
-		eventually(t, "pages are stored", func() bool { return db.pages() >= before+3 || !p.isRunning() })
+	const pagesBetween = 3 // so that all kills come before the end of the stream, which has 100 pages
+	for n := range kills {
+		p, pagesBefore := run(), db.pages()
+		eventually(t, "pages are stored", func() bool { return db.pages() >= pagesBefore+pagesBetween || !p.isRunning() })
 		p.kill()
 		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
-			t.Fatalf("the run ended by itself after %d kills: %s", hits, p.stderr.String())
+			t.Fatalf("the run ended by itself after %d kills: %s", n, p.stderr.String())
 		}
-		hits++
 	}
-	if p := run(); p.wait(ctx) != 0 {
-		t.Fatalf("the last run: %s", p.stderr.String())
+	last := run()
+	if code := last.wait(ctx); code != exitDone {
+		t.Fatalf("the last run: exit %d, want %d: %s", code, exitDone, last.stderr.String())
 	}
 	db.loadTruth(m)
-	db.checkLoadedTruth()
+	db.checkAgainstTruth()
 	db.checkLedger()
-	p := start(t, m.environment(databaseURL), withoutRace+"/pawl", "verify")
-	if code := p.wait(ctx); code != 0 && !hasOnlyAnnounced(code, p) {
-		t.Errorf("pawl verify: %s%s", p.stdout.String(), p.stderr.String())
+	p := start(t, m.environment(databaseURL), noRaceDir+"/pawl", "verify")
+	if code := p.wait(ctx); code != exitDone && !differsOnlyFromAnnounced(p, code) {
+		t.Errorf("pawl verify: exit %d: %s%s", code, p.stdout.String(), p.stderr.String())
 	}
-	if lost := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); lost > 0 {
-		t.Errorf("%d pages were stored twice", lost)
+	// The mock repeats only a few records in a page. A page of which more is duplicate was stored twice.
+	if n := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); n > 0 {
+		t.Errorf("pages that were stored twice: got %d, want 0", n)
 	}
 }
 
-// checkDrift compares the drift register with the truth: the path and kind of each drift, and how often it was received
-// in this number of passes. Parked records count as no drift.
+// checkDrift compares pawl's drift register with the truth after this number of passes: the path and the kind of each drift, and
+// how often it was received. The drift of parked records is not in the register.
 func (d *database) checkDrift(passes int) {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
@@ -132,20 +149,20 @@ func (d *database) checkDrift(passes int) {
 		if err := rows.Scan(&what, &registered, &sent); err != nil {
 			d.t.Fatal(err)
 		}
-		d.t.Errorf("drift %s: registered %d times, sent %d times", what, registered, sent)
+		d.t.Errorf("drift %s: got %d in the register, want %d", what, registered, sent)
 	}
 	if err := rows.Err(); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-// checkPayloads checks that the payload of each dead letter is, to the byte, a record that the mock has sent.
+// checkPayloads checks that the bytes of each dead letter's payload are the bytes of a record that the mock has sent.
 func (d *database) checkPayloads(m *mock) {
 	d.t.Helper()
-	served := map[string]bool{}
-	for _, e := range m.journal(0) {
-		for _, r := range e.Drifted {
-			served[r.SHA256] = true
+	served := map[string]bool{} // by SHA-256
+	for _, request := range m.journal(0) {
+		for _, record := range request.Drifted {
+			served[record.SHA256] = true
 		}
 	}
 	rows, err := d.conn.Query(d.ctx, "SELECT encode(sha256(payload), 'hex') FROM dead_letters")
@@ -155,15 +172,18 @@ func (d *database) checkPayloads(m *mock) {
 	defer rows.Close()
 	deadLetters := 0
 	for ; rows.Next(); deadLetters++ {
-		var sum string
-		if err := rows.Scan(&sum); err != nil {
+		var hash string
+		if err := rows.Scan(&hash); err != nil {
 			d.t.Fatal(err)
 		}
-		if !served[sum] {
-			d.t.Errorf("a dead letter has bytes that the API never sent: SHA-256 %s", sum)
+		if !served[hash] {
+			d.t.Errorf("a dead letter has bytes that the API never sent: SHA-256 %s", hash)
 		}
 	}
-	if err := rows.Err(); err != nil || deadLetters == 0 {
-		d.t.Fatalf("read %d dead letters: %v", deadLetters, err)
+	if err := rows.Err(); err != nil {
+		d.t.Fatal(err)
+	}
+	if deadLetters == 0 {
+		d.t.Fatal("got 0 dead letters, want at least 1")
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// checkTraces checks that Jaeger has exactly one trace for each page of the ledger, with the same counts of records,
-// requests and their results.
+// checkTraces checks that Jaeger has exactly one trace for each page of the ledger. Each trace must have the same counts of
+// records, requests, retries and rate limits as the page's ledger row.
 func checkTraces(t *testing.T, db *database, j *jaeger) {
 	t.Helper()
 	rows, err := db.conn.Query(db.ctx, "SELECT trace_id, seq, received, requests, retries, rate_limited FROM pages")
@@ -22,53 +22,59 @@ func checkTraces(t *testing.T, db *database, j *jaeger) {
 		t.Fatal(err)
 	}
 	ledger := map[string]ledgerRow{}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledgerRow])
+	pages, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledgerRow])
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range list {
+	for _, row := range pages {
 		ledger[row.TraceID] = row
 	}
-	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pageTraces()) >= len(list) })
+	// Jaeger stores the traces some time after pawl has sent them.
+	eventually(t, "Jaeger has as many traces as the ledger has pages", func() bool { return len(j.pageTraces()) >= len(pages) })
 	traces := j.pageTraces()
-	if len(traces) != len(list) {
-		t.Errorf("got %d traces, want %d, one for each page", len(traces), len(list))
+	if len(traces) != len(pages) {
+		t.Errorf("traces of pages: got %d, want %d", len(traces), len(pages))
 	}
+	const wantWith503 = 2 // docker-compose.yml has a 503 at request 25, and at requests 75 and 76 for one page
 	with503 := 0
 	for _, trace := range traces {
-		row, found := ledger[trace.ID]
-		if !found {
+		row, ok := ledger[trace.ID]
+		if !ok {
 			t.Errorf("trace %s is not in the ledger, which has %v", trace.ID, slices.Collect(maps.Keys(ledger)))
 			continue
 		}
-		page, statuses := trace.spansNamed("pawl page")[0], trace.statusCounts()
+		page, statuses := trace.spansNamed(pageSpan)[0], trace.statusCounts()
 		requests := len(trace.spansNamed("GET"))
 		traced := ledgerRow{
 			TraceID: trace.ID, Seq: page.number("pawl.seq"), Received: page.number("pawl.received"),
-			Requests: requests, Retries: requests - statuses[429] - 1, RateLimited: statuses[429],
+			Requests: requests, RateLimited: statuses[http.StatusTooManyRequests],
+			Retries: requests - statuses[http.StatusTooManyRequests] - 1, // 1: the request that got the page
 		}
-		if traced != row || statuses[200] != 1 || len(trace.spansNamed("commit")) != 1 {
-			t.Errorf("trace: got %+v with answers %v, want %+v with one commit and one answer 200", traced, statuses, row)
+		if traced != row || statuses[http.StatusOK] != 1 || len(trace.spansNamed("commit")) != 1 {
+			t.Errorf("trace: got %+v with answers by status %v, want %+v with one commit and one answer 200", traced, statuses, row)
 		}
-		if statuses[503] > 0 {
+		if statuses[http.StatusServiceUnavailable] > 0 {
 			with503++
 		}
 	}
-	if with503 != 2 { // requests 25 and 75 to 76 in docker-compose.yml
-		t.Errorf("got %d pages with a 503, want 2", with503)
+	if with503 != wantWith503 {
+		t.Errorf("pages with a 503: got %d, want %d", with503, wantWith503)
 	}
 }
 
-// A ledgerRow is the part of a page's ledger row that its trace holds too.
+// A ledgerRow contains the columns of a page's ledger row that its trace contains, too.
 type ledgerRow struct {
 	TraceID                                       string
 	Seq, Received, Requests, Retries, RateLimited int
 }
 
+// pageSpan is the name of the first span of a page's trace.
+const pageSpan = "pawl page"
+
 // A jaeger reads traces from a Jaeger server.
 type jaeger struct {
 	t       *testing.T
-	address string
+	address string // host and port of the query API
 }
 
 // A jaegerTrace is a trace in an answer of Jaeger's query API.
@@ -77,6 +83,7 @@ type jaegerTrace struct {
 	Spans []jaegerSpan `json:"spans"`
 }
 
+// A jaegerSpan is one span of a jaegerTrace.
 type jaegerSpan struct {
 	Name string `json:"operationName"`
 	Tags []struct {
@@ -85,10 +92,10 @@ type jaegerSpan struct {
 	} `json:"tags"`
 }
 
-// pageTraces returns the traces of pages.
+// pageTraces returns the traces of all pages that Jaeger has stored.
 func (j *jaeger) pageTraces() []jaegerTrace {
 	j.t.Helper()
-	query := url.Values{"service": {"pawl"}, "operation": {"pawl page"}, "limit": {"1000"}}
+	query := url.Values{"service": {"pawl"}, "operation": {pageSpan}, "limit": {"1000"}} // more than the pages of a run
 	u := url.URL{Scheme: "http", Host: j.address, Path: "/api/traces", RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(j.t.Context(), http.MethodGet, u.String(), http.NoBody)
 	if err != nil {
@@ -99,18 +106,18 @@ func (j *jaeger) pageTraces() []jaegerTrace {
 		j.t.Fatal(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
-	var found struct {
+	var answer struct {
 		Data []jaegerTrace `json:"data"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&found); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		j.t.Fatalf("GET %s: %s: %v", u.String(), resp.Status, err)
 	}
-	return found.Data
+	return answer.Data
 }
 
 // spansNamed returns the trace's spans with this name.
-func (t jaegerTrace) spansNamed(name string) (spans []jaegerSpan) {
-	for _, s := range t.Spans {
+func (trace jaegerTrace) spansNamed(name string) (spans []jaegerSpan) {
+	for _, s := range trace.Spans {
 		if s.Name == name {
 			spans = append(spans, s)
 		}
@@ -118,7 +125,7 @@ func (t jaegerTrace) spansNamed(name string) (spans []jaegerSpan) {
 	return spans
 }
 
-// number returns the value of a numeric tag, 0 if there is none.
+// number returns the value of the numeric tag key, or 0 if there is no such tag.
 func (s jaegerSpan) number(key string) int {
 	for _, tag := range s.Tags {
 		if n, ok := tag.Value.(float64); ok && tag.Key == key {
@@ -128,10 +135,10 @@ func (s jaegerSpan) number(key string) int {
 	return 0
 }
 
-// statusCounts counts the trace's requests by the status of the answer.
-func (t jaegerTrace) statusCounts() map[int]int {
+// statusCounts returns the number of the trace's requests for each status of an answer.
+func (trace jaegerTrace) statusCounts() map[int]int {
 	counts := map[int]int{}
-	for _, s := range t.spansNamed("GET") {
+	for _, s := range trace.spansNamed("GET") {
 		counts[s.number("http.response.status_code")]++
 	}
 	return counts

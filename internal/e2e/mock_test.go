@@ -17,10 +17,11 @@ import (
 	"time"
 )
 
-// testTimeout bounds what a test waits for. It is long, since it says nothing about pawl's speed.
+// testTimeout is the maximum time that a test waits for something. It is long, because the tests must not depend on the speed of
+// the machine.
 const testTimeout = 2 * time.Minute
 
-// A mock is a running mock API. The tests read its journal and its truth, and change its scenario, at its admin endpoint.
+// A mock is a running mock API. The tests use its admin endpoint to read its journal and its truth, and to change its scenario.
 type mock struct {
 	t       *testing.T
 	baseURL string
@@ -28,32 +29,33 @@ type mock struct {
 
 // A journalSummary is the part of the mock's journal summary that the tests check.
 type journalSummary struct {
-	Requests    int `json:"requests"`
-	InFlight    int `json:"in_flight"`
-	Pages       int `json:"pages"`
-	RateLimited int `json:"rate_limited"`
-	TooEarly    int `json:"too_early"`
-	Closed      int `json:"window_closed"`
-	LastSeq     int `json:"last_seq"`
-	Dropped     int `json:"dropped"`
-	Followed    int `json:"followed"`
+	Requests    int `json:"requests"`      // finished requests
+	InFlight    int `json:"in_flight"`     // requests that have arrived and are not finished
+	Pages       int `json:"pages"`         // valid pages that were sent completely
+	RateLimited int `json:"rate_limited"`  // requests that the rate limit refused
+	TooEarly    int `json:"too_early"`     // requests that came earlier than a 429 allowed
+	Closed      int `json:"window_closed"` // requests that came although the window's quota was used up
+	LastSeq     int `json:"last_seq"`      // the number of the last finished request
+	Dropped     int `json:"dropped"`       // requests that the journal has not stored
+	Followed    int `json:"followed"`      // requests that followed a redirect
 }
 
-var servingAt = regexp.MustCompile(`at (http://\S+)`)
+// mockURL finds the URL in the line that the mock logs when it is ready.
+var mockURL = regexp.MustCompile(`at (http://\S+)`)
 
 // startMock starts the mock API on a free port. It serves until the test ends.
 func startMock(t *testing.T, args ...string) *mock {
 	t.Helper()
-	return startMockAs(t, "mockapi", args...)
+	return startMockProgram(t, "mockapi", args...)
 }
 
-// startMockAs starts the mock API from the given program below bin.
-func startMockAs(t *testing.T, program string, args ...string) *mock {
+// startMockProgram does what startMock does. program is the path of the program, relative to bin.
+func startMockProgram(t *testing.T, program string, args ...string) *mock {
 	t.Helper()
 	p := start(t, nil, program, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
 	var m *mock
 	eventually(t, "the mock serves", func() bool {
-		found := servingAt.FindStringSubmatch(p.stderr.String())
+		found := mockURL.FindStringSubmatch(p.stderr.String())
 		if found != nil {
 			m = &mock{t: t, baseURL: found[1]}
 		}
@@ -62,7 +64,7 @@ func startMockAs(t *testing.T, program string, args ...string) *mock {
 	return m
 }
 
-// environment returns the variables that pawl needs to read from the mock into a database.
+// environment returns the environment variables that make pawl read from the mock into the database.
 func (m *mock) environment(databaseURL string) []string {
 	return []string{"API_BASE_URL=" + m.baseURL, "API_KEY=demo-key", "DATABASE_URL=" + databaseURL}
 }
@@ -71,6 +73,7 @@ func (m *mock) adminURL(path string) string {
 	return strings.TrimSuffix(m.baseURL, "/api/v1") + "/_mock" + path
 }
 
+// admin sends a GET request to the admin endpoint and returns the body of the answer. The caller must close it.
 func (m *mock) admin(ctx context.Context, path string) io.ReadCloser {
 	m.t.Helper()
 	url := m.adminURL(path)
@@ -83,7 +86,7 @@ func (m *mock) admin(ctx context.Context, path string) io.ReadCloser {
 		m.t.Fatal(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		m.t.Fatalf("GET %s: %s", url, resp.Status)
+		m.t.Fatalf("GET %s: got status %s, want 200", url, resp.Status)
 	}
 	return resp.Body
 }
@@ -100,21 +103,21 @@ func (m *mock) summary() (s journalSummary) {
 
 // An entry is one request in the mock's journal.
 type entry struct {
-	Seq         int    `json:"seq"`
+	Seq         int    `json:"seq"` // the number of the request in the journal
 	RequestID   string `json:"request_id"`
 	Cursor      string `json:"cursor"`
 	Status      int    `json:"status"`
 	Fault       string `json:"fault"`
 	RateLimited bool   `json:"rate_limited"`
-	Sound       bool   `json:"sound"` // the answer was a page that a client may accept
-	Last        bool   `json:"last"`  // it was sound and the last page of the stream
-	Delivered   bool   `json:"delivered"`
+	Sound       bool   `json:"sound"`     // the answer was a valid page
+	Last        bool   `json:"last"`      // the answer was a valid page, and the last page of the stream
+	Delivered   bool   `json:"delivered"` // the whole answer was handed to the network
 	Drifted     []struct {
 		SHA256 string `json:"sha256"`
-	} `json:"drifted"`
+	} `json:"drifted"` // the records of the answer that had drift
 }
 
-// journal returns the finished requests with a number greater than after, oldest first.
+// journal returns the finished requests whose number is greater than after, in the order of their numbers.
 func (m *mock) journal(after int) (entries []entry) {
 	m.t.Helper()
 	body := m.admin(m.t.Context(), fmt.Sprintf("/journal?after=%d", after))
@@ -132,11 +135,12 @@ func (m *mock) journal(after int) (entries []entry) {
 	}
 }
 
-// lastPageID returns the request id of the page that the mock sent last, or "" if none of the last few answers was a page.
+// lastPageID returns the id of the request that the mock last answered with a valid page. It returns "" if none of the last few
+// answers was a valid page.
 func (m *mock) lastPageID() (requestID string) {
 	m.t.Helper()
-	const few = 20
-	for _, e := range m.journal(max(0, m.summary().LastSeq-few)) {
+	const maxEntries = 20
+	for _, e := range m.journal(max(0, m.summary().LastSeq-maxEntries)) {
 		if e.Sound && e.Delivered {
 			requestID = e.RequestID
 		}
@@ -144,7 +148,7 @@ func (m *mock) lastPageID() (requestID string) {
 	return requestID
 }
 
-// A scenario says how the mock answers; see `mockapi --help`.
+// A scenario determines how the mock answers. `mockapi --help` explains its parts.
 type scenario struct {
 	RateLimit  int      `json:"rate_limit"`
 	RateWindow string   `json:"rate_window"`
@@ -160,19 +164,19 @@ func (s scenario) withLatency(latency string) scenario {
 	return s
 }
 
-// withFaults returns the scenario with these faults instead of its own.
+// withFaults returns the scenario with these faults instead of its own, such as "500:1" (every request) or "500@7" (request 7).
 func (s scenario) withFaults(faults ...string) scenario {
 	s.Faults = faults
 	return s
 }
 
-// withDrift returns the scenario with one more drift.
+// withDrift returns the scenario with one more drift, such as "missing-id:0.01".
 func (s scenario) withDrift(drift string) scenario {
 	s.Drifts = append(slices.Clone(s.Drifts), drift)
 	return s
 }
 
-// play changes how the mock answers requests that arrive from now on.
+// play replaces the mock's scenario. Requests that have arrived before are answered by the old scenario.
 func (m *mock) play(s scenario) {
 	m.t.Helper()
 	text, err := json.Marshal(s)
@@ -189,6 +193,6 @@ func (m *mock) play(s scenario) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
-		m.t.Fatalf("play %s: %s", text, answer)
+		m.t.Fatalf("play %s: got status %s, want 200: %s", text, resp.Status, answer)
 	}
 }

@@ -26,12 +26,14 @@ import (
 // TestMain builds the programs under test and then runs the tests.
 func TestMain(m *testing.M) {
 	if signal.Ignored(syscall.SIGHUP) {
-		// The tests were started by nohup. A process inherits an ignored signal, but not one that its parent handles.
+		// The tests were started by nohup, which ignores SIGHUP. The programs under test would inherit this. They do not
+		// inherit it from a parent that handles SIGHUP.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(buildAndTest(m))
 }
 
+// buildAndTest builds the programs twice, with and without the race detector, and runs the tests. It returns the exit code.
 func buildAndTest(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "pawl-e2e-")
 	if err != nil {
@@ -40,8 +42,8 @@ func buildAndTest(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	bin = dir
-	for _, args := range [][]string{{"-race", "-o", dir + "/"}, {"-o", filepath.Join(dir, withoutRace) + "/"}} {
-		build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build"}, args, []string{"./cmd/..."})...)
+	for _, flags := range [][]string{{"-race", "-o", dir + "/"}, {"-o", filepath.Join(dir, noRaceDir) + "/"}} {
+		build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build"}, flags, []string{"./cmd/..."})...)
 		build.Dir = filepath.Join("..", "..")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
@@ -49,18 +51,27 @@ func buildAndTest(m *testing.M) int {
 			return 1
 		}
 	}
-	if isSelected("TestCompose") {
+	if isTestSelected("TestCompose") {
 		go compose()
 	}
 	return pgtest.Main(m)
 }
 
-// withoutRace is for tests of a hundred thousand records: with the race detector they would take ten times as long.
-const withoutRace = "without-race"
+// noRaceDir is the subfolder of bin with the programs that are built without the race detector. Tests of 100,000 records use
+// them, because the race detector would make these tests ten times slower.
+const noRaceDir = "without-race"
 
-// bin is the folder of the programs under test, built with the race detector. Its subfolder withoutRace holds the programs
-// as users have them.
-var bin string //nolint:gochecknoglobals // TestMain has no other way to hand it to the tests
+// bin is the folder with the programs under test, built with the race detector.
+var bin string //nolint:gochecknoglobals // TestMain cannot pass a parameter to the tests
+
+// The exit codes of pawl.
+const (
+	exitDone     = 0 // the command has done its work
+	exitSettings = 2 // a setting is wrong
+	exitAgain    = 3 // the same command may succeed later
+	exitData     = 4 // the API's answers or the stored data are not as expected
+	exitFenced   = 5 // another runner holds the stream
+)
 
 // A process is a program under test that runs in the background.
 type process struct {
@@ -68,10 +79,11 @@ type process struct {
 	cmd    *exec.Cmd
 	stdout lockedBuffer
 	stderr lockedBuffer
-	ended  chan struct{}
+	ended  chan struct{} // closed when the process has ended
 }
 
-// start starts a program from bin. Its environment is env plus PATH and HOME. The process is killed when the test ends.
+// start starts a program from bin. The program's environment is env, PATH and an empty HOME folder. The process is killed when
+// the test ends.
 func start(t *testing.T, env []string, program string, args ...string) *process {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, program), args...)
@@ -98,15 +110,15 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// wait waits until the process ends and returns its exit code. It fails the test if ctx ends first, and if `pawl run` exits
-// with 0 although its stream is not done.
+// wait waits until the process ends, and returns its exit code. It fails the test if ctx ends first. It also fails the test if
+// `pawl run` exits with exitDone although its stream is not done.
 func (p *process) wait(ctx context.Context) int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
 		code := p.cmd.ProcessState.ExitCode()
-		if code == 0 && p.isRun() && !p.isStreamDone(ctx) {
-			p.t.Errorf("%v: exit 0, but the stream is not done: %s", p.cmd.Args, p.stderr.String())
+		if code == exitDone && p.isRun() && !p.isStreamDone(ctx) {
+			p.t.Errorf("%v: exited with 0, but the stream is not done: %s", p.cmd.Args, p.stderr.String())
 		}
 		return code
 	case <-ctx.Done():
@@ -115,12 +127,12 @@ func (p *process) wait(ctx context.Context) int {
 	}
 }
 
-// isRun reports whether the process is `pawl run` itself, not another program that starts it.
+// isRun reports whether the process is `pawl run`. It returns false for another program that starts `pawl run`.
 func (p *process) isRun() bool {
 	return filepath.Base(p.cmd.Path) == "pawl" && len(p.cmd.Args) > 1 && p.cmd.Args[1] == "run"
 }
 
-// isStreamDone reads the checkpoint of the process's stream from the process's DATABASE_URL.
+// isStreamDone reports whether the stream that the process reads is done. It reads the checkpoint from the process's database.
 func (p *process) isStreamDone(ctx context.Context) (done bool) {
 	p.t.Helper()
 	stream, databaseURL := "datasync", ""
@@ -152,20 +164,20 @@ func (p *process) isRunning() bool {
 	}
 }
 
-// signal sends s to the process if it is still running.
+// signal sends a signal to the process. It does nothing if the process has ended.
 func (p *process) signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		p.t.Errorf("%s to %v: %v", s, p.cmd.Args, err)
+		p.t.Errorf("send %s to %v: %v", s, p.cmd.Args, err)
 	}
 }
 
-// kill sends SIGKILL, as in a crash, and waits until the process has ended.
+// kill sends SIGKILL and waits until the process has ended.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// A fixture runs pawl against one API and a database of its own, for at most testTimeout.
+// A fixture runs pawl with one API and a database of its own. ctx ends after testTimeout.
 type fixture struct {
 	t           *testing.T
 	ctx         context.Context //nolint:containedctx // it bounds the whole test
@@ -174,7 +186,8 @@ type fixture struct {
 	db          *database
 }
 
-// newFixture creates a migrated database. environment returns the variables that pawl needs to read from the API into it.
+// newFixture creates a database with pawl's schema. environment returns the environment variables that make pawl read from the
+// test's API into this database.
 func newFixture(t *testing.T, environment func(databaseURL string) []string) *fixture {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -189,23 +202,23 @@ func (f *fixture) start(args ...string) *process {
 	return start(f.t, f.env, "pawl", args...)
 }
 
-// expectExit waits until the process ends. It fails the test if the exit code is not code.
-func (f *fixture) expectExit(p *process, code int) {
+// expectExit waits until the process ends. It fails the test if the process does not exit with wantCode.
+func (f *fixture) expectExit(p *process, wantCode int) {
 	f.t.Helper()
-	if got := p.wait(f.ctx); got != code {
-		f.t.Errorf("%v: exit %d, want %d: %s%s", p.cmd.Args[1:], got, code, p.stdout.String(), p.stderr.String())
+	if got := p.wait(f.ctx); got != wantCode {
+		f.t.Errorf("%v: exit %d, want %d: %s%s", p.cmd.Args[1:], got, wantCode, p.stdout.String(), p.stderr.String())
 	}
 }
 
-// runPawl runs pawl to its end. It fails the test if the exit code is not code.
-func (f *fixture) runPawl(code int, args ...string) *process {
+// runPawl runs pawl with args and waits until it ends. It fails the test if pawl does not exit with wantCode.
+func (f *fixture) runPawl(wantCode int, args ...string) *process {
 	f.t.Helper()
 	p := f.start(args...)
-	f.expectExit(p, code)
+	f.expectExit(p, wantCode)
 	return p
 }
 
-// A lockedBuffer collects a process's output while the test reads it.
+// A lockedBuffer collects the output of a process. The test may read it while the process writes.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -230,13 +243,15 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// eventually polls until condition is true. It fails the test if that takes longer than testTimeout.
+// eventually calls condition until it returns true. It fails the test if this takes longer than testTimeout. what describes the
+// condition in the message.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	waitFor(t, testTimeout, what, condition)
 }
 
-// waitFor polls until condition is true. It fails the test if that takes longer than timeout.
+// waitFor calls condition until it returns true. It fails the test if this takes longer than timeout. what describes the
+// condition in the message.
 func waitFor(t *testing.T, timeout time.Duration, what string, condition func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)

@@ -12,13 +12,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A proxy forwards connections between pawl and the API or the database. A test can make it cut and damage them.
+// A proxy forwards connections between pawl and the API or the database. A test can make the proxy close connections or drop
+// answers.
 type proxy struct {
 	t    *testing.T
 	toxi *toxiproxy.Proxy
 }
 
-// newProxy starts a proxy. It listens until the test ends.
+// newProxy starts a proxy in front of the address upstream. It listens until the test ends.
 func newProxy(t *testing.T, name, upstream string) *proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -30,7 +31,7 @@ func newProxy(t *testing.T, name, upstream string) *proxy {
 	return p
 }
 
-// newProxyFor starts a proxy for the server of serverURL. It returns the proxy and the URL that leads through it.
+// newProxyFor starts a proxy in front of the server of serverURL. proxiedURL is serverURL with the proxy's address.
 func newProxyFor(t *testing.T, name, serverURL string) (p *proxy, proxiedURL string) {
 	t.Helper()
 	u, err := url.Parse(serverURL)
@@ -42,36 +43,37 @@ func newProxyFor(t *testing.T, name, serverURL string) (p *proxy, proxiedURL str
 	return p, u.String()
 }
 
-// cut closes every connection and accepts new ones at once.
+// cut closes every connection. The proxy accepts new connections at once.
 func (p *proxy) cut() {
 	p.t.Helper()
 	p.stop()
 	p.restart()
 }
 
-// stop closes every connection and refuses new ones until restart.
+// stop closes every connection and refuses new connections until restart is called.
 func (p *proxy) stop() { p.toxi.Stop() }
 
-// restart accepts connections again after stop.
+// restart makes the proxy accept connections again after stop.
 func (p *proxy) restart() {
 	p.t.Helper()
 	eventually(p.t, "the proxy listens again", func() bool { return p.toxi.Start() == nil })
 }
 
-// dropAnswers withholds from the client everything that the server sends, on every connection, until reset.
+// dropAnswers drops all data that the server sends, on every connection, until removeFaults is called. In toxiproxy, this is a
+// timeout of 0.
 func (p *proxy) dropAnswers() {
 	p.t.Helper()
 	p.addToxic(`{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
 }
 
-// limitAnswers closes each connection after the server has sent this many more bytes, until reset.
+// limitAnswers closes each connection after it has forwarded this many more bytes of answers, until removeFaults is called.
 func (p *proxy) limitAnswers(bytes int) {
 	p.t.Helper()
 	p.addToxic(fmt.Sprintf(`{"type": "limit_data", "stream": "downstream", "attributes": {"bytes": %d}}`, bytes))
 }
 
-// reset forwards everything again. It closes the connections that have lost an answer, since the answer is gone.
-func (p *proxy) reset() { p.toxi.Toxics.ResetToxics(p.t.Context()) }
+// removeFaults ends dropAnswers and limitAnswers. toxiproxy then closes each connection that has lost data.
+func (p *proxy) removeFaults() { p.toxi.Toxics.ResetToxics(p.t.Context()) }
 
 func (p *proxy) addToxic(toxic string) {
 	p.t.Helper()

@@ -14,31 +14,34 @@ import (
 	"time"
 )
 
-// A recordsAPI serves a list of records in pages. A cursor names an offset in the list, so an answer depends only on the
-// request's cursor. A test can script single answers and block requests.
+// A recordsAPI serves a list of records in pages. A cursor contains an offset in the list. So an answer depends only on the
+// request, not on earlier requests. A test can replace answers by a script, and block requests.
 type recordsAPI struct {
 	baseURL string
 
 	mu       sync.Mutex
 	records  []string
-	script   func(pageRequest) (status int, body string) // may be nil; if its status is not 0, it is the answer
-	requests int
+	script   answerScript  // may be nil
+	requests int           // the number of requests so far
 	blocks   map[int]block // by page size
-	blocked  map[int]int   // requests that a block has refused or kept waiting, by page size
+	blocked  map[int]int   // how many requests were stopped since blockRequests, by page size
 }
+
+// An answerScript returns the answer to a request. If it returns the status 0, the recordsAPI answers with the usual page.
+type answerScript func(pageRequest) (status int, body string)
 
 // A pageRequest is one request for a page.
 type pageRequest struct {
-	number    int // of the request, from 1
-	from      int // the offset that the cursor names
-	limit     int
+	number    int // counts the API's requests from 1
+	offset    int // the offset in the cursor; 0 without a cursor
+	pageSize  int
 	hasCursor bool
 }
 
-// A block stops requests for pages at one offset or later.
+// A block stops requests for pages at minOffset or later.
 type block struct {
-	from   int
-	refuse bool // answer 429 with Retry-After: 1; otherwise no answer is sent while the block lasts
+	minOffset int
+	refuse    bool // true: the API answers 429 with Retry-After: 1; false: it does not answer before the block is removed
 }
 
 // serveRecords starts a recordsAPI. It serves until the test ends.
@@ -51,13 +54,14 @@ func serveRecords(t *testing.T, records []string) *recordsAPI {
 	return a
 }
 
+// ServeHTTP implements http.Handler. While a block without refuse applies, it waits.
 func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := a.receive(r)
+	request := a.receive(r)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for blocked := true; blocked; {
 		var refuse bool
-		if blocked, refuse = a.isBlocked(q); refuse {
+		if blocked, refuse = a.isBlocked(request); refuse {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
@@ -68,79 +72,92 @@ func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	status, body := a.answer(q)
+	status, body := a.answer(request)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	fmt.Fprint(w, body)
 }
 
-// receive counts a request and returns what it asks for.
+// receive counts a request and returns its parameters.
 func (a *recordsAPI) receive(r *http.Request) pageRequest {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests++
-	q := pageRequest{number: a.requests}
-	q.limit, _ = strconv.Atoi(r.URL.Query().Get("limit")) // pawl always sends one
-	cursor := r.URL.Query().Get("cursor")
-	q.hasCursor = cursor != ""
-	q.from, _ = strconv.Atoi(strings.TrimPrefix(cursor, "c")) // without a cursor the offset is 0
-	if h, ok := a.blocks[q.limit]; ok && q.from >= h.from {
-		a.blocked[q.limit]++
+	query := r.URL.Query()
+	cursor := query.Get("cursor")
+	request := pageRequest{number: a.requests, hasCursor: cursor != ""}
+	request.pageSize, _ = strconv.Atoi(query.Get("limit"))                  // pawl always sends a limit
+	request.offset, _ = strconv.Atoi(strings.TrimPrefix(cursor, cursorTag)) // without a cursor the offset is 0
+	if b, ok := a.blocks[request.pageSize]; ok && request.offset >= b.minOffset {
+		a.blocked[request.pageSize]++
 	}
-	return q
+	return request
 }
 
-func (a *recordsAPI) isBlocked(q pageRequest) (blocked, refuse bool) {
+// isBlocked reports whether a block applies to the request, and whether this block refuses requests.
+func (a *recordsAPI) isBlocked(request pageRequest) (blocked, refuse bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	h, ok := a.blocks[q.limit]
-	blocked = ok && q.from >= h.from
-	return blocked, blocked && h.refuse
+	b, ok := a.blocks[request.pageSize]
+	if !ok || request.offset < b.minOffset {
+		return false, false
+	}
+	return true, b.refuse
 }
 
-func (a *recordsAPI) answer(q pageRequest) (status int, body string) {
+func (a *recordsAPI) answer(request pageRequest) (status int, body string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.script != nil {
-		if status, body = a.script(q); status != 0 {
+		if status, body = a.script(request); status != 0 {
 			return status, body
 		}
 	}
-	return http.StatusOK, a.page(q, len(a.records))
+	return http.StatusOK, a.page(request, len(a.records))
 }
 
-// page returns the page that a request asks for. It announces total.
-func (a *recordsAPI) page(q pageRequest, total int) string {
-	from := min(q.from, len(a.records))
-	to := min(from+q.limit, len(a.records))
+// page returns the body of the page that a request asks for. The page announces total as the number of records.
+func (a *recordsAPI) page(request pageRequest, total int) string {
+	start := min(request.offset, len(a.records))
+	end := min(start+request.pageSize, len(a.records))
 	next := ""
-	if to < len(a.records) {
-		next = cursorAt(to)
+	if end < len(a.records) {
+		next = cursorAt(end)
 	}
-	return pageOf(total, next, a.records[from:to]...)
+	return pageOf(total, next, a.records[start:end]...)
 }
 
-func cursorAt(offset int) string { return "c" + strconv.Itoa(offset) }
+const cursorTag = "c"
 
-// setRecords replaces the list, from the next answer on.
+// cursorAt returns the cursor of the page that starts at offset.
+func cursorAt(offset int) string { return cursorTag + strconv.Itoa(offset) }
+
+// setRecords replaces the list of records. Later answers use the new list.
 func (a *recordsAPI) setRecords(records []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.records = records
 }
 
-// blockRequests applies a block, from now on, to the requests with the page size limit.
-func (a *recordsAPI) blockRequests(limit int, h block) {
+// removeScript removes the script. Later answers are the usual pages.
+func (a *recordsAPI) removeScript() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.blocks[limit], a.blocked[limit] = h, 0
+	a.script = nil
 }
 
-// hasBlocked reports whether a request with the page size limit was stopped since blockRequests.
-func (a *recordsAPI) hasBlocked(limit int) bool {
+// blockRequests applies a block to the requests with this page size. It replaces an earlier block.
+func (a *recordsAPI) blockRequests(pageSize int, b block) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.blocked[limit] > 0
+	a.blocks[pageSize], a.blocked[pageSize] = b, 0
+}
+
+// hasBlocked reports whether a request with this page size was stopped since blockRequests.
+func (a *recordsAPI) hasBlocked(pageSize int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.blocked[pageSize] > 0
 }
 
 // unblock removes all blocks.
@@ -150,12 +167,12 @@ func (a *recordsAPI) unblock() {
 	clear(a.blocks)
 }
 
-// environment returns the variables that pawl needs to read from the API into a database.
+// environment returns the environment variables that make pawl read from this API into the database.
 func (a *recordsAPI) environment(databaseURL string) []string {
 	return []string{"API_BASE_URL=" + a.baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
 }
 
-// validEvents returns n events that can be stored, with the ids 1 to n.
+// validEvents returns n events that pawl can store. Their ids end with the numbers 1 to n.
 func validEvents(n int) []string {
 	events := make([]string, n)
 	for i := range events {
@@ -164,39 +181,40 @@ func validEvents(n int) []string {
 	return events
 }
 
-// removeScript lets the API answer all requests itself again.
-func (a *recordsAPI) removeScript() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.script = nil
-}
-
-// validEvent is the format of an event as the API sends it. Its argument is the last part of the id.
+// validEvent is the format of an event as the API sends it. Its only argument is the number at the end of the event's id.
 const validEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
-	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":{"n":1},` +
-	`"timestamp":1769541553629,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
+	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":` + validProperties + `,` +
+	`"timestamp":` + validTimestamp + `,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
 
-// pageOf returns the body of a page with these events. next is the cursor of the next page, "" on the last page.
+// Parts of validEvent that tests replace.
+const (
+	validProperties = `{"n":1}`
+	validTimestamp  = `1769541553629`
+)
+
+// pageOf returns the body of a page with these events. The page announces total as the number of all events. next is the cursor
+// of the next page; with "" the page is the last one.
 func pageOf(total int, next string, events ...string) string {
-	more, cursor := "false", "null"
+	hasMore, nextCursor := "false", "null"
 	if next != "" {
-		more, cursor = "true", `"`+next+`"`
+		hasMore, nextCursor = "true", `"`+next+`"`
 	}
 	return fmt.Sprintf(`{"data":[%s],"pagination":{"limit":2,"hasMore":%s,"nextCursor":%s,"cursorExpiresIn":null},`+
-		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), more, cursor, total, len(events))
+		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), hasMore, nextCursor, total, len(events))
 }
 
-// serveBodies answers the first request with the first body, and so on, and every further request with the last body.
-// environment returns the variables that pawl needs to read from this API into a database.
+// serveBodies starts an API that answers each request with the next of the bodies. After the last body, it repeats the last
+// body. environment returns the environment variables that make pawl read from this API into a database. requests counts the
+// requests.
 func serveBodies(
 	t *testing.T, contentType string, bodies ...string,
 ) (environment func(databaseURL string) []string, requests *atomic.Int64) {
 	t.Helper()
 	requests = &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		n := min(int(requests.Add(1)), len(bodies))
+		number := int(requests.Add(1))
 		w.Header().Set("Content-Type", contentType)
-		fmt.Fprint(w, bodies[n-1])
+		fmt.Fprint(w, bodies[min(number, len(bodies))-1])
 	}))
 	t.Cleanup(server.Close)
 	return func(databaseURL string) []string {

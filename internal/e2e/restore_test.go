@@ -14,96 +14,124 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestRestoredBackup checks that a runner notices a backup that is restored while it waits for the API. The runner has
-// stored pages since the backup. If it went on from its own position, the events between would be missing from a stream
-// that counts as complete.
+// TestRestoredBackup checks that a runner notices a backup that was restored while the runner waited for the API. The runner had
+// stored pages since the backup. If it continued from its own position, the events of these pages would be missing, although
+// the stream would count as complete.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name       string
-		state      string // that is restored
-		second     bool   // then another runner claims the stream, reaches the same seq and is killed
-		rateWait   bool   // the runner waits for the rate limit; otherwise for an answer
-		code       int
-		wantStderr string
+		name          string
+		restoredState string // beforeAll, beforeClaim or afterClaim
+		secondRunner  bool   // after the restore, another runner claims the stream, reaches the same seq and is killed
+		rateWait      bool   // true: the runner waits for the rate limit; false: it waits for an answer
+		exitCode      int
+		wantStderr    string
 	}{
-		{"another runner reaches the same seq", beforeClaim, true, false, 5, "another runner"},
-		{"another runner reaches the same seq, during a wait for the rate limit", beforeClaim, true, true, 5, "another runner"},
-		{"to a time before the claim", beforeClaim, false, false, 3, "set back"},
-		{"to a time before the claim, during a wait for the rate limit", beforeClaim, false, true, 3, "set back"},
-		{"to a time after the claim", afterClaim, false, false, 3, "set back"},
-		{"to a time before the first run", beforeAll, false, false, 3, "set back"},
+		{
+			name:          "another runner reaches the same seq",
+			restoredState: beforeClaim, secondRunner: true,
+			exitCode: exitFenced, wantStderr: "another runner",
+		},
+		{
+			name:          "another runner reaches the same seq, during a wait for the rate limit",
+			restoredState: beforeClaim, secondRunner: true, rateWait: true,
+			exitCode: exitFenced, wantStderr: "another runner",
+		},
+		{
+			name:          "to a time before the claim",
+			restoredState: beforeClaim,
+			exitCode:      exitAgain, wantStderr: "set back",
+		},
+		{
+			name:          "to a time before the claim, during a wait for the rate limit",
+			restoredState: beforeClaim, rateWait: true,
+			exitCode: exitAgain, wantStderr: "set back",
+		},
+		{
+			name:          "to a time after the claim",
+			restoredState: afterClaim,
+			exitCode:      exitAgain, wantStderr: "set back",
+		},
+		{
+			name:          "to a time before the first run",
+			restoredState: beforeAll,
+			exitCode:      exitAgain, wantStderr: "set back",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newRestoreTest(t, tt.rateWait)
-			p := s.restoreUnder(tt.state)
-			if tt.second {
-				s.runSecondUntil(3)
+			p := s.restoreDuringRun(tt.restoredState)
+			if tt.secondRunner {
+				s.runSecondUntil(restoredAtSeq)
 			}
 			s.proxy.restart()
 			s.api.unblock()
-			if code := p.wait(s.ctx); code != tt.code || !strings.Contains(p.stderr.String(), tt.wantStderr) {
-				t.Errorf("exit %d, want %d with %q: %s", code, tt.code, tt.wantStderr, p.stderr.String())
+			if code := p.wait(s.ctx); code != tt.exitCode || !strings.Contains(p.stderr.String(), tt.wantStderr) {
+				t.Errorf("exit %d, want %d with %q: %s", code, tt.exitCode, tt.wantStderr, p.stderr.String())
 			}
 			s.checkComplete()
 		})
 	}
 }
 
-// The states that TestRestoredBackup restores.
+// The states of which TestRestoredBackup restores a backup.
 const (
 	beforeAll   = "before the first run"
-	beforeClaim = "epoch 1, seq 1"
-	afterClaim  = "epoch 2, seq 2"
+	beforeClaim = "epoch 1, seq 1" // before the claim of the runner under test
+	afterClaim  = "epoch 2, seq 2" // after its claim and its first page
 )
 
 const (
-	restoreEvents = 8
-	firstLimit    = 2 // the page size of the runner under test
-	secondLimit   = 1 // the second runner's, so that the same seq is another offset
+	restoreEvents  = 8
+	restoredAtSeq  = 3 // the seq that the runner under test has reached when the backup is restored
+	firstPageSize  = 2 // of the runner under test
+	secondPageSize = 1 // of the second runner, which therefore has another offset at the same seq
 )
 
-// A restoreTest has a database, behind a proxy for the runner under test, and an API whose answers can be blocked.
+// A restoreTest has a database and an API whose answers the test can block. The runner under test uses the database through a
+// proxy.
 type restoreTest struct {
 	t           *testing.T
 	ctx         context.Context //nolint:containedctx // it bounds the whole test
 	api         *recordsAPI
 	proxy       *proxy
-	databaseURL string // without the proxy
+	databaseURL string // leads to the database directly, without the proxy
 	proxiedURL  string
-	rateWait    bool
+	rateWait    bool // true: a blocked request gets a 429; false: it gets no answer
 }
 
 func newRestoreTest(t *testing.T, rateWait bool) *restoreTest {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
-	s := &restoreTest{t: t, ctx: ctx, api: serveRecords(t, validEvents(restoreEvents)), databaseURL: pgtest.Database(t), rateWait: rateWait}
+	s := &restoreTest{t: t, ctx: ctx, databaseURL: pgtest.Database(t), rateWait: rateWait}
+	s.api = serveRecords(t, validEvents(restoreEvents))
 	s.proxy, s.proxiedURL = newProxyFor(t, "database", s.databaseURL)
 	return s
 }
 
-// restoreUnder lets a first run store one page and a second run continue to seq 3, and then restores the given state. It
-// returns the second run, which waits for the API. The run has lost its connections, and the proxy is stopped.
-func (s *restoreTest) restoreUnder(state string) *process {
+// restoreDuringRun lets a first run store one page and be killed. It lets a second run continue to seq 3, and then restores the
+// backup of the state. It returns the second run, which waits for the API and has lost its database connections. The proxy is
+// stopped.
+func (s *restoreTest) restoreDuringRun(restoredState string) *process {
 	s.t.Helper()
 	b := newBackup(s.t, s.databaseURL)
-	takeIn := func(current string) {
-		if current == state {
+	backUpIn := func(state string) {
+		if state == restoredState {
 			b.take()
 		}
 	}
-	takeIn(beforeAll)
-	first := s.runUntilBlocked(s.databaseURL, firstLimit, firstLimit)
+	backUpIn(beforeAll)
+	first := s.runUntilBlocked(s.databaseURL, firstPageSize, firstPageSize)
 	first.kill()
-	takeIn(beforeClaim)
-	p := s.runUntilBlocked(s.proxiedURL, firstLimit, 2*firstLimit)
-	takeIn(afterClaim)
-	s.moveBlock(3 * firstLimit)
-	if got := s.checkpoint(); got != "epoch 2, seq 3" {
-		s.t.Fatalf("before the restore: got %s, want epoch 2, seq 3", got)
+	backUpIn(beforeClaim)
+	p := s.runUntilBlocked(s.proxiedURL, firstPageSize, 2*firstPageSize)
+	backUpIn(afterClaim)
+	s.moveBlock(restoredAtSeq * firstPageSize)
+	if got, want := s.checkpoint(), "epoch 2, seq "+strconv.Itoa(restoredAtSeq); got != want {
+		s.t.Fatalf("before the restore: got %s, want %s", got, want)
 	}
 	s.proxy.stop()
 	b.restore()
@@ -111,58 +139,59 @@ func (s *restoreTest) restoreUnder(state string) *process {
 }
 
 // runUntilBlocked starts a run and waits until the API blocks its request for the page at offset.
-func (s *restoreTest) runUntilBlocked(databaseURL string, limit, offset int) *process {
+func (s *restoreTest) runUntilBlocked(databaseURL string, pageSize, offset int) *process {
 	s.t.Helper()
-	s.api.blockRequests(limit, block{offset, s.rateWait})
-	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(limit))
-	eventually(s.t, "the API blocks a request", func() bool { return s.api.hasBlocked(limit) || !p.isRunning() })
+	s.api.blockRequests(pageSize, block{minOffset: offset, refuse: s.rateWait})
+	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(pageSize))
+	eventually(s.t, "the API blocks a request", func() bool { return s.api.hasBlocked(pageSize) || !p.isRunning() })
 	if !p.isRunning() {
-		s.t.Fatalf("the run has ended: exit %d: %s", p.cmd.ProcessState.ExitCode(), p.stderr.String())
+		s.t.Fatalf("the run exited with %d, want it to wait for the API: %s", p.cmd.ProcessState.ExitCode(), p.stderr.String())
 	}
 	return p
 }
 
-// moveBlock lets the runner under test continue to offset.
+// moveBlock lets the runner under test continue, until the API blocks its request for the page at offset.
 func (s *restoreTest) moveBlock(offset int) {
 	s.t.Helper()
-	s.api.blockRequests(firstLimit, block{offset, s.rateWait})
-	eventually(s.t, "the API blocks a later request", func() bool { return s.api.hasBlocked(firstLimit) })
+	s.api.blockRequests(firstPageSize, block{minOffset: offset, refuse: s.rateWait})
+	eventually(s.t, "the API blocks a later request", func() bool { return s.api.hasBlocked(firstPageSize) })
 }
 
-// runSecondUntil lets another runner claim the stream and store pages until seq, and then kills it.
+// runSecondUntil lets another runner claim the stream and store pages up to seq, and then kills it. The restored backup contains
+// one page of firstPageSize events, with seq 1.
 func (s *restoreTest) runSecondUntil(seq int) {
 	s.t.Helper()
-	const stored = firstLimit // by the first run, as one page
-	second := s.runUntilBlocked(s.databaseURL, secondLimit, stored+(seq-1)*secondLimit)
+	offset := firstPageSize + (seq-1)*secondPageSize
+	second := s.runUntilBlocked(s.databaseURL, secondPageSize, offset)
 	if got, want := s.checkpoint(), "epoch 2, seq "+strconv.Itoa(seq); got != want {
 		s.t.Fatalf("the second runner: got %s, want %s", got, want)
 	}
 	second.kill()
 }
 
-// checkpoint returns the stream's epoch and seq, in words.
-func (s *restoreTest) checkpoint() (at string) {
+// checkpoint returns the stream's epoch and seq as text, for example "epoch 2, seq 3".
+func (s *restoreTest) checkpoint() (text string) {
 	s.t.Helper()
 	db := connect(s.t, s.databaseURL)
 	defer db.conn.Close(s.ctx) //nolint:errcheck // it was only read
-	if err := db.conn.QueryRow(s.ctx, "SELECT 'epoch ' || epoch || ', seq ' || seq FROM checkpoints").Scan(&at); err != nil {
+	if err := db.conn.QueryRow(s.ctx, "SELECT 'epoch ' || epoch || ', seq ' || seq FROM checkpoints").Scan(&text); err != nil {
 		s.t.Fatal(err)
 	}
-	return at
+	return text
 }
 
-// checkComplete runs pawl once more and checks that then every event is stored.
+// checkComplete runs pawl once more. It checks that every event is stored afterwards and that verify finds no difference.
 func (s *restoreTest) checkComplete() {
 	s.t.Helper()
-	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(firstLimit)}, {"verify"}, {"verify", "--against-api"}} {
+	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(firstPageSize)}, {"verify"}, {"verify", "--against-api"}} {
 		p := start(s.t, s.api.environment(s.databaseURL), "pawl", args...)
-		if code := p.wait(s.ctx); code != 0 {
-			s.t.Errorf("afterwards pawl %v: exit %d: %s%s", args, code, p.stdout.String(), p.stderr.String())
+		if code := p.wait(s.ctx); code != exitDone {
+			s.t.Errorf("pawl %v after the restore: exit %d, want %d: %s%s", args, code, exitDone, p.stdout.String(), p.stderr.String())
 		}
 	}
 	db := connect(s.t, s.databaseURL)
 	if n := db.count("SELECT count(*) FROM events"); n != restoreEvents {
-		s.t.Errorf("got %d events stored, want %d", n, restoreEvents)
+		s.t.Errorf("stored events: got %d, want %d", n, restoreEvents)
 	}
 	db.checkLedger()
 }
@@ -170,13 +199,13 @@ func (s *restoreTest) checkComplete() {
 // A backup is a copy of a test's database on the same server.
 type backup struct {
 	server    *database // a connection to serverURL
-	serverURL string    // of the server's database postgres
-	source    string    // URL of the database that is copied
-	name      string    // of that database
-	copyName  string    // of the copy
+	serverURL string    // the URL of the database postgres on the same server
+	source    string    // the URL of the database that is copied
+	name      string    // the name of the database that is copied
+	copyName  string    // the name of the copy
 }
 
-// newBackup prepares to copy a database. The copy is dropped when the test ends.
+// newBackup prepares to copy a database; take makes the copy. The copy is dropped when the test ends.
 func newBackup(t *testing.T, databaseURL string) *backup {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
@@ -190,32 +219,32 @@ func newBackup(t *testing.T, databaseURL string) *backup {
 	return b
 }
 
-// take copies the database and replaces an earlier copy. PostgreSQL copies only a database without connections, so take
-// ends every connection to it, also the test's own, and lets new ones be refused meanwhile.
+// take copies the database and replaces an earlier copy. PostgreSQL copies a database only if it has no connections. So take ends
+// every connection to the database, including the test's own, and refuses new connections until the copy is complete.
 func (b *backup) take() {
 	b.server.t.Helper()
 	b.drop(b.copyName)
-	b.server.exec("ALTER DATABASE " + quoted(b.name) + " ALLOW_CONNECTIONS false")
+	b.server.exec("ALTER DATABASE " + quoteName(b.name) + " ALLOW_CONNECTIONS false")
 	eventually(b.server.t, "the database is copied", func() bool {
 		b.server.exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '" + b.name + "'")
-		_, err := b.server.conn.Exec(b.server.ctx, "CREATE DATABASE "+quoted(b.copyName)+" TEMPLATE "+quoted(b.name))
-		return err == nil // an error means that a session began before connections were refused
+		_, err := b.server.conn.Exec(b.server.ctx, "CREATE DATABASE "+quoteName(b.copyName)+" TEMPLATE "+quoteName(b.name))
+		return err == nil // it fails if a session had begun before connections were refused
 	})
-	b.server.exec("ALTER DATABASE " + quoted(b.name) + " ALLOW_CONNECTIONS true")
+	b.server.exec("ALTER DATABASE " + quoteName(b.name) + " ALLOW_CONNECTIONS true")
 }
 
-// restore replaces the database with the copy. It ends every connection to the database.
+// restore replaces the database by the copy. This ends every connection to the database.
 func (b *backup) restore() {
 	b.server.t.Helper()
 	b.drop(b.name)
-	b.server.exec("CREATE DATABASE " + quoted(b.name) + " TEMPLATE " + quoted(b.copyName))
-	// Without a checkpoint, a crash soon afterwards sets the copied sequences back by up to 32, and ids are given out twice.
-	// No other way to restore a backup has this effect.
+	b.server.exec("CREATE DATABASE " + quoteName(b.name) + " TEMPLATE " + quoteName(b.copyName))
+	// If the server crashed before the next checkpoint, it would set the copied sequences back by up to 32, and they would
+	// return the same ids twice. This happens only with CREATE DATABASE; other ways to restore a backup do not have this effect.
 	b.server.exec("CHECKPOINT")
 }
 
-// stream returns the stream's epoch and seq in the copy.
-func (b *backup) stream() (epoch, seq int) {
+// position returns the stream's epoch and seq in the copy.
+func (b *backup) position() backupPosition {
 	b.server.t.Helper()
 	u, err := url.Parse(b.source)
 	if err != nil {
@@ -224,10 +253,10 @@ func (b *backup) stream() (epoch, seq int) {
 	u.Path = "/" + b.copyName
 	db := connect(b.server.t, u.String())
 	defer db.conn.Close(db.ctx) //nolint:errcheck // it was only read
-	return db.epoch(), db.seq()
+	return backupPosition{db.epoch(), db.seq()}
 }
 
-// reconnect opens a new connection to the server if a server crash has ended the old one.
+// reconnect opens a new connection to the server if a crash of the server has ended the old connection.
 func (b *backup) reconnect() {
 	b.server.t.Helper()
 	if b.server.conn.Ping(b.server.ctx) == nil {
@@ -243,10 +272,12 @@ func (b *backup) reconnect() {
 	})
 }
 
+// drop drops a database, also one with connections. It does nothing if the database does not exist.
 func (b *backup) drop(name string) {
 	b.server.t.Helper()
 	b.reconnect()
-	b.server.exec("DROP DATABASE IF EXISTS " + quoted(name) + " WITH (FORCE)")
+	b.server.exec("DROP DATABASE IF EXISTS " + quoteName(name) + " WITH (FORCE)")
 }
 
-func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }
+// quoteName returns the name as an SQL identifier.
+func quoteName(name string) string { return pgx.Identifier{name}.Sanitize() }

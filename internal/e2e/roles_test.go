@@ -13,8 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestRoles checks the SQL in the README about roles: with it the owner migrates, the writer stores but cannot change the
-// schema, and the reader only reads.
+// TestRoles checks the SQL about roles in docs/how-to/roles-and-grants.md. With these roles the owner must be able to migrate. The
+// writer must be able to store events but not to change the schema. The reader must only be able to read.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -25,43 +25,46 @@ func TestRoles(t *testing.T) {
 	if err := db.conn.QueryRow(ctx, "SELECT current_database()").Scan(&name); err != nil {
 		t.Fatal(err)
 	}
-	roles := strings.NewReplacer( // roles belong to the whole server, which other tests use
+	// Roles belong to the whole server, which other tests use too. So each role gets a name that contains the database's name.
+	ownRoles := strings.NewReplacer(
 		"pawl_owner", name+"_owner", "pawl_writer", name+"_writer", "pawl_reader", name+"_reader")
 	blocks := readRolesSQL(t)
 	if len(blocks) != 2 {
-		t.Fatalf("got %d blocks of SQL about roles in the README, want 2: for the superuser and for the owner", len(blocks))
+		t.Fatalf("blocks of SQL about roles: got %d, want 2: one for the superuser and one for the owner", len(blocks))
 	}
-	db.exec(roles.Replace(blocks[0]))
+	superuserSQL, ownerSQL := ownRoles.Replace(blocks[0]), ownRoles.Replace(blocks[1])
+	db.exec(superuserSQL)
 	t.Cleanup(func() {
 		for _, role := range []string{"pawl_reader", "pawl_writer", "pawl_owner"} {
-			db.exec(roles.Replace("DROP OWNED BY " + role + " CASCADE; DROP ROLE " + role))
+			db.exec(ownRoles.Replace("DROP OWNED BY " + role + " CASCADE; DROP ROLE " + role))
 		}
 	})
 	m := startMock(t, "--events", "1000", "--rate-limit", "0")
-	as := func(role string) string {
-		return pgtest.WithParam(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl"), "role", roles.Replace(role))
+	urlForRole := func(role string) string {
+		return pgtest.WithParam(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl"), "role", ownRoles.Replace(role))
 	}
-	step := func(role string, code int, wantStderr string, args ...string) {
+	runAs := func(role string, wantCode int, wantStderr string, args ...string) {
 		t.Helper()
-		p := start(t, m.environment(as(role)), "pawl", args...)
-		if got := p.wait(ctx); got != code || !strings.Contains(p.stderr.String(), wantStderr) {
-			t.Fatalf("%s, %v: exit %d, want %d with %q: %s", role, args, got, code, wantStderr, p.stderr.String())
+		p := start(t, m.environment(urlForRole(role)), "pawl", args...)
+		if got := p.wait(ctx); got != wantCode || !strings.Contains(p.stderr.String(), wantStderr) {
+			t.Fatalf("%s, %v: exit %d, want %d with %q: %s", role, args, got, wantCode, wantStderr, p.stderr.String())
 		}
 	}
-	db.exec(roles.Replace("GRANT USAGE ON SCHEMA pawl TO pawl_writer"))
-	step("pawl_writer", 2, "events_checkpoints_pages", "run", "--migrate", "check")
-	step("pawl_writer", 2, "permission denied", "run")
-	step("pawl_owner", 0, "", "migrate")
-	connect(t, as("pawl_owner")).exec(roles.Replace(blocks[1]))
-	step("pawl_reader", 2, "permission denied", "run", "--migrate", "check")
-	step("pawl_writer", 0, "", "run", "--migrate", "check")
-	step("pawl_reader", 0, "", "status")
-	connect(t, as("pawl_reader")).exec("SELECT 1 FROM events, pages, checkpoints LIMIT 1")
-	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).checkTruth(m)
+	db.exec(ownRoles.Replace("GRANT USAGE ON SCHEMA pawl TO pawl_writer"))
+	// The schema has not been migrated yet. The error names the first migration.
+	runAs("pawl_writer", exitSettings, "events_checkpoints_pages", "run", "--migrate", "check")
+	runAs("pawl_writer", exitSettings, "permission denied", "run")
+	runAs("pawl_owner", exitDone, "", "migrate")
+	connect(t, urlForRole("pawl_owner")).exec(ownerSQL)
+	runAs("pawl_reader", exitSettings, "permission denied", "run", "--migrate", "check")
+	runAs("pawl_writer", exitDone, "", "run", "--migrate", "check")
+	runAs("pawl_reader", exitDone, "", "status")
+	connect(t, urlForRole("pawl_reader")).exec("SELECT 1 FROM events, pages, checkpoints LIMIT 1")
+	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).checkAgainstMock(m)
 }
 
-// TestOtherProgramsTables checks that pawl refuses to use another program's table that has one of its names, that it works
-// in a schema of its own, and that it leaves the other table alone.
+// TestOtherProgramsTables checks that pawl does not use another program's table that has the same name as one of its own tables.
+// pawl must exit with exitSettings, must then work in another schema, and must leave the other table unchanged.
 func TestOtherProgramsTables(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -71,30 +74,31 @@ func TestOtherProgramsTables(t *testing.T) {
 	db.exec("CREATE TABLE events (theirs int); INSERT INTO events VALUES (1)")
 	m := startMock(t, "--events", "1000", "--rate-limit", "0")
 	p := start(t, m.environment(databaseURL), "pawl", "run")
-	if code := p.wait(ctx); code != 2 || !strings.Contains(p.stderr.String(), "search_path=pawl") {
-		t.Fatalf("exit %d: %s", code, p.stderr.String())
+	if code := p.wait(ctx); code != exitSettings || !strings.Contains(p.stderr.String(), "search_path=pawl") {
+		t.Fatalf("beside the other table: exit %d, want %d with \"search_path=pawl\": %s", code, exitSettings, p.stderr.String())
 	}
-	own := pgtest.WithParam(t, databaseURL, "search_path", "pawl")
-	p = start(t, m.environment(own), "pawl", "run")
-	if code := p.wait(ctx); code != 0 {
-		t.Fatalf("exit %d: %s", code, p.stderr.String())
+	ownSchema := pgtest.WithParam(t, databaseURL, "search_path", "pawl")
+	p = start(t, m.environment(ownSchema), "pawl", "run")
+	if code := p.wait(ctx); code != exitDone {
+		t.Fatalf("in its own schema: exit %d, want %d: %s", code, exitDone, p.stderr.String())
 	}
-	connect(t, own).checkTruth(m)
+	connect(t, ownSchema).checkAgainstMock(m)
 	if n := db.count("SELECT sum(theirs) FROM events"); n != 1 {
-		t.Error("the other program's rows have changed")
+		t.Errorf("sum of the other program's column: got %d, want 1", n)
 	}
 }
 
+// sqlBlock finds the blocks of SQL in Markdown.
 var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
-// readRolesSQL returns the blocks of SQL in the README's section about roles.
+// readRolesSQL returns the blocks of SQL in the section Roles of docs/how-to/roles-and-grants.md.
 func readRolesSQL(t *testing.T) (blocks []string) {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "docs", "how-to", "roles-and-grants.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "how-to", "roles-and-grants.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## Roles\n")
+	_, section, _ := strings.Cut(string(page), "\n## Roles\n")
 	section, _, _ = strings.Cut(section, "\n### ")
 	for _, found := range sqlBlock.FindAllStringSubmatch(section, -1) {
 		blocks = append(blocks, found[1])

@@ -3,48 +3,60 @@
 package e2e
 
 import (
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// TestSecondRunner checks that a second runner exits with 5 while the first one holds the stream, and does not disturb it.
+// TestSecondRunner checks that a second runner exits with exitFenced while the first one holds the stream, and that it does not
+// disturb the first runner.
 func TestSecondRunner(t *testing.T) {
 	t.Parallel()
-	m := startMock(t, "--events", "60000", "--rate-limit", "0", "--latency", "100ms")
+	const pages = 120 // so that the first runner still works when the second one has given up
+	m := startMock(t, "--events", strconv.Itoa(pages*500), "--rate-limit", "0", "--latency", "100ms")
 	f := newFixture(t, m.environment)
 	first := f.start("run", "--json", "--page-size", "500")
-	eventually(t, "the first has committed a page", func() bool { return f.db.pages() > 0 })
+	eventually(t, "the first runner has committed a page", func() bool { return f.db.pages() > 0 })
 
-	second := f.runPawl(5, "run", "--json", "--page-size", "500")
-	if second.stdout.String() != "" || !strings.Contains(second.stderr.String(), "another runner") {
-		t.Errorf("the second runner prints %q: %s", second.stdout.String(), second.stderr.String())
+	second := f.runPawl(exitFenced, "run", "--json", "--page-size", "500")
+	if out := second.stdout.String(); out != "" {
+		t.Errorf("standard output of the second runner: got %q, want none", out)
 	}
-	if epoch := f.db.count("SELECT epoch FROM checkpoints"); epoch != 1 || !first.isRunning() {
-		t.Errorf("after the second runner: epoch %d, want 1; the first one is running: %v, want true", epoch, first.isRunning())
+	if log := second.stderr.String(); !strings.Contains(log, "another runner") {
+		t.Errorf("standard error of the second runner: got %q, want it to contain \"another runner\"", log)
 	}
-	f.expectExit(first, 0)
-	if s := m.summary(); s.Requests != 120 {
-		t.Errorf("got %d requests, want 120, one for each page", s.Requests)
+	if epoch := f.db.epoch(); epoch != 1 {
+		t.Errorf("epoch after the second runner: got %d, want 1", epoch)
 	}
-	f.db.checkTruth(m)
+	if !first.isRunning() {
+		t.Error("the first runner has ended during the second one")
+	}
+	f.expectExit(first, exitDone)
+	if s := m.summary(); s.Requests != pages {
+		t.Errorf("requests: got %d, want %d, which is one for each page", s.Requests, pages)
+	}
+	f.db.checkAgainstMock(m)
 	f.db.checkLedger()
 }
 
-// TestFrozenRunner checks that a runner that was stopped and then replaced by another runner writes nothing when it
-// continues. Its database connections have been ended on the server meanwhile.
+// TestFrozenRunner checks that a runner writes nothing if it continues after another runner has replaced it. The test stops the
+// first runner with SIGSTOP and ends its database connections on the server. Then the next runner claims the stream, and the
+// first runner continues.
 func TestFrozenRunner(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// freeze stops the runner in a certain state. unlock lets the database go on.
-		freeze         func(p *process, m *mock, f *fixture) (unlock func())
-		whileNextWorks bool // it continues while the next runner works; otherwise after that one has finished
+		// freeze stops the runner in a certain state. unlock releases the lock that was needed for this state.
+		freeze func(p *process, m *mock, f *fixture) (unlock func())
+		// continuesEarly is true if the frozen runner continues while the next runner works, and false if it continues after
+		// the next runner has finished.
+		continuesEarly bool
 	}{
-		{"while fetching", freezeFetching, false},
-		{"while fetching, continues while the next runner works", freezeFetching, true},
-		{"in a transaction", freezeInTransaction, false},
-		{"in a transaction, continues while the next runner works", freezeInTransaction, true},
+		{name: "while fetching", freeze: freezeFetching, continuesEarly: false},
+		{name: "while fetching, continues while the next runner works", freeze: freezeFetching, continuesEarly: true},
+		{name: "in a transaction", freeze: freezeInTransaction, continuesEarly: false},
+		{name: "in a transaction, continues while the next runner works", freeze: freezeInTransaction, continuesEarly: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,31 +68,32 @@ func TestFrozenRunner(t *testing.T) {
 			eventually(t, "pages are committed", func() bool { return f.db.pages() >= 2 })
 			unlock := tt.freeze(frozen, m, f)
 
-			f.runPawl(5, run...) // while the first is frozen and connected
+			f.runPawl(exitFenced, run...) // must not take over while the frozen runner is connected
 			unlock()
 			f.db.terminatePawl()
 
-			before := f.db.pages()
+			pagesBefore := f.db.pages()
 			next := f.start(run...)
-			eventually(t, "the next runner has committed a page", func() bool { return f.db.pages() > before })
-			if !tt.whileNextWorks {
-				f.expectExit(next, 0)
+			eventually(t, "the next runner has committed a page", func() bool { return f.db.pages() > pagesBefore })
+			if !tt.continuesEarly {
+				f.expectExit(next, exitDone)
 			}
 			frozen.signal(syscall.SIGCONT)
-			f.expectExit(frozen, 5)
-			f.expectExit(next, 0)
-			if epoch := f.db.count("SELECT epoch FROM checkpoints"); epoch != 2 {
+			f.expectExit(frozen, exitFenced)
+			f.expectExit(next, exitDone)
+			if epoch := f.db.epoch(); epoch != 2 {
 				t.Errorf("epoch: got %d, want 2", epoch)
 			}
 			if n := f.db.count("SELECT duplicate FROM checkpoints"); n != 0 {
-				t.Errorf("%d duplicates: both runners have written", n)
+				t.Errorf("duplicates: got %d, want 0, because only one runner may write each page", n)
 			}
-			f.db.checkTruth(m)
+			f.db.checkAgainstMock(m)
 			f.db.checkLedger()
 		})
 	}
 }
 
+// freezeFetching stops the runner while the API has not answered its request.
 func freezeFetching(p *process, m *mock, _ *fixture) func() {
 	p.t.Helper()
 	eventually(p.t, "the runner is stopped while a request is in flight", func() bool {
@@ -97,6 +110,7 @@ func freezeFetching(p *process, m *mock, _ *fixture) func() {
 	return func() {}
 }
 
+// freezeInTransaction stops the runner while its transaction has written the events and waits for the ledger.
 func freezeInTransaction(p *process, _ *mock, f *fixture) func() {
 	p.t.Helper()
 	unlock := f.db.lockLedger(f.databaseURL)

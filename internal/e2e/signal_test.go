@@ -7,24 +7,39 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 )
 
-// TestSignals checks that pawl finishes the current page after the first signal, and exits at once after the second.
+// finishing is the beginning of the message that pawl logs when it receives the first signal.
+const finishing = "finishing what is in hand"
+
+// TestSignals checks that pawl finishes the current page after the first signal and exits with exitAgain. After a second signal,
+// pawl must exit at once, with the code that shells use for this signal.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name    string
-		signals []syscall.Signal
-		code    int
-		stored  bool // the page that was being committed
+		name       string
+		signals    []syscall.Signal
+		exitCode   int
+		wantStored bool // whether pawl stores the page that it was committing
 	}{
-		{"SIGTERM finishes the page", []syscall.Signal{syscall.SIGTERM}, 3, true},
-		{"SIGINT finishes the page", []syscall.Signal{syscall.SIGINT}, 3, true},
-		{"a second SIGTERM exits at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, 128 + 15, false},
-		{"a second SIGINT exits at once", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 128 + 2, false},
+		{
+			name: "SIGTERM finishes the page", signals: []syscall.Signal{syscall.SIGTERM},
+			exitCode: exitAgain, wantStored: true,
+		},
+		{
+			name: "SIGINT finishes the page", signals: []syscall.Signal{syscall.SIGINT},
+			exitCode: exitAgain, wantStored: true,
+		},
+		{
+			name: "a second SIGTERM exits at once", signals: []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM},
+			exitCode: 128 + int(syscall.SIGTERM), wantStored: false,
+		},
+		{
+			name: "a second SIGINT exits at once", signals: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT},
+			exitCode: 128 + int(syscall.SIGINT), wantStored: false,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -35,44 +50,53 @@ func TestSignals(t *testing.T) {
 			p := f.start("run", "--page-size", "100")
 			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 			for _, s := range tt.signals {
-				before := strings.Count(p.stderr.String(), "finishing what is in hand")
+				messagesBefore := p.stderr.count(finishing)
 				p.signal(s)
 				eventually(t, "pawl has received the signal", func() bool {
-					return strings.Count(p.stderr.String(), "finishing what is in hand") > before || !p.isRunning()
+					return p.stderr.count(finishing) > messagesBefore || !p.isRunning()
 				})
 			}
-			if !tt.stored { // it exits while the page still cannot be committed
-				f.expectExit(p, tt.code)
+			if !tt.wantStored { // pawl must exit although the page still cannot be committed
+				f.expectExit(p, tt.exitCode)
 			}
 			unlock()
-			f.expectExit(p, tt.code)
-			pages := 0
-			if tt.stored {
-				pages = 1
+			f.expectExit(p, tt.exitCode)
+			wantPages := 0
+			if tt.wantStored {
+				wantPages = 1
 			}
-			if got := f.db.pages(); got != pages {
-				t.Errorf("%d pages stored, want %d", got, pages)
+			if got := f.db.pages(); got != wantPages {
+				t.Errorf("stored pages: got %d, want %d", got, wantPages)
 			}
-			f.runPawl(0, "run", "--page-size", "100")
-			f.db.checkTruth(m)
+			f.runPawl(exitDone, "run", "--page-size", "100")
+			f.db.checkAgainstMock(m)
 			f.db.checkLedger()
 		})
 	}
 }
 
-// TestIgnoredSignals checks that pawl goes on ignoring a signal that it inherited as ignored, and still stops at SIGTERM.
-// nohup ignores SIGHUP in this way, and a shell script ignores SIGINT for a command that it starts with &.
+// TestIgnoredSignals checks that pawl goes on ignoring a signal that its parent process has ignored, and that it still stops after
+// SIGTERM. nohup ignores SIGHUP, and a shell script ignores SIGINT for a command that it starts with &.
 func TestIgnoredSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name    string
-		ignored string // as the shell names it
-		signals []syscall.Signal
-		code    int
+		name     string
+		ignored  string // the name of the ignored signal in a shell
+		signals  []syscall.Signal
+		exitCode int
 	}{
-		{"SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP}, 0},
-		{"SIGINT", "INT", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 0},
-		{"SIGTERM after an ignored SIGHUP", "HUP", []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}, 3},
+		{
+			name: "SIGHUP", ignored: "HUP", signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP},
+			exitCode: exitDone,
+		},
+		{
+			name: "SIGINT", ignored: "INT", signals: []syscall.Signal{syscall.SIGINT, syscall.SIGINT},
+			exitCode: exitDone,
+		},
+		{
+			name: "SIGTERM after an ignored SIGHUP", ignored: "HUP", signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM},
+			exitCode: exitAgain,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,20 +109,21 @@ func TestIgnoredSignals(t *testing.T) {
 			for _, s := range tt.signals {
 				p.signal(s)
 			}
-			if tt.code != 0 {
-				eventually(t, "pawl has received the signal", func() bool { return strings.Contains(p.stderr.String(), "finishing what is in hand") || !p.isRunning() })
+			if tt.exitCode != exitDone {
+				eventually(t, "pawl has received the signal", func() bool { return p.stderr.count(finishing) > 0 || !p.isRunning() })
 			}
 			unlock()
-			f.expectExit(p, tt.code)
-			if tt.code == 0 {
-				f.db.checkTruth(m)
+			f.expectExit(p, tt.exitCode)
+			if tt.exitCode == exitDone {
+				f.db.checkAgainstMock(m)
 			}
 			f.db.checkLedger()
 		})
 	}
 }
 
-// startIgnoring starts pawl from a shell that ignores a signal. A program inherits the ignored signals through exec.
+// startIgnoring starts pawl from a shell that ignores a signal. The shell replaces itself by pawl with exec, and pawl inherits the
+// ignored signal.
 func startIgnoring(t *testing.T, signal string, env []string, args ...string) *process {
 	t.Helper()
 	script := append([]string{"-c", `trap "" ` + signal + `; exec "$@"`, "sh", filepath.Join(bin, "pawl")}, args...)

@@ -10,14 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A truth says what must become of one record, as the mock computes it. Its outcome is "stored" or "drifted" for a row,
-// "parked" for a dead letter, or "repaired" for a dead letter that the tests made decodable (see repairDeadLetters).
+// A truth contains what must become of one record of the mock. The mock computes it from its seed. Outcome is "stored" or
+// "drifted" if the record must become a row, and "parked" if it must become a dead letter. It is "repaired" if the record was
+// parked and must now become a row, because the test has repaired its dead letter (see repairDeadLetters).
 type truth struct {
-	Index      int             `json:"index"`
+	Index      int             `json:"index"` // the record's offset from the head
 	Outcome    string          `json:"outcome"`
 	Drift      string          `json:"drift"`
 	Reason     string          `json:"reason"`
-	SHA256     string          `json:"sha256"` // of the record's bytes, if the record has drift
+	SHA256     string          `json:"sha256"` // the hash of the record's bytes; "" if the record has no drift
 	ID         *string         `json:"id"`
 	SessionID  *string         `json:"session_id"`
 	UserID     *string         `json:"user_id"`
@@ -30,15 +31,17 @@ type truth struct {
 	Extra      json.RawMessage `json:"extra"`
 }
 
-// loadTruth copies the mock's truth into the temporary table truth of this connection.
+// loadTruth copies the mock's truth into the temporary table truth. Only this connection can read the table.
 func (d *database) loadTruth(m *mock) {
 	d.t.Helper()
-	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, drift text, reason text, sha256 text, id uuid UNIQUE, session_id uuid, user_id uuid, type text,
-		name text, properties jsonb, occurred_at timestamptz, device_type text, browser text, extra jsonb)`)
+	d.exec(`CREATE TEMP TABLE truth (index int PRIMARY KEY, outcome text, drift text, reason text, sha256 text, id uuid UNIQUE,
+		session_id uuid, user_id uuid, type text, name text, properties jsonb, occurred_at timestamptz, device_type text,
+		browser text, extra jsonb)`)
 	body := m.admin(d.ctx, "/truth")
 	defer body.Close() //nolint:errcheck // it was only read
 	lines := bufio.NewScanner(body)
-	lines.Buffer(nil, 1<<20)
+	const maxLine = 1 << 20 // bytes
+	lines.Buffer(nil, maxLine)
 	rows := pgx.CopyFromFunc(func() ([]any, error) {
 		if !lines.Scan() {
 			return nil, lines.Err()
@@ -51,24 +54,31 @@ func (d *database) loadTruth(m *mock) {
 			r.Extra = nil
 		}
 		return []any{
-			r.Index, r.Outcome, r.Drift, r.Reason, r.SHA256, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt, r.DeviceType, r.Browser, r.Extra,
+			r.Index, r.Outcome, r.Drift, r.Reason, r.SHA256, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt,
+			r.DeviceType, r.Browser, r.Extra,
 		}, nil
 	})
 	columns := []string{
-		"index", "outcome", "drift", "reason", "sha256", "id", "session_id", "user_id", "type", "name", "properties", "occurred_at", "device_type", "browser", "extra",
+		"index", "outcome", "drift", "reason", "sha256", "id", "session_id", "user_id", "type", "name", "properties", "occurred_at",
+		"device_type", "browser", "extra",
 	}
 	if n, err := d.conn.CopyFrom(d.ctx, pgx.Identifier{"truth"}, columns, rows); err != nil || n == 0 {
-		d.t.Fatalf("copy the truth: %d rows, %v", n, err)
+		d.t.Fatalf("copy the truth: got %d rows and error %v, want at least 1 row", n, err)
 	}
 	d.applyRepairs()
 }
 
-// A comparison counts the differences between the stored rows and the truth.
-type comparison struct{ lost, doubled, invented, altered int }
+// A rowComparison counts the differences between the stored rows and the truth.
+type rowComparison struct {
+	lost     int // records that have no row
+	doubled  int // rows whose id another row has, too
+	invented int // rows of no record
+	altered  int // rows whose values differ from the record's
+}
 
-// compare compares every column of every row with the truth, in SQL and without any code of pawl. It compares JSON as
-// text, since jsonb considers 19.90 and 19.9 equal.
-func (d *database) compare() (c comparison) {
+// compareRows compares every column of every row with the truth, in SQL and without any code of pawl. It compares JSON values as
+// text, because jsonb considers 19.90 and 19.9 equal.
+func (d *database) compareRows() (c rowComparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
 		SELECT count(*) FILTER (WHERE e.id IS NULL), count(*) FILTER (WHERE t.id IS NULL),
@@ -86,14 +96,16 @@ func (d *database) compare() (c comparison) {
 	return c
 }
 
-// lostRecords describes the records that are neither stored nor parked although a committed page lies beyond them: index,
-// id, kind of drift, and the page that passed them.
+// lostRecords finds the records that are neither stored nor parked, although a committed page ends after them. For each such
+// record, it returns a description with the first of these pages.
 func (d *database) lostRecords() []string {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
-		SELECT format('record %s, id %s, %s %s, passed by page %s (pass %s, seq %s)', t.index, coalesce(t.id::text, 'none'), t.outcome, t.drift, p.id, p.pass, p.seq)
+		SELECT format('record %s, id %s, must be %s, drift %s, missing after page %s (pass %s, seq %s)',
+			t.index, coalesce(t.id::text, 'none'), t.outcome, t.drift, p.id, p.pass, p.seq)
 		FROM truth AS t
-		CROSS JOIN LATERAL (SELECT p.id, p.pass, p.seq FROM pages AS p WHERE p.kind = 'page' AND p.position > t.index ORDER BY p.id LIMIT 1) AS p
+		CROSS JOIN LATERAL (SELECT p.id, p.pass, p.seq FROM pages AS p
+			WHERE p.kind = 'page' AND p.position > t.index ORDER BY p.id LIMIT 1) AS p
 		WHERE t.outcome IN ('stored', 'drifted') AND NOT EXISTS (SELECT FROM events AS e WHERE e.id = t.id)
 		   OR t.outcome = 'parked' AND t.sha256 NOT IN (SELECT encode(sha256(payload), 'hex') FROM dead_letters)
 		ORDER BY t.index`)
@@ -107,13 +119,15 @@ func (d *database) lostRecords() []string {
 	return lost
 }
 
-// A deadLetterComparison counts the differences between the dead letters and the truth: records that are not parked
-// (lost), dead letters of no such record or with another reason (invented), and dead letters that were seen less often
-// than the record was sent (unseen).
-type deadLetterComparison struct{ lost, invented, unseen int }
+// A deadLetterComparison counts the differences between the dead letters and the truth.
+type deadLetterComparison struct {
+	lost     int // records that have no dead letter with the right reason
+	invented int // dead letters of no record, or with another reason than the record's
+	unseen   int // dead letters whose field seen is less than the number of records with these bytes
+}
 
-// compareDeadLetters compares every dead letter with the truth, by the hash of its bytes. Records with the same bytes and
-// without an id are one dead letter.
+// compareDeadLetters compares every dead letter with the truth, by the hash of its bytes. Records with the same bytes and no id
+// are one dead letter.
 func (d *database) compareDeadLetters() (c deadLetterComparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
@@ -128,32 +142,32 @@ func (d *database) compareDeadLetters() (c deadLetterComparison) {
 	return c
 }
 
-// checkTruth loads the mock's truth and checks that the stored rows and the dead letters equal it.
-func (d *database) checkTruth(m *mock) {
+// checkAgainstMock loads the mock's truth and checks that the stored rows and the dead letters are as the truth says.
+func (d *database) checkAgainstMock(m *mock) {
 	d.t.Helper()
 	d.loadTruth(m)
-	d.checkLoadedTruth()
+	d.checkAgainstTruth()
 }
 
-// checkLoadedTruth checks that the stored rows and the dead letters equal the truth that was loaded before.
-func (d *database) checkLoadedTruth() {
+// checkAgainstTruth checks that the stored rows and the dead letters are as the truth says, which the caller has loaded.
+func (d *database) checkAgainstTruth() {
 	d.t.Helper()
-	if c := d.compare(); c != (comparison{}) {
-		d.t.Errorf("rows that differ from the truth: %+v", c)
+	if rows := d.compareRows(); rows != (rowComparison{}) {
+		d.t.Errorf("rows: got differences from the truth %+v, want none", rows)
 	}
-	if c := d.compareDeadLetters(); c != (deadLetterComparison{}) {
-		d.t.Errorf("dead letters that differ from the truth: %+v", c)
+	if deadLetters := d.compareDeadLetters(); deadLetters != (deadLetterComparison{}) {
+		d.t.Errorf("dead letters: got differences from the truth %+v, want none", deadLetters)
 	}
 }
 
-// wantStored returns the number of rows that the truth requires.
-func (d *database) wantStored() int {
+// countWantedRows returns the number of rows that must be stored according to the truth.
+func (d *database) countWantedRows() int {
 	d.t.Helper()
 	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
 }
 
-// wantDeadLetters returns the number of dead letters that the truth requires.
-func (d *database) wantDeadLetters() int {
+// countWantedDeadLetters returns the number of dead letters that must exist according to the truth.
+func (d *database) countWantedDeadLetters() int {
 	d.t.Helper()
 	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
 }
