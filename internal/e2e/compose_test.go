@@ -23,16 +23,16 @@ import (
 // Jaeger stops in the middle of it.
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	wholeTest := newProject(t)
+	stack := newProject(t)
 	t.Run("traces in Jaeger", func(t *testing.T) {
-		p := wholeTest.forSubtest(t)
+		p := stack.forSubtest(t)
 		p.run("up", "--detach")
 		p.checkDone()
-		checkTraces(t, p.database(), &jaeger{t, p.run("port", "jaeger", "16686")})
+		checkTraces(t, p.database(), &jaeger{t: t, address: p.run("port", "jaeger", jaegerQueryPort)})
 	})
-	wholeTest.run("down", "--volumes", "--timeout", "1")
+	stack.run("down", "--volumes", "--timeout", "1")
 	t.Run("Jaeger stops in the middle", func(t *testing.T) {
-		p := wholeTest.forSubtest(t)
+		p := stack.forSubtest(t)
 		p.run("up", "--detach")
 		db := p.database()
 		eventually(t, "a fifth of the pages is stored", func() bool { return db.pages() >= composePages/5 })
@@ -55,13 +55,19 @@ const (
 	composePages  = 100
 )
 
+// The ports inside the containers. Docker publishes them on free ports of this machine.
+const (
+	jaegerQueryPort = "16686"
+	postgresPort    = "5432"
+)
+
 // composeTimeout is the maximum time of one command. A command may have to pull or build an image.
 const composeTimeout = 10 * time.Minute
 
 // A project runs docker-compose.yml on free ports. Its project name is used by no other program.
 type project struct {
 	t       *testing.T
-	command []string
+	command []string // of Docker Compose, without a subcommand
 }
 
 // newProject returns a project, and removes it from Docker when the test ends. It skips the test if this machine has no Docker
@@ -140,6 +146,7 @@ func outputOf(ctx context.Context, command []string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = filepath.Join("..", "..")
+	// The port 0 makes Docker publish a service on a free port.
 	cmd.Env = append(os.Environ(), "POSTGRES_PORT=0", "JAEGER_PORT=0", "POSTGRES_PASSWORD=pawl")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -153,7 +160,7 @@ func outputOf(ctx context.Context, command []string) (string, error) {
 // database connects to the project's database at its published port.
 func (p *project) database() *database {
 	p.t.Helper()
-	return connect(p.t, "postgres://pawl:pawl@"+p.run("port", "db", "5432")+"/pawl")
+	return connect(p.t, "postgres://pawl:pawl@"+p.run("port", "db", postgresPort)+"/pawl")
 }
 
 // A composition is the result of buildImages: a command of Docker Compose for a project whose images are built, or the reason
@@ -168,6 +175,7 @@ type composition struct {
 // then mostly finished before TestCompose needs it, since TestChaos runs first and alone, and uses little CPU time.
 var compose = sync.OnceValue(func() composition { return buildImages(context.Background()) })
 
+// composeDown is the subcommand that removes the containers, the volumes and the built images of a project.
 var composeDown = []string{"down", "--volumes", "--rmi", "local", "--timeout", "1"}
 
 // buildImages builds the images. The project's name depends on the path of this checkout. So tests in another checkout do not

@@ -98,7 +98,7 @@ func TestDriftAfterKills(t *testing.T) {
 	run := func() *process {
 		return start(t, m.environment(databaseURL), noRaceDir+"/pawl", "run", "--page-size", "1000")
 	}
-	const pagesBetween = 3 // so that all kills come before the end of the stream, which has 100 pages
+	const pagesBetween = 3 // between two kills; so the last kill comes after about 60 of 100 pages
 	for n := range kills {
 		p, pagesBefore := run(), db.pages()
 		eventually(t, "pages are stored", func() bool { return db.pages() >= pagesBefore+pagesBetween || !p.isRunning() })
