@@ -20,6 +20,7 @@ const (
 	pollInterval     = 20 * time.Millisecond // of poll and waitReady
 )
 
+// errKeepsEnding is the error of start after startAttempts attempts.
 var errKeepsEnding = errors.New("the server ended again and again while it started")
 
 // start starts the server and waits until it is ready. Before that, it waits until all processes of an earlier server have ended.

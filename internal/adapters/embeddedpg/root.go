@@ -26,9 +26,11 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		return nil, opFor(dir).invalid(err, "run pawl as another user than root")
 	}
 	fallbackName := fallbackNameFor(dir)
-	canEnterParent := canEnter(ctx, account, existingAncestor(dir))
-	useFallback := !hasCluster(filepath.Join(dir, serverDirName)) &&
-		(!canEnterParent || hasCluster(filepath.Join(c.fallbackRoot, fallbackName)))
+	canEnterDir := canEnter(ctx, account, existingAncestor(dir))
+	useFallback := !canEnterDir || hasCluster(filepath.Join(c.fallbackRoot, fallbackName))
+	if hasCluster(filepath.Join(dir, serverDirName)) {
+		useFallback = false
+	}
 	if !useFallback {
 		d, err := openOrMake(dir, serverDirName, account, opFor(dir))
 		if err == nil && !canEnter(ctx, d.account, d.path) { // the account may be able to enter dir, but not this folder
@@ -54,7 +56,7 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 			d.accountName(), c.fallbackRoot), "let that user enter all the folders above it (chmod o+x)")
 	}
 	reason := "cannot enter"
-	if canEnterParent { // an earlier run has created the fallback folder, when the account could not enter dir
+	if canEnterDir { // an earlier run has created the fallback folder, when the account could not enter dir
 		reason = "could not enter"
 	}
 	report(fmt.Sprintf("PostgreSQL does not run as root, and user %s %s %s: the data is in %s", d.accountName(), reason, dir, d.path))

@@ -27,8 +27,8 @@ func Folder(databaseURL string) (dir string, ok bool) {
 type Server struct {
 	dir   *serverDir
 	users *flock.Flock // the shared lock of users.lock, which this process holds until Close
-	url   string
-	bin   string
+	url   string       // the connection URL of the database
+	bin   string       // the folder of the server's programs
 
 	closeOnce sync.Once
 	closeErr  error
