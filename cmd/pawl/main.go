@@ -14,14 +14,14 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/postgres/migrate"
 )
 
-// A release sets these with -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.date=…". What is empty comes from the
-// build information that the go command writes.
+// A release sets these variables with -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.date=…". If one is empty, build takes
+// its value from the build information that the go command writes.
 var version, commit, date string
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	if stop := cli.StopSignals(signal.Ignored); len(stop) > 0 {
-		signal.Notify(signals, stop...)
+	signals := make(chan os.Signal, 2) // the first two signals must not be lost
+	if stopSignals := cli.StopSignals(signal.Ignored); len(stopSignals) > 0 {
+		signal.Notify(signals, stopSignals...)
 	}
 	process := cli.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
@@ -42,13 +42,13 @@ func main() {
 	}))
 }
 
-// build returns the build of this program.
+// build returns the version, commit and date of this program.
 func build() cli.Build {
 	info, _ := debug.ReadBuildInfo()
 	return completeBuild(cli.Build{Version: version, Commit: commit, Date: date}, info)
 }
 
-// completeBuild returns b with its empty fields set from info, which may be nil.
+// completeBuild returns b with its empty fields set from info, which may be nil. If the version is in neither, it is "(unknown)".
 func completeBuild(b cli.Build, info *debug.BuildInfo) cli.Build {
 	if info != nil {
 		b.Version = cmp.Or(b.Version, info.Main.Version)

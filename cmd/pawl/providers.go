@@ -21,7 +21,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Wire does not check that the adapters implement the interfaces of the application.
+// The compiler checks here that the adapters implement the interfaces. Wire does not check that.
 var (
 	_ domain.EventSource = (*datasync.Client)(nil)
 	_ domain.Decoder     = (*datasync.Decoder)(nil)
@@ -36,16 +36,16 @@ var (
 	_ replay.Store       = (*postgres.ReplayStore)(nil)
 )
 
-func jitter() float64 { return rand.Float64() } //nolint:gosec // it only spreads retries
+func jitter() float64 { return rand.Float64() } //nolint:gosec // the number only spreads retries over time
 
-// newRunClient returns the client of a run and limits the process's memory.
+// newRunClient returns the client for `pawl run`, and limits the memory of the process.
 func newRunClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	limitMemory(s.MaxPageBytes)
 	return newClient(s, p)
 }
 
-// newClient returns a client without a limit for the memory. A walk of verify needs it: it stores 16 bytes for each record,
-// so that no limit fits.
+// newClient returns a client and does not limit the memory of the process. `pawl verify` needs no limit, because it holds 16 bytes for
+// each record of the API, so that its need of memory is not known before.
 func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	return datasync.New(datasync.Config{
 		BaseURL: s.APIBaseURL, APIKey: s.APIKey, Profile: p,
@@ -53,23 +53,26 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	})
 }
 
-// limitMemory makes the garbage collector work harder near the documented maximum: four times the largest page, plus
-// 64 MiB. A GOMEMLIMIT in the environment prevails.
+// limitMemory sets the memory limit of the garbage collector, unless GOMEMLIMIT in the environment sets one. The collector works harder
+// near the limit.
 func limitMemory(maxPageBytes int64) {
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+	const onlyRead = -1
+	if debug.SetMemoryLimit(onlyRead) == math.MaxInt64 { // no limit is set
 		debug.SetMemoryLimit(memoryLimit(maxPageBytes))
 	}
 }
 
-// memoryLimit returns the limit for the garbage collector in bytes. It leaves room below the documented maximum, because the
-// collector may exceed its limit a little. It is never near the 25 MiB that the program itself needs, because the collector
-// would then run all the time.
+// memoryLimit returns the limit for the garbage collector in bytes. pawl documents a maximum of four times the largest page plus
+// 64 MiB. The limit is lower by a reserve, because the collector may exceed its limit a little. But the limit is never near the 25 MiB
+// that the program needs without a page, because the collector would then run all the time.
 func memoryLimit(maxPageBytes int64) int64 {
 	const (
-		fixed    = (64 - 48) << 20
-		minLimit = 64 << 20
+		mebibyte = 1 << 20
+		reserve  = 48 * mebibyte
+		minLimit = 64 * mebibyte
 	)
-	return max(4*maxPageBytes+fixed, minLimit)
+	documentedMax := 4*maxPageBytes + 64*mebibyte
+	return max(documentedMax-reserve, minLimit)
 }
 
 func newTracing(ctx context.Context, s cli.Settings, run cli.RunOptions) (*telemetry.Tracing, func()) {
@@ -93,7 +96,8 @@ func newRunner(
 	return t.Runner(ingest.New(source, decoder, t.Store(store), t.Observer(observer), opts))
 }
 
-// newVerifyOptions returns options with a client only if the API is to be read: the settings need not name an API otherwise.
+// newVerifyOptions returns the options of a verification. It creates a client only for --against-api, because the settings need not name
+// an API otherwise.
 func newVerifyOptions(
 	s cli.Settings, run cli.VerifyOptions, observer cli.VerifyObserver,
 	profile datasync.Profile, decoder *datasync.Decoder, rows *postgres.Comparison,
@@ -140,8 +144,8 @@ func newStore(pool *pgxpool.Pool) (*postgres.Store, func()) {
 	return store, store.Close
 }
 
-// openDatabase starts the private server of embedded:DIR, or attaches to it if it runs already. It leaves any other server
-// alone.
+// openDatabase implements Database of cli.Wiring. For embedded:DIR it starts the private server in that folder, or uses the server if it
+// already runs. For any other URL it returns that URL and does nothing else.
 func openDatabase(ctx context.Context, databaseURL string, report func(string)) (cli.Database, func() error, error) {
 	dir, ok := embeddedpg.Folder(databaseURL)
 	if !ok {

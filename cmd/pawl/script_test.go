@@ -20,11 +20,13 @@ import (
 
 var update = flag.Bool("update", false, "update the expected output in the scripts")
 
+// TestMain runs the tests. testscript.Main lets the scripts start this test binary as the program pawl, which then calls main.
 func TestMain(m *testing.M) {
 	testscript.Main(serverRunner{m}, map[string]func(){"pawl": main})
 }
 
-// A serverRunner runs the tests for testscript.Main, which needs a Run method, and stops the PostgreSQL server afterwards.
+// A serverRunner runs the tests and then stops the PostgreSQL server that they used. It is a type because testscript.Main needs a
+// value with a method Run.
 type serverRunner struct{ m *testing.M }
 
 func (r serverRunner) Run() int { return pgtest.Main(r.m) }
@@ -34,8 +36,11 @@ func (r serverRunner) Run() int { return pgtest.Main(r.m) }
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatal("got no scripts in testdata, want some")
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
@@ -51,16 +56,17 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// setUp sets the variables of a script:
-//   - DATABASE_URL, API_BASE_URL and API_KEY: an empty database and a mock API, as `pawl run` needs them
-//   - OTHER_API: a second mock API
-//   - MESSY_API: a mock API with 6 records that cannot become rows and 11 records with drift
+// setUp sets these variables for a script:
+//   - DATABASE_URL: the URL of an empty database
+//   - API_BASE_URL and API_KEY: the URL of a mock API with 1000 records, and its key
+//   - OTHER_API: the URL of a second such API
+//   - MESSY_API: the URL of a third such API, with 6 records that cannot become rows and 11 records with drift
 //   - SILENT: the URL of a server that never answers
 //   - BIN: the folder of pawl, which testscript puts first into PATH
 func setUp(t *testing.T, env *testscript.Env) error {
 	t.Helper()
 	env.Setenv("DATABASE_URL", pgtest.Empty(t))
-	env.Setenv("API_KEY", "demo-key")
+	env.Setenv("API_KEY", "demo-key") // the key of mockapi.DefaultConfig
 	bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 	env.Setenv("BIN", bin)
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -72,12 +78,14 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	for name, drifts := range map[string][]string{
 		"API_BASE_URL": nil, "OTHER_API": nil,
 		"MESSY_API": {
+			// Each of these six records cannot become a row.
 			"missing-field@1", "bad-id@2", "null-timestamp@3", "not-an-object@4", "conflict@11", "unstorable-number@13",
+			// These records can become rows.
 			"new-field@20-29", "timestamp-s@30",
 		},
 	} {
 		cfg := mockapi.DefaultConfig()
-		cfg.Events, cfg.RateLimit = 1000, 0
+		cfg.Events, cfg.RateLimit = 1000, 0 // 0 means no limit
 		for _, text := range drifts {
 			drift, err := mockapi.ParseDrift(text)
 			if err != nil {
@@ -96,7 +104,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	return nil
 }
 
-// exits runs a command that must end with a code: `exits 2 pawl run`.
+// exits is the script command `exits CODE COMMAND [ARGS]`. It runs COMMAND and fails the test if the exit code is not CODE.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARGS]")
@@ -112,6 +120,6 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		code = exit.ExitCode()
 	}
 	if code != want {
-		ts.Fatalf("exit %d, want %d", code, want)
+		ts.Fatalf("got exit code %d, want %d", code, want)
 	}
 }

@@ -13,15 +13,16 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Help is kong's detailed help.
+// Help returns the details for `pawl completion --help`. kong calls it.
 func (c *completionCommand) Help() string {
 	return "Load it in bash or zsh with: source <(pawl completion bash). In fish with: pawl completion fish | source."
 }
 
-// A shell loads the script when it starts, in a folder whose .env may be wrong.
+// toleratesWrongSettings implements settingsTolerant. A shell that starts runs the command in any folder, and the folder's .env may
+// be wrong.
 func (c *completionCommand) toleratesWrongSettings() {}
 
-// Run is called by kong.
+// Run executes `pawl completion`. kong calls it.
 func (c *completionCommand) Run(s *session, k *kong.Context) error {
 	write := writeBashCompletion
 	switch c.Shell {
@@ -33,51 +34,53 @@ func (c *completionCommand) Run(s *session, k *kong.Context) error {
 	var script strings.Builder
 	write(&script, completionNodes(k.Model.Node, nil))
 	_, err := io.WriteString(s.Stdout, script.String())
-	return printError(err)
+	return outputError(err)
 }
 
-// A completionNode is pawl itself or a command, with what can follow it.
+// A completionNode is pawl itself or one of its commands, with the words that can follow it.
 type completionNode struct {
 	path     []string // the commands up to this one; empty for pawl itself
 	commands []*kong.Node
-	values   []string     // of the first argument, if there is a closed set
-	flags    []*kong.Flag // its own; for pawl itself those that every command takes
+	values   []string     // the possible values of the first argument; empty if any value is possible
+	flags    []*kong.Flag // the node's own flags; for pawl itself, the flags that every command takes
 }
 
-// completionNodes returns the node and all commands below it.
+// completionNodes returns the completionNode of node, followed by those of all commands below it. path is the path of node.
 func completionNodes(node *kong.Node, path []string) []completionNode {
-	n := completionNode{path: path}
+	self := completionNode{path: path}
 	for _, flag := range node.Flags {
 		if !flag.Hidden {
-			n.flags = append(n.flags, flag)
+			self.flags = append(self.flags, flag)
 		}
 	}
 	if len(node.Positional) > 0 && node.Positional[0].Enum != "" {
-		n.values = node.Positional[0].EnumSlice()
+		self.values = node.Positional[0].EnumSlice()
 	}
-	nodes := []completionNode{n}
+	var below []completionNode
 	for _, child := range node.Children {
 		if child.Type == kong.CommandNode && !child.Hidden {
-			nodes[0].commands = append(nodes[0].commands, child)
-			nodes = append(nodes, completionNodes(child, append(slices.Clone(path), child.Name))...)
+			self.commands = append(self.commands, child)
+			below = append(below, completionNodes(child, append(slices.Clone(path), child.Name))...)
 		}
 	}
-	return nodes
+	return append([]completionNode{self}, below...)
 }
 
-// flagValues returns the values that a flag can have, nil if there is no closed set.
+// flagValues returns the values that a flag can have, or nil if any value is possible. The values of a command's flag are in its
+// tag enum, which kong checks. Those of a setting are in its tag choices, which package settings checks.
 func flagValues(flag *kong.Flag) []string {
-	switch choices := flag.Tag.Get("choices"); {
-	case flag.Enum != "":
+	if flag.Enum != "" {
 		return flag.EnumSlice()
-	case choices != "":
+	}
+	if choices := flag.Tag.Get("choices"); choices != "" {
 		return strings.Split(choices, ",")
 	}
 	return nil
 }
 
-// words returns the candidates after the node's command, without the flags of pawl itself.
-func (n completionNode) words() string {
+// candidates returns the words that can follow the node's command, separated by spaces. It leaves out the flags that every command
+// takes.
+func (n completionNode) candidates() string {
 	words := slices.Clone(n.values)
 	for _, command := range n.commands {
 		words = append(words, command.Name)
@@ -98,11 +101,12 @@ func (n completionNode) flagNames() (names []string) {
 // A flagGroup is a set of flags that take the same values.
 type flagGroup struct {
 	flags  []string
-	values []string // empty if they are not a closed set
-	files  bool     // the value is a file
+	values []string // the possible values; empty if any value is possible
+	files  bool     // the value is the name of a file
 }
 
-// groupValueFlags returns the flags of all nodes that take a value, each name once.
+// groupValueFlags returns the flags of all nodes that take a value, grouped by their possible values. A name that several nodes have
+// occurs only once in a group.
 func groupValueFlags(nodes []completionNode) (groups []flagGroup) {
 	for _, n := range nodes {
 		for _, flag := range n.flags {
@@ -112,7 +116,8 @@ func groupValueFlags(nodes []completionNode) (groups []flagGroup) {
 			values, files, name := flagValues(flag), isFileFlag(flag), "--"+flag.Name
 			i := slices.IndexFunc(groups, func(g flagGroup) bool { return slices.Equal(g.values, values) && g.files == files })
 			if i < 0 {
-				groups, i = append(groups, flagGroup{values: values, files: files}), len(groups)
+				i = len(groups)
+				groups = append(groups, flagGroup{values: values, files: files})
 			}
 			if !slices.Contains(groups[i].flags, name) {
 				groups[i].flags = append(groups[i].flags, name)
@@ -122,9 +127,10 @@ func groupValueFlags(nodes []completionNode) (groups []flagGroup) {
 	return groups
 }
 
+// isFileFlag reports whether the flag's value is the name of a file.
 func isFileFlag(flag *kong.Flag) bool { return flag.PlaceHolder == "FILE" }
 
-// valueFlagPattern returns a shell pattern for the flags that take a value.
+// valueFlagPattern returns a shell pattern that matches every flag of the groups.
 func valueFlagPattern(groups []flagGroup) string {
 	var all []string
 	for _, g := range groups {
@@ -133,7 +139,8 @@ func valueFlagPattern(groups []flagGroup) string {
 	return strings.Join(all, "|")
 }
 
-// pathPattern returns a shell pattern for the words of the node's command, followed by arguments if it takes any.
+// pathPattern returns a shell pattern that matches the words of the node's command. If the command has no subcommands, the pattern
+// also matches these words with arguments after them.
 func (n completionNode) pathPattern() string {
 	pattern := fmt.Sprintf("%q", strings.Join(n.path, " "))
 	if len(n.commands) == 0 {
@@ -181,7 +188,7 @@ _pawl() {
 	case $path in
 `, valueFlagPattern(groups))
 	for _, n := range nodes {
-		if words := n.words(); words != "" {
+		if words := n.candidates(); words != "" {
 			fmt.Fprintf(w, "\t%s) words=%q ;;\n", n.pathPattern(), words)
 		}
 	}
@@ -192,7 +199,7 @@ complete -F _pawl pawl
 `)
 }
 
-// writeZshCompletion writes a script for zsh that works as the one for bash.
+// writeZshCompletion writes a script for zsh. It works like the script for bash.
 func writeZshCompletion(w io.Writer, nodes []completionNode) {
 	groups := groupValueFlags(nodes)
 	fmt.Fprintf(w, `#compdef pawl
@@ -226,7 +233,7 @@ _pawl() {
 	case $command_path in
 `, valueFlagPattern(groups))
 	for _, n := range nodes {
-		if words := n.words(); words != "" {
+		if words := n.candidates(); words != "" {
 			fmt.Fprintf(w, "\t%s) compadd -- %s ;;\n", n.pathPattern(), words)
 		}
 	}
@@ -241,7 +248,8 @@ fi
 `)
 }
 
-// writeFishCompletion writes a script for fish, which needs one line for each candidate.
+// writeFishCompletion writes a script for fish. In such a script each candidate has its own line, with the condition for offering
+// it.
 func writeFishCompletion(w io.Writer, nodes []completionNode) {
 	fmt.Fprint(w, "# Completes pawl in fish: pawl completion fish | source\ncomplete -c pawl -f\n")
 	for _, n := range nodes {
@@ -256,22 +264,27 @@ func writeFishCompletion(w io.Writer, nodes []completionNode) {
 			condition = "true" // every command takes these flags
 		}
 		for _, flag := range n.flags {
-			value := ""
-			switch values := flagValues(flag); {
-			case flag.IsBool():
-			case isFileFlag(flag):
-				value = " -r -F"
-			case len(values) > 0:
-				value = " -x -a " + fishQuote(strings.Join(values, " "))
-			default:
-				value = " -x"
-			}
+			value := fishValueOptions(flag)
 			fmt.Fprintf(w, "complete -c pawl -n %s -l %s%s -d %s\n", fishQuote(condition), flag.Name, value, fishQuote(flag.Help))
 		}
 	}
 }
 
-// fishCondition returns fish's test that the words before the cursor have the node's command and none below it.
+// fishValueOptions returns the options of fish's command complete that describe the value of a flag.
+func fishValueOptions(flag *kong.Flag) string {
+	if flag.IsBool() { // it takes no value
+		return ""
+	}
+	if isFileFlag(flag) {
+		return " -r -F"
+	}
+	if values := flagValues(flag); len(values) > 0 {
+		return " -x -a " + fishQuote(strings.Join(values, " "))
+	}
+	return " -x"
+}
+
+// fishCondition returns fish's test that the words before the cursor contain the node's command and none of its subcommands.
 func fishCondition(n completionNode) string {
 	if len(n.path) == 0 {
 		return "__fish_use_subcommand"
@@ -290,6 +303,7 @@ func fishCondition(n completionNode) string {
 	return strings.Join(tests, "; and ")
 }
 
+// fishQuote returns text as a quoted string of fish.
 func fishQuote(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/cli"
 )
 
+// TestCompletion compares the script for each shell with a golden file, and lets the shell check the syntax if it is installed.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
-			path := completionScript(t, shell)
+			path := writeCompletionScript(t, shell)
 			script, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -34,12 +35,13 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// completionScript writes the script for a shell to a file. It does so with wrong settings, which must not matter.
-func completionScript(t *testing.T, shell string) (path string) {
+// writeCompletionScript runs `pawl completion` for a shell and writes the script to a file. One setting is wrong, because the command
+// must work with wrong settings too.
+func writeCompletionScript(t *testing.T, shell string) (path string) {
 	t.Helper()
 	code, stdout, stderr := pawl(t, []string{"PAWL_TRIES=none"}, cli.Wiring{}, "completion", shell)
 	if code != cli.ExitDone || stderr != "" {
-		t.Fatalf("exit %d: %s", code, stderr)
+		t.Fatalf("got exit %d and error %q, want exit 0 and no error", code, stderr)
 	}
 	path = filepath.Join(t.TempDir(), "pawl."+shell)
 	if err := os.WriteFile(path, []byte(stdout), 0o600); err != nil {
@@ -55,22 +57,25 @@ func TestCompletion_Bash(t *testing.T) {
 	if err != nil {
 		t.Skip("bash is not on this machine")
 	}
-	script := completionScript(t, "bash")
+	script := writeCompletionScript(t, "bash")
 	out, err := exec.CommandContext(t.Context(), bash, "-c", "source "+script+" && complete -p pawl").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "complete -F _pawl pawl" {
-		t.Errorf("complete -p pawl: %v, %s", err, out)
+		t.Errorf("complete -p pawl: got %s, %v, want complete -F _pawl pawl", out, err)
 	}
 	for _, tt := range []struct {
-		words      []string // the last one is at the cursor
-		want, deny []string // candidates that must be there, and that must not
+		words []string // the words after pawl; the cursor is at the end of the last word
+		want  []string // candidates that bash must offer
+		deny  []string // candidates that bash must not offer
 	}{
 		{[]string{""}, []string{"run", "dlq", "completion", "--stream", "--help"}, []string{"list", "--new-pass"}},
 		{[]string{"st"}, []string{"status"}, []string{"run", "--stream"}},
 		{[]string{"dlq", ""}, []string{"list", "show", "replay", "discard", "--stream"}, []string{"run", "--state"}},
 		{[]string{"dlq", "list", "--"}, []string{"--state", "--json", "--log-level"}, []string{"list", "--new-pass"}},
 		{[]string{"dlq", "list", "--state", ""}, []string{"open", "resolved", "all"}, []string{"--json"}},
+		// bash passes --state=re as three words.
 		{[]string{"dlq", "list", "--state", "=", "re"}, []string{"resolved"}, []string{"open"}},
 		{[]string{"--log-level", "="}, []string{"debug", "info", "warn", "error"}, []string{"run"}},
+		// Here dlq is the value of --stream and not the command.
 		{[]string{"--stream", "dlq", ""}, []string{"run", "dlq"}, []string{"list"}},
 		{[]string{"--stream", "=", "dlq", ""}, []string{"run", "dlq"}, []string{"list"}},
 		{[]string{"--stream", "r"}, nil, []string{"run"}},
@@ -92,12 +97,12 @@ func TestCompletion_Bash(t *testing.T) {
 		got := strings.Fields(string(out))
 		for _, word := range tt.want {
 			if !slices.Contains(got, word) {
-				t.Errorf("%q: got %q, want %s among them", tt.words, got, word)
+				t.Errorf("%q: got %q, want %s among the candidates", tt.words, got, word)
 			}
 		}
 		for _, word := range tt.deny {
 			if slices.Contains(got, word) {
-				t.Errorf("%q: got %q, want it without %s", tt.words, got, word)
+				t.Errorf("%q: got %q, want candidates without %s", tt.words, got, word)
 			}
 		}
 	}
@@ -107,6 +112,6 @@ func TestCompletion_UnknownShell(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := pawl(t, nil, cli.Wiring{}, "completion", "tcsh")
 	if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, "bash") {
-		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+		t.Errorf("got exit %d, output %q, error %q, want exit %d and an error that names bash", code, stdout, stderr, cli.ExitSettings)
 	}
 }

@@ -10,17 +10,18 @@ import (
 
 type configCommand struct {
 	Name string `arg:"" optional:"" help:"The name of a setting, to print only its value."`
-	JSON bool   `name:"json" help:"Print one JSON object a line: name, value, origin."`
+	JSON bool   `name:"json" help:"Print each setting as a JSON object on its own line, with its name, value and origin."`
 }
 
-// Help is kong's detailed help.
+// Help returns the details for `pawl config --help`. kong calls it.
 func (c *configCommand) Help() string {
-	return "Secrets are masked. The command connects to nothing. It prints wrong settings too, followed by the error."
+	return "Secrets are masked. The command opens no connection. It also prints settings that are wrong, and then the first error."
 }
 
+// toleratesWrongSettings implements settingsTolerant, so that the user can see the wrong setting.
 func (c *configCommand) toleratesWrongSettings() {}
 
-// Run is called by kong.
+// Run executes `pawl config`. kong calls it.
 func (c *configCommand) Run(s *session) error {
 	lines := settings.Show(s.values, s.settings, s.origins)
 	if c.Name != "" {
@@ -30,12 +31,13 @@ func (c *configCommand) Run(s *session) error {
 		}
 		lines = slices.DeleteFunc(lines, func(l settings.Line) bool { return l.Name != setting.Name() })
 	}
-	if err := printError(c.print(s, lines)); err != nil {
+	if err := outputError(c.print(s, lines)); err != nil {
 		return err
 	}
 	return s.settingsErr
 }
 
+// print writes the lines as JSON or as a table. For a setting that the user named, it writes only the value.
 func (c *configCommand) print(s *session, lines []settings.Line) error {
 	if c.JSON {
 		encoder := json.NewEncoder(s.Stdout)

@@ -19,19 +19,24 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-const rows = 12
+// The size of a new console.
+const (
+	rows    = 12
+	columns = 80
+)
 
-// A console is a terminal whose content a test can read. Everything except opening it must happen within synctest.Test.
+// A console is a terminal whose content a test can read. All its methods except resize must be called within synctest.Test.
 type console struct {
 	t          *testing.T
 	master     *os.File // the terminal's side
 	slave      *os.File // the program's side
 	emulator   vt10x.Terminal
-	raw        bytes.Buffer // everything that the program wrote
-	reads      int          // number of calls of read
-	transcript strings.Builder
+	raw        bytes.Buffer    // everything that the program wrote
+	reads      int             // the number of calls of read
+	transcript strings.Builder // the snapshots
 }
 
+// newConsole opens a console. It must be called outside of synctest.Test.
 func newConsole(t *testing.T) *console {
 	t.Helper()
 	master, slave, err := pty.Open()
@@ -39,20 +44,21 @@ func newConsole(t *testing.T) *console {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = master.Close(), slave.Close() })
-	c := &console{t: t, master: master, slave: slave, emulator: vt10x.New(vt10x.WithSize(80, rows))}
-	c.resize(80)
+	c := &console{t: t, master: master, slave: slave, emulator: vt10x.New(vt10x.WithSize(columns, rows))}
+	c.resize(columns)
 	return c
 }
 
-func (c *console) resize(columns int) {
+// resize changes the width of the terminal.
+func (c *console) resize(newColumns int) {
 	c.t.Helper()
-	if err := pty.Setsize(c.master, &pty.Winsize{Rows: rows, Cols: uint16(columns)}); err != nil {
+	if err := pty.Setsize(c.master, &pty.Winsize{Rows: rows, Cols: uint16(newColumns)}); err != nil {
 		c.t.Fatal(err)
 	}
-	c.emulator.Resize(columns, rows)
+	c.emulator.Resize(newColumns, rows)
 }
 
-// snapshot waits until the program is idle, and adds what the terminal shows to the transcript.
+// snapshot waits until the program is idle, and adds the content of the terminal to the transcript, below a line with moment.
 func (c *console) snapshot(moment string) {
 	c.t.Helper()
 	c.read()
@@ -63,17 +69,19 @@ func (c *console) snapshot(moment string) {
 	}
 }
 
-// read passes the program's output to the emulator. It must be called often enough: a terminal blocks a program whose output is
-// not read.
+// read waits until the program is idle, and passes its output to the emulator. A test must call read or snapshot often, because a
+// terminal blocks a program that has written much unread output.
 func (c *console) read() {
 	c.t.Helper()
 	synctest.Wait()
 	c.reads++
-	mark := fmt.Sprintf("read %d", c.reads)
-	if _, err := fmt.Fprintf(c.slave, "\x1b]2;%s\a", mark); err != nil { // a window title; all output before it arrives before it
+	// read writes a unique window title after the program's output. When the emulator has this title, it has all output before it.
+	title := fmt.Sprintf("read %d", c.reads)
+	if _, err := fmt.Fprintf(c.slave, "\x1b]2;%s\a", title); err != nil {
 		c.t.Fatal(err)
 	}
-	for buffer := make([]byte, 4096); c.emulator.Title() != mark; {
+	buffer := make([]byte, 4096)
+	for c.emulator.Title() != title {
 		n, err := c.master.Read(buffer)
 		if err != nil {
 			c.t.Fatal(err)
@@ -85,7 +93,7 @@ func (c *console) read() {
 	}
 }
 
-// A slowSource takes some time for each request.
+// A slowSource takes the time delay for each request.
 type slowSource struct {
 	domain.EventSource
 
@@ -103,7 +111,7 @@ func (s slowSource) FetchPage(ctx context.Context, req domain.PageRequest) (doma
 	}
 }
 
-// newRunWiring returns a wiring that reads source into a database in memory. It waits the full time of each backoff.
+// newRunWiring returns a wiring that reads source into db. Its runs wait the maximum time of each backoff, and apply no migrations.
 func newRunWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
 	w := newWiring(source, db, new(cli.Settings))
 	w.Jitter = func() float64 { return 1 }
@@ -116,20 +124,21 @@ func newRunWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wir
 	return w
 }
 
-// run starts `pawl run` on the console. wait returns its result when it ends.
-func (c *console) run(ctx context.Context, w cli.Wiring, changes ...string) (wait func() (code int, stdout string)) {
+// run starts `pawl run` on the console. environ is added to its environment. wait waits for its end and returns its result.
+func (c *console) run(ctx context.Context, w cli.Wiring, environ ...string) (wait func() (code int, stdout string)) {
 	ended := make(chan int, 1)
 	var stdout bytes.Buffer
 	go func() {
 		ended <- cli.Main(ctx, cli.Process{
-			Args: []string{"run", "--page-size", "1000"}, Environ: validEnv(changes...), Stdout: &stdout, Stderr: c.slave,
+			Args: []string{"run", "--page-size", "1000"}, Environ: validEnv(environ...), Stdout: &stdout, Stderr: c.slave,
 		}, w)
 	}()
 	return func() (int, string) {
-		for ticker := time.NewTicker(time.Second); ; {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
 			select {
 			case code := <-ended:
-				ticker.Stop()
 				return code, stdout.String()
 			case <-ticker.C:
 				c.read()

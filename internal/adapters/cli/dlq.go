@@ -18,8 +18,8 @@ import (
 type dlqCommand struct {
 	List    dlqListCommand    `cmd:"" help:"List dead letters, or count them by reason."`
 	Show    dlqShowCommand    `cmd:"" help:"Show everything about one dead letter."`
-	Replay  dlqReplayCommand  `cmd:"" help:"Decode dead letters again, and store those that are events now."`
-	Discard dlqDiscardCommand `cmd:"" help:"Resolve a dead letter that is of no use. It stays in the database, with the reason."`
+	Replay  dlqReplayCommand  `cmd:"" help:"Decode dead letters again, and store those that can become events now."`
+	Discard dlqDiscardCommand `cmd:"" help:"Resolve a dead letter that nobody needs. The dead letter stays in the database, with the reason."`
 }
 
 type dlqShowCommand struct {
@@ -28,7 +28,7 @@ type dlqShowCommand struct {
 	JSON bool  `name:"json" xor:"form" help:"Print one JSON object, with the record in base64 and, if it is UTF-8, as text."`
 }
 
-// Run is called by kong.
+// Run executes `pawl dlq show`. kong calls it.
 func (c *dlqShowCommand) Run(s *session) error {
 	var letter domain.DeadLetter
 	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
@@ -46,37 +46,38 @@ func (c *dlqShowCommand) Run(s *session) error {
 	default:
 		err = writeLetter(s.Stdout, s.settings.Stream, letter)
 	}
-	return printError(err)
+	return outputError(err)
 }
 
+// writeLetter writes everything about a dead letter for a person. All text of the record is escaped.
 func writeLetter(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "letter %d of stream %s: %s\n", l.ID, stream, stateOf(l))
-	field := func(name, value string) { fmt.Fprintf(out, "%-9s  %s\n", name, orDash(value)) }
-	field("reason", escapeQuoting(l.Why.Reason))
-	field("field", escapeQuoting(l.Why.Field))
-	field("detail", escapeQuoting(l.Why.Detail))
-	field("event id", eventIDOf(l))
-	field("key", escapeToASCII(string(l.Key)))
-	field("parked", fmt.Sprintf("%s, by page %d, record at index %d", l.ParkedAt.Format(time.RFC3339), l.PageID, l.Index))
-	field("seen", times(l.Seen))
+	writeField := func(name, value string) { fmt.Fprintf(out, "%-9s  %s\n", name, dashIfEmpty(value)) }
+	writeField("reason", escapeExceptEllipsis(l.Why.Reason))
+	writeField("field", escapeExceptEllipsis(l.Why.Field))
+	writeField("detail", escapeExceptEllipsis(l.Why.Detail))
+	writeField("event id", eventIDOf(l))
+	writeField("key", escapeToASCII(string(l.Key)))
+	writeField("parked", fmt.Sprintf("%s, by page %d, record at index %d", l.ParkedAt.Format(time.RFC3339), l.PageID, l.Index))
+	writeField("seen", formatTimes(l.Seen))
 	if l.Others > 0 {
-		field("others", othersNote(l.Others))
+		writeField("others", othersNote(l.Others))
 	}
-	field("replayed", times(l.Replays))
+	writeField("replayed", formatTimes(l.Replays))
 	if r := l.Resolved; r != nil {
 		by := "by hand"
 		if r.PageID != 0 {
 			by = fmt.Sprintf("by page %d", r.PageID)
 		}
-		field("resolved", fmt.Sprintf("%s, %s: %s", r.At.Format(time.RFC3339), by, escapeUnprintable(r.Why)))
+		writeField("resolved", fmt.Sprintf("%s, %s: %s", r.At.Format(time.RFC3339), by, escapeUnprintable(r.Why)))
 	}
 	payload := escapeToASCII(string(l.Payload))
 	note := ""
 	if payload != string(l.Payload) {
 		note = ", escaped here"
 	}
-	field("record", fmt.Sprintf("%s bytes%s; --raw writes them unchanged", humanize.Comma(int64(len(l.Payload))), note))
+	writeField("record", fmt.Sprintf("%s bytes%s; --raw writes them unchanged", humanize.Comma(int64(len(l.Payload))), note))
 	fmt.Fprintf(out, "%s\n", payload)
 	return out.Flush()
 }
@@ -87,7 +88,7 @@ type dlqDiscardCommand struct {
 	JSON bool   `name:"json" help:"Print one JSON object."`
 }
 
-// Run is called by kong.
+// Run executes `pawl dlq discard`. kong calls it.
 func (c *dlqDiscardCommand) Run(s *session) error {
 	why, err := parseReason(c.Why)
 	if err != nil {
@@ -100,25 +101,28 @@ func (c *dlqDiscardCommand) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return printError(writeASCIIJSON(s.Stdout, discardJSON{s.settings.Stream.String(), c.ID, domain.ResolvedByDiscard, why}))
+		return outputError(writeASCIIJSON(s.Stdout, discardJSON{
+			Stream: s.settings.Stream.String(), ID: c.ID, How: domain.ResolvedByDiscard, Why: why,
+		}))
 	}
 	_, err = fmt.Fprintf(s.Stdout, "letter %d of stream %s: discarded\n", c.ID, s.settings.Stream)
-	return printError(err)
+	return outputError(err)
 }
 
 // maxReasonLength is the maximum number of characters in a reason.
 const maxReasonLength = 1000
 
-// parseReason returns text without the white space around it. It returns an Invalid error if nothing is left or too much.
+// parseReason returns text without the white space around it. It returns an Invalid error if the result is empty or longer than
+// maxReasonLength.
 func parseReason(text string) (string, error) {
-	why := strings.TrimSpace(text)
-	if n := utf8.RuneCountInString(why); n == 0 || n > maxReasonLength {
+	reason := strings.TrimSpace(text)
+	if n := utf8.RuneCountInString(reason); n == 0 || n > maxReasonLength {
 		return "", settings.Invalid("--why", fmt.Sprintf("%d characters; it should have 1 to %d", n, maxReasonLength))
 	}
-	return why, nil
+	return reason, nil
 }
 
-// eventIDOf returns the id of a dead letter's event, empty if the record has none that can be read.
+// eventIDOf returns the id of a dead letter's event. It is empty if the record has no readable id.
 func eventIDOf(l domain.DeadLetter) string {
 	if l.Why.ID == (domain.EventID{}) {
 		return ""
@@ -134,13 +138,14 @@ func stateOf(l domain.DeadLetter) string {
 	return l.Resolved.How
 }
 
-// othersNote returns the note that n records were only counted, because their event had too many dead letters.
+// othersNote returns the sentence that n records were only counted and not stored, because their event had too many dead letters.
 func othersNote(n int64) string {
 	return quantity(n, "more record of this event with other bytes was counted here and not stored",
 		"more records of this event with other bytes were counted here and not stored")
 }
 
-func times(n int64) string {
+// formatTimes returns n as a number of times: once, 2 times, 3 times.
+func formatTimes(n int64) string {
 	if n == 1 {
 		return "once"
 	}

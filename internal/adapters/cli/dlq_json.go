@@ -11,32 +11,32 @@ import (
 // lettersJSON is what `pawl dlq list --json` prints.
 type lettersJSON struct {
 	Stream    string       `json:"stream"`     // the stream's name
-	Letters   []letterJSON `json:"letters"`    // in the order of their ids
-	NextAfter *int64       `json:"next_after"` // the value of --after for the next list; null at the end
+	Letters   []letterJSON `json:"letters"`    // the dead letters in the order of their ids
+	NextAfter *int64       `json:"next_after"` // the value of --after that lists the next dead letters; null if there are no more
 }
 
 type letterJSON struct {
 	ID          int64           `json:"id"`                    // the dead letter's id
 	Reason      string          `json:"reason"`                // why the record cannot become a row
-	Field       string          `json:"field"`                 // the field that is to blame; may be empty
-	Detail      string          `json:"detail"`                // what is wrong with it
-	EventID     *string         `json:"event_id"`              // the event's id; null if the record has none that can be read
-	Key         string          `json:"key"`                   // the id or, without one, a hash of the record
-	PageID      int64           `json:"page_id"`               // the row of the ledger for the page that parked it
+	Field       string          `json:"field"`                 // the name of the field with the problem; may be empty
+	Detail      string          `json:"detail"`                // a description of the problem
+	EventID     *string         `json:"event_id"`              // the event's id; null if the record has no readable id
+	Key         string          `json:"key"`                   // the event's id or, if event_id is null, a hash of the record
+	PageID      int64           `json:"page_id"`               // the id in the ledger of the page that parked it
 	IndexInPage int             `json:"index_in_page"`         // the record's index in that page, from 0
-	Seen        int64           `json:"seen"`                  // how often the API sent it, with the others
-	Others      int64           `json:"others"`                // records of the same event with other bytes, which were only counted
-	OthersNote  string          `json:"others_note,omitempty"` // the same in words
+	Seen        int64           `json:"seen"`                  // how often the API sent this record, including others
+	Others      int64           `json:"others"`                // further records of the same event with other bytes, which pawl counted and did not store
+	OthersNote  string          `json:"others_note,omitempty"` // the meaning of others, in words; absent if others is 0
 	Replays     int64           `json:"replays"`               // how often it was replayed
-	ParkedAt    string          `json:"parked_at"`             // the time when it was parked
-	Resolved    *resolutionJSON `json:"resolved"`              // null while it is open
+	ParkedAt    string          `json:"parked_at"`             // when it was parked
+	Resolved    *resolutionJSON `json:"resolved"`              // how it was resolved; null while it is open
 }
 
 type resolutionJSON struct {
 	How    string `json:"how"`     // replayed, duplicate, superseded or discarded
-	Why    string `json:"why"`     // in words
-	At     string `json:"at"`      // the time
-	PageID *int64 `json:"page_id"` // the row of the ledger that resolved it; null if a user discarded it
+	Why    string `json:"why"`     // the reason, in words
+	At     string `json:"at"`      // when it was resolved
+	PageID *int64 `json:"page_id"` // the id in the ledger of the page that resolved it; null if a user discarded it
 }
 
 // shownJSON is what `pawl dlq show --json` prints.
@@ -50,22 +50,22 @@ type shownJSON struct {
 // reasonsJSON is what `pawl dlq list --summary --json` prints.
 type reasonsJSON struct {
 	Stream  string       `json:"stream"`  // the stream's name
-	Letters int64        `json:"letters"` // dead letters in all
-	Reasons []reasonJSON `json:"reasons"` // one for each reason, the most frequent first
+	Letters int64        `json:"letters"` // the number of dead letters that were counted
+	Reasons []reasonJSON `json:"reasons"` // an entry for each reason, the most frequent first
 }
 
 type reasonJSON struct {
 	Reason string      `json:"reason"`           // why the records cannot become rows
-	Count  int64       `json:"count"`            // dead letters with this reason
-	Sample *letterJSON `json:"sample,omitempty"` // one of them
+	Count  int64       `json:"count"`            // the number of dead letters with this reason
+	Sample *letterJSON `json:"sample,omitempty"` // one dead letter with this reason
 }
 
 // discardJSON is what `pawl dlq discard --json` prints.
 type discardJSON struct {
 	Stream string `json:"stream"` // the stream's name
 	ID     int64  `json:"id"`     // the dead letter's id
-	How    string `json:"how"`    // discarded
-	Why    string `json:"why"`    // the reason
+	How    string `json:"how"`    // always discarded
+	Why    string `json:"why"`    // the reason that the user gave
 }
 
 func writeLettersJSON(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {

@@ -13,21 +13,21 @@ import (
 )
 
 type dlqListCommand struct {
-	Reason  string `name:"reason" placeholder:"REASON" help:"Only those parked for this reason."`
-	Page    int64  `name:"page" placeholder:"ID" help:"Only those that this page parked, by its id in the ledger."`
-	Since   string `name:"since" placeholder:"TIME" help:"Only those parked at this time or later: 2026-11-24T19:30:00Z, or a day, which begins at 0:00 UTC."`
-	Until   string `name:"until" placeholder:"TIME" help:"Only those parked before this time."`
-	State   string `name:"state" enum:"open,resolved,all" default:"open" placeholder:"STATE" help:"open, resolved or all."`
+	Reason  string `name:"reason" placeholder:"REASON" help:"Only dead letters that were parked for this reason."`
+	Page    int64  `name:"page" placeholder:"ID" help:"Only dead letters that were parked by the page with this id in the ledger."`
+	Since   string `name:"since" placeholder:"TIME" help:"Only dead letters that were parked at this time or later: 2026-11-24T19:30:00Z, or a day, which means 0:00 UTC of this day."`
+	Until   string `name:"until" placeholder:"TIME" help:"Only dead letters that were parked before this time."`
+	State   string `name:"state" enum:"open,resolved,all" default:"open" placeholder:"STATE" help:"Only dead letters in this state: open, resolved or all."`
 	Limit   int    `name:"limit" default:"50" placeholder:"N" help:"Maximum number to list, 1 to 1000."`
-	After   int64  `name:"after" placeholder:"ID" help:"Only those with a greater id. The list is in the order of ids."`
-	Summary bool   `name:"summary" help:"Count all of them by reason, with one sample each."`
+	After   int64  `name:"after" placeholder:"ID" help:"Only dead letters with a greater id. The list is in the order of ids."`
+	Summary bool   `name:"summary" help:"Count the dead letters by reason, with a sample for each reason. --limit and --after have no effect."`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
 
 // maxListed is the maximum number of dead letters in one list.
 const maxListed = 1000
 
-// Run is called by kong.
+// Run executes `pawl dlq list`. kong calls it.
 func (c *dlqListCommand) Run(s *session) error {
 	filter, err := c.filter()
 	if err != nil {
@@ -46,11 +46,12 @@ func (c *dlqListCommand) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return printError(writeLettersJSON(s.Stdout, s.settings.Stream, letters, more))
+		return outputError(writeLettersJSON(s.Stdout, s.settings.Stream, letters, more))
 	}
-	return printError(c.write(s.Stdout, s.settings.Stream, letters, more))
+	return outputError(c.write(s.Stdout, s.settings.Stream, letters, more))
 }
 
+// filter checks the flags and returns the filter that they describe. It does not use --after.
 func (c *dlqListCommand) filter() (f domain.DeadLetterFilter, err error) {
 	f = domain.DeadLetterFilter{State: domain.DeadLetterState(c.State), Reason: c.Reason, PageID: c.Page}
 	if c.Limit < 1 || c.Limit > maxListed {
@@ -63,7 +64,7 @@ func (c *dlqListCommand) filter() (f domain.DeadLetterFilter, err error) {
 	return f, err
 }
 
-// parseTime parses a time or a day. It returns the zero time for an empty text.
+// parseTime parses a time or a day. It returns the zero time for an empty text. An error names the flag.
 func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -76,25 +77,28 @@ func parseTime(flag, text string) (time.Time, error) {
 	return time.Time{}, settings.Invalid(flag, fmt.Sprintf("%q should be a time like 2026-11-24T19:30:00Z, or a day like 2026-11-24", text))
 }
 
+// write writes the list as a table with a column for the resolution, unless the list has only open dead letters. Notes about
+// records that were only counted, and about the rest of the list, follow.
 func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
 	if len(letters) == 0 {
 		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.emptyText())
 		return err
 	}
-	withState := c.State != string(domain.DeadLettersOpen)
-	rows := table{{"id", "parked", "reason", "field", "seen", "event id", "detail"}}
-	if withState {
-		rows[0] = append(rows[0][:6:6], "resolved", "detail")
+	showsState := c.State != string(domain.DeadLettersOpen)
+	headings := []string{"id", "parked", "reason", "field", "seen", "event id"}
+	if showsState {
+		headings = append(headings, "resolved")
 	}
+	rows := table{append(headings, "detail")}
 	for _, l := range letters {
 		row := []string{
-			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeQuoting(l.Why.Reason), orDash(escapeQuoting(l.Why.Field)),
-			formatID(l.Seen), orDash(eventIDOf(l)),
+			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeExceptEllipsis(l.Why.Reason), dashIfEmpty(escapeExceptEllipsis(l.Why.Field)),
+			formatID(l.Seen), dashIfEmpty(eventIDOf(l)),
 		}
-		if withState {
+		if showsState {
 			row = append(row, stateOf(l))
 		}
-		rows = append(rows, append(row, escapeQuoting(l.Why.Detail)))
+		rows = append(rows, append(row, escapeExceptEllipsis(l.Why.Detail)))
 	}
 	if err := rows.write(w); err != nil {
 		return err
@@ -115,17 +119,19 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 
 // emptyText returns the text for an empty list.
 func (c *dlqListCommand) emptyText() string {
-	kind := c.State + " "
+	kind := c.State + " dead letters"
 	if c.State == string(domain.DeadLettersAll) {
-		kind = ""
+		kind = "dead letters"
 	}
-	if c.Reason != "" || c.Page != 0 || c.Since != "" || c.Until != "" || c.After != 0 {
-		return "no such " + kind + "dead letters"
+	isFiltered := c.Reason != "" || c.Page != 0 || c.Since != "" || c.Until != "" || c.After != 0
+	if isFiltered {
+		return "no such " + kind
 	}
-	return "no " + kind + "dead letters"
+	return "no " + kind
 }
 
-// printReasons prints the number of dead letters for each reason. It ignores --after and --limit, which are for a list.
+// printReasons prints the number of dead letters for each reason. It ignores --after and --limit, because they select a part of a
+// list.
 func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter) error {
 	var counts []domain.ReasonCount
 	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
@@ -136,18 +142,18 @@ func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter
 		return err
 	}
 	if c.JSON {
-		return printError(writeReasonsJSON(s.Stdout, s.settings.Stream, counts))
+		return outputError(writeReasonsJSON(s.Stdout, s.settings.Stream, counts))
 	}
 	if len(counts) == 0 {
 		_, err := fmt.Fprintf(s.Stdout, "stream %s: %s\n", s.settings.Stream, c.emptyText())
-		return printError(err)
+		return outputError(err)
 	}
 	rows := table{{"letters", "reason", "sample id", "field", "detail"}}
 	for _, n := range counts {
 		rows = append(rows, []string{
-			humanize.Comma(n.Count), escapeQuoting(n.Reason), formatID(n.Sample.ID),
-			orDash(escapeQuoting(n.Sample.Why.Field)), escapeQuoting(n.Sample.Why.Detail),
+			humanize.Comma(n.Count), escapeExceptEllipsis(n.Reason), formatID(n.Sample.ID),
+			dashIfEmpty(escapeExceptEllipsis(n.Sample.Why.Field)), escapeExceptEllipsis(n.Sample.Why.Detail),
 		})
 	}
-	return printError(rows.write(s.Stdout))
+	return outputError(rows.write(s.Stdout))
 }

@@ -19,23 +19,23 @@ import (
 
 type dlqReplayCommand struct {
 	IDs    []int64 `arg:"" optional:"" name:"id" help:"The ids of the dead letters, as pawl dlq list prints them."`
-	Reason string  `name:"reason" placeholder:"REASON" help:"All open dead letters that were parked for this reason."`
-	All    bool    `name:"all" help:"All open dead letters of the stream."`
+	Reason string  `name:"reason" placeholder:"REASON" help:"Replay all open dead letters that were parked for this reason."`
+	All    bool    `name:"all" help:"Replay all open dead letters of the stream."`
 	JSON   bool    `name:"json" help:"Print one JSON object."`
 }
 
-// ReplayOptions are the options of one replay beyond the settings.
+// ReplayOptions are what one replay needs besides the Settings.
 type ReplayOptions struct {
-	Letters domain.DeadLetterSelection
-	Retry   retry.Policy
+	Letters domain.DeadLetterSelection // the dead letters to replay
+	Retry   retry.Policy               // made from the settings
 }
 
-// A Replayer replays dead letters, as replay.Replayer does.
+// A Replayer replays dead letters. Run has the contract of Run of replay.Replayer.
 type Replayer interface {
 	Run(ctx context.Context) (replay.Report, error)
 }
 
-// Run is called by kong.
+// Run executes `pawl dlq replay`. kong calls it.
 func (c *dlqReplayCommand) Run(s *session) error {
 	options := ReplayOptions{Letters: domain.DeadLetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
 	if err := options.Letters.Validate(); err != nil {
@@ -47,7 +47,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	}
 	defer closeDatabase()
 	observer := newReplayObserver(s)
-	s.again = "run it again to replay the rest"
+	s.stopHint = "run it again to replay the rest"
 	replayer, release, err := s.wiring.Replay(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
@@ -62,10 +62,11 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	if c.JSON {
 		write = writeReplayJSON
 	}
-	if printErr := printError(write(s.Stdout, report)); err == nil {
-		err = printErr
+	printErr := outputError(write(s.Stdout, report))
+	if err != nil {
+		return err
 	}
-	return err
+	return printErr
 }
 
 func writeReplay(w io.Writer, r replay.Report) error {
@@ -75,7 +76,7 @@ func writeReplay(w io.Writer, r replay.Report) error {
 	if r.Parked > 0 {
 		var reasons []string
 		for _, n := range sortReasons(r.Again) {
-			reasons = append(reasons, humanize.Comma(n.Count)+" "+escapeQuoting(n.Reason))
+			reasons = append(reasons, humanize.Comma(n.Count)+" "+escapeExceptEllipsis(n.Reason))
 		}
 		fmt.Fprintf(out, "parked again: %s; see `pawl dlq list`\n", strings.Join(reasons, ", "))
 	}
@@ -83,7 +84,7 @@ func writeReplay(w io.Writer, r replay.Report) error {
 		fmt.Fprintf(out, "skipped because they are resolved: %s\n", humanize.Comma(r.Skipped))
 	}
 	if r.Unanswered > 0 {
-		fmt.Fprintf(out, "COMMITs without an answer, which are not counted here: %d\n", r.Unanswered)
+		fmt.Fprintf(out, "COMMITs without an answer: %d; their dead letters are not counted above\n", r.Unanswered)
 	}
 	return out.Flush()
 }
@@ -95,9 +96,9 @@ type replayJSON struct {
 	Stored      int64        `json:"stored"`             // dead letters that are events now
 	Duplicate   int64        `json:"duplicate"`          // dead letters whose event was stored before
 	ParkedAgain int64        `json:"parked_again"`       // dead letters that stay open
-	Reasons     []reasonJSON `json:"reasons"`            // the reasons of those parked again; without samples
+	Reasons     []reasonJSON `json:"reasons"`            // the reasons of the dead letters that stay open; without samples
 	Skipped     int64        `json:"skipped"`            // dead letters that were resolved already
-	Unanswered  int          `json:"unanswered_commits"` // COMMITs without an answer, whose dead letters are not counted here
+	Unanswered  int          `json:"unanswered_commits"` // COMMITs without an answer; their dead letters are not counted in the other fields
 }
 
 func writeReplayJSON(w io.Writer, r replay.Report) error {
@@ -107,7 +108,7 @@ func writeReplayJSON(w io.Writer, r replay.Report) error {
 	})
 }
 
-// sortReasons returns the reasons with their counts, the most frequent first.
+// sortReasons returns the reasons with their counts. The most frequent reason is the first.
 func sortReasons(counts map[string]int64) []reasonJSON {
 	reasons := []reasonJSON{}
 	for reason, n := range counts {
@@ -119,14 +120,14 @@ func sortReasons(counts map[string]int64) []reasonJSON {
 	return reasons
 }
 
-// A replayObserver shows how far a replay is.
+// A replayObserver logs a replay and shows its progress as a live line.
 type replayObserver struct {
 	*logObserver
 
 	session *session
 	total   int64 // open dead letters to replay
 	steps   progress.Steps
-	stop    func() // ends what is shown; may be called again
+	stop    func() // removes the live line, if there is one; may be called more than once
 }
 
 func newReplayObserver(s *session) *replayObserver {

@@ -16,17 +16,19 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A replayerFunc is a replay that a test scripts.
+// A replayerFunc is a function that a test runs in place of a replay.
 type replayerFunc func(ctx context.Context, options cli.ReplayOptions, observer replay.Observer) (replay.Report, error)
 
+// wiring returns a wiring whose replay calls f.
 func (f replayerFunc) wiring() cli.Wiring {
 	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
 	w.Replay = func(_ context.Context, _ cli.Settings, options cli.ReplayOptions, o replay.Observer) (cli.Replayer, func(), error) {
-		return scriptedReplay{f, options, o}, func() {}, nil
+		return scriptedReplay{run: f, options: options, observer: o}, func() {}, nil
 	}
 	return w
 }
 
+// A scriptedReplay is a cli.Replayer that calls run with the arguments of the wiring.
 type scriptedReplay struct {
 	run      replayerFunc
 	options  cli.ReplayOptions
@@ -37,13 +39,17 @@ func (r scriptedReplay) Run(ctx context.Context) (replay.Report, error) {
 	return r.run(ctx, r.options, r.observer)
 }
 
+// fullReplayReport returns a report with a value in every field. One of its reasons contains a control sequence.
 func fullReplayReport() replay.Report {
 	return replay.Report{
-		Stream: domain.StreamID{Source: "s"}, Counts: domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
-		Again: map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100}, Skipped: 2, Unanswered: 1,
+		Stream:  domain.StreamID{Source: "s"},
+		Counts:  domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
+		Again:   map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100},
+		Skipped: 2, Unanswered: 1,
 	}
 }
 
+// TestDlqReplay compares the output of `pawl dlq replay` with golden files.
 func TestDlqReplay(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{"dlq_replay": "dlq replay --all", "dlq_replay_json": "dlq replay --json --all"} {
@@ -52,12 +58,13 @@ func TestDlqReplay(t *testing.T) {
 		}).wiring()
 		code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), w, strings.Fields(args)...)
 		if code != cli.ExitDone || stderr != "" {
-			t.Errorf("exit %d: %s", code, stderr)
+			t.Errorf("%s: got exit %d and error %q, want exit 0 and no error", args, code, stderr)
 		}
 		cli.Golden(t, name, stdout)
 	}
 }
 
+// TestDlqReplay_Selection checks which dead letters the arguments select, and that the options have the retry policy.
 func TestDlqReplay_Selection(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]domain.DeadLetterSelection{
@@ -67,37 +74,50 @@ func TestDlqReplay_Selection(t *testing.T) {
 	} {
 		w := replayerFunc(func(_ context.Context, options cli.ReplayOptions, _ replay.Observer) (replay.Report, error) {
 			got := options.Letters
-			if !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All || options.Retry.Tries != 5 {
-				t.Errorf("%s: got options %+v", args, options)
+			if !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All {
+				t.Errorf("%s: got selection %+v, want %+v", args, got, want)
+			}
+			const defaultTries = 5
+			if options.Retry.Tries != defaultTries {
+				t.Errorf("%s: got %d tries, want %d", args, options.Retry.Tries, defaultTries)
 			}
 			return replay.Report{}, nil
 		}).wiring()
 		code, stdout, stderr := pawl(t, validEnv(), w, strings.Fields(args)...)
 		if code != cli.ExitDone || !strings.Contains(stdout, "replayed 0 = 0 stored + 0 duplicate + 0 parked again\n") {
-			t.Errorf("%s: exit %d, %s%s", args, code, stdout, stderr)
+			t.Errorf("%s: got exit %d and output %q, want exit 0 and replayed 0: %s", args, code, stdout, stderr)
 		}
 	}
 }
 
-// TestDlqReplay_Stopped checks that a replay that is stopped reports what it did, if it did anything.
+// TestDlqReplay_Stopped checks that a stopped replay prints its report, unless it replayed nothing.
 func TestDlqReplay_Stopped(t *testing.T) {
 	t.Parallel()
 	stopped := &domain.Error{Kind: domain.Stopped, Op: "replay dead letters", Err: errors.New("as scripted")}
 	for _, tt := range []struct {
 		report replay.Report
-		prints string
-	}{{fullReplayReport(), "stream s: replayed 12,345 = "}, {replay.Report{}, ""}} {
+		prints string // the beginning of the output; empty if there must be none
+	}{
+		{fullReplayReport(), "stream s: replayed 12,345 = "},
+		{replay.Report{}, ""},
+	} {
 		w := replayerFunc(func(context.Context, cli.ReplayOptions, replay.Observer) (replay.Report, error) {
 			return tt.report, stopped
 		}).wiring()
 		code, stdout, stderr := pawl(t, validEnv(), w, "dlq", "replay", "--all")
-		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") ||
-			!strings.HasPrefix(stdout, tt.prints) || (stdout == "") != (tt.prints == "") {
-			t.Errorf("exit %d, %s", code, stdout)
+		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") {
+			t.Errorf("got exit %d and error %q, want exit %d and the hint to run it again", code, stderr, cli.ExitAgain)
+		}
+		if tt.prints == "" && stdout != "" {
+			t.Errorf("got output %q, want none", stdout)
+		}
+		if !strings.HasPrefix(stdout, tt.prints) {
+			t.Errorf("got output %q, want %q at its beginning", stdout, tt.prints)
 		}
 	}
 }
 
+// TestDlqReplay_Terminal compares the content of the terminal at moments of a replay with a golden file.
 func TestDlqReplay_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -119,7 +139,7 @@ func TestDlqReplay_Terminal(t *testing.T) {
 			c.snapshot(moment)
 		}
 		if code := <-ended; code != cli.ExitDone {
-			t.Errorf("exit %d", code)
+			t.Errorf("got exit %d, want %d", code, cli.ExitDone)
 		}
 		c.snapshot("at the end")
 	})

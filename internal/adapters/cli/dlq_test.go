@@ -12,20 +12,21 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// fakeLetters is a cli.Reader and a cli.Admin of dead letters that records how it was called.
+// A fakeLetters is a cli.Reader and a cli.Admin that returns the same dead letters from each call and records its arguments.
 type fakeLetters struct {
 	cli.Reader
 
 	letters []domain.DeadLetter
-	more    bool
-	errs    []error // of the next calls
+	more    bool    // what DeadLetters returns as more
+	errs    []error // the errors of the next calls; later calls succeed
 
-	filter domain.DeadLetterFilter
-	part   domain.DeadLetterRange
-	why    string
-	calls  int
+	gotFilter domain.DeadLetterFilter
+	gotRange  domain.DeadLetterRange
+	gotWhy    string
+	calls     int
 }
 
+// nextError counts a call and returns its error.
 func (s *fakeLetters) nextError() error {
 	s.calls++
 	if len(s.errs) == 0 {
@@ -37,16 +38,17 @@ func (s *fakeLetters) nextError() error {
 }
 
 func (s *fakeLetters) DeadLetters(
-	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
+	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter, r domain.DeadLetterRange,
 ) ([]domain.DeadLetter, bool, error) {
-	s.filter, s.part = f, part
+	s.gotFilter, s.gotRange = f, r
 	return s.letters, s.more, s.nextError()
 }
 
+// DeadLetterReasons returns a reason for each letter, with the counts 1000, 500 and 333.
 func (s *fakeLetters) DeadLetterReasons(
 	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter,
 ) (counts []domain.ReasonCount, err error) {
-	s.filter = f
+	s.gotFilter = f
 	for i, l := range s.letters {
 		counts = append(counts, domain.ReasonCount{Reason: l.Why.Reason, Count: int64(1000 / (i + 1)), Sample: l})
 	}
@@ -63,7 +65,7 @@ func (s *fakeLetters) DeadLetter(_ context.Context, _ domain.StreamID, id int64)
 }
 
 func (s *fakeLetters) DiscardDeadLetter(_ context.Context, _ domain.StreamID, _ int64, why string) error {
-	s.why = why
+	s.gotWhy = why
 	return s.nextError()
 }
 
@@ -78,10 +80,11 @@ func (s *fakeLetters) wiring() cli.Wiring {
 	return w
 }
 
-// hostile is a text with which an API could control a terminal or mislead a reader.
+// hostile is a text with which an API could control a terminal or mislead a reader. It has control sequences, characters that reverse
+// the direction of text, quotes, an invalid byte, and the ellipsis with which pawl shortens texts.
 const hostile = "\x1b[2J\x1b]2;owned\a\u009b31m\u202e\u2066<b>\t\r\n'\"\\ \xff\x00…"
 
-// newFullLetters returns dead letters that use every field.
+// newFullLetters returns three dead letters that together use every field: 7 is open, 19 is discarded and hostile, 120 is replayed.
 func newFullLetters() *fakeLetters {
 	parked := time.Date(2026, 11, 24, 17, 30, 0, 123_000_000, time.UTC)
 	why := func(reason, field, detail string) domain.Rejection {
@@ -89,12 +92,12 @@ func newFullLetters() *fakeLetters {
 	}
 	letters := []domain.DeadLetter{
 		{
-			ID: 7, Key: "sha256 ab", PageID: 3, Index: 4, Why: why("not an object", "", "null is not a JSON object"), Payload: []byte("null"),
-			Seen: 1, ParkedAt: parked,
+			ID: 7, Key: "sha256 ab", PageID: 3, Index: 4, Why: why("not an object", "", "null is not a JSON object"),
+			Payload: []byte("null"), Seen: 1, ParkedAt: parked,
 		},
 		{
 			ID: 19, Key: "k" + hostile, PageID: 3, Index: 12, Why: why("r"+hostile, "f"+hostile, "d"+hostile),
-			Payload: []byte(`{"name":"` + hostile + "\"}"),
+			Payload: []byte(`{"name":"` + hostile + `"}`),
 			Seen:    1234, Replays: 2, ParkedAt: parked,
 			Resolved: &domain.Resolution{How: domain.ResolvedByDiscard, Why: "überflüssig" + hostile, At: parked.Add(time.Hour)},
 		},
@@ -109,6 +112,8 @@ func newFullLetters() *fakeLetters {
 	return &fakeLetters{letters: letters, more: true}
 }
 
+// TestDlq_Output compares the output of the commands that read dead letters with golden files. Of hostile texts, it must have only
+// printable characters.
 func TestDlq_Output(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
@@ -121,11 +126,12 @@ func TestDlq_Output(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), newFullLetters().wiring(), strings.Fields(args)...)
 			if code != cli.ExitDone || stderr != "" {
-				t.Errorf("exit %d: %s", code, stderr)
+				t.Errorf("got exit %d and error %q, want exit 0 and no error", code, stderr)
 			}
 			for _, r := range stdout {
-				if r != '\n' && r != '…' && r != 'ü' && (r < ' ' || r > '~') {
-					t.Errorf("got %U in the output", r)
+				isASCII := r >= ' ' && r <= '~'
+				if !isASCII && !strings.ContainsRune("\n…ü", r) { // the reason of 19, which a user wrote, has an ü
+					t.Errorf("got the character %U in the output, want it escaped", r)
 				}
 			}
 			cli.Golden(t, name, stdout)
@@ -138,7 +144,7 @@ func TestDlqShow_Raw(t *testing.T) {
 	s := newFullLetters()
 	code, stdout, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "show", "--raw", "19")
 	if code != cli.ExitDone || stdout != string(s.letters[1].Payload) || stderr != "" {
-		t.Errorf("exit %d, %q, %s", code, stdout, stderr)
+		t.Errorf("got exit %d, output %q, error %q, want the bytes %q", code, stdout, stderr, s.letters[1].Payload)
 	}
 }
 
@@ -148,34 +154,49 @@ func TestDlqList_Filter(t *testing.T) {
 	args := "dlq list --reason x --page 3 --since 2026-11-24 --until 2026-11-25T12:00:00+02:00 --state all --limit 7 --after 9"
 	code, stdout, _ := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...)
 	if code != cli.ExitDone || stdout != "stream datasync: no such dead letters\n" {
-		t.Errorf("exit %d, %q", code, stdout)
+		t.Errorf("got exit %d and output %q, want no such dead letters", code, stdout)
 	}
-	want := domain.DeadLetterFilter{
+	wantFilter := domain.DeadLetterFilter{
 		State: domain.DeadLettersAll, Reason: "x", PageID: 3,
 		Since: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC),
 	}
-	until := s.filter.Until
-	if s.filter.Until = until.UTC(); s.filter != want || s.part != (domain.DeadLetterRange{After: 9, Limit: 7}) {
-		t.Errorf("got range %+v and filter %+v", s.part, s.filter)
+	s.gotFilter.Until = s.gotFilter.Until.UTC() // comparable with wantFilter
+	if s.gotFilter != wantFilter {
+		t.Errorf("got filter %+v, want %+v", s.gotFilter, wantFilter)
 	}
-	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "list")
-	if stdout != "stream datasync: no open dead letters\n" || s.filter != (domain.DeadLetterFilter{State: domain.DeadLettersOpen}) || s.part.Limit != 50 {
-		t.Errorf("got %q for range %+v and filter %+v", stdout, s.part, s.filter)
+	if want := (domain.DeadLetterRange{After: 9, Limit: 7}); s.gotRange != want {
+		t.Errorf("got range %+v, want %+v", s.gotRange, want)
 	}
-	if _, stdout, _ := pawl(t, validEnv(), s.wiring(), "dlq", "list", "--summary"); stdout != "stream datasync: no open dead letters\n" {
-		t.Errorf("%q", stdout)
+}
+
+// TestDlqList_Defaults checks the filter and the limit of a list without flags.
+func TestDlqList_Defaults(t *testing.T) {
+	t.Parallel()
+	s := &fakeLetters{}
+	if code, _, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "list"); code != cli.ExitDone {
+		t.Errorf("got exit %d, want 0: %s", code, stderr)
 	}
+	if want := (domain.DeadLetterFilter{State: domain.DeadLettersOpen}); s.gotFilter != want || s.gotRange.Limit != 50 {
+		t.Errorf("got filter %+v and limit %d, want filter %+v and limit 50", s.gotFilter, s.gotRange.Limit, want)
+	}
+}
+
+// TestDlqList_Empty checks the output of a list without dead letters.
+func TestDlqList_Empty(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
+		"dlq list":                  "stream datasync: no open dead letters",
+		"dlq list --summary":        "stream datasync: no open dead letters",
 		"dlq list --json":           `{"stream":"datasync","letters":[],"next_after":null}`,
 		"dlq list --json --summary": `{"stream":"datasync","letters":0,"reasons":[]}`,
 	} {
-		if _, stdout, _ := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...); stdout != want+"\n" {
-			t.Errorf("%s: got %s", args, stdout)
+		if _, stdout, _ := pawl(t, validEnv(), new(fakeLetters).wiring(), strings.Fields(args)...); stdout != want+"\n" {
+			t.Errorf("%s: got %s, want %s", args, stdout, want)
 		}
 	}
 }
 
-// TestDlq_InvalidArguments checks that wrong arguments are reported before the database is asked.
+// TestDlq_InvalidArguments checks that wrong arguments are reported before the database is read. The values are texts in the errors.
 func TestDlq_InvalidArguments(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -199,24 +220,27 @@ func TestDlq_InvalidArguments(t *testing.T) {
 		s := newFullLetters()
 		code, stdout, stderr := pawl(t, validEnv(), s.wiring(), strings.Split(args, " ")...)
 		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, want) || s.calls != 0 {
-			t.Errorf("%s: exit %d, %d calls, %s%s", args, code, s.calls, stdout, stderr)
+			t.Errorf("%s: got exit %d, %d calls, output %q, error %q; want exit %d, no calls and %q in the error",
+				args, code, s.calls, stdout, stderr, cli.ExitSettings, want)
 		}
 	}
 }
 
+// TestDlqDiscard checks that the reason is stored without the white space around it, and both forms of the output.
 func TestDlqDiscard(t *testing.T) {
 	t.Parallel()
 	s := newFullLetters()
 	code, stdout, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", " it was a test's \n")
-	if code != cli.ExitDone || stdout != "letter 7 of stream datasync: discarded\n" || stderr != "" || s.why != "it was a test's" {
-		t.Errorf("exit %d, %q for %q: %s", code, stdout, s.why, stderr)
+	if code != cli.ExitDone || stdout != "letter 7 of stream datasync: discarded\n" || stderr != "" || s.gotWhy != "it was a test's" {
+		t.Errorf("got exit %d, output %q, reason %q, error %q; want the reason it was a test's", code, stdout, s.gotWhy, stderr)
 	}
-	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", strings.Repeat("x", 1000), "--json")
+	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", strings.Repeat("x", 1000), "--json") // the longest reason
 	if !strings.HasPrefix(stdout, `{"stream":"datasync","id":7,"how":"discarded","why":"xx`) {
-		t.Errorf("%q", stdout)
+		t.Errorf("got output %q, want a JSON object with the reason", stdout)
 	}
 }
 
+// TestDlq_RetriesTransientErrors checks that each command tries again after two transient errors.
 func TestDlq_RetriesTransientErrors(t *testing.T) {
 	t.Parallel()
 	transient := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
@@ -224,7 +248,7 @@ func TestDlq_RetriesTransientErrors(t *testing.T) {
 		s := newFullLetters()
 		s.errs = []error{transient, transient}
 		if code, _, stderr := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...); code != cli.ExitDone || s.calls != 3 {
-			t.Errorf("%s: exit %d after %d attempts: %s", args, code, s.calls, stderr)
+			t.Errorf("%s: got exit %d after %d attempts, want exit 0 after 3: %s", args, code, s.calls, stderr)
 		}
 	}
 }

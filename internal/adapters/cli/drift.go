@@ -14,7 +14,7 @@ type driftCommand struct {
 	JSON bool `name:"json" help:"Print one JSON object."`
 }
 
-// Run is called by kong.
+// Run executes `pawl drift`. kong calls it.
 func (c *driftCommand) Run(s *session) error {
 	var entries []domain.DriftEntry
 	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
@@ -28,7 +28,7 @@ func (c *driftCommand) Run(s *session) error {
 	if c.JSON {
 		write = writeDriftJSON
 	}
-	return printError(write(s.Stdout, s.settings.Stream, entries))
+	return outputError(write(s.Stdout, s.settings.Stream, entries))
 }
 
 func writeDrift(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry) error {
@@ -39,8 +39,8 @@ func writeDrift(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry
 	rows := table{{"path", "kind", "count", "first page", "last page", "sample"}}
 	for _, e := range entries {
 		rows = append(rows, []string{
-			escapeQuoting(e.Path), escapeQuoting(e.Kind), humanize.Comma(e.Count),
-			formatID(e.FirstPageID), formatID(e.LastPageID), escapeQuoting(e.Sample),
+			escapeExceptEllipsis(e.Path), escapeExceptEllipsis(e.Kind), humanize.Comma(e.Count),
+			formatID(e.FirstPageID), formatID(e.LastPageID), escapeExceptEllipsis(e.Sample),
 		})
 	}
 	return rows.write(w)
@@ -49,16 +49,16 @@ func writeDrift(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry
 // driftJSON is what `pawl drift --json` prints.
 type driftJSON struct {
 	Stream  string           `json:"stream"`  // the stream's name
-	Entries []driftEntryJSON `json:"entries"` // one for each path and kind
+	Entries []driftEntryJSON `json:"entries"` // an entry for each path and kind
 }
 
 type driftEntryJSON struct {
 	Path        string `json:"path"`          // the field in the record, with dots between the names
-	Kind        string `json:"kind"`          // what was unexpected about it
-	Count       int64  `json:"count"`         // records that had it, with duplicates
-	FirstPageID int64  `json:"first_page_id"` // the row of the ledger for the first page that had it
-	LastPageID  int64  `json:"last_page_id"`  // the row of the ledger for the last page that had it
-	Sample      string `json:"sample"`        // the beginning of the first value
+	Kind        string `json:"kind"`          // what was unexpected about the field
+	Count       int64  `json:"count"`         // the number of records that had it, including duplicates
+	FirstPageID int64  `json:"first_page_id"` // the id in the ledger of the first page that had it
+	LastPageID  int64  `json:"last_page_id"`  // the id in the ledger of the last page that had it
+	Sample      string `json:"sample"`        // the beginning of the first unexpected value
 }
 
 func writeDriftJSON(w io.Writer, stream domain.StreamID, entries []domain.DriftEntry) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A fakeDriftReader is a cli.Reader of drift only.
+// A fakeDriftReader is a cli.Reader whose method Drift returns entries. Its other methods panic.
 type fakeDriftReader struct {
 	cli.Reader
 
@@ -20,9 +20,10 @@ func (r fakeDriftReader) Drift(context.Context, domain.StreamID) ([]domain.Drift
 	return r.entries, nil
 }
 
+// TestDrift compares the output of `pawl drift` with golden files.
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	some := []domain.DriftEntry{
+	twoEntries := []domain.DriftEntry{
 		{Path: "session.os", Kind: "new field", Count: 12_345, FirstPageID: 3, LastPageID: 117, Sample: `{"name":"Linux…`},
 		{Path: hostile, Kind: "in seconds", Count: 1, FirstPageID: 9, LastPageID: 9, Sample: hostile},
 	}
@@ -30,7 +31,7 @@ func TestDrift(t *testing.T) {
 		entries []domain.DriftEntry
 		args    []string
 	}{
-		"drift": {some, []string{"drift"}}, "drift_json": {some, []string{"drift", "--json"}},
+		"drift": {twoEntries, []string{"drift"}}, "drift_json": {twoEntries, []string{"drift", "--json"}},
 		"drift_none": {nil, []string{"drift"}}, "drift_none_json": {nil, []string{"drift", "--json"}},
 	} {
 		w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
@@ -39,7 +40,7 @@ func TestDrift(t *testing.T) {
 		}
 		code, stdout, stderr := pawl(t, validEnv("API_KEY=", "API_BASE_URL="), w, tt.args...)
 		if code != cli.ExitDone || stderr != "" {
-			t.Errorf("exit %d: %s", code, stderr)
+			t.Errorf("%s: got exit %d and error %q, want exit 0 and no error", name, code, stderr)
 		}
 		cli.Golden(t, name, stdout)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The exit codes. Each says what to do next.
+// The exit codes. The comment of each says what the user should do next.
 const (
 	ExitDone     = 0 // nothing to do
 	ExitBug      = 1 // report the bug
@@ -41,11 +41,11 @@ func exitCode(err error) int {
 	return ExitBug
 }
 
-// writeError writes to stderr, in one line, what failed and what the user can do. For a command that was stopped it writes again
-// instead of the error: what happens if the command runs once more.
-func writeError(stderr io.Writer, s Settings, err error, again string) {
+// writeError writes to stderr, in one line, what failed and what the user can do. If a signal stopped the command, it writes that
+// instead of err, and stopHint as what the user can do.
+func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	if domain.KindOf(err) == domain.Stopped {
-		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: again}
+		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint}
 	}
 	code, hint := exitCode(err), hintOf(err)
 	if code == ExitBug && hint == "" {
@@ -63,7 +63,7 @@ func writeError(stderr io.Writer, s Settings, err error, again string) {
 	fmt.Fprintln(stderr, line)
 }
 
-// hintOf returns what the user can do about err, in one sentence. It is empty if nothing is known.
+// hintOf returns what the user can do about err: its hint and its remedy. It returns an empty text if err has neither.
 func hintOf(err error) string {
 	hint, remedy := domain.HintOf(err), remedyText(domain.RemedyOf(err))
 	if hint != "" && remedy != "" {
@@ -72,7 +72,7 @@ func hintOf(err error) string {
 	return hint + remedy
 }
 
-// remedyText returns the commands and flags for a remedy, in words. It is empty for the zero remedy.
+// remedyText returns the sentence that names the commands and flags of a remedy. It returns an empty text for the zero remedy.
 func remedyText(r domain.Remedy) string {
 	switch r {
 	case domain.StartStream:
@@ -80,10 +80,10 @@ func remedyText(r domain.Remedy) string {
 	case domain.FinishStream:
 		return "finish it with `pawl run` first"
 	case domain.OtherStream:
-		return "wait for it to end, or give this run a stream of its own with --stream"
+		return "wait for the other run to end, or give this run its own stream with --stream"
 	case domain.MoveStream:
 		return "if that API has moved here, run `pawl move --from` with its former URL; else correct API_BASE_URL, " +
-			"use another database, or give this API a stream of its own in this one with --stream"
+			"use another database, or give this API its own stream in this database with --stream"
 	case domain.CorrectAddress:
 		return "correct API_BASE_URL, or name another stream with --stream"
 	case domain.CorrectFormerAddress:
@@ -107,7 +107,7 @@ func remedyText(r domain.Remedy) string {
 	case domain.ListAllDeadLetters:
 		return "see `pawl dlq list --state all`"
 	case domain.ShowDeadLetter:
-		return "`pawl dlq show` has the rest"
+		return "to see how it was resolved, run `pawl dlq show`"
 	case domain.MigrateDatabase:
 		return "run `pawl migrate` first"
 	case domain.MigrateAsOwner:

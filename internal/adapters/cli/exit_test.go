@@ -12,6 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// TestExitCodes checks the exit code, the error and the summary of a run that fails with an error of each kind.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	tests := map[domain.Kind]int{
@@ -25,17 +26,18 @@ func TestExitCodes(t *testing.T) {
 	for kind, want := range tests {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
+			const longerThanMaxWait = 48 * time.Hour
 			cause := &domain.Error{
-				Kind: kind, Op: "fetch page", Hint: "do this", Err: errors.New("cause"), Until: time.Now().Add(48 * time.Hour),
+				Kind: kind, Op: "fetch page", Hint: "do this", Err: errors.New("cause"), Until: time.Now().Add(longerThanMaxWait),
 			}
 			var s cli.Settings
 			code, stdout, stderr := pawl(t, validEnv("PAWL_TRIES=1", "PAWL_LOG_LEVEL=error"),
 				newWiring(failingSource{cause}, domaintest.NewMemDatabase(), &s), "run", "--json")
 			if code != want {
-				t.Errorf("exit %d, want %d: %s", code, want, stderr)
+				t.Errorf("got exit %d, want %d: %s", code, want, stderr)
 			}
 			text := "cause"
-			if kind == domain.Stopped { // the user knows that the run was stopped, so the cause is of no use
+			if kind == domain.Stopped { // the user stopped the run, so the error has no cause but says how to continue
 				text = "run it again"
 			}
 			if !strings.Contains(stderr, "pawl: ") || !strings.Contains(stderr, text) || strings.Count(stderr, "\n") != 1 {
@@ -48,6 +50,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestErrorJSON checks that the error is a JSON object if the log format is JSON.
 func TestErrorJSON(t *testing.T) {
 	t.Parallel()
 	var s cli.Settings
@@ -55,7 +58,10 @@ func TestErrorJSON(t *testing.T) {
 	_, _, stderr := pawl(t, validEnv("PAWL_LOG_FORMAT=json", "PAWL_LOG_LEVEL=error"),
 		newWiring(failingSource{cause}, domaintest.NewMemDatabase(), &s), "run")
 	var record map[string]any
-	if err := json.Unmarshal([]byte(stderr), &record); err != nil || record["hint"] != "check API_KEY" || record["exit_code"] != 2.0 {
-		t.Errorf("%v: %s", err, stderr)
+	if err := json.Unmarshal([]byte(stderr), &record); err != nil {
+		t.Fatal(err)
+	}
+	if record["hint"] != "check API_KEY" || record["exit_code"] != float64(cli.ExitSettings) {
+		t.Errorf("got %s, want the hint check API_KEY and the exit code %d", stderr, cli.ExitSettings)
 	}
 }

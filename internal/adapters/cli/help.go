@@ -11,7 +11,7 @@ import (
 
 const description = "Takes events from a cursor-paginated, rate-limited HTTP API into PostgreSQL, each exactly once."
 
-// `pawl --help` ends with these.
+// These texts are the end of `pawl --help`.
 const (
 	examples = `Examples:
   DATABASE_URL=embedded:./.pawl pawl run     into a private PostgreSQL under ./.pawl
@@ -36,19 +36,21 @@ func printHelp(options kong.HelpOptions, c *kong.Context) error {
 	return err
 }
 
-// flagGroups returns the headings of the flags. The settings without a flag are listed below the heading.
+// flagGroups returns the groups of flags for the help. A group's description lists its settings that have no flag.
 func flagGroups() []kong.Group {
 	return []kong.Group{
-		{Key: "api", Title: "The API:", Description: listFlagless("api")},
-		{Key: "database", Title: "The database:", Description: listFlagless("database")},
+		{Key: "api", Title: "The API:", Description: listSettingsWithoutFlag("api")},
+		{Key: "database", Title: "The database:", Description: listSettingsWithoutFlag("database")},
 		{Key: "output", Title: "Settings and output:"},
 	}
 }
 
-// listFlagless lists the settings of a group that have no flag, one a line. Kong does not wrap indented text.
-func listFlagless(group string) string {
+// listSettingsWithoutFlag returns a text that lists the settings of a group that have no flag. Each has its own line, which begins
+// with a tab because kong does not wrap indented lines.
+func listSettingsWithoutFlag(group string) string {
 	var b strings.Builder
-	b.WriteString("Only in the environment or .env, because everybody on the machine can read arguments:\n\n")
+	b.WriteString("Set these in the environment or in .env. They have no flags, because other users of this machine can read the " +
+		"arguments of a command:\n\n")
 	for _, s := range settings.All() {
 		if s.Group == group && s.Flag == "" {
 			fmt.Fprintf(&b, "\t%-24s %s\n", strings.Join(s.EnvNames, ", "), s.Help)
@@ -57,7 +59,7 @@ func listFlagless(group string) string {
 	return b.String()
 }
 
-// formatFlagHelp returns a flag's line of help with its default and environment names.
+// formatFlagHelp returns a flag's help, followed by its default and its environment names if it has them.
 func formatFlagHelp(value *kong.Value) string {
 	help, env := value.Help, value.Tag.Get("setting")
 	if value.HasDefault {

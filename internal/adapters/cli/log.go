@@ -16,14 +16,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// newLogger returns a logger in the format of the settings. On a terminal, text has colours and short times.
+// newLogger returns a logger in the format of the settings. On a terminal, text has short times, and colours if the screen has them.
 func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
 	switch {
 	case s.LogFormat == settings.LogJSON:
 		return newJSONLogger(screen, s)
 	case screen.Kind() != terminal.Plain:
 		return slog.New(tint.NewTextHandler(screen, &tint.Options{
-			Level: s.LogLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(), ReplaceAttr: replaceEscapes,
+			Level: s.LogLevel, TimeFormat: time.TimeOnly, NoColor: !screen.Colour(), ReplaceAttr: replaceEscapeCharacter,
 		}))
 	}
 	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.LogLevel}))
@@ -33,22 +33,25 @@ func newJSONLogger(w io.Writer, s Settings) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
-// replaceEscapes makes the escape character visible, because a value may come from the API and must not control the terminal.
-// With colours, tint writes the character unchanged, and even converts its quoted form to the character.
-func replaceEscapes(_ []string, a slog.Attr) slog.Attr {
+// replaceEscapeCharacter makes the escape character visible in an attribute's text. The text may come from the API and must not
+// control the terminal. If tint writes colours, it does not quote the escape character, and it even changes the quoted form \x1b
+// back to the character. So replaceEscapeCharacter replaces both forms by a third that tint does not change.
+func replaceEscapeCharacter(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindString {
 		a.Value = slog.StringValue(strings.NewReplacer("\x1b", `\u001b`, `\x1b`, `\u001b`).Replace(a.Value.String()))
 	}
 	return a
 }
 
-// minLoggedWait is the shortest wait that is logged although the live line shows it. The log then explains where the time went.
+// minLoggedWait is the shortest wait that is logged above level debug if a live line shows the waits. The log must explain long
+// waits after the live line has gone.
 const minLoggedWait = time.Minute
 
-// A logObserver is an ingest.Observer that logs a run: what changes its course at level info, every page at level debug.
+// A logObserver is an ingest.Observer that logs a run. It logs each page at level debug, and what changes the course of the run at
+// level info or warn.
 type logObserver struct {
 	log     *slog.Logger
-	newPass bool
+	newPass bool // the run reads a complete stream from the head again
 	live    bool // a live line shows the waits
 }
 
@@ -57,28 +60,32 @@ func newLogObserver(log *slog.Logger, newPass, live bool) *logObserver {
 }
 
 // Claimed implements ingest.Observer.
-func (o *logObserver) Claimed(at domain.Checkpoint) {
+func (o *logObserver) Claimed(c domain.Checkpoint) {
 	switch {
-	case at.Seq == 0:
-		o.log.Info("starting at the head", "stream", at.Stream.String(), "source", at.SourceURL)
-	case at.Done && o.newPass:
-		o.log.Info("starting a new pass from the head", "stream", at.Stream.String(), "pass", at.Pass+1, "stored", at.Inserted)
-	case at.Done:
+	case c.Seq == 0: // no page is stored
+		o.log.Info("starting at the head", "stream", c.Stream.String(), "source", c.SourceURL)
+	case c.Done && o.newPass:
+		o.log.Info("starting a new pass from the head", "stream", c.Stream.String(), "pass", c.Pass+1, "stored", c.Inserted)
+	case c.Done:
 		o.log.Info("the stream is complete already; pawl did not look for new events (--new-pass reads it from the head again)",
-			"stream", at.Stream.String(), "finished_at", at.UpdatedAt.Format(time.RFC3339))
+			"stream", c.Stream.String(), "finished_at", c.UpdatedAt.Format(time.RFC3339))
 	default:
-		o.log.Info("resuming", "stream", at.Stream.String(), "pass", at.Pass, "seq", at.Seq, "position", at.Offset,
-			"announced", at.AnnouncedLast.N)
+		o.log.Info("resuming", "stream", c.Stream.String(), "pass", c.Pass, "seq", c.Seq, "position", c.Offset,
+			"announced", c.AnnouncedLast.N)
 	}
 }
 
-// Waiting implements ingest.Observer. It logs short waits at level debug, because they are normal.
+// Waiting implements ingest.Observer. It logs a wait after a failure at level warn, and a wait for the rate limit or for another
+// runner at level info. A wait that is normal because it is short, or that the live line shows, is logged at level debug.
 func (o *logObserver) Waiting(w retry.Wait) {
+	isShort := w.ForRateLimit() && w.For < time.Second
+	isShown := o.live && w.For < minLoggedWait
+	isExpected := w.ForRateLimit() || domain.KindOf(w.Err) == domain.Fenced
 	level := slog.LevelWarn
 	switch {
-	case w.ForRateLimit() && w.For < time.Second, o.live && w.For < minLoggedWait:
+	case isShort || isShown:
 		level = slog.LevelDebug
-	case w.ForRateLimit(), domain.KindOf(w.Err) == domain.Fenced:
+	case isExpected:
 		level = slog.LevelInfo
 	}
 	message := "trying again"
@@ -114,9 +121,9 @@ func (o *logObserver) Storing(domain.DecodedPage) {}
 // observers is an ingest.Observer that calls several observers in order.
 type observers []ingest.Observer
 
-func (all observers) Claimed(at domain.Checkpoint) {
+func (all observers) Claimed(c domain.Checkpoint) {
 	for _, o := range all {
-		o.Claimed(at)
+		o.Claimed(c)
 	}
 }
 

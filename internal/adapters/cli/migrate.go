@@ -8,7 +8,7 @@ import (
 
 type migrateCommand struct{}
 
-// Run is called by kong.
+// Run executes `pawl migrate`. kong calls it.
 func (c *migrateCommand) Run(s *session) error {
 	db, closeDatabase, err := s.openDatabase()
 	if err != nil {
@@ -28,5 +28,5 @@ func (c *migrateCommand) Run(s *session) error {
 		text = "applied " + strings.Join(applied, "\napplied ")
 	}
 	_, err = fmt.Fprintln(s.Stdout, text)
-	return printError(err)
+	return outputError(err)
 }

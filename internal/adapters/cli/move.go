@@ -12,13 +12,13 @@ type moveCommand struct {
 	From string `name:"from" required:"" placeholder:"URL" help:"The URL that the stream reads from now, as pawl status prints it."`
 }
 
-// Help is kong's detailed help.
+// Help returns the details for `pawl move --help`. kong calls it.
 func (c *moveCommand) Help() string {
-	return "The new URL is API_BASE_URL. It must be the same API, because the stored events and the stream's position stay: " +
-		"the next run asks the new URL for what follows. A run that is in progress ends with exit code 5."
+	return "API_BASE_URL is the new URL. It must be the same API, because pawl keeps the stored events and the stream's position, " +
+		"and the next run continues from this position at the new URL. If a run is in progress, it ends with exit code 5."
 }
 
-// Run is called by kong.
+// Run executes `pawl move`. kong calls it.
 func (c *moveCommand) Run(s *session) error {
 	if s.settings.APIBaseURL == "" {
 		return settings.Missing("API_BASE_URL", "the API's new base URL, like https://host/api/v1")
@@ -32,7 +32,7 @@ func (c *moveCommand) Run(s *session) error {
 		return settings.Invalid("--from", fmt.Sprintf("%v; it should be the URL that pawl status prints", domain.AsError(err).Err))
 	}
 	if from == to {
-		return settings.Invalid("--from", "it is the same as API_BASE_URL; set API_BASE_URL to the new URL")
+		return settings.Invalid("--from", "it equals API_BASE_URL; set API_BASE_URL to the new URL")
 	}
 	err = withDatabase(s, s.wiring.Admin, func(ctx context.Context, admin Admin) error {
 		return admin.MoveStream(ctx, s.settings.Stream, from, to)
@@ -40,6 +40,6 @@ func (c *moveCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Stdout, "stream %s: it read from %s, and reads from %s from the next run on\n", s.settings.Stream, from, to)
-	return printError(err)
+	_, err = fmt.Fprintf(s.Stdout, "stream %s: the source URL was %s and is now %s\n", s.settings.Stream, from, to)
+	return outputError(err)
 }

@@ -19,19 +19,21 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// printError returns err, an error of writing to standard output, as an Invalid error. It returns nil for nil.
-func printError(err error) error {
+// outputError returns an Invalid error that wraps err, an error of writing to standard output. It returns nil if err is nil.
+func outputError(err error) error {
 	if err == nil {
 		return nil
 	}
 	return &domain.Error{Kind: domain.Invalid, Op: "print", Err: err, Hint: "check where standard output goes"}
 }
 
-// A table is rows of cells; the first row has the headings. Cells must hold no control characters.
+// A table holds rows of cells. Its first row has the headings. The cells must contain no control characters.
 type table [][]string
 
+// write writes the table with aligned columns.
 func (t table) write(w io.Writer) error {
-	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	const columnGap = 2
+	aligned := tabwriter.NewWriter(w, 0, 0, columnGap, ' ', 0)
 	for _, row := range t {
 		if _, err := io.WriteString(aligned, strings.Join(row, "\t")+"\n"); err != nil {
 			return err
@@ -40,8 +42,8 @@ func (t table) write(w io.Writer) error {
 	return aligned.Flush()
 }
 
-// writeASCIIJSON writes v as a JSON object on one line. It escapes everything but ASCII, because JSON alone allows characters
-// that control a terminal.
+// writeASCIIJSON writes v as a JSON object on one line. It escapes all characters that are not ASCII and the character DEL. JSON
+// allows them unescaped, but some of them control a terminal.
 func writeASCIIJSON(w io.Writer, v any) error {
 	var text bytes.Buffer
 	if err := json.NewEncoder(&text).Encode(v); err != nil {
@@ -49,10 +51,11 @@ func writeASCIIJSON(w io.Writer, v any) error {
 	}
 	var b strings.Builder
 	for _, r := range text.String() {
-		switch high, low := utf16.EncodeRune(r); {
+		high, low := utf16.EncodeRune(r)
+		switch {
 		case r < 0x7f:
 			b.WriteRune(r)
-		case high != unicode.ReplacementChar:
+		case high != unicode.ReplacementChar: // JSON needs two escapes for this character
 			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
@@ -62,27 +65,30 @@ func writeASCIIJSON(w io.Writer, v any) error {
 	return err
 }
 
-// Text from an API may control a terminal, reverse text, or look like something else. The next three functions escape it.
+// Text from an API may control a terminal, reverse other text, or look like other text. The next three functions escape such text.
 
-// escapeToASCII returns text in printable ASCII, on one line.
+// escapeToASCII returns text with every character escaped that is not printable ASCII. The result is one line.
 func escapeToASCII(text string) string { return escape(text, isASCII) }
 
-// escapeQuoting returns pawl's own text that quotes from a record. It may hold the ellipsis that marks a cut.
-func escapeQuoting(text string) string {
+// escapeExceptEllipsis is escapeToASCII for a text in which pawl quotes a part of a record. It does not escape the character …,
+// with which pawl marks the end of a shortened quotation.
+func escapeExceptEllipsis(text string) string {
 	return escape(text, func(r rune) bool { return isASCII(r) || r == '…' })
 }
 
-// escapeUnprintable returns a user's text with the characters escaped that cannot be printed.
+// escapeUnprintable returns text, which a user wrote, with every character escaped that cannot be printed.
 func escapeUnprintable(text string) string { return escape(text, unicode.IsPrint) }
 
 func isASCII(r rune) bool { return r >= ' ' && r <= '~' }
 
-// escape returns text with every character escaped that is not plain, as in a Go string. Quotes and backslashes stay.
+// escape returns text with every character escaped that is not plain, and every byte that is not UTF-8. The escapes are those of a
+// Go string. If quotes and backslashes are plain, they stay as they are.
 func escape(text string, isPlain func(rune) bool) string {
 	var b strings.Builder
 	for text != "" {
 		r, size := utf8.DecodeRuneInString(text)
-		if isPlain(r) && (r != utf8.RuneError || size > 1) {
+		isUTF8 := r != utf8.RuneError || size > 1
+		if isUTF8 && isPlain(r) {
 			b.WriteString(text[:size])
 		} else {
 			quoted := strconv.QuoteToASCII(text[:size])
@@ -93,17 +99,18 @@ func escape(text string, isPlain func(rune) bool) string {
 	return b.String()
 }
 
-// formatID returns an id for a cell, without thousands separators.
+// formatID returns an id as text, without thousands separators.
 func formatID(n int64) string { return strconv.FormatInt(n, 10) }
 
-func orDash(text string) string {
+// dashIfEmpty returns text, or a dash if text is empty.
+func dashIfEmpty(text string) string {
 	if text == "" {
 		return "-"
 	}
 	return text
 }
 
-// quantity returns n and the words that follow it: one if n is 1, else many.
+// quantity returns n, followed by the text one if n is 1 and by the text many otherwise.
 func quantity(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one

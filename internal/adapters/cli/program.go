@@ -1,5 +1,5 @@
 // Package cli is pawl's command line: it reads settings, runs a command and turns its error into a sentence and an exit
-// code. It knows the use cases, not the adapters; main passes those in a [Wiring].
+// code. The package knows the use cases but no other adapter. Package main passes the adapters in a [Wiring].
 package cli
 
 import (
@@ -31,14 +31,14 @@ type Process struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
-	Signals <-chan os.Signal // that ask the program to stop; nil if there are none
+	Signals <-chan os.Signal // the signals that ask the program to stop; nil if it should stop for none
 }
 
 // Settings are the checked settings, as the functions of a Wiring get them.
 type Settings = settings.Settings
 
-// A Wiring creates what the commands work with. A command calls each function at most once. The functions do no I/O unless
-// their comment says so. The func() that they return releases what they created; it is nil if the error is not.
+// A Wiring holds the functions that create what the commands work with. A command calls each function at most once. A function does
+// no I/O unless its comment says so. The func() that it returns releases what it created, and is nil if it returns an error.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Reader func(context.Context, Settings) (Reader, func(), error)
@@ -46,8 +46,9 @@ type Wiring struct {
 	Replay func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)
 	Admin  func(context.Context, Settings) (Admin, func(), error)
 
-	// Database starts the server if the setting asks pawl to, and calls report before steps that take time. The func() that it
-	// returns leaves the server.
+	// Database returns the server of databaseURL. If the URL is embedded:DIR, it first starts the private server in that folder.
+	// Before each step that takes time, it calls report with a description of the step. The func() that it returns ends pawl's use
+	// of the server.
 	Database func(ctx context.Context, databaseURL string, report func(string)) (Database, func() error, error)
 	// Migrate updates the database's schema and returns the names of the migrations it applied.
 	Migrate func(ctx context.Context, databaseURL string) ([]string, error)
@@ -68,14 +69,17 @@ type Database struct {
 	Bin string // the folder of the server's own programs; empty if it is not known
 }
 
-// A Reader reads what the database has about a stream. It returns an Invalid error for a stream that was never claimed.
+// A Reader reads what the database has about a stream. Every method returns an error of the kind domain.Invalid if no run has
+// claimed the stream yet.
 type Reader interface {
+	// Report returns the stream's checkpoint and its counts.
 	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
 	// Drift returns the stream's drift register, in order of appearance.
 	Drift(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error)
-	// DeadLetters returns dead letters in the order of their ids, without their payloads, and whether more follow the range.
+	// DeadLetters returns the dead letters of a range in the order of their ids, without their payloads. more reports whether
+	// other dead letters follow after the range.
 	DeadLetters(
-		ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, part domain.DeadLetterRange,
+		ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter, r domain.DeadLetterRange,
 	) (letters []domain.DeadLetter, more bool, err error)
 	// DeadLetterReasons counts dead letters by reason, the most frequent first.
 	DeadLetterReasons(ctx context.Context, stream domain.StreamID, f domain.DeadLetterFilter) ([]domain.ReasonCount, error)
@@ -83,27 +87,28 @@ type Reader interface {
 	DeadLetter(ctx context.Context, stream domain.StreamID, id int64) (domain.DeadLetter, error)
 }
 
-// An Admin makes the changes that a user asks for. It returns an Invalid error for a stream that was never claimed.
+// An Admin makes the changes that a user asks for. Every method returns an error of the kind domain.Invalid if no run has claimed
+// the stream yet.
 type Admin interface {
-	// MoveStream changes the stream's source URL. It returns an Invalid error if the stream does not read from the URL from.
-	MoveStream(ctx context.Context, stream domain.StreamID, from, to string) error
+	// MoveStream changes the stream's source URL from oldURL to newURL. It returns an Invalid error if the source URL is not oldURL.
+	MoveStream(ctx context.Context, stream domain.StreamID, oldURL, newURL string) error
 	// DiscardDeadLetter resolves an open dead letter. It returns an Invalid error if the dead letter is resolved already.
 	DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error
 }
 
-// grammar is the command line that kong parses. The settings may stand before or after the command.
+// A grammar describes the command line that kong parses. The flags of the settings may come before or after the command's name.
 type grammar struct {
 	settings.Values `embed:""`
 
 	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status     statusCommand     `cmd:"" help:"Print how far the stream is, from the database."`
-	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it is what the API returns."`
+	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
 	Dlq        dlqCommand        `cmd:"" help:"List, show, replay or discard dead letters: records that cannot become rows."`
-	Drift      driftCommand      `cmd:"" help:"Print what the API sends that pawl does not expect. Nothing of it is lost."`
+	Drift      driftCommand      `cmd:"" help:"Print the unexpected fields and values in the API's records. None of them is lost."`
 	Psql       psqlCommand       `cmd:"" passthrough:"" help:"Start psql on the database. The rest of the line is for psql."`
 	Config     configCommand     `cmd:"" help:"Print every setting and where it comes from."`
 	Migrate    migrateCommand    `cmd:"" help:"Update the database's schema."`
-	Move       moveCommand       `cmd:"" help:"Follow an API that has moved: the stream reads from API_BASE_URL from now on."`
+	Move       moveCommand       `cmd:"" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
 	Completion completionCommand `cmd:"" help:"Print a script for the shell that completes pawl's commands and flags."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -117,19 +122,20 @@ type session struct {
 	values      settings.Values
 	origins     settings.Origins
 	settings    Settings
-	settingsErr error  // of checking the settings; only a command with toleratesSettings runs in spite of it
-	again       string // says what happens if a command that was stopped runs again; empty for the usual sentence
+	settingsErr error  // the error of checking the settings; only a settingsTolerant command runs if there is one
+	stopHint    string // says how to continue after a signal stopped the command; empty for the default sentence
 	log         *slog.Logger
 	wiring      Wiring
-	screen      *terminal.Screen // standard error for everything except psql
+	screen      *terminal.Screen // writes to standard error; psql writes to it directly
 }
 
-// A command that implements toleratesSettings runs although the settings are wrong.
-type toleratesSettings interface{ toleratesWrongSettings() }
+// A settingsTolerant command runs even if a setting is wrong.
+type settingsTolerant interface{ toleratesWrongSettings() }
 
 // Main runs the command of p and returns the exit code. It writes results to p.Stdout, and log lines and errors to p.Stderr.
 // After the first signal, or when ctx ends, the command finishes its current step and the code is ExitAgain. After the second
-// signal Main returns at once, with 128 + the signal's number, and the process should end.
+// signal Main returns at once, with 128 + the signal's number, and the process should end. If the command has not begun, Main
+// returns so after the first signal.
 func Main(ctx context.Context, p Process, w Wiring) int {
 	env := settings.NewEnvironment(p.Environ)
 	s := session{
@@ -139,17 +145,18 @@ func Main(ctx context.Context, p Process, w Wiring) int {
 	return s.runUntilSignal(func() int { return s.main(settings.NewLoader(env)) })
 }
 
-// main is Main without the signals.
+// main parses the command line, runs the command and returns the exit code. Its caller handles the signals.
 func (s *session) main(loader *settings.Loader) int {
 	command, err := s.parse(loader)
 	if err != nil {
 		return s.end(err)
 	}
-	if command == nil { // --help
+	if command == nil { // parse has printed the help
 		return ExitDone
 	}
 	s.settings, s.settingsErr = s.values.Check(s.origins)
-	if _, tolerates := reflect.TypeAssert[toleratesSettings](command.Selected().Target.Addr()); s.settingsErr != nil && !tolerates {
+	_, tolerant := reflect.TypeAssert[settingsTolerant](command.Selected().Target.Addr())
+	if s.settingsErr != nil && !tolerant {
 		return s.end(s.settingsErr)
 	}
 	s.log = newLogger(s.screen, s.settings)
@@ -160,33 +167,34 @@ func (s *session) main(loader *settings.Loader) int {
 	return s.end(command.Run(s))
 }
 
-// end writes the error, if there is one, and returns the exit code.
+// end returns the exit code for err. It writes err to standard error, unless err is nil or a statusError: psql has then written
+// its own errors.
 func (s *session) end(err error) int {
 	if status, ok := errors.AsType[statusError](err); ok {
 		return int(status)
 	}
 	if err != nil {
-		writeError(s.screen, s.settings, err, cmp.Or(s.again, "run it again to continue after the last page stored"))
+		writeError(s.screen, s.settings, err, cmp.Or(s.stopHint, "run it again to continue after the last page stored"))
 	}
 	return exitCode(err)
 }
 
-// parse reads the command line, the environment and the .env file, and sets the values and their origins. It returns nil
-// without an error if the user asked for help, which it printed.
+// parse reads the command line, the environment and the .env file, and sets the values and their origins. If the user asked for
+// help, parse prints the help and returns neither a command nor an error.
 func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	var g grammar
-	helped := false
+	helpPrinted := false
 	parser, err := newParser(&g,
-		kong.Writers(s.Stdout, s.screen), kong.Exit(func(int) { helped = true }), kong.Resolvers(loader.Resolver()))
+		kong.Writers(s.Stdout, s.screen), kong.Exit(func(int) { helpPrinted = true }), kong.Resolvers(loader.Resolver()))
 	if err != nil {
 		return nil, err
 	}
 	command, err := parser.Parse(s.Args)
-	if err == nil && !helped && command.Selected().Name != "psql" {
+	if err == nil && !helpPrinted && command.Selected().Name != "psql" {
 		err = checkUTF8(s.Args)
 	}
 	switch {
-	case helped:
+	case helpPrinted:
 		return nil, nil
 	case loader.Err() != nil:
 		return nil, loader.Err()
@@ -216,8 +224,8 @@ func checkUTF8(args []string) error {
 	return nil
 }
 
-// withDatabase opens the database, calls open for a value of type T that works on it, and calls work with that value, as often
-// as the retry policy allows.
+// withDatabase opens the database, calls open to create a T (a [Reader] or an [Admin]) on it, and calls work with the T. If work
+// fails, withDatabase calls it again as the retry policy allows.
 func withDatabase[T any](
 	s *session, open func(context.Context, Settings) (T, func(), error), work func(context.Context, T) error,
 ) error {
@@ -226,45 +234,49 @@ func withDatabase[T any](
 		return err
 	}
 	defer closeDatabase()
-	port, release, err := open(s.ctx, s.settingsFor(db))
+	adapter, release, err := open(s.ctx, s.settingsFor(db))
 	if err != nil {
 		return err
 	}
 	defer release()
-	return s.try(func(ctx context.Context) error { return work(ctx, port) })
+	return s.try(func(ctx context.Context) error { return work(ctx, adapter) })
 }
 
-// openDatabase makes the database of the settings ready and returns it. The caller must call closeDatabase if there is no
-// error.
+// openDatabase makes the database of the settings accept connections and returns it. If there is no error, the caller must call
+// closeDatabase.
 func (s *session) openDatabase() (db Database, closeDatabase func(), err error) {
 	if err := s.settings.RequireDatabase(); err != nil {
 		return Database{}, nil, err
 	}
-	var leave func() error
+	var release func() error
 	err = s.try(func(ctx context.Context) (err error) {
-		db, leave, err = s.wiring.Database(ctx, s.settings.DatabaseURL, func(step string) { s.log.Info(step) })
+		db, release, err = s.wiring.Database(ctx, s.settings.DatabaseURL, func(step string) { s.log.Info(step) })
 		return err
 	})
-	return db, func() {
-		if err := leave(); err != nil {
+	if err != nil {
+		return Database{}, nil, err
+	}
+	closeDatabase = func() {
+		if err := release(); err != nil {
 			s.log.Warn(err.Error())
 		}
-	}, err
+	}
+	return db, closeDatabase, nil
 }
 
-// settingsFor returns the settings with the URL of db.
+// settingsFor returns the settings with db's URL as the database URL. It differs from the user's URL if that is embedded:DIR.
 func (s *session) settingsFor(db Database) Settings {
-	with := s.settings
-	with.DatabaseURL = db.URL
-	return with
+	changed := s.settings
+	changed.DatabaseURL = db.URL
+	return changed
 }
 
-// policy returns how often and how long one step may be tried.
+// policy returns the retry policy of the settings: how often one step is tried, and how long it may wait.
 func (s *session) policy() retry.Policy {
 	return retry.Policy{Tries: s.settings.Tries, MaxWait: s.settings.MaxWait, Jitter: s.wiring.Jitter}
 }
 
-// try calls work as often as the policy allows, and logs the waits between.
+// try calls work until it succeeds or the policy allows no other call. It logs each wait between two calls.
 func (s *session) try(work func(context.Context) error) error {
 	return s.policy().Do(s.ctx, newLogObserver(s.log, false, false).Waiting, work)
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// pawl runs the command line with environ and args.
+// pawl runs a command of pawl with args and the environment environ, and returns its exit code and output.
 func pawl(t *testing.T, environ []string, w cli.Wiring, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
@@ -36,14 +36,14 @@ func (s failingSource) FetchPage(context.Context, domain.PageRequest) (domain.Pa
 	return domain.Page{}, s.err
 }
 
-// An emptySource is a source of a stream without events.
+// An emptySource answers every request with a last page that has no records.
 type emptySource struct{}
 
 func (emptySource) FetchPage(context.Context, domain.PageRequest) (domain.Page, error) {
 	return domain.Page{Last: true, Total: domain.Total{Known: true}, Receipt: domain.Receipt{FetchedAt: time.Now()}}, nil
 }
 
-// newWiring returns a wiring that reads source into a database in memory. It stores the settings that the runner gets in got.
+// newWiring returns a wiring for `pawl run` that reads source into db. Its function Runner stores its settings in got.
 func newWiring(source domain.EventSource, db *domaintest.MemDatabase, got *cli.Settings) cli.Wiring {
 	return cli.Wiring{
 		Runner: func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
@@ -61,7 +61,8 @@ func newWiring(source domain.EventSource, db *domaintest.MemDatabase, got *cli.S
 	}
 }
 
-// validEnv returns an environment with which `pawl run` starts, with changes.
+// validEnv returns an environment that has all settings that `pawl run` needs, followed by changes. If a name occurs twice, the last
+// value counts.
 func validEnv(changes ...string) []string {
 	return append([]string{
 		"API_BASE_URL=https://api.example/v1", "API_KEY=key-" + password,
@@ -73,6 +74,6 @@ func TestMain_NoCommand(t *testing.T) {
 	t.Parallel()
 	code, _, stderr := pawl(t, nil, cli.Wiring{})
 	if code != cli.ExitSettings || !strings.Contains(stderr, "run") {
-		t.Errorf("exit %d: %s", code, stderr)
+		t.Errorf("got exit %d and error %q, want exit %d and the names of the commands", code, stderr, cli.ExitSettings)
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 type psqlCommand struct {
-	Args []string `arg:"" optional:"" help:"Arguments for psql. Pawl's own flags stand before the word psql."`
+	Args []string `arg:"" optional:"" help:"Arguments for psql. Write pawl's own flags before the word psql."`
 }
 
 // A statusError ends pawl with the exit code of psql.
@@ -24,7 +24,7 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// Run is called by kong.
+// Run executes `pawl psql`. kong calls it.
 func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	if slices.Equal(c.Args, []string{"--help"}) {
 		return k.PrintUsage(false)
@@ -48,7 +48,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	return s.runInForeground(cmd)
 }
 
-// findPsql returns the path of psql. It prefers the psql in bin, which is the server's own.
+// findPsql returns the path of psql. It prefers the psql in bin, the folder of the server's own programs, which may be empty.
 func findPsql(bin string) (string, error) {
 	if bin != "" {
 		if program, err := exec.LookPath(filepath.Join(bin, "psql")); err == nil {
@@ -62,22 +62,24 @@ func findPsql(bin string) (string, error) {
 	return program, nil
 }
 
-// psqlEnviron returns the environment for psql without two kinds of variables. psql prefers PGSERVICE… and PGHOSTADDR to the
-// variables for the connection, and pgx ignores them. And psql needs none of pawl's secrets: every program that it starts (\!, a
-// pager, an editor) could read them. The password of the connection comes from Wiring.PsqlEnviron.
-func psqlEnviron(environ []string) (rest []string) {
+// psqlEnviron returns environ without the variables that psql must not get. PGSERVICE… and PGHOSTADDR are left out because psql
+// prefers them to the variables of Wiring.PsqlEnviron, so it would connect to another server than pawl. The names of pawl's secrets
+// are left out because every program that psql starts (\!, a pager, an editor) could read them. psql gets its password from
+// Wiring.PsqlEnviron.
+func psqlEnviron(environ []string) (allowed []string) {
 	secrets := settings.SecretNames()
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
 		redirects := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
 		if !redirects && !slices.Contains(secrets, name) {
-			rest = append(rest, pair)
+			allowed = append(allowed, pair)
 		}
 	}
-	return rest
+	return allowed
 }
 
-// runInForeground runs a program that has the terminal to itself. The terminal sends ^C to the program; pawl ignores it.
+// runInForeground runs psql with the terminal to itself and returns its result as psqlStatus does. If the user types ^C, psql gets
+// the signal too, and pawl ignores it.
 func (s *session) runInForeground(cmd *exec.Cmd) error {
 	if err := s.startForeground(cmd); err != nil {
 		return psqlError(err)
@@ -86,7 +88,8 @@ func (s *session) runInForeground(cmd *exec.Cmd) error {
 	return psqlStatus(cmd, cmd.Wait())
 }
 
-// psqlStatus returns the result of psql as a statusError, nil for success. err is what cmd.Wait returned.
+// psqlStatus returns a statusError if psql failed or a signal ended it, and nil if it succeeded. err is the error of cmd.Wait. If
+// psql succeeded and err is not nil, psqlStatus returns err as an Invalid error.
 func psqlStatus(cmd *exec.Cmd, err error) error {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
@@ -95,10 +98,10 @@ func psqlStatus(cmd *exec.Cmd, err error) error {
 	case !cmd.ProcessState.Success():
 		return statusError(cmd.ProcessState.ExitCode())
 	}
-	return psqlError(err) // for example of copying its output
+	return psqlError(err) // err may come from copying psql's output
 }
 
-// psqlError returns err as an Invalid error, nil for nil.
+// psqlError returns an Invalid error that wraps err, or nil if err is nil.
 func psqlError(err error) error {
 	if err == nil {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// fakePsql prints the signals that it gets from pawl, and ends at SIGTERM. It waits by reading, because a shell runs a trap only
-// after a sleep is over.
+// fakePsql is a script that prints the name of each signal that it gets, and ends with code 7 after SIGTERM. It waits with read and
+// not with sleep, because a shell runs a trap only after a sleep has ended.
 const fakePsql = `#!/bin/sh
 trap 'echo INT' INT
 trap 'echo TERM; exit 7' TERM
@@ -23,7 +23,8 @@ echo ready
 while :; do read -r line; done
 `
 
-// TestPsql_Signals checks that pawl does not forward SIGINT, which the terminal sends to psql itself, and forwards SIGTERM.
+// TestPsql_Signals checks that pawl forwards SIGTERM to psql and does not forward SIGINT, because the terminal sends SIGINT to psql
+// itself.
 func TestPsql_Signals(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
@@ -35,12 +36,12 @@ func TestPsql_Signals(t *testing.T) {
 		return cli.Database{Bin: bin}, func() error { return nil }, nil
 	}
 	w.PsqlEnviron = func(string) ([]string, error) { return nil, nil }
-	stdin, feed, err := os.Pipe()
+	stdin, stdinWriter, err := os.Pipe() // psql waits while the pipe is open
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer feed.Close() //nolint:errcheck // nothing was written
-	out, stdout, err := os.Pipe()
+	defer stdinWriter.Close() //nolint:errcheck // nothing was written
+	stdoutReader, stdout, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,9 +53,10 @@ func TestPsql_Signals(t *testing.T) {
 		}, w)
 		_ = stdout.Close()
 	}()
-	line := make([]byte, len("ready\n"))
-	if _, err := out.Read(line); err != nil || string(line) != "ready\n" {
-		t.Fatalf("got %q, %v", line, err)
+	const ready = "ready\n"
+	line := make([]byte, len(ready))
+	if _, err := stdoutReader.Read(line); err != nil || string(line) != ready {
+		t.Fatalf("got output %q, error %v; want %q", line, err, ready)
 	}
 	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM} {
 		signals <- signal
@@ -62,8 +64,8 @@ func TestPsql_Signals(t *testing.T) {
 	select {
 	case code := <-ended:
 		var rest bytes.Buffer
-		if _, err := rest.ReadFrom(out); err != nil || code != 7 || strings.TrimSpace(rest.String()) != "TERM" {
-			t.Errorf("exit %d, psql printed %q, %v", code, rest.String(), err)
+		if _, err := rest.ReadFrom(stdoutReader); err != nil || code != 7 || strings.TrimSpace(rest.String()) != "TERM" {
+			t.Errorf("got exit %d and output %q, want exit 7 and TERM; error %v", code, rest.String(), err)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("psql did not end")

@@ -18,6 +18,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// generated is the first line of each generated page. It says how to generate the page again.
 const generated = "<!-- Generated from the code: go test ./internal/adapters/cli -run TestReference -update -->\n"
 
 // TestReference checks .env.example and docs/reference against the code. With -update it writes them.
@@ -46,18 +47,20 @@ func TestReference_README(t *testing.T) {
 	}
 	before, rest, found := strings.Cut(string(readme), begin)
 	_, after, closed := strings.Cut(rest, end)
-	switch {
-	case found && closed:
+	if found && closed {
 		compareFile(t, path, before+begin+settingsTable(settings.All())+end+after)
-	case !strings.Contains(string(readme), "docs/reference/settings.md"):
+		return
+	}
+	if !strings.Contains(string(readme), "docs/reference/settings.md") {
 		t.Errorf("README.md has neither a table between %s and %s nor a link to docs/reference/settings.md", begin, end)
 	}
 }
 
+// envExample returns the content of .env.example: each setting with an environment name, commented out.
 func envExample() string {
 	var b strings.Builder
 	b.WriteString("# Settings for pawl. Copy this file to .env and fill in what you need. The environment and flags prevail over it.\n" +
-		"# A value in single quotes is taken unchanged. Without them $NAME is replaced, and # begins a comment.\n")
+		"# pawl takes a value in single quotes unchanged. In a value without quotes, it replaces $NAME, and # begins a comment.\n")
 	for _, s := range settings.All() {
 		if len(s.EnvNames) > 0 {
 			fmt.Fprintf(&b, "\n# %s\n#%s=%s\n", s.Help, s.EnvNames[0], s.Default)
@@ -66,15 +69,17 @@ func envExample() string {
 	return b.String()
 }
 
+// settingsReference returns the content of docs/reference/settings.md.
 func settingsReference() string {
 	return "# Settings\n\n" + generated + `
-A flag prevails over the environment, and the environment over the file ` + "`.env`" + ` or the one of ` + "`--env-file`" + `. An empty
-variable counts as not set. Secrets have no flag, because everybody on the machine can read the arguments of a process. An unknown
-name that begins with ` + "`PAWL_`" + ` is an error. ` + "`pawl config`" + ` prints every setting and where it comes from.
+A flag prevails over the environment. The environment prevails over the file ` + "`.env`" + ` or, with ` + "`--env-file`" + `, the file that
+this flag names. An empty variable counts as not set. Secrets have no flag, because other users of the machine can read the arguments
+of a process. An unknown name that begins with ` + "`PAWL_`" + ` is an error. ` + "`pawl config`" + ` prints every setting and where it comes from.
 
 ` + settingsTable(settings.All())
 }
 
+// settingsTable returns the settings as a Markdown table.
 func settingsTable(all []settings.Setting) string {
 	var b strings.Builder
 	b.WriteString("| environment | flag | default | |\n|---|---|---|---|\n")
@@ -88,7 +93,7 @@ func settingsTable(all []settings.Setting) string {
 	return b.String()
 }
 
-// codeList returns the texts that are not empty as Markdown code, joined by commas.
+// codeList returns the texts as Markdown code, separated by commas. It leaves out empty texts.
 func codeList(texts ...string) string {
 	var quoted []string
 	for _, text := range texts {
@@ -99,6 +104,7 @@ func codeList(texts ...string) string {
 	return strings.Join(quoted, ", ")
 }
 
+// commandsReference returns the content of docs/reference/commands.md.
 func commandsReference(t *testing.T) string {
 	t.Helper()
 	var g grammar
@@ -113,7 +119,7 @@ func commandsReference(t *testing.T) string {
 	return b.String()
 }
 
-// writeCommands writes a section for each command below the node.
+// writeCommands writes a section for each command below node, with all their subcommands.
 func writeCommands(b *strings.Builder, node *kong.Node) {
 	for _, command := range node.Children {
 		summary := strings.TrimSpace(strings.ReplaceAll(command.Summary(), " [flags]", ""))
@@ -137,6 +143,7 @@ func writeCommands(b *strings.Builder, node *kong.Node) {
 	}
 }
 
+// flagUsage returns how a user writes the flag, for example --limit=N.
 func flagUsage(flag *kong.Flag) string {
 	if flag.IsBool() {
 		return "--" + flag.Name
@@ -144,6 +151,7 @@ func flagUsage(flag *kong.Flag) string {
 	return "--" + flag.Name + "=" + flag.PlaceHolder
 }
 
+// flagMeaning returns the flag's help, with its default or the word "Required".
 func flagMeaning(flag *kong.Flag) string {
 	switch {
 	case flag.HasDefault && !flag.IsBool():
@@ -154,7 +162,7 @@ func flagMeaning(flag *kong.Flag) string {
 	return flag.Help
 }
 
-// jsonReference describes the JSON types by the comments of their fields.
+// jsonReference returns the content of docs/reference/json.md. It describes each field by the comment in the source code.
 func jsonReference(t *testing.T) string {
 	t.Helper()
 	types := structTypes(t, ".", "settings")
@@ -163,7 +171,7 @@ func jsonReference(t *testing.T) string {
 Each command prints one object on one line; ` + "`config`" + ` prints one object for each setting. Fields may be added later, so a script
 should ignore fields that it does not know. Times are in RFC 3339. A field marked "may be missing" is left out if it has no value.
 `)
-	for _, section := range []struct{ commands, name string }{
+	for _, section := range []struct{ commands, typeName string }{
 		{"`pawl run --json`, `pawl status --json`", "summaryJSON"},
 		{"`pawl verify --json`", "reportJSON"},
 		{"`pawl dlq list --json`", "lettersJSON"},
@@ -175,19 +183,19 @@ should ignore fields that it does not know. Times are in RFC 3339. A field marke
 		{"`pawl config --json`", "Line"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| field | type | |\n|---|---|---|\n", section.commands)
-		writeFields(t, &b, types, section.name, "")
+		writeFields(t, &b, types, section.typeName, "")
 	}
 	return b.String()
 }
 
-// writeFields writes a row for each field of a struct type, and for the fields of the types within it. Each field must have a
-// comment.
-func writeFields(t *testing.T, b *strings.Builder, types map[string]*ast.StructType, name, prefix string) {
+// writeFields writes a row for each field of the struct type typeName. After the row of a field whose type is a struct too, it writes
+// the rows of that struct. prefix is written before the name of each field. Each field must have a comment.
+func writeFields(t *testing.T, b *strings.Builder, types map[string]*ast.StructType, typeName, prefix string) {
 	t.Helper()
-	if types[name] == nil {
-		t.Fatalf("there is no struct type %s", name)
+	if types[typeName] == nil {
+		t.Fatalf("got no struct type %s, want one", typeName)
 	}
-	for _, field := range types[name].Fields.List {
+	for _, field := range types[typeName].Fields.List {
 		if len(field.Names) == 0 { // embedded
 			writeFields(t, b, types, field.Type.(*ast.Ident).Name, prefix)
 			continue
@@ -199,33 +207,34 @@ func writeFields(t *testing.T, b *strings.Builder, types map[string]*ast.StructT
 		key, option, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
 		comment := strings.TrimSpace(field.Comment.Text())
 		if comment == "" {
-			t.Errorf("%s.%s has no comment to document %q", name, field.Names[0], key)
+			t.Errorf("%s.%s has no comment to document %q", typeName, field.Names[0], key)
 		}
 		if option == "omitempty" {
 			comment += "; may be missing"
 		}
-		kind, nested, suffix := describeType(t, field.Type)
+		kind, structName, separator := describeType(t, field.Type)
 		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", prefix, key, kind, comment)
-		if nested != "" {
-			writeFields(t, b, types, nested, prefix+key+suffix)
+		if structName != "" {
+			writeFields(t, b, types, structName, prefix+key+separator)
 		}
 	}
 }
 
-// describeType returns how a type looks in JSON. For a struct type, or a list of them, it also returns the type's name and what
-// stands between the names of the field and of its own fields.
-func describeType(t *testing.T, expr ast.Expr) (kind, nested, suffix string) {
+// describeType returns the kind of JSON value of a type, for example "list of strings". For a struct type, or a list of structs, it
+// also returns the name of the struct type, and the separator between the name of the field and the names of the struct's fields: a dot
+// for the path device.os, or []. for the path letters[].id.
+func describeType(t *testing.T, expr ast.Expr) (kind, structName, separator string) {
 	t.Helper()
 	switch e := expr.(type) {
 	case *ast.StarExpr:
-		kind, nested, suffix = describeType(t, e.X)
-		return kind + " or null", nested, suffix
+		kind, structName, separator = describeType(t, e.X)
+		return kind + " or null", structName, separator
 	case *ast.ArrayType:
-		kind, nested, suffix = describeType(t, e.Elt)
-		if kind == "byte" {
+		kind, structName, separator = describeType(t, e.Elt)
+		if kind == "byte" { // encoding/json writes []byte as a string
 			return "string", "", ""
 		}
-		return "list of " + kind + "s", nested, "[]" + suffix
+		return "list of " + kind + "s", structName, "[]" + separator
 	case *ast.Ident:
 		switch e.Name {
 		case "string", "byte":
@@ -237,11 +246,11 @@ func describeType(t *testing.T, expr ast.Expr) (kind, nested, suffix string) {
 		}
 		return "object", e.Name, "."
 	}
-	t.Fatalf("no description for the type %T", expr)
+	t.Fatalf("got an expression %T, want a type that describeType knows", expr)
 	return "", "", ""
 }
 
-// structTypes returns the struct types in the Go files of the folders, without tests, by their names.
+// structTypes returns the struct types in the Go files of the folders by their names. It leaves out test files.
 func structTypes(t *testing.T, dirs ...string) map[string]*ast.StructType {
 	t.Helper()
 	types := map[string]*ast.StructType{}
@@ -267,6 +276,7 @@ func structTypes(t *testing.T, dirs ...string) map[string]*ast.StructType {
 	return types
 }
 
+// parseFile parses a Go file with its comments.
 func parseFile(t *testing.T, path string) *ast.File {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
@@ -276,18 +286,20 @@ func parseFile(t *testing.T, path string) *ast.File {
 	return file
 }
 
-// exitCodesReference describes the exit codes by the comments of their constants and the kinds of errors that lead to them.
+// exitCodesReference returns the content of docs/reference/exit-codes.md. It describes each exit code by the comment of its constant in
+// exit.go, and by the kinds of errors that lead to it.
 func exitCodesReference(t *testing.T) string {
 	t.Helper()
 	kinds := map[int][]string{}
-	for kind := domain.Kind(0); kind == 0 || kind.String() != domain.Kind(0).String(); kind++ {
+	unknown := domain.Kind(0).String() // the text of the first kind and of all numbers after the last kind
+	for kind := domain.Kind(0); kind == 0 || kind.String() != unknown; kind++ {
 		code := exitCode(&domain.Error{Kind: kind})
 		kinds[code] = append(kinds[code], kind.String())
 	}
 	var b strings.Builder
 	b.WriteString("# Exit codes\n\n" + generated + `
-An exit code says what to do next. With ` + "`--log-format=json`" + ` the error on standard error is a JSON object with the fields ` +
-		"`msg`, `hint`,\n`exit_code` and `kind`" + `.
+An exit code tells you what to do next. With ` + "`--log-format=json`" + `, the error on standard error is a JSON object with the
+fields ` + "`msg`, `hint`, `exit_code` and `kind`" + `.
 
 | code | what to do | kinds of errors |
 |---|---|---|
@@ -306,7 +318,7 @@ An exit code says what to do next. With ` + "`--log-format=json`" + ` the error 
 			}
 			meaning := strings.TrimSpace(constant.Comment.Text())
 			if meaning == "" {
-				t.Errorf("%s has no comment", constant.Names[0])
+				t.Errorf("the constant %s has no comment", constant.Names[0])
 			}
 			fmt.Fprintf(&b, "| %d | %s | %s |\n", code, meaning, strings.Join(kinds[code], ", "))
 			delete(kinds, code)
@@ -315,6 +327,7 @@ An exit code says what to do next. With ` + "`--log-format=json`" + ` the error 
 	if len(kinds) > 0 {
 		t.Errorf("exit codes without a constant: %v", kinds)
 	}
-	b.WriteString("\nA second signal ends pawl at once with 128 + the signal's number. `pawl psql` ends with the exit code of psql.\n")
+	b.WriteString("\nA second signal ends pawl at once. The exit code is then 128 + the signal's number. " +
+		"`pawl psql` ends with the exit code of psql.\n")
 	return b.String()
 }

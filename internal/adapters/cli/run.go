@@ -17,20 +17,21 @@ type runCommand struct {
 	JSON           bool `name:"json" help:"Print the summary as one JSON object."`
 }
 
-// RunOptions are the options of one run beyond the settings.
+// RunOptions are what one run needs besides the Settings.
 type RunOptions struct {
-	NewPass        bool
-	AcceptShortEnd bool
-	Retry          retry.Policy
-	Warn           func(problem string, cause error) // reports what does not stop the run; from any goroutine
+	NewPass        bool         // --new-pass
+	AcceptShortEnd bool         // --accept-short-end
+	Retry          retry.Policy // made from the settings
+	// Warn reports a problem that does not stop the run. It may be called from any goroutine.
+	Warn func(problem string, cause error)
 }
 
-// A Runner reads the stream into the database, as ingest.Runner does.
+// A Runner reads the stream into the database. Run has the contract of Run of ingest.Runner.
 type Runner interface {
 	Run(ctx context.Context) (domain.Summary, error)
 }
 
-// Run is called by kong.
+// Run executes `pawl run`. kong calls it.
 func (c *runCommand) Run(s *session) error {
 	if err := s.settings.RequireAPI(); err != nil {
 		return err
@@ -53,23 +54,24 @@ func (c *runCommand) Run(s *session) error {
 	if sum.Pass == 0 { // the runner never claimed the stream
 		return err
 	}
-	if printErr := c.print(s, sum); err == nil {
-		err = printErr
+	printErr := c.print(s, sum)
+	if err != nil {
+		return err
 	}
-	return err
+	return printErr
 }
 
-// ingest prepares the schema of db and runs the runner. It shows the progress until it returns.
+// ingest prepares the schema of db and runs the runner. While it works, it shows the progress.
 func (s *session) ingest(db Database, runner Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
 	defer s.showProgress(tracker)()
 	if err := s.prepareSchema(db.URL, observer.Waiting); err != nil {
 		return domain.Summary{}, err
 	}
-	tracker.Claiming()
+	tracker.SetClaiming()
 	return runner.Run(s.ctx)
 }
 
-// prepareSchema updates or checks the schema, as the setting says.
+// prepareSchema updates the schema, checks it or does nothing, as the setting --migrate says.
 func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) error {
 	return s.policy().Do(s.ctx, notify, func(ctx context.Context) error {
 		switch s.settings.Migrate {
@@ -82,21 +84,21 @@ func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) err
 		case settings.MigrateCheck:
 			return s.wiring.CheckSchema(ctx, databaseURL)
 		}
-		return nil
+		return nil // settings.MigrateOff
 	})
 }
 
-// print writes the summary, and how to see the dead letters of this run.
+// print writes the summary as JSON or as text. If the run parked records, the text ends with the command that lists them.
 func (c *runCommand) print(s *session, sum domain.Summary) error {
 	if err := printSummary(s.Stdout, sum, c.JSON); err != nil || c.JSON || sum.Parked == 0 {
 		return err
 	}
-	_, err := fmt.Fprintln(s.Stdout, "What was parked: pawl dlq list --summary")
-	return printError(err)
+	_, err := fmt.Fprintln(s.Stdout, "To see what was parked: pawl dlq list --summary")
+	return outputError(err)
 }
 
-// showProgress starts to show the run that the tracker follows. The caller must call stop before it writes anything else for
-// the user.
+// showProgress starts to show the tracker's run, as a live line or as log lines, unless the setting --progress is never. stop ends
+// this. The caller must call stop before it writes a result to standard output.
 func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
 	switch {
 	case s.showsLiveLine():
@@ -107,8 +109,13 @@ func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
 	return tracker.Report(s.log)
 }
 
-// showsLiveLine reports whether the user wants a live line and the output can show it.
+// showsLiveLine reports whether to show a live line: always, never, or (auto) only on a terminal that can show it.
 func (s *session) showsLiveLine() bool {
-	return s.settings.Progress == settings.ProgressAlways ||
-		s.settings.Progress == settings.ProgressAuto && s.screen.Kind() == terminal.Interactive
+	switch s.settings.Progress {
+	case settings.ProgressAlways:
+		return true
+	case settings.ProgressAuto:
+		return s.screen.Kind() == terminal.Interactive
+	}
+	return false
 }

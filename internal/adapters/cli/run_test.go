@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -27,11 +28,12 @@ func TestRun_Migrate(t *testing.T) {
 		w.Migrate = func(context.Context, string) ([]string, error) { called += "migrate"; return nil, nil }
 		w.CheckSchema = func(context.Context, string) error { called += "check"; return nil }
 		if code, _, stderr := pawl(t, validEnv(), w, "run", "--migrate", mode); code != cli.ExitDone || called != want {
-			t.Errorf("%s: exit %d, got calls %q: %s", mode, code, called, stderr)
+			t.Errorf("--migrate %s: got exit %d and calls %q, want %q: %s", mode, code, called, want, stderr)
 		}
 	}
 }
 
+// TestRun_CompleteStream checks that a second run of a complete stream reads nothing, and that --new-pass reads the stream again.
 func TestRun_CompleteStream(t *testing.T) {
 	t.Parallel()
 	db := domaintest.NewMemDatabase()
@@ -43,11 +45,13 @@ func TestRun_CompleteStream(t *testing.T) {
 	} {
 		code, stdout, stderr := pawl(t, validEnv(), newWiring(emptySource{}, db, &s), strings.Fields(tt.args)...)
 		if code != cli.ExitDone || !strings.Contains(stderr, tt.stderr) || !strings.Contains(stdout, tt.stdout) {
-			t.Errorf("%s: exit %d, stdout %s stderr %s", tt.args, code, stdout, stderr)
+			t.Errorf("%s: got exit %d, stdout %s, stderr %s, want %s and %s", tt.args, code, stdout, stderr, tt.stdout, tt.stderr)
 		}
 	}
 }
 
+// TestRun_Terminal compares the content of the terminal at moments of a run with a golden file. Each request takes one second. Two
+// requests fail, two are refused because of the rate limit, and the window of the terminal changes its width.
 func TestRun_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -83,17 +87,18 @@ func TestRun_Terminal(t *testing.T) {
 		time.Sleep(time.Second)
 		c.snapshot("a long wait in the log")
 		if code, stdout := wait(); code != cli.ExitDone || !strings.Contains(stdout, "10,000 inserted") {
-			t.Errorf("exit %d: %s", code, stdout)
+			t.Errorf("got exit %d and summary %q, want exit 0 and 10,000 inserted", code, stdout)
 		}
 		c.snapshot("at the end")
 	})
 	cli.Golden(t, "run_terminal", c.transcript.String())
-	if raw := c.raw.String(); !strings.Contains(raw, "\x1b[33m") || strings.Contains(raw, "\x1b[?") {
-		t.Errorf("got %q, want colours and no change of the terminal's mode", raw)
+	const yellow, modeChange = "\x1b[33m", "\x1b[?"
+	if raw := c.raw.String(); !strings.Contains(raw, yellow) || strings.Contains(raw, modeChange) {
+		t.Errorf("got output %q, want the colour yellow and no change of the terminal's mode", raw)
 	}
 }
 
-// newDriftPage returns the page of the records 4000 to 4999. One of them has an unexpected field.
+// newDriftPage returns the page with the records 4000 to 4999 of 10,000. The record 4000 has an unexpected field named colour.
 func newDriftPage() domaintest.Answer {
 	payloads := []string{"4000 colour"}
 	for n := 4001; n < 5000; n++ {
@@ -102,8 +107,8 @@ func newDriftPage() domaintest.Answer {
 	return domaintest.PageOf("5000", payloads...).WithTotal(10_000)
 }
 
-// TestRun_HostileFieldNames checks that the names of fields cannot control the terminal, whether the API sends the escape
-// character or its quoted form.
+// TestRun_HostileFieldNames checks that the names of unexpected fields cannot control the terminal. Two names have the escape
+// character and two have its quoted form \x1b. tint writes a name with a space in another way, so two names have a space.
 func TestRun_HostileFieldNames(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -111,15 +116,16 @@ func TestRun_HostileFieldNames(t *testing.T) {
 		source := domaintest.NewScriptedSource(
 			domaintest.LastPageOf("1 \x1b[2J", "2 \x1b[2J spaced", `3 \x1b[2J`, `4 \x1b[2J spaced`).WithTotal(4))
 		if code, _ := c.run(t.Context(), newRunWiring(source, domaintest.NewMemDatabase()), "TERM=xterm")(); code != cli.ExitDone {
-			t.Errorf("exit %d", code)
+			t.Errorf("got exit %d, want %d", code, cli.ExitDone)
 		}
 		c.read()
 	})
 	if raw := c.raw.String(); strings.Contains(raw, "\x1b[2J") || strings.Count(raw, "u001b") != 4 {
-		t.Errorf("got %q", raw)
+		t.Errorf("got output %q, want four names with the escape character replaced by \\u001b", raw)
 	}
 }
 
+// TestRun_RereadingWithoutColour checks the live line of a run that loses its cursor after three pages, with NO_COLOR.
 func TestRun_RereadingWithoutColour(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -135,7 +141,7 @@ func TestRun_RereadingWithoutColour(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		c.snapshot("after the stored pages")
 		if code, stdout := wait(); code != cli.ExitDone || !strings.Contains(stdout, "5,000 inserted + 3,000 duplicate") {
-			t.Errorf("exit %d: %s", code, stdout)
+			t.Errorf("got exit %d and summary %q, want exit 0 and 5,000 inserted + 3,000 duplicate", code, stdout)
 		}
 		c.snapshot("at the end")
 	})
@@ -145,6 +151,7 @@ func TestRun_RereadingWithoutColour(t *testing.T) {
 	}
 }
 
+// TestRun_StopAfterResume checks the terminal of a run that continues after page 3 and is stopped during a wait for the rate limit.
 func TestRun_StopAfterResume(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -155,7 +162,8 @@ func TestRun_StopAfterResume(t *testing.T) {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		second := domaintest.NewCleanStream(10_000, 1000).At("5000", domaintest.RefuseFor(time.Minute-time.Nanosecond))
+		const notLogged = time.Minute - time.Nanosecond // the log of a run with a live line has only longer waits
+		second := domaintest.NewCleanStream(10_000, 1000).At("5000", domaintest.RefuseFor(notLogged))
 		wait := c.run(ctx, newRunWiring(slowSource{second, time.Second}, db), "TERM=xterm")
 		time.Sleep(500 * time.Millisecond)
 		c.snapshot("resumed")
@@ -163,9 +171,9 @@ func TestRun_StopAfterResume(t *testing.T) {
 		c.snapshot("waiting")
 		stop()
 		if code, _ := wait(); code != cli.ExitAgain {
-			t.Errorf("exit %d", code)
+			t.Errorf("got exit %d, want %d", code, cli.ExitAgain)
 		}
-		c.read() // the last two lines come in any order
+		c.read() // no snapshot, because the last two lines can have either order
 	})
 	cli.Golden(t, "run_resumed", c.transcript.String())
 	if shown := c.emulator.String(); strings.Contains(shown, "ETA") || !strings.Contains(shown, "WRN stopping: finishing") {
@@ -183,32 +191,34 @@ func TestRun_CompleteStreamShowsNoLiveLine(t *testing.T) {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		if code, _ := c.run(t.Context(), w, "TERM=xterm")(); code != cli.ExitDone {
-			t.Errorf("exit %d", code)
+			t.Errorf("got exit %d, want %d", code, cli.ExitDone)
 		}
 		c.snapshot("at the end")
 	})
-	if raw := c.raw.String(); strings.Contains(raw, "\x1b[K") || strings.Count(raw, "\n") != 1 {
-		t.Errorf("got %q, want one line and no live line", raw)
+	const eraseLine = "\x1b[K" // a part of every live line
+	if raw := c.raw.String(); strings.Contains(raw, eraseLine) || strings.Count(raw, "\n") != 1 {
+		t.Errorf("got output %q, want one log line and no live line", raw)
 	}
 }
 
+// TestRun_ShowsLiveLine checks when a run shows its progress as a live line and when as log lines.
 func TestRun_ShowsLiveLine(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name     string
-		terminal bool
-		env      []string
-		line     bool
-		logged   bool // every 5 s
+		name         string
+		isTerminal   bool   // standard error is a terminal; false: a pipe
+		env          string // a variable that is set
+		wantLiveLine bool
+		wantLogLines bool // a log line about the progress every 5 s
 	}{
-		{"a terminal", true, nil, true, false},
-		{"a dumb terminal", true, []string{"TERM=dumb"}, false, true},
-		{"a pipe", false, nil, false, true},
-		{"always, on a terminal", true, []string{"PAWL_PROGRESS=always"}, true, false},
-		{"always, in a pipe", false, []string{"PAWL_PROGRESS=always"}, true, false},
-		{"never, on a terminal", true, []string{"PAWL_PROGRESS=never"}, false, false},
-		{"never, in a pipe", false, []string{"PAWL_PROGRESS=never"}, false, false},
-		{"a pipe, logging only warnings", false, []string{"PAWL_LOG_LEVEL=warn"}, false, false},
+		{name: "a terminal", isTerminal: true, wantLiveLine: true},
+		{name: "a dumb terminal", isTerminal: true, env: "TERM=dumb", wantLogLines: true},
+		{name: "a pipe", wantLogLines: true},
+		{name: "always, on a terminal", isTerminal: true, env: "PAWL_PROGRESS=always", wantLiveLine: true},
+		{name: "always, in a pipe", env: "PAWL_PROGRESS=always", wantLiveLine: true},
+		{name: "never, on a terminal", isTerminal: true, env: "PAWL_PROGRESS=never"},
+		{name: "never, in a pipe", env: "PAWL_PROGRESS=never"},
+		{name: "a pipe, logging only warnings", env: "PAWL_LOG_LEVEL=warn"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -217,29 +227,33 @@ func TestRun_ShowsLiveLine(t *testing.T) {
 			var piped bytes.Buffer
 			synctest.Test(t, func(t *testing.T) {
 				w := newRunWiring(slowSource{domaintest.NewCleanStream(7_000, 1000), time.Second}, domaintest.NewMemDatabase())
-				if !tt.terminal {
+				if !tt.isTerminal {
 					cli.Main(t.Context(), cli.Process{
-						Args: []string{"run", "--page-size=1000"}, Environ: validEnv(tt.env...), Stdout: &bytes.Buffer{}, Stderr: &piped,
+						Args: []string{"run", "--page-size=1000"}, Environ: validEnv(tt.env), Stdout: &bytes.Buffer{}, Stderr: &piped,
 					}, w)
 					return
 				}
-				c.run(t.Context(), w, tt.env...)()
-				c.snapshot("at the end")
+				wait := c.run(t.Context(), w, tt.env)
+				wait()
+				c.read()
 			})
 			stderr := piped.String() + c.raw.String()
-			if line := strings.Contains(stderr, "57.1%  4,000 of 7,000"); line != tt.line {
-				t.Errorf("got a live line: %v, want %v: %q", line, tt.line, stderr)
+			const liveLine, logLine = "57.1%  4,000 of 7,000", " events=" // parts of a line
+			if got := strings.Contains(stderr, liveLine); got != tt.wantLiveLine {
+				t.Errorf("got a live line: %v, want %v: %q", got, tt.wantLiveLine, stderr)
 			}
-			if logged := strings.Contains(stderr, " events="); logged != tt.logged {
-				t.Errorf("got progress in the log: %v, want %v: %q", logged, tt.logged, stderr)
+			if got := strings.Contains(stderr, logLine); got != tt.wantLogLines {
+				t.Errorf("got progress in the log: %v, want %v: %q", got, tt.wantLogLines, stderr)
 			}
-			if !tt.terminal && !tt.line && strings.ContainsAny(stderr, "\x1b\r") {
-				t.Errorf("got control sequences in a pipe: %q", stderr)
+			if !tt.isTerminal && !tt.wantLiveLine && strings.ContainsAny(stderr, "\x1b\r") {
+				t.Errorf("got control sequences in a pipe, want none: %q", stderr)
 			}
 		})
 	}
 }
 
+// TestRun_ProgressLog checks the log lines about the progress. The run fetches ten pages in 1.5 s each and retries one request after
+// 0.5 s, so it takes 17 s and logs its progress after 5, 10 and 15 s.
 func TestRun_ProgressLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -251,34 +265,29 @@ func TestRun_ProgressLog(t *testing.T) {
 			Environ: validEnv(), Stdout: &bytes.Buffer{}, Stderr: &stderr,
 		}, w)
 		var records []map[string]any
-		for decoder := json.NewDecoder(&stderr); ; {
+		for line := range strings.Lines(stderr.String()) {
 			var record map[string]any
-			if err := decoder.Decode(&record); err != nil {
-				break
+			if err := json.Unmarshal([]byte(line), &record); err != nil {
+				t.Fatal(err)
 			}
 			if record["msg"] == "progress" {
 				records = append(records, record)
 			}
 		}
-		if len(records) != 3 { // the run takes 17 s
+		if len(records) != 3 {
 			t.Fatalf("got %d records, want 3: %v", len(records), records)
 		}
 		want := map[string]any{
 			"time": "2000-01-01T00:00:10Z", "level": "INFO", "msg": "progress", "events": 5000.0, "of": 10000.0,
 			"share": "50.0%", "per_second": 500.0, "eta": "10s", "retries": 1.0, "state": "fetching",
 		}
-		for key, value := range want {
-			if records[1][key] != value {
-				t.Errorf("%s: got %v, want %v", key, records[1][key], value)
-			}
-		}
-		if len(records[1]) != len(want) {
-			t.Errorf("got %v, want %v", records[1], want)
+		if second := records[1]; !reflect.DeepEqual(second, want) {
+			t.Errorf("got second record %v, want %v", second, want)
 		}
 	})
 }
 
-// TestRun_ClearsLiveLineBeforeError has an error before the first page.
+// TestRun_ClearsLiveLineBeforeError checks that a run clears the live line before it prints an error. Here the migration fails.
 func TestRun_ClearsLiveLineBeforeError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -294,7 +303,7 @@ func TestRun_ClearsLiveLineBeforeError(t *testing.T) {
 	})
 }
 
-// A slowStore takes a second to claim a stream.
+// A slowStore is an EventStore that takes a second to claim a stream.
 type slowStore struct{ domain.EventStore }
 
 func (s slowStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
@@ -302,6 +311,7 @@ func (s slowStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL 
 	return s.EventStore.Claim(ctx, stream, sourceURL)
 }
 
+// TestRun_ShowsClaiming checks that the live line says that the run claims the stream.
 func TestRun_ShowsClaiming(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

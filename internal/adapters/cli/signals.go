@@ -10,32 +10,35 @@ import (
 	"syscall"
 )
 
-// StopSignals returns the signals that ask pawl to stop, without those that were ignored when it started. nohup ignores SIGHUP
-// so that the program outlives its terminal, and a shell without job control ignores SIGINT for programs in the background.
-// ignored is signal.Ignored; it must be asked before anything calls signal.Notify. SIGPIPE is not among the signals, because a
-// connection that the server has closed raises it too. The result may be empty, which signal.Notify would take for all signals.
-func StopSignals(ignored func(os.Signal) bool) []os.Signal {
-	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, ignored)
+// StopSignals returns the signals that ask pawl to stop. It leaves out a signal for which isIgnored returns true. isIgnored must be
+// signal.Ignored, and the caller must call StopSignals before signal.Notify. pawl must go on ignoring these signals: nohup ignores
+// SIGHUP so that the program survives the end of its terminal, and a shell without job control ignores SIGINT for programs in the
+// background. SIGPIPE is not a stop signal, because a connection that the server has closed raises it too. The result may be empty.
+// Then the caller must not call signal.Notify, because without signals signal.Notify forwards all of them.
+func StopSignals(isIgnored func(os.Signal) bool) []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, isIgnored)
 }
 
-// signalState is what a signal's effect depends on.
+// A signalState holds the facts that decide what a signal does.
 type signalState struct {
-	busy atomic.Bool // the command has something to finish
+	busy atomic.Bool // the command has begun, so the first signal must let it finish its current step
 
 	mu         sync.Mutex
-	foreground *os.Process // a program that has the terminal in pawl's place; nil if there is none
+	foreground *os.Process // the program that uses the terminal instead of pawl; nil if there is none
 }
 
 // runUntilSignal runs command and returns its exit code. The first signal ends the context of the session, so that the command
-// can finish its current step. At the second signal runUntilSignal returns without waiting. It does so at the first signal if
-// the command is not busy.
+// can finish its current step. After the second signal runUntilSignal returns without waiting for the command. If the command is
+// not busy, it returns after the first signal. While a program is in the foreground, signals are forwarded to that program and do
+// not count.
 func (s *session) runUntilSignal(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
 	s.ctx = ctx
 	done := make(chan int, 1)
 	go func() { done <- command() }()
-	for stopping := false; ; {
+	stopping := false
+	for {
 		select {
 		case code := <-done:
 			return code
@@ -53,8 +56,8 @@ func (s *session) runUntilSignal(command func() int) int {
 	}
 }
 
-// startForeground starts a program that has the terminal until endForeground is called. A signal that arrives while it starts
-// is for the program.
+// startForeground starts a program that uses the terminal until endForeground is called. A signal that arrives while the program
+// starts is forwarded to the program.
 func (s *signalState) startForeground(cmd *exec.Cmd) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,14 +78,15 @@ func (s *signalState) foregroundProgram() *os.Process {
 	return s.foreground
 }
 
-// forwardSignal sends the program a signal, except SIGINT, which the terminal has sent to the program too.
+// forwardSignal sends the signal to the program. It does not send SIGINT, because the terminal has sent SIGINT to the program
+// already.
 func forwardSignal(signal os.Signal, program *os.Process) {
 	if signal == syscall.SIGTERM || signal == syscall.SIGHUP {
-		_ = program.Signal(signal) // it fails if the program has just ended
+		_ = program.Signal(signal) // an error only says that the program has just ended
 	}
 }
 
-// signalExitCode returns the exit code that a shell gives a program that a signal ended.
+// signalExitCode returns the exit code that a shell reports for a program that the signal ended.
 func signalExitCode(s os.Signal) int {
 	number, _ := s.(syscall.Signal) // os/signal knows no other type on the systems pawl is built for
 	return 128 + int(number)

@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/cli"
 )
 
-// TestStopSignals checks that a signal that was ignored at the start stays ignored, as `nohup pawl run &` needs it.
+// TestStopSignals checks that a signal that was ignored at the start does not stop pawl. `nohup pawl run &` needs this.
 func TestStopSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -22,21 +22,21 @@ func TestStopSignals(t *testing.T) {
 		{"started by hand", nil, []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}},
 		{"under nohup", []os.Signal{syscall.SIGHUP}, []os.Signal{syscall.SIGINT, syscall.SIGTERM}},
 		{"in the background of a script, under nohup", []os.Signal{syscall.SIGINT, syscall.SIGHUP}, []os.Signal{syscall.SIGTERM}},
-		{"all of them", []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}, []os.Signal{}},
+		{"all three ignored", []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}, []os.Signal{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := cli.StopSignals(func(s os.Signal) bool { return slices.Contains(tt.ignored, s) })
 			if !slices.Equal(got, tt.want) {
-				t.Errorf("got %v, want %v", got, tt.want)
+				t.Errorf("got signals %v, want %v", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestSignal_BeforeCommand checks that the first signal ends pawl at once while it has nothing to finish: here it reads a file that
-// nobody writes.
+// TestSignal_BeforeCommand checks that the first signal ends pawl at once before the command begins. Here pawl is reading the file of
+// a key, and the file blocks because nobody writes to it.
 func TestSignal_BeforeCommand(t *testing.T) {
 	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -49,9 +49,9 @@ func TestSignal_BeforeCommand(t *testing.T) {
 		Args: []string{"config"}, Environ: []string{"API_KEY_FILE=" + fifo}, Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Signals: signals,
 	}, cli.Wiring{})
 	if code != 128+int(syscall.SIGTERM) {
-		t.Errorf("exit %d", code)
+		t.Errorf("got exit %d, want %d", code, 128+int(syscall.SIGTERM))
 	}
-	if end, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil { // ends the read
-		_ = end.Close()
+	if writer, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil { // ends the blocked read of the goroutine that Main left
+		_ = writer.Close()
 	}
 }

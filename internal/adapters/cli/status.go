@@ -12,7 +12,7 @@ type statusCommand struct {
 	JSON bool `name:"json" help:"Print one JSON object with the same fields as run --json, for all runs together."`
 }
 
-// Run is called by kong.
+// Run executes `pawl status`. kong calls it.
 func (c *statusCommand) Run(s *session) error {
 	var report domain.StreamReport
 	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
@@ -27,5 +27,5 @@ func (c *statusCommand) Run(s *session) error {
 	}
 	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last updated %s\n",
 		report.Checkpoint.SourceURL, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
-	return printError(err)
+	return outputError(err)
 }

@@ -16,26 +16,26 @@ type summaryJSON struct {
 	Pass           int64   `json:"pass"`            // the number of the pass, from 1
 	Seq            int64   `json:"seq"`             // pages that all runs together have stored
 	Done           bool    `json:"done"`            // the pass is complete
-	Pages          int64   `json:"pages"`           // pages that this run stored; for status and the following fields, that all runs stored
+	Pages          int64   `json:"pages"`           // pages that this run stored; pawl status counts the pages of all runs, here and in the fields below
 	Received       int64   `json:"received"`        // records in these pages: inserted + duplicate + parked
 	Inserted       int64   `json:"inserted"`        // events stored
-	Duplicate      int64   `json:"duplicate"`       // events that were stored before
+	Duplicate      int64   `json:"duplicate"`       // events that were stored already
 	Parked         int64   `json:"parked"`          // records that became dead letters
 	AnnouncedTotal *int64  `json:"announced_total"` // the total that the API announced last; null if it announced none
 	Requests       int     `json:"requests"`        // HTTP requests sent
 	Retries        int     `json:"retries"`         // requests that repeated a failed one
 	RateLimited    int     `json:"rate_limited"`    // requests that the API refused because of its rate limit
-	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting
-	ElapsedSeconds float64 `json:"elapsed_seconds"` // time in all
+	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting before requests and commits
+	ElapsedSeconds float64 `json:"elapsed_seconds"` // time from start to end
 }
 
-// printSummary writes the summary for a script or for a person.
+// printSummary writes the summary as JSON or as text.
 func printSummary(w io.Writer, s domain.Summary, asJSON bool) error {
 	write := writeSummary
 	if asJSON {
 		write = writeSummaryJSON
 	}
-	return printError(write(w, s))
+	return outputError(write(w, s))
 }
 
 func writeSummaryJSON(w io.Writer, s domain.Summary) error {
@@ -70,7 +70,7 @@ stream %s: %s, pass %d, seq %d, %s
 		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
 	if err == nil && s.Done && s.Accounted < s.Announced.N {
-		_, err = fmt.Fprintf(w, "%s of %s announced records are stored or parked: `pawl verify` says why\n",
+		_, err = fmt.Fprintf(w, "only %s of %s announced records are stored or parked: `pawl verify` explains the difference\n",
 			humanize.Comma(s.Accounted), humanize.Comma(s.Announced.N))
 	}
 	return err

@@ -17,24 +17,24 @@ type verifyCommand struct {
 	JSON       bool `name:"json" help:"Print one JSON object with every check and its differences."`
 }
 
-// VerifyOptions are the options of one verification beyond the settings.
+// VerifyOptions are what one verification needs besides the Settings.
 type VerifyOptions struct {
-	AgainstAPI bool
-	Retry      retry.Policy
+	AgainstAPI bool         // --against-api
+	Retry      retry.Policy // made from the settings
 }
 
-// A Verifier checks a stream, as verify.Verifier does.
+// A Verifier checks a stream. Run has the contract of Run of verify.Verifier.
 type Verifier interface {
 	Run(ctx context.Context) (verify.Report, error)
 }
 
-// A VerifyObserver observes a verification and the walk through the API that belongs to it.
+// A VerifyObserver observes a verification and, with --against-api, its walk through the API.
 type VerifyObserver interface {
 	verify.Observer
 	ingest.WalkObserver
 }
 
-// Run is called by kong.
+// Run executes `pawl verify`. kong calls it.
 func (c *verifyCommand) Run(s *session) error {
 	if c.AgainstAPI {
 		if err := s.settings.RequireAPI(); err != nil {
@@ -58,10 +58,11 @@ func (c *verifyCommand) Run(s *session) error {
 	if len(report.Findings) == 0 { // no check was made
 		return err
 	}
-	if printErr := printReport(s.Stdout, report, c.JSON); err == nil {
-		err = printErr
+	printErr := printReport(s.Stdout, report, c.JSON)
+	if err != nil {
+		return err
 	}
-	return err
+	return printErr
 }
 
 // A verifyObserver shows which check is in progress and how far the walk through the API is.
@@ -69,7 +70,7 @@ type verifyObserver struct {
 	session *session
 	log     *logObserver
 	walk    *progress.Tracker
-	stop    func() // ends what is shown; may be called again
+	stop    func() // ends the progress of the current check; may be called more than once
 }
 
 func newVerifyObserver(s *session) *verifyObserver {
@@ -97,7 +98,7 @@ func (o *verifyObserver) Checking(check domain.Check) {
 
 // Compared implements verify.Observer.
 func (o *verifyObserver) Compared(page domain.DecodedPage) {
-	page.To = withoutRereading(page.To)
+	page.To = omitRereading(page.To)
 	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
 }
 
@@ -108,19 +109,19 @@ func (o *verifyObserver) Waiting(w retry.Wait) {
 }
 
 // Fetching implements ingest.WalkObserver.
-func (o *verifyObserver) Fetching(at domain.Position) { o.walk.Fetching(at) }
+func (o *verifyObserver) Fetching(from domain.Position) { o.walk.Fetching(from) }
 
 // PassStarted implements ingest.WalkObserver.
-func (o *verifyObserver) PassStarted(at domain.Position) {
-	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "pass", at.Pass)
-	o.walk.PassStarted(withoutRereading(at))
+func (o *verifyObserver) PassStarted(start domain.Position) {
+	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "pass", start.Pass)
+	o.walk.PassStarted(omitRereading(start))
 }
 
-// withoutRereading returns at without the maximum offset of earlier passes. A walk stores nothing, so the tracker must not
-// report records as already stored.
-func withoutRereading(at domain.Position) domain.Position {
-	at.MaxOffset = at.Offset
-	return at
+// omitRereading returns p without the maximum offset of earlier passes. With that offset, the tracker would report records as
+// already stored, but a walk stores nothing.
+func omitRereading(p domain.Position) domain.Position {
+	p.MaxOffset = p.Offset
+	return p
 }
 
 // reportJSON is what `pawl verify --json` prints.
@@ -129,31 +130,31 @@ type reportJSON struct {
 	Pass          int64       `json:"pass"`           // the number of the pass, from 1
 	Seq           int64       `json:"seq"`            // pages that all runs together have stored
 	Done          bool        `json:"done"`           // the pass is complete
-	Pages         int64       `json:"pages"`          // pages in the ledger
-	Events        int64       `json:"events"`         // events stored
-	Parked        int64       `json:"parked"`         // records that are open or discarded dead letters
+	Pages         int64       `json:"pages"`          // the number of pages in the ledger
+	Events        int64       `json:"events"`         // the number of stored events
+	Parked        int64       `json:"parked"`         // the number of records that are open or discarded dead letters
 	Sound         bool        `json:"sound"`          // no check found a difference
 	Checks        []checkJSON `json:"checks"`         // the checks that were made
 	Announced     *int64      `json:"announced"`      // the total that the API announced when the last pass began; null if it announced none
 	AnnouncedLast *int64      `json:"announced_last"` // the total that the API announced with the last page; null if it announced none
 	EndAccepted   bool        `json:"end_accepted"`   // the user accepted an end below these totals
 	API           *walkJSON   `json:"api"`            // what the API returned; null without --against-api
-	Notes         []string    `json:"notes"`          // remarks that are no differences, in words
+	Notes         []string    `json:"notes"`          // remarks in words; they are not differences
 }
 
 type walkJSON struct {
 	Pages    int64 `json:"pages"`    // pages that the API returned
 	Received int64 `json:"received"` // records in these pages
-	Parked   int64 `json:"parked"`   // of these, records that are dead letters
-	NotKept  int64 `json:"not_kept"` // of these, records that are only counted in another dead letter of their event
-	New      int64 `json:"new"`      // of these, records that are neither stored nor parked, because they are newer than the last pass
+	Parked   int64 `json:"parked"`   // how many of these records are dead letters
+	NotKept  int64 `json:"not_kept"` // how many of these records are only counted, in a dead letter of the same event
+	New      int64 `json:"new"`      // how many of these records are neither stored nor parked, because they are newer than the last pass
 }
 
 type checkJSON struct {
-	Check       string           `json:"check"`       // the name of the check
-	Claim       string           `json:"claim"`       // what it checks, in words
-	Differences int64            `json:"differences"` // how many differences it found
-	Shown       []differenceJSON `json:"shown"`       // the first of them
+	Check       string           `json:"check"`       // the check's name
+	Claim       string           `json:"claim"`       // what the check proves, in words
+	Differences int64            `json:"differences"` // the number of differences that were found
+	Shown       []differenceJSON `json:"shown"`       // the first differences
 }
 
 type differenceJSON struct {
@@ -162,25 +163,25 @@ type differenceJSON struct {
 	Pass      int64  `json:"pass,omitempty"`       // the number of the pass
 	EventID   string `json:"event_id,omitempty"`   // the event's id
 	RequestID string `json:"request_id,omitempty"` // the id of the API's answer
-	What      string `json:"what"`                 // what was compared
-	Value     string `json:"value,omitempty"`      // its value
-	Against   string `json:"against,omitempty"`    // what it should equal
-	Found     string `json:"found,omitempty"`      // the value of what it should equal
+	What      string `json:"what"`                 // the name of the compared value, or a description of the difference
+	Value     string `json:"value,omitempty"`      // the compared value
+	Against   string `json:"against,omitempty"`    // the name of the value that it should equal
+	Found     string `json:"found,omitempty"`      // the value that it should equal
 }
 
 func writeReportJSON(w io.Writer, r verify.Report) error {
-	at := r.Stream.Checkpoint
+	checkpoint := r.Stream.Checkpoint
 	out := reportJSON{
-		Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Done: at.Done, Pages: r.Stream.Pages, Events: r.Stored, Parked: r.Parked,
-		Sound: true, Checks: []checkJSON{}, Notes: append([]string{}, notes(r)...),
+		Stream: checkpoint.Stream.String(), Pass: checkpoint.Pass, Seq: checkpoint.Seq, Done: checkpoint.Done,
+		Pages: r.Stream.Pages, Events: r.Stored, Parked: r.Parked, EndAccepted: r.EndAccepted,
+		Sound: true, Checks: []checkJSON{}, Notes: append([]string{}, reportNotes(r)...), // [] in JSON if there are no notes
 	}
-	if at.AnnouncedFirst.Known {
-		out.Announced = &at.AnnouncedFirst.N
+	if checkpoint.AnnouncedFirst.Known {
+		out.Announced = &checkpoint.AnnouncedFirst.N
 	}
-	if at.AnnouncedLast.Known {
-		out.AnnouncedLast = &at.AnnouncedLast.N
+	if checkpoint.AnnouncedLast.Known {
+		out.AnnouncedLast = &checkpoint.AnnouncedLast.N
 	}
-	out.EndAccepted = r.EndAccepted
 	for _, f := range r.Findings {
 		check := checkJSON{Check: f.Check.String(), Claim: f.Check.Claim(), Differences: f.Differences, Shown: []differenceJSON{}}
 		for _, d := range f.Shown {

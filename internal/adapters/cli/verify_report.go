@@ -14,28 +14,29 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// printReport writes the report for a script or for a person.
+// printReport writes the report as JSON or as text.
 func printReport(w io.Writer, r verify.Report, asJSON bool) error {
 	write := writeReport
 	if asJSON {
 		write = writeReportJSON
 	}
-	return printError(write(w, r))
+	return outputError(write(w, r))
 }
 
 func writeReport(w io.Writer, r verify.Report) error {
 	out := bufio.NewWriter(w)
-	at := r.Stream.Checkpoint
+	checkpoint := r.Stream.Checkpoint
 	state := "not complete"
-	if at.Done {
+	if checkpoint.Done {
 		state = "complete"
 	}
 	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages, %s records parked\n",
-		at.Stream, state, at.Pass, at.Seq, humanize.Comma(r.Stored), humanize.Comma(r.Stream.Pages), humanize.Comma(r.Parked))
+		checkpoint.Stream, state, checkpoint.Pass, checkpoint.Seq,
+		humanize.Comma(r.Stored), humanize.Comma(r.Stream.Pages), humanize.Comma(r.Parked))
 	for _, f := range r.Findings {
 		writeFinding(out, f)
 	}
-	for _, note := range notes(r) {
+	for _, note := range reportNotes(r) {
 		fmt.Fprintln(out, "note:", note)
 	}
 	return out.Flush()
@@ -55,7 +56,7 @@ func writeFinding(out io.Writer, f domain.Finding) {
 	}
 }
 
-// describeDifference returns one line: where a difference is and what it is.
+// describeDifference describes a difference in one line. The line names the page, pass, event or request, and then the two values.
 func describeDifference(d domain.Difference) string {
 	var where []string
 	switch {
@@ -73,13 +74,13 @@ func describeDifference(d domain.Difference) string {
 		where = append(where, "request id "+strconv.QuoteToASCII(d.RequestID))
 	}
 	what := d.What
-	if d.Against != "" {
+	if d.Against != "" { // two values were compared
 		what = fmt.Sprintf("%s: %s; %s: %s", d.What, quoteText(d.Value), d.Against, quoteText(d.Found))
 	}
 	return strings.Join(append(where, what), ", ")
 }
 
-// maxValueLength is the length from which a value, mostly a cursor, is cut. --json has the whole value.
+// maxValueLength is the maximum length of a quoted value, which is mostly a cursor. Longer values are cut; --json has them whole.
 const maxValueLength = 60
 
 // quoteText returns numbers, true and false unchanged. It quotes and cuts any other text, which may come from the API.
@@ -94,8 +95,8 @@ func quoteText(value string) string {
 	return quoted
 }
 
-// notes returns the remarks of a report that are no differences.
-func notes(r verify.Report) (all []string) {
+// reportNotes returns remarks about a report that are not differences.
+func reportNotes(r verify.Report) (all []string) {
 	if note := announcedNote(r); note != "" {
 		all = append(all, note)
 	}
@@ -103,35 +104,37 @@ func notes(r verify.Report) (all []string) {
 	return append(all, walkNotes(r.Walk)...)
 }
 
-// announcedNote compares the announced total with what is stored and parked. It is empty if a check found a difference,
-// because the counts may then be wrong.
+// announcedNote returns a sentence that compares the announced total with the number of stored and parked records. If the stream is
+// complete and a check found a difference, it returns an empty text, because the counts may be wrong.
 func announcedNote(r verify.Report) string {
-	at, total := r.Stream.Checkpoint, r.Stream.Checkpoint.AnnouncedFirst
+	total := r.Stream.Checkpoint.AnnouncedFirst
 	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)
-	switch more := total.N - r.Stored - r.Parked; {
-	case !at.Done:
+	missing := total.N - r.Stored - r.Parked // negative if there are more than announced
+	switch {
+	case !r.Stream.Checkpoint.Done:
 		return "the stream is not complete: the stored data was checked, but not yet compared with the announced total"
 	case !total.Known:
 		return "the API announced no total to compare the stream with"
 	case slices.ContainsFunc(r.Inspection.Findings, func(f domain.Finding) bool { return f.Differences > 0 }):
 		return ""
-	case more > 0 && r.EndAccepted:
+	case missing > 0 && r.EndAccepted:
 		return fmt.Sprintf("%s announced, %s stored + %s parked: the user accepted this end of the pass", announced, stored, parked)
-	case more > 0:
-		return fmt.Sprintf("%s announced = %s stored + %s parked + %s that the API returned twice, or another stream had stored",
-			announced, stored, parked, humanize.Comma(more))
-	case more < 0:
-		return fmt.Sprintf("%s stored + %s parked, %s announced: the API announced more, or others, at another time",
+	case missing > 0:
+		return fmt.Sprintf("%s announced = %s stored + %s parked + %s that the API returned twice or that another stream had stored",
+			announced, stored, parked, humanize.Comma(missing))
+	case missing < 0:
+		return fmt.Sprintf("%s stored + %s parked, but %s announced: at another time the API announced more events, or other events",
 			stored, parked, announced)
 	}
 	return fmt.Sprintf("%s announced = %s stored + %s parked", announced, stored, parked)
 }
 
-// changedTotalNotes returns, for a total that changed during the pass, both totals and how many records may not be read yet.
+// changedTotalNotes returns notes about a total that changed during a complete pass: both totals, and the number of events that may
+// not have been read yet. It returns nil if the total did not change or is not known.
 func changedTotalNotes(r verify.Report) (all []string) {
-	at := r.Stream.Checkpoint
-	first, last := at.AnnouncedFirst, at.AnnouncedLast
-	if !at.Done || !first.Known || !last.Known || first == last {
+	checkpoint := r.Stream.Checkpoint
+	first, last := checkpoint.AnnouncedFirst, checkpoint.AnnouncedLast
+	if !checkpoint.Done || !first.Known || !last.Known || first == last {
 		return nil
 	}
 	all = append(all, fmt.Sprintf("the API announced %s records when the pass began and %s when it ended",
@@ -144,7 +147,7 @@ func changedTotalNotes(r verify.Report) (all []string) {
 	return all
 }
 
-// walkNotes returns what the API returned. It is empty without a walk.
+// walkNotes returns notes about the records that the API returned. It returns nil if there was no walk.
 func walkNotes(walk verify.Walk) (all []string) {
 	if walk.Pages > 0 {
 		all = append(all, fmt.Sprintf("the API returned %s in %s, %s of them parked",
@@ -156,8 +159,9 @@ func walkNotes(walk verify.Walk) (all []string) {
 			"records are new since the last pass: `pawl run --new-pass` stores them"))
 	}
 	if walk.NotKept > 0 {
-		all = append(all, fmt.Sprintf("%s already has %d open dead letters",
-			quantity(walk.NotKept, "record was not stored: its event", "records were not stored: their event"), domain.MaxOpenDeadLetters))
+		all = append(all, quantity(walk.NotKept,
+			fmt.Sprintf("record was not stored: its event already has %d open dead letters", domain.MaxOpenDeadLetters),
+			fmt.Sprintf("records were not stored: their event already has %d open dead letters", domain.MaxOpenDeadLetters)))
 	}
 	return all
 }

@@ -15,17 +15,19 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A verifierFunc is a verification that a test scripts.
+// A verifierFunc is a function that a test runs in place of a verification.
 type verifierFunc func(ctx context.Context, observer cli.VerifyObserver) (verify.Report, error)
 
+// wiring returns a wiring whose verification calls f.
 func (f verifierFunc) wiring() cli.Wiring {
 	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
 	w.Verify = func(_ context.Context, _ cli.Settings, _ cli.VerifyOptions, o cli.VerifyObserver) (cli.Verifier, func(), error) {
-		return scriptedVerification{f, o}, func() {}, nil
+		return scriptedVerification{run: f, observer: o}, func() {}, nil
 	}
 	return w
 }
 
+// A scriptedVerification is a cli.Verifier that calls run with the observer of the wiring.
 type scriptedVerification struct {
 	run      verifierFunc
 	observer cli.VerifyObserver
@@ -35,22 +37,28 @@ func (v scriptedVerification) Run(ctx context.Context) (verify.Report, error) {
 	return v.run(ctx, v.observer)
 }
 
-func errInconsistent() error {
+// newInconsistentError returns the error of a verification that found differences.
+func newInconsistentError() error {
 	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("26 differences"), Hint: "the report names them"}
 }
 
-// fullReport returns a report that uses every field.
+// fullReport returns a report of a complete stream with each kind of difference. One cursor is too long to be shown whole, and another
+// contains a control sequence.
 func fullReport() verify.Report {
 	var report verify.Report
-	at := &report.Stream.Checkpoint
-	at.Stream, at.Pass, at.Seq, at.Done = domain.StreamID{Source: "s"}, 2, 1234, true
 	total := domain.Total{N: 2_000_010, Known: true}
-	at.Offset, at.AnnouncedFirst, at.AnnouncedLast = 2_000_012, total, total
+	report.Stream.Checkpoint = domain.Checkpoint{
+		Stream: domain.StreamID{Source: "s"}, Seq: 1234,
+		Position: domain.Position{Pass: 2, Done: true, Offset: 2_000_012, AnnouncedFirst: total, AnnouncedLast: total},
+	}
 	report.Stream.Pages, report.Stored, report.Parked = 1234, 1_999_990, 9
 	id := domaintest.EventID(7)
 	shown := []domain.Difference{
 		{PageID: 17, Seq: 3, Pass: 1, What: "inserted", Value: "500", Against: "events of the page", Found: "499"},
-		{PageID: 18, Seq: 4, Pass: 1, What: "cursor_in", Value: strings.Repeat("c", 80), Against: "cursor_out of the page before", Found: "\x1b[2J"},
+		{
+			PageID: 18, Seq: 4, Pass: 1, What: "cursor_in", Value: strings.Repeat("c", 80),
+			Against: "cursor_out of the page before", Found: "\x1b[2J",
+		},
 		{Pass: 2, What: "received in this pass", Value: "-1", Against: "inserted + duplicate + parked", Found: "0"},
 		{What: "done of the checkpoint", Value: "true", Against: "end at its last page", Found: "false"},
 		{PageID: 999, Event: id, What: "events that name the page", Value: "1", Against: "pages of that id in the ledger", Found: "0"},
@@ -61,88 +69,110 @@ func fullReport() verify.Report {
 	return report
 }
 
+// TestVerify compares the output of `pawl verify` with golden files.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"verify": {"verify"}, "verify_json": {"verify", "--json"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
-				return fullReport(), errInconsistent()
+				return fullReport(), newInconsistentError()
 			}).wiring()
 			code, stdout, stderr := pawl(t, validEnv(), w, args...)
 			if code != cli.ExitData || stderr != "pawl: verify stream s: 26 differences; the report names them\n" {
-				t.Errorf("exit %d: %s", code, stderr)
+				t.Errorf("got exit %d and error %q, want exit %d and the number of differences", code, stderr, cli.ExitData)
 			}
 			cli.Golden(t, name, stdout)
 		})
 	}
 }
 
+// TestVerify_Notes checks the last line of reports, which is mostly a note about the announced totals.
 func TestVerify_Notes(t *testing.T) {
 	t.Parallel()
-	total := func(first, last int64) domain.Position {
+	donePosition := func(first, last int64) domain.Position { // a complete pass, with the totals that the API announced
 		return domain.Position{
 			Done: true, Offset: 9,
 			AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
 		}
 	}
-	received9 := func(shared bool) domain.Inspection { // 9 records, of which 3 are duplicates
-		at := domain.Checkpoint{Position: total(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
-		return domain.Inspection{Stream: domain.StreamReport{Checkpoint: at}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}}}
+	// inspection has 9 records, 3 of them duplicates. They may be events of another stream if the database is shared with one.
+	inspection := func(shared bool) domain.Inspection {
+		checkpoint := domain.Checkpoint{Position: donePosition(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
+		return domain.Inspection{
+			Stream: domain.StreamReport{Checkpoint: checkpoint}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}},
+		}
 	}
-	for want, inspection := range map[string]domain.Inspection{
-		"note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n": received9(false),
-		"note: the API announced 6 records when the pass began and 9 when it ended\n":           received9(true),
+	for want, tt := range map[string]domain.Inspection{
+		"note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n": inspection(false),
+		"note: the API announced 6 records when the pass began and 9 when it ended\n":           inspection(true),
 	} {
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
-			return verify.Report{Inspection: inspection}, nil
+			return verify.Report{Inspection: tt}, nil
 		}).wiring()
 		if _, stdout, _ := pawl(t, validEnv(), w, "verify"); !strings.HasSuffix(stdout, want) {
-			t.Errorf("shared %v: want %q at the end of\n%s", inspection.Shared, want, stdout)
+			t.Errorf("shared %v: want %q at the end of\n%s", tt.Shared, want, stdout)
 		}
 	}
 	tests := []struct {
-		want                        string
-		at                          domain.Position
-		stored, parked, differences int64
+		want        string // the beginning of the last line
+		position    domain.Position
+		stored      int64
+		parked      int64
+		differences int64 // of the only check
 	}{
-		{"note: the stream is not complete: ", domain.Position{}, 3, 1, 0},
-		{"note: the API announced no total", domain.Position{Done: true}, 3, 1, 0},
-		{"note: 9 announced = 9 stored + 0 parked", total(9, 9), 9, 0, 0},
-		{"note: 9 announced = 7 stored + 2 parked", total(9, 9), 7, 2, 0},
-		{"note: up to 40 newer events have not been read yet: `pawl run --new-pass` reads them", total(9, 49), 7, 2, 0},
-		{"note: up to 1 newer event has not been read yet: `pawl run --new-pass` reads it", total(9, 10), 7, 2, 0},
-		{"note: the API announced 9 records when the pass began and 8 when it ended", total(9, 8), 7, 2, 0},
-		{"note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice, ", total(9, 9), 6, 2, 0},
-		{"note: 9 stored + 1 parked, 9 announced: ", total(9, 9), 9, 1, 0},
-		{"        and 1 more", total(9, 9), 8, 1, 1},
+		{want: "note: the stream is not complete: ", position: domain.Position{}, stored: 3, parked: 1},
+		{want: "note: the API announced no total", position: domain.Position{Done: true}, stored: 3, parked: 1},
+		{want: "note: 9 announced = 9 stored + 0 parked", position: donePosition(9, 9), stored: 9},
+		{want: "note: 9 announced = 7 stored + 2 parked", position: donePosition(9, 9), stored: 7, parked: 2},
+		{
+			want:     "note: up to 40 newer events have not been read yet: `pawl run --new-pass` reads them",
+			position: donePosition(9, 49), stored: 7, parked: 2,
+		},
+		{
+			want:     "note: up to 1 newer event has not been read yet: `pawl run --new-pass` reads it",
+			position: donePosition(9, 10), stored: 7, parked: 2,
+		},
+		{
+			want:     "note: the API announced 9 records when the pass began and 8 when it ended",
+			position: donePosition(9, 8), stored: 7, parked: 2,
+		},
+		{
+			want:     "note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice or ",
+			position: donePosition(9, 9), stored: 6, parked: 2,
+		},
+		{want: "note: 9 stored + 1 parked, but 9 announced: ", position: donePosition(9, 9), stored: 9, parked: 1},
+		{want: "        and 1 more", position: donePosition(9, 9), stored: 8, parked: 1, differences: 1},
 	}
 	for _, tt := range tests {
 		report := verify.Report{Inspection: domain.Inspection{
-			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Position: tt.at}}, Stored: tt.stored, Parked: tt.parked,
+			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Position: tt.position}}, Stored: tt.stored, Parked: tt.parked,
 			Findings: []domain.Finding{{Check: domain.CheckAnnounced, Differences: tt.differences}},
 		}}
 		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
 		_, stdout, _ := pawl(t, validEnv(), w, "verify")
-		if lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n"); !strings.HasPrefix(lines[len(lines)-1], tt.want) {
-			t.Errorf("want %q at the end of\n%s", tt.want, stdout)
+		lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, tt.want) {
+			t.Errorf("got last line %q, want %q at its beginning", last, tt.want)
 		}
 	}
 }
 
-// TestVerify_WalkNotes checks the notes about a walk and about an end that the user accepted.
+// TestVerify_WalkNotes checks the notes about a walk through the API, and the note about an end of the pass that the user accepted.
 func TestVerify_WalkNotes(t *testing.T) {
 	t.Parallel()
 	total := domain.Total{N: 10, Known: true}
 	report := verify.Report{
 		Inspection: domain.Inspection{
-			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Position: domain.Position{Done: true, Offset: 9, AnnouncedFirst: total, AnnouncedLast: total}}},
-			Stored: 8, Parked: 1, EndAccepted: true,
+			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{
+				Position: domain.Position{Done: true, Offset: 9, AnnouncedFirst: total, AnnouncedLast: total},
+			}},
+			Findings: []domain.Finding{{Check: domain.CheckReturned}},
+			Stored:   8, Parked: 1, EndAccepted: true,
 		},
 		Walk: verify.Walk{Pages: 2, Received: 13, Parked: 1, NotKept: 2, New: 2},
 	}
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
-	report.Findings = []domain.Finding{{Check: domain.CheckReturned}}
 	_, stdout, _ := pawl(t, validEnv(), w, "verify")
 	for _, want := range []string{
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
@@ -175,43 +205,47 @@ func TestVerify_WalkNotes(t *testing.T) {
 	}
 }
 
+// TestVerify_NoChecks checks that a verification that fails before its first check prints no report.
 func TestVerify_NoChecks(t *testing.T) {
 	t.Parallel()
 	failed := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, failed }).wiring()
 	if code, stdout, _ := pawl(t, validEnv(), w, "verify", "--json"); code != cli.ExitAgain || stdout != "" {
-		t.Errorf("exit %d: %q", code, stdout)
+		t.Errorf("got exit %d and output %q, want exit %d and no output", code, stdout, cli.ExitAgain)
 	}
 }
 
+// TestVerify_APISettings checks that only --against-api needs the settings of the API.
 func TestVerify_APISettings(t *testing.T) {
 	t.Parallel()
 	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, nil }).wiring()
 	env := validEnv("API_KEY=", "API_BASE_URL=")
 	if code, _, stderr := pawl(t, env, w, "verify"); code != cli.ExitDone || stderr != "" {
-		t.Errorf("exit %d: %s", code, stderr)
+		t.Errorf("got exit %d and error %q, want exit 0 and no error", code, stderr)
 	}
 	if code, _, stderr := pawl(t, env, w, "verify", "--against-api"); code != cli.ExitSettings || !strings.Contains(stderr, "API_BASE_URL") {
-		t.Errorf("exit %d: %s", code, stderr)
+		t.Errorf("got exit %d and error %q, want exit %d and an error about API_BASE_URL", code, stderr, cli.ExitSettings)
 	}
 }
 
-// verifySlowly is a verification whose checks and pages take a second each.
+// verifySlowly is a verifierFunc. Each of its checks takes a second, and so does each of the three pages of its walk. After the second
+// page the API no longer takes the cursor.
 func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
 	for _, check := range []domain.Check{domain.CheckPageEvents, domain.CheckEventPages, domain.CheckReturned} {
 		o.Checking(check)
 		time.Sleep(time.Second)
 	}
-	at := domain.Position{Pass: 1}
-	for next := range 3 {
+	position := domain.Position{Pass: 1}
+	for i := range 3 {
 		page := domain.Page{Records: make([]domain.Record, 1000), Total: domain.Total{N: 4000, Known: true}}
-		to := at.After(page)
-		o.Fetching(at)
+		next := position.After(page)
+		o.Fetching(position)
 		time.Sleep(time.Second)
-		o.Compared(domain.DecodedPage{From: at, To: to, Received: len(page.Records)})
-		if at = to; next == 1 {
-			at = at.NextPass()
-			o.PassStarted(at)
+		o.Compared(domain.DecodedPage{From: position, To: next, Received: len(page.Records)})
+		position = next
+		if i == 1 {
+			position = position.NextPass()
+			o.PassStarted(position)
 		}
 	}
 	time.Sleep(500 * time.Millisecond)
@@ -220,6 +254,7 @@ func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error
 	return verify.Report{}, nil
 }
 
+// TestVerify_Terminal compares the content of the terminal at moments of a verification with a golden file.
 func TestVerify_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -235,7 +270,7 @@ func TestVerify_Terminal(t *testing.T) {
 			moment string
 		}{
 			{500 * time.Millisecond, "the first slow check"},
-			{time.Second, "the next one"},
+			{time.Second, "the second check"},
 			{2800 * time.Millisecond, "one page is compared"},
 			{time.Second, "the cursor is lost"},
 			{1700 * time.Millisecond, "the last check"},
@@ -244,19 +279,20 @@ func TestVerify_Terminal(t *testing.T) {
 			c.snapshot(step.moment)
 		}
 		if code := <-ended; code != cli.ExitDone {
-			t.Errorf("exit %d", code)
+			t.Errorf("got exit %d, want %d", code, cli.ExitDone)
 		}
 		c.snapshot("at the end")
 	})
 	cli.Golden(t, "verify_terminal", c.transcript.String())
 }
 
+// TestVerify_Log checks that each check is logged at level debug, without control sequences.
 func TestVerify_Log(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, _, stderr := pawl(t, validEnv("PAWL_LOG_LEVEL=debug"), verifierFunc(verifySlowly).wiring(), "verify", "--against-api")
 		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, "check=strays") || strings.ContainsAny(stderr, "\x1b\r") {
-			t.Errorf("got log %s", stderr)
+			t.Errorf("got log %q, want four checks and no control sequences", stderr)
 		}
 	})
 }

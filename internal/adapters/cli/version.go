@@ -5,18 +5,21 @@ import (
 	"strings"
 )
 
-// A Build says which build of pawl this is.
+// A Build identifies a build of pawl.
 type Build struct {
-	Version string
+	Version string // for example v1.2.3
 	Commit  string // the hash; empty if it is not known
-	Date    string // of the commit; empty if it is not known
+	Date    string // the time of the commit; empty if it is not known
 }
 
-// String returns the version and, if they are known, the commit and its date.
+// commitLength is how many characters of a commit's hash String shows.
+const commitLength = 12
+
+// String returns the version and, if they are known, the beginning of the commit's hash and the commit's date.
 func (b Build) String() string {
 	var details []string
 	if b.Commit != "" {
-		details = append(details, "commit "+b.Commit[:min(12, len(b.Commit))])
+		details = append(details, "commit "+b.Commit[:min(commitLength, len(b.Commit))])
 	}
 	if b.Date != "" {
 		details = append(details, b.Date)
@@ -29,11 +32,13 @@ func (b Build) String() string {
 
 type versionCommand struct{}
 
-// Help is kong's detailed help.
-func (c *versionCommand) Help() string { return "With the commit and its date, if the build has them." }
+// Help returns the details for `pawl version --help`. kong calls it.
+func (c *versionCommand) Help() string {
+	return "The output includes the commit and its date if they are known."
+}
 
-// Run is called by kong.
+// Run executes `pawl version`. kong calls it.
 func (c *versionCommand) Run(s *session) error {
 	_, err := fmt.Fprintln(s.Stdout, "pawl", s.wiring.Build)
-	return printError(err)
+	return outputError(err)
 }

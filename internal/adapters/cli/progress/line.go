@@ -16,34 +16,35 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The ranks of the parts of a line. If the line is too narrow, the part with the lowest rank is left out first.
+// The ranks of the parts of a line. If the parts do not fit into the line, the part with the lowest rank is left out or shortened
+// first.
 const (
-	rankIdle = iota // words for the normal course
-	rankBar
-	rankSpeed
-	rankRetries
-	rankCount
-	rankLong // the long form of words that also have a short one
-	rankLeft
-	rankDone
-	rankWords // about a wait, a start or re-reading
+	rankIdle    = iota // "fetching" or "storing"
+	rankBar            // the progress bar
+	rankSpeed          // the speed
+	rankRetries        // the number of retries
+	rankCount          // the number of events
+	rankLong           // words about a wait that also have a short form
+	rankLeft           // the time left
+	rankDone           // the percentage
+	rankWords          // words about a wait, a start or re-reading
 )
 
 const (
-	minBar = 10 // columns, with the brackets
-	maxBar = 32
-	gap    = "  "
+	minBar = 10   // the minimum width of the bar in columns, with its brackets
+	maxBar = 32   // the maximum width of the bar
+	gap    = "  " // the space between two parts
 )
 
-// A part is a piece of a line. It is shown whole, in its short form if it has one, or not at all.
+// A part is a piece of a line. The line shows a part whole, in its short form, or not at all. Only the last remaining part is cut.
 type part struct {
 	text   string
 	rank   int
 	colour string
-	short  string
+	short  string // the short form of text; empty if there is none
 }
 
-// The colours, as parameters of the control sequence SGR.
+// The colours. A value is the parameter of the control sequence SGR, which sets the colour of text.
 const (
 	plain  = ""
 	green  = "32"
@@ -51,15 +52,15 @@ const (
 	red    = "31"
 )
 
-// Line returns s as one line. It is ASCII, because the encoding of the terminal is not known; only the text of an API's error may
-// hold more. It is narrower than width columns, because some terminals begin a new row after the last column. It is empty if there
-// is nothing to show.
+// Line returns s as one line, or an empty text if the state is Complete. The line is narrower than width columns, because some
+// terminals begin a new row after the last column. All words of pawl in it are ASCII, because the encoding of the terminal is not
+// known. The text of an API's error may contain other characters.
 func Line(s Snapshot, now time.Time, width int, colour bool) string {
 	if s.State == Complete {
 		return ""
 	}
 	room := width - 1
-	parts := fit(s.parts(now), room)
+	parts := fitParts(s.parts(now), room)
 	var line strings.Builder
 	for i, p := range parts {
 		if i > 0 {
@@ -67,19 +68,21 @@ func Line(s Snapshot, now time.Time, width int, colour bool) string {
 		}
 		text := p.text
 		if p.rank == rankBar {
-			text = s.bar(min(maxBar, minBar+room-countColumns(parts)))
+			free := room - countColumns(parts)
+			text = s.bar(min(minBar+free, maxBar))
 		}
 		line.WriteString(paint(text, p.colour, colour))
 	}
 	return line.String()
 }
 
+// parts returns all parts of the line in their order.
 func (s Snapshot) parts(now time.Time) (parts []part) {
 	add := func(rank int, colour, format string, args ...any) {
 		parts = append(parts, part{text: fmt.Sprintf(format, args...), rank: rank, colour: colour})
 	}
 	if done, known := s.permille(); known {
-		add(rankBar, green, "%*s", minBar, "")
+		add(rankBar, green, "%s", strings.Repeat(" ", minBar)) // Line replaces it by a bar that fills the line
 		add(rankDone, plain, "%3d.%d%%", done/10, done%10)
 	}
 	switch {
@@ -105,9 +108,11 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 	return append(parts, words)
 }
 
-// etaReason returns why the time left is so long, if that is the rate limit and the words about a wait do not say so already.
+// etaReason returns " (rate limit)" if the rate limit decides the time left, and an empty text otherwise. If the line has words about
+// a wait for the rate limit, it also returns an empty text, because these words name the reason already.
 func (s Snapshot) etaReason() string {
-	if !s.LeftByQuota || s.showsWait() && s.Wait.ForRateLimit() {
+	isNamed := s.showsWait() && s.Wait.ForRateLimit()
+	if !s.LeftByQuota || isNamed {
 		return ""
 	}
 	return " (rate limit)"
@@ -126,9 +131,9 @@ func (s Snapshot) stateRank() (rank int, colour string) {
 	return rankIdle, plain
 }
 
-// fit shortens or removes the part with the lowest rank until the rest fits into room columns. It cuts the last part if that is
-// still too wide.
-func fit(parts []part, room int) []part {
+// fitParts shortens or removes the part with the lowest rank, and repeats this until the parts fit into room columns. If only one
+// part is left and still too wide, it cuts that part.
+func fitParts(parts []part, room int) []part {
 	for countColumns(parts) > room {
 		lowest := 0
 		for i, p := range parts {
@@ -151,7 +156,8 @@ func fit(parts []part, room int) []part {
 	return parts
 }
 
-// cut returns text in at most room columns, with an ellipsis if it was longer.
+// cut returns text if it fits into room columns. Otherwise it returns the beginning of text, which ends with an ellipsis if room
+// columns have space for one.
 func cut(text string, room int) string {
 	tail := "..."
 	if room <= len(tail) {
@@ -160,6 +166,7 @@ func cut(text string, room int) string {
 	return widths.Truncate(text, room, tail)
 }
 
+// countColumns returns the width of the parts with the gaps between them.
 func countColumns(parts []part) int {
 	sum := len(gap) * (len(parts) - 1)
 	for _, p := range parts {
@@ -168,10 +175,11 @@ func countColumns(parts []part) int {
 	return sum
 }
 
-// widths measures text without the locale. Characters of ambiguous width count as narrow, as most terminals show them.
+// widths measures text independently of the locale. It counts characters of ambiguous width as narrow, because most terminals show
+// them so.
 var widths = &runewidth.Condition{StrictEmojiNeutral: true}
 
-// bar returns a progress bar of width columns, with its brackets.
+// bar returns a progress bar that is width columns wide, including its brackets.
 func (s Snapshot) bar(width int) string {
 	permille, _ := s.permille()
 	inside := width - 2
@@ -183,14 +191,15 @@ func (s Snapshot) bar(width int) string {
 	return "[" + strings.Repeat("=", done) + head + strings.Repeat(" ", inside-done-len(head)) + "]"
 }
 
-func paint(text, colour string, wanted bool) string {
-	if !wanted || colour == plain {
+// paint returns text in a colour if useColour is true, and text unchanged otherwise.
+func paint(text, colour string, useColour bool) string {
+	if !useColour || colour == plain {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[m"
 }
 
-// formatSpeed returns a speed with one decimal below 10, and without any above.
+// formatSpeed returns a speed as text. A speed below 10 has one decimal, and any other speed is a whole number.
 func formatSpeed(speed float64) string {
 	if speed < 10 {
 		return fmt.Sprintf("%.1f", speed)
@@ -198,6 +207,7 @@ func formatSpeed(speed float64) string {
 	return humanize.Comma(int64(math.Round(speed)))
 }
 
+// quantity returns n, followed by the text one if n is 1 and by the text many otherwise.
 func quantity(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -205,13 +215,14 @@ func quantity(n int, one, many string) string {
 	return humanize.Comma(int64(n)) + " " + many
 }
 
-// maxReason is the maximum length of an error in the line, so that it fits into 80 columns. The log has the whole error.
-const maxReason = 34
+// maxCauseColumns is the maximum width of an error in the line. With it, a line about a retry fits into 80 columns. The log has the
+// whole error.
+const maxCauseColumns = 34
 
-// minShownWait is the shortest wait for the API that the line shows.
+// minShownWait is the shortest wait for the rate limit that the line shows.
 const minShownWait = time.Second
 
-// stateText returns what the run does, or what it waits for and until when.
+// stateText returns words for what the run does. For a wait that is shown, they say what it is for and how long it lasts.
 func (s Snapshot) stateText(now time.Time) string {
 	switch {
 	case s.showsWait():
@@ -230,9 +241,10 @@ func (s Snapshot) stateText(now time.Time) string {
 	return "fetching"
 }
 
-// showsWait reports whether the run waits, and long enough to show it.
+// showsWait reports whether the run waits and the line shows it. The line does not show a short wait for the rate limit.
 func (s Snapshot) showsWait() bool {
-	return s.State == Waiting && (!s.Wait.ForRateLimit() || s.Wait.For >= minShownWait)
+	isShort := s.Wait.ForRateLimit() && s.Wait.For < minShownWait
+	return s.State == Waiting && !isShort
 }
 
 func (s Snapshot) waitText(now time.Time) string {
@@ -246,16 +258,17 @@ func (s Snapshot) waitText(now time.Time) string {
 	return fmt.Sprintf("retrying in %s (%d of %d): %s", formatWait(left), s.Wait.Try, s.Wait.Tries, rootCause(s.Wait.Err))
 }
 
-// shortWaitText returns the form of waitText for a narrow line, empty if there is none.
+// shortWaitText returns the short form of waitText. It returns an empty text if there is no short form or no wait to show.
 func (s Snapshot) shortWaitText(now time.Time) string {
 	if !s.showsWait() || !s.Wait.ForRateLimit() {
 		return ""
 	}
-	return fmt.Sprintf("API rate limit until %s (%s)", formatTime(s.Wait.Until, now), formatWait(max(s.Wait.Until.Sub(now), 0)))
+	left := max(s.Wait.Until.Sub(now), 0)
+	return fmt.Sprintf("API rate limit until %s (%s)", formatTime(s.Wait.Until, now), formatWait(left))
 }
 
-// rootCause returns the text of the innermost error: what happened, without the operations around it. The text is cut to maxReason
-// and holds no control characters, because it may quote the API.
+// rootCause returns the text of the innermost error in err. This text says what happened and not in which operations. It has at most
+// maxCauseColumns columns and no control characters, because it may quote the API.
 func rootCause(err error) string {
 	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
 		err = cause
@@ -266,19 +279,19 @@ func rootCause(err error) string {
 		}
 		return r
 	}, err.Error())
-	return cut(printable, maxReason)
+	return cut(printable, maxCauseColumns)
 }
 
-// formatTime returns the time of day, with the date if that is not today.
-func formatTime(t, now time.Time) string {
-	t = t.In(now.Location())
-	if t.YearDay() != now.YearDay() || t.Year() != now.Year() {
-		return t.Format("2006-01-02 15:04:05")
+// formatTime returns the time of day of at, in the time zone of now. It includes the date if at and now are on different days.
+func formatTime(at, now time.Time) string {
+	at = at.In(now.Location())
+	if at.YearDay() != now.YearDay() || at.Year() != now.Year() {
+		return at.Format(time.DateTime)
 	}
-	return t.Format(time.TimeOnly)
+	return at.Format(time.TimeOnly)
 }
 
-// formatWait returns a duration for a sentence, rounded up to seconds.
+// formatWait returns a duration as 99 s, or as formatClock does if it is longer. It rounds up to seconds.
 func formatWait(d time.Duration) string {
 	if d > 99*time.Second {
 		return formatClock(d)
@@ -286,7 +299,7 @@ func formatWait(d time.Duration) string {
 	return strconv.FormatInt(ceilSeconds(d), 10) + " s"
 }
 
-// formatClock returns a duration as 4:12, 1:04:12 or 2 d 01:04:12, rounded up to seconds.
+// formatClock returns a duration as 4:12, 1:04:12 or 2 d 01:04:12. It rounds up to seconds.
 func formatClock(d time.Duration) string {
 	s := ceilSeconds(d)
 	days, hours, minutes, seconds := s/86400, s/3600%24, s/60%60, s%60

@@ -10,39 +10,41 @@ import (
 )
 
 const (
-	// redrawInterval is short enough for a window that changes its size and for seconds that count down.
+	// redrawInterval is the time between two drawings of the line. It is short, so that the line soon fits a resized window and the
+	// seconds of a wait count down regularly.
 	redrawInterval = 200 * time.Millisecond
-	// reportInterval is the time between two log lines.
+	// reportInterval is the time between two log lines about the progress.
 	reportInterval = 5 * time.Second
 )
 
-// A Display shows one line.
+// A Display shows one line. A terminal.Screen is a Display.
 type Display interface {
-	Draw(line string)
-	Clear()
-	Width() int // columns, now
-	Colour() bool
+	Draw(line string) // shows line instead of the line before
+	Clear()           // removes the line
+	Width() int       // returns the current number of columns
+	Colour() bool     // reports whether to use colours
 }
 
-// Show draws the run on a display every redrawInterval. It draws first after that time, so that a short run does not flicker.
-// stop clears the line and returns when nothing more will be drawn. It may be called again.
+// Show starts to draw the progress on a display every redrawInterval. The first drawing is after one interval, so that a short run
+// shows no line. The function stop waits for a drawing in progress, ends the drawing and clears the line. A second call of stop does
+// nothing.
 func (t *Tracker) Show(d Display) (stop func()) {
 	return callEvery(redrawInterval, func(now time.Time) {
-		d.Draw(Line(t.At(now), now, d.Width(), d.Colour()))
+		d.Draw(Line(t.Snapshot(now), now, d.Width(), d.Colour()))
 	}, d.Clear)
 }
 
-// Report logs the run every reportInterval, first after that time. stop returns when nothing more will be logged. It may be
-// called again.
+// Report starts to log the progress every reportInterval, for the first time after one interval. The function stop waits for a log
+// line in progress and ends the logging. A second call of stop does nothing.
 func (t *Tracker) Report(log *slog.Logger) (stop func()) {
 	return callEvery(reportInterval, func(now time.Time) {
-		if s := t.At(now); s.State != Complete {
+		if s := t.Snapshot(now); s.State != Complete {
 			log.LogAttrs(context.Background(), slog.LevelInfo, "progress", Fields(s, now)...)
 		}
 	}, func() {})
 }
 
-// Fields returns s as the fields of a log line, without those that are not known.
+// Fields returns s as the fields of a log line. It leaves out the values that are not known.
 func Fields(s Snapshot, now time.Time) []slog.Attr {
 	fields := []slog.Attr{slog.Int64("events", s.Offset)}
 	if s.Total.Known {
@@ -69,14 +71,15 @@ type Steps struct {
 	step string
 }
 
-// Begin ends the current step and begins another.
+// Begin sets the description of the current step.
 func (s *Steps) Begin(step string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.step = step
 }
 
-// Show draws the current step on a display, as [Tracker.Show] draws a run.
+// Show starts to draw the description of the current step on a display. It draws when and how [Tracker.Show] does, and stop does the
+// same.
 func (s *Steps) Show(d Display) (stop func()) {
 	return callEvery(redrawInterval, func(time.Time) {
 		s.mu.Lock()
@@ -86,7 +89,8 @@ func (s *Steps) Show(d Display) (stop func()) {
 	}, d.Clear)
 }
 
-// callEvery calls do at that interval, from one goroutine, until stop is called. stop then calls end, once.
+// callEvery starts a goroutine that calls do every interval. The first call of stop ends the goroutine, waits for it and calls end. A
+// later call does nothing.
 func callEvery(interval time.Duration, do func(now time.Time), end func()) (stop func()) {
 	done := make(chan struct{})
 	var worker sync.WaitGroup

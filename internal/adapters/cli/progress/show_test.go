@@ -10,88 +10,93 @@ import (
 	"time"
 )
 
-// A notepad is a display and a writer that records what was drawn or written.
-type notepad struct {
+// A recorder is a Display and an io.Writer that records the lines that are drawn or written.
+type recorder struct {
 	mu    sync.Mutex
-	drawn []string
+	lines []string
 }
 
-func (n *notepad) Draw(line string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.drawn = append(n.drawn, line)
+func (r *recorder) Draw(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line)
 }
 
-func (n *notepad) Write(p []byte) (int, error) {
-	n.Draw(string(p))
+func (r *recorder) Write(p []byte) (int, error) {
+	r.Draw(string(p))
 	return len(p), nil
 }
 
-func (n *notepad) lines() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.drawn)
+// recorded returns the lines up to now.
+func (r *recorder) recorded() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lines)
 }
 
-func (n *notepad) Clear()       { n.Draw("(cleared)") }
-func (n *notepad) Width() int   { return 80 }
-func (n *notepad) Colour() bool { return false }
+func (r *recorder) Clear()       { r.Draw("(cleared)") }
+func (r *recorder) Width() int   { return 80 }
+func (r *recorder) Colour() bool { return false }
 
+// TestTrackerShow checks that Show draws the state at each interval, and that only the first call of stop clears the line.
 func TestTrackerShow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tracker, pad := NewTracker(false), &notepad{}
-		stop := tracker.Show(pad)
+		tracker, display := NewTracker(false), &recorder{}
+		stop := tracker.Show(display)
 		time.Sleep(redrawInterval + time.Millisecond)
-		tracker.Claiming()
+		tracker.SetClaiming()
 		time.Sleep(redrawInterval)
 		stop()
 		stop()
 		time.Sleep(time.Hour)
-		if want := []string{"preparing the database", "claiming the stream", "(cleared)"}; !slices.Equal(pad.lines(), want) {
-			t.Errorf("got %q, want %q", pad.lines(), want)
+		if want := []string{"preparing the database", "claiming the stream", "(cleared)"}; !slices.Equal(display.recorded(), want) {
+			t.Errorf("got lines %q, want %q", display.recorded(), want)
 		}
 	})
 }
 
+// TestTrackerShow_ShortRun checks that a run that ends before the first interval draws nothing.
 func TestTrackerShow_ShortRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		pad := &notepad{}
-		stop := NewTracker(false).Show(pad)
+		display := &recorder{}
+		stop := NewTracker(false).Show(display)
 		time.Sleep(redrawInterval - time.Millisecond)
 		stop()
-		if !slices.Equal(pad.lines(), []string{"(cleared)"}) {
-			t.Errorf("got %q, want only the cleared line", pad.lines())
+		if want := []string{"(cleared)"}; !slices.Equal(display.recorded(), want) {
+			t.Errorf("got lines %q, want %q", display.recorded(), want)
 		}
 	})
 }
 
+// TestTrackerReport checks that Report writes a log line at each interval, and none after stop.
 func TestTrackerReport(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		pad := &notepad{}
-		stop := NewTracker(false).Report(slog.New(slog.NewTextHandler(pad, nil)))
-		for want := range 4 {
-			if n := len(pad.lines()); n != want {
+		log := &recorder{}
+		stop := NewTracker(false).Report(slog.New(slog.NewTextHandler(log, nil)))
+		const intervals = 4
+		for want := range intervals {
+			if n := len(log.recorded()); n != want {
 				t.Errorf("got %d lines, want %d", n, want)
 			}
-			time.Sleep(5*time.Second + time.Millisecond)
+			time.Sleep(reportInterval + time.Millisecond)
 		}
 		stop()
 		stop()
 		time.Sleep(time.Hour)
-		lines := pad.lines()
-		if len(lines) != 4 {
-			t.Fatalf("got %d lines at the end, want 4", len(lines))
+		lines := log.recorded()
+		if len(lines) != intervals {
+			t.Fatalf("got %d lines at the end, want %d", len(lines), intervals)
 		}
 		if want := `level=INFO msg=progress events=0 retries=0 state="preparing the database"`; !strings.Contains(lines[0], want) {
-			t.Errorf("got %s, want %s", lines[0], want)
+			t.Errorf("got line %q, want %q in it", lines[0], want)
 		}
 	})
 }
 
-// A narrowDisplay is 12 columns wide and records what it shows.
+// A narrowDisplay is a Display of 12 columns that records each line that differs from the line before.
 type narrowDisplay struct {
 	mu    sync.Mutex
 	lines []string
@@ -109,12 +114,13 @@ func (n *narrowDisplay) Clear()     { n.Draw("") }
 func (*narrowDisplay) Width() int   { return 12 }
 func (*narrowDisplay) Colour() bool { return false }
 
+// TestStepsShow checks that Show draws the current step and cuts it to the width of the display.
 func TestStepsShow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var steps Steps
 		display := &narrowDisplay{}
-		steps.Begin("short")
+		steps.Begin("too short to be drawn")
 		stop := steps.Show(display)
 		steps.Begin("first")
 		time.Sleep(time.Second)
@@ -123,7 +129,7 @@ func TestStepsShow(t *testing.T) {
 		stop()
 		stop()
 		if want := []string{"first", "second a...", ""}; !slices.Equal(display.lines, want) {
-			t.Errorf("got %q, want %q", display.lines, want)
+			t.Errorf("got lines %q, want %q", display.lines, want)
 		}
 	})
 }

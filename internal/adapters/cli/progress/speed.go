@@ -7,61 +7,71 @@ import (
 )
 
 const (
-	// speedSpan is the time over which the speed is measured. It is more than a minute, so that it includes a burst and the wait
-	// after it if the rate limit is per minute.
+	// speedSpan is the time over which the speed is measured. Many APIs limit the requests per minute. The span is longer than a
+	// minute, so that it always includes both the requests of a minute and the wait for the next minute.
 	speedSpan = 2 * time.Minute
-	// minSpeedSpan is the minimum time for a measurement.
+	// minSpeedSpan is the minimum time over which a speed can be measured.
 	minSpeedSpan = time.Second
 )
 
 // A sample is what a run had done at a moment.
 type sample struct {
 	at       time.Time
-	received int64
-	limited  time.Duration
+	received int64         // the records that the run had received
+	limited  time.Duration // the time that the run had waited for the rate limit
 }
 
-// speed holds the samples of the last speedSpan, at most one a second, and one from before.
+// A speed measures the speed of a run. It holds the samples of the last speedSpan, at most one per second, and the last sample
+// before them.
 type speed struct {
 	samples []sample
 }
 
+// begin starts the measurement. It removes all samples.
 func (s *speed) begin(at time.Time) { s.samples = []sample{{at: at}} }
 
+// add stores a sample, and removes the samples that are too old. If the last two samples would be less than a second after the one
+// before them, next replaces the last sample.
 func (s *speed) add(next sample) {
 	if n := len(s.samples); n > 1 && next.at.Sub(s.samples[n-2].at) < time.Second {
 		s.samples[n-1] = next
 	} else {
 		s.samples = append(s.samples, next)
 	}
-	s.samples = s.samples[s.base(next.at):]
+	s.samples = s.samples[s.baseIndex(next.at):]
 }
 
-// base returns the index of the last sample that is at least speedSpan old, or 0 if there is none.
-func (s *speed) base(now time.Time) int {
-	base := 0
-	for base+1 < len(s.samples) && now.Sub(s.samples[base+1].at) >= speedSpan {
-		base++
+// baseIndex returns the index of the newest sample that is at least speedSpan old. If no sample is so old, it returns 0, the index of
+// the oldest sample.
+func (s *speed) baseIndex(now time.Time) int {
+	i := 0
+	for i+1 < len(s.samples) && now.Sub(s.samples[i+1].at) >= speedSpan {
+		i++
 	}
-	return base
+	return i
 }
 
-// An interval is what was done between two samples.
+// An interval is what a run did between two samples.
 type interval struct {
-	received         int64
-	elapsed, limited time.Duration
+	received int64         // the records that the run received
+	elapsed  time.Duration // the time between the samples
+	limited  time.Duration // the part of elapsed that the run waited for the rate limit
 }
 
-// since returns the interval from the base sample to now.
-func (s *speed) since(now sample) interval {
+// intervalUntil returns the interval from the sample at baseIndex to now. It returns the zero interval if there are no samples.
+func (s *speed) intervalUntil(now sample) interval {
 	if len(s.samples) == 0 {
 		return interval{}
 	}
-	base := s.samples[s.base(now.at)]
-	return interval{now.received - base.received, now.at.Sub(base.at), now.limited - base.limited}
+	base := s.samples[s.baseIndex(now.at)]
+	return interval{
+		received: now.received - base.received,
+		elapsed:  now.at.Sub(base.at),
+		limited:  now.limited - base.limited,
+	}
 }
 
-// perSecond returns the speed in records a second, 0 if the interval is too short.
+// perSecond returns the speed in records per second. It returns 0 if the interval is shorter than minSpeedSpan.
 func (i interval) perSecond() float64 {
 	if i.elapsed < minSpeedSpan {
 		return 0
@@ -69,15 +79,15 @@ func (i interval) perSecond() float64 {
 	return float64(i.received) / i.elapsed.Seconds()
 }
 
-// A quota is the rate limit that the last page reported, with the length of a window if it is known.
+// A quota is the rate limit that the last page reported. The API allows Limit requests per window of time.
 type quota struct {
 	domain.Quota
 
-	window time.Duration
+	window time.Duration // the length of a window; 0 if not known
 }
 
-// observe records the quota of a page. If the API does not announce the length of a window, it is the maximum time until a reset
-// that was seen.
+// observe records the quota that a page reported. If the API does not announce the length of a window, observe uses the longest time
+// from the fetch of a page to the reset of its window.
 func (q *quota) observe(r domain.Receipt) {
 	q.Quota = r.Quota
 	if q.Window > 0 {
@@ -87,21 +97,22 @@ func (q *quota) observe(r domain.Receipt) {
 	}
 }
 
+// isKnown reports whether wait can calculate with the quota.
 func (q *quota) isKnown() bool { return q.Limit > 0 && q.window > 0 }
 
-// wait returns how many seconds must pass until the quota allows the last of that many pages. It is 0 if the quota is not known
-// or allows all of them now.
+// wait returns the seconds from now until the quota allows the last of the next requests, if each of them fetches one of pages pages.
+// It returns 0 if the quota is not known or allows all these requests now.
 func (q *quota) wait(pages int64, now time.Time) float64 {
 	if !q.isKnown() {
 		return 0
 	}
-	free, opens := q.Remaining, q.Reset.Sub(now)
-	if opens <= 0 { // the window has ended, and the next request opens another
-		free, opens = q.Limit, q.window
+	free, untilReset := q.Remaining, q.Reset.Sub(now)
+	if untilReset <= 0 { // the window has ended, and the next request begins a new one
+		free, untilReset = q.Limit, q.window
 	}
 	if pages <= free {
 		return 0
 	}
-	windows := (pages - free + q.Limit - 1) / q.Limit
-	return opens.Seconds() + float64(windows-1)*q.window.Seconds()
+	windows := (pages - free + q.Limit - 1) / q.Limit // further windows that are needed, rounded up
+	return untilReset.Seconds() + float64(windows-1)*q.window.Seconds()
 }

@@ -17,12 +17,12 @@ type State int
 
 // The states.
 const (
-	Preparing State = iota // the database
-	Claiming               // the stream
-	Fetching
-	Storing
-	Waiting
-	Complete // there was nothing to do, so there is nothing to show
+	Preparing State = iota // the run prepares the schema of the database
+	Claiming               // the run claims the stream
+	Fetching               // the run fetches a page
+	Storing                // the run stores a page
+	Waiting                // the run waits for the rate limit, for another runner or before a retry
+	Complete               // the stream was complete when the run claimed it, so there is no progress to show
 )
 
 // A Snapshot is the progress of a run at one moment.
@@ -30,20 +30,21 @@ type Snapshot struct {
 	State State
 	Wait  retry.Wait // the wait in progress, if State is Waiting
 
-	Offset    int64 // records from the head that this pass has stored
-	MaxOffset int64 // the greatest offset of all passes; records before it are stored already
-	Total     domain.Total
+	Offset    int64        // the number of records from the head that this pass has read and stored
+	MaxOffset int64        // the greatest offset of all passes; the records before it are stored already
+	Total     domain.Total // the number of records that the API announced
 
-	PerSecond   float64       // records a second in the last minutes, with waits; 0 if not known
-	Left        time.Duration // until the announced end; 0 if not known
-	LeftByQuota bool          // the rate limit decides Left
-	Retries     int           // attempts after failures
+	PerSecond   float64       // the records per second in the last minutes, including waits; 0 if not known
+	Left        time.Duration // the estimated time until the announced end; 0 if not known
+	LeftByQuota bool          // whether Left is so long because of the rate limit
+	Retries     int           // the number of attempts that followed a failure
 }
 
 // Rereading reports whether the run reads records that are stored already.
 func (s Snapshot) Rereading() bool { return s.Offset < s.MaxOffset }
 
-// permille returns how much of the announced total is stored, from 0 to 1000. It rounds down, so that 100.0 % means all of it.
+// permille returns the stored part of the announced total, from 0 to 1000. It rounds down, so that 1000 means the whole total. known is
+// false if no total was announced.
 func (s Snapshot) permille() (n int64, known bool) {
 	if !s.Total.Known || s.Total.N <= 0 {
 		return 0, false
@@ -53,34 +54,34 @@ func (s Snapshot) permille() (n int64, known bool) {
 
 // A Tracker is an ingest.Observer of one run. Its methods may be called at any time and from any goroutine.
 type Tracker struct {
-	newPass bool
+	newPass bool // the run reads a complete stream again
 
-	mu        sync.Mutex
-	state     State
-	wait      retry.Wait // the last one
-	waitBegan time.Time
-	waitsFor  State           // the last state before the wait, which is tried again after it
-	position  domain.Position // after the last page stored
-	perPage   int64           // records in the last page that was not empty
-	retries   int
-	received  int64         // in this run
-	limited   time.Duration // the time that this run has waited for the quota's next window
-	speed     speed
-	quota     quota
+	mu              sync.Mutex
+	state           State
+	wait            retry.Wait      // the last wait that began
+	waitBegan       time.Time       // when that wait began
+	stateBeforeWait State           // what the run did before that wait; it tries this again afterwards
+	position        domain.Position // the position after the last stored page
+	recordsPerPage  int64           // the number of records in the last page that had any
+	retries         int             // the number of attempts that followed a failure
+	received        int64           // the number of records that this run has received
+	limited         time.Duration   // the time that finished waits for the quota's next window took
+	speed           speed
+	quota           quota
 }
 
-// NewTracker returns the tracker of a run that has not begun. With newPass the run reads a complete stream again.
+// NewTracker returns the tracker of a run that has not begun. If newPass is true, the run reads a complete stream again.
 func NewTracker(newPass bool) *Tracker { return &Tracker{newPass: newPass, state: Preparing} }
 
-// Claiming records that the database is ready and that the run is about to claim the stream.
-func (t *Tracker) Claiming() { t.enter(Claiming, func(time.Time) {}) }
+// SetClaiming records that the database is ready and that the run is about to claim the stream.
+func (t *Tracker) SetClaiming() { t.enter(Claiming, func(time.Time) {}) }
 
 // Claimed implements ingest.Observer.
-func (t *Tracker) Claimed(at domain.Checkpoint) {
+func (t *Tracker) Claimed(checkpoint domain.Checkpoint) {
 	t.enter(Fetching, func(now time.Time) {
-		t.position = at.Position
-		if at.Done && t.newPass {
-			t.position = at.NextPass()
+		t.position = checkpoint.Position
+		if checkpoint.Done && t.newPass {
+			t.position = checkpoint.NextPass()
 		}
 		if t.position.Done {
 			t.state = Complete
@@ -106,8 +107,8 @@ func (t *Tracker) Waiting(w retry.Wait) {
 }
 
 // PassStarted implements ingest.Observer.
-func (t *Tracker) PassStarted(at domain.Position) {
-	t.enter(Fetching, func(time.Time) { t.position = at })
+func (t *Tracker) PassStarted(start domain.Position) {
+	t.enter(Fetching, func(time.Time) { t.position = start })
 }
 
 // Committed implements ingest.Observer.
@@ -116,46 +117,49 @@ func (t *Tracker) Committed(page domain.DecodedPage, res domain.CommitResult) {
 		t.position = res.Checkpoint.Position
 		t.received += int64(page.Received)
 		if page.Received > 0 {
-			t.perPage = int64(page.Received)
+			t.recordsPerPage = int64(page.Received)
 		}
 		t.quota.observe(page.Receipt)
 		t.speed.add(sample{at: now, received: t.received, limited: t.limited})
 	})
 }
 
-// enter ends the current state and begins next. It calls update with the time, under the lock.
+// enter ends the current state and begins next. Under the lock, it calls update with the current time. update may change next.
 func (t *Tracker) enter(next State, update func(now time.Time)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
 	t.limited += t.currentLimited(now)
 	if t.state != Waiting {
-		t.waitsFor = t.state
+		t.stateBeforeWait = t.state
 	}
 	t.state = next
 	update(now)
 }
 
-// currentState returns the state at now. After a wait it is the state before the wait, because observers are not called for
-// every step that is tried again.
+// currentState returns the state at now. When a wait is over, it returns the state before the wait: the run does the same again, but
+// the observers are not always called for that.
 func (t *Tracker) currentState(now time.Time) State {
 	if t.state == Waiting && !now.Before(t.wait.Until) {
-		return t.waitsFor
+		return t.stateBeforeWait
 	}
 	return t.state
 }
 
-// currentLimited returns how long the wait in progress has lasted, if it is for the quota's next window, else 0. A wait that ends
-// before that window has another reason, for example the minimum time between two requests.
+// currentLimited returns how long the current wait has lasted if it is a wait for the quota's next window, and 0 otherwise. A wait that
+// ends before that window begins has another reason, for example the minimum time between two requests.
 func (t *Tracker) currentLimited(now time.Time) time.Duration {
-	if t.state != Waiting || !t.wait.ForRateLimit() || t.quota.Limit == 0 || t.wait.Until.Before(t.quota.Reset) {
+	if t.state != Waiting || !t.wait.ForRateLimit() || t.quota.Limit == 0 {
+		return 0
+	}
+	if t.wait.Until.Before(t.quota.Reset) {
 		return 0
 	}
 	return now.Sub(t.waitBegan)
 }
 
-// At returns the progress at now, which must not be before the last call of another method.
-func (t *Tracker) At(now time.Time) Snapshot {
+// Snapshot returns the progress at now. No other method may have been called after now.
+func (t *Tracker) Snapshot(now time.Time) Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := Snapshot{
@@ -163,39 +167,43 @@ func (t *Tracker) At(now time.Time) Snapshot {
 		Offset: t.position.Offset, MaxOffset: t.position.MaxOffset, Total: t.position.AnnouncedLast,
 		Retries: t.retries,
 	}
-	s.PerSecond = t.speed.since(sample{at: now, received: t.received, limited: t.limited + t.currentLimited(now)}).perSecond()
+	current := sample{at: now, received: t.received, limited: t.limited + t.currentLimited(now)}
+	s.PerSecond = t.speed.intervalUntil(current).perSecond()
 	s.Left, s.LeftByQuota = t.left(now)
 	return s
 }
 
-// left returns the time until the announced end, 0 if it is not known, and whether the rate limit decides it. It is the larger of
-// two estimates. One is the rest of the wait in progress, plus the other records at the speed before the wait. The other is the
-// time until the quota allows the last request. Time spent waiting for the quota does not count in the measured speed.
+// left estimates the time until the announced end, and reports whether the rate limit decides it. The time is 0 if it is not known.
+// left takes the larger of two estimates:
+//   - the rest of the current wait, plus the time for the remaining records at the recent speed. If the quota is known, this speed
+//     leaves out the time spent waiting for it, because the second estimate has that time.
+//   - the time until the quota allows the last request.
 func (t *Tracker) left(now time.Time) (d time.Duration, byQuota bool) {
 	records := t.position.AnnouncedLast.N - t.position.Offset
 	if !t.position.AnnouncedLast.Known || records <= 0 {
 		return 0, false
 	}
-	measured, waiting := now, time.Duration(0)
+	measuredUntil, restOfWait := now, time.Duration(0)
 	if t.state == Waiting {
-		measured, waiting = t.waitBegan, max(t.wait.Until.Sub(now), 0)
+		measuredUntil, restOfWait = t.waitBegan, max(t.wait.Until.Sub(now), 0)
 	}
-	recent := t.speed.since(sample{at: measured, received: t.received, limited: t.limited})
+	recent := t.speed.intervalUntil(sample{at: measuredUntil, received: t.received, limited: t.limited})
 	if t.quota.isKnown() {
 		recent.elapsed -= recent.limited
 	}
-	var worked, limited float64 // in seconds
+	var bySpeed, byLimit float64 // in seconds
 	if perSecond := recent.perSecond(); perSecond > 0 {
-		worked = waiting.Seconds() + float64(records)/perSecond
+		bySpeed = restOfWait.Seconds() + float64(records)/perSecond
 	}
-	if t.perPage > 0 {
-		limited = t.quota.wait((records+t.perPage-1)/t.perPage, now)
+	if t.recordsPerPage > 0 {
+		pages := (records + t.recordsPerPage - 1) / t.recordsPerPage // rounded up
+		byLimit = t.quota.wait(pages, now)
 	}
-	return toDuration(max(worked, limited)), limited > worked
+	return toDuration(max(bySpeed, byLimit)), byLimit > bySpeed
 }
 
-// toDuration returns a duration of s seconds, or of 100 years if s is more, because a duration cannot hold any number.
-func toDuration(s float64) time.Duration {
-	const maximum = 100 * 365 * 24 * 3600
-	return time.Duration(min(s, maximum) * float64(time.Second))
+// toDuration returns a duration of that many seconds, but at most 100 years, because a time.Duration cannot hold every number.
+func toDuration(seconds float64) time.Duration {
+	const maxSeconds = 100 * 365 * 24 * 3600
+	return time.Duration(min(seconds, maxSeconds) * float64(time.Second))
 }

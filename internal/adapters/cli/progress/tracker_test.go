@@ -12,198 +12,235 @@ import (
 
 var _ ingest.Observer = (*Tracker)(nil)
 
-// A simulation drives a tracker through a run: 1000 records a page, one second a page, 100,000 records in all.
+// The size of the simulated run. It has 100 pages.
+const (
+	totalRecords   = 100_000
+	recordsPerPage = 1000
+)
+
+// A simulation drives a tracker through a run in which each page takes one second. It must run within synctest.Test.
 type simulation struct {
 	*Tracker
 
-	position domain.Position
-	limit    int64 // requests in a window of a minute; 0 if not announced
-	left     int64
-	window   time.Time // the end of the window
+	position  domain.Position
+	limit     int64     // the allowed requests in a window of a minute; 0 if the API announces no limit
+	remaining int64     // the requests that are left in the current window
+	windowEnd time.Time // the end of the current window
 }
 
-func begin(limit int64) *simulation {
-	c := &simulation{Tracker: NewTracker(false), position: domain.Position{Pass: 1, AnnouncedLast: known(100_000)}, limit: limit}
-	c.Claimed(domain.Checkpoint{Position: c.position})
-	return c
+// newSimulation returns a simulation of a run that has claimed its stream and has stored no page.
+func newSimulation(limit int64) *simulation {
+	s := &simulation{Tracker: NewTracker(false), position: domain.Position{Pass: 1, AnnouncedLast: knownTotal(totalRecords)}, limit: limit}
+	s.Claimed(domain.Checkpoint{Position: s.position})
+	return s
 }
 
-func (c *simulation) page() {
-	c.Fetching(c.position)
+// readPage fetches and stores a page.
+func (s *simulation) readPage() {
+	s.Fetching(s.position)
 	time.Sleep(time.Second)
 	receipt := domain.Receipt{FetchedAt: time.Now()}
-	if c.limit > 0 {
-		if !time.Now().Before(c.window) {
-			c.left, c.window = c.limit, time.Now().Add(time.Minute)
+	if s.limit > 0 {
+		if !time.Now().Before(s.windowEnd) {
+			s.remaining, s.windowEnd = s.limit, time.Now().Add(time.Minute)
 		}
-		c.left--
-		receipt.Quota = domain.Quota{Limit: c.limit, Remaining: c.left, Reset: c.window}
+		s.remaining--
+		receipt.Quota = domain.Quota{Limit: s.limit, Remaining: s.remaining, Reset: s.windowEnd}
 	}
-	c.position.Offset += 1000
-	c.position.MaxOffset = max(c.position.MaxOffset, c.position.Offset)
-	page := domain.DecodedPage{Received: 1000, Receipt: receipt}
-	c.Storing(page)
-	c.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: c.position}})
+	s.position.Offset += recordsPerPage
+	s.position.MaxOffset = max(s.position.MaxOffset, s.position.Offset)
+	page := domain.DecodedPage{Received: recordsPerPage, Receipt: receipt}
+	s.Storing(page)
+	s.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: s.position}})
 }
 
-func (c *simulation) now() Snapshot { return c.At(time.Now()) }
-
-func (c *simulation) waitUntil(t time.Time) {
-	c.Waiting(retry.Wait{For: time.Until(t), Until: t, Err: &domain.Error{Kind: domain.RateLimited}})
-	time.Sleep(time.Until(t))
+// readPages fetches and stores n pages.
+func (s *simulation) readPages(n int) {
+	for range n {
+		s.readPage()
+	}
 }
 
-func wantLeft(t *testing.T, s Snapshot, want time.Duration, byQuota bool) {
+// waitUntil waits for the rate limit until end.
+func (s *simulation) waitUntil(end time.Time) {
+	s.Waiting(retry.Wait{For: time.Until(end), Until: end, Err: &domain.Error{Kind: domain.RateLimited}})
+	time.Sleep(time.Until(end))
+}
+
+// snapshotNow returns the tracker's snapshot at the current time.
+func (s *simulation) snapshotNow() Snapshot { return s.Snapshot(time.Now()) }
+
+// checkLeft checks the time left in a snapshot, and that the rate limit does not decide it.
+func checkLeft(t *testing.T, s Snapshot, want time.Duration) {
 	t.Helper()
-	if (s.Left-want).Abs() > 10*time.Millisecond || s.LeftByQuota != byQuota {
-		t.Errorf("got %s left, by quota %v; want %s, %v", s.Left, s.LeftByQuota, want, byQuota)
+	if (s.Left-want).Abs() > leftTolerance || s.LeftByQuota {
+		t.Errorf("got %s left, decided by the rate limit: %v; want %s, false", s.Left, s.LeftByQuota, want)
 	}
 }
 
+// checkLeftByQuota checks the time left in a snapshot, and that the rate limit decides it.
+func checkLeftByQuota(t *testing.T, s Snapshot, want time.Duration) {
+	t.Helper()
+	if (s.Left-want).Abs() > leftTolerance || !s.LeftByQuota {
+		t.Errorf("got %s left, decided by the rate limit: %v; want %s, true", s.Left, s.LeftByQuota, want)
+	}
+}
+
+// leftTolerance is the difference in the time left that rounding may cause.
+const leftTolerance = 10 * time.Millisecond
+
+// TestTrackerLeft checks the time left of a run without a rate limit, after two pages and during a slow request.
 func TestTrackerLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := begin(0)
-		wantLeft(t, c.now(), 0, false) // nothing is known yet
-		c.page()
-		c.page()
-		wantLeft(t, c.now(), 98*time.Second, false)
-		c.Fetching(c.position)
+		run := newSimulation(0)
+		checkLeft(t, run.snapshotNow(), 0) // not known yet
+		run.readPages(2)
+		checkLeft(t, run.snapshotNow(), 98*time.Second) // 98 pages, at one page per second
+		run.Fetching(run.position)
 		time.Sleep(2 * time.Second)
-		wantLeft(t, c.now(), 196*time.Second, false)
-		if s := c.now(); s.PerSecond != 500 || s.Offset != 2000 || s.Total.N != 100_000 {
-			t.Errorf("%+v", s)
+		checkLeft(t, run.snapshotNow(), 2*98*time.Second) // 98 pages, at half a page per second
+		if s := run.snapshotNow(); s.PerSecond != 500 || s.Offset != 2000 || s.Total.N != totalRecords {
+			t.Errorf("got snapshot %+v, want 500 records per second, offset 2000 and total %d", s, totalRecords)
 		}
 	})
 }
 
+// TestTrackerLeft_DuringWait checks that the time left includes the rest of a wait, and that the wait does not make the run look slower.
 func TestTrackerLeft_DuringWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := begin(0)
-		c.page()
-		c.Waiting(retry.Wait{For: time.Minute, Until: time.Now().Add(time.Minute), Err: &domain.Error{Kind: domain.Transient}, Try: 2, Tries: 5})
+		run := newSimulation(0)
+		run.readPage()
+		run.Waiting(retry.Wait{
+			For: time.Minute, Until: time.Now().Add(time.Minute), Err: &domain.Error{Kind: domain.Transient}, Try: 2, Tries: 5,
+		})
 		time.Sleep(20 * time.Second)
-		s := c.now()
-		wantLeft(t, s, (99+40)*time.Second, false)
+		s := run.snapshotNow()
+		checkLeft(t, s, (99+40)*time.Second) // 99 pages, and 40 s of the wait
 		if s.Retries != 1 || s.State != Waiting || s.Wait.Try != 2 {
-			t.Errorf("%+v", s)
+			t.Errorf("got snapshot %+v, want 1 retry and a wait for attempt 2", s)
 		}
 	})
 }
 
-// TestTrackerLeft_RateLimitDecides has a limit of ten pages a minute. Without it, a page would take a second.
+// TestTrackerLeft_RateLimitDecides checks the time left if the API allows ten requests per minute. Without this limit, the run would
+// need a second for a page.
 func TestTrackerLeft_RateLimitDecides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := begin(10)
-		for range 10 {
-			c.page()
-		}
-		wantLeft(t, c.now(), (51+8*60)*time.Second, true) // 90 pages need nine more windows; the first one opens in 51 s
+		const limit = 10
+		run := newSimulation(limit)
+		run.readPages(limit)
+		checkLeftByQuota(t, run.snapshotNow(), (51+8*60)*time.Second) // 90 pages need nine more windows; the first begins in 51 s
 		for range 3 {
-			c.waitUntil(c.window)
-			for range 10 {
-				c.page()
-			}
+			run.waitUntil(run.windowEnd)
+			run.readPages(limit)
 		}
-		wantLeft(t, c.now(), (51+5*60)*time.Second, true) // 60 pages
-		if s := c.now(); s.Retries != 0 {
-			t.Errorf("got %d retries, want 0: a 429 is no retry", s.Retries)
+		checkLeftByQuota(t, run.snapshotNow(), (51+5*60)*time.Second) // 60 pages need six more windows
+		if s := run.snapshotNow(); s.Retries != 0 {
+			t.Errorf("got %d retries, want 0, because a wait for the rate limit is no retry", s.Retries)
 		}
 	})
 }
 
-// TestTrackerLeft_RateLimitDoesNotDecide has a limit that allows more requests than the run sends.
+// TestTrackerLeft_RateLimitDoesNotDecide checks the time left if the API allows more requests than the run sends. The run waits two
+// seconds after each page because of its minimum time between two requests.
 func TestTrackerLeft_RateLimitDoesNotDecide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := begin(600)
+		const highLimit = 600
+		run := newSimulation(highLimit)
 		for range 10 {
-			c.page()
-			c.waitUntil(time.Now().Add(2 * time.Second)) // the minimum time between two requests
+			run.readPage()
+			run.waitUntil(time.Now().Add(2 * time.Second))
 		}
-		c.Fetching(c.position)
-		wantLeft(t, c.now(), 90*3*time.Second, false)
+		run.Fetching(run.position)
+		checkLeft(t, run.snapshotNow(), 90*3*time.Second) // 90 pages, each with its wait
 	})
 }
 
-// TestTrackerAt_AfterWait checks that the state after a wait is the state before it.
-func TestTrackerAt_AfterWait(t *testing.T) {
+// TestTrackerSnapshot_AfterWait checks that, after a wait, the snapshot has the state that the run had before the wait.
+func TestTrackerSnapshot_AfterWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tracker := NewTracker(false)
-		tracker.Claiming()
+		tracker.SetClaiming()
 		for range 2 {
 			tracker.Waiting(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
 			time.Sleep(time.Second - time.Nanosecond)
-			if s := tracker.At(time.Now()); s.State != Waiting {
+			if s := tracker.Snapshot(time.Now()); s.State != Waiting {
 				t.Errorf("got state %d before the end of the wait, want Waiting", s.State)
 			}
 			time.Sleep(2 * time.Nanosecond)
-			if s := tracker.At(time.Now()); s.State != Claiming {
+			if s := tracker.Snapshot(time.Now()); s.State != Claiming {
 				t.Errorf("got state %d after the wait, want Claiming", s.State)
 			}
 		}
 	})
 }
 
+// TestTrackerSpeed checks that the speed is that of the last two minutes, and that the tracker holds only the samples for it.
 func TestTrackerSpeed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := begin(0)
-		c.Fetching(c.position)
+		run := newSimulation(0)
+		run.Fetching(run.position)
 		time.Sleep(time.Hour)
-		for range 130 {
-			c.page()
+		run.readPages(130) // in 130 s, which is longer than speedSpan
+		if s := run.snapshotNow(); s.PerSecond != recordsPerPage {
+			t.Errorf("got %v records per second, want %d without the slow hour at the start", s.PerSecond, recordsPerPage)
 		}
-		if s := c.now(); s.PerSecond != 1000 {
-			t.Errorf("got %v a second, want 1000: the slow hour at the start is too old to count", s.PerSecond)
-		}
-		if n := len(c.speed.samples); n > 125 {
-			t.Errorf("got %d samples, want at most 125", n)
+		const maxSamples = 125 // one for each second of speedSpan, and a few more
+		if n := len(run.speed.samples); n > maxSamples {
+			t.Errorf("got %d samples, want at most %d", n, maxSamples)
 		}
 		time.Sleep(speedSpan)
-		if s := c.now(); s.PerSecond != 0 {
-			t.Errorf("got %v a second without pages, want 0", s.PerSecond)
+		if s := run.snapshotNow(); s.PerSecond != 0 {
+			t.Errorf("got %v records per second after two minutes without pages, want 0", s.PerSecond)
 		}
 	})
 }
 
+// TestTrackerClaimed checks the snapshots of a run before, while and after it claims its stream, and at the start of the next pass.
 func TestTrackerClaimed(t *testing.T) {
 	t.Parallel()
-	halfway := domain.Position{Pass: 1, Offset: 50, MaxOffset: 50, AnnouncedLast: known(100)}
-	done := domain.Position{Pass: 1, Offset: 100, MaxOffset: 100, AnnouncedLast: known(100), Done: true}
+	halfway := domain.Position{Pass: 1, Offset: 50, MaxOffset: 50, AnnouncedLast: knownTotal(100)}
+	done := domain.Position{Pass: 1, Offset: 100, MaxOffset: 100, AnnouncedLast: knownTotal(100), Done: true}
+	fromHalfway := Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: knownTotal(100)}
 	tests := []struct {
-		name    string
-		at      domain.Position
-		newPass bool
-		want    Snapshot
-		rereads bool
+		name     string
+		position domain.Position // the position of the claimed checkpoint
+		newPass  bool
+		want     Snapshot
+		rereads  bool
 	}{
-		{"at the head", domain.Position{Pass: 1}, false, Snapshot{State: Fetching}, false},
-		{"halfway", halfway, false, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
-		{"halfway, and a new pass", halfway, true, Snapshot{State: Fetching, Offset: 50, MaxOffset: 50, Total: known(100)}, false},
-		{"complete", done, false, Snapshot{State: Complete, Offset: 100, MaxOffset: 100, Total: known(100)}, false},
-		{"complete, and a new pass", done, true, Snapshot{State: Fetching, MaxOffset: 100}, true},
+		{name: "at the head", position: domain.Position{Pass: 1}, want: Snapshot{State: Fetching}},
+		{name: "halfway", position: halfway, want: fromHalfway},
+		{name: "halfway, with --new-pass", position: halfway, newPass: true, want: fromHalfway},
+		{name: "complete", position: done, want: Snapshot{State: Complete, Offset: 100, MaxOffset: 100, Total: knownTotal(100)}},
+		{
+			name: "complete, with --new-pass", position: done, newPass: true,
+			want: Snapshot{State: Fetching, MaxOffset: 100}, rereads: true,
+		},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			tracker := NewTracker(tt.newPass)
-			if s := tracker.At(time.Now()); s != (Snapshot{State: Preparing}) {
-				t.Errorf("got %+v before the run", s)
+			if s := tracker.Snapshot(time.Now()); s != (Snapshot{State: Preparing}) {
+				t.Errorf("%s: got %+v before the run, want the state Preparing", tt.name, s)
 			}
-			tracker.Claiming()
-			if s := tracker.At(time.Now()); s != (Snapshot{State: Claiming}) {
-				t.Errorf("got %+v while claiming", s)
+			tracker.SetClaiming()
+			if s := tracker.Snapshot(time.Now()); s != (Snapshot{State: Claiming}) {
+				t.Errorf("%s: got %+v while the run claims the stream, want the state Claiming", tt.name, s)
 			}
-			tracker.Claimed(domain.Checkpoint{Position: tt.at})
-			if s := tracker.At(time.Now()); s != tt.want || s.Rereading() != tt.rereads {
-				t.Errorf("%s: got %+v, want %+v", tt.name, s, tt.want)
+			tracker.Claimed(domain.Checkpoint{Position: tt.position})
+			if s := tracker.Snapshot(time.Now()); s != tt.want || s.Rereading() != tt.rereads {
+				t.Errorf("%s: got %+v, re-reading %v; want %+v, re-reading %v", tt.name, s, s.Rereading(), tt.want, tt.rereads)
 			}
 			tracker.PassStarted(domain.Position{Pass: 2, MaxOffset: 7})
-			if s := tracker.At(time.Now()); s.Offset != 0 || !s.Rereading() {
-				t.Errorf("%s: got %+v at the start of a pass, want re-reading", tt.name, s)
+			if s := tracker.Snapshot(time.Now()); s.Offset != 0 || !s.Rereading() {
+				t.Errorf("%s: got %+v at the start of the next pass, want offset 0 and re-reading", tt.name, s)
 			}
 		})
 	}

@@ -8,18 +8,22 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// A variable is a value and where it was set: processSource, or the path of the .env file.
-type variable struct{ value, source string }
+// A variable is the value of an environment variable, and where it was set.
+type variable struct {
+	value  string
+	source string // processSource or the path of the .env file
+}
 
+// The sources of values that are not in the .env file.
 const (
 	flagSource    = "flag"
-	processSource = "environment"
+	processSource = "environment" // the environment of the process
 )
 
 // An Environment holds environment variables by name. An empty variable counts as not set.
 type Environment map[string]variable
 
-// NewEnvironment returns the NAME=value pairs of os.Environ as an Environment. If a name occurs twice, the last pair prevails.
+// NewEnvironment returns an Environment with the NAME=value pairs of os.Environ. If a name occurs twice, the last pair prevails.
 func NewEnvironment(pairs []string) Environment {
 	env := Environment{}
 	for _, pair := range pairs {
@@ -29,11 +33,12 @@ func NewEnvironment(pairs []string) Environment {
 	return env
 }
 
-// Get returns the value of a variable, empty if it is not set.
+// Get returns the value of a variable. It returns an empty text if the variable is not set.
 func (e Environment) Get(name string) string { return e[name].value }
 
-// first returns the value of the first of the names that is set, and its origin.
-func (e Environment) first(names []string) (value string, from Origin) {
+// firstSet returns the value and the origin of the first of the variables names that is set. If none is set, it returns an empty text
+// and the zero Origin.
+func (e Environment) firstSet(names []string) (string, Origin) {
 	for _, name := range names {
 		if v := e[name]; v.value != "" {
 			return v.value, Origin{source: v.source, name: name}
@@ -42,11 +47,11 @@ func (e Environment) first(names []string) (value string, from Origin) {
 	return "", Origin{}
 }
 
-// ownPrefix begins the environment names of all settings whose names could otherwise belong to another program.
+// ownPrefix is the prefix of environment names that other programs could use too. No other program uses names with this prefix.
 const ownPrefix = "PAWL_"
 
-// checkNames returns an Invalid error for a variable with pawl's prefix that is no setting. It is a typing error, and the
-// setting that was meant would not have the value.
+// checkNames returns an Invalid error if a variable has pawl's prefix and belongs to no setting. Its name is then a typing error.
+// Without the error, the setting that the user meant would silently have another value.
 func (e Environment) checkNames() error {
 	for _, name := range slices.Sorted(maps.Keys(e)) {
 		if strings.HasPrefix(name, ownPrefix) && e[name].value != "" {
@@ -60,11 +65,11 @@ func (e Environment) checkNames() error {
 
 // An Origin is where a setting's value comes from. The zero Origin means that the value is the default.
 type Origin struct {
-	source string // flagSource, processSource or the path of a file
-	name   string // of the flag or variable there
+	source string // flagSource, processSource or the path of the .env file
+	name   string // the name of the flag or of the variable
 }
 
-// String returns the origin in words, for example "flag --stream".
+// String returns the origin in words, for example "flag --stream" or "default".
 func (o Origin) String() string {
 	if o.source == "" {
 		return "default"
@@ -72,55 +77,57 @@ func (o Origin) String() string {
 	return o.source + " " + o.name
 }
 
-// Origins are the origins of the settings that were set. The key is the flag, or the first environment name of a setting
-// without a flag.
+// Origins are the origins of the settings that were set. The key is the setting's flag or, if it has none, its first environment name.
 type Origins map[string]Origin
 
-// userName returns the name that the user set the setting with, or its flag.
+// userName returns the name that the user used to set the setting with that flag. If the user did not set it, userName returns the
+// flag with its dashes.
 func (o Origins) userName(flag string) string {
-	if from := o[flag]; from.name != "" {
-		return from.name
+	if origin := o[flag]; origin.name != "" {
+		return origin.name
 	}
 	return "--" + flag
 }
 
-// A Loader fills a grammar that embeds Values while kong parses the command line. Flags prevail over the environment, and the
-// environment over the .env file. The steps are: parse with Resolver, check Err, then call Complete.
+// A Loader fills the Values in kong's grammar while kong parses the command line. Flags prevail over the environment, and the
+// environment prevails over the .env file. The caller must parse with Resolver, then check Err, and then call Complete.
 type Loader struct {
 	env     Environment
 	origins Origins
-	loaded  bool
-	err     error
+	loaded  bool  // the .env file was read, perhaps with an error
+	err     error // the error that Err returns
 }
 
 // NewLoader returns a loader that adds the variables of the .env file to env.
 func NewLoader(env Environment) *Loader { return &Loader{env: env, origins: Origins{}} }
 
-// Resolver returns the source of the flags that are not on the command line. Its first call reads the .env file.
+// Resolver returns a resolver, which kong asks for the value of each flag that is not on the command line. The resolver's first call
+// reads the .env file.
 func (l *Loader) Resolver() kong.Resolver {
 	return kong.ResolverFunc(func(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if !l.loaded {
 			l.loaded = true
-			if l.err = l.env.addFile(envFile(c)); l.err == nil {
+			if l.err = l.env.addFile(envFilePath(c)); l.err == nil {
 				l.err = l.env.checkNames()
 			}
 		}
-		value, origin := l.env.first(splitList(flag.Tag.Get("setting")))
+		value, origin := l.env.firstSet(splitList(flag.Tag.Get("setting")))
 		if origin.name == "" {
-			return nil, nil //nolint:nilnil // kong's way to say that the resolver has no value
+			return nil, nil //nolint:nilnil // this tells kong that the resolver has no value
 		}
 		l.origins[flag.Name] = origin
 		return value, nil
 	})
 }
 
-// Err returns the error of reading the .env file or of a wrong name in the environment, if there was one.
+// Err returns the error of reading the .env file, or an error about an unknown name in the environment. It returns nil if there was
+// neither.
 func (l *Loader) Err() error { return l.err }
 
-// Complete sets the fields of v that have no flag, and returns where all values come from.
+// Complete sets the fields of v that have no flag, and returns the origins of all values that are not defaults.
 func (l *Loader) Complete(c *kong.Context, v *Values) Origins {
 	for _, part := range c.Path {
-		if part.Flag != nil && !part.Resolved {
+		if part.Flag != nil && !part.Resolved { // a flag of the command line
 			l.origins[part.Flag.Name] = Origin{flagSource, "--" + part.Flag.Name}
 		}
 	}
@@ -128,7 +135,7 @@ func (l *Loader) Complete(c *kong.Context, v *Values) Origins {
 		if s.Flag != "" {
 			continue
 		}
-		value, origin := l.env.first(s.EnvNames)
+		value, origin := l.env.firstSet(s.EnvNames)
 		s.value(v).SetString(value)
 		if origin.name != "" {
 			l.origins[s.key()] = origin

@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The limits for the sizes of files. A file that the user names may be anything, even a device that never ends.
+// The maximum sizes of files. They are necessary because the user may name any file, even a device that never ends.
 const (
 	maxEnvFileBytes = 1 << 20
 	maxSecretBytes  = 64 << 10
@@ -24,8 +24,8 @@ const (
 // envFileFlag is the flag that names the .env file.
 const envFileFlag = "env-file"
 
-// envFile returns the path of the .env file, and whether the command line names it.
-func envFile(c *kong.Context) (path string, named bool) {
+// envFilePath returns the path of the .env file, and whether the command line names it.
+func envFilePath(c *kong.Context) (path string, named bool) {
 	for _, flag := range c.Flags() {
 		if flag.Name == envFileFlag {
 			if path, ok := c.FlagValue(flag).(string); ok && path != "" {
@@ -36,46 +36,47 @@ func envFile(c *kong.Context) (path string, named bool) {
 	return ".env", false
 }
 
-// addFile adds the variables of a .env file that are not set in e. A secret counts as set if the variable for its value or the
-// one for its file is set. A file that the command line does not name may be missing.
+// addFile adds the variables of a .env file to e, except those that are set in e. A secret can be set by two variables: NAME, which
+// holds its value, and NAME_FILE, which names its file. If one of the two is set in e, addFile adds neither. named says whether the
+// command line names the file. If it does not, it is no error that the file does not exist.
 func (e Environment) addFile(path string, named bool) error {
 	variables, err := readEnvFile(path)
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrNotExist) && !named:
+	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil
-	default:
+	}
+	if err != nil {
 		return err
 	}
 	for name := range variables {
-		if e[name].value != "" || e[otherForm(name)].value != "" {
+		if e[name].value != "" || e[otherVariable(name)].value != "" {
 			delete(variables, name)
 		}
 	}
-	for name, value := range variables {
+	for name, value := range variables { // a second loop, so that the file can set both NAME and NAME_FILE
 		e[name] = variable{value, path}
 	}
 	return nil
 }
 
-// otherForm returns the other variable for the same secret: NAME_FILE for NAME, and NAME for NAME_FILE.
-func otherForm(name string) string {
+// otherVariable returns the other variable for the same secret: NAME_FILE for NAME, and NAME for NAME_FILE.
+func otherVariable(name string) string {
 	if secret, isFile := strings.CutSuffix(name, "_FILE"); isFile {
 		return secret
 	}
 	return name + "_FILE"
 }
 
-// byteOrderMark begins the files of some editors.
+// byteOrderMark is the first character of the files that some editors write.
 const byteOrderMark = "\ufeff"
 
+// readEnvFile returns the variables of a .env file by name.
 func readEnvFile(path string) (map[string]string, error) {
 	content, err := readFile(path, maxEnvFileBytes)
 	if err != nil {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
 	variables, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
-	if err != nil { // the parser's error quotes the file, and may so quote a secret
+	if err != nil { // the parser's error is not wrapped, because it quotes the file and so perhaps a secret
 		return nil, envFileError(fmt.Errorf("%s is not a file of NAME=value lines", path))
 	}
 	return variables, nil
@@ -88,7 +89,7 @@ func envFileError(err error) error {
 	}
 }
 
-// readSecret returns the content of a file without the white space around it.
+// readSecret returns the content of a file without the white space around it. The file may be empty.
 func readSecret(path string) (string, error) {
 	content, err := readFile(path, maxSecretBytes)
 	return strings.TrimSpace(string(content)), err
@@ -100,7 +101,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close() //nolint:errcheck // the file was only read
 	content, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err

@@ -16,7 +16,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Settings are the checked settings. The API or the database may still be missing: not every command needs them.
+// Settings are the checked settings. The fields of the API or of the database may be empty, because not every command needs them. See
+// [Settings.RequireAPI] and [Settings.RequireDatabase].
 type Settings struct {
 	APIBaseURL   string
 	APIKey       string
@@ -26,7 +27,7 @@ type Settings struct {
 	MaxPageBytes int64
 	Tries        int
 	MaxWait      time.Duration
-	RejectRatio  float64 // of a page
+	RejectRatio  float64 // the maximum part of a page's records that may become dead letters, 0 to 1
 
 	DatabaseURL string
 	Migrate     string // one of the Migrate… constants
@@ -37,21 +38,21 @@ type Settings struct {
 	LogLevel  slog.Level
 }
 
-// What a run does about the schema.
+// The values of Settings.Migrate. They say what a run does about the schema of the database first.
 const (
-	MigrateAuto  = "auto"
-	MigrateCheck = "check"
-	MigrateOff   = "off"
+	MigrateAuto  = "auto"  // the run updates the schema
+	MigrateCheck = "check" // the run ends with an error if the schema is not up to date
+	MigrateOff   = "off"   // the run does nothing
 )
 
-// How a run shows its progress.
+// The values of Settings.Progress. They say how a run shows its progress.
 const (
-	ProgressAuto   = "auto"
-	ProgressAlways = "always"
-	ProgressNever  = "never"
+	ProgressAuto   = "auto"   // as a live line on a terminal that can show it, as log lines otherwise
+	ProgressAlways = "always" // as a live line
+	ProgressNever  = "never"  // not at all
 )
 
-// The formats of log lines.
+// The values of Settings.LogFormat.
 const (
 	LogText = "text"
 	LogJSON = "json"
@@ -59,8 +60,9 @@ const (
 
 var streamName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// Check returns the settings that v spells out. An Invalid error names the first value that is wrong, by the name that the user
-// set it with, and what it should be. The settings are returned with an error too, for a command that shows them.
+// Check parses and checks the values of v and returns the settings. If a value is wrong, Check also returns an Invalid error about the
+// first such value. The error has the name that the user set the value with, and says what the value should be. A command that shows
+// the settings can use them in spite of the error.
 func (v Values) Check(origins Origins) (Settings, error) {
 	c := checker{origins: origins}
 	s := Settings{
@@ -91,7 +93,7 @@ func (v Values) Check(origins Origins) (Settings, error) {
 	return s, c.err
 }
 
-// RequireAPI returns an Invalid error for the first setting that is missing to reach the API.
+// RequireAPI returns an Invalid error if the API's base URL or its key is not set.
 func (s Settings) RequireAPI() error {
 	switch {
 	case s.APIBaseURL == "":
@@ -102,7 +104,7 @@ func (s Settings) RequireAPI() error {
 	return nil
 }
 
-// RequireDatabase returns an Invalid error if no database is set.
+// RequireDatabase returns an Invalid error if the database's URL is not set.
 func (s Settings) RequireDatabase() error {
 	if s.DatabaseURL == "" {
 		return Missing("DATABASE_URL",
@@ -112,7 +114,7 @@ func (s Settings) RequireDatabase() error {
 	return nil
 }
 
-// Missing returns an Invalid error: the setting is not set, and should be want.
+// Missing returns an Invalid error that says that a setting is not set, and that it should be want.
 func Missing(name, want string) error {
 	return Invalid(name, "not set; it should be "+want)
 }
@@ -128,11 +130,13 @@ type checker struct {
 	err     error
 }
 
-// fail stores an error about the setting with that flag, unless there is one already.
+// fail stores an error about the setting with that flag, unless the checker has an error already. It names the setting as the user
+// did.
 func (c *checker) fail(flag, problem string) {
 	c.failName(c.origins.userName(flag), problem)
 }
 
+// failName stores an error about the setting with that name, unless the checker has an error already.
 func (c *checker) failName(name, problem string) {
 	if c.err == nil {
 		c.err = Invalid(name, problem)
@@ -149,7 +153,7 @@ func (c *checker) integer(flag, text string, minimum, maximum int64) int64 {
 
 func (c *checker) ratio(flag, text string) float64 {
 	ratio, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(ratio >= 0 && ratio <= 1) { // written so that NaN fails
+	if err != nil || !(ratio >= 0 && ratio <= 1) { // NaN must fail, so the comparison is negated as a whole
 		c.fail(flag, fmt.Sprintf("%q should be a number from 0 to 1", text))
 	}
 	return ratio
@@ -164,15 +168,15 @@ func (c *checker) duration(flag, text string) time.Duration {
 }
 
 func (c *checker) choice(flag, text string) string {
-	choices := withFlag(flag).Choices
+	choices := settingOfFlag(flag).Choices
 	if !slices.Contains(choices, text) {
 		c.fail(flag, fmt.Sprintf("%q should be one of %s", text, strings.Join(choices, ", ")))
 	}
 	return text
 }
 
-// secret returns value, or the content of file without the white space around it, because editors end files with a newline.
-// Setting both is an error.
+// secret returns value or, if file is set, the content of file without the white space around it, because editors end files with a
+// line break. It is an error if value and file are both set.
 func (c *checker) secret(name, value, file string) string {
 	switch {
 	case file == "":

@@ -10,13 +10,13 @@ import (
 
 // A Line is one setting as `pawl config` shows it.
 type Line struct {
-	Name   string `json:"name"`   // the environment name, or the flag of a setting that has none
+	Name   string `json:"name"`   // the environment name, or the flag if the setting has no environment name
 	Value  string `json:"value"`  // the value; secrets are masked
 	Origin string `json:"origin"` // where the value comes from: default, a flag, a variable, a file, or "not set"
 }
 
-// Show returns a line for each setting of [All], in the same order. The value of a secret that is in a file is the file's
-// content, masked.
+// Show returns a line for each setting of [All], in the same order. If a secret is in a file, its line shows the masked content of
+// that file.
 func Show(v Values, s Settings, origins Origins) (lines []Line) {
 	for _, setting := range All() {
 		value, origin := setting.value(&v).String(), origins[setting.key()].String()
@@ -44,10 +44,10 @@ func originOfSecret(file, origin string) string {
 	return "file " + file
 }
 
-// masked replaces what must not be shown.
+// masked is shown in place of a secret.
 const masked = "********"
 
-// mask returns masked, or nothing if there is no secret.
+// mask returns masked, or an empty text if secret is empty.
 func mask(secret string) string {
 	if secret == "" {
 		return ""
@@ -55,21 +55,24 @@ func mask(secret string) string {
 	return masked
 }
 
-// plainURL matches a database URL that can be read in one way only. In any other URL a typing error may have made a part of the
-// password a host, a path or a parameter, so nothing of it is shown.
+// plainURL matches a database URL whose parts are certain. Its groups are 1 the scheme, 2 the user, 3 the password, 4 the hosts, 5 the
+// database and 6 the parameters. In any other URL, a part of the password may have become a host, a path or a parameter because of a
+// typing error. So pawl shows no part of such a URL.
 var plainURL = regexp.MustCompile(`^(postgres(?:ql)?://)(?:([\w.-]+)(:[^@/?#]*)?@)?([\w.,:\[\]-]*)(/[\w.-]*)?(?:\?([^#]*))?$`)
 
+// paramName matches the names that a parameter of a database URL can have.
 var paramName = regexp.MustCompile(`^[a-z_]+$`)
 
-// plainParams are the parameters whose values are not secret.
+// plainParams are the names of the parameters whose values are not secret.
 var plainParams = []string{
 	"application_name", "connect_timeout", "default_query_exec_mode", "pool_max_conns", "search_path", "sslmode",
 	"sslrootcert", "target_session_attrs",
 }
 
-// maskDatabaseURL returns a database URL with its passwords masked.
+// maskDatabaseURL returns a database URL with its password and the values of all other parameters than plainParams masked. If the URL
+// does not match plainURL, all of it is masked.
 func maskDatabaseURL(text string) string {
-	if strings.HasPrefix(text, "embedded:") { // a folder is no secret
+	if strings.HasPrefix(text, "embedded:") { // the rest is a folder, which is no secret
 		return text
 	}
 	parts := plainURL.FindStringSubmatch(text)
@@ -106,7 +109,8 @@ func maskDatabaseURL(text string) string {
 	return shown + "?" + strings.Join(pairs, "&")
 }
 
-// maskSourceURL returns an API's base URL with what may be a key masked: user, parameters and fragment.
+// maskSourceURL returns an API's base URL with its user, parameters and fragment masked, because each of them may be a key. If text is
+// no plain URL, all of it is masked.
 func maskSourceURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || strings.Contains(u.Path, "@") {

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// TestMaskDatabaseURL checks which parts of a database URL are masked. hunter2 is a part of a secret in each of the URLs.
 func TestMaskDatabaseURL(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -13,9 +14,10 @@ func TestMaskDatabaseURL(t *testing.T) {
 		"postgres://db.example/events":       "postgres://db.example/events",
 		"postgres://me@db.example:6432/ev":   "postgres://me@db.example:6432/ev",
 		"postgresql://me:hunter2@h1:1,h2:2/": "postgresql://me:********@h1:1,h2:2/",
-		"postgres://me:hunter2@[::1]:5432/events?sslmode=disable&search_path=a,b&options=hunter2": "postgres://me:********@[::1]:5432/events?options=********&search_path=a%2Cb&sslmode=disable",
+		"postgres://me:hunter2@[::1]:5432/events?sslmode=disable&search_path=a,b&options=hunter2"://
+		"postgres://me:********@[::1]:5432/events?options=********&search_path=a%2Cb&sslmode=disable",
 
-		// A driver reads these in another way, or not at all.
+		// A driver cannot read these, or it can read them in more than one way. So nothing of them is shown.
 		"host=db.example password=hunter2":                 masked,
 		"hunter2":                                          masked,
 		"postgres:me:hunter2@db.example/events":            masked,
@@ -36,6 +38,7 @@ func TestMaskDatabaseURL(t *testing.T) {
 	}
 }
 
+// TestMaskSourceURL checks which parts of an API's base URL are masked. hunter2 is a part of a secret.
 func TestMaskSourceURL(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Values are all settings as text. The tags of a field are its flag (name), its environment names in order of preference
-// (setting), its default, the values it can have (choices) and one line of help. A setting without a flag is a secret or a
-// file with one: everybody on the machine can read the arguments of a process.
+// Values are all settings as text. The tag name of a field is its flag, and the tag setting has its environment names in order of
+// preference. The tag choices lists the possible values. A secret, and a setting that names the file of a secret, has no flag, because
+// other users of the machine can read the arguments of a process.
 type Values struct {
 	APIBaseURL   string `group:"api" name:"api-base-url" setting:"API_BASE_URL" placeholder:"URL" help:"The API's base URL, without /events: https://host/api/v1."`
 	APIKey       string `group:"api" kong:"-" setting:"API_KEY,TARGET_API_KEY" help:"The API's key."`
@@ -19,30 +19,30 @@ type Values struct {
 	Timeout      string `group:"api" name:"request-timeout" setting:"PAWL_REQUEST_TIMEOUT" default:"60s" placeholder:"TIME" help:"Maximum time for one request, with its answer."`
 	MaxPageBytes string `group:"api" name:"max-page-bytes" setting:"PAWL_MAX_PAGE_BYTES" default:"16777216" placeholder:"N" help:"Maximum size of a page, in bytes."`
 	Tries        string `group:"api" name:"tries" setting:"PAWL_TRIES" default:"5" placeholder:"N" help:"Attempts before a failing request or commit ends the run."`
-	RejectRatio  string `group:"api" name:"max-reject-ratio" setting:"PAWL_MAX_REJECT_RATIO" default:"0.5" placeholder:"RATIO" help:"Maximum ratio of a page's records that may become dead letters, 0 to 1. A page with more, and at least 10, stops the run."`
+	RejectRatio  string `group:"api" name:"max-reject-ratio" setting:"PAWL_MAX_REJECT_RATIO" default:"0.5" placeholder:"RATIO" help:"Maximum ratio of a page's records that may become dead letters, 0 to 1. A page with more dead letters than that, and at least 10, stops the run."`
 	MaxWait      string `group:"api" name:"max-wait" setting:"PAWL_MAX_WAIT" default:"1h" placeholder:"TIME" help:"Maximum wait for the API's rate limit before one page."`
 
 	DatabaseURL     string `group:"database" kong:"-" setting:"DATABASE_URL" help:"postgres://user:password@host:5432/database, or embedded:DIR for a private PostgreSQL in that folder."`
 	DatabaseURLFile string `group:"database" kong:"-" setting:"DATABASE_URL_FILE" help:"A file that holds the database's URL, instead of DATABASE_URL."`
-	Migrate         string `group:"database" name:"migrate" setting:"PAWL_MIGRATE" default:"auto" choices:"auto,check,off" placeholder:"MODE" help:"What a run does about the schema first: auto updates it, check ends the run if it is not up to date, off does nothing."`
+	Migrate         string `group:"database" name:"migrate" setting:"PAWL_MIGRATE" default:"auto" choices:"auto,check,off" placeholder:"MODE" help:"What a run does about the schema first: auto updates it, check stops the run if the schema is not up to date, off does nothing."`
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name. Each stream has its own checkpoint."`
 
 	EnvFile   string `group:"output" name:"env-file" placeholder:"FILE" help:"A file of NAME=value lines. The environment prevails over it. Default .env, if it exists."`
-	Progress  string `group:"output" name:"progress" setting:"PAWL_PROGRESS" default:"auto" choices:"auto,always,never" placeholder:"WHEN" help:"How a run shows its progress: auto is a live line on a terminal and a log line every 5 s elsewhere, always is the live line, never is neither."`
+	Progress  string `group:"output" name:"progress" setting:"PAWL_PROGRESS" default:"auto" choices:"auto,always,never" placeholder:"WHEN" help:"How a run shows its progress: auto shows a live line on a terminal and writes a log line every 5 s elsewhere, always shows the live line, never does neither."`
 	LogFormat string `group:"output" name:"log-format" setting:"PAWL_LOG_FORMAT" default:"text" choices:"text,json" placeholder:"FORMAT" help:"The format of log lines: text or json."`
 	LogLevel  string `group:"output" name:"log-level" setting:"PAWL_LOG_LEVEL" default:"info" choices:"debug,info,warn,error" placeholder:"LEVEL" help:"The lowest level to log: debug, info, warn or error."`
 }
 
 // A Setting describes one field of Values.
 type Setting struct {
-	Flag     string   // without dashes; empty if it has none
-	EnvNames []string // in order of preference; empty for --env-file, which has none
+	Flag     string   // without dashes; empty if the setting has no flag
+	EnvNames []string // in order of preference; empty only for --env-file
 	Group    string
 	Default  string
-	Choices  []string // the values that it can have; empty if there are too many to list
+	Choices  []string // the possible values; empty if there are too many to list
 	Help     string
 
-	field string // of Values
+	field string // the name of the field in Values
 }
 
 // All returns all settings in the order of the fields of Values.
@@ -57,6 +57,7 @@ func All() (all []Setting) {
 	return all
 }
 
+// splitList returns the parts of text between commas, or nil if text is empty.
 func splitList(text string) []string {
 	if text == "" {
 		return nil
@@ -64,8 +65,8 @@ func splitList(text string) []string {
 	return strings.Split(text, ",")
 }
 
-// Find returns the setting with that name: an environment name or a flag with its dashes. If there is none, it returns an
-// Invalid error that suggests the most similar environment name.
+// Find returns the setting with that environment name. For a setting without environment names, name is its flag with the dashes. If
+// there is no such setting, Find returns an Invalid error that suggests the most similar environment name.
 func Find(name string) (Setting, error) {
 	var known []string
 	for _, s := range All() {
@@ -78,7 +79,7 @@ func Find(name string) (Setting, error) {
 	return Setting{}, Invalid(name, fmt.Sprintf("there is no such setting; did you mean %s?", similar))
 }
 
-// distance returns how many characters of a must be inserted, deleted or replaced to get b (Levenshtein).
+// distance returns how many bytes of a must be inserted, deleted or replaced to get b (the Levenshtein distance).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -99,7 +100,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// SecretNames returns the environment names of the settings without a flag. Each is a secret or a file with one.
+// SecretNames returns the environment names of the settings without a flag. Each of them is for a secret, or for the file of a secret.
 func SecretNames() (names []string) {
 	for _, s := range All() {
 		if s.Flag == "" {
@@ -109,13 +110,13 @@ func SecretNames() (names []string) {
 	return names
 }
 
-// withFlag returns the setting with that flag. There must be one.
-func withFlag(flag string) Setting {
+// settingOfFlag returns the setting with that flag. It panics if there is none.
+func settingOfFlag(flag string) Setting {
 	all := All()
 	return all[slices.IndexFunc(all, func(s Setting) bool { return s.Flag == flag })]
 }
 
-// Name returns the setting's first environment name, or its flag if it has none.
+// Name returns the setting's first environment name. If it has none, Name returns the flag with its dashes.
 func (s Setting) Name() string {
 	if len(s.EnvNames) > 0 {
 		return s.EnvNames[0]
@@ -123,7 +124,7 @@ func (s Setting) Name() string {
 	return "--" + s.Flag
 }
 
-// key returns the setting's key in Origins.
+// key returns the setting's key in Origins: its flag without dashes or, without a flag, its first environment name.
 func (s Setting) key() string {
 	if s.Flag != "" {
 		return s.Flag

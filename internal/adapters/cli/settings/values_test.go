@@ -6,30 +6,34 @@ import (
 	"testing"
 )
 
-// TestAll checks that the tags of every setting are complete.
+// TestAll checks that every setting has a help text and a group, that its default is one of its choices, and that no two settings have
+// the same name.
 func TestAll(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
 	for _, s := range All() {
 		if s.Help == "" || s.Group == "" {
-			t.Errorf("%s has no help or no group", s.Name())
+			t.Errorf("%s: got help %q and group %q, want both", s.Name(), s.Help, s.Group)
 		}
 		if len(s.Choices) > 0 && !slices.Contains(s.Choices, s.Default) {
 			t.Errorf("%s: the default %q is not among the choices %q", s.Name(), s.Default, s.Choices)
 		}
 		for _, name := range append(s.EnvNames, s.Flag) {
 			if name != "" && names[name] {
-				t.Errorf("two settings have the name %s", name)
+				t.Errorf("got two settings with the name %s, want one", name)
 			}
 			names[name] = true
 		}
 	}
 }
 
+// TestFind checks that a setting is found by each of its names, and the error for an unknown name.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name, want, err string
+		name    string
+		want    string // the name of the setting; empty if an error is expected
+		wantErr string // a part of the error; empty if none is expected
 	}{
 		{"API_KEY", "API_KEY", ""},
 		{"TARGET_API_KEY", "API_KEY", ""},
@@ -38,19 +42,25 @@ func TestFind(t *testing.T) {
 		{"", "", "there is no such setting"},
 	} {
 		got, err := Find(tt.name)
-		switch {
-		case tt.err == "" && (err != nil || got.Name() != tt.want):
-			t.Errorf("Find(%q): got %s, %v, want %s", tt.name, got.Name(), err, tt.want)
-		case tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)):
-			t.Errorf("Find(%q): got error %v, want %q", tt.name, err, tt.err)
+		if tt.wantErr != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Errorf("Find(%q): got error %v, want %q in it", tt.name, err, tt.wantErr)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("Find(%q): got error %v, want none", tt.name, err)
+		} else if got.Name() != tt.want {
+			t.Errorf("Find(%q): got setting %s, want %s", tt.name, got.Name(), tt.want)
 		}
 	}
 }
 
+// TestSecretNames checks that the names of all secrets, and of the files of secrets, are returned.
 func TestSecretNames(t *testing.T) {
 	t.Parallel()
 	want := []string{"API_KEY", "TARGET_API_KEY", "API_KEY_FILE", "DATABASE_URL", "DATABASE_URL_FILE"}
 	if got := SecretNames(); !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("got names %q, want %q", got, want)
 	}
 }

@@ -1,8 +1,8 @@
 // Package terminal writes to standard error, which may be a terminal, a pipe or a file, and shows one live line below the
 // output.
 //
-// It changes no terminal mode and does not hide the cursor. So a process that is killed leaves nothing to restore, and a process
-// in the background may use it, which the terminal would stop for changing a mode.
+// The package changes no terminal mode and does not hide the cursor. So a killed process leaves no changed terminal behind. A process
+// in the background may use the package too; the terminal would stop such a process if it changed a mode.
 package terminal
 
 import (
@@ -19,20 +19,21 @@ const (
 	eraseToEnd    = "\x1b[K" // from the cursor to the end of the row
 )
 
-// A Kind is the kind of an output.
+// A Kind says what an output can show.
 type Kind int
 
-// The kinds.
+// The kinds of outputs.
 const (
 	Plain       Kind = iota // a pipe or a file: only lines, no control sequences
-	Dumb                    // a terminal without control sequences
-	Interactive             // a terminal
+	Dumb                    // a terminal that knows no control sequences
+	Interactive             // a terminal that knows control sequences
 )
 
+// defaultWidth is the number of columns if the output does not tell it.
 const defaultWidth = 80
 
-// A Screen is an io.Writer with a live line below the last output. Clear removes the line without a trace. A Screen is safe for
-// concurrent use. Nothing else may write to its output.
+// A Screen is an io.Writer that shows a live line below the last output. A Screen is safe for concurrent use. Nothing else may write
+// to its output.
 type Screen struct {
 	out    io.Writer
 	kind   Kind
@@ -40,10 +41,11 @@ type Screen struct {
 
 	mu     sync.Mutex
 	live   string // the line that is shown; empty if there is none
-	inLine bool   // the last write did not end its line, so a live line would overwrite it
+	inLine bool   // the last Write did not end its line, so no live line may be drawn over that line
 }
 
-// NewScreen returns a screen on out. termName and noColour are the values of TERM and NO_COLOR. It writes nothing.
+// NewScreen returns a screen on out. termName and noColour are the values of the variables TERM and NO_COLOR. If noColour is not
+// empty, the screen uses no colours. NewScreen writes nothing.
 func NewScreen(out io.Writer, termName, noColour string) *Screen {
 	kind := kindOf(out, termName)
 	return &Screen{out: out, kind: kind, colour: kind == Interactive && noColour == ""}
@@ -52,13 +54,15 @@ func NewScreen(out io.Writer, termName, noColour string) *Screen {
 // Kind returns the kind of the output.
 func (s *Screen) Kind() Kind { return s.kind }
 
-// Colour reports whether to use colours: on a terminal that knows them, unless NO_COLOR is set.
+// Colour reports whether to use colours. It returns true for an interactive terminal, unless NO_COLOR is set.
 func (s *Screen) Colour() bool { return s.colour }
 
-// Width returns the number of columns, which changes with the window of the terminal. It is 80 without a terminal.
+// Width returns the current number of columns, or 80 if the output is no terminal. The number changes if the user resizes the
+// terminal's window.
 func (s *Screen) Width() int { return width(s.out) }
 
-// Write writes whole lines above the live line. It writes all of them at once, so that nothing flickers.
+// Write writes p above the live line. It sends p and the live line in one write, so that the terminal does not flicker. If p does not
+// end with a line break, Write removes the live line, and no live line is drawn until a later Write ends the line.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,18 +73,18 @@ func (s *Screen) Write(p []byte) (int, error) {
 	if s.live == "" {
 		return s.out.Write(p)
 	}
-	text := toFirstColumn + eraseToEnd + string(p)
 	if s.inLine {
-		s.live = "" // until the next Draw
+		s.live = ""
 	}
-	if _, err := io.WriteString(s.out, text+s.live); err != nil {
+	if _, err := io.WriteString(s.out, toFirstColumn+eraseToEnd+string(p)+s.live); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// Draw replaces the live line. An empty line clears it. line must have no line breaks and be narrower than the screen. Draw does
-// not report errors, because the line is drawn again soon.
+// Draw replaces the live line by line, which must be narrower than the screen and have no line breaks. If line is empty, Draw removes
+// the live line. While the last output has not ended its line, Draw does nothing. Draw returns no error, because callers draw again
+// soon.
 func (s *Screen) Draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,14 +95,15 @@ func (s *Screen) Draw(line string) {
 	s.live = line
 }
 
-// Clear removes the live line. The next output begins in its place.
+// Clear removes the live line. The next output begins where the live line was.
 func (s *Screen) Clear() { s.Draw("") }
 
+// kindOf returns the kind of out. termName is the value of TERM.
 func kindOf(out io.Writer, termName string) Kind {
-	terminal := false
-	withDescriptor(out, func(fd int) { terminal = term.IsTerminal(fd) })
+	isTerminal := false
+	useDescriptor(out, func(fd int) { isTerminal = term.IsTerminal(fd) })
 	switch {
-	case !terminal:
+	case !isTerminal:
 		return Plain
 	case termName == "dumb":
 		return Dumb
@@ -106,10 +111,10 @@ func kindOf(out io.Writer, termName string) Kind {
 	return Interactive
 }
 
-// width returns the number of columns of out, or defaultWidth if it is not a terminal or does not know its width.
+// width returns the number of columns of out. It returns defaultWidth if out is no terminal, or a terminal that reports no width.
 func width(out io.Writer) int {
 	columns := 0
-	withDescriptor(out, func(fd int) {
+	useDescriptor(out, func(fd int) {
 		if w, _, err := term.GetSize(fd); err == nil {
 			columns = w
 		}
@@ -120,14 +125,14 @@ func width(out io.Writer) int {
 	return columns
 }
 
-// withDescriptor calls use with the file descriptor of out, if there is one. It does not call os.File.Fd, which may set the file to
-// blocking mode.
-func withDescriptor(out io.Writer, use func(fd int)) {
+// useDescriptor calls use with the file descriptor of out, if there is one. It does not call os.File.Fd, because Fd may set the file
+// to blocking mode.
+func useDescriptor(out io.Writer, use func(fd int)) {
 	file, ok := out.(syscall.Conn)
 	if !ok {
 		return
 	}
 	if raw, err := file.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { use(int(fd)) }) // it fails if the file is closed
+		_ = raw.Control(func(fd uintptr) { use(int(fd)) }) // an error means that the file is closed
 	}
 }
