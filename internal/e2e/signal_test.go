@@ -12,7 +12,7 @@ import (
 )
 
 // finishing is the beginning of the message that pawl logs when it receives the first signal.
-const finishing = "finishing what is in hand"
+const finishing = "finishing the current step"
 
 // TestSignals checks that pawl finishes the current page after the first signal and exits with exitAgain. After a second signal,
 // pawl must exit at once, with the code that shells use for this signal.

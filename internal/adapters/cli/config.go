@@ -31,8 +31,8 @@ func (c *configCommand) Run(s *session) error {
 		}
 		lines = slices.DeleteFunc(lines, func(l settings.Line) bool { return l.Name != setting.Name() })
 	}
-	if err := outputError(c.print(s, lines)); err != nil {
-		return err
+	if err := c.print(s, lines); err != nil {
+		return outputError(err)
 	}
 	return s.settingsErr
 }
@@ -50,7 +50,7 @@ func (c *configCommand) print(s *session, lines []settings.Line) error {
 		return nil
 	}
 	if c.Name != "" {
-		_, err := fmt.Fprintln(s.Stdout, lines[0].Value)
+		_, err := fmt.Fprintln(s.Stdout, lines[0].Value) // the only line
 		return err
 	}
 	var rows table

@@ -25,7 +25,7 @@ type letterJSON struct {
 	PageID      int64           `json:"page_id"`               // the id in the ledger of the page that parked it
 	IndexInPage int             `json:"index_in_page"`         // the record's index in that page, from 0
 	Seen        int64           `json:"seen"`                  // how often the API sent this record, including others
-	Others      int64           `json:"others"`                // further records of the same event with other bytes, which pawl counted and did not store
+	Others      int64           `json:"others"`                // records of the same event with other bytes; pawl counted them and did not store them
 	OthersNote  string          `json:"others_note,omitempty"` // the meaning of others, in words; absent if others is 0
 	Replays     int64           `json:"replays"`               // how often it was replayed
 	ParkedAt    string          `json:"parked_at"`             // when it was parked

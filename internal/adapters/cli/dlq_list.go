@@ -70,8 +70,8 @@ func parseTime(flag, text string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
+		if parsed, err := time.Parse(layout, text); err == nil {
+			return parsed, nil
 		}
 	}
 	return time.Time{}, settings.Invalid(flag, fmt.Sprintf("%q should be a time like 2026-11-24T19:30:00Z, or a day like 2026-11-24", text))

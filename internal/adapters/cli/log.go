@@ -29,6 +29,7 @@ func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
 	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
+// newJSONLogger returns a logger that writes each line to w as a JSON object.
 func newJSONLogger(w io.Writer, s Settings) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.LogLevel}))
 }
@@ -59,7 +60,7 @@ func newLogObserver(log *slog.Logger, newPass, live bool) *logObserver {
 	return &logObserver{log: log, newPass: newPass, live: live}
 }
 
-// Claimed implements ingest.Observer.
+// Claimed implements ingest.Observer. It logs where the run begins, or that the stream is complete.
 func (o *logObserver) Claimed(c domain.Checkpoint) {
 	switch {
 	case c.Seq == 0: // no page is stored
@@ -97,12 +98,12 @@ func (o *logObserver) Waiting(w retry.Wait) {
 }
 
 // PassStarted implements ingest.Observer.
-func (o *logObserver) PassStarted(at domain.Position) {
+func (o *logObserver) PassStarted(start domain.Position) {
 	o.log.Warn("the API no longer takes the cursor: reading from the head again; stored events count as duplicates",
-		"pass", at.Pass, "rereading", at.MaxOffset)
+		"pass", start.Pass, "rereading", start.MaxOffset)
 }
 
-// Committed implements ingest.Observer.
+// Committed implements ingest.Observer. It logs the page at level debug, and each new kind of drift at level info.
 func (o *logObserver) Committed(page domain.DecodedPage, res domain.CommitResult) {
 	o.log.Debug("page stored", "seq", res.Checkpoint.Seq, "position", page.To.Offset,
 		"received", res.Counts.Received, "inserted", res.Counts.Inserted, "duplicate", res.Counts.Duplicate, "parked", res.Counts.Parked,
@@ -112,10 +113,10 @@ func (o *logObserver) Committed(page domain.DecodedPage, res domain.CommitResult
 	}
 }
 
-// Fetching implements ingest.Observer.
+// Fetching implements ingest.Observer. It logs nothing.
 func (o *logObserver) Fetching(domain.Position) {}
 
-// Storing implements ingest.Observer.
+// Storing implements ingest.Observer. It logs nothing.
 func (o *logObserver) Storing(domain.DecodedPage) {}
 
 // observers is an ingest.Observer that calls several observers in order.
@@ -127,9 +128,9 @@ func (all observers) Claimed(c domain.Checkpoint) {
 	}
 }
 
-func (all observers) Fetching(at domain.Position) {
+func (all observers) Fetching(from domain.Position) {
 	for _, o := range all {
-		o.Fetching(at)
+		o.Fetching(from)
 	}
 }
 
@@ -145,9 +146,9 @@ func (all observers) Waiting(w retry.Wait) {
 	}
 }
 
-func (all observers) PassStarted(at domain.Position) {
+func (all observers) PassStarted(start domain.Position) {
 	for _, o := range all {
-		o.PassStarted(at)
+		o.PassStarted(start)
 	}
 }
 

@@ -68,18 +68,19 @@ func writeASCIIJSON(w io.Writer, v any) error {
 // Text from an API may control a terminal, reverse other text, or look like other text. The next three functions escape such text.
 
 // escapeToASCII returns text with every character escaped that is not printable ASCII. The result is one line.
-func escapeToASCII(text string) string { return escape(text, isASCII) }
+func escapeToASCII(text string) string { return escape(text, isPrintableASCII) }
 
 // escapeExceptEllipsis is escapeToASCII for a text in which pawl quotes a part of a record. It does not escape the character …,
 // with which pawl marks the end of a shortened quotation.
 func escapeExceptEllipsis(text string) string {
-	return escape(text, func(r rune) bool { return isASCII(r) || r == '…' })
+	return escape(text, func(r rune) bool { return isPrintableASCII(r) || r == '…' })
 }
 
 // escapeUnprintable returns text, which a user wrote, with every character escaped that cannot be printed.
 func escapeUnprintable(text string) string { return escape(text, unicode.IsPrint) }
 
-func isASCII(r rune) bool { return r >= ' ' && r <= '~' }
+// isPrintableASCII reports whether r is a printable ASCII character.
+func isPrintableASCII(r rune) bool { return r >= ' ' && r <= '~' }
 
 // escape returns text with every character escaped that is not plain, and every byte that is not UTF-8. The escapes are those of a
 // Go string. If quotes and backslashes are plain, they stay as they are.

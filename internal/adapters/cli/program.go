@@ -27,7 +27,7 @@ import (
 // A Process is what the operating system gives a program.
 type Process struct {
 	Args    []string // without the program's name
-	Environ []string
+	Environ []string // NAME=value pairs, as os.Environ returns them
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
@@ -38,7 +38,8 @@ type Process struct {
 type Settings = settings.Settings
 
 // A Wiring holds the functions that create what the commands work with. A command calls each function at most once. A function does
-// no I/O unless its comment says so. The func() that it returns releases what it created, and is nil if it returns an error.
+// no I/O unless its comment says so. Some functions return a func(), which releases what the function created. It is nil if the function
+// returns an error.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Reader func(context.Context, Settings) (Reader, func(), error)
@@ -52,20 +53,20 @@ type Wiring struct {
 	Database func(ctx context.Context, databaseURL string, report func(string)) (Database, func() error, error)
 	// Migrate updates the database's schema and returns the names of the migrations it applied.
 	Migrate func(ctx context.Context, databaseURL string) ([]string, error)
-	// CheckSchema returns an error unless the schema is up to date. It changes nothing.
+	// CheckSchema returns an error if the schema is not up to date. It changes nothing.
 	CheckSchema func(ctx context.Context, databaseURL string) error
 	// NormalizeURL returns the form of an API's base URL that the database stores.
 	NormalizeURL func(baseURL string) (string, error)
 	// PsqlEnviron returns the environment variables that make psql connect to a database URL.
 	PsqlEnviron func(databaseURL string) ([]string, error)
 
-	Jitter func() float64 // returns a random number in [0, 1), for backoffs
+	Jitter func() float64 // returns a random number in [0, 1), which spreads the retries of several runs
 	Build  Build
 }
 
 // A Database is a server that accepts connections.
 type Database struct {
-	URL string // for a driver, with the password
+	URL string // the URL for a database driver; it contains the password
 	Bin string // the folder of the server's own programs; empty if it is not known
 }
 
@@ -101,7 +102,7 @@ type grammar struct {
 	settings.Values `embed:""`
 
 	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
-	Status     statusCommand     `cmd:"" help:"Print how far the stream is, from the database."`
+	Status     statusCommand     `cmd:"" help:"Print the progress of the stream, as the database has it."`
 	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
 	Dlq        dlqCommand        `cmd:"" help:"List, show, replay or discard dead letters: records that cannot become rows."`
 	Drift      driftCommand      `cmd:"" help:"Print the unexpected fields and values in the API's records. None of them is lost."`
@@ -118,12 +119,12 @@ type session struct {
 	Process
 	signalState
 
-	ctx         context.Context //nolint:containedctx // lives for one command; kong passes bound values, not arguments
-	values      settings.Values
-	origins     settings.Origins
-	settings    Settings
-	settingsErr error  // the error of checking the settings; only a settingsTolerant command runs if there is one
-	stopHint    string // says how to continue after a signal stopped the command; empty for the default sentence
+	ctx         context.Context  //nolint:containedctx // it lives for one command; kong can pass it only in a bound value
+	values      settings.Values  // the settings as text
+	origins     settings.Origins // where the values come from
+	settings    Settings         // the checked values
+	settingsErr error            // the error of checking the settings; only a settingsTolerant command runs if there is one
+	stopHint    string           // says how to continue after a signal stopped the command; empty for the default sentence
 	log         *slog.Logger
 	wiring      Wiring
 	screen      *terminal.Screen // writes to standard error; psql writes to it directly
@@ -160,9 +161,10 @@ func (s *session) main(loader *settings.Loader) int {
 		return s.end(s.settingsErr)
 	}
 	s.log = newLogger(s.screen, s.settings)
-	defer context.AfterFunc(s.ctx, func() {
-		s.log.Warn("stopping: finishing what is in hand; a second signal ends at once")
-	})()
+	cancelWarning := context.AfterFunc(s.ctx, func() {
+		s.log.Warn("stopping: finishing the current step; a second signal ends pawl at once")
+	})
+	defer cancelWarning()
 	s.busy.Store(true)
 	return s.end(command.Run(s))
 }

@@ -63,7 +63,8 @@ func (c *runCommand) Run(s *session) error {
 
 // ingest prepares the schema of db and runs the runner. While it works, it shows the progress.
 func (s *session) ingest(db Database, runner Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
-	defer s.showProgress(tracker)()
+	stopProgress := s.showProgress(tracker)
+	defer stopProgress()
 	if err := s.prepareSchema(db.URL, observer.Waiting); err != nil {
 		return domain.Summary{}, err
 	}

@@ -16,7 +16,7 @@ type summaryJSON struct {
 	Pass           int64   `json:"pass"`            // the number of the pass, from 1
 	Seq            int64   `json:"seq"`             // pages that all runs together have stored
 	Done           bool    `json:"done"`            // the pass is complete
-	Pages          int64   `json:"pages"`           // pages that this run stored; pawl status counts the pages of all runs, here and in the fields below
+	Pages          int64   `json:"pages"`           // pages that this run stored; in pawl status this and the next fields count all runs
 	Received       int64   `json:"received"`        // records in these pages: inserted + duplicate + parked
 	Inserted       int64   `json:"inserted"`        // events stored
 	Duplicate      int64   `json:"duplicate"`       // events that were stored already

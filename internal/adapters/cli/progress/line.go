@@ -118,10 +118,10 @@ func (s Snapshot) etaReason() string {
 	return " (rate limit)"
 }
 
-// stateRank returns the rank and the colour of the words about the state.
+// stateRank returns the rank and the colour of the words about the state. A wait after a failure is red, and any other wait is yellow.
 func (s Snapshot) stateRank() (rank int, colour string) {
 	switch {
-	case s.showsWait() && s.Wait.Try > 0: // after a failure
+	case s.showsWait() && s.Wait.Try > 0:
 		return rankWords, red
 	case s.showsWait():
 		return rankWords, yellow

@@ -52,56 +52,125 @@ func TestLine(t *testing.T) {
 	failed := editHalfway(func(s *Snapshot) {
 		s.State, s.Wait = Waiting, newRetryWait(3*time.Second, "HTTP 503 Service Unavailable", 2)
 	})
+	const longReason = `HTTP 500 Internal Server Error, code "E", message "m"`
 	tests := []struct {
 		name     string
 		snapshot Snapshot
 		width    int // of the terminal; the line is one column narrower
 		want     string
 	}{
-		{"preparing", Snapshot{State: Preparing}, 80, "preparing the database"},
-		{"claiming", Snapshot{State: Claiming}, 80, "claiming the stream"},
-		{"another runner", Snapshot{State: Waiting, Wait: newWait(domain.Fenced, 4*time.Second, "taken")}, 80, "waiting for another runner to release the stream (4 s)"},
-		{"no record yet", Snapshot{State: Fetching}, 80, "fetching"},
-		{"no total announced", Snapshot{State: Storing, Offset: 12_345, MaxOffset: 12_345, PerSecond: 9.96}, 80, "12,345 events  10.0/s  storing"},
-		{"a total of 0", Snapshot{State: Fetching, Total: knownTotal(0)}, 80, "0 of 0  fetching"},
-		{"complete", Snapshot{State: Complete, Offset: 5, Total: knownTotal(5)}, 80, ""},
-		{"wide", halfway, 120, "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching"},
-		{"too narrow for the word fetching", halfway, 80, "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
-		{"too narrow for the bar", halfway, 72, " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
-		{"too narrow for the speed", halfway, 60, " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
-		{"too narrow for the retries", halfway, 51, " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
-		{"too narrow for the counts", halfway, 40, " 41.6%  ETA 5:49"},
-		{"too narrow for the time left", halfway, 16, " 41.6%"},
-		{"too narrow for the percentage, which is cut", halfway, 6, " 4..."},
-		{"one column", halfway, 1, ""},
-		{"no column", halfway, 0, ""},
-		{"one record is missing", editHalfway(func(s *Snapshot) { s.Offset = 2_999_999 }), 51, " 99.9%  2,999,999 of 3,000,000  ETA 5:49"},
-		{"more than announced", editHalfway(func(s *Snapshot) { s.Offset, s.Left = 3_000_001, 0 }), 40, "100.0%  3,000,001 of 3,000,000"},
-		{"the rate limit decides the time left", editHalfway(func(s *Snapshot) { s.Left, s.LeftByQuota = 26*time.Hour, true }), 71, " 41.6%  1,250,000 of 3,000,000  ETA 1 d 02:00:00 (rate limit)"},
-		{"waiting for the API", limited, 80, " 41.6%  ETA 5:49  waiting for the API until 12:03:10 (rate limit, 3:11)"},
-		{"too narrow for the long words about the API", limited, 60, " 41.6%  ETA 5:49  API rate limit until 12:03:10 (3:11)"},
-		{"too narrow for the time left and the API", limited, 40, "API rate limit until 12:03:10 (3:11)"},
-		{"too narrow for the short words about the API", limited, 34, "API rate limit until 12:03:10 ..."},
-		{"a wait over midnight", editHalfway(func(s *Snapshot) {
-			s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, 12*time.Hour, "429"), 0
-		}), 80, " 41.6%  waiting for the API until 2026-01-28 00:00:00 (rate limit, 12:00:00)"},
-		{"a wait that is over", editHalfway(func(s *Snapshot) {
-			s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, time.Minute, "429"), 0
-			s.Wait.Until = noon.Add(-time.Second)
-		}), 80, " 41.6%  waiting for the API until 11:59:59 (rate limit, 0 s)"},
-		{"a short wait for the API is not shown", editHalfway(func(s *Snapshot) {
-			s.State, s.Wait = Waiting, newWait(domain.RateLimited, 999*time.Millisecond, "429")
-		}), 120, "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching"},
-		{"retrying", failed, 80, " 41.6%  ETA 5:49  retrying in 3 s (2 of 5): HTTP 503 Service Unavailable"},
-		{"too narrow for the reason, which is cut", failed, 50, "retrying in 3 s (2 of 5): HTTP 503 Service Una..."},
-		{"a long reason", editHalfway(func(s *Snapshot) {
-			s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, "HTTP 500 Internal Server Error, code \"E\", message \"m\"", 2), 12*time.Second
-		}), 80, " 41.6%  ETA 0:12  retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,..."},
-		{"a reason with control characters", editHalfway(func(s *Snapshot) {
-			s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
-		}), 60, " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d"},
-		{"re-reading", editHalfway(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }), 80, "  4.0%  ETA 5:49  re-reading: 380,000 of 3,000,000 already stored"},
-		{"re-reading, no total yet", Snapshot{State: Fetching, MaxOffset: 380_000}, 80, "re-reading: 380,000 already stored"},
+		{name: "preparing", snapshot: Snapshot{State: Preparing}, width: 80, want: "preparing the database"},
+		{name: "claiming", snapshot: Snapshot{State: Claiming}, width: 80, want: "claiming the stream"},
+		{
+			name: "another runner", width: 80,
+			snapshot: Snapshot{State: Waiting, Wait: newWait(domain.Fenced, 4*time.Second, "taken")},
+			want:     "waiting for another runner to release the stream (4 s)",
+		},
+		{name: "no record yet", snapshot: Snapshot{State: Fetching}, width: 80, want: "fetching"},
+		{
+			name: "no total announced", width: 80,
+			snapshot: Snapshot{State: Storing, Offset: 12_345, MaxOffset: 12_345, PerSecond: 9.96},
+			want:     "12,345 events  10.0/s  storing",
+		},
+		{name: "a total of 0", snapshot: Snapshot{State: Fetching, Total: knownTotal(0)}, width: 80, want: "0 of 0  fetching"},
+		{name: "complete", snapshot: Snapshot{State: Complete, Offset: 5, Total: knownTotal(5)}, width: 80, want: ""},
+		{
+			name: "wide", width: 120,
+			snapshot: halfway,
+			want:     "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching",
+		},
+		{
+			name: "too narrow for the word fetching", width: 80,
+			snapshot: halfway,
+			want:     "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries",
+		},
+		{name: "too narrow for the bar", snapshot: halfway, width: 72, want: " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
+		{name: "too narrow for the speed", snapshot: halfway, width: 60, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
+		{name: "too narrow for the retries", snapshot: halfway, width: 51, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
+		{name: "too narrow for the counts", snapshot: halfway, width: 40, want: " 41.6%  ETA 5:49"},
+		{name: "too narrow for the time left", snapshot: halfway, width: 16, want: " 41.6%"},
+		{name: "too narrow for the percentage, which is cut", snapshot: halfway, width: 6, want: " 4..."},
+		{name: "one column", snapshot: halfway, width: 1, want: ""},
+		{name: "no column", snapshot: halfway, width: 0, want: ""},
+		{
+			name: "one record is missing", width: 51,
+			snapshot: editHalfway(func(s *Snapshot) { s.Offset = 2_999_999 }),
+			want:     " 99.9%  2,999,999 of 3,000,000  ETA 5:49",
+		},
+		{
+			name: "more than announced", width: 40,
+			snapshot: editHalfway(func(s *Snapshot) { s.Offset, s.Left = 3_000_001, 0 }),
+			want:     "100.0%  3,000,001 of 3,000,000",
+		},
+		{
+			name: "the rate limit decides the time left", width: 71,
+			snapshot: editHalfway(func(s *Snapshot) { s.Left, s.LeftByQuota = 26*time.Hour, true }),
+			want:     " 41.6%  1,250,000 of 3,000,000  ETA 1 d 02:00:00 (rate limit)",
+		},
+		{
+			name: "waiting for the API", width: 80,
+			snapshot: limited,
+			want:     " 41.6%  ETA 5:49  waiting for the API until 12:03:10 (rate limit, 3:11)",
+		},
+		{
+			name: "too narrow for the long words about the API", width: 60,
+			snapshot: limited,
+			want:     " 41.6%  ETA 5:49  API rate limit until 12:03:10 (3:11)",
+		},
+		{name: "too narrow for the time left and the API", snapshot: limited, width: 40, want: "API rate limit until 12:03:10 (3:11)"},
+		{name: "too narrow for the short words about the API", snapshot: limited, width: 34, want: "API rate limit until 12:03:10 ..."},
+		{
+			name: "a wait over midnight",
+			snapshot: editHalfway(func(s *Snapshot) {
+				s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, 12*time.Hour, "429"), 0
+			}),
+			width: 80, want: " 41.6%  waiting for the API until 2026-01-28 00:00:00 (rate limit, 12:00:00)",
+		},
+		{
+			name: "a wait that is over",
+			snapshot: editHalfway(func(s *Snapshot) {
+				s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, time.Minute, "429"), 0
+				s.Wait.Until = noon.Add(-time.Second)
+			}),
+			width: 80, want: " 41.6%  waiting for the API until 11:59:59 (rate limit, 0 s)",
+		},
+		{
+			name: "a short wait for the API is not shown",
+			snapshot: editHalfway(func(s *Snapshot) {
+				s.State, s.Wait = Waiting, newWait(domain.RateLimited, 999*time.Millisecond, "429")
+			}),
+			width: 120, want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching",
+		},
+		{name: "retrying", snapshot: failed, width: 80, want: " 41.6%  ETA 5:49  retrying in 3 s (2 of 5): HTTP 503 Service Unavailable"},
+		{
+			name: "too narrow for the reason, which is cut", width: 50,
+			snapshot: failed,
+			want:     "retrying in 3 s (2 of 5): HTTP 503 Service Una...",
+		},
+		{
+			name: "a long reason",
+			snapshot: editHalfway(func(s *Snapshot) {
+				s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, longReason, 2), 12*time.Second
+			}),
+			width: 80, want: " 41.6%  ETA 0:12  retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,...",
+		},
+		{
+			name: "a reason with control characters",
+			snapshot: editHalfway(func(s *Snapshot) {
+				s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
+			}),
+			width: 60, want: " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d",
+		},
+		{
+			name: "re-reading", width: 80,
+			snapshot: editHalfway(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }),
+			want:     "  4.0%  ETA 5:49  re-reading: 380,000 of 3,000,000 already stored",
+		},
+		{
+			name: "re-reading, no total yet", width: 80,
+			snapshot: Snapshot{State: Fetching, MaxOffset: 380_000},
+			want:     "re-reading: 380,000 already stored",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,7 +207,9 @@ func TestLine_Colour(t *testing.T) {
 	if want := Line(s, noon, 100, false); withoutColours != want {
 		t.Errorf("got line %q without its colours, want %q", withoutColours, want)
 	}
-	if !strings.HasPrefix(painted, "\x1b[32m[") || !strings.HasSuffix(painted, "\x1b[33mwaiting for the API until 12:00:41 (rate limit, 41 s)\x1b[m") {
+	const greenBar = "\x1b[32m["
+	const yellowWait = "\x1b[33mwaiting for the API until 12:00:41 (rate limit, 41 s)\x1b[m"
+	if !strings.HasPrefix(painted, greenBar) || !strings.HasSuffix(painted, yellowWait) {
 		t.Errorf("got line %q, want a green bar and a yellow wait", painted)
 	}
 }
