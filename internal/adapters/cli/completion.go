@@ -149,8 +149,9 @@ func (n completionNode) pathPattern() string {
 	return pattern
 }
 
-// writeBashCompletion writes a script for bash. The script finds the command in the words before the cursor, skips the values
-// of flags, and offers the candidates of that command.
+// writeBashCompletion writes a script for bash. If the word before the cursor is a flag with a value, the script offers the values of
+// that flag. Otherwise it finds the command in the words before the cursor and offers the command's candidates. It skips flags and
+// their values. bash passes --flag=value as three words, so the script checks for the word = in each step.
 func writeBashCompletion(w io.Writer, nodes []completionNode) {
 	groups := groupValueFlags(nodes)
 	fmt.Fprintf(w, `# Completes pawl in bash: source <(pawl completion bash)
@@ -199,7 +200,8 @@ complete -F _pawl pawl
 `)
 }
 
-// writeZshCompletion writes a script for zsh. It works like the script for bash.
+// writeZshCompletion writes a script for zsh. It works like the script for bash, but zsh passes --flag=value as one word. The command
+// compset removes the flag from this word.
 func writeZshCompletion(w io.Writer, nodes []completionNode) {
 	groups := groupValueFlags(nodes)
 	fmt.Fprintf(w, `#compdef pawl
@@ -270,7 +272,8 @@ func writeFishCompletion(w io.Writer, nodes []completionNode) {
 	}
 }
 
-// fishValueOptions returns the options of fish's command complete that describe the value of a flag.
+// fishValueOptions returns the options of fish's command complete that describe the value of a flag. -r and -x say that the flag needs
+// a value. -F offers files, and -x offers only the words of -a.
 func fishValueOptions(flag *kong.Flag) string {
 	if flag.IsBool() { // it takes no value
 		return ""

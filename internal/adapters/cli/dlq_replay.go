@@ -69,6 +69,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	return printErr
 }
 
+// writeReplay writes the report for a person.
 func writeReplay(w io.Writer, r replay.Report) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "stream %s: replayed %s = %s stored + %s duplicate + %s parked again\n", r.Stream,
@@ -131,10 +132,10 @@ type replayObserver struct {
 }
 
 func newReplayObserver(s *session) *replayObserver {
-	return &replayObserver{logObserver: newLogObserver(s.log, false, false), session: s, stop: func() {}}
+	return &replayObserver{logObserver: &logObserver{log: s.log}, session: s, stop: func() {}}
 }
 
-// Surveyed implements replay.Observer.
+// Surveyed implements replay.Observer. It begins to show the progress.
 func (o *replayObserver) Surveyed(survey domain.SelectionCount) {
 	o.total = survey.Open
 	o.log.Debug("replaying dead letters", "letters", survey.Open)
@@ -144,7 +145,7 @@ func (o *replayObserver) Surveyed(survey domain.SelectionCount) {
 	}
 }
 
-// Replayed implements replay.Observer.
+// Replayed implements replay.Observer. It shows the counts up to now.
 func (o *replayObserver) Replayed(report replay.Report) {
 	o.log.Debug("dead letters replayed",
 		"replayed", report.Received, "stored", report.Inserted, "duplicate", report.Duplicate, "parked_again", report.Parked)

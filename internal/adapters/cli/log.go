@@ -56,10 +56,6 @@ type logObserver struct {
 	live    bool // a live line shows the waits
 }
 
-func newLogObserver(log *slog.Logger, newPass, live bool) *logObserver {
-	return &logObserver{log: log, newPass: newPass, live: live}
-}
-
 // Claimed implements ingest.Observer. It logs where the run begins, or that the stream is complete.
 func (o *logObserver) Claimed(c domain.Checkpoint) {
 	switch {

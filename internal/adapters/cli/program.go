@@ -280,5 +280,5 @@ func (s *session) policy() retry.Policy {
 
 // try calls work until it succeeds or the policy allows no other call. It logs each wait between two calls.
 func (s *session) try(work func(context.Context) error) error {
-	return s.policy().Do(s.ctx, newLogObserver(s.log, false, false).Waiting, work)
+	return s.policy().Do(s.ctx, (&logObserver{log: s.log}).Waiting, work)
 }

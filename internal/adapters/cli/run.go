@@ -42,7 +42,7 @@ func (c *runCommand) Run(s *session) error {
 	}
 	defer closeDatabase()
 	tracker := progress.NewTracker(c.NewPass)
-	observer := observers{newLogObserver(s.log, c.NewPass, s.showsLiveLine()), tracker}
+	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }
 	options := RunOptions{NewPass: c.NewPass, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Warn: warn}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settingsFor(db), options, observer)

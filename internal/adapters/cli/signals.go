@@ -66,12 +66,14 @@ func (s *signalState) startForeground(cmd *exec.Cmd) error {
 	return err
 }
 
+// endForeground records that pawl uses the terminal again.
 func (s *signalState) endForeground() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.foreground = nil
 }
 
+// foregroundProgram returns the program that uses the terminal instead of pawl, or nil if there is none.
 func (s *signalState) foregroundProgram() *os.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()

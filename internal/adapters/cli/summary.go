@@ -51,6 +51,7 @@ func writeSummaryJSON(w io.Writer, s domain.Summary) error {
 	return json.NewEncoder(w).Encode(out)
 }
 
+// writeSummary writes the summary for a person. If a complete stream has fewer records than announced, it adds a line about that.
 func writeSummary(w io.Writer, s domain.Summary) error {
 	state, announced := "not complete", "no total announced"
 	if s.Done {
@@ -69,7 +70,8 @@ stream %s: %s, pass %d, seq %d, %s
 		humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
 		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
-	if err == nil && s.Done && s.Accounted < s.Announced.N {
+	isShort := s.Done && s.Accounted < s.Announced.N // false if no total was announced, because N is then 0
+	if err == nil && isShort {
 		_, err = fmt.Fprintf(w, "only %s of %s announced records are stored or parked: `pawl verify` explains the difference\n",
 			humanize.Comma(s.Accounted), humanize.Comma(s.Announced.N))
 	}

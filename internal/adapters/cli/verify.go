@@ -75,11 +75,15 @@ type verifyObserver struct {
 
 func newVerifyObserver(s *session) *verifyObserver {
 	return &verifyObserver{
-		session: s, log: newLogObserver(s.log, false, s.showsLiveLine()), walk: progress.NewTracker(false), stop: func() {},
+		session: s,
+		log:     &logObserver{log: s.log, live: s.showsLiveLine()},
+		walk:    progress.NewTracker(false), // a walk begins no new pass
+		stop:    func() {},
 	}
 }
 
-// Checking implements verify.Observer.
+// Checking implements verify.Observer. It ends what is shown of the previous check. For the comparison with the API it then shows the
+// progress of the walk. For any other check it shows the check's name as a live line, if the user wants one.
 func (o *verifyObserver) Checking(check domain.Check) {
 	o.stop()
 	o.session.log.Debug("checking", "check", check.String(), "claim", check.Claim())
@@ -96,7 +100,7 @@ func (o *verifyObserver) Checking(check domain.Check) {
 	}
 }
 
-// Compared implements verify.Observer.
+// Compared implements verify.Observer. To the tracker, a compared page is a committed one.
 func (o *verifyObserver) Compared(page domain.DecodedPage) {
 	page.To = omitRereading(page.To)
 	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
@@ -169,6 +173,7 @@ type differenceJSON struct {
 	Found     string `json:"found,omitempty"`      // the value that it should equal
 }
 
+// writeReportJSON writes the report as one JSON object.
 func writeReportJSON(w io.Writer, r verify.Report) error {
 	checkpoint := r.Stream.Checkpoint
 	out := reportJSON{

@@ -23,6 +23,7 @@ func printReport(w io.Writer, r verify.Report, asJSON bool) error {
 	return outputError(write(w, r))
 }
 
+// writeReport writes the report for a person.
 func writeReport(w io.Writer, r verify.Report) error {
 	out := bufio.NewWriter(w)
 	checkpoint := r.Stream.Checkpoint
@@ -42,6 +43,7 @@ func writeReport(w io.Writer, r verify.Report) error {
 	return out.Flush()
 }
 
+// writeFinding writes the result of one check and its first differences.
 func writeFinding(out io.Writer, f domain.Finding) {
 	result := "ok"
 	if f.Differences > 0 {
@@ -104,8 +106,9 @@ func reportNotes(r verify.Report) (all []string) {
 	return append(all, walkNotes(r.Walk)...)
 }
 
-// announcedNote returns a sentence that compares the announced total with the number of stored and parked records. If the stream is
-// complete and a check found a difference, it returns an empty text, because the counts may be wrong.
+// announcedNote returns a sentence that compares the announced total with the number of stored and parked records, or says why they
+// cannot be compared. If a check found a difference, the counts may be wrong, and announcedNote returns an empty text instead of a
+// comparison.
 func announcedNote(r verify.Report) string {
 	total := r.Stream.Checkpoint.AnnouncedFirst
 	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)

@@ -14,7 +14,7 @@ const (
 	minSpeedSpan = time.Second
 )
 
-// A sample is what a run had done at a moment.
+// A sample records what a run had done at a moment.
 type sample struct {
 	at       time.Time
 	received int64         // the records that the run had received
@@ -27,11 +27,11 @@ type speed struct {
 	samples []sample
 }
 
-// begin starts the measurement. It removes all samples.
+// begin starts the measurement: it removes all samples and stores a first one, before any record.
 func (s *speed) begin(at time.Time) { s.samples = []sample{{at: at}} }
 
-// add stores a sample, and removes the samples that are too old. If the last two samples would be less than a second after the one
-// before them, next replaces the last sample.
+// add stores the sample next and removes the samples that are too old. If next is less than a second after the last sample but one,
+// it replaces the last sample.
 func (s *speed) add(next sample) {
 	if n := len(s.samples); n > 1 && next.at.Sub(s.samples[n-2].at) < time.Second {
 		s.samples[n-1] = next
@@ -51,7 +51,7 @@ func (s *speed) baseIndex(now time.Time) int {
 	return i
 }
 
-// An interval is what a run did between two samples.
+// An interval records what a run did between two samples.
 type interval struct {
 	received int64         // the records that the run received
 	elapsed  time.Duration // the time between the samples
