@@ -39,8 +39,8 @@ func (c *completionCommand) Run(s *session, k *kong.Context) error {
 
 // A completionNode is pawl itself or one of its commands, with the words that can follow it.
 type completionNode struct {
-	path     []string // the commands up to this one; empty for pawl itself
-	commands []*kong.Node
+	path     []string     // the words of the command, for example dlq and list; empty for pawl itself
+	commands []*kong.Node // the direct subcommands
 	values   []string     // the possible values of the first argument; empty if any value is possible
 	flags    []*kong.Flag // the node's own flags; for pawl itself, the flags that every command takes
 }
@@ -91,6 +91,7 @@ func (n completionNode) candidates() string {
 	return strings.Join(words, " ")
 }
 
+// flagNames returns the names of the node's flags with their dashes.
 func (n completionNode) flagNames() (names []string) {
 	for _, flag := range n.flags {
 		names = append(names, "--"+flag.Name)

@@ -28,9 +28,9 @@ const (
 // A console is a terminal whose content a test can read. All its methods except resize must be called within synctest.Test.
 type console struct {
 	t          *testing.T
-	master     *os.File // the terminal's side
-	slave      *os.File // the program's side
-	emulator   vt10x.Terminal
+	master     *os.File        // the terminal's side
+	slave      *os.File        // the program's side
+	emulator   vt10x.Terminal  // interprets the output of the program
 	raw        bytes.Buffer    // everything that the program wrote
 	reads      int             // the number of calls of read
 	transcript strings.Builder // the snapshots
@@ -93,7 +93,7 @@ func (c *console) read() {
 	}
 }
 
-// A slowSource takes the time delay for each request.
+// A slowSource waits for the time delay before it answers a request.
 type slowSource struct {
 	domain.EventSource
 

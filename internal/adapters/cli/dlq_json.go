@@ -26,7 +26,7 @@ type letterJSON struct {
 	IndexInPage int             `json:"index_in_page"`         // the record's index in that page, from 0
 	Seen        int64           `json:"seen"`                  // how often the API sent this record, including others
 	Others      int64           `json:"others"`                // records of the same event with other bytes; pawl counted them and did not store them
-	OthersNote  string          `json:"others_note,omitempty"` // the meaning of others, in words; absent if others is 0
+	OthersNote  string          `json:"others_note,omitempty"` // the meaning of others, in words
 	Replays     int64           `json:"replays"`               // how often it was replayed
 	ParkedAt    string          `json:"parked_at"`             // when it was parked
 	Resolved    *resolutionJSON `json:"resolved"`              // how it was resolved; null while it is open

@@ -73,6 +73,7 @@ func (s *fakeLetters) MoveStream(context.Context, domain.StreamID, string, strin
 	return errors.New("unexpected move")
 }
 
+// wiring returns a wiring whose Reader and Admin are s.
 func (s *fakeLetters) wiring() cli.Wiring {
 	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
 	w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) { return s, func() {}, nil }

@@ -61,12 +61,12 @@ func listSettingsWithoutFlag(group string) string {
 
 // formatFlagHelp returns a flag's help, followed by its default and its environment names if it has them.
 func formatFlagHelp(value *kong.Value) string {
-	help, env := value.Help, value.Tag.Get("setting")
+	help, envNames := value.Help, value.Tag.Get("setting")
 	if value.HasDefault {
 		help += fmt.Sprintf(" Default %s.", value.Default)
 	}
-	if env != "" {
-		help += fmt.Sprintf(" (%s)", env)
+	if envNames != "" {
+		help += fmt.Sprintf(" (%s)", envNames)
 	}
 	return help
 }

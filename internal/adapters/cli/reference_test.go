@@ -222,7 +222,7 @@ func writeFields(t *testing.T, b *strings.Builder, types map[string]*ast.StructT
 
 // describeType returns the kind of JSON value of a type, for example "list of strings". For a struct type, or a list of structs, it
 // also returns the name of the struct type, and the separator between the name of the field and the names of the struct's fields: a dot
-// for the path device.os, or []. for the path letters[].id.
+// for the path resolved.how, or []. for the path letters[].id.
 func describeType(t *testing.T, expr ast.Expr) (kind, structName, separator string) {
 	t.Helper()
 	switch e := expr.(type) {

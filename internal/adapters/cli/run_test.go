@@ -19,6 +19,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// TestRun_Migrate checks what a run does about the schema for each value of --migrate.
 func TestRun_Migrate(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string]string{"auto": "migrate", "check": "check", "off": ""} {
@@ -56,7 +57,7 @@ func TestRun_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
-		source := domaintest.NewCleanStream(10_000, 1000)
+		source := domaintest.NewCleanStream(10_000, 1000) // ten pages; a page's cursor is the number of its first record
 		source.At("1000", domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient))
 		source.At("3000", domaintest.RefuseFor(41*time.Second))
 		source.At("4000", newDriftPage())
@@ -68,7 +69,7 @@ func TestRun_Terminal(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		c.snapshot("after a failure")
 		time.Sleep(time.Second)
-		c.snapshot("after another")
+		c.snapshot("after another failure")
 		time.Sleep(2 * time.Second)
 		c.snapshot("fetching again")
 		time.Sleep(3 * time.Second)
@@ -81,8 +82,8 @@ func TestRun_Terminal(t *testing.T) {
 		c.resize(120)
 		time.Sleep(time.Second)
 		c.snapshot("in a wide window")
-		c.resize(80)
-		time.Sleep(31 * time.Second)
+		c.resize(columns)
+		time.Sleep(31 * time.Second) // the wait of 41 s has ended, and the page with drift is stored
 		c.snapshot("a log line above the live line")
 		time.Sleep(time.Second)
 		c.snapshot("a long wait in the log")

@@ -79,26 +79,27 @@ func maskDatabaseURL(text string) string {
 	if parts == nil {
 		return mask(text)
 	}
-	params, err := url.ParseQuery(parts[6])
+	scheme, user, password, hosts, database, query := parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]
+	params, err := url.ParseQuery(query)
 	if err != nil {
 		return masked
 	}
-	shown := parts[1]
-	if user, password := parts[2], parts[3]; user != "" {
+	shown := scheme
+	if user != "" {
 		shown += user
 		if password != "" {
 			shown += ":" + masked
 		}
 		shown += "@"
 	}
-	shown += parts[4] + parts[5]
+	shown += hosts + database
 	pairs := make([]string, 0, len(params))
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		value := masked
-		switch {
-		case !paramName.MatchString(name):
+		if !paramName.MatchString(name) {
 			return masked
-		case slices.Contains(plainParams, name):
+		}
+		value := masked
+		if slices.Contains(plainParams, name) {
 			value = url.QueryEscape(strings.Join(params[name], ","))
 		}
 		pairs = append(pairs, name+"="+value)
