@@ -13,54 +13,63 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestMoveStream tests that the stream continues at its checkpoint with the new source URL, and that a runner which reads from
-// the old one is fenced.
+// TestMoveStream checks that a moved stream continues at its checkpoint with the new source URL, and that MoveStream fences a
+// runner that reads from the old URL.
 func TestMoveStream(t *testing.T) {
 	t.Parallel()
 	const oldURL, newURL = sourceURL, "https://new.example/v2"
 	databaseURL := pgtest.Database(t)
-	stream, admin := streamS, postgres.NewAdmin(newPool(t, databaseURL))
-	if err := admin.MoveStream(t.Context(), stream, oldURL, newURL); !isInvalid(err, "no stream named s") {
-		t.Errorf("a stream that was never claimed: got %v, want Invalid", err)
+	admin := postgres.NewAdmin(newPool(t, databaseURL))
+	moveFrom := func(url string) error { return admin.MoveStream(t.Context(), streamS, url, newURL) }
+	if err := moveFrom(oldURL); !isInvalid(err, "no stream named s") {
+		t.Errorf("move a stream that was never claimed: got %v, want Invalid", err)
 	}
-	old, at := claimStore(t, databaseURL)
-	at = commitNext(t, old, at, domain.DecodedPage{Events: numberedEvents(t, 3)}).Checkpoint
+	oldRunner, checkpoint := claimStore(t, databaseURL)
+	checkpoint = commitNext(t, oldRunner, checkpoint, domain.DecodedPage{Events: makeManyEvents(t, 3)}).Checkpoint
 
-	if err := admin.MoveStream(t.Context(), stream, "https://wrong.example", newURL); !isInvalid(err, oldURL) {
-		t.Errorf("from a wrong URL: got %v, want Invalid", err)
+	if err := moveFrom("https://wrong.example"); !isInvalid(err, oldURL) {
+		t.Errorf("move from a wrong URL: got %v, want Invalid that names %s", err, oldURL)
 	}
-	if _, err := old.Claim(t.Context(), stream, newURL); !isInvalid(err, oldURL) || domain.RemedyOf(err) != domain.MoveStream {
-		t.Errorf("claim before the move: got %v, remedy %d", err, domain.RemedyOf(err))
+	if _, err := oldRunner.Claim(t.Context(), streamS, newURL); !isInvalid(err, oldURL) || domain.RemedyOf(err) != domain.MoveStream {
+		t.Errorf("claim before the move: got %v, remedy %d, want Invalid and remedy %d", err, domain.RemedyOf(err), domain.MoveStream)
 	}
-	const identity = "SELECT epoch || ' ' || token FROM checkpoints"
-	was := pgtest.QueryOne[string](t, databaseURL, identity)
-	if err := old.Hold(t.Context(), at, time.Now().Add(time.Hour)); err != nil {
+	epochBefore, tokenBefore := readEpochAndToken(t, databaseURL)
+	if err := oldRunner.Hold(t.Context(), checkpoint, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.MoveStream(t.Context(), stream, oldURL, newURL); err != nil {
+	if err := moveFrom(oldURL); err != nil {
 		t.Fatal(err)
 	}
-	is := pgtest.QueryOne[string](t, databaseURL, identity)
-	if is[:1] == was[:1] || is[2:] == was[2:] {
-		t.Errorf("got epoch and token %s, want others than %s", is, was)
+	if epoch, token := readEpochAndToken(t, databaseURL); epoch == epochBefore || token == tokenBefore {
+		t.Errorf("got epoch %d and token %s, want others than %d and %s", epoch, token, epochBefore, tokenBefore)
 	}
-	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := old.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
+	_, err := oldRunner.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint)))
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("commit of the old runner: got %v, want Fenced", err)
 	}
-	if got, err := old.Claim(t.Context(), stream, newURL); err != nil || got.Seq != at.Seq || got.Offset != at.Offset || got.Inserted != 3 ||
-		!got.HeldUntil.IsZero() { // the rate limit was that of the old URL
-		t.Errorf("claim after the move: got %+v, %v", got, err)
+	got, err := oldRunner.Claim(t.Context(), streamS, newURL)
+	if err != nil || got.Seq != checkpoint.Seq || got.Offset != checkpoint.Offset || got.Inserted != 3 {
+		t.Errorf("claim after the move: got %+v, %v, want seq, offset and 3 inserted of %+v", got, err, checkpoint)
 	}
-	if err := admin.MoveStream(t.Context(), stream, oldURL, newURL); !isInvalid(err, newURL) {
-		t.Errorf("second move: got %v, want Invalid", err)
+	if !got.HeldUntil.IsZero() { // the rate limit of the old URL does not apply to the new URL
+		t.Errorf("claim after the move: got a hold until %s, want none", got.HeldUntil)
 	}
+	if err := moveFrom(oldURL); !isInvalid(err, newURL) {
+		t.Errorf("second move from the old URL: got %v, want Invalid that names %s", err, newURL)
+	}
+}
+
+// readEpochAndToken returns the values that fence a stale runner. The database must have one stream.
+func readEpochAndToken(t *testing.T, databaseURL string) (epoch int64, token string) {
+	t.Helper()
+	return pgtest.QueryOne[int64](t, databaseURL, "SELECT epoch FROM checkpoints"),
+		pgtest.QueryOne[string](t, databaseURL, "SELECT token::text FROM checkpoints")
 }
 
 func TestDiscardDeadLetter(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
+	// Stream s gets the dead letters 1 to 7. Letter 5 is superseded, the others are open. Letter 8 is of another stream.
 	reader, admin := parkSeven(t, databaseURL), postgres.NewAdmin(newPool(t, databaseURL))
 	if err := admin.DiscardDeadLetter(t.Context(), streamS, 3, "a test's record"); err != nil {
 		t.Fatal(err)
@@ -68,45 +77,44 @@ func TestDiscardDeadLetter(t *testing.T) {
 	l, err := reader.DeadLetter(t.Context(), streamS, 3)
 	r := l.Resolved
 	if err != nil || r == nil || r.How != domain.ResolvedByDiscard || r.Why != "a test's record" || r.At.IsZero() || r.PageID != 0 {
-		t.Errorf("got %+v, %v, want a discarded dead letter", l.Resolved, err)
+		t.Errorf("got resolution %+v, %v, want a discarded dead letter", l.Resolved, err)
 	}
 	for id, want := range map[int64]string{
-		3: "discarded at 20", 5: "superseded at 2026-01-04T00:00:00Z", 8: "none of id 8", 99: "none of id 99",
+		3: "discarded at 20", // the beginning of a year
+		5: "superseded at 2026-01-04T00:00:00Z", 8: "none of id 8", 99: "none of id 99",
 	} {
-		err := admin.DiscardDeadLetter(t.Context(), streamS, id, "again")
+		err := admin.DiscardDeadLetter(t.Context(), streamS, id, "another reason")
 		if !isInvalid(err, want) {
-			t.Errorf("dead letter %d: got %v, want Invalid with %q", id, err, want)
+			t.Errorf("discard dead letter %d: got %v, want Invalid with %q", id, err, want)
 		}
 	}
-	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE resolved_why = 'again'"); n != 0 {
-		t.Errorf("got %d dead letters discarded again, want 0", n)
+	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE resolved_why = 'another reason'"); n != 0 {
+		t.Errorf("got %d dead letters discarded for the other reason, want 0", n)
 	}
 	report, err := replayAll(t.Context(), newReplayStore(t, databaseURL), laterDecoder)
-	if err != nil || report.Received != 5 {
+	if err != nil || report.Received != 5 { // letters 1, 2, 4, 6 and 7 are still open
 		t.Errorf("replay: got %+v, %v, want 5 received", report, err)
 	}
 }
 
-// TestGrants tests the GRANT statements of the guide: a writer may replay and discard dead letters, a reader may only read.
+// TestGrants checks the GRANT statements of docs/how-to/roles-and-grants.md: a writer can replay and discard dead letters, but a
+// reader can only read.
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	name := pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()")
-	writer, reader := name+"_writer", name+"_reader"
-	pgtest.Exec(t, databaseURL, "CREATE ROLE "+writer+"; CREATE ROLE "+reader+"; "+readGrants(t, name))
+	writerRole, readerRole := name+"_writer", name+"_reader"
+	pgtest.Exec(t, databaseURL, "CREATE ROLE "+writerRole+"; CREATE ROLE "+readerRole+"; "+readGrants(t, writerRole, readerRole))
 	t.Cleanup(func() {
-		for _, role := range []string{writer, reader} {
+		for _, role := range []string{writerRole, readerRole} {
 			pgtest.Exec(t, databaseURL, "DROP OWNED BY "+role+"; DROP ROLE "+role)
 		}
 	})
 	storePayloads(t, databaseURL, undecodedPayloads(1, 2)...)
-	for role, kind := range map[string]domain.Kind{reader: domain.Invalid, writer: domain.Unknown} {
-		as := pgtest.WithParam(t, databaseURL, "role", role)
-		store, reader := newReplayStore(t, as), postgres.NewReader(newPool(t, as))
-		open, err := store.Open(t.Context(), streamS, domain.DeadLetterSelection{All: true}, 0, 1<<40)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, role := range []string{writerRole, readerRole} {
+		roleURL := pgtest.WithParam(t, databaseURL, "role", role)
+		store, reader := newReplayStore(t, roleURL), postgres.NewReader(newPool(t, roleURL))
+		open := openLettersAfter(t, store, 0)
 		if _, _, err := reader.DeadLetters(t.Context(), streamS, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1}); err != nil {
 			t.Error(err)
 		}
@@ -117,17 +125,21 @@ func TestGrants(t *testing.T) {
 			t.Error(err)
 		}
 		_, replayErr := store.Replay(t.Context(), domain.Redecode(streamS, open, time.Now(), laterDecoder))
-		discardErr := postgres.NewAdmin(newPool(t, as)).DiscardDeadLetter(t.Context(), streamS, open[len(open)-1].ID, "why")
-		for _, err := range []error{replayErr, discardErr} {
-			if domain.KindOf(err) != kind || (err == nil) != (role == writer) {
-				t.Errorf("%s: got %v", role, err)
+		discardErr := postgres.NewAdmin(newPool(t, roleURL)).DiscardDeadLetter(t.Context(), streamS, open[len(open)-1].ID, "why")
+		for operation, err := range map[string]error{"replay": replayErr, "discard": discardErr} {
+			if role == writerRole && err != nil {
+				t.Errorf("%s by %s: got %v, want no error", operation, role, err)
+			}
+			if role == readerRole && domain.KindOf(err) != domain.Invalid {
+				t.Errorf("%s by %s: got %v, want Invalid", operation, role, err)
 			}
 		}
 	}
 }
 
-// readGrants returns the GRANT statements of the guide, for the schema public and for roles of this database.
-func readGrants(t *testing.T, database string) string {
+// readGrants returns the GRANT statements of the guide for these roles. Its schema pawl becomes the schema public, where the
+// tests have their tables.
+func readGrants(t *testing.T, writerRole, readerRole string) string {
 	t.Helper()
 	guide, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "how-to", "roles-and-grants.md"))
 	if err != nil {
@@ -138,6 +150,6 @@ func readGrants(t *testing.T, database string) string {
 		t.Fatal("the guide has no GRANT statement")
 	}
 	return strings.NewReplacer(
-		"pawl_writer", database+"_writer", "pawl_reader", database+"_reader", "pawl.", "public.", "SCHEMA pawl", "SCHEMA public",
+		"pawl_writer", writerRole, "pawl_reader", readerRole, "pawl.", "public.", "SCHEMA pawl", "SCHEMA public",
 	).Replace(strings.Join(lines, "\n"))
 }

@@ -12,17 +12,19 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestBisectRefusedEvents tests that the rest of a page is stored, for each kind of refused value and at several places.
+// TestBisectRefusedEvents checks that only the refused events of a page are parked and the other events are stored, for each kind
+// of value that PostgreSQL refuses.
 func TestBisectRefusedEvents(t *testing.T) {
 	t.Parallel()
 	const size = 100
-	nest := strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000)
+	const depth = 20_000 // more than PostgreSQL's stack allows
+	nested := strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)
 	tests := []struct {
 		name, sqlstate string
 		spoil          func(e *domain.Event)
 	}{
-		{"a number beyond numeric", "22003", func(e *domain.Event) { e.Properties = []byte(`{"n":1e400000}`) }},
-		{"a depth beyond the stack", "54001", func(e *domain.Event) { e.Extra = []byte(nest) }},
+		{"a number outside the range of numeric", "22003", func(e *domain.Event) { e.Properties = []byte(`{"n":1e400000}`) }},
+		{"JSON that is nested too deeply", "54001", func(e *domain.Event) { e.Extra = []byte(nested) }},
 		{"a NUL in jsonb", "22P05", func(e *domain.Event) { e.Properties = []byte(`{"n":"\u0000"}`) }},
 		{"invalid JSON", "22P02", func(e *domain.Event) { e.Properties = []byte(`{"n":`) }},
 		{"a NUL in text", "22021", func(e *domain.Event) { e.Browser = "\x00" }},
@@ -33,9 +35,9 @@ func TestBisectRefusedEvents(t *testing.T) {
 			t.Run(fmt.Sprintf("%s at %v", tt.name, indexes), func(t *testing.T) {
 				t.Parallel()
 				databaseURL := pgtest.Database(t)
-				events := numberedEvents(t, size)
-				for _, at := range indexes {
-					tt.spoil(&events[at].Event)
+				events := makeManyEvents(t, size)
+				for _, index := range indexes {
+					tt.spoil(&events[index].Event)
 				}
 				res := commitFirst(t, databaseURL, domain.DecodedPage{Events: events})
 				want := domain.Counts{Received: size, Inserted: int64(size - len(indexes)), Parked: int64(len(indexes))}
@@ -50,9 +52,12 @@ func TestBisectRefusedEvents(t *testing.T) {
 					t.Fatalf("got %d dead letters, want %d", len(letters), len(indexes))
 				}
 				for i, l := range letters {
-					if l.Index != indexes[i] || l.Why.ID != events[indexes[i]].ID || string(l.Payload) != strconv.Itoa(indexes[i]) ||
-						l.Why.Reason != domain.ReasonUnstorable || !strings.Contains(l.Why.Detail, tt.sqlstate) {
-						t.Errorf("got %+v, want record %d with SQLSTATE %s", l, indexes[i], tt.sqlstate)
+					index := indexes[i]
+					if l.Index != index || l.Why.ID != events[index].ID || string(l.Payload) != strconv.Itoa(index) {
+						t.Errorf("got dead letter %+v, want one of record %d", l, index)
+					}
+					if l.Why.Reason != domain.ReasonUnstorable || !strings.Contains(l.Why.Detail, tt.sqlstate) {
+						t.Errorf("record %d: got %+v, want reason %s with SQLSTATE %s", index, l.Why, domain.ReasonUnstorable, tt.sqlstate)
 					}
 				}
 			})
@@ -60,132 +65,155 @@ func TestBisectRefusedEvents(t *testing.T) {
 	}
 }
 
-// TestBisectEventsRefusedTogether tests two rows that a constraint allows alone but not together: the first one is stored.
+// TestBisectEventsRefusedTogether checks two events that a constraint allows alone but not together. The first one must be
+// stored, the second one parked.
 func TestBisectEventsRefusedTogether(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
+	// The constraint refuses two events with the same browser.
 	pgtest.Exec(t, databaseURL, "ALTER TABLE events ADD EXCLUDE USING hash (browser WITH =)")
-	events := numberedEvents(t, 40)
+	events := makeManyEvents(t, 40)
 	for i := range events {
 		events[i].Browser = strconv.Itoa(i)
 	}
-	events[39].Browser = events[3].Browser
-	events[20].Properties = []byte(`{"n":"\u0000"}`) // refused alone
-	events[21].Event = events[2].Event               // the same event twice
+	events[39].Browser = events[3].Browser           // event 39 must be parked
+	events[20].Properties = []byte(`{"n":"\u0000"}`) // event 20 must be parked, PostgreSQL refuses its value
+	events[21].Event = events[2].Event               // a duplicate of event 2
 	res := commitFirst(t, databaseURL, domain.DecodedPage{Events: events})
 	if want := (domain.Counts{Received: 40, Inserted: 37, Duplicate: 1, Parked: 2}); res.Counts != want {
 		t.Errorf("got counts %+v, want %+v", res.Counts, want)
 	}
 	for i, l := range readDeadLetters(t, databaseURL) {
 		if want := []int{20, 39}[i]; l.Index != want || l.Why.Reason != domain.ReasonUnstorable {
-			t.Errorf("got %+v, want record %d", l, want)
+			t.Errorf("got dead letter %+v, want record %d with reason %s", l, want, domain.ReasonUnstorable)
 		}
 	}
 }
 
-// TestBisectDistantDatabase tests that the number of round trips stays small: with one for each refused event, the transaction
-// would take longer than it may.
+// TestBisectDistantDatabase checks that bisection takes few round trips. With one round trip for each refused event, the
+// transaction would take longer than its time limit.
 func TestBisectDistantDatabase(t *testing.T) {
 	t.Parallel()
-	newDistantPage(t, func(i int) bool { return i%10 < 3 }).checkParked(t, 1500)
+	newDistantPage(t, isThreeOfTen).checkParked(t, distantSize*3/10)
 }
 
-// TestBisectStopsPastRejectLimit tests that bisection ends as soon as the page is certain to be rejected.
+// isThreeOfTen is true for three of ten successive indexes.
+func isThreeOfTen(i int) bool { return i%10 < 3 }
+
+// TestBisectStopsPastRejectLimit checks that bisection stops as soon as the page has more refused events than it may park.
 func TestBisectStopsPastRejectLimit(t *testing.T) {
 	t.Parallel()
-	d := newDistantPage(t, func(i int) bool { return i%10 < 3 })
+	d := newDistantPage(t, isThreeOfTen)
 	const maxParked = 50
 	if _, err := d.commit(t, maxParked); domain.KindOf(err) != domain.TooManyRejects || domain.RemedyOf(err) != domain.ParkRejects {
 		t.Errorf("got %v, remedy %d, want TooManyRejects and remedy %d", err, domain.RemedyOf(err), domain.ParkRejects)
 	}
-	if n := d.count.statements.Load(); n == 0 || n > 3000 { // the whole bisection takes 18,000
-		t.Errorf("got %d statements, want 1 to 3000", n)
+	const maxStatements = 3000 // the whole bisection takes 18,000
+	if n := d.count.statements.Load(); n == 0 || n > maxStatements {
+		t.Errorf("got %d statements, want 1 to %d", n, maxStatements)
 	}
-	if n := d.count.roundTrips.Load(); n == 0 || n > 80 {
-		t.Errorf("got %d round trips, want 1 to 80", n)
-	}
+	d.checkRoundTrips(t)
 }
 
-// TestRejectLimitCountsNewLetters tests that records which have a dead letter already do not count towards the limit.
+// TestRejectLimitCountsNewLetters checks that a refused event that has a dead letter already does not count towards the limit.
+// The second page has the records of the first page again, and ten new events that PostgreSQL refuses.
 func TestRejectLimitCountsNewLetters(t *testing.T) {
 	t.Parallel()
-	const size, parkedBefore, fresh = 100, 40, 10
+	const size, parkedBefore, newRefused = 100, 40, 10
 	for _, tt := range []struct {
 		name      string
 		maxParked int
-		want      domain.Counts // zero if the page is rejected
+		want      domain.Counts
+		wantKind  domain.Kind
 	}{
-		{"as many as the page may add", fresh, domain.Counts{Received: size, Duplicate: size - fresh, Parked: fresh}},
-		{"one more than the page may add", fresh - 1, domain.Counts{}},
+		{
+			name: "as many as the page may park", maxParked: newRefused,
+			want: domain.Counts{Received: size, Duplicate: size - newRefused, Parked: newRefused},
+		},
+		{name: "one more than the page may park", maxParked: newRefused - 1, wantKind: domain.TooManyRejects},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store, at := claimStore(t, pgtest.Database(t))
-			first := eventsWithRefused(t, size-fresh, func(i int) bool { return i < parkedBefore })
-			at = commitNext(t, store, at, domain.DecodedPage{Events: first}).Checkpoint
+			store, checkpoint := claimStore(t, pgtest.Database(t))
+			first := makeRefusedEvents(t, size-newRefused, func(i int) bool { return i < parkedBefore })
+			checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Events: first}).Checkpoint
 			page := domain.DecodedPage{
-				From: at.NextPass(), To: at.NextPass(), Received: size, MaxParked: tt.maxParked, Receipt: domain.Receipt{FetchedAt: time.Now()},
-				Events: eventsWithRefused(t, size, func(i int) bool { return i < parkedBefore || i >= size-fresh }),
+				From: checkpoint.NextPass(), To: checkpoint.NextPass(),
+				Receipt:  domain.Receipt{FetchedAt: time.Now()},
+				Received: size, MaxParked: tt.maxParked,
+				Events: makeRefusedEvents(t, size, func(i int) bool { return i < parkedBefore || i >= size-newRefused }),
 			}
-			res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
-			rejected := domain.KindOf(err) == domain.TooManyRejects
-			if res.Counts != tt.want || rejected != (tt.want == domain.Counts{}) {
-				t.Errorf("got counts %+v, want %+v; %v", res.Counts, tt.want, err)
+			res, err := store.Commit(t.Context(), batchOf(checkpoint, page))
+			if domain.KindOf(err) != tt.wantKind {
+				t.Errorf("got %v, want an error of kind %s", err, tt.wantKind)
+			}
+			if res.Counts != tt.want {
+				t.Errorf("got counts %+v, want %+v", res.Counts, tt.want)
 			}
 		})
 	}
 }
 
-// A distantPage is a page of 5,000 events for a database that is 5 ms away.
+// distantSize is the number of events in a distantPage.
+const distantSize = 5000
+
+// A distantPage is a page for a database to which a message takes 5 ms.
 type distantPage struct {
-	store *postgres.Store
-	at    domain.Checkpoint
-	page  domain.DecodedPage
-	count *requestCounter
+	store      *postgres.Store
+	checkpoint domain.Checkpoint
+	page       domain.DecodedPage
+	count      *requestCounter
 }
 
-// newDistantPage returns a page of which PostgreSQL refuses the events with isRefused.
+// newDistantPage claims a stream and makes its first page, see makeRefusedEvents.
 func newDistantPage(t *testing.T, isRefused func(i int) bool) *distantPage {
 	t.Helper()
-	const size = 5000
 	d := &distantPage{count: &requestCounter{}}
 	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	d.store, d.at = claimStore(t, startProxy(t, databaseURL, serveDistant(5*time.Millisecond, d.count)))
+	d.store, d.checkpoint = claimStore(t, startProxy(t, databaseURL, serveDistant(5*time.Millisecond, d.count)))
 	d.page = domain.DecodedPage{
-		From: d.at.Position, To: d.at.Position, Events: eventsWithRefused(t, size, isRefused), Received: size,
+		From: d.checkpoint.Position, To: d.checkpoint.Position,
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
+		Events:  makeRefusedEvents(t, distantSize, isRefused), Received: distantSize,
 	}
 	return d
 }
 
-// commit stores the page, which may park maxParked records, and logs the number of round trips.
+// commit commits the page, which may park at most maxParked records. It counts the requests to the server and logs their number.
 func (d *distantPage) commit(t *testing.T, maxParked int) (domain.CommitResult, error) {
 	t.Helper()
 	d.page.MaxParked = maxParked
 	d.count.reset()
 	began := time.Now()
-	res, err := d.store.Commit(t.Context(), domain.Batch{At: d.at, Pages: []domain.DecodedPage{d.page}})
+	res, err := d.store.Commit(t.Context(), batchOf(d.checkpoint, d.page))
 	t.Logf("%s, %s", d.count, time.Since(began).Round(time.Millisecond))
 	return res, err
 }
 
-// checkParked tests that the page is stored and that so many records are parked, with few round trips.
+// checkParked commits the page and checks that it parks this number of records, stores the others, and takes few round trips.
 func (d *distantPage) checkParked(t *testing.T, parked int64) {
 	t.Helper()
-	res, err := d.commit(t, d.page.Received)
-	size := int64(d.page.Received)
-	if want := (domain.Counts{Received: size, Inserted: size - parked, Parked: parked}); err != nil || res.Counts != want {
-		t.Errorf("got counts %+v, want %+v; %v", res.Counts, want, err)
+	res, err := d.commit(t, distantSize)
+	want := domain.Counts{Received: distantSize, Inserted: distantSize - parked, Parked: parked}
+	if err != nil || res.Counts != want {
+		t.Errorf("got counts %+v, %v, want %+v", res.Counts, err, want)
 	}
-	if n := d.count.roundTrips.Load(); n == 0 || n > 80 {
-		t.Errorf("got %d round trips, want 1 to 80", n)
+	d.checkRoundTrips(t)
+}
+
+// checkRoundTrips checks that the commit took few round trips. Each takes at least 10 ms.
+func (d *distantPage) checkRoundTrips(t *testing.T) {
+	t.Helper()
+	const maxRoundTrips = 80
+	if n := d.count.roundTrips.Load(); n == 0 || n > maxRoundTrips {
+		t.Errorf("got %d round trips, want 1 to %d", n, maxRoundTrips)
 	}
 }
 
-// eventsWithRefused returns size events. PostgreSQL refuses those with isRefused.
-func eventsWithRefused(t *testing.T, size int, isRefused func(i int) bool) []domain.DecodedEvent {
+// makeRefusedEvents returns events with the numbers 0 to size-1. PostgreSQL refuses event i if isRefused(i) is true.
+func makeRefusedEvents(t *testing.T, size int, isRefused func(i int) bool) []domain.DecodedEvent {
 	t.Helper()
-	events := numberedEvents(t, size)
+	events := makeManyEvents(t, size)
 	for i := range events {
 		if isRefused(i) {
 			events[i].Properties = []byte(`{"n":"\u0000"}`)

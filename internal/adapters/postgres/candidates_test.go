@@ -93,9 +93,9 @@ func TestCompareParkedRecords(t *testing.T) {
 			url := pgtest.Database(t)
 			storeDeadLetters(t, url)
 			pgtest.Exec(t, url, tt.sql)
-			page := decodeRecords(domain.Position{}, "", strings.Split(tt.records, "|")...)
+			page := decodePayloads(domain.Position{}, endCursor, strings.Split(tt.records, "|")...)
 			if tt.sql == stillOpen { // a later decoder decodes the record
-				event := decodeNumbers(t, 88)[0]
+				event := makeEvents(t, 88)[0]
 				event.Record = page.Rejects[0].Record
 				page.Events, page.Rejects = append(page.Events, event), nil
 			}
@@ -130,13 +130,13 @@ func TestCompareNotKeptRecords(t *testing.T) {
 		record      string
 		differences int
 	}{{"5 a\x00", 0}, {"5 b\x00", 0}, {"5 c\x00", 1}} {
-		compared, err := c.Compare(t.Context(), streamS, decodeRecords(domain.Position{}, "", tt.record))
+		compared, err := c.Compare(t.Context(), streamS, decodePayloads(domain.Position{}, endCursor, tt.record))
 		if err != nil || len(compared.Differences)+len(compared.Missing) != tt.differences || compared.NotKept != int64(1-tt.differences) {
 			t.Errorf("%q: got %+v, %v, want %d differences", tt.record, compared, err, tt.differences)
 		}
 	}
 	c.Begin() // another walk
-	if compared, err := c.Compare(t.Context(), streamS, decodeRecords(domain.Position{}, "", "5 c\x00")); err != nil || compared.NotKept != 1 {
+	if compared, err := c.Compare(t.Context(), streamS, decodePayloads(domain.Position{}, endCursor, "5 c\x00")); err != nil || compared.NotKept != 1 {
 		t.Errorf("next walk: got %+v, %v, want 1 not kept", compared, err)
 	}
 }

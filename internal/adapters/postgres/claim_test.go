@@ -91,10 +91,10 @@ func TestLockHeartbeat(t *testing.T) {
 func TestClaimBehindPooler(t *testing.T) {
 	t.Parallel()
 	pooled := startProxy(t, pgtest.Database(t), servePooler)
-	older, at := claimStore(t, pooled)
+	older, checkpoint := claimStore(t, pooled)
 	claimStore(t, pooled)
-	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := older.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
+	page := domain.DecodedPage{From: checkpoint.Position, To: checkpoint.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err := older.Commit(t.Context(), batchOf(checkpoint, page))
 	if domain.KindOf(err) != domain.Fenced {
 		t.Errorf("commit of the older claim: got %v, want Fenced", err)
 	}

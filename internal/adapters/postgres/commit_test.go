@@ -18,9 +18,9 @@ import (
 func TestCommitUnbalancedPage(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store, at := claimStore(t, databaseURL)
-	lost := domain.DecodedPage{From: at.Position, To: at.Position, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{lost}})
+	store, checkpoint := claimStore(t, databaseURL)
+	lost := domain.DecodedPage{From: checkpoint.Position, To: checkpoint.Position, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	_, err := store.Commit(t.Context(), batchOf(checkpoint, lost))
 	if domain.KindOf(err) != domain.Unknown || !strings.Contains(err.Error(), "I5") {
 		t.Errorf("got %v, want an Unknown error that names I5", err)
 	}
@@ -44,9 +44,9 @@ func TestCommitSettings(t *testing.T) {
 				'statement_timeout', 'idle_in_transaction_session_timeout']) AS name;
 			RETURN NEW; END $$;
 		CREATE TRIGGER store_settings BEFORE INSERT ON pages FOR EACH ROW EXECUTE FUNCTION store_settings()`)
-	store, at := claimStore(t, pgtest.WithParam(t, databaseURL, "client_encoding", "SQL_ASCII"))
-	page := domain.DecodedPage{From: at.Position, To: at.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	if _, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}}); err != nil {
+	store, checkpoint := claimStore(t, pgtest.WithParam(t, databaseURL, "client_encoding", "SQL_ASCII"))
+	page := domain.DecodedPage{From: checkpoint.Position, To: checkpoint.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
+	if _, err := store.Commit(t.Context(), batchOf(checkpoint, page)); err != nil {
 		t.Fatal(err)
 	}
 	got := pgtest.QueryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
@@ -73,19 +73,19 @@ func TestCommitLostAnswer(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			c := &commitCutter{delivers: tt.delivers}
-			store, at := claimStore(t, startProxy(t, pgtest.Database(t), c.serve))
-			batch := domain.Batch{At: at, Pages: []domain.DecodedPage{{
-				From: at.Position, To: at.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
+			store, checkpoint := claimStore(t, startProxy(t, pgtest.Database(t), c.serve))
+			batch := domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{{
+				From: checkpoint.Position, To: checkpoint.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
 			}}}
 			c.armed.Store(true)
 			if _, err := store.Commit(ctx, batch); domain.KindOf(err) != domain.Uncertain {
 				t.Fatalf("got %v, want Uncertain", err)
 			}
-			durable, err := store.Checkpoint(ctx, at.Stream)
+			durable, err := store.Checkpoint(ctx, checkpoint.Stream)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if committed := durable.Seq == batch.TargetSeq(); committed != tt.delivers || durable.Epoch != at.Epoch {
+			if committed := durable.Seq == batch.TargetSeq(); committed != tt.delivers || durable.Epoch != checkpoint.Epoch {
 				t.Fatalf("committed: got %t, want %t: %+v", committed, tt.delivers, durable)
 			}
 			if !tt.delivers {
@@ -102,9 +102,9 @@ func TestCommitLostAnswer(t *testing.T) {
 func TestCommitRepeatedConflict(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	e := numberedEvents(t, 1)[0]
-	store, at := claimStore(t, databaseURL)
-	res := commitNext(t, store, at, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
+	e := makeManyEvents(t, 1)[0]
+	store, checkpoint := claimStore(t, databaseURL)
+	res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
 	e.Extra = []byte(`{"a":1,"b":[2]}`)
 	res = commitNext(t, store, res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
 	if res.Counts.Parked != 1 {
@@ -126,7 +126,7 @@ func TestCommitRepeatedConflict(t *testing.T) {
 func TestCommitConflictColumns(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store, at := claimStore(t, databaseURL)
+	store, checkpoint := claimStore(t, databaseURL)
 	changes := []struct {
 		column string
 		change func(e *domain.Event, n int)
@@ -141,7 +141,7 @@ func TestCommitConflictColumns(t *testing.T) {
 		{"browser", func(e *domain.Event, n int) { e.Browser = strconv.Itoa(n) }},
 		{"extra", func(e *domain.Event, n int) { e.Extra = fmt.Appendf(nil, `{"other":%d}`, n) }},
 	}
-	originals := numberedEvents(t, 2) // two, because only MaxOpenDeadLetters of an event may be open
+	originals := makeManyEvents(t, 2) // two, because only MaxOpenDeadLetters of an event may be open
 	events := slices.Clone(originals)
 	for _, c := range changes {
 		for n := range 2 {
@@ -151,7 +151,7 @@ func TestCommitConflictColumns(t *testing.T) {
 			events = append(events, e)
 		}
 	}
-	res := commitNext(t, store, at, domain.DecodedPage{Events: events})
+	res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: events})
 	if want := (domain.Counts{Received: int64(len(events)), Inserted: 2, Parked: int64(len(events) - 2)}); res.Counts != want {
 		t.Fatalf("got %+v, want %+v", res.Counts, want)
 	}
@@ -167,18 +167,18 @@ func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	const setBack = "SELECT setval(pg_get_serial_sequence('pages', 'id'), 1, false)"
-	store, at := claimStore(t, databaseURL)
+	store, checkpoint := claimStore(t, databaseURL)
 	reject := domain.Reject{Record: domain.Record{Payload: []byte("x")}, Why: domain.Rejection{Reason: "r"}}
-	at = commitNext(t, store, at, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
 	for range 3 {
-		at = commitNext(t, store, at, domain.DecodedPage{Events: numberedEvents(t, 3)}).Checkpoint
+		checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeManyEvents(t, 3)}).Checkpoint
 	}
 	pgtest.Exec(t, databaseURL, setBack)
-	at = commitNext(t, store, at, domain.DecodedPage{Events: numberedEvents(t, 4)}).Checkpoint
+	checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeManyEvents(t, 4)}).Checkpoint
 	pgtest.Exec(t, databaseURL, setBack)
 	letter := readDeadLetters(t, databaseURL)[0]
 	replay := domain.Replay{
-		Stream: at.Stream, Letters: []domain.DeadLetter{letter}, ReadAt: time.Now(),
+		Stream: checkpoint.Stream, Letters: []domain.DeadLetter{letter}, ReadAt: time.Now(),
 		Rejects: []domain.Reject{{Record: domain.Record{Payload: letter.Payload}, Why: letter.Why}},
 	}
 	if _, err := postgres.NewReplayStore(newPool(t, databaseURL)).Replay(t.Context(), replay); err != nil {
@@ -194,13 +194,13 @@ func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 func TestDeadLetterIDsAfterSequenceSetBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store, at := claimStore(t, databaseURL)
+	store, checkpoint := claimStore(t, databaseURL)
 	for i := range 5 {
 		if i > 0 {
 			pgtest.Exec(t, databaseURL, "SELECT setval(pg_get_serial_sequence('dead_letters', 'id'), 1, false)")
 		}
 		reject := domain.Reject{Record: domain.Record{Payload: []byte{byte('a' + i)}}, Why: domain.Rejection{Reason: "r"}}
-		at = commitNext(t, store, at, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
+		checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
 	}
 	const order = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
 	if got, want := pgtest.QueryOne[string](t, databaseURL, order), "a b c d e"; got != want {

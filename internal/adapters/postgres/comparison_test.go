@@ -36,7 +36,7 @@ func TestCompareColumns(t *testing.T) {
 		{"type, extra", func(e *domain.Event) { e.Type, e.Extra = "", []byte(`{"a":null}`) }},
 	}
 	for _, tt := range tests {
-		changed := decodeNumbers(t, 1, 2)
+		changed := makeEvents(t, 1, 2)
 		tt.change(&changed[0].Event)
 		got := compare(t, c, changed...)
 		switch {
@@ -67,7 +67,7 @@ func TestCompareMissing(t *testing.T) {
 		}
 		return ids
 	}
-	got := compare(t, c, decodeNumbers(t, 1, 77, 2)...)
+	got := compare(t, c, makeEvents(t, 1, 77, 2)...)
 	if len(got) != 1 || got[0] != (domain.Difference{Event: domaintest.EventID(77), What: "neither stored nor parked"}) {
 		t.Errorf("an event that is not stored: got %+v", got)
 	}
@@ -76,7 +76,7 @@ func TestCompareMissing(t *testing.T) {
 	}
 	// A reject counts as returned, too. An event that is returned twice counts once.
 	rejects := []domain.Reject{{Why: domain.Rejection{ID: domaintest.EventID(4)}}, {}}
-	if _, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: decodeNumbers(t, 3, 1, 3), Rejects: rejects}); err != nil {
+	if _, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: makeEvents(t, 3, 1, 3), Rejects: rejects}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
@@ -102,8 +102,8 @@ func TestCompareAfterLostConnection(t *testing.T) {
 	url := pgtest.Database(t)
 	storeTwoStreams(t, url)
 	c := newComparison(t, url)
-	compare(t, c, decodeNumbers(t, 1, 2)...)
-	terminateSessions(t, url, "pawl/s")
+	compare(t, c, makeEvents(t, 1, 2)...)
+	terminateSessions(t, url, applicationOfS)
 	retry := func(work func() error) {
 		t.Helper()
 		err := work()
@@ -115,10 +115,10 @@ func TestCompareAfterLostConnection(t *testing.T) {
 		}
 	}
 	retry(func() error {
-		_, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: decodeNumbers(t, 3)})
+		_, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: makeEvents(t, 3)})
 		return err
 	})
-	terminateSessions(t, url, "pawl/s")
+	terminateSessions(t, url, applicationOfS)
 	var finding domain.Finding
 	retry(func() (err error) {
 		finding, err = c.Unreturned(t.Context(), streamS)
@@ -137,7 +137,7 @@ func TestCompareBehindPooler(t *testing.T) {
 	url := pgtest.Database(t)
 	storeTwoStreams(t, url)
 	c := newComparison(t, startProxy(t, url, servePooler))
-	if got := compare(t, c, decodeNumbers(t, 1, 2, 3, 4)...); len(got) != 0 {
+	if got := compare(t, c, makeEvents(t, 1, 2, 3, 4)...); len(got) != 0 {
 		t.Errorf("got %+v, want no differences", got)
 	}
 	if finding, err := c.Unreturned(t.Context(), streamS); err != nil || finding.Differences != 1 {

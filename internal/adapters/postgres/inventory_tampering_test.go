@@ -62,7 +62,7 @@ chain: 4/3/2 seq=3 the seq that follows the page before=2
 strays: 2/0/0 events that name the page=2 pages of that id in the ledger=0
 `},
 		{"the last page is gone", "DELETE FROM pages WHERE id = 5", `
-checkpoint: 4/3/2 cursor of the checkpoint= cursor_out of its last page=c
+checkpoint: 4/3/2 cursor of the checkpoint= cursor_out of its last page=cursor-c
 checkpoint: 4/3/2 done of the checkpoint=true end at its last page=false
 checkpoint: 0/0/0 duplicate by the checkpoint=4 duplicate by its pages=3
 checkpoint: 0/0/0 furthest of the checkpoint=5 greatest position of its pages=4
@@ -73,10 +73,10 @@ checkpoint: 0/0/0 seq of the checkpoint=4 number of its pages=3
 strays: 5/0/0 events that name the page=1 pages of that id in the ledger=0
 `},
 		{"a link is broken", "UPDATE pages SET cursor_in = 'x' WHERE id = 5", `
-chain: 5/4/2 cursor_in=x cursor_out of the page before=c
+chain: 5/4/2 cursor_in=x cursor_out of the page before=cursor-c
 `},
 		{"a page follows another than the one before", "UPDATE pages SET parent_seq = 0 WHERE id = 5", `
-chain: 5/4/2 cursor_in=c the cursor that a pass begins with=
+chain: 5/4/2 cursor_in=cursor-c the cursor that a pass begins with=
 chain: 5/4/2 parent_seq=0 seq of the page before in this pass=3
 chain: 5/4/2 position=5 received since the pass began=2
 `},
@@ -128,8 +128,8 @@ func TestInspectDeadLettersAndReplay(t *testing.T) {
 		t.Errorf("got differences:\n%s", got)
 	}
 	want := domain.Counts{Received: 24, Inserted: 5, Duplicate: 14, Parked: 5}
-	if at := inspection.Stream.Checkpoint; at.Counts != want || inspection.Stream.Pages != 4 {
-		t.Errorf("got %d pages with %+v, want 4 with %+v", inspection.Stream.Pages, at.Counts, want)
+	if checkpoint := inspection.Stream.Checkpoint; checkpoint.Counts != want || inspection.Stream.Pages != 4 {
+		t.Errorf("got %d pages with %+v, want 4 with %+v", inspection.Stream.Pages, checkpoint.Counts, want)
 	}
 	if inspection.Stored != 6 || inspection.Parked != 2 { // letter 4 is open, 5 discarded
 		t.Errorf("got %d stored and %d parked, want 6 and 2", inspection.Stored, inspection.Parked)

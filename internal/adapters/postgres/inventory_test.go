@@ -38,31 +38,31 @@ func TestInspectBatches(t *testing.T) {
 	s := newPageWriter(t, url, "s")
 	write := func(pages ...[]int) {
 		var batch []domain.DecodedPage
-		at := s.from
+		from := s.from
 		for i, numbers := range pages {
-			next := domain.Cursor(fmt.Sprintf("behind %d of pass %d", at.Offset+int64(len(numbers)), at.Pass))
+			next := domain.Cursor(fmt.Sprintf("behind %d of pass %d", from.Offset+int64(len(numbers)), from.Pass))
 			if i == len(pages)-1 && len(numbers) == 0 {
 				next = ""
 			}
-			page := s.decodePage(at, next, numbers...)
-			batch, at = append(batch, page), page.To
+			page := s.makePage(from, next, numbers...)
+			batch, from = append(batch, page), page.To
 		}
 		s.commit(batch...)
 	}
 	write([]int{1, 2}, []int{3}, []int{2, 4})
 	write([]int{5}, []int{6, 7, 8})
-	s.newPass()
+	s.startPass()
 	write([]int{1, 2, 3}, []int{4}, []int{9, 5})
 	write([]int{10, 11}, []int{6}, nil)
 	inspection := inspect(t.Context(), t, url)
 	if got := describe(inspection); got != "" {
 		t.Errorf("got differences:\n%s", got)
 	}
-	if at := inspection.Stream.Checkpoint; inspection.Stream.Pages != 11 || at.Inserted != 11 || at.Duplicate != 7 || !at.Done {
+	if checkpoint := inspection.Stream.Checkpoint; inspection.Stream.Pages != 11 || checkpoint.Inserted != 11 || checkpoint.Duplicate != 7 || !checkpoint.Done {
 		t.Errorf("got stream %+v", inspection.Stream)
 	}
-	if want := decodeNumbers(t, 6)[0].OccurredAt; !s.at.LastEventAt.Equal(want) {
-		t.Errorf("got last event at %s, want %s", s.at.LastEventAt, want)
+	if want := makeEvents(t, 6)[0].OccurredAt; !s.checkpoint.LastEventAt.Equal(want) {
+		t.Errorf("got last event at %s, want %s", s.checkpoint.LastEventAt, want)
 	}
 }
 
@@ -88,14 +88,14 @@ func TestInspectUnknownStream(t *testing.T) {
 func TestInspectSnapshot(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s, other := newPageWriter(t, url, "s").commitPage("a", 1, 2), newPageWriter(t, url, "other")
+	s, other := newPageWriter(t, url, "s").commitPage("cursor-a", 1, 2), newPageWriter(t, url, "other")
 	began := 0
-	inspection, err := postgres.NewInventory(newPool(t, url)).Inspect(t.Context(), s.at.Stream, func(domain.Check) {
+	inspection, err := postgres.NewInventory(newPool(t, url)).Inspect(t.Context(), s.checkpoint.Stream, func(domain.Check) {
 		if began++; began > 1 {
 			return
 		}
-		s.commitPage("b", 3, 4)
-		other.commitPage("b", 5, 6)
+		s.commitPage("cursor-b", 3, 4)
+		other.commitPage("cursor-b", 5, 6)
 		pgtest.Exec(t, url, `UPDATE checkpoints SET seq = 9, done = true, announced_first = 9, announced_last = 9;
 			UPDATE pages SET cursor_in = 'x', position = 9; UPDATE events SET page_id = 99`)
 	})
@@ -111,7 +111,7 @@ func TestInspectSnapshot(t *testing.T) {
 func TestInspectDuringRun(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s := newPageWriter(t, url, "s").commitPage("a", 1)
+	s := newPageWriter(t, url, "s").commitPage("cursor-a", 1)
 	inventory := postgres.NewInventory(newPool(t, url))
 	var run sync.WaitGroup
 	defer run.Wait()
@@ -184,7 +184,7 @@ func TestInspectManyDifferences(t *testing.T) {
 func TestInspectStaleStatistics(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	newPageWriter(t, url, "other").commitRecords("c", "1", "x")
+	newPageWriter(t, url, "other").commitPayloads("cursor-c", "1", "x")
 	newPageWriter(t, url, "s")
 	pgtest.Exec(t, url, "ANALYZE")
 	pgtest.Exec(t, url, `
@@ -244,7 +244,7 @@ func TestFewerThanAnnounced(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
-			newPageWriter(t, url, "s").commitPage("a", 1, 2).commitPage("", 3, 4, 5)
+			newPageWriter(t, url, "s").commitPage("cursor-a", 1, 2).commitPage(endCursor, 3, 4, 5)
 			if tt.sql != "" {
 				pgtest.Exec(t, url, tt.sql)
 			}

@@ -24,23 +24,23 @@ func TestStoreLikeModel(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-			under := storeUnderTest(t, databaseURL)
+			tested := storeUnderTest(t, databaseURL)
 			pages := &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: 3}
 			runners := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")}
 			for range 30 {
 				runner := runners[pages.random.IntN(len(runners))]
-				chain := pages.chain(runner.at.Position)
+				chain := pages.chain(runner.checkpoint.Position)
 				runner.commit(t, chain)
-				checkSameLetters(t, under, model, chain)
+				checkSameLetters(t, tested, model, chain)
 			}
 			for _, runner := range runners {
-				durable, err := runner.store.Checkpoint(t.Context(), runner.at.Stream)
-				if err != nil || checkpointState(durable) != checkpointState(runner.modelAt) {
-					t.Errorf("got durable checkpoint\n%+v, %v, want\n%+v", checkpointState(durable), err, checkpointState(runner.modelAt))
+				durable, err := runner.store.Checkpoint(t.Context(), runner.checkpoint.Stream)
+				if err != nil || checkpointState(durable) != checkpointState(runner.modelCheckpoint) {
+					t.Errorf("got durable checkpoint\n%+v, %v, want\n%+v", checkpointState(durable), err, checkpointState(runner.modelCheckpoint))
 				}
 			}
-			checkSameLedger(t, under, model)
-			checkSameEvents(t, under, model)
+			checkSameLedger(t, tested, model)
+			checkSameEvents(t, tested, model)
 			if inspection := inspect(t.Context(), t, databaseURL); describe(inspection) != "" {
 				t.Errorf("got differences:\n%s", describe(inspection))
 			}
@@ -52,30 +52,30 @@ func TestStoreLikeModel(t *testing.T) {
 func TestStoreLikeModelLargePages(t *testing.T) {
 	t.Parallel()
 	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-	under := storeUnderTest(t, databaseURL)
+	tested := storeUnderTest(t, databaseURL)
 	pages := &pageGenerator{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 120 << 10}
 	runner := newStorePair(t, databaseURL, model, "s")
 	for range 2 {
-		page := []domain.DecodedPage{pages.page(runner.at.Position, 40)}
+		page := []domain.DecodedPage{pages.page(runner.checkpoint.Position, 40)}
 		runner.commit(t, page)
-		checkSameLetters(t, under, model, page)
+		checkSameLetters(t, tested, model, page)
 	}
-	checkSameLedger(t, under, model)
-	checkSameEvents(t, under, model)
+	checkSameLedger(t, tested, model)
+	checkSameEvents(t, tested, model)
 }
 
 // A storePair does the same in a stream of the database and of the model.
 type storePair struct {
-	store, model domain.EventStore
-	at, modelAt  domain.Checkpoint
+	store, model                domain.EventStore
+	checkpoint, modelCheckpoint domain.Checkpoint
 }
 
 func newStorePair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, source string) *storePair {
 	t.Helper()
 	p := &storePair{store: newStore(t, databaseURL), model: model.Store()}
-	for store, at := range map[domain.EventStore]*domain.Checkpoint{p.store: &p.at, p.model: &p.modelAt} {
+	for store, checkpoint := range map[domain.EventStore]*domain.Checkpoint{p.store: &p.checkpoint, p.model: &p.modelCheckpoint} {
 		var err error
-		if *at, err = store.Claim(t.Context(), domain.StreamID{Source: source}, sourceURL); err != nil {
+		if *checkpoint, err = store.Claim(t.Context(), domain.StreamID{Source: source}, sourceURL); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,35 +85,35 @@ func newStorePair(t *testing.T, databaseURL string, model *domaintest.MemDatabas
 // commit stores pages in one transaction and compares the results of both stores.
 func (p *storePair) commit(t *testing.T, pages []domain.DecodedPage) {
 	t.Helper()
-	batch := func(at domain.Checkpoint) domain.Batch {
-		return domain.Batch{At: at, Pages: pages}
+	batch := func(checkpoint domain.Checkpoint) domain.Batch {
+		return domain.Batch{At: checkpoint, Pages: pages}
 	}
-	got, err := p.store.Commit(t.Context(), batch(p.at))
-	want, modelErr := p.model.Commit(t.Context(), batch(p.modelAt))
+	got, err := p.store.Commit(t.Context(), batch(p.checkpoint))
+	want, modelErr := p.model.Commit(t.Context(), batch(p.modelCheckpoint))
 	if err != nil || modelErr != nil || got.Counts != want.Counts {
 		t.Fatalf("got %+v, %v, want %+v, %v, for\n%s", got.Counts, err, want.Counts, modelErr, describePages(pages))
 	}
 	if got, want := checkpointState(got.Checkpoint), checkpointState(want.Checkpoint); got != want {
 		t.Fatalf("got checkpoint\n%+v\nwant\n%+v\nafter\n%s", got, want, describePages(pages))
 	}
-	p.at, p.modelAt = got.Checkpoint, want.Checkpoint
+	p.checkpoint, p.modelCheckpoint = got.Checkpoint, want.Checkpoint
 }
 
 // checkpointState returns what a checkpoint says of the pages before it, in a comparable form.
-func checkpointState(at domain.Checkpoint) any {
-	at.CursorExpiresAt = at.CursorExpiresAt.UTC()
+func checkpointState(checkpoint domain.Checkpoint) any {
+	checkpoint.CursorExpiresAt = checkpoint.CursorExpiresAt.UTC()
 	return struct {
 		Seq         int64
 		Position    domain.Position
 		Counts      domain.Counts
 		LastEventAt time.Time
-	}{at.Seq, at.Position, at.Counts, at.LastEventAt.UTC()}
+	}{checkpoint.Seq, checkpoint.Position, checkpoint.Counts, checkpoint.LastEventAt.UTC()}
 }
 
 // checkSameLetters ends the test unless the database has the same dead letters as the model. pages is what was committed last.
-func checkSameLetters(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase, pages []domain.DecodedPage) {
+func checkSameLetters(t *testing.T, tested domaintest.StoreUnderTest, model *domaintest.MemDatabase, pages []domain.DecodedPage) {
 	t.Helper()
-	letters, err := under.Letters(t.Context())
+	letters, err := tested.Letters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +122,9 @@ func checkSameLetters(t *testing.T, under domaintest.StoreUnderTest, model *doma
 	}
 }
 
-func checkSameLedger(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
+func checkSameLedger(t *testing.T, tested domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
 	t.Helper()
-	rows, err := under.Ledger(t.Context())
+	rows, err := tested.Ledger(t.Context())
 	want := model.Ledger()
 	if err != nil || len(rows) != len(want) {
 		t.Fatalf("got %d ledger rows, %v, want %d", len(rows), err, len(want))
@@ -136,9 +136,9 @@ func checkSameLedger(t *testing.T, under domaintest.StoreUnderTest, model *domai
 	}
 }
 
-func checkSameEvents(t *testing.T, under domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
+func checkSameEvents(t *testing.T, tested domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
 	t.Helper()
-	events, err := under.Events(t.Context())
+	events, err := tested.Events(t.Context())
 	if err != nil || len(events) != len(model.Events()) {
 		t.Fatalf("got %d events, %v, want %d", len(events), err, len(model.Events()))
 	}
@@ -158,24 +158,24 @@ type pageGenerator struct {
 }
 
 // chain returns one to three pages that follow each other from at, sometimes from the head of a new pass.
-func (m *pageGenerator) chain(at domain.Position) []domain.DecodedPage {
+func (m *pageGenerator) chain(from domain.Position) []domain.DecodedPage {
 	var pages []domain.DecodedPage
 	if m.random.IntN(8) == 0 {
-		at = at.NextPass()
+		from = from.NextPass()
 	}
 	for range 1 + m.random.IntN(3) {
-		p := m.page(at, []int{0, 1 + m.random.IntN(6), 40}[m.random.IntN(3)])
-		pages, at = append(pages, p), p.To
+		p := m.page(from, []int{0, 1 + m.random.IntN(6), 40}[m.random.IntN(3)])
+		pages, from = append(pages, p), p.To
 	}
 	return pages
 }
 
-func (m *pageGenerator) page(at domain.Position, records int) domain.DecodedPage {
+func (m *pageGenerator) page(from domain.Position, records int) domain.DecodedPage {
 	m.newest++
 	receipt := domain.Receipt{FetchedAt: time.Unix(int64(m.newest), 0), TraceID: strconv.FormatUint(m.newest, 10)}
 	p := domain.DecodedPage{
-		From: at, Received: records, MaxParked: records, Receipt: receipt,
-		To: at.After(domain.Page{
+		From: from, Received: records, MaxParked: records, Receipt: receipt,
+		To: from.After(domain.Page{
 			Records: make([]domain.Record, records), Next: domain.Cursor(fmt.Sprintf("behind page %d", m.newest)),
 			Total: domain.Total{N: m.random.Int64N(9999), Known: m.random.IntN(2) == 0}, ExpiresIn: time.Duration(m.random.IntN(3)) * time.Minute, Receipt: receipt,
 		}),

@@ -13,73 +13,79 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// A pageWriter commits pages of a stream, as a run does.
+// A pageWriter commits pages of a stream one after the other, as a run does.
 type pageWriter struct {
-	t     *testing.T
-	store *postgres.Store
-	at    domain.Checkpoint
-	from  domain.Position // where the next page begins
+	t          *testing.T
+	store      *postgres.Store
+	checkpoint domain.Checkpoint
+	from       domain.Position // the position of the next page
 }
 
-// newPageWriter claims the stream.
+// endCursor is the cursor that the API returns with the last page.
+const endCursor domain.Cursor = ""
+
+// newPageWriter claims the stream of this source and returns a writer of its pages.
 func newPageWriter(t *testing.T, databaseURL, stream string) *pageWriter {
 	t.Helper()
 	p := &pageWriter{t: t, store: newStore(t, databaseURL)}
-	at, err := p.store.Claim(t.Context(), domain.StreamID{Source: stream}, sourceURL)
+	checkpoint, err := p.store.Claim(t.Context(), domain.StreamID{Source: stream}, sourceURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.at, p.from = at, at.Position
+	p.checkpoint, p.from = checkpoint, checkpoint.Position
 	return p
 }
 
-// commitPage commits a page of the events with these numbers. next is the cursor of the following page, empty at the end.
+// commitPage commits a page of the events with these numbers. next is the cursor of the following page, or endCursor.
 func (p *pageWriter) commitPage(next domain.Cursor, numbers ...int) *pageWriter {
 	p.t.Helper()
-	return p.commit(p.decodePage(p.from, next, numbers...))
+	return p.commit(p.makePage(p.from, next, numbers...))
 }
 
-// commitRecords commits a page of these payloads, see decodeRecords.
-func (p *pageWriter) commitRecords(next domain.Cursor, payloads ...string) *pageWriter {
+// commitPayloads commits a page of records with these payloads, see decodePayloads.
+func (p *pageWriter) commitPayloads(next domain.Cursor, payloads ...string) *pageWriter {
 	p.t.Helper()
-	return p.commit(decodeRecords(p.from, next, payloads...))
+	return p.commit(decodePayloads(p.from, next, payloads...))
 }
 
-// decodePage returns the page at a position that has the events with these numbers.
-func (p *pageWriter) decodePage(at domain.Position, next domain.Cursor, numbers ...int) domain.DecodedPage {
+// recordsInAPI is the total number of records that the API announces with each page.
+const recordsInAPI = 5
+
+// makePage returns the page at the position from. It has the events with these numbers.
+func (p *pageWriter) makePage(from domain.Position, next domain.Cursor, numbers ...int) domain.DecodedPage {
 	p.t.Helper()
-	page := domain.Page{Next: next, Last: next == "", Total: domain.Total{N: 5, Known: true}}
+	page := domain.Page{Next: next, Last: next == endCursor, Total: domain.Total{N: recordsInAPI, Known: true}}
 	for i, n := range numbers {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i})
 	}
 	return domain.DecodedPage{
-		From: at, To: at.After(page), Received: len(page.Records), Events: decodeNumbers(p.t, numbers...),
+		From: from, To: from.After(page), Received: len(page.Records), Events: makeEvents(p.t, numbers...),
 		Receipt: domain.Receipt{FetchedAt: time.Now()},
 	}
 }
 
-// commit commits pages in one transaction.
+// commit commits pages in one transaction. If a page ends the stream, the end counts as confirmed.
 func (p *pageWriter) commit(pages ...domain.DecodedPage) *pageWriter {
 	p.t.Helper()
 	for i := range pages {
 		pages[i].End.Confirmed = true
 	}
-	res, err := p.store.Commit(p.t.Context(), domain.Batch{At: p.at, Pages: pages})
+	res, err := p.store.Commit(p.t.Context(), batchOf(p.checkpoint, pages...))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.at, p.from = res.Checkpoint, res.Checkpoint.Position
+	p.checkpoint, p.from = res.Checkpoint, res.Checkpoint.Position
 	return p
 }
 
-// newPass goes back to the head, as after a cursor that expired.
-func (p *pageWriter) newPass() *pageWriter {
+// startPass makes the next page the first page of a new pass, as a run does after its cursor has expired.
+func (p *pageWriter) startPass() *pageWriter {
 	p.from = p.from.NextPass()
 	return p
 }
 
-// decodeNumbers returns the events with these numbers.
-func decodeNumbers(t *testing.T, numbers ...int) (events []domain.DecodedEvent) {
+// makeEvents returns the decoded events with these numbers. Event 7 has the id domaintest.EventID(7) and the name "event_7".
+func makeEvents(t *testing.T, numbers ...int) (events []domain.DecodedEvent) {
 	t.Helper()
 	for i, n := range numbers {
 		record := domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i}
@@ -92,33 +98,39 @@ func decodeNumbers(t *testing.T, numbers ...int) (events []domain.DecodedEvent) 
 	return events
 }
 
-// numberedEvents returns the events with the numbers from 0 to n-1.
-func numberedEvents(t *testing.T, n int) []domain.DecodedEvent {
+// makeManyEvents returns n decoded events with the numbers 0 to n-1.
+func makeManyEvents(t *testing.T, n int) []domain.DecodedEvent {
 	t.Helper()
 	numbers := make([]int, n)
 	for i := range numbers {
 		numbers[i] = i
 	}
-	return decodeNumbers(t, numbers...)
+	return makeEvents(t, numbers...)
 }
 
-// decodeRecords returns the page at a position that has these payloads, decoded by a pickyDecoder.
-func decodeRecords(from domain.Position, next domain.Cursor, payloads ...string) domain.DecodedPage {
-	page := domain.Page{Next: next, Last: next == "", Total: domain.Total{N: 5, Known: true}}
+// decodePayloads returns the page at the position from. It has a record for each payload, decoded by a pickyDecoder.
+func decodePayloads(from domain.Position, next domain.Cursor, payloads ...string) domain.DecodedPage {
+	page := domain.Page{Next: next, Last: next == endCursor, Total: domain.Total{N: recordsInAPI, Known: true}}
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	fetched := domain.FetchedPage{From: from, To: from.After(page), Page: page}
-	decoded, _ := fetched.Decode(context.Background(), pickyDecoder{}) // a context that never ends
+	decoded, _ := fetched.Decode(context.Background(), pickyDecoder{}) // it fails only when its context ends
 	decoded.Receipt.FetchedAt = time.Now()
 	decoded.MaxParked = len(payloads)
 	return decoded
 }
 
-// A pickyDecoder rejects a number with a mark, such as "3!", and knows its id. It also decodes "3 \x00" to an event that
-// PostgreSQL refuses, and "3 colour" to one with other values than "3". It rejects "x".
+// A pickyDecoder decodes these payloads:
+//
+//   - "3" to event 3
+//   - "3 colour" to event 3 with another value in the column extra
+//   - "3 \x00" to event 3 with a value that PostgreSQL refuses
+//
+// It rejects "3!" with the id of event 3 and the reason "marked". It rejects "x" without an id.
 type pickyDecoder struct{ domaintest.LineDecoder }
 
+// Decode implements domain.Decoder.
 func (d pickyDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
 	number, marked := strings.CutSuffix(string(r.Payload), "!")
 	if !marked {
@@ -131,24 +143,30 @@ func (d pickyDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, err
 	return domain.Event{}, nil, &domain.Rejection{Reason: "marked", ID: domaintest.EventID(n)}
 }
 
-// storeTwoStreams stores stream s, whose pages have the ids 1, 2, 4 and 5, in two passes, and a page of another stream.
+// storeTwoStreams stores events 1 to 5 in stream s and events 101 to 105 in the stream other. Stream s has two passes: pages 1
+// (events 1, 2) and 2 (events 3, 4), then pages 4 (events 1, 2, 3) and 5 (events 4, 5). Page 3 is the page of the other stream.
 func storeTwoStreams(t *testing.T, databaseURL string) {
 	t.Helper()
-	s := newPageWriter(t, databaseURL, "s").commitPage("a", 1, 2).commitPage("b", 3, 4)
-	newPageWriter(t, databaseURL, "other").commitPage("", 101, 102, 103, 104, 105)
-	s.newPass().commitPage("c", 1, 2, 3).commitPage("", 4, 5)
+	s := newPageWriter(t, databaseURL, "s").commitPage("cursor-a", 1, 2).commitPage("cursor-b", 3, 4)
+	newPageWriter(t, databaseURL, "other").commitPage(endCursor, 101, 102, 103, 104, 105)
+	s.startPass().commitPage("cursor-c", 1, 2, 3).commitPage(endCursor, 4, 5)
 	setPageIDs(t, databaseURL, 1, 2, 3, 4, 5)
 }
 
-// storeDeadLetters stores a stream s with dead letters of all kinds. Page 1 parks letters 1, 2 and 3; page 4 supersedes letter 1.
-// Page 3 parks letter 4, which PostgreSQL refuses, and letter 5, a conflict, which is discarded. Replay 5, after page 4, stores
-// the event of letter 2, finds that of letter 3 stored, and parks letter 4 again. Page 7 has all records again.
+// storeDeadLetters stores stream s with dead letters of all kinds. The ledger has these rows, with these ids:
+//
+//   - Page 1 parks letters 1 ("3!"), 2 ("x") and 3 ("y").
+//   - Page 3 parks letter 4 ("5 \x00"), which PostgreSQL refuses, and letter 5 ("2 colour"), which conflicts with event 2.
+//     A user has discarded letter 5.
+//   - Page 4 supersedes letter 1 and ends the first pass.
+//   - Replay 5 stores an event 8 for letter 2, finds the event of letter 3 stored already, and rejects letter 4 again.
+//   - Page 7 is a second pass with all records of the first.
 func storeDeadLetters(t *testing.T, databaseURL string) {
 	t.Helper()
 	s := newPageWriter(t, databaseURL, "s").
-		commitRecords("a", "1", "3!", "x", "2", "y").
-		commitRecords("b", "4", "5 \x00", "1", "2 colour").
-		commitRecords("", "3", "x", "6")
+		commitPayloads("cursor-a", "1", "3!", "x", "2", "y").
+		commitPayloads("cursor-b", "4", "5 \x00", "1", "2 colour").
+		commitPayloads(endCursor, "3", "x", "6")
 	setPageIDs(t, databaseURL, 1, 3, 4)
 	pgtest.Exec(t, databaseURL, `
 		INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
@@ -162,11 +180,12 @@ func storeDeadLetters(t *testing.T, databaseURL string) {
 		UPDATE dead_letters SET resolved_at = now(), resolution = 'replayed', resolved_page_id = 5 WHERE id = 2;
 		UPDATE dead_letters SET resolved_at = now(), resolution = 'duplicate', resolved_page_id = 5 WHERE id = 3;
 		UPDATE dead_letters SET resolved_at = now(), resolution = 'discarded' WHERE id = 5`)
-	s.newPass().commitRecords("", "1", "3!", "x", "2", "y", "4", "5 \x00", "1", "2 colour", "3", "x", "6")
+	s.startPass().commitPayloads(endCursor, "1", "3!", "x", "2", "y", "4", "5 \x00", "1", "2 colour", "3", "x", "6")
 	setPageIDs(t, databaseURL, 1, 3, 4, 5, 7)
 }
 
-// setPageIDs gives the pages of all streams these ids, in the order of the ids they have. Later pages get greater ids.
+// setPageIDs replaces the ids of all rows in the ledger by these ids and keeps the order of the rows. Rows that are inserted
+// later get ids above 1000.
 func setPageIDs(t *testing.T, databaseURL string, ids ...int) {
 	t.Helper()
 	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM pages"); n != len(ids) {

@@ -29,7 +29,7 @@ func TestParkInvalidText(t *testing.T) {
 func TestParkLegacyKeys(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store, at := claimStore(t, databaseURL)
+	store, checkpoint := claimStore(t, databaseURL)
 	page := func(payloads ...string) (page domain.DecodedPage) {
 		for i, payload := range payloads {
 			page.Rejects = append(page.Rejects, domain.Reject{
@@ -38,7 +38,7 @@ func TestParkLegacyKeys(t *testing.T) {
 		}
 		return page
 	}
-	res := commitNext(t, store, at, page("first"))
+	res := commitNext(t, store, checkpoint, page("first"))
 	pgtest.Exec(t, databaseURL, "UPDATE dead_letters SET key = event_id::text, seen = 2")
 	res = commitNext(t, store, res.Checkpoint, page("first", "second"))
 	if want := (domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); res.Counts != want {
@@ -62,11 +62,11 @@ func TestParkLegacyKeys(t *testing.T) {
 func TestParkRecordWithTwoLetters(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store, at := claimStore(t, databaseURL)
+	store, checkpoint := claimStore(t, databaseURL)
 	page := domain.DecodedPage{Rejects: []domain.Reject{{
 		Record: domain.Record{Payload: []byte("first")}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
 	}}}
-	res := commitNext(t, store, at, page)
+	res := commitNext(t, store, checkpoint, page)
 	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters
 			(stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 		SELECT stream, event_id::text, page_id, index_in_page, 'legacy', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)

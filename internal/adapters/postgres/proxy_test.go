@@ -57,8 +57,8 @@ func servePooler(client net.Conn, target string) {
 	for {
 		n, err := server.Read(buf)
 		// BackendKeyData: 'K', length 12, process id, secret.
-		if at := strings.Index(string(buf[:n]), "K\x00\x00\x00\x0c"); at >= 0 && at+9 <= n {
-			buf[at+8] ^= 0xff
+		if start := strings.Index(string(buf[:n]), "K\x00\x00\x00\x0c"); start >= 0 && start+9 <= n {
+			buf[start+8] ^= 0xff
 		}
 		if _, werr := client.Write(buf[:n]); err != nil || werr != nil {
 			return

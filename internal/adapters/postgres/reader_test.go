@@ -21,20 +21,20 @@ func TestReaderReport(t *testing.T) {
 	if _, err := reader.Report(ctx, streamS); domain.KindOf(err) != domain.Invalid {
 		t.Errorf("a stream that was never claimed: got %v, want Invalid", err)
 	}
-	store, at := claimStore(t, url)
+	store, checkpoint := claimStore(t, url)
 	if report, err := reader.Report(ctx, streamS); err != nil || report.Pages != 0 || report.Elapsed != 0 || report.Checkpoint.Epoch != 1 {
 		t.Errorf("a stream without pages: got %+v, %v", report, err)
 	}
 	fetched := time.Now().Add(-time.Minute)
 	for range 2 {
-		res, err := store.Commit(ctx, domain.Batch{At: at, Pages: []domain.DecodedPage{{
-			From: at.Position, To: at.Position,
+		res, err := store.Commit(ctx, domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{{
+			From: checkpoint.Position, To: checkpoint.Position,
 			Receipt: domain.Receipt{FetchedAt: fetched, Traffic: domain.Traffic{Requests: 3, Retries: 1, RateLimited: 1, Waited: 1500 * time.Millisecond}},
 		}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		at = res.Checkpoint
+		checkpoint = res.Checkpoint
 	}
 	report, err := reader.Report(ctx, streamS)
 	if err != nil {
@@ -50,7 +50,7 @@ func TestReaderReport(t *testing.T) {
 func TestDriftRegister(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store, at := claimStore(t, databaseURL)
+	store, checkpoint := claimStore(t, databaseURL)
 	repeated := domain.DriftCount{Path: "known", Kind: "new field", Count: 2, Value: []byte(`"\u00e9` + strings.Repeat("é", 150) + `"`)}
 	added := 0
 	for page := range 12 {
@@ -58,8 +58,8 @@ func TestDriftRegister(t *testing.T) {
 		for i := range domain.MaxDriftEntries {
 			drift = append(drift, domain.DriftCount{Path: fmt.Sprintf("%d/%d", page, i), Kind: "new field", Count: 1, Value: []byte("1")})
 		}
-		res := commitNext(t, store, at, domain.DecodedPage{Drift: drift})
-		at, added = res.Checkpoint, added+len(res.NewDrift)
+		res := commitNext(t, store, checkpoint, domain.DecodedPage{Drift: drift})
+		checkpoint, added = res.Checkpoint, added+len(res.NewDrift)
 	}
 	const maxEntries = 10 * domain.MaxDriftEntries
 	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM drift"); n != maxEntries+1 || added != n {
@@ -210,7 +210,7 @@ func TestUnknownStream(t *testing.T) {
 func TestReaderOlderSchema(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	newPageWriter(t, databaseURL, "s").commitPage("", 1, 2, 3, 4, 5)
+	newPageWriter(t, databaseURL, "s").commitPage(endCursor, 1, 2, 3, 4, 5)
 	rollBack(t, databaseURL, "dead_letters")
 	pool := newPool(t, databaseURL)
 	reader := postgres.NewReader(pool)
@@ -228,7 +228,7 @@ func TestReaderOlderSchema(t *testing.T) {
 func TestLedgerOfOlderSchema(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	newPageWriter(t, databaseURL, "s").commitPage("a", 1, 2).commitPage("b", 3).newPass().commitPage("c", 1).commitPage("", 2, 3, 4, 5)
+	newPageWriter(t, databaseURL, "s").commitPage("cursor-a", 1, 2).commitPage("cursor-b", 3).startPass().commitPage("cursor-c", 1).commitPage(endCursor, 2, 3, 4, 5)
 	const links = "SELECT string_agg(seq || '<' || parent_seq || ' ' || kind, ', ' ORDER BY seq) FROM pages"
 	want := pgtest.QueryOne[string](t, databaseURL, links)
 	if want != "1<0 page, 2<1 page, 3<0 page, 4<3 page" {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -23,11 +24,13 @@ func TestReplayStore(t *testing.T) {
 	})
 }
 
-// TestReplayWithLaterDecoder tests that a replay stores exactly those records that the decoder accepts meanwhile, once.
+// TestReplayWithLaterDecoder checks that a replay stores exactly the records that its decoder accepts, and each of them once. A
+// later decoder accepts records that an earlier decoder rejected.
 func TestReplayWithLaterDecoder(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	storePayloads(t, databaseURL, append(undecodedPayloads(1, 400), "1001", "1002")...)
+	decodable := []string{"1001", "1002"} // the earlier decoder decodes these: they become events, not dead letters
+	storePayloads(t, databaseURL, append(undecodedPayloads(1, 400), decodable...)...)
 	store := newReplayStore(t, databaseURL)
 	for _, tt := range []struct {
 		decoder domain.Decoder
@@ -38,8 +41,11 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 		{laterDecoder, domain.Counts{Received: 400, Parked: 400}},
 	} {
 		report, err := replayAll(t.Context(), store, tt.decoder)
-		if err != nil || report.Counts != tt.want || report.Again["not a number"] != tt.want.Parked {
-			t.Errorf("got %+v, %v, want %+v", report, err, tt.want)
+		if err != nil || report.Counts != tt.want {
+			t.Errorf("got %+v, %v, want counts %+v", report, err, tt.want)
+		}
+		if n := report.Again["not a number"]; n != tt.want.Parked {
+			t.Errorf("got %d records rejected again as \"not a number\", want %d", n, tt.want.Parked)
 		}
 		checkLedger(t, databaseURL)
 	}
@@ -47,45 +53,53 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 		JOIN dead_letters l ON l.event_id = e.id AND l.resolution = 'replayed'
 		WHERE convert_from(l.payload, 'UTF8') = 'no.' || substr(e.name, 7) AND l.resolved_why <> ''
 		AND l.resolved_page_id = e.page_id`); n != 400 {
-		t.Errorf("got %d events stored by a replay, want 400", n)
+		t.Errorf("got %d events that agree with their replayed dead letter, want 400", n)
 	}
 }
 
-// TestReplayBatchSize tests that a batch is bounded in letters and bytes, except for a single letter that is larger.
+// TestReplayBatchSize checks that Open returns at most 500 dead letters and at most 16 MiB of payloads. A single letter may be
+// larger.
 func TestReplayBatchSize(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	storePayloads(t, databaseURL, undecodedPayloads(1, 251)...)
+	storePayloads(t, databaseURL, undecodedPayloads(1, 251)...) // letters 1 to 502, each of a few bytes
+	// Letter 501 gets 17 MiB, letter 502 gets 9 MiB. Letter 503 has 7 MiB, letter 504 has one byte more.
 	pgtest.Exec(t, databaseURL, `UPDATE dead_letters
 		SET payload = convert_to(repeat('x', CASE id WHEN 501 THEN 17 ELSE 9 END << 20), 'UTF8') WHERE id > 500`)
-	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
+	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters
+			(stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
 		SELECT 's', 'k' || n, 1, 0, 'r', '', '', convert_to(repeat('x', (7 << 20) + n - 1), 'UTF8'), '', 1 FROM generate_series(1, 2) n`)
 	store := newReplayStore(t, databaseURL)
 	after := int64(0)
-	for _, want := range []int{500, 1, 2, 1} {
-		letters, err := store.Open(t.Context(), streamS, domain.DeadLetterSelection{All: true}, after, 1<<40)
-		if err != nil || len(letters) != want {
-			t.Fatalf("got %d dead letters after %d, want %d: %v", len(letters), after, want, err)
+	for _, batch := range []struct{ first, last int64 }{
+		{1, 500},   // 500 letters
+		{501, 501}, // a single letter above 16 MiB
+		{502, 503}, // 16 MiB
+		{504, 504},
+	} {
+		letters := openLettersAfter(t, store, after)
+		if len(letters) == 0 {
+			t.Fatalf("got no dead letters after %d, want %+v", after, batch)
 		}
-		after = letters[len(letters)-1].ID
+		first, last := letters[0].ID, letters[len(letters)-1].ID
+		if first != batch.first || last != batch.last || int64(len(letters)) != last-first+1 {
+			t.Fatalf("got %d dead letters from %d to %d, want %+v", len(letters), first, last, batch)
+		}
+		after = last
 	}
 }
 
-// TestReplayKilled tests that a replay whose connection is ended writes nothing, and that the next one replays all letters.
+// TestReplayKilled checks that a replay writes nothing if its connection is lost, and that the next replay replays all letters.
 func TestReplayKilled(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	storePayloads(t, databaseURL, undecodedPayloads(1, 10)...)
 	store := newReplayStore(t, pgtest.WithParam(t, databaseURL, "application_name", "victim"))
-	stream := streamS
-	letters, err := store.Open(t.Context(), stream, domain.DeadLetterSelection{All: true}, 0, 1<<40)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unlock := lockRows(t, databaseURL, "LOCK TABLE pages IN SHARE MODE") // the ledger row is written last
+	letters := openLettersAfter(t, store, 0)
+	unlock := holdLock(t, databaseURL, "LOCK TABLE pages IN SHARE MODE") // stops Replay before its last statement
 	ended := make(chan error, 1)
 	go func() {
-		_, err := store.Replay(t.Context(), domain.Redecode(stream, letters, time.Now(), laterDecoder))
+		_, err := store.Replay(t.Context(), domain.Redecode(streamS, letters, time.Now(), laterDecoder))
 		ended <- err
 	}()
 	waitForLock(t, databaseURL, "victim", 1)
@@ -94,23 +108,26 @@ func TestReplayKilled(t *testing.T) {
 		t.Errorf("got %v, want Transient", err)
 	}
 	unlock()
-	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) + (SELECT sum(replays) FROM dead_letters) FROM events"); n != 0 {
-		t.Errorf("got %d events and replays, want 0", n)
+	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != 0 {
+		t.Errorf("got %d events, want 0", n)
+	}
+	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT sum(replays) FROM dead_letters"); n != 0 {
+		t.Errorf("got %d replays of dead letters, want 0", n)
 	}
 	report, err := replayAll(t.Context(), store, laterDecoder)
 	if want := (domain.Counts{Received: 20, Inserted: 10, Parked: 10}); err != nil || report.Counts != want {
-		t.Errorf("next replay: got %+v, %v, want %+v", report.Counts, err, want)
+		t.Errorf("next replay: got counts %+v, %v, want %+v", report.Counts, err, want)
 	}
 	checkLedger(t, databaseURL)
 }
 
-// TestReplayConcurrently tests that each letter is resolved by one of two replays. Both have read letters before either may
-// write.
+// TestReplayConcurrently checks that only one of two concurrent replays resolves a letter. A lock makes both replays read the
+// same letters before one of them can write.
 func TestReplayConcurrently(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	storePayloads(t, databaseURL, undecodedPayloads(1, 700)...)
-	unlock := lockRows(t, databaseURL, "SELECT FROM checkpoints FOR UPDATE")
+	unlock := holdLock(t, databaseURL, "SELECT FROM checkpoints FOR UPDATE")
 	reports := make(chan replay.Report, 2)
 	for range 2 {
 		store := newReplayStore(t, pgtest.WithParam(t, databaseURL, "application_name", "replay"))
@@ -125,9 +142,15 @@ func TestReplayConcurrently(t *testing.T) {
 	waitForLock(t, databaseURL, "replay", 2)
 	unlock()
 	one, two := <-reports, <-reports
-	both := one.Counts.Add(two.Counts)
-	if both.Inserted != 700 || both.Duplicate != 0 || !one.Balanced() || !two.Balanced() || one.Skipped+two.Skipped < 250 {
-		t.Errorf("got %+v and %+v, want 700 inserted together", one, two)
+	if sum := one.Counts.Add(two.Counts); sum.Inserted != 700 || sum.Duplicate != 0 {
+		t.Errorf("got %d inserted and %d duplicate by both replays, want 700 and 0", sum.Inserted, sum.Duplicate)
+	}
+	if !one.Balanced() || !two.Balanced() {
+		t.Errorf("got reports %+v and %+v, want balanced counts", one, two)
+	}
+	// One replay must skip the letters of its first batch that the other replay has resolved: 250 of 500.
+	if skipped := one.Skipped + two.Skipped; skipped < 250 {
+		t.Errorf("got %d letters skipped, want at least 250", skipped)
 	}
 	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE resolution = 'replayed' AND replays = 1"); n != 700 {
 		t.Errorf("got %d dead letters replayed once, want 700", n)
@@ -135,13 +158,13 @@ func TestReplayConcurrently(t *testing.T) {
 	checkLedger(t, databaseURL)
 }
 
-// TestReplayDuringRun tests that a replay does not fence a run that commits pages meanwhile. The letters that the run parks are
-// left to the next replay.
+// TestReplayDuringRun checks that a replay does not fence a run that commits pages at the same time. The replay does not touch
+// the letters that the run parks meanwhile.
 func TestReplayDuringRun(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	runner, at := claimStore(t, databaseURL)
-	at = storeNextPayloads(t, runner, at, undecodedPayloads(1, 1100)...)
+	runner, checkpoint := claimStore(t, databaseURL)
+	checkpoint = storeNextPayloads(t, runner, checkpoint, undecodedPayloads(1, 1100)...)
 	store := newReplayStore(t, databaseURL)
 	replayed := make(chan replay.Report, 1)
 	go func() {
@@ -151,32 +174,36 @@ func TestReplayDuringRun(t *testing.T) {
 		}
 		replayed <- report
 	}()
+	const minPages, numbersPerPage = 20, 10
 	pages := 0
 	var report replay.Report
-	for done := false; !done || pages < 20; pages++ {
-		at = storeNextPayloads(t, runner, at, undecodedPayloads(10_000+10*pages, 10_009+10*pages)...)
+	for done := false; !done || pages < minPages; pages++ {
+		first := 10_000 + numbersPerPage*pages // greater than the numbers above
+		checkpoint = storeNextPayloads(t, runner, checkpoint, undecodedPayloads(first, first+numbersPerPage-1)...)
 		select {
 		case report = <-replayed:
 			done = true
 		default:
 		}
 	}
+	// The first page has two letters for each of its 1100 numbers. The replay may also see letters of the first pages of the run.
 	if report.Received < 2200 || report.Inserted < 1100 || report.Skipped != 0 {
-		t.Errorf("got %+v, want at least 2200 received and 1100 inserted", report)
+		t.Errorf("got %+v, want at least 2200 received, at least 1100 inserted and 0 skipped", report)
 	}
 	if between := pgtest.QueryOne[int](t, databaseURL, `SELECT count(*) FROM pages r WHERE kind = 'replay' AND
 		EXISTS (SELECT FROM pages p WHERE p.kind = 'page' AND p.id > r.id)`); between == 0 {
-		t.Errorf("got no replay between the %d pages", pages)
+		t.Errorf("got no replay before the last of %d pages, want at least 1", pages)
 	}
 	checkLedger(t, databaseURL)
 }
 
-// TestReplayPageIDAfterWait tests that a replay gets its page id after it has waited for the checkpoint: readers follow the ids.
+// TestReplayPageIDAfterWait checks that a replay takes its page id after it has waited for the lock of the checkpoint. Otherwise
+// it could commit an id that is smaller than ids committed before, and a reader that follows the ids would miss it.
 func TestReplayPageIDAfterWait(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	storePayloads(t, databaseURL, undecodedPayloads(1, 1)...)
-	unlock := lockRows(t, databaseURL, "SELECT FROM checkpoints FOR UPDATE")
+	unlock := holdLock(t, databaseURL, "SELECT FROM checkpoints FOR UPDATE")
 	store := newReplayStore(t, pgtest.WithParam(t, databaseURL, "application_name", "replay"))
 	ended := make(chan error, 1)
 	go func() {
@@ -184,22 +211,24 @@ func TestReplayPageIDAfterWait(t *testing.T) {
 		ended <- err
 	}()
 	waitForLock(t, databaseURL, "replay", 1)
-	taken := pgtest.QueryOne[int64](t, databaseURL, "SELECT nextval(pg_get_serial_sequence('pages', 'id'))") // as the holder of the row does
+	// The holder of the lock takes a page id while the replay waits.
+	taken := pgtest.QueryOne[int64](t, databaseURL, "SELECT nextval(pg_get_serial_sequence('pages', 'id'))")
 	unlock()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 	if id := pgtest.QueryOne[int64](t, databaseURL, "SELECT id FROM pages WHERE kind = 'replay'"); id <= taken {
-		t.Errorf("got page id %d, want more than %d", id, taken)
+		t.Errorf("got page id %d of the replay, want more than %d", id, taken)
 	}
 }
 
-// TestReplayLostAnswer tests that a replay continues with the open letters, whether its COMMIT was carried out or not.
+// TestReplayLostAnswer checks that a replay whose COMMIT gets no answer continues with the letters that are open then. The
+// connection is cut before the server receives the COMMIT, or after the server has carried it out.
 func TestReplayLostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		delivers bool
-		want     domain.Counts
+		want     domain.Counts // of the attempts whose result is known
 	}{
 		"before the server received it": {false, domain.Counts{Received: 6, Inserted: 3, Parked: 3}},
 		"after it was carried out":      {true, domain.Counts{Received: 3, Parked: 3}},
@@ -213,7 +242,7 @@ func TestReplayLostAnswer(t *testing.T) {
 			c.armed.Store(true)
 			report, err := replayAll(t.Context(), store, laterDecoder)
 			if err != nil || report.Counts != tt.want || report.Unanswered != 1 {
-				t.Errorf("got %+v, %v, want %+v and 1 unanswered", report, err, tt.want)
+				t.Errorf("got %+v, %v, want counts %+v and 1 unanswered", report, err, tt.want)
 			}
 			if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != 3 {
 				t.Errorf("got %d events, want 3", n)
@@ -228,54 +257,68 @@ func newReplayStore(t *testing.T, databaseURL string) *postgres.ReplayStore {
 	return postgres.NewReplayStore(newPool(t, databaseURL))
 }
 
-// laterDecoder also decodes records like "no. 17", which the decoder that parked them did not.
+// openLettersAfter returns the first batch of open dead letters of stream s that have a greater id than after.
+func openLettersAfter(t *testing.T, store replay.Store, after int64) []domain.DeadLetter {
+	t.Helper()
+	letters, err := store.Open(t.Context(), streamS, domain.DeadLetterSelection{All: true}, after, math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return letters
+}
+
+// laterDecoder decodes records such as "17" and "no.17". The earlier decoder, with which storePayloads stores records, rejects
+// "no.17".
 var laterDecoder = domaintest.LineDecoder{Accepts: "no."} //nolint:gochecknoglobals // a constant that Go cannot have
 
-// storePayloads claims stream s and commits a page of payloads, decoded by the earlier decoder.
+// storePayloads claims stream s and commits a page of payloads, decoded by the earlier decoder. Then it releases the stream.
 func storePayloads(t *testing.T, databaseURL string, payloads ...string) {
 	t.Helper()
 	store := newStore(t, databaseURL)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	at, err := store.Claim(t.Context(), streamS, sourceURL)
-	for domain.KindOf(err) == domain.Fenced { // the server needs a moment to notice that the last runner is gone
+	checkpoint, err := store.Claim(t.Context(), streamS, sourceURL)
+	for domain.KindOf(err) == domain.Fenced { // the server has not noticed yet that the last runner is gone
 		<-tick.C
-		at, err = store.Claim(t.Context(), streamS, sourceURL)
+		checkpoint, err = store.Claim(t.Context(), streamS, sourceURL)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	storeNextPayloads(t, store, at, payloads...)
+	storeNextPayloads(t, store, checkpoint, payloads...)
 	store.Close()
 }
 
 // storeNextPayloads commits a page of payloads and returns the checkpoint.
-func storeNextPayloads(t *testing.T, store domain.EventStore, at domain.Checkpoint, payloads ...string) domain.Checkpoint {
+func storeNextPayloads(t *testing.T, store domain.EventStore, checkpoint domain.Checkpoint, payloads ...string) domain.Checkpoint {
 	t.Helper()
 	page := domain.Page{Next: "next", Receipt: domain.Receipt{FetchedAt: time.Now()}}
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	decoded, err := domain.FetchedPage{From: at.Position, To: at.After(page), Page: page}.Decode(t.Context(), domaintest.LineDecoder{})
+	fetched := domain.FetchedPage{From: checkpoint.Position, To: checkpoint.After(page), Page: page}
+	decoded, err := fetched.Decode(t.Context(), domaintest.LineDecoder{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	decoded.MaxParked = decoded.Received
-	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{decoded}})
+	res, err := store.Commit(t.Context(), batchOf(checkpoint, decoded))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res.Checkpoint
 }
 
-// undecodedPayloads returns two payloads for each number: one that only laterDecoder decodes, and one that no decoder does.
-func undecodedPayloads(from, to int) (payloads []string) {
-	for n := from; n <= to; n++ {
+// undecodedPayloads returns two payloads for each number from first to last. Only laterDecoder decodes the first of the two. No
+// decoder decodes the second.
+func undecodedPayloads(first, last int) (payloads []string) {
+	for n := first; n <= last; n++ {
 		payloads = append(payloads, fmt.Sprintf("no.%d", n), fmt.Sprintf("never %d", n))
 	}
 	return payloads
 }
 
+// replayAll replays the open dead letters of stream s.
 func replayAll(ctx context.Context, store replay.Store, decoder domain.Decoder) (replay.Report, error) {
 	return replay.New(store, decoder, noObserver{}, replay.Options{
 		Stream: streamS, Letters: domain.DeadLetterSelection{All: true},
@@ -292,26 +335,29 @@ func (noObserver) Waiting(retry.Wait) {}
 
 func (noObserver) Replayed(replay.Report) {}
 
-// checkLedger tests that all that replays write adds up: by SQL that is independent of verify, and by verify.
+// checkLedger checks that the counts in the ledger agree with the events and the dead letters. It uses an inspection as verify
+// does, and SQL statements that do not depend on the code of the inspection.
 func checkLedger(t *testing.T, databaseURL string) {
 	t.Helper()
 	if differences := describe(inspect(t.Context(), t, databaseURL)); differences != "" {
-		t.Errorf("got differences\n%s", differences)
+		t.Errorf("inspection: got differences\n%swant none", differences)
 	}
 	for what, query := range map[string]string{
-		"ledger rows with another number of events": `SELECT count(*) FROM pages p
+		"ledger rows whose count of inserted events is wrong": `SELECT count(*) FROM pages p
 			WHERE p.inserted <> (SELECT count(*) FROM events e WHERE e.page_id = p.id)`,
-		"replays with another number of dead letters": `SELECT count(*) FROM pages p WHERE p.kind = 'replay' AND
-			(p.inserted, p.duplicate) IS DISTINCT FROM (SELECT (count(*) FILTER (WHERE resolution = 'replayed'), count(*) FILTER (WHERE resolution = 'duplicate'))
+		"replays whose count of resolved dead letters is wrong": `SELECT count(*) FROM pages p WHERE p.kind = 'replay' AND
+			(p.inserted, p.duplicate) IS DISTINCT FROM
+			(SELECT (count(*) FILTER (WHERE resolution = 'replayed'), count(*) FILTER (WHERE resolution = 'duplicate'))
 			FROM dead_letters l WHERE l.resolved_page_id = p.id)`,
-		"replays that are not in the ledger": `SELECT (SELECT coalesce(sum(replays), 0) FROM dead_letters)
+		"replays of dead letters that the ledger does not count": `SELECT (SELECT coalesce(sum(replays), 0) FROM dead_letters)
 			- (SELECT coalesce(sum(received), 0) FROM pages WHERE kind = 'replay')`,
 		"checkpoints that are not the sum of their pages": `SELECT count(*) FROM checkpoints c
 			WHERE (c.seq, c.received, c.inserted, c.duplicate, c.parked)::text IS DISTINCT FROM
-			(SELECT (count(*), sum(received), sum(inserted), sum(duplicate), sum(parked))::text FROM pages p WHERE p.stream = c.stream AND p.kind = 'page')`,
-		"ledger rows out of the order of commits": `SELECT count(*) FROM
+			(SELECT (count(*), sum(received), sum(inserted), sum(duplicate), sum(parked))::text
+			FROM pages p WHERE p.stream = c.stream AND p.kind = 'page')`,
+		"ledger rows with a greater id than a row that was committed later": `SELECT count(*) FROM
 			(SELECT committed_at < lag(committed_at) OVER (ORDER BY id) AS earlier FROM pages) p WHERE p.earlier`,
-		"replays at no page's position": `SELECT count(*) FROM pages r WHERE r.kind = 'replay' AND (r.parent_seq <> 0 OR r.cursor_in <> '' OR
+		"replays that are not at the position of a page, or have a value that only pages have": `SELECT count(*) FROM pages r WHERE r.kind = 'replay' AND (r.parent_seq <> 0 OR r.cursor_in <> '' OR
 			r.cursor_out <> '' OR r.request_id <> '' OR r.requests <> 0 OR NOT EXISTS
 			(SELECT FROM pages p WHERE p.kind = 'page' AND (p.stream, p.seq, p.pass, p.position) = (r.stream, r.seq, r.pass, r.position)))`,
 	} {

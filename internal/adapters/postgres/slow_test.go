@@ -33,7 +33,7 @@ func TestSlowStoreInOwnSchema(t *testing.T) {
 // TestSlowPageOfRefusedRecords parks a page of which PostgreSQL refuses every event.
 func TestSlowPageOfRefusedRecords(t *testing.T) {
 	t.Parallel()
-	newDistantPage(t, func(int) bool { return true }).checkParked(t, 5000)
+	newDistantPage(t, func(int) bool { return true }).checkParked(t, distantSize)
 }
 
 // TestSlowVanishedMachine drops all packets between the runner that holds the lock and the server, as if the runner's machine had

@@ -28,56 +28,52 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestCheckpointWaitsForOpenTransaction tests I4: after a COMMIT without an answer the transaction may still be open, and only
-// its result tells whether it was committed. Another session changes the checkpoint's row as such a commit would.
+// TestCheckpointWaitsForOpenTransaction checks that Checkpoint waits for a transaction that has changed the checkpoint, and then
+// returns the result (invariant I4, see package domain). Such a transaction can exist after a COMMIT whose answer was lost. In
+// this test another session begins the transaction.
 func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		end string
-		seq int64
-	}{
-		"that commits":    {"COMMIT", 1},
-		"that rolls back": {"ROLLBACK", 0},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for end, wantSeq := range map[string]int64{"COMMIT": 1, "ROLLBACK": 0} {
+		t.Run(end, func(t *testing.T) {
 			t.Parallel()
 			databaseURL := pgtest.Database(t)
-			store, at := claimStore(t, pgtest.WithParam(t, databaseURL, "application_name", "reader"))
-			open, err := pgx.Connect(t.Context(), databaseURL)
+			store, checkpoint := claimStore(t, pgtest.WithParam(t, databaseURL, "application_name", "reader"))
+			other, err := pgx.Connect(t.Context(), databaseURL)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer open.Close(t.Context()) //nolint:errcheck // a test's connection
-			if _, err := open.Exec(t.Context(), "BEGIN; UPDATE checkpoints SET seq = 1"); err != nil {
+			defer other.Close(t.Context()) //nolint:errcheck // a test's connection
+			if _, err := other.Exec(t.Context(), "BEGIN; UPDATE checkpoints SET seq = 1"); err != nil {
 				t.Fatal(err)
 			}
 			type answer struct {
-				at  domain.Checkpoint
-				err error
+				checkpoint domain.Checkpoint
+				err        error
 			}
 			answers := make(chan answer, 1)
 			go func() {
-				durable, err := store.Checkpoint(t.Context(), at.Stream)
+				durable, err := store.Checkpoint(t.Context(), checkpoint.Stream)
 				answers <- answer{durable, err}
 			}()
 			waitForLock(t, databaseURL, "reader", 1)
 			if len(answers) > 0 {
-				t.Fatalf("Checkpoint did not wait: got %+v", <-answers)
+				t.Fatalf("Checkpoint did not wait for the transaction: got %+v", <-answers)
 			}
-			if _, err := open.Exec(t.Context(), tt.end); err != nil {
+			if _, err := other.Exec(t.Context(), end); err != nil {
 				t.Fatal(err)
 			}
-			if got := <-answers; got.err != nil || got.at.Seq != tt.seq || got.at.Epoch != at.Epoch {
-				t.Errorf("got %+v, %v, want seq %d", got.at, got.err, tt.seq)
+			got := <-answers
+			if got.err != nil || got.checkpoint.Seq != wantSeq || got.checkpoint.Epoch != checkpoint.Epoch {
+				t.Errorf("got checkpoint %+v, %v, want seq %d and epoch %d", got.checkpoint, got.err, wantSeq, checkpoint.Epoch)
 			}
 		})
 	}
 }
 
-// storeUnderTest returns what the conformance suites need of the database.
+// storeUnderTest returns the functions with which the checks of package domaintest use the database.
 func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	t.Helper()
-	names := map[domain.EventStore]string{}
+	names := map[domain.EventStore]string{} // the application name of each store's connections
 	var conn *pgx.Conn
 	query := func(ctx context.Context, sql string) (pgx.Rows, error) {
 		if conn == nil {
@@ -124,19 +120,20 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 			return events, err
 		},
 		Letters: func(ctx context.Context) ([]domain.DeadLetter, error) {
-			rows, err := query(ctx, `SELECT id, key, page_id, index_in_page, reason, field, detail, coalesce(event_id, '00000000-0000-0000-0000-000000000000'),
-				payload, seen, others, replays, parked_at, resolved_at, coalesce(resolution, ''), coalesce(resolved_why, ''), coalesce(resolved_page_id, 0)
+			rows, err := query(ctx, `SELECT id, key, page_id, index_in_page, reason, field, detail,
+				coalesce(event_id, '00000000-0000-0000-0000-000000000000'), payload, seen, others, replays, parked_at,
+				resolved_at, coalesce(resolution, ''), coalesce(resolved_why, ''), coalesce(resolved_page_id, 0)
 				FROM dead_letters ORDER BY id`)
 			if err != nil {
 				return nil, err
 			}
 			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l domain.DeadLetter, err error) {
 				var resolved domain.Resolution
-				var at *time.Time
+				var resolvedAt *time.Time
 				err = row.Scan(&l.ID, &l.Key, &l.PageID, &l.Index, &l.Why.Reason, &l.Why.Field, &l.Why.Detail, &l.Why.ID,
-					&l.Payload, &l.Seen, &l.Others, &l.Replays, &l.ParkedAt, &at, &resolved.How, &resolved.Why, &resolved.PageID)
-				if at != nil {
-					resolved.At = *at
+					&l.Payload, &l.Seen, &l.Others, &l.Replays, &l.ParkedAt, &resolvedAt, &resolved.How, &resolved.Why, &resolved.PageID)
+				if resolvedAt != nil {
+					resolved.At = *resolvedAt
 					l.Resolved = &resolved
 				}
 				return l, err
@@ -149,10 +146,10 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 				return nil, err
 			}
 			return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r domaintest.LedgerRow, err error) {
-				t := &r.Counts
+				counts := &r.Counts
 				var idsHash []byte
 				err = row.Scan(&r.Kind, &r.Stream, &r.Pass, &r.Seq, &r.ParentSeq, &r.Position, &r.CursorIn, &r.CursorOut,
-					&t.Received, &t.Inserted, &t.Duplicate, &t.Parked, &r.TraceID, &idsHash, &r.EndAccepted)
+					&counts.Received, &counts.Inserted, &counts.Duplicate, &counts.Parked, &r.TraceID, &idsHash, &r.EndAccepted)
 				r.IDsHash = string(idsHash)
 				return r, err
 			})
@@ -160,7 +157,8 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 	}
 }
 
-// A backup is a copy of the tables in another schema of the database. restoreTables also sets the ids of pages back.
+// copyTables makes a backup: it copies the tables to another schema of the database. restoreTables restores the backup. It also
+// sets the sequence of page ids back, as the restore of a real backup does.
 const (
 	copyTables = `CREATE SCHEMA backup;
 		CREATE TABLE backup.checkpoints AS TABLE checkpoints; CREATE TABLE backup.pages AS TABLE pages;
@@ -173,12 +171,13 @@ const (
 		SELECT setval(pg_get_serial_sequence('pages', 'id'), 1 + (SELECT coalesce(max(id), 0) FROM pages), false)`
 )
 
-// streamS is the stream of most tests, and sourceURL what it reads from.
+// streamS is the stream of most tests.
 var streamS = domain.StreamID{Source: "s"}
 
+// sourceURL is the URL that the streams of the tests read from.
 const sourceURL = "https://api.example"
 
-// newStore returns the store of another runner.
+// newStore returns a store with a pool of its own, as a new runner has it. The test's end closes both.
 func newStore(t *testing.T, databaseURL string) *postgres.Store {
 	t.Helper()
 	pool, err := postgres.Open(t.Context(), databaseURL, domain.StreamID{Source: "test"})
@@ -193,7 +192,10 @@ func newStore(t *testing.T, databaseURL string) *postgres.Store {
 	return store
 }
 
-// newPool returns a pool for a runner of stream s.
+// applicationOfS is the application name of the connections in a pool of newPool.
+const applicationOfS = "pawl/s"
+
+// newPool returns a pool for stream s. The test's end closes it.
 func newPool(t *testing.T, databaseURL string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := postgres.Open(t.Context(), databaseURL, streamS)
@@ -204,7 +206,8 @@ func newPool(t *testing.T, databaseURL string) *pgxpool.Pool {
 	return pool
 }
 
-// closePool closes a pool. It fails the test if a connection is still in use, for example because a rollback is missing.
+// closePool closes a pool. It fails the test if a connection is still in use after 10 s, for example because a transaction was
+// never rolled back.
 func closePool(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	closed := make(chan struct{})
@@ -215,7 +218,7 @@ func closePool(t *testing.T, pool *pgxpool.Pool) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		t.Errorf("the pool does not close: %d of its connections are still in use", pool.Stat().AcquiredConns())
+		t.Errorf("the pool does not close: got %d connections in use, want 0", pool.Stat().AcquiredConns())
 	}
 }
 
@@ -223,31 +226,44 @@ func closePool(t *testing.T, pool *pgxpool.Pool) {
 func claimStore(t *testing.T, databaseURL string) (*postgres.Store, domain.Checkpoint) {
 	t.Helper()
 	store := newStore(t, databaseURL)
-	at, err := store.Claim(t.Context(), streamS, sourceURL)
+	checkpoint, err := store.Claim(t.Context(), streamS, sourceURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store, at
+	return store, checkpoint
 }
 
-// commitFirst claims stream s and commits one page.
+// commitFirst claims stream s and commits one page, see commitNext.
 func commitFirst(t *testing.T, databaseURL string, page domain.DecodedPage) domain.CommitResult {
 	t.Helper()
-	store, at := claimStore(t, databaseURL)
-	return commitNext(t, store, at, page)
+	store, checkpoint := claimStore(t, databaseURL)
+	return commitNext(t, store, checkpoint, page)
 }
 
-// commitNext commits one more page, in a pass of its own: a page may not repeat another one of its pass.
-func commitNext(t *testing.T, store domain.EventStore, at domain.Checkpoint, page domain.DecodedPage) domain.CommitResult {
+// commitNext commits the page's events and rejects as the only page of the next pass. It sets the other fields of the page. The
+// page needs a pass of its own because a test may commit the same page twice, which is an error within one pass.
+func commitNext(t *testing.T, store domain.EventStore, checkpoint domain.Checkpoint, page domain.DecodedPage) domain.CommitResult {
 	t.Helper()
-	page.From, page.To, page.Receipt.FetchedAt = at.NextPass(), at.NextPass(), time.Now()
+	page.From, page.To, page.Receipt.FetchedAt = checkpoint.NextPass(), checkpoint.NextPass(), time.Now()
 	page.Received = len(page.Events) + len(page.Rejects)
 	page.MaxParked = page.Received
-	res, err := store.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{page}})
+	res, err := store.Commit(t.Context(), batchOf(checkpoint, page))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res
+}
+
+// batchOf returns a batch that continues at the checkpoint.
+func batchOf(checkpoint domain.Checkpoint, pages ...domain.DecodedPage) domain.Batch {
+	return domain.Batch{At: checkpoint, Pages: pages}
+}
+
+// emptyPage returns a page without records at the checkpoint's position. The position after the page is the same.
+func emptyPage(checkpoint domain.Checkpoint) domain.DecodedPage {
+	return domain.DecodedPage{
+		From: checkpoint.Position, To: checkpoint.Position, Receipt: domain.Receipt{FetchedAt: time.Now()},
+	}
 }
 
 // readDeadLetters returns all dead letters in order of id.
@@ -260,11 +276,11 @@ func readDeadLetters(t *testing.T, databaseURL string) []domain.DeadLetter {
 	return letters
 }
 
-// terminateSessions ends the server side of an application's connections, as an administrator would.
+// terminateSessions ends the server processes of an application's connections. It waits up to 5 s until they have ended.
 func terminateSessions(t *testing.T, databaseURL, application string) {
 	t.Helper()
-	pgtest.Exec(t, databaseURL,
-		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+application+"'")
+	pgtest.Exec(t, databaseURL, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name = '`+application+"'")
 }
 
 // isInvalid reports whether err is of kind Invalid and its text contains text.
@@ -272,7 +288,7 @@ func isInvalid(err error, text string) bool {
 	return domain.KindOf(err) == domain.Invalid && strings.Contains(err.Error(), text)
 }
 
-// waitForLock returns when n sessions of the application wait for a lock.
+// waitForLock waits until n sessions of the application wait for a lock.
 func waitForLock(t *testing.T, databaseURL, application string, n int) {
 	t.Helper()
 	query := fmt.Sprintf(`SELECT count(*) = %d FROM pg_stat_activity
@@ -282,8 +298,8 @@ func waitForLock(t *testing.T, databaseURL, application string, n int) {
 	})
 }
 
-// lockRows runs a statement that locks something, and holds the lock until unlock is called or the test ends.
-func lockRows(t *testing.T, databaseURL, sql string) (unlock func()) {
+// holdLock runs a statement that locks rows or a table. It holds the lock until unlock is called or the test ends.
+func holdLock(t *testing.T, databaseURL, sql string) (unlock func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), databaseURL)
 	if err != nil {
