@@ -145,7 +145,7 @@ func TestRejectLimitCountsNewLetters(t *testing.T) {
 			}
 			res, err := store.Commit(t.Context(), batchOf(checkpoint, page))
 			if domain.KindOf(err) != tt.wantKind {
-				t.Errorf("got %v, want an error of kind %s", err, tt.wantKind)
+				t.Errorf("got %v, want kind %s", err, tt.wantKind)
 			}
 			if res.Counts != tt.want {
 				t.Errorf("got counts %+v, want %+v", res.Counts, tt.want)

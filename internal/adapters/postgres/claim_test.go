@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
@@ -17,29 +16,37 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestClaimReportsHolder tests that a second runner learns from the age of the holder's last statement whether the holder is
-// alive.
+// TestClaimReportsHolder checks that Claim reports whether the runner that holds the stream is alive. Claim decides this by the
+// age of the last statement on the connection of the holder.
 func TestClaimReportsHolder(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	claimStore(t, databaseURL)
+	// This role may not see the sessions of other roles.
 	role := "blind_" + strings.ReplaceAll(pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()::text"), "-", "_")
 	pgtest.Exec(t, databaseURL, "CREATE ROLE "+role)
 	t.Cleanup(func() { pgtest.Exec(t, databaseURL, "DROP ROLE "+role) })
+	holderPID := strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, selectHolderPID))
 	tests := []struct {
-		name    string
-		url     string
-		silence time.Duration
-		want    domain.Holder
-		remedy  domain.Remedy
-		hint    string
+		name       string
+		url        string
+		silence    time.Duration // the age of the last statement from which the holder counts as silent
+		want       domain.Holder
+		wantRemedy domain.Remedy // 0 if there is none
+		wantHint   string        // a part of the hint
 	}{
-		{"ran a statement", databaseURL, time.Hour, domain.HolderAlive, domain.OtherStream, ""},
 		{
-			"silent", databaseURL, time.Nanosecond, domain.HolderSilent, 0,
-			"pg_terminate_backend(" + strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, selectHolderPID)) + ")",
+			name: "holder ran a statement", url: databaseURL, silence: time.Hour,
+			want: domain.HolderAlive, wantRemedy: domain.OtherStream,
 		},
-		{"not visible to this role", pgtest.WithParam(t, databaseURL, "role", role), time.Nanosecond, domain.HolderUnknown, domain.OtherStream, ""},
+		{
+			name: "silent holder", url: databaseURL, silence: time.Nanosecond,
+			want: domain.HolderSilent, wantHint: "pg_terminate_backend(" + holderPID + ")",
+		},
+		{
+			name: "holder not visible to this role", url: pgtest.WithParam(t, databaseURL, "role", role), silence: time.Nanosecond,
+			want: domain.HolderUnknown, wantRemedy: domain.OtherStream,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,14 +59,17 @@ func TestClaimReportsHolder(t *testing.T) {
 			if got := domain.AsError(err).Holder; got != tt.want {
 				t.Errorf("got holder %d, want %d", got, tt.want)
 			}
-			if hint := domain.HintOf(err); domain.RemedyOf(err) != tt.remedy || !strings.Contains(hint, tt.hint) {
-				t.Errorf("got remedy %d and hint %q, want %d and %q", domain.RemedyOf(err), hint, tt.remedy, tt.hint)
+			if got := domain.RemedyOf(err); got != tt.wantRemedy {
+				t.Errorf("got remedy %d, want %d", got, tt.wantRemedy)
+			}
+			if got := domain.HintOf(err); !strings.Contains(got, tt.wantHint) {
+				t.Errorf("got hint %q, want %q in it", got, tt.wantHint)
 			}
 		})
 	}
 }
 
-// TestLockIntervals tests that a living runner never looks silent.
+// TestLockIntervals checks that a holder counts as silent only after it has missed two heartbeats.
 func TestLockIntervals(t *testing.T) {
 	t.Parallel()
 	if heartbeat, silence := postgres.NewStore(nil).Intervals(); heartbeat != 5*time.Second || silence != 10*time.Second {
@@ -67,8 +77,8 @@ func TestLockIntervals(t *testing.T) {
 	}
 }
 
-// TestLockHeartbeat tests that the holder runs statements, also after it has claimed the stream again, and stops when it is
-// closed.
+// TestLockHeartbeat checks that the holder of the lock runs a statement at each heartbeat. It must do so after every claim, and it
+// must release the lock when its store is closed.
 func TestLockHeartbeat(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -78,47 +88,49 @@ func TestLockHeartbeat(t *testing.T) {
 		if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
 			t.Fatal(err)
 		}
-		const hasBeaten = "SELECT query = 'SELECT 1' AND state = 'idle' FROM pg_stat_activity WHERE pid = (" + selectHolderPID + ")"
-		pgtest.Eventually(t, "a heartbeat", func() bool { return pgtest.QueryOne[bool](t, databaseURL, hasBeaten) })
+		const ranHeartbeat = "SELECT query = 'SELECT 1' AND state = 'idle' FROM pg_stat_activity WHERE pid = (" + selectHolderPID + ")"
+		pgtest.Eventually(t, "a heartbeat", func() bool { return pgtest.QueryOne[bool](t, databaseURL, ranHeartbeat) })
 	}
 	store.Close()
 	pgtest.Eventually(t, "the lock is free", func() bool {
-		return pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM ("+selectHolderPID+") AS h") == 0
+		return pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM ("+selectHolderPID+") AS holders") == 0
 	})
 }
 
-// TestClaimBehindPooler tests that token and epoch alone fence the older runner where there is no session lock.
+// TestClaimBehindPooler checks that a second claim succeeds behind a connection pooler, where a store cannot hold a session lock,
+// and that the token and the epoch then fence the older runner.
 func TestClaimBehindPooler(t *testing.T) {
 	t.Parallel()
 	pooled := startProxy(t, pgtest.Database(t), servePooler)
 	older, checkpoint := claimStore(t, pooled)
 	claimStore(t, pooled)
-	page := domain.DecodedPage{From: checkpoint.Position, To: checkpoint.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := older.Commit(t.Context(), batchOf(checkpoint, page))
+	_, err := older.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint)))
 	if domain.KindOf(err) != domain.Fenced {
-		t.Errorf("commit of the older claim: got %v, want Fenced", err)
+		t.Errorf("commit of the older runner: got %v, want Fenced", err)
 	}
 }
 
-// TestKeepaliveSettings tests the settings by which the server notices within half a minute that a client's machine is gone.
+// TestKeepaliveSettings checks the settings of the server's sockets. With them the server notices within half a minute that the
+// machine of a client has vanished. A setting in the URL has priority, and a connection behind a pooler gets no settings.
 func TestKeepaliveSettings(t *testing.T) {
 	t.Parallel()
-	const settings = `SELECT string_agg(current_setting(n), ' ') FROM unnest(ARRAY['tcp_keepalives_idle', 'tcp_keepalives_interval',
+	const readSettings = `SELECT string_agg(current_setting(n), ' ') FROM unnest(ARRAY['tcp_keepalives_idle', 'tcp_keepalives_interval',
 		'tcp_keepalives_count', 'tcp_user_timeout']) AS n`
 	database := pgtest.Database(t)
 	for name, tt := range map[string]struct{ url, want string }{
-		"a direct connection":       {database, "10 5 3 25000"},
+		"a direct connection":       {database, "10 5 3 25000"}, // 10 s + 3 probes at intervals of 5 s = 25,000 ms
 		"with a setting in the URL": {pgtest.WithParam(t, database, "tcp_keepalives_idle", "60"), "60 5 3 25000"},
-		"behind a pooler":           {startProxy(t, database, servePooler), pgtest.QueryOne[string](t, database, settings)},
+		"behind a pooler":           {startProxy(t, database, servePooler), pgtest.QueryOne[string](t, database, readSettings)},
 	} {
 		var got string
-		if err := newPool(t, tt.url).QueryRow(t.Context(), settings).Scan(&got); err != nil || got != tt.want {
-			t.Errorf("%s: got %s, want %s; %v", name, got, tt.want, err)
+		if err := newPool(t, tt.url).QueryRow(t.Context(), readSettings).Scan(&got); err != nil || got != tt.want {
+			t.Errorf("%s: got settings %s, %v, want %s", name, got, err, tt.want)
 		}
 	}
 }
 
-// TestLockKeepaliveTimer reads the keepalive timer of the server's socket for the connection that holds the lock.
+// TestLockKeepaliveTimer checks that the server's socket of the connection that holds the lock has an active keepalive timer. The
+// test reads the timer from the kernel.
 func TestLockKeepaliveTimer(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Local(t)
@@ -131,21 +143,22 @@ func TestLockKeepaliveTimer(t *testing.T) {
 	if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
 		t.Fatal(err)
 	}
-	client := pgtest.QueryOne[int](t, databaseURL, "SELECT client_port FROM pg_stat_activity WHERE pid = ("+selectHolderPID+")")
-	port, err := strconv.Atoi(u.Port())
+	clientPort := pgtest.QueryOne[int](t, databaseURL, "SELECT client_port FROM pg_stat_activity WHERE pid = ("+selectHolderPID+")")
+	serverPort, err := strconv.Atoi(u.Port())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, found := readKeepaliveTimer(t, port, client); !found {
+	if _, found := readKeepaliveTimer(t, serverPort, clientPort); !found {
 		t.Fatal("/proc/net/tcp does not have the server's sockets")
 	}
-	pgtest.Eventually(t, "the timer is active and below 10 s", func() bool {
-		left, _ := readKeepaliveTimer(t, port, client)
+	pgtest.Eventually(t, "the timer is active and sends the next probe within 10 s", func() bool {
+		left, _ := readKeepaliveTimer(t, serverPort, clientPort)
 		return left > 0 && left <= 10*time.Second
 	})
 }
 
-// TestClaimOverUnixSocket tests that the keepalive settings, which have no effect there, do no harm.
+// TestClaimOverUnixSocket checks that Claim works over a Unix socket. The keepalive settings have no effect there and must not
+// cause an error.
 func TestClaimOverUnixSocket(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -173,9 +186,9 @@ func TestClaimOverUnixSocket(t *testing.T) {
 const selectHolderPID = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-// readKeepaliveTimer reads from the kernel's table when a socket sends its next keepalive probe, 0 if another timer is active.
-// found reports whether the table has the socket.
-func readKeepaliveTimer(t *testing.T, local, remote int) (left time.Duration, found bool) {
+// readKeepaliveTimer reads from the kernel's table how long the socket with these ports waits until its next keepalive probe. left
+// is 0 if another timer is active. found reports whether the table has the socket.
+func readKeepaliveTimer(t *testing.T, localPort, remotePort int) (left time.Duration, found bool) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
@@ -183,23 +196,23 @@ func readKeepaliveTimer(t *testing.T, local, remote int) (left time.Duration, fo
 	}
 	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line) // the columns: sl local_address rem_address st queues tr:tm->when …
-		if len(fields) < 6 || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", local)) ||
-			!strings.HasSuffix(fields[2], fmt.Sprintf(":%04X", remote)) {
+		if len(fields) < 6 {
 			continue
 		}
-		timer, when, _ := strings.Cut(fields[5], ":")
-		ticks, err := hex.DecodeString(when)
+		localAddress, remoteAddress, timer := fields[1], fields[2], fields[5]
+		if !strings.HasSuffix(localAddress, fmt.Sprintf(":%04X", localPort)) ||
+			!strings.HasSuffix(remoteAddress, fmt.Sprintf(":%04X", remotePort)) {
+			continue
+		}
+		kind, when, _ := strings.Cut(timer, ":")
+		if kind != "02" { // 02 is the keepalive timer
+			return 0, true
+		}
+		ticks, err := strconv.ParseInt(when, 16, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if timer != "02" {
-			return 0, true
-		}
-		n := 0
-		for _, b := range ticks {
-			n = n<<8 | int(b)
-		}
-		return time.Duration(n) * 10 * time.Millisecond, true // a tick is 1/100 s
+		return time.Duration(ticks) * 10 * time.Millisecond, true // a tick is 1/100 s
 	}
 	return 0, false
 }

@@ -14,13 +14,14 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestCommitUnbalancedPage tests that a page whose counts do not add up is rolled back (I5).
+// TestCommitUnbalancedPage checks that Commit rolls back a page whose counts do not add up (invariant I5, see package domain).
 func TestCommitUnbalancedPage(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, checkpoint := claimStore(t, databaseURL)
-	lost := domain.DecodedPage{From: checkpoint.Position, To: checkpoint.Position, Received: 1, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	_, err := store.Commit(t.Context(), batchOf(checkpoint, lost))
+	page := emptyPage(checkpoint)
+	page.Received = 1 // a record that is neither an event nor a reject
+	_, err := store.Commit(t.Context(), batchOf(checkpoint, page))
 	if domain.KindOf(err) != domain.Unknown || !strings.Contains(err.Error(), "I5") {
 		t.Errorf("got %v, want an Unknown error that names I5", err)
 	}
@@ -29,8 +30,8 @@ func TestCommitUnbalancedPage(t *testing.T) {
 	}
 }
 
-// TestCommitSettings reads the settings inside a commit, in a database whose defaults would make it unsafe: not durable, without
-// time limits, and with another client encoding than UTF-8.
+// TestCommitSettings checks that Commit uses its own settings of the transaction and not the defaults of the database. With the
+// defaults of this test a commit would not be durable, would have no time limits and would not send its text as UTF-8.
 func TestCommitSettings(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -45,8 +46,7 @@ func TestCommitSettings(t *testing.T) {
 			RETURN NEW; END $$;
 		CREATE TRIGGER store_settings BEFORE INSERT ON pages FOR EACH ROW EXECUTE FUNCTION store_settings()`)
 	store, checkpoint := claimStore(t, pgtest.WithParam(t, databaseURL, "client_encoding", "SQL_ASCII"))
-	page := domain.DecodedPage{From: checkpoint.Position, To: checkpoint.Position, Receipt: domain.Receipt{FetchedAt: time.Now()}}
-	if _, err := store.Commit(t.Context(), batchOf(checkpoint, page)); err != nil {
+	if _, err := store.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint))); err != nil {
 		t.Fatal(err)
 	}
 	got := pgtest.QueryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
@@ -56,8 +56,8 @@ func TestCommitSettings(t *testing.T) {
 	}
 }
 
-// TestCommitLostAnswer tests that a COMMIT without an answer is Uncertain, and that the checkpoint then shows whether it was
-// carried out.
+// TestCommitLostAnswer checks that Commit returns an Uncertain error if the connection is lost before the answer to COMMIT. The
+// checkpoint must then show whether the server has carried out the COMMIT.
 func TestCommitLostAnswer(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -74,9 +74,9 @@ func TestCommitLostAnswer(t *testing.T) {
 			defer cancel()
 			c := &commitCutter{delivers: tt.delivers}
 			store, checkpoint := claimStore(t, startProxy(t, pgtest.Database(t), c.serve))
-			batch := domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{{
-				From: checkpoint.Position, To: checkpoint.After(domain.Page{Next: "c1"}), Receipt: domain.Receipt{FetchedAt: time.Now()},
-			}}}
+			page := emptyPage(checkpoint)
+			page.To = checkpoint.After(domain.Page{Next: "next-cursor"})
+			batch := batchOf(checkpoint, page)
 			c.armed.Store(true)
 			if _, err := store.Commit(ctx, batch); domain.KindOf(err) != domain.Uncertain {
 				t.Fatalf("got %v, want Uncertain", err)
@@ -85,20 +85,24 @@ func TestCommitLostAnswer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if committed := durable.Seq == batch.TargetSeq(); committed != tt.delivers || durable.Epoch != checkpoint.Epoch {
-				t.Fatalf("committed: got %t, want %t: %+v", committed, tt.delivers, durable)
+			wantSeq := checkpoint.Seq
+			if tt.delivers {
+				wantSeq = batch.TargetSeq()
+			}
+			if durable.Seq != wantSeq || durable.Epoch != checkpoint.Epoch {
+				t.Fatalf("got checkpoint %+v, want seq %d and epoch %d", durable, wantSeq, checkpoint.Epoch)
 			}
 			if !tt.delivers {
 				if _, err := store.Commit(ctx, batch); err != nil {
-					t.Errorf("second commit of the batch: %v", err)
+					t.Errorf("second commit of the batch: got %v, want no error", err)
 				}
 			}
 		})
 	}
 }
 
-// TestCommitRepeatedConflict tests that a conflict is recognised when its values are written in another way, and with other
-// settings of the server's time zone and date style.
+// TestCommitRepeatedConflict checks that Commit recognises a conflict that it has parked before. The values of the second conflict
+// are equal to those of the first but have another text, and the server has another time zone and date style meanwhile.
 func TestCommitRepeatedConflict(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -108,21 +112,22 @@ func TestCommitRepeatedConflict(t *testing.T) {
 	e.Extra = []byte(`{"a":1,"b":[2]}`)
 	res = commitNext(t, store, res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
 	if res.Counts.Parked != 1 {
-		t.Fatalf("got %+v, want 1 parked", res.Counts)
+		t.Fatalf("first conflict: got counts %+v, want 1 parked", res.Counts)
 	}
 	pgtest.Exec(t, databaseURL, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET timezone = "Etc/GMT-9"';
 		EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET datestyle = "German"'; END $$`)
-	e.Extra = []byte(`{ "b" : [ 2 ], "a" : 1 }`)
+	e.Extra = []byte(`{ "b" : [ 2 ], "a" : 1 }`) // the same JSON value as before
 	res = commitNext(t, newStore(t, databaseURL), res.Checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e, e}})
 	if want := (domain.Counts{Received: 2, Duplicate: 2}); res.Counts != want {
-		t.Errorf("got %+v, want %+v", res.Counts, want)
+		t.Errorf("repeated conflict: got counts %+v, want %+v", res.Counts, want)
 	}
 	if l := readDeadLetters(t, databaseURL); len(l) != 1 || l[0].Seen != 3 || l[0].Why.Field != "extra" {
 		t.Errorf("got dead letters %+v, want one, seen 3 times, with field extra", l)
 	}
 }
 
-// TestCommitConflictColumns tests that a conflict in each column has a dead letter of its own, which names the column.
+// TestCommitConflictColumns checks that an event that differs from the stored event in one column is parked, for each column. The
+// dead letter must name the column.
 func TestCommitConflictColumns(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -141,28 +146,31 @@ func TestCommitConflictColumns(t *testing.T) {
 		{"browser", func(e *domain.Event, n int) { e.Browser = strconv.Itoa(n) }},
 		{"extra", func(e *domain.Event, n int) { e.Extra = fmt.Appendf(nil, `{"other":%d}`, n) }},
 	}
-	originals := makeManyEvents(t, 2) // two, because only MaxOpenDeadLetters of an event may be open
+	// Each column gets two conflicts. They are of two events, because one event may have only MaxOpenDeadLetters open letters.
+	originals := makeManyEvents(t, 2)
 	events := slices.Clone(originals)
+	var wantColumns []string
 	for _, c := range changes {
-		for n := range 2 {
-			e := originals[n]
+		for n, e := range originals {
 			c.change(&e.Event, n+1)
 			e.Record.Index = len(events)
 			events = append(events, e)
+			wantColumns = append(wantColumns, c.column)
 		}
 	}
 	res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: events})
-	if want := (domain.Counts{Received: int64(len(events)), Inserted: 2, Parked: int64(len(events) - 2)}); res.Counts != want {
-		t.Fatalf("got %+v, want %+v", res.Counts, want)
+	if want := (domain.Counts{Received: int64(len(events)), Inserted: 2, Parked: int64(len(wantColumns))}); res.Counts != want {
+		t.Fatalf("got counts %+v, want %+v", res.Counts, want)
 	}
 	for i, l := range readDeadLetters(t, databaseURL) {
-		if want := changes[i/2].column; l.Why.Field != want || l.Why.Reason != domain.ReasonConflict {
-			t.Errorf("got %+v, want a conflict in %s", l.Why, want)
+		if l.Why.Field != wantColumns[i] || l.Why.Reason != domain.ReasonConflict {
+			t.Errorf("dead letter %d: got %+v, want a conflict in %s", l.ID, l.Why, wantColumns[i])
 		}
 	}
 }
 
-// TestPageIDsAfterSequenceSetBack tests that the ids of ledger rows continue after the greatest one, for pages and replays.
+// TestPageIDsAfterSequenceSetBack checks that a new row of the ledger gets a greater id than all rows before, even if the sequence
+// of the ids was set back. The row is a page or a replay.
 func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -184,13 +192,14 @@ func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 	if _, err := postgres.NewReplayStore(newPool(t, databaseURL)).Replay(t.Context(), replay); err != nil {
 		t.Fatal(err)
 	}
-	const order = "SELECT string_agg(kind || ' ' || seq, ', ' ORDER BY id) FROM pages"
-	if got, want := pgtest.QueryOne[string](t, databaseURL, order), "page 1, page 2, page 3, page 4, page 5, replay 5"; got != want {
-		t.Errorf("got ledger rows %s, want %s", got, want)
+	const rowsByID = "SELECT string_agg(kind || ' ' || seq, ', ' ORDER BY id) FROM pages"
+	if got, want := pgtest.QueryOne[string](t, databaseURL, rowsByID), "page 1, page 2, page 3, page 4, page 5, replay 5"; got != want {
+		t.Errorf("got ledger rows %q in order of id, want %q", got, want)
 	}
 }
 
-// TestDeadLetterIDsAfterSequenceSetBack tests that a page with records to park is stored although the next ids are taken.
+// TestDeadLetterIDsAfterSequenceSetBack checks that a new dead letter gets a greater id than all letters before, even if the
+// sequence of the ids was set back.
 func TestDeadLetterIDsAfterSequenceSetBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -202,8 +211,8 @@ func TestDeadLetterIDsAfterSequenceSetBack(t *testing.T) {
 		reject := domain.Reject{Record: domain.Record{Payload: []byte{byte('a' + i)}}, Why: domain.Rejection{Reason: "r"}}
 		checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
 	}
-	const order = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
-	if got, want := pgtest.QueryOne[string](t, databaseURL, order), "a b c d e"; got != want {
-		t.Errorf("got dead letters %q, want %q", got, want)
+	const payloadsByID = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
+	if got, want := pgtest.QueryOne[string](t, databaseURL, payloadsByID), "a b c d e"; got != want {
+		t.Errorf("got dead letters %q in order of id, want %q", got, want)
 	}
 }

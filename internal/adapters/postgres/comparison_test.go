@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 	"time"
@@ -11,15 +12,16 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestCompareColumns tests that a changed value in each column is a difference.
+// TestCompareColumns checks that Compare reports an event whose value differs from the stored value, for each column. The same
+// value with another text is no difference.
 func TestCompareColumns(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	storeTwoStreams(t, url)
+	storeTwoStreams(t, url) // stream s stores events 1 to 5
 	c := newComparison(t, url)
 	tests := []struct {
-		column string // that differs; empty if the value is the same, written in another way
-		change func(e *domain.Event)
+		columns string // the columns that differ, empty if no difference is expected
+		change  func(e *domain.Event)
 	}{
 		{"", func(*domain.Event) {}},
 		{"", func(e *domain.Event) { e.Properties = []byte(`{ "n" : 1.0 }`) }},
@@ -36,56 +38,60 @@ func TestCompareColumns(t *testing.T) {
 		{"type, extra", func(e *domain.Event) { e.Type, e.Extra = "", []byte(`{"a":null}`) }},
 	}
 	for _, tt := range tests {
-		changed := makeEvents(t, 1, 2)
-		tt.change(&changed[0].Event)
-		got := compare(t, c, changed...)
-		switch {
-		case tt.column == "" && len(got) == 0:
-		case tt.column != "" && len(got) == 1 && got[0] == domain.Difference{Event: changed[0].ID, What: "stored with another " + tt.column}:
-		default:
-			t.Errorf("%s: got %+v", tt.column, got)
+		returned := makeEvents(t, 1, 2) // the page that the API returns
+		tt.change(&returned[0].Event)
+		var want []domain.Difference
+		if tt.columns != "" {
+			want = []domain.Difference{{Event: returned[0].ID, What: "stored with another " + tt.columns}}
+		}
+		if got := compare(t, c, returned...); !slices.Equal(got, want) {
+			t.Errorf("changed columns %q: got differences %+v, want %+v", tt.columns, got, want)
 		}
 	}
 }
 
-// TestCompareMissing tests events that only the API returns, and events that only the database has.
+// TestCompareMissing checks that Compare reports an event that only the API returns, and that Unreturned reports the events that
+// only the database has.
 func TestCompareMissing(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	storeTwoStreams(t, url)
+	storeTwoStreams(t, url) // stream s stores events 1 to 5
 	c := newComparison(t, url)
-	unreturned := func() (ids []domain.EventID) {
+	checkUnreturned := func(when string, numbers ...uint64) {
+		t.Helper()
 		finding, err := c.Unreturned(t.Context(), streamS)
 		if err != nil || int(finding.Differences) != len(finding.Shown) || finding.Check != domain.CheckUnreturned {
-			t.Fatalf("got %+v, %v", finding, err)
+			t.Fatalf("%s: got finding %+v, %v, want all unreturned events in it", when, finding, err)
 		}
+		var got, want []domain.EventID
 		for _, d := range finding.Shown {
 			if d.PageID == 0 || d.Seq == 0 || d.Pass == 0 {
-				t.Errorf("got %+v, want a page", d)
+				t.Errorf("%s: got difference %+v, want one that names a page", when, d)
 			}
-			ids = append(ids, d.Event)
+			got = append(got, d.Event)
 		}
-		return ids
+		for _, n := range numbers {
+			want = append(want, domaintest.EventID(n))
+		}
+		slices.SortFunc(got, func(a, b domain.EventID) int { return bytes.Compare(a[:], b[:]) })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got unreturned events %s, want %s", when, got, want)
+		}
 	}
 	got := compare(t, c, makeEvents(t, 1, 77, 2)...)
-	if len(got) != 1 || got[0] != (domain.Difference{Event: domaintest.EventID(77), What: "neither stored nor parked"}) {
-		t.Errorf("an event that is not stored: got %+v", got)
+	want := []domain.Difference{{Event: domaintest.EventID(77), What: "neither stored nor parked"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("an event that is not stored: got differences %+v, want %+v", got, want)
 	}
-	if ids := unreturned(); len(ids) != 3 || ids[0] != domaintest.EventID(3) {
-		t.Errorf("got unreturned events %s, want 3", ids)
-	}
-	// A reject counts as returned, too. An event that is returned twice counts once.
+	checkUnreturned("after the first page", 3, 4, 5)
+	// The next page returns event 3 twice, and event 4 as a reject. Its second reject has no event id.
 	rejects := []domain.Reject{{Why: domain.Rejection{ID: domaintest.EventID(4)}}, {}}
 	if _, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: makeEvents(t, 3, 1, 3), Rejects: rejects}); err != nil {
 		t.Fatal(err)
 	}
-	if ids := unreturned(); len(ids) != 1 || ids[0] != domaintest.EventID(5) {
-		t.Errorf("got unreturned events %s, want 1", ids)
-	}
-	c.Begin()
-	if ids := unreturned(); len(ids) != 5 {
-		t.Errorf("after Begin: got unreturned events %s, want 5", ids)
-	}
+	checkUnreturned("after the second page", 5)
+	c.Begin() // begins another walk, which has returned no events yet
+	checkUnreturned("after Begin", 1, 2, 3, 4, 5)
 }
 
 func TestCompareEmptyPage(t *testing.T) {
@@ -95,20 +101,20 @@ func TestCompareEmptyPage(t *testing.T) {
 	}
 }
 
-// TestCompareAfterLostConnection tests that a comparison remembers what was returned when it loses its connection, and leaves
-// no temporary table.
+// TestCompareAfterLostConnection checks that a comparison still knows which events were returned after its connection is lost, and
+// that Unreturned leaves no temporary table.
 func TestCompareAfterLostConnection(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	storeTwoStreams(t, url)
+	storeTwoStreams(t, url) // stream s stores events 1 to 5
 	c := newComparison(t, url)
 	compare(t, c, makeEvents(t, 1, 2)...)
 	terminateSessions(t, url, applicationOfS)
-	retry := func(work func() error) {
+	retry := func(call func() error) {
 		t.Helper()
-		err := work()
-		for domain.KindOf(err) == domain.Transient { // until the pool drops the lost connection
-			err = work()
+		err := call()
+		for domain.KindOf(err) == domain.Transient { // the pool has not dropped the lost connection yet
+			err = call()
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -124,24 +130,25 @@ func TestCompareAfterLostConnection(t *testing.T) {
 		finding, err = c.Unreturned(t.Context(), streamS)
 		return err
 	})
-	if finding.Differences != 2 {
+	if finding.Differences != 2 { // events 4 and 5
 		t.Errorf("got %d unreturned events, want 2", finding.Differences)
 	}
 	if pgtest.QueryOne[int](t, url, "SELECT count(*) FROM pg_class WHERE relname = 'pawl_returned'") != 0 {
-		t.Error("got a temporary table, want none")
+		t.Error("got the temporary table pawl_returned, want none")
 	}
 }
 
+// TestCompareBehindPooler checks that a comparison works behind a connection pooler.
 func TestCompareBehindPooler(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	storeTwoStreams(t, url)
+	storeTwoStreams(t, url) // stream s stores events 1 to 5
 	c := newComparison(t, startProxy(t, url, servePooler))
 	if got := compare(t, c, makeEvents(t, 1, 2, 3, 4)...); len(got) != 0 {
 		t.Errorf("got %+v, want no differences", got)
 	}
 	if finding, err := c.Unreturned(t.Context(), streamS); err != nil || finding.Differences != 1 {
-		t.Errorf("got %+v, %v, want 1 difference", finding, err)
+		t.Errorf("got unreturned events %+v, %v, want 1 (event 5)", finding, err)
 	}
 }
 
@@ -150,6 +157,7 @@ func newComparison(t *testing.T, databaseURL string) *postgres.Comparison {
 	return postgres.NewComparison(newPool(t, databaseURL))
 }
 
+// compare compares a page with these events and returns all differences, those of missing events first.
 func compare(t *testing.T, c *postgres.Comparison, events ...domain.DecodedEvent) []domain.Difference {
 	t.Helper()
 	compared, err := c.Compare(t.Context(), streamS, domain.DecodedPage{Events: events})
