@@ -11,80 +11,107 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestCompareParkedRecords compares records of stream s of storeDeadLetters with what is stored of them.
+// TestCompareParkedRecords checks which differences Compare finds between a page and stream s of storeDeadLetters, which a test
+// may change before by SQL. Two records of the stream are parked and not stored: "5 \x00" (letter 4, open) and "2 colour"
+// (letter 5, discarded).
 func TestCompareParkedRecords(t *testing.T) {
 	t.Parallel()
-	const all = "1|3!|x|2|y|4|5 \x00|1|2 colour|3|x|6"
-	const stillOpen = "UPDATE dead_letters SET resolved_at = NULL, resolution = NULL, resolved_page_id = NULL, event_id = NULL WHERE id = 2;"
+	const (
+		all              = "1|3!|x|2|y|4|5 \x00|1|2 colour|3|x|6"
+		not2             = "2: stored with another extra\n"
+		not5             = "5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n"
+		reopenX          = "UPDATE dead_letters SET resolved_at = NULL, resolution = NULL, resolved_page_id = NULL, event_id = NULL WHERE id = 2;"
+		countOtherRecord = "UPDATE dead_letters SET others = 1 WHERE id = 4"
+	)
 	tests := []struct {
-		name, sql, records string
-		parked             int64
-		want               string
+		name       string
+		sql        string // changes the database
+		records    string // the payloads of the page, separated by "|"
+		decodesX   bool   // the page comes from a later decoder, which decodes the record "x"
+		wantParked int64
+		want       string // the differences, each with the number of its event
 	}{
-		{"as it was received", "", all, 2, ""}, // 5 is open, the conflict over 2 discarded
-		{"other values than stored and parked", "", "2 sound|6|4", 0, "2: stored with another extra\n"},
+		{name: "as received", records: all, wantParked: 2},
+		{name: "other values than stored and parked", records: "2 sound|6|4", want: not2},
 		{
-			"a resolved conflict", "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5", all, 1,
-			"2: stored with another extra\n",
+			name: "a resolved conflict", sql: "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5",
+			records: all, wantParked: 1, want: not2,
 		},
-		{"a conflict's letter is missing", "DELETE FROM dead_letters WHERE id = 5", all, 1, "2: stored with another extra\n"},
+		{name: "a conflict's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 5", records: all, wantParked: 1, want: not2},
 		{
-			"a refused event's letter is missing", "DELETE FROM dead_letters WHERE id = 4", all, 1,
-			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
-		},
-		{"a refused event, and one of its id that is not", "", "5|5 \x00", 1, "5: neither stored nor parked\n"},
-		{
-			"a letter without an id is missing", "DELETE FROM dead_letters WHERE id = 3", all, 2,
-			"record at index 4 is neither stored nor parked: not a number: \"y\"\n",
+			name: "a refused event's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 4",
+			records: all, wantParked: 1, want: not5,
 		},
 		{
-			"a letter is missing, but not its event", "DELETE FROM dead_letters WHERE id = 1", all, 2,
-			"3: record at index 1 is neither stored nor parked: marked: \n",
+			name:    "a refused event, and a record of the same event that PostgreSQL does not refuse",
+			records: "5|5 \x00", wantParked: 1, want: "5: neither stored nor parked\n",
 		},
 		{
-			"a letter and its event are missing", "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'", all, 2,
-			"3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n",
-		},
-		{"a superseded letter whose event is missing", "DELETE FROM events WHERE name = 'event_3'", all, 2, "3: neither stored nor parked\n"},
-		{
-			"a conflict with the key of an earlier version", "INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen) " +
-				"SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', p, sha256(p), 1 FROM (VALUES (4, 'conflict', '4 new'::bytea), (6, 'marked', '6 new')) AS l (n, r, p)",
-			"4 new|6 new", 1, "6: stored with another extra\n",
-		},
-		{"an open letter of a record that can be decoded now", stillOpen, "1|x", 1, ""},
-		{
-			"an earlier version's letter of the id with another record", "UPDATE dead_letters SET key = event_id::text WHERE id = 4",
-			"5 \x00|5 \x00\x00", 1, "5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+			name: "a letter without an event id is missing", sql: "DELETE FROM dead_letters WHERE id = 3",
+			records: all, wantParked: 2, want: "record at index 4 is neither stored nor parked: not a number: \"y\"\n",
 		},
 		{
-			"letters with other bytes", "UPDATE dead_letters SET payload = 'gone', payload_sha256 = sha256('gone') WHERE id <> 2", all, 0,
-			"3: dead letter 1 holds other bytes than the API returns\ndead letter 3 holds other bytes than the API returns\n" +
+			name: "a letter is missing, but not its event", sql: "DELETE FROM dead_letters WHERE id = 1",
+			records: all, wantParked: 2, want: "3: record at index 1 is neither stored nor parked: marked: \n",
+		},
+		{
+			name:    "a letter and its event are missing",
+			sql:     "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'",
+			records: all, wantParked: 2,
+			want: "3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n",
+		},
+		{
+			name: "a superseded letter whose event is missing", sql: "DELETE FROM events WHERE name = 'event_3'",
+			records: all, wantParked: 2, want: "3: neither stored nor parked\n",
+		},
+		{
+			name: "letters with the key of an earlier version: a conflict over event 4, and another reason for event 6",
+			sql: `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
+				SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', p, sha256(p), 1
+				FROM (VALUES (4, 'conflict', '4 new'::bytea), (6, 'marked', '6 new')) AS l (n, r, p)`,
+			records: "4 new|6 new", wantParked: 1, want: "6: stored with another extra\n",
+		},
+		{name: "an open letter of a record that a later decoder decodes", sql: reopenX, records: "1|x", decodesX: true, wantParked: 1},
+		{
+			name: "an earlier version's letter of the event, with another record", sql: "UPDATE dead_letters SET key = event_id::text WHERE id = 4",
+			records: "5 \x00|5 \x00\x00", wantParked: 1, want: not5,
+		},
+		{
+			name: "letters with other bytes", sql: "UPDATE dead_letters SET payload = 'gone', payload_sha256 = sha256('gone') WHERE id <> 2",
+			records: all,
+			want: "3: dead letter 1 holds other bytes than the API returns\ndead letter 3 holds other bytes than the API returns\n" +
 				"2: dead letter 5 holds other bytes than the API returns\n5: dead letter 4 holds other bytes than the API returns\n",
 		},
 		{
-			"letters with bytes that mean the same", "UPDATE dead_letters SET payload = payload || ' '", all, 2, "",
+			name: "letters with other bytes but the same content", sql: "UPDATE dead_letters SET payload = payload || ' '",
+			records: all, wantParked: 2,
 		},
 		{
-			"a record that was counted and not stored", "UPDATE dead_letters SET others = 1 WHERE id = 4", "5 colour\x00|5 \x00", 1, "",
+			name: "another record of the event, which its letter counts", sql: countOtherRecord,
+			records: "5 colour\x00|5 \x00", wantParked: 1,
 		},
 		{
-			"more records than were counted", "UPDATE dead_letters SET others = 1 WHERE id = 4", "5 colour\x00|5 \x00\x00|5 \x00", 1,
-			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+			name: "two other records of the event, of which its letter counts one", sql: countOtherRecord,
+			records: "5 colour\x00|5 \x00\x00|5 \x00", wantParked: 1, want: not5,
 		},
 		{
-			"a counted record of a stored event", "UPDATE dead_letters SET others = 1, event_id = (SELECT id FROM events WHERE name = 'event_6') WHERE id = 4", "6 colour", 0, "",
+			name:    "another record of a stored event, which its letter counts",
+			sql:     "UPDATE dead_letters SET others = 1, event_id = (SELECT id FROM events WHERE name = 'event_6') WHERE id = 4",
+			records: "6 colour",
 		},
 		{
-			"a record counted in a letter that is resolved", "UPDATE dead_letters SET others = 1 WHERE id = 5", "2 shade", 0, "2: stored with another extra\n",
+			name: "another record of the event, which a resolved letter counts", sql: "UPDATE dead_letters SET others = 1 WHERE id = 5",
+			records: "2 shade", want: not2,
 		},
 		{
-			"a missing event beside a letter that counts records",
-			"DELETE FROM events WHERE name = 'event_6'; UPDATE dead_letters SET others = 1, event_id = '7061776c-7465-7374-0000-000000000006' WHERE id = 4",
-			"6", 0, "6: neither stored nor parked\n",
+			name: "a missing event with a letter that counts another record",
+			sql: `DELETE FROM events WHERE name = 'event_6';
+				UPDATE dead_letters SET others = 1, event_id = '7061776c-7465-7374-0000-000000000006' WHERE id = 4`,
+			records: "6", want: "6: neither stored nor parked\n",
 		},
 		{
-			"a letter of another stream", "UPDATE dead_letters SET stream = 'other' WHERE id = 4", "4|5 \x00", 0,
-			"5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n",
+			name: "a letter of another stream", sql: "UPDATE dead_letters SET stream = 'other' WHERE id = 4",
+			records: "4|5 \x00", want: not5,
 		},
 	}
 	for _, tt := range tests {
@@ -94,49 +121,69 @@ func TestCompareParkedRecords(t *testing.T) {
 			storeDeadLetters(t, url)
 			pgtest.Exec(t, url, tt.sql)
 			page := decodePayloads(domain.Position{}, endCursor, strings.Split(tt.records, "|")...)
-			if tt.sql == stillOpen { // a later decoder decodes the record
-				event := makeEvents(t, 88)[0]
+			if tt.decodesX {
+				event := makeEvents(t, 88)[0] // the number does not matter, it must only be new
 				event.Record = page.Rejects[0].Record
 				page.Events, page.Rejects = append(page.Events, event), nil
 			}
 			compared, err := newComparison(t, url).Compare(t.Context(), streamS, page)
-			if err != nil || compared.Parked != tt.parked {
-				t.Errorf("got %d parked, %v, want %d", compared.Parked, err, tt.parked)
+			if err != nil || compared.Parked != tt.wantParked {
+				t.Errorf("got %d parked, %v, want %d", compared.Parked, err, tt.wantParked)
 			}
-			var got strings.Builder
-			for _, d := range slices.Concat(compared.Missing, compared.Differences) {
-				for n := range uint64(100) {
-					if n > 0 && d.Event == domaintest.EventID(n) {
-						fmt.Fprintf(&got, "%d: ", n)
-					}
-				}
-				fmt.Fprintln(&got, d.What)
-			}
-			if got.String() != tt.want {
-				t.Errorf("got:\n%swant:\n%s", &got, tt.want)
+			if got := describeDifferences(slices.Concat(compared.Missing, compared.Differences)); got != tt.want {
+				t.Errorf("got differences:\n%swant:\n%s", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestCompareNotKeptRecords tests that a dead letter accounts for no more records in one walk than it counts.
+// describeDifferences returns a line for each difference. It begins with the number of the event, if the event is known.
+func describeDifferences(differences []domain.Difference) string {
+	numbers := map[domain.EventID]int{}
+	for n := 1; n < 100; n++ {
+		numbers[domaintest.EventID(uint64(n))] = n
+	}
+	var text strings.Builder
+	for _, d := range differences {
+		if n, ok := numbers[d.Event]; ok {
+			fmt.Fprintf(&text, "%d: ", n)
+		}
+		fmt.Fprintln(&text, d.What)
+	}
+	return text.String()
+}
+
+// TestCompareNotKeptRecords checks that in one walk a dead letter accounts for only as many records as it counts. Such records are
+// counted and not kept. A further record of the event is a difference.
 func TestCompareNotKeptRecords(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	storeDeadLetters(t, url)
-	pgtest.Exec(t, url, "UPDATE dead_letters SET others = 2 WHERE id = 4")
+	pgtest.Exec(t, url, "UPDATE dead_letters SET others = 2 WHERE id = 4") // letter 4 is of event 5
 	c := newComparison(t, url)
 	for _, tt := range []struct {
-		record      string
-		differences int
-	}{{"5 a\x00", 0}, {"5 b\x00", 0}, {"5 c\x00", 1}} {
+		record          string
+		wantNotKept     int64
+		wantDifferences int
+	}{
+		{record: "5 a\x00", wantNotKept: 1},
+		{record: "5 b\x00", wantNotKept: 1},
+		{record: "5 c\x00", wantDifferences: 1},
+	} {
 		compared, err := c.Compare(t.Context(), streamS, decodePayloads(domain.Position{}, endCursor, tt.record))
-		if err != nil || len(compared.Differences)+len(compared.Missing) != tt.differences || compared.NotKept != int64(1-tt.differences) {
-			t.Errorf("%q: got %+v, %v, want %d differences", tt.record, compared, err, tt.differences)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if differences := slices.Concat(compared.Missing, compared.Differences); len(differences) != tt.wantDifferences {
+			t.Errorf("%q: got differences %+v, want %d", tt.record, differences, tt.wantDifferences)
+		}
+		if compared.NotKept != tt.wantNotKept {
+			t.Errorf("%q: got %d records not kept, want %d", tt.record, compared.NotKept, tt.wantNotKept)
 		}
 	}
-	c.Begin() // another walk
-	if compared, err := c.Compare(t.Context(), streamS, decodePayloads(domain.Position{}, endCursor, "5 c\x00")); err != nil || compared.NotKept != 1 {
-		t.Errorf("next walk: got %+v, %v, want 1 not kept", compared, err)
+	c.Begin() // starts another walk
+	compared, err := c.Compare(t.Context(), streamS, decodePayloads(domain.Position{}, endCursor, "5 c\x00"))
+	if err != nil || compared.NotKept != 1 {
+		t.Errorf("next walk: got %+v, %v, want 1 record not kept", compared, err)
 	}
 }

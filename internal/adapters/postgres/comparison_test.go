@@ -90,7 +90,7 @@ func TestCompareMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkUnreturned("after the second page", 5)
-	c.Begin() // begins another walk, which has returned no events yet
+	c.Begin() // forgets which events were returned
 	checkUnreturned("after Begin", 1, 2, 3, 4, 5)
 }
 
