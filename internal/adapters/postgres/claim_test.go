@@ -51,7 +51,7 @@ func TestClaimReportsHolder(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := postgres.NewStoreWith(newPool(t, tt.url), time.Hour, tt.silence)
+			store := postgres.NewStoreWithIntervals(newPool(t, tt.url), time.Hour, tt.silence)
 			_, err := store.Claim(t.Context(), streamS, sourceURL)
 			if domain.KindOf(err) != domain.Fenced {
 				t.Fatalf("got %v, want Fenced", err)
@@ -82,7 +82,7 @@ func TestLockIntervals(t *testing.T) {
 func TestLockHeartbeat(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store := postgres.NewStoreWith(newPool(t, databaseURL), 10*time.Millisecond, time.Hour)
+	store := postgres.NewStoreWithIntervals(newPool(t, databaseURL), 10*time.Millisecond, time.Hour)
 	defer store.Close()
 	for range 3 {
 		if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
@@ -138,7 +138,7 @@ func TestLockKeepaliveTimer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := postgres.NewStoreWith(newPool(t, databaseURL), time.Hour, time.Hour)
+	store := postgres.NewStoreWithIntervals(newPool(t, databaseURL), time.Hour, time.Hour)
 	defer store.Close()
 	if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
 		t.Fatal(err)

@@ -16,20 +16,21 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestStatementSize tests that a page of many bytes is sent in several statements, because pgx encodes a statement as a whole.
-// An ordinary page is sent in one.
+// TestStatementSize checks that an ordinary page is sent in one statement and a page of many bytes in several. The size of a
+// statement is limited because pgx encodes it as a whole in memory.
 func TestStatementSize(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name          string
-		events, bytes int // in the page, and of each event's properties
-		statements    int
+		name           string
+		events         int // the number of events in the page
+		bytes          int // the size of each event's properties
+		wantStatements int
 	}{
-		{"none", 0, 0, 0},
-		{"an ordinary page", 5000, 200, 1},
-		{"a page of the largest size", 5000, 3000, 4},
-		{"events too large to share a statement", 3, 3 << 20, 3},
-		{"an event larger than a statement", 1, 9 << 20, 1},
+		{name: "an empty page"},
+		{name: "an ordinary page", events: 5000, bytes: 200, wantStatements: 1},
+		{name: "a page of the maximum size", events: 5000, bytes: 3000, wantStatements: 4},
+		{name: "two events exceed a statement", events: 3, bytes: 3 << 20, wantStatements: 3},
+		{name: "an event exceeds a statement", events: 1, bytes: 9 << 20, wantStatements: 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,7 +50,7 @@ func TestStatementSize(t *testing.T) {
 			inserted, compared, parked := &sentStatements{}, &sentStatements{}, &sentStatements{}
 			w := writer{q: dbsqlc.New(inserted), progress: func() {}}
 			if n, _, err := w.insertEvents(t.Context(), events, nil); err != nil || n != int64(tt.events) {
-				t.Errorf("got %d inserted, %v, want %d", n, err, tt.events)
+				t.Errorf("got %d events inserted, %v, want %d", n, err, tt.events)
 			}
 			if _, err := findMismatches(t.Context(), dbsqlc.New(compared), events); err != nil {
 				t.Error(err)
@@ -58,13 +59,17 @@ func TestStatementSize(t *testing.T) {
 			if err := w.parkUnique(t.Context(), rejects, &parkResult{}); err != nil {
 				t.Error(err)
 			}
-			for what, sent := range map[string]*sentStatements{"inserted": inserted, "compared": compared, "parked": parked} {
-				if len(sent.bytes) != tt.statements || !slices.Equal(sent.ids, ids) {
-					t.Errorf("%s: got %d events in %d statements, want %d in %d", what, len(sent.ids), len(sent.bytes), tt.events, tt.statements)
+			maxBytes := max(maxStatementBytes, tt.bytes)
+			for what, sent := range map[string]*sentStatements{"insert": inserted, "compare": compared, "park": parked} {
+				if len(sent.bytes) != tt.wantStatements {
+					t.Errorf("%s: got %d statements, want %d", what, len(sent.bytes), tt.wantStatements)
+				}
+				if !slices.Equal(sent.ids, ids) {
+					t.Errorf("%s: got %d event ids, want the %d ids of the page in their order", what, len(sent.ids), len(ids))
 				}
 				for _, bytes := range sent.bytes {
-					if bytes > max(maxStatementBytes, tt.bytes) {
-						t.Errorf("%s: got a statement of %d bytes, want at most %d", what, bytes, max(maxStatementBytes, tt.bytes))
+					if bytes > maxBytes {
+						t.Errorf("%s: got a statement of %d bytes, want at most %d", what, bytes, maxBytes)
 					}
 				}
 			}
@@ -72,19 +77,19 @@ func TestStatementSize(t *testing.T) {
 	}
 }
 
-// sentStatements is a dbsqlc.DBTX that records the statements and answers each without rows.
+// sentStatements is a dbsqlc.DBTX that records the arguments of the statements. It does not send them. Each query returns no rows.
 type sentStatements struct {
-	ids   []domain.EventID
-	bytes []int // of each statement
+	ids   []domain.EventID // the event ids of all statements
+	bytes []int            // the size of the JSON values and payloads of each statement
 }
 
-// record adds a statement and returns its number of events.
+// record records the arguments of a statement and returns its number of events.
 func (s *sentStatements) record(args []any) (events int) {
 	bytes := 0
 	for _, arg := range args {
 		switch arg := arg.(type) {
 		case []domain.UUID:
-			if events == 0 {
+			if events == 0 { // the first argument of UUIDs has the event ids, later ones have session ids and user ids
 				s.ids = append(s.ids, arg...)
 				events = len(arg)
 			}
@@ -102,7 +107,7 @@ func (s *sentStatements) record(args []any) (events int) {
 	return events
 }
 
-// Exec implements dbsqlc.DBTX. It answers that each event was inserted.
+// Exec implements dbsqlc.DBTX. Its result says that each event was inserted.
 func (s *sentStatements) Exec(_ context.Context, _ string, args ...any) (pgconn.CommandTag, error) {
 	return pgconn.NewCommandTag(fmt.Sprintf("INSERT 0 %d", s.record(args))), nil
 }
@@ -116,7 +121,7 @@ func (s *sentStatements) Query(_ context.Context, _ string, args ...any) (pgx.Ro
 // QueryRow implements dbsqlc.DBTX.
 func (s *sentStatements) QueryRow(context.Context, string, ...any) pgx.Row { return noRows{} }
 
-// noRows is an answer without rows.
+// noRows is the result of a query, without rows.
 type noRows struct{ pgx.Rows }
 
 // Next implements pgx.Rows.

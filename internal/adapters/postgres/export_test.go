@@ -6,16 +6,16 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// NewInventoryWithTimeout returns an inventory with another time limit for each check.
+// NewInventoryWithTimeout returns an inventory whose checks have this time limit each.
 func NewInventoryWithTimeout(pool *pgxpool.Pool, timeout time.Duration) *Inventory {
 	return &Inventory{pool, timeout}
 }
 
-// NewStoreWith returns a store with other intervals: heartbeat between the statements of the lock's connection, and silence after
-// which another runner counts as silent.
-func NewStoreWith(pool *pgxpool.Pool, heartbeat, silence time.Duration) *Store {
+// NewStoreWithIntervals returns a store with other intervals. heartbeat is the time between two statements on the connection that
+// holds the lock. If the last statement of another runner is older than silence, that runner counts as silent.
+func NewStoreWithIntervals(pool *pgxpool.Pool, heartbeat, silence time.Duration) *Store {
 	return &Store{pool: pool, heartbeat: heartbeat, silentAfter: silence}
 }
 
-// Intervals returns the intervals of the lock, see NewStoreWith.
+// Intervals returns the intervals of the store, see NewStoreWithIntervals.
 func (s *Store) Intervals() (heartbeat, silence time.Duration) { return s.heartbeat, s.silentAfter }

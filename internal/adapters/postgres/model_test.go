@@ -15,9 +15,9 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestStoreLikeModel commits random pages, several in one transaction. A few ids come as events, with other values, with values
-// that PostgreSQL refuses, and as rejects. It compares dead letters, ledger, checkpoint and events with those of the store in
-// memory, which handles one record after the other.
+// TestStoreLikeModel checks that the database stores the same as a model. The model is the store in memory, which handles one
+// record after the other. The test commits random pages to both, several in one transaction, and compares dead letters, ledger,
+// checkpoints and events.
 func TestStoreLikeModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
@@ -25,46 +25,49 @@ func TestStoreLikeModel(t *testing.T) {
 			t.Parallel()
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
 			tested := storeUnderTest(t, databaseURL)
-			pages := &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: 3}
-			runners := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")}
-			for range 30 {
-				runner := runners[pages.random.IntN(len(runners))]
-				chain := pages.chain(runner.checkpoint.Position)
-				runner.commit(t, chain)
-				checkSameLetters(t, tested, model, chain)
+			generator := newPageGenerator(seed)
+			pairs := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")}
+			const transactions = 30
+			for range transactions {
+				pair := pairs[generator.random.IntN(len(pairs))]
+				pages := generator.makePages(pair.checkpoint.Position)
+				pair.commit(t, pages)
+				checkSameLetters(t, tested, model, pages)
 			}
-			for _, runner := range runners {
-				durable, err := runner.store.Checkpoint(t.Context(), runner.checkpoint.Stream)
-				if err != nil || checkpointState(durable) != checkpointState(runner.modelCheckpoint) {
-					t.Errorf("got durable checkpoint\n%+v, %v, want\n%+v", checkpointState(durable), err, checkpointState(runner.modelCheckpoint))
+			for _, pair := range pairs {
+				durable, err := pair.store.Checkpoint(t.Context(), pair.checkpoint.Stream)
+				if got, want := stateOf(durable), stateOf(pair.modelCheckpoint); err != nil || got != want {
+					t.Errorf("got durable checkpoint\n%+v, %v, want\n%+v", got, err, want)
 				}
 			}
 			checkSameLedger(t, tested, model)
 			checkSameEvents(t, tested, model)
-			if inspection := inspect(t.Context(), t, databaseURL); describe(inspection) != "" {
-				t.Errorf("got differences:\n%s", describe(inspection))
+			if got := describe(inspect(t.Context(), t, databaseURL)); got != "" {
+				t.Errorf("got differences:\n%swant none", got)
 			}
 		})
 	}
 }
 
-// TestStoreLikeModelLargePages is TestStoreLikeModel with pages that take several statements.
+// TestStoreLikeModelLargePages checks the same as TestStoreLikeModel with pages whose rows take several statements.
 func TestStoreLikeModelLargePages(t *testing.T) {
 	t.Parallel()
 	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
 	tested := storeUnderTest(t, databaseURL)
-	pages := &pageGenerator{random: rand.New(rand.NewPCG(5, 0)), newest: 3, padding: 120 << 10}
-	runner := newStorePair(t, databaseURL, model, "s")
+	const seed = 5 // any seed
+	generator := newPageGenerator(seed)
+	generator.padding = 120 << 10 // 40 events of 120 KiB exceed the size of a statement
+	pair := newStorePair(t, databaseURL, model, "s")
 	for range 2 {
-		page := []domain.DecodedPage{pages.page(runner.checkpoint.Position, 40)}
-		runner.commit(t, page)
-		checkSameLetters(t, tested, model, page)
+		pages := []domain.DecodedPage{generator.makePage(pair.checkpoint.Position, manyRecords)}
+		pair.commit(t, pages)
+		checkSameLetters(t, tested, model, pages)
 	}
 	checkSameLedger(t, tested, model)
 	checkSameEvents(t, tested, model)
 }
 
-// A storePair does the same in a stream of the database and of the model.
+// A storePair is a stream in the database and the same stream in the model.
 type storePair struct {
 	store, model                domain.EventStore
 	checkpoint, modelCheckpoint domain.Checkpoint
@@ -82,25 +85,26 @@ func newStorePair(t *testing.T, databaseURL string, model *domaintest.MemDatabas
 	return p
 }
 
-// commit stores pages in one transaction and compares the results of both stores.
+// commit commits the pages to both stores, each in one transaction, and ends the test unless the results are the same.
 func (p *storePair) commit(t *testing.T, pages []domain.DecodedPage) {
 	t.Helper()
-	batch := func(checkpoint domain.Checkpoint) domain.Batch {
-		return domain.Batch{At: checkpoint, Pages: pages}
+	got, err := p.store.Commit(t.Context(), batchOf(p.checkpoint, pages...))
+	want, modelErr := p.model.Commit(t.Context(), batchOf(p.modelCheckpoint, pages...))
+	if err != nil || modelErr != nil {
+		t.Fatalf("got errors %v by the store and %v by the model, want none, for\n%s", err, modelErr, describePages(pages))
 	}
-	got, err := p.store.Commit(t.Context(), batch(p.checkpoint))
-	want, modelErr := p.model.Commit(t.Context(), batch(p.modelCheckpoint))
-	if err != nil || modelErr != nil || got.Counts != want.Counts {
-		t.Fatalf("got %+v, %v, want %+v, %v, for\n%s", got.Counts, err, want.Counts, modelErr, describePages(pages))
+	if got.Counts != want.Counts {
+		t.Fatalf("got counts %+v, want %+v, for\n%s", got.Counts, want.Counts, describePages(pages))
 	}
-	if got, want := checkpointState(got.Checkpoint), checkpointState(want.Checkpoint); got != want {
+	if got, want := stateOf(got.Checkpoint), stateOf(want.Checkpoint); got != want {
 		t.Fatalf("got checkpoint\n%+v\nwant\n%+v\nafter\n%s", got, want, describePages(pages))
 	}
 	p.checkpoint, p.modelCheckpoint = got.Checkpoint, want.Checkpoint
 }
 
-// checkpointState returns what a checkpoint says of the pages before it, in a comparable form.
-func checkpointState(checkpoint domain.Checkpoint) any {
+// stateOf returns the fields of a checkpoint that must be the same in both stores, in a comparable form. It omits the fields of
+// the claim.
+func stateOf(checkpoint domain.Checkpoint) any {
 	checkpoint.CursorExpiresAt = checkpoint.CursorExpiresAt.UTC()
 	return struct {
 		Seq         int64
@@ -110,7 +114,8 @@ func checkpointState(checkpoint domain.Checkpoint) any {
 	}{checkpoint.Seq, checkpoint.Position, checkpoint.Counts, checkpoint.LastEventAt.UTC()}
 }
 
-// checkSameLetters ends the test unless the database has the same dead letters as the model. pages is what was committed last.
+// checkSameLetters ends the test unless the database has the same dead letters as the model. pages are the pages of the last
+// commit.
 func checkSameLetters(t *testing.T, tested domaintest.StoreUnderTest, model *domaintest.MemDatabase, pages []domain.DecodedPage) {
 	t.Helper()
 	letters, err := tested.Letters(t.Context())
@@ -122,6 +127,7 @@ func checkSameLetters(t *testing.T, tested domaintest.StoreUnderTest, model *dom
 	}
 }
 
+// checkSameLedger checks that the database has the same ledger as the model.
 func checkSameLedger(t *testing.T, tested domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
 	t.Helper()
 	rows, err := tested.Ledger(t.Context())
@@ -136,6 +142,8 @@ func checkSameLedger(t *testing.T, tested domaintest.StoreUnderTest, model *doma
 	}
 }
 
+// checkSameEvents checks that the database has the same events as the model. It compares only the columns in which the events of
+// a pageGenerator differ.
 func checkSameEvents(t *testing.T, tested domaintest.StoreUnderTest, model *domaintest.MemDatabase) {
 	t.Helper()
 	events, err := tested.Events(t.Context())
@@ -149,87 +157,106 @@ func checkSameEvents(t *testing.T, tested domaintest.StoreUnderTest, model *doma
 	}
 }
 
-// A pageGenerator generates pages of records over four ids. The first record of each page has a new id, which replaces the
-// oldest of the four. Some pages have 40 records, because unstable sort functions are stable up to 12 elements.
+// A pageGenerator makes random pages. The first record of each page has a new event id. The other records have one of the four
+// newest ids, so that ids repeat within a page and between pages.
 type pageGenerator struct {
 	random  *rand.Rand
-	newest  uint64
-	padding int // bytes added to each event; ten times as many to each reject
+	newest  uint64 // the number of the newest event id
+	padding int    // the number of bytes added to each event; a reject gets ten times as many
 }
 
-// chain returns one to three pages that follow each other from at, sometimes from the head of a new pass.
-func (m *pageGenerator) chain(from domain.Position) []domain.DecodedPage {
+// recentIDs is the number of ids that the records of a page have.
+const recentIDs = 4
+
+// manyRecords is the size of a large page. It is so large because Go's unstable sort functions keep the order of up to 12 equal
+// elements, so that a smaller page would not show a wrong order.
+const manyRecords = 40
+
+func newPageGenerator(seed uint64) *pageGenerator {
+	return &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: recentIDs - 1}
+}
+
+// makePages returns one to three consecutive pages. The first one is at the position from, or at the head in the next pass.
+func (g *pageGenerator) makePages(from domain.Position) []domain.DecodedPage {
 	var pages []domain.DecodedPage
-	if m.random.IntN(8) == 0 {
+	if g.random.IntN(8) == 0 {
 		from = from.NextPass()
 	}
-	for range 1 + m.random.IntN(3) {
-		p := m.page(from, []int{0, 1 + m.random.IntN(6), 40}[m.random.IntN(3)])
-		pages, from = append(pages, p), p.To
+	for range 1 + g.random.IntN(3) {
+		records := 1 + g.random.IntN(6)
+		switch g.random.IntN(3) {
+		case 0:
+			records = 0
+		case 1:
+			records = manyRecords
+		}
+		page := g.makePage(from, records)
+		pages, from = append(pages, page), page.To
 	}
 	return pages
 }
 
-func (m *pageGenerator) page(from domain.Position, records int) domain.DecodedPage {
-	m.newest++
-	receipt := domain.Receipt{FetchedAt: time.Unix(int64(m.newest), 0), TraceID: strconv.FormatUint(m.newest, 10)}
-	p := domain.DecodedPage{
-		From: from, Received: records, MaxParked: records, Receipt: receipt,
-		To: from.After(domain.Page{
-			Records: make([]domain.Record, records), Next: domain.Cursor(fmt.Sprintf("behind page %d", m.newest)),
-			Total: domain.Total{N: m.random.Int64N(9999), Known: m.random.IntN(2) == 0}, ExpiresIn: time.Duration(m.random.IntN(3)) * time.Minute, Receipt: receipt,
-		}),
+func (g *pageGenerator) makePage(from domain.Position, records int) domain.DecodedPage {
+	g.newest++
+	receipt := domain.Receipt{FetchedAt: time.Unix(int64(g.newest), 0), TraceID: strconv.FormatUint(g.newest, 10)}
+	fetched := domain.Page{
+		Records:   make([]domain.Record, records),
+		Next:      domain.Cursor(fmt.Sprintf("cursor after page %d", g.newest)),
+		Total:     domain.Total{N: g.random.Int64N(9999), Known: g.random.IntN(2) == 0},
+		ExpiresIn: time.Duration(g.random.IntN(3)) * time.Minute,
+		Receipt:   receipt,
 	}
+	page := domain.DecodedPage{From: from, To: from.After(fetched), Received: records, MaxParked: records, Receipt: receipt}
 	for i := range records {
-		n := m.newest
+		n := g.newest
 		if i > 0 {
-			n += m.random.Uint64N(4)
-			n -= 3
+			n -= g.random.Uint64N(recentIDs)
 		}
-		m.add(&p, i, domaintest.EventID(n), n)
+		g.addRecord(&page, i, n)
 	}
-	return p
+	return page
 }
 
-// add adds a record with the id to the page: an event or a reject.
-func (m *pageGenerator) add(p *domain.DecodedPage, index int, id domain.EventID, n uint64) {
-	e := domain.Event{ID: id, Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
-	if m.padding > 0 {
-		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", m.padding) + `"}`)
+// addRecord adds a record of event n to the page. The record is a reject, or an event with one of three names or with a name that
+// PostgreSQL refuses.
+func (g *pageGenerator) addRecord(page *domain.DecodedPage, index int, n uint64) {
+	e := domain.Event{ID: domaintest.EventID(n), Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
+	if g.padding > 0 {
+		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", g.padding) + `"}`)
 	}
-	how := []string{"event", "event", "other", "third", "refused", "reject"}[m.random.IntN(6)]
-	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", m.random.Int32(), n, how)}
-	switch how {
+	kinds := []string{"event", "event", "other name", "third name", "refused", "reject"}
+	kind := kinds[g.random.IntN(len(kinds))]
+	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", g.random.Int32(), n, kind)}
+	switch kind {
 	case "reject":
-		why := domain.Rejection{Reason: how, Detail: how + strings.Repeat("x", 10*m.padding), ID: id}
-		p.Rejects = append(p.Rejects, domain.Reject{Record: record, Why: why})
+		why := domain.Rejection{Reason: kind, Detail: kind + strings.Repeat("x", 10*g.padding), ID: e.ID}
+		page.Rejects = append(page.Rejects, domain.Reject{Record: record, Why: why})
 		return
 	case "refused":
 		e.Name = "\x00"
-	case "event":
-	default:
-		e.Name = how
+	case "other name", "third name":
+		e.Name = kind
 	}
-	p.Events = append(p.Events, domain.DecodedEvent{Event: e, Record: record})
+	page.Events = append(page.Events, domain.DecodedEvent{Event: e, Record: record})
 }
 
-// describeLetters returns the dead letters as text, without what the two stores may name as they like: pages, and the values of
-// conflicts.
+// describeLetters returns the dead letters as text. It omits the values in which the two stores may differ: the ids of pages, and
+// the part of a conflict's key after the event id.
 func describeLetters(letters []domain.DeadLetter) []string {
 	var all []string
 	for _, l := range letters {
-		how := "open"
+		state := "open"
 		if l.Resolved != nil {
-			how = l.Resolved.How
+			state = l.Resolved.How
 		}
 		key, _, _ := strings.Cut(string(l.Key), " with ")
-		all = append(all, fmt.Sprintf("%s: %s, %s at %d, seen %d, %s", key, l.Why.Reason, l.Payload, l.Index, l.Seen, how))
+		all = append(all, fmt.Sprintf("%s: %s, %s at %d, seen %d, %s", key, l.Why.Reason, l.Payload, l.Index, l.Seen, state))
 	}
 	slices.Sort(all)
 	return all
 }
 
-// describePages returns the payloads of pages as text.
+// describePages returns the payloads of the pages as text, one page in a line.
 func describePages(pages []domain.DecodedPage) string {
 	var text strings.Builder
 	for _, p := range pages {

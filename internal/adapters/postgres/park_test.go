@@ -10,27 +10,31 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestParkInvalidText tests that a record is parked even if the text about it quotes bytes that PostgreSQL refuses.
+// TestParkInvalidText checks that a record is parked even if the field or the detail of its rejection has bytes that PostgreSQL
+// refuses in a text. Each such byte is replaced by U+FFFD.
 func TestParkInvalidText(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	why := domain.Rejection{Reason: "r", Field: "a\x00\xffb", Detail: "c\xc3\x00d"}
 	commitFirst(t, databaseURL, domain.DecodedPage{Rejects: []domain.Reject{{Record: domain.Record{Payload: []byte("x")}, Why: why}}})
-	if got := readDeadLetters(t, databaseURL)[0].Why; got.Field != "a\uFFFD\uFFFDb" || got.Detail != "c\uFFFD\uFFFDd" {
-		t.Errorf("got field %+q and detail %+q", got.Field, got.Detail)
+	const wantField, wantDetail = "a\uFFFD\uFFFDb", "c\uFFFD\uFFFDd"
+	if got := readDeadLetters(t, databaseURL)[0].Why; got.Field != wantField || got.Detail != wantDetail {
+		t.Errorf("got field %+q and detail %+q, want %+q and %+q", got.Field, got.Detail, wantField, wantDetail)
 	}
 	if pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE event_id IS NULL") != 1 {
-		t.Error("got an event id, want NULL for a record without one")
+		t.Error("got an event id for a rejection without an event id, want NULL")
 	}
 }
 
-// TestParkLegacyKeys tests dead letters of an earlier version, whose key is the id alone. Such a letter is the record's if it
-// has the record's bytes. Otherwise the record gets a dead letter of its own.
+// TestParkLegacyKeys checks how a record is parked if its event has a dead letter of an earlier version. The key of such a letter
+// is the event id alone. If the letter has the bytes of the record, the record is counted in it. Otherwise the record gets a dead
+// letter of its own.
 func TestParkLegacyKeys(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, checkpoint := claimStore(t, databaseURL)
-	page := func(payloads ...string) (page domain.DecodedPage) {
+	// pageOf returns a page of rejects, all with the id of event 7.
+	pageOf := func(payloads ...string) (page domain.DecodedPage) {
 		for i, payload := range payloads {
 			page.Rejects = append(page.Rejects, domain.Reject{
 				Record: domain.Record{Index: i, Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
@@ -38,27 +42,28 @@ func TestParkLegacyKeys(t *testing.T) {
 		}
 		return page
 	}
-	res := commitNext(t, store, checkpoint, page("first"))
+	res := commitNext(t, store, checkpoint, pageOf("first"))
 	pgtest.Exec(t, databaseURL, "UPDATE dead_letters SET key = event_id::text, seen = 2")
-	res = commitNext(t, store, res.Checkpoint, page("first", "second"))
+	res = commitNext(t, store, res.Checkpoint, pageOf("first", "second"))
 	if want := (domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); res.Counts != want {
-		t.Errorf("got %+v, want %+v", res.Counts, want)
+		t.Errorf("second page: got counts %+v, want %+v", res.Counts, want)
 	}
-	res = commitNext(t, store, res.Checkpoint, page("second", "first", "first"))
+	res = commitNext(t, store, res.Checkpoint, pageOf("second", "first", "first"))
 	if want := (domain.Counts{Received: 3, Duplicate: 3}); res.Counts != want {
-		t.Errorf("next page: got %+v, want %+v", res.Counts, want)
+		t.Errorf("third page: got counts %+v, want %+v", res.Counts, want)
 	}
-	var seen []string
+	var letters []string
 	for _, l := range readDeadLetters(t, databaseURL) {
-		seen = append(seen, fmt.Sprintf("%s %d", l.Payload, l.Seen))
+		letters = append(letters, fmt.Sprintf("%s seen %d", l.Payload, l.Seen))
 	}
-	if want := []string{"first 5", "second 2"}; !slices.Equal(seen, want) {
-		t.Errorf("got dead letters %q, want %q", seen, want)
+	// The letter of the first record began with seen = 2. The second and third page have the first record three times.
+	if want := []string{"first seen 5", "second seen 2"}; !slices.Equal(letters, want) {
+		t.Errorf("got dead letters %q, want %q", letters, want)
 	}
 }
 
-// TestParkRecordWithTwoLetters tests a record that also has a dead letter under the key of an earlier version. It is counted in
-// the letter with its own key.
+// TestParkRecordWithTwoLetters checks a record that has two dead letters, one with its own key and one with the key of an earlier
+// version. When the record is parked again, it must be counted in the letter with its own key.
 func TestParkRecordWithTwoLetters(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -72,8 +77,12 @@ func TestParkRecordWithTwoLetters(t *testing.T) {
 		SELECT stream, event_id::text, page_id, index_in_page, 'legacy', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)
 	commitNext(t, store, res.Checkpoint, page)
 	for _, l := range readDeadLetters(t, databaseURL) {
-		if want := map[string]int64{"r": 2, "legacy": 1}[l.Why.Reason]; l.Seen != want {
-			t.Errorf("dead letter with key %q: got seen %d, want %d", l.Key, l.Seen, want)
+		want := int64(2)
+		if l.Why.Reason == "legacy" {
+			want = 1
+		}
+		if l.Seen != want {
+			t.Errorf("dead letter with key %q: got seen %d times, want %d", l.Key, l.Seen, want)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,15 +13,15 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// startProxy starts a proxy and returns the database's URL through it. serve is called for each connection, with the address of
-// the database server.
-func startProxy(t *testing.T, databaseURL string, serve func(client net.Conn, server string)) string {
+// startProxy starts a proxy before the database server and returns the URL of the database through the proxy. The proxy calls
+// serve for each connection of a client, with the address of the server. The proxy stops when the test ends.
+func startProxy(t *testing.T, databaseURL string, serve func(client net.Conn, serverAddress string)) string {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := u.Host
+	serverAddress := u.Host
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -34,16 +33,17 @@ func startProxy(t *testing.T, databaseURL string, serve func(client net.Conn, se
 			if err != nil {
 				return
 			}
-			go serve(client, server)
+			go serve(client, serverAddress)
 		}
 	}()
 	u.Host = listener.Addr().String()
 	return u.String()
 }
 
-// servePooler behaves like a connection pooler: it reports a process id that is not the server's.
-func servePooler(client net.Conn, target string) {
-	server, err := (&net.Dialer{}).Dial("tcp", target)
+// servePooler behaves like a connection pooler in one respect. The process id that the client gets at the start of a connection
+// differs from the process id in the server.
+func servePooler(client net.Conn, serverAddress string) {
+	server, err := (&net.Dialer{}).Dial("tcp", serverAddress)
 	if err != nil {
 		_ = client.Close()
 		return
@@ -56,42 +56,47 @@ func servePooler(client net.Conn, target string) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
-		// BackendKeyData: 'K', length 12, process id, secret.
-		if start := strings.Index(string(buf[:n]), "K\x00\x00\x00\x0c"); start >= 0 && start+9 <= n {
-			buf[start+8] ^= 0xff
+		// The message BackendKeyData has the type 'K', four bytes with its length 12, four bytes with the process id, and the secret.
+		const processIDOffset, processIDSize = 5, 4
+		start := bytes.Index(buf[:n], []byte("K\x00\x00\x00\x0c"))
+		if start >= 0 && start+processIDOffset+processIDSize <= n {
+			buf[start+processIDOffset+processIDSize-1] ^= 0xff
 		}
-		if _, werr := client.Write(buf[:n]); err != nil || werr != nil {
+		if _, writeErr := client.Write(buf[:n]); err != nil || writeErr != nil {
 			return
 		}
 	}
 }
 
-// A commitCutter is a proxy that cuts the connection at the next COMMIT: before the server receives it, or, with delivers,
-// after the server has carried it out and before the client receives the answer.
+// A commitCutter is a proxy that cuts the connection at the next COMMIT, once armed is set. It cuts before the server receives the
+// COMMIT. If delivers is set, it cuts after the server has carried out the COMMIT and before the client receives the answer.
 type commitCutter struct {
 	armed    atomic.Bool
-	delivers bool // the COMMIT itself, not its answer
+	delivers bool // whether the server receives the COMMIT
 }
 
-func (c *commitCutter) serve(client net.Conn, target string) {
+func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 	defer client.Close() //nolint:errcheck // a test's connection
-	server, err := (&net.Dialer{}).Dial("tcp", target)
+	server, err := (&net.Dialer{}).Dial("tcp", serverAddress)
 	if err != nil {
 		return
 	}
 	defer server.Close() //nolint:errcheck // a test's connection
-	answers := make(chan struct{})
-	var swallowAnswer atomic.Bool
-	go func() {
-		defer client.Close() //nolint:errcheck // the server hung up, or is cut off
-		defer close(answers)
+	answersEnded := make(chan struct{})
+	var dropsAnswer atomic.Bool
+	go func() { // copies the answers of the server to the client
+		defer client.Close() //nolint:errcheck // a test's connection
+		defer close(answersEnded)
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := server.Read(buf)
-			if n > 0 && !swallowAnswer.Load() {
+			if n > 0 && dropsAnswer.Load() { // this is the answer to COMMIT
+				return
+			}
+			if n > 0 {
 				_, err = client.Write(buf[:n])
 			}
-			if err != nil || (n > 0 && swallowAnswer.Load()) { // the server has carried out the COMMIT
+			if err != nil {
 				return
 			}
 		}
@@ -106,21 +111,22 @@ func (c *commitCutter) serve(client net.Conn, target string) {
 		if cut && !c.delivers {
 			return
 		}
-		swallowAnswer.Store(cut)
+		dropsAnswer.Store(cut)
 		if _, err := io.Copy(server, bytes.NewReader(buf[:n])); err != nil {
 			return
 		}
 		if cut {
-			<-answers
+			<-answersEnded
 			return
 		}
 	}
 }
 
-// serveDistant passes on each chunk after a delay, as if the server was in another region, and counts what the client sends.
-func serveDistant(oneWay time.Duration, count *requestCounter) func(client net.Conn, target string) {
-	return func(client net.Conn, target string) {
-		server, err := (&net.Dialer{}).Dial("tcp", target)
+// serveDistant returns a function for startProxy. The proxy delays all data by oneWay in each direction, as if the server was in
+// another region, and counts the requests of the client.
+func serveDistant(oneWay time.Duration, count *requestCounter) func(client net.Conn, serverAddress string) {
+	return func(client net.Conn, serverAddress string) {
+		server, err := (&net.Dialer{}).Dial("tcp", serverAddress)
 		if err != nil {
 			_ = client.Close()
 			return
@@ -135,6 +141,7 @@ func serveDistant(oneWay time.Duration, count *requestCounter) func(client net.C
 	}
 }
 
+// copyDelayed copies data until from ends or to fails. Each chunk is written after the delay, and the next ones do not wait for it.
 func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	type chunk struct {
 		bytes []byte
@@ -161,12 +168,13 @@ func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	}
 }
 
-// A requestCounter counts what clients send to the server. The statements of a pipeline take one round trip.
+// A requestCounter counts the statements that clients send to the server, and their round trips. All statements of a pipeline
+// together take one round trip.
 type requestCounter struct{ statements, roundTrips atomic.Int64 }
 
-// read counts the messages of one connection until it ends.
+// read counts the messages of one connection until the connection ends.
 func (c *requestCounter) read(client *io.PipeReader) {
-	defer func() { _, _ = io.Copy(io.Discard, client) }() // pass the rest on without counting
+	defer func() { _, _ = io.Copy(io.Discard, client) }() // the writer of the pipe must never wait
 	backend := pgproto3.NewBackend(client, io.Discard)
 	for started := false; !started; {
 		message, err := backend.ReceiveStartupMessage()
@@ -175,7 +183,8 @@ func (c *requestCounter) read(client *io.PipeReader) {
 		}
 		_, started = message.(*pgproto3.StartupMessage)
 	}
-	if backend.SetAuthType(pgproto3.AuthTypeGSS) != nil { // lets the answers to an authentication request be any bytes
+	// With this type the backend accepts any bytes as the client's answers to the authentication requests.
+	if backend.SetAuthType(pgproto3.AuthTypeGSS) != nil {
 		return
 	}
 	for {
@@ -189,15 +198,16 @@ func (c *requestCounter) read(client *io.PipeReader) {
 			c.roundTrips.Add(1)
 		case *pgproto3.Execute:
 			c.statements.Add(1)
-		case *pgproto3.Bind: // of a prepared statement
+		case *pgproto3.Bind:
 			if m.PreparedStatement != "" {
 				c.roundTrips.Add(1)
 			}
-		case *pgproto3.Describe: // of a Prepare; one without a name precedes a pipeline, which takes a round trip too
-			if m.ObjectType == 'S' {
-				c.roundTrips.Add(1)
+		case *pgproto3.Describe:
+			if m.ObjectType != 'S' { // 'S' is a prepared statement
+				continue
 			}
-			if m.ObjectType == 'S' && m.Name == "" {
+			c.roundTrips.Add(1)
+			if m.Name == "" { // pgx executes an unnamed statement in another round trip, in a pipeline
 				c.roundTrips.Add(1)
 			}
 		}

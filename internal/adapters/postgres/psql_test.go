@@ -9,7 +9,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestPsqlEnviron checks which environment variables psql gets for a connection URL.
 func TestPsqlEnviron(t *testing.T) {
+	// pgx would read these variables of this process, too.
 	for _, name := range []string{"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE", "PGOPTIONS", "PGSERVICE"} {
 		t.Setenv(name, "")
 	}
@@ -23,11 +25,12 @@ func TestPsqlEnviron(t *testing.T) {
 			"PGDATABASE=events PGHOST=db.example PGPASSWORD=p's s PGPORT=6432 PGSSLMODE=require PGUSER=me",
 		},
 		{
-			"a schema of its own", "postgres://me:p@db.example/events?search_path=my%20own,public&sslmode=disable",
+			"a search_path with a space", "postgres://me:p@db.example/events?search_path=my%20own,public&sslmode=disable",
 			`PGDATABASE=events PGHOST=db.example PGOPTIONS=-c search_path=my\ own,public PGPASSWORD=p PGPORT=5432 PGSSLMODE=disable PGUSER=me`,
 		},
 		{
-			"settings that only pgx knows", "postgres://me:p@db.example/events?pool_max_conns=9&default_query_exec_mode=cache_describe&sslmode=disable",
+			"settings that only pgx knows",
+			"postgres://me:p@db.example/events?pool_max_conns=9&default_query_exec_mode=cache_describe&sslmode=disable",
 			"PGDATABASE=events PGHOST=db.example PGPASSWORD=p PGPORT=5432 PGSSLMODE=disable PGUSER=me",
 		},
 		{
@@ -48,11 +51,11 @@ func TestPsqlEnviron(t *testing.T) {
 	}
 	_, err := postgres.PsqlEnviron("postgres://me:hunter2@:x/")
 	if domain.KindOf(err) != domain.Invalid || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a malformed URL: got %v, want Invalid", err)
+		t.Errorf("a malformed URL: got %v, want Invalid without the password", err)
 	}
 }
 
-// splitPairs splits text at the spaces before the name of a variable.
+// splitPairs splits a list of NAME=value pairs. A value may have spaces, because each name begins with PG.
 func splitPairs(text string) []string {
 	return strings.Split(strings.ReplaceAll(text, " PG", "\x00PG"), "\x00")
 }

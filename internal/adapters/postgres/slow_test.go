@@ -17,7 +17,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestSlowStoreInOwnSchema runs the conformance suite where search_path names the schema, as beside another program's tables.
+// TestSlowStoreInOwnSchema runs the checks of TestStore in a database where pawl's tables are in a schema of their own. The
+// parameter search_path of the URL names the schema.
 func TestSlowStoreInOwnSchema(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
@@ -30,38 +31,38 @@ func TestSlowStoreInOwnSchema(t *testing.T) {
 	})
 }
 
-// TestSlowPageOfRefusedRecords parks a page of which PostgreSQL refuses every event.
+// TestSlowPageOfRefusedRecords checks that a page is parked as a whole if PostgreSQL refuses all of its events.
 func TestSlowPageOfRefusedRecords(t *testing.T) {
 	t.Parallel()
 	newDistantPage(t, func(int) bool { return true }).checkParked(t, distantSize)
 }
 
-// TestSlowVanishedMachine drops all packets between the runner that holds the lock and the server, as if the runner's machine had
-// lost its power. Half a minute later another runner must get the stream. Stopping a process would not show this, because its
-// kernel still answers.
+// TestSlowVanishedMachine checks that another runner gets the stream within a minute after the machine of its holder has vanished.
+// To simulate this, the test drops all packets between the server and the connection that holds the lock. It would not be enough
+// to stop a process, because its kernel would still answer the server.
 func TestSlowVanishedMachine(t *testing.T) {
 	t.Parallel()
 	iptables, err := osexec.LookPath("iptables")
 	if err != nil || os.Geteuid() != 0 {
 		t.Skip("dropping packets needs root and iptables")
 	}
-	databaseURL := pgtest.Local(t) // the proxy of a container's port would still answer
+	databaseURL := pgtest.Local(t) // a server in a container would be behind a proxy, which would still answer
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	claimStore(t, databaseURL)
-	client := strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, "SELECT client_port FROM pg_stat_activity WHERE pid = ("+selectHolderPID+")"))
-	ctx := context.WithoutCancel(t.Context()) // the clean-up needs it, too
+	clientPort := strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, "SELECT client_port FROM pg_stat_activity WHERE pid = ("+selectHolderPID+")"))
+	ctx := context.WithoutCancel(t.Context()) // the test's context ends before the clean-up
 	for _, rule := range [][]string{
-		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", client, "--dport", u.Port(), "-j", "DROP"},
-		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", u.Port(), "--dport", client, "-j", "DROP"},
+		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", clientPort, "--dport", u.Port(), "-j", "DROP"},
+		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", u.Port(), "--dport", clientPort, "-j", "DROP"},
 	} {
-		if out, err := osexec.CommandContext(ctx, iptables, append([]string{"-w", "-I"}, rule...)...).CombinedOutput(); err != nil {
+		if out, err := osexec.CommandContext(ctx, iptables, append([]string{"--wait", "--insert"}, rule...)...).CombinedOutput(); err != nil {
 			t.Skipf("iptables refuses a rule: %v, %s", err, out)
 		}
 		t.Cleanup(func() {
-			if out, err := osexec.CommandContext(ctx, iptables, append([]string{"-w", "-D"}, rule...)...).CombinedOutput(); err != nil {
+			if out, err := osexec.CommandContext(ctx, iptables, append([]string{"--wait", "--delete"}, rule...)...).CombinedOutput(); err != nil {
 				t.Errorf("rule %v was not deleted: %v, %s", rule, err, out)
 			}
 		})
@@ -81,7 +82,7 @@ func TestSlowVanishedMachine(t *testing.T) {
 		return true
 	})
 	if !silent {
-		t.Error("the vanished runner was never reported as silent")
+		t.Error("got no error that reports the vanished runner as silent, want at least one")
 	}
 	t.Logf("the stream was free after %s", time.Since(vanished).Round(time.Second))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// newVerifyUnderTest returns what the conformance suites of verify's ports need of the database.
+// newVerifyUnderTest returns the functions with which the checks of package domaintest use a new database.
 func newVerifyUnderTest(t *testing.T) domaintest.VerifyUnderTest {
 	t.Helper()
 	databaseURL := pgtest.Database(t)
