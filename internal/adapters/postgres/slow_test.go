@@ -52,7 +52,8 @@ func TestSlowVanishedMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	claimStore(t, databaseURL)
-	clientPort := strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, "SELECT client_port FROM pg_stat_activity WHERE pid = ("+selectHolderPID+")"))
+	const selectClientPort = "SELECT client_port FROM pg_stat_activity WHERE pid = (" + selectHolderPID + ")"
+	clientPort := strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, selectClientPort))
 	ctx := context.WithoutCancel(t.Context()) // the test's context ends before the clean-up
 	for _, rule := range [][]string{
 		{"OUTPUT", "-o", "lo", "-p", "tcp", "--sport", clientPort, "--dport", u.Port(), "-j", "DROP"},
