@@ -19,9 +19,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
+// TestUpTwice checks that Up migrates an empty database and that a second Up does nothing.
 func TestUpTwice(t *testing.T) {
 	t.Parallel()
-	const firstMigration = "_events_" // a part of its name
+	const firstMigration = "_events_" // a part of the name of its file
 	databaseURL := pgtest.Empty(t)
 	err := migrate.CheckSchema(t.Context(), databaseURL)
 	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), firstMigration) {
@@ -29,28 +30,29 @@ func TestUpTwice(t *testing.T) {
 	}
 	applied, err := migrate.Up(t.Context(), databaseURL)
 	if err != nil || len(applied) == 0 {
-		t.Fatalf("got %v, %v", applied, err)
+		t.Fatalf("first Up: got migrations %v, %v, want at least 1", applied, err)
 	}
-	again, err := migrate.Up(t.Context(), databaseURL)
-	if err != nil || len(again) != 0 {
-		t.Errorf("second call: got %v, %v, want none", again, err)
+	applied, err = migrate.Up(t.Context(), databaseURL)
+	if err != nil || len(applied) != 0 {
+		t.Errorf("second Up: got migrations %v, %v, want none", applied, err)
 	}
 	if err := migrate.CheckSchema(t.Context(), databaseURL); err != nil {
-		t.Errorf("CheckSchema of a migrated database: %v", err)
+		t.Errorf("CheckSchema of a migrated database: got %v, want no error", err)
 	}
 }
 
+// TestUpConcurrently checks that only one of several concurrent calls of Up applies the migrations and that none of them fails.
 func TestUpConcurrently(t *testing.T) {
 	t.Parallel()
-	// With search_path the processes also race to create the schema.
+	// With a search_path the calls also create the schema concurrently.
 	databaseURL := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
 	var group sync.WaitGroup
-	applied := make([]int, 6)
+	applied := make([]int, 6) // the number of migrations that each call applied
 	for i := range applied {
 		group.Go(func() {
 			names, err := migrate.Up(t.Context(), databaseURL)
 			if err != nil {
-				t.Errorf("process %d: %v", i, err)
+				t.Errorf("call %d: got %v, want no error", i, err)
 			}
 			applied[i] = len(names)
 		})
@@ -63,46 +65,54 @@ func TestUpConcurrently(t *testing.T) {
 		}
 	}
 	if migrated != 1 {
-		t.Errorf("got %d processes that migrated, want 1: %v", migrated, applied)
+		t.Errorf("got %d calls that applied migrations, want 1; numbers of migrations: %v", migrated, applied)
 	}
 }
 
-// TestUpSameAsDbmate runs the files of the folder with dbmate and dbmate's own PostgreSQL driver, and compares the schema with
-// that of Up.
+// TestUpSameAsDbmate checks that Up makes the same schema as dbmate does. The test runs dbmate, with its own PostgreSQL driver, on
+// the files in db/migrations.
 func TestUpSameAsDbmate(t *testing.T) {
 	t.Parallel()
-	theirs, ours := pgtest.WithParam(t, pgtest.Empty(t), "sslmode", "disable"), pgtest.Database(t)
-	mate := pgtest.Dbmate(t, theirs)
-	mate.FS, mate.MigrationsDir = nil, []string{filepath.Join("..", "..", "..", "..", "db", "migrations")}
-	if err := mate.Migrate(); err != nil {
+	dbmateURL, upURL := pgtest.WithParam(t, pgtest.Empty(t), "sslmode", "disable"), pgtest.Database(t)
+	db := pgtest.Dbmate(t, dbmateURL)
+	db.FS = nil // dbmate reads the files and not those embedded in pawl
+	db.MigrationsDir = []string{filepath.Join("..", "..", "..", "..", "db", "migrations")}
+	if err := db.Migrate(); err != nil {
 		t.Fatal(err)
 	}
-	if err := migrate.CheckSchema(t.Context(), theirs); err != nil {
-		t.Errorf("CheckSchema of the schema of dbmate: %v", err)
+	if err := migrate.CheckSchema(t.Context(), dbmateURL); err != nil {
+		t.Errorf("CheckSchema of the schema of dbmate: got %v, want no error", err)
 	}
 	const columns = `SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable, E'\n'
 		ORDER BY table_name, ordinal_position) FROM information_schema.columns WHERE table_schema = current_schema()`
-	got, want := pgtest.QueryOne[string](t, ours, columns), pgtest.QueryOne[string](t, theirs, columns)
-	if got != want || !strings.Contains(got, "events.id uuid NO") {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	got, want := pgtest.QueryOne[string](t, upURL, columns), pgtest.QueryOne[string](t, dbmateURL, columns)
+	if got != want {
+		t.Errorf("got columns\n%s\nwant\n%s", got, want)
+	}
+	if column := "events.id uuid NO"; !strings.Contains(got, column) {
+		t.Errorf("got columns\n%s\nwant %q among them", got, column)
 	}
 }
 
+// TestUpForeignObjects checks that Up refuses a database in which another program has an object with a name of pawl.
 func TestUpForeignObjects(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, sql string
-		want      string // in the error
+		want      string // a part of the error
 	}{
 		{"a foreign table named events", "CREATE TABLE events (id int)", "events"},
 		{"a foreign view named pages", "CREATE VIEW pages AS SELECT 1 AS id", "pages"},
 		{"a foreign table named drift", "CREATE TABLE drift (id int)", "drift"},
 		{"a foreign type named pages", "CREATE TYPE pages AS ENUM ('x')", "pages"},
 		{"a foreign index with a name of a migration", "CREATE TABLE x (id int); CREATE INDEX pages_stream_seq ON x (id)", "pages_stream_seq"},
-		{"another program's schema_migrations, keyed by file name", "CREATE TABLE schema_migrations (filename text)", "schema_migrations"},
-		{"another program's empty schema_migrations", "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)", "schema_migrations"},
+		{"another program's schema_migrations with file names", "CREATE TABLE schema_migrations (filename text)", "schema_migrations"},
 		{
-			"another program's schema_migrations",
+			"another program's empty schema_migrations",
+			"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)", "schema_migrations",
+		},
+		{
+			"another program's schema_migrations with a version",
 			"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20120101000000')",
 			"schema_migrations",
 		},
@@ -115,19 +125,20 @@ func TestUpForeignObjects(t *testing.T) {
 			_, err := migrate.Up(t.Context(), databaseURL)
 			if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), tt.want) ||
 				!strings.Contains(domain.HintOf(err), "search_path=pawl") {
-				t.Fatalf("got %v, hint %q, want Invalid", err, domain.HintOf(err))
+				t.Fatalf("got %v, hint %q, want Invalid that names %s, hint with search_path=pawl", err, domain.HintOf(err), tt.want)
 			}
 			if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM pg_class WHERE relname = 'checkpoints'"); n != 0 {
-				t.Error("got pawl's tables, want none")
+				t.Error("got the table checkpoints, want no table of pawl")
 			}
-			// With search_path=pawl, as the hint suggests, the migration succeeds although these objects exist.
+			// With search_path=pawl, as the hint suggests, Up must succeed although these objects exist.
 			if _, err := migrate.Up(t.Context(), pgtest.WithParam(t, databaseURL, "search_path", "pawl")); err != nil {
-				t.Errorf("with search_path=pawl: %v", err)
+				t.Errorf("Up with search_path=pawl: got %v, want no error", err)
 			}
 		})
 	}
 }
 
+// TestUpSearchPath checks that Up creates the first schema of search_path and puts the tables there.
 func TestUpSearchPath(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -136,7 +147,7 @@ func TestUpSearchPath(t *testing.T) {
 	} {
 		databaseURL := pgtest.Empty(t)
 		if _, err := migrate.Up(t.Context(), pgtest.WithParam(t, databaseURL, "search_path", path)); err != nil {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got %v, want no error", path, err)
 			continue
 		}
 		got := pgtest.QueryOne[string](t, databaseURL, `SELECT n.nspname::text FROM pg_class AS c
@@ -147,6 +158,7 @@ func TestUpSearchPath(t *testing.T) {
 	}
 }
 
+// TestUpOtherEncoding checks that Up refuses a database whose encoding is not UTF-8.
 func TestUpOtherEncoding(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Empty(t)
@@ -158,19 +170,24 @@ func TestUpOtherEncoding(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.Path = "/" + name
-	if _, err := migrate.Up(t.Context(), u.String()); domain.KindOf(err) != domain.Invalid ||
-		!strings.Contains(err.Error(), "SQL_ASCII") || !strings.Contains(domain.HintOf(err), "ENCODING 'UTF8'") {
-		t.Errorf("got %v, hint %q", err, domain.HintOf(err))
+	_, err = migrate.Up(t.Context(), u.String())
+	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "SQL_ASCII") {
+		t.Errorf("got %v, want Invalid that names SQL_ASCII", err)
+	}
+	if hint := domain.HintOf(err); !strings.Contains(hint, "ENCODING 'UTF8'") {
+		t.Errorf("got hint %q, want ENCODING 'UTF8' in it", hint)
 	}
 }
 
+// TestUpNewerSchema checks that Up and CheckSchema refuse a database that a newer version of pawl has migrated.
 func TestUpNewerSchema(t *testing.T) {
 	t.Parallel()
+	const newerMigration = "29991231235959"
 	databaseURL := pgtest.Database(t)
-	pgtest.Exec(t, databaseURL, "INSERT INTO schema_migrations VALUES ('29991231235959')")
+	pgtest.Exec(t, databaseURL, "INSERT INTO schema_migrations VALUES ('"+newerMigration+"')")
 	_, err := migrate.Up(t.Context(), databaseURL)
-	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "29991231235959") {
-		t.Errorf("Up: got %v, want Invalid", err)
+	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), newerMigration) {
+		t.Errorf("Up: got %v, want Invalid that names %s", err, newerMigration)
 	}
 	if err := migrate.CheckSchema(t.Context(), databaseURL); domain.KindOf(err) != domain.Invalid {
 		t.Errorf("CheckSchema: got %v, want Invalid", err)
@@ -185,43 +202,48 @@ func TestUpWithoutCreatePrivilege(t *testing.T) {
 	t.Cleanup(func() { pgtest.Exec(t, databaseURL, "DROP ROLE "+role) })
 	_, err := migrate.Up(t.Context(), pgtest.WithParam(t, databaseURL, "role", role))
 	if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "permission denied") {
-		t.Errorf("got %v, want Invalid", err)
+		t.Errorf("got %v, want Invalid with \"permission denied\"", err)
 	}
 }
 
+// TestUpUnreachableDatabase checks that the error for a server that cannot be reached names its address, but not the password.
 func TestUpUnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	_, err := migrate.Up(t.Context(), "postgres://user:hunter2@127.0.0.1:1/db")
 	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v, want Transient without the password", err)
+		t.Errorf("got %v, want Transient that names the address and not the password", err)
 	}
 	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("got an error of several lines: %q", err)
+		t.Errorf("got error %q, want one line", err)
 	}
 }
 
-// TestUpTableInUse tests that a migration does not wait long for a table that a backup reads for hours: it would block all later
-// users of the table.
+// TestUpTableInUse checks that Up does not wait long for a table that another program reads, for example a backup. A migration that
+// waits for a table blocks all later users of the table.
 func TestUpTableInUse(t *testing.T) {
 	t.Parallel()
 	databaseURL, release := olderSchemaWithReader(t)
 	_, err := upWithTimeout(t, databaseURL)
-	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "may be used by backup (process ") ||
-		!strings.Contains(err.Error(), "pages") || !strings.Contains(domain.HintOf(err), "pg_terminate_backend(") {
-		t.Errorf("with a reader: got %v, hint %q", err, domain.HintOf(err))
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "pages") ||
+		!strings.Contains(err.Error(), "may be used by backup (process ") {
+		t.Errorf("with a reader: got %v, want Transient that names the table and the reader", err)
+	}
+	if hint := domain.HintOf(err); !strings.Contains(hint, "pg_terminate_backend(") {
+		t.Errorf("with a reader: got hint %q, want pg_terminate_backend in it", hint)
 	}
 	release()
 	if applied, err := upWithTimeout(t, databaseURL); err != nil || len(applied) != 1 {
-		t.Errorf("without the reader: got %v, %v, want 1 migration", applied, err)
+		t.Errorf("without the reader: got migrations %v, %v, want 1", applied, err)
 	}
 }
 
-// TestUpStopped tests that a cancelled context ends the wait for a table, on the server too.
+// TestUpStopped checks that Up returns when its context is cancelled while it waits for a table, and that no session of the server
+// waits for the table after that.
 func TestUpStopped(t *testing.T) {
 	t.Parallel()
 	databaseURL, release := olderSchemaWithReader(t)
 	defer release()
-	const waiting = `SELECT count(*) FROM pg_stat_activity
+	const countWaiting = `SELECT count(*) FROM pg_stat_activity
 		WHERE datname = current_database() AND application_name = 'pawl/migrate' AND wait_event_type = 'Lock'`
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -230,17 +252,20 @@ func TestUpStopped(t *testing.T) {
 		_, err := migrate.Up(ctx, databaseURL)
 		done <- err
 	}()
-	pgtest.Eventually(t, "the migration waits for a table", func() bool { return pgtest.QueryOne[int](t, databaseURL, waiting) == 1 || len(done) == 1 })
+	pgtest.Eventually(t, "the migration waits for a table, or has ended", func() bool {
+		return pgtest.QueryOne[int](t, databaseURL, countWaiting) == 1 || len(done) == 1
+	})
 	stop()
 	if err := <-done; domain.KindOf(err) != domain.Stopped {
 		t.Errorf("got %v, want Stopped", err)
 	}
-	if n := pgtest.QueryOne[int](t, databaseURL, waiting); n != 0 {
+	if n := pgtest.QueryOne[int](t, databaseURL, countWaiting); n != 0 {
 		t.Errorf("got %d sessions that wait for the table, want 0", n)
 	}
 }
 
-// olderSchemaWithReader returns a database without the newest migration, and a session that reads its tables until release.
+// olderSchemaWithReader makes a database without the newest migration. A session with the application name "backup" reads its
+// tables until release is called or the test ends.
 func olderSchemaWithReader(t *testing.T) (databaseURL string, release func()) {
 	t.Helper()
 	databaseURL = pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
@@ -259,7 +284,7 @@ func olderSchemaWithReader(t *testing.T) (databaseURL string, release func()) {
 	return databaseURL, release
 }
 
-// upWithTimeout calls Up, and ends the test if it does not return.
+// upWithTimeout calls Up, and ends the test if Up does not return within a minute.
 func upWithTimeout(t *testing.T, databaseURL string) (applied []string, err error) {
 	t.Helper()
 	done := make(chan struct{})
@@ -270,7 +295,7 @@ func upWithTimeout(t *testing.T, databaseURL string) (applied []string, err erro
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		t.Fatal("the migration did not end within a minute")
+		t.Fatal("got no result of Up after a minute, want one")
 	}
 	return applied, err
 }

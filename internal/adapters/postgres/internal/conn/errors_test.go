@@ -16,6 +16,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestClassify checks the kind of an error, and that the classified error wraps its cause.
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	fenced := &domain.Error{Kind: domain.Fenced, Op: "advance", Err: errors.New("x")}
@@ -24,29 +25,30 @@ func TestClassify(t *testing.T) {
 		err  error
 		want domain.Kind
 	}{
-		{"classified already", fmt.Errorf("wrapped: %w", fenced), domain.Fenced},
+		{"an error with a kind", fmt.Errorf("wrapped: %w", fenced), domain.Fenced},
 		{"an answer with a SQLSTATE", &pgconn.PgError{Code: "53300"}, domain.Transient},
 		{"the server closed the connection", io.ErrUnexpectedEOF, domain.Transient},
-		{"reset", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, domain.Transient},
-		{"a closed connection", net.ErrClosed, domain.Transient},
-		{"our own time limit", context.DeadlineExceeded, domain.Transient},
-		{"the caller canceled", context.Canceled, domain.Stopped},
-		{"a certificate", &tls.CertificateVerificationError{Err: errors.New("expired")}, domain.Invalid},
-		{"a value pgx cannot encode", errors.New("unable to encode"), domain.Unknown},
+		{"a reset connection", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, domain.Transient},
+		{"we closed the connection", net.ErrClosed, domain.Transient},
+		{"a time limit of pawl", context.DeadlineExceeded, domain.Transient},
+		{"the caller cancelled the context", context.Canceled, domain.Stopped},
+		{"an expired certificate", &tls.CertificateVerificationError{Err: errors.New("expired")}, domain.Invalid},
+		{"a value that pgx cannot encode", errors.New("unable to encode"), domain.Unknown},
 	}
 	for _, tt := range tests {
 		if got := domain.KindOf(Classify("op", tt.err)); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
 		if !errors.Is(Classify("op", tt.err), tt.err) {
-			t.Errorf("%s: got an error without its cause", tt.name)
+			t.Errorf("%s: got an error that does not wrap its cause %v", tt.name, tt.err)
 		}
 	}
 	if Classify("op", nil) != nil || classifyCommit(nil) != nil {
-		t.Error("got an error for nil")
+		t.Error("got an error for nil, want nil")
 	}
 }
 
+// TestClassifyCommit checks that an error of COMMIT is Uncertain unless it is certain that the transaction was rolled back.
 func TestClassifyCommit(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -55,10 +57,10 @@ func TestClassifyCommit(t *testing.T) {
 		want domain.Kind
 	}{
 		{"refused by the server", &pgconn.PgError{Code: "40001", SeverityUnlocalized: "ERROR"}, domain.Transient},
-		{"rolled back instead", pgx.ErrTxCommitRollback, domain.Transient},
+		{"the server rolled back instead", pgx.ErrTxCommitRollback, domain.Transient},
 		{"the server shut down while committing", &pgconn.PgError{Code: "57P01", SeverityUnlocalized: "FATAL"}, domain.Uncertain},
-		{"connection lost", io.ErrUnexpectedEOF, domain.Uncertain},
-		{"time limit", context.DeadlineExceeded, domain.Uncertain},
+		{"a lost connection", io.ErrUnexpectedEOF, domain.Uncertain},
+		{"a time limit of pawl", context.DeadlineExceeded, domain.Uncertain},
 		{"an unknown error", errors.New("x"), domain.Uncertain},
 	}
 	for _, tt := range tests {
@@ -68,45 +70,50 @@ func TestClassifyCommit(t *testing.T) {
 	}
 }
 
-// TestClassifyServerError tests an internal error of the server, SQLSTATE class XX: the server's log explains it.
+// TestClassifyServerError checks that an internal error of the server (SQLSTATE class XX) is Transient. The hint must point to the
+// server's log, which explains the error.
 func TestClassifyServerError(t *testing.T) {
 	t.Parallel()
 	err := Classify("store page", &pgconn.PgError{Code: "XX002", Message: "index is corrupted"})
 	if domain.KindOf(err) != domain.Transient || !strings.Contains(domain.HintOf(err), "log") {
-		t.Errorf("got %s: %v, hint %q, want Transient", domain.KindOf(err), err, domain.HintOf(err))
+		t.Errorf("got %s: %v, hint %q, want Transient and a hint that names the log", domain.KindOf(err), err, domain.HintOf(err))
 	}
 }
 
+// TestClassifyText checks that the text of an error does not have the details of the server's answer, which may contain values.
 func TestClassifyText(t *testing.T) {
 	t.Parallel()
 	err := Classify("op", &pgconn.PgError{
 		Code: "23505", Message: "duplicate key", Detail: "Key (id)=(secret) already exists.", Where: "line\nbreak",
 	})
 	if got, want := err.Error(), "op: duplicate key (SQLSTATE 23505)"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("got text %q, want %q", got, want)
 	}
 }
 
 func TestClassifyLongText(t *testing.T) {
 	t.Parallel()
 	err := Classify("op", errors.New(strings.Repeat("ä", 100_000)))
-	if n := len(err.Error()); n > 500 {
-		t.Errorf("got an error of %d bytes, want at most 500", n)
+	const maxBytes = 500
+	if n := len(err.Error()); n > maxBytes {
+		t.Errorf("got an error text of %d bytes, want at most %d", n, maxBytes)
 	}
 }
 
-// TestSQLStateClasses tests every class of appendix A of the PostgreSQL manual, so that none is Unknown by accident.
+// TestSQLStateClasses checks the kind of every SQLSTATE class in appendix A of the PostgreSQL manual. The list must be complete, so
+// that a class is Unknown only on purpose.
 func TestSQLStateClasses(t *testing.T) {
 	t.Parallel()
 	const (
-		unknown   = domain.Unknown // no statement of pawl can cause it: a bug
-		transient = domain.Transient
-		invalid   = domain.Invalid
-		value     = domain.Unstorable
+		unknown    = domain.Unknown // no statement of pawl can cause such an error, except by a bug
+		transient  = domain.Transient
+		invalid    = domain.Invalid
+		unstorable = domain.Unstorable
 	)
 	tests := []struct {
-		class     string
-		want, row domain.Kind // outside and inside a statement that carries events' values
+		class   string
+		want    domain.Kind // the kind in a statement without values of events
+		wantRow domain.Kind // the kind in a statement with values of events
 	}{
 		{"00", unknown, unknown},
 		{"01", unknown, unknown},
@@ -123,8 +130,8 @@ func TestSQLStateClasses(t *testing.T) {
 		{"10", unknown, unknown},
 		{"20", unknown, unknown},
 		{"21", unknown, unknown},
-		{"22", unknown, value},
-		{"23", unknown, value},
+		{"22", unknown, unstorable},
+		{"23", unknown, unstorable},
 		{"24", unknown, unknown},
 		{"25", unknown, unknown},
 		{"26", transient, transient},
@@ -143,7 +150,7 @@ func TestSQLStateClasses(t *testing.T) {
 		{"42", unknown, unknown},
 		{"44", unknown, unknown},
 		{"53", transient, transient},
-		{"54", unknown, value},
+		{"54", unknown, unstorable},
 		{"55", transient, transient},
 		{"57", transient, transient},
 		{"58", transient, transient},
@@ -158,50 +165,52 @@ func TestSQLStateClasses(t *testing.T) {
 		if got := kindOfState(code); got != tt.want {
 			t.Errorf("%s: got %s, want %s", code, got, tt.want)
 		}
-		if got := kindOfRow(code); got != tt.row {
-			t.Errorf("%s about a row: got %s, want %s", code, got, tt.row)
+		if got := kindOfRow(code); got != tt.wantRow {
+			t.Errorf("%s in a statement with values: got %s, want %s", code, got, tt.wantRow)
 		}
 	}
 }
 
+// TestSQLStates checks the kind of single SQLSTATEs, also of those whose kind differs from that of their class.
 func TestSQLStates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		code, what string
-		want, row  domain.Kind
+		code, meaning string
+		want          domain.Kind // the kind in a statement without values of events
+		wantRow       domain.Kind // the kind in a statement with values of events
 	}{
-		{"08006", "connection failure", domain.Transient, domain.Transient},
-		{"22P05", "untranslatable character: NUL in text", domain.Unknown, domain.Unstorable},
-		{"22003", "numeric value out of range", domain.Unknown, domain.Unstorable},
-		{"23502", "not null", domain.Unknown, domain.Unstorable},
-		{"23505", "the key exists already", domain.Unknown, domain.Unknown},
-		{"25006", "read-only transaction", domain.Transient, domain.Transient},
-		{"25P02", "in failed transaction", domain.Unknown, domain.Unknown},
-		{"25P03", "idle in transaction timeout", domain.Transient, domain.Transient},
-		{"28P01", "wrong password", domain.Invalid, domain.Invalid},
-		{"3D000", "no such database", domain.Invalid, domain.Invalid},
-		{"3F000", "no such schema", domain.Invalid, domain.Invalid},
-		{"40P01", "deadlock", domain.Transient, domain.Transient},
-		{"42501", "insufficient privilege", domain.Invalid, domain.Invalid},
-		{"42601", "syntax error", domain.Unknown, domain.Unknown},
-		{"42P01", "undefined table", domain.Invalid, domain.Invalid},
-		{"42703", "undefined column: an older schema", domain.Invalid, domain.Invalid},
-		{"53100", "disk full", domain.Transient, domain.Transient},
-		{"53300", "too many connections", domain.Transient, domain.Transient},
-		{"54000", "program limit exceeded", domain.Unknown, domain.Unstorable},
-		{"55P03", "lock not available", domain.Transient, domain.Transient},
-		{"57014", "statement timeout", domain.Transient, domain.Transient},
-		{"57P01", "admin shutdown", domain.Transient, domain.Transient},
-		{"57P03", "cannot connect now", domain.Transient, domain.Transient},
-		{"XX001", "data corrupted", domain.Transient, domain.Transient},
-		{"", "no code at all", domain.Unknown, domain.Unknown},
+		{code: "08006", meaning: "connection failure", want: domain.Transient, wantRow: domain.Transient},
+		{code: "22P05", meaning: "untranslatable character: NUL in text", want: domain.Unknown, wantRow: domain.Unstorable},
+		{code: "22003", meaning: "number out of range", want: domain.Unknown, wantRow: domain.Unstorable},
+		{code: "23502", meaning: "NULL in a column that is NOT NULL", want: domain.Unknown, wantRow: domain.Unstorable},
+		{code: "23505", meaning: "the key exists already", want: domain.Unknown, wantRow: domain.Unknown},
+		{code: "25006", meaning: "read-only transaction", want: domain.Transient, wantRow: domain.Transient},
+		{code: "25P02", meaning: "statement in a failed transaction", want: domain.Unknown, wantRow: domain.Unknown},
+		{code: "25P03", meaning: "idle in transaction timeout", want: domain.Transient, wantRow: domain.Transient},
+		{code: "28P01", meaning: "wrong password", want: domain.Invalid, wantRow: domain.Invalid},
+		{code: "3D000", meaning: "no such database", want: domain.Invalid, wantRow: domain.Invalid},
+		{code: "3F000", meaning: "no such schema", want: domain.Invalid, wantRow: domain.Invalid},
+		{code: "40P01", meaning: "deadlock", want: domain.Transient, wantRow: domain.Transient},
+		{code: "42501", meaning: "insufficient privilege", want: domain.Invalid, wantRow: domain.Invalid},
+		{code: "42601", meaning: "syntax error", want: domain.Unknown, wantRow: domain.Unknown},
+		{code: "42P01", meaning: "undefined table", want: domain.Invalid, wantRow: domain.Invalid},
+		{code: "42703", meaning: "undefined column: an older schema", want: domain.Invalid, wantRow: domain.Invalid},
+		{code: "53100", meaning: "disk full", want: domain.Transient, wantRow: domain.Transient},
+		{code: "53300", meaning: "too many connections", want: domain.Transient, wantRow: domain.Transient},
+		{code: "54000", meaning: "program limit exceeded", want: domain.Unknown, wantRow: domain.Unstorable},
+		{code: "55P03", meaning: "lock not available", want: domain.Transient, wantRow: domain.Transient},
+		{code: "57014", meaning: "statement timeout", want: domain.Transient, wantRow: domain.Transient},
+		{code: "57P01", meaning: "admin shutdown", want: domain.Transient, wantRow: domain.Transient},
+		{code: "57P03", meaning: "cannot connect now", want: domain.Transient, wantRow: domain.Transient},
+		{code: "XX001", meaning: "data corrupted", want: domain.Transient, wantRow: domain.Transient},
+		{code: "", meaning: "no code at all", want: domain.Unknown, wantRow: domain.Unknown},
 	}
 	for _, tt := range tests {
 		if got := kindOfState(tt.code); got != tt.want {
-			t.Errorf("%s (%s): got %s, want %s", tt.code, tt.what, got, tt.want)
+			t.Errorf("%s (%s): got %s, want %s", tt.code, tt.meaning, got, tt.want)
 		}
-		if got := kindOfRow(tt.code); got != tt.row {
-			t.Errorf("%s (%s) about a row: got %s, want %s", tt.code, tt.what, got, tt.row)
+		if got := kindOfRow(tt.code); got != tt.wantRow {
+			t.Errorf("%s (%s) in a statement with values: got %s, want %s", tt.code, tt.meaning, got, tt.wantRow)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestTransactionTimeout tests that progress renews the time limit, and that its end is Transient.
+// TestTransactionTimeout checks that each call of progress renews the time limit of a transaction. When the limit ends the
+// transaction, the error must be Transient.
 func TestTransactionTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -21,7 +22,7 @@ func TestTransactionTimeout(t *testing.T) {
 			progress()
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("with progress: got %v", context.Cause(ctx))
+			t.Fatalf("with progress: got a context ended by %v, want one that has not ended", context.Cause(ctx))
 		}
 		time.Sleep(CallTimeout)
 		synctest.Wait()
@@ -32,6 +33,7 @@ func TestTransactionTimeout(t *testing.T) {
 	})
 }
 
+// TestTransactionCanceled checks that the error is Stopped if the caller's context ends the transaction.
 func TestTransactionCanceled(t *testing.T) {
 	t.Parallel()
 	parent, stop := context.WithCancel(t.Context())
@@ -40,6 +42,6 @@ func TestTransactionCanceled(t *testing.T) {
 	stop()
 	err := Classify("store page", replaceNoProgress(ctx, ctx.Err()))
 	if domain.KindOf(err) != domain.Stopped || !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want Stopped", err)
+		t.Errorf("got %v, want Stopped that wraps context.Canceled", err)
 	}
 }
