@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// TestOutputTail checks which part of a program's output an error quotes: the error lines, or else the last three lines.
 func TestOutputTail(t *testing.T) {
 	for name, tt := range map[string]struct{ out, want string }{
 		"empty":       {"", ""},
@@ -16,7 +17,8 @@ func TestOutputTail(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}
-	if got := outputTail([]byte(strings.Repeat("ü", 1000))); len(got) > tailBytes+len("…") || !strings.HasSuffix(got, "üü") {
-		t.Errorf("got %d bytes: %q, want the last %d or fewer", len(got), got, tailBytes)
+	longLine := strings.Repeat("ü", 1000)
+	if got := outputTail([]byte(longLine)); len(got) > tailBytes+len("…") || !strings.HasSuffix(got, "üü") {
+		t.Errorf("long line: got %d bytes %q, want at most its last %d", len(got), got, tailBytes)
 	}
 }

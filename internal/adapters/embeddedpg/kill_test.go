@@ -12,23 +12,25 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestOpen_ConcurrentFirstOpens checks that processes that open a new folder at once use the same server.
+// TestOpen_ConcurrentFirstOpens checks that processes that open a new folder at the same time use the same server. The server must
+// run until the last of them has closed it.
 func TestOpen_ConcurrentFirstOpens(t *testing.T) {
 	requirePrograms(t)
 	dir := filepath.Join(makePublicTempDir(t), "data")
+	const processes = 6
 	var users []*userProcess
-	for range 6 {
+	for range processes {
 		users = append(users, startUserProcess(t, dir, nil))
 	}
 	url := users[0].mustOpen(t)
 	for _, u := range users[1:] {
 		if other := u.mustOpen(t); other != url {
-			t.Errorf("got URL %s, want %s as the first user", other, url)
+			t.Errorf("got URL %s, want the first user's %s", other, url)
 		}
 	}
-	for i, u := range users {
+	for closed, u := range users {
 		if !isAlive(t.Context(), url) {
-			t.Fatalf("the server has stopped while it has %d users", len(users)-i)
+			t.Fatalf("the server has stopped while it has %d users", processes-closed)
 		}
 		u.close(t)
 	}
@@ -37,13 +39,14 @@ func TestOpen_ConcurrentFirstOpens(t *testing.T) {
 	}
 }
 
+// TestOpen_AfterKilledUser checks that a server stays when its only user is killed, and that the next Open uses this server.
 func TestOpen_AfterKilledUser(t *testing.T) {
 	c, dir := testConfig(t), filepath.Join(makePublicTempDir(t), "data")
 	victim := startUserProcess(t, dir, nil)
 	url := victim.mustOpen(t)
 	victim.kill(t)
 	if !isAlive(t.Context(), url) {
-		t.Fatal("the server has stopped with its killed user, want it to stay for the next one")
+		t.Fatal("the server has stopped with its killed user, want it to stay for the next user")
 	}
 
 	srv := c.mustOpen(t, dir)
@@ -56,14 +59,15 @@ func TestOpen_AfterKilledUser(t *testing.T) {
 	}
 }
 
-// TestOpen_KilledMeanwhile kills a process at many moments of its first Open. The next Open must always succeed.
+// TestOpen_KilledMeanwhile checks that Open succeeds after another process was killed during its first Open of the folder. The
+// test kills a process at many moments, some of them while it makes the database and some while it starts the server.
 func TestOpen_KilledMeanwhile(t *testing.T) {
 	c := testConfig(t)
 	type moment struct {
-		line  string // that Open has reported
-		after time.Duration
+		line  string        // the line of output that the process prints before the moment; empty: the start of the process
+		after time.Duration // the time from that line to the moment
 	}
-	moments := []moment{{"", 0}}
+	moments := []moment{{line: "", after: 0}}
 	for ms := 0; ms <= 800; ms += 200 {
 		moments = append(moments, moment{"report making a database", time.Duration(ms) * time.Millisecond})
 	}
@@ -85,7 +89,7 @@ func TestOpen_KilledMeanwhile(t *testing.T) {
 			if isAlive(t.Context(), url) {
 				t.Error("the server still runs after its last user has closed it")
 			}
-			srv = c.mustOpen(t, dir)
+			srv = c.mustOpen(t, dir) // removes the rest of the killed process's work
 			if left, _ := filepath.Glob(filepath.Join(srv.dir.path, stagingPrefix+"*")); len(left) > 0 {
 				t.Errorf("got unfinished folders %v, want none", left)
 			}
@@ -93,27 +97,29 @@ func TestOpen_KilledMeanwhile(t *testing.T) {
 	}
 }
 
+// TestOpen_RecoversKilledServerInUse checks that Open starts the server again after it was killed, with the same URL and its data.
+// At that time another process uses the server and a query runs.
 func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 	c, dir := testConfig(t), filepath.Join(makePublicTempDir(t), "data")
 	other := startUserProcess(t, dir, nil)
 	url := other.mustOpen(t)
-	mustQuery(t, url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+	mustQuery(t, url, "CREATE TABLE stored AS SELECT generate_series(1, 1000) AS n")
 	waitForQuery := startLongQuery(t, url)
 	d := openTestDir(t, c, dir)
 	pm, err := d.readPostmaster(t.Context())
 	if err != nil || !pm.runs {
-		t.Fatalf("%+v, %v", pm, err)
+		t.Fatalf("got server %+v, %v, want one that runs", pm, err)
 	}
 	if err := syscall.Kill(pm.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 
 	srv := c.mustOpen(t, dir)
-	if n := mustQuery(t, srv.URL(), "SELECT count(*) FROM kept"); n != 1000 {
-		t.Errorf("got %d rows, want 1000", n)
+	if n := mustQuery(t, srv.URL(), "SELECT count(*) FROM stored"); n != 1000 {
+		t.Errorf("got %d rows after the kill, want 1000", n)
 	}
 	if srv.URL() != url {
-		t.Errorf("got URL %s, want %s as before the crash", srv.URL(), url)
+		t.Errorf("got URL %s after the kill, want %s as before", srv.URL(), url)
 	}
 	waitForQuery()
 	other.close(t)
@@ -122,14 +128,14 @@ func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 	}
 }
 
-// startLongQuery keeps a connection busy. Its process survives a kill of the server for a while. wait returns when the
-// query has ended.
+// startLongQuery starts a query that takes some seconds. The server's process for this query continues for a while after the
+// server's main process was killed. wait waits until the query has ended.
 func startLongQuery(t *testing.T, url string) (wait func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = query(t.Context(), url, "SELECT count(*) FROM generate_series(1, 5000000) a") // it may be cut off
+		_, _ = query(t.Context(), url, "SELECT count(*) FROM generate_series(1, 5000000)") // a killed server is no error here
 	}()
 	waitFor(t, "the query to run", func() bool {
 		n, err := query(t.Context(), url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%5000000%' AND pid <> pg_backend_pid()")
@@ -138,6 +144,7 @@ func startLongQuery(t *testing.T, url string) (wait func()) {
 	return func() { <-done }
 }
 
+// openTestDir opens the server's folder in dir without starting a server. The test's end closes it.
 func openTestDir(t *testing.T, c config, dir string) *serverDir {
 	t.Helper()
 	d, err := c.openServerDir(t.Context(), dir, func(line string) { t.Log(line) })
@@ -148,16 +155,18 @@ func openTestDir(t *testing.T, c config, dir string) *serverDir {
 	return d
 }
 
+// TestOpen_CancelledLeavesNoServer checks that no server runs after the context of Open has ended before Open could succeed. The
+// context ends at several moments of Open.
 func TestOpen_CancelledLeavesNoServer(t *testing.T) {
-	c, dir := testConfig(t), makePublicTempDir(t)
+	c, parent := testConfig(t), makePublicTempDir(t)
 	for i := range 8 {
-		after := time.Duration(i) * 150 * time.Millisecond
-		t.Run(after.String(), func(t *testing.T) {
-			dir := filepath.Join(dir, strconv.Itoa(i))
-			ctx, cancel := context.WithTimeout(t.Context(), after)
+		timeout := time.Duration(i) * 150 * time.Millisecond
+		t.Run(timeout.String(), func(t *testing.T) {
+			dir := filepath.Join(parent, strconv.Itoa(i))
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			srv, err := c.open(ctx, dir, func(string) {})
-			if err == nil {
+			if err == nil { // Open was faster than the timeout
 				mustClose(t, srv)
 				return
 			}
@@ -166,7 +175,7 @@ func TestOpen_CancelledLeavesNoServer(t *testing.T) {
 			}
 			d := openTestDir(t, c, dir)
 			if pm, err := d.readPostmaster(t.Context()); err != nil || pm.pid != 0 {
-				t.Errorf("got server %+v, %v; want none", pm, err)
+				t.Errorf("got server %+v, %v, want none", pm, err)
 			}
 		})
 	}

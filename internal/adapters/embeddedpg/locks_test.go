@@ -11,8 +11,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestLaunch_InvisibleServer simulates a server in another container: it has the data open, and its pid file names
-// nothing on this machine.
+// TestLaunch_InvisibleServer checks that lockServer fails while a server in another container uses the data. Such a server holds
+// the lock of the data, but this machine does not see its process. To simulate this, the test changes the data folder in the pid
+// file. When the server is visible again, launch must start no second server.
 func TestLaunch_InvisibleServer(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -22,12 +23,13 @@ func TestLaunch_InvisibleServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hidden := strings.Replace(string(text), d.data(), "/elsewhere", 1)
-	if err := os.WriteFile(pidFile, []byte(hidden), 0o600); err != nil {
+	textOfInvisible := strings.Replace(string(text), d.data(), "/elsewhere", 1)
+	if err := os.WriteFile(pidFile, []byte(textOfInvisible), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
-	_, err = d.lockServer(t.Context(), 300*time.Millisecond)
+	const timeout = 300 * time.Millisecond
+	_, err = d.lockServer(t.Context(), timeout)
 	if domain.KindOf(err) != domain.Transient || !strings.Contains(domain.HintOf(err), "another container") {
 		t.Errorf("got kind %v: %v (%s), want Transient with a hint at containers", domain.KindOf(err), err, domain.HintOf(err))
 	}
@@ -36,10 +38,11 @@ func TestLaunch_InvisibleServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if child, err := d.launch(t.Context(), srv.Bin()); child != nil || err != nil {
-		t.Errorf("got %v, %v; want no second server", child, err)
+		t.Errorf("got server %v, %v, want no second server and no error", child, err)
 	}
 }
 
+// TestChildServer_StopAfterLaunch checks that stop ends a server that was just launched, and that Open then starts a new one.
 func TestChildServer_StopAfterLaunch(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -47,14 +50,19 @@ func TestChildServer_StopAfterLaunch(t *testing.T) {
 	d := openTestDir(t, c, dir)
 	child, err := d.launch(t.Context(), srv.Bin())
 	if err != nil || child == nil {
-		t.Fatal(child, err)
+		t.Fatalf("got server %v, %v, want one", child, err)
 	}
-	if err := child.stop(t.Context()); err != nil || !child.hasEnded() {
-		t.Errorf("the server still runs: %v", err)
+	if err := child.stop(t.Context()); err != nil {
+		t.Errorf("stop: got %v, want no error", err)
+	}
+	if !child.hasEnded() {
+		t.Error("the server still runs after stop")
 	}
 	mustClose(t, c.mustOpen(t, dir))
 }
 
+// TestLockServer_WaitsForLastServerProcess checks that lockServer waits for the last process of a killed server. The server's main
+// process has ended, but the process of a query still runs.
 func TestLockServer_WaitsForLastServerProcess(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -63,11 +71,11 @@ func TestLockServer_WaitsForLastServerProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait := startLongQuery(t, srv.URL())
+	waitForQuery := startLongQuery(t, srv.URL())
 	if err := syscall.Kill(pm.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the killed server to end", func() bool { return !servesData(t.Context(), pm.pid, pm.data) })
+	waitFor(t, "the killed main process to end", func() bool { return !servesData(t.Context(), pm.pid, pm.data) })
 	lock, err := d.lockServer(t.Context(), serverLockTimeout)
 	if err != nil {
 		t.Fatal(err)
@@ -75,5 +83,5 @@ func TestLockServer_WaitsForLastServerProcess(t *testing.T) {
 	if err := lock.Close(); err != nil {
 		t.Error(err)
 	}
-	wait()
+	waitForQuery()
 }

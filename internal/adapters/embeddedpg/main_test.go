@@ -13,6 +13,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestMain runs the tests. In a process of startUserProcess it runs runAsUser instead.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(userEnv); dir != "" {
 		os.Exit(runAsUser(dir))
@@ -20,8 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// unreachable returns the URL of a repository that a test must not use.
-func unreachable() (string, error) { return "http://127.0.0.1:1", nil }
+// unreachableRepository returns a URL at which no server listens. It is for tests that must download nothing.
+func unreachableRepository() (string, error) { return "http://127.0.0.1:1", nil }
 
 func requirePrograms(t *testing.T) {
 	t.Helper()
@@ -30,10 +31,10 @@ func requirePrograms(t *testing.T) {
 	}
 }
 
-// makePublicTempDir makes a temporary folder that other accounts can enter, unlike the testing package's folders.
+// makePublicTempDir makes a temporary folder that other accounts can enter. They cannot enter the folders of t.TempDir.
 func makePublicTempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-") //nolint:usetesting // as above
+	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-") //nolint:usetesting // see the comment of the function
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,20 +56,22 @@ func (s *transcript) report(line string) { s.lines = append(s.lines, line) }
 
 func (s *transcript) String() string { return strings.Join(s.lines, "\n") }
 
+// testConfig returns the default config for a test that downloads nothing. It skips the test if this machine has no PostgreSQL.
 func testConfig(t *testing.T) config {
 	t.Helper()
 	requirePrograms(t)
 	c := defaultConfig()
 	c.fallbackRoot = t.TempDir() + "/fallback"
-	c.repository = unreachable
+	c.repository = unreachableRepository
 	return c
 }
 
+// mustOpen opens a server, which is closed when the test ends. An error ends the test.
 func (c config) mustOpen(t *testing.T, dir string) *Server {
 	t.Helper()
 	srv, err := c.open(t.Context(), dir, func(line string) { t.Log(line) })
 	if err != nil {
-		t.Fatalf("%v; %s", err, domain.HintOf(err))
+		t.Fatalf("open: got %v, hint %q, want no error", err, domain.HintOf(err))
 	}
 	t.Cleanup(func() { mustClose(t, srv) })
 	return srv
@@ -81,7 +84,7 @@ func mustClose(t *testing.T, srv *Server) {
 	}
 }
 
-// query runs one statement and returns the number in its last row, if any.
+// query runs one statement and returns the number in the first column of its last row. It returns 0 if there are no rows.
 func query(ctx context.Context, url, sql string) (int, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -105,7 +108,7 @@ func mustQuery(t *testing.T, url, sql string) int {
 	t.Helper()
 	n, err := query(t.Context(), url, sql)
 	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
+		t.Fatalf("%s: got %v, want no error", sql, err)
 	}
 	return n
 }
@@ -115,7 +118,7 @@ func isAlive(ctx context.Context, url string) bool {
 	return err == nil
 }
 
-// waitFor waits until condition returns true; what describes it.
+// waitFor waits until condition returns true. It ends the test after 20 s; what then says what the test waited for.
 func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	if !poll(t.Context(), 20*time.Second, condition) {

@@ -13,14 +13,14 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// TestOpen_StalePidFile: a crash leaves a pid file. By the next start its number may belong to another process of the same
-// account, and PostgreSQL by itself would then refuse to start. Another server may have its port, too.
+// TestOpen_StalePidFile checks that Open succeeds if a crash has left a pid file. The process id in the file now belongs to another
+// process of the same account, with which PostgreSQL by itself refuses to start. The port in the file belongs to another program.
 func TestOpen_StalePidFile(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
 	d := first.dir
-	file := filepath.Join(d.data(), "postmaster.pid")
-	text, err := os.ReadFile(file)
+	pidFile := filepath.Join(d.data(), "postmaster.pid")
+	text, err := os.ReadFile(pidFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,72 +39,76 @@ func TestOpen_StalePidFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close() //nolint:errcheck // the test does not depend on it
+	takenPort := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	lines := strings.Split(string(text), "\n")
 	lines[0] = strconv.Itoa(foreign.Process.Pid)
-	lines[3] = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+	lines[3] = takenPort
+	if err := os.WriteFile(pidFile, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if d.account != nil {
-		if err := os.Chown(file, int(d.account.Uid), int(d.account.Gid)); err != nil {
+		if err := os.Chown(pidFile, int(d.account.Uid), int(d.account.Gid)); err != nil {
 			t.Fatal(err)
 		}
 	}
 
 	second := c.mustOpen(t, dir)
-	if !isAlive(t.Context(), second.URL()) || strings.Contains(second.URL(), ":"+lines[3]+"/") {
-		t.Errorf("got URL %s, want a running server on another port than %s", second.URL(), lines[3])
+	if !isAlive(t.Context(), second.URL()) || strings.Contains(second.URL(), ":"+takenPort+"/") {
+		t.Errorf("got URL %s, want a running server on another port than %s", second.URL(), takenPort)
 	}
-	if err := foreign.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("signal the foreign process: %v", err)
+	if err := foreign.Process.Signal(syscall.Signal(0)); err != nil { // signal 0 only checks that the process exists
+		t.Errorf("the foreign process: got %v, want it to run still", err)
 	}
 }
 
-// TestOpen_CopyOfFolderInUse: a copy of a folder in use has a pid file that names the original's server, and its password.
-// It must still get its own server.
+// TestOpen_CopyOfFolderInUse checks that a copy of a folder gets its own server while the server of the original runs. The copied
+// pid file names the server of the original, and the copied password is valid there.
 func TestOpen_CopyOfFolderInUse(t *testing.T) {
-	c, dir := testConfig(t), makePublicTempDir(t)
-	original, theCopy := filepath.Join(dir, "original"), filepath.Join(dir, "copy")
-	first := c.mustOpen(t, original)
-	mustQuery(t, first.URL(), "CREATE TABLE t ()")
-	mustQuery(t, first.URL(), "CHECKPOINT")
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", original, theCopy).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	c, parent := testConfig(t), makePublicTempDir(t)
+	originalDir, copyDir := filepath.Join(parent, "original"), filepath.Join(parent, "copy")
+	originalServer := c.mustOpen(t, originalDir)
+	mustQuery(t, originalServer.URL(), "CREATE TABLE t ()")
+	mustQuery(t, originalServer.URL(), "CHECKPOINT") // writes the table to the files
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", originalDir, copyDir).CombinedOutput(); err != nil {
+		t.Fatalf("cp: got %v, %s, want no error", err, out)
 	}
 
-	second := c.mustOpen(t, theCopy)
-	if second.URL() == first.URL() {
-		t.Fatalf("got URL %s for the copy, want another server", second.URL())
+	copyServer := c.mustOpen(t, copyDir)
+	if copyServer.URL() == originalServer.URL() {
+		t.Fatalf("got URL %s for the copy, want another one than for the original", copyServer.URL())
 	}
-	mustClose(t, second)
-	if !isAlive(t.Context(), first.URL()) {
-		t.Error("closing the copy stopped the original")
+	mustClose(t, copyServer)
+	if !isAlive(t.Context(), originalServer.URL()) {
+		t.Error("the server of the original has stopped when the server of the copy was closed")
 	}
 }
 
+// TestConnectAndVerify_ForeignServer checks that connectAndVerify refuses the server of another folder, and that it sends no
+// password to a server that asks for one in clear text.
 func TestConnectAndVerify_ForeignServer(t *testing.T) {
 	c := testConfig(t)
-	mine, other := c.mustOpen(t, makePublicTempDir(t)), c.mustOpen(t, makePublicTempDir(t))
+	own, other := c.mustOpen(t, makePublicTempDir(t)), c.mustOpen(t, makePublicTempDir(t))
 	pm, err := other.dir.readPostmaster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := mine.dir.connectAndVerify(t.Context(), pm); err == nil || !isPermanent(err) {
-		t.Errorf("got %v for another folder's server, want a permanent error", err)
+	if _, err := own.dir.connectAndVerify(t.Context(), pm); err == nil || !isPermanent(err) {
+		t.Errorf("another folder's server: got %v, want a permanent error", err)
 	}
 
-	got := make(chan string, 1)
-	pm.port = startCleartextServer(t, got)
-	if _, err := mine.dir.connectAndVerify(t.Context(), pm); err == nil {
-		t.Error("got no error for a server that asks for the password in clear text")
+	passwords := make(chan string, 1)
+	pm.port = startCleartextServer(t, passwords)
+	if _, err := own.dir.connectAndVerify(t.Context(), pm); err == nil {
+		t.Error("a server that asks for the password in clear text: got no error, want one")
 	}
-	if answer := <-got; answer != "" {
-		t.Errorf("the foreign server got %q, want nothing", answer)
+	if password := <-passwords; password != "" {
+		t.Errorf("the foreign server got password %q, want none", password)
 	}
 }
 
-// startCleartextServer asks its first client for the password in clear text, and sends the answer to got.
-func startCleartextServer(t *testing.T, got chan<- string) (port int) {
+// startCleartextServer starts a server that asks its first client for the password in clear text. The server sends the password to
+// passwords, or "" if the client sends none.
+func startCleartextServer(t *testing.T, passwords chan<- string) (port int) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +118,7 @@ func startCleartextServer(t *testing.T, got chan<- string) (port int) {
 		defer listener.Close() //nolint:errcheck // the test does not depend on it
 		conn, err := listener.Accept()
 		if err != nil {
-			got <- ""
+			passwords <- ""
 			return
 		}
 		defer conn.Close() //nolint:errcheck // the test does not depend on it
@@ -125,9 +129,9 @@ func startCleartextServer(t *testing.T, got chan<- string) (port int) {
 		_ = backend.SetAuthType(pgproto3.AuthTypeCleartextPassword)
 		message, _ := backend.Receive()
 		if answer, ok := message.(*pgproto3.PasswordMessage); ok {
-			got <- answer.Password
+			passwords <- answer.Password
 		} else {
-			got <- ""
+			passwords <- ""
 		}
 	}()
 	return listener.Addr().(*net.TCPAddr).Port

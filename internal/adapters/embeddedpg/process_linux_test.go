@@ -7,9 +7,11 @@ import (
 	"testing"
 )
 
-// TestServerProcess_NoSecrets: the server outlives this process and may run as another account.
+// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process have no secrets. Other users
+// may read them, because the process can outlive pawl and run as another account.
 func TestServerProcess_NoSecrets(t *testing.T) {
-	t.Setenv("API_KEY", "hunter2")
+	const apiKey = "hunter2"
+	t.Setenv("API_KEY", apiKey)
 	srv := testConfig(t).mustOpen(t, makePublicTempDir(t))
 	password, err := srv.dir.readPassword()
 	if err != nil {
@@ -17,15 +19,15 @@ func TestServerProcess_NoSecrets(t *testing.T) {
 	}
 	pm, err := srv.dir.readPostmaster(t.Context())
 	if err != nil || !pm.runs {
-		t.Fatalf("%+v, %v", pm, err)
+		t.Fatalf("got server %+v, %v, want one that runs", pm, err)
 	}
 	for _, file := range []string{"cmdline", "environ"} {
 		text, err := os.ReadFile("/proc/" + strconv.Itoa(pm.pid) + "/" + file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), password) || strings.Contains(string(text), "hunter2") {
-			t.Errorf("%s contains a secret: %q", file, text)
+		if strings.Contains(string(text), password) || strings.Contains(string(text), apiKey) {
+			t.Errorf("got %s %q, want neither the password nor the API key in it", file, text)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func TestDownloadPrograms_Once(t *testing.T) {
 	}
 	checkNothingUnfinished(t, dir)
 
-	c.repository = unreachable
+	c.repository = unreachableRepository
 	second := c.mustOpen(t, dir)
 	if mustQuery(t, second.URL(), "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'") != 1 {
 		t.Error("the table is missing after the second Open")

@@ -119,7 +119,7 @@ func (p *userProcess) kill(t *testing.T) {
 func runAsUser(dir string) int {
 	c := defaultConfig()
 	c.fallbackRoot = os.Getenv(fallbackRootEnv)
-	c.repository = unreachable
+	c.repository = unreachableRepository
 	srv, err := c.open(context.Background(), dir, func(line string) { fmt.Fprintln(os.Stdout, "report", line) })
 	if err != nil {
 		fmt.Fprintln(os.Stdout, "failed", domain.KindOf(err), err, domain.HintOf(err))
