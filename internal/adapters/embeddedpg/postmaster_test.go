@@ -40,6 +40,7 @@ func TestOpen_StalePidFile(t *testing.T) {
 	}
 	defer listener.Close() //nolint:errcheck // the test does not depend on it
 	takenPort := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	// PostgreSQL writes the process id to the first line of the file and the port to the fourth.
 	lines := strings.Split(string(text), "\n")
 	lines[0] = strconv.Itoa(foreign.Process.Pid)
 	lines[3] = takenPort

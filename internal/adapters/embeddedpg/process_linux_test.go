@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process have no secrets. Other users
-// may read them, because the process can outlive pawl and run as another account.
+// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process have no secrets. The process
+// can outlive pawl and run as another account, which could then read them.
 func TestServerProcess_NoSecrets(t *testing.T) {
 	const apiKey = "hunter2"
 	t.Setenv("API_KEY", apiKey)

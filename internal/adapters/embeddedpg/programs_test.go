@@ -17,22 +17,24 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestDownloadPrograms_Once checks that the first Open downloads the programs and reports this, and that the second Open uses the
+// downloaded programs.
 func TestDownloadPrograms_Once(t *testing.T) {
 	repo := newRepository(packPrograms(t))
 	c, dir := configWithoutPrograms(t, repo), makePublicTempDir(t)
 	var lines transcript
 	srv, err := c.open(t.Context(), dir, lines.report)
 	if err != nil {
-		t.Fatalf("%v; %s", err, domain.HintOf(err))
+		t.Fatalf("open: got %v, hint %q, want no error", err, domain.HintOf(err))
 	}
-	mustQuery(t, srv.URL(), "CREATE TABLE kept ()")
+	mustQuery(t, srv.URL(), "CREATE TABLE stored ()")
 	if !strings.HasPrefix(srv.Bin(), srv.dir.path) {
-		t.Errorf("it runs the programs in %s, want the downloaded ones", srv.Bin())
+		t.Errorf("got the programs in %s, want the downloaded programs in %s", srv.Bin(), srv.dir.path)
 	}
 	mustClose(t, srv)
 	first, rest, _ := strings.Cut(lines.String(), "\n")
-	if !strings.Contains(first, "downloading PostgreSQL 17") {
-		t.Errorf("the download was not reported first:\n%v", &lines)
+	if want := "downloading PostgreSQL 17"; !strings.Contains(first, want) {
+		t.Errorf("got reports\n%v\nwant %q in the first line", &lines, want)
 	}
 	mb := strconv.Itoa(len(repo.archive) / megabyte)
 	if want := mb + " of " + mb + " MB\n"; !strings.Contains(rest, want) {
@@ -42,60 +44,78 @@ func TestDownloadPrograms_Once(t *testing.T) {
 
 	c.repository = unreachableRepository
 	second := c.mustOpen(t, dir)
-	if mustQuery(t, second.URL(), "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'") != 1 {
-		t.Error("the table is missing after the second Open")
+	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM pg_tables WHERE tablename = 'stored'"); n != 1 {
+		t.Errorf("second Open: got %d tables named stored, want 1", n)
 	}
-	if n := repo.requests.Load(); n != 2 {
+	if n := repo.requests.Load(); n != 2 { // the archive and its checksum
 		t.Errorf("got %d requests, want 2", n)
 	}
 }
 
+// TestDownloadPrograms_Failures checks the error of each kind of failed download. A failed download must leave no files.
 func TestDownloadPrograms_Failures(t *testing.T) {
-	noise := make([]byte, 2*megabyte)
+	noise := make([]byte, 2*megabyte) // cannot be compressed, so that the archive has more than a megabyte
 	_, _ = rand.Read(noise)
 	good := newRepository(pack(t, map[string][]byte{"bin/initdb": noise, "bin/postgres": nil}))
-	override := func(path string, answer http.HandlerFunc) http.HandlerFunc {
+	// override answers requests for paths with this suffix. The good repository answers the others.
+	override := func(suffix string, answer http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, req *http.Request) {
-			if strings.HasSuffix(req.URL.Path, path) {
+			if strings.HasSuffix(req.URL.Path, suffix) {
 				answer(w, req)
 				return
 			}
 			good.ServeHTTP(w, req)
 		}
 	}
+	const shortTimeout = 300 * time.Millisecond
 	for name, tt := range map[string]struct {
 		handler      http.Handler
-		want         string
+		want         string        // a part of the error
 		stallTimeout time.Duration // 0: the default of the tests
 	}{
-		"no such version": {http.NotFoundHandler(), "404", 0},
-		"no checksum":     {override(".sha256", http.NotFound), "404", 0},
-		"another checksum": {override(".sha256", func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(strings.Repeat("0", 64)))
-		}), "checksums do not match", 0},
-		"no answer": {override(".jar", func(_ http.ResponseWriter, req *http.Request) {
-			<-req.Context().Done()
-		}), "nothing came for", 300 * time.Millisecond},
-		"it stalls": {override(".jar", func(w http.ResponseWriter, req *http.Request) {
-			_, _ = w.Write(good.archive[:megabyte])
-			_ = http.NewResponseController(w).Flush()
-			<-req.Context().Done()
-		}), "nothing came for", 300 * time.Millisecond},
-		"it is cut off": {override(".jar", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", strconv.Itoa(len(good.archive)))
-			_, _ = w.Write(good.archive[:megabyte])
-		}), "unexpected EOF", 0},
-		"it is endless": {override(".jar", func(w http.ResponseWriter, _ *http.Request) {
-			for chunk := make([]byte, megabyte); ; {
-				if _, err := w.Write(chunk); err != nil {
-					return
+		"no such version": {handler: http.NotFoundHandler(), want: "404"},
+		"no checksum":     {handler: override(".sha256", http.NotFound), want: "404"},
+		"wrong checksum": {
+			handler: override(".sha256", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(strings.Repeat("0", 64)))
+			}),
+			want: "checksums do not match",
+		},
+		"no answer": {
+			handler: override(".jar", func(_ http.ResponseWriter, req *http.Request) {
+				<-req.Context().Done()
+			}),
+			want: "nothing came for", stallTimeout: shortTimeout,
+		},
+		"stalled download": {
+			handler: override(".jar", func(w http.ResponseWriter, req *http.Request) {
+				_, _ = w.Write(good.archive[:megabyte])
+				_ = http.NewResponseController(w).Flush()
+				<-req.Context().Done()
+			}),
+			want: "nothing came for", stallTimeout: shortTimeout,
+		},
+		"lost connection": {
+			handler: override(".jar", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", strconv.Itoa(len(good.archive)))
+				_, _ = w.Write(good.archive[:megabyte])
+			}),
+			want: "unexpected EOF",
+		},
+		"endless download": {
+			handler: override(".jar", func(w http.ResponseWriter, _ *http.Request) {
+				for chunk := make([]byte, megabyte); ; {
+					if _, err := w.Write(chunk); err != nil {
+						return
+					}
 				}
-			}
-		}), "more than 8 MB", 0},
-		"no archive":        {newRepository([]byte("<html>")), "zip", 0},
-		"a damaged archive": {newRepository(zipContent(t, []byte("damaged"))), "extract", 0},
-		"a shorter archive": {newRepository(truncateArchive(t, good.archive)), "extract", 0},
-		"an empty archive":  {newRepository(pack(t, nil)), "initdb and postgres are missing", 0},
+			}),
+			want: "more than 8 MB",
+		},
+		"no archive":      {handler: newRepository([]byte("<html>")), want: "zip"},
+		"damaged archive": {handler: newRepository(zipContent(t, []byte("damaged"))), want: "extract"},
+		"half an archive": {handler: newRepository(truncateArchive(t, good.archive)), want: "extract"},
+		"empty archive":   {handler: newRepository(pack(t, nil)), want: "initdb and postgres are missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, dir := configWithoutPrograms(t, tt.handler), makePublicTempDir(t)
@@ -113,12 +133,14 @@ func TestDownloadPrograms_Failures(t *testing.T) {
 	}
 }
 
+// TestDownloadPrograms_Cancelled checks that the error is Stopped if the context of Open ends during the download.
 func TestDownloadPrograms_Cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	c, dir := configWithoutPrograms(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+	cancelAndWait := http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		cancel()
 		<-req.Context().Done()
-	})), makePublicTempDir(t)
+	})
+	c, dir := configWithoutPrograms(t, cancelAndWait), makePublicTempDir(t)
 	srv, err := c.open(ctx, dir, func(string) {})
 	if err == nil {
 		mustClose(t, srv)
@@ -129,17 +151,18 @@ func TestDownloadPrograms_Cancelled(t *testing.T) {
 	checkNothingUnfinished(t, dir)
 }
 
+// TestDownloadPrograms_NoNetwork checks the error of Open if the repository cannot be reached. It must come within 10 s.
 func TestDownloadPrograms_NoNetwork(t *testing.T) {
 	for name, repository := range map[string]string{
-		"refused":        "http://127.0.0.1:1",
-		"no such name":   "https://repository.invalid/path",
-		"black hole":     "http://192.0.2.1", // an address reserved for documentation
-		"not an address": "http://[::1/",
+		"connection refused": "http://127.0.0.1:1",
+		"unknown host":       "https://repository.invalid/path",
+		"no answer":          "http://192.0.2.1", // an address reserved for documentation
+		"malformed URL":      "http://[::1/",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := configWithoutPrograms(t, http.NotFoundHandler())
 			c.repository = func() (string, error) { return repository, nil }
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // includes making the folder
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			srv, err := c.open(ctx, makePublicTempDir(t), func(string) {})
 			if err == nil {
@@ -157,11 +180,11 @@ func TestLibraryRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	if u, err := url.Parse(repository); err != nil || u.Scheme != "https" || u.Host == "" {
-		t.Errorf("got %q, %v; want an https URL", repository, err)
+		t.Errorf("got %q, %v, want an https URL", repository, err)
 	}
 }
 
-// checkAlternatives checks that the hint names every way to get a server.
+// checkAlternatives checks that the hint of err names every other way to get a server.
 func checkAlternatives(t *testing.T, err error) {
 	t.Helper()
 	for _, want := range []string{"postgresql", "DATABASE_URL", "docker-compose up -d db", "downloads"} {
@@ -171,6 +194,7 @@ func checkAlternatives(t *testing.T, err error) {
 	}
 }
 
+// checkNothingUnfinished checks that the server's folder in dir has only files and folders with their final names.
 func checkNothingUnfinished(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dir, serverDirName))
@@ -181,11 +205,13 @@ func checkNothingUnfinished(t *testing.T, dir string) {
 		switch entry.Name() {
 		case usersLock, startLock, serverLock, clusterFolder, programsFolder, logFile, oldLogFile:
 		default:
-			t.Errorf("got unfinished %s, want none", entry.Name())
+			t.Errorf("got the unfinished file or folder %s, want none", entry.Name())
 		}
 	}
 }
 
+// TestChoosePrograms_MatchDataVersion checks that Open uses the programs of the version that made the data, even if newer programs
+// are installed. If only newer programs are installed, the error must name the version that is needed.
 func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
@@ -194,7 +220,8 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, first)
-	newer := writeFakePrograms(t, "99.1")
+	const newerVersion = "99.1"
+	newer := writeFakePrograms(t, newerVersion)
 
 	c.programDirs = func() []string { return []string{newer, first.Bin()} }
 	second := c.mustOpen(t, dir)
@@ -206,7 +233,7 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	c.programDirs = func() []string { return []string{newer} }
 	_, err = c.open(t.Context(), dir, func(string) {})
 	checkInvalid(t, err, "needs PostgreSQL "+found.majorVersion())
-	checkInvalid(t, err, "99.1")
+	checkInvalid(t, err, newerVersion)
 	checkInvalid(t, err, "install PostgreSQL "+found.majorVersion())
 	if _, err := os.Stat(filepath.Join(dir, serverDirName, versionFile)); err != nil {
 		t.Error(err)
@@ -221,7 +248,7 @@ func TestMajorVersion(t *testing.T) {
 	}
 }
 
-// writeFakePrograms writes programs that only print their version, and returns their folder.
+// writeFakePrograms writes an initdb and a postgres that only print their version. It returns their folder.
 func writeFakePrograms(t *testing.T, version string) string {
 	t.Helper()
 	dir := makePublicTempDir(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-// A repository serves one archive and its checksum for every version.
+// A repository is an HTTP handler that serves one archive and its checksum. It serves them for every version of PostgreSQL.
 type repository struct {
 	archive  []byte
 	checksum string
@@ -46,7 +46,8 @@ func (r *repository) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// configWithoutPrograms returns the config of a machine without PostgreSQL, which downloads it from handler.
+// configWithoutPrograms returns the config of a machine without PostgreSQL. With this config Open downloads the programs from a
+// server that runs handler.
 func configWithoutPrograms(t *testing.T, handler http.Handler) config {
 	t.Helper()
 	srv := httptest.NewServer(handler)
@@ -59,7 +60,8 @@ func configWithoutPrograms(t *testing.T, handler http.Handler) config {
 	return c
 }
 
-// packPrograms packs this machine's programs. They find their other files where the originals are installed.
+// packPrograms returns an archive with the programs of this machine. After their extraction, they find their other files where this
+// machine has them.
 func packPrograms(t *testing.T) []byte {
 	t.Helper()
 	requirePrograms(t)
@@ -67,14 +69,14 @@ func packPrograms(t *testing.T) []byte {
 	for _, name := range []string{"bin/initdb", "bin/postgres", "lib/plpgsql.so", "lib/dict_snowball.so"} {
 		content, err := os.ReadFile(filepath.Join(filepath.Dir(pgprograms.Folders()[0]), name))
 		if err != nil {
-			t.Skipf("SKIPPED: the programs here have another layout than a repository's: %v", err)
+			t.Skipf("SKIPPED: the folders of this machine's programs differ from those in a repository: %v", err)
 		}
 		files[name] = content
 	}
 	return pack(t, files)
 }
 
-// pack makes an archive in the format that the library expects.
+// pack returns an archive with these files in the format that the download library expects: a zip file with a tar.xz file.
 func pack(t *testing.T, files map[string][]byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
@@ -102,6 +104,7 @@ func pack(t *testing.T, files map[string][]byte) []byte {
 	return zipContent(t, compressed)
 }
 
+// zipContent returns a zip file with the content as its only file.
 func zipContent(t *testing.T, content []byte) []byte {
 	t.Helper()
 	var archive bytes.Buffer
@@ -119,13 +122,14 @@ func zipContent(t *testing.T, content []byte) []byte {
 	return archive.Bytes()
 }
 
-// truncateArchive returns an archive with the first half of the content. Its checksum will be correct.
+// truncateArchive returns a valid zip file whose tar.xz file ends after the first half.
 func truncateArchive(t *testing.T, archive []byte) []byte {
 	t.Helper()
 	content := unzipContent(t, archive)
 	return zipContent(t, content[:len(content)/2])
 }
 
+// unzipContent returns the content of the only file in a zip file.
 func unzipContent(t *testing.T, archive []byte) []byte {
 	t.Helper()
 	jar, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))

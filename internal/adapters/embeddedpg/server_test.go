@@ -7,51 +7,62 @@ import (
 	"testing"
 )
 
+// TestFolder checks which URLs name the folder of an embedded server, and the folder.
 func TestFolder(t *testing.T) {
 	for url, want := range map[string]struct {
 		dir string
 		ok  bool
 	}{
-		"embedded:./data":            {"./data", true},
-		"embedded:/var/my data\n":    {"/var/my data", true},
-		"embedded:":                  {"", true},
-		"postgres://u:p@h/embedded:": {"", false},
-		"":                           {"", false},
+		"embedded:./data":            {dir: "./data", ok: true},
+		"embedded:/var/my data\n":    {dir: "/var/my data", ok: true},
+		"embedded:":                  {dir: "", ok: true},
+		"postgres://u:p@h/embedded:": {ok: false},
+		"":                           {ok: false},
 	} {
-		if dir, ok := Folder(url); ok != want.ok || (ok && dir != want.dir) {
-			t.Errorf("Folder(%q) = %q, %v; want %q, %v", url, dir, ok, want.dir, want.ok)
+		dir, ok := Folder(url)
+		if ok != want.ok {
+			t.Errorf("Folder(%q): got ok %v, want %v", url, ok, want.ok)
+		}
+		if ok && dir != want.dir {
+			t.Errorf("Folder(%q): got folder %q, want %q", url, dir, want.dir)
 		}
 	}
 }
 
+// TestOpen_DataSurvivesRestart checks that a second Open of a folder has the data of the first, and it checks the settings of the
+// server. The name of the folder has characters that need quotes.
 func TestOpen_DataSurvivesRestart(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)+`/a folder/to be 'made', ünïcode and "all"`
 	first := c.mustOpen(t, dir)
-	mustQuery(t, first.URL(), "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+	mustQuery(t, first.URL(), "CREATE TABLE stored AS SELECT generate_series(1, 1000) AS n")
 	mustClose(t, first)
 	if isAlive(t.Context(), first.URL()) {
 		t.Error("the server still runs after its last user has closed it")
 	}
 
 	second := c.mustOpen(t, dir)
-	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM kept"); n != 1000 {
-		t.Errorf("got %d rows, want 1000", n)
+	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM stored"); n != 1000 {
+		t.Errorf("after the restart: got %d rows, want 1000", n)
 	}
 	if _, err := os.Stat(filepath.Join(second.Bin(), "initdb")); err != nil {
 		t.Error(err)
 	}
-	for sql, want := range map[string]int{
-		"SELECT count(*) FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'":                                                           0,
-		"SELECT count(*) FROM pg_settings WHERE (name, setting) = ('listen_addresses', '127.0.0.1')":                                            1,
-		"SELECT count(*) FROM pg_settings WHERE (name, setting) IN (('fsync', 'on'), ('full_page_writes', 'on'), ('synchronous_commit', 'on'))": 3,
-		"SELECT count(*) FROM pg_database WHERE datname = 'pawl' AND pg_encoding_to_char(encoding) = 'UTF8'":                                    1,
+	for from, want := range map[string]int{
+		"pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'":                        0,
+		"pg_settings WHERE name = 'listen_addresses' AND setting = '127.0.0.1'":         1,
+		"pg_settings WHERE name = 'fsync' AND setting = 'on'":                           1,
+		"pg_settings WHERE name = 'full_page_writes' AND setting = 'on'":                1,
+		"pg_settings WHERE name = 'synchronous_commit' AND setting = 'on'":              1,
+		"pg_database WHERE datname = 'pawl' AND pg_encoding_to_char(encoding) = 'UTF8'": 1,
 	} {
-		if n := mustQuery(t, second.URL(), sql); n != want {
-			t.Errorf("%s: got %d, want %d", sql, n, want)
+		if n := mustQuery(t, second.URL(), "SELECT count(*) FROM "+from); n != want {
+			t.Errorf("%s: got %d rows, want %d", from, n, want)
 		}
 	}
 }
 
+// TestOpen_SharedServer checks that Open returns the same server for each path of a folder, and that the server stops when its last
+// user closes it. A second Close of the same user must do nothing.
 func TestOpen_SharedServer(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
@@ -59,23 +70,23 @@ func TestOpen_SharedServer(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	second := c.mustOpen(t, link) // another path
+	second := c.mustOpen(t, link) // through a symbolic link
 	t.Chdir(filepath.Dir(dir))
-	third := c.mustOpen(t, filepath.Base(dir)) // and another one
+	third := c.mustOpen(t, filepath.Base(dir)) // by a relative path
 	for _, other := range []*Server{second, third} {
 		if other.URL() != first.URL() || other.Bin() != first.Bin() {
-			t.Fatalf("got %s (%s), want %s (%s) as the first user", other.URL(), other.Bin(), first.URL(), first.Bin())
+			t.Fatalf("got URL %s, programs in %s, want the first user's %s, %s", other.URL(), other.Bin(), first.URL(), first.Bin())
 		}
 	}
 	mustClose(t, third)
 
 	mustClose(t, first)
 	if !isAlive(t.Context(), second.URL()) {
-		t.Fatal("the server has stopped with its first user")
+		t.Fatal("the server has stopped when its first user closed it, want it to run for the second user")
 	}
-	mustClose(t, first) // does nothing
+	mustClose(t, first)
 	if !isAlive(t.Context(), second.URL()) {
-		t.Fatal("the server has stopped after a second Close")
+		t.Fatal("the server has stopped after a second Close of its first user, want it to run for the second user")
 	}
 	mustClose(t, second)
 	if isAlive(t.Context(), second.URL()) {
@@ -83,6 +94,8 @@ func TestOpen_SharedServer(t *testing.T) {
 	}
 }
 
+// TestOpen_PasswordSecrecy checks that Open does not report the password, and that other accounts can read neither the password
+// file nor the data.
 func TestOpen_PasswordSecrecy(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	var lines transcript
@@ -93,16 +106,20 @@ func TestOpen_PasswordSecrecy(t *testing.T) {
 	defer mustClose(t, srv)
 	password, err := srv.dir.readPassword()
 	if err != nil || !strings.Contains(srv.URL(), password) {
-		t.Fatalf("the password is not in the URL: %v", err)
+		t.Fatalf("read the password: got %v, want no error and the password of the URL", err)
 	}
 	if strings.Contains(lines.String(), password) {
-		t.Errorf("the password was reported:\n%v", &lines)
+		t.Errorf("got reports\n%v\nwant no password in them", &lines)
 	}
 	for name, mode := range map[string]os.FileMode{
 		passwordFile: 0o600, dataFolder: 0o700 | os.ModeDir, ".": 0o700 | os.ModeDir, logFile: 0o600,
 	} {
-		if info, err := os.Stat(filepath.Join(srv.dir.path, name)); err != nil || info.Mode() != mode {
-			t.Errorf("%s: got mode %v, %v; want %v", name, info.Mode(), err, mode)
+		info, err := os.Stat(filepath.Join(srv.dir.path, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != mode {
+			t.Errorf("%s: got mode %v, want %v", name, info.Mode(), mode)
 		}
 	}
 }
