@@ -12,24 +12,28 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestOpen_UnusableFolders checks that Open refuses a folder that it cannot use, and that it leaves the files there unchanged. The
+// error or its hint must say why.
 func TestOpen_UnusableFolders(t *testing.T) {
-	c, dir := testConfig(t), makePublicTempDir(t)
-	file := filepath.Join(dir, "file")
+	c, parent := testConfig(t), makePublicTempDir(t)
+	file := filepath.Join(parent, "file")
 	writeForeignFile(t, file)
-	occupied := filepath.Join(dir, "occupied")
-	writeForeignFile(t, filepath.Join(occupied, serverDirName))
-	incomplete := filepath.Join(dir, "incomplete")
-	writeForeignFile(t, filepath.Join(incomplete, serverDirName, dataFolder, "base"))
+	occupiedDir := filepath.Join(parent, "occupied") // it has a file with the name of the server's folder
+	occupiedFile := filepath.Join(occupiedDir, serverDirName)
+	writeForeignFile(t, occupiedFile)
+	incompleteDir := filepath.Join(parent, "incomplete") // it has a part of a database
+	incompleteFile := filepath.Join(incompleteDir, serverDirName, dataFolder, "base")
+	writeForeignFile(t, incompleteFile)
 
 	for name, tt := range map[string]struct{ dir, want string }{
-		"none":                        {" ", "embedded:./"},
+		"no folder":                   {" ", "embedded:./"},
 		"a file":                      {file, file},
-		"below a file":                {file + "/data", file},
-		"a line break":                {dir + "/a\nb", `a\nb`},
-		"too long a path":             {dir + strings.Repeat("/aaaaaaaaaaaaaaa", 60), "bytes long"},
-		"too long a name":             {dir + "/" + strings.Repeat("a", 300), "name too long"},
-		"our folder's name is a file": {occupied, serverDirName},
-		"half a database":             {incomplete, "no whole database"},
+		"a folder in a file":          {file + "/data", file},
+		"a path with a line break":    {parent + "/a\nb", `a\nb`},
+		"a path that is too long":     {parent + strings.Repeat("/aaaaaaaaaaaaaaa", 60), "bytes long"},
+		"a name that is too long":     {parent + "/" + strings.Repeat("a", 300), "name too long"},
+		"the server's name is a file": {occupiedDir, serverDirName},
+		"an incomplete database":      {incompleteDir, "no whole database"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, err := c.open(t.Context(), tt.dir, func(string) {})
@@ -39,59 +43,63 @@ func TestOpen_UnusableFolders(t *testing.T) {
 			checkInvalid(t, err, tt.want)
 		})
 	}
-	for _, name := range []string{file, filepath.Join(occupied, serverDirName), filepath.Join(incomplete, serverDirName, dataFolder, "base")} {
-		if text, err := os.ReadFile(name); err != nil || string(text) != "mine" {
-			t.Errorf("%s: got %q, %v; want it unchanged", name, text, err)
-		}
+	for _, name := range []string{file, occupiedFile, incompleteFile} {
+		checkForeignFile(t, name)
 	}
 }
 
+// TestOpen_LeavesOtherFilesAlone checks that Open changes no files beside the server's folder, even if their names are names that
+// pawl uses inside it.
 func TestOpen_LeavesOtherFilesAlone(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
-	for _, name := range []string{"data/PG_VERSION", "log", stagingPrefix + "x/file", "password"} {
+	names := []string{"data/PG_VERSION", "log", stagingPrefix + "x/file", "password"}
+	for _, name := range names {
 		writeForeignFile(t, filepath.Join(dir, name))
 	}
 	mustClose(t, c.mustOpen(t, dir))
-	for _, name := range []string{"data/PG_VERSION", "log", stagingPrefix + "x/file", "password"} {
-		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(text) != "mine" {
-			t.Errorf("%s: got %q, %v; want it unchanged", name, text, err)
-		}
+	for _, name := range names {
+		checkForeignFile(t, filepath.Join(dir, name))
 	}
 }
 
+// TestOpen_RootFallbackFolder checks that root gets its data in the fallback folder if the server's account cannot enter the
+// chosen folder. Open must report the fallback folder once, and it must use the same data later.
 func TestOpen_RootFallbackFolder(t *testing.T) {
 	requireRoot(t)
 	c := testConfig(t)
 	c.fallbackRoot = filepath.Join(makePublicTempDir(t), "var", "pawl")
-	closed := t.TempDir() // the testing package closes it to other accounts
-	if err := os.Chmod(closed, 0o700); err != nil {
+	private := t.TempDir()
+	if err := os.Chmod(private, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(closed, "data")
+	dir := filepath.Join(private, "data")
 
-	for range 2 { // the second uses the folder of the first
+	for range 2 { // the second Open uses the data of the first
 		var lines transcript
 		srv, err := c.open(t.Context(), dir, lines.report)
 		if err != nil {
-			t.Fatalf("%v\n%v", err, &lines)
+			t.Fatalf("open: got %v, reports\n%v\nwant no error", err, &lines)
 		}
-		mustQuery(t, srv.URL(), "CREATE TABLE IF NOT EXISTS kept ()")
-		if !strings.HasPrefix(srv.dir.path, c.fallbackRoot) || strings.Count(lines.String(), srv.dir.path) != 1 {
-			t.Errorf("the data is in %s, want it in the fallback folder and reported once; got\n%v", srv.dir.path, &lines)
+		mustQuery(t, srv.URL(), "CREATE TABLE IF NOT EXISTS stored ()")
+		if !strings.HasPrefix(srv.dir.path, c.fallbackRoot) {
+			t.Errorf("got data in %s, want it in %s", srv.dir.path, c.fallbackRoot)
+		}
+		if n := strings.Count(lines.String(), srv.dir.path); n != 1 {
+			t.Errorf("got reports\n%v\nwant %s once in them, got it %d times", &lines, srv.dir.path, n)
 		}
 		mustClose(t, srv)
 	}
-	if err := os.Chmod(closed, 0o755); err != nil {
+	if err := os.Chmod(private, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	makePublic(t, closed)
+	makePublic(t, private)
 	srv := c.mustOpen(t, dir)
-	if mustQuery(t, srv.URL(), "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'") != 1 {
-		t.Error("the data in the fallback folder was not used after the folder became accessible")
+	if n := mustQuery(t, srv.URL(), "SELECT count(*) FROM pg_tables WHERE tablename = 'stored'"); n != 1 {
+		t.Errorf("after other accounts could enter the folder: got %d tables named stored, want the 1 in the fallback folder", n)
 	}
 }
 
-// makePublic lets other accounts enter the testing package's folders.
+// makePublic lets other accounts enter a folder of t.TempDir.
 func makePublic(t *testing.T, dir string) {
 	t.Helper()
 	for ; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
@@ -101,67 +109,78 @@ func makePublic(t *testing.T, dir string) {
 	}
 }
 
+// TestOpen_RootRunsServerAsFolderOwner checks that root runs the server as the owner of the folder. The folders that root makes must
+// belong to the owner, so that the owner can use them without root.
 func TestOpen_RootRunsServerAsFolderOwner(t *testing.T) {
 	requireRoot(t)
-	c, dir := testConfig(t), makePublicTempDir(t)
+	c, parent := testConfig(t), makePublicTempDir(t)
 	nobody := lookUpAccount(t, "nobody")
-	if err := os.Chown(dir, int(nobody.Uid), int(nobody.Gid)); err != nil {
+	if err := os.Chown(parent, int(nobody.Uid), int(nobody.Gid)); err != nil {
 		t.Fatal(err)
 	}
-	srv := c.mustOpen(t, filepath.Join(dir, "made", "by root"))
+	dir := filepath.Join(parent, "made", "by root")
+	srv := c.mustOpen(t, dir)
 	info, err := os.Stat(filepath.Join(srv.dir.data(), "postmaster.pid"))
-	if err != nil || ownerOf(info) != nobody.Uid {
-		t.Errorf("the server runs as user %d, %v; want %d", ownerOf(info), err, nobody.Uid)
+	if err != nil {
+		t.Fatal(err)
 	}
-	// The folders that root made belong to the owner, who can use them without root.
-	u := startUserProcess(t, filepath.Join(dir, "made", "by root"), nobody)
-	if url := u.mustOpen(t); url != srv.URL() {
+	if uid := ownerOf(info); uid != nobody.Uid {
+		t.Errorf("got a server of user %d, want user %d", uid, nobody.Uid)
+	}
+	owner := startUserProcess(t, dir, nobody)
+	if url := owner.mustOpen(t); url != srv.URL() {
 		t.Errorf("the owner got URL %s, want root's %s", url, srv.URL())
 	}
 	mustClose(t, srv)
-	u.close(t)
-	u = startUserProcess(t, filepath.Join(dir, "made", "by root"), nobody)
-	u.mustOpen(t)
-	u.close(t)
+	owner.close(t)
+	owner = startUserProcess(t, dir, nobody) // this time the owner starts the server
+	owner.mustOpen(t)
+	owner.close(t)
 }
 
+// TestOpen_UserOtherThanRoot checks that a user other than root can share and restart a server in an own folder, and checks the
+// errors for folders that this user must not use.
 func TestOpen_UserOtherThanRoot(t *testing.T) {
 	requireRoot(t)
 	requirePrograms(t)
 	nobody := lookUpAccount(t, "nobody")
-	dir := makePublicTempDir(t)
-	own := filepath.Join(dir, "own")
-	if err := os.Mkdir(own, 0o700); err != nil {
+	parent := makePublicTempDir(t)
+	ownDir := filepath.Join(parent, "own")
+	if err := os.Mkdir(ownDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(own, int(nobody.Uid), int(nobody.Gid)); err != nil {
+	if err := os.Chown(ownDir, int(nobody.Uid), int(nobody.Gid)); err != nil {
 		t.Fatal(err)
 	}
-	first, second := startUserProcess(t, filepath.Join(own, "data"), nobody), startUserProcess(t, filepath.Join(own, "data"), nobody)
-	if a, b := first.mustOpen(t), second.mustOpen(t); a != b {
-		t.Errorf("got URLs %s and %s, want the same", a, b)
+	dataDir := filepath.Join(ownDir, "data")
+	first, second := startUserProcess(t, dataDir, nobody), startUserProcess(t, dataDir, nobody)
+	if firstURL, secondURL := first.mustOpen(t), second.mustOpen(t); firstURL != secondURL {
+		t.Errorf("got URLs %s and %s, want the same URL", firstURL, secondURL)
 	}
 	first.kill(t)
 	second.close(t)
 
-	roots := filepath.Join(dir, "roots")
-	mustClose(t, testConfig(t).mustOpen(t, roots))
-	closed := filepath.Join(dir, "closed")
-	if err := os.Mkdir(closed, 0o700); err != nil {
+	rootsDir := filepath.Join(parent, "roots") // root has opened it
+	mustClose(t, testConfig(t).mustOpen(t, rootsDir))
+	privateDir := filepath.Join(parent, "private") // only root can enter it
+	if err := os.Mkdir(privateDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for folder, want := range map[string]string{
-		filepath.Join(dir, "made"):    "permission denied",
-		filepath.Join(closed, "made"): "permission denied",
-		roots:                         "belongs to user",
+	for dir, want := range map[string]string{
+		filepath.Join(parent, "new"):     "permission denied",
+		filepath.Join(privateDir, "new"): "permission denied",
+		rootsDir:                         "belongs to user",
 	} {
-		_, output := startUserProcess(t, folder, nobody).outcome()
-		if !strings.Contains(output, "failed invalid") || !strings.Contains(output, want) || !strings.Contains(output, folder) {
-			t.Errorf("%s: got %q, want an invalid error with %q", folder, output, want)
+		_, output := startUserProcess(t, dir, nobody).outcome()
+		for _, part := range []string{"failed invalid", want, dir} {
+			if !strings.Contains(output, part) {
+				t.Errorf("%s: got output %q, want %q in it", dir, output, part)
+			}
 		}
 	}
 }
 
+// TestOpen_TruncatesLongLog checks that Open empties a server's log that is longer than maxLog while the server runs.
 func TestOpen_TruncatesLongLog(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -170,10 +189,11 @@ func TestOpen_TruncatesLongLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.mustOpen(t, dir)
-	mustQuery(t, srv.URL(), "SELECT pg_reload_conf()::int") // it writes a line
-	waitFor(t, "the log to be truncated", func() bool {
+	mustQuery(t, srv.URL(), "SELECT pg_reload_conf()::int") // the server writes a line to the log
+	const someLines = 1000                                  // bytes
+	waitFor(t, "a short log with a new line", func() bool {
 		info, err := os.Stat(log)
-		return err == nil && info.Size() > 0 && info.Size() < 1000
+		return err == nil && info.Size() > 0 && info.Size() < someLines
 	})
 }
 
@@ -194,7 +214,7 @@ func checkInvalid(t *testing.T, err error, want string) {
 func requireRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: only root can run something as another user")
+		t.Skip("SKIPPED: only root can run a process as another user")
 	}
 }
 
@@ -212,13 +232,24 @@ func lookUpAccount(t *testing.T, name string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
+// foreignText is the content of a foreign file.
+const foreignText = "written by another program"
+
 // writeForeignFile writes a file that does not belong to pawl.
 func writeForeignFile(t *testing.T, file string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte("mine"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(foreignText), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// checkForeignFile checks that a file of writeForeignFile is unchanged.
+func checkForeignFile(t *testing.T, file string) {
+	t.Helper()
+	if text, err := os.ReadFile(file); err != nil || string(text) != foreignText {
+		t.Errorf("%s: got %q, %v, want %q", file, text, err, foreignText)
 	}
 }

@@ -15,27 +15,29 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// These environment variables make the test binary run runAsUser.
+// userEnv is the environment variable that makes the test binary run runAsUser. Its value is the folder to open. fallbackRootEnv
+// has the root of the fallback folders.
 const (
 	userEnv         = "EMBEDDEDPG_TEST_USER_OF"
 	fallbackRootEnv = "EMBEDDEDPG_TEST_FALLBACK_ROOT"
 )
 
-// A userProcess is another process that opens a folder. It closes the folder when stdin is closed.
+// A userProcess is another process that opens a folder and uses its server. It closes the server when its standard input is closed.
 type userProcess struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	lines *bufio.Scanner
+	lines *bufio.Scanner // its standard output
 }
 
-// startUserProcess starts a process that opens dir. It runs as account, or as this process's own if that is nil.
+// startUserProcess starts a process that runs runAsUser with dir. The process runs as account. If account is nil, it runs as the
+// account of this process.
 func startUserProcess(t *testing.T, dir string, account *syscall.Credential) *userProcess {
 	t.Helper()
 	program := os.Args[0]
 	if account != nil {
 		program = filepath.Join(makePublicTempDir(t), "user") // the go command's folder is closed to other accounts
 		if out, err := exec.CommandContext(t.Context(), "cp", os.Args[0], program).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+			t.Fatalf("cp: got %v, %s, want no error", err, out)
 		}
 	}
 	p := &userProcess{cmd: exec.CommandContext(t.Context(), program)}
@@ -55,14 +57,15 @@ func startUserProcess(t *testing.T, dir string, account *syscall.Credential) *us
 		t.Fatal(err)
 	}
 	p.stdin, p.lines = stdin, bufio.NewScanner(out)
-	t.Cleanup(func() { // in case the test has not ended it
+	t.Cleanup(func() { // a test that fails may leave the process running
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	})
 	return p
 }
 
-// outcome waits until the process has opened the server and returns its URL, or the whole output of a process that failed.
+// outcome waits until the process has opened the server and returns the server's URL. If the process fails, outcome returns an
+// empty URL and the whole output.
 func (p *userProcess) outcome() (url, output string) {
 	var lines []string
 	for p.lines.Scan() {
@@ -74,48 +77,53 @@ func (p *userProcess) outcome() (url, output string) {
 	return "", strings.Join(lines, "\n")
 }
 
-// waitForLine waits until the process has printed a line that begins with prefix.
+// waitForLine waits until the process has printed a line that begins with prefix. It does not wait if prefix is empty.
 func (p *userProcess) waitForLine(t *testing.T, prefix string) {
 	t.Helper()
-	for prefix != "" {
-		if !p.lines.Scan() {
-			t.Fatalf("the other process ended before it printed %q", prefix)
-		}
+	if prefix == "" {
+		return
+	}
+	for p.lines.Scan() {
 		if strings.HasPrefix(p.lines.Text(), prefix) {
 			return
 		}
 	}
+	t.Fatalf("the other process ended before it printed a line that begins with %q", prefix)
 }
 
+// mustOpen waits until the process has opened the server and returns the server's URL. It ends the test if the process fails.
 func (p *userProcess) mustOpen(t *testing.T) string {
 	t.Helper()
 	url, output := p.outcome()
 	if url == "" {
-		t.Fatalf("the other process failed to open the server: %s", output)
+		t.Fatalf("the other process failed to open the server: got output %q", output)
 	}
 	return url
 }
 
+// close makes the process close the server, and waits until the process has ended.
 func (p *userProcess) close(t *testing.T) {
 	t.Helper()
 	if err := p.stdin.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the other process failed: %v", err)
+		t.Errorf("the other process failed: got %v, want no error", err)
 	}
 }
 
-// kill kills the process and its group, as a closed terminal or a supervisor does.
+// kill kills the process and its process group, as a closed terminal or a supervisor does. The server is not in this group.
 func (p *userProcess) kill(t *testing.T) {
 	t.Helper()
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
-	_ = p.cmd.Wait() // the error only says that it was killed
+	_ = p.cmd.Wait() // the error only says that the process was killed
 }
 
-// runAsUser opens the server in dir, prints the outcome, and closes the server when the standard input ends.
+// runAsUser opens the server in dir, prints "opened" and the URL, and closes the server when the standard input ends. Before, it
+// prints each line that Open reports after the word "report". After an error it prints "failed" and the error. It returns the exit
+// code.
 func runAsUser(dir string) int {
 	c := defaultConfig()
 	c.fallbackRoot = os.Getenv(fallbackRootEnv)

@@ -9,17 +9,18 @@ import (
 	"testing"
 )
 
-// TestFolders_Order checks that the folder in PATH comes first, then the newest version.
+// TestFolders_Order checks that findFolders returns the folder in PATH first and then the others, the newest version first. It must
+// omit a folder without all programs, and must return a folder only once.
 func TestFolders_Order(t *testing.T) {
 	t.Setenv("PATH", "")
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := func(version string) string { return filepath.Join(root, "pg-"+version, "bin") }
-	globs := []string{bin("*"), filepath.Join(root, "opt", "*", "bin")}
+	binDir := func(version string) string { return filepath.Join(root, "pg-"+version, "bin") }
+	globs := []string{binDir("*"), filepath.Join(root, "opt", "*", "bin")}
 	if dirs := findFolders(globs); len(dirs) > 0 {
-		t.Fatalf("got %v in an empty folder, want none", dirs)
+		t.Fatalf("without programs: got %v, want no folders", dirs)
 	}
 	for version, programs := range map[string][]string{
 		"9.6": {"initdb", "postgres"},
@@ -27,22 +28,25 @@ func TestFolders_Order(t *testing.T) {
 		"15":  {"initdb", "postgres"},
 		"17":  {"initdb"},
 	} {
-		install(t, bin(version), programs...)
+		writePrograms(t, binDir(version), programs...)
 	}
-	link(t, filepath.Join(root, "pg-15"), filepath.Join(root, "opt", "postgresql"))
-	if dirs := findFolders(globs); !slices.Equal(dirs, []string{bin("15"), bin("10"), bin("9.6")}) {
-		t.Errorf("got %v, want the complete ones, the newest first", dirs)
+	makeLink(t, filepath.Join(root, "opt", "postgresql"), filepath.Join(root, "pg-15"))
+	want := []string{binDir("15"), binDir("10"), binDir("9.6")}
+	if dirs := findFolders(globs); !slices.Equal(dirs, want) {
+		t.Errorf("nothing in PATH: got %v, want %v", dirs, want)
 	}
 
 	path := filepath.Join(root, "path")
-	link(t, filepath.Join(bin("10"), "initdb"), filepath.Join(path, "initdb"))
+	makeLink(t, filepath.Join(path, "initdb"), filepath.Join(binDir("10"), "initdb"))
 	t.Setenv("PATH", path)
-	if dirs := findFolders(globs); !slices.Equal(dirs, []string{bin("10"), bin("15"), bin("9.6")}) {
-		t.Errorf("got %v, want the one in PATH first", dirs)
+	want = []string{binDir("10"), binDir("15"), binDir("9.6")}
+	if dirs := findFolders(globs); !slices.Equal(dirs, want) {
+		t.Errorf("version 10 in PATH: got %v, want %v", dirs, want)
 	}
 }
 
-func install(t *testing.T, dir string, programs ...string) {
+// writePrograms writes empty programs with these names.
+func writePrograms(t *testing.T, dir string, programs ...string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -54,7 +58,8 @@ func install(t *testing.T, dir string, programs ...string) {
 	}
 }
 
-func link(t *testing.T, target, name string) {
+// makeLink makes the symbolic link name, which points to target.
+func makeLink(t *testing.T, name, target string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
@@ -64,6 +69,7 @@ func link(t *testing.T, target, name string) {
 	}
 }
 
+// TestUnprivileged_NeverRoot checks that root gets another account, and that another user gets nil.
 func TestUnprivileged_NeverRoot(t *testing.T) {
 	account, err := Unprivileged()
 	if err != nil {
@@ -71,18 +77,20 @@ func TestUnprivileged_NeverRoot(t *testing.T) {
 	}
 	switch {
 	case os.Geteuid() != 0 && account != nil:
-		t.Errorf("got uid %d, want nil (this process's own account)", account.Uid)
+		t.Errorf("got the account of user %d, want nil (this process's own account)", account.Uid)
 	case os.Geteuid() == 0 && (account == nil || account.Uid == 0):
 		t.Errorf("got %v, want an account other than root", account)
 	}
 }
 
+// TestAccountOf checks the account of this process's user and of a user that does not exist.
 func TestAccountOf(t *testing.T) {
-	own := uint32(os.Geteuid())
-	if account, ok := AccountOf(own); !ok || account.Uid != own {
-		t.Errorf("AccountOf(own uid) = %v, %v", account, ok)
+	ownUID := uint32(os.Geteuid())
+	if account, ok := AccountOf(ownUID); !ok || account.Uid != ownUID {
+		t.Errorf("own user: got %v, %v, want an account of user %d", account, ok, ownUID)
 	}
-	if account, ok := AccountOf(4_123_456_789); ok {
-		t.Errorf("got %v for an unknown uid, want not ok", account)
+	const unknownUID = 4_123_456_789
+	if account, ok := AccountOf(unknownUID); ok {
+		t.Errorf("unknown user: got %v, want no account", account)
 	}
 }
