@@ -174,6 +174,7 @@ func TestDownloadPrograms_NoNetwork(t *testing.T) {
 	}
 }
 
+// TestLibraryRepository checks that the download library's default repository has an https URL.
 func TestLibraryRepository(t *testing.T) {
 	repository, err := libraryRepository()
 	if err != nil {
@@ -240,6 +241,7 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	}
 }
 
+// TestMajorVersion checks the major version of a version before PostgreSQL 10 and of later versions.
 func TestMajorVersion(t *testing.T) {
 	for version, want := range map[string]string{"9.6.24": "9.6", "10.23": "10", "15.18": "15", "18": "18"} {
 		if got := (programs{version: version}).majorVersion(); got != want {

@@ -13,8 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestMoveStream checks that a moved stream continues at its checkpoint with the new source URL, and that MoveStream fences a
-// runner that reads from the old URL.
+// TestMoveStream checks that a moved stream continues at its checkpoint with the new source URL. MoveStream must fence a runner
+// that reads from the old URL.
 func TestMoveStream(t *testing.T) {
 	t.Parallel()
 	const oldURL, newURL = sourceURL, "https://new.example/v2"
@@ -66,6 +66,7 @@ func readEpochAndToken(t *testing.T, databaseURL string) (epoch int64, token str
 		pgtest.QueryOne[string](t, databaseURL, "SELECT token::text FROM checkpoints")
 }
 
+// TestDiscardDeadLetter checks that only an open dead letter of the stream can be discarded, and that replays then ignore it.
 func TestDiscardDeadLetter(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -80,7 +81,7 @@ func TestDiscardDeadLetter(t *testing.T) {
 		t.Errorf("got resolution %+v, %v, want a discarded dead letter", l.Resolved, err)
 	}
 	for id, want := range map[int64]string{
-		3: "discarded at 20", // the beginning of a year
+		3: "discarded at 20", // then comes the rest of the time, which differs in each run
 		5: "superseded at 2026-01-04T00:00:00Z", 8: "none of id 8", 99: "none of id 99",
 	} {
 		err := admin.DiscardDeadLetter(t.Context(), streamS, id, "another reason")
@@ -93,7 +94,7 @@ func TestDiscardDeadLetter(t *testing.T) {
 	}
 	report, err := replayAll(t.Context(), newReplayStore(t, databaseURL), laterDecoder)
 	if err != nil || report.Received != 5 { // letters 1, 2, 4, 6 and 7 are still open
-		t.Errorf("replay: got %+v, %v, want 5 received", report, err)
+		t.Errorf("replay: got report %+v, %v, want 5 received", report, err)
 	}
 }
 

@@ -124,7 +124,7 @@ func TestKeepaliveSettings(t *testing.T) {
 	} {
 		var got string
 		if err := newPool(t, tt.url).QueryRow(t.Context(), readSettings).Scan(&got); err != nil || got != tt.want {
-			t.Errorf("%s: got settings %s, %v, want %s", name, got, err, tt.want)
+			t.Errorf("%s: got settings %q, %v, want %q", name, got, err, tt.want)
 		}
 	}
 }

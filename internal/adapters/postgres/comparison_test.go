@@ -94,6 +94,7 @@ func TestCompareMissing(t *testing.T) {
 	checkUnreturned("after Begin", 1, 2, 3, 4, 5)
 }
 
+// TestCompareEmptyPage checks that a page without records has no differences.
 func TestCompareEmptyPage(t *testing.T) {
 	t.Parallel()
 	if got := compare(t, newComparison(t, pgtest.Database(t))); len(got) != 0 {

@@ -158,9 +158,10 @@ func TestInspectDeadLettersAndReplay(t *testing.T) {
 	if got := describe(inspection); got != "" {
 		t.Errorf("got differences:\n%swant none", got)
 	}
+	// The pages of the two passes have twelve records each.
 	want := domain.Counts{Received: 24, Inserted: 5, Duplicate: 14, Parked: 5}
 	if checkpoint := inspection.Stream.Checkpoint; checkpoint.Counts != want || inspection.Stream.Pages != 4 {
-		t.Errorf("got %d pages with %+v, want 4 with %+v", inspection.Stream.Pages, checkpoint.Counts, want)
+		t.Errorf("got %d pages with counts %+v, want 4 with %+v", inspection.Stream.Pages, checkpoint.Counts, want)
 	}
 	// The events 1, 2, 3, 4, 6 and 8 are stored. Letter 4 is open and letter 5 is discarded.
 	if inspection.Stored != 6 || inspection.Parked != 2 {

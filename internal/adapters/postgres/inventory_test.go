@@ -64,12 +64,13 @@ func TestInspectBatches(t *testing.T) {
 	if got := inspection.Stream; got.Pages != 11 || got.Checkpoint.Inserted != 11 || got.Checkpoint.Duplicate != 7 || !got.Checkpoint.Done {
 		t.Errorf("got stream %+v, want it done with 11 pages, 11 inserted and 7 duplicate", got)
 	}
-	// The last page with an event has event 6.
+	// Event 6 is the only event of the last page that is not empty.
 	if want := makeEvents(t, 6)[0].OccurredAt; !s.checkpoint.LastEventAt.Equal(want) {
 		t.Errorf("got last event at %s, want %s", s.checkpoint.LastEventAt, want)
 	}
 }
 
+// TestInspectStreamWithoutPages checks that an inspection finds no differences in a stream that was only claimed.
 func TestInspectStreamWithoutPages(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
@@ -79,10 +80,11 @@ func TestInspectStreamWithoutPages(t *testing.T) {
 	}
 }
 
+// TestInspectUnknownStream checks that an inspection of a stream that was never claimed is Invalid and begins no check.
 func TestInspectUnknownStream(t *testing.T) {
 	t.Parallel()
 	inventory := postgres.NewInventory(newPool(t, pgtest.Database(t)))
-	_, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) { t.Error("a check began") })
+	_, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) { t.Error("a check began, want none") })
 	if domain.KindOf(err) != domain.Invalid {
 		t.Errorf("got %v, want Invalid", err)
 	}
@@ -184,6 +186,7 @@ func TestInspectManyDifferences(t *testing.T) {
 		case domain.CheckPageEvents:
 			if f.Differences != 25 || len(f.Shown) != domain.MaxShownDifferences {
 				t.Errorf("%s: got %d differences, %d shown, want 25, %d shown", f.Check, f.Differences, len(f.Shown), domain.MaxShownDifferences)
+				continue
 			}
 			if last := f.Shown[len(f.Shown)-1]; last.Seq != domain.MaxShownDifferences {
 				t.Errorf("%s: got seq %d of the last shown difference, want %d", f.Check, last.Seq, domain.MaxShownDifferences)
@@ -238,8 +241,8 @@ func TestInspectStaleStatistics(t *testing.T) {
 	}
 }
 
-// TestFewerThanAnnounced checks what an inspection finds in a stream that is done with fewer records than the API announced. Before
-// a test changes it by SQL, the stream has five events in two pages, and the API has announced five records.
+// TestFewerThanAnnounced checks what an inspection finds in a stream that is done with fewer records than the API announced. At
+// first the stream has five events in two pages, and the API has announced five records. Then each test changes this by SQL.
 func TestFewerThanAnnounced(t *testing.T) {
 	t.Parallel()
 	const (
@@ -308,8 +311,8 @@ const storeTwoFewer = `DELETE FROM events WHERE name IN ('event_4', 'event_5');
 // addStream is SQL that adds another stream, which stores its events in the same table.
 const addStream = `INSERT INTO checkpoints (stream, source_url, epoch, received, inserted) VALUES ('other', 'u', 1, 1, 1); `
 
-// addPass returns SQL that adds a second pass. It has the five records in one page, which inserts this number of events. The other
-// records are duplicates.
+// addPass returns SQL that adds a second pass with one page. The page has the five records, of which it inserts this number. The
+// other records are duplicates.
 func addPass(inserted int) string {
 	return fmt.Sprintf(`INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position,
 			received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)

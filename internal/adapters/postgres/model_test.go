@@ -73,6 +73,7 @@ type storePair struct {
 	checkpoint, modelCheckpoint domain.Checkpoint
 }
 
+// newStorePair claims the stream of this source in both stores.
 func newStorePair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, source string) *storePair {
 	t.Helper()
 	p := &storePair{store: newStore(t, databaseURL), model: model.Store()}
@@ -172,8 +173,10 @@ const recentIDs = 4
 // elements, so that a smaller page would not show a wrong order.
 const manyRecords = 40
 
+// newPageGenerator returns a generator whose pages depend only on the seed.
 func newPageGenerator(seed uint64) *pageGenerator {
-	return &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: recentIDs - 1}
+	const newest = recentIDs - 1 // so that the records of the first page have ids from 1
+	return &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: newest}
 }
 
 // makePages returns one to three consecutive pages. The first one is at the position from, or at the head in the next pass.
@@ -196,6 +199,7 @@ func (g *pageGenerator) makePages(from domain.Position) []domain.DecodedPage {
 	return pages
 }
 
+// makePage returns a page at the position from with this number of records.
 func (g *pageGenerator) makePage(from domain.Position, records int) domain.DecodedPage {
 	g.newest++
 	receipt := domain.Receipt{FetchedAt: time.Unix(int64(g.newest), 0), TraceID: strconv.FormatUint(g.newest, 10)}

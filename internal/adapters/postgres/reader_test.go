@@ -87,6 +87,7 @@ func TestDriftRegister(t *testing.T) {
 	}
 }
 
+// TestReaderDrift checks that Drift returns the counts, the first and the last page and a sample of each unknown field.
 func TestReaderDrift(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)

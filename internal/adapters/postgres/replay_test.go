@@ -15,6 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// TestReplayStore runs the checks of the contract of replay.Store.
 func TestReplayStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.ReplayChecks(), func(t *testing.T) domaintest.ReplayUnderTest {
@@ -357,7 +358,8 @@ func checkLedger(t *testing.T, databaseURL string) {
 			FROM pages p WHERE p.stream = c.stream AND p.kind = 'page')`,
 		"ledger rows with a greater id than a row that was committed later": `SELECT count(*) FROM
 			(SELECT committed_at < lag(committed_at) OVER (ORDER BY id) AS earlier FROM pages) p WHERE p.earlier`,
-		"replays that are not at the position of a page, or have a value that only pages have": `SELECT count(*) FROM pages r WHERE r.kind = 'replay' AND (r.parent_seq <> 0 OR r.cursor_in <> '' OR
+		"replays that are not at the position of a page, or have a value that only pages have": `SELECT count(*)
+			FROM pages r WHERE r.kind = 'replay' AND (r.parent_seq <> 0 OR r.cursor_in <> '' OR
 			r.cursor_out <> '' OR r.request_id <> '' OR r.requests <> 0 OR NOT EXISTS
 			(SELECT FROM pages p WHERE p.kind = 'page' AND (p.stream, p.seq, p.pass, p.position) = (r.stream, r.seq, r.pass, r.position)))`,
 	} {

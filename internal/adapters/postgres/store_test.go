@@ -20,6 +20,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
+// TestStore runs the checks of the contract of domain.EventStore.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {

@@ -32,11 +32,13 @@ func newVerifyUnderTest(t *testing.T) domaintest.VerifyUnderTest {
 	}
 }
 
+// TestInventory runs the checks of the contract of verify.Inventory.
 func TestInventory(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.InventoryChecks(), newVerifyUnderTest)
 }
 
+// TestComparison runs the checks of the contract of verify.Comparison.
 func TestComparison(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.ComparisonChecks(), newVerifyUnderTest)
