@@ -116,14 +116,13 @@ func TestGrants(t *testing.T) {
 		roleURL := pgtest.WithParam(t, databaseURL, "role", role)
 		store, reader := newReplayStore(t, roleURL), postgres.NewReader(newPool(t, roleURL))
 		open := openLettersAfter(t, store, 0)
-		if _, _, err := reader.DeadLetters(t.Context(), streamS, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1}); err != nil {
-			t.Error(err)
-		}
-		if _, err := reader.DeadLetter(t.Context(), streamS, open[0].ID); err != nil {
-			t.Error(err)
-		}
-		if _, err := reader.Drift(t.Context(), streamS); err != nil {
-			t.Error(err)
+		_, _, listErr := reader.DeadLetters(t.Context(), streamS, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1})
+		_, letterErr := reader.DeadLetter(t.Context(), streamS, open[0].ID)
+		_, driftErr := reader.Drift(t.Context(), streamS)
+		for operation, err := range map[string]error{"list": listErr, "letter": letterErr, "drift": driftErr} {
+			if err != nil {
+				t.Errorf("%s by %s: got %v, want no error", operation, role, err)
+			}
 		}
 		_, replayErr := store.Replay(t.Context(), domain.Redecode(streamS, open, time.Now(), laterDecoder))
 		discardErr := postgres.NewAdmin(newPool(t, roleURL)).DiscardDeadLetter(t.Context(), streamS, open[len(open)-1].ID, "why")

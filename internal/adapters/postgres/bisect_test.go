@@ -31,7 +31,7 @@ func TestBisectRefusedEvents(t *testing.T) {
 		{"bytes that are not UTF-8", "22021", func(e *domain.Event) { e.Name = "\xff" }},
 	}
 	for _, tt := range tests {
-		for _, indexes := range [][]int{{0}, {size - 1}, {0, 41, 42, 77, size - 1}} {
+		for _, indexes := range [][]int{{0}, {size - 1}, {0, 41, 42, 77, size - 1}} { // of the refused events
 			t.Run(fmt.Sprintf("%s at %v", tt.name, indexes), func(t *testing.T) {
 				t.Parallel()
 				databaseURL := pgtest.Database(t)

@@ -11,36 +11,36 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestCompareParkedRecords checks which differences Compare finds between a page and stream s of storeDeadLetters, which a test
-// may change before by SQL. Two records of the stream are parked and not stored: "5 \x00" (letter 4, open) and "2 colour"
+// TestCompareParkedRecords checks which differences Compare finds between a page and stream s of storeDeadLetters. A test may first
+// change the database by SQL. Two records of the stream are parked and not stored: "5 \x00" (letter 4, open) and "2 colour"
 // (letter 5, discarded).
 func TestCompareParkedRecords(t *testing.T) {
 	t.Parallel()
 	const (
-		all              = "1|3!|x|2|y|4|5 \x00|1|2 colour|3|x|6"
-		not2             = "2: stored with another extra\n"
-		not5             = "5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n"
+		allRecords       = "1|3!|x|2|y|4|5 \x00|1|2 colour|3|x|6"
+		event2Differs    = "2: stored with another extra\n"
+		event5NotParked  = "5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n"
 		reopenX          = "UPDATE dead_letters SET resolved_at = NULL, resolution = NULL, resolved_page_id = NULL, event_id = NULL WHERE id = 2;"
 		countOtherRecord = "UPDATE dead_letters SET others = 1 WHERE id = 4"
 	)
 	tests := []struct {
 		name       string
-		sql        string // changes the database
+		sql        string // changes the database before the comparison
 		records    string // the payloads of the page, separated by "|"
 		decodesX   bool   // the page comes from a later decoder, which decodes the record "x"
 		wantParked int64
-		want       string // the differences, each with the number of its event
+		want       string // the differences, see describeDifferences
 	}{
-		{name: "as received", records: all, wantParked: 2},
-		{name: "other values than stored and parked", records: "2 sound|6|4", want: not2},
+		{name: "as received", records: allRecords, wantParked: 2},
+		{name: "other values than stored and parked", records: "2 sound|6|4", want: event2Differs},
 		{
 			name: "a resolved conflict", sql: "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5",
-			records: all, wantParked: 1, want: not2,
+			records: allRecords, wantParked: 1, want: event2Differs,
 		},
-		{name: "a conflict's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 5", records: all, wantParked: 1, want: not2},
+		{name: "a conflict's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 5", records: allRecords, wantParked: 1, want: event2Differs},
 		{
 			name: "a refused event's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 4",
-			records: all, wantParked: 1, want: not5,
+			records: allRecords, wantParked: 1, want: event5NotParked,
 		},
 		{
 			name:    "a refused event, and a record of the same event that PostgreSQL does not refuse",
@@ -48,21 +48,21 @@ func TestCompareParkedRecords(t *testing.T) {
 		},
 		{
 			name: "a letter without an event id is missing", sql: "DELETE FROM dead_letters WHERE id = 3",
-			records: all, wantParked: 2, want: "record at index 4 is neither stored nor parked: not a number: \"y\"\n",
+			records: allRecords, wantParked: 2, want: "record at index 4 is neither stored nor parked: not a number: \"y\"\n",
 		},
 		{
 			name: "a letter is missing, but not its event", sql: "DELETE FROM dead_letters WHERE id = 1",
-			records: all, wantParked: 2, want: "3: record at index 1 is neither stored nor parked: marked: \n",
+			records: allRecords, wantParked: 2, want: "3: record at index 1 is neither stored nor parked: marked: \n",
 		},
 		{
 			name:    "a letter and its event are missing",
 			sql:     "DELETE FROM dead_letters WHERE id = 1; DELETE FROM events WHERE name = 'event_3'",
-			records: all, wantParked: 2,
+			records: allRecords, wantParked: 2,
 			want: "3: record at index 1 is neither stored nor parked: marked: \n3: neither stored nor parked\n",
 		},
 		{
 			name: "a superseded letter whose event is missing", sql: "DELETE FROM events WHERE name = 'event_3'",
-			records: all, wantParked: 2, want: "3: neither stored nor parked\n",
+			records: allRecords, wantParked: 2, want: "3: neither stored nor parked\n",
 		},
 		{
 			name: "letters with the key of an earlier version: a conflict over event 4, and another reason for event 6",
@@ -74,17 +74,17 @@ func TestCompareParkedRecords(t *testing.T) {
 		{name: "an open letter of a record that a later decoder decodes", sql: reopenX, records: "1|x", decodesX: true, wantParked: 1},
 		{
 			name: "an earlier version's letter of the event, with another record", sql: "UPDATE dead_letters SET key = event_id::text WHERE id = 4",
-			records: "5 \x00|5 \x00\x00", wantParked: 1, want: not5,
+			records: "5 \x00|5 \x00\x00", wantParked: 1, want: event5NotParked,
 		},
 		{
 			name: "letters with other bytes", sql: "UPDATE dead_letters SET payload = 'gone', payload_sha256 = sha256('gone') WHERE id <> 2",
-			records: all,
+			records: allRecords,
 			want: "3: dead letter 1 holds other bytes than the API returns\ndead letter 3 holds other bytes than the API returns\n" +
 				"2: dead letter 5 holds other bytes than the API returns\n5: dead letter 4 holds other bytes than the API returns\n",
 		},
 		{
 			name: "letters with other bytes but the same content", sql: "UPDATE dead_letters SET payload = payload || ' '",
-			records: all, wantParked: 2,
+			records: allRecords, wantParked: 2,
 		},
 		{
 			name: "another record of the event, which its letter counts", sql: countOtherRecord,
@@ -92,7 +92,7 @@ func TestCompareParkedRecords(t *testing.T) {
 		},
 		{
 			name: "two other records of the event, of which its letter counts one", sql: countOtherRecord,
-			records: "5 colour\x00|5 \x00\x00|5 \x00", wantParked: 1, want: not5,
+			records: "5 colour\x00|5 \x00\x00|5 \x00", wantParked: 1, want: event5NotParked,
 		},
 		{
 			name:    "another record of a stored event, which its letter counts",
@@ -101,7 +101,7 @@ func TestCompareParkedRecords(t *testing.T) {
 		},
 		{
 			name: "another record of the event, which a resolved letter counts", sql: "UPDATE dead_letters SET others = 1 WHERE id = 5",
-			records: "2 shade", want: not2,
+			records: "2 shade", want: event2Differs,
 		},
 		{
 			name: "a missing event with a letter that counts another record",
@@ -111,7 +111,7 @@ func TestCompareParkedRecords(t *testing.T) {
 		},
 		{
 			name: "a letter of another stream", sql: "UPDATE dead_letters SET stream = 'other' WHERE id = 4",
-			records: "4|5 \x00", want: not5,
+			records: "4|5 \x00", want: event5NotParked,
 		},
 	}
 	for _, tt := range tests {

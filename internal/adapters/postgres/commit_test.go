@@ -39,9 +39,9 @@ func TestCommitSettings(t *testing.T) {
 		pgtest.Exec(t, databaseURL, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET "+setting+"'; END $$")
 	}
 	// A trigger stores the settings of the transaction that writes a page.
-	pgtest.Exec(t, databaseURL, `CREATE TABLE seen (name text, value text);
+	pgtest.Exec(t, databaseURL, `CREATE TABLE used_settings (name text, value text);
 		CREATE FUNCTION store_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			INSERT INTO seen SELECT name, current_setting(name) FROM unnest(ARRAY['client_encoding', 'synchronous_commit', 'lock_timeout',
+			INSERT INTO used_settings SELECT name, current_setting(name) FROM unnest(ARRAY['client_encoding', 'synchronous_commit', 'lock_timeout',
 				'statement_timeout', 'idle_in_transaction_session_timeout']) AS name;
 			RETURN NEW; END $$;
 		CREATE TRIGGER store_settings BEFORE INSERT ON pages FOR EACH ROW EXECUTE FUNCTION store_settings()`)
@@ -49,7 +49,7 @@ func TestCommitSettings(t *testing.T) {
 	if _, err := store.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint))); err != nil {
 		t.Fatal(err)
 	}
-	got := pgtest.QueryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM seen")
+	got := pgtest.QueryOne[string](t, databaseURL, "SELECT string_agg(name || '=' || value, ' ' ORDER BY name) FROM used_settings")
 	const want = "client_encoding=UTF8 idle_in_transaction_session_timeout=1min lock_timeout=15s statement_timeout=1min synchronous_commit=on"
 	if got != want {
 		t.Errorf("got settings %s, want %s", got, want)

@@ -50,6 +50,7 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 		}
 		checkLedger(t, databaseURL)
 	}
+	// The payload "no.17" must be the event with the name "event_17".
 	if n := pgtest.QueryOne[int](t, databaseURL, `SELECT count(*) FROM events e
 		JOIN dead_letters l ON l.event_id = e.id AND l.resolution = 'replayed'
 		WHERE convert_from(l.payload, 'UTF8') = 'no.' || substr(e.name, 7) AND l.resolved_why <> ''
@@ -64,7 +65,7 @@ func TestReplayBatchSize(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	storePayloads(t, databaseURL, undecodedPayloads(1, 251)...) // letters 1 to 502, each of a few bytes
-	// Letter 501 gets 17 MiB, letter 502 gets 9 MiB. Letter 503 has 7 MiB, letter 504 has one byte more.
+	// Letter 501 gets 17 MiB, letter 502 gets 9 MiB. Letter 503 has 7 MiB, letter 504 has 7 MiB and one byte.
 	pgtest.Exec(t, databaseURL, `UPDATE dead_letters
 		SET payload = convert_to(repeat('x', CASE id WHEN 501 THEN 17 ELSE 9 END << 20), 'UTF8') WHERE id > 500`)
 	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters
@@ -72,19 +73,19 @@ func TestReplayBatchSize(t *testing.T) {
 		SELECT 's', 'k' || n, 1, 0, 'r', '', '', convert_to(repeat('x', (7 << 20) + n - 1), 'UTF8'), '', 1 FROM generate_series(1, 2) n`)
 	store := newReplayStore(t, databaseURL)
 	after := int64(0)
-	for _, batch := range []struct{ first, last int64 }{
+	for _, want := range []struct{ first, last int64 }{ // the ids of each batch
 		{1, 500},   // 500 letters
 		{501, 501}, // a single letter above 16 MiB
 		{502, 503}, // 16 MiB
-		{504, 504},
+		{504, 504}, // it would make the batch before larger than 16 MiB
 	} {
 		letters := openLettersAfter(t, store, after)
 		if len(letters) == 0 {
-			t.Fatalf("got no dead letters after %d, want %+v", after, batch)
+			t.Fatalf("got no dead letters after letter %d, want letters %d to %d", after, want.first, want.last)
 		}
 		first, last := letters[0].ID, letters[len(letters)-1].ID
-		if first != batch.first || last != batch.last || int64(len(letters)) != last-first+1 {
-			t.Fatalf("got %d dead letters from %d to %d, want %+v", len(letters), first, last, batch)
+		if first != want.first || last != want.last || int64(len(letters)) != last-first+1 {
+			t.Fatalf("got %d dead letters from %d to %d, want all from %d to %d", len(letters), first, last, want.first, want.last)
 		}
 		after = last
 	}
