@@ -4,7 +4,7 @@ import "fmt"
 
 // A Batch holds the consecutive pages that one [EventStore.Commit] stores, all or nothing.
 type Batch struct {
-	At    Checkpoint    // as it was read: the claim, and the position from which the checkpoint moves (I3)
+	At    Checkpoint    // the checkpoint as the runner read it: Commit succeeds only if it has not changed since (I3)
 	Pages []DecodedPage // at least one
 }
 
@@ -14,60 +14,75 @@ func (b Batch) TargetSeq() int64 { return b.At.Seq + int64(len(b.Pages)) }
 // LastPage returns the batch's last page.
 func (b Batch) LastPage() DecodedPage { return b.Pages[len(b.Pages)-1] }
 
-// A CommitResult reports what one Commit did: the new checkpoint, and what this Commit added to its counts.
+// A CommitResult reports the effect of one Commit.
 type CommitResult struct {
-	Checkpoint Checkpoint
-	Counts     Counts
-	NewDrift   []DriftEntry // entries that are new in the stream's register
+	Checkpoint Checkpoint   // the new checkpoint
+	Counts     Counts       // the records of this batch; Checkpoint.Counts contains them
+	NewDrift   []DriftEntry // the entries that this Commit added to the stream's drift register
 }
 
-// An End says how far an answer that ends a pass may be believed. APIs sometimes end a list too early, by a glitch or from
-// a cache. The store that commits the end decides, since only the database knows what was stored.
+// An End describes how reliable an answer is that ends a pass. APIs sometimes end a list too early, because of a fault or
+// because a cache answers. The store calls Check when it commits the end, because only the database knows how many records
+// are stored.
 type End struct {
-	Confirmed   bool // a second answer ended the pass too, and had all records of the first one
-	Disputed    bool // an earlier answer to the same request ended the pass with a record that this one lacks
-	AcceptShort bool // the user accepts a confirmed end below the first announced total
+	// Confirmed says that an earlier answer to the same request ended the pass too, and that this answer has all of its
+	// records. The two answers must end at the same offset, or this answer at or above the first announced total.
+	Confirmed bool
+
+	// Disputed says that an earlier answer to the same request ended the pass too, and that this answer lacks one of its
+	// records.
+	Disputed bool
+
+	// AcceptShort says that the user accepts a confirmed end below the first announced total.
+	AcceptShort bool
 }
 
-// Check returns nil if an end at position at may be believed. stored is the number of the stream's records that are stored
-// or parked, in all passes together; conflicts whose event is stored do not count. It is negative if another stream stores
-// into the same table, so that the number is unknown; such an end has to be confirmed.
+// Check returns nil if a pass may end at the position. Otherwise it returns Unconfirmed if a second answer could confirm the
+// end, and BadPage if the end cannot be true. Check applies the first of these rules that fits:
+//   - A disputed end is Unconfirmed.
+//   - A confirmed end is accepted if the user accepts a short end.
+//   - An end below the first announced total is a BadPage. If the user accepts a short end, it is Unconfirmed instead.
+//   - A confirmed end is accepted.
+//   - If the API announced no total, or only 0, the end is Unconfirmed.
+//   - If the position or stored is below the greatest total that was announced in this run, the end is Unconfirmed.
+//   - Any other end is accepted.
 //
-// A disputed end is always Unconfirmed. An end below the first announced total is a BadPage, unless the user accepts it. At or above that total, an end is
-// believed if both the position and stored reach the greatest total that was announced in this run. Otherwise, or if
-// the API announced nothing or 0, the end is Unconfirmed until a second answer gives it again.
-func (e End) Check(at Position, stored int64) error {
-	first, announced := at.AnnouncedFirst.N, max(at.AnnouncedFirst.N, at.AnnouncedLast.N, at.MaxAnnounced)
+// stored is the number of the stream's records that are stored or parked, in all passes together. A conflict whose event is
+// stored does not count. The number is unknown if another stream stores into the same table: then stored is negative.
+func (e End) Check(position Position, stored int64) error {
+	first := position.AnnouncedFirst.N
+	announced := max(first, position.AnnouncedLast.N, position.MaxAnnounced)
 	switch {
 	case e.Disputed:
 		return &Error{
 			Kind: Unconfirmed, Op: "check end",
-			Err: fmt.Errorf("the API ends the stream after %d records, without a record that it returned before", at.Offset),
+			Err: fmt.Errorf("the API ends the stream after %d records, without a record that it returned before", position.Offset),
 		}
 	case e.Confirmed && e.AcceptShort:
 		return nil
-	case at.Offset < first:
+	case position.Offset < first:
 		kind := BadPage
 		if e.AcceptShort {
 			kind = Unconfirmed
 		}
 		return &Error{
 			Kind: kind, Op: "check end",
-			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", at.Offset, first),
+			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", position.Offset, first),
 			Hint: "run it again later", Remedy: AcceptShortEnd, ShortEnd: true,
 		}
 	case e.Confirmed:
 		return nil
-	case announced == 0 || at.Offset < announced || stored < announced:
+	case announced == 0 || position.Offset < announced || stored < announced:
 		return &Error{
 			Kind: Unconfirmed, Op: "check end",
-			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", at.Offset, announced),
+			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", position.Offset, announced),
 		}
 	}
 	return nil
 }
 
-// Accepted reports whether an end at position at is believed only because the user accepts a short end.
-func (e End) Accepted(at Position) bool {
-	return at.Done && e.AcceptShort && at.Offset < at.AnnouncedFirst.N
+// Accepted reports whether an end at the position is below the first announced total and is accepted only because the user
+// accepts a short end.
+func (e End) Accepted(position Position) bool {
+	return position.Done && e.AcceptShort && position.Offset < position.AnnouncedFirst.N
 }

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// A Position says where a pass over a stream is. The next request depends on nothing else.
+// A Position says where a pass over a stream is. It contains all that the next request depends on.
 type Position struct {
 	Pass            int64  // a pass is one walk from the head to the end; the first is 1
 	Offset          int64  // records received since the head, in this pass
 	MaxOffset       int64  // the greatest Offset that any pass has reached
 	Cursor          Cursor // where the next page begins
 	CursorExpiresAt time.Time
-	Done            bool  // the pass has reached its end, and the end is believed
+	Done            bool  // the pass has reached its end
 	AnnouncedFirst  Total // the first total that the API announced in this pass
-	AnnouncedLast   Total // the latest one; the stream may grow during a pass
-	MaxAnnounced    int64 // the greatest total of this run; it is not stored
+	AnnouncedLast   Total // the latest total that the API announced in this pass; it differs if the stream grows
+	MaxAnnounced    int64 // the greatest total that the API announced during this run; it is not stored
 }
 
 // After returns the position after page.
@@ -38,8 +38,8 @@ func (p Position) After(page Page) Position {
 	return p
 }
 
-// NextPass returns the head of the stream, for one pass more. Stored events stay stored (I2), so a repeated pass only costs
-// time.
+// NextPass returns the position at the head of the stream from which the next pass begins. A further pass only costs time:
+// an event that is received again counts as duplicate (I2).
 func (p Position) NextPass() Position {
 	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset, MaxAnnounced: max(p.MaxAnnounced, p.AnnouncedLast.N)}
 }
@@ -58,43 +58,50 @@ type Counts struct {
 }
 
 // Balanced reports whether I5 holds.
-func (t Counts) Balanced() bool { return t.Received == t.Inserted+t.Duplicate+t.Parked }
+func (c Counts) Balanced() bool { return c.Received == c.Inserted+c.Duplicate+c.Parked }
 
-// Add returns t plus u.
-func (t Counts) Add(u Counts) Counts {
-	return Counts{t.Received + u.Received, t.Inserted + u.Inserted, t.Duplicate + u.Duplicate, t.Parked + u.Parked}
+// Add returns the sum of c and d.
+func (c Counts) Add(d Counts) Counts {
+	return Counts{
+		Received: c.Received + d.Received, Inserted: c.Inserted + d.Inserted,
+		Duplicate: c.Duplicate + d.Duplicate, Parked: c.Parked + d.Parked,
+	}
 }
 
-// Sub returns t minus u.
-func (t Counts) Sub(u Counts) Counts {
-	return Counts{t.Received - u.Received, t.Inserted - u.Inserted, t.Duplicate - u.Duplicate, t.Parked - u.Parked}
+// Sub returns c minus d.
+func (c Counts) Sub(d Counts) Counts {
+	return Counts{
+		Received: c.Received - d.Received, Inserted: c.Inserted - d.Inserted,
+		Duplicate: c.Duplicate - d.Duplicate, Parked: c.Parked - d.Parked,
+	}
 }
 
-// A Checkpoint is the durable state of a stream. Token, Epoch and Seq are its fence (I3): Token and Epoch name the claim
-// that may write, and Seq counts the committed pages. A restored backup can repeat an epoch; a token is random and never
-// repeats.
+// A Checkpoint is the durable state of a stream. Its fields Token, Epoch and Seq fence off stale runners (I3). Token and
+// Epoch name the claim that may write. The token is needed because a restored backup can make an epoch occur twice, but a
+// token is random and occurs once.
 type Checkpoint struct {
 	Stream    StreamID
-	SourceURL string // where the stream is read from; fixed once the stream has a page
+	SourceURL string // the URL that the stream is read from; it never changes after the first page
 	Token     UUID
-	Epoch     int64 // 0 if the stream was never claimed
-	Seq       int64
+	Epoch     int64 // each claim raises it; 0 if the stream was never claimed
+	Seq       int64 // the number of pages committed so far, in all passes
 
 	Position
 	Counts // of all passes together
 
-	LastEventAt time.Time // time of the last event in the last page that had an event, zero if none had
+	LastEventAt time.Time // time of the last event in the last page that had an event; zero if no page had an event
 	UpdatedAt   time.Time // when the checkpoint last moved
-	HeldUntil   time.Time // no request is allowed before this time; set by Claim only, zero if unknown
+	HeldUntil   time.Time // the rate limit allows no request before this time; only Claim sets it; zero if there is no hold
 }
 
-// CheckClaim compares c, which a runner read, with durable, the stream's checkpoint as it is now. It returns nil if durable
-// still belongs to the runner's claim, Fenced if another runner has claimed the stream since, and SetBack if the database
-// was set back to a state before the claim.
+// CheckClaim compares c, the checkpoint that a runner read, with durable, the checkpoint of the same stream in the database.
+//   - It returns nil if durable still has the runner's claim.
+//   - It returns Fenced if another runner has claimed the stream since.
+//   - It returns SetBack if the database was set back to a state before the claim, for example by a restored backup.
 func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	switch {
 	case durable.Epoch < c.Epoch:
-		return c.setBack("it does not have the claim of this run")
+		return c.newSetBackError("it does not have the claim of this run")
 	case durable.Token != c.Token:
 		return &Error{
 			Kind: Fenced, Op: "check claim", Err: fmt.Errorf("another runner has taken over stream %s", c.Stream),
@@ -104,8 +111,9 @@ func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	return nil
 }
 
-// CheckMove returns nil if the checkpoint can be moved from c. Otherwise durable, the checkpoint as it is now, belongs to
-// another claim (see CheckClaim), or it is at another position than this run committed (SetBack).
+// CheckMove checks whether the runner that read c may still move the checkpoint. durable is the checkpoint of the same stream
+// in the database. CheckMove returns the error of CheckClaim if the claim has changed. If the claim is the same but the
+// position differs, the database was set back, and CheckMove returns SetBack.
 func (c Checkpoint) CheckMove(durable Checkpoint) error {
 	if err := c.CheckClaim(durable); err != nil {
 		return err
@@ -113,13 +121,13 @@ func (c Checkpoint) CheckMove(durable Checkpoint) error {
 	if durable.Seq == c.Seq && durable.SameAs(c.Position) {
 		return nil
 	}
-	return c.setBack(fmt.Sprintf("it is at seq %d, this run committed seq %d", durable.Seq, c.Seq))
+	return c.newSetBackError(fmt.Sprintf("it is at seq %d, this run committed seq %d", durable.Seq, c.Seq))
 }
 
-func (c Checkpoint) setBack(what string) error {
+func (c Checkpoint) newSetBackError(reason string) error {
 	return &Error{
 		Kind: SetBack, Op: "check checkpoint",
-		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: %s", c.Stream, what),
+		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: %s", c.Stream, reason),
 		Hint: "run it again: it continues from the database as it is now",
 	}
 }

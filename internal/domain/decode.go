@@ -21,21 +21,22 @@ type DecodedPage struct {
 	Rejects  []Reject       // in upstream order
 	Drift    []DriftCount   // one for each path and kind, in order of first appearance
 	Receipt  Receipt
-	Hash     func(Record) RecordHash // the decoder's; HashBytes if nil
+	Hash     func(Record) RecordHash // the method Hash of the decoder; nil means HashBytes
 
-	MaxParked int // new rejects that the page may have, see CheckRejectRatio
-	End       End // how far an end may be believed; matters only if To.Done
+	MaxParked int // how many rejects of the page may be new, see CheckRejectRatio
+	End       End // how reliable the end of the pass is; used only if To.Done is true
 }
 
-// A DecodedEvent is an event with the record that it was decoded from. The record is parked if no row can hold the event.
+// A DecodedEvent is an event together with the record that it was decoded from. The store needs the record to park it if the
+// database refuses the event.
 type DecodedEvent struct {
 	Event
 
 	Record Record
 }
 
-// Decode decodes all records of the page: each becomes an event or a reject (I1). It does no I/O. If ctx ends before the
-// last record is decoded, Decode returns an error of kind Stopped and no page.
+// Decode decodes all records of the page. Each record becomes an event or a reject (I1). Decode does no I/O. If ctx ends
+// before the last record is decoded, Decode returns an error of kind Stopped and an empty page.
 func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, error) {
 	page := DecodedPage{
 		From: p.From, To: p.To, Receipt: p.Page.Receipt,
@@ -52,19 +53,20 @@ func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, 
 }
 
 // decodeInto adds the record to the page, as an event or as a reject.
-func decodeInto(p *DecodedPage, decoder Decoder, record Record) {
+func decodeInto(page *DecodedPage, decoder Decoder, record Record) {
 	event, drift, err := decoder.Decode(record)
 	if err != nil {
-		p.Rejects = append(p.Rejects, Reject{Record: record, Why: toRejection(err)})
+		page.Rejects = append(page.Rejects, Reject{Record: record, Why: toRejection(err)})
 		return
 	}
-	p.Events = append(p.Events, DecodedEvent{event, record})
+	page.Events = append(page.Events, DecodedEvent{event, record})
 	for _, d := range drift {
-		p.Drift = addDrift(p.Drift, d)
+		page.Drift = addDrift(page.Drift, d)
 	}
 }
 
-// toRejection returns the Rejection that err is. A decoder returns no other error; one that does is reported as a reason.
+// toRejection returns the Rejection in err. A decoder may return no other error. If it does, the record is rejected for the
+// reason "unknown", so that it is not lost.
 func toRejection(err error) Rejection {
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
 		return *rejection
@@ -72,8 +74,8 @@ func toRejection(err error) Rejection {
 	return Rejection{Reason: "unknown", Detail: err.Error()}
 }
 
-// addDrift counts one record's drift and returns the counts. From MaxDriftEntries paths and kinds on, further ones are counted
-// together.
+// addDrift adds the drift of one record to the counts and returns them. If the counts have MaxDriftEntries entries already,
+// drift with a new path and kind is counted in one common entry.
 func addDrift(counts []DriftCount, d Drift) []DriftCount {
 	i := slices.IndexFunc(counts, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
 	if i < 0 && len(counts) >= MaxDriftEntries {
@@ -81,14 +83,15 @@ func addDrift(counts []DriftCount, d Drift) []DriftCount {
 		i = slices.IndexFunc(counts, func(c DriftCount) bool { return c.Kind == FurtherDriftKind })
 	}
 	if i < 0 {
-		return append(counts, DriftCount{d.Path, d.Kind, 1, d.Value})
+		return append(counts, DriftCount{Path: d.Path, Kind: d.Kind, Count: 1, Value: d.Value})
 	}
 	counts[i].Count++
 	return counts
 }
 
-// IDsHash returns a SHA-256 over the ids of the page's events and the keys of its rejects, regardless of their order. It
-// returns nil if the page has no record. Two pages with the same hash hold the same events and rejects.
+// IDsHash returns a SHA-256 hash of the ids of the page's events and the keys of its rejects. The order of the records
+// does not change the hash. So two pages with the same hash have the same records in some order. If the page has no
+// record, the hash is nil.
 func (p DecodedPage) IDsHash() []byte {
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil

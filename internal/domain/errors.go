@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// A Kind says what may be done about an error. An adapter sets it once, where the error enters the program, from codes and
-// types and never from message text. The loop acts on it. The command line turns it into an exit code.
+// A Kind is the class of an error. It decides whether pawl tries again and which exit code it returns. The adapter in which
+// an error first appears sets the kind, from error codes and types and never from the text of a message.
 type Kind int
 
-// The kinds. Package internal/app/retry decides what the loop does about each.
+// These are the kinds. Package internal/app/retry decides which of them allow another attempt.
 const (
-	Unknown        Kind = iota // nobody classified it: a bug
-	RateLimited                // the rate limit forbids the request until Error.Until; not counted as an attempt
-	Transient                  // may succeed later without a change
-	BadPage                    // a successful answer that is not a complete page, or a page that repeats an earlier one
-	Unconfirmed                // only one answer says that the pass has ended; the same page is requested once more
+	Unknown        Kind = iota // no adapter has classified the error, which is a bug
+	RateLimited                // the rate limit allows no request before Error.Until
+	Transient                  // the same call may succeed later
+	BadPage                    // the answer is not a complete page, or the page cannot be the next one of its pass
+	Unconfirmed                // a second answer must confirm the end of the pass, so the same page is requested again
 	CursorExpired              // the API says that the cursor has expired
 	CursorInvalid              // the API does not know the cursor
 	Unauthorized               // the API refused the credentials
 	TooManyRejects             // a page has more rejects than it may park
-	Unstorable                 // the database refuses a value of an event; only within a store, which parks the record
-	Fenced                     // another runner owns the stream (I3)
-	SetBack                    // the database was set back to an earlier state, by a restored backup or a failover that lost commits
-	Uncertain                  // COMMIT was sent and not answered (I4)
-	Invalid                    // settings, usage or environment are wrong; trying again does not help
+	Unstorable                 // the database refuses a value of an event; the store parks the record and never returns this kind
+	Fenced                     // another runner holds the stream (I3)
+	SetBack                    // the database was set back to an earlier state, by a restored backup or by a failover that lost commits
+	Uncertain                  // COMMIT was sent, but no answer came (I4)
+	Invalid                    // settings, usage or environment are wrong, so another attempt does not help
 	Stopped                    // the caller's context ended
 	Inconsistent               // verify found differences
 )
@@ -46,38 +46,39 @@ func (k Kind) String() string {
 // An Error is a classified error. Its text never holds a secret.
 type Error struct {
 	Kind     Kind
-	Op       string    // the operation that failed, e.g. "fetch page"
-	Hint     string    // what the user can do about it, in words that hold for every way to run pawl; may be empty
-	Remedy   Remedy    // what the user can do about it with a command or a flag; zero if nothing
-	Until    time.Time // RateLimited only: when to try again; zero if the API did not say
+	Op       string    // the operation that failed, such as "fetch page"
+	Hint     string    // advice for the user that names no command or flag; may be empty
+	Remedy   Remedy    // advice that the command line expresses as a command or a flag; 0 if there is none
+	Until    time.Time // for RateLimited: when to try again; zero if the API did not say it
 	Unsent   bool      // no request was sent
-	Holder   Holder    // Fenced by Claim only: what the store sees of the runner that holds the stream
-	ShortEnd bool      // BadPage only: the page is complete, but ends its pass below the announced total
-	Status   int       // HTTP status of the API's answer, 0 without a complete answer
+	Holder   Holder    // for Fenced, if Claim returned it: the state of the runner that holds the stream
+	ShortEnd bool      // for BadPage: the page is complete, but it ends its pass below the announced total
+	Status   int       // HTTP status of the API's answer; 0 if there was no complete answer
 	Err      error     // the cause, never nil
 }
 
 // A Holder is the state of the runner that holds a stream, as far as the store can see it.
 type Holder int
 
-// The states of a holder.
+// These are the states of a holder.
 const (
-	HolderUnknown Holder = iota // the store cannot tell
-	HolderAlive                 // it used the store a moment ago
-	HolderSilent                // it has not used the store for longer than a running process ever does: it is frozen, or its machine is gone
+	HolderUnknown Holder = iota // the store cannot see the state
+	HolderAlive                 // the runner used the store a moment ago
+	HolderSilent                // the runner has not used the store for so long that it must be frozen or its machine gone
 )
 
 func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// AsError returns the outermost Error in err's chain, nil if there is none.
+// AsError returns the outermost Error in err's chain, or nil if there is none.
 func AsError(err error) *Error {
 	e, _ := errors.AsType[*Error](err)
 	return e
 }
 
-// KindOf returns the kind of the outermost Error in err's chain. A bare context error is Stopped, any other is Unknown.
+// KindOf returns the kind of the outermost Error in err's chain. If the chain has no Error, KindOf returns Stopped for a
+// context error, and Unknown for any other error and for nil.
 func KindOf(err error) Kind {
 	if e := AsError(err); e != nil {
 		return e.Kind
@@ -88,25 +89,26 @@ func KindOf(err error) Kind {
 	return Unknown
 }
 
-// HintOf returns the hint of the first error in err's chain that says what can be done, by a hint or a remedy. It is empty
-// if that error has a remedy only, or if there is none.
+// HintOf returns the hint of the first Error in err's chain that has a hint or a remedy. It returns an empty text if that
+// Error has only a remedy, or if no Error has either.
 func HintOf(err error) string {
-	if e := advice(err); e != nil {
+	if e := findAdvice(err); e != nil {
 		return e.Hint
 	}
 	return ""
 }
 
-// RemedyOf returns the remedy of the same error, zero if it has none.
+// RemedyOf returns the remedy of the first Error in err's chain that has a hint or a remedy. It returns 0 if that Error has
+// only a hint, or if no Error has either.
 func RemedyOf(err error) Remedy {
-	if e := advice(err); e != nil {
+	if e := findAdvice(err); e != nil {
 		return e.Remedy
 	}
 	return 0
 }
 
-// advice returns the first error in err's chain that says what can be done, nil if none does.
-func advice(err error) *Error {
+// findAdvice returns the first Error in err's chain that has a hint or a remedy, or nil if there is none.
+func findAdvice(err error) *Error {
 	for e := AsError(err); e != nil; e = AsError(e.Err) {
 		if e.Hint != "" || e.Remedy != 0 {
 			return e

@@ -12,8 +12,8 @@ type UUID [16]byte
 // An EventID is the identity under which an event is stored once (I2).
 type EventID = UUID
 
-// An Event is one decoded record, without loss. Properties and Extra are JSON objects; they may alias
-// the page's body and live until Commit returns.
+// An Event is one decoded record. It has all the information of the record. Properties and Extra are JSON objects. They may
+// be slices of the page's body, so they must not be changed.
 type Event struct {
 	ID         EventID
 	SessionID  UUID
@@ -21,7 +21,7 @@ type Event struct {
 	Type       string
 	Name       string
 	Properties []byte
-	OccurredAt time.Time // in microseconds, as PostgreSQL stores it
+	OccurredAt time.Time // a whole number of microseconds, because PostgreSQL stores no smaller parts
 	DeviceType string
 	Browser    string
 	Extra      []byte // the record's other fields; nil if it has none
@@ -29,7 +29,8 @@ type Event struct {
 
 var errNotUUID = errors.New("not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
 
-// ParseUUID parses the 36-character form, in upper or lower case. It accepts any UUID version, since the API chooses the ids.
+// ParseUUID parses the text form with 36 characters, in upper or lower case. It accepts every UUID version, because the API
+// chooses the ids.
 func ParseUUID(s string) (UUID, error) {
 	var u UUID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -42,7 +43,7 @@ func ParseUUID(s string) (UUID, error) {
 	return u, nil
 }
 
-// String returns the canonical text form.
+// String returns the UUID in its canonical text form.
 func (u UUID) String() string {
 	var b [36]byte
 	hex.Encode(b[:8], u[:4])

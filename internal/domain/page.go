@@ -16,11 +16,11 @@ func (s StreamID) String() string {
 	return s.Source + "/" + s.Partition
 }
 
-// A Cursor is the API's own mark for where a page begins. It is opaque: pawl never decodes, edits or forges one. The zero
-// Cursor is the head of the stream.
+// A Cursor is a text with which the API marks where a page begins. pawl sends it back as it is, and never reads or changes
+// its content. The empty Cursor means the head of the stream.
 type Cursor string
 
-// A PageRequest asks for at most Limit records from Cursor on.
+// A PageRequest asks for the page that begins at Cursor, with at most Limit records.
 type PageRequest struct {
 	Cursor Cursor
 	Limit  int
@@ -28,15 +28,15 @@ type PageRequest struct {
 
 // A Record is one item of a page, exactly as received.
 type Record struct {
-	Payload []byte // a slice of the page's body, so it keeps the whole body in memory
-	Index   int    // in the page, from 0
+	Payload []byte // a slice of the page's body; as long as it is used, the whole body stays in memory
+	Index   int    // the place in the page, from 0
 }
 
-// A Page is one complete answer of the API. It has a Next cursor unless it is the Last page.
+// A Page is one complete answer of the API.
 type Page struct {
 	Records   []Record
-	Next      Cursor
-	Last      bool          // the API says so explicitly; pawl never infers it
+	Next      Cursor        // where the next page begins; empty if Last is true
+	Last      bool          // the API says explicitly that this is the last page; pawl never concludes it from anything else
 	ExpiresIn time.Duration // lifetime of Next as announced, 0 if not announced
 	Total     Total
 	Receipt   Receipt
@@ -48,23 +48,24 @@ type Total struct {
 	Known bool
 }
 
-// A Receipt records what one page cost. The source fills in all fields but Traffic, for its one attempt. The runner adds
-// Traffic, for all attempts together.
+// A Receipt describes the answer that contained a page, and the requests that it took to get it. The source fills in all
+// fields but Traffic. The runner fills in Traffic, because it counts all attempts for the page.
 type Receipt struct {
-	RequestID string // the API's id of the answer, empty if it gave none
+	RequestID string // the id that the API gave to the answer; empty if it gave none
 	Status    int    // HTTP status
 	Bytes     int64  // size of the body after decompression
 	FetchedAt time.Time
-	Quota     Quota  // as reported in the answer
-	TraceID   string // the trace of the page, empty if none is recorded
+	Quota     Quota  // the rate limit as the answer reported it
+	TraceID   string // the id of the trace that records the page; empty if there is no trace
 
 	Traffic
 }
 
-// A Quota is the state of the rate limit as one answer reports it: at most Limit requests in each window. The zero Quota is
-// unknown. A known Quota has Limit and Remaining; the two times may be missing. If the API reports several limits, it is
-// the one with the least left. A Quota is for information only: the source itself returns RateLimited for a request that
-// must not be sent yet.
+// A Quota is the state of the rate limit as one answer reports it: the API allows Limit requests in each window of time. The
+// zero Quota is unknown. A known Quota always has Limit and Remaining. Reset and Window may be missing. If the API reports
+// several limits, the Quota is the limit with the fewest requests left.
+//
+// A Quota is for information only. It stops no request: the source returns RateLimited if a request must wait.
 type Quota struct {
 	Limit     int64         // requests in a window, at least 1; 0 if the quota is unknown
 	Remaining int64         // requests left in this window, from 0 to Limit
@@ -74,13 +75,16 @@ type Quota struct {
 
 // Traffic counts requests and the time spent waiting between them.
 type Traffic struct {
-	Requests    int // requests sent, whatever the result
-	Retries     int // of these, sent after a failed attempt
-	RateLimited int // answers that refused the request because of the rate limit
-	Waited      time.Duration
+	Requests    int           // requests that were sent, with any result
+	Retries     int           // attempts after a failure; a request that follows a wait for the rate limit is no retry
+	RateLimited int           // answers that refused the request because of the rate limit
+	Waited      time.Duration // time of all waits together
 }
 
-// Sub returns t minus u.
-func (t Traffic) Sub(u Traffic) Traffic {
-	return Traffic{t.Requests - u.Requests, t.Retries - u.Retries, t.RateLimited - u.RateLimited, t.Waited - u.Waited}
+// Sub returns a minus b.
+func (a Traffic) Sub(b Traffic) Traffic {
+	return Traffic{
+		Requests: a.Requests - b.Requests, Retries: a.Retries - b.Retries,
+		RateLimited: a.RateLimited - b.RateLimited, Waited: a.Waited - b.Waited,
+	}
 }

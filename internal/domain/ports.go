@@ -7,79 +7,94 @@ import (
 
 // An EventSource reads the pages of an API.
 type EventSource interface {
-	// FetchPage makes one attempt and never sleeps. If the rate limit allows no request yet, it sends nothing and returns
-	// RateLimited with Error.Until and Error.Unsent set. The page has all records of the answer, in the API's order.
+	// FetchPage makes one attempt and never sleeps. The page has all records of the answer, in the API's order. The caller
+	// owns the bytes of the page. A request changes only the quota at the API, so the caller may repeat it.
 	//
-	// On failure it returns an *Error of one of these kinds:
-	//   - Transient or RateLimited: the same request may succeed later.
-	//   - BadPage: the answer is incomplete, ambiguous or too large. It never becomes a shorter page or an end.
+	// On failure FetchPage returns an *Error of one of these kinds:
+	//   - RateLimited: the rate limit allows no request before Error.Until. If FetchPage knew this before it sent anything,
+	//     it sent nothing, and Error.Unsent is true.
+	//   - Transient: the same request may succeed later.
+	//   - BadPage: the answer is incomplete, ambiguous or too large. FetchPage never returns a part of such an answer as a
+	//     page, and never takes such an answer for the end of the stream.
 	//   - CursorExpired or CursorInvalid: the API does not accept the cursor.
 	//   - Unauthorized or Invalid: the same request cannot succeed.
-	//   - Stopped: ctx ended. FetchPage then returns at once.
-	//
-	// A request changes nothing at the API but the quota, so it may be repeated. The caller owns the page's bytes.
+	//   - Stopped: ctx ended. FetchPage returns as soon as ctx ends.
 	FetchPage(ctx context.Context, req PageRequest) (Page, error)
 }
 
 // A Decoder turns records into events.
 type Decoder interface {
-	// Decode returns the record's event and its drift. It does no I/O and is safe for concurrent use; the same record always
-	// gives the same result. Unexpected fields are drift, not errors, and are stored in Event.Extra. The only error is a
-	// *Rejection. The event's byte slices may alias the record's payload, which is never changed.
+	// Decode returns the event in the record, and the drift that the record shows. If the record cannot become an event,
+	// Decode returns a *Rejection. It returns no other error. An unexpected field is no error: Decode stores the field in
+	// Event.Extra and reports drift.
+	//
+	// The same record always gives the same result. Decode does no I/O and is safe for concurrent use. It never changes the
+	// record's payload. The byte slices of the event may point into that payload.
 	Decode(r Record) (Event, []Drift, error)
 
-	// Hash returns a hash of the record's content. It is the same for every form in which the API may send that content
-	// again, and differs for any other content. It accepts any bytes, does no I/O and is safe for concurrent use.
+	// Hash returns a hash of the record's content. An API may send the same content again with other bytes, for example with
+	// its fields in another order: then the hash is the same. Different contents have different hashes. Hash accepts any
+	// bytes, does no I/O and is safe for concurrent use.
 	Hash(r Record) RecordHash
 }
 
-// An EventStore stores events together with the checkpoint of their stream. One value serves one runner and is used by
-// one goroutine at a time.
+// An EventStore stores events together with the checkpoint of their stream. Each runner has its own EventStore, and only
+// one goroutine at a time may use it.
 type EventStore interface {
-	// Claim makes this runner the only writer of the stream, with a new epoch and a new random token, and returns the durable
-	// checkpoint. A new stream begins at pass 1, seq 0, without a cursor. Claim makes one attempt and does not wait:
-	//   - Fenced: another runner holds the stream. Error.Holder says whether it seems to be alive.
-	//   - Invalid: the stream has pages from another source URL.
+	// Claim makes this runner the only writer of the stream and returns the durable checkpoint. Each call makes a new claim
+	// with a new epoch and a new random token, even if this runner holds the stream already. The claim stays valid after ctx
+	// ends. A new stream begins at pass 1 and seq 0, without a cursor.
 	//
-	// If the store cannot see another runner (its connections are cut, or a pooler is in between), the claim succeeds and
-	// fences that runner: only the newest claim may write (I3). A second Claim by the same runner is a new claim too. The
-	// claim is valid after ctx ends.
+	// Claim makes one attempt and does not wait for another runner. It returns one of these kinds of error:
+	//   - Fenced: another runner holds the stream. Error.Holder says whether that runner seems to be alive.
+	//   - Invalid: the stream has pages from another source URL.
+	//   - Transient: the claim may succeed later.
+	//
+	// The store may be unable to see another runner, because that runner has lost its connection or uses a connection
+	// pooler. Then the claim succeeds, and the other runner can no longer write: only the newest claim may write (I3).
 	Claim(ctx context.Context, stream StreamID, sourceURL string) (Checkpoint, error)
 
-	// Commit stores the batch's events, parks its rejects, writes one ledger row for each page and moves the checkpoint from
-	// b.At to the position after the last page, in one transaction. Only Commit moves a checkpoint. After a nil error the
-	// batch is durable; after any error but Uncertain the call has written nothing.
+	// Commit does all of this in one transaction:
+	//   - It stores the batch's events.
+	//   - It parks the batch's rejects.
+	//   - It writes one row into the ledger for each page.
+	//   - It adds the pages' drift to the stream's drift register.
+	//   - It moves the checkpoint from b.At to the position after the last page. Nothing else moves a checkpoint.
+	//
+	// If Commit returns nil, the batch is durable. If it returns an error other than Uncertain, it has written nothing.
 	//
 	// Commit counts each record once:
-	//   - An event that is stored already, or is in the batch twice, counts as duplicate if its values are the same.
-	//     With other values it is parked as a conflict (ReasonConflict).
-	//   - An event with a value that the database refuses is parked (ReasonUnstorable).
-	//   - A reject is parked once by its key. Received again, it counts as duplicate and raises DeadLetter.Seen (I2).
-	//   - A reject whose event has MaxOpenDeadLetters open dead letters is not stored. It counts as duplicate and raises
-	//     Seen and Others of the last of them.
+	//   - An event whose id is stored already, or occurs earlier in the batch, counts as duplicate if the values are the
+	//     same. If the values differ, its record is parked as a conflict (ReasonConflict).
+	//   - If the database refuses a value of an event, the record is parked (ReasonUnstorable).
+	//   - A reject is parked once by its key. Each later time, it counts as duplicate and raises DeadLetter.Seen (I2).
+	//   - If the event of a reject has MaxOpenDeadLetters open dead letters already, the reject is not stored. It counts as
+	//     duplicate and raises Seen and Others of the last of these dead letters.
 	//
-	// An event that is stored supersedes the open dead letters of its id, except conflicts. Commit also adds the drift to the
-	// stream's register.
+	// If an event of the batch is stored, by this call or before, Commit resolves the open dead letters of the event's id as
+	// superseded. Dead letters with ReasonConflict stay open.
 	//
-	// Errors:
+	// Commit returns one of these kinds of error:
 	//   - Fenced or SetBack: the durable checkpoint is no longer b.At, see [Checkpoint.CheckMove].
-	//   - BadPage: a page repeats an earlier page of its pass, or [End.Check] refuses the end of the pass.
+	//   - BadPage: a page repeats an earlier page of its pass, or [End.Check] returned BadPage for the end of the pass.
 	//   - Unconfirmed: [End.Check] requires a second answer that confirms the end.
-	//   - Uncertain: the connection or ctx ended between COMMIT and its answer. Only Checkpoint can tell what happened.
-	//   - Transient: Commit may be called again with the same batch.
-	//   - TooManyRejects: a page has more rejects than its MaxParked that were not parked before. Those that are not stored
-	//     count too.
+	//   - TooManyRejects: a page has more than MaxParked rejects that were not parked before. A reject that is not stored
+	//     because of MaxOpenDeadLetters counts too.
+	//   - Uncertain: the connection or ctx ended after COMMIT was sent and before the answer came. The caller must read the
+	//     durable checkpoint to learn whether the transaction was committed.
+	//   - Transient: the caller may call Commit again with the same batch.
 	//
-	// Commit reads b, and what b aliases, until it returns, and retains nothing of it.
+	// Commit does not change b, nor the memory that b points to, and keeps no reference to them after it returns.
 	Commit(ctx context.Context, b Batch) (CommitResult, error)
 
-	// Checkpoint returns the durable checkpoint, with the token of the claim that holds it. An unknown stream has epoch 0. If
-	// a transaction holds the checkpoint, such as one whose COMMIT was not answered, Checkpoint waits for it, at most as long
-	// as ctx and the store's lock timeout allow; after that it returns Transient.
+	// Checkpoint returns the durable checkpoint, with the token of the claim that holds the stream. For an unknown stream,
+	// the checkpoint has epoch 0. A transaction whose COMMIT was not answered may still hold the checkpoint. Then Checkpoint
+	// waits until that transaction ends. It returns Transient if the store's lock timeout passes first.
 	Checkpoint(ctx context.Context, stream StreamID) (Checkpoint, error)
 
-	// Hold records that the rate limit allows no request before until, so that the next Claim reports it to a runner that
-	// starts in the meantime. A second call replaces the first. Fenced or SetBack: the claim in at no longer holds the
-	// stream, and nothing was written.
-	Hold(ctx context.Context, at Checkpoint, until time.Time) error
+	// Hold records that the rate limit allows no request before until. The next Claim then reports this time in
+	// Checkpoint.HeldUntil. So a runner that starts before that time sends no request until then. A second call replaces
+	// the recorded time. If the claim in checkpoint no longer holds the stream, Hold returns Fenced or SetBack and writes
+	// nothing.
+	Hold(ctx context.Context, checkpoint Checkpoint, until time.Time) error
 }

@@ -12,10 +12,10 @@ import (
 // A Rejection says why a record cannot become an event.
 type Rejection struct {
 	Reason string // the class of the fault, such as "bad timestamp"
-	Field  string // the field at fault, such as "session.id"; empty if it is the record itself
-	Detail string // in words, with at most a short excerpt of the value
+	Field  string // the field that has the fault, such as "session.id"; empty if the fault is not in one field
+	Detail string // a description of the fault, with at most a short excerpt of the value
 
-	ID EventID // of the record, zero if unknown
+	ID EventID // the event id in the record; zero if it is unknown
 }
 
 func (r *Rejection) Error() string {
@@ -25,30 +25,32 @@ func (r *Rejection) Error() string {
 	return r.Reason + " in field " + r.Field + ": " + r.Detail
 }
 
-// The reasons for which a store parks a decoded record. They are stored, so they never change.
+// These are the reasons for which a store parks a record that could be decoded. The database contains these texts, so they
+// must not change.
 const (
-	ReasonUnstorable = "unstorable" // the database refuses one of its values
-	ReasonConflict   = "conflict"   // its id is stored with other values; the stored row stays
+	ReasonUnstorable = "unstorable" // the database refuses a value of the event
+	ReasonConflict   = "conflict"   // the event id is stored with other values; the stored row stays as it is
 )
 
-// A Reject is a record that cannot become a row, with the reason. It is parked.
+// A Reject is a record that cannot become a row, with the reason. A store parks it.
 type Reject struct {
 	Record Record
 	Why    Rejection
-	Values string // of a conflict: a hash of the event's values; else empty
+	Values string // a hash of the event's values if Why.Reason is ReasonConflict; otherwise empty
 }
 
 // A RecordHash is a hash of a record's content, see [Decoder.Hash].
 type RecordHash [sha256.Size]byte
 
-// HashBytes returns a hash of the record's bytes. It is the hash of a record whose content is unknown.
+// HashBytes returns a hash of the record's bytes. It serves as the hash of a record whose content is unknown.
 func HashBytes(r Record) RecordHash { return sha256.Sum256(r.Payload) }
 
-// A DeadLetterKey identifies a dead letter within its stream: a record is parked once by its key (I2).
+// A DeadLetterKey identifies a dead letter within its stream. Two records with the same key become one dead letter (I2).
 type DeadLetterKey string
 
-// KeyOf returns the key of one of the page's rejects: its event id, if known, and a hash of the record's content. For a
-// conflict it is a hash of the event's values. So records with one event id and different content have different keys.
+// KeyOf returns the key of one of the page's rejects. The key contains the event id, if it is known, and a hash. The hash of
+// a conflict is a hash of the event's values. The hash of any other reject is a hash of the record's content. So two rejects
+// with the same event id and different contents have different keys.
 func (p DecodedPage) KeyOf(r Reject) DeadLetterKey {
 	if r.Values != "" {
 		return DeadLetterKey(r.Why.ID.String() + " with values " + r.Values)
@@ -69,24 +71,24 @@ func (p DecodedPage) HashOf(r Record) RecordHash {
 	return p.Hash(r)
 }
 
-// LegacyKey returns the key that earlier versions of pawl gave the reject: its event id alone, or the hash of its bytes if
-// the id is unknown. A dead letter keeps its key. A dead letter with the legacy key is the reject's only if it has the
-// reject's bytes.
+// LegacyKey returns the key that earlier versions of pawl gave to the reject: only the event id, or a hash of the bytes if the
+// id is unknown. Dead letters of these versions still have such keys. Different rejects can have the same legacy key. So a
+// dead letter found by this key belongs to the reject only if it has the same bytes.
 func (r Reject) LegacyKey() DeadLetterKey {
 	if r.Why.ID != (EventID{}) {
 		return DeadLetterKey(r.Why.ID.String())
 	}
-	sum := sha256.Sum256(r.Record.Payload)
-	return DeadLetterKey("sha256 " + hex.EncodeToString(sum[:]))
+	hash := HashBytes(r.Record)
+	return DeadLetterKey("sha256 " + hex.EncodeToString(hash[:]))
 }
 
-// CheckRejectRatio returns nil if the page may park the rejects, and TooManyRejects if there are more than p.MaxParked. The
-// error shows some of them and what most of them have in common: so many at once are rarely the records' fault.
+// CheckRejectRatio returns TooManyRejects if there are more than p.MaxParked rejects, otherwise nil. So many rejects in one
+// page usually have one common cause. So the error describes some of the rejects and their most common fault.
 func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 	if len(rejects) <= p.MaxParked {
 		return nil
 	}
-	common, n := mostCommonFault(rejects)
+	commonFault, n := mostCommonFault(rejects)
 	cause := "the API has changed, or what it sends is broken"
 	if n == len(rejects) {
 		cause += "; all of them have the same fault"
@@ -94,13 +96,14 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 	return &Error{
 		Kind: TooManyRejects, Op: "decode page",
 		Err: fmt.Errorf("%d of %d records (pass %d, after record %d, request id %q) cannot be stored as events, most often (%d) for %s; %s",
-			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID, n, common, describeRejects(rejects)),
+			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID, n, commonFault, describeRejects(rejects)),
 		Hint:   "nothing of this page was stored: " + cause,
 		Remedy: ParkRejects,
 	}
 }
 
-// mostCommonFault returns the fault that most rejects have, and how many have it. Of several it returns the first.
+// mostCommonFault returns the fault that most rejects have, and the number of these rejects. If several faults are equally
+// common, it returns the one that appears first.
 func mostCommonFault(rejects []Reject) (fault string, n int) {
 	counts := map[string]int{}
 	for _, r := range rejects {
@@ -119,7 +122,8 @@ const maxShownRejects = 3
 
 // describeRejects describes up to maxShownRejects of the rejects. It prefers rejects with different faults.
 func describeRejects(rejects []Reject) string {
-	var firsts, others []Reject // the first reject of each fault, and some of the rest
+	var firsts []Reject // the first reject of each fault
+	var others []Reject // some of the other rejects, which are described if there are few faults
 	for _, r := range rejects {
 		switch {
 		case !slices.ContainsFunc(firsts, func(s Reject) bool { return s.fault() == r.fault() }):
@@ -139,7 +143,7 @@ func describeRejects(rejects []Reject) string {
 	return strings.Join(texts, "; ")
 }
 
-// fault returns the reject's reason and field.
+// fault returns the reason and the field of the rejection as one text.
 func (r Reject) fault() string {
 	if r.Why.Field == "" {
 		return strconv.Quote(r.Why.Reason)

@@ -1,18 +1,18 @@
 package domain
 
-// A Remedy says what the user can do about an error. Only the command line knows the commands and flags for it, so it
-// words the remedy; see internal/adapters/cli.
+// A Remedy is an action by which the user can correct an error. Package internal/adapters/cli writes the text for it, because
+// only that package knows the commands and flags.
 type Remedy int
 
-// The remedies. Zero is none.
+// These are the remedies. The zero Remedy means that there is none.
 const (
 	_                    Remedy = iota
-	StartStream                 // run the stream, which was never claimed
+	StartStream                 // run the stream for the first time
 	FinishStream                // run the stream until it is complete
-	OtherStream                 // wait for the other runner, or use a stream of another name
-	MoveStream                  // move the stream to the API's new address, or correct the address
-	CorrectAddress              // correct the API's address, or name another stream
-	CorrectFormerAddress        // name the address that the stream reads from
+	OtherStream                 // wait for the other runner, or use another stream name
+	MoveStream                  // move the stream to the API's new URL, or correct the URL
+	CorrectAddress              // correct the API's URL, or name another stream
+	CorrectFormerAddress        // correct the URL that is given as the stream's former source URL
 	WaitLonger                  // run again later, or allow longer waits
 	OtherPageSize               // ask for pages of another size
 	LargerPages                 // allow larger pages, or ask for fewer records
@@ -21,14 +21,14 @@ const (
 	SelectDeadLetters           // name dead letters by id or by reason, or select all
 	SelectByReason              // name a reason, or select all
 	ListDeadLetters             // list the open dead letters
-	ListAllDeadLetters          // list the dead letters of every state
-	ShowDeadLetter              // show the dead letter
+	ListAllDeadLetters          // list open and resolved dead letters
+	ShowDeadLetter              // show the dead letter in question
 	MigrateDatabase             // apply the migrations
 	MigrateAsOwner              // apply the migrations as a user who may create tables
 	endOfRemedies
 )
 
-// Remedies returns all remedies, so that a test can check that each is worded.
+// Remedies returns all remedies, so that a test can check that the command line has a text for each.
 func Remedies() []Remedy {
 	var all []Remedy
 	for r := StartStream; r < endOfRemedies; r++ {
