@@ -21,15 +21,15 @@ func TestKindOf(t *testing.T) {
 		{"unclassified", errors.New("x"), domain.Unknown},
 		{"classified", transient, domain.Transient},
 		{"wrapped", fmt.Errorf("gave up: %w", transient), domain.Transient},
-		{"the outermost kind counts", &domain.Error{Kind: domain.Fenced, Op: "o", Err: transient}, domain.Fenced},
+		{"the kind of the outermost Error", &domain.Error{Kind: domain.Fenced, Op: "o", Err: transient}, domain.Fenced},
 		{"cancelled", fmt.Errorf("x: %w", context.Canceled), domain.Stopped},
-		{"a kind outranks the context error it wraps", &domain.Error{Kind: domain.Transient, Op: "o", Err: context.DeadlineExceeded}, domain.Transient},
+		{"an Error that wraps a context error", &domain.Error{Kind: domain.Transient, Op: "o", Err: context.DeadlineExceeded}, domain.Transient},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got := domain.KindOf(tt.err); got != tt.want {
-				t.Errorf("KindOf(%v) = %s, want %s", tt.err, got, tt.want)
+				t.Errorf("KindOf(%v): got %s, want %s", tt.err, got, tt.want)
 			}
 		})
 	}
@@ -40,24 +40,24 @@ func TestHintOf(t *testing.T) {
 	inner := &domain.Error{Kind: domain.Invalid, Op: "inner", Hint: "do this", Err: errors.New("x")}
 	outer := fmt.Errorf("context: %w", &domain.Error{Kind: domain.Invalid, Op: "outer", Err: inner})
 	if got := domain.HintOf(outer); got != "do this" {
-		t.Errorf("HintOf = %q", got)
+		t.Errorf("HintOf: got %q, want the hint of the inner error", got)
 	}
 	if got := domain.HintOf(errors.New("x")); got != "" {
-		t.Errorf("HintOf of a bare error = %q", got)
+		t.Errorf("HintOf of an error that is no domain.Error: got %q, want none", got)
 	}
 }
 
-func TestEveryKindHasAName(t *testing.T) {
+func TestKindNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for k := domain.Unknown; k <= domain.Inconsistent; k++ {
-		if name := k.String(); name == "" || seen[name] {
-			t.Errorf("kind %d is named %q", k, name)
-		} else {
-			seen[name] = true
+	for kind := domain.Unknown; kind <= domain.Inconsistent; kind++ {
+		name := kind.String()
+		if name == "" || seen[name] {
+			t.Errorf("kind %d: got name %q, want a name that no other kind has", kind, name)
 		}
+		seen[name] = true
 	}
 	if got := domain.Kind(99).String(); got != "unknown" {
-		t.Errorf("Kind(99) = %q", got)
+		t.Errorf("Kind(99): got name %q, want unknown", got)
 	}
 }

@@ -12,11 +12,11 @@ func TestParseUUID(t *testing.T) {
 	const canonical = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 	tests := []struct {
 		name, text string
-		ok         bool
+		valid      bool
 	}{
 		{"canonical", canonical, true},
 		{"upper case", strings.ToUpper(canonical), true},
-		{"nil", "00000000-0000-0000-0000-000000000000", true},
+		{"all zero", "00000000-0000-0000-0000-000000000000", true},
 		{"empty", "", false},
 		{"no dashes", strings.ReplaceAll(canonical, "-", ""), false},
 		{"braces", "{" + canonical + "}", false},
@@ -30,11 +30,14 @@ func TestParseUUID(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			u, err := domain.ParseUUID(tt.text)
-			if (err == nil) != tt.ok {
-				t.Fatalf("ParseUUID(%q) error %v, want ok %v", tt.text, err, tt.ok)
+			if !tt.valid {
+				if err == nil {
+					t.Errorf("ParseUUID(%q): got %s, want an error", tt.text, u)
+				}
+				return
 			}
-			if tt.ok && u.String() != strings.ToLower(tt.text) {
-				t.Errorf("ParseUUID(%q).String() = %q", tt.text, u)
+			if want := strings.ToLower(tt.text); err != nil || u.String() != want {
+				t.Errorf("ParseUUID(%q): got %s, %v, want %s", tt.text, u, err, want)
 			}
 		})
 	}

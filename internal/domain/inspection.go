@@ -2,36 +2,37 @@ package domain
 
 import "strconv"
 
-// A Check names one property that `verify` proves.
+// A Check is one property of a stream that `pawl verify` checks.
 type Check int
 
-// The checks, in the order in which they are made: first those of the database alone, then those against the API.
+// These are the checks, in the order in which they are made. The last two compare the database with the API. The others read
+// only the database. The texts in checkTexts say what each of them checks.
 const (
-	CheckBalance     Check = iota // I5
-	CheckCheckpoint               // the checkpoint is the sum of its ledger
-	CheckChain                    // each page follows the one before it
-	CheckPageEvents               // each page stored as many events as its ledger row says
-	CheckEventPages               // each event has the ledger row of a page
-	CheckDeadLetters              // each page parked, and each replay resolved, as many dead letters as its ledger row says
-	CheckPayloads                 // each dead letter still has the bytes that were parked
-	CheckResolutions              // each resolved dead letter names what resolved it, and its event is stored
-	CheckAnnounced                // a pass that is done has received what was announced, and the stream stored or parked it
-	CheckReturned                 // each record that the API returns is stored, value for value, or parked
-	CheckUnreturned               // the API returns each stored event
+	CheckBalance Check = iota
+	CheckCheckpoint
+	CheckChain
+	CheckPageEvents
+	CheckEventPages
+	CheckDeadLetters
+	CheckPayloads
+	CheckResolutions
+	CheckAnnounced
+	CheckReturned
+	CheckUnreturned
 )
 
 var checkTexts = [...]struct{ name, claim string }{
-	{"balance", "received = inserted + duplicate + parked, for every page and replay, every pass and in total"},
-	{"checkpoint", "the checkpoint is the sum of its ledger and stands behind its last page"},
-	{"chain", "every page follows the one before in its pass: seq, cursor, position"},
-	{"events", "every page and replay brought as many events as it says"},
-	{"strays", "every event was brought by a page"},
-	{"letters", "every page parked, and every replay resolved, as many dead letters as it says"},
-	{"payloads", "every dead letter has the bytes that were parked"},
-	{"resolved", "every resolved dead letter names what resolved it, and its event is stored"},
-	{"announced", "the pass that is done has received, and the stream stored or parked, what the API announced"},
-	{"returned", "every record that the API returns is stored, value for value, or parked"},
-	{"unreturned", "every event that is stored, the API returns"},
+	CheckBalance:     {"balance", "received = inserted + duplicate + parked, for every page and replay, every pass and in total"},
+	CheckCheckpoint:  {"checkpoint", "the checkpoint has the sum of its ledger's counts and the position after the last page"},
+	CheckChain:       {"chain", "every page follows the page before it in its pass: seq, cursor, position"},
+	CheckPageEvents:  {"events", "every page and replay inserted as many events as its ledger row says"},
+	CheckEventPages:  {"strays", "every event was inserted by a page or replay of the ledger"},
+	CheckDeadLetters: {"letters", "every page parked, and every replay resolved, as many dead letters as its ledger row says"},
+	CheckPayloads:    {"payloads", "every dead letter has the bytes that were parked"},
+	CheckResolutions: {"resolved", "every resolved dead letter names the ledger row that resolved it, and its event is stored"},
+	CheckAnnounced:   {"announced", "a pass that is done received as many records as the API announced, and all are stored or parked"},
+	CheckReturned:    {"returned", "every record that the API returns is stored with the same values, or parked"},
+	CheckUnreturned:  {"unreturned", "the API returns every event that is stored"},
 }
 
 // String returns the check's name, one word.
@@ -42,7 +43,7 @@ func (c Check) String() string {
 	return checkTexts[c].name
 }
 
-// Claim returns what the check proves, in words. It returns an empty text for an unknown check.
+// Claim returns a sentence that is true if the check finds no difference. For an unknown check it returns an empty text.
 func (c Check) Claim() string {
 	if c < 0 || int(c) >= len(checkTexts) {
 		return ""
@@ -50,22 +51,25 @@ func (c Check) Claim() string {
 	return checkTexts[c].claim
 }
 
-// InventoryChecks returns the checks of the database alone, in the order in which they are made.
+// InventoryChecks returns the checks that read only the database, in the order in which they are made.
 func InventoryChecks() []Check {
-	return []Check{CheckBalance, CheckCheckpoint, CheckChain, CheckPageEvents, CheckEventPages, CheckDeadLetters, CheckPayloads, CheckResolutions, CheckAnnounced}
+	return []Check{
+		CheckBalance, CheckCheckpoint, CheckChain, CheckPageEvents, CheckEventPages,
+		CheckDeadLetters, CheckPayloads, CheckResolutions, CheckAnnounced,
+	}
 }
 
 // MaxShownDifferences is the number of differences that a Finding describes.
 const MaxShownDifferences = 20
 
-// A Finding is the result of one check. The check holds if Differences is 0.
+// A Finding is the result of one check. The check has succeeded if Differences is 0.
 type Finding struct {
 	Check       Check
-	Differences int64
-	Shown       []Difference // the first of them, at most MaxShownDifferences
+	Differences int64        // the number of differences
+	Shown       []Difference // the first differences, at most MaxShownDifferences
 }
 
-// Add counts the differences and describes as many as there is room for.
+// Add counts all the differences, and adds them to Shown until Shown has MaxShownDifferences.
 func (f *Finding) Add(differences ...Difference) {
 	f.Differences += int64(len(differences))
 	room := min(MaxShownDifferences-len(f.Shown), len(differences))
@@ -74,43 +78,45 @@ func (f *Finding) Add(differences ...Difference) {
 
 // A Difference is one case in which a check fails.
 type Difference struct {
-	PageID, Seq, Pass int64   // of the page or replay in the ledger; 0 if it is about none or several
-	RequestID         string  // of the API's answer; empty if it is not about one
-	Event             EventID // zero if it is not about one event
+	// PageID, Seq and Pass name the ledger row of a page or replay. They are 0 if the difference is not about exactly one row.
+	PageID, Seq, Pass int64
+	RequestID         string  // the id of the API's answer; empty if the difference is not about one answer
+	Event             EventID // zero if the difference is not about one event
 
-	What           string // what is wrong, or the name of the value
-	Value          string // as recorded; empty, like the two below, if What says all
-	Against, Found string // what Value should equal, and the value of that
+	// A difference between two values has all four texts: the value called What is Value, but it should be equal to the value
+	// called Against, which is Found. Any other difference has only What, which describes it.
+	What, Value, Against, Found string
 }
 
 // An Inspection is the state of a stream at one moment, with the findings about it.
 type Inspection struct {
 	Stream   StreamReport
-	Stored   int64 // events that the ledger counts, replays included
-	Parked   int64 // dead letters whose record is not stored as an event: the open and the discarded ones
+	Stored   int64 // the number of events that the ledger counts as inserted, by pages and by replays
+	Parked   int64 // the number of open or discarded dead letters; the events of other dead letters are stored
 	Findings []Finding
 
-	EndAccepted bool // the last page ended its pass below the announced total, which the user accepted
-	Shared      bool // another stream stores into the same table; it may have stored some of this stream's records
+	EndAccepted bool // the last page ended its pass below the announced total, and the user accepted this
+	Shared      bool // another stream stores into the same table, so it may have stored some of this stream's records
 }
 
-// Accounted returns how many records of the API's total are stored or parked. It is at least the total that was announced
-// when the last pass began, which CheckAnnounced proves. It is at most the total that was announced when the pass ended:
-// parked records beyond that are other versions of the same records. In a shared table each received record counts as
-// stored.
+// Accounted returns how many of the records in the API's total are stored or parked. This number is not known exactly:
+//   - It is at least the total that was announced first in the last pass. CheckAnnounced checks that.
+//   - It is at most the total that was announced last in that pass. If more records are stored and parked, some of the
+//     parked records are other versions of the same events.
+//   - If the table is shared, each record that the pass received counts as stored, because another stream may have stored it.
 func (i Inspection) Accounted() int64 {
-	at := i.Stream.Checkpoint
-	accounted := at.Inserted + at.Parked
+	checkpoint := i.Stream.Checkpoint
+	accounted := checkpoint.Inserted + checkpoint.Parked
 	if i.Shared {
-		accounted = max(accounted, at.Offset)
+		accounted = max(accounted, checkpoint.Offset)
 	}
-	return max(at.AnnouncedFirst.N, min(at.AnnouncedLast.N, accounted))
+	return max(checkpoint.AnnouncedFirst.N, min(checkpoint.AnnouncedLast.N, accounted))
 }
 
 // A PageComparison is the result of comparing one page of the API with the database.
 type PageComparison struct {
-	Parked      int64        // records that are parked
-	NotKept     int64        // records that are counted in another dead letter of their event, see MaxOpenDeadLetters
+	Parked      int64        // the number of records that are parked
+	NotKept     int64        // the number of records that only another dead letter of their event counts, see MaxOpenDeadLetters
 	Missing     []Difference // records that are neither stored nor parked; they may be newer than the last pass
-	Differences []Difference // all others
+	Differences []Difference // all other differences
 }

@@ -2,28 +2,31 @@ package domain
 
 import "time"
 
-// A Replay holds dead letters that were decoded again: each is an event or a reject.
+// A Replay is a batch of dead letters that were decoded again. Each dead letter has become an event or a reject.
 type Replay struct {
 	Stream  StreamID
-	Letters []DeadLetter   // in order of id, as they were read
-	ReadAt  time.Time      // when they were read
-	Events  []DecodedEvent // Record.Index is the dead letter's index in Letters, here and in Rejects
+	Letters []DeadLetter // in order of id, as they were read from the store
+	ReadAt  time.Time    // when they were read
+
+	// In Events and Rejects, Record.Index is the index of the dead letter in Letters.
+	Events  []DecodedEvent
 	Rejects []Reject
 
-	Previous       int64     // the ledger row of the batch before, 0 for the first batch
-	PreviousReadAt time.Time // the ReadAt of the batch before
+	Previous       int64     // the ledger row of the previous batch of the same command; 0 for the first batch
+	PreviousReadAt time.Time // the ReadAt of the previous batch
 }
 
-// Redecode decodes the records of all the letters. It does no I/O.
-func Redecode(stream StreamID, letters []DeadLetter, at time.Time, decoder Decoder) Replay {
+// Redecode decodes the records of dead letters that were read at a time. It does no I/O.
+func Redecode(stream StreamID, letters []DeadLetter, readAt time.Time, decoder Decoder) Replay {
 	var page DecodedPage
 	for i, l := range letters {
 		decodeInto(&page, decoder, Record{Payload: l.Payload, Index: i})
 	}
-	return Replay{Stream: stream, Letters: letters, ReadAt: at, Events: page.Events, Rejects: page.Rejects}
+	return Replay{Stream: stream, Letters: letters, ReadAt: readAt, Events: page.Events, Rejects: page.Rejects}
 }
 
-// Only returns the replay of those letters that have one of the ids.
+// Only returns a copy of the replay that has only the dead letters with these ids. It changes Record.Index accordingly. All
+// ids must be ids of dead letters in the replay.
 func (r Replay) Only(ids []int64) Replay {
 	if len(ids) == len(r.Letters) {
 		return r
@@ -33,7 +36,7 @@ func (r Replay) Only(ids []int64) Replay {
 		selected[id] = true
 	}
 	only := Replay{Stream: r.Stream, ReadAt: r.ReadAt, Previous: r.Previous, PreviousReadAt: r.PreviousReadAt}
-	newIndex := map[int]int{} // by the letter's index in r.Letters
+	newIndex := map[int]int{} // from the index in r.Letters to the index in only.Letters
 	for i, l := range r.Letters {
 		if selected[l.ID] {
 			newIndex[i] = len(only.Letters)
@@ -55,9 +58,9 @@ func (r Replay) Only(ids []int64) Replay {
 	return only
 }
 
-// A ReplayResult reports what one replay did. It is zero if all letters had been resolved in the meantime.
+// A ReplayResult reports the effect of one replay. It is zero if all dead letters of the replay were resolved before it began.
 type ReplayResult struct {
 	PageID int64            // the replay's ledger row
-	Counts                  // of the letters that were open; Parked counts those that stay open
-	Again  map[string]int64 // the number of letters that stay open, by reason
+	Counts                  // counts of the dead letters that were still open; Parked counts those that stay open
+	Again  map[string]int64 // the number of dead letters that stay open, by reason
 }

@@ -12,11 +12,13 @@ import (
 
 func TestReplayOnly(t *testing.T) {
 	t.Parallel()
+	const pageIndex = 99 // the Index of a dead letter is its place in a page, which a replay must not use
 	var letters []domain.DeadLetter
-	for i, payload := range []string{"1", "x", "2", "y", "3"} {
-		letters = append(letters, domain.DeadLetter{ID: int64(10 + i), Payload: []byte(payload), Index: 99})
+	for i, payload := range []string{"1", "x", "2", "y", "3"} { // the decoder rejects payloads that are not numbers
+		letters = append(letters, domain.DeadLetter{ID: int64(10 + i), Payload: []byte(payload), Index: pageIndex})
 	}
-	said := func(r domain.Replay) string {
+	// describe returns the dead letter's id with the event's name or the reject's payload, events first.
+	describe := func(r domain.Replay) string {
 		var text strings.Builder
 		for _, e := range r.Events {
 			fmt.Fprintf(&text, "%d=%s ", r.Letters[e.Record.Index].ID, e.Name)
@@ -36,11 +38,14 @@ func TestReplayOnly(t *testing.T) {
 		{nil, ""},
 	} {
 		only := all.Only(tt.ids)
-		if got := said(only); got != tt.want || len(only.Letters) != len(tt.ids) || only.Stream != all.Stream || only.ReadAt != all.ReadAt {
-			t.Errorf("of %v: %s%+v", tt.ids, got, only)
+		if got := describe(only); got != tt.want || len(only.Letters) != len(tt.ids) {
+			t.Errorf("Only(%v): got %q with %d letters, want %q with %d", tt.ids, got, len(only.Letters), tt.want, len(tt.ids))
+		}
+		if only.Stream != all.Stream || only.ReadAt != all.ReadAt {
+			t.Errorf("Only(%v): got %s read at %s, want %s read at %s", tt.ids, only.Stream, only.ReadAt, all.Stream, all.ReadAt)
 		}
 	}
-	if got := said(all); got != "10=event_1 12=event_2 14=event_3 11=x 13=y " {
-		t.Errorf("what it was made of became %s", got)
+	if got, want := describe(all), "10=event_1 12=event_2 14=event_3 11=x 13=y "; got != want {
+		t.Errorf("after Only, the whole replay is %q, want unchanged %q", got, want)
 	}
 }

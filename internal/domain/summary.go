@@ -2,16 +2,17 @@ package domain
 
 import "time"
 
-// A Summary reports the state of a stream and the work that led there, of one run or of all runs.
+// A Summary reports the state of a stream, and the work of one run or of all runs together.
 type Summary struct {
 	Stream    StreamID
 	Pass      int64
 	Seq       int64
 	Done      bool
-	Announced Total // the latest total announced in this pass
-	Accounted int64 // records of the stream that are stored or parked, all passes together
+	Announced Total // the latest total that the API announced in this pass
+	Accounted int64 // the number of records that are stored or parked, in all passes together
 
-	Pages int64 // committed
+	// These fields describe the work.
+	Pages int64 // the number of committed pages
 	Counts
 	Traffic
 	Elapsed time.Duration
@@ -20,9 +21,9 @@ type Summary struct {
 // A StreamReport is a stream's durable state with the totals of its ledger.
 type StreamReport struct {
 	Checkpoint Checkpoint
-	Pages      int64 // committed, in all passes
+	Pages      int64 // the number of committed pages, in all passes
 	Traffic    Traffic
-	Elapsed    time.Duration // from the first page's fetch to the last page's commit, pauses included
+	Elapsed    time.Duration // from the fetch of the first page to the commit of the last one, with the time between runs
 }
 
 // Summary returns the summary of all runs together.
