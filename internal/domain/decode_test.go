@@ -3,6 +3,7 @@ package domain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -11,13 +12,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A wordDecoder decodes a number as an event, and each word after the number as drift. It rejects anything else.
+// A wordDecoder decodes a number as an event, and each word after the number as drift. It rejects a record that does not
+// begin with a number. For an empty record it breaks the contract of [domain.Decoder]: its error is no Rejection.
 type wordDecoder struct{}
 
 func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
 	words := strings.Fields(string(r.Payload))
 	if len(words) == 0 {
-		return domain.Event{}, nil, errors.New("no rejection, against the contract")
+		return domain.Event{}, nil, errors.New("empty record")
 	}
 	n, err := strconv.Atoi(words[0])
 	if err != nil {
@@ -27,13 +29,17 @@ func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error)
 	for _, word := range words[1:] {
 		drift = append(drift, domain.Drift{Path: word, Kind: "new field", Value: r.Payload})
 	}
-	return domain.Event{ID: domain.EventID{15: byte(n)}}, drift, nil
+	return domain.Event{ID: eventID(n)}, drift, nil
 }
 
 func (wordDecoder) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
 
+// eventID returns the id of the event with a number.
+func eventID(n int) domain.EventID { return domain.EventID{15: byte(n)} }
+
+// decodePage decodes a page that has one record for each payload. Its request id is "request-1".
 func decodePage(payloads ...string) domain.DecodedPage {
-	fetched := domain.FetchedPage{To: domain.Position{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "r"}}}
+	fetched := domain.FetchedPage{To: domain.Position{Pass: 1}, Page: domain.Page{Receipt: domain.Receipt{RequestID: "request-1"}}}
 	for i, payload := range payloads {
 		fetched.Page.Records = append(fetched.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
@@ -41,157 +47,202 @@ func decodePage(payloads ...string) domain.DecodedPage {
 	return page
 }
 
-// TestDecodeEveryRecord checks the part of I1 that is decided before the store.
+// TestDecodeEveryRecord checks that each record of a page becomes an event or a reject (I1), in the page's order.
 func TestDecodeEveryRecord(t *testing.T) {
 	t.Parallel()
 	page := decodePage("1", "x", "2 a b", "", "3 b", "y")
-	if page.Received != 6 || len(page.Events) != 3 || len(page.Rejects) != 3 || page.Receipt.RequestID != "r" {
-		t.Fatalf("%+v", page)
+	if page.Received != 6 || page.Receipt.RequestID != "request-1" {
+		t.Errorf("got %d received records and receipt %+v, want 6 records of request-1", page.Received, page.Receipt)
+	}
+	if len(page.Events) != 3 || len(page.Rejects) != 3 {
+		t.Fatalf("got events %+v and rejects %+v, want 3 of each", page.Events, page.Rejects)
 	}
 	for i, want := range []string{"1", "2 a b", "3 b"} {
-		if e := page.Events[i]; string(e.Record.Payload) != want || e.ID != (domain.EventID{15: byte(i + 1)}) {
-			t.Errorf("event %d is %+v", i, e)
+		if e := page.Events[i]; string(e.Record.Payload) != want || e.ID != eventID(i+1) {
+			t.Errorf("event %d: got id %s of record %q, want id %s of record %q", i, e.ID, e.Record.Payload, eventID(i+1), want)
 		}
 	}
-	for i, want := range []domain.Rejection{
-		{Reason: "not a number", Detail: "x"}, {Reason: "unknown", Detail: "no rejection, against the contract"}, {Reason: "not a number", Detail: "y"},
-	} {
-		if r := page.Rejects[i]; r.Why != want || r.Record.Index != 2*i+1 {
-			t.Errorf("reject %d is %+v", i, r)
+	wantRejects := []struct {
+		index int
+		why   domain.Rejection
+	}{
+		{1, domain.Rejection{Reason: "not a number", Detail: "x"}},
+		{3, domain.Rejection{Reason: "unknown", Detail: "empty record"}},
+		{5, domain.Rejection{Reason: "not a number", Detail: "y"}},
+	}
+	for i, want := range wantRejects {
+		if got := page.Rejects[i]; got.Why != want.why || got.Record.Index != want.index {
+			t.Errorf("reject %d: got record %d with %+v, want record %d with %+v", i, got.Record.Index, got.Why, want.index, want.why)
 		}
 	}
-	want := []domain.DriftCount{
-		{Path: "a", Kind: "new field", Count: 1, Value: []byte("2 a b")}, {Path: "b", Kind: "new field", Count: 2, Value: []byte("2 a b")},
+	wantDrift := []domain.DriftCount{
+		{Path: "a", Kind: "new field", Count: 1, Value: []byte("2 a b")},
+		{Path: "b", Kind: "new field", Count: 2, Value: []byte("2 a b")},
 	}
-	if !reflect.DeepEqual(page.Drift, want) {
-		t.Errorf("drift %+v, want %+v", page.Drift, want)
+	if !reflect.DeepEqual(page.Drift, wantDrift) {
+		t.Errorf("got drift %+v, want %+v", page.Drift, wantDrift)
 	}
 }
 
-// A stoppingDecoder cancels its context at the record with this number, from 1.
-type stoppingDecoder struct {
+// A cancellingDecoder calls cancel while it decodes the record with number cancelAt, counted from 1.
+type cancellingDecoder struct {
 	wordDecoder
 
-	stop    context.CancelFunc
-	at      int
-	decoded *int
+	cancel   context.CancelFunc
+	cancelAt int
+	decoded  *int // the number of records decoded so far
 }
 
-func (d stoppingDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
-	if *d.decoded++; *d.decoded == d.at {
-		d.stop()
+func (d cancellingDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
+	*d.decoded++
+	if *d.decoded == d.cancelAt {
+		d.cancel()
 	}
 	return d.wordDecoder.Decode(r)
 }
 
+// TestDecodeStopsWithContext checks that Decode decodes no further record after ctx has ended. A page whose last record is
+// decoded when ctx ends is complete.
 func TestDecodeStopsWithContext(t *testing.T) {
 	t.Parallel()
-	records := make([]domain.Record, 5)
-	for at, want := range map[int]domain.Kind{2: domain.Stopped, 4: domain.Stopped, 5: domain.Unknown} {
+	const recordCount = 5
+	fetched := domain.FetchedPage{Page: domain.Page{Records: make([]domain.Record, recordCount)}}
+	for _, cancelAt := range []int{2, 4, recordCount} {
 		ctx, cancel := context.WithCancel(t.Context())
 		decoded := 0
-		fetched := domain.FetchedPage{Page: domain.Page{Records: records}}
-		page, err := fetched.Decode(ctx, stoppingDecoder{stop: cancel, at: at, decoded: &decoded})
-		if decoded != at {
-			t.Errorf("stopped at record %d, went on to %d", at, decoded)
+		page, err := fetched.Decode(ctx, cancellingDecoder{cancel: cancel, cancelAt: cancelAt, decoded: &decoded})
+		if decoded != cancelAt {
+			t.Errorf("cancelled at record %d: got %d decoded records, want %d", cancelAt, decoded, cancelAt)
 		}
-		if done := want == domain.Unknown; domain.KindOf(err) != want || done != (page.Received == 5) || done && err != nil {
-			t.Errorf("stopped at record %d: %d received, error %v", at, page.Received, err)
+		wantKind, wantReceived := domain.Stopped, 0
+		if cancelAt == recordCount {
+			wantKind, wantReceived = noError, recordCount
+		}
+		checkKind(t, fmt.Sprintf("cancelled at record %d", cancelAt), err, wantKind)
+		if page.Received != wantReceived {
+			t.Errorf("cancelled at record %d: got a page of %d records, want %d", cancelAt, page.Received, wantReceived)
 		}
 		cancel()
 	}
 }
 
-// TestDecodeLimitsDrift checks that an API that uses ids as field names does not fill the register.
+// TestDecodeLimitsDrift checks that an API that uses ids as field names does not fill the drift register.
 func TestDecodeLimitsDrift(t *testing.T) {
 	t.Parallel()
+	const fieldNames = 3 * domain.MaxDriftEntries
 	var payloads []string
-	for i := range 3 * domain.MaxDriftEntries {
+	for i := range fieldNames {
 		payloads = append(payloads, "1 field-"+strconv.Itoa(i))
 	}
-	drift := decodePage(append(payloads, payloads[0])...).Drift
-	if len(drift) != domain.MaxDriftEntries+1 || drift[0].Count != 2 {
-		t.Fatalf("%d paths, the first %+v", len(drift), drift[0])
+	payloads = append(payloads, payloads[0]) // the first field name occurs twice
+	drift := decodePage(payloads...).Drift
+	if len(drift) != domain.MaxDriftEntries+1 {
+		t.Fatalf("got %d drift counts, want %d", len(drift), domain.MaxDriftEntries+1)
+	}
+	if drift[0].Count != 2 {
+		t.Errorf("got first count %+v, want 2 records", drift[0])
 	}
 	last := drift[domain.MaxDriftEntries]
-	if last.Path != domain.FurtherDriftPath || last.Kind != domain.FurtherDriftKind || last.Count != 2*domain.MaxDriftEntries {
-		t.Errorf("the rest is %+v", last)
+	want := domain.DriftCount{
+		Path: domain.FurtherDriftPath, Kind: domain.FurtherDriftKind, Count: fieldNames - domain.MaxDriftEntries, Value: last.Value,
+	}
+	if !reflect.DeepEqual(last, want) {
+		t.Errorf("got last count %+v, want %+v", last, want)
 	}
 }
 
 func TestCheckRejectRatio(t *testing.T) {
 	t.Parallel()
-	var rejects []domain.Reject
-	for i, why := range []domain.Rejection{
-		{Reason: "null field", Field: "a"}, {Reason: "not an object"}, {Reason: "null field", Field: "a"}, {Reason: "null field", Field: "b"},
-	} {
-		why.Detail = "d"
-		rejects = append(rejects, domain.Reject{Record: domain.Record{Index: i}, Why: why})
+	rejects := []domain.Reject{ // records 0 and 2 have the same fault
+		{Record: domain.Record{Index: 0}, Why: domain.Rejection{Reason: "null field", Field: "a", Detail: "d"}},
+		{Record: domain.Record{Index: 1}, Why: domain.Rejection{Reason: "not an object", Detail: "d"}},
+		{Record: domain.Record{Index: 2}, Why: domain.Rejection{Reason: "null field", Field: "a", Detail: "d"}},
+		{Record: domain.Record{Index: 3}, Why: domain.Rejection{Reason: "null field", Field: "b", Detail: "d"}},
 	}
-	page := domain.DecodedPage{Received: 9, MaxParked: 4, Receipt: domain.Receipt{RequestID: "req-7"}}
-	if err := page.CheckRejectRatio(rejects); err != nil {
-		t.Errorf("it may park four, and does not: %v", err)
-	}
-	page.MaxParked = 3
+	page := domain.DecodedPage{Received: 9, MaxParked: len(rejects), Receipt: domain.Receipt{RequestID: "req-7"}}
+	checkKind(t, "as many rejects as allowed", page.CheckRejectRatio(rejects), noError)
+
+	page.MaxParked = len(rejects) - 1
 	err := page.CheckRejectRatio(rejects)
-	if domain.KindOf(err) != domain.TooManyRejects {
-		t.Fatalf("it was answered %v", err)
-	}
-	for _, want := range []string{"4 of 9 records", `"req-7"`, `(2) for "null field" in field a`, "record 0: null field in field a: d; record 1: not an object: d; record 3: null field in field b: d"} {
+	checkKind(t, "one reject more than allowed", err, domain.TooManyRejects)
+	for _, want := range []string{
+		"4 of 9 records",
+		`"req-7"`,
+		`(2) for "null field" in field a`,
+		"record 0: null field in field a: d; record 1: not an object: d; record 3: null field in field b: d",
+	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
+			t.Errorf("got error %q, want %q in it", err, want)
 		}
 	}
 	if strings.Contains(err.Error(), "record 2") {
-		t.Errorf("more than three are shown: %v", err)
+		t.Errorf("got error %q, want only three records in it, each with another fault", err)
 	}
-	if hint := domain.HintOf(err); strings.Contains(hint, "all of them") || domain.RemedyOf(err) != domain.ParkRejects {
-		t.Errorf("the hint is %q", hint)
+	if remedy := domain.RemedyOf(err); remedy != domain.ParkRejects {
+		t.Errorf("got remedy %d, want ParkRejects", remedy)
 	}
-	if hint := domain.HintOf(domain.DecodedPage{}.CheckRejectRatio(rejects[:1])); !strings.Contains(hint, "all of them") {
-		t.Errorf("the hint is %q", hint)
+	const sameFault = "all of them have the same fault"
+	if hint := domain.HintOf(err); strings.Contains(hint, sameFault) {
+		t.Errorf("different faults: got hint %q, want one without %q", hint, sameFault)
+	}
+	if hint := domain.HintOf(domain.DecodedPage{}.CheckRejectRatio(rejects[:1])); !strings.Contains(hint, sameFault) {
+		t.Errorf("one fault: got hint %q, want %q in it", hint, sameFault)
 	}
 }
 
-// TestCheckRejectRatioMemory checks a page with ten thousand rejects.
+// TestCheckRejectRatioMemory checks that the error for a page with very many rejects takes few allocations per reject.
 func TestCheckRejectRatioMemory(t *testing.T) {
-	rejects := make([]domain.Reject, 10_000)
+	const (
+		few, many               = 10, 10_000 // rejects
+		maxAllocationsPerReject = 4
+	)
+	rejects := make([]domain.Reject, many)
 	for i := range rejects {
 		rejects[i] = domain.Reject{Why: domain.Rejection{Reason: "not an object", Detail: strings.Repeat("d", 100)}}
 	}
-	page := domain.DecodedPage{Received: len(rejects)}
-	once := testing.AllocsPerRun(1, func() { _ = page.CheckRejectRatio(rejects[:10]) })
-	many := testing.AllocsPerRun(1, func() { _ = page.CheckRejectRatio(rejects) })
-	if perReject := (many - once) / float64(len(rejects)); perReject > 4 {
-		t.Errorf("%.1f allocations for each reject: %.0f for ten, %.0f for %d", perReject, once, many, len(rejects))
+	page := domain.DecodedPage{Received: many}
+	countAllocations := func(rejects []domain.Reject) float64 {
+		return testing.AllocsPerRun(1, func() { _ = page.CheckRejectRatio(rejects) })
+	}
+	perReject := (countAllocations(rejects) - countAllocations(rejects[:few])) / many
+	if perReject > maxAllocationsPerReject {
+		t.Errorf("got %.1f more allocations for each reject, want at most %d", perReject, maxAllocationsPerReject)
 	}
 }
 
+// TestDeadLetterKeys checks the keys that a reject has today, and the keys that earlier versions of pawl gave to it.
 func TestDeadLetterKeys(t *testing.T) {
 	t.Parallel()
 	const (
-		id       = "00000000-0000-0000-0000-000000000001"
-		ofBytes  = "sha256 74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"
-		ofRecord = "sha256 2a00000000000000000000000000000000000000000000000000000000000000"
+		id          = "00000000-0000-0000-0000-000000000001"
+		bytesHash   = "sha256 74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b" // of "null"
+		decoderHash = "sha256 2a00000000000000000000000000000000000000000000000000000000000000"
 	)
-	known := domain.Rejection{ID: domain.EventID{15: 1}}
-	decoded := domain.DecodedPage{Hash: func(domain.Record) domain.RecordHash { return domain.RecordHash{0x2a} }}
+	record := domain.Record{Payload: []byte("null")}
+	withID := domain.Reject{Record: record, Why: domain.Rejection{ID: eventID(1)}}
+	withoutID := domain.Reject{Record: record}
+	conflict := domain.Reject{Record: record, Why: domain.Rejection{ID: eventID(1)}, Values: "abc"}
+	hashOfDecoder := func(domain.Record) domain.RecordHash { return domain.RecordHash{0x2a} }
 	tests := []struct {
-		name         string
-		page         domain.DecodedPage
-		reject       domain.Reject
-		want, former domain.DeadLetterKey
+		name      string
+		hash      func(domain.Record) domain.RecordHash
+		reject    domain.Reject
+		key       domain.DeadLetterKey
+		legacyKey domain.DeadLetterKey
 	}{
-		{"by the event's id and the decoder's hash", decoded, domain.Reject{Why: known}, id + " " + ofRecord, id},
-		{"by the event's id and the bytes", domain.DecodedPage{}, domain.Reject{Why: known}, id + " " + ofBytes, id},
-		{"by the decoder's hash alone", decoded, domain.Reject{}, ofRecord, ofBytes},
-		{"by the bytes alone", domain.DecodedPage{}, domain.Reject{}, ofBytes, ofBytes},
-		{"by the event's values", decoded, domain.Reject{Why: known, Values: "abc"}, id + " with values abc", id},
+		{name: "id and decoder's hash", hash: hashOfDecoder, reject: withID, key: id + " " + decoderHash, legacyKey: id},
+		{name: "id and hash of the bytes", reject: withID, key: id + " " + bytesHash, legacyKey: id},
+		{name: "decoder's hash", hash: hashOfDecoder, reject: withoutID, key: decoderHash, legacyKey: bytesHash},
+		{name: "hash of the bytes", reject: withoutID, key: bytesHash, legacyKey: bytesHash},
+		{name: "id and hash of the values", hash: hashOfDecoder, reject: conflict, key: id + " with values abc", legacyKey: id},
 	}
 	for _, tt := range tests {
-		tt.reject.Record.Payload = []byte("null")
-		if got, former := tt.page.KeyOf(tt.reject), tt.reject.LegacyKey(); got != tt.want || former != tt.former {
-			t.Errorf("%s: %q, formerly %q, want %q and %q", tt.name, got, former, tt.want, tt.former)
+		page := domain.DecodedPage{Hash: tt.hash}
+		if got := page.KeyOf(tt.reject); got != tt.key {
+			t.Errorf("%s: got key %q, want %q", tt.name, got, tt.key)
+		}
+		if got := tt.reject.LegacyKey(); got != tt.legacyKey {
+			t.Errorf("%s: got legacy key %q, want %q", tt.name, got, tt.legacyKey)
 		}
 	}
 }
