@@ -14,49 +14,54 @@ import (
 const (
 	opFetch = "fetch page"
 
-	// maxEmptyPages is how many pages in a row may have no record. A page may be empty, but a stream of empty pages is an
-	// error of the API.
+	// maxEmptyPages is the number of pages in a row that may have no record. One page may be empty, but an API that answers
+	// with more empty pages than this is at fault.
 	maxEmptyPages = 100
 
-	// maxUselessPasses is how many passes in a row may lose their cursor without getting further than any pass before.
+	// maxUselessPasses is the number of passes in a row that may end with a lost cursor before they reach a new record.
 	maxUselessPasses = 3
 )
 
-// A fetcher fetches the pages of a pass and does all the waiting for the API. It knows the position in the pass, not what
-// has been stored.
+// A fetcher fetches the pages of a stream, from one position to the end of a pass. It waits whenever the API requires it. It
+// does not know which pages are stored.
 type fetcher struct {
 	source     domain.EventSource
 	policy     retry.Policy
 	observer   WalkObserver
-	limit      int // records to ask for in one page
+	limit      int // the number of records to ask for in one page
 	hold       holdSaver
-	traffic    domain.Traffic // of this run so far
-	cycle      cycleDetector  // of this pass
-	emptyPages int            // in a row
-	current    *request
+	traffic    domain.Traffic // all requests of this fetcher so far
+	cycle      cycleDetector  // detects cycles of cursors in this pass
+	emptyPages int            // the number of empty pages in a row so far
+	current    *request       // the request for the page that pages yielded last or yields next
 }
 
 func (r *Runner) newFetcher() *fetcher {
 	return &fetcher{source: r.source, policy: r.opts.Retry, observer: r.observer, limit: r.opts.PageSize}
 }
 
-// pages yields the pages after a position, in order (I6), until the pass has reached its end. If the API no longer accepts
-// the cursor, pages begins a new pass from the head: stored records are then received again and counted as duplicate (I2).
-// It ends after the first error it yields.
+// pages yields the pages after a position, in order (I6), until the end of the pass. If the API no longer accepts the cursor,
+// pages begins a new pass at the head of the stream. Then stored records are received again and count as duplicate (I2). If
+// pages yields an error, it ends.
 //
-// The consumer decides whether it accepts a page or an end, see compareEnds; after refetch, pages fetches the same page again. heldUntil is
-// when the rate limit allows the first request, zero if unknown.
-func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
+// While the consumer has a page, it calls compareEnds to compare the page with an earlier answer to the same request. If it
+// does not accept the page, it calls refetch, and pages fetches the same page again.
+//
+// heldUntil is the time before which the rate limit allows no request, or zero.
+func (f *fetcher) pages(ctx context.Context, start domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
 	return func(yield func(domain.FetchedPage, error) bool) {
-		passes := passLimit{maxOffset: at.MaxOffset}
-		f.current = f.newRequest(at)
-		f.current.refetchReason, f.hold.until = heldError(heldUntil), heldUntil
-		for !f.current.at.Done {
+		passes := passLimit{maxOffset: start.MaxOffset}
+		f.current = f.newRequest(start)
+		f.current.refetchReason = heldError(heldUntil)
+		f.hold.until = heldUntil
+		for !f.current.position.Done {
 			page, err := f.fetch(ctx, f.current)
 			if isCursorLost(err) {
-				if err = passes.allowNext(f.current.at, err); err == nil {
-					f.current, f.cycle = f.newRequest(f.current.at.NextPass()), cycleDetector{}
-					f.observer.PassStarted(f.current.at)
+				err = passes.allowNext(f.current.position, err)
+				if err == nil {
+					f.current = f.newRequest(f.current.position.NextPass())
+					f.cycle = cycleDetector{}
+					f.observer.PassStarted(f.current.position)
 					continue
 				}
 			}
@@ -64,40 +69,41 @@ func (f *fetcher) pages(ctx context.Context, at domain.Position, heldUntil time.
 				yield(domain.FetchedPage{}, err)
 				return
 			}
-			fetched := domain.FetchedPage{From: f.current.at, To: f.current.at.After(page), Page: page}
+			fetched := domain.FetchedPage{From: f.current.position, To: f.current.position.After(page), Page: page}
 			if !yield(fetched, nil) {
 				return
 			}
-			if f.current.refetchReason != nil {
+			if f.current.refetchReason != nil { // the consumer has called refetch
 				continue
 			}
 			f.current = f.newRequest(fetched.To)
 			f.cycle.advance(fetched.To.Cursor)
-			if f.emptyPages++; len(page.Records) > 0 {
+			if len(page.Records) == 0 {
+				f.emptyPages++
+			} else {
 				f.emptyPages = 0
 			}
 		}
 	}
 }
 
-// refetch makes pages fetch the last page again if err is BadPage or Unconfirmed, and reports whether it does. A bad page
-// costs an attempt. Unconfirmed means that a single answer says that the pass ends here.
+// refetch makes pages fetch the last page again if err is BadPage or Unconfirmed, and reports whether it does.
 func (f *fetcher) refetch(err error) bool {
 	kind := domain.KindOf(err)
 	if kind != domain.BadPage && kind != domain.Unconfirmed {
 		return false
 	}
 	if kind == domain.BadPage && !domain.AsError(err).ShortEnd {
-		f.current.end = nil // its records are those of an earlier page
+		f.current.end = nil // this page repeats an earlier page, so the next answer cannot be compared with it
 	}
 	f.current.refetchReason = err
 	return true
 }
 
-// errHeld explains a run that begins with a wait.
+// errHeld is the reason for the wait of a run that begins during a hold.
 var errHeld = errors.New("an earlier run was told to wait")
 
-// heldError returns RateLimited if the rate limit allows no request before until, nil if until has passed.
+// heldError returns RateLimited if the time until has not come yet, otherwise nil.
 func heldError(until time.Time) error {
 	if !time.Now().Before(until) {
 		return nil
@@ -105,24 +111,29 @@ func heldError(until time.Time) error {
 	return &domain.Error{Kind: domain.RateLimited, Op: opFetch, Until: until, Unsent: true, Err: errHeld}
 }
 
-// A request is one page to fetch, with its retry budget.
+// A request stands for one page to fetch, however many attempts that takes.
 type request struct {
-	at            domain.Position
+	position      domain.Position // the page begins here
 	budget        *retry.Budget
-	trafficBefore domain.Traffic
+	trafficBefore domain.Traffic // the traffic of the fetcher before the first attempt
 
-	refetchReason error    // why the last answer is not accepted, or the first request not allowed; else nil
-	end           *endPage // the records of the answers that ended the pass, nil if the last one did not
-	confirming    bool     // an end has been fetched again already
+	refetchReason error    // why attempt must return an error before it sends a request; nil if there is no reason
+	end           *endPage // the records of the answers that ended the pass; nil if the last answer did not end it
+	confirming    bool     // the page was fetched again at least once to confirm an end
 }
 
-func (f *fetcher) newRequest(at domain.Position) *request {
-	return &request{at: at, budget: f.policy.Budget(), trafficBefore: f.traffic}
+func (f *fetcher) newRequest(position domain.Position) *request {
+	return &request{position: position, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// compareEnds compares a page that ends its pass with the answer before to the same request, if that one did so too. The page
-// confirms the end if it has all records of the answers before, and disputes it if it lacks one, which would be lost. Totals and bytes may differ: some APIs count new events, or put the time of
-// the request into their records. The stream may also grow between the two answers, but not below the announced total.
+// compareEnds compares a page that ends its pass with the earlier answers to the same request. Earlier answers count only if
+// they ended the pass too, without an answer in between that did not.
+//   - If the page lacks a record of these answers, the end is disputed, because that record would be lost.
+//   - Otherwise the end is confirmed if both answers end at the same offset, or if the page reaches the first announced
+//     total. So the stream may grow between two answers, but an end below the total must be the same twice.
+//
+// Only the event ids and the number of records without an id are compared. Totals and bytes may differ, because some APIs count new events, or write the time of the
+// request into the records.
 func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.End) {
 	previous := f.current.end
 	f.current.end = nil
@@ -141,11 +152,11 @@ func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.End) {
 	return end
 }
 
-// An endPage holds what is compared of a page that ends its pass.
+// An endPage describes a page that ends its pass, for comparison with other answers to the same request.
 type endPage struct {
-	offset    int64 // after the page
-	ids       map[domain.EventID]bool
-	withoutID int // records whose event id is unknown
+	offset    int64                   // the offset after the page
+	ids       map[domain.EventID]bool // the known event ids of its records
+	withoutID int                     // the number of its records whose event id is unknown
 }
 
 func newEndPage(page domain.DecodedPage) *endPage {
@@ -171,7 +182,7 @@ func (e *endPage) add(other *endPage) {
 	e.withoutID = max(e.withoutID, other.withoutID)
 }
 
-// contains reports whether all records of other are in e.
+// contains reports whether e has all records of other. Records without an event id are only counted.
 func (e *endPage) contains(other *endPage) bool {
 	for id := range other.ids {
 		if !e.ids[id] {
@@ -181,8 +192,9 @@ func (e *endPage) contains(other *endPage) bool {
 	return e.withoutID >= other.withoutID
 }
 
-// takeRefetchReason returns refetchReason and clears it. For the first end that has to be confirmed it returns nil: that
-// page is fetched again at once and costs no attempt.
+// takeRefetchReason returns refetchReason and sets it to nil. If an end must be confirmed for the first time, it returns nil,
+// so that the page is fetched again at once without the cost of an attempt. If an end must be confirmed once more, it
+// returns BadPage, which costs an attempt.
 func (r *request) takeRefetchReason() error {
 	reason := r.refetchReason
 	r.refetchReason = nil
@@ -199,7 +211,7 @@ func (r *request) takeRefetchReason() error {
 	}
 }
 
-// fetch tries to fetch a page until it has a whole one, or a final error.
+// fetch makes attempts to fetch a page, with waits between them, until one succeeds or the error is final.
 func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
 	for {
 		page, err := f.attempt(ctx, r)
@@ -214,20 +226,21 @@ func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
 		if err != nil {
 			return domain.Page{}, err
 		}
-		if err := f.wait(ctx, r.at, wait); err != nil {
+		if err := f.wait(ctx, r.position.CursorExpiresAt, wait); err != nil {
 			return domain.Page{}, err
 		}
 	}
 }
 
-// attempt makes one request. It returns BadPage for cursors that lead in a circle, and for too many empty pages. If the
-// request has a refetchReason, attempt returns that and makes no request.
+// attempt sends one request. It returns BadPage if the cursors of the pages form a cycle, or if too many pages in a row are
+// empty. If there is a reason to fetch the page again, attempt first returns this reason without a request, so that fetch
+// waits before the next attempt.
 func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) {
 	if err := r.takeRefetchReason(); err != nil {
 		return domain.Page{}, err
 	}
-	f.observer.Fetching(r.at)
-	page, err := f.source.FetchPage(ctx, domain.PageRequest{Cursor: r.at.Cursor, Limit: f.limit})
+	f.observer.Fetching(r.position)
+	page, err := f.source.FetchPage(ctx, domain.PageRequest{Cursor: r.position.Cursor, Limit: f.limit})
 	f.countRequest(err)
 	if err != nil {
 		return domain.Page{}, err
@@ -236,7 +249,8 @@ func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) 
 		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", f.emptyPages+1)
 	}
 	if f.cycle.isCycle(page.Next) {
-		return domain.Page{}, badPageError("after %d records the API's cursor leads back to where it has been", r.at.After(page).Offset)
+		offset := r.position.After(page).Offset
+		return domain.Page{}, badPageError("after %d records the API's cursor leads back to where it has been", offset)
 	}
 	return page, nil
 }
@@ -245,7 +259,7 @@ func badPageError(format string, args ...any) error {
 	return &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
 }
 
-// countRequest counts a request that returned err. A request that was not sent does not count.
+// countRequest counts a request whose result was err. It does not count a request that the source did not send.
 func (f *fetcher) countRequest(err error) {
 	e := domain.AsError(err)
 	if e != nil && e.Unsent {
@@ -257,12 +271,13 @@ func (f *fetcher) countRequest(err error) {
 	}
 }
 
-// wait sleeps until the next attempt. A backoff is cut short so that the cursor does not expire meanwhile. A wait for the
-// rate limit is not: the API would refuse an earlier request.
-func (f *fetcher) wait(ctx context.Context, at domain.Position, wait retry.Wait) error {
+// wait sleeps until the next attempt. It shortens a wait after a failure to half of the time until the cursor expires, so that
+// the next attempt can still use the cursor. It never shortens a wait for the rate limit, because the API would refuse the
+// request.
+func (f *fetcher) wait(ctx context.Context, cursorExpiresAt time.Time, wait retry.Wait) error {
 	if !wait.ForRateLimit() {
 		f.traffic.Retries++
-		if left := time.Until(at.CursorExpiresAt); left > 0 {
+		if left := time.Until(cursorExpiresAt); left > 0 {
 			wait = wait.Limit(left / 2)
 		}
 	}
@@ -273,26 +288,27 @@ func (f *fetcher) wait(ctx context.Context, at domain.Position, wait retry.Wait)
 	return err
 }
 
-// isCursorLost reports whether the API no longer accepts the cursor. Only the API's answer counts.
+// isCursorLost reports whether err says that the API no longer accepts the cursor. The time at which the cursor should expire
+// does not count, because only the API knows whether it still accepts the cursor.
 func isCursorLost(err error) bool {
 	kind := domain.KindOf(err)
 	return kind == domain.CursorExpired || kind == domain.CursorInvalid
 }
 
-// A passLimit ends a run whose cursors expire faster than it can follow them. Otherwise it would read the same pages for
-// ever.
+// A passLimit ends a run if several passes in a row lose their cursor before they reach a new record. Without it, a run whose
+// cursors expire too soon would read the same pages without end.
 type passLimit struct {
-	maxOffset int64
-	started   bool // a pass has begun in this run
-	useless   int  // passes in a row that got no further than maxOffset
+	maxOffset int64 // the greatest offset that any pass has reached
+	started   bool  // a pass has begun in this run; a cursor that was lost before the run began is not the fault of a pass
+	useless   int   // the number of passes in a row that did not get beyond maxOffset
 }
 
-// allowNext returns nil if one more pass may begin after the cursor at a position was lost, else a final error of the
-// same kind as lost.
-func (l *passLimit) allowNext(at domain.Position, lost error) error {
+// allowNext returns nil if one more pass may begin after the cursor at a position was lost. Otherwise it returns a final error
+// of the same kind as lost.
+func (l *passLimit) allowNext(position domain.Position, lost error) error {
 	switch {
-	case at.MaxOffset > l.maxOffset:
-		l.maxOffset, l.useless = at.MaxOffset, 0
+	case position.MaxOffset > l.maxOffset:
+		l.maxOffset, l.useless = position.MaxOffset, 0
 	case l.started:
 		l.useless++
 	}
@@ -303,20 +319,25 @@ func (l *passLimit) allowNext(at domain.Position, lost error) error {
 	return fmt.Errorf("%d passes in a row got no further than %d records: %w", l.useless, l.maxOffset, lost)
 }
 
-// A cycleDetector finds cursors that lead in a circle, with constant memory. It stores one cursor, and after twice as many
-// steps the next one (Brent's algorithm). It finds a cycle of n pages within 3n steps.
+// A cycleDetector detects cursors that form a cycle. It needs constant memory, because it saves only one cursor and compares
+// each later cursor with it (Brent's algorithm). It saves another cursor after 1, 2, 4, 8 and so on steps. So it detects a
+// cycle of n pages at most 3n steps after the cycle begins.
 type cycleDetector struct {
 	saved domain.Cursor
-	steps int
-	limit int
+	steps int // the number of steps since the cursor was saved
+	limit int // the number of steps after which another cursor is saved
 }
 
-// isCycle reports whether next leads back to the saved cursor.
+// isCycle reports whether next is the saved cursor.
 func (d *cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
 
-// advance takes one step, to next.
+// advance notes that the page at the cursor next comes next.
 func (d *cycleDetector) advance(next domain.Cursor) {
-	if d.steps++; d.steps >= d.limit {
-		d.saved, d.steps, d.limit = next, 0, max(1, 2*d.limit)
+	d.steps++
+	if d.steps < d.limit {
+		return
 	}
+	d.saved = next
+	d.steps = 0
+	d.limit = max(1, 2*d.limit)
 }

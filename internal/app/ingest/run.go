@@ -1,5 +1,6 @@
-// Package ingest is pawl's main use case: it reads a stream page by page and stores each event once, or parks the record.
-// The invariants I1 to I6 are described in the documentation of package domain.
+// Package ingest is pawl's main use case. It reads a stream page by page. For each record it stores the event once, or parks
+// the record if it cannot become a row. The documentation of package domain describes the invariants I1 to I6, which the
+// comments cite.
 package ingest
 
 import (
@@ -15,38 +16,39 @@ type Options struct {
 	Stream    domain.StreamID
 	SourceURL string       // Run returns Invalid if the stream has pages from another source URL
 	PageSize  int          // records to ask for in one page
-	NewPass   bool         // a stream that is done is read from the head again; one that is not continues its pass
-	Retry     retry.Policy // for each page that is fetched and each batch that is committed
+	NewPass   bool         // starts a new pass if the stream is done; otherwise the run continues the current pass
+	Retry     retry.Policy // limits the attempts and waits for each page to fetch and for each page to commit
 
-	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may be rejects. A page with more rejects stops the
-	// run. Up to nine rejects are always allowed.
+	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may be rejects. A page with a higher ratio stops the
+	// run, unless it has fewer than ten rejects.
 	MaxRejectRatio float64
 
 	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
 	AcceptShortEnd bool
 }
 
-// An Observer is called for each step of a run, in order and from the goroutine of Run. Run waits for it, so it must be
-// quick. It cannot change the course of a run.
+// An Observer is notified of each step of a run. Run calls its methods in order, from one goroutine, and waits until they
+// return. So they must be quick. They cannot change what the run does.
 type Observer interface {
 	WalkObserver
 
-	// Claimed is called when the stream has been claimed, with its checkpoint.
-	Claimed(at domain.Checkpoint)
+	// Claimed is called once, when the run has claimed the stream.
+	Claimed(checkpoint domain.Checkpoint)
 	// Storing is called before each attempt to commit a page.
 	Storing(page domain.DecodedPage)
 	// Committed is called when a page is durable.
 	Committed(page domain.DecodedPage, res domain.CommitResult)
 }
 
-// A WalkObserver is called for each step of fetching, like an [Observer].
+// A WalkObserver is notified of each step of fetching pages, in a run or in a [Walk].
 type WalkObserver interface {
-	// Fetching is called before a request for the page at a position. A rate limit may still hold the request back.
-	Fetching(at domain.Position)
-	// Waiting is called when nothing will happen until w.Until, because of w.Err.
+	// Fetching is called before each request for the page at a position. The source may still refuse to send the request
+	// because of the rate limit.
+	Fetching(position domain.Position)
+	// Waiting is called before each wait. w.Err is the reason for the wait.
 	Waiting(w retry.Wait)
-	// PassStarted is called when the API has lost the cursor and the stream is read from the head again.
-	PassStarted(at domain.Position)
+	// PassStarted is called when the API no longer accepts the cursor, so that a new pass begins at the head of the stream.
+	PassStarted(position domain.Position)
 }
 
 // A Runner reads one stream from a source into a store.
@@ -58,87 +60,106 @@ type Runner struct {
 	opts     Options
 }
 
-// New returns a runner. It does nothing until Run.
+// New returns a runner. The runner does nothing until Run is called.
 func New(
 	source domain.EventSource, decoder domain.Decoder, store domain.EventStore, observer Observer, opts Options,
 ) *Runner {
 	return &Runner{source: source, decoder: decoder, store: store, observer: observer, opts: opts}
 }
 
-// Run claims the stream and stores page after page until the pass is done, an error is final, or ctx ends. However it
-// ends, also by kill -9, the durable checkpoint is right after the last stored page (I1), and the next run continues
-// there. If the stream is done, Run claims it and reads nothing, unless Options.NewPass is set.
+// Run claims the stream and then fetches, decodes and commits page after page. It returns nil when the pass is done. If the
+// stream is done already and Options.NewPass is false, Run only claims it.
 //
-// Run waits in three places. Claiming waits a moment for a runner that may have just ended. Fetching waits for the rate limit
-// as long as the API demands, and backs off after failures. Committing backs off after failures of the database. If a COMMIT got no answer, the durable checkpoint decides before
-// anything else is done (I4): if the commit happened the run continues, else it commits the same batch again. If another
-// runner has taken over, the run ends with kind domain.Fenced, or with domain.SetBack if the database was set back to an
-// earlier state. When ctx ends, waits end at once. An attempt to commit is not interrupted: the current page is stored or
-// cleanly rolled back.
+// Whenever the process ends, even by kill -9, the durable checkpoint is at the end of the last stored page (I1). The next
+// run continues from there.
 //
-// With an error, whose kind says what to do, Run returns the summary until then. A page whose COMMIT remained uncertain
-// is not in it. If the run could not claim the stream it did nothing, and the summary's pass is 0. A Runner runs once at
-// a time.
+// Run waits in three situations:
+//   - If another runner may hold the stream, Run tries to claim it for some seconds.
+//   - If the rate limit refuses a request, Run waits as long as the API demands. After other failures of the API it waits
+//     a random time that grows with each failure.
+//   - After failures of the database it waits in the same way.
+//
+// If a COMMIT got no answer, Run reads the durable checkpoint (I4). If the transaction was committed, the run continues with
+// the next page. Otherwise Run commits the same page again. If another runner has claimed the stream, Run returns
+// domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
+//
+// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But if it has fetched a page, it still decodes the page
+// for at most decodeGrace, and commits it for at most commitGrace. Either the whole page is stored, or nothing of it.
+//
+// The summary describes the run also if Run returns an error. If it is unknown whether the last page was committed, the
+// summary does not count this page. If Run could not claim the stream, the summary's pass is 0.
+//
+// Run may be called again, but not while it is running.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
-	at, err := r.claim(ctx)
+	checkpoint, err := r.claim(ctx)
 	if err != nil {
-		return sum.at(at), err
+		return sum.endAt(checkpoint), err
 	}
-	start := at.Position
-	if at.Done && r.opts.NewPass {
-		start = at.NextPass()
+	start := checkpoint.Position
+	if checkpoint.Done && r.opts.NewPass {
+		start = checkpoint.NextPass()
 	}
 
 	fetcher := r.newFetcher()
-	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, at, until) }
-	for fetched, err := range fetcher.pages(ctx, start, at.HeldUntil) { // fetch: in order (I6), until the end of the pass
+	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, checkpoint, until) }
+
+	// The loop gets the pages in order (I6), and ends with the last page of the pass.
+	for fetched, err := range fetcher.pages(ctx, start, checkpoint.HeldUntil) {
 		sum.Traffic = fetcher.traffic
 		if err != nil {
-			return sum.at(at), err
+			return sum.endAt(checkpoint), err
 		}
-		page, err := r.decode(ctx, fetched) // decode: every record becomes an event or a reject (I1)
+
+		// Each record becomes an event or a reject (I1).
+		page, err := r.decode(ctx, fetched)
 		if err != nil {
-			return sum.at(at), err
+			return sum.endAt(checkpoint), err
 		}
-		page.End = fetcher.compareEnds(page) // the store decides about the end, when it commits the page
+		// Too many rejects stop the run before anything of the page is stored.
+		if err := page.CheckRejectRatio(page.Rejects); err != nil {
+			return sum.endAt(checkpoint), err
+		}
+		page.End = fetcher.compareEnds(page)
 		page.End.AcceptShort = r.opts.AcceptShortEnd
-		if err := page.CheckRejectRatio(page.Rejects); err != nil { // too many cannot be decoded: stop before anything is stored
-			return sum.at(at), err
-		}
-		res, err := r.commit(ctx, at, page) // one transaction: events, dead letters, ledger, checkpoint (I1, I3, I4)
-		if fetcher.refetch(err) {           // the store refuses the page, or wants its end confirmed: fetch it again
+
+		// One transaction stores the events, the dead letters, the ledger row and the new checkpoint (I1, I3, I4).
+		res, err := r.commit(ctx, checkpoint, page)
+		if fetcher.refetch(err) { // the store needs another answer, so the loop gets the same page again
 			continue
 		}
 		if err != nil {
-			return sum.at(at), err
+			return sum.endAt(checkpoint), err
 		}
-		at = res.Checkpoint
-		sum.add(res) // counts as the database returned them (I5)
+		checkpoint = res.Checkpoint
+		sum.add(res) // the database returned these counts (I5)
 		r.observer.Committed(page, res)
 	}
-	return sum.at(at), nil
+	return sum.endAt(checkpoint), nil
 }
 
-// minRejects is the number of rejects from which a page is checked against the ratio. One bad record on a page of two is
-// no sign that the API has changed.
+// minRejects is the number of rejects from which MaxRejectRatio applies to a page. Fewer rejects are no sign that the API has
+// changed, even if the page is so small that their ratio is high.
 const minRejects = 10
 
-// decodeGrace is how long decoding of the current page may continue after ctx has ended.
+// decodeGrace is the time for which decode may continue after ctx has ended.
 const decodeGrace = 10 * time.Second
 
-// decode decodes a page and sets how many dead letters it may add. It continues for decodeGrace after ctx has ended: the
-// current page can be stored, and a slow page cannot prevent the run from stopping.
+// decode decodes a page and sets how many dead letters the page may add. If ctx ends, decode continues for decodeGrace, so
+// that the current page can still be stored. After that it returns Stopped, so that a slow page cannot delay the end of the
+// run further.
 func (r *Runner) decode(ctx context.Context, fetched domain.FetchedPage) (domain.DecodedPage, error) {
 	ctx, cancel := withGrace(ctx, decodeGrace)
 	defer cancel()
 	page, err := fetched.Decode(ctx, r.decoder)
 	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
-	page.MaxParked = max(minRejects-1, int(maxRejects+1e-9)) // 0.29 of 100 is computed as 28.999…
+	const roundingError = 1e-9 // 0.29 * 100 is 28.999… in binary floating point, but must allow 29 rejects
+	page.MaxParked = max(minRejects-1, int(maxRejects+roundingError))
 	return page, err
 }
 
-// withGrace returns a context that ends grace after ctx, or when the returned function is called.
+// withGrace returns a context that ends when the time grace has passed since ctx ended, or when the returned function is
+// called.
 func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -151,7 +172,7 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 	}
 }
 
-// A summary adds up what a run does.
+// A summary is the summary of a run that is not finished.
 type summary struct {
 	domain.Summary
 
@@ -163,8 +184,8 @@ func (s *summary) add(res domain.CommitResult) {
 	s.Counts = s.Counts.Add(res.Counts)
 }
 
-// at returns the summary of a run that ends at the durable checkpoint c.
-func (s *summary) at(c domain.Checkpoint) domain.Summary {
+// endAt returns the summary of the run, which ends at the durable checkpoint c.
+func (s *summary) endAt(c domain.Checkpoint) domain.Summary {
 	s.Pass, s.Seq, s.Done, s.Announced, s.Accounted = c.Pass, c.Seq, c.Done, c.AnnouncedLast, c.Inserted+c.Parked
 	s.Elapsed = time.Since(s.began)
 	return s.Summary

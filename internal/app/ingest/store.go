@@ -9,31 +9,20 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const (
-	claimInterval = 200 * time.Millisecond
+// claimInterval is the time between two attempts to claim a stream that another runner holds.
+const claimInterval = 200 * time.Millisecond
 
-	// commitGrace is how long the current page may be committed after ctx has ended. Until then an attempt to commit has no
-	// time limit as long as the store makes progress.
-	commitGrace = 90 * time.Second
-
-	// minHold is the shortest wait for the rate limit that is stored. A run that starts again during a shorter one loses
-	// little.
-	minHold = 5 * time.Second
-
-	// maxHold is the longest hold that is stored. An API may be wrong about how long it will refuse requests, and the hold
-	// stops later runs, too.
-	maxHold = time.Hour
-)
-
-// claim makes this run the stream's only writer and returns the checkpoint to start from. If another runner seems to hold
-// the stream, claim tries again for the time of claimTimeout.
+// claim makes this run the stream's only writer and returns the checkpoint from which it starts. If another runner holds the
+// stream, claim tries again until claimTimeout has passed since its start. It notifies the observer of this wait once, and
+// again if the timeout changes.
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
-	var at domain.Checkpoint
+	var checkpoint domain.Checkpoint
 	attempt := func(ctx context.Context) (err error) {
-		at, err = r.store.Claim(ctx, r.opts.Stream, r.opts.SourceURL)
+		checkpoint, err = r.store.Claim(ctx, r.opts.Stream, r.opts.SourceURL)
 		return err
 	}
-	began, reported := time.Now(), time.Duration(0)
+	began := time.Now()
+	var reportedTimeout time.Duration
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)
 	for domain.KindOf(err) == domain.Fenced {
 		timeout := claimTimeout(err)
@@ -42,8 +31,8 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 		if remaining.For <= 0 {
 			break
 		}
-		if timeout != reported {
-			reported = timeout
+		if timeout != reportedTimeout {
+			reportedTimeout = timeout
 			r.observer.Waiting(remaining)
 		}
 		if err := remaining.Limit(claimInterval).Sleep(ctx); err != nil {
@@ -54,12 +43,13 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	if err != nil {
 		return domain.Checkpoint{}, err
 	}
-	r.observer.Claimed(at)
-	return at, nil
+	r.observer.Claimed(checkpoint)
+	return checkpoint, nil
 }
 
-// claimTimeout returns how long claim tries again after a Fenced error. The database server needs a moment to notice that a
-// runner was killed, and half a minute to notice that its machine is gone.
+// claimTimeout returns for how long claim tries to claim a stream, depending on the holder in a Fenced error. The holder may
+// have ended without the knowledge of the database server. The server needs a moment to notice that a process was killed,
+// and half a minute to notice that a machine is gone.
 func claimTimeout(fenced error) time.Duration {
 	switch domain.AsError(fenced).Holder {
 	case domain.HolderAlive:
@@ -71,22 +61,26 @@ func claimTimeout(fenced error) time.Duration {
 	return 5 * time.Second
 }
 
-// commit stores a page that was read at a checkpoint. An attempt is not interrupted when ctx ends: the page is committed or
-// cleanly rolled back. After a lost COMMIT the durable checkpoint decides whether it happened (I4). BadPage and
-// Unconfirmed mean that the page must be fetched again.
+// commitGrace is the time for which an attempt to commit may continue after ctx has ended.
+const commitGrace = 90 * time.Second
+
+// commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for commitGrace, so that the
+// page is either committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it tries
+// again (I4). If commit returns BadPage or Unconfirmed, the page must be fetched again.
 func (r *Runner) commit(
-	ctx context.Context, at domain.Checkpoint, page domain.DecodedPage,
+	ctx context.Context, checkpoint domain.Checkpoint, page domain.DecodedPage,
 ) (domain.CommitResult, error) {
-	batch := domain.Batch{At: at, Pages: []domain.DecodedPage{page}}
+	batch := domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{page}}
 	var res domain.CommitResult
-	var badPage error // committing it again would be useless
+	var badPage error // a BadPage error, which must not reach Do: Do would try again with the same page
 	uncertain := false
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		ctx, cancel := withGrace(ctx, commitGrace)
 		defer cancel()
 		if uncertain {
-			var happened bool
-			if res, happened, err = r.checkCommit(ctx, batch); err != nil || happened {
+			var committed bool
+			res, committed, err = r.readCommitResult(ctx, batch)
+			if err != nil || committed {
 				return err
 			}
 		}
@@ -104,16 +98,17 @@ func (r *Runner) commit(
 	if err == nil && !isAtEndOf(res.Checkpoint, batch) {
 		return res, &domain.Error{
 			Kind: domain.Unknown, Op: "store page",
-			Err: fmt.Errorf("the database moved stream %s to seq %d, position %d, but this run read seq %d, position %d",
-				at.Stream, res.Checkpoint.Seq, res.Checkpoint.Offset, batch.TargetSeq(), page.To.Offset),
+			Err: fmt.Errorf("the database moved stream %s to seq %d, offset %d, but the page ends at seq %d, offset %d",
+				checkpoint.Stream, res.Checkpoint.Seq, res.Checkpoint.Offset, batch.TargetSeq(), page.To.Offset),
 		}
 	}
 	return res, err
 }
 
-// checkCommit reports whether a COMMIT without an answer happened, and its result if so. It returns Fenced if another
-// runner has taken over since, and SetBack if the database was set back.
-func (r *Runner) checkCommit(ctx context.Context, batch domain.Batch) (res domain.CommitResult, happened bool, err error) {
+// readCommitResult reads the durable checkpoint after a COMMIT that got no answer. It reports whether the batch was committed,
+// and the result of the commit. It returns Fenced if another runner has claimed the stream since, and SetBack if the database
+// was set back.
+func (r *Runner) readCommitResult(ctx context.Context, batch domain.Batch) (res domain.CommitResult, committed bool, err error) {
 	durable, err := r.store.Checkpoint(ctx, batch.At.Stream)
 	if err != nil {
 		return domain.CommitResult{}, false, err
@@ -127,19 +122,28 @@ func (r *Runner) checkCommit(ctx context.Context, batch domain.Batch) (res domai
 	return domain.CommitResult{}, false, batch.At.CheckMove(durable)
 }
 
-// isAtEndOf reports whether a checkpoint is right after the last page of a batch.
-func isAtEndOf(durable domain.Checkpoint, batch domain.Batch) bool {
-	return durable.Seq == batch.TargetSeq() && durable.SameAs(batch.LastPage().To)
+// isAtEndOf reports whether a checkpoint is at the end of the last page of a batch.
+func isAtEndOf(checkpoint domain.Checkpoint, batch domain.Batch) bool {
+	return checkpoint.Seq == batch.TargetSeq() && checkpoint.SameAs(batch.LastPage().To)
 }
 
-// A holdSaver stores until when the rate limit forbids requests, for the next run.
+const (
+	// minHold is the length up to which a hold is not stored, because it is not worth a write to the database.
+	minHold = 5 * time.Second
+
+	// maxHold is the longest hold that is stored. If the API demands a longer wait by mistake, later runs wait only this long
+	// before they ask it again.
+	maxHold = time.Hour
+)
+
+// A holdSaver stores the time until which the rate limit allows no request, so that the next run waits for it too.
 type holdSaver struct {
-	save  func(context.Context, time.Time) error // nil: nothing is stored
-	until time.Time                              // the last one that was stored, or read at the start
+	save  func(context.Context, time.Time) error // nil if holds are not stored
+	until time.Time                              // the end of the last hold that was passed to save, or read at the start
 }
 
-// saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the stream does not belong to
-// this run any more. If storing fails for another reason, the API may refuse the next run once.
+// saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the stream no longer belongs to this
+// run. It ignores any other error of the store: then the next run may send one request that the API refuses.
 func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	if domain.KindOf(err) != domain.RateLimited || h.save == nil {
 		return nil
