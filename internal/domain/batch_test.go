@@ -78,8 +78,8 @@ func TestEndCheckDisputed(t *testing.T) {
 	checkKind(t, "Check", end.Check(position, 4), domain.Unconfirmed)
 }
 
-// TestEndAcceptShort checks that even an end that the user accepts must be confirmed, so that one wrong answer cannot end the
-// stream. It also checks that Accepted reports only ends below the announced total.
+// TestEndAcceptShort checks that even an end that the user accepts must be confirmed, so that one wrong answer cannot end
+// the stream. It also checks that Accepted reports only ends below the announced total.
 func TestEndAcceptShort(t *testing.T) {
 	t.Parallel()
 	position := domain.Position{Pass: 1, Offset: 3, Done: true, AnnouncedFirst: total(4), AnnouncedLast: total(4)}

@@ -111,9 +111,9 @@ func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	return nil
 }
 
-// CheckMove checks whether the runner that read c may still move the checkpoint. durable is the checkpoint of the same stream
-// in the database. CheckMove returns the error of CheckClaim if the claim has changed. If the claim is the same but the
-// position differs, the database was set back, and CheckMove returns SetBack.
+// CheckMove checks whether the runner that read c may still move the checkpoint. durable is the checkpoint of the same
+// stream in the database. CheckMove returns the error of CheckClaim if the claim has changed. If the claim is the same
+// but the position differs, the database was set back, and CheckMove returns SetBack.
 func (c Checkpoint) CheckMove(durable Checkpoint) error {
 	if err := c.CheckClaim(durable); err != nil {
 		return err

@@ -78,13 +78,14 @@ func (f *Finding) Add(differences ...Difference) {
 
 // A Difference is one case in which a check fails.
 type Difference struct {
-	// PageID, Seq and Pass name the ledger row of a page or replay. They are 0 if the difference is not about exactly one row.
+	// PageID, Seq and Pass name the ledger row of a page or replay. They are 0 if the difference is not about exactly one
+	// row.
 	PageID, Seq, Pass int64
 	RequestID         string  // the id of the API's answer; empty if the difference is not about one answer
 	Event             EventID // zero if the difference is not about one event
 
-	// A difference between two values has all four texts: the value called What is Value, but it should be equal to the value
-	// called Against, which is Found. Any other difference has only What, which describes it.
+	// A difference between two values has all four texts: the value called What is Value, but it should be equal to the
+	// value called Against, which is Found. Any other difference has only What, which describes it.
 	What, Value, Against, Found string
 }
 

@@ -71,9 +71,9 @@ func (p DecodedPage) HashOf(r Record) RecordHash {
 	return p.Hash(r)
 }
 
-// LegacyKey returns the key that earlier versions of pawl gave to the reject: only the event id, or a hash of the bytes if the
-// id is unknown. Dead letters of these versions still have such keys. Different rejects can have the same legacy key. So a
-// dead letter found by this key belongs to the reject only if it has the same bytes.
+// LegacyKey returns the key that earlier versions of pawl gave to the reject: only the event id, or a hash of the bytes
+// if the id is unknown. Dead letters of these versions still have such keys. Different rejects can have the same legacy
+// key. So a dead letter found by this key belongs to the reject only if it has the same bytes.
 func (r Reject) LegacyKey() DeadLetterKey {
 	if r.Why.ID != (EventID{}) {
 		return DeadLetterKey(r.Why.ID.String())

@@ -1,7 +1,7 @@
 package domain
 
-// A Remedy is an action by which the user can correct an error. Package internal/adapters/cli writes the text for it, because
-// only that package knows the commands and flags.
+// A Remedy is an action by which the user can correct an error. Package internal/adapters/cli writes the text for it,
+// because only that package knows the commands and flags.
 type Remedy int
 
 // These are the remedies. The zero Remedy means that there is none.

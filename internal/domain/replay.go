@@ -58,7 +58,8 @@ func (r Replay) Only(ids []int64) Replay {
 	return only
 }
 
-// A ReplayResult reports the effect of one replay. It is zero if all dead letters of the replay were resolved before it began.
+// A ReplayResult reports the effect of one replay. It is zero if all dead letters of the replay were resolved before it
+// began.
 type ReplayResult struct {
 	PageID int64            // the replay's ledger row
 	Counts                  // counts of the dead letters that were still open; Parked counts those that stay open

@@ -40,9 +40,9 @@ func (r *Runner) newFetcher() *fetcher {
 	return &fetcher{source: r.source, policy: r.opts.Retry, observer: r.observer, limit: r.opts.PageSize}
 }
 
-// pages yields the pages after a position, in order (I6), until the end of the pass. If the API no longer accepts the cursor,
-// pages begins a new pass at the head of the stream. Then stored records are received again and count as duplicate (I2). If
-// pages yields an error, it ends.
+// pages yields the pages after a position, in order (I6), until the end of the pass. If the API no longer accepts the
+// cursor, pages begins a new pass at the head of the stream. Then stored records are received again and count as
+// duplicate (I2). If pages yields an error, it ends.
 //
 // While the consumer has a page, it calls compareEnds to compare the page with an earlier answer to the same request. If it
 // does not accept the page, it calls refetch, and pages fetches the same page again.
@@ -132,8 +132,8 @@ func (f *fetcher) newRequest(position domain.Position) *request {
 //   - Otherwise the end is confirmed if both answers end at the same offset, or if the page reaches the first announced
 //     total. So the stream may grow between two answers, but an end below the total must be the same twice.
 //
-// Only the event ids and the number of records without an id are compared. Totals and bytes may differ, because some APIs count new events, or write the time of the
-// request into the records.
+// Only the event ids and the number of records without an id are compared. Totals and bytes may differ, because some APIs
+// count new events, or write the time of the request into the records.
 func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.End) {
 	previous := f.current.end
 	f.current.end = nil
@@ -192,9 +192,9 @@ func (e *endPage) contains(other *endPage) bool {
 	return e.withoutID >= other.withoutID
 }
 
-// takeRefetchReason returns refetchReason and sets it to nil. If an end must be confirmed for the first time, it returns nil,
-// so that the page is fetched again at once without the cost of an attempt. If an end must be confirmed once more, it
-// returns BadPage, which costs an attempt.
+// takeRefetchReason returns refetchReason and sets it to nil. If an end must be confirmed for the first time, it returns
+// nil, so that the page is fetched again at once without the cost of an attempt. If an end must be confirmed once more,
+// it returns BadPage, which costs an attempt.
 func (r *request) takeRefetchReason() error {
 	reason := r.refetchReason
 	r.refetchReason = nil
@@ -271,9 +271,9 @@ func (f *fetcher) countRequest(err error) {
 	}
 }
 
-// wait sleeps until the next attempt. It shortens a wait after a failure to half of the time until the cursor expires, so that
-// the next attempt can still use the cursor. It never shortens a wait for the rate limit, because the API would refuse the
-// request.
+// wait sleeps until the next attempt. It shortens a wait after a failure to half of the time until the cursor expires, so
+// that the next attempt can still use the cursor. It never shortens a wait for the rate limit, because the API would
+// refuse the request.
 func (f *fetcher) wait(ctx context.Context, cursorExpiresAt time.Time, wait retry.Wait) error {
 	if !wait.ForRateLimit() {
 		f.traffic.Retries++
@@ -288,23 +288,23 @@ func (f *fetcher) wait(ctx context.Context, cursorExpiresAt time.Time, wait retr
 	return err
 }
 
-// isCursorLost reports whether err says that the API no longer accepts the cursor. The time at which the cursor should expire
-// does not count, because only the API knows whether it still accepts the cursor.
+// isCursorLost reports whether err says that the API no longer accepts the cursor. The time at which the cursor should
+// expire does not count, because only the API knows whether it still accepts the cursor.
 func isCursorLost(err error) bool {
 	kind := domain.KindOf(err)
 	return kind == domain.CursorExpired || kind == domain.CursorInvalid
 }
 
-// A passLimit ends a run if several passes in a row lose their cursor before they reach a new record. Without it, a run whose
-// cursors expire too soon would read the same pages without end.
+// A passLimit ends a run if several passes in a row lose their cursor before they reach a new record. Without it, a run
+// whose cursors expire too soon would read the same pages without end.
 type passLimit struct {
 	maxOffset int64 // the greatest offset that any pass has reached
 	started   bool  // a pass has begun in this run; a cursor that was lost before the run began is not the fault of a pass
 	useless   int   // the number of passes in a row that did not get beyond maxOffset
 }
 
-// allowNext returns nil if one more pass may begin after the cursor at a position was lost. Otherwise it returns a final error
-// of the same kind as lost.
+// allowNext returns nil if one more pass may begin after the cursor at a position was lost. Otherwise it returns a final
+// error of the same kind as lost.
 func (l *passLimit) allowNext(position domain.Position, lost error) error {
 	switch {
 	case position.MaxOffset > l.maxOffset:

@@ -159,8 +159,8 @@ func TestRun_AcceptShortEnd(t *testing.T) {
 	})
 }
 
-// TestRun_EndConfirmedWithOtherRecords: a second end that lacks a record of the first one confirms nothing, because that record
-// would be lost.
+// TestRun_EndConfirmedWithOtherRecords: a second end that lacks a record of the first one confirms nothing, because that
+// record would be lost.
 func TestRun_EndConfirmedWithOtherRecords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -19,8 +19,8 @@ type Options struct {
 	NewPass   bool         // starts a new pass if the stream is done; otherwise the run continues the current pass
 	Retry     retry.Policy // limits the attempts and waits for each page to fetch and for each page to commit
 
-	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may be rejects. A page with a higher ratio stops the
-	// run, unless it has fewer than ten rejects.
+	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may be rejects. A page with a higher ratio stops
+	// the run, unless it has fewer than ten rejects.
 	MaxRejectRatio float64
 
 	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
@@ -138,8 +138,8 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	return sum.endAt(checkpoint), nil
 }
 
-// minRejects is the number of rejects from which MaxRejectRatio applies to a page. Fewer rejects are no sign that the API has
-// changed, even if the page is so small that their ratio is high.
+// minRejects is the number of rejects from which MaxRejectRatio applies to a page. Fewer rejects are no sign that the API
+// has changed, even if the page is so small that their ratio is high.
 const minRejects = 10
 
 // decodeGrace is the time for which decode may continue after ctx has ended.

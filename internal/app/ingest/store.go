@@ -64,9 +64,9 @@ func claimTimeout(fenced error) time.Duration {
 // commitGrace is the time for which an attempt to commit may continue after ctx has ended.
 const commitGrace = 90 * time.Second
 
-// commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for commitGrace, so that the
-// page is either committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it tries
-// again (I4). If commit returns BadPage or Unconfirmed, the page must be fetched again.
+// commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for commitGrace, so that
+// the page is either committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it
+// tries again (I4). If commit returns BadPage or Unconfirmed, the page must be fetched again.
 func (r *Runner) commit(
 	ctx context.Context, checkpoint domain.Checkpoint, page domain.DecodedPage,
 ) (domain.CommitResult, error) {
@@ -105,9 +105,9 @@ func (r *Runner) commit(
 	return res, err
 }
 
-// readCommitResult reads the durable checkpoint after a COMMIT that got no answer. It reports whether the batch was committed,
-// and the result of the commit. It returns Fenced if another runner has claimed the stream since, and SetBack if the database
-// was set back.
+// readCommitResult reads the durable checkpoint after a COMMIT that got no answer. It reports whether the batch was
+// committed, and the result of the commit. It returns Fenced if another runner has claimed the stream since, and SetBack
+// if the database was set back.
 func (r *Runner) readCommitResult(ctx context.Context, batch domain.Batch) (res domain.CommitResult, committed bool, err error) {
 	durable, err := r.store.Checkpoint(ctx, batch.At.Stream)
 	if err != nil {
@@ -131,8 +131,8 @@ const (
 	// minHold is the length up to which a hold is not stored, because it is not worth a write to the database.
 	minHold = 5 * time.Second
 
-	// maxHold is the longest hold that is stored. If the API demands a longer wait by mistake, later runs wait only this long
-	// before they ask it again.
+	// maxHold is the longest hold that is stored. If the API demands a longer wait by mistake, later runs wait only this
+	// long before they ask it again.
 	maxHold = time.Hour
 )
 
@@ -142,8 +142,8 @@ type holdSaver struct {
 	until time.Time                              // the end of the last hold that was passed to save, or read at the start
 }
 
-// saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the stream no longer belongs to this
-// run. It ignores any other error of the store: then the next run may send one request that the API refuses.
+// saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the stream no longer belongs to
+// this run. It ignores any other error of the store: then the next run may send one request that the API refuses.
 func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	if domain.KindOf(err) != domain.RateLimited || h.save == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package replay decodes dead letters again with the current decoder, and stores those that have become events. It needs no
-// API.
+// Package replay decodes dead letters again with the current decoder, and stores the events of those that it can decode. It
+// does not use the API.
 package replay
 
 import (
@@ -13,61 +13,72 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// replayTimeout limits one attempt to store a batch. After ctx has ended an attempt continues for at most that time.
+// replayTimeout is the longest time that one attempt to store a batch may take.
 const replayTimeout = 90 * time.Second
 
 // Options select the dead letters to replay.
 type Options struct {
 	Stream  domain.StreamID
 	Letters domain.DeadLetterSelection
-	Retry   retry.Policy // for the survey, and for each batch
+	Retry   retry.Policy // limits the attempts and waits for the survey, and for each batch
 }
 
-// A Store holds dead letters and events. Each method makes one attempt.
+// A Store stores dead letters and events. Each method makes one attempt.
 type Store interface {
-	// Survey counts the dead letters of a selection. If the stream was never claimed the error is Invalid.
-	Survey(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection) (domain.SelectionCount, error)
+	// Survey counts the dead letters that match a selection. If the stream was never claimed, Survey returns Invalid.
+	Survey(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection) (domain.SelectionCount, error)
 
-	// Open reads open dead letters of the selection with an id greater than after and at most last, in order of id, with
-	// their payloads. The store limits their number and bytes to what is suitable for one Replay. It returns at least one if
-	// there is any.
-	Open(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
+	// Open reads open dead letters of the selection, with their payloads. Their ids are greater than after and at most last.
+	// They are the first such dead letters in order of id. The store returns as many as are suitable for one Replay, and at
+	// least one if there is any.
+	Open(
+		ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
+	) ([]domain.DeadLetter, error)
 
-	// Replay stores a batch's events. It resolves the dead letters whose event is stored by it (replayed) or was stored with
-	// the same values before (duplicate). The others stay open with their new reason: rejected by the decoder, refused by
-	// the database, or in conflict with the stored event.
+	// Replay stores the events of a batch in one transaction, which also writes one ledger row for the batch. The checkpoint
+	// does not change. Replay treats each dead letter of the batch according to its event:
+	//   - If this call stores the event, the dead letter is resolved as replayed.
+	//   - If the event was stored before with the same values, the dead letter is resolved as duplicate.
+	//   - If the decoder rejected the record, the database refuses the event, or the event was stored before with other
+	//     values, the dead letter stays open with this new reason.
+	//   - If the dead letter was resolved after the batch was read, Replay ignores it. If no other dead letter is left in the
+	//     batch, Replay writes nothing.
 	//
-	// It does so in one transaction with one ledger row of its own, all or nothing. A run and other replays may write at the
-	// same time; they wait for the transaction and are not disturbed otherwise. The checkpoint does not change. Dead letters
-	// that were resolved meanwhile are left out; if none is left Replay writes nothing.
+	// A run and other replays may write at the same time. They only wait until the transaction ends.
 	//
-	// SetBack: the ledger has no row of batch.Previous any more, and nothing was written. The database was set back since.
+	// Replay returns one of these kinds of error:
+	//   - SetBack: the database was set back to an earlier state, so that its ledger has no row batch.Previous. Replay has
+	//     written nothing.
+	//   - Transient: Replay has written nothing.
+	//   - Uncertain: the connection or ctx ended after COMMIT was sent and before the answer came.
 	//
-	// Transient: nothing was written. Uncertain: the connection or ctx ended between COMMIT and its answer. In both cases the
-	// dead letters that are open now may be read and replayed again: resolved ones stay as they are, and those that were
-	// parked again merely count one replay more. Replay reads the batch until it returns, and keeps nothing of it.
+	// After Transient or Uncertain the caller may read the open dead letters again and replay them. No event is stored
+	// twice. But if the first transaction was committed, dead letters that stayed open count one replay more.
+	//
+	// Replay does not change the batch, nor the memory that it points to, and keeps no reference to them after it returns.
 	Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error)
 }
 
-// An Observer is called for each step, in order and from the goroutine of Run. Run waits for it, so it must be quick.
+// An Observer is notified of each step of a replay. Run calls its methods in order, from one goroutine, and waits until they
+// return. So they must be quick.
 type Observer interface {
-	// Surveyed is called once, with the count of what will be replayed.
+	// Surveyed is called once, before the first batch is read.
 	Surveyed(survey domain.SelectionCount)
-	// Waiting is called when nothing will happen until w.Until, because of w.Err.
+	// Waiting is called before each wait. w.Err is the reason for the wait.
 	Waiting(w retry.Wait)
-	// Replayed is called when one more batch is durable, with the report until then.
+	// Replayed is called after each batch is durable. The report covers all batches so far.
 	Replayed(report Report)
 }
 
-// A Report counts what a replay did.
+// A Report counts the dead letters of a replay by what happened to them.
 type Report struct {
 	Stream domain.StreamID
 
-	domain.Counts                  // of the dead letters replayed; Parked are those parked again
-	Again         map[string]int64 // number of those, by their new reason
+	domain.Counts                  // counts of the replayed dead letters; Parked counts those that stayed open
+	Again         map[string]int64 // the number of dead letters that stayed open, by their new reason
 
-	Skipped    int64 // selected, but resolved already or meanwhile
-	Unanswered int   // COMMITs without an answer; their effect is not counted here
+	Skipped    int64 // selected dead letters that were resolved before they could be replayed
+	Unanswered int   // COMMITs that got no answer; the report does not count what they stored
 }
 
 // A Replayer replays dead letters of one stream.
@@ -78,21 +89,23 @@ type Replayer struct {
 	opts     Options
 }
 
-// New returns a replayer. It does nothing until Run.
+// New returns a replayer. The replayer does nothing until Run is called.
 func New(store Store, decoder domain.Decoder, observer Observer, opts Options) *Replayer {
 	return &Replayer{store: store, decoder: decoder, observer: observer, opts: opts}
 }
 
-// Run replays the selected dead letters that are open when it begins, batch by batch in order of id. It replays each once:
-// those that are parked again, or parked meanwhile, are left to the next replay. If the stream lacks one of the selected
-// ids, the error is Invalid and nothing is replayed. Resolved dead letters are skipped.
+// Run replays the selected dead letters that are open when it begins, batch by batch in order of id. It replays each of them
+// once. It leaves dead letters that are parked later to the next replay, and skips dead letters that are resolved. If the
+// stream lacks one of the selected ids, Run returns Invalid and replays nothing.
 //
-// However Run ends, nothing is lost or done twice: a batch is stored whole or not at all, and a resolved dead letter is
-// not replayed again. So after a COMMIT without an answer Run just reads the open dead letters again. Those that the
-// COMMIT parked again are then replayed once more, and what it stored is not in the report.
+// Each batch is stored as a whole or not at all, and a resolved dead letter is never replayed again. So nothing is lost or
+// stored twice, however Run ends. If a COMMIT gets no answer, Run reads the open dead letters again. If that COMMIT was
+// executed, the dead letters that it left open are replayed a second time, and the report lacks the events that it stored.
 //
-// When ctx ends, waits end at once. An attempt to store is not interrupted: the current batch is stored or cleanly rolled
-// back. With an error, whose kind says what to do, Run returns the report until then.
+// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But an attempt to store a batch continues until it ends
+// or replayTimeout has passed.
+//
+// The report describes the replay also if Run returns an error.
 func (r *Replayer) Run(ctx context.Context) (Report, error) {
 	report := Report{Stream: r.opts.Stream, Again: map[string]int64{}}
 	if err := r.opts.Letters.Validate(); err != nil {
@@ -122,7 +135,7 @@ func (r *Replayer) Run(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
-// survey counts the selected dead letters. It returns Invalid if an id does not exist.
+// survey counts the selected dead letters. It returns Invalid if the stream lacks one of the selected ids.
 func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, err error) {
 	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		survey, err = r.store.Survey(ctx, r.opts.Stream, r.opts.Letters)
@@ -138,23 +151,27 @@ func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, er
 	return survey, err
 }
 
-// A batchResult names the ledger row of a batch that is durable.
+// A batchResult names the ledger row of a durable batch.
 type batchResult struct {
 	pageID int64
-	readAt time.Time
+	readAt time.Time // when the dead letters of the batch were read
 }
 
-// replayBatch reads the next open dead letters, replays them, and returns them; it returns none if there are no more. Each
-// attempt reads them again, since some may be resolved meanwhile. previous is the last batch that wrote something: if the
-// database was set back since, the store refuses the next one.
+// replayBatch reads the next open dead letters, replays them, and returns them. If there are no more, it returns an empty
+// slice. Each attempt reads the dead letters again, because some may have been resolved since.
+//
+// previous names the last batch that wrote something, and replayBatch updates it. The store uses it to detect that the
+// database was set back since that batch.
 func (r *Replayer) replayBatch(
 	ctx context.Context, after, last int64, previous *batchResult, report *Report,
 ) (letters []domain.DeadLetter, err error) {
 	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
-		if letters, err = r.store.Open(ctx, r.opts.Stream, r.opts.Letters, after, last); err != nil || len(letters) == 0 {
+		letters, err = r.store.Open(ctx, r.opts.Stream, r.opts.Letters, after, last)
+		if err != nil || len(letters) == 0 {
 			return err
 		}
-		batch := domain.Redecode(r.opts.Stream, letters, time.Now().Round(time.Microsecond), r.decoder) // as PostgreSQL stores it
+		readAt := time.Now().Round(time.Microsecond) // PostgreSQL stores no smaller parts
+		batch := domain.Redecode(r.opts.Stream, letters, readAt, r.decoder)
 		batch.Previous, batch.PreviousReadAt = previous.pageID, previous.readAt
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
 		defer cancel()
@@ -163,7 +180,7 @@ func (r *Replayer) replayBatch(
 		case err == nil:
 			report.add(len(letters), res)
 			if res.PageID != 0 {
-				*previous = batchResult{res.PageID, batch.ReadAt}
+				*previous = batchResult{pageID: res.PageID, readAt: readAt}
 			}
 		case domain.KindOf(err) == domain.Uncertain:
 			report.Unanswered++
@@ -173,7 +190,7 @@ func (r *Replayer) replayBatch(
 	return letters, err
 }
 
-// joinIDs joins the first of some ids for a message.
+// joinIDs returns a text with the first of the ids and the number of the others, for an error.
 func joinIDs(ids []int64) string {
 	const maxShown = 20
 	var texts []string
@@ -187,9 +204,10 @@ func joinIDs(ids []int64) string {
 	return text
 }
 
-func (r *Report) add(read int, res domain.ReplayResult) {
+// add adds the result of a batch that was read with lettersRead dead letters.
+func (r *Report) add(lettersRead int, res domain.ReplayResult) {
 	r.Counts = r.Counts.Add(res.Counts)
-	r.Skipped += int64(read) - res.Received
+	r.Skipped += int64(lettersRead) - res.Received // these were resolved after they were read
 	for reason, n := range res.Again {
 		r.Again[reason] += n
 	}

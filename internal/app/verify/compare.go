@@ -11,42 +11,45 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An API is what the stream's rows are compared with.
+// An API has all that is needed to compare a stream's rows with an API.
 type API struct {
-	SourceURL string // the stream's checkpoint must name the same
+	SourceURL string // must be the source URL in the stream's checkpoint
 	Rows      Comparison
-	// Pages reads the API from the head, as ingest.Walk. Each page is retried by policy. With acceptShortEnd the pages may end
-	// below the announced total.
+	// Pages reads the API from the head of the stream, as ingest.Walk does. policy limits the attempts and waits for each
+	// page. If acceptShortEnd is true, the pages may end below the announced total.
 	Pages func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error]
 }
 
-// A Comparison compares what the API returns with the rows of one stream. One goroutine uses it at a time.
+// A Comparison compares the records that the API returns with the rows of one stream. Only one goroutine at a time may use
+// it.
 type Comparison interface {
-	// Begin forgets the ids that Compare has noted.
+	// Begin starts a new comparison: it forgets the ids that earlier calls of Compare have noted.
 	Begin()
-	// Compare finds the records of a page that are neither stored with their values nor parked, and notes the ids of its
-	// events and rejects as returned. After an error nothing is noted, and Compare may be called again with the same page.
+	// Compare finds the records of a page that are neither stored with the same values nor parked. It also notes the ids
+	// of the page's events and rejects for Unreturned. If Compare returns an error, it has noted nothing, and may be
+	// called again with the same page.
 	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
-	// PageCommittedAt returns when the page with a seq was committed, zero if the stream has no such page.
+	// PageCommittedAt returns the time at which the page with a seq was committed. If the stream has no such page, it
+	// returns the zero time.
 	PageCommittedAt(ctx context.Context, stream domain.StreamID, seq int64) (time.Time, error)
-	// Unreturned finds the stream's events that were not returned since Begin. It may be called again.
+	// Unreturned finds the stored events of the stream whose ids Compare has not noted since Begin. It may be called again.
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// minTries is the number of attempts for a page of a walk, and for its comparison, while the network or the database
-// fails. With the waits between them that is about ten minutes. Unlike a run, a walk cannot be continued by the next
-// command: an error costs all of it.
-const minTries = 25
+// minTransientTries is the number of attempts that are allowed for each page of the API and for each query of the
+// database if they fail with Transient. With the waits this takes about ten minutes. It is so long because a comparison
+// that fails must start again at the head, whereas a run continues from its checkpoint.
+const minTransientTries = 25
 
-// walkPolicy returns the verifier's policy with at least minTries for transient failures.
+// walkPolicy returns the verifier's policy with at least minTransientTries.
 func (v *Verifier) walkPolicy() retry.Policy {
 	policy := v.opts.Retry
-	policy.TransientTries = max(policy.TransientTries, minTries)
+	policy.TransientTries = max(policy.TransientTries, minTransientTries)
 	return policy
 }
 
-// compare reads the API and adds the findings to the report. It adds the differences of returned records also if the walk
-// ends early.
+// compare reads the API and adds the findings of CheckReturned and CheckUnreturned to the report. If the API cannot be
+// read to its end, compare returns an error. It then adds the finding of CheckReturned only if that has differences.
 func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.checkComparable(report.Stream.Checkpoint); err != nil {
 		return err
@@ -80,17 +83,20 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	return checkSetBack(ctx)
 }
 
-// watchLastPage returns a function that returns SetBack if the last page of the checkpoint is no longer the page that it was:
-// then the database was set back while the API was read, and rows that were compared may be gone.
-func (v *Verifier) watchLastPage(ctx context.Context, at domain.Checkpoint) (check func(context.Context) error, err error) {
-	before, err := v.pageCommittedAt(ctx, at.Seq)
+// watchLastPage reads when the last page of the checkpoint was committed, and returns a function that reads it again.
+// That function returns SetBack if the time has changed. Then the database was set back while the API was read, and rows
+// that were compared may be gone.
+func (v *Verifier) watchLastPage(
+	ctx context.Context, checkpoint domain.Checkpoint,
+) (checkSetBack func(context.Context) error, err error) {
+	before, err := v.pageCommittedAt(ctx, checkpoint.Seq)
 	return func(ctx context.Context) error {
-		after, err := v.pageCommittedAt(ctx, at.Seq)
+		after, err := v.pageCommittedAt(ctx, checkpoint.Seq)
 		if err != nil || after.Equal(before) {
 			return err
 		}
 		return &domain.Error{
-			Kind: domain.SetBack, Op: "compare stream " + at.Stream.String() + " with the API",
+			Kind: domain.SetBack, Op: "compare stream " + checkpoint.Stream.String() + " with the API",
 			Err:  errors.New("the database was set back to an earlier state while the API was read"),
 			Hint: "run it again",
 		}
@@ -105,15 +111,15 @@ func (v *Verifier) pageCommittedAt(ctx context.Context, seq int64) (committed ti
 	return committed, err
 }
 
-// checkComparable returns Invalid if the stream is incomplete or was read from another source URL: every comparison would
-// differ.
-func (v *Verifier) checkComparable(at domain.Checkpoint) error {
-	err := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + at.Stream.String() + " with the API"}
+// checkComparable returns Invalid if the stream is incomplete or was read from another source URL, because a comparison
+// would then find differences in any case.
+func (v *Verifier) checkComparable(checkpoint domain.Checkpoint) error {
+	err := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + checkpoint.Stream.String() + " with the API"}
 	switch {
-	case at.SourceURL != v.opts.API.SourceURL:
-		err.Err = fmt.Errorf("it was read from %s, not from %s", at.SourceURL, v.opts.API.SourceURL)
+	case checkpoint.SourceURL != v.opts.API.SourceURL:
+		err.Err = fmt.Errorf("it was read from %s, not from %s", checkpoint.SourceURL, v.opts.API.SourceURL)
 		err.Remedy = domain.CorrectAddress
-	case !at.Done:
+	case !checkpoint.Done:
 		err.Err = errors.New("it is not complete")
 		err.Remedy = domain.FinishStream
 	default:
@@ -122,53 +128,54 @@ func (v *Verifier) checkComparable(at domain.Checkpoint) error {
 	return err
 }
 
-// A walk collects the results of reading the API once.
+// A walk collects the results of reading the API once, from the head to the end.
 type walk struct {
 	Walk
 
 	pass      int64
-	announced domain.Total // by the last page
-	missing   domain.Finding
-	others    domain.Finding // differences that are not missing records
+	announced domain.Total   // the total that the last page announced
+	missing   domain.Finding // records that are neither stored nor parked
+	others    domain.Finding // all other differences
 }
 
-// finding returns the finding of CheckReturned. Some missing records may be new: as many as the API announces beyond those
-// that the last pass accounts for. It is unknown which of the missing records these are. So finding counts only the others
-// as differences, but shows all.
-func (w *walk) finding(at domain.Inspection) domain.Finding {
+// finding returns the finding of CheckReturned, and sets w.New.
+//
+// Some of the missing records may be newer than the last pass. Their number is growth: the announced total minus the records
+// that are stored or parked. It is unknown which of the missing records are the new ones. So if there are more missing
+// records than growth, the finding counts only the rest as differences, but shows all of them.
+func (w *walk) finding(inspection domain.Inspection) domain.Finding {
 	growth := int64(0)
-	if at.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
-		growth = max(w.announced.N-at.Accounted(), 0)
+	if inspection.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
+		growth = max(w.announced.N-inspection.Accounted(), 0)
 	}
+	w.New = min(growth, w.missing.Differences)
+	lost := w.missing.Differences - w.New
 	found := domain.Finding{Check: domain.CheckReturned}
 	found.Add(w.others.Shown...)
-	found.Differences = w.others.Differences
-	if w.missing.Differences <= growth {
-		w.New = w.missing.Differences
-		return found
+	if lost > 0 {
+		found.Add(w.missing.Shown...)
 	}
-	w.New = growth
-	more := w.missing.Differences - growth
-	found.Add(w.missing.Shown...)
-	found.Differences = w.others.Differences + more
+	found.Differences = w.others.Differences + lost
 	return found
 }
 
-// clearAnnounced removes the difference of CheckAnnounced if this complete walk found every record of the API stored or
-// parked. The stream then holds fewer records than were announced because the API returned some twice. If the pass did not
-// receive as many as were announced, the difference stays.
-func (w *walk) clearAnnounced(at *domain.Inspection) {
-	if w.missing.Differences+w.others.Differences > 0 || at.Stream.Checkpoint.Offset < at.Stream.Checkpoint.AnnouncedFirst.N {
+// clearAnnounced removes the differences of CheckAnnounced if the walk, which must be complete, found every record of the
+// API stored or parked. CheckAnnounced then found fewer records than were announced only because the API returned some
+// records twice. But if the pass received fewer records than were announced first, the differences stay.
+func (w *walk) clearAnnounced(inspection *domain.Inspection) {
+	checkpoint := inspection.Stream.Checkpoint
+	if w.missing.Differences > 0 || w.others.Differences > 0 || checkpoint.Offset < checkpoint.AnnouncedFirst.N {
 		return
 	}
-	for i, f := range at.Findings {
+	for i, f := range inspection.Findings {
 		if f.Check == domain.CheckAnnounced {
-			at.Findings[i] = domain.Finding{Check: f.Check}
+			inspection.Findings[i] = domain.Finding{Check: f.Check}
 		}
 	}
 }
 
-// comparePages compares page by page. When the API loses its cursor, it starts again from the head.
+// comparePages compares the API page by page. If the API no longer accepts the cursor, the pages begin again at the head of
+// the stream, and comparePages starts a new comparison.
 func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd bool) error {
 	for page, err := range v.opts.API.Pages(ctx, v.walkPolicy(), acceptShortEnd) {
 		if err != nil {
@@ -186,7 +193,7 @@ func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd boo
 	return nil
 }
 
-// comparePage compares a page and adds the result to w. It retries while the database fails.
+// comparePage compares a page and adds the result to w. If the database fails, it tries again.
 func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *walk) error {
 	var compared domain.PageComparison
 	err := v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {

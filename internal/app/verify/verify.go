@@ -1,5 +1,5 @@
-// Package verify checks a stream: that its rows in the database are consistent with each other and, on request, that they
-// are what the API returns.
+// Package verify checks that the rows of a stream in the database are consistent with each other. On request it also checks
+// that the rows agree with the records that the API returns.
 package verify
 
 import (
@@ -13,43 +13,47 @@ import (
 
 // An Inventory checks the database and never changes it.
 type Inventory interface {
-	// Inspect makes all checks of domain.InventoryChecks in order, also after one has failed, and calls began before each of
-	// them. All checks see the database at the same moment, even if a run commits meanwhile. If the stream was never claimed
-	// the error is Invalid. With an error the inspection has the findings until then. Inspect makes one attempt.
-	Inspect(ctx context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error)
+	// Inspect makes all checks of [domain.InventoryChecks] in order, and calls begin before each of them. A check that
+	// finds differences does not stop the others. All checks see the database at the same moment, even if a run commits
+	// pages at the same time.
+	//
+	// Inspect makes one attempt. If the stream was never claimed, it returns Invalid. If Inspect returns an error, the
+	// inspection has the findings of the checks that were completed.
+	Inspect(ctx context.Context, stream domain.StreamID, begin func(domain.Check)) (domain.Inspection, error)
 }
 
-// An Observer is called for each step, in order and from the goroutine of Run. Run waits for it, so it must be quick.
+// An Observer is notified of each step of a verification. Run calls its methods in order, from one goroutine, and waits
+// until they return. So they must be quick.
 type Observer interface {
-	// Checking is called when a check begins, and the one before has ended.
+	// Checking is called before each check.
 	Checking(check domain.Check)
-	// Waiting is called when nothing will happen until w.Until, because of w.Err.
+	// Waiting is called before each wait. w.Err is the reason for the wait.
 	Waiting(w retry.Wait)
-	// Compared is called when a page of the API has been compared.
+	// Compared is called after each page of the API is compared.
 	Compared(page domain.DecodedPage)
 }
 
 // Options select the stream to verify.
 type Options struct {
 	Stream domain.StreamID
-	Retry  retry.Policy // for the database
-	API    *API         // to compare with; nil: only the database is checked
+	Retry  retry.Policy // limits the attempts and waits for each operation
+	API    *API         // the API to compare with; if nil, only the database is checked
 }
 
 // A Report is the result of a verification.
 type Report struct {
 	domain.Inspection
 
-	Walk Walk // of the API; zero if it was not read
+	Walk Walk // zero if the API was not read
 }
 
-// A Walk counts what the API returned in one pass.
+// A Walk counts the records that the API returned in one pass.
 type Walk struct {
 	Pages    int64
-	Received int64 // records
-	Parked   int64 // of these, dead letters
-	NotKept  int64 // of these, counted in another dead letter of their event, see domain.MaxOpenDeadLetters
-	New      int64 // of these, neither stored nor parked, but probably newer than the last pass
+	Received int64 // all records
+	Parked   int64 // the records that are parked
+	NotKept  int64 // the records that only another dead letter of their event counts, see domain.MaxOpenDeadLetters
+	New      int64 // the records that are neither stored nor parked, but are probably newer than the last pass
 }
 
 // A Verifier verifies one stream.
@@ -59,18 +63,18 @@ type Verifier struct {
 	opts      Options
 }
 
-// New returns a verifier. It does nothing until Run.
+// New returns a verifier. The verifier does nothing until Run is called.
 func New(inventory Inventory, observer Observer, opts Options) *Verifier {
 	return &Verifier{inventory: inventory, observer: observer, opts: opts}
 }
 
-// Run makes all checks and reports the finding of each. If a check fails, Run makes the remaining ones, too, and the error
-// is Inconsistent. With any other error, such as Stopped when ctx ends, the report has only the checks that were
-// completed. Run changes nothing, neither in the database nor in the API, and may be called again.
+// Run makes all checks and reports the finding of each. If a check finds differences, Run continues with the next check, and
+// returns Inconsistent at the end. If Run returns any other error, such as Stopped because ctx ended, the report has the
+// findings so far. Run changes nothing in the database or at the API, and may be called again.
 //
-// The checks of the database all see it at one moment, even if a run commits meanwhile. The comparison with the API sees
-// the database as it is while the API is read. It returns Invalid if the stream is not complete or was read from another
-// source URL.
+// All checks of the database see it at the same moment, even if a run commits pages at the same time. The comparison with
+// the API sees each change of the database while the API is read. If the stream is not complete, or was read from another
+// source URL, it cannot be compared, and Run returns Invalid after the checks of the database.
 func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	var report Report
 	var err error
@@ -85,8 +89,8 @@ func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	return report, report.inconsistency()
 }
 
-// inspect makes the checks of the database. It retries only until the first check has begun: an error after that may have
-// taken long, and a retry would take as long again.
+// inspect makes the checks of the database. It tries again only after an error that came before the first check. The checks
+// can take very long, and another attempt would take as long again.
 func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	var inspection domain.Inspection
 	var checkErr error
@@ -108,7 +112,7 @@ func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	return inspection, checkErr
 }
 
-// inconsistency returns an error that names the failed checks, nil if there are none.
+// inconsistency returns an error that names the checks that found differences. It returns nil if no check found any.
 func (r Report) inconsistency() error {
 	var differences int64
 	var checks []string
