@@ -27,16 +27,8 @@ const (
 	defaultImage = "postgres:17"
 	postgresPort = "5432/tcp"
 
-	containerTimeout = 3 * time.Minute // includes pulling the image
+	containerTimeout = 3 * time.Minute // includes the time to pull the image
 	readyTimeout     = 30 * time.Second
-
-	// These labels name the process of a container, for removeOrphans.
-	labelHost = "dev.pawl.pgtest.host"
-	labelPID  = "dev.pawl.pgtest.pid"
-
-	// foreignAge is the age from which a container of another host or pid namespace counts as orphaned. Its process is not
-	// visible from here.
-	foreignAge = 6 * time.Hour
 )
 
 func image() string { return cmp.Or(os.Getenv("POSTGRES_IMAGE"), defaultImage) }
@@ -62,7 +54,7 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	removeOrphans(ctx, docker.Client(), owner, logf)
 
 	password := rand.Text()
-	urlAt := func(host string, port network.Port) string {
+	newURL := func(host string, port network.Port) string {
 		u := superuserURL(net.JoinHostPort(host, port.Port()), password)
 		return u.String()
 	}
@@ -72,7 +64,7 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 		testcontainers.WithLabels(owner.labels()),
 		testcontainers.WithHostConfigModifier(publishPort(host)),
 		testcontainers.WithWaitStrategy(
-			wait.ForSQL(postgresPort, "pgx", urlAt).WithStartupTimeout(readyTimeout)))
+			wait.ForSQL(postgresPort, "pgx", newURL).WithStartupTimeout(readyTimeout)))
 	if err != nil {
 		return nil, errors.Join(err, testcontainers.TerminateContainer(ctr))
 	}
@@ -86,25 +78,24 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	return newServer(superuserURL(endpoint, password), stop), nil
 }
 
-// publishPort publishes the port on 127.0.0.1 only, if the Docker engine is on this machine. The loopback address of a
-// remote engine, or of one used from inside a container, cannot be reached; there Docker's default stays.
+// publishPort returns a function that makes Docker publish the port on 127.0.0.1 only, if the Docker engine is on this
+// machine. If the engine is on another machine, or this process runs in a container, its loopback address cannot be reached
+// from here. Then the function changes nothing, and Docker publishes the port on its default addresses.
 func publishPort(engineHost string) func(*container.HostConfig) {
 	addr, err := netip.ParseAddr(engineHost)
-	local := engineHost == "localhost" || (err == nil && addr.IsLoopback())
+	isLocal := engineHost == "localhost" || (err == nil && addr.IsLoopback())
 	return func(config *container.HostConfig) {
-		if local {
+		if isLocal {
 			loopback := network.PortBinding{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 			config.PortBindings = network.PortMap{network.MustParsePort(postgresPort): {loopback}}
 		}
 	}
 }
 
-// serverSettings returns the arguments of a server whose data is thrown away.
+// serverSettings returns arguments for the program postgres. The server need not protect its data against a power
+// failure, and it must allow many connections, because each parallel test has its own pool.
 func serverSettings() []string {
-	return []string{
-		"-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "max_connections=300", // parallel tests have one pool each
-	}
+	return []string{"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300"}
 }
 
 func superuserURL(hostPort, password string) url.URL {
@@ -114,10 +105,10 @@ func superuserURL(hostPort, password string) url.URL {
 	}
 }
 
-// An owner is the process that uses a container. Test packages run side by side, so a container may be removed only when
-// its owner has ended.
+// An owner is the process that uses a container. Several test processes may run at the same time. So a process may remove
+// the container of another one only if that process has ended.
 type owner struct {
-	host string // and pid namespace
+	host string // the name of the host, and on Linux the pid namespace
 	pid  int
 }
 
@@ -132,11 +123,21 @@ func currentProcess() (owner, error) {
 	return owner{host: host, pid: os.Getpid()}, nil
 }
 
+// These labels of a container name its owner.
+const (
+	labelHost = "dev.pawl.pgtest.host"
+	labelPID  = "dev.pawl.pgtest.pid"
+)
+
 func (o owner) labels() map[string]string {
 	return map[string]string{labelHost: o.host, labelPID: strconv.Itoa(o.pid)}
 }
 
-// isOrphaned reports whether the process of the labels has ended. For another host it can only judge by the age.
+// foreignAge is the age from which a container of another host or pid namespace counts as orphaned.
+const foreignAge = 6 * time.Hour
+
+// isOrphaned reports whether the process that the labels name has ended. o is the current process. If the labels name
+// another host or pid namespace, o cannot see the process there, and isOrphaned judges only by the age of the container.
 func (o owner) isOrphaned(labels map[string]string, age time.Duration, isAlive func(pid int) bool) bool {
 	if labels[labelHost] != o.host {
 		return age > foreignAge
@@ -145,14 +146,15 @@ func (o owner) isOrphaned(labels map[string]string, age time.Duration, isAlive f
 	return err != nil || !isAlive(pid)
 }
 
-// removeOrphans removes containers of killed test processes. They exist where testcontainers' reaper is switched off or
-// cannot run. Errors are only logged: a container that stays does no harm.
+// removeOrphans removes the containers that killed test processes have left. There are such containers only if
+// testcontainers' reaper is switched off or cannot run. removeOrphans only logs errors, because a container that stays
+// does no harm.
 func removeOrphans(ctx context.Context, docker client.APIClient, self owner, logf logf) {
 	found, err := docker.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: client.Filters{}.Add("label", labelHost),
 	})
 	if err != nil {
-		logf("pgtest: list left over containers: %v", err)
+		logf("pgtest: cannot list left-over containers: %v", err)
 		return
 	}
 	for _, c := range found.Items {
@@ -161,7 +163,7 @@ func removeOrphans(ctx context.Context, docker client.APIClient, self owner, log
 		}
 		_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		if err != nil {
-			logf("pgtest: cannot remove the left over container %.12s: %v", c.ID, err)
+			logf("pgtest: cannot remove the left-over container %.12s: %v", c.ID, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"strconv"
@@ -22,24 +23,26 @@ func TestContainer(t *testing.T) {
 	checkServer(t, srv)
 }
 
-// skipOrFail skips the test because there is no container. It fails if POSTGRES_IMAGE is set: then there should be one.
+// skipOrFail skips the test because no container could be started. But if POSTGRES_IMAGE is set, the test should be able to
+// start one, and skipOrFail lets it fail.
 func skipOrFail(t *testing.T, err error) {
 	t.Helper()
 	if os.Getenv("POSTGRES_IMAGE") != "" {
-		t.Fatalf("no container although POSTGRES_IMAGE is set: %v", err)
+		t.Fatalf("cannot start a container, although POSTGRES_IMAGE is set: %v", err)
 	}
-	t.Skipf("no container on this machine, and POSTGRES_IMAGE is not set: %v", err)
+	t.Skipf("cannot start a container, and POSTGRES_IMAGE is not set: %v", err)
 }
 
+// TestPublishPort checks that the port is published only on the loopback address if the Docker engine is on this machine.
 func TestPublishPort(t *testing.T) {
-	for host, want := range map[string]bool{
+	for host, wantLoopback := range map[string]bool{
 		"localhost": true, "127.0.0.1": true, "::1": true, "172.17.0.1": false, "engine.example": false,
 	} {
 		var config container.HostConfig
 		publishPort(host)(&config)
 		bindings := config.PortBindings[network.MustParsePort(postgresPort)]
-		if got := len(bindings) == 1 && bindings[0].HostIP.IsLoopback(); got != want {
-			t.Errorf("engine on %s: got loopback %v, want %v", host, got, want)
+		if got := len(bindings) == 1 && bindings[0].HostIP.IsLoopback(); got != wantLoopback {
+			t.Errorf("engine on %s: got bindings %v, want only the loopback address %v", host, bindings, wantLoopback)
 		}
 	}
 }
@@ -56,64 +59,70 @@ func TestRemoveOrphans(t *testing.T) {
 	}
 	create := func(o owner) string {
 		t.Helper()
-		made, err := docker.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		created, err := docker.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 			Config: &container.Config{Image: image(), Labels: o.labels()},
 		})
 		if err != nil {
 			skipOrFail(t, err)
 		}
-		return made.ID
+		return created.ID
 	}
 	exists := func(id string) bool {
 		_, err := docker.ContainerInspect(t.Context(), id, client.ContainerInspectOptions{})
 		return err == nil
 	}
-	dead, living := create(owner{self.host, deadPID(t)}), create(self)
+	orphaned := create(owner{host: self.host, pid: endedPID(t)})
+	used := create(self)
 
 	removeOrphans(t.Context(), docker, self, t.Logf)
 
-	if exists(dead) {
-		t.Error("the container of a dead process still exists")
+	if exists(orphaned) {
+		t.Error("the container of a process that has ended still exists")
 	}
-	if !exists(living) {
-		t.Error("the container of a living process was removed")
+	if !exists(used) {
+		t.Error("the container of a running process was removed")
 	}
-	_, err = docker.ContainerRemove(t.Context(), living, client.ContainerRemoveOptions{RemoveVolumes: true})
+	_, err = docker.ContainerRemove(t.Context(), used, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if err != nil {
 		t.Error(err)
 	}
 }
 
 func TestIsOrphaned(t *testing.T) {
-	self := owner{"here", 1}
-	isAlive := func(pid int) bool { return pid == 2 }
+	const alivePID, endedPID = "2", "3"
+	self := owner{host: "here", pid: 1}
+	isAlive := func(pid int) bool { return strconv.Itoa(pid) == alivePID }
 	for name, tt := range map[string]struct {
 		host, pid string
 		age       time.Duration
 		want      bool
 	}{
-		"its process is alive":           {"here", "2", 48 * time.Hour, false},
-		"its process has ended":          {"here", "3", time.Second, true},
-		"not a process id":               {"here", "x", time.Second, true},
-		"another host, young":            {"there", "3", time.Hour, false},
-		"another host, older than tests": {"there", "2", 7 * time.Hour, true},
+		"its process is alive":               {host: "here", pid: alivePID, age: 48 * time.Hour, want: false},
+		"its process has ended":              {host: "here", pid: endedPID, age: time.Second, want: true},
+		"not a process id":                   {host: "here", pid: "x", age: time.Second, want: true},
+		"another host, below the age limit":  {host: "there", pid: endedPID, age: foreignAge - time.Hour, want: false},
+		"another host, beyond the age limit": {host: "there", pid: alivePID, age: foreignAge + time.Hour, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			labels := map[string]string{labelHost: tt.host, labelPID: tt.pid}
 			if got := self.isOrphaned(labels, tt.age, isAlive); got != tt.want {
-				t.Fatalf("got %v, want %v", got, tt.want)
+				t.Errorf("got orphaned %v, want %v", got, tt.want)
 			}
 		})
 	}
-	if labels := self.labels(); labels[labelPID] != strconv.Itoa(self.pid) || labels[labelHost] != self.host {
-		t.Fatalf("got labels %v", labels)
+}
+
+func TestOwnerLabels(t *testing.T) {
+	want := map[string]string{labelHost: "here", labelPID: "1"}
+	if got := (owner{host: "here", pid: 1}).labels(); !maps.Equal(got, want) {
+		t.Errorf("got labels %v, want %v", got, want)
 	}
 }
 
-// deadPID returns the id of a process that has ended.
-func deadPID(t *testing.T) int {
+// endedPID returns the id of a process that has ended.
+func endedPID(t *testing.T) int {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") // this test binary, without any test
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}

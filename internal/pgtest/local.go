@@ -22,12 +22,12 @@ import (
 
 const (
 	localTimeout = time.Minute
-	portAttempts = 5
+	portAttempts = 5 // another program may take a port before postgres does
 )
 
-// openLocal starts a server in a temporary folder, with the programs on this machine. It listens on the loopback address
-// only, with a random password, since every user of the machine can connect there. It has no socket in the file system:
-// the socket's path could be too long for the system.
+// openLocal starts a server in a temporary folder, with the programs on this machine. The server listens only on the
+// loopback address. It has a random password, because every user of the machine can connect to that address. It has no
+// socket in the file system, because the path of the socket could be too long for the system.
 func openLocal(ctx context.Context, logf logf) (*server, error) {
 	bin, err := findPrograms(ctx, logf)
 	if err != nil {
@@ -59,8 +59,8 @@ func openLocal(ctx context.Context, logf logf) (*server, error) {
 	return nil, errors.Join(err, dir.remove())
 }
 
-// findPrograms returns the folder of PostgreSQL's programs. If the machine has none, they are downloaded once for all test
-// processes, as for `pawl run`.
+// findPrograms returns the folder of PostgreSQL's programs. If the machine has no such folder, findPrograms downloads the
+// programs into the user's cache, where later test processes find them.
 func findPrograms(ctx context.Context, logf logf) (string, error) {
 	if found := pgprograms.Folders(); len(found) > 0 {
 		return found[0], nil
@@ -76,8 +76,8 @@ func findPrograms(ctx context.Context, logf logf) (string, error) {
 	return embedded.Bin(), embedded.Close() //nolint:contextcheck // Close has no context
 }
 
-// findFreePort returns a port that is free. If another program takes it afterwards, postgres ends and openLocal tries
-// again.
+// findFreePort returns a port that no program uses at the moment. If another program takes the port before postgres does,
+// postgres ends with an error, and openLocal tries again.
 func findFreePort(ctx context.Context) (int, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,7 +86,7 @@ func findFreePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// initdb makes the data folder. It uses the C locale, which every system has.
+// initdb creates the data folder. It uses the locale C, because every system has it.
 func (d *localDir) initdb(ctx context.Context, password string) error {
 	file := filepath.Join(d.path, "password")
 	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
@@ -103,8 +103,8 @@ func (d *localDir) initdb(ctx context.Context, password string) error {
 	return os.Remove(file)
 }
 
-// startServer starts postgres and waits until its pid file reports that it is ready. A connection to the port would prove
-// less: another server could answer.
+// startServer starts postgres and waits until the pid file says that postgres is ready. It does not test this with a
+// connection, because another server could answer at the port.
 func (d *localDir) startServer(ctx context.Context, port int) (*process, error) {
 	args := append([]string{
 		"-D", d.data(), "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
@@ -121,29 +121,34 @@ func (d *localDir) startServer(ctx context.Context, port int) (*process, error) 
 		case <-postgres.exited:
 			return nil, fmt.Errorf("postgres ended: %w\n%s", postgres.err, d.readLog())
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("postgres does not get ready: %w\n%s", ctx.Err(), d.readLog()), postgres.kill())
+			return nil, errors.Join(fmt.Errorf("postgres is not ready: %w\n%s", ctx.Err(), d.readLog()), postgres.kill())
 		}
 	}
 	return postgres, nil
 }
 
-// isReady reads postgres's pid file: the first line is its pid, the eighth its status.
+// isReady reports whether the pid file of postgres has the process id pid and the status "ready".
 func (d *localDir) isReady(pid int) bool {
 	file, err := os.ReadFile(filepath.Join(d.data(), "postmaster.pid"))
 	if err != nil {
 		return false
 	}
+	const pidLine, statusLine = 0, 7 // as in PostgreSQL's pidfile.h, but counted from 0
 	lines := strings.Split(string(file), "\n")
-	return len(lines) >= 8 && lines[0] == strconv.Itoa(pid) && strings.TrimSpace(lines[7]) == "ready"
+	if len(lines) <= statusLine {
+		return false
+	}
+	return lines[pidLine] == strconv.Itoa(pid) && strings.TrimSpace(lines[statusLine]) == "ready"
 }
 
-// A process is a running server process. A goroutine waits for its end.
+// A process is a server process that was started.
 type process struct {
 	cmd    *exec.Cmd
-	exited chan struct{}
-	err    error // valid once exited is closed
+	exited chan struct{} // closed when the process has ended
+	err    error         // the result of cmd.Wait; may be read only after exited is closed
 }
 
+// launch starts a command whose output goes to the log file.
 func (d *localDir) launch(cmd *exec.Cmd) (*process, error) {
 	log, err := os.Create(d.logFile())
 	if err != nil {
@@ -164,7 +169,8 @@ func (d *localDir) launch(cmd *exec.Cmd) (*process, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// quit stops the server at once. It skips the checkpoint of a normal shutdown, which only speeds up the next start.
+// quit stops the server at once and waits for its end. It uses SIGQUIT, so that the server does not write a checkpoint
+// first. If ctx ends before the server does, quit kills the server.
 func (p *process) quit(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -183,7 +189,7 @@ func (p *process) kill() error {
 	return err
 }
 
-// isAlive reports whether there is a process with this id, of any user.
+// isAlive reports whether there is a process with this id. The process may belong to another user.
 func isAlive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)

@@ -13,7 +13,8 @@ func openLocal(context.Context, logf) (*server, error) {
 	return nil, errors.New("not supported on " + runtime.GOOS)
 }
 
-// isAlive reports whether there is a process with this id. FindProcess fails on these systems if there is none.
+// isAlive reports whether there is a process with this id. If there is no such process, FindProcess returns an error on
+// these systems.
 func isAlive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {

@@ -20,23 +20,25 @@ import (
 )
 
 func TestOpenLocal(t *testing.T) {
-	srv := openTestLocal(t)
-	dir := findDir(t, srv.url.String())
-	checkServer(t, srv)
+	srv := openLocalOrSkip(t)
+	dir := readServerDir(t, srv.url.String())
+	checkServer(t, srv) // this also stops the server
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("folder %s still exists: %v", dir, err)
+		t.Errorf("after the server's stop: got error %v for its folder %s, want that it does not exist", err, dir)
 	}
 }
 
-// serveEnv makes the test binary run the following test as the process that will be killed.
+// serveEnv is set in the child process that TestOpenLocal_KilledProcess starts.
 const serveEnv = "PGTEST_SERVE_UNTIL_KILLED"
 
+// TestOpenLocal_KilledProcess checks that a server and its folder disappear if the test process is killed. The test starts
+// itself in a child process, which starts the server, and kills the child.
 func TestOpenLocal_KilledProcess(t *testing.T) {
-	if os.Getenv(serveEnv) != "" {
-		srv := openTestLocal(t)
+	if os.Getenv(serveEnv) != "" { // this is the child process
+		srv := openLocalOrSkip(t)
 		fmt.Fprintln(os.Stdout, serveEnv, srv.url.String())
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		runtime.KeepAlive(srv) // else the pipe to the cleaner is collected and closed, and the cleaner stops the server
+		_, _ = io.Copy(io.Discard, os.Stdin) // wait until the process is killed
+		runtime.KeepAlive(srv)               // otherwise the garbage collector could close the pipe to the cleaner
 		return
 	}
 	if len(pgprograms.Folders()) == 0 {
@@ -55,23 +57,24 @@ func TestOpenLocal_KilledProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := readURL(t, out)
-	dir := findDir(t, url)
+	dir := readServerDir(t, url)
 
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 
-	waitFor(t, "the folder to be removed", func() bool {
+	EventuallyWithin(t, 20*time.Second, "the folder is removed", func() bool {
 		_, err := os.Stat(dir)
 		return os.IsNotExist(err)
 	})
 	if conn, err := pgx.Connect(t.Context(), url); err == nil {
-		t.Errorf("the server still accepts connections: %v", conn.Close(t.Context()))
+		_ = conn.Close(t.Context())
+		t.Error("the server still accepts connections, want that it is stopped")
 	}
-	_ = child.Wait() // the error only says that it was killed
+	_ = child.Wait() // the error only says that the child was killed
 }
 
-// readURL returns the URL that the process prints.
+// readURL returns the URL of the server that the child process prints.
 func readURL(t *testing.T, out io.Reader) string {
 	t.Helper()
 	lines := bufio.NewScanner(out)
@@ -80,11 +83,13 @@ func readURL(t *testing.T, out io.Reader) string {
 			return url
 		}
 	}
-	t.Fatal("the process started no server")
+	t.Fatal("the child process printed no URL")
 	return ""
 }
 
-func openTestLocal(t *testing.T) *server {
+// openLocalOrSkip opens a local server. If this machine has no server programs, it skips the test, so that the test
+// downloads nothing.
+func openLocalOrSkip(t *testing.T) *server {
 	t.Helper()
 	if len(pgprograms.Folders()) == 0 {
 		t.Skip("SKIPPED: this machine has no initdb and postgres")
@@ -96,8 +101,8 @@ func openTestLocal(t *testing.T) *server {
 	return srv
 }
 
-// findDir returns the folder of the server.
-func findDir(t *testing.T, url string) string {
+// readServerDir returns the path of the localDir of a running server, which contains its data directory.
+func readServerDir(t *testing.T, url string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -111,19 +116,4 @@ func findDir(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return filepath.Dir(data)
-}
-
-// waitFor waits until condition returns true; what describes it.
-func waitFor(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("timed out waiting for %s", what)
-		}
-	}
 }

@@ -15,16 +15,18 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-// A localDir is the folder of a local server. A cleaner process removes it, also if this process is killed.
+// A localDir is the folder of a local server. Another process, the cleaner, removes the folder. So the folder is removed
+// even if this process is killed.
 type localDir struct {
 	path         string
-	bin          string              // PostgreSQL's programs
-	account      *syscall.Credential // that the server runs as; nil: this process's own
+	bin          string              // the folder of PostgreSQL's programs
+	account      *syscall.Credential // the account of the server; nil means the account of this process
 	cleaner      *exec.Cmd
-	cleanerStdin io.Closer
+	cleanerStdin io.Closer // when it is closed, the cleaner begins
 }
 
-// newLocalDir makes a folder in the first temporary folder that the server's account can use.
+// newLocalDir creates a folder for a server. It tries several parent folders, because the server's account may have no
+// access to some of them.
 func newLocalDir(ctx context.Context, bin string) (*localDir, error) {
 	account, err := pgprograms.Unprivileged()
 	if err != nil {
@@ -33,7 +35,7 @@ func newLocalDir(ctx context.Context, bin string) (*localDir, error) {
 	d := &localDir{bin: bin, account: account}
 	var failures []error
 	for _, parent := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
-		if err = d.make(ctx, parent); err == nil {
+		if err = d.create(ctx, parent); err == nil {
 			return d, nil
 		}
 		failures = append(failures, err)
@@ -41,18 +43,20 @@ func newLocalDir(ctx context.Context, bin string) (*localDir, error) {
 	return nil, errors.Join(failures...)
 }
 
-// make makes the folder and starts its cleaner. It runs initdb --version there to check that the account can enter the
-// folder: root's own temporary folder is often closed to it.
-func (d *localDir) make(ctx context.Context, parent string) error {
+// create creates the folder and starts its cleaner. It runs initdb --version in the folder to check that the server's
+// account can enter it. If this process runs as root, its temporary folder is often closed to other accounts.
+func (d *localDir) create(ctx context.Context, parent string) error {
 	path, err := os.MkdirTemp(parent, "pawl-pgtest-")
 	if err != nil {
 		return err
 	}
 	d.path = path
-	if err = d.chown(path); err == nil {
-		if err = d.command(ctx, "initdb", "--version").Run(); err == nil {
-			err = d.startCleaner()
-		}
+	err = d.chown(path)
+	if err == nil {
+		err = d.command(ctx, "initdb", "--version").Run()
+	}
+	if err == nil {
+		err = d.startCleaner()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("use %s: %w", path, err), os.RemoveAll(path))
@@ -60,9 +64,9 @@ func (d *localDir) make(ctx context.Context, parent string) error {
 	return nil
 }
 
-// cleanerScript reads its standard input to the end. That end comes when this process closes the pipe, or has ended, also
-// by SIGKILL. Then the script stops the server if one runs and removes the folder. It tries several times, as a server
-// process may still be writing.
+// cleanerScript waits until its standard input ends. That happens when this process closes the pipe or ends for any
+// reason, even by SIGKILL. Then the script stops the server, if it is running, and removes the folder. It tries up to ten
+// times, because a process of the server may still be writing files.
 const cleanerScript = `
 while read -r line; do :; done
 { read -r pid <"$1/data/postmaster.pid" && kill -QUIT "$pid"; } 2>/dev/null
@@ -70,8 +74,8 @@ for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && exit; sleep 1; done 2>/dev/nu
 exit 1
 `
 
-// startCleaner starts the process that removes the folder. It uses a pipe rather than a parent-death signal: a pipe works
-// on every Unix, and does not depend on the thread that started the process.
+// startCleaner starts the process that removes the folder. That process detects the end of this process by a pipe. A
+// parent-death signal would not work on every Unix, and would come when the thread that started the cleaner ends.
 func (d *localDir) startCleaner() error {
 	cleaner := exec.Command("/bin/sh", "-c", cleanerScript, "pgtest-cleaner", d.path) //nolint:noctx // it outlives this process
 	cleaner.Dir = "/"
@@ -88,7 +92,7 @@ func (d *localDir) startCleaner() error {
 	return nil
 }
 
-// remove makes the cleaner remove the folder and waits for it.
+// remove makes the cleaner remove the folder, and waits until the cleaner has ended.
 func (d *localDir) remove() error {
 	if err := d.cleanerStdin.Close(); err != nil {
 		return err
@@ -96,7 +100,7 @@ func (d *localDir) remove() error {
 	return d.cleaner.Wait()
 }
 
-// chown gives a file to the server's account.
+// chown makes the server's account the owner of a file or folder.
 func (d *localDir) chown(path string) error {
 	if d.account == nil {
 		return nil
@@ -104,8 +108,8 @@ func (d *localDir) chown(path string) error {
 	return os.Chown(path, int(d.account.Uid), int(d.account.Gid))
 }
 
-// command returns a command that runs one of PostgreSQL's programs in the folder. The program gets a process group of its
-// own, so that Ctrl-C does not reach it: the server must end after this process.
+// command returns a command that runs one of PostgreSQL's programs in the folder. The program gets its own process group.
+// Otherwise Ctrl-C would end the server before the tests of this process end.
 func (d *localDir) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, program), args...)
 	cmd.Dir = d.path

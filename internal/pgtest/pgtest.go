@@ -1,6 +1,6 @@
-// Package pgtest gives every test a database of its own on a real PostgreSQL.
+// Package pgtest creates databases for tests on a real PostgreSQL server. Each test has its own database.
 //
-// A test package runs its tests with Main, and each test asks for a Database, or for an Empty one:
+// The package under test calls [Main] in TestMain, and each test calls [Database], or [Empty] for a database without tables:
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 //
@@ -8,16 +8,19 @@
 //		pool := open(t, pgtest.Database(t))
 //		…
 //
-// The first test that needs a server starts it, and all tests of the process use it. It comes from the first of these that
-// works; `go test -v` shows which one, and why those before it failed:
+// The first test that needs a server starts it, and all tests of the process use it. pgtest tries these servers in order,
+// and uses the first one that works. `go test -v` shows which one that is, and why the others failed:
 //
-//   - TEST_DATABASE_URL, a postgres:// URL whose user may create databases. Any number of processes may share it.
-//   - A container of the image POSTGRES_IMAGE, which is the official postgres:17 unless set.
-//   - PostgreSQL's own programs (initdb, postgres), in a temporary folder and on a loopback port. A machine that has none
-//     downloads them once into the user's cache.
+//   - The server of TEST_DATABASE_URL, a postgres:// URL whose user may create databases. Several processes may use it at
+//     the same time.
+//   - A container. The variable POSTGRES_IMAGE names its image. If it is not set, the image is the official postgres:17.
+//   - A server that runs in a temporary folder and on a loopback port, with PostgreSQL's own programs initdb and postgres.
+//     If the machine has no such programs, pgtest downloads them once into the user's cache.
 //
-// A test never skips because there is no server: it fails and says how to get one. The servers that pgtest starts run
-// without fsync, since nobody needs their data after a power failure. A kill of their processes loses no committed data.
+// If no server works, a test fails and says how to get a server. It is never skipped for this reason.
+//
+// The servers that pgtest starts run without fsync, because nobody needs their data after a power failure. If only their
+// processes are killed, no committed data is lost.
 package pgtest
 
 import (
@@ -34,10 +37,11 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/postgres/migrate"
 )
 
-// stopTimeout limits each clean-up, so that a server that hangs fails one test and not the whole run.
+// stopTimeout limits the time of each clean-up. So if a server does not answer, the test fails and the others continue.
 const stopTimeout = 30 * time.Second
 
-// Main runs the tests of a package and then stops what they started. It returns the code for os.Exit.
+// Main runs the tests of a package and then stops the server that they used, if pgtest started it. It returns the exit code
+// of the process.
 func Main(m *testing.M) int {
 	shared.enterMain()
 	code := m.Run()
@@ -49,7 +53,7 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// Database creates a database with pawl's schema and returns its URL. When the test ends the database is dropped, even if
+// Database creates a database with pawl's schema and returns its URL. When the test ends, the database is dropped, even if
 // clients are still connected.
 func Database(tb testing.TB) string {
 	tb.Helper()
@@ -61,15 +65,16 @@ func Database(tb testing.TB) string {
 	return createForTest(tb, srv, template)
 }
 
-// Empty does what [Database] does, without the schema.
+// Empty creates an empty database and returns its URL. When the test ends, the database is dropped, even if clients are
+// still connected.
 func Empty(tb testing.TB) string {
 	tb.Helper()
 	return createForTest(tb, requireServer(tb), emptyTemplate)
 }
 
-// Local creates a database with pawl's schema on a separate server for this test and returns its URL. The server's
-// processes run on this machine, whatever server the other tests use. It is for tests that inspect the server's sockets,
-// or put something between the server and its clients. The server is stopped when the test ends.
+// Local starts a server only for this test, creates a database with pawl's schema on it, and returns its URL. The
+// server's processes always run on this machine. So a test can inspect the server's sockets, or put a proxy between the
+// server and its clients. When the test ends, the server is stopped.
 func Local(tb testing.TB) string {
 	tb.Helper()
 	srv, err := openLocal(tb.Context(), tb.Logf)
@@ -93,7 +98,7 @@ func Local(tb testing.TB) string {
 	return srv.databaseURL(name)
 }
 
-// WithParam returns a connection URL with a parameter set.
+// WithParam returns the connection URL with the parameter name set to value.
 func WithParam(tb testing.TB, databaseURL, name, value string) string {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)
@@ -115,7 +120,7 @@ func requireServer(tb testing.TB) *server {
 	return srv
 }
 
-// createForTest creates a database and returns its URL. The database is dropped when the test ends.
+// createForTest creates a copy of the template database and returns its URL. When the test ends, the copy is dropped.
 func createForTest(tb testing.TB, srv *server, template string) string {
 	tb.Helper()
 	name, err := srv.create(tb.Context(), template)
@@ -141,18 +146,19 @@ func applyMigrations(ctx context.Context, databaseURL string) error {
 // shared is global because a test can pass only its testing.TB to this package.
 var shared sharedServer
 
-// A sharedServer is the one server of a process and the template database in it. Each is made when it is first needed. An
-// error is stored: every test that needs the server reports it, and none tries again.
+// A sharedServer is the server that all tests of a process use, together with the template database on it. Each of the
+// two is created when a test needs it for the first time. If that fails, every later test reports the same error without
+// another attempt.
 type sharedServer struct {
 	mu          sync.Mutex
-	inMain      bool
+	inMain      bool // Main is running
 	server      *server
 	serverErr   error
 	template    string
 	templateErr error
 }
 
-// enterMain allows get to start the server, since Main will stop it.
+// enterMain allows get to start the server, because Main will stop it.
 func (s *sharedServer) enterMain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +178,7 @@ func (s *sharedServer) get(ctx context.Context, logf logf) (*server, error) {
 	return s.server, s.serverErr
 }
 
-// ensureTemplate returns the name of a database with pawl's schema. It creates the database in the first call.
+// ensureTemplate returns the name of a database with pawl's schema. The first call creates this database.
 func (s *sharedServer) ensureTemplate(ctx context.Context, srv *server) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

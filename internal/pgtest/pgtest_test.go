@@ -12,6 +12,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
+// TestDatabase checks that parallel tests get different databases: each inserts the same row into a table that must be
+// empty.
 func TestDatabase(t *testing.T) {
 	for range 3 {
 		t.Run("parallel", func(t *testing.T) {
@@ -39,6 +41,7 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
+// TestEmpty_DroppedWithConnections checks that the database of a test is dropped even if the test leaves a connection open.
 func TestEmpty_DroppedWithConnections(t *testing.T) {
 	observer := connect(t, pgtest.Empty(t))
 	var name string
@@ -52,7 +55,7 @@ func TestEmpty_DroppedWithConnections(t *testing.T) {
 		}
 	})
 	if n := count(t, observer, "SELECT count(*) FROM pg_database WHERE datname = $1", name); n != 0 {
-		t.Fatalf("database %s still exists", name)
+		t.Fatalf("after the test: database %s still exists", name)
 	}
 }
 

@@ -19,7 +19,8 @@ const (
 	eventuallyTimeout = 30 * time.Second
 )
 
-// Exec runs SQL statements on a connection of its own. It fails the test on an error. Clean-up functions may call it too.
+// Exec runs SQL statements on a new connection. If that fails, the test fails. A clean-up function of a test may call
+// Exec too.
 func Exec(tb testing.TB, databaseURL, sql string) {
 	tb.Helper()
 	runSQL(tb, databaseURL, func(ctx context.Context, conn *pgx.Conn) error {
@@ -28,34 +29,37 @@ func Exec(tb testing.TB, databaseURL, sql string) {
 	}, sql)
 }
 
-// QueryOne returns the value of a query that has one row and one column. It fails the test on an error.
+// QueryOne runs a query on a new connection and returns its value. The query must return one row with one column. If that
+// fails, the test fails.
 func QueryOne[T any](tb testing.TB, databaseURL, sql string) (value T) {
 	tb.Helper()
 	runSQL(tb, databaseURL, func(ctx context.Context, conn *pgx.Conn) error { return conn.QueryRow(ctx, sql).Scan(&value) }, sql)
 	return value
 }
 
+// runSQL calls run with a new connection. If that fails, the test fails with a message that shows the statement sql.
 func runSQL(tb testing.TB, databaseURL string, run func(context.Context, *pgx.Conn) error, sql string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), queryTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), queryTimeout) // tb.Context has ended in a clean-up function
 	defer cancel()
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // a test's connection
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the result of the statement is already known
 	if err := run(ctx, conn); err != nil {
 		tb.Fatalf("%s: %v", sql, err)
 	}
 }
 
-// Eventually returns as soon as condition returns true. It fails the test if it does not within half a minute.
+// Eventually waits until condition returns true. The test fails if that takes longer than half a minute. what describes the
+// condition, for the failure message.
 func Eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	EventuallyWithin(tb, eventuallyTimeout, what, condition)
 }
 
-// EventuallyWithin is [Eventually] with another time limit.
+// EventuallyWithin waits like [Eventually], but with another time limit.
 func EventuallyWithin(tb testing.TB, limit time.Duration, what string, condition func() bool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), limit)
@@ -66,13 +70,13 @@ func EventuallyWithin(tb testing.TB, limit time.Duration, what string, condition
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			tb.Fatalf("not within %s: %s", limit, what)
+			tb.Fatalf("timed out after %s, waiting for: %s", limit, what)
 		}
 	}
 }
 
-// Dbmate returns dbmate as its command line runs it on the project's migrations, with its own driver. That driver needs a
-// URL with sslmode=disable.
+// Dbmate returns dbmate, set up as its command line does it for the project's migrations. dbmate's driver requires a URL
+// with sslmode=disable.
 func Dbmate(tb testing.TB, databaseURL string) *dbmate.DB {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)

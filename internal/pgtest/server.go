@@ -21,20 +21,14 @@ const advice = `no PostgreSQL server for this test. Any of these provides one:
   - install PostgreSQL's server programs (initdb and postgres), or have a network to download them
 Tried, in this order:`
 
-const (
-	emptyTemplate = "template0" // it accepts no connections, so it is never changed or in use
-
-	namePrefix = "pawl_test_"
-	nameTime   = "20060102t150405" // sorts as text
-
-	externalTimeout = 10 * time.Second
-	abandonedAge    = 24 * time.Hour // longer than any test run: the process of such a database has ended
-)
+// emptyTemplate is the template of empty databases. It accepts no connections, so it is never changed and always free to
+// copy.
+const emptyTemplate = "template0"
 
 // A logf is the method Logf of a testing.TB.
 type logf func(format string, args ...any)
 
-// A serverSource is one way to get a server.
+// A serverSource is one way to get a server, for example to start a container.
 type serverSource struct {
 	name string
 	open func(context.Context, logf) (*server, error)
@@ -48,7 +42,8 @@ func serverSources() []serverSource {
 	}
 }
 
-// openFirst opens the first source that works. The error contains the errors of all sources.
+// openFirst tries the sources in order and returns the server of the first one that works. If none works, the error contains
+// the errors of all sources.
 func openFirst(ctx context.Context, sources []serverSource, logf logf) (*server, error) {
 	var failures []string
 	for _, source := range sources {
@@ -62,21 +57,28 @@ func openFirst(ctx context.Context, sources []serverSource, logf logf) (*server,
 	return nil, errors.New(advice + "\n  - " + strings.Join(failures, "\n  - "))
 }
 
-// A server is a running PostgreSQL with a user that may create databases.
+// A server is a running PostgreSQL server.
 type server struct {
-	url  url.URL // of an existing database
+	url  url.URL // connects to an existing database, as a user who may create databases
 	stop func(context.Context) error
 
-	prefix string // of the names of this process's databases
-	count  atomic.Int64
+	prefix string       // the beginning of the names of this process's databases
+	count  atomic.Int64 // the number of databases created so far
 }
 
 func newServer(u url.URL, stop func(context.Context) error) *server {
 	return &server{url: u, stop: stop, prefix: newPrefix()}
 }
 
-// newPrefix returns the prefix of this process's databases. It has the time, to recognize databases that are left over, and
-// a random part, because several test processes use a server.
+// The name of a database consists of namePrefix, the time in the format nameTime, a random part and a number.
+const (
+	namePrefix = "pawl_test_"
+	nameTime   = "20060102t150405" // such times can be compared as texts
+)
+
+// newPrefix returns the beginning of the names of this process's databases. dropAbandoned recognizes databases that were
+// left by killed processes by the time in it. The random part is necessary because several test processes may use the
+// server.
 func newPrefix() string {
 	random := make([]byte, 4)
 	_, _ = rand.Read(random) // never fails, as documented
@@ -101,13 +103,15 @@ func (s *server) databaseURL(name string) string {
 	u := s.url
 	u.Path = "/" + name
 	query := u.Query()
-	query.Del("dbname") // either parameter would override the path
-	query.Del("database")
+	for _, param := range []string{"dbname", "database"} { // each of them would override the path
+		query.Del(param)
+	}
 	u.RawQuery = query.Encode()
 	return u.String()
 }
 
-// exec runs a statement on a new connection. A pool would leave goroutines behind, which leak checks would find.
+// exec runs a statement on a new connection. It does not use a pool, because tests that check for leaked goroutines would
+// find those of the pool.
 func (s *server) exec(ctx context.Context, stmt string) error {
 	return withConn(ctx, s.url, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, stmt)
@@ -123,7 +127,15 @@ func withConn(ctx context.Context, u url.URL, do func(*pgx.Conn) error) error {
 	return errors.Join(do(conn), conn.Close(ctx))
 }
 
-// openExternal uses the server of TEST_DATABASE_URL. Its stop does nothing: the server keeps running.
+const (
+	externalTimeout = 10 * time.Second
+
+	// abandonedAge is the age from which a database counts as left over. It is longer than any test run, so the process that
+	// created the database has ended.
+	abandonedAge = 24 * time.Hour
+)
+
+// openExternal returns the server of TEST_DATABASE_URL. To stop it does nothing, because pgtest has not started it.
 func openExternal(ctx context.Context, logf logf) (*server, error) {
 	databaseURL := os.Getenv("TEST_DATABASE_URL")
 	if databaseURL == "" {
@@ -131,7 +143,7 @@ func openExternal(ctx context.Context, logf logf) (*server, error) {
 	}
 	u, err := url.Parse(databaseURL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return nil, errors.New("not a postgres:// URL") // without the URL, which may contain a password
+		return nil, errors.New("not a postgres:// URL") // the error must not contain the URL, because that may contain a password
 	}
 	ctx, cancel := context.WithTimeout(ctx, externalTimeout)
 	defer cancel()
@@ -142,8 +154,8 @@ func openExternal(ctx context.Context, logf logf) (*server, error) {
 	return srv, nil
 }
 
-// dropAbandoned drops the databases that killed test processes left before a time. It drops without FORCE, so a database
-// in use stays.
+// dropAbandoned drops the databases that test processes created before a time and left when they were killed. It does not
+// use FORCE, so a database with connections stays.
 func (s *server) dropAbandoned(ctx context.Context, before time.Time, logf logf) error {
 	return withConn(ctx, s.url, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, "SELECT datname FROM pg_database WHERE datname ~ $1 AND datname < $2",
@@ -157,7 +169,7 @@ func (s *server) dropAbandoned(ctx context.Context, before time.Time, logf logf)
 		}
 		for _, name := range names {
 			if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()); err != nil {
-				logf("pgtest: cannot drop the left over database %s: %v", name, err)
+				logf("pgtest: cannot drop the left-over database %s: %v", name, err)
 			}
 		}
 		return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// TestOpenFirst checks that openFirst returns the server of the first source that works, and tries no further source.
 func TestOpenFirst(t *testing.T) {
 	var tried []string
 	open := func(name string, err error) serverSource {
@@ -24,12 +25,16 @@ func TestOpenFirst(t *testing.T) {
 	pullErr := errors.New("pull refused")
 
 	srv, err := openFirst(t.Context(), []serverSource{open("a", pullErr), open("b", nil), open("c", nil)}, t.Logf)
-	if err != nil || srv.url.Host != "b" || strings.Join(tried, "") != "ab" {
-		t.Fatalf("got server %v, error %v, tried %v; want b after a", srv, err, tried)
+	if err != nil || srv.url.Host != "b" {
+		t.Errorf("got server %v, error %v; want server b", srv, err)
+	}
+	if want := []string{"a", "b"}; !slices.Equal(tried, want) {
+		t.Errorf("got tried sources %v, want %v", tried, want)
 	}
 }
 
-func TestOpenFirst_ErrorNamesReasonsAndRemedies(t *testing.T) {
+// TestOpenFirst_Error checks that the error names why each source failed, and how the user can provide a server.
+func TestOpenFirst_Error(t *testing.T) {
 	failing := func(name, reason string) serverSource {
 		return serverSource{name, func(context.Context, logf) (*server, error) { return nil, errors.New(reason) }}
 	}
@@ -46,7 +51,8 @@ func TestOpenFirst_ErrorNamesReasonsAndRemedies(t *testing.T) {
 	}
 }
 
-func TestGet_OutsideMain(t *testing.T) {
+// TestGet_WithoutMain checks that a test of a package without pgtest.Main gets an error that says what is missing.
+func TestGet_WithoutMain(t *testing.T) {
 	_, err := new(sharedServer).get(t.Context(), t.Logf)
 	if err == nil || !strings.Contains(err.Error(), "TestMain") {
 		t.Fatalf("got error %v, want one about TestMain", err)
@@ -62,13 +68,15 @@ func TestOpenExternal(t *testing.T) {
 	checkServer(t, srv)
 }
 
+// TestOpenExternal_Errors checks that TEST_DATABASE_URL is refused if it is unusable, and that no error shows its password.
 func TestOpenExternal_Errors(t *testing.T) {
+	const password = "hunter2"
 	for name, databaseURL := range map[string]string{
 		"unset":          "",
-		"key=value":      "host=localhost password=hunter2",
-		"malformed":      "postgres://u:hunter2@[::1/db",
-		"no server":      "postgres://u:hunter2@127.0.0.1:1/db",
-		"not PostgreSQL": "mysql://u:hunter2@127.0.0.1:1/db",
+		"key=value":      "host=localhost password=" + password,
+		"malformed":      "postgres://u:" + password + "@[::1/db",
+		"no server":      "postgres://u:" + password + "@127.0.0.1:1/db",
+		"not PostgreSQL": "mysql://u:" + password + "@127.0.0.1:1/db",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("TEST_DATABASE_URL", databaseURL)
@@ -76,17 +84,19 @@ func TestOpenExternal_Errors(t *testing.T) {
 			if err == nil {
 				t.Fatal("got a server, want an error")
 			}
-			if strings.Contains(err.Error(), "hunter2") {
-				t.Fatalf("the error shows the password: %v", err)
+			if strings.Contains(err.Error(), password) {
+				t.Fatalf("got error %v, want one without the password", err)
 			}
 		})
 	}
 }
 
+// TestDropAbandoned checks that dropAbandoned drops only old databases whose names pgtest has made.
 func TestDropAbandoned(t *testing.T) {
 	srv := requireServer(t)
-	unique := strings.ToLower(rand.Text()) // other processes may use the server
-	abandoned, foreign := namePrefix+"20200101t000000_"+unique, namePrefix+"own_"+unique
+	unique := strings.ToLower(rand.Text()) // other test processes may use the same server
+	abandoned := namePrefix + "20200101t000000_" + unique
+	foreign := namePrefix + "own_" + unique // begins with the prefix, but has no time
 	for _, name := range []string{abandoned, foreign} {
 		if err := srv.exec(t.Context(), "CREATE DATABASE "+name); err != nil {
 			t.Fatal(err)
@@ -112,6 +122,8 @@ func TestDropAbandoned(t *testing.T) {
 	}
 }
 
+// TestDatabaseURL checks that the path of databaseURL names the database even if TEST_DATABASE_URL has the parameter
+// dbname, and that other parameters stay.
 func TestDatabaseURL(t *testing.T) {
 	base := requireServer(t).url.String()
 	t.Setenv("TEST_DATABASE_URL", WithParam(t, WithParam(t, base, "dbname", "postgres"), "application_name", "x"))
@@ -120,8 +132,14 @@ func TestDatabaseURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg, err := pgx.ParseConfig(srv.databaseURL("wanted"))
-	if err != nil || cfg.Database != "wanted" || cfg.RuntimeParams["application_name"] != "x" {
-		t.Fatalf("got %+v, %v", cfg, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Database != "wanted" {
+		t.Errorf("got database %q, want wanted", cfg.Database)
+	}
+	if name := cfg.RuntimeParams["application_name"]; name != "x" {
+		t.Errorf("got application_name %q, want x", name)
 	}
 }
 
