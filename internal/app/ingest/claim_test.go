@@ -46,7 +46,7 @@ func TestClaim_FencedRetries(t *testing.T) {
 				store := &flakyStore{EventStore: f.store}
 				for _, s := range tt.fenced {
 					for range s.times {
-						store.claims = append(store.claims, heldBy(s.holder))
+						store.claimErrs = append(store.claimErrs, heldBy(s.holder))
 					}
 				}
 				f.store = store

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,18 +12,18 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A flakyStore fails chosen calls as networks and databases do.
+// A flakyStore replaces the first calls of its methods. Later calls go to the store inside.
 type flakyStore struct {
 	domain.EventStore
 
-	commits    []commitFunc // of the first calls of Commit
-	checkpoint []error
-	claims     []error
-	attempts   int
+	commits         []commitFunc // replace the first calls of Commit, one each
+	checkpointErrs  []error      // the errors of the first calls of Checkpoint
+	claimErrs       []error      // the errors of the first calls of Claim
+	commitCallCount int
 }
 
 func (s *flakyStore) Commit(ctx context.Context, batch domain.Batch) (domain.CommitResult, error) {
-	s.attempts++
+	s.commitCallCount++
 	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, batch) }
 	if len(s.commits) == 0 {
 		return commit()
@@ -33,31 +34,31 @@ func (s *flakyStore) Commit(ctx context.Context, batch domain.Batch) (domain.Com
 }
 
 func (s *flakyStore) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
-	if len(s.checkpoint) > 0 {
-		err := s.checkpoint[0]
-		s.checkpoint = s.checkpoint[1:]
+	if len(s.checkpointErrs) > 0 {
+		err := s.checkpointErrs[0]
+		s.checkpointErrs = s.checkpointErrs[1:]
 		return domain.Checkpoint{}, err
 	}
 	return s.EventStore.Checkpoint(ctx, stream)
 }
 
 func (s *flakyStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
-	if len(s.claims) > 0 {
-		err := s.claims[0]
-		s.claims = s.claims[1:]
+	if len(s.claimErrs) > 0 {
+		err := s.claimErrs[0]
+		s.claimErrs = s.claimErrs[1:]
 		return domain.Checkpoint{}, err
 	}
 	return s.EventStore.Claim(ctx, stream, sourceURL)
 }
 
-// A commitFunc replaces a call of Commit. It may call commit to let it happen.
+// A commitFunc replaces one call of Commit. It may call commit, which is Commit of the store inside with the same batch.
 type commitFunc = func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error)
 
 func scriptedError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "commit", Err: errors.New("scripted " + kind.String())}
 }
 
-// loseAnswer loses the answer to a COMMIT that happened; loseCommit loses the COMMIT itself.
+// loseAnswer commits the batch, but loses the answer.
 func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	if _, err := commit(); err != nil {
 		return domain.CommitResult{}, err
@@ -65,6 +66,7 @@ func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult
 	return domain.CommitResult{}, scriptedError(domain.Uncertain)
 }
 
+// loseCommit does not commit the batch, and returns the same error as loseAnswer.
 func loseCommit(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	return domain.CommitResult{}, scriptedError(domain.Uncertain)
 }
@@ -73,28 +75,27 @@ func succeed(commit func() (domain.CommitResult, error)) (domain.CommitResult, e
 	return commit()
 }
 
-func failOnce(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+func failTransiently(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	return domain.CommitResult{}, scriptedError(domain.Transient)
 }
 
 func TestCommit_Failures(t *testing.T) {
 	t.Parallel()
+	transient := scriptedError(domain.Transient)
 	tests := []struct {
-		name       string
-		commits    []commitFunc
-		checkpoint []error
-		attempts   int // calls of Commit for the two pages
+		name            string
+		commits         []commitFunc
+		checkpointErrs  []error
+		wantCommitCalls int // for the two pages together
 	}{
-		{"a failure passes", []commitFunc{failOnce, failOnce}, nil, 4},
-		{"the answer is lost: no second COMMIT", []commitFunc{loseAnswer}, nil, 2},
-		{"the second page's answer is lost", []commitFunc{succeed, loseAnswer}, nil, 2},
-		{"the COMMIT is lost: a second one", []commitFunc{loseCommit}, nil, 3},
-		{"lost COMMIT, then lost answer", []commitFunc{loseCommit, loseAnswer}, nil, 3},
+		{name: "two transient failures", commits: []commitFunc{failTransiently, failTransiently}, wantCommitCalls: 4},
+		{name: "lost answer: no second COMMIT", commits: []commitFunc{loseAnswer}, wantCommitCalls: 2},
+		{name: "lost answer for the second page", commits: []commitFunc{succeed, loseAnswer}, wantCommitCalls: 2},
+		{name: "lost COMMIT: a second COMMIT", commits: []commitFunc{loseCommit}, wantCommitCalls: 3},
+		{name: "lost COMMIT, then lost answer", commits: []commitFunc{loseCommit, loseAnswer}, wantCommitCalls: 3},
 		{
-			"lost answer, and the checkpoint cannot be read at first",
-			[]commitFunc{loseAnswer},
-			[]error{scriptedError(domain.Transient), scriptedError(domain.Transient)},
-			2,
+			name:    "lost answer, and then two failures to read the checkpoint",
+			commits: []commitFunc{loseAnswer}, checkpointErrs: []error{transient, transient}, wantCommitCalls: 2,
 		},
 	}
 	for _, tt := range tests {
@@ -102,58 +103,57 @@ func TestCommit_Failures(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
-				store := &flakyStore{EventStore: f.store, commits: tt.commits, checkpoint: tt.checkpoint}
+				store := &flakyStore{EventStore: f.store, commits: tt.commits, checkpointErrs: tt.checkpointErrs}
 				f.store = store
 				sum, err := f.run(t.Context(), newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")))
 				if err != nil {
 					t.Fatal(err)
 				}
 				f.wantStored(t, 1, 2, 3, 4)
-				if sum.Counts != (domain.Counts{Received: 4, Inserted: 4}) || sum.Seq != 2 || sum.Pages != 2 {
-					t.Errorf("got summary %+v", sum)
+				if want := (domain.Counts{Received: 4, Inserted: 4}); sum.Counts != want || sum.Seq != 2 || sum.Pages != 2 {
+					t.Errorf("got summary %+v, want seq 2, 2 pages and counts %+v", sum, want)
 				}
-				if store.attempts != tt.attempts || len(f.db.Ledger()) != 2 {
-					t.Errorf("got %d attempts and %d ledger rows for two pages, want %d and 2", store.attempts, len(f.db.Ledger()), tt.attempts)
+				if store.commitCallCount != tt.wantCommitCalls {
+					t.Errorf("got %d calls of Commit, want %d", store.commitCallCount, tt.wantCommitCalls)
+				}
+				if rows := len(f.db.Ledger()); rows != 2 {
+					t.Errorf("got %d ledger rows, want 2", rows)
 				}
 			})
 		})
 	}
 }
 
-// TestCommit_LostAndOtherRunner shows why a seq alone is no fence: the other runner wrote the same seq with other pages.
+// TestCommit_LostAndOtherRunner checks that a run after a lost COMMIT does not mistake another runner's page for its own.
+// The other page has the same seq, so only the token in the checkpoint differs.
 func TestCommit_LostAndOtherRunner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		mem := f.db.Store()
-		f.store = &flakyStore{EventStore: mem, commits: []commitFunc{
+		memStore := f.db.Store()
+		f.store = &flakyStore{EventStore: memStore, commits: []commitFunc{
 			func(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
-				f.db.Sever(mem)
-				other := newFixture()
-				other.db, other.store = f.db, f.db.Store()
-				if _, err := other.run(
-					t.Context(), newScript(t, page(9, "x", "9"), domaintest.FailWith(domain.Invalid)),
-				); domain.KindOf(err) != domain.Invalid {
-					t.Error(err)
-				}
+				f.db.Sever(memStore)
+				newFixtureOn(f.db).runPart(t, "", page(9, "x", "9"))
 				return domain.CommitResult{}, scriptedError(domain.Uncertain)
 			},
 		}}
 		sum, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Fenced || sum.Pages != 0 {
-			t.Errorf("got %+v, %v", sum, err)
+			t.Errorf("got %d pages, error %v; want none and Fenced", sum.Pages, err)
 		}
 		f.wantStored(t, 9)
 	})
 }
 
-func TestRun_FencedMeanwhile(t *testing.T) {
+// TestRun_FencedDuringRequest checks that a run stores nothing after another runner has claimed the stream.
+func TestRun_FencedDuringRequest(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	mem := f.db.Store()
-	f.store = mem
+	memStore := f.db.Store()
+	f.store = memStore
 	source := newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")).during(2, func() {
-		f.db.Sever(mem)
+		f.db.Sever(memStore)
 		if _, err := f.db.Store().Claim(t.Context(), stream, sourceURL); err != nil {
 			t.Error(err)
 		}
@@ -169,20 +169,18 @@ func TestCommit_FailsPermanently(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		store := &flakyStore{EventStore: f.store}
-		for range 9 {
-			store.commits = append(store.commits, failOnce)
-		}
+		store := &flakyStore{EventStore: f.store, commits: slices.Repeat([]commitFunc{failTransiently}, 2*maxTries)}
 		f.store = store
 		_, err := f.run(t.Context(), newScript(t, page(1, "", "1")))
-		if domain.KindOf(err) != domain.Transient || store.attempts != 5 {
-			t.Errorf("got %d attempts and %v, want 5 and Transient", store.attempts, err)
+		if domain.KindOf(err) != domain.Transient || store.commitCallCount != maxTries {
+			t.Errorf("got %d calls of Commit, error %v; want %d, Transient", store.commitCallCount, err, maxTries)
 		}
 		f.wantStored(t)
 	})
 }
 
-func TestCommit_CancelledMeanwhile(t *testing.T) {
+// TestCommit_CancelledDuringCommit checks that a commit that has begun is not interrupted, and that the run then stops.
+func TestCommit_CancelledDuringCommit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
@@ -195,20 +193,22 @@ func TestCommit_CancelledMeanwhile(t *testing.T) {
 		}}
 		sum, err := f.run(ctx, newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Stopped || sum.Seq != 1 {
-			t.Errorf("got %+v, %v", sum, err)
+			t.Errorf("got seq %d, error %v; want 1, Stopped", sum.Seq, err)
 		}
 		f.wantStored(t, 1)
 	})
 }
 
-// TestRun_BackupRestoredMeanwhile shows why a counted epoch is no fence. While this run waits, the other runner claims the
-// same epoch and reaches the same seq with other pages.
-func TestRun_BackupRestoredMeanwhile(t *testing.T) {
+// TestRun_BackupRestoredDuringRequest checks that a run stores nothing after a backup of its database was restored. In
+// the second case, another runner then claims the stream. The epoch of its claim is the same as that of this run's claim,
+// because the restored database counts from the same epoch. It also reaches the same seq. So only the token in the
+// checkpoint differs.
+func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name  string
-		other bool // another runner claims the stream after the backup was restored
-		kind  domain.Kind
+		name        string
+		otherRunner bool
+		want        domain.Kind
 	}{
 		{"no other runner", false, domain.SetBack},
 		{"another runner claims the stream", true, domain.Fenced},
@@ -218,65 +218,49 @@ func TestRun_BackupRestoredMeanwhile(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
-				if _, err := f.run(
-					t.Context(), newScript(t, page(6, "a", "1"), domaintest.FailWith(domain.Invalid)),
-				); domain.KindOf(err) != domain.Invalid {
-					t.Fatal(err)
-				}
+				f.runPart(t, "", page(6, "a", "1"))
 				restore := f.db.Backup()
-				thirdAnswer := page(6, "c", "3")
-				source := newScript(t, page(6, "b", "2"), thirdAnswer, page(6, "", "4", "5", "6")).startingAt("a").during(3, func() {
+				source := newScript(t, page(6, "b", "2"), page(6, "c", "3"), page(6, "", "4", "5", "6"))
+				source.startingAt("a").during(3, func() {
 					restore()
-					if !tt.other {
-						return
-					}
-					other := newFixture()
-					other.db, other.store = f.db, f.db.Store()
-					_, err := other.run(t.Context(),
-						newScript(t, page(6, "x", "2", "7"), page(6, "y", "8"), domaintest.FailWith(domain.Invalid)).startingAt("a"))
-					if domain.KindOf(err) != domain.Invalid {
-						t.Error(err)
+					if tt.otherRunner {
+						newFixtureOn(f.db).runPart(t, "a", page(6, "x", "2", "7"), page(6, "y", "8"))
 					}
 				})
 				sum, err := f.run(t.Context(), source)
-				if domain.KindOf(err) != tt.kind || sum.Done {
-					t.Errorf("got %+v, %v", sum, err)
+				if domain.KindOf(err) != tt.want || sum.Done {
+					t.Errorf("got done %v, error %v; want not done, %s", sum.Done, err, tt.want)
 				}
 			})
 		})
 	}
 }
 
-// TestCommit_LostAndBackupRestored: epoch and seq are those of this run, and only the token proves that the commit is lost.
+// TestCommit_LostAndBackupRestored checks that a run after a lost answer does not mistake another runner's page for its
+// own. A backup was restored, and then the other runner's claim got the same epoch, and its page the same seq.
 func TestCommit_LostAndBackupRestored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		restore := f.db.Backup()
-		lost := func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
+		loseAnswerAndRestore := func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 			if _, err := commit(); err != nil {
 				return domain.CommitResult{}, err
 			}
 			restore()
-			other := newFixture()
-			other.db, other.store = f.db, f.db.Store()
-			if _, err := other.run(
-				t.Context(), newScript(t, page(9, "a", "9"), domaintest.FailWith(domain.Invalid)),
-			); domain.KindOf(err) != domain.Invalid {
-				t.Error(err)
-			}
+			newFixtureOn(f.db).runPart(t, "", page(9, "a", "9"))
 			return domain.CommitResult{}, scriptedError(domain.Uncertain)
 		}
-		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{lost}}
+		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{loseAnswerAndRestore}}
 		sum, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Fenced || sum.Pages != 0 {
-			t.Errorf("got %+v, %v", sum, err)
+			t.Errorf("got %d pages, error %v; want none and Fenced", sum.Pages, err)
 		}
 		f.wantStored(t, 9)
 	})
 }
 
-// TestCommit_OtherPosition: a store that moves the checkpoint to another position has a bug, and the run must stop.
+// TestCommit_OtherPosition checks that the run stops if the store has a bug and moves the checkpoint to another position.
 func TestCommit_OtherPosition(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -292,30 +276,29 @@ func TestCommit_OtherPosition(t *testing.T) {
 	}
 }
 
-// TestRun_HoldSurvivesRestart: a run that a supervisor starts again must not send a request that the API would refuse.
+// TestRun_HoldSurvivesRestart checks that a run that is started again waits for the hold of the run before, so that it
+// sends no request that the API would refuse. The run after that need not wait.
 func TestRun_HoldSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const hold = time.Minute
 		f := newFixture()
 		f.opts.Retry.MaxWait = time.Second
-		_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(time.Minute)))
-		if domain.KindOf(err) != domain.RateLimited {
-			t.Fatal(err)
-		}
-		f = &fixture{db: f.db, store: f.store, opts: f.opts, seen: &observerLog{}}
+		_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(hold)))
+		checkKind(t, err, domain.RateLimited)
+
 		f.opts.Retry.MaxWait = time.Hour
-		for _, next := range []struct {
-			source *script
-			wait   time.Duration
-		}{
-			{newScript(t, page(3, "b", "2"), domaintest.FailWith(domain.Invalid)).startingAt("a"), time.Minute},
-			{newScript(t, page(3, "", "3")).startingAt("b"), 0},
-		} {
-			began := time.Now()
-			_, _ = f.run(t.Context(), next.source)
-			if took := time.Since(began); took != next.wait {
-				t.Errorf("run took %s, want %s", took, next.wait)
-			}
+		began := time.Now()
+		f.runPart(t, "a", page(3, "b", "2"))
+		if took := time.Since(began); took != hold {
+			t.Errorf("run during the hold: took %s, want %s", took, hold)
+		}
+		began = time.Now()
+		if _, err := f.run(t.Context(), newScript(t, page(3, "", "3")).startingAt("b")); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("run after the hold: took %s, want no wait", took)
 		}
 		f.wantStored(t, 1, 2, 3)
 	})

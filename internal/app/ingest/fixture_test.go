@@ -18,7 +18,7 @@ const sourceURL = "https://api.example/v1"
 
 var stream = domain.StreamID{Source: "test"} //nolint:gochecknoglobals // a constant that Go cannot have
 
-// A fixture is a run with its fake database and observer.
+// A fixture has all that a run needs, with a database in memory.
 type fixture struct {
 	db    *domaintest.MemDatabase
 	store domain.EventStore
@@ -26,17 +26,31 @@ type fixture struct {
 	seen  *observerLog
 }
 
+// maxTries is the number of attempts that a run of a fixture makes for each page and for each commit.
+const maxTries = 5
+
+// backoffOfAllTries is the time of the waits between maxTries attempts that fail: 0.5, 1, 2 and 4 seconds.
+const backoffOfAllTries = 7500 * time.Millisecond
+
+// newFixture returns a fixture with an empty database. Its waits after failures have their greatest possible length.
 func newFixture() *fixture {
 	f := &fixture{db: domaintest.NewMemDatabase(), seen: &observerLog{}}
 	f.store = f.db.Store()
 	f.opts = ingest.Options{
 		Stream: stream, SourceURL: sourceURL, PageSize: 2,
-		Retry: retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Retry: retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
 	}
 	return f
 }
 
-// run makes one run. If the run succeeds and the stream is not done, it returns an error.
+// newFixtureOn returns a fixture whose runs are those of another runner on the same database.
+func newFixtureOn(db *domaintest.MemDatabase) *fixture {
+	f := newFixture()
+	f.db, f.store = db, db.Store()
+	return f
+}
+
+// run makes one run. If the run returns nil, but the stream is not done afterwards, run returns an error.
 func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
 	sum, err := ingest.New(source, domaintest.LineDecoder{}, f.store, f.seen, f.opts).Run(ctx)
 	if err != nil {
@@ -44,30 +58,57 @@ func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Su
 	}
 	durable, err := f.db.Store().Checkpoint(context.WithoutCancel(ctx), f.opts.Stream)
 	if err == nil && (!durable.Done || !sum.Done) {
-		err = fmt.Errorf("the run succeeded at %+v, which is not done; its summary is %+v", durable, sum)
+		err = fmt.Errorf("the run returned no error, but the stream is not done: checkpoint %+v, summary %+v", durable, sum)
 	}
 	return sum, err
 }
 
-// storedIDs returns the numbers of the stored events, sorted.
-func (f *fixture) storedIDs() []int {
-	var ids []int
-	for id := range f.db.Events() {
-		ids = append(ids, int(binary.BigEndian.Uint64(id[8:])))
+// runPart makes a run that begins at the cursor start, gets the answers, and then stops because of an error.
+func (f *fixture) runPart(t *testing.T, start domain.Cursor, answers ...domaintest.Answer) {
+	t.Helper()
+	answers = append(slices.Clone(answers), domaintest.FailWith(domain.Invalid))
+	if _, err := f.run(t.Context(), newScript(t, answers...).startingAt(start)); domain.KindOf(err) != domain.Invalid {
+		t.Fatalf("got error %v, want kind Invalid", err)
 	}
-	slices.Sort(ids)
-	return ids
+}
+
+// storedNumbers returns the numbers of the stored events, sorted. [domaintest.LineDecoder] decodes the record "7" as
+// event 7.
+func (f *fixture) storedNumbers() []int {
+	var numbers []int
+	for id := range f.db.Events() {
+		numbers = append(numbers, int(binary.BigEndian.Uint64(id[8:])))
+	}
+	slices.Sort(numbers)
+	return numbers
 }
 
 func (f *fixture) wantStored(t *testing.T, want ...int) {
 	t.Helper()
-	if got := f.storedIDs(); !slices.Equal(got, want) {
-		t.Errorf("got events %v, want %v", got, want)
+	if got := f.storedNumbers(); !slices.Equal(got, want) {
+		t.Errorf("got stored events %v, want %v", got, want)
 	}
 }
 
-// A script is a scripted source that fails its test when a request has another cursor than its answers lead to, or when
-// answers are left at the end. It can call functions during requests.
+// noError stands for the kind of a nil error in tables of tests.
+const noError domain.Kind = 0
+
+// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
+func checkKind(t *testing.T, err error, want domain.Kind) {
+	t.Helper()
+	if want == noError {
+		if err != nil {
+			t.Errorf("got error %v, want none", err)
+		}
+		return
+	}
+	if err == nil || domain.KindOf(err) != want {
+		t.Errorf("got error %v, want kind %s", err, want)
+	}
+}
+
+// A script is a source that gives its answers in order, one for each request. It fails the test if a request has another
+// cursor than the previous answer, or if the test ends before all answers are used. It can call functions during requests.
 type script struct {
 	*domaintest.ScriptedSource
 
@@ -75,7 +116,7 @@ type script struct {
 	calls map[int]func() // by the number of the request, from 1
 }
 
-// says returns a script whose first request must be for the head.
+// newScript returns a script whose first request must be for the head of the stream.
 func newScript(t *testing.T, answers ...domaintest.Answer) *script {
 	t.Helper()
 	s := &script{ScriptedSource: domaintest.NewScriptedSource(answers...), t: t, calls: map[int]func(){}}
@@ -83,7 +124,7 @@ func newScript(t *testing.T, answers ...domaintest.Answer) *script {
 	return s
 }
 
-// startingAt makes the script expect cursor in the first request: the run continues from a checkpoint.
+// startingAt makes the script expect the cursor in the first request, as from a run that continues at a checkpoint.
 func (s *script) startingAt(cursor domain.Cursor) *script {
 	s.From(cursor)
 	return s
@@ -97,7 +138,7 @@ func (s *script) during(n int, do func()) *script {
 
 func (s *script) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	page, err := s.ScriptedSource.FetchPage(ctx, req)
-	if err != nil && domain.KindOf(err) == domain.Unknown {
+	if err != nil && domain.KindOf(err) == domain.Unknown { // the source did not expect this request
 		s.t.Error(err)
 	}
 	if do := s.calls[len(s.Requests())]; do != nil {
@@ -122,11 +163,12 @@ func (s *script) wantRequests(cursors ...domain.Cursor) {
 func (s *script) wantUsedUp() {
 	s.t.Helper()
 	if left := s.Left(); left > 0 {
-		s.t.Errorf("after %d requests %d answers are left, want 0", len(s.Requests()), left)
+		s.t.Errorf("after %d requests: got %d unused answers, want 0", len(s.Requests()), left)
 	}
 }
 
-// page returns a page of a stream of total records, the last one if next is empty.
+// page returns an answer that announces a total of records, and has these records and the cursor of the next page. If
+// next is empty, the page is the last one.
 func page(total int64, next domain.Cursor, records ...string) domaintest.Answer {
 	answer := domaintest.LastPageOf(records...)
 	if next != "" {
@@ -138,31 +180,35 @@ func page(total int64, next domain.Cursor, records ...string) domaintest.Answer 
 	return answer.WithTotal(total).WithExpiry(2 * time.Minute)
 }
 
+// unknownTotal makes page return an answer that announces no total.
 const unknownTotal = -1
 
 // An observerLog records the calls of an observer.
 type observerLog struct {
-	claims []domain.Checkpoint
-	waits  []retry.Wait
-	passes []domain.Position
-	pages  []domain.CommitResult
-	course []string // a word for each call except Claimed
+	claims  []domain.Checkpoint
+	waits   []retry.Wait
+	passes  []domain.Position
+	commits []domain.CommitResult
+	calls   []string // the names of all methods that were called, except Claimed
 }
 
-func (l *observerLog) Claimed(at domain.Checkpoint) { l.claims = append(l.claims, at) }
+func (l *observerLog) Claimed(checkpoint domain.Checkpoint) { l.claims = append(l.claims, checkpoint) }
 
-func (l *observerLog) Fetching(domain.Position) { l.course = append(l.course, "fetch") }
+func (l *observerLog) Fetching(domain.Position) { l.calls = append(l.calls, "Fetching") }
 
-func (l *observerLog) Storing(domain.DecodedPage) { l.course = append(l.course, "store") }
+func (l *observerLog) Storing(domain.DecodedPage) { l.calls = append(l.calls, "Storing") }
 
 func (l *observerLog) Waiting(w retry.Wait) {
-	l.waits, l.course = append(l.waits, w), append(l.course, "wait")
+	l.waits = append(l.waits, w)
+	l.calls = append(l.calls, "Waiting")
 }
 
-func (l *observerLog) PassStarted(at domain.Position) {
-	l.passes, l.course = append(l.passes, at), append(l.course, "restart")
+func (l *observerLog) PassStarted(position domain.Position) {
+	l.passes = append(l.passes, position)
+	l.calls = append(l.calls, "PassStarted")
 }
 
-func (l *observerLog) Committed(_ domain.DecodedPage, r domain.CommitResult) {
-	l.pages, l.course = append(l.pages, r), append(l.course, "stored")
+func (l *observerLog) Committed(_ domain.DecodedPage, res domain.CommitResult) {
+	l.commits = append(l.commits, res)
+	l.calls = append(l.calls, "Committed")
 }

@@ -32,8 +32,8 @@ func TestRun_StoresEveryPage(t *testing.T) {
 	if sum != want {
 		t.Errorf("got summary %+v, want %+v", sum, want)
 	}
-	if len(f.seen.claims) != 1 || len(f.seen.pages) != 3 || len(f.seen.waits) != 0 {
-		t.Errorf("got observer calls %+v", f.seen)
+	if len(f.seen.claims) != 1 || len(f.seen.commits) != 3 || len(f.seen.waits) != 0 {
+		t.Errorf("got observer calls %+v, want 1 claim, 3 commits and no wait", f.seen)
 	}
 }
 
@@ -41,41 +41,43 @@ func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	synctest.Test(t, func(t *testing.T) {
-		first := newScript(t, page(4, "a", "1", "2"), domaintest.FailWith(domain.Invalid))
-		if _, err := f.run(t.Context(), first); domain.KindOf(err) != domain.Invalid {
-			t.Fatal(err)
-		}
-		second := newScript(t, page(4, "", "3", "4")).startingAt("a")
-		sum, err := f.run(t.Context(), second)
+		f.runPart(t, "", page(4, "a", "1", "2"))
+		source := newScript(t, page(4, "", "3", "4")).startingAt("a")
+		sum, err := f.run(t.Context(), source)
 		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
-			t.Errorf("got %+v, %v", sum, err)
+			t.Errorf("got summary %+v, error %v; want 1 page with 2 events, and done", sum, err)
 		}
-		second.wantRequests("a")
+		source.wantRequests("a")
 		f.wantStored(t, 1, 2, 3, 4)
 	})
 }
 
+// TestRun_DoneStream checks that a run of a stream that is done sends no request, unless it must start a new pass.
 func TestRun_DoneStream(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	if _, err := f.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
 		t.Fatal(err)
 	}
-	empty := newScript(t)
-	sum, err := f.run(t.Context(), empty)
+	withoutAnswers := newScript(t)
+	sum, err := f.run(t.Context(), withoutAnswers)
 	if err != nil || !sum.Done || sum.Pages != 0 {
-		t.Errorf("got %+v, %v", sum, err)
+		t.Errorf("without NewPass: got summary %+v, error %v; want done and no page", sum, err)
 	}
-	empty.wantRequests()
+	withoutAnswers.wantRequests()
 
 	f.opts.NewPass = true
 	sum, err = f.run(t.Context(), newScript(t, page(2, "a", "2"), page(2, "", "1")))
-	if err != nil || sum.Pass != 2 || sum.Seq != 3 || sum.Counts != (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}) {
-		t.Errorf("got %+v, %v", sum, err)
+	if want := (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); err != nil || sum.Counts != want {
+		t.Errorf("with NewPass: got counts %+v, error %v; want %+v", sum.Counts, err, want)
+	}
+	if sum.Pass != 2 || sum.Seq != 3 {
+		t.Errorf("with NewPass: got pass %d, seq %d; want 2, 3", sum.Pass, sum.Seq)
 	}
 }
 
-// TestRun_InterruptedNewPass: a supervisor starts an interrupted run with the same arguments, and the pass must continue.
+// TestRun_InterruptedNewPass checks that a run with NewPass continues a pass that was interrupted, because a supervisor
+// starts the run again with the same arguments.
 func TestRun_InterruptedNewPass(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -83,53 +85,52 @@ func TestRun_InterruptedNewPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.opts.NewPass = true
-	if _, err := f.run(
-		t.Context(), newScript(t, page(2, "a", "1"), domaintest.FailWith(domain.Invalid)),
-	); domain.KindOf(err) != domain.Invalid {
-		t.Fatal(err)
-	}
+	f.runPart(t, "", page(2, "a", "1"))
 	source := newScript(t, page(2, "", "2")).startingAt("a")
 	sum, err := f.run(t.Context(), source)
 	if err != nil || sum.Pass != 2 || !sum.Done {
-		t.Errorf("got %+v, %v", sum, err)
+		t.Errorf("got summary %+v, error %v; want pass 2, done", sum, err)
 	}
 	source.wantRequests("a")
 }
 
-// TestRun_ParksBadRecord checks I1: a record that cannot be stored is parked, and the run continues.
+// TestRun_ParksBadRecord checks that a record that cannot become an event is parked once, and that the run continues (I1).
 func TestRun_ParksBadRecord(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	sum, err := f.run(t.Context(), newScript(t, page(3, "a", "1", "two"), page(3, "", "3", "two")))
-	if err != nil || !sum.Done {
-		t.Fatalf("got %+v, %v", sum, err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if want := (domain.Counts{Received: 4, Inserted: 2, Duplicate: 1, Parked: 1}); sum.Counts != want {
 		t.Errorf("got counts %+v, want %+v", sum.Counts, want)
 	}
 	f.wantStored(t, 1, 3)
 	letters := f.db.Letters()
-	if len(letters) != 1 || string(letters[0].Payload) != "two" || letters[0].Seen != 2 || letters[0].Why.Reason != "not a number" {
-		t.Errorf("got dead letters %+v", letters)
+	if len(letters) != 1 {
+		t.Fatalf("got dead letters %+v, want one", letters)
+	}
+	if l := letters[0]; string(l.Payload) != "two" || l.Seen != 2 || l.Why.Reason != "not a number" {
+		t.Errorf("got dead letter %+v, want payload two, seen twice, not a number", l)
 	}
 }
 
-// TestRun_TooManyRejects: a page with ten rejects or more, and a higher ratio of them than allowed, stops the run before
-// anything of it is stored.
+// TestRun_TooManyRejects checks that a page stops the run if it has at least ten rejects and their ratio is higher than
+// MaxRejectRatio. Nothing of such a page may be stored.
 func TestRun_TooManyRejects(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
-		good, bad int
-		ratio     float64
+		good, bad int // the numbers of records of the page
+		maxRatio  float64
 		stops     bool
 	}{
-		{"nine of nine", 0, 9, 0, false},
-		{"ten of ten", 0, 10, 0, true},
-		{"half", 10, 10, 0.5, false},
-		{"more than half", 10, 11, 0.5, true},
-		{"a ratio that binary fractions miss", 71, 29, 0.29, false},
-		{"all, if allowed", 0, 30, 1, false},
+		{name: "nine of nine", good: 0, bad: 9, maxRatio: 0, stops: false},
+		{name: "ten of ten", good: 0, bad: 10, maxRatio: 0, stops: true},
+		{name: "half", good: 10, bad: 10, maxRatio: 0.5, stops: false},
+		{name: "more than half", good: 10, bad: 11, maxRatio: 0.5, stops: true},
+		{name: "a ratio that binary fractions cannot represent", good: 71, bad: 29, maxRatio: 0.29, stops: false},
+		{name: "all, if allowed", good: 0, bad: 30, maxRatio: 1, stops: false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,28 +142,29 @@ func TestRun_TooManyRejects(t *testing.T) {
 			for i := range tt.good {
 				records = append(records, strconv.Itoa(i+10))
 			}
+			total := int64(len(records) + 1)
 			f := newFixture()
-			f.opts.MaxRejectRatio = tt.ratio
-			sum, err := f.run(t.Context(), newScript(t, page(int64(len(records)+1), "a", "1"), page(int64(len(records)+1), "", records...)))
+			f.opts.MaxRejectRatio = tt.maxRatio
+			sum, err := f.run(t.Context(), newScript(t, page(total, "a", "1"), page(total, "", records...)))
 			if !tt.stops {
 				if err != nil || int(sum.Parked) != tt.bad {
-					t.Errorf("got %+v, %v", sum, err)
+					t.Errorf("got %d parked, error %v; want %d parked", sum.Parked, err, tt.bad)
 				}
 				return
 			}
 			if domain.KindOf(err) != domain.TooManyRejects || sum.Seq != 1 {
-				t.Fatalf("got %+v, %v", sum, err)
+				t.Fatalf("got seq %d, error %v; want TooManyRejects after the first page", sum.Seq, err)
 			}
 			for _, want := range []string{strconv.Itoa(tt.bad) + " of", "after record 1", `"not a number"`, "record 2", `"bad2"`} {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("got %q, want %q in it", err, want)
+					t.Errorf("got error %q, want %q in it", err, want)
 				}
 			}
 			if remedy := domain.RemedyOf(err); remedy != domain.ParkRejects {
 				t.Errorf("got remedy %d, want ParkRejects", remedy)
 			}
-			if len(f.db.Letters()) > 0 {
-				t.Error("dead letters of the page were stored")
+			if letters := f.db.Letters(); len(letters) > 0 {
+				t.Errorf("got dead letters %+v, want none", letters)
 			}
 			f.wantStored(t, 1)
 		})
@@ -180,34 +182,45 @@ func TestRun_CancelledFinishesPage(t *testing.T) {
 	}
 	f.wantStored(t, 1, 2, 3, 4)
 	if sum.Seq != 2 || sum.Done {
-		t.Errorf("got summary %+v", sum)
+		t.Errorf("got summary %+v, want seq 2 and not done", sum)
 	}
 }
 
-// A slowDecoder takes three seconds for each record.
+// A slowDecoder takes timePerRecord for each record.
 type slowDecoder struct{ domaintest.LineDecoder }
 
+const timePerRecord = 3 * time.Second
+
 func (d slowDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
-	time.Sleep(3 * time.Second)
+	time.Sleep(timePerRecord)
 	return d.LineDecoder.Decode(r)
 }
 
-// TestRun_CancelledWhileDecoding: decoding may continue for ten seconds.
+// TestRun_CancelledWhileDecoding checks that a page is stored if its decoding ends at most ten seconds after ctx. After that
+// the run stops at the next record and stores nothing of the page.
 func TestRun_CancelledWhileDecoding(t *testing.T) {
 	t.Parallel()
-	for records, stored := range map[int]int{3: 3, 5: 0} {
+	const decodeGrace = 10 * time.Second // as in the package
+	tests := []struct {
+		name       string
+		payloads   []string
+		wantStored int64
+	}{
+		{name: "9 s of decoding", payloads: []string{"1", "2", "3"}, wantStored: 3},
+		{name: "15 s of decoding", payloads: []string{"1", "2", "3", "4", "5"}, wantStored: 0},
+	}
+	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture()
 			ctx, cancel := context.WithCancel(t.Context())
-			payloads := []string{"1", "2", "3", "4", "5"}[:records]
-			source := newScript(t, page(6, "a", payloads...)).during(1, cancel)
+			source := newScript(t, page(6, "a", tt.payloads...)).during(1, cancel)
 			began := time.Now()
 			sum, err := ingest.New(source, slowDecoder{}, f.store, f.seen, f.opts).Run(ctx)
-			if domain.KindOf(err) != domain.Stopped || int(sum.Inserted) != stored {
-				t.Errorf("%d records: got %d stored, error %v", records, sum.Inserted, err)
+			if domain.KindOf(err) != domain.Stopped || sum.Inserted != tt.wantStored {
+				t.Errorf("%s: got %d stored, error %v; want %d stored, Stopped", tt.name, sum.Inserted, err, tt.wantStored)
 			}
-			if took := time.Since(began); took > 12*time.Second {
-				t.Errorf("%d records: stopped after %s, want 12 s or less", records, took)
+			if took := time.Since(began); took >= decodeGrace+timePerRecord {
+				t.Errorf("%s: got stopped after %s, want less than %s", tt.name, took, decodeGrace+timePerRecord)
 			}
 		})
 	}
@@ -223,7 +236,7 @@ func TestRun_OtherSourceURL(t *testing.T) {
 	source := newScript(t)
 	sum, err := f.run(t.Context(), source)
 	if domain.KindOf(err) != domain.Invalid || sum.Pass != 0 {
-		t.Errorf("got %+v, %v", sum, err)
+		t.Errorf("got pass %d, error %v; want pass 0 and Invalid", sum.Pass, err)
 	}
 	source.wantRequests()
 }
@@ -232,17 +245,20 @@ func TestRun_ObserverCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		store := &flakyStore{EventStore: f.store}
-		store.commits = append(store.commits, failOnce)
-		f.store = store
+		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{failTransiently}}
 		source := newScript(t, page(2, "a", "0"), domaintest.FailWith(domain.CursorExpired), page(2, "a", "0"),
 			domaintest.FailWith(domain.Transient), page(2, "", "1"))
 		if _, err := f.run(t.Context(), source); err != nil {
 			t.Fatal(err)
 		}
-		want := strings.Fields("fetch store wait store stored fetch restart fetch store stored fetch wait fetch store stored")
-		if !slices.Equal(f.seen.course, want) {
-			t.Errorf("got calls %v, want %v", f.seen.course, want)
+		want := []string{
+			"Fetching", "Storing", "Waiting", "Storing", "Committed", // the first page, whose first commit fails
+			"Fetching", "PassStarted", // the API no longer accepts the cursor
+			"Fetching", "Storing", "Committed", // the first page again
+			"Fetching", "Waiting", "Fetching", "Storing", "Committed", // the last page, whose first request fails
+		}
+		if !slices.Equal(f.seen.calls, want) {
+			t.Errorf("got calls %v, want %v", f.seen.calls, want)
 		}
 	})
 }
