@@ -12,90 +12,104 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-func heldBy(holder domain.Holder) error {
-	return &domain.Error{Kind: domain.Fenced, Op: "lock", Holder: holder, Err: errors.New("another runner")}
+// fencedErrors returns the errors of calls of Claim while another runner holds the stream.
+func fencedErrors(holder domain.Holder, calls int) []error {
+	err := &domain.Error{Kind: domain.Fenced, Op: "lock", Holder: holder, Err: errors.New("another runner")}
+	return slices.Repeat([]error{err}, calls)
 }
 
-// TestClaim_FencedRetries: claim tries again as long as the holder may be gone without the server's knowledge.
+// TestClaim_FencedRetries checks for how long claim tries again if another runner holds the stream. The time depends on the
+// state of that runner. claim makes five attempts per second.
 func TestClaim_FencedRetries(t *testing.T) {
 	t.Parallel()
-	type fencedAnswers struct {
-		holder domain.Holder
-		times  int
-	}
+	const forever = 1000 // more calls than claim makes
 	tests := []struct {
-		name   string
-		fenced []fencedAnswers
-		kind   domain.Kind
-		after  time.Duration
-		waits  int // that the observer got
+		name      string
+		claimErrs []error // of the first calls; later calls succeed
+		want      domain.Kind
+		wantAfter time.Duration
+		wantWaits int // the number of waits that the observer is notified of
 	}{
-		{"the session of a killed runner ends", []fencedAnswers{{domain.HolderAlive, 3}}, 0, 600 * time.Millisecond, 1},
-		{"another runner is working", []fencedAnswers{{domain.HolderAlive, 1000}}, domain.Fenced, time.Second, 1},
-		{"the holder's state is unknown", []fencedAnswers{{domain.HolderUnknown, 1000}}, domain.Fenced, 5 * time.Second, 1},
-		{"the holder's machine is gone", []fencedAnswers{{domain.HolderSilent, 120}}, 0, 24 * time.Second, 1},
-		{"the holder stays frozen", []fencedAnswers{{domain.HolderSilent, 1000}}, domain.Fenced, 30 * time.Second, 1},
-		{"the holder wakes up", []fencedAnswers{{domain.HolderSilent, 50}, {domain.HolderAlive, 1000}}, domain.Fenced, 10 * time.Second, 1},
-		{"the holder becomes silent meanwhile", []fencedAnswers{{domain.HolderAlive, 3}, {domain.HolderSilent, 97}}, 0, 20 * time.Second, 2},
+		{
+			name: "the session of a killed runner ends", claimErrs: fencedErrors(domain.HolderAlive, 3),
+			want: noError, wantAfter: 600 * time.Millisecond, wantWaits: 1,
+		},
+		{
+			name: "the holder is alive", claimErrs: fencedErrors(domain.HolderAlive, forever),
+			want: domain.Fenced, wantAfter: time.Second, wantWaits: 1,
+		},
+		{
+			name: "the holder's state is unknown", claimErrs: fencedErrors(domain.HolderUnknown, forever),
+			want: domain.Fenced, wantAfter: 5 * time.Second, wantWaits: 1,
+		},
+		{
+			name: "the holder is silent, and its session ends", claimErrs: fencedErrors(domain.HolderSilent, 120),
+			want: noError, wantAfter: 24 * time.Second, wantWaits: 1,
+		},
+		{
+			name: "the holder stays silent", claimErrs: fencedErrors(domain.HolderSilent, forever),
+			want: domain.Fenced, wantAfter: 30 * time.Second, wantWaits: 1,
+		},
+		{
+			name:      "the holder is silent, and then alive",
+			claimErrs: slices.Concat(fencedErrors(domain.HolderSilent, 50), fencedErrors(domain.HolderAlive, forever)),
+			want:      domain.Fenced, wantAfter: 10 * time.Second, wantWaits: 1,
+		},
+		{
+			name:      "the holder is alive, then silent, and its session ends",
+			claimErrs: slices.Concat(fencedErrors(domain.HolderAlive, 3), fencedErrors(domain.HolderSilent, 97)),
+			want:      noError, wantAfter: 20 * time.Second, wantWaits: 2,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
-				store := &flakyStore{EventStore: f.store}
-				for _, s := range tt.fenced {
-					for range s.times {
-						store.claimErrs = append(store.claimErrs, heldBy(s.holder))
-					}
-				}
-				f.store = store
-				began := time.Now()
-				var source *script
-				if tt.kind == 0 {
+				f.store = &flakyStore{EventStore: f.store, claimErrs: tt.claimErrs}
+				source := newScript(t)
+				if tt.want == noError {
 					source = newScript(t, page(1, "", "1"))
-				} else {
-					source = newScript(t)
 				}
+				began := time.Now()
 				_, err := f.run(t.Context(), source)
-				if (err == nil) != (tt.kind == 0) || (err != nil && domain.KindOf(err) != tt.kind) {
-					t.Errorf("got error %v, want kind %v", err, tt.kind)
+				checkKind(t, err, tt.want)
+				if took := time.Since(began); took != tt.wantAfter {
+					t.Errorf("run ended after %s, want %s", took, tt.wantAfter)
 				}
-				if took := time.Since(began); took != tt.after {
-					t.Errorf("ended after %s, want %s", took, tt.after)
-				}
-				if len(f.seen.waits) != tt.waits {
-					t.Errorf("observer got %d waits, want %d", len(f.seen.waits), tt.waits)
+				if len(f.seen.waits) != tt.wantWaits {
+					t.Errorf("observer got %d waits, want %d", len(f.seen.waits), tt.wantWaits)
 				}
 			})
 		})
 	}
 }
 
-// A holdLog is a store that records the holds it gets.
+// A holdLog is a store that records how long the holds are that it gets.
 type holdLog struct {
 	domain.EventStore
 
-	holds []time.Duration // from the time of the call
+	holds []time.Duration
 }
 
-func (s *holdLog) Hold(ctx context.Context, at domain.Checkpoint, until time.Time) error {
+func (s *holdLog) Hold(ctx context.Context, checkpoint domain.Checkpoint, until time.Time) error {
 	s.holds = append(s.holds, time.Until(until))
-	return s.EventStore.Hold(ctx, at, until)
+	return s.EventStore.Hold(ctx, checkpoint, until)
 }
 
-// TestHold_MinAndMax: a short hold is not worth a write, and a long one may be an error of the API.
+// TestHold_MinAndMax checks that a run stores no hold up to minHold, and stores a longer hold than maxHold as maxHold.
 func TestHold_MinAndMax(t *testing.T) {
 	t.Parallel()
+	const minHold, maxHold = 5 * time.Second, time.Hour // as in the package
 	tests := []struct {
-		name    string
-		refused time.Duration
-		want    []time.Duration
+		name       string
+		refusedFor time.Duration
+		want       []time.Duration
 	}{
-		{"5 s is too short", 5 * time.Second, nil},
-		{"more than 5 s", 5*time.Second + time.Millisecond, []time.Duration{5*time.Second + time.Millisecond}},
-		{"an hour", time.Hour, []time.Duration{time.Hour}},
-		{"more than an hour is stored as an hour", 3 * time.Hour, []time.Duration{time.Hour}},
+		{"the minimum", minHold, nil},
+		{"more than the minimum", minHold + time.Millisecond, []time.Duration{minHold + time.Millisecond}},
+		{"the maximum", maxHold, []time.Duration{maxHold}},
+		{"more than the maximum", 3 * maxHold, []time.Duration{maxHold}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -103,12 +117,10 @@ func TestHold_MinAndMax(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
 				log := &holdLog{EventStore: f.store}
-				f.store, f.opts.Retry.MaxWait = log, time.Second
-				if _, err := f.run(
-					t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(tt.refused)),
-				); domain.KindOf(err) != domain.RateLimited {
-					t.Fatal(err)
-				}
+				f.store = log
+				f.opts.Retry.MaxWait = time.Second // so that the run ends at the refusal
+				_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(tt.refusedFor)))
+				checkKind(t, err, domain.RateLimited)
 				if !slices.Equal(log.holds, tt.want) {
 					t.Errorf("got holds %v, want %v", log.holds, tt.want)
 				}

@@ -13,47 +13,49 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestFetch_Retries checks the requests for a page that does not come at once, and how the run ends.
+// TestFetch_Retries checks how many requests a run sends, how long it waits, and how it ends if the API does not return
+// every page at once.
 func TestFetch_Retries(t *testing.T) {
 	t.Parallel()
+	const firstBackoff = 500 * time.Millisecond // the wait after the first failure; the second one is twice as long
 	tests := []struct {
 		name    string
 		answers []domaintest.Answer
 		traffic domain.Traffic
-		kind    domain.Kind // of the final error; 0 if the run succeeds
+		want    domain.Kind // the kind of the final error
 	}{
 		{
 			"a server error passes",
 			[]domaintest.Answer{domaintest.FailWith(domain.Transient), page(1, "", "1")},
-			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond},
-			0,
+			domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
+			noError,
 		},
 		{
 			"five server errors are final",
-			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 5),
-			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
+			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, maxTries),
+			domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
 			domain.Transient,
 		},
 		{
 			"a bad page is fetched again",
 			[]domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), page(1, "", "1")},
-			domain.Traffic{Requests: 3, Retries: 2, Waited: 1500 * time.Millisecond},
-			0,
+			domain.Traffic{Requests: 3, Retries: 2, Waited: firstBackoff + 2*firstBackoff},
+			noError,
 		},
 		{
-			"a bad page that stays is final",
-			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.BadPage)}, 5),
-			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
+			"five bad pages are final",
+			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.BadPage)}, maxTries),
+			domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
 			domain.BadPage,
 		},
 		{
-			"the rate limit is waited out and costs no attempt",
+			"seven refusals cost no attempt",
 			append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), page(1, "", "1")),
 			domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second},
-			0,
+			noError,
 		},
 		{
-			"a rate limit longer than allowed",
+			"a refusal for longer than allowed is final",
 			[]domaintest.Answer{domaintest.RefuseFor(2 * time.Hour)},
 			domain.Traffic{Requests: 1, RateLimited: 1},
 			domain.RateLimited,
@@ -65,82 +67,85 @@ func TestFetch_Retries(t *testing.T) {
 			domain.Unauthorized,
 		},
 		{
-			"an end before the announced total is not accepted",
+			"an end before the announced total is fetched again",
 			[]domaintest.Answer{page(2, "", "1"), page(2, "", "1", "2")},
-			domain.Traffic{Requests: 2, Retries: 1, Waited: 500 * time.Millisecond},
-			0,
+			domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
+			noError,
 		},
 		{
-			"an end before the announced total, in the middle",
+			"an end before the announced total, in the second page",
 			[]domaintest.Answer{page(3, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")},
-			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
-			0,
+			domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
+			noError,
 		},
 		{
-			"an end that stays short is final",
+			"five ends before the announced total are final",
 			slices.Repeat([]domaintest.Answer{page(2, "", "1")}, 5),
-			domain.Traffic{Requests: 5, Retries: 4, Waited: 7500 * time.Millisecond},
+			domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
 			domain.BadPage,
 		},
 		{
 			"an end without a total is fetched again",
 			[]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "1")},
 			domain.Traffic{Requests: 2},
-			0,
+			noError,
 		},
 		{
-			"an end without a total that is not confirmed",
-			[]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "a", "1"), page(unknownTotal, "", "2"), page(unknownTotal, "", "2")},
+			"an end without a total whose second answer is no end",
+			[]domaintest.Answer{
+				page(unknownTotal, "", "1"), page(unknownTotal, "a", "1"), // no end after all
+				page(unknownTotal, "", "2"), page(unknownTotal, "", "2"),
+			},
 			domain.Traffic{Requests: 4},
-			0,
+			noError,
 		},
 		{
-			"cursors that lead in a circle are a bad page",
+			"five cursors that lead back to an earlier page are final",
 			append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
 				slices.Repeat([]domaintest.Answer{page(9, "b", "2").NotAccepted()}, 5)...),
-			domain.Traffic{Requests: 8, Retries: 4, Waited: 7500 * time.Millisecond},
+			domain.Traffic{Requests: 8, Retries: 4, Waited: backoffOfAllTries},
 			domain.BadPage,
 		},
 		{
-			"a circle in one answer only",
+			"one cursor that leads back to an earlier page",
 			[]domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").NotAccepted(), page(4, "", "4")},
-			domain.Traffic{Requests: 5, Retries: 1, Waited: 500 * time.Millisecond},
-			0,
+			domain.Traffic{Requests: 5, Retries: 1, Waited: firstBackoff},
+			noError,
 		},
 		{
 			"an empty stream is fetched again",
 			[]domaintest.Answer{page(0, ""), page(0, "")},
 			domain.Traffic{Requests: 2},
-			0,
+			noError,
 		},
 		{
-			"an end of a stream that grows with each answer",
+			"an end whose second answer announces one record more",
 			[]domaintest.Answer{page(2, "a", "1"), page(5, "", "2"), page(6, "", "2")},
 			domain.Traffic{Requests: 3},
-			0,
+			noError,
 		},
 		{
-			"an empty stream in one answer only",
+			"an empty stream whose second answer has a record",
 			[]domaintest.Answer{page(0, ""), page(1, "", "1")},
 			domain.Traffic{Requests: 2},
-			0,
+			noError,
 		},
 		{
-			"a page that a cache answers twice",
+			"a page that repeats the page before",
 			[]domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), page(3, "", "3")},
-			domain.Traffic{Requests: 4, Retries: 1, Waited: 500 * time.Millisecond},
-			0,
+			domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
+			noError,
 		},
 		{
-			"a page that comes again and again is final",
+			"five pages that repeat the page before are final",
 			append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, 5)...),
-			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
+			domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
 			domain.BadPage,
 		},
 		{
-			"ends that differ each time are a bad page",
+			"six ends that differ from each other are final",
 			slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "2")}, 3),
-			domain.Traffic{Requests: 6, Retries: 4, Waited: 7500 * time.Millisecond},
+			domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
 			domain.BadPage,
 		},
 	}
@@ -150,31 +155,29 @@ func TestFetch_Retries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := newScript(t, tt.answers...)
 				sum, err := newFixture().run(t.Context(), source)
-				if (err != nil) != (tt.kind != 0) || (err != nil && domain.KindOf(err) != tt.kind) {
-					t.Fatalf("got error %v, want kind %v", err, tt.kind)
-				}
+				checkKind(t, err, tt.want)
 				if sum.Traffic != tt.traffic {
 					t.Errorf("got traffic %+v, want %+v", sum.Traffic, tt.traffic)
 				}
-				if sum.Done != (err == nil) {
-					t.Errorf("got done %v with error %v", sum.Done, err)
+				if wantDone := tt.want == noError; sum.Done != wantDone {
+					t.Errorf("got done %v, want %v", sum.Done, wantDone)
 				}
 			})
 		})
 	}
 }
 
+// TestFetch_BudgetPerPage checks that failures for one page do not reduce the number of attempts for the next page.
 func TestFetch_BudgetPerPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		failures := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, 4)
-		var answers []domaintest.Answer
-		answers = append(append(answers, failures...), page(2, "a", "1"))
-		answers = append(append(answers, failures...), page(2, "", "2"))
-		sum, err := f.run(t.Context(), newScript(t, answers...))
-		if err != nil || sum.Requests != 10 || sum.Retries != 8 {
-			t.Errorf("got %+v, %v", sum, err)
+		failures := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, maxTries-1)
+		answers := slices.Concat(
+			failures, []domaintest.Answer{page(2, "a", "1")},
+			failures, []domaintest.Answer{page(2, "", "2")})
+		sum, err := newFixture().run(t.Context(), newScript(t, answers...))
+		if err != nil || sum.Requests != 2*maxTries || sum.Retries != 2*(maxTries-1) {
+			t.Errorf("got %d requests, %d retries, error %v; want %d, %d", sum.Requests, sum.Retries, err, 2*maxTries, 2*(maxTries-1))
 		}
 	})
 }
@@ -182,23 +185,23 @@ func TestFetch_BudgetPerPage(t *testing.T) {
 func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		first := page(2, "a", "1").WithExpiry(600 * time.Millisecond)
-		sum, err := f.run(t.Context(),
-			newScript(t, first, domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient), page(2, "", "2")))
-		// 500 ms cut to half of 600, then 1 s cut to half of the 300 left.
-		if err != nil || sum.Waited != 450*time.Millisecond {
-			t.Errorf("got wait %s, %v", sum.Waited, err)
+		firstPage := page(2, "a", "1").WithExpiry(600 * time.Millisecond)
+		failure := domaintest.FailWith(domain.Transient)
+		sum, err := newFixture().run(t.Context(), newScript(t, firstPage, failure, failure, page(2, "", "2")))
+		// The first wait would be 500 ms, but half of the 600 ms until the cursor expires is 300 ms. The second wait
+		// would be 1 s, but half of the 300 ms that are left is 150 ms.
+		if want := (300 + 150) * time.Millisecond; err != nil || sum.Waited != want {
+			t.Errorf("got waits of %s, error %v; want %s", sum.Waited, err, want)
 		}
 	})
 }
 
-// A pacer refuses every request once, unsent, as a source does that limits its rate.
+// A pacer is a source that limits its own request rate: it refuses each request once, without sending it.
 type pacer struct {
 	domain.EventSource
 
-	gap      time.Duration
-	refusing bool
+	gap      time.Duration // the time until the refused request is allowed
+	refusing bool          // the last request was refused
 }
 
 func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
@@ -210,13 +213,15 @@ func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.P
 	return p.EventSource.FetchPage(ctx, req)
 }
 
+// TestFetch_UnsentRequests checks that requests that the source has not sent count neither as requests nor as retries.
 func TestFetch_UnsentRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const records, pageSize, gap = 3, 1, 300 * time.Millisecond
 		f := newFixture()
-		sum, err := f.run(t.Context(), &pacer{EventSource: domaintest.NewCleanStream(3, 1), gap: 300 * time.Millisecond})
-		if want := (domain.Traffic{Requests: 3, Waited: 900 * time.Millisecond}); err != nil || sum.Traffic != want {
-			t.Errorf("got traffic %+v, want %+v; %v", sum.Traffic, want, err)
+		sum, err := f.run(t.Context(), &pacer{EventSource: domaintest.NewCleanStream(records, pageSize), gap: gap})
+		if want := (domain.Traffic{Requests: records, Waited: records * gap}); err != nil || sum.Traffic != want {
+			t.Errorf("got traffic %+v, error %v; want %+v", sum.Traffic, err, want)
 		}
 		f.wantStored(t, 0, 1, 2)
 	})
@@ -225,31 +230,32 @@ func TestFetch_UnsentRequests(t *testing.T) {
 func TestFetch_TooManyEmptyPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
+		const maxEmptyPages = 100 // as in the package
 		var answers []domaintest.Answer
-		for i := range 105 {
-			answer := page(9, domain.Cursor(strconv.Itoa(i)))
-			if i >= 100 {
-				answer = answer.NotAccepted()
+		for i := range maxEmptyPages + maxTries {
+			emptyPage := page(9, domain.Cursor(strconv.Itoa(i)))
+			if i >= maxEmptyPages {
+				emptyPage = emptyPage.NotAccepted()
 			}
-			answers = append(answers, answer)
+			answers = append(answers, emptyPage)
 		}
-		source := newScript(t, answers...)
-		sum, err := f.run(t.Context(), source)
-		if domain.KindOf(err) != domain.BadPage || sum.Pages != 100 {
-			t.Errorf("got %[2]v after %[1]d pages, want BadPage after 100", sum.Pages, err)
+		sum, err := newFixture().run(t.Context(), newScript(t, answers...))
+		checkKind(t, err, domain.BadPage)
+		if sum.Pages != maxEmptyPages {
+			t.Errorf("got %d pages, want %d", sum.Pages, maxEmptyPages)
 		}
 	})
 }
 
+// TestFetch_RateLimitWaitIsNotShortened checks that a wait for the rate limit continues even if the cursor expires before
+// its end.
 func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		first := page(2, "a", "1").WithExpiry(time.Second)
-		sum, err := f.run(t.Context(), newScript(t, first, domaintest.RefuseFor(time.Minute), page(2, "", "2")))
+		firstPage := page(2, "a", "1").WithExpiry(time.Second)
+		sum, err := newFixture().run(t.Context(), newScript(t, firstPage, domaintest.RefuseFor(time.Minute), page(2, "", "2")))
 		if err != nil || sum.Waited != time.Minute {
-			t.Errorf("got wait %s, %v", sum.Waited, err)
+			t.Errorf("got wait %s, error %v; want a minute", sum.Waited, err)
 		}
 	})
 }
@@ -261,8 +267,9 @@ func TestFetch_CancelledWait(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		sum, err := f.run(ctx, newScript(t, page(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
-		if domain.KindOf(err) != domain.Stopped || sum.Waited != 10*time.Second || sum.Seq != 1 {
-			t.Errorf("got %+v, %v", sum, err)
+		checkKind(t, err, domain.Stopped)
+		if sum.Waited != 10*time.Second || sum.Seq != 1 {
+			t.Errorf("got wait %s, seq %d; want 10s, 1", sum.Waited, sum.Seq)
 		}
 	})
 }

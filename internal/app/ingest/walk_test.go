@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestWalk_SameRequestsAsRun: a walk makes the same requests, waits and new passes as a run.
+// TestWalk_SameRequestsAsRun checks that a walk makes the same requests, waits and new passes as a run.
 func TestWalk_SameRequestsAsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,14 +32,17 @@ func TestWalk_SameRequestsAsRun(t *testing.T) {
 		if got, want := offsets(t, walk), []int64{2, 4, 2, 4, 6}; !slices.Equal(got, want) {
 			t.Errorf("got offsets %v, want %v", got, want)
 		}
-		if len(seen.waits) != 2 || len(f.seen.waits) != 2 || seen.waits[1].For != f.seen.waits[1].For || len(seen.passes) != 1 {
-			t.Errorf("got waits %v, want the run's %v", seen.waits, f.seen.waits)
+		if len(seen.waits) != 2 || len(f.seen.waits) != 2 || seen.waits[1].For != f.seen.waits[1].For {
+			t.Errorf("got waits %v, want the run's waits %v", seen.waits, f.seen.waits)
+		}
+		if len(seen.passes) != 1 {
+			t.Errorf("got new passes %v, want one", seen.passes)
 		}
 		if !slices.Equal(walkSource.Requests(), runSource.Requests()) {
-			t.Errorf("got requests %v, want the run's %v", walkSource.Requests(), runSource.Requests())
+			t.Errorf("got requests %v, want the run's requests %v", walkSource.Requests(), runSource.Requests())
 		}
-		if got, want := offsets(t, walk), []int64{2, 4, 6}; !slices.Equal(got, want) { // each use is a new walk
-			t.Errorf("second walk: got offsets %v, want %v", got, want)
+		if got, want := offsets(t, walk), []int64{2, 4, 6}; !slices.Equal(got, want) { // the source has no failures left
+			t.Errorf("second use of the iterator: got offsets %v, want %v", got, want)
 		}
 	})
 }
@@ -60,76 +63,88 @@ func TestWalk_EndsAfterError(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized))
 	var kinds []domain.Kind
-	for _, err := range newWalk(t, source, false) {
+	for _, err := range newWalk(t, source, ingest.WalkOptions{}) {
 		kinds = append(kinds, domain.KindOf(err))
 	}
-	if want := []domain.Kind{domain.Unknown, domain.Unauthorized}; !slices.Equal(kinds, want) {
-		t.Errorf("got kinds %v, want %v", kinds, want)
+	if want := []domain.Kind{noError, domain.Unauthorized}; !slices.Equal(kinds, want) {
+		t.Errorf("got kinds of errors %v, want %v", kinds, want)
 	}
 }
 
-// newWalk returns a walk of a source in pages of two records.
-func newWalk(t *testing.T, source domain.EventSource, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
+// newWalk returns a walk of a source in pages of two records, with the attempts and waits of a fixture.
+func newWalk(t *testing.T, source domain.EventSource, opts ingest.WalkOptions) iter.Seq2[domain.DecodedPage, error] {
 	t.Helper()
-	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &observerLog{}, ingest.WalkOptions{
-		PageSize: 2, Retry: newFixture().opts.Retry, AcceptShortEnd: acceptShortEnd,
-	})
+	opts.PageSize, opts.Retry = 2, newFixture().opts.Retry
+	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &observerLog{}, opts)
 }
 
-// TestWalk_RepeatedPage: an earlier page of the pass, as from a cache, is fetched again.
+// lastError returns the number of pages that a walk yields, the page of the error included, and the last error.
+func lastError(walk iter.Seq2[domain.DecodedPage, error]) (pages int, last error) {
+	for _, err := range walk {
+		pages++
+		last = err
+	}
+	return pages, last
+}
+
+// repeated returns more answers than a walk asks for before it gives up.
+func repeated(answer domaintest.Answer) []domaintest.Answer {
+	return slices.Repeat([]domaintest.Answer{answer}, 10*maxTries)
+}
+
+// TestWalk_RepeatedPage checks that a walk fetches a page again if the answer has the records of an earlier page of the
+// pass, as an answer from a cache may have.
 func TestWalk_RepeatedPage(t *testing.T) {
 	t.Parallel()
-	cached := domaintest.PageOf("4", "0", "1").WithTotal(6).NotAccepted()
+	firstPageAgain := domaintest.PageOf("4", "0", "1").WithTotal(6).NotAccepted()
 	for _, tt := range []struct {
-		name   string
-		source *domaintest.ScriptedSource
-		want   []int64 // nil: the walk ends with BadPage
+		name        string
+		source      *domaintest.ScriptedSource
+		wantOffsets []int64 // nil if the walk must end with BadPage
 	}{
-		{"once", domaintest.NewCleanStream(6, 2).At("2", cached), []int64{2, 4, 6}},
-		{"again and again", domaintest.NewCleanStream(6, 2).At("2", slices.Repeat([]domaintest.Answer{cached}, 50)...), nil},
-		{"a last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").WithTotal(6)), []int64{2, 4, 6}},
+		{"once", domaintest.NewCleanStream(6, 2).At("2", firstPageAgain), []int64{2, 4, 6}},
+		{"in every answer", domaintest.NewCleanStream(6, 2).At("2", repeated(firstPageAgain)...), nil},
+		{"as the last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").WithTotal(6)), []int64{2, 4, 6}},
 		{
 			"pages without a record may repeat",
 			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").WithTotal(1)),
 			[]int64{0, 0, 1},
 		},
-		{"in another pass", domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)), []int64{2, 4, 2, 4, 6}},
+		{
+			"pages may repeat in another pass",
+			domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)), []int64{2, 4, 2, 4, 6},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				if tt.want != nil {
-					if got := offsets(t, newWalk(t, tt.source, false)); !slices.Equal(got, tt.want) {
-						t.Errorf("got offsets %v, want %v", got, tt.want)
-					}
+				walk := newWalk(t, tt.source, ingest.WalkOptions{})
+				if tt.wantOffsets == nil {
+					_, err := lastError(walk)
+					checkKind(t, err, domain.BadPage)
 					return
 				}
-				var last error
-				for _, err := range newWalk(t, tt.source, false) {
-					last = err
-				}
-				if domain.KindOf(last) != domain.BadPage {
-					t.Errorf("got last error %v, want BadPage", last)
+				if got := offsets(t, walk); !slices.Equal(got, tt.wantOffsets) {
+					t.Errorf("got offsets %v, want %v", got, tt.wantOffsets)
 				}
 			})
 		})
 	}
 }
 
-// TestWalk_AcceptShortEnd: the API announces one record more than it has.
+// TestWalk_AcceptShortEnd checks that AcceptShortEnd decides how a walk ends if the API announces one record more than it
+// has.
 func TestWalk_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
-	for _, accept := range []bool{false, true} {
+	for accept, want := range map[bool]domain.Kind{false: domain.BadPage, true: noError} {
 		synctest.Test(t, func(t *testing.T) {
-			end := domaintest.LastPageOf("2", "3").WithTotal(5)
-			answers := append([]domaintest.Answer{domaintest.PageOf("2", "0", "1").WithTotal(5)}, slices.Repeat([]domaintest.Answer{end}, 50)...)
-			var pages int
-			var last error
-			for _, err := range newWalk(t, domaintest.NewScriptedSource(answers...), accept) {
-				pages, last = pages+1, err
-			}
-			if pages != 2 || accept && last != nil || !accept && domain.KindOf(last) != domain.BadPage {
-				t.Errorf("accept %v: got %d pages and last error %v", accept, pages, last)
+			firstPage := domaintest.PageOf("2", "0", "1").WithTotal(5)
+			lastPages := repeated(domaintest.LastPageOf("2", "3").WithTotal(5))
+			source := domaintest.NewScriptedSource(append([]domaintest.Answer{firstPage}, lastPages...)...)
+			pages, err := lastError(newWalk(t, source, ingest.WalkOptions{AcceptShortEnd: accept}))
+			checkKind(t, err, want)
+			if pages != 2 {
+				t.Errorf("AcceptShortEnd %v: got %d pages, want 2", accept, pages)
 			}
 		})
 	}
