@@ -15,10 +15,11 @@ import (
 
 var stream = domain.StreamID{Source: "test"} //nolint:gochecknoglobals // a constant that Go cannot have
 
-// newDecoder accepts one form of record more than the decoder that parked it: "no. 17".
-var newDecoder = domaintest.LineDecoder{Accepts: "no."} //nolint:gochecknoglobals // the same
+// newDecoder decodes payloads such as "no.17", which the decoder of the run has rejected. It still rejects payloads such
+// as "x".
+var newDecoder = domaintest.LineDecoder{Accepts: "no."} //nolint:gochecknoglobals // a constant that Go cannot have
 
-// A fixture is a replay with its fake database and observer.
+// A fixture has all that a replay needs, with a database in memory.
 type fixture struct {
 	db    *domaintest.MemDatabase
 	store *flakyStore
@@ -26,24 +27,30 @@ type fixture struct {
 	seen  observerLog
 }
 
-// newFixture returns a database with dead letters of these payloads, with ids from 1. A replay takes three at once.
+const (
+	batchSize = 3 // the number of dead letters that the store returns for one batch
+	maxTries  = 5 // the number of attempts for one batch
+)
+
+// newFixture returns a fixture whose database has one dead letter for each of the payloads, with ids from 1.
 func newFixture(t *testing.T, payloads ...string) *fixture {
 	t.Helper()
 	f := &fixture{db: domaintest.NewMemDatabase()}
-	f.store = &flakyStore{Store: f.db.Replays(3)}
+	f.store = &flakyStore{Store: f.db.Replays(batchSize)}
 	f.opts = replay.Options{
 		Stream: stream, Letters: domain.DeadLetterSelection{All: true},
-		Retry: retry.Policy{Tries: 5, Jitter: func() float64 { return 1 }},
+		Retry: retry.Policy{Tries: maxTries, Jitter: func() float64 { return 1 }},
 	}
 	f.park(t, payloads...)
 	return f
 }
 
+// park adds dead letters with these payloads to the database, as a run with an older decoder does.
 func (f *fixture) park(t *testing.T, payloads ...string) {
 	t.Helper()
-	runner := f.db.Store()
-	defer runner.Close()
-	at, err := runner.Claim(t.Context(), stream, "https://api.example")
+	store := f.db.Store()
+	defer store.Close()
+	checkpoint, err := store.Claim(t.Context(), stream, "https://api.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,12 +58,13 @@ func (f *fixture) park(t *testing.T, payloads ...string) {
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	read, err := domain.FetchedPage{From: at.Position, To: at.After(page), Page: page}.Decode(t.Context(), domaintest.LineDecoder{})
+	fetched := domain.FetchedPage{From: checkpoint.Position, To: checkpoint.After(page), Page: page}
+	decoded, err := fetched.Decode(t.Context(), domaintest.LineDecoder{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	read.MaxParked = read.Received
-	if _, err := runner.Commit(t.Context(), domain.Batch{At: at, Pages: []domain.DecodedPage{read}}); err != nil {
+	decoded.MaxParked = decoded.Received
+	if _, err := store.Commit(t.Context(), domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{decoded}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -65,7 +73,7 @@ func (f *fixture) run(ctx context.Context) (replay.Report, error) {
 	return replay.New(f.store, newDecoder, &f.seen, f.opts).Run(ctx)
 }
 
-// describeLetters returns payload, number of replays and resolution of each dead letter.
+// describeLetters describes each dead letter by its payload, its number of replays and its resolution, if it has one.
 func (f *fixture) describeLetters() string {
 	var words []string
 	for _, l := range f.db.Letters() {
@@ -82,63 +90,64 @@ func (f *fixture) describeLetters() string {
 type observerLog struct {
 	surveys []domain.SelectionCount
 	waits   []retry.Wait
-	batches []int64 // how many dead letters were replayed after each
+	batches []int64 // the number of dead letters replayed so far, after each batch
 }
 
 func (l *observerLog) Surveyed(s domain.SelectionCount) { l.surveys = append(l.surveys, s) }
 func (l *observerLog) Waiting(w retry.Wait)             { l.waits = append(l.waits, w) }
 func (l *observerLog) Replayed(r replay.Report)         { l.batches = append(l.batches, r.Received) }
 
-// A flakyStore fails chosen calls as networks and databases do.
+// A flakyStore replaces the first calls of its methods. Later calls go to the store inside.
 type flakyStore struct {
 	replay.Store
 
-	replays  []attempt // of the first calls of Replay
-	opens    []error
-	attempts int
+	replays         []replayFunc // replace the first calls of Replay, one each
+	openErrs        []error      // the errors of the first calls of Open
+	replayCallCount int
 }
 
 func (s *flakyStore) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error) {
-	s.attempts++
-	call := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
+	s.replayCallCount++
+	replay := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
 	if len(s.replays) == 0 {
-		return call()
+		return replay()
 	}
 	first := s.replays[0]
 	s.replays = s.replays[1:]
-	return first(call)
+	return first(replay)
 }
 
 func (s *flakyStore) Open(
-	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
+	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {
-	if len(s.opens) > 0 {
-		err := s.opens[0]
-		s.opens = s.opens[1:]
+	if len(s.openErrs) > 0 {
+		err := s.openErrs[0]
+		s.openErrs = s.openErrs[1:]
 		return nil, err
 	}
-	return s.Store.Open(ctx, stream, chosen, after, last)
+	return s.Store.Open(ctx, stream, selection, after, last)
 }
 
 func scriptedError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "replay", Err: errors.New("scripted " + kind.String())}
 }
 
-// An attempt replaces a call of Replay. It may call replay to let it happen.
-type attempt = func(func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
+// A replayFunc replaces one call of Replay. It may call replay, which is Replay of the store inside with the same batch.
+type replayFunc = func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
 
-// loseAnswer loses the answer to a COMMIT that happened; loseCommit loses the COMMIT itself.
-func loseAnswer(call func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-	if _, err := call(); err != nil {
+// loseAnswer stores the batch, but loses the answer.
+func loseAnswer(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	if _, err := replay(); err != nil {
 		return domain.ReplayResult{}, err
 	}
 	return domain.ReplayResult{}, scriptedError(domain.Uncertain)
 }
 
+// loseCommit does not store the batch, and returns the same error as loseAnswer.
 func loseCommit(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 	return domain.ReplayResult{}, scriptedError(domain.Uncertain)
 }
 
-func failOnce(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+func failTransiently(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 	return domain.ReplayResult{}, scriptedError(domain.Transient)
 }

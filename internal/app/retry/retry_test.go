@@ -11,94 +11,110 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func of(kind domain.Kind) error { return &domain.Error{Kind: kind, Op: "op", Err: errors.New("cause")} }
+func newError(kind domain.Kind) error {
+	return &domain.Error{Kind: kind, Op: "op", Err: errors.New("cause")}
+}
 
-func fullJitter() float64 { return 1 }
+// maxJitter makes each wait after a failure as long as it can be.
+func maxJitter() float64 { return 1 }
 
-func policy() retry.Policy {
-	return retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: fullJitter}
+func newPolicy() retry.Policy {
+	return retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: maxJitter}
 }
 
 func TestNext_KindsToRetry(t *testing.T) {
 	t.Parallel()
-	retried := map[domain.Kind]bool{
+	isRetried := map[domain.Kind]bool{
 		domain.RateLimited: true, domain.Transient: true, domain.BadPage: true, domain.Uncertain: true,
 	}
 	for kind := domain.Unknown; kind <= domain.Stopped; kind++ {
-		_, err := policy().Budget().Next(of(kind))
-		if got := err == nil; got != retried[kind] {
-			t.Errorf("%s: got retry %v, want %v", kind, got, retried[kind])
+		_, err := newPolicy().Budget().Next(newError(kind))
+		if got := err == nil; got != isRetried[kind] {
+			t.Errorf("%s: got retry %v, want %v", kind, got, isRetried[kind])
 		}
 		if err != nil && domain.KindOf(err) != kind {
-			t.Errorf("got kind %[2]s for %[1]s, want the same", kind, domain.KindOf(err))
+			t.Errorf("%s: got final error of kind %s, want the same kind", kind, domain.KindOf(err))
 		}
 	}
 }
 
 func TestNext_BackoffAfterFailures(t *testing.T) {
 	t.Parallel()
-	budget := retry.Policy{Tries: 9, MaxWait: time.Hour, Jitter: fullJitter}.Budget()
-	for failures, ms := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
-		want := time.Duration(ms) * time.Millisecond
-		wait, err := budget.Next(of(domain.Transient))
+	const tries = 9
+	budget := retry.Policy{Tries: tries, MaxWait: time.Hour, Jitter: maxJitter}.Budget()
+	for i, milliseconds := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+		failures := i + 1
+		want := time.Duration(milliseconds) * time.Millisecond
+		wait, err := budget.Next(newError(domain.Transient))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if wait.For != want {
-			t.Errorf("got backoff %s, want %s", wait.For, want)
+			t.Errorf("after %d failures: got wait %s, want %s", failures, wait.For, want)
 		}
-		if cut := wait.Limit(time.Millisecond); cut.Try != failures+2 || cut.Tries != 9 {
-			t.Errorf("got attempt %d of %d after failure %d, want attempt %d of 9", cut.Try, cut.Tries, failures+1, failures+2)
+		limited := wait.Limit(time.Millisecond)
+		if limited.For != time.Millisecond || limited.Try != failures+1 || limited.Tries != tries {
+			t.Errorf("after %d failures: got limited wait %+v, want 1ms before attempt %d of %d", failures, limited, failures+1, tries)
 		}
 	}
-	if _, err := budget.Next(of(domain.BadPage)); domain.KindOf(err) != domain.BadPage {
-		t.Errorf("got %v after the ninth failure, want BadPage", err)
+	if _, err := budget.Next(newError(domain.BadPage)); domain.KindOf(err) != domain.BadPage {
+		t.Errorf("after %d failures: got %v, want the final BadPage", tries, err)
 	}
 }
 
-// TestNext_TransientTries: transient failures are counted separately, so that they do not use up the attempts for others.
+// countFailures returns the number of failures of a kind after which the budget returns a final error.
+func countFailures(budget *retry.Budget, kind domain.Kind) int {
+	for failures := 1; ; failures++ {
+		if _, err := budget.Next(newError(kind)); err != nil {
+			return failures
+		}
+	}
+}
+
+// TestNext_TransientTries checks that TransientTries is used only if it is greater than Tries, and only for Transient.
 func TestNext_TransientTries(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		transientTries, transient, others int // failures after which the error is final
-	}{{0, 3, 3}, {2, 3, 3}, {25, 25, 3}} {
-		count := func(budget *retry.Budget, kind domain.Kind) (failures int) {
-			for failures = 1; ; failures++ {
-				if _, err := budget.Next(of(kind)); err != nil {
-					return failures
-				}
-			}
+	const tries = 3
+	for _, tt := range []struct{ transientTries, want int }{
+		{transientTries: 0, want: tries},
+		{transientTries: tries - 1, want: tries},
+		{transientTries: 25, want: 25},
+	} {
+		policy := retry.Policy{Tries: tries, TransientTries: tt.transientTries, Jitter: maxJitter}
+		if got := countFailures(policy.Budget(), domain.Transient); got != tt.want {
+			t.Errorf("TransientTries %d: Transient is final after %d failures, want %d", tt.transientTries, got, tt.want)
 		}
-		policy := retry.Policy{Tries: 3, TransientTries: tt.transientTries, Jitter: fullJitter}
-		if n := count(policy.Budget(), domain.Transient); n != tt.transient {
-			t.Errorf("%+v: Transient is final after %d failures", tt, n)
+		if got := countFailures(policy.Budget(), domain.BadPage); got != tries {
+			t.Errorf("TransientTries %d: BadPage is final after %d failures, want %d", tt.transientTries, got, tries)
 		}
-		if n := count(policy.Budget(), domain.BadPage); n != tt.others {
-			t.Errorf("%+v: BadPage is final after %d failures", tt, n)
+	}
+}
+
+// TestNext_TransientTriesSeparate checks that transient failures do not reduce the number of attempts after other failures.
+func TestNext_TransientTriesSeparate(t *testing.T) {
+	t.Parallel()
+	const tries, transientTries = 3, 25
+	budget := retry.Policy{Tries: tries, TransientTries: transientTries, Jitter: maxJitter}.Budget()
+	for range transientTries - 1 {
+		if _, err := budget.Next(newError(domain.Transient)); err != nil {
+			t.Fatal(err)
 		}
-		if tt.transientTries > policy.Tries {
-			budget := policy.Budget()
-			for range tt.transientTries - 1 {
-				if _, err := budget.Next(of(domain.Transient)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if n := count(budget, domain.BadPage); n != tt.others {
-				t.Errorf("%+v: after Transient, BadPage is final after %d failures", tt, n)
-			}
-		}
+	}
+	if got := countFailures(budget, domain.BadPage); got != tries {
+		t.Errorf("after transient failures: BadPage is final after %d failures, want %d", got, tries)
 	}
 }
 
 func TestNext_Jitter(t *testing.T) {
 	t.Parallel()
+	const minBackoff = 500 * time.Millisecond // as in the package
 	for _, jitter := range []float64{0, 0.25, 0.999} {
 		budget := retry.Policy{Tries: 2, Jitter: func() float64 { return jitter }}.Budget()
-		wait, err := budget.Next(of(domain.Transient))
+		wait, err := budget.Next(newError(domain.Transient))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := time.Duration(jitter * float64(500*time.Millisecond)); wait.For != want {
+		if want := time.Duration(jitter * float64(minBackoff)); wait.For != want {
 			t.Errorf("jitter %v: got wait %s, want %s", jitter, wait.For, want)
 		}
 	}
@@ -107,52 +123,54 @@ func TestNext_Jitter(t *testing.T) {
 func TestNext_RateLimited(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name    string
-		in      time.Duration // Until, from now; negative: in the past
-		noUntil bool
-		unsent  bool
-		refused int // times before
-		want    time.Duration
+		name     string
+		delay    time.Duration // the time from now to Error.Until
+		noUntil  bool          // Error.Until is zero
+		unsent   bool
+		refusals int // the number of the refusal whose wait is checked; 0 means the first
+		want     time.Duration
 	}{
-		{name: "as long as the API demands", in: 41 * time.Second, want: 41 * time.Second},
-		{name: "Retry-After: 0 waits a second", in: 0, want: time.Second},
-		{name: "a time in the past waits a second", in: -time.Hour, want: time.Second},
-		{name: "an unsent request waits only its time", in: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
-		{name: "an unsent request whose time has passed", in: -time.Second, unsent: true, want: 0},
-		{name: "no time", noUntil: true, want: time.Second},
-		{name: "no time, four times", noUntil: true, refused: 3, want: 8 * time.Second},
-		{name: "no time, 21 times", noUntil: true, refused: 20, want: time.Minute},
+		{name: "as long as the API demands", delay: 41 * time.Second, want: 41 * time.Second},
+		{name: "Retry-After: 0 waits a second", delay: 0, want: time.Second},
+		{name: "a time in the past waits a second", delay: -time.Hour, want: time.Second},
+		{name: "an unsent request waits until its time", delay: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
+		{name: "an unsent request whose time has passed", delay: -time.Second, unsent: true, want: 0},
+		{name: "first refusal without a time", noUntil: true, want: time.Second},
+		{name: "fourth refusal without a time", noUntil: true, refusals: 4, want: 8 * time.Second},
+		{name: "21st refusal without a time", noUntil: true, refusals: 21, want: time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				refusal := &domain.Error{Kind: domain.RateLimited, Op: "fetch", Err: errors.New("429"), Unsent: tt.unsent}
 				if !tt.noUntil {
-					refusal.Until = time.Now().Add(tt.in)
+					refusal.Until = time.Now().Add(tt.delay)
 				}
-				budget := policy().Budget()
+				budget := newPolicy().Budget()
 				var wait retry.Wait
-				for range tt.refused + 1 {
+				for range max(tt.refusals, 1) {
 					var err error
 					if wait, err = budget.Next(refusal); err != nil {
 						t.Fatal(err)
 					}
 				}
 				if wait.Try != 0 || wait.Tries != 0 {
-					t.Errorf("got attempt %d of %d, want a refusal to cost none", wait.Try, wait.Tries)
+					t.Errorf("got attempt %d of %d, want 0 of 0, because a refusal costs no attempt", wait.Try, wait.Tries)
 				}
-				if wait.For != tt.want || !wait.Until.Equal(time.Now().Add(tt.want)) {
-					t.Errorf("got wait %s until %s, want %s", wait.For, wait.Until, tt.want)
+				if until := time.Now().Add(tt.want); wait.For != tt.want || !wait.Until.Equal(until) {
+					t.Errorf("got wait of %s until %s, want %s until %s", wait.For, wait.Until, tt.want, until)
 				}
 			})
 		})
 	}
 }
 
+// TestNext_MaxWait checks that MaxWait limits all waits for the rate limit together: here two waits of 40 s are allowed,
+// and the third is not.
 func TestNext_MaxWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		budget := retry.Policy{Tries: 1, MaxWait: 100 * time.Second, Jitter: fullJitter}.Budget()
+		budget := retry.Policy{Tries: 1, MaxWait: 100 * time.Second, Jitter: maxJitter}.Budget()
 		refusal := &domain.Error{Kind: domain.RateLimited, Op: "fetch", Err: errors.New("429"), Until: time.Now().Add(40 * time.Second)}
 		for range 2 {
 			if _, err := budget.Next(refusal); err != nil {
@@ -161,7 +179,7 @@ func TestNext_MaxWait(t *testing.T) {
 		}
 		_, err := budget.Next(refusal)
 		if domain.KindOf(err) != domain.RateLimited || domain.RemedyOf(err) != domain.WaitLonger {
-			t.Errorf("got %v beyond MaxWait, want RateLimited with a remedy", err)
+			t.Errorf("third wait: got error %v, want RateLimited with the remedy WaitLonger", err)
 		}
 	})
 }
@@ -171,9 +189,11 @@ func TestDo_RetriesUntilSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits []time.Duration
 		tries := 0
-		err := policy().Do(t.Context(), func(w retry.Wait) { waits = append(waits, w.For) }, func(context.Context) error {
-			if tries++; tries < 3 {
-				return of(domain.Transient)
+		notify := func(w retry.Wait) { waits = append(waits, w.For) }
+		err := newPolicy().Do(t.Context(), notify, func(context.Context) error {
+			tries++
+			if tries < 3 {
+				return newError(domain.Transient)
 			}
 			return nil
 		})
@@ -190,7 +210,7 @@ func TestDo_Cancelled(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		cause := &domain.Error{Kind: domain.RateLimited, Op: "fetch", Err: errors.New("429"), Until: began.Add(30 * time.Minute)}
-		err := policy().Do(ctx, func(retry.Wait) {}, func(context.Context) error { return cause })
+		err := newPolicy().Do(ctx, func(retry.Wait) {}, func(context.Context) error { return cause })
 		if domain.KindOf(err) != domain.Stopped || !errors.Is(err, cause) {
 			t.Errorf("got %v, want Stopped with the cause of the wait", err)
 		}
