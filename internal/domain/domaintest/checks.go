@@ -1,5 +1,5 @@
-// Package domaintest contains the contracts of the domain's ports, as checks that every implementation must pass, and fakes
-// of the ports, which pass them, too.
+// Package domaintest holds the contracts of the domain's ports and fakes of these ports. A contract is a list of checks that
+// every implementation must pass. The fakes pass them too.
 package domaintest
 
 import (
@@ -14,14 +14,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Check is one rule of a port's contract. It runs against a new implementation. It returns an error instead of failing a
-// test, so that a test can show that a broken implementation does not pass.
+// A Check is one rule of a port's contract. Run tests a new implementation, and returns an error if it breaks the rule. Run
+// does not fail a test itself, so that a test can require an error for a broken implementation.
 type Check[T any] struct {
 	Name string
-	Run  func(ctx context.Context, under T) error
+	Run  func(ctx context.Context, tested T) error
 }
 
-// RunChecks runs each check as a subtest, on a new implementation.
+// RunChecks runs each check as a subtest. Each subtest calls newT for a new implementation.
 func RunChecks[T any](t *testing.T, checks []Check[T], newT func(*testing.T) T) {
 	t.Helper()
 	for _, check := range checks {
@@ -33,11 +33,17 @@ func RunChecks[T any](t *testing.T, checks []Check[T], newT func(*testing.T) T) 
 	}
 }
 
+// sourceURL is the URL that the checks' stream is read from.
 const sourceURL = "https://api.example/v1"
 
+// streamID returns the id of the stream that the checks claim.
 func streamID() domain.StreamID { return domain.StreamID{Source: "checks"} }
 
-// event returns the n-th event of a series. Its values differ from each other, and from those of every other event.
+// otherStreamID returns the id of another stream in the same database.
+func otherStreamID() domain.StreamID { return domain.StreamID{Source: "checks", Partition: "2"} }
+
+// event returns the n-th event of a series. All its values differ from each other and from the values of every other event of
+// the series. In the comments of the checks, "event 3" is event(3).
 func event(n byte) domain.Event {
 	return domain.Event{
 		ID: domain.UUID{15: n}, SessionID: domain.UUID{0: 1, 15: n}, UserID: domain.UUID{0: 2, 15: n},
@@ -48,30 +54,40 @@ func event(n byte) domain.Event {
 	}
 }
 
-// page returns a page with these events of the series. It ends at a position that no other page ends at.
-func page(at domain.Position, numbers ...byte) domain.DecodedPage {
-	p := domain.DecodedPage{From: at, To: at, Received: len(numbers), MaxParked: 99}
+// maxParked is more rejects than a page of the checks has, unless a check sets DecodedPage.MaxParked itself.
+const maxParked = 99
+
+// page returns a page that begins at from and has these events of the series. Its cursor after the page is made from the
+// offset and the pass.
+func page(from domain.Position, numbers ...byte) domain.DecodedPage {
+	p := domain.DecodedPage{From: from, To: from, Received: len(numbers), MaxParked: maxParked}
 	for _, n := range numbers {
 		p.Events = append(p.Events, newDecodedEvent(len(p.Events), event(n)))
 	}
 	p.To.Offset += int64(len(numbers))
 	p.To.MaxOffset = max(p.To.MaxOffset, p.To.Offset)
-	p.To.Cursor = domain.Cursor(fmt.Sprintf("after %d of pass %d", p.To.Offset, at.Pass))
+	p.To.Cursor = domain.Cursor(fmt.Sprintf("after %d of pass %d", p.To.Offset, from.Pass))
 	p.Receipt = domain.Receipt{
-		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(), TraceID: fmt.Sprintf("%032x", p.To.Offset),
+		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(),
+		TraceID: fmt.Sprintf("%032x", p.To.Offset), // a trace id has 32 hex digits
 	}
 	return p
 }
 
-// newDecodedEvent returns an event with a record that it could have been decoded from.
+// newDecodedEvent returns the event together with a record. index is the record's index in its page, and the payload names
+// the index and the event.
 func newDecodedEvent(index int, e domain.Event) domain.DecodedEvent {
-	return domain.DecodedEvent{Event: e, Record: domain.Record{Index: index, Payload: fmt.Appendf(nil, "record %d: %s", index, e.Name)}}
+	payload := fmt.Appendf(nil, "record %d: %s", index, e.Name)
+	return domain.DecodedEvent{Event: e, Record: domain.Record{Index: index, Payload: payload}}
 }
 
-func batch(at domain.Checkpoint, pages ...domain.DecodedPage) domain.Batch {
-	return domain.Batch{At: at, Pages: pages}
+// batch returns a batch that moves the checkpoint over the pages.
+func batch(checkpoint domain.Checkpoint, pages ...domain.DecodedPage) domain.Batch {
+	return domain.Batch{At: checkpoint, Pages: pages}
 }
 
+// compareEvents returns an error if the events differ. Equal times in different zones, and JSON with equal values in different
+// formats, are no difference.
 func compareEvents(got, want domain.Event) error {
 	if !got.OccurredAt.Equal(want.OccurredAt) {
 		return fmt.Errorf("got time %s, want %s", got.OccurredAt, want.OccurredAt)
@@ -86,7 +102,8 @@ func compareEvents(got, want domain.Event) error {
 	return nil
 }
 
-// isSameJSON compares values, not bytes: a database may format JSON in its own way.
+// isSameJSON reports whether a and b are both nil, or are JSON with the same value. It does not compare bytes, because a
+// database may format JSON in its own way.
 func isSameJSON(a, b []byte) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -96,7 +113,7 @@ func isSameJSON(a, b []byte) bool {
 	return errA == nil && errB == nil && reflect.DeepEqual(va, vb)
 }
 
-// unmarshalExact decodes JSON and keeps numbers as they are written.
+// unmarshalExact decodes JSON. Its numbers are strings with the original digits, so 1.5 and 1.50 differ.
 func unmarshalExact(text []byte) (value any, err error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -104,6 +121,7 @@ func unmarshalExact(text []byte) (value any, err error) {
 	return value, err
 }
 
+// wantKind returns an error unless err has the kind want.
 func wantKind(err error, want domain.Kind) error {
 	if err == nil {
 		return fmt.Errorf("got no error, want kind %s", want)

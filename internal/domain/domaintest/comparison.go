@@ -2,7 +2,6 @@ package domaintest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +17,9 @@ type Comparison interface {
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
+// firstPosition returns the position at which a new stream begins.
+func firstPosition() domain.Position { return domain.Position{Pass: 1} }
+
 // ComparisonChecks returns the checks of the contract of verify.Comparison.
 func ComparisonChecks() []Check[VerifyUnderTest] {
 	return []Check[VerifyUnderTest]{
@@ -25,47 +27,62 @@ func ComparisonChecks() []Check[VerifyUnderTest] {
 		{"a record that is neither stored nor parked is missing", checkCompareMissing},
 		{"an event with other values is a difference", checkCompareOtherValues},
 		{"parked records are counted", checkCompareParked},
-		{"records that are counted in another dead letter are not kept", checkCompareNotKept},
-		{"stored events are unreturned until a page returns them", checkUnreturned},
-		{"a reject returns the event of its id", checkUnreturnedReject},
-		{"begin forgets what was returned", checkBegin},
-		{"a comparison that failed may be repeated", checkCompareStopped},
+		{"records that another dead letter counts are not kept", checkCompareNotKept},
+		{"a stored event is unreturned until a page returns it", checkUnreturned},
+		{"an event is returned if a reject with its id is compared", checkUnreturnedReject},
+		{"Begin forgets which events were returned", checkBegin},
+		{"a comparison that was stopped can be repeated", checkCompareStopped},
 		{"events of other streams are not unreturned", checkUnreturnedOtherStream},
-		{"a page has the time of its commit", checkPageCommittedAt},
+		{"PageCommittedAt returns the time of the commit of a stored page", checkPageCommittedAt},
 	}
 }
 
-// wantComparison compares a page and checks the result: the numbers of parked and not kept records, and the events of the
-// missing records and of the other differences.
-func wantComparison(
-	ctx context.Context, under VerifyUnderTest, p domain.DecodedPage, parked, notKept int64, missing, different []domain.EventID,
-) error {
-	got, err := under.Comparison.Compare(ctx, streamID(), p)
+// An expectedComparison is the expected result of comparing a page.
+type expectedComparison struct {
+	parked, notKept int64  // numbers of records
+	missing         []byte // the events of the missing records
+	different       []byte // the events of the other differences
+}
+
+// wantComparison compares the page with the database, and returns an error unless the result is as expected.
+func wantComparison(ctx context.Context, db VerifyUnderTest, p domain.DecodedPage, want expectedComparison) error {
+	got, err := db.Comparison.Compare(ctx, streamID(), p)
 	if err != nil {
 		return err
 	}
-	ids := func(differences []domain.Difference) (ids []domain.EventID, err error) {
-		for _, d := range differences {
-			if ids = append(ids, d.Event); d.What == "" {
-				err = fmt.Errorf("difference %+v does not say what differs", d)
-			}
-		}
-		return ids, err
+	if got.Parked != want.parked || got.NotKept != want.notKept {
+		return fmt.Errorf("got %d parked and %d not kept, want %d and %d", got.Parked, got.NotKept, want.parked, want.notKept)
 	}
-	gotMissing, missingErr := ids(got.Missing)
-	gotDifferent, differentErr := ids(got.Differences)
-	if err := errors.Join(missingErr, differentErr); err != nil {
-		return err
+	if err := wantDifferences(got.Missing, want.missing); err != nil {
+		return fmt.Errorf("missing records: %w", err)
 	}
-	if got.Parked != parked || got.NotKept != notKept || !slices.Equal(gotMissing, missing) || !slices.Equal(gotDifferent, different) {
-		return fmt.Errorf("got %+v, want %d parked, %d not kept, missing %v, different %v", got, parked, notKept, missing, different)
+	if err := wantDifferences(got.Differences, want.different); err != nil {
+		return fmt.Errorf("other differences: %w", err)
 	}
 	return nil
 }
 
-// wantUnreturned checks the unreturned events of the stream, in the order of the series.
-func wantUnreturned(ctx context.Context, under VerifyUnderTest, numbers ...byte) error {
-	finding, err := under.Comparison.Unreturned(ctx, streamID())
+// wantDifferences returns an error unless the differences are about these events of the series, in this order, and each of
+// them says what differs.
+func wantDifferences(got []domain.Difference, numbers []byte) error {
+	if len(got) != len(numbers) {
+		return fmt.Errorf("got %+v, want %d differences", got, len(numbers))
+	}
+	for i, d := range got {
+		if want := event(numbers[i]).ID; d.Event != want {
+			return fmt.Errorf("got event %s, want %s", d.Event, want)
+		}
+		if d.What == "" {
+			return fmt.Errorf("difference %+v does not say what differs", d)
+		}
+	}
+	return nil
+}
+
+// wantUnreturned returns an error unless exactly these events of the stream are unreturned: they are stored, and no page
+// with them was compared since Begin.
+func wantUnreturned(ctx context.Context, db VerifyUnderTest, numbers ...byte) error {
+	finding, err := db.Comparison.Unreturned(ctx, streamID())
 	if err != nil {
 		return err
 	}
@@ -73,194 +90,204 @@ func wantUnreturned(ctx context.Context, under VerifyUnderTest, numbers ...byte)
 	for _, d := range finding.Shown {
 		got = append(got, d.Event.String())
 		if d.PageID == 0 || d.Seq == 0 || d.Pass == 0 || d.What == "" {
-			return fmt.Errorf("difference %+v lacks its page or what is wrong", d)
+			return fmt.Errorf("difference %+v lacks its page, or does not say what differs", d)
 		}
 	}
 	for _, n := range numbers {
 		want = append(want, event(n).ID.String())
 	}
 	slices.Sort(got)
-	if finding.Check != domain.CheckUnreturned || finding.Differences != int64(len(want)) || !slices.Equal(got, want) {
-		return fmt.Errorf("got %+v, want unreturned events %v", finding, want)
+	slices.Sort(want)
+	if finding.Check != domain.CheckUnreturned {
+		return fmt.Errorf("got a finding of check %s, want %s", finding.Check, domain.CheckUnreturned)
+	}
+	if finding.Differences != int64(len(want)) || !slices.Equal(got, want) {
+		return fmt.Errorf("got %d unreturned events, of them %v; want %v", finding.Differences, got, want)
 	}
 	return nil
 }
 
-func checkCompareStored(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+func checkCompareStored(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	if err := wantComparison(ctx, under, page(domain.Position{Pass: 1}, 1, 2, 3), 0, 0, nil, nil); err != nil {
+	if err := wantComparison(ctx, db, page(firstPosition(), 1, 2, 3), expectedComparison{}); err != nil {
 		return err
 	}
-	sameValues := page(domain.Position{Pass: 1}, 1)
+	sameValues := page(firstPosition(), 1)
 	sameValues.Events[0].Properties = []byte(`{ "deep": {"list": [1.50, 9007199254740993, null, "x"]}, "n": 1 }`)
 	sameValues.Events[0].OccurredAt = event(1).OccurredAt.In(time.FixedZone("", 3600))
-	return wantComparison(ctx, under, sameValues, 0, 0, nil, nil)
+	return wantComparison(ctx, db, sameValues, expectedComparison{})
 }
 
-func checkCompareMissing(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+func checkCompareMissing(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	p := addRejects(page(domain.Position{Pass: 1}, 1, 4), reject(2, 5, "never parked"))
-	return wantComparison(ctx, under, p, 0, 0, []domain.EventID{event(5).ID, event(4).ID}, nil)
+	p := addRejects(page(firstPosition(), 1, 4), reject(5, "never parked"))
+	return wantComparison(ctx, db, p, expectedComparison{missing: []byte{5, 4}})
 }
 
-func checkCompareOtherValues(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+func checkCompareOtherValues(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	p := renameEvent(page(domain.Position{Pass: 1}, 1, 2, 3), 1)
-	return wantComparison(ctx, under, p, 0, 0, nil, []domain.EventID{event(2).ID})
+	p := renameEvent(page(firstPosition(), 1, 2, 3), 1)
+	return wantComparison(ctx, db, p, expectedComparison{different: []byte{2}})
 }
 
-// checkCompareParked returns all records of commitMixed again. The superseded dead letter counts as stored.
-func checkCompareParked(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+// checkCompareParked compares all records of commitMixed again. The record of the superseded dead letter counts as stored, since
+// its event is stored.
+func checkCompareParked(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	p := addRejects(page(domain.Position{Pass: 1}, 1, 2), reject(2, 3, "superseded later"), reject(3, 9, "stays open"))
-	if err := wantComparison(ctx, under, p, 1, 0, nil, nil); err != nil {
+	p := addRejects(page(firstPosition(), 1, 2), reject(3, "superseded later"), reject(9, "stays open"))
+	if err := wantComparison(ctx, db, p, expectedComparison{parked: 1}); err != nil {
 		return err
 	}
-	conflict := page(domain.Position{Pass: 1}, 3, 2)
-	conflict.Events = append(conflict.Events, renamedEvent(2, 1, "other"))
-	return wantComparison(ctx, under, conflict, 1, 0, nil, nil)
+	conflict := addRenamed(page(firstPosition(), 3, 2), 1, "other")
+	return wantComparison(ctx, db, conflict, expectedComparison{parked: 1})
 }
 
-func checkCompareNotKept(ctx context.Context, under VerifyUnderTest) error {
-	s, at, err := openAndClaim(ctx, under.StoreUnderTest)
+// checkCompareNotKept commits more rejects of event 1 than may be dead letters. The surplus rejects are not stored, but counted
+// in another dead letter. When the page is compared, as many records count as not kept; one record more is missing.
+func checkCompareNotKept(ctx context.Context, db VerifyUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	p := page(at.Position)
-	for i := range domain.MaxOpenDeadLetters + 2 {
-		p = addRejects(p, reject(i, 1, fmt.Sprintf("record %d", i)))
+	const notKept = 2
+	p := page(checkpoint.Position)
+	for i := range domain.MaxOpenDeadLetters + notKept {
+		p = addRejects(p, reject(1, fmt.Sprintf("record %d", i)))
 	}
-	if _, err := s.Commit(ctx, batch(at, p)); err != nil {
+	if _, err := s.Commit(ctx, batch(checkpoint, p)); err != nil {
 		return err
 	}
-	if err := wantComparison(ctx, under, p, domain.MaxOpenDeadLetters, 2, nil, nil); err != nil {
+	if err := wantComparison(ctx, db, p, expectedComparison{parked: domain.MaxOpenDeadLetters, notKept: notKept}); err != nil {
 		return err
 	}
-	more := addRejects(page(at.Position), reject(0, 1, "one more"))
-	return wantComparison(ctx, under, more, 0, 0, []domain.EventID{event(1).ID}, nil)
+	more := addRejects(page(checkpoint.Position), reject(1, "one more"))
+	return wantComparison(ctx, db, more, expectedComparison{missing: []byte{1}})
 }
 
-func checkUnreturned(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+func checkUnreturned(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	if err := wantUnreturned(ctx, under, 1, 2, 3); err != nil {
+	if err := wantUnreturned(ctx, db, 1, 2, 3); err != nil {
 		return err
 	}
-	if err := wantComparison(ctx, under, page(domain.Position{Pass: 1}, 1, 3), 0, 0, nil, nil); err != nil {
+	if err := wantComparison(ctx, db, page(firstPosition(), 1, 3), expectedComparison{}); err != nil {
 		return err
 	}
 	for range 2 {
-		if err := wantUnreturned(ctx, under, 2); err != nil {
+		if err := wantUnreturned(ctx, db, 2); err != nil {
 			return err
 		}
 	}
-	if err := wantComparison(ctx, under, page(domain.Position{Pass: 1}, 2), 0, 0, nil, nil); err != nil {
+	if err := wantComparison(ctx, db, page(firstPosition(), 2), expectedComparison{}); err != nil {
 		return err
 	}
-	return wantUnreturned(ctx, under)
+	return wantUnreturned(ctx, db)
 }
 
-// checkUnreturnedReject returns a stored event as a record that cannot be decoded any more. The record is missing, but its
-// event was returned.
-func checkUnreturnedReject(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+// checkUnreturnedReject compares a page in which the record of a stored event cannot be decoded. This record is missing in the
+// database. But its event does not count as unreturned, because the API has returned the event's id.
+func checkUnreturnedReject(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	p := addRejects(page(domain.Position{Pass: 1}, 1), reject(1, 2, "stored, but bad"))
-	if err := wantComparison(ctx, under, p, 0, 0, []domain.EventID{event(2).ID}, nil); err != nil {
+	p := addRejects(page(firstPosition(), 1), reject(2, "stored, but bad"))
+	if err := wantComparison(ctx, db, p, expectedComparison{missing: []byte{2}}); err != nil {
 		return err
 	}
-	return wantUnreturned(ctx, under, 3)
+	return wantUnreturned(ctx, db, 3)
 }
 
-func checkBegin(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+func checkBegin(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	if err := wantComparison(ctx, under, page(domain.Position{Pass: 1}, 1, 2, 3), 0, 0, nil, nil); err != nil {
+	if err := wantComparison(ctx, db, page(firstPosition(), 1, 2, 3), expectedComparison{}); err != nil {
 		return err
 	}
-	under.Comparison.Begin()
-	return wantUnreturned(ctx, under, 1, 2, 3)
+	db.Comparison.Begin()
+	return wantUnreturned(ctx, db, 1, 2, 3)
 }
 
-func checkCompareStopped(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+// checkCompareStopped checks that a comparison that was stopped has noted nothing, and that the page can be compared again.
+func checkCompareStopped(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	p := page(domain.Position{Pass: 1}, 1, 2)
-	_, err := under.Comparison.Compare(stopped, streamID(), p)
+	p := page(firstPosition(), 1, 2)
+	_, err := db.Comparison.Compare(stopped, streamID(), p)
 	if err := wantKind(err, domain.Stopped); err != nil {
 		return err
 	}
-	if err := wantUnreturned(ctx, under, 1, 2, 3); err != nil {
+	if err := wantUnreturned(ctx, db, 1, 2, 3); err != nil {
 		return err
 	}
-	if err := wantComparison(ctx, under, p, 0, 0, nil, nil); err != nil {
+	if err := wantComparison(ctx, db, p, expectedComparison{}); err != nil {
 		return err
 	}
-	return wantUnreturned(ctx, under, 3)
+	return wantUnreturned(ctx, db, 3)
 }
 
-func checkUnreturnedOtherStream(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+// checkUnreturnedOtherStream stores the events 6 and 7 in another stream. They must not be unreturned in the stream of the checks.
+func checkUnreturnedOtherStream(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	if err := commitOtherStream(ctx, under, 6, 7); err != nil {
+	if err := commitOtherStream(ctx, db, 6, 7); err != nil {
 		return err
 	}
-	return wantUnreturned(ctx, under, 1, 2, 3)
+	return wantUnreturned(ctx, db, 1, 2, 3)
 }
 
-// checkPageCommittedAt commits two pages after a backup, restores the backup, and commits other pages.
-func checkPageCommittedAt(ctx context.Context, under VerifyUnderTest) error {
-	s, at, err := openAndClaim(ctx, under.StoreUnderTest)
+// checkPageCommittedAt commits a page with seq 1, restores an empty backup, and commits another page with seq 1. The time of this
+// page must differ from the time of the lost page.
+func checkPageCommittedAt(ctx context.Context, db VerifyUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	restore, err := under.Backup(ctx)
+	restore, err := db.Backup(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(at, page(at.Position, 1))); err != nil {
+	if _, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
 		return err
 	}
-	first, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	first, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
 	if err != nil || first.IsZero() {
-		return fmt.Errorf("got %v for a page that is stored; %w", first, err)
+		return fmt.Errorf("first page: got time %v, want a time that is not zero; error %w", first, err)
 	}
-	again, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	again, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
 	if err != nil || !again.Equal(first) {
-		return fmt.Errorf("got %v, want %v again; %w", again, first, err)
+		return fmt.Errorf("first page, second call: got time %v, want %v again; error %w", again, first, err)
 	}
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	gone, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
-	if err != nil || !gone.IsZero() {
-		return fmt.Errorf("got %v for a page that is gone, want zero; %w", gone, err)
+	lost, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	if err != nil || !lost.IsZero() {
+		return fmt.Errorf("lost page: got time %v, want the zero time; error %w", lost, err)
 	}
-	s, at, err = openAndClaim(ctx, under.StoreUnderTest)
+	s, checkpoint, err = openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(at, page(at.Position, 1))); err != nil {
+	if _, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
 		return err
 	}
-	other, err := under.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	other, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
 	if err != nil || other.Equal(first) {
-		return fmt.Errorf("got the time of the page that is gone, want another; %w", err)
+		return fmt.Errorf("second page: got time %v, want another time than of the lost page; error %w", other, err)
 	}
 	return nil
 }

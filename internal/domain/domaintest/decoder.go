@@ -18,12 +18,13 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A DecoderUnderTest is a decoder with records for it: good ones, good ones with unexpected fields, and ones that it must
-// reject. There is at least one of each. Same has records in two or more forms with the same content.
+// A DecoderUnderTest is a decoder with payloads for it. Each list has at least one payload.
 type DecoderUnderTest struct {
-	Decoder               domain.Decoder
-	Good, Drifted, Faulty []string
-	Same                  [][]string
+	Decoder domain.Decoder
+	Good    []string   // the decoder accepts them without drift
+	Drifted []string   // the decoder accepts them, but they have unexpected fields
+	Faulty  []string   // the decoder rejects them; their contents all differ
+	Same    [][]string // each inner list has two or more forms of the same content
 }
 
 // DecoderChecks returns the checks of the contract of [domain.Decoder].
@@ -37,73 +38,76 @@ func DecoderChecks() []Check[DecoderUnderTest] {
 		{"unexpected fields are drift and are stored in Extra", checkDrift},
 		{"a faulty record gives a rejection and no event", checkFaultyRecords},
 		{"any bytes give an event or a rejection", checkAnyBytes},
-		{"all forms of a record have the same hash, and different records have different ones", checkHash},
+		{"equal contents have equal hashes and different contents have different hashes", checkHash},
 	}
 }
 
+// all returns all payloads.
 func (u DecoderUnderTest) all() []string {
-	return slices.Concat(append([][]string{u.Good, u.Drifted, u.Faulty}, u.Same...)...)
+	return slices.Concat(u.Good, u.Drifted, u.Faulty, slices.Concat(u.Same...))
 }
 
-// A decoded is one result of a decoder.
-type decoded struct {
+// A decodedRecord is what a decoder returns for one record.
+type decodedRecord struct {
 	event domain.Event
 	drift []domain.Drift
 	err   error
 	hash  domain.RecordHash
 }
 
-func (d decoded) equal(other decoded) bool {
+// equal reports whether d and other are equal. It compares errors by their Go syntax.
+func (d decodedRecord) equal(other decodedRecord) bool {
 	return d.hash == other.hash && reflect.DeepEqual(d.event, other.event) && reflect.DeepEqual(d.drift, other.drift) &&
 		fmt.Sprintf("%#v", d.err) == fmt.Sprintf("%#v", other.err)
 }
 
-func (u DecoderUnderTest) decode(payload []byte) decoded {
+// decode calls Decode and Hash with a record that has this payload.
+func (u DecoderUnderTest) decode(payload []byte) decodedRecord {
 	event, drift, err := u.Decoder.Decode(domain.Record{Payload: payload})
-	return decoded{event, drift, err, u.Decoder.Hash(domain.Record{Payload: payload})}
+	return decodedRecord{event, drift, err, u.Decoder.Hash(domain.Record{Payload: payload})}
 }
 
-func checkGoodRecords(_ context.Context, under DecoderUnderTest) error {
-	for _, payload := range under.Good {
-		got := under.decode([]byte(payload))
+func checkGoodRecords(_ context.Context, tested DecoderUnderTest) error {
+	for _, payload := range tested.Good {
+		got := tested.decode([]byte(payload))
 		if got.err != nil || got.drift != nil || got.event.Extra != nil {
-			return fmt.Errorf("%s: got drift %v, extra %q, error %w", payload, got.drift, got.event.Extra, got.err)
+			return fmt.Errorf("%s: got drift %v, extra %q, error %w; want none of them", payload, got.drift, got.event.Extra, got.err)
 		}
-		at := got.event.OccurredAt
-		if at.IsZero() || at.Location() != time.UTC || !at.Equal(at.Truncate(time.Microsecond)) {
-			return fmt.Errorf("%s: got time %v, want UTC in microseconds", payload, at)
+		occurredAt := got.event.OccurredAt
+		if occurredAt.IsZero() || occurredAt.Location() != time.UTC || !occurredAt.Equal(occurredAt.Truncate(time.Microsecond)) {
+			return fmt.Errorf("%s: got time %v, want UTC in microseconds", payload, occurredAt)
 		}
 		if got.event.ID == (domain.EventID{}) || !bytes.HasPrefix(got.event.Properties, []byte("{")) {
-			return fmt.Errorf("%s: got id %s, properties %q", payload, got.event.ID, got.event.Properties)
+			return fmt.Errorf("%s: got id %s, properties %q; want an id and a JSON object", payload, got.event.ID, got.event.Properties)
 		}
 	}
 	return nil
 }
 
-func checkSameResult(_ context.Context, under DecoderUnderTest) error {
-	for _, payload := range under.all() {
-		if first, again := under.decode([]byte(payload)), under.decode([]byte(payload)); !first.equal(again) {
-			return fmt.Errorf("%s: got first %+v, then %+v", payload, first, again)
+func checkSameResult(_ context.Context, tested DecoderUnderTest) error {
+	for _, payload := range tested.all() {
+		if first, again := tested.decode([]byte(payload)), tested.decode([]byte(payload)); !first.equal(again) {
+			return fmt.Errorf("%s: got %+v from the second call, want %+v", payload, again, first)
 		}
 	}
 	return nil
 }
 
-func checkConcurrentCalls(_ context.Context, under DecoderUnderTest) error {
+func checkConcurrentCalls(_ context.Context, tested DecoderUnderTest) error {
 	const callers, rounds = 8, 50
-	payloads := under.all()
-	var want []decoded
+	payloads := tested.all()
+	var want []decodedRecord
 	for _, payload := range payloads {
-		want = append(want, under.decode([]byte(payload)))
+		want = append(want, tested.decode([]byte(payload)))
 	}
 	faults := make([]error, callers)
 	var wg sync.WaitGroup
 	for caller := range callers {
 		wg.Go(func() {
 			for i := range rounds * len(payloads) {
-				at := (i + caller) % len(payloads)
-				if got := under.decode([]byte(payloads[at])); !got.equal(want[at]) {
-					faults[caller] = fmt.Errorf("%s: got %+[3]v in concurrent calls, want %+[2]v", payloads[at], want[at], got)
+				index := (i + caller) % len(payloads) // each caller begins with another payload
+				if got := tested.decode([]byte(payloads[index])); !got.equal(want[index]) {
+					faults[caller] = fmt.Errorf("%s: got %+v in concurrent calls, want %+v", payloads[index], got, want[index])
 				}
 			}
 		})
@@ -112,76 +116,84 @@ func checkConcurrentCalls(_ context.Context, under DecoderUnderTest) error {
 	return errors.Join(faults...)
 }
 
-func checkPayloadUnchanged(_ context.Context, under DecoderUnderTest) error {
-	for _, payload := range under.all() {
-		// The payload has spare capacity: an append to a slice of it would overwrite the next record.
-		page := append([]byte(payload), "next record"...)
-		under.decode(page[:len(payload)])
-		under.Decoder.Hash(domain.Record{Payload: page[:len(payload)]})
-		if string(page) != payload+"next record" {
-			return fmt.Errorf("%s was changed to %s", payload, page)
+func checkPayloadUnchanged(_ context.Context, tested DecoderUnderTest) error {
+	for _, payload := range tested.all() {
+		const next = "next record"
+		// The next record follows the payload in memory, so that an append to the payload would overwrite it.
+		body := []byte(payload + next)
+		tested.decode(body[:len(payload)])
+		if want := payload + next; string(body) != want {
+			return fmt.Errorf("got %s after decoding, want it unchanged: %s", body, want)
 		}
 	}
 	return nil
 }
 
-func checkResultsStayValid(_ context.Context, under DecoderUnderTest) error {
-	var results []decoded
+// checkResultsStayValid decodes all records and then checks that the first results are unchanged.
+func checkResultsStayValid(_ context.Context, tested DecoderUnderTest) error {
+	var results []decodedRecord
 	var before []string
-	for _, payload := range under.all() {
-		results = append(results, under.decode([]byte(payload)))
+	for _, payload := range tested.all() {
+		results = append(results, tested.decode([]byte(payload)))
 		before = append(before, fmt.Sprintf("%+v", results[len(results)-1]))
 	}
 	for i, result := range results {
 		if after := fmt.Sprintf("%+v", result); after != before[i] {
-			return fmt.Errorf("result %s changed to %s", before[i], after)
+			return fmt.Errorf("got %s after later calls, want it unchanged: %s", after, before[i])
 		}
 	}
 	return nil
 }
 
-func checkDrift(_ context.Context, under DecoderUnderTest) error {
-	for _, payload := range under.Drifted {
-		got := under.decode([]byte(payload))
+// maxPathBytes is the greatest length of a drift's path. The path is part of a key in the drift register, so it must be short.
+const maxPathBytes = 400
+
+func checkDrift(_ context.Context, tested DecoderUnderTest) error {
+	for _, payload := range tested.Drifted {
+		got := tested.decode([]byte(payload))
 		if got.err != nil || len(got.drift) == 0 || !bytes.HasPrefix(got.event.Extra, []byte("{")) {
-			return fmt.Errorf("%s: got drift %v, extra %q, error %w", payload, got.drift, got.event.Extra, got.err)
+			return fmt.Errorf("%s: got drift %v, extra %q, error %w; want drift and a JSON object", payload, got.drift, got.event.Extra, got.err)
 		}
 		for _, d := range got.drift {
-			if d.Path == "" || d.Kind == "" || len(d.Value) == 0 || len(d.Path) > 400 {
-				return fmt.Errorf("%s: drift %+v lacks a field, or its path is too long", payload, d)
+			if d.Path == "" || d.Kind == "" || len(d.Value) == 0 {
+				return fmt.Errorf("%s: drift %+v lacks its path, its kind or its value", payload, d)
+			}
+			if len(d.Path) > maxPathBytes {
+				return fmt.Errorf("%s: got a drift path of %d bytes, want at most %d", payload, len(d.Path), maxPathBytes)
 			}
 		}
 	}
 	return nil
 }
 
-func checkFaultyRecords(_ context.Context, under DecoderUnderTest) error {
-	for _, payload := range under.Faulty {
-		got := under.decode([]byte(payload))
-		if err := checkRejection(got); err != nil {
-			return fmt.Errorf("%.80q: %w", payload, err)
-		}
+func checkFaultyRecords(_ context.Context, tested DecoderUnderTest) error {
+	for _, payload := range tested.Faulty {
+		got := tested.decode([]byte(payload))
 		if got.err == nil {
-			return fmt.Errorf("%.80q: got no rejection", payload)
+			return fmt.Errorf("%.80q: got no error, want a rejection", payload)
+		}
+		if err := wantOnlyRejection(got); err != nil {
+			return fmt.Errorf("%.80q: %w", payload, err)
 		}
 	}
 	return nil
 }
 
-// checkAnyBytes cuts the records at every byte, and replaces each byte.
-func checkAnyBytes(_ context.Context, under DecoderUnderTest) error {
-	for _, payload := range append(under.all(), "", "\x00", "\xff", "null", "{}", "[]") {
+// checkAnyBytes decodes each payload cut off after every number of bytes. It also decodes each payload with each byte replaced by
+// bytes that often cause faults in JSON. Every result must be an event or a rejection.
+func checkAnyBytes(_ context.Context, tested DecoderUnderTest) error {
+	for _, payload := range append(tested.all(), "", "\x00", "\xff", "null", "{}", "[]") {
 		for i := range len(payload) + 1 {
-			if err := checkRejection(under.decode([]byte(payload[:i]))); err != nil {
-				return fmt.Errorf("%.80q cut at %d: %w", payload, i, err)
+			if err := wantOnlyRejection(tested.decode([]byte(payload[:i]))); err != nil {
+				return fmt.Errorf("%.80q cut off after %d bytes: %w", payload, i, err)
 			}
 		}
 		for i := range len(payload) {
 			for _, c := range []byte("\x00\x1f\"\\{}[]:,u0\xc3\xff") {
 				changed := []byte(payload)
 				changed[i] = c
-				if err := checkRejection(under.decode(changed)); err != nil {
-					return fmt.Errorf("%.80q with %q at %d: %w", payload, c, i, err)
+				if err := wantOnlyRejection(tested.decode(changed)); err != nil {
+					return fmt.Errorf("%.80q with byte %d replaced by %q: %w", payload, i, c, err)
 				}
 			}
 		}
@@ -189,52 +201,55 @@ func checkAnyBytes(_ context.Context, under DecoderUnderTest) error {
 	return nil
 }
 
-// checkHash: the records in Same have the same hash in every form; faulty records all have different ones.
-func checkHash(_ context.Context, under DecoderUnderTest) error {
-	records := slices.Clone(under.Same)
-	for _, payload := range under.Faulty {
+// checkHash checks that all forms of a record in Same have the same hash. Different records in Same and Faulty must have
+// different hashes.
+func checkHash(_ context.Context, tested DecoderUnderTest) error {
+	records := slices.Clone(tested.Same) // each record is a list of its forms
+	for _, payload := range tested.Faulty {
 		records = append(records, []string{payload})
 	}
-	seen := map[domain.RecordHash]int{}
-	for i, forms := range records {
-		for _, form := range forms {
-			hash := under.decode([]byte(form)).hash
-			if hash != under.decode([]byte(forms[0])).hash {
-				return fmt.Errorf("%q has another hash than %q", form, forms[0])
+	firstForms := map[domain.RecordHash]string{} // the first form of the record with this hash
+	for _, forms := range records {
+		hash := tested.decode([]byte(forms[0])).hash
+		if other, found := firstForms[hash]; found {
+			return fmt.Errorf("got the same hash for %q and %q, want different hashes", forms[0], other)
+		}
+		firstForms[hash] = forms[0]
+		for _, form := range forms[1:] {
+			if tested.decode([]byte(form)).hash != hash {
+				return fmt.Errorf("got different hashes for %q and %q, want the same hash", form, forms[0])
 			}
-			if other, known := seen[hash]; known && other != i {
-				return fmt.Errorf("%q has the hash of %q", form, records[other][0])
-			}
-			seen[hash] = i
 		}
 	}
 	return nil
 }
 
-func checkRejection(got decoded) error {
+// wantOnlyRejection returns nil if got has no error. An error must be a complete *domain.Rejection that is not wrapped, and there
+// must be no event and no drift with it.
+func wantOnlyRejection(got decodedRecord) error {
 	if got.err == nil {
 		return nil
 	}
 	var rejection *domain.Rejection
 	if !errors.As(got.err, &rejection) || reflect.TypeOf(got.err) != reflect.TypeOf(rejection) {
-		return fmt.Errorf("got error type %T, want *domain.Rejection: %w", got.err, got.err)
+		return fmt.Errorf("got error type %T, want *domain.Rejection; error %w", got.err, got.err)
 	}
 	if rejection.Reason == "" || rejection.Detail == "" {
 		return fmt.Errorf("the rejection lacks its reason or detail: %w", rejection)
 	}
 	if got.drift != nil || !reflect.DeepEqual(got.event, domain.Event{}) {
-		return fmt.Errorf("got event %+v with the rejection", got.event)
+		return fmt.Errorf("got event %+v and drift %v with the rejection, want neither", got.event, got.drift)
 	}
 	return nil
 }
 
-// A LineDecoder is a domain.Decoder for tests. A payload is a number, like "17", which becomes the event of EventID(17). A
-// word after the number, as in "17 colour", is an unexpected field of that name. Any other payload is rejected.
+// A LineDecoder is a domain.Decoder for tests. It decodes a number such as "17" to an event with the id EventID(17). In "17
+// colour" it finds an unexpected field with the name "colour". It rejects every other payload.
 type LineDecoder struct {
-	Accepts string // an optional prefix of the number
+	Accepts string // a prefix that the decoder accepts before the number; the number may also have none
 }
 
-// EventID returns the id of the n-th event.
+// EventID returns the id of the event to which a LineDecoder decodes the number n.
 func EventID(n uint64) domain.EventID {
 	var id domain.EventID
 	copy(id[:8], "pawltest")
@@ -249,7 +264,7 @@ func (LineDecoder) Hash(r domain.Record) domain.RecordHash {
 
 // Decode implements domain.Decoder.
 func (d LineDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
-	number, unexpected, drifted := strings.Cut(string(r.Payload), " ")
+	number, unexpected, hasUnexpected := strings.Cut(string(r.Payload), " ")
 	number = strings.TrimPrefix(number, d.Accepts)
 	n, err := strconv.ParseUint(number, 10, 32)
 	if err != nil {
@@ -257,12 +272,17 @@ func (d LineDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, erro
 			Reason: "not a number", Detail: strconv.QuoteToASCII(fmt.Sprintf("%.40s", number)),
 		}
 	}
+	const (
+		eventsInSession = 5
+		eventsOfUser    = 50
+	)
+	start := time.Date(2026, 1, 27, 19, 19, 13, 0, time.UTC)
 	event := domain.Event{
-		ID: EventID(n), SessionID: EventID(n / 5), UserID: EventID(n / 50), Type: "click", Name: "event_" + number,
-		Properties: []byte(`{"n":` + strconv.FormatUint(n, 10) + `}`), OccurredAt: time.UnixMilli(1_769_541_553_000 + int64(n)).UTC(),
-		DeviceType: "desktop", Browser: "Firefox",
+		ID: EventID(n), SessionID: EventID(n / eventsInSession), UserID: EventID(n / eventsOfUser),
+		Type: "click", Name: "event_" + number, Properties: []byte(`{"n":` + strconv.FormatUint(n, 10) + `}`),
+		OccurredAt: start.Add(time.Duration(n) * time.Millisecond), DeviceType: "desktop", Browser: "Firefox",
 	}
-	if !drifted {
+	if !hasUnexpected {
 		return event, nil, nil
 	}
 	event.Extra, _ = json.Marshal(map[string]bool{unexpected: true})

@@ -15,13 +15,13 @@ type Inventory interface {
 	Inspect(ctx context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error)
 }
 
-// A VerifyUnderTest is a database with stores for runners, and with what the use case verify reads of it.
+// A VerifyUnderTest gives access to an empty database, with stores for runners and with the ports of the use case verify.
 type VerifyUnderTest struct {
 	StoreUnderTest
 
 	Inventory  Inventory
 	Comparison Comparison
-	// Delete deletes an event behind the stores' backs. The database is then inconsistent.
+	// Delete deletes an event directly, without a store. The database is then inconsistent.
 	Delete func(ctx context.Context, id domain.EventID) error
 }
 
@@ -29,45 +29,47 @@ type VerifyUnderTest struct {
 func InventoryChecks() []Check[VerifyUnderTest] {
 	return []Check[VerifyUnderTest]{
 		{"a stream that was never claimed is invalid", checkInspectUnknownStream},
-		{"all checks are made in order", checkInspectOrder},
+		{"an inspection makes all checks in order", checkInspectOrder},
 		{"a stream without pages has no differences", checkInspectClaimedStream},
 		{"a stream with events and dead letters has no differences", checkInspectConsistentStream},
-		{"a short end and another stream are reported", checkInspectFlags},
+		{"an inspection reports an accepted short end and another stream", checkInspectFlags},
 		{"a difference does not end the checks", checkInspectInconsistentStream},
 		{"all checks see the database at one moment", checkInspectOneMoment},
-		{"an inspection that is stopped has the findings until then", checkInspectStopped},
+		{"a stopped inspection has the findings of the completed checks", checkInspectStopped},
 	}
 }
 
-// commitMixed commits three pages: events, rejects, a conflict, and an event that supersedes a dead letter. It returns the
-// checkpoint.
-func commitMixed(ctx context.Context, under VerifyUnderTest) (domain.EventStore, domain.Checkpoint, error) {
-	s, at, err := openAndClaim(ctx, under.StoreUnderTest)
+// commitMixed claims the stream and commits three pages in one batch. It returns the runner's store and the new checkpoint.
+//  1. The first page stores the events 1 and 2, and parks rejects of the events 3 and 9.
+//  2. The second page stores event 3, which supersedes its dead letter. It has event 2 again, and a conflict of event 1.
+//  3. The third page is empty.
+//
+// So 3 events are stored, the dead letters of event 9 and of the conflict are open, and one dead letter is resolved.
+func commitMixed(ctx context.Context, db VerifyUnderTest) (domain.EventStore, domain.Checkpoint, error) {
+	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
-		return s, at, err
+		return s, checkpoint, err
 	}
-	first := fixPosition(addRejects(page(at.Position, 1, 2), reject(2, 3, "superseded later"), reject(3, 9, "stays open")))
-	second := page(first.To, 3, 2)
-	second.Events = append(second.Events, renamedEvent(2, 1, "other"))
-	second.Received++
-	second = fixPosition(second)
+	first := fixPosition(addRejects(page(checkpoint.Position, 1, 2), reject(3, "superseded later"), reject(9, "stays open")))
+	second := fixPosition(addRenamed(page(first.To, 3, 2), 1, "other"))
 	third := page(second.To)
-	res, err := s.Commit(ctx, batch(at, first, second, third))
+	res, err := s.Commit(ctx, batch(checkpoint, first, second, third))
 	return s, res.Checkpoint, err
 }
 
-// fixPosition returns the page with the position that follows from all its records.
+// fixPosition returns the page with a corrected offset after it. The function page counts only the events in this offset, not
+// the records that were added to the page later.
 func fixPosition(p domain.DecodedPage) domain.DecodedPage {
 	p.To.Offset = p.From.Offset + int64(p.Received)
 	p.To.MaxOffset = max(p.From.MaxOffset, p.To.Offset)
 	return p
 }
 
-func inspect(ctx context.Context, under VerifyUnderTest) (domain.Inspection, error) {
-	return under.Inventory.Inspect(ctx, streamID(), func(domain.Check) {})
+func inspect(ctx context.Context, db VerifyUnderTest) (domain.Inspection, error) {
+	return db.Inventory.Inspect(ctx, streamID(), func(domain.Check) {})
 }
 
-// wantNoDifferences checks that an inspection has made all checks and found nothing.
+// wantNoDifferences returns an error unless the inspection has made all checks in order and has found no difference.
 func wantNoDifferences(inspection domain.Inspection) error {
 	var made []domain.Check
 	for _, f := range inspection.Findings {
@@ -82,51 +84,54 @@ func wantNoDifferences(inspection domain.Inspection) error {
 	return nil
 }
 
-func checkInspectUnknownStream(ctx context.Context, under VerifyUnderTest) error {
+func checkInspectUnknownStream(ctx context.Context, db VerifyUnderTest) error {
 	var began []domain.Check
-	_, err := under.Inventory.Inspect(ctx, streamID(), func(c domain.Check) { began = append(began, c) })
+	_, err := db.Inventory.Inspect(ctx, streamID(), func(c domain.Check) { began = append(began, c) })
 	if len(began) > 0 {
-		return fmt.Errorf("checks %v began, want none", began)
+		return fmt.Errorf("got checks %v of a stream that was never claimed, want none", began)
 	}
 	return wantKind(err, domain.Invalid)
 }
 
-func checkInspectOrder(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+func checkInspectOrder(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
 	var began []domain.Check
-	inspection, err := under.Inventory.Inspect(ctx, streamID(), func(c domain.Check) { began = append(began, c) })
+	inspection, err := db.Inventory.Inspect(ctx, streamID(), func(c domain.Check) { began = append(began, c) })
 	if err != nil {
 		return err
 	}
 	if want := domain.InventoryChecks(); !slices.Equal(began, want) {
-		return fmt.Errorf("checks began in the order %v, want %v", began, want)
+		return fmt.Errorf("got checks in the order %v, want %v", began, want)
 	}
 	return wantNoDifferences(inspection)
 }
 
-func checkInspectClaimedStream(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := openAndClaim(ctx, under.StoreUnderTest); err != nil {
+func checkInspectClaimedStream(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := openAndClaim(ctx, db.StoreUnderTest); err != nil {
 		return err
 	}
-	inspection, err := inspect(ctx, under)
+	inspection, err := inspect(ctx, db)
 	if err != nil {
 		return err
 	}
-	stream := inspection.Stream
-	if inspection.Stored != 0 || inspection.Parked != 0 || stream.Pages != 0 || stream.Checkpoint.SourceURL != sourceURL {
-		return fmt.Errorf("got %+v of a stream without pages", inspection)
+	if inspection.Stored != 0 || inspection.Parked != 0 || inspection.Stream.Pages != 0 {
+		return fmt.Errorf("got %d stored, %d parked and %d pages, want 0 of each",
+			inspection.Stored, inspection.Parked, inspection.Stream.Pages)
+	}
+	if got := inspection.Stream.Checkpoint.SourceURL; got != sourceURL {
+		return fmt.Errorf("got source URL %s, want %s", got, sourceURL)
 	}
 	return wantNoDifferences(inspection)
 }
 
-func checkInspectConsistentStream(ctx context.Context, under VerifyUnderTest) error {
-	s, at, err := commitMixed(ctx, under)
+func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error {
+	s, checkpoint, err := commitMixed(ctx, db)
 	if err != nil {
 		return err
 	}
-	inspection, err := inspect(ctx, under)
+	inspection, err := inspect(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -135,8 +140,9 @@ func checkInspectConsistentStream(ctx context.Context, under VerifyUnderTest) er
 			inspection.Stored, inspection.Parked, inspection.EndAccepted, inspection.Shared)
 	}
 	got := inspection.Stream.Checkpoint
-	if got.Stream != at.Stream || got.SourceURL != at.SourceURL || got.Seq != at.Seq || got.Counts != at.Counts || !got.SameAs(at.Position) {
-		return fmt.Errorf("got checkpoint %+v, want %+v", got, at)
+	isSameSource := got.Stream == checkpoint.Stream && got.SourceURL == checkpoint.SourceURL
+	if !isSameSource || got.Seq != checkpoint.Seq || got.Counts != checkpoint.Counts || !got.SameAs(checkpoint.Position) {
+		return fmt.Errorf("got checkpoint %+v, want %+v", got, checkpoint)
 	}
 	if inspection.Stream.Pages != 3 {
 		return fmt.Errorf("got %d pages, want 3", inspection.Stream.Pages)
@@ -144,66 +150,72 @@ func checkInspectConsistentStream(ctx context.Context, under VerifyUnderTest) er
 	if err := wantNoDifferences(inspection); err != nil {
 		return err
 	}
-	durable, err := s.Checkpoint(ctx, at.Stream)
-	if err != nil || !reflect.DeepEqual(durable, at) {
-		return fmt.Errorf("the inspection moved the checkpoint from %+v to %+v: %w", at, durable, err)
+	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+	if err != nil || !reflect.DeepEqual(durable, checkpoint) {
+		return fmt.Errorf("got checkpoint %+v after the inspection, want it unchanged: %+v; error %w", durable, checkpoint, err)
 	}
 	return nil
 }
 
-func checkInspectFlags(ctx context.Context, under VerifyUnderTest) error {
-	s, at, err := openAndClaim(ctx, under.StoreUnderTest)
+func checkInspectFlags(ctx context.Context, db VerifyUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	p := endPage(at.Position, 3, 3, 1, 2)
+	p := endPage(checkpoint.Position, 3, 1, 2)
 	p.End.AcceptShort, p.End.Confirmed = true, true
-	if _, err := s.Commit(ctx, batch(at, p)); err != nil {
+	if _, err := s.Commit(ctx, batch(checkpoint, p)); err != nil {
 		return err
 	}
-	if err := commitOtherStream(ctx, under, 1, 7); err != nil {
+	if err := commitOtherStream(ctx, db, 1, 7); err != nil {
 		return err
 	}
-	inspection, err := inspect(ctx, under)
+	inspection, err := inspect(ctx, db)
 	if err != nil {
 		return err
 	}
 	if !inspection.EndAccepted || !inspection.Shared {
-		return fmt.Errorf("got end accepted %v, shared %v; want both", inspection.EndAccepted, inspection.Shared)
+		return fmt.Errorf("got end accepted %v, shared %v; want true, true", inspection.EndAccepted, inspection.Shared)
 	}
 	return wantNoDifferences(inspection)
 }
 
 // commitOtherStream commits a page of another stream, by another runner.
-func commitOtherStream(ctx context.Context, under VerifyUnderTest, numbers ...byte) error {
-	s := under.Open()
-	at, err := s.Claim(ctx, domain.StreamID{Source: "checks", Partition: "2"}, sourceURL)
+func commitOtherStream(ctx context.Context, db VerifyUnderTest, numbers ...byte) error {
+	s := db.Open()
+	checkpoint, err := s.Claim(ctx, otherStreamID(), sourceURL)
 	if err != nil {
 		return err
 	}
-	_, err = s.Commit(ctx, batch(at, page(at.Position, numbers...)))
+	_, err = s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, numbers...)))
 	return err
 }
 
-func checkInspectInconsistentStream(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+// checkInspectInconsistentStream deletes a stored event. Only domain.CheckPageEvents finds this, and the checks after it are
+// still made.
+func checkInspectInconsistentStream(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	if err := under.Delete(ctx, event(2).ID); err != nil {
+	if err := db.Delete(ctx, event(2).ID); err != nil {
 		return err
 	}
-	inspection, err := inspect(ctx, under)
+	inspection, err := inspect(ctx, db)
 	if err != nil {
 		return err
 	}
 	var made []domain.Check
 	for _, f := range inspection.Findings {
 		made = append(made, f.Check)
-		if int64(len(f.Shown)) != min(f.Differences, domain.MaxShownDifferences) {
-			return fmt.Errorf("check %s: got %d of %d differences shown", f.Check, len(f.Shown), f.Differences)
+		if want := min(f.Differences, domain.MaxShownDifferences); int64(len(f.Shown)) != want {
+			return fmt.Errorf("check %s: got %d differences shown, want %d of %d", f.Check, len(f.Shown), want, f.Differences)
 		}
-		if want := f.Check == domain.CheckPageEvents; want != (f.Differences > 0) {
-			return fmt.Errorf("check %s after an event was deleted: got %d differences", f.Check, f.Differences)
+		want := int64(0)
+		if f.Check == domain.CheckPageEvents {
+			want = 1
+		}
+		if f.Differences != want {
+			return fmt.Errorf("check %s after an event was deleted: got %d differences, want %d", f.Check, f.Differences, want)
 		}
 	}
 	if want := domain.InventoryChecks(); !slices.Equal(made, want) {
@@ -212,38 +224,40 @@ func checkInspectInconsistentStream(ctx context.Context, under VerifyUnderTest) 
 	return nil
 }
 
-// checkInspectOneMoment commits a page after the first check has begun.
-func checkInspectOneMoment(ctx context.Context, under VerifyUnderTest) error {
-	s, at, err := commitMixed(ctx, under)
+// checkInspectOneMoment commits a page after the first check has begun. The inspection must not count this page.
+func checkInspectOneMoment(ctx context.Context, db VerifyUnderTest) error {
+	s, checkpoint, err := commitMixed(ctx, db)
 	if err != nil {
 		return err
 	}
 	var commitErr error
 	committed := false
-	inspection, err := under.Inventory.Inspect(ctx, streamID(), func(domain.Check) {
+	inspection, err := db.Inventory.Inspect(ctx, streamID(), func(domain.Check) {
 		if !committed {
 			committed = true
-			_, commitErr = s.Commit(ctx, batch(at, page(at.Position, 4, 5)))
+			_, commitErr = s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 4, 5)))
 		}
 	})
 	if err := errors.Join(err, commitErr); err != nil {
 		return err
 	}
-	if inspection.Stored != 3 || inspection.Stream.Checkpoint.Seq != at.Seq {
-		return fmt.Errorf("got %d stored at seq %d, want 3 at seq %d", inspection.Stored, inspection.Stream.Checkpoint.Seq, at.Seq)
+	if inspection.Stored != 3 || inspection.Stream.Checkpoint.Seq != checkpoint.Seq {
+		return fmt.Errorf("got %d events stored at seq %d, want 3 at seq %d",
+			inspection.Stored, inspection.Stream.Checkpoint.Seq, checkpoint.Seq)
 	}
 	return wantNoDifferences(inspection)
 }
 
-func checkInspectStopped(ctx context.Context, under VerifyUnderTest) error {
-	if _, _, err := commitMixed(ctx, under); err != nil {
+// checkInspectStopped cancels the context when the third check begins.
+func checkInspectStopped(ctx context.Context, db VerifyUnderTest) error {
+	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
 	const completed = 2
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	began := 0
-	inspection, err := under.Inventory.Inspect(ctx, streamID(), func(domain.Check) {
+	inspection, err := db.Inventory.Inspect(ctx, streamID(), func(domain.Check) {
 		if began++; began > completed {
 			cancel()
 		}
@@ -252,7 +266,8 @@ func checkInspectStopped(ctx context.Context, under VerifyUnderTest) error {
 		return err
 	}
 	if len(inspection.Findings) != completed || began != completed+1 {
-		return fmt.Errorf("got %d findings of %d checks that began, want %d of %d", len(inspection.Findings), began, completed, completed+1)
+		return fmt.Errorf("got %d findings after %d checks began, want %d after %d",
+			len(inspection.Findings), began, completed, completed+1)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A memLetter is a dead letter of one stream.
+// A memLetter is a dead letter with its stream.
 type memLetter struct {
 	domain.DeadLetter
 
@@ -29,9 +29,11 @@ func (d *MemDatabase) Letters() []domain.DeadLetter {
 	return letters
 }
 
-// snapshot returns a function that undoes all changes that a commit makes afterwards.
+// snapshot copies the events, the dead letters and the drift. undo restores them, and removes the rows that were added to the
+// ledger.
 func (d *MemDatabase) snapshot() (undo func()) {
-	events, origins, ledger, drift := maps.Clone(d.events), maps.Clone(d.origins), len(d.ledger), maps.Clone(d.drift)
+	events, origins, drift := maps.Clone(d.events), maps.Clone(d.origins), maps.Clone(d.drift)
+	rows := len(d.ledger)
 	for stream, entries := range drift {
 		drift[stream] = slices.Clone(entries)
 	}
@@ -41,22 +43,18 @@ func (d *MemDatabase) snapshot() (undo func()) {
 		letters = append(letters, &copied)
 	}
 	return func() {
-		d.events, d.origins, d.ledger, d.letters, d.drift = events, origins, d.ledger[:ledger], letters, drift
+		d.events, d.origins, d.ledger, d.letters, d.drift = events, origins, d.ledger[:rows], letters, drift
 	}
 }
 
-// park parks rejects of a page. It returns those with a new dead letter, and those that are not stored because their event has
-// too many open dead letters. The others were parked before.
+// park parks rejects of a page. A reject that was parked before only raises Seen of its dead letter. Of the other rejects, parked
+// have a new dead letter. The rejects in surplus are not stored, because their event has too many open dead letters.
 func (d *MemDatabase) park(
 	stream domain.StreamID, pageID int64, page domain.DecodedPage, rejects []domain.Reject,
 ) (parked, surplus []domain.Reject) {
 	for _, r := range rejects {
-		key := page.KeyOf(r)
-		known := func(l *memLetter) bool {
-			return l.stream == stream && (l.Key == key || r.Values == "" && l.Key == r.LegacyKey() && bytes.Equal(l.Payload, r.Record.Payload))
-		}
-		if at := slices.IndexFunc(d.letters, known); at >= 0 {
-			d.letters[at].Seen++
+		if letter := d.findLetter(stream, page, r); letter != nil {
+			letter.Seen++
 			continue
 		}
 		if last, open := d.lastOpen(stream, r.Why.ID); open >= domain.MaxOpenDeadLetters {
@@ -67,14 +65,15 @@ func (d *MemDatabase) park(
 		}
 		parked = append(parked, r)
 		d.letters = append(d.letters, &memLetter{stream: stream, DeadLetter: domain.DeadLetter{
-			ID: int64(len(d.letters) + 1), Key: key, PageID: pageID, Index: r.Record.Index, Why: r.Why,
+			ID: int64(len(d.letters) + 1), Key: page.KeyOf(r), PageID: pageID, Index: r.Record.Index, Why: r.Why,
 			Payload: bytes.Clone(r.Record.Payload), Seen: 1, ParkedAt: time.Now(),
 		}})
 	}
 	return parked, surplus
 }
 
-// lastOpen returns the last open dead letter of an event, and their number.
+// lastOpen returns the last open dead letter of an event, nil if there is none, and the number of its open dead letters. An
+// unknown event has none.
 func (d *MemDatabase) lastOpen(stream domain.StreamID, id domain.EventID) (last *memLetter, open int) {
 	for _, l := range d.letters {
 		if l.stream == stream && l.Resolved == nil && l.Why.ID == id && id != (domain.EventID{}) {
@@ -84,6 +83,8 @@ func (d *MemDatabase) lastOpen(stream domain.StreamID, id domain.EventID) (last 
 	return last, open
 }
 
+// supersede resolves the open dead letters of the events, except conflicts. It ignores events that are not stored because of a
+// NUL character.
 func (d *MemDatabase) supersede(stream domain.StreamID, pageID int64, events []domain.DecodedEvent) {
 	for _, l := range d.letters {
 		if l.stream != stream || l.Resolved != nil || l.Why.Reason == domain.ReasonConflict {
@@ -96,23 +97,23 @@ func (d *MemDatabase) supersede(stream domain.StreamID, pageID int64, events []d
 }
 
 // registerDrift adds drift to the stream's register and returns the new entries.
-func (d *MemDatabase) registerDrift(stream domain.StreamID, pageID int64, drift []domain.DriftCount) (fresh []domain.DriftEntry) {
+func (d *MemDatabase) registerDrift(stream domain.StreamID, pageID int64, drift []domain.DriftCount) (added []domain.DriftEntry) {
 	for _, c := range drift {
-		at := slices.IndexFunc(d.drift[stream], func(e domain.DriftEntry) bool { return e.Path == c.Path && e.Kind == c.Kind })
-		if at >= 0 {
-			entry := &d.drift[stream][at]
+		index := slices.IndexFunc(d.drift[stream], func(e domain.DriftEntry) bool { return e.Path == c.Path && e.Kind == c.Kind })
+		if index >= 0 {
+			entry := &d.drift[stream][index]
 			entry.Count, entry.LastPageID = entry.Count+c.Count, pageID
 			continue
 		}
-		fresh = append(fresh, domain.DriftEntry{
+		added = append(added, domain.DriftEntry{
 			Path: c.Path, Kind: c.Kind, Count: c.Count, FirstPageID: pageID, LastPageID: pageID, Sample: string(c.Value),
 		})
 	}
-	d.drift[stream] = append(d.drift[stream], fresh...)
-	return fresh
+	d.drift[stream] = append(d.drift[stream], added...)
+	return added
 }
 
-// formatValues formats an event's values. Equal JSON in another format counts as different.
+// formatValues returns an event's values as text, for domain.Reject.Values. Equal JSON in different formats gives different texts.
 func formatValues(e domain.Event) string { return fmt.Sprintf("%x", fmt.Sprintf("%+v", e)) }
 
 // A MemReplays is the replay.Store of a MemDatabase.
@@ -126,23 +127,23 @@ func (d *MemDatabase) Replays(maxLetters int) *MemReplays { return &MemReplays{d
 
 // Survey implements replay.Store.
 func (r *MemReplays) Survey(
-	_ context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection,
+	_ context.Context, stream domain.StreamID, selection domain.DeadLetterSelection,
 ) (survey domain.SelectionCount, err error) {
 	r.db.mu.Lock()
 	defer r.db.mu.Unlock()
 	if _, claimed := r.db.checkpoints[stream]; !claimed {
 		return survey, newError(domain.Invalid, "survey", "no such stream")
 	}
-	missing := slices.Clone(chosen.IDs)
+	missing := slices.Clone(selection.IDs)
 	for _, l := range r.db.letters {
-		if l.stream != stream || !isSelected(chosen, l) {
+		if l.stream != stream || !isSelected(selection, l) {
 			continue
 		}
 		missing = slices.DeleteFunc(missing, func(id int64) bool { return id == l.ID })
 		switch {
 		case l.Resolved == nil:
 			survey.Open, survey.Last = survey.Open+1, l.ID
-		case len(chosen.IDs) > 0:
+		case len(selection.IDs) > 0:
 			survey.Resolved++
 		}
 	}
@@ -151,21 +152,26 @@ func (r *MemReplays) Survey(
 	return survey, nil
 }
 
-func isSelected(chosen domain.DeadLetterSelection, l *memLetter) bool {
-	return (len(chosen.IDs) == 0 || slices.Contains(chosen.IDs, l.ID)) && (chosen.Reason == "" || chosen.Reason == l.Why.Reason)
+// isSelected reports whether the selection matches the dead letter. It ignores whether the dead letter is open.
+func isSelected(selection domain.DeadLetterSelection, l *memLetter) bool {
+	return (len(selection.IDs) == 0 || slices.Contains(selection.IDs, l.ID)) && (selection.Reason == "" || selection.Reason == l.Why.Reason)
 }
 
 // Open implements replay.Store.
 func (r *MemReplays) Open(
-	ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64,
+	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 ) (letters []domain.DeadLetter, err error) {
 	if ctx.Err() != nil {
-		return nil, newError(domain.Stopped, "read letters", "the caller has stopped")
+		return nil, newError(domain.Stopped, "read dead letters", "the caller has stopped")
 	}
 	r.db.mu.Lock()
 	defer r.db.mu.Unlock()
 	for _, l := range r.db.letters {
-		if l.stream == stream && l.Resolved == nil && l.ID > after && l.ID <= last && isSelected(chosen, l) && len(letters) < r.maxLetters {
+		if len(letters) == r.maxLetters {
+			break
+		}
+		isInRange := l.ID > after && l.ID <= last
+		if l.stream == stream && l.Resolved == nil && isInRange && isSelected(selection, l) {
 			letter := l.DeadLetter
 			letter.Payload = bytes.Clone(l.Payload)
 			letters = append(letters, letter)
@@ -182,15 +188,15 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 	r.db.mu.Lock()
 	defer r.db.mu.Unlock()
 	if !r.db.hasReplay(batch.Stream, batch.Previous, batch.PreviousReadAt) {
-		return res, newError(domain.SetBack, "replay", "the batch before is gone")
+		return res, newError(domain.SetBack, "replay", "the ledger does not have the previous batch of this replay")
 	}
 	batch = batch.Only(r.db.openIDs(batch))
 	if len(batch.Letters) == 0 {
 		return res, nil
 	}
-	at := r.db.checkpoints[batch.Stream]
-	r.db.replayReads[int64(len(r.db.ledger)+1)] = batch.ReadAt
-	res.PageID, res.Again = int64(len(r.db.ledger)+1), map[string]int64{}
+	checkpoint := r.db.checkpoints[batch.Stream]
+	res.PageID, res.Again = r.db.nextPageID(), map[string]int64{}
+	r.db.readAt[res.PageID] = batch.ReadAt
 	res.Received = int64(len(batch.Letters))
 	for _, e := range batch.Events {
 		r.db.replay(batch, e, &res)
@@ -199,16 +205,18 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 		r.db.parkAgain(batch, reject, &res)
 	}
 	r.db.ledger = append(r.db.ledger, LedgerRow{
-		Kind: "replay", Stream: batch.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Counts: res.Counts,
+		Kind: "replay", Stream: batch.Stream.String(), Pass: checkpoint.Pass, Seq: checkpoint.Seq,
+		Position: checkpoint.Offset, Counts: res.Counts,
 	})
 	return res, nil
 }
 
-// openIDs returns the ids of a batch's dead letters that are open.
+// openIDs returns the ids of those dead letters of the batch that are still open. It leaves out a dead letter
+// whose id is unknown or has other bytes, because the database was then set back after the dead letter was read.
 func (d *MemDatabase) openIDs(batch domain.Replay) (ids []int64) {
 	for _, read := range batch.Letters {
 		if read.ID > int64(len(d.letters)) || !bytes.Equal(d.letter(read.ID).Payload, read.Payload) {
-			continue // the database was set back since
+			continue
 		}
 		if d.letter(read.ID).Resolved == nil {
 			ids = append(ids, read.ID)
@@ -217,26 +225,28 @@ func (d *MemDatabase) openIDs(batch domain.Replay) (ids []int64) {
 	return ids
 }
 
+// letter returns the dead letter with this id.
 func (d *MemDatabase) letter(id int64) *memLetter { return d.letters[id-1] }
 
+// replay stores one event of the batch and resolves its dead letter, or parks the record again. It adds to the counts in res.
 func (d *MemDatabase) replay(batch domain.Replay, e domain.DecodedEvent, res *domain.ReplayResult) {
 	reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 	l := d.letter(batch.Letters[e.Record.Index].ID)
-	known, isKnown := d.events[e.ID]
+	stored, isStored := d.events[e.ID]
 	how := domain.ResolvedByReplay
 	switch {
 	case hasNUL(e.Event):
 		reject.Why.Reason, reject.Why.Detail = domain.ReasonUnstorable, "a text has a NUL character"
 		d.parkAgain(batch, reject, res)
 		return
-	case !isKnown:
+	case !isStored:
 		d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{batch.Stream, res.PageID}
 		res.Inserted++
-	case compareEvents(known, e.Event) == nil:
+	case compareEvents(stored, e.Event) == nil:
 		how = domain.ResolvedAsDuplicate
 		res.Duplicate++
 	default:
-		reject.Why.Reason, reject.Why.Detail = domain.ReasonConflict, compareEvents(known, e.Event).Error()
+		reject.Why.Reason, reject.Why.Detail = domain.ReasonConflict, compareEvents(stored, e.Event).Error()
 		d.parkAgain(batch, reject, res)
 		return
 	}
@@ -244,6 +254,8 @@ func (d *MemDatabase) replay(batch domain.Replay, e domain.DecodedEvent, res *do
 	l.Resolved = &domain.Resolution{How: how, Why: "a replay", At: batch.ReadAt, PageID: res.PageID}
 }
 
+// parkAgain gives the dead letter of a reject its new reason and leaves it open. If the reject has no id, the dead letter keeps its
+// id. It adds to the counts in res.
 func (d *MemDatabase) parkAgain(batch domain.Replay, reject domain.Reject, res *domain.ReplayResult) {
 	l := d.letter(batch.Letters[reject.Record.Index].ID)
 	if reject.Why.ID == (domain.EventID{}) {
@@ -254,7 +266,8 @@ func (d *MemDatabase) parkAgain(batch domain.Replay, reject domain.Reject, res *
 	res.Again[reject.Why.Reason]++
 }
 
-// hasReplay reports whether the ledger has the row of a replay. It always has row 0, which stands for none.
+// hasReplay reports whether the ledger has the row of a replay whose dead letters were read at readAt. It returns true for page id
+// 0, with which a replay says that it has no previous batch.
 func (d *MemDatabase) hasReplay(stream domain.StreamID, pageID int64, readAt time.Time) bool {
 	if pageID == 0 {
 		return true
@@ -263,5 +276,5 @@ func (d *MemDatabase) hasReplay(stream domain.StreamID, pageID int64, readAt tim
 		return false
 	}
 	row := d.ledger[pageID-1]
-	return row.Kind == "replay" && row.Stream == stream.String() && d.replayReads[pageID].Equal(readAt)
+	return row.Kind == "replay" && row.Stream == stream.String() && d.readAt[pageID].Equal(readAt)
 }

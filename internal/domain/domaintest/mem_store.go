@@ -20,12 +20,12 @@ type MemDatabase struct {
 	events      map[domain.EventID]domain.Event
 	origins     map[domain.EventID]eventOrigin
 	checkpoints map[domain.StreamID]domain.Checkpoint
-	held        map[domain.StreamID]time.Time // until when the rate limit allows no request
-	holders     map[domain.StreamID]*MemStore
-	ledger      []LedgerRow
-	commits     map[int64]time.Time // by ledger row
-	replayReads map[int64]time.Time // of a replay's ledger row: when its dead letters were read
-	letters     []*memLetter
+	heldUntil   map[domain.StreamID]time.Time // when the hold ends
+	holders     map[domain.StreamID]*MemStore // the runner that has the lock on the stream
+	ledger      []LedgerRow                   // the page id of a row is its index + 1
+	committedAt map[int64]time.Time           // by page id: when the page was committed
+	readAt      map[int64]time.Time           // by page id of a replay: when its dead letters were read
+	letters     []*memLetter                  // the id of a dead letter is its index + 1
 	drift       map[domain.StreamID][]domain.DriftEntry
 }
 
@@ -33,13 +33,13 @@ type MemDatabase struct {
 type LedgerRow struct {
 	Kind                string // "page" or "replay"
 	Stream              string
-	Pass, Seq, Position int64
-	ParentSeq           int64 // 0 for the first page of a pass, and for a replay
-	CursorIn, CursorOut domain.Cursor
+	Pass, Seq, Position int64         // after the page, or during the replay; Position is the offset
+	ParentSeq           int64         // the seq of the page before it in its pass; 0 for the first page of a pass and for a replay
+	CursorIn, CursorOut domain.Cursor // the cursors of the page and of the next page; empty for a replay
 	Counts              domain.Counts
 	TraceID             string
-	IDsHash             string // of a page, domain.DecodedPage.IDsHash
-	EndAccepted         bool
+	IDsHash             string // the page's domain.DecodedPage.IDsHash; empty for a replay
+	EndAccepted         bool   // the page ended its pass below the announced total, and the user accepted this
 }
 
 // NewMemDatabase returns an empty database.
@@ -48,11 +48,11 @@ func NewMemDatabase() *MemDatabase {
 		events:      map[domain.EventID]domain.Event{},
 		origins:     map[domain.EventID]eventOrigin{},
 		checkpoints: map[domain.StreamID]domain.Checkpoint{},
-		held:        map[domain.StreamID]time.Time{},
+		heldUntil:   map[domain.StreamID]time.Time{},
 		holders:     map[domain.StreamID]*MemStore{},
 		drift:       map[domain.StreamID][]domain.DriftEntry{},
-		replayReads: map[int64]time.Time{},
-		commits:     map[int64]time.Time{},
+		readAt:      map[int64]time.Time{},
+		committedAt: map[int64]time.Time{},
 	}
 }
 
@@ -77,7 +77,7 @@ func (d *MemDatabase) Ledger() []LedgerRow {
 // Store returns the store of one runner.
 func (d *MemDatabase) Store() *MemStore { return &MemStore{db: d} }
 
-// Sever takes the lock on its streams from a runner, which does not notice, as when its connections are cut.
+// Sever takes the locks on its streams from the runner that uses s. The runner is not informed, as if its connections were cut.
 func (d *MemDatabase) Sever(s *MemStore) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,18 +88,18 @@ func (d *MemDatabase) Sever(s *MemStore) {
 	}
 }
 
-// Backup copies the database. restore restores the copy, once. It takes the locks from all runners, as cutting all connections
-// does.
+// Backup copies the database. restore replaces the database by the copy and takes the locks from all runners, as if all
+// connections were cut. It may be called once.
 func (d *MemDatabase) Backup() (restore func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	undo, checkpoints, held := d.snapshot(), maps.Clone(d.checkpoints), maps.Clone(d.held)
+	undo, checkpoints, heldUntil := d.snapshot(), maps.Clone(d.checkpoints), maps.Clone(d.heldUntil)
 	ledger := slices.Clone(d.ledger)
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		undo()
-		d.checkpoints, d.held, d.ledger = checkpoints, held, ledger
+		d.checkpoints, d.heldUntil, d.ledger = checkpoints, heldUntil, ledger
 		clear(d.holders)
 	}
 }
@@ -117,27 +117,27 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL 
 	if holder := s.db.holders[stream]; holder != nil && holder != s {
 		return domain.Checkpoint{}, newError(domain.Fenced, "claim", "another runner holds the stream")
 	}
-	at, ok := s.db.checkpoints[stream]
+	checkpoint, ok := s.db.checkpoints[stream]
 	if !ok {
-		at = domain.Checkpoint{Stream: stream, SourceURL: sourceURL, Position: domain.Position{Pass: 1}}
+		checkpoint = domain.Checkpoint{Stream: stream, SourceURL: sourceURL, Position: domain.Position{Pass: 1}}
 	}
-	if at.SourceURL != sourceURL && at.Seq > 0 {
-		return domain.Checkpoint{}, newError(domain.Invalid, "claim", "the stream reads from "+at.SourceURL)
+	if checkpoint.SourceURL != sourceURL && checkpoint.Seq > 0 {
+		return domain.Checkpoint{}, newError(domain.Invalid, "claim", "the stream reads from "+checkpoint.SourceURL)
 	}
-	if at.SourceURL != sourceURL { // the hold was for the other API
-		delete(s.db.held, stream)
+	if checkpoint.SourceURL != sourceURL {
+		delete(s.db.heldUntil, stream) // the hold is about the rate limit of the former URL
 	}
-	at.Epoch, at.SourceURL = at.Epoch+1, sourceURL
-	_, _ = rand.Read(at.Token[:]) // never fails
+	checkpoint.Epoch, checkpoint.SourceURL = checkpoint.Epoch+1, sourceURL
+	_, _ = rand.Read(checkpoint.Token[:]) // never fails
 	s.db.holders[stream] = s
-	s.db.checkpoints[stream] = at
-	if until := s.db.held[stream]; time.Now().Before(until) {
-		at.HeldUntil = until
+	s.db.checkpoints[stream] = checkpoint
+	if until := s.db.heldUntil[stream]; time.Now().Before(until) {
+		checkpoint.HeldUntil = until
 	}
-	return at, nil
+	return checkpoint, nil
 }
 
-// Close releases the streams of the runner.
+// Close releases the locks of the runner.
 func (s *MemStore) Close() { s.db.Sever(s) }
 
 // Checkpoint implements domain.EventStore.
@@ -148,20 +148,20 @@ func (s *MemStore) Checkpoint(_ context.Context, stream domain.StreamID) (domain
 }
 
 func (d *MemDatabase) checkpoint(stream domain.StreamID) domain.Checkpoint {
-	if at, ok := d.checkpoints[stream]; ok {
-		return at
+	if checkpoint, ok := d.checkpoints[stream]; ok {
+		return checkpoint
 	}
 	return domain.Checkpoint{Stream: stream}
 }
 
 // Hold implements domain.EventStore.
-func (s *MemStore) Hold(_ context.Context, at domain.Checkpoint, until time.Time) error {
+func (s *MemStore) Hold(_ context.Context, checkpoint domain.Checkpoint, until time.Time) error {
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	if err := at.CheckClaim(s.db.checkpoint(at.Stream)); err != nil {
+	if err := checkpoint.CheckClaim(s.db.checkpoint(checkpoint.Stream)); err != nil {
 		return err
 	}
-	s.db.held[at.Stream] = until
+	s.db.heldUntil[checkpoint.Stream] = until
 	return nil
 }
 
@@ -172,45 +172,46 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	at, stream := s.db.checkpoint(b.At.Stream), b.At.Stream
-	if err := b.At.CheckMove(at); err != nil {
+	checkpoint, stream := s.db.checkpoint(b.At.Stream), b.At.Stream
+	if err := b.At.CheckMove(checkpoint); err != nil {
 		return domain.CommitResult{}, err
 	}
 	undo := s.db.snapshot()
 	var res domain.CommitResult
 	for _, page := range b.Pages {
-		at.Seq++
-		counts, err := s.db.store(stream, int64(len(s.db.ledger)+1), page)
+		checkpoint.Seq++
+		pageID := s.db.nextPageID()
+		counts, err := s.db.store(stream, pageID, page)
 		if err == nil && s.db.isRepeated(stream, page) {
-			err = newError(domain.BadPage, "commit", "it repeats an earlier page of its pass")
+			err = newError(domain.BadPage, "commit", "the page repeats an earlier page of its pass")
 		}
 		if err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
 		res.Counts = res.Counts.Add(counts)
-		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, int64(len(s.db.ledger)+1), page.Drift)...)
-		s.db.commits[int64(len(s.db.ledger)+1)] = time.Now()
+		res.NewDrift = append(res.NewDrift, s.db.registerDrift(stream, pageID, page.Drift)...)
+		s.db.committedAt[pageID] = time.Now()
 		s.db.ledger = append(s.db.ledger, LedgerRow{
-			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: at.Seq, Position: page.To.Offset, ParentSeq: parentSeq(page, at.Seq),
-			CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Counts: counts, TraceID: page.Receipt.TraceID,
-			IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
+			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: checkpoint.Seq, Position: page.To.Offset,
+			ParentSeq: parentSeq(page, checkpoint.Seq), CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Counts: counts,
+			TraceID: page.Receipt.TraceID, IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
 		})
-		at.Position = page.To
-		at.MaxAnnounced = 0 // it is not stored
+		checkpoint.Position = page.To
+		checkpoint.MaxAnnounced = 0 // a real database does not store it either
 		if n := len(page.Events); n > 0 {
-			at.LastEventAt = page.Events[n-1].OccurredAt
+			checkpoint.LastEventAt = page.Events[n-1].OccurredAt
 		}
 	}
-	at.Counts, at.UpdatedAt = at.Counts.Add(res.Counts), time.Now()
-	if at.Done {
-		if err := b.LastPage().End.Check(b.LastPage().To, s.db.countStored(at)); err != nil {
+	checkpoint.Counts, checkpoint.UpdatedAt = checkpoint.Counts.Add(res.Counts), time.Now()
+	if checkpoint.Done {
+		if err := b.LastPage().End.Check(b.LastPage().To, s.db.countStored(checkpoint)); err != nil {
 			undo()
 			return domain.CommitResult{}, err
 		}
 	}
-	s.db.checkpoints[stream] = at
-	res.Checkpoint = at
+	s.db.checkpoints[stream] = checkpoint
+	res.Checkpoint = checkpoint
 	return res, nil
 }
 
@@ -222,31 +223,34 @@ func (d *MemDatabase) isRepeated(stream domain.StreamID, page domain.DecodedPage
 	})
 }
 
-// countStored returns how many records of the stream are stored or parked, or -1 if another stream uses the database, too.
-// It counts each event once: no dead letters whose event is stored.
-func (d *MemDatabase) countStored(at domain.Checkpoint) int64 {
+// countStored returns how many records of the stream are stored or parked. It counts each event once, so it leaves out dead
+// letters whose event is stored. If another stream has stored records too, the number is unknown, and countStored returns -1.
+func (d *MemDatabase) countStored(checkpoint domain.Checkpoint) int64 {
 	for stream, other := range d.checkpoints {
-		if stream != at.Stream && other.Received > 0 {
+		if stream != checkpoint.Stream && other.Received > 0 {
 			return -1
 		}
 	}
-	stored := at.Inserted + at.Parked
+	stored := checkpoint.Inserted + checkpoint.Parked
 	for _, l := range d.letters {
-		if l.stream == at.Stream && isEventStored(l) {
+		if l.stream == checkpoint.Stream && isEventStored(l) {
 			stored--
 		}
 	}
 	return stored
 }
 
-// isEventStored reports whether the event of a dead letter is stored: the letter is a conflict, or a page has stored the event
-// since.
+// isEventStored reports whether the event of a dead letter was stored from another record. This is the case if the dead letter
+// is a conflict, or if it was resolved because a page has stored the event.
 func isEventStored(l *memLetter) bool {
-	isConflict := strings.Contains(string(l.Key), " with values ")
-	return isConflict || l.Resolved != nil && (l.Resolved.How == domain.ResolvedAsSuperseded || l.Resolved.How == domain.ResolvedAsDuplicate)
+	if strings.Contains(string(l.Key), " with values ") { // domain.DecodedPage.KeyOf makes such keys for conflicts
+		return true
+	}
+	r := l.Resolved
+	return r != nil && (r.How == domain.ResolvedAsSuperseded || r.How == domain.ResolvedAsDuplicate)
 }
 
-// parentSeq returns the seq of the page that led to page, or 0 if page is at the head of a pass.
+// parentSeq returns the seq of the page's parent: the page before it in its pass. It returns 0 for the first page of a pass.
 func parentSeq(page domain.DecodedPage, seq int64) int64 {
 	if page.From.Cursor == "" {
 		return 0
@@ -254,45 +258,52 @@ func parentSeq(page domain.DecodedPage, seq int64) int64 {
 	return seq - 1
 }
 
-// store stores a page. After an error the caller must undo the changes.
+// nextPageID returns the page id of the next row in the ledger.
+func (d *MemDatabase) nextPageID() int64 { return int64(len(d.ledger) + 1) }
+
+// store stores the events of a page and parks its rejects, and returns the counts. It does not undo its changes before it
+// returns an error.
 func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.DecodedPage) (domain.Counts, error) {
 	counts := domain.Counts{Received: int64(page.Received)}
 	rejects := slices.Clone(page.Rejects)
 	for _, e := range page.Events {
-		known, isKnown := d.events[e.ID]
+		stored, isStored := d.events[e.ID]
 		switch {
 		case hasNUL(e.Event):
 			rejects = append(rejects, domain.Reject{Record: e.Record, Why: domain.Rejection{
 				ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "a text has a NUL character",
 			}})
-		case !isKnown:
+		case !isStored:
 			d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{stream, pageID}
 			counts.Inserted++
-		case compareEvents(known, e.Event) == nil:
+		case compareEvents(stored, e.Event) == nil:
 			counts.Duplicate++
 		default:
 			rejects = append(rejects, domain.Reject{Record: e.Record, Values: formatValues(e.Event), Why: domain.Rejection{
-				ID: e.ID, Reason: domain.ReasonConflict, Detail: compareEvents(known, e.Event).Error(),
+				ID: e.ID, Reason: domain.ReasonConflict, Detail: compareEvents(stored, e.Event).Error(),
 			}})
 		}
 	}
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
 	parked, surplus := d.park(stream, pageID, page, rejects)
-	counts.Parked, counts.Duplicate = int64(len(parked)), counts.Duplicate+int64(len(rejects)-len(parked))
+	counts.Parked = int64(len(parked))
+	counts.Duplicate += int64(len(rejects) - len(parked))
 	d.supersede(stream, pageID, page.Events)
 	return counts, page.CheckRejectRatio(slices.Concat(parked, surplus))
 }
 
-// hasNUL reports whether PostgreSQL would refuse a text of the event.
+// hasNUL reports whether a text of the event contains a NUL character. PostgreSQL refuses such a text.
 func hasNUL(e domain.Event) bool {
 	return strings.Contains(e.Type+e.Name+e.DeviceType+e.Browser, "\x00")
 }
 
+// cloneEvent returns a copy of the event that shares no bytes with it.
 func cloneEvent(e domain.Event) domain.Event {
 	e.Properties, e.Extra = bytes.Clone(e.Properties), bytes.Clone(e.Extra)
 	return e
 }
 
+// newError returns a domain.Error with this text as its cause.
 func newError(kind domain.Kind, op, text string) error {
 	return &domain.Error{Kind: kind, Op: op, Err: errors.New(text)}
 }

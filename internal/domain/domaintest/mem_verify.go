@@ -16,7 +16,7 @@ type eventOrigin struct {
 	pageID int64
 }
 
-// Delete deletes an event and leaves everything else as it is. The database is then inconsistent.
+// Delete deletes an event and changes nothing else. The database is then inconsistent.
 func (d *MemDatabase) Delete(id domain.EventID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -24,8 +24,8 @@ func (d *MemDatabase) Delete(id domain.EventID) {
 	delete(d.origins, id)
 }
 
-// A MemInventory is the verify.Inventory of a MemDatabase. It makes the checks that are possible with what a MemDatabase
-// stores; the others never find a difference.
+// A MemInventory is the verify.Inventory of a MemDatabase. A MemDatabase does not store what some of the checks need. These
+// checks never find a difference.
 type MemInventory struct{ db *MemDatabase }
 
 // Inventory returns the verify.Inventory of the database.
@@ -35,13 +35,13 @@ func (d *MemDatabase) Inventory() *MemInventory { return &MemInventory{d} }
 func (i *MemInventory) Inspect(
 	ctx context.Context, stream domain.StreamID, began func(domain.Check),
 ) (domain.Inspection, error) {
-	moment := i.db.copyForReading() // before the first check: a commit during one must not be visible
-	at, claimed := moment.checkpoints[stream]
+	db := i.db.copyForReading() // so that no check sees a commit that happens during the inspection
+	checkpoint, claimed := db.checkpoints[stream]
 	if !claimed {
 		return domain.Inspection{}, newError(domain.Invalid, "inspect", "no such stream")
 	}
-	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: at, Pages: at.Seq}}
-	for _, row := range moment.ledger {
+	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: checkpoint, Pages: checkpoint.Seq}}
+	for _, row := range db.ledger {
 		if row.Stream == stream.String() {
 			inspection.Stored += row.Counts.Inserted
 			if row.Kind == "page" {
@@ -49,13 +49,15 @@ func (i *MemInventory) Inspect(
 			}
 		}
 	}
-	for _, l := range moment.letters {
+	for _, l := range db.letters {
 		if l.stream == stream && isUnstored(l) {
 			inspection.Parked++
 		}
 	}
-	for other, checkpoint := range moment.checkpoints {
-		inspection.Shared = inspection.Shared || other != stream && checkpoint.Received > 0
+	for other, checkpoint := range db.checkpoints {
+		if other != stream && checkpoint.Received > 0 {
+			inspection.Shared = true
+		}
 	}
 	for _, check := range domain.InventoryChecks() {
 		began(check)
@@ -63,17 +65,18 @@ func (i *MemInventory) Inspect(
 			return inspection, newError(domain.Stopped, "inspect", "the caller has stopped")
 		}
 		finding := domain.Finding{Check: check}
-		finding.Add(moment.findDifferences(check, stream)...)
+		finding.Add(db.findDifferences(check, stream)...)
 		inspection.Findings = append(inspection.Findings, finding)
 	}
 	return inspection, nil
 }
 
-// isUnstored reports whether a dead letter's record is not stored as an event.
+// isUnstored reports whether the record of a dead letter is stored only as a dead letter: the dead letter is open or discarded.
 func isUnstored(l *memLetter) bool {
 	return l.Resolved == nil || l.Resolved.How == domain.ResolvedByDiscard
 }
 
+// copyForReading returns a copy of the parts of the database that an inspection reads.
 func (d *MemDatabase) copyForReading() *MemDatabase {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -87,7 +90,7 @@ func (d *MemDatabase) copyForReading() *MemDatabase {
 	return copied
 }
 
-// findDifferences returns the differences of one check.
+// findDifferences makes one check of the stream, and returns the differences that it finds.
 func (d *MemDatabase) findDifferences(check domain.Check, stream domain.StreamID) (found []domain.Difference) {
 	var sum domain.Counts
 	for i, row := range d.ledger {
@@ -101,34 +104,35 @@ func (d *MemDatabase) findDifferences(check domain.Check, stream domain.StreamID
 		difference := domain.Difference{PageID: pageID, Seq: row.Seq, Pass: row.Pass}
 		switch {
 		case check == domain.CheckBalance && !row.Counts.Balanced():
-			difference.What = "received is not the sum of the others"
-		case check == domain.CheckChain && row.Kind == "page" && row.Position != d.positionBefore(row)+row.Counts.Received:
-			difference.What = "its position is not that of the page before and its records"
+			difference.What = "received is not inserted + duplicate + parked"
+		case check == domain.CheckChain && row.Kind == "page" && row.Position != d.offsetBefore(row)+row.Counts.Received:
+			difference.What = "its offset is not the offset after its parent plus its records"
 		case check == domain.CheckPageEvents && d.countEventsOf(pageID) != row.Counts.Inserted:
-			difference.What = "it stored another number of events"
+			difference.What = "it stored another number of events than its ledger row says"
 		case check == domain.CheckDeadLetters && row.Kind == "page" && d.countLettersOf(pageID) != row.Counts.Parked:
-			difference.What = "it parked another number of records"
+			difference.What = "it parked another number of records than its ledger row says"
 		default:
 			continue
 		}
 		found = append(found, difference)
 	}
-	if at := d.checkpoints[stream]; check == domain.CheckCheckpoint && sum != at.Counts {
-		found = append(found, domain.Difference{What: "the checkpoint is not the sum of its pages"})
+	if checkpoint := d.checkpoints[stream]; check == domain.CheckCheckpoint && sum != checkpoint.Counts {
+		found = append(found, domain.Difference{What: "the counts of the checkpoint are not the sum of its pages"})
 	}
 	return found
 }
 
-// positionBefore returns the position of the page that led to row, 0 if there is none.
-func (d *MemDatabase) positionBefore(row LedgerRow) int64 {
-	for _, before := range d.ledger {
-		if before.Kind == "page" && before.Stream == row.Stream && before.Seq == row.ParentSeq {
-			return before.Position
+// offsetBefore returns the offset at which the page of row begins: the offset after its parent, or 0 if it has no parent.
+func (d *MemDatabase) offsetBefore(row LedgerRow) int64 {
+	for _, parent := range d.ledger {
+		if parent.Kind == "page" && parent.Stream == row.Stream && parent.Seq == row.ParentSeq {
+			return parent.Position
 		}
 	}
 	return 0
 }
 
+// countEventsOf returns the number of events that a page or a replay stored.
 func (d *MemDatabase) countEventsOf(pageID int64) (n int64) {
 	for _, origin := range d.origins {
 		if origin.pageID == pageID {
@@ -138,6 +142,7 @@ func (d *MemDatabase) countEventsOf(pageID int64) (n int64) {
 	return n
 }
 
+// countLettersOf returns the number of dead letters that a page parked.
 func (d *MemDatabase) countLettersOf(pageID int64) (n int64) {
 	for _, l := range d.letters {
 		if l.PageID == pageID {
@@ -150,11 +155,11 @@ func (d *MemDatabase) countLettersOf(pageID int64) (n int64) {
 // A MemComparison is the verify.Comparison of a MemDatabase.
 type MemComparison struct {
 	db       *MemDatabase
-	returned map[domain.EventID]bool
-	notKept  map[domain.EventID]int64
+	returned map[domain.EventID]bool  // the ids in the pages that were compared since Begin
+	notKept  map[domain.EventID]int64 // the number of records that were counted as not kept since Begin
 }
 
-// Comparison returns a verify.Comparison with the database.
+// Comparison returns a verify.Comparison that compares pages with the database.
 func (d *MemDatabase) Comparison() *MemComparison {
 	c := &MemComparison{db: d}
 	c.Begin()
@@ -181,7 +186,7 @@ func (c *MemComparison) Compare(
 		switch {
 		case letter != nil && isUnstored(letter):
 			result.Parked++
-		case letter != nil:
+		case letter != nil: // it was resolved, so its event is stored
 		case c.countNotKept(stream, r.Why.ID):
 			result.NotKept++
 		default:
@@ -190,21 +195,21 @@ func (c *MemComparison) Compare(
 	}
 	for _, e := range page.Events {
 		c.returned[e.ID] = true
-		known, isKnown := c.db.events[e.ID]
-		if isKnown && compareEvents(known, e.Event) == nil {
+		stored, isStored := c.db.events[e.ID]
+		if isStored && compareEvents(stored, e.Event) == nil {
 			continue
 		}
 		reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
-		if isKnown {
+		if isStored {
 			reject.Values = formatValues(e.Event)
 		}
 		letter := c.db.findLetter(stream, page, reject)
 		switch {
 		case letter != nil && isUnstored(letter):
 			result.Parked++
-		case isKnown && c.countNotKept(stream, e.ID):
+		case isStored && c.countNotKept(stream, e.ID):
 			result.NotKept++
-		case isKnown:
+		case isStored:
 			result.Differences = append(result.Differences, domain.Difference{Event: e.ID, What: "stored with other values"})
 		default:
 			result.Missing = append(result.Missing, domain.Difference{Event: e.ID, What: "neither stored nor parked"})
@@ -213,19 +218,28 @@ func (c *MemComparison) Compare(
 	return result, nil
 }
 
-// findLetter returns the dead letter of a reject, nil if there is none.
+// findLetter returns the dead letter of a reject of the page, nil if there is none.
 func (d *MemDatabase) findLetter(stream domain.StreamID, page domain.DecodedPage, r domain.Reject) *memLetter {
-	key := page.KeyOf(r)
 	for _, l := range d.letters {
-		legacy := r.Values == "" && l.Key == r.LegacyKey() && bytes.Equal(l.Payload, r.Record.Payload)
-		if l.stream == stream && (l.Key == key || legacy) {
+		if l.stream == stream && isLetterOf(l, page, r) {
 			return l
 		}
 	}
 	return nil
 }
 
-// countNotKept reports whether another dead letter of the event counts the record, and notes that it does.
+// isLetterOf reports whether the reject of the page has the key of the dead letter. Earlier versions of pawl gave a dead letter
+// a legacy key; then the bytes must be equal too. Conflicts never have a legacy key.
+func isLetterOf(l *memLetter, page domain.DecodedPage, r domain.Reject) bool {
+	if l.Key == page.KeyOf(r) {
+		return true
+	}
+	isConflict := r.Values != ""
+	return !isConflict && l.Key == r.LegacyKey() && bytes.Equal(l.Payload, r.Record.Payload)
+}
+
+// countNotKept counts a record of the event as not kept, and reports whether it could do so. The last open dead letter of the
+// event says in Others how many records were not kept. More records than that cannot be counted.
 func (c *MemComparison) countNotKept(stream domain.StreamID, id domain.EventID) bool {
 	last, _ := c.db.lastOpen(stream, id)
 	if last == nil || c.notKept[id] >= last.Others {
@@ -241,7 +255,7 @@ func (c *MemComparison) PageCommittedAt(_ context.Context, stream domain.StreamI
 	defer c.db.mu.Unlock()
 	for i, row := range c.db.ledger {
 		if row.Kind == "page" && row.Stream == stream.String() && row.Seq == seq {
-			return c.db.commits[int64(i+1)], nil
+			return c.db.committedAt[int64(i+1)], nil
 		}
 	}
 	return time.Time{}, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -13,12 +14,12 @@ import (
 
 // A ReplayStore is the interface replay.Store of the use case replay, which this package cannot import.
 type ReplayStore interface {
-	Survey(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection) (domain.SelectionCount, error)
-	Open(ctx context.Context, stream domain.StreamID, chosen domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
+	Survey(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection) (domain.SelectionCount, error)
+	Open(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
 	Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error)
 }
 
-// A ReplayUnderTest is a database with stores for runners and a store for replays.
+// A ReplayUnderTest gives access to an empty database, with stores for runners and with a store for replays.
 type ReplayUnderTest struct {
 	StoreUnderTest
 
@@ -29,44 +30,44 @@ type ReplayUnderTest struct {
 func ReplayChecks() []Check[ReplayUnderTest] {
 	return []Check[ReplayUnderTest]{
 		{"a survey counts the selected dead letters", checkSurvey},
-		{"open dead letters come in order, from a range", checkOpenOrder},
-		{"a replay reads the bytes that were parked", checkOpenBytes},
+		{"Open returns the selected dead letters of a range in order", checkOpenOrder},
+		{"Open returns the bytes that were parked", checkOpenBytes},
 		{"each dead letter gets its outcome, and the ledger records the replay", checkReplayOutcomes},
-		{"a batch is not replayed twice", checkReplayTwice},
-		{"dead letters resolved meanwhile are left out", checkResolvedMeanwhile},
-		{"events stored meanwhile are duplicates, or in conflict", checkStoredMeanwhile},
-		{"a run is not disturbed", checkRunUndisturbed},
-		{"after a restored backup another dead letter with the id is left out", checkReplayOtherLetter},
-		{"after a restored backup the next batch is refused", checkReplaySetBack},
+		{"a second replay of the same batch does nothing", checkReplayTwice},
+		{"a replay skips dead letters that were resolved meanwhile", checkResolvedMeanwhile},
+		{"a replay finds events that were stored meanwhile", checkStoredMeanwhile},
+		{"a replay does not disturb a run", checkRunUndisturbed},
+		{"after a restored backup a replay skips another dead letter with the same id", checkReplayOtherLetter},
+		{"after a restored backup the next batch of a replay is refused", checkReplaySetBack},
 	}
 }
 
-// parkPayloads commits a page with the events 1 and 2, and with rejects without ids for the payloads.
-func parkPayloads(ctx context.Context, under ReplayUnderTest, payloads ...string) (domain.EventStore, domain.Checkpoint, error) {
-	s, at, err := openAndClaim(ctx, under.StoreUnderTest)
+// parkPayloads claims the stream and commits a page with the events 1 and 2, and with one reject without id for each payload. It
+// returns the runner's store and the new checkpoint.
+func parkPayloads(ctx context.Context, db ReplayUnderTest, payloads ...string) (domain.EventStore, domain.Checkpoint, error) {
+	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
-		return s, at, err
+		return s, checkpoint, err
 	}
 	var rejects []domain.Reject
-	for i, payload := range payloads {
-		r := reject(2+i, 0, payload)
-		r.Why.ID = domain.EventID{}
-		rejects = append(rejects, r)
+	for _, payload := range payloads {
+		rejects = append(rejects, rejectWithoutID(payload))
 	}
-	res, err := s.Commit(ctx, batch(at, addRejects(page(at.Position, 1, 2), rejects...)))
+	res, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position, 1, 2), rejects...)))
 	return s, res.Checkpoint, err
 }
 
-// A decodeResult is the result of a decoder for a payload: an event, or else the reason of a rejection.
+// A decodeResult is the result of a decoder for a payload: an event, or a rejection with a reason and an id.
 type decodeResult struct {
-	event  *domain.Event
+	event  *domain.Event // nil for a rejection
 	reason string
-	id     domain.EventID
+	id     domain.EventID // zero if unknown
 }
 
+// decodesTo returns the result of a payload that the decoder accepts.
 func decodesTo(e domain.Event) decodeResult { return decodeResult{event: &e} }
 
-// A fakeDecoder is a domain.Decoder with prepared results for payloads.
+// A fakeDecoder is a domain.Decoder with a prepared result for each payload.
 type fakeDecoder map[string]decodeResult
 
 // Hash implements domain.Decoder.
@@ -81,55 +82,68 @@ func (d fakeDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, erro
 	return domain.Event{}, nil, &domain.Rejection{Reason: result.reason, Field: "f", Detail: "new decoder", ID: result.id}
 }
 
-// redecodeOpen reads the open dead letters and decodes them again.
-func redecodeOpen(ctx context.Context, under ReplayUnderTest, decoder fakeDecoder) (domain.Replay, error) {
-	letters, err := under.Replays.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, 1<<40)
+// maxID is greater than the id of every dead letter in these checks.
+const maxID = math.MaxInt64
+
+// readOpen reads all open dead letters.
+func readOpen(ctx context.Context, db ReplayUnderTest) ([]domain.DeadLetter, error) {
+	return db.Replays.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, maxID)
+}
+
+// redecodeOpen reads all open dead letters and decodes them again.
+func redecodeOpen(ctx context.Context, db ReplayUnderTest, decoder fakeDecoder) (domain.Replay, error) {
+	letters, err := readOpen(ctx, db)
 	return domain.Redecode(streamID(), letters, time.Now(), decoder), err
 }
 
-func checkOpenBytes(ctx context.Context, under ReplayUnderTest) error {
+func checkOpenBytes(ctx context.Context, db ReplayUnderTest) error {
 	payload := "{ \"id\" :\t\"\\u0061\",\r\n \"n\": [ 1.00 ]\xff\x00}\r\n "
-	if _, _, err := parkPayloads(ctx, under, payload); err != nil {
+	if _, _, err := parkPayloads(ctx, db, payload); err != nil {
 		return err
 	}
-	letters, err := under.Replays.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, 1<<40)
+	letters, err := readOpen(ctx, db)
 	if err != nil {
 		return err
 	}
 	if len(letters) != 1 || string(letters[0].Payload) != payload {
-		return fmt.Errorf("got dead letters %+v, want one of %q", letters, payload)
+		return fmt.Errorf("got dead letters %+v, want one with the payload %q", letters, payload)
 	}
 	return nil
 }
 
-func checkSurvey(ctx context.Context, under ReplayUnderTest) error {
-	if _, err := under.Replays.Survey(ctx, streamID(), domain.DeadLetterSelection{All: true}); domain.KindOf(err) != domain.Invalid {
-		return fmt.Errorf("stream that was never claimed: got %w, want Invalid", err)
+func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
+	_, err := db.Replays.Survey(ctx, streamID(), domain.DeadLetterSelection{All: true})
+	if err := wantKind(err, domain.Invalid); err != nil {
+		return fmt.Errorf("survey of a stream that was never claimed: %w", err)
 	}
-	if _, _, err := parkPayloads(ctx, under, "a", "b", "c"); err != nil {
+	if _, _, err := parkPayloads(ctx, db, "a", "b", "c"); err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, under, fakeDecoder{"a": decodesTo(event(3)), "b": {reason: "other"}, "c": {reason: "bad timestamp"}})
+	replay, err := redecodeOpen(ctx, db, fakeDecoder{
+		"a": decodesTo(event(3)), "b": {reason: "other"}, "c": {reason: rejectReason},
+	})
 	if err != nil {
 		return err
 	}
-	if _, err := under.Replays.Replay(ctx, replay); err != nil {
+	if _, err := db.Replays.Replay(ctx, replay); err != nil {
 		return err
 	}
+	// The dead letter of "a" is resolved; the dead letters of "b" and "c" are open.
 	a, b, c := replay.Letters[0].ID, replay.Letters[1].ID, replay.Letters[2].ID
+	unknown1, unknown2 := maxID-int64(1), int64(maxID)
 	for _, tt := range []struct {
-		chosen domain.DeadLetterSelection
-		want   domain.SelectionCount
+		selection domain.DeadLetterSelection
+		want      domain.SelectionCount
 	}{
 		{domain.DeadLetterSelection{All: true}, domain.SelectionCount{Open: 2, Last: c}},
 		{domain.DeadLetterSelection{Reason: "other"}, domain.SelectionCount{Open: 1, Last: b}},
-		{domain.DeadLetterSelection{Reason: "none has it"}, domain.SelectionCount{}},
+		{domain.DeadLetterSelection{Reason: "unused"}, domain.SelectionCount{}},
 		{
-			domain.DeadLetterSelection{IDs: []int64{b, a, b, 99, 98, 99}},
-			domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{98, 99}},
+			domain.DeadLetterSelection{IDs: []int64{b, a, b, unknown2, unknown1, unknown2}},
+			domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{unknown1, unknown2}},
 		},
 	} {
-		got, err := under.Replays.Survey(ctx, streamID(), tt.chosen)
+		got, err := db.Replays.Survey(ctx, streamID(), tt.selection)
 		if err != nil {
 			return err
 		}
@@ -137,33 +151,35 @@ func checkSurvey(ctx context.Context, under ReplayUnderTest) error {
 			got.Missing = nil
 		}
 		if !reflect.DeepEqual(got, tt.want) {
-			return fmt.Errorf("survey of %+v: got %+v, want %+v", tt.chosen, got, tt.want)
+			return fmt.Errorf("survey of %+v: got %+v, want %+v", tt.selection, got, tt.want)
 		}
 	}
 	return nil
 }
 
-func checkOpenOrder(ctx context.Context, under ReplayUnderTest) error {
-	if _, _, err := parkPayloads(ctx, under, "a", "b\xff\x00", "c", "d"); err != nil {
+// checkOpenOrder checks that Open returns the selected open dead letters with ids greater than after, up to last, in order of
+// id.
+func checkOpenOrder(ctx context.Context, db ReplayUnderTest) error {
+	if _, _, err := parkPayloads(ctx, db, "a", "b\xff\x00", "c", "d"); err != nil {
 		return err
 	}
-	letters, err := under.Letters(ctx)
+	letters, err := db.Letters(ctx)
 	if err != nil {
 		return err
 	}
-	first := letters[0].ID
+	first, third, fourth := letters[0].ID, letters[2].ID, letters[3].ID
 	for _, tt := range []struct {
-		chosen      domain.DeadLetterSelection
-		after, last int64
-		want        []string
+		selection   domain.DeadLetterSelection
+		after, last int64    // the range of ids: after is excluded, last is included
+		want        []string // the payloads
 	}{
-		{domain.DeadLetterSelection{All: true}, 0, first + 3, []string{"a", "b\xff\x00", "c", "d"}},
-		{domain.DeadLetterSelection{All: true}, first, first + 2, []string{"b\xff\x00", "c"}},
-		{domain.DeadLetterSelection{Reason: "bad timestamp"}, first + 2, first + 99, []string{"d"}},
-		{domain.DeadLetterSelection{Reason: "another"}, 0, first + 3, nil},
-		{domain.DeadLetterSelection{IDs: []int64{first + 3, first, first}}, 0, first + 3, []string{"a", "d"}},
+		{domain.DeadLetterSelection{All: true}, 0, fourth, []string{"a", "b\xff\x00", "c", "d"}},
+		{domain.DeadLetterSelection{All: true}, first, third, []string{"b\xff\x00", "c"}},
+		{domain.DeadLetterSelection{Reason: rejectReason}, third, maxID, []string{"d"}},
+		{domain.DeadLetterSelection{Reason: "another"}, 0, fourth, nil},
+		{domain.DeadLetterSelection{IDs: []int64{fourth, first, first}}, 0, fourth, []string{"a", "d"}},
 	} {
-		open, err := under.Replays.Open(ctx, streamID(), tt.chosen, tt.after, tt.last)
+		open, err := db.Replays.Open(ctx, streamID(), tt.selection, tt.after, tt.last)
 		if err != nil {
 			return err
 		}
@@ -172,29 +188,35 @@ func checkOpenOrder(ctx context.Context, under ReplayUnderTest) error {
 			got = append(got, string(l.Payload))
 		}
 		if !slices.Equal(got, tt.want) {
-			return fmt.Errorf("%+v from %d to %d: got %q, want %q", tt.chosen, tt.after, tt.last, got, tt.want)
+			return fmt.Errorf("open dead letters of %+v with ids above %d, up to %d: got payloads %q, want %q",
+				tt.selection, tt.after, tt.last, got, tt.want)
 		}
 	}
 	return nil
 }
 
-// checkReplayOutcomes replays dead letters with every outcome at once.
-func checkReplayOutcomes(ctx context.Context, under ReplayUnderTest) error {
-	_, at, err := parkPayloads(ctx, under, "fresh", "fresh again", "stored before", "other values", "refused", "bad", "has an id now")
+// checkReplayOutcomes replays seven dead letters in one batch, so that every outcome occurs.
+func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
+	_, checkpoint, err := parkPayloads(ctx, db,
+		"new event", "new event again", "stored event", "stored with other values", "refused", "rejected", "rejected with id")
 	if err != nil {
 		return err
 	}
-	nul := event(5)
-	nul.Name = "\x00"
-	replay, err := redecodeOpen(ctx, under, fakeDecoder{
-		"fresh": decodesTo(event(3)), "fresh again": decodesTo(event(3)), "stored before": decodesTo(event(1)),
-		"other values": decodesTo(renamedEvent(0, 2, "other").Event), "refused": decodesTo(nul),
-		"bad": {reason: "other"}, "has an id now": {reason: "other", id: event(9).ID},
+	refused := event(5)
+	refused.Name = "\x00"
+	replay, err := redecodeOpen(ctx, db, fakeDecoder{
+		"new event":                decodesTo(event(3)),
+		"new event again":          decodesTo(event(3)),
+		"stored event":             decodesTo(event(1)),
+		"stored with other values": decodesTo(renamedEvent(0, 2, "other").Event),
+		"refused":                  decodesTo(refused),
+		"rejected":                 {reason: "other"},
+		"rejected with id":         {reason: "other", id: event(9).ID},
 	})
 	if err != nil {
 		return err
 	}
-	res, err := under.Replays.Replay(ctx, replay)
+	res, err := db.Replays.Replay(ctx, replay)
 	if err != nil {
 		return err
 	}
@@ -206,43 +228,55 @@ func checkReplayOutcomes(ctx context.Context, under ReplayUnderTest) error {
 	if !reflect.DeepEqual(res.Again, reasons) {
 		return fmt.Errorf("got parked again %v, want %v", res.Again, reasons)
 	}
-	rows, err := under.Ledger(ctx)
+	rows, err := db.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	row := LedgerRow{Kind: "replay", Stream: at.Stream.String(), Pass: at.Pass, Seq: at.Seq, Position: at.Offset, Counts: want}
-	if len(rows) != 2 || rows[1] != row || res.PageID == 0 {
-		return fmt.Errorf("got ledger %+v, want %+v as its last row", rows, row)
+	row := LedgerRow{
+		Kind: "replay", Stream: checkpoint.Stream.String(), Pass: checkpoint.Pass, Seq: checkpoint.Seq,
+		Position: checkpoint.Offset, Counts: want,
 	}
-	for payload, end := range map[string]struct {
-		how, reason string
-		id          domain.EventID
+	if len(rows) != 2 || rows[1] != row {
+		return fmt.Errorf("got ledger %+v, want two rows, the last one %+v", rows, row)
+	}
+	if res.PageID == 0 {
+		return errors.New("got no page id of the replay's ledger row")
+	}
+	for payload, outcome := range map[string]struct {
+		how    string // how the dead letter was resolved, empty if it is still open
+		reason string
+		id     domain.EventID
 	}{
-		"fresh":         {domain.ResolvedByReplay, "bad timestamp", event(3).ID},
-		"fresh again":   {domain.ResolvedAsDuplicate, "bad timestamp", event(3).ID},
-		"stored before": {domain.ResolvedAsDuplicate, "bad timestamp", event(1).ID},
-		"other values":  {"", domain.ReasonConflict, event(2).ID},
-		"refused":       {"", domain.ReasonUnstorable, event(5).ID},
-		"bad":           {"", "other", domain.EventID{}},
-		"has an id now": {"", "other", event(9).ID},
+		"new event":                {domain.ResolvedByReplay, rejectReason, event(3).ID},
+		"new event again":          {domain.ResolvedAsDuplicate, rejectReason, event(3).ID},
+		"stored event":             {domain.ResolvedAsDuplicate, rejectReason, event(1).ID},
+		"stored with other values": {"", domain.ReasonConflict, event(2).ID},
+		"refused":                  {"", domain.ReasonUnstorable, event(5).ID},
+		"rejected":                 {"", "other", domain.EventID{}},
+		"rejected with id":         {"", "other", event(9).ID},
 	} {
-		l, err := findDeadLetter(ctx, under, payload)
+		l, err := findDeadLetter(ctx, db, payload)
 		if err != nil {
 			return err
 		}
 		key := keyOf(domain.Reject{Record: domain.Record{Payload: l.Payload}})
-		if l.Why.Reason != end.reason || l.Why.ID != end.id || l.Why.Detail == "" || l.Key != key || l.Replays != 1 || l.Seen != 1 {
-			return fmt.Errorf("dead letter %q: got %+v, want %+v", payload, l, end)
+		if l.Why.Reason != outcome.reason || l.Why.ID != outcome.id {
+			return fmt.Errorf("dead letter %q: got reason %q and id %s, want %q and %s",
+				payload, l.Why.Reason, l.Why.ID, outcome.reason, outcome.id)
 		}
-		if err := checkResolution(l, end.how, res.PageID); err != nil {
+		if l.Key != key || l.Replays != 1 || l.Seen != 1 || l.Why.Detail == "" {
+			return fmt.Errorf("dead letter %q: got %+v, want key %q, 1 replay, seen 1 and a detail", payload, l, key)
+		}
+		if err := wantResolution(l, outcome.how, res.PageID); err != nil {
 			return fmt.Errorf("%q: %w", payload, err)
 		}
 	}
-	return wantStored(ctx, under.StoreUnderTest, 1, 2, 3)
+	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3)
 }
 
-func findDeadLetter(ctx context.Context, under ReplayUnderTest, payload string) (domain.DeadLetter, error) {
-	letters, err := under.Letters(ctx)
+// findDeadLetter returns the dead letter with this payload.
+func findDeadLetter(ctx context.Context, db ReplayUnderTest, payload string) (domain.DeadLetter, error) {
+	letters, err := db.Letters(ctx)
 	for _, l := range letters {
 		if string(l.Payload) == payload {
 			return l, err
@@ -251,79 +285,90 @@ func findDeadLetter(ctx context.Context, under ReplayUnderTest, payload string) 
 	return domain.DeadLetter{}, errors.Join(err, fmt.Errorf("no dead letter %q", payload))
 }
 
-func checkResolution(l domain.DeadLetter, how string, pageID int64) error {
-	switch r := l.Resolved; {
-	case how == "" && r == nil:
+// wantResolution returns an error unless the dead letter was resolved in this way by this ledger row. If how is empty, the dead
+// letter must be open.
+func wantResolution(l domain.DeadLetter, how string, pageID int64) error {
+	r := l.Resolved
+	if how == "" && r != nil {
+		return fmt.Errorf("got resolution %+v, want an open dead letter", *r)
+	}
+	if how == "" {
 		return nil
-	case how == "" || r == nil || r.How != how || r.PageID != pageID || r.Why == "" || r.At.IsZero():
-		return fmt.Errorf("got resolution %+v, want %q by page %d", r, how, pageID)
+	}
+	if r == nil || r.How != how || r.PageID != pageID || r.Why == "" || r.At.IsZero() {
+		return fmt.Errorf("got resolution %+v, want %q by page %d, with a reason and a time", r, how, pageID)
 	}
 	return nil
 }
 
-func checkReplayTwice(ctx context.Context, under ReplayUnderTest) error {
-	if _, _, err := parkPayloads(ctx, under, "a", "b"); err != nil {
+func checkReplayTwice(ctx context.Context, db ReplayUnderTest) error {
+	if _, _, err := parkPayloads(ctx, db, "a", "b"); err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, under, fakeDecoder{"a": decodesTo(event(3)), "b": decodesTo(event(4))})
+	replay, err := redecodeOpen(ctx, db, fakeDecoder{"a": decodesTo(event(3)), "b": decodesTo(event(4))})
 	if err != nil {
 		return err
 	}
-	if _, err := under.Replays.Replay(ctx, replay); err != nil {
+	if _, err := db.Replays.Replay(ctx, replay); err != nil {
 		return err
 	}
-	res, err := under.Replays.Replay(ctx, replay)
+	res, err := db.Replays.Replay(ctx, replay)
 	if err != nil {
 		return err
 	}
 	if res.PageID != 0 || res.Counts != (domain.Counts{}) {
-		return fmt.Errorf("second replay: got %+v, want nothing", res)
+		return fmt.Errorf("second replay: got %+v, want no page id and no counts", res)
 	}
-	rows, err := under.Ledger(ctx)
+	rows, err := db.Ledger(ctx)
 	if err != nil || len(rows) != 2 {
-		return fmt.Errorf("got %d rows in the ledger, want 2: %w", len(rows), err)
+		return fmt.Errorf("got %d rows in the ledger, want 2; error %w", len(rows), err)
 	}
-	return wantStored(ctx, under.StoreUnderTest, 1, 2, 3, 4)
+	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4)
 }
 
-func checkResolvedMeanwhile(ctx context.Context, under ReplayUnderTest) error {
-	if _, _, err := parkPayloads(ctx, under, "a", "b", "c"); err != nil {
+// checkResolvedMeanwhile replays the dead letter of "b" alone, and then a batch in which it is still open. The second replay must
+// skip it.
+func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
+	if _, _, err := parkPayloads(ctx, db, "a", "b", "c"); err != nil {
 		return err
 	}
-	all, err := redecodeOpen(ctx, under, fakeDecoder{"a": {reason: "other"}, "b": decodesTo(event(4)), "c": decodesTo(event(5))})
+	all, err := redecodeOpen(ctx, db, fakeDecoder{"a": {reason: "other"}, "b": decodesTo(event(4)), "c": decodesTo(event(5))})
 	if err != nil {
 		return err
 	}
-	if _, err := under.Replays.Replay(ctx, all.Only([]int64{all.Letters[1].ID})); err != nil {
+	if _, err := db.Replays.Replay(ctx, all.Only([]int64{all.Letters[1].ID})); err != nil {
 		return err
 	}
-	res, err := under.Replays.Replay(ctx, all)
+	res, err := db.Replays.Replay(ctx, all)
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 2, Inserted: 1, Parked: 1}); err != nil {
 		return err
 	}
-	b, err := findDeadLetter(ctx, under, "b")
+	b, err := findDeadLetter(ctx, db, "b")
 	if err != nil || b.Replays != 1 {
-		return fmt.Errorf("dead letter that was resolved meanwhile: got %+v: %w", b, err)
+		return fmt.Errorf("dead letter that was resolved meanwhile: got %d replays, want 1; error %w", b.Replays, err)
 	}
-	return wantStored(ctx, under.StoreUnderTest, 1, 2, 4, 5)
+	return wantStored(ctx, db.StoreUnderTest, 1, 2, 4, 5)
 }
 
-// checkStoredMeanwhile: between Open and Replay a run stores the events of three dead letters. That supersedes the one whose
-// id was known.
-func checkStoredMeanwhile(ctx context.Context, under ReplayUnderTest) error {
-	s, at, err := parkPayloads(ctx, under, "same", "other values")
+// checkStoredMeanwhile lets a run store the events of three dead letters after the dead letters were read and before they are
+// replayed. One dead letter has the id of its event, so the run supersedes it. The other two have no id, so the run does not
+// know them: in the replay one is a duplicate and the other a conflict.
+func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
+	s, checkpoint, err := parkPayloads(ctx, db, "same values", "other values")
 	if err != nil {
 		return err
 	}
-	parked, err := s.Commit(ctx, batch(at, addRejects(page(at.Position), reject(0, 4, "known by its id"))))
+	parked, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(4, "with an id"))))
 	if err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, under, fakeDecoder{
-		"same": decodesTo(event(3)), "known by its id": decodesTo(event(4)), "other values": decodesTo(renamedEvent(0, 5, "other").Event),
+	replay, err := redecodeOpen(ctx, db, fakeDecoder{
+		"same values":  decodesTo(event(3)),
+		"with an id":   decodesTo(event(4)),
+		"other values": decodesTo(renamedEvent(0, 5, "other").Event),
 	})
 	if err != nil {
 		return err
@@ -331,42 +376,44 @@ func checkStoredMeanwhile(ctx context.Context, under ReplayUnderTest) error {
 	if _, err := s.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Position, 3, 4, 5))); err != nil {
 		return err
 	}
-	res, err := under.Replays.Replay(ctx, replay)
+	res, err := db.Replays.Replay(ctx, replay)
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
-	l, err := findDeadLetter(ctx, under, "known by its id")
+	l, err := findDeadLetter(ctx, db, "with an id")
 	if err != nil || l.Resolved == nil || l.Resolved.How != domain.ResolvedAsSuperseded || l.Replays != 0 {
-		return fmt.Errorf("superseded dead letter: got %+v: %w", l, err)
+		return fmt.Errorf("dead letter with an id: got %+v, want it superseded and not replayed; error %w", l, err)
 	}
-	return wantStored(ctx, under.StoreUnderTest, 1, 2, 3, 4, 5)
+	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4, 5)
 }
 
-func checkRunUndisturbed(ctx context.Context, under ReplayUnderTest) error {
-	s, at, err := parkPayloads(ctx, under, "a")
+// checkRunUndisturbed checks that a replay does not change the checkpoint of a running runner, and that the runner counts the
+// event of the replay as a duplicate.
+func checkRunUndisturbed(ctx context.Context, db ReplayUnderTest) error {
+	s, checkpoint, err := parkPayloads(ctx, db, "a")
 	if err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, under, fakeDecoder{"a": decodesTo(event(3))})
+	replay, err := redecodeOpen(ctx, db, fakeDecoder{"a": decodesTo(event(3))})
 	if err != nil {
 		return err
 	}
-	if _, err := under.Replays.Replay(ctx, replay); err != nil {
+	if _, err := db.Replays.Replay(ctx, replay); err != nil {
 		return err
 	}
-	durable, err := s.Checkpoint(ctx, at.Stream)
-	if err != nil || !reflect.DeepEqual(durable, at) {
-		return fmt.Errorf("the checkpoint changed from %+v to %+v: %w", at, durable, err)
+	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+	if err != nil || !reflect.DeepEqual(durable, checkpoint) {
+		return fmt.Errorf("got checkpoint %+v after the replay, want it unchanged: %+v; error %w", durable, checkpoint, err)
 	}
-	res, err := s.Commit(ctx, batch(at, page(at.Position, 3, 4)))
+	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 3, 4)))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); err != nil {
 		return err
 	}
-	return wantStored(ctx, under.StoreUnderTest, 1, 2, 3, 4)
+	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4)
 }

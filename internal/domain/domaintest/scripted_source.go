@@ -12,21 +12,21 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An Answer is an upstream's answer to one request: a page, or an error of a kind.
+// An Answer is an upstream's answer to one request: a page, an error, or no answer at all.
 type Answer struct {
-	Page   domain.Page   // without its receipt
-	Kind   domain.Kind   // of the error, domain.Unknown for a page
-	In     time.Duration // for domain.RateLimited: how long from now; negative: not stated
-	Status int           // HTTP status that comes with the error
-	Hangs  bool          // no answer until the context ends
-	Quota  AnswerQuota   // announced with a page
-	Again  bool          // a page that the reader must not accept: the next request must have the same cursor
+	Page   domain.Page   // has no receipt
+	Kind   domain.Kind   // the kind of the error; domain.Unknown if the answer is a page
+	In     time.Duration // only for domain.RateLimited: how long requests are forbidden; negative if the answer does not say it
+	Status int           // the HTTP status of the error
+	Hangs  bool          // the upstream does not answer; the request waits until its context ends
+	Quota  AnswerQuota   // the quota that comes with a page
+	Again  bool          // the reader must not accept the page, so the next request must have the same cursor
 }
 
-// An AnswerQuota is a domain.Quota in an answer; Limit 0: none.
+// An AnswerQuota is the domain.Quota of an answer. If Limit is 0, the answer has no quota.
 type AnswerQuota struct {
 	Limit, Remaining int64
-	ResetIn          time.Duration // whole seconds
+	ResetIn          time.Duration // from the answer to the reset, in whole seconds
 }
 
 // PageOf returns an answer with a page in the middle of a stream whose total is unknown.
@@ -63,7 +63,7 @@ func (a Answer) WithQuota(limit, remaining int64, resetIn time.Duration) Answer 
 	return a
 }
 
-// NotAccepted returns the answer as a page that the reader must not accept: the next request must have the same cursor.
+// NotAccepted returns the answer as a page that the reader must not accept, so that the next request must have the same cursor.
 func (a Answer) NotAccepted() Answer {
 	a.Again = true
 	return a
@@ -72,7 +72,8 @@ func (a Answer) NotAccepted() Answer {
 // FailWith returns an answer with an error of a kind.
 func FailWith(kind domain.Kind) Answer { return Answer{Kind: kind} }
 
-// RefuseFor returns an answer that the rate limit is used up for a time from now; negative: without stating how long.
+// RefuseFor returns an answer that the rate limit forbids requests for the time d after the answer. If d is negative, the answer
+// does not say how long.
 func RefuseFor(d time.Duration) Answer { return Answer{Kind: domain.RateLimited, In: d} }
 
 // WithStatus returns the answer with an HTTP status.
@@ -81,40 +82,50 @@ func (a Answer) WithStatus(status int) Answer {
 	return a
 }
 
-// Hang returns an answer that never comes: the request waits until its context ends.
+// Hang returns an Answer for an upstream that does not answer. The request waits until its context ends.
 func Hang() Answer { return Answer{Hangs: true} }
 
-// A ScriptedSource is a domain.EventSource with prepared answers. It uses, in this order: the answers that At has added for
-// the request's cursor, the next answer of the script, the stream that it was made with. It fulfills the port's contract
-// and is safe for concurrent use.
+// A ScriptedSource is a domain.EventSource with prepared answers. It answers a request with the first of these that there is:
+//  1. the next answer that At has added for the request's cursor,
+//  2. the next answer of the script,
+//  3. a page of the clean stream, if the source was made by NewCleanStream.
 //
-// Each answer determines the cursor of the next request. After a page that is its next cursor, after a lost cursor the
-// head. After any other error it is the same cursor again, and so it is after a last page, since a reader may want to
-// confirm the end. A request for another cursor, or without an answer left, gets an error of kind Unknown.
+// It fulfills the contract of the port and is safe for concurrent use.
+//
+// Each answer determines which cursor the next request must have:
+//   - After a page it is the page's next cursor.
+//   - After CursorExpired or CursorInvalid it is the head.
+//   - After any other error, or if the reader must not accept the page, it is the same cursor.
+//   - After a last page it is the same cursor, because a reader may want to confirm the end. A clean stream also accepts the head.
+//
+// A request with another cursor gets an error of kind Unknown. So does a request for which there is no answer.
 type ScriptedSource struct {
-	stream func(domain.PageRequest) Answer
+	clean func(domain.PageRequest) Answer // returns the pages of a clean stream; nil without one
 
-	mu       sync.Mutex
-	next     []Answer
-	at       map[domain.Cursor][]Answer
-	expected []domain.Cursor // the next request must have one of them; nil: it may have any
-	until    time.Time
-	requests []domain.PageRequest
+	mu        sync.Mutex
+	script    []Answer
+	forCursor map[domain.Cursor][]Answer // the answers that At has added
+	expected  []domain.Cursor            // the next request must have one of these cursors; nil if it may have any
+	heldUntil time.Time                  // when the last refusal ends
+	requests  []domain.PageRequest
 }
 
 // NewScriptedSource returns a source that gives these answers one after the other. The first request must be for the head.
 func NewScriptedSource(answers ...Answer) *ScriptedSource {
-	return &ScriptedSource{at: map[domain.Cursor][]Answer{}, next: answers, expected: []domain.Cursor{""}}
+	return &ScriptedSource{forCursor: map[domain.Cursor][]Answer{}, script: answers, expected: []domain.Cursor{""}}
 }
 
-// NewCleanStream returns a source of records 0 to n-1, as LineDecoder reads them, in pages of at most size. Each page
-// announces n as the total. The first request may be for any page, and after the last page the stream may be read again.
+// NewCleanStream returns a source of n records in pages of at most size records. The payloads are the numbers from 0 to n-1, which
+// a LineDecoder accepts. Each page announces n as the total. The first request may have the cursor of any page. After the last
+// page the stream may be read again from its head.
 func NewCleanStream(n, size int) *ScriptedSource {
 	s := NewScriptedSource()
-	s.stream, s.expected = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }, nil
+	s.clean = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }
+	s.expected = nil
 	return s
 }
 
+// cleanPage returns the page of a clean stream for the request. A cursor is the number of the page's first record.
 func cleanPage(n, size int, req domain.PageRequest) Answer {
 	from := 0
 	if req.Cursor != "" {
@@ -137,7 +148,7 @@ func cleanPage(n, size int, req domain.PageRequest) Answer {
 	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).WithTotal(int64(n))
 }
 
-// From makes s expect cursor in the first request, instead of the head, and returns s.
+// From makes s expect this cursor in the next request, instead of the head, and returns s.
 func (s *ScriptedSource) From(cursor domain.Cursor) *ScriptedSource {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,26 +156,26 @@ func (s *ScriptedSource) From(cursor domain.Cursor) *ScriptedSource {
 	return s
 }
 
-// At adds answers for requests with that cursor, one each, and returns s.
+// At adds answers for the next requests with this cursor, and returns s. Each request uses one answer.
 func (s *ScriptedSource) At(cursor domain.Cursor, answers ...Answer) *ScriptedSource {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.at[cursor] = append(s.at[cursor], answers...)
+	s.forCursor[cursor] = append(s.forCursor[cursor], answers...)
 	return s
 }
 
-// Left returns the number of answers of the script that were not used yet.
+// Left returns the number of answers that were not used yet: those of the script and those that At has added.
 func (s *ScriptedSource) Left() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left := len(s.next)
-	for _, answers := range s.at {
+	left := len(s.script)
+	for _, answers := range s.forCursor {
 		left += len(answers)
 	}
 	return left
 }
 
-// Requests returns the requests sent so far, without those that a rate limit held back.
+// Requests returns the requests that were sent so far. It leaves out requests that a refusal held back.
 func (s *ScriptedSource) Requests() []domain.PageRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,9 +187,9 @@ func (s *ScriptedSource) FetchPage(ctx context.Context, req domain.PageRequest) 
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opScript, Unsent: true, Err: ctx.Err()}
 	}
-	answer, refusal := s.send(req)
-	if refusal != nil {
-		return domain.Page{}, refusal
+	answer, err := s.send(req)
+	if err != nil {
+		return domain.Page{}, err
 	}
 	if answer.Hangs {
 		<-ctx.Done()
@@ -199,14 +210,16 @@ func (s *ScriptedSource) FetchPage(ctx context.Context, req domain.PageRequest) 
 
 const opScript = "fetch scripted page"
 
+// errScripted is the cause of the errors that an answer of the script asks for.
 var errScripted = errors.New("as scripted")
 
-// send records the request, unless a rate limit holds it back, and returns its answer.
+// send records the request and returns its answer, or the error that the answer asks for. If a refusal holds the request back,
+// send does not record it and returns RateLimited.
 func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Now().Before(s.until) {
-		return Answer{}, &domain.Error{Kind: domain.RateLimited, Op: opScript, Until: s.until, Unsent: true, Err: errScripted}
+	if time.Now().Before(s.heldUntil) {
+		return Answer{}, &domain.Error{Kind: domain.RateLimited, Op: opScript, Until: s.heldUntil, Unsent: true, Err: errScripted}
 	}
 	s.requests = append(s.requests, req)
 	if s.expected != nil && !slices.Contains(s.expected, req.Cursor) {
@@ -214,7 +227,7 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 			Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("got a request with cursor %q, want %q", req.Cursor, s.expected),
 		}
 	}
-	answer, ok := s.find(req)
+	answer, ok := s.takeAnswer(req)
 	if !ok {
 		return Answer{}, &domain.Error{
 			Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("the script has no answer left for cursor %q", req.Cursor),
@@ -226,8 +239,8 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	}
 	failure := &domain.Error{Kind: answer.Kind, Op: opScript, Status: answer.Status, Err: errScripted}
 	if answer.Kind == domain.RateLimited && answer.In >= 0 {
-		s.until = time.Now().Add(answer.In)
-		failure.Until = s.until
+		s.heldUntil = time.Now().Add(answer.In)
+		failure.Until = s.heldUntil
 	}
 	return Answer{}, failure
 }
@@ -241,24 +254,25 @@ func (s *ScriptedSource) nextCursors(req domain.PageRequest, answer Answer) []do
 		return []domain.Cursor{req.Cursor}
 	case !answer.Page.Last:
 		return []domain.Cursor{answer.Page.Next}
-	case s.stream != nil:
+	case s.clean != nil:
 		return []domain.Cursor{req.Cursor, ""}
 	}
 	return []domain.Cursor{req.Cursor}
 }
 
-func (s *ScriptedSource) find(req domain.PageRequest) (Answer, bool) {
-	if queue := s.at[req.Cursor]; len(queue) > 0 {
-		s.at[req.Cursor] = queue[1:]
-		return queue[0], true
+// takeAnswer removes and returns the answer to the request. It returns false if there is none.
+func (s *ScriptedSource) takeAnswer(req domain.PageRequest) (Answer, bool) {
+	if answers := s.forCursor[req.Cursor]; len(answers) > 0 {
+		s.forCursor[req.Cursor] = answers[1:]
+		return answers[0], true
 	}
-	if len(s.next) > 0 {
-		answer := s.next[0]
-		s.next = s.next[1:]
+	if len(s.script) > 0 {
+		answer := s.script[0]
+		s.script = s.script[1:]
 		return answer, true
 	}
-	if s.stream != nil {
-		return s.stream(req), true
+	if s.clean != nil {
+		return s.clean(req), true
 	}
 	return Answer{}, false
 }

@@ -12,39 +12,41 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A SourceUnderTest opens new sources on an upstream that gives these answers one after the other. The sources do not limit
-// their request rate by themselves. Every payload is JSON without surrounding white space.
+// A SourceUnderTest opens sources for the checks.
 type SourceUnderTest struct {
+	// Open returns a new source and the upstream that it reads from. The upstream gives these answers, one after the other.
+	// The source has no rate limit of its own, so it sends every request at once. Every payload in the answers is JSON
+	// without surrounding white space.
 	Open func(answers ...Answer) (domain.EventSource, Upstream)
 }
 
-// An Upstream is the other side of a source.
+// An Upstream is the API that a source reads from.
 type Upstream interface {
 	// Requests returns the received requests in order.
 	Requests() []domain.PageRequest
 }
 
-// SourceChecks returns the checks of the contract of [domain.EventSource]. They must run in a bubble of testing/synctest, see
-// [RunSourceChecks]: they use its clock to check that a source does not sleep.
+// SourceChecks returns the checks of the contract of [domain.EventSource]. Run them with [RunSourceChecks], because they need a
+// bubble of testing/synctest: with its clock they check that a source does not sleep.
 func SourceChecks() []Check[SourceUnderTest] {
 	return []Check[SourceUnderTest]{
 		{"a page has its records in order", checkRecords},
-		{"a page has cursor, total and expiry", checkPageFields},
+		{"a page has its cursor, total and expiry", checkPageFields},
 		{"a last page has no cursor", checkLastPage},
-		{"an empty page is a page", checkEmptyPages},
+		{"an empty page is not an end", checkEmptyPages},
 		{"a page has a receipt", checkReceipt},
-		{"a receipt has the quota that was announced", checkQuota},
+		{"a receipt has the quota of its answer", checkQuota},
 		{"the request arrives unchanged", checkRequests},
-		{"the same request again is sent again", checkSameRequestAgain},
+		{"a repeated request is sent again", checkSameRequestAgain},
 		{"a page's bytes belong to the caller", checkBytesBelongToCaller},
 		{"each failure has its kind", checkErrorKinds},
 		{"a failure is one attempt and takes no time", checkOneAttempt},
 		{"a failure does not affect the next request", checkRequestAfterFailure},
-		{"a refusal has its end", checkRefusalUntil},
+		{"a refusal says when it ends", checkRefusalUntil},
 		{"nothing is sent before a refusal ends", checkRefusalHolds},
-		{"after a refusal has ended requests are sent", checkRefusalEnds},
-		{"a refusal without an end holds nothing back", checkRefusalWithoutUntil},
-		{"an ended context sends nothing", checkEndedContext},
+		{"requests are sent after a refusal has ended", checkRefusalEnds},
+		{"a refusal without an end does not hold back the next request", checkRefusalWithoutUntil},
+		{"nothing is sent with an ended context", checkEndedContext},
 		{"a context that ends stops the request at once", checkContextEnds},
 		{"a deadline stops the request at once", checkDeadlineEnds},
 	}
@@ -64,15 +66,16 @@ func RunSourceChecks(t *testing.T, newSource func(*testing.T) SourceUnderTest) {
 	}
 }
 
-// sleep advances the clock of the bubble. It takes no real time.
+// sleep advances the clock of the synctest bubble. It takes no real time.
 func sleep(d time.Duration) { time.Sleep(d) }
 
-// wantErrorKind checks the kind of an error, and what holds for every error of the port.
+// wantErrorKind returns an error unless err has this kind and this value of Unsent. It also checks the rules for all errors of a
+// source: the error has an operation and a cause, and the page with it is empty.
 func wantErrorKind(page domain.Page, err error, kind domain.Kind, unsent bool) error {
 	failure := domain.AsError(err)
 	switch {
 	case failure == nil:
-		return fmt.Errorf("got a page of %[2]d records and %[3]w, want an error of kind %[1]s", kind, len(page.Records), err)
+		return fmt.Errorf("got a page of %d records and error %w, want an error of kind %s", len(page.Records), err, kind)
 	case failure.Kind != kind:
 		return fmt.Errorf("got kind %s, want %s: %w", failure.Kind, kind, err)
 	case failure.Unsent != unsent:
@@ -80,20 +83,25 @@ func wantErrorKind(page domain.Page, err error, kind domain.Kind, unsent bool) e
 	case failure.Op == "" || failure.Err == nil:
 		return fmt.Errorf("the error of kind %s lacks its operation or its cause", failure.Kind)
 	case len(page.Records) > 0 || page.Next != "" || page.Last:
-		return fmt.Errorf("got page %+v with error %w", page, err)
+		return fmt.Errorf("got page %+v with an error, want no page; error %w", page, err)
 	}
 	return nil
 }
+
+// pageLimit is the limit of the requests that fetch and fetchAt send.
+const pageLimit = 10
 
 // fetch fetches the first page of the stream.
 func fetch(ctx context.Context, s domain.EventSource) (domain.Page, error) {
 	return fetchAt(ctx, s, "")
 }
 
+// fetchAt fetches the page that begins at cursor.
 func fetchAt(ctx context.Context, s domain.EventSource, cursor domain.Cursor) (domain.Page, error) {
-	return s.FetchPage(ctx, domain.PageRequest{Cursor: cursor, Limit: 10})
+	return s.FetchPage(ctx, domain.PageRequest{Cursor: cursor, Limit: pageLimit})
 }
 
+// wantRequests returns an error unless the upstream has received this number of requests.
 func wantRequests(up Upstream, want int) error {
 	if got := len(up.Requests()); got != want {
 		return fmt.Errorf("got %d requests, want %d", got, want)
@@ -101,9 +109,9 @@ func wantRequests(up Upstream, want int) error {
 	return nil
 }
 
-func checkRecords(ctx context.Context, under SourceUnderTest) error {
+func checkRecords(ctx context.Context, tested SourceUnderTest) error {
 	payloads := []string{`{"id":1}`, `{"id":1}`, `2`, `"three"`, `[]`}
-	src, _ := under.Open(PageOf("next", payloads...))
+	src, _ := tested.Open(PageOf("next", payloads...))
 	page, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -119,78 +127,91 @@ func checkRecords(ctx context.Context, under SourceUnderTest) error {
 	return nil
 }
 
-func checkPageFields(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(
-		PageOf("opaque+/= ü", `1`).WithTotal(7).WithExpiry(118*time.Second),
-		PageOf("plain", `2`),
+func checkPageFields(ctx context.Context, tested SourceUnderTest) error {
+	const (
+		next  = domain.Cursor("opaque+/= ü")
+		total = 7
+		life  = 118 * time.Second
 	)
+	src, _ := tested.Open(PageOf(next, `1`).WithTotal(total).WithExpiry(life), PageOf("plain", `2`))
 	page, err := fetch(ctx, src)
 	if err != nil {
 		return err
 	}
-	want := domain.Total{N: 7, Known: true}
-	if page.Next != "opaque+/= ü" || page.Last || page.Total != want || page.ExpiresIn != 118*time.Second {
-		return fmt.Errorf("got next %q, last %v, total %+v, expires in %s", page.Next, page.Last, page.Total, page.ExpiresIn)
+	want := domain.Total{N: total, Known: true}
+	if page.Next != next || page.Last || page.Total != want || page.ExpiresIn != life {
+		return fmt.Errorf("got next %q, last %v, total %+v, expires in %s; want %q, false, %+v, %s",
+			page.Next, page.Last, page.Total, page.ExpiresIn, next, want, life)
 	}
 	if page, err = fetchAt(ctx, src, page.Next); err != nil {
 		return err
 	}
 	if page.Total.Known || page.ExpiresIn != 0 {
-		return fmt.Errorf("got total %+v, expires in %s; want neither", page.Total, page.ExpiresIn)
+		return fmt.Errorf("second page: got total %+v, expires in %s; want neither", page.Total, page.ExpiresIn)
 	}
 	return nil
 }
 
-func checkLastPage(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(LastPageOf(`1`).WithTotal(1))
+func checkLastPage(ctx context.Context, tested SourceUnderTest) error {
+	src, _ := tested.Open(LastPageOf(`1`).WithTotal(1))
 	page, err := fetch(ctx, src)
 	if err != nil {
 		return err
 	}
 	if !page.Last || page.Next != "" || page.ExpiresIn != 0 || len(page.Records) != 1 {
-		return fmt.Errorf("got last %v, next %q, expires in %s, %d records", page.Last, page.Next, page.ExpiresIn, len(page.Records))
+		return fmt.Errorf("got last %v, next %q, expires in %s, %d records; want true, no next cursor, no expiry, 1 record",
+			page.Last, page.Next, page.ExpiresIn, len(page.Records))
 	}
 	return nil
 }
 
-func checkEmptyPages(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(PageOf("next"), LastPageOf().WithTotal(0))
+func checkEmptyPages(ctx context.Context, tested SourceUnderTest) error {
+	src, _ := tested.Open(PageOf("next"), LastPageOf().WithTotal(0))
 	page, err := fetch(ctx, src)
 	if err != nil || len(page.Records) != 0 || page.Next != "next" || page.Last {
-		return fmt.Errorf("in the middle: got %+v, error %w", page, err)
+		return fmt.Errorf("empty page in the middle: got %+v, want no records and a next cursor; error %w", page, err)
 	}
 	page, err = fetchAt(ctx, src, page.Next)
 	if err != nil || len(page.Records) != 0 || !page.Last || page.Total != (domain.Total{Known: true}) {
-		return fmt.Errorf("at the end: got %+v, error %w", page, err)
+		return fmt.Errorf("empty page at the end: got %+v, want no records, last, total 0; error %w", page, err)
 	}
 	return nil
 }
 
-func checkReceipt(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(PageOf("next", `{"id":1}`))
+func checkReceipt(ctx context.Context, tested SourceUnderTest) error {
+	const payload = `{"id":1}`
+	src, _ := tested.Open(PageOf("next", payload))
 	page, err := fetch(ctx, src)
 	if err != nil {
 		return err
 	}
 	r := page.Receipt
-	if r.RequestID == "" || r.Status != 200 || r.Bytes < int64(len(`{"id":1}`)) || !r.FetchedAt.Equal(time.Now()) {
-		return fmt.Errorf("got receipt %+v", r)
+	if r.RequestID == "" || r.Status != 200 {
+		return fmt.Errorf("got request id %q and status %d, want an id and 200", r.RequestID, r.Status)
+	}
+	if r.Bytes < int64(len(payload)) {
+		return fmt.Errorf("got a body of %d bytes, want at least the %d bytes of its record", r.Bytes, len(payload))
+	}
+	if now := time.Now(); !r.FetchedAt.Equal(now) {
+		return fmt.Errorf("got a page fetched at %s, want now: %s", r.FetchedAt, now)
 	}
 	if r.Traffic != (domain.Traffic{}) {
-		return fmt.Errorf("got traffic %+v, want none: the caller counts it", r.Traffic)
+		return fmt.Errorf("got traffic %+v, want none, because the runner counts it", r.Traffic)
 	}
 	return nil
 }
 
-func checkQuota(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(
-		PageOf("a", `1`).WithQuota(10, 7, 28*time.Second), PageOf("b", `2`).WithQuota(10, 6, 28*time.Second), PageOf("c", `3`),
+func checkQuota(ctx context.Context, tested SourceUnderTest) error {
+	const resetIn = 28 * time.Second
+	reset := time.Now().Add(resetIn)
+	quotas := []domain.Quota{{Limit: 10, Remaining: 7, Reset: reset}, {Limit: 10, Remaining: 6, Reset: reset}, {}}
+	src, _ := tested.Open(
+		PageOf("a", `1`).WithQuota(quotas[0].Limit, quotas[0].Remaining, resetIn),
+		PageOf("b", `2`).WithQuota(quotas[1].Limit, quotas[1].Remaining, resetIn),
+		PageOf("c", `3`), // an answer without a quota
 	)
-	reset := time.Now().Add(28 * time.Second)
 	var cursor domain.Cursor
-	for i, want := range []domain.Quota{
-		{Limit: 10, Remaining: 7, Reset: reset}, {Limit: 10, Remaining: 6, Reset: reset}, {},
-	} {
+	for i, want := range quotas {
 		page, err := fetchAt(ctx, src, cursor)
 		if err != nil {
 			return err
@@ -198,15 +219,17 @@ func checkQuota(ctx context.Context, under SourceUnderTest) error {
 		cursor = page.Next
 		got := page.Receipt.Quota
 		if got.Limit != want.Limit || got.Remaining != want.Remaining || !got.Reset.Equal(want.Reset) || got.Window != want.Window {
-			return fmt.Errorf("page %d: got quota %+v, want %+v", i, got, want)
+			return fmt.Errorf("page %d: got quota %+v, want %+v", i+1, got, want)
 		}
 	}
 	return nil
 }
 
-func checkRequests(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(PageOf("a b&limit=9+/=", `1`), PageOf("n2", `1`))
-	want := []domain.PageRequest{{Limit: 3}, {Cursor: "a b&limit=9+/=", Limit: 1000}}
+// checkRequests uses a cursor with characters that have a meaning in a URL.
+func checkRequests(ctx context.Context, tested SourceUnderTest) error {
+	const cursor = domain.Cursor("a b&limit=9+/=")
+	src, up := tested.Open(PageOf(cursor, `1`), PageOf("next", `1`))
+	want := []domain.PageRequest{{Limit: 3}, {Cursor: cursor, Limit: 1000}}
 	for _, req := range want {
 		if _, err := src.FetchPage(ctx, req); err != nil {
 			return err
@@ -218,8 +241,8 @@ func checkRequests(ctx context.Context, under SourceUnderTest) error {
 	return nil
 }
 
-func checkSameRequestAgain(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(PageOf("next", `1`, `2`).NotAccepted(), PageOf("next", `1`, `2`))
+func checkSameRequestAgain(ctx context.Context, tested SourceUnderTest) error {
+	src, up := tested.Open(PageOf("next", `1`, `2`).NotAccepted(), PageOf("next", `1`, `2`))
 	first, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -229,14 +252,16 @@ func checkSameRequestAgain(ctx context.Context, under SourceUnderTest) error {
 		return err
 	}
 	if len(second.Records) != len(first.Records) || second.Next != first.Next {
-		return fmt.Errorf("got first %+v, then %+v; want the same", first, second)
+		return fmt.Errorf("got %+v for the second request, want the same page as for the first: %+v", second, first)
 	}
 	return wantRequests(up, 2)
 }
 
-func checkBytesBelongToCaller(ctx context.Context, under SourceUnderTest) error {
+// checkBytesBelongToCaller fetches two equal pages. It changes the second page, and appends to a record of the first page. Neither
+// may change another record of the first page.
+func checkBytesBelongToCaller(ctx context.Context, tested SourceUnderTest) error {
 	answer := PageOf("next", `{"id":1}`, `{"id":2}`).NotAccepted()
-	src, _ := under.Open(answer, answer)
+	src, _ := tested.Open(answer, answer)
 	first, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -249,7 +274,7 @@ func checkBytesBelongToCaller(ctx context.Context, under SourceUnderTest) error 
 	clear(second.Records[1].Payload)
 	_ = append(first.Records[0].Payload, "overrun"...)
 	if !bytes.Equal(first.Records[1].Payload, original) {
-		return fmt.Errorf("the page was changed to %q", first.Records[1].Payload)
+		return fmt.Errorf("got record %q, want it unchanged: %q", first.Records[1].Payload, original)
 	}
 	return nil
 }

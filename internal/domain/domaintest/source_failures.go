@@ -8,11 +8,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func checkErrorKinds(ctx context.Context, under SourceUnderTest) error {
+// refusalTime is how long the refusals in these checks forbid requests.
+const refusalTime = 28 * time.Second
+
+func checkErrorKinds(ctx context.Context, tested SourceUnderTest) error {
 	for _, kind := range []domain.Kind{
 		domain.Transient, domain.BadPage, domain.CursorExpired, domain.CursorInvalid, domain.Unauthorized, domain.Invalid,
 	} {
-		src, _ := under.Open(FailWith(kind))
+		src, _ := tested.Open(FailWith(kind))
 		page, err := fetch(ctx, src)
 		if err := wantErrorKind(page, err, kind, false); err != nil {
 			return err
@@ -21,13 +24,13 @@ func checkErrorKinds(ctx context.Context, under SourceUnderTest) error {
 	return nil
 }
 
-func checkOneAttempt(ctx context.Context, under SourceUnderTest) error {
+func checkOneAttempt(ctx context.Context, tested SourceUnderTest) error {
 	for _, failure := range []Answer{FailWith(domain.Transient), FailWith(domain.BadPage), RefuseFor(time.Second)} {
-		src, up := under.Open(failure, PageOf("next", `1`))
+		src, up := tested.Open(failure, PageOf("next", `1`))
 		began := time.Now()
 		page, err := fetch(ctx, src)
 		if took := time.Since(began); took != 0 {
-			return fmt.Errorf("it took %s after %s, want no time", took, failure.Kind)
+			return fmt.Errorf("%s: the call took %s, want no time", failure.Kind, took)
 		}
 		if err := wantErrorKind(page, err, failure.Kind, false); err != nil {
 			return err
@@ -39,39 +42,40 @@ func checkOneAttempt(ctx context.Context, under SourceUnderTest) error {
 	return nil
 }
 
-func checkRequestAfterFailure(ctx context.Context, under SourceUnderTest) error {
+func checkRequestAfterFailure(ctx context.Context, tested SourceUnderTest) error {
 	for _, kind := range []domain.Kind{domain.Transient, domain.BadPage, domain.CursorExpired} {
-		src, _ := under.Open(FailWith(kind), PageOf("next", `1`))
+		src, _ := tested.Open(FailWith(kind), PageOf("next", `1`))
 		if page, err := fetch(ctx, src); err == nil {
-			return fmt.Errorf("got page %+[2]v, want an error of kind %[1]s", kind, page)
+			return fmt.Errorf("got page %+v, want an error of kind %s", page, kind)
 		}
 		if page, err := fetch(ctx, src); err != nil || len(page.Records) != 1 {
-			return fmt.Errorf("after %s: got %+v, error %w", kind, page, err)
+			return fmt.Errorf("request after %s: got %d records, want 1; error %w", kind, len(page.Records), err)
 		}
 	}
 	return nil
 }
 
-func checkRefusalUntil(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(RefuseFor(28 * time.Second))
+func checkRefusalUntil(ctx context.Context, tested SourceUnderTest) error {
+	src, _ := tested.Open(RefuseFor(refusalTime))
 	page, err := fetch(ctx, src)
 	if err := wantErrorKind(page, err, domain.RateLimited, false); err != nil {
 		return err
 	}
-	if until, want := domain.AsError(err).Until, time.Now().Add(28*time.Second); !until.Equal(want) {
+	if until, want := domain.AsError(err).Until, time.Now().Add(refusalTime); !until.Equal(want) {
 		return fmt.Errorf("got until %s, want %s", until, want)
 	}
 	return nil
 }
 
-func checkRefusalHolds(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(RefuseFor(28*time.Second), PageOf("next", `1`))
+// checkRefusalHolds sends requests at three times before the refusal ends. The source must not send them to the upstream.
+func checkRefusalHolds(ctx context.Context, tested SourceUnderTest) error {
+	src, up := tested.Open(RefuseFor(refusalTime), PageOf("next", `1`))
 	_, err := fetch(ctx, src)
-	if domain.KindOf(err) != domain.RateLimited {
-		return fmt.Errorf("got %w, want a refusal", err)
+	if err := wantKind(err, domain.RateLimited); err != nil {
+		return err
 	}
 	until := domain.AsError(err).Until
-	for _, early := range []time.Duration{28 * time.Second, 14 * time.Second, time.Millisecond} {
+	for _, early := range []time.Duration{refusalTime, refusalTime / 2, time.Millisecond} {
 		sleep(time.Until(until) - early)
 		page, err := fetch(ctx, src)
 		if err := wantErrorKind(page, err, domain.RateLimited, true); err != nil {
@@ -84,23 +88,24 @@ func checkRefusalHolds(ctx context.Context, under SourceUnderTest) error {
 	return wantRequests(up, 1)
 }
 
-func checkRefusalEnds(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(RefuseFor(28*time.Second), PageOf("next", `1`).NotAccepted(), PageOf("next", `2`))
+func checkRefusalEnds(ctx context.Context, tested SourceUnderTest) error {
+	src, up := tested.Open(RefuseFor(refusalTime), PageOf("next", `1`).NotAccepted(), PageOf("next", `2`))
 	_, err := fetch(ctx, src)
-	if domain.KindOf(err) != domain.RateLimited {
-		return fmt.Errorf("got %w, want a refusal", err)
+	if err := wantKind(err, domain.RateLimited); err != nil {
+		return err
 	}
 	sleep(time.Until(domain.AsError(err).Until))
 	for range 2 {
 		if _, err := fetch(ctx, src); err != nil {
-			return fmt.Errorf("after the end of the refusal: %w", err)
+			return fmt.Errorf("request after the end of the refusal: %w", err)
 		}
 	}
 	return wantRequests(up, 3)
 }
 
-func checkRefusalWithoutUntil(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(RefuseFor(-1), PageOf("next", `1`))
+func checkRefusalWithoutUntil(ctx context.Context, tested SourceUnderTest) error {
+	const unstated = -1 // the refusal does not say how long it forbids requests
+	src, _ := tested.Open(RefuseFor(unstated), PageOf("next", `1`))
 	page, err := fetch(ctx, src)
 	if err := wantErrorKind(page, err, domain.RateLimited, false); err != nil {
 		return err
@@ -114,8 +119,8 @@ func checkRefusalWithoutUntil(ctx context.Context, under SourceUnderTest) error 
 	return nil
 }
 
-func checkEndedContext(ctx context.Context, under SourceUnderTest) error {
-	src, up := under.Open(PageOf("next", `1`))
+func checkEndedContext(ctx context.Context, tested SourceUnderTest) error {
+	src, up := tested.Open(PageOf("next", `1`))
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	page, err := fetch(ctx, src)
@@ -125,14 +130,15 @@ func checkEndedContext(ctx context.Context, under SourceUnderTest) error {
 	return wantRequests(up, 0)
 }
 
-func checkContextEnds(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(Hang(), PageOf("next", `1`))
-	hung, cancel := context.WithCancel(ctx)
-	time.AfterFunc(3*time.Second, cancel)
+func checkContextEnds(ctx context.Context, tested SourceUnderTest) error {
+	const cancelAfter = 3 * time.Second
+	src, _ := tested.Open(Hang(), PageOf("next", `1`))
+	cancelled, cancel := context.WithCancel(ctx)
+	time.AfterFunc(cancelAfter, cancel)
 	began := time.Now()
-	page, err := fetch(hung, src)
-	if took := time.Since(began); took != 3*time.Second {
-		return fmt.Errorf("it returned after %s, want 3s", took)
+	page, err := fetch(cancelled, src)
+	if took := time.Since(began); took != cancelAfter {
+		return fmt.Errorf("the call returned after %s, want %s", took, cancelAfter)
 	}
 	if err := wantErrorKind(page, err, domain.Stopped, false); err != nil {
 		return err
@@ -143,8 +149,8 @@ func checkContextEnds(ctx context.Context, under SourceUnderTest) error {
 	return nil
 }
 
-func checkDeadlineEnds(ctx context.Context, under SourceUnderTest) error {
-	src, _ := under.Open(Hang())
+func checkDeadlineEnds(ctx context.Context, tested SourceUnderTest) error {
+	src, _ := tested.Open(Hang())
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	page, err := fetch(ctx, src)

@@ -12,6 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// openScripted returns a ScriptedSource as the source and as its own upstream.
 func openScripted(answers ...domaintest.Answer) (domain.EventSource, domaintest.Upstream) {
 	s := domaintest.NewScriptedSource(answers...)
 	return s, s
@@ -24,12 +25,15 @@ func TestScriptedSource(t *testing.T) {
 	})
 }
 
+// TestCleanStream checks that NewCleanStream returns all records, in pages of at most the page size and the limit of the request.
+// One request for the second page fails first, and the retry must continue there.
 func TestCleanStream(t *testing.T) {
 	t.Parallel()
-	source := domaintest.NewCleanStream(10, 4).At("4", domaintest.FailWith(domain.Transient))
+	const records, pageSize = 10, 4
+	source := domaintest.NewCleanStream(records, pageSize).At("3", domaintest.FailWith(domain.Transient))
 	var got []string
 	var cursors []domain.Cursor
-	req := domain.PageRequest{Limit: 3}
+	req := domain.PageRequest{Limit: 3} // less than pageSize
 	for {
 		page, err := source.FetchPage(t.Context(), req)
 		if domain.KindOf(err) == domain.Transient {
@@ -38,8 +42,8 @@ func TestCleanStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if page.Total != (domain.Total{N: 10, Known: true}) {
-			t.Fatalf("got total %+v", page.Total)
+		if want := (domain.Total{N: records, Known: true}); page.Total != want {
+			t.Fatalf("got total %+v, want %+v", page.Total, want)
 		}
 		for _, r := range page.Records {
 			got = append(got, string(r.Payload))
@@ -48,7 +52,7 @@ func TestCleanStream(t *testing.T) {
 			break
 		}
 		cursors = append(cursors, page.Next)
-		req = domain.PageRequest{Cursor: page.Next, Limit: 100}
+		req = domain.PageRequest{Cursor: page.Next, Limit: 100} // more than pageSize
 	}
 	if want := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}; !slices.Equal(got, want) {
 		t.Errorf("got records %v, want %v", got, want)
@@ -56,13 +60,14 @@ func TestCleanStream(t *testing.T) {
 	if want := []domain.Cursor{"3", "7"}; !slices.Equal(cursors, want) {
 		t.Errorf("got cursors %v, want %v", cursors, want)
 	}
-	fresh := domaintest.NewCleanStream(10, 4)
-	if _, err := fresh.FetchPage(t.Context(), domain.PageRequest{Cursor: "foreign"}); domain.KindOf(err) != domain.CursorInvalid {
-		t.Errorf("foreign cursor: got %v, want CursorInvalid", err)
+	source = domaintest.NewCleanStream(records, pageSize)
+	if _, err := source.FetchPage(t.Context(), domain.PageRequest{Cursor: "unknown"}); domain.KindOf(err) != domain.CursorInvalid {
+		t.Errorf("unknown cursor: got %v, want CursorInvalid", err)
 	}
 }
 
-// TestScriptedSource_UnexpectedRequests: a source that answered them would hide a reader with a wrong position.
+// TestScriptedSource_UnexpectedRequests checks that a source answers a request with an unexpected cursor with an error of kind
+// Unknown. If it answered with a page, tests would not find readers that read from a wrong position.
 func TestScriptedSource_UnexpectedRequests(t *testing.T) {
 	t.Parallel()
 	script := domaintest.NewScriptedSource
@@ -70,22 +75,22 @@ func TestScriptedSource_UnexpectedRequests(t *testing.T) {
 	tests := []struct {
 		name   string
 		source *domaintest.ScriptedSource
-		asked  []domain.Cursor // all but the last one are answered
+		asked  []domain.Cursor // the cursors of the requests; only the last one is unexpected
 	}{
-		{"a page in the middle first", script(page), []domain.Cursor{"a"}},
-		{"the head where a run continues", script(page).From("a"), []domain.Cursor{""}},
-		{"past the script", script(page), []domain.Cursor{"", "b"}},
-		{"a page that was given already", script(page, page), []domain.Cursor{"", ""}},
-		{"a cursor that no page led to", script(page, page), []domain.Cursor{"", "c"}},
-		{"after a page that must not be accepted", script(page.NotAccepted(), page), []domain.Cursor{"", "b"}},
-		{"after a page that failed", script(page, domaintest.FailWith(domain.BadPage), page), []domain.Cursor{"", "b", "c"}},
-		{"the head after a failure", script(page, domaintest.FailWith(domain.Transient), page), []domain.Cursor{"", "b", ""}},
-		{"the head after an end", script(page, domaintest.LastPageOf("2"), page), []domain.Cursor{"", "b", ""}},
-		{"a lost cursor again", script(page, domaintest.FailWith(domain.CursorExpired), page), []domain.Cursor{"", "b", "b"}},
-		{"a page of a clean stream left out", domaintest.NewCleanStream(9, 2), []domain.Cursor{"2", "6"}},
+		{"the first request is not for the head", script(page), []domain.Cursor{"a"}},
+		{"the first request is for the head, but the source expects a cursor", script(page).From("a"), []domain.Cursor{""}},
+		{"the script has no answer left", script(page), []domain.Cursor{"", "b"}},
+		{"the page was already returned", script(page, page), []domain.Cursor{"", ""}},
+		{"the cursor is of no page", script(page, page), []domain.Cursor{"", "c"}},
+		{"the reader accepts a page that it must not accept", script(page.NotAccepted(), page), []domain.Cursor{"", "b"}},
+		{"the reader skips a page that failed", script(page, domaintest.FailWith(domain.BadPage), page), []domain.Cursor{"", "b", "c"}},
+		{"the head after a failed page", script(page, domaintest.FailWith(domain.Transient), page), []domain.Cursor{"", "b", ""}},
+		{"the head after a last page", script(page, domaintest.LastPageOf("2"), page), []domain.Cursor{"", "b", ""}},
+		{"an expired cursor again", script(page, domaintest.FailWith(domain.CursorExpired), page), []domain.Cursor{"", "b", "b"}},
+		{"the reader skips a page of a clean stream", domaintest.NewCleanStream(9, 2), []domain.Cursor{"2", "6"}},
 		{"the head in the middle of a clean stream", domaintest.NewCleanStream(9, 2), []domain.Cursor{"2", ""}},
 		{
-			"a lost cursor of a clean stream again",
+			"an invalid cursor of a clean stream again",
 			domaintest.NewCleanStream(9, 2).At("2", domaintest.FailWith(domain.CursorInvalid)),
 			[]domain.Cursor{"2", "2"},
 		},
@@ -95,15 +100,20 @@ func TestScriptedSource_UnexpectedRequests(t *testing.T) {
 			t.Parallel()
 			for i, cursor := range tt.asked {
 				_, err := tt.source.FetchPage(t.Context(), domain.PageRequest{Cursor: cursor})
-				if unexpected := err != nil && domain.KindOf(err) == domain.Unknown; unexpected != (i == len(tt.asked)-1) {
-					t.Errorf("request %d for %q: got %v", i+1, cursor, err)
+				isUnexpected := err != nil && domain.KindOf(err) == domain.Unknown
+				isLast := i == len(tt.asked)-1
+				if isLast && !isUnexpected {
+					t.Errorf("request %d for %q: got error %v, want an error of kind Unknown", i+1, cursor, err)
+				}
+				if !isLast && isUnexpected {
+					t.Errorf("request %d for %q: got error %v, want an answer of the script", i+1, cursor, err)
 				}
 			}
 		})
 	}
 }
 
-// A fetchFunc is a FetchPage with one fault. It may use good.
+// A fetchFunc is the FetchPage of a source with one fault. good is a source without faults, which the fetchFunc may call.
 type fetchFunc func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error)
 
 // A brokenSource is a source with one fault.
@@ -116,7 +126,7 @@ func (b brokenSource) FetchPage(ctx context.Context, req domain.PageRequest) (do
 	return b.fetch(ctx, b.good, req)
 }
 
-// editPages changes pages and leaves errors alone.
+// editPages returns a fetchFunc that changes the pages of the good source, but not its errors.
 func editPages(edit func(*domain.Page)) fetchFunc {
 	return func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
 		page, err := good.FetchPage(ctx, req)
@@ -127,7 +137,7 @@ func editPages(edit func(*domain.Page)) fetchFunc {
 	}
 }
 
-// editErrors changes errors and leaves pages alone.
+// editErrors returns a fetchFunc that changes the errors of the good source, but not its pages.
 func editErrors(edit func(*domain.Error) error) fetchFunc {
 	return func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
 		page, err := good.FetchPage(ctx, req)
@@ -138,16 +148,19 @@ func editErrors(edit func(*domain.Error) error) fetchFunc {
 	}
 }
 
-// TestSourceChecks_BrokenSources shows that each fault of a source fails a check.
+// TestSourceChecks_BrokenSources checks that each fault of a source fails the check that is about this fault.
 func TestSourceChecks_BrokenSources(t *testing.T) {
 	t.Parallel()
-	var shared []byte
+	var shared []byte // the bytes of all pages of the source whose pages share their bytes
 	tests := []struct {
 		name   string
 		fetch  fetchFunc
 		caught string // the check that must fail
 	}{
-		{"records come in another order", editPages(func(p *domain.Page) { slices.Reverse(p.Records) }), "a page has its records in order"},
+		{
+			"records come in another order", editPages(func(p *domain.Page) { slices.Reverse(p.Records) }),
+			"a page has its records in order",
+		},
 		{"a repeated record is left out", editPages(func(p *domain.Page) {
 			p.Records = slices.CompactFunc(p.Records, func(a, b domain.Record) bool { return len(a.Payload) == len(b.Payload) })
 		}), "a page has its records in order"},
@@ -158,17 +171,24 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 		}), "a page has its records in order"},
 		{"a cursor is edited", editPages(func(p *domain.Page) {
 			p.Next = domain.Cursor(slices.DeleteFunc([]byte(p.Next), func(c byte) bool { return c == '+' }))
-		}), "a page has cursor, total and expiry"},
-		{"a total is made up", editPages(func(p *domain.Page) { p.Total.Known = true }), "a page has cursor, total and expiry"},
-		{"a last page keeps a cursor", editPages(func(p *domain.Page) {
+		}), "a page has its cursor, total and expiry"},
+		{
+			"an unknown total is reported as 0", editPages(func(p *domain.Page) { p.Total.Known = true }),
+			"a page has its cursor, total and expiry",
+		},
+		{"a last page has a cursor", editPages(func(p *domain.Page) {
 			if p.Last {
 				p.Next = "stale"
 			}
 		}), "a last page has no cursor"},
-		{"an empty page ends the stream", editPages(func(p *domain.Page) { p.Last = p.Last || len(p.Records) == 0 }), "an empty page is a page"},
+		{"an empty page ends the stream", editPages(func(p *domain.Page) {
+			if len(p.Records) == 0 {
+				p.Last = true
+			}
+		}), "an empty page is not an end"},
 		{"a receipt is missing", editPages(func(p *domain.Page) { p.Receipt = domain.Receipt{} }), "a page has a receipt"},
 		{
-			"a quota outlives its answer",
+			"a quota is repeated in a later receipt",
 			func() fetchFunc {
 				var known domain.Quota
 				return editPages(func(p *domain.Page) {
@@ -178,7 +198,7 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 					p.Receipt.Quota = known
 				})
 			}(),
-			"a receipt has the quota that was announced",
+			"a receipt has the quota of its answer",
 		},
 		{
 			"pages share their bytes",
@@ -204,7 +224,7 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 					return page, err
 				}
 			}(),
-			"the same request again is sent again",
+			"a repeated request is sent again",
 		},
 		{
 			"the limit is not passed on",
@@ -228,7 +248,7 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 			"it sleeps", editErrors(func(e *domain.Error) error { time.Sleep(time.Second); return e }),
 			"a failure is one attempt and takes no time",
 		},
-		{"errors are bare", editErrors(func(e *domain.Error) error { return e.Err }), "each failure has its kind"},
+		{"errors are not of type domain.Error", editErrors(func(e *domain.Error) error { return e.Err }), "each failure has its kind"},
 		{
 			"all errors are transient", editErrors(func(e *domain.Error) error { e.Kind = domain.Transient; return e }),
 			"each failure has its kind",
@@ -244,31 +264,29 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 			},
 			"a failure does not affect the next request",
 		},
-		{"a refusal is cut to ten seconds", editErrors(func(e *domain.Error) error {
+		{"every refusal ends after ten seconds", editErrors(func(e *domain.Error) error {
 			e.Until = time.Now().Add(10 * time.Second)
 			return e
-		}), "a refusal has its end"},
-		{"a refusal sets the local clock", editErrors(func(e *domain.Error) error {
+		}), "a refusal says when it ends"},
+		{"a refusal without an end ends at once", editErrors(func(e *domain.Error) error {
 			if e.Until.IsZero() {
 				e.Until = time.Now()
 			}
 			return e
-		}), "a refusal without an end holds nothing back"},
+		}), "a refusal without an end does not hold back the next request"},
 		{
-			"a held back request looks sent", editErrors(func(e *domain.Error) error { e.Unsent = false; return e }),
+			"a request that was held back is reported as sent", editErrors(func(e *domain.Error) error { e.Unsent = false; return e }),
 			"nothing is sent before a refusal ends",
 		},
 		{
-			"requests bypass the limit",
-			func() fetchFunc {
-				return func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
-					page, err := good.FetchPage(ctx, req)
-					if e := domain.AsError(err); e != nil && e.Unsent {
-						return domaintest.NewScriptedSource(domaintest.PageOf("next")).FetchPage(ctx, req)
-					}
-					return page, err
+			"requests are sent before a refusal ends",
+			func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
+				page, err := good.FetchPage(ctx, req)
+				if e := domain.AsError(err); e != nil && e.Unsent {
+					return domaintest.NewScriptedSource(domaintest.PageOf("next")).FetchPage(ctx, req)
 				}
-			}(),
+				return page, err
+			},
 			"nothing is sent before a refusal ends",
 		},
 		{
@@ -276,10 +294,10 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 			func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
 				return good.FetchPage(context.WithoutCancel(ctx), req)
 			},
-			"an ended context sends nothing",
+			"nothing is sent with an ended context",
 		},
 		{
-			"a stopped request takes longer",
+			"a stopped request returns a second later",
 			func(ctx context.Context, good *domaintest.ScriptedSource, req domain.PageRequest) (domain.Page, error) {
 				page, err := good.FetchPage(ctx, req)
 				if domain.KindOf(err) == domain.Stopped {
@@ -299,24 +317,25 @@ func TestSourceChecks_BrokenSources(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				under := domaintest.SourceUnderTest{
+				tested := domaintest.SourceUnderTest{
 					Open: func(answers ...domaintest.Answer) (domain.EventSource, domaintest.Upstream) {
 						good := domaintest.NewScriptedSource(answers...)
 						return brokenSource{good, tt.fetch}, good
 					},
 				}
-				wantCheckFails(t, domaintest.SourceChecks(), tt.caught, under)
+				wantCheckFails(t, domaintest.SourceChecks(), tt.caught, tested)
 			})
 		})
 	}
 }
 
-func wantCheckFails[T any](t *testing.T, checks []domaintest.Check[T], name string, under T) {
+// wantCheckFails fails the test unless the check with this name returns an error.
+func wantCheckFails[T any](t *testing.T, checks []domaintest.Check[T], name string, tested T) {
 	t.Helper()
 	for _, check := range checks {
 		if check.Name == name {
-			if check.Run(t.Context(), under) == nil {
-				t.Errorf("check %q passes, want an error", name)
+			if check.Run(t.Context(), tested) == nil {
+				t.Errorf("check %q: got no error, want one", name)
 			}
 			return
 		}

@@ -8,20 +8,22 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func checkNewStream(ctx context.Context, under StoreUnderTest) error {
-	_, at, err := openAndClaim(ctx, under)
+func checkNewStream(ctx context.Context, db StoreUnderTest) error {
+	_, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if at.Stream != streamID() || at.SourceURL != sourceURL || at.Seq != 0 || at.Counts != (domain.Counts{}) ||
-		at.Position != (domain.Position{Pass: 1}) {
-		return fmt.Errorf("got checkpoint %+v", at)
+	if checkpoint.Stream != streamID() || checkpoint.SourceURL != sourceURL {
+		return fmt.Errorf("got stream %s from %s, want %s from %s", checkpoint.Stream, checkpoint.SourceURL, streamID(), sourceURL)
 	}
-	return nil
+	if start := (domain.Position{Pass: 1}); checkpoint.Seq != 0 || checkpoint.Position != start {
+		return fmt.Errorf("got seq %d and position %+v, want seq 0 and %+v", checkpoint.Seq, checkpoint.Position, start)
+	}
+	return wantCounts(checkpoint.Counts, domain.Counts{})
 }
 
-func checkClaimEpochs(ctx context.Context, under StoreUnderTest) error {
-	s, first, err := openAndClaim(ctx, under)
+func checkClaimEpochs(ctx context.Context, db StoreUnderTest) error {
+	s, first, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -36,12 +38,14 @@ func checkClaimEpochs(ctx context.Context, under StoreUnderTest) error {
 	return wantKind(err, domain.Fenced)
 }
 
-func checkOneSourceURL(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkOneSourceURL checks that a claim with another source URL fails if the stream has a page. The runner's earlier claim must
+// still be valid after that.
+func checkOneSourceURL(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(at, page(at.Position, 1)))
+	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
 	if err != nil {
 		return err
 	}
@@ -49,12 +53,16 @@ func checkOneSourceURL(ctx context.Context, under StoreUnderTest) error {
 	if err := wantKind(err, domain.Invalid); err != nil {
 		return err
 	}
-	_, err = s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 2))) // the failed claim used no epoch
-	return err
+	if _, err = s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 2))); err != nil {
+		return fmt.Errorf("commit after the failed claim: %w", err)
+	}
+	return nil
 }
 
-func checkSourceURLChange(ctx context.Context, under StoreUnderTest) error {
-	s, first, err := openAndClaim(ctx, under)
+// checkSourceURLChange checks that a claim with another source URL also removes the hold, because the hold is about the rate
+// limit of the former API.
+func checkSourceURLChange(ctx context.Context, db StoreUnderTest) error {
+	s, first, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -62,187 +70,199 @@ func checkSourceURLChange(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	const other = "https://other.example/v1"
-	at, err := s.Claim(ctx, streamID(), other)
+	checkpoint, err := s.Claim(ctx, streamID(), other)
 	if err != nil {
 		return err
 	}
-	if at.SourceURL != other || !at.HeldUntil.IsZero() {
-		return fmt.Errorf("got source URL %s, held until %s; want the new URL and no hold", at.SourceURL, at.HeldUntil)
+	if checkpoint.SourceURL != other || !checkpoint.HeldUntil.IsZero() {
+		return fmt.Errorf("got source URL %s, held until %s; want %s and no hold", checkpoint.SourceURL, checkpoint.HeldUntil, other)
 	}
 	return nil
 }
 
-func checkSecondRunner(ctx context.Context, under StoreUnderTest) error {
-	first, at, err := openAndClaim(ctx, under)
+// checkSecondRunner checks that a second runner cannot claim the stream while the first runner is connected, and that the first
+// runner can still commit. When the connections of the first runner are cut, the second runner can claim the stream.
+func checkSecondRunner(ctx context.Context, db StoreUnderTest) error {
+	first, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	second := under.Open()
+	second := db.Open()
 	_, err = second.Claim(ctx, streamID(), sourceURL)
 	if err := wantKind(err, domain.Fenced); err != nil {
 		return err
 	}
-	if _, err := first.Commit(ctx, batch(at, page(at.Position, 1))); err != nil {
+	if _, err := first.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
 		return fmt.Errorf("commit of the first runner: %w", err)
 	}
-	if err := under.Sever(ctx, first); err != nil {
+	if err := db.Sever(ctx, first); err != nil {
 		return err
 	}
-	later, err := second.Claim(ctx, streamID(), sourceURL)
+	claimed, err := second.Claim(ctx, streamID(), sourceURL)
 	if err != nil {
 		return err
 	}
-	if later.Seq != at.Seq+1 || later.Epoch <= at.Epoch {
-		return fmt.Errorf("second claim: got %+v", later)
+	if claimed.Seq != checkpoint.Seq+1 || claimed.Epoch <= checkpoint.Epoch {
+		return fmt.Errorf("second claim: got seq %d and epoch %d, want seq %d and an epoch greater than %d",
+			claimed.Seq, claimed.Epoch, checkpoint.Seq+1, checkpoint.Epoch)
 	}
 	return nil
 }
 
-func checkStaleRunner(ctx context.Context, under StoreUnderTest) error {
-	stale, at, err := openAndClaim(ctx, under)
+// checkStaleRunner checks that a runner is fenced after another runner has claimed the stream. The other runner commits
+// nothing, so the seq is unchanged and only the claim in the checkpoint differs.
+func checkStaleRunner(ctx context.Context, db StoreUnderTest) error {
+	stale, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := under.Sever(ctx, stale); err != nil {
+	if err := db.Sever(ctx, stale); err != nil {
 		return err
 	}
-	if _, _, err := openAndClaim(ctx, under); err != nil {
+	if _, _, err := openAndClaim(ctx, db); err != nil {
 		return err
 	}
-	// The new runner has committed nothing, so the seq is still the same and only the epoch differs.
-	for range 5 {
-		_, err = stale.Commit(ctx, batch(at, page(at.Position, 1)))
-		if domain.KindOf(err) != domain.Transient { // it may first have to notice that its connections are cut
-			break
-		}
-	}
+	err = retryTransient(func() error {
+		_, err := stale.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
+		return err
+	})
 	if err := wantKind(err, domain.Fenced); err != nil {
 		return err
 	}
-	return wantStored(ctx, under)
+	return wantStored(ctx, db)
 }
 
-func checkSeparateStreams(ctx context.Context, under StoreUnderTest) error {
-	_, at, err := openAndClaim(ctx, under)
-	if err != nil {
-		return err
-	}
-	other := under.Open()
-	theirs, err := other.Claim(ctx, domain.StreamID{Source: "checks", Partition: "2"}, "https://other.example/v1")
-	if err != nil {
-		return err
-	}
-	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Position, 1, 2))); err != nil {
-		return err
-	}
-	unmoved, err := other.Checkpoint(ctx, at.Stream)
-	if err != nil {
-		return err
-	}
-	if unmoved.Seq != 0 || unmoved.Received != 0 {
-		return fmt.Errorf("another stream's commit moved this one to %+v", unmoved)
-	}
-	return wantStored(ctx, under, 1, 2)
-}
-
-// claimAfterBackup commits a page and makes a backup. Then it claims the stream again and commits two pages.
-func claimAfterBackup(ctx context.Context, under StoreUnderTest) (
-	runner domain.EventStore, at domain.Checkpoint, restore func(context.Context) error, err error,
-) {
-	runner, first, err := openAndClaim(ctx, under)
-	if err != nil {
-		return nil, at, nil, err
-	}
-	if _, err := runner.Commit(ctx, batch(first, page(first.Position, 1))); err != nil {
-		return nil, at, nil, err
-	}
-	if restore, err = under.Backup(ctx); err != nil {
-		return nil, at, nil, err
-	}
-	if at, err = runner.Claim(ctx, streamID(), sourceURL); err != nil {
-		return nil, at, nil, err
-	}
-	for n := byte(2); n <= 3; n++ {
-		res, err := runner.Commit(ctx, batch(at, page(at.Position, n)))
-		if err != nil {
-			return nil, at, nil, err
-		}
-		at = res.Checkpoint
-	}
-	return runner, at, restore, nil
-}
-
-// wantCommitError checks that a commit of event 9 fails with a kind. It tries again while the runner has to notice that its
-// connections are cut.
-func wantCommitError(ctx context.Context, runner domain.EventStore, at domain.Checkpoint, kind domain.Kind) (err error) {
+// retryTransient calls f again while it returns a Transient error, up to five times in all. A store does not notice at once
+// that its connections were cut. It notices it in a call, which then may return such an error.
+func retryTransient(f func() error) (err error) {
 	for range 5 {
-		_, err = runner.Commit(ctx, batch(at, page(at.Position, 9)))
-		if domain.KindOf(err) != domain.Transient {
+		if err = f(); domain.KindOf(err) != domain.Transient {
 			break
 		}
 	}
+	return err
+}
+
+func checkSeparateStreams(ctx context.Context, db StoreUnderTest) error {
+	_, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	other := db.Open()
+	otherCheckpoint, err := other.Claim(ctx, otherStreamID(), "https://other.example/v1")
+	if err != nil {
+		return err
+	}
+	if _, err := other.Commit(ctx, batch(otherCheckpoint, page(otherCheckpoint.Position, 1, 2))); err != nil {
+		return err
+	}
+	got, err := other.Checkpoint(ctx, checkpoint.Stream)
+	if err != nil {
+		return err
+	}
+	if got.Seq != 0 || got.Received != 0 {
+		return fmt.Errorf("got checkpoint %+v after the commit of another stream, want %+v", got, checkpoint)
+	}
+	return wantStored(ctx, db, 1, 2)
+}
+
+// claimAfterBackup commits event 1 and makes a backup. Then it claims the stream again with the same runner, and commits the
+// events 2 and 3. It returns the checkpoint after event 3, and a function that restores the backup.
+func claimAfterBackup(ctx context.Context, db StoreUnderTest) (
+	runner domain.EventStore, checkpoint domain.Checkpoint, restore func(context.Context) error, err error,
+) {
+	runner, first, err := openAndClaim(ctx, db)
+	if err != nil {
+		return nil, checkpoint, nil, err
+	}
+	if _, err := runner.Commit(ctx, batch(first, page(first.Position, 1))); err != nil {
+		return nil, checkpoint, nil, err
+	}
+	if restore, err = db.Backup(ctx); err != nil {
+		return nil, checkpoint, nil, err
+	}
+	if checkpoint, err = runner.Claim(ctx, streamID(), sourceURL); err != nil {
+		return nil, checkpoint, nil, err
+	}
+	for n := byte(2); n <= 3; n++ {
+		res, err := runner.Commit(ctx, batch(checkpoint, page(checkpoint.Position, n)))
+		if err != nil {
+			return nil, checkpoint, nil, err
+		}
+		checkpoint = res.Checkpoint
+	}
+	return runner, checkpoint, restore, nil
+}
+
+// wantCommitError returns an error unless a commit of event 9 from checkpoint fails with this kind.
+func wantCommitError(ctx context.Context, runner domain.EventStore, checkpoint domain.Checkpoint, kind domain.Kind) error {
+	err := retryTransient(func() error {
+		_, err := runner.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 9)))
+		return err
+	})
 	return wantKind(err, kind)
 }
 
-// checkSetBackAndClaimed shows why a counted epoch is no fence: the later claim gets the same epoch, and reaches the same
-// seq with other pages.
-func checkSetBackAndClaimed(ctx context.Context, under StoreUnderTest) error {
-	stale, at, restore, err := claimAfterBackup(ctx, under)
+// checkSetBackAndClaimed checks that a runner is fenced by a claim that was made after a restore. The epoch does not show that
+// the claim is another one, because the epoch was set back and counted up again. The seq and the position do not show it
+// either: the second runner reaches the same seq and position with other pages. Only the token differs.
+func checkSetBackAndClaimed(ctx context.Context, db StoreUnderTest) error {
+	stale, checkpoint, restore, err := claimAfterBackup(ctx, db)
 	if err != nil {
 		return err
 	}
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	second, theirs, err := openAndClaim(ctx, under)
+	second, otherCheckpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if theirs.Epoch != at.Epoch || theirs.Token == at.Token {
-		return fmt.Errorf("the later claim has epoch %d and token %s, the earlier one epoch %d and token %s",
-			theirs.Epoch, theirs.Token, at.Epoch, at.Token)
+	if otherCheckpoint.Epoch != checkpoint.Epoch || otherCheckpoint.Token == checkpoint.Token {
+		return fmt.Errorf("second claim: got epoch %d and token %s, want epoch %d and another token than %s",
+			otherCheckpoint.Epoch, otherCheckpoint.Token, checkpoint.Epoch, checkpoint.Token)
 	}
-	for _, p := range []domain.DecodedPage{page(theirs.Position, 4, 5), page(theirs.Position, 6)} {
-		p.To = at.Position // the same position, with other pages
-		res, err := second.Commit(ctx, batch(theirs, p))
+	for _, p := range []domain.DecodedPage{page(otherCheckpoint.Position, 4, 5), page(otherCheckpoint.Position, 6)} {
+		p.To = checkpoint.Position
+		res, err := second.Commit(ctx, batch(otherCheckpoint, p))
 		if err != nil {
 			return err
 		}
-		theirs = res.Checkpoint
+		otherCheckpoint = res.Checkpoint
 	}
-	if theirs.Seq != at.Seq {
-		return fmt.Errorf("got seqs %d and %d, want the same", theirs.Seq, at.Seq)
+	if otherCheckpoint.Seq != checkpoint.Seq {
+		return fmt.Errorf("second runner: got seq %d, want %d as the first runner", otherCheckpoint.Seq, checkpoint.Seq)
 	}
-	if err := wantCommitError(ctx, stale, at, domain.Fenced); err != nil {
+	if err := wantCommitError(ctx, stale, checkpoint, domain.Fenced); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1, 4, 5, 6)
+	return wantStored(ctx, db, 1, 4, 5, 6)
 }
 
-func checkSetBackBeforeClaim(ctx context.Context, under StoreUnderTest) error {
-	stale, at, restore, err := claimAfterBackup(ctx, under)
+func checkSetBackBeforeClaim(ctx context.Context, db StoreUnderTest) error {
+	stale, checkpoint, restore, err := claimAfterBackup(ctx, db)
 	if err != nil {
 		return err
 	}
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	if err := wantCommitError(ctx, stale, at, domain.SetBack); err != nil {
+	if err := wantCommitError(ctx, stale, checkpoint, domain.SetBack); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1)
+	return wantStored(ctx, db, 1)
 }
 
-func checkSetBackAfterClaim(ctx context.Context, under StoreUnderTest) error {
-	runner, at, err := openAndClaim(ctx, under)
+func checkSetBackAfterClaim(ctx context.Context, db StoreUnderTest) error {
+	runner, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	restore, err := under.Backup(ctx)
+	restore, err := db.Backup(ctx)
 	if err != nil {
 		return err
 	}
-	res, err := runner.Commit(ctx, batch(at, page(at.Position, 1)))
+	res, err := runner.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
 	if err != nil {
 		return err
 	}
@@ -252,22 +272,22 @@ func checkSetBackAfterClaim(ctx context.Context, under StoreUnderTest) error {
 	if err := wantCommitError(ctx, runner, res.Checkpoint, domain.SetBack); err != nil {
 		return err
 	}
-	return wantStored(ctx, under)
+	return wantStored(ctx, db)
 }
 
-func checkSetBackToEmpty(ctx context.Context, under StoreUnderTest) error {
-	restore, err := under.Backup(ctx)
+func checkSetBackToEmpty(ctx context.Context, db StoreUnderTest) error {
+	restore, err := db.Backup(ctx)
 	if err != nil {
 		return err
 	}
-	runner, at, err := openAndClaim(ctx, under)
+	runner, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	if err := wantCommitError(ctx, runner, at, domain.SetBack); err != nil {
+	if err := wantCommitError(ctx, runner, checkpoint, domain.SetBack); err != nil {
 		return err
 	}
 	durable, err := runner.Checkpoint(ctx, streamID())
@@ -277,34 +297,36 @@ func checkSetBackToEmpty(ctx context.Context, under StoreUnderTest) error {
 	if durable.Epoch != 0 {
 		return fmt.Errorf("got checkpoint %+v of a missing stream, want epoch 0", durable)
 	}
-	return wantStored(ctx, under)
+	return wantStored(ctx, db)
 }
 
-// checkCheckpointToken checks that Checkpoint returns the token of the current claim. It decides what happened to a lost COMMIT.
-func checkCheckpointToken(ctx context.Context, under StoreUnderTest) error {
-	stale, at, restore, err := claimAfterBackup(ctx, under)
+// checkCheckpointToken checks that Checkpoint returns the token of the newest claim, and not the token of the runner that asks.
+// A runner compares this token with its own token when it looks up a COMMIT that was not answered.
+func checkCheckpointToken(ctx context.Context, db StoreUnderTest) error {
+	stale, checkpoint, restore, err := claimAfterBackup(ctx, db)
 	if err != nil {
 		return err
 	}
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	_, theirs, err := openAndClaim(ctx, under)
+	_, otherCheckpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	var durable domain.Checkpoint
-	for range 5 {
+	err = retryTransient(func() (err error) {
 		durable, err = stale.Checkpoint(ctx, streamID())
-		if domain.KindOf(err) != domain.Transient { // it may first have to notice that its connections are cut
-			break
-		}
-	}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if durable.Token != theirs.Token || durable.Token == at.Token {
-		return fmt.Errorf("got token %s, want %s of the current claim", durable.Token, theirs.Token)
+	if otherCheckpoint.Token == checkpoint.Token {
+		return fmt.Errorf("got the same token %s from two claims, want another one", checkpoint.Token)
+	}
+	if durable.Token != otherCheckpoint.Token {
+		return fmt.Errorf("got token %s, want %s of the newest claim", durable.Token, otherCheckpoint.Token)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package domaintest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,12 +10,12 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func checkCommitStoresAll(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkCommitStoresAll(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	b := batch(at, page(at.Position, 1, 2, 3))
+	b := batch(checkpoint, page(checkpoint.Position, 1, 2, 3))
 	b.Pages[0].Events[1].Extra = []byte(`{"session": {"os": "Haiku"}}`)
 	res, err := s.Commit(ctx, b)
 	if err != nil {
@@ -27,9 +26,9 @@ func checkCommitStoresAll(ctx context.Context, under StoreUnderTest) error {
 		return err
 	}
 	if res.Checkpoint.Seq != b.TargetSeq() || res.Checkpoint.Counts != want {
-		return fmt.Errorf("the checkpoint moved to %+v", res.Checkpoint)
+		return fmt.Errorf("got checkpoint %+v, want seq %d and counts %+v", res.Checkpoint, b.TargetSeq(), want)
 	}
-	got, err := under.Events(ctx)
+	got, err := db.Events(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,58 +40,58 @@ func checkCommitStoresAll(ctx context.Context, under StoreUnderTest) error {
 	return nil
 }
 
-func checkCheckpointRoundTrip(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkCheckpointRoundTrip(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	p := page(at.Position, 1, 2)
+	p := page(checkpoint.Position, 1, 2)
 	p.To = domain.Position{
 		Pass: 3, Offset: 2, MaxOffset: 17, Cursor: "c2", Done: true,
 		CursorExpiresAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
 		AnnouncedFirst:  domain.Total{N: 0, Known: true}, AnnouncedLast: domain.Total{N: 2, Known: true},
 	}
-	res, err := s.Commit(ctx, batch(at, p))
+	res, err := s.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
-	durable, err := s.Checkpoint(ctx, at.Stream)
+	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
 	if err != nil {
 		return err
 	}
 	if durable.Position != p.To {
-		return fmt.Errorf("got position %+[2]v, want %+[1]v", p.To, durable.Position)
+		return fmt.Errorf("got position %+v, want %+v", durable.Position, p.To)
 	}
-	if !durable.LastEventAt.Equal(event(2).OccurredAt) {
-		return fmt.Errorf("got last event at %s", durable.LastEventAt)
+	if want := event(2).OccurredAt; !durable.LastEventAt.Equal(want) {
+		return fmt.Errorf("got last event at %s, want %s", durable.LastEventAt, want)
 	}
 	if !reflect.DeepEqual(durable, res.Checkpoint) {
-		return fmt.Errorf("commit returned %+v, durable is %+v", res.Checkpoint, durable)
+		return fmt.Errorf("got checkpoint %+v, want %+v as Commit returned it", durable, res.Checkpoint)
 	}
 	return nil
 }
 
-func checkEmptyPage(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkEmptyPage(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(at, page(at.Position)))
+	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position)))
 	if err != nil {
 		return err
 	}
-	if res.Checkpoint.Seq != 1 || res.Counts != (domain.Counts{}) || !res.Checkpoint.LastEventAt.IsZero() {
-		return fmt.Errorf("got %+v", res)
+	if res.Checkpoint.Seq != 1 || !res.Checkpoint.LastEventAt.IsZero() {
+		return fmt.Errorf("got checkpoint %+v, want seq 1 and no last event", res.Checkpoint)
 	}
-	return nil
+	return wantCounts(res.Counts, domain.Counts{})
 }
 
-func checkDuplicateEvent(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkDuplicateEvent(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, page(at.Position, 1, 2)))
+	first, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1, 2)))
 	if err != nil {
 		return err
 	}
@@ -107,15 +106,15 @@ func checkDuplicateEvent(ctx context.Context, under StoreUnderTest) error {
 	if err := wantCounts(second.Checkpoint.Counts, domain.Counts{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1, 2, 3)
+	return wantStored(ctx, db, 1, 2, 3)
 }
 
-func checkDuplicateInPage(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkDuplicateInPage(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, page(at.Position, 1)))
+	first, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
 	if err != nil {
 		return err
 	}
@@ -126,15 +125,18 @@ func checkDuplicateInPage(ctx context.Context, under StoreUnderTest) error {
 	if err := wantCounts(res.Counts, domain.Counts{Received: 5, Inserted: 1, Duplicate: 4}); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1, 2)
+	return wantStored(ctx, db, 1, 2)
 }
 
-func checkSameBatchAgain(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkSecondBatchFromCheckpoint commits two batches that were read from the same checkpoint. The second batch has one event
+// more, which must not be stored. The first batch has moved the checkpoint of the runner's own claim. To the store the second
+// batch therefore looks as if the database were set back.
+func checkSecondBatchFromCheckpoint(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	b := batch(at, page(at.Position, 1))
+	b := batch(checkpoint, page(checkpoint.Position, 1))
 	res, err := s.Commit(ctx, b)
 	if err != nil {
 		return err
@@ -145,11 +147,12 @@ func checkSameBatchAgain(ctx context.Context, under StoreUnderTest) error {
 	if err := wantKind(err, domain.SetBack); err != nil {
 		return err
 	}
-	return wantUnmoved(ctx, under, s, res.Checkpoint, 1)
+	return wantUnmoved(ctx, db, s, res.Checkpoint, 1)
 }
 
-func checkWrongPosition(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkWrongPosition commits batches that have the runner's claim, but do not begin at the durable checkpoint.
+func checkWrongPosition(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -159,141 +162,137 @@ func checkWrongPosition(ctx context.Context, under StoreUnderTest) error {
 		func(c *domain.Checkpoint) { c.Offset = 7 },
 		func(c *domain.Checkpoint) { c.Cursor = "elsewhere" },
 	} {
-		other := at
+		other := checkpoint
 		change(&other)
-		_, err = s.Commit(ctx, batch(other, page(at.Position, 1)))
+		_, err = s.Commit(ctx, batch(other, page(checkpoint.Position, 1)))
 		if err := wantKind(err, domain.SetBack); err != nil {
 			return err
 		}
-		if err := wantUnmoved(ctx, under, s, at); err != nil {
+		if err := wantUnmoved(ctx, db, s, checkpoint); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkSeveralPages(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	one := page(at.Position, 1, 2)
+	one := page(checkpoint.Position, 1, 2)
 	two := page(one.To, 2, 3)
 	three := page(two.To)
-	res, err := s.Commit(ctx, batch(at, one, two, three))
+	res, err := s.Commit(ctx, batch(checkpoint, one, two, three))
 	if err != nil {
 		return err
 	}
 	if res.Checkpoint.Seq != 3 || res.Checkpoint.Position != three.To {
-		return fmt.Errorf("the checkpoint moved to %+v", res.Checkpoint)
+		return fmt.Errorf("got checkpoint %+v, want seq 3 and position %+v", res.Checkpoint, three.To)
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
 		return err
 	}
-	rows, err := under.Ledger(ctx)
+	rows, err := db.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	row := func(seq int64, p domain.DecodedPage, t domain.Counts) LedgerRow {
+	rowOf := func(seq int64, p domain.DecodedPage, counts domain.Counts) LedgerRow {
 		return LedgerRow{
-			Kind: "page", Stream: at.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Offset,
-			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Counts: t, TraceID: p.Receipt.TraceID,
+			Kind: "page", Stream: checkpoint.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Offset,
+			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Counts: counts, TraceID: p.Receipt.TraceID,
 			IDsHash: string(p.IDsHash()),
 		}
 	}
 	want := []LedgerRow{
-		row(1, one, domain.Counts{Received: 2, Inserted: 2}),
-		row(2, two, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}),
-		row(3, three, domain.Counts{}),
+		rowOf(1, one, domain.Counts{Received: 2, Inserted: 2}),
+		rowOf(2, two, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}),
+		rowOf(3, three, domain.Counts{}),
 	}
 	if !reflect.DeepEqual(rows, want) {
 		return fmt.Errorf("got ledger %+v, want %+v", rows, want)
 	}
-	return wantStored(ctx, under, 1, 2, 3)
+	return wantStored(ctx, db, 1, 2, 3)
 }
 
-// checkBatchUnchanged: the caller may commit a batch again after an error, and reuse its memory after success.
-func checkBatchUnchanged(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkBatchUnchanged checks that Commit neither changes the batch nor retains parts of it. After each of two commits it clears
+// bytes of the batch, which must not change what is stored. The second batch has the same records and one more drift.
+func checkBatchUnchanged(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	b := func(at domain.Checkpoint) domain.Batch {
-		p := addRejects(page(at.NextPass(), 1, 2, 1), reject(3, 4, "not stored"))
-		p.Events[1].Name = "\x00"
-		for _, path := range []string{"a", "b", "c"}[:at.Seq+2] {
+	newBatch := func(checkpoint domain.Checkpoint, driftPaths []string) domain.Batch {
+		p := addRejects(page(checkpoint.NextPass(), 1, 2, 1), reject(4, "not stored"))
+		p.Events[1].Name = "\x00" // the database refuses it
+		for _, path := range driftPaths {
 			p.Drift = append(p.Drift, domain.DriftCount{Path: path, Kind: "new field", Count: 1, Value: []byte("1")})
 		}
-		p.Receipt.FetchedAt = time.Time{}
-		return batch(at, p)
+		p.Receipt.FetchedAt = time.Time{} // so that two batches can be compared
+		return batch(checkpoint, p)
 	}
-	for range 2 {
-		passed := b(at)
+	for _, driftPaths := range [][]string{{"a", "b"}, {"a", "b", "c"}} {
+		passed := newBatch(checkpoint, driftPaths)
 		res, err := s.Commit(ctx, passed)
 		if err != nil {
 			return err
 		}
-		if want := b(at); !reflect.DeepEqual(passed, want) {
+		if want := newBatch(checkpoint, driftPaths); !reflect.DeepEqual(passed, want) {
 			return fmt.Errorf("Commit changed the batch to %+v, want %+v", passed, want)
 		}
 		clear(passed.Pages[0].Events[0].Properties)
 		clear(passed.Pages[0].Rejects[0].Record.Payload)
-		at = res.Checkpoint
+		checkpoint = res.Checkpoint
 	}
-	unstorable := wantLetter{keyOf(reject(0, 2, "record 1: näme-2")), domain.ReasonUnstorable, "record 1: näme-2", 1, 2, ""}
-	rejected := wantLetter{keyOf(reject(0, 4, "not stored")), "bad timestamp", "not stored", 3, 2, ""}
-	if err := wantParked(ctx, under, unstorable, rejected); err != nil {
+	p := newBatch(checkpoint, nil).Pages[0]
+	unstorable := expectedLetter{reject: unstorableReject(p.Events[1]), seen: 2}
+	rejected := expectedLetter{reject: p.Rejects[0], seen: 2}
+	if err := wantParked(ctx, db, unstorable, rejected); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1)
+	return wantStored(ctx, db, 1)
 }
 
-// wantUnmoved checks that a failed commit has changed neither checkpoint nor ledger nor events.
+// wantUnmoved returns an error unless the stream is still at checkpoint and only these events are stored. The ledger must have
+// one row for each page up to the checkpoint.
 func wantUnmoved(
-	ctx context.Context, under StoreUnderTest, s domain.EventStore, at domain.Checkpoint, numbers ...byte,
+	ctx context.Context, db StoreUnderTest, s domain.EventStore, checkpoint domain.Checkpoint, numbers ...byte,
 ) error {
-	durable, err := s.Checkpoint(ctx, at.Stream)
+	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
 	if err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(durable, at) {
-		return fmt.Errorf("the checkpoint moved from %+v to %+v, want no move", at, durable)
+	if !reflect.DeepEqual(durable, checkpoint) {
+		return fmt.Errorf("got checkpoint %+v, want it unchanged: %+v", durable, checkpoint)
 	}
-	rows, err := under.Ledger(ctx)
+	rows, err := db.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	if int64(len(rows)) != at.Seq {
-		return fmt.Errorf("got %d ledger rows at seq %d", len(rows), at.Seq)
+	if int64(len(rows)) != checkpoint.Seq {
+		return fmt.Errorf("got %d ledger rows, want %d", len(rows), checkpoint.Seq)
 	}
-	return wantStored(ctx, under, numbers...)
+	return wantStored(ctx, db, numbers...)
 }
 
-// checkParentSeqs commits two batches of one pass and one of the next.
-func checkParentSeqs(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkParentSeqs checks that the parent of a page is the page before it in the same pass, and that the first page of a pass
+// has parent 0. It commits two batches in the first pass and one batch in the second pass.
+func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	position := at.Position
-	event := byte(0)
-	for i, pages := range []int{2, 3, 3} {
-		if i == 2 {
-			position = position.NextPass()
-		}
-		var chain []domain.DecodedPage
-		for range pages {
-			event++
-			next := page(position, event)
-			chain, position = append(chain, next), next.To
-		}
-		res, err := s.Commit(ctx, batch(at, chain...))
+	firstPages := chainPages(checkpoint.Position, [][]byte{{1}, {2}})
+	morePages := chainPages(firstPages[1].To, [][]byte{{3}, {4}, {5}})
+	secondPass := chainPages(morePages[2].To.NextPass(), [][]byte{{6}, {7}, {8}})
+	for _, pages := range [][]domain.DecodedPage{firstPages, morePages, secondPass} {
+		res, err := s.Commit(ctx, batch(checkpoint, pages...))
 		if err != nil {
 			return err
 		}
-		at = res.Checkpoint
+		checkpoint = res.Checkpoint
 	}
-	rows, err := under.Ledger(ctx)
+	rows, err := db.Ledger(ctx)
 	if err != nil {
 		return err
 	}
@@ -307,74 +306,83 @@ func checkParentSeqs(ctx context.Context, under StoreUnderTest) error {
 	return nil
 }
 
+// chainPages returns consecutive pages. The first page begins at from, and each other page begins where the page before it
+// ends. numbers has the events of each page.
+func chainPages(from domain.Position, numbers [][]byte) (pages []domain.DecodedPage) {
+	for _, events := range numbers {
+		next := page(from, events...)
+		pages = append(pages, next)
+		from = next.To
+	}
+	return pages
+}
+
 // checkLastEvent commits pages with and without events. Pages without events do not change the last event.
-func checkLastEvent(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkLastEvent(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	for _, step := range []struct {
-		pages [][]byte // the numbers of their events
-		last  byte
+		pages [][]byte // the events of each page
+		last  byte     // the event that must be the last one after these pages
 	}{
 		{[][]byte{{1, 2}, {4, 3}}, 3},
 		{[][]byte{{5}, {7, 6}, {}, {}}, 6},
 		{[][]byte{{}, {}}, 6},
 		{[][]byte{{}, {8}}, 8},
 	} {
-		var chain []domain.DecodedPage
-		position := at.Position
-		for _, numbers := range step.pages {
-			next := page(position, numbers...)
-			chain, position = append(chain, next), next.To
-		}
-		res, err := s.Commit(ctx, batch(at, chain...))
+		res, err := s.Commit(ctx, batch(checkpoint, chainPages(checkpoint.Position, step.pages)...))
 		if err != nil {
 			return err
 		}
-		at = res.Checkpoint
-		durable, err := s.Checkpoint(ctx, at.Stream)
+		checkpoint = res.Checkpoint
+		durable, err := s.Checkpoint(ctx, checkpoint.Stream)
 		if err != nil {
 			return err
 		}
 		want := event(step.last).OccurredAt
-		if !at.LastEventAt.Equal(want) || !durable.LastEventAt.Equal(want) {
-			return fmt.Errorf("after pages of the events %v: got last event at %s, durably at %s, want %s",
-				step.pages, at.LastEventAt, durable.LastEventAt, want)
+		if !checkpoint.LastEventAt.Equal(want) || !durable.LastEventAt.Equal(want) {
+			return fmt.Errorf("pages with the events %v: got last event at %s from Commit and at %s from Checkpoint, want %s",
+				step.pages, checkpoint.LastEventAt, durable.LastEventAt, want)
 		}
 	}
 	return nil
 }
 
-func checkNewDrift(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkNewDrift(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	p := page(at.Position, 1)
+	p := page(checkpoint.Position, 1)
 	p.Drift = []domain.DriftCount{{Path: "a", Kind: "new field", Count: 1, Value: []byte(`"x"`)}}
-	first, err := s.Commit(ctx, batch(at, p))
+	first, err := s.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
-	p.To.Pass++ // within a pass a page must not repeat another
+	p.To.Pass++ // the same page in the next pass, because one pass must not contain a page twice
 	p.Drift = append(p.Drift, domain.DriftCount{Path: "a", Kind: "other", Count: 1, Value: []byte("1")})
 	second, err := s.Commit(ctx, batch(first.Checkpoint, p))
 	if err != nil {
 		return err
 	}
-	fresh := slices.Concat(first.NewDrift, second.NewDrift)
-	for i := range fresh {
-		if fresh[i].FirstPageID == 0 || fresh[i].FirstPageID != fresh[i].LastPageID {
-			return errors.New("an entry has no page")
+	got := slices.Concat(first.NewDrift, second.NewDrift)
+	for i, entry := range got {
+		if entry.FirstPageID == 0 {
+			return fmt.Errorf("the new entry %+v has no first page", entry)
 		}
-		fresh[i].FirstPageID, fresh[i].LastPageID = 0, 0
+		if entry.LastPageID != entry.FirstPageID {
+			return fmt.Errorf("the new entry has first page %d and last page %d, want the same", entry.FirstPageID, entry.LastPageID)
+		}
+		got[i].FirstPageID, got[i].LastPageID = 0, 0 // the ids depend on the store, so they are not compared below
 	}
-	wanted := []domain.DriftEntry{
-		{Path: "a", Kind: "new field", Count: 1, Sample: `"x"`}, {Path: "a", Kind: "other", Count: 1, Sample: "1"},
+	want := []domain.DriftEntry{
+		{Path: "a", Kind: "new field", Count: 1, Sample: `"x"`},
+		{Path: "a", Kind: "other", Count: 1, Sample: "1"},
 	}
-	if !reflect.DeepEqual(fresh, wanted) {
-		return fmt.Errorf("got new drift %+v, want %+v", fresh, wanted)
+	if !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("got new drift %+v, want %+v", got, want)
 	}
 	return nil
 }

@@ -9,202 +9,212 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// renamedEvent returns the n-th event of the series with another name.
+// renamedEvent returns the n-th event of the series with another name. index is the index of its record in the page.
 func renamedEvent(index int, n byte, name string) domain.DecodedEvent {
 	e := event(n)
 	e.Name = name
 	return newDecodedEvent(index, e)
 }
 
-func checkConflicts(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// addRenamed returns the page with the n-th event of the series after its other events, under another name.
+func addRenamed(p domain.DecodedPage, n byte, name string) domain.DecodedPage {
+	p.Events = append(p.Events, renamedEvent(p.Received, n, name))
+	p.Received++
+	return p
+}
+
+// checkConflicts commits two pages with different versions of the events 1 and 2. The first version of each event is stored.
+// Each other version is parked once, however often it is received.
+func checkConflicts(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	within := page(at.Position, 1)
-	within.Events = append(within.Events, renamedEvent(1, 1, "second"), renamedEvent(2, 1, "second"), newDecodedEvent(3, event(1)))
-	within.Received = 4
-	later := page(at.Position, 1, 2)
-	later.Events = append(later.Events, renamedEvent(2, 1, "second"), renamedEvent(3, 1, "third"), renamedEvent(4, 2, "second"))
-	later.Received = 5
-	first, err := s.Commit(ctx, batch(at, within))
+	firstPage := addRenamed(addRenamed(page(checkpoint.Position, 1), 1, "second"), 1, "second")
+	firstPage.Events = append(firstPage.Events, newDecodedEvent(firstPage.Received, event(1)))
+	firstPage.Received++
+	first, err := s.Commit(ctx, batch(checkpoint, firstPage))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(first.Counts, domain.Counts{Received: 4, Inserted: 1, Duplicate: 2, Parked: 1}); err != nil {
-		return err
+		return fmt.Errorf("first page: %w", err)
 	}
-	second, err := s.Commit(ctx, batch(first.Checkpoint, later))
+	secondPage := page(checkpoint.Position, 1, 2)
+	secondPage = addRenamed(secondPage, 1, "second")
+	secondPage = addRenamed(secondPage, 1, "third")
+	secondPage = addRenamed(secondPage, 2, "second")
+	second, err := s.Commit(ctx, batch(first.Checkpoint, secondPage))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(second.Counts, domain.Counts{Received: 5, Inserted: 1, Duplicate: 2, Parked: 2}); err != nil {
-		return err
+		return fmt.Errorf("second page: %w", err)
 	}
-	letters, err := under.Letters(ctx)
+	letters, err := db.Letters(ctx)
 	if err != nil {
 		return err
 	}
 	var got []string
 	for _, l := range letters {
-		if l.Why.Reason != domain.ReasonConflict || !strings.HasPrefix(string(l.Key), l.Why.ID.String()+" ") || l.Resolved != nil {
-			return fmt.Errorf("got %+v, want an open conflict", l)
+		if l.Why.Reason != domain.ReasonConflict || l.Resolved != nil {
+			return fmt.Errorf("got dead letter %+v, want an open conflict", l)
+		}
+		if id := l.Why.ID.String(); !strings.HasPrefix(string(l.Key), id+" ") {
+			return fmt.Errorf("got key %q, want a key that begins with the event id %s", l.Key, id)
 		}
 		got = append(got, fmt.Sprintf("%s: %s, seen %d", l.Why.ID, l.Payload, l.Seen))
 	}
-	one, two := event(1).ID.String(), event(2).ID.String()
-	wanted := []string{one + ": record 1: second, seen 3", one + ": record 3: third, seen 1", two + ": record 4: second, seen 1"}
-	if !reflect.DeepEqual(got, wanted) {
-		return fmt.Errorf("got dead letters %q, want %q", got, wanted)
+	id1, id2 := event(1).ID.String(), event(2).ID.String()
+	want := []string{id1 + ": record 1: second, seen 3", id1 + ": record 3: third, seen 1", id2 + ": record 4: second, seen 1"}
+	if !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("got dead letters %q, want %q", got, want)
 	}
-	return wantStored(ctx, under, 1, 2)
+	return wantStored(ctx, db, 1, 2)
 }
 
-func checkUnstorableEvent(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkUnstorableEvent commits a page with two events that the database refuses and with an event that occurs twice. After
+// that the store must still be able to commit.
+func checkUnstorableEvent(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	p := page(at.Position, 1, 2, 3, 4, 5)
-	p.Events[2].Name, p.Events[4].Name = "a NUL \x00 no text column takes", "\x00"
+	p := page(checkpoint.Position, 1, 2, 3, 4, 5)
+	p.Events[2].Name = "a NUL character \x00, which no text column accepts"
+	p.Events[4].Name = "\x00"
 	p.Events[3] = newDecodedEvent(3, event(1))
-	res, err := s.Commit(ctx, batch(at, p))
+	res, err := s.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 5, Inserted: 2, Duplicate: 1, Parked: 2}); err != nil {
 		return err
 	}
-	unstorable := func(index int) wantLetter {
-		return wantLetter{keyOf(rejectOf(p.Events[index])), domain.ReasonUnstorable, string(p.Events[index].Record.Payload), index, 1, ""}
-	}
-	if err := wantParked(ctx, under, unstorable(2), unstorable(4)); err != nil {
+	if err := wantParked(ctx, db,
+		expectedLetter{reject: unstorableReject(p.Events[2]), seen: 1},
+		expectedLetter{reject: unstorableReject(p.Events[4]), seen: 1},
+	); err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 4))); err != nil { // the store can continue
-		return err
+	if _, err := s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 4))); err != nil {
+		return fmt.Errorf("commit after the page with refused events: %w", err)
 	}
-	return wantStored(ctx, under, 1, 2, 4)
+	return wantStored(ctx, db, 1, 2, 4)
 }
 
-// checkUnstorableDuplicate: a store must find an event that the database refuses also if its id is stored, and if the store
-// expects only duplicates.
-func checkUnstorableDuplicate(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkUnstorableDuplicate commits two pages with stored events, so that the store may expect only duplicates. The third page
+// has an event that the database refuses and whose id is stored. The store must park it and not count it as a duplicate.
+func checkUnstorableDuplicate(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	refused := page(at.Position, 1, 2, 3)
-	refused.Events[1].Name = "\x00"
-	last, err := commitEach(ctx, s, at, page(at.Position, 1, 2), page(at.Position, 1, 2), refused)
+	third := page(checkpoint.Position, 1, 2, 3)
+	third.Events[1].Name = "\x00"
+	last, err := commitEach(ctx, s, checkpoint, page(checkpoint.Position, 1, 2), page(checkpoint.Position, 1, 2), third)
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(last.Counts, domain.Counts{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
-	payload := string(refused.Events[1].Record.Payload)
-	if err := wantParked(ctx, under, wantLetter{keyOf(rejectOf(refused.Events[1])), domain.ReasonUnstorable, payload, 1, 1, ""}); err != nil {
+	if err := wantParked(ctx, db, expectedLetter{reject: unstorableReject(third.Events[1]), seen: 1}); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1, 2, 3)
+	return wantStored(ctx, db, 1, 2, 3)
 }
 
-// rejectOf returns the reject of an event that the database refuses.
-func rejectOf(e domain.DecodedEvent) domain.Reject {
-	return domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
-}
-
-func checkAllUnstorable(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkAllUnstorable(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	p := page(at.Position, 1, 2, 3)
+	p := page(checkpoint.Position, 1, 2, 3)
 	for i := range p.Events {
 		p.Events[i].Type = "\x00"
 	}
-	res, err := s.Commit(ctx, batch(at, p))
+	res, err := s.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 3, Parked: 3}); err != nil {
 		return err
 	}
-	return wantStored(ctx, under)
+	return wantStored(ctx, db)
 }
 
-// checkSuperseded: an event that arrives without an error supersedes its dead letter, also if it was stored before. A
-// conflict stays open: its other values are still not stored.
-func checkSuperseded(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkSuperseded checks that an event supersedes its open dead letters when it is received without a fault. It makes no
+// difference whether the event was stored before. A conflict stays open, because its values are still not stored.
+func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	conflict := page(at.Position, 2)
-	conflict.Events = append(conflict.Events, renamedEvent(1, 2, "other"))
-	conflict.Received = 2
-	_, err = commitEach(ctx, s, at,
-		addRejects(conflict, reject(2, 1, "not stored"), reject(3, 3, "never came")),
-		addRejects(page(at.Position, 1), reject(1, 2, "stored before")),
-		addRejects(page(at.Position, 4, 2), reject(2, 4, "in the same page")),
+	_, err = commitEach(ctx, s, checkpoint,
+		addRejects(addRenamed(page(checkpoint.Position, 2), 2, "other"), reject(1, "not stored"), reject(3, "never received")),
+		addRejects(page(checkpoint.Position, 1), reject(2, "stored before")),
+		addRejects(page(checkpoint.Position, 4, 2), reject(4, "in the same page")),
 	)
 	if err != nil {
 		return err
 	}
-	letters, err := under.Letters(ctx)
+	letters, err := db.Letters(ctx)
 	if err != nil {
 		return err
 	}
-	got := map[string]string{}
+	got := map[string]string{} // by payload: "open", or how the dead letter was resolved
 	for _, l := range letters {
-		how := "open"
+		state := "open"
 		if l.Resolved != nil {
-			how = l.Resolved.How
+			state = l.Resolved.How
 		}
-		got[string(l.Payload)] = how
+		got[string(l.Payload)] = state
 	}
-	wanted := map[string]string{
-		"record 1: other": "open", "not stored": domain.ResolvedAsSuperseded, "stored before": domain.ResolvedAsSuperseded,
-		"never came": "open", "in the same page": domain.ResolvedAsSuperseded,
+	want := map[string]string{
+		"record 1: other":  "open",
+		"not stored":       domain.ResolvedAsSuperseded,
+		"stored before":    domain.ResolvedAsSuperseded,
+		"never received":   "open",
+		"in the same page": domain.ResolvedAsSuperseded,
 	}
-	if !reflect.DeepEqual(got, wanted) {
-		return fmt.Errorf("got dead letters %v, want %v", got, wanted)
+	if !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("got dead letters %v, want %v", got, want)
 	}
-	return wantStored(ctx, under, 1, 2, 4)
+	return wantStored(ctx, db, 1, 2, 4)
 }
 
-func checkSupersededInBatch(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkSupersededInBatch(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	r := reject(0, 1, "not yet")
-	if _, err := s.Commit(ctx, batch(at, addRejects(page(at.Position), r), page(at.NextPass(), 1))); err != nil {
+	r := reject(1, "rejected at first")
+	if _, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), r), page(checkpoint.NextPass(), 1))); err != nil {
 		return err
 	}
-	return wantParked(ctx, under, wantLetter{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.ResolvedAsSuperseded})
+	return wantParked(ctx, db, expectedLetter{reject: r, seen: 1, resolved: domain.ResolvedAsSuperseded})
 }
 
-// checkSupersededByLaterRunner: a runner must also know the open dead letters of earlier runners.
-func checkSupersededByLaterRunner(ctx context.Context, under StoreUnderTest) error {
-	first, at, err := openAndClaim(ctx, under)
+// checkSupersededByLaterRunner checks that a store also knows the open dead letters that an earlier runner has parked.
+func checkSupersededByLaterRunner(ctx context.Context, db StoreUnderTest) error {
+	first, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	r := reject(0, 1, "not yet")
-	if _, err := first.Commit(ctx, batch(at, addRejects(page(at.Position), r))); err != nil {
+	r := reject(1, "rejected at first")
+	if _, err := first.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), r))); err != nil {
 		return err
 	}
-	if err := under.Sever(ctx, first); err != nil {
+	if err := db.Sever(ctx, first); err != nil {
 		return err
 	}
-	second, at, err := openAndClaim(ctx, under)
+	second, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if _, err := second.Commit(ctx, batch(at, page(at.NextPass(), 1))); err != nil {
+	if _, err := second.Commit(ctx, batch(checkpoint, page(checkpoint.NextPass(), 1))); err != nil {
 		return err
 	}
-	return wantParked(ctx, under, wantLetter{keyOf(r), r.Why.Reason, "not yet", 0, 1, domain.ResolvedAsSuperseded})
+	return wantParked(ctx, db, expectedLetter{reject: r, seen: 1, resolved: domain.ResolvedAsSuperseded})
 }

@@ -11,288 +11,336 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// reject returns a reject for the n-th event of the series.
-func reject(index int, n byte, payload string) domain.Reject {
-	return domain.Reject{Record: domain.Record{Index: index, Payload: []byte(payload)}, Why: domain.Rejection{
-		Reason: "bad timestamp", Field: "timestamp", Detail: `"yesterday" is none`, ID: event(n).ID,
+// reject returns a reject with this payload and with the id of the n-th event of the series. Its index is set by addRejects.
+func reject(n byte, payload string) domain.Reject {
+	return domain.Reject{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{
+		Reason: rejectReason, Field: "timestamp", Detail: `"yesterday" is no time`, ID: event(n).ID,
 	}}
+}
+
+// rejectReason is the reason of the rejects that reject returns.
+const rejectReason = "bad timestamp"
+
+// rejectWithoutID returns a reject whose event id is unknown.
+func rejectWithoutID(payload string) domain.Reject {
+	r := reject(0, payload)
+	r.Why.ID = domain.EventID{}
+	return r
+}
+
+// unstorableReject returns the reject that a store makes of an event that the database refuses. It lacks the detail, which
+// depends on the database.
+func unstorableReject(e domain.DecodedEvent) domain.Reject {
+	return domain.Reject{Record: e.Record, Why: domain.Rejection{Reason: domain.ReasonUnstorable, ID: e.ID}}
+}
+
+// addRejects returns the page with the rejects after its other records.
+func addRejects(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPage {
+	for _, r := range rejects {
+		r.Record.Index = p.Received
+		p.Rejects = append(p.Rejects, r)
+		p.Received++
+	}
+	return p
+}
+
+// commitEach commits the pages one after the other. It moves each page to the pass after the pass of the page before it,
+// because one pass must not contain a page twice. It returns the result of the last commit.
+func commitEach(
+	ctx context.Context, s domain.EventStore, checkpoint domain.Checkpoint, pages ...domain.DecodedPage,
+) (last domain.CommitResult, err error) {
+	for i, p := range pages {
+		p.To.Pass += int64(i)
+		if last, err = s.Commit(ctx, batch(checkpoint, p)); err != nil {
+			return last, err
+		}
+		checkpoint = last.Checkpoint
+	}
+	return last, nil
+}
+
+// An expectedLetter describes the dead letter of a reject whose key is the hash of its bytes, with its event id if it has one.
+type expectedLetter struct {
+	reject   domain.Reject
+	seen     int64
+	resolved string // how it was resolved, empty if it is open
+}
+
+// wantParked returns an error unless these are the dead letters, in the order of parking. It does not compare their details.
+func wantParked(ctx context.Context, db StoreUnderTest, expected ...expectedLetter) error {
+	letters, err := db.Letters(ctx)
+	if err != nil {
+		return err
+	}
+	type letter struct {
+		key      domain.DeadLetterKey
+		reason   string
+		payload  string
+		index    int
+		seen     int64
+		resolved string
+	}
+	var got, want []letter
+	for _, l := range letters {
+		if l.Why.Detail == "" || l.ParkedAt.IsZero() || l.PageID == 0 {
+			return fmt.Errorf("the dead letter lacks its detail, its time or its page: %+v", l)
+		}
+		g := letter{key: l.Key, reason: l.Why.Reason, payload: string(l.Payload), index: l.Index, seen: l.Seen}
+		if r := l.Resolved; r != nil {
+			g.resolved = r.How
+			if r.At.IsZero() || r.Why == "" || r.PageID == 0 {
+				return fmt.Errorf("the resolution lacks its time, its reason or its page: %+v", *r)
+			}
+		}
+		got = append(got, g)
+	}
+	for _, e := range expected {
+		want = append(want, letter{
+			key: keyOf(e.reject), reason: e.reject.Why.Reason, payload: string(e.reject.Record.Payload),
+			index: e.reject.Record.Index, seen: e.seen, resolved: e.resolved,
+		})
+	}
+	if !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("got dead letters %+v, want %+v", got, want)
+	}
+	return nil
 }
 
 // keyOf returns the key of a reject in a page whose decoder hashes the bytes of a record.
 func keyOf(r domain.Reject) domain.DeadLetterKey { return domain.DecodedPage{}.KeyOf(r) }
 
-// addRejects returns the page with more rejects.
-func addRejects(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPage {
-	p.Rejects = append(p.Rejects, rejects...)
-	p.Received += len(rejects)
-	return p
-}
-
-// commitEach commits the pages one after the other, each in a new pass.
-func commitEach(
-	ctx context.Context, s domain.EventStore, at domain.Checkpoint, pages ...domain.DecodedPage,
-) (last domain.CommitResult, err error) {
-	for i, p := range pages {
-		p.To.Pass += int64(i) // within a pass a page must not repeat another
-		if last, err = s.Commit(ctx, batch(at, p)); err != nil {
-			return last, err
-		}
-		at = last.Checkpoint
-	}
-	return last, nil
-}
-
-// A wantLetter is the expected state of a dead letter.
-type wantLetter struct {
-	key      domain.DeadLetterKey
-	reason   string
-	payload  string
-	index    int
-	seen     int64
-	resolved string
-}
-
-func wantParked(ctx context.Context, under StoreUnderTest, wanted ...wantLetter) error {
-	letters, err := under.Letters(ctx)
+func checkRejectParked(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	var got []wantLetter
-	for _, l := range letters {
-		if l.Why.Detail == "" || l.ParkedAt.IsZero() || l.PageID == 0 {
-			return fmt.Errorf("the dead letter lacks a field: %+v", l)
-		}
-		w := wantLetter{l.Key, l.Why.Reason, string(l.Payload), l.Index, l.Seen, ""}
-		if r := l.Resolved; r != nil {
-			w.resolved = r.How
-			if r.At.IsZero() || r.Why == "" || r.PageID == 0 {
-				return fmt.Errorf("the resolution lacks a field: %+v", *r)
-			}
-		}
-		got = append(got, w)
-	}
-	if !reflect.DeepEqual(got, wanted) {
-		return fmt.Errorf("got dead letters %+v, want %+v", got, wanted)
-	}
-	return nil
-}
-
-func checkRejectParked(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
-	if err != nil {
-		return err
-	}
-	r := reject(2, 3, "{\"id\":\xff\x00}")
-	res, err := s.Commit(ctx, batch(at, addRejects(page(at.Position, 1, 2), r)))
+	p := addRejects(page(checkpoint.Position, 1, 2), reject(3, "{\"id\":\xff\x00}"))
+	res, err := s.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Checkpoint.Counts, domain.Counts{Received: 3, Inserted: 2, Parked: 1}); err != nil {
 		return err
 	}
-	letters, err := under.Letters(ctx)
+	letters, err := db.Letters(ctx)
 	if err != nil {
 		return err
 	}
-	if len(letters) != 1 || letters[0].Why != r.Why {
-		return fmt.Errorf("got dead letters %+v, want one for %+v", letters, r.Why)
+	if len(letters) != 1 || letters[0].Why != p.Rejects[0].Why {
+		return fmt.Errorf("got dead letters %+v, want one for %+v", letters, p.Rejects[0].Why)
 	}
-	if err := wantParked(ctx, under, wantLetter{keyOf(r), r.Why.Reason, "{\"id\":\xff\x00}", 2, 1, ""}); err != nil {
+	if err := wantParked(ctx, db, expectedLetter{reject: p.Rejects[0], seen: 1}); err != nil {
 		return err
 	}
-	return wantStored(ctx, under, 1, 2)
+	return wantStored(ctx, db, 1, 2)
 }
 
-func checkRepeatedReject(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkRepeatedReject uses a decoder whose hash ignores case. To this decoder "as here", "As Here" and "AS HERE" are forms of
+// the same record. Only the first form is parked.
+func checkRepeatedReject(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	withLowerHash := func(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPage {
-		p = addRejects(p, rejects...)
-		p.Hash = func(r domain.Record) domain.RecordHash { return sha256.Sum256(bytes.ToLower(r.Payload)) }
-		return p
-	}
-	first, err := s.Commit(ctx, batch(at, withLowerHash(page(at.Position, 1), reject(1, 2, "as here"), reject(2, 2, "As Here"))))
+	hashLowerCase := func(r domain.Record) domain.RecordHash { return sha256.Sum256(bytes.ToLower(r.Payload)) }
+	firstPage := addRejects(page(checkpoint.Position, 1), reject(2, "as here"), reject(2, "As Here"))
+	firstPage.Hash = hashLowerCase
+	first, err := s.Commit(ctx, batch(checkpoint, firstPage))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(first.Counts, domain.Counts{Received: 3, Inserted: 1, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
-	second, err := s.Commit(ctx, batch(first.Checkpoint, withLowerHash(page(first.Checkpoint.NextPass(), 1), reject(1, 2, "AS HERE"))))
+	secondPage := addRejects(page(first.Checkpoint.NextPass(), 1), reject(2, "AS HERE"))
+	secondPage.Hash = hashLowerCase
+	second, err := s.Commit(ctx, batch(first.Checkpoint, secondPage))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(second.Counts, domain.Counts{Received: 2, Duplicate: 2}); err != nil {
 		return err
 	}
-	return wantParked(ctx, under, wantLetter{keyOf(reject(0, 2, "as here")), "bad timestamp", "as here", 1, 3, ""})
+	return wantParked(ctx, db, expectedLetter{reject: firstPage.Rejects[0], seen: 3})
 }
 
-// checkDifferentRecords: records of one event with different contents are different dead letters.
-func checkDifferentRecords(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkDifferentRecords checks that records of one event with different contents become different dead letters.
+func checkDifferentRecords(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first := addRejects(page(at.Position), reject(0, 2, "one"), reject(1, 2, "two"))
-	last, err := commitEach(ctx, s, at, first, addRejects(page(at.Position), reject(0, 2, "three"), reject(1, 2, "one")))
+	first := addRejects(page(checkpoint.Position), reject(2, "one"), reject(2, "two"))
+	second := addRejects(page(checkpoint.Position), reject(2, "three"), reject(2, "one"))
+	last, err := commitEach(ctx, s, checkpoint, first, second)
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(last.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
 		return err
 	}
-	letter := func(payload string, index int, seen int64) wantLetter {
-		return wantLetter{keyOf(reject(0, 2, payload)), "bad timestamp", payload, index, seen, ""}
-	}
-	return wantParked(ctx, under, letter("one", 0, 2), letter("two", 1, 1), letter("three", 0, 1))
+	return wantParked(ctx, db,
+		expectedLetter{reject: first.Rejects[0], seen: 2},  // "one"
+		expectedLetter{reject: first.Rejects[1], seen: 1},  // "two"
+		expectedLetter{reject: second.Rejects[0], seen: 1}) // "three"
 }
 
-// checkRecordAfterResolved: a resolved dead letter covers only its own content, not later records of its event.
-func checkRecordAfterResolved(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkRecordAfterResolved checks that a resolved dead letter stands only for its own content. A later record of the same
+// event with other content becomes a new dead letter.
+func checkRecordAfterResolved(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	last, err := commitEach(ctx, s, at,
-		addRejects(page(at.Position), reject(0, 2, "resolved")), page(at.Position, 2),
-		addRejects(page(at.Position), reject(0, 2, "resolved"), reject(1, 2, "new")),
+	first := addRejects(page(checkpoint.Position), reject(2, "resolved"))
+	third := addRejects(page(checkpoint.Position), reject(2, "resolved"), reject(2, "new"))
+	last, err := commitEach(ctx, s, checkpoint, first, page(checkpoint.Position, 2), third)
+	if err != nil {
+		return err
+	}
+	if err := wantCounts(last.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
+		return err
+	}
+	return wantParked(ctx, db,
+		expectedLetter{reject: first.Rejects[0], seen: 2, resolved: domain.ResolvedAsSuperseded},
+		expectedLetter{reject: third.Rejects[1], seen: 1})
+}
+
+// checkMaxOpenDeadLetters checks that an event has at most domain.MaxOpenDeadLetters open dead letters, conflicts included.
+// It sends many different records of event 1: some of them in conflict with the stored event, and then the same rejects three
+// times.
+//  1. The first time the rejects fill the limit. The surplus rejects are not stored, but counted in the last dead letter.
+//  2. The second time nothing is parked, and the same surplus is counted again.
+//  3. Before the third time the event is received again. It supersedes the dead letters of the rejects, so that there is room
+//     for as many of the surplus rejects.
+//
+// Dead letters of another event do not count for the limit.
+func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
+	const (
+		conflicts = 10
+		rejects   = 40
+		parked    = domain.MaxOpenDeadLetters - conflicts // rejects within the limit
+		surplus   = rejects - parked
 	)
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := wantCounts(last.Counts, domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); err != nil {
-		return err
-	}
-	return wantParked(ctx, under,
-		wantLetter{keyOf(reject(0, 2, "resolved")), "bad timestamp", "resolved", 0, 2, domain.ResolvedAsSuperseded},
-		wantLetter{keyOf(reject(0, 2, "new")), "bad timestamp", "new", 1, 1, ""})
-}
-
-// checkMaxOpenDeadLetters: an event has at most domain.MaxOpenDeadLetters open dead letters, conflicts included, from one page
-// or several. Further records are counted in the last of them. A resolved dead letter makes room for another one.
-func checkMaxOpenDeadLetters(ctx context.Context, under StoreUnderTest) error {
-	const conflicts, received = 10, 40
-	s, at, err := openAndClaim(ctx, under)
-	if err != nil {
-		return err
-	}
-	values := page(at.Position)
+	conflictPage := page(checkpoint.Position)
 	for i := range conflicts {
-		values.Events = append(values.Events, renamedEvent(i, 1, fmt.Sprintf("name %d", i)))
-		values.Received++
+		conflictPage.Events = append(conflictPage.Events, renamedEvent(i, 1, fmt.Sprintf("name %d", i)))
+		conflictPage.Received++
 	}
-	many := func(at domain.Position) domain.DecodedPage {
-		p := page(at)
-		for i := range received {
-			p = addRejects(p, reject(i, 1, fmt.Sprintf("record %d", i)))
+	rejectPage := func(from domain.Position) domain.DecodedPage {
+		p := page(from)
+		for i := range rejects {
+			p = addRejects(p, reject(1, fmt.Sprintf("record %d", i)))
 		}
 		return p
 	}
-	const added, others = domain.MaxOpenDeadLetters - conflicts, received - (domain.MaxOpenDeadLetters - conflicts)
-	res, err := commitEach(ctx, s, at, page(at.Position, 1), values, many(at.Position))
+	res, err := commitEach(ctx, s, checkpoint, page(checkpoint.Position, 1), conflictPage, rejectPage(checkpoint.Position))
 	if err != nil {
 		return err
 	}
-	if err := wantCounts(res.Counts, domain.Counts{Received: received, Duplicate: others, Parked: added}); err != nil {
-		return err
+	if err := wantCounts(res.Counts, domain.Counts{Received: rejects, Duplicate: surplus, Parked: parked}); err != nil {
+		return fmt.Errorf("rejects for the first time: %w", err)
 	}
 	pass := res.Checkpoint.NextPass()
-	if res, err = commitEach(ctx, s, res.Checkpoint, many(pass)); err != nil {
+	if res, err = commitEach(ctx, s, res.Checkpoint, rejectPage(pass)); err != nil {
 		return err
 	}
-	if err := wantCounts(res.Counts, domain.Counts{Received: received, Duplicate: received}); err != nil {
-		return fmt.Errorf("second time: %w", err)
+	if err := wantCounts(res.Counts, domain.Counts{Received: rejects, Duplicate: rejects}); err != nil {
+		return fmt.Errorf("rejects for the second time: %w", err)
 	}
-	letters, err := under.Letters(ctx)
+	letters, err := db.Letters(ctx)
 	if err != nil {
 		return err
 	}
 	for i, l := range letters {
-		seen, counted := int64(1), int64(0)
+		wantSeen, wantOthers := int64(1), int64(0)
 		if i >= conflicts {
-			seen = 2
+			wantSeen = 2
 		}
 		if i == domain.MaxOpenDeadLetters-1 {
-			counted = 2 * others
+			wantOthers = 2 * surplus
 		}
-		if l.Seen != seen+counted || l.Others != counted {
-			return fmt.Errorf("dead letter %d: got seen %d, others %d; want %d and %d", i+1, l.Seen, l.Others, seen+counted, counted)
+		wantSeen += wantOthers
+		if l.Seen != wantSeen || l.Others != wantOthers {
+			return fmt.Errorf("dead letter %d: got seen %d, others %d; want %d and %d", i+1, l.Seen, l.Others, wantSeen, wantOthers)
 		}
 	}
-	other := addRejects(page(pass), reject(0, 2, "of another event"))
-	res, err = commitEach(ctx, s, res.Checkpoint, other, page(pass, 1), many(pass.NextPass()))
+	otherEvent := addRejects(page(pass), reject(2, "of another event"))
+	res, err = commitEach(ctx, s, res.Checkpoint, otherEvent, page(pass, 1), rejectPage(pass.NextPass()))
 	if err != nil {
 		return err
 	}
-	return wantCounts(res.Counts, domain.Counts{Received: received, Duplicate: others, Parked: added})
+	if err := wantCounts(res.Counts, domain.Counts{Received: rejects, Duplicate: surplus, Parked: parked}); err != nil {
+		return fmt.Errorf("rejects for the third time: %w", err)
+	}
+	return nil
 }
 
-func checkRejectWithoutID(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkRejectWithoutID(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	withoutID := func(index int, payload string) domain.Reject {
-		r := reject(index, 0, payload)
-		r.Why.ID = domain.EventID{}
-		return r
-	}
-	a, b := withoutID(0, "null"), withoutID(1, "42")
-	last, err := commitEach(ctx, s, at, addRejects(page(at.Position), a, b), addRejects(page(at.Position), withoutID(0, "42")))
+	first := addRejects(page(checkpoint.Position), rejectWithoutID("null"), rejectWithoutID("42"))
+	last, err := commitEach(ctx, s, checkpoint, first, addRejects(page(checkpoint.Position), rejectWithoutID("42")))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(last.Counts, domain.Counts{Received: 1, Duplicate: 1}); err != nil {
 		return err
 	}
-	return wantParked(ctx, under,
-		wantLetter{keyOf(a), "bad timestamp", "null", 0, 1, ""}, wantLetter{keyOf(b), "bad timestamp", "42", 1, 2, ""})
+	return wantParked(ctx, db,
+		expectedLetter{reject: first.Rejects[0], seen: 1}, // "null"
+		expectedLetter{reject: first.Rejects[1], seen: 2}) // "42"
 }
 
-func checkTooManyDeadLetters(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkTooManyDeadLetters(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	p := addRejects(page(at.Position, 1, 2), reject(2, 3, "x"), reject(3, 4, "y"))
-	p.Events[1].Name = "\x00"
+	p := addRejects(page(checkpoint.Position, 1, 2), reject(3, "x"), reject(4, "y"))
+	p.Events[1].Name = "\x00" // the database refuses it, so it is the third record to park
 	p.MaxParked = 2
-	_, err = s.Commit(ctx, batch(at, page(at.Position, 9), p))
+	_, err = s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 9), p))
 	if err := wantKind(err, domain.TooManyRejects); err != nil {
 		return err
 	}
-	if letters, err := under.Letters(ctx); err != nil || len(letters) > 0 {
-		return fmt.Errorf("got dead letters %+v of a page that was not stored: %w", letters, err)
+	if letters, err := db.Letters(ctx); err != nil || len(letters) > 0 {
+		return fmt.Errorf("got dead letters %+v of a page that was not stored, want none; error %w", letters, err)
 	}
-	if err := wantUnmoved(ctx, under, s, at); err != nil {
+	if err := wantUnmoved(ctx, db, s, checkpoint); err != nil {
 		return err
 	}
 	p.MaxParked = 3
-	_, err = s.Commit(ctx, batch(at, p))
+	_, err = s.Commit(ctx, batch(checkpoint, p))
 	return err
 }
 
-// checkSurplusCounts: an API that gives many events one id sends broken pages, although few of the records are parked.
-func checkSurplusCounts(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkSurplusCounts checks that the rejects above domain.MaxOpenDeadLetters count for DecodedPage.MaxParked, although they
+// are not stored. If an API gives many events the same id, its pages are broken and must not be stored, however few of the
+// records would be parked.
+func checkSurplusCounts(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	const surplus = 4
-	p := page(at.Position)
+	p := page(checkpoint.Position)
 	for i := range domain.MaxOpenDeadLetters + surplus {
-		p = addRejects(p, reject(i, 7, strconv.Itoa(i)))
+		p = addRejects(p, reject(7, strconv.Itoa(i)))
 	}
 	p.MaxParked = len(p.Rejects) - 1
-	_, err = s.Commit(ctx, batch(at, p))
+	_, err = s.Commit(ctx, batch(checkpoint, p))
 	if err := wantKind(err, domain.TooManyRejects); err != nil {
 		return err
 	}
 	p.MaxParked = len(p.Rejects)
-	res, err := s.Commit(ctx, batch(at, p))
+	res, err := s.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}

@@ -8,147 +8,160 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-func checkRepeatedPage(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(at, page(at.Position, 1, 2), addRejects(page(at.Position), reject(0, 3, "bad"))))
+	rejectPage := func(from domain.Position) domain.DecodedPage { return addRejects(page(from), reject(3, "bad")) }
+	first, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1, 2), rejectPage(checkpoint.Position)))
 	if err != nil {
 		return err
 	}
-	at = first.Checkpoint
+	checkpoint = first.Checkpoint
 	for what, pages := range map[string][]domain.DecodedPage{
-		"the page before":     {addRejects(page(at.Position), reject(0, 3, "bad"))},
-		"an earlier page":     {page(at.Position, 1, 2)},
-		"in another order":    {page(at.Position, 2, 1)},
-		"a page of its batch": {page(at.Position, 4), page(at.Position, 4)},
+		"the last committed page":                  {rejectPage(checkpoint.Position)},
+		"an earlier committed page":                {page(checkpoint.Position, 1, 2)},
+		"a committed page in another order":        {page(checkpoint.Position, 2, 1)},
+		"a page that is in the batch a first time": {page(checkpoint.Position, 4), page(checkpoint.Position, 4)},
 	} {
-		_, err = s.Commit(ctx, batch(at, pages...))
+		_, err = s.Commit(ctx, batch(checkpoint, pages...))
 		if err := wantKind(err, domain.BadPage); err != nil {
 			return fmt.Errorf("repeated %s: %w", what, err)
 		}
 	}
-	if err := wantStored(ctx, under, 1, 2); err != nil {
+	if err := wantStored(ctx, db, 1, 2); err != nil {
 		return err
 	}
-	// A page with a part of the events, or with more of them, is another page. Empty pages may repeat. A later pass may repeat
-	// every page.
-	_, err = s.Commit(ctx, batch(at,
-		page(at.Position, 1, 2, 3), page(at.Position, 1), page(at.Position), page(at.Position), page(at.NextPass(), 1, 2)))
+	_, err = s.Commit(ctx, batch(checkpoint,
+		page(checkpoint.Position, 1, 2, 3),                   // a committed page with one event more is another page
+		page(checkpoint.Position, 1),                         // so is a committed page with one event less
+		page(checkpoint.Position), page(checkpoint.Position), // empty pages may repeat
+		page(checkpoint.NextPass(), 1, 2))) // another pass may have the same page
 	return err
 }
 
-// endPage returns a page that ends its pass, with these announced totals.
-func endPage(at domain.Position, first, last int64, numbers ...byte) domain.DecodedPage {
-	p := page(at, numbers...)
+// announce sets the first and the last total that the API has announced in the pass of the page.
+func announce(p *domain.DecodedPage, first, last int64) {
+	p.To.AnnouncedFirst = domain.Total{N: first, Known: true}
+	p.To.AnnouncedLast = domain.Total{N: last, Known: true}
+}
+
+// endPage returns a page that ends its pass. The first and the last total that the API announced in this pass are total.
+func endPage(from domain.Position, total int64, numbers ...byte) domain.DecodedPage {
+	p := page(from, numbers...)
 	p.To.Cursor, p.To.Done = "", true
-	p.To.AnnouncedFirst, p.To.AnnouncedLast = domain.Total{N: first, Known: true}, domain.Total{N: last, Known: true}
+	announce(&p, total, total)
 	return p
 }
 
-// renameEvent gives an event of the page another name, so that it is a conflict if its id is stored.
+// renameEvent gives an event of the page another name. The event is then in conflict if its id is stored.
 func renameEvent(p domain.DecodedPage, index int) domain.DecodedPage {
 	p.Events[index].Name = "another name"
 	return p
 }
 
-// checkEnds: an end is compared with the records stored in all passes together, and an end that is not accepted writes
-// nothing.
-func checkEnds(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkEnds checks that a commit compares an end with the records that are stored in all passes together. A commit of an end
+// that is not believed must write nothing.
+func checkEnds(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
+	growing := endPage(checkpoint.Position, 3, 1, 2)
+	announce(&growing, 2, 3)
 	tests := []struct {
 		name string
 		page domain.DecodedPage
 		want domain.Kind
 	}{
-		{"below the first total", endPage(at.Position, 3, 3, 1, 2), domain.BadPage},
-		{"below the latest total", endPage(at.Position, 2, 3, 1, 2), domain.Unconfirmed},
-		{"an event twice", endPage(at.Position, 3, 3, 1, 2, 2), domain.Unconfirmed},
-		{"an event twice, with other values", renameEvent(endPage(at.Position, 3, 3, 1, 2, 2), 2), domain.Unconfirmed},
-		{"nothing announced", endPage(at.Position, 0, 0), domain.Unconfirmed},
+		{"2 records, 3 announced", endPage(checkpoint.Position, 3, 1, 2), domain.BadPage},
+		{"2 records, first 2 and then 3 announced", growing, domain.Unconfirmed},
+		{"3 records with an event twice, 3 announced", endPage(checkpoint.Position, 3, 1, 2, 2), domain.Unconfirmed},
+		{"3 records with a conflict, 3 announced", renameEvent(endPage(checkpoint.Position, 3, 1, 2, 2), 2), domain.Unconfirmed},
+		{"no record, 0 announced", endPage(checkpoint.Position, 0), domain.Unconfirmed},
 	}
 	for _, tt := range tests {
-		_, err = s.Commit(ctx, batch(at, tt.page))
+		_, err = s.Commit(ctx, batch(checkpoint, tt.page))
 		if err := wantKind(err, tt.want); err != nil {
 			return fmt.Errorf("%s: %w", tt.name, err)
 		}
-		if err := wantUnmoved(ctx, under, s, at); err != nil {
+		if err := wantUnmoved(ctx, db, s, checkpoint); err != nil {
 			return fmt.Errorf("%s: %w", tt.name, err)
 		}
 	}
-	confirmed := endPage(at.Position, 3, 3, 1, 2, 2)
+	confirmed := endPage(checkpoint.Position, 3, 1, 2, 2)
 	confirmed.End.Confirmed = true
-	res, err := s.Commit(ctx, batch(at, confirmed))
+	res, err := s.Commit(ctx, batch(checkpoint, confirmed))
 	if err != nil {
 		return fmt.Errorf("a confirmed end: %w", err)
 	}
-	at = res.Checkpoint
-	_, err = s.Commit(ctx, batch(at, endPage(at.NextPass(), 3, 3, 1, 3, 2))) // two of them were stored in the pass before
+	// The end of the next pass needs no confirmation: two of the three announced events are stored already.
+	checkpoint = res.Checkpoint
+	_, err = s.Commit(ctx, batch(checkpoint, endPage(checkpoint.NextPass(), 3, 1, 3, 2)))
 	return err
 }
 
-// checkEndAfterSuperseded parks a record and then stores its event. It is one of the announced records, not two.
-func checkEndAfterSuperseded(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+// checkEndAfterSuperseded parks a record of event 2 and then stores this event. Both are one of the announced records, not two.
+// Therefore only two of the three announced records are stored, and the end must be refused until it is confirmed.
+func checkEndAfterSuperseded(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first := addRejects(page(at.Position, 1), reject(1, 2, "broken"))
-	first.To.AnnouncedFirst, first.To.AnnouncedLast = domain.Total{N: 3, Known: true}, domain.Total{N: 3, Known: true}
-	res, err := s.Commit(ctx, batch(at, first))
+	first := addRejects(page(checkpoint.Position, 1), reject(2, "broken"))
+	announce(&first, 3, 3)
+	res, err := s.Commit(ctx, batch(checkpoint, first))
 	if err != nil {
 		return err
 	}
-	at = res.Checkpoint
-	_, err = s.Commit(ctx, batch(at, endPage(at.Position, 3, 3, 2, 1))) // one of the three is missing
+	checkpoint = res.Checkpoint
+	_, err = s.Commit(ctx, batch(checkpoint, endPage(checkpoint.Position, 3, 2, 1)))
 	return wantKind(err, domain.Unconfirmed)
 }
 
-// checkEndInSharedTable: records that another stream stored count as duplicates, so the counts of this stream do not show
-// whether all announced records are stored. Then an end has to be confirmed.
-func checkEndInSharedTable(ctx context.Context, under StoreUnderTest) error {
-	_, at, err := openAndClaim(ctx, under)
+// checkEndInSharedTable checks that an end has to be confirmed if another stream stores into the same table. Records that the
+// other stream stored count as duplicates. The counts of this stream therefore do not show whether all announced records are
+// stored.
+func checkEndInSharedTable(ctx context.Context, db StoreUnderTest) error {
+	_, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	other := under.Open()
-	theirs, err := other.Claim(ctx, domain.StreamID{Source: "checks", Partition: "2"}, sourceURL)
+	other := db.Open()
+	otherCheckpoint, err := other.Claim(ctx, otherStreamID(), sourceURL)
 	if err != nil {
 		return err
 	}
-	if _, err := other.Commit(ctx, batch(theirs, page(theirs.Position, 1, 2))); err != nil {
+	if _, err := other.Commit(ctx, batch(otherCheckpoint, page(otherCheckpoint.Position, 1, 2))); err != nil {
 		return err
 	}
-	end := endPage(at.Position, 2, 2, 1, 2)
-	_, err = other.Commit(ctx, batch(at, end))
+	end := endPage(checkpoint.Position, 2, 1, 2)
+	_, err = other.Commit(ctx, batch(checkpoint, end))
 	if err := wantKind(err, domain.Unconfirmed); err != nil {
 		return err
 	}
 	end.End.Confirmed = true
-	_, err = other.Commit(ctx, batch(at, end))
+	_, err = other.Commit(ctx, batch(checkpoint, end))
 	return err
 }
 
-func checkAcceptedShortEnd(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkAcceptedShortEnd(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	p := endPage(at.Position, 3, 3, 1, 2)
+	p := endPage(checkpoint.Position, 3, 1, 2)
 	p.End.AcceptShort = true
-	_, err = s.Commit(ctx, batch(at, p))
+	_, err = s.Commit(ctx, batch(checkpoint, p))
 	if err := wantKind(err, domain.Unconfirmed); err != nil {
 		return err
 	}
 	p.End.Confirmed = true
-	if _, err := s.Commit(ctx, batch(at, p)); err != nil {
+	if _, err := s.Commit(ctx, batch(checkpoint, p)); err != nil {
 		return err
 	}
-	rows, err := under.Ledger(ctx)
+	rows, err := db.Ledger(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,40 +171,41 @@ func checkAcceptedShortEnd(ctx context.Context, under StoreUnderTest) error {
 	return nil
 }
 
-func checkHold(ctx context.Context, under StoreUnderTest) error {
-	s, at, err := openAndClaim(ctx, under)
+func checkHold(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if !at.HeldUntil.IsZero() {
-		return fmt.Errorf("got a new stream held until %s, want no hold", at.HeldUntil)
+	if !checkpoint.HeldUntil.IsZero() {
+		return fmt.Errorf("got hold until %s for a new stream, want none", checkpoint.HeldUntil)
 	}
 	for _, wait := range []time.Duration{time.Hour, 2 * time.Hour} {
 		until := time.Now().Add(wait)
-		if err := s.Hold(ctx, at, until); err != nil {
+		if err := s.Hold(ctx, checkpoint, until); err != nil {
 			return err
 		}
-		if at, err = s.Claim(ctx, streamID(), sourceURL); err != nil {
+		if checkpoint, err = s.Claim(ctx, streamID(), sourceURL); err != nil {
 			return err
 		}
-		if off := at.HeldUntil.Sub(until).Abs(); off > time.Minute {
-			return fmt.Errorf("got hold until %[2]s, want %[1]s", until, at.HeldUntil)
+		// A store may store the remaining time instead of until, so HeldUntil may differ by the duration of these calls.
+		if difference := checkpoint.HeldUntil.Sub(until).Abs(); difference > time.Minute {
+			return fmt.Errorf("got hold until %s, want %s", checkpoint.HeldUntil, until)
 		}
 	}
-	if err := s.Hold(ctx, at, time.Now().Add(-time.Second)); err != nil {
+	if err := s.Hold(ctx, checkpoint, time.Now().Add(-time.Second)); err != nil {
 		return err
 	}
-	if at, err = s.Claim(ctx, streamID(), sourceURL); err != nil {
+	if checkpoint, err = s.Claim(ctx, streamID(), sourceURL); err != nil {
 		return err
 	}
-	if !at.HeldUntil.IsZero() {
-		return fmt.Errorf("got hold until %s, which has passed", at.HeldUntil)
+	if !checkpoint.HeldUntil.IsZero() {
+		return fmt.Errorf("got hold until %s, want none: the time has passed", checkpoint.HeldUntil)
 	}
 	return nil
 }
 
-func checkStaleRunnerHold(ctx context.Context, under StoreUnderTest) error {
-	s, first, err := openAndClaim(ctx, under)
+func checkStaleRunnerHold(ctx context.Context, db StoreUnderTest) error {
+	s, first, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -201,12 +215,12 @@ func checkStaleRunnerHold(ctx context.Context, under StoreUnderTest) error {
 	if err := wantKind(s.Hold(ctx, first, time.Now().Add(time.Hour)), domain.Fenced); err != nil {
 		return err
 	}
-	at, err := s.Claim(ctx, streamID(), sourceURL)
+	checkpoint, err := s.Claim(ctx, streamID(), sourceURL)
 	if err != nil {
 		return err
 	}
-	if !at.HeldUntil.IsZero() {
-		return fmt.Errorf("got hold until %s from a stale runner, want none", at.HeldUntil)
+	if !checkpoint.HeldUntil.IsZero() {
+		return fmt.Errorf("got hold until %s from a stale runner, want none", checkpoint.HeldUntil)
 	}
 	return nil
 }

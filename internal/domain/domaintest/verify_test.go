@@ -8,11 +8,11 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-func newVerifyUnderTest() domaintest.VerifyUnderTest {
+// newVerifyUnderTest returns access to a new MemDatabase, with its inventory and its comparison.
+func newVerifyUnderTest(*testing.T) domaintest.VerifyUnderTest {
 	db := domaintest.NewMemDatabase()
-	plain := func(s *domaintest.MemStore, _ *domaintest.MemDatabase) domain.EventStore { return s }
 	return domaintest.VerifyUnderTest{
-		StoreUnderTest: newStoreOn(db, plain), Inventory: db.Inventory(), Comparison: db.Comparison(),
+		StoreUnderTest: newStoreUnderTest(db, useUnchanged), Inventory: db.Inventory(), Comparison: db.Comparison(),
 		Delete: func(_ context.Context, id domain.EventID) error {
 			db.Delete(id)
 			return nil
@@ -22,15 +22,15 @@ func newVerifyUnderTest() domaintest.VerifyUnderTest {
 
 func TestMemInventory(t *testing.T) {
 	t.Parallel()
-	domaintest.RunChecks(t, domaintest.InventoryChecks(), func(*testing.T) domaintest.VerifyUnderTest { return newVerifyUnderTest() })
+	domaintest.RunChecks(t, domaintest.InventoryChecks(), newVerifyUnderTest)
 }
 
 func TestMemComparison(t *testing.T) {
 	t.Parallel()
-	domaintest.RunChecks(t, domaintest.ComparisonChecks(), func(*testing.T) domaintest.VerifyUnderTest { return newVerifyUnderTest() })
+	domaintest.RunChecks(t, domaintest.ComparisonChecks(), newVerifyUnderTest)
 }
 
-// A brokenInventory changes the inspections of an inventory.
+// A brokenInventory is an inventory with one fault: edit changes each inspection.
 type brokenInventory struct {
 	domaintest.Inventory
 
@@ -45,12 +45,17 @@ func (b brokenInventory) Inspect(
 	return inspection, err
 }
 
-// TestInventoryChecks_BrokenInventories shows that each fault of an inventory fails a check.
+// TestInventoryChecks_BrokenInventories checks that each fault of an inventory fails the check that is about this fault.
 func TestInventoryChecks_BrokenInventories(t *testing.T) {
 	t.Parallel()
-	clearAll := func(i *domain.Inspection) {
-		for n := range i.Findings {
-			i.Findings[n] = domain.Finding{Check: i.Findings[n].Check}
+	dropDifferences := func(inspection *domain.Inspection) {
+		for i, finding := range inspection.Findings {
+			inspection.Findings[i] = domain.Finding{Check: finding.Check}
+		}
+	}
+	dropLastFinding := func(inspection *domain.Inspection) {
+		if n := len(inspection.Findings); n > 0 {
+			inspection.Findings = inspection.Findings[:n-1]
 		}
 	}
 	tests := []struct {
@@ -58,27 +63,27 @@ func TestInventoryChecks_BrokenInventories(t *testing.T) {
 		edit   func(*domain.Inspection)
 		caught string // the check that must fail
 	}{
-		{
-			"a check is left out", func(i *domain.Inspection) { i.Findings = i.Findings[:max(0, len(i.Findings)-1)] },
-			"all checks are made in order",
-		},
-		{"differences are not found", clearAll, "a difference does not end the checks"},
+		{"the last check is left out", dropLastFinding, "an inspection makes all checks in order"},
+		{"differences are not found", dropDifferences, "a difference does not end the checks"},
 		{
 			"no dead letter is counted", func(i *domain.Inspection) { i.Parked = 0 },
 			"a stream with events and dead letters has no differences",
 		},
-		{"other streams are not seen", func(i *domain.Inspection) { i.Shared = false }, "a short end and another stream are reported"},
 		{
-			"findings are dropped with an error", func(i *domain.Inspection) { i.Findings = nil },
-			"an inspection that is stopped has the findings until then",
+			"other streams are not seen", func(i *domain.Inspection) { i.Shared = false },
+			"an inspection reports an accepted short end and another stream",
+		},
+		{
+			"findings are dropped", func(i *domain.Inspection) { i.Findings = nil },
+			"a stopped inspection has the findings of the completed checks",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			under := newVerifyUnderTest()
-			under.Inventory = brokenInventory{under.Inventory, tt.edit}
-			wantCheckFails(t, domaintest.InventoryChecks(), tt.caught, under)
+			tested := newVerifyUnderTest(t)
+			tested.Inventory = brokenInventory{tested.Inventory, tt.edit}
+			wantCheckFails(t, domaintest.InventoryChecks(), tt.caught, tested)
 		})
 	}
 }
@@ -87,8 +92,8 @@ func TestInventoryChecks_BrokenInventories(t *testing.T) {
 type brokenComparison struct {
 	domaintest.Comparison
 
-	begin func()
-	edit  func(*domain.DecodedPage)
+	begin func()                    // is called instead of Begin, unless it is nil
+	edit  func(*domain.DecodedPage) // changes each page before it is compared, unless it is nil
 }
 
 func (b brokenComparison) Begin() {
@@ -108,23 +113,20 @@ func (b brokenComparison) Compare(
 	return b.Comparison.Compare(ctx, stream, page)
 }
 
-// TestComparisonChecks_BrokenComparisons shows that each fault of a comparison fails a check.
+// TestComparisonChecks_BrokenComparisons checks that each fault of a comparison fails the check that is about this fault.
 func TestComparisonChecks_BrokenComparisons(t *testing.T) {
 	t.Parallel()
+	dropRejects := func(p *domain.DecodedPage) { p.Rejects = nil }
 	tests := []struct {
 		name   string
 		broken brokenComparison
 		caught string // the check that must fail
 	}{
-		{"begin does nothing", brokenComparison{begin: func() {}}, "begin forgets what was returned"},
-		{"rejects are ignored", brokenComparison{edit: func(p *domain.DecodedPage) { p.Rejects = nil }}, "parked records are counted"},
+		{"Begin does nothing", brokenComparison{begin: func() {}}, "Begin forgets which events were returned"},
+		{"rejects are ignored", brokenComparison{edit: dropRejects}, "parked records are counted"},
+		{"ids of rejects are ignored", brokenComparison{edit: dropRejects}, "an event is returned if a reject with its id is compared"},
 		{
-			"ids of rejects are ignored",
-			brokenComparison{edit: func(p *domain.DecodedPage) { p.Rejects = nil }},
-			"a reject returns the event of its id",
-		},
-		{
-			"only ids are compared",
+			"only the first event of a page is compared",
 			brokenComparison{edit: func(p *domain.DecodedPage) { p.Events = p.Events[:1] }},
 			"an event with other values is a difference",
 		},
@@ -132,10 +134,10 @@ func TestComparisonChecks_BrokenComparisons(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			under := newVerifyUnderTest()
-			tt.broken.Comparison = under.Comparison
-			under.Comparison = tt.broken
-			wantCheckFails(t, domaintest.ComparisonChecks(), tt.caught, under)
+			tested := newVerifyUnderTest(t)
+			tt.broken.Comparison = tested.Comparison
+			tested.Comparison = tt.broken
+			wantCheckFails(t, domaintest.ComparisonChecks(), tt.caught, tested)
 		})
 	}
 }
