@@ -3,15 +3,15 @@ package protocol
 import "unique"
 
 const (
-	stepReplayLock     step = "locks the checkpoint and the open dead letter"
-	stepReplayNothing  step = "locks the checkpoint and finds no open dead letter"
-	stepReplayCommit   step = "commits the event of the dead letter"
-	stepFinish         step = "commits the transaction whose client is gone"
-	stepRollBack       step = "rolls back the transaction whose client is gone"
-	stepBackup         step = "takes a backup"
-	stepRestore        step = "restores the backup while no runner is alive"
-	stepRestoreBeneath step = "restores the backup while a runner is alive"
-	stepFollow         step = "reads all rows with a greater page_id"
+	stepReplayLock         step = "locks the checkpoint and the open dead letter"
+	stepReplayNothing      step = "locks the checkpoint and finds no open dead letter"
+	stepReplayCommit       step = "commits the event of the dead letter"
+	stepFinish             step = "commits the transaction whose client is gone"
+	stepRollBack           step = "rolls back the transaction whose client is gone"
+	stepBackup             step = "takes a backup"
+	stepRestore            step = "restores the backup while no runner is alive"
+	stepRestoreUnderRunner step = "restores the backup while a runner is alive"
+	stepFollow             step = "reads all rows with a greater page_id"
 )
 
 // reserveID takes the next page id from the sequence. The id is used up even if the transaction is rolled back.
@@ -23,37 +23,37 @@ func (s *state) reserveID() uint8 {
 }
 
 // apply returns the database after the transaction's COMMIT: events and dead letters, ledger and checkpoint change together.
-func (m model) apply(db database, open transaction) database {
-	if open.by == replayer {
-		return applyReplay(db, open)
+func (m model) apply(db database, tx transaction) database {
+	if tx.holder == replayer {
+		return applyReplay(db, tx)
 	}
-	row := ledgerRow{id: open.pageID, pass: open.to.pass}
-	for i := open.first; i < open.end; i++ {
+	row := ledgerRow{pageID: tx.pageID, pass: tx.target.pass}
+	for i := tx.firstRecord; i < tx.endRecord; i++ {
 		row.received++
 		switch r := &db.records[i]; {
 		case r.isAccounted():
 			row.duplicate++
-		case i == m.bad:
+		case i == m.badRecord:
 			row.parked++
 			r.deadLetter = openDeadLetter
 		default:
 			row.inserted++
-			r.storedBy = open.pageID
+			r.storedBy = tx.pageID
 		}
 	}
-	db.checkpoint = open.to
+	db.checkpoint = tx.target
 	return db.withRow(row)
 }
 
 // applyReplay returns the database after a replay has stored the events of all open dead letters. The checkpoint does not
 // change.
-func applyReplay(db database, open transaction) database {
-	row := ledgerRow{id: open.pageID}
+func applyReplay(db database, tx transaction) database {
+	row := ledgerRow{pageID: tx.pageID}
 	for i, r := range db.records {
 		if r.deadLetter == openDeadLetter {
 			row.received++
 			row.inserted++
-			db.records[i] = record{storedBy: open.pageID, deadLetter: resolvedDeadLetter}
+			db.records[i] = record{storedBy: tx.pageID, deadLetter: resolvedDeadLetter}
 		}
 	}
 	return db.withRow(row)
@@ -79,46 +79,48 @@ func (db database) hasOpenDeadLetter() bool {
 // concurrent commits.
 func (m model) replaySteps(s state) []transition {
 	var steps []transition
-	take := func(what step, to state) { steps = append(steps, transition{by: replayer, what: what, to: to}) }
+	add := func(name step, next state) {
+		steps = append(steps, transition{actor: replayer, step: name, next: next})
+	}
 	db := s.db.Value()
 	switch s.replay.phase {
 	case idle:
 		if s.spent.replays == m.limits.replays || !db.hasOpenDeadLetter() {
 			break
 		}
-		to := s
-		to.spent.replays++
+		next := s
+		next.spent.replays++
 		if m.IDsBeforeLock {
-			to.replay = replay{phase: reserved, pageID: to.reserveID()}
-			take(stepReserve, to)
-		} else if s.open.by == nobody {
-			to.open = transaction{by: replayer, pageID: to.reserveID()}
-			to.replay = replay{phase: inTransaction}
-			take(stepReplayLock, to)
+			next.replay = replay{phase: reserved, pageID: next.reserveID()}
+			add(stepReserve, next)
+		} else if s.tx.holder == nobody {
+			next.tx = transaction{holder: replayer, pageID: next.reserveID()}
+			next.replay = replay{phase: inTransaction}
+			add(stepReplayLock, next)
 		}
 	case reserved:
-		to := s
-		if s.open.by != nobody {
+		next := s
+		if s.tx.holder != nobody {
 			break
 		}
 		if !db.hasOpenDeadLetter() {
-			to.replay = replay{}
-			take(stepReplayNothing, to)
+			next.replay = replay{}
+			add(stepReplayNothing, next)
 			break
 		}
-		to.open = transaction{by: replayer, pageID: s.replay.pageID}
-		to.replay = replay{phase: inTransaction}
-		take(stepReplayLock, to)
+		next.tx = transaction{holder: replayer, pageID: s.replay.pageID}
+		next.replay = replay{phase: inTransaction}
+		add(stepReplayLock, next)
 	case inTransaction:
-		to := s
-		to.replay = replay{}
-		to.open = transaction{by: nobody}
-		to.db = unique.Make(m.apply(db, s.open))
-		take(stepReplayCommit, to)
-		to = s
-		to.replay = replay{}
-		to.open.cut = true
-		take(stepCrash, to)
+		next := s
+		next.replay = replay{}
+		next.tx = transaction{holder: nobody}
+		next.db = unique.Make(m.apply(db, s.tx))
+		add(stepReplayCommit, next)
+		next = s
+		next.replay = replay{}
+		next.tx.disconnected = true
+		add(stepCrash, next)
 	case ready, fetched, unanswered: // a replay is never in these phases: one that lost its connection starts again
 	}
 	return steps
@@ -127,15 +129,15 @@ func (m model) replaySteps(s state) []transition {
 // serverSteps returns how the server can end a transaction whose client is gone. Until then the transaction holds its
 // lock. It can be committed only if the client has sent COMMIT.
 func (m model) serverSteps(s state) []transition {
-	if !s.open.cut {
+	if !s.tx.disconnected {
 		return nil
 	}
-	to := s
-	to.open = transaction{by: nobody}
-	steps := []transition{{by: server, what: stepRollBack, to: to}}
-	if s.open.commitSent {
-		to.db = unique.Make(m.apply(s.db.Value(), s.open))
-		steps = append(steps, transition{by: server, what: stepFinish, to: to})
+	next := s
+	next.tx = transaction{holder: nobody}
+	steps := []transition{{actor: server, step: stepRollBack, next: next}}
+	if s.tx.commitSent {
+		next.db = unique.Make(m.apply(s.db.Value(), s.tx))
+		steps = append(steps, transition{actor: server, step: stepFinish, next: next})
 	}
 	return steps
 }
@@ -145,34 +147,34 @@ func (m model) serverSteps(s state) []transition {
 func (m model) operatorSteps(s state) []transition {
 	var steps []transition
 	if s.spent.backups < m.limits.backups && s.spent.restores < m.limits.restores {
-		to := s
-		to.backup = s.db
-		to.spent.backups++
-		steps = append(steps, transition{by: operator, what: stepBackup, to: to})
+		next := s
+		next.backup = s.db
+		next.spent.backups++
+		steps = append(steps, transition{actor: operator, step: stepBackup, next: next})
 	}
 	if s.backup == noBackup {
 		return steps
 	}
-	to := s
-	to.db = s.backup
-	to.open = transaction{by: nobody}
-	to.replay = replay{}
-	to.spent.restores++
-	if to.spent.restores == m.limits.restores {
-		to.backup = noBackup // it cannot be restored again; this keeps the number of states small
+	next := s
+	next.db = s.backup
+	next.tx = transaction{holder: nobody}
+	next.replay = replay{}
+	next.spent.restores++
+	if next.spent.restores == m.limits.restores {
+		next.backup = noBackup // it cannot be restored again; this keeps the number of states small
 	}
-	what := stepRestore
-	for i := range to.runners {
-		r := &to.runners[i]
+	name := stepRestore
+	for i := range next.runners {
+		r := &next.runners[i]
 		if r.phase == idle {
 			continue
 		}
-		what, r.restored = stepRestoreBeneath, true
+		name, r.restored = stepRestoreUnderRunner, true
 		if r.phase == inTransaction {
 			r.phase, r.pageID = fetched, 0
 		}
 	}
-	return append(steps, transition{by: operator, what: what, to: to})
+	return append(steps, transition{actor: operator, step: name, next: next})
 }
 
 // readerSteps lets the reader read all new rows. It never sees a row that becomes visible later with an id that is not
@@ -180,11 +182,11 @@ func (m model) operatorSteps(s state) []transition {
 func (m model) readerSteps(s state) []transition {
 	last := uint8(0)
 	for _, row := range s.db.Value().ledger {
-		last = max(last, row.id)
+		last = max(last, row.pageID)
 	}
 	if !m.reader || last <= s.lastRead {
 		return nil
 	}
 	s.lastRead = last
-	return []transition{{by: reader, what: stepFollow, to: s}}
+	return []transition{{actor: reader, step: stepFollow, next: s}}
 }

@@ -6,59 +6,60 @@ import (
 	"strings"
 )
 
-// A result is what an exploration found.
+// A result is the result of an exploration.
 type result struct {
-	states int
-	depth  int                // greatest number of steps that a state is away from the initial one
+	states int                // the number of visited states
+	depth  int                // the greatest distance of a state from the initial state, in steps
 	taken  map[step]int       // how often each step was taken
-	broken map[property]trace // a shortest trace that breaks it, for each broken property
+	broken map[property]trace // for each broken property: a shortest trace that breaks it
 }
 
-// A trace is the steps from the initial state, in order.
+// A trace lists steps in order, beginning at the initial state.
 type trace []move
 
+// A move is one step of one actor.
 type move struct {
-	by   actor
-	what step
+	actor actor
+	step  step
 }
 
-// A node records how a state was first reached: by move, from the state of the parent node.
+// A node records how a state was first reached: by the move, from the state of the parent node.
 type node struct {
-	parent int32
+	parent int32 // the index of the parent node, -1 for the initial state
 	move
 }
 
-// anyProperty lets explore continue to the end even if a property is broken.
-const anyProperty property = ""
+// noProperty makes explore visit all states, even if a property is broken.
+const noProperty property = ""
 
-// A checker returns the properties that the step t from a state breaks.
-type checker func(from state, t transition) []property
+// A checker returns the properties that the step t from the state before breaks.
+type checker func(before state, t transition) []property
 
-// explore visits every state within the scope and checks every step from it. It is a breadth-first search, so the first
-// trace that breaks a property is a shortest one. It stops early when the property until is broken.
-func (m model) explore(check checker, until property) result {
+// explore visits every state within the scope and checks every step from each state. It is a breadth-first search, so the first
+// trace that breaks a property is a shortest one. If the property stopAt is broken, explore returns early.
+func (m model) explore(check checker, stopAt property) result {
 	res := result{taken: map[step]int{}, broken: map[property]trace{}}
 	visited := map[state]struct{}{initialState(): {}}
 	nodes := []node{{parent: -1}}
-	queue := []state{initialState()} // queue[i] is the state of nodes[first+i]
+	queue := []state{initialState()} // the states at the current depth; queue[i] is the state of nodes[first+i]
 	for first := 0; len(queue) > 0; {
 		var nextQueue []state
-		for i, from := range queue {
-			at := int32(first + i)
-			for _, t := range m.next(from) {
-				res.taken[t.what]++
-				for _, p := range check(from, t) {
-					if _, known := res.broken[p]; !known {
-						res.broken[p] = traceTo(nodes, at, move{t.by, t.what})
+		for i, before := range queue {
+			index := int32(first + i)
+			for _, t := range m.next(before) {
+				res.taken[t.step]++
+				for _, p := range check(before, t) {
+					if _, found := res.broken[p]; !found {
+						res.broken[p] = traceTo(nodes, index, move{t.actor, t.step})
 					}
 				}
-				if _, seen := visited[t.to]; !seen {
-					visited[t.to] = struct{}{}
-					nodes = append(nodes, node{at, move{t.by, t.what}})
-					nextQueue = append(nextQueue, t.to)
+				if _, seen := visited[t.next]; !seen {
+					visited[t.next] = struct{}{}
+					nodes = append(nodes, node{index, move{t.actor, t.step}})
+					nextQueue = append(nextQueue, t.next)
 				}
 			}
-			if _, found := res.broken[until]; found {
+			if _, found := res.broken[stopAt]; found {
 				res.states = len(visited)
 				return res
 			}
@@ -72,26 +73,27 @@ func (m model) explore(check checker, until property) result {
 	return res
 }
 
-// traceTo returns the steps to the state of node at, followed by last.
-func traceTo(nodes []node, at int32, last move) trace {
+// traceTo returns the moves that lead to the state of nodes[index], followed by the move last.
+func traceTo(nodes []node, index int32, last move) trace {
 	moves := trace{last}
-	for ; nodes[at].parent >= 0; at = nodes[at].parent {
-		moves = append(moves, nodes[at].move)
+	for ; nodes[index].parent >= 0; index = nodes[index].parent {
+		moves = append(moves, nodes[index].move)
 	}
 	slices.Reverse(moves)
 	return moves
 }
 
-// render formats a trace with one step per line, and the checkpoint after each step that changes it.
+// render returns the trace as text, with one step in each line. After a step that changes the checkpoint the line shows the new
+// checkpoint.
 func (m model) render(moves trace) string {
 	var text strings.Builder
 	s := initialState()
-	for i, at := range moves {
+	for i, wanted := range moves {
 		steps := m.next(s)
-		taken := slices.IndexFunc(steps, func(t transition) bool { return t.by == at.by && t.what == at.what })
+		taken := slices.IndexFunc(steps, func(t transition) bool { return t.actor == wanted.actor && t.step == wanted.step })
 		before := s.db.Value().checkpoint
-		s = steps[taken].to
-		fmt.Fprintf(&text, "%3d. %s %s", i+1, at.by, at.what)
+		s = steps[taken].next
+		fmt.Fprintf(&text, "%3d. %s %s", i+1, wanted.actor, wanted.step)
 		if row := s.db.Value().checkpoint; row != before && row.exists {
 			fmt.Fprintf(&text, " [token %d, epoch %d, seq %d, offset %d]", row.token, row.epoch, row.seq, row.offset)
 		}

@@ -1,53 +1,54 @@
 package protocol
 
-// A property is a sentence that must be true in every state, or for every step.
+// A property is a sentence that must be true for every state, or for every step. The numbers in the sentences are invariants, see
+// package domain.
 type property string
 
 const (
-	noneMissing     property = "a run ends complete only if each record of the API is stored or parked"
-	nonePassed      property = "I1: the checkpoint never passes a record that is neither stored nor parked"
-	onlyTheHolder   property = "I3: only the runner whose token is in the checkpoint moves it"
-	balanced        property = "I5: ledger, checkpoint, events and dead letters agree"
-	fencedIsTrue    property = "a run ends fenced only if another runner claimed the stream after it"
-	setBackIsTrue   property = "a run ends set back only if a backup was restored since its claim"
-	readersMissNone property = "no row becomes visible with a page_id that a reader has passed"
+	noRecordMissing     property = "a run ends complete only if each record of the API is stored or parked"
+	noRecordPassed      property = "I1: the checkpoint never passes a record that is neither stored nor parked"
+	onlyHolderMoves     property = "I3: only the runner whose token is in the checkpoint moves it"
+	countsAgree         property = "I5: ledger, checkpoint, events and dead letters agree"
+	fencedAfterClaim    property = "a run ends fenced only if another runner claimed the stream after it"
+	setBackAfterRestore property = "a run ends set back only if a backup was restored since its claim"
+	readersMissNoRow    property = "no row becomes visible with a page_id that a reader has passed"
 )
 
-// brokenProperties returns the properties that the step from before breaks.
+// brokenProperties returns the properties that the step t from the state before breaks.
 func (m model) brokenProperties(before state, t transition) []property {
 	var broken []property
-	must := func(p property, holds bool) {
+	require := func(p property, holds bool) {
 		if !holds {
 			broken = append(broken, p)
 		}
 	}
-	if t.ended == running && t.what != stepAdvance && t.to.db == before.db {
-		return nil
+	if t.ended == running && t.step != stepAdvance && t.next.db == before.db {
+		return nil // no property is about such a step
 	}
-	was, is := before.db.Value(), t.to.db.Value()
+	oldDB, newDB := before.db.Value(), t.next.db.Value()
 	switch t.ended {
 	case complete:
-		must(noneMissing, areAccounted(is, m.records))
+		require(noRecordMissing, areAccounted(newDB, m.records))
 	case fenced:
-		must(fencedIsTrue, was.checkpoint.token > before.runners[t.by].claimToken)
+		require(fencedAfterClaim, oldDB.checkpoint.token > before.runners[t.actor].claimToken)
 	case setBack:
-		must(setBackIsTrue, before.runners[t.by].restored)
+		require(setBackAfterRestore, before.runners[t.actor].restored)
 	case running:
 	}
-	if t.what == stepAdvance {
-		must(onlyTheHolder, was.checkpoint.token == before.runners[t.by].claimToken)
+	if t.step == stepAdvance {
+		require(onlyHolderMoves, oldDB.checkpoint.token == before.runners[t.actor].claimToken)
 	}
-	if m.reader && is.rows > was.rows {
-		must(readersMissNone, is.ledger[is.rows-1].id > before.lastRead)
+	if m.reader && newDB.rows > oldDB.rows {
+		require(readersMissNoRow, newDB.ledger[newDB.rows-1].pageID > before.lastRead)
 	}
-	if is != was {
-		must(nonePassed, areAccounted(is, is.checkpoint.offset))
-		must(balanced, m.isBalanced(is))
+	if newDB != oldDB {
+		require(noRecordPassed, areAccounted(newDB, newDB.checkpoint.offset))
+		require(countsAgree, m.isBalanced(newDB))
 	}
 	return broken
 }
 
-// areAccounted reports whether all records below offset are stored or parked.
+// areAccounted reports whether all records with an index less than offset are stored or parked.
 func areAccounted(db database, offset uint8) bool {
 	for _, r := range db.records[:offset] {
 		if !r.isAccounted() {
@@ -59,49 +60,59 @@ func areAccounted(db database, offset uint8) bool {
 
 // isBalanced reports whether the ledger agrees with the checkpoint, the events and the dead letters.
 func (m model) isBalanced(db database) bool {
-	var pages, inPass, parked, stored, deadLetters uint8
+	var pages, receivedInPass uint8     // of the ledger: pages, and records that the checkpoint's pass received
+	var inserted, parked uint8          // of the ledger: sums over all rows
+	var storedEvents, deadLetters uint8 // of the records
 	for _, row := range db.ledger[:db.rows] {
-		inserted := uint8(0)
-		for _, r := range db.records {
-			if r.storedBy == row.id {
-				inserted++
-			}
-		}
-		if row.received != row.inserted+row.duplicate+row.parked || row.inserted != inserted {
+		if row.received != row.inserted+row.duplicate+row.parked || row.inserted != db.countEventsOf(row.pageID) {
 			return false
 		}
-		stored += row.inserted
+		inserted += row.inserted
 		parked += row.parked
 		if row.pass != 0 {
 			pages++
 		}
 		if row.pass == db.checkpoint.pass {
-			inPass += row.received
+			receivedInPass += row.received
 		}
 	}
 	for _, r := range db.records {
 		if r.storedBy != 0 {
-			stored--
+			storedEvents++
 		}
 		if r.deadLetter != noDeadLetter {
 			deadLetters++
 		}
 	}
-	return stored == 0 && deadLetters == parked && pages == db.checkpoint.seq && (pages == 0 || inPass == db.checkpoint.offset)
+	if inserted != storedEvents || parked != deadLetters || pages != db.checkpoint.seq {
+		return false
+	}
+	return pages == 0 || receivedInPass == db.checkpoint.offset
 }
 
-// canComplete reports whether one more run of runner A ends complete after every process was killed and the server has
-// noticed it.
+// countEventsOf returns the number of events that the page or replay with this page id stored.
+func (db database) countEventsOf(pageID uint8) (n uint8) {
+	for _, r := range db.records {
+		if r.storedBy == pageID {
+			n++
+		}
+	}
+	return n
+}
+
+// canComplete reports whether a new run of runner A ends complete. Before this run every process is killed, and the server notices
+// it. During the run nothing else happens.
 func (m model) canComplete(s state) bool {
-	s.runners, s.replay, s.open = [2]runner{}, replay{}, transaction{by: nobody}
+	s.runners, s.replay, s.tx = [2]runner{}, replay{}, transaction{holder: nobody}
 	m.limits = budget{claims: s.spent.claims + 1}
-	for range 3*m.records + 1 { // the claim, and at most three steps for each record: read, advance, commit
+	const stepsPerRecord = 3                 // a page has at least one record, and takes three steps: read, advance, commit
+	for range 1 + stepsPerRecord*m.records { // the first step is the claim
 		steps := m.runnerSteps(s, runnerA)
-		t := steps[len(steps)-1] // the step before it is a crash
+		t := steps[len(steps)-1] // the last step continues the run; a step before it is a crash
 		if t.ended != running {
 			return t.ended == complete
 		}
-		s = t.to
+		s = t.next
 	}
 	return false
 }

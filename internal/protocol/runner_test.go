@@ -35,54 +35,54 @@ func stepInLookUp(s step) step { return "looks the COMMIT up: " + s }
 func (m model) runnerSteps(s state, who actor) []transition {
 	r := s.runners[who]
 	var steps []transition
-	take := func(what step, to state, ended ending) {
+	add := func(name step, next state, ended ending) {
 		if ended != running {
-			to.runners[who] = runner{}
+			next.runners[who] = runner{}
 		}
-		steps = append(steps, transition{by: who, what: what, to: to, ended: ended})
+		steps = append(steps, transition{actor: who, step: name, next: next, ended: ended})
 	}
 	if r.phase != idle {
-		to := s
-		to.runners[who] = runner{}
-		if s.open.by == who && r.phase == inTransaction {
-			to.open.cut = true
+		next := s
+		next.runners[who] = runner{}
+		if s.tx.holder == who && r.phase == inTransaction {
+			next.tx.disconnected = true
 		}
-		take(stepCrash, to, running)
+		add(stepCrash, next, running)
 	}
 	switch r.phase {
 	case idle:
-		if s.open.by == nobody && s.spent.claims < m.limits.claims {
-			take(m.claim(s, who))
+		if s.tx.holder == nobody && s.spent.claims < m.limits.claims {
+			add(m.claim(s, who))
 		}
 	case ready:
-		m.read(s, who, take)
+		m.read(s, who, add)
 	case fetched:
 		if m.IDsBeforeLock {
-			to := s
-			to.runners[who].phase, to.runners[who].pageID = reserved, to.reserveID()
-			take(stepReserve, to, running)
+			next := s
+			next.runners[who].phase, next.runners[who].pageID = reserved, next.reserveID()
+			add(stepReserve, next, running)
 			break
 		}
 		fallthrough
 	case reserved:
-		if s.open.by == nobody {
-			take(m.advance(s, who))
+		if s.tx.holder == nobody {
+			add(m.advance(s, who))
 		}
 	case inTransaction:
-		take(m.commit(s, who))
-		if s.spent.lost < m.limits.lost {
-			to := s
-			to.spent.lost++
-			to.open.cut = true
-			to.runners[who].phase, to.runners[who].pageID = fetched, 0
-			take(stepLoseConnection, to, running)
-			to.runners[who].phase = unanswered
-			to.open.commitSent = true
-			take(stepLoseAnswer, to, running)
+		add(m.commit(s, who))
+		if s.spent.lostConnections < m.limits.lostConnections {
+			next := s
+			next.spent.lostConnections++
+			next.tx.disconnected = true
+			next.runners[who].phase, next.runners[who].pageID = fetched, 0
+			add(stepLoseConnection, next, running)
+			next.runners[who].phase = unanswered
+			next.tx.commitSent = true
+			add(stepLoseAnswer, next, running)
 		}
 	case unanswered:
-		if s.open.by == nobody || m.LookUpDoesNotWait {
-			take(m.lookUpCommit(s, who))
+		if s.tx.holder == nobody || m.LookUpDoesNotWait {
+			add(m.lookUpCommit(s, who))
 		}
 	}
 	return steps
@@ -99,7 +99,7 @@ func (m model) claim(s state, who actor) (step, state, ending) {
 	row.epoch++
 	row.token = s.spent.claims
 	s.db = unique.Make(db)
-	s.runners[who] = runner{phase: ready, claimToken: row.token, at: *row, from: row.position}
+	s.runners[who] = runner{phase: ready, claimToken: row.token, checkpoint: *row, start: row.position}
 	if row.done {
 		return stepClaimDone, s, complete
 	}
@@ -107,31 +107,31 @@ func (m model) claim(s state, who actor) (step, state, ending) {
 }
 
 // read requests the page at the runner's position.
-func (m model) read(s state, who actor, take func(step, state, ending)) {
-	to := s
-	to.runners[who].phase = fetched
-	to.runners[who].isLast = m.target(to.runners[who], who).offset == m.records
-	take(stepRead, to, running)
-	if !to.runners[who].isLast && s.spent.falseEnds < m.limits.falseEnds {
-		to.runners[who].isLast = true
-		to.spent.falseEnds++
-		take(stepReadFalseEnd, to, running)
+func (m model) read(s state, who actor, add func(step, state, ending)) {
+	next := s
+	next.runners[who].phase = fetched
+	next.runners[who].isLast = m.target(next.runners[who], who).offset == m.records
+	add(stepRead, next, running)
+	if !next.runners[who].isLast && s.spent.falseEnds < m.limits.falseEnds {
+		next.runners[who].isLast = true
+		next.spent.falseEnds++
+		add(stepReadFalseEnd, next, running)
 	}
-	if from := s.runners[who].from; from.offset > 0 && s.spent.expiries < m.limits.expiries {
-		to := s
-		to.runners[who].from = position{pass: from.pass + 1}
-		to.spent.expiries++
-		take(stepExpired, to, running)
+	if start := s.runners[who].start; start.offset > 0 && s.spent.expiries < m.limits.expiries {
+		next := s
+		next.runners[who].start = position{pass: start.pass + 1}
+		next.spent.expiries++
+		add(stepExpired, next, running)
 	}
 }
 
 // target returns the checkpoint after the runner's page is committed.
 func (m model) target(r runner, who actor) checkpoint {
-	to := r.at
-	to.seq++
-	to.position = position{pass: r.from.pass, offset: min(r.from.offset+m.pageSizes[who], m.records)}
-	to.done = r.isLast
-	return to
+	target := r.checkpoint
+	target.seq++
+	target.position = position{pass: r.start.pass, offset: min(r.start.offset+m.pageSizes[who], m.records)}
+	target.done = r.isLast
+	return target
 }
 
 // advance runs the first statement of a commit. It waits for the row's lock, compares the row with the checkpoint that was
@@ -139,37 +139,37 @@ func (m model) target(r runner, who actor) checkpoint {
 func (m model) advance(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint
-	if !m.isMine(row, r) || !m.isAt(row, r.at) {
-		what, ended := m.classify(row, r)
-		return what, s, ended
+	if !m.isMine(row, r) || !m.isAt(row, r.checkpoint) {
+		name, ended := m.classify(row, r)
+		return name, s, ended
 	}
-	open := transaction{by: who, to: m.target(r, who), first: r.from.offset, pageID: r.pageID}
-	open.end = open.to.offset
-	if r.isLast && !m.endIsTrue(s.db.Value(), open) {
+	tx := transaction{holder: who, target: m.target(r, who), firstRecord: r.start.offset, pageID: r.pageID}
+	tx.endRecord = tx.target.offset
+	if r.isLast && !m.endIsTrue(s.db.Value(), tx) {
 		s.runners[who].phase, s.runners[who].isLast, s.runners[who].pageID = ready, false, 0
 		return stepRefuseEnd, s, running
 	}
 	if !m.IDsBeforeLock {
-		open.pageID = s.reserveID()
+		tx.pageID = s.reserveID()
 	}
 	if m.CheckpointFirst {
 		db := s.db.Value()
-		db.checkpoint = open.to
+		db.checkpoint = tx.target
 		s.db = unique.Make(db)
 	}
-	s.open = open
+	s.tx = tx
 	s.runners[who].phase = inTransaction
 	return stepAdvance, s, running
 }
 
 // endIsTrue reports whether the pass and the stream will have as many records as the API announced. Without an announced
 // total it returns true.
-func (m model) endIsTrue(db database, open transaction) bool {
+func (m model) endIsTrue(db database, tx transaction) bool {
 	if !m.announced || m.EndNotChecked {
 		return true
 	}
-	open.pageID = db.lastID + 1 // any id: the result is discarded
-	db = m.apply(db, open)
+	tx.pageID = db.lastID + 1 // any id: the result is discarded
+	db = m.apply(db, tx)
 	accounted := uint8(0)
 	for _, r := range db.records[:m.records] {
 		if r.isAccounted() {
@@ -181,9 +181,9 @@ func (m model) endIsTrue(db database, open transaction) bool {
 
 // commit executes a COMMIT whose answer arrives.
 func (m model) commit(s state, who actor) (step, state, ending) {
-	s.db = unique.Make(m.apply(s.db.Value(), s.open))
-	s, ended := adopt(s, who, s.open.to, s.open.to.position)
-	s.open = transaction{by: nobody}
+	s.db = unique.Make(m.apply(s.db.Value(), s.tx))
+	s, ended := adopt(s, who, s.tx.target, s.tx.target.position)
+	s.tx = transaction{holder: nobody}
 	if ended == complete {
 		return stepCommitDone, s, ended
 	}
@@ -196,7 +196,7 @@ func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 	row := s.db.Value().checkpoint
 	mine := m.isMine(row, r)
 	if m.LookUpIgnoresToken {
-		mine = row.exists && row.epoch == r.at.epoch
+		mine = row.exists && row.epoch == r.checkpoint.epoch
 	}
 	target := m.target(r, who)
 	if m.AssumesCommitted {
@@ -209,18 +209,18 @@ func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 			return stepHappenedDone, s, ended
 		}
 		return stepHappened, s, ended
-	case mine && m.isAt(row, r.at):
+	case mine && m.isAt(row, r.checkpoint):
 		s.runners[who].phase, s.runners[who].pageID = fetched, 0
 		return stepNotHappened, s, running
 	}
-	what, ended := m.classify(row, r)
-	return stepInLookUp(what), s, ended
+	name, ended := m.classify(row, r)
+	return stepInLookUp(name), s, ended
 }
 
 // adopt makes durable the runner's checkpoint; the runner reads on from from. The run is complete only if durable is done.
-func adopt(s state, who actor, durable checkpoint, from position) (state, ending) {
+func adopt(s state, who actor, durable checkpoint, start position) (state, ending) {
 	r := &s.runners[who]
-	r.phase, r.at, r.from, r.isLast, r.pageID = ready, durable, from, false, 0
+	r.phase, r.checkpoint, r.start, r.isLast, r.pageID = ready, durable, start, false, 0
 	if durable.done {
 		return s, complete
 	}
@@ -229,7 +229,7 @@ func adopt(s state, who actor, durable checkpoint, from position) (state, ending
 
 // isMine reports whether the row has the runner's claim.
 func (m model) isMine(row checkpoint, r runner) bool {
-	return row.exists && row.epoch == r.at.epoch && (row.token == r.at.token || m.CountedEpoch)
+	return row.exists && row.epoch == r.checkpoint.epoch && (row.token == r.checkpoint.token || m.CountedEpoch)
 }
 
 // isAt reports whether the row has the seq and position of want.
@@ -244,7 +244,7 @@ func (m model) classify(row checkpoint, r runner) (step, ending) {
 		return stepNewerClaim, fenced
 	case !row.exists:
 		return stepNoRow, setBack
-	case row.epoch < r.at.epoch:
+	case row.epoch < r.checkpoint.epoch:
 		return stepOlderEpoch, setBack
 	case m.isMine(row, r):
 		return stepOtherPosition, setBack

@@ -52,7 +52,7 @@ const (
 func (r record) isAccounted() bool { return r.storedBy != 0 || r.deadLetter != noDeadLetter }
 
 // A ledgerRow is a row of the table pages. A replay's row belongs to no pass: its pass is 0.
-type ledgerRow struct{ id, pass, received, inserted, duplicate, parked uint8 }
+type ledgerRow struct{ pageID, pass, received, inserted, duplicate, parked uint8 }
 
 // A database is everything that is committed, and the sequence of page ids, which a rollback does not reset.
 type database struct {
@@ -66,20 +66,20 @@ type database struct {
 // A transaction holds the lock of the checkpoint's row, so there is at most one. Its changes are invisible until it is
 // committed.
 type transaction struct {
-	by         actor // nobody if the lock is free
-	cut        bool  // the connection is gone; the server has not ended the transaction yet
-	commitSent bool  // the client sent COMMIT before that, so the server may still commit
-	pageID     uint8
-	to         checkpoint // the checkpoint after the commit
-	first, end uint8      // the page has the records from first to end, excluding end
+	holder                 actor // nobody if the lock is free
+	disconnected           bool  // the connection is gone; the server has not ended the transaction yet
+	commitSent             bool  // the client sent COMMIT before that, so the server may still commit
+	pageID                 uint8
+	target                 checkpoint // the checkpoint after the commit
+	firstRecord, endRecord uint8      // the page has the records from first to end, excluding end
 }
 
 // A runner is the memory of one process.
 type runner struct {
 	phase      phase
 	claimToken uint8      // the token of its own claim; used by properties only
-	at         checkpoint // the checkpoint as it was last read
-	from       position   // where its next page begins; differs from at after a cursor has expired
+	checkpoint checkpoint // the checkpoint as it was last read
+	start      position   // where its next page begins; differs from at after a cursor has expired
 	isLast     bool       // its page says that it is the last one
 	pageID     uint8      // reserved too early; only with IDsBeforeLock
 	restored   bool       // a backup was restored since its claim; used by properties only
@@ -104,19 +104,19 @@ type replay struct {
 
 // A budget counts the events that would otherwise make the number of states infinite.
 type budget struct {
-	claims    uint8 // also the last token: tokens never repeat, even after a restore
-	lost      uint8 // COMMIT answers
-	backups   uint8
-	restores  uint8
-	replays   uint8
-	expiries  uint8 // of cursors
-	falseEnds uint8
+	claims          uint8 // also the last token: tokens never repeat, even after a restore
+	lostConnections uint8 // COMMIT answers
+	backups         uint8
+	restores        uint8
+	replays         uint8
+	expiries        uint8 // of cursors
+	falseEnds       uint8
 }
 
 // A state is the state of all actors and of the database. It is comparable, and small, since databases are interned.
 type state struct {
 	db, backup unique.Handle[database]
-	open       transaction
+	tx         transaction
 	runners    [2]runner
 	replay     replay
 	lastRead   uint8 // the last page_id that the reader has read
@@ -127,14 +127,14 @@ var noBackup unique.Handle[database]
 
 // initialState returns the state with an empty, migrated database.
 func initialState() state {
-	return state{db: unique.Make(database{}), open: transaction{by: nobody}}
+	return state{db: unique.Make(database{}), tx: transaction{holder: nobody}}
 }
 
 // A scope bounds the exploration. All interleavings within it are explored.
 type scope struct {
 	records   uint8    // number of the API's records
 	announced bool     // the API announces this number, so an end can be checked
-	bad       uint8    // index of the record that cannot be decoded and is parked
+	badRecord uint8    // index of the record that cannot be decoded and is parked
 	pageSizes [2]uint8 // of runner A and runner B
 	limits    budget
 	reader    bool
@@ -161,9 +161,9 @@ type model struct {
 
 // A transition is one step of one actor. The pair of by and what is unique among the steps from one state.
 type transition struct {
-	by    actor
-	what  step
-	to    state
+	actor actor
+	step  step
+	next  state
 	ended ending
 }
 
