@@ -14,7 +14,8 @@ const (
 	stepFollow             step = "reads all rows with a greater page_id"
 )
 
-// reserveID takes the next page id from the sequence. The id is used up even if the transaction is rolled back.
+// reserveID takes the next page id from the sequence and returns it. No later call returns the same id, even if the transaction is
+// rolled back.
 func (s *state) reserveID() uint8 {
 	db := s.db.Value()
 	db.lastID++
@@ -22,7 +23,7 @@ func (s *state) reserveID() uint8 {
 	return db.lastID
 }
 
-// apply returns the database after the transaction's COMMIT: events and dead letters, ledger and checkpoint change together.
+// apply returns the database after the COMMIT of the transaction. Events, dead letters, ledger and checkpoint change together.
 func (m model) apply(db database, tx transaction) database {
 	if tx.holder == replayer {
 		return applyReplay(db, tx)
@@ -66,6 +67,7 @@ func (db database) withRow(row ledgerRow) database {
 	return db
 }
 
+// hasOpenDeadLetter reports whether a record has an open dead letter.
 func (db database) hasOpenDeadLetter() bool {
 	for _, r := range db.records {
 		if r.deadLetter == openDeadLetter {
@@ -75,8 +77,8 @@ func (db database) hasOpenDeadLetter() bool {
 	return false
 }
 
-// replaySteps returns what `pawl dlq replay` can do next. A replay claims nothing: only the checkpoint's lock excludes
-// concurrent commits.
+// replaySteps returns the next possible steps of `pawl dlq replay`. A replay does not claim the stream. Only the lock of the
+// checkpoint's row excludes concurrent commits.
 func (m model) replaySteps(s state) []transition {
 	var steps []transition
 	add := func(name step, next state) {
@@ -118,16 +120,16 @@ func (m model) replaySteps(s state) []transition {
 		next.db = unique.Make(m.apply(db, s.tx))
 		add(stepReplayCommit, next)
 		next = s
-		next.replay = replay{}
+		next.replay = replay{} // a replay that lost its connection starts again
 		next.tx.disconnected = true
 		add(stepCrash, next)
-	case ready, fetched, unanswered: // a replay is never in these phases: one that lost its connection starts again
+	case ready, fetched, unanswered: // a replay is never in these phases
 	}
 	return steps
 }
 
-// serverSteps returns how the server can end a transaction whose client is gone. Until then the transaction holds its
-// lock. It can be committed only if the client has sent COMMIT.
+// serverSteps returns the steps with which the server can end a transaction whose client is gone. The transaction holds its lock
+// until such a step. The server can commit it only if the client has sent COMMIT.
 func (m model) serverSteps(s state) []transition {
 	if !s.tx.disconnected {
 		return nil
@@ -142,8 +144,8 @@ func (m model) serverSteps(s state) []transition {
 	return steps
 }
 
-// operatorSteps returns what the operator can do next: take a backup, and restore it at any later time. A restore cuts
-// every connection.
+// operatorSteps returns the next possible steps of the operator, who takes a backup and restores it at any later time. A restore
+// closes every connection.
 func (m model) operatorSteps(s state) []transition {
 	var steps []transition
 	if s.spent.backups < m.limits.backups && s.spent.restores < m.limits.restores {
@@ -161,7 +163,7 @@ func (m model) operatorSteps(s state) []transition {
 	next.replay = replay{}
 	next.spent.restores++
 	if next.spent.restores == m.limits.restores {
-		next.backup = noBackup // it cannot be restored again; this keeps the number of states small
+		next.backup = noBackup // no step can use the backup again; without it there are fewer different states
 	}
 	name := stepRestore
 	for i := range next.runners {
@@ -177,8 +179,8 @@ func (m model) operatorSteps(s state) []transition {
 	return append(steps, transition{actor: operator, step: name, next: next})
 }
 
-// readerSteps lets the reader read all new rows. It never sees a row that becomes visible later with an id that is not
-// greater.
+// readerSteps returns the step with which the reader reads all rows with a greater page_id than the last row it read. If a row with
+// a smaller page_id becomes visible after that, the reader misses this row.
 func (m model) readerSteps(s state) []transition {
 	last := uint8(0)
 	for _, row := range s.db.Value().ledger {

@@ -14,24 +14,24 @@ const (
 	stepExpired        step = "learns that its cursor has expired, and begins a new pass"
 	stepReserve        step = "reserves a page id without the lock"
 	stepAdvance        step = "locks the checkpoint, finds it as it was read and moves it"
-	stepRefuseEnd      step = "locks the checkpoint, does not believe the end and rolls back"
+	stepRefuseEnd      step = "locks the checkpoint, refuses the end of the stream and rolls back"
 	stepCommit         step = "commits and gets the answer"
 	stepCommitDone     step = "commits the last page, gets the answer and ends: complete"
 	stepLoseConnection step = "loses the connection before COMMIT"
 	stepLoseAnswer     step = "sends COMMIT and loses the connection"
-	stepHappened       step = "looks the COMMIT up: it happened"
-	stepHappenedDone   step = "looks the COMMIT of the last page up: it happened; ends: complete"
-	stepNotHappened    step = "looks the COMMIT up: it did not happen"
-	stepNewerClaim     step = "finds another token with an epoch at least its own and ends: fenced"
+	stepHappened       step = "looks the COMMIT up and finds that it happened"
+	stepHappenedDone   step = "looks the COMMIT of the last page up, finds that it happened and ends: complete"
+	stepNotHappened    step = "looks the COMMIT up and finds that it did not happen"
+	stepNewerClaim     step = "finds another token and an epoch that is not smaller than its own, and ends: fenced"
 	stepNoRow          step = "finds no checkpoint and ends: set back"
-	stepOlderEpoch     step = "finds an epoch smaller than its own and ends: set back"
-	stepOtherPosition  step = "finds its own token with another position and ends: set back"
+	stepOlderEpoch     step = "finds a smaller epoch than its own and ends: set back"
+	stepOtherPosition  step = "finds its own token and an unexpected position, and ends: set back"
 )
 
-// stepInLookUp returns a step that ends a run, for a run that looks up a COMMIT.
-func stepInLookUp(s step) step { return "looks the COMMIT up: " + s }
+// stepInLookUp returns the step of a run that looks up a COMMIT and thereby takes the step s.
+func stepInLookUp(s step) step { return "looks the COMMIT up and " + s }
 
-// runnerSteps returns what a runner can do next. A stalled runner takes no step while others do.
+// runnerSteps returns the next possible steps of a runner. If the runner can continue its run, this step is the last one.
 func (m model) runnerSteps(s state, who actor) []transition {
 	r := s.runners[who]
 	var steps []transition
@@ -71,14 +71,15 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	case inTransaction:
 		add(m.commit(s, who))
 		if s.spent.lostConnections < m.limits.lostConnections {
-			next := s
-			next.spent.lostConnections++
-			next.tx.disconnected = true
-			next.runners[who].phase, next.runners[who].pageID = fetched, 0
-			add(stepLoseConnection, next, running)
-			next.runners[who].phase = unanswered
-			next.tx.commitSent = true
-			add(stepLoseAnswer, next, running)
+			beforeCommit := s
+			beforeCommit.spent.lostConnections++
+			beforeCommit.tx.disconnected = true
+			beforeCommit.runners[who].phase, beforeCommit.runners[who].pageID = fetched, 0
+			add(stepLoseConnection, beforeCommit, running)
+			afterCommit := beforeCommit
+			afterCommit.runners[who].phase = unanswered
+			afterCommit.tx.commitSent = true
+			add(stepLoseAnswer, afterCommit, running)
 		}
 	case unanswered:
 		if s.tx.holder == nobody || m.LookUpDoesNotWait {
@@ -88,7 +89,7 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	return steps
 }
 
-// claim makes the runner the only one that may write: the epoch grows by one, and the token was never used before.
+// claim makes the runner the only one that may write. It adds 1 to the epoch and sets a token that was never used before.
 func (m model) claim(s state, who actor) (step, state, ending) {
 	s.spent.claims++
 	db := s.db.Value()
@@ -106,7 +107,8 @@ func (m model) claim(s state, who actor) (step, state, ending) {
 	return stepClaim, s, running
 }
 
-// read requests the page at the runner's position.
+// read adds the possible results of a request for the page at the runner's position. The request can return the page, a page that
+// says wrongly that it is the last one, or an expired cursor.
 func (m model) read(s state, who actor, add func(step, state, ending)) {
 	next := s
 	next.runners[who].phase = fetched
@@ -134,12 +136,12 @@ func (m model) target(r runner, who actor) checkpoint {
 	return target
 }
 
-// advance runs the first statement of a commit. It waits for the row's lock, compares the row with the checkpoint that was
-// read, and moves it. It reserves the page id in the same statement.
+// advance runs the first statement of a commit, after it has got the lock of the checkpoint's row. It compares the row with the
+// checkpoint that the runner read, moves the row, and reserves the page id.
 func (m model) advance(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint
-	if !m.isMine(row, r) || !m.isAt(row, r.checkpoint) {
+	if !m.hasClaimOf(row, r) || !m.isAt(row, r.checkpoint) {
 		name, ended := m.classify(row, r)
 		return name, s, ended
 	}
@@ -162,13 +164,13 @@ func (m model) advance(s state, who actor) (step, state, ending) {
 	return stepAdvance, s, running
 }
 
-// endIsTrue reports whether the pass and the stream will have as many records as the API announced. Without an announced
-// total it returns true.
+// endIsTrue reports whether the end of the stream agrees with the total that the API announced: after the transaction, the pass must
+// have received as many records, and as many must be stored or parked. If nothing is announced, it returns true.
 func (m model) endIsTrue(db database, tx transaction) bool {
 	if !m.announced || m.EndNotChecked {
 		return true
 	}
-	tx.pageID = db.lastID + 1 // any id: the result is discarded
+	tx.pageID = db.lastID + 1 // any id will do, because the database after apply is discarded
 	db = m.apply(db, tx)
 	accounted := uint8(0)
 	for _, r := range db.records[:m.records] {
@@ -179,7 +181,7 @@ func (m model) endIsTrue(db database, tx transaction) bool {
 	return db.checkpoint.offset >= m.records && accounted >= m.records
 }
 
-// commit executes a COMMIT whose answer arrives.
+// commit executes a COMMIT. The runner gets the answer.
 func (m model) commit(s state, who actor) (step, state, ending) {
 	s.db = unique.Make(m.apply(s.db.Value(), s.tx))
 	s, ended := adopt(s, who, s.tx.target, s.tx.target.position)
@@ -190,26 +192,27 @@ func (m model) commit(s state, who actor) (step, state, ending) {
 	return stepCommit, s, ended
 }
 
-// lookUpCommit finds out whether an unanswered COMMIT happened. It waits for the transaction, which holds the lock.
+// lookUpCommit finds out whether an unanswered COMMIT happened. Before it, the runner has waited for the transaction, which holds
+// the lock.
 func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint
-	mine := m.isMine(row, r)
+	hasClaim := m.hasClaimOf(row, r)
 	if m.LookUpIgnoresToken {
-		mine = row.exists && row.epoch == r.checkpoint.epoch
+		hasClaim = row.exists && row.epoch == r.checkpoint.epoch
 	}
 	target := m.target(r, who)
 	if m.AssumesCommitted {
-		mine, row = true, target
+		hasClaim, row = true, target
 	}
 	switch {
-	case mine && m.isAt(row, target):
+	case hasClaim && m.isAt(row, target):
 		s, ended := adopt(s, who, row, target.position)
 		if ended == complete {
 			return stepHappenedDone, s, ended
 		}
 		return stepHappened, s, ended
-	case mine && m.isAt(row, r.checkpoint):
+	case hasClaim && m.isAt(row, r.checkpoint):
 		s.runners[who].phase, s.runners[who].pageID = fetched, 0
 		return stepNotHappened, s, running
 	}
@@ -217,7 +220,8 @@ func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 	return stepInLookUp(name), s, ended
 }
 
-// adopt makes durable the runner's checkpoint; the runner reads on from from. The run is complete only if durable is done.
+// adopt sets the checkpoint of the runner to durable. The runner continues to read at start. If durable is done, the run ends
+// complete.
 func adopt(s state, who actor, durable checkpoint, start position) (state, ending) {
 	r := &s.runners[who]
 	r.phase, r.checkpoint, r.start, r.isLast, r.pageID = ready, durable, start, false, 0
@@ -227,12 +231,13 @@ func adopt(s state, who actor, durable checkpoint, start position) (state, endin
 	return s, running
 }
 
-// isMine reports whether the row has the runner's claim.
-func (m model) isMine(row checkpoint, r runner) bool {
-	return row.exists && row.epoch == r.checkpoint.epoch && (row.token == r.checkpoint.token || m.CountedEpoch)
+// hasClaimOf reports whether the row has the runner's claim.
+func (m model) hasClaimOf(row checkpoint, r runner) bool {
+	isSameToken := row.token == r.checkpoint.token || m.CountedEpoch
+	return row.exists && row.epoch == r.checkpoint.epoch && isSameToken
 }
 
-// isAt reports whether the row has the seq and position of want.
+// isAt reports whether the row has the same seq and position as want.
 func (m model) isAt(row, want checkpoint) bool {
 	return row.seq == want.seq && (row.position == want.position || m.PositionNotCompared)
 }
@@ -246,7 +251,7 @@ func (m model) classify(row checkpoint, r runner) (step, ending) {
 		return stepNoRow, setBack
 	case row.epoch < r.checkpoint.epoch:
 		return stepOlderEpoch, setBack
-	case m.isMine(row, r):
+	case m.hasClaimOf(row, r):
 		return stepOtherPosition, setBack
 	}
 	return stepNewerClaim, fenced

@@ -3,8 +3,8 @@ package protocol
 import "unique"
 
 const (
-	maxRecords = 4
-	maxRows    = 16
+	maxRecords = 4  // records of the API
+	maxRows    = 16 // rows of the ledger
 )
 
 // An actor takes steps. Runner A is 0 and runner B is 1, so that an actor is also the index of its runner.
@@ -14,20 +14,20 @@ const (
 	runnerA actor = iota
 	runnerB
 	replayer // pawl dlq replay
-	reader   // a program that follows page_id
-	server   // PostgreSQL, with a transaction whose client is gone
-	operator // takes a backup and restores it
-	nobody
+	reader   // a program that reads the ledger in order of page_id
+	server   // PostgreSQL, when it ends a transaction whose client is gone
+	operator // the user who takes a backup and restores it
+	nobody   // no actor: the lock is free
 )
 
 func (a actor) String() string {
 	return [...]string{"runner A", "runner B", "replay", "reader", "server", "operator", "nobody"}[a]
 }
 
-// A position says where a pass is. It has no cursor: in the model the offset is the cursor.
+// A position says where a pass is. In the model the offset is also the cursor.
 type position struct{ pass, offset uint8 }
 
-// A checkpoint is the stream's row. No claim has token 0.
+// A checkpoint is the stream's row in the database. Its token is 0 if the stream was never claimed.
 type checkpoint struct {
 	exists            bool
 	token, epoch, seq uint8
@@ -37,7 +37,7 @@ type checkpoint struct {
 
 // A record is the database's state of one record of the API.
 type record struct {
-	storedBy   uint8 // page_id of the event, 0 if it is not stored
+	storedBy   uint8 // page_id of the page or replay that stored its event, 0 if the event is not stored
 	deadLetter deadLetterState
 }
 
@@ -49,78 +49,81 @@ const (
 	resolvedDeadLetter
 )
 
+// isAccounted reports whether the record is stored or parked.
 func (r record) isAccounted() bool { return r.storedBy != 0 || r.deadLetter != noDeadLetter }
 
-// A ledgerRow is a row of the table pages. A replay's row belongs to no pass: its pass is 0.
+// A ledgerRow is a row of the table pages. The row of a replay belongs to no pass, so its pass is 0.
 type ledgerRow struct{ pageID, pass, received, inserted, duplicate, parked uint8 }
 
-// A database is everything that is committed, and the sequence of page ids, which a rollback does not reset.
+// A database holds what is committed. It also holds the last page id of the sequence, which a rollback does not set back.
 type database struct {
 	checkpoint checkpoint
 	records    [maxRecords]record
 	ledger     [maxRows]ledgerRow
-	rows       uint8 // in the ledger
-	lastID     uint8 // of the sequence
+	rows       uint8 // the number of rows in the ledger
+	lastID     uint8 // the last page id that the sequence gave out
 }
 
-// A transaction holds the lock of the checkpoint's row, so there is at most one. Its changes are invisible until it is
+// A transaction holds the lock of the checkpoint's row, so there is at most one transaction. Nobody sees its changes until it is
 // committed.
 type transaction struct {
 	holder                 actor // nobody if the lock is free
-	disconnected           bool  // the connection is gone; the server has not ended the transaction yet
-	commitSent             bool  // the client sent COMMIT before that, so the server may still commit
+	disconnected           bool  // the client is gone, and the server has not ended the transaction yet
+	commitSent             bool  // the client sent COMMIT before it was gone, so the server may still commit
 	pageID                 uint8
 	target                 checkpoint // the checkpoint after the commit
-	firstRecord, endRecord uint8      // the page has the records from first to end, excluding end
+	firstRecord, endRecord uint8      // the page has the records from firstRecord to endRecord, excluding endRecord
 }
 
-// A runner is the memory of one process.
+// A runner is what one process has in memory.
 type runner struct {
 	phase      phase
-	claimToken uint8      // the token of its own claim; used by properties only
-	checkpoint checkpoint // the checkpoint as it was last read
-	start      position   // where its next page begins; differs from at after a cursor has expired
-	isLast     bool       // its page says that it is the last one
-	pageID     uint8      // reserved too early; only with IDsBeforeLock
-	restored   bool       // a backup was restored since its claim; used by properties only
+	claimToken uint8      // the token of its own claim; only the properties use it
+	checkpoint checkpoint // the checkpoint as the runner last read it
+	start      position   // where its next page begins; differs from the checkpoint after a cursor has expired
+	isLast     bool       // the runner has a page, and the page says that it is the last one
+	pageID     uint8      // the page id that it reserved without the lock; only with IDsBeforeLock
+	restored   bool       // a backup was restored since its claim; only the properties use it
 }
 
+// A phase says what a process has done, and so which step is its next one.
 type phase uint8
 
 const (
-	idle          phase = iota // not started, ended or crashed
-	ready                      // has the checkpoint, needs a page
-	fetched                    // has a page, needs the lock
-	reserved                   // has a page and a page id, needs the lock; only with IDsBeforeLock
-	inTransaction              // has the lock
-	unanswered                 // sent COMMIT and got no answer
+	idle          phase = iota // it has not started, or it has ended or crashed
+	ready                      // it has the checkpoint and needs a page
+	fetched                    // it has a page and needs the lock
+	reserved                   // it has a page and a page id, and needs the lock; only with IDsBeforeLock
+	inTransaction              // it has the lock
+	unanswered                 // it has sent COMMIT and got no answer
 )
 
-// A replay is one `pawl dlq replay`.
+// A replay is the state of one `pawl dlq replay`.
 type replay struct {
 	phase  phase // idle, reserved or inTransaction
 	pageID uint8
 }
 
-// A budget counts the events that would otherwise make the number of states infinite.
+// A budget counts steps that have a limit. Without a limit the number of states would be infinite.
 type budget struct {
-	claims          uint8 // also the last token: tokens never repeat, even after a restore
-	lostConnections uint8 // COMMIT answers
+	claims          uint8 // also the last token, so tokens never repeat, even after a restore
+	lostConnections uint8 // before or after COMMIT was sent
 	backups         uint8
 	restores        uint8
 	replays         uint8
-	expiries        uint8 // of cursors
-	falseEnds       uint8
+	expiries        uint8 // expired cursors
+	falseEnds       uint8 // pages that say wrongly that they are the last one
 }
 
-// A state is the state of all actors and of the database. It is comparable, and small, since databases are interned.
+// A state is the state of all actors and of the database. States can be compared with ==. They are small, because equal databases
+// share one value (package unique).
 type state struct {
 	db, backup unique.Handle[database]
 	tx         transaction
 	runners    [2]runner
 	replay     replay
-	lastRead   uint8 // the last page_id that the reader has read
-	spent      budget
+	lastRead   uint8  // the last page_id that the reader has read
+	spent      budget // how many of these steps were taken
 }
 
 var noBackup unique.Handle[database]
@@ -130,27 +133,27 @@ func initialState() state {
 	return state{db: unique.Make(database{}), tx: transaction{holder: nobody}}
 }
 
-// A scope bounds the exploration. All interleavings within it are explored.
+// A scope limits the exploration. Within a scope the tests explore every order of steps.
 type scope struct {
-	records   uint8    // number of the API's records
-	announced bool     // the API announces this number, so an end can be checked
-	badRecord uint8    // index of the record that cannot be decoded and is parked
-	pageSizes [2]uint8 // of runner A and runner B
+	records   uint8    // the number of the API's records
+	announced bool     // whether the API announces this number, so that a commit can check an end
+	badRecord uint8    // the index of the record that cannot be decoded and is parked
+	pageSizes [2]uint8 // the page sizes of runner A and runner B
 	limits    budget
-	reader    bool
+	reader    bool // whether there is a reader
 }
 
-// faults makes the protocol wrong, each field in one rule. The zero value is the correct protocol.
+// faults makes the protocol wrong. Each field breaks one rule. The zero value is the correct protocol.
 type faults struct {
-	CountedEpoch        bool // a commit and its look-up compare the epoch and no token
-	PositionNotCompared bool // a commit and its look-up compare seq, but not pass and offset
-	LookUpIgnoresToken  bool // a look-up compares the epoch and no token
+	CountedEpoch        bool // a commit and its look-up compare only the epoch, and not the token
+	PositionNotCompared bool // a commit and its look-up compare only the seq, and not the pass and the offset
+	LookUpIgnoresToken  bool // a look-up compares only the epoch, and not the token
 	LookUpDoesNotWait   bool // a look-up reads the checkpoint without its lock
 	IDsBeforeLock       bool // a page id is reserved before the lock of the checkpoint's row is held
 	CheckpointFirst     bool // the checkpoint moves in a transaction of its own, before the rows are stored
 	AssumesCommitted    bool // an unanswered COMMIT is assumed to have happened
 	AlwaysFenced        bool // every unexpected checkpoint is reported as fenced
-	EndNotChecked       bool // an end is believed without comparing it with the announced total
+	EndNotChecked       bool // a commit does not compare an end with the announced total
 }
 
 // A model is a protocol within a scope.
@@ -159,26 +162,26 @@ type model struct {
 	faults
 }
 
-// A transition is one step of one actor. The pair of by and what is unique among the steps from one state.
+// A transition is one step of one actor. No two transitions from the same state have the same actor and step.
 type transition struct {
 	actor actor
 	step  step
-	next  state
+	next  state // the state after the step
 	ended ending
 }
 
-// An ending is how a run ends, other than by a crash.
+// An ending says how a run ends. A run that crashes has no ending.
 type ending uint8
 
 const (
-	running ending = iota
-	complete
-	fenced  // another runner holds the stream: exit 5
-	setBack // the database was set back: exit 3, run it again
+	running  ending = iota // the run has not ended
+	complete               // the pass has reached the end of the stream
+	fenced                 // another runner holds the stream: exit code 5
+	setBack                // the database was set back, so the run must be repeated: exit code 3
 )
 
-// next returns the steps that are possible in s. A runner that can read does so before any other actor takes a step: a read
-// changes nothing that the others see, so its time makes no difference.
+// next returns the steps that are possible in s. If a runner can read a page, only its steps are possible. The others do not see
+// what a read changes, so the time of a read makes no difference.
 func (m model) next(s state) []transition {
 	var steps []transition
 	for _, who := range []actor{runnerA, runnerB} {
