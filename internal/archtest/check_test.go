@@ -8,30 +8,33 @@ import (
 
 const module = "github.com/pawldata/pawl"
 
-// A pkg is a package without its tests, as the rules see it.
+// A pkg is a package without its test files. Its fields have the names that the go command uses.
 type pkg struct {
 	ImportPath string
-	Imports    []string // that its files name
-	Deps       []string // everything that is linked in
+	Imports    []string // the packages that its files import
+	Deps       []string // all packages that are linked with it
 }
 
 // A violation is one import that a rule forbids.
 type violation struct {
-	rule, importer, imported, why string
+	rule     string // the name of the rule
+	importer string
+	imported string
+	why      string // the reason of the rule
 }
 
 func (v violation) String() string {
 	return fmt.Sprintf("%s: %s must not import %s: %s", v.rule, v.importer, v.imported, v.why)
 }
 
-// check returns the imports of the packages that the rules forbid.
+// check returns a violation for each import of the packages that a rule forbids.
 func check(pkgs []pkg, rules []rule) []violation {
 	var found []violation
 	for _, r := range rules {
 		for _, p := range pkgs {
 			if r.appliesTo(p.ImportPath) {
 				for _, imported := range r.forbidden(p) {
-					found = append(found, violation{r.name, p.ImportPath, imported, r.why})
+					found = append(found, violation{rule: r.name, importer: p.ImportPath, imported: imported, why: r.why})
 				}
 			}
 		}
@@ -39,18 +42,21 @@ func check(pkgs []pkg, rules []rule) []violation {
 	return found
 }
 
-// forbidden returns the imports of p that the rule forbids. Of a deep rule it returns at most one, since one import can
-// link dozens of forbidden packages; it prefers one that p itself names.
+// forbidden returns the imports of p that the rule forbids. For a deep rule it returns at most one, because one import can link
+// dozens of forbidden packages. It prefers an import of p itself to a package that is only linked.
 func (r rule) forbidden(p pkg) []string {
 	allowed := func(imported string) bool { return r.allows(p.ImportPath, imported) }
 	if !r.deep {
 		return slices.DeleteFunc(slices.Clone(p.Imports), allowed)
 	}
 	linked := slices.DeleteFunc(slices.Concat(p.Imports, p.Deps), allowed)
-	return linked[:min(1, len(linked))]
+	if len(linked) == 0 {
+		return nil
+	}
+	return linked[:1]
 }
 
-// appliesTo reports whether the rule binds the package at path.
+// appliesTo reports whether the rule applies to the package at path.
 func (r rule) appliesTo(path string) bool {
 	return matchesAny(r.of, path, path) && !matchesAny(r.except, path, path)
 }
@@ -63,6 +69,7 @@ func (r rule) allows(importer, imported string) bool {
 	return r.may == nil || matchesAny(r.may, importer, imported)
 }
 
+// matchesAny reports whether path matches one of the patterns.
 func matchesAny(patterns []string, importer, path string) bool {
 	for _, pattern := range patterns {
 		if matches(pattern, importer, path) {
@@ -72,7 +79,8 @@ func matchesAny(patterns []string, importer, path string) bool {
 	return false
 }
 
-// matches reports whether path matches a pattern; see rule. ownUnit depends on the importer.
+// matches reports whether path matches the pattern. rules_test.go describes the patterns. Only the pattern ownUnit depends on the
+// importer.
 func matches(pattern, importer, path string) bool {
 	switch pattern {
 	case stdlib:
@@ -91,19 +99,22 @@ func matches(pattern, importer, path string) bool {
 	return path == pattern
 }
 
+// isWithin reports whether path is root or below root.
 func isWithin(root, path string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }
 
-// isStandard reports whether path is in the standard library. It relies on the convention that the paths of other modules
-// begin with a domain name.
+// isStandard reports whether path is in the standard library. By convention the paths of other modules begin with a domain name,
+// which has a dot.
 func isStandard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")
 }
 
-// unitOf returns the first three elements of path within the module, for example internal/adapters/postgres.
+// unitOf returns the package path cut off after its third element within the module, for example after
+// internal/adapters/postgres.
 func unitOf(path string) string {
-	parts := strings.Split(strings.TrimPrefix(path, module+"/"), "/")
-	return module + "/" + strings.Join(parts[:min(3, len(parts))], "/")
+	const unitElements = 3
+	elements := strings.Split(strings.TrimPrefix(path, module+"/"), "/")
+	return module + "/" + strings.Join(elements[:min(unitElements, len(elements))], "/")
 }

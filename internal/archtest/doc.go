@@ -1,6 +1,7 @@
-// Package archtest tests the architecture: which package may import which, how long a file may be, which names a package
-// may not have, that nothing sleeps, and that the documentation names only what exists. It exports nothing; its tests read
-// the module's files.
-//
-// The import rules are the table in rules_test.go, each with its reason.
+// Package archtest tests the architecture of the module. It exports nothing. Its tests read the module's files and check that:
+//   - packages import only what the rules in rules_test.go allow,
+//   - no file is too long, and no package has a vague name,
+//   - no code sleeps,
+//   - only the command line names commands and flags,
+//   - the documentation names only what exists, and explains every column.
 package archtest

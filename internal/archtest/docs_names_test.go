@@ -11,75 +11,86 @@ import (
 )
 
 var (
-	migrated  = regexp.MustCompile(`(?s)(CREATE TABLE|ALTER TABLE) (\w+)(.*?);\n`)
-	newColumn = regexp.MustCompile(`(?m)(?:^    |ADD COLUMN )(\w+)\s+(?:uuid|text|jsonb|bytea|bigint|boolean|timestamptz)\b`) //nolint:gocritic // (?m): ^ begins a line
-	tablePart = regexp.MustCompile(`(?ms)^## (\w+)$(.*?)(?:^## |\z)`)                                                         //nolint:gocritic // (?m): ^ begins a line
+	// tableStatement finds a statement that creates or alters a table. Group 2 is the table, and group 3 the rest of the statement.
+	tableStatement = regexp.MustCompile(`(?s)(CREATE TABLE|ALTER TABLE) (\w+)(.*?);\n`)
+	// newColumn finds a column in such a statement. Group 1 is its name.
+	//nolint:gocritic // (?m): ^ begins a line
+	newColumn = regexp.MustCompile(`(?m)(?:^    |ADD COLUMN )(\w+)\s+(?:uuid|text|jsonb|bytea|bigint|boolean|timestamptz)\b`)
+	// tableSection finds the section about a table in the page about tables. Group 1 is the table, and group 2 the text.
+	//nolint:gocritic // (?m): ^ begins a line
+	tableSection = regexp.MustCompile(`(?ms)^## (\w+)$(.*?)(?:^## |\z)`)
+	// columnRow finds the row of a column in such a section. Group 1 is the column. The last cell must not be empty.
 	columnRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| \\w+ \\| .")
 )
 
-// wrongColumns returns the columns that the migrations make and the page about tables does not explain, and the other way
-// round.
+// wrongColumns returns the columns that the migrations create but the page about tables does not explain. It also returns the columns
+// that this page explains but the migrations do not create.
 func wrongColumns(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	const page = "docs/reference/tables.md"
-	made, explained := map[string]bool{}, map[string]bool{}
+	created, explained := map[string]bool{}, map[string]bool{} // by "table.column"
 	for _, file := range filesIn(t, repo, "db/migrations", ".sql") {
 		up, _, _ := strings.Cut(textOf(t, repo, file), "-- migrate:down")
-		for _, statement := range migrated.FindAllStringSubmatch(up, -1) {
+		for _, statement := range tableStatement.FindAllStringSubmatch(up, -1) {
 			for _, column := range newColumn.FindAllStringSubmatch(statement[3], -1) {
-				made[statement[2]+"."+column[1]] = true
+				created[statement[2]+"."+column[1]] = true
 			}
 		}
 	}
-	text := textOf(t, repo, page)
-	for rest := text; ; {
-		part := tablePart.FindStringSubmatchIndex(rest)
-		if part == nil {
+	for rest := textOf(t, repo, page); ; {
+		section := tableSection.FindStringSubmatchIndex(rest)
+		if section == nil {
 			break
 		}
-		for _, row := range columnRow.FindAllStringSubmatch(rest[part[4]:part[5]], -1) {
-			explained[rest[part[2]:part[3]]+"."+row[1]] = true
+		table, textEnd := rest[section[2]:section[3]], section[5]
+		for _, row := range columnRow.FindAllStringSubmatch(rest[section[4]:textEnd], -1) {
+			explained[table+"."+row[1]] = true
 		}
-		rest = rest[part[5]:]
+		rest = rest[textEnd:] // the heading of the next section follows the text
 	}
-	for column := range made {
+	for column := range created {
 		if !explained[column] {
 			faults = append(faults, page+": "+column+" is not explained")
 		}
 	}
 	for column := range explained {
-		if !made[column] {
+		if !created[column] {
 			faults = append(faults, page+": there is no column "+column)
 		}
 	}
 	return faults
 }
 
+// identifier matches an exported name such as domain.New or domain.Event.ID. Group 1 is the package.
 var identifier = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)(?:\.([A-Z]\w*))?$`)
 
-// unknownIdentifiers returns the exported names, as in `domain.Checkpoint.CheckMove`, that the page about the code uses
-// and the code does not have.
+// unknownIdentifiers returns the exported names, for example `domain.Checkpoint.CheckMove`, that the page about the architecture uses
+// but the code does not have.
 func unknownIdentifiers(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	const page = "docs/architecture.md"
-	known := map[string]map[string]bool{} // by package
-	for _, used := range span.FindAllStringSubmatch(textOf(t, repo, page), -1) {
-		name := identifier.FindStringSubmatch(used[1])
-		if name == nil {
+	known := map[string]map[string]bool{} // for each package: its exported names
+	for _, found := range span.FindAllStringSubmatch(textOf(t, repo, page), -1) {
+		code := found[1]
+		match := identifier.FindStringSubmatch(code)
+		if match == nil {
 			continue
 		}
-		if known[name[1]] == nil {
-			known[name[1]] = exported(t, repo, name[1])
+		pkg := match[1]
+		if known[pkg] == nil {
+			known[pkg] = exportedNames(t, repo, pkg)
 		}
-		if !known[name[1]][strings.TrimPrefix(used[1], name[1]+".")] {
-			faults = append(faults, page+": there is no "+used[1])
+		if !known[pkg][strings.TrimPrefix(code, pkg+".")] {
+			faults = append(faults, page+": there is no "+code)
 		}
 	}
 	return faults
 }
 
-// exported returns the exported names of the packages of a name: types, functions, methods, fields, constants, variables.
-func exported(t *testing.T, repo fs.FS, pkg string) map[string]bool {
+// exportedNames returns the names of the types, functions, methods, fields, constants and variables in the package with the name
+// pkg. A method or field has the name of its type and a dot before it. If several packages have the name pkg, it returns the names in
+// all of them.
+func exportedNames(t *testing.T, repo fs.FS, pkg string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
 	for _, file := range filesIn(t, repo, ".", ".go") {
@@ -89,7 +100,7 @@ func exported(t *testing.T, repo fs.FS, pkg string) map[string]bool {
 		for _, decl := range parse(t, repo, file).Decls {
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
-				names[receiver(d)+d.Name.Name] = true
+				names[receiverPrefix(d)+d.Name.Name] = true
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					addSpec(names, spec)
@@ -100,21 +111,22 @@ func exported(t *testing.T, repo fs.FS, pkg string) map[string]bool {
 	return names
 }
 
-// receiver returns the type of a method with a dot, empty for a function.
-func receiver(f *ast.FuncDecl) string {
+// receiverPrefix returns the name of a method's type and a dot. It returns an empty text for a function.
+func receiverPrefix(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""
 	}
-	name := ""
+	typeName := ""
 	ast.Inspect(f.Recv.List[0].Type, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && name == "" {
-			name = id.Name + "."
+		if id, ok := n.(*ast.Ident); ok && typeName == "" { // a second name is a type parameter
+			typeName = id.Name
 		}
 		return true
 	})
-	return name
+	return typeName + "."
 }
 
+// addSpec adds the names that a declaration declares, with the fields or methods of a type.
 func addSpec(names map[string]bool, spec ast.Spec) {
 	switch s := spec.(type) {
 	case *ast.ValueSpec:
@@ -124,11 +136,11 @@ func addSpec(names map[string]bool, spec ast.Spec) {
 	case *ast.TypeSpec:
 		names[s.Name.Name] = true
 		var members *ast.FieldList
-		switch of := s.Type.(type) {
+		switch typeExpr := s.Type.(type) {
 		case *ast.StructType:
-			members = of.Fields
+			members = typeExpr.Fields
 		case *ast.InterfaceType:
-			members = of.Methods
+			members = typeExpr.Methods
 		default:
 			return
 		}
@@ -140,9 +152,10 @@ func addSpec(names map[string]bool, spec ast.Spec) {
 	}
 }
 
+// testName finds the name of a test between backquotes. Group 1 is the name.
 var testName = regexp.MustCompile("`(Test[A-Za-z0-9_]+)`")
 
-// unknownTests returns the tests that docs/guarantees.md cites and that do not exist, those behind build tags included.
+// unknownTests returns the tests that docs/guarantees.md cites but that do not exist. It finds tests behind build tags too.
 func unknownTests(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	const page = "docs/guarantees.md"
@@ -156,17 +169,17 @@ func unknownTests(t *testing.T, repo fs.FS) (faults []string) {
 	}
 	for _, cited := range testName.FindAllStringSubmatch(textOf(t, repo, page), -1) {
 		if !tests[cited[1]] {
-			faults = append(faults, page+": there is no "+cited[1])
+			faults = append(faults, page+": there is no test "+cited[1])
 		}
 	}
 	return faults
 }
 
-// TestGuaranteesNameTests demands that the guarantees cite tests at all; that these exist is one of docChecks.
-func TestGuaranteesNameTests(t *testing.T) {
+// TestGuaranteesCiteTests checks that docs/guarantees.md cites tests at all. TestDocs checks that these tests exist.
+func TestGuaranteesCiteTests(t *testing.T) {
 	t.Parallel()
 	cited := testName.FindAllString(textOf(t, os.DirFS(root), "docs/guarantees.md"), -1)
 	if len(cited) < 10 {
-		t.Fatalf("got %d cited tests, want at least 10", len(cited))
+		t.Fatalf("got %d citations of tests, want at least 10", len(cited))
 	}
 }

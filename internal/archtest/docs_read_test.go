@@ -14,14 +14,19 @@ import (
 )
 
 var (
-	fence   = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$") //nolint:gocritic // (?m): ^ begins a line
-	span    = regexp.MustCompile("`([^`]+)`")
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	header  = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	// fence finds a fenced code block.
+	fence = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$") //nolint:gocritic // (?m): ^ begins a line
+	// span finds code between backquotes. Group 1 is the code.
+	span = regexp.MustCompile("`([^`]+)`")
+	// link finds a link. Group 1 is its target.
+	link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	// heading finds a heading. Group 1 is its text.
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	// comment finds a comment that begins with #.
 	comment = regexp.MustCompile(`(?m)(^|\s)#.*$`)
 )
 
-// pages returns the Markdown files of the repository by their path.
+// pages returns the text of each Markdown file of the repository, by its path.
 func pages(t *testing.T, repo fs.FS) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -31,7 +36,7 @@ func pages(t *testing.T, repo fs.FS) map[string]string {
 	return texts
 }
 
-// examplesAndCode returns the code in pages and the files below examples, without their comments, by path.
+// examplesAndCode returns the code in each page, and each file below the folder examples without its comments, by path.
 func examplesAndCode(t *testing.T, repo fs.FS) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -46,13 +51,14 @@ func examplesAndCode(t *testing.T, repo fs.FS) map[string]string {
 	return texts
 }
 
-// filesIn returns the files below a folder whose names end in suffix. Folders that tools or tests fill are left out.
+// filesIn returns the files below dir whose names end in suffix. It leaves out the folders of tools and of test data. If dir does
+// not exist, it returns none.
 func filesIn(t *testing.T, repo fs.FS, dir, suffix string) (files []string) {
 	t.Helper()
 	skipped := []string{".git", ".pawl", "bin", "dist", "testdata", "node_modules"}
 	err := fs.WalkDir(repo, dir, func(file string, entry fs.DirEntry, err error) error {
 		switch {
-		case err != nil && file == dir: // the folder is not there
+		case err != nil && file == dir: // dir does not exist
 			return fs.SkipAll
 		case err != nil:
 			return err
@@ -69,6 +75,7 @@ func filesIn(t *testing.T, repo fs.FS, dir, suffix string) (files []string) {
 	return files
 }
 
+// textOf returns the content of a file.
 func textOf(t *testing.T, repo fs.FS, file string) string {
 	t.Helper()
 	text, err := fs.ReadFile(repo, file)
@@ -78,6 +85,7 @@ func textOf(t *testing.T, repo fs.FS, file string) string {
 	return string(text)
 }
 
+// parse parses a Go file.
 func parse(t *testing.T, repo fs.FS, file string) *ast.File {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, textOf(t, repo, file), parser.SkipObjectResolution)
@@ -87,7 +95,7 @@ func parse(t *testing.T, repo fs.FS, file string) *ast.File {
 	return parsed
 }
 
-// linksOf returns the targets of a page's links to files of the repository and to headings.
+// linksOf returns the targets of the links in a page that lead to files of the repository or to headings. It ignores links in code.
 func linksOf(text string) (targets []string) {
 	text = span.ReplaceAllString(fence.ReplaceAllString(text, ""), "")
 	for _, found := range link.FindAllStringSubmatch(text, -1) {
@@ -98,7 +106,7 @@ func linksOf(text string) (targets []string) {
 	return targets
 }
 
-// codeOf returns a page's code: its fenced blocks, and its spans in one line each.
+// codeOf returns the code in a page: its fenced code blocks, and the code between backquotes, each joined to one line.
 func codeOf(text string) (code []string) {
 	code = fence.FindAllString(text, -1)
 	for _, found := range span.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
@@ -107,10 +115,10 @@ func codeOf(text string) (code []string) {
 	return code
 }
 
-// anchorsOf returns the anchors of a page's headings, as GitHub makes them.
+// anchorsOf returns the anchors that GitHub gives the headings of a page. If a heading occurs again, GitHub adds a number.
 func anchorsOf(text string) (anchors []string) {
-	times := map[string]int{}
-	for _, found := range header.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+	used := map[string]int{} // how many headings before had this anchor
+	for _, found := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
 		anchor := strings.Map(func(r rune) rune {
 			switch {
 			case r == ' ' || r == '-':
@@ -120,12 +128,12 @@ func anchorsOf(text string) (anchors []string) {
 			}
 			return -1
 		}, strings.ToLower(found[1]))
-		if n := times[anchor]; n > 0 {
+		if n := used[anchor]; n > 0 {
 			anchors = append(anchors, anchor+"-"+strconv.Itoa(n))
 		} else {
 			anchors = append(anchors, anchor)
 		}
-		times[anchor]++
+		used[anchor]++
 	}
 	return anchors
 }

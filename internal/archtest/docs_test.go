@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// docChecks hold the documentation against the repository. Each returns what is wrong, one line for each fault.
+// docChecks lists the checks that compare the documentation with the repository. Each check returns one line for each fault.
 var docChecks = map[string]func(*testing.T, fs.FS) []string{
 	"links":       brokenLinks,
 	"unlinked":    unlinkedPages,
@@ -25,9 +25,10 @@ var docChecks = map[string]func(*testing.T, fs.FS) []string{
 	"tests":       unknownTests,
 }
 
-// root is the repository, seen from this package.
+// root is the path of the repository from the folder of this package.
 const root = "../.."
 
+// TestDocs checks that no check of docChecks finds a fault in this repository.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	for name, check := range docChecks {
@@ -40,22 +41,22 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// brokenLinks returns the relative links that lead to no file, or to no heading of it.
+// brokenLinks returns the relative links whose file does not exist, or whose file does not have the heading.
 func brokenLinks(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	for page, text := range pages(t, repo) {
 		for _, target := range linksOf(text) {
 			file, anchor, _ := strings.Cut(target, "#")
-			at := page
+			linked := page // a link without a file is to a heading of the same page
 			if file != "" {
-				at = path.Join(path.Dir(page), file)
+				linked = path.Join(path.Dir(page), file)
 			}
-			if _, err := fs.Stat(repo, at); err != nil {
-				faults = append(faults, page+": the link "+target+" leads to no file")
+			if _, err := fs.Stat(repo, linked); err != nil {
+				faults = append(faults, page+": there is no file for the link "+target)
 				continue
 			}
-			if anchor != "" && !slices.Contains(anchorsOf(textOf(t, repo, at)), anchor) {
-				faults = append(faults, page+": the link "+target+" leads to no heading")
+			if anchor != "" && !slices.Contains(anchorsOf(textOf(t, repo, linked)), anchor) {
+				faults = append(faults, page+": there is no heading for the link "+target)
 			}
 		}
 	}
@@ -70,8 +71,8 @@ func unlinkedPages(t *testing.T, repo fs.FS) (faults []string) {
 	for page, text := range all {
 		for _, target := range linksOf(text) {
 			file, _, _ := strings.Cut(target, "#")
-			if at := path.Join(path.Dir(page), file); at != page {
-				linked[at] = true
+			if other := path.Join(path.Dir(page), file); other != page {
+				linked[other] = true
 			}
 		}
 	}
@@ -84,11 +85,13 @@ func unlinkedPages(t *testing.T, repo fs.FS) (faults []string) {
 }
 
 var (
-	makeCall   = regexp.MustCompile(`(?m)(?:^|[\s(])make((?: [a-z][a-z0-9-]*)+)`)
+	// makeCall finds a call of make. Group 1 has its targets.
+	makeCall = regexp.MustCompile(`(?m)(?:^|[\s(])make((?: [a-z][a-z0-9-]*)+)`)
+	// makeTarget finds a target in the Makefile. Group 1 is its name.
 	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
 )
 
-// unknownTargets returns the make targets that pages and workflows name and the Makefile does not have.
+// unknownTargets returns the make targets that are named in pages or workflows, but are not in the Makefile.
 func unknownTargets(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	var targets []string
@@ -106,7 +109,7 @@ func unknownTargets(t *testing.T, repo fs.FS) (faults []string) {
 		for _, found := range makeCall.FindAllStringSubmatch(text, -1) {
 			for target := range strings.FieldsSeq(found[1]) {
 				if !slices.Contains(targets, target) {
-					faults = append(faults, file+": there is no target "+target)
+					faults = append(faults, file+": there is no make target "+target)
 				}
 			}
 		}
@@ -115,26 +118,29 @@ func unknownTargets(t *testing.T, repo fs.FS) (faults []string) {
 }
 
 var (
+	// pawlCall finds a call of pawl, after an optional flag with a value. Group 1 is the command, group 2 the subcommand if there is
+	// one, and group 3 the rest of the call.
 	pawlCall = regexp.MustCompile("(?m)(?:^|[\\s\"'(;&|]|bin/)pawl (?:--[a-z-]+ [a-z]+ )?([a-z][a-z-]*)(?: ([a-z]+))?([^\n|;#`]*)")
+	// flagName finds a flag. Group 1 is its name.
 	flagName = regexp.MustCompile(`(?:^|\s)--([a-z][a-z-]*)`)
 )
 
-// unknownCommands returns the commands and flags of pawl that pages and examples name and the command line does not have.
+// unknownCommands returns the commands and flags of pawl that are named in pages or examples, but are not in the command line.
 func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	commands, flags := commandLine(t, repo)
 	for file, text := range examplesAndCode(t, repo) {
 		for _, found := range pawlCall.FindAllStringSubmatch(text, -1) {
 			command, sub, rest := found[1], found[2], found[3]
-			subs, known := commands[command]
-			switch {
-			case !known:
+			subs, isKnown := commands[command]
+			if !isKnown {
 				faults = append(faults, file+": there is no command pawl "+command)
 				continue
-			case len(subs) > 0 && sub != "" && !slices.Contains(subs, sub):
+			}
+			if len(subs) > 0 && sub != "" && !slices.Contains(subs, sub) {
 				faults = append(faults, file+": there is no command pawl "+command+" "+sub)
 			}
-			if command == "psql" { // what follows is psql's
+			if command == "psql" { // the rest of the call is for the program psql
 				continue
 			}
 			for _, flag := range flagName.FindAllStringSubmatch(rest, -1) {
@@ -147,72 +153,77 @@ func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
 	return faults
 }
 
-// commandLine reads the commands, with their subcommands, and the names of all flags from the structs with kong's tags.
+// commandLine returns the commands of pawl with their subcommands, and the names of all flags. It reads them from the structs in
+// which package kong finds them by their tags.
 func commandLine(t *testing.T, repo fs.FS) (commands map[string][]string, flags []string) {
 	t.Helper()
-	of, used := map[string]map[string]string{}, map[string]bool{} // by struct: the commands and their structs; structs of commands
+	commandTypes := map[string]map[string]string{} // for each struct: its commands, each with its type
+	isCommandType := map[string]bool{}             // whether a command has this type
 	flags = []string{"help"}
-	for _, tags := range cliFields(t, repo) {
-		if name := tags.tag.Get("name"); name != "" {
+	for _, f := range cliFields(t, repo) {
+		if name := f.tag.Get("name"); name != "" {
 			flags = append(flags, name)
 		}
-		if _, isCommand := tags.tag.Lookup("cmd"); isCommand {
-			if of[tags.owner] == nil {
-				of[tags.owner] = map[string]string{}
+		if _, isCommand := f.tag.Lookup("cmd"); isCommand {
+			if commandTypes[f.structName] == nil {
+				commandTypes[f.structName] = map[string]string{}
 			}
-			of[tags.owner][strings.ToLower(tags.field)] = tags.kind
-			used[tags.kind] = true
+			commandTypes[f.structName][strings.ToLower(f.fieldName)] = f.typeName
+			isCommandType[f.typeName] = true
 		}
 	}
 	commands = map[string][]string{}
-	for owner, fields := range of {
-		if used[owner] {
-			continue
+	for structName, types := range commandTypes {
+		if isCommandType[structName] {
+			continue // the struct has subcommands
 		}
-		for name, kind := range fields {
-			commands[name] = nil
-			for sub := range of[kind] {
-				commands[name] = append(commands[name], sub)
+		for command, typeName := range types {
+			commands[command] = nil
+			for sub := range commandTypes[typeName] {
+				commands[command] = append(commands[command], sub)
 			}
 		}
 	}
 	if len(commands) == 0 {
-		t.Fatal("the command line has no commands")
+		t.Fatal("got no commands in the command line, want at least one")
 	}
 	return commands, flags
 }
 
 // A cliField is a field with a tag in a struct of the command line.
 type cliField struct {
-	owner, field, kind string
-	tag                reflect.StructTag
+	structName string
+	fieldName  string
+	typeName   string // empty if the type is not a plain name
+	tag        reflect.StructTag
 }
 
-// cliFields returns the fields with tags in the command line's structs.
+// cliFields returns the fields with a tag in the structs of package cli.
 func cliFields(t *testing.T, repo fs.FS) (fields []cliField) {
 	t.Helper()
 	for _, file := range filesIn(t, repo, "internal/adapters/cli", ".go") {
 		ast.Inspect(parse(t, repo, file), func(n ast.Node) bool {
-			spec, ok := n.(*ast.TypeSpec)
-			if !ok {
+			spec, isType := n.(*ast.TypeSpec)
+			if !isType {
 				return true
 			}
-			if of, ok := spec.Type.(*ast.StructType); ok {
-				for _, f := range of.Fields.List {
-					if f.Tag == nil || len(f.Names) == 0 {
-						continue
-					}
-					text, err := strconv.Unquote(f.Tag.Value)
-					if err != nil {
-						t.Fatal(err)
-					}
-					kind, _ := f.Type.(*ast.Ident)
-					field := cliField{owner: spec.Name.Name, field: f.Names[0].Name, tag: reflect.StructTag(text)}
-					if kind != nil {
-						field.kind = kind.Name
-					}
-					fields = append(fields, field)
+			structType, isStruct := spec.Type.(*ast.StructType)
+			if !isStruct {
+				return true
+			}
+			for _, f := range structType.Fields.List {
+				if f.Tag == nil || len(f.Names) == 0 {
+					continue
 				}
+				tag, err := strconv.Unquote(f.Tag.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				field := cliField{structName: spec.Name.Name, fieldName: f.Names[0].Name, tag: reflect.StructTag(tag)}
+				if fieldType, isName := f.Type.(*ast.Ident); isName {
+					field.typeName = fieldType.Name
+				}
+				fields = append(fields, field)
 			}
 			return true
 		})
@@ -220,9 +231,12 @@ func cliFields(t *testing.T, repo fs.FS) (fields []cliField) {
 	return fields
 }
 
-var settingName = regexp.MustCompile(`\b(?:PAWL_[A-Z_]+|API_[A-Z_]+|TARGET_API_[A-Z_]+|DATABASE_URL[A-Z_]*|BATCH_SIZE|RATE_LIMIT_DELAY[A-Z_]*)\b`)
+// settingName finds the name of an environment variable that looks like a setting of pawl.
+var settingName = regexp.MustCompile(
+	`\b(?:PAWL_[A-Z_]+|API_[A-Z_]+|TARGET_API_[A-Z_]+|DATABASE_URL[A-Z_]*|BATCH_SIZE|RATE_LIMIT_DELAY[A-Z_]*)\b`)
 
-// unknownSettings returns the names of settings that pages and examples use and pawl does not know.
+// unknownSettings returns the names of settings that are in pages or examples, but that pawl does not know. PAWL_ alone is not a
+// name: pages use it as the common beginning of names.
 func unknownSettings(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	var known []string

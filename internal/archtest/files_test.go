@@ -15,26 +15,27 @@ import (
 	"testing"
 )
 
-// maxLines is the maximum length of a file. A longer one has more than one subject.
+// maxLines is the greatest number of lines that a file may have. A longer file has more than one subject.
 const maxLines = 400
 
-// vagueNames lists package names that do not say what is inside, and so attract everything.
+// vagueNames lists package names that do not say what is in the package. Such a package soon contains everything.
 var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "manager"}
 
-// A file is what the checks need to know of a Go file.
+// A file holds the facts about a Go file that the checks need.
 type file struct {
-	path, pkg string
-	lines     int
-	generated bool
-	sleeps    bool // calls time.Sleep and does not use synctest, with which sleeping takes no time
-	commands  bool // a string names a command or a flag of pawl
+	path          string
+	pkg           string // the name of the package
+	lines         int
+	isGenerated   bool
+	sleeps        bool // see callsSleep
+	namesCommands bool // a string in the file names a command or a flag of pawl, and the file is not generated
 }
 
 // TestFiles checks every Go file of the module, whatever its build tags.
 func TestFiles(t *testing.T) {
-	files := goFiles(t, "../..")
+	files := goFiles(t, root)
 	if len(files) < 10 {
-		t.Fatalf("only %d files found", len(files))
+		t.Fatalf("got %d files, want at least 10", len(files))
 	}
 	for _, f := range files {
 		for _, fault := range f.faults() {
@@ -43,8 +44,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestSleeps checks that a call of time.Sleep is found, except in files that use synctest.
-func TestSleeps(t *testing.T) {
+// TestCallsSleep checks that callsSleep finds a call of time.Sleep, except in files that use synctest.
+func TestCallsSleep(t *testing.T) {
 	for source, want := range map[string]bool{
 		"package p\nimport \"time\"\nfunc f() { time.Sleep(1) }":                         true,
 		"package p\nimport (\"time\"; \"testing/synctest\")\nfunc f() { time.Sleep(1) }": false,
@@ -54,13 +55,13 @@ func TestSleeps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sleeps(f) != want {
-			t.Errorf("got %v, want %v\n%s", !want, want, source)
+		if got := callsSleep(f); got != want {
+			t.Errorf("got %v, want %v for the file\n%s", got, want, source)
 		}
 	}
 }
 
-// TestNamesCommand checks that a command or a flag in a string is found.
+// TestNamesCommand checks that namesCommand finds a command or a flag in a string.
 func TestNamesCommand(t *testing.T) {
 	for text, want := range map[string]bool{
 		"run `pawl migrate` first": true, "raise --max-wait": true, "a -- b": false, "the table pages": false,
@@ -69,30 +70,30 @@ func TestNamesCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if namesCommand(f) != want {
-			t.Errorf("%q: got %v, want %v", text, !want, want)
+		if got := namesCommand(f); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
 	}
 }
 
-// TestFileFaults checks that each fault of a file is found.
+// TestFileFaults checks that faults finds each fault of a file, and finds none in a file without a fault.
 func TestFileFaults(t *testing.T) {
-	for name, c := range map[string]struct {
+	for name, tt := range map[string]struct {
 		file file
-		want int
+		want int // the number of faults
 	}{
 		"no fault":         {file{pkg: "ingest", lines: maxLines}, 0},
 		"too long":         {file{pkg: "ingest", lines: maxLines + 1}, 1},
-		"generated":        {file{pkg: "dbsqlc", lines: 9000, generated: true}, 0},
+		"generated":        {file{pkg: "dbsqlc", lines: 9000, isGenerated: true}, 0},
 		"sleeping":         {file{pkg: "ingest", sleeps: true}, 1},
-		"a command":        {file{path: "../../internal/app/ingest/run.go", pkg: "ingest", commands: true}, 1},
-		"the command line": {file{path: "../../internal/adapters/cli/run.go", pkg: "cli", commands: true}, 0},
-		"vague":            {file{pkg: "utils", lines: 1}, 1},
-		"vague tests":      {file{pkg: "helpers_test", lines: 1}, 1},
+		"a command":        {file{path: "../../internal/app/ingest/run.go", pkg: "ingest", namesCommands: true}, 1},
+		"the command line": {file{path: "../../internal/adapters/cli/run.go", pkg: "cli", namesCommands: true}, 0},
+		"vague name":       {file{pkg: "utils", lines: 1}, 1},
+		"vague test name":  {file{pkg: "helpers_test", lines: 1}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if faults := c.file.faults(); len(faults) != c.want {
-				t.Fatalf("got faults %v, want %d", faults, c.want)
+			if faults := tt.file.faults(); len(faults) != tt.want {
+				t.Fatalf("got faults %q, want %d", faults, tt.want)
 			}
 		})
 	}
@@ -101,23 +102,24 @@ func TestFileFaults(t *testing.T) {
 // faults returns what is wrong with the file, in words.
 func (f file) faults() []string {
 	var faults []string
-	if f.lines > maxLines && !f.generated {
-		faults = append(faults, "too long: split it by subject")
+	if f.lines > maxLines && !f.isGenerated {
+		faults = append(faults, "the file is too long: split it by subject")
 	}
 	if slices.Contains(vagueNames, strings.TrimSuffix(f.pkg, "_test")) {
-		faults = append(faults, "name the package for what it does, not "+f.pkg)
+		faults = append(faults, "the package name "+f.pkg+" is vague: name the package for what it does")
 	}
 	if f.sleeps {
-		faults = append(faults, "wait for a signal, or poll with a ticker under a context; never sleep")
+		faults = append(faults, "the file calls time.Sleep: wait for a signal, or poll with a ticker until a context ends")
 	}
-	if f.commands && f.reportsToUsers() {
-		faults = append(faults, "only the command line may name commands and flags: return a domain.Remedy")
+	if f.namesCommands && f.hasUserTexts() {
+		faults = append(faults, "a string names a command or a flag, which only the command line may do: return a domain.Remedy")
 	}
 	return faults
 }
 
-// reportsToUsers reports whether the file's strings can reach a user unchanged, without the command line wording them.
-func (f file) reportsToUsers() bool {
+// hasUserTexts reports whether users may see strings of the file as they are. Such a file is no test and lies outside of the command
+// line.
+func (f file) hasUserTexts() bool {
 	path := filepath.ToSlash(f.path)
 	if strings.HasSuffix(path, "_test.go") {
 		return false
@@ -132,7 +134,8 @@ func (f file) reportsToUsers() bool {
 	return false
 }
 
-// commandOrFlag matches a command or a flag of pawl in a string.
+// commandOrFlag finds a command of pawl after a backquote, or a flag after the beginning of the text or after a character that is no
+// part of a word.
 var commandOrFlag = regexp.MustCompile("`pawl |(^|[^-\\w])--[a-z]")
 
 // namesCommand reports whether a string of the file names a command or a flag of pawl.
@@ -148,16 +151,16 @@ func namesCommand(f *ast.File) bool {
 	return found
 }
 
-// goFiles returns the Go files below root, whatever their build tags. It skips hidden folders and testdata.
-func goFiles(t *testing.T, root string) []file {
+// goFiles returns the Go files below dir, whatever their build tags. It skips hidden folders and testdata.
+func goFiles(t *testing.T, dir string) []file {
 	t.Helper()
 	var files []file
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
-			if path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+			if path != dir && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
 				return filepath.SkipDir
 			}
 			return nil
@@ -175,6 +178,7 @@ func goFiles(t *testing.T, root string) []file {
 	return files
 }
 
+// readFile parses a Go file and returns the facts about it.
 func readFile(path string) (file, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -185,17 +189,18 @@ func readFile(path string) (file, error) {
 		return file{}, err
 	}
 	return file{
-		path:      path,
-		pkg:       parsed.Name.Name,
-		lines:     bytes.Count(text, []byte("\n")),
-		generated: ast.IsGenerated(parsed),
-		sleeps:    sleeps(parsed),
-		commands:  namesCommand(parsed) && !ast.IsGenerated(parsed),
+		path:          path,
+		pkg:           parsed.Name.Name,
+		lines:         bytes.Count(text, []byte("\n")),
+		isGenerated:   ast.IsGenerated(parsed),
+		sleeps:        callsSleep(parsed),
+		namesCommands: namesCommand(parsed) && !ast.IsGenerated(parsed),
 	}, nil
 }
 
-// sleeps reports whether the file calls time.Sleep and does not use synctest.
-func sleeps(f *ast.File) bool {
+// callsSleep reports whether the file calls time.Sleep. It returns false if the file uses synctest, because sleeping takes no time
+// in a synctest bubble.
+func callsSleep(f *ast.File) bool {
 	for _, imported := range f.Imports {
 		if imported.Path.Value == `"testing/synctest"` {
 			return false

@@ -14,7 +14,7 @@ import (
 func TestImports(t *testing.T) {
 	pkgs := loadPackages(t)
 	if len(pkgs) < 5 {
-		t.Fatalf("only %d packages found: %v", len(pkgs), pkgs)
+		t.Fatalf("got %d packages, want at least 5: %v", len(pkgs), pkgs)
 	}
 	for _, v := range check(pkgs, rules) {
 		t.Error(v)
@@ -27,15 +27,16 @@ func TestWireImports(t *testing.T) {
 	const wire = "github.com/google/wire"
 	for _, p := range loadPackages(t, "-tags", "wireinject") {
 		if slices.Contains(p.Imports, wire) && p.ImportPath != module+"/cmd/pawl" {
-			t.Errorf("%s imports wire", p.ImportPath)
+			t.Errorf("got an import of wire in %s, want it only in cmd/pawl", p.ImportPath)
 		}
 	}
 }
 
-// loadPackages returns the module's packages as listed by the go command. It ignores compile errors, which other checks
-// report.
+// loadPackages returns the module's packages as the go command lists them. flags are more flags for the go command. It ignores
+// compile errors, because other checks report them.
 func loadPackages(t *testing.T, flags ...string) []pkg {
 	t.Helper()
+	// With -e the go command also lists packages that do not compile.
 	args := slices.Concat([]string{"list", "-e", "-json=ImportPath,Imports,Deps"}, flags, []string{module + "/..."})
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	var stderr strings.Builder

@@ -2,10 +2,11 @@ package archtest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
-// plantedImports lists forbidden imports by the rule that must find them. Every rule has some.
+// plantedImports lists forbidden imports by the name of the rule that must find them. Every rule has at least one.
 var plantedImports = map[string][]struct{ importer, imported string }{
 	"domain": {
 		{"./internal/domain", "os"},
@@ -90,20 +91,20 @@ var plantedImports = map[string][]struct{ importer, imported string }{
 	},
 }
 
-// TestPlantedImports checks that each rule can fail: it finds its planted imports.
+// TestPlantedImports checks that each rule can fail. Each rule must find its planted imports, and must have a reason.
 func TestPlantedImports(t *testing.T) {
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
 			if len(plantedImports[r.name]) == 0 {
-				t.Fatal("no planted import shows that this rule can fail")
+				t.Fatal("got no planted import for this rule, want at least one")
 			}
 			if r.why == "" {
-				t.Error("the rule has no reason")
+				t.Error("got no reason for this rule, want one")
 			}
 			for _, p := range plantedImports[r.name] {
 				importer, imported := expandPath(p.importer), expandPath(p.imported)
 				if !slices.Contains(brokenRules(importer, imported, r.deep), r.name) {
-					t.Errorf("the rule does not find that %s imports %s", importer, imported)
+					t.Errorf("got no violation for the import of %s in %s, want one", imported, importer)
 				}
 			}
 		})
@@ -113,7 +114,7 @@ func TestPlantedImports(t *testing.T) {
 	}
 }
 
-// TestAllowedImports checks that the rules do not forbid imports that the architecture needs.
+// TestAllowedImports checks that no rule forbids the imports that the architecture needs.
 func TestAllowedImports(t *testing.T) {
 	for _, p := range []struct{ importer, imported string }{
 		{"./internal/domain", "strings"},
@@ -131,17 +132,17 @@ func TestAllowedImports(t *testing.T) {
 	} {
 		importer, imported := expandPath(p.importer), expandPath(p.imported)
 		if names := append(brokenRules(importer, imported, false), brokenRules(importer, imported, true)...); len(names) > 0 {
-			t.Errorf("%s imports %s: forbidden by %v, want allowed", importer, imported, names)
+			t.Errorf("import of %s in %s: got violations of the rules %q, want none", imported, importer, names)
 		}
 	}
 }
 
-// brokenRules returns the names of the rules that the import breaks. If linked, the importer does not name the imported
-// package, but another package links it.
-func brokenRules(importer, imported string, linked bool) []string {
+// brokenRules returns the names of the rules that the import breaks. If isLinked is true, the importer does not import the package
+// itself, but it is linked because of another package.
+func brokenRules(importer, imported string, isLinked bool) []string {
 	p := pkg{ImportPath: importer, Deps: []string{imported}}
-	if !linked {
-		p.Imports = p.Deps
+	if !isLinked {
+		p.Imports = []string{imported}
 	}
 	var names []string
 	for _, v := range check([]pkg{p}, rules) {
@@ -150,10 +151,10 @@ func brokenRules(importer, imported string, linked bool) []string {
 	return names
 }
 
-// expandPath replaces a leading dot with the module's path.
+// expandPath replaces a dot at the beginning of path by the path of the module.
 func expandPath(path string) string {
-	if path[0] == '.' {
-		return module + path[1:]
+	if rest, ok := strings.CutPrefix(path, "."); ok {
+		return module + rest
 	}
 	return path
 }

@@ -1,35 +1,35 @@
 package archtest
 
-// The words that a pattern can be instead of an import path. In a path, "./x" is x in this module, and "x/..." is x and
-// every package below it.
+// A pattern is an import path or one of these constants. In a path, "./x" means x in this module, and "x/..." means x and every
+// package below x.
 const (
 	stdlib       = "the standard library"
 	otherModules = "other modules"
-	ownUnit      = "the rest of its own unit" // for example internal/adapters/postgres and every package below it
+	ownUnit      = "the unit of the importer" // the folder of its adapter or use case, with every package below it
 )
 
-// A rule binds the packages that match of and do not match except. Their imports must match may, unless may is nil, and
-// must not match never.
+// A rule says what some packages may import. It applies to the packages that match a pattern of of and no pattern of except.
 type rule struct {
 	name   string
 	why    string
 	of     []string
 	except []string
-	may    []string
-	never  []string
-	deep   bool // check everything that is linked in, not only what the files name
+	may    []string // each import must match one of these patterns; nil: any import is allowed
+	never  []string // no import may match one of these patterns
+	deep   bool     // the rule applies to all packages that are linked, not only to the imports in the files
 }
 
-var anywhere = []string{"./..."}
+// allPackages matches every package of the module.
+var allPackages = []string{"./..."}
 
-// testSupport lists the packages that exist for tests.
+// testSupport lists the packages that only tests may use.
 var testSupport = []string{
 	"./internal/domain/domaintest", "./internal/pgtest/...", "./internal/archtest/...", "./internal/e2e/...",
 	"./internal/protocol",
 }
 
-// rules lists the import rules. They bind ordinary files; tests may import what they need. Rules about the standard library
-// check direct imports only, since already fmt links os.
+// rules lists the import rules. They do not apply to test files, which may import what they need. Rules about the standard library
+// are not deep, because even fmt links os.
 var rules = []rule{
 	{
 		name:   "domain",
@@ -48,14 +48,14 @@ var rules = []rule{
 	},
 	{
 		name:  "app",
-		why:   "a use case decides; adapters do the I/O, and use cases do not depend on each other",
+		why:   "a use case makes decisions and leaves the I/O to adapters; use cases do not depend on each other",
 		of:    []string{"./internal/app/..."},
 		may:   []string{stdlib, "./internal/domain", "./internal/app/retry"},
 		never: []string{"net/...", "os/...", "database/...", "log/...", "syscall"},
 	},
 	{
 		name:   "app, linked",
-		why:    "a use case runs without driver, telemetry or any other module",
+		why:    "a use case needs no database driver, no telemetry and no other module",
 		of:     []string{"./internal/domain/...", "./internal/app/..."},
 		except: []string{"./internal/domain/domaintest"},
 		never:  []string{otherModules},
@@ -63,34 +63,34 @@ var rules = []rule{
 	},
 	{
 		name:   "driven adapters",
-		why:    "an adapter translates for the domain; it depends neither on its caller nor on other adapters",
+		why:    "a driven adapter implements a port of the domain; it does not depend on its caller or on other adapters",
 		of:     []string{"./internal/adapters/..."},
 		except: []string{"./internal/adapters/cli/...", "./internal/adapters/httpapi/...", "./internal/adapters/telemetry/..."},
 		may:    []string{stdlib, otherModules, ownUnit, "./internal/domain", "./db"},
 	},
 	{
 		name: "telemetry adapter",
-		why:  "it observes use cases and decorates ports; it depends on no other adapter",
+		why:  "the telemetry adapter observes use cases and wraps ports; it does not depend on other adapters",
 		of:   []string{"./internal/adapters/telemetry/..."},
 		may:  []string{stdlib, otherModules, ownUnit, "./internal/domain", "./internal/app/..."},
 	},
 	{
 		name: "driving adapters",
-		why:  "an adapter that calls use cases gets the driven adapters from cmd, as ports",
+		why:  "a driving adapter calls use cases; cmd gives it the driven adapters as ports",
 		of:   []string{"./internal/adapters/cli/...", "./internal/adapters/httpapi/..."},
 		may:  []string{stdlib, otherModules, ownUnit, "./internal/domain", "./internal/app/..."},
 	},
 	{
 		name:   "dbsqlc",
-		why:    "generated SQL code is a detail of its adapter",
-		of:     anywhere,
+		why:    "only the postgres adapter may use its generated SQL code",
+		of:     allPackages,
 		except: []string{"./internal/adapters/postgres/..."},
 		never:  []string{"./internal/adapters/postgres/internal/..."},
 	},
 	{
 		name: "database driver",
-		why:  "only the postgres adapter runs SQL; other code that uses the driver would bypass the fence",
-		of:   anywhere,
+		why:  "only the postgres adapter writes events; other code with a database driver could bypass the fence",
+		of:   allPackages,
 		except: []string{
 			"./internal/adapters/postgres/...", "./internal/adapters/embeddedpg/...", "./internal/adapters/telemetry/...",
 			"./internal/pgtest/...", "./cmd/pawl",
@@ -99,55 +99,55 @@ var rules = []rule{
 	},
 	{
 		name:   "telemetry",
-		why:    "spans and metrics wrap around ports, so that they can be deleted without touching what they measure",
-		of:     anywhere,
+		why:    "spans and metrics wrap ports, so that they can be removed without a change of the code that they measure",
+		of:     allPackages,
 		except: []string{"./internal/adapters/telemetry/...", "./cmd/pawl"},
 		never:  []string{"go.opentelemetry.io/...", "github.com/exaring/otelpgx/..."},
 	},
 	{
 		name: "db",
-		why:  "the migrations are files, which plain dbmate can read too",
+		why:  "the migrations are plain files, so that the program dbmate can read them too",
 		of:   []string{"./db/..."},
 		may:  []string{stdlib},
 	},
 	{
 		name: "mockapi",
-		why:  "it computes the expected result of the tests: a mistake that it shares with pawl would go unseen",
+		why:  "it computes the expected results of tests; if it shared code with pawl, the tests would not find a mistake in this code",
 		of:   []string{"./mockapi/..."},
 		may:  []string{stdlib, "./mockapi/..."},
 	},
 	{
 		name: "cmd/mockapi",
-		why:  "it only serves mockapi",
+		why:  "the command only starts a server with mockapi",
 		of:   []string{"./cmd/mockapi"},
 		may:  []string{stdlib, "./mockapi"},
 	},
 	{
 		name:   "mockapi's users",
-		why:    "pawl reaches the API by HTTP only",
-		of:     anywhere,
+		why:    "pawl must use the API only by HTTP",
+		of:     allPackages,
 		except: append([]string{"./mockapi/...", "./cmd/mockapi"}, testSupport...),
 		never:  []string{"./mockapi/...", "./cmd/mockapi"},
 		deep:   true,
 	},
 	{
 		name:  "wire",
-		why:   "wire generates code and is not part of the program; its one file has the tag wireinject",
-		of:    anywhere,
+		why:   "wire only generates code; the one file that imports it has the build tag wireinject and is not part of the program",
+		of:    allPackages,
 		never: []string{"github.com/google/wire/..."},
 		deep:  true,
 	},
 	{
 		name:   "testing",
-		why:    "the same reason as test support; not deep, since a library that embeddedpg uses links testing from an ordinary file",
-		of:     anywhere,
+		why:    "code that exists for tests must not be part of a program",
+		of:     allPackages,
 		except: testSupport,
-		never:  []string{"testing/..."},
+		never:  []string{"testing/..."}, // not deep, because a library that embeddedpg uses imports testing
 	},
 	{
 		name:   "test support",
 		why:    "code that exists for tests must not be part of a program",
-		of:     anywhere,
+		of:     allPackages,
 		except: testSupport,
 		never: append([]string{
 			"github.com/testcontainers/...", "github.com/jarcoal/httpmock/...", "go.uber.org/goleak/...",
