@@ -3,65 +3,94 @@ package archtest
 import (
 	"io/fs"
 	"maps"
+	"strings"
 	"testing"
 	"testing/fstest"
 )
 
-// soundDocs is a repository in which every check of the documentation passes.
+// soundDocs is a small repository in which no check of the documentation finds a fault. It has the text of each file by its path.
 var soundDocs = map[string]string{
-	"Makefile":  "build: ## Build\n\ttrue\ntest-e2e:\n\ttrue\n",
-	"README.md": "# It\n\n[how](docs/how.md#two-words) [code](docs/architecture.md) [g](docs/guarantees.md) [t](docs/reference/tables.md)\n",
-	"docs/how.md": "# How\n\n## Two `words`!\n\nType `make build` and `pawl dlq\nlist --limit 3`, with `PAWL_MODE`. [up](../README.md#it)\n\n" +
-		"```sh\npawl psql --anything\npawl --mode x run   # --no-flag\nmake build test-e2e\n[not](a-link)\n```\n\n[w](https://elsewhere.example/x)\n",
-	"docs/architecture.md":             "# Code\n\n`domain.Event.ID`, `domain.Event.Move`, `domain.New`, `domain.Kind`, `internal.file`\n",
-	"docs/guarantees.md":               "`TestIt`\n",
-	"docs/reference/tables.md":         "## events\n\n| `id` | uuid | its id |\n| `extra` | jsonb | more |\n\n## other\n\n| `id` | bigint | its id |\n",
-	"db/migrations/1.sql":              "-- migrate:up\nCREATE TABLE events (\n    id uuid PRIMARY KEY,\n    CONSTRAINT c CHECK (true)\n);\nCREATE TABLE other (\n    id bigint\n);\n",
-	"db/migrations/2.sql":              "-- migrate:up\nALTER TABLE events ADD COLUMN extra jsonb;\n-- migrate:down\nALTER TABLE events ADD COLUMN gone text;\n",
-	"internal/domain/event.go":         "package domain\ntype Event struct{ ID int }\nfunc (e *Event) Move() {}\nfunc New() {}\nconst Kind = 1\n",
-	"internal/domain/event_test.go":    "package domain\nfunc TestIt() {}\n",
-	"examples/crontab":                 "* * * * * pawl run --mode x\n",
-	".github/workflows/ci.yml":         "- run: make build\n",
-	"internal/adapters/cli/program.go": cliSource,
+	"Makefile": lines("build: ## Build", "\ttrue", "test-e2e:", "\ttrue"),
+	"README.md": lines("# It", "",
+		"[how](docs/how.md#two-words) [code](docs/architecture.md) [g](docs/guarantees.md) [t](docs/reference/tables.md)"),
+	"docs/how.md": lines("# How", "",
+		"## Two `words`!", "",
+		"Type `make build` and `pawl dlq", "list --limit 3`, with `PAWL_MODE`. [up](../README.md#it)", "",
+		"```sh", "pawl psql --anything", "pawl --mode x run   # --no-flag", "make build test-e2e", "[not](a-link)", "```", "",
+		"[w](https://elsewhere.example/x)"),
+	"docs/architecture.md": lines("# Code", "",
+		"`domain.Event.ID`, `domain.Event.Move`, `domain.New`, `domain.Kind`, `internal.file`"),
+	"docs/guarantees.md": lines("`TestIt`"),
+	"docs/reference/tables.md": lines(
+		"## events", "", "| `id` | uuid | its id |", "| `extra` | jsonb | more |", "",
+		"## other", "", "| `id` | bigint | its id |"),
+	"db/migrations/1.sql": lines("-- migrate:up",
+		"CREATE TABLE events (", "    id uuid PRIMARY KEY,", "    CONSTRAINT c CHECK (true)", ");",
+		"CREATE TABLE other (", "    id bigint", ");"),
+	addsColumn: lines("-- migrate:up", "ALTER TABLE events ADD COLUMN extra jsonb;",
+		"-- migrate:down", "ALTER TABLE events ADD COLUMN gone text;"),
+	"internal/domain/event.go": lines("package domain",
+		"type Event struct{ ID int }", "func (e *Event) Move() {}", "func New() {}", "const Kind = 1"),
+	"internal/domain/event_test.go": lines("package domain", "func TestIt() {}"),
+	"examples/crontab":              lines("* * * * * pawl run --mode x"),
+	".github/workflows/ci.yml":      lines("- run: make build"),
+	"internal/adapters/cli/program.go": lines("package cli",
+		"type grammar struct {", "\tMode string `name:\"mode\" setting:\"PAWL_MODE,API_KEY\"`",
+		"\tRun run `cmd:\"\"`", "\tPsql run `cmd:\"\"`", "\tDlq dlq `cmd:\"\"`", "}",
+		"type dlq struct {", "\tList list `cmd:\"\"`", "}",
+		"type list struct {", "\tLimit int `name:\"limit\"`", "}",
+		"type run struct{}"),
 }
 
-const cliSource = "package cli\n" +
-	"type grammar struct {\n\tMode string `name:\"mode\" setting:\"PAWL_MODE,API_KEY\"`\n\tRun run `cmd:\"\"`\n\tPsql run `cmd:\"\"`\n\tDlq dlq `cmd:\"\"`\n}\n" +
-	"type dlq struct {\n\tList list `cmd:\"\"`\n}\ntype list struct {\n\tLimit int `name:\"limit\"`\n}\ntype run struct{}\n"
+// addsColumn is the migration in soundDocs that adds a column.
+const addsColumn = "db/migrations/2.sql"
 
-// TestPlantedDocsAreFound plants one fault at a time in sound documentation.
-func TestPlantedDocsAreFound(t *testing.T) {
+// lines returns the lines as one text.
+func lines(texts ...string) string { return strings.Join(texts, "\n") + "\n" }
+
+// TestPlantedDocs checks that each check of the documentation can fail. Each case plants one fault in soundDocs, which only the check
+// about this fault must find.
+func TestPlantedDocs(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ check, file, add string }{
-		{"", "", ""},
-		{"links", "README.md", "[gone](docs/gone.md)"},
-		{"links", "README.md", "[gone](docs/how.md#gone)"},
-		{"links", "docs/how.md", "[gone](#gone)"},
-		{"unlinked", "docs/alone.md", "# Alone\n\n[me](alone.md)"},
-		{"targets", "docs/how.md", "`make buidl`"},
-		{"targets", "README.md", "```sh\nmake build tset\n```"},
-		{"targets", ".github/workflows/ci.yml", "- run: make lint\n"},
-		{"commands", "docs/how.md", "`pawl rum`"},
-		{"commands", "docs/how.md", "`pawl dlq lost`"},
-		{"commands", "docs/how.md", "`pawl run --fast`"},
-		{"commands", "docs/how.md", "```sh\ncd x && bin/pawl rum\n```"},
-		{"commands", "examples/crontab", "* * * * * /usr/bin/pawl rum\n"},
-		{"settings", "README.md", "Set PAWL_MOOD."},
-		{"settings", "examples/env", "API_URL=x"},
-		{"columns", "docs/reference/tables.md", "| `gone` | text | it is not there |"},
-		{"columns", "db/migrations/2.sql", ""}, // replaced below: a column that is not explained
-		{"identifiers", "docs/architecture.md", "`domain.Gone`"},
-		{"identifiers", "docs/architecture.md", "`domain.Event.Gone`"},
-		{"tests", "docs/guarantees.md", "`TestGone`"},
+	tests := []struct {
+		check   string // the check that must find the fault; empty if there is no fault
+		file    string // the file with the fault
+		text    string // the line that is added to the file
+		replace bool   // text is the whole new text of the file
+	}{
+		{}, // soundDocs without a fault
+		{check: "links", file: "README.md", text: "[gone](docs/gone.md)"},
+		{check: "links", file: "README.md", text: "[gone](docs/how.md#gone)"},
+		{check: "links", file: "docs/how.md", text: "[gone](#gone)"},
+		{check: "unlinked", file: "docs/alone.md", text: "# Alone\n\n[me](alone.md)"},
+		{check: "targets", file: "docs/how.md", text: "`make buidl`"},
+		{check: "targets", file: "README.md", text: "```sh\nmake build tset\n```"},
+		{check: "targets", file: ".github/workflows/ci.yml", text: "- run: make lint\n"},
+		{check: "commands", file: "docs/how.md", text: "`pawl rum`"},
+		{check: "commands", file: "docs/how.md", text: "`pawl dlq lost`"},
+		{check: "commands", file: "docs/how.md", text: "`pawl run --fast`"},
+		{check: "commands", file: "docs/how.md", text: "```sh\ncd x && bin/pawl rum\n```"},
+		{check: "commands", file: "examples/crontab", text: "* * * * * /usr/bin/pawl rum\n"},
+		{check: "settings", file: "README.md", text: "Set PAWL_MOOD."},
+		{check: "settings", file: "examples/env", text: "API_URL=x"},
+		{check: "columns", file: "docs/reference/tables.md", text: "| `gone` | text | there is no such column |"},
+		{
+			check: "columns", file: addsColumn, replace: true,
+			text: "-- migrate:up\nALTER TABLE events ADD COLUMN extra jsonb,\n    ADD COLUMN unexplained text;\n",
+		},
+		{check: "identifiers", file: "docs/architecture.md", text: "`domain.Gone`"},
+		{check: "identifiers", file: "docs/architecture.md", text: "`domain.Event.Gone`"},
+		{check: "tests", file: "docs/guarantees.md", text: "`TestGone`"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.check+" "+tt.add, func(t *testing.T) {
+		t.Run(tt.check+" "+tt.text, func(t *testing.T) {
 			t.Parallel()
 			repo := maps.Clone(soundDocs)
-			if tt.file == "db/migrations/2.sql" {
-				repo[tt.file] = "-- migrate:up\nALTER TABLE events ADD COLUMN extra jsonb,\n    ADD COLUMN fresh text;\n"
-			} else if tt.file != "" {
-				repo[tt.file] += "\n" + tt.add + "\n"
+			switch {
+			case tt.replace:
+				repo[tt.file] = tt.text
+			case tt.file != "":
+				repo[tt.file] += "\n" + tt.text + "\n"
 			}
 			for name, check := range docChecks {
 				want := 0
@@ -69,7 +98,7 @@ func TestPlantedDocsAreFound(t *testing.T) {
 					want = 1
 				}
 				if faults := check(t, mapFS(repo)); len(faults) != want {
-					t.Errorf("%s: got %d faults, want %d: %q", name, len(faults), want, faults)
+					t.Errorf("check %q: got %d faults, want %d: %q", name, len(faults), want, faults)
 				}
 			}
 		})
@@ -80,11 +109,12 @@ func TestPlantedDocsAreFound(t *testing.T) {
 	}
 	for name := range docChecks {
 		if !planted[name] {
-			t.Errorf("no test shows that the check of %s can fail", name)
+			t.Errorf("got no planted fault for the check %q, want at least one", name)
 		}
 	}
 }
 
+// mapFS returns a file system with these texts, each by the path of its file.
 func mapFS(texts map[string]string) fs.FS {
 	files := fstest.MapFS{}
 	for name, text := range texts {
