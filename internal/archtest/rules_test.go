@@ -8,7 +8,8 @@ const (
 	ownUnit      = "the unit of the importer" // the folder of its adapter or use case, with every package below it
 )
 
-// A rule says what some packages may import. It applies to the packages that match a pattern of of and no pattern of except.
+// A rule says what some packages may import. It applies to each package that matches a pattern in the field of, unless the package
+// matches a pattern in the field except.
 type rule struct {
 	name   string
 	why    string

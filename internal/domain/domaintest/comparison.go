@@ -17,9 +17,6 @@ type Comparison interface {
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// firstPosition returns the position at which a new stream begins.
-func firstPosition() domain.Position { return domain.Position{Pass: 1} }
-
 // ComparisonChecks returns the checks of the contract of verify.Comparison.
 func ComparisonChecks() []Check[VerifyUnderTest] {
 	return []Check[VerifyUnderTest]{
@@ -32,7 +29,7 @@ func ComparisonChecks() []Check[VerifyUnderTest] {
 		{"an event is returned if a reject with its id is compared", checkUnreturnedReject},
 		{"Begin forgets which events were returned", checkBegin},
 		{"a comparison that was stopped can be repeated", checkCompareStopped},
-		{"events of other streams are not unreturned", checkUnreturnedOtherStream},
+		{"events of other streams do not count as unreturned", checkUnreturnedOtherStream},
 		{"PageCommittedAt returns the time of the commit of a stored page", checkPageCommittedAt},
 	}
 }
@@ -79,6 +76,9 @@ func wantDifferences(got []domain.Difference, numbers []byte) error {
 	return nil
 }
 
+// firstPosition returns the position at which a new stream begins. A comparison does not depend on the position of its page.
+func firstPosition() domain.Position { return domain.Position{Pass: 1} }
+
 // wantUnreturned returns an error unless exactly these events of the stream are unreturned: they are stored, and no page
 // with them was compared since Begin.
 func wantUnreturned(ctx context.Context, db VerifyUnderTest, numbers ...byte) error {
@@ -107,6 +107,8 @@ func wantUnreturned(ctx context.Context, db VerifyUnderTest, numbers ...byte) er
 	return nil
 }
 
+// checkCompareStored compares stored events, and an event with the same values in other forms: another JSON format and another
+// time zone.
 func checkCompareStored(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -120,6 +122,8 @@ func checkCompareStored(ctx context.Context, db VerifyUnderTest) error {
 	return wantComparison(ctx, db, sameValues, expectedComparison{})
 }
 
+// checkCompareMissing compares a page with event 4, which is not stored, and a reject of event 5, which is not parked. The
+// missing rejects come first.
 func checkCompareMissing(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -128,6 +132,7 @@ func checkCompareMissing(ctx context.Context, db VerifyUnderTest) error {
 	return wantComparison(ctx, db, p, expectedComparison{missing: []byte{5, 4}})
 }
 
+// checkCompareOtherValues compares a page in which event 2 has another name than in the database.
 func checkCompareOtherValues(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -172,6 +177,7 @@ func checkCompareNotKept(ctx context.Context, db VerifyUnderTest) error {
 	return wantComparison(ctx, db, more, expectedComparison{missing: []byte{1}})
 }
 
+// checkUnreturned compares the events 1 and 3 of three stored events. Event 2 is unreturned until it is compared too.
 func checkUnreturned(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -206,6 +212,7 @@ func checkUnreturnedReject(ctx context.Context, db VerifyUnderTest) error {
 	return wantUnreturned(ctx, db, 3)
 }
 
+// checkBegin checks that all stored events are unreturned after Begin, even if they were compared before.
 func checkBegin(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err

@@ -67,6 +67,7 @@ func (u DecoderUnderTest) decode(payload []byte) decodedRecord {
 	return decodedRecord{event, drift, err, u.Decoder.Hash(domain.Record{Payload: payload})}
 }
 
+// checkGoodRecords checks that each good record gives an event with an id, a time and properties, and gives no drift.
 func checkGoodRecords(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.Good {
 		got := tested.decode([]byte(payload))
@@ -84,6 +85,7 @@ func checkGoodRecords(_ context.Context, tested DecoderUnderTest) error {
 	return nil
 }
 
+// checkSameResult decodes each record twice.
 func checkSameResult(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.all() {
 		if first, again := tested.decode([]byte(payload)), tested.decode([]byte(payload)); !first.equal(again) {
@@ -93,6 +95,7 @@ func checkSameResult(_ context.Context, tested DecoderUnderTest) error {
 	return nil
 }
 
+// checkConcurrentCalls decodes all records in several goroutines, and compares each result with the result of a call before.
 func checkConcurrentCalls(_ context.Context, tested DecoderUnderTest) error {
 	const callers, rounds = 8, 50
 	payloads := tested.all()
@@ -148,6 +151,7 @@ func checkResultsStayValid(_ context.Context, tested DecoderUnderTest) error {
 // maxPathBytes is the greatest length of a drift's path. The path is part of a key in the drift register, so it must be short.
 const maxPathBytes = 400
 
+// checkDrift checks that each record with unexpected fields gives complete drift, and an event with Extra.
 func checkDrift(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.Drifted {
 		got := tested.decode([]byte(payload))
@@ -166,6 +170,7 @@ func checkDrift(_ context.Context, tested DecoderUnderTest) error {
 	return nil
 }
 
+// checkFaultyRecords checks that each faulty record gives a rejection, and no event and no drift.
 func checkFaultyRecords(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.Faulty {
 		got := tested.decode([]byte(payload))

@@ -65,6 +65,7 @@ func fixPosition(p domain.DecodedPage) domain.DecodedPage {
 	return p
 }
 
+// inspect inspects the stream of the checks.
 func inspect(ctx context.Context, db VerifyUnderTest) (domain.Inspection, error) {
 	return db.Inventory.Inspect(ctx, streamID(), func(domain.Check) {})
 }
@@ -84,6 +85,7 @@ func wantNoDifferences(inspection domain.Inspection) error {
 	return nil
 }
 
+// checkInspectUnknownStream checks that the inspection of a stream that was never claimed fails before the first check.
 func checkInspectUnknownStream(ctx context.Context, db VerifyUnderTest) error {
 	var began []domain.Check
 	_, err := db.Inventory.Inspect(ctx, streamID(), func(c domain.Check) { began = append(began, c) })
@@ -93,6 +95,7 @@ func checkInspectUnknownStream(ctx context.Context, db VerifyUnderTest) error {
 	return wantKind(err, domain.Invalid)
 }
 
+// checkInspectOrder checks that began is called for each check, in the order of domain.InventoryChecks.
 func checkInspectOrder(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -108,6 +111,7 @@ func checkInspectOrder(ctx context.Context, db VerifyUnderTest) error {
 	return wantNoDifferences(inspection)
 }
 
+// checkInspectClaimedStream inspects a stream that was claimed and has no page.
 func checkInspectClaimedStream(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := openAndClaim(ctx, db.StoreUnderTest); err != nil {
 		return err
@@ -126,6 +130,8 @@ func checkInspectClaimedStream(ctx context.Context, db VerifyUnderTest) error {
 	return wantNoDifferences(inspection)
 }
 
+// checkInspectConsistentStream checks that the inspection counts the events and dead letters of commitMixed, and does not
+// change the checkpoint.
 func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error {
 	s, checkpoint, err := commitMixed(ctx, db)
 	if err != nil {
@@ -157,6 +163,7 @@ func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error
 	return nil
 }
 
+// checkInspectFlags commits an accepted short end, and a page of another stream. The inspection must report both.
 func checkInspectFlags(ctx context.Context, db VerifyUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {

@@ -45,7 +45,7 @@ func (i *MemInventory) Inspect(
 		if row.Stream == stream.String() {
 			inspection.Stored += row.Counts.Inserted
 			if row.Kind == "page" {
-				inspection.EndAccepted = row.EndAccepted
+				inspection.EndAccepted = row.EndAccepted // the last page decides
 			}
 		}
 	}

@@ -96,6 +96,7 @@ func redecodeOpen(ctx context.Context, db ReplayUnderTest, decoder fakeDecoder) 
 	return domain.Redecode(streamID(), letters, time.Now(), decoder), err
 }
 
+// checkOpenBytes parks a payload with spaces, escapes and bytes that are not valid UTF-8. Open must return the same bytes.
 func checkOpenBytes(ctx context.Context, db ReplayUnderTest) error {
 	payload := "{ \"id\" :\t\"\\u0061\",\r\n \"n\": [ 1.00 ]\xff\x00}\r\n "
 	if _, _, err := parkPayloads(ctx, db, payload); err != nil {
@@ -111,6 +112,8 @@ func checkOpenBytes(ctx context.Context, db ReplayUnderTest) error {
 	return nil
 }
 
+// checkSurvey checks how a survey counts the dead letters of a selection. Of three dead letters one is resolved and two are
+// open.
 func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
 	_, err := db.Replays.Survey(ctx, streamID(), domain.DeadLetterSelection{All: true})
 	if err := wantKind(err, domain.Invalid); err != nil {
@@ -301,6 +304,7 @@ func wantResolution(l domain.DeadLetter, how string, pageID int64) error {
 	return nil
 }
 
+// checkReplayTwice replays the same batch twice. The second replay must change nothing and add no row to the ledger.
 func checkReplayTwice(ctx context.Context, db ReplayUnderTest) error {
 	if _, _, err := parkPayloads(ctx, db, "a", "b"); err != nil {
 		return err

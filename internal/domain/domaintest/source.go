@@ -109,6 +109,7 @@ func wantRequests(up Upstream, want int) error {
 	return nil
 }
 
+// checkRecords fetches a page with two equal records, and with records that are not JSON objects.
 func checkRecords(ctx context.Context, tested SourceUnderTest) error {
 	payloads := []string{`{"id":1}`, `{"id":1}`, `2`, `"three"`, `[]`}
 	src, _ := tested.Open(PageOf("next", payloads...))
@@ -127,6 +128,7 @@ func checkRecords(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkPageFields fetches a page with a total and an expiry, and then a page without them.
 func checkPageFields(ctx context.Context, tested SourceUnderTest) error {
 	const (
 		next  = domain.Cursor("opaque+/= ü")
@@ -165,6 +167,7 @@ func checkLastPage(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkEmptyPages fetches an empty page in the middle of the stream, and then an empty last page.
 func checkEmptyPages(ctx context.Context, tested SourceUnderTest) error {
 	src, _ := tested.Open(PageOf("next"), LastPageOf().WithTotal(0))
 	page, err := fetch(ctx, src)
@@ -201,6 +204,7 @@ func checkReceipt(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkQuota fetches two pages with a quota and one without. Each receipt must have the quota of its own answer.
 func checkQuota(ctx context.Context, tested SourceUnderTest) error {
 	const resetIn = 28 * time.Second
 	reset := time.Now().Add(resetIn)
@@ -241,6 +245,7 @@ func checkRequests(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkSameRequestAgain sends the same request twice. The source must send both to the upstream.
 func checkSameRequestAgain(ctx context.Context, tested SourceUnderTest) error {
 	src, up := tested.Open(PageOf("next", `1`, `2`).NotAccepted(), PageOf("next", `1`, `2`))
 	first, err := fetch(ctx, src)

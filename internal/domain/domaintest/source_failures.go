@@ -11,6 +11,7 @@ import (
 // refusalTime is how long the refusals in these checks forbid requests.
 const refusalTime = 28 * time.Second
 
+// checkErrorKinds checks that the source returns each kind of error that the upstream answers with.
 func checkErrorKinds(ctx context.Context, tested SourceUnderTest) error {
 	for _, kind := range []domain.Kind{
 		domain.Transient, domain.BadPage, domain.CursorExpired, domain.CursorInvalid, domain.Unauthorized, domain.Invalid,
@@ -24,6 +25,7 @@ func checkErrorKinds(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkOneAttempt checks that the source neither repeats a failed request nor waits.
 func checkOneAttempt(ctx context.Context, tested SourceUnderTest) error {
 	for _, failure := range []Answer{FailWith(domain.Transient), FailWith(domain.BadPage), RefuseFor(time.Second)} {
 		src, up := tested.Open(failure, PageOf("next", `1`))
@@ -55,6 +57,7 @@ func checkRequestAfterFailure(ctx context.Context, tested SourceUnderTest) error
 	return nil
 }
 
+// checkRefusalUntil checks that the error of a refusal says when requests are allowed again.
 func checkRefusalUntil(ctx context.Context, tested SourceUnderTest) error {
 	src, _ := tested.Open(RefuseFor(refusalTime))
 	page, err := fetch(ctx, src)
@@ -88,6 +91,7 @@ func checkRefusalHolds(ctx context.Context, tested SourceUnderTest) error {
 	return wantRequests(up, 1)
 }
 
+// checkRefusalEnds checks that the source sends requests again as soon as the refusal has ended.
 func checkRefusalEnds(ctx context.Context, tested SourceUnderTest) error {
 	src, up := tested.Open(RefuseFor(refusalTime), PageOf("next", `1`).NotAccepted(), PageOf("next", `2`))
 	_, err := fetch(ctx, src)
@@ -103,6 +107,8 @@ func checkRefusalEnds(ctx context.Context, tested SourceUnderTest) error {
 	return wantRequests(up, 3)
 }
 
+// checkRefusalWithoutUntil checks that a refusal that does not say how long it lasts leaves Until zero, and that the next
+// request is sent.
 func checkRefusalWithoutUntil(ctx context.Context, tested SourceUnderTest) error {
 	const unstated = -1 // the refusal does not say how long it forbids requests
 	src, _ := tested.Open(RefuseFor(unstated), PageOf("next", `1`))
@@ -119,6 +125,7 @@ func checkRefusalWithoutUntil(ctx context.Context, tested SourceUnderTest) error
 	return nil
 }
 
+// checkEndedContext calls the source with a context that has ended.
 func checkEndedContext(ctx context.Context, tested SourceUnderTest) error {
 	src, up := tested.Open(PageOf("next", `1`))
 	ctx, cancel := context.WithCancel(ctx)
@@ -130,6 +137,7 @@ func checkEndedContext(ctx context.Context, tested SourceUnderTest) error {
 	return wantRequests(up, 0)
 }
 
+// checkContextEnds cancels the context of a request that the upstream does not answer. The call must return at that time.
 func checkContextEnds(ctx context.Context, tested SourceUnderTest) error {
 	const cancelAfter = 3 * time.Second
 	src, _ := tested.Open(Hang(), PageOf("next", `1`))
@@ -149,6 +157,8 @@ func checkContextEnds(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkDeadlineEnds lets a deadline pass during a request that the upstream does not answer. The error must be Stopped too,
+// and not Transient.
 func checkDeadlineEnds(ctx context.Context, tested SourceUnderTest) error {
 	src, _ := tested.Open(Hang())
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)

@@ -8,6 +8,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// checkNewStream checks the checkpoint that the first claim of a stream returns.
 func checkNewStream(ctx context.Context, db StoreUnderTest) error {
 	_, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -22,6 +23,8 @@ func checkNewStream(ctx context.Context, db StoreUnderTest) error {
 	return wantCounts(checkpoint.Counts, domain.Counts{})
 }
 
+// checkClaimEpochs claims the stream twice with the same runner. The second claim must have a greater epoch, and a commit with
+// the first claim must be fenced.
 func checkClaimEpochs(ctx context.Context, db StoreUnderTest) error {
 	s, first, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -143,6 +146,7 @@ func retryTransient(f func() error) (err error) {
 	return err
 }
 
+// checkSeparateStreams commits a page to another stream and checks that the checkpoint of this stream does not move.
 func checkSeparateStreams(ctx context.Context, db StoreUnderTest) error {
 	_, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -239,6 +243,7 @@ func checkSetBackAndClaimed(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 4, 5, 6)
 }
 
+// checkSetBackBeforeClaim restores a backup from before the runner's claim. The durable checkpoint then has a smaller epoch.
 func checkSetBackBeforeClaim(ctx context.Context, db StoreUnderTest) error {
 	stale, checkpoint, restore, err := claimAfterBackup(ctx, db)
 	if err != nil {
@@ -253,6 +258,8 @@ func checkSetBackBeforeClaim(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1)
 }
 
+// checkSetBackAfterClaim restores a backup from after the runner's claim and before its commit. The durable checkpoint then
+// has the runner's claim, but a smaller seq.
 func checkSetBackAfterClaim(ctx context.Context, db StoreUnderTest) error {
 	runner, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -275,6 +282,7 @@ func checkSetBackAfterClaim(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db)
 }
 
+// checkSetBackToEmpty restores a backup of the empty database. There is then no durable checkpoint.
 func checkSetBackToEmpty(ctx context.Context, db StoreUnderTest) error {
 	restore, err := db.Backup(ctx)
 	if err != nil {

@@ -125,6 +125,7 @@ func checkUnstorableDuplicate(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2, 3)
 }
 
+// checkAllUnstorable commits a page in which the database refuses every event.
 func checkAllUnstorable(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -184,6 +185,7 @@ func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2, 4)
 }
 
+// checkSupersededInBatch parks a reject of event 1 and stores event 1 in the next page of the same batch.
 func checkSupersededInBatch(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {

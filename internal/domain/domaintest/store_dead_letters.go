@@ -109,6 +109,7 @@ func wantParked(ctx context.Context, db StoreUnderTest, expected ...expectedLett
 // keyOf returns the key of a reject in a page whose decoder hashes the bytes of a record.
 func keyOf(r domain.Reject) domain.DeadLetterKey { return domain.DecodedPage{}.KeyOf(r) }
 
+// checkRejectParked parks a reject whose bytes are not valid as text in PostgreSQL. All its bytes must be stored.
 func checkRejectParked(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -280,6 +281,7 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 	return nil
 }
 
+// checkRejectWithoutID parks two rejects without an event id, and then one of them again. Only their bytes tell them apart.
 func checkRejectWithoutID(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -298,6 +300,8 @@ func checkRejectWithoutID(ctx context.Context, db StoreUnderTest) error {
 		expectedLetter{reject: first.Rejects[1], seen: 2}) // "42"
 }
 
+// checkTooManyDeadLetters commits a page with three records to park, of which MaxParked allows two. The whole batch must write
+// nothing. With MaxParked 3 the page must be stored.
 func checkTooManyDeadLetters(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// checkRepeatedPage commits two pages, and then batches that repeat a page of the same pass. These must fail and write
+// nothing.
 func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -146,6 +148,8 @@ func checkEndInSharedTable(ctx context.Context, db StoreUnderTest) error {
 	return err
 }
 
+// checkAcceptedShortEnd ends a pass after 2 of 3 announced records, and the user accepts this. The end still needs a
+// confirmation. Then its ledger row must be marked.
 func checkAcceptedShortEnd(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -171,6 +175,7 @@ func checkAcceptedShortEnd(ctx context.Context, db StoreUnderTest) error {
 	return nil
 }
 
+// checkHold checks that a claim returns the hold that was recorded last, unless its time has passed.
 func checkHold(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -204,6 +209,7 @@ func checkHold(ctx context.Context, db StoreUnderTest) error {
 	return nil
 }
 
+// checkStaleRunnerHold checks that a runner cannot record a hold with an earlier claim.
 func checkStaleRunnerHold(ctx context.Context, db StoreUnderTest) error {
 	s, first, err := openAndClaim(ctx, db)
 	if err != nil {

@@ -1,0 +1,127 @@
+package domaintest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// checkSeveralPages commits three pages in one batch and checks the ledger row of each page. Event 2 is in two of the pages,
+// and the third page is empty.
+func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	first := page(checkpoint.Position, 1, 2)
+	second := page(first.To, 2, 3)
+	third := page(second.To)
+	res, err := s.Commit(ctx, batch(checkpoint, first, second, third))
+	if err != nil {
+		return err
+	}
+	if res.Checkpoint.Seq != 3 || res.Checkpoint.Position != third.To {
+		return fmt.Errorf("got checkpoint %+v, want seq 3 and position %+v", res.Checkpoint, third.To)
+	}
+	if err := wantCounts(res.Counts, domain.Counts{Received: 4, Inserted: 3, Duplicate: 1}); err != nil {
+		return err
+	}
+	rows, err := db.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	rowOf := func(seq int64, p domain.DecodedPage, counts domain.Counts) LedgerRow {
+		return LedgerRow{
+			Kind: "page", Stream: checkpoint.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Offset,
+			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Counts: counts, TraceID: p.Receipt.TraceID,
+			IDsHash: string(p.IDsHash()),
+		}
+	}
+	want := []LedgerRow{
+		rowOf(1, first, domain.Counts{Received: 2, Inserted: 2}),
+		rowOf(2, second, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}),
+		rowOf(3, third, domain.Counts{}),
+	}
+	if !reflect.DeepEqual(rows, want) {
+		return fmt.Errorf("got ledger %+v, want %+v", rows, want)
+	}
+	return wantStored(ctx, db, 1, 2, 3)
+}
+
+// checkParentSeqs checks that the parent of a page is the page before it in the same pass, and that the first page of a pass
+// has parent 0. It commits two batches in the first pass and one batch in the second pass.
+func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	firstPages := chainPages(checkpoint.Position, [][]byte{{1}, {2}})
+	morePages := chainPages(firstPages[1].To, [][]byte{{3}, {4}, {5}})
+	secondPass := chainPages(morePages[2].To.NextPass(), [][]byte{{6}, {7}, {8}})
+	for _, pages := range [][]domain.DecodedPage{firstPages, morePages, secondPass} {
+		res, err := s.Commit(ctx, batch(checkpoint, pages...))
+		if err != nil {
+			return err
+		}
+		checkpoint = res.Checkpoint
+	}
+	rows, err := db.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	var parents []int64
+	for _, row := range rows {
+		parents = append(parents, row.ParentSeq)
+	}
+	if want := []int64{0, 1, 2, 3, 4, 0, 6, 7}; !slices.Equal(parents, want) {
+		return fmt.Errorf("got parents %v, want %v", parents, want)
+	}
+	return nil
+}
+
+// chainPages returns consecutive pages. The first page begins at from, and each other page begins where the page before it
+// ends. numbers has the events of each page.
+func chainPages(from domain.Position, numbers [][]byte) (pages []domain.DecodedPage) {
+	for _, events := range numbers {
+		next := page(from, events...)
+		pages = append(pages, next)
+		from = next.To
+	}
+	return pages
+}
+
+// checkLastEvent commits pages with and without events. Pages without events do not change the last event.
+func checkLastEvent(ctx context.Context, db StoreUnderTest) error {
+	s, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		pages [][]byte // the events of each page
+		last  byte     // the event that must be the last one after these pages
+	}{
+		{[][]byte{{1, 2}, {4, 3}}, 3},
+		{[][]byte{{5}, {7, 6}, {}, {}}, 6},
+		{[][]byte{{}, {}}, 6},
+		{[][]byte{{}, {8}}, 8},
+	} {
+		res, err := s.Commit(ctx, batch(checkpoint, chainPages(checkpoint.Position, step.pages)...))
+		if err != nil {
+			return err
+		}
+		checkpoint = res.Checkpoint
+		durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+		if err != nil {
+			return err
+		}
+		want := event(step.last).OccurredAt
+		if !checkpoint.LastEventAt.Equal(want) || !durable.LastEventAt.Equal(want) {
+			return fmt.Errorf("pages with the events %v: got last event at %s from Commit and at %s from Checkpoint, want %s",
+				step.pages, checkpoint.LastEventAt, durable.LastEventAt, want)
+		}
+	}
+	return nil
+}
