@@ -69,7 +69,7 @@ var identifier = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)(?:\.([A-Z]\w*))?$`)
 func unknownIdentifiers(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	const page = "docs/architecture.md"
-	known := map[string]map[string]bool{} // for each package: its exported names
+	known := map[string]map[string]bool{} // for each package: its declared names
 	for _, found := range span.FindAllStringSubmatch(textOf(t, repo, page), -1) {
 		code := found[1]
 		match := identifier.FindStringSubmatch(code)
@@ -78,7 +78,7 @@ func unknownIdentifiers(t *testing.T, repo fs.FS) (faults []string) {
 		}
 		pkg := match[1]
 		if known[pkg] == nil {
-			known[pkg] = exportedNames(t, repo, pkg)
+			known[pkg] = declaredNames(t, repo, pkg)
 		}
 		if !known[pkg][strings.TrimPrefix(code, pkg+".")] {
 			faults = append(faults, page+": there is no "+code)
@@ -87,10 +87,10 @@ func unknownIdentifiers(t *testing.T, repo fs.FS) (faults []string) {
 	return faults
 }
 
-// exportedNames returns the names of the types, functions, methods, fields, constants and variables in the package with the name
+// declaredNames returns the names of the types, functions, methods, fields, constants and variables in the package with the name
 // pkg. A method or field has the name of its type and a dot before it. If several packages have the name pkg, it returns the names in
 // all of them.
-func exportedNames(t *testing.T, repo fs.FS, pkg string) map[string]bool {
+func declaredNames(t *testing.T, repo fs.FS, pkg string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
 	for _, file := range filesIn(t, repo, ".", ".go") {

@@ -57,7 +57,7 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	case ready:
 		m.read(s, who, add)
 	case fetched:
-		if m.IDsBeforeLock {
+		if m.IDsBeforeLock { // only this fault leads to the phase reserved
 			next := s
 			next.runners[who].phase, next.runners[who].pageID = reserved, next.reserveID()
 			add(stepReserve, next, running)
@@ -136,8 +136,9 @@ func (m model) target(r runner, who actor) checkpoint {
 	return target
 }
 
-// advance runs the first statement of a commit, after it has got the lock of the checkpoint's row. It compares the row with the
-// checkpoint that the runner read, moves the row, and reserves the page id.
+// advance runs the first statement of a commit, after the runner has got the lock of the checkpoint's row. It compares the row with
+// the checkpoint that the runner read, moves the row, and reserves the page id. If the row differs, the run ends. If the page says
+// wrongly that it is the last one, advance moves nothing and the runner reads the page again.
 func (m model) advance(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint

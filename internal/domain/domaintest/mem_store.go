@@ -18,14 +18,14 @@ import (
 type MemDatabase struct {
 	mu          sync.Mutex
 	events      map[domain.EventID]domain.Event
-	origins     map[domain.EventID]eventOrigin
-	checkpoints map[domain.StreamID]domain.Checkpoint
-	heldUntil   map[domain.StreamID]time.Time // when the hold ends
-	holders     map[domain.StreamID]*MemStore // the runner that has the lock on the stream
-	ledger      []LedgerRow                   // the page id of a row is its index + 1
-	committedAt map[int64]time.Time           // by page id: when the page was committed
-	readAt      map[int64]time.Time           // by page id of a replay: when its dead letters were read
-	letters     []*memLetter                  // the id of a dead letter is its index + 1
+	origins     map[domain.EventID]eventOrigin        // the ledger row that stored the event
+	checkpoints map[domain.StreamID]domain.Checkpoint // the durable checkpoints; they have no HeldUntil
+	heldUntil   map[domain.StreamID]time.Time         // when the hold ends
+	holders     map[domain.StreamID]*MemStore         // the runner that has the lock on the stream
+	ledger      []LedgerRow                           // the page id of a row is its index + 1
+	committedAt map[int64]time.Time                   // by page id: when the page was committed
+	readAt      map[int64]time.Time                   // by page id of a replay: when its dead letters were read
+	letters     []*memLetter                          // the id of a dead letter is its index + 1
 	drift       map[domain.StreamID][]domain.DriftEntry
 }
 
@@ -93,8 +93,8 @@ func (d *MemDatabase) Sever(s *MemStore) {
 func (d *MemDatabase) Backup() (restore func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	undo, checkpoints, heldUntil := d.snapshot(), maps.Clone(d.checkpoints), maps.Clone(d.heldUntil)
-	ledger := slices.Clone(d.ledger)
+	undo := d.snapshot()
+	checkpoints, heldUntil, ledger := maps.Clone(d.checkpoints), maps.Clone(d.heldUntil), slices.Clone(d.ledger)
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -147,6 +147,7 @@ func (s *MemStore) Checkpoint(_ context.Context, stream domain.StreamID) (domain
 	return s.db.checkpoint(stream), nil
 }
 
+// checkpoint returns the durable checkpoint of the stream. If the stream was never claimed, the checkpoint has epoch 0.
 func (d *MemDatabase) checkpoint(stream domain.StreamID) domain.Checkpoint {
 	if checkpoint, ok := d.checkpoints[stream]; ok {
 		return checkpoint
