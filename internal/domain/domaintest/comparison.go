@@ -271,19 +271,28 @@ func checkPageCommittedAt(ctx context.Context, db VerifyUnderTest) error {
 		return err
 	}
 	first, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
-	if err != nil || first.IsZero() {
-		return fmt.Errorf("first page: got time %v, want a time that is not zero; error %w", first, err)
+	if err != nil {
+		return err
+	}
+	if first.IsZero() {
+		return fmt.Errorf("first page: got time %v, want a time that is not zero", first)
 	}
 	again, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
-	if err != nil || !again.Equal(first) {
-		return fmt.Errorf("first page, second call: got time %v, want %v again; error %w", again, first, err)
+	if err != nil {
+		return err
+	}
+	if !again.Equal(first) {
+		return fmt.Errorf("first page, second call: got time %v, want %v again", again, first)
 	}
 	if err := restore(ctx); err != nil {
 		return err
 	}
 	lost, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
-	if err != nil || !lost.IsZero() {
-		return fmt.Errorf("lost page: got time %v, want the zero time; error %w", lost, err)
+	if err != nil {
+		return err
+	}
+	if !lost.IsZero() {
+		return fmt.Errorf("lost page: got time %v, want the zero time", lost)
 	}
 	s, checkpoint, err = openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
@@ -293,8 +302,11 @@ func checkPageCommittedAt(ctx context.Context, db VerifyUnderTest) error {
 		return err
 	}
 	other, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
-	if err != nil || other.Equal(first) {
-		return fmt.Errorf("second page: got time %v, want another time than of the lost page; error %w", other, err)
+	if err != nil {
+		return err
+	}
+	if other.Equal(first) {
+		return fmt.Errorf("second page: got time %v, want another time than of the lost page", other)
 	}
 	return nil
 }

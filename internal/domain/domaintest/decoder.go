@@ -71,8 +71,11 @@ func (u DecoderUnderTest) decode(payload []byte) decodedRecord {
 func checkGoodRecords(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.Good {
 		got := tested.decode([]byte(payload))
-		if got.err != nil || got.drift != nil || got.event.Extra != nil {
-			return fmt.Errorf("%s: got drift %v, extra %q, error %w; want none of them", payload, got.drift, got.event.Extra, got.err)
+		if got.err != nil {
+			return fmt.Errorf("%s: %w", payload, got.err)
+		}
+		if got.drift != nil || got.event.Extra != nil {
+			return fmt.Errorf("%s: got drift %v and extra %q, want neither", payload, got.drift, got.event.Extra)
 		}
 		occurredAt := got.event.OccurredAt
 		if occurredAt.IsZero() || occurredAt.Location() != time.UTC || !occurredAt.Equal(occurredAt.Truncate(time.Microsecond)) {
@@ -155,8 +158,11 @@ const maxPathBytes = 400
 func checkDrift(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.Drifted {
 		got := tested.decode([]byte(payload))
-		if got.err != nil || len(got.drift) == 0 || !bytes.HasPrefix(got.event.Extra, []byte("{")) {
-			return fmt.Errorf("%s: got drift %v, extra %q, error %w; want drift and a JSON object", payload, got.drift, got.event.Extra, got.err)
+		if got.err != nil {
+			return fmt.Errorf("%s: %w", payload, got.err)
+		}
+		if len(got.drift) == 0 || !bytes.HasPrefix(got.event.Extra, []byte("{")) {
+			return fmt.Errorf("%s: got drift %v and extra %q, want drift and a JSON object", payload, got.drift, got.event.Extra)
 		}
 		for _, d := range got.drift {
 			if d.Path == "" || d.Kind == "" || len(d.Value) == 0 {

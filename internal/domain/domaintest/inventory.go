@@ -157,8 +157,11 @@ func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error
 		return err
 	}
 	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
-	if err != nil || !reflect.DeepEqual(durable, checkpoint) {
-		return fmt.Errorf("got checkpoint %+v after the inspection, want it unchanged: %+v; error %w", durable, checkpoint, err)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(durable, checkpoint) {
+		return fmt.Errorf("got checkpoint %+v after the inspection, want it unchanged: %+v", durable, checkpoint)
 	}
 	return nil
 }

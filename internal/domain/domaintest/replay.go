@@ -324,8 +324,11 @@ func checkReplayTwice(ctx context.Context, db ReplayUnderTest) error {
 		return fmt.Errorf("second replay: got %+v, want no page id and no counts", res)
 	}
 	rows, err := db.Ledger(ctx)
-	if err != nil || len(rows) != 2 {
-		return fmt.Errorf("got %d rows in the ledger, want 2; error %w", len(rows), err)
+	if err != nil {
+		return err
+	}
+	if len(rows) != 2 {
+		return fmt.Errorf("got %d rows in the ledger, want 2", len(rows))
 	}
 	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4)
 }

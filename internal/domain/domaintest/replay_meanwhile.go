@@ -29,8 +29,11 @@ func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 		return err
 	}
 	b, err := findDeadLetter(ctx, db, "b")
-	if err != nil || b.Replays != 1 {
-		return fmt.Errorf("dead letter that was resolved meanwhile: got %d replays, want 1; error %w", b.Replays, err)
+	if err != nil {
+		return err
+	}
+	if b.Replays != 1 {
+		return fmt.Errorf("dead letter that was resolved meanwhile: got %d replays, want 1", b.Replays)
 	}
 	return wantStored(ctx, db.StoreUnderTest, 1, 2, 4, 5)
 }
@@ -66,8 +69,11 @@ func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 		return err
 	}
 	l, err := findDeadLetter(ctx, db, "with an id")
-	if err != nil || l.Resolved == nil || l.Resolved.How != domain.ResolvedAsSuperseded || l.Replays != 0 {
-		return fmt.Errorf("dead letter with an id: got %+v, want it superseded and not replayed; error %w", l, err)
+	if err != nil {
+		return err
+	}
+	if l.Resolved == nil || l.Resolved.How != domain.ResolvedAsSuperseded || l.Replays != 0 {
+		return fmt.Errorf("dead letter with an id: got %+v, want it superseded and not replayed", l)
 	}
 	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4, 5)
 }
@@ -87,8 +93,11 @@ func checkRunUndisturbed(ctx context.Context, db ReplayUnderTest) error {
 		return err
 	}
 	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
-	if err != nil || !reflect.DeepEqual(durable, checkpoint) {
-		return fmt.Errorf("got checkpoint %+v after the replay, want it unchanged: %+v; error %w", durable, checkpoint, err)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(durable, checkpoint) {
+		return fmt.Errorf("got checkpoint %+v after the replay, want it unchanged: %+v", durable, checkpoint)
 	}
 	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 3, 4)))
 	if err != nil {

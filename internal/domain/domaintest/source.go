@@ -171,12 +171,18 @@ func checkLastPage(ctx context.Context, tested SourceUnderTest) error {
 func checkEmptyPages(ctx context.Context, tested SourceUnderTest) error {
 	src, _ := tested.Open(PageOf("next"), LastPageOf().WithTotal(0))
 	page, err := fetch(ctx, src)
-	if err != nil || len(page.Records) != 0 || page.Next != "next" || page.Last {
-		return fmt.Errorf("empty page in the middle: got %+v, want no records and a next cursor; error %w", page, err)
+	if err != nil {
+		return err
+	}
+	if len(page.Records) != 0 || page.Next != "next" || page.Last {
+		return fmt.Errorf("empty page in the middle: got %+v, want no records and a next cursor", page)
 	}
 	page, err = fetchAt(ctx, src, page.Next)
-	if err != nil || len(page.Records) != 0 || !page.Last || page.Total != (domain.Total{Known: true}) {
-		return fmt.Errorf("empty page at the end: got %+v, want no records, last, total 0; error %w", page, err)
+	if err != nil {
+		return err
+	}
+	if len(page.Records) != 0 || !page.Last || page.Total != (domain.Total{Known: true}) {
+		return fmt.Errorf("empty page at the end: got %+v, want no records, last, total 0", page)
 	}
 	return nil
 }

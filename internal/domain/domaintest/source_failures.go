@@ -50,8 +50,12 @@ func checkRequestAfterFailure(ctx context.Context, tested SourceUnderTest) error
 		if page, err := fetch(ctx, src); err == nil {
 			return fmt.Errorf("got page %+v, want an error of kind %s", page, kind)
 		}
-		if page, err := fetch(ctx, src); err != nil || len(page.Records) != 1 {
-			return fmt.Errorf("request after %s: got %d records, want 1; error %w", kind, len(page.Records), err)
+		page, err := fetch(ctx, src)
+		if err != nil {
+			return fmt.Errorf("request after %s: %w", kind, err)
+		}
+		if len(page.Records) != 1 {
+			return fmt.Errorf("request after %s: got %d records, want 1", kind, len(page.Records))
 		}
 	}
 	return nil
