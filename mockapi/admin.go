@@ -18,14 +18,14 @@ const (
 	typeNDJSON = "application/x-ndjson"
 	// redirectPath is the target of the fault "redirect".
 	redirectPath = AdminPath + "/elsewhere"
-	// maxWait is the maximum time of a long poll. A longer wait is reduced to it.
+	// maxWait is the maximum time of a long poll of the journal. A longer wait is reduced to it.
 	maxWait = time.Minute
-	// maxScenarioBytes is the maximum size of a scenario.
+	// maxScenarioBytes is the maximum size of the JSON of a scenario.
 	maxScenarioBytes = 1 << 20
 )
 
-// serveAdmin serves the admin endpoints. They are for the test, not for the client: they need no key, have no rate limit
-// and are not in the journal.
+// serveAdmin serves the admin endpoints, which are for tests. They need no key and have no rate limit. The journal does not
+// contain their requests.
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	var err error
 	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -54,8 +54,8 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// changeScenario changes the scenario by the JSON in the body. POST changes the current scenario. PUT changes the default
-// scenario, with the current number of events. The response is the new scenario.
+// changeScenario changes the scenario by the JSON in the body. POST changes the current scenario. PUT first resets all
+// settings except the number of events to their defaults. The response is the new scenario.
 func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScenarioBytes))
 	if err != nil {
@@ -76,8 +76,8 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveJournal serves the entries with seq > after, one JSON object per line. With the parameter wait it responds as soon
-// as there is an entry, or without entries after that time.
+// serveJournal serves the entries whose seq is greater than the parameter after, one JSON object per line. If there are
+// none and the parameter wait is given, it waits for the next entry. After the time wait it responds without entries.
 func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	after, err := countParam(query, "after", 0)
@@ -111,7 +111,7 @@ func (s *Server) serveRedirectTarget(w http.ResponseWriter, r *http.Request) {
 		`"meta":{"total":0,"returned":0}}`))
 }
 
-// configJSON returns the configuration without the key.
+// configJSON returns the JSON of the configuration without the key.
 func (s *Server) configJSON() []byte {
 	return marshal(struct {
 		scenarioJSON
@@ -122,12 +122,16 @@ func (s *Server) configJSON() []byte {
 	}{s.Scenario().toJSON(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
 }
 
-// truthBatch is the number of rows that are sent with one deadline.
+// truthBatch is the number of rows after which serveTruth extends the deadline.
 const truthBatch = 1000
 
-// serveTruth streams the expected rows, one JSON object per line. The parameters are from (the first index), limit (the
-// number of indices, default all), size (of the collection, default the current one) and outcome (a list; only rows with
-// one of these). It ends early if the client disconnects or reads nothing for a minute.
+// serveTruth streams the expected rows, one JSON object per line. It aborts the response if the client disconnects or reads
+// nothing for sendTimeout. The parameters are:
+//
+//	from     the first index, default 0
+//	limit    the number of indices, default all
+//	size     the size of the collection, default the current size
+//	outcome  a list of outcomes, default all; other rows are left out
 func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 	truth := s.Truth()
 	size, errSize := countParam(r.URL.Query(), "size", truth.Len())
@@ -149,12 +153,15 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 		if (i-from)%truthBatch == 0 {
 			_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
 		}
-		wanted := slices.Contains(outcomes, row.Outcome)
-		if r.Context().Err() != nil || wanted && lines.Encode(row.jsonValue()) != nil {
-			panic(http.ErrAbortHandler) // so that an incomplete truth does not look complete
+		err := r.Context().Err()
+		if err == nil && slices.Contains(outcomes, row.Outcome) {
+			err = lines.Encode(row.jsonValue())
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // so that the client notices that rows are missing
 		}
 	}
-	_ = buffer.Flush() // on an error the client has disconnected
+	_ = buffer.Flush() // fails only if the client has disconnected
 	return nil
 }
 
@@ -174,19 +181,19 @@ func parseOutcomes(list string) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// countParam returns a query parameter that is a number >= 0, or defaultValue if it is missing.
+// countParam parses a query parameter that is a number >= 0. It returns defaultValue if the parameter is missing.
 func countParam(query url.Values, name string, defaultValue int) (int, error) {
 	if !query.Has(name) {
 		return defaultValue, nil
 	}
 	n, err := strconv.Atoi(query.Get(name))
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%s: %q is not a number from 0", name, query.Get(name))
+		return 0, fmt.Errorf("%s: %q is not a whole number >= 0", name, query.Get(name))
 	}
 	return n, nil
 }
 
-// durationParam returns a query parameter that is a duration >= 0, or 0 if it is missing.
+// durationParam parses a query parameter that is a duration >= 0. It returns 0 if the parameter is missing.
 func durationParam(query url.Values, name string) (time.Duration, error) {
 	if !query.Has(name) {
 		return 0, nil

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Upper bounds of the settings, so that no Config makes the server use unlimited memory or time.
+// The settings have upper bounds, so that no Config makes the server use unlimited memory or time.
 const (
 	maxEvents       = 1_000_000_000
-	maxPage         = 100_000
+	maxPageSize     = 100_000
 	maxGrowth       = 1_000_000
 	maxRateLimit    = 1_000_000
-	maxSpan         = 24 * time.Hour
+	maxLifetime     = 24 * time.Hour // of a rate limit window and of a cursor
 	maxLatency      = 10 * time.Minute
 	maxJournalLimit = 10_000_000
 )
@@ -29,15 +29,15 @@ type Config struct {
 	DefaultLimit int
 	// MaxLimit is the maximum number of items in a page. A larger limit is silently reduced to it.
 	MaxLimit int
-	// JournalLimit is the maximum number of entries in the journal. The journal stores up to ten times as many drifted
-	// records. The totals in its [Summary] have no limit.
+	// JournalLimit is the maximum number of entries in the journal. The journal also stores up to ten times as many
+	// drifted records. The totals in its [Summary] have no limit.
 	JournalLimit int
 	// Scenario contains the settings that can change while the server runs.
 	Scenario
 }
 
-// DefaultConfig returns the configuration of the live service as recorded [R], with 100,000 events, the key "demo-key", no
-// faults and no drifts.
+// DefaultConfig returns the recorded configuration of the live service [R]. The number of events (100,000) and the key
+// ("demo-key") are those of the mock. There are no faults and no drifts.
 func DefaultConfig() Config {
 	return Config{
 		Seed:         1,
@@ -49,22 +49,22 @@ func DefaultConfig() Config {
 	}
 }
 
-// validate returns an error for the first invalid setting. It names the setting by its flag in cmd/mockapi.
+// validate returns an error for the first invalid setting. The error names the setting by its flag in cmd/mockapi.
 func (c Config) validate() error {
 	if c.APIKey == "" {
 		return errors.New("api-key: must not be empty")
 	}
 	if err := (bounds[int]{
-		{"max-limit", c.MaxLimit, 1, maxPage},
-		{"default-limit", c.DefaultLimit, 1, c.MaxLimit},
-		{"journal-limit", c.JournalLimit, 0, maxJournalLimit},
+		{name: "max-limit", got: c.MaxLimit, min: 1, max: maxPageSize},
+		{name: "default-limit", got: c.DefaultLimit, min: 1, max: c.MaxLimit},
+		{name: "journal-limit", got: c.JournalLimit, min: 0, max: maxJournalLimit},
 	}).check(); err != nil {
 		return err
 	}
 	return c.Scenario.validate()
 }
 
-// An Envelope is the form of a page's JSON around the items.
+// An Envelope is the form of the JSON that surrounds the items of a page.
 type Envelope string
 
 const (
@@ -72,7 +72,7 @@ const (
 	EnvelopeNested Envelope = "nested"
 	// EnvelopeFlat is the form in the documentation: {data, hasMore, nextCursor}, without a total.
 	EnvelopeFlat Envelope = "flat"
-	// EnvelopeMixed is one of the two forms, selected at random for each request.
+	// EnvelopeMixed selects one of the two forms at random for each request.
 	EnvelopeMixed Envelope = "mixed"
 )
 
@@ -80,19 +80,21 @@ const (
 type RateHeaders string
 
 const (
-	// RateSeconds is X-RateLimit-Limit, -Remaining and -Reset, with -Reset as the seconds left, rounded up [R].
+	// RateSeconds sends X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset. X-RateLimit-Reset is the number of
+	// seconds until the window ends, rounded up [R].
 	RateSeconds RateHeaders = "seconds"
-	// RateEpoch is the same with -Reset as Unix seconds.
+	// RateEpoch sends the same headers, but X-RateLimit-Reset is the end of the window in Unix seconds.
 	RateEpoch RateHeaders = "epoch"
-	// RateEpochMillis is the same with -Reset as Unix milliseconds.
+	// RateEpochMillis sends the same headers, but X-RateLimit-Reset is the end of the window in Unix milliseconds.
 	RateEpochMillis RateHeaders = "epoch-ms"
-	// RateDate is the same with -Reset as an HTTP-date.
+	// RateDate sends the same headers, but X-RateLimit-Reset is the end of the window as an HTTP-date.
 	RateDate RateHeaders = "http-date"
-	// RateIETF is RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers, instead of the others.
+	// RateIETF sends RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers instead of X-RateLimit headers.
 	RateIETF RateHeaders = "ietf"
 	// RateAbsent omits all of these headers.
 	RateAbsent RateHeaders = "absent"
-	// RateLying is X-RateLimit headers with false values: no request was counted, and the window ends in 1 s.
+	// RateLying sends X-RateLimit headers with false values. They say that no request was counted, and that the window ends
+	// in 1 s.
 	RateLying RateHeaders = "lying"
 )
 
@@ -100,11 +102,11 @@ const (
 type RetryAfter string
 
 const (
-	// RetrySeconds is whole seconds [R].
+	// RetrySeconds gives the time to wait in whole seconds [R].
 	RetrySeconds RetryAfter = "seconds"
-	// RetryDate is an HTTP-date.
+	// RetryDate gives the time at which to retry as an HTTP-date.
 	RetryDate RetryAfter = "http-date"
-	// RetryZero is 0, independent of the time left.
+	// RetryZero always gives 0, which is a false value.
 	RetryZero RetryAfter = "zero"
 	// RetryAbsent omits the header.
 	RetryAbsent RetryAfter = "absent"
@@ -116,16 +118,16 @@ type Scenario struct {
 	Events int
 	// Grow is the number of events that appear at the head after each request to /events.
 	Grow int
-	// RateLimit is the number of requests in one window of /events. 0 means no limit and no rate limit headers on all
-	// endpoints; otherwise the other endpoints have their own limits, as recorded [R].
+	// RateLimit is the number of requests to /events that one window allows. The other endpoints have their own recorded
+	// limits [R]. If RateLimit is 0, no endpoint has a limit or sends rate limit headers.
 	RateLimit int
-	// RateWindow is the length of a window, which its first request opens.
+	// RateWindow is the length of a window. The first request of a window opens it.
 	RateWindow time.Duration
 	// RateHeaders is the form of the rate limit headers.
 	RateHeaders RateHeaders
 	// RetryAfter is the form of Retry-After on a 429.
 	RetryAfter RetryAfter
-	// CursorTTL is the time after which a cursor expires, from the arrival of the request that minted it.
+	// CursorTTL is the time for which a cursor is valid. The time begins when the request that gets the cursor arrives.
 	CursorTTL time.Duration
 	// Latency is the time from the arrival of a request to its response.
 	Latency time.Duration
@@ -137,8 +139,8 @@ type Scenario struct {
 	Drifts []Drift
 }
 
-// DefaultScenario returns the settings of the live service as recorded [R], with 100,000 events, no faults and no drifts.
-// It has no latency, while the live service takes 0.5 to 5 s per page.
+// DefaultScenario returns the recorded settings of the live service [R]. The number of events (100,000) is that of the
+// mock. There are no faults and no drifts. The latency is 0, although the live service takes 0.5 to 5 s per page.
 func DefaultScenario() Scenario {
 	return Scenario{
 		Events:      100_000,
@@ -157,14 +159,14 @@ func (c Scenario) validate() error {
 		checkOneOf("rate-headers", c.RateHeaders, RateSeconds, RateEpoch, RateEpochMillis, RateDate, RateIETF, RateAbsent, RateLying),
 		checkOneOf("retry-after", c.RetryAfter, RetrySeconds, RetryDate, RetryZero, RetryAbsent),
 		bounds[int]{
-			{"events", c.Events, 0, maxEvents},
-			{"grow", c.Grow, 0, maxGrowth},
-			{"rate-limit", c.RateLimit, 0, maxRateLimit},
+			{name: "events", got: c.Events, min: 0, max: maxEvents},
+			{name: "grow", got: c.Grow, min: 0, max: maxGrowth},
+			{name: "rate-limit", got: c.RateLimit, min: 0, max: maxRateLimit},
 		}.check(),
 		bounds[time.Duration]{
-			{"rate-window", c.RateWindow, time.Millisecond, maxSpan},
-			{"cursor-ttl", c.CursorTTL, time.Millisecond, maxSpan},
-			{"latency", c.Latency, 0, maxLatency},
+			{name: "rate-window", got: c.RateWindow, min: time.Millisecond, max: maxLifetime},
+			{name: "cursor-ttl", got: c.CursorTTL, min: time.Millisecond, max: maxLifetime},
+			{name: "latency", got: c.Latency, min: 0, max: maxLatency},
 		}.check(),
 	} {
 		if err != nil {
@@ -190,9 +192,9 @@ func (all bounds[T]) check() error {
 	return nil
 }
 
-func checkOneOf[T ~string](name string, got T, all ...T) error {
-	if slices.Contains(all, got) {
+func checkOneOf[T ~string](name string, got T, allowed ...T) error {
+	if slices.Contains(allowed, got) {
 		return nil
 	}
-	return fmt.Errorf("%s: %q is not one of %s", name, got, strings.Join(toStrings(all), ", "))
+	return fmt.Errorf("%s: %q is not one of %s", name, got, strings.Join(toStrings(allowed), ", "))
 }

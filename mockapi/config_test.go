@@ -27,7 +27,7 @@ func TestNewInvalidConfig(t *testing.T) {
 		{"journal-limit: -1", func(c *mockapi.Config) { c.JournalLimit = -1 }},
 		{`fault: "418"`, func(c *mockapi.Config) { c.Faults = []mockapi.Fault{at("418", 1)} }},
 		{"fault: 500 needs", func(c *mockapi.Config) { c.Faults = []mockapi.Fault{{Kind: "500"}} }},
-		{"fault: 500 is either", func(c *mockapi.Config) { c.Faults = []mockapi.Fault{{Kind: "500", At: []int{1}, Probability: 1}} }},
+		{"fault: 500 has request numbers and a probability", func(c *mockapi.Config) { c.Faults = []mockapi.Fault{{Kind: "500", At: []int{1}, Probability: 1}} }},
 		{"fault: request 7 cannot", func(c *mockapi.Config) { c.Faults = []mockapi.Fault{at("500", 7), at("503", 7)} }},
 		{"fault: the probabilities", func(c *mockapi.Config) {
 			c.Faults = []mockapi.Fault{{Kind: "500", Probability: .6}, {Kind: "503", Probability: .6}}

@@ -2,13 +2,19 @@ package mockapi
 
 import "strconv"
 
-// A content computes everything in an event except its id and its time.
+// A content computes all fields of an event except its id and its time.
 type content struct {
-	typeAndName, propertyBits, sessionChoice, sessionTraits, sessionIDTail, userIDs, userIDTail randomSequence
-	sessionIDs                                                                                  permutation
+	typeAndName   randomSequence // by ordinal
+	propertyBits  randomSequence // by ordinal
+	sessionChoice randomSequence // by ordinal
+	sessionTraits randomSequence // by session number, like the next two
+	sessionIDs    permutation
+	sessionIDTail randomSequence
+	userIDs       randomSequence // by user number
+	userIDTail    randomSequence // by user number
 }
 
-// newContent returns the content for a seed. The names of the sequences decide every value, so they never change.
+// newContent returns the content for a seed. The names of the sequences decide every value, so they must never change.
 func newContent(seed uint64) content {
 	return content{
 		typeAndName:   newRandomSequence(seed, "type and name"),
@@ -22,22 +28,25 @@ func newContent(seed uint64) content {
 	}
 }
 
-// read stores the content of an event in e and reuses e's buffers.
+// read computes the content of the event with this ordinal and stores it in e. It reuses e's buffers.
 func (c *content) read(ordinal uint64, e *event) {
 	e.eventType = c.eventType(ordinal)
-	e.name = eventName(c.typeAndName.at(ordinal))
-	e.properties = appendProperties(e.properties[:0], c.propertyBits.at(ordinal))
+	e.name = eventName(c.typeAndName.number(ordinal))
+	e.properties = appendProperties(e.properties[:0], c.propertyBits.number(ordinal))
 
 	s := c.session(c.sessionNumber(ordinal))
 	e.sessionID, e.userID, e.device, e.browser = s.id, s.userID, s.device, s.browser
 }
 
+// eventType returns the type of the event with this ordinal. It uses the upper 32 bits of a random number, and eventName
+// uses the lower 32 bits.
 func (c *content) eventType(ordinal uint64) string {
-	return eventTypeAt(c.typeAndName.at(ordinal) >> 32 * 100 >> 32)
+	upper := c.typeAndName.number(ordinal) >> 32
+	return eventTypeFor(upper * 100 >> 32)
 }
 
-// eventTypeAt returns the type for a number from 0 to 99, with the recorded frequencies [R].
-func eventTypeAt(percent uint64) string {
+// eventTypeFor returns the event type for a number from 0 to 99. The types have the recorded frequencies [R].
+func eventTypeFor(percent uint64) string {
 	switch {
 	case percent < 36:
 		return "page_view"
@@ -70,30 +79,31 @@ type session struct {
 	device, browser string
 }
 
+// Each span of 64 ordinals has 12 sessions of its own, so a session has about 5 events.
 const (
-	// Each span of 64 ordinals has 12 sessions of its own, so a session has about 5 events.
-	sessionSpan, sessionsPerSpan = 64, 12
-	users                        = 50_000
+	sessionSpan     = 64
+	sessionsPerSpan = 12
+	userCount       = 50_000
 )
 
 // sessionNumber returns the number of the session that an event belongs to.
 func (c *content) sessionNumber(ordinal uint64) uint64 {
-	return ordinal/sessionSpan*sessionsPerSpan + c.sessionChoice.at(ordinal)%sessionsPerSpan
+	return ordinal/sessionSpan*sessionsPerSpan + c.sessionChoice.number(ordinal)%sessionsPerSpan
 }
 
 func (c *content) session(number uint64) session {
-	traits := c.sessionTraits.at(number)
-	user := traits >> 8 % users
+	traits := c.sessionTraits.number(number)
+	user := (traits >> 8) % userCount
 	return session{
 		id:      c.sessionID(number),
-		userID:  newUUID(c.userIDs.at(user)&mask60, c.userIDTail.at(user)),
-		device:  [...]string{"mobile", "tablet", "desktop"}[traits&0xff%3],
+		userID:  newUUID(c.userIDs.number(user)&mask60, c.userIDTail.number(user)),
+		device:  [...]string{"mobile", "tablet", "desktop"}[(traits&0xff)%3],
 		browser: [...]string{"Chrome", "Safari", "Firefox", "Edge"}[traits>>62],
 	}
 }
 
 func (c *content) sessionID(number uint64) uuid {
-	return newUUID(c.sessionIDs.apply(number), c.sessionIDTail.at(number))
+	return newUUID(c.sessionIDs.apply(number), c.sessionIDTail.number(number))
 }
 
 // findSession returns the number of the session with this id, and false if there is none.
@@ -102,11 +112,10 @@ func (c *content) findSession(id uuid) (uint64, bool) {
 	return number, c.sessionID(number) == id
 }
 
-// appendProperties appends a JSON object. It has 16 bytes, so that events have their recorded sizes [R]. One object in
-// 256 is longer and contains what a careless client handles wrongly: an integer that float64 cannot hold, a surrogate
-// pair, nested values.
+// appendProperties appends a JSON object that x selects. It has 16 bytes, so that events have their recorded sizes [R].
+// But one object in 256 is longer.
 func appendProperties(dst []byte, x uint64) []byte {
-	shape, v := x&0xff, x>>8
+	shape, v := x&0xff, x>>8 // v selects the values in an object of this shape
 	if shape == 0xff {
 		return appendLongProperties(dst, v)
 	}
@@ -140,12 +149,16 @@ func appendProperties(dst []byte, x uint64) []byte {
 	}
 }
 
+// appendLongProperties appends an object with values that a careless client handles wrongly. They are an integer that
+// float64 cannot hold, nested values, escapes and a surrogate pair.
 func appendLongProperties(dst []byte, v uint64) []byte {
-	dst = strconv.AppendUint(append(dst, `{"order":`...), 1<<53+1+2*(v%1_000_000), 10)
+	order := 1<<53 + 1 + 2*(v%1_000_000) // float64 holds no odd number above 2^53
+	dst = strconv.AppendUint(append(dst, `{"order":`...), order, 10)
 	dst = append(dst, `,"items":[{"sku":"Ä-1","qty":2,"price":19.90,"tags":["new",null]}]`...)
 	return append(dst, `,"gift":false,"note":"line\nbreak \"quoted\" \ud83d\ude00"}`...)
 }
 
+// appendDigits appends the last digits of v, as many as width, in reverse order.
 func appendDigits(dst []byte, v uint64, width int) []byte {
 	for range width {
 		dst = append(dst, '0'+byte(v%10))
@@ -154,5 +167,5 @@ func appendDigits(dst []byte, v uint64, width int) []byte {
 	return dst
 }
 
-// pick returns the element of from that v selects.
-func pick(v uint64, from ...string) string { return from[v%uint64(len(from))] }
+// pick returns the choice that v selects.
+func pick(v uint64, choices ...string) string { return choices[v%uint64(len(choices))] }

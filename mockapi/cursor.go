@@ -7,31 +7,32 @@ import (
 	"time"
 )
 
-// A cursor identifies the last item of a page and has a time at which it expires. On the wire it is unpadded base64 of
-// {id, ts, v: 2, exp}, which clients must treat as opaque. That ts and exp are Unix ms is a decision [?].
+// A cursor contains the key of the last item of a page, and the time at which the cursor expires. On the wire it is
+// unpadded base64 of {id, ts, v: 2, exp}. Clients must treat this text as opaque. The mock decides that ts and exp are in
+// Unix ms [?].
 type cursor struct {
-	id      uuid
-	at      int64 // time of the item, in Unix ms
-	expires int64 // in Unix ms
+	id        uuid
+	timeMS    int64 // time of the item, in Unix ms
+	expiresMS int64 // Unix time in ms
 }
 
 const (
 	cursorVersion = 2
-	// maxCursor bounds the length of a cursor that is decoded; a minted cursor has about 130 bytes.
+	// maxCursor is the maximum length of a cursor that parseCursor accepts. The server's own cursors have about 130 bytes.
 	maxCursor = 512
 )
 
-// String returns the cursor as it is on the wire. The two alphabets of base64 give the same text, because no three bytes
-// of this JSON are encoded as one of the characters in which the alphabets differ.
+// String returns the text of the cursor on the wire. A client may decode it with the standard alphabet of base64 or with
+// the URL alphabet. The alphabets differ in two characters only, and the text of a cursor contains neither of them.
 func (c cursor) String() string {
 	text := appendUUID([]byte(`{"id":"`), c.id)
-	text = strconv.AppendInt(append(text, `","ts":`...), c.at, 10)
+	text = strconv.AppendInt(append(text, `","ts":`...), c.timeMS, 10)
 	text = strconv.AppendInt(append(text, `,"v":`...), cursorVersion, 10)
-	text = strconv.AppendInt(append(text, `,"exp":`...), c.expires, 10)
+	text = strconv.AppendInt(append(text, `,"exp":`...), c.expiresMS, 10)
 	return base64.RawURLEncoding.EncodeToString(append(text, '}'))
 }
 
-// parseCursor parses a cursor. It returns false unless String returns exactly this text for some cursor.
+// parseCursor parses the text of a cursor. It returns false for a text that String cannot return.
 func parseCursor(text string) (cursor, bool) {
 	if len(text) > maxCursor {
 		return cursor{}, false
@@ -49,32 +50,32 @@ func parseCursor(text string) (cursor, bool) {
 		return cursor{}, false
 	}
 	id, err := parseUUID(fields.ID)
-	c := cursor{id: id, at: fields.TS, expires: fields.Exp}
+	c := cursor{id: id, timeMS: fields.TS, expiresMS: fields.Exp}
 	return c, err == nil && c.String() == text
 }
 
-// mintCursor returns a new cursor that continues after index i.
+// mintCursor returns the text of a new cursor that continues after index i.
 func (x *exchange) mintCursor(items collection, i int) string {
-	id, at := items.cursorKey(i)
-	return cursor{id: id, at: at, expires: x.req.at.Add(x.req.plan.CursorTTL).UnixMilli()}.String()
+	id, timeMS := items.cursorKey(i)
+	return cursor{id: id, timeMS: timeMS, expiresMS: x.req.arrival.Add(x.req.plan.CursorTTL).UnixMilli()}.String()
 }
 
-// findStart returns the index after the item of the request's cursor, 0 without a cursor. It returns an error if the
-// cursor has expired or was not minted by this server. The latter is so if the collection has no item with its id and
-// time, or if the cursor expires later than any minted cursor can.
+// findStart returns the index at which the requested page starts. This is the index after the item of the request's
+// cursor, or 0 if the request has no cursor. It returns an error if the cursor has expired, or if this server cannot have
+// minted it. A minted cursor has the id and time of an item, and expires after maxTTL at the latest.
 func (x *exchange) findStart(items collection) (int, *apiError) {
 	if x.req.cursor == "" {
 		return 0, nil
 	}
 	c, ok := parseCursor(x.req.cursor)
-	if !ok || c.expires > x.req.at.Add(x.req.plan.maxTTL).UnixMilli() {
+	if !ok || c.expiresMS > x.req.arrival.Add(x.req.plan.maxTTL).UnixMilli() {
 		return 0, invalidCursorError()
 	}
-	i, ok := items.find(c.id, c.at)
+	i, ok := items.find(c.id, c.timeMS)
 	if !ok {
 		return 0, invalidCursorError()
 	}
-	if age := x.req.at.Sub(time.UnixMilli(c.expires)); age >= 0 {
+	if age := x.req.arrival.Sub(time.UnixMilli(c.expiresMS)); age >= 0 {
 		return 0, expiredCursorError(age)
 	}
 	return i + 1, nil

@@ -1,25 +1,30 @@
 package mockapi
 
-// A dataset is a collection of n events that are computed when they are read. Index 0 is the head, the newest event. The
-// order is timestamp descending, then id descending [R].
+import (
+	"cmp"
+	"slices"
+)
+
+// A dataset is a collection of n events. It computes an event when the event is read. Index 0 is the head, the newest
+// event. Newer events come first. Events with the same time are in descending order of their ids [R].
 //
-// An event is a function of the seed and its ordinal, which is its distance from the oldest event. So a collection that
-// grows at the head does not change its older events. Only events of the same block of 8 ordinals can have the same time,
-// so computing or finding an event examines one block only.
+// An event depends on the seed and its ordinal only. The ordinal is the distance from the oldest event, so older events
+// stay the same when the collection grows at the head. Only events of the same block of 8 ordinals can have the same time.
+// Therefore computing or finding an event examines one block only.
 type dataset struct {
-	n       int
-	ids     permutation
-	idTail  randomSequence
-	ties    randomSequence
-	jitter  randomSequence
-	content content
+	n       int            // the number of events
+	ids     permutation    // gives 60 bits of an id
+	idTail  randomSequence // gives the other bits of an id
+	ties    randomSequence // selects the events that have the same time
+	jitter  randomSequence // gives the time within a slot
+	content content        // gives all other fields
 }
 
 const (
 	blockSize = 8
-	// slotMS is the mean time between two events: 3,000,000 of them span about 70 days.
+	// slotMS is the mean time between two events in ms. It makes 3,000,000 events span about 70 days.
 	slotMS = 2000
-	// epochMS is the time of ordinal 0, 2025-06-01T00:00:00Z.
+	// epochMS is the beginning of the slot of ordinal 0 in Unix ms, 2025-06-01T00:00:00Z.
 	epochMS = 1_748_736_000_000
 )
 
@@ -40,18 +45,19 @@ func (d *dataset) withSize(n int) dataset {
 	return other
 }
 
-// read stores the event at index i in e and reuses e's buffers. i must be in [0, n).
+// read computes the event at index i and stores it in e. It reuses e's buffers. i must be in [0, n).
 func (d *dataset) read(i int, e *event) {
 	ordinal := d.ordinal(i)
 	group := d.timeGroup(ordinal)
 	e.id = d.idFor(d.idNumber(group, ordinal))
-	e.at = d.groupTime(group)
+	e.timeMS = d.groupTime(group)
 	d.content.read(ordinal, e)
 }
 
 // find returns the index of the event with this id, and false if there is none.
 func (d *dataset) find(id uuid) (int, bool) {
 	number := d.ids.invert(id.hi60())
+	// The number can differ from the event's ordinal, but both are in one block (see idNumber).
 	if number >= d.size()+blockSize || d.idFor(number) != id {
 		return 0, false
 	}
@@ -70,49 +76,47 @@ func (d *dataset) ordinal(i int) uint64 { return d.size() - 1 - uint64(i) } //no
 
 func (d *dataset) index(ordinal uint64) int { return d.n - 1 - int(ordinal) } //nolint:gosec // bounded by maxEvents
 
-// A timeGroup is the range of ordinals that have one time.
+// A timeGroup is a range of ordinals whose events have the same time.
 type timeGroup struct{ first, last uint64 }
 
-// timeGroup returns the group of an ordinal. Bit s of the mask is set, with a probability of 1/8, if slot s of the block
-// has the same time as slot s-1.
+// timeGroup returns the group of an ordinal. A slot has the time of the slot before it with a probability of 1/8. The first
+// slot of a block never has the time of the block before.
 func (d *dataset) timeGroup(ordinal uint64) timeGroup {
 	block, slot := ordinal/blockSize, ordinal%blockSize
-	bits := d.ties.at(block)
-	mask := bits & (bits >> 8) & (bits >> 16) & 0xfe
+	bits := d.ties.number(block)
+	// Bit s is 1 if slot s has the time of slot s-1. Three random bits decide it: all must be 1.
+	ties := bits & (bits >> 8) & (bits >> 16) & 0xfe
+	hasTimeBefore := func(slot uint64) bool { return (ties>>slot)&1 == 1 }
 	first, last := slot, slot
-	for mask>>first&1 == 1 {
+	for hasTimeBefore(first) {
 		first--
 	}
-	for last+1 < blockSize && mask>>(last+1)&1 == 1 {
+	for last+1 < blockSize && hasTimeBefore(last+1) {
 		last++
 	}
-	return timeGroup{block*blockSize + first, block*blockSize + last}
+	return timeGroup{first: block*blockSize + first, last: block*blockSize + last}
 }
 
 // groupTime returns the time of a group in Unix ms.
 func (d *dataset) groupTime(g timeGroup) int64 {
-	return epochMS + int64(g.first)*slotMS + int64(d.jitter.at(g.first)%slotMS) //nolint:gosec // bounded by maxEvents
+	return epochMS + int64(g.first)*slotMS + int64(d.jitter.number(g.first)%slotMS) //nolint:gosec // bounded by maxEvents
 }
 
-// idNumber returns the number from which the id of an ordinal is computed. That is the ordinal itself, except in a group
-// of several events: there the group's numbers are sorted so that the ids are in order.
+// idNumber returns the number from which the id of an ordinal is computed. For an event that has its time alone, this is
+// the ordinal itself. The events of a larger group exchange their ordinals, so that their ids are in order.
 func (d *dataset) idNumber(g timeGroup, ordinal uint64) uint64 {
 	if g.first == g.last {
 		return ordinal
 	}
-	var numbers [blockSize]uint64
-	sorted := numbers[:0]
+	var buffer [blockSize]uint64 // so that nothing is allocated
+	numbers := buffer[:0]
 	for number := g.first; number <= g.last; number++ {
-		at := len(sorted)
-		sorted = append(sorted, number)
-		for ; at > 0 && d.ids.apply(sorted[at-1]) > d.ids.apply(number); at-- {
-			sorted[at] = sorted[at-1]
-		}
-		sorted[at] = number
+		numbers = append(numbers, number)
 	}
-	return sorted[ordinal-g.first]
+	slices.SortFunc(numbers, func(a, b uint64) int { return cmp.Compare(d.ids.apply(a), d.ids.apply(b)) })
+	return numbers[ordinal-g.first]
 }
 
 func (d *dataset) idFor(number uint64) uuid {
-	return newUUID(d.ids.apply(number), d.idTail.at(number))
+	return newUUID(d.ids.apply(number), d.idTail.number(number))
 }

@@ -1,20 +1,21 @@
 // Package mockapi is a mock of the DataSync Analytics API for tests: a deterministic collection of events, served with
-// the envelope, the cursors, the rate limit and the failures of the live service. It also knows the truth, which is the
-// expected result for every record, so that a test can compare what a client stored with it.
+// the envelope, the cursors, the rate limit and the failures of the live service. The package also computes the truth: this
+// is the expected result for every record. A test compares the truth with the data that a client stored.
 //
 // How to use it:
 //
-//	cfg := mockapi.DefaultConfig() // as the live service: 10 requests per 60 s, cursors that expire after 120 s
+//	cfg := mockapi.DefaultConfig() // 10 requests per 60 s, and cursors expire after 120 s, like the live service
 //	api, err := mockapi.New(cfg)
 //	srv := httptest.NewServer(api) // the client's base URL is srv.URL + mockapi.BasePath
 //
-// An event is computed from the seed when it is requested, so ten million events use no memory. [Server.Truth] returns
-// the expected result for every record; it depends on the seed and the drifts, not on what was served.
+// The server computes an event from the seed when a client requests it, so ten million events use no memory.
+// [Server.Truth] returns the expected results. They depend on the seed and the drifts only, not on the responses.
 // [Server.Journal] lists the requests and their responses. [Server.Change] changes the [Scenario] while the server runs.
-// All three are also served over HTTP below [AdminPath], and the command cmd/mockapi serves a whole mock.
+// The same three are available over HTTP below [AdminPath]. The command cmd/mockapi runs the mock as a program.
 //
-// Two tables define what can go wrong: a [Fault] changes the response to a request, a [Drift] changes a record on every
-// page that contains it. Each rule selects requests or events by number or by probability. Where to read:
+// A test can ask for two kinds of errors. A [Fault] changes the response to a request. A [Drift] changes a record on every
+// page that contains it. A fault selects its requests by number or by probability, and a drift selects its events in the
+// same way. The files and their subjects are:
 //
 //	server, request, response     from a request to its response
 //	config, scenario              the settings, and how they change at run time
@@ -27,9 +28,9 @@
 //	truth                         the expected result for every record
 //	journal, admin                what a test can observe
 //
-// Each fact about the live service is marked where it is used: [R] was recorded, [C] is claimed by several people,
-// [?] is unknown and decided here.
+// Comments mark each fact about the live service. [R] means that the fact was recorded. [C] means that several people
+// claim it. [?] means that it is unknown, and that this package decides it.
 //
-// The package checks other code, so it imports the standard library only and shares no code with what it checks.
-// It can run inside a testing/synctest bubble if [New] is called there.
+// Tests check other code with this package. Therefore the package imports the standard library only, and shares no code
+// with the code under test. It can run inside a testing/synctest bubble if [New] is called in the bubble.
 package mockapi

@@ -7,45 +7,47 @@ import (
 	"strings"
 )
 
-// A DriftKind names one way in which a record differs from what the API's documentation promises. [DriftKinds] returns
-// all kinds.
+// A DriftKind names one way in which a record differs from the API's documentation. [DriftKinds] returns all kinds.
 type DriftKind string
 
 // An Outcome is the expected result for a record.
 type Outcome string
 
 const (
-	// Stored records become a row with their values.
+	// Stored means that the record becomes a row with its values.
 	Stored Outcome = "stored"
-	// Drifted records become a row too. Nothing is lost or guessed, but the record was not as expected.
+	// Drifted means that the record becomes a row although its form is unexpected. No value is lost or guessed.
 	Drifted Outcome = "drifted"
-	// Parked records become a dead letter with their exact bytes and a reason, because no row can hold them unchanged.
+	// Parked means that the record becomes a dead letter with its exact bytes and a reason, because no row can hold it
+	// unchanged.
 	Parked Outcome = "parked"
-	// Duplicate records repeat another record: they are counted, and nothing is stored.
+	// Duplicate means that the record repeats another record. It is counted but not stored.
 	Duplicate Outcome = "duplicate"
 )
 
-// A drift is a kind with the function that changes a record and, independent of that, the expected result.
+// A drift describes one kind. It changes a record by one function, and the expected row by another one. The functions are
+// independent, so that a test compares two computations.
 type drift struct {
 	kind        DriftKind
 	description string // for the help
 	// hidesID means that the event's own id is not on the wire.
 	hidesID bool
-	// copiesNeighbour makes the record a copy of its newer neighbour, which was served just before.
+	// copiesNeighbour makes the record a copy of its newer neighbour. That is the record just before it in a pass.
 	copiesNeighbour bool
 
-	// editRecord changes what goes over the wire; nil changes nothing. v is a number that depends on the event. It selects
-	// one of the variants of a kind.
+	// editRecord changes the record on the wire. If it is nil, the record is not changed. v is a random number that depends
+	// on the event. It selects one of the variants of the kind.
 	editRecord func(r *record, e *event, v uint64)
 
 	outcome Outcome
-	// reason is why a record is parked.
+	// reason is the reason why a record is parked. It is empty for other outcomes.
 	reason string
-	// editRow changes the expected row from the event's values to those of the changed record; nil changes nothing.
+	// editRow changes the expected row. The row has the values of the event before the call, and those of the changed record
+	// after it. If editRow is nil, the drift changes no value of the row.
 	editRow func(row *Row, e *event, v uint64)
 }
 
-// The reasons of parked records.
+// A parked record has one of these reasons.
 const (
 	reasonNotObject    = "not an object"
 	reasonMissing      = "missing field"
@@ -60,12 +62,12 @@ const (
 	reasonConflict     = "conflict"
 )
 
-// driftTable contains all drifts, in the order of the help.
+// driftTable contains all drifts in the order of the help.
 var driftTable = slices.Concat(extraFieldDrifts, badFieldDrifts, timeDrifts, textDrifts, numberDrifts, spellingDrifts, neighbourDrifts)
 
 var drifts = indexBy(driftTable, func(d drift) DriftKind { return d.kind })
 
-// DriftKinds returns all kinds, in the order of the help.
+// DriftKinds returns all kinds in the order of the help of cmd/mockapi.
 func DriftKinds() []DriftKind {
 	kinds := make([]DriftKind, len(driftTable))
 	for i, d := range driftTable {
@@ -74,7 +76,7 @@ func DriftKinds() []DriftKind {
 	return kinds
 }
 
-// Describe returns a short description of the drift and the expected result for the record.
+// Describe returns a short description of the drift, then the outcome of the record, and for a parked record the reason.
 func (k DriftKind) Describe() string {
 	d := drifts[k]
 	text := d.description + ": " + string(d.outcome)
@@ -88,11 +90,11 @@ func (DriftKind) info() kindInfo {
 	return kindInfo{ruleName: "drift", numbered: "event", firstNumber: 0, kinds: toStrings(DriftKinds())}
 }
 
-// A driftPlan selects the events whose records drift, and their kinds. It depends on the seed and the event only: a
-// record drifts in the same way on every pass, byte for byte, at any index in a page.
+// A driftPlan selects a kind of drift for some of the events. The choice depends on the seed and the event only. Therefore
+// a drifted record has the same bytes on every pass and at any index in a page.
 type driftPlan struct {
 	schedule  schedule[DriftKind]
-	startSize int // of the collection; the schedule uses the indices of that size
+	startSize int // the size of the collection when the server started
 	variants  randomSequence
 }
 
@@ -100,30 +102,31 @@ func newDriftPlan(seed uint64, startSize int, s schedule[DriftKind]) *driftPlan 
 	return &driftPlan{schedule: s, startSize: startSize, variants: newRandomSequence(seed, "drift shapes")}
 }
 
-// kindFor returns the kind that the rules select for an event, "" for none.
+// kindFor returns the kind that the rules select for an event. It returns "" if the event does not drift.
 func (p *driftPlan) kindFor(ordinal uint64) DriftKind {
-	return p.schedule.kindFor(p.startSize-1-int(ordinal), ordinal) //nolint:gosec // bounded by maxEvents
+	indexAtStart := p.startSize - 1 - int(ordinal) //nolint:gosec // bounded by maxEvents
+	return p.schedule.kindFor(indexAtStart, ordinal)
 }
 
 // A snapshot is the collection at one moment, with its drifts.
 type snapshot struct {
 	dataset
-	driftPlan *driftPlan // nil without drifts
+	driftPlan *driftPlan // nil if no record drifts
 }
 
 // A changedRecord is a record that a drift changed.
 type changedRecord struct {
 	drift
 	index   int
-	event   event // the event that was encoded: the record's own or its neighbour
-	variant uint64
+	event   event  // the event that the record encodes: the event at index, or its newer neighbour
+	variant uint64 // the number that was passed to editRecord
 	payload []byte
 }
 
 func (d *changedRecord) digest() Digest { return sha256.Sum256(d.payload) }
 
-// changedRecord returns the record at index i if it drifts, else nil. A copy of the newer neighbour needs a neighbour
-// that does not drift; without one, the record does not drift.
+// changedRecord returns the record at index i if a drift changes it, else nil. A drift that copies the newer neighbour
+// changes nothing if there is no such neighbour, or if the neighbour drifts too.
 func (s *snapshot) changedRecord(i int) *changedRecord {
 	if s.driftPlan == nil {
 		return nil
@@ -133,7 +136,7 @@ func (s *snapshot) changedRecord(i int) *changedRecord {
 	if kind == "" {
 		return nil
 	}
-	d := &changedRecord{drift: drifts[kind], index: i, variant: s.driftPlan.variants.at(ordinal)}
+	d := &changedRecord{drift: drifts[kind], index: i, variant: s.driftPlan.variants.number(ordinal)}
 	source := i
 	if d.copiesNeighbour {
 		source = i - 1
@@ -142,7 +145,9 @@ func (s *snapshot) changedRecord(i int) *changedRecord {
 		}
 	}
 	s.read(source, &d.event)
-	r := newRecord(&d.event, ordinal%3 != 0)
+	// The form of the time depends on the event and not on the index in the page, so that the bytes are always the same.
+	isoTime := ordinal%3 != 0
+	r := newRecord(&d.event, isoTime)
 	if d.editRecord != nil {
 		d.editRecord(&r, &d.event, d.variant)
 	}
@@ -150,27 +155,35 @@ func (s *snapshot) changedRecord(i int) *changedRecord {
 	return d
 }
 
-// A record is an event as its JSON members, so that a drift can change one of them. An empty member is left out. Only
-// events that drift are encoded this way, because it is slow.
+// A record contains the JSON values of an event's members, so that a drift can change one of them. A member with an empty
+// value is left out. Only events that drift are encoded as records, because appendEvent is faster.
 type record struct {
-	id, sessionID, userID, eventType, name, properties, timestamp string
-	session                                                       sessionRecord
-	extraMembers                                                  string // appended after the others, for example `"a":1,"b":2`
-	override                                                      string // if not empty, the text of the whole record
+	id, sessionID, userID       string
+	eventType, name, properties string
+	timestamp                   string
+	session                     sessionRecord
+	extraMembers                string // appended after the other members, for example `"a":1,"b":2`
+	override                    string // the text of the whole record, if not empty
 }
 
+// A sessionRecord contains the JSON values of the members of "session".
 type sessionRecord struct{ id, device, browser, extraMembers string }
 
 func newRecord(e *event, isoTime bool) record {
-	id := strconv.Quote(e.sessionID.String())
+	sessionID := strconv.Quote(e.sessionID.String())
 	return record{
-		id: strconv.Quote(e.id.String()), sessionID: id, userID: strconv.Quote(e.userID.String()), eventType: strconv.Quote(e.eventType),
-		name: strconv.Quote(string(e.name[:])), properties: string(e.properties), timestamp: string(appendTime(nil, e.at, isoTime)),
-		session: sessionRecord{id: id, device: strconv.Quote(e.device), browser: strconv.Quote(e.browser)},
+		id:         strconv.Quote(e.id.String()),
+		sessionID:  sessionID,
+		userID:     strconv.Quote(e.userID.String()),
+		eventType:  strconv.Quote(e.eventType),
+		name:       strconv.Quote(string(e.name[:])),
+		properties: string(e.properties),
+		timestamp:  string(appendTime(nil, e.timeMS, isoTime)),
+		session:    sessionRecord{id: sessionID, device: strconv.Quote(e.device), browser: strconv.Quote(e.browser)},
 	}
 }
 
-// encode returns the JSON of the record, with the members in the order of the API.
+// encode returns the JSON of the record with the members in the order of the API.
 func (r *record) encode() []byte {
 	if r.override != "" {
 		return []byte(r.override)
@@ -182,9 +195,10 @@ func (r *record) encode() []byte {
 		member{"properties", r.properties}, member{"timestamp", r.timestamp}, member{"session", session}))
 }
 
-// A member is a member of a JSON object. Its value is JSON; an empty value leaves the member out.
+// A member is a member of a JSON object. Its value is JSON text.
 type member struct{ name, value string }
 
+// formatObject returns a JSON object with the members whose value is not empty, and then the text extraMembers.
 func formatObject(extraMembers string, members ...member) string {
 	var all []string
 	for _, m := range members {
@@ -198,11 +212,12 @@ func formatObject(extraMembers string, members ...member) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// addProperty inserts a member before the record's other properties.
+// addProperty inserts a property before the record's other properties.
 func (r *record) addProperty(name, value string) {
 	r.properties = prependProperty(r.properties, name, value)
 }
 
+// prependProperty returns the JSON object properties with one more member at its beginning.
 func prependProperty(properties, name, value string) string {
 	return `{"` + name + `":` + value + "," + properties[1:]
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// extraFieldDrifts add data that nobody expects. The row has it in its column extra.
+// extraFieldDrifts add data that the documentation does not mention. The column extra of the row contains this data.
 var extraFieldDrifts = []drift{
 	{
 		kind: "new-field", description: "a field that nobody expects", outcome: Drifted,
@@ -53,26 +53,37 @@ var badFieldDrifts = []drift{
 	{
 		kind: "bad-id", description: "an id that is not a UUID", hidesID: true, outcome: Parked, reason: reasonBadUUID,
 		editRecord: func(r *record, _ *event, v uint64) {
-			r.id = pick(v, `""`, `"undefined"`, `"evt_`+strconv.FormatUint(v, 36)+`"`, r.id[:len(r.id)-2]+`"`, r.id[:len(r.id)-2]+`g"`)
+			withoutLastDigit := r.id[:len(r.id)-len(`0"`)] // also without the closing quote
+			r.id = pick(v, `""`, `"undefined"`, `"evt_`+strconv.FormatUint(v, 36)+`"`, withoutLastDigit+`"`, withoutLastDigit+`g"`)
 		},
 	},
 	{
 		kind: "missing-field", description: "no sessionId, userId, type, name, properties or session", outcome: Parked, reason: reasonMissing,
 		editRecord: func(r *record, _ *event, v uint64) {
-			if i := v % 6; i == 5 {
-				r.override = encodeWithoutSession(*r)
+			fields := r.requiredFields()
+			const topLevel = 5 // the first five fields are not in session
+			if choice := v % (topLevel + 1); choice < topLevel {
+				*fields[choice] = ""
 			} else {
-				*r.columnField(i) = ""
+				r.override = encodeWithoutSession(*r)
 			}
 		},
 	},
 	{
-		kind: "null-field", description: "null in one of these fields or in a field of session", outcome: Parked, reason: reasonNull,
-		editRecord: func(r *record, _ *event, v uint64) { *r.columnField(v % 8) = "null" },
+		kind: "null-field", description: "null in sessionId, userId, type, name, properties or a field of session",
+		outcome: Parked, reason: reasonNull,
+		editRecord: func(r *record, _ *event, v uint64) {
+			fields := r.requiredFields()
+			*fields[v%uint64(len(fields))] = "null"
+		},
 	},
 	{
-		kind: "wrong-type", description: "a number, an array or true in one of these fields", outcome: Parked, reason: reasonType,
-		editRecord: func(r *record, _ *event, v uint64) { *r.columnField(v % 8) = pick(v>>8, "12", "[]", "true") },
+		kind: "wrong-type", description: "a number, an array or true in a field that null-field can change",
+		outcome: Parked, reason: reasonType,
+		editRecord: func(r *record, _ *event, v uint64) {
+			fields := r.requiredFields()
+			*fields[v%uint64(len(fields))] = pick(v>>8, "12", "[]", "true")
+		},
 	},
 	{
 		kind: "properties-string", description: "properties as a string that holds JSON", outcome: Parked, reason: reasonType,
@@ -91,11 +102,12 @@ var badFieldDrifts = []drift{
 	},
 }
 
-// columnField returns one of the eight fields that have a column. The first five are not in session.
-func (r *record) columnField(i uint64) *string {
+// requiredFields returns the fields that every record must have, except id, timestamp and session as a whole. The first
+// five fields are not in session.
+func (r *record) requiredFields() [8]*string {
 	return [...]*string{
 		&r.sessionID, &r.userID, &r.eventType, &r.name, &r.properties, &r.session.device, &r.session.browser, &r.session.id,
-	}[i]
+	}
 }
 
 func encodeWithoutSession(r record) string {
@@ -103,13 +115,13 @@ func encodeWithoutSession(r record) string {
 		member{"name", r.name}, member{"properties", r.properties}, member{"timestamp", r.timestamp})
 }
 
-// timeDrifts write the time in another form. A number whose magnitude shows its unit is stored; a client must not guess,
-// round or replace a time.
+// timeDrifts write the time in another form. A client stores a number if its size shows its unit. It parks a record whose
+// time it would have to guess, round or replace.
 var timeDrifts = []drift{
 	{
 		kind: "timestamp-s", description: "the time in Unix seconds", outcome: Drifted,
-		editRecord: func(r *record, e *event, _ uint64) { r.timestamp = strconv.FormatInt(e.at/1000, 10) },
-		editRow:    func(row *Row, e *event, _ uint64) { row.OccurredAt = time.Unix(e.at/1000, 0).UTC() },
+		editRecord: func(r *record, e *event, _ uint64) { r.timestamp = strconv.FormatInt(e.timeMS/1000, 10) },
+		editRow:    func(row *Row, e *event, _ uint64) { row.OccurredAt = time.Unix(e.timeMS/1000, 0).UTC() },
 	},
 	{
 		kind: "timestamp-us", description: "the time in Unix microseconds", outcome: Drifted,
@@ -117,28 +129,29 @@ var timeDrifts = []drift{
 		editRow:    func(row *Row, e *event, v uint64) { row.OccurredAt = time.UnixMicro(microseconds(e, v)).UTC() },
 	},
 	{
-		kind: "timestamp-ns", description: "the time in Unix nanoseconds, whole microseconds", outcome: Drifted,
+		kind: "timestamp-ns", description: "the time in Unix nanoseconds, a multiple of 1000", outcome: Drifted,
 		editRecord: func(r *record, e *event, v uint64) { r.timestamp = strconv.FormatInt(microseconds(e, v), 10) + "000" },
 		editRow:    func(row *Row, e *event, v uint64) { row.OccurredAt = time.UnixMicro(microseconds(e, v)).UTC() },
 	},
 	{
 		kind: "timestamp-numeric-string", description: "the time as a string of Unix milliseconds", outcome: Drifted,
-		editRecord: func(r *record, e *event, _ uint64) { r.timestamp = strconv.Quote(strconv.FormatInt(e.at, 10)) },
+		editRecord: func(r *record, e *event, _ uint64) { r.timestamp = strconv.Quote(strconv.FormatInt(e.timeMS, 10)) },
 	},
 	{
 		kind: "timestamp-offset", description: "the time in ISO 8601 with an offset such as +02:00", outcome: Stored,
 		editRecord: func(r *record, e *event, v uint64) {
 			hours := []int{2, -5, 9}[v%3]
-			at := time.UnixMilli(e.at).In(time.FixedZone("", hours*60*60))
+			at := time.UnixMilli(e.timeMS).In(time.FixedZone("", hours*60*60))
 			r.timestamp = strconv.Quote(at.Format("2006-01-02T15:04:05.000-07:00"))
 		},
 	},
 	{
 		kind: "timestamp-control", description: "a control or zero-width character within the time", outcome: Parked, reason: reasonBadTimestamp,
 		editRecord: func(r *record, e *event, v uint64) {
-			text := string(appendISO(nil, e.at))
-			i := int(v >> 8 % uint64(len(text)+1))
-			r.timestamp = `"` + text[:i] + pick(v, `\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`, `\u001f`) + text[i:] + `"`
+			text := string(appendISO(nil, e.timeMS))
+			position := int((v >> 8) % uint64(len(text)+1))
+			character := pick(v, `\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`, `\u001f`)
+			r.timestamp = `"` + text[:position] + character + text[position:] + `"`
 		},
 	},
 	{
@@ -158,10 +171,11 @@ var timeDrifts = []drift{
 	},
 }
 
-// microseconds returns the time of a record in microseconds: the event's milliseconds plus a fraction that v selects.
-func microseconds(e *event, v uint64) int64 { return e.at*1000 + int64(v%1000) }
+// microseconds returns the time of a record in Unix microseconds. It adds a part of a millisecond, which v selects, to the
+// time of the event.
+func microseconds(e *event, v uint64) int64 { return e.timeMS*1000 + int64(v%1000) }
 
-// textDrifts add text that PostgreSQL cannot store, to a column, to properties or in a new field.
+// textDrifts write text that PostgreSQL cannot store. The text is in name, in properties or in a new field.
 var textDrifts = []drift{
 	textDrift("nul", `a NUL, \u0000`, reasonNUL, `\u0000`),
 	textDrift("lone-surrogate", `half a surrogate pair, \ud83d`, reasonBadText, `\ud83d`),
@@ -185,7 +199,8 @@ func textDrift(kind DriftKind, description, reason, bad string) drift {
 	}
 }
 
-// numberDrifts add numbers that float64 cannot hold. PostgreSQL's jsonb stores them exactly up to the limits of numeric.
+// numberDrifts add numbers that float64 cannot hold. PostgreSQL's jsonb stores them exactly if they are within the limits
+// of the type numeric.
 var numberDrifts = []drift{
 	{
 		kind: "big-number", description: "a number in properties that float64 cannot hold, 1e400 or 30 digits", outcome: Stored,
@@ -204,12 +219,12 @@ var numberDrifts = []drift{
 const numberField = "amount"
 
 func bigNumber(v uint64) string {
-	digits := string(appendDigits(nil, mixBits(v), 15)) + string(appendDigits(nil, v, 14))
+	digits := string(appendDigits(nil, mixBits(v), 15)) + string(appendDigits(nil, v, 14)) // float64 holds 15 to 17 digits
 	return pick(v>>32, "1e400", "-2.5e-400", "7"+digits, "0."+digits, "1"+strings.Repeat("0", 400))
 }
 
-// spellingDrifts write a record with spaces, line ends and escapes, while the API otherwise writes compact JSON. They show
-// whether a client that stores a record's exact bytes encodes it again.
+// spellingDrifts write a record with spaces, line ends and escapes, although the API usually writes compact JSON. A client
+// that encodes a record again, instead of storing its exact bytes, fails with them.
 var spellingDrifts = []drift{
 	{
 		kind: "spelling", description: `the same values with spaces, CRLF and \u0061 for each a`, outcome: Stored,
@@ -219,7 +234,7 @@ var spellingDrifts = []drift{
 		},
 	},
 	{
-		kind: "spelling-null", description: "the same, with a null userId", outcome: Parked, reason: reasonNull,
+		kind: "spelling-null", description: "like spelling, but with a null userId", outcome: Parked, reason: reasonNull,
 		editRecord: func(r *record, _ *event, _ uint64) {
 			r.userID = "null"
 			r.override = respell(string(r.encode()))
@@ -227,8 +242,8 @@ var spellingDrifts = []drift{
 	},
 }
 
-// respell returns a compact JSON text with other bytes for the same values. The result for a part of a text is the same
-// as in the whole text.
+// respell writes the values of a compact JSON text with other bytes. A value has the same bytes whether it is respelled
+// alone or within a larger text.
 func respell(text string) string {
 	var out []byte
 	quoted := false
@@ -239,9 +254,9 @@ func respell(text string) string {
 			quoted = !quoted
 			out = append(out, c)
 		case quoted && c == '\\':
-			length := 2
+			length := len(`\n`)
 			if text[i+1] == 'u' {
-				length = 6
+				length = len(`\u0061`)
 			}
 			out = append(out, text[i:i+length]...)
 			i += length - 1
@@ -262,7 +277,7 @@ func respell(text string) string {
 	return string(out)
 }
 
-// neighbourDrifts are records with the id of another record.
+// neighbourDrifts give a record the id of its newer neighbour.
 var neighbourDrifts = []drift{
 	{
 		kind: "duplicate", description: "the newer neighbour again, with the same content", hidesID: true, copiesNeighbour: true,

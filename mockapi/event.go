@@ -9,21 +9,22 @@ import (
 	"time"
 )
 
-// An event is one event of the collection as plain values. The response and the truth are both made from it, by separate
-// code.
+// An event is one event of the collection as plain values. The responses and the expected rows are made from events, but
+// by separate code.
 type event struct {
 	id, sessionID, userID uuid
 	eventType             string
 	name                  [12]byte // "event_" and 6 digits in base 36 [R]
 	properties            []byte   // a JSON object
-	at                    int64    // Unix time in ms
+	timeMS                int64    // Unix time in ms
 	device, browser       string
 }
 
-// A uuid consists of two big-endian halves, so that it sorts as its text does.
+// A uuid consists of two big-endian halves. Therefore uuids sort like their texts.
 type uuid struct{ hi, lo uint64 }
 
-// newUUID returns a version 4 uuid that contains the 60 bits of hi60 and the upper 62 bits of lo.
+// newUUID returns a version 4 uuid that contains the 60 bits of hi60 and the upper 62 bits of lo. The other 6 bits are the
+// version and the variant.
 func newUUID(hi60, lo uint64) uuid {
 	return uuid{
 		hi: hi60>>12<<16 | 0x4000 | hi60&0xfff,
@@ -47,7 +48,8 @@ func parseUUID(text string) (uuid, error) {
 	return u, nil
 }
 
-// String returns the canonical text. It shares no code with appendUUID, so that the truth does not depend on the encoder.
+// String returns the canonical text. It shares no code with appendUUID, so that an error in the responses does not change
+// the expected rows too.
 func (u uuid) String() string {
 	digits := make([]byte, 0, 16)
 	digits = binary.BigEndian.AppendUint64(digits, u.hi)
@@ -56,7 +58,8 @@ func (u uuid) String() string {
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
-// appendEvent appends an event as the API writes it: eight keys, always in this order [R].
+// appendEvent appends an event as the API writes it, with eight keys that are always in this order [R]. isoTime selects the
+// form of the time, like iso of appendTime.
 func appendEvent(dst []byte, e *event, isoTime bool) []byte {
 	dst = appendUUID(append(dst, `{"id":"`...), e.id)
 	dst = append(dst, `","sessionId":"`...)
@@ -67,14 +70,14 @@ func appendEvent(dst []byte, e *event, isoTime bool) []byte {
 	dst = append(append(dst, `","type":"`...), e.eventType...)
 	dst = append(append(dst, `","name":"`...), e.name[:]...)
 	dst = append(append(dst, `","properties":`...), e.properties...)
-	dst = appendTime(append(dst, `,"timestamp":`...), e.at, isoTime)
+	dst = appendTime(append(dst, `,"timestamp":`...), e.timeMS, isoTime)
 	dst = append(append(dst, `,"session":{"id":"`...), session...)
 	dst = append(append(dst, `","deviceType":"`...), e.device...)
 	dst = append(append(dst, `","browser":"`...), e.browser...)
 	return append(dst, `"}}`...)
 }
 
-// appendTime appends Unix milliseconds as a number, or as ISO 8601 in quotes.
+// appendTime appends a time in Unix ms. If iso is true, it writes ISO 8601 in quotes, else the number.
 func appendTime(dst []byte, ms int64, iso bool) []byte {
 	if !iso {
 		return strconv.AppendInt(dst, ms, 10)
@@ -94,33 +97,35 @@ var hexPairs = func() (pairs [256][2]byte) {
 
 func appendUUID(dst []byte, u uuid) []byte {
 	var text [36]byte
-	for i, at := range [...]int{0, 2, 4, 6, 9, 11, 14, 16} {
-		pair := hexPairs[u.hi>>(56-8*i)&0xff]
-		text[at], text[at+1] = pair[0], pair[1]
+	// The lists contain the position of the two hex digits of each byte.
+	for i, position := range [...]int{0, 2, 4, 6, 9, 11, 14, 16} {
+		pair := hexPairs[(u.hi>>(56-8*i))&0xff]
+		text[position], text[position+1] = pair[0], pair[1]
 	}
-	for i, at := range [...]int{19, 21, 24, 26, 28, 30, 32, 34} {
-		pair := hexPairs[u.lo>>(56-8*i)&0xff]
-		text[at], text[at+1] = pair[0], pair[1]
+	for i, position := range [...]int{19, 21, 24, 26, 28, 30, 32, 34} {
+		pair := hexPairs[(u.lo>>(56-8*i))&0xff]
+		text[position], text[position+1] = pair[0], pair[1]
 	}
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return append(dst, text[:]...)
 }
 
-// appendISO appends Unix milliseconds as 2026-01-27T19:19:13.629Z, many times faster than [time.Time.AppendFormat].
+// appendISO appends a time in Unix ms like 2026-01-27T19:19:13.629Z. It is many times faster than [time.Time.AppendFormat].
 func appendISO(dst []byte, ms int64) []byte {
-	const day = 24 * 60 * 60 * 1000
-	year, month, date := time.UnixMilli(ms).UTC().Date()
-	rest := int(ms % day)
+	const dayMS = 24 * 60 * 60 * 1000
+	year, month, day := time.UnixMilli(ms).UTC().Date()
+	msOfDay := int(ms % dayMS)
 	dst = appendPadded(dst, year, 4)
 	dst = appendPadded(append(dst, '-'), int(month), 2)
-	dst = appendPadded(append(dst, '-'), date, 2)
-	dst = appendPadded(append(dst, 'T'), rest/3_600_000, 2)
-	dst = appendPadded(append(dst, ':'), rest/60_000%60, 2)
-	dst = appendPadded(append(dst, ':'), rest/1000%60, 2)
-	dst = appendPadded(append(dst, '.'), rest%1000, 3)
+	dst = appendPadded(append(dst, '-'), day, 2)
+	dst = appendPadded(append(dst, 'T'), msOfDay/3_600_000, 2)
+	dst = appendPadded(append(dst, ':'), (msOfDay/60_000)%60, 2)
+	dst = appendPadded(append(dst, ':'), (msOfDay/1000)%60, 2)
+	dst = appendPadded(append(dst, '.'), msOfDay%1000, 3)
 	return append(dst, 'Z')
 }
 
+// appendPadded appends v in decimal with zeros before it, so that it has width digits. width is 4 at most.
 func appendPadded(dst []byte, v, width int) []byte {
 	var text [4]byte
 	for i := width - 1; i >= 0; i-- {

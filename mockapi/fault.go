@@ -14,9 +14,9 @@ type FaultKind string
 type fault struct {
 	kind        FaultKind
 	description string // for the help
-	// exempt reports whether the fault must not be applied to a request; nil exempts none.
+	// exempt reports whether the fault must not be applied to a request. If exempt is nil, no request is exempted.
 	exempt func(*http.Request, request) bool
-	// replace writes the whole response itself; the normal handler is not called.
+	// replace writes the whole response instead of the normal handler.
 	replace func(*exchange)
 	// tooMany makes the response a 429 that the rate limit did not cause. omitRetryInfo omits Retry-After and the rate
 	// limit headers.
@@ -27,18 +27,18 @@ type fault struct {
 	editEnvelope func(*exchange, *page, *envelope) bool
 	// rewriteBody replaces the whole body and its content type.
 	rewriteBody func([]byte) (body []byte, contentType string)
-	// deliver sends the response in its own way.
-	deliver func(*exchange, []byte)
-	// valid means that the page is still valid, and that a client must accept it.
+	// deliver sends the response. If it is nil, the function send does it.
+	deliver func(x *exchange, body []byte)
+	// valid means that the fault leaves a valid page, which a client must accept.
 	valid bool
 }
 
-// faultTable contains all faults, in the order of the help.
+// faultTable contains all faults in the order of the help.
 var faultTable = slices.Concat(errorFaults, outageFaults, brokenPageFaults, wrongPaginationFaults, deliveryFaults)
 
 var faults = indexBy(faultTable, func(f fault) FaultKind { return f.kind })
 
-// FaultKinds returns all kinds, in the order of the help.
+// FaultKinds returns all kinds in the order of the help of cmd/mockapi.
 func FaultKinds() []FaultKind {
 	kinds := make([]FaultKind, len(faultTable))
 	for i, f := range faultTable {
@@ -58,26 +58,28 @@ func (FaultKind) info() kindInfo {
 // rate limit is exhausted, because the response is then a 429 without a page.
 func (f fault) exempts(r *http.Request, req request) bool {
 	needsPage := f.editEnvelope != nil || f.rewriteBody != nil || f.valid
-	return req.window.exhausted && needsPage || f.exempt != nil && f.exempt(r, req)
+	if needsPage && req.window.exhausted {
+		return true
+	}
+	return f.exempt != nil && f.exempt(r, req)
 }
 
-// withExemption returns f with one more exemption.
-func (f fault) withExemption(exempt func(*http.Request, request) bool) fault {
-	earlier := f.exempt
-	f.exempt = func(r *http.Request, req request) bool { return exempt(r, req) || earlier != nil && earlier(r, req) }
-	return f
-}
-
-// hasNoCursor exempts requests without a cursor.
+// hasNoCursor reports whether a request has no cursor. Faults exempt such a request if they need a cursor.
 func hasNoCursor(_ *http.Request, req request) bool { return req.cursor == "" }
 
-// isLookup exempts look-ups of a single event, which have no page.
+// isLookup reports whether a request is a look-up of one event. Faults exempt it if they need a page.
 func isLookup(_ *http.Request, req request) bool { return req.endpoint == eventEndpoint }
 
-// isNotGet exempts all methods except GET: the response to a HEAD has no body.
+// isLookupOrHasNoCursor reports whether a request is a look-up or has no cursor.
+func isLookupOrHasNoCursor(r *http.Request, req request) bool {
+	return isLookup(r, req) || hasNoCursor(r, req)
+}
+
+// isNotGet reports whether the method of a request is not GET. Faults exempt such a request if they need a body, because
+// the response to a HEAD has no body.
 func isNotGet(r *http.Request, _ request) bool { return r.Method != http.MethodGet }
 
-// errorFaults are errors in the service's own words.
+// errorFaults are errors in the JSON form of the service.
 var errorFaults = []fault{
 	{kind: "429", description: "429 that asks to wait 1 s, not caused by the rate limit", tooMany: true},
 	{kind: "429-bare", description: "429 without Retry-After and without rate limit headers", tooMany: true, omitRetryInfo: true},
@@ -107,7 +109,7 @@ func newAPIError(status int, code, message string) func() *apiError {
 	return func() *apiError { return &apiError{status, code, message} }
 }
 
-// outageFaults are the load balancer's responses when the service does not respond [C].
+// outageFaults are the responses that the load balancer sends when the service does not respond [C].
 var outageFaults = []fault{
 	outageFault(http.StatusBadGateway), outageFault(http.StatusServiceUnavailable), outageFault(http.StatusGatewayTimeout),
 }
@@ -125,8 +127,8 @@ func outageFault(status int) fault {
 	}
 }
 
-// brokenPageFaults are invalid responses with status 200 [C]. A client must fetch such a page again: it is neither the end
-// nor an empty page.
+// brokenPageFaults are invalid responses with status 200 [C]. A client must fetch such a page again. It must not take the
+// response for the last page or for an empty page.
 var brokenPageFaults = []fault{
 	bodyFault("null", "200 with the body null", func([]byte) ([]byte, string) { return []byte("null"), typeJSON }),
 	bodyFault("truncated", "200 with half of the JSON, and a Content-Length that fits", func(body []byte) ([]byte, string) {
@@ -144,33 +146,39 @@ var brokenPageFaults = []fault{
 	}),
 	envelopeFault("returned-lies", "200 with a meta.returned larger than the number of records", func(x *exchange, _ *page, e *envelope) bool {
 		e.returned += 1 + x.randomBelow(5)
-		return !e.flat
+		return !e.flat // the flat form has no meta
 	}),
 }
 
-// wrongPaginationFaults are pages with valid records whose pagination is wrong or odd [C].
+// wrongPaginationFaults are pages with valid records whose pagination is wrong, or unusual but valid [C].
 var wrongPaginationFaults = []fault{
 	envelopeFault("stray-end", "hasMore: false before the end", func(_ *exchange, p *page, e *envelope) bool {
 		e.hasMore, e.next, e.expiresIn = "false", "null", "null"
-		return p.to < p.items.end()
+		return !p.isLast()
 	}),
 	envelopeFault("no-cursor", "hasMore: true with nextCursor: null", func(_ *exchange, _ *page, e *envelope) bool {
 		e.hasMore, e.next, e.expiresIn = "true", "null", "null"
 		return true
 	}),
-	envelopeFault("repeat-cursor", "the request's own cursor as nextCursor", func(x *exchange, _ *page, e *envelope) bool {
-		e.hasMore, e.next = "true", strconv.Quote(x.req.cursor)
-		return true
-	}).withExemption(hasNoCursor),
-	envelopeFault("cycle-cursor", "the cursor before the request's own as nextCursor", func(x *exchange, _ *page, e *envelope) bool {
-		if x.req.prevCursor == "" {
-			return false
-		}
-		e.hasMore, e.next = "true", strconv.Quote(x.req.prevCursor)
-		return true
-	}).withExemption(hasNoCursor),
+	{
+		kind: "repeat-cursor", description: "the request's own cursor as nextCursor", exempt: isLookupOrHasNoCursor,
+		editEnvelope: func(x *exchange, _ *page, e *envelope) bool {
+			e.hasMore, e.next = "true", strconv.Quote(x.req.cursor)
+			return true
+		},
+	},
+	{
+		kind: "cycle-cursor", description: "the cursor before the request's own as nextCursor", exempt: isLookupOrHasNoCursor,
+		editEnvelope: func(x *exchange, _ *page, e *envelope) bool {
+			if x.req.prevCursor == "" {
+				return false
+			}
+			e.hasMore, e.next = "true", strconv.Quote(x.req.prevCursor)
+			return true
+		},
+	},
 	markValid(envelopeFault("last-cursor", "a cursor with hasMore: false, on the last page", func(x *exchange, p *page, e *envelope) bool {
-		if p.to < p.items.end() || p.count == 0 {
+		if !p.isLast() || p.count == 0 {
 			return false
 		}
 		x.setNext(p, e)
@@ -178,19 +186,20 @@ var wrongPaginationFaults = []fault{
 		return true
 	})),
 	markValid(envelopeFault("empty-tail", "hasMore: true on the last page, then an empty page", func(x *exchange, p *page, e *envelope) bool {
-		if p.to < p.items.end() || p.count == 0 {
+		if !p.isLast() || p.count == 0 {
 			return false
 		}
 		x.setNext(p, e)
 		return true
 	})),
 	markValid(envelopeFault("total-moves", "a meta.total that is wrong by up to 500", func(x *exchange, _ *page, e *envelope) bool {
-		off := 1 + x.randomBelow(1000)
-		if off > 500 {
-			off = 500 - off
+		const maxDifference = 500
+		difference := 1 + x.randomBelow(2*maxDifference)
+		if difference > maxDifference {
+			difference = maxDifference - difference // from -1 to -500
 		}
-		e.total = max(e.total+off, 0)
-		return !e.flat
+		e.total = max(e.total+difference, 0)
+		return !e.flat // the flat form has no meta
 	})),
 }
 
@@ -202,7 +211,8 @@ func envelopeFault(kind FaultKind, description string, edit func(*exchange, *pag
 	return fault{kind: kind, description: description, exempt: isLookup, editEnvelope: edit}
 }
 
-// omitField returns an editEnvelope hook that calls edit and sets the header with which the service marks such a page [C].
+// omitField returns an editEnvelope hook that calls edit to omit a field. The hook also sets the header with which the
+// service marks such a page [C].
 func omitField(edit func(*envelope)) func(*exchange, *page, *envelope) bool {
 	return func(x *exchange, _ *page, e *envelope) bool {
 		x.w.Header().Set("X-Chaos-Applied", "missingFields")
@@ -218,6 +228,6 @@ func markValid(f fault) fault {
 
 // randomBelow returns a number in [0, n) that depends on the number of the request.
 func (x *exchange) randomBelow(n int) int {
-	draw := x.req.plan.faults.random.forRequest(x.req.n)
-	return int(mixBits(draw) >> 32 * uint64(n) >> 32) //nolint:gosec // n is small, the result smaller
+	upper := mixBits(x.req.plan.faults.random.forRequest(x.req.n)) >> 32
+	return int(upper * uint64(n) >> 32) //nolint:gosec // n is small, and the result is smaller
 }

@@ -18,23 +18,26 @@ var deliveryFaults = []fault{
 	{kind: "trickle", description: "one byte of the body every 100 ms", exempt: isNotGet, deliver: trickle, valid: true},
 	{kind: "endless-headers", description: "64 MiB of headers", replace: endlessHeaders},
 	{kind: "huge-body", description: "200 with 512 MiB of JSON", exempt: isNotGet, replace: hugeBody},
-	{kind: "gzip", description: "a valid page in gzip, also if not asked for", exempt: isNotGet, deliver: sendGzip, valid: true},
+	{
+		kind: "gzip", description: "a valid page in gzip, even if the client did not ask for gzip",
+		exempt: isNotGet, deliver: sendGzip, valid: true,
+	},
 	{kind: "gzip-bomb", description: "200 with 1 MiB of gzip that unpacks to 1 GiB", exempt: isNotGet, replace: gzipBomb},
-	{kind: "redirect", description: "302 to another host; the mock counts who follows and who sends the key", replace: redirect},
+	{kind: "redirect", description: "302 to another host; the mock counts requests that follow it, and those with a key", replace: redirect},
 }
 
 const (
-	// hangLimit is the maximum time of a hang.
+	// hangLimit is the maximum time of a response that hangs or trickles.
 	hangLimit          = 10 * time.Minute
-	trickleEvery       = 100 * time.Millisecond
+	trickleInterval    = 100 * time.Millisecond
 	endlessHeadersSize = 64 << 20
 	hugeBodySize       = 512 << 20
 	chunkSize          = 1 << 20
 )
 
-// resetConnection ends the connection with a TCP RST before any byte of the response. A Go client silently repeats a GET if
-// that happens on a connection that it had used before; the journal then contains the second request too. If the writer
-// has no connection, for example a recorder, the response is a 500 that says so.
+// resetConnection ends the connection with a TCP RST before any byte of the response. If this happens on a connection that
+// served an earlier request, a Go client silently repeats a GET. The journal then contains the second request too. If the
+// writer has no connection, for example a test's recorder, the response is a 500 that says so.
 func resetConnection(x *exchange) {
 	if !closeWithReset(x.w) {
 		x.sendNoConnectionError()
@@ -47,8 +50,8 @@ func resetHalfway(x *exchange, body []byte) {
 	closeWithReset(x.w)
 }
 
-// closeWithReset closes the connection so that the kernel sends a TCP RST: it takes the connection from the HTTP server
-// and closes it without lingering. It returns false if the writer has no connection.
+// closeWithReset takes the connection from the HTTP server and closes it with linger time 0, so that the kernel sends a TCP
+// RST. It returns false if the writer has no connection.
 func closeWithReset(w http.ResponseWriter) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -67,12 +70,13 @@ func (x *exchange) sendNoConnectionError() {
 	x.entry.Status = apiErr.status
 }
 
-// hang waits until the client disconnects, and sends nothing more.
+// hang sends nothing more. It waits until the client disconnects or hangLimit is over, and then aborts the response.
 func hang(x *exchange) {
 	sleep(x.r.Context(), hangLimit)
-	panic(http.ErrAbortHandler) // after a return net/http would send an empty 200, or the rest of the response
+	panic(http.ErrAbortHandler) // after a return, net/http would send an empty 200, or the rest of the response
 }
 
+// hangHalfway sends the headers and half of the body, and then hangs.
 func hangHalfway(x *exchange, body []byte) {
 	x.sendHalf(body)
 	hang(x)
@@ -89,21 +93,25 @@ func (x *exchange) sendHalf(body []byte) {
 	}
 }
 
+// trickle sends the body byte by byte. It aborts the response when the client disconnects or hangLimit is over.
 func trickle(x *exchange, body []byte) {
 	out := http.NewResponseController(x.w)
 	writeHeader(x.w, x.entry.Status, typeJSON, len(body))
-	for begun := time.Now(); len(body) > 0; body = body[1:] {
+	start := time.Now()
+	for i := range body {
 		_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
-		if _, err := x.w.Write(body[:1]); err != nil || out.Flush() != nil || time.Since(begun) > hangLimit {
-			panic(http.ErrAbortHandler)
+		_, err := x.w.Write(body[i : i+1])
+		if err == nil {
+			err = out.Flush()
 		}
-		if !sleep(x.r.Context(), trickleEvery) {
+		if err != nil || time.Since(start) > hangLimit || !sleep(x.r.Context(), trickleInterval) {
 			panic(http.ErrAbortHandler)
 		}
 	}
 	x.entry.Delivered = true
 }
 
+// endlessHeaders writes a response whose headers do not end, directly to the connection, and closes the connection.
 func endlessHeaders(x *exchange) {
 	conn, _, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
@@ -113,50 +121,56 @@ func endlessHeaders(x *exchange) {
 	defer func() { _ = conn.Close() }()
 	x.entry.Status = http.StatusOK
 	_ = conn.SetWriteDeadline(time.Now().Add(sendTimeout))
-	line := "X-Filler: " + strings.Repeat("a", 4000) + "\r\n"
-	text := "HTTP/1.1 200 OK\r\nContent-Type: " + typeJSON + "\r\n"
-	for sent := 0; sent < endlessHeadersSize; sent += len(text) {
-		if _, err := conn.Write([]byte(text)); err != nil {
+	if _, err := conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: " + typeJSON + "\r\n")); err != nil {
+		return
+	}
+	line := []byte("X-Filler: " + strings.Repeat("a", 4000) + "\r\n")
+	for sent := 0; sent < endlessHeadersSize; sent += len(line) {
+		if _, err := conn.Write(line); err != nil {
 			return
 		}
-		text = line
 	}
 }
 
-// hugeBody sends an empty page that is filled with spaces. It is valid JSON, but too large to store in memory.
+// hugeBody sends an empty page that is filled with spaces. The page is valid JSON, but it is too large for the memory.
 func hugeBody(x *exchange) {
-	x.stream("", []byte(`{"data":[`), []byte(strings.Repeat(" ", chunkSize)), hugeBodySize/chunkSize,
-		[]byte(`],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0}}`))
+	x.stream(largeBody{
+		head: []byte(`{"data":[`), part: []byte(strings.Repeat(" ", chunkSize)), repeats: hugeBodySize / chunkSize,
+		tail: []byte(`],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0}}`),
+	})
 }
 
-// stream sends a 200 with a head, a part that is repeated, and a tail, without a Content-Length.
-func (x *exchange) stream(encoding string, head, part []byte, repeats int, tail []byte) {
+// A largeBody is a body that consists of a head, a part that is repeated, and a tail.
+type largeBody struct {
+	encoding         string // the Content-Encoding, if not empty
+	head, part, tail []byte
+	repeats          int
+}
+
+// stream sends a 200 with a large body and no Content-Length.
+func (x *exchange) stream(b largeBody) {
 	out := http.NewResponseController(x.w)
 	x.entry.Status = http.StatusOK
 	x.w.Header().Set("Content-Type", typeJSON)
-	if encoding != "" {
-		x.w.Header().Set("Content-Encoding", encoding)
+	if b.encoding != "" {
+		x.w.Header().Set("Content-Encoding", b.encoding)
 	}
-	for i := range repeats + 2 {
-		piece := part
-		switch i {
-		case 0:
-			piece = head
-		case repeats + 1:
-			piece = tail
-		}
+	write := func(piece []byte) error {
 		_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
-		if _, err := x.w.Write(piece); err != nil {
-			return
-		}
+		_, err := x.w.Write(piece)
+		return err
 	}
-	x.entry.Delivered = out.Flush() == nil
+	err := write(b.head)
+	for i := 0; i < b.repeats && err == nil; i++ {
+		err = write(b.part)
+	}
+	if err == nil {
+		err = write(b.tail)
+	}
+	x.entry.Delivered = err == nil && out.Flush() == nil
 }
 
-// bombMembers is the number of gzip members of 16 MiB each: together 1 GiB.
-const bombMembers = 64
-
-// sendGzip sends the body in gzip. Whether the service ever does so is unknown [?].
+// sendGzip sends the body in gzip. It is unknown whether the service does this [?].
 func sendGzip(x *exchange, body []byte) {
 	compressed := gzipBytes(body)
 	x.w.Header().Set("Content-Encoding", "gzip")
@@ -166,10 +180,19 @@ func sendGzip(x *exchange, body []byte) {
 	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, compressed)
 }
 
-// gzipBomb sends the same gzip member again and again. Together they are one gzip stream (RFC 1952, section 2.2).
+// A gzip bomb has 64 members of 16 MiB, which is 1 GiB.
+const (
+	bombMembers    = 64
+	bombMemberSize = 16 << 20
+)
+
+// gzipBomb sends an empty list that is filled with spaces, as many gzip members that have equal bytes. Several gzip members
+// form one gzip stream (RFC 1952, section 2.2).
 func gzipBomb(x *exchange) {
-	spaces := gzipBytes([]byte(strings.Repeat(" ", 16*chunkSize)))
-	x.stream("gzip", gzipBytes([]byte(`{"data":[`)), spaces, bombMembers, gzipBytes([]byte("]}")))
+	x.stream(largeBody{
+		encoding: "gzip", head: gzipBytes([]byte(`{"data":[`)), part: gzipBytes([]byte(strings.Repeat(" ", bombMemberSize))),
+		repeats: bombMembers, tail: gzipBytes([]byte("]}")),
+	})
 }
 
 func gzipBytes(text []byte) []byte {
@@ -184,7 +207,7 @@ func gzipBytes(text []byte) []byte {
 	return packed.Bytes()
 }
 
-// redirect redirects to the same mock under another host name, where a client that follows is counted.
+// redirect redirects to the same mock under another host name. The mock counts the requests that follow the redirect.
 func redirect(x *exchange) {
 	host, port, err := net.SplitHostPort(x.r.Host)
 	if err != nil {

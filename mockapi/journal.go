@@ -12,35 +12,36 @@ import (
 	"time"
 )
 
-// A Journal contains an [Entry] for each request that had the right key. An entry is added after its response was
-// written, so the client can already have a page that the journal contains. The journal stores up to [Config.JournalLimit]
-// entries and ten times as many drifted records; it drops and counts the others. It is safe for concurrent use.
+// A Journal contains an [Entry] for each request that had the right key. The server adds an entry after it has written the
+// response, so a client can have a response before the journal has its entry. The journal stores up to
+// [Config.JournalLimit] entries and ten times as many drifted records. It drops further ones and counts them. It is safe
+// for concurrent use.
 type Journal struct {
-	limit int
+	limit int // the maximum number of entries
 
 	mu           sync.Mutex
 	entries      []Entry
-	driftedCount int // number of drifted records in entries
+	driftedCount int // the number of drifted records in entries
 	summary      Summary
-	added        chan struct{} // closed and replaced when an entry is added
+	added        chan struct{} // is closed and replaced when an entry is added
 }
 
-// driftedPerEntry is the maximum number of drifted records in the journal per entry of its limit.
+// A journal stores up to driftedPerEntry times as many drifted records as entries.
 const driftedPerEntry = 10
 
 func newJournal(limit int) *Journal {
 	return &Journal{limit: limit, added: make(chan struct{}), summary: Summary{Faults: map[FaultKind]int{}}}
 }
 
-// After returns the entries whose Seq is greater than seq, oldest first. It does not wait. The caller must not change
-// them.
+// After returns the entries whose Seq is greater than seq, oldest first. It does not wait. The caller must not change the
+// entries.
 func (j *Journal) After(seq int) []Entry {
 	entries, _ := j.after(seq)
 	return entries
 }
 
-// Wait returns the same as [Journal.After], but waits until there is at least one such entry. If ctx ends first, it
-// returns ctx's error and no entries.
+// Wait waits until there is at least one entry whose Seq is greater than seq. Then it returns all such entries, like
+// [Journal.After]. If ctx ends first, it returns ctx's error and no entries.
 func (j *Journal) Wait(ctx context.Context, seq int) ([]Entry, error) {
 	for {
 		entries, grown := j.after(seq)
@@ -86,10 +87,11 @@ func (j *Journal) finish(e Entry) {
 		j.summary.DriftedDropped += len(e.Drifted)
 		return
 	}
-	stored := min(len(e.Drifted), driftedPerEntry*j.limit-j.driftedCount)
+	capacity := driftedPerEntry*j.limit - j.driftedCount
+	stored := min(len(e.Drifted), capacity)
 	j.summary.DriftedDropped += len(e.Drifted) - stored
 	j.driftedCount += stored
-	e.Drifted = slices.Clone(e.Drifted[:stored]) // without its spare capacity
+	e.Drifted = slices.Clone(e.Drifted[:stored]) // the copy has no unused memory
 	j.entries = append(j.entries, e)
 	close(j.added)
 	j.added = make(chan struct{})
@@ -110,7 +112,7 @@ type Entry struct {
 	// N numbers the requests from 1, in the order in which they arrived. Faults use it. N and Seq are equal if the client
 	// sends one request at a time.
 	N int `json:"n"`
-	// At is the time at which the request arrived, in UTC.
+	// At is the time in UTC at which the request arrived.
 	At time.Time `json:"at"`
 	// RequestID is the X-Request-ID of the response, "" if it had none.
 	RequestID string `json:"request_id"`
@@ -119,7 +121,8 @@ type Entry struct {
 	Endpoint string `json:"endpoint"`
 	// Cursor is the cursor of the request, cut after 512 bytes.
 	Cursor string `json:"cursor"`
-	// From is the index of the page's first item, or of the one event; -1 if the response has neither.
+	// From is the index of the page's first item, or the index of the event for the endpoint "event". It is -1 if the
+	// response has neither.
 	From int `json:"from"`
 	// Returned is the number of records in the response.
 	Returned int `json:"returned"`
@@ -130,33 +133,33 @@ type Entry struct {
 	Fault  FaultKind `json:"fault"`
 	// RateLimited means that the rate limit caused this 429, not a fault.
 	RateLimited bool `json:"rate_limited"`
-	// WindowClosed means that the window's limit was already used up when the request arrived. It does not depend on the
-	// response.
+	// WindowClosed means that the rate limit was already exhausted when the request arrived. A fault can change the
+	// response to such a request, but not this field.
 	WindowClosed bool `json:"window_closed"`
 	// TooEarly means that an earlier 429 of the same rate limit asked to wait longer than the client did.
 	TooEarly bool `json:"too_early"`
 	// Sound means that the response was a valid page, which a client must accept.
 	Sound bool `json:"sound"`
-	// Last means that the page was valid and the last one.
+	// Last means that the response was a valid page and the last page of its collection.
 	Last bool `json:"last"`
-	// Delivered means that the whole response was handed to the network.
+	// Delivered means that the mock wrote the whole response to the connection without an error.
 	Delivered bool `json:"delivered"`
-	// Bytes is the length of the whole body before compression, and Hash is its CRC-64 (ECMA) in hex. They describe the
-	// body also if only a part of it was sent. They are 0 and "" if the response has no body.
-	Bytes int    `json:"bytes"`
-	Hash  string `json:"hash"`
+	// Bytes is the length of the whole body before compression, even if only a part was sent. It is 0 if there is no body.
+	Bytes int `json:"bytes"`
+	// Hash is the CRC-64 (ECMA) of the same whole body, in hex. It is empty if there is no body.
+	Hash string `json:"hash"`
 	// Drifted contains the records of the body that a drift changed.
 	Drifted []DriftedRecord `json:"drifted,omitempty"`
 }
 
-// A DriftedRecord is a record that a drift changed. Its Index is that in a collection of the Entry's Size.
+// A DriftedRecord is a record that a drift changed.
 type DriftedRecord struct {
-	Index  int       `json:"index"`
+	Index  int       `json:"index"` // the record's index when the collection had the Size of the Entry
 	Kind   DriftKind `json:"kind"`
-	SHA256 Digest    `json:"sha256"` // of its bytes as served
+	SHA256 Digest    `json:"sha256"` // the digest of the record's bytes in the response
 }
 
-// A Digest is a SHA-256. Its text is in hex.
+// A Digest is a SHA-256. As text it has 64 hex digits.
 type Digest [sha256.Size]byte
 
 // String returns the hex digits.
@@ -174,16 +177,24 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return err
 }
 
-// newEntry returns the entry with everything that is known when a request arrives.
+// newEntry returns an entry with the fields that are known when a request arrives.
 func (req request) newEntry(method string) Entry {
 	return Entry{
-		N: req.n, At: req.at.Round(0).UTC(), Method: method, Endpoint: string(req.endpoint),
-		Cursor: req.cursor[:min(len(req.cursor), maxCursor)], From: -1, Size: req.size, Fault: req.fault.kind,
-		RateLimited: req.isRateLimited(), WindowClosed: req.window.exhausted, TooEarly: req.tooEarly,
+		N:            req.n,
+		At:           req.arrival.Round(0).UTC(), // Round(0) removes the monotonic clock
+		Method:       method,
+		Endpoint:     string(req.endpoint),
+		Cursor:       req.cursor[:min(len(req.cursor), maxCursor)],
+		From:         -1,
+		Size:         req.size,
+		Fault:        req.fault.kind,
+		RateLimited:  req.isRateLimited(),
+		WindowClosed: req.window.exhausted,
+		TooEarly:     req.tooEarly,
 	}
 }
 
-// clearRecords removes what the entry says about a page's records, for a response that does not contain them.
+// clearRecords resets the fields about the records of a page, because the response does not contain the records.
 func (e *Entry) clearRecords() {
 	e.Returned, e.Drifted, e.Sound, e.Last = 0, nil, false, false
 }
@@ -195,12 +206,12 @@ func (e *Entry) setBody(body []byte) {
 	e.Bytes, e.Hash = len(body), fmt.Sprintf("%016x", crc64.Checksum(body, crcTable))
 }
 
-// A Summary contains the totals of a [Journal]. It counts all requests, also those whose entries were dropped.
+// A Summary contains the totals of a [Journal]. It counts all requests, even if the journal dropped their entries.
 type Summary struct {
-	// Requests counts finished requests, InFlight those that have arrived and are not finished.
+	// Requests counts the finished requests. InFlight counts the requests that have arrived but are not finished.
 	Requests int `json:"requests"`
 	InFlight int `json:"in_flight"`
-	// Pages counts the valid pages of /events that were delivered completely, Events the records in them. A record counts
+	// Pages counts the valid pages of /events that were delivered completely. Events counts their records. A record counts
 	// each time it is delivered.
 	Pages  int `json:"pages"`
 	Events int `json:"events"`
@@ -208,7 +219,7 @@ type Summary struct {
 	Faults map[FaultKind]int `json:"faults"`
 	// RateLimited counts the 429 responses that the rate limit caused.
 	RateLimited int `json:"rate_limited"`
-	// WindowClosed and TooEarly count the entries with these fields.
+	// WindowClosed and TooEarly count the requests for which the field of the same name in Entry is true.
 	WindowClosed int `json:"window_closed"`
 	TooEarly     int `json:"too_early"`
 	// TurnedAway counts the requests without the right key or method. They have no number and no entry.
@@ -218,10 +229,11 @@ type Summary struct {
 	LastN   int `json:"last_n"`
 	// Complete means that the last page of /events was delivered at least once.
 	Complete bool `json:"complete"`
-	// Dropped counts the entries that the journal did not store, DriftedDropped the drifted records that it did not store.
+	// Dropped counts the entries that the journal did not store. DriftedDropped counts the drifted records that it did not
+	// store.
 	Dropped        int `json:"dropped"`
 	DriftedDropped int `json:"drifted_dropped"`
-	// Followed counts the requests to the target of a redirect, KeyLeaked those of them that sent a key.
+	// Followed counts the requests to the target of a redirect. KeyLeaked counts those that sent a key there.
 	Followed  int `json:"followed"`
 	KeyLeaked int `json:"key_leaked"`
 }

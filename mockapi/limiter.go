@@ -7,21 +7,23 @@ import (
 	"time"
 )
 
-// A limiter is the rate limit of one bucket as recorded [R]: a fixed window that its first request opens. Requests count
-// when they arrive. It is not safe for concurrent use.
+// A limiter counts the requests of one bucket in fixed windows, as recorded [R]. A bucket is a set of endpoints with one
+// limit. The first request after the end of a window opens the next window. A request counts when it arrives. A limiter is
+// not safe for concurrent use.
 type limiter struct {
-	ends time.Time
-	used int
+	ends time.Time // the end of the newest window
+	used int       // the number of requests in that window, limit at most
 }
 
-// A window is the state of a rate limit window after a request was counted. The zero window is no limit.
+// A window is the state of a rate limit window after a request was counted. The zero window means that there is no limit.
 type window struct {
-	limit, remaining int
-	left             time.Duration // until the window ends
-	exhausted        bool          // the limit had been used up before this request
+	limit, remaining int           // numbers of requests
+	left             time.Duration // the time until the window ends
+	exhausted        bool          // means that the limit was already used up before this request
 }
 
-// count counts one request at now. If no window is open, it opens one of this length. A limit of 0 means no limit.
+// count counts one request at the time now, and returns the window. If no window is open, it opens a window of this length.
+// A limit of 0 means that there is no limit.
 func (l *limiter) count(now time.Time, limit int, length time.Duration) window {
 	if limit == 0 {
 		return window{}
@@ -36,7 +38,8 @@ func (l *limiter) count(now time.Time, limit int, length time.Duration) window {
 	return window{limit: limit, remaining: max(limit-l.used, 0), left: l.ends.Sub(now), exhausted: exhausted}
 }
 
-// setRateHeaders sets the rate limit headers, and Retry-After on a 429, in the form that the scenario asks for.
+// setRateHeaders sets the rate limit headers. On a 429 it also sets Retry-After. The scenario decides the forms. If there is
+// no limit, it sets Retry-After only.
 func (req request) setRateHeaders(h http.Header) {
 	remaining, left := req.window.remaining, req.window.left
 	if delay := req.retryDelay(); delay > 0 {
@@ -47,7 +50,7 @@ func (req request) setRateHeaders(h http.Header) {
 		return
 	}
 	reset := strconv.Itoa(ceilSeconds(left))
-	end := req.at.Add(left)
+	end := req.arrival.Add(left)
 	switch req.plan.RateHeaders {
 	case RateAbsent:
 		return
@@ -75,19 +78,19 @@ func (req request) setRetryAfter(h http.Header, delay time.Duration) {
 	case RetrySeconds:
 		h.Set("Retry-After", strconv.Itoa(ceilSeconds(delay)))
 	case RetryDate:
-		h.Set("Retry-After", ceilTime(req.at.Add(delay), time.Second).UTC().Format(http.TimeFormat))
+		h.Set("Retry-After", ceilTime(req.arrival.Add(delay), time.Second).UTC().Format(http.TimeFormat))
 	case RetryZero:
 		h.Set("Retry-After", "0")
 	case RetryAbsent:
 	}
 }
 
-// ceilSeconds returns d in seconds, rounded up: the first response of a window says 60 [R].
+// ceilSeconds returns d in seconds. It rounds up, because the first response of a window says 60 [R].
 func ceilSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }
 
-// ceilTime returns t rounded up to a multiple of unit, so that a client that waits until then is never too early.
+// ceilTime rounds t up to a multiple of unit. A client that waits until the result is never too early.
 func ceilTime(t time.Time, unit time.Duration) time.Time {
 	rounded := t.Truncate(unit)
 	if rounded.Before(t) {

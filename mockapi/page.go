@@ -9,13 +9,16 @@ import (
 // A page is the part of a collection that a request asks for.
 type page struct {
 	items collection
-	from  int // index to begin at
-	limit int // of items
-	to    int // index after the last item; set by appendItems
-	count int // of items; set by appendItems
+	from  int // the index at which the page begins
+	limit int // the maximum number of items
+	to    int // the index at which the next page begins; appendItems sets it
+	count int // the number of items; appendItems sets it
 }
 
-// openPage returns the page that was asked for, or the error if the limit or the cursor is invalid.
+// isLast reports whether the collection has no items after the page. appendItems must have been called.
+func (p *page) isLast() bool { return p.to == p.items.end() }
+
+// openPage returns the page that the request asks for. It returns an error if the limit or the cursor is invalid.
 func (x *exchange) openPage() (*page, *apiError) {
 	limit, apiErr := x.server.pageSize(x.req.query.Get("limit"))
 	if apiErr != nil {
@@ -26,8 +29,9 @@ func (x *exchange) openPage() (*page, *apiError) {
 	return p, apiErr
 }
 
-// pageSize parses the limit of a request. An empty limit is the default; a large one is silently capped [R]. How the
-// service treats a limit that is not a positive number is unknown [?]; here it gets a 400, which no client can overlook.
+// pageSize parses the limit of a request. An empty limit means the default. A limit above the maximum is silently reduced
+// to the maximum [R]. How the service treats a limit that is not a positive number is unknown [?]. The mock responds with a
+// 400, because a client notices it.
 func (s *Server) pageSize(text string) (int, *apiError) {
 	if text == "" {
 		return s.cfg.DefaultLimit, nil
@@ -39,19 +43,20 @@ func (s *Server) pageSize(text string) (int, *apiError) {
 	return min(limit, s.cfg.MaxLimit), nil
 }
 
-// appendPage appends the body of a page with the request's fault applied, and describes it in the entry.
+// appendPage appends the body of a page, changed by the request's fault, and describes the page in the entry.
 func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	dst = append(dst, dataMember...)
 	start := len(dst)
 	dst = p.appendItems(dst)
 	e := x.envelope(p)
-	isLast := p.to == p.items.end()
-	if edit := x.req.fault.editEnvelope; edit != nil && !edit(x, p, &e) {
-		x.dropFault()
+	if edit := x.req.fault.editEnvelope; edit != nil {
+		if changed := edit(x, p, &e); !changed {
+			x.dropFault()
+		}
 	}
 	x.entry.From = p.from
 	x.entry.Sound = x.req.fault.kind == "" || x.req.fault.valid
-	x.entry.Last = x.entry.Sound && isLast && e.hasMore == "false"
+	x.entry.Last = x.entry.Sound && p.isLast() && e.hasMore == "false"
 	x.entry.Returned = p.count
 	if e.data != dataWhole {
 		x.entry.clearRecords()
@@ -59,28 +64,31 @@ func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	return e.append(dst, start)
 }
 
+// appendItems appends the JSON array of the page's items. It sets p.to and p.count.
 func (p *page) appendItems(dst []byte) []byte {
 	dst = append(dst, '[')
-	end := p.items.end()
-	for p.to = p.items.next(p.from); p.to < end && p.count < p.limit; p.to = p.items.next(p.to + 1) {
+	p.to = p.items.next(p.from)
+	for p.to < p.items.end() && p.count < p.limit {
 		if p.count > 0 {
 			dst = append(dst, ',')
 		}
 		dst = p.items.appendItem(dst, p.to, p.count)
 		p.count++
+		p.to = p.items.next(p.to + 1)
 	}
 	return append(dst, ']')
 }
 
-// appendLookup appends one event, requested by its id. Three decisions [?]: the event has an envelope of its own, its
-// time is written as that of a page's first event, and an id that no record has on the wire is unknown.
+// appendLookup appends the event with the id that the request asks for, or a 404. The mock decides three things [?]. The
+// event has an envelope of its own. Its time has the form of the first event of a page. An id is unknown if a drift removed
+// it from the wire.
 func (x *exchange) appendLookup(dst []byte) []byte {
 	notFound := &apiError{http.StatusNotFound, "EVENT_NOT_FOUND", "No such event"} // [R]
 	id, err := parseUUID(x.req.id)
 	if err != nil {
 		return x.appendRequestError(dst, notFound)
 	}
-	list := eventList{snapshot: x.snapshot(), record: x.recordDrift}
+	list := eventList{snapshot: x.snapshot(), onDrift: x.recordDrift}
 	i, found := list.dataset.find(id)
 	if !found {
 		return x.appendRequestError(dst, notFound)
@@ -94,16 +102,16 @@ func (x *exchange) appendLookup(dst []byte) []byte {
 	return append(dst, `"}}`...)
 }
 
-// An envelope is the part of a page around the items, before it is encoded. A fault may edit it.
+// An envelope contains the values that surround the items of a page. A fault may edit them before they are encoded.
 type envelope struct {
 	flat           bool
 	data           dataForm
-	omitPagination bool // in the flat form: hasMore and nextCursor
-	omitHasMore    bool
-	hasMore        string // JSON, as are the next two
-	next           string
-	expiresIn      string
-	limit          int // as echoed
+	omitPagination bool   // in the flat form, this omits hasMore and nextCursor
+	omitHasMore    bool   // omits hasMore only
+	hasMore        string // the JSON value of hasMore
+	next           string // the JSON value of nextCursor
+	expiresIn      string // the JSON value of cursorExpiresIn
+	limit          int    // the limit that the mock used
 	total          int
 	returned       int
 	requestID      string
@@ -118,13 +126,13 @@ const (
 	dataMissing
 )
 
-// envelope returns the envelope of p, whose items have been appended.
+// envelope returns the envelope of p. appendItems must have been called.
 func (x *exchange) envelope(p *page) envelope {
 	e := envelope{
 		flat: x.isFlat(), limit: p.limit, total: p.items.total(), returned: p.count, requestID: x.entry.RequestID,
 		hasMore: "false", next: "null", expiresIn: "null",
 	}
-	if p.to < p.items.end() {
+	if !p.isLast() {
 		x.setNext(p, &e)
 	}
 	return e
@@ -137,10 +145,11 @@ func (x *exchange) isFlat() bool {
 	return x.req.plan.Envelope == EnvelopeFlat
 }
 
-// setNext sets hasMore to true and adds a cursor that continues after p. The life of a cursor begins when the request
-// arrives, so a slow response carries a cursor that is already some seconds old: 116 to 120 s left were recorded [R].
+// setNext sets hasMore to true, and next to a cursor that continues after p. The life of a cursor begins when the request
+// arrives. Therefore the cursor of a slow response is already some seconds old. Values of cursorExpiresIn from 116 to 120
+// were recorded [R].
 func (x *exchange) setNext(p *page, e *envelope) {
-	left := x.req.plan.CursorTTL - time.Since(x.req.at)
+	left := x.req.plan.CursorTTL - time.Since(x.req.arrival)
 	e.hasMore = "true"
 	e.next = strconv.Quote(x.mintCursor(p.items, p.to-1))
 	e.expiresIn = strconv.Itoa(max(ceilSeconds(left), 0))
@@ -149,7 +158,7 @@ func (x *exchange) setNext(p *page, e *envelope) {
 // dataMember is the beginning of a page's body.
 const dataMember = `{"data":`
 
-// append completes the body in dst, in which the JSON array of items begins at start.
+// append completes the body in dst. dst contains dataMember and then the JSON array of items, which begins at start.
 func (e *envelope) append(dst []byte, start int) []byte {
 	switch e.data {
 	case dataWhole:
@@ -158,7 +167,7 @@ func (e *envelope) append(dst []byte, start int) []byte {
 	case dataMissing:
 		dst = dst[:start-len(dataMember)]
 	}
-	tail := len(dst)
+	nextMember := len(dst)
 	if !e.omitPagination {
 		dst = e.appendPagination(dst)
 	}
@@ -168,7 +177,7 @@ func (e *envelope) append(dst []byte, start int) []byte {
 		dst = append(append(append(dst, `,"requestId":"`...), e.requestID...), `"}`...)
 	}
 	if e.data == dataMissing {
-		dst[tail] = '{' // instead of the comma; the fault that removes data leaves the other members
+		dst[nextMember] = '{' // replaces the comma, because this member is the first one
 	}
 	return append(dst, '}')
 }

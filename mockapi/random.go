@@ -5,7 +5,7 @@ const (
 	mask60      = 1<<60 - 1
 )
 
-// mixBits is the finalizer of splitmix64: every bit of x influences every bit of the result.
+// mixBits returns x after the final step of the generator splitmix64. Every bit of x influences every bit of the result.
 func mixBits(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
@@ -14,10 +14,10 @@ func mixBits(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// A randomSequence is an infinite sequence of independent pseudo-random numbers. Each is computed when it is read.
+// A randomSequence is an infinite sequence of independent pseudo-random numbers. It computes a number when it is read.
 type randomSequence uint64
 
-// newRandomSequence returns the sequence for a seed and a purpose. Other purposes give independent sequences.
+// newRandomSequence returns the sequence for a seed and a purpose. Sequences for different purposes are independent.
 func newRandomSequence(seed uint64, purpose string) randomSequence {
 	x := mixBits(seed + goldenRatio)
 	for _, b := range []byte(purpose) {
@@ -26,42 +26,49 @@ func newRandomSequence(seed uint64, purpose string) randomSequence {
 	return randomSequence(x)
 }
 
-// at returns the i-th number.
-func (s randomSequence) at(i uint64) uint64 { return mixBits(uint64(s) + i*goldenRatio) }
+// number returns the i-th number.
+func (s randomSequence) number(i uint64) uint64 { return mixBits(uint64(s) + i*goldenRatio) }
 
 // forRequest returns the number for the n-th request.
-func (s randomSequence) forRequest(n int) uint64 { return s.at(uint64(n)) } //nolint:gosec // requests are counted from 1
+func (s randomSequence) forRequest(n int) uint64 { return s.number(uint64(n)) } //nolint:gosec // requests are counted from 1
 
-// A permutation maps the 60-bit numbers to each other in a seemingly random way: different inputs have different
-// outputs, and invert computes the input of an output.
-type permutation struct{ key, m1, m2, inv1, inv2 uint64 }
+// A permutation maps each 60-bit number to another one. The result looks random, but different numbers have different
+// results. Therefore invert can compute the number from the result.
+type permutation struct {
+	key                uint64
+	factor1, factor2   uint64
+	inverse1, inverse2 uint64 // of the factors
+}
 
 func newPermutation(key uint64) permutation {
-	const m1, m2 = 0x0f51afd7ed558ccd, 0x04ceb9fe1a85ec53
-	return permutation{key: key, m1: m1, m2: m2, inv1: inverse(m1), inv2: inverse(m2)}
+	const factor1, factor2 = 0x0f51afd7ed558ccd, 0x04ceb9fe1a85ec53 // odd numbers with many different bits
+	return permutation{
+		key: key, factor1: factor1, factor2: factor2, inverse1: inverse(factor1), inverse2: inverse(factor2),
+	}
 }
 
 func (p permutation) apply(i uint64) uint64 {
 	x := (i + p.key) & mask60
 	x ^= x >> 31
-	x = x * p.m1 & mask60
+	x = (x * p.factor1) & mask60
 	x ^= x >> 30
-	x = x * p.m2 & mask60
-	return x ^ x>>31
+	x = (x * p.factor2) & mask60
+	return x ^ (x >> 31)
 }
 
-// invert undoes apply. An xor with a shift of at least half the width is its own inverse.
+// invert returns the number for which apply returns x. It does the steps of apply in reverse order. The step x ^= x >> n is
+// its own inverse, because n is at least half of the 60 bits.
 func (p permutation) invert(x uint64) uint64 {
 	x ^= x >> 31
-	x = x * p.inv2 & mask60
+	x = (x * p.inverse2) & mask60
 	x ^= x >> 30
-	x = x * p.inv1 & mask60
+	x = (x * p.inverse1) & mask60
 	x ^= x >> 31
 	return (x - p.key) & mask60
 }
 
-// inverse returns the x with m*x = 1 modulo 2^64, for an odd m. It uses Newton's method: m itself is right in 3 bits,
-// and each step doubles the number of right bits.
+// inverse returns the x for which m*x is 1 modulo 2^64. m must be odd. It uses Newton's method: the first x is correct in 3
+// bits, and each step doubles the number of correct bits.
 func inverse(m uint64) uint64 {
 	x := m
 	for range 5 {

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// A request is a counted request: what the client sent, and what the rate limit and the plan decided on arrival.
+// A request contains the data of one counted request, and the decisions that were made when it arrived.
 type request struct {
-	n          int
-	at         time.Time
+	n          int // the number of the request, from 1
+	arrival    time.Time
 	endpoint   endpoint
-	id         string // of the event, for eventEndpoint
+	id         string // the id of the event, for eventEndpoint
 	query      url.Values
-	cursor     string // from the query
-	prevCursor string // the cursor that clients used before this one, "" if there is none
-	size       int    // of the collection on arrival
+	cursor     string // the query parameter
+	prevCursor string // the different cursor that clients used before this one, "" if there is none
+	size       int    // the size of the collection on arrival
 	plan       *plan
-	fault      fault
+	fault      fault // the zero fault if there is none
 	window     window
-	tooEarly   bool
+	tooEarly   bool // means that an earlier 429 asked to wait longer
 }
 
-// injectedDelay is the time that a 429 asks to wait if a fault caused it.
-const injectedDelay = time.Second
+// faultDelay is the time that a 429 asks to wait if a fault caused it.
+const faultDelay = time.Second
 
-// serveEndpoint serves the endpoints that need a key. A request without the right key or method is not counted. Every
-// other request gets a number, a response and, after the response, an entry in the journal.
+// serveEndpoint serves the endpoints that need a key. It counts only requests with the right key and method. A counted
+// request gets a number and a response, and after the response an entry in the journal.
 func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target endpoint, id string) {
 	if apiErr := s.checkAccess(r); apiErr != nil {
 		s.journal.countTurnedAway()
@@ -39,13 +39,13 @@ func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target en
 	entry := req.newEntry(r.Method)
 	defer func() { s.journal.finish(entry) }()
 	if !sleep(r.Context(), req.plan.Latency) {
-		panic(http.ErrAbortHandler) // so that net/http sends nothing; after a return it would send an empty 200
+		panic(http.ErrAbortHandler) // makes net/http send nothing; after a return it would send an empty 200
 	}
 	(&exchange{server: s, w: w, r: r, req: req, entry: &entry}).respond()
 }
 
-// checkAccess checks the method and the key. The bodies of these errors are decisions [?], and so is that a missing key
-// and a wrong key get different errors.
+// checkAccess checks the method and the key. It returns nil if both are right. The mock decides the bodies of these errors,
+// and that a missing key and a wrong key get different errors [?].
 func (s *Server) checkAccess(r *http.Request) *apiError {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return methodError()
@@ -60,9 +60,9 @@ func (s *Server) checkAccess(r *http.Request) *apiError {
 	}
 }
 
-// receive numbers a request and counts it against the rate limit. It makes every decision that depends on the order of
-// requests, under the lock. A fault replaces the rate limit's 429, unless the fault needs a page; the request is counted
-// in both cases.
+// receive numbers a request and counts it against the rate limit. It holds the lock while it makes the decisions that
+// depend on the order of requests. If the rate limit is exhausted, the request still gets a fault, unless the fault needs a
+// page. The fault then replaces the 429.
 func (s *Server) receive(r *http.Request, target endpoint, id string) request {
 	query := r.URL.Query()
 	req := request{endpoint: target, id: id, query: query, cursor: query.Get("cursor")}
@@ -70,26 +70,26 @@ func (s *Server) receive(r *http.Request, target endpoint, id string) request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.arrived++
-	req.n, req.at, req.plan, req.size = s.arrived, time.Now(), s.plan, s.size
+	req.n, req.arrival, req.plan, req.size = s.arrived, time.Now(), s.plan, s.size
 	req.prevCursor = s.recordCursor(req.cursor)
 	if target == eventsEndpoint {
 		s.size = min(s.size+s.plan.Grow, maxEvents)
 	}
 	bucket := target.bucket()
-	req.window = s.buckets[bucket].count(req.at, target.limit(&s.plan.Scenario), s.plan.RateWindow)
+	req.window = s.buckets[bucket].count(req.arrival, target.limit(&s.plan.Scenario), s.plan.RateWindow)
 	req.fault = faults[s.plan.faults.kindFor(req.n, uint64(req.n))] //nolint:gosec // requests are counted from 1
 	if req.fault.exempts(r, req) {
 		req.fault = fault{}
 	}
-	req.tooEarly = req.at.Before(s.retryAt[bucket])
+	req.tooEarly = req.arrival.Before(s.retryAt[bucket])
 	if delay := req.retryDelay(); delay > 0 && req.hasRetryTime() {
-		s.retryAt[bucket] = maxTime(s.retryAt[bucket], req.at.Add(delay))
+		s.retryAt[bucket] = maxTime(s.retryAt[bucket], req.arrival.Add(delay))
 	}
 	return req
 }
 
-// recordCursor records the cursor of a request and returns the different cursor that was used before it, "" if there is
-// none.
+// recordCursor records the cursor of a request. It returns the different cursor that was used before it, or "" if there is
+// none. Requests without a cursor and repeated cursors change nothing.
 func (s *Server) recordCursor(cursor string) string {
 	if cursor != "" && cursor != s.recentCursors[0] && len(cursor) <= maxCursor {
 		s.recentCursors = [2]string{cursor, s.recentCursors[0]}
@@ -97,14 +97,14 @@ func (s *Server) recordCursor(cursor string) string {
 	return s.recentCursors[1]
 }
 
-// isRateLimited reports whether the response is a 429 that the rate limit caused, not a fault.
+// isRateLimited reports whether the response is a 429 that was caused by the rate limit and not by a fault.
 func (req request) isRateLimited() bool { return req.fault.kind == "" && req.window.exhausted }
 
-// retryDelay returns the time that the response asks to wait, or 0 if the response is not a 429.
+// retryDelay returns the time that a 429 to this request asks to wait. It returns 0 if the response is not a 429.
 func (req request) retryDelay() time.Duration {
 	switch {
 	case req.fault.tooMany:
-		return injectedDelay
+		return faultDelay
 	case req.isRateLimited():
 		return req.window.left
 	default:
@@ -112,7 +112,8 @@ func (req request) retryDelay() time.Duration {
 	}
 }
 
-// hasRetryTime reports whether a 429 to this request tells the client correctly how long to wait.
+// hasRetryTime reports whether a 429 to this request contains the correct time to wait, in Retry-After or in the rate limit
+// headers.
 func (req request) hasRetryTime() bool {
 	if req.fault.omitRetryInfo {
 		return false
@@ -120,7 +121,8 @@ func (req request) hasRetryTime() bool {
 	if req.plan.RetryAfter == RetrySeconds || req.plan.RetryAfter == RetryDate {
 		return true
 	}
-	return req.window.limit > 0 && req.plan.RateHeaders != RateAbsent && req.plan.RateHeaders != RateLying
+	hasRateHeaders := req.window.limit > 0 && req.plan.RateHeaders != RateAbsent
+	return hasRateHeaders && req.plan.RateHeaders != RateLying
 }
 
 func maxTime(a, b time.Time) time.Time {
@@ -136,10 +138,10 @@ type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	req    request
-	entry  *Entry // of the journal; describes what was sent
+	entry  *Entry // the entry for the journal, which describes the response
 }
 
-// respond writes the response, with the fault that was selected on arrival.
+// respond writes the response, changed by the fault that was selected on arrival.
 func (x *exchange) respond() {
 	if replace := x.req.fault.replace; replace != nil {
 		replace(x)
@@ -192,7 +194,8 @@ func (x *exchange) appendError(dst []byte, apiErr *apiError) []byte {
 	return append(dst, apiErr.body()...)
 }
 
-// appendRequestError appends the error for an invalid request. A fault that changes pages does not apply to it.
+// appendRequestError appends the error for an invalid request. It drops a fault that changes pages, because the response
+// has no page.
 func (x *exchange) appendRequestError(dst []byte, apiErr *apiError) []byte {
 	if x.req.fault.editEnvelope != nil || x.req.fault.rewriteBody != nil {
 		x.dropFault()
@@ -200,7 +203,7 @@ func (x *exchange) appendRequestError(dst []byte, apiErr *apiError) []byte {
 	return x.appendError(dst, apiErr)
 }
 
-// dropFault removes a fault that had nothing to change.
+// dropFault removes the fault from the request and from the entry. It is for a fault that has nothing to change.
 func (x *exchange) dropFault() { x.req.fault, x.entry.Fault = fault{}, "" }
 
 // snapshot returns the collection as it was when the request arrived.
@@ -213,7 +216,7 @@ func (x *exchange) recordDrift(d *changedRecord) {
 	x.entry.Drifted = append(x.entry.Drifted, DriftedRecord{Index: d.index, Kind: d.kind, SHA256: d.digest()})
 }
 
-// sleep waits for d and returns true, or returns false as soon as ctx ends.
+// sleep waits for d and returns true. If ctx ends first, it returns false at once.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true

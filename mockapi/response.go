@@ -11,14 +11,14 @@ import (
 const (
 	typeJSON = "application/json; charset=utf-8" // [R]
 	typeHTML = "text/html; charset=utf-8"
-	// sendTimeout bounds how long a client may take to read one response.
+	// sendTimeout is the time within which a client must read a response, or each piece of a response that is sent in pieces.
 	sendTimeout = time.Minute
 )
 
 // setHeaders sets the headers that the service adds to every counted response [R].
 func (x *exchange) setHeaders() {
 	h := x.w.Header()
-	h.Set("X-Request-ID", x.entry.RequestID) // the same as meta.requestId
+	h.Set("X-Request-ID", x.entry.RequestID) // equals meta.requestId
 	h.Set("X-Cache", "MISS")
 	h.Set("X-Cache-TTL", "30")
 	h.Set("ETag", fmt.Sprintf(`W/"%016x"`, mixBits(x.server.requestRandom.forRequest(x.req.n)))) // differs in each response
@@ -33,15 +33,15 @@ func (s *Server) requestID(n int) string {
 	return newUUID(x&mask60, mixBits(x)).String()
 }
 
-// send writes a whole response and reports whether all of it was handed to the network. It leaves out the body of a
-// response to HEAD.
+// send writes a whole response. It reports whether all of it was written to the connection without an error. It leaves out
+// the body of a response to HEAD.
 func send(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) bool {
 	out := http.NewResponseController(w)
-	// A writer without deadlines, for example a recorder, cannot block.
+	// SetWriteDeadline fails only for a writer without deadlines, for example a test's recorder, which cannot block.
 	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
 	writeHeader(w, status, contentType, len(body))
 	if r.Method != http.MethodHead {
-		if _, err := w.Write(body); err != nil { //nolint:gosec // JSON, or HTML that echoes nothing
+		if _, err := w.Write(body); err != nil { //nolint:gosec // the body is JSON, or HTML without input of the client
 			return false
 		}
 	}
@@ -58,7 +58,7 @@ func sendError(w http.ResponseWriter, r *http.Request, apiErr apiError) {
 	send(w, r, apiErr.status, typeJSON, apiErr.body())
 }
 
-// An apiError is an error as the service sends it: {error, message, code}.
+// An apiError is an error of the service. Its body is {error, message, code}.
 type apiError struct {
 	status  int
 	code    string
@@ -86,7 +86,7 @@ func methodError() *apiError {
 	return &apiError{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Only GET and HEAD are served"}
 }
 
-// tooManyBody returns the body of a 429 as claimed [C]; reset is in seconds.
+// tooManyBody returns the claimed body of a 429 [C]. reset is in seconds.
 func tooManyBody(limit, reset int) []byte {
 	return marshal(map[string]any{
 		"error":     http.StatusText(http.StatusTooManyRequests),
@@ -102,15 +102,15 @@ func loadBalancerBody(status int) []byte {
 		"<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")
 }
 
-// dashboardBody is the body for any path outside the API, with status 200 [C].
+// dashboardBody is the body for any path outside the API. The service sends it with status 200 [C].
 const dashboardBody = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>DataSync Analytics</title></head>\n" +
 	"<body><div id=\"root\"></div></body>\n</html>\n"
 
-// marshal encodes a value that is known to have a JSON encoding.
+// marshal returns the JSON of v. All callers pass values that can be encoded, so it does not return an error.
 func marshal(v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return []byte(`{"error":"the mock could not encode its own answer"}`)
+		return []byte(`{"error":"the mock could not encode its response"}`)
 	}
 	return body
 }

@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// A Fault selects the requests that get a wrong response. It numbers the requests with the right key to all endpoints, in
-// the order of arrival, from 1. Its response replaces the 429 of an exhausted rate limit, unless the fault needs a page.
+// A Fault selects the requests that get a wrong response. The numbers of its rule count the requests with the right key to
+// all endpoints, in the order of arrival, from 1. The response of a fault replaces the 429 of an exhausted rate limit,
+// unless the fault needs a page.
 type Fault = Rule[FaultKind]
 
-// A Drift selects the records that are changed. It numbers the events of the collection with which the server started,
-// from 0, the newest.
+// A Drift selects the records that are changed. The numbers of its rule are the indices that the events had when the server
+// started. Index 0 is the newest event.
 type Drift = Rule[DriftKind]
 
-// A Rule selects numbers for a kind: either those listed in At, or any number with a probability. Its text, also in JSON,
-// is KIND@N[,N…], where N is a number or a range FIRST-LAST, or KIND:PROBABILITY.
+// A Rule selects numbers for a kind. It either lists the numbers in At, or selects each number with a probability. Its text
+// is KIND@N[,N…] or KIND:PROBABILITY. Each N is a number or a range FIRST-LAST. JSON contains this text too.
 type Rule[K kind] struct {
 	Kind K
-	// At is a list of numbers. A number that is in a list does not depend on the rules with a probability.
+	// At lists the selected numbers. Rules with a probability do not apply to a number that another rule lists.
 	At []int
-	// Probability is between 0 and 1. Whether a number is selected depends on the seed and the number.
+	// Probability is greater than 0 and up to 1, or 0 if At is used. The seed and a number decide whether it is selected.
 	Probability float64
 }
 
@@ -31,11 +32,11 @@ type kind interface {
 	info() kindInfo
 }
 
-// A kindInfo describes the rules for a type of kinds.
+// A kindInfo describes the rules for one type of kinds, which is FaultKind or DriftKind.
 type kindInfo struct {
-	ruleName    string // "fault" or "drift"
-	numbered    string // what is numbered: "request" or "event"
-	firstNumber int
+	ruleName    string   // "fault" or "drift"
+	numbered    string   // the thing that has a number, "request" or "event"
+	firstNumber int      // the lowest valid number
 	kinds       []string // all kinds
 }
 
@@ -45,17 +46,17 @@ const maxRange = 10_000
 // ParseFault parses the text of a Fault. It returns an error if the kind is unknown or a number is out of range.
 func ParseFault(text string) (Fault, error) { return parseRule[FaultKind](text) }
 
-// ParseDrift parses the text of a Drift, as [ParseFault] does.
+// ParseDrift parses the text of a Drift. It returns an error if the kind is unknown or a number is out of range.
 func ParseDrift(text string) (Drift, error) { return parseRule[DriftKind](text) }
 
 func parseRule[K kind](text string) (Rule[K], error) {
 	ruleName := K("").info().ruleName
 	if name, list, ok := strings.Cut(text, "@"); ok {
-		at, err := parseNumbers(list)
+		numbers, err := parseNumbers(list)
 		if err != nil {
 			return Rule[K]{}, fmt.Errorf("%s: %q: %w", ruleName, text, err)
 		}
-		r := Rule[K]{Kind: K(name), At: at}
+		r := Rule[K]{Kind: K(name), At: numbers}
 		return r, r.validate()
 	}
 	if name, p, ok := strings.Cut(text, ":"); ok {
@@ -69,8 +70,9 @@ func parseRule[K kind](text string) (Rule[K], error) {
 	return Rule[K]{}, fmt.Errorf("%s: %q is neither KIND@N[,N...] nor KIND:PROBABILITY", ruleName, text)
 }
 
+// parseNumbers parses N[,N…], where N is a number or a range FIRST-LAST.
 func parseNumbers(list string) ([]int, error) {
-	var at []int
+	var numbers []int
 	for item := range strings.SplitSeq(list, ",") {
 		from, to, isRange := strings.Cut(item, "-")
 		if !isRange {
@@ -82,13 +84,13 @@ func parseNumbers(list string) ([]int, error) {
 			return nil, fmt.Errorf("%q is neither a number nor a range FIRST-LAST", item)
 		}
 		if last-first >= maxRange {
-			return nil, fmt.Errorf("%q is longer than %d", item, maxRange)
+			return nil, fmt.Errorf("%q has more than %d numbers", item, maxRange)
 		}
 		for n := first; n <= last; n++ {
-			at = append(at, n)
+			numbers = append(numbers, n)
 		}
 	}
-	return at, nil
+	return numbers, nil
 }
 
 func (r Rule[K]) validate() error {
@@ -96,11 +98,12 @@ func (r Rule[K]) validate() error {
 	if !slices.Contains(info.kinds, string(r.Kind)) {
 		return fmt.Errorf("%s: %q is not one of %v", info.ruleName, r.Kind, info.kinds)
 	}
-	if len(r.At) == 0 && (!(r.Probability > 0) || r.Probability > 1) {
+	hasProbability := r.Probability > 0 && r.Probability <= 1 // false for NaN
+	if len(r.At) == 0 && !hasProbability {
 		return fmt.Errorf("%s: %s needs %s numbers, or a probability above 0 and up to 1", info.ruleName, r.Kind, info.numbered)
 	}
 	if len(r.At) > 0 && r.Probability != 0 {
-		return fmt.Errorf("%s: %s is either scheduled or random, not both", info.ruleName, r.Kind)
+		return fmt.Errorf("%s: %s has %s numbers and a probability; only one of them is allowed", info.ruleName, r.Kind, info.numbered)
 	}
 	for _, n := range r.At {
 		if n < info.firstNumber {
@@ -134,10 +137,10 @@ func (r *Rule[K]) UnmarshalText(text []byte) error {
 	return err
 }
 
-// A schedule selects the kind for a number by a list of rules. The same seed, rules and number give the same kind.
+// A schedule selects the kind for a number by a list of rules. The same seed, rules and number always give the same kind.
 type schedule[K kind] struct {
-	scheduled   map[int]K // by number
-	randomRules []Rule[K]
+	scheduled   map[int]K // the kinds of the listed numbers, by number
+	randomRules []Rule[K] // the rules with a probability
 	random      randomSequence
 }
 
@@ -146,7 +149,7 @@ type schedule[K kind] struct {
 func newSchedule[K kind](seed uint64, rules []Rule[K]) (schedule[K], error) {
 	info := K("").info()
 	s := schedule[K]{scheduled: map[int]K{}, random: newRandomSequence(seed, info.ruleName+"s")}
-	sum := 0.0
+	sum := 0.0 // of the probabilities
 	for _, r := range rules {
 		if err := r.validate(); err != nil {
 			return schedule[K]{}, err
@@ -170,20 +173,25 @@ func newSchedule[K kind](seed uint64, rules []Rule[K]) (schedule[K], error) {
 
 func (s *schedule[K]) isEmpty() bool { return len(s.scheduled) == 0 && len(s.randomRules) == 0 }
 
-// kindFor returns the kind for a number, "" for none. The rules with a probability use the random number at randomIndex.
+// kindFor returns the kind for a number, or "" if no rule selects it. The rules with a probability use the random number at
+// randomIndex.
 func (s *schedule[K]) kindFor(number int, randomIndex uint64) K {
 	if k, scheduled := s.scheduled[number]; scheduled {
 		return k
 	}
-	remaining := float64(s.random.at(randomIndex)>>11) / (1 << 53)
+	// rest begins as a random number in [0, 1). Each rule subtracts its probability. The rule that makes rest negative is
+	// selected.
+	rest := float64(s.random.number(randomIndex)>>11) / (1 << 53)
 	for _, r := range s.randomRules {
-		if remaining -= r.Probability; remaining < 0 {
+		rest -= r.Probability
+		if rest < 0 {
 			return r.Kind
 		}
 	}
 	return ""
 }
 
+// indexBy returns the values by their keys.
 func indexBy[K comparable, V any](all []V, key func(V) K) map[K]V {
 	m := make(map[K]V, len(all))
 	for _, v := range all {

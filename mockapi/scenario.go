@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// Scenario returns the current scenario. Its Events include those that have appeared since the start.
+// Scenario returns the current scenario. Its field Events is the current size of the collection.
 func (s *Server) Scenario() Scenario {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.currentScenario()
 }
 
-// currentScenario implements Scenario; the caller must hold s.mu.
+// currentScenario returns the current scenario. The caller must hold s.mu.
 func (s *Server) currentScenario() Scenario {
 	c := s.plan.Scenario
 	c.Events = s.size
 	return c
 }
 
-// Change calls change with the current scenario, and then uses the scenario that change leaves. Requests that arrived
-// before are not affected. The numbering of requests continues, and drifts still number the events of the collection with
-// which the server started. If change returns an error, or the new scenario is invalid, Change returns that error and
-// changes nothing. change must not call methods of the Server.
+// Change calls change to edit a copy of the current scenario, and then uses the copy. Requests that arrived before the
+// call are not affected. The numbers of requests continue, and the numbers of events stay those of the start. If change
+// returns an error, or the new scenario is invalid, Change returns that error and changes nothing. The function change must
+// not call methods of the Server.
 func (s *Server) Change(change func(*Scenario) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,8 +52,8 @@ type plan struct {
 	maxTTL time.Duration
 }
 
-// newPlan returns the plan for a scenario, or an error if the scenario is invalid. The drifts number the events of a
-// collection of size startSize.
+// newPlan returns the plan for a scenario, or an error if the scenario is invalid. startSize is the size of the collection
+// when the server started. The numbers of drifts are the indices of that time.
 func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -76,10 +76,10 @@ func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
 // MarshalJSON encodes all fields.
 func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.toJSON()) }
 
-// UnmarshalJSON changes the fields that text contains and no others. A list replaces the whole old list. An unknown field
-// is an error. On an error it changes nothing.
+// UnmarshalJSON changes the fields that text contains and no others. A list replaces the whole old list. If text has an
+// unknown field or another error, UnmarshalJSON returns an error and changes nothing.
 func (c *Scenario) UnmarshalJSON(text []byte) error {
-	// The lists are decoded into new memory: the decoder would overwrite the elements of c's lists.
+	// The lists are decoded into new memory, because the decoder would overwrite the elements of c's lists.
 	j := c.toJSON()
 	j.Faults, j.Drifts = nil, nil
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -88,7 +88,7 @@ func (c *Scenario) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("scenario: %w", explainJSONError(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("scenario: something follows the object")
+		return errors.New("scenario: there is more text after the JSON object")
 	}
 	changed := j.toScenario()
 	if j.Faults == nil {
@@ -129,9 +129,19 @@ func (d *jsonDuration) UnmarshalText(text []byte) error {
 
 func (c Scenario) toJSON() scenarioJSON {
 	j := scenarioJSON{
-		c.Events, c.Grow, c.RateLimit, jsonDuration(c.RateWindow), c.RateHeaders, c.RetryAfter, jsonDuration(c.CursorTTL),
-		jsonDuration(c.Latency), c.Envelope, c.Faults, c.Drifts,
+		Events:      c.Events,
+		Grow:        c.Grow,
+		RateLimit:   c.RateLimit,
+		RateWindow:  jsonDuration(c.RateWindow),
+		RateHeaders: c.RateHeaders,
+		RetryAfter:  c.RetryAfter,
+		CursorTTL:   jsonDuration(c.CursorTTL),
+		Latency:     jsonDuration(c.Latency),
+		Envelope:    c.Envelope,
+		Faults:      c.Faults,
+		Drifts:      c.Drifts,
 	}
+	// An empty list is encoded as [], but nil would be null.
 	if j.Faults == nil {
 		j.Faults = []Fault{}
 	}
@@ -143,20 +153,30 @@ func (c Scenario) toJSON() scenarioJSON {
 
 func (j scenarioJSON) toScenario() Scenario {
 	return Scenario{
-		j.Events, j.Grow, j.RateLimit, time.Duration(j.RateWindow), j.RateHeaders, j.RetryAfter, time.Duration(j.CursorTTL),
-		time.Duration(j.Latency), j.Envelope, j.Faults, j.Drifts,
+		Events:      j.Events,
+		Grow:        j.Grow,
+		RateLimit:   j.RateLimit,
+		RateWindow:  time.Duration(j.RateWindow),
+		RateHeaders: j.RateHeaders,
+		RetryAfter:  j.RetryAfter,
+		CursorTTL:   time.Duration(j.CursorTTL),
+		Latency:     time.Duration(j.Latency),
+		Envelope:    j.Envelope,
+		Faults:      j.Faults,
+		Drifts:      j.Drifts,
 	}
 }
 
-// explainJSONError rewords an error about a JSON type, so that it names the field and the JSON type but no Go type.
+// explainJSONError replaces an error about a JSON type by an error that names the field and the JSON type, but no Go type.
+// It returns other errors unchanged.
 func explainJSONError(err error) error {
 	typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
 	case !ok:
 		return err
 	case typeErr.Field == "":
-		return fmt.Errorf("a JSON %s is no object of settings", typeErr.Value)
+		return fmt.Errorf("got a JSON %s, want an object with settings", typeErr.Value)
 	default:
-		return fmt.Errorf("%s: a JSON %s is of the wrong type", typeErr.Field, typeErr.Value)
+		return fmt.Errorf("%s: a JSON %s has the wrong type", typeErr.Field, typeErr.Value)
 	}
 }

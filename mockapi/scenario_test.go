@@ -49,9 +49,9 @@ func TestScenarioInvalid(t *testing.T) {
 	for body, want := range map[string]string{
 		``:                                 "unexpected end",
 		`{"fault": []}`:                    `unknown field`,
-		`[]`:                               "scenario: a JSON array is no object of settings",
-		`{"latency": 5}`:                   "scenario: latency: a JSON number is of the wrong type",
-		`{"faults": "418@1"}`:              "scenario: faults: a JSON string is of the wrong type",
+		`[]`:                               "scenario: got a JSON array, want an object with settings",
+		`{"latency": 5}`:                   "scenario: latency: a JSON number has the wrong type",
+		`{"faults": "418@1"}`:              "scenario: faults: a JSON string has the wrong type",
 		`{"faults": ["418@1"]}`:            "418",
 		`{"faults": ["500@1", "503@1"]}`:   "request 1 cannot have both",
 		`{"drifts": ["nul:0.6","nul:.6"]`:  "unexpected",

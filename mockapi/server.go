@@ -18,19 +18,19 @@ const (
 // A Server is one mocked service and an [http.Handler]. It is safe for concurrent use and starts no goroutine.
 type Server struct {
 	cfg           Config
-	data          dataset // without a size: each request uses the size at its arrival
+	data          dataset // has no size, because each request uses the size at its arrival
 	journal       *Journal
 	requestRandom randomSequence
-	buffers       sync.Pool // of *[]byte, for bodies
+	buffers       sync.Pool // contains *[]byte for bodies
 	typeCounts    typeCounter
 
-	mu            sync.Mutex // guards the fields below; holding it puts concurrent requests in order
+	mu            sync.Mutex // guards the fields below, and gives concurrent requests an order
 	plan          *plan
-	size          int // of the collection
-	arrived       int // number of requests
+	size          int // the size of the collection
+	arrived       int // the number of counted requests so far
 	buckets       map[endpoint]*limiter
-	retryAt       map[endpoint]time.Time // per bucket, the latest time that a 429 asked to wait for
-	recentCursors [2]string              // the last two different cursors, newest first
+	retryAt       map[endpoint]time.Time // for each bucket, the latest time until which a 429 asked to wait
+	recentCursors [2]string              // the last two different cursors of requests, newest first
 }
 
 // New returns a Server for cfg. The error names the invalid setting by its flag in cmd/mockapi.
@@ -79,7 +79,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveEndpointList lists the endpoints. The shape of the list is a decision [?], and so is that it needs no key.
+// serveEndpointList lists the endpoints. The mock decides the form of the list, and that it needs no key [?].
 func (s *Server) serveEndpointList(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, typeJSON, marshal(map[string]any{
 		"name":    "DataSync Analytics API",
@@ -111,7 +111,7 @@ func parseRoute(path string) (target endpoint, id string, found bool) {
 	return "", "", false
 }
 
-// bucket returns the endpoint whose rate limit applies: a look-up by id counts as the list does [R].
+// bucket returns the endpoint whose rate limit applies. A look-up by id counts against the limit of /events [R].
 func (e endpoint) bucket() endpoint {
 	if e == eventEndpoint {
 		return eventsEndpoint
@@ -125,7 +125,7 @@ const (
 	metricsLimit  = 30
 )
 
-// limit returns the number of requests per window, 0 for no limit.
+// limit returns the number of requests that a window allows, or 0 if there is no limit.
 func (e endpoint) limit(c *Scenario) int {
 	switch bucket := e.bucket(); {
 	case c.RateLimit == 0:

@@ -1,27 +1,28 @@
 package mockapi
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"iter"
 	"time"
 )
 
-// A Truth is the expected result for every record. It depends on the seed and the drifts only, not on what was served. It
-// is computed from the same plain events as the responses, but shares no code with what encodes them. It is safe for
-// concurrent use.
+// A Truth contains the expected result for every record. The results depend on the seed and the drifts only, not on the
+// responses. They are computed from the same plain events as the responses, but the code that encodes responses is not
+// used. A Truth is safe for concurrent use.
 //
-// It is the truth of one pass from the head. While the collection grows, a pass that begins between a duplicate and its
-// newer neighbour reads only one of them; At returns the truth for the size at which a pass began.
+// The results are those of one pass from the head. If the collection grows, a pass can begin between a duplicate and its
+// newer neighbour. Such a pass reads only one of the two. [Truth.At] returns the truth for the size at which a pass began.
 type Truth struct{ snapshot snapshot }
 
-// Truth returns the expected result for the events that exist now.
+// Truth returns the expected results for the events that exist at the moment of the call.
 func (s *Server) Truth() Truth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Truth{snapshot{dataset: s.data.withSize(s.size), driftPlan: s.plan.drifts}}
 }
 
-// At returns the truth for a collection of another size, which is smaller or larger than the size now.
+// At returns the truth for a collection of another size, smaller or larger. It limits size to the range of Config.Events.
 func (t Truth) At(size int) Truth {
 	t.snapshot.dataset = t.snapshot.withSize(min(max(size, 0), maxEvents))
 	return t
@@ -30,7 +31,8 @@ func (t Truth) At(size int) Truth {
 // Len returns the number of records.
 func (t Truth) Len() int { return t.snapshot.n }
 
-// Row returns the expected result for the record at index i, and false outside [0, Len). Index 0 is the newest record.
+// Row returns the expected result for the record at index i. It returns false if i is outside [0, Len). Index 0 is the
+// newest record.
 func (t Truth) Row(i int) (Row, bool) {
 	if i < 0 || i >= t.snapshot.n {
 		return Row{}, false
@@ -62,13 +64,16 @@ func (t Truth) row(i int) Row {
 		d.editRow(&row, &d.event, d.variant)
 	}
 	if d.outcome == Parked || d.outcome == Duplicate {
-		row = Row{Index: i}
+		row = Row{Index: i} // the record does not become a row of the table
 	}
-	row.Outcome, row.Reason, row.Drift, row.Payload = d.outcome, d.reason, d.kind, d.payload
+	row.Outcome = d.outcome
+	row.Reason = d.reason
+	row.Drift = d.kind
+	row.Payload = d.payload
 	return row
 }
 
-// newRow returns the row for an event that does not drift.
+// newRow returns the row for an event that no drift changes.
 func newRow(i int, e *event) Row {
 	return Row{
 		Index:      i,
@@ -79,7 +84,7 @@ func newRow(i int, e *event) Row {
 		Type:       e.eventType,
 		Name:       string(e.name[:]),
 		Properties: e.properties,
-		OccurredAt: time.UnixMilli(e.at).UTC(),
+		OccurredAt: time.UnixMilli(e.timeMS).UTC(),
 		DeviceType: e.device,
 		Browser:    e.browser,
 	}
@@ -92,10 +97,10 @@ type Row struct {
 	Outcome Outcome
 	// Drift is the kind of drift, "" for none.
 	Drift DriftKind
-	// Reason is the reason of a Parked record.
+	// Reason is the reason why a record is Parked. It is empty for other outcomes.
 	Reason string
-	// Payload is the exact bytes of a record that drifts. It is nil for the others, because the bytes of those depend on
-	// the index in the page.
+	// Payload contains the exact bytes of a record that a drift changed. It is nil for other records, because their bytes
+	// depend on their index in the page.
 	Payload []byte
 
 	ID         string
@@ -107,10 +112,11 @@ type Row struct {
 	OccurredAt time.Time       // in UTC, whole microseconds
 	DeviceType string
 	Browser    string
-	Extra      json.RawMessage // the unexpected fields; nil, for SQL's NULL, if there are none
+	Extra      json.RawMessage // the unexpected fields as an object; nil if there are none, which means SQL's NULL
 }
 
-// MarshalJSON encodes the row with the column names of the table.
+// MarshalJSON encodes the row with the column names of the table. For a record that is Parked or a Duplicate it leaves out
+// the columns.
 func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.jsonValue()) }
 
 // A storedRow is the JSON of a Row with Outcome Stored or Drifted. Its members have the names of the table's columns.
@@ -123,7 +129,7 @@ type storedRow struct {
 	Type       string          `json:"type"`
 	Name       string          `json:"name"`
 	Properties json.RawMessage `json:"properties"`
-	OccurredAt string          `json:"occurred_at"` // RFC 3339 with three decimals, or six where they are needed
+	OccurredAt string          `json:"occurred_at"` // RFC 3339 with three decimals, or six if three are too few
 	DeviceType string          `json:"device_type"`
 	Browser    string          `json:"browser"`
 	Extra      json.RawMessage `json:"extra"`
@@ -142,24 +148,35 @@ type unstoredRow struct {
 type servedPayload struct {
 	Drift   DriftKind `json:"drift"`
 	SHA256  Digest    `json:"sha256"`
-	Payload []byte    `json:"payload"` // in base64
+	Payload []byte    `json:"payload"` // base64 in the JSON
 }
 
 // jsonValue returns the value to encode for r.
 func (r Row) jsonValue() any {
 	var payload *servedPayload
 	if r.Payload != nil {
-		payload = &servedPayload{r.Drift, (&changedRecord{payload: r.Payload}).digest(), r.Payload}
+		payload = &servedPayload{Drift: r.Drift, SHA256: sha256.Sum256(r.Payload), Payload: r.Payload}
 	}
 	if r.Outcome == Parked || r.Outcome == Duplicate {
-		return unstoredRow{r.Index, r.Outcome, r.Reason, payload}
+		return unstoredRow{Index: r.Index, Outcome: r.Outcome, Reason: r.Reason, servedPayload: payload}
 	}
 	layout := "2006-01-02T15:04:05.000Z07:00"
-	if r.OccurredAt.Nanosecond()%1e6 != 0 {
+	if isWholeMS := r.OccurredAt.Nanosecond()%1e6 == 0; !isWholeMS {
 		layout = "2006-01-02T15:04:05.000000Z07:00"
 	}
 	return storedRow{
-		r.Index, r.Outcome, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt.UTC().Format(layout),
-		r.DeviceType, r.Browser, r.Extra, payload,
+		Index:         r.Index,
+		Outcome:       r.Outcome,
+		ID:            r.ID,
+		SessionID:     r.SessionID,
+		UserID:        r.UserID,
+		Type:          r.Type,
+		Name:          r.Name,
+		Properties:    r.Properties,
+		OccurredAt:    r.OccurredAt.UTC().Format(layout),
+		DeviceType:    r.DeviceType,
+		Browser:       r.Browser,
+		Extra:         r.Extra,
+		servedPayload: payload,
 	}
 }

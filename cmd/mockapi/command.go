@@ -12,24 +12,25 @@ import (
 	"syscall"
 )
 
-// The exit codes are those of a shell.
+// These exit codes are those of a shell.
 const (
 	exitNotExecutable = 126
 	exitNotFound      = 127
-	exitSignal        = 128 // plus the number of the signal
+	exitSignal        = 128 // the number of the signal is added
 )
 
 // runCommand runs a command until it ends, forwards signals to it, and returns the exit code that a shell would return.
-// When ctx ends, it sends SIGTERM to the command.
+// When ctx ends, it sends SIGTERM to the command, and kills the command if it still runs after grace.
 func runCommand(ctx context.Context, signals <-chan os.Signal, command, env []string, stdout, stderr io.Writer) int {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // running what it is given is its purpose
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the user asks to run this command
 	cmd.Env = env
-	// The command gets its own process group: in the terminal's group it would receive ^C twice, from the terminal and
-	// from here. Outside that group it must not read from the terminal, so it gets no input.
+	// The command gets its own process group. In the group of the terminal it would receive ^C twice, from the terminal and
+	// from this process. A process outside that group must not read from the terminal, so the command gets no input.
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	defer killWithParent(cmd.SysProcAttr)()
-	signalGroup := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) } // also its children
+	// A negative number addresses the process group, which is the command and its children.
+	signalGroup := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) }
 	cmd.Cancel = func() error { return signalGroup(syscall.SIGTERM) }
 	cmd.WaitDelay = grace
 
@@ -53,6 +54,8 @@ func runCommand(ctx context.Context, signals <-chan os.Signal, command, env []st
 	}
 }
 
+// exitCode returns the exit code for a command that has ended. err is the error of Wait. If err is not about the exit code,
+// exitCode prints it.
 func exitCode(state *os.ProcessState, err error, stderr io.Writer) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return exitSignal + int(status.Signal())
@@ -63,7 +66,8 @@ func exitCode(state *os.ProcessState, err error, stderr io.Writer) int {
 	return state.ExitCode()
 }
 
-// removeOtherKeys returns env without the other variables that give pawl a key, so that the command uses the mock's key.
+// removeOtherKeys returns env without API_KEY_FILE and TARGET_API_KEY. pawl can also read a key from these variables, but
+// the command must use the key of the mock.
 func removeOtherKeys(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")

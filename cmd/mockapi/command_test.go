@@ -15,35 +15,44 @@ import (
 	"time"
 )
 
+// TestCommandEnvironment checks that the command gets the URLs and the key of the mock, and that the streams of the command
+// are those of mockapi.
 func TestCommandEnvironment(t *testing.T) {
-	const script = `echo "$API_BASE_URL"; echo "$API_KEY"; echo "$MOCKAPI_ADMIN_URL"; echo oops >&2`
+	const script = `echo "$API_BASE_URL"; echo "$API_KEY"; echo "$MOCKAPI_ADMIN_URL"; echo "message of the command" >&2`
 	code, stdout, stderr := runMain(t, "--api-key", "k 1", "--", "sh", "-c", script)
 	want := regexp.MustCompile(`^http://127\.0\.0\.1:(\d+)/api/v1\nk 1\nhttp://127\.0\.0\.1:(\d+)/_mock\n$`)
 	ports := want.FindStringSubmatch(stdout)
-	if code != 0 || ports == nil || ports[1] != ports[2] {
-		t.Errorf("got %d, stdout %q", code, stdout)
+	if code != 0 || ports == nil {
+		t.Fatalf("got exit code %d, stdout %q, want 0, %s", code, stdout, want)
 	}
-	if !strings.Contains(stderr, "oops\n") || !strings.Contains(stderr, "http://127.0.0.1:"+ports[1]+"/api/v1") {
-		t.Errorf("got stderr %q", stderr)
+	if ports[1] != ports[2] {
+		t.Errorf("got port %s in API_BASE_URL and %s in MOCKAPI_ADMIN_URL, want equal ports", ports[1], ports[2])
+	}
+	for _, part := range []string{"message of the command\n", "http://127.0.0.1:" + ports[1] + "/api/v1"} {
+		if !strings.Contains(stderr, part) {
+			t.Errorf("got stderr %q, want it to contain %q", stderr, part)
+		}
 	}
 }
 
-// The other variables with a key are removed, because the mock would refuse that key.
+// TestCommandEnvironmentOtherKeys checks that the other variables with a key are removed, because the mock would refuse
+// their keys.
 func TestCommandEnvironmentOtherKeys(t *testing.T) {
-	env := []string{"PATH=" + os.Getenv("PATH"), "API_KEY=own", "API_KEY_FILE=/own", "TARGET_API_KEY=own", "API_KEY_NAME=kept"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "API_KEY=other", "API_KEY_FILE=/other", "TARGET_API_KEY=other", "API_KEY_NAME=unrelated"}
 	var out bytes.Buffer
 	code := realMain(t.Context(), []string{"--", "sh", "-c", "env | grep API_KEY | sort"}, env, &out, io.Discard)
-	if want := "API_KEY=demo-key\nAPI_KEY_NAME=kept\n"; code != 0 || out.String() != want {
-		t.Errorf("got %d, %q, want %q", code, out.String(), want)
+	if want := "API_KEY=demo-key\nAPI_KEY_NAME=unrelated\n"; code != 0 || out.String() != want {
+		t.Errorf("got exit code %d, stdout %q, want 0, %q", code, out.String(), want)
 	}
 }
 
-// A mock that listens on all interfaces has a loopback address in its URL.
+// TestCommandListenAddresses checks the host in the URL that the command gets. It is the loopback address if the mock
+// listens on all interfaces.
 func TestCommandListenAddresses(t *testing.T) {
-	for address, host := range map[string]string{"0.0.0.0:0": "127.0.0.1", ":0": "127.0.0.1", "127.0.0.2:0": "127.0.0.2"} {
-		_, stdout, stderr := runMain(t, "--listen", address, "--", "sh", "-c", `echo "$API_BASE_URL"`)
+	for listen, host := range map[string]string{"0.0.0.0:0": "127.0.0.1", ":0": "127.0.0.1", "127.0.0.2:0": "127.0.0.2"} {
+		_, stdout, stderr := runMain(t, "--listen", listen, "--", "sh", "-c", `echo "$API_BASE_URL"`)
 		if !strings.HasPrefix(stdout, "http://"+host+":") {
-			t.Errorf("%s: got %q, %s", address, stdout, stderr)
+			t.Errorf("--listen %s: got API_BASE_URL %q, stderr %q, want host %s", listen, stdout, stderr, host)
 		}
 	}
 }
@@ -54,53 +63,56 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
-		args   []string
-		code   int
-		stderr string
+		command []string
+		code    int
+		stderr  string // stderr contains this text
 	}{
-		{[]string{"--", "true"}, 0, ""},
-		{[]string{"--", "sh", "-c", "exit 3"}, 3, ""},
-		{[]string{"--", "sh", "-c", "exit 2", "--", "--events"}, 2, ""},
-		{[]string{"--", "sh", "-c", "kill -9 $$"}, 128 + 9, ""},
-		{[]string{"--", "no-such-command-here"}, 127, "no-such-command-here"},
-		{[]string{"--", "./no/such/file"}, 127, "no/such/file"},
-		{[]string{"--", notExecutable}, 126, "permission denied"},
+		{[]string{"true"}, 0, ""},
+		{[]string{"sh", "-c", "exit 3"}, 3, ""},
+		{[]string{"sh", "-c", "exit 2", "--", "--events"}, 2, ""}, // only the first -- is mockapi's own
+		{[]string{"sh", "-c", "kill -9 $$"}, 128 + 9, ""},
+		{[]string{"no-such-command-here"}, 127, "no-such-command-here"},
+		{[]string{"./no/such/file"}, 127, "no/such/file"},
+		{[]string{notExecutable}, 126, "permission denied"},
 	} {
-		code, _, stderr := runMain(t, tc.args...)
+		code, _, stderr := runMain(t, append([]string{"--"}, tc.command...)...)
 		if code != tc.code || !strings.Contains(stderr, tc.stderr) {
-			t.Errorf("%q: got %d, stderr %q; want %d with %q", tc.args, code, stderr, tc.code, tc.stderr)
+			t.Errorf("command %q: got exit code %d, stderr %q, want %d, %q", tc.command, code, stderr, tc.code, tc.stderr)
 		}
 	}
 }
 
+// TestCommandSignals checks that mockapi forwards a signal to the command and ends with the exit code of the command.
 func TestCommandSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		cmd, _ := startCommand(t)
 		_ = cmd.Process.Signal(sig)
 		_ = cmd.Wait()
-		if got, want := cmd.ProcessState.ExitCode(), 40+int(sig); got != want {
+		if got, want := cmd.ProcessState.ExitCode(), signalExitCode(sig); got != want {
 			t.Errorf("%v: got exit code %d, want %d", sig, got, want)
 		}
 	}
 }
 
-// Signals go to the children of the command too: a shell that a signal ends does not end its children.
+// TestCommandSignalsChildren checks that signals go to the children of the command too. The command is a shell that waits
+// for a child. A signal to the shell alone would leave the child running.
 func TestCommandSignalsChildren(t *testing.T) {
-	cmd, lines := startCommand(t, "sh", "-c", `"$0"; exit 9`)
+	cmd, lines := startCommand(t, "sh", "-c", `"$0"; exit 9`) // exit 9 makes the shell wait, instead of becoming the child
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	gone := make(chan struct{})
+	allEnded := make(chan struct{})
 	go func() {
-		defer close(gone)
-		_, _ = io.Copy(io.Discard, lines) // ends when no process has the pipe open
+		defer close(allEnded)
+		_, _ = io.Copy(io.Discard, lines) // returns when no process has the pipe open
 	}()
 	select {
-	case <-gone:
+	case <-allEnded:
 	case <-time.After(20 * time.Second):
-		t.Error("a child of the command still runs")
+		t.Error("a child of the command still runs 20 s after the signal")
 	}
 	_ = cmd.Wait()
 }
 
+// TestCommandContextEnds checks that the command gets a SIGTERM when the context of realMain ends.
 func TestCommandContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ready := io.Pipe()
@@ -109,33 +121,36 @@ func TestCommandContextEnds(t *testing.T) {
 		ended <- realMain(ctx, []string{"--", os.Args[0]}, append(os.Environ(), roleVar+"=command"), ready, io.Discard)
 	}()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatalf("got %q, %v", line, err)
+		t.Fatalf("got first line %q of the command, %v", line, err)
 	}
 	cancel()
-	if got, want := <-ended, 40+int(syscall.SIGTERM); got != want {
+	if got, want := <-ended, signalExitCode(syscall.SIGTERM); got != want {
 		t.Errorf("got exit code %d, want %d", got, want)
 	}
 }
 
-// startCommand starts mockapi with a command that runs the test binary, and returns when that has printed "ready".
-func startCommand(t *testing.T, command ...string) (cmd *exec.Cmd, stdout *bufio.Reader) {
+// startCommand starts mockapi as a process. mockapi runs command with the path of the test binary as an additional argument,
+// or the test binary itself if command is empty. startCommand returns when the test binary has printed "ready".
+func startCommand(t *testing.T, command ...string) (mock *exec.Cmd, stdout *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd = exec.CommandContext(t.Context(), self, append(append([]string{"--"}, command...), self)...)
-	cmd.Env = append(os.Environ(), roleVar+"=mockapi")
-	pipe, err := cmd.StdoutPipe()
+	args := append([]string{"--"}, command...)
+	args = append(args, self)
+	mock = exec.CommandContext(t.Context(), self, args...)
+	mock.Env = append(os.Environ(), roleVar+"=mockapi")
+	pipe, err := mock.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := mock.Start(); err != nil {
 		t.Fatal(err)
 	}
 	stdout = bufio.NewReader(pipe)
 	if line, err := stdout.ReadString('\n'); line != "ready\n" {
-		t.Fatalf("got %q from the command, %v", line, err)
+		t.Fatalf("got first line %q of the command, %v, want ready", line, err)
 	}
-	return cmd, stdout
+	return mock, stdout
 }

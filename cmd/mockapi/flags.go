@@ -18,7 +18,7 @@ const maxScenarioBytes = 1 << 20
 type options struct {
 	cfg     mockapi.Config
 	listen  string
-	command []string // empty without a command
+	command []string // the command and its arguments; empty if there is none
 }
 
 // parse parses the arguments. It returns [flag.ErrHelp] if they ask for help.
@@ -50,16 +50,16 @@ func newFlags(opts *options) *flag.FlagSet {
 	cfg := &opts.cfg
 	flags := flag.NewFlagSet("mockapi", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&opts.listen, "listen", "", "`address` to listen on (default 127.0.0.1:8080, with a command 127.0.0.1:0)")
+	flags.StringVar(&opts.listen, "listen", "", "`address` to listen on (default 127.0.0.1:8080, or 127.0.0.1:0 with a command)")
 	flags.IntVar(&cfg.Events, "events", cfg.Events, "size of the collection")
-	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "decides every event and every random fault and drift")
+	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "number that decides all events and all random faults and drifts")
 	flags.StringVar(&cfg.APIKey, "api-key", cfg.APIKey, "`key` that clients must send as X-API-Key")
 	flags.IntVar(&cfg.RateLimit, "rate-limit", cfg.RateLimit, "`requests` per window, 0 for no limit")
-	flags.DurationVar(&cfg.RateWindow, "rate-window", cfg.RateWindow, "length of a window, which its first request opens")
+	flags.DurationVar(&cfg.RateWindow, "rate-window", cfg.RateWindow, "length of a window; its first request opens it")
 	flags.DurationVar(&cfg.CursorTTL, "cursor-ttl", cfg.CursorTTL, "time after which a cursor expires")
 	flags.DurationVar(&cfg.Latency, "latency", cfg.Latency, "time from the arrival of a request to its response")
 	flags.StringVar((*string)(&cfg.Envelope), "envelope", string(cfg.Envelope),
-		"`form` of a page: nested as recorded, flat as documented, mixed")
+		"`form` of a page: nested (recorded), flat (documented), mixed")
 	flags.IntVar(&cfg.DefaultLimit, "default-limit", cfg.DefaultLimit, "`events` in a page if the request has no limit")
 	flags.IntVar(&cfg.MaxLimit, "max-limit", cfg.MaxLimit, "maximum `events` in a page")
 	flags.IntVar(&cfg.JournalLimit, "journal-limit", cfg.JournalLimit, "maximum `requests` in the journal")
@@ -69,7 +69,7 @@ func newFlags(opts *options) *flag.FlagSet {
 
 func addScenarioFlags(flags *flag.FlagSet, scenario *mockapi.Scenario) {
 	flags.StringVar((*string)(&scenario.RateHeaders), "rate-headers", string(scenario.RateHeaders),
-		"`form` of the rate limit headers: seconds left, epoch, epoch-ms, http-date, ietf, absent, lying")
+		"`form` of the rate limit headers: seconds, epoch, epoch-ms, http-date, ietf, absent, lying")
 	flags.StringVar((*string)(&scenario.RetryAfter), "retry-after", string(scenario.RetryAfter),
 		"`form` of Retry-After on 429: seconds, http-date, zero, absent")
 	flags.IntVar(&scenario.Grow, "grow", scenario.Grow, "`events` that appear at the head after each request to /events")
@@ -90,7 +90,7 @@ func addScenarioFlags(flags *flag.FlagSet, scenario *mockapi.Scenario) {
 
 // readScenario changes scenario by the JSON in a file.
 func readScenario(path string, scenario *mockapi.Scenario) error {
-	file, err := os.Open(path) //nolint:gosec // reading the file it is given is its purpose
+	file, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {
 		return err
 	}
@@ -108,18 +108,21 @@ func readScenario(path string, scenario *mockapi.Scenario) error {
 const usage = `mockapi serves a deterministic mock of the DataSync Analytics API.
 
   mockapi [flags]                       serve on 127.0.0.1:8080 until SIGINT or SIGTERM
-  mockapi [flags] -- COMMAND [ARGS]     serve on a free loopback port, run COMMAND, end with its exit code
+  mockapi [flags] -- COMMAND [ARGS]     serve on a free loopback port, run COMMAND, and exit with its exit code
 
-COMMAND gets API_BASE_URL, API_KEY and MOCKAPI_ADMIN_URL in its environment. It runs in its own process group; SIGINT and
-SIGTERM are forwarded to it. Exit code 128+n means that signal n ended COMMAND, 127 that it was not found, 126 that it
-could not be executed, 2 that a flag was wrong.
+COMMAND gets API_BASE_URL, API_KEY and MOCKAPI_ADMIN_URL in its environment. It runs in its own process group. SIGINT and
+SIGTERM are forwarded to it. The exit code is that of COMMAND, or:
+  128+n  signal n ended COMMAND
+  127    COMMAND was not found
+  126    COMMAND could not be executed
+  2      a flag is wrong
 `
 
 const scenarioUsage = `Below MOCKAPI_ADMIN_URL, without a key:
-  GET  /journal?after=SEQ&wait=5s    the requests and their responses; waits for the next entry
+  GET  /journal?after=SEQ&wait=5s    the requests and their responses; with wait, waits for the next entry
   GET  /journal/summary              the totals of the journal
-  GET  /truth?from=N&limit=N         the expected result for each record, newest first; &size=N for a collection of that
-                                     size, &outcome=stored,drifted only those
+  GET  /truth?from=N&limit=N         the expected result for each record, newest first; with &size=N for a collection of
+                                     that size; with &outcome=stored,drifted for these outcomes only
   GET  /config, /scenario            the settings
   PUT  /scenario                     replaces the scenario: settings that the JSON does not contain get their defaults
   POST /scenario                     changes the scenario: settings that the JSON does not contain stay
@@ -127,13 +130,15 @@ A scenario is a JSON object with the settings that GET /scenario shows; --scenar
   {"faults": ["503@7", "429:0.05"], "drifts": ["nul:0.001"], "rate_headers": "epoch", "latency": "500ms", "grow": 10}
 
 A fault is KIND@N[,N...] for the requests with these numbers (FIRST-LAST is a range), or KIND:PROBABILITY. The requests to
-all endpoints with the right key are numbered from 1, in the order of arrival. At most one fault applies to a request, and
-one with numbers goes before one with a probability. A fault replaces the 429 of the rate limit, unless the fault changes
-a page. Example: --fault 503@7 --fault 429@3,12 --fault 500:0.05`
+all endpoints with the right key are numbered from 1, in the order of arrival. At most one fault applies to a request. If
+a fault lists the number of a request, no fault with a probability applies to it. A fault replaces the 429 of the rate
+limit, unless the fault changes a page. Example: --fault 503@7 --fault 429@3,12 --fault 500:0.05
+The kinds of faults are:`
 
 const driftUsage = `
-A drift is written in the same way. It numbers the events from 0, the newest at the start. A record drifts in the same way
-on every pass, byte for byte. The expected result is after the colon. Example: --drift nul@3 --drift new-field:0.01`
+A drift is written in the same way. The events are numbered from 0, the newest event at the start. A drifted record has the
+same bytes on every pass. Example: --drift nul@3 --drift new-field:0.01
+The kinds of drifts, each with the expected result after the colon, are:`
 
 func printHelp(to io.Writer) {
 	printLine(to, "%s", usage)

@@ -13,6 +13,8 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestFlagsConfig gives each flag of the configuration a value that is not the default. It checks that mockapi uses all of
+// them.
 func TestFlagsConfig(t *testing.T) {
 	code, stdout, stderr := runProcess(t, func(cmd *exec.Cmd, _, admin string) {
 		var config map[string]any
@@ -30,7 +32,7 @@ func TestFlagsConfig(t *testing.T) {
 		"--latency", "1ms", "--envelope", "flat", "--default-limit", "2", "--max-limit", "3", "--journal-limit", "9",
 		"--fault", "503@7", "--fault", "500:0.5", "--drift", "nul@1", "--grow", "11", "--rate-headers", "ietf", "--retry-after", "zero")
 	if code != 0 || stdout != "" {
-		t.Errorf("after SIGTERM: got %d, stdout %q, stderr %q", code, stdout, stderr)
+		t.Errorf("after SIGTERM: got exit code %d, stdout %q, stderr %q, want 0 and no output", code, stdout, stderr)
 	}
 }
 
@@ -50,13 +52,25 @@ func TestInvalidFlags(t *testing.T) {
 		{[]string{"sh", "-c", "true"}, `"sh" is not a flag`},
 		{[]string{"--"}, "no command"},
 	} {
-		code, stdout, stderr := runMain(t, tc.args...)
-		if code != 2 || stdout != "" || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%q: got %d, stdout %q, stderr %q", tc.args, code, stdout, stderr)
-		}
+		wantUsageError(t, tc.args, tc.want)
 	}
 }
 
+// wantUsageError runs mockapi with args. It checks that mockapi prints one line that contains want to stderr, and ends with
+// exitUsage.
+func wantUsageError(t *testing.T, args []string, want string) {
+	t.Helper()
+	code, stdout, stderr := runMain(t, args...)
+	if code != exitUsage || stdout != "" {
+		t.Errorf("%.60q: got exit code %d, stdout %q, want %d and no output", args, code, stdout, exitUsage)
+	}
+	if !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("%.60q: got stderr %q, want one line that contains %q", args, stderr, want)
+	}
+}
+
+// TestScenarioFile checks that the flags after --scenario change the settings of the file. --grow replaces a value, and
+// --fault adds a rule.
 func TestScenarioFile(t *testing.T) {
 	path := writeScenario(t, `{"faults": ["503@7"], "drifts": ["nul:0.001"], "rate_headers": "epoch", "latency": "5ms", "grow": 10}`)
 	code, _, stderr := runProcess(t, func(cmd *exec.Cmd, _, admin string) {
@@ -72,35 +86,30 @@ func TestScenarioFile(t *testing.T) {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 	}, "--listen", "127.0.0.1:0", "--scenario", path, "--grow", "12", "--fault", "500@8")
 	if code != 0 {
-		t.Errorf("after SIGTERM: got %d, %s", code, stderr)
+		t.Errorf("after SIGTERM: got exit code %d, stderr %q, want 0", code, stderr)
 	}
 }
 
 func TestInvalidScenarioFile(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"faults": ["418@1"]}`:       "418",
-		`{"fault": []}`:               `"fault"`,
-		`[]`:                          "scenario",
-		`{} {}`:                       "after top-level value",
-		`{"latency": 5}`:              "latency",
-		`{"grow": -1}`:                "grow: -1",
-		strings.Repeat(" ", 1<<20+10): "larger than",
+		`{"faults": ["418@1"]}`:                 "418",
+		`{"fault": []}`:                         `"fault"`,
+		`[]`:                                    "scenario",
+		`{} {}`:                                 "after top-level value",
+		`{"latency": 5}`:                        "latency",
+		`{"grow": -1}`:                          "grow: -1",
+		strings.Repeat(" ", maxScenarioBytes+1): "larger than",
 	} {
-		code, stdout, stderr := runMain(t, "--scenario", writeScenario(t, text))
-		if code != 2 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%.40q: got %d, stdout %q, stderr %q", text, code, stdout, stderr)
-		}
+		wantUsageError(t, []string{"--scenario", writeScenario(t, text)}, want)
 	}
-	if code, _, stderr := runMain(t, "--scenario", "./no/such/file"); code != 2 || !strings.Contains(stderr, "no/such/file") {
-		t.Errorf("got %d, %q", code, stderr)
-	}
+	wantUsageError(t, []string{"--scenario", "./no/such/file"}, "no/such/file")
 }
 
 func TestHelpFlags(t *testing.T) {
 	for _, arg := range []string{"-h", "--help"} {
 		code, stdout, stderr := runMain(t, arg)
 		if code != 0 || stderr != "" {
-			t.Errorf("got %d, stderr %q", code, stderr)
+			t.Errorf("%s: got exit code %d, stderr %q, want 0 and no errors", arg, code, stderr)
 		}
 		for _, want := range []string{
 			"--listen", "--events", "--seed", "--api-key", "--rate-limit", "--rate-window", "--cursor-ttl", "--latency", "--envelope",
@@ -113,6 +122,7 @@ func TestHelpFlags(t *testing.T) {
 	}
 }
 
+// TestHelpKinds checks that the help lists all kinds of faults and drifts with their descriptions.
 func TestHelpKinds(t *testing.T) {
 	_, stdout, _ := runMain(t, "--help")
 	for _, kind := range mockapi.FaultKinds() {
@@ -128,14 +138,18 @@ func TestHelpKinds(t *testing.T) {
 	}
 }
 
-func wantHelpLine(t *testing.T, text, name, what string) {
+// wantHelpLine checks that the help has a line with this name and description.
+func wantHelpLine(t *testing.T, help, name, description string) {
 	t.Helper()
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(line), name+" ") && strings.HasSuffix(line, what+"\n") && what != "" {
+	if description == "" {
+		t.Errorf("%s has no description", name)
+	}
+	for line := range strings.Lines(help) {
+		if strings.HasPrefix(strings.TrimSpace(line), name+" ") && strings.HasSuffix(line, description+"\n") {
 			return
 		}
 	}
-	t.Errorf("no line for %s in the help", name)
+	t.Errorf("the help has no line for %s with its description", name)
 }
 
 func writeScenario(t *testing.T, text string) string {

@@ -1,4 +1,4 @@
-// Command mockapi serves the mock of the DataSync Analytics API, alone or for a command that it runs.
+// Command mockapi serves the mock of the DataSync Analytics API. It can also run a command that uses the mock.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 const (
 	exitUsage = 2
 
-	// grace is the time that responses, and a command that was told to stop, have to end.
+	// grace is the time within which responses, and a command that got a SIGTERM, must end.
 	grace = 5 * time.Second
 )
 
@@ -31,7 +31,8 @@ func main() {
 	os.Exit(realMain(context.Background(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// realMain runs the program and returns its exit code. It ends when ctx ends, at SIGINT or SIGTERM, or with its command.
+// realMain runs the program and returns its exit code. Without a command it runs until ctx ends or a SIGINT or SIGTERM
+// arrives. With a command it runs until the command ends.
 func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer) int {
 	opts, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -45,20 +46,20 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 	if err != nil {
 		return fail(stderr, exitUsage, err)
 	}
-	// Before the address is printed, because its reader may send a signal at once.
+	// Signals must be caught before the address is printed, because a reader of the address can send a signal at once.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	served, err := serve(ctx, api, opts.listen, stderr)
+	svc, err := serve(ctx, api, opts.listen, stderr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w; is another one running there?", err)
+		err = fmt.Errorf("%w; is another mockapi running there?", err)
 	}
 	if err != nil {
 		return fail(stderr, exitUsage, fmt.Errorf("--listen: %w", err))
 	}
-	defer served.stop()
-	printLine(stderr, "mockapi: serving %d events at %s (admin %s)",
-		opts.cfg.Events, served.url+mockapi.BasePath, served.url+mockapi.AdminPath)
+	defer svc.stop()
+	baseURL, adminURL := svc.url+mockapi.BasePath, svc.url+mockapi.AdminPath
+	printLine(stderr, "mockapi: serving %d events at %s (admin %s)", opts.cfg.Events, baseURL, adminURL)
 
 	if len(opts.command) == 0 {
 		select {
@@ -68,27 +69,27 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 		return 0
 	}
 	env = append(removeOtherKeys(env),
-		"API_BASE_URL="+served.url+mockapi.BasePath,
+		"API_BASE_URL="+baseURL,
 		"API_KEY="+opts.cfg.APIKey,
-		"MOCKAPI_ADMIN_URL="+served.url+mockapi.AdminPath)
+		"MOCKAPI_ADMIN_URL="+adminURL)
 	return runCommand(ctx, signals, opts.command, env, stdout, stderr)
 }
 
 // A service is a mock that listens.
 type service struct {
 	url  string
-	stop func() // ends the service; it interrupts responses that last longer than grace
+	stop func() // ends the service and waits for it; interrupts responses that last longer than grace
 }
 
-// serve listens on an address and serves api until the service is stopped. When ctx ends, responses that wait end too.
+// serve listens on an address and serves api until stop is called. When ctx ends, it aborts responses that still wait.
 func serve(ctx context.Context, api http.Handler, listen string, stderr io.Writer) (service, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return service{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	// Without ReadTimeout, because it would end a long poll. Without WriteTimeout, because mockapi sets a deadline for each
-	// response.
+	// There is no ReadTimeout, because it would end a long poll. There is no WriteTimeout, because the package mockapi sets
+	// a deadline for each response.
 	server := &http.Server{
 		Handler:           api,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -113,7 +114,8 @@ func serve(ctx context.Context, api http.Handler, listen string, stderr io.Write
 	return service{url: "http://" + connectAddress(listener.Addr()), stop: stop}, nil
 }
 
-// connectAddress returns the address to connect to. If the service listens on all interfaces, that is the loopback.
+// connectAddress returns the address to which a client connects. If the service listens on all interfaces, this is the
+// loopback address.
 func connectAddress(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
@@ -121,13 +123,13 @@ func connectAddress(addr net.Addr) string {
 	return addr.String()
 }
 
-// fail prints err in one line and returns code.
+// fail prints err with the program's name in one line, and returns code.
 func fail(stderr io.Writer, code int, err error) int {
 	printLine(stderr, "mockapi: %s", strings.TrimPrefix(err.Error(), "mockapi: "))
 	return code
 }
 
-// printLine prints a line to a standard stream. It ignores errors, because there is nowhere to report them.
+// printLine prints a line to a standard stream. It ignores errors, because it cannot report them anywhere.
 func printLine(to io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(to, format+"\n", args...)
 }

@@ -17,29 +17,34 @@ import (
 	"testing"
 )
 
-// roleVar makes the test binary act as mockapi itself, or as a command that mockapi runs.
+// roleVar is the environment variable that selects what the test binary does. If it is "mockapi", the binary is mockapi
+// itself. If it is "command", the binary is a command for mockapi to run. Otherwise the binary runs the tests.
 const roleVar = "MOCKAPI_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVar) {
 	case "mockapi":
-		_ = os.Setenv(roleVar, "command")
+		_ = os.Setenv(roleVar, "command") // a command of this mockapi inherits the variable
 		main()
 	case "command":
-		os.Exit(command())
+		os.Exit(runTestCommand())
 	default:
 		os.Exit(m.Run())
 	}
 }
 
-// command prints "ready" and exits with 40 plus the number of the signal that it receives.
-func command() int {
+// runTestCommand prints "ready", waits for a signal, and returns signalExitCode of this signal.
+func runTestCommand() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	fmt.Println("ready")
-	return 40 + int((<-signals).(syscall.Signal))
+	return signalExitCode((<-signals).(syscall.Signal))
 }
 
+// signalExitCode returns the exit code of the test command for a signal. mockapi itself never returns such a code.
+func signalExitCode(sig syscall.Signal) int { return 40 + int(sig) }
+
+// TestServe checks that the process serves pages and the expected rows.
 func TestServe(t *testing.T) {
 	_, _, _ = runProcess(t, func(cmd *exec.Cmd, base, admin string) {
 		var page struct {
@@ -50,29 +55,32 @@ func TestServe(t *testing.T) {
 			t.Error(err)
 		}
 		if len(page.Data) != 10 || page.Meta.Total != 100_000 {
-			t.Errorf("got %d events of %d", len(page.Data), page.Meta.Total)
+			t.Errorf("got %d events of %d, want 10 of 100000", len(page.Data), page.Meta.Total)
 		}
-		truth := bufio.NewScanner(bytes.NewReader(fetch(t, admin+"/truth?limit=10", "")))
+		rows := bufio.NewScanner(bytes.NewReader(fetch(t, admin+"/truth?limit=10", "")))
 		for i, event := range page.Data {
-			if !truth.Scan() || !strings.Contains(truth.Text(), event.ID) {
-				t.Errorf("row %d: got %s", i, truth.Text())
+			if !rows.Scan() || !strings.Contains(rows.Text(), event.ID) {
+				t.Errorf("expected row %d: got %s, want id %s", i, rows.Text(), event.ID)
 			}
 		}
 		_ = cmd.Process.Signal(os.Interrupt)
 	}, "--listen", "127.0.0.1:0")
 }
 
-// The hint at another process is printed only if the address is in use.
+// TestListenAddressInUse checks that the hint at another process is printed only if the address is in use.
 func TestListenAddressInUse(t *testing.T) {
-	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = taken.Close() }()
-	for address, hint := range map[string]bool{taken.Addr().String(): true, "127.0.0.1:99999": false, "nonsense": false} {
+	defer func() { _ = other.Close() }()
+	for address, wantHint := range map[string]bool{other.Addr().String(): true, "127.0.0.1:99999": false, "nonsense": false} {
 		code, _, stderr := runMain(t, "--listen", address)
-		if code != 2 || !strings.HasPrefix(stderr, "mockapi: --listen: ") || strings.Contains(stderr, "another one") != hint {
-			t.Errorf("%s: got %d, %q", address, code, stderr)
+		if code != exitUsage || !strings.HasPrefix(stderr, "mockapi: --listen: ") {
+			t.Errorf("%s: got exit code %d, stderr %q, want %d and an error about --listen", address, code, stderr, exitUsage)
+		}
+		if hasHint := strings.Contains(stderr, "another mockapi"); hasHint != wantHint {
+			t.Errorf("%s: got stderr %q, want the hint: %t", address, stderr, wantHint)
 		}
 	}
 }
@@ -85,7 +93,8 @@ func runMain(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// runProcess runs mockapi as a process, calls use with its URLs when it listens, and waits until it ends.
+// runProcess runs mockapi as a process and calls use with the process and the URLs of its API and its admin endpoints. use
+// must end the process. runProcess waits for the end.
 func runProcess(t *testing.T, use func(cmd *exec.Cmd, base, admin string), args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -104,17 +113,18 @@ func runProcess(t *testing.T, use func(cmd *exec.Cmd, base, admin string), args 
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(errs)
-	line, _ := lines.ReadString('\n')
-	urls := regexp.MustCompile(`http://[^ )\n]+`).FindAllString(line, -1)
+	firstLine, _ := lines.ReadString('\n')
+	urls := regexp.MustCompile(`http://[^ )\n]+`).FindAllString(firstLine, -1)
 	if len(urls) != 2 {
-		t.Fatalf("got stderr %q", line)
+		t.Fatalf("got stderr %q, want a first line with two URLs", firstLine)
 	}
 	use(cmd, urls[0], urls[1])
 	rest, _ := io.ReadAll(lines)
 	_ = cmd.Wait()
-	return cmd.ProcessState.ExitCode(), out.String(), line + string(rest)
+	return cmd.ProcessState.ExitCode(), out.String(), firstLine + string(rest)
 }
 
+// fetch requests a URL and returns the body. The status must be 200.
 func fetch(t *testing.T, url, key string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
@@ -129,7 +139,7 @@ func fetch(t *testing.T, url, key string) []byte {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("got %d, %v: %s", resp.StatusCode, err, body)
+		t.Fatalf("%s: got status %d, %v: %s", url, resp.StatusCode, err, body)
 	}
 	return body
 }

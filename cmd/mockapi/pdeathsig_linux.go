@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// killWithParent makes the kernel kill the command when this process is killed, also by SIGKILL, so that no command runs
-// without its API. The kernel watches the thread that starts the command, so the goroutine stays on its thread until
+// killWithParent makes the kernel kill the command when this process ends, even if SIGKILL ends it. So no command runs
+// without its API. The kernel watches the thread that starts the command. Therefore the goroutine stays on its thread until
 // release is called.
 func killWithParent(attr *syscall.SysProcAttr) (release func()) {
 	runtime.LockOSThread()

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The pipe that the command writes to is closed when the last process that has it open ends.
+// TestCommandKilledWithParent checks that the command ends when SIGKILL ends mockapi. The command writes to a pipe. The
+// test can read the end of the pipe only after all processes that can write to it have ended.
 func TestCommandKilledWithParent(t *testing.T) {
 	mock := exec.CommandContext(t.Context(), os.Args[0], "--", os.Args[0])
 	mock.Env = append(os.Environ(), roleVar+"=mockapi")
@@ -22,20 +23,20 @@ func TestCommandKilledWithParent(t *testing.T) {
 	}
 	lines := bufio.NewReader(out)
 	if line, err := lines.ReadString('\n'); line != "ready\n" {
-		t.Fatalf("got %q, %v", line, err)
+		t.Fatalf("got first line %q, %v, want ready", line, err)
 	}
 	if err := mock.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	gone := make(chan struct{})
+	commandEnded := make(chan struct{})
 	go func() {
-		defer close(gone)
+		defer close(commandEnded)
 		_, _ = io.Copy(io.Discard, lines)
 	}()
 	select {
-	case <-gone:
+	case <-commandEnded:
 	case <-time.After(30 * time.Second):
-		t.Error("the command still runs")
+		t.Error("the command still runs 30 s after mockapi was killed")
 	}
-	_ = mock.Wait() // returns an error, because it was killed
+	_ = mock.Wait() // returns an error, because mockapi was killed
 }

@@ -4,5 +4,6 @@ package main
 
 import "syscall"
 
-// killWithParent does nothing, because only Linux can do it. After a SIGKILL of this process, the command runs on.
+// killWithParent does nothing, because other systems than Linux have no such function. If SIGKILL ends this process, the
+// command continues to run.
 func killWithParent(*syscall.SysProcAttr) (release func()) { return func() {} }
