@@ -1,7 +1,7 @@
 package mockapi_test
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -15,38 +15,44 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestJournalOverHTTP checks the endpoints /journal and /journal/summary, and the errors of all admin endpoints.
 func TestJournalOverHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, withRateLimit)
+		srv := newServer(t, setRateLimit)
 		admin := func(path string) *httptest.ResponseRecorder { return call(t, srv, "GET", mockapi.AdminPath+path, "") }
 		for range 3 {
 			get(t, srv, eventsPath(1, ""))
 		}
 		entries := decodeLines[mockapi.Entry](t, admin("/journal?after=1"))
-		if !reflect.DeepEqual(entries, srv.Journal().After(1)) || len(entries) != 2 {
-			t.Errorf("got entries %+v", entries)
+		wantEqual(t, "number of entries after 1", len(entries), 2)
+		if want := srv.Journal().After(1); !reflect.DeepEqual(entries, want) {
+			t.Errorf("got entries %+v, want %+v", entries, want)
 		}
 
 		start := time.Now()
-		if rec := admin("/journal?after=3&wait=5s"); rec.Code != 200 || rec.Body.Len() != 0 || time.Since(start) != 5*time.Second {
-			t.Errorf("%d %q after %v", rec.Code, rec.Body, time.Since(start))
-		}
+		rec := admin("/journal?after=3&wait=5s")
+		wantEqual(t, "time of waiting without a new entry", time.Since(start), 5*time.Second)
+		wantEqual(t, "status without a new entry", rec.Code, http.StatusOK)
+		wantEqual(t, "body without a new entry", rec.Body.String(), "")
 		start = time.Now()
-		if admin("/journal?after=3&wait=12h"); time.Since(start) != time.Minute {
-			t.Errorf("a wait of 12 h took %v", time.Since(start))
-		}
+		admin("/journal?after=3&wait=12h")
+		wantEqual(t, "maximum time of waiting", time.Since(start), time.Minute)
 		go func() {
 			time.Sleep(time.Second)
 			get(t, srv, eventsPath(1, ""))
 		}()
 		start = time.Now()
-		if got := decodeLines[mockapi.Entry](t, admin("/journal?after=3&wait=5s")); len(got) != 1 || got[0].N != 4 || time.Since(start) != time.Second {
-			t.Errorf("%+v after %v", got, time.Since(start))
+		entries = decodeLines[mockapi.Entry](t, admin("/journal?after=3&wait=5s"))
+		wantEqual(t, "time until the new entry", time.Since(start), time.Second)
+		if len(entries) != 1 || entries[0].N != 4 {
+			t.Errorf("got entries %+v, want one with N 4", entries)
 		}
 
-		if s := decode[mockapi.Summary](t, admin("/journal/summary")); s.Requests != 4 || s.Pages != 4 || s.RateLimited != 0 {
-			t.Errorf("got %+v, want 4 requests: admin requests are not counted", s)
-		}
+		// The summary does not count the admin requests.
+		s := decode[mockapi.Summary](t, admin("/journal/summary"))
+		wantEqual(t, "Requests", s.Requests, 4)
+		wantEqual(t, "Pages", s.Pages, 4)
+		wantEqual(t, "RateLimited", s.RateLimited, 0)
 		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
 			wantError(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
 		}
@@ -60,13 +66,13 @@ func TestConfigOverHTTP(t *testing.T) {
 	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
 		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
 		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
-	if rec.Body.String() != want {
-		t.Errorf("got  %s\nwant %s", rec.Body, want)
-	}
+	wantEqual(t, "configuration", rec.Body.String(), want)
 }
 
+// TestTruthOverHTTP checks the rows of the endpoint /truth, for several ranges. All requests for events get a fault, which
+// does not change the expected rows.
 func TestTruthOverHTTP(t *testing.T) {
-	srv := newFaultyServer(t, "500:1") // the truth does not depend on what was served
+	srv := newFaultyServer(t, "500:1")
 	type row struct {
 		ID         string          `json:"id"`
 		SessionID  string          `json:"session_id"`
@@ -81,7 +87,7 @@ func TestTruthOverHTTP(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		query    string
-		from, to int
+		from, to int // the expected rows, without the one at index to
 	}{
 		{"", 0, 1000},
 		{"?from=990", 990, 1000},
@@ -93,24 +99,31 @@ func TestTruthOverHTTP(t *testing.T) {
 	} {
 		rows := decodeLines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
 		if len(rows) != tc.to-tc.from {
-			t.Fatalf("%q: %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
+			t.Fatalf("%q: got %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
 		}
-		for i, want := range srv.Truth().Rows(tc.from, tc.to) {
-			got := rows[i-tc.from]
-			at, err := time.Parse("2006-01-02T15:04:05.000Z", got.OccurredAt)
-			if err != nil || !at.Equal(want.OccurredAt) || got.ID != want.ID || string(got.Properties) != string(want.Properties) ||
-				got.SessionID != want.SessionID || got.UserID != want.UserID || got.Type != want.Type || got.Name != want.Name ||
-				got.DeviceType != want.DeviceType || got.Browser != want.Browser || got.Extra != nil {
-				t.Fatalf("row %d: %+v, want %s", i, got, rowText(want))
+		for i, expected := range srv.Truth().Rows(tc.from, tc.to) {
+			want := row{
+				ID:         expected.ID,
+				SessionID:  expected.SessionID,
+				UserID:     expected.UserID,
+				Type:       expected.Type,
+				Name:       expected.Name,
+				Properties: expected.Properties,
+				OccurredAt: expected.OccurredAt.Format("2006-01-02T15:04:05.000Z"),
+				DeviceType: expected.DeviceType,
+				Browser:    expected.Browser,
+			}
+			if got := rows[i-tc.from]; !reflect.DeepEqual(got, want) {
+				t.Fatalf("row %d: got %+v, want %+v", i, got, want)
 			}
 		}
 	}
-	if !strings.Contains(rowText(mockapi.Row{}), `"extra":null`) {
-		t.Error("a nil Extra is not encoded as null")
+	if text := rowText(mockapi.Row{}); !strings.Contains(text, `"extra":null`) {
+		t.Errorf("got %s for a row without Extra, want it to contain null", text)
 	}
 }
 
-// The rows have the exact bytes of drifted records, and a query can select rows by outcome.
+// TestTruthOverHTTPDrifts checks that the rows of the endpoint /truth contain the exact bytes of drifted records.
 func TestTruthOverHTTPDrifts(t *testing.T) {
 	srv := newDriftingServer(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
 	type row struct {
@@ -120,56 +133,66 @@ func TestTruthOverHTTPDrifts(t *testing.T) {
 		Reason     string
 		SHA256     mockapi.Digest
 		Payload    []byte
-		ID         *string
 		OccurredAt string `json:"occurred_at"`
 	}
-	ask := func(query string) []row {
-		return decodeLines[row](t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""))
-	}
-	all := ask("")
+	rows := decodeLines[row](t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth", ""))
 	for i, want := range map[int]row{
-		2: {Index: 2, Outcome: "parked", Drift: "nul", Reason: "NUL character"},
-		6: {Index: 6, Outcome: "duplicate", Drift: "duplicate"},
+		0: {Outcome: "stored"},
+		2: {Outcome: "parked", Drift: "nul", Reason: "NUL character"},
+		4: {Outcome: "drifted", Drift: "timestamp-us"},
+		6: {Outcome: "duplicate", Drift: "duplicate"},
+		8: {Outcome: "stored", Drift: "timestamp-offset"},
 	} {
-		truth, _ := srv.Truth().Row(i)
-		got := all[i]
-		if got.Index != i || got.Outcome != want.Outcome || got.Drift != want.Drift || got.Reason != want.Reason || got.ID != nil ||
-			!bytes.Equal(got.Payload, truth.Payload) || len(got.Payload) == 0 || got.SHA256 == (mockapi.Digest{}) {
-			t.Errorf("row %d: got %+v", i, got)
+		expected, _ := srv.Truth().Row(i)
+		want.Index, want.Payload = i, expected.Payload
+		if want.Drift != "" {
+			want.SHA256 = sha256.Sum256(expected.Payload)
+			if len(expected.Payload) == 0 {
+				t.Errorf("row %d: got no payload", i)
+			}
+		}
+		switch want.Outcome {
+		case "stored":
+			want.OccurredAt = expected.OccurredAt.Format("2006-01-02T15:04:05.000Z")
+		case "drifted":
+			want.OccurredAt = expected.OccurredAt.Format("2006-01-02T15:04:05.000000Z")
+		}
+		if !reflect.DeepEqual(rows[i], want) {
+			t.Errorf("row %d: got %+v, want %+v", i, rows[i], want)
 		}
 	}
-	truth, _ := srv.Truth().Row(4)
-	if at, err := time.Parse("2006-01-02T15:04:05.000000Z", all[4].OccurredAt); err != nil || !at.Equal(truth.OccurredAt) || all[4].Outcome != "drifted" {
-		t.Errorf("%+v, want %v", all[4], truth.OccurredAt)
-	}
-	if all[8].Outcome != "stored" || all[8].Drift != "timestamp-offset" || all[0].Drift != "" || all[0].Payload != nil {
-		t.Errorf("%+v, %+v", all[8], all[0])
-	}
-	indices := func(rows []row) (all []int) {
-		for _, r := range rows {
-			all = append(all, r.Index)
+}
+
+// TestTruthOverHTTPOutcomes checks that the parameter outcome of the endpoint /truth selects rows.
+func TestTruthOverHTTPOutcomes(t *testing.T) {
+	srv := newDriftingServer(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
+	for query, want := range map[string][]int{
+		"?outcome=parked,duplicate":       {2, 6},
+		"?outcome=stored,drifted&limit=8": {0, 1, 3, 4, 5, 7},
+	} {
+		var indices []int
+		rec := call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, "")
+		for _, row := range decodeLines[struct{ Index int }](t, rec) {
+			indices = append(indices, row.Index)
 		}
-		return all
-	}
-	if got := indices(ask("?outcome=parked,duplicate")); !slices.Equal(got, []int{2, 6}) {
-		t.Errorf("parked or duplicate: %v", got)
-	}
-	if got := indices(ask("?outcome=stored,drifted&limit=8")); !slices.Equal(got, []int{0, 1, 3, 4, 5, 7}) {
-		t.Errorf("a row: %v", got)
+		if !slices.Equal(indices, want) {
+			t.Errorf("%s: got rows %v, want %v", query, indices, want)
+		}
 	}
 	for _, query := range []string{"?outcome=lost", "?size=x"} {
 		wantError(t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""), http.StatusBadRequest, "INVALID_QUERY")
 	}
 }
 
-// The handler ends when the client disconnects, also while it skips a billion rows that the query does not select.
+// TestTruthOverHTTPClientDisconnects checks that the handler ends when the client disconnects. It must also end while it
+// skips a billion rows that the query does not select.
 func TestTruthOverHTTPClientDisconnects(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
 	for _, query := range []string{"", "?outcome=parked"} {
 		start := time.Now()
 		callAborted(t, 10*time.Millisecond, srv, mockapi.AdminPath+"/truth"+query)
 		if took := time.Since(start); took > 20*time.Second {
-			t.Errorf("%q: ended after %v", query, took)
+			t.Errorf("%q: got an end after %v, want it soon after 10 ms", query, took)
 		}
 	}
 }

@@ -14,15 +14,15 @@ import (
 )
 
 var (
-	uuidText      = regexp.MustCompile(`^"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"$`)
-	halfSurrogate = regexp.MustCompile(`\\ud83d([^\\]|\\[^u])`)
+	uuidText      = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	halfSurrogate = regexp.MustCompile(`\\ud83d([^\\]|\\[^u])`) // no second escape follows the first one
 	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`)
 	wholeNumber   = regexp.MustCompile(`^-?\d+$`)
-	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`)
+	tooLarge      = regexp.MustCompile(`[eE]\+?400000`) // too large for PostgreSQL's numeric
 )
 
-// classify returns the expected row for a record from its bytes alone, independent of the package's own truth. It cannot
-// detect duplicates and conflicts, because those depend on another record.
+// classify computes the expected row from the bytes of a record alone. It is independent of Server.Truth. It cannot detect
+// duplicates and conflicts, because they depend on another record.
 func classify(t *testing.T, raw []byte) mockapi.Row {
 	t.Helper()
 	park := func(reason string) mockapi.Row { return mockapi.Row{Outcome: mockapi.Parked, Reason: reason} }
@@ -38,15 +38,16 @@ func classify(t *testing.T, raw []byte) mockapi.Row {
 	case tooLarge.Match(raw):
 		return park("unstorable")
 	}
-	top, session := parseMembers(t, raw), map[string]json.RawMessage(nil)
+	top := parseMembers(t, raw)
+	var session map[string]json.RawMessage
 	if inner, ok := top["session"]; ok && inner[0] == '{' {
 		session = parseMembers(t, inner)
 	}
 	row := mockapi.Row{Outcome: mockapi.Stored}
 	for _, field := range []struct {
-		of   map[string]json.RawMessage
-		name string
-		to   *string
+		object map[string]json.RawMessage
+		name   string
+		column *string // the value is stored here; nil if the row has no such text column
 	}{
 		{top, "session", nil},
 		{top, "properties", nil},
@@ -60,29 +61,37 @@ func classify(t *testing.T, raw []byte) mockapi.Row {
 		{session, "deviceType", &row.DeviceType},
 		{session, "browser", &row.Browser},
 	} {
-		value, ok := field.of[field.name]
-		switch {
-		case !ok:
+		value, ok := field.object[field.name]
+		if !ok {
 			return park("missing field")
-		case string(value) == "null":
+		}
+		if string(value) == "null" {
 			return park("null field")
-		case field.to == nil && field.name != "id":
-		case value[0] != '"':
+		}
+		isUUID := strings.HasSuffix(strings.ToLower(field.name), "id")
+		isText := isUUID || field.column != nil
+		if !isText {
+			continue // properties and timestamp are examined below
+		}
+		if value[0] != '"' {
 			return park("wrong type")
-		case strings.HasSuffix(strings.ToLower(field.name), "id") && !uuidText.MatchString(`"`+unquote(t, value)+`"`):
+		}
+		text := unquote(t, value)
+		if isUUID && !uuidText.MatchString(text) {
 			return park("bad UUID")
 		}
-		if field.to != nil {
-			*field.to = unquote(t, value)
+		if field.column != nil {
+			*field.column = text
 		}
 	}
 	if row.Properties = top["properties"]; row.Properties[0] != '{' {
 		return park("wrong type")
 	}
-	var usual bool
-	if row.OccurredAt, usual = parseAnyTime(string(top["timestamp"])); row.OccurredAt.IsZero() {
+	occurredAt, usual := parseAnyTime(string(top["timestamp"]))
+	if occurredAt.IsZero() {
 		return park("bad timestamp")
 	}
+	row.OccurredAt = occurredAt
 	row.Extra = findExtra(t, top, session)
 	if !usual || row.Extra != nil {
 		row.Outcome = mockapi.Drifted
@@ -90,22 +99,22 @@ func classify(t *testing.T, raw []byte) mockapi.Row {
 	return row
 }
 
-// parseAnyTime parses a timestamp in any form, and reports whether the form is one of the two recorded ones. It returns
-// the zero time if the timestamp is invalid.
-func parseAnyTime(text string) (at time.Time, usual bool) {
+// parseAnyTime parses a timestamp in any form. usual reports whether the form is ISO 8601 or a number of ms, which are the
+// forms of records without a drift. It returns the zero time if the timestamp is invalid.
+func parseAnyTime(text string) (parsed time.Time, usual bool) {
 	if inner, ok := strings.CutPrefix(text, `"`); ok {
 		inner = strings.TrimSuffix(inner, `"`)
-		if at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", inner); err == nil {
-			return at.UTC(), true
+		if parsed, err := time.Parse("2006-01-02T15:04:05.000Z07:00", inner); err == nil {
+			return parsed.UTC(), true
 		}
-		at, _ := parseAnyTime(inner)
-		return at, false
+		parsed, _ := parseAnyTime(inner)
+		return parsed, false
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || !wholeNumber.MatchString(text) {
 		return time.Time{}, false
 	}
-	switch len(text) { // for a time of this century
+	switch len(text) { // for a time of this century, the number of digits shows the unit
 	case 10:
 		return time.Unix(n, 0).UTC(), false
 	case 13:
@@ -118,7 +127,8 @@ func parseAnyTime(text string) (at time.Time, usual bool) {
 	return time.Time{}, false
 }
 
-// findExtra returns the members that have no column, first those of the record, then those of its session.
+// findExtra returns an object with the members that have no column, or nil if all have one. The members of the record are
+// first, then a member "session" follows with those of the session.
 func findExtra(t *testing.T, top, session map[string]json.RawMessage) json.RawMessage {
 	t.Helper()
 	var inner, outer []string

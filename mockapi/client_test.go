@@ -15,7 +15,10 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// newServer returns a server with 1000 events and no rate limit, after change has edited its configuration.
+// testKey is the key of all servers in these tests. It is the default key.
+const testKey = "demo-key"
+
+// newServer returns a server with 1000 events and no rate limit. change can edit this configuration. It may be nil.
 func newServer(t *testing.T, change func(*mockapi.Config)) *mockapi.Server {
 	t.Helper()
 	cfg := mockapi.DefaultConfig()
@@ -30,6 +33,7 @@ func newServer(t *testing.T, change func(*mockapi.Config)) *mockapi.Server {
 	return srv
 }
 
+// newFaultyServer returns a server with 1000 events, no rate limit and these faults.
 func newFaultyServer(t *testing.T, specs ...string) *mockapi.Server {
 	t.Helper()
 	return newServer(t, func(c *mockapi.Config) {
@@ -43,11 +47,14 @@ func newFaultyServer(t *testing.T, specs ...string) *mockapi.Server {
 	})
 }
 
-// newDriftingServer returns a server with 200 events and these drifts.
+// driftingServerEvents is the number of events of a server that newDriftingServer returns.
+const driftingServerEvents = 200
+
+// newDriftingServer returns a server with 200 events, no rate limit and these drifts.
 func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
 	t.Helper()
 	return newServer(t, func(c *mockapi.Config) {
-		c.Events = 200
+		c.Events = driftingServerEvents
 		for _, spec := range specs {
 			drift, err := mockapi.ParseDrift(spec)
 			if err != nil {
@@ -58,7 +65,7 @@ func newDriftingServer(t *testing.T, specs ...string) *mockapi.Server {
 	})
 }
 
-// call serves one request without a network connection.
+// call serves one request without a network connection. If key is empty, the request has no key.
 func call(t *testing.T, srv http.Handler, method, path, key string) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
@@ -70,11 +77,13 @@ func call(t *testing.T, srv http.Handler, method, path, key string) *httptest.Re
 	return rec
 }
 
+// get serves one GET with the key, without a network connection.
 func get(t *testing.T, srv http.Handler, path string) *httptest.ResponseRecorder {
 	t.Helper()
-	return call(t, srv, http.MethodGet, path, "demo-key")
+	return call(t, srv, http.MethodGet, path, testKey)
 }
 
+// eventsPath returns the path and query for a page of events. If cursor is empty, it is the first page.
 func eventsPath(limit int, cursor string) string {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	if cursor != "" {
@@ -117,11 +126,12 @@ func decode[T any](t *testing.T, rec *httptest.ResponseRecorder) T {
 	t.Helper()
 	var v T
 	if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
-		t.Fatalf("status %d: %v in %.200s", rec.Code, err, rec.Body)
+		t.Fatalf("response with status %d: %v in %.200s", rec.Code, err, rec.Body)
 	}
 	return v
 }
 
+// decodeLines decodes a body that has one JSON value per line.
 func decodeLines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
 	t.Helper()
 	var all []T
@@ -135,16 +145,27 @@ func decodeLines[T any](t *testing.T, rec *httptest.ResponseRecorder) []T {
 	return all
 }
 
+// getPage returns a page of events. The status must be 200.
 func getPage(t *testing.T, srv http.Handler, limit int, cursor string) wirePage {
 	t.Helper()
 	rec := get(t, srv, eventsPath(limit, cursor))
 	if rec.Code != http.StatusOK {
-		t.Fatalf("status %d: %s", rec.Code, rec.Body)
+		t.Fatalf("got status %d, want 200: %s", rec.Code, rec.Body)
 	}
 	return decode[wirePage](t, rec)
 }
 
-// readAll reads all pages.
+// getNextCursor returns the nextCursor of a page of events. The page must not be the last one.
+func getNextCursor(t *testing.T, srv http.Handler, limit int, cursor string) string {
+	t.Helper()
+	next := getPage(t, srv, limit, cursor).Pagination.NextCursor
+	if next == nil {
+		t.Fatalf("the page after cursor %q has no nextCursor", cursor)
+	}
+	return *next
+}
+
+// readAll returns the events of all pages.
 func readAll(t *testing.T, srv http.Handler, limit int) []wireEvent {
 	t.Helper()
 	var all []wireEvent
@@ -159,7 +180,7 @@ func readAll(t *testing.T, srv http.Handler, limit int) []wireEvent {
 	}
 }
 
-// getStatuses requests the first page n times.
+// getStatuses requests the first page n times and returns the statuses.
 func getStatuses(t *testing.T, srv *mockapi.Server, n int) []int {
 	t.Helper()
 	got := make([]int, 0, n)
@@ -169,6 +190,7 @@ func getStatuses(t *testing.T, srv *mockapi.Server, n int) []int {
 	return got
 }
 
+// sendScenario sends body to the admin endpoint /scenario.
 func sendScenario(t *testing.T, srv http.Handler, method, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), method, mockapi.AdminPath+"/scenario", strings.NewReader(body))
@@ -183,22 +205,40 @@ type wireError struct{ Error, Message, Code string }
 func wantError(t *testing.T, rec *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	got := decode[wireError](t, rec)
-	if rec.Code != status || got.Code != code || got.Error == "" || got.Message == "" {
-		t.Fatalf("got %d %+v, want %d %s with an error and a message", rec.Code, got, status, code)
+	if rec.Code != status || got.Code != code {
+		t.Fatalf("got status %d, code %s, want %d, %s", rec.Code, got.Code, status, code)
 	}
-	if ct := rec.Header().Get("Content-Type"); ct != "application/json; charset=utf-8" {
-		t.Fatalf("got Content-Type %q", ct)
+	if got.Error == "" || got.Message == "" {
+		t.Fatalf("got %+v, want an error and a message", got)
+	}
+	wantEqual(t, "Content-Type", rec.Header().Get("Content-Type"), jsonType)
+}
+
+// These are the content types of the API.
+const (
+	jsonType = "application/json; charset=utf-8"
+	htmlType = "text/html; charset=utf-8"
+)
+
+// wantEqual checks that got is want. name says in the message what the value is.
+func wantEqual[T comparable](t *testing.T, name string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got %s %v, want %v", name, got, want)
 	}
 }
 
-// rowText returns a row as text, without its index.
+// rowText returns the JSON of a row without its index, so that rows with different indices can be compared.
 func rowText(row mockapi.Row) string {
 	row.Index = 0
 	line, err := json.Marshal(row)
-	return fmt.Sprint(string(line), err)
+	if err != nil {
+		return err.Error()
+	}
+	return string(line)
 }
 
-// bodyHash returns the CRC-64 of the body with the ECMA polynomial.
+// bodyHash returns the hash of the body in the form of the journal.
 func bodyHash(rec *httptest.ResponseRecorder) string {
 	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
 }

@@ -3,75 +3,95 @@ package mockapi_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/pawldata/pawl/mockapi"
 )
 
+type wireSession struct{ ID, UserID, DeviceType, Browser string }
+
+type wireSessionPage struct {
+	Data       []wireSession
+	Pagination struct {
+		HasMore    bool
+		NextCursor string
+	}
+	Meta struct{ Total, Returned int }
+}
+
+func getSessionPage(t *testing.T, srv http.Handler, limit int, cursor string) wireSessionPage {
+	t.Helper()
+	return decode[wireSessionPage](t, get(t, srv, sessionsPath(limit, cursor)))
+}
+
+func sessionsPath(limit int, cursor string) string {
+	return fmt.Sprintf("%s/sessions?limit=%d&cursor=%s", mockapi.BasePath, limit, cursor)
+}
+
+// TestSessions checks that a pass over the sessions returns the session of each event.
 func TestSessions(t *testing.T) {
 	srv := newServer(t, nil)
-	type session struct{ ID, UserID, DeviceType, Browser string }
-	type sessionPage struct {
-		Data       []session
-		Pagination struct {
-			HasMore    bool
-			NextCursor string
-		}
-		Meta struct{ Total, Returned int }
-	}
-	found := map[string]session{}
-	var total int
-	for cursor := ""; ; {
-		p := decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50&cursor="+cursor))
-		total = p.Meta.Total
+	const pageSize = 50
+	const wantSessions = 192 // 1000 events are in 16 spans of 64 events, and each span has 12 sessions
+	sessions := map[string]wireSession{}
+	cursor, hasMore := "", true
+	for hasMore {
+		p := getSessionPage(t, srv, pageSize, cursor)
 		for _, s := range p.Data {
-			found[s.ID] = s
+			sessions[s.ID] = s
 		}
-		if p.Meta.Returned != len(p.Data) || p.Pagination.HasMore && len(p.Data) != 50 {
-			t.Fatalf("page of %d, returned %d", len(p.Data), p.Meta.Returned)
-		}
-		if cursor = p.Pagination.NextCursor; !p.Pagination.HasMore {
-			break
+		cursor, hasMore = p.Pagination.NextCursor, p.Pagination.HasMore
+		wantEqual(t, "total", p.Meta.Total, wantSessions)
+		wantEqual(t, "returned", p.Meta.Returned, len(p.Data))
+		if hasMore {
+			wantEqual(t, "number of sessions in a page before the last", len(p.Data), pageSize)
 		}
 	}
-	if len(found) != total || total != 192 {
-		t.Errorf("%d sessions, total %d", len(found), total)
-	}
+	wantEqual(t, "number of sessions", len(sessions), wantSessions)
 	for i, row := range srv.Truth().Rows(0, 1000) {
-		if s := found[row.SessionID]; s.UserID != row.UserID || s.DeviceType != row.DeviceType || s.Browser != row.Browser {
-			t.Fatalf("row %d: session %+v, event %s", i, s, rowText(row))
+		want := wireSession{ID: row.SessionID, UserID: row.UserID, DeviceType: row.DeviceType, Browser: row.Browser}
+		if got := sessions[row.SessionID]; got != want {
+			t.Fatalf("session of row %d: got %+v, want %+v", i, got, want)
 		}
 	}
-	c := decodeCursor(t, decode[sessionPage](t, get(t, srv, mockapi.BasePath+"/sessions?limit=50")).Pagination.NextCursor)
-	c.TS++
-	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+encodeCursor(c)), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+	wantEqual(t, "Pages, which do not count pages of sessions", srv.Journal().Summary().Pages, 0)
+}
+
+// TestSessionsInvalidCursor checks that a cursor is valid for /sessions only if it has the id and time of a session.
+func TestSessionsInvalidCursor(t *testing.T) {
+	srv := newServer(t, nil)
+	otherTime := decodeCursor(t, getSessionPage(t, srv, 50, "").Pagination.NextCursor)
+	otherTime.TS++
 	larger := newServer(t, func(c *mockapi.Config) { c.Events = 2000 })
-	newer := decode[sessionPage](t, get(t, larger, mockapi.BasePath+"/sessions?limit=1")).Pagination.NextCursor
-	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+newer), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
-	// A cursor is valid for its own collection only.
-	events := *getPage(t, srv, 10, "").Pagination.NextCursor
-	wantError(t, get(t, srv, mockapi.BasePath+"/sessions?cursor="+events), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
-	if s := srv.Journal().Summary(); s.Pages != 1 {
-		t.Errorf("got %+v, want 1 page: pages of sessions are not counted", s)
+	for name, cursor := range map[string]string{
+		"another time":          encodeCursor(otherTime),
+		"session of the future": getSessionPage(t, larger, 1, "").Pagination.NextCursor,
+		"cursor of an event":    getNextCursor(t, srv, 10, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantError(t, get(t, srv, sessionsPath(1, cursor)), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
+		})
 	}
 }
 
-// "`type=` and `sessionId=` filter"
+// TestFilters checks that a pass with the parameters type and sessionId returns the events that match both, and that total
+// counts these events only.
 func TestFilters(t *testing.T) {
 	srv := newServer(t, nil)
-	some, _ := srv.Truth().Row(500)
+	someRow, _ := srv.Truth().Row(500)
 	for name, tc := range map[string]struct {
 		query   string
 		matches func(mockapi.Row) bool
 	}{
-		"a type":            {"type=click", func(r mockapi.Row) bool { return r.Type == "click" }},
-		"a rare type":       {"type=scroll", func(r mockapi.Row) bool { return r.Type == "scroll" }},
-		"no such type":      {"type=nothing", func(mockapi.Row) bool { return false }},
-		"a session":         {"sessionId=" + some.SessionID, func(r mockapi.Row) bool { return r.SessionID == some.SessionID }},
-		"no such session":   {"sessionId=" + some.UserID, func(mockapi.Row) bool { return false }},
-		"no session at all": {"sessionId=x", func(mockapi.Row) bool { return false }},
-		"both": {"type=click&sessionId=" + some.SessionID, func(r mockapi.Row) bool {
-			return r.Type == "click" && r.SessionID == some.SessionID
+		"a type":          {"type=click", func(r mockapi.Row) bool { return r.Type == "click" }},
+		"a rare type":     {"type=scroll", func(r mockapi.Row) bool { return r.Type == "scroll" }},
+		"no such type":    {"type=nothing", func(mockapi.Row) bool { return false }},
+		"a session":       {"sessionId=" + someRow.SessionID, func(r mockapi.Row) bool { return r.SessionID == someRow.SessionID }},
+		"no such session": {"sessionId=" + someRow.UserID, func(mockapi.Row) bool { return false }},
+		"not a UUID":      {"sessionId=x", func(mockapi.Row) bool { return false }},
+		"both": {"type=click&sessionId=" + someRow.SessionID, func(r mockapi.Row) bool {
+			return r.Type == "click" && r.SessionID == someRow.SessionID
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,37 +106,36 @@ func TestFilters(t *testing.T) {
 				for _, e := range p.Data {
 					got = append(got, e.ID)
 				}
-				if p.Meta.Total != len(want) || p.Meta.Returned != len(p.Data) {
-					t.Fatalf("total %d, returned %d, of %d", p.Meta.Total, p.Meta.Returned, len(want))
-				}
+				wantEqual(t, "total", p.Meta.Total, len(want))
+				wantEqual(t, "returned", p.Meta.Returned, len(p.Data))
 				if !*p.Pagination.HasMore {
 					break
 				}
 				cursor = *p.Pagination.NextCursor
 			}
-			if fmt.Sprint(got) != fmt.Sprint(want) {
-				t.Errorf("got %v\nwant %v", got, want)
+			if !slices.Equal(got, want) {
+				t.Errorf("got events %v\nwant %v", got, want)
 			}
 		})
 	}
 }
 
-// The filter returns all events of a session.
+// TestFilterBySession checks for each session that the filter returns all its events.
 func TestFilterBySession(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Events = 200 })
+	const events = 200
+	srv := newServer(t, func(c *mockapi.Config) { c.Events = events })
 	count := map[string]int{}
-	for _, row := range srv.Truth().Rows(0, 200) {
+	for _, row := range srv.Truth().Rows(0, events) {
 		count[row.SessionID]++
 	}
 	for session, want := range count {
 		p := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/events?sessionId="+session))
-		if len(p.Data) != want || p.Meta.Total != want {
-			t.Errorf("session %s: %d events, total %d, want %d", session, len(p.Data), p.Meta.Total, want)
-		}
+		wantEqual(t, "number of events of session "+session, len(p.Data), want)
+		wantEqual(t, "total of session "+session, p.Meta.Total, want)
 	}
 }
 
-// The total of a filter is right after the collection grows or shrinks.
+// TestFilterTotalAfterSizeChange checks that the total of a filter is correct after the collection has grown or shrunk.
 func TestFilterTotalAfterSizeChange(t *testing.T) {
 	srv := newServer(t, nil)
 	for _, size := range []string{"1000", "1500", "400", "0", "900"} {
@@ -127,84 +146,87 @@ func TestFilterTotalAfterSizeChange(t *testing.T) {
 				want++
 			}
 		}
-		if got := decode[wirePage](t, get(t, srv, eventsPath(1, "")+"&type=click")).Meta.Total; got != want {
-			t.Errorf("of %s events %d, want %d", size, got, want)
-		}
+		page := decode[wirePage](t, get(t, srv, eventsPath(1, "")+"&type=click"))
+		wantEqual(t, "total of clicks in a collection of "+size, page.Meta.Total, want)
 	}
 }
 
-// "a data set that grows at the head or whose total moves during a pass"
+// TestGrow checks that a pass over a collection that grows at the head reads the events that existed when it began, each once
+// and in order.
 func TestGrow(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
-	began := srv.Truth()
+	const grow = 7
+	const pages = 4 // a pass over 1000 events in pages of 300
+	srv := newServer(t, func(c *mockapi.Config) { c.Grow = grow })
+	truthAtStart := srv.Truth()
 	var ids []string
-	for cursor, pages := "", 0; ; pages++ {
+	cursor := ""
+	for i := range pages {
 		p := getPage(t, srv, 300, cursor)
-		if p.Meta.Total != 1000+7*pages {
-			t.Errorf("page %d: total %d", pages, p.Meta.Total)
-		}
+		wantEqual(t, fmt.Sprintf("total of page %d", i), p.Meta.Total, 1000+grow*i)
+		wantEqual(t, fmt.Sprintf("size in entry %d", i), srv.Journal().After(i)[0].Size, 1000+grow*i)
 		for _, e := range p.Data {
 			ids = append(ids, e.ID)
 		}
-		if !*p.Pagination.HasMore {
-			break
-		}
-		cursor = *p.Pagination.NextCursor
-	}
-	// A pass reads the events that existed when it began, each once and in order.
-	if len(ids) != 1000 || began.Len() != 1000 {
-		t.Fatalf("got %d events", len(ids))
-	}
-	now := srv.Truth()
-	for i, row := range began.Rows(0, 1000) {
-		later, _ := now.Row(i + 28)
-		if ids[i] != row.ID || later.ID != row.ID {
-			t.Fatalf("record %d: %s, then %s, now %s", i, row.ID, ids[i], later.ID)
+		if *p.Pagination.HasMore {
+			cursor = *p.Pagination.NextCursor
 		}
 	}
-	if e := srv.Journal().After(0)[3]; e.Size != 1021 || now.Len() != 1028 {
-		t.Errorf("size %d, then %d", e.Size, now.Len())
+	if len(ids) != 1000 {
+		t.Fatalf("got %d events, want 1000", len(ids))
 	}
-	if p := getPage(t, srv, 28, ""); p.Data[27].ID == ids[0] || getPage(t, srv, 36, "").Data[35].ID != ids[0] {
-		t.Error("new events are not at the head")
+	truthAtEnd := srv.Truth()
+	wantEqual(t, "size after the pass", truthAtEnd.Len(), 1000+grow*pages)
+	for i, row := range truthAtStart.Rows(0, 1000) {
+		shifted, _ := truthAtEnd.Row(i + grow*pages)
+		if ids[i] != row.ID || shifted.ID != row.ID {
+			t.Fatalf("event %d: got id %s, and %s after the pass, want %s", i, ids[i], shifted.ID, row.ID)
+		}
 	}
-	sendScenario(t, srv, http.MethodPost, `{"events": 5000, "grow": 0}`)
-	if p := getPage(t, srv, 1, ""); p.Meta.Total != 5000 {
-		t.Errorf("got total %d", p.Meta.Total)
-	}
+	// All new events are before the first event of the pass.
+	page := getPage(t, srv, grow*pages+1, "")
+	wantEqual(t, "id after the new events", page.Data[grow*pages].ID, ids[0])
+}
+
+// TestGrowByScenario checks that a scenario can make the collection larger, and that the expected rows for the old size are
+// still available.
+func TestGrowByScenario(t *testing.T) {
+	srv := newServer(t, nil)
+	ids := readAll(t, srv, 1000)
+	sendScenario(t, srv, http.MethodPost, `{"events": 5000}`)
+	wantEqual(t, "total", getPage(t, srv, 1, "").Meta.Total, 5000)
 	rows := decodeLines[struct{ ID string }](t, get(t, srv, mockapi.AdminPath+"/truth?size=1000"))
-	if len(rows) != 1000 || rows[0].ID != ids[0] || rows[999].ID != ids[999] {
-		t.Errorf("got %d rows for size 1000, want 1000 with the same ids", len(rows))
+	if len(rows) != 1000 {
+		t.Fatalf("got %d expected rows for size 1000, want 1000", len(rows))
+	}
+	for i, row := range rows {
+		wantEqual(t, fmt.Sprintf("id of expected row %d", i), row.ID, ids[i].ID)
 	}
 }
 
-// Only requests to /events make the collection grow. A change of the scenario does not remove the new events.
+// TestGrowEndpoints checks that only requests to /events make the collection grow, and that a change of the scenario does not
+// remove the new events.
 func TestGrowEndpoints(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Grow = 7 })
 	for _, path := range []string{"/sessions", "/metrics", "/events/x", ""} {
 		get(t, srv, mockapi.BasePath+path)
 	}
 	get(t, srv, mockapi.AdminPath+"/truth?limit=1")
-	if n := srv.Truth().Len(); n != 1000 {
-		t.Errorf("got %d events", n)
-	}
+	wantEqual(t, "size after requests to other endpoints", srv.Truth().Len(), 1000)
 	getPage(t, srv, 1, "")
 	sendScenario(t, srv, http.MethodPost, `{"grow": 1}`)
-	if total := getPage(t, srv, 1, "").Meta.Total; total != 1007 || srv.Scenario().Events != 1008 {
-		t.Errorf("total %d, then %d", total, srv.Scenario().Events)
-	}
+	wantEqual(t, "total", getPage(t, srv, 1, "").Meta.Total, 1007)
+	wantEqual(t, "size after two requests to /events", srv.Scenario().Events, 1008)
 	sendScenario(t, srv, http.MethodPut, `{}`)
-	if c := srv.Scenario(); c.Events != 1008 || c.Grow != 0 {
-		t.Errorf("got %+v", c)
-	}
+	wantEqual(t, "size after PUT", srv.Scenario().Events, 1008)
+	wantEqual(t, "Grow after PUT", srv.Scenario().Grow, 0)
 }
 
+// TestGrowMaximum checks that a collection does not grow above the maximum size.
 func TestGrowMaximum(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Grow = 999_999_995, 7 })
+	const maximum = 1_000_000_000
+	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Grow = maximum-5, 7 })
 	for range 2 {
 		getPage(t, srv, 1, "")
 	}
-	if n := srv.Truth().Len(); n != 1_000_000_000 {
-		t.Errorf("got %d events", n)
-	}
+	wantEqual(t, "size", srv.Truth().Len(), maximum)
 }

@@ -1,6 +1,7 @@
 package mockapi_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -22,15 +23,20 @@ type wireCursor struct {
 
 func decodeCursor(t *testing.T, cursor string) wireCursor {
 	t.Helper()
+	var c wireCursor
+	if err := json.Unmarshal(decodeBase64(t, cursor), &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func decodeBase64(t *testing.T, cursor string) []byte {
+	t.Helper()
 	text, err := base64.RawStdEncoding.DecodeString(cursor)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c wireCursor
-	if err := json.Unmarshal(text, &c); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return text
 }
 
 func encodeCursor(c wireCursor) string {
@@ -38,108 +44,117 @@ func encodeCursor(c wireCursor) string {
 	return base64.RawStdEncoding.EncodeToString([]byte(text))
 }
 
-// "unpadded base64 of `{id, ts, v:2, exp}`"; "`cursorExpiresIn`: whole seconds left, 116 to 120".
+// TestCursorContent checks that a cursor is unpadded base64 of {id, ts, v: 2, exp}, and that exp and cursorExpiresIn count
+// from the arrival of the request.
 func TestCursorContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3500 * time.Millisecond })
-		arrived := time.Now()
+		arrival := time.Now()
 		page := getPage(t, srv, 10, "")
 		last, _ := srv.Truth().Row(9)
-		want := wireCursor{ID: last.ID, TS: last.OccurredAt.UnixMilli(), V: 2, Exp: arrived.Add(120 * time.Second).UnixMilli()}
-		if got := decodeCursor(t, *page.Pagination.NextCursor); got != want {
-			t.Errorf("got %+v, want %+v", got, want)
-		}
-		if got := *page.Pagination.CursorExpiresIn; got != 117 {
-			t.Errorf("cursorExpiresIn %d, want 117 after 3.5 s of 120", got)
-		}
+		wantEqual(t, "cursor", decodeCursor(t, *page.Pagination.NextCursor), wireCursor{
+			ID: last.ID, TS: last.OccurredAt.UnixMilli(), V: 2, Exp: arrival.Add(120 * time.Second).UnixMilli(),
+		})
+		// 116.5 s are left after the latency. The mock rounds them up.
+		wantEqual(t, "cursorExpiresIn", *page.Pagination.CursorExpiresIn, 117)
 	})
 }
 
-// "cursors expire 120 s after they are minted"; "Using a cursor mints a fresh next one; nothing prolongs an old one."
+// TestCursorExpiry checks that a cursor expires 120 s after it was minted, that its use does not prolong it, and that its use
+// mints a new cursor with a full life.
 func TestCursorExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, nil)
-		first := *getPage(t, srv, 10, "").Pagination.NextCursor
+		first := getNextCursor(t, srv, 10, "")
 		time.Sleep(119 * time.Second)
-		second := *getPage(t, srv, 10, first).Pagination.NextCursor
-		time.Sleep(time.Second)
-		rec := get(t, srv, eventsPath(10, first))
-		wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
-		if !strings.Contains(rec.Body.String(), "Cursor expired 0 minute(s) ago") {
-			t.Errorf("got message %s", rec.Body)
-		}
-		time.Sleep(118 * time.Second)
+		second := getNextCursor(t, srv, 10, first)
+		time.Sleep(time.Second) // first is 120 s old
+		wantExpired(t, srv, first, "Cursor expired 0 minute(s) ago")
+		time.Sleep(118 * time.Second) // second is 119 s old
 		getPage(t, srv, 10, second)
-		time.Sleep(5 * time.Minute)
-		rec = get(t, srv, eventsPath(10, second))
-		wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
-		if !strings.Contains(rec.Body.String(), "Cursor expired 4 minute(s) ago") {
-			t.Errorf("got message %s", rec.Body)
-		}
+		time.Sleep(5 * time.Minute) // second expired 4 min 59 s ago
+		wantExpired(t, srv, second, "Cursor expired 4 minute(s) ago")
 	})
 }
 
+// wantExpired checks that a request with the cursor gets CURSOR_EXPIRED with this message.
+func wantExpired(t *testing.T, srv http.Handler, cursor, message string) {
+	t.Helper()
+	rec := get(t, srv, eventsPath(10, cursor))
+	wantError(t, rec, http.StatusBadRequest, "CURSOR_EXPIRED")
+	wantEqual(t, "message", decode[wireError](t, rec).Message, message)
+}
+
+// TestCursorTTL checks that the setting CursorTTL decides when a cursor expires.
 func TestCursorTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.CursorTTL = 2 * time.Second })
 		page := getPage(t, srv, 10, "")
-		if got := *page.Pagination.CursorExpiresIn; got != 2 {
-			t.Errorf("got cursorExpiresIn %d", got)
-		}
+		wantEqual(t, "cursorExpiresIn", *page.Pagination.CursorExpiresIn, 2)
 		time.Sleep(2 * time.Second)
-		wantError(t, get(t, srv, eventsPath(10, *page.Pagination.NextCursor)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantExpired(t, srv, *page.Pagination.NextCursor, "Cursor expired 0 minute(s) ago")
 	})
 }
 
-// A change of CursorTTL does not change when existing cursors expire.
+// TestCursorTTLAfterScenarioChange checks that a change of CursorTTL does not change when existing cursors expire.
 func TestCursorTTLAfterScenarioChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, nil)
-		old := *getPage(t, srv, 10, "").Pagination.NextCursor
+		longCursor := getNextCursor(t, srv, 10, "") // for 120 s
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "2s"}`)
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "1s"}`)
-		fresh := *getPage(t, srv, 10, old).Pagination.NextCursor
+		shortCursor := getNextCursor(t, srv, 10, longCursor) // for 1 s
 		time.Sleep(time.Second)
-		wantError(t, get(t, srv, eventsPath(10, fresh)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantExpired(t, srv, shortCursor, "Cursor expired 0 minute(s) ago")
 		time.Sleep(118 * time.Second)
-		getPage(t, srv, 10, old)
+		getPage(t, srv, 10, longCursor)
 		time.Sleep(time.Second)
-		wantError(t, get(t, srv, eventsPath(10, old)), http.StatusBadRequest, "CURSOR_EXPIRED")
+		wantExpired(t, srv, longCursor, "Cursor expired 0 minute(s) ago")
+
+		// A cursor with a longer life than all cursors before it is valid too.
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "10m"}`)
-		long := *getPage(t, srv, 10, "").Pagination.NextCursor
-		getPage(t, srv, 10, long)
+		getPage(t, srv, 10, getNextCursor(t, srv, 10, ""))
 	})
 }
 
-// "400 `CURSOR_INVALID_FORMAT`", also for clients that "forge or edit cursors".
+// TestCursorForged checks that a cursor that the server did not mint gets CURSOR_INVALID_FORMAT.
 func TestCursorForged(t *testing.T) {
 	srv := newServer(t, nil)
-	minted := *getPage(t, srv, 10, "").Pagination.NextCursor
-	c := decodeCursor(t, minted)
-	if encodeCursor(c) != minted {
-		t.Fatal("encodeCursor does not return the server's text for its own cursor")
+	minted := getNextCursor(t, srv, 10, "")
+	original := decodeCursor(t, minted)
+	if text := encodeCursor(original); text != minted {
+		t.Fatalf("the cursor %s is %s after decoding and encoding, so changed cursors would prove nothing", minted, text)
 	}
-	with := func(change func(*wireCursor)) string {
-		changed := c
+	edit := func(change func(*wireCursor)) string {
+		changed := original
 		change(&changed)
 		return encodeCursor(changed)
 	}
-	foreign, _ := newServer(t, func(c *mockapi.Config) { c.Seed = 9 }).Truth().Row(9)
-	newer, _ := newServer(t, func(c *mockapi.Config) { c.Events = 1003 }).Truth().Row(0)
+	// replaceEvent returns the cursor with the id and the time of another event.
+	replaceEvent := func(row mockapi.Row) string {
+		return edit(func(c *wireCursor) { c.ID, c.TS = row.ID, row.OccurredAt.UnixMilli() })
+	}
+	lastDigit := "0"
+	if strings.HasSuffix(original.ID, lastDigit) {
+		lastDigit = "1"
+	}
+	otherSeed, _ := newServer(t, func(c *mockapi.Config) { c.Seed = 9 }).Truth().Row(9)
+	futureEvent, _ := newServer(t, func(c *mockapi.Config) { c.Events = 1003 }).Truth().Row(0) // srv has 1000 events
+	withSpace := bytes.Replace(decodeBase64(t, minted), []byte(","), []byte(", "), 1)
 	for name, cursor := range map[string]string{
-		"words":                  "not a cursor",
-		"padded":                 minted + "=",
-		"cut":                    minted[:len(minted)-1],
-		"null":                   base64.RawStdEncoding.EncodeToString([]byte("null")),
-		"spaces":                 base64.RawStdEncoding.EncodeToString([]byte(strings.Replace(decodeBase64(t, minted), ",", ", ", 1))),
-		"another version":        with(func(c *wireCursor) { c.V = 1 }),
-		"another time":           with(func(c *wireCursor) { c.TS++ }),
-		"no id":                  with(func(c *wireCursor) { c.ID = "" }),
-		"an id with another end": with(func(c *wireCursor) { c.ID = c.ID[:35] + string("10"[strings.Count(c.ID[35:], "1")]) }),
-		"an id of another seed":  with(func(c *wireCursor) { c.ID, c.TS = foreign.ID, foreign.OccurredAt.UnixMilli() }),
-		"an event not there yet": with(func(c *wireCursor) { c.ID, c.TS = newer.ID, newer.OccurredAt.UnixMilli() }),
-		"a prolonged life":       with(func(c *wireCursor) { c.Exp += 3_600_000 }),
-		"a huge text":            strings.Repeat("A", 10_000),
+		"words":                      "not a cursor",
+		"padding":                    minted + "=",
+		"last character missing":     minted[:len(minted)-1],
+		"null":                       base64.RawStdEncoding.EncodeToString([]byte("null")),
+		"space in the JSON":          base64.RawStdEncoding.EncodeToString(withSpace),
+		"another version":            edit(func(c *wireCursor) { c.V = 1 }),
+		"another time":               edit(func(c *wireCursor) { c.TS++ }),
+		"no id":                      edit(func(c *wireCursor) { c.ID = "" }),
+		"id with another last digit": edit(func(c *wireCursor) { c.ID = c.ID[:len(c.ID)-1] + lastDigit }),
+		"id of another seed":         replaceEvent(otherSeed),
+		"event of the future":        replaceEvent(futureEvent),
+		"life of one hour more":      edit(func(c *wireCursor) { c.Exp += time.Hour.Milliseconds() }),
+		"10,000 characters":          strings.Repeat("A", 10_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := get(t, srv, mockapi.BasePath+"/events?cursor="+strings.ReplaceAll(cursor, " ", "%20"))
@@ -148,27 +163,19 @@ func TestCursorForged(t *testing.T) {
 	}
 }
 
-// A cursor continues after any event, also between events with the same time.
+// TestCursorAtEveryEvent checks that a cursor can continue after any event, even between events with the same time. It uses
+// ranges of events at the head, in the middle and near the end of a large collection.
 func TestCursorAtEveryEvent(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 1_000_000_000, 3 })
-	start := *getPage(t, srv, 1, "").Pagination.NextCursor
+	cursor := decodeCursor(t, getNextCursor(t, srv, 1, ""))
 	for _, from := range []int{0, 1, 123_456_789, 999_999_000} {
 		for i, row := range srv.Truth().Rows(from, from+500) {
-			c := decodeCursor(t, start)
-			c.ID, c.TS = row.ID, row.OccurredAt.UnixMilli()
-			page := getPage(t, srv, 1, encodeCursor(c))
-			if next, ok := srv.Truth().Row(i + 1); !ok || page.Data[0].ID != next.ID {
-				t.Fatalf("after event %d came %s, not %s", i, page.Data[0].ID, next.ID)
+			cursor.ID, cursor.TS = row.ID, row.OccurredAt.UnixMilli()
+			page := getPage(t, srv, 1, encodeCursor(cursor))
+			next, ok := srv.Truth().Row(i + 1)
+			if !ok || page.Data[0].ID != next.ID {
+				t.Fatalf("after event %d: got event %s, want %s", i, page.Data[0].ID, next.ID)
 			}
 		}
 	}
-}
-
-func decodeBase64(t *testing.T, cursor string) string {
-	t.Helper()
-	text, err := base64.RawStdEncoding.DecodeString(cursor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

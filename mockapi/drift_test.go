@@ -12,10 +12,10 @@ import (
 )
 
 // For each kind, the truth matches the bytes, and the bytes are the same on every pass and at any index in a page.
-func TestDriftTruthMatchesBytes(t *testing.T) {
+func TestDriftMatchesExpectedRows(t *testing.T) {
 	for _, kind := range mockapi.DriftKinds() {
 		if kind == "duplicate" || kind == "conflict" {
-			continue // see TestNeighbourDrifts
+			continue // see TestDuplicateAndConflictDrifts
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			srv := newDriftingServer(t, string(kind)+":1")
@@ -86,7 +86,7 @@ func TestDriftVariants(t *testing.T) {
 }
 
 // "the same id twice (identical / other content)"
-func TestNeighbourDrifts(t *testing.T) {
+func TestDuplicateAndConflictDrifts(t *testing.T) {
 	srv := newDriftingServer(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
 	records := readRawRecords(t, srv, 100)
 	rows := make([]mockapi.Row, 0, 200)

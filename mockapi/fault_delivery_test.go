@@ -67,7 +67,7 @@ func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, er
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("X-API-Key", "demo-key")
+	req.Header.Set("X-API-Key", testKey)
 	req.Close = true
 	resp, err := web.Client().Do(req)
 	if err != nil {
@@ -106,7 +106,7 @@ func callAborted(t *testing.T, timeout time.Duration, srv http.Handler, path str
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	req := httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody)
-	req.Header.Set("X-API-Key", "demo-key")
+	req.Header.Set("X-API-Key", testKey)
 	rec = httptest.NewRecorder()
 	defer func() {
 		if reason, _ := recover().(error); !errors.Is(reason, http.ErrAbortHandler) {
@@ -231,7 +231,7 @@ func TestRedirectFault(t *testing.T) {
 			if tc.follows {
 				key := ""
 				if tc.leaks {
-					key = "demo-key"
+					key = testKey
 				}
 				if rec := call(t, srv, http.MethodGet, to.Path, key); rec.Code != 200 {
 					t.Errorf("got %d from the target", rec.Code)
@@ -252,7 +252,7 @@ func TestRedirectFaultTarget(t *testing.T) {
 	} {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, eventsPath(1, ""), http.NoBody)
 		req.Host = host
-		req.Header.Set("X-API-Key", "demo-key")
+		req.Header.Set("X-API-Key", testKey)
 		rec := httptest.NewRecorder()
 		newFaultyServer(t, "redirect@1").ServeHTTP(rec, req)
 		if got := rec.Header().Get("Location"); got != "http://"+want+mockapi.AdminPath+"/elsewhere" {
@@ -265,7 +265,7 @@ func TestRedirectFaultTarget(t *testing.T) {
 func TestFaultsExemptHead(t *testing.T) {
 	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
 		srv := newFaultyServer(t, kind+"@1")
-		rec := call(t, srv, http.MethodHead, eventsPath(10, ""), "demo-key")
+		rec := call(t, srv, http.MethodHead, eventsPath(10, ""), testKey)
 		if e := srv.Journal().After(0)[0]; rec.Code != 200 || rec.Body.Len() != 0 || e.Fault != "" || rec.Header().Get("Content-Encoding") != "" {
 			t.Errorf("%s: got %d, %+v", kind, rec.Code, e)
 		}
@@ -290,7 +290,7 @@ func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireRespo
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("X-API-Key", "demo-key")
+	req.Header.Set("X-API-Key", testKey)
 	if encoding != "" {
 		req.Header.Set("Accept-Encoding", encoding)
 	}

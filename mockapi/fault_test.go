@@ -54,17 +54,17 @@ func TestFaultServerErrors(t *testing.T) {
 func TestFault429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) {
-			withRateLimit(c)
+			setRateLimit(c)
 			c.RateLimit = 2
 			c.Faults = []mockapi.Fault{{Kind: "429", At: []int{1, 4}}}
 		})
 		rec := get(t, srv, eventsPath(1, ""))
-		wantRateHeaders(t, rec.Header(), "2", "0", "1")
+		wantRateHeaders(t, rec.Header(), rateHeaders{limit: "2", remaining: "0", reset: "1"})
 		if rec.Code != 429 || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), `"RATE_LIMIT_EXCEEDED"`) {
 			t.Errorf("got %d %s", rec.Code, rec.Body)
 		}
 		time.Sleep(time.Second)
-		wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "2", "0", "59")
+		wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), rateHeaders{limit: "2", remaining: "0", reset: "59"})
 		get(t, srv, eventsPath(1, "")) // the rate limit's 429
 		get(t, srv, eventsPath(1, "")) // the fault, while the limit is exhausted
 		time.Sleep(2 * time.Second)
@@ -85,14 +85,14 @@ func TestFault429(t *testing.T) {
 
 func TestFault429Bare(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) {
-		withRateLimit(c)
+		setRateLimit(c)
 		c.Faults = []mockapi.Fault{{Kind: "429-bare", At: []int{1}}}
 	})
 	rec := get(t, srv, eventsPath(1, ""))
 	if rec.Code != 429 || rec.Header().Get("Retry-After") != "" {
 		t.Errorf("got %d %v", rec.Code, rec.Header())
 	}
-	wantRateHeaders(t, rec.Header(), "", "", "")
+	wantRateHeaders(t, rec.Header(), noRateHeaders)
 	get(t, srv, eventsPath(1, ""))
 	if e := srv.Journal().After(1)[0]; e.TooEarly || e.Status != 200 {
 		t.Errorf("got %+v", e)

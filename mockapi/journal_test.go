@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -14,39 +15,49 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestJournalEntries checks all fields of the entries for a pass of two pages.
 func TestJournalEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Events = 15 })
-		began := time.Now().Round(0).UTC()
+		start := time.Now().Round(0).UTC() // Round(0) removes the monotonic clock
 		first := get(t, srv, eventsPath(10, ""))
 		next := *decode[wirePage](t, first).Pagination.NextCursor
 		second := get(t, srv, eventsPath(10, next))
 		want := []mockapi.Entry{
 			{
-				Seq: 1, N: 1, At: began, RequestID: first.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
+				Seq: 1, N: 1, At: start, RequestID: first.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
 				From: 0, Returned: 10, Size: 15, Status: 200, Sound: true, Delivered: true,
 				Bytes: first.Body.Len(), Hash: bodyHash(first),
 			},
 			{
-				Seq: 2, N: 2, At: began, RequestID: second.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
+				Seq: 2, N: 2, At: start, RequestID: second.Header().Get("X-Request-ID"), Method: "GET", Endpoint: "events",
 				Cursor: next, From: 10, Returned: 5, Size: 15, Status: 200, Sound: true, Last: true, Delivered: true,
 				Bytes: second.Body.Len(), Hash: bodyHash(second),
 			},
 		}
 		got := srv.Journal().After(0)
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("got  %+v\nwant %+v", got, want)
+			t.Errorf("got entries %+v\nwant        %+v", got, want)
 		}
 		if rest := srv.Journal().After(1); !reflect.DeepEqual(rest, want[1:]) {
-			t.Errorf("after 1: %+v", rest)
+			t.Errorf("got entries after 1 %+v, want only the second", rest)
 		}
-		if s := srv.Journal().Summary(); !s.Complete || s.Pages != 2 || s.Events != 15 || s.LastSeq != 2 || s.LastN != 2 {
-			t.Errorf("got summary %+v", s)
-		}
+		wantSummary(t, srv, mockapi.Summary{Requests: 2, Complete: true, Pages: 2, Events: 15, LastSeq: 2, LastN: 2})
 	})
 }
 
-// Wait returns when a page was served, and the summary counts the request that is in flight before.
+// wantSummary checks all totals of the journal except Faults.
+func wantSummary(t *testing.T, srv *mockapi.Server, want mockapi.Summary) {
+	t.Helper()
+	got := srv.Journal().Summary()
+	got.Faults = nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got summary %+v\nwant        %+v", got, want)
+	}
+}
+
+// TestJournalWait checks that Wait returns as soon as a page was served, and that it returns an error when its context ends.
+// It also checks that the summary counts a request that is in flight.
 func TestJournalWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
@@ -55,69 +66,84 @@ func TestJournalWait(t *testing.T) {
 			defer close(served)
 			get(t, srv, eventsPath(1, ""))
 		}()
-		synctest.Wait()
-		if s := srv.Journal().Summary(); s.InFlight != 1 || s.Requests != 0 {
-			t.Errorf("while in flight: got %+v", s)
-		}
+		synctest.Wait() // until the request waits for its response
+		wantSummary(t, srv, mockapi.Summary{InFlight: 1})
 		start := time.Now()
 		entries, err := srv.Journal().Wait(t.Context(), 0)
-		if err != nil || len(entries) != 1 || time.Since(start) != 3*time.Second {
-			t.Errorf("%d entries after %v, %v", len(entries), time.Since(start), err)
+		if err != nil || len(entries) != 1 {
+			t.Errorf("got %d entries, %v, want 1 entry", len(entries), err)
 		}
+		wantEqual(t, "time of waiting", time.Since(start), 3*time.Second)
 		<-served
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if entries, err := srv.Journal().Wait(ctx, 1); !errors.Is(err, context.DeadlineExceeded) || len(entries) != 0 {
-			t.Errorf("%v, %v", entries, err)
+		entries, err = srv.Journal().Wait(ctx, 1)
+		if !errors.Is(err, context.DeadlineExceeded) || len(entries) != 0 {
+			t.Errorf("got entries %v, %v, want none and context.DeadlineExceeded", entries, err)
 		}
 	})
 }
 
-// N is the order of arrival, Seq the order of the responses.
+// TestJournalOrder checks that N is the order of arrivals and Seq is the order of responses.
 func TestJournalOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3 * time.Second })
-		slow := make(chan struct{})
+		slowServed := make(chan struct{})
 		go func() {
-			defer close(slow)
+			defer close(slowServed)
 			get(t, srv, eventsPath(1, ""))
 		}()
-		synctest.Wait()
+		synctest.Wait() // until the slow request waits for its response
 		sendScenario(t, srv, http.MethodPost, `{"latency": "0s"}`)
 		get(t, srv, eventsPath(1, ""))
-		<-slow
-		e := srv.Journal().After(0)
-		if len(e) != 2 || e[0].N != 2 || e[0].Seq != 1 || e[1].N != 1 || e[1].Seq != 2 {
-			t.Errorf("got %+v", e)
+		<-slowServed
+		entries := srv.Journal().After(0)
+		if len(entries) != 2 {
+			t.Fatalf("got %d entries, want 2", len(entries))
+		}
+		fast, slow := entries[0], entries[1]
+		if fast.N != 2 || fast.Seq != 1 {
+			t.Errorf("fast request: got N %d, Seq %d, want 2, 1", fast.N, fast.Seq)
+		}
+		if slow.N != 1 || slow.Seq != 2 {
+			t.Errorf("slow request: got N %d, Seq %d, want 1, 2", slow.N, slow.Seq)
 		}
 	})
 }
 
-// "429 storms when parallel workers wake together", "clamped Retry-After retries too early": the journal shows both.
-func TestJournalTooEarly(t *testing.T) {
+// TestJournalShowsEarlyRetries checks that the journal shows requests above the rate limit, and among them the requests that
+// came before the time for which a 429 asked to wait.
+func TestJournalShowsEarlyRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.RateLimit, c.RateWindow = 1, 30*time.Second })
 		path := eventsPath(1, "")
 		get(t, srv, path) // within the limit
-		get(t, srv, path) // above the limit, but no response has said so before
+		get(t, srv, path) // above the limit, but not too early, because no 429 was sent before
 		time.Sleep(29 * time.Second)
-		get(t, srv, path) // too early: the 429 asked to wait longer
+		get(t, srv, path) // too early, because the 429 asked to wait 30 s
 		time.Sleep(time.Second)
-		get(t, srv, path) // after the wait
-		type mark struct{ limited, closed, early bool }
-		want := []mark{{}, {true, true, false}, {true, true, true}, {}}
+		get(t, srv, path) // within the limit of the next window
+		type marks struct{ rateLimited, windowClosed, tooEarly bool }
+		want := []marks{
+			{},
+			{rateLimited: true, windowClosed: true},
+			{rateLimited: true, windowClosed: true, tooEarly: true},
+			{},
+		}
 		for i, e := range srv.Journal().After(0) {
-			if got := (mark{e.RateLimited, e.WindowClosed, e.TooEarly}); got != want[i] {
-				t.Errorf("request %d: %+v, want %+v", e.N, got, want[i])
+			got := marks{rateLimited: e.RateLimited, windowClosed: e.WindowClosed, tooEarly: e.TooEarly}
+			if got != want[i] {
+				t.Errorf("request %d: got %+v, want %+v", e.N, got, want[i])
 			}
 		}
-		if s := srv.Journal().Summary(); s.RateLimited != 2 || s.WindowClosed != 2 || s.TooEarly != 1 || s.Pages != 2 {
-			t.Errorf("got summary %+v", s)
-		}
+		wantSummary(t, srv, mockapi.Summary{
+			Requests: 4, RateLimited: 2, WindowClosed: 2, TooEarly: 1, Pages: 2, Events: 2, LastSeq: 4, LastN: 4,
+		})
 	})
 }
 
-// The journal has the digest of each drifted record, so that dead letters can be compared byte by byte.
+// TestJournalDriftedRecords checks that the journal has the digest of each drifted record. With it a test compares the bytes
+// of dead letters.
 func TestJournalDriftedRecords(t *testing.T) {
 	srv := newDriftingServer(t, "nul@2,5", "timestamp-s@150")
 	readRawRecords(t, srv, 100)
@@ -131,69 +157,82 @@ func TestJournalDriftedRecords(t *testing.T) {
 		row, _ := srv.Truth().Row(i)
 		want = append(want, mockapi.DriftedRecord{Index: i, Kind: row.Drift, SHA256: sha256.Sum256(row.Payload)})
 	}
-	if !reflect.DeepEqual(got, want) || len(entries[0].Drifted) != 2 {
-		t.Errorf("got %v, want %v", got, want)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got drifted records %v, want %v", got, want)
 	}
+	wantEqual(t, "number of drifted records in the first page", len(entries[0].Drifted), 2)
 }
 
-// The journal contains no records and no last page if the response did not contain them.
+// TestJournalUndeliveredRecords checks that an entry contains no records and no last page if the response did not contain
+// them, because of a fault or because the method was HEAD.
 func TestJournalUndeliveredRecords(t *testing.T) {
-	for _, tc := range []struct{ method, path, fault string }{
-		{http.MethodGet, "/events", "null:1"},
-		{http.MethodGet, "/events", "truncated:1"},
-		{http.MethodGet, "/events", "html:1"},
-		{http.MethodGet, "/events", "data-null:1"},
-		{http.MethodGet, "/events", "data-missing:1"},
-		{http.MethodGet, "/events", "reset-body:1"},
-		{http.MethodGet, "/events/", "null:1"},
-		{http.MethodHead, "/events", "500@2"},
-		{http.MethodHead, "/events/", "500@2"},
+	const noFault = "500@2" // there is no second request
+	for _, tc := range []struct {
+		method, fault string
+		lookup        bool // requests one event by its id instead of the list
+	}{
+		{method: http.MethodGet, fault: "null:1"},
+		{method: http.MethodGet, fault: "truncated:1"},
+		{method: http.MethodGet, fault: "html:1"},
+		{method: http.MethodGet, fault: "data-null:1"},
+		{method: http.MethodGet, fault: "data-missing:1"},
+		{method: http.MethodGet, fault: "reset-body:1"},
+		{method: http.MethodGet, fault: "null:1", lookup: true},
+		{method: http.MethodHead, fault: noFault},
+		{method: http.MethodHead, fault: noFault, lookup: true},
 	} {
-		srv := newServer(t, func(c *mockapi.Config) {
+		t.Run(fmt.Sprintf("%s %s lookup %t", tc.method, tc.fault, tc.lookup), func(t *testing.T) {
 			fault, err := mockapi.ParseFault(tc.fault)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.Events, c.Drifts, c.Faults = 2, []mockapi.Drift{{Kind: "new-field", At: []int{0}}}, []mockapi.Fault{fault}
+			srv := newServer(t, func(c *mockapi.Config) {
+				c.Events = 2
+				c.Drifts = []mockapi.Drift{{Kind: "new-field", At: []int{0}}}
+				c.Faults = []mockapi.Fault{fault}
+			})
+			path := mockapi.BasePath + "/events"
+			if tc.lookup {
+				row, _ := srv.Truth().Row(0)
+				path += "/" + row.ID
+			}
+			call(t, srv, tc.method, path, testKey)
+			e := srv.Journal().After(0)[0]
+			wantEqual(t, "Status", e.Status, http.StatusOK)
+			wantEqual(t, "Returned", e.Returned, 0)
+			wantEqual(t, "number of drifted records", len(e.Drifted), 0)
+			wantEqual(t, "Sound", e.Sound, false)
+			wantEqual(t, "Last", e.Last, false)
+			wantSummary(t, srv, mockapi.Summary{Requests: 1, LastSeq: 1, LastN: 1}) // no page, and not complete
 		})
-		path := mockapi.BasePath + tc.path
-		if row, _ := srv.Truth().Row(0); strings.HasSuffix(path, "/") {
-			path += row.ID
-		}
-		call(t, srv, tc.method, path, "demo-key")
-		e, s := srv.Journal().After(0)[0], srv.Journal().Summary()
-		if e.Status != http.StatusOK || e.Returned != 0 || len(e.Drifted) != 0 || e.Sound || e.Last || s.Pages != 0 || s.Complete {
-			t.Errorf("%s %s with %s: %+v, %+v", tc.method, tc.path, tc.fault, e, s)
-		}
 	}
 }
 
+// TestJournalLimit checks that the journal drops the entries above its limit, and that it shortens a long cursor.
 func TestJournalLimit(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.JournalLimit = 2 })
 	for range 5 {
 		get(t, srv, eventsPath(1, strings.Repeat("x", 2000)))
 	}
 	entries := srv.Journal().After(0)
-	if s := srv.Journal().Summary(); len(entries) != 2 || s.Requests != 5 || s.Dropped != 3 {
-		t.Errorf("got %d entries, %+v", len(entries), s)
-	}
-	if got := len(entries[0].Cursor); got != 512 {
-		t.Errorf("got %d bytes of the cursor, want 512", got)
-	}
+	wantEqual(t, "number of entries", len(entries), 2)
+	wantEqual(t, "length of the cursor", len(entries[0].Cursor), 512)
+	wantSummary(t, srv, mockapi.Summary{Requests: 5, Dropped: 3, LastSeq: 5, LastN: 5})
 }
 
+// TestJournalDriftedLimit checks that a journal for 3 entries stores only 30 drifted records, and drops the others.
 func TestJournalDriftedLimit(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) {
 		c.JournalLimit, c.Drifts = 3, []mockapi.Drift{{Kind: "nul", Probability: 1}}
 	})
-	for _, limit := range []int{20, 15, 4, 1} {
-		get(t, srv, eventsPath(limit, ""))
+	for _, pageSize := range []int{20, 15, 4, 1} {
+		get(t, srv, eventsPath(pageSize, ""))
 	}
 	entries := srv.Journal().After(0)
-	if len(entries[0].Drifted) != 20 || len(entries[1].Drifted) != 10 || len(entries[2].Drifted) != 0 {
-		t.Errorf("%d, %d and %d drifted records", len(entries[0].Drifted), len(entries[1].Drifted), len(entries[2].Drifted))
+	for i, want := range []int{20, 10, 0} {
+		wantEqual(t, fmt.Sprintf("number of drifted records of request %d", i+1), len(entries[i].Drifted), want)
 	}
-	if s := srv.Journal().Summary(); s.DriftedDropped != 10 || s.Dropped != 1 {
-		t.Errorf("got %+v", s)
-	}
+	wantSummary(t, srv, mockapi.Summary{
+		Requests: 4, Pages: 4, Events: 40, Dropped: 1, DriftedDropped: 10, LastSeq: 4, LastN: 4,
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,36 +15,46 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// "Pages are contiguous, no overlap": a client reads the truth, with any page size.
-func TestPagesMatchTruth(t *testing.T) {
-	for _, tc := range []struct{ events, limit int }{
+// TestPagesMatchExpectedRows checks that a client that reads all pages gets the expected rows, each once and in order. The
+// page sizes include pages of one event, pages that end with the collection, and a last page of one event.
+func TestPagesMatchExpectedRows(t *testing.T) {
+	for _, tc := range []struct{ events, pageSize int }{
 		{0, 100}, {1, 100}, {7, 1}, {1000, 1000}, {1000, 999}, {1000, 333}, {10_500, 4999},
 	} {
-		t.Run(fmt.Sprintf("%d events by %d", tc.events, tc.limit), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d events in pages of %d", tc.events, tc.pageSize), func(t *testing.T) {
 			srv := newServer(t, func(c *mockapi.Config) { c.Events = tc.events })
-			all := readAll(t, srv, tc.limit)
+			all := readAll(t, srv, tc.pageSize)
 			if len(all) != tc.events {
-				t.Fatalf("%d events, want %d", len(all), tc.events)
+				t.Fatalf("got %d events, want %d", len(all), tc.events)
 			}
 			for i, want := range srv.Truth().Rows(0, tc.events) {
+				event := all[i]
 				got := mockapi.Row{
-					Outcome: mockapi.Stored,
-					ID:      all[i].ID, SessionID: all[i].SessionID, UserID: all[i].UserID, Type: all[i].Type, Name: all[i].Name,
-					Properties: all[i].Properties, OccurredAt: parseTimestamp(t, all[i].Timestamp, i%tc.limit),
-					DeviceType: all[i].Session.DeviceType, Browser: all[i].Session.Browser,
+					Outcome:    mockapi.Stored,
+					ID:         event.ID,
+					SessionID:  event.SessionID,
+					UserID:     event.UserID,
+					Type:       event.Type,
+					Name:       event.Name,
+					Properties: event.Properties,
+					OccurredAt: parseTimestamp(t, event.Timestamp, i%tc.pageSize),
+					DeviceType: event.Session.DeviceType,
+					Browser:    event.Session.Browser,
 				}
-				if rowText(got) != rowText(want) || !bytes.Equal(got.Properties, want.Properties) || all[i].Session.ID != want.SessionID {
+				if rowText(got) != rowText(want) || !bytes.Equal(got.Properties, want.Properties) {
 					t.Fatalf("event %d:\n got %s\nwant %s", i, rowText(got), rowText(want))
 				}
+				if event.Session.ID != want.SessionID {
+					t.Fatalf("event %d: got session.id %s, want %s", i, event.Session.ID, want.SessionID)
+				}
 			}
-			if !srv.Journal().Summary().Complete {
-				t.Error("the journal's summary is not complete")
-			}
+			wantEqual(t, "Complete in the journal's summary", srv.Journal().Summary().Complete, true)
 		})
 	}
 }
 
-// "`timestamp` is an integer of milliseconds where index-in-page % 3 == 0, else ISO 8601 `2026-01-27T19:19:13.629Z`"
+// parseTimestamp parses the timestamp of the event with index inPage in its page. If the index is divisible by 3, the
+// timestamp must be a number of ms, else ISO 8601.
 func parseTimestamp(t *testing.T, raw json.RawMessage, inPage int) time.Time {
 	t.Helper()
 	if inPage%3 == 0 {
@@ -53,72 +64,76 @@ func parseTimestamp(t *testing.T, raw json.RawMessage, inPage int) time.Time {
 		}
 		return time.UnixMilli(ms).UTC()
 	}
-	at, err := time.Parse(`"2006-01-02T15:04:05.000Z"`, string(raw))
+	parsed, err := time.Parse(`"2006-01-02T15:04:05.000Z"`, string(raw))
 	if err != nil {
 		t.Fatalf("event %d of the page: %v", inPage, err)
 	}
-	return at
+	return parsed
 }
 
+// TestTimestampFormatByIndex reads the same events in two pages. The second page begins one event later. The test checks that
+// the form of each timestamp depends on the index in the page.
 func TestTimestampFormatByIndex(t *testing.T) {
 	srv := newServer(t, nil)
-	first := getPage(t, srv, 10, "")
-	second := getPage(t, srv, 10, *getPage(t, srv, 1, "").Pagination.NextCursor)
-	for i, event := range second.Data[:9] {
-		same := first.Data[i+1]
-		isNumber, wasNumber := event.Timestamp[0] != '"', same.Timestamp[0] != '"'
-		if event.ID != same.ID || isNumber != (i%3 == 0) || wasNumber != ((i+1)%3 == 0) {
-			t.Errorf("event %d: %s, then %s", i, same.Timestamp, event.Timestamp)
-		}
+	firstPage := getPage(t, srv, 10, "")
+	shiftedPage := getPage(t, srv, 10, getNextCursor(t, srv, 1, ""))
+	isNumber := func(event wireEvent) bool { return event.Timestamp[0] != '"' }
+	for i, event := range shiftedPage.Data[:9] {
+		same := firstPage.Data[i+1]
+		wantEqual(t, fmt.Sprintf("id of event %d", i), event.ID, same.ID)
+		wantEqual(t, fmt.Sprintf("number as timestamp at index %d", i), isNumber(event), i%3 == 0)
+		wantEqual(t, fmt.Sprintf("number as timestamp of the same event at index %d", i+1), isNumber(same), (i+1)%3 == 0)
 	}
 }
 
+// TestEventKeys checks that each event of a page has exactly the eight keys, and that no value is null.
 func TestEventKeys(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
 	page := decode[struct{ Data []map[string]json.RawMessage }](t, get(t, srv, eventsPath(5000, "")))
+	wantEqual(t, "number of events", len(page.Data), 5000)
 	keys := []string{"id", "sessionId", "userId", "type", "name", "properties", "timestamp", "session"}
 	for i, event := range page.Data {
 		for _, key := range keys {
 			if value := string(event[key]); value == "" || value == "null" {
-				t.Fatalf("event %d: %s is %q", i, key, value)
+				t.Fatalf("event %d: got %s %q, want a value", i, key, value)
 			}
 		}
-		if len(event) != len(keys) || len(page.Data) != 5000 {
-			t.Fatalf("event %d of %d: %d keys", i, len(page.Data), len(event))
+		if len(event) != len(keys) {
+			t.Fatalf("event %d: got %d keys, want %d", i, len(event), len(keys))
 		}
 	}
 }
 
-// "nested `{data, pagination:{limit, hasMore, nextCursor, cursorExpiresIn}, meta:{total, returned, requestId}}`"
+// TestNestedEnvelope checks the exact JSON after the events, on a page before the end and on the last page.
 func TestNestedEnvelope(t *testing.T) {
 	srv := newServer(t, nil)
 	rec := get(t, srv, eventsPath(400, ""))
-	page := decode[wirePage](t, rec)
-	next := *page.Pagination.NextCursor
-	wantTail(t, rec.Body.String(), fmt.Sprintf(
-		`],"pagination":{"limit":400,"hasMore":true,"nextCursor":%q,"cursorExpiresIn":120},"meta":{"total":1000,"returned":400,"requestId":%q}}`,
+	next := *decode[wirePage](t, rec).Pagination.NextCursor
+	wantSuffix(t, rec.Body.String(), fmt.Sprintf(
+		`],"pagination":{"limit":400,"hasMore":true,"nextCursor":%q,"cursorExpiresIn":120},`+
+			`"meta":{"total":1000,"returned":400,"requestId":%q}}`,
 		next, rec.Header().Get("X-Request-ID")))
 
-	next = *getPage(t, srv, 400, next).Pagination.NextCursor
+	next = getNextCursor(t, srv, 400, next)
 	rec = get(t, srv, eventsPath(400, next))
-	wantTail(t, rec.Body.String(), fmt.Sprintf(
-		`],"pagination":{"limit":400,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":1000,"returned":200,"requestId":%q}}`,
+	wantSuffix(t, rec.Body.String(), fmt.Sprintf(
+		`],"pagination":{"limit":400,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
+			`"meta":{"total":1000,"returned":200,"requestId":%q}}`,
 		rec.Header().Get("X-Request-ID")))
 }
 
-// "`hasMore:false, nextCursor:null, cursorExpiresIn:null` [R on an empty collection]"
+// TestEmptyCollection checks the exact JSON of the only page of an empty collection.
 func TestEmptyCollection(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 0 })
 	rec := get(t, srv, mockapi.BasePath+"/events")
 	want := fmt.Sprintf(
-		`{"data":[],"pagination":{"limit":100,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0,"requestId":%q}}`,
+		`{"data":[],"pagination":{"limit":100,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
+			`"meta":{"total":0,"returned":0,"requestId":%q}}`,
 		rec.Header().Get("X-Request-ID"))
-	if rec.Body.String() != want {
-		t.Fatalf("got %s\nwant %s", rec.Body, want)
-	}
+	wantEqual(t, "body", rec.Body.String(), want)
 }
 
-// "flat `{data, hasMore, nextCursor}`", as documented.
+// TestFlatEnvelope checks the exact JSON after the events in the documented form, on both pages of a collection.
 func TestFlatEnvelope(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Envelope, c.Events = mockapi.EnvelopeFlat, 5 })
 	type flat struct {
@@ -128,36 +143,45 @@ func TestFlatEnvelope(t *testing.T) {
 	}
 	rec := get(t, srv, eventsPath(3, ""))
 	first := decode[flat](t, rec)
-	wantTail(t, rec.Body.String(), fmt.Sprintf(`],"hasMore":true,"nextCursor":%q}`, first.NextCursor))
+	wantSuffix(t, rec.Body.String(), fmt.Sprintf(`],"hasMore":true,"nextCursor":%q}`, first.NextCursor))
 	rec = get(t, srv, eventsPath(3, first.NextCursor))
-	wantTail(t, rec.Body.String(), `],"hasMore":false,"nextCursor":null}`)
-	if last := decode[flat](t, rec); len(first.Data) != 3 || len(last.Data) != 2 {
-		t.Fatalf("pages of %d and %d", len(first.Data), len(last.Data))
+	wantSuffix(t, rec.Body.String(), `],"hasMore":false,"nextCursor":null}`)
+	wantEqual(t, "number of events of the first page", len(first.Data), 3)
+	wantEqual(t, "number of events of the last page", len(decode[flat](t, rec).Data), 2)
+}
+
+func wantSuffix(t *testing.T, body, suffix string) {
+	t.Helper()
+	if !strings.HasSuffix(body, suffix) {
+		t.Fatalf("got a body that ends with\n%s\nwant\n%s", body[max(0, len(body)-len(suffix)):], suffix)
 	}
 }
 
-// The mixed form has both envelopes.
+// TestMixedEnvelope checks that the mixed form sends each of the two envelopes for a part of the requests.
 func TestMixedEnvelope(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Envelope = mockapi.EnvelopeMixed })
+	const requests = 200
 	nested := 0
-	for range 200 {
+	for range requests {
 		p := decode[struct {
 			Pagination *struct{ HasMore bool }
 			HasMore    *bool
 		}](t, get(t, srv, eventsPath(1, "")))
-		if (p.Pagination == nil) == (p.HasMore == nil) {
-			t.Fatalf("got %+v, want exactly one of the two forms", p)
+		isNested, isFlat := p.Pagination != nil, p.HasMore != nil
+		if isNested == isFlat {
+			t.Fatalf("got nested %t, flat %t, want exactly one of the two forms", isNested, isFlat)
 		}
-		if p.Pagination != nil {
+		if isNested {
 			nested++
 		}
 	}
-	if nested < 60 || nested > 140 {
-		t.Errorf("%d of 200 are nested", nested)
+	if nested < requests*3/10 || nested > requests*7/10 {
+		t.Errorf("got %d nested pages of %d, want 30 %% to 70 %%", nested, requests)
 	}
 }
 
-// "default 100; over 5000 silently capped to 5000 and echoed as such"; the mock refuses what is not a positive number.
+// TestPageSize checks the default limit and the maximum limit of a page, and that the mock refuses a limit that is not a
+// positive number.
 func TestPageSize(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 6000 })
 	for _, tc := range []struct {
@@ -165,113 +189,105 @@ func TestPageSize(t *testing.T) {
 		want  int
 	}{{"", 100}, {"?limit=", 100}, {"?limit=1", 1}, {"?limit=5000", 5000}, {"?limit=5001", 5000}, {"?limit=999999", 5000}} {
 		page := decode[wirePage](t, get(t, srv, mockapi.BasePath+"/events"+tc.query))
-		if len(page.Data) != tc.want || page.Pagination.Limit != tc.want || page.Meta.Returned != tc.want {
-			t.Errorf("%q: %d events, limit %d, returned %d, want %d", tc.query, len(page.Data), page.Pagination.Limit, page.Meta.Returned, tc.want)
-		}
+		wantEqual(t, tc.query+": number of events", len(page.Data), tc.want)
+		wantEqual(t, tc.query+": limit", page.Pagination.Limit, tc.want)
+		wantEqual(t, tc.query+": returned", page.Meta.Returned, tc.want)
 	}
 	for _, limit := range []string{"0", "-1", "ten", "1.5", "99999999999999999999"} {
 		wantError(t, get(t, srv, mockapi.BasePath+"/events?limit="+limit), http.StatusBadRequest, "INVALID_LIMIT")
 	}
 }
 
-// "`since`, `until`, `sort`, `fields`, `offset`, `page` are ignored"
+// TestIgnoredParameters checks that the service ignores since, until, sort, fields, offset and page.
 func TestIgnoredParameters(t *testing.T) {
 	srv := newServer(t, nil)
-	plain := getPage(t, srv, 10, "")
+	want := getPage(t, srv, 10, "")
 	query := "&since=2030-01-01&until=1990-01-01&sort=asc&fields=id&offset=500&page=7"
 	got := decode[wirePage](t, get(t, srv, eventsPath(10, "")+query))
-	if len(got.Data) != 10 || got.Data[0].ID != plain.Data[0].ID || got.Data[9].Name != plain.Data[9].Name {
-		t.Fatalf("got %+v", got.Data)
+	if !reflect.DeepEqual(got.Data, want.Data) {
+		t.Fatalf("got events %+v, want %+v", got.Data, want.Data)
 	}
 }
 
-// "`X-Request-ID` = `meta.requestId`. `X-Cache`, `X-Cache-TTL: 30`, a weak ETag that changes with each answer."
+// TestPageHeaders checks the headers of pages. X-Request-ID equals meta.requestId, and differs on each page like ETag.
 func TestPageHeaders(t *testing.T) {
 	srv := newServer(t, nil)
-	seen := map[string]bool{}
-	for range 3 {
+	requestIDs, tags := map[string]bool{}, map[string]bool{}
+	const pages = 3
+	for range pages {
 		rec := get(t, srv, eventsPath(5, ""))
 		h := rec.Header()
-		if id := h.Get("X-Request-ID"); id == "" || id != decode[wirePage](t, rec).Meta.RequestID || seen[id] {
-			t.Errorf("got X-Request-ID %q", id)
-		}
-		if tag := h.Get("ETag"); !strings.HasPrefix(tag, `W/"`) || seen[tag] {
-			t.Errorf("got ETag %q", tag)
-		}
-		seen[h.Get("X-Request-ID")], seen[h.Get("ETag")] = true, true
-		for name, want := range map[string]string{
-			"X-Cache-TTL": "30", "Content-Type": "application/json; charset=utf-8", "Content-Length": strconv.Itoa(rec.Body.Len()),
-		} {
-			if h.Get(name) != want {
-				t.Errorf("%s: %q, want %q", name, h.Get(name), want)
-			}
+		requestIDs[h.Get("X-Request-ID")] = true
+		tags[h.Get("ETag")] = true
+		if tag := h.Get("ETag"); !strings.HasPrefix(tag, `W/"`) {
+			t.Errorf("got ETag %q, want a weak one", tag)
 		}
 		if h.Get("X-Cache") == "" {
-			t.Error("no X-Cache")
+			t.Error("got no X-Cache")
+		}
+		for name, want := range map[string]string{
+			"X-Request-ID":   decode[wirePage](t, rec).Meta.RequestID,
+			"X-Cache-TTL":    "30",
+			"Content-Type":   jsonType,
+			"Content-Length": strconv.Itoa(rec.Body.Len()),
+		} {
+			wantEqual(t, name, h.Get(name), want)
 		}
 	}
+	wantEqual(t, "number of different X-Request-ID", len(requestIDs), pages)
+	wantEqual(t, "number of different ETag", len(tags), pages)
 }
 
-func wantTail(t *testing.T, body, tail string) {
-	t.Helper()
-	if !strings.HasSuffix(body, tail) {
-		t.Fatalf("the body ends with\n%s\nwant\n%s", body[max(0, len(body)-len(tail)):], tail)
-	}
-}
-
-// "GET {base}/events/{id} is a look-up in the same bucket as the list; HEAD and a 404 for an unknown id cost a token"
+// TestLookup checks the look-up of an event by its id. It counts against the rate limit of /events, even if it is a HEAD or
+// gets a 404.
 func TestLookup(t *testing.T) {
-	srv := newServer(t, withRateLimit)
+	srv := newServer(t, setRateLimit)
 	row, _ := srv.Truth().Row(17)
 	path := mockapi.BasePath + "/events/"
 	rec := get(t, srv, path+row.ID)
-	found := decode[struct{ Data wireEvent }](t, rec).Data
-	if rec.Code != 200 || found.ID != row.ID || found.Name != row.Name || found.Session.Browser != row.Browser {
-		t.Errorf("%d %s, want %s", rec.Code, rec.Body, rowText(row))
-	}
-	wantRateHeaders(t, rec.Header(), "10", "9", "60")
-	for i, id := range []string{"00000000-0000-4000-8000-000000000000", "nonsense", row.SessionID} {
-		rec := get(t, srv, path+id)
+	event := decode[struct{ Data wireEvent }](t, rec).Data
+	wantEqual(t, "status", rec.Code, http.StatusOK)
+	wantEqual(t, "id", event.ID, row.ID)
+	wantEqual(t, "name", event.Name, row.Name)
+	wantEqual(t, "browser", event.Session.Browser, row.Browser)
+	wantRateHeaders(t, rec.Header(), rateHeaders{limit: "10", remaining: "9", reset: "60"})
+	for _, tc := range []struct{ unknownID, remaining string }{
+		{"00000000-0000-4000-8000-000000000000", "8"}, {"nonsense", "7"}, {row.SessionID, "6"},
+	} {
+		rec := get(t, srv, path+tc.unknownID)
 		wantError(t, rec, http.StatusNotFound, "EVENT_NOT_FOUND")
-		wantRateHeaders(t, rec.Header(), "10", strconv.Itoa(8-i), "60")
+		wantRateHeaders(t, rec.Header(), rateHeaders{limit: "10", remaining: tc.remaining, reset: "60"})
 	}
-	head := call(t, srv, http.MethodHead, path+row.ID, "demo-key")
-	wantRateHeaders(t, head.Header(), "10", "5", "60")
-	if head.Code != 200 || head.Body.Len() != 0 {
-		t.Errorf("HEAD: %d, %d bytes", head.Code, head.Body.Len())
-	}
-	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "10", "4", "60")
+	head := call(t, srv, http.MethodHead, path+row.ID, testKey)
+	wantRateHeaders(t, head.Header(), rateHeaders{limit: "10", remaining: "5", reset: "60"})
+	wantEqual(t, "status of a HEAD", head.Code, http.StatusOK)
+	wantEqual(t, "length of the body of a HEAD", head.Body.Len(), 0)
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), rateHeaders{limit: "10", remaining: "4", reset: "60"})
 	e := srv.Journal().After(0)[0]
-	if e.Endpoint != "event" || e.From != 17 || e.Returned != 1 || e.Sound {
-		t.Errorf("got entry %+v", e)
-	}
-	if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 6 {
-		t.Errorf("a look-up is no page: %+v", s)
-	}
+	wantEqual(t, "Endpoint", e.Endpoint, "event")
+	wantEqual(t, "From", e.From, 17)
+	wantEqual(t, "Returned", e.Returned, 1)
+	wantEqual(t, "Sound", e.Sound, false)
+	// Only the last request asked for a page.
+	wantSummary(t, srv, mockapi.Summary{Requests: 6, Pages: 1, Events: 1, LastSeq: 6, LastN: 6})
 	wantError(t, get(t, srv, path+"a/b"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
 }
 
-// An id that is not on the wire is unknown; the look-up of another drifted record returns the drifted record.
+// TestLookupDriftedRecords checks that the look-up of a drifted record returns the bytes of the drifted record. But if the
+// drift removed the event's id from the wire, the id is unknown.
 func TestLookupDriftedRecords(t *testing.T) {
 	undrifted := newDriftingServer(t)
 	srv := newDriftingServer(t, "missing-id@3", "not-an-object@4", "duplicate@6", "new-field@8")
-	for i, status := range map[int]int{3: 404, 4: 404, 6: 404, 5: 200, 8: 200} {
+	lookUp := func(i int) *httptest.ResponseRecorder {
 		row, _ := undrifted.Truth().Row(i)
-		rec := get(t, srv, mockapi.BasePath+"/events/"+row.ID)
-		if rec.Code != status {
-			t.Errorf("record %d: got %d %s", i, rec.Code, rec.Body)
-		}
-		if drifted, _ := srv.Truth().Row(i); i == 8 && string(decode[struct{ Data rawText }](t, rec).Data) != string(drifted.Payload) {
-			t.Errorf("%s\nwant %s", rec.Body, drifted.Payload)
-		}
+		return get(t, srv, mockapi.BasePath+"/events/"+row.ID)
 	}
-}
-
-type rawText []byte
-
-func (r *rawText) UnmarshalJSON(text []byte) error {
-	*r = append(rawText(nil), text...)
-	return nil
+	for i, status := range map[int]int{3: 404, 4: 404, 6: 404, 5: 200, 8: 200} {
+		wantEqual(t, fmt.Sprintf("status for record %d", i), lookUp(i).Code, status)
+	}
+	want, _ := srv.Truth().Row(8)
+	got := decode[struct{ Data json.RawMessage }](t, lookUp(8)).Data
+	wantEqual(t, "record 8", string(got), string(want.Payload))
 }
 
 func BenchmarkPageOf5000(b *testing.B) {
@@ -282,7 +298,7 @@ func BenchmarkPageOf5000(b *testing.B) {
 		b.Fatal(err)
 	}
 	req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, eventsPath(5000, ""), http.NoBody)
-	req.Header.Set("X-API-Key", "demo-key")
+	req.Header.Set("X-API-Key", testKey)
 	rec := httptest.NewRecorder()
 	srv.ServeHTTP(rec, req)
 	b.SetBytes(int64(rec.Body.Len()))

@@ -1,6 +1,8 @@
 package mockapi_test
 
 import (
+	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,69 +11,86 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestParseFault checks that String returns the parsed text, except that it writes a range as a list, and that invalid texts
+// get an error.
 func TestParseFault(t *testing.T) {
-	for _, spec := range []string{"503@7", "429@3,12", "500:0.05", "reset-body@1", "expired:1"} {
+	for spec, want := range map[string]string{
+		"503@7":        "503@7",
+		"429@3,12":     "429@3,12",
+		"500:0.05":     "500:0.05",
+		"reset-body@1": "reset-body@1",
+		"expired:1":    "expired:1",
+		"500@7-9,11":   "500@7,8,9,11",
+	} {
 		fault, err := mockapi.ParseFault(spec)
-		if err != nil || fault.String() != spec {
-			t.Errorf("%s: %s, %v", spec, fault, err)
+		if err != nil || fault.String() != want {
+			t.Errorf("%s: got %s, %v, want %s", spec, fault, err, want)
 		}
-	}
-	if fault, err := mockapi.ParseFault("500@7-9,11"); err != nil || fault.String() != "500@7,8,9,11" {
-		t.Errorf("a range: %s, %v", fault, err)
 	}
 	for _, spec := range []string{
 		"", "503", "503@", "503@0", "503@-1", "503@x", "503@9-7", "503@1-99999999", "503:", "503:0", "503:1.1", "503:NaN", "418@1", "@1",
 	} {
 		if fault, err := mockapi.ParseFault(spec); err == nil || !strings.HasPrefix(err.Error(), "fault: ") {
-			t.Errorf("%q: got %+v, %v", spec, fault, err)
+			t.Errorf("%q: got %+v, error %v, want an error that begins with fault:", spec, fault, err)
 		}
 	}
 }
 
+// TestFaultNumbers checks that the listed requests get their faults, in the responses, in the entries and in the summary. A
+// request with a wrong key has no number.
 func TestFaultNumbers(t *testing.T) {
 	srv := newFaultyServer(t, "503@2", "429@3,5", "500@7-8")
-	wantError(t, call(t, srv, "GET", eventsPath(1, ""), "wrong"), http.StatusForbidden, "FORBIDDEN") // is not numbered
+	wantError(t, call(t, srv, "GET", eventsPath(1, ""), "wrong key"), http.StatusForbidden, "FORBIDDEN")
 	if got, want := getStatuses(t, srv, 9), []int{200, 503, 429, 200, 429, 200, 500, 500, 200}; !slices.Equal(got, want) {
-		t.Fatalf("got %v, want %v", got, want)
+		t.Fatalf("got statuses %v, want %v", got, want)
 	}
-	entries := srv.Journal().After(0)
-	kinds := make([]string, 0, len(entries))
-	for _, e := range entries {
-		kinds = append(kinds, string(e.Fault))
+	var kinds []mockapi.FaultKind
+	for _, e := range srv.Journal().After(0) {
+		kinds = append(kinds, e.Fault)
 	}
-	if got := strings.Join(kinds, " "); got != " 503 429  429  500 500 " {
-		t.Errorf("got kinds %q in the journal", got)
+	if want := []mockapi.FaultKind{"", "503", "429", "", "429", "", "500", "500", ""}; !slices.Equal(kinds, want) {
+		t.Errorf("got faults %q in the journal, want %q", kinds, want)
 	}
-	if f := srv.Journal().Summary().Faults; f["503"] != 1 || f["429"] != 2 || f["500"] != 2 || len(f) != 3 {
-		t.Errorf("got summary %v", f)
+	if got, want := srv.Journal().Summary().Faults, (map[mockapi.FaultKind]int{"503": 1, "429": 2, "500": 2}); !maps.Equal(got, want) {
+		t.Errorf("got faults %v in the summary, want %v", got, want)
 	}
 }
 
-// Requests to all endpoints are numbered.
+// TestFaultNumbersAllEndpoints checks that the requests to all endpoints have numbers. Every second request gets the fault.
 func TestFaultNumbersAllEndpoints(t *testing.T) {
 	srv := newFaultyServer(t, "500@2,4,6")
-	for n, path := range []string{"/events", "/sessions", "/metrics", "/events/x", "/events", "/events"} {
-		rec := get(t, srv, mockapi.BasePath+path)
-		if failed := rec.Code == http.StatusInternalServerError; failed != (n%2 == 1) {
-			t.Errorf("request %d: got %d", n+1, rec.Code)
+	for _, paths := range [][2]string{{"/events", "/sessions"}, {"/metrics", "/events/x"}, {"/events", "/events"}} {
+		withoutFault := get(t, srv, mockapi.BasePath+paths[0])
+		if withoutFault.Code != http.StatusOK {
+			t.Errorf("%s: got status %d, want 200", paths[0], withoutFault.Code)
+		}
+		withFault := get(t, srv, mockapi.BasePath+paths[1])
+		if withFault.Code != http.StatusInternalServerError {
+			t.Errorf("%s: got status %d, want 500", paths[1], withFault.Code)
 		}
 	}
 }
 
+// TestFaultProbability checks that rules with a probability select about that part of the requests, always the same ones, and
+// that they do not apply to listed requests.
 func TestFaultProbability(t *testing.T) {
-	const n = 4000
-	first := getStatuses(t, newFaultyServer(t, "500:0.2", "503:0.1", "429@1-3"), n)
-	if !slices.Equal(first, getStatuses(t, newFaultyServer(t, "500:0.2", "503:0.1", "429@1-3"), n)) {
-		t.Error("the same seed gave other faults")
+	const requests = 4000
+	rules := []string{"500:0.2", "503:0.1", "429@1-3"}
+	statuses := getStatuses(t, newFaultyServer(t, rules...), requests)
+	if !slices.Equal(statuses, getStatuses(t, newFaultyServer(t, rules...), requests)) {
+		t.Error("got other faults from a second server, want the same faults for the same seed")
 	}
 	count := map[int]int{}
-	for _, status := range first {
+	for _, status := range statuses {
 		count[status]++
 	}
-	if !slices.Equal(first[:3], []int{429, 429, 429}) || count[429] != 3 {
-		t.Errorf("got %v and %d times 429, want 429 for the listed numbers only", first[:3], count[429])
+	if !slices.Equal(statuses[:3], []int{429, 429, 429}) || count[429] != 3 {
+		t.Errorf("got first statuses %v and %d times 429, want 429 for the first three requests only", statuses[:3], count[429])
 	}
-	if count[500] < n*17/100 || count[500] > n*23/100 || count[503] < n*8/100 || count[503] > n*12/100 {
-		t.Errorf("got %v of %d, want a fifth and a tenth", count, n)
+	for status, want := range map[int]float64{500: 0.2, 503: 0.1} {
+		frequency := float64(count[status]) / requests
+		if math.Abs(frequency-want) > 0.03 {
+			t.Errorf("got frequency %.3f of status %d, want about %.1f", frequency, status, want)
+		}
 	}
 }

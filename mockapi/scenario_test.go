@@ -14,41 +14,44 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestScenarioChange checks that POST changes only the settings in its body, that PUT resets the others to their defaults,
+// and that the numbers of requests continue.
 func TestScenarioChange(t *testing.T) {
 	srv := newFaultyServer(t, "500@1-2")
 	got := getStatuses(t, srv, 1)
 	if rec := sendScenario(t, srv, http.MethodPost, `{"faults": ["503@3", "429@4"], "latency": "1ms"}`); rec.Code != 200 {
-		t.Fatalf("got %d %s", rec.Code, rec.Body)
+		t.Fatalf("got status %d, want 200: %s", rec.Code, rec.Body)
 	}
-	got = append(got, getStatuses(t, srv, 3)...) // the numbering continues
+	got = append(got, getStatuses(t, srv, 3)...) // requests 2 to 4
 	sendScenario(t, srv, http.MethodPost, `{"faults": []}`)
 	got = append(got, getStatuses(t, srv, 1)...)
 	if want := []int{500, 200, 503, 429, 200}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+		t.Errorf("got statuses %v, want %v", got, want)
 	}
-	if c := srv.Scenario(); c.Latency != time.Millisecond || c.Events != 1000 || c.RateLimit != 0 {
-		t.Errorf("got %+v, want other settings unchanged by POST", c)
-	}
+	afterPost := srv.Scenario()
+	wantEqual(t, "Latency after POST", afterPost.Latency, time.Millisecond)
+	wantEqual(t, "Events after POST", afterPost.Events, 1000)
+	wantEqual(t, "RateLimit after POST", afterPost.RateLimit, 0)
+
 	rec := sendScenario(t, srv, http.MethodPut, `{"rate_limit": 3}`)
 	want := mockapi.DefaultScenario()
 	want.Events, want.RateLimit = 1000, 3
-	c := srv.Scenario()
-	c.Faults, c.Drifts = nil, nil
-	if !reflect.DeepEqual(c, want) {
-		t.Errorf("got %+v, want the default scenario with the current number of events", c)
+	afterPut := srv.Scenario()
+	afterPut.Faults, afterPut.Drifts = nil, nil // they are empty lists, but nil in want
+	if !reflect.DeepEqual(afterPut, want) {
+		t.Errorf("got scenario %+v after PUT, want %+v", afterPut, want)
 	}
-	if shown := get(t, srv, mockapi.AdminPath+"/scenario"); shown.Body.String() != rec.Body.String() || shown.Code != 200 {
-		t.Errorf("shown %s, answered %s", shown.Body, rec.Body)
-	}
-	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), "3", "2", "60")
+	wantEqual(t, "body of GET /scenario", get(t, srv, mockapi.AdminPath+"/scenario").Body.String(), rec.Body.String())
+	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), rateHeaders{limit: "3", remaining: "2", reset: "60"})
 }
 
+// TestScenarioInvalid checks that an invalid change gets an error and changes nothing.
 func TestScenarioInvalid(t *testing.T) {
 	srv := newFaultyServer(t, "500@1")
 	before := srv.Scenario()
 	for body, want := range map[string]string{
 		``:                                 "unexpected end",
-		`{"fault": []}`:                    `unknown field`,
+		`{"fault": []}`:                    "unknown field",
 		`[]`:                               "scenario: got a JSON array, want an object with settings",
 		`{"latency": 5}`:                   "scenario: latency: a JSON number has the wrong type",
 		`{"faults": "418@1"}`:              "scenario: faults: a JSON string has the wrong type",
@@ -69,44 +72,52 @@ func TestScenarioInvalid(t *testing.T) {
 		rec := sendScenario(t, srv, http.MethodPost, body)
 		wantError(t, rec, http.StatusBadRequest, "INVALID_QUERY")
 		if !strings.Contains(decode[wireError](t, rec).Message, want) {
-			t.Errorf("%.60q: %s, want %q", body, rec.Body, want)
+			t.Errorf("%.60q: got error %s, want one that contains %q", body, rec.Body, want)
 		}
 	}
-	if after := srv.Scenario(); !reflect.DeepEqual(after, before) {
-		t.Errorf("%+v\nwas %+v", after, before)
+	errChange := errors.New("error of the change")
+	err := srv.Change(func(c *mockapi.Scenario) error { c.Events = 1; return errChange })
+	if !errors.Is(err, errChange) {
+		t.Errorf("got error %v, want %v", err, errChange)
 	}
-	failing := errors.New("no")
-	if err := srv.Change(func(c *mockapi.Scenario) error { c.Events = 1; return failing }); !errors.Is(err, failing) || srv.Scenario().Events != 1000 {
-		t.Errorf("%v, %+v", err, srv.Scenario())
+	if after := srv.Scenario(); !reflect.DeepEqual(after, before) {
+		t.Errorf("got scenario %+v\nwant the old one %+v", after, before)
 	}
 	wantError(t, sendScenario(t, srv, http.MethodDelete, ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 }
 
-// A request uses the scenario at its arrival.
+// TestScenarioRequestInFlight checks that a request uses the scenario at its arrival, even if the scenario changes before the
+// response.
 func TestScenarioRequestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
-		answered := make(chan wirePage)
-		go func() { answered <- decode[wirePage](t, get(t, srv, eventsPath(5, ""))) }()
-		synctest.Wait()
+		pages := make(chan wirePage)
+		go func() { pages <- decode[wirePage](t, get(t, srv, eventsPath(5, ""))) }()
+		synctest.Wait() // until the request waits for its response
 		sendScenario(t, srv, http.MethodPost, `{"events": 2000, "drifts": ["not-an-object:1"], "envelope": "flat"}`)
-		if p := <-answered; p.Meta.Total != 1000 || len(p.Data) != 5 || p.Data[0].ID == "" {
-			t.Errorf("got %+v", p.Meta)
+		page := <-pages
+		wantEqual(t, "total", page.Meta.Total, 1000)
+		if len(page.Data) != 5 {
+			t.Fatalf("got %d events, want 5", len(page.Data))
+		}
+		if page.Data[0].ID == "" {
+			t.Error("got an event without an id, want an event that does not drift")
 		}
 	})
 }
 
+// TestScenarioJSONRoundTrip checks that decoding the JSON of a scenario gives the same scenario.
 func TestScenarioJSONRoundTrip(t *testing.T) {
-	was := mockapi.DefaultScenario()
-	was.Faults = []mockapi.Fault{{Kind: "503", At: []int{7, 9}}, {Kind: "429", Probability: .25}}
-	was.Drifts = []mockapi.Drift{{Kind: "nul", At: []int{0}}}
-	was.Latency, was.Grow = 1500*time.Millisecond, 4
-	text, err := json.Marshal(was)
+	original := mockapi.DefaultScenario()
+	original.Faults = []mockapi.Fault{{Kind: "503", At: []int{7, 9}}, {Kind: "429", Probability: .25}}
+	original.Drifts = []mockapi.Drift{{Kind: "nul", At: []int{0}}}
+	original.Latency, original.Grow = 1500*time.Millisecond, 4
+	text, err := json.Marshal(original)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var is mockapi.Scenario
-	if err := json.Unmarshal(text, &is); err != nil || !reflect.DeepEqual(is, was) {
-		t.Errorf("%v: %s gave %+v", err, text, is)
+	var decoded mockapi.Scenario
+	if err := json.Unmarshal(text, &decoded); err != nil || !reflect.DeepEqual(decoded, original) {
+		t.Errorf("got scenario %+v, %v, want %+v from %s", decoded, err, original, text)
 	}
 }

@@ -1,8 +1,7 @@
 package mockapi_test
 
 import (
-	"context"
-	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,101 +13,90 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// "GET {base} lists the endpoints"; "404 ENDPOINT_NOT_FOUND"; "An unknown path outside the API answers 200 with an HTML page".
+// TestPathsAndKeys checks the responses to unknown paths, wrong keys and wrong methods. None of these requests is counted.
 func TestPathsAndKeys(t *testing.T) {
 	srv := newServer(t, nil)
 	events := mockapi.BasePath + "/events"
-	if rec := call(t, srv, "GET", mockapi.BasePath, ""); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"GET `+events+`"`) {
-		t.Errorf("endpoints: %d %s", rec.Code, rec.Body)
-	}
 	for _, path := range []string{mockapi.BasePath + "/nothing", events + "/", mockapi.BasePath + "/api/v1/events"} {
 		wantError(t, get(t, srv, path), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
 	}
 	for _, path := range []string{"/", "/events", "/api/v2/events", "/api"} {
 		rec := get(t, srv, path)
-		if rec.Code != 200 || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") || !strings.Contains(rec.Body.String(), "<html") {
-			t.Errorf("%s: got %d %s", path, rec.Code, rec.Body)
+		wantEqual(t, path+": status", rec.Code, http.StatusOK)
+		wantEqual(t, path+": Content-Type", rec.Header().Get("Content-Type"), htmlType)
+		if !strings.Contains(rec.Body.String(), "<html") {
+			t.Errorf("%s: got body %s, want HTML", path, rec.Body)
 		}
 	}
 	wantError(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
-	wantError(t, call(t, srv, "GET", events, "other"), http.StatusForbidden, "FORBIDDEN")
-	wantError(t, call(t, srv, "POST", events, "demo-key"), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
-	if s := srv.Journal().Summary(); s.TurnedAway != 3 || s.Requests != 0 || len(srv.Journal().After(0)) != 0 {
-		t.Errorf("none of these is a numbered request: %+v", s)
-	}
+	wantError(t, call(t, srv, "GET", events, "wrong key"), http.StatusForbidden, "FORBIDDEN")
+	wantError(t, call(t, srv, "POST", events, testKey), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	wantSummary(t, srv, mockapi.Summary{TurnedAway: 3})
+	wantEqual(t, "number of entries", len(srv.Journal().After(0)), 0)
 }
 
+// TestEndpointList checks that the base path lists the endpoints. The request needs no key.
 func TestEndpointList(t *testing.T) {
 	rec := call(t, newServer(t, nil), http.MethodGet, mockapi.BasePath, "")
 	got := decode[struct{ Endpoints []string }](t, rec).Endpoints
 	want := []string{"GET /api/v1/events", "GET /api/v1/events/{id}", "GET /api/v1/sessions", "GET /api/v1/metrics"}
+	wantEqual(t, "status", rec.Code, http.StatusOK)
 	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+		t.Errorf("got endpoints %v, want %v", got, want)
 	}
 }
 
+// TestKeepAlive checks that several requests use the same connection.
 func TestKeepAlive(t *testing.T) {
 	web := httptest.NewServer(newServer(t, nil))
 	defer web.Close()
-	var ports []string
-	web.Config.Handler = recordRemoteAddrs(&ports, web.Config.Handler)
+	var addrs []string
+	web.Config.Handler = recordClientAddrs(&addrs, web.Config.Handler)
 	for range 3 {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+eventsPath(1, ""), http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("X-API-Key", "demo-key")
+		req.Header.Set("X-API-Key", testKey)
 		resp, err := web.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var page strings.Builder
-		if err := resp.Write(&page); err != nil {
+		// A client uses a connection again only after it has read the whole body.
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
 	}
-	if len(ports) != 3 || ports[0] != ports[1] || ports[1] != ports[2] {
-		t.Errorf("three requests from %v", ports)
+	wantEqual(t, "number of requests", len(addrs), 3)
+	if different := slices.Compact(addrs); len(different) != 1 {
+		t.Errorf("got requests from the client addresses %v, want only one", different)
 	}
 }
 
-// recordRemoteAddrs appends the client address of each request to addrs.
-func recordRemoteAddrs(from *[]string, next http.Handler) http.Handler {
+// recordClientAddrs appends the client address of each request to addrs.
+func recordClientAddrs(addrs *[]string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*from = append(*from, r.RemoteAddr)
+		*addrs = append(*addrs, r.RemoteAddr)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// "About 0.5 to 5 s per page": the wait ends as soon as the client disconnects.
-func TestLatencyClientDisconnects(t *testing.T) {
+// TestLatency checks that a response takes the time of the setting Latency, and that the mock stops waiting as soon as the
+// client disconnects.
+func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
 		start := time.Now()
 		get(t, srv, eventsPath(1, ""))
-		if took := time.Since(start); took != 5*time.Second {
-			t.Errorf("an answer took %v", took)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		wantEqual(t, "time until the response", time.Since(start), 5*time.Second)
+
 		start = time.Now()
-		req := httptest.NewRequestWithContext(ctx, http.MethodGet, eventsPath(1, ""), http.NoBody)
-		req.Header.Set("X-API-Key", "demo-key")
-		func() {
-			defer func() {
-				if aborted, _ := recover().(error); !errors.Is(aborted, http.ErrAbortHandler) {
-					t.Errorf("handler panicked with %v, want http.ErrAbortHandler", aborted)
-				}
-			}()
-			srv.ServeHTTP(httptest.NewRecorder(), req)
-		}()
-		if took := time.Since(start); took != time.Second {
-			t.Errorf("the handler ended %v after the request, want 1s", took)
-		}
-		entries := srv.Journal().After(0)
-		if gone := entries[1]; gone.Status != 0 || gone.Delivered || gone.From != -1 {
-			t.Errorf("got entry %+v", gone)
-		}
+		callAborted(t, time.Second, srv, eventsPath(1, ""))
+		wantEqual(t, "time until the handler ends", time.Since(start), time.Second)
+		e := srv.Journal().After(1)[0]
+		wantEqual(t, "Status", e.Status, 0)
+		wantEqual(t, "Delivered", e.Delivered, false)
+		wantEqual(t, "From", e.From, -1)
 	})
 }
