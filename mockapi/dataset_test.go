@@ -1,22 +1,24 @@
 package mockapi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
 	"runtime"
-	"slices"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// "Order: timestamp descending, then id descending."
+// TestEventOrder checks that events are sorted by time descending, and events with the same time by id descending. All ids
+// are different.
 func TestEventOrder(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 20_001 }).Truth()
-	ties, maxGroup, length := 0, 0, 1
+	ties := 0                 // the number of events with the time of the event before
+	length, maxLength := 1, 0 // of a group of events with the same time
 	ids := map[string]bool{}
 	var previous mockapi.Row
 	for i, row := range truth.Rows(0, truth.Len()) {
@@ -24,163 +26,188 @@ func TestEventOrder(t *testing.T) {
 		if i > 0 {
 			switch row.OccurredAt.Compare(previous.OccurredAt) {
 			case 1:
-				t.Fatalf("row %d is newer than the one before", i)
+				t.Fatalf("row %d: got a time after that of the row before", i)
 			case 0:
 				ties++
 				length++
 				if row.ID >= previous.ID {
-					t.Fatalf("row %d: id %s after %s at the same time", i, row.ID, previous.ID)
+					t.Fatalf("row %d: got id %s, want it less than %s, which has the same time", i, row.ID, previous.ID)
 				}
 			default:
 				length = 1
 			}
 		}
-		maxGroup = max(maxGroup, length)
+		maxLength = max(maxLength, length)
 		previous = row
 	}
-	if len(ids) != truth.Len() {
-		t.Fatalf("%d ids for %d events", len(ids), truth.Len())
-	}
-	if ties < 1000 || maxGroup < 3 {
-		t.Fatalf("got %d events with the time of their neighbour, at most %d with one time: too few to check the order by id", ties, maxGroup)
+	wantEqual(t, "number of different ids", len(ids), truth.Len())
+	// With too few equal times, the test would not check the order by id.
+	if ties < 1000 || maxLength < 3 {
+		t.Fatalf("got %d events with the time of their neighbour, want 1000; got %d events with one time, want 3", ties, maxLength)
 	}
 }
 
-// "The set is static": an event depends on the seed and its distance from the oldest event, not on the size.
+// TestEventStability checks that an event depends on the seed and its distance from the oldest event, not on the size of the
+// collection.
 func TestEventStability(t *testing.T) {
-	small := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
-	same := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
-	large := newServer(t, func(c *mockapi.Config) { c.Events = 503 }).Truth()
-	other := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 500, 2 }).Truth()
-	for i, row := range small.Rows(0, 500) {
-		repeated, _ := same.Row(i)
-		shifted, _ := large.Row(i + 3)
-		foreign, _ := other.Row(i)
-		if rowText(row) != rowText(repeated) || rowText(row) != rowText(shifted) {
-			t.Fatalf("row %d: got %s, with the same seed %s, in a larger collection %s", i, rowText(row), rowText(repeated), rowText(shifted))
+	const newEvents = 3
+	truth := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
+	sameSeed := newServer(t, func(c *mockapi.Config) { c.Events = 500 }).Truth()
+	larger := newServer(t, func(c *mockapi.Config) { c.Events = 500 + newEvents }).Truth()
+	otherSeed := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 500, 2 }).Truth()
+	for i, row := range truth.Rows(0, 500) {
+		repeated, _ := sameSeed.Row(i)
+		if rowText(repeated) != rowText(row) {
+			t.Fatalf("row %d: got %s with the same seed, want %s", i, rowText(repeated), rowText(row))
 		}
-		if row.ID == foreign.ID {
-			t.Fatalf("row %d has the same id under another seed", i)
+		shifted, _ := larger.Row(i + newEvents)
+		if rowText(shifted) != rowText(row) {
+			t.Fatalf("row %d: got %s in a larger collection, want %s", i, rowText(shifted), rowText(row))
+		}
+		if different, _ := otherSeed.Row(i); different.ID == row.ID {
+			t.Fatalf("row %d: got the same id %s with another seed", i, row.ID)
 		}
 	}
 }
 
-// "type (page_view 36 %, click 24, form_submit 10, api_call 10, purchase, error, video_play, scroll 5 each)"
+// TestEventValues checks the form of ids and names, the frequencies of the other values, and that each session has one user,
+// one device and one browser.
 func TestEventValues(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 50_000 }).Truth()
 	id := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	name := regexp.MustCompile(`^event_[0-9a-z]{6}$`)
-	counts, sessions, users := map[string]int{}, map[string]string{}, map[string]bool{}
+	counts := map[string]int{}      // by value
+	sessions := map[string]string{} // user, device and browser by session id
+	users := map[string]bool{}
 	for i, row := range truth.Rows(0, truth.Len()) {
-		if !id.MatchString(row.ID) || !id.MatchString(row.SessionID) || !id.MatchString(row.UserID) || !name.MatchString(row.Name) {
-			t.Fatalf("row %d: got %+v", i, row)
+		for _, value := range []string{row.ID, row.SessionID, row.UserID} {
+			if !id.MatchString(value) {
+				t.Fatalf("row %d: got id %s, want a UUID of version 4", i, value)
+			}
 		}
-		traits := row.UserID + row.DeviceType + row.Browser
+		if !name.MatchString(row.Name) {
+			t.Fatalf("row %d: got name %s, want event_ and 6 base-36 digits", i, row.Name)
+		}
+		traits := row.UserID + " " + row.DeviceType + " " + row.Browser
 		if other, ok := sessions[row.SessionID]; ok && other != traits {
-			t.Fatalf("row %d: one session, two visitors", i)
+			t.Fatalf("row %d: got %s for the session, want %s as before", i, traits, other)
 		}
-		sessions[row.SessionID], users[row.UserID] = traits, true
+		sessions[row.SessionID] = traits
+		users[row.UserID] = true
 		counts[row.Type]++
 		counts[row.DeviceType]++
 		counts[row.Browser]++
-		if row.Extra != nil || row.OccurredAt.Nanosecond()%1e6 != 0 {
-			t.Fatalf("row %d: extra %s, time %v", i, row.Extra, row.OccurredAt)
+		if row.Extra != nil {
+			t.Fatalf("row %d: got extra %s, want nil", i, row.Extra)
+		}
+		if row.OccurredAt.Nanosecond()%1e6 != 0 {
+			t.Fatalf("row %d: got time %v, want whole milliseconds", i, row.OccurredAt)
 		}
 	}
-	for value, frequency := range map[string]float64{
+	frequencies := map[string]float64{
 		"page_view": .36, "click": .24, "form_submit": .10, "api_call": .10,
 		"purchase": .05, "error": .05, "video_play": .05, "scroll": .05,
 		"mobile": 1. / 3, "tablet": 1. / 3, "desktop": 1. / 3,
 		"Chrome": .25, "Safari": .25, "Firefox": .25, "Edge": .25,
-	} {
-		if got := float64(counts[value]) / float64(truth.Len()); math.Abs(got-frequency) > .02 {
-			t.Errorf("%s: %.3f of all, want %.2f", value, got, frequency)
+	}
+	for value, want := range frequencies {
+		if got := float64(counts[value]) / float64(truth.Len()); math.Abs(got-want) > .02 {
+			t.Errorf("got frequency %.3f of %s, want about %.2f", got, value, want)
 		}
 	}
-	if len(counts) != 15 {
-		t.Errorf("got other values than the recorded ones: %v", counts)
+	if len(counts) != len(frequencies) {
+		t.Errorf("got values %v, want only the recorded ones", counts)
 	}
-	if perSession := truth.Len() / len(sessions); perSession < 3 || perSession > 8 || len(users) >= len(sessions) {
-		t.Errorf("%d sessions and %d users", len(sessions), len(users))
+	if eventsPerSession := truth.Len() / len(sessions); eventsPerSession < 3 || eventsPerSession > 8 {
+		t.Errorf("got %d events per session, want 3 to 8", eventsPerSession)
+	}
+	if len(users) >= len(sessions) {
+		t.Errorf("got %d users and %d sessions, want users with several sessions", len(users), len(sessions))
 	}
 }
 
-// "332 to 355 bytes, mean 345", except for the few events with long properties.
+// TestEventSizes checks that an event has 332 to 355 bytes and 345 on average, except for a few events with long properties.
 func TestEventSizes(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 5000 })
 	var page struct{ Data []json.RawMessage }
 	if err := json.Unmarshal(get(t, srv, eventsPath(5000, "")).Body.Bytes(), &page); err != nil {
 		t.Fatal(err)
 	}
-	sum, long := 0, 0
+	sum, longEvents := 0, 0
 	for _, event := range page.Data {
 		sum += len(event)
 		if len(event) > 400 {
-			long++
+			longEvents++
 		} else if len(event) < 332 || len(event) > 355 {
-			t.Fatalf("%d bytes: %s", len(event), event)
+			t.Fatalf("got %d bytes, want 332 to 355: %s", len(event), event)
 		}
 	}
-	mean := float64(sum) / float64(len(page.Data))
-	if math.Abs(mean-345) > 1.5 || long == 0 || long > 50 {
-		t.Fatalf("mean %.1f bytes, %d long ones", mean, long)
+	if mean := float64(sum) / float64(len(page.Data)); math.Abs(mean-345) > 1.5 {
+		t.Errorf("got a mean of %.1f bytes, want about 345", mean)
+	}
+	if longEvents == 0 || longEvents > 50 {
+		t.Errorf("got %d long events, want 1 to 50", longEvents)
 	}
 }
 
+// TestPropertiesVariants checks that properties are valid JSON and contain values of all JSON types and texts that a careless
+// client handles wrongly.
 func TestPropertiesVariants(t *testing.T) {
 	truth := newServer(t, func(c *mockapi.Config) { c.Events = 5000 }).Truth()
-	shapes := map[string]bool{}
+	types := map[string]bool{}
+	var all []byte
 	for i, row := range truth.Rows(0, truth.Len()) {
 		var object map[string]any
-		if err := json.Unmarshal(row.Properties, &object); err != nil || !utf8.Valid(row.Properties) {
+		if err := json.Unmarshal(row.Properties, &object); err != nil {
 			t.Fatalf("row %d: %v in %s", i, err, row.Properties)
 		}
-		for key, value := range object {
-			shapes[fmt.Sprintf("%T", value)] = true
-			shapes[key] = true
+		if !utf8.Valid(row.Properties) {
+			t.Fatalf("row %d: got properties %q, want valid UTF-8", i, row.Properties)
 		}
-		for _, wanted := range []string{"Zürich", "🎉", `\"`, `\\`, `\u`, `{"b":null}`, "-1", "90071992", "<b>&"} {
-			if regexp.MustCompile(regexp.QuoteMeta(wanted)).Match(row.Properties) {
-				shapes[wanted] = true
-			}
+		for _, value := range object {
+			types[fmt.Sprintf("%T", value)] = true
+		}
+		all = append(all, row.Properties...)
+		all = append(all, '\n')
+	}
+	for _, want := range []string{"string", "float64", "bool", "<nil>", "map[string]interface {}", "[]interface {}"} {
+		if !types[want] {
+			t.Errorf("got no properties with a value of type %s", want)
 		}
 	}
-	for _, wanted := range []string{
-		"string", "float64", "bool", "<nil>", "map[string]interface {}", "[]interface {}",
-		"Zürich", "🎉", `\"`, `\\`, `\u`, `{"b":null}`, "-1", "90071992", "<b>&",
+	for _, want := range []string{
+		"Zürich", "🎉", `\"`, `\\`, `\u`, `{"b":null}`, "-1", "<b>&",
+		"90071992", // the first digits of integers above 2^53, which float64 cannot hold
 	} {
-		if !shapes[wanted] {
-			t.Errorf("no properties with %s", wanted)
+		if !bytes.Contains(all, []byte(want)) {
+			t.Errorf("got no properties with the text %s", want)
 		}
 	}
 }
 
-// A collection of a billion events allocates no memory for them.
+// TestLargeCollectionMemory checks that a collection of a billion events allocates no memory for its events. It also checks
+// rows at the head, in the middle, at the end, and outside the collection.
 func TestLargeCollectionMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
 	truth := srv.Truth()
-	ids := make([]string, 0, 3)
+	ids := map[string]bool{}
 	for _, i := range []int{0, 500_000_000, 999_999_999} {
 		row, ok := truth.Row(i)
 		if !ok {
-			t.Fatalf("no row %d", i)
+			t.Fatalf("got no row %d", i)
 		}
-		ids = append(ids, row.ID)
+		ids[row.ID] = true
 	}
 	runtime.ReadMemStats(&after)
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
-		t.Errorf("%d bytes allocated", grown)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20 {
+		t.Errorf("got %d bytes allocated, want 1 MiB at most", allocated)
 	}
-	slices.Sort(ids)
-	if len(slices.Compact(ids)) != 3 {
-		t.Errorf("ids repeat: %v", ids)
-	}
-	if _, ok := truth.Row(1_000_000_000); ok {
-		t.Error("there is a row after the last")
-	}
-	if _, ok := truth.Row(-1); ok {
-		t.Error("there is a row before the first")
+	wantEqual(t, "number of different ids", len(ids), 3)
+	for _, i := range []int{-1, 1_000_000_000} {
+		if _, ok := truth.Row(i); ok {
+			t.Errorf("got a row %d, want none outside the collection", i)
+		}
 	}
 }

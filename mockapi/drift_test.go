@@ -3,6 +3,7 @@ package mockapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -11,7 +12,8 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// For each kind, the truth matches the bytes, and the bytes are the same on every pass and at any index in a page.
+// TestDriftMatchesExpectedRows checks for each kind that the expected row matches the bytes of the record, and that the bytes
+// are the same on every pass and at any index in a page.
 func TestDriftMatchesExpectedRows(t *testing.T) {
 	for _, kind := range mockapi.DriftKinds() {
 		if kind == "duplicate" || kind == "conflict" {
@@ -20,49 +22,56 @@ func TestDriftMatchesExpectedRows(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			srv := newDriftingServer(t, string(kind)+":1")
 			firstPass, secondPass := readRawRecords(t, srv, 100), readRawRecords(t, srv, 7)
-			if len(firstPass) != 200 || len(secondPass) != 200 {
-				t.Fatalf("got %d and %d records", len(firstPass), len(secondPass))
+			if len(firstPass) != driftingServerEvents || len(secondPass) != driftingServerEvents {
+				t.Fatalf("got passes of %d and %d records, want %d", len(firstPass), len(secondPass), driftingServerEvents)
 			}
-			for i, row := range srv.Truth().Rows(0, 200) {
-				if !bytes.Equal(firstPass[i], secondPass[i]) || !bytes.Equal(firstPass[i], row.Payload) || row.Drift != kind {
-					t.Fatalf("record %d\nfirst  %s\nsecond %s\ntruth  %s, %s", i, firstPass[i], secondPass[i], row.Payload, row.Drift)
+			for i, row := range srv.Truth().Rows(0, driftingServerEvents) {
+				if !bytes.Equal(firstPass[i], row.Payload) || !bytes.Equal(secondPass[i], row.Payload) {
+					t.Fatalf("record %d:\ngot first  %s\ngot second %s\nwant       %s", i, firstPass[i], secondPass[i], row.Payload)
 				}
 				want := classify(t, firstPass[i])
 				want.Index, want.Drift, want.Payload = i, kind, row.Payload
 				if !reflect.DeepEqual(row, want) {
-					t.Fatalf("record %d: %s\ngot truth  %s\nfrom bytes %s", i, firstPass[i], rowText(row), rowText(want))
+					t.Fatalf("record %d, %s:\ngot expected row      %s\nwant from its bytes   %s", i, firstPass[i], rowText(row), rowText(want))
 				}
-				if !strings.Contains(kind.Describe(), string(row.Outcome)) || !strings.HasSuffix(kind.Describe(), row.Reason) {
-					t.Fatalf("%s is %s, %s; described as %q", kind, row.Outcome, row.Reason, kind.Describe())
+				description := kind.Describe()
+				if !strings.Contains(description, string(row.Outcome)) || !strings.HasSuffix(description, row.Reason) {
+					t.Fatalf("got description %q, want it to name outcome %s and reason %q", description, row.Outcome, row.Reason)
 				}
 			}
 		})
 	}
 	if n := len(mockapi.DriftKinds()); n < 16 {
-		t.Errorf("%d kinds", n)
+		t.Errorf("got %d kinds, want 16 or more", n)
 	}
 }
 
-// classify returns Stored, without a reason or extra data, for records that do not drift.
+// TestClassifyUnchangedRecords checks that classify returns the expected rows for records that do not drift. All of them are
+// Stored.
 func TestClassifyUnchangedRecords(t *testing.T) {
 	srv := newDriftingServer(t)
-	for i, raw := range readRawRecords(t, srv, 200) {
+	for i, raw := range readRawRecords(t, srv, 100) {
 		want, _ := srv.Truth().Row(i)
-		if got := classify(t, raw); rowText(got) != rowText(want) || want.Outcome != mockapi.Stored || want.Payload != nil {
-			t.Fatalf("%s\njudged %s\nwant   %s", raw, rowText(got), rowText(want))
+		if want.Outcome != mockapi.Stored || want.Payload != nil {
+			t.Fatalf("record %d: got expected row %s, want Stored without a payload", i, rowText(want))
+		}
+		if got := classify(t, raw); rowText(got) != rowText(want) {
+			t.Fatalf("record %d, %s:\ngot  %s\nwant %s", i, raw, rowText(got), rowText(want))
 		}
 	}
 }
 
-// "numbers beyond float64", "seconds, µs, ns, numeric strings, control or zero-width characters": each in the bytes.
+// TestDriftVariants checks that the records of a kind contain all its variants.
 func TestDriftVariants(t *testing.T) {
-	for kind, shapes := range map[mockapi.DriftKind][]string{
+	for kind, variants := range map[mockapi.DriftKind][]string{
 		"new-field":         {`,"referrer":null}`, `,"referrer":17}`, `,"referrer":{"name"`},
 		"new-session-field": {`"browser":"Edge","referrer":`},
 		"timestamp-control": {`\u0007`, `\u200b`, "\u200b", `\ufeff`, `\t`},
 		"bad-timestamp":     {`"timestamp":""`, `"timestamp":"yesterday"`, `"2026-02-30T`, `19:19:13.629"`, `"timestamp":0`, `"timestamp":-1`},
 		"timestamp-offset":  {`+02:00"`, `-05:00"`, `+09:00"`},
-		"null-field":        {`"sessionId":null`, `"userId":null`, `"type":null`, `"name":null`, `"properties":null`, `"deviceType":null`, `"browser":null`},
+		"null-field": {
+			`"sessionId":null`, `"userId":null`, `"type":null`, `"name":null`, `"properties":null`, `"deviceType":null`, `"browser":null`,
+		},
 		"missing-field":     {`","userId"`, `"type"`},
 		"spelling":          {"{\r\n\t\"id\" : \"", `"n\u0061me" : "`, `"p\u0061ge" : "`, "\r\n}"},
 		"spelling-null":     {`"userId" : null`},
@@ -77,77 +86,92 @@ func TestDriftVariants(t *testing.T) {
 		"wrong-type":        {`"name":12`, `"properties":[]`, `"browser":true`},
 	} {
 		all := bytes.Join(readRawRecords(t, newDriftingServer(t, string(kind)+":1"), 50), nil)
-		for _, shape := range shapes {
-			if !bytes.Contains(all, []byte(shape)) {
-				t.Errorf("%s: never %s", kind, shape)
+		for _, variant := range variants {
+			if !bytes.Contains(all, []byte(variant)) {
+				t.Errorf("%s: got no record with %s", kind, variant)
 			}
 		}
 	}
 }
 
-// "the same id twice (identical / other content)"
+// TestDuplicateAndConflictDrifts checks the drifts that give a record the id of its newer neighbour.
 func TestDuplicateAndConflictDrifts(t *testing.T) {
 	srv := newDriftingServer(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
 	records := readRawRecords(t, srv, 100)
-	rows := make([]mockapi.Row, 0, 200)
-	for _, row := range srv.Truth().Rows(0, 200) {
+	rows := make([]mockapi.Row, 0, driftingServerEvents)
+	for _, row := range srv.Truth().Rows(0, driftingServerEvents) {
 		rows = append(rows, row)
 	}
-	copied := classify(t, records[3])
-	if rows[3].Outcome != mockapi.Duplicate || rowText(copied) != rowText(rows[2]) || !bytes.Equal(rows[3].Payload, records[3]) {
-		t.Errorf("record 3 is %s\nand not %s again", records[3], rowText(rows[2]))
-	}
+	// A duplicate has the values of its neighbour.
+	wantEqual(t, "outcome of record 3", rows[3].Outcome, mockapi.Duplicate)
+	wantEqual(t, "values of record 3", rowText(classify(t, records[3])), rowText(rows[2]))
+	wantEqual(t, "payload of row 3", string(rows[3].Payload), string(records[3]))
+	// A conflict has the id of its neighbour and other values.
 	for _, i := range []int{10, 12} {
-		other := classify(t, records[i])
-		if rows[i].Outcome != mockapi.Parked || rows[i].Reason != "conflict" || other.ID != rows[i-1].ID || rowText(other) == rowText(rows[i-1]) {
-			t.Errorf("record %d is %s\nbeside   %s", i, records[i], rowText(rows[i-1]))
+		wantEqual(t, fmt.Sprintf("outcome of record %d", i), rows[i].Outcome, mockapi.Parked)
+		wantEqual(t, fmt.Sprintf("reason of record %d", i), rows[i].Reason, "conflict")
+		row, neighbour := classify(t, records[i]), rows[i-1]
+		wantEqual(t, fmt.Sprintf("id of record %d", i), row.ID, neighbour.ID)
+		if rowText(row) == rowText(neighbour) {
+			t.Errorf("record %d: got all values of its neighbour %s, want other values", i, rowText(neighbour))
 		}
 	}
-	// The head has no newer neighbour, and a neighbour that drifts is not copied.
+	// The record at the head has no newer neighbour, and a neighbour that drifts is not copied.
 	for _, i := range []int{0, 13, 21} {
-		if rows[i].Outcome != mockapi.Stored || rows[i].Drift != "" {
-			t.Errorf("record %d: %s", i, rowText(rows[i]))
-		}
+		wantEqual(t, fmt.Sprintf("outcome of record %d", i), rows[i].Outcome, mockapi.Stored)
+		wantEqual(t, fmt.Sprintf("drift of record %d", i), rows[i].Drift, "")
 	}
 }
 
-// "deterministic by seed and by the event": the frequencies match the probabilities, also in a larger collection.
+// TestDriftProbability checks that the frequencies of drifts match their probabilities, and that the same events drift when
+// the collection is larger.
 func TestDriftProbability(t *testing.T) {
-	const n = 20_000
+	const events, newEvents = 20_000, 7
 	count := map[mockapi.DriftKind]int{}
 	srv := newServer(t, func(c *mockapi.Config) {
-		c.Events = n
-		c.Drifts = []mockapi.Drift{{Kind: "nul", Probability: .1}, {Kind: "duplicate", Probability: .05}, {Kind: "new-field", At: []int{1, 2, 3}}}
+		c.Events = events
+		c.Drifts = []mockapi.Drift{
+			{Kind: "nul", Probability: .1}, {Kind: "duplicate", Probability: .05}, {Kind: "new-field", At: []int{1, 2, 3}},
+		}
 	})
-	for i, row := range srv.Truth().Rows(0, n) {
+	larger := srv.Truth().At(events + newEvents)
+	for i, row := range srv.Truth().Rows(0, events) {
 		count[row.Drift]++
-		larger, _ := srv.Truth().At(n + 7).Row(i + 7)
-		if i > 0 && rowText(larger) != rowText(row) {
-			t.Fatalf("row %d: got %s, in a larger collection %s", i, rowText(row), rowText(larger))
+		if i == 0 {
+			continue // in the larger collection this event has a newer neighbour, so it can be a duplicate
+		}
+		if shifted, _ := larger.Row(i + newEvents); rowText(shifted) != rowText(row) {
+			t.Fatalf("row %d: got %s in a larger collection, want %s", i, rowText(shifted), rowText(row))
 		}
 	}
-	if count["nul"] < n*9/100 || count["nul"] > n*11/100 || count["duplicate"] < n*35/1000 || count["new-field"] != 3 {
-		t.Errorf("got %v", count)
+	if got := float64(count["nul"]) / events; got < .09 || got > .11 {
+		t.Errorf("got frequency %.3f of nul, want about .1", got)
 	}
+	// Some duplicates are left out, because their neighbours drift too.
+	if got := float64(count["duplicate"]) / events; got < .035 {
+		t.Errorf("got frequency %.3f of duplicate, want .035 or more", got)
+	}
+	wantEqual(t, "number of new-field", count["new-field"], 3)
 }
 
-// Drifts number the events that existed at the start, also after the collection has grown.
+// TestDriftAfterSizeChange checks that the numbers of drifts stay the indices of the start when the collection grows or the
+// scenario changes.
 func TestDriftAfterSizeChange(t *testing.T) {
 	srv := newDriftingServer(t, "nul@5")
 	before, _ := srv.Truth().Row(5)
-	sendScenario(t, srv, http.MethodPost, `{"events": 210}`)
+	wantEqual(t, "drift at the start", before.Drift, "nul")
+	sendScenario(t, srv, http.MethodPost, fmt.Sprintf(`{"events": %d}`, driftingServerEvents+10))
 	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
-	if after, _ := srv.Truth().Row(15); before.Drift != "nul" || !bytes.Equal(after.Payload, before.Payload) {
-		t.Errorf("got %s, then %s", rowText(before), rowText(after))
-	}
+	after, _ := srv.Truth().Row(5 + 10)
+	wantEqual(t, "payload after the changes", string(after.Payload), string(before.Payload))
 }
 
 // readRawRecords returns the exact bytes of all records of one pass.
-func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
+func readRawRecords(t *testing.T, srv http.Handler, pageSize int) [][]byte {
 	t.Helper()
 	var all [][]byte
 	for cursor := ""; ; {
-		body := get(t, srv, eventsPath(limit, cursor)).Body.Bytes()
+		body := get(t, srv, eventsPath(pageSize, cursor)).Body.Bytes()
 		data, rest := splitData(t, body)
 		all = append(all, data...)
 		var page struct {
@@ -166,13 +190,13 @@ func readRawRecords(t *testing.T, srv http.Handler, limit int) [][]byte {
 	}
 }
 
-// splitData returns the records of a body and what follows them. It changes no byte, while encoding/json replaces invalid
-// UTF-8.
+// splitData returns the exact bytes of the records of a page, and the bytes after the records. encoding/json cannot do this,
+// because it replaces invalid UTF-8.
 func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 	t.Helper()
 	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
 	if !ok {
-		t.Fatalf("body %.80s", body)
+		t.Fatalf("got body %.80s, want it to begin with data", body)
 	}
 	depth, quoted, start := 0, false, 0
 	for i := 0; i < len(body); i++ {
@@ -195,6 +219,6 @@ func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 			depth--
 		}
 	}
-	t.Fatal("the array data is not closed")
+	t.Fatal("got a body in which the array data does not end")
 	return nil, nil
 }

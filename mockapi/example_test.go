@@ -11,7 +11,8 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// A test of a client serves the mock with a fault, reads all pages with the client, and compares them with the truth.
+// This example tests a client. It serves the mock with a fault, reads all pages with the client, and compares the ids with
+// the truth.
 func Example() {
 	cfg := mockapi.DefaultConfig()
 	cfg.Events, cfg.RateLimit = 250, 0
@@ -22,7 +23,7 @@ func Example() {
 	}
 	srv := httptest.NewServer(api)
 	ids, err := readIDs(context.Background(), srv.URL+mockapi.BasePath, cfg.APIKey)
-	srv.Close() // waits for the handler, so the journal has the last request
+	srv.Close() // waits for the handler, so that the journal has the last request
 	if err != nil {
 		panic(err)
 	}
@@ -33,14 +34,14 @@ func Example() {
 		equal = equal && row.ID == ids[i]
 	}
 	summary := api.Journal().Summary()
-	fmt.Println("events:", len(ids), "as in the truth:", equal)
+	fmt.Println("events:", len(ids), "equal to the truth:", equal)
 	fmt.Println("requests:", summary.Requests, "with a fault:", summary.Faults["503"])
 	// Output:
-	// events: 250 as in the truth: true
+	// events: 250 equal to the truth: true
 	// requests: 4 with a fault: 1
 }
 
-// readIDs is the client to test: it reads all pages and repeats a request after a 503.
+// readIDs is the client under test. It returns the ids of all pages, and repeats a request after a 503.
 func readIDs(ctx context.Context, baseURL, key string) ([]string, error) {
 	var ids []string
 	for cursor := ""; ; {
@@ -89,7 +90,7 @@ func readPage(req *http.Request) (page examplePage, status int, err error) {
 	return page, resp.StatusCode, err
 }
 
-// The truth contains the expected result for each record, also for those that drifts change.
+// This example prints the expected results of five records. Drifts change three of them.
 func ExampleServer_Truth() {
 	cfg := mockapi.DefaultConfig()
 	cfg.Events = 5
