@@ -17,50 +17,69 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestResetFaults checks that the client gets a TCP RST before the response or within the body, and that the next request is
+// served.
 func TestResetFaults(t *testing.T) {
 	for _, tc := range []struct {
-		kind        string
-		status      int
-		atLeast, no int // the body has at least atLeast bytes and fewer than no
-	}{{"reset", 0, 0, 1}, {"reset-body", 200, 1, 500_000}} {
-		t.Run(tc.kind, func(t *testing.T) {
-			srv := newFaultyServer(t, tc.kind+"@1")
+		kind             mockapi.FaultKind
+		status           int // 0 if the client gets no status
+		minBody, maxBody int // bounds of the number of bytes that the client gets; a whole body has about 345,000 bytes
+	}{
+		{kind: "reset", status: 0, minBody: 0, maxBody: 0},
+		{kind: "reset-body", status: 200, minBody: 1, maxBody: 300_000},
+	} {
+		t.Run(string(tc.kind), func(t *testing.T) {
+			srv := newFaultyServer(t, string(tc.kind)+"@1")
 			web := httptest.NewServer(srv)
 			defer web.Close()
 			status, body, err := fetchOnce(t, web, eventsPath(1000, ""))
-			if !errors.Is(err, syscall.ECONNRESET) || status != tc.status || len(body) < tc.atLeast || len(body) >= tc.no {
-				t.Errorf("status %d, %d bytes, %v", status, len(body), err)
+			if !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("got error %v, want %v", err, syscall.ECONNRESET)
 			}
-			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != 200 || err != nil {
-				t.Errorf("next request: got %d, %v", status, err)
+			wantEqual(t, "status", status, tc.status)
+			if len(body) < tc.minBody || len(body) > tc.maxBody {
+				t.Errorf("got a body of %d bytes, want %d to %d", len(body), tc.minBody, tc.maxBody)
 			}
-			// The client can have the response before the journal has the entry.
-			byN := map[int]mockapi.Entry{}
-			for len(byN) < 2 {
-				entries, err := srv.Journal().Wait(t.Context(), len(byN))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, e := range entries {
-					byN[e.N] = e
-				}
+			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != http.StatusOK || err != nil {
+				t.Errorf("next request: got status %d, %v, want 200", status, err)
 			}
-			if e := byN[1]; e.Status != tc.status || e.Delivered || string(e.Fault) != tc.kind || e.Returned != 0 {
-				t.Errorf("got entry %+v", e)
-			}
-			if s := srv.Journal().Summary(); s.Pages != 1 || s.Requests != 2 || s.InFlight != 0 {
-				t.Errorf("got summary %+v", s)
-			}
+			e := waitForEntries(t, srv, 2)[1]
+			wantEqual(t, "Fault", e.Fault, tc.kind)
+			wantEqual(t, "Status", e.Status, tc.status)
+			wantEqual(t, "Delivered", e.Delivered, false)
+			wantEqual(t, "Returned", e.Returned, 0)
+			s := srv.Journal().Summary()
+			wantEqual(t, "Requests", s.Requests, 2)
+			wantEqual(t, "Pages", s.Pages, 1)
+			wantEqual(t, "InFlight", s.InFlight, 0)
 		})
 	}
 }
 
+// waitForEntries waits until the journal has n entries and returns the entries by their N. It must wait, because a client can
+// have a response before the journal has its entry.
+func waitForEntries(t *testing.T, srv *mockapi.Server, n int) map[int]mockapi.Entry {
+	t.Helper()
+	byN := map[int]mockapi.Entry{}
+	for len(byN) < n {
+		entries, err := srv.Journal().Wait(t.Context(), len(byN))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			byN[e.N] = e
+		}
+	}
+	return byN
+}
+
+// TestResetFaultWithoutConnection checks that the fault reset responds with a 500 if the writer has no connection.
 func TestResetFaultWithoutConnection(t *testing.T) {
 	wantError(t, get(t, newFaultyServer(t, "reset@1"), eventsPath(1, "")), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
 }
 
-// fetchOnce sends a request on a new connection, because Go's client repeats a GET when a connection that was used before
-// breaks.
+// fetchOnce sends a request on a new connection and returns the status and the body. If a connection that served an earlier
+// request breaks, Go's client repeats a GET.
 func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
@@ -78,29 +97,35 @@ func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, er
 	return resp.StatusCode, body, err
 }
 
+// TestHangFaults checks that a response hangs until the client disconnects, but not longer than ten minutes.
 func TestHangFaults(t *testing.T) {
-	for kind, half := range map[string]bool{"hang": false, "hang-body": true} {
+	for _, tc := range []struct {
+		kind    mockapi.FaultKind
+		status  int  // 0 if no status is sent
+		hasBody bool // whether a part of the body is sent
+	}{{kind: "hang"}, {kind: "hang-body", status: 200, hasBody: true}} {
 		synctest.Test(t, func(t *testing.T) {
-			srv := newFaultyServer(t, kind+"@1-2")
-			for _, timeout := range []time.Duration{7 * time.Second, time.Hour} {
+			srv := newFaultyServer(t, string(tc.kind)+"@1-2")
+			for clientTimeout, want := range map[time.Duration]time.Duration{
+				7 * time.Second: 7 * time.Second,
+				time.Hour:       10 * time.Minute,
+			} {
 				start := time.Now()
-				rec := callAborted(t, timeout, srv, eventsPath(10, ""))
-				// A hang ends after ten minutes.
-				if took, want := time.Since(start), min(timeout, 10*time.Minute); took != want {
-					t.Errorf("%s: ended after %v, want %v", kind, took, want)
-				}
-				if got := rec.Body.Len(); (got > 0) != half {
-					t.Errorf("%s: %d bytes", kind, got)
-				}
+				rec := callAborted(t, clientTimeout, srv, eventsPath(10, ""))
+				wantEqual(t, "time until the handler ends", time.Since(start), want)
+				wantEqual(t, "whether a part of the body is sent", rec.Body.Len() > 0, tc.hasBody)
 			}
-			if e := srv.Journal().After(0)[0]; e.Delivered || e.Returned != 0 || string(e.Fault) != kind || (e.Status == 200) != half {
-				t.Errorf("got entry %+v", e)
-			}
+			e := srv.Journal().After(0)[0]
+			wantEqual(t, "Fault", e.Fault, tc.kind)
+			wantEqual(t, "Status", e.Status, tc.status)
+			wantEqual(t, "Delivered", e.Delivered, false)
+			wantEqual(t, "Returned", e.Returned, 0)
 		})
 	}
 }
 
-// callAborted sends a request that the client cancels after timeout. The handler must abort the response.
+// callAborted serves a request that the client cancels after timeout. It checks that the handler aborts the response, and
+// returns the part that was sent before.
 func callAborted(t *testing.T, timeout time.Duration, srv http.Handler, path string) (rec *httptest.ResponseRecorder) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -110,98 +135,119 @@ func callAborted(t *testing.T, timeout time.Duration, srv http.Handler, path str
 	rec = httptest.NewRecorder()
 	defer func() {
 		if reason, _ := recover().(error); !errors.Is(reason, http.ErrAbortHandler) {
-			t.Errorf("handler panicked with %v, want http.ErrAbortHandler", reason)
+			t.Errorf("got a panic of the handler with %v, want http.ErrAbortHandler", reason)
 		}
 	}()
 	srv.ServeHTTP(rec, req)
 	return rec
 }
 
+// TestTrickleFault checks that the body is sent with one byte per 100 ms, and that the mock stops when the client disconnects.
 func TestTrickleFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFaultyServer(t, "trickle@1")
 		start := time.Now()
 		page := decode[wirePage](t, get(t, srv, eventsPath(1, "")))
 		e := srv.Journal().After(0)[0]
-		if took := time.Since(start); took != time.Duration(e.Bytes)*100*time.Millisecond || len(page.Data) != 1 || !e.Delivered || !e.Sound {
-			t.Errorf("%d bytes in %v, %+v", e.Bytes, took, e)
-		}
+		wantEqual(t, "time of the response", time.Since(start), time.Duration(e.Bytes)*100*time.Millisecond)
+		wantEqual(t, "number of events", len(page.Data), 1)
+		wantEqual(t, "Delivered", e.Delivered, true)
+		wantEqual(t, "Sound", e.Sound, true)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		if rec := callAborted(t, 2*time.Second, newFaultyServer(t, "trickle@1"), eventsPath(1000, "")); rec.Body.Len() > 21 {
-			t.Errorf("%d bytes after 2 s", rec.Body.Len())
+		rec := callAborted(t, 2*time.Second, newFaultyServer(t, "trickle@1"), eventsPath(1000, ""))
+		if got := rec.Body.Len(); got > 21 {
+			t.Errorf("got %d bytes in 2 s, want 21 at most", got)
 		}
 	})
 }
 
-// Go's client accepts 10 MiB of headers; the fault sends more.
+// TestEndlessHeadersFault checks that Go's client refuses the response, because it accepts only 10 MiB of headers.
 func TestEndlessHeadersFault(t *testing.T) {
 	srv := newFaultyServer(t, "endless-headers@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
 	if err == nil || !strings.Contains(err.Error(), "header") {
-		t.Errorf("got %+v, %v", got, err)
+		t.Errorf("got response %+v, error %v, want an error about the headers", got, err)
 	}
-	if e := waitForEntry(t, srv); e.Fault != "endless-headers" || e.Delivered {
-		t.Errorf("got %+v", e)
-	}
+	e := waitForEntries(t, srv, 1)[1]
+	wantEqual(t, "Fault", e.Fault, "endless-headers")
+	wantEqual(t, "Delivered", e.Delivered, false)
 }
 
+// TestHugeBodyFault checks that the mock sends more JSON than a careful client reads, without a Content-Length.
 func TestHugeBodyFault(t *testing.T) {
 	srv := newFaultyServer(t, "huge-body@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
-	if err != nil || got.length != -1 || got.header.Get("Content-Type") != "application/json; charset=utf-8" {
-		t.Fatalf("got %+v, %v", got, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	wantEqual(t, "Content-Length", got.length, -1)
+	wantEqual(t, "Content-Type", got.header.Get("Content-Type"), jsonType)
 	const enough = 70 << 20 // more than a careful client reads
-	if n, err := io.Copy(io.Discard, io.LimitReader(got.body, enough)); n != enough || err != nil {
-		t.Errorf("got %d bytes, %v", n, err)
+	n, err := io.Copy(io.Discard, io.LimitReader(got.body, enough))
+	if n != enough || err != nil {
+		t.Errorf("got %d bytes of the body, %v, want %d", n, err, enough)
 	}
 	_ = got.body.Close()
-	if e := waitForEntry(t, srv); e.Sound || e.Delivered {
-		t.Errorf("got %+v", e)
-	}
+	e := waitForEntries(t, srv, 1)[1]
+	wantEqual(t, "Sound", e.Sound, false)
+	wantEqual(t, "Delivered", e.Delivered, false)
 }
 
+// TestGzipFault checks that the page is sent in gzip, and that it is valid only for a client that accepts gzip.
 func TestGzipFault(t *testing.T) {
-	for accepts, valid := range map[string]bool{"gzip": true, "": false, "identity": false} {
-		srv := newServer(t, func(c *mockapi.Config) {
-			c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
+	for acceptEncoding, valid := range map[string]bool{"gzip": true, "": false, "identity": false} {
+		t.Run("Accept-Encoding "+acceptEncoding, func(t *testing.T) {
+			srv := newServer(t, func(c *mockapi.Config) {
+				c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
+			})
+			got, err := roundTrip(t, srv, eventsPath(10, ""), acceptEncoding)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "Content-Encoding", got.header.Get("Content-Encoding"), "gzip")
+			unpacked, err := gzip.NewReader(got.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec := httptest.NewRecorder()
+			if _, err := io.Copy(rec, unpacked); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "number of events", len(decode[wirePage](t, rec).Data), 10)
+			e := waitForEntries(t, srv, 1)[1]
+			wantEqual(t, "Sound", e.Sound, valid)
+			wantEqual(t, "Last", e.Last, valid)
+			wantEqual(t, "Returned", e.Returned, 10)
+			wantEqual(t, "Hash", e.Hash, bodyHash(rec))
 		})
-		got, err := roundTrip(t, srv, eventsPath(10, ""), accepts)
-		if err != nil || got.header.Get("Content-Encoding") != "gzip" {
-			t.Fatalf("got %+v, %v", got, err)
-		}
-		unpacked, err := gzip.NewReader(got.body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rec := httptest.NewRecorder()
-		if _, err := io.Copy(rec, unpacked); err != nil || len(decode[wirePage](t, rec).Data) != 10 {
-			t.Errorf("%v: %s", err, rec.Body)
-		}
-		if e := waitForEntry(t, srv); e.Sound != valid || e.Last != valid || e.Returned != 10 || e.Hash != bodyHash(rec) {
-			t.Errorf("accepts %q: %+v", accepts, e)
-		}
 	}
 }
 
+// TestGzipBombFault checks that less than 1 MiB of the body unpacks to more than 100 MiB.
 func TestGzipBombFault(t *testing.T) {
 	srv := newFaultyServer(t, "gzip-bomb@1")
 	got, err := roundTrip(t, srv, eventsPath(1, ""), "gzip")
-	if err != nil || got.header.Get("Content-Encoding") != "gzip" {
-		t.Fatalf("got %+v, %v", got, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	wantEqual(t, "Content-Encoding", got.header.Get("Content-Encoding"), "gzip")
 	packed := &countingReader{from: got.body}
 	unpacked, err := gzip.NewReader(packed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const enough = 100 << 20
-	if n, err := io.Copy(io.Discard, io.LimitReader(unpacked, enough)); n != enough || err != nil || packed.n > 1<<20 {
-		t.Errorf("%d bytes from %d, %v", n, packed.n, err)
+	n, err := io.Copy(io.Discard, io.LimitReader(unpacked, enough))
+	if n != enough || err != nil {
+		t.Errorf("got %d unpacked bytes, %v, want %d", n, err, enough)
+	}
+	if packed.n > 1<<20 {
+		t.Errorf("got %d packed bytes, want 1 MiB at most", packed.n)
 	}
 }
 
+// A countingReader counts the bytes that are read from another reader.
 type countingReader struct {
 	from io.Reader
 	n    int
@@ -213,39 +259,47 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// "redirects to another host": the journal counts the clients that follow, and those that send the key.
+// TestRedirectFault checks that the journal counts the requests that follow a redirect, and those that send the key.
 func TestRedirectFault(t *testing.T) {
 	for name, tc := range map[string]struct {
-		follows, leaks bool
-	}{"stays": {}, "follows": {follows: true}, "takes the key along": {follows: true, leaks: true}} {
+		follow              func(t *testing.T, srv http.Handler, path string)
+		followed, keyLeaked int
+	}{
+		"the client does not follow": {follow: func(*testing.T, http.Handler, string) {}},
+		"the client follows without a key": {followed: 1, follow: func(t *testing.T, srv http.Handler, path string) {
+			t.Helper()
+			wantEqual(t, "status of the target", call(t, srv, http.MethodGet, path, "").Code, http.StatusOK)
+		}},
+		"the client follows with its key": {followed: 1, keyLeaked: 1, follow: func(t *testing.T, srv http.Handler, path string) {
+			t.Helper()
+			wantEqual(t, "status of the target", get(t, srv, path).Code, http.StatusOK)
+		}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			srv := newFaultyServer(t, "redirect@1")
 			got, err := roundTrip(t, srv, eventsPath(1, ""), "")
-			if err != nil || got.code != http.StatusFound {
-				t.Fatalf("got %+v, %v", got, err)
+			if err != nil {
+				t.Fatal(err)
 			}
-			to, err := url.Parse(got.header.Get("Location"))
-			if err != nil || to.Hostname() == got.from.Hostname() || to.Port() != got.from.Port() {
-				t.Fatalf("got Location %v, %v", to, err)
+			wantEqual(t, "status", got.code, http.StatusFound)
+			target, err := url.Parse(got.header.Get("Location"))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if tc.follows {
-				key := ""
-				if tc.leaks {
-					key = testKey
-				}
-				if rec := call(t, srv, http.MethodGet, to.Path, key); rec.Code != 200 {
-					t.Errorf("got %d from the target", rec.Code)
-				}
+			if target.Hostname() == got.requestURL.Hostname() || target.Port() != got.requestURL.Port() {
+				t.Fatalf("got Location %v for a request to %v, want another host name and the same port", target, got.requestURL)
 			}
-			waitForEntry(t, srv) // the client can have the response before the journal has the entry
-			if s := srv.Journal().Summary(); (s.Followed == 1) != tc.follows || (s.KeyLeaked == 1) != tc.leaks || s.Requests != 1 {
-				t.Errorf("got %+v", s)
-			}
+			tc.follow(t, srv, target.Path)
+			waitForEntries(t, srv, 1)
+			s := srv.Journal().Summary()
+			wantEqual(t, "Requests", s.Requests, 1)
+			wantEqual(t, "Followed", s.Followed, tc.followed)
+			wantEqual(t, "KeyLeaked", s.KeyLeaked, tc.keyLeaked)
 		})
 	}
 }
 
-// The redirect goes to another host name than that of the request.
+// TestRedirectFaultTarget checks that the redirect goes to another host name than the request.
 func TestRedirectFaultTarget(t *testing.T) {
 	for host, want := range map[string]string{
 		"127.0.0.1:8080": "localhost:8080", "localhost:8080": "127.0.0.1:8080", "[::1]:8080": "localhost:8080", "mock": "localhost:80",
@@ -255,34 +309,36 @@ func TestRedirectFaultTarget(t *testing.T) {
 		req.Header.Set("X-API-Key", testKey)
 		rec := httptest.NewRecorder()
 		newFaultyServer(t, "redirect@1").ServeHTTP(rec, req)
-		if got := rec.Header().Get("Location"); got != "http://"+want+mockapi.AdminPath+"/elsewhere" {
-			t.Errorf("%s: got Location %s", host, got)
-		}
+		wantEqual(t, "Location for host "+host, rec.Header().Get("Location"), "http://"+want+mockapi.AdminPath+"/elsewhere")
 	}
 }
 
-// Faults that change the body do not apply to HEAD, because its response has no body.
+// TestFaultsExemptHead checks that faults that need a body do not apply to a HEAD, because its response has no body.
 func TestFaultsExemptHead(t *testing.T) {
 	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
-		srv := newFaultyServer(t, kind+"@1")
-		rec := call(t, srv, http.MethodHead, eventsPath(10, ""), testKey)
-		if e := srv.Journal().After(0)[0]; rec.Code != 200 || rec.Body.Len() != 0 || e.Fault != "" || rec.Header().Get("Content-Encoding") != "" {
-			t.Errorf("%s: got %d, %+v", kind, rec.Code, e)
-		}
+		t.Run(kind, func(t *testing.T) {
+			srv := newFaultyServer(t, kind+"@1")
+			rec := call(t, srv, http.MethodHead, eventsPath(10, ""), testKey)
+			wantEqual(t, "status", rec.Code, http.StatusOK)
+			wantEqual(t, "length of the body", rec.Body.Len(), 0)
+			wantEqual(t, "Content-Encoding", rec.Header().Get("Content-Encoding"), "")
+			wantEqual(t, "Fault", srv.Journal().After(0)[0].Fault, "")
+		})
 	}
 }
 
 // A wireResponse is a response whose body has not been read. The body is closed when the test ends.
 type wireResponse struct {
-	code   int
-	header http.Header
-	length int64 // Content-Length, -1 if missing
-	body   io.ReadCloser
-	from   *url.URL
+	code       int
+	header     http.Header
+	length     int64 // the Content-Length, or -1 if it is missing
+	body       io.ReadCloser
+	requestURL *url.URL
 }
 
-// roundTrip sends a request to a real server, without automatic gzip and without following redirects.
-func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireResponse, error) {
+// roundTrip sends a request to a real server. The client neither unpacks gzip nor follows redirects. If acceptEncoding is
+// empty, the request has no Accept-Encoding.
+func roundTrip(t *testing.T, srv http.Handler, path, acceptEncoding string) (wireResponse, error) {
 	t.Helper()
 	web := httptest.NewServer(srv)
 	t.Cleanup(web.Close)
@@ -291,8 +347,8 @@ func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireRespo
 		t.Fatal(err)
 	}
 	req.Header.Set("X-API-Key", testKey)
-	if encoding != "" {
-		req.Header.Set("Accept-Encoding", encoding)
+	if acceptEncoding != "" {
+		req.Header.Set("Accept-Encoding", acceptEncoding)
 	}
 	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -301,14 +357,7 @@ func roundTrip(t *testing.T, srv http.Handler, path, encoding string) (wireRespo
 		return wireResponse{}, err
 	}
 	t.Cleanup(func() { _ = resp.Body.Close() })
-	return wireResponse{resp.StatusCode, resp.Header, resp.ContentLength, resp.Body, req.URL}, nil
-}
-
-func waitForEntry(t *testing.T, srv *mockapi.Server) mockapi.Entry {
-	t.Helper()
-	entries, err := srv.Journal().Wait(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entries[0]
+	return wireResponse{
+		code: resp.StatusCode, header: resp.Header, length: resp.ContentLength, body: resp.Body, requestURL: req.URL,
+	}, nil
 }

@@ -1,8 +1,10 @@
 package mockapi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,46 +13,54 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// Each fault that is an error has its status and code.
+// TestFaultStatuses checks for each fault that is an error that it has its status and code, and that the cursor of the
+// request stays valid.
 func TestFaultStatuses(t *testing.T) {
 	for kind, want := range map[string]struct {
 		status int
-		code   string
+		code   string // empty if the load balancer sends the error
 	}{
-		"401": {401, "UNAUTHORIZED"}, "403": {403, "FORBIDDEN"}, "429": {429, "RATE_LIMIT_EXCEEDED"}, "429-bare": {429, "RATE_LIMIT_EXCEEDED"},
-		"500": {500, "INTERNAL_ERROR"}, "502": {502, ""}, "503": {503, ""}, "504": {504, ""},
-		"expired": {400, "CURSOR_EXPIRED"}, "invalid": {400, "CURSOR_INVALID_FORMAT"},
+		"401":      {401, "UNAUTHORIZED"},
+		"403":      {403, "FORBIDDEN"},
+		"429":      {429, "RATE_LIMIT_EXCEEDED"},
+		"429-bare": {429, "RATE_LIMIT_EXCEEDED"},
+		"500":      {500, "INTERNAL_ERROR"},
+		"502":      {502, ""},
+		"503":      {503, ""},
+		"504":      {504, ""},
+		"expired":  {400, "CURSOR_EXPIRED"},
+		"invalid":  {400, "CURSOR_INVALID_FORMAT"},
 	} {
 		srv := newFaultyServer(t, kind+"@2")
-		next := *getPage(t, srv, 1, "").Pagination.NextCursor
+		next := getNextCursor(t, srv, 1, "")
 		rec := get(t, srv, eventsPath(1, next))
-		if rec.Code != want.status {
-			t.Errorf("%s: got %d", kind, rec.Code)
+		wantEqual(t, kind+": status", rec.Code, want.status)
+		if want.code != "" {
+			wantEqual(t, kind+": code", decode[wireError](t, rec).Code, want.code)
+		} else {
+			wantLoadBalancerError(t, rec)
 		}
-		if want.code != "" && decode[wireError](t, rec).Code != want.code {
-			t.Errorf("%s: got %s", kind, rec.Body)
-		}
-		if want.code == "" && (rec.Header().Get("Server") != "awselb/2.0" || !strings.Contains(rec.Body.String(), http.StatusText(want.status))) {
-			t.Errorf("%s: %v %s", kind, rec.Header(), rec.Body)
-		}
-		getPage(t, srv, 1, next) // the cursor is still valid
+		getPage(t, srv, 1, next)
 	}
 }
 
-// "500 JSON. 502/503/504 come from the load balancer: HTML body, `Server: awselb/2.0`"
-func TestFaultServerErrors(t *testing.T) {
-	srv := newFaultyServer(t, "500@1", "503@2")
-	rec := get(t, srv, eventsPath(1, ""))
-	wantError(t, rec, http.StatusInternalServerError, "INTERNAL_ERROR")
-	rec = get(t, srv, eventsPath(1, ""))
+// wantLoadBalancerError checks that an error is HTML of the load balancer, without the headers of the service.
+func wantLoadBalancerError(t *testing.T, rec *httptest.ResponseRecorder) {
+	t.Helper()
 	h := rec.Header()
-	if rec.Code != 503 || h.Get("Server") != "awselb/2.0" || !strings.HasPrefix(h.Get("Content-Type"), "text/html") ||
-		!strings.Contains(rec.Body.String(), "<html>") || h.Get("Retry-After") != "" || h.Get("X-Request-ID") != "" {
-		t.Errorf("got %d %v %s", rec.Code, h, rec.Body)
+	wantEqual(t, "Server", h.Get("Server"), "awselb/2.0")
+	wantEqual(t, "Content-Type", h.Get("Content-Type"), htmlType)
+	wantEqual(t, "Retry-After", h.Get("Retry-After"), "")
+	wantEqual(t, "X-Request-ID", h.Get("X-Request-ID"), "")
+	for _, part := range []string{"<html>", http.StatusText(rec.Code)} {
+		if !strings.Contains(rec.Body.String(), part) {
+			t.Errorf("got body %s, want it to contain %s", rec.Body, part)
+		}
 	}
 }
 
-// The fault "429" is not marked as rate limited, its request counts against the limit, and it asks to wait 1 s.
+// TestFault429 checks that the fault 429 asks to wait 1 s, that its request counts against the rate limit, and that the
+// journal does not mark it as rate limited.
 func TestFault429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) {
@@ -58,59 +68,70 @@ func TestFault429(t *testing.T) {
 			c.RateLimit = 2
 			c.Faults = []mockapi.Fault{{Kind: "429", At: []int{1, 4}}}
 		})
-		rec := get(t, srv, eventsPath(1, ""))
+		rec := get(t, srv, eventsPath(1, "")) // request 1 gets the fault
 		wantRateHeaders(t, rec.Header(), rateHeaders{limit: "2", remaining: "0", reset: "1"})
-		if rec.Code != 429 || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), `"RATE_LIMIT_EXCEEDED"`) {
-			t.Errorf("got %d %s", rec.Code, rec.Body)
-		}
+		wantEqual(t, "status", rec.Code, http.StatusTooManyRequests)
+		wantEqual(t, "Retry-After", rec.Header().Get("Retry-After"), "1")
+		wantEqual(t, "code", decode[struct{ Code string }](t, rec).Code, "RATE_LIMIT_EXCEEDED")
 		time.Sleep(time.Second)
-		wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), rateHeaders{limit: "2", remaining: "0", reset: "59"})
-		get(t, srv, eventsPath(1, "")) // the rate limit's 429
-		get(t, srv, eventsPath(1, "")) // the fault, while the limit is exhausted
+		rec = get(t, srv, eventsPath(1, "")) // request 2 gets a page
+		wantRateHeaders(t, rec.Header(), rateHeaders{limit: "2", remaining: "0", reset: "59"})
+		get(t, srv, eventsPath(1, "")) // request 3 gets the 429 of the rate limit
+		get(t, srv, eventsPath(1, "")) // request 4 gets the fault, although the limit is exhausted
 		time.Sleep(2 * time.Second)
-		get(t, srv, eventsPath(1, "")) // after the time of the fault, before that of the rate limit's 429
-		type mark struct {
-			status                 int
-			fault                  mockapi.FaultKind
-			limited, closed, early bool
+		get(t, srv, eventsPath(1, "")) // request 5 waited as the fault asked, but not as the rate limit asked
+
+		type marks struct {
+			status                              int
+			fault                               mockapi.FaultKind
+			rateLimited, windowClosed, tooEarly bool
 		}
-		want := []mark{{429, "429", false, false, false}, {200, "", false, false, false}, {429, "", true, true, false}, {429, "429", false, true, true}, {429, "", true, true, true}}
+		want := []marks{
+			{status: 429, fault: "429"},
+			{status: 200},
+			{status: 429, rateLimited: true, windowClosed: true},
+			{status: 429, fault: "429", windowClosed: true, tooEarly: true},
+			{status: 429, rateLimited: true, windowClosed: true, tooEarly: true},
+		}
 		for i, e := range srv.Journal().After(0) {
-			if got := (mark{e.Status, e.Fault, e.RateLimited, e.WindowClosed, e.TooEarly}); got != want[i] {
-				t.Errorf("request %d: %+v, want %+v", e.N, got, want[i])
+			got := marks{
+				status: e.Status, fault: e.Fault, rateLimited: e.RateLimited, windowClosed: e.WindowClosed, tooEarly: e.TooEarly,
+			}
+			if got != want[i] {
+				t.Errorf("request %d: got %+v, want %+v", e.N, got, want[i])
 			}
 		}
 	})
 }
 
+// TestFault429Bare checks that the fault 429-bare has no headers about the limit. Therefore the next request is not too early.
 func TestFault429Bare(t *testing.T) {
 	srv := newServer(t, func(c *mockapi.Config) {
 		setRateLimit(c)
 		c.Faults = []mockapi.Fault{{Kind: "429-bare", At: []int{1}}}
 	})
 	rec := get(t, srv, eventsPath(1, ""))
-	if rec.Code != 429 || rec.Header().Get("Retry-After") != "" {
-		t.Errorf("got %d %v", rec.Code, rec.Header())
-	}
+	wantEqual(t, "status", rec.Code, http.StatusTooManyRequests)
+	wantEqual(t, "Retry-After", rec.Header().Get("Retry-After"), "")
 	wantRateHeaders(t, rec.Header(), noRateHeaders)
 	get(t, srv, eventsPath(1, ""))
-	if e := srv.Journal().After(1)[0]; e.TooEarly || e.Status != 200 {
-		t.Errorf("got %+v", e)
-	}
+	e := srv.Journal().After(1)[0]
+	wantEqual(t, "Status", e.Status, http.StatusOK)
+	wantEqual(t, "TooEarly", e.TooEarly, false)
 }
 
+// TestFaultExpired checks that the fault expired does not apply to a request without a cursor, and that the cursor of a
+// request with the fault stays valid.
 func TestFaultExpired(t *testing.T) {
 	srv := newFaultyServer(t, "expired@1-2")
-	next := *getPage(t, srv, 1, "").Pagination.NextCursor // the fault exempts the request without a cursor
+	next := getNextCursor(t, srv, 1, "")
 	wantError(t, get(t, srv, eventsPath(1, next)), http.StatusBadRequest, "CURSOR_EXPIRED")
 	getPage(t, srv, 1, next)
-	if f := srv.Journal().Summary().Faults; f["expired"] != 1 {
-		t.Errorf("got faults %v", f)
-	}
+	wantEqual(t, "number of faults", srv.Journal().Summary().Faults["expired"], 1)
 }
 
-// "Broken 200s: body `null`, truncated JSON, `data` null or missing, `pagination` or `hasMore` missing, header
-// `X-Chaos-Applied: missingFields`": on the second of five pages, in both envelopes.
+// TestBrokenPages checks the faults that change the envelope or the data of a page. Each fault applies to the second of five
+// pages, in both forms of the envelope.
 func TestBrokenPages(t *testing.T) {
 	type pagination struct {
 		HasMore    json.RawMessage `json:"hasMore"`
@@ -120,198 +141,238 @@ func TestBrokenPages(t *testing.T) {
 		Data       json.RawMessage `json:"data"`
 		Pagination *pagination     `json:"pagination"`
 		Meta       *struct{ Returned, Total int }
-		pagination
+		pagination // in the flat form
 	}
-	has := func(raw json.RawMessage, kind byte) bool { return len(raw) > 0 && raw[0] == kind }
+	isNull := func(raw json.RawMessage) bool { return string(raw) == "null" }
+	isTrue := func(raw json.RawMessage) bool { return string(raw) == "true" }
+	isFalse := func(raw json.RawMessage) bool { return string(raw) == "false" }
+	isString := func(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte(`"`)) }
+	isArray := func(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte(`[`)) }
 	for _, tc := range []struct {
-		kind  mockapi.FaultKind
-		chaos bool
-		wrong func(b body, p *pagination) bool
+		kind        mockapi.FaultKind
+		chaosHeader string                           // X-Chaos-Applied
+		valid       bool                             // whether the page is still valid
+		needsMeta   bool                             // whether the fault does not apply to the flat form, which has no meta
+		hasFault    func(b body, p *pagination) bool // p is the pagination in both forms
 	}{
-		{"data-null", true, func(b body, p *pagination) bool { return has(b.Data, 'n') && has(p.NextCursor, '"') }},
-		{"data-missing", true, func(b body, p *pagination) bool { return b.Data == nil && has(p.NextCursor, '"') }},
-		{"pagination-missing", true, func(b body, _ *pagination) bool {
-			return has(b.Data, '[') && b.Pagination == nil && b.HasMore == nil && b.NextCursor == nil
+		{kind: "data-null", chaosHeader: "missingFields", hasFault: func(b body, p *pagination) bool {
+			return isNull(b.Data) && isString(p.NextCursor)
 		}},
-		{"hasmore-missing", true, func(b body, p *pagination) bool {
-			return has(b.Data, '[') && p.HasMore == nil && has(p.NextCursor, '"')
+		{kind: "data-missing", chaosHeader: "missingFields", hasFault: func(b body, p *pagination) bool {
+			return b.Data == nil && isString(p.NextCursor)
 		}},
-		{"hasmore-null", false, func(b body, p *pagination) bool {
-			return has(b.Data, '[') && has(p.HasMore, 'n') && has(p.NextCursor, '"')
+		{kind: "pagination-missing", chaosHeader: "missingFields", hasFault: func(b body, _ *pagination) bool {
+			return isArray(b.Data) && b.Pagination == nil && b.HasMore == nil && b.NextCursor == nil
 		}},
-		{"stray-end", false, func(b body, p *pagination) bool {
-			return has(b.Data, '[') && has(p.HasMore, 'f') && has(p.NextCursor, 'n')
+		{kind: "hasmore-missing", chaosHeader: "missingFields", hasFault: func(b body, p *pagination) bool {
+			return isArray(b.Data) && p.HasMore == nil && isString(p.NextCursor)
 		}},
-		{"no-cursor", false, func(b body, p *pagination) bool {
-			return has(b.Data, '[') && has(p.HasMore, 't') && has(p.NextCursor, 'n')
+		{kind: "hasmore-null", hasFault: func(b body, p *pagination) bool {
+			return isArray(b.Data) && isNull(p.HasMore) && isString(p.NextCursor)
 		}},
-		{"returned-lies", false, func(b body, _ *pagination) bool {
-			return has(b.Data, '[') && b.Meta.Returned > 200 && b.Meta.Total == 1000
+		{kind: "stray-end", hasFault: func(b body, p *pagination) bool {
+			return isArray(b.Data) && isFalse(p.HasMore) && isNull(p.NextCursor)
 		}},
-		{"total-moves", false, func(b body, _ *pagination) bool {
-			return has(b.Data, '[') && b.Meta.Returned == 200 && b.Meta.Total != 1000 && b.Meta.Total >= 500 && b.Meta.Total <= 1500
+		{kind: "no-cursor", hasFault: func(b body, p *pagination) bool {
+			return isArray(b.Data) && isTrue(p.HasMore) && isNull(p.NextCursor)
+		}},
+		{kind: "returned-lies", needsMeta: true, hasFault: func(b body, _ *pagination) bool {
+			return isArray(b.Data) && b.Meta.Returned > 200 && b.Meta.Total == 1000
+		}},
+		{kind: "total-moves", valid: true, needsMeta: true, hasFault: func(b body, _ *pagination) bool {
+			isWrong := b.Meta.Total != 1000 && b.Meta.Total >= 500 && b.Meta.Total <= 1500
+			return isArray(b.Data) && b.Meta.Returned == 200 && isWrong
 		}},
 	} {
-		for _, shape := range []mockapi.Envelope{mockapi.EnvelopeNested, mockapi.EnvelopeFlat} {
-			t.Run(string(tc.kind)+" "+string(shape), func(t *testing.T) {
+		for _, form := range []mockapi.Envelope{mockapi.EnvelopeNested, mockapi.EnvelopeFlat} {
+			t.Run(string(tc.kind)+" "+string(form), func(t *testing.T) {
 				srv := newServer(t, func(c *mockapi.Config) {
-					c.Envelope, c.Faults = shape, []mockapi.Fault{{Kind: tc.kind, At: []int{2}}}
+					c.Envelope, c.Faults = form, []mockapi.Fault{{Kind: tc.kind, At: []int{2}}}
 				})
 				first := decode[body](t, get(t, srv, eventsPath(200, "")))
-				p := &first.pagination
-				if shape == mockapi.EnvelopeNested {
-					p = first.Pagination
+				next := first.NextCursor
+				if form == mockapi.EnvelopeNested {
+					next = first.Pagination.NextCursor
 				}
-				rec := get(t, srv, eventsPath(200, unquote(t, p.NextCursor)))
-				b := decode[body](t, rec)
-				if p = b.Pagination; p == nil {
-					p = &b.pagination
-				}
+				rec := get(t, srv, eventsPath(200, unquote(t, next)))
 				e := srv.Journal().After(1)[0]
-				if shape == mockapi.EnvelopeFlat && (tc.kind == "returned-lies" || tc.kind == "total-moves") {
-					if e.Fault != "" || !e.Sound {
-						t.Errorf("got entry %+v, want no fault: the flat envelope has no meta", e)
-					}
+				if tc.needsMeta && form == mockapi.EnvelopeFlat {
+					wantEqual(t, "Fault", e.Fault, "")
+					wantEqual(t, "Sound", e.Sound, true)
 					return
 				}
-				if rec.Code != 200 || !tc.wrong(b, p) {
-					t.Errorf("%d %.60s … %s", rec.Code, rec.Body, rec.Body.Bytes()[max(0, rec.Body.Len()-300):])
+				b := decode[body](t, rec)
+				p := b.Pagination
+				if p == nil {
+					p = &b.pagination
 				}
-				if got := rec.Header().Get("X-Chaos-Applied"); (got == "missingFields") != tc.chaos || !tc.chaos && got != "" {
-					t.Errorf("X-Chaos-Applied: %q", got)
+				wantEqual(t, "status", rec.Code, http.StatusOK)
+				wantEqual(t, "X-Chaos-Applied", rec.Header().Get("X-Chaos-Applied"), tc.chaosHeader)
+				if !tc.hasFault(b, p) {
+					lastBytes := rec.Body.Bytes()[max(0, rec.Body.Len()-300):]
+					t.Errorf("got body %.60s … %s, want it to have the fault", rec.Body, lastBytes)
 				}
-				if e.Fault != tc.kind || e.Last || !e.Delivered || e.Sound != (tc.kind == "total-moves") {
-					t.Errorf("got entry %+v", e)
-				}
+				wantEqual(t, "Fault", e.Fault, tc.kind)
+				wantEqual(t, "Sound", e.Sound, tc.valid)
+				wantEqual(t, "Last", e.Last, false)
+				wantEqual(t, "Delivered", e.Delivered, true)
 			})
 		}
 	}
 }
 
+// TestFaultBodies checks the faults that replace the whole body, and their entries in the journal.
 func TestFaultBodies(t *testing.T) {
-	for kind, is := range map[string]func(body string) bool{
-		"null":      func(body string) bool { return body == "null" },
-		"truncated": func(body string) bool { return strings.HasPrefix(body, `{"data":[`) && !json.Valid([]byte(body)) },
-		"html":      func(body string) bool { return strings.HasPrefix(body, "<!DOCTYPE html>") },
+	for _, tc := range []struct {
+		kind        mockapi.FaultKind
+		contentType string
+		hasFault    func(body string) bool
+	}{
+		{"null", jsonType, func(body string) bool { return body == "null" }},
+		{"truncated", jsonType, func(body string) bool {
+			return strings.HasPrefix(body, `{"data":[`) && !json.Valid([]byte(body))
+		}},
+		{"html", htmlType, func(body string) bool { return strings.HasPrefix(body, "<!DOCTYPE html>") }},
 	} {
-		srv := newFaultyServer(t, kind+"@1")
-		rec := get(t, srv, eventsPath(10, ""))
-		contentType := "application/json; charset=utf-8"
-		if kind == "html" {
-			contentType = "text/html; charset=utf-8"
-		}
-		if rec.Code != 200 || !is(rec.Body.String()) || rec.Header().Get("Content-Type") != contentType {
-			t.Errorf("%s: %d %v %s", kind, rec.Code, rec.Header(), rec.Body)
-		}
-		if e := srv.Journal().After(0)[0]; e.Sound || e.Returned != 0 || string(e.Fault) != kind || e.Hash != bodyHash(rec) || e.Bytes != rec.Body.Len() {
-			t.Errorf("%s: got entry %+v", kind, e)
-		}
+		t.Run(string(tc.kind), func(t *testing.T) {
+			srv := newFaultyServer(t, string(tc.kind)+"@1")
+			rec := get(t, srv, eventsPath(10, ""))
+			wantEqual(t, "status", rec.Code, http.StatusOK)
+			wantEqual(t, "Content-Type", rec.Header().Get("Content-Type"), tc.contentType)
+			if !tc.hasFault(rec.Body.String()) {
+				t.Errorf("got body %s, want it to have the fault", rec.Body)
+			}
+			e := srv.Journal().After(0)[0]
+			wantEqual(t, "Fault", e.Fault, tc.kind)
+			wantEqual(t, "Sound", e.Sound, false)
+			wantEqual(t, "Returned", e.Returned, 0)
+			wantEqual(t, "Hash", e.Hash, bodyHash(rec))
+			wantEqual(t, "Bytes", e.Bytes, rec.Body.Len())
+		})
 	}
 }
 
-// The total is wrong on every page, sometimes too large and sometimes too small.
+// TestFaultTotalMoves checks that the total is wrong on every page, sometimes too large and sometimes too small.
 func TestFaultTotalMoves(t *testing.T) {
 	srv := newFaultyServer(t, "total-moves:1")
-	more, less := 0, 0
-	for range 40 {
+	const pages = 40
+	tooLarge, tooSmall := 0, 0
+	for range pages {
 		switch total := getPage(t, srv, 1, "").Meta.Total; {
 		case total > 1000 && total <= 1500:
-			more++
+			tooLarge++
 		case total < 1000 && total >= 500:
-			less++
+			tooSmall++
 		}
 	}
-	if more+less != 40 || more < 5 || less < 5 {
-		t.Errorf("got %d of 40 totals too large and %d too small", more, less)
+	wantEqual(t, "number of wrong totals", tooLarge+tooSmall, pages)
+	if tooLarge < 5 || tooSmall < 5 {
+		t.Errorf("got %d totals too large and %d too small, want 5 or more of each", tooLarge, tooSmall)
 	}
 }
 
-// "A cursor that repeats or cycles": the same text that the client used before.
+// TestFaultCursorsThatDoNotAdvance checks the faults that send a cursor that the client has used before.
 func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 	t.Run("repeat", func(t *testing.T) {
 		srv := newFaultyServer(t, "repeat-cursor@1-2")
-		a := *getPage(t, srv, 10, "").Pagination.NextCursor // the fault exempts the request without a cursor
-		if p := getPage(t, srv, 10, a); *p.Pagination.NextCursor != a || !*p.Pagination.HasMore {
-			t.Errorf("got %+v", p.Pagination)
-		}
-		if b := *getPage(t, srv, 10, a).Pagination.NextCursor; b == a {
-			t.Error("the cursor is repeated after the last request of the rule")
+		a := getNextCursor(t, srv, 10, "") // the fault does not apply, because the request has no cursor
+		p := getPage(t, srv, 10, a)
+		wantEqual(t, "nextCursor", *p.Pagination.NextCursor, a)
+		wantEqual(t, "hasMore", *p.Pagination.HasMore, true)
+		if b := getNextCursor(t, srv, 10, a); b == a {
+			t.Error("got the same cursor from request 3, want another one, because the rule ends with request 2")
 		}
 	})
 	t.Run("cycle", func(t *testing.T) {
 		srv := newFaultyServer(t, "cycle-cursor@2-10")
-		a := *getPage(t, srv, 10, "").Pagination.NextCursor
-		b := *getPage(t, srv, 10, a).Pagination.NextCursor // the fault has nothing to do: there is no cursor before a
+		a := getNextCursor(t, srv, 10, "")
+		b := getNextCursor(t, srv, 10, a) // the fault does not apply, because no cursor was used before a
 		for range 3 {
-			if next := *getPage(t, srv, 10, b).Pagination.NextCursor; next != a {
-				t.Fatalf("after b comes %s, not a", next)
-			}
-			if next := *getPage(t, srv, 10, a).Pagination.NextCursor; next != b {
-				t.Fatalf("after a comes %s, not b", next)
-			}
+			wantEqual(t, "cursor after b", getNextCursor(t, srv, 10, b), a)
+			wantEqual(t, "cursor after a", getNextCursor(t, srv, 10, a), b)
 		}
 		getPage(t, srv, 10, b)
-		if next := *getPage(t, srv, 10, b).Pagination.NextCursor; next != a {
-			t.Fatalf("after b again comes %s, not a", next)
-		}
-		if f := srv.Journal().Summary(); f.Faults["cycle-cursor"] != 8 || f.Pages != 2 {
-			t.Errorf("got %+v", f)
-		}
+		wantEqual(t, "cursor after b was used twice", getNextCursor(t, srv, 10, b), a)
+		s := srv.Journal().Summary()
+		wantEqual(t, "number of faults", s.Faults["cycle-cursor"], 8)
+		wantEqual(t, "number of valid pages", s.Pages, 2)
 	})
 }
 
-// "A cursor on the last page", and an empty page after the last: both are valid, and apply to the last page only.
+// TestFaultsOddLastPages checks the faults that add a cursor to the last page. They apply to the last page only. The page
+// stays valid, and the cursor leads to an empty page.
 func TestFaultsOddLastPages(t *testing.T) {
 	for kind, hasMore := range map[string]bool{"last-cursor": false, "empty-tail": true} {
-		srv := newFaultyServer(t, kind+":1")
-		first := getPage(t, srv, 600, "")
-		last := getPage(t, srv, 600, *first.Pagination.NextCursor)
-		if len(last.Data) != 400 || *last.Pagination.HasMore != hasMore || last.Pagination.NextCursor == nil {
-			t.Fatalf("%s: got %+v", kind, last.Pagination)
-		}
-		tail := getPage(t, srv, 600, *last.Pagination.NextCursor)
-		if len(tail.Data) != 0 || tail.Meta.Returned != 0 || *tail.Pagination.HasMore || tail.Pagination.NextCursor != nil {
-			t.Errorf("%s: got %+v", kind, tail)
-		}
-		entries := srv.Journal().After(0)
-		if entries[0].Fault != "" || string(entries[1].Fault) != kind || entries[1].Last == hasMore || !entries[2].Last || !entries[1].Sound {
-			t.Errorf("%s: got %+v", kind, entries)
-		}
-	}
-}
-
-// The fault stray-end does not apply to the last page, and a broken last page does not complete the collection.
-func TestFaultsOnLastPage(t *testing.T) {
-	for kind, valid := range map[string]bool{"stray-end": true, "returned-lies": false, "total-moves": true, "null": false} {
-		srv := newFaultyServer(t, kind+"@1")
-		get(t, srv, eventsPath(1000, ""))
-		e := srv.Journal().After(0)[0]
-		if e.Last != valid || srv.Journal().Summary().Complete != valid || (e.Fault == "") != (kind == "stray-end") {
-			t.Errorf("%s: got %+v", kind, e)
-		}
-	}
-}
-
-// Faults that change a page do not apply to a 429 of the rate limit, nor to the errors for invalid requests.
-func TestPageFaultsExemptErrors(t *testing.T) {
-	for _, kind := range []string{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
-		srv := newServer(t, func(c *mockapi.Config) {
-			c.RateLimit, c.Faults = 1, []mockapi.Fault{{Kind: mockapi.FaultKind(kind), At: []int{2, 3}}}
+		t.Run(kind, func(t *testing.T) {
+			srv := newFaultyServer(t, kind+":1")
+			last := getPage(t, srv, 600, getNextCursor(t, srv, 600, ""))
+			wantEqual(t, "number of events of the last page", len(last.Data), 400)
+			wantEqual(t, "hasMore of the last page", *last.Pagination.HasMore, hasMore)
+			if last.Pagination.NextCursor == nil {
+				t.Fatal("got no nextCursor on the last page")
+			}
+			empty := getPage(t, srv, 600, *last.Pagination.NextCursor)
+			wantEqual(t, "number of events of the empty page", len(empty.Data), 0)
+			wantEqual(t, "returned of the empty page", empty.Meta.Returned, 0)
+			wantEqual(t, "hasMore of the empty page", *empty.Pagination.HasMore, false)
+			wantEqual(t, "nextCursor of the empty page", empty.Pagination.NextCursor, nil)
+			entries := srv.Journal().After(0)
+			wantEqual(t, "Fault of the first page", entries[0].Fault, "")
+			wantEqual(t, "Fault of the last page", entries[1].Fault, mockapi.FaultKind(kind))
+			wantEqual(t, "Sound of the last page", entries[1].Sound, true)
+			wantEqual(t, "Last of the last page", entries[1].Last, !hasMore)
+			wantEqual(t, "Last of the empty page", entries[2].Last, true)
 		})
-		getPage(t, srv, 1, "")
-		if rec := get(t, srv, eventsPath(1, "")); rec.Code != 429 || rec.Header().Get("Retry-After") == "" {
-			t.Errorf("%s when the limit is exhausted: got %d, want 429 with Retry-After", kind, rec.Code)
-		}
-		if e := srv.Journal().After(1)[0]; e.Fault != "" || !e.RateLimited {
-			t.Errorf("%s: got %+v", kind, e)
-		}
 	}
+}
+
+// TestFaultsOnLastPage checks that a broken last page does not complete the collection, and that the fault stray-end does not
+// apply to the last page.
+func TestFaultsOnLastPage(t *testing.T) {
+	for _, tc := range []struct {
+		kind, applied mockapi.FaultKind // the fault of the rule, and the fault in the entry
+		valid         bool
+	}{
+		{kind: "stray-end", applied: "", valid: true},
+		{kind: "returned-lies", applied: "returned-lies", valid: false},
+		{kind: "total-moves", applied: "total-moves", valid: true},
+		{kind: "null", applied: "null", valid: false},
+	} {
+		t.Run(string(tc.kind), func(t *testing.T) {
+			srv := newFaultyServer(t, string(tc.kind)+"@1")
+			get(t, srv, eventsPath(1000, ""))
+			e := srv.Journal().After(0)[0]
+			wantEqual(t, "Fault", e.Fault, tc.applied)
+			wantEqual(t, "Last", e.Last, tc.valid)
+			wantEqual(t, "Complete", srv.Journal().Summary().Complete, tc.valid)
+		})
+	}
+}
+
+// TestPageFaultsExemptRateLimit checks that faults that change a page do not apply to a 429 of the rate limit.
+func TestPageFaultsExemptRateLimit(t *testing.T) {
+	for _, kind := range []mockapi.FaultKind{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
+		t.Run(string(kind), func(t *testing.T) {
+			srv := newServer(t, func(c *mockapi.Config) {
+				c.RateLimit, c.Faults = 1, []mockapi.Fault{{Kind: kind, At: []int{2, 3}}}
+			})
+			getPage(t, srv, 1, "")
+			rec := get(t, srv, eventsPath(1, ""))
+			wantEqual(t, "status", rec.Code, http.StatusTooManyRequests)
+			wantEqual(t, "Retry-After", rec.Header().Get("Retry-After"), "60")
+			e := srv.Journal().After(1)[0]
+			wantEqual(t, "Fault", e.Fault, "")
+			wantEqual(t, "RateLimited", e.RateLimited, true)
+		})
+	}
+}
+
+// TestPageFaultsExemptInvalidRequests checks that faults that change a page do not apply to the errors for invalid requests.
+func TestPageFaultsExemptInvalidRequests(t *testing.T) {
 	for _, kind := range []string{"null", "html", "no-cursor", "data-null"} {
 		srv := newFaultyServer(t, kind+":1")
 		wantError(t, get(t, srv, eventsPath(1, "nonsense")), http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 		wantError(t, get(t, srv, mockapi.BasePath+"/events/x"), http.StatusNotFound, "EVENT_NOT_FOUND")
-		if s := srv.Journal().Summary(); len(s.Faults) != 0 {
-			t.Errorf("%s: got %+v", kind, s.Faults)
-		}
+		wantEqual(t, kind+": number of faults", len(srv.Journal().Summary().Faults), 0)
 	}
 }
