@@ -16,9 +16,9 @@ import (
 var (
 	uuidText      = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	halfSurrogate = regexp.MustCompile(`\\ud83d([^\\]|\\[^u])`) // no second escape follows the first one
-	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`)
+	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`) // the backslash is not escaped itself
 	wholeNumber   = regexp.MustCompile(`^-?\d+$`)
-	tooLarge      = regexp.MustCompile(`[eE]\+?400000`) // too large for PostgreSQL's numeric
+	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`) // the exponent 400000 is too large for PostgreSQL's numeric
 )
 
 // classify computes the expected row from the bytes of a record alone. It is independent of Server.Truth. It cannot detect

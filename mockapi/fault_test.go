@@ -44,6 +44,12 @@ func TestFaultStatuses(t *testing.T) {
 	}
 }
 
+// TestFault500 checks that the fault 500 has a JSON body with an error and a message.
+func TestFault500(t *testing.T) {
+	rec := get(t, newFaultyServer(t, "500@1"), eventsPath(1, ""))
+	wantError(t, rec, http.StatusInternalServerError, "INTERNAL_ERROR")
+}
+
 // wantLoadBalancerError checks that an error is HTML of the load balancer, without the headers of the service.
 func wantLoadBalancerError(t *testing.T, rec *httptest.ResponseRecorder) {
 	t.Helper()
