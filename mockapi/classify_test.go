@@ -16,7 +16,7 @@ import (
 var (
 	uuidText      = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	halfSurrogate = regexp.MustCompile(`\\ud83d([^\\]|\\[^u])`) // no second escape follows the first one
-	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`) // the backslash is not escaped itself
+	nulEscape     = regexp.MustCompile(`(^|[^\\])\\u0000`)      // the backslash is not escaped itself
 	wholeNumber   = regexp.MustCompile(`^-?\d+$`)
 	tooLarge      = regexp.MustCompile(`[eE]\+?40{5}`) // the exponent 400000 is too large for PostgreSQL's numeric
 )
