@@ -37,7 +37,10 @@ func TestCompareParkedRecords(t *testing.T) {
 			name: "a resolved conflict", sql: "UPDATE dead_letters SET resolution = 'duplicate', resolved_page_id = 5 WHERE id = 5",
 			records: allRecords, wantParked: 1, want: event2Differs,
 		},
-		{name: "a conflict's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 5", records: allRecords, wantParked: 1, want: event2Differs},
+		{
+			name: "a conflict's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 5",
+			records: allRecords, wantParked: 1, want: event2Differs,
+		},
 		{
 			name: "a refused event's letter is missing", sql: "DELETE FROM dead_letters WHERE id = 4",
 			records: allRecords, wantParked: 1, want: event5NotParked,
