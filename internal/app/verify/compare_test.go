@@ -18,27 +18,27 @@ import (
 
 // A fakeRows is a Comparison with a database that has all events except the missing ones.
 type fakeRows struct {
-	missing    []domain.EventID
-	unreturned int64
-	err        error // of Compare from its second call, and of Unreturned from its first
-	failures   int   // how many calls of each fail; 0: all
-	setBack    bool  // the last page is another one after Compare
+	missing     []domain.EventID
+	unreturned  int64   // the number of differences that Unreturned finds
+	compareErrs []error // the errors of the calls of Compare after the first call
+	lastErrs    []error // the errors of the first calls of Unreturned
+	setBack     bool    // after the first call of Compare, the last page has another time
 
-	begins   int
-	returned []domain.EventID
-	calls    int
-	asked    int // calls of Unreturned
+	returned        []domain.EventID
+	beginCalls      int
+	compareCalls    int
+	unreturnedCalls int
 }
 
 func (r *fakeRows) Begin() {
-	r.begins++
+	r.beginCalls++
 	r.returned = nil
 }
 
 func (r *fakeRows) Compare(_ context.Context, _ domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error) {
-	r.calls++
-	if r.calls > 1 && r.err != nil && (r.failures == 0 || r.calls <= r.failures+1) {
-		return domain.PageComparison{}, r.err
+	r.compareCalls++
+	if n := r.compareCalls - 2; n >= 0 && n < len(r.compareErrs) {
+		return domain.PageComparison{}, r.compareErrs[n]
 	}
 	var compared domain.PageComparison
 	for _, e := range page.Events {
@@ -52,16 +52,16 @@ func (r *fakeRows) Compare(_ context.Context, _ domain.StreamID, page domain.Dec
 }
 
 func (r *fakeRows) PageCommittedAt(context.Context, domain.StreamID, int64) (time.Time, error) {
-	if r.setBack && r.calls > 0 {
+	if r.setBack && r.compareCalls > 0 {
 		return time.Unix(2, 0), nil
 	}
 	return time.Unix(1, 0), nil
 }
 
 func (r *fakeRows) Unreturned(context.Context, domain.StreamID) (domain.Finding, error) {
-	r.asked++
-	if r.asked <= r.failures {
-		return domain.Finding{}, r.err
+	r.unreturnedCalls++
+	if r.unreturnedCalls <= len(r.lastErrs) {
+		return domain.Finding{}, r.lastErrs[r.unreturnedCalls-1]
 	}
 	return domain.Finding{Check: domain.CheckUnreturned, Differences: r.unreturned}, nil
 }
@@ -72,6 +72,7 @@ type walkRecorder struct{ recorder }
 func (*walkRecorder) Fetching(domain.Position)    {}
 func (*walkRecorder) PassStarted(domain.Position) {}
 
+// newAPI returns the API of a source, which is read in pages of two records.
 func newAPI(source domain.EventSource, r *fakeRows) *verify.API {
 	return &verify.API{
 		SourceURL: sourceURL, Rows: r,
@@ -83,62 +84,85 @@ func newAPI(source domain.EventSource, r *fakeRows) *verify.API {
 	}
 }
 
-func newCleanAPI(n int, r *fakeRows) *verify.API {
-	return newAPI(domaintest.NewCleanStream(n, 2), r)
+// newCleanAPI returns an API that has the events from 0 to records-1.
+func newCleanAPI(records int, r *fakeRows) *verify.API {
+	const pageSize = 2
+	return newAPI(domaintest.NewCleanStream(records, pageSize), r)
+}
+
+// returnedFinding returns the finding of CheckReturned, which comes after the two findings of newSoundInventory.
+func returnedFinding(t *testing.T, report verify.Report) domain.Finding {
+	t.Helper()
+	for _, f := range report.Findings {
+		if f.Check == domain.CheckReturned {
+			return f
+		}
+	}
+	t.Fatalf("got findings %+v, want one of CheckReturned", report.Findings)
+	return domain.Finding{}
 }
 
 func TestCompare_AllPages(t *testing.T) {
 	t.Parallel()
 	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(4)}, unreturned: 7}
-	report, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, r))).Run(t.Context())
+	report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newCleanAPI(5, r))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.Contains(err.Error(), "8 differences in 2 checks: returned, unreturned") {
-		t.Errorf("got error %v, want 8 differences", err)
+		t.Errorf("got error %v, want 8 differences in 2 checks", err)
 	}
-	if report.Walk != (verify.Walk{Pages: 3, Received: 5}) || len(r.returned) != 5 || r.begins != 1 {
-		t.Errorf("got walk %+v, %d returned", report.Walk, len(r.returned))
+	if want := (verify.Walk{Pages: 3, Received: 5}); report.Walk != want {
+		t.Errorf("got walk %+v, want %+v", report.Walk, want)
 	}
-	found := report.Findings[2].Shown[0]
-	if found.Event != domaintest.EventID(4) || found.RequestID == "" {
-		t.Errorf("got difference %+v", found)
+	if len(r.returned) != 5 || r.beginCalls != 1 {
+		t.Errorf("got %d returned events, %d calls of Begin; want 5, 1", len(r.returned), r.beginCalls)
+	}
+	shown := returnedFinding(t, report).Shown[0]
+	if shown.Event != domaintest.EventID(4) || shown.RequestID == "" {
+		t.Errorf("got difference %+v, want event 4 with the id of the API's answer", shown)
 	}
 }
 
-// TestCompare_SetBack: a walk takes hours, and rows that it has compared may be gone at its end.
+// TestCompare_SetBack checks that Run returns SetBack if the database is set back while the API is read. A walk takes
+// hours, and rows that it has compared may then be gone at its end.
 func TestCompare_SetBack(t *testing.T) {
 	t.Parallel()
-	_, err := verify.New(soundInventory(), &recorder{}, options(newCleanAPI(5, &fakeRows{setBack: true}))).Run(t.Context())
+	_, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newCleanAPI(5, &fakeRows{setBack: true}))).Run(t.Context())
 	if domain.KindOf(err) != domain.SetBack {
 		t.Errorf("got error %v, want kind set back", err)
 	}
 }
 
-// TestCompare_LostCursor: each difference is reported once, although the walk starts again.
+// TestCompare_LostCursor checks that each difference is reported once if the walk starts again because of a lost cursor.
 func TestCompare_LostCursor(t *testing.T) {
 	t.Parallel()
 	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(0), domaintest.EventID(3)}}
 	source := domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired))
-	report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(source, r))).Run(t.Context())
-	if domain.KindOf(err) != domain.Inconsistent || report.Findings[2].Differences != 2 {
-		t.Errorf("got %v: %+v", err, report.Findings)
+	report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(source, r))).Run(t.Context())
+	checkKind(t, err, domain.Inconsistent)
+	if n := returnedFinding(t, report).Differences; n != 2 {
+		t.Errorf("got %d differences, want 2", n)
 	}
-	if report.Walk.Pages != 3 || report.Walk.Received != 6 || r.begins != 2 || len(r.returned) != 6 {
-		t.Errorf("got walk %+v, %d calls of Begin, %d returned", report.Walk, r.begins, len(r.returned))
+	if report.Walk.Pages != 3 || report.Walk.Received != 6 {
+		t.Errorf("got walk %+v, want 3 pages with 6 records", report.Walk)
+	}
+	if r.beginCalls != 2 || len(r.returned) != 6 {
+		t.Errorf("got %d calls of Begin, %d returned events; want 2, 6", r.beginCalls, len(r.returned))
 	}
 }
 
-// TestCompare_CountsParked: each walk counts from zero.
+// TestCompare_CountsParked checks that the counts begin at zero again if the walk starts again because of a lost cursor.
 func TestCompare_CountsParked(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewScriptedSource(
 		domaintest.PageOf("a", "1", "x", "y"), domaintest.FailWith(domain.CursorExpired),
 		domaintest.PageOf("b", "1", "x", "y"), domaintest.LastPageOf("z").WithTotal(4),
 	)
-	report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
+	report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
 	if want := (verify.Walk{Pages: 2, Received: 4, Parked: 3}); err != nil || report.Walk != want {
-		t.Errorf("%v, got walk %+v", err, report.Walk)
+		t.Errorf("got walk %+v, error %v; want %+v", report.Walk, err, want)
 	}
 }
 
+// TestCompare_NotComparable checks that Run sends no request to the API if the stream cannot be compared with it.
 func TestCompare_NotComparable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -155,12 +179,15 @@ func TestCompare_NotComparable(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i := soundInventory()
-			tt.change(&i.at)
+			inventory := newSoundInventory()
+			tt.change(&inventory.checkpoint)
 			source := domaintest.NewCleanStream(1, 1)
-			report, err := verify.New(i, &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
-			if domain.KindOf(err) != domain.Invalid || !strings.HasSuffix(err.Error(), tt.want) || len(report.Findings) != 2 {
-				t.Errorf("got %v: %+v", err, report.Findings)
+			report, err := verify.New(inventory, &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
+			if domain.KindOf(err) != domain.Invalid || !strings.HasSuffix(err.Error(), tt.want) {
+				t.Errorf("got error %v, want Invalid: %s", err, tt.want)
+			}
+			if len(report.Findings) != 2 {
+				t.Errorf("got findings %+v, want the two of the database", report.Findings)
 			}
 			if n := len(source.Requests()); n != 0 {
 				t.Errorf("got %d requests, want none", n)
@@ -169,97 +196,118 @@ func TestCompare_NotComparable(t *testing.T) {
 	}
 }
 
-// TestCompare_EndsEarly: Run reports the differences until then, and the error.
+// TestCompare_EndsEarly checks that Run reports the differences of the first page if it then ends because of an error.
 func TestCompare_EndsEarly(t *testing.T) {
 	t.Parallel()
+	const tooMany = 100 // more attempts than a walk makes
 	tests := []struct {
 		name   string
 		source domain.EventSource
 		rows   *fakeRows
-		kind   domain.Kind
+		want   domain.Kind
 	}{
-		{"the API fails", domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized)), &fakeRows{}, domain.Unauthorized},
-		{"the database fails", domaintest.NewCleanStream(4, 2), &fakeRows{err: failure(domain.Transient)}, domain.Transient},
+		{
+			"the API fails",
+			domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized)), &fakeRows{}, domain.Unauthorized,
+		},
+		{
+			"the database fails",
+			domaintest.NewCleanStream(4, 2),
+			&fakeRows{compareErrs: slices.Repeat([]error{newError(domain.Transient)}, tooMany)}, domain.Transient,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				tt.rows.missing = []domain.EventID{domaintest.EventID(1)}
-				report, err := verify.New(soundInventory(), &recorder{}, options(newAPI(tt.source, tt.rows))).Run(t.Context())
-				if domain.KindOf(err) != tt.kind || len(report.Findings) != 3 || report.Findings[2].Differences != 1 {
-					t.Errorf("got %v: %+v", err, report.Findings)
+				report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(tt.source, tt.rows))).Run(t.Context())
+				checkKind(t, err, tt.want)
+				if n := returnedFinding(t, report).Differences; n != 1 {
+					t.Errorf("got %d differences, want 1", n)
 				}
 			})
 		})
 	}
 }
 
-// TestCompare_LongFailures: the API and the database may fail for minutes, in the middle of a walk and at its end.
+// TestCompare_LongFailures checks that Run continues after 20 failures in a row of the API, of the comparison with a
+// page, and of the query at the end of the walk.
 func TestCompare_LongFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const failures = 20
-		source := domaintest.NewCleanStream(6, 2)
+		const pages, records, failures = 3, 6, 20
+		source := domaintest.NewCleanStream(records, 2)
 		for range failures {
 			source.At("2", domaintest.FailWith(domain.Transient))
 		}
-		r := &fakeRows{err: failure(domain.Transient), failures: failures}
-		w := &recorder{}
-		report, err := verify.New(soundInventory(), w, options(newAPI(source, r))).Run(t.Context())
-		if err != nil || report.Walk != (verify.Walk{Pages: 3, Received: 6}) {
-			t.Errorf("%v, got walk %+v", err, report.Walk)
+		databaseErrs := slices.Repeat([]error{newError(domain.Transient)}, failures)
+		r := &fakeRows{compareErrs: databaseErrs, lastErrs: databaseErrs}
+		recorder := &recorder{}
+		report, err := verify.New(newSoundInventory(), recorder, newOptions(newAPI(source, r))).Run(t.Context())
+		if want := (verify.Walk{Pages: pages, Received: records}); err != nil || report.Walk != want {
+			t.Errorf("got walk %+v, error %v; want %+v", report.Walk, err, want)
 		}
-		if r.begins != 1 || len(r.returned) != 6 || r.calls != 3+failures || r.asked != 1+failures || w.waits != 2*failures {
-			t.Errorf("got calls: %d Begin, %d Compare, %d Unreturned; %d returned, %d waits", r.begins, r.calls, r.asked, len(r.returned), w.waits)
+		if r.beginCalls != 1 || r.compareCalls != pages+failures || r.unreturnedCalls != 1+failures {
+			t.Errorf("got calls: %d Begin, %d Compare, %d Unreturned; want 1, %d, %d",
+				r.beginCalls, r.compareCalls, r.unreturnedCalls, pages+failures, 1+failures)
+		}
+		if len(r.returned) != records {
+			t.Errorf("got %d returned events, want %d", len(r.returned), records)
+		}
+		if want := 2 * failures; recorder.waits != want { // newAPI has its own observer for the waits for pages
+			t.Errorf("observer got %d waits for the database, want %d", recorder.waits, want)
 		}
 	})
 }
 
-// TestCompare_BadPageTries: bad pages get the user's number of attempts; only transient failures get more.
+// TestCompare_BadPageTries checks that a bad page gets only as many attempts as the user allows.
 func TestCompare_BadPageTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewCleanStream(4, 2)
-		for range 30 {
+		for range 10 * maxTries {
 			source.At("2", domaintest.FailWith(domain.BadPage))
 		}
-		opts := options(newAPI(source, &fakeRows{}))
-		_, err := verify.New(soundInventory(), &recorder{}, opts).Run(t.Context())
-		if asked := len(source.Requests()) - 1; domain.KindOf(err) != domain.BadPage || asked != opts.Retry.Tries {
-			t.Errorf("got %d requests for the page, then %v; want %d and BadPage", asked, err, opts.Retry.Tries)
+		_, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
+		checkKind(t, err, domain.BadPage)
+		if attempts := len(source.Requests()) - 1; attempts != maxTries { // the other request is for the first page
+			t.Errorf("got %d requests for the bad page, want %d", attempts, maxTries)
 		}
 	})
 }
 
-// TestCompare_AcceptedShortEnd: the walk accepts a short end that the user accepted for the last pass.
+// TestCompare_AcceptedShortEnd checks that a walk accepts an end below the announced total only if the user accepted such
+// an end of the last pass. Here the API announces five records and returns four.
 func TestCompare_AcceptedShortEnd(t *testing.T) {
 	t.Parallel()
-	for _, accepted := range []bool{true, false} {
+	for endAccepted, want := range map[bool]domain.Kind{true: noError, false: domain.BadPage} {
 		synctest.Test(t, func(t *testing.T) {
-			i := soundInventory()
-			i.accepted = accepted
+			inventory := newSoundInventory()
+			inventory.endAccepted = endAccepted
 			source := domaintest.NewCleanStream(4, 2)
-			for range 30 {
+			source.At("", domaintest.PageOf("2", "0", "1").WithTotal(5))
+			for range 10 * maxTries {
 				source.At("2", domaintest.LastPageOf("2", "3").WithTotal(5))
 			}
-			source.At("", domaintest.PageOf("2", "0", "1").WithTotal(5))
-			report, err := verify.New(i, &recorder{}, options(newAPI(source, &fakeRows{}))).Run(t.Context())
-			if accepted && (err != nil || report.Walk.Received != 4) || !accepted && domain.KindOf(err) != domain.BadPage {
-				t.Errorf("accepted %v: got %v", accepted, err)
+			report, err := verify.New(inventory, &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
+			checkKind(t, err, want)
+			if endAccepted && report.Walk.Received != 4 {
+				t.Errorf("got %d received records, want 4", report.Walk.Received)
 			}
 		})
 	}
 }
 
-// TestCompare_ClearsAnnounced: fewer records are stored than were announced. A complete walk that finds every record stored
-// clears that difference.
+// TestCompare_ClearsAnnounced checks when a walk removes the difference of CheckAnnounced. In all cases the stream has
+// stored four records of five announced ones.
 func TestCompare_ClearsAnnounced(t *testing.T) {
 	t.Parallel()
-	newShort := func() *fakeInventory {
-		i := soundInventory()
-		i.at.Offset, i.at.Inserted, i.at.AnnouncedFirst = 5, 4, domain.Total{N: 5, Known: true}
-		i.at.AnnouncedLast = i.at.AnnouncedFirst
+	newShortInventory := func() *fakeInventory {
+		i := newSoundInventory()
+		i.checkpoint.Offset, i.checkpoint.Inserted = 5, 4
+		i.checkpoint.AnnouncedFirst = domain.Total{N: 5, Known: true}
+		i.checkpoint.AnnouncedLast = i.checkpoint.AnnouncedFirst
 		i.findings = append(i.findings,
 			domain.Finding{Check: domain.CheckAnnounced, Differences: 1, Shown: []domain.Difference{{What: "4 of 5"}}})
 		return i
@@ -269,80 +317,135 @@ func TestCompare_ClearsAnnounced(t *testing.T) {
 		change  func(i *fakeInventory, r *fakeRows, source *domaintest.ScriptedSource)
 		cleared bool
 	}{
-		{"all is stored or parked", func(*fakeInventory, *fakeRows, *domaintest.ScriptedSource) {}, true},
+		{"every returned record is stored", func(*fakeInventory, *fakeRows, *domaintest.ScriptedSource) {}, true},
 		{"a record is missing", func(_ *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
 			r.missing = []domain.EventID{domaintest.EventID(1)}
 		}, false},
 		{"a record is missing that may be new", func(i *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
-			i.at.AnnouncedFirst.N, r.missing = 4, []domain.EventID{domaintest.EventID(1)}
+			i.checkpoint.AnnouncedFirst.N, r.missing = 4, []domain.EventID{domaintest.EventID(1)}
 		}, false},
 		{"the walk ends early", func(_ *fakeInventory, _ *fakeRows, s *domaintest.ScriptedSource) {
 			s.At("4", domaintest.FailWith(domain.Unauthorized))
 		}, false},
-		{"the pass received fewer", func(i *fakeInventory, _ *fakeRows, _ *domaintest.ScriptedSource) { i.at.Offset = 4 }, false},
+		{"the pass received fewer records than announced", func(i *fakeInventory, _ *fakeRows, _ *domaintest.ScriptedSource) {
+			i.checkpoint.Offset = 4
+		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i, r, source := newShort(), &fakeRows{}, domaintest.NewCleanStream(5, 2)
-			tt.change(i, r, source)
-			report, err := verify.New(i, &recorder{}, options(newAPI(source, r))).Run(t.Context())
-			announced := report.Findings[2]
-			if cleared := announced.Differences == 0 && len(announced.Shown) == 0; cleared != tt.cleared || tt.cleared != (err == nil) {
-				t.Errorf("got %v: %+v, want cleared %v", err, announced, tt.cleared)
+			inventory, r, source := newShortInventory(), &fakeRows{}, domaintest.NewCleanStream(5, 2)
+			tt.change(inventory, r, source)
+			report, err := verify.New(inventory, &recorder{}, newOptions(newAPI(source, r))).Run(t.Context())
+			announced := report.Findings[2] // after the two of newSoundInventory
+			if cleared := announced.Differences == 0 && len(announced.Shown) == 0; cleared != tt.cleared {
+				t.Errorf("got finding %+v, want cleared %v", announced, tt.cleared)
+			}
+			if (err == nil) != tt.cleared {
+				t.Errorf("got error %v, want none only if the finding is cleared", err)
 			}
 		})
 	}
 }
 
-// TestCompare_GrowingAPI: missing records count as new, up to the growth of the announced total since the last pass. The API
-// returns 7 records.
+// TestCompare_GrowingAPI checks how many of the missing records count as new, and how many as differences. The API
+// announces and returns seven records. As many missing records count as new as the last pass can have left out because
+// the API has grown.
 func TestCompare_GrowingAPI(t *testing.T) {
 	t.Parallel()
-	known := func(n int64) domain.Total { return domain.Total{N: n, Known: true} }
+	const apiRecords = 7
 	tests := []struct {
-		name        string
-		first, last domain.Total
-		position    int64
-		inserted    int64
-		parked      int64
-		shared      bool
-		missing     int
-		newRecords  int64
-		differences int64
+		name             string
+		first, last      int64 // the totals that the API announced during the last pass; 0 if it announced none
+		offset           int64 // the number of records that the last pass received
+		inserted, parked int64
+		shared           bool // another stream stores into the same table
+		missing          int
+		wantNew          int64
+		wantDifferences  int64
 	}{
-		{"since the pass, by what is missing", known(4), known(4), 4, 4, 0, false, 3, 3, 0},
-		{"by more", known(1), known(1), 1, 1, 0, false, 3, 3, 0},
-		{"by less", known(5), known(5), 5, 4, 1, false, 3, 2, 1},
-		{"not at all", known(7), known(7), 7, 7, 0, false, 3, 0, 3},
-		{"during the pass, which did not read it", known(4), known(7), 4, 4, 0, false, 3, 3, 0},
-		{"during the pass, which received other records twice", known(4), known(7), 7, 4, 0, false, 3, 3, 0},
-		{"during the pass, which read a part of it", known(4), known(7), 6, 5, 1, false, 3, 1, 2},
-		{"during the pass, which read all of it", known(4), known(7), 7, 7, 0, false, 3, 0, 3},
-		{"during the pass, and another stream had stored it", known(4), known(7), 7, 4, 0, true, 3, 0, 3},
-		{"fewer are stored than were announced first", known(6), known(6), 6, 4, 0, false, 3, 1, 2},
-		{"after later versions were parked", known(4), known(4), 4, 4, 3, false, 3, 3, 0},
-		{"the API has shrunk", known(9), known(9), 9, 9, 0, false, 1, 0, 1},
-		{"no totals", domain.Total{}, domain.Total{}, 4, 4, 0, false, 3, 0, 3},
-		{"nothing is missing", known(4), known(4), 4, 4, 0, false, 0, 0, 0},
+		{
+			name:  "the API has grown by 3 since the pass",
+			first: 4, last: 4, offset: 4, inserted: 4, missing: 3, wantNew: 3,
+		},
+		{
+			name:  "the API has grown by more than 3",
+			first: 1, last: 1, offset: 1, inserted: 1, missing: 3, wantNew: 3,
+		},
+		{
+			name:  "the API has grown by 2",
+			first: 5, last: 5, offset: 5, inserted: 4, parked: 1, missing: 3, wantNew: 2, wantDifferences: 1,
+		},
+		{
+			name:  "the API has not grown",
+			first: 7, last: 7, offset: 7, inserted: 7, missing: 3, wantDifferences: 3,
+		},
+		{
+			name:  "the API grew during the pass, which received none of the new records",
+			first: 4, last: 7, offset: 4, inserted: 4, missing: 3, wantNew: 3,
+		},
+		{
+			name:  "the API grew during the pass, which received 3 old records twice",
+			first: 4, last: 7, offset: 7, inserted: 4, missing: 3, wantNew: 3,
+		},
+		{
+			name:  "the API grew during the pass, which received 2 of the new records",
+			first: 4, last: 7, offset: 6, inserted: 5, parked: 1, missing: 3, wantNew: 1, wantDifferences: 2,
+		},
+		{
+			name:  "the API grew during the pass, which received all new records",
+			first: 4, last: 7, offset: 7, inserted: 7, missing: 3, wantDifferences: 3,
+		},
+		{
+			name:  "the API grew during the pass, and another stream had stored the new records",
+			first: 4, last: 7, offset: 7, inserted: 4, shared: true, missing: 3, wantDifferences: 3,
+		},
+		{
+			name:  "fewer records are stored than were announced first",
+			first: 6, last: 6, offset: 6, inserted: 4, missing: 3, wantNew: 1, wantDifferences: 2,
+		},
+		{
+			name:  "other versions of stored events were parked",
+			first: 4, last: 4, offset: 4, inserted: 4, parked: 3, missing: 3, wantNew: 3,
+		},
+		{
+			name:  "the API has shrunk",
+			first: 9, last: 9, offset: 9, inserted: 9, missing: 1, wantDifferences: 1,
+		},
+		{
+			name:   "the API announced no totals during the pass",
+			offset: 4, inserted: 4, missing: 3, wantDifferences: 3,
+		},
+		{
+			name:  "nothing is missing",
+			first: 4, last: 4, offset: 4, inserted: 4,
+		},
 	}
+	newTotal := func(n int64) domain.Total { return domain.Total{N: n, Known: n > 0} }
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i, r := soundInventory(), &fakeRows{}
-			i.shared = tt.shared
-			i.at.AnnouncedFirst, i.at.AnnouncedLast, i.at.Offset = tt.first, tt.last, tt.position
-			i.at.Inserted, i.at.Parked = tt.inserted, tt.parked
+			inventory, r := newSoundInventory(), &fakeRows{}
+			inventory.shared = tt.shared
+			inventory.checkpoint.AnnouncedFirst, inventory.checkpoint.AnnouncedLast = newTotal(tt.first), newTotal(tt.last)
+			inventory.checkpoint.Offset = tt.offset
+			inventory.checkpoint.Inserted, inventory.checkpoint.Parked = tt.inserted, tt.parked
 			for n := range tt.missing {
 				r.missing = append(r.missing, domaintest.EventID(uint64(n)))
 			}
-			report, err := verify.New(i, &recorder{}, options(newCleanAPI(7, r))).Run(t.Context())
-			if (err == nil) != (tt.differences == 0) || report.Walk.New != tt.newRecords || report.Findings[2].Differences != tt.differences {
-				t.Errorf("got %v: %d new, %d differences; want %d and %d",
-					err, report.Walk.New, report.Findings[2].Differences, tt.newRecords, tt.differences)
+			report, err := verify.New(inventory, &recorder{}, newOptions(newCleanAPI(apiRecords, r))).Run(t.Context())
+			if tt.wantDifferences == 0 {
+				checkKind(t, err, noError)
+			} else {
+				checkKind(t, err, domain.Inconsistent)
 			}
-			if shown := len(report.Findings[2].Shown); tt.differences > 0 && shown != tt.missing {
-				t.Errorf("got %d shown of %d that may be lost, want all", shown, tt.missing)
+			finding := returnedFinding(t, report)
+			if report.Walk.New != tt.wantNew || finding.Differences != tt.wantDifferences {
+				t.Errorf("got %d new records, %d differences; want %d, %d",
+					report.Walk.New, finding.Differences, tt.wantNew, tt.wantDifferences)
+			}
+			if shown := len(finding.Shown); tt.wantDifferences > 0 && shown != tt.missing {
+				t.Errorf("got %d missing records shown, want all %d, because it is unknown which are lost", shown, tt.missing)
 			}
 		})
 	}

@@ -18,24 +18,24 @@ const sourceURL = "https://api.example/v1"
 
 // A fakeInventory returns prepared findings or errors.
 type fakeInventory struct {
-	at       domain.Checkpoint
-	accepted bool // the user accepted a short end of the last pass
-	shared   bool // another stream uses the table
-	findings []domain.Finding
-	failures []error // of the first attempts, before any check
-	checkErr error   // after the first check
-	attempts int
+	checkpoint  domain.Checkpoint
+	endAccepted bool // the user accepted a short end of the last pass
+	shared      bool // another stream uses the table
+	findings    []domain.Finding
+	firstErrs   []error // the errors of the first calls, before any check
+	checkErr    error   // the error after the first check
+	calls       int
 }
 
-func (i *fakeInventory) Inspect(_ context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error) {
-	i.attempts++
-	if i.attempts <= len(i.failures) {
-		return domain.Inspection{}, i.failures[i.attempts-1]
+func (i *fakeInventory) Inspect(_ context.Context, stream domain.StreamID, begin func(domain.Check)) (domain.Inspection, error) {
+	i.calls++
+	if i.calls <= len(i.firstErrs) {
+		return domain.Inspection{}, i.firstErrs[i.calls-1]
 	}
-	i.at.Stream = stream
-	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: i.at}, EndAccepted: i.accepted, Shared: i.shared}
+	i.checkpoint.Stream = stream
+	inspection := domain.Inspection{Stream: domain.StreamReport{Checkpoint: i.checkpoint}, EndAccepted: i.endAccepted, Shared: i.shared}
 	for n, finding := range i.findings {
-		began(finding.Check)
+		begin(finding.Check)
 		if n > 0 && i.checkErr != nil {
 			return inspection, i.checkErr
 		}
@@ -51,54 +51,78 @@ type recorder struct {
 	pages  []domain.DecodedPage
 }
 
-func (w *recorder) Checking(c domain.Check)       { w.checks = append(w.checks, c) }
-func (w *recorder) Waiting(retry.Wait)            { w.waits++ }
-func (w *recorder) Compared(p domain.DecodedPage) { w.pages = append(w.pages, p) }
+func (r *recorder) Checking(c domain.Check)       { r.checks = append(r.checks, c) }
+func (r *recorder) Waiting(retry.Wait)            { r.waits++ }
+func (r *recorder) Compared(p domain.DecodedPage) { r.pages = append(r.pages, p) }
 
-func options(api *verify.API) verify.Options {
+// maxTries is the number of attempts for an operation that fails.
+const maxTries = 3
+
+// newOptions returns options to verify a stream s. If api is nil, only the database is checked.
+func newOptions(api *verify.API) verify.Options {
 	return verify.Options{
 		Stream: domain.StreamID{Source: "s"}, API: api,
-		Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Retry: retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
 	}
 }
 
-func soundInventory() *fakeInventory {
+// newSoundInventory returns an inventory of a stream that is done, with two checks that find no difference.
+func newSoundInventory() *fakeInventory {
 	return &fakeInventory{
-		at:       domain.Checkpoint{SourceURL: sourceURL, Position: domain.Position{Pass: 1, Done: true}},
-		findings: []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain}},
+		checkpoint: domain.Checkpoint{SourceURL: sourceURL, Position: domain.Position{Pass: 1, Done: true}},
+		findings:   []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain}},
 	}
 }
 
-func failure(kind domain.Kind) error {
+func newError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "inspect", Err: errors.New("broken")}
+}
+
+// noError stands for the kind of a nil error in tables of tests.
+const noError domain.Kind = 0
+
+// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
+func checkKind(t *testing.T, err error, want domain.Kind) {
+	t.Helper()
+	if want == noError {
+		if err != nil {
+			t.Errorf("got error %v, want none", err)
+		}
+		return
+	}
+	if err == nil || domain.KindOf(err) != want {
+		t.Errorf("got error %v, want kind %s", err, want)
+	}
 }
 
 func TestRun_Inconsistent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string
-		differences []int64
-		want        string // empty: no error
+		differences []int64 // the number of differences that each check finds
+		want        string  // the error's text; empty if no error is expected
 	}{
-		{"nothing was checked", nil, ""},
-		{"sound", []int64{0, 0}, ""},
+		{"no check", nil, ""},
+		{"no difference", []int64{0, 0}, ""},
 		{"one difference", []int64{0, 1}, "verify stream s: 1 difference in 1 check: chain"},
 		{"more than are shown", []int64{3, 4000}, "verify stream s: 4003 differences in 2 checks: balance, chain"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			i, w := soundInventory(), &recorder{}
-			i.findings = i.findings[:len(tt.differences)]
+			inventory, recorder := newSoundInventory(), &recorder{}
+			inventory.findings = inventory.findings[:len(tt.differences)]
 			for n, differences := range tt.differences {
-				i.findings[n].Differences = differences
+				inventory.findings[n].Differences = differences
 			}
-			report, err := verify.New(i, w, options(nil)).Run(t.Context())
-			if tt.want == "" && err != nil || tt.want != "" && (domain.KindOf(err) != domain.Inconsistent || err.Error() != tt.want) {
-				t.Errorf("got error %v, want %q", err, tt.want)
+			report, err := verify.New(inventory, recorder, newOptions(nil)).Run(t.Context())
+			if tt.want == "" {
+				checkKind(t, err, noError)
+			} else if domain.KindOf(err) != domain.Inconsistent || err.Error() != tt.want {
+				t.Errorf("got error %v, want Inconsistent: %q", err, tt.want)
 			}
-			if len(report.Findings) != len(tt.differences) || len(w.checks) != len(tt.differences) {
-				t.Errorf("got report %+v after checks %v", report, w.checks)
+			if want := len(tt.differences); len(report.Findings) != want || len(recorder.checks) != want {
+				t.Errorf("got findings %+v after checks %v, want %d of each", report.Findings, recorder.checks, want)
 			}
 		})
 	}
@@ -106,49 +130,56 @@ func TestRun_Inconsistent(t *testing.T) {
 
 func TestInspect_Retries(t *testing.T) {
 	t.Parallel()
-	transient := failure(domain.Transient)
+	transient := newError(domain.Transient)
 	tests := []struct {
-		name     string
-		failures []error
-		checkErr error
-		attempts int
-		kind     domain.Kind // of the error; 0 if there is none
+		name      string
+		firstErrs []error
+		checkErr  error
+		wantCalls int
+		want      domain.Kind
 	}{
-		{"a database that comes back", []error{transient, transient}, nil, 3, 0},
-		{"a database that stays away", []error{transient, transient, transient}, nil, 3, domain.Transient},
-		{"no such stream", []error{failure(domain.Invalid)}, nil, 1, domain.Invalid},
-		{"no retry after a check has begun", nil, transient, 1, domain.Transient},
+		{name: "two failures", firstErrs: []error{transient, transient}, wantCalls: maxTries, want: noError},
+		{name: "three failures", firstErrs: []error{transient, transient, transient}, wantCalls: maxTries, want: domain.Transient},
+		{name: "no such stream", firstErrs: []error{newError(domain.Invalid)}, wantCalls: 1, want: domain.Invalid},
+		{name: "a failure after a check has begun", checkErr: transient, wantCalls: 1, want: domain.Transient},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				i := soundInventory()
-				i.failures, i.checkErr = tt.failures, tt.checkErr
-				report, err := verify.New(i, &recorder{}, options(nil)).Run(t.Context())
-				if (err != nil) != (tt.kind != 0) || err != nil && domain.KindOf(err) != tt.kind || i.attempts != tt.attempts {
-					t.Errorf("got %d attempts, %v; want %d", i.attempts, err, tt.attempts)
+				inventory := newSoundInventory()
+				inventory.firstErrs, inventory.checkErr = tt.firstErrs, tt.checkErr
+				report, err := verify.New(inventory, &recorder{}, newOptions(nil)).Run(t.Context())
+				checkKind(t, err, tt.want)
+				if inventory.calls != tt.wantCalls {
+					t.Errorf("got %d calls of Inspect, want %d", inventory.calls, tt.wantCalls)
 				}
 				if tt.checkErr != nil && len(report.Findings) != 1 {
-					t.Errorf("got findings %+v, want one", report.Findings)
+					t.Errorf("got findings %+v, want the one before the failure", report.Findings)
 				}
 			})
 		})
 	}
 }
 
-// TestRun_ComparesInconsistentDatabase: a failed check of the database does not prevent the comparison with the API.
+// TestRun_ComparesInconsistentDatabase checks that Run compares a stream with the API even if a check of the database has
+// found a difference.
 func TestRun_ComparesInconsistentDatabase(t *testing.T) {
 	t.Parallel()
-	i := soundInventory()
-	i.findings[0].Differences = 1
-	w := &recorder{}
-	report, err := verify.New(i, w, options(newCleanAPI(3, &fakeRows{}))).Run(t.Context())
-	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") || len(report.Findings) != 4 {
-		t.Errorf("%v: %+v", err, report.Findings)
+	inventory, recorder := newSoundInventory(), &recorder{}
+	inventory.findings[0].Differences = 1
+	report, err := verify.New(inventory, recorder, newOptions(newCleanAPI(3, &fakeRows{}))).Run(t.Context())
+	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") {
+		t.Errorf("got error %v, want Inconsistent because of balance", err)
+	}
+	if len(report.Findings) != 4 {
+		t.Errorf("got findings %+v, want 4", report.Findings)
 	}
 	want := []domain.Check{domain.CheckBalance, domain.CheckChain, domain.CheckReturned, domain.CheckUnreturned}
-	if !slices.Equal(w.checks, want) || len(w.pages) != 2 {
-		t.Errorf("got checks %v and %d pages", w.checks, len(w.pages))
+	if !slices.Equal(recorder.checks, want) {
+		t.Errorf("observer got checks %v, want %v", recorder.checks, want)
+	}
+	if len(recorder.pages) != 2 {
+		t.Errorf("observer got %d compared pages, want 2", len(recorder.pages))
 	}
 }
