@@ -31,12 +31,12 @@ func TestEndCheck(t *testing.T) {
 		{name: "no total announced", first: unannounced, last: unannounced, offset: 4, stored: 4, want: mustBeConfirmed},
 		{name: "the total 0 announced", first: total(0), last: total(0), offset: 0, stored: 0, want: mustBeConfirmed},
 		{name: "fewer records than announced", first: total(4), last: total(4), offset: 3, stored: 3, want: belowFirstTotal},
-		{name: "fewer than announced first, but as many as announced last", first: total(4), last: total(3), offset: 3, stored: 3, want: belowFirstTotal},
-		{name: "as many as announced first, but fewer than announced last", first: total(4), last: total(8), offset: 4, stored: 4, want: mustBeConfirmed},
-		{name: "as many as announced first, and more than announced last", first: total(4), last: total(3), offset: 4, stored: 4, want: accepted},
+		{name: "as many as announced last, fewer than first", first: total(4), last: total(3), offset: 3, stored: 3, want: belowFirstTotal},
+		{name: "as many as announced first, fewer than last", first: total(4), last: total(8), offset: 4, stored: 4, want: mustBeConfirmed},
+		{name: "as many as announced first, more than last", first: total(4), last: total(3), offset: 4, stored: 4, want: accepted},
 		{name: "fewer stored than received", first: total(4), last: total(4), offset: 4, stored: 3, want: mustBeConfirmed},
 		{name: "unknown number of stored records", first: total(4), last: total(4), offset: 4, stored: unknown, want: mustBeConfirmed},
-		{name: "fewer than announced, and unknown number stored", first: total(4), last: total(4), offset: 3, stored: unknown, want: belowFirstTotal},
+		{name: "fewer than announced, unknown number stored", first: total(4), last: total(4), offset: 3, stored: unknown, want: belowFirstTotal},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

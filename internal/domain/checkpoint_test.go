@@ -37,7 +37,9 @@ func TestPositionAfter(t *testing.T) {
 
 func TestPositionNextPass(t *testing.T) {
 	t.Parallel()
-	position := domain.Position{Pass: 3, Offset: 7, MaxOffset: 70, Cursor: "c", Done: true, AnnouncedFirst: total(9), AnnouncedLast: total(9)}
+	position := domain.Position{
+		Pass: 3, Offset: 7, MaxOffset: 70, Cursor: "c", Done: true, AnnouncedFirst: total(9), AnnouncedLast: total(9),
+	}
 	if got, want := position.NextPass(), (domain.Position{Pass: 4, MaxOffset: 70, MaxAnnounced: 9}); got != want {
 		t.Errorf("NextPass: got %+v, want %+v", got, want)
 	}

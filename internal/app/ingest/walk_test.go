@@ -112,7 +112,8 @@ func TestWalk_RepeatedPage(t *testing.T) {
 		},
 		{
 			"pages may repeat in another pass",
-			domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)), []int64{2, 4, 2, 4, 6},
+			domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)),
+			[]int64{2, 4, 2, 4, 6},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -108,13 +108,13 @@ type flakyStore struct {
 
 func (s *flakyStore) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error) {
 	s.replayCallCount++
-	replay := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
+	callStore := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
 	if len(s.replays) == 0 {
-		return replay()
+		return callStore()
 	}
 	first := s.replays[0]
 	s.replays = s.replays[1:]
-	return first(replay)
+	return first(callStore)
 }
 
 func (s *flakyStore) Open(
@@ -132,12 +132,12 @@ func scriptedError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "replay", Err: errors.New("scripted " + kind.String())}
 }
 
-// A replayFunc replaces one call of Replay. It may call replay, which is Replay of the store inside with the same batch.
-type replayFunc = func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
+// A replayFunc replaces one call of Replay. It may call callStore, which is Replay of the store inside with the same batch.
+type replayFunc = func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
 
 // loseAnswer stores the batch, but loses the answer.
-func loseAnswer(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-	if _, err := replay(); err != nil {
+func loseAnswer(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	if _, err := callStore(); err != nil {
 		return domain.ReplayResult{}, err
 	}
 	return domain.ReplayResult{}, scriptedError(domain.Uncertain)

@@ -94,13 +94,13 @@ func TestRun_SkipsResolved(t *testing.T) {
 func TestRun_SkipsResolvedAfterRead(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "x", "no.2")
-	f.store.replays = []replayFunc{func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	f.store.replays = []replayFunc{func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 		other := newFixture(t)
 		other.db, other.store = f.db, &flakyStore{Store: f.db.Replays(batchSize)}
 		if _, err := other.run(t.Context()); err != nil {
 			t.Error(err)
 		}
-		return replay()
+		return callStore()
 	}}
 	if report, err := f.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
 		t.Errorf("got %d skipped, %d replayed, error %v; want 1, 1", report.Skipped, report.Received, err)
@@ -207,7 +207,7 @@ func TestRun_FailsPermanently(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, "no.1", "x", "no.2", "no.3")
-		succeed := func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error) { return replay() }
+		succeed := func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) { return callStore() }
 		failures := slices.Repeat([]replayFunc{failTransiently}, 2*maxTries)
 		f.store.replays = append([]replayFunc{succeed}, failures...)
 		report, err := f.run(t.Context())
@@ -239,9 +239,9 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 			}
 			f := newFixture(t, payloads...)
 			ctx, cancel := context.WithCancel(t.Context())
-			f.store.replays = []replayFunc{func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+			f.store.replays = []replayFunc{func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 				cancel()
-				return replay()
+				return callStore()
 			}}
 			report, err := f.run(ctx)
 			if stopped := domain.KindOf(err) == domain.Stopped; stopped != tt.stopped || !tt.stopped && err != nil {
@@ -271,9 +271,9 @@ func TestRun_CancelledWait(t *testing.T) {
 func TestRun_ParkedDuringReplay(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "no.1", "no.2", "no.3", "no.4")
-	f.store.replays = []replayFunc{func(replay func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	f.store.replays = []replayFunc{func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 		f.park(t, "no.5", "no.6")
-		return replay()
+		return callStore()
 	}}
 	if report, err := f.run(t.Context()); err != nil || report.Received != 4 {
 		t.Errorf("got %d replayed, error %v; want 4", report.Received, err)
