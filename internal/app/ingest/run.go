@@ -73,11 +73,10 @@ func New(
 // Whenever the process ends, even by kill -9, the durable checkpoint is at the end of the last stored page (I1). The next
 // run continues from there.
 //
-// Run waits in three situations:
+// Run waits in these situations:
 //   - If another runner may hold the stream, Run tries to claim it for some seconds.
-//   - If the rate limit refuses a request, Run waits as long as the API demands. After other failures of the API it waits
-//     a random time that grows with each failure.
-//   - After failures of the database it waits in the same way.
+//   - If the rate limit refuses a request, Run waits as long as the API demands, within Options.Retry.MaxWait.
+//   - After any other failure of the API or the database, Run waits a random time that grows with each failure.
 //
 // If a COMMIT got no answer, Run reads the durable checkpoint (I4). If the transaction was committed, the run continues with
 // the next page. Otherwise Run commits the same page again. If another runner has claimed the stream, Run returns
