@@ -36,7 +36,7 @@
 //   - Replay: to decode dead letters again and store those that have become events ([Replay]).
 //   - Drift: a difference between a record and the expected format that does not prevent storing the record ([Drift]).
 //   - Hold: a time before which the rate limit allows no request.
-//   - Quota: what the API reports about its rate limit ([Quota]).
+//   - Quota: the state of the rate limit, as the API reports it ([Quota]).
 //
 // Read ports.go next, then internal/app/ingest/run.go.
 package domain
