@@ -27,13 +27,13 @@ func (v violation) String() string {
 	return fmt.Sprintf("%s: %s must not import %s: %s", v.rule, v.importer, v.imported, v.why)
 }
 
-// check returns a violation for each import of the packages that a rule forbids.
+// check returns a violation for each import in pkgs that one of the rules forbids.
 func check(pkgs []pkg, rules []rule) []violation {
 	var found []violation
 	for _, r := range rules {
 		for _, p := range pkgs {
 			if r.appliesTo(p.ImportPath) {
-				for _, imported := range r.forbidden(p) {
+				for _, imported := range r.findForbidden(p) {
 					found = append(found, violation{rule: r.name, importer: p.ImportPath, imported: imported, why: r.why})
 				}
 			}
@@ -42,11 +42,11 @@ func check(pkgs []pkg, rules []rule) []violation {
 	return found
 }
 
-// forbidden returns the imports of p that the rule forbids. For a deep rule it returns at most one, because one import can link
-// dozens of forbidden packages. It prefers an import of p itself to a package that is only linked.
-func (r rule) forbidden(p pkg) []string {
+// findForbidden returns the imports of p that the rule forbids. If the rule applies to indirect imports too, it returns at most one
+// package, because one import can link dozens of forbidden packages. It prefers a direct import to an indirect one.
+func (r rule) findForbidden(p pkg) []string {
 	allowed := func(imported string) bool { return r.allows(p.ImportPath, imported) }
-	if !r.deep {
+	if !r.indirect {
 		return slices.DeleteFunc(slices.Clone(p.Imports), allowed)
 	}
 	linked := slices.DeleteFunc(slices.Concat(p.Imports, p.Deps), allowed)
@@ -58,7 +58,7 @@ func (r rule) forbidden(p pkg) []string {
 
 // appliesTo reports whether the rule applies to the package at path.
 func (r rule) appliesTo(path string) bool {
-	return matchesAny(r.of, path, path) && !matchesAny(r.except, path, path)
+	return matchesAny(r.packages, path, path) && !matchesAny(r.except, path, path)
 }
 
 // allows reports whether the rule lets importer import imported.

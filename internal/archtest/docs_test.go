@@ -153,12 +153,12 @@ func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
 	return faults
 }
 
-// commandLine returns the commands of pawl with their subcommands, and the names of all flags. It reads them from the structs in
-// which package kong finds them by their tags.
+// commandLine returns the commands of pawl with their subcommands, and the names of all flags. It reads them from the tags of the
+// structs in package cli, as package kong does.
 func commandLine(t *testing.T, repo fs.FS) (commands map[string][]string, flags []string) {
 	t.Helper()
 	commandTypes := map[string]map[string]string{} // for each struct: its commands, each with its type
-	isCommandType := map[string]bool{}             // whether a command has this type
+	isCommandType := map[string]bool{}             // the types of all commands
 	flags = []string{"help"}
 	for _, f := range cliFields(t, repo) {
 		if name := f.tag.Get("name"); name != "" {
@@ -236,7 +236,7 @@ var settingName = regexp.MustCompile(
 	`\b(?:PAWL_[A-Z_]+|API_[A-Z_]+|TARGET_API_[A-Z_]+|DATABASE_URL[A-Z_]*|BATCH_SIZE|RATE_LIMIT_DELAY[A-Z_]*)\b`)
 
 // unknownSettings returns the names of settings that are in pages or examples, but that pawl does not know. PAWL_ alone is not a
-// name: pages use it as the common beginning of names.
+// name, because pages use it as the common beginning of names.
 func unknownSettings(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	var known []string

@@ -34,8 +34,9 @@ type file struct {
 // TestFiles checks every Go file of the module, whatever its build tags.
 func TestFiles(t *testing.T) {
 	files := goFiles(t, root)
-	if len(files) < 10 {
-		t.Fatalf("got %d files, want at least 10", len(files))
+	const minFiles = 10 // fewer files mean that root is wrong
+	if len(files) < minFiles {
+		t.Fatalf("got %d files, want at least %d", len(files), minFiles)
 	}
 	for _, f := range files {
 		for _, fault := range f.faults() {
@@ -99,7 +100,7 @@ func TestFileFaults(t *testing.T) {
 	}
 }
 
-// faults returns what is wrong with the file, in words.
+// faults returns one text for each fault of the file.
 func (f file) faults() []string {
 	var faults []string
 	if f.lines > maxLines && !f.isGenerated {
@@ -117,8 +118,8 @@ func (f file) faults() []string {
 	return faults
 }
 
-// hasUserTexts reports whether users may see strings of the file as they are. Such a file is no test and lies outside of the command
-// line.
+// hasUserTexts reports whether users may see the strings of the file as they are. It returns false for tests, and for the command
+// line, which may name commands.
 func (f file) hasUserTexts() bool {
 	path := filepath.ToSlash(f.path)
 	if strings.HasSuffix(path, "_test.go") {
@@ -134,8 +135,8 @@ func (f file) hasUserTexts() bool {
 	return false
 }
 
-// commandOrFlag finds a command of pawl after a backquote, or a flag after the beginning of the text or after a character that is no
-// part of a word.
+// commandOrFlag finds a command of pawl after a backquote, or a flag after the beginning of the text or after a character that
+// is not part of a word.
 var commandOrFlag = regexp.MustCompile("`pawl |(^|[^-\\w])--[a-z]")
 
 // namesCommand reports whether a string of the file names a command or a flag of pawl.

@@ -13,8 +13,9 @@ import (
 // TestImports checks that no package of the module breaks an import rule.
 func TestImports(t *testing.T) {
 	pkgs := loadPackages(t)
-	if len(pkgs) < 5 {
-		t.Fatalf("got %d packages, want at least 5: %v", len(pkgs), pkgs)
+	const minPackages = 5 // fewer packages mean that the go command has not found the module
+	if len(pkgs) < minPackages {
+		t.Fatalf("got %d packages, want at least %d: %v", len(pkgs), minPackages, pkgs)
 	}
 	for _, v := range check(pkgs, rules) {
 		t.Error(v)
@@ -32,8 +33,8 @@ func TestWireImports(t *testing.T) {
 	}
 }
 
-// loadPackages returns the module's packages as the go command lists them. flags are more flags for the go command. It ignores
-// compile errors, because other checks report them.
+// loadPackages returns the module's packages as `go list` lists them. flags are additional flags of this command. loadPackages
+// ignores compile errors, because other checks report them.
 func loadPackages(t *testing.T, flags ...string) []pkg {
 	t.Helper()
 	// With -e the go command also lists packages that do not compile.

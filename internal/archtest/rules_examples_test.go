@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// plantedImports lists forbidden imports by the name of the rule that must find them. Every rule has at least one.
-var plantedImports = map[string][]struct{ importer, imported string }{
+// forbiddenExamples has examples of imports that the rules must forbid, by the name of the rule. Every rule has at least one
+// example.
+var forbiddenExamples = map[string][]struct{ importer, imported string }{
 	"domain": {
 		{"./internal/domain", "os"},
 		{"./internal/domain", "net/http"},
@@ -30,18 +31,20 @@ var plantedImports = map[string][]struct{ importer, imported string }{
 		{"./internal/app/status", "./db"},
 		{"./internal/app/status", "github.com/jackc/pgx/v5"},
 	},
-	"app, linked": {
+	"domain and app, indirect imports": {
 		{"./internal/domain", "golang.org/x/text/unicode/norm"},
 		{"./internal/app/ingest", "go.opentelemetry.io/otel/trace"},
 	},
-	"driven adapters": {
+	// pawl calls the outside through its outgoing adapters.
+	"outgoing adapters": {
 		{"./internal/adapters/datasync", "./internal/app/retry"},
 		{"./internal/adapters/datasync", "./internal/adapters/postgres"},
 		{"./internal/adapters/postgres", "./internal/adapters/telemetry"},
 		{"./internal/adapters/postgres/internal/dbsqlc", "./internal/app/ingest"},
 		{"./internal/adapters/a_new_one", "./internal/adapters/cli"},
 	},
-	"driving adapters": {
+	// Users and other programs call pawl through its incoming adapters.
+	"incoming adapters": {
 		{"./internal/adapters/cli", "./internal/adapters/postgres"},
 		{"./internal/adapters/httpapi", "./internal/adapters/cli"},
 		{"./internal/adapters/httpapi", "./db"},
@@ -57,7 +60,7 @@ var plantedImports = map[string][]struct{ importer, imported string }{
 	"telemetry adapter": {
 		{"./internal/adapters/telemetry", "./internal/adapters/postgres"},
 	},
-	"telemetry": {
+	"OpenTelemetry's users": {
 		{"./internal/adapters/postgres", "github.com/exaring/otelpgx"},
 		{"./internal/adapters/datasync", "go.opentelemetry.io/otel"},
 	},
@@ -91,26 +94,26 @@ var plantedImports = map[string][]struct{ importer, imported string }{
 	},
 }
 
-// TestPlantedImports checks that each rule can fail. Each rule must find its planted imports, and must have a reason.
-func TestPlantedImports(t *testing.T) {
+// TestForbiddenExamples checks that each rule can fail: it must forbid all its examples. Each rule must also have a reason.
+func TestForbiddenExamples(t *testing.T) {
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
-			if len(plantedImports[r.name]) == 0 {
-				t.Fatal("got no planted import for this rule, want at least one")
+			if len(forbiddenExamples[r.name]) == 0 {
+				t.Fatal("got no example for this rule, want at least one")
 			}
 			if r.why == "" {
 				t.Error("got no reason for this rule, want one")
 			}
-			for _, p := range plantedImports[r.name] {
+			for _, p := range forbiddenExamples[r.name] {
 				importer, imported := expandPath(p.importer), expandPath(p.imported)
-				if !slices.Contains(brokenRules(importer, imported, r.deep), r.name) {
+				if !slices.Contains(brokenRules(importer, imported, r.indirect), r.name) {
 					t.Errorf("got no violation for the import of %s in %s, want one", imported, importer)
 				}
 			}
 		})
 	}
-	if len(plantedImports) != len(rules) {
-		t.Errorf("got planted imports for %d rules, want %d", len(plantedImports), len(rules))
+	if len(forbiddenExamples) != len(rules) {
+		t.Errorf("got examples for %d rules, want %d", len(forbiddenExamples), len(rules))
 	}
 }
 
@@ -131,17 +134,18 @@ func TestAllowedImports(t *testing.T) {
 		{"./cmd/mockapi", "./mockapi"},
 	} {
 		importer, imported := expandPath(p.importer), expandPath(p.imported)
-		if names := append(brokenRules(importer, imported, false), brokenRules(importer, imported, true)...); len(names) > 0 {
+		names := slices.Concat(brokenRules(importer, imported, false), brokenRules(importer, imported, true))
+		if len(names) > 0 {
 			t.Errorf("import of %s in %s: got violations of the rules %q, want none", imported, importer, names)
 		}
 	}
 }
 
-// brokenRules returns the names of the rules that the import breaks. If isLinked is true, the importer does not import the package
-// itself, but it is linked because of another package.
-func brokenRules(importer, imported string, isLinked bool) []string {
+// brokenRules returns the names of the rules that forbid the import. If indirect is true, the importer reaches the imported
+// package only through another package.
+func brokenRules(importer, imported string, indirect bool) []string {
 	p := pkg{ImportPath: importer, Deps: []string{imported}}
-	if !isLinked {
+	if !indirect {
 		p.Imports = []string{imported}
 	}
 	var names []string

@@ -8,8 +8,8 @@ import (
 	"testing/fstest"
 )
 
-// soundDocs is a small repository in which no check of the documentation finds a fault. It has the text of each file by its path.
-var soundDocs = map[string]string{
+// faultlessDocs is a small repository in which no check of the documentation finds a fault. It maps the path of each file to its text.
+var faultlessDocs = map[string]string{
 	"Makefile": lines("build: ## Build", "\ttrue", "test-e2e:", "\ttrue"),
 	"README.md": lines("# It", "",
 		"[how](docs/how.md#two-words) [code](docs/architecture.md) [g](docs/guarantees.md) [t](docs/reference/tables.md)"),
@@ -27,7 +27,7 @@ var soundDocs = map[string]string{
 	"db/migrations/1.sql": lines("-- migrate:up",
 		"CREATE TABLE events (", "    id uuid PRIMARY KEY,", "    CONSTRAINT c CHECK (true)", ");",
 		"CREATE TABLE other (", "    id bigint", ");"),
-	addsColumn: lines("-- migrate:up", "ALTER TABLE events ADD COLUMN extra jsonb;",
+	addColumnFile: lines("-- migrate:up", "ALTER TABLE events ADD COLUMN extra jsonb;",
 		"-- migrate:down", "ALTER TABLE events ADD COLUMN gone text;"),
 	"internal/domain/event.go": lines("package domain",
 		"type Event struct{ ID int }", "func (e *Event) Move() {}", "func New() {}", "const Kind = 1"),
@@ -42,15 +42,15 @@ var soundDocs = map[string]string{
 		"type run struct{}"),
 }
 
-// addsColumn is the migration in soundDocs that adds a column.
-const addsColumn = "db/migrations/2.sql"
+// addColumnFile is the migration in faultlessDocs that adds a column.
+const addColumnFile = "db/migrations/2.sql"
 
 // lines returns the lines as one text.
 func lines(texts ...string) string { return strings.Join(texts, "\n") + "\n" }
 
-// TestPlantedDocs checks that each check of the documentation can fail. Each case plants one fault in soundDocs, which only the check
-// about this fault must find.
-func TestPlantedDocs(t *testing.T) {
+// TestFaultyDocs checks that each check of the documentation can fail. Each case adds one fault to faultlessDocs. The check in this
+// case must find it, and all other checks must find nothing.
+func TestFaultyDocs(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		check   string // the check that must find the fault; empty if there is no fault
@@ -58,7 +58,7 @@ func TestPlantedDocs(t *testing.T) {
 		text    string // the line that is added to the file
 		replace bool   // text is the whole new text of the file
 	}{
-		{}, // soundDocs without a fault
+		{}, // faultlessDocs without a fault
 		{check: "links", file: "README.md", text: "[gone](docs/gone.md)"},
 		{check: "links", file: "README.md", text: "[gone](docs/how.md#gone)"},
 		{check: "links", file: "docs/how.md", text: "[gone](#gone)"},
@@ -75,7 +75,7 @@ func TestPlantedDocs(t *testing.T) {
 		{check: "settings", file: "examples/env", text: "API_URL=x"},
 		{check: "columns", file: "docs/reference/tables.md", text: "| `gone` | text | there is no such column |"},
 		{
-			check: "columns", file: addsColumn, replace: true,
+			check: "columns", file: addColumnFile, replace: true,
 			text: "-- migrate:up\nALTER TABLE events ADD COLUMN extra jsonb,\n    ADD COLUMN unexplained text;\n",
 		},
 		{check: "identifiers", file: "docs/architecture.md", text: "`domain.Gone`"},
@@ -85,7 +85,7 @@ func TestPlantedDocs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.check+" "+tt.text, func(t *testing.T) {
 			t.Parallel()
-			repo := maps.Clone(soundDocs)
+			repo := maps.Clone(faultlessDocs)
 			switch {
 			case tt.replace:
 				repo[tt.file] = tt.text
@@ -103,13 +103,13 @@ func TestPlantedDocs(t *testing.T) {
 			}
 		})
 	}
-	planted := map[string]bool{}
+	tested := map[string]bool{}
 	for _, tt := range tests {
-		planted[tt.check] = true
+		tested[tt.check] = true
 	}
 	for name := range docChecks {
-		if !planted[name] {
-			t.Errorf("got no planted fault for the check %q, want at least one", name)
+		if !tested[name] {
+			t.Errorf("got no case for the check %q, want at least one", name)
 		}
 	}
 }
