@@ -32,9 +32,9 @@ func (t *Tracing) Runner(next *ingest.Runner) *Runner { return &Runner{next, t} 
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	tracing := r.tracing
 	ctx, span := tracing.tracer.Start(ctx, "pawl run", trace.WithAttributes(streamKey.String(tracing.stream.String())))
-	tracing.run = span
+	tracing.runSpan = span
 	sum, err := r.next.Run(ctx)
-	tracing.endPage(err)
+	tracing.endFailedPage(err)
 	span.SetAttributes(attribute.Int64("pawl.pass", sum.Pass), seqKey.Int64(sum.Seq),
 		attribute.Bool("pawl.done", sum.Done), attribute.Int64("pawl.pages", sum.Pages))
 	span.SetAttributes(countAttributes(sum.Counts)...)
@@ -43,7 +43,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 		setError(span, err, noStatus)
 	}
 	span.End()
-	tracing.run = noop.Span{}
+	tracing.runSpan = noop.Span{}
 	return sum, err
 }
 
@@ -54,8 +54,8 @@ type source struct {
 	attributes []attribute.KeyValue // the attributes of each request's span
 }
 
-// Source returns a source that traces each request of next as a client span. If a page's trace is
-// sampled, it sets the trace id in the page's receipt. endpoint is the URL that next reads pages from, without query and user.
+// Source returns a source that traces each request of next as a client span. If a page's trace is sampled, the source writes the
+// trace id into the page's receipt. endpoint is the URL that next reads pages from, without query and user.
 func (t *Tracing) Source(next domain.EventSource, endpoint string) domain.EventSource {
 	attributes := []attribute.KeyValue{semconv.HTTPRequestMethodGet, semconv.URLFull(endpoint)}
 	if u, err := url.Parse(endpoint); err == nil {
@@ -76,10 +76,10 @@ func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
 	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
-		tracing.endPage(err) // the run does not request this page again: it may go on with the first page of the stream
+		tracing.endFailedPage(err) // the run does not request this page again: it may go on with the first page of the stream
 	}
-	if err == nil && tracing.page.SpanContext().IsSampled() {
-		page.Receipt.TraceID = tracing.page.SpanContext().TraceID().String()
+	if err == nil && tracing.pageSpan.SpanContext().IsSampled() {
+		page.Receipt.TraceID = tracing.pageSpan.SpanContext().TraceID().String()
 	}
 	return page, err
 }
@@ -131,8 +131,8 @@ func (s *store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	return res, err
 }
 
-// An observer is an ingest.Observer that adds the waits to the traces and ends the trace of a page that was committed. Neither
-// the source nor the store knows about these.
+// An observer is an ingest.Observer that adds the waits to the traces and ends the trace of a page that was committed. The source
+// and the store cannot do this, because they are not informed of waits and of the end of a page.
 type observer struct {
 	ingest.Observer
 

@@ -12,13 +12,13 @@ import (
 var errFlushTimeout = fmt.Errorf("the collector did not answer within %s at the end of the run", flushTimeout)
 
 // A delivery is a span exporter that calls warn with its first error. It returns no error to the SDK, because the SDK would
-// print each one.
+// print each error.
 type delivery struct {
 	sdktrace.SpanExporter
 
 	warn      func(problem string, cause error)
 	warned    sync.Once
-	cancelled chan struct{} // cancel closes it
+	cancelled chan struct{} // closed by cancel
 	cancel    func()        // ends the exports in progress and all later ones; a second call does nothing
 }
 
@@ -29,7 +29,8 @@ func newDelivery(exporter sdktrace.SpanExporter, warn func(string, error)) *deli
 	}
 }
 
-// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver. It returns no error, see delivery.
+// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver. Its error is always nil, because the SDK would
+// print an error.
 func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// An exporterFunc is a function that serves as a span exporter.
+// An exporterFunc is a span exporter that calls a function for each export.
 type exporterFunc func(ctx context.Context) error
 
 func (e exporterFunc) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
@@ -34,7 +34,7 @@ func TestRun_CollectorFails(t *testing.T) {
 		name    string
 		export  func(t *testing.T) exporterFunc
 		warning string        // a part of the only warning
-		took    time.Duration // how long the run takes, by the synctest clock; without a collector it takes no time
+		took    time.Duration // how long the run takes by the synctest clock, which counts only waiting
 	}{
 		{
 			name: "refuses",
@@ -89,7 +89,8 @@ func TestRun_CollectorFails(t *testing.T) {
 func TestRun_CollectorRecovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// The SDK sends the first page's spans in the first wait, while the collector fails. It sends the later ones after that.
+		// The SDK sends the first page's spans during the first wait, when the collector fails. It sends the spans of the later pages
+		// after the collector has recovered.
 		run := newTestRun(domaintest.NewScriptedSource(
 			domaintest.PageOf("c1", "1"), domaintest.RefuseFor(time.Minute), domaintest.PageOf("c2", "2"),
 			domaintest.RefuseFor(time.Minute), domaintest.LastPageOf("3").WithTotal(3)))
@@ -112,7 +113,7 @@ func TestRun_CollectorRecovers(t *testing.T) {
 	})
 }
 
-// A flakyCollector refuses all spans until a point in time.
+// A flakyCollector refuses all spans until the time failsUntil.
 type flakyCollector struct {
 	collector
 

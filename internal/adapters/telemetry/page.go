@@ -15,29 +15,30 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// beginPage starts the trace of a page. If there is a current page already, the request repeats it, and beginPage does nothing.
+// beginPage starts the trace of a page. A page that is fetched again after a failure keeps its trace, so beginPage does nothing
+// if there is a current page.
 func (t *Tracing) beginPage(ctx context.Context) {
-	if t.page != nil {
+	if t.pageSpan != nil {
 		return
 	}
-	_, t.page = t.tracer.Start(ctx, "pawl page", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)),
+	_, t.pageSpan = t.tracer.Start(ctx, "pawl page", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)),
 		trace.WithAttributes(streamKey.String(t.stream.String())))
 }
 
 // contextWithPage returns ctx with the span of the current page, or ctx itself if there is no current page.
 func (t *Tracing) contextWithPage(ctx context.Context) context.Context {
-	if t.page == nil {
+	if t.pageSpan == nil {
 		return ctx
 	}
-	return trace.ContextWithSpan(ctx, t.page)
+	return trace.ContextWithSpan(ctx, t.pageSpan)
 }
 
-// addWait adds a wait as an event to the span of the current page. If there is no current page, it adds it to the run's span.
-// err is the reason for the wait.
+// addWait adds an event for a wait to the span of the current page, or to the run's span if there is no current page. err is
+// the reason for the wait.
 func (t *Tracing) addWait(wait time.Duration, err error) {
-	span := t.page
+	span := t.pageSpan
 	if span == nil {
-		span = t.run
+		span = t.runSpan
 	}
 	span.AddEvent("waiting", trace.WithAttributes(
 		attribute.Float64("pawl.wait_seconds", wait.Seconds()), semconv.ErrorTypeKey.String(errorType(err))))
@@ -45,26 +46,26 @@ func (t *Tracing) addWait(wait time.Duration, err error) {
 
 // endCommittedPage ends the trace of the current page after its commit. It does nothing if there is no current page.
 func (t *Tracing) endCommittedPage(page domain.DecodedPage, res domain.CommitResult) {
-	if t.page == nil {
+	if t.pageSpan == nil {
 		return
 	}
-	t.page.SetAttributes(seqKey.Int64(res.Checkpoint.Seq),
+	t.pageSpan.SetAttributes(seqKey.Int64(res.Checkpoint.Seq),
 		attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Offset))
-	t.page.SetAttributes(countAttributes(res.Counts)...)
-	t.page.SetAttributes(trafficAttributes(page.Receipt.Traffic)...)
-	t.page.End()
-	t.page = nil
+	t.pageSpan.SetAttributes(countAttributes(res.Counts)...)
+	t.pageSpan.SetAttributes(trafficAttributes(page.Receipt.Traffic)...)
+	t.pageSpan.End()
+	t.pageSpan = nil
 }
 
-// endPage ends the trace of the current page, which was not committed because of err. It does nothing if there is no current
-// page.
-func (t *Tracing) endPage(err error) {
-	if t.page == nil {
+// endFailedPage ends the trace of the current page, which was not committed because of err. It does nothing if there is no
+// current page.
+func (t *Tracing) endFailedPage(err error) {
+	if t.pageSpan == nil {
 		return
 	}
-	setError(t.page, err, noStatus)
-	t.page.End()
-	t.page = nil
+	setError(t.pageSpan, err, noStatus)
+	t.pageSpan.End()
+	t.pageSpan = nil
 }
 
 const (
@@ -89,8 +90,8 @@ func trafficAttributes(traffic domain.Traffic) []attribute.KeyValue {
 // noStatus is the status of an error without an HTTP answer.
 const noStatus = 0
 
-// setError marks a span as failed because of err. It sets the attribute error.type to the HTTP status if that is an error
-// status, else to the error's kind.
+// setError marks a span as failed because of err. If status is an HTTP error status, setError sets the attribute error.type to
+// this status. Otherwise it sets error.type to the kind of err.
 func setError(span trace.Span, err error, status int) {
 	kind := errorType(err)
 	span.SetStatus(codes.Error, kind)
@@ -100,5 +101,5 @@ func setError(span trace.Span, err error, status int) {
 	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 }
 
-// errorType returns the kind of err as the value of an attribute, with underscores for spaces.
+// errorType returns the kind of err as the value of an attribute. It replaces spaces by underscores.
 func errorType(err error) string { return strings.ReplaceAll(domain.KindOf(err).String(), " ", "_") }

@@ -37,12 +37,12 @@ func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitR
 	return next(commit)
 }
 
-// failCommit fails without a commit.
+// failCommit returns an error and does not commit.
 func failCommit(commitFunc) (domain.CommitResult, error) {
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Transient, Op: "commit", Err: errors.New("as scripted")}
 }
 
-// loseAnswer commits, and fails as if the database's answer were lost.
+// loseAnswer commits. Then it returns an error, as if the database's answer were lost.
 func loseAnswer(commit commitFunc) (domain.CommitResult, error) {
 	_, err := commit()
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: errors.Join(errors.New("as scripted"), err)}
@@ -58,11 +58,11 @@ func TestPageTraces(t *testing.T) {
 	tests := []struct {
 		name    string
 		answers answers
-		store   func(*flakyStore)
-		pages   []string    // one line for each trace
-		ledger  []int       // the indexes in pages of those that are in the ledger
-		run     string      // the line of the run's span
-		kind    domain.Kind // the kind of the run's error; zero: no error
+		store   func(*flakyStore) // sets the failures of the store; nil: no failures
+		pages   []string          // one line for each trace
+		ledger  []int             // the indexes of the pages that are in the ledger
+		run     string            // the line of the run's span
+		kind    domain.Kind       // the kind of the run's error; zero: no error
 	}{
 		{
 			name: "two pages", answers: answers{firstPage, lastPage},
@@ -152,7 +152,7 @@ func TestPageTraces(t *testing.T) {
 					tt.store(s)
 					run.store = s
 				}
-				spans, err := run.executeTraced(t)
+				spans, err := run.executeAndCollect(t)
 				if wantError := tt.kind != domain.Unknown; wantError && domain.KindOf(err) != tt.kind {
 					t.Fatalf("got error %v, want kind %s", err, tt.kind)
 				} else if !wantError && err != nil {
@@ -192,6 +192,7 @@ type limitedSource struct {
 	wasCalled bool
 }
 
+// unsentWait is how long a limitedSource refuses to send its first request.
 const unsentWait = 4 * time.Second
 
 func (s *limitedSource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
@@ -209,7 +210,7 @@ func (s *limitedSource) FetchPage(ctx context.Context, req domain.PageRequest) (
 func TestPageTraces_UnsentRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newTestRun(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).executeTraced(t)
+		spans, err := newTestRun(&limitedSource{EventSource: domaintest.NewCleanStream(1, 1)}).executeAndCollect(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +231,7 @@ func TestPageTraces_LinkToRun(t *testing.T) {
 	t.Parallel()
 	const records, pageSize = 10, 2
 	synctest.Test(t, func(t *testing.T) {
-		spans, err := newTestRun(domaintest.NewCleanStream(records, pageSize)).executeTraced(t)
+		spans, err := newTestRun(domaintest.NewCleanStream(records, pageSize)).executeAndCollect(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,12 +252,13 @@ func TestPageTraces_LinkToRun(t *testing.T) {
 	})
 }
 
-// TestRequestSpans checks that client spans use OpenTelemetry's attribute names, and that no attribute of a span has the cursor.
+// TestRequestSpans checks that client spans use OpenTelemetry's attribute names, and that no attribute of a span contains the
+// cursor.
 func TestRequestSpans(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := []domaintest.Answer{domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf("2").WithTotal(2)}
-		spans, err := newTestRun(domaintest.NewScriptedSource(answers...)).executeTraced(t)
+		spans, err := newTestRun(domaintest.NewScriptedSource(answers...)).executeAndCollect(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +299,7 @@ func (s *leakySource) FetchPage(ctx context.Context, req domain.PageRequest) (do
 	return domain.Page{}, &domain.Error{Kind: domain.BadPage, Op: "fetch page", Err: errors.New("secret body"), Hint: "secret key"}
 }
 
-// failWithPassword fails without a commit. Its error contains secrets.
+// failWithPassword does not commit. It returns an error that contains secrets.
 func failWithPassword(commitFunc) (domain.CommitResult, error) {
 	return domain.CommitResult{}, &domain.Error{
 		Kind: domain.Transient, Op: "commit", Err: errors.New("postgres://pawl:secret-password@db"), Hint: "secret hint",
@@ -316,7 +318,7 @@ func TestSpans_HoldNoSecret(t *testing.T) {
 		s := &flakyStore{EventStore: run.store}
 		s.failures = append(s.failures, failWithPassword)
 		run.store = s
-		spans, err := run.executeTraced(t)
+		spans, err := run.executeAndCollect(t)
 		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
 			t.Fatalf("got error %v, want one that quotes the record", err)
 		}

@@ -40,7 +40,7 @@ func (r *testRun) config() telemetry.Config {
 	return telemetry.Config{Stream: domain.StreamID{Source: "test"}, Version: "v1.2.3", Warn: r.warnings.add}
 }
 
-// execute runs the stream once as cmd/pawl does, and closes tracing.
+// execute runs the stream once and traces it, as cmd/pawl does. Then it closes tracing.
 func (r *testRun) execute(ctx context.Context, tracing *telemetry.Tracing) (domain.Summary, error) {
 	defer tracing.Close()
 	return tracing.Runner(ingest.New(
@@ -51,6 +51,17 @@ func (r *testRun) execute(ctx context.Context, tracing *telemetry.Tracing) (doma
 			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
 		},
 	)).Run(ctx)
+}
+
+// executeAndCollect runs the stream once with a Tracing of its own and returns the spans. A warning fails the test.
+func (r *testRun) executeAndCollect(t *testing.T) (tracetest.SpanStubs, error) {
+	t.Helper()
+	c := newCollector()
+	_, err := r.execute(t.Context(), telemetry.New(t.Context(), r.config(), c))
+	if got := r.warnings.all(); len(got) > 0 {
+		t.Errorf("got warnings %q, want none", got)
+	}
+	return c.GetSpans(), err
 }
 
 // traceIDs returns the trace id of each row in the ledger.
@@ -89,24 +100,15 @@ func (w *warnings) all() []string {
 	return slices.Clone(w.texts)
 }
 
-// A collector stores spans and keeps them after Shutdown. The InMemoryExporter alone would drop them.
+// A collector stores spans and keeps them after Shutdown. An InMemoryExporter alone would drop its spans at Shutdown.
 type collector struct{ *tracetest.InMemoryExporter }
+
+var _ sdktrace.SpanExporter = collector{}
 
 func newCollector() collector { return collector{tracetest.NewInMemoryExporter()} }
 
 // Shutdown implements sdktrace.SpanExporter.
 func (c collector) Shutdown(context.Context) error { return nil }
-
-// executeTraced runs the stream once and returns the spans. A warning fails the test.
-func (r *testRun) executeTraced(t *testing.T) (tracetest.SpanStubs, error) {
-	t.Helper()
-	c := newCollector()
-	_, err := r.execute(t.Context(), telemetry.New(t.Context(), r.config(), c))
-	if got := r.warnings.all(); len(got) > 0 {
-		t.Errorf("got warnings %q, want none", got)
-	}
-	return c.GetSpans(), err
-}
 
 // findSpans returns the spans with this name, in the order of their start times.
 func findSpans(spans tracetest.SpanStubs, name string) (found tracetest.SpanStubs) {
@@ -119,8 +121,9 @@ func findSpans(spans tracetest.SpanStubs, name string) (found tracetest.SpanStub
 	return found
 }
 
-// traceLines describes the trace of a page. The first line is the page's span. The next lines are its waits, and the last lines
-// its child spans in the order of their start times. Each line has only a few attributes, see attributeText.
+// traceLines describes the trace of a page, one span or wait per line. The first line describes the page's span. Then come the
+// page's waits, and then its child spans in the order of their start times. Only the attributes named below are shown.
+// attributeText describes their form.
 func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
 	lines := []string{
 		spanLine(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type"),
@@ -141,13 +144,13 @@ func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
 	return lines
 }
 
-// spanLine returns the name of a span, and its attributes with these keys.
+// spanLine returns the name of a span, followed by its attributes with these keys.
 func spanLine(s tracetest.SpanStub, keys ...string) string {
 	return s.Name + attributeText(s.Attributes, keys...)
 }
 
-// attributeText returns the attributes with these keys in a form like " seq=1 requests=4": it omits the first part of each key.
-// It also omits attributes without a value.
+// attributeText returns the attributes with these keys in the form " seq=1 requests=4". It omits the first part of each key, so
+// pawl.seq becomes seq. It also omits attributes that the span does not have.
 func attributeText(attributes []attribute.KeyValue, keys ...string) string {
 	var b strings.Builder
 	for _, key := range keys {
@@ -159,7 +162,7 @@ func attributeText(attributes []attribute.KeyValue, keys ...string) string {
 	return b.String()
 }
 
-// attributeValue returns the value of an attribute as text, or "" if there is no such attribute.
+// attributeValue returns the value of the attribute with this key as text, or "" if there is no such attribute.
 func attributeValue(attributes []attribute.KeyValue, key string) string {
 	for _, a := range attributes {
 		if string(a.Key) == key {
@@ -168,5 +171,3 @@ func attributeValue(attributes []attribute.KeyValue, key string) string {
 	}
 	return ""
 }
-
-var _ sdktrace.SpanExporter = collector{}

@@ -52,8 +52,8 @@ type Config struct {
 type Tracing struct {
 	stream   domain.StreamID
 	tracer   trace.Tracer
-	run      trace.Span // the span of the current run; a no-op span between runs
-	page     trace.Span // the span of the current page, which was requested and is not committed yet; nil between pages
+	runSpan  trace.Span // the span of the current run; a no-op span between runs
+	pageSpan trace.Span // the span of the current page, which was requested and is not committed yet; nil between pages
 	provider *sdktrace.TracerProvider
 	delivery *delivery
 }
@@ -94,7 +94,7 @@ func isRequested() bool {
 
 // newDisabled returns a Tracing that traces nothing and needs no Close.
 func newDisabled() *Tracing {
-	return &Tracing{tracer: noop.Tracer{}, run: noop.Span{}}
+	return &Tracing{tracer: noop.Tracer{}, runSpan: noop.Span{}}
 }
 
 // New returns a Tracing that sends spans to exporter. It starts a goroutine that sends them until Close. It follows the OTEL_*
@@ -113,7 +113,7 @@ func New(ctx context.Context, cfg Config, exporter sdktrace.SpanExporter) *Traci
 	return &Tracing{
 		stream:   cfg.Stream,
 		tracer:   provider.Tracer(scope, trace.WithInstrumentationVersion(cfg.Version)),
-		run:      noop.Span{},
+		runSpan:  noop.Span{},
 		provider: provider,
 		delivery: delivery,
 	}
