@@ -24,7 +24,7 @@
 //	limiter                       the rate limit and its headers
 //	fault, fault_delivery         the faults
 //	drift, drift_kinds            the drifts
-//	rule                          which requests and events the rules select
+//	rule                          how a fault selects requests, and a drift selects events
 //	truth                         the expected result for every record
 //	journal, admin                what a test can observe
 //

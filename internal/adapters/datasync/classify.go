@@ -10,9 +10,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// answerError returns the classified error for an answer to req whose status is not 200. If the API refused the request
-// because of the rate limit, until is when to send it again, or zero if that is unknown.
-func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeaders, until time.Time) error {
+// answerError returns the classified error for an answer to req whose status is not 200. retryAt is used only if the API refused
+// the request because of the rate limit. It is the time to send the request again, or zero if this time is unknown.
+func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeaders, retryAt time.Time) error {
 	profile := &c.cfg.Profile
 	code, message := profile.ErrorBody.parse(a.body)
 	class := profile.ErrorBody.classify(a.status, code, headers)
@@ -21,7 +21,7 @@ func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeade
 	}
 	failure := &domain.Error{Kind: class.kind, Op: opFetch, Hint: class.hint, Status: a.status}
 	if class.kind == domain.RateLimited {
-		failure.Until = until
+		failure.Until = retryAt
 	}
 	text := fmt.Sprintf("HTTP %d", a.status)
 	if name := http.StatusText(a.status); name != "" {
@@ -37,22 +37,23 @@ func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeade
 		text += ", redirects to " + c.redactedExcerpt(stripURL(a.header.Get("Location")))
 	}
 	id := c.redact(checkedRequestID(a.header.Get(profile.Headers.RequestID)))
-	failure.Err = c.addRequest(id, errors.New(text))
+	failure.Err = c.addRequestInfo(id, errors.New(text))
 	return failure
 }
 
-// parse returns the code and the message in the JSON body of an error answer. If the body is malformed, parse returns what
-// it could read before the fault, or nothing. Load balancers answer in HTML (claimed), and a body may be cut off.
-func (n ErrorBodyNames) parse(body []byte) (code, message string) {
+// parse returns the code and the message in the JSON body of an error answer. If the body is malformed, parse returns the parts
+// that it has read before the fault. Both can be empty. A body may be cut off, and some people report that load balancers answer
+// in HTML.
+func (f ErrorBodyFormat) parse(body []byte) (code, message string) {
 	s := newScanner(body)
 	_ = s.readObject(func(name string) error {
 		value, err := s.readValue()
 		switch {
 		case err != nil:
 			return err
-		case name == n.Code:
+		case name == f.Code:
 			code = shortText(value)
-		case name == n.Message:
+		case name == f.Message:
 			message = shortText(value)
 		}
 		return nil
@@ -67,17 +68,19 @@ type errorClass struct {
 }
 
 // classify returns the class of an answer whose status is not 200. It uses the status, the code and the headers, never the
-// message. It treats an unknown status like the first status of its hundred (418 like 400), and a status below 100 or above
-// 599 like a server error (RFC 9110, section 15). If the API refuses a cursor, it answers 400 with a code that begins with
-// CursorPrefix (several people claim this).
-func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) errorClass {
+// message. The code matters only for 400 and 410: several people report that the API refuses a cursor with 400 and a code that
+// begins with CursorCodePrefix.
+//
+// A status that has no case of its own is treated by its first digit. For example, 418 is Invalid, as other 4xx are. A status
+// below 100 or above 599 is treated as a server error (RFC 9110, section 15).
+func (f ErrorBodyFormat) classify(status int, code string, headers rateHeaders) errorClass {
 	switch {
 	case isRateLimited(status, headers):
 		return errorClass{kind: domain.RateLimited}
 	case status < 100 || status >= 500:
 		return errorClass{kind: domain.Transient}
 	case status == http.StatusBadRequest || status == http.StatusGone:
-		return n.classifyBadRequest(code)
+		return f.classifyBadRequest(code)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return errorClass{domain.Unauthorized, "check API_KEY: the API does not accept it"}
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly:
@@ -86,6 +89,7 @@ func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) e
 		return errorClass{domain.Invalid, "check API_BASE_URL: there is nothing at this address"}
 	case status == http.StatusProxyAuthRequired:
 		return errorClass{domain.Invalid, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
+	// A 304 is not a redirect. It answers a conditional request, but pawl sends no such request.
 	case status >= 400 || status == http.StatusNotModified:
 		return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not accept this request"}
 	case status >= 300:
@@ -97,10 +101,13 @@ func (n ErrorBodyNames) classify(status int, code string, headers rateHeaders) e
 	return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not answer as an HTTP API does"}
 }
 
-// adjustForCursor returns the class of an answer to a request that had a cursor. A 400, 410 or 422 then means that the API
-// does not accept the cursor, whatever the code says. If something else is wrong with the request, the request for the head,
-// which has no cursor, shows it. A 404 does not count as a refused cursor: a proxy may answer 404 for a moment, and to read
-// from the head again is expensive.
+// adjustForCursor returns the class of an answer to a request that had a cursor. If c is Invalid and the status is 400, 410 or
+// 422, it returns CursorExpired or CursorInvalid, even if the code of the answer does not name the cursor. The runner then
+// requests the first page of the stream, without a cursor. If something else was wrong with the request, this next request
+// fails too, and its error says the real reason.
+//
+// A 404 does not count as a refused cursor. A proxy may answer 404 for a moment, and it is expensive to read the stream from
+// its head again.
 func (c errorClass) adjustForCursor(status int) errorClass {
 	if c.kind != domain.Invalid {
 		return c
@@ -114,8 +121,9 @@ func (c errorClass) adjustForCursor(status int) errorClass {
 	return c
 }
 
-// isRateLimited reports whether an answer refuses the request because of the rate limit. Every 429 does. A 503 does if it
-// has a Retry-After. A 403 does if it has a Retry-After or if no request is left, because some APIs use 403 for this.
+// isRateLimited reports whether an answer refuses the request because of the rate limit. A 429 always means this. A 503 means it
+// if the answer has a Retry-After. A 403 means it if the answer has a Retry-After or reports that no request is left, because
+// some APIs answer 403 instead of 429.
 func isRateLimited(status int, headers rateHeaders) bool {
 	hasRetryAfter := !headers.retryAfter.IsZero()
 	switch status {
@@ -130,12 +138,12 @@ func isRateLimited(status int, headers rateHeaders) bool {
 	}
 }
 
-// classifyBadRequest returns the class of a 400 or a 410, which depends on the code.
-func (n ErrorBodyNames) classifyBadRequest(code string) errorClass {
+// classifyBadRequest returns the class of an answer with status 400 or 410. The class depends on the code.
+func (f ErrorBodyFormat) classifyBadRequest(code string) errorClass {
 	switch {
-	case n.CursorExpired != "" && code == n.CursorExpired:
+	case f.ExpiredCode != "" && code == f.ExpiredCode:
 		return errorClass{kind: domain.CursorExpired}
-	case n.CursorPrefix != "" && strings.HasPrefix(code, n.CursorPrefix):
+	case f.CursorCodePrefix != "" && strings.HasPrefix(code, f.CursorCodePrefix):
 		return errorClass{kind: domain.CursorInvalid}
 	}
 	return errorClass{domain.Invalid, "the API does not accept the request: check the page size and API_BASE_URL"}

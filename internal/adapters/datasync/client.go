@@ -97,9 +97,9 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if err != nil {
 		return domain.Page{}, err
 	}
-	headers, until := c.governor.observe(c.cfg.Profile.Headers, answer)
+	headers, retryAt := c.governor.observe(c.cfg.Profile.Headers, answer)
 	if answer.status != http.StatusOK {
-		return domain.Page{}, c.answerError(req, answer, headers, until)
+		return domain.Page{}, c.answerError(req, answer, headers, retryAt)
 	}
 	return c.parsePage(answer, headers.quota, req)
 }
@@ -119,7 +119,7 @@ func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest)
 		id = "" // the id contains the API key, and it would go into logs and the ledger
 	}
 	if err != nil {
-		failure := &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.addRequest(id, err)}
+		failure := &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.addRequestInfo(id, err)}
 		if errors.Is(err, errWebPage) {
 			failure.Hint = "check API_BASE_URL (it usually ends in /api/v1)"
 		}

@@ -16,9 +16,9 @@ const (
 	maxRequestIDBytes = 128 // maximum length of a request id
 )
 
-// addRequest adds to err the request that failed: its URL without the query, and the request id that the API gave it, unless
-// that is empty. It also removes the API key from the text of err.
-func (c *Client) addRequest(requestID string, err error) error {
+// addRequestInfo returns err with information about the request that failed: its URL without the query, and its request id
+// unless the id is empty. It also removes the API key from the text of err.
+func (c *Client) addRequestInfo(requestID string, err error) error {
 	err = c.redactError(err)
 	if requestID == "" {
 		return fmt.Errorf("GET %s: %w", c.events.String(), err)
@@ -77,7 +77,8 @@ func excerpt[T string | []byte](text T) string {
 	return strconv.QuoteToASCII(string(text[:cut])) + "…"
 }
 
-// fieldName returns a field's name in the form for paths. A plain, short name stays as it is; any other becomes an excerpt.
+// fieldName returns a field's name in the form for paths. It returns a plain, short name as it is, and an excerpt of any other
+// name.
 func fieldName[T string | []byte](name T) string {
 	if len(name) <= maxExcerptBytes && isPlain(name) {
 		return string(name)

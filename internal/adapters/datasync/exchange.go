@@ -47,7 +47,7 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 	defer cancel()
 	request, err := c.newRequest(timedCtx, req)
 	if err != nil {
-		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.addRequest("", err)}
+		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.addRequestInfo("", err)}
 	}
 	// The client does not use http.Client, because RoundTrip returns a redirect as an answer and stores no cookies.
 	response, err := c.transport.RoundTrip(request)
@@ -176,7 +176,7 @@ func (c *Client) networkError(callerCtx, timedCtx context.Context, err error) er
 	case isUnknownHost(err):
 		failure.Hint = "if this persists, check the host in API_BASE_URL"
 	}
-	failure.Err = c.addRequest("", err)
+	failure.Err = c.addRequestInfo("", err)
 	return failure
 }
 

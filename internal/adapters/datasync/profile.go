@@ -11,7 +11,7 @@ type Profile struct {
 
 	Headers   HeaderNames
 	Envelope  EnvelopeNames
-	ErrorBody ErrorBodyNames
+	ErrorBody ErrorBodyFormat
 	Event     EventNames
 }
 
@@ -38,12 +38,12 @@ type EnvelopeNames struct {
 	RequestID  string
 }
 
-// ErrorBodyNames are the names of members in the body of an error answer, and values of its code.
-type ErrorBodyNames struct {
-	Code          string
-	Message       string
-	CursorPrefix  string // the beginning of all codes about the cursor
-	CursorExpired string // the code of an expired cursor
+// An ErrorBodyFormat describes the JSON body of an error answer.
+type ErrorBodyFormat struct {
+	Code             string // the name of the member with the error's code
+	Message          string // the name of the member with the error's message
+	CursorCodePrefix string // the beginning of all codes about the cursor
+	ExpiredCode      string // the code of an expired cursor
 }
 
 // EventNames are the names of a record's members. All of them are required.
@@ -78,8 +78,8 @@ func DataSync() Profile {
 			Pagination: "pagination", HasMore: "hasMore", NextCursor: "nextCursor", ExpiresIn: "cursorExpiresIn",
 			Meta: "meta", Total: "total", Returned: "returned", RequestID: "requestId",
 		},
-		ErrorBody: ErrorBodyNames{
-			Code: "code", Message: "message", CursorPrefix: "CURSOR_", CursorExpired: "CURSOR_EXPIRED",
+		ErrorBody: ErrorBodyFormat{
+			Code: "code", Message: "message", CursorCodePrefix: "CURSOR_", ExpiredCode: "CURSOR_EXPIRED",
 		},
 		Event: EventNames{
 			ID: "id", SessionID: "sessionId", UserID: "userId", Type: "type", Name: "name",
