@@ -7,47 +7,50 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestEndCheck checks for which ends Check returns an error, by the announced totals and the numbers of records. A confirmed end that
+// the user accepts always passes.
 func TestEndCheck(t *testing.T) {
 	t.Parallel()
 	type want struct {
-		unconfirmed, confirmed domain.Kind // the kind of the error for an end that is not confirmed, and for a confirmed end
+		unconfirmed domain.Kind // the kind of the error if the end is not confirmed
+		confirmed   domain.Kind // the kind of the error if the end is confirmed
 	}
 	var (
 		accepted              = want{unconfirmed: noError, confirmed: noError}
 		mustBeConfirmed       = want{unconfirmed: domain.Unconfirmed, confirmed: noError}
 		belowFirstTotal       = want{unconfirmed: domain.BadPage, confirmed: domain.BadPage}
 		unannounced           = domain.Total{}
-		unknown         int64 = -1 // the number of stored records, if the table is shared
+		unknown         int64 = -1 // the number of accounted records, if another stream stores into the same table
 	)
 	tests := []struct {
 		name        string
-		first, last domain.Total // as announced
+		first, last domain.Total // the totals that the API announced
 		offset      int64
-		stored      int64
+		accounted   int64 // the number of records that are stored or parked
 		want        want
 	}{
-		{name: "as many records as announced", first: total(4), last: total(4), offset: 4, stored: 4, want: accepted},
-		{name: "more records than announced", first: total(4), last: total(4), offset: 5, stored: 9, want: accepted},
-		{name: "no total announced", first: unannounced, last: unannounced, offset: 4, stored: 4, want: mustBeConfirmed},
-		{name: "the total 0 announced", first: total(0), last: total(0), offset: 0, stored: 0, want: mustBeConfirmed},
-		{name: "fewer records than announced", first: total(4), last: total(4), offset: 3, stored: 3, want: belowFirstTotal},
-		{name: "as many as announced last, not first", first: total(4), last: total(3), offset: 3, stored: 3, want: belowFirstTotal},
-		{name: "as many as announced first, not last", first: total(4), last: total(8), offset: 4, stored: 4, want: mustBeConfirmed},
-		{name: "as many as announced first, more than last", first: total(4), last: total(3), offset: 4, stored: 4, want: accepted},
-		{name: "fewer stored than received", first: total(4), last: total(4), offset: 4, stored: 3, want: mustBeConfirmed},
-		{name: "unknown number of stored records", first: total(4), last: total(4), offset: 4, stored: unknown, want: mustBeConfirmed},
-		{name: "fewer than announced, unknown number stored", first: total(4), last: total(4), offset: 3, stored: unknown, want: belowFirstTotal},
+		{name: "as many records as announced", first: total(4), last: total(4), offset: 4, accounted: 4, want: accepted},
+		{name: "more records than announced", first: total(4), last: total(4), offset: 5, accounted: 9, want: accepted},
+		{name: "no total announced", first: unannounced, last: unannounced, offset: 4, accounted: 4, want: mustBeConfirmed},
+		{name: "the total 0 announced", first: total(0), last: total(0), offset: 0, accounted: 0, want: mustBeConfirmed},
+		{name: "fewer records than announced", first: total(4), last: total(4), offset: 3, accounted: 3, want: belowFirstTotal},
+		{name: "as many as announced last, not first", first: total(4), last: total(3), offset: 3, accounted: 3, want: belowFirstTotal},
+		{name: "as many as announced first, not last", first: total(4), last: total(8), offset: 4, accounted: 4, want: mustBeConfirmed},
+		{name: "as many as announced first, more than last", first: total(4), last: total(3), offset: 4, accounted: 4, want: accepted},
+		{name: "fewer accounted than received", first: total(4), last: total(4), offset: 4, accounted: 3, want: mustBeConfirmed},
+		{name: "unknown number of accounted records", first: total(4), last: total(4), offset: 4, accounted: unknown, want: mustBeConfirmed},
+		{name: "fewer than announced, unknown accounted", first: total(4), last: total(4), offset: 3, accounted: unknown, want: belowFirstTotal},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			position := domain.Position{Pass: 1, Offset: tt.offset, Done: true, AnnouncedFirst: tt.first, AnnouncedLast: tt.last}
-			for end, want := range map[domain.End]domain.Kind{
+			for end, want := range map[domain.EndEvidence]domain.Kind{
 				{}:                                   tt.want.unconfirmed,
 				{Confirmed: true}:                    tt.want.confirmed,
 				{Confirmed: true, AcceptShort: true}: noError,
 			} {
-				checkKind(t, fmt.Sprintf("Check of %+v", end), end.Check(position, tt.stored), want)
+				checkKind(t, fmt.Sprintf("Check of %+v", end), end.Check(position, tt.accounted), want)
 			}
 		})
 	}
@@ -56,7 +59,7 @@ func TestEndCheck(t *testing.T) {
 // noError stands for the kind of a nil error in tables of tests.
 const noError domain.Kind = 0
 
-// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
+// checkKind checks that err has the kind want. If want is noError, err must be nil.
 func checkKind(t *testing.T, call string, err error, want domain.Kind) {
 	t.Helper()
 	if want == noError {
@@ -70,26 +73,26 @@ func checkKind(t *testing.T, call string, err error, want domain.Kind) {
 	}
 }
 
-// TestEndCheckDisputed checks that not even the user's consent ends a pass whose end is disputed.
+// TestEndCheckDisputed checks that a disputed end does not end a pass, even if the user accepts a short end.
 func TestEndCheckDisputed(t *testing.T) {
 	t.Parallel()
 	position := domain.Position{Pass: 1, Offset: 4, Done: true, AnnouncedFirst: total(4), AnnouncedLast: total(4)}
-	end := domain.End{Disputed: true, AcceptShort: true}
+	end := domain.EndEvidence{Disputed: true, AcceptShort: true}
 	checkKind(t, "Check", end.Check(position, 4), domain.Unconfirmed)
 }
 
-// TestEndAcceptShort checks that even an end that the user accepts must be confirmed, so that one wrong answer cannot end
-// the stream. It also checks that Accepted reports only ends below the announced total.
+// TestEndAcceptShort checks that a short end must be confirmed, even if the user accepts it. So one wrong answer cannot end the
+// stream. It also checks that AcceptedShort reports only ends below the announced total.
 func TestEndAcceptShort(t *testing.T) {
 	t.Parallel()
 	position := domain.Position{Pass: 1, Offset: 3, Done: true, AnnouncedFirst: total(4), AnnouncedLast: total(4)}
-	end := domain.End{AcceptShort: true}
+	end := domain.EndEvidence{AcceptShort: true}
 	checkKind(t, "Check", end.Check(position, 3), domain.Unconfirmed)
-	if !end.Accepted(position) {
-		t.Error("below the announced total: got Accepted false, want true")
+	if !end.AcceptedShort(position) {
+		t.Error("below the announced total: got AcceptedShort false, want true")
 	}
 	position.Offset = 4
-	if end.Accepted(position) {
-		t.Error("at the announced total: got Accepted true, want false")
+	if end.AcceptedShort(position) {
+		t.Error("at the announced total: got AcceptedShort true, want false")
 	}
 }

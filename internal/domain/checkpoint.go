@@ -14,7 +14,7 @@ type Position struct {
 	CursorExpiresAt time.Time
 	Done            bool  // the pass has reached its end
 	AnnouncedFirst  Total // the first total that the API announced in this pass
-	AnnouncedLast   Total // the latest total that the API announced in this pass; it differs if the stream grows
+	AnnouncedLast   Total // the latest total that the API announced in this pass; greater than AnnouncedFirst if the stream has grown
 	MaxAnnounced    int64 // the greatest total that the API announced during this run; it is not stored
 }
 
@@ -87,7 +87,7 @@ type Checkpoint struct {
 	Seq       int64 // the number of pages committed so far, in all passes
 
 	Position
-	Counts // of all passes together
+	Counts // the counts of all passes together
 
 	LastEventAt time.Time // time of the last event in the last page that had an event; zero if no page had an event
 	UpdatedAt   time.Time // when the checkpoint last moved

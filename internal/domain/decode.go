@@ -23,8 +23,8 @@ type DecodedPage struct {
 	Receipt  Receipt
 	Hash     func(Record) RecordHash // the method Hash of the decoder; nil means HashBytes
 
-	MaxParked int // how many rejects of the page may be new, see CheckRejectRatio
-	End       End // how reliable the end of the pass is; used only if To.Done is true
+	MaxParked int         // how many rejects of the page may be new, see CheckRejectRatio
+	End       EndEvidence // how far pawl can trust the end of the pass; used only if To.Done is true
 }
 
 // A DecodedEvent is an event together with the record that it was decoded from. The store needs the record to park it if the

@@ -33,7 +33,7 @@
 //   - Reject: a record that cannot become a row ([Reject]). Its Rejection gives the reason ([Rejection]).
 //   - Park: to store a reject with its exact bytes and the reason. The result is a dead letter ([DeadLetter]).
 //   - Conflict: a record whose event id is stored with other values. It is parked.
-//   - Replay: to decode dead letters again and store those that have become events ([Replay]).
+//   - Replay: to decode dead letters again and store those that have become events ([ReplayBatch]).
 //   - Drift: a difference between a record and the expected format that does not prevent storing the record ([Drift]).
 //   - Hold: a time before which the rate limit allows no request.
 //   - Quota: the state of the rate limit, as the API reports it ([Quota]).

@@ -32,10 +32,10 @@ func ExamplePosition_After() {
 
 // The API announced 8 records and ends the list after 4. This end is a bad page, even if a second answer confirms it. It is
 // accepted only if the user accepts a short end.
-func ExampleEnd_Check() {
+func ExampleEndEvidence_Check() {
 	const stored = 4
 	position := domain.Position{Pass: 1, Offset: 4, AnnouncedFirst: domain.Total{N: 8, Known: true}}
-	for _, end := range []domain.End{{}, {Confirmed: true}, {Confirmed: true, AcceptShort: true}} {
+	for _, end := range []domain.EndEvidence{{}, {Confirmed: true}, {Confirmed: true, AcceptShort: true}} {
 		if err := end.Check(position, stored); err != nil {
 			fmt.Println(domain.KindOf(err))
 		} else {

@@ -48,8 +48,9 @@ type Total struct {
 	Known bool
 }
 
-// A Receipt describes the answer that contained a page, and the requests that it took to get it. The source fills in all
-// fields but Traffic. The runner fills in Traffic, because it counts all attempts for the page.
+// A Receipt records the cost of one page. It describes the answer that contained the page, and it counts the requests and the
+// waits until this answer. The source fills in all fields but Traffic. The runner fills in Traffic, because it counts all
+// attempts for the page.
 type Receipt struct {
 	RequestID string // the id that the API gave to the answer; empty if it gave none
 	Status    int    // HTTP status

@@ -59,7 +59,7 @@ type EventStore interface {
 	//   - It parks the batch's rejects.
 	//   - It writes one row into the ledger for each page.
 	//   - It adds the pages' drift to the stream's drift register.
-	//   - It moves the checkpoint from b.At to the position after the last page. Nothing else moves a checkpoint.
+	//   - It moves the checkpoint from b.Start to the position after the last page. Nothing else moves a checkpoint.
 	//
 	// If Commit returns nil, the batch is durable. If it returns an error other than Uncertain, it has written nothing.
 	//
@@ -75,9 +75,9 @@ type EventStore interface {
 	// superseded. Dead letters with ReasonConflict stay open.
 	//
 	// Commit returns one of these kinds of error:
-	//   - Fenced or SetBack: the durable checkpoint is no longer b.At, see [Checkpoint.CheckMove].
-	//   - BadPage: a page repeats an earlier page of its pass, or [End.Check] returned BadPage for the end of the pass.
-	//   - Unconfirmed: [End.Check] requires a second answer that confirms the end.
+	//   - Fenced or SetBack: the durable checkpoint is no longer b.Start, see [Checkpoint.CheckMove].
+	//   - BadPage: a page repeats an earlier page of its pass, or [EndEvidence.Check] returned BadPage for the end of the pass.
+	//   - Unconfirmed: [EndEvidence.Check] requires a second answer that confirms the end.
 	//   - TooManyRejects: a page has more than MaxParked rejects that were not parked before. A reject that is not stored
 	//     because of MaxOpenDeadLetters counts too.
 	//   - Uncertain: the connection or ctx ended after COMMIT was sent and before the answer came. The caller must read the

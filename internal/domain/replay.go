@@ -2,8 +2,8 @@ package domain
 
 import "time"
 
-// A Replay is a batch of dead letters that were decoded again. Each dead letter has become an event or a reject.
-type Replay struct {
+// A ReplayBatch is a batch of dead letters that were decoded again. Each dead letter has become an event or a reject.
+type ReplayBatch struct {
 	Stream  StreamID
 	Letters []DeadLetter // in order of id, as they were read from the store
 	ReadAt  time.Time    // when they were read
@@ -17,17 +17,17 @@ type Replay struct {
 }
 
 // Redecode decodes the records of dead letters that were read at a time. It does no I/O.
-func Redecode(stream StreamID, letters []DeadLetter, readAt time.Time, decoder Decoder) Replay {
+func Redecode(stream StreamID, letters []DeadLetter, readAt time.Time, decoder Decoder) ReplayBatch {
 	var page DecodedPage
 	for i, l := range letters {
 		decodeInto(&page, decoder, Record{Payload: l.Payload, Index: i})
 	}
-	return Replay{Stream: stream, Letters: letters, ReadAt: readAt, Events: page.Events, Rejects: page.Rejects}
+	return ReplayBatch{Stream: stream, Letters: letters, ReadAt: readAt, Events: page.Events, Rejects: page.Rejects}
 }
 
 // Only returns a copy of the replay that has only the dead letters with these ids. It changes Record.Index accordingly. All
 // ids must be ids of dead letters in the replay.
-func (r Replay) Only(ids []int64) Replay {
+func (r ReplayBatch) Only(ids []int64) ReplayBatch {
 	if len(ids) == len(r.Letters) {
 		return r
 	}
@@ -35,7 +35,7 @@ func (r Replay) Only(ids []int64) Replay {
 	for _, id := range ids {
 		selected[id] = true
 	}
-	only := Replay{Stream: r.Stream, ReadAt: r.ReadAt, Previous: r.Previous, PreviousReadAt: r.PreviousReadAt}
+	only := ReplayBatch{Stream: r.Stream, ReadAt: r.ReadAt, Previous: r.Previous, PreviousReadAt: r.PreviousReadAt}
 	newIndex := map[int]int{} // from the index in r.Letters to the index in only.Letters
 	for i, l := range r.Letters {
 		if selected[l.ID] {

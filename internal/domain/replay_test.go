@@ -18,7 +18,7 @@ func TestReplayOnly(t *testing.T) {
 		letters = append(letters, domain.DeadLetter{ID: int64(10 + i), Payload: []byte(payload), Index: pageIndex})
 	}
 	// describe returns the dead letter's id with the event's name or the reject's payload, events first.
-	describe := func(r domain.Replay) string {
+	describe := func(r domain.ReplayBatch) string {
 		var text strings.Builder
 		for _, e := range r.Events {
 			fmt.Fprintf(&text, "%d=%s ", r.Letters[e.Record.Index].ID, e.Name)

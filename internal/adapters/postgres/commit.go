@@ -29,7 +29,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 		res, err = s.commit(ctx, b, opts)
 	}
 	if err != nil {
-		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.At.Stream, b.TargetSeq(), s.retryDuringRestore(err))
+		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
 	}
 	s.expectDuplicates = res.Counts.Duplicate > 0
 	return res, nil
@@ -61,7 +61,7 @@ func (s *Store) commitOnce(ctx context.Context, b domain.Batch, opts writeOption
 	err := conn.TransactLong(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)
 		move := moveParams(b)
-		moved, err := moveCheckpoint(ctx, q, b.At, move)
+		moved, err := moveCheckpoint(ctx, q, b.Start, move)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (s *Store) commitOnce(ctx context.Context, b domain.Batch, opts writeOption
 			return err
 		}
 		for i, page := range b.Pages {
-			w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.At.Stream.String(), pageID: pageIDs[i]}
+			w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String(), pageID: pageIDs[i]}
 			mayHaveOpenLetters := moved.HasOpenLetters || res.Counts.Parked > 0
 			counts, err := w.writePage(ctx, page, mayHaveOpenLetters)
 			if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) commitOnce(ctx context.Context, b domain.Batch, opts writeOption
 			}
 			res.NewDrift = append(res.NewDrift, newDrift...)
 		}
-		if res.Checkpoint, err = addCounts(ctx, q, b.At.Stream, res.Counts); err != nil {
+		if res.Checkpoint, err = addCounts(ctx, q, b.Start.Stream, res.Counts); err != nil {
 			return err
 		}
 		return checkEnd(ctx, q, b, res.Checkpoint)
@@ -117,13 +117,13 @@ func moveParams(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 		passes[i], hashes[i] = page.To.Pass, page.IDsHash()
 	}
 	return dbsqlc.CheckpointAdvanceParams{
-		Stream:          b.At.Stream.String(),
-		Token:           b.At.Token,
-		Epoch:           b.At.Epoch,
-		FromSeq:         b.At.Seq,
-		FromPass:        b.At.Pass,
-		FromPosition:    b.At.Offset,
-		FromCursor:      string(b.At.Cursor),
+		Stream:          b.Start.Stream.String(),
+		Token:           b.Start.Token,
+		Epoch:           b.Start.Epoch,
+		FromSeq:         b.Start.Seq,
+		FromPass:        b.Start.Pass,
+		FromPosition:    b.Start.Offset,
+		FromCursor:      string(b.Start.Cursor),
 		Passes:          passes,
 		IdsHashes:       hashes,
 		ToSeq:           b.TargetSeq(),
@@ -207,7 +207,7 @@ const (
 // pageRow returns the ledger row of the page at index in the batch.
 func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts domain.Counts) dbsqlc.PageInsertParams {
 	page := b.Pages[index]
-	seq := b.At.Seq + int64(index) + 1
+	seq := b.Start.Seq + int64(index) + 1
 	parentSeq := seq - 1
 	if page.From.Cursor == "" { // the first page of a pass has no parent
 		parentSeq = 0
@@ -215,7 +215,7 @@ func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts dom
 	return dbsqlc.PageInsertParams{
 		ID:          pageID,
 		Kind:        kindPage,
-		Stream:      b.At.Stream.String(),
+		Stream:      b.Start.Stream.String(),
 		Pass:        page.To.Pass,
 		Seq:         seq,
 		ParentSeq:   parentSeq,
@@ -235,7 +235,7 @@ func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts dom
 		FetchedAt:   page.Receipt.FetchedAt,
 		TraceID:     page.Receipt.TraceID,
 		IdsHash:     idsHash,
-		EndAccepted: page.End.Accepted(page.To),
+		EndAccepted: page.End.AcceptedShort(page.To),
 	}
 }
 
@@ -247,13 +247,13 @@ func addCounts(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, b
 	return toCheckpoint(stream, row), err
 }
 
-// checkEnd returns the error of [domain.End.Check] if the batch ends its pass. moved is the checkpoint after the batch. The
+// checkEnd returns the error of [domain.EndEvidence.Check] if the batch ends its pass. moved is the checkpoint after the batch. The
 // number of stored records includes this batch.
 func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, moved domain.Checkpoint) error {
 	if !moved.Done {
 		return nil
 	}
-	stored, err := q.CheckpointStored(ctx, b.At.Stream.String())
+	stored, err := q.CheckpointStored(ctx, b.Start.Stream.String())
 	if err != nil {
 		return err
 	}

@@ -185,7 +185,7 @@ func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 	checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeManyEvents(t, 4)}).Checkpoint
 	pgtest.Exec(t, databaseURL, setBack)
 	letter := readDeadLetters(t, databaseURL)[0]
-	replay := domain.Replay{
+	replay := domain.ReplayBatch{
 		Stream: checkpoint.Stream, Letters: []domain.DeadLetter{letter}, ReadAt: time.Now(),
 		Rejects: []domain.Reject{{Record: domain.Record{Payload: letter.Payload}, Why: letter.Why}},
 	}

@@ -234,7 +234,7 @@ func TestUnknownStream(t *testing.T) {
 	_, _, listErr := reader.DeadLetters(ctx, nobody, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1})
 	_, reasonsErr := reader.DeadLetterReasons(ctx, nobody, domain.DeadLetterFilter{})
 	_, letterErr := reader.DeadLetter(ctx, nobody, 1)
-	_, replayErr := newReplayStore(t, databaseURL).Replay(ctx, domain.Replay{Stream: nobody})
+	_, replayErr := newReplayStore(t, databaseURL).Replay(ctx, domain.ReplayBatch{Stream: nobody})
 	_, surveyErr := newReplayStore(t, databaseURL).Survey(ctx, nobody, domain.DeadLetterSelection{All: true})
 	_, driftErr := reader.Drift(ctx, nobody)
 	discardErr := postgres.NewAdmin(newPool(t, databaseURL)).DiscardDeadLetter(ctx, nobody, 1, "why")

@@ -68,7 +68,7 @@ func (s *ReplayStore) Open(
 // Replay implements replay.Store. Like [Store.Commit], it locks the checkpoint's row first. So it cannot write at the same time
 // as a run or another replay of the stream. They cannot deadlock, and page ids grow in the order of commits. Replay does not
 // change the checkpoint, so a run that has waited for the row is not fenced.
-func (s *ReplayStore) Replay(ctx context.Context, replay domain.Replay) (domain.ReplayResult, error) {
+func (s *ReplayStore) Replay(ctx context.Context, replay domain.ReplayBatch) (domain.ReplayResult, error) {
 	res, err := s.replay(ctx, replay, writeOptions{})
 	if domain.KindOf(err) == domain.Unstorable {
 		res, err = s.replay(ctx, replay, writeOptions{bisect: true})
@@ -80,7 +80,7 @@ func (s *ReplayStore) Replay(ctx context.Context, replay domain.Replay) (domain.
 }
 
 // replay stores the batch in one transaction. If none of its dead letters is open any more, it writes nothing.
-func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts writeOptions) (domain.ReplayResult, error) {
+func (s *ReplayStore) replay(ctx context.Context, replay domain.ReplayBatch, opts writeOptions) (domain.ReplayResult, error) {
 	const op = "replay dead letters"
 	var res domain.ReplayResult
 	err := conn.TransactLong(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx, progress func()) error {
@@ -118,7 +118,7 @@ func (s *ReplayStore) replay(ctx context.Context, replay domain.Replay, opts wri
 }
 
 // checkPreviousReplay returns SetBack if the replay has a previous batch and the ledger row of that batch is gone.
-func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) error {
+func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.ReplayBatch) error {
 	if r.Previous == 0 {
 		return nil
 	}
@@ -136,7 +136,7 @@ func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.Replay
 }
 
 // lockOpenLetters locks those of the replay's dead letters that are still open. It returns the replay with these letters only.
-func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (domain.Replay, error) {
+func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.ReplayBatch) (domain.ReplayBatch, error) {
 	ids, hashes := make([]int64, len(r.Letters)), make([][]byte, len(r.Letters))
 	for i, l := range r.Letters {
 		hash := sha256.Sum256(l.Payload)
@@ -151,7 +151,7 @@ func lockOpenLetters(ctx context.Context, q *dbsqlc.Queries, r domain.Replay) (d
 
 // replayRow returns the ledger row of a replay. The row has the checkpoint's pass, seq and position. A replay sends no requests
 // to the API, so their numbers are 0.
-func replayRow(checkpoint dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayResult) dbsqlc.PageInsertParams {
+func replayRow(checkpoint dbsqlc.Checkpoint, r domain.ReplayBatch, res domain.ReplayResult) dbsqlc.PageInsertParams {
 	row := dbsqlc.PageInsertParams{
 		ID: res.PageID, Kind: kindReplay, Stream: checkpoint.Stream,
 		Pass: checkpoint.Pass, Seq: checkpoint.Seq, Position: checkpoint.Position,
@@ -169,7 +169,7 @@ func replayRow(checkpoint dbsqlc.Checkpoint, r domain.Replay, res domain.ReplayR
 //
 // It counts the letters as received, the inserted rows of events as inserted, and the changed rows of dead letters as duplicate
 // and parked. No number is derived from the others, so that checkBalance can find an error (I5).
-func (w *writer) writeReplay(ctx context.Context, r domain.Replay) (counts domain.Counts, again map[string]int64, err error) {
+func (w *writer) writeReplay(ctx context.Context, r domain.ReplayBatch) (counts domain.Counts, again map[string]int64, err error) {
 	counts.Received = int64(len(r.Letters))
 	insertRes, err := w.storeEvents(ctx, r.Events, nil) // a replay may reject any number of records again
 	if err != nil {
@@ -207,7 +207,7 @@ func insertedEvents(events []domain.DecodedEvent, res insertResult) []domain.Dec
 
 // resolve resolves the dead letters of the events and returns the number of these letters. how is the kind of the resolution, and
 // why explains it to the user.
-func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.DecodedEvent, how, why string) (int64, error) {
+func (w *writer) resolve(ctx context.Context, r domain.ReplayBatch, events []domain.DecodedEvent, how, why string) (int64, error) {
 	if len(events) == 0 {
 		return 0, nil
 	}
@@ -220,7 +220,7 @@ func (w *writer) resolve(ctx context.Context, r domain.Replay, events []domain.D
 
 // parkAgain stores in the dead letters of the rejects why the records are rejected this time. The letters stay open. It returns
 // the number of these letters.
-func (w *writer) parkAgain(ctx context.Context, r domain.Replay, rejects []domain.Reject) (int64, error) {
+func (w *writer) parkAgain(ctx context.Context, r domain.ReplayBatch, rejects []domain.Reject) (int64, error) {
 	if len(rejects) == 0 {
 		return 0, nil
 	}

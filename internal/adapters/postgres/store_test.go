@@ -257,7 +257,7 @@ func commitNext(t *testing.T, store domain.EventStore, checkpoint domain.Checkpo
 
 // batchOf returns a batch that continues at the checkpoint.
 func batchOf(checkpoint domain.Checkpoint, pages ...domain.DecodedPage) domain.Batch {
-	return domain.Batch{At: checkpoint, Pages: pages}
+	return domain.Batch{Start: checkpoint, Pages: pages}
 }
 
 // emptyPage returns a page without records at the checkpoint's position. The position after the page is the same.

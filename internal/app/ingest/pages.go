@@ -134,7 +134,7 @@ func (f *fetcher) newRequest(position domain.Position) *request {
 //
 // Only the event ids and the number of records without an id are compared. Totals and bytes may differ, because some APIs
 // count new events, or write the time of the request into the records.
-func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.End) {
+func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.EndEvidence) {
 	previous := f.current.end
 	f.current.end = nil
 	if !page.To.Done {

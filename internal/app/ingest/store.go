@@ -70,7 +70,7 @@ const commitGrace = 90 * time.Second
 func (r *Runner) commit(
 	ctx context.Context, checkpoint domain.Checkpoint, page domain.DecodedPage,
 ) (domain.CommitResult, error) {
-	batch := domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{page}}
+	batch := domain.Batch{Start: checkpoint, Pages: []domain.DecodedPage{page}}
 	var res domain.CommitResult
 	var badPage error // a BadPage error, which must not reach Do: Do would try again with the same page
 	uncertain := false
@@ -109,17 +109,17 @@ func (r *Runner) commit(
 // committed, and the result of the commit. It returns Fenced if another runner has claimed the stream since, and SetBack
 // if the database was set back.
 func (r *Runner) readCommitResult(ctx context.Context, batch domain.Batch) (res domain.CommitResult, committed bool, err error) {
-	durable, err := r.store.Checkpoint(ctx, batch.At.Stream)
+	durable, err := r.store.Checkpoint(ctx, batch.Start.Stream)
 	if err != nil {
 		return domain.CommitResult{}, false, err
 	}
-	if err := batch.At.CheckClaim(durable); err != nil {
+	if err := batch.Start.CheckClaim(durable); err != nil {
 		return domain.CommitResult{}, false, err
 	}
 	if isAtEndOf(durable, batch) {
-		return domain.CommitResult{Checkpoint: durable, Counts: durable.Counts.Sub(batch.At.Counts)}, true, nil
+		return domain.CommitResult{Checkpoint: durable, Counts: durable.Counts.Sub(batch.Start.Counts)}, true, nil
 	}
-	return domain.CommitResult{}, false, batch.At.CheckMove(durable)
+	return domain.CommitResult{}, false, batch.Start.CheckMove(durable)
 }
 
 // isAtEndOf reports whether a checkpoint is at the end of the last page of a batch.

@@ -59,7 +59,7 @@ type yieldedPages struct {
 }
 
 // check returns BadPage if the page has the same records as an earlier page of its pass. If the page ends the pass, check
-// returns the error of [domain.End.Check].
+// returns the error of [domain.EndEvidence.Check].
 func (y *yieldedPages) check(page domain.DecodedPage) error {
 	if page.From.Pass == y.pass && y.hashes[string(page.IDsHash())] {
 		return badPageError("after %d records the API answered with those of an earlier page of this pass", page.From.Offset)

@@ -64,7 +64,7 @@ func (f *fixture) park(t *testing.T, payloads ...string) {
 		t.Fatal(err)
 	}
 	decoded.MaxParked = decoded.Received
-	if _, err := store.Commit(t.Context(), domain.Batch{At: checkpoint, Pages: []domain.DecodedPage{decoded}}); err != nil {
+	if _, err := store.Commit(t.Context(), domain.Batch{Start: checkpoint, Pages: []domain.DecodedPage{decoded}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -106,7 +106,7 @@ type flakyStore struct {
 	replayCallCount int
 }
 
-func (s *flakyStore) Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error) {
+func (s *flakyStore) Replay(ctx context.Context, batch domain.ReplayBatch) (domain.ReplayResult, error) {
 	s.replayCallCount++
 	callStore := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
 	if len(s.replays) == 0 {

@@ -56,7 +56,7 @@ type Store interface {
 	// twice. But if the first transaction was committed, dead letters that stayed open count one replay more.
 	//
 	// Replay does not change the batch, nor the memory that it points to, and keeps no reference to them after it returns.
-	Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error)
+	Replay(ctx context.Context, batch domain.ReplayBatch) (domain.ReplayResult, error)
 }
 
 // An Observer is notified of each step of a replay. Run calls its methods in order, from one goroutine, and waits until they

@@ -57,8 +57,8 @@ func event(n byte) domain.Event {
 // maxParked is more rejects than a page of the checks has, unless a check sets DecodedPage.MaxParked itself.
 const maxParked = 99
 
-// page returns a page that begins at from and has these events of the series. Its cursor after the page is made from the
-// offset and the pass.
+// page returns a page that begins at from and has these events of the series. The cursor after the page names the page's offset
+// and pass.
 func page(from domain.Position, numbers ...byte) domain.DecodedPage {
 	p := domain.DecodedPage{From: from, To: from, Received: len(numbers), MaxParked: maxParked}
 	for _, n := range numbers {
@@ -83,11 +83,11 @@ func newDecodedEvent(index int, e domain.Event) domain.DecodedEvent {
 
 // batch returns a batch that moves the checkpoint over the pages.
 func batch(checkpoint domain.Checkpoint, pages ...domain.DecodedPage) domain.Batch {
-	return domain.Batch{At: checkpoint, Pages: pages}
+	return domain.Batch{Start: checkpoint, Pages: pages}
 }
 
-// compareEvents returns an error if the events differ. Equal times in different zones, and JSON with equal values in different
-// formats, are no difference.
+// compareEvents returns an error if the events differ. Equal times in different zones count as equal. JSON with equal values in
+// different formats counts as equal too.
 func compareEvents(got, want domain.Event) error {
 	if !got.OccurredAt.Equal(want.OccurredAt) {
 		return fmt.Errorf("got time %s, want %s", got.OccurredAt, want.OccurredAt)

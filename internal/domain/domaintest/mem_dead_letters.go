@@ -181,7 +181,7 @@ func (r *MemReplays) Open(
 }
 
 // Replay implements replay.Store.
-func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domain.ReplayResult, err error) {
+func (r *MemReplays) Replay(ctx context.Context, batch domain.ReplayBatch) (res domain.ReplayResult, err error) {
 	if ctx.Err() != nil {
 		return res, newError(domain.Stopped, "replay", "the caller has stopped")
 	}
@@ -213,7 +213,7 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.Replay) (res domai
 
 // openIDs returns the ids of those dead letters of the batch that are still open. It leaves out a dead letter
 // whose id is unknown or has other bytes, because the database was then set back after the dead letter was read.
-func (d *MemDatabase) openIDs(batch domain.Replay) (ids []int64) {
+func (d *MemDatabase) openIDs(batch domain.ReplayBatch) (ids []int64) {
 	for _, read := range batch.Letters {
 		if read.ID > int64(len(d.letters)) || !bytes.Equal(d.letter(read.ID).Payload, read.Payload) {
 			continue
@@ -229,7 +229,7 @@ func (d *MemDatabase) openIDs(batch domain.Replay) (ids []int64) {
 func (d *MemDatabase) letter(id int64) *memLetter { return d.letters[id-1] }
 
 // replay stores one event of the batch and resolves its dead letter, or parks the record again. It adds to the counts in res.
-func (d *MemDatabase) replay(batch domain.Replay, e domain.DecodedEvent, res *domain.ReplayResult) {
+func (d *MemDatabase) replay(batch domain.ReplayBatch, e domain.DecodedEvent, res *domain.ReplayResult) {
 	reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 	l := d.letter(batch.Letters[e.Record.Index].ID)
 	stored, isStored := d.events[e.ID]
@@ -256,7 +256,7 @@ func (d *MemDatabase) replay(batch domain.Replay, e domain.DecodedEvent, res *do
 
 // parkAgain gives the dead letter of a reject its new reason and leaves it open. If the reject has no id, the dead letter keeps its
 // id. It adds to the counts in res.
-func (d *MemDatabase) parkAgain(batch domain.Replay, reject domain.Reject, res *domain.ReplayResult) {
+func (d *MemDatabase) parkAgain(batch domain.ReplayBatch, reject domain.Reject, res *domain.ReplayResult) {
 	l := d.letter(batch.Letters[reject.Record.Index].ID)
 	if reject.Why.ID == (domain.EventID{}) {
 		reject.Why.ID = l.Why.ID

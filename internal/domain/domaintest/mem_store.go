@@ -173,8 +173,8 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	checkpoint, stream := s.db.checkpoint(b.At.Stream), b.At.Stream
-	if err := b.At.CheckMove(checkpoint); err != nil {
+	checkpoint, stream := s.db.checkpoint(b.Start.Stream), b.Start.Stream
+	if err := b.Start.CheckMove(checkpoint); err != nil {
 		return domain.CommitResult{}, err
 	}
 	undo := s.db.snapshot()
@@ -196,7 +196,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		s.db.ledger = append(s.db.ledger, LedgerRow{
 			Kind: "page", Stream: stream.String(), Pass: page.To.Pass, Seq: checkpoint.Seq, Position: page.To.Offset,
 			ParentSeq: parentSeq(page, checkpoint.Seq), CursorIn: page.From.Cursor, CursorOut: page.To.Cursor, Counts: counts,
-			TraceID: page.Receipt.TraceID, IDsHash: string(page.IDsHash()), EndAccepted: page.End.Accepted(page.To),
+			TraceID: page.Receipt.TraceID, IDsHash: string(page.IDsHash()), EndAccepted: page.End.AcceptedShort(page.To),
 		})
 		checkpoint.Position = page.To
 		checkpoint.MaxAnnounced = 0 // a real database does not store it either

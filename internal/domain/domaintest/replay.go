@@ -16,14 +16,14 @@ import (
 type ReplayStore interface {
 	Survey(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection) (domain.SelectionCount, error)
 	Open(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
-	Replay(ctx context.Context, batch domain.Replay) (domain.ReplayResult, error)
+	Replay(ctx context.Context, batch domain.ReplayBatch) (domain.ReplayResult, error)
 }
 
 // A ReplayUnderTest gives access to an empty database, with stores for runners and with a store for replays.
 type ReplayUnderTest struct {
 	StoreUnderTest
 
-	Replays ReplayStore
+	ReplayStore ReplayStore
 }
 
 // ReplayChecks returns the checks of the contract of replay.Store.
@@ -42,8 +42,8 @@ func ReplayChecks() []Check[ReplayUnderTest] {
 	}
 }
 
-// parkPayloads claims the stream and commits a page with the events 1 and 2, and with one reject without id for each payload. It
-// returns the runner's store and the new checkpoint.
+// parkPayloads claims the stream and commits one page. The page has events 1 and 2, and one reject without an id for each payload.
+// parkPayloads returns the runner's store and the new checkpoint.
 func parkPayloads(ctx context.Context, db ReplayUnderTest, payloads ...string) (domain.EventStore, domain.Checkpoint, error) {
 	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
@@ -67,7 +67,7 @@ type decodeResult struct {
 // decodesTo returns the result of a payload that the decoder accepts.
 func decodesTo(e domain.Event) decodeResult { return decodeResult{event: &e} }
 
-// A fakeDecoder is a domain.Decoder with a prepared result for each payload.
+// A fakeDecoder is a domain.Decoder. It maps each payload to the result of Decode.
 type fakeDecoder map[string]decodeResult
 
 // Hash implements domain.Decoder.
@@ -87,13 +87,16 @@ const maxID = math.MaxInt64
 
 // readOpen reads all open dead letters.
 func readOpen(ctx context.Context, db ReplayUnderTest) ([]domain.DeadLetter, error) {
-	return db.Replays.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, maxID)
+	return db.ReplayStore.Open(ctx, streamID(), domain.DeadLetterSelection{All: true}, 0, maxID)
 }
 
-// redecodeOpen reads all open dead letters and decodes them again.
-func redecodeOpen(ctx context.Context, db ReplayUnderTest, decoder fakeDecoder) (domain.Replay, error) {
+// redecodeOpen reads all open dead letters, decodes them again, and returns them as one batch for the replay.
+func redecodeOpen(ctx context.Context, db ReplayUnderTest, decoder fakeDecoder) (domain.ReplayBatch, error) {
 	letters, err := readOpen(ctx, db)
-	return domain.Redecode(streamID(), letters, time.Now(), decoder), err
+	if err != nil {
+		return domain.ReplayBatch{}, err
+	}
+	return domain.Redecode(streamID(), letters, time.Now(), decoder), nil
 }
 
 // checkOpenBytes parks a payload with spaces, escapes and bytes that are not valid UTF-8. Open must return the same bytes.
@@ -112,27 +115,27 @@ func checkOpenBytes(ctx context.Context, db ReplayUnderTest) error {
 	return nil
 }
 
-// checkSurvey checks how a survey counts the dead letters of a selection. Of three dead letters one is resolved and two are
+// checkSurvey checks how a survey counts the dead letters of a selection. One of the three dead letters is resolved, and two are
 // open.
 func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
-	_, err := db.Replays.Survey(ctx, streamID(), domain.DeadLetterSelection{All: true})
+	_, err := db.ReplayStore.Survey(ctx, streamID(), domain.DeadLetterSelection{All: true})
 	if err := wantKind(err, domain.Invalid); err != nil {
 		return fmt.Errorf("survey of a stream that was never claimed: %w", err)
 	}
 	if _, _, err := parkPayloads(ctx, db, "a", "b", "c"); err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, db, fakeDecoder{
+	redecoded, err := redecodeOpen(ctx, db, fakeDecoder{
 		"a": decodesTo(event(3)), "b": {reason: "other"}, "c": {reason: rejectReason},
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := db.Replays.Replay(ctx, replay); err != nil {
+	if _, err := db.ReplayStore.Replay(ctx, redecoded); err != nil {
 		return err
 	}
 	// The dead letter of "a" is resolved; the dead letters of "b" and "c" are open.
-	a, b, c := replay.Letters[0].ID, replay.Letters[1].ID, replay.Letters[2].ID
+	a, b, c := redecoded.Letters[0].ID, redecoded.Letters[1].ID, redecoded.Letters[2].ID
 	unknown1, unknown2 := maxID-int64(1), int64(maxID)
 	for _, tt := range []struct {
 		selection domain.DeadLetterSelection
@@ -146,7 +149,7 @@ func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
 			domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{unknown1, unknown2}},
 		},
 	} {
-		got, err := db.Replays.Survey(ctx, streamID(), tt.selection)
+		got, err := db.ReplayStore.Survey(ctx, streamID(), tt.selection)
 		if err != nil {
 			return err
 		}
@@ -182,7 +185,7 @@ func checkOpenOrder(ctx context.Context, db ReplayUnderTest) error {
 		{domain.DeadLetterSelection{Reason: "another"}, 0, fourth, nil},
 		{domain.DeadLetterSelection{IDs: []int64{fourth, first, first}}, 0, fourth, []string{"a", "d"}},
 	} {
-		open, err := db.Replays.Open(ctx, streamID(), tt.selection, tt.after, tt.last)
+		open, err := db.ReplayStore.Open(ctx, streamID(), tt.selection, tt.after, tt.last)
 		if err != nil {
 			return err
 		}
@@ -201,25 +204,25 @@ func checkOpenOrder(ctx context.Context, db ReplayUnderTest) error {
 // checkReplayOutcomes replays seven dead letters in one batch, so that every outcome occurs.
 func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 	_, checkpoint, err := parkPayloads(ctx, db,
-		"new event", "new event again", "stored event", "stored with other values", "refused", "rejected", "rejected with id")
+		"new event", "new event again", "stored event", "stored with other values", "unstorable", "rejected", "rejected with id")
 	if err != nil {
 		return err
 	}
-	refused := event(5)
-	refused.Name = "\x00"
-	replay, err := redecodeOpen(ctx, db, fakeDecoder{
+	unstorable := event(5)
+	unstorable.Name = "\x00" // PostgreSQL cannot store this character
+	redecoded, err := redecodeOpen(ctx, db, fakeDecoder{
 		"new event":                decodesTo(event(3)),
 		"new event again":          decodesTo(event(3)),
 		"stored event":             decodesTo(event(1)),
-		"stored with other values": decodesTo(renamedEvent(0, 2, "other").Event),
-		"refused":                  decodesTo(refused),
+		"stored with other values": decodesTo(changeName(event(2), "other")),
+		"unstorable":               decodesTo(unstorable),
 		"rejected":                 {reason: "other"},
 		"rejected with id":         {reason: "other", id: event(9).ID},
 	})
 	if err != nil {
 		return err
 	}
-	res, err := db.Replays.Replay(ctx, replay)
+	res, err := db.ReplayStore.Replay(ctx, redecoded)
 	if err != nil {
 		return err
 	}
@@ -254,7 +257,7 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 		"new event again":          {domain.ResolvedAsDuplicate, rejectReason, event(3).ID},
 		"stored event":             {domain.ResolvedAsDuplicate, rejectReason, event(1).ID},
 		"stored with other values": {"", domain.ReasonConflict, event(2).ID},
-		"refused":                  {"", domain.ReasonUnstorable, event(5).ID},
+		"unstorable":               {"", domain.ReasonUnstorable, event(5).ID},
 		"rejected":                 {"", "other", domain.EventID{}},
 		"rejected with id":         {"", "other", event(9).ID},
 	} {
@@ -280,16 +283,19 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 // findDeadLetter returns the dead letter with this payload.
 func findDeadLetter(ctx context.Context, db ReplayUnderTest, payload string) (domain.DeadLetter, error) {
 	letters, err := db.Letters(ctx)
+	if err != nil {
+		return domain.DeadLetter{}, err
+	}
 	for _, l := range letters {
 		if string(l.Payload) == payload {
-			return l, err
+			return l, nil
 		}
 	}
-	return domain.DeadLetter{}, errors.Join(err, fmt.Errorf("no dead letter %q", payload))
+	return domain.DeadLetter{}, fmt.Errorf("got no dead letter with the payload %q, want one", payload)
 }
 
-// wantResolution returns an error unless the dead letter was resolved in this way by this ledger row. If how is empty, the dead
-// letter must be open.
+// wantResolution returns an error unless the dead letter l was resolved as how says, by the ledger row with the id pageID. If how
+// is empty, l must be open.
 func wantResolution(l domain.DeadLetter, how string, pageID int64) error {
 	r := l.Resolved
 	if how == "" && r != nil {
@@ -309,14 +315,14 @@ func checkReplayTwice(ctx context.Context, db ReplayUnderTest) error {
 	if _, _, err := parkPayloads(ctx, db, "a", "b"); err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, db, fakeDecoder{"a": decodesTo(event(3)), "b": decodesTo(event(4))})
+	redecoded, err := redecodeOpen(ctx, db, fakeDecoder{"a": decodesTo(event(3)), "b": decodesTo(event(4))})
 	if err != nil {
 		return err
 	}
-	if _, err := db.Replays.Replay(ctx, replay); err != nil {
+	if _, err := db.ReplayStore.Replay(ctx, redecoded); err != nil {
 		return err
 	}
-	res, err := db.Replays.Replay(ctx, replay)
+	res, err := db.ReplayStore.Replay(ctx, redecoded)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// checkResolvedMeanwhile replays the dead letter of "b" alone, and then a batch in which it is still open. The second replay must
-// skip it.
+// checkResolvedMeanwhile replays the dead letter of "b" alone. Then it replays a batch that was read earlier, in which this dead
+// letter is still open. The second replay must skip it.
 func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	if _, _, err := parkPayloads(ctx, db, "a", "b", "c"); err != nil {
 		return err
@@ -18,10 +18,10 @@ func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.Replays.Replay(ctx, all.Only([]int64{all.Letters[1].ID})); err != nil {
+	if _, err := db.ReplayStore.Replay(ctx, all.Only([]int64{all.Letters[1].ID})); err != nil {
 		return err
 	}
-	res, err := db.Replays.Replay(ctx, all)
+	res, err := db.ReplayStore.Replay(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -39,8 +39,8 @@ func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 }
 
 // checkStoredMeanwhile lets a run store the events of three dead letters after the dead letters were read and before they are
-// replayed. One dead letter has the id of its event, so the run supersedes it. The other two have no id, so the run does not
-// know them: in the replay one is a duplicate and the other a conflict.
+// replayed. One dead letter has the id of its event, so the run supersedes it. The other two have no id, so the run cannot
+// supersede them. In the replay, one of them is a duplicate and the other one is a conflict.
 func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	s, checkpoint, err := parkPayloads(ctx, db, "same values", "other values")
 	if err != nil {
@@ -50,10 +50,10 @@ func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, db, fakeDecoder{
+	redecoded, err := redecodeOpen(ctx, db, fakeDecoder{
 		"same values":  decodesTo(event(3)),
 		"with an id":   decodesTo(event(4)),
-		"other values": decodesTo(renamedEvent(0, 5, "other").Event),
+		"other values": decodesTo(changeName(event(5), "other")),
 	})
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	if _, err := s.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Position, 3, 4, 5))); err != nil {
 		return err
 	}
-	res, err := db.Replays.Replay(ctx, replay)
+	res, err := db.ReplayStore.Replay(ctx, redecoded)
 	if err != nil {
 		return err
 	}
@@ -85,11 +85,11 @@ func checkRunUndisturbed(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	replay, err := redecodeOpen(ctx, db, fakeDecoder{"a": decodesTo(event(3))})
+	redecoded, err := redecodeOpen(ctx, db, fakeDecoder{"a": decodesTo(event(3))})
 	if err != nil {
 		return err
 	}
-	if _, err := db.Replays.Replay(ctx, replay); err != nil {
+	if _, err := db.ReplayStore.Replay(ctx, redecoded); err != nil {
 		return err
 	}
 	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
@@ -97,7 +97,7 @@ func checkRunUndisturbed(ctx context.Context, db ReplayUnderTest) error {
 		return err
 	}
 	if !reflect.DeepEqual(durable, checkpoint) {
-		return fmt.Errorf("got checkpoint %+v after the replay, want it unchanged: %+v", durable, checkpoint)
+		return fmt.Errorf("got checkpoint %+v after the replay, want the unchanged checkpoint %+v", durable, checkpoint)
 	}
 	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 3, 4)))
 	if err != nil {

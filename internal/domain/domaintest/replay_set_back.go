@@ -9,7 +9,7 @@ import (
 )
 
 // checkReplayOtherLetter reads a dead letter and then restores a backup that lacks it. The next dead letter that is parked gets
-// the same id. The replay of the dead letter that was read must not change the new one.
+// the same id. A replay of the dead letter that was read first must not change the new dead letter.
 func checkReplayOtherLetter(ctx context.Context, db ReplayUnderTest) error {
 	s, checkpoint, err := parkPayloads(ctx, db, "a")
 	if err != nil {
@@ -39,13 +39,13 @@ func checkReplayOtherLetter(ctx context.Context, db ReplayUnderTest) error {
 	if _, err := db.Open().Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(8, "c")))); err != nil {
 		return err
 	}
-	replay := domain.Redecode(streamID(), letters[1:], replayTime(), fakeDecoder{"b": decodesTo(event(7))})
-	res, err := db.Replays.Replay(ctx, replay)
+	redecoded := domain.Redecode(streamID(), letters[1:], replayTime(), fakeDecoder{"b": decodesTo(event(7))})
+	res, err := db.ReplayStore.Replay(ctx, redecoded)
 	if err != nil {
 		return err
 	}
 	if res.Received != 0 {
-		return fmt.Errorf("got %+v, want 0 received", res.Counts)
+		return fmt.Errorf("replay: got counts %+v, want 0 received", res.Counts)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func checkReplaySetBack(ctx context.Context, db ReplayUnderTest) error {
 	}
 	decoder := fakeDecoder{"a": decodesTo(event(7)), "b": decodesTo(event(8))}
 	first := domain.Redecode(streamID(), letters[:1], replayTime(), decoder)
-	res, err := db.Replays.Replay(ctx, first)
+	res, err := db.ReplayStore.Replay(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -78,9 +78,10 @@ func checkReplaySetBack(ctx context.Context, db ReplayUnderTest) error {
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	_, err = db.Replays.Replay(ctx, second)
+	_, err = db.ReplayStore.Replay(ctx, second)
 	return wantKind(err, domain.SetBack)
 }
 
-// replayTime returns the time of now in microseconds. PostgreSQL stores no finer time, so the store finds an equal time again.
+// replayTime returns the current time, rounded to microseconds. PostgreSQL stores no finer time, so the time that it returns later
+// is equal.
 func replayTime() time.Time { return time.Now().Round(time.Microsecond) }

@@ -9,16 +9,15 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// renamedEvent returns the n-th event of the series with another name. index is the index of its record in the page.
-func renamedEvent(index int, n byte, name string) domain.DecodedEvent {
-	e := event(n)
+// changeName returns the event with another name.
+func changeName(e domain.Event, name string) domain.Event {
 	e.Name = name
-	return newDecodedEvent(index, e)
+	return e
 }
 
-// addRenamed returns the page with the n-th event of the series after its other events, under another name.
+// addRenamed returns the page with one more event at its end: event n of the series, with another name.
 func addRenamed(p domain.DecodedPage, n byte, name string) domain.DecodedPage {
-	p.Events = append(p.Events, renamedEvent(p.Received, n, name))
+	p.Events = append(p.Events, newDecodedEvent(p.Received, changeName(event(n), name)))
 	p.Received++
 	return p
 }

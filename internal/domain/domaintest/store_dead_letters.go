@@ -229,7 +229,7 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 	}
 	conflictPage := page(checkpoint.Position)
 	for i := range conflicts {
-		conflictPage.Events = append(conflictPage.Events, renamedEvent(i, 1, fmt.Sprintf("name %d", i)))
+		conflictPage.Events = append(conflictPage.Events, newDecodedEvent(i, changeName(event(1), fmt.Sprintf("name %d", i))))
 		conflictPage.Received++
 	}
 	rejectPage := func(from domain.Position) domain.DecodedPage {

@@ -8,8 +8,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// checkRepeatedPage commits two pages, and then batches that repeat a page of the same pass. These must fail and write
-// nothing.
+// checkRepeatedPage commits two pages. Then it commits batches that repeat a page of the same pass. These batches must fail and
+// write nothing.
 func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -57,14 +57,14 @@ func endPage(from domain.Position, total int64, numbers ...byte) domain.DecodedP
 	return p
 }
 
-// renameEvent gives an event of the page another name. The event is then in conflict if its id is stored.
+// renameEvent gives the event at index another name. If the event's id is stored, the event is then a conflict.
 func renameEvent(p domain.DecodedPage, index int) domain.DecodedPage {
 	p.Events[index].Name = "another name"
 	return p
 }
 
-// checkEnds checks that a commit compares an end with the records that are stored in all passes together. A commit of an end
-// that is not believed must write nothing.
+// checkEnds checks that a commit compares the announced total with the records that are stored in all passes together. If a commit
+// does not accept an end, it must write nothing.
 func checkEnds(ctx context.Context, db StoreUnderTest) error {
 	s, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {

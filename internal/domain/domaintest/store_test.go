@@ -53,7 +53,7 @@ func TestMemReplays(t *testing.T) {
 	domaintest.RunChecks(t, domaintest.ReplayChecks(), func(*testing.T) domaintest.ReplayUnderTest {
 		const maxLetters = 99 // more dead letters than a check parks
 		db := domaintest.NewMemDatabase()
-		return domaintest.ReplayUnderTest{StoreUnderTest: newStoreUnderTest(db, useUnchanged), Replays: db.Replays(maxLetters)}
+		return domaintest.ReplayUnderTest{StoreUnderTest: newStoreUnderTest(db, useUnchanged), ReplayStore: db.Replays(maxLetters)}
 	})
 }
 
@@ -100,8 +100,8 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			"the fence checks only the seq",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-					durable, _ := s.Checkpoint(ctx, b.At.Stream)
-					b.At.Epoch, b.At.Token = durable.Epoch, durable.Token
+					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
+					b.Start.Epoch, b.Start.Token = durable.Epoch, durable.Token
 					return s.Commit(ctx, b)
 				}}
 			},
@@ -111,8 +111,8 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			"the fence checks only the epoch",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-					durable, _ := s.Checkpoint(ctx, b.At.Stream)
-					b.At.Seq, b.At.Position = durable.Seq, durable.Position
+					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
+					b.Start.Seq, b.Start.Position = durable.Seq, durable.Position
 					return s.Commit(ctx, b)
 				}}
 			},
@@ -135,11 +135,11 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (res domain.CommitResult, err error) {
 					for _, page := range b.Pages {
-						res, err = s.Commit(ctx, domain.Batch{At: b.At, Pages: []domain.DecodedPage{page}})
+						res, err = s.Commit(ctx, domain.Batch{Start: b.Start, Pages: []domain.DecodedPage{page}})
 						if err != nil {
 							return res, err
 						}
-						b.At = res.Checkpoint
+						b.Start = res.Checkpoint
 					}
 					return res, nil
 				}}
@@ -224,9 +224,9 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			"the fence ignores the token",
 			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-					durable, _ := s.Checkpoint(ctx, b.At.Stream)
-					if durable.Epoch == b.At.Epoch && durable.Seq == b.At.Seq {
-						b.At = durable
+					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
+					if durable.Epoch == b.Start.Epoch && durable.Seq == b.Start.Seq {
+						b.Start = durable
 					}
 					return s.Commit(ctx, b)
 				}}
