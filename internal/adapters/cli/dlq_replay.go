@@ -55,7 +55,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	defer release()
 	report, err := replayer.Run(s.ctx)
 	observer.stop()
-	if err != nil && report.Received == 0 && report.Unanswered == 0 { // nothing was replayed
+	if err != nil && report.Received == 0 && report.UnansweredCommits == 0 { // nothing was replayed
 		return err
 	}
 	write := writeReplay
@@ -76,7 +76,7 @@ func writeReplay(w io.Writer, r replay.Report) error {
 		humanize.Comma(r.Received), humanize.Comma(r.Inserted), humanize.Comma(r.Duplicate), humanize.Comma(r.Parked))
 	if r.Parked > 0 {
 		var reasons []string
-		for _, n := range sortReasons(r.Again) {
+		for _, n := range sortReasons(r.ParkedAgain) {
 			reasons = append(reasons, humanize.Comma(n.Count)+" "+escapeExceptEllipsis(n.Reason))
 		}
 		fmt.Fprintf(out, "parked again: %s; see `pawl dlq list`\n", strings.Join(reasons, ", "))
@@ -84,8 +84,8 @@ func writeReplay(w io.Writer, r replay.Report) error {
 	if r.Skipped > 0 {
 		fmt.Fprintf(out, "skipped because they are resolved: %s\n", humanize.Comma(r.Skipped))
 	}
-	if r.Unanswered > 0 {
-		fmt.Fprintf(out, "COMMITs without an answer: %d; their dead letters are not counted above\n", r.Unanswered)
+	if r.UnansweredCommits > 0 {
+		fmt.Fprintf(out, "COMMITs without an answer: %d; their dead letters are not counted above\n", r.UnansweredCommits)
 	}
 	return out.Flush()
 }
@@ -105,7 +105,7 @@ type replayJSON struct {
 func writeReplayJSON(w io.Writer, r replay.Report) error {
 	return writeASCIIJSON(w, replayJSON{
 		Stream: r.Stream.String(), Replayed: r.Received, Stored: r.Inserted, Duplicate: r.Duplicate, ParkedAgain: r.Parked,
-		Reasons: sortReasons(r.Again), Skipped: r.Skipped, Unanswered: r.Unanswered,
+		Reasons: sortReasons(r.ParkedAgain), Skipped: r.Skipped, Unanswered: r.UnansweredCommits,
 	})
 }
 

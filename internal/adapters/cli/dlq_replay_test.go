@@ -42,10 +42,10 @@ func (r scriptedReplay) Run(ctx context.Context) (replay.Report, error) {
 // fullReplayReport returns a report with a value in every field. One of its reasons contains a control sequence.
 func fullReplayReport() replay.Report {
 	return replay.Report{
-		Stream:  domain.StreamID{Source: "s"},
-		Counts:  domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
-		Again:   map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100},
-		Skipped: 2, Unanswered: 1,
+		Stream:      domain.StreamID{Source: "s"},
+		Counts:      domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
+		ParkedAgain: map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100},
+		Skipped:     2, UnansweredCommits: 1,
 	}
 }
 

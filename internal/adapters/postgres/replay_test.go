@@ -45,7 +45,7 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 		if err != nil || report.Counts != tt.want {
 			t.Errorf("got %+v, %v, want counts %+v", report, err, tt.want)
 		}
-		if n := report.Again["not a number"]; n != tt.want.Parked {
+		if n := report.ParkedAgain["not a number"]; n != tt.want.Parked {
 			t.Errorf("got %d records rejected again as \"not a number\", want %d", n, tt.want.Parked)
 		}
 		checkLedger(t, databaseURL)
@@ -243,7 +243,7 @@ func TestReplayLostAnswer(t *testing.T) {
 			store := newReplayStore(t, startProxy(t, databaseURL, c.serve))
 			c.armed.Store(true)
 			report, err := replayAll(t.Context(), store, laterDecoder)
-			if err != nil || report.Counts != tt.want || report.Unanswered != 1 {
+			if err != nil || report.Counts != tt.want || report.UnansweredCommits != 1 {
 				t.Errorf("got %+v, %v, want counts %+v and 1 unanswered", report, err, tt.want)
 			}
 			if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != 3 {

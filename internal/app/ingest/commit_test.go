@@ -165,7 +165,7 @@ func TestRun_FencedDuringRequest(t *testing.T) {
 	f.wantStored(t, 1, 2)
 }
 
-func TestCommit_FailsPermanently(t *testing.T) {
+func TestCommit_GivesUpAfterMaxTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()

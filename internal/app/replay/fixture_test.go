@@ -15,8 +15,8 @@ import (
 
 var stream = domain.StreamID{Source: "test"} //nolint:gochecknoglobals // a constant that Go cannot have
 
-// newDecoder decodes payloads such as "no.17", which the decoder of the run has rejected. It still rejects payloads such
-// as "x".
+// newDecoder is the decoder of a replay. It decodes the payload "no.17" as event 17. The decoder of [fixture.park] rejects this
+// payload. Both decoders reject the payload "x".
 var newDecoder = domaintest.LineDecoder{Accepts: "no."} //nolint:gochecknoglobals // a constant that Go cannot have
 
 // A fixture has all that a replay needs, with a database in memory.
@@ -28,11 +28,12 @@ type fixture struct {
 }
 
 const (
-	batchSize = 3 // the number of dead letters that the store returns for one batch
-	maxTries  = 5 // the number of attempts for one batch
+	batchSize = 3 // the greatest number of dead letters in one batch
+	maxTries  = 5 // the greatest number of attempts for one batch
 )
 
-// newFixture returns a fixture whose database has one dead letter for each of the payloads, with ids from 1.
+// newFixture returns a fixture whose database has a dead letter for each of the payloads, with ids from 1. Equal payloads
+// share one dead letter.
 func newFixture(t *testing.T, payloads ...string) *fixture {
 	t.Helper()
 	f := &fixture{db: domaintest.NewMemDatabase()}
@@ -45,7 +46,7 @@ func newFixture(t *testing.T, payloads ...string) *fixture {
 	return f
 }
 
-// park adds dead letters with these payloads to the database, as a run with an older decoder does.
+// park adds dead letters with these payloads to the database. It does this as a run does whose decoder rejects the payloads.
 func (f *fixture) park(t *testing.T, payloads ...string) {
 	t.Helper()
 	store := f.db.Store()
@@ -73,35 +74,42 @@ func (f *fixture) run(ctx context.Context) (replay.Report, error) {
 	return replay.New(f.store, newDecoder, &f.seen, f.opts).Run(ctx)
 }
 
-// describeLetters describes each dead letter by its payload, its number of replays and its resolution, if it has one.
+// describeLetters describes each dead letter by its payload, its number of replays and its state, for example
+// "no.1: 1 replay, resolved as replayed; x: 2 replays, open".
 func (f *fixture) describeLetters() string {
-	var words []string
+	var descriptions []string
 	for _, l := range f.db.Letters() {
-		word := fmt.Sprintf("%s: %d", l.Payload, l.Replays)
+		state := "open"
 		if l.Resolved != nil {
-			word += " " + l.Resolved.How
+			state = "resolved as " + l.Resolved.How
 		}
-		words = append(words, word)
+		noun := "replays"
+		if l.Replays == 1 {
+			noun = "replay"
+		}
+		descriptions = append(descriptions, fmt.Sprintf("%s: %d %s, %s", l.Payload, l.Replays, noun, state))
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(descriptions, "; ")
 }
 
 // An observerLog records the calls of an observer.
 type observerLog struct {
-	surveys []domain.SelectionCount
-	waits   []retry.Wait
-	batches []int64 // the number of dead letters replayed so far, after each batch
+	surveys          []domain.SelectionCount
+	waits            []retry.Wait
+	totalsAfterBatch []int64 // after each batch, the number of dead letters that were replayed so far
 }
 
 func (l *observerLog) Surveyed(s domain.SelectionCount) { l.surveys = append(l.surveys, s) }
 func (l *observerLog) Waiting(w retry.Wait)             { l.waits = append(l.waits, w) }
-func (l *observerLog) Replayed(r replay.Report)         { l.batches = append(l.batches, r.Received) }
+func (l *observerLog) Replayed(r replay.Report) {
+	l.totalsAfterBatch = append(l.totalsAfterBatch, r.Received)
+}
 
 // A flakyStore replaces the first calls of its methods. Later calls go to the store inside.
 type flakyStore struct {
 	replay.Store
 
-	replays         []replayFunc // replace the first calls of Replay, one each
+	replayScript    []replayFunc // the functions that replace the first calls of Replay
 	openErrs        []error      // the errors of the first calls of Open
 	replayCallCount int
 }
@@ -109,11 +117,11 @@ type flakyStore struct {
 func (s *flakyStore) Replay(ctx context.Context, batch domain.ReplayBatch) (domain.ReplayResult, error) {
 	s.replayCallCount++
 	callStore := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
-	if len(s.replays) == 0 {
+	if len(s.replayScript) == 0 {
 		return callStore()
 	}
-	first := s.replays[0]
-	s.replays = s.replays[1:]
+	first := s.replayScript[0]
+	s.replayScript = s.replayScript[1:]
 	return first(callStore)
 }
 
@@ -135,7 +143,7 @@ func scriptedError(kind domain.Kind) error {
 // A replayFunc replaces one call of Replay. It may call callStore, which is Replay of the store inside with the same batch.
 type replayFunc = func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
 
-// loseAnswer stores the batch, but loses the answer.
+// loseAnswer is a replayFunc that stores the batch, but loses the answer to COMMIT.
 func loseAnswer(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 	if _, err := callStore(); err != nil {
 		return domain.ReplayResult{}, err
@@ -143,9 +151,17 @@ func loseAnswer(callStore func() (domain.ReplayResult, error)) (domain.ReplayRes
 	return domain.ReplayResult{}, scriptedError(domain.Uncertain)
 }
 
-// loseCommit does not store the batch, and returns the same error as loseAnswer.
+// loseCommit is a replayFunc that does not store the batch. It returns the same error as loseAnswer.
 func loseCommit(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 	return domain.ReplayResult{}, scriptedError(domain.Uncertain)
+}
+
+// replayAfter returns a replayFunc that calls do and then replays the batch.
+func replayAfter(do func()) replayFunc {
+	return func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+		do()
+		return callStore()
+	}
 }
 
 func failTransiently(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {

@@ -1,5 +1,5 @@
-// Package replay decodes dead letters again with the current decoder, and stores the events of those that it can decode. It
-// does not use the API.
+// Package replay decodes dead letters again with the current decoder. If a dead letter can be decoded, the package stores its
+// event. It does not use the API.
 package replay
 
 import (
@@ -29,8 +29,8 @@ type Store interface {
 	Survey(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection) (domain.SelectionCount, error)
 
 	// Open reads open dead letters of the selection, with their payloads. Their ids are greater than after and at most last.
-	// They are the first such dead letters in order of id. The store returns as many as are suitable for one Replay, and at
-	// least one if there is any.
+	// Open returns the first of these dead letters, in order of id. It returns as many as are suitable for one Replay. If
+	// there are any, it returns at least one.
 	Open(
 		ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 	) ([]domain.DeadLetter, error)
@@ -52,10 +52,11 @@ type Store interface {
 	//   - Transient: Replay has written nothing.
 	//   - Uncertain: the connection or ctx ended after COMMIT was sent and before the answer came.
 	//
-	// After Transient or Uncertain the caller may read the open dead letters again and replay them. No event is stored
-	// twice. But if the first transaction was committed, dead letters that stayed open count one replay more.
+	// After Transient or Uncertain, the open dead letters can be read and replayed again. No event is stored twice. But if
+	// the first transaction was committed, dead letters that stayed open count one replay more.
 	//
-	// Replay does not change the batch, nor the memory that it points to, and keeps no reference to them after it returns.
+	// Replay does not change the batch or the memory that the batch points to. After Replay has returned, it keeps no
+	// reference to them.
 	Replay(ctx context.Context, batch domain.ReplayBatch) (domain.ReplayResult, error)
 }
 
@@ -70,15 +71,18 @@ type Observer interface {
 	Replayed(report Report)
 }
 
-// A Report counts the dead letters of a replay by what happened to them.
+// A Report counts the dead letters of a replay by the result of their replay.
 type Report struct {
 	Stream domain.StreamID
 
-	domain.Counts                  // counts of the replayed dead letters; Parked counts those that stayed open
-	Again         map[string]int64 // the number of dead letters that stayed open, by their new reason
+	// Received counts the dead letters that were replayed. Inserted, Duplicate and Parked count them by their result. Parked
+	// dead letters stayed open.
+	domain.Counts
 
-	Skipped    int64 // selected dead letters that were resolved before they could be replayed
-	Unanswered int   // COMMITs that got no answer; the report does not count what they stored
+	ParkedAgain map[string]int64 // the number of dead letters that stayed open, by their new reason
+	Skipped     int64            // selected dead letters that were resolved before they could be replayed
+
+	UnansweredCommits int // COMMITs that got no answer; the report does not count the dead letters of their batches
 }
 
 // A Replayer replays dead letters of one stream.
@@ -107,7 +111,7 @@ func New(store Store, decoder domain.Decoder, observer Observer, opts Options) *
 //
 // The report describes the replay also if Run returns an error.
 func (r *Replayer) Run(ctx context.Context) (Report, error) {
-	report := Report{Stream: r.opts.Stream, Again: map[string]int64{}}
+	report := Report{Stream: r.opts.Stream, ParkedAgain: map[string]int64{}}
 	if err := r.opts.Letters.Validate(); err != nil {
 		return report, err
 	}
@@ -135,7 +139,7 @@ func (r *Replayer) Run(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
-// survey counts the selected dead letters. It returns Invalid if the stream lacks one of the selected ids.
+// survey counts the selected dead letters. It returns Invalid if the stream has no dead letter with one of the selected ids.
 func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, err error) {
 	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		survey, err = r.store.Survey(ctx, r.opts.Stream, r.opts.Letters)
@@ -151,17 +155,17 @@ func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, er
 	return survey, err
 }
 
-// A batchResult names the ledger row of a durable batch.
+// A batchResult identifies the ledger row of a durable batch.
 type batchResult struct {
 	pageID int64
 	readAt time.Time // when the dead letters of the batch were read
 }
 
-// replayBatch reads the next open dead letters, replays them, and returns them. If there are no more, it returns an empty
-// slice. Each attempt reads the dead letters again, because some may have been resolved since.
+// replayBatch reads the next open dead letters, replays them, and returns them. If no more dead letters are open, it returns
+// an empty slice. Each attempt reads the dead letters again, because some may have been resolved since the last attempt.
 //
-// previous names the last batch that wrote something, and replayBatch updates it. The store uses it to detect that the
-// database was set back since that batch.
+// previous is the result of the last batch that wrote something. replayBatch updates it after a batch that wrote something.
+// The store uses previous to detect that the database was set back after that batch.
 func (r *Replayer) replayBatch(
 	ctx context.Context, after, last int64, previous *batchResult, report *Report,
 ) (letters []domain.DeadLetter, err error) {
@@ -170,7 +174,7 @@ func (r *Replayer) replayBatch(
 		if err != nil || len(letters) == 0 {
 			return err
 		}
-		readAt := time.Now().Round(time.Microsecond) // PostgreSQL stores no smaller parts
+		readAt := time.Now().Round(time.Microsecond) // PostgreSQL stores times in microseconds
 		batch := domain.Redecode(r.opts.Stream, letters, readAt, r.decoder)
 		batch.Previous, batch.PreviousReadAt = previous.pageID, previous.readAt
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
@@ -183,14 +187,14 @@ func (r *Replayer) replayBatch(
 				*previous = batchResult{pageID: res.PageID, readAt: readAt}
 			}
 		case domain.KindOf(err) == domain.Uncertain:
-			report.Unanswered++
+			report.UnansweredCommits++
 		}
 		return err
 	})
 	return letters, err
 }
 
-// joinIDs returns a text with the first of the ids and the number of the others, for an error.
+// joinIDs returns a text for an error: at most 20 of the ids, and the number of the ids that are left out.
 func joinIDs(ids []int64) string {
 	const maxShown = 20
 	var texts []string
@@ -207,8 +211,8 @@ func joinIDs(ids []int64) string {
 // add adds the result of a batch that was read with lettersRead dead letters.
 func (r *Report) add(lettersRead int, res domain.ReplayResult) {
 	r.Counts = r.Counts.Add(res.Counts)
-	r.Skipped += int64(lettersRead) - res.Received // these were resolved after they were read
+	r.Skipped += int64(lettersRead) - res.Received // the other dead letters were resolved after they were read
 	for reason, n := range res.Again {
-		r.Again[reason] += n
+		r.ParkedAgain[reason] += n
 	}
 }

@@ -12,35 +12,52 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// TestRun_ReplaysEachOnce checks that a replay replays each open dead letter once, and reports and observes the results.
 func TestRun_ReplaysEachOnce(t *testing.T) {
 	t.Parallel()
+	// newDecoder decodes the payload "no.1" as event 1. It rejects x, y and z.
 	f := newFixture(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
 	report, err := f.run(t.Context())
-	want := domain.Counts{Received: 7, Inserted: 4, Parked: 3} // the two records no.1 are one dead letter
-	if err != nil || report.Counts != want || report.Stream != stream {
-		t.Errorf("got counts %+v of stream %s, error %v; want %+v of %s", report.Counts, report.Stream, err, want, stream)
+	if err != nil || report.Stream != stream {
+		t.Errorf("got stream %s, error %v; want %s", report.Stream, err, stream)
 	}
-	if report.Again["not a number"] != 3 || report.Skipped != 0 {
-		t.Errorf("got again %v, skipped %d; want 3 that are not a number, 0 skipped", report.Again, report.Skipped)
+	wantCounts := domain.Counts{Received: 7, Inserted: 4, Parked: 3} // the two records no.1 are one dead letter
+	if report.Counts != wantCounts {
+		t.Errorf("got counts %+v, want %+v", report.Counts, wantCounts)
 	}
-	const letters = "no.1: 1 replayed, x: 1, no.2: 1 replayed, y: 1, z: 1, no.3: 1 replayed, no.4: 1 replayed"
-	if got := f.describeLetters(); got != letters {
-		t.Errorf("got %s\nwant %s", got, letters)
+	if n := report.ParkedAgain["not a number"]; n != 3 || len(report.ParkedAgain) != 1 {
+		t.Errorf("got dead letters parked again %v, want only 3 that are not a number", report.ParkedAgain)
 	}
-	if want := []int64{3, 6, 7}; !slices.Equal(f.seen.batches, want) {
-		t.Errorf("observer got dead letters replayed after each batch %v, want %v", f.seen.batches, want)
+	if report.Skipped != 0 {
+		t.Errorf("got %d skipped, want 0", report.Skipped)
+	}
+	const wantLetters = "no.1: 1 replay, resolved as replayed; x: 1 replay, open; no.2: 1 replay, resolved as replayed; " +
+		"y: 1 replay, open; z: 1 replay, open; no.3: 1 replay, resolved as replayed; no.4: 1 replay, resolved as replayed"
+	if got := f.describeLetters(); got != wantLetters {
+		t.Errorf("got dead letters %s\nwant %s", got, wantLetters)
+	}
+	if want := []int64{3, 6, 7}; !slices.Equal(f.seen.totalsAfterBatch, want) { // 7 dead letters in batches of 3
+		t.Errorf("observer got totals %v after the batches, want %v", f.seen.totalsAfterBatch, want)
 	}
 	if len(f.seen.surveys) != 1 || f.seen.surveys[0].Open != 7 {
 		t.Errorf("observer got surveys %+v, want one with 7 open dead letters", f.seen.surveys)
 	}
 	if report, err := f.run(t.Context()); err != nil || report.Received != 3 || report.Parked != 3 {
-		t.Errorf("second replay: got %d replayed, %d parked, error %v; want 3, 3", report.Received, report.Parked, err)
+		t.Errorf("second replay: got %d received, %d parked, error %v; want 3, 3", report.Received, report.Parked, err)
 	}
-	const wantRows = 1 + 3 + 1 // the page, three batches of the first replay and one batch of the second
+	const wantRows = 1 + 3 + 1 // one for the page, three for the batches of the first replay, and one for the second replay
 	if rows := f.db.Ledger(); len(rows) != wantRows {
 		t.Errorf("got %d rows in the ledger, want %d", len(rows), wantRows)
 	}
 }
+
+// The results of [fixture.describeLetters] after a replay of the dead letters no.1, x, no.2 and no.3.
+const (
+	eachReplayedOnce = "no.1: 1 replay, resolved as replayed; x: 1 replay, open; no.2: 1 replay, resolved as replayed; " +
+		"no.3: 1 replay, resolved as replayed"
+	xReplayedTwice = "no.1: 1 replay, resolved as replayed; x: 2 replays, open; no.2: 1 replay, resolved as replayed; " +
+		"no.3: 1 replay, resolved as replayed"
+)
 
 func TestRun_Selections(t *testing.T) {
 	t.Parallel()
@@ -48,17 +65,17 @@ func TestRun_Selections(t *testing.T) {
 		selection domain.DeadLetterSelection
 		want      string // see describeLetters
 	}{
-		"ids": {
+		"ids, one of them twice": {
 			domain.DeadLetterSelection{IDs: []int64{4, 2, 4}},
-			"no.1: 0, x: 1, no.2: 0, no.3: 1 replayed",
+			"no.1: 0 replays, open; x: 1 replay, open; no.2: 0 replays, open; no.3: 1 replay, resolved as replayed",
 		},
 		"a reason": {
 			domain.DeadLetterSelection{Reason: "not a number"},
-			"no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed",
+			eachReplayedOnce,
 		},
 		"a reason that no dead letter has": {
 			domain.DeadLetterSelection{Reason: "other"},
-			"no.1: 0, x: 0, no.2: 0, no.3: 0",
+			"no.1: 0 replays, open; x: 0 replays, open; no.2: 0 replays, open; no.3: 0 replays, open",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,45 +87,52 @@ func TestRun_Selections(t *testing.T) {
 				t.Errorf("got %d skipped, error %v; want 0", report.Skipped, err)
 			}
 			if got := f.describeLetters(); got != tt.want {
-				t.Errorf("got %s\nwant %s", got, tt.want)
+				t.Errorf("got dead letters %s\nwant %s", got, tt.want)
 			}
 		})
 	}
 }
 
+// TestRun_SkipsResolved checks that a replay skips a dead letter that an earlier replay has resolved.
 func TestRun_SkipsResolved(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "no.1", "x", "no.2")
 	f.opts.Letters = domain.DeadLetterSelection{IDs: []int64{1, 2}}
-	for _, wantSkipped := range []int64{0, 1} { // the first replay resolves no.1
-		report, err := f.run(t.Context())
-		if err != nil || report.Skipped != wantSkipped || report.Received != 2-wantSkipped {
-			t.Errorf("got %d skipped, %d replayed, error %v; want %d, %d",
-				report.Skipped, report.Received, err, wantSkipped, 2-wantSkipped)
-		}
+	report, err := f.run(t.Context()) // resolves no.1, and x stays open
+	if err != nil || report.Skipped != 0 || report.Received != 2 {
+		t.Errorf("first replay: got %d skipped, %d received, error %v; want 0, 2", report.Skipped, report.Received, err)
+	}
+	report, err = f.run(t.Context())
+	if err != nil || report.Skipped != 1 || report.Received != 1 {
+		t.Errorf("second replay: got %d skipped, %d received, error %v; want 1, 1", report.Skipped, report.Received, err)
 	}
 }
 
-// TestRun_SkipsResolvedAfterRead checks that a dead letter is skipped if another replay resolves it after this one has
-// read it.
+// TestRun_SkipsResolvedAfterRead checks that a replay skips a dead letter that another replay resolves after the first replay
+// has read it.
 func TestRun_SkipsResolvedAfterRead(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "x", "no.2")
-	f.store.replays = []replayFunc{func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
+	f.store.replayScript = []replayFunc{replayAfter(func() {
 		other := newFixture(t)
 		other.db, other.store = f.db, &flakyStore{Store: f.db.Replays(batchSize)}
 		if _, err := other.run(t.Context()); err != nil {
 			t.Error(err)
 		}
-		return callStore()
-	}}
+	})}
 	if report, err := f.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
-		t.Errorf("got %d skipped, %d replayed, error %v; want 1, 1", report.Skipped, report.Received, err)
+		t.Errorf("got %d skipped, %d received, error %v; want 1, 1", report.Skipped, report.Received, err)
 	}
 }
 
+// TestRun_InvalidSelections checks the error for each kind of invalid selection. An invalid selection must replay nothing.
 func TestRun_InvalidSelections(t *testing.T) {
 	t.Parallel()
+	const (
+		existing = 2  // the number of dead letters that the fixture has
+		shown    = 20 // the number of missing ids that the error shows
+		notShown = 10 // the number of missing ids that the error only counts
+	)
 	for wantError, tt := range map[string]struct {
 		selection domain.DeadLetterSelection
 		stream    domain.StreamID
@@ -118,7 +142,7 @@ func TestRun_InvalidSelections(t *testing.T) {
 		"an id is 1 or more":        {domain.DeadLetterSelection{IDs: []int64{1, 0}}, stream},
 		"10001 ids":                 {domain.DeadLetterSelection{IDs: make([]int64, 10_001)}, stream},
 		"no dead letter of id 3, 9": {domain.DeadLetterSelection{IDs: []int64{9, 1, 3}}, stream},
-		"and 10 more":               {domain.DeadLetterSelection{IDs: idsTo(2 + 20 + 10)}, stream}, // 2 exist, 20 are shown
+		"and 10 more":               {domain.DeadLetterSelection{IDs: idsTo(existing + shown + notShown)}, stream},
 		"no such stream":            {domain.DeadLetterSelection{All: true}, domain.StreamID{Source: "other"}},
 	} {
 		f := newFixture(t, "no.1", "no.2")
@@ -141,19 +165,16 @@ func idsTo(n int64) (ids []int64) {
 	return ids
 }
 
+// TestRun_Failures checks that a replay tries again after failures, and how often it replays each dead letter.
 func TestRun_Failures(t *testing.T) {
 	t.Parallel()
-	const (
-		eachReplayedOnce = "no.1: 1 replayed, x: 1, no.2: 1 replayed, no.3: 1 replayed"
-		xReplayedTwice   = "no.1: 1 replayed, x: 2, no.2: 1 replayed, no.3: 1 replayed"
-	)
 	for name, tt := range map[string]struct {
 		replays         []replayFunc
 		openErrs        []error
 		wantLetters     string // see describeLetters
-		wantReplayCalls int    // without a failure there are two, because the four dead letters need two batches
+		wantReplayCalls int    // without a failure two, because the four dead letters need two batches
 		wantReceived    int64
-		wantUnanswered  int
+		wantUnanswered  int // the number of COMMITs without an answer
 	}{
 		"two transient failures": {
 			replays:     []replayFunc{failTransiently, failTransiently},
@@ -167,7 +188,8 @@ func TestRun_Failures(t *testing.T) {
 			replays:     []replayFunc{loseCommit},
 			wantLetters: eachReplayedOnce, wantReplayCalls: 3, wantReceived: 4, wantUnanswered: 1,
 		},
-		// The first batch is stored. The second one has the dead letters that are still open: x and no.3.
+		// The first batch is stored. The report does not count it, because its answer was lost. The second batch has the dead
+		// letters that are still open: x and no.3.
 		"lost answer": {
 			replays:     []replayFunc{loseAnswer},
 			wantLetters: xReplayedTwice, wantReplayCalls: 2, wantReceived: 2, wantUnanswered: 1,
@@ -177,11 +199,11 @@ func TestRun_Failures(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, "no.1", "x", "no.2", "no.3")
-				f.store.replays, f.store.openErrs = tt.replays, tt.openErrs
+				f.store.replayScript, f.store.openErrs = tt.replays, tt.openErrs
 				report, err := f.run(t.Context())
-				if err != nil || report.Received != tt.wantReceived || report.Unanswered != tt.wantUnanswered {
-					t.Errorf("got %d replayed, %d unanswered, error %v; want %d, %d",
-						report.Received, report.Unanswered, err, tt.wantReceived, tt.wantUnanswered)
+				if err != nil || report.Received != tt.wantReceived || report.UnansweredCommits != tt.wantUnanswered {
+					t.Errorf("got %d received, %d unanswered COMMITs, error %v; want %d, %d",
+						report.Received, report.UnansweredCommits, err, tt.wantReceived, tt.wantUnanswered)
 				}
 				if !report.Balanced() {
 					t.Errorf("got counts %+v, want balanced counts", report.Counts)
@@ -203,16 +225,18 @@ func TestRun_Failures(t *testing.T) {
 	}
 }
 
-func TestRun_FailsPermanently(t *testing.T) {
+// TestRun_GivesUpAfterMaxTries checks that a replay ends if every attempt for a batch fails. The report must still count the
+// batch before.
+func TestRun_GivesUpAfterMaxTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, "no.1", "x", "no.2", "no.3")
-		succeed := func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) { return callStore() }
-		failures := slices.Repeat([]replayFunc{failTransiently}, 2*maxTries)
-		f.store.replays = append([]replayFunc{succeed}, failures...)
+		succeed := replayAfter(func() {})
+		failures := slices.Repeat([]replayFunc{failTransiently}, 2*maxTries) // more than the replay may use
+		f.store.replayScript = append([]replayFunc{succeed}, failures...)
 		report, err := f.run(t.Context())
 		if domain.KindOf(err) != domain.Transient || report.Received != batchSize {
-			t.Errorf("got %d replayed, error %v; want %d, Transient", report.Received, err, batchSize)
+			t.Errorf("got %d received, error %v; want %d, Transient", report.Received, err, batchSize)
 		}
 		if want := 1 + maxTries; f.store.replayCallCount != want {
 			t.Errorf("got %d calls of Replay, want %d", f.store.replayCallCount, want)
@@ -220,16 +244,20 @@ func TestRun_FailsPermanently(t *testing.T) {
 	})
 }
 
-// TestRun_CancelledFinishesBatch checks that the current batch is stored if ctx ends, and that no further batch is read.
+// noError stands for the kind of a nil error in tables of tests.
+const noError domain.Kind = 0
+
+// TestRun_CancelledFinishesBatch checks that the current batch is stored if ctx ends, and that no further batch is read. Run
+// returns Stopped only if there are further batches.
 func TestRun_CancelledFinishesBatch(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		letters int
-		stopped bool // Run returns Stopped, because there are further batches
+		want    domain.Kind
 	}{
-		{name: "more batches left", letters: 2*batchSize + 1, stopped: true},
-		{name: "no batch left", letters: batchSize, stopped: false},
+		{name: "more batches left", letters: 2*batchSize + 1, want: domain.Stopped},
+		{name: "no batch left", letters: batchSize, want: noError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -239,13 +267,13 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 			}
 			f := newFixture(t, payloads...)
 			ctx, cancel := context.WithCancel(t.Context())
-			f.store.replays = []replayFunc{func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-				cancel()
-				return callStore()
-			}}
+			f.store.replayScript = []replayFunc{replayAfter(cancel)}
 			report, err := f.run(ctx)
-			if stopped := domain.KindOf(err) == domain.Stopped; stopped != tt.stopped || !tt.stopped && err != nil {
-				t.Errorf("got error %v, want Stopped: %v", err, tt.stopped)
+			switch {
+			case tt.want == noError && err != nil:
+				t.Errorf("got error %v, want none", err)
+			case domain.KindOf(err) != tt.want:
+				t.Errorf("got error %v, want kind %s", err, tt.want)
 			}
 			if report.Inserted != batchSize || len(f.db.Events()) != batchSize {
 				t.Errorf("got %d inserted, %d events stored; want %d", report.Inserted, len(f.db.Events()), batchSize)
@@ -254,28 +282,26 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 	}
 }
 
+// TestRun_CancelledWait checks that the wait after a failure ends when ctx ends.
 func TestRun_CancelledWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, "no.1")
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // shorter than the first wait
 		defer cancel()
-		f.store.replays = []replayFunc{failTransiently, failTransiently}
+		f.store.replayScript = []replayFunc{failTransiently, failTransiently}
 		if _, err := f.run(ctx); domain.KindOf(err) != domain.Stopped || f.store.replayCallCount != 1 {
 			t.Errorf("got %d calls of Replay, error %v; want 1, Stopped", f.store.replayCallCount, err)
 		}
 	})
 }
 
-// TestRun_ParkedDuringReplay checks that dead letters that are parked during a replay are left to the next replay.
+// TestRun_ParkedDuringReplay checks that a replay ignores dead letters that are parked while it runs.
 func TestRun_ParkedDuringReplay(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "no.1", "no.2", "no.3", "no.4")
-	f.store.replays = []replayFunc{func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
-		f.park(t, "no.5", "no.6")
-		return callStore()
-	}}
+	f.store.replayScript = []replayFunc{replayAfter(func() { f.park(t, "no.5", "no.6") })}
 	if report, err := f.run(t.Context()); err != nil || report.Received != 4 {
-		t.Errorf("got %d replayed, error %v; want 4", report.Received, err)
+		t.Errorf("got %d received, error %v; want 4", report.Received, err)
 	}
 }
