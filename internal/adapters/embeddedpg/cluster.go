@@ -33,7 +33,7 @@ func (d *serverDir) dataVersion() (string, error) {
 	if _, statErr := d.root.Lstat(clusterFolder); errors.Is(err, fs.ErrNotExist) && errors.Is(statErr, fs.ErrNotExist) {
 		return "", nil
 	}
-	return "", d.op.invalid(fmt.Errorf("it holds no whole database: %w", err),
+	return "", d.op.invalidError(fmt.Errorf("it holds no whole database: %w", err),
 		"restore "+filepath.Join(d.path, clusterFolder)+", or move it away to start with an empty database")
 }
 
@@ -54,7 +54,7 @@ func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	if err != nil {
 		_ = d.root.RemoveAll(staging) // if this fails, the next start removes the folder
 	}
-	return d.op.wrap(ctx, err, "")
+	return d.op.wrapError(ctx, err, "")
 }
 
 // initCluster creates everything in a staging folder that the cluster consists of: the password, the data folder and the
@@ -104,7 +104,7 @@ func (d *serverDir) writePassword(name string) error {
 func (d *serverDir) readPassword() (string, error) {
 	text, err := d.root.ReadFile(passwordFile)
 	if err != nil {
-		return "", d.op.invalid(fmt.Errorf("read the database's password: %w", err), "restore that file from a copy of the folder")
+		return "", d.op.invalidError(fmt.Errorf("read the database's password: %w", err), "restore that file from a copy of the folder")
 	}
 	return strings.TrimSpace(string(text)), nil
 }

@@ -14,25 +14,26 @@ const (
 
 var errEmptyDir = errors.New("DATABASE_URL names no folder")
 
-// An op is the text with which an error names its operation and folder. It becomes the field Op of a [domain.Error].
-type op string
+// An operation makes the errors of one operation. Its text names the operation and the folder, and becomes the field Op of each
+// [domain.Error].
+type operation string
 
-// opFor returns the op for a server in dir.
-func opFor(dir string) op { return op("embedded PostgreSQL in " + dir) }
+// operationFor returns the operation for the errors of a server in dir.
+func operationFor(dir string) operation { return operation("embedded PostgreSQL in " + dir) }
 
-// invalid returns err as an error of kind Invalid.
-func (o op) invalid(err error, hint string) error {
+// invalidError returns err as an error of kind Invalid.
+func (o operation) invalidError(err error, hint string) error {
 	return &domain.Error{Kind: domain.Invalid, Op: string(o), Err: err, Hint: hint}
 }
 
-// transient returns err as an error of kind Transient.
-func (o op) transient(err error, hint string) error {
+// transientError returns err as an error of kind Transient.
+func (o operation) transientError(err error, hint string) error {
 	return &domain.Error{Kind: domain.Transient, Op: string(o), Err: err, Hint: hint}
 }
 
-// endedError returns the error for a ctx that has ended. If a timeout of this package has ended ctx, the cause is already a
-// [domain.Error], and endedError returns it. Otherwise it returns an error of kind Stopped.
-func (o op) endedError(ctx context.Context) error {
+// endedError returns the error for a ctx that has ended. If a timeout of this package has ended ctx, endedError returns the
+// cause of this end, because the cause is a [domain.Error] already. Otherwise it returns an error of kind Stopped.
+func (o operation) endedError(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if domain.AsError(cause) != nil {
 		return cause
@@ -40,9 +41,10 @@ func (o op) endedError(ctx context.Context) error {
 	return &domain.Error{Kind: domain.Stopped, Op: string(o), Err: cause}
 }
 
-// wrap returns err as an error of kind Invalid. It returns err unchanged if err is nil or already a [domain.Error]. If ctx has
-// ended, it returns endedError instead, because the error of a program that was killed for this reason does not help.
-func (o op) wrap(ctx context.Context, err error, hint string) error {
+// wrapError returns err as an error of kind Invalid. If err is nil or already a [domain.Error], it returns err unchanged. If err is
+// not nil and ctx has ended, it returns the error of endedError instead of err. A program was then killed because ctx had ended,
+// and its error does not help the user.
+func (o operation) wrapError(ctx context.Context, err error, hint string) error {
 	switch {
 	case err == nil:
 		return nil
@@ -51,5 +53,5 @@ func (o op) wrap(ctx context.Context, err error, hint string) error {
 	case domain.AsError(err) != nil:
 		return err
 	}
-	return o.invalid(err, hint)
+	return o.invalidError(err, hint)
 }

@@ -39,10 +39,10 @@ func (d *serverDir) lockUsers() (*flock.Flock, error) {
 	users := d.newLock(usersLock)
 	ok, err := users.TryRLock()
 	if err != nil {
-		return nil, d.op.invalid(fmt.Errorf("lock the folder: %w", err), hintWritable)
+		return nil, d.op.invalidError(fmt.Errorf("lock the folder: %w", err), hintWritable)
 	}
 	if !ok {
-		return nil, d.op.transient(errors.New("another program has locked "+users.Path()), hintAgain)
+		return nil, d.op.transientError(errors.New("another program has locked "+users.Path()), hintAgain)
 	}
 	return users, nil
 }
@@ -69,7 +69,7 @@ func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report
 	case ctx.Err() != nil:
 		return nil, d.op.endedError(ctx)
 	}
-	return nil, d.op.invalid(fmt.Errorf("lock the folder: %w", err), hintWritable)
+	return nil, d.op.invalidError(fmt.Errorf("lock the folder: %w", err), hintWritable)
 }
 
 // errServerRuns is the result of lockServer if a server already runs.
@@ -93,7 +93,7 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 		err = d.chown(serverLock)
 	}
 	if err != nil {
-		return nil, d.op.invalid(fmt.Errorf("lock the data: %w", err), hintWritable)
+		return nil, d.op.invalidError(fmt.Errorf("lock the data: %w", err), hintWritable)
 	}
 	decided := poll(ctx, timeout, func() bool {
 		if pm, readErr := d.readPostmaster(ctx); readErr == nil && pm.runs {
@@ -109,7 +109,7 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 	case err == nil:
 		return file, nil
 	case !errors.Is(err, errServerRuns):
-		err = d.op.invalid(fmt.Errorf("lock the data: %w", err), hintWritable)
+		err = d.op.invalidError(fmt.Errorf("lock the data: %w", err), hintWritable)
 	}
 	_ = file.Close() // nothing was written to it
 	return nil, err

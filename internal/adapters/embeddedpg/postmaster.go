@@ -46,7 +46,7 @@ func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info ser
 		case pm.runs && pm.status == statusReady:
 			info, err := d.connectAndVerify(ctx, pm)
 			if err == nil || isPermanent(err) {
-				return info, true, d.op.wrap(ctx, err, "restore "+d.path+" from a copy")
+				return info, true, d.op.wrapError(ctx, err, "restore "+d.path+" from a copy")
 			}
 			lastErr = fmt.Errorf("%w (%w)", errNotReady, err)
 		case !pm.runs && child.hasEnded():
@@ -58,7 +58,7 @@ func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info ser
 			if cause := context.Cause(ctx); !errors.Is(cause, errNotReady) {
 				return serverInfo{}, false, d.op.endedError(ctx)
 			}
-			return serverInfo{}, false, d.op.transient(lastErr, "try again in a while: the server goes on by itself")
+			return serverInfo{}, false, d.op.transientError(lastErr, "try again in a while: the server goes on by itself")
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (server
 	var data string
 	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&data)
 	if err == nil && !isSameFolder(data, d.data()) {
-		err = d.op.invalid(fmt.Errorf("the server on port %d uses %s", pm.port, data), "")
+		err = d.op.invalidError(fmt.Errorf("the server on port %d uses %s", pm.port, data), "")
 	}
 	_ = conn.Close(ctx) // closes the socket even if it fails
 	return info, err
@@ -124,7 +124,7 @@ func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 		return postmaster{}, nil
 	}
 	if err != nil {
-		return postmaster{}, d.op.invalid(fmt.Errorf("look for a running server: %w", err), "")
+		return postmaster{}, d.op.invalidError(fmt.Errorf("look for a running server: %w", err), "")
 	}
 	pm := parsePostmaster(string(text))
 	pm.runs = pm.pid > 0 && isSameFolder(pm.data, d.data()) && servesData(ctx, pm.pid, pm.data)
@@ -166,7 +166,7 @@ func isSameFolder(a, b string) bool {
 func (d *serverDir) readBin() (string, error) {
 	text, err := d.root.ReadFile(filepath.Join(dataFolder, "postmaster.opts"))
 	if err != nil {
-		return "", d.op.invalid(fmt.Errorf("look for the server's programs: %w", err), "")
+		return "", d.op.invalidError(fmt.Errorf("look for the server's programs: %w", err), "")
 	}
 	program, _, _ := strings.Cut(string(text), ` "`)
 	return filepath.Dir(program), nil

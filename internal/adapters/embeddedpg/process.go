@@ -13,46 +13,50 @@ import (
 )
 
 const (
-	startAttempts = 5
+	startAttempts = 5 // the greatest number of attempts to start a server
 
-	fastTimeout      = 30 * time.Second      // after SIGINT, which makes the server write its buffers to disk
-	immediateTimeout = 10 * time.Second      // after SIGQUIT, which makes the server recover at the next start
-	pollInterval     = 20 * time.Millisecond // of poll and waitReady
+	// The times that a server gets to end after a signal. PostgreSQL calls the two ways to shut down fast and immediate. A fast
+	// shutdown (SIGINT) writes all buffers to disk. An immediate shutdown (SIGQUIT) does not, so the next start must recover.
+	fastShutdownTimeout      = 30 * time.Second
+	immediateShutdownTimeout = 10 * time.Second
+
+	pollInterval = 20 * time.Millisecond // of poll and waitReady
 )
 
 // errKeepsEnding is the error of start after startAttempts attempts.
 var errKeepsEnding = errors.New("the server ended again and again while it started")
 
-// start starts the server and waits until it is ready. Before that, it waits until all processes of an earlier server have ended.
-// If another program has taken the port meanwhile, start tries again.
+// start starts the server and waits until it is ready. launch first waits until an earlier server has ended. If another program
+// takes the port before the server does, start tries again.
 func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 	if err := d.rotateLog(); err != nil {
-		return serverInfo{}, d.op.invalid(fmt.Errorf("begin the server's log: %w", err), hintWritable)
+		return serverInfo{}, d.op.invalidError(fmt.Errorf("begin the server's log: %w", err), hintWritable)
 	}
 	for attempt := 1; ; attempt++ {
 		child, err := d.launch(ctx, bin)
 		if err != nil {
-			return serverInfo{}, d.op.wrap(ctx, err, "the server's log is "+d.logPath())
+			return serverInfo{}, d.op.wrapError(ctx, err, "the server's log is "+d.logPath())
 		}
 		info, found, err := d.waitReady(ctx, child)
 		if err != nil && !mayBecomeReady(err) {
-			_ = child.stop(context.WithoutCancel(ctx)) // err is reported, since it explains the failure
+			// This server cannot become ready any more. The error of stop is dropped, because err explains the failure.
+			_ = child.stop(context.WithoutCancel(ctx))
 		}
 		if found || err != nil {
 			return info, err
 		}
-		err = d.startError(ctx, child)
+		err = d.startError(ctx, child) // waitReady has found no server, because the server ended before it was ready
 		if err == nil && attempt == startAttempts {
 			err = errKeepsEnding
 		}
 		if err != nil {
-			return serverInfo{}, d.op.wrap(ctx, err, "the server's log is "+d.logPath())
+			return serverInfo{}, d.op.wrapError(ctx, err, "the server's log is "+d.logPath())
 		}
 	}
 }
 
-// startError returns the error of a launched server that has ended. It returns nil if another attempt may succeed: another program
-// has the port, or child is nil because another server ran.
+// startError returns an error that says why no server is ready, or nil if start should try again. It returns nil in two cases:
+// another program has taken the port, or child is nil because another server ran when launch was called.
 func (d *serverDir) startError(ctx context.Context, child *childServer) error {
 	if child == nil || !isPortFree(ctx, child.port) {
 		return nil
@@ -60,18 +64,20 @@ func (d *serverDir) startError(ctx context.Context, child *childServer) error {
 	return programError("postgres", child.err, d.readLogTail())
 }
 
-// A childServer is a server that this process has launched. It continues after this process has ended, if others use it.
+// A childServer is a server that this process has launched. It continues to run after this process has ended, if other processes
+// use it.
 type childServer struct {
 	cmd    *exec.Cmd
 	port   int
-	exited chan struct{}
-	err    error // may be read after exited is closed
+	exited chan struct{} // closed when the server has ended
+	err    error         // the result of the server's process; may be read after exited is closed
 }
 
-// launch starts a server that holds server.lock. If a server already runs, launch starts none and returns nil. The new server gets
-// the port of the previous server if it is free, because other processes may still connect to that port.
+// launch waits until all processes of an earlier server have ended, and then starts a server that holds server.lock. If a server
+// is running, launch starts no server and returns nil. The new server gets the port of the previous server if that port is free,
+// because other processes may still connect to it.
 func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error) {
-	lock, err := d.lockServer(ctx, serverLockTimeout)
+	lock, err := d.lockServer(ctx, serverLockTimeout) // waits for the processes of an earlier server
 	if errors.Is(err, errServerRuns) {
 		return nil, nil
 	}
@@ -79,11 +85,11 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 		return nil, err
 	}
 	defer lock.Close() //nolint:errcheck // the server has its own handle of the open file
-	stale, err := d.readPostmaster(ctx)
-	if err != nil || stale.runs { // a user may have started this server by hand, without the lock
+	previous, err := d.readPostmaster(ctx)
+	if err != nil || previous.runs { // a server that a user has started by hand does not hold the lock
 		return nil, err
 	}
-	port, err := findFreePort(ctx, stale.port)
+	port, err := findFreePort(ctx, previous.port)
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +97,16 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // as above
+	defer log.Close() //nolint:errcheck // the server has its own handle of this file, too
 	args := append([]string{dataFlag, d.data()}, serverSettings(port)...)
 	cmd := d.command(context.WithoutCancel(ctx), bin, "postgres", args...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{lock}
-	if stale.pid != 0 {
-		// A crash has left a pid file, and meanwhile another process may have got the same pid. Then postgres would believe
-		// that this process is a server, and would refuse to start. With this variable, postgres ignores this process. pg_ctl
-		// sets the variable to the pid of its own parent. postgres still does its other checks and replaces the pid file.
-		cmd.Env = append(cmd.Env, "PG_GRANDPARENT_PID="+strconv.Itoa(stale.pid))
+	if previous.pid != 0 {
+		// A crash has left a pid file, and another process may have got the pid in it since. postgres would take that other
+		// process for a running server, and would refuse to start. This variable makes postgres ignore a process with that pid.
+		// postgres still does its other checks and replaces the pid file. The variable is for pg_ctl, which sets it to the pid
+		// of its own parent.
+		cmd.Env = append(cmd.Env, "PG_GRANDPARENT_PID="+strconv.Itoa(previous.pid))
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -112,7 +119,7 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 	return child, nil
 }
 
-// serverSettings returns the arguments for a small server that one program uses. No setting makes a commit less durable.
+// serverSettings returns the arguments for a server with few clients. No setting makes a commit less durable.
 func serverSettings(port int) []string {
 	var args []string
 	for _, setting := range []string{
@@ -143,48 +150,51 @@ func (c *childServer) hasEnded() bool {
 	}
 }
 
-// stop stops the server, also if the server has not written its pid file yet. For a nil *childServer it does nothing.
+// stop stops the server and waits until it has ended. It needs no pid file, because a server that has just started may not have
+// written it yet. For a nil *childServer it does nothing.
 func (c *childServer) stop(ctx context.Context) error {
 	if c.hasEnded() {
 		return nil
 	}
 	signal := func(s syscall.Signal) error {
-		if err := c.cmd.Process.Signal(s); !errors.Is(err, os.ErrProcessDone) {
-			return err
+		err := c.cmd.Process.Signal(s)
+		if errors.Is(err, os.ErrProcessDone) {
+			return nil
 		}
-		return nil
+		return err
 	}
 	return terminate(ctx, c.cmd.Process.Pid, signal, c.hasEnded)
 }
 
-// stop stops the server that the pid file names, and waits until it has ended. It does nothing if this server does not run.
+// stop stops the server that the pid file names, and waits until it has ended. If this server does not run, stop does nothing.
 func (d *serverDir) stop(ctx context.Context) error {
 	pm, err := d.readPostmaster(ctx)
 	if err != nil || !pm.runs {
 		return err
 	}
 	signal := func(s syscall.Signal) error {
-		if err := syscall.Kill(pm.pid, s); !errors.Is(err, syscall.ESRCH) {
-			return err
+		err := syscall.Kill(pm.pid, s)
+		if errors.Is(err, syscall.ESRCH) { // the process has ended already
+			return nil
 		}
-		return nil
+		return err
 	}
 	hasEnded := func() bool { return !servesData(ctx, pm.pid, pm.data) }
 	if err := terminate(ctx, pm.pid, signal, hasEnded); err != nil {
-		return d.op.transient(err, "stop it by hand if it is still there")
+		return d.op.transientError(err, "stop it by hand if it is still there")
 	}
 	return nil
 }
 
-// terminate makes a server shut down and waits until it has ended. It first sends SIGINT, and SIGQUIT after a timeout. It never
-// sends SIGKILL, because the server's child processes would survive that.
+// terminate makes a server shut down and waits until it has ended. It first sends SIGINT. If the server does not end in time, it
+// sends SIGQUIT. It never sends SIGKILL, because the child processes of a server that was killed continue to run.
 func terminate(ctx context.Context, pid int, signal func(syscall.Signal) error, hasEnded func() bool) error {
 	for _, step := range []struct {
 		signal  syscall.Signal
 		timeout time.Duration
 	}{
-		{signal: syscall.SIGINT, timeout: fastTimeout},
-		{signal: syscall.SIGQUIT, timeout: immediateTimeout},
+		{signal: syscall.SIGINT, timeout: fastShutdownTimeout},
+		{signal: syscall.SIGQUIT, timeout: immediateShutdownTimeout},
 	} {
 		if err := signal(step.signal); err != nil {
 			return fmt.Errorf("stop the server, process %d: %w", pid, err)
@@ -212,8 +222,8 @@ func poll(ctx context.Context, timeout time.Duration, condition func() bool) boo
 	return true
 }
 
-// findFreePort returns preferred if this port is free, and any free port otherwise. Another program may take the port before the
-// caller uses it.
+// findFreePort returns preferred if this port is free, and any free port otherwise. If preferred is 0, no port is preferred. The
+// port does not stay reserved, so another program may take it at any time.
 func findFreePort(ctx context.Context, preferred int) (int, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", loopbackAddress(preferred))
 	if err != nil && preferred != 0 {

@@ -23,7 +23,7 @@ const enterTimeout = 5 * time.Second // of canEnter
 func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
 	account, err := accountForDir(dir)
 	if err != nil {
-		return nil, opFor(dir).invalid(err, "run pawl as another user than root")
+		return nil, operationFor(dir).invalidError(err, "run pawl as another user than root")
 	}
 	fallbackName := fallbackNameFor(dir)
 	canEnterDir := canEnter(ctx, account, existingAncestor(dir))
@@ -32,27 +32,27 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		useFallback = false
 	}
 	if !useFallback {
-		d, err := openOrMake(dir, serverDirName, account, opFor(dir))
+		d, err := openOrMake(dir, serverDirName, account, operationFor(dir))
 		if err == nil && !canEnter(ctx, d.account, d.path) { // the account may be able to enter dir, but not this folder
 			d.close()
-			err = opFor(dir).wrap(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
+			err = operationFor(dir).wrapError(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
 				"let that user enter all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
 		}
 		return d, err
 	}
 	if ctx.Err() != nil { // then canEnter has returned false, although the account may be able to enter dir
-		return nil, opFor(dir).endedError(ctx)
+		return nil, operationFor(dir).endedError(ctx)
 	}
 	if err := makePublicDir(c.fallbackRoot); err != nil {
-		return nil, opFor(dir).invalid(fmt.Errorf("make a folder instead of it: %w", err), hintWritable)
+		return nil, operationFor(dir).invalidError(fmt.Errorf("make a folder instead of it: %w", err), hintWritable)
 	}
-	d, err := openOrMake(c.fallbackRoot, fallbackName, account, opFor(dir))
+	d, err := openOrMake(c.fallbackRoot, fallbackName, account, operationFor(dir))
 	if err != nil {
 		return nil, err
 	}
 	if !canEnter(ctx, d.account, d.path) {
 		d.close()
-		return nil, opFor(dir).wrap(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s can enter neither it nor %s",
+		return nil, operationFor(dir).wrapError(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s can enter neither it nor %s",
 			d.accountName(), c.fallbackRoot), "let that user enter all the folders above it (chmod o+x)")
 	}
 	reason := "cannot enter"

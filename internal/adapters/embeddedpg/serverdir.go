@@ -32,7 +32,7 @@ type serverDir struct {
 	userDir string              // DIR as an absolute path, for messages
 	root    *os.Root            // opened at path; if pawl is root, the folder's owner cannot redirect its writes by symbolic links
 	account *syscall.Credential // the account that the server runs as; nil: the account of this process
-	op      op
+	op      operation           // makes the errors
 }
 
 // openServerDir opens the serverDir for dir, and creates it if it is missing. If pawl runs as root, it may use a fallback folder,
@@ -46,7 +46,7 @@ func (c config) openServerDir(ctx context.Context, dir string, report func(strin
 	if os.Geteuid() == 0 {
 		d, err = c.openServerDirAsRoot(ctx, path, report)
 	} else {
-		d, err = openOrMake(path, serverDirName, nil, opFor(path))
+		d, err = openOrMake(path, serverDirName, nil, operationFor(path))
 	}
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (c config) openServerDir(ctx context.Context, dir string, report func(strin
 	d.userDir = path
 	if err := d.ensureLockFiles(); err != nil {
 		d.close()
-		return nil, d.op.invalid(err, hintWritable)
+		return nil, d.op.invalidError(err, hintWritable)
 	}
 	return d, nil
 }
@@ -62,28 +62,28 @@ func (c config) openServerDir(ctx context.Context, dir string, report func(strin
 // resolveDir returns the absolute path of a folder without symbolic links, so that each folder has only one path. The folder itself
 // may be missing.
 func resolveDir(dir string) (string, error) {
-	o := op("read DATABASE_URL")
+	op := operation("read DATABASE_URL")
 	switch {
 	case strings.TrimSpace(dir) == "":
-		return "", o.invalid(errEmptyDir, "it should look like embedded:./pawl-data")
+		return "", op.invalidError(errEmptyDir, "it should look like embedded:./pawl-data")
 	case strings.ContainsAny(dir, "\n\r\x00"):
-		return "", o.invalid(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "name another folder")
+		return "", op.invalidError(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "name another folder")
 	}
 	path, err := filepath.Abs(dir)
 	if err != nil {
-		return "", o.invalid(err, "give the folder's absolute path")
+		return "", op.invalidError(err, "give the folder's absolute path")
 	}
 	ancestor := existingAncestor(path)
 	target, err := filepath.EvalSymlinks(ancestor)
 	if err != nil {
-		return "", opFor(path).invalid(err, hintWritable)
+		return "", operationFor(path).invalidError(err, hintWritable)
 	}
 	if info, err := os.Stat(target); err == nil && !info.IsDir() { //nolint:gosec // the user names the folder
-		return "", opFor(path).invalid(fmt.Errorf("%s is not a folder", target), hintWritable)
+		return "", operationFor(path).invalidError(fmt.Errorf("%s is not a folder", target), hintWritable)
 	}
 	path = filepath.Join(target, strings.TrimPrefix(path, ancestor))
 	if len(path) > maxPath {
-		return "", o.invalid(fmt.Errorf("the folder's path is %d bytes long", len(path)),
+		return "", op.invalidError(fmt.Errorf("the folder's path is %d bytes long", len(path)),
 			fmt.Sprintf("name a folder whose path has at most %d bytes", maxPath))
 	}
 	return path, nil
@@ -102,39 +102,39 @@ func existingAncestor(path string) string {
 
 // openOrMake opens the folder name in parent, and makes both folders if they are missing. New folders belong to account. An
 // existing folder keeps its owner, and the server then runs as this owner.
-func openOrMake(parent, name string, account *syscall.Credential, o op) (*serverDir, error) {
+func openOrMake(parent, name string, account *syscall.Credential, op operation) (*serverDir, error) {
 	if err := makeFolders(parent, account); err != nil {
-		return nil, o.invalid(fmt.Errorf("make the folder: %w", err), hintWritable)
+		return nil, op.invalidError(fmt.Errorf("make the folder: %w", err), hintWritable)
 	}
 	above, err := os.OpenRoot(parent)
 	if err != nil {
-		return nil, o.invalid(fmt.Errorf("use the folder: %w", err), hintWritable)
+		return nil, op.invalidError(fmt.Errorf("use the folder: %w", err), hintWritable)
 	}
 	defer above.Close() //nolint:errcheck // nothing is written through it
 	if err := above.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, o.invalid(fmt.Errorf("make a folder in it: %w", err), hintWritable)
+		return nil, op.invalidError(fmt.Errorf("make a folder in it: %w", err), hintWritable)
 	}
 	info, err := above.Lstat(name)
 	if err == nil && !info.IsDir() {
 		err = errors.New("not a folder")
 	}
 	if err != nil {
-		return nil, o.invalid(fmt.Errorf("use %s in it: %w", name, err), "move it away, or "+hintWritable)
+		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), "move it away, or "+hintWritable)
 	}
 	account, err = accountOfExisting(info, account)
 	if err != nil {
-		return nil, o.invalid(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
+		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
 	}
 	if account != nil {
 		if err := above.Lchown(name, int(account.Uid), int(account.Gid)); err != nil {
-			return nil, o.invalid(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
+			return nil, op.invalidError(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
 		}
 	}
 	root, err := above.OpenRoot(name)
 	if err != nil {
-		return nil, o.invalid(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
+		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
 	}
-	return &serverDir{path: filepath.Join(parent, name), root: root, account: account, op: o}, nil
+	return &serverDir{path: filepath.Join(parent, name), root: root, account: account, op: op}, nil
 }
 
 // makeFolders makes path and its missing parent folders. New folders belong to account.
