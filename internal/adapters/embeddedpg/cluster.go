@@ -18,27 +18,28 @@ const (
 	databaseUser  = "pawl"
 	databaseName  = "pawl"
 	passwordFile  = clusterFolder + "/password"
-	stagingPrefix = "making-" // of the names of staging folders
+	stagingPrefix = "making-" // the names of staging folders begin with it
 
-	createTimeout = 2 * time.Minute
+	createTimeout = 2 * time.Minute // of createCluster
 )
 
-// dataVersion returns the major version of the cluster's data, or "" if there is no cluster. A cluster folder without a version
-// file is an Invalid error.
+// dataVersion returns the major version of the cluster's data, or "" if there is no cluster. If there is a cluster folder without
+// a version file, dataVersion returns an Invalid error.
 func (d *serverDir) dataVersion() (string, error) {
 	version, err := d.root.ReadFile(versionFile)
 	if err == nil {
 		return strings.TrimSpace(string(version)), nil
 	}
-	if _, statErr := d.root.Lstat(clusterFolder); errors.Is(err, fs.ErrNotExist) && errors.Is(statErr, fs.ErrNotExist) {
+	_, folderErr := d.root.Lstat(clusterFolder)
+	if errors.Is(err, fs.ErrNotExist) && errors.Is(folderErr, fs.ErrNotExist) {
 		return "", nil
 	}
 	return "", d.op.invalidError(fmt.Errorf("it holds no whole database: %w", err),
 		"restore "+filepath.Join(d.path, clusterFolder)+", or move it away to start with an empty database")
 }
 
-// createCluster creates the cluster in a staging folder and moves it into place when it is complete. If the process is killed
-// before that, only a staging folder is left. The next start removes it.
+// createCluster creates the cluster in a staging folder, and moves the cluster into place when it is complete. If the process is
+// killed before the move, only a staging folder is left. The next start removes this folder.
 func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, createTimeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain, Err: fmt.Errorf("making the database took longer than %v", createTimeout),
@@ -52,13 +53,12 @@ func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 		err = d.moveIntoPlace(staging, clusterFolder)
 	}
 	if err != nil {
-		_ = d.root.RemoveAll(staging) // if this fails, the next start removes the folder
+		_ = d.root.RemoveAll(staging) // if RemoveAll fails, the next start removes the folder
 	}
 	return d.op.wrapError(ctx, err, "")
 }
 
-// initCluster creates everything in a staging folder that the cluster consists of: the password, the data folder and the
-// database.
+// initCluster creates the parts of a cluster in a staging folder: the password, the data folder and the database.
 func (d *serverDir) initCluster(ctx context.Context, bin, staging string) error {
 	password := filepath.Join(staging, filepath.Base(passwordFile))
 	if err := d.writePassword(password); err != nil {
@@ -74,8 +74,8 @@ func (d *serverDir) initCluster(ctx context.Context, bin, staging string) error 
 	return runProgram(create)
 }
 
-// initdb runs the program initdb with the locale C.UTF-8, which classifies Unicode characters and sorts by bytes. Some systems
-// do not have C.UTF-8. If initdb fails with it, initdb is run again with the locale C.
+// initdb runs PostgreSQL's program initdb with the locale C.UTF-8, which classifies Unicode characters and sorts by bytes. Some
+// systems do not have this locale. So if the program fails, initdb runs it again with the locale C.
 func (d *serverDir) initdb(ctx context.Context, bin, data, password string) error {
 	var err error
 	for _, locale := range []string{"C.UTF-8", "C"} {
@@ -91,7 +91,7 @@ func (d *serverDir) initdb(ctx context.Context, bin, data, password string) erro
 	return err
 }
 
-// writePassword writes a new random password to the file and to disk.
+// writePassword writes a new random password to a new file, and flushes the file to disk.
 func (d *serverDir) writePassword(name string) error {
 	file, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -109,7 +109,7 @@ func (d *serverDir) readPassword() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// makeStagingFolder makes an empty folder with a random name, which belongs to the server's account.
+// makeStagingFolder makes an empty folder with a random name and returns the name. The folder belongs to the server's account.
 func (d *serverDir) makeStagingFolder() (string, error) {
 	name := stagingPrefix + rand.Text()[:8]
 	if err := d.root.Mkdir(name, 0o700); err != nil {
@@ -135,13 +135,14 @@ func (d *serverDir) fsync(name string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// removeUnfinished removes the staging folders of killed processes. The caller must hold the start lock, so that no running
-// process uses them.
+// removeUnfinished removes the staging folders that killed processes have left. The caller must hold the start lock, so that no
+// running process uses a staging folder.
 func (d *serverDir) removeUnfinished() {
 	entries, _ := fs.ReadDir(d.root.FS(), ".")
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), stagingPrefix) {
-			_ = d.root.RemoveAll(entry.Name()) // fails if the initdb of a killed process still writes there; a later start removes the folder
+			// If the initdb of a killed process still writes there, this fails, and a later start removes the folder.
+			_ = d.root.RemoveAll(entry.Name())
 		}
 	}
 }

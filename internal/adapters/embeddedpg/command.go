@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	// The limits of outputTail.
-	tailLines = 3
-	tailBytes = 400
+	tailLines = 3   // the greatest number of lines that outputTail returns
+	tailBytes = 400 // the greatest number of bytes that outputTail returns, without the ellipsis
 
-	// outputDelay is how long a killed program's output is read. A child that survived may keep the output open.
+	// outputDelay is the time for which the output of a killed program is still read. A child process that still runs may hold
+	// the output open for longer.
 	outputDelay = 5 * time.Second
 )
 
-// command returns a command that runs one of the PostgreSQL programs in the folder bin. The working folder is d, and the account
-// is the server's. The program gets a session of its own, so that Ctrl-C does not reach it. When ctx ends, the program and its
-// children are killed.
+// command returns a command that runs a PostgreSQL program in the folder bin. The program runs in the folder of d as the server's
+// account. It gets a session of its own, so that Ctrl-C does not reach it. When ctx ends, the program and its child processes
+// are killed.
 func (d *serverDir) command(ctx context.Context, bin, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...) //nolint:gosec // bin is a folder of PostgreSQL
 	cmd.Dir = d.path
 	cmd.Env = programEnvironment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.account, Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // also children, such as those of initdb
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the minus sign kills its child processes, too
 	cmd.WaitDelay = outputDelay
 	return cmd
 }
 
-// programEnvironment returns the environment variables that are needed to find and to link programs, and no others. The server
-// may run longer than this process, so it must not get this process's secrets. PGDATA and similar variables would change the
-// server's settings.
+// programEnvironment returns only the environment variables that are needed to find programs and their libraries. The server may
+// run longer than this process, so it must not get the secrets in this process's environment. It must not get PGDATA and similar
+// variables either, because they would change its settings.
 func programEnvironment() []string {
 	env := []string{"LC_ALL=C"}
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"} {
@@ -56,8 +56,8 @@ func runProgram(cmd *exec.Cmd) error {
 	return programError(filepath.Base(cmd.Path), err, out)
 }
 
-// programError returns the error for a program that failed with err and wrote out. It contains the end of out, or err if out is
-// empty.
+// programError returns the error for a program that failed with err and whose output is out. The error contains the end of out.
+// If out is empty, the error contains err instead.
 func programError(program string, err error, out []byte) error {
 	if text := outputTail(out); text != "" {
 		return fmt.Errorf("%s failed: %s", program, text)
@@ -68,8 +68,8 @@ func programError(program string, err error, out []byte) error {
 	return err
 }
 
-// outputTail returns the last lines of an output, joined to one line. If lines of the output report errors, it uses only these
-// lines.
+// outputTail returns the last lines of an output, joined to one line. If some lines of the output report errors, it returns only
+// the last of these lines.
 func outputTail(out []byte) string {
 	var lines, errorLines []string
 	for line := range strings.Lines(string(out)) {

@@ -26,16 +26,16 @@ const (
 	extractedFolder = "programs" // the folder in the staging folder to which the library extracts the programs
 
 	reachTimeout = 700 * time.Millisecond // of checkReachable
-	stallTimeout = 30 * time.Second       // how long a download may receive no data
-	maxDownload  = 256 << 20              // bytes; a release has about 30 MB
-	progressStep = 5 << 20                // bytes between two reports of the progress
+	stallTimeout = 30 * time.Second       // the greatest time without data during a download
+	maxDownload  = 256 << 20              // the greatest number of bytes of a download; a release has about 30 MB
+	progressStep = 5 << 20                // the number of bytes between two reports of the progress
 	megabyte     = 1 << 20
 )
 
 // download downloads the programs, checks their checksum and extracts them into dir. The library embedded-postgres does this
-// work when its Start is called. The library must do nothing else, because it cannot run a server as root, and because it
-// deletes data of another version. Therefore its Start gets a data folder that it cannot empty: the path ends with a dot. So
-// Start fails after it has extracted the programs and before it runs initdb. The error that it then returns means success.
+// work in its method Start. After that work, Start would run a server. It must not do so, because it cannot run a server as root,
+// and because it deletes data of another version. Therefore Start gets a data folder that it cannot empty, because the path ends
+// with a dot. So Start fails after it has extracted the programs and before it runs initdb. This error of Start means success.
 func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.PostgresVersion, dir string) error {
 	proxyURL, closeProxy, err := p.serve(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.Po
 		Port(0).
 		Logger(io.Discard))
 	err = library.Start()
-	const expectedError = "unable to clean up data directory"
+	const expectedError = "unable to clean up data directory" // the beginning of the error that means success
 	switch proxyErr := p.firstFailure(); {
 	case proxyErr != nil:
 		return proxyErr
@@ -65,8 +65,8 @@ func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.Po
 	return nil
 }
 
-// libraryRepository returns the URL from which the library downloads the programs. The library does not export this URL, so it is
-// read by reflection. A copy in this package would have to be updated with the library.
+// libraryRepository returns the URL from which the library downloads the programs. The library does not export this URL, so
+// libraryRepository reads it by reflection. A constant in this package could differ from the URL after an update of the library.
 func libraryRepository() (string, error) {
 	field := reflect.ValueOf(embeddedpostgres.DefaultConfig()).FieldByName("binaryRepositoryURL")
 	if !field.IsValid() || field.Kind() != reflect.String {
@@ -75,8 +75,8 @@ func libraryRepository() (string, error) {
 	return field.String(), nil
 }
 
-// checkReachable returns an error within a second if there is no network. If the user has set a proxy for the repository, it
-// checks nothing and returns nil.
+// checkReachable returns an error if no connection to the repository's host can be opened within reachTimeout. If the user has set
+// a proxy for the repository, checkReachable opens no connection and returns nil.
 func checkReachable(ctx context.Context, repository string) error {
 	u, err := url.Parse(repository)
 	if err != nil {
@@ -104,21 +104,22 @@ type downloadLimits struct {
 	maxSize      int64         // the maximum number of bytes
 }
 
-// A downloadProxy forwards the library's requests to the repository. The library cannot be cancelled, has no time limit, and does
-// not report progress. It also treats a missing checksum as a correct one. The proxy adds what is missing.
+// A downloadProxy forwards the library's requests to the repository. The library cannot be cancelled, has no time limit, and
+// reports no progress. It also treats a missing checksum as a correct one. The proxy cancels requests, limits their time and
+// their size, reports the progress, and makes a download without a checksum fail.
 type downloadProxy struct {
 	upstream string // the URL of the repository
 	limits   downloadLimits
-	name     string       // of the downloaded release, for messages
-	report   func(string) // is called with each message, never after the proxy is closed
+	name     string       // the name of the downloaded release, for messages
+	report   func(string) // called with each message about the progress; not called after the proxy is closed
 
 	mu      sync.Mutex
-	failure error // of the first request that failed
+	failure error // the error of the first request that failed
 	closed  bool
 }
 
-// serve starts the proxy on the loopback interface, under a random path that other programs cannot guess. It serves until
-// closeProxy is called or ctx ends.
+// serve starts the proxy on the loopback interface and returns its URL. The URL has a random path that other programs cannot
+// guess. The proxy runs until closeProxy is called or ctx ends.
 func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy func(), err error) {
 	upstream, err := url.Parse(p.upstream)
 	if err != nil {
@@ -152,13 +153,13 @@ func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy 
 		p.mu.Lock()
 		p.closed = true
 		p.mu.Unlock()
-		_ = srv.Close() // the library is the only client, and has finished
+		_ = srv.Close() // this interrupts no request, because the library, which is the only client, has finished
 		<-served
 	}, nil
 }
 
 // RoundTrip implements http.RoundTripper. It sends a request to the repository. It returns an error for any status other than
-// 200, because the library would treat a missing checksum file as a correct one.
+// 200, because the library would accept a download whose checksum is missing.
 func (p *downloadProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	body := &watchedBody{proxy: p, cancel: cancel}
@@ -176,13 +177,13 @@ func (p *downloadProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	body.ctx, body.body, body.total = ctx, resp.Body, resp.ContentLength
-	body.showProgress = strings.HasSuffix(req.URL.Path, ".jar") // not for the checksum
+	body.showProgress = strings.HasSuffix(req.URL.Path, ".jar") // the checksum is too small to report
 	resp.Body = body
 	return resp, nil
 }
 
-// recordFailure stores the failure of a request, if it is the first, and returns it. The failure is the cause of ctx's end if ctx
-// has ended, and err otherwise.
+// recordFailure returns the failure of a request, and stores it if it is the first failure. If ctx has ended, the failure is the
+// cause of this end, otherwise it is err.
 func (p *downloadProxy) recordFailure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -201,7 +202,7 @@ func (p *downloadProxy) firstFailure() error {
 	return p.failure
 }
 
-// reportProgress reports how many of total bytes are downloaded. total is -1 if it is unknown.
+// reportProgress reports the progress of the download: done of total bytes. If the total is unknown, it must be -1.
 func (p *downloadProxy) reportProgress(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -41,9 +41,9 @@ func (o operation) endedError(ctx context.Context) error {
 	return &domain.Error{Kind: domain.Stopped, Op: string(o), Err: cause}
 }
 
-// wrapError returns err as an error of kind Invalid. If err is nil or already a [domain.Error], it returns err unchanged. If err is
-// not nil and ctx has ended, it returns the error of endedError instead of err. A program was then killed because ctx had ended,
-// and its error does not help the user.
+// wrapError returns nil if err is nil. If ctx has ended, it returns the error of endedError, because the error of a program that
+// was killed at the end of ctx does not help the user. Otherwise it returns err itself if err is a [domain.Error] already, or else
+// err as an error of kind Invalid.
 func (o operation) wrapError(ctx context.Context, err error, hint string) error {
 	switch {
 	case err == nil:

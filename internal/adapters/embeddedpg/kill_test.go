@@ -12,8 +12,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestOpen_ConcurrentFirstOpens checks that processes that open a new folder at the same time use the same server. The server must
-// run until the last of them has closed it.
+// TestOpen_ConcurrentFirstOpens checks that several processes that open a new folder at the same time use the same server. The server
+// must run until the last process has closed it.
 func TestOpen_ConcurrentFirstOpens(t *testing.T) {
 	requirePrograms(t)
 	dir := filepath.Join(makePublicTempDir(t), "data")
@@ -28,7 +28,7 @@ func TestOpen_ConcurrentFirstOpens(t *testing.T) {
 			t.Errorf("got URL %s, want the first user's %s", other, url)
 		}
 	}
-	for closed, u := range users {
+	for closed, u := range users { // closed is the number of users that have closed the server
 		if !isAlive(t.Context(), url) {
 			t.Fatalf("the server has stopped while it has %d users", processes-closed)
 		}
@@ -39,14 +39,14 @@ func TestOpen_ConcurrentFirstOpens(t *testing.T) {
 	}
 }
 
-// TestOpen_AfterKilledUser checks that a server stays when its only user is killed, and that the next Open uses this server.
+// TestOpen_AfterKilledUser checks that a server continues to run when its only user is killed, and that the next Open uses it.
 func TestOpen_AfterKilledUser(t *testing.T) {
 	c, dir := testConfig(t), filepath.Join(makePublicTempDir(t), "data")
 	victim := startUserProcess(t, dir, nil)
 	url := victim.mustOpen(t)
 	victim.kill(t)
 	if !isAlive(t.Context(), url) {
-		t.Fatal("the server has stopped with its killed user, want it to stay for the next user")
+		t.Fatal("the server has stopped with its killed user, want it to run for the next user")
 	}
 
 	srv := c.mustOpen(t, dir)
@@ -59,20 +59,20 @@ func TestOpen_AfterKilledUser(t *testing.T) {
 	}
 }
 
-// TestOpen_KilledMeanwhile checks that Open succeeds after another process was killed during its first Open of the folder. The
-// test kills a process at many moments, some of them while it makes the database and some while it starts the server.
+// TestOpen_KilledMeanwhile checks that Open succeeds after another process was killed during the first Open of the folder. The test
+// kills such a process at many moments: at its start, while it makes the database, and while it starts the server.
 func TestOpen_KilledMeanwhile(t *testing.T) {
 	c := testConfig(t)
 	type moment struct {
-		line  string        // the line of output that the process prints before the moment; empty: the start of the process
+		line  string        // the beginning of the line that the process prints before the moment; empty means the process's start
 		after time.Duration // the time from that line to the moment
 	}
 	moments := []moment{{line: "", after: 0}}
 	for ms := 0; ms <= 800; ms += 200 {
-		moments = append(moments, moment{"report making a database", time.Duration(ms) * time.Millisecond})
+		moments = append(moments, moment{line: "report making a database", after: time.Duration(ms) * time.Millisecond})
 	}
 	for _, ms := range []int{0, 5, 10, 20, 40, 80} {
-		moments = append(moments, moment{"report starting PostgreSQL", time.Duration(ms) * time.Millisecond})
+		moments = append(moments, moment{line: "report starting PostgreSQL", after: time.Duration(ms) * time.Millisecond})
 	}
 	for _, m := range moments {
 		t.Run(m.line+" "+m.after.String(), func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestOpen_KilledMeanwhile(t *testing.T) {
 			if isAlive(t.Context(), url) {
 				t.Error("the server still runs after its last user has closed it")
 			}
-			srv = c.mustOpen(t, dir) // removes the rest of the killed process's work
+			srv = c.mustOpen(t, dir) // this Open also removes the folders that the killed process has not finished
 			if left, _ := filepath.Glob(filepath.Join(srv.dir.path, stagingPrefix+"*")); len(left) > 0 {
 				t.Errorf("got unfinished folders %v, want none", left)
 			}
@@ -97,8 +97,8 @@ func TestOpen_KilledMeanwhile(t *testing.T) {
 	}
 }
 
-// TestOpen_RecoversKilledServerInUse checks that Open starts the server again after it was killed, with the same URL and its data.
-// At that time another process uses the server and a query runs.
+// TestOpen_RecoversKilledServerInUse checks that Open starts a killed server again. The server must have the same URL and the same
+// data as before. When the server is killed, another process uses it, and a query runs.
 func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 	c, dir := testConfig(t), filepath.Join(makePublicTempDir(t), "data")
 	other := startUserProcess(t, dir, nil)
@@ -119,7 +119,7 @@ func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 		t.Errorf("got %d rows after the kill, want 1000", n)
 	}
 	if srv.URL() != url {
-		t.Errorf("got URL %s after the kill, want %s as before", srv.URL(), url)
+		t.Errorf("got URL %s after the kill, want the same URL as before, %s", srv.URL(), url)
 	}
 	waitForQuery()
 	other.close(t)
@@ -128,14 +128,14 @@ func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 	}
 }
 
-// startLongQuery starts a query that takes some seconds. The server's process for this query continues for a while after the
-// server's main process was killed. wait waits until the query has ended.
+// startLongQuery starts a query that takes some seconds, and returns when the query runs. If the server's main process is killed, the
+// server's process for this query continues to run for a while. wait waits until the query has ended.
 func startLongQuery(t *testing.T, url string) (wait func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = query(t.Context(), url, "SELECT count(*) FROM generate_series(1, 5000000)") // a killed server is no error here
+		_, _ = query(t.Context(), url, "SELECT count(*) FROM generate_series(1, 5000000)") // the test may kill the server, so the query may fail
 	}()
 	waitFor(t, "the query to run", func() bool {
 		n, err := query(t.Context(), url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%5000000%' AND pid <> pg_backend_pid()")
@@ -144,7 +144,7 @@ func startLongQuery(t *testing.T, url string) (wait func()) {
 	return func() { <-done }
 }
 
-// openTestDir opens the server's folder in dir without starting a server. The test's end closes it.
+// openTestDir opens the server's folder in dir and starts no server. It closes the folder at the end of the test.
 func openTestDir(t *testing.T, c config, dir string) *serverDir {
 	t.Helper()
 	d, err := c.openServerDir(t.Context(), dir, func(line string) { t.Log(line) })
@@ -155,11 +155,11 @@ func openTestDir(t *testing.T, c config, dir string) *serverDir {
 	return d
 }
 
-// TestOpen_CancelledLeavesNoServer checks that no server runs after the context of Open has ended before Open could succeed. The
-// context ends at several moments of Open.
+// TestOpen_CancelledLeavesNoServer checks that no server runs if Open has failed because its context has ended. The test lets the
+// context end at several moments of Open.
 func TestOpen_CancelledLeavesNoServer(t *testing.T) {
 	c, parent := testConfig(t), makePublicTempDir(t)
-	for i := range 8 {
+	for i := range 8 { // timeouts from 0 to 1.05 s
 		timeout := time.Duration(i) * 150 * time.Millisecond
 		t.Run(timeout.String(), func(t *testing.T) {
 			dir := filepath.Join(parent, strconv.Itoa(i))

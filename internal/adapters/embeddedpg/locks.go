@@ -19,22 +19,22 @@ const (
 	startLock  = "start.lock"
 	serverLock = "server.lock"
 
-	startLockTimeout  = 3 * time.Minute       // enough for another process that creates a database or waits for a slow start
-	detachTimeout     = 30 * time.Second      // the maximum wait for the start lock on closing
-	serverLockTimeout = 30 * time.Second      // enough for the child processes of a killed server to end
-	minReportedWait   = time.Second           // a shorter wait for the start lock is not reported
+	startLockTimeout  = 3 * time.Minute       // another process may hold the lock while it creates a database or a server starts slowly
+	detachTimeout     = 30 * time.Second      // the maximum wait of detach for the start lock
+	serverLockTimeout = 30 * time.Second      // the child processes of a killed server end in this time
+	minReportedWait   = time.Second           // lockStart reports only waits for the start lock that are longer than this
 	lockInterval      = 20 * time.Millisecond // between two attempts to get the start lock
 )
 
-// newLock returns a new handle of a lock file, which is not locked yet. The kernel releases the lock of a process that ends, even
-// if the process is killed.
+// newLock returns a new handle of a lock file. It does not lock the file. When a process ends, the kernel releases its locks, even
+// if the process was killed.
 func (d *serverDir) newLock(name string) *flock.Flock {
 	return flock.New(filepath.Join(d.path, name),
 		flock.SetFlag(os.O_CREATE|os.O_RDONLY|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
 }
 
-// lockUsers registers this process as a user of the server. The caller must hold the start lock. Otherwise another process could
-// find at the same time that it was the last user, and stop the server.
+// lockUsers registers this process as a user of the server. The caller must hold the start lock. Without the start lock, another
+// process could find at the same time that the server has no other user, and stop the server.
 func (d *serverDir) lockUsers() (*flock.Flock, error) {
 	users := d.newLock(usersLock)
 	ok, err := users.TryRLock()
@@ -47,8 +47,9 @@ func (d *serverDir) lockUsers() (*flock.Flock, error) {
 	return users, nil
 }
 
-// lockStart waits until no other process starts or stops the server, and then prevents others from doing so. If the wait is longer
-// than minReportedWait, it calls report. After timeout it returns a Transient error.
+// lockStart waits until no other process holds the start lock, and then locks it. While a process holds this lock, no other process
+// can start or stop the server. If the wait is longer than minReportedWait, lockStart calls report. After timeout it returns a
+// Transient error.
 func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report func(string)) (*flock.Flock, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain,
@@ -75,12 +76,12 @@ func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report
 // errServerRuns is the result of lockServer if a server already runs.
 var errServerRuns = errors.New("a server runs")
 
-// lockServer locks server.lock and returns its open file, which a new server inherits. All processes of the server have this file
-// open, and the kernel releases the lock when the last of them has ended. So the lock proves that no server uses the data, also
-// in two cases in which a pid file proves nothing: the process that started a server was killed immediately afterwards, or the
-// server runs in another container.
+// lockServer locks server.lock and returns its open file, which a new server inherits. All processes of a server have this file
+// open, and the kernel releases the lock when the last of these processes has ended. So if lockServer succeeds, no server uses
+// the data. A pid file does not prove this in two cases: if the process that started a server was killed immediately afterwards,
+// and if the server runs in another container.
 //
-// It returns errServerRuns as soon as it finds a running server by the pid file, and a Transient error after timeout.
+// As soon as the pid file shows a running server, lockServer returns errServerRuns. After timeout it returns a Transient error.
 func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.File, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op),
@@ -115,8 +116,8 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 	return nil, err
 }
 
-// ensureLockFiles creates users.lock and start.lock and gives them to the server's account. It does both at every start, because
-// an earlier process may have been killed between the two steps.
+// ensureLockFiles creates users.lock and start.lock if they are missing, and gives them to the server's account. It also gives files
+// that exist to the account, because an earlier process may have been killed before it did so.
 func (d *serverDir) ensureLockFiles() error {
 	for _, name := range []string{usersLock, startLock} {
 		file, err := d.root.OpenFile(name, os.O_CREATE|os.O_RDONLY, 0o600)

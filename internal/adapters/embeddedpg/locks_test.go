@@ -12,8 +12,8 @@ import (
 )
 
 // TestLaunch_InvisibleServer checks that lockServer fails while a server in another container uses the data. Such a server holds
-// the lock of the data, but this machine does not see its process. To simulate this, the test changes the data folder in the pid
-// file. When the server is visible again, launch must start no second server.
+// the lock of the data, but its process is not visible here. To simulate this, the test changes the data folder in the pid file.
+// When the pid file is right again, launch must start no second server.
 func TestLaunch_InvisibleServer(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -23,26 +23,27 @@ func TestLaunch_InvisibleServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	textOfInvisible := strings.Replace(string(text), d.data(), "/elsewhere", 1)
-	if err := os.WriteFile(pidFile, []byte(textOfInvisible), 0o600); err != nil {
+	textWithOtherFolder := strings.Replace(string(text), d.data(), "/elsewhere", 1)
+	if err := os.WriteFile(pidFile, []byte(textWithOtherFolder), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
 	const timeout = 300 * time.Millisecond
 	_, err = d.lockServer(t.Context(), timeout)
 	if domain.KindOf(err) != domain.Transient || !strings.Contains(domain.HintOf(err), "another container") {
-		t.Errorf("got kind %v: %v (%s), want Transient with a hint at containers", domain.KindOf(err), err, domain.HintOf(err))
+		t.Errorf("got kind %v: %v (%s), want Transient with a hint that names another container", domain.KindOf(err), err, domain.HintOf(err))
 	}
 
 	if err := os.WriteFile(pidFile, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if child, err := d.launch(t.Context(), srv.Bin()); child != nil || err != nil {
-		t.Errorf("got server %v, %v, want no second server and no error", child, err)
+		t.Errorf("launch: got server %v, error %v, want no second server and no error", child, err)
 	}
 }
 
-// TestChildServer_StopAfterLaunch checks that stop ends a server that was just launched, and that Open then starts a new one.
+// TestChildServer_StopAfterLaunch checks that stop stops a server immediately after its launch, and that Open can start a server
+// after that.
 func TestChildServer_StopAfterLaunch(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -50,7 +51,7 @@ func TestChildServer_StopAfterLaunch(t *testing.T) {
 	d := openTestDir(t, c, dir)
 	child, err := d.launch(t.Context(), srv.Bin())
 	if err != nil || child == nil {
-		t.Fatalf("got server %v, %v, want one", child, err)
+		t.Fatalf("launch: got server %v, error %v, want a server", child, err)
 	}
 	if err := child.stop(t.Context()); err != nil {
 		t.Errorf("stop: got %v, want no error", err)

@@ -12,8 +12,8 @@ const (
 	logFile    = "log"
 	oldLogFile = "log.old"
 
-	maxLog  = 8 << 20 // bytes; a longer log is emptied when a process attaches to the server
-	maxTail = 4096    // bytes of readLogTail
+	maxLog  = 8 << 20 // the greatest number of bytes of the log; truncateLongLog empties a longer log
+	maxTail = 4096    // the greatest number of bytes that readLogTail returns
 )
 
 // rotateLog renames the log of the previous start to log.old and creates an empty log.
@@ -53,7 +53,7 @@ func (d *serverDir) readLogTail() []byte {
 	if err != nil {
 		return nil
 	}
-	defer file.Close()                                          //nolint:errcheck // it is only read
+	defer file.Close()                                          //nolint:errcheck // the file is only read
 	_, _ = file.Seek(-min(maxTail, fileSize(file)), io.SeekEnd) // if this fails, the beginning of the log is read
 	text, _ := io.ReadAll(io.LimitReader(file, maxTail))
 	return text

@@ -13,7 +13,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestMain runs the tests. In a process of startUserProcess it runs runAsUser instead.
+// TestMain runs the tests. But in a process that startUserProcess has started, it runs runAsUser instead.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(userEnv); dir != "" {
 		os.Exit(runAsUser(dir))
@@ -34,7 +34,7 @@ func requirePrograms(t *testing.T) {
 // makePublicTempDir makes a temporary folder that other accounts can enter. They cannot enter the folders of t.TempDir.
 func makePublicTempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-") //nolint:usetesting // see the comment of the function
+	dir, err := os.MkdirTemp("/tmp", "pawl-embeddedpg-") //nolint:usetesting // other accounts cannot enter the folders of t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func testConfig(t *testing.T) config {
 	return c
 }
 
-// mustOpen opens a server, which is closed when the test ends. An error ends the test.
+// mustOpen opens a server and closes it when the test ends. If the server cannot be opened, mustOpen ends the test.
 func (c config) mustOpen(t *testing.T, dir string) *Server {
 	t.Helper()
 	srv, err := c.open(t.Context(), dir, func(line string) { t.Log(line) })
@@ -90,7 +90,7 @@ func query(ctx context.Context, url, sql string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it closes the socket even if it fails
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // Close closes the socket even if it returns an error
 	rows, err := conn.Query(ctx, sql)
 	if err != nil {
 		return 0, err
@@ -118,10 +118,10 @@ func isAlive(ctx context.Context, url string) bool {
 	return err == nil
 }
 
-// waitFor waits until condition returns true. It ends the test after 20 s; what then says what the test waited for.
-func waitFor(t *testing.T, what string, condition func() bool) {
+// waitFor waits until condition returns true. After 20 s it ends the test with a message that names the awaited event.
+func waitFor(t *testing.T, event string, condition func() bool) {
 	t.Helper()
 	if !poll(t.Context(), 20*time.Second, condition) {
-		t.Fatalf("timed out waiting for %s", what)
+		t.Fatalf("timed out waiting for %s", event)
 	}
 }

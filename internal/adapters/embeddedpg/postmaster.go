@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	dataFlag    = "-D"    // names the data folder in the arguments of PostgreSQL's programs
-	statusReady = "ready" // in the pid file
+	dataFlag    = "-D"    // the data folder follows this argument of PostgreSQL's programs
+	statusReady = "ready" // the status in the pid file of a server that accepts connections
 
 	readyTimeout   = time.Minute     // of waitReady
 	connectTimeout = 5 * time.Second // of connectAndVerify
 )
 
-// errNotReady is the cause of waitReady's timeout.
+// errNotReady is the cause with which the context of waitReady ends after readyTimeout.
 var errNotReady = errors.New("the server runs and is not ready: it may be recovering after a crash, or stopping")
 
-// waitReady waits until the server accepts connections. child is the server that this process has launched, or nil if it has
-// launched none. found is false if no server runs and child has ended. If the server is not ready after readyTimeout, the error
-// is Transient.
+// waitReady waits until the server accepts connections, and returns its serverInfo. child is the server that this process has
+// launched, or nil if this process has launched no server. If no server runs and child has ended, found is false and err is nil. If
+// a server runs and is not ready after readyTimeout, the error is Transient.
 func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info serverInfo, found bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)
 	defer cancel()
@@ -63,8 +63,9 @@ func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info ser
 	}
 }
 
-// connectAndVerify connects to the server and checks that it is the server of this folder. Another server cannot prove that it
-// knows the password, except the server of a copy of the folder. That server reports another data folder.
+// connectAndVerify connects to the server and checks that it is the server of this folder. It makes two checks: the server must
+// prove that it knows the password, and must report the right data folder. The server of a copy of the folder knows the password,
+// but reports another data folder.
 func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (serverInfo, error) {
 	password, err := d.readPassword()
 	if err != nil {
@@ -92,17 +93,20 @@ func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (server
 	if err == nil && !isSameFolder(data, d.data()) {
 		err = d.op.invalidError(fmt.Errorf("the server on port %d uses %s", pm.port, data), "")
 	}
-	_ = conn.Close(ctx) // closes the socket even if it fails
+	_ = conn.Close(ctx) // Close closes the socket even if it returns an error
 	return info, err
 }
 
-// isPermanent reports whether the same error would occur again after a wait. It does if the error is about files of this package,
-// or if PostgreSQL has refused the user, the password or the database.
+// isPermanent reports whether connectAndVerify would return the same error again after a wait. This is so for an error of this
+// package, and if PostgreSQL has refused the user, the password or the database.
 func isPermanent(err error) bool {
 	if domain.AsError(err) != nil {
 		return true
 	}
-	const invalidAuthorization, invalidDatabase = "28", "3D000" // a class of SQLSTATE codes, and a code
+	const (
+		invalidAuthorization = "28"    // the class of these SQLSTATE codes, with which they begin
+		invalidDatabase      = "3D000" // one SQLSTATE code
+	)
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (strings.HasPrefix(pgErr.Code, invalidAuthorization) || pgErr.Code == invalidDatabase)
 }
@@ -110,11 +114,11 @@ func isPermanent(err error) bool {
 // A postmaster is the content of the server's pid file postmaster.pid. The server creates this file when it starts, and removes it
 // when it has stopped.
 type postmaster struct {
-	pid    int    // 0: there is no file, or no server
+	pid    int    // 0 if there is no file, or if the file names no server
 	data   string // the data folder
-	port   int    // 0: the server has not written it yet
+	port   int    // 0 if the server has not written the port yet
 	status string // starting, ready, stopping, …
-	runs   bool   // whether this server runs; false if a crash has left the file
+	runs   bool   // whether the server of the file runs; false if a crash has left the file
 }
 
 // readPostmaster reads the pid file and checks whether its server runs. If there is no file, it returns the zero postmaster.
@@ -131,8 +135,8 @@ func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 	return pm, nil
 }
 
-// parsePostmaster parses a pid file. Line 1 is the pid, line 2 the data folder, line 4 the port and line 8 the status. Lines may be
-// missing, because a starting server writes the file line by line.
+// parsePostmaster parses a pid file. Line 1 is the pid, line 2 the data folder, line 4 the port and line 8 the status. A server that
+// starts writes the file line by line, so lines at the end may be missing. It does not set runs.
 func parsePostmaster(text string) postmaster {
 	lines := strings.Split(text, "\n")
 	line := func(n int) string {
@@ -161,8 +165,8 @@ func isSameFolder(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// readBin returns the folder with the programs that the server was last started from. The server stores its command line in the
-// file postmaster.opts.
+// readBin returns the folder of the programs with which the server was started the last time. It reads this folder from the command
+// line that the server stores in the file postmaster.opts.
 func (d *serverDir) readBin() (string, error) {
 	text, err := d.root.ReadFile(filepath.Join(dataFolder, "postmaster.opts"))
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// TestOpen_StalePidFile checks that Open succeeds if a crash has left a pid file. The process id in the file now belongs to another
-// process of the same account, with which PostgreSQL by itself refuses to start. The port in the file belongs to another program.
+// TestOpen_StalePidFile checks that Open succeeds if a crash has left a pid file whose process id and port are in use again. The
+// process id belongs to another process of the same account. PostgreSQL would refuse to start because of this process. The port
+// belongs to another program.
 func TestOpen_StalePidFile(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
@@ -25,7 +26,7 @@ func TestOpen_StalePidFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, first)
-	foreign := exec.CommandContext(t.Context(), "sleep", "600")
+	foreign := exec.CommandContext(t.Context(), "sleep", "600") // seconds; longer than the test
 	foreign.SysProcAttr = &syscall.SysProcAttr{Credential: d.account}
 	if err := foreign.Start(); err != nil {
 		t.Fatal(err)
@@ -55,15 +56,15 @@ func TestOpen_StalePidFile(t *testing.T) {
 
 	second := c.mustOpen(t, dir)
 	if !isAlive(t.Context(), second.URL()) || strings.Contains(second.URL(), ":"+takenPort+"/") {
-		t.Errorf("got URL %s, want a running server on another port than %s", second.URL(), takenPort)
+		t.Errorf("got URL %s, want the URL of a running server with a port other than %s", second.URL(), takenPort)
 	}
 	if err := foreign.Process.Signal(syscall.Signal(0)); err != nil { // signal 0 only checks that the process exists
-		t.Errorf("the foreign process: got %v, want it to run still", err)
+		t.Errorf("signal to the foreign process: got error %v, want the process to run still", err)
 	}
 }
 
-// TestOpen_CopyOfFolderInUse checks that a copy of a folder gets its own server while the server of the original runs. The copied
-// pid file names the server of the original, and the copied password is valid there.
+// TestOpen_CopyOfFolderInUse checks that Open starts an own server for a copy of a folder while the server of the original runs. The
+// copied pid file names the server of the original, and this server accepts the copied password.
 func TestOpen_CopyOfFolderInUse(t *testing.T) {
 	c, parent := testConfig(t), makePublicTempDir(t)
 	originalDir, copyDir := filepath.Join(parent, "original"), filepath.Join(parent, "copy")
@@ -76,7 +77,7 @@ func TestOpen_CopyOfFolderInUse(t *testing.T) {
 
 	copyServer := c.mustOpen(t, copyDir)
 	if copyServer.URL() == originalServer.URL() {
-		t.Fatalf("got URL %s for the copy, want another one than for the original", copyServer.URL())
+		t.Fatalf("got URL %s for the copy, want a URL other than that of the original", copyServer.URL())
 	}
 	mustClose(t, copyServer)
 	if !isAlive(t.Context(), originalServer.URL()) {
@@ -84,8 +85,8 @@ func TestOpen_CopyOfFolderInUse(t *testing.T) {
 	}
 }
 
-// TestConnectAndVerify_ForeignServer checks that connectAndVerify refuses the server of another folder, and that it sends no
-// password to a server that asks for one in clear text.
+// TestConnectAndVerify_ForeignServer checks that connectAndVerify refuses the server of another folder. It also checks that
+// connectAndVerify sends no password to a server that asks for the password in clear text.
 func TestConnectAndVerify_ForeignServer(t *testing.T) {
 	c := testConfig(t)
 	own, other := c.mustOpen(t, makePublicTempDir(t)), c.mustOpen(t, makePublicTempDir(t))
@@ -100,7 +101,7 @@ func TestConnectAndVerify_ForeignServer(t *testing.T) {
 	passwords := make(chan string, 1)
 	pm.port = startCleartextServer(t, passwords)
 	if _, err := own.dir.connectAndVerify(t.Context(), pm); err == nil {
-		t.Error("a server that asks for the password in clear text: got no error, want one")
+		t.Error("a server that asks for the password in clear text: got no error, want an error")
 	}
 	if password := <-passwords; password != "" {
 		t.Errorf("the foreign server got password %q, want none", password)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process have no secrets. The process
-// can outlive pawl and run as another account, which could then read them.
+// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process contain no secrets. The server's
+// process can run longer than pawl, and as another account. This account could read the secrets.
 func TestServerProcess_NoSecrets(t *testing.T) {
 	const apiKey = "hunter2"
 	t.Setenv("API_KEY", apiKey)

@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-const psTimeout = 5 * time.Second
+const psTimeout = 5 * time.Second // of the program ps
 
-// servesData reports whether the process is a server that was started with this data folder. It reads the process's arguments.
+// servesData reports whether the process with this pid is a server that was started with this data folder. It reads the arguments
+// of the process.
 func servesData(ctx context.Context, pid int, data string) bool {
 	ctx, cancel := context.WithTimeout(ctx, psTimeout)
 	defer cancel()

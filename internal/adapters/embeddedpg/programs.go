@@ -19,23 +19,23 @@ import (
 )
 
 const (
-	programsFolder = "programs" // contains a folder for each downloaded release
+	programsFolder = "programs" // the folder that contains a folder for each downloaded release
 
-	versionTimeout  = 5 * time.Second  // of postgres --version
+	versionTimeout  = 5 * time.Second  // of the command postgres --version
 	downloadTimeout = 20 * time.Minute // enough for a very slow connection
 )
 
 const hintNoPrograms = "install PostgreSQL (the package postgresql, or brew install postgresql), or give a postgres:// URL in " +
 	"DATABASE_URL, or start a server in a container (docker-compose up -d db); with a network, pawl downloads PostgreSQL by itself"
 
-// programs are PostgreSQL's server programs in one folder. The server's account is able to run them.
+// programs are PostgreSQL's server programs in one folder, which the server's account can run.
 type programs struct {
-	bin     string // the folder
-	version string // for example 15.18
+	bin     string // the folder of the programs
+	version string // the full version, for example 15.18
 }
 
-// majorVersion returns the major version, which the data must have, too. It is the first number of the version, or the first two
-// numbers before PostgreSQL 10.
+// majorVersion returns the major version. The programs can use only data of the same major version. Since PostgreSQL 10 the major
+// version is the first number of the version. Before PostgreSQL 10 it was the first two numbers.
 func (p programs) majorVersion() string {
 	parts := strings.SplitN(p.version, ".", 3)
 	if parts[0] == "9" && len(parts) > 1 {
@@ -44,9 +44,10 @@ func (p programs) majorVersion() string {
 	return parts[0]
 }
 
-// choosePrograms returns the first programs that have the data's major version and that the server's account can run. If major is
-// empty, any version will do. It tries downloaded programs first, then those in PATH, then all others, the newest first. If it
-// finds no programs that run, it downloads some. If it finds only other versions, it returns an Invalid error.
+// choosePrograms returns the first programs that have the major version and that the server's account can run. If major is empty,
+// it accepts every version. It tries downloaded programs first, then the programs in PATH, and then all others from the newest to
+// the oldest version. If the account can run none of the programs, choosePrograms downloads programs. If it can run only other
+// versions, choosePrograms returns an Invalid error.
 func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
 	var otherVersions, unusable []string
 	for _, bin := range slices.Concat(d.listDownloaded(), c.programDirs()) {
@@ -75,8 +76,9 @@ func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, 
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)*`)
 
-// inspectPrograms runs postgres --version in bin as the server's account, and returns the programs with their version. The name of
-// a folder does not prove the version. Besides, root may be able to run programs that the server's account cannot run.
+// inspectPrograms runs postgres --version in bin as the server's account, and returns the programs with their version. It must run
+// the program for two reasons: the name of a folder does not prove the version, and root may be able to run programs that the
+// server's account cannot run.
 func (d *serverDir) inspectPrograms(ctx context.Context, bin string) (programs, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
@@ -91,9 +93,9 @@ func (d *serverDir) inspectPrograms(ctx context.Context, bin string) (programs, 
 	return programs{bin: bin, version: version}, nil
 }
 
-// listDownloaded returns the folders of the programs that earlier runs have downloaded.
+// listDownloaded returns the folders of the programs that earlier processes have downloaded.
 func (d *serverDir) listDownloaded() []string {
-	found, _ := fs.Glob(d.root.FS(), programsFolder+"/*/bin") // fails only for a malformed pattern
+	found, _ := fs.Glob(d.root.FS(), programsFolder+"/*/bin") // Glob fails only for a malformed pattern
 	var bins []string
 	for _, bin := range found {
 		if dir := filepath.Join(d.path, bin); pgprograms.Complete(dir) {
@@ -103,8 +105,8 @@ func (d *serverDir) listDownloaded() []string {
 	return bins
 }
 
-// releaseFor returns the release to download for data of this major version. If major is empty, there is no data, and it returns
-// the default release. ok is false if there is no release of the major version.
+// releaseFor returns the release to download for data of this major version. If major is empty, there is no data yet, and releaseFor
+// returns the default release. If the repository has no release of the major version, ok is false.
 func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool) {
 	if major == "" {
 		return embeddedpostgres.V17, true
@@ -120,7 +122,8 @@ func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool
 	return "", false
 }
 
-// downloadPrograms downloads programs of this major version into the serverDir. The next start finds them there.
+// downloadPrograms downloads programs of this major version into the serverDir and returns them. listDownloaded finds them there at
+// the next start.
 func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
 	version, ok := releaseFor(major)
 	if !ok {
@@ -144,7 +147,7 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	if err != nil {
 		return programs{}, d.op.invalidError(err, hintWritable)
 	}
-	defer d.root.RemoveAll(staging) //nolint:errcheck // if this fails, the next start removes the folder
+	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
 	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
 	report("there is no PostgreSQL here: downloading " + name)
 	p := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
@@ -157,8 +160,8 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	return d.installPrograms(ctx, path.Join(staging, extractedFolder), string(version))
 }
 
-// installPrograms moves the extracted programs to the folder of their version. It returns an error if the server's account cannot
-// run them.
+// installPrograms moves the extracted programs to the folder of their version and returns them. If the server's account cannot run
+// them, it returns an error.
 func (d *serverDir) installPrograms(ctx context.Context, extracted, version string) (programs, error) {
 	target := path.Join(programsFolder, version)
 	err := d.chownAndSync(extracted)
@@ -172,7 +175,7 @@ func (d *serverDir) installPrograms(ctx context.Context, extracted, version stri
 		err = d.chown(programsFolder)
 	}
 	if err == nil {
-		err = d.root.RemoveAll(target) // programs of an earlier download that do not work
+		err = d.root.RemoveAll(target) // if an earlier download is there, its programs do not work
 	}
 	if err == nil {
 		err = d.moveIntoPlace(extracted, target)

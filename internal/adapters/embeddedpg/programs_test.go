@@ -36,8 +36,8 @@ func TestDownloadPrograms_Once(t *testing.T) {
 	if want := "downloading PostgreSQL 17"; !strings.Contains(first, want) {
 		t.Errorf("got reports\n%v\nwant %q in the first line", &lines, want)
 	}
-	mb := strconv.Itoa(len(repo.archive) / megabyte)
-	if want := mb + " of " + mb + " MB\n"; !strings.Contains(rest, want) {
+	size := strconv.Itoa(len(repo.archive) / megabyte)
+	if want := size + " of " + size + " MB\n"; !strings.Contains(rest, want) {
 		t.Errorf("got reports\n%v\nwant %q in them", &lines, want)
 	}
 	checkNothingUnfinished(t, dir)
@@ -52,12 +52,13 @@ func TestDownloadPrograms_Once(t *testing.T) {
 	}
 }
 
-// TestDownloadPrograms_Failures checks the error of each kind of failed download. A failed download must leave no files.
+// TestDownloadPrograms_Failures checks the error of each kind of failed download, and that a failed download leaves no files.
 func TestDownloadPrograms_Failures(t *testing.T) {
-	noise := make([]byte, 2*megabyte) // cannot be compressed, so that the archive has more than a megabyte
+	noise := make([]byte, 2*megabyte) // random bytes cannot be compressed, so the archive has more than a megabyte
 	_, _ = rand.Read(noise)
 	good := newRepository(pack(t, map[string][]byte{"bin/initdb": noise, "bin/postgres": nil}))
-	// override answers requests for paths with this suffix. The good repository answers the others.
+	// override returns a handler that answers requests for paths with the suffix by calling answer. It passes all other requests
+	// to the good repository.
 	override := func(suffix string, answer http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, req *http.Request) {
 			if strings.HasSuffix(req.URL.Path, suffix) {
@@ -71,7 +72,7 @@ func TestDownloadPrograms_Failures(t *testing.T) {
 	for name, tt := range map[string]struct {
 		handler      http.Handler
 		want         string        // a part of the error
-		stallTimeout time.Duration // 0: the default of the tests
+		stallTimeout time.Duration // 0 means the timeout of configWithoutPrograms
 	}{
 		"no such version": {handler: http.NotFoundHandler(), want: "404"},
 		"no checksum":     {handler: override(".sha256", http.NotFound), want: "404"},
@@ -133,7 +134,7 @@ func TestDownloadPrograms_Failures(t *testing.T) {
 	}
 }
 
-// TestDownloadPrograms_Cancelled checks that the error is Stopped if the context of Open ends during the download.
+// TestDownloadPrograms_Cancelled checks that Open returns Stopped if its context ends during the download.
 func TestDownloadPrograms_Cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelAndWait := http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
@@ -151,7 +152,7 @@ func TestDownloadPrograms_Cancelled(t *testing.T) {
 	checkNothingUnfinished(t, dir)
 }
 
-// TestDownloadPrograms_NoNetwork checks the error of Open if the repository cannot be reached. It must come within 10 s.
+// TestDownloadPrograms_NoNetwork checks that Open returns Invalid within 10 s if it cannot reach the repository.
 func TestDownloadPrograms_NoNetwork(t *testing.T) {
 	for name, repository := range map[string]string{
 		"connection refused": "http://127.0.0.1:1",
@@ -185,7 +186,7 @@ func TestLibraryRepository(t *testing.T) {
 	}
 }
 
-// checkAlternatives checks that the hint of err names every other way to get a server.
+// checkAlternatives checks that the hint of err names every way in which the user can get a server.
 func checkAlternatives(t *testing.T, err error) {
 	t.Helper()
 	for _, want := range []string{"postgresql", "DATABASE_URL", "docker-compose up -d db", "downloads"} {
@@ -222,16 +223,16 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	}
 	mustClose(t, first)
 	const newerVersion = "99.1"
-	newer := writeFakePrograms(t, newerVersion)
+	newerBin := writeFakePrograms(t, newerVersion)
 
-	c.programDirs = func() []string { return []string{newer, first.Bin()} }
+	c.programDirs = func() []string { return []string{newerBin, first.Bin()} }
 	second := c.mustOpen(t, dir)
 	if second.Bin() != first.Bin() {
 		t.Errorf("got the programs in %s, want %s", second.Bin(), first.Bin())
 	}
 	mustClose(t, second)
 
-	c.programDirs = func() []string { return []string{newer} }
+	c.programDirs = func() []string { return []string{newerBin} }
 	_, err = c.open(t.Context(), dir, func(string) {})
 	checkInvalid(t, err, "needs PostgreSQL "+found.majorVersion())
 	checkInvalid(t, err, newerVersion)
@@ -241,7 +242,7 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	}
 }
 
-// TestMajorVersion checks the major version of a version before PostgreSQL 10 and of later versions.
+// TestMajorVersion checks the result of majorVersion for a version before PostgreSQL 10 and for later versions.
 func TestMajorVersion(t *testing.T) {
 	for version, want := range map[string]string{"9.6.24": "9.6", "10.23": "10", "15.18": "15", "18": "18"} {
 		if got := (programs{version: version}).majorVersion(); got != want {
@@ -250,7 +251,7 @@ func TestMajorVersion(t *testing.T) {
 	}
 }
 
-// writeFakePrograms writes an initdb and a postgres that only print their version. It returns their folder.
+// writeFakePrograms writes two programs initdb and postgres that only print their version. It returns their folder.
 func writeFakePrograms(t *testing.T, version string) string {
 	t.Helper()
 	dir := makePublicTempDir(t)

@@ -21,11 +21,11 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-// A repository is an HTTP handler that serves one archive and its checksum. It serves them for every version of PostgreSQL.
+// A repository is an HTTP handler that serves the same archive and its checksum for every version of PostgreSQL.
 type repository struct {
 	archive  []byte
 	checksum string
-	requests atomic.Int64
+	requests atomic.Int64 // the number of requests so far
 }
 
 func newRepository(archive []byte) *repository {
@@ -60,8 +60,8 @@ func configWithoutPrograms(t *testing.T, handler http.Handler) config {
 	return c
 }
 
-// packPrograms returns an archive with the programs of this machine. After their extraction, they find their other files where this
-// machine has them.
+// packPrograms returns an archive with the programs of this machine. The archive does not contain all files that the programs need.
+// The extracted programs find the other files where this machine has them.
 func packPrograms(t *testing.T) []byte {
 	t.Helper()
 	requirePrograms(t)
@@ -76,7 +76,8 @@ func packPrograms(t *testing.T) []byte {
 	return pack(t, files)
 }
 
-// pack returns an archive with these files in the format that the download library expects: a zip file with a tar.xz file.
+// pack returns an archive with these files. It has the format that the download library expects: a zip file that contains a tar.xz
+// file.
 func pack(t *testing.T, files map[string][]byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
@@ -104,7 +105,7 @@ func pack(t *testing.T, files map[string][]byte) []byte {
 	return zipContent(t, compressed)
 }
 
-// zipContent returns a zip file with the content as its only file.
+// zipContent returns a zip file with one file, which has this content.
 func zipContent(t *testing.T, content []byte) []byte {
 	t.Helper()
 	var archive bytes.Buffer
@@ -122,7 +123,7 @@ func zipContent(t *testing.T, content []byte) []byte {
 	return archive.Bytes()
 }
 
-// truncateArchive returns a valid zip file whose tar.xz file ends after the first half.
+// truncateArchive returns a valid zip file that contains only the first half of the tar.xz file in archive.
 func truncateArchive(t *testing.T, archive []byte) []byte {
 	t.Helper()
 	content := unzipContent(t, archive)

@@ -17,9 +17,11 @@ import (
 
 const enterTimeout = 5 * time.Second // of canEnter
 
-// openServerDirAsRoot opens the serverDir in dir, or a fallback folder. It is called if pawl runs as root. PostgreSQL then runs as
-// another account. If neither folder has a cluster, the fallback folder is used only if that account cannot enter dir. If only one
-// of the folders has a cluster, that folder is used. If both have one, dir is used.
+// openServerDirAsRoot opens the serverDir in dir or a fallback folder, if pawl runs as root. PostgreSQL then runs as another
+// account. openServerDirAsRoot chooses the folder as follows:
+//   - If dir has a cluster, it opens dir.
+//   - If only the fallback folder has a cluster, it opens the fallback folder.
+//   - If neither folder has a cluster, it opens dir if the account can enter dir, and otherwise the fallback folder.
 func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
 	account, err := accountForDir(dir)
 	if err != nil {
@@ -33,7 +35,7 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 	}
 	if !useFallback {
 		d, err := openOrMake(dir, serverDirName, account, operationFor(dir))
-		if err == nil && !canEnter(ctx, d.account, d.path) { // the account may be able to enter dir, but not this folder
+		if err == nil && !canEnter(ctx, d.account, d.path) { // the serverDir in dir may have another owner and mode than dir
 			d.close()
 			err = operationFor(dir).wrapError(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
 				"let that user enter all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
@@ -63,8 +65,8 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 	return d, nil
 }
 
-// accountForDir returns the account that owns dir. If dir does not exist, it takes the nearest existing parent folder instead. If
-// the owner is root or is unknown to the system, it returns an unprivileged account.
+// accountForDir returns the account that owns dir. If dir does not exist, it returns the owner of the nearest parent folder that
+// exists. If the owner is root or the system does not know the owner, it returns an unprivileged account.
 func accountForDir(dir string) (*syscall.Credential, error) {
 	info, err := os.Stat(existingAncestor(dir)) //nolint:gosec // the user names the folder
 	if err != nil {
@@ -78,7 +80,7 @@ func accountForDir(dir string) (*syscall.Credential, error) {
 	return pgprograms.Unprivileged()
 }
 
-// hasCluster reports whether a serverDir contains a cluster, which has a version file.
+// hasCluster reports whether a serverDir contains a cluster. It looks for the version file of the cluster.
 func hasCluster(serverDir string) bool {
 	_, err := os.Lstat(filepath.Join(serverDir, versionFile)) //nolint:gosec // the user names the folder
 	return err == nil
@@ -90,8 +92,8 @@ func fallbackNameFor(dir string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// canEnter reports whether account can enter dir. It checks this by running /bin/sh in dir as account. It returns false if /bin/sh
-// is missing, because initdb needs /bin/sh, too.
+// canEnter reports whether account can enter dir. It tries to run /bin/sh in dir as account. If ctx ends or the machine has no
+// /bin/sh, canEnter returns false. Without /bin/sh, initdb could not run either.
 func canEnter(ctx context.Context, account *syscall.Credential, dir string) bool {
 	ctx, cancel := context.WithTimeout(ctx, enterTimeout)
 	defer cancel()
@@ -102,7 +104,8 @@ func canEnter(ctx context.Context, account *syscall.Credential, dir string) bool
 	return shell.Run() == nil
 }
 
-// makePublicDir makes a folder that every account may enter, whatever the umask is. It does not change an existing folder.
+// makePublicDir makes a folder that every account may enter, even if the umask forbids this. If the folder exists already, it does
+// not change the folder.
 func makePublicDir(dir string) error {
 	err := os.Mkdir(dir, 0o755) //nolint:gosec // other accounts need to enter it
 	if errors.Is(err, os.ErrNotExist) {

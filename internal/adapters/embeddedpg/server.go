@@ -23,7 +23,8 @@ func Folder(databaseURL string) (dir string, ok bool) {
 	return strings.CutPrefix(strings.TrimSpace(databaseURL), scheme)
 }
 
-// A Server is a running server that this process uses. It stays usable when other processes open and close theirs.
+// A Server is a running PostgreSQL server that this process uses. Other processes may use the same PostgreSQL server. If they close
+// their Servers, it continues to run.
 type Server struct {
 	dir   *serverDir
 	users *flock.Flock // the shared lock of users.lock, which this process holds until Close
@@ -34,27 +35,27 @@ type Server struct {
 	closeErr  error
 }
 
-// Open attaches to the server whose data is under dir; a relative dir is relative to the working folder. If no server runs, Open
-// starts one. If there is no database, Open creates it. If the machine has no PostgreSQL, Open downloads the programs. Open calls
-// report with a message for each step that takes long or that the user may not expect. The calls may come from other goroutines,
-// but never two at the same time.
+// Open attaches this process to the server whose data is in dir. A relative dir is relative to the working folder. If no server
+// runs, Open starts a server. If there is no database, Open creates a database. If the machine has no PostgreSQL, Open downloads
+// the programs. Open calls report with a message for each step that takes long or that the user may not expect. It may call report
+// in other goroutines, but never twice at the same time.
 //
-// The caller must close the Server. If the same folder is opened again, in this process or in another, the server is shared.
+// The caller must close the Server. If the same folder is opened again, in this process or in another, both share the server.
 //
-// If Open fails, it has released everything, and has stopped a server that it has started. There is one exception: a server that
-// is still recovering from a crash is left running, and the error is Transient. The error is Invalid if the user must change
-// something, Transient if another attempt may succeed, and Stopped if ctx has ended. Every wait ends within minutes, except for
-// a download, which may take longer.
+// If Open fails, it releases everything, and stops a server that it has started. There is one exception: if a server is still
+// recovering from a crash, Open does not stop it, and returns a Transient error. The error is Invalid if the user must change
+// something, Transient if another attempt may succeed, and Stopped if ctx has ended. Every wait ends within minutes, but a download
+// may take longer.
 func Open(ctx context.Context, dir string, report func(string)) (*Server, error) {
 	return defaultConfig().open(ctx, dir, report)
 }
 
-// A config contains what differs between the program and its tests.
+// A config contains the settings that are different in tests.
 type config struct {
 	programDirs  func() []string        // returns the folders with PostgreSQL's programs on this machine
 	repository   func() (string, error) // returns the URL from which programs are downloaded
 	limits       downloadLimits
-	fallbackRoot string // contains the fallback folders, see openServerDirAsRoot
+	fallbackRoot string // the folder that contains the fallback folders, see openServerDirAsRoot
 }
 
 func defaultConfig() config {
@@ -85,7 +86,7 @@ func (c config) attach(ctx context.Context, d *serverDir, report func(string)) (
 	if err != nil {
 		return nil, err
 	}
-	defer start.Unlock() //nolint:errcheck // closes the file even if it fails, which releases the lock
+	defer start.Unlock() //nolint:errcheck // Unlock releases the lock even if it fails, because it closes the file
 	users, err := d.lockUsers()
 	if err != nil {
 		return nil, err
@@ -97,7 +98,8 @@ func (c config) attach(ctx context.Context, d *serverDir, report func(string)) (
 	return &Server{dir: d, users: users, url: info.url(), bin: info.bin}, nil
 }
 
-// ensureRunning starts the server if it does not run, waits until it is ready, and returns it. The caller must hold the start lock.
+// ensureRunning starts the server if it does not run, waits until it is ready, and returns its serverInfo. The caller must hold the
+// start lock.
 func (c config) ensureRunning(ctx context.Context, d *serverDir, report func(string)) (serverInfo, error) {
 	pm, err := d.readPostmaster(ctx)
 	if err != nil {
@@ -133,16 +135,16 @@ func (c config) prepareStart(ctx context.Context, d *serverDir, report func(stri
 	return chosen, d.createCluster(ctx, chosen.bin)
 }
 
-// URL returns the connection URL of the database. The URL contains the name and the password of the database's owner. It stays
-// valid until Close, unless the server dies and another program takes its port.
+// URL returns the connection URL of the database. The URL contains the name and the password of the database's owner. The URL is
+// valid until Close. But if the server crashes and another program takes its port, the URL is not valid any more.
 func (s *Server) URL() string { return s.url }
 
 // Bin returns the folder of the server's programs. This folder may not contain psql.
 func (s *Server) Bin() string { return s.bin }
 
-// Close ends this process's use of the server, and stops the server if no other process uses it. The caller should close its
-// connections before, because a server that stops ends them. Close takes about a minute at most. After an error the server may
-// still run until the next process closes it. Even then, this process no longer uses the server. A second call does nothing and
+// Close unregisters this process as a user of the server. If the server has no other user, Close stops it. A server that stops ends
+// its connections, so the caller should close its own connections before. Close takes about a minute at most. If Close returns an
+// error, this process is unregistered, but the server may run until the next process closes it. A second call does nothing and
 // returns the error of the first call.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
@@ -152,14 +154,14 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
-// detach unregisters this process, and stops the server if this process was the last user.
+// detach unregisters this process as a user of the server, and stops the server if it has no other user.
 func (d *serverDir) detach(users *flock.Flock) error {
 	ctx := context.Background()
 	start, err := d.lockStart(ctx, detachTimeout, func(string) {})
 	if err != nil {
 		return errors.Join(err, users.Unlock())
 	}
-	defer start.Unlock() //nolint:errcheck // as in attach
+	defer start.Unlock() //nolint:errcheck // Unlock releases the lock even if it fails
 	return d.detachLocked(ctx, users)
 }
 
@@ -176,27 +178,28 @@ func (d *serverDir) detachLocked(ctx context.Context, users *flock.Flock) error 
 	if !isLast {
 		return nil
 	}
-	defer exclusive.Unlock() //nolint:errcheck // as in attach
+	defer exclusive.Unlock() //nolint:errcheck // Unlock releases the lock even if it fails
 	return d.stop(ctx)
 }
 
-// detachAfterFailure unregisters this process after a failed start, and returns failure. It also stops the server, unless the
-// server may still become ready.
+// detachAfterFailure unregisters this process after a failed start, and returns failure. If the server has no other user and cannot
+// become ready any more, it also stops the server.
 func (d *serverDir) detachAfterFailure(ctx context.Context, users *flock.Flock, failure error) error {
 	if mayBecomeReady(failure) {
-		_ = users.Unlock() // closes the file even if it fails, which releases the lock
+		_ = users.Unlock() // Unlock releases the lock even if it fails, because it closes the file
 		return failure
 	}
-	_ = d.detachLocked(context.WithoutCancel(ctx), users) // failure is returned, since it explains what happened
+	_ = d.detachLocked(context.WithoutCancel(ctx), users) // its error is dropped, because failure explains more
 	return failure
 }
 
-// mayBecomeReady reports whether a server whose start has failed with err may still be recovering, so that it must not be stopped.
+// mayBecomeReady reports whether a server may still be recovering after its start has failed with err. Such a server must not be
+// stopped.
 func mayBecomeReady(err error) bool {
 	return domain.KindOf(err) == domain.Transient
 }
 
-// A serverInfo contains what a client needs to know to use a running server.
+// A serverInfo contains the facts that a client needs to use a running server.
 type serverInfo struct {
 	port     int
 	password string

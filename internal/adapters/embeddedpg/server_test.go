@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestFolder checks which URLs name the folder of an embedded server, and the folder.
+// TestFolder checks which folder Folder finds in a database URL, and that it finds no folder in URLs of other servers.
 func TestFolder(t *testing.T) {
 	for url, want := range map[string]struct {
 		dir string
@@ -29,8 +29,8 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestOpen_DataSurvivesRestart checks that a second Open of a folder has the data of the first, and it checks the settings of the
-// server. The name of the folder has characters that need quotes.
+// TestOpen_DataSurvivesRestart checks that the server of a second Open of a folder has the data of the first Open. It also checks the
+// settings of the server. The name of the folder has characters that a shell or a configuration file would require to be quoted.
 func TestOpen_DataSurvivesRestart(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)+`/a folder/to be 'made', ünïcode and "all"`
 	first := c.mustOpen(t, dir)
@@ -47,7 +47,7 @@ func TestOpen_DataSurvivesRestart(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(second.Bin(), "initdb")); err != nil {
 		t.Error(err)
 	}
-	for from, want := range map[string]int{
+	for from, want := range map[string]int{ // the number of rows that each FROM clause must find
 		"pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'":                        0,
 		"pg_settings WHERE name = 'listen_addresses' AND setting = '127.0.0.1'":         1,
 		"pg_settings WHERE name = 'fsync' AND setting = 'on'":                           1,
@@ -61,8 +61,8 @@ func TestOpen_DataSurvivesRestart(t *testing.T) {
 	}
 }
 
-// TestOpen_SharedServer checks that Open returns the same server for each path of a folder, and that the server stops when its last
-// user closes it. A second Close of the same user must do nothing.
+// TestOpen_SharedServer checks that Open attaches to the same server for each path of a folder, and that the server stops when its
+// last user closes it. A second Close of the same user must do nothing.
 func TestOpen_SharedServer(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
@@ -70,9 +70,9 @@ func TestOpen_SharedServer(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	second := c.mustOpen(t, link) // through a symbolic link
+	second := c.mustOpen(t, link)
 	t.Chdir(filepath.Dir(dir))
-	third := c.mustOpen(t, filepath.Base(dir)) // by a relative path
+	third := c.mustOpen(t, filepath.Base(dir)) // a relative path
 	for _, other := range []*Server{second, third} {
 		if other.URL() != first.URL() || other.Bin() != first.Bin() {
 			t.Fatalf("got URL %s, programs in %s, want the first user's %s, %s", other.URL(), other.Bin(), first.URL(), first.Bin())

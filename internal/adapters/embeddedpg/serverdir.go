@@ -21,22 +21,23 @@ const (
 	dataFolder    = clusterFolder + "/data"
 	versionFile   = dataFolder + "/PG_VERSION"
 
-	// PostgreSQL cuts off paths after 1024 bytes. maxPath leaves enough bytes for the names in the data folder.
+	// maxPath is the greatest number of bytes in the path of DIR. PostgreSQL cuts off paths after 1024 bytes, so this leaves 224
+	// bytes for the names in DIR.
 	maxPath = 800
 )
 
-// A serverDir is the folder with all files of one server, usually DIR/pawl-postgres. It belongs to the account that the server
-// runs as.
+// A serverDir is the folder with all files of one server, usually DIR/pawl-postgres. The server runs as the account that owns this
+// folder.
 type serverDir struct {
-	path    string              // absolute, without symbolic links
-	userDir string              // DIR as an absolute path, for messages
-	root    *os.Root            // opened at path; if pawl is root, the folder's owner cannot redirect its writes by symbolic links
-	account *syscall.Credential // the account that the server runs as; nil: the account of this process
+	path    string              // the absolute path, without symbolic links
+	userDir string              // the absolute path of DIR, for messages
+	root    *os.Root            // the open folder; it keeps writes of root inside, even if the owner makes symbolic links
+	account *syscall.Credential // the account that the server runs as; nil means the account of this process
 	op      operation           // makes the errors
 }
 
-// openServerDir opens the serverDir for dir, and creates it if it is missing. If pawl runs as root, it may use a fallback folder,
-// see openServerDirAsRoot.
+// openServerDir opens the serverDir for dir, and creates it if it is missing. If pawl runs as root, openServerDir may open a fallback
+// folder, see openServerDirAsRoot.
 func (c config) openServerDir(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
 	path, err := resolveDir(dir)
 	if err != nil {
@@ -100,8 +101,8 @@ func existingAncestor(path string) string {
 	}
 }
 
-// openOrMake opens the folder name in parent, and makes both folders if they are missing. New folders belong to account. An
-// existing folder keeps its owner, and the server then runs as this owner.
+// openOrMake opens the folder name in parent as a serverDir, and makes both folders if they are missing. New folders belong to
+// account. If the folder exists already and a user other than root owns it, its owner stays, and the server runs as this owner.
 func openOrMake(parent, name string, account *syscall.Credential, op operation) (*serverDir, error) {
 	if err := makeFolders(parent, account); err != nil {
 		return nil, op.invalidError(fmt.Errorf("make the folder: %w", err), hintWritable)
@@ -110,7 +111,7 @@ func openOrMake(parent, name string, account *syscall.Credential, op operation) 
 	if err != nil {
 		return nil, op.invalidError(fmt.Errorf("use the folder: %w", err), hintWritable)
 	}
-	defer above.Close() //nolint:errcheck // nothing is written through it
+	defer above.Close() //nolint:errcheck // no file is written through above
 	if err := above.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, op.invalidError(fmt.Errorf("make a folder in it: %w", err), hintWritable)
 	}
@@ -146,7 +147,7 @@ func makeFolders(path string, account *syscall.Credential) error {
 		}
 		made = filepath.Join(made, name)
 		if err := os.Mkdir(made, 0o755); errors.Is(err, fs.ErrExist) { //nolint:gosec // secrets are in a folder of mode 0700
-			continue // another process has just made it
+			continue // another process has just made this folder
 		} else if err != nil {
 			return err
 		}
@@ -160,15 +161,17 @@ func makeFolders(path string, account *syscall.Credential) error {
 	return nil
 }
 
-// accountOfExisting returns the account that the server of an existing folder runs as. This is the folder's owner. If root owns the
-// folder, it is the intended account: an earlier run was killed after it had made the folder and before it changed the owner.
+// accountOfExisting returns the account that the server of an existing folder runs as. This is the folder's owner. But if root owns
+// the folder, accountOfExisting returns the intended account. An earlier process was then killed after it had made the folder and
+// before it could change the owner. If pawl does not run as root, and pawl's user does not own the folder, accountOfExisting returns
+// an error.
 func accountOfExisting(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
 	owner := ownerOf(info)
-	switch own := os.Geteuid(); {
-	case own != 0 && int(owner) == own:
-		return nil, nil
-	case own != 0:
-		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as %d", owner, own)
+	switch user := os.Geteuid(); {
+	case user != 0 && int(owner) == user:
+		return nil, nil // this process's own account
+	case user != 0:
+		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as user %d", owner, user)
 	case owner == 0, owner == intended.Uid:
 		return intended, nil
 	}
@@ -185,9 +188,9 @@ func ownerOf(info fs.FileInfo) uint32 {
 
 func (d *serverDir) data() string { return filepath.Join(d.path, dataFolder) }
 
-func (d *serverDir) close() { _ = d.root.Close() } // nothing was written through it
+func (d *serverDir) close() { _ = d.root.Close() } // an error of Close would not matter, because Close writes nothing
 
-// chown gives a file or folder of this serverDir to the server's account.
+// chown makes the server's account the owner of a file or folder in this serverDir.
 func (d *serverDir) chown(name string) error {
 	if d.account == nil {
 		return nil

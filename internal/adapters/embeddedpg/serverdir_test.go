@@ -12,20 +12,20 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestOpen_UnusableFolders checks that Open refuses a folder that it cannot use, and that it leaves the files there unchanged. The
-// error or its hint must say why.
+// TestOpen_UnusableFolders checks that Open refuses each kind of unusable folder and does not change the files there. The error or
+// its hint must say why Open refuses the folder.
 func TestOpen_UnusableFolders(t *testing.T) {
 	c, parent := testConfig(t), makePublicTempDir(t)
 	file := filepath.Join(parent, "file")
 	writeForeignFile(t, file)
-	occupiedDir := filepath.Join(parent, "occupied") // it has a file with the name of the server's folder
+	occupiedDir := filepath.Join(parent, "occupied") // this folder has a file with the name of the server's folder
 	occupiedFile := filepath.Join(occupiedDir, serverDirName)
 	writeForeignFile(t, occupiedFile)
-	incompleteDir := filepath.Join(parent, "incomplete") // it has a part of a database
+	incompleteDir := filepath.Join(parent, "incomplete") // this folder has only a part of a database
 	incompleteFile := filepath.Join(incompleteDir, serverDirName, dataFolder, "base")
 	writeForeignFile(t, incompleteFile)
 
-	for name, tt := range map[string]struct{ dir, want string }{
+	for name, tt := range map[string]struct{ dir, want string }{ // want is a part of the error or its hint
 		"no folder":                   {" ", "embedded:./"},
 		"a file":                      {file, file},
 		"a folder in a file":          {file + "/data", file},
@@ -48,8 +48,8 @@ func TestOpen_UnusableFolders(t *testing.T) {
 	}
 }
 
-// TestOpen_LeavesOtherFilesAlone checks that Open changes no files beside the server's folder, even if their names are names that
-// pawl uses inside it.
+// TestOpen_LeavesOtherFilesAlone checks that Open changes no files outside the server's folder. The files in this test have the same
+// names as files inside the server's folder.
 func TestOpen_LeavesOtherFilesAlone(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	names := []string{"data/PG_VERSION", "log", stagingPrefix + "x/file", "password"}
@@ -62,8 +62,9 @@ func TestOpen_LeavesOtherFilesAlone(t *testing.T) {
 	}
 }
 
-// TestOpen_RootFallbackFolder checks that root gets its data in the fallback folder if the server's account cannot enter the
-// chosen folder. Open must report the fallback folder once, and it must use the same data later.
+// TestOpen_RootFallbackFolder checks that Open stores the data in the fallback folder if pawl runs as root and the server's account
+// cannot enter the chosen folder. Open must report the fallback folder once. It must use the same data later, even when the account
+// can enter the chosen folder.
 func TestOpen_RootFallbackFolder(t *testing.T) {
 	requireRoot(t)
 	c := testConfig(t)
@@ -109,8 +110,8 @@ func makePublic(t *testing.T, dir string) {
 	}
 }
 
-// TestOpen_RootRunsServerAsFolderOwner checks that root runs the server as the owner of the folder. The folders that root makes must
-// belong to the owner, so that the owner can use them without root.
+// TestOpen_RootRunsServerAsFolderOwner checks that the server runs as the owner of the folder if pawl runs as root. The folders that
+// root makes must belong to the owner, so that the owner can use them without root.
 func TestOpen_RootRunsServerAsFolderOwner(t *testing.T) {
 	requireRoot(t)
 	c, parent := testConfig(t), makePublicTempDir(t)
@@ -125,7 +126,7 @@ func TestOpen_RootRunsServerAsFolderOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	if uid := ownerOf(info); uid != nobody.Uid {
-		t.Errorf("got a server of user %d, want user %d", uid, nobody.Uid)
+		t.Errorf("got a server that runs as user %d, want user %d", uid, nobody.Uid)
 	}
 	owner := startUserProcess(t, dir, nobody)
 	if url := owner.mustOpen(t); url != srv.URL() {
@@ -138,8 +139,8 @@ func TestOpen_RootRunsServerAsFolderOwner(t *testing.T) {
 	owner.close(t)
 }
 
-// TestOpen_UserOtherThanRoot checks that a user other than root can share and restart a server in an own folder, and checks the
-// errors for folders that this user must not use.
+// TestOpen_UserOtherThanRoot checks that two processes of a user other than root can share a server in a folder of this user. It also
+// checks the errors for folders that this user must not use.
 func TestOpen_UserOtherThanRoot(t *testing.T) {
 	requireRoot(t)
 	requirePrograms(t)
@@ -160,9 +161,9 @@ func TestOpen_UserOtherThanRoot(t *testing.T) {
 	first.kill(t)
 	second.close(t)
 
-	rootsDir := filepath.Join(parent, "roots") // root has opened it
+	rootsDir := filepath.Join(parent, "roots") // root opens this folder first
 	mustClose(t, testConfig(t).mustOpen(t, rootsDir))
-	privateDir := filepath.Join(parent, "private") // only root can enter it
+	privateDir := filepath.Join(parent, "private") // only root can enter this folder
 	if err := os.Mkdir(privateDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func TestOpen_UserOtherThanRoot(t *testing.T) {
 	}
 }
 
-// TestOpen_TruncatesLongLog checks that Open empties a server's log that is longer than maxLog while the server runs.
+// TestOpen_TruncatesLongLog checks that Open empties the log of a running server if the log is longer than maxLog.
 func TestOpen_TruncatesLongLog(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	srv := c.mustOpen(t, dir)
@@ -190,10 +191,10 @@ func TestOpen_TruncatesLongLog(t *testing.T) {
 	}
 	c.mustOpen(t, dir)
 	mustQuery(t, srv.URL(), "SELECT pg_reload_conf()::int") // the server writes a line to the log
-	const someLines = 1000                                  // bytes
+	const maxShortLog = 1000                                // bytes; enough for some lines
 	waitFor(t, "a short log with a new line", func() bool {
 		info, err := os.Stat(log)
-		return err == nil && info.Size() > 0 && info.Size() < someLines
+		return err == nil && info.Size() > 0 && info.Size() < maxShortLog
 	})
 }
 

@@ -15,34 +15,33 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// userEnv is the environment variable that makes the test binary run runAsUser. Its value is the folder to open. fallbackRootEnv
-// has the root of the fallback folders.
+// The environment variables of a userProcess.
 const (
-	userEnv         = "EMBEDDEDPG_TEST_USER_OF"
-	fallbackRootEnv = "EMBEDDEDPG_TEST_FALLBACK_ROOT"
+	userEnv         = "EMBEDDEDPG_TEST_USER_OF"       // makes the test binary run runAsUser; the value is the folder to open
+	fallbackRootEnv = "EMBEDDEDPG_TEST_FALLBACK_ROOT" // the value is the config's fallbackRoot
 )
 
-// A userProcess is another process that opens a folder and uses its server. It closes the server when its standard input is closed.
+// A userProcess is another process that opens a folder and uses its server. When its standard input is closed, it closes the server.
 type userProcess struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	lines *bufio.Scanner // its standard output
+	lines *bufio.Scanner // scans the standard output of the process
 }
 
-// startUserProcess starts a process that runs runAsUser with dir. The process runs as account. If account is nil, it runs as the
-// account of this process.
+// startUserProcess starts a process that runs runAsUser with dir as account. If account is nil, the process runs as the account of
+// this process.
 func startUserProcess(t *testing.T, dir string, account *syscall.Credential) *userProcess {
 	t.Helper()
 	program := os.Args[0]
 	if account != nil {
-		program = filepath.Join(makePublicTempDir(t), "user") // the go command's folder is closed to other accounts
+		program = filepath.Join(makePublicTempDir(t), "user") // other accounts cannot enter the folder of the test binary
 		if out, err := exec.CommandContext(t.Context(), "cp", os.Args[0], program).CombinedOutput(); err != nil {
 			t.Fatalf("cp: got %v, %s, want no error", err, out)
 		}
 	}
 	p := &userProcess{cmd: exec.CommandContext(t.Context(), program)}
 	p.cmd.Env = append(os.Environ(), userEnv+"="+dir, fallbackRootEnv+"="+filepath.Join(filepath.Dir(dir), "fallback"))
-	p.cmd.Dir = "/" // every account can enter it
+	p.cmd.Dir = "/" // every account can enter this folder
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account, Setpgid: true}
 	p.cmd.Stderr = os.Stderr
 	stdin, err := p.cmd.StdinPipe()
@@ -77,7 +76,8 @@ func (p *userProcess) outcome() (url, output string) {
 	return "", strings.Join(lines, "\n")
 }
 
-// waitForLine waits until the process has printed a line that begins with prefix. It does not wait if prefix is empty.
+// waitForLine waits until the process has printed a line that begins with prefix. If prefix is empty, it does not wait. If the process
+// ends first, waitForLine ends the test.
 func (p *userProcess) waitForLine(t *testing.T, prefix string) {
 	t.Helper()
 	if prefix == "" {
@@ -112,7 +112,8 @@ func (p *userProcess) close(t *testing.T) {
 	}
 }
 
-// kill kills the process and its process group, as a closed terminal or a supervisor does. The server is not in this group.
+// kill kills the process and its process group, as a closed terminal or a supervisor does. It does not kill the server, because the
+// server is not in this group.
 func (p *userProcess) kill(t *testing.T) {
 	t.Helper()
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil {
@@ -121,9 +122,9 @@ func (p *userProcess) kill(t *testing.T) {
 	_ = p.cmd.Wait() // the error only says that the process was killed
 }
 
-// runAsUser opens the server in dir, prints "opened" and the URL, and closes the server when the standard input ends. Before, it
-// prints each line that Open reports after the word "report". After an error it prints "failed" and the error. It returns the exit
-// code.
+// runAsUser opens the server in dir. It prints each report of Open in a line that begins with "report". Then it prints a line with
+// "opened" and the URL. When the standard input ends, it closes the server. If a step fails, it prints a line with "failed" and the
+// error. It returns the exit code of the process.
 func runAsUser(dir string) int {
 	c := defaultConfig()
 	c.fallbackRoot = os.Getenv(fallbackRootEnv)

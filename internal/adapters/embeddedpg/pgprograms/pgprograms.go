@@ -31,15 +31,15 @@ func globs() []string {
 	}
 }
 
-// Folders returns the folders that contain both initdb and postgres. The first one is the folder in PATH, because the user has
-// chosen it. The others follow, the newest version first. If no server is installed, the list is empty. Folders does not check
-// which accounts can run the programs.
+// Folders returns the folders that contain both initdb and postgres. If there is such a folder in PATH, it is the first, because the
+// user has chosen it. The other folders follow, from the newest version to the oldest. If no server is installed, Folders returns
+// an empty list. Folders does not check which accounts can run the programs.
 func Folders() []string { return findFolders(globs()) }
 
 func findFolders(globs []string) []string {
 	var found []string
 	for _, glob := range globs {
-		dirs, _ := filepath.Glob(glob) // fails only for a malformed pattern
+		dirs, _ := filepath.Glob(glob) // Glob fails only for a malformed pattern
 		for _, dir := range dirs {
 			found = appendTarget(found, dir)
 		}
@@ -59,9 +59,9 @@ func findFolders(globs []string) []string {
 	return distinct
 }
 
-// appendTarget appends the folder to which dir leads, if it contains both programs. It follows symbolic links for two reasons:
-// findFolders can then drop duplicates, and the path then contains the version. Package managers provide their default version
-// under a link whose name has no version.
+// appendTarget resolves the symbolic links in dir. If the resulting folder contains both programs, appendTarget appends it to found.
+// It resolves links for two reasons. First, findFolders can then find duplicates. Second, the resulting path contains the version:
+// package managers have links to their default version, and the names of these links contain no version.
 func appendTarget(found []string, dir string) []string {
 	target, err := filepath.EvalSymlinks(dir)
 	if err != nil || !Complete(target) {
@@ -81,7 +81,8 @@ func Complete(dir string) bool {
 	return true
 }
 
-// versionOf returns the last number in a folder's path, which is the version of its programs, or 0 if there is none.
+// versionOf returns the version of the programs in a folder, which is the last number in the folder's path. If the path contains no
+// number, versionOf returns 0.
 func versionOf(dir string) float64 {
 	numbers := regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(dir, -1)
 	if len(numbers) == 0 {
@@ -91,8 +92,9 @@ func versionOf(dir string) float64 {
 	return n
 }
 
-// Unprivileged returns an account that PostgreSQL can run as, because PostgreSQL refuses to run as root. This is postgres, or nobody
-// if there is no account postgres. If this process does not run as root, Unprivileged returns nil, which means its own account.
+// Unprivileged returns an account that PostgreSQL can run as. If this process runs as root, it returns the account postgres, or the
+// account nobody if there is no account postgres, because PostgreSQL refuses to run as root. If this process does not run as root,
+// Unprivileged returns nil, which means the account of this process.
 func Unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -107,8 +109,8 @@ func Unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 }
 
-// AccountOf returns the account with this number. If the system does not know the account, ok is false, because initdb refuses to
-// run as an unknown account.
+// AccountOf returns the account of the user with this number. If the system does not know the user, ok is false. initdb refuses to
+// run as such a user.
 func AccountOf(uid uint32) (account *syscall.Credential, ok bool) {
 	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFolders_Order checks that findFolders returns the folder in PATH first and then the others, the newest version first. It must
-// omit a folder without all programs, and must return a folder only once.
+// TestFolders_Order checks that findFolders returns the folder in PATH first, and then the other folders from the newest version to
+// the oldest. findFolders must omit a folder in which a program is missing, and must return each folder only once.
 func TestFolders_Order(t *testing.T) {
 	t.Setenv("PATH", "")
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -26,7 +26,7 @@ func TestFolders_Order(t *testing.T) {
 		"9.6": {"initdb", "postgres"},
 		"10":  {"initdb", "postgres"},
 		"15":  {"initdb", "postgres"},
-		"17":  {"initdb"},
+		"17":  {"initdb"}, // postgres is missing
 	} {
 		writePrograms(t, binDir(version), programs...)
 	}
@@ -69,7 +69,8 @@ func makeLink(t *testing.T, name, target string) {
 	}
 }
 
-// TestUnprivileged_NeverRoot checks that root gets another account, and that another user gets nil.
+// TestUnprivileged_NeverRoot checks that Unprivileged returns an account other than root if this process runs as root, and nil
+// otherwise.
 func TestUnprivileged_NeverRoot(t *testing.T) {
 	account, err := Unprivileged()
 	if err != nil {
@@ -83,7 +84,7 @@ func TestUnprivileged_NeverRoot(t *testing.T) {
 	}
 }
 
-// TestAccountOf checks the account of this process's user and of a user that does not exist.
+// TestAccountOf checks the result of AccountOf for the user of this process and for a user that does not exist.
 func TestAccountOf(t *testing.T) {
 	ownUID := uint32(os.Geteuid())
 	if account, ok := AccountOf(ownUID); !ok || account.Uid != ownUID {
