@@ -1,4 +1,4 @@
-// Package retry decides from the kind of an error whether and when to try again. [Wait.Sleep] does the waiting.
+// Package retry decides whether and when work that has failed is tried again. The decision depends on the kind of the error.
 package retry
 
 import (
@@ -10,12 +10,13 @@ import (
 )
 
 const (
-	// minBackoff and maxBackoff limit the time from which the wait after a failure is chosen.
+	// The wait after a failure is a random time below a limit. minBackoff is the limit after the first failure, and maxBackoff
+	// is the greatest limit.
 	minBackoff = 500 * time.Millisecond
 	maxBackoff = 30 * time.Second
 
-	// minRefusalWait is the shortest wait after a refusal by the rate limit. Without it, an answer 429 with "Retry-After: 0"
-	// would be followed by the next request at once.
+	// minRefusalWait is the shortest wait after the rate limit has refused a request that was sent. Without it, the next
+	// request would follow at once after an answer 429 with "Retry-After: 0".
 	minRefusalWait = time.Second
 
 	// maxRefusalWait is the longest wait after a refusal that does not say how long to wait.
@@ -28,14 +29,14 @@ type Policy struct {
 	MaxWait time.Duration  // the longest time that all waits for the rate limit may take together
 	Jitter  func() float64 // returns random numbers that are uniformly distributed in [0, 1)
 
-	// TransientTries is used only if it is greater than Tries. It is then the greatest number of attempts that fail with
-	// Transient. Such attempts do not count for Tries.
+	// TransientTries has an effect only if it is greater than Tries. Then it is the greatest number of attempts that may fail
+	// with Transient, and such attempts do not count for Tries.
 	TransientTries int
 }
 
-// Do calls work until it returns nil or a final error, or until the policy allows no further attempt. It returns the last
-// error. Do calls notify before each wait. If ctx ends during a wait, Do returns domain.Stopped at once. That error wraps
-// the error that was the reason for the wait.
+// Do calls work until work returns nil or a final error, or until the policy allows no further attempt. Do returns the last
+// error. It calls notify before each wait. If ctx ends during a wait, Do returns domain.Stopped at once. That error wraps the
+// error that was the reason for the wait.
 func (p Policy) Do(ctx context.Context, notify func(Wait), work func(context.Context) error) error {
 	budget := p.Budget()
 	for {
@@ -57,20 +58,20 @@ func (p Policy) Do(ctx context.Context, notify func(Wait), work func(context.Con
 // A Budget counts the attempts and waits of one piece of work against its Policy.
 type Budget struct {
 	policy            Policy
-	failures          int
-	transientFailures int // counted here and not in failures if Policy.TransientTries is used
-	refusals          int // refusals by the rate limit
-	waited            time.Duration
+	failures          int           // failed attempts, without those in transientFailures
+	transientFailures int           // attempts that failed with Transient; always 0 if Policy.TransientTries has no effect
+	refusals          int           // refusals by the rate limit
+	waited            time.Duration // the time of all waits for the rate limit
 }
 
-// Budget returns a budget from which nothing is spent.
+// Budget returns a budget that has counted no attempt and no wait.
 func (p Policy) Budget() *Budget { return &Budget{policy: p} }
 
 // A Wait is the time until the next attempt, and the error that is the reason for it.
 type Wait struct {
-	For   time.Duration
-	Until time.Time
-	Err   error
+	For   time.Duration // the length of the wait
+	Until time.Time     // the end of the wait
+	Err   error         // the reason for the wait
 
 	// Try is the number of the next attempt, at least 2. Tries is the greatest number of attempts. Both are 0 if the
 	// reason for the wait is the rate limit, because a refusal does not count as an attempt.
@@ -101,8 +102,8 @@ func (w Wait) Sleep(ctx context.Context) error {
 	}
 }
 
-// Next counts an attempt that failed with err. It returns the wait before the next attempt. If there must be no further
-// attempt, Next returns a final error of the same kind as err.
+// Next counts an attempt that failed with err, and returns the wait before the next attempt. If no further attempt is allowed,
+// Next returns a final error of the same kind as err.
 func (b *Budget) Next(err error) (Wait, error) {
 	switch domain.KindOf(err) {
 	case domain.RateLimited:
@@ -114,9 +115,10 @@ func (b *Budget) Next(err error) (Wait, error) {
 	}
 }
 
-// afterRefusal returns the wait after a refusal by the rate limit. The wait is as long as the API demands, but at least
-// minRefusalWait if a request was sent. If the API demands no certain time, the wait begins with minRefusalWait and doubles
-// with each refusal, up to maxRefusalWait.
+// afterRefusal returns the wait after a refusal by the rate limit. The wait ends at the time that the API demands. If the request
+// was sent, the wait takes at least minRefusalWait. If the API demands no time, the first wait takes minRefusalWait, and the wait
+// doubles with each refusal, up to maxRefusalWait. If all waits together are longer than Policy.MaxWait, afterRefusal returns
+// RateLimited.
 func (b *Budget) afterRefusal(err error) (Wait, error) {
 	refusal := domain.AsError(err)
 	b.refusals++
@@ -140,8 +142,9 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 	return newWait(wait, err), nil
 }
 
-// afterFailure returns the wait after a failure. It is a random time between 0 and a limit. The limit begins with minBackoff
-// and doubles with each failure, up to maxBackoff ("exponential backoff with full jitter").
+// afterFailure returns the wait after a failure. The wait is a random time between 0 and a limit. The limit is minBackoff after the
+// first failure and doubles with each failure, up to maxBackoff ("exponential backoff with full jitter"). If the policy allows no
+// further attempt, afterFailure returns an error that wraps err.
 func (b *Budget) afterFailure(err error) (Wait, error) {
 	failures, tries := &b.failures, b.policy.Tries
 	if domain.KindOf(err) == domain.Transient && b.policy.TransientTries > tries {
@@ -157,7 +160,7 @@ func (b *Budget) afterFailure(err error) (Wait, error) {
 	return wait, nil
 }
 
-// doubleUpTo doubles d a number of times and returns the result, or limit if the result is greater.
+// doubleUpTo doubles d the given number of times and returns the result. If the result is greater than limit, it returns limit.
 func doubleUpTo(limit, d time.Duration, times int) time.Duration {
 	for ; times > 0 && d < limit; times-- {
 		d *= 2

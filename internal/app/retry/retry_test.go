@@ -22,6 +22,7 @@ func newPolicy() retry.Policy {
 	return retry.Policy{Tries: 5, MaxWait: time.Hour, Jitter: maxJitter}
 }
 
+// TestNext_KindsToRetry checks for which kinds of errors Next allows another attempt, and that a final error keeps its kind.
 func TestNext_KindsToRetry(t *testing.T) {
 	t.Parallel()
 	isRetried := map[domain.Kind]bool{
@@ -38,9 +39,11 @@ func TestNext_KindsToRetry(t *testing.T) {
 	}
 }
 
+// TestNext_BackoffAfterFailures checks that the wait doubles after each failure up to a maximum, and that the failure of the last
+// attempt is final.
 func TestNext_BackoffAfterFailures(t *testing.T) {
 	t.Parallel()
-	const tries = 9
+	const tries = 9 // one more than the number of waits below
 	budget := retry.Policy{Tries: tries, MaxWait: time.Hour, Jitter: maxJitter}.Budget()
 	for i, milliseconds := range []int{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
 		failures := i + 1
@@ -105,6 +108,7 @@ func TestNext_TransientTriesSeparate(t *testing.T) {
 	}
 }
 
+// TestNext_Jitter checks that the random number of the policy decides which part of the limit a wait takes.
 func TestNext_Jitter(t *testing.T) {
 	t.Parallel()
 	const minBackoff = 500 * time.Millisecond // as in the package
@@ -120,6 +124,7 @@ func TestNext_Jitter(t *testing.T) {
 	}
 }
 
+// TestNext_RateLimited checks the wait after a refusal by the rate limit.
 func TestNext_RateLimited(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -127,14 +132,14 @@ func TestNext_RateLimited(t *testing.T) {
 		delay    time.Duration // the time from now to Error.Until
 		noUntil  bool          // Error.Until is zero
 		unsent   bool
-		refusals int // the number of the refusal whose wait is checked; 0 means the first
+		refusals int // the number of refusals before the checked wait; 0 means one
 		want     time.Duration
 	}{
 		{name: "as long as the API demands", delay: 41 * time.Second, want: 41 * time.Second},
 		{name: "Retry-After: 0 waits a second", delay: 0, want: time.Second},
 		{name: "a time in the past waits a second", delay: -time.Hour, want: time.Second},
-		{name: "an unsent request waits until its time", delay: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
-		{name: "an unsent request whose time has passed", delay: -time.Second, unsent: true, want: 0},
+		{name: "an unsent request waits as long as demanded", delay: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
+		{name: "an unsent request with a time in the past does not wait", delay: -time.Second, unsent: true, want: 0},
 		{name: "first refusal without a time", noUntil: true, want: time.Second},
 		{name: "fourth refusal without a time", noUntil: true, refusals: 4, want: 8 * time.Second},
 		{name: "21st refusal without a time", noUntil: true, refusals: 21, want: time.Minute},
@@ -184,6 +189,7 @@ func TestNext_MaxWait(t *testing.T) {
 	})
 }
 
+// TestDo_RetriesUntilSuccess checks that Do repeats work that fails twice, with a wait before each repetition.
 func TestDo_RetriesUntilSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -203,6 +209,7 @@ func TestDo_RetriesUntilSuccess(t *testing.T) {
 	})
 }
 
+// TestDo_Cancelled checks that Do ends a wait of 30 minutes when ctx ends after a minute.
 func TestDo_Cancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -215,7 +222,7 @@ func TestDo_Cancelled(t *testing.T) {
 			t.Errorf("got %v, want Stopped with the cause of the wait", err)
 		}
 		if waited := time.Since(began); waited != time.Minute {
-			t.Errorf("returned after %s, want a minute", waited)
+			t.Errorf("Do returned after %s, want a minute", waited)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An API has all that is needed to compare a stream's rows with an API.
+// An API has the data and functions that are needed to compare a stream's rows with the API.
 type API struct {
 	SourceURL string // must be the source URL in the stream's checkpoint
 	Rows      Comparison
@@ -23,11 +23,11 @@ type API struct {
 // A Comparison compares the records that the API returns with the rows of one stream. Only one goroutine at a time may use
 // it.
 type Comparison interface {
-	// Begin starts a new comparison: it forgets the ids that earlier calls of Compare have noted.
+	// Begin starts a new comparison. It forgets the ids that earlier calls of Compare have noted.
 	Begin()
 	// Compare finds the records of a page that are neither stored with the same values nor parked. It also notes the ids
-	// of the page's events and rejects for Unreturned. If Compare returns an error, it has noted nothing, and may be
-	// called again with the same page.
+	// of the page's events and rejects for Unreturned. If Compare returns an error, it notes nothing, and may be called
+	// again with the same page.
 	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
 	// PageCommittedAt returns the time at which the page with a seq was committed. If the stream has no such page, it
 	// returns the zero time.
@@ -36,9 +36,9 @@ type Comparison interface {
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// minTransientTries is the number of attempts that are allowed for each page of the API and for each query of the
-// database if they fail with Transient. With the waits this takes about ten minutes. It is so long because a comparison
-// that fails must start again at the head, whereas a run continues from its checkpoint.
+// minTransientTries is the number of attempts that each page of the API and each query of the database gets at least if the
+// attempts fail with Transient. With the waits, these attempts take about ten minutes. This time is long because a comparison
+// that fails must start again at the head. A run that fails continues from its checkpoint.
 const minTransientTries = 25
 
 // walkPolicy returns the verifier's policy with at least minTransientTries.
@@ -48,8 +48,8 @@ func (v *Verifier) walkPolicy() retry.Policy {
 	return policy
 }
 
-// compare reads the API and adds the findings of CheckReturned and CheckUnreturned to the report. If the API cannot be
-// read to its end, compare returns an error. It then adds the finding of CheckReturned only if that has differences.
+// compare reads the API and adds the findings of CheckReturned and CheckUnreturned to the report. If the API cannot be read to
+// its end, compare returns an error. Then it adds the finding of CheckReturned only if this finding has differences.
 func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.checkComparable(report.Stream.Checkpoint); err != nil {
 		return err
@@ -83,9 +83,9 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	return checkSetBack(ctx)
 }
 
-// watchLastPage reads when the last page of the checkpoint was committed, and returns a function that reads it again.
-// That function returns SetBack if the time has changed. Then the database was set back while the API was read, and rows
-// that were compared may be gone.
+// watchLastPage reads the time at which the last page of the checkpoint was committed. It returns a function that reads this
+// time again, and returns SetBack if the time has changed. In this case the database was set back while the API was read, and
+// rows that were compared may be gone.
 func (v *Verifier) watchLastPage(
 	ctx context.Context, checkpoint domain.Checkpoint,
 ) (checkSetBack func(context.Context) error, err error) {
@@ -111,8 +111,8 @@ func (v *Verifier) pageCommittedAt(ctx context.Context, seq int64) (committed ti
 	return committed, err
 }
 
-// checkComparable returns Invalid if the stream is incomplete or was read from another source URL, because a comparison
-// would then find differences in any case.
+// checkComparable returns Invalid if the stream is incomplete or was read from another source URL. A comparison of such a
+// stream would always find differences.
 func (v *Verifier) checkComparable(checkpoint domain.Checkpoint) error {
 	err := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + checkpoint.Stream.String() + " with the API"}
 	switch {
@@ -132,7 +132,7 @@ func (v *Verifier) checkComparable(checkpoint domain.Checkpoint) error {
 type walk struct {
 	Walk
 
-	pass      int64
+	pass      int64          // the current pass; pages of another pass start a new comparison
 	announced domain.Total   // the total that the last page announced
 	missing   domain.Finding // records that are neither stored nor parked
 	others    domain.Finding // all other differences
@@ -140,9 +140,10 @@ type walk struct {
 
 // finding returns the finding of CheckReturned, and sets w.New.
 //
-// Some of the missing records may be newer than the last pass. Their number is growth: the announced total minus the records
-// that are stored or parked. It is unknown which of the missing records are the new ones. So if there are more missing
-// records than growth, the finding counts only the rest as differences, but shows all of them.
+// Some of the missing records may be newer than the last pass. At most growth of them can be new. growth is the announced total
+// minus the number of records that are stored or parked. It is unknown which of the missing records are the new ones. So if
+// more records are missing than growth, the finding counts only the additional records as differences, but shows all missing
+// records.
 func (w *walk) finding(inspection domain.Inspection) domain.Finding {
 	growth := int64(0)
 	if inspection.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
@@ -159,9 +160,9 @@ func (w *walk) finding(inspection domain.Inspection) domain.Finding {
 	return found
 }
 
-// clearAnnounced removes the differences of CheckAnnounced if the walk, which must be complete, found every record of the
-// API stored or parked. CheckAnnounced then found fewer records than were announced only because the API returned some
-// records twice. But if the pass received fewer records than were announced first, the differences stay.
+// clearAnnounced removes the differences of CheckAnnounced if the walk found every record of the API stored or parked. The walk
+// must be complete. In this case the stream has fewer records than were announced only because the API returned some records
+// twice. But if the pass received fewer records than were announced first, clearAnnounced removes no differences.
 func (w *walk) clearAnnounced(inspection *domain.Inspection) {
 	checkpoint := inspection.Stream.Checkpoint
 	if w.missing.Differences > 0 || w.others.Differences > 0 || checkpoint.Offset < checkpoint.AnnouncedFirst.N {
@@ -174,8 +175,8 @@ func (w *walk) clearAnnounced(inspection *domain.Inspection) {
 	}
 }
 
-// comparePages compares the API page by page. If the API no longer accepts the cursor, the pages begin again at the head of
-// the stream, and comparePages starts a new comparison.
+// comparePages compares the pages of the API, one after the other. If the API no longer accepts the cursor, the pages begin
+// again at the head of the stream, and comparePages starts a new comparison.
 func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd bool) error {
 	for page, err := range v.opts.API.Pages(ctx, v.walkPolicy(), acceptShortEnd) {
 		if err != nil {
@@ -193,7 +194,7 @@ func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd boo
 	return nil
 }
 
-// comparePage compares a page and adds the result to w. If the database fails, it tries again.
+// comparePage compares a page and adds the result to w. If the database fails, comparePage tries again.
 func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *walk) error {
 	var compared domain.PageComparison
 	err := v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {

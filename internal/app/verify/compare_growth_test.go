@@ -8,9 +8,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestCompare_GrowingAPI checks how many of the missing records count as new, and how many as differences. The API
-// announces and returns seven records. As many missing records count as new as the last pass can have left out because
-// the API has grown.
+// TestCompare_GrowingAPI checks how many of the missing records Run counts as new, and how many as differences. The API
+// announces and returns seven records. The stream has the records that are inserted or parked. If the API can have grown by n
+// records since the stream received them, at most n missing records are new.
 func TestCompare_GrowingAPI(t *testing.T) {
 	t.Parallel()
 	const apiRecords = 7
@@ -20,7 +20,7 @@ func TestCompare_GrowingAPI(t *testing.T) {
 		offset           int64 // the number of records that the last pass received
 		inserted, parked int64
 		shared           bool // another stream stores into the same table
-		missing          int
+		missing          int  // the number of the API's records that are neither stored nor parked
 		wantNew          int64
 		wantDifferences  int64
 	}{
@@ -85,15 +85,15 @@ func TestCompare_GrowingAPI(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inventory, r := newSoundInventory(), &fakeRows{}
+			inventory, rows := newConsistentInventory(), &fakeRows{}
 			inventory.shared = tt.shared
 			inventory.checkpoint.AnnouncedFirst, inventory.checkpoint.AnnouncedLast = newTotal(tt.first), newTotal(tt.last)
 			inventory.checkpoint.Offset = tt.offset
 			inventory.checkpoint.Inserted, inventory.checkpoint.Parked = tt.inserted, tt.parked
 			for n := range tt.missing {
-				r.missing = append(r.missing, domaintest.EventID(uint64(n)))
+				rows.missing = append(rows.missing, domaintest.EventID(uint64(n)))
 			}
-			report, err := verify.New(inventory, &recorder{}, newOptions(newCleanAPI(apiRecords, r))).Run(t.Context())
+			report, err := verify.New(inventory, &recorder{}, newOptions(newCleanAPI(apiRecords, rows))).Run(t.Context())
 			if tt.wantDifferences == 0 {
 				checkKind(t, err, noError)
 			} else {

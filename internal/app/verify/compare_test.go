@@ -20,11 +20,11 @@ import (
 type fakeRows struct {
 	missing     []domain.EventID
 	unreturned  int64   // the number of differences that Unreturned finds
-	compareErrs []error // the errors of the calls of Compare after the first call
+	compareErrs []error // the errors of the second and later calls of Compare
 	lastErrs    []error // the errors of the first calls of Unreturned
-	setBack     bool    // after the first call of Compare, the last page has another time
+	setBack     bool    // PageCommittedAt returns another time after the first call of Compare
 
-	returned        []domain.EventID
+	returned        []domain.EventID // the ids of the events that Compare got since Begin
 	beginCalls      int
 	compareCalls    int
 	unreturnedCalls int
@@ -72,7 +72,7 @@ type walkRecorder struct{ recorder }
 func (*walkRecorder) Fetching(domain.Position)    {}
 func (*walkRecorder) PassStarted(domain.Position) {}
 
-// newAPI returns the API of a source, which is read in pages of two records.
+// newAPI returns an API that reads a source in pages of two records.
 func newAPI(source domain.EventSource, r *fakeRows) *verify.API {
 	return &verify.API{
 		SourceURL: sourceURL, Rows: r,
@@ -90,7 +90,7 @@ func newCleanAPI(records int, r *fakeRows) *verify.API {
 	return newAPI(domaintest.NewCleanStream(records, pageSize), r)
 }
 
-// returnedFinding returns the finding of CheckReturned, which comes after the two findings of newSoundInventory.
+// returnedFinding returns the finding of CheckReturned, which comes after the two findings of newConsistentInventory.
 func returnedFinding(t *testing.T, report verify.Report) domain.Finding {
 	t.Helper()
 	for _, f := range report.Findings {
@@ -102,10 +102,11 @@ func returnedFinding(t *testing.T, report verify.Report) domain.Finding {
 	return domain.Finding{}
 }
 
+// TestCompare_AllPages checks that Run compares each page of the API once and reports the differences.
 func TestCompare_AllPages(t *testing.T) {
 	t.Parallel()
 	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(4)}, unreturned: 7}
-	report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newCleanAPI(5, r))).Run(t.Context())
+	report, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newCleanAPI(5, r))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.Contains(err.Error(), "8 differences in 2 checks: returned, unreturned") {
 		t.Errorf("got error %v, want 8 differences in 2 checks", err)
 	}
@@ -125,9 +126,9 @@ func TestCompare_AllPages(t *testing.T) {
 // hours, and rows that it has compared may then be gone at its end.
 func TestCompare_SetBack(t *testing.T) {
 	t.Parallel()
-	_, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newCleanAPI(5, &fakeRows{setBack: true}))).Run(t.Context())
+	_, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newCleanAPI(5, &fakeRows{setBack: true}))).Run(t.Context())
 	if domain.KindOf(err) != domain.SetBack {
-		t.Errorf("got error %v, want kind set back", err)
+		t.Errorf("got error %v, want kind SetBack", err)
 	}
 }
 
@@ -136,7 +137,7 @@ func TestCompare_LostCursor(t *testing.T) {
 	t.Parallel()
 	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(0), domaintest.EventID(3)}}
 	source := domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired))
-	report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(source, r))).Run(t.Context())
+	report, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(source, r))).Run(t.Context())
 	checkKind(t, err, domain.Inconsistent)
 	if n := returnedFinding(t, report).Differences; n != 2 {
 		t.Errorf("got %d differences, want 2", n)
@@ -156,7 +157,7 @@ func TestCompare_CountsParked(t *testing.T) {
 		domaintest.PageOf("a", "1", "x", "y"), domaintest.FailWith(domain.CursorExpired),
 		domaintest.PageOf("b", "1", "x", "y"), domaintest.LastPageOf("z").WithTotal(4),
 	)
-	report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
+	report, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
 	if want := (verify.Walk{Pages: 2, Received: 4, Parked: 3}); err != nil || report.Walk != want {
 		t.Errorf("got walk %+v, error %v; want %+v", report.Walk, err, want)
 	}
@@ -167,19 +168,19 @@ func TestCompare_NotComparable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		change func(at *domain.Checkpoint)
-		want   string
+		change func(checkpoint *domain.Checkpoint)
+		want   string // the end of the error's text
 	}{
 		{
-			"another source URL", func(at *domain.Checkpoint) { at.SourceURL = "https://other.example" },
+			"another source URL", func(checkpoint *domain.Checkpoint) { checkpoint.SourceURL = "https://other.example" },
 			"it was read from https://other.example, not from " + sourceURL,
 		},
-		{"a stream that is not complete", func(at *domain.Checkpoint) { at.Done = false }, "it is not complete"},
+		{"a stream that is not complete", func(checkpoint *domain.Checkpoint) { checkpoint.Done = false }, "it is not complete"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inventory := newSoundInventory()
+			inventory := newConsistentInventory()
 			tt.change(&inventory.checkpoint)
 			source := domaintest.NewCleanStream(1, 1)
 			report, err := verify.New(inventory, &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
@@ -196,10 +197,10 @@ func TestCompare_NotComparable(t *testing.T) {
 	}
 }
 
-// TestCompare_EndsEarly checks that Run reports the differences of the first page if it then ends because of an error.
+// TestCompare_EndsEarly checks that Run reports the differences of the first page if an error ends the walk at the second page.
 func TestCompare_EndsEarly(t *testing.T) {
 	t.Parallel()
-	const tooMany = 100 // more attempts than a walk makes
+	const tooManyErrs = 100 // more errors than a walk makes attempts
 	tests := []struct {
 		name   string
 		source domain.EventSource
@@ -213,7 +214,7 @@ func TestCompare_EndsEarly(t *testing.T) {
 		{
 			"the database fails",
 			domaintest.NewCleanStream(4, 2),
-			&fakeRows{compareErrs: slices.Repeat([]error{newError(domain.Transient)}, tooMany)}, domain.Transient,
+			&fakeRows{compareErrs: slices.Repeat([]error{newError(domain.Transient)}, tooManyErrs)}, domain.Transient,
 		},
 	}
 	for _, tt := range tests {
@@ -221,7 +222,7 @@ func TestCompare_EndsEarly(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				tt.rows.missing = []domain.EventID{domaintest.EventID(1)}
-				report, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(tt.source, tt.rows))).Run(t.Context())
+				report, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(tt.source, tt.rows))).Run(t.Context())
 				checkKind(t, err, tt.want)
 				if n := returnedFinding(t, report).Differences; n != 1 {
 					t.Errorf("got %d differences, want 1", n)
@@ -244,7 +245,7 @@ func TestCompare_LongFailures(t *testing.T) {
 		databaseErrs := slices.Repeat([]error{newError(domain.Transient)}, failures)
 		r := &fakeRows{compareErrs: databaseErrs, lastErrs: databaseErrs}
 		recorder := &recorder{}
-		report, err := verify.New(newSoundInventory(), recorder, newOptions(newAPI(source, r))).Run(t.Context())
+		report, err := verify.New(newConsistentInventory(), recorder, newOptions(newAPI(source, r))).Run(t.Context())
 		if want := (verify.Walk{Pages: pages, Received: records}); err != nil || report.Walk != want {
 			t.Errorf("got walk %+v, error %v; want %+v", report.Walk, err, want)
 		}
@@ -261,7 +262,7 @@ func TestCompare_LongFailures(t *testing.T) {
 	})
 }
 
-// TestCompare_BadPageTries checks that a bad page gets only as many attempts as the user allows.
+// TestCompare_BadPageTries checks that Run fetches a bad page only as often as Options.Retry allows.
 func TestCompare_BadPageTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -269,7 +270,7 @@ func TestCompare_BadPageTries(t *testing.T) {
 		for range 10 * maxTries {
 			source.At("2", domaintest.FailWith(domain.BadPage))
 		}
-		_, err := verify.New(newSoundInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
+		_, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
 		checkKind(t, err, domain.BadPage)
 		if attempts := len(source.Requests()) - 1; attempts != maxTries { // the other request is for the first page
 			t.Errorf("got %d requests for the bad page, want %d", attempts, maxTries)
@@ -283,7 +284,7 @@ func TestCompare_AcceptedShortEnd(t *testing.T) {
 	t.Parallel()
 	for endAccepted, want := range map[bool]domain.Kind{true: noError, false: domain.BadPage} {
 		synctest.Test(t, func(t *testing.T) {
-			inventory := newSoundInventory()
+			inventory := newConsistentInventory()
 			inventory.endAccepted = endAccepted
 			source := domaintest.NewCleanStream(4, 2)
 			source.At("", domaintest.PageOf("2", "0", "1").WithTotal(5))
@@ -299,12 +300,12 @@ func TestCompare_AcceptedShortEnd(t *testing.T) {
 	}
 }
 
-// TestCompare_ClearsAnnounced checks when a walk removes the difference of CheckAnnounced. In all cases the stream has
-// stored four records of five announced ones.
+// TestCompare_ClearsAnnounced checks in which cases a walk removes the difference of CheckAnnounced. In all cases the stream has
+// stored four records, and the inventory has found that the API announced more.
 func TestCompare_ClearsAnnounced(t *testing.T) {
 	t.Parallel()
 	newShortInventory := func() *fakeInventory {
-		i := newSoundInventory()
+		i := newConsistentInventory()
 		i.checkpoint.Offset, i.checkpoint.Inserted = 5, 4
 		i.checkpoint.AnnouncedFirst = domain.Total{N: 5, Known: true}
 		i.checkpoint.AnnouncedLast = i.checkpoint.AnnouncedFirst
@@ -321,7 +322,7 @@ func TestCompare_ClearsAnnounced(t *testing.T) {
 		{"a record is missing", func(_ *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
 			r.missing = []domain.EventID{domaintest.EventID(1)}
 		}, false},
-		{"a record is missing that may be new", func(i *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
+		{"a missing record may be new", func(i *fakeInventory, r *fakeRows, _ *domaintest.ScriptedSource) {
 			i.checkpoint.AnnouncedFirst.N, r.missing = 4, []domain.EventID{domaintest.EventID(1)}
 		}, false},
 		{"the walk ends early", func(_ *fakeInventory, _ *fakeRows, s *domaintest.ScriptedSource) {
@@ -337,7 +338,7 @@ func TestCompare_ClearsAnnounced(t *testing.T) {
 			inventory, r, source := newShortInventory(), &fakeRows{}, domaintest.NewCleanStream(5, 2)
 			tt.change(inventory, r, source)
 			report, err := verify.New(inventory, &recorder{}, newOptions(newAPI(source, r))).Run(t.Context())
-			announced := report.Findings[2] // after the two of newSoundInventory
+			announced := report.Findings[2] // after the two of newConsistentInventory
 			if cleared := announced.Differences == 0 && len(announced.Shown) == 0; cleared != tt.cleared {
 				t.Errorf("got finding %+v, want cleared %v", announced, tt.cleared)
 			}

@@ -17,7 +17,7 @@ type Inventory interface {
 	// finds differences does not stop the others. All checks see the database at the same moment, even if a run commits
 	// pages at the same time.
 	//
-	// Inspect makes one attempt. If the stream was never claimed, it returns Invalid. If Inspect returns an error, the
+	// Inspect makes one attempt. If the stream was never claimed, Inspect returns Invalid. If it returns an error, the
 	// inspection has the findings of the checks that were completed.
 	Inspect(ctx context.Context, stream domain.StreamID, begin func(domain.Check)) (domain.Inspection, error)
 }
@@ -33,18 +33,18 @@ type Observer interface {
 	Compared(page domain.DecodedPage)
 }
 
-// Options select the stream to verify.
+// Options are the settings of a verification.
 type Options struct {
 	Stream domain.StreamID
 	Retry  retry.Policy // limits the attempts and waits for each operation
-	API    *API         // the API to compare with; if nil, only the database is checked
+	API    *API         // the API to compare with; if it is nil, Run checks only the database
 }
 
 // A Report is the result of a verification.
 type Report struct {
 	domain.Inspection
 
-	Walk Walk // zero if the API was not read
+	Walk Walk // the counts of the comparison with the API; zero if the API was not read
 }
 
 // A Walk counts the records that the API returned in one pass.
@@ -52,8 +52,8 @@ type Walk struct {
 	Pages    int64
 	Received int64 // all records
 	Parked   int64 // the records that are parked
-	NotKept  int64 // the records that only another dead letter of their event counts, see domain.MaxOpenDeadLetters
-	New      int64 // the records that are neither stored nor parked, but are probably newer than the last pass
+	NotKept  int64 // the records that were only counted in another dead letter of their event, see domain.MaxOpenDeadLetters
+	New      int64 // the records that are neither stored nor parked, because they are probably newer than the last pass
 }
 
 // A Verifier verifies one stream.
@@ -72,9 +72,9 @@ func New(inventory Inventory, observer Observer, opts Options) *Verifier {
 // returns Inconsistent at the end. If Run returns any other error, such as Stopped because ctx ended, the report has the
 // findings so far. Run changes nothing in the database or at the API, and may be called again.
 //
-// All checks of the database see it at the same moment, even if a run commits pages at the same time. The comparison with
-// the API sees each change of the database while the API is read. If the stream is not complete, or was read from another
-// source URL, it cannot be compared, and Run returns Invalid after the checks of the database.
+// All checks of the database see its state at the same moment, even if a run commits pages at the same time. The comparison
+// with the API also sees changes that are made to the database while the API is read. If the stream is not complete, or was
+// read from another source URL, it cannot be compared. Then Run returns Invalid after the checks of the database.
 func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	var report Report
 	var err error
@@ -89,11 +89,11 @@ func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	return report, report.inconsistency()
 }
 
-// inspect makes the checks of the database. It tries again only after an error that came before the first check. The checks
-// can take very long, and another attempt would take as long again.
+// inspect makes the checks of the database. It tries again only after an error that came before the first check. After that it
+// does not try again, because the checks can take very long.
 func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	var inspection domain.Inspection
-	var checkErr error
+	var checkErr error // the error that came after the first check had begun
 	err := v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		begun := false
 		inspection, err = v.inventory.Inspect(ctx, v.opts.Stream, func(check domain.Check) {

@@ -20,11 +20,11 @@ const sourceURL = "https://api.example/v1"
 type fakeInventory struct {
 	checkpoint  domain.Checkpoint
 	endAccepted bool // the user accepted a short end of the last pass
-	shared      bool // another stream uses the table
+	shared      bool // another stream uses the same table
 	findings    []domain.Finding
-	firstErrs   []error // the errors of the first calls, before any check
-	checkErr    error   // the error after the first check
-	calls       int
+	firstErrs   []error // the errors of the first calls of Inspect, which make no check
+	checkErr    error   // the error that Inspect returns after its first check; nil if it makes all checks
+	calls       int     // the number of calls of Inspect
 }
 
 func (i *fakeInventory) Inspect(_ context.Context, stream domain.StreamID, begin func(domain.Check)) (domain.Inspection, error) {
@@ -66,8 +66,8 @@ func newOptions(api *verify.API) verify.Options {
 	}
 }
 
-// newSoundInventory returns an inventory of a stream that is done, with two checks that find no difference.
-func newSoundInventory() *fakeInventory {
+// newConsistentInventory returns an inventory of a stream that is done, with two checks that find no difference.
+func newConsistentInventory() *fakeInventory {
 	return &fakeInventory{
 		checkpoint: domain.Checkpoint{SourceURL: sourceURL, Position: domain.Position{Pass: 1, Done: true}},
 		findings:   []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain}},
@@ -95,6 +95,7 @@ func checkKind(t *testing.T, err error, want domain.Kind) {
 	}
 }
 
+// TestRun_Inconsistent checks that Run returns Inconsistent if checks find differences. The error must name these checks.
 func TestRun_Inconsistent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -102,15 +103,18 @@ func TestRun_Inconsistent(t *testing.T) {
 		differences []int64 // the number of differences that each check finds
 		want        string  // the error's text; empty if no error is expected
 	}{
-		{"no check", nil, ""},
-		{"no difference", []int64{0, 0}, ""},
-		{"one difference", []int64{0, 1}, "verify stream s: 1 difference in 1 check: chain"},
-		{"more than are shown", []int64{3, 4000}, "verify stream s: 4003 differences in 2 checks: balance, chain"},
+		{name: "no check"},
+		{name: "no difference", differences: []int64{0, 0}},
+		{name: "one difference", differences: []int64{0, 1}, want: "verify stream s: 1 difference in 1 check: chain"},
+		{
+			name: "more than are shown", differences: []int64{3, 4000},
+			want: "verify stream s: 4003 differences in 2 checks: balance, chain",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inventory, recorder := newSoundInventory(), &recorder{}
+			inventory, recorder := newConsistentInventory(), &recorder{}
 			inventory.findings = inventory.findings[:len(tt.differences)]
 			for n, differences := range tt.differences {
 				inventory.findings[n].Differences = differences
@@ -128,6 +132,7 @@ func TestRun_Inconsistent(t *testing.T) {
 	}
 }
 
+// TestInspect_Retries checks that Run tries again after errors that come before the first check, and only then.
 func TestInspect_Retries(t *testing.T) {
 	t.Parallel()
 	transient := newError(domain.Transient)
@@ -147,7 +152,7 @@ func TestInspect_Retries(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				inventory := newSoundInventory()
+				inventory := newConsistentInventory()
 				inventory.firstErrs, inventory.checkErr = tt.firstErrs, tt.checkErr
 				report, err := verify.New(inventory, &recorder{}, newOptions(nil)).Run(t.Context())
 				checkKind(t, err, tt.want)
@@ -166,13 +171,14 @@ func TestInspect_Retries(t *testing.T) {
 // found a difference.
 func TestRun_ComparesInconsistentDatabase(t *testing.T) {
 	t.Parallel()
-	inventory, recorder := newSoundInventory(), &recorder{}
+	inventory, recorder := newConsistentInventory(), &recorder{}
 	inventory.findings[0].Differences = 1
-	report, err := verify.New(inventory, recorder, newOptions(newCleanAPI(3, &fakeRows{}))).Run(t.Context())
+	const apiRecords = 3 // in two pages
+	report, err := verify.New(inventory, recorder, newOptions(newCleanAPI(apiRecords, &fakeRows{}))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") {
 		t.Errorf("got error %v, want Inconsistent because of balance", err)
 	}
-	if len(report.Findings) != 4 {
+	if len(report.Findings) != 4 { // two of the database, and two of the comparison
 		t.Errorf("got findings %+v, want 4", report.Findings)
 	}
 	want := []domain.Check{domain.CheckBalance, domain.CheckChain, domain.CheckReturned, domain.CheckUnreturned}
