@@ -14,23 +14,24 @@ import (
 const (
 	opFetch = "fetch page"
 
-	// maxEmptyPages is the number of pages in a row that may have no record. One page may be empty, but an API that answers
-	// with more empty pages than this is at fault.
+	// maxEmptyPages is the greatest number of pages in a row that may have no record. Some pages may be empty, but an API that
+	// returns more empty pages in a row has a fault.
 	maxEmptyPages = 100
 
-	// maxUselessPasses is the number of passes in a row that may end with a lost cursor before they reach a new record.
+	// maxUselessPasses is the number of useless passes in a row that end a run. A pass is useless if it loses its cursor before
+	// it reaches a new record.
 	maxUselessPasses = 3
 )
 
-// A fetcher fetches the pages of a stream, from one position to the end of a pass. It waits whenever the API requires it. It
-// does not know which pages are stored.
+// A fetcher fetches the pages of a stream, from one position to the end of a pass. It waits if the rate limit refuses a request or
+// a request fails. It does not know which pages are stored.
 type fetcher struct {
 	source     domain.EventSource
 	policy     retry.Policy
 	observer   WalkObserver
 	limit      int // the number of records to ask for in one page
 	hold       holdSaver
-	traffic    domain.Traffic // all requests of this fetcher so far
+	traffic    domain.Traffic // counts all requests of this fetcher so far
 	cycle      cycleDetector  // detects cycles of cursors in this pass
 	emptyPages int            // the number of empty pages in a row so far
 	current    *request       // the request for the page that pages yielded last or yields next
@@ -40,14 +41,14 @@ func (r *Runner) newFetcher() *fetcher {
 	return &fetcher{source: r.source, policy: r.opts.Retry, observer: r.observer, limit: r.opts.PageSize}
 }
 
-// pages yields the pages after a position, in order (I6), until the end of the pass. If the API no longer accepts the
-// cursor, pages begins a new pass at the head of the stream. Then stored records are received again and count as
-// duplicate (I2). If pages yields an error, it ends.
+// pages yields the pages after the position start, in order (I6), until the end of the pass. If the API no longer accepts the
+// cursor, pages begins a new pass at the head of the stream. Records that are stored already are then received again and count as
+// duplicate (I2). If pages yields an error, the iteration ends.
 //
-// While the consumer has a page, it calls compareEnds to compare the page with an earlier answer to the same request. If it
-// does not accept the page, it calls refetch, and pages fetches the same page again.
+// While the consumer handles a page, it calls compareEnds to compare the page with an earlier answer to the same request. If the
+// consumer does not accept the page, it calls refetch. Then pages fetches the same page again.
 //
-// heldUntil is the time before which the rate limit allows no request, or zero.
+// heldUntil is the time until which the rate limit allows no request, or zero if there is no such time.
 func (f *fetcher) pages(ctx context.Context, start domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
 	return func(yield func(domain.FetchedPage, error) bool) {
 		passes := passLimit{maxOffset: start.MaxOffset}
@@ -94,7 +95,7 @@ func (f *fetcher) refetch(err error) bool {
 		return false
 	}
 	if kind == domain.BadPage && !domain.AsError(err).ShortEnd {
-		f.current.end = nil // this page repeats an earlier page, so the next answer cannot be compared with it
+		f.current.end = nil // this answer repeats an earlier page, so it must not be compared with the next answer
 	}
 	f.current.refetchReason = err
 	return true
@@ -103,36 +104,36 @@ func (f *fetcher) refetch(err error) bool {
 // errHeld is the reason for the wait of a run that begins during a hold.
 var errHeld = errors.New("an earlier run was told to wait")
 
-// heldError returns RateLimited if the time until has not come yet, otherwise nil.
-func heldError(until time.Time) error {
-	if !time.Now().Before(until) {
+// heldError returns RateLimited if the time heldUntil is in the future, otherwise nil.
+func heldError(heldUntil time.Time) error {
+	if !time.Now().Before(heldUntil) {
 		return nil
 	}
-	return &domain.Error{Kind: domain.RateLimited, Op: opFetch, Until: until, Unsent: true, Err: errHeld}
+	return &domain.Error{Kind: domain.RateLimited, Op: opFetch, Until: heldUntil, Unsent: true, Err: errHeld}
 }
 
-// A request stands for one page to fetch, however many attempts that takes.
+// A request is the work of fetching one page. It may take several attempts.
 type request struct {
 	position      domain.Position // the page begins here
 	budget        *retry.Budget
 	trafficBefore domain.Traffic // the traffic of the fetcher before the first attempt
 
-	refetchReason error    // why attempt must return an error before it sends a request; nil if there is no reason
-	end           *endPage // the records of the answers that ended the pass; nil if the last answer did not end it
-	confirming    bool     // the page was fetched again at least once to confirm an end
+	refetchReason error    // the error that made the consumer call refetch, or the hold at the start; nil if there is none
+	end           *endPage // describes the answers that ended the pass; nil if the last answer did not end the pass
+	confirming    bool     // the page was fetched again at least once to confirm the end of the pass
 }
 
 func (f *fetcher) newRequest(position domain.Position) *request {
 	return &request{position: position, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// compareEnds compares a page that ends its pass with the earlier answers to the same request. Earlier answers count only if
-// they ended the pass too, without an answer in between that did not.
+// compareEnds compares a page that ends its pass with the answers to the same request just before it. It uses only the answers
+// since the last answer that did not end the pass.
 //   - If the page lacks a record of these answers, the end is disputed, because that record would be lost.
-//   - Otherwise the end is confirmed if both answers end at the same offset, or if the page reaches the first announced
-//     total. So the stream may grow between two answers, but an end below the total must be the same twice.
+//   - Otherwise the end is confirmed if the page and the answer before it end at the same offset, or if the page reaches the first
+//     announced total. So the stream may grow between two answers. But below that total, two answers must have the same end.
 //
-// Only the event ids and the number of records without an id are compared. Totals and bytes may differ, because some APIs
+// compareEnds compares only the event ids and the number of records without an id. Totals and bytes may differ, because some APIs
 // count new events, or write the time of the request into the records.
 func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.EndEvidence) {
 	previous := f.current.end
@@ -192,9 +193,9 @@ func (e *endPage) contains(other *endPage) bool {
 	return e.withoutID >= other.withoutID
 }
 
-// takeRefetchReason returns refetchReason and sets it to nil. If an end must be confirmed for the first time, it returns
-// nil, so that the page is fetched again at once without the cost of an attempt. If an end must be confirmed once more,
-// it returns BadPage, which costs an attempt.
+// takeRefetchReason returns refetchReason and sets the field to nil. But it replaces the reason Unconfirmed. The first time, it
+// returns nil instead, so that the page is fetched again at once, and this does not count as a failed attempt. Later, it returns
+// BadPage, which counts as a failed attempt.
 func (r *request) takeRefetchReason() error {
 	reason := r.refetchReason
 	r.refetchReason = nil
@@ -233,8 +234,8 @@ func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
 }
 
 // attempt sends one request. It returns BadPage if the cursors of the pages form a cycle, or if too many pages in a row are
-// empty. If there is a reason to fetch the page again, attempt first returns this reason without a request, so that fetch
-// waits before the next attempt.
+// empty. If takeRefetchReason returns an error, attempt sends no request and returns this error, so that fetch waits before it
+// calls attempt again.
 func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) {
 	if err := r.takeRefetchReason(); err != nil {
 		return domain.Page{}, err
@@ -259,7 +260,8 @@ func badPageError(format string, args ...any) error {
 	return &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
 }
 
-// countRequest counts a request whose result was err. It does not count a request that the source did not send.
+// countRequest counts a request. err is the result of the request. If the source did not send the request, countRequest does not
+// count it.
 func (f *fetcher) countRequest(err error) {
 	e := domain.AsError(err)
 	if e != nil && e.Unsent {
@@ -288,8 +290,8 @@ func (f *fetcher) wait(ctx context.Context, cursorExpiresAt time.Time, wait retr
 	return err
 }
 
-// isCursorLost reports whether err says that the API no longer accepts the cursor. The time at which the cursor should
-// expire does not count, because only the API knows whether it still accepts the cursor.
+// isCursorLost reports whether err says that the API no longer accepts the cursor. It does not look at the time at which the cursor
+// should expire, because only the API knows whether it still accepts the cursor.
 func isCursorLost(err error) bool {
 	kind := domain.KindOf(err)
 	return kind == domain.CursorExpired || kind == domain.CursorInvalid
@@ -299,7 +301,7 @@ func isCursorLost(err error) bool {
 // whose cursors expire too soon would read the same pages without end.
 type passLimit struct {
 	maxOffset int64 // the greatest offset that any pass has reached
-	started   bool  // a pass has begun in this run; a cursor that was lost before the run began is not the fault of a pass
+	started   bool  // a pass has begun in this run; otherwise an earlier run began the pass, which does not count as useless
 	useless   int   // the number of passes in a row that did not get beyond maxOffset
 }
 
@@ -319,8 +321,8 @@ func (l *passLimit) allowNext(position domain.Position, lost error) error {
 	return fmt.Errorf("%d passes in a row got no further than %d records: %w", l.useless, l.maxOffset, lost)
 }
 
-// A cycleDetector detects cursors that form a cycle. It needs constant memory, because it saves only one cursor and compares
-// each later cursor with it (Brent's algorithm). It saves another cursor after 1, 2, 4, 8 and so on steps. So it detects a
+// A cycleDetector detects cursors that form a cycle (Brent's algorithm). It saves only one cursor and compares each later cursor
+// with the saved one, so it needs constant memory. After 1, 2, 4, 8 and so on steps it saves another cursor. So it detects a
 // cycle of n pages at most 3n steps after the cycle begins.
 type cycleDetector struct {
 	saved domain.Cursor
@@ -331,7 +333,7 @@ type cycleDetector struct {
 // isCycle reports whether next is the saved cursor.
 func (d *cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
 
-// advance notes that the page at the cursor next comes next.
+// advance counts a step to the page at the cursor next, and may save this cursor.
 func (d *cycleDetector) advance(next domain.Cursor) {
 	d.steps++
 	if d.steps < d.limit {

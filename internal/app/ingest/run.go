@@ -1,6 +1,6 @@
-// Package ingest is pawl's main use case. It reads a stream page by page. For each record it stores the event once, or parks
-// the record if it cannot become a row. The documentation of package domain describes the invariants I1 to I6, which the
-// comments cite.
+// Package ingest contains pawl's main use case. It reads a stream page by page. For each record it stores the event once, or parks
+// the record if the record cannot become a row. The comments name the invariants I1 to I6, which the documentation of package
+// domain describes.
 package ingest
 
 import (
@@ -15,15 +15,15 @@ import (
 type Options struct {
 	Stream    domain.StreamID
 	SourceURL string       // Run returns Invalid if the stream has pages from another source URL
-	PageSize  int          // records to ask for in one page
-	NewPass   bool         // starts a new pass if the stream is done; otherwise the run continues the current pass
+	PageSize  int          // the number of records to ask for in one page
+	NewPass   bool         // starts a new pass if the stream is done; has no effect if the stream is not done
 	Retry     retry.Policy // limits the attempts and waits for each page to fetch and for each page to commit
 
-	// MaxRejectRatio is the ratio of a page's records, from 0 to 1, that may be rejects. A page with a higher ratio stops
-	// the run, unless it has fewer than ten rejects.
+	// MaxRejectRatio is the greatest ratio of rejects to records, from 0 to 1, that a page may have. A page with a higher
+	// ratio stops the run. But a page with fewer than ten rejects never stops the run.
 	MaxRejectRatio float64
 
-	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
+	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row have this end.
 	AcceptShortEnd bool
 }
 
@@ -82,10 +82,11 @@ func New(
 // the next page. Otherwise Run commits the same page again. If another runner has claimed the stream, Run returns
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
-// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But if it has fetched a page, it still decodes the page
-// for at most decodeGrace, and commits it for at most commitGrace. Either the whole page is stored, or nothing of it.
+// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But if Run has fetched a page, it first decodes the page,
+// which may take up to decodeGrace, and commits it, which may take up to commitGrace. Either the whole page is stored, or nothing
+// of it.
 //
-// The summary describes the run also if Run returns an error. If it is unknown whether the last page was committed, the
+// The summary describes the run even if Run returns an error. If it is unknown whether the last page was committed, the
 // summary does not count this page. If Run could not claim the stream, the summary's pass is 0.
 //
 // Run may be called again, but not while it is running.
@@ -103,7 +104,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	fetcher := r.newFetcher()
 	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, checkpoint, until) }
 
-	// The loop gets the pages in order (I6), and ends with the last page of the pass.
+	// The loop gets the pages in order (I6), and ends after the last page of the pass.
 	for fetched, err := range fetcher.pages(ctx, start, checkpoint.HeldUntil) {
 		sum.Traffic = fetcher.traffic
 		if err != nil {
@@ -131,22 +132,22 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 			return sum.endAt(checkpoint), err
 		}
 		checkpoint = res.Checkpoint
-		sum.add(res) // the database returned these counts (I5)
+		sum.add(res) // the counts of res come from the database (I5)
 		r.observer.Committed(page, res)
 	}
 	return sum.endAt(checkpoint), nil
 }
 
-// minRejects is the number of rejects from which MaxRejectRatio applies to a page. Fewer rejects are no sign that the API
-// has changed, even if the page is so small that their ratio is high.
+// minRejects is the least number of rejects with which a page can stop the run because of MaxRejectRatio. Fewer rejects do not
+// show that the API has changed, even if the page is so small that their ratio is high.
 const minRejects = 10
 
 // decodeGrace is the time for which decode may continue after ctx has ended.
 const decodeGrace = 10 * time.Second
 
-// decode decodes a page and sets how many dead letters the page may add. If ctx ends, decode continues for decodeGrace, so
-// that the current page can still be stored. After that it returns Stopped, so that a slow page cannot delay the end of the
-// run further.
+// decode decodes a page and sets the number of dead letters that the page may add. If ctx ends, decode continues for at most
+// decodeGrace, so that the current page can still be stored. After that it returns Stopped, so that a page that is slow to decode
+// does not delay the end of the run any longer.
 func (r *Runner) decode(ctx context.Context, fetched domain.FetchedPage) (domain.DecodedPage, error) {
 	ctx, cancel := withGrace(ctx, decodeGrace)
 	defer cancel()
@@ -175,7 +176,7 @@ func withGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 type summary struct {
 	domain.Summary
 
-	began time.Time
+	began time.Time // the start of the run
 }
 
 func (s *summary) add(res domain.CommitResult) {
@@ -183,9 +184,11 @@ func (s *summary) add(res domain.CommitResult) {
 	s.Counts = s.Counts.Add(res.Counts)
 }
 
-// endAt returns the summary of the run, which ends at the durable checkpoint c.
-func (s *summary) endAt(c domain.Checkpoint) domain.Summary {
-	s.Pass, s.Seq, s.Done, s.Announced, s.Accounted = c.Pass, c.Seq, c.Done, c.AnnouncedLast, c.Inserted+c.Parked
+// endAt returns the summary of the run, which ends at the durable checkpoint.
+func (s *summary) endAt(checkpoint domain.Checkpoint) domain.Summary {
+	s.Pass, s.Seq, s.Done = checkpoint.Pass, checkpoint.Seq, checkpoint.Done
+	s.Announced = checkpoint.AnnouncedLast
+	s.Accounted = checkpoint.Inserted + checkpoint.Parked
 	s.Elapsed = time.Since(s.began)
 	return s.Summary
 }

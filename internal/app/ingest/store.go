@@ -12,9 +12,9 @@ import (
 // claimInterval is the time between two attempts to claim a stream that another runner holds.
 const claimInterval = 200 * time.Millisecond
 
-// claim makes this run the stream's only writer and returns the checkpoint from which it starts. If another runner holds the
-// stream, claim tries again until claimTimeout has passed since its start. It notifies the observer of this wait once, and
-// again if the timeout changes.
+// claim makes this run the stream's only writer and returns the checkpoint from which the run starts. If another runner holds the
+// stream, claim tries again until the time of claimTimeout has passed since claim began. It notifies the observer of this wait
+// once, and again if the timeout changes.
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	var checkpoint domain.Checkpoint
 	attempt := func(ctx context.Context) (err error) {
@@ -47,9 +47,9 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	return checkpoint, nil
 }
 
-// claimTimeout returns for how long claim tries to claim a stream, depending on the holder in a Fenced error. The holder may
-// have ended without the knowledge of the database server. The server needs a moment to notice that a process was killed,
-// and half a minute to notice that a machine is gone.
+// claimTimeout returns how long claim tries to claim a stream. The time depends on the state of the holder in a Fenced error. The
+// holder may have ended, and the database server may not have noticed this. The server needs a moment to notice that a process
+// was killed, and half a minute to notice that a machine no longer answers.
 func claimTimeout(fenced error) time.Duration {
 	switch domain.AsError(fenced).Holder {
 	case domain.HolderAlive:
@@ -61,19 +61,19 @@ func claimTimeout(fenced error) time.Duration {
 	return 5 * time.Second
 }
 
-// commitGrace is the time for which an attempt to commit may continue after ctx has ended.
+// commitGrace is the longest time for which an attempt to commit may continue after ctx has ended.
 const commitGrace = 90 * time.Second
 
-// commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for commitGrace, so that
-// the page is either committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it
-// tries again (I4). If commit returns BadPage or Unconfirmed, the page must be fetched again.
+// commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for at most commitGrace, so that
+// the page is committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it tries again (I4).
+// If commit returns BadPage or Unconfirmed, the page must be fetched again.
 func (r *Runner) commit(
 	ctx context.Context, checkpoint domain.Checkpoint, page domain.DecodedPage,
 ) (domain.CommitResult, error) {
 	batch := domain.Batch{Start: checkpoint, Pages: []domain.DecodedPage{page}}
 	var res domain.CommitResult
-	var badPage error // a BadPage error, which must not reach Do: Do would try again with the same page
-	uncertain := false
+	var badPage error  // a BadPage error of the store; Do must not get it, because Do would try again with the same page
+	uncertain := false // the last COMMIT got no answer
 	err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		ctx, cancel := withGrace(ctx, commitGrace)
 		defer cancel()
@@ -106,8 +106,8 @@ func (r *Runner) commit(
 }
 
 // readCommitResult reads the durable checkpoint after a COMMIT that got no answer. It reports whether the batch was
-// committed, and the result of the commit. It returns Fenced if another runner has claimed the stream since, and SetBack
-// if the database was set back.
+// committed, and the result of the commit. If another runner has claimed the stream after this run, readCommitResult returns Fenced.
+// If the database was set back, it returns SetBack.
 func (r *Runner) readCommitResult(ctx context.Context, batch domain.Batch) (res domain.CommitResult, committed bool, err error) {
 	durable, err := r.store.Checkpoint(ctx, batch.Start.Stream)
 	if err != nil {
@@ -128,22 +128,22 @@ func isAtEndOf(checkpoint domain.Checkpoint, batch domain.Batch) bool {
 }
 
 const (
-	// minHold is the length up to which a hold is not stored, because it is not worth a write to the database.
+	// minHold is a length in time. A hold that is not longer is not stored, because it is not worth a write to the database.
 	minHold = 5 * time.Second
 
-	// maxHold is the longest hold that is stored. If the API demands a longer wait by mistake, later runs wait only this
-	// long before they ask it again.
+	// maxHold is the longest hold that is stored. If the API demands a longer wait by mistake, later runs wait only for maxHold
+	// before they send a request again.
 	maxHold = time.Hour
 )
 
 // A holdSaver stores the time until which the rate limit allows no request, so that the next run waits for it too.
 type holdSaver struct {
 	save  func(context.Context, time.Time) error // nil if holds are not stored
-	until time.Time                              // the end of the last hold that was passed to save, or read at the start
+	until time.Time                              // the end of the last hold, which was passed to save or read at the start of the run
 }
 
-// saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the stream no longer belongs to
-// this run. It ignores any other error of the store: then the next run may send one request that the API refuses.
+// saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the store returns Fenced or SetBack. It
+// ignores every other error of the store. After such an error, the next run may send one request that the API refuses.
 func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	if domain.KindOf(err) != domain.RateLimited || h.save == nil {
 		return nil

@@ -14,16 +14,16 @@ type WalkOptions struct {
 	PageSize int          // the number of records to ask for in one page
 	Retry    retry.Policy // limits the attempts and waits for each page
 
-	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row confirm it.
+	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row have this end.
 	AcceptShortEnd bool
 }
 
-// Walk returns an iterator that reads a stream from its head to its end and stores nothing. It yields the pages that a
-// [Runner.Run] from the head would commit, in the same order. Like a run, it waits and tries again, has an end confirmed by
-// a second answer if necessary, and does not accept a page with the records of an earlier page of its pass.
+// Walk returns an iterator that reads a stream from its head to its end and stores nothing. The iterator yields the pages that a
+// [Runner.Run] from the head would commit, in the same order. Like a run, it waits and tries again after failures. If necessary, it
+// asks for a second answer to confirm an end. It does not accept a page with the records of an earlier page of its pass.
 //
 // If the API no longer accepts the cursor, a new pass begins at the head. So a consumer that compares or counts records must
-// start again when From.Pass changes. The first pass is 1. If the iterator yields an error, it ends. Each use of the
+// start again when From.Pass changes. The first pass is 1. If the iterator yields an error, the iteration ends. Each use of the
 // iterator is a new walk.
 func Walk(
 	ctx context.Context, source domain.EventSource, decoder domain.Decoder, observer WalkObserver, opts WalkOptions,
@@ -73,7 +73,7 @@ func (y *yieldedPages) check(page domain.DecodedPage) error {
 
 func (y *yieldedPages) add(page domain.DecodedPage) {
 	if page.From.Pass != y.pass {
-		*y = yieldedPages{page.From.Pass, map[string]bool{}}
+		*y = yieldedPages{pass: page.From.Pass, hashes: map[string]bool{}}
 	}
 	if hash := page.IDsHash(); hash != nil {
 		y.hashes[string(hash)] = true
