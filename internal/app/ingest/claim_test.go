@@ -12,34 +12,34 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// fencedErrors returns the errors of calls of Claim while another runner holds the stream.
+// fencedErrors returns the errors that Claim returns while another runner holds the stream, one for each of the calls.
 func fencedErrors(holder domain.Holder, calls int) []error {
 	err := &domain.Error{Kind: domain.Fenced, Op: "lock", Holder: holder, Err: errors.New("another runner")}
 	return slices.Repeat([]error{err}, calls)
 }
 
-// TestClaim_FencedRetries checks for how long claim tries again if another runner holds the stream. The time depends on the
-// state of that runner. claim makes five attempts per second.
+// TestClaim_FencedRetries checks how long a run tries to claim a stream that another runner holds. The time depends on the state
+// of that runner. The run makes five attempts per second, so 120 errors take 24 seconds.
 func TestClaim_FencedRetries(t *testing.T) {
 	t.Parallel()
-	const forever = 1000 // more calls than claim makes
+	const allCalls = 1000 // more calls of Claim than a run makes
 	tests := []struct {
 		name      string
-		claimErrs []error // of the first calls; later calls succeed
+		claimErrs []error // the errors of the first calls of Claim; later calls succeed
 		want      domain.Kind
-		wantAfter time.Duration
-		wantWaits int // the number of waits that the observer is notified of
+		wantAfter time.Duration // the time after which the run ends
+		wantWaits int           // the number of waits that the observer is notified of
 	}{
 		{
 			name: "the session of a killed runner ends", claimErrs: fencedErrors(domain.HolderAlive, 3),
 			want: noError, wantAfter: 600 * time.Millisecond, wantWaits: 1,
 		},
 		{
-			name: "the holder is alive", claimErrs: fencedErrors(domain.HolderAlive, forever),
+			name: "the holder is alive", claimErrs: fencedErrors(domain.HolderAlive, allCalls),
 			want: domain.Fenced, wantAfter: time.Second, wantWaits: 1,
 		},
 		{
-			name: "the holder's state is unknown", claimErrs: fencedErrors(domain.HolderUnknown, forever),
+			name: "the holder's state is unknown", claimErrs: fencedErrors(domain.HolderUnknown, allCalls),
 			want: domain.Fenced, wantAfter: 5 * time.Second, wantWaits: 1,
 		},
 		{
@@ -47,12 +47,12 @@ func TestClaim_FencedRetries(t *testing.T) {
 			want: noError, wantAfter: 24 * time.Second, wantWaits: 1,
 		},
 		{
-			name: "the holder stays silent", claimErrs: fencedErrors(domain.HolderSilent, forever),
+			name: "the holder stays silent", claimErrs: fencedErrors(domain.HolderSilent, allCalls),
 			want: domain.Fenced, wantAfter: 30 * time.Second, wantWaits: 1,
 		},
 		{
 			name:      "the holder is silent, and then alive",
-			claimErrs: slices.Concat(fencedErrors(domain.HolderSilent, 50), fencedErrors(domain.HolderAlive, forever)),
+			claimErrs: slices.Concat(fencedErrors(domain.HolderSilent, 50), fencedErrors(domain.HolderAlive, allCalls)),
 			want:      domain.Fenced, wantAfter: 10 * time.Second, wantWaits: 1,
 		},
 		{
@@ -85,7 +85,7 @@ func TestClaim_FencedRetries(t *testing.T) {
 	}
 }
 
-// A holdLog is a store that records how long the holds are that it gets.
+// A holdLog is a store that records the length of each hold that it gets.
 type holdLog struct {
 	domain.EventStore
 
@@ -97,7 +97,8 @@ func (s *holdLog) Hold(ctx context.Context, checkpoint domain.Checkpoint, until 
 	return s.EventStore.Hold(ctx, checkpoint, until)
 }
 
-// TestHold_MinAndMax checks that a run stores no hold up to minHold, and stores a longer hold than maxHold as maxHold.
+// TestHold_MinAndMax checks that a run does not store a hold of up to minHold. If a hold is longer than maxHold, the run must store
+// maxHold instead.
 func TestHold_MinAndMax(t *testing.T) {
 	t.Parallel()
 	const minHold, maxHold = 5 * time.Second, time.Hour // as in the package

@@ -16,7 +16,7 @@ import (
 type flakyStore struct {
 	domain.EventStore
 
-	commits         []commitFunc // replace the first calls of Commit, one each
+	commitScript    []commitFunc // the functions that replace the first calls of Commit
 	checkpointErrs  []error      // the errors of the first calls of Checkpoint
 	claimErrs       []error      // the errors of the first calls of Claim
 	commitCallCount int
@@ -25,11 +25,11 @@ type flakyStore struct {
 func (s *flakyStore) Commit(ctx context.Context, batch domain.Batch) (domain.CommitResult, error) {
 	s.commitCallCount++
 	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, batch) }
-	if len(s.commits) == 0 {
+	if len(s.commitScript) == 0 {
 		return commit()
 	}
-	first := s.commits[0]
-	s.commits = s.commits[1:]
+	first := s.commitScript[0]
+	s.commitScript = s.commitScript[1:]
 	return first(commit)
 }
 
@@ -58,7 +58,7 @@ func scriptedError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "commit", Err: errors.New("scripted " + kind.String())}
 }
 
-// loseAnswer commits the batch, but loses the answer.
+// loseAnswer is a commitFunc that commits the batch, but loses the answer to COMMIT.
 func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	if _, err := commit(); err != nil {
 		return domain.CommitResult{}, err
@@ -66,7 +66,7 @@ func loseAnswer(commit func() (domain.CommitResult, error)) (domain.CommitResult
 	return domain.CommitResult{}, scriptedError(domain.Uncertain)
 }
 
-// loseCommit does not commit the batch, and returns the same error as loseAnswer.
+// loseCommit is a commitFunc that does not commit the batch. It returns the same error as loseAnswer.
 func loseCommit(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 	return domain.CommitResult{}, scriptedError(domain.Uncertain)
 }
@@ -79,6 +79,7 @@ func failTransiently(func() (domain.CommitResult, error)) (domain.CommitResult, 
 	return domain.CommitResult{}, scriptedError(domain.Transient)
 }
 
+// TestCommit_Failures checks that a run stores both pages once, even if calls of Commit or Checkpoint fail.
 func TestCommit_Failures(t *testing.T) {
 	t.Parallel()
 	transient := scriptedError(domain.Transient)
@@ -86,7 +87,7 @@ func TestCommit_Failures(t *testing.T) {
 		name            string
 		commits         []commitFunc
 		checkpointErrs  []error
-		wantCommitCalls int // for the two pages together
+		wantCommitCalls int // for both pages together; without a failure two
 	}{
 		{name: "two transient failures", commits: []commitFunc{failTransiently, failTransiently}, wantCommitCalls: 4},
 		{name: "lost answer: no second COMMIT", commits: []commitFunc{loseAnswer}, wantCommitCalls: 2},
@@ -103,7 +104,7 @@ func TestCommit_Failures(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
-				store := &flakyStore{EventStore: f.store, commits: tt.commits, checkpointErrs: tt.checkpointErrs}
+				store := &flakyStore{EventStore: f.store, commitScript: tt.commits, checkpointErrs: tt.checkpointErrs}
 				f.store = store
 				sum, err := f.run(t.Context(), newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")))
 				if err != nil {
@@ -124,14 +125,14 @@ func TestCommit_Failures(t *testing.T) {
 	}
 }
 
-// TestCommit_LostAndOtherRunner checks that a run after a lost COMMIT does not mistake another runner's page for its own.
-// The other page has the same seq, so only the token in the checkpoint differs.
+// TestCommit_LostAndOtherRunner checks that a run after a lost COMMIT does not mistake another runner's page for its own page. Both
+// pages have the same seq, so only the token in the checkpoint differs.
 func TestCommit_LostAndOtherRunner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		memStore := f.db.Store()
-		f.store = &flakyStore{EventStore: memStore, commits: []commitFunc{
+		f.store = &flakyStore{EventStore: memStore, commitScript: []commitFunc{
 			func(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 				f.db.Sever(memStore)
 				newFixtureOn(f.db).runPart(t, "", page(9, "x", "9"))
@@ -146,7 +147,7 @@ func TestCommit_LostAndOtherRunner(t *testing.T) {
 	})
 }
 
-// TestRun_FencedDuringRequest checks that a run stores nothing after another runner has claimed the stream.
+// TestRun_FencedDuringRequest checks that a run stores nothing after another runner has claimed the stream during a request.
 func TestRun_FencedDuringRequest(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -165,11 +166,13 @@ func TestRun_FencedDuringRequest(t *testing.T) {
 	f.wantStored(t, 1, 2)
 }
 
+// TestCommit_GivesUpAfterMaxTries checks that a run ends if every attempt to commit a page fails.
 func TestCommit_GivesUpAfterMaxTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		store := &flakyStore{EventStore: f.store, commits: slices.Repeat([]commitFunc{failTransiently}, 2*maxTries)}
+		failures := slices.Repeat([]commitFunc{failTransiently}, 2*maxTries) // more than the run may use
+		store := &flakyStore{EventStore: f.store, commitScript: failures}
 		f.store = store
 		_, err := f.run(t.Context(), newScript(t, page(1, "", "1")))
 		if domain.KindOf(err) != domain.Transient || store.commitCallCount != maxTries {
@@ -179,13 +182,14 @@ func TestCommit_GivesUpAfterMaxTries(t *testing.T) {
 	})
 }
 
-// TestCommit_CancelledDuringCommit checks that a commit that has begun is not interrupted, and that the run then stops.
+// TestCommit_CancelledDuringCommit checks that the end of ctx does not interrupt a commit that has begun, and that the run stops
+// after this commit.
 func TestCommit_CancelledDuringCommit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		ctx, cancel := context.WithCancel(t.Context())
-		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{
+		f.store = &flakyStore{EventStore: f.store, commitScript: []commitFunc{
 			func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error) {
 				cancel()
 				return commit()
@@ -199,10 +203,9 @@ func TestCommit_CancelledDuringCommit(t *testing.T) {
 	})
 }
 
-// TestRun_BackupRestoredDuringRequest checks that a run stores nothing after a backup of its database was restored. In
-// the second case, another runner then claims the stream. The epoch of its claim is the same as that of this run's claim,
-// because the restored database counts from the same epoch. It also reaches the same seq. So only the token in the
-// checkpoint differs.
+// TestRun_BackupRestoredDuringRequest checks that a run stores nothing after a backup of its database was restored. In the second
+// case, another runner claims the stream after that. Both claims have the same epoch, because the restored database counts from the
+// same epoch. The other runner also reaches the same seq. So only the token in the checkpoint differs.
 func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -210,8 +213,8 @@ func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 		otherRunner bool
 		want        domain.Kind
 	}{
-		{"no other runner", false, domain.SetBack},
-		{"another runner claims the stream", true, domain.Fenced},
+		{name: "no other runner", otherRunner: false, want: domain.SetBack},
+		{name: "another runner claims the stream", otherRunner: true, want: domain.Fenced},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,8 +239,8 @@ func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 	}
 }
 
-// TestCommit_LostAndBackupRestored checks that a run after a lost answer does not mistake another runner's page for its
-// own. A backup was restored, and then the other runner's claim got the same epoch, and its page the same seq.
+// TestCommit_LostAndBackupRestored checks that a run after a lost answer does not mistake another runner's page for its own page. A
+// backup is restored before the other runner begins, so its claim has the same epoch and its page has the same seq.
 func TestCommit_LostAndBackupRestored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -251,7 +254,7 @@ func TestCommit_LostAndBackupRestored(t *testing.T) {
 			newFixtureOn(f.db).runPart(t, "", page(9, "a", "9"))
 			return domain.CommitResult{}, scriptedError(domain.Uncertain)
 		}
-		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{loseAnswerAndRestore}}
+		f.store = &flakyStore{EventStore: f.store, commitScript: []commitFunc{loseAnswerAndRestore}}
 		sum, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 		if domain.KindOf(err) != domain.Fenced || sum.Pages != 0 {
 			t.Errorf("got %d pages, error %v; want none and Fenced", sum.Pages, err)
@@ -269,21 +272,21 @@ func TestCommit_OtherPosition(t *testing.T) {
 		res.Checkpoint.Offset++
 		return res, err
 	}
-	f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{commitElsewhere}}
+	f.store = &flakyStore{EventStore: f.store, commitScript: []commitFunc{commitElsewhere}}
 	_, err := f.run(t.Context(), newScript(t, page(2, "a", "1")))
 	if err == nil || domain.KindOf(err) != domain.Unknown {
 		t.Errorf("got error %v, want kind Unknown", err)
 	}
 }
 
-// TestRun_HoldSurvivesRestart checks that a run that is started again waits for the hold of the run before, so that it
-// sends no request that the API would refuse. The run after that need not wait.
+// TestRun_HoldSurvivesRestart checks that a run waits for the end of the hold that an earlier run has stored, so that it sends no
+// request that the API would refuse. A run after the end of the hold must not wait.
 func TestRun_HoldSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const hold = time.Minute
 		f := newFixture()
-		f.opts.Retry.MaxWait = time.Second
+		f.opts.Retry.MaxWait = time.Second // so that the first run ends at the refusal
 		_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(hold)))
 		checkKind(t, err, domain.RateLimited)
 

@@ -32,7 +32,7 @@ const maxTries = 5
 // backoffOfAllTries is the time of the waits between maxTries attempts that fail: 0.5, 1, 2 and 4 seconds.
 const backoffOfAllTries = 7500 * time.Millisecond
 
-// newFixture returns a fixture with an empty database. Its waits after failures have their greatest possible length.
+// newFixture returns a fixture with an empty database. The random waits of its runs always have their greatest length.
 func newFixture() *fixture {
 	f := &fixture{db: domaintest.NewMemDatabase(), seen: &observerLog{}}
 	f.store = f.db.Store()
@@ -43,14 +43,14 @@ func newFixture() *fixture {
 	return f
 }
 
-// newFixtureOn returns a fixture whose runs are those of another runner on the same database.
+// newFixtureOn returns a fixture for another runner that uses the database db.
 func newFixtureOn(db *domaintest.MemDatabase) *fixture {
 	f := newFixture()
 	f.db, f.store = db, db.Store()
 	return f
 }
 
-// run makes one run. If the run returns nil, but the stream is not done afterwards, run returns an error.
+// run makes one run and returns its result. If the run returns no error, but the stream is not done after it, run returns an error.
 func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
 	sum, err := ingest.New(source, domaintest.LineDecoder{}, f.store, f.seen, f.opts).Run(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Su
 	return sum, err
 }
 
-// runPart makes a run that begins at the cursor start, gets the answers, and then stops because of an error.
+// runPart makes a run that begins at the cursor start, gets the answers, and then gets an error that ends it.
 func (f *fixture) runPart(t *testing.T, start domain.Cursor, answers ...domaintest.Answer) {
 	t.Helper()
 	answers = append(slices.Clone(answers), domaintest.FailWith(domain.Invalid))
@@ -83,6 +83,7 @@ func (f *fixture) storedNumbers() []int {
 	return numbers
 }
 
+// wantStored checks that exactly the events with these numbers are stored.
 func (f *fixture) wantStored(t *testing.T, want ...int) {
 	t.Helper()
 	if got := f.storedNumbers(); !slices.Equal(got, want) {
@@ -107,13 +108,13 @@ func checkKind(t *testing.T, err error, want domain.Kind) {
 	}
 }
 
-// A script is a source that gives its answers in order, one for each request. It fails the test if a request has another
-// cursor than the previous answer, or if the test ends before all answers are used. It can call functions during requests.
+// A script is a source that gives its answers in order, one for each request. The test fails if a request has a cursor other than
+// the one in the answer before, or if the test does not use all answers. A script can call functions during requests.
 type script struct {
 	*domaintest.ScriptedSource
 
 	t     *testing.T
-	calls map[int]func() // by the number of the request, from 1
+	calls map[int]func() // the functions to call, by the number of the request, from 1
 }
 
 // newScript returns a script whose first request must be for the head of the stream.
@@ -124,7 +125,7 @@ func newScript(t *testing.T, answers ...domaintest.Answer) *script {
 	return s
 }
 
-// startingAt makes the script expect the cursor in the first request, as from a run that continues at a checkpoint.
+// startingAt makes the script expect the cursor in the first request. A run that continues at a checkpoint sends such a request.
 func (s *script) startingAt(cursor domain.Cursor) *script {
 	s.From(cursor)
 	return s
@@ -167,8 +168,8 @@ func (s *script) wantUsedUp() {
 	}
 }
 
-// page returns an answer that announces a total of records, and has these records and the cursor of the next page. If
-// next is empty, the page is the last one.
+// page returns an answer with these records and with next as the cursor of the next page. The answer announces the total number of
+// records of the stream. If next is empty, the page is the last page.
 func page(total int64, next domain.Cursor, records ...string) domaintest.Answer {
 	answer := domaintest.LastPageOf(records...)
 	if next != "" {

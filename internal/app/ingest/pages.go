@@ -102,7 +102,7 @@ func (f *fetcher) refetch(err error) bool {
 }
 
 // errHeld is the reason for the wait of a run that begins during a hold.
-var errHeld = errors.New("an earlier run was told to wait")
+var errHeld = errors.New("the API has asked an earlier run to wait")
 
 // heldError returns RateLimited if the time heldUntil is in the future, otherwise nil.
 func heldError(heldUntil time.Time) error {

@@ -13,140 +13,140 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestFetch_Retries checks how many requests a run sends, how long it waits, and how it ends if the API does not return
-// every page at once.
+// TestFetch_Retries checks how many requests a run sends, how long it waits, and how it ends if some answers of the API are failures
+// or need a second answer.
 func TestFetch_Retries(t *testing.T) {
 	t.Parallel()
 	const firstBackoff = 500 * time.Millisecond // the wait after the first failure; the second one is twice as long
 	tests := []struct {
 		name    string
 		answers []domaintest.Answer
-		traffic domain.Traffic
-		want    domain.Kind // the kind of the final error
+		traffic domain.Traffic // the traffic that the summary must have
+		want    domain.Kind    // the kind of the final error
 	}{
 		{
-			"a server error passes",
-			[]domaintest.Answer{domaintest.FailWith(domain.Transient), page(1, "", "1")},
-			domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
-			noError,
+			name:    "a server error passes",
+			answers: []domaintest.Answer{domaintest.FailWith(domain.Transient), page(1, "", "1")},
+			traffic: domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
+			want:    noError,
 		},
 		{
-			"five server errors are final",
-			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, maxTries),
-			domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
-			domain.Transient,
+			name:    "five server errors are final",
+			answers: slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, maxTries),
+			traffic: domain.Traffic{Requests: maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
+			want:    domain.Transient,
 		},
 		{
-			"a bad page is fetched again",
-			[]domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), page(1, "", "1")},
-			domain.Traffic{Requests: 3, Retries: 2, Waited: firstBackoff + 2*firstBackoff},
-			noError,
+			name:    "a bad page is fetched again",
+			answers: []domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), page(1, "", "1")},
+			traffic: domain.Traffic{Requests: 3, Retries: 2, Waited: firstBackoff + 2*firstBackoff},
+			want:    noError,
 		},
 		{
-			"five bad pages are final",
-			slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.BadPage)}, maxTries),
-			domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
-			domain.BadPage,
+			name:    "five bad pages are final",
+			answers: slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.BadPage)}, maxTries),
+			traffic: domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
+			want:    domain.BadPage,
 		},
 		{
-			"seven refusals cost no attempt",
-			append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), page(1, "", "1")),
-			domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second},
-			noError,
+			name:    "seven refusals cost no attempt",
+			answers: append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), page(1, "", "1")),
+			traffic: domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second},
+			want:    noError,
 		},
 		{
-			"a refusal for longer than allowed is final",
-			[]domaintest.Answer{domaintest.RefuseFor(2 * time.Hour)},
-			domain.Traffic{Requests: 1, RateLimited: 1},
-			domain.RateLimited,
+			name:    "a refusal for longer than allowed is final",
+			answers: []domaintest.Answer{domaintest.RefuseFor(2 * time.Hour)},
+			traffic: domain.Traffic{Requests: 1, RateLimited: 1},
+			want:    domain.RateLimited,
 		},
 		{
-			"a wrong key is final at once",
-			[]domaintest.Answer{domaintest.FailWith(domain.Unauthorized)},
-			domain.Traffic{Requests: 1},
-			domain.Unauthorized,
+			name:    "a wrong key is final at once",
+			answers: []domaintest.Answer{domaintest.FailWith(domain.Unauthorized)},
+			traffic: domain.Traffic{Requests: 1},
+			want:    domain.Unauthorized,
 		},
 		{
-			"an end before the announced total is fetched again",
-			[]domaintest.Answer{page(2, "", "1"), page(2, "", "1", "2")},
-			domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
-			noError,
+			name:    "an end before the announced total is fetched again",
+			answers: []domaintest.Answer{page(2, "", "1"), page(2, "", "1", "2")},
+			traffic: domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
+			want:    noError,
 		},
 		{
-			"an end before the announced total, in the second page",
-			[]domaintest.Answer{page(3, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")},
-			domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
-			noError,
+			name:    "an end before the announced total, in the second page",
+			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")},
+			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
+			want:    noError,
 		},
 		{
-			"five ends before the announced total are final",
-			slices.Repeat([]domaintest.Answer{page(2, "", "1")}, 5),
-			domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
-			domain.BadPage,
+			name:    "five ends before the announced total are final",
+			answers: slices.Repeat([]domaintest.Answer{page(2, "", "1")}, 5),
+			traffic: domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
+			want:    domain.BadPage,
 		},
 		{
-			"an end without a total is fetched again",
-			[]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "1")},
-			domain.Traffic{Requests: 2},
-			noError,
+			name:    "an end without a total is fetched again",
+			answers: []domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "1")},
+			traffic: domain.Traffic{Requests: 2},
+			want:    noError,
 		},
 		{
-			"an end without a total whose second answer is no end",
-			[]domaintest.Answer{
+			name: "an end without a total whose second answer is no end",
+			answers: []domaintest.Answer{
 				page(unknownTotal, "", "1"), page(unknownTotal, "a", "1"), // no end after all
 				page(unknownTotal, "", "2"), page(unknownTotal, "", "2"),
 			},
-			domain.Traffic{Requests: 4},
-			noError,
+			traffic: domain.Traffic{Requests: 4},
+			want:    noError,
 		},
 		{
-			"five cursors that lead back to an earlier page are final",
-			append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
+			name: "five cursors that lead back to an earlier page are final",
+			answers: append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
 				slices.Repeat([]domaintest.Answer{page(9, "b", "2").NotAccepted()}, 5)...),
-			domain.Traffic{Requests: 8, Retries: 4, Waited: backoffOfAllTries},
-			domain.BadPage,
+			traffic: domain.Traffic{Requests: 8, Retries: 4, Waited: backoffOfAllTries},
+			want:    domain.BadPage,
 		},
 		{
-			"one cursor that leads back to an earlier page",
-			[]domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").NotAccepted(), page(4, "", "4")},
-			domain.Traffic{Requests: 5, Retries: 1, Waited: firstBackoff},
-			noError,
+			name:    "one cursor that leads back to an earlier page",
+			answers: []domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").NotAccepted(), page(4, "", "4")},
+			traffic: domain.Traffic{Requests: 5, Retries: 1, Waited: firstBackoff},
+			want:    noError,
 		},
 		{
-			"an empty stream is fetched again",
-			[]domaintest.Answer{page(0, ""), page(0, "")},
-			domain.Traffic{Requests: 2},
-			noError,
+			name:    "an empty stream is fetched again",
+			answers: []domaintest.Answer{page(0, ""), page(0, "")},
+			traffic: domain.Traffic{Requests: 2},
+			want:    noError,
 		},
 		{
-			"an end whose second answer announces one record more",
-			[]domaintest.Answer{page(2, "a", "1"), page(5, "", "2"), page(6, "", "2")},
-			domain.Traffic{Requests: 3},
-			noError,
+			name:    "an end whose second answer announces one record more",
+			answers: []domaintest.Answer{page(2, "a", "1"), page(5, "", "2"), page(6, "", "2")},
+			traffic: domain.Traffic{Requests: 3},
+			want:    noError,
 		},
 		{
-			"an empty stream whose second answer has a record",
-			[]domaintest.Answer{page(0, ""), page(1, "", "1")},
-			domain.Traffic{Requests: 2},
-			noError,
+			name:    "an empty stream whose second answer has a record",
+			answers: []domaintest.Answer{page(0, ""), page(1, "", "1")},
+			traffic: domain.Traffic{Requests: 2},
+			want:    noError,
 		},
 		{
-			"a page that repeats the page before",
-			[]domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), page(3, "", "3")},
-			domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
-			noError,
+			name:    "a page that repeats the page before",
+			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), page(3, "", "3")},
+			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
+			want:    noError,
 		},
 		{
-			"five pages that repeat the page before are final",
-			append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, 5)...),
-			domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
-			domain.BadPage,
+			name:    "five pages that repeat the page before are final",
+			answers: append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, 5)...),
+			traffic: domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
+			want:    domain.BadPage,
 		},
 		{
-			"six ends that differ from each other are final",
-			slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "2")}, 3),
-			domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
-			domain.BadPage,
+			name:    "six ends that differ from each other are final",
+			answers: slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "2")}, 3),
+			traffic: domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
+			want:    domain.BadPage,
 		},
 	}
 	for _, tt := range tests {
@@ -182,6 +182,8 @@ func TestFetch_BudgetPerPage(t *testing.T) {
 	})
 }
 
+// TestFetch_BackoffEndsBeforeCursorExpires checks that a wait after a failure takes at most half of the time until the cursor
+// expires.
 func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -200,12 +202,13 @@ func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 type pacer struct {
 	domain.EventSource
 
-	gap      time.Duration // the time until the refused request is allowed
-	refusing bool          // the last request was refused
+	gap      time.Duration // the time from a refusal until the request is allowed
+	refusing bool          // the pacer has refused the last request
 }
 
 func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
-	if p.refusing = !p.refusing; p.refusing {
+	p.refusing = !p.refusing
+	if p.refusing {
 		return domain.Page{}, &domain.Error{
 			Kind: domain.RateLimited, Op: "pace", Err: errors.New("too soon"), Until: time.Now().Add(p.gap), Unsent: true,
 		}
@@ -213,7 +216,7 @@ func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.P
 	return p.EventSource.FetchPage(ctx, req)
 }
 
-// TestFetch_UnsentRequests checks that requests that the source has not sent count neither as requests nor as retries.
+// TestFetch_UnsentRequests checks that a request that the source has not sent counts neither as a request nor as a retry.
 func TestFetch_UnsentRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -227,6 +230,7 @@ func TestFetch_UnsentRequests(t *testing.T) {
 	})
 }
 
+// TestFetch_TooManyEmptyPages checks that a run ends with BadPage after too many empty pages in a row.
 func TestFetch_TooManyEmptyPages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +238,7 @@ func TestFetch_TooManyEmptyPages(t *testing.T) {
 		var answers []domaintest.Answer
 		for i := range maxEmptyPages + maxTries {
 			emptyPage := page(9, domain.Cursor(strconv.Itoa(i)))
-			if i >= maxEmptyPages {
+			if i >= maxEmptyPages { // the run fetches this page again until no attempt is left
 				emptyPage = emptyPage.NotAccepted()
 			}
 			answers = append(answers, emptyPage)
@@ -247,8 +251,8 @@ func TestFetch_TooManyEmptyPages(t *testing.T) {
 	})
 }
 
-// TestFetch_RateLimitWaitIsNotShortened checks that a wait for the rate limit continues even if the cursor expires before
-// its end.
+// TestFetch_RateLimitWaitIsNotShortened checks that a wait for the rate limit has its full length even if the cursor expires during
+// the wait.
 func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -260,6 +264,7 @@ func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 	})
 }
 
+// TestFetch_CancelledWait checks that a wait for the rate limit ends when ctx ends.
 func TestFetch_CancelledWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// TestRun_LostCursorStartsNewPass checks that a run reads the stream again from its head if the API no longer accepts the cursor.
 func TestRun_LostCursorStartsNewPass(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
@@ -67,8 +68,8 @@ func TestRun_UselessPasses(t *testing.T) {
 	}
 }
 
-// TestRun_CursorLostAtStart checks that the cursor of an earlier run does not count as a useless pass if it is lost when the
-// run begins. So three more passes follow.
+// TestRun_CursorLostAtStart checks that a pass of an earlier run does not count as useless if its cursor is lost when a new run
+// begins. So the new run begins three more passes, and ends when the cursor of the third pass is lost.
 func TestRun_CursorLostAtStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,19 +92,19 @@ func TestRun_EndOfChangingStream(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string
-		first, last int64 // announced totals
+		first, last int64 // the totals that the first and the last page announce
 		accepted    bool
 	}{
-		{"fewer records than announced last", 2, 9, true},
-		{"fewer records than announced first", 9, 2, false},
-		{"fewer records than announced first and last", 9, 8, false},
+		{name: "fewer records than announced last", first: 2, last: 9, accepted: true},
+		{name: "fewer records than announced first", first: 9, last: 2, accepted: false},
+		{name: "fewer records than announced first and last", first: 9, last: 8, accepted: false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
-				f.opts.Retry.Tries = 1
+				f.opts.Retry.Tries = 1 // so that an end that is not accepted ends the run at once
 				answers := []domaintest.Answer{page(tt.first, "a", "1"), page(tt.last, "", "2")}
 				if tt.accepted { // the run asks for a second answer, which confirms the end
 					answers = append(answers, page(tt.last, "", "2"))
@@ -147,7 +148,7 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 			[]int{1, 2, 3},
 		},
 		{
-			"an answer in between announced more",
+			"a page before the end announced more",
 			[]domaintest.Answer{page(2, "a", "1"), page(4, "b", "2"), page(2, "", "3"), page(4, "c", "3"), page(4, "", "4")},
 			[]int{1, 2, 3, 4},
 		},
@@ -165,8 +166,8 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 	}
 }
 
-// TestRun_AcceptShortEnd checks that AcceptShortEnd accepts an end below the announced total only if two answers in a row
-// agree.
+// TestRun_AcceptShortEnd checks that a run with AcceptShortEnd accepts an end below the announced total only if two answers in a row
+// have the same end.
 func TestRun_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -185,9 +186,9 @@ func TestRun_AcceptShortEnd(t *testing.T) {
 	})
 }
 
-// TestRun_EndConfirmedWithOtherRecords checks that a second answer does not confirm an end if it lacks a record of the first
+// TestRun_EndNotConfirmedWithOtherRecords checks that a second answer does not confirm an end if it lacks a record of the first
 // answer, because that record would be lost.
-func TestRun_EndConfirmedWithOtherRecords(t *testing.T) {
+func TestRun_EndNotConfirmedWithOtherRecords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()

@@ -14,6 +14,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// TestRun_StoresEveryPage checks the stored events, the summary and the observer's calls of a run without failures.
 func TestRun_StoresEveryPage(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -37,6 +38,7 @@ func TestRun_StoresEveryPage(t *testing.T) {
 	}
 }
 
+// TestRun_ContinuesFromCheckpoint checks that a run continues at the page where an earlier run has ended.
 func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -52,19 +54,19 @@ func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 	})
 }
 
-// TestRun_DoneStream checks that a run of a stream that is done sends no request, unless it must start a new pass.
+// TestRun_DoneStream checks that a run sends no request if the stream is done. But with NewPass the run must start a new pass.
 func TestRun_DoneStream(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	if _, err := f.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
 		t.Fatal(err)
 	}
-	withoutAnswers := newScript(t)
-	sum, err := f.run(t.Context(), withoutAnswers)
+	emptyScript := newScript(t)
+	sum, err := f.run(t.Context(), emptyScript)
 	if err != nil || !sum.Done || sum.Pages != 0 {
 		t.Errorf("without NewPass: got summary %+v, error %v; want done and no page", sum, err)
 	}
-	withoutAnswers.wantRequests()
+	emptyScript.wantRequests() // none
 
 	f.opts.NewPass = true
 	sum, err = f.run(t.Context(), newScript(t, page(2, "a", "2"), page(2, "", "1")))
@@ -76,8 +78,8 @@ func TestRun_DoneStream(t *testing.T) {
 	}
 }
 
-// TestRun_InterruptedNewPass checks that a run with NewPass continues a pass that was interrupted, because a supervisor
-// starts the run again with the same arguments.
+// TestRun_InterruptedNewPass checks that a run with NewPass continues a pass that was interrupted. A supervisor starts the run again
+// with the same arguments, so NewPass must not begin one more pass.
 func TestRun_InterruptedNewPass(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -121,9 +123,9 @@ func TestRun_TooManyRejects(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
-		good, bad int // the numbers of records of the page
+		good, bad int // the number of records of the page that become events, and of its rejects
 		maxRatio  float64
-		stops     bool
+		stops     bool // the page stops the run
 	}{
 		{name: "nine of nine", good: 0, bad: 9, maxRatio: 0, stops: false},
 		{name: "ten of ten", good: 0, bad: 10, maxRatio: 0, stops: true},
@@ -140,7 +142,7 @@ func TestRun_TooManyRejects(t *testing.T) {
 				records = append(records, "bad"+strconv.Itoa(i))
 			}
 			for i := range tt.good {
-				records = append(records, strconv.Itoa(i+10))
+				records = append(records, strconv.Itoa(i+10)) // not 1, which is the record of the first page
 			}
 			total := int64(len(records) + 1)
 			f := newFixture()
@@ -171,6 +173,7 @@ func TestRun_TooManyRejects(t *testing.T) {
 	}
 }
 
+// TestRun_CancelledFinishesPage checks that a run whose ctx ends during a request still stores the page of this request.
 func TestRun_CancelledFinishesPage(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -196,8 +199,8 @@ func (d slowDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, erro
 	return d.LineDecoder.Decode(r)
 }
 
-// TestRun_CancelledWhileDecoding checks that a page is stored if its decoding ends at most ten seconds after ctx. After that
-// the run stops at the next record and stores nothing of the page.
+// TestRun_CancelledWhileDecoding checks that a page is stored if its decoding takes at most ten seconds after the end of ctx. If the
+// decoding takes longer, the run must stop at the next record and store nothing of the page.
 func TestRun_CancelledWhileDecoding(t *testing.T) {
 	t.Parallel()
 	const decodeGrace = 10 * time.Second // as in the package
@@ -220,12 +223,13 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 				t.Errorf("%s: got %d stored, error %v; want %d stored, Stopped", tt.name, sum.Inserted, err, tt.wantStored)
 			}
 			if took := time.Since(began); took >= decodeGrace+timePerRecord {
-				t.Errorf("%s: got stopped after %s, want less than %s", tt.name, took, decodeGrace+timePerRecord)
+				t.Errorf("%s: the run stopped after %s, want less than %s", tt.name, took, decodeGrace+timePerRecord)
 			}
 		})
 	}
 }
 
+// TestRun_OtherSourceURL checks that a run refuses a stream that has pages from another source URL, and sends no request.
 func TestRun_OtherSourceURL(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -241,11 +245,12 @@ func TestRun_OtherSourceURL(t *testing.T) {
 	source.wantRequests()
 }
 
+// TestRun_ObserverCalls checks the order in which a run calls the methods of its observer.
 func TestRun_ObserverCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		f.store = &flakyStore{EventStore: f.store, commits: []commitFunc{failTransiently}}
+		f.store = &flakyStore{EventStore: f.store, commitScript: []commitFunc{failTransiently}}
 		source := newScript(t, page(2, "a", "0"), domaintest.FailWith(domain.CursorExpired), page(2, "a", "0"),
 			domaintest.FailWith(domain.Transient), page(2, "", "1"))
 		if _, err := f.run(t.Context(), source); err != nil {

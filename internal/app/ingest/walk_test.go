@@ -32,8 +32,11 @@ func TestWalk_SameRequestsAsRun(t *testing.T) {
 		if got, want := offsets(t, walk), []int64{2, 4, 2, 4, 6}; !slices.Equal(got, want) {
 			t.Errorf("got offsets %v, want %v", got, want)
 		}
-		if len(seen.waits) != 2 || len(f.seen.waits) != 2 || seen.waits[1].For != f.seen.waits[1].For {
-			t.Errorf("got waits %v, want the run's waits %v", seen.waits, f.seen.waits)
+		if len(seen.waits) != 2 || len(f.seen.waits) != 2 { // one after the failure, and one for the rate limit
+			t.Fatalf("got waits %v of the walk, %v of the run; want 2 of each", seen.waits, f.seen.waits)
+		}
+		if got, want := seen.waits[1].For, f.seen.waits[1].For; got != want {
+			t.Errorf("got a wait of %s for the rate limit, want the run's wait of %s", got, want)
 		}
 		if len(seen.passes) != 1 {
 			t.Errorf("got new passes %v, want one", seen.passes)
@@ -59,6 +62,7 @@ func offsets(t *testing.T, walk iter.Seq2[domain.DecodedPage, error]) (all []int
 	return all
 }
 
+// TestWalk_EndsAfterError checks that a walk yields a final error once and then ends.
 func TestWalk_EndsAfterError(t *testing.T) {
 	t.Parallel()
 	source := domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized))
@@ -78,22 +82,22 @@ func newWalk(t *testing.T, source domain.EventSource, opts ingest.WalkOptions) i
 	return ingest.Walk(t.Context(), source, domaintest.LineDecoder{}, &observerLog{}, opts)
 }
 
-// lastError returns the number of pages that a walk yields, the page of the error included, and the last error.
-func lastError(walk iter.Seq2[domain.DecodedPage, error]) (pages int, last error) {
+// runWalk reads a walk to its end. It returns how often the walk yields a page or an error, and the last error.
+func runWalk(walk iter.Seq2[domain.DecodedPage, error]) (yields int, last error) {
 	for _, err := range walk {
-		pages++
+		yields++
 		last = err
 	}
-	return pages, last
+	return yields, last
 }
 
-// repeated returns more answers than a walk asks for before it gives up.
-func repeated(answer domaintest.Answer) []domaintest.Answer {
+// repeatAnswer returns the same answer many times, more often than a walk asks for it.
+func repeatAnswer(answer domaintest.Answer) []domaintest.Answer {
 	return slices.Repeat([]domaintest.Answer{answer}, 10*maxTries)
 }
 
-// TestWalk_RepeatedPage checks that a walk fetches a page again if the answer has the records of an earlier page of the
-// pass, as an answer from a cache may have.
+// TestWalk_RepeatedPage checks that a walk fetches a page again if the answer has the records of an earlier page of the pass. An
+// answer from a cache may be such an answer.
 func TestWalk_RepeatedPage(t *testing.T) {
 	t.Parallel()
 	firstPageAgain := domaintest.PageOf("4", "0", "1").WithTotal(6).NotAccepted()
@@ -103,7 +107,7 @@ func TestWalk_RepeatedPage(t *testing.T) {
 		wantOffsets []int64 // nil if the walk must end with BadPage
 	}{
 		{"once", domaintest.NewCleanStream(6, 2).At("2", firstPageAgain), []int64{2, 4, 6}},
-		{"in every answer", domaintest.NewCleanStream(6, 2).At("2", repeated(firstPageAgain)...), nil},
+		{"in every answer", domaintest.NewCleanStream(6, 2).At("2", repeatAnswer(firstPageAgain)...), nil},
 		{"as the last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").WithTotal(6)), []int64{2, 4, 6}},
 		{
 			"pages without a record may repeat",
@@ -121,7 +125,7 @@ func TestWalk_RepeatedPage(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				walk := newWalk(t, tt.source, ingest.WalkOptions{})
 				if tt.wantOffsets == nil {
-					_, err := lastError(walk)
+					_, err := runWalk(walk)
 					checkKind(t, err, domain.BadPage)
 					return
 				}
@@ -133,19 +137,19 @@ func TestWalk_RepeatedPage(t *testing.T) {
 	}
 }
 
-// TestWalk_AcceptShortEnd checks that AcceptShortEnd decides how a walk ends if the API announces one record more than it
-// has.
+// TestWalk_AcceptShortEnd checks how a walk ends if the API announces one record more than it returns. With AcceptShortEnd the walk
+// must accept the end, and without it the walk must end with BadPage.
 func TestWalk_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
 	for accept, want := range map[bool]domain.Kind{false: domain.BadPage, true: noError} {
 		synctest.Test(t, func(t *testing.T) {
 			firstPage := domaintest.PageOf("2", "0", "1").WithTotal(5)
-			lastPages := repeated(domaintest.LastPageOf("2", "3").WithTotal(5))
+			lastPages := repeatAnswer(domaintest.LastPageOf("2", "3").WithTotal(5))
 			source := domaintest.NewScriptedSource(append([]domaintest.Answer{firstPage}, lastPages...)...)
-			pages, err := lastError(newWalk(t, source, ingest.WalkOptions{AcceptShortEnd: accept}))
+			yields, err := runWalk(newWalk(t, source, ingest.WalkOptions{AcceptShortEnd: accept}))
 			checkKind(t, err, want)
-			if pages != 2 {
-				t.Errorf("AcceptShortEnd %v: got %d pages, want 2", accept, pages)
+			if yields != 2 { // the first page, and then the last page or the error
+				t.Errorf("AcceptShortEnd %v: got %d pages and errors, want 2", accept, yields)
 			}
 		})
 	}
