@@ -61,7 +61,7 @@ func (r ReplayBatch) Only(ids []int64) ReplayBatch {
 // A ReplayResult reports the effect of one replay. It is zero if all dead letters of the replay were resolved before it
 // began.
 type ReplayResult struct {
-	PageID int64            // the replay's ledger row
-	Counts                  // counts of the dead letters that were still open; Parked counts those that stay open
-	Again  map[string]int64 // the number of dead letters that stay open, by reason
+	PageID      int64            // the replay's ledger row
+	Counts                       // counts of the dead letters that were still open; Parked counts those that stay open
+	ParkedAgain map[string]int64 // the number of dead letters that stay open, by reason
 }

@@ -167,11 +167,11 @@ func makeFolders(path string, account *syscall.Credential) error {
 // an error.
 func accountOfExisting(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
 	owner := ownerOf(info)
-	switch user := os.Geteuid(); {
-	case user != 0 && int(owner) == user:
+	switch uid := os.Geteuid(); {
+	case uid != 0 && int(owner) == uid:
 		return nil, nil // this process's own account
-	case user != 0:
-		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as user %d", owner, user)
+	case uid != 0:
+		return nil, fmt.Errorf("it belongs to user %d, and pawl runs as user %d", owner, uid)
 	case owner == 0, owner == intended.Uid:
 		return intended, nil
 	}

@@ -109,7 +109,7 @@ func (s *ReplayStore) replay(ctx context.Context, replay domain.ReplayBatch, opt
 		}
 		res.PageID = ids[0]
 		w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: checkpoint.Stream, pageID: res.PageID}
-		if res.Counts, res.Again, err = w.writeReplay(ctx, open); err != nil {
+		if res.Counts, res.ParkedAgain, err = w.writeReplay(ctx, open); err != nil {
 			return err
 		}
 		return q.PageInsert(ctx, replayRow(checkpoint, open, res))

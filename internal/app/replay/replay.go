@@ -212,7 +212,7 @@ func joinIDs(ids []int64) string {
 func (r *Report) add(lettersRead int, res domain.ReplayResult) {
 	r.Counts = r.Counts.Add(res.Counts)
 	r.Skipped += int64(lettersRead) - res.Received // the other dead letters were resolved after they were read
-	for reason, n := range res.Again {
+	for reason, n := range res.ParkedAgain {
 		r.ParkedAgain[reason] += n
 	}
 }

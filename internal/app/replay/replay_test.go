@@ -169,41 +169,41 @@ func idsTo(n int64) (ids []int64) {
 func TestRun_Failures(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		replays         []replayFunc
-		openErrs        []error
-		wantLetters     string // see describeLetters
-		wantReplayCalls int    // without a failure two, because the four dead letters need two batches
-		wantReceived    int64
-		wantUnanswered  int // the number of COMMITs without an answer
+		replayScript          []replayFunc
+		openErrs              []error
+		wantLetters           string // see describeLetters
+		wantReplayCalls       int    // without a failure two, because the four dead letters need two batches
+		wantReceived          int64  // the number of replayed dead letters that the report counts
+		wantUnansweredCommits int
 	}{
 		"two transient failures": {
-			replays:     []replayFunc{failTransiently, failTransiently},
-			wantLetters: eachReplayedOnce, wantReplayCalls: 4, wantReceived: 4,
+			replayScript: []replayFunc{failTransiently, failTransiently},
+			wantLetters:  eachReplayedOnce, wantReplayCalls: 4, wantReceived: 4,
 		},
 		"dead letters cannot be read": {
 			openErrs:    []error{scriptedError(domain.Transient)},
 			wantLetters: eachReplayedOnce, wantReplayCalls: 2, wantReceived: 4,
 		},
 		"lost COMMIT": {
-			replays:     []replayFunc{loseCommit},
-			wantLetters: eachReplayedOnce, wantReplayCalls: 3, wantReceived: 4, wantUnanswered: 1,
+			replayScript: []replayFunc{loseCommit},
+			wantLetters:  eachReplayedOnce, wantReplayCalls: 3, wantReceived: 4, wantUnansweredCommits: 1,
 		},
 		// The first batch is stored. The report does not count it, because its answer was lost. The second batch has the dead
 		// letters that are still open: x and no.3.
 		"lost answer": {
-			replays:     []replayFunc{loseAnswer},
-			wantLetters: xReplayedTwice, wantReplayCalls: 2, wantReceived: 2, wantUnanswered: 1,
+			replayScript: []replayFunc{loseAnswer},
+			wantLetters:  xReplayedTwice, wantReplayCalls: 2, wantReceived: 2, wantUnansweredCommits: 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, "no.1", "x", "no.2", "no.3")
-				f.store.replayScript, f.store.openErrs = tt.replays, tt.openErrs
+				f.store.replayScript, f.store.openErrs = tt.replayScript, tt.openErrs
 				report, err := f.run(t.Context())
-				if err != nil || report.Received != tt.wantReceived || report.UnansweredCommits != tt.wantUnanswered {
+				if err != nil || report.Received != tt.wantReceived || report.UnansweredCommits != tt.wantUnansweredCommits {
 					t.Errorf("got %d received, %d unanswered COMMITs, error %v; want %d, %d",
-						report.Received, report.UnansweredCommits, err, tt.wantReceived, tt.wantUnanswered)
+						report.Received, report.UnansweredCommits, err, tt.wantReceived, tt.wantUnansweredCommits)
 				}
 				if !report.Balanced() {
 					t.Errorf("got counts %+v, want balanced counts", report.Counts)
@@ -217,7 +217,7 @@ func TestRun_Failures(t *testing.T) {
 				if events := len(f.db.Events()); events != 3 {
 					t.Errorf("got %d events, want 3", events)
 				}
-				if wantWaits := len(tt.replays) + len(tt.openErrs); len(f.seen.waits) != wantWaits {
+				if wantWaits := len(tt.replayScript) + len(tt.openErrs); len(f.seen.waits) != wantWaits {
 					t.Errorf("observer got %d waits, want %d", len(f.seen.waits), wantWaits)
 				}
 			})

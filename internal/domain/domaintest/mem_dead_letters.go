@@ -195,7 +195,7 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.ReplayBatch) (res 
 		return res, nil
 	}
 	checkpoint := r.db.checkpoints[batch.Stream]
-	res.PageID, res.Again = r.db.nextPageID(), map[string]int64{}
+	res.PageID, res.ParkedAgain = r.db.nextPageID(), map[string]int64{}
 	r.db.readAt[res.PageID] = batch.ReadAt
 	res.Received = int64(len(batch.Letters))
 	for _, e := range batch.Events {
@@ -263,7 +263,7 @@ func (d *MemDatabase) parkAgain(batch domain.ReplayBatch, reject domain.Reject, 
 	}
 	l.Why, l.Replays = reject.Why, l.Replays+1
 	res.Parked++
-	res.Again[reject.Why.Reason]++
+	res.ParkedAgain[reject.Why.Reason]++
 }
 
 // hasReplay reports whether the ledger has the row of a replay whose dead letters were read at readAt. It returns true for page id

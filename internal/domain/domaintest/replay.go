@@ -231,8 +231,8 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 		return err
 	}
 	reasons := map[string]int64{domain.ReasonConflict: 1, domain.ReasonUnstorable: 1, "other": 2}
-	if !reflect.DeepEqual(res.Again, reasons) {
-		return fmt.Errorf("got parked again %v, want %v", res.Again, reasons)
+	if !reflect.DeepEqual(res.ParkedAgain, reasons) {
+		return fmt.Errorf("got parked again %v, want %v", res.ParkedAgain, reasons)
 	}
 	rows, err := db.Ledger(ctx)
 	if err != nil {
