@@ -16,6 +16,11 @@ DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-
 DURATION ?= 10m
 SEED     ?= 0
 
+# What `make bench` measures: ROUNDS alternating rounds of EVENTS events. With AGAINST it also measures that Git revision.
+ROUNDS  ?= 5
+EVENTS  ?= 500000
+AGAINST ?=
+
 # The packages with slow tests: TestSlow…, behind the build tag e2e.
 SLOW = ./internal/adapters/postgres/
 
@@ -28,7 +33,7 @@ findDatabase = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl conf
 # Compose is a plugin of Docker's or a program of its own.
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
 
-.PHONY: help run psql up down build test test-e2e chaos lint vuln generate drift release-check clean
+.PHONY: help run psql up down build test test-e2e chaos bench lint vuln generate drift release-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -63,6 +68,9 @@ test-e2e: ## Run the built programs against each other and kill them, and the sl
 chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print the result
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED)
+
+bench: ## Compare pawl with PostgreSQL's COPY, and with the revision AGAINST (a few minutes)
+	$(GO) run ./internal/bench -rounds=$(ROUNDS) -events=$(EVENTS) -against=$(AGAINST)
 
 lint: ## Run golangci-lint, and actionlint on the workflows
 	$(ACTIONLINT)

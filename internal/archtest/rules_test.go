@@ -25,7 +25,7 @@ var allPackages = []string{"./..."}
 
 // testSupport lists the packages that only tests may use.
 var testSupport = []string{
-	"./internal/domain/domaintest", "./internal/pgtest/...", "./internal/archtest/...", "./internal/e2e/...",
+	"./internal/domain/domaintest", "./internal/pgtest/...", "./internal/archtest/...", "./internal/e2e/...", "./internal/bench",
 	"./internal/protocol",
 }
 
@@ -94,7 +94,7 @@ var rules = []rule{
 		packages: allPackages,
 		except: []string{
 			"./internal/adapters/postgres/...", "./internal/adapters/embeddedpg/...", "./internal/adapters/telemetry/...",
-			"./internal/pgtest/...", "./cmd/pawl",
+			"./internal/pgtest/...", "./internal/bench", "./cmd/pawl",
 		},
 		never: []string{"github.com/jackc/pgx/v5/...", "github.com/amacneil/dbmate/v2/...", "database/sql/..."},
 	},

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// The types of eventColumns.
+var eventTypes = []uint32{ //nolint:gochecknoglobals // a constant that Go cannot have
+	pgtype.UUIDOID, pgtype.UUIDOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, pgtype.JSONBOID, pgtype.TimestamptzOID,
+	pgtype.TextOID, pgtype.TextOID, pgtype.JSONBOID, pgtype.Int8OID,
+}
+
+// encodePages encodes each page in the binary format of COPY (PostgreSQL manual, COPY, "Binary Format").
+func encodePages(types *pgtype.Map, pages [][][]any) ([][]byte, error) {
+	encoded := make([][]byte, len(pages))
+	for i, rows := range pages {
+		data := append([]byte("PGCOPY\n\xff\r\n\x00"), 0, 0, 0, 0, 0, 0, 0, 0)
+		for _, row := range rows {
+			var err error
+			if data, err = encodeRow(types, data, row); err != nil {
+				return nil, err
+			}
+		}
+		encoded[i] = append(data, 0xff, 0xff)
+	}
+	return encoded, nil
+}
+
+// encodeRow appends a row to data: the number of fields, then for each field its length, -1 for NULL, and its value.
+func encodeRow(types *pgtype.Map, data []byte, row []any) ([]byte, error) {
+	data = binary.BigEndian.AppendUint16(data, uint16(len(row))) //nolint:gosec // a few columns
+	for i, value := range row {
+		start := len(data)
+		data = append(data, 0xff, 0xff, 0xff, 0xff)
+		if value == nil {
+			continue
+		}
+		var err error
+		if data, err = types.Encode(eventTypes[i], pgtype.BinaryFormatCode, value, data); err != nil {
+			return nil, err
+		}
+		binary.BigEndian.PutUint32(data[start:], uint32(len(data)-start-4)) //nolint:gosec // at most a page
+	}
+	return data, nil
+}
+
+func joinColumns() string { return strings.Join(eventColumns, ", ") }
