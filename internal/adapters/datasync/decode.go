@@ -18,6 +18,7 @@ import (
 type Decoder struct {
 	fields  []field
 	names   EventNames
+	plain   sync.Pool // contains *plainParser
 	readers sync.Pool // contains *recordReader
 }
 
@@ -48,6 +49,7 @@ func NewDecoder(p Profile) *Decoder {
 			{name: n.Session, members: session},
 		},
 		names:   n,
+		plain:   sync.Pool{New: func() any { return newPlainParser() }},
 		readers: sync.Pool{New: func() any { return newRecordReader() }},
 	}
 }
@@ -56,6 +58,14 @@ func NewDecoder(p Profile) *Decoder {
 // profile does not name. It also contains the id within the session if that id differs from the record's session id. Decode
 // rejects a record with a NUL in any text, because PostgreSQL cannot store NUL.
 func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, error) {
+	if event, ok := d.decodePlain(record.Payload); ok {
+		return event, nil, nil
+	}
+	return d.decodeStrict(record)
+}
+
+// decodeStrict decodes a record of any form.
+func (d *Decoder) decodeStrict(record domain.Record) (domain.Event, []domain.Drift, error) {
 	r, ok := d.readers.Get().(*recordReader)
 	if !ok {
 		r = newRecordReader()
