@@ -18,22 +18,39 @@ import (
 // Commit implements [domain.EventStore]. It locks the checkpoint's row first. The transaction that has locked the row is the
 // stream's only writer, so two runners of one stream cannot deadlock over other rows.
 //
-// Commit inserts the events of each page with few statements. If PostgreSQL refuses a value, Commit rolls back and stores the
-// batch again with bisection, which finds the refused events and parks them. Bisection needs savepoints, which cost time. So
-// a batch without refused events is stored without bisection.
+// Commit tries the fastest way first: it copies all events of a page with one COPY. If that fails because of the events, it
+// rolls back and stores the batch again in a slower way:
+//   - If an id is stored already, Commit looks up the stored ids first and copies the other events. The next batches are
+//     stored in this way at once, see expectDuplicates.
+//   - If another stream stores an id between look-up and COPY, Commit uses INSERT, which skips stored ids.
+//   - If PostgreSQL refuses a value, Commit uses bisection, which finds the refused events and parks them.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	opts := writeOptions{expectDuplicates: s.expectDuplicates}
+	opts := writeOptions{copy: true, expectDuplicates: s.expectDuplicates > 0}
 	res, err := s.commit(ctx, b, opts)
+	if isEventIDTaken(err) && !opts.expectDuplicates {
+		opts.expectDuplicates = true
+		res, err = s.commit(ctx, b, opts)
+	}
+	if isEventIDTaken(err) {
+		opts.copy = false
+		res, err = s.commit(ctx, b, opts)
+	}
 	if domain.KindOf(err) == domain.Unstorable {
-		opts.bisect = true
+		opts.copy, opts.bisect = false, true
 		res, err = s.commit(ctx, b, opts)
 	}
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
 	}
-	s.expectDuplicates = res.Counts.Duplicate > 0
+	if s.expectDuplicates = max(s.expectDuplicates-1, 0); res.Counts.Duplicate > 0 {
+		s.expectDuplicates = lookUpBatches
+	}
 	return res, nil
 }
+
+// lookUpBatches is the number of batches for which Commit looks up stored ids first after a batch with duplicates. A look-up
+// takes less time than a COPY that fails.
+const lookUpBatches = 8
 
 // commit stores b. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead letter would get an id that
 // another one has. Then commit skips the ids that are taken and stores b once more.

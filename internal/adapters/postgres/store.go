@@ -32,7 +32,7 @@ type Store struct {
 	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
 	silentAfter time.Duration // normally the constant silentAfter
 
-	expectDuplicates bool // the last batch had duplicates, so the next batch probably has duplicates too
+	expectDuplicates int // number of batches for which Commit expects events that are stored already
 }
 
 // NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.

@@ -19,6 +19,10 @@ type writeOptions struct {
 	// them with their rows.
 	expectDuplicates bool
 
+	// If copy is true, the writer inserts events with COPY. If the id of one is stored already, the transaction then ends with
+	// an error that isEventIDTaken recognizes. Otherwise the writer inserts events with INSERT, which skips stored ids.
+	copy bool
+
 	// If bisect is true, the writer finds the events that PostgreSQL refuses, and stores the others. Otherwise one such event
 	// ends the transaction with Unstorable.
 	bisect bool
@@ -140,7 +144,7 @@ func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) 
 	return stored, others, nil
 }
 
-// insertEvents inserts the events that are not stored yet, with as few statements as their size allows. It returns the number
+// insertEvents inserts the events that are not stored yet, with COPY or with as few INSERTs as their size allows. It returns the number
 // of inserted events. If PostgreSQL refuses a value, it returns Unstorable, or with bisect the refused events as unstorable.
 func (w *writer) insertEvents(
 	ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit,
@@ -149,6 +153,10 @@ func (w *writer) insertEvents(
 		b := bisection{conn: w.tx.Conn(), makeStatement: insertStatement(w.pageID), progress: w.progress, limit: limit}
 		inserted, err = b.insert(ctx, events)
 		return inserted, b.refused, err
+	}
+	if w.copy {
+		inserted, err = w.copyEvents(ctx, events)
+		return inserted, nil, err
 	}
 	for chunk := range chunkBySize(events, eventSize) {
 		added, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, chunk))

@@ -1,0 +1,69 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestCommitStoredIDs checks that pages with stored ids are stored, whether Commit expects them or not: a page after pages
+// without duplicates, a page right after a page with duplicates, and a page whose id another stream stores between look-up and
+// COPY.
+func TestCommitStoredIDs(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	store, checkpoint := claimStore(t, databaseURL)
+	commit := func(want domain.Counts, numbers ...int) {
+		t.Helper()
+		res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeEvents(t, numbers...)})
+		if res.Counts != want {
+			t.Errorf("events %v: got counts %+v, want %+v", numbers, res.Counts, want)
+		}
+		checkpoint = res.Checkpoint
+	}
+	commit(domain.Counts{Received: 3, Inserted: 3}, 1, 2, 3)
+	commit(domain.Counts{Received: 3, Inserted: 2, Duplicate: 1}, 4, 2, 5)
+	commit(domain.Counts{Received: 4, Inserted: 2, Duplicate: 2}, 6, 5, 7, 7)
+
+	other, err := pgx.Connect(t.Context(), databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+	const insertEvent8 = "BEGIN; INSERT INTO events SELECT '7061776c-7465-7374-0000-000000000008', session_id, user_id, type, 'event_8', " +
+		"properties, occurred_at, device_type, browser, extra, page_id FROM events LIMIT 1"
+	if _, err := other.Exec(t.Context(), insertEvent8); err != nil {
+		t.Fatal(err)
+	}
+	events := makeEvents(t, 8, 9)
+	done := make(chan domain.CommitResult, 1)
+	go func() {
+		res, err := store.Commit(context.WithoutCancel(t.Context()), batchOf(checkpoint, pageAt(checkpoint, events...)))
+		if err != nil {
+			t.Errorf("commit while another stream stores the id: %v", err)
+		}
+		done <- res
+	}()
+	waitForLock(t, databaseURL, "pawl/test", 1) // the application name of newStore
+	if _, err := other.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if got := (<-done).Counts; got != (domain.Counts{Received: 2, Inserted: 1, Parked: 1}) {
+		t.Errorf("got counts %+v, want 1 inserted, and 1 parked, because the other stream's event has other values", got)
+	}
+	if got := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); got != 9 {
+		t.Errorf("got %d events, want 9", got)
+	}
+}
+
+// pageAt returns a page with the events that begins at the checkpoint.
+func pageAt(checkpoint domain.Checkpoint, events ...domain.DecodedEvent) domain.DecodedPage {
+	page := emptyPage(checkpoint)
+	page.Events, page.Received, page.MaxParked = events, len(events), len(events)
+	page.To.Offset += int64(len(events))
+	return page
+}
