@@ -196,6 +196,9 @@ func (b *bench) measureCopy(ctx context.Context, name string) (measurement, erro
 	if err != nil {
 		return measurement{}, err
 	}
+	if err := b.db.waitForBackends(ctx, db); err != nil {
+		return measurement{}, err
+	}
 	m.elapsed, m.postgres = result.Elapsed, b.db.cpu()-before
 	return m, b.db.drop(ctx, db)
 }
@@ -239,6 +242,9 @@ func (b *bench) measurePawl(ctx context.Context, p program) (measurement, error)
 	m, err := measureProcess(cmd)
 	if err != nil {
 		return m, fmt.Errorf("%s: %w: %s", p.name, err, stderr.String())
+	}
+	if err := b.db.waitForBackends(ctx, db); err != nil {
+		return m, err
 	}
 	m.postgres = b.db.cpu() - before
 	var summary struct{ Received, Inserted, Duplicate int }

@@ -94,6 +94,29 @@ func (d *database) exec(ctx context.Context, statements ...string) error {
 	return nil
 }
 
+// waitForBackends waits until no session uses the database. Linux adds the CPU time of a process to its parent's when it ends.
+func (d *database) waitForBackends(ctx context.Context, name string) error {
+	conn, err := pgx.Connect(ctx, d.server.URL())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // only queries were made
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var sessions int
+		err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", name).Scan(&sessions)
+		if err != nil || sessions == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
 // clockTicks is USER_HZ, which is 100 on Linux for every architecture that Go supports.
 const clockTicks = 100
 
