@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A measurement is what one contestant took for all events.
+// A measurement is the time and memory that one program took for all events.
 type measurement struct {
 	elapsed  time.Duration
 	cpu      time.Duration // of its own process
@@ -158,34 +158,34 @@ func waitForHTTP(ctx context.Context, url string) error {
 	}
 }
 
-// rounds runs every contestant once in each round, and the yardstick both first and last: the two tell how noisy the
-// machine is, and their mean is what the others of the round are compared with.
+// rounds runs the limit and every program once in each round, and the baseline first and last. The two times of the baseline show
+// how noisy the machine is. The other times of the round are compared with their mean.
 func (b *bench) rounds(ctx context.Context, programs []program) ([]round, error) {
 	var rounds []round
 	for i := range b.opts.rounds {
 		r := round{pawl: make([]measurement, len(programs))}
 		steps := []func() error{
-			func() (err error) { r.first, err = b.measureCopy(ctx, yardstickName); return err },
+			func() (err error) { r.first, err = b.measureCopy(ctx, baselineName); return err },
 			func() (err error) { r.limit, err = b.measureCopy(ctx, limitName); return err },
 		}
 		for p := range programs {
 			p := (p + i) % len(programs) // no build is always the first
 			steps = append(steps, func() (err error) { r.pawl[p], err = b.measurePawl(ctx, programs[p]); return err })
 		}
-		steps = append(steps, func() (err error) { r.last, err = b.measureCopy(ctx, yardstickName); return err })
+		steps = append(steps, func() (err error) { r.last, err = b.measureCopy(ctx, baselineName); return err })
 		for _, step := range steps {
 			if err := step(); err != nil {
 				return nil, err
 			}
 		}
 		rounds = append(rounds, r)
-		fmt.Fprintf(os.Stderr, "round %d of %d: yardstick %.2f s and %.2f s, pawl %.2f s\n",
+		fmt.Fprintf(os.Stderr, "round %d of %d: baseline %.2f s and %.2f s, pawl %.2f s\n",
 			i+1, b.opts.rounds, r.first.elapsed.Seconds(), r.last.elapsed.Seconds(), r.pawl[0].elapsed.Seconds())
 	}
 	return rounds, nil
 }
 
-// measureCopy runs a contestant of this program on an empty database.
+// measureCopy runs the baseline or the limit, as name says, on an empty database.
 func (b *bench) measureCopy(ctx context.Context, name string) (measurement, error) {
 	const db = "bench_copy"
 	if err := b.db.create(ctx, db); err != nil {
@@ -226,7 +226,7 @@ func (b *bench) measurePawl(ctx context.Context, p program) (measurement, error)
 	}
 	if b.opts.stored > 0 {
 		task := copyTask{DatabaseURL: b.db.url(db), Events: b.opts.events, PageSize: b.opts.pageSize, Stored: b.opts.stored, OnlyStored: true}
-		if _, _, err := b.runCopyProcess(ctx, yardstickName, task); err != nil {
+		if _, _, err := b.runCopyProcess(ctx, baselineName, task); err != nil {
 			return measurement{}, err
 		}
 		if err := b.db.exec(ctx, "CHECKPOINT"); err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// The contestants that run in this program.
+// The names of the baseline and the limit, which run in this program.
 const (
-	yardstickName = "yardstick"
-	limitName     = "limit"
+	baselineName = "baseline"
+	limitName    = "limit"
 )
 
-// A copyTask says what a contestant of this program copies.
+// A copyTask says what the baseline or the limit copies.
 type copyTask struct {
 	DatabaseURL string
 	Events      int
@@ -29,7 +29,7 @@ type copyTask struct {
 	OnlyStored  bool // copy just these, to prepare a database
 }
 
-// A copyResult is what such a contestant reports.
+// A copyResult is what the baseline or the limit reports.
 type copyResult struct {
 	Elapsed time.Duration
 }

@@ -1,9 +1,10 @@
-// Command bench compares pawl with a yardstick, side by side on one machine: the same events, the same PostgreSQL with
-// durable settings, in alternating rounds. It prints ratios, since absolute speeds differ from one machine and one hour
-// to the next.
+// Command bench compares pawl with a baseline. It measures both on one machine, with the same events and the same PostgreSQL
+// with durable settings, in alternating rounds. It prints ratios, because absolute speeds differ from one machine and one hour to
+// the next.
 //
-// The yardstick is a bare pgx.CopyFrom of decoded rows into pawl's table of events, with one page and its checkpoint in
-// each transaction. The limit is the same with COPY bytes that were encoded beforehand. Neither reads an API.
+// The baseline is a bare pgx.CopyFrom of decoded rows into pawl's table of events. It stores one page and its checkpoint in each
+// transaction. A second program is called the limit, because pawl can hardly be faster: it does the same as the baseline, but it
+// sends COPY bytes that were encoded before the clock starts. The baseline and the limit do not read an API.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 type options struct {
 	events   int           // in the API
 	pageSize int           // records in one page
-	rounds   int           // each contestant runs once in a round, the yardstick twice
+	rounds   int           // in each round, every program runs once; the baseline runs first and last, which shows the noise
 	latency  time.Duration // of each answer of the API
 	stored   int           // per cent of the events that are stored before the clock starts
 	against  string        // a Git revision that is measured beside the working tree; empty for none
@@ -42,9 +43,10 @@ func realMain(args []string) int {
 	return 0
 }
 
-// run runs a contestant if the first argument names one, since each gets a process of its own; else it runs the benchmark.
+// run runs the benchmark. The benchmark measures the baseline and the limit in processes of their own, so it starts this program
+// again with the name of one of them as the first argument. Then run runs only this one.
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && (args[0] == yardstickName || args[0] == limitName) {
+	if len(args) > 0 && (args[0] == baselineName || args[0] == limitName) {
 		return runCopy(ctx, args[0], os.Stdin, os.Stdout)
 	}
 	opts, err := parseOptions(args)
@@ -66,8 +68,11 @@ func parseOptions(args []string) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}
-	if opts.events < 1 || opts.pageSize < 1 || opts.rounds < 1 || opts.stored < 0 || opts.stored > 100 {
-		return opts, errors.New("numbers must be positive, and -stored at most 100")
+	if opts.events < 1 || opts.pageSize < 1 || opts.rounds < 1 {
+		return opts, errors.New("-events, -page-size and -rounds must be at least 1")
 	}
-	return opts, nil
+	if opts.stored < 0 || opts.stored > 100 {
+		return opts, errors.New("-stored must be from 0 to 100")
+	}
+	return opts, nil // mockapi checks the latency
 }

@@ -11,20 +11,20 @@ import (
 
 // A round holds the measurements of one round. All are of the same number of events.
 type round struct {
-	first, last measurement // of the yardstick
+	first, last measurement // of the baseline
 	limit       measurement
 	pawl        []measurement // one for each program
 }
 
-// yardstick returns the mean time of the round's two yardsticks.
-func (r round) yardstick() time.Duration { return (r.first.elapsed + r.last.elapsed) / 2 }
+// baselineTime returns the mean of the baseline's two times in the round.
+func (r round) baselineTime() time.Duration { return (r.first.elapsed + r.last.elapsed) / 2 }
 
-// report prints each contestant's speed as a ratio to the yardstick of the same round: more than 1 is faster.
+// report prints the speed of the limit and of each program as a ratio to the baseline of the same round: more than 1 is faster.
 func report(out io.Writer, opts options, programs []program, rounds []round) error {
 	fmt.Fprintf(out, "%d events, pages of %d, %d rounds, latency %s, %d %% stored beforehand\n\n",
 		opts.events, opts.pageSize, len(rounds), opts.latency, opts.stored)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "contestant\tevents/s\tratio\tspread\t95 % interval\town CPU s/M\tPostgreSQL CPU s/M\tpeak MiB")
+	fmt.Fprintln(w, "program\tevents/s\tratio\tspread\t95 % interval\town CPU s/M\tPostgreSQL CPU s/M\tpeak MiB")
 	row := func(name string, of func(round) measurement, ratio func(round) float64) {
 		ratios := collect(rounds, ratio)
 		low, high := interval(ratios)
@@ -38,13 +38,13 @@ func report(out io.Writer, opts options, programs []program, rounds []round) err
 			perMillion(func(m measurement) time.Duration { return m.postgres }),
 			median(collect(rounds, func(r round) float64 { return float64(of(r).peak) / (1 << 20) })))
 	}
-	row("yardstick (A/A: first to last)", func(r round) measurement { return r.first },
+	row("baseline (A/A: first to last)", func(r round) measurement { return r.first },
 		func(r round) float64 { return r.last.elapsed.Seconds() / r.first.elapsed.Seconds() })
 	row("limit", func(r round) measurement { return r.limit },
-		func(r round) float64 { return r.yardstick().Seconds() / r.limit.elapsed.Seconds() })
+		func(r round) float64 { return r.baselineTime().Seconds() / r.limit.elapsed.Seconds() })
 	for i, p := range programs {
 		row(p.name, func(r round) measurement { return r.pawl[i] },
-			func(r round) float64 { return r.yardstick().Seconds() / r.pawl[i].elapsed.Seconds() })
+			func(r round) float64 { return r.baselineTime().Seconds() / r.pawl[i].elapsed.Seconds() })
 	}
 	if len(programs) == 2 {
 		row("pawl to "+programs[1].name, func(r round) measurement { return r.pawl[0] },

@@ -35,7 +35,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestReport checks the direction of the ratios: pawl took half of the yardstick's time, and is half as fast as the other
+// TestReport checks the direction of the ratios: pawl took half of the baseline's time, and is half as fast as the other
 // revision.
 func TestReport(t *testing.T) {
 	t.Parallel()

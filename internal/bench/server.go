@@ -22,7 +22,7 @@ type database struct {
 	postmaster int // process id
 }
 
-// template is the database that has pawl's schema; each contestant gets a copy.
+// template is the database that has pawl's schema; each measured program gets a copy.
 const template = "pawl_template"
 
 func startDatabase(ctx context.Context, dir string) (*database, error) {
@@ -70,7 +70,7 @@ func (d *database) url(name string) string {
 	return u.String()
 }
 
-// create makes a new database from the template, and writes all that is pending to disk so that no contestant pays for the
+// create makes a new database from the template, and writes all that is pending to disk so that no measured program pays for the
 // one before.
 func (d *database) create(ctx context.Context, name string) error {
 	return d.exec(ctx, "DROP DATABASE IF EXISTS "+name, "CREATE DATABASE "+name+" TEMPLATE "+template, "CHECKPOINT")

@@ -21,7 +21,7 @@ const (
 	CheckUnreturned
 )
 
-var checkTexts = [...]struct{ name, claim string }{
+var checkTexts = [...]struct{ name, statement string }{
 	CheckBalance:     {"balance", "received = inserted + duplicate + parked, for every page and replay, every pass and in total"},
 	CheckCheckpoint:  {"checkpoint", "the checkpoint has the sum of its ledger's counts and the position after the last page"},
 	CheckChain:       {"chain", "every page follows the page before it in its pass: seq, cursor, position"},
@@ -43,12 +43,12 @@ func (c Check) String() string {
 	return checkTexts[c].name
 }
 
-// Claim returns a sentence that is true if the check finds no difference. For an unknown check it returns an empty text.
-func (c Check) Claim() string {
+// Statement returns a sentence that is true if the check finds no difference. For an unknown check it returns an empty text.
+func (c Check) Statement() string {
 	if c < 0 || int(c) >= len(checkTexts) {
 		return ""
 	}
-	return checkTexts[c].claim
+	return checkTexts[c].statement
 }
 
 // InventoryChecks returns the checks that read only the database, in the order in which they are made.
@@ -84,9 +84,10 @@ type Difference struct {
 	RequestID         string  // the id of the API's answer; empty if the difference is not about one answer
 	Event             EventID // zero if the difference is not about one event
 
-	// A difference between two values has all four texts: the value called What is Value, but it should be equal to the
-	// value called Against, which is Found. Any other difference has only What, which describes it.
-	What, Value, Against, Found string
+	// If two values differ, What is the name of the first value, and OtherName is the name of the value that it should equal.
+	// An example: What "events", Value "5", OtherName "sum of the ledger", OtherValue "6". Any other difference has only What,
+	// which then describes it.
+	What, Value, OtherName, OtherValue string
 }
 
 // An Inspection is the state of a stream at one moment, with the findings about it.

@@ -16,7 +16,7 @@ import (
 func TestBadAnswers(t *testing.T) {
 	t.Parallel()
 	event := fmt.Sprintf(validEvent, 1)
-	validPage := pageOf(1, "", event)
+	validPage := lastPage(1, event) // announces 1 record, and has 1
 	const jsonType = "application/json"
 	tests := []struct {
 		name        string
@@ -45,11 +45,11 @@ func TestBadAnswers(t *testing.T) {
 			exitCode: exitData,
 		},
 		{
-			name: "data is null", contentType: jsonType, bodies: []string{strings.Replace(pageOf(0, ""), "[]", "null", 1)},
+			name: "data is null", contentType: jsonType, bodies: []string{strings.Replace(lastPage(0), "[]", "null", 1)},
 			exitCode: exitData,
 		},
 		{
-			name: "1 record, although 3 are announced", contentType: jsonType, bodies: []string{pageOf(3, "", event)},
+			name: "1 record, although 3 are announced", contentType: jsonType, bodies: []string{lastPage(3, event)},
 			exitCode: exitData, wantStderr: []string{"1 of 3"},
 		},
 	}
@@ -75,7 +75,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// TestWrongSettings checks how a run ends that has a wrong key, URL or database. It must exit with the right code, its error
+// TestWrongSettings checks how a run with a wrong key, URL or database ends. It must exit with the right code, its error
 // must name the setting or the address, and its output must not show a secret.
 func TestWrongSettings(t *testing.T) {
 	t.Parallel()
@@ -99,7 +99,7 @@ func TestWrongSettings(t *testing.T) {
 		{
 			name:     "no API at the URL",
 			env:      settings("http://127.0.0.1:1/api/v1", secret, databaseURL),
-			exitCode: exitAgain, wantStderr: []string{"127.0.0.1:1", "stopped after 2 attempts"},
+			exitCode: exitRetryLater, wantStderr: []string{"127.0.0.1:1", "stopped after 2 attempts"},
 		},
 		{
 			name:     "no events at the URL",
@@ -109,7 +109,7 @@ func TestWrongSettings(t *testing.T) {
 		{
 			name:     "no database server at the URL",
 			env:      settings(m.baseURL, secret, "postgres://u:"+secret+"@127.0.0.1:1/db"),
-			exitCode: exitAgain, wantStderr: []string{"127.0.0.1:1", "stopped after 2 attempts", "DATABASE_URL"},
+			exitCode: exitRetryLater, wantStderr: []string{"127.0.0.1:1", "stopped after 2 attempts", "DATABASE_URL"},
 		},
 		{
 			name:     "no database with the name",

@@ -141,7 +141,7 @@ func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
 	// pawl reads the first page without a cursor and the second page with a cursor that the API accepts again. The run ends
 	// before that only if the API has refused three cursors in a row.
 	if hit && !rd.waitForPages(r, 2) {
-		rd.expectExit(r, exitAgain)
+		rd.expectExit(r, exitRetryLater)
 	}
 	return hit
 }

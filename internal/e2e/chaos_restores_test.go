@@ -8,19 +8,19 @@ import (
 )
 
 // A backupPosition is the stream's epoch and seq in a backup. A restore removes the pages that were committed after the
-// backup. The run that had committed these pages must notice. It exits with exitAgain, or with exitFenced if another run has
+// backup. The run that had committed these pages must notice. It exits with exitRetryLater, or with exitFenced if another run has
 // claimed the stream meanwhile. The next run continues from the backup.
 type backupPosition struct{ epoch, seq int }
 
 // restoreAfterClaim restores a backup that was taken after the run's claim and a few pages before the restore. The run must
-// notice and exit with exitAgain.
+// notice and exit with exitRetryLater.
 func restoreAfterClaim(rd *round, r *run, random *rand.Rand) bool {
 	backup := rd.backUp(r)
 	return rd.waitForPages(r, 1+random.IntN(3)) && rd.restoreFetching(r, backup)
 }
 
 // restoreBeforeClaim restores a backup that was taken before the run's claim and contains only pages of earlier runs. The run
-// must notice and exit with exitAgain.
+// must notice and exit with exitRetryLater.
 func restoreBeforeClaim(rd *round, r *run, random *rand.Rand) bool {
 	backup, r := rd.backUpAndReplaceRun(r)
 	return r != nil && rd.waitForPages(r, 1+random.IntN(2)) && rd.restoreFetching(r, backup)
@@ -171,11 +171,11 @@ func (rd *round) reconnectAll() {
 	rd.db.loadTruth(rd.mock)
 }
 
-// expectSetBack waits until the run exits. It fails the test unless the run exits with exitAgain and reports that the database
+// expectSetBack waits until the run exits. It fails the test unless the run exits with exitRetryLater and reports that the database
 // was set back.
 func (rd *round) expectSetBack(r *run) {
 	rd.t.Helper()
-	rd.expectExit(r, exitAgain)
+	rd.expectExit(r, exitRetryLater)
 	if r.stderr.count("set back") == 0 {
 		rd.t.Errorf("the run does not report that the database was set back: %s", r.logTail())
 	}

@@ -270,7 +270,7 @@ const (
 	logStored  = "page stored"
 	logRetry   = "trying again"
 	logAPIWait = "waiting for the API"
-	logNewPass = "the API no longer takes the cursor"
+	logNewPass = "the API no longer accepts the cursor"
 )
 
 // logCount returns how often the log has a message that begins with this text.

@@ -46,7 +46,7 @@ func TestBadRecordParked(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bad := strings.Replace(three, tt.old, tt.bad, 1)
-			environment, _ := serveBodies(t, "application/json", pageOf(3, "next", one), pageOf(3, "", bad, two))
+			environment, _ := serveBodies(t, "application/json", pageOf(3, "next", one), lastPage(3, bad, two))
 			f := newFixture(t, environment)
 			if got := f.runPawl(exitDone, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
 				t.Errorf("summary: got %+v, want 2 inserted and 1 parked", got)

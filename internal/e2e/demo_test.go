@@ -166,7 +166,7 @@ func TestDemoKilled(t *testing.T) {
 	db.checkLedger()
 }
 
-// TestEmbeddedServerStops checks that a run that receives a signal finishes its page, exits with exitAgain, and stops its embedded
+// TestEmbeddedServerStops checks that a run that receives a signal finishes its page, exits with exitRetryLater, and stops its embedded
 // PostgreSQL server.
 func TestEmbeddedServerStops(t *testing.T) {
 	t.Parallel()
@@ -183,8 +183,8 @@ func TestEmbeddedServerStops(t *testing.T) {
 				t.Error("there is no pid file, although pawl runs")
 			}
 			p.signal(signal)
-			if code := p.wait(ctx); code != exitAgain || !strings.Contains(p.stderr.String(), "run it again") {
-				t.Errorf("exit %d, want %d with \"run it again\": %s", code, exitAgain, p.stderr.String())
+			if code := p.wait(ctx); code != exitRetryLater || !strings.Contains(p.stderr.String(), "run it again") {
+				t.Errorf("exit %d, want %d with \"run it again\": %s", code, exitRetryLater, p.stderr.String())
 			}
 			if files := d.pidFiles(); len(files) > 0 {
 				t.Errorf("the server still runs: got pid file %v, want none", files)

@@ -23,21 +23,21 @@ func TestEarlyEnds(t *testing.T) {
 		{
 			name: "an early end, once, after the total has grown", events: 8,
 			script: func(a *recordsAPI) answerScript {
-				return wrongPage{offset: 2, body: pageOf(8, "", a.records[2:4]...), firstTotal: 4}.script(a)
+				return wrongPage{offset: 2, body: lastPage(8, a.records[2:4]...), firstTotal: 4}.script(a)
 			},
 			exitCode: exitDone,
 		},
 		{
 			name: "an early end, always, after the total has grown", events: 8,
 			script: func(a *recordsAPI) answerScript {
-				return wrongPage{always: true, offset: 2, body: pageOf(8, "", a.records[2:4]...), firstTotal: 6}.script(a)
+				return wrongPage{always: true, offset: 2, body: lastPage(8, a.records[2:4]...), firstTotal: 6}.script(a)
 			},
 			exitCode: exitData,
 		},
 		{
 			name: "an empty first page with total 0, once", events: 4,
 			script: func(a *recordsAPI) answerScript {
-				return wrongPage{offset: 0, body: pageOf(0, "")}.script(a)
+				return wrongPage{offset: 0, body: lastPage(0)}.script(a)
 			},
 			exitCode: exitDone,
 		},
@@ -58,7 +58,7 @@ func TestEarlyEnds(t *testing.T) {
 		{
 			name: "the first page instead of the last, always", events: 4,
 			script: func(a *recordsAPI) answerScript {
-				return wrongPage{always: true, offset: 2, body: pageOf(4, "", a.records[:2]...)}.script(a)
+				return wrongPage{always: true, offset: 2, body: lastPage(4, a.records[:2]...)}.script(a)
 			},
 			exitCode: exitData,
 		},
@@ -164,7 +164,7 @@ func TestNewerEvents(t *testing.T) {
 		if request.offset == 0 {
 			return http.StatusOK, pageOf(4, cursorAt(2), older[:2]...)
 		}
-		return http.StatusOK, pageOf(6, "", older[2:]...)
+		return http.StatusOK, lastPage(6, older[2:]...)
 	}
 	f := newFixture(t, a.environment)
 	f.runPawl(exitDone, "run", "--page-size", "2")

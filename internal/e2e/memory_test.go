@@ -46,22 +46,22 @@ func TestMemoryBound(t *testing.T) {
 	}{
 		{
 			name:     "numbers as records",
-			body:     func() string { return pageOf(1, "", repeatUntil(size, "1", ",1")) },
+			body:     func() string { return lastPage(1, repeatUntil(size, "1", ",1")) },
 			exitCode: exitData,
 		},
 		{
 			name:     "numbers as records, three times as many",
-			body:     func() string { return pageOf(1, "", repeatUntil(3*size, "1", ",1")) },
+			body:     func() string { return lastPage(1, repeatUntil(3*size, "1", ",1")) },
 			exitCode: exitData,
 		},
 		{
 			name:     "numbers as records, up to the largest page",
-			body:     func() string { return pageOf(1, "", repeatUntil(maxPageBytes-1000, "1", ",1")) },
+			body:     func() string { return lastPage(1, repeatUntil(maxPageBytes-1000, "1", ",1")) },
 			exitCode: exitData,
 		},
 		{
 			name:     "empty objects as records",
-			body:     func() string { return pageOf(1, "", repeatUntil(size, "{}", ",{}")) },
+			body:     func() string { return lastPage(1, repeatUntil(size, "{}", ",{}")) },
 			exitCode: exitData,
 		},
 		{
@@ -76,12 +76,12 @@ func TestMemoryBound(t *testing.T) {
 		},
 		{
 			name:     "a record with many unknown members",
-			body:     func() string { return pageOf(1, "", eventWithMembers(1, manyMembers(size))) },
+			body:     func() string { return lastPage(1, eventWithMembers(1, manyMembers(size))) },
 			exitCode: exitDone,
 		},
 		{
 			name:     "nested arrays as a record",
-			body:     func() string { return pageOf(1, "", strings.Repeat("[", size/2)+strings.Repeat("]", size/2)) },
+			body:     func() string { return lastPage(1, strings.Repeat("[", size/2)+strings.Repeat("]", size/2)) },
 			exitCode: exitDone,
 		},
 		{
@@ -93,7 +93,7 @@ func TestMemoryBound(t *testing.T) {
 			name:     "an error with a long body",
 			status:   http.StatusInternalServerError,
 			body:     func() string { return strings.Repeat("x", 3*maxPageBytes) },
-			exitCode: exitAgain,
+			exitCode: exitRetryLater,
 		},
 	}
 	for _, tt := range tests {
@@ -126,7 +126,7 @@ func TestMemoryBound(t *testing.T) {
 
 // pageWithMembers returns a page with one valid event. The page's object also has these members; each ends with a comma.
 func pageWithMembers(members string) string {
-	return "{" + members + strings.TrimPrefix(pageOf(1, "", fmt.Sprintf(validEvent, 1)), "{")
+	return "{" + members + strings.TrimPrefix(lastPage(1, fmt.Sprintf(validEvent, 1)), "{")
 }
 
 // eventWithMembers returns validEvent with the number n and these further members; each ends with a comma.

@@ -66,11 +66,11 @@ var bin string //nolint:gochecknoglobals // TestMain cannot pass a parameter to 
 
 // The exit codes of pawl.
 const (
-	exitDone     = 0 // the command has done its work
-	exitSettings = 2 // a setting is wrong
-	exitAgain    = 3 // the same command may succeed later
-	exitData     = 4 // the API's answers or the stored data are not as expected
-	exitFenced   = 5 // another runner holds the stream
+	exitDone       = 0 // the command has done its work
+	exitSettings   = 2 // a setting is wrong
+	exitRetryLater = 3 // the same command may succeed later
+	exitData       = 4 // the API's answers or the stored data are not as expected
+	exitFenced     = 5 // another runner holds the stream
 )
 
 // A process is a program under test that runs in the background.

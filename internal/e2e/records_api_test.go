@@ -203,6 +203,10 @@ func pageOf(total int, next string, events ...string) string {
 		`"meta":{"total":%d,"returned":%d,"requestId":"req-1"}}`, strings.Join(events, ","), hasMore, nextCursor, total, len(events))
 }
 
+// lastPage returns the body of a page with these events and without a next cursor. The page announces total as the number of all
+// events.
+func lastPage(total int, events ...string) string { return pageOf(total, "", events...) }
+
 // serveBodies starts an API that answers each request with the next of the bodies. After the last body, it repeats the last
 // body. environment returns the environment variables that make pawl read from this API into a database. requests counts the
 // requests.

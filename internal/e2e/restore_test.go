@@ -40,22 +40,22 @@ func TestRestoredBackup(t *testing.T) {
 		{
 			name:          "to a time before the claim",
 			restoredState: beforeClaim,
-			exitCode:      exitAgain, wantStderr: "set back",
+			exitCode:      exitRetryLater, wantStderr: "set back",
 		},
 		{
 			name:          "to a time before the claim, during a wait for the rate limit",
 			restoredState: beforeClaim, rateWait: true,
-			exitCode: exitAgain, wantStderr: "set back",
+			exitCode: exitRetryLater, wantStderr: "set back",
 		},
 		{
 			name:          "to a time after the claim",
 			restoredState: afterClaim,
-			exitCode:      exitAgain, wantStderr: "set back",
+			exitCode:      exitRetryLater, wantStderr: "set back",
 		},
 		{
 			name:          "to a time before the first run",
 			restoredState: beforeAll,
-			exitCode:      exitAgain, wantStderr: "set back",
+			exitCode:      exitRetryLater, wantStderr: "set back",
 		},
 	}
 	for _, tt := range tests {

@@ -14,7 +14,7 @@ import (
 // finishing is the beginning of the message that pawl logs when it receives the first signal.
 const finishing = "finishing the current step"
 
-// TestSignals checks that pawl finishes the current page after the first signal and exits with exitAgain. After a second signal,
+// TestSignals checks that pawl finishes the current page after the first signal and exits with exitRetryLater. After a second signal,
 // pawl must exit at once, with the code that shells use for this signal.
 func TestSignals(t *testing.T) {
 	t.Parallel()
@@ -26,11 +26,11 @@ func TestSignals(t *testing.T) {
 	}{
 		{
 			name: "SIGTERM finishes the page", signals: []syscall.Signal{syscall.SIGTERM},
-			exitCode: exitAgain, wantStored: true,
+			exitCode: exitRetryLater, wantStored: true,
 		},
 		{
 			name: "SIGINT finishes the page", signals: []syscall.Signal{syscall.SIGINT},
-			exitCode: exitAgain, wantStored: true,
+			exitCode: exitRetryLater, wantStored: true,
 		},
 		{
 			name: "a second SIGTERM exits at once", signals: []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM},
@@ -95,7 +95,7 @@ func TestIgnoredSignals(t *testing.T) {
 		},
 		{
 			name: "SIGTERM after an ignored SIGHUP", ignored: "HUP", signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM},
-			exitCode: exitAgain,
+			exitCode: exitRetryLater,
 		},
 	}
 	for _, tt := range tests {

@@ -95,7 +95,7 @@ func (o *logObserver) Waiting(w retry.Wait) {
 
 // PassStarted implements ingest.Observer.
 func (o *logObserver) PassStarted(start domain.Position) {
-	o.log.Warn("the API no longer takes the cursor: reading from the head again; stored events count as duplicates",
+	o.log.Warn("the API no longer accepts the cursor: reading from the first page again; stored events count as duplicates",
 		"pass", start.Pass, "rereading", start.MaxOffset)
 }
 

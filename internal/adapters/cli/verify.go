@@ -23,7 +23,7 @@ type VerifyOptions struct {
 	Retry      retry.Policy // made from the settings
 }
 
-// A Verifier checks a stream. Run has the contract of Run of verify.Verifier.
+// A Verifier checks a stream. For Run, see [verify.Verifier.Run].
 type Verifier interface {
 	Run(ctx context.Context) (verify.Report, error)
 }
@@ -55,11 +55,12 @@ func (c *verifyCommand) Run(s *session) error {
 	defer release()
 	report, err := verifier.Run(s.ctx)
 	observer.stop()
+	// Even if err is not nil, the report has the findings so far. They must be printed. Inconsistent comes with all findings.
 	if len(report.Findings) == 0 { // no check was made
 		return err
 	}
 	printErr := printReport(s.Stdout, report, c.JSON)
-	if err != nil {
+	if err != nil { // err matters more than printErr
 		return err
 	}
 	return printErr
@@ -77,7 +78,7 @@ func newVerifyObserver(s *session) *verifyObserver {
 	return &verifyObserver{
 		session: s,
 		log:     &logObserver{log: s.log, live: s.showsLiveLine()},
-		walk:    progress.NewTracker(false), // a walk begins no new pass
+		walk:    progress.NewTracker(false), // false, because this is not `pawl run --new-pass`
 		stop:    func() {},
 	}
 }
@@ -86,14 +87,15 @@ func newVerifyObserver(s *session) *verifyObserver {
 // progress of the walk. For any other check it shows the check's name as a live line, if the user wants one.
 func (o *verifyObserver) Checking(check domain.Check) {
 	o.stop()
-	o.session.log.Debug("checking", "check", check.String(), "claim", check.Claim())
+	o.session.log.Debug("checking", "check", check.String(), "statement", check.Statement())
 	switch {
-	case check == domain.CheckReturned:
+	case check == domain.CheckReturned: // the comparison with the API
+		// A walk claims no stream. The call makes the tracker begin at the first page of pass 1.
 		o.walk.Claimed(domain.Checkpoint{Position: domain.Position{Pass: 1}})
 		o.stop = o.session.showProgress(o.walk)
 	case o.session.showsLiveLine():
 		steps := &progress.Steps{}
-		steps.Begin("checking: " + check.Claim())
+		steps.Begin("checking: " + check.Statement())
 		o.stop = steps.Show(o.session.screen)
 	default:
 		o.stop = func() {}
@@ -102,7 +104,7 @@ func (o *verifyObserver) Checking(check domain.Check) {
 
 // Compared implements verify.Observer. To the tracker, a compared page is a committed one.
 func (o *verifyObserver) Compared(page domain.DecodedPage) {
-	page.To = omitRereading(page.To)
+	page.To = withoutMaxOffset(page.To)
 	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
 }
 
@@ -115,15 +117,15 @@ func (o *verifyObserver) Waiting(w retry.Wait) {
 // Fetching implements ingest.WalkObserver.
 func (o *verifyObserver) Fetching(from domain.Position) { o.walk.Fetching(from) }
 
-// PassStarted implements ingest.WalkObserver.
+// PassStarted implements ingest.WalkObserver. A walk starts another pass only if the API has lost its cursor.
 func (o *verifyObserver) PassStarted(start domain.Position) {
-	o.session.log.Warn("the API no longer takes the cursor: comparing from the head again", "pass", start.Pass)
-	o.walk.PassStarted(omitRereading(start))
+	o.session.log.Warn("the API no longer accepts the cursor: comparing from the first page again", "pass", start.Pass)
+	o.walk.PassStarted(withoutMaxOffset(start))
 }
 
-// omitRereading returns p without the maximum offset of earlier passes. With that offset, the tracker would report records as
+// withoutMaxOffset returns p without the maximum offset of earlier passes. With that offset, the tracker would report records as
 // already stored, but a walk stores nothing.
-func omitRereading(p domain.Position) domain.Position {
+func withoutMaxOffset(p domain.Position) domain.Position {
 	p.MaxOffset = p.Offset
 	return p
 }
@@ -132,16 +134,16 @@ func omitRereading(p domain.Position) domain.Position {
 type reportJSON struct {
 	Stream        string      `json:"stream"`         // the stream's name
 	Pass          int64       `json:"pass"`           // the number of the pass, from 1
-	Seq           int64       `json:"seq"`            // pages that all runs together have stored
+	Seq           int64       `json:"seq"`            // the number of pages that the checkpoint counts; should equal the field pages
 	Done          bool        `json:"done"`           // the pass is complete
-	Pages         int64       `json:"pages"`          // the number of pages in the ledger
+	Pages         int64       `json:"pages"`          // the number of page rows in the ledger
 	Events        int64       `json:"events"`         // the number of stored events
 	Parked        int64       `json:"parked"`         // the number of records that are open or discarded dead letters
 	Sound         bool        `json:"sound"`          // no check found a difference
 	Checks        []checkJSON `json:"checks"`         // the checks that were made
 	Announced     *int64      `json:"announced"`      // the total that the API announced when the last pass began; null if it announced none
 	AnnouncedLast *int64      `json:"announced_last"` // the total that the API announced with the last page; null if it announced none
-	EndAccepted   bool        `json:"end_accepted"`   // the user accepted an end below these totals
+	EndAccepted   bool        `json:"end_accepted"`   // the last pass ended with fewer records than announced, and the user accepted this
 	API           *walkJSON   `json:"api"`            // what the API returned; null without --against-api
 	Notes         []string    `json:"notes"`          // remarks in words; they are not differences
 }
@@ -150,27 +152,27 @@ type walkJSON struct {
 	Pages    int64 `json:"pages"`    // pages that the API returned
 	Received int64 `json:"received"` // records in these pages
 	Parked   int64 `json:"parked"`   // how many of these records are dead letters
-	NotKept  int64 `json:"not_kept"` // how many of these records are only counted, in a dead letter of the same event
+	NotKept  int64 `json:"not_kept"` // how many of these records are no dead letters, but are counted in a dead letter of their event
 	New      int64 `json:"new"`      // how many of these records are neither stored nor parked, because they are newer than the last pass
 }
 
 type checkJSON struct {
 	Check       string           `json:"check"`       // the check's name
-	Claim       string           `json:"claim"`       // what the check proves, in words
+	Statement   string           `json:"claim"`       // what the check proves, in words
 	Differences int64            `json:"differences"` // the number of differences that were found
 	Shown       []differenceJSON `json:"shown"`       // the first differences
 }
 
 type differenceJSON struct {
-	PageID    int64  `json:"page_id,omitempty"`    // the page's id in the ledger
-	Seq       int64  `json:"seq,omitempty"`        // the page's number
-	Pass      int64  `json:"pass,omitempty"`       // the number of the pass
-	EventID   string `json:"event_id,omitempty"`   // the event's id
-	RequestID string `json:"request_id,omitempty"` // the id of the API's answer
-	What      string `json:"what"`                 // the name of the compared value, or a description of the difference
-	Value     string `json:"value,omitempty"`      // the compared value
-	Against   string `json:"against,omitempty"`    // the name of the value that it should equal
-	Found     string `json:"found,omitempty"`      // the value that it should equal
+	PageID     int64  `json:"page_id,omitempty"`    // the page's id in the ledger
+	Seq        int64  `json:"seq,omitempty"`        // the page's number
+	Pass       int64  `json:"pass,omitempty"`       // the number of the pass
+	EventID    string `json:"event_id,omitempty"`   // the event's id
+	RequestID  string `json:"request_id,omitempty"` // the id of the API's answer
+	What       string `json:"what"`                 // the name of the compared value, or a description of the difference
+	Value      string `json:"value,omitempty"`      // the compared value
+	OtherName  string `json:"against,omitempty"`    // the name of the value that it should equal
+	OtherValue string `json:"found,omitempty"`      // the value that it should equal
 }
 
 // writeReportJSON writes the report as one JSON object.
@@ -188,7 +190,7 @@ func writeReportJSON(w io.Writer, r verify.Report) error {
 		out.AnnouncedLast = &checkpoint.AnnouncedLast.N
 	}
 	for _, f := range r.Findings {
-		check := checkJSON{Check: f.Check.String(), Claim: f.Check.Claim(), Differences: f.Differences, Shown: []differenceJSON{}}
+		check := checkJSON{Check: f.Check.String(), Statement: f.Check.Statement(), Differences: f.Differences, Shown: []differenceJSON{}}
 		for _, d := range f.Shown {
 			check.Shown = append(check.Shown, toDifferenceJSON(d))
 		}
@@ -204,7 +206,7 @@ func writeReportJSON(w io.Writer, r verify.Report) error {
 func toDifferenceJSON(d domain.Difference) differenceJSON {
 	out := differenceJSON{
 		PageID: d.PageID, Seq: d.Seq, Pass: d.Pass, RequestID: d.RequestID,
-		What: d.What, Value: d.Value, Against: d.Against, Found: d.Found,
+		What: d.What, Value: d.Value, OtherName: d.OtherName, OtherValue: d.OtherValue,
 	}
 	if d.Event != (domain.EventID{}) {
 		out.EventID = d.Event.String()

@@ -49,7 +49,7 @@ func writeFinding(out io.Writer, f domain.Finding) {
 	if f.Differences > 0 {
 		result = "FAILED"
 	}
-	fmt.Fprintf(out, "%-6s  %-10s  %s\n", result, f.Check, f.Check.Claim())
+	fmt.Fprintf(out, "%-6s  %-10s  %s\n", result, f.Check, f.Check.Statement())
 	for _, d := range f.Shown {
 		fmt.Fprintf(out, "        %s\n", describeDifference(d))
 	}
@@ -76,8 +76,8 @@ func describeDifference(d domain.Difference) string {
 		where = append(where, "request id "+strconv.QuoteToASCII(d.RequestID))
 	}
 	what := d.What
-	if d.Against != "" { // two values were compared
-		what = fmt.Sprintf("%s: %s; %s: %s", d.What, quoteText(d.Value), d.Against, quoteText(d.Found))
+	if d.OtherName != "" { // two values were compared
+		what = fmt.Sprintf("%s: %s; %s: %s", d.What, quoteText(d.Value), d.OtherName, quoteText(d.OtherValue))
 	}
 	return strings.Join(append(where, what), ", ")
 }

@@ -54,14 +54,14 @@ func fullReport() verify.Report {
 	report.Stream.Pages, report.Stored, report.Parked = 1234, 1_999_990, 9
 	id := domaintest.EventID(7)
 	shown := []domain.Difference{
-		{PageID: 17, Seq: 3, Pass: 1, What: "inserted", Value: "500", Against: "events of the page", Found: "499"},
+		{PageID: 17, Seq: 3, Pass: 1, What: "inserted", Value: "500", OtherName: "events of the page", OtherValue: "499"},
 		{
 			PageID: 18, Seq: 4, Pass: 1, What: "cursor_in", Value: strings.Repeat("c", 80),
-			Against: "cursor_out of the page before", Found: "\x1b[2J",
+			OtherName: "cursor_out of the page before", OtherValue: "\x1b[2J",
 		},
-		{Pass: 2, What: "received in this pass", Value: "-1", Against: "inserted + duplicate + parked", Found: "0"},
-		{What: "done of the checkpoint", Value: "true", Against: "end at its last page", Found: "false"},
-		{PageID: 999, Event: id, What: "events that name the page", Value: "1", Against: "pages of that id in the ledger", Found: "0"},
+		{Pass: 2, What: "received in this pass", Value: "-1", OtherName: "inserted + duplicate + parked", OtherValue: "0"},
+		{What: "done of the checkpoint", Value: "true", OtherName: "end at its last page", OtherValue: "false"},
+		{PageID: 999, Event: id, What: "events that name the page", Value: "1", OtherName: "pages of that id in the ledger", OtherValue: "0"},
 		{Event: id, RequestID: "req\n1", What: "stored with another name, extra"},
 	}
 	report.Findings = []domain.Finding{{Check: domain.CheckBalance}, {Check: domain.CheckChain, Differences: 1026, Shown: shown}}
@@ -229,7 +229,7 @@ func TestVerify_APISettings(t *testing.T) {
 }
 
 // verifySlowly is a verifierFunc. Each of its checks takes a second, and so does each of the three pages of its walk. After the second
-// page the API no longer takes the cursor.
+// page the API no longer accepts the cursor.
 func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
 	for _, check := range []domain.Check{domain.CheckPageEvents, domain.CheckEventPages, domain.CheckReturned} {
 		o.Checking(check)

@@ -33,7 +33,7 @@ type field struct {
 func NewDecoder(p Profile) *Decoder {
 	n := p.Event
 	session := []field{
-		{name: n.SessionIDCopy, read: (*recordReader).setSessionIDCopy},
+		{name: n.InnerSessionID, read: (*recordReader).setInnerSessionID},
 		{name: n.SessionDeviceType, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.DeviceType, v) }},
 		{name: n.SessionBrowser, read: func(r *recordReader, v []byte) *domain.Rejection { return r.setText(&r.event.Browser, v) }},
 	}
@@ -96,8 +96,8 @@ func (d *Decoder) readRecord(r *recordReader) *domain.Rejection {
 	if _, err := r.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return &domain.Rejection{Reason: reasonNotJSON, Detail: "something follows the object"}
 	}
-	if r.sessionIDCopy != r.event.SessionID {
-		r.extra.addSessionID(d.names, r.sessionIDCopyText)
+	if r.innerSessionID != r.event.SessionID {
+		r.extra.addInnerSessionID(d.names, r.innerSessionIDText)
 	}
 	r.event.Extra = r.extra.object(d.names)
 	return nil
@@ -134,10 +134,10 @@ type recordReader struct {
 	buffer     bytes.Buffer
 	json       *jsontext.Decoder // reads buffer; by default it rejects invalid UTF-8 and duplicate names
 
-	event             domain.Event
-	sessionIDCopy     domain.UUID // the session id within the session
-	sessionIDCopyText []byte      // the JSON text of sessionIDCopy
-	extra             extraFields
+	event              domain.Event
+	innerSessionID     domain.UUID // the session id that is in the session object
+	innerSessionIDText []byte      // the JSON text of innerSessionID
+	extra              extraFields
 }
 
 func newRecordReader() *recordReader {

@@ -8,10 +8,11 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The kinds of drift. The database stores them, so they must never change.
+// The kinds of drift. A drift is a difference between a record that is accepted and the documented format. The database stores
+// these texts, so they must never change.
 const (
 	driftNewField       = "new field"
-	driftOtherSessionID = "differs from the session id beside it"
+	driftOtherSessionID = "differs from the session id beside it" // the id in the session object is not the record's session id
 	driftSeconds        = "in seconds"
 	driftMicros         = "in microseconds"
 	driftNanos          = "in nanoseconds"
@@ -37,6 +38,7 @@ func (r *recordReader) setEventID(value []byte) *domain.Rejection {
 }
 
 func (r *recordReader) setUUID(target *domain.UUID, value []byte) *domain.Rejection {
+	// This string is too long even if each character of the UUID is escaped. unquoteField rejects a value that is not a string.
 	if len(value) > maxUUIDBytes && value[0] == '"' {
 		return rejectValue(reasonBadUUID, value, "is longer than a UUID")
 	}
@@ -52,9 +54,11 @@ func (r *recordReader) setUUID(target *domain.UUID, value []byte) *domain.Reject
 	return nil
 }
 
-func (r *recordReader) setSessionIDCopy(value []byte) *domain.Rejection {
-	r.sessionIDCopyText = value
-	return r.setUUID(&r.sessionIDCopy, value)
+// setInnerSessionID sets the session id that is in the session object. It also sets the id's JSON text, because that text is added
+// to the extra fields if the id differs from the record's session id.
+func (r *recordReader) setInnerSessionID(value []byte) *domain.Rejection {
+	r.innerSessionIDText = value
+	return r.setUUID(&r.innerSessionID, value)
 }
 
 func (r *recordReader) setTime(name string, value []byte) *domain.Rejection {
@@ -94,7 +98,7 @@ type extraFields struct {
 	top          []byte // JSON members of the record itself, each with a comma before it
 	session      []byte // JSON members of its session, each with a comma before it
 	drift        []domain.Drift
-	unknownCount int // number of fields that the profile does not name
+	unknownCount int // number of fields that EventNames does not list
 }
 
 // appendMember appends a comma and a JSON member to members. name is a JSON string.
@@ -105,10 +109,11 @@ func appendMember(members, name, value []byte) []byte {
 	return append(members, value...)
 }
 
-// addSessionID adds the id within the session, which differs from the record's session id, as a field and as drift.
-func (e *extraFields) addSessionID(names EventNames, value []byte) {
-	e.session = appendMember(e.session, quoteName(names.SessionIDCopy), value)
-	path := joinPath(names.Session, names.SessionIDCopy)
+// addInnerSessionID adds the session id of the session object to the extra fields, and adds a drift. value is the id's JSON text.
+// It must be called only if this id differs from the record's session id.
+func (e *extraFields) addInnerSessionID(names EventNames, value []byte) {
+	e.session = appendMember(e.session, quoteName(names.InnerSessionID), value)
+	path := joinPath(names.Session, names.InnerSessionID)
 	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftOtherSessionID, Value: value})
 }
 
@@ -135,7 +140,7 @@ func (e *extraFields) recycle() extraFields {
 	return extraFields{top: e.top[:0], session: e.session[:0], drift: e.drift[:0]}
 }
 
-// quoteName returns a name of the profile as a JSON string.
+// quoteName returns a name of EventNames as a JSON string.
 func quoteName(name string) []byte {
 	text, _ := jsontext.AppendQuote(nil, name) // an error means invalid UTF-8, and the result is a JSON string even then
 	return text

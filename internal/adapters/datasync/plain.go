@@ -92,7 +92,7 @@ func (p *plainParser) readSession(n *EventNames, event *domain.Event, again *dom
 	p.readObject(func(name []byte) {
 		var bit int
 		switch string(name) {
-		case n.SessionIDCopy:
+		case n.InnerSessionID:
 			bit = 1 << 8
 			*again = p.readUUID()
 		case n.SessionDeviceType:

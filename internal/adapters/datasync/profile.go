@@ -57,7 +57,7 @@ type EventNames struct {
 	Timestamp  string
 
 	Session           string // an object with the three members below
-	SessionIDCopy     string // has the same value as SessionID
+	InnerSessionID    string // has the same value as SessionID
 	SessionDeviceType string
 	SessionBrowser    string
 }
@@ -84,7 +84,7 @@ func DataSync() Profile {
 		Event: EventNames{
 			ID: "id", SessionID: "sessionId", UserID: "userId", Type: "type", Name: "name",
 			Properties: "properties", Timestamp: "timestamp",
-			Session: "session", SessionIDCopy: "id", SessionDeviceType: "deviceType", SessionBrowser: "browser",
+			Session: "session", InnerSessionID: "id", SessionDeviceType: "deviceType", SessionBrowser: "browser",
 		},
 	}
 }

@@ -155,7 +155,7 @@ func ledgerDifferences[R ledgerRow](rows []R, err error) (all []difference, _ er
 	for _, row := range rows {
 		r := dbsqlc.InventoryChainRow(row)
 		all = append(all, difference{domain.Difference{
-			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
+			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, What: r.What, Value: r.Value, OtherName: r.Against, OtherValue: r.Found,
 		}, r.Total})
 	}
 	return all, err
@@ -165,7 +165,7 @@ func strayDifferences(rows []dbsqlc.InventoryStraysRow, err error) (all []differ
 	for _, r := range rows {
 		all = append(all, difference{domain.Difference{
 			PageID: r.PageID, Event: r.Event, What: "events that name the page", Value: r.Value,
-			Against: "pages of that id in the ledger", Found: "0",
+			OtherName: "pages of that id in the ledger", OtherValue: "0",
 		}, r.Total})
 	}
 	return all, err
@@ -181,7 +181,7 @@ func letterDifferences[R letterRow](rows []R, err error) (all []difference, _ er
 		r := dbsqlc.InventoryResolvedRow(row)
 		all = append(all, difference{domain.Difference{
 			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event,
-			What: r.What, Value: r.Value, Against: r.Against, Found: r.Found,
+			What: r.What, Value: r.Value, OtherName: r.Against, OtherValue: r.Found,
 		}, r.Total})
 	}
 	return all, err

@@ -367,7 +367,7 @@ func describe(inspection domain.Inspection) string {
 	var b strings.Builder
 	for _, f := range inspection.Findings {
 		for _, d := range f.Shown {
-			fmt.Fprintf(&b, "%s: %d/%d/%d %s=%s %s=%s\n", f.Check, d.PageID, d.Seq, d.Pass, d.What, d.Value, d.Against, d.Found)
+			fmt.Fprintf(&b, "%s: %d/%d/%d %s=%s %s=%s\n", f.Check, d.PageID, d.Seq, d.Pass, d.What, d.Value, d.OtherName, d.OtherValue)
 		}
 	}
 	return b.String()

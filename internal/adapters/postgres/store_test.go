@@ -93,7 +93,7 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 			names[store] = name
 			return store
 		},
-		Sever: func(_ context.Context, s domain.EventStore) error {
+		CutConnections: func(_ context.Context, s domain.EventStore) error {
 			terminateSessions(t, databaseURL, names[s])
 			return nil
 		},

@@ -45,8 +45,8 @@ func TestStore(t *testing.T) {
 				memStores[s] = mem
 				return s
 			},
-			Sever: func(_ context.Context, s domain.EventStore) error {
-				db.Sever(memStores[s])
+			CutConnections: func(_ context.Context, s domain.EventStore) error {
+				db.CutConnections(memStores[s])
 				return nil
 			},
 			Backup: func(context.Context) (func(context.Context) error, error) {

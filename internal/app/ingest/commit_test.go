@@ -134,7 +134,7 @@ func TestCommit_LostAndOtherRunner(t *testing.T) {
 		memStore := f.db.Store()
 		f.store = &flakyStore{EventStore: memStore, commitScript: []commitFunc{
 			func(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
-				f.db.Sever(memStore)
+				f.db.CutConnections(memStore)
 				newFixtureOn(f.db).runPart(t, "", page(9, "x", "9"))
 				return domain.CommitResult{}, scriptedError(domain.Uncertain)
 			},
@@ -154,7 +154,7 @@ func TestRun_FencedDuringRequest(t *testing.T) {
 	memStore := f.db.Store()
 	f.store = memStore
 	source := newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")).during(2, func() {
-		f.db.Sever(memStore)
+		f.db.CutConnections(memStore)
 		if _, err := f.db.Store().Claim(t.Context(), stream, sourceURL); err != nil {
 			t.Error(err)
 		}

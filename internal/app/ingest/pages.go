@@ -54,7 +54,7 @@ func (f *fetcher) pages(ctx context.Context, start domain.Position, heldUntil ti
 		passes := passLimit{maxOffset: start.MaxOffset}
 		f.current = f.newRequest(start)
 		f.current.refetchReason = heldError(heldUntil)
-		f.hold.until = heldUntil
+		f.hold.lastEnd = heldUntil
 		for !f.current.position.Done {
 			page, err := f.fetch(ctx, f.current)
 			if isCursorLost(err) {

@@ -13,8 +13,8 @@ import (
 const claimInterval = 200 * time.Millisecond
 
 // claim makes this run the stream's only writer and returns the checkpoint from which the run starts. If another runner holds the
-// stream, claim tries again until the time of claimTimeout has passed since claim began. It notifies the observer of this wait
-// once, and again if the timeout changes.
+// stream, claim tries again until claimTimeout has passed since its start. It notifies the observer of this wait once, and again
+// if the timeout changes.
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	var checkpoint domain.Checkpoint
 	attempt := func(ctx context.Context) (err error) {
@@ -47,26 +47,29 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	return checkpoint, nil
 }
 
-// claimTimeout returns how long claim tries to claim a stream. The time depends on the state of the holder in a Fenced error. The
-// holder may have ended, and the database server may not have noticed this. The server needs a moment to notice that a process
-// was killed, and half a minute to notice that a machine no longer answers.
+// claimTimeout returns how long claim tries to claim a stream that another runner holds. fenced is the error of the last attempt.
+// Waiting helps if the other runner has ended and the database server has not noticed this yet. The timeout is the time that the
+// server needs to notice it. This time depends on how the other runner ended.
 func claimTimeout(fenced error) time.Duration {
 	switch domain.AsError(fenced).Holder {
-	case domain.HolderAlive:
+	case domain.HolderAlive: // it used the store a moment ago; if its process was killed since, the server notices within a second
 		return time.Second
-	case domain.HolderSilent:
+	case domain.HolderSilent: // its machine may be gone; the server notices within half a minute
 		return 30 * time.Second
 	case domain.HolderUnknown:
 	}
-	return 5 * time.Second
+	return 5 * time.Second // a compromise between the two
 }
 
 // commitGrace is the longest time for which an attempt to commit may continue after ctx has ended.
 const commitGrace = 90 * time.Second
 
 // commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for at most commitGrace, so that
-// the page is committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it tries again (I4).
-// If commit returns BadPage or Unconfirmed, the page must be fetched again.
+// the page is committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it tries again
+// (invariant I4, see package domain).
+//
+// commit returns the errors of the store. Two of them mean that the page must be fetched again: BadPage, and Unconfirmed, which
+// asks for a second answer that confirms the end of the pass.
 func (r *Runner) commit(
 	ctx context.Context, checkpoint domain.Checkpoint, page domain.DecodedPage,
 ) (domain.CommitResult, error) {
@@ -105,9 +108,10 @@ func (r *Runner) commit(
 	return res, err
 }
 
-// readCommitResult reads the durable checkpoint after a COMMIT that got no answer. It reports whether the batch was
-// committed, and the result of the commit. If another runner has claimed the stream after this run, readCommitResult returns Fenced.
-// If the database was set back, it returns SetBack.
+// readCommitResult reads the durable checkpoint after a COMMIT that got no answer. It reports whether the batch was committed, and
+// the result of the commit. If the batch was not committed and the checkpoint is still batch.Start, the error is nil: commit can
+// try again. If another runner has claimed the stream after this run, readCommitResult returns Fenced. If the database is in an
+// earlier state, for example because a backup was restored, it returns SetBack.
 func (r *Runner) readCommitResult(ctx context.Context, batch domain.Batch) (res domain.CommitResult, committed bool, err error) {
 	durable, err := r.store.Checkpoint(ctx, batch.Start.Stream)
 	if err != nil {
@@ -119,6 +123,7 @@ func (r *Runner) readCommitResult(ctx context.Context, batch domain.Batch) (res 
 	if isAtEndOf(durable, batch) {
 		return domain.CommitResult{Checkpoint: durable, Counts: durable.Counts.Sub(batch.Start.Counts)}, true, nil
 	}
+	// The batch was not committed. CheckMove returns nil if the durable checkpoint is still batch.Start.
 	return domain.CommitResult{}, false, batch.Start.CheckMove(durable)
 }
 
@@ -127,19 +132,23 @@ func isAtEndOf(checkpoint domain.Checkpoint, batch domain.Batch) bool {
 	return checkpoint.Seq == batch.TargetSeq() && checkpoint.SameAs(batch.LastPage().To)
 }
 
+// A hold is the time during which the rate limit allows no request.
 const (
-	// minHold is a length in time. A hold that is not longer is not stored, because it is not worth a write to the database.
+	// Only holds that are longer than minHold are stored. A shorter one is not worth a write to the database.
 	minHold = 5 * time.Second
 
-	// maxHold is the longest hold that is stored. If the API demands a longer wait by mistake, later runs wait only for maxHold
-	// before they send a request again.
+	// maxHold is the longest hold that is stored. Of a longer hold, only this part is stored. So if the API demands a very long
+	// wait by mistake, later runs wait only for maxHold before they send a request again.
 	maxHold = time.Hour
 )
 
-// A holdSaver stores the time until which the rate limit allows no request, so that the next run waits for it too.
+// A holdSaver stores the end of a hold, so that the next run waits for it too.
 type holdSaver struct {
-	save  func(context.Context, time.Time) error // nil if holds are not stored
-	until time.Time                              // the end of the last hold, which was passed to save or read at the start of the run
+	save func(context.Context, time.Time) error // stores the end of a hold; nil if holds are not stored
+
+	// lastEnd is the end of the last hold that saveAfter has handled, as the API gave it. Before the first one, it is the end
+	// that was read from the database at the start of the run.
+	lastEnd time.Time
 }
 
 // saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the store returns Fenced or SetBack. It
@@ -148,15 +157,16 @@ func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	if domain.KindOf(err) != domain.RateLimited || h.save == nil {
 		return nil
 	}
-	until := domain.AsError(err).Until
-	if time.Until(until) <= minHold || until.Equal(h.until) {
+	end := domain.AsError(err).Until
+	if time.Until(end) <= minHold || end.Equal(h.lastEnd) {
 		return nil
 	}
-	h.until = until
-	if latest := time.Now().Add(maxHold); latest.Before(until) {
-		until = latest
+	h.lastEnd = end // not limited to maxHold, so that the same end is recognised in the next answer
+	storedEnd := end
+	if maxEnd := time.Now().Add(maxHold); storedEnd.After(maxEnd) {
+		storedEnd = maxEnd
 	}
-	err = h.save(ctx, until)
+	err = h.save(ctx, storedEnd)
 	if kind := domain.KindOf(err); kind == domain.Fenced || kind == domain.SetBack {
 		return err
 	}

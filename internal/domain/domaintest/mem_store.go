@@ -77,8 +77,8 @@ func (d *MemDatabase) Ledger() []LedgerRow {
 // Store returns the store of one runner.
 func (d *MemDatabase) Store() *MemStore { return &MemStore{db: d} }
 
-// Sever takes the locks on its streams from the runner that uses s. The runner is not informed, as if its connections were cut.
-func (d *MemDatabase) Sever(s *MemStore) {
+// CutConnections takes the locks on its streams from the runner that uses s. The runner is not informed, as if its connections were cut.
+func (d *MemDatabase) CutConnections(s *MemStore) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for stream, holder := range d.holders {
@@ -138,7 +138,7 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL 
 }
 
 // Close releases the locks of the runner.
-func (s *MemStore) Close() { s.db.Sever(s) }
+func (s *MemStore) Close() { s.db.CutConnections(s) }
 
 // Checkpoint implements domain.EventStore.
 func (s *MemStore) Checkpoint(_ context.Context, stream domain.StreamID) (domain.Checkpoint, error) {

@@ -12,9 +12,9 @@ import (
 type StoreUnderTest struct {
 	// Open returns the store of a new runner.
 	Open func() domain.EventStore
-	// Sever cuts the connections of the runner that uses s. The runner is not informed. Another runner can then claim its
+	// CutConnections cuts the connections of the runner that uses s. The runner is not informed. Another runner can then claim its
 	// stream.
-	Sever func(ctx context.Context, s domain.EventStore) error
+	CutConnections func(ctx context.Context, s domain.EventStore) error
 	// Backup copies the database. restore replaces the database by the copy and cuts all connections. A check calls restore
 	// at most once.
 	Backup func(ctx context.Context) (restore func(ctx context.Context) error, err error)

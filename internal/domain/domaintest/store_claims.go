@@ -101,7 +101,7 @@ func checkSecondRunner(ctx context.Context, db StoreUnderTest) error {
 	if _, err := first.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
 		return fmt.Errorf("commit of the first runner: %w", err)
 	}
-	if err := db.Sever(ctx, first); err != nil {
+	if err := db.CutConnections(ctx, first); err != nil {
 		return err
 	}
 	claimed, err := second.Claim(ctx, streamID(), sourceURL)
@@ -122,7 +122,7 @@ func checkStaleRunner(ctx context.Context, db StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if err := db.Sever(ctx, stale); err != nil {
+	if err := db.CutConnections(ctx, stale); err != nil {
 		return err
 	}
 	if _, _, err := openAndClaim(ctx, db); err != nil {

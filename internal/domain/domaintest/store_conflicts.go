@@ -207,7 +207,7 @@ func checkSupersededByLaterRunner(ctx context.Context, db StoreUnderTest) error 
 	if _, err := first.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), r))); err != nil {
 		return err
 	}
-	if err := db.Sever(ctx, first); err != nil {
+	if err := db.CutConnections(ctx, first); err != nil {
 		return err
 	}
 	second, checkpoint, err := openAndClaim(ctx, db)

@@ -24,8 +24,8 @@ func newStoreUnderTest(db *domaintest.MemDatabase, wrap wrapFunc) domaintest.Sto
 			memStores[s] = mem
 			return s
 		},
-		Sever: func(_ context.Context, s domain.EventStore) error {
-			db.Sever(memStores[s])
+		CutConnections: func(_ context.Context, s domain.EventStore) error {
+			db.CutConnections(memStores[s])
 			return nil
 		},
 		Backup: func(context.Context) (func(context.Context) error, error) {
@@ -214,7 +214,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 					checkpoint, err := s.Claim(ctx, stream, sourceURL)
-					db.Sever(s)
+					db.CutConnections(s)
 					return checkpoint, err
 				}}
 			},

@@ -37,26 +37,26 @@ var registerDriver = sync.OnceFunc(func() {
 	}, scheme)
 })
 
-// A migration carries the arguments of applyMigrations to the driver. dbmate gives a driver only a URL and the writer for its log,
-// and no context. So a migration implements io.Writer, and applyMigrations passes it as the writer.
-type migration struct {
+// driverArgs are the arguments of applyMigrations that the driver needs. dbmate gives a driver only a URL and the writer for its log,
+// and no context. So driverArgs implement io.Writer, and applyMigrations passes them as the writer.
+type driverArgs struct {
 	ctx         context.Context //nolint:containedctx // dbmate passes no context; this one is used for one call of applyMigrations
 	databaseURL string          // a URL or key=value pairs
 }
 
 // Write implements io.Writer. It discards dbmate's log.
-func (migration) Write(p []byte) (int, error) { return len(p), nil }
+func (driverArgs) Write(p []byte) (int, error) { return len(p), nil }
 
 // applyMigrations applies the pending migrations like the command `dbmate up`. In contrast to `dbmate up`, it creates no database
 // and dumps no schema. When ctx ends, it cancels the running statement on the server. Then the server rolls back that migration.
 func applyMigrations(ctx context.Context, databaseURL string) error {
 	registerDriver()
-	migrations := dbmate.New(&url.URL{Scheme: scheme})
-	migrations.FS = db.Migrations
-	migrations.MigrationsDir = []string{db.MigrationsDir}
-	migrations.AutoDumpSchema = false
-	migrations.Log = migration{ctx, databaseURL}
-	return migrations.Migrate()
+	migrator := dbmate.New(&url.URL{Scheme: scheme})
+	migrator.FS = db.Migrations
+	migrator.MigrationsDir = []string{db.MigrationsDir}
+	migrator.AutoDumpSchema = false
+	migrator.Log = driverArgs{ctx, databaseURL}
+	return migrator.Migrate()
 }
 
 // A pgxDriver is dbmate's PostgreSQL driver with connections of pgx. dbmate's own driver uses lib/pq, which does not accept all
@@ -64,16 +64,16 @@ func applyMigrations(ctx context.Context, databaseURL string) error {
 type pgxDriver struct {
 	dbmate.Driver
 
-	log io.Writer // holds a migration
+	log io.Writer // holds driverArgs
 }
 
-// Open implements dbmate.Driver. It opens connections to the migration's database with the migration's context.
+// Open implements dbmate.Driver. It opens connections with the URL and the context in the driverArgs.
 func (d pgxDriver) Open() (*sql.DB, error) {
-	migration, ok := d.log.(migration)
+	args, ok := d.log.(driverArgs)
 	if !ok {
-		return nil, fmt.Errorf("dbmate gave the driver a %T instead of the migration", d.log)
+		return nil, fmt.Errorf("dbmate gave the driver a %T instead of driverArgs", d.log)
 	}
-	cfg, err := conn.ParseURL(migration.databaseURL, application)
+	cfg, err := conn.ParseURL(args.databaseURL, applicationName)
 	if err != nil {
 		return nil, err
 	}
@@ -82,17 +82,17 @@ func (d pgxDriver) Open() (*sql.DB, error) {
 	cfg.ConnConfig.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: conn.CloseTimeout}
 	}
-	return sql.OpenDB(migrationConnector{stdlib.GetConnector(*cfg.ConnConfig), migration.ctx}), nil
+	return sql.OpenDB(migrationConnector{stdlib.GetConnector(*cfg.ConnConfig), args.ctx}), nil
 }
 
 // QueryError implements dbmate.Driver. It returns err unchanged. dbmate's own QueryError hides the cause, which conn.Classify needs.
 func (d pgxDriver) QueryError(_ string, err error) error { return err }
 
-// A migrationConnector opens connections that use the migration's context, because dbmate calls database/sql without a context.
+// A migrationConnector opens connections that use the context in the driverArgs, because dbmate calls database/sql without a context.
 type migrationConnector struct {
 	driver.Connector
 
-	ctx context.Context //nolint:containedctx // see migration
+	ctx context.Context //nolint:containedctx // see driverArgs
 }
 
 // Connect implements driver.Connector.
@@ -110,11 +110,11 @@ func (c migrationConnector) Connect(context.Context) (driver.Conn, error) {
 	return migrationConn{pgxConn, c.ctx}, nil
 }
 
-// A migrationConn is a connection that uses the migration's context.
+// A migrationConn is a connection that uses the context in the driverArgs.
 type migrationConn struct {
 	*stdlib.Conn
 
-	ctx context.Context //nolint:containedctx // see migration
+	ctx context.Context //nolint:containedctx // see driverArgs
 }
 
 // BeginTx implements driver.ConnBeginTx. It bounds the wait for tables in this transaction. It does not set the limit for the

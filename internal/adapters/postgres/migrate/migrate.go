@@ -17,8 +17,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// application is the name that PostgreSQL shows for the connections of a migration.
-const application = "pawl/migrate"
+// applicationName is the name that PostgreSQL shows for the connections of a migration.
+const applicationName = "pawl/migrate"
 
 // maxLockWait bounds how long a call of Up waits while another process migrates.
 const maxLockWait = time.Minute
@@ -35,7 +35,7 @@ const maxLockWait = time.Minute
 // error names a session that probably uses the table. When ctx ends, Up returns at once, and the error's kind is Stopped. Each
 // migration is then either applied as a whole or rolled back.
 func Up(ctx context.Context, databaseURL string) ([]string, error) {
-	pg, err := conn.Connect(ctx, databaseURL, application)
+	pg, err := conn.Connect(ctx, databaseURL, applicationName)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 // applied, and the error names them. It also returns Invalid where [Up] does. CheckSchema only reads, so a user who may not change
 // the schema can run it.
 func CheckSchema(ctx context.Context, databaseURL string) error {
-	pg, err := conn.Connect(ctx, databaseURL, application)
+	pg, err := conn.Connect(ctx, databaseURL, applicationName)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func lockSchema(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 		Kind: domain.Transient, Op: op, Err: errors.New("another process has been migrating for a minute"),
 	})
 	defer cancel()
-	pg, err := conn.Connect(ctx, databaseURL, application)
+	pg, err := conn.Connect(ctx, databaseURL, applicationName)
 	if err != nil {
 		return nil, err
 	}

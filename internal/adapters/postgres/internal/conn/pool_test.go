@@ -24,20 +24,27 @@ func TestNewPoolQueryModes(t *testing.T) {
 	}
 }
 
-// TestNewPoolMalformedURL checks that the error for a malformed URL does not show the password.
-func TestNewPoolMalformedURL(t *testing.T) {
+// TestNewPoolWrongURL checks that NewPool returns Invalid for a URL that it cannot use. The error must show no secret, wherever the
+// secret is in the URL.
+func TestNewPoolWrongURL(t *testing.T) {
 	t.Parallel()
+	const secret = "hunter2"
 	for _, url := range []string{
-		"", "postgres://user:hunter2@host:port/db", "postgres://user:hunter2@[/db", "host='hunter2", "hunter2",
-		"mysql://user:hunter2@host/db", "postgres://user:hunter2@host/db?sslmode=perhaps",
+		"",
+		"postgres://user:" + secret + "@host:port/db",            // the port is not a number
+		"postgres://user:" + secret + "@[/db",                    // the bracket of the host is not closed
+		"host='" + secret,                                        // the quote is not closed
+		secret,                                                   // neither a URL nor key=value pairs
+		"mysql://user:" + secret + "@host/db",                    // not PostgreSQL
+		"postgres://user:" + secret + "@host/db?sslmode=perhaps", // no such mode
 	} {
 		_, err := NewPool(t.Context(), url, "test")
 		if domain.KindOf(err) != domain.Invalid {
 			t.Errorf("%q: got %v, want Invalid", url, err)
 			continue
 		}
-		if strings.Contains(err.Error()+domain.HintOf(err), "hunter2") {
-			t.Errorf("%q: got %v, hint %q, want no password in them", url, err, domain.HintOf(err))
+		if strings.Contains(err.Error()+domain.HintOf(err), secret) {
+			t.Errorf("%q: got %v, hint %q, want no secret in them", url, err, domain.HintOf(err))
 		}
 	}
 }
