@@ -161,12 +161,17 @@ func (s *session) main(loader *settings.Loader) int {
 		return s.end(s.settingsErr)
 	}
 	s.log = newLogger(s.screen, s.settings)
+	warned := make(chan struct{})
 	cancelWarning := context.AfterFunc(s.ctx, func() {
+		defer close(warned)
 		s.log.Warn("stopping: finishing the current step; a second signal ends pawl at once")
 	})
-	defer cancelWarning()
 	s.busy.Store(true)
-	return s.end(command.Run(s))
+	err = command.Run(s)
+	if !cancelWarning() {
+		<-warned // so that the warning is written before the error
+	}
+	return s.end(err)
 }
 
 // end returns the exit code for err. It writes err to standard error, unless err is nil or a statusError: psql has then written

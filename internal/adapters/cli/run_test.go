@@ -174,7 +174,7 @@ func TestRun_StopAfterResume(t *testing.T) {
 		if code, _ := wait(); code != cli.ExitAgain {
 			t.Errorf("got exit %d, want %d", code, cli.ExitAgain)
 		}
-		c.read() // no snapshot, because the last two lines can have either order
+		c.read()
 	})
 	cli.Golden(t, "run_resumed", c.transcript.String())
 	if shown := c.emulator.String(); strings.Contains(shown, "ETA") || !strings.Contains(shown, "WRN stopping: finishing") {

@@ -95,8 +95,9 @@ func TestReaderDrift(t *testing.T) {
 	storePayloads(t, databaseURL, "1 colour", "2 colour", "3 size")
 	storePayloads(t, databaseURL, "1 colour")
 	entries, err := postgres.NewReader(newPool(t, databaseURL)).Drift(t.Context(), streamS)
+	lastPageID := pgtest.QueryOne[int64](t, databaseURL, "SELECT max(id) FROM pages") // a batch that is stored again leaves a gap
 	want := []domain.DriftEntry{
-		{Path: "colour", Kind: "new field", Count: 3, FirstPageID: 1, LastPageID: 2, Sample: "true"},
+		{Path: "colour", Kind: "new field", Count: 3, FirstPageID: 1, LastPageID: lastPageID, Sample: "true"},
 		{Path: "size", Kind: "new field", Count: 1, FirstPageID: 1, LastPageID: 1, Sample: "true"},
 	}
 	if err != nil || !slices.Equal(entries, want) {
