@@ -22,16 +22,20 @@ import (
 // rolls back and stores the batch again in a slower way:
 //   - If an id is stored already, Commit looks up the stored ids first and copies the other events. The next batches are
 //     stored in this way at once, see expectDuplicates.
-//   - If another stream stores an id between look-up and COPY, Commit uses INSERT, which skips stored ids.
+//   - If another stream stores an id between look-up and COPY, Commit uses INSERT, which skips stored ids. It also does so if
+//     PostgreSQL does not support COPY into the table, for example because of row-level security.
 //   - If PostgreSQL refuses a value, Commit uses bisection, which finds the refused events and parks them.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	opts := writeOptions{copy: true, expectDuplicates: s.expectDuplicates > 0}
+	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.expectDuplicates > 0}
 	res, err := s.commit(ctx, b, opts)
-	if isEventIDTaken(err) && !opts.expectDuplicates {
+	if errors.Is(err, errIDStored) && !opts.expectDuplicates {
 		opts.expectDuplicates = true
 		res, err = s.commit(ctx, b, opts)
 	}
-	if isEventIDTaken(err) {
+	if errors.Is(err, errCopyUnsupported) {
+		s.copyUnsupported = true
+	}
+	if errors.Is(err, errIDStored) || errors.Is(err, errCopyUnsupported) {
 		opts.copy = false
 		res, err = s.commit(ctx, b, opts)
 	}

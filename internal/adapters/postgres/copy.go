@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -15,11 +16,18 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// The errors after which a batch must be stored in another way than with COPY.
+var (
+	errIDStored        = errors.New("the id of an event is stored already")
+	errCopyUnsupported = errors.New("PostgreSQL does not support COPY into the table of events")
+)
+
 // copyEvents inserts the events with COPY, which is several times as fast as INSERT. If the page has an id twice, it inserts the
-// first event of this id only. It returns the number of inserted events.
+// first event of this id only. It returns the number of inserted events, which is smaller than that of the events if a trigger
+// skips some.
 //
-// COPY cannot skip a stored id: PostgreSQL then ends the transaction, and isEventIDTaken reports true for the error. If
-// PostgreSQL refuses a value, copyEvents returns Unstorable.
+// After an error the transaction is over. The error is errIDStored if an id is stored already, because COPY cannot skip it. It is
+// errCopyUnsupported if the table has row-level security or is no table. If PostgreSQL refuses a value, it is Unstorable.
 func (w *writer) copyEvents(ctx context.Context, events []domain.DecodedEvent) (inserted int64, err error) {
 	rows := sortedByID(events)
 	if len(rows) == 0 {
@@ -29,19 +37,26 @@ func (w *writer) copyEvents(ctx context.Context, events []domain.DecodedEvent) (
 		"FROM STDIN BINARY"
 	tag, err := w.tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows, pageID: w.pageID, progress: w.progress}, statement)
 	if err != nil {
-		return 0, conn.ClassifyRow(err)
-	}
-	if tag.RowsAffected() != int64(len(rows)) {
-		return 0, balanceError("PostgreSQL copied %d of %d rows", tag.RowsAffected(), len(rows))
+		return 0, classifyCopy(err)
 	}
 	return tag.RowsAffected(), nil
 }
 
-// isEventIDTaken reports whether PostgreSQL refused to insert an event because its id is stored already.
-func isEventIDTaken(err error) bool {
-	const uniqueViolation = "23505"
+// classifyCopy classifies an error of COPY. It looks at the SQLSTATE only: the names of the table and of its key may be others,
+// for example in a partitioned table.
+func classifyCopy(err error) error {
+	const uniqueViolation, featureNotSupported, wrongObjectType = "23505", "0A000", "42809"
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && answer.Code == uniqueViolation && answer.ConstraintName == "events_pkey"
+	if !ok {
+		return err
+	}
+	switch answer.Code {
+	case uniqueViolation:
+		return fmt.Errorf("%w: %w", errIDStored, err)
+	case featureNotSupported, wrongObjectType:
+		return fmt.Errorf("%w: %w", errCopyUnsupported, err)
+	}
+	return conn.ClassifyRow(err)
 }
 
 // sortedByID returns pointers to the events in order of their ids, each id once. PostgreSQL inserts sorted ids faster, because

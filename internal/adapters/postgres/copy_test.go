@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -66,4 +67,34 @@ func pageAt(checkpoint domain.Checkpoint, events ...domain.DecodedEvent) domain.
 	page.Events, page.Received, page.MaxParked = events, len(events), len(events)
 	page.To.Offset += int64(len(events))
 	return page
+}
+
+// TestCommitUnusualTables checks that a page with new and stored events is stored although the owner of the table of events has
+// changed it: the key has another name, a trigger skips stored ids, or row-level security forbids COPY.
+func TestCommitUnusualTables(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"another name of the key": "ALTER TABLE events RENAME CONSTRAINT events_pkey TO other_key",
+		"a trigger that skips stored ids": `CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS
+			'BEGIN IF EXISTS (SELECT FROM events AS e WHERE e.id = NEW.id) THEN RETURN NULL; END IF; RETURN NEW; END';
+			CREATE TRIGGER skip BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION skip()`,
+		"row-level security": "CREATE POLICY every_row ON events USING (true); ALTER TABLE events ENABLE ROW LEVEL SECURITY",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := pgtest.Database(t)
+			pgtest.Exec(t, databaseURL, sql)
+			// Row-level security does not bind a superuser, so the store uses another role.
+			role := "writer_" + strings.ReplaceAll(pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()::text"), "-", "_")
+			pgtest.Exec(t, databaseURL, "CREATE ROLE "+role+"; GRANT ALL ON ALL TABLES IN SCHEMA public TO "+role+
+				"; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO "+role)
+			t.Cleanup(func() { pgtest.Exec(t, databaseURL, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
+			store, checkpoint := claimStore(t, pgtest.WithParam(t, databaseURL, "role", role))
+			first := commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeEvents(t, 1, 2, 3)})
+			second := commitNext(t, store, first.Checkpoint, domain.DecodedPage{Events: makeEvents(t, 2, 4)})
+			if want := (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); second.Counts != want {
+				t.Errorf("got counts %+v, want %+v", second.Counts, want)
+			}
+		})
+	}
 }

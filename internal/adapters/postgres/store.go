@@ -32,7 +32,8 @@ type Store struct {
 	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
 	silentAfter time.Duration // normally the constant silentAfter
 
-	expectDuplicates int // number of batches for which Commit expects events that are stored already
+	copyUnsupported  bool // a COPY failed with errCopyUnsupported
+	expectDuplicates int  // number of batches for which Commit expects events that are stored already
 }
 
 // NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.

@@ -20,7 +20,7 @@ type writeOptions struct {
 	expectDuplicates bool
 
 	// If copy is true, the writer inserts events with COPY. If the id of one is stored already, the transaction then ends with
-	// an error that isEventIDTaken recognizes. Otherwise the writer inserts events with INSERT, which skips stored ids.
+	// errIDStored. Otherwise the writer inserts events with INSERT, which skips stored ids.
 	copy bool
 
 	// If bisect is true, the writer finds the events that PostgreSQL refuses, and stores the others. Otherwise one such event
