@@ -31,17 +31,41 @@ var errNotUUID = errors.New("not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxx
 
 // ParseUUID parses the text form with 36 characters, in upper or lower case. It accepts every UUID version, because the API
 // chooses the ids.
-func ParseUUID(s string) (UUID, error) {
+func ParseUUID[T string | []byte](s T) (UUID, error) {
 	var u UUID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return UUID{}, errNotUUID
 	}
-	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
-	if _, err := hex.Decode(u[:], []byte(digits)); err != nil {
+	at := 0
+	var invalid byte // has a high bit if a character is no digit
+	for i := range u {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			at++ // the dash
+		}
+		high, low := hexDigits[s[at]], hexDigits[s[at+1]]
+		invalid |= high | low
+		u[i] = high<<4 | low
+		at += 2
+	}
+	if invalid > 0xf {
 		return UUID{}, errNotUUID
 	}
 	return u, nil
 }
+
+// hexDigits holds the value of each hexadecimal digit, and a value above 15 for any other byte.
+var hexDigits = func() (values [256]byte) { //nolint:gochecknoglobals // a table
+	for i := range values {
+		values[i] = 0xff
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		values[c] = byte(i)
+	}
+	for i, c := range []byte("ABCDEF") {
+		values[c] = byte(10 + i)
+	}
+	return values
+}()
 
 // String returns the UUID in its canonical text form.
 func (u UUID) String() string {

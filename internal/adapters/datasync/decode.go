@@ -118,7 +118,7 @@ func (d *Decoder) findID(payload []byte) domain.EventID {
 		if err != nil {
 			return err
 		}
-		id, err = domain.ParseUUID(string(text))
+		id, err = domain.ParseUUID(text)
 		return err
 	})
 	if err != nil || idCount != 1 {

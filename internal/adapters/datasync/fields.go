@@ -46,7 +46,7 @@ func (r *recordReader) setUUID(target *domain.UUID, value []byte) *domain.Reject
 	if rejection != nil {
 		return rejection
 	}
-	id, err := domain.ParseUUID(string(text))
+	id, err := domain.ParseUUID(text)
 	if err != nil {
 		return rejectValue(reasonBadUUID, value, "is "+err.Error())
 	}

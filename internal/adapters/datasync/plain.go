@@ -14,6 +14,7 @@ import (
 type plainParser struct {
 	rest   []byte // what is still to be read
 	failed bool   // the record is not plain, or not valid; nothing that was read counts
+	found  int    // a bit for each field that was found, see mark
 
 	texts map[string]string // texts that were seen before: most records repeat a few of them
 }
@@ -47,67 +48,67 @@ func (d *Decoder) decodePlain(payload []byte) (event domain.Event, ok bool) {
 // parse reads a record, see plainParser.
 func (p *plainParser) parse(n *EventNames, payload []byte) (event domain.Event, ok bool) {
 	p.rest, p.failed = payload, len(payload) > maxTotalNameBytes // a larger one may have names that are too long
-	var again domain.UUID
-	found := 0
+	p.found = 0
+	var innerSessionID domain.UUID
 	p.readObject(func(name []byte) {
-		var bit int
 		switch string(name) {
 		case n.ID:
-			bit = 1
+			p.mark(0)
 			event.ID = p.readUUID()
 		case n.SessionID:
-			bit = 1 << 1
+			p.mark(1)
 			event.SessionID = p.readUUID()
 		case n.UserID:
-			bit = 1 << 2
+			p.mark(2)
 			event.UserID = p.readUUID()
 		case n.Type:
-			bit = 1 << 3
+			p.mark(3)
 			event.Type = p.readText()
 		case n.Name:
-			bit = 1 << 4
+			p.mark(4)
 			event.Name = p.readText()
 		case n.Properties:
-			bit = 1 << 5
+			p.mark(5)
 			event.Properties = p.readProperties()
 		case n.Timestamp:
-			bit = 1 << 6
+			p.mark(6)
 			event.OccurredAt = p.readTimestamp()
 		case n.Session:
-			bit = 1 << 7
-			found |= p.readSession(n, &event, &again)
+			p.mark(7)
+			p.readSession(n, &event, &innerSessionID)
 		default:
 			p.failed = true
 		}
-		p.failed = p.failed || found&bit != 0
-		found |= bit
 	})
 	p.skipSpace()
 	const all = 1<<11 - 1
-	return event, !p.failed && len(p.rest) == 0 && found == all && again == event.SessionID && event.ID != domain.EventID{}
+	return event, !p.failed && len(p.rest) == 0 && p.found == all && innerSessionID == event.SessionID && event.ID != domain.EventID{}
 }
 
-// readSession reads the session's members and returns the bits of those that were found.
-func (p *plainParser) readSession(n *EventNames, event *domain.Event, again *domain.UUID) (found int) {
+// mark notes that the field with this number was found. The record is not plain if it has a field twice.
+func (p *plainParser) mark(field int) {
+	bit := 1 << field
+	p.failed = p.failed || p.found&bit != 0
+	p.found |= bit
+}
+
+// readSession reads the session's members.
+func (p *plainParser) readSession(n *EventNames, event *domain.Event, innerSessionID *domain.UUID) {
 	p.readObject(func(name []byte) {
-		var bit int
 		switch string(name) {
 		case n.InnerSessionID:
-			bit = 1 << 8
-			*again = p.readUUID()
+			p.mark(8)
+			*innerSessionID = p.readUUID()
 		case n.SessionDeviceType:
-			bit = 1 << 9
+			p.mark(9)
 			event.DeviceType = p.readText()
 		case n.SessionBrowser:
-			bit = 1 << 10
+			p.mark(10)
 			event.Browser = p.readText()
 		default:
 			p.failed = true
 		}
-		p.failed = p.failed || found&bit != 0
-		found |= bit
 	})
-	return found
 }
 
 // readObject reads an object and calls member with each name; member reads the value.
@@ -168,91 +169,23 @@ func (p *plainParser) readText() string {
 	return s
 }
 
-func (p *plainParser) readUUID() (id domain.UUID) {
-	text := p.readString()
-	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
-		p.failed = true
-		return id
-	}
-	at := 0
-	var invalid byte
-	for i := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			at++ // the dash
-		}
-		high, low := hexValues[text[at]], hexValues[text[at+1]]
-		invalid |= high | low
-		id[i] = high<<4 | low
-		at += 2
-	}
-	p.failed = p.failed || invalid&0xf0 != 0
+func (p *plainParser) readUUID() domain.UUID {
+	id, err := domain.ParseUUID(p.readString())
+	p.failed = p.failed || err != nil
 	return id
 }
 
-// hexValues holds the value of each hexadecimal digit, and 0xff for any other byte.
-var hexValues = func() (values [256]byte) { //nolint:gochecknoglobals // a table
-	for i := range values {
-		values[i] = 0xff
-	}
-	for i, c := range []byte("0123456789") {
-		values[c] = byte(i)
-	}
-	for i, c := range []byte("abcdef") {
-		values[c], values[c-'a'+'A'] = byte(10+i), byte(10+i)
-	}
-	return values
-}()
-
-// readTimestamp reads one of the two recorded forms: milliseconds since 1970 as a number of 12 to 14 digits, or
-// "2026-01-27T19:19:13.629Z".
+// readTimestamp reads a time in a form that causes no drift.
 func (p *plainParser) readTimestamp() time.Time {
-	if len(p.rest) > 0 && p.rest[0] == '"' {
-		return p.readISOTime()
+	before := p.rest
+	if len(before) > 0 && before[0] == '"' {
+		p.readString()
+	} else {
+		p.skipNumber()
 	}
-	digits, millis := 0, int64(0)
-	for digits < len(p.rest) && digits <= 14 && '0' <= p.rest[digits] && p.rest[digits] <= '9' {
-		millis = millis*10 + int64(p.rest[digits]-'0')
-		digits++
-	}
-	if digits < 12 || digits > 14 || p.rest[0] == '0' || !p.isValueEnd(digits) {
-		p.failed = true
-		return time.Time{}
-	}
-	p.rest = p.rest[digits:]
-	return time.UnixMilli(millis).UTC()
-}
-
-func (p *plainParser) readISOTime() time.Time {
-	text := p.readString()
-	const form = "0000-00-00T00:00:00.000Z"
-	if len(text) != len(form) {
-		p.failed = true
-		return time.Time{}
-	}
-	for i, c := range []byte(form) {
-		if c == '0' && (text[i] < '0' || text[i] > '9') || c != '0' && text[i] != c {
-			p.failed = true
-			return time.Time{}
-		}
-	}
-	number := func(from, to int) (n int) {
-		for _, c := range text[from:to] {
-			n = n*10 + int(c-'0')
-		}
-		return n
-	}
-	year, month, day := number(0, 4), number(5, 7), number(8, 10)
-	hour, minute, second, millis := number(11, 13), number(14, 16), number(17, 19), number(20, 23)
-	// A day that not every month has is left to the strict reader.
-	if year == 0 || month < 1 || month > 12 || day < 1 || day > 28 && !validDay(year, month, day) || hour > 23 || minute > 59 || second > 59 {
-		p.failed = true
-		return time.Time{}
-	}
-	return time.Date(year, time.Month(month), day, hour, minute, second, millis*int(time.Millisecond), time.UTC)
-}
-
-func validDay(year, month, day int) bool {
-	return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Day() == day
+	parsed := parseTimestamp(before[:len(before)-len(p.rest)])
+	p.failed = p.failed || parsed.fault != "" || len(parsed.drifts) > 0
+	return parsed.time
 }
 
 // expect reads c, after white space.

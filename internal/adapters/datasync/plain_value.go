@@ -2,6 +2,7 @@ package datasync
 
 import (
 	"bytes"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -108,15 +109,8 @@ func escapeLength(s []byte) int {
 	if s[1] != 'u' || len(s) < 6 {
 		return 0
 	}
-	code := 0
-	for _, c := range s[2:6] {
-		digit := hexValues[c]
-		if digit == 0xff {
-			return 0
-		}
-		code = code<<4 | int(digit)
-	}
-	if code == 0 || 0xd800 <= code && code <= 0xdfff {
+	code, err := strconv.ParseUint(string(s[2:6]), 16, 16)
+	if err != nil || code == 0 || 0xd800 <= code && code <= 0xdfff {
 		return 0
 	}
 	return 6
