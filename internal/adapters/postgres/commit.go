@@ -26,22 +26,23 @@ import (
 //     PostgreSQL does not support COPY into the table, for example because of row-level security.
 //   - If PostgreSQL refuses a value, Commit uses bisection, which finds the refused events and parks them.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+	move := moveParams(b)
 	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.expectDuplicates > 0}
-	res, err := s.commit(ctx, b, opts)
+	res, err := s.commit(ctx, b, move, opts)
 	if errors.Is(err, errIDStored) && !opts.expectDuplicates {
 		opts.expectDuplicates = true
-		res, err = s.commit(ctx, b, opts)
+		res, err = s.commit(ctx, b, move, opts)
 	}
 	if errors.Is(err, errCopyUnsupported) {
 		s.copyUnsupported = true
 	}
 	if errors.Is(err, errIDStored) || errors.Is(err, errCopyUnsupported) {
 		opts.copy = false
-		res, err = s.commit(ctx, b, opts)
+		res, err = s.commit(ctx, b, move, opts)
 	}
 	if domain.KindOf(err) == domain.Unstorable {
 		opts.copy, opts.bisect = false, true
-		res, err = s.commit(ctx, b, opts)
+		res, err = s.commit(ctx, b, move, opts)
 	}
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
@@ -56,32 +57,37 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 // takes less time than a COPY that fails.
 const lookUpBatches = 8
 
-// commit stores b. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead letter would get an id that
+// commit stores b, and moves the checkpoint as move says. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead letter would get an id that
 // another one has. Then commit skips the ids that are taken and stores b once more.
-func (s *Store) commit(ctx context.Context, b domain.Batch, opts writeOptions) (domain.CommitResult, error) {
-	res, err := s.commitOnce(ctx, b, opts)
+func (s *Store) commit(
+	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
+) (domain.CommitResult, error) {
+	res, err := s.commitOnce(ctx, b, move, opts)
 	if !isDeadLetterIDTaken(err) {
 		return res, err
 	}
 	if err := dbsqlc.New(s.pool).DeadLetterSkipTakenIDs(ctx); err != nil {
 		return domain.CommitResult{}, conn.Classify("skip ids of dead letters", err)
 	}
-	return s.commitOnce(ctx, b, opts)
+	return s.commitOnce(ctx, b, move, opts)
 }
+
+// uniqueViolation is the SQLSTATE for a key that exists already.
+const uniqueViolation = "23505"
 
 // isDeadLetterIDTaken reports whether PostgreSQL refused to insert a dead letter because another one has the same id.
 func isDeadLetterIDTaken(err error) bool {
-	const uniqueViolation = "23505"
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.Code == uniqueViolation && answer.ConstraintName == "dead_letters_pkey"
 }
 
 // commitOnce stores b in one transaction. If PostgreSQL refuses a value of an event and opts.bisect is false, it returns Unstorable.
-func (s *Store) commitOnce(ctx context.Context, b domain.Batch, opts writeOptions) (domain.CommitResult, error) {
+func (s *Store) commitOnce(
+	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
+) (domain.CommitResult, error) {
 	var res domain.CommitResult
 	err := conn.TransactLong(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx, progress func()) error {
 		q := dbsqlc.New(tx)
-		move := moveParams(b)
 		moved, err := moveCheckpoint(ctx, q, b.Start, move)
 		if err != nil {
 			return err

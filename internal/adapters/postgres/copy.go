@@ -45,7 +45,7 @@ func (w *writer) copyEvents(ctx context.Context, events []domain.DecodedEvent) (
 // classifyCopy classifies an error of COPY. It looks at the SQLSTATE only: the names of the table and of its key may be others,
 // for example in a partitioned table.
 func classifyCopy(err error) error {
-	const uniqueViolation, featureNotSupported, wrongObjectType = "23505", "0A000", "42809"
+	const featureNotSupported, wrongObjectType = "0A000", "42809"
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err
