@@ -84,7 +84,7 @@ func newTracing(ctx context.Context, s cli.Settings, run cli.RunOptions) (*telem
 func newOptions(s cli.Settings, run cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
 		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
-		NewPass: run.NewPass, AcceptShortEnd: run.AcceptShortEnd, Retry: run.Retry,
+		NewPass: run.NewPass, AcceptShortEnd: run.AcceptShortEnd, Retry: run.Retry, MaxBufferBytes: s.MaxBuffer,
 	}
 }
 

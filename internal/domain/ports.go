@@ -38,8 +38,8 @@ type Decoder interface {
 	Hash(r Record) RecordHash
 }
 
-// An EventStore stores events together with the checkpoint of their stream. Each runner has its own EventStore, and only
-// one goroutine at a time may use it.
+// An EventStore stores events together with the checkpoint of their stream. Each runner has its own EventStore. Only one
+// goroutine at a time may use it, but Hold may be called while another goroutine is in Commit or Checkpoint.
 type EventStore interface {
 	// Claim makes this runner the only writer of the stream and returns the durable checkpoint. Each call makes a new claim
 	// with a new epoch and a new random token, even if this runner holds the stream already. The claim stays valid after ctx

@@ -16,6 +16,16 @@ type Summary struct {
 	Counts
 	Traffic
 	Elapsed time.Duration
+	Times   WorkTimes
+}
+
+// WorkTimes says how long each kind of work took. pawl does several kinds at the same time, so the sum may be greater than the time that
+// has passed. The time of waits is in Traffic.Waited.
+type WorkTimes struct {
+	Fetching   time.Duration // from a request to the end of its answer, for all requests
+	Decoding   time.Duration // decoding records
+	Storing    time.Duration // storing batches, with the waits between attempts
+	Committing time.Duration // the part of Storing from COMMIT to its answer
 }
 
 // A StreamReport is a stream's durable state with the totals of its ledger.

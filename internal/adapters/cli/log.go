@@ -56,7 +56,7 @@ type logObserver struct {
 	live    bool // a live line shows the waits
 }
 
-// Claimed implements ingest.Observer. It logs where the run begins, or that the stream is complete.
+// Claimed implements ingest.StoreObserver. It logs where the run begins, or that the stream is complete.
 func (o *logObserver) Claimed(c domain.Checkpoint) {
 	switch {
 	case c.Seq == 0: // no page is stored
@@ -72,7 +72,7 @@ func (o *logObserver) Claimed(c domain.Checkpoint) {
 	}
 }
 
-// Waiting implements ingest.Observer. It logs a wait after a failure at level warn, and a wait for the rate limit or for another
+// Waiting implements ingest.FetchObserver. It logs a wait after a failure at level warn, and a wait for the rate limit or for another
 // runner at level info. A wait that is normal because it is short, or that the live line shows, is logged at level debug.
 func (o *logObserver) Waiting(w retry.Wait) {
 	isShort := w.ForRateLimit() && w.For < time.Second
@@ -93,27 +93,33 @@ func (o *logObserver) Waiting(w retry.Wait) {
 		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error())
 }
 
-// PassStarted implements ingest.Observer.
+// WaitingToStore implements ingest.StoreObserver. It logs a wait as Waiting does.
+func (o *logObserver) WaitingToStore(w retry.Wait) { o.Waiting(w) }
+
+// PassStarted implements ingest.FetchObserver.
 func (o *logObserver) PassStarted(start domain.Position) {
 	o.log.Warn("the API no longer accepts the cursor: reading from the first page again; stored events count as duplicates",
 		"pass", start.Pass, "rereading", start.MaxOffset)
 }
 
-// Committed implements ingest.Observer. It logs the page at level debug, and each new kind of drift at level info.
-func (o *logObserver) Committed(page domain.DecodedPage, res domain.CommitResult) {
-	o.log.Debug("page stored", "seq", res.Checkpoint.Seq, "position", page.To.Offset,
-		"received", res.Counts.Received, "inserted", res.Counts.Inserted, "duplicate", res.Counts.Duplicate, "parked", res.Counts.Parked,
-		"request_id", page.Receipt.RequestID)
+// Committed implements ingest.StoreObserver. It logs each page and the batch at level debug, and each new kind of drift at level info.
+func (o *logObserver) Committed(batch domain.Batch, res domain.CommitResult) {
+	for i, page := range batch.Pages {
+		o.log.Debug("page stored", "seq", batch.Start.Seq+int64(i)+1, "position", page.To.Offset, "received", page.Received,
+			"request_id", page.Receipt.RequestID)
+	}
+	o.log.Debug("batch committed", "pages", len(batch.Pages), "inserted", res.Counts.Inserted, "duplicate", res.Counts.Duplicate,
+		"parked", res.Counts.Parked)
 	for _, d := range res.NewDrift {
 		o.log.Info("the API sends something unexpected; nothing of it is lost", "path", d.Path, "kind", d.Kind, "sample", d.Sample)
 	}
 }
 
-// Fetching implements ingest.Observer. It logs nothing.
+// Fetching implements ingest.FetchObserver. It logs nothing.
 func (o *logObserver) Fetching(domain.Position) {}
 
-// Storing implements ingest.Observer. It logs nothing.
-func (o *logObserver) Storing(domain.DecodedPage) {}
+// Storing implements ingest.StoreObserver. It logs nothing.
+func (o *logObserver) Storing(domain.Batch) {}
 
 // observers is an ingest.Observer that calls several observers in order.
 type observers []ingest.Observer
@@ -130,9 +136,9 @@ func (all observers) Fetching(from domain.Position) {
 	}
 }
 
-func (all observers) Storing(page domain.DecodedPage) {
+func (all observers) Storing(batch domain.Batch) {
 	for _, o := range all {
-		o.Storing(page)
+		o.Storing(batch)
 	}
 }
 
@@ -142,14 +148,20 @@ func (all observers) Waiting(w retry.Wait) {
 	}
 }
 
+func (all observers) WaitingToStore(w retry.Wait) {
+	for _, o := range all {
+		o.WaitingToStore(w)
+	}
+}
+
 func (all observers) PassStarted(start domain.Position) {
 	for _, o := range all {
 		o.PassStarted(start)
 	}
 }
 
-func (all observers) Committed(page domain.DecodedPage, res domain.CommitResult) {
+func (all observers) Committed(batch domain.Batch, res domain.CommitResult) {
 	for _, o := range all {
-		o.Committed(page, res)
+		o.Committed(batch, res)
 	}
 }

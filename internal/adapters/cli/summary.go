@@ -27,6 +27,16 @@ type summaryJSON struct {
 	RateLimited    int     `json:"rate_limited"`    // requests that the API refused because of its rate limit
 	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting before requests and commits
 	ElapsedSeconds float64 `json:"elapsed_seconds"` // time from start to end
+
+	Times timesJSON `json:"times,omitzero"` // how long each kind of work took; only in pawl run
+}
+
+// timesJSON says how long each kind of work of a run took. The kinds overlap.
+type timesJSON struct {
+	FetchSeconds  float64 `json:"fetch_seconds"`  // all requests, each until the end of its answer
+	DecodeSeconds float64 `json:"decode_seconds"` // decoding records
+	StoreSeconds  float64 `json:"store_seconds"`  // storing pages, with the waits between attempts
+	CommitSeconds float64 `json:"commit_seconds"` // the part of store_seconds from COMMIT to its answer
 }
 
 // printSummary writes the summary as JSON or as text.
@@ -44,6 +54,10 @@ func writeSummaryJSON(w io.Writer, s domain.Summary) error {
 		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
 		Requests: s.Requests, Retries: s.Retries, RateLimited: s.RateLimited,
 		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed),
+		Times: timesJSON{
+			FetchSeconds: seconds(s.Times.Fetching), DecodeSeconds: seconds(s.Times.Decoding),
+			StoreSeconds: seconds(s.Times.Storing), CommitSeconds: seconds(s.Times.Committing),
+		},
 	}
 	if s.Announced.Known {
 		out.AnnouncedTotal = &s.Announced.N
@@ -70,6 +84,10 @@ stream %s: %s, pass %d, seq %d, %s
 		humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
 		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
+	if err == nil && s.Times != (domain.WorkTimes{}) { // pawl status does not know the times
+		_, err = fmt.Fprintf(w, "fetching took %.1f s, decoding %.1f s, storing %.1f s (of it COMMIT %.1f s); these overlap\n",
+			s.Times.Fetching.Seconds(), s.Times.Decoding.Seconds(), s.Times.Storing.Seconds(), s.Times.Committing.Seconds())
+	}
 	isShort := s.Done && s.Accounted < s.Announced.N // false if no total was announced, because N is then 0
 	if err == nil && isShort {
 		_, err = fmt.Fprintf(w, "only %s of %s announced records are stored or parked: `pawl verify` explains the difference\n",

@@ -31,7 +31,7 @@ type Verifier interface {
 // A VerifyObserver observes a verification and, with --against-api, its walk through the API.
 type VerifyObserver interface {
 	verify.Observer
-	ingest.WalkObserver
+	ingest.FetchObserver
 }
 
 // Run executes `pawl verify`. kong calls it.
@@ -105,19 +105,20 @@ func (o *verifyObserver) Checking(check domain.Check) {
 // Compared implements verify.Observer. To the tracker, a compared page is a committed one.
 func (o *verifyObserver) Compared(page domain.DecodedPage) {
 	page.To = withoutMaxOffset(page.To)
-	o.walk.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
+	batch := domain.Batch{Pages: []domain.DecodedPage{page}}
+	o.walk.Committed(batch, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
 }
 
-// Waiting implements verify.Observer and ingest.WalkObserver.
+// Waiting implements verify.Observer and ingest.FetchObserver.
 func (o *verifyObserver) Waiting(w retry.Wait) {
 	o.log.Waiting(w)
 	o.walk.Waiting(w)
 }
 
-// Fetching implements ingest.WalkObserver.
+// Fetching implements ingest.FetchObserver.
 func (o *verifyObserver) Fetching(from domain.Position) { o.walk.Fetching(from) }
 
-// PassStarted implements ingest.WalkObserver. A walk starts another pass only if the API has lost its cursor.
+// PassStarted implements ingest.FetchObserver. A walk starts another pass only if the API has lost its cursor.
 func (o *verifyObserver) PassStarted(start domain.Position) {
 	o.session.log.Warn("the API no longer accepts the cursor: comparing from the first page again", "pass", start.Pass)
 	o.walk.PassStarted(withoutMaxOffset(start))

@@ -34,7 +34,7 @@ func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	ctx, span := tracing.tracer.Start(ctx, "pawl run", trace.WithAttributes(streamKey.String(tracing.stream.String())))
 	tracing.runSpan = span
 	sum, err := r.next.Run(ctx)
-	tracing.endFailedPage(err)
+	tracing.endAll(err)
 	span.SetAttributes(attribute.Int64("pawl.pass", sum.Pass), seqKey.Int64(sum.Seq),
 		attribute.Bool("pawl.done", sum.Done), attribute.Int64("pawl.pages", sum.Pages))
 	span.SetAttributes(countAttributes(sum.Counts)...)
@@ -71,15 +71,15 @@ func (t *Tracing) Source(next domain.EventSource, endpoint string) domain.EventS
 func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	tracing := s.tracing
 	tracing.beginPage(ctx)
-	ctx = tracing.contextWithPage(ctx)
+	ctx = trace.ContextWithSpan(ctx, tracing.pages.fetching)
 	began := time.Now()
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
 	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
-		tracing.endFailedPage(err) // the run does not request this page again: it may go on with the first page of the stream
+		tracing.failFetching(err) // the run does not request this page again: it may go on with the first page of the stream
 	}
-	if err == nil && tracing.pageSpan.SpanContext().IsSampled() {
-		page.Receipt.TraceID = tracing.pageSpan.SpanContext().TraceID().String()
+	if err == nil {
+		page.Receipt.TraceID = tracing.endFetching()
 	}
 	return page, err
 }
@@ -117,40 +117,68 @@ type store struct {
 	tracing *Tracing
 }
 
-// Store returns a store that traces each attempt of next to commit as a span in the page's trace.
+// Store returns a store that traces each attempt of next to commit as a span in the trace of the batch's first page, with links to
+// the traces of the other pages. An attempt whose pages are not sampled has no span.
 func (t *Tracing) Store(next domain.EventStore) domain.EventStore { return &store{next, t} }
 
 // Commit implements domain.EventStore.
 func (s *store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	ctx, span := s.tracing.tracer.Start(s.tracing.contextWithPage(ctx), "commit", trace.WithAttributes(seqKey.Int64(b.TargetSeq())))
+	pages := s.tracing.spansOf(b.Pages)
+	if len(pages) == 0 {
+		return s.EventStore.Commit(ctx, b)
+	}
+	var links []trace.Link
+	for _, page := range pages[1:] {
+		links = append(links, trace.Link{SpanContext: page.SpanContext()})
+	}
+	ctx, span := s.tracing.tracer.Start(trace.ContextWithSpan(ctx, pages[0]), "commit", trace.WithLinks(links...),
+		trace.WithAttributes(seqKey.Int64(b.TargetSeq()), attribute.Int("pawl.pages", len(b.Pages))))
 	defer span.End()
 	res, err := s.EventStore.Commit(ctx, b)
 	if err != nil {
 		setError(span, err, noStatus)
+		if kind := domain.KindOf(err); len(b.Pages) == 1 && (kind == domain.BadPage || kind == domain.Unconfirmed) {
+			s.tracing.endRejected(b.Pages[0], err) // the run requests this page again
+		}
+		return res, err
 	}
-	return res, err
+	span.SetAttributes(countAttributes(res.Counts)...)
+	return res, nil
 }
 
-// An observer is an ingest.Observer that adds the waits to the traces and ends the trace of a page that was committed. The source
-// and the store cannot do this, because they are not informed of waits and of the end of a page.
+// An observer is an ingest.Observer that adds the waits to the traces and ends the traces of pages that were committed. The source
+// and the store cannot do this, because they are not informed of waits and of the end of a batch.
 type observer struct {
 	ingest.Observer
 
 	tracing *Tracing
 }
 
-// Observer returns an observer that calls next. It traces each wait as an event in the trace of the current page, or of the
-// run if there is no current page. When a page was committed, it ends the page's trace.
+// Observer returns an observer that calls next. It traces each wait as an event in the trace of the page that is being fetched, or of
+// the first page that is being stored, or of the run if there is no such page. When a batch was committed, it ends the traces of its
+// pages.
 func (t *Tracing) Observer(next ingest.Observer) ingest.Observer { return &observer{next, t} }
 
-// Waiting implements ingest.Observer.
+// Waiting implements ingest.FetchObserver.
 func (o *observer) Waiting(w retry.Wait) {
-	o.tracing.addWait(w.For, w.Err)
+	o.tracing.addWait(o.tracing.pages.fetching, w.For, w.Err)
 	o.Observer.Waiting(w)
 }
 
-// Committed implements ingest.Observer.
-func (o *observer) Committed(page domain.DecodedPage, res domain.CommitResult) {
-	o.tracing.endCommittedPage(page, res)
-	o.Observer.Committed(page, res)
+// Storing implements ingest.StoreObserver.
+func (o *observer) Storing(batch domain.Batch) {
+	o.tracing.beginStoring(batch)
+	o.Observer.Storing(batch)
+}
+
+// WaitingToStore implements ingest.StoreObserver.
+func (o *observer) WaitingToStore(w retry.Wait) {
+	o.tracing.addWait(o.tracing.pages.storing, w.For, w.Err)
+	o.Observer.WaitingToStore(w)
+}
+
+// Committed implements ingest.StoreObserver.
+func (o *observer) Committed(batch domain.Batch, res domain.CommitResult) {
+	o.tracing.endCommitted(batch)
+	o.Observer.Committed(batch, res)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -15,28 +16,77 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// beginPage starts the trace of a page. A page that is fetched again after a failure keeps its trace, so beginPage does nothing
-// if there is a current page.
+// A pageSpans holds the spans of the pages that are not committed yet.
+type pageSpans struct {
+	fetching trace.Span // of the page that is being fetched, or nil; only the goroutine that fetches uses it
+	storing  trace.Span // of the first page of the batch that is being stored, or nil; only the goroutine that stores uses it
+
+	mu      sync.Mutex
+	fetched map[string]trace.Span // the spans of fetched pages, by the trace id in the page's receipt
+}
+
+// beginPage starts the trace of a page. A page that is requested again after a failure keeps its trace, so beginPage does nothing
+// if a page is being fetched already.
 func (t *Tracing) beginPage(ctx context.Context) {
-	if t.pageSpan != nil {
+	if t.pages.fetching != nil {
 		return
 	}
-	_, t.pageSpan = t.tracer.Start(ctx, "pawl page", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)),
+	_, t.pages.fetching = t.tracer.Start(ctx, "pawl page", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)),
 		trace.WithAttributes(streamKey.String(t.stream.String())))
 }
 
-// contextWithPage returns ctx with the span of the current page, or ctx itself if there is no current page.
-func (t *Tracing) contextWithPage(ctx context.Context) context.Context {
-	if t.pageSpan == nil {
-		return ctx
+// endFetching records that the page is fetched, and returns the trace id for its receipt. It returns "" if the trace is not sampled.
+// Such a trace ends now, because nothing more of it is recorded.
+func (t *Tracing) endFetching() string {
+	span := t.pages.fetching
+	t.pages.fetching = nil
+	if !span.SpanContext().IsSampled() {
+		span.End()
+		return ""
 	}
-	return trace.ContextWithSpan(ctx, t.pageSpan)
+	id := span.SpanContext().TraceID().String()
+	t.pages.mu.Lock()
+	defer t.pages.mu.Unlock()
+	if t.pages.fetched == nil {
+		t.pages.fetched = map[string]trace.Span{}
+	}
+	t.pages.fetched[id] = span
+	return id
 }
 
-// addWait adds an event for a wait to the span of the current page, or to the run's span if there is no current page. err is
-// the reason for the wait.
-func (t *Tracing) addWait(wait time.Duration, err error) {
-	span := t.pageSpan
+// failFetching ends the trace of the page that is being fetched. err is the reason why it is not fetched. failFetching does nothing if
+// no page is being fetched.
+func (t *Tracing) failFetching(err error) {
+	if t.pages.fetching == nil {
+		return
+	}
+	setError(t.pages.fetching, err, noStatus)
+	t.pages.fetching.End()
+	t.pages.fetching = nil
+}
+
+// spansOf returns the spans of the pages whose trace is sampled.
+func (t *Tracing) spansOf(pages []domain.DecodedPage) (spans []trace.Span) {
+	t.pages.mu.Lock()
+	defer t.pages.mu.Unlock()
+	for _, page := range pages {
+		if span, ok := t.pages.fetched[page.Receipt.TraceID]; ok {
+			spans = append(spans, span)
+		}
+	}
+	return spans
+}
+
+// beginStoring records that the batch is being stored. The waits until the next batch then are events of its first page.
+func (t *Tracing) beginStoring(batch domain.Batch) {
+	t.pages.storing = nil
+	if spans := t.spansOf(batch.Pages); len(spans) > 0 {
+		t.pages.storing = spans[0]
+	}
+}
+
+// addWait adds an event for a wait to a span, or to the run's span if span is nil. err is the reason for the wait.
+func (t *Tracing) addWait(span trace.Span, wait time.Duration, err error) {
 	if span == nil {
 		span = t.runSpan
 	}
@@ -44,28 +94,50 @@ func (t *Tracing) addWait(wait time.Duration, err error) {
 		attribute.Float64("pawl.wait_seconds", wait.Seconds()), semconv.ErrorTypeKey.String(errorType(err))))
 }
 
-// endCommittedPage ends the trace of the current page after its commit. It does nothing if there is no current page.
-func (t *Tracing) endCommittedPage(page domain.DecodedPage, res domain.CommitResult) {
-	if t.pageSpan == nil {
-		return
+// endCommitted ends the traces of the pages of a committed batch.
+func (t *Tracing) endCommitted(batch domain.Batch) {
+	for i, page := range batch.Pages {
+		t.endPage(page.Receipt.TraceID, func(span trace.Span) {
+			span.SetAttributes(seqKey.Int64(batch.Start.Seq+int64(i)+1),
+				attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Offset),
+				attribute.Int("pawl.received", page.Received))
+			span.SetAttributes(trafficAttributes(page.Receipt.Traffic)...)
+		})
 	}
-	t.pageSpan.SetAttributes(seqKey.Int64(res.Checkpoint.Seq),
-		attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Offset))
-	t.pageSpan.SetAttributes(countAttributes(res.Counts)...)
-	t.pageSpan.SetAttributes(trafficAttributes(page.Receipt.Traffic)...)
-	t.pageSpan.End()
-	t.pageSpan = nil
 }
 
-// endFailedPage ends the trace of the current page, which was not committed because of err. It does nothing if there is no
-// current page.
-func (t *Tracing) endFailedPage(err error) {
-	if t.pageSpan == nil {
+// endRejected ends the trace of a page that the store does not accept because of err. If the page is requested again, the new request
+// begins another trace.
+func (t *Tracing) endRejected(page domain.DecodedPage, err error) {
+	t.endPage(page.Receipt.TraceID, func(span trace.Span) { setError(span, err, noStatus) })
+}
+
+// endAll ends the traces of all pages that were not committed, when the run has ended. err is the error of the run, or nil.
+func (t *Tracing) endAll(err error) {
+	t.failFetching(err)
+	t.pages.storing = nil
+	for id := range t.pages.fetched {
+		t.endPage(id, func(span trace.Span) {
+			if err == nil {
+				span.AddEvent("dropped") // the run dropped the page, because an earlier page was requested again
+				return
+			}
+			setError(span, err, noStatus)
+		})
+	}
+}
+
+// endPage ends the trace with this id, after complete has added to its span. It does nothing if there is no such trace.
+func (t *Tracing) endPage(id string, complete func(trace.Span)) {
+	t.pages.mu.Lock()
+	defer t.pages.mu.Unlock()
+	span, ok := t.pages.fetched[id]
+	if !ok {
 		return
 	}
-	setError(t.pageSpan, err, noStatus)
-	t.pageSpan.End()
-	t.pageSpan = nil
+	complete(span)
+	span.End()
+	delete(t.pages.fetched, id)
 }
 
 const (

@@ -75,12 +75,13 @@ func (r *testRun) traceIDs() (ids []string) {
 // A silentObserver ignores everything.
 type silentObserver struct{}
 
-func (silentObserver) Claimed(domain.Checkpoint)                         {}
-func (silentObserver) Fetching(domain.Position)                          {}
-func (silentObserver) Storing(domain.DecodedPage)                        {}
-func (silentObserver) PassStarted(domain.Position)                       {}
-func (silentObserver) Waiting(retry.Wait)                                {}
-func (silentObserver) Committed(domain.DecodedPage, domain.CommitResult) {}
+func (silentObserver) Claimed(domain.Checkpoint)                   {}
+func (silentObserver) Fetching(domain.Position)                    {}
+func (silentObserver) Storing(domain.Batch)                        {}
+func (silentObserver) PassStarted(domain.Position)                 {}
+func (silentObserver) Waiting(retry.Wait)                          {}
+func (silentObserver) WaitingToStore(retry.Wait)                   {}
+func (silentObserver) Committed(domain.Batch, domain.CommitResult) {}
 
 // warnings collects the problems and causes that Config.Warn receives.
 type warnings struct {

@@ -4,8 +4,9 @@
 // The end of the run then takes at most flushTimeout plus flushGrace longer.
 //
 // A page's trace has the root span "pawl page", with an event for each wait. Its child spans are one client span for each
-// request that was sent, and one span for each attempt to commit. The spans contain no cursor, no key and no body. They
-// contain the kind of an error, but never its text.
+// request that was sent, and one span for each attempt to commit. If several pages are committed together, this span is in the
+// trace of the first page, with links to the others. The spans contain no cursor, no key and no body. They contain the kind of
+// an error, but never its text.
 package telemetry
 
 import (
@@ -47,13 +48,12 @@ type Config struct {
 	Warn func(problem string, cause error)
 }
 
-// Tracing traces the runs of one stream, one run at a time. The runner and the ports that it wraps must be used from one
-// goroutine.
+// Tracing traces the runs of one stream, one run at a time. One goroutine may fetch while another one stores.
 type Tracing struct {
 	stream   domain.StreamID
 	tracer   trace.Tracer
 	runSpan  trace.Span // the span of the current run; a no-op span between runs
-	pageSpan trace.Span // the span of the current page, which was requested and is not committed yet; nil between pages
+	pages    pageSpans
 	provider *sdktrace.TracerProvider
 	delivery *delivery
 }

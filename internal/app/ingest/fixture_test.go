@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,30 +187,42 @@ const unknownTotal = -1
 
 // An observerLog records the calls of an observer.
 type observerLog struct {
+	mu      sync.Mutex // the methods are called from two goroutines
 	claims  []domain.Checkpoint
-	waits   []retry.Wait
+	waits   []retry.Wait // the waits for the API and for the store
 	passes  []domain.Position
 	commits []domain.CommitResult
 	calls   []string // the names of all methods that were called, except Claimed
 }
 
+func (l *observerLog) record(call string) func() {
+	l.mu.Lock()
+	l.calls = append(l.calls, call)
+	return l.mu.Unlock
+}
+
 func (l *observerLog) Claimed(checkpoint domain.Checkpoint) { l.claims = append(l.claims, checkpoint) }
 
-func (l *observerLog) Fetching(domain.Position) { l.calls = append(l.calls, "Fetching") }
+func (l *observerLog) Fetching(domain.Position) { l.record("Fetching")() }
 
-func (l *observerLog) Storing(domain.DecodedPage) { l.calls = append(l.calls, "Storing") }
+func (l *observerLog) Storing(domain.Batch) { l.record("Storing")() }
 
 func (l *observerLog) Waiting(w retry.Wait) {
+	defer l.record("Waiting")()
 	l.waits = append(l.waits, w)
-	l.calls = append(l.calls, "Waiting")
+}
+
+func (l *observerLog) WaitingToStore(w retry.Wait) {
+	defer l.record("WaitingToStore")()
+	l.waits = append(l.waits, w)
 }
 
 func (l *observerLog) PassStarted(position domain.Position) {
+	defer l.record("PassStarted")()
 	l.passes = append(l.passes, position)
-	l.calls = append(l.calls, "PassStarted")
 }
 
-func (l *observerLog) Committed(_ domain.DecodedPage, res domain.CommitResult) {
+func (l *observerLog) Committed(_ domain.Batch, res domain.CommitResult) {
+	defer l.record("Committed")()
 	l.commits = append(l.commits, res)
-	l.calls = append(l.calls, "Committed")
 }

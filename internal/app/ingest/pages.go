@@ -26,78 +26,80 @@ const (
 // A fetcher fetches the pages of a stream, from one position to the end of a pass. It waits if the rate limit refuses a request or
 // a request fails. It does not know which pages are stored.
 type fetcher struct {
-	source     domain.EventSource
-	policy     retry.Policy
-	observer   WalkObserver
-	limit      int // the number of records to ask for in one page
-	hold       holdSaver
-	traffic    domain.Traffic // counts all requests of this fetcher so far
-	cycle      cycleDetector  // detects cycles of cursors in this pass
-	emptyPages int            // the number of empty pages in a row so far
-	current    *request       // the request for the page that pages yielded last or yields next
+	source   domain.EventSource
+	policy   retry.Policy
+	observer FetchObserver
+	limit    int // the number of records to ask for in one page
+	hold     holdSaver
+	passes   passLimit
+	traffic  domain.Traffic // counts all requests of this fetcher so far
+	fetching time.Duration  // the time that all requests of this fetcher took so far
+	next     *request       // the request for the page that pages yields next
 }
 
-func (r *Runner) newFetcher() *fetcher {
-	return &fetcher{source: r.source, policy: r.opts.Retry, observer: r.observer, limit: r.opts.PageSize}
+// A fetchedPage is a page that a fetcher has fetched, with the request for it.
+type fetchedPage struct {
+	domain.FetchedPage
+
+	request *request
 }
 
-// pages yields the pages after the position start, in order (I6), until the end of the pass. If the API no longer accepts the
+// newFetcher returns a fetcher whose first page begins at the position start. heldUntil is the time until which the rate limit allows
+// no request, or zero if there is no such time.
+func newFetcher(
+	source domain.EventSource, observer FetchObserver, policy retry.Policy, limit int, start domain.Position, heldUntil time.Time,
+) *fetcher {
+	f := &fetcher{source: source, policy: policy, observer: observer, limit: limit}
+	f.passes.maxOffset = start.MaxOffset
+	f.hold.lastEnd = heldUntil
+	f.next = f.newRequest(start)
+	f.next.refetchReason = heldError(heldUntil)
+	return f
+}
+
+// pages yields the pages from the next request on, in order (I6), until the end of the pass. If the API no longer accepts the
 // cursor, pages begins a new pass at the head of the stream. Records that are stored already are then received again and count as
 // duplicate (I2). If pages yields an error, the iteration ends.
 //
-// While the consumer handles a page, it calls compareEnds to compare the page with an earlier answer to the same request. If the
-// consumer does not accept the page, it calls refetch. Then pages fetches the same page again.
-//
-// heldUntil is the time until which the rate limit allows no request, or zero if there is no such time.
-func (f *fetcher) pages(ctx context.Context, start domain.Position, heldUntil time.Time) iter.Seq2[domain.FetchedPage, error] {
-	return func(yield func(domain.FetchedPage, error) bool) {
-		passes := passLimit{maxOffset: start.MaxOffset}
-		f.current = f.newRequest(start)
-		f.current.refetchReason = heldError(heldUntil)
-		f.hold.lastEnd = heldUntil
-		for !f.current.position.Done {
-			page, err := f.fetch(ctx, f.current)
+// If the consumer does not accept a page, it calls refetch. If it does so before it asks for the next page, the iteration continues
+// with another answer to the same request. Otherwise the consumer must end the iteration first, and then call pages again.
+func (f *fetcher) pages(ctx context.Context) iter.Seq2[fetchedPage, error] {
+	return func(yield func(fetchedPage, error) bool) {
+		for !f.next.position.Done {
+			r := f.next
+			page, err := f.fetch(ctx, r)
 			if isCursorLost(err) {
-				err = passes.allowNext(f.current.position, err)
+				err = f.passes.allowNext(r.position, err)
 				if err == nil {
-					f.current = f.newRequest(f.current.position.NextPass())
-					f.cycle = cycleDetector{}
-					f.observer.PassStarted(f.current.position)
+					f.next = f.newRequest(r.position.NextPass())
+					f.observer.PassStarted(f.next.position)
 					continue
 				}
 			}
 			if err != nil {
-				yield(domain.FetchedPage{}, err)
+				yield(fetchedPage{}, err)
 				return
 			}
-			fetched := domain.FetchedPage{From: f.current.position, To: f.current.position.After(page), Page: page}
-			if !yield(fetched, nil) {
+			fetched := domain.FetchedPage{From: r.position, To: r.position.After(page), Page: page}
+			f.next = f.requestAfter(r, fetched)
+			if !yield(fetchedPage{FetchedPage: fetched, request: r}, nil) {
 				return
-			}
-			if f.current.refetchReason != nil { // the consumer has called refetch
-				continue
-			}
-			f.current = f.newRequest(fetched.To)
-			f.cycle.advance(fetched.To.Cursor)
-			if len(page.Records) == 0 {
-				f.emptyPages++
-			} else {
-				f.emptyPages = 0
 			}
 		}
 	}
 }
 
-// refetch makes pages fetch the last page again if err is BadPage or Unconfirmed, and reports whether it does.
-func (f *fetcher) refetch(err error) bool {
+// refetch makes the page of a request the next one that pages yields, if err is BadPage or Unconfirmed. It reports whether it does.
+func (f *fetcher) refetch(r *request, err error) bool {
 	kind := domain.KindOf(err)
 	if kind != domain.BadPage && kind != domain.Unconfirmed {
 		return false
 	}
 	if kind == domain.BadPage && !domain.AsError(err).ShortEnd {
-		f.current.end = nil // this answer repeats an earlier page, so it must not be compared with the next answer
+		r.end = nil // this answer repeats an earlier page, so it must not be compared with the next answer
 	}
-	f.current.refetchReason = err
+	r.refetchReason = err
+	f.next = r
 	return true
 }
 
@@ -117,17 +119,30 @@ type request struct {
 	position      domain.Position // the page begins here
 	budget        *retry.Budget
 	trafficBefore domain.Traffic // the traffic of the fetcher before the first attempt
+	cycle         cycleDetector  // detects cycles of cursors in this pass
+	emptyPages    int            // the number of empty pages in a row just before this page
 
 	refetchReason error    // the error that made the consumer call refetch, or the hold at the start; nil if there is none
 	end           *endPage // describes the answers that ended the pass; nil if the last answer did not end the pass
 	confirming    bool     // the page was fetched again at least once to confirm the end of the pass
 }
 
+// newRequest returns the request for the first page of a run or of a pass.
 func (f *fetcher) newRequest(position domain.Position) *request {
 	return &request{position: position, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// compareEnds compares a page that ends its pass with the answers to the same request just before it. It uses only the answers
+// requestAfter returns the request for the page that follows fetched, the answer to r.
+func (f *fetcher) requestAfter(r *request, fetched domain.FetchedPage) *request {
+	next := f.newRequest(fetched.To)
+	next.cycle = r.cycle.advance(fetched.To.Cursor)
+	if len(fetched.Page.Records) == 0 {
+		next.emptyPages = r.emptyPages + 1
+	}
+	return next
+}
+
+// compareEnds compares a page that ends its pass with the answers to this request just before it. It uses only the answers
 // since the last answer that did not end the pass.
 //   - If the page lacks a record of these answers, the end is disputed, because that record would be lost.
 //   - Otherwise the end is confirmed if the page and the answer before it end at the same offset, or if the page reaches the first
@@ -135,17 +150,17 @@ func (f *fetcher) newRequest(position domain.Position) *request {
 //
 // compareEnds compares only the event ids and the number of records without an id. Totals and bytes may differ, because some APIs
 // count new events, or write the time of the request into the records.
-func (f *fetcher) compareEnds(page domain.DecodedPage) (end domain.EndEvidence) {
-	previous := f.current.end
-	f.current.end = nil
+func (r *request) compareEnds(page domain.DecodedPage) (end domain.EndEvidence) {
+	previous := r.end
+	r.end = nil
 	if !page.To.Done {
 		return end
 	}
-	f.current.end = newEndPage(page)
+	r.end = newEndPage(page)
 	switch {
 	case previous == nil:
-	case !f.current.end.contains(previous):
-		f.current.end.add(previous)
+	case !r.end.contains(previous):
+		r.end.add(previous)
 		end.Disputed = true
 	default:
 		end.Confirmed = page.To.Offset == previous.offset || page.To.Offset >= page.To.AnnouncedFirst.N
@@ -241,15 +256,17 @@ func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) 
 		return domain.Page{}, err
 	}
 	f.observer.Fetching(r.position)
+	began := time.Now()
 	page, err := f.source.FetchPage(ctx, domain.PageRequest{Cursor: r.position.Cursor, Limit: f.limit})
+	f.fetching += time.Since(began)
 	f.countRequest(err)
 	if err != nil {
 		return domain.Page{}, err
 	}
-	if f.emptyPages >= maxEmptyPages && len(page.Records) == 0 && !page.Last {
-		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", f.emptyPages+1)
+	if r.emptyPages >= maxEmptyPages && len(page.Records) == 0 && !page.Last {
+		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", r.emptyPages+1)
 	}
-	if f.cycle.isCycle(page.Next) {
+	if r.cycle.isCycle(page.Next) {
 		offset := r.position.After(page).Offset
 		return domain.Page{}, badPageError("after %d records the API's cursor leads back to where it has been", offset)
 	}
@@ -331,15 +348,13 @@ type cycleDetector struct {
 }
 
 // isCycle reports whether next is the saved cursor.
-func (d *cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
+func (d cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
 
-// advance counts a step to the page at the cursor next, and may save this cursor.
-func (d *cycleDetector) advance(next domain.Cursor) {
+// advance returns the detector for the page at the cursor next, one step later. It may save this cursor.
+func (d cycleDetector) advance(next domain.Cursor) cycleDetector {
 	d.steps++
 	if d.steps < d.limit {
-		return
+		return d
 	}
-	d.saved = next
-	d.steps = 0
-	d.limit = max(1, 2*d.limit)
+	return cycleDetector{saved: next, limit: max(1, 2*d.limit)}
 }

@@ -25,30 +25,42 @@ type Options struct {
 
 	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row have this end.
 	AcceptShortEnd bool
+
+	// MaxBufferBytes is the greatest number of bytes that the bodies of pages may have together while the pages wait to be stored. A
+	// larger page waits alone. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
+	MaxBufferBytes int64
 }
 
-// An Observer is notified of each step of a run. Run calls its methods in order, from one goroutine, and waits until they
-// return. So they must be quick. They cannot change what the run does.
+// An Observer is notified of each step of a run. Run calls the methods of FetchObserver from one goroutine, and the methods of
+// StoreObserver from another one, while it fetches a page and stores earlier pages. Each goroutine calls its methods in order and waits
+// until they return. So they must be quick. They cannot change what the run does.
 type Observer interface {
-	WalkObserver
-
-	// Claimed is called once, when the run has claimed the stream.
-	Claimed(checkpoint domain.Checkpoint)
-	// Storing is called before each attempt to commit a page.
-	Storing(page domain.DecodedPage)
-	// Committed is called when a page is durable.
-	Committed(page domain.DecodedPage, res domain.CommitResult)
+	FetchObserver
+	StoreObserver
 }
 
-// A WalkObserver is notified of each step of fetching pages, in a run or in a [Walk].
-type WalkObserver interface {
+// A FetchObserver is notified of each step of fetching pages, in a run or in a [Walk].
+type FetchObserver interface {
 	// Fetching is called before each request for the page at a position. The source may still refuse to send the request
 	// because of the rate limit.
 	Fetching(position domain.Position)
-	// Waiting is called before each wait. w.Err is the reason for the wait.
+	// Waiting is called before each wait for the API. w.Err is the reason for the wait.
 	Waiting(w retry.Wait)
-	// PassStarted is called when the API no longer accepts the cursor, so that a new pass begins at the head of the stream.
+	// PassStarted is called when the API no longer accepts the cursor, so that a new pass begins at the head of the stream. The last
+	// pages of the pass before it may not be stored yet.
 	PassStarted(position domain.Position)
+}
+
+// A StoreObserver is notified of each step of claiming a stream and of storing its pages.
+type StoreObserver interface {
+	// Claimed is called once, when the run has claimed the stream.
+	Claimed(checkpoint domain.Checkpoint)
+	// Storing is called before each attempt to commit a batch of pages.
+	Storing(batch domain.Batch)
+	// WaitingToStore is called before each wait for the database or for another runner. w.Err is the reason for the wait.
+	WaitingToStore(w retry.Wait)
+	// Committed is called when the pages of a batch are durable.
+	Committed(batch domain.Batch, res domain.CommitResult)
 }
 
 // A Runner reads one stream from a source into a store.
@@ -67,8 +79,9 @@ func New(
 	return &Runner{source: source, decoder: decoder, store: store, observer: observer, opts: opts}
 }
 
-// Run claims the stream and then fetches, decodes and commits page after page. It returns nil when the pass is done. If the
-// stream is done already and Options.NewPass is false, Run only claims it.
+// Run claims the stream and then fetches, decodes and commits page after page. It fetches and decodes the next pages while it
+// commits, within Options.MaxBufferBytes, and it commits all pages that are ready in one transaction. It returns nil when the pass is
+// done. If the stream is done already and Options.NewPass is false, Run only claims it.
 //
 // Whenever the process ends, even by kill -9, the durable checkpoint is at the end of the last stored page (I1). The next
 // run continues from there.
@@ -82,80 +95,91 @@ func New(
 // the next page. Otherwise Run commits the same page again. If another runner has claimed the stream, Run returns
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
-// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But if Run has fetched a page, it first decodes the page,
-// which may take up to decodeGrace, and commits it, which may take up to commitGrace. Either the whole page is stored, or nothing
-// of it.
+// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But first it stores the pages that it has fetched: it decodes for
+// at most decodeGrace after the end of ctx, and commits for at most commitGrace. Of each page, either all is stored or nothing.
 //
-// The summary describes the run even if Run returns an error. If it is unknown whether the last page was committed, the
-// summary does not count this page. If Run could not claim the stream, the summary's pass is 0.
+// The summary describes the run even if Run returns an error. If it is unknown whether the last pages were committed, the
+// summary does not count these pages. If Run could not claim the stream, the summary's pass is 0.
 //
 // Run may be called again, but not while it is running.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
 	checkpoint, err := r.claim(ctx)
-	if err != nil {
-		return sum.endAt(checkpoint), err
+	if err == nil {
+		checkpoint, err = r.readPass(ctx, checkpoint, &sum)
 	}
-	start := checkpoint.Position
-	if checkpoint.Done && r.opts.NewPass {
-		start = checkpoint.NextPass()
+	return sum.endAt(checkpoint), err
+}
+
+// readPass reads the stream from the claimed checkpoint to the end of the pass. It returns the checkpoint after the last page that is
+// stored, and adds its work to sum.
+func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *summary) (domain.Checkpoint, error) {
+	start := claimed.Position
+	if claimed.Done && r.opts.NewPass {
+		start = claimed.NextPass()
 	}
+	fetcher := newFetcher(r.source, r.observer, r.opts.Retry, r.opts.PageSize, start, claimed.HeldUntil)
+	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, claimed, until) }
+	prefetcher := newPrefetcher(fetcher, r.decode, r.opts.MaxBufferBytes)
+	defer sum.addFetching(fetcher, prefetcher)
+	commitCtx, cancel := withGrace(ctx, commitGrace)
+	defer cancel()
 
-	fetcher := r.newFetcher()
-	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, checkpoint, until) }
-
-	// The loop gets the pages in order (I6), and ends after the last page of the pass.
-	for fetched, err := range fetcher.pages(ctx, start, checkpoint.HeldUntil) {
-		sum.Traffic = fetcher.traffic
+	checkpoint := claimed
+	for pages, err := range prefetcher.batches(ctx) { // in order (I6), decoded (I1), up to the end of the pass
 		if err != nil {
-			return sum.endAt(checkpoint), err
+			return checkpoint, err
 		}
-
-		// Each record becomes an event or a reject (I1).
-		page, err := r.decode(ctx, fetched)
-		if err != nil {
-			return sum.endAt(checkpoint), err
-		}
-		// Too many rejects stop the run before anything of the page is stored.
-		if err := page.CheckRejectRatio(page.Rejects); err != nil {
-			return sum.endAt(checkpoint), err
-		}
-		page.End = fetcher.compareEnds(page)
-		page.End.AcceptShort = r.opts.AcceptShortEnd
-
-		// One transaction stores the events, the dead letters, the ledger row and the new checkpoint (I1, I3, I4).
-		res, err := r.commit(ctx, checkpoint, page)
-		if fetcher.refetch(err) { // the store needs another answer, so the loop gets the same page again
+		// One transaction stores the events, the dead letters, the ledger rows and the new checkpoint (I1, I3, I4).
+		batch := newBatch(checkpoint, pages)
+		began := time.Now()
+		res, err := r.commit(ctx, commitCtx, batch)
+		sum.Times.Storing += time.Since(began)
+		if prefetcher.again(pages, err) {
 			continue
 		}
 		if err != nil {
-			return sum.endAt(checkpoint), err
+			return checkpoint, err
 		}
 		checkpoint = res.Checkpoint
-		sum.add(res) // the counts of res come from the database (I5)
-		r.observer.Committed(page, res)
+		sum.add(batch, res) // the counts of res come from the database (I5)
+		r.observer.Committed(batch, res)
 	}
-	return sum.endAt(checkpoint), nil
+	return checkpoint, nil
+}
+
+func newBatch(start domain.Checkpoint, pages []decodedPage) domain.Batch {
+	batch := domain.Batch{Start: start}
+	for _, page := range pages {
+		batch.Pages = append(batch.Pages, page.DecodedPage)
+	}
+	return batch
 }
 
 // minRejects is the least number of rejects with which a page can stop the run because of MaxRejectRatio. Fewer rejects do not
 // show that the API has changed, even if the page is so small that their ratio is high.
 const minRejects = 10
 
-// decodeGrace is the time for which decode may continue after ctx has ended.
+// decodeGrace is the time for which Run decodes after ctx has ended. A page that is slow to decode must not delay the end of the run
+// any longer.
 const decodeGrace = 10 * time.Second
 
-// decode decodes a page and sets the number of dead letters that the page may add. If ctx ends, decode continues for at most
-// decodeGrace, so that the current page can still be stored. After that it returns Stopped, so that a page that is slow to decode
-// does not delay the end of the run any longer.
-func (r *Runner) decode(ctx context.Context, fetched domain.FetchedPage) (domain.DecodedPage, error) {
-	ctx, cancel := withGrace(ctx, decodeGrace)
-	defer cancel()
+// decode decodes a page, so that each record is an event or a reject (I1). It also sets how many dead letters the page may add, and how
+// far the end of its pass can be trusted. It returns TooManyRejects if the page has too many rejects, and Stopped if ctx ends first.
+func (r *Runner) decode(ctx context.Context, fetched fetchedPage) (domain.DecodedPage, error) {
 	page, err := fetched.Decode(ctx, r.decoder)
+	if err != nil {
+		return domain.DecodedPage{}, err
+	}
 	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
 	const roundingError = 1e-9 // 0.29 * 100 is 28.999… in binary floating point, but must allow 29 rejects
 	page.MaxParked = max(minRejects-1, int(maxRejects+roundingError))
-	return page, err
+	if err := page.CheckRejectRatio(page.Rejects); err != nil {
+		return domain.DecodedPage{}, err
+	}
+	page.End = fetched.request.compareEnds(page)
+	page.End.AcceptShort = r.opts.AcceptShortEnd
+	return page, nil
 }
 
 // withGrace returns a context that ends when the time grace has passed since ctx ended, or when the returned function is
@@ -179,9 +203,17 @@ type summary struct {
 	began time.Time // the start of the run
 }
 
-func (s *summary) add(res domain.CommitResult) {
-	s.Pages++
+// add adds the pages of a committed batch.
+func (s *summary) add(batch domain.Batch, res domain.CommitResult) {
+	s.Pages += int64(len(batch.Pages))
 	s.Counts = s.Counts.Add(res.Counts)
+}
+
+// addFetching adds the requests of a fetcher and the times of both.
+func (s *summary) addFetching(fetcher *fetcher, prefetcher *prefetcher) {
+	s.Traffic = fetcher.traffic
+	s.Times.Fetching = fetcher.fetching
+	s.Times.Decoding = prefetcher.decoding
 }
 
 // endAt returns the summary of the run, which ends at the durable checkpoint.

@@ -25,7 +25,7 @@ func TestRun_StoresEveryPage(t *testing.T) {
 	}
 	source.wantRequests("", "a", "b")
 	f.wantStored(t, 1, 2, 3, 4, 5)
-	sum.Elapsed = 0
+	sum.Elapsed, sum.Times = 0, domain.WorkTimes{}
 	want := domain.Summary{
 		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
 		Counts: domain.Counts{Received: 5, Inserted: 5}, Traffic: domain.Traffic{Requests: 3},
@@ -257,7 +257,7 @@ func TestRun_ObserverCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			"Fetching", "Storing", "Waiting", "Storing", "Committed", // the first page, whose first commit fails
+			"Fetching", "Storing", "WaitingToStore", "Storing", "Committed", // the first page, whose first commit fails
 			"Fetching", "PassStarted", // the API no longer accepts the cursor
 			"Fetching", "Storing", "Committed", // the first page again
 			"Fetching", "Waiting", "Fetching", "Storing", "Committed", // the last page, whose first request fails

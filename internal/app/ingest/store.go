@@ -23,7 +23,7 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	}
 	began := time.Now()
 	var reportedTimeout time.Duration
-	err := r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)
+	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, attempt)
 	for domain.KindOf(err) == domain.Fenced {
 		timeout := claimTimeout(err)
 		until := began.Add(timeout)
@@ -33,12 +33,12 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 		}
 		if timeout != reportedTimeout {
 			reportedTimeout = timeout
-			r.observer.Waiting(remaining)
+			r.observer.WaitingToStore(remaining)
 		}
 		if err := remaining.Limit(claimInterval).Sleep(ctx); err != nil {
 			return domain.Checkpoint{}, err
 		}
-		err = r.opts.Retry.Do(ctx, r.observer.Waiting, attempt)
+		err = r.opts.Retry.Do(ctx, r.observer.WaitingToStore, attempt)
 	}
 	if err != nil {
 		return domain.Checkpoint{}, err
@@ -61,34 +61,29 @@ func claimTimeout(fenced error) time.Duration {
 	return 5 * time.Second // a compromise between the two
 }
 
-// commitGrace is the longest time for which an attempt to commit may continue after ctx has ended.
+// commitGrace is the time for which Run commits after ctx has ended.
 const commitGrace = 90 * time.Second
 
-// commit stores the page that follows the checkpoint. If ctx ends, the current attempt continues for at most commitGrace, so that
-// the page is committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it tries again
-// (invariant I4, see package domain).
+// commit stores the batch that follows the checkpoint. If ctx ends, commit makes no further attempt. The current attempt continues until
+// commitCtx ends, so that the batch is committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it
+// tries again (invariant I4, see package domain).
 //
-// commit returns the errors of the store. Two of them mean that the page must be fetched again: BadPage, and Unconfirmed, which
+// commit returns the errors of the store. Two of them mean that a page must be fetched again: BadPage, and Unconfirmed, which
 // asks for a second answer that confirms the end of the pass.
-func (r *Runner) commit(
-	ctx context.Context, checkpoint domain.Checkpoint, page domain.DecodedPage,
-) (domain.CommitResult, error) {
-	batch := domain.Batch{Start: checkpoint, Pages: []domain.DecodedPage{page}}
+func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (domain.CommitResult, error) {
 	var res domain.CommitResult
 	var badPage error  // a BadPage error of the store; Do must not get it, because Do would try again with the same page
 	uncertain := false // the last COMMIT got no answer
-	err := r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
-		ctx, cancel := withGrace(ctx, commitGrace)
-		defer cancel()
+	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, func(context.Context) (err error) {
 		if uncertain {
 			var committed bool
-			res, committed, err = r.readCommitResult(ctx, batch)
+			res, committed, err = r.readCommitResult(commitCtx, batch)
 			if err != nil || committed {
 				return err
 			}
 		}
-		r.observer.Storing(page)
-		res, err = r.store.Commit(ctx, batch)
+		r.observer.Storing(batch)
+		res, err = r.store.Commit(commitCtx, batch)
 		uncertain = domain.KindOf(err) == domain.Uncertain
 		if domain.KindOf(err) == domain.BadPage {
 			badPage, err = err, nil
@@ -102,7 +97,7 @@ func (r *Runner) commit(
 		return res, &domain.Error{
 			Kind: domain.Unknown, Op: "store page",
 			Err: fmt.Errorf("the database moved stream %s to seq %d, offset %d, but the page ends at seq %d, offset %d",
-				checkpoint.Stream, res.Checkpoint.Seq, res.Checkpoint.Offset, batch.TargetSeq(), page.To.Offset),
+				batch.Start.Stream, res.Checkpoint.Seq, res.Checkpoint.Offset, batch.TargetSeq(), batch.LastPage().To.Offset),
 		}
 	}
 	return res, err

@@ -26,21 +26,22 @@ type WalkOptions struct {
 // start again when From.Pass changes. The first pass is 1. If the iterator yields an error, the iteration ends. Each use of the
 // iterator is a new walk.
 func Walk(
-	ctx context.Context, source domain.EventSource, decoder domain.Decoder, observer WalkObserver, opts WalkOptions,
+	ctx context.Context, source domain.EventSource, decoder domain.Decoder, observer FetchObserver, opts WalkOptions,
 ) iter.Seq2[domain.DecodedPage, error] {
 	return func(yield func(domain.DecodedPage, error) bool) {
-		fetcher := &fetcher{source: source, policy: opts.Retry, observer: observer, limit: opts.PageSize}
+		head, noHold := domain.Position{Pass: 1}, time.Time{}
+		fetcher := newFetcher(source, observer, opts.Retry, opts.PageSize, head, noHold)
 		yielded := yieldedPages{}
-		for fetched, err := range fetcher.pages(ctx, domain.Position{Pass: 1}, time.Time{}) {
+		for fetched, err := range fetcher.pages(ctx) {
 			var page domain.DecodedPage
 			if err == nil {
 				page, err = fetched.Decode(ctx, decoder)
 			}
 			if err == nil {
-				page.End = fetcher.compareEnds(page)
+				page.End = fetched.request.compareEnds(page)
 				page.End.AcceptShort = opts.AcceptShortEnd
 				err = yielded.check(page)
-				if fetcher.refetch(err) {
+				if fetcher.refetch(fetched.request, err) {
 					continue
 				}
 			}

@@ -41,6 +41,14 @@ func (s *speed) add(next sample) {
 	s.samples = s.samples[s.baseIndex(next.at):]
 }
 
+// last returns the newest sample, or the zero sample if there is none.
+func (s *speed) last() sample {
+	if len(s.samples) == 0 {
+		return sample{}
+	}
+	return s.samples[len(s.samples)-1]
+}
+
 // baseIndex returns the index of the newest sample that is at least speedSpan old. If no sample is so old, it returns 0, the index of
 // the oldest sample.
 func (s *speed) baseIndex(now time.Time) int {

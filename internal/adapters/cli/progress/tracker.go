@@ -56,114 +56,151 @@ func (s Snapshot) permille() (n int64, known bool) {
 type Tracker struct {
 	newPass bool // the run reads a complete stream again
 
-	mu              sync.Mutex
-	state           State
-	wait            retry.Wait      // the last wait that began
-	waitBegan       time.Time       // when that wait began
-	stateBeforeWait State           // what the run did before that wait; it tries this again afterwards
-	position        domain.Position // the position after the last stored page
-	recordsPerPage  int64           // the number of records in the last page that had any
-	retries         int             // the number of attempts that followed a failure
-	received        int64           // the number of records that this run has received
-	limited         time.Duration   // the time that finished waits for the quota's next window took
-	speed           speed
-	quota           quota
+	mu             sync.Mutex
+	fetching       activity        // what the run does to fetch a page
+	storing        activity        // what the run does to claim the stream or to store pages
+	position       domain.Position // the position after the last stored page
+	recordsPerPage int64           // the number of records in the last page that had any
+	retries        int             // the number of attempts that followed a failure
+	received       int64           // the number of records that this run has received
+	limited        time.Duration   // the time that finished waits for the quota's next window took
+	speed          speed
+	quota          quota
 }
 
+// An activity is what one goroutine of the run does.
+type activity struct {
+	state           State
+	wait            retry.Wait // the last wait that began
+	waitBegan       time.Time  // when that wait began
+	stateBeforeWait State      // what the goroutine did before that wait; it tries this again afterwards
+}
+
+// idle is the state of an activity that has nothing to do.
+const idle State = -1
+
 // NewTracker returns the tracker of a run that has not begun. If newPass is true, the run reads a complete stream again.
-func NewTracker(newPass bool) *Tracker { return &Tracker{newPass: newPass, state: Preparing} }
+func NewTracker(newPass bool) *Tracker {
+	return &Tracker{newPass: newPass, fetching: activity{state: idle}, storing: activity{state: Preparing}}
+}
 
 // SetClaiming records that the database is ready and that the run is about to claim the stream.
-func (t *Tracker) SetClaiming() { t.enter(Claiming, func(time.Time) {}) }
+func (t *Tracker) SetClaiming() { t.update(func(time.Time) { t.storing.state = Claiming }) }
 
-// Claimed implements ingest.Observer.
+// Claimed implements ingest.StoreObserver.
 func (t *Tracker) Claimed(checkpoint domain.Checkpoint) {
-	t.enter(Fetching, func(now time.Time) {
+	t.update(func(now time.Time) {
+		t.fetching.state, t.storing.state = Fetching, idle
 		t.position = checkpoint.Position
 		if checkpoint.Done && t.newPass {
 			t.position = checkpoint.NextPass()
 		}
 		if t.position.Done {
-			t.state = Complete
+			t.fetching.state = Complete
 		}
 		t.speed.begin(now)
 	})
 }
 
-// Fetching implements ingest.Observer.
-func (t *Tracker) Fetching(domain.Position) { t.enter(Fetching, func(time.Time) {}) }
+// Fetching implements ingest.FetchObserver.
+func (t *Tracker) Fetching(domain.Position) { t.fetch(func(time.Time) { t.fetching.state = Fetching }) }
 
-// Storing implements ingest.Observer.
-func (t *Tracker) Storing(domain.DecodedPage) { t.enter(Storing, func(time.Time) {}) }
-
-// Waiting implements ingest.Observer.
+// Waiting implements ingest.FetchObserver.
 func (t *Tracker) Waiting(w retry.Wait) {
-	t.enter(Waiting, func(now time.Time) {
-		t.wait, t.waitBegan = w, now
-		if w.Try > 0 {
-			t.retries++
-		}
-	})
+	t.fetch(func(now time.Time) { t.beginWait(&t.fetching, w, now) })
 }
 
-// PassStarted implements ingest.Observer.
+// PassStarted implements ingest.FetchObserver.
 func (t *Tracker) PassStarted(start domain.Position) {
-	t.enter(Fetching, func(time.Time) { t.position = start })
-}
-
-// Committed implements ingest.Observer.
-func (t *Tracker) Committed(page domain.DecodedPage, res domain.CommitResult) {
-	t.enter(Fetching, func(now time.Time) {
-		t.position = res.Checkpoint.Position
-		t.received += int64(page.Received)
-		if page.Received > 0 {
-			t.recordsPerPage = int64(page.Received)
-		}
-		t.quota.observe(page.Receipt)
-		t.speed.add(sample{at: now, received: t.received, limited: t.limited})
+	t.fetch(func(time.Time) {
+		t.fetching.state = Fetching
+		t.position = start
 	})
 }
 
-// enter ends the current state and begins next. Under the lock, it calls update with the current time. update may change next.
-func (t *Tracker) enter(next State, update func(now time.Time)) {
+// Storing implements ingest.StoreObserver.
+func (t *Tracker) Storing(domain.Batch) { t.update(func(time.Time) { t.storing.state = Storing }) }
+
+// WaitingToStore implements ingest.StoreObserver.
+func (t *Tracker) WaitingToStore(w retry.Wait) {
+	t.update(func(now time.Time) { t.beginWait(&t.storing, w, now) })
+}
+
+// Committed implements ingest.StoreObserver.
+func (t *Tracker) Committed(batch domain.Batch, res domain.CommitResult) {
+	t.update(func(now time.Time) {
+		t.storing.state = idle
+		t.position = res.Checkpoint.Position
+		for _, page := range batch.Pages {
+			t.received += int64(page.Received)
+			if page.Received > 0 {
+				t.recordsPerPage = int64(page.Received)
+			}
+			t.quota.observe(page.Receipt)
+		}
+		t.speed.add(sample{at: now, received: t.received, limited: t.limited + t.currentLimited(now)})
+	})
+}
+
+// update calls change with the current time, under the lock.
+func (t *Tracker) update(change func(now time.Time)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
-	t.limited += t.currentLimited(now)
-	if t.state != Waiting {
-		t.stateBeforeWait = t.state
-	}
-	t.state = next
-	update(now)
+	change(time.Now())
 }
 
-// currentState returns the state at now. When a wait is over, it returns the state before the wait: the run does the same again, but
-// the observers are not always called for that.
-func (t *Tracker) currentState(now time.Time) State {
-	if t.state == Waiting && !now.Before(t.wait.Until) {
-		return t.stateBeforeWait
-	}
-	return t.state
+// fetch ends the current wait for the API, if any, and calls change with the current time, under the lock.
+func (t *Tracker) fetch(change func(now time.Time)) {
+	t.update(func(now time.Time) {
+		t.limited += t.currentLimited(now)
+		change(now)
+	})
 }
 
-// currentLimited returns how long the current wait has lasted if it is a wait for the quota's next window, and 0 otherwise. A wait that
-// ends before that window begins has another reason, for example the minimum time between two requests.
+// beginWait records that a wait of an activity begins.
+func (t *Tracker) beginWait(a *activity, w retry.Wait, now time.Time) {
+	if a.state != Waiting {
+		a.stateBeforeWait = a.state
+	}
+	a.state, a.wait, a.waitBegan = Waiting, w, now
+	if w.Try > 0 {
+		t.retries++
+	}
+}
+
+// current returns the activity to show, with its state at now. While the run stores pages or waits for the database, it shows that,
+// otherwise what the run does to fetch a page.
+func (t *Tracker) current(now time.Time) activity {
+	a := t.storing
+	if a.state == idle {
+		a = t.fetching
+	}
+	if a.state == Waiting && !now.Before(a.wait.Until) {
+		// The wait is over. The goroutine does the same again as before, but the observers are not always called for that.
+		a.state = a.stateBeforeWait
+	}
+	return a
+}
+
+// currentLimited returns how long the current wait for the API has lasted if it is a wait for the quota's next window, and 0 otherwise.
+// A wait that ends before that window begins has another reason, for example the minimum time between two requests.
 func (t *Tracker) currentLimited(now time.Time) time.Duration {
-	if t.state != Waiting || !t.wait.ForRateLimit() || t.quota.Limit == 0 {
+	if t.fetching.state != Waiting || !t.fetching.wait.ForRateLimit() || t.quota.Limit == 0 {
 		return 0
 	}
-	if t.wait.Until.Before(t.quota.Reset) {
+	if t.fetching.wait.Until.Before(t.quota.Reset) {
 		return 0
 	}
-	return now.Sub(t.waitBegan)
+	return now.Sub(t.fetching.waitBegan)
 }
 
 // Snapshot returns the progress at now. No other method may have been called after now.
 func (t *Tracker) Snapshot(now time.Time) Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	shown := t.current(now)
 	s := Snapshot{
-		State: t.currentState(now), Wait: t.wait,
+		State: shown.state, Wait: shown.wait,
 		Offset: t.position.Offset, MaxOffset: t.position.MaxOffset, Total: t.position.AnnouncedLast,
 		Retries: t.retries,
 	}
@@ -183,11 +220,15 @@ func (t *Tracker) left(now time.Time) (d time.Duration, byQuota bool) {
 	if !t.position.AnnouncedLast.Known || records <= 0 {
 		return 0, false
 	}
-	measuredUntil, restOfWait := now, time.Duration(0)
-	if t.state == Waiting {
-		measuredUntil, restOfWait = t.waitBegan, max(t.wait.Until.Sub(now), 0)
+	measured, restOfWait := sample{at: now, received: t.received, limited: t.limited}, time.Duration(0)
+	if t.fetching.state == Waiting {
+		restOfWait = max(t.fetching.wait.Until.Sub(now), 0)
+		measured.at = t.fetching.waitBegan
+		if last := t.speed.last(); last.at.After(measured.at) {
+			measured = last // a page that was fetched before the wait has been stored during the wait
+		}
 	}
-	recent := t.speed.intervalUntil(sample{at: measuredUntil, received: t.received, limited: t.limited})
+	recent := t.speed.intervalUntil(measured)
 	if t.quota.isKnown() {
 		recent.elapsed -= recent.limited
 	}

@@ -49,9 +49,9 @@ func (s *simulation) readPage() {
 	}
 	s.position.Offset += recordsPerPage
 	s.position.MaxOffset = max(s.position.MaxOffset, s.position.Offset)
-	page := domain.DecodedPage{Received: recordsPerPage, Receipt: receipt}
-	s.Storing(page)
-	s.Committed(page, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: s.position}})
+	batch := domain.Batch{Pages: []domain.DecodedPage{{Received: recordsPerPage, Receipt: receipt}}}
+	s.Storing(batch)
+	s.Committed(batch, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: s.position}})
 }
 
 // readPages fetches and stores n pages.
@@ -167,7 +167,7 @@ func TestTrackerSnapshot_AfterWait(t *testing.T) {
 		tracker := NewTracker(false)
 		tracker.SetClaiming()
 		for range 2 {
-			tracker.Waiting(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
+			tracker.WaitingToStore(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
 			time.Sleep(time.Second - time.Nanosecond)
 			if s := tracker.Snapshot(time.Now()); s.State != Waiting {
 				t.Errorf("got state %d before the end of the wait, want Waiting", s.State)

@@ -25,6 +25,7 @@ type Settings struct {
 	RequestDelay time.Duration
 	Timeout      time.Duration
 	MaxPageBytes int64
+	MaxBuffer    int64 // bytes of pages that are fetched ahead
 	Tries        int
 	MaxWait      time.Duration
 	RejectRatio  float64 // the maximum part of a page's records that may become dead letters, 0 to 1
@@ -71,6 +72,7 @@ func (v Values) Check(origins Origins) (Settings, error) {
 		RequestDelay: time.Duration(c.integer("rate-limit-delay-ms", v.RequestDelay, 0, 3_600_000)) * time.Millisecond,
 		Timeout:      c.duration("request-timeout", v.Timeout),
 		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, 1024, 1<<30),
+		MaxBuffer:    c.integer("max-buffer-bytes", v.MaxBuffer, 0, 1<<30),
 		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
 		MaxWait:      c.duration("max-wait", v.MaxWait),
 		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),

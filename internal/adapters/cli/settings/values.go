@@ -18,6 +18,7 @@ type Values struct {
 	RequestDelay string `group:"api" name:"rate-limit-delay-ms" setting:"RATE_LIMIT_DELAY_MS" default:"0" placeholder:"MS" help:"Minimum time between two requests, in milliseconds."`
 	Timeout      string `group:"api" name:"request-timeout" setting:"PAWL_REQUEST_TIMEOUT" default:"60s" placeholder:"TIME" help:"Maximum time for one request, with its answer."`
 	MaxPageBytes string `group:"api" name:"max-page-bytes" setting:"PAWL_MAX_PAGE_BYTES" default:"16777216" placeholder:"N" help:"Maximum size of a page, in bytes."`
+	MaxBuffer    string `group:"api" name:"max-buffer-bytes" setting:"PAWL_MAX_BUFFER_BYTES" default:"8388608" placeholder:"N" help:"Maximum size of all pages that are fetched ahead while earlier pages are stored, in bytes. 0 fetches no page ahead."`
 	Tries        string `group:"api" name:"tries" setting:"PAWL_TRIES" default:"5" placeholder:"N" help:"Attempts before a failing request or commit ends the run."`
 	RejectRatio  string `group:"api" name:"max-reject-ratio" setting:"PAWL_MAX_REJECT_RATIO" default:"0.5" placeholder:"RATIO" help:"Maximum ratio of a page's records that may become dead letters, 0 to 1. A page with more dead letters than that, and at least 10, stops the run."`
 	MaxWait      string `group:"api" name:"max-wait" setting:"PAWL_MAX_WAIT" default:"1h" placeholder:"TIME" help:"Maximum wait for the API's rate limit before one page."`

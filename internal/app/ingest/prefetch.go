@@ -1,0 +1,276 @@
+package ingest
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+const (
+	// maxBatchPages is the greatest number of pages that Run stores in one transaction. More pages would save little time.
+	maxBatchPages = 8
+
+	// maxPagesAhead is the greatest number of pages that wait to be stored. It bounds the memory for small pages, because a page
+	// needs more memory than its bytes.
+	maxPagesAhead = 64
+)
+
+// A prefetcher fetches and decodes pages while Run stores earlier pages. One goroutine fetches, and it sends the next request before
+// the page is decoded. A second goroutine decodes. Both keep the order of the pages (I6). If the process is killed, the pages that
+// wait are lost, and the next run fetches them again.
+type prefetcher struct {
+	fetcher *fetcher
+	decode  decodeFunc
+	waiting waitingPages
+
+	stop     func()           // ends both goroutines and waits for their end
+	decoded  chan decodedPage // the pages that wait, in order; closed after the last page of the pass
+	failed   error            // an error that the goroutines reported after the pages of the last batch
+	singles  []decodedPage    // the pages that batches yields one by one before any other page
+	rejected rejectedPage     // the page that must be fetched again
+	decoding time.Duration    // the time that decoding took so far
+}
+
+// A decodeFunc decodes a page. The page that it returns can be stored.
+type decodeFunc func(context.Context, fetchedPage) (domain.DecodedPage, error)
+
+// A decodedPage is a page that can be stored, with the request for it. If err is not nil, there is no page.
+type decodedPage struct {
+	domain.DecodedPage
+
+	request *request
+	err     error
+}
+
+// A rejectedPage is a page that the store does not accept. The zero rejectedPage is no page.
+type rejectedPage struct {
+	request *request
+	why     error
+}
+
+// newPrefetcher returns a prefetcher. Up to maxBytes of pages may wait to be stored. A page that is larger waits alone. If maxBytes is
+// 0, the prefetcher fetches a page only after the page before it is stored.
+func newPrefetcher(fetcher *fetcher, decode decodeFunc, maxBytes int64) *prefetcher {
+	return &prefetcher{
+		fetcher: fetcher, decode: decode, waiting: waitingPages{maxBytes: maxBytes, changed: make(chan struct{}, 1)},
+	}
+}
+
+// batches yields all pages up to the end of the pass, in order. A batch has the pages that are ready: at least one, and at most
+// maxBatchPages. If batches yields an error, the iteration ends. When the iteration has ended, both goroutines have ended.
+//
+// If the consumer cannot store a batch, it calls again before it asks for the next batch.
+func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error] {
+	return func(yield func([]decodedPage, error) bool) {
+		p.start(ctx)
+		defer func() { p.stop() }()
+		for {
+			batch, err := p.take()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(batch) == 0 || !yield(batch, nil) {
+				return
+			}
+			if p.rejected.request != nil {
+				p.refetch(ctx)
+			}
+		}
+	}
+}
+
+// again reports whether batches yields the pages of a batch again after the consumer could not store the batch because of err:
+//   - If err concerns one page, but the batch has several, batches yields these pages one by one.
+//   - If err is BadPage or Unconfirmed, batches yields another answer to the request for the page.
+func (p *prefetcher) again(batch []decodedPage, err error) bool {
+	kind := domain.KindOf(err)
+	wantsOtherAnswer := kind == domain.BadPage || kind == domain.Unconfirmed
+	switch {
+	case !wantsOtherAnswer && kind != domain.TooManyRejects:
+		return false
+	case len(batch) > 1:
+		p.singles = batch
+		return true
+	case wantsOtherAnswer:
+		p.rejected = rejectedPage{request: batch[0].request, why: err}
+		return true
+	}
+	return false
+}
+
+// take returns the next batch. It waits for the first page of the batch, but not for further pages. After the last page of the pass it
+// returns an empty batch.
+func (p *prefetcher) take() ([]decodedPage, error) {
+	if len(p.singles) > 0 {
+		batch := p.singles[:1]
+		p.singles = p.singles[1:]
+		return batch, nil
+	}
+	if p.failed != nil {
+		return nil, p.failed
+	}
+	p.waiting.setStored()
+	var batch []decodedPage
+	for page, ok := <-p.decoded; ok; page, ok = p.takeReady() {
+		if page.err != nil {
+			p.failed = page.err
+			break
+		}
+		p.waiting.take(page.Receipt.Bytes)
+		batch = append(batch, page)
+		if len(batch) == maxBatchPages {
+			break
+		}
+	}
+	if len(batch) == 0 {
+		return nil, p.failed
+	}
+	return batch, nil
+}
+
+// takeReady returns the next decoded page, or false if no page is ready.
+func (p *prefetcher) takeReady() (page decodedPage, ok bool) {
+	select {
+	case page, ok = <-p.decoded:
+		return page, ok
+	default:
+		return decodedPage{}, false
+	}
+}
+
+// refetch begins again at the rejected page. It drops all pages after that page, because they follow from an answer that may be wrong.
+func (p *prefetcher) refetch(ctx context.Context) {
+	p.stop()
+	p.fetcher.refetch(p.rejected.request, p.rejected.why)
+	p.rejected = rejectedPage{}
+	p.singles, p.failed = nil, nil
+	p.waiting.drop()
+	p.start(ctx)
+}
+
+// start starts both goroutines. They end after the last page of the pass, after an error, or when stop is called. If ctx ends, the
+// pages that were fetched before are still decoded, for at most decodeGrace.
+func (p *prefetcher) start(ctx context.Context) {
+	fetchCtx, stopFetching := context.WithCancel(ctx)
+	decodeCtx, stopDecoding := withGrace(ctx, decodeGrace)
+	fetched := make(chan fetchResult, maxPagesAhead+1) // one place is for an error, so that no goroutine waits for the other to receive
+	decoded := make(chan decodedPage, maxPagesAhead+1)
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer close(fetched)
+		p.fetchAll(fetchCtx, fetched)
+	})
+	running.Go(func() {
+		defer close(decoded)
+		p.decodeAll(decodeCtx, fetched, decoded)
+	})
+	p.decoded = decoded
+	p.stop = func() {
+		stopFetching()
+		stopDecoding()
+		running.Wait()
+	}
+}
+
+// A fetchResult is a fetched page or an error.
+type fetchResult struct {
+	page fetchedPage
+	err  error
+}
+
+// fetchAll sends the pages up to the end of the pass, or up to an error, to fetched.
+func (p *prefetcher) fetchAll(ctx context.Context, fetched chan<- fetchResult) {
+	for page, err := range p.fetcher.pages(ctx) {
+		if err == nil {
+			p.waiting.add(page.Page.Receipt.Bytes)
+		}
+		fetched <- fetchResult{page, err}
+		p.waiting.waitForRoom(ctx) // if ctx ends, the next request fails
+	}
+}
+
+// decodeAll decodes the fetched pages up to an error, and sends them and the error to decoded.
+func (p *prefetcher) decodeAll(ctx context.Context, fetched <-chan fetchResult, decoded chan<- decodedPage) {
+	for result := range fetched {
+		next := decodedPage{request: result.page.request, err: result.err}
+		if next.err == nil {
+			began := time.Now()
+			next.DecodedPage, next.err = p.decode(ctx, result.page)
+			p.decoding += time.Since(began)
+		}
+		decoded <- next
+		if next.err != nil {
+			return
+		}
+	}
+}
+
+// waitingPages counts the pages that wait to be stored: those that are fetched, but that take has not returned yet. Its methods may be
+// called from several goroutines.
+type waitingPages struct {
+	maxBytes int64
+	changed  chan struct{} // receives a value when there may be more room
+
+	mu      sync.Mutex
+	count   int
+	bytes   int64
+	storing bool  // take has returned pages that are not stored yet
+	last    int64 // the bytes of the last page that was fetched; the next page is probably as large
+}
+
+// waitForRoom waits until one more page may be fetched, or until ctx ends.
+func (w *waitingPages) waitForRoom(ctx context.Context) {
+	for !w.hasRoom() {
+		select {
+		case <-w.changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hasRoom reports whether one more page may be fetched. If no page waits and none is being stored, a page of any size may be fetched.
+func (w *waitingPages) hasRoom() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	isIdle := w.count == 0 && !w.storing
+	return isIdle || w.count < maxPagesAhead && w.bytes+w.last <= w.maxBytes
+}
+
+// add counts a page that was fetched.
+func (w *waitingPages) add(bytes int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	w.bytes += bytes
+	w.last = max(bytes, 1) // so that not even a page without a byte is fetched ahead if maxBytes is 0
+}
+
+// take counts a page that is being stored and no longer waits.
+func (w *waitingPages) take(bytes int64) {
+	w.update(func() {
+		w.count--
+		w.bytes -= bytes
+		w.storing = true
+	})
+}
+
+// setStored records that all pages that take has counted are stored.
+func (w *waitingPages) setStored() { w.update(func() { w.storing = false }) }
+
+// drop forgets all pages that wait, and those that are being stored.
+func (w *waitingPages) drop() { w.update(func() { w.count, w.bytes, w.storing = 0, 0, false }) }
+
+func (w *waitingPages) update(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+	select {
+	case w.changed <- struct{}{}:
+	default: // fetchAll has not received the last value yet, so it looks again anyway
+	}
+}

@@ -1,0 +1,365 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A freeSource is a source of records in pages of recordsPerPage records. The payloads are the numbers from 0 to records-1, and the
+// cursor of a page is the number of its first record. Unlike a script, it accepts a request for any page at any time.
+type freeSource struct {
+	records   int
+	pageBytes []int64       // the bytes of the pages in the receipts; the last one is for all further pages
+	lifetime  time.Duration // the lifetime of each cursor; 0 if cursors do not expire
+
+	// fail, if not nil, may return another answer than the page that begins at the record first: a page, or an error.
+	fail func(first int) (page *domain.Page, err error)
+
+	mu       sync.Mutex
+	requests int
+	issued   map[domain.Cursor]time.Time // when each cursor was last returned
+}
+
+const (
+	recordsPerPage = 2
+	fetchTime      = time.Millisecond // the time of each request; much shorter than the commits of the tests
+)
+
+func (s *freeSource) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	if ctx.Err() != nil {
+		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: "fetch page", Err: ctx.Err(), Unsent: true}
+	}
+	time.Sleep(fetchTime)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	first := 0
+	if req.Cursor != "" {
+		first, _ = strconv.Atoi(string(req.Cursor))
+		if s.lifetime > 0 && time.Since(s.issued[req.Cursor]) > s.lifetime {
+			return domain.Page{}, &domain.Error{Kind: domain.CursorExpired, Op: "fetch page", Err: errors.New("expired")}
+		}
+	}
+	if s.fail != nil {
+		if page, err := s.fail(first); page != nil || err != nil {
+			return valueOf(page), err
+		}
+	}
+	return s.pageAt(first), nil
+}
+
+func valueOf(page *domain.Page) domain.Page {
+	if page == nil {
+		return domain.Page{}
+	}
+	return *page
+}
+
+// pageAt returns the right page that begins at the record first.
+func (s *freeSource) pageAt(first int) domain.Page {
+	page := domain.Page{Total: domain.Total{N: int64(s.records), Known: true}, ExpiresIn: s.lifetime}
+	end := min(first+recordsPerPage, s.records)
+	for n := first; n < end; n++ {
+		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: n - first})
+	}
+	page.Last = end == s.records
+	if !page.Last {
+		page.Next = domain.Cursor(strconv.Itoa(end))
+		if s.issued == nil {
+			s.issued = map[domain.Cursor]time.Time{}
+		}
+		s.issued[page.Next] = time.Now()
+	}
+	page.Receipt.FetchedAt = time.Now()
+	if len(s.pageBytes) > 0 {
+		page.Receipt.Bytes = s.pageBytes[min(first/recordsPerPage, len(s.pageBytes)-1)]
+	}
+	return page
+}
+
+func (s *freeSource) requestCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
+// A slowStore is a store whose commits take time. It records the number of pages in each committed batch.
+type slowStore struct {
+	domain.EventStore
+
+	commitTime   time.Duration
+	duringCommit func(commit int) // is called at the end of each commit, with its number from 1; may be nil
+	batchSizes   []int
+}
+
+func (s *slowStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+	time.Sleep(s.commitTime)
+	s.batchSizes = append(s.batchSizes, len(b.Pages))
+	if s.duringCommit != nil {
+		s.duringCommit(len(s.batchSizes))
+	}
+	return s.EventStore.Commit(ctx, b)
+}
+
+// wantAllStored checks that the stream is complete: each record of the source is stored once.
+func (f *fixture) wantAllStored(t *testing.T, source *freeSource) {
+	t.Helper()
+	want := make([]int, source.records)
+	for i := range want {
+		want[i] = i
+	}
+	f.wantStored(t, want...)
+}
+
+// TestRun_FetchesAhead checks how many pages a run fetches while it stores the first page, and how many of them it then stores together.
+func TestRun_FetchesAhead(t *testing.T) {
+	t.Parallel()
+	const pages, maxBatchPages, maxPagesAhead = 100, 8, 64 // the maxima are those in the package
+	tests := []struct {
+		name          string
+		maxBytes      int64
+		pageBytes     []int64
+		wantRequests  int // the requests until the first page is stored
+		wantNextBatch int // the pages in the second batch
+	}{
+		{name: "no buffer", maxBytes: 0, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
+		{name: "no buffer, empty bodies", maxBytes: 0, pageBytes: []int64{0}, wantRequests: 1, wantNextBatch: 1},
+		{name: "smaller than a page", maxBytes: 9, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
+		{name: "one page", maxBytes: 10, pageBytes: []int64{10}, wantRequests: 1 + 1, wantNextBatch: 1},
+		{name: "three pages", maxBytes: 39, pageBytes: []int64{10}, wantRequests: 1 + 3, wantNextBatch: 3},
+		{name: "many pages", maxBytes: 500, pageBytes: []int64{10}, wantRequests: 1 + 50, wantNextBatch: maxBatchPages},
+		{name: "tiny pages", maxBytes: 1 << 20, pageBytes: []int64{1}, wantRequests: 1 + maxPagesAhead, wantNextBatch: maxBatchPages},
+		{name: "a large second page", maxBytes: 39, pageBytes: []int64{10, 1000, 10}, wantRequests: 1 + 1, wantNextBatch: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture()
+				f.opts.MaxBufferBytes = tt.maxBytes
+				source := &freeSource{records: pages * recordsPerPage, pageBytes: tt.pageBytes}
+				requests := 0
+				store := &slowStore{EventStore: f.store, commitTime: time.Minute}
+				store.duringCommit = func(commit int) {
+					if commit == 1 {
+						requests = source.requestCount()
+					}
+				}
+				f.store = store
+				sum, err := f.run(t.Context(), source)
+				if err != nil || sum.Pages != pages {
+					t.Fatalf("got %d pages, error %v; want %d", sum.Pages, err, pages)
+				}
+				if requests != tt.wantRequests {
+					t.Errorf("got %d requests until the first page was stored, want %d", requests, tt.wantRequests)
+				}
+				if got := store.batchSizes[1]; got != tt.wantNextBatch {
+					t.Errorf("got %d pages in the second batch, want %d", got, tt.wantNextBatch)
+				}
+				f.wantAllStored(t, source)
+			})
+		})
+	}
+}
+
+// withPagesAhead returns a fixture that fetches pages ahead, and whose commits take a second. So pages wait while others are stored.
+func withPagesAhead() *fixture {
+	f := newFixture()
+	f.opts.MaxBufferBytes = 1 << 20
+	f.store = &slowStore{EventStore: f.store, commitTime: time.Second}
+	return f
+}
+
+// TestRun_RejectedPageAmongPagesAhead checks that a run fetches a page again that the store does not accept, and drops the pages that
+// it has fetched after this page.
+func TestRun_RejectedPageAmongPagesAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := withPagesAhead()
+		source := &freeSource{records: 40}
+		wrongAnswers := 1
+		source.fail = func(first int) (*domain.Page, error) {
+			if first != 20 || wrongAnswers == 0 {
+				return nil, nil
+			}
+			wrongAnswers--
+			page := source.pageAt(0) // the records of the first page again, and then a cursor that leaves out four records
+			page.Next = "26"
+			return &page, nil
+		}
+		sum, err := f.run(t.Context(), source)
+		if want := (domain.Counts{Received: 40, Inserted: 40}); err != nil || sum.Counts != want || sum.Retries != 1 {
+			t.Errorf("got counts %+v, %d retries, error %v; want %+v, 1 retry", sum.Counts, sum.Retries, err, want)
+		}
+		f.wantAllStored(t, source)
+		if sum.Requests <= 21 { // 20 pages and the wrong answer need 21 requests, and the dropped pages were fetched twice
+			t.Errorf("got %d requests, want more than 21", sum.Requests)
+		}
+	})
+}
+
+// TestRun_TooManyRejectsAmongPagesAhead checks that a run stores the pages before a page with too many rejects, and nothing else.
+func TestRun_TooManyRejectsAmongPagesAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := withPagesAhead()
+		source := &freeSource{records: 40}
+		source.fail = func(first int) (*domain.Page, error) {
+			if first != 10 {
+				return nil, nil
+			}
+			page := source.pageAt(first)
+			for i := range 20 {
+				page.Records = append(page.Records, domain.Record{Payload: []byte("bad" + strconv.Itoa(i)), Index: recordsPerPage + i})
+			}
+			return &page, nil
+		}
+		sum, err := f.run(t.Context(), source)
+		checkKind(t, err, domain.TooManyRejects)
+		if sum.Seq != 5 {
+			t.Errorf("got seq %d, want 5", sum.Seq)
+		}
+		f.wantStored(t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	})
+}
+
+// TestRun_CancelledWithPagesAhead checks that a run whose ctx ends during a commit still stores the pages that it has fetched.
+func TestRun_CancelledWithPagesAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f := newFixture()
+		f.opts.MaxBufferBytes = 30
+		f.store = &slowStore{EventStore: f.store, commitTime: time.Second, duringCommit: func(int) { cancel() }}
+		source := &freeSource{records: 40, pageBytes: []int64{10}}
+		sum, err := f.run(ctx, source)
+		checkKind(t, err, domain.Stopped)
+		if sum.Seq != 4 || sum.Requests != 4 { // the page in the commit and the three pages that waited
+			t.Errorf("got seq %d and %d requests, want 4 and 4", sum.Seq, sum.Requests)
+		}
+		f.wantStored(t, 0, 1, 2, 3, 4, 5, 6, 7)
+	})
+}
+
+// TestRun_CursorExpiresWhilePagesWait checks a run whose database is so slow that the cursor expires before the next request. The run
+// must store the pages that wait, and then read the stream again from its head.
+func TestRun_CursorExpiresWhilePagesWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.opts.MaxBufferBytes = 30
+		store := &slowStore{EventStore: f.store, commitTime: 3 * time.Minute}
+		store.duringCommit = func(int) { store.commitTime = 0 } // only the first commit is slow, so that the second pass reaches the end
+		f.store = store
+		source := &freeSource{records: 40, pageBytes: []int64{10}, lifetime: 2 * time.Minute}
+		sum, err := f.run(t.Context(), source)
+		if err != nil || sum.Pass != 2 || sum.Inserted != 40 || sum.Duplicate == 0 {
+			t.Errorf("got summary %+v, error %v; want pass 2, 40 inserted and some duplicates", sum, err)
+		}
+		f.wantAllStored(t, source)
+	})
+}
+
+// TestRun_RandomFaultsWithPagesAhead checks runs with random faults of the API and of the database. Each record must be stored once,
+// and the counts must add up.
+func TestRun_RandomFaultsWithPagesAhead(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test needs the same numbers each time
+			f := newFixture()
+			f.opts.MaxBufferBytes = random.Int64N(200)
+			f.opts.Retry.Tries = 100
+			source := &freeSource{records: 101, pageBytes: []int64{10}}
+			lostCursors := 0
+			source.fail = func(first int) (*domain.Page, error) {
+				page, err := randomFault(random, source, first)
+				if domain.KindOf(err) == domain.CursorExpired {
+					if lostCursors++; lostCursors > 2 { // the run gives up after three passes without progress
+						return nil, nil
+					}
+				}
+				return page, err
+			}
+			f.store = &randomStore{EventStore: f.store, random: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // as above
+			sum, err := f.run(t.Context(), source)
+			if err != nil {
+				t.Fatalf("seed %d: got error %v, want none", seed, err)
+			}
+			f.wantAllStored(t, source)
+			if sum.Inserted != int64(source.records) || !sum.Balanced() {
+				t.Errorf("seed %d: got counts %+v, want %d inserted and a balance", seed, sum.Counts, source.records)
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
+		})
+	}
+}
+
+// randomFault returns a fault in three of ten cases, and otherwise nothing.
+func randomFault(random *rand.Rand, source *freeSource, first int) (*domain.Page, error) {
+	failure := func(kind domain.Kind) error {
+		return &domain.Error{Kind: kind, Op: "fetch page", Err: errors.New("random"), Until: time.Now().Add(time.Second)}
+	}
+	switch random.IntN(20) {
+	case 0:
+		return nil, failure(domain.Transient)
+	case 1:
+		return nil, failure(domain.RateLimited)
+	case 2:
+		return nil, failure(domain.BadPage)
+	case 3:
+		if first > 0 && random.IntN(10) == 0 {
+			return nil, failure(domain.CursorExpired)
+		}
+	case 4: // the records of an earlier page, with the right cursor
+		page := source.pageAt(first)
+		if page.Last || first == 0 {
+			return nil, nil
+		}
+		page.Records = source.pageAt(random.IntN(first/recordsPerPage) * recordsPerPage).Records
+		return &page, nil
+	case 5: // an end that is too early
+		page := source.pageAt(first)
+		page.Last, page.Next = true, ""
+		return &page, nil
+	}
+	return nil, nil
+}
+
+// A randomStore is a store whose commits take random times and fail in three of ten cases. Of these, some commits are done although the
+// answer is lost.
+type randomStore struct {
+	domain.EventStore
+
+	random *rand.Rand
+}
+
+func (s *randomStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
+	time.Sleep(time.Duration(s.random.IntN(3)) * time.Second)
+	failure := func(kind domain.Kind) (domain.CommitResult, error) {
+		return domain.CommitResult{}, &domain.Error{Kind: kind, Op: "commit", Err: errors.New("random")}
+	}
+	switch s.random.IntN(10) {
+	case 0:
+		return failure(domain.Transient)
+	case 1:
+		return failure(domain.Uncertain)
+	case 2:
+		if _, err := s.EventStore.Commit(ctx, b); err != nil {
+			return domain.CommitResult{}, err
+		}
+		return failure(domain.Uncertain)
+	}
+	return s.EventStore.Commit(ctx, b)
+}
