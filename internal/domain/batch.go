@@ -28,13 +28,14 @@ type CommitResult struct {
 // fault or because a cache answers. The store calls Check when it commits the end, because only the database knows how many
 // records are stored.
 type EndEvidence struct {
-	// Confirmed says that an earlier answer to the same request ended the pass too, and that this answer contains every
-	// record of the earlier answer. In addition, either both answers end at the same offset, or this answer ends at or above
-	// the first announced total.
+	// Confirmed says that a second answer agrees with the end. All of these statements are then true:
+	//   - An earlier answer to the same request ended the pass too.
+	//   - This answer contains every record of the earlier answer.
+	//   - Both answers end at the same offset, or this answer ends at or above the first announced total.
 	Confirmed bool
 
-	// Disputed says that an earlier answer to the same request ended the pass too, and that this answer lacks a record of
-	// the earlier answer.
+	// Disputed says that a second answer contradicts the end: an earlier answer to the same request ended the pass too, but
+	// this answer lacks a record of the earlier answer.
 	Disputed bool
 
 	// AcceptShort says that the user accepts a confirmed end below the first announced total.
@@ -44,9 +45,9 @@ type EndEvidence struct {
 // Check returns nil if a pass may end at the position. Otherwise it returns Unconfirmed if a second answer could confirm the
 // end, and BadPage if the end cannot be true.
 //
-// accounted is the number of the stream's records that are stored or parked, in all passes together. It is negative if this
-// number is unknown, because another stream stores into the same table. A dead letter whose event
-// is stored is left out, so that each record is counted once.
+// accounted is the number of the stream's records that are stored or parked, in all passes together. A dead letter whose
+// event is stored is left out, so that each record is counted once. If another stream stores into the same table, the number
+// is unknown, and accounted is negative.
 //
 // Check applies the first of these rules that fits:
 //   - A disputed end is Unconfirmed.
@@ -59,7 +60,8 @@ type EndEvidence struct {
 //   - Any other end is accepted.
 func (e EndEvidence) Check(position Position, accounted int64) error {
 	first := position.AnnouncedFirst.N
-	announced := max(first, position.AnnouncedLast.N, position.MaxAnnounced)
+	greatest := max(first, position.AnnouncedLast.N, position.MaxAnnounced)
+	hasAllAnnounced := greatest > 0 && position.Offset >= greatest && accounted >= greatest
 	switch {
 	case e.Disputed:
 		return &Error{
@@ -80,10 +82,10 @@ func (e EndEvidence) Check(position Position, accounted int64) error {
 		}
 	case e.Confirmed:
 		return nil
-	case announced == 0 || position.Offset < announced || accounted < announced:
+	case !hasAllAnnounced:
 		return &Error{
 			Kind: Unconfirmed, Op: "check end",
-			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", position.Offset, announced),
+			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", position.Offset, greatest),
 		}
 	}
 	return nil

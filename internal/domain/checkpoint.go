@@ -7,15 +7,15 @@ import (
 
 // A Position says where a pass over a stream is. It contains all that the next request depends on.
 type Position struct {
-	Pass            int64  // a pass is one walk from the head to the end; the first is 1
-	Offset          int64  // records received since the head, in this pass
-	MaxOffset       int64  // the greatest Offset that any pass has reached
-	Cursor          Cursor // where the next page begins
-	CursorExpiresAt time.Time
-	Done            bool  // the pass has reached its end
-	AnnouncedFirst  Total // the first total that the API announced in this pass
-	AnnouncedLast   Total // the latest total that the API announced in this pass; greater than AnnouncedFirst if the stream has grown
-	MaxAnnounced    int64 // the greatest total that the API announced during this run; it is not stored
+	Pass            int64     // a pass is one walk from the head to the end; the first is 1
+	Offset          int64     // records received since the head, in this pass
+	MaxOffset       int64     // the greatest Offset that any pass has reached
+	Cursor          Cursor    // where the next page begins
+	CursorExpiresAt time.Time // zero if the API announced no lifetime for the cursor, and at the end of the pass
+	Done            bool      // the pass has reached its end
+	AnnouncedFirst  Total     // the first total that the API announced in this pass
+	AnnouncedLast   Total     // the latest total that the API announced in this pass; greater than AnnouncedFirst if the stream has grown
+	MaxAnnounced    int64     // the greatest total that the API announced during this run; no store keeps it
 }
 
 // After returns the position after page.
@@ -41,7 +41,9 @@ func (p Position) After(page Page) Position {
 // NextPass returns the position at the head of the stream from which the next pass begins. A further pass only costs time:
 // an event that is received again counts as duplicate (I2).
 func (p Position) NextPass() Position {
-	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset, MaxAnnounced: max(p.MaxAnnounced, p.AnnouncedLast.N)}
+	// AnnouncedLast can be greater than MaxAnnounced, because an earlier run may have recorded it.
+	maxAnnounced := max(p.MaxAnnounced, p.AnnouncedLast.N)
+	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset, MaxAnnounced: maxAnnounced}
 }
 
 // SameAs reports whether p and q are the same position of the same pass.
@@ -77,8 +79,8 @@ func (c Counts) Sub(d Counts) Counts {
 }
 
 // A Checkpoint is the durable state of a stream. Its fields Token, Epoch and Seq fence off stale runners (I3). Token and
-// Epoch name the claim that may write. The token is needed because a restored backup can make an epoch occur twice, but a
-// token is random and occurs once.
+// Epoch name the claim that may write. The epoch alone is not enough: after a backup was restored, an epoch can occur twice.
+// A token is random and occurs once.
 type Checkpoint struct {
 	Stream    StreamID
 	SourceURL string // the URL that the stream is read from; it never changes after the first page
@@ -89,7 +91,7 @@ type Checkpoint struct {
 	Position
 	Counts // the counts of all passes together
 
-	LastEventAt time.Time // time of the last event in the last page that had an event; zero if no page had an event
+	LastEventAt time.Time // when the last event of the last page with events occurred; zero if no page had an event
 	UpdatedAt   time.Time // when the checkpoint last moved
 	HeldUntil   time.Time // the rate limit allows no request before this time; only Claim sets it; zero if there is no hold
 }

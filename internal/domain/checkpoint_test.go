@@ -7,8 +7,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// total returns an announced total of n records.
 func total(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 
+// TestPositionAfter checks the position after a page in the middle of a pass, and after a last page without a total.
 func TestPositionAfter(t *testing.T) {
 	t.Parallel()
 	fetchedAt := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -28,13 +30,14 @@ func TestPositionAfter(t *testing.T) {
 		t.Errorf("After: got %+v, want %+v", got, want)
 	}
 
-	lastPage := domain.Page{Records: make([]domain.Record, 495), Last: true} // its end is beyond MaxOffset
+	lastPage := domain.Page{Records: make([]domain.Record, 495), Last: true} // it ends at 10+495, which is beyond MaxOffset
 	want = domain.Position{Pass: 2, Offset: 505, MaxOffset: 505, Done: true, AnnouncedFirst: total(900), AnnouncedLast: total(900)}
 	if got := position.After(lastPage); got != want {
 		t.Errorf("After the last page: got %+v, want %+v", got, want)
 	}
 }
 
+// TestPositionNextPass checks which values the next pass keeps.
 func TestPositionNextPass(t *testing.T) {
 	t.Parallel()
 	position := domain.Position{
@@ -45,6 +48,7 @@ func TestPositionNextPass(t *testing.T) {
 	}
 }
 
+// TestCheckpointCheckMove checks CheckClaim and CheckMove with a durable checkpoint that has changed since the runner read it.
 func TestCheckpointCheckMove(t *testing.T) {
 	t.Parallel()
 	read := domain.Checkpoint{
@@ -54,19 +58,31 @@ func TestCheckpointCheckMove(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(durable *domain.Checkpoint) // made in the database after the runner read its checkpoint
-		claim  domain.Kind                      // the kind of CheckClaim's error
-		move   domain.Kind                      // the kind of CheckMove's error
+		claim  domain.Kind                      // the wanted kind of CheckClaim's error
+		move   domain.Kind                      // the wanted kind of CheckMove's error
 	}{
-		{"no change", func(*domain.Checkpoint) {}, noError, noError},
-		{"other counts", func(c *domain.Checkpoint) { c.Received, c.MaxOffset = 9, 99 }, noError, noError},
-		{"the stream is gone", func(c *domain.Checkpoint) { *c = domain.Checkpoint{} }, domain.SetBack, domain.SetBack},
-		{"the claim before", func(c *domain.Checkpoint) { c.Token, c.Epoch = otherToken, 1 }, domain.SetBack, domain.SetBack},
-		{"another claim with the same epoch", func(c *domain.Checkpoint) { c.Token = otherToken }, domain.Fenced, domain.Fenced},
-		{"a later claim", func(c *domain.Checkpoint) { c.Token, c.Epoch = otherToken, 3 }, domain.Fenced, domain.Fenced},
-		{"an earlier seq", func(c *domain.Checkpoint) { c.Seq = 2 }, noError, domain.SetBack},
-		{"another pass", func(c *domain.Checkpoint) { c.Pass = 2 }, noError, domain.SetBack},
-		{"another offset", func(c *domain.Checkpoint) { c.Offset = 20 }, noError, domain.SetBack},
-		{"another cursor", func(c *domain.Checkpoint) { c.Cursor = "d" }, noError, domain.SetBack},
+		{name: "no change", change: func(*domain.Checkpoint) {}, claim: noError, move: noError},
+		{name: "other counts", change: func(c *domain.Checkpoint) { c.Received, c.MaxOffset = 9, 99 }, claim: noError, move: noError},
+		{
+			name: "the stream is gone", change: func(c *domain.Checkpoint) { *c = domain.Checkpoint{} },
+			claim: domain.SetBack, move: domain.SetBack,
+		},
+		{
+			name: "an earlier claim", change: func(c *domain.Checkpoint) { c.Token, c.Epoch = otherToken, 1 },
+			claim: domain.SetBack, move: domain.SetBack,
+		},
+		{
+			name: "another claim with the same epoch", change: func(c *domain.Checkpoint) { c.Token = otherToken },
+			claim: domain.Fenced, move: domain.Fenced,
+		},
+		{
+			name: "a later claim", change: func(c *domain.Checkpoint) { c.Token, c.Epoch = otherToken, 3 },
+			claim: domain.Fenced, move: domain.Fenced,
+		},
+		{name: "an earlier seq", change: func(c *domain.Checkpoint) { c.Seq = 2 }, claim: noError, move: domain.SetBack},
+		{name: "another pass", change: func(c *domain.Checkpoint) { c.Pass = 2 }, claim: noError, move: domain.SetBack},
+		{name: "another offset", change: func(c *domain.Checkpoint) { c.Offset = 20 }, claim: noError, move: domain.SetBack},
+		{name: "another cursor", change: func(c *domain.Checkpoint) { c.Cursor = "d" }, claim: noError, move: domain.SetBack},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,6 +95,7 @@ func TestCheckpointCheckMove(t *testing.T) {
 	}
 }
 
+// TestCountsBalanced checks Balanced, Add and Sub.
 func TestCountsBalanced(t *testing.T) {
 	t.Parallel()
 	balanced := domain.Counts{Received: 6, Inserted: 1, Duplicate: 2, Parked: 3}

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// MaxOpenDeadLetters is the number of open dead letters that one event may have. Without a limit, an API that writes the
-// time of the request into each record would add dead letters with every pass.
+// MaxOpenDeadLetters is the number of open dead letters that one event may have. Further rejects of the event are not stored,
+// but counted in the last of these dead letters. Without a limit, an API that writes the time of the request into each record
+// would add dead letters with every pass.
 const MaxOpenDeadLetters = 16
 
 // A DeadLetter is a record that cannot become a row and is stored with its exact bytes.
@@ -20,8 +21,8 @@ type DeadLetter struct {
 	Why     Rejection // the latest reason why the record cannot become a row
 	Payload []byte    // the exact bytes of the record
 
-	Seen     int64 // how often the record was received, Others included
-	Others   int64 // how many records of the same event with other bytes were received and not stored, see MaxOpenDeadLetters
+	Seen     int64 // how often the record was received, plus Others
+	Others   int64 // how many other records of the same event were only counted here, see MaxOpenDeadLetters
 	Replays  int64 // how often the dead letter was replayed
 	ParkedAt time.Time
 

@@ -23,7 +23,7 @@ type DecodedPage struct {
 	Receipt  Receipt
 	Hash     func(Record) RecordHash // the method Hash of the decoder; nil means HashBytes
 
-	MaxParked int         // how many rejects of the page may be new, see CheckRejectRatio
+	MaxParked int         // the greatest number of rejects that may be parked for the first time, see CheckRejectRatio
 	End       EndEvidence // how far pawl can trust the end of the pass; used only if To.Done is true
 }
 
@@ -74,12 +74,12 @@ func toRejection(err error) Rejection {
 	return Rejection{Reason: "unknown", Detail: err.Error()}
 }
 
-// addDrift adds the drift of one record to the counts and returns them. If the counts have MaxDriftEntries entries already,
-// drift with a new path and kind is counted in one common entry.
+// addDrift counts one drift of a record, and returns the counts. If there are MaxDriftEntries counts already, all drift with a
+// new path or kind is counted in one common entry.
 func addDrift(counts []DriftCount, d Drift) []DriftCount {
 	i := slices.IndexFunc(counts, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
 	if i < 0 && len(counts) >= MaxDriftEntries {
-		d.Path, d.Kind = FurtherDriftPath, FurtherDriftKind
+		d.Path, d.Kind = FurtherDriftPath, FurtherDriftKind // the common entry, which is the only one of its kind
 		i = slices.IndexFunc(counts, func(c DriftCount) bool { return c.Kind == FurtherDriftKind })
 	}
 	if i < 0 {
@@ -89,9 +89,8 @@ func addDrift(counts []DriftCount, d Drift) []DriftCount {
 	return counts
 }
 
-// IDsHash returns a SHA-256 hash of the ids of the page's events and the keys of its rejects. The order of the records
-// does not change the hash. So two pages with the same hash have the same records in some order. If the page has no
-// record, the hash is nil.
+// IDsHash returns a SHA-256 hash of the ids of the page's events and the keys of its rejects. It is nil if the page has no
+// record. The order of the records does not matter, so pages with the same hash have the same events and rejects.
 func (p DecodedPage) IDsHash() []byte {
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil

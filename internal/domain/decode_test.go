@@ -34,7 +34,7 @@ func (wordDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error)
 
 func (wordDecoder) Hash(r domain.Record) domain.RecordHash { return domain.HashBytes(r) }
 
-// eventID returns the id of the event with a number.
+// eventID returns the id of the event to which a wordDecoder decodes the number n.
 func eventID(n int) domain.EventID { return domain.EventID{15: byte(n)} }
 
 // decodePage decodes a page that has one record for each payload. Its request id is "request-1".
@@ -50,7 +50,7 @@ func decodePage(payloads ...string) domain.DecodedPage {
 // TestDecodeEveryRecord checks that each record of a page becomes an event or a reject (I1), in the page's order.
 func TestDecodeEveryRecord(t *testing.T) {
 	t.Parallel()
-	page := decodePage("1", "x", "2 a b", "", "3 b", "y")
+	page := decodePage("1", "x", "2 a b", "", "3 b", "y") // wordDecoder rejects x, the empty record and y
 	if page.Received != 6 || page.Receipt.RequestID != "request-1" {
 		t.Errorf("got %d received records and receipt %+v, want 6 records of request-1", page.Received, page.Receipt)
 	}
@@ -66,9 +66,9 @@ func TestDecodeEveryRecord(t *testing.T) {
 		index int
 		why   domain.Rejection
 	}{
-		{1, domain.Rejection{Reason: "not a number", Detail: "x"}},
-		{3, domain.Rejection{Reason: "unknown", Detail: "empty record"}},
-		{5, domain.Rejection{Reason: "not a number", Detail: "y"}},
+		{index: 1, why: domain.Rejection{Reason: "not a number", Detail: "x"}},
+		{index: 3, why: domain.Rejection{Reason: "unknown", Detail: "empty record"}},
+		{index: 5, why: domain.Rejection{Reason: "not a number", Detail: "y"}},
 	}
 	for i, want := range wantRejects {
 		if got := page.Rejects[i]; got.Why != want.why || got.Record.Index != want.index {
@@ -90,12 +90,12 @@ type cancellingDecoder struct {
 
 	cancel   context.CancelFunc
 	cancelAt int
-	decoded  *int // the number of records decoded so far
+	decoded  int // the number of records decoded so far
 }
 
-func (d cancellingDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
-	*d.decoded++
-	if *d.decoded == d.cancelAt {
+func (d *cancellingDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
+	d.decoded++
+	if d.decoded == d.cancelAt {
 		d.cancel()
 	}
 	return d.wordDecoder.Decode(r)
@@ -109,13 +109,13 @@ func TestDecodeStopsWithContext(t *testing.T) {
 	fetched := domain.FetchedPage{Page: domain.Page{Records: make([]domain.Record, recordCount)}}
 	for _, cancelAt := range []int{2, 4, recordCount} {
 		ctx, cancel := context.WithCancel(t.Context())
-		decoded := 0
-		page, err := fetched.Decode(ctx, cancellingDecoder{cancel: cancel, cancelAt: cancelAt, decoded: &decoded})
-		if decoded != cancelAt {
-			t.Errorf("cancelled at record %d: got %d decoded records, want %d", cancelAt, decoded, cancelAt)
+		decoder := &cancellingDecoder{cancel: cancel, cancelAt: cancelAt}
+		page, err := fetched.Decode(ctx, decoder)
+		if decoder.decoded != cancelAt {
+			t.Errorf("cancelled at record %d: got %d decoded records, want %d", cancelAt, decoder.decoded, cancelAt)
 		}
 		wantKind, wantReceived := domain.Stopped, 0
-		if cancelAt == recordCount {
+		if cancelAt == recordCount { // all records were decoded before ctx ended
 			wantKind, wantReceived = noError, recordCount
 		}
 		checkKind(t, fmt.Sprintf("cancelled at record %d", cancelAt), err, wantKind)
@@ -126,7 +126,8 @@ func TestDecodeStopsWithContext(t *testing.T) {
 	}
 }
 
-// TestDecodeLimitsDrift checks that an API that uses ids as field names does not fill the drift register.
+// TestDecodeLimitsDrift checks that an API that uses ids as field names does not fill the drift register. The first
+// MaxDriftEntries names have their own counts, and one more count has all further names.
 func TestDecodeLimitsDrift(t *testing.T) {
 	t.Parallel()
 	const fieldNames = 3 * domain.MaxDriftEntries
@@ -144,13 +145,15 @@ func TestDecodeLimitsDrift(t *testing.T) {
 	}
 	last := drift[domain.MaxDriftEntries]
 	want := domain.DriftCount{
-		Path: domain.FurtherDriftPath, Kind: domain.FurtherDriftKind, Count: fieldNames - domain.MaxDriftEntries, Value: last.Value,
+		Path: domain.FurtherDriftPath, Kind: domain.FurtherDriftKind, Count: fieldNames - domain.MaxDriftEntries,
+		Value: last.Value, // any value will do
 	}
 	if !reflect.DeepEqual(last, want) {
 		t.Errorf("got last count %+v, want %+v", last, want)
 	}
 }
 
+// TestCheckRejectRatio checks how many rejects a page may have, and what the error says if a page has more.
 func TestCheckRejectRatio(t *testing.T) {
 	t.Parallel()
 	rejects := []domain.Reject{ // records 0 and 2 have the same fault
@@ -190,7 +193,9 @@ func TestCheckRejectRatio(t *testing.T) {
 	}
 }
 
-// TestCheckRejectRatioMemory checks that the error for a page with very many rejects takes few allocations per reject.
+// TestCheckRejectRatioMemory checks that the error for a page with very many rejects takes few allocations per reject. It
+// subtracts the allocations for a few rejects, because they do not grow with the number of rejects. It is not parallel,
+// because testing.AllocsPerRun counts the allocations of all goroutines.
 func TestCheckRejectRatioMemory(t *testing.T) {
 	const (
 		few, many               = 10, 10_000 // rejects
@@ -225,7 +230,7 @@ func TestDeadLetterKeys(t *testing.T) {
 	hashOfDecoder := func(domain.Record) domain.RecordHash { return domain.RecordHash{0x2a} }
 	tests := []struct {
 		name      string
-		hash      func(domain.Record) domain.RecordHash
+		hash      func(domain.Record) domain.RecordHash // the page's Hash; nil means the hash of the bytes
 		reject    domain.Reject
 		key       domain.DeadLetterKey
 		legacyKey domain.DeadLetterKey

@@ -26,7 +26,7 @@ type DriftEntry struct {
 
 // MaxDriftEntries is the number of entries that one page may have, each with another path and kind. All further drift of the
 // page is counted in one more entry, with FurtherDriftPath and FurtherDriftKind. Without this limit, an API that uses ids as
-// field names would fill the drift register. The limit for a whole stream is a multiple of MaxDriftEntries.
+// field names would fill the drift register. The store limits the entries of a whole stream to a multiple of MaxDriftEntries.
 const MaxDriftEntries = 100
 
 // These are the path and kind of the entry that counts all drift beyond MaxDriftEntries.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Kind is the class of an error. It decides whether pawl tries again and which exit code it returns. The adapter in which
-// an error first appears sets the kind, from error codes and types and never from the text of a message.
+// A Kind is the class of an error. It decides whether pawl tries again, and with which exit code pawl ends. The adapter in
+// which an error first appears sets the kind, from error codes and types and never from the text of a message.
 type Kind int
 
 // These are the kinds. Package internal/app/retry decides which of them allow another attempt.
@@ -21,7 +21,7 @@ const (
 	CursorInvalid              // the API does not know the cursor
 	Unauthorized               // the API refused the credentials
 	TooManyRejects             // a page has more rejects than it may park
-	Unstorable                 // the database refuses a value of an event; the store parks the record and never returns this kind
+	Unstorable                 // the database refuses a value of an event; only for use inside a store, which then parks the record
 	Fenced                     // another runner holds the stream (I3)
 	SetBack                    // the database was set back to an earlier state, by a restored backup or by a failover that lost commits
 	Uncertain                  // COMMIT was sent, but no answer came (I4)
@@ -30,6 +30,7 @@ const (
 	Inconsistent               // verify found differences
 )
 
+// kindNames has the name of each kind, in the order of the constants.
 var kindNames = [...]string{
 	"unknown", "rate limited", "transient", "bad page", "unconfirmed", "cursor expired", "cursor invalid", "unauthorized",
 	"rejected", "unstorable", "fenced", "set back", "uncertain", "invalid", "stopped", "inconsistent",

@@ -17,13 +17,16 @@ func TestKindOf(t *testing.T) {
 		err  error
 		want domain.Kind
 	}{
-		{"no error", nil, domain.Unknown},
-		{"unclassified", errors.New("x"), domain.Unknown},
-		{"classified", transient, domain.Transient},
-		{"wrapped", fmt.Errorf("gave up: %w", transient), domain.Transient},
-		{"the kind of the outermost Error", &domain.Error{Kind: domain.Fenced, Op: "o", Err: transient}, domain.Fenced},
-		{"cancelled", fmt.Errorf("x: %w", context.Canceled), domain.Stopped},
-		{"an Error that wraps a context error", &domain.Error{Kind: domain.Transient, Op: "o", Err: context.DeadlineExceeded}, domain.Transient},
+		{name: "no error", err: nil, want: domain.Unknown},
+		{name: "unclassified", err: errors.New("x"), want: domain.Unknown},
+		{name: "classified", err: transient, want: domain.Transient},
+		{name: "wrapped", err: fmt.Errorf("gave up: %w", transient), want: domain.Transient},
+		{name: "the kind of the outermost Error", err: &domain.Error{Kind: domain.Fenced, Op: "o", Err: transient}, want: domain.Fenced},
+		{name: "cancelled", err: fmt.Errorf("x: %w", context.Canceled), want: domain.Stopped},
+		{
+			name: "an Error that wraps a context error",
+			err:  &domain.Error{Kind: domain.Transient, Op: "o", Err: context.DeadlineExceeded}, want: domain.Transient,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -35,6 +38,7 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
+// TestHintOf checks that HintOf finds the hint of an inner Error, if the outer Error has none.
 func TestHintOf(t *testing.T) {
 	t.Parallel()
 	inner := &domain.Error{Kind: domain.Invalid, Op: "inner", Hint: "do this", Err: errors.New("x")}
@@ -47,6 +51,7 @@ func TestHintOf(t *testing.T) {
 	}
 }
 
+// TestKindNames checks that each kind has a name of its own, and that an unknown kind is named unknown.
 func TestKindNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

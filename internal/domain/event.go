@@ -36,24 +36,24 @@ func ParseUUID[T string | []byte](s T) (UUID, error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return UUID{}, errNotUUID
 	}
-	at := 0
-	var invalid byte // has a high bit if a character is no digit
+	at := 0       // the index in s
+	var seen byte // the bits of all digits; above 15 if a character is no digit
 	for i := range u {
 		if i == 4 || i == 6 || i == 8 || i == 10 {
-			at++ // the dash
+			at++ // skips a dash
 		}
 		high, low := hexDigits[s[at]], hexDigits[s[at+1]]
-		invalid |= high | low
+		seen |= high | low
 		u[i] = high<<4 | low
 		at += 2
 	}
-	if invalid > 0xf {
+	if seen > 15 {
 		return UUID{}, errNotUUID
 	}
 	return u, nil
 }
 
-// hexDigits holds the value of each hexadecimal digit, and a value above 15 for any other byte.
+// hexDigits holds the value of each hexadecimal digit, from 0 to 15, and 0xff for any other byte.
 var hexDigits = func() (values [256]byte) { //nolint:gochecknoglobals // a table
 	for i := range values {
 		values[i] = 0xff

@@ -14,17 +14,17 @@ func TestParseUUID(t *testing.T) {
 		name, text string
 		valid      bool
 	}{
-		{"canonical", canonical, true},
-		{"upper case", strings.ToUpper(canonical), true},
-		{"all zero", "00000000-0000-0000-0000-000000000000", true},
-		{"empty", "", false},
-		{"no dashes", strings.ReplaceAll(canonical, "-", ""), false},
-		{"braces", "{" + canonical + "}", false},
-		{"urn", "urn:uuid:" + canonical, false},
-		{"not hex", "6ba7b810-9dad-11d1-80b4-00c04fd430cg", false},
-		{"dash out of place", "6ba7b81-09dad-11d1-80b4-00c04fd430c8", false},
-		{"trailing space", canonical + " ", false},
-		{"sign where a digit belongs", "+ba7b810-9dad-11d1-80b4-00c04fd430c8", false},
+		{name: "canonical", text: canonical, valid: true},
+		{name: "upper case", text: strings.ToUpper(canonical), valid: true},
+		{name: "all zero", text: "00000000-0000-0000-0000-000000000000", valid: true},
+		{name: "empty", text: "", valid: false},
+		{name: "no dashes", text: strings.ReplaceAll(canonical, "-", ""), valid: false},
+		{name: "braces", text: "{" + canonical + "}", valid: false},
+		{name: "urn", text: "urn:uuid:" + canonical, valid: false},
+		{name: "not hex", text: "6ba7b810-9dad-11d1-80b4-00c04fd430cg", valid: false},
+		{name: "dash out of place", text: "6ba7b81-09dad-11d1-80b4-00c04fd430c8", valid: false},
+		{name: "trailing space", text: canonical + " ", valid: false},
+		{name: "sign where a digit belongs", text: "+ba7b810-9dad-11d1-80b4-00c04fd430c8", valid: false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The decoder of this example accepts numbers. So the first record becomes an event, and the second becomes a reject.
+// The wordDecoder (decode_test.go) accepts numbers. So the first record becomes an event, and the second becomes a reject.
 func ExampleFetchedPage_Decode() {
 	fetched := domain.FetchedPage{Page: domain.Page{Records: []domain.Record{
 		{Payload: []byte("1"), Index: 0}, {Payload: []byte("x"), Index: 1},

@@ -78,8 +78,7 @@ func (f *Finding) Add(differences ...Difference) {
 
 // A Difference is one case in which a check fails.
 type Difference struct {
-	// PageID, Seq and Pass name the ledger row of a page or replay. They are 0 if the difference is not about exactly one
-	// row.
+	// PageID, Seq and Pass name the ledger row of a page or replay. They are 0 unless the difference is about exactly one row.
 	PageID, Seq, Pass int64
 	RequestID         string  // the id of the API's answer; empty if the difference is not about one answer
 	Event             EventID // zero if the difference is not about one event
@@ -101,24 +100,24 @@ type Inspection struct {
 	Shared      bool // another stream stores into the same table, so it may have stored some of this stream's records
 }
 
-// Accounted returns how many of the records in the API's total are stored or parked. This number is not known exactly:
-//   - It is at least the total that was announced first in the last pass. CheckAnnounced checks that.
-//   - It is at most the total that was announced last in that pass. If more records are stored and parked, some of the
-//     parked records are other versions of the same events.
-//   - If the table is shared, each record that the pass received counts as stored, because another stream may have stored it.
+// Accounted returns how many of the records in the API's total are stored or parked. It estimates this number, because the
+// number is not known exactly.
 func (i Inspection) Accounted() int64 {
 	checkpoint := i.Stream.Checkpoint
 	accounted := checkpoint.Inserted + checkpoint.Parked
-	if i.Shared {
+	if i.Shared { // another stream may have stored any record that the last pass received
 		accounted = max(accounted, checkpoint.Offset)
 	}
-	return max(checkpoint.AnnouncedFirst.N, min(checkpoint.AnnouncedLast.N, accounted))
+	// If the sum exceeds the total, some of the parked records are other versions of the same events.
+	accounted = min(accounted, checkpoint.AnnouncedLast.N)
+	// CheckAnnounced checks that at least the first announced total is stored or parked.
+	return max(accounted, checkpoint.AnnouncedFirst.N)
 }
 
 // A PageComparison is the result of comparing one page of the API with the database.
 type PageComparison struct {
 	Parked      int64        // the number of records that are parked
-	NotKept     int64        // the number of records that only another dead letter of their event counts, see MaxOpenDeadLetters
+	NotKept     int64        // the number of records that are only counted in another dead letter, see MaxOpenDeadLetters
 	Missing     []Difference // records that are neither stored nor parked; they may be newer than the last pass
 	Differences []Difference // all other differences
 }

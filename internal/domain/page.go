@@ -28,7 +28,7 @@ type PageRequest struct {
 
 // A Record is one item of a page, exactly as received.
 type Record struct {
-	Payload []byte // a slice of the page's body; as long as it is used, the whole body stays in memory
+	Payload []byte // a slice of the page's body; while the slice is in use, the whole body stays in memory
 	Index   int    // the place in the page, from 0
 }
 
@@ -48,9 +48,9 @@ type Total struct {
 	Known bool
 }
 
-// A Receipt records the cost of one page. It describes the answer that contained the page, and it counts the requests and the
-// waits until this answer. The source fills in all fields but Traffic. The runner fills in Traffic, because it counts all
-// attempts for the page.
+// A Receipt records the cost of one page. It describes the answer that contained the page, and its Traffic counts the requests
+// and the waits until this answer. The source sets all fields except Traffic. The runner sets Traffic, because only the runner
+// knows all attempts for the page.
 type Receipt struct {
 	RequestID string // the id that the API gave to the answer; empty if it gave none
 	Status    int    // HTTP status

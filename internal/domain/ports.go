@@ -67,7 +67,7 @@ type EventStore interface {
 	//   - An event whose id is stored already, or occurs earlier in the batch, counts as duplicate if the values are the
 	//     same. If the values differ, its record is parked as a conflict (ReasonConflict).
 	//   - If the database refuses a value of an event, the record is parked (ReasonUnstorable).
-	//   - A reject is parked once by its key. Each later time, it counts as duplicate and raises DeadLetter.Seen (I2).
+	//   - A reject is parked once by its key. Each later reject with this key counts as duplicate and raises DeadLetter.Seen (I2).
 	//   - If the event of a reject has MaxOpenDeadLetters open dead letters already, the reject is not stored. It counts as
 	//     duplicate and raises Seen and Others of the last of these dead letters.
 	//
@@ -88,7 +88,7 @@ type EventStore interface {
 	Commit(ctx context.Context, b Batch) (CommitResult, error)
 
 	// Checkpoint returns the durable checkpoint, with the token of the claim that holds the stream. For an unknown stream,
-	// the checkpoint has epoch 0. A transaction whose COMMIT was not answered may still hold the checkpoint. Then Checkpoint
+	// the checkpoint has epoch 0. A transaction whose COMMIT was not answered may still lock the checkpoint. Then Checkpoint
 	// waits until that transaction ends. It returns Transient if the store's lock timeout passes first.
 	Checkpoint(ctx context.Context, stream StreamID) (Checkpoint, error)
 

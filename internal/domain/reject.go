@@ -52,7 +52,7 @@ type DeadLetterKey string
 // a conflict is a hash of the event's values. The hash of any other reject is a hash of the record's content. So two rejects
 // with the same event id and different contents have different keys.
 func (p DecodedPage) KeyOf(r Reject) DeadLetterKey {
-	if r.Values != "" {
+	if r.Values != "" { // a conflict
 		return DeadLetterKey(r.Why.ID.String() + " with values " + r.Values)
 	}
 	hash := p.HashOf(r.Record)
@@ -88,15 +88,16 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 	if len(rejects) <= p.MaxParked {
 		return nil
 	}
-	commonFault, n := mostCommonFault(rejects)
+	commonFault, withCommonFault := mostCommonFault(rejects)
 	cause := "the API has changed, or what it sends is broken"
-	if n == len(rejects) {
+	if withCommonFault == len(rejects) {
 		cause += "; all of them have the same fault"
 	}
 	return &Error{
 		Kind: TooManyRejects, Op: "decode page",
 		Err: fmt.Errorf("%d of %d records (pass %d, after record %d, request id %q) cannot be stored as events, most often (%d) for %s; %s",
-			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID, n, commonFault, describeRejects(rejects)),
+			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID,
+			withCommonFault, commonFault, describeRejects(rejects)),
 		Hint:   "nothing of this page was stored: " + cause,
 		Remedy: ParkRejects,
 	}
@@ -104,17 +105,17 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 
 // mostCommonFault returns the fault that most rejects have, and the number of these rejects. If several faults are equally
 // common, it returns the one that appears first.
-func mostCommonFault(rejects []Reject) (fault string, n int) {
+func mostCommonFault(rejects []Reject) (fault string, count int) {
 	counts := map[string]int{}
 	for _, r := range rejects {
 		counts[r.fault()]++
 	}
 	for _, r := range rejects {
-		if c := counts[r.fault()]; c > n {
-			fault, n = r.fault(), c
+		if counts[r.fault()] > count {
+			fault, count = r.fault(), counts[r.fault()]
 		}
 	}
-	return fault, n
+	return fault, count
 }
 
 // maxShownRejects is the number of rejects that an error describes.
@@ -123,10 +124,11 @@ const maxShownRejects = 3
 // describeRejects describes up to maxShownRejects of the rejects. It prefers rejects with different faults.
 func describeRejects(rejects []Reject) string {
 	var firsts []Reject // the first reject of each fault
-	var others []Reject // some of the other rejects, which are described if there are few faults
+	var others []Reject // some of the other rejects; they are shown if there are fewer than maxShownRejects faults
 	for _, r := range rejects {
+		isKnownFault := slices.ContainsFunc(firsts, func(first Reject) bool { return first.fault() == r.fault() })
 		switch {
-		case !slices.ContainsFunc(firsts, func(s Reject) bool { return s.fault() == r.fault() }):
+		case !isKnownFault:
 			firsts = append(firsts, r)
 		case len(others) < maxShownRejects:
 			others = append(others, r)

@@ -25,10 +25,10 @@ func Redecode(stream StreamID, letters []DeadLetter, readAt time.Time, decoder D
 	return ReplayBatch{Stream: stream, Letters: letters, ReadAt: readAt, Events: page.Events, Rejects: page.Rejects}
 }
 
-// Only returns a copy of the replay that has only the dead letters with these ids. It changes Record.Index accordingly. All
-// ids must be ids of dead letters in the replay.
+// Only returns a copy of the batch that has only the dead letters with these ids. Record.Index of the events and rejects is
+// changed to the new index in Letters. Each id must occur once, and must be the id of a dead letter of the batch.
 func (r ReplayBatch) Only(ids []int64) ReplayBatch {
-	if len(ids) == len(r.Letters) {
+	if len(ids) == len(r.Letters) { // all of them
 		return r
 	}
 	selected := make(map[int64]bool, len(ids))
@@ -58,10 +58,9 @@ func (r ReplayBatch) Only(ids []int64) ReplayBatch {
 	return only
 }
 
-// A ReplayResult reports the effect of one replay. It is zero if all dead letters of the replay were resolved before it
-// began.
+// A ReplayResult reports the effect of one replay. It is zero if all dead letters were resolved before the replay began.
 type ReplayResult struct {
 	PageID      int64            // the replay's ledger row
-	Counts                       // counts of the dead letters that were still open; Parked counts those that stay open
+	Counts                       // counts of the dead letters that were open when the replay began; Parked counts those that stay open
 	ParkedAgain map[string]int64 // the number of dead letters that stay open, by reason
 }

@@ -10,14 +10,16 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// TestReplayOnly checks that Only keeps the selected dead letters with their events and rejects, and does not change the batch.
 func TestReplayOnly(t *testing.T) {
 	t.Parallel()
+	const firstID = 10   // the dead letters have the ids 10 to 14
 	const pageIndex = 99 // the Index of a dead letter is its place in a page, which a replay must not use
 	var letters []domain.DeadLetter
 	for i, payload := range []string{"1", "x", "2", "y", "3"} { // the decoder rejects payloads that are not numbers
-		letters = append(letters, domain.DeadLetter{ID: int64(10 + i), Payload: []byte(payload), Index: pageIndex})
+		letters = append(letters, domain.DeadLetter{ID: int64(firstID + i), Payload: []byte(payload), Index: pageIndex})
 	}
-	// describe returns the dead letter's id with the event's name or the reject's payload, events first.
+	// describe returns the id of each dead letter with its event's name or its payload. Events come first.
 	describe := func(r domain.ReplayBatch) string {
 		var text strings.Builder
 		for _, e := range r.Events {
@@ -29,13 +31,14 @@ func TestReplayOnly(t *testing.T) {
 		return text.String()
 	}
 	all := domain.Redecode(domain.StreamID{Source: "s"}, letters, time.Now(), domaintest.LineDecoder{})
+	const wantAll = "10=event_1 12=event_2 14=event_3 11=x 13=y "
 	for _, tt := range []struct {
 		ids  []int64
 		want string
 	}{
-		{[]int64{10, 11, 12, 13, 14}, "10=event_1 12=event_2 14=event_3 11=x 13=y "},
-		{[]int64{13, 14}, "14=event_3 13=y "},
-		{nil, ""},
+		{ids: []int64{10, 11, 12, 13, 14}, want: wantAll},
+		{ids: []int64{13, 14}, want: "14=event_3 13=y "},
+		{ids: nil, want: ""},
 	} {
 		only := all.Only(tt.ids)
 		if got := describe(only); got != tt.want || len(only.Letters) != len(tt.ids) {
@@ -45,7 +48,7 @@ func TestReplayOnly(t *testing.T) {
 			t.Errorf("Only(%v): got %s read at %s, want %s read at %s", tt.ids, only.Stream, only.ReadAt, all.Stream, all.ReadAt)
 		}
 	}
-	if got, want := describe(all), "10=event_1 12=event_2 14=event_3 11=x 13=y "; got != want {
-		t.Errorf("after Only, the whole replay is %q, want unchanged %q", got, want)
+	if got := describe(all); got != wantAll {
+		t.Errorf("after Only: got the batch %q, want it unchanged: %q", got, wantAll)
 	}
 }

@@ -33,7 +33,7 @@ type StreamReport struct {
 	Checkpoint Checkpoint
 	Pages      int64 // the number of committed pages, in all passes
 	Traffic    Traffic
-	Elapsed    time.Duration // from the fetch of the first page to the commit of the last one, with the time between runs
+	Elapsed    time.Duration // from the fetch of the first page to the commit of the last one; includes the time between runs
 }
 
 // Summary returns the summary of all runs together.
