@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An API has the data and functions that are needed to compare a stream's rows with the API.
+// An API has all that is needed to compare a stream's rows with the API that the stream is read from.
 type API struct {
 	SourceURL string // must be the source URL in the stream's checkpoint
 	Rows      Comparison
@@ -36,9 +36,9 @@ type Comparison interface {
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// minTransientTries is the number of attempts that each page of the API and each query of the database gets at least if the
-// attempts fail with Transient. With the waits, these attempts take about ten minutes. This time is long because a comparison
-// that fails must start again at the head. A run that fails continues from its checkpoint.
+// minTransientTries is the least number of attempts for each page of the API and each query of the database, if the attempts
+// fail with Transient. With the waits, these attempts take about ten minutes. The time is that long because a comparison that
+// fails must start again at the head, whereas a run continues from its checkpoint.
 const minTransientTries = 25
 
 // walkPolicy returns the verifier's policy with at least minTransientTries.
@@ -49,7 +49,8 @@ func (v *Verifier) walkPolicy() retry.Policy {
 }
 
 // compare reads the API and adds the findings of CheckReturned and CheckUnreturned to the report. If the API cannot be read to
-// its end, compare returns an error. Then it adds the finding of CheckReturned only if this finding has differences.
+// its end, compare returns an error. In this case it adds at most the finding of CheckReturned, and only if the finding has
+// differences.
 func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	if err := v.checkComparable(report.Stream.Checkpoint); err != nil {
 		return err
@@ -61,7 +62,8 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	v.observer.Checking(domain.CheckReturned)
 	w := walk{}
 	err = v.comparePages(ctx, &w, report.EndAccepted)
-	returned := w.finding(report.Inspection)
+	w.New = w.countNew(report.Inspection)
+	returned := w.finding()
 	report.Walk = w.Walk
 	if err == nil || returned.Differences > 0 {
 		report.Findings = append(report.Findings, returned)
@@ -138,18 +140,19 @@ type walk struct {
 	others    domain.Finding // all other differences
 }
 
-// finding returns the finding of CheckReturned, and sets w.New.
-//
-// Some of the missing records may be newer than the last pass. At most growth of them can be new. growth is the announced total
-// minus the number of records that are stored or parked. It is unknown which of the missing records are the new ones. So if
-// more records are missing than growth, the finding counts only the additional records as differences, but shows all missing
-// records.
-func (w *walk) finding(inspection domain.Inspection) domain.Finding {
-	growth := int64(0)
-	if inspection.Stream.Checkpoint.AnnouncedLast.Known && w.announced.Known {
-		growth = max(w.announced.N-inspection.Accounted(), 0)
+// countNew returns how many of the missing records can be newer than the last pass. The API can have grown by the total that
+// it announces now, minus the number of records that are stored or parked.
+func (w *walk) countNew(inspection domain.Inspection) int64 {
+	if !inspection.Stream.Checkpoint.AnnouncedLast.Known || !w.announced.Known {
+		return 0
 	}
-	w.New = min(growth, w.missing.Differences)
+	growth := max(w.announced.N-inspection.Accounted(), 0)
+	return min(growth, w.missing.Differences)
+}
+
+// finding returns the finding of CheckReturned. Missing records are differences, except for w.New of them. It is unknown which
+// of the missing records are new. So if not all of them are new, the finding shows all of them.
+func (w *walk) finding() domain.Finding {
 	lost := w.missing.Differences - w.New
 	found := domain.Finding{Check: domain.CheckReturned}
 	found.Add(w.others.Shown...)
@@ -160,12 +163,15 @@ func (w *walk) finding(inspection domain.Inspection) domain.Finding {
 	return found
 }
 
-// clearAnnounced removes the differences of CheckAnnounced if the walk found every record of the API stored or parked. The walk
-// must be complete. In this case the stream has fewer records than were announced only because the API returned some records
-// twice. But if the pass received fewer records than were announced first, clearAnnounced removes no differences.
+// clearAnnounced removes the differences of CheckAnnounced if two conditions are met:
+//   - The walk, which must be complete, found every record of the API stored or parked.
+//   - The last pass received at least as many records as the API announced first.
+//
+// Then the stream has fewer records than the API announced only because the API returned some records twice.
 func (w *walk) clearAnnounced(inspection *domain.Inspection) {
 	checkpoint := inspection.Stream.Checkpoint
-	if w.missing.Differences > 0 || w.others.Differences > 0 || checkpoint.Offset < checkpoint.AnnouncedFirst.N {
+	hasDifferences := w.missing.Differences > 0 || w.others.Differences > 0
+	if hasDifferences || checkpoint.Offset < checkpoint.AnnouncedFirst.N {
 		return
 	}
 	for i, f := range inspection.Findings {
@@ -182,7 +188,7 @@ func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd boo
 		if err != nil {
 			return err
 		}
-		if page.From.Pass != w.pass {
+		if page.From.Pass != w.pass { // the first page, or the first one after a lost cursor
 			*w = walk{pass: page.From.Pass}
 			v.opts.API.Rows.Begin()
 		}
@@ -216,6 +222,7 @@ func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *
 	return nil
 }
 
+// add counts the records of a page that was compared.
 func (w *Walk) add(page domain.DecodedPage, compared domain.PageComparison) {
 	w.Pages++
 	w.Received += int64(page.Received)

@@ -10,7 +10,8 @@ import (
 
 // TestCompare_GrowingAPI checks how many of the missing records Run counts as new, and how many as differences. The API
 // announces and returns seven records. The stream has the records that are inserted or parked. If the API can have grown by n
-// records since the stream received them, at most n missing records are new.
+// records since the stream received them, at most n missing records are new: n is seven minus
+// [domain.Inspection.Accounted].
 func TestCompare_GrowingAPI(t *testing.T) {
 	t.Parallel()
 	const apiRecords = 7
@@ -81,6 +82,7 @@ func TestCompare_GrowingAPI(t *testing.T) {
 			first: 4, last: 4, offset: 4, inserted: 4,
 		},
 	}
+	// newTotal returns a total of n records, which is unknown if n is 0.
 	newTotal := func(n int64) domain.Total { return domain.Total{N: n, Known: n > 0} }
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,7 +92,7 @@ func TestCompare_GrowingAPI(t *testing.T) {
 			inventory.checkpoint.AnnouncedFirst, inventory.checkpoint.AnnouncedLast = newTotal(tt.first), newTotal(tt.last)
 			inventory.checkpoint.Offset = tt.offset
 			inventory.checkpoint.Inserted, inventory.checkpoint.Parked = tt.inserted, tt.parked
-			for n := range tt.missing {
+			for n := range tt.missing { // the API returns the events from 0 to apiRecords-1
 				rows.missing = append(rows.missing, domaintest.EventID(uint64(n)))
 			}
 			report, err := verify.New(inventory, &recorder{}, newOptions(newCleanAPI(apiRecords, rows))).Run(t.Context())
@@ -99,7 +101,7 @@ func TestCompare_GrowingAPI(t *testing.T) {
 			} else {
 				checkKind(t, err, domain.Inconsistent)
 			}
-			finding := returnedFinding(t, report)
+			finding := findingOf(t, report, domain.CheckReturned)
 			if report.Walk.New != tt.wantNew || finding.Differences != tt.wantDifferences {
 				t.Errorf("got %d new records, %d differences; want %d, %d",
 					report.Walk.New, finding.Differences, tt.wantNew, tt.wantDifferences)

@@ -52,8 +52,8 @@ type Walk struct {
 	Pages    int64
 	Received int64 // all records
 	Parked   int64 // the records that are parked
-	NotKept  int64 // the records that were only counted in another dead letter of their event, see domain.MaxOpenDeadLetters
-	New      int64 // the records that are neither stored nor parked, because they are probably newer than the last pass
+	NotKept  int64 // the records that are only counted in another dead letter of their event, see domain.MaxOpenDeadLetters
+	New      int64 // the records that are neither stored nor parked, but are probably newer than the last pass
 }
 
 // A Verifier verifies one stream.
@@ -89,8 +89,8 @@ func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	return report, report.inconsistency()
 }
 
-// inspect makes the checks of the database. It tries again only after an error that came before the first check. After that it
-// does not try again, because the checks can take very long.
+// inspect makes the checks of the database. After an error it tries again only if no check had begun, because the checks can
+// take very long.
 func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	var inspection domain.Inspection
 	var checkErr error // the error that came after the first check had begun
@@ -102,7 +102,7 @@ func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 		})
 		if begun {
 			checkErr = err
-			return nil
+			return nil // so that Do does not try again
 		}
 		return err
 	})

@@ -100,7 +100,7 @@ func TestRun_Inconsistent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string
-		differences []int64 // the number of differences that each check finds
+		differences []int64 // the number of differences that each check finds: first balance, then chain
 		want        string  // the error's text; empty if no error is expected
 	}{
 		{name: "no check"},
@@ -173,7 +173,7 @@ func TestRun_ComparesInconsistentDatabase(t *testing.T) {
 	t.Parallel()
 	inventory, recorder := newConsistentInventory(), &recorder{}
 	inventory.findings[0].Differences = 1
-	const apiRecords = 3 // in two pages
+	const apiRecords, apiPages = pageSize + 1, 2
 	report, err := verify.New(inventory, recorder, newOptions(newCleanAPI(apiRecords, &fakeRows{}))).Run(t.Context())
 	if domain.KindOf(err) != domain.Inconsistent || !strings.HasSuffix(err.Error(), ": balance") {
 		t.Errorf("got error %v, want Inconsistent because of balance", err)
@@ -185,7 +185,7 @@ func TestRun_ComparesInconsistentDatabase(t *testing.T) {
 	if !slices.Equal(recorder.checks, want) {
 		t.Errorf("observer got checks %v, want %v", recorder.checks, want)
 	}
-	if len(recorder.pages) != 2 {
-		t.Errorf("observer got %d compared pages, want 2", len(recorder.pages))
+	if len(recorder.pages) != apiPages {
+		t.Errorf("observer got %d compared pages, want %d", len(recorder.pages), apiPages)
 	}
 }
