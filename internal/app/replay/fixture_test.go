@@ -46,7 +46,8 @@ func newFixture(t *testing.T, payloads ...string) *fixture {
 	return f
 }
 
-// park adds dead letters with these payloads to the database. It does this as a run does whose decoder rejects the payloads.
+// park adds dead letters with these payloads to the database, in the way of a run. The decoder of this run rejects all of them,
+// because it accepts only numbers.
 func (f *fixture) park(t *testing.T, payloads ...string) {
 	t.Helper()
 	store := f.db.Store()
@@ -64,7 +65,7 @@ func (f *fixture) park(t *testing.T, payloads ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoded.MaxParked = decoded.Received
+	decoded.MaxParked = decoded.Received // every record may be parked
 	if _, err := store.Commit(t.Context(), domain.Batch{Start: checkpoint, Pages: []domain.DecodedPage{decoded}}); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func (f *fixture) describeLetters() string {
 type observerLog struct {
 	surveys          []domain.SelectionCount
 	waits            []retry.Wait
-	totalsAfterBatch []int64 // after each batch, the number of dead letters that were replayed so far
+	totalsAfterBatch []int64 // for each batch, the number of dead letters that were replayed up to its end
 }
 
 func (l *observerLog) Surveyed(s domain.SelectionCount) { l.surveys = append(l.surveys, s) }
@@ -105,7 +106,7 @@ func (l *observerLog) Replayed(r replay.Report) {
 	l.totalsAfterBatch = append(l.totalsAfterBatch, r.Received)
 }
 
-// A flakyStore replaces the first calls of its methods. Later calls go to the store inside.
+// A flakyStore replaces the first calls of Replay and Open. All other calls go to the Store inside.
 type flakyStore struct {
 	replay.Store
 
@@ -114,15 +115,18 @@ type flakyStore struct {
 	replayCallCount int
 }
 
+// A replayFunc replaces one call of Replay. It may call callStore, which is Replay of the Store inside with the same batch.
+type replayFunc = func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
+
 func (s *flakyStore) Replay(ctx context.Context, batch domain.ReplayBatch) (domain.ReplayResult, error) {
 	s.replayCallCount++
 	callStore := func() (domain.ReplayResult, error) { return s.Store.Replay(ctx, batch) }
 	if len(s.replayScript) == 0 {
 		return callStore()
 	}
-	first := s.replayScript[0]
+	replacement := s.replayScript[0]
 	s.replayScript = s.replayScript[1:]
-	return first(callStore)
+	return replacement(callStore)
 }
 
 func (s *flakyStore) Open(
@@ -136,12 +140,10 @@ func (s *flakyStore) Open(
 	return s.Store.Open(ctx, stream, selection, after, last)
 }
 
+// scriptedError returns the error of a method that fails as the test prescribes.
 func scriptedError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "replay", Err: errors.New("scripted " + kind.String())}
 }
-
-// A replayFunc replaces one call of Replay. It may call callStore, which is Replay of the store inside with the same batch.
-type replayFunc = func(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error)
 
 // loseAnswer is a replayFunc that stores the batch, but loses the answer to COMMIT.
 func loseAnswer(callStore func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
@@ -164,6 +166,7 @@ func replayAfter(do func()) replayFunc {
 	}
 }
 
+// failTransiently is a replayFunc that stores nothing and returns Transient.
 func failTransiently(func() (domain.ReplayResult, error)) (domain.ReplayResult, error) {
 	return domain.ReplayResult{}, scriptedError(domain.Transient)
 }

@@ -28,9 +28,9 @@ type Store interface {
 	// Survey counts the dead letters that match a selection. If the stream was never claimed, Survey returns Invalid.
 	Survey(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection) (domain.SelectionCount, error)
 
-	// Open reads open dead letters of the selection, with their payloads. Their ids are greater than after and at most last.
-	// Open returns the first of these dead letters, in order of id. It returns as many as are suitable for one Replay. If
-	// there are any, it returns at least one.
+	// Open reads the open dead letters of the selection whose ids are greater than after and at most last, with their
+	// payloads. It returns the first of them in order of id, as many as are suitable for one Replay. It returns at least one
+	// if there is any.
 	Open(
 		ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 	) ([]domain.DeadLetter, error)
@@ -44,7 +44,7 @@ type Store interface {
 	//   - If the dead letter was resolved after the batch was read, Replay ignores it. If no other dead letter is left in the
 	//     batch, Replay writes nothing.
 	//
-	// A run and other replays may write at the same time. They only wait until the transaction ends.
+	// A run and other replays may write at the same time. At most they have to wait until the transaction ends.
 	//
 	// Replay returns one of these kinds of error:
 	//   - SetBack: the database was set back to an earlier state, so that its ledger has no row batch.Previous. Replay has
@@ -52,8 +52,8 @@ type Store interface {
 	//   - Transient: Replay has written nothing.
 	//   - Uncertain: the connection or ctx ended after COMMIT was sent and before the answer came.
 	//
-	// After Transient or Uncertain, the open dead letters can be read and replayed again. No event is stored twice. But if
-	// the first transaction was committed, dead letters that stayed open count one replay more.
+	// After Transient or Uncertain, the caller may read and replay the open dead letters again. No event is stored twice. But
+	// if the first transaction was committed, the dead letters that stayed open count one replay more.
 	//
 	// Replay does not change the batch or the memory that the batch points to. After Replay has returned, it keeps no
 	// reference to them.
@@ -98,16 +98,17 @@ func New(store Store, decoder domain.Decoder, observer Observer, opts Options) *
 	return &Replayer{store: store, decoder: decoder, observer: observer, opts: opts}
 }
 
-// Run replays the selected dead letters that are open when it begins, batch by batch in order of id. It replays each of them
-// once. It leaves dead letters that are parked later to the next replay, and skips dead letters that are resolved. If the
-// stream lacks one of the selected ids, Run returns Invalid and replays nothing.
+// Run replays each selected dead letter that is open when Run begins, batch by batch in order of id. It skips dead letters
+// that are resolved, and ignores dead letters that are parked later. If the stream lacks one of the selected ids, Run returns
+// Invalid and replays nothing.
 //
 // Each batch is stored as a whole or not at all, and a resolved dead letter is never replayed again. So nothing is lost or
-// stored twice, however Run ends. If a COMMIT gets no answer, Run reads the open dead letters again. If that COMMIT was
-// executed, the dead letters that it left open are replayed a second time, and the report lacks the events that it stored.
+// stored twice, however Run ends. If a COMMIT gets no answer, Run reads the open dead letters again. If the database has
+// executed this COMMIT, the dead letters that stayed open are replayed a second time, and the report lacks the events of the
+// first time.
 //
-// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But an attempt to store a batch continues until it ends
-// or replayTimeout has passed.
+// When ctx ends, Run ends a wait at once and returns domain.Stopped. But it first completes an attempt to store a batch, which
+// takes at most replayTimeout.
 //
 // The report describes the replay also if Run returns an error.
 func (r *Replayer) Run(ctx context.Context) (Report, error) {
@@ -164,8 +165,8 @@ type batchResult struct {
 // replayBatch reads the next open dead letters, replays them, and returns them. If no more dead letters are open, it returns
 // an empty slice. Each attempt reads the dead letters again, because some may have been resolved since the last attempt.
 //
-// previous is the result of the last batch that wrote something. replayBatch updates it after a batch that wrote something.
-// The store uses previous to detect that the database was set back after that batch.
+// previous is the result of the last batch that wrote something. With it, the store detects that the database was set back
+// after that batch. replayBatch replaces it if this batch writes something.
 func (r *Replayer) replayBatch(
 	ctx context.Context, after, last int64, previous *batchResult, report *Report,
 ) (letters []domain.DeadLetter, err error) {
@@ -177,13 +178,14 @@ func (r *Replayer) replayBatch(
 		readAt := time.Now().Round(time.Microsecond) // PostgreSQL stores times in microseconds
 		batch := domain.Redecode(r.opts.Stream, letters, readAt, r.decoder)
 		batch.Previous, batch.PreviousReadAt = previous.pageID, previous.readAt
+		// A batch that is being stored is not interrupted when ctx ends.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
 		defer cancel()
 		res, err := r.store.Replay(ctx, batch)
 		switch {
 		case err == nil:
 			report.add(len(letters), res)
-			if res.PageID != 0 {
+			if res.PageID != 0 { // the batch wrote something
 				*previous = batchResult{pageID: res.PageID, readAt: readAt}
 			}
 		case domain.KindOf(err) == domain.Uncertain:
@@ -208,7 +210,7 @@ func joinIDs(ids []int64) string {
 	return text
 }
 
-// add adds the result of a batch that was read with lettersRead dead letters.
+// add adds the result of a batch of lettersRead dead letters.
 func (r *Report) add(lettersRead int, res domain.ReplayResult) {
 	r.Counts = r.Counts.Add(res.Counts)
 	r.Skipped += int64(lettersRead) - res.Received // the other dead letters were resolved after they were read

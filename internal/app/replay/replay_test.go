@@ -15,13 +15,13 @@ import (
 // TestRun_ReplaysEachOnce checks that a replay replays each open dead letter once, and reports and observes the results.
 func TestRun_ReplaysEachOnce(t *testing.T) {
 	t.Parallel()
-	// newDecoder decodes the payload "no.1" as event 1. It rejects x, y and z.
+	// newDecoder decodes the payload "no.1" as event 1. It rejects x, y and z. The two records no.1 are one dead letter.
 	f := newFixture(t, "no.1", "x", "no.2", "y", "no.1", "z", "no.3", "no.4")
 	report, err := f.run(t.Context())
 	if err != nil || report.Stream != stream {
 		t.Errorf("got stream %s, error %v; want %s", report.Stream, err, stream)
 	}
-	wantCounts := domain.Counts{Received: 7, Inserted: 4, Parked: 3} // the two records no.1 are one dead letter
+	wantCounts := domain.Counts{Received: 7, Inserted: 4, Parked: 3}
 	if report.Counts != wantCounts {
 		t.Errorf("got counts %+v, want %+v", report.Counts, wantCounts)
 	}
@@ -36,12 +36,13 @@ func TestRun_ReplaysEachOnce(t *testing.T) {
 	if got := f.describeLetters(); got != wantLetters {
 		t.Errorf("got dead letters %s\nwant %s", got, wantLetters)
 	}
-	if want := []int64{3, 6, 7}; !slices.Equal(f.seen.totalsAfterBatch, want) { // 7 dead letters in batches of 3
+	if want := []int64{3, 6, 7}; !slices.Equal(f.seen.totalsAfterBatch, want) { // 7 dead letters in batches of batchSize
 		t.Errorf("observer got totals %v after the batches, want %v", f.seen.totalsAfterBatch, want)
 	}
 	if len(f.seen.surveys) != 1 || f.seen.surveys[0].Open != 7 {
 		t.Errorf("observer got surveys %+v, want one with 7 open dead letters", f.seen.surveys)
 	}
+	// The second replay has the three dead letters that the first one left open.
 	if report, err := f.run(t.Context()); err != nil || report.Received != 3 || report.Parked != 3 {
 		t.Errorf("second replay: got %d received, %d parked, error %v; want 3, 3", report.Received, report.Parked, err)
 	}
@@ -59,6 +60,8 @@ const (
 		"no.3: 1 replay, resolved as replayed"
 )
 
+// TestRun_Selections checks that a replay replays only the selected dead letters. The dead letters no.1, x, no.2 and no.3 have
+// the ids 1 to 4, and the reason "not a number".
 func TestRun_Selections(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -66,16 +69,16 @@ func TestRun_Selections(t *testing.T) {
 		want      string // see describeLetters
 	}{
 		"ids, one of them twice": {
-			domain.DeadLetterSelection{IDs: []int64{4, 2, 4}},
-			"no.1: 0 replays, open; x: 1 replay, open; no.2: 0 replays, open; no.3: 1 replay, resolved as replayed",
+			selection: domain.DeadLetterSelection{IDs: []int64{4, 2, 4}},
+			want:      "no.1: 0 replays, open; x: 1 replay, open; no.2: 0 replays, open; no.3: 1 replay, resolved as replayed",
 		},
 		"a reason": {
-			domain.DeadLetterSelection{Reason: "not a number"},
-			eachReplayedOnce,
+			selection: domain.DeadLetterSelection{Reason: "not a number"},
+			want:      eachReplayedOnce,
 		},
 		"a reason that no dead letter has": {
-			domain.DeadLetterSelection{Reason: "other"},
-			"no.1: 0 replays, open; x: 0 replays, open; no.2: 0 replays, open; no.3: 0 replays, open",
+			selection: domain.DeadLetterSelection{Reason: "other"},
+			want:      "no.1: 0 replays, open; x: 0 replays, open; no.2: 0 replays, open; no.3: 0 replays, open",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,13 +116,14 @@ func TestRun_SkipsResolved(t *testing.T) {
 func TestRun_SkipsResolvedAfterRead(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "x", "no.2")
-	f.store.replayScript = []replayFunc{replayAfter(func() {
+	resolveNo2 := func() { // by another replay of the same database
 		other := newFixture(t)
 		other.db, other.store = f.db, &flakyStore{Store: f.db.Replays(batchSize)}
 		if _, err := other.run(t.Context()); err != nil {
 			t.Error(err)
 		}
-	})}
+	}
+	f.store.replayScript = []replayFunc{replayAfter(resolveNo2)}
 	if report, err := f.run(t.Context()); err != nil || report.Skipped != 1 || report.Received != 1 {
 		t.Errorf("got %d skipped, %d received, error %v; want 1, 1", report.Skipped, report.Received, err)
 	}
@@ -137,13 +141,13 @@ func TestRun_InvalidSelections(t *testing.T) {
 		selection domain.DeadLetterSelection
 		stream    domain.StreamID
 	}{
-		"no dead letters are named": {domain.DeadLetterSelection{}, stream},
-		"exclude each other":        {domain.DeadLetterSelection{All: true, Reason: "x"}, stream},
-		"an id is 1 or more":        {domain.DeadLetterSelection{IDs: []int64{1, 0}}, stream},
-		"10001 ids":                 {domain.DeadLetterSelection{IDs: make([]int64, 10_001)}, stream},
-		"no dead letter of id 3, 9": {domain.DeadLetterSelection{IDs: []int64{9, 1, 3}}, stream},
-		"and 10 more":               {domain.DeadLetterSelection{IDs: idsTo(existing + shown + notShown)}, stream},
-		"no such stream":            {domain.DeadLetterSelection{All: true}, domain.StreamID{Source: "other"}},
+		"no dead letters are named": {selection: domain.DeadLetterSelection{}, stream: stream},
+		"exclude each other":        {selection: domain.DeadLetterSelection{All: true, Reason: "x"}, stream: stream},
+		"an id is 1 or more":        {selection: domain.DeadLetterSelection{IDs: []int64{1, 0}}, stream: stream},
+		"10001 ids":                 {selection: domain.DeadLetterSelection{IDs: make([]int64, 10_001)}, stream: stream},
+		"no dead letter of id 3, 9": {selection: domain.DeadLetterSelection{IDs: []int64{9, 1, 3}}, stream: stream},
+		"and 10 more":               {selection: domain.DeadLetterSelection{IDs: idsTo(existing + shown + notShown)}, stream: stream},
+		"no such stream":            {selection: domain.DeadLetterSelection{All: true}, stream: domain.StreamID{Source: "other"}},
 	} {
 		f := newFixture(t, "no.1", "no.2")
 		f.opts.Letters, f.opts.Stream = tt.selection, tt.stream
@@ -172,7 +176,7 @@ func TestRun_Failures(t *testing.T) {
 		replayScript          []replayFunc
 		openErrs              []error
 		wantLetters           string // see describeLetters
-		wantReplayCalls       int    // without a failure two, because the four dead letters need two batches
+		wantReplayCalls       int    // one for each of the two batches, and one for each batch that was not stored
 		wantReceived          int64  // the number of replayed dead letters that the report counts
 		wantUnansweredCommits int
 	}{
@@ -184,13 +188,13 @@ func TestRun_Failures(t *testing.T) {
 			openErrs:    []error{scriptedError(domain.Transient)},
 			wantLetters: eachReplayedOnce, wantReplayCalls: 2, wantReceived: 4,
 		},
-		"lost COMMIT": {
+		"a COMMIT that is not executed": {
 			replayScript: []replayFunc{loseCommit},
 			wantLetters:  eachReplayedOnce, wantReplayCalls: 3, wantReceived: 4, wantUnansweredCommits: 1,
 		},
 		// The first batch is stored. The report does not count it, because its answer was lost. The second batch has the dead
 		// letters that are still open: x and no.3.
-		"lost answer": {
+		"an executed COMMIT whose answer is lost": {
 			replayScript: []replayFunc{loseAnswer},
 			wantLetters:  xReplayedTwice, wantReplayCalls: 2, wantReceived: 2, wantUnansweredCommits: 1,
 		},
@@ -214,7 +218,7 @@ func TestRun_Failures(t *testing.T) {
 				if f.store.replayCallCount != tt.wantReplayCalls {
 					t.Errorf("got %d calls of Replay, want %d", f.store.replayCallCount, tt.wantReplayCalls)
 				}
-				if events := len(f.db.Events()); events != 3 {
+				if events := len(f.db.Events()); events != 3 { // no.1, no.2 and no.3
 					t.Errorf("got %d events, want 3", events)
 				}
 				if wantWaits := len(tt.replayScript) + len(tt.openErrs); len(f.seen.waits) != wantWaits {
@@ -247,6 +251,20 @@ func TestRun_GivesUpAfterMaxTries(t *testing.T) {
 // noError stands for the kind of a nil error in tables of tests.
 const noError domain.Kind = 0
 
+// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
+func checkKind(t *testing.T, err error, want domain.Kind) {
+	t.Helper()
+	if want == noError {
+		if err != nil {
+			t.Errorf("got error %v, want none", err)
+		}
+		return
+	}
+	if err == nil || domain.KindOf(err) != want {
+		t.Errorf("got error %v, want kind %s", err, want)
+	}
+}
+
 // TestRun_CancelledFinishesBatch checks that the current batch is stored if ctx ends, and that no further batch is read. Run
 // returns Stopped only if there are further batches.
 func TestRun_CancelledFinishesBatch(t *testing.T) {
@@ -267,14 +285,9 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 			}
 			f := newFixture(t, payloads...)
 			ctx, cancel := context.WithCancel(t.Context())
-			f.store.replayScript = []replayFunc{replayAfter(cancel)}
+			f.store.replayScript = []replayFunc{replayAfter(cancel)} // ctx ends while the first batch is stored
 			report, err := f.run(ctx)
-			switch {
-			case tt.want == noError && err != nil:
-				t.Errorf("got error %v, want none", err)
-			case domain.KindOf(err) != tt.want:
-				t.Errorf("got error %v, want kind %s", err, tt.want)
-			}
+			checkKind(t, err, tt.want)
 			if report.Inserted != batchSize || len(f.db.Events()) != batchSize {
 				t.Errorf("got %d inserted, %d events stored; want %d", report.Inserted, len(f.db.Events()), batchSize)
 			}
