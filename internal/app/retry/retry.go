@@ -35,8 +35,8 @@ type Policy struct {
 }
 
 // Do calls work until work returns nil or a final error, or until the policy allows no further attempt. Do returns the last
-// error. It calls notify before each wait. If ctx ends during a wait, Do returns domain.Stopped at once. That error wraps the
-// error that was the reason for the wait.
+// error. It calls notify before each wait. If ctx ends during a wait, Do returns domain.Stopped at once, which wraps the reason
+// for the wait.
 func (p Policy) Do(ctx context.Context, notify func(Wait), work func(context.Context) error) error {
 	budget := p.Budget()
 	for {
@@ -58,7 +58,7 @@ func (p Policy) Do(ctx context.Context, notify func(Wait), work func(context.Con
 // A Budget counts the attempts and waits of one piece of work against its Policy.
 type Budget struct {
 	policy            Policy
-	failures          int           // failed attempts, without those in transientFailures
+	failures          int           // failed attempts; those in transientFailures are not included
 	transientFailures int           // attempts that failed with Transient; always 0 if Policy.TransientTries has no effect
 	refusals          int           // refusals by the rate limit
 	waited            time.Duration // the time of all waits for the rate limit
@@ -115,21 +115,23 @@ func (b *Budget) Next(err error) (Wait, error) {
 	}
 }
 
-// afterRefusal returns the wait after a refusal by the rate limit. The wait ends at the time that the API demands. If the request
-// was sent, the wait takes at least minRefusalWait. If the API demands no time, the first wait takes minRefusalWait, and the wait
-// doubles with each refusal, up to maxRefusalWait. If all waits together are longer than Policy.MaxWait, afterRefusal returns
-// RateLimited.
+// afterRefusal returns the wait after a refusal by the rate limit:
+//   - If the API says how long to wait, the wait ends at that time. If the request was sent, the wait takes at least
+//     minRefusalWait.
+//   - If the API does not say it, the first wait takes minRefusalWait, and the wait doubles with each refusal, up to
+//     maxRefusalWait.
+//
+// If all waits together would be longer than Policy.MaxWait, afterRefusal returns RateLimited.
 func (b *Budget) afterRefusal(err error) (Wait, error) {
 	refusal := domain.AsError(err)
 	b.refusals++
-	wait := time.Until(refusal.Until)
+	wait := max(time.Until(refusal.Until), 0)
 	switch {
 	case refusal.Until.IsZero():
 		wait = doubleUpTo(maxRefusalWait, minRefusalWait, b.refusals-1)
 	case !refusal.Unsent:
 		wait = max(wait, minRefusalWait)
 	}
-	wait = max(wait, 0)
 	b.waited += wait
 	if b.waited > b.policy.MaxWait {
 		return Wait{}, &domain.Error{
@@ -146,18 +148,25 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 // first failure and doubles with each failure, up to maxBackoff ("exponential backoff with full jitter"). If the policy allows no
 // further attempt, afterFailure returns an error that wraps err.
 func (b *Budget) afterFailure(err error) (Wait, error) {
-	failures, tries := &b.failures, b.policy.Tries
-	if domain.KindOf(err) == domain.Transient && b.policy.TransientTries > tries {
-		failures, tries = &b.transientFailures, b.policy.TransientTries
+	failures, tries := b.countFailure(err)
+	if failures >= tries {
+		return Wait{}, fmt.Errorf("stopped after %d attempts: %w", failures, err)
 	}
-	*failures++
-	if *failures >= tries {
-		return Wait{}, fmt.Errorf("stopped after %d attempts: %w", *failures, err)
-	}
-	limit := doubleUpTo(maxBackoff, minBackoff, *failures-1)
+	limit := doubleUpTo(maxBackoff, minBackoff, failures-1)
 	wait := newWait(time.Duration(b.policy.Jitter()*float64(limit)), err)
-	wait.Try, wait.Tries = *failures+1, tries
+	wait.Try, wait.Tries = failures+1, tries
 	return wait, nil
+}
+
+// countFailure counts a failed attempt. It returns the number of such failures so far, and the greatest number of attempts.
+// If Policy.TransientTries has an effect, Transient failures are counted separately.
+func (b *Budget) countFailure(err error) (failures, tries int) {
+	if domain.KindOf(err) == domain.Transient && b.policy.TransientTries > b.policy.Tries {
+		b.transientFailures++
+		return b.transientFailures, b.policy.TransientTries
+	}
+	b.failures++
+	return b.failures, b.policy.Tries
 }
 
 // doubleUpTo doubles d the given number of times and returns the result. If the result is greater than limit, it returns limit.

@@ -65,7 +65,7 @@ func TestNext_BackoffAfterFailures(t *testing.T) {
 	}
 }
 
-// countFailures returns the number of failures of a kind after which the budget returns a final error.
+// countFailures reports failures of a kind to the budget until it returns a final error, and returns their number.
 func countFailures(budget *retry.Budget, kind domain.Kind) int {
 	for failures := 1; ; failures++ {
 		if _, err := budget.Next(newError(kind)); err != nil {
@@ -77,11 +77,11 @@ func countFailures(budget *retry.Budget, kind domain.Kind) int {
 // TestNext_TransientTries checks that TransientTries is used only if it is greater than Tries, and only for Transient.
 func TestNext_TransientTries(t *testing.T) {
 	t.Parallel()
-	const tries = 3
+	const tries, moreTries = 3, 25
 	for _, tt := range []struct{ transientTries, want int }{
 		{transientTries: 0, want: tries},
 		{transientTries: tries - 1, want: tries},
-		{transientTries: 25, want: 25},
+		{transientTries: moreTries, want: moreTries},
 	} {
 		policy := retry.Policy{Tries: tries, TransientTries: tt.transientTries, Jitter: maxJitter}
 		if got := countFailures(policy.Budget(), domain.Transient); got != tt.want {
@@ -98,7 +98,7 @@ func TestNext_TransientTriesSeparate(t *testing.T) {
 	t.Parallel()
 	const tries, transientTries = 3, 25
 	budget := retry.Policy{Tries: tries, TransientTries: transientTries, Jitter: maxJitter}.Budget()
-	for range transientTries - 1 {
+	for range transientTries - 1 { // one more would be final
 		if _, err := budget.Next(newError(domain.Transient)); err != nil {
 			t.Fatal(err)
 		}
@@ -141,8 +141,8 @@ func TestNext_RateLimited(t *testing.T) {
 		{name: "an unsent request waits as long as demanded", delay: 20 * time.Millisecond, unsent: true, want: 20 * time.Millisecond},
 		{name: "an unsent request with a time in the past does not wait", delay: -time.Second, unsent: true, want: 0},
 		{name: "first refusal without a time", noUntil: true, want: time.Second},
-		{name: "fourth refusal without a time", noUntil: true, refusals: 4, want: 8 * time.Second},
-		{name: "21st refusal without a time", noUntil: true, refusals: 21, want: time.Minute},
+		{name: "fourth refusal without a time", noUntil: true, refusals: 4, want: 8 * time.Second}, // doubled three times
+		{name: "21st refusal without a time", noUntil: true, refusals: 21, want: time.Minute},      // the longest wait
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,8 +170,8 @@ func TestNext_RateLimited(t *testing.T) {
 	}
 }
 
-// TestNext_MaxWait checks that MaxWait limits all waits for the rate limit together: here two waits of 40 s are allowed,
-// and the third is not.
+// TestNext_MaxWait checks that MaxWait limits all waits for the rate limit together. Here two waits of 40 s are allowed. The
+// third would make 120 s, and MaxWait is 100 s.
 func TestNext_MaxWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -194,17 +194,18 @@ func TestDo_RetriesUntilSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var waits []time.Duration
+		const failures = 2
 		tries := 0
 		notify := func(w retry.Wait) { waits = append(waits, w.For) }
 		err := newPolicy().Do(t.Context(), notify, func(context.Context) error {
 			tries++
-			if tries < 3 {
+			if tries <= failures {
 				return newError(domain.Transient)
 			}
 			return nil
 		})
-		if err != nil || tries != 3 || len(waits) != 2 {
-			t.Errorf("got %d attempts, waits %v, error %v; want 3 attempts with 2 waits", tries, waits, err)
+		if err != nil || tries != failures+1 || len(waits) != failures {
+			t.Errorf("got %d attempts, waits %v, error %v; want %d attempts with %d waits", tries, waits, err, failures+1, failures)
 		}
 	})
 }
