@@ -1,5 +1,5 @@
-// Package domaintest holds the contracts of the domain's ports and fakes of these ports. A contract is a list of checks that
-// every implementation must pass. The fakes pass them too.
+// Package domaintest holds the contracts of the ports in package domain, and fakes of these ports. A contract is a list of
+// checks that every implementation must pass. The fakes pass them too.
 package domaintest
 
 import (
@@ -42,23 +42,26 @@ func streamID() domain.StreamID { return domain.StreamID{Source: "checks"} }
 // otherStreamID returns the id of another stream in the same database.
 func otherStreamID() domain.StreamID { return domain.StreamID{Source: "checks", Partition: "2"} }
 
-// event returns the n-th event of a series. All its values differ from each other and from the values of every other event of
-// the series. In the comments of the checks, "event 3" is event(3).
+// event returns the n-th event of the series: a fixed list of events that differ in every value. In the comments of the checks,
+// "event 3" is event(3).
 func event(n byte) domain.Event {
 	return domain.Event{
 		ID: domain.UUID{15: n}, SessionID: domain.UUID{0: 1, 15: n}, UserID: domain.UUID{0: 2, 15: n},
 		Type: fmt.Sprintf("type-%d", n), Name: fmt.Sprintf("näme-%d", n),
 		Properties: fmt.Appendf(nil, `{"n": %d, "deep": {"list": [1.50, 9007199254740993, null, "x"]}}`, n),
-		OccurredAt: time.Date(2026, 1, 27, 19, 19, 13, 629_000_000+int(n)*1000, time.UTC),
+		OccurredAt: time.Date(2026, 1, 27, 19, 19, 13, 629_000_000, time.UTC).Add(time.Duration(n) * time.Microsecond),
 		DeviceType: fmt.Sprintf("device-%d", n), Browser: fmt.Sprintf("browser-%d", n),
 	}
 }
 
+// refusedText is a text that PostgreSQL refuses, because of its NUL character.
+const refusedText = "\x00"
+
 // maxParked is more rejects than a page of the checks has, unless a check sets DecodedPage.MaxParked itself.
 const maxParked = 99
 
-// page returns a page that begins at from and has these events of the series. The cursor after the page names the page's offset
-// and pass.
+// page returns a page that begins at from and has the events of the series with these numbers. Its cursor names the offset
+// after the page, and the pass.
 func page(from domain.Position, numbers ...byte) domain.DecodedPage {
 	p := domain.DecodedPage{From: from, To: from, Received: len(numbers), MaxParked: maxParked}
 	for _, n := range numbers {
@@ -95,7 +98,7 @@ func compareEvents(got, want domain.Event) error {
 	if !isSameJSON(got.Properties, want.Properties) || !isSameJSON(got.Extra, want.Extra) {
 		return fmt.Errorf("got properties %s, extra %s; want %s and %s", got.Properties, got.Extra, want.Properties, want.Extra)
 	}
-	got.OccurredAt, got.Properties, got.Extra = want.OccurredAt, want.Properties, want.Extra
+	got.OccurredAt, got.Properties, got.Extra = want.OccurredAt, want.Properties, want.Extra // they are compared already
 	if !reflect.DeepEqual(got, want) {
 		return fmt.Errorf("got %+v, want %+v", got, want)
 	}
@@ -108,9 +111,10 @@ func isSameJSON(a, b []byte) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
 	}
-	va, errA := unmarshalExact(a)
-	vb, errB := unmarshalExact(b)
-	return errA == nil && errB == nil && reflect.DeepEqual(va, vb)
+	valueA, errA := unmarshalExact(a)
+	valueB, errB := unmarshalExact(b)
+	areValid := errA == nil && errB == nil
+	return areValid && reflect.DeepEqual(valueA, valueB)
 }
 
 // unmarshalExact decodes JSON. Its numbers are strings with the original digits, so 1.5 and 1.50 differ.
@@ -132,6 +136,7 @@ func wantKind(err error, want domain.Kind) error {
 	return nil
 }
 
+// wantCounts returns an error unless the counts are equal.
 func wantCounts(got, want domain.Counts) error {
 	if got != want {
 		return fmt.Errorf("got counts %+v, want %+v", got, want)

@@ -9,7 +9,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Comparison is the interface verify.Comparison of the use case verify, which this package cannot import.
+// A Comparison is the interface Comparison of internal/app/verify, which this package must not import.
 type Comparison interface {
 	Begin()
 	Compare(ctx context.Context, stream domain.StreamID, page domain.DecodedPage) (domain.PageComparison, error)
@@ -18,6 +18,8 @@ type Comparison interface {
 }
 
 // ComparisonChecks returns the checks of the contract of verify.Comparison.
+//
+// Most checks begin with commitMixed (inventory.go): the events 1, 2 and 3 are then stored, and two dead letters are open.
 func ComparisonChecks() []Check[VerifyUnderTest] {
 	return []Check[VerifyUnderTest]{
 		{"a page that is stored has no differences", checkCompareStored},
@@ -34,9 +36,9 @@ func ComparisonChecks() []Check[VerifyUnderTest] {
 	}
 }
 
-// An expectedComparison is the expected result of comparing a page.
+// An expectedComparison is the expected result of comparing a page. Events are given by their numbers in the series.
 type expectedComparison struct {
-	parked, notKept int64  // numbers of records
+	parked, notKept int64  // the numbers of records
 	missing         []byte // the events of the missing records
 	different       []byte // the events of the other differences
 }
@@ -137,12 +139,14 @@ func checkCompareOtherValues(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	p := renameEvent(page(firstPosition(), 1, 2, 3), 1)
+	p := page(firstPosition(), 1, 2, 3)
+	p.Events[1].Name = "another name"
 	return wantComparison(ctx, db, p, expectedComparison{different: []byte{2}})
 }
 
-// checkCompareParked compares all records of commitMixed again. The record of the superseded dead letter counts as stored, since
-// its event is stored.
+// checkCompareParked compares all records of commitMixed again. The dead letters of event 9 and of the conflict are open, so
+// their records count as parked. The dead letter of event 3 is superseded: its record counts as stored, because event 3 is
+// stored.
 func checkCompareParked(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -151,14 +155,14 @@ func checkCompareParked(ctx context.Context, db VerifyUnderTest) error {
 	if err := wantComparison(ctx, db, p, expectedComparison{parked: 1}); err != nil {
 		return err
 	}
-	conflict := addRenamed(page(firstPosition(), 3, 2), 1, "other")
-	return wantComparison(ctx, db, conflict, expectedComparison{parked: 1})
+	withConflict := addRenamed(page(firstPosition(), 3, 2), 1, "other")
+	return wantComparison(ctx, db, withConflict, expectedComparison{parked: 1})
 }
 
 // checkCompareNotKept commits more rejects of event 1 than may be dead letters. The surplus rejects are not stored, but counted
-// in another dead letter. When the page is compared, as many records count as not kept; one record more is missing.
+// in another dead letter. When the page is compared, its surplus counts as not kept. One record more is missing.
 func checkCompareNotKept(ctx context.Context, db VerifyUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
+	store, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
@@ -167,7 +171,7 @@ func checkCompareNotKept(ctx context.Context, db VerifyUnderTest) error {
 	for i := range domain.MaxOpenDeadLetters + notKept {
 		p = addRejects(p, reject(1, fmt.Sprintf("record %d", i)))
 	}
-	if _, err := s.Commit(ctx, batch(checkpoint, p)); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, p)); err != nil {
 		return err
 	}
 	if err := wantComparison(ctx, db, p, expectedComparison{parked: domain.MaxOpenDeadLetters, notKept: notKept}); err != nil {
@@ -188,7 +192,7 @@ func checkUnreturned(ctx context.Context, db VerifyUnderTest) error {
 	if err := wantComparison(ctx, db, page(firstPosition(), 1, 3), expectedComparison{}); err != nil {
 		return err
 	}
-	for range 2 {
+	for range 2 { // Unreturned may be called again
 		if err := wantUnreturned(ctx, db, 2); err != nil {
 			return err
 		}
@@ -205,7 +209,7 @@ func checkUnreturnedReject(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
 	}
-	p := addRejects(page(firstPosition(), 1), reject(2, "stored, but bad"))
+	p := addRejects(page(firstPosition(), 1), reject(2, "event 2, which cannot be decoded"))
 	if err := wantComparison(ctx, db, p, expectedComparison{missing: []byte{2}}); err != nil {
 		return err
 	}
@@ -256,10 +260,11 @@ func checkUnreturnedOtherStream(ctx context.Context, db VerifyUnderTest) error {
 	return wantUnreturned(ctx, db, 1, 2, 3)
 }
 
-// checkPageCommittedAt commits a page with seq 1, restores an empty backup, and commits another page with seq 1. The time of this
-// page must differ from the time of the lost page.
+// checkPageCommittedAt commits a page with seq 1, restores an empty backup, and commits another page with seq 1. The second page
+// must have another time than the lost first page.
 func checkPageCommittedAt(ctx context.Context, db VerifyUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
+	committedAt := func() (time.Time, error) { return db.Comparison.PageCommittedAt(ctx, streamID(), 1) }
+	store, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
@@ -267,17 +272,17 @@ func checkPageCommittedAt(ctx context.Context, db VerifyUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
 		return err
 	}
-	first, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	first, err := committedAt()
 	if err != nil {
 		return err
 	}
 	if first.IsZero() {
 		return fmt.Errorf("first page: got time %v, want a time that is not zero", first)
 	}
-	again, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	again, err := committedAt()
 	if err != nil {
 		return err
 	}
@@ -287,26 +292,26 @@ func checkPageCommittedAt(ctx context.Context, db VerifyUnderTest) error {
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	lost, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	lost, err := committedAt()
 	if err != nil {
 		return err
 	}
 	if !lost.IsZero() {
 		return fmt.Errorf("lost page: got time %v, want the zero time", lost)
 	}
-	s, checkpoint, err = openAndClaim(ctx, db.StoreUnderTest)
+	store, checkpoint, err = openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1))); err != nil {
 		return err
 	}
-	other, err := db.Comparison.PageCommittedAt(ctx, streamID(), 1)
+	second, err := committedAt()
 	if err != nil {
 		return err
 	}
-	if other.Equal(first) {
-		return fmt.Errorf("second page: got time %v, want another time than of the lost page", other)
+	if second.Equal(first) {
+		return fmt.Errorf("second page: got time %v, want another time than of the lost page", second)
 	}
 	return nil
 }

@@ -21,10 +21,10 @@ import (
 // A DecoderUnderTest is a decoder with payloads for it. Each list has at least one payload.
 type DecoderUnderTest struct {
 	Decoder domain.Decoder
-	Good    []string   // the decoder accepts them without drift
-	Drifted []string   // the decoder accepts them, but they have unexpected fields
-	Faulty  []string   // the decoder rejects them; their contents all differ
-	Same    [][]string // each inner list has two or more forms of the same content
+	Good    []string   // payloads that the decoder accepts without drift
+	Drifted []string   // payloads that the decoder accepts, although they have unexpected fields
+	Faulty  []string   // payloads that the decoder rejects; their contents all differ
+	Same    [][]string // each inner list has two or more payloads with the same content, called its forms
 }
 
 // DecoderChecks returns the checks of the contract of [domain.Decoder].
@@ -78,8 +78,10 @@ func checkGoodRecords(_ context.Context, tested DecoderUnderTest) error {
 			return fmt.Errorf("%s: got drift %v and extra %q, want neither", payload, got.drift, got.event.Extra)
 		}
 		occurredAt := got.event.OccurredAt
-		if occurredAt.IsZero() || occurredAt.Location() != time.UTC || !occurredAt.Equal(occurredAt.Truncate(time.Microsecond)) {
-			return fmt.Errorf("%s: got time %v, want UTC in microseconds", payload, occurredAt)
+		isUTC := occurredAt.Location() == time.UTC
+		isWhole := occurredAt.Equal(occurredAt.Truncate(time.Microsecond))
+		if occurredAt.IsZero() || !isUTC || !isWhole {
+			return fmt.Errorf("%s: got time %v, want a time in UTC, in whole microseconds", payload, occurredAt)
 		}
 		if got.event.ID == (domain.EventID{}) || !bytes.HasPrefix(got.event.Properties, []byte("{")) {
 			return fmt.Errorf("%s: got id %s, properties %q; want an id and a JSON object", payload, got.event.ID, got.event.Properties)
@@ -88,7 +90,7 @@ func checkGoodRecords(_ context.Context, tested DecoderUnderTest) error {
 	return nil
 }
 
-// checkSameResult decodes each record twice.
+// checkSameResult decodes each record twice. Both calls must return the same.
 func checkSameResult(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.all() {
 		if first, again := tested.decode([]byte(payload)), tested.decode([]byte(payload)); !first.equal(again) {
@@ -122,26 +124,27 @@ func checkConcurrentCalls(_ context.Context, tested DecoderUnderTest) error {
 	return errors.Join(faults...)
 }
 
+// checkPayloadUnchanged checks that decoding changes neither the payload nor the bytes after the payload.
 func checkPayloadUnchanged(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range tested.all() {
-		const next = "next record"
-		// The next record follows the payload in memory, so that an append to the payload would overwrite it.
-		body := []byte(payload + next)
+		want := payload + "next record" // an append to the payload would overwrite the next record
+		body := []byte(want)
 		tested.decode(body[:len(payload)])
-		if want := payload + next; string(body) != want {
+		if string(body) != want {
 			return fmt.Errorf("got %s after decoding, want it unchanged: %s", body, want)
 		}
 	}
 	return nil
 }
 
-// checkResultsStayValid decodes all records and then checks that the first results are unchanged.
+// checkResultsStayValid decodes all records. After that, it checks that the later calls have not changed the earlier results.
 func checkResultsStayValid(_ context.Context, tested DecoderUnderTest) error {
 	var results []decodedRecord
-	var before []string
+	var before []string // each result as text, before the next call
 	for _, payload := range tested.all() {
-		results = append(results, tested.decode([]byte(payload)))
-		before = append(before, fmt.Sprintf("%+v", results[len(results)-1]))
+		result := tested.decode([]byte(payload))
+		results = append(results, result)
+		before = append(before, fmt.Sprintf("%+v", result))
 	}
 	for i, result := range results {
 		if after := fmt.Sprintf("%+v", result); after != before[i] {
@@ -190,8 +193,11 @@ func checkFaultyRecords(_ context.Context, tested DecoderUnderTest) error {
 	return nil
 }
 
-// checkAnyBytes decodes each payload cut off after every number of bytes. It also decodes each payload with each byte replaced by
-// bytes that often cause faults in JSON. Every result must be an event or a rejection.
+// troublesomeBytes are bytes that often cause faults in JSON.
+const troublesomeBytes = "\x00\x1f\"\\{}[]:,u0\xc3\xff"
+
+// checkAnyBytes decodes each payload cut off after every number of bytes. It also decodes each payload with each of its bytes
+// replaced by each of the troublesomeBytes. Every result must be an event or a rejection.
 func checkAnyBytes(_ context.Context, tested DecoderUnderTest) error {
 	for _, payload := range append(tested.all(), "", "\x00", "\xff", "null", "{}", "[]") {
 		for i := range len(payload) + 1 {
@@ -200,11 +206,11 @@ func checkAnyBytes(_ context.Context, tested DecoderUnderTest) error {
 			}
 		}
 		for i := range len(payload) {
-			for _, c := range []byte("\x00\x1f\"\\{}[]:,u0\xc3\xff") {
+			for _, replacement := range []byte(troublesomeBytes) {
 				changed := []byte(payload)
-				changed[i] = c
+				changed[i] = replacement
 				if err := wantOnlyRejection(tested.decode(changed)); err != nil {
-					return fmt.Errorf("%.80q with byte %d replaced by %q: %w", payload, i, c, err)
+					return fmt.Errorf("%.80q with byte %d replaced by %q: %w", payload, i, replacement, err)
 				}
 			}
 		}
@@ -212,15 +218,15 @@ func checkAnyBytes(_ context.Context, tested DecoderUnderTest) error {
 	return nil
 }
 
-// checkHash checks that all forms of a record in Same have the same hash. Different records in Same and Faulty must have
-// different hashes.
+// checkHash checks that all forms of a content in Same have the same hash. All contents in Same and Faulty differ from each
+// other, so they must have different hashes.
 func checkHash(_ context.Context, tested DecoderUnderTest) error {
-	records := slices.Clone(tested.Same) // each record is a list of its forms
+	contents := slices.Clone(tested.Same) // each content is a list of its forms
 	for _, payload := range tested.Faulty {
-		records = append(records, []string{payload})
+		contents = append(contents, []string{payload})
 	}
-	firstForms := map[domain.RecordHash]string{} // the first form of the record with this hash
-	for _, forms := range records {
+	firstForms := map[domain.RecordHash]string{} // by hash: the first form of the content
+	for _, forms := range contents {
 		hash := tested.decode([]byte(forms[0])).hash
 		if other, found := firstForms[hash]; found {
 			return fmt.Errorf("got the same hash for %q and %q, want different hashes", forms[0], other)
@@ -242,7 +248,8 @@ func wantOnlyRejection(got decodedRecord) error {
 		return nil
 	}
 	var rejection *domain.Rejection
-	if !errors.As(got.err, &rejection) || reflect.TypeOf(got.err) != reflect.TypeOf(rejection) {
+	isWrapped := reflect.TypeOf(got.err) != reflect.TypeOf(rejection)
+	if !errors.As(got.err, &rejection) || isWrapped {
 		return fmt.Errorf("got error type %T, want *domain.Rejection; error %w", got.err, got.err)
 	}
 	if rejection.Reason == "" || rejection.Detail == "" {
@@ -254,10 +261,12 @@ func wantOnlyRejection(got decodedRecord) error {
 	return nil
 }
 
-// A LineDecoder is a domain.Decoder for tests. It decodes a number such as "17" to an event with the id EventID(17). In "17
-// colour" it finds an unexpected field with the name "colour". It rejects every other payload.
+// A LineDecoder is a domain.Decoder for tests:
+//   - It decodes a number such as "17" to an event with the id EventID(17).
+//   - In "17 colour" it also finds an unexpected field with the name "colour".
+//   - It rejects every other payload, with the reason "not a number".
 type LineDecoder struct {
-	Accepts string // a prefix that the decoder accepts before the number; the number may also have none
+	Accepts string // a prefix that the number may have; for example, "no." accepts "no.17" and "17"
 }
 
 // EventID returns the id of the event to which a LineDecoder decodes the number n.
@@ -296,6 +305,6 @@ func (d LineDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, erro
 	if !hasUnexpected {
 		return event, nil, nil
 	}
-	event.Extra, _ = json.Marshal(map[string]bool{unexpected: true})
+	event.Extra, _ = json.Marshal(map[string]bool{unexpected: true}) // never fails
 	return event, []domain.Drift{{Path: unexpected, Kind: "new field", Value: []byte("true")}}, nil
 }

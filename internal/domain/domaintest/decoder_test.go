@@ -40,75 +40,119 @@ func (decodeFunc) Hash(r domain.Record) domain.RecordHash { return domaintest.Li
 // TestDecoderChecks_BrokenDecoders checks that each fault of a decoder fails the check that is about this fault.
 func TestDecoderChecks_BrokenDecoders(t *testing.T) {
 	t.Parallel()
-	decode := domaintest.LineDecoder{}.Decode
+	decodeLine := domaintest.LineDecoder{}.Decode
 	var calls atomic.Int64
-	buffer := make([]byte, 0, 64) // large enough for the properties of every event
+	buffer := make([]byte, 0, 64) // large enough for the properties of every event in this test
 	tests := []struct {
 		name   string
 		decode decodeFunc
 		caught string // the check that must fail
 	}{
-		{"a time is in local time", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			e.OccurredAt = e.OccurredAt.In(time.FixedZone("local", 3600))
-			return e, drift, err
-		}, "a good record becomes an event without drift"},
-		{"a time has nanoseconds, which PostgreSQL cannot store", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			e.OccurredAt = e.OccurredAt.Add(time.Nanosecond)
-			return e, drift, err
-		}, "a good record becomes an event without drift"},
-		{"each call returns another time", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			e.OccurredAt = time.UnixMicro(calls.Add(1)).UTC()
-			return e, drift, err
-		}, "the same record gives the same result"},
-		{"payloads are changed in place", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			if len(r.Payload) > 0 {
-				r.Payload[0] = '#'
-			}
-			return e, drift, err
-		}, "a payload is never changed"},
-		{"an append to the payload overwrites the next record", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			_ = append(r.Payload, '}')
-			return e, drift, err
-		}, "a payload is never changed"},
-		{"the next call reuses the buffer of the properties", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			if err == nil {
-				buffer = append(buffer[:0], e.Properties...)
-				e.Properties = buffer
-			}
-			return e, drift, err
-		}, "a result stays valid after later calls"},
-		{"unexpected fields are neither reported nor stored", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, _, err := decode(r)
-			e.Extra = nil
-			return e, nil, err
-		}, "unexpected fields are drift and are stored in Extra"},
-		{"unexpected fields are reported and not stored", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			e.Extra = nil
-			return e, drift, err
-		}, "unexpected fields are drift and are stored in Extra"},
-		{"a faulty record is accepted", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, _ := decode(r)
-			return e, drift, nil
-		}, "a faulty record gives a rejection and no event"},
-		{"a part of an event comes with the rejection", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			e.Type = "click"
-			return e, drift, err
-		}, "a faulty record gives a rejection and no event"},
-		{"rejections are wrapped in another error", func(r domain.Record) (domain.Event, []domain.Drift, error) {
-			e, drift, err := decode(r)
-			if err != nil {
-				err = fmt.Errorf("decode: %w", err)
-			}
-			return e, drift, err
-		}, "any bytes give an event or a rejection"},
+		{
+			name: "a time is in local time",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				e.OccurredAt = e.OccurredAt.In(time.FixedZone("local", 3600))
+				return e, drift, err
+			},
+			caught: "a good record becomes an event without drift",
+		},
+		{
+			name: "a time has nanoseconds, which PostgreSQL cannot store",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				e.OccurredAt = e.OccurredAt.Add(time.Nanosecond)
+				return e, drift, err
+			},
+			caught: "a good record becomes an event without drift",
+		},
+		{
+			name: "each call returns another time",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				e.OccurredAt = time.UnixMicro(calls.Add(1)).UTC()
+				return e, drift, err
+			},
+			caught: "the same record gives the same result",
+		},
+		{
+			name: "payloads are changed in place",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				if len(r.Payload) > 0 {
+					r.Payload[0] = '#'
+				}
+				return e, drift, err
+			},
+			caught: "a payload is never changed",
+		},
+		{
+			name: "an append to the payload overwrites the next record",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				_ = append(r.Payload, '}')
+				return e, drift, err
+			},
+			caught: "a payload is never changed",
+		},
+		{
+			name: "the next call reuses the buffer of the properties",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				if err == nil {
+					buffer = append(buffer[:0], e.Properties...)
+					e.Properties = buffer
+				}
+				return e, drift, err
+			},
+			caught: "a result stays valid after later calls",
+		},
+		{
+			name: "unexpected fields are neither reported nor stored",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, _, err := decodeLine(r)
+				e.Extra = nil
+				return e, nil, err
+			},
+			caught: "unexpected fields are drift and are stored in Extra",
+		},
+		{
+			name: "unexpected fields are reported and not stored",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				e.Extra = nil
+				return e, drift, err
+			},
+			caught: "unexpected fields are drift and are stored in Extra",
+		},
+		{
+			name: "a faulty record is accepted",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, _ := decodeLine(r)
+				return e, drift, nil
+			},
+			caught: "a faulty record gives a rejection and no event",
+		},
+		{
+			name: "a part of an event comes with the rejection",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				e.Type = "click"
+				return e, drift, err
+			},
+			caught: "a faulty record gives a rejection and no event",
+		},
+		{
+			name: "rejections are wrapped in another error",
+			decode: func(r domain.Record) (domain.Event, []domain.Drift, error) {
+				e, drift, err := decodeLine(r)
+				if err != nil {
+					err = fmt.Errorf("decode: %w", err)
+				}
+				return e, drift, err
+			},
+			caught: "any bytes give an event or a rejection",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,7 +170,8 @@ type hashDecoder struct {
 
 func (d hashDecoder) Hash(r domain.Record) domain.RecordHash { return d.hash(r) }
 
-// TestDecoderChecks_BrokenHashes checks that a hash must not depend on the form of a record, and must differ for different records.
+// TestDecoderChecks_BrokenHashes checks that a check fails for a hash that depends on the form of a record, and for a hash that is
+// equal for different records.
 func TestDecoderChecks_BrokenHashes(t *testing.T) {
 	t.Parallel()
 	const caught = "equal contents have equal hashes and different contents have different hashes"
@@ -146,14 +191,17 @@ func TestDecoderChecks_BrokenHashes(t *testing.T) {
 // decodes each payload once, alone. The decoder in this test counts its calls and is correct for these first calls.
 func TestDecoderChecks_ConcurrentCalls(t *testing.T) {
 	t.Parallel()
-	decode := domaintest.LineDecoder{}.Decode
+	decodeLine := domaintest.LineDecoder{}.Decode
 	var calls atomic.Int64
-	const callsAlone = 11 // the number of payloads of newDecoderUnderTest
+	const (
+		callsAlone = 11 // the payloads of newDecoderUnderTest: 2 good, 1 drifted, 3 faulty and 5 of the same contents
+		wrongEvery = 7  // one of so many results is wrong
+	)
 	confused := decodeFunc(func(r domain.Record) (domain.Event, []domain.Drift, error) {
-		if n := calls.Add(1); n > callsAlone && n%7 == 0 {
-			return decode(domain.Record{Payload: []byte("99")}) // another record than r
+		if n := calls.Add(1); n > callsAlone && n%wrongEvery == 0 {
+			return decodeLine(domain.Record{Payload: []byte("99")}) // another record than r
 		}
-		return decode(r)
+		return decodeLine(r)
 	})
 	wantCheckFails(t, domaintest.DecoderChecks(), "concurrent calls do not disturb each other", newDecoderUnderTest(confused))
 }

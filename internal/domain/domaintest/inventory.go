@@ -10,12 +10,12 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An Inventory is the interface verify.Inventory of the use case verify, which this package cannot import.
+// An Inventory is the interface Inventory of internal/app/verify, which this package must not import.
 type Inventory interface {
-	Inspect(ctx context.Context, stream domain.StreamID, began func(domain.Check)) (domain.Inspection, error)
+	Inspect(ctx context.Context, stream domain.StreamID, begin func(domain.Check)) (domain.Inspection, error)
 }
 
-// A VerifyUnderTest gives access to an empty database, with stores for runners and with the ports of the use case verify.
+// A VerifyUnderTest gives access to an empty database, with stores for runners and with the interfaces of internal/app/verify.
 type VerifyUnderTest struct {
 	StoreUnderTest
 
@@ -44,21 +44,30 @@ func InventoryChecks() []Check[VerifyUnderTest] {
 //  2. The second page stores event 3, which supersedes its dead letter. It has event 2 again, and a conflict of event 1.
 //  3. The third page is empty.
 //
-// So 3 events are stored, the dead letters of event 9 and of the conflict are open, and one dead letter is resolved.
+// The result is:
+//   - mixedStored events are stored: 1, 2 and 3.
+//   - mixedParked dead letters are open: those of event 9 and of the conflict.
+//   - One dead letter is resolved: that of event 3.
 func commitMixed(ctx context.Context, db VerifyUnderTest) (domain.EventStore, domain.Checkpoint, error) {
-	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
+	store, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
-		return s, checkpoint, err
+		return store, checkpoint, err
 	}
 	first := fixPosition(addRejects(page(checkpoint.Position, 1, 2), reject(3, "superseded later"), reject(9, "stays open")))
 	second := fixPosition(addRenamed(page(first.To, 3, 2), 1, "other"))
 	third := page(second.To)
-	res, err := s.Commit(ctx, batch(checkpoint, first, second, third))
-	return s, res.Checkpoint, err
+	res, err := store.Commit(ctx, batch(checkpoint, first, second, third))
+	return store, res.Checkpoint, err
 }
 
-// fixPosition returns the page with a corrected offset after it. The function page counts only the events in this offset, not
-// the records that were added to the page later.
+// The numbers of events and of open dead letters after commitMixed.
+const (
+	mixedStored = 3
+	mixedParked = 2
+)
+
+// fixPosition returns the page with the correct offset after it. The function page (checks.go) counts only the events in this
+// offset, and not the records that are added to the page later.
 func fixPosition(p domain.DecodedPage) domain.DecodedPage {
 	p.To.Offset = p.From.Offset + int64(p.Received)
 	p.To.MaxOffset = max(p.From.MaxOffset, p.To.Offset)
@@ -133,7 +142,7 @@ func checkInspectClaimedStream(ctx context.Context, db VerifyUnderTest) error {
 // checkInspectConsistentStream checks that the inspection counts the events and dead letters of commitMixed, and does not
 // change the checkpoint.
 func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error {
-	s, checkpoint, err := commitMixed(ctx, db)
+	store, checkpoint, err := commitMixed(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -141,13 +150,16 @@ func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error
 	if err != nil {
 		return err
 	}
-	if inspection.Stored != 3 || inspection.Parked != 2 || inspection.EndAccepted || inspection.Shared {
-		return fmt.Errorf("got %d stored, %d parked, end accepted %v, shared %v; want 3, 2, false, false",
-			inspection.Stored, inspection.Parked, inspection.EndAccepted, inspection.Shared)
+	if inspection.Stored != mixedStored || inspection.Parked != mixedParked {
+		return fmt.Errorf("got %d stored and %d parked, want %d and %d", inspection.Stored, inspection.Parked, mixedStored, mixedParked)
+	}
+	if inspection.EndAccepted || inspection.Shared {
+		return fmt.Errorf("got end accepted %v, shared %v; want false, false", inspection.EndAccepted, inspection.Shared)
 	}
 	got := inspection.Stream.Checkpoint
 	isSameSource := got.Stream == checkpoint.Stream && got.SourceURL == checkpoint.SourceURL
-	if !isSameSource || got.Seq != checkpoint.Seq || got.Counts != checkpoint.Counts || !got.SameAs(checkpoint.Position) {
+	isSamePosition := got.Seq == checkpoint.Seq && got.SameAs(checkpoint.Position)
+	if !isSameSource || !isSamePosition || got.Counts != checkpoint.Counts {
 		return fmt.Errorf("got checkpoint %+v, want %+v", got, checkpoint)
 	}
 	if inspection.Stream.Pages != 3 {
@@ -156,7 +168,7 @@ func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error
 	if err := wantNoDifferences(inspection); err != nil {
 		return err
 	}
-	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+	durable, err := store.Checkpoint(ctx, checkpoint.Stream)
 	if err != nil {
 		return err
 	}
@@ -168,13 +180,13 @@ func checkInspectConsistentStream(ctx context.Context, db VerifyUnderTest) error
 
 // checkInspectFlags commits an accepted short end, and a page of another stream. The inspection must report both.
 func checkInspectFlags(ctx context.Context, db VerifyUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
+	store, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	p := endPage(checkpoint.Position, 3, 1, 2)
+	p := withTotal(3, endPage(checkpoint.Position, 1, 2)) // 3 announced, 2 received
 	p.End.AcceptShort, p.End.Confirmed = true, true
-	if _, err := s.Commit(ctx, batch(checkpoint, p)); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, p)); err != nil {
 		return err
 	}
 	if err := commitOtherStream(ctx, db, 1, 7); err != nil {
@@ -192,17 +204,17 @@ func checkInspectFlags(ctx context.Context, db VerifyUnderTest) error {
 
 // commitOtherStream commits a page of another stream, by another runner.
 func commitOtherStream(ctx context.Context, db VerifyUnderTest, numbers ...byte) error {
-	s := db.Open()
-	checkpoint, err := s.Claim(ctx, otherStreamID(), sourceURL)
+	store := db.Open()
+	checkpoint, err := store.Claim(ctx, otherStreamID(), sourceURL)
 	if err != nil {
 		return err
 	}
-	_, err = s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, numbers...)))
+	_, err = store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, numbers...)))
 	return err
 }
 
-// checkInspectInconsistentStream deletes a stored event. Only domain.CheckPageEvents finds this, and the checks after it are
-// still made.
+// checkInspectInconsistentStream deletes a stored event. Only domain.CheckPageEvents must find a difference, and all later
+// checks must still be made.
 func checkInspectInconsistentStream(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err
@@ -220,12 +232,12 @@ func checkInspectInconsistentStream(ctx context.Context, db VerifyUnderTest) err
 		if want := min(f.Differences, domain.MaxShownDifferences); int64(len(f.Shown)) != want {
 			return fmt.Errorf("check %s: got %d differences shown, want %d of %d", f.Check, len(f.Shown), want, f.Differences)
 		}
-		want := int64(0)
+		wantDifferences := int64(0)
 		if f.Check == domain.CheckPageEvents {
-			want = 1
+			wantDifferences = 1
 		}
-		if f.Differences != want {
-			return fmt.Errorf("check %s after an event was deleted: got %d differences, want %d", f.Check, f.Differences, want)
+		if f.Differences != wantDifferences {
+			return fmt.Errorf("check %s after an event was deleted: got %d differences, want %d", f.Check, f.Differences, wantDifferences)
 		}
 	}
 	if want := domain.InventoryChecks(); !slices.Equal(made, want) {
@@ -236,7 +248,7 @@ func checkInspectInconsistentStream(ctx context.Context, db VerifyUnderTest) err
 
 // checkInspectOneMoment commits a page after the first check has begun. The inspection must not count this page.
 func checkInspectOneMoment(ctx context.Context, db VerifyUnderTest) error {
-	s, checkpoint, err := commitMixed(ctx, db)
+	store, checkpoint, err := commitMixed(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -245,20 +257,21 @@ func checkInspectOneMoment(ctx context.Context, db VerifyUnderTest) error {
 	inspection, err := db.Inventory.Inspect(ctx, streamID(), func(domain.Check) {
 		if !committed {
 			committed = true
-			_, commitErr = s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 4, 5)))
+			_, commitErr = store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 4, 5)))
 		}
 	})
 	if err := errors.Join(err, commitErr); err != nil {
 		return err
 	}
-	if inspection.Stored != 3 || inspection.Stream.Checkpoint.Seq != checkpoint.Seq {
-		return fmt.Errorf("got %d events stored at seq %d, want 3 at seq %d",
-			inspection.Stored, inspection.Stream.Checkpoint.Seq, checkpoint.Seq)
+	if inspection.Stored != mixedStored || inspection.Stream.Checkpoint.Seq != checkpoint.Seq {
+		return fmt.Errorf("got %d events stored at seq %d, want %d at seq %d",
+			inspection.Stored, inspection.Stream.Checkpoint.Seq, mixedStored, checkpoint.Seq)
 	}
 	return wantNoDifferences(inspection)
 }
 
-// checkInspectStopped cancels the context when the third check begins.
+// checkInspectStopped cancels the context when the third check begins. The inspection must have the findings of the two checks
+// before.
 func checkInspectStopped(ctx context.Context, db VerifyUnderTest) error {
 	if _, _, err := commitMixed(ctx, db); err != nil {
 		return err

@@ -29,8 +29,8 @@ func (d *MemDatabase) Letters() []domain.DeadLetter {
 	return letters
 }
 
-// snapshot copies the events, the dead letters and the drift. undo restores them, and removes the rows that were added to the
-// ledger.
+// snapshot copies the events, the dead letters and the drift. undo restores them, and removes the ledger's rows that were added
+// since.
 func (d *MemDatabase) snapshot() (undo func()) {
 	events, origins, drift := maps.Clone(d.events), maps.Clone(d.origins), maps.Clone(d.drift)
 	rows := len(d.ledger)
@@ -47,8 +47,9 @@ func (d *MemDatabase) snapshot() (undo func()) {
 	}
 }
 
-// park parks rejects of a page. A reject that was parked before only raises Seen of its dead letter. Of the other rejects, parked
-// have a new dead letter. The rejects in surplus are not stored, because their event has too many open dead letters.
+// park parks rejects of a page. A reject that was parked before only raises Seen of its dead letter. Each other reject is in one
+// of the results: parked has the rejects with a new dead letter, and surplus has the rejects that are not stored, because
+// their event has MaxOpenDeadLetters open dead letters already.
 func (d *MemDatabase) park(
 	stream domain.StreamID, pageID int64, page domain.DecodedPage, rejects []domain.Reject,
 ) (parked, surplus []domain.Reject) {
@@ -72,11 +73,14 @@ func (d *MemDatabase) park(
 	return parked, surplus
 }
 
-// lastOpen returns the last open dead letter of an event, nil if there is none, and the number of its open dead letters. An
-// unknown event has none.
+// lastOpen returns the last open dead letter of an event, nil if there is none, and the number of its open dead letters. If id
+// is zero, the event is unknown and has no dead letters.
 func (d *MemDatabase) lastOpen(stream domain.StreamID, id domain.EventID) (last *memLetter, open int) {
+	if id == (domain.EventID{}) {
+		return nil, 0
+	}
 	for _, l := range d.letters {
-		if l.stream == stream && l.Resolved == nil && l.Why.ID == id && id != (domain.EventID{}) {
+		if l.stream == stream && l.Resolved == nil && l.Why.ID == id {
 			last, open = l, open+1
 		}
 	}
@@ -87,10 +91,12 @@ func (d *MemDatabase) lastOpen(stream domain.StreamID, id domain.EventID) (last 
 // NUL character.
 func (d *MemDatabase) supersede(stream domain.StreamID, pageID int64, events []domain.DecodedEvent) {
 	for _, l := range d.letters {
-		if l.stream != stream || l.Resolved != nil || l.Why.Reason == domain.ReasonConflict {
+		isOpen := l.stream == stream && l.Resolved == nil
+		if !isOpen || l.Why.Reason == domain.ReasonConflict {
 			continue
 		}
-		if slices.ContainsFunc(events, func(e domain.DecodedEvent) bool { return e.ID == l.Why.ID && !hasNUL(e.Event) }) {
+		isEventOf := func(e domain.DecodedEvent) bool { return e.ID == l.Why.ID && !hasNUL(e.Event) }
+		if slices.ContainsFunc(events, isEventOf) {
 			l.Resolved = &domain.Resolution{How: domain.ResolvedAsSuperseded, Why: "the event was stored", At: time.Now(), PageID: pageID}
 		}
 	}
@@ -152,9 +158,12 @@ func (r *MemReplays) Survey(
 	return survey, nil
 }
 
-// isSelected reports whether the selection matches the dead letter. It ignores whether the dead letter is open.
+// isSelected reports whether the selection has the id or the reason of the dead letter, or selects all. It ignores whether the
+// dead letter is open.
 func isSelected(selection domain.DeadLetterSelection, l *memLetter) bool {
-	return (len(selection.IDs) == 0 || slices.Contains(selection.IDs, l.ID)) && (selection.Reason == "" || selection.Reason == l.Why.Reason)
+	hasID := len(selection.IDs) == 0 || slices.Contains(selection.IDs, l.ID)
+	hasReason := selection.Reason == "" || selection.Reason == l.Why.Reason
+	return hasID && hasReason
 }
 
 // Open implements replay.Store.
@@ -170,8 +179,9 @@ func (r *MemReplays) Open(
 		if len(letters) == r.maxLetters {
 			break
 		}
+		isOpen := l.stream == stream && l.Resolved == nil
 		isInRange := l.ID > after && l.ID <= last
-		if l.stream == stream && l.Resolved == nil && isInRange && isSelected(selection, l) {
+		if isOpen && isInRange && isSelected(selection, l) {
 			letter := l.DeadLetter
 			letter.Payload = bytes.Clone(l.Payload)
 			letters = append(letters, letter)
@@ -211,14 +221,15 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.ReplayBatch) (res 
 	return res, nil
 }
 
-// openIDs returns the ids of those dead letters of the batch that are still open. It leaves out a dead letter
-// whose id is unknown or has other bytes, because the database was then set back after the dead letter was read.
+// openIDs returns the ids of the batch's dead letters that are still open. If the database has no dead letter with an id, or has
+// one with other bytes, it was set back after the dead letter was read. openIDs leaves out such an id.
 func (d *MemDatabase) openIDs(batch domain.ReplayBatch) (ids []int64) {
 	for _, read := range batch.Letters {
-		if read.ID > int64(len(d.letters)) || !bytes.Equal(d.letter(read.ID).Payload, read.Payload) {
+		if isUnknown := read.ID > int64(len(d.letters)); isUnknown {
 			continue
 		}
-		if d.letter(read.ID).Resolved == nil {
+		stored := d.letter(read.ID)
+		if bytes.Equal(stored.Payload, read.Payload) && stored.Resolved == nil {
 			ids = append(ids, read.ID)
 		}
 	}
@@ -230,32 +241,33 @@ func (d *MemDatabase) letter(id int64) *memLetter { return d.letters[id-1] }
 
 // replay stores one event of the batch and resolves its dead letter, or parks the record again. It adds to the counts in res.
 func (d *MemDatabase) replay(batch domain.ReplayBatch, e domain.DecodedEvent, res *domain.ReplayResult) {
-	reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
-	l := d.letter(batch.Letters[e.Record.Index].ID)
+	parkAgain := func(reason, detail string) {
+		why := domain.Rejection{ID: e.ID, Reason: reason, Detail: detail}
+		d.parkAgain(batch, domain.Reject{Record: e.Record, Why: why}, res)
+	}
+	resolve := func(how string) {
+		l := d.letter(batch.Letters[e.Record.Index].ID)
+		l.Why.ID, l.Replays = e.ID, l.Replays+1
+		l.Resolved = &domain.Resolution{How: how, Why: "a replay", At: batch.ReadAt, PageID: res.PageID}
+	}
 	stored, isStored := d.events[e.ID]
-	how := domain.ResolvedByReplay
 	switch {
 	case hasNUL(e.Event):
-		reject.Why.Reason, reject.Why.Detail = domain.ReasonUnstorable, "a text has a NUL character"
-		d.parkAgain(batch, reject, res)
-		return
+		parkAgain(domain.ReasonUnstorable, "a text has a NUL character")
 	case !isStored:
-		d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{batch.Stream, res.PageID}
+		d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{stream: batch.Stream, pageID: res.PageID}
 		res.Inserted++
+		resolve(domain.ResolvedByReplay)
 	case compareEvents(stored, e.Event) == nil:
-		how = domain.ResolvedAsDuplicate
 		res.Duplicate++
+		resolve(domain.ResolvedAsDuplicate)
 	default:
-		reject.Why.Reason, reject.Why.Detail = domain.ReasonConflict, compareEvents(stored, e.Event).Error()
-		d.parkAgain(batch, reject, res)
-		return
+		parkAgain(domain.ReasonConflict, compareEvents(stored, e.Event).Error())
 	}
-	l.Why.ID, l.Replays = e.ID, l.Replays+1
-	l.Resolved = &domain.Resolution{How: how, Why: "a replay", At: batch.ReadAt, PageID: res.PageID}
 }
 
-// parkAgain gives the dead letter of a reject its new reason and leaves it open. If the reject has no id, the dead letter keeps its
-// id. It adds to the counts in res.
+// parkAgain gives the dead letter of a reject its new reason and leaves it open. If the reject has no event id, the dead letter
+// keeps the event id that it had. parkAgain adds to the counts in res.
 func (d *MemDatabase) parkAgain(batch domain.ReplayBatch, reject domain.Reject, res *domain.ReplayResult) {
 	l := d.letter(batch.Letters[reject.Record.Index].ID)
 	if reject.Why.ID == (domain.EventID{}) {
@@ -266,8 +278,8 @@ func (d *MemDatabase) parkAgain(batch domain.ReplayBatch, reject domain.Reject, 
 	res.ParkedAgain[reject.Why.Reason]++
 }
 
-// hasReplay reports whether the ledger has the row of a replay whose dead letters were read at readAt. It returns true for page id
-// 0, with which a replay says that it has no previous batch.
+// hasReplay reports whether the ledger row pageID is a replay of the stream whose dead letters were read at readAt. It returns
+// true for page id 0, which means that a batch has no previous batch.
 func (d *MemDatabase) hasReplay(stream domain.StreamID, pageID int64, readAt time.Time) bool {
 	if pageID == 0 {
 		return true

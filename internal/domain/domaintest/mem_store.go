@@ -77,7 +77,7 @@ func (d *MemDatabase) Ledger() []LedgerRow {
 // Store returns the store of one runner.
 func (d *MemDatabase) Store() *MemStore { return &MemStore{db: d} }
 
-// CutConnections takes the locks on its streams from the runner that uses s. The runner is not informed, as if its connections were cut.
+// CutConnections releases all locks of the runner that uses s, as if its connections were cut. The runner is not informed.
 func (d *MemDatabase) CutConnections(s *MemStore) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,8 +88,8 @@ func (d *MemDatabase) CutConnections(s *MemStore) {
 	}
 }
 
-// Backup copies the database. restore replaces the database by the copy and takes the locks from all runners, as if all
-// connections were cut. It may be called once.
+// Backup copies the database. restore replaces the database by the copy and releases the locks of all runners, as if all
+// connections were cut. restore may be called once.
 func (d *MemDatabase) Backup() (restore func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -117,8 +117,8 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL 
 	if holder := s.db.holders[stream]; holder != nil && holder != s {
 		return domain.Checkpoint{}, newError(domain.Fenced, "claim", "another runner holds the stream")
 	}
-	checkpoint, ok := s.db.checkpoints[stream]
-	if !ok {
+	checkpoint, claimed := s.db.checkpoints[stream]
+	if !claimed {
 		checkpoint = domain.Checkpoint{Stream: stream, SourceURL: sourceURL, Position: domain.Position{Pass: 1}}
 	}
 	if checkpoint.SourceURL != sourceURL && checkpoint.Seq > 0 {
@@ -173,7 +173,8 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	checkpoint, stream := s.db.checkpoint(b.Start.Stream), b.Start.Stream
+	stream := b.Start.Stream
+	checkpoint := s.db.checkpoint(stream)
 	if err := b.Start.CheckMove(checkpoint); err != nil {
 		return domain.CommitResult{}, err
 	}
@@ -199,7 +200,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 			TraceID: page.Receipt.TraceID, IDsHash: string(page.IDsHash()), EndAccepted: page.End.AcceptedShort(page.To),
 		})
 		checkpoint.Position = page.To
-		checkpoint.MaxAnnounced = 0 // a real database does not store it either
+		checkpoint.MaxAnnounced = 0 // no store keeps it
 		if n := len(page.Events); n > 0 {
 			checkpoint.LastEventAt = page.Events[n-1].OccurredAt
 		}
@@ -227,10 +228,8 @@ func (d *MemDatabase) isRepeated(stream domain.StreamID, page domain.DecodedPage
 // countStored returns how many records of the stream are stored or parked. It counts each event once, so it leaves out dead
 // letters whose event is stored. If another stream has stored records too, the number is unknown, and countStored returns -1.
 func (d *MemDatabase) countStored(checkpoint domain.Checkpoint) int64 {
-	for stream, other := range d.checkpoints {
-		if stream != checkpoint.Stream && other.Received > 0 {
-			return -1
-		}
+	if d.isShared(checkpoint.Stream) {
+		return -1
 	}
 	stored := checkpoint.Inserted + checkpoint.Parked
 	for _, l := range d.letters {
@@ -262,8 +261,8 @@ func parentSeq(page domain.DecodedPage, seq int64) int64 {
 // nextPageID returns the page id of the next row in the ledger.
 func (d *MemDatabase) nextPageID() int64 { return int64(len(d.ledger) + 1) }
 
-// store stores the events of a page and parks its rejects, and returns the counts. It does not undo its changes before it
-// returns an error.
+// store stores the events of a page and parks its rejects, and returns the counts. If it returns an error, the caller must undo
+// its changes.
 func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.DecodedPage) (domain.Counts, error) {
 	counts := domain.Counts{Received: int64(page.Received)}
 	rejects := slices.Clone(page.Rejects)
@@ -275,7 +274,7 @@ func (d *MemDatabase) store(stream domain.StreamID, pageID int64, page domain.De
 				ID: e.ID, Reason: domain.ReasonUnstorable, Detail: "a text has a NUL character",
 			}})
 		case !isStored:
-			d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{stream, pageID}
+			d.events[e.ID], d.origins[e.ID] = cloneEvent(e.Event), eventOrigin{stream: stream, pageID: pageID}
 			counts.Inserted++
 		case compareEvents(stored, e.Event) == nil:
 			counts.Duplicate++

@@ -33,7 +33,7 @@ func (d *MemDatabase) Inventory() *MemInventory { return &MemInventory{d} }
 
 // Inspect implements verify.Inventory.
 func (i *MemInventory) Inspect(
-	ctx context.Context, stream domain.StreamID, began func(domain.Check),
+	ctx context.Context, stream domain.StreamID, begin func(domain.Check),
 ) (domain.Inspection, error) {
 	db := i.db.copyForReading() // so that no check sees a commit that happens during the inspection
 	checkpoint, claimed := db.checkpoints[stream]
@@ -54,13 +54,9 @@ func (i *MemInventory) Inspect(
 			inspection.Parked++
 		}
 	}
-	for other, checkpoint := range db.checkpoints {
-		if other != stream && checkpoint.Received > 0 {
-			inspection.Shared = true
-		}
-	}
+	inspection.Shared = db.isShared(stream)
 	for _, check := range domain.InventoryChecks() {
-		began(check)
+		begin(check)
 		if ctx.Err() != nil {
 			return inspection, newError(domain.Stopped, "inspect", "the caller has stopped")
 		}
@@ -69,6 +65,16 @@ func (i *MemInventory) Inspect(
 		inspection.Findings = append(inspection.Findings, finding)
 	}
 	return inspection, nil
+}
+
+// isShared reports whether another stream has records in the database.
+func (d *MemDatabase) isShared(stream domain.StreamID) bool {
+	for other, checkpoint := range d.checkpoints {
+		if other != stream && checkpoint.Received > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // isUnstored reports whether the record of a dead letter is stored only as a dead letter: the dead letter is open or discarded.
@@ -94,22 +100,22 @@ func (d *MemDatabase) copyForReading() *MemDatabase {
 func (d *MemDatabase) findDifferences(check domain.Check, stream domain.StreamID) (found []domain.Difference) {
 	var sum domain.Counts
 	for i, row := range d.ledger {
-		pageID := int64(i + 1)
+		pageID, isPage := int64(i+1), row.Kind == "page"
 		if row.Stream != stream.String() {
 			continue
 		}
-		if row.Kind == "page" {
+		if isPage { // the checkpoint does not count replays
 			sum = sum.Add(row.Counts)
 		}
 		difference := domain.Difference{PageID: pageID, Seq: row.Seq, Pass: row.Pass}
 		switch {
 		case check == domain.CheckBalance && !row.Counts.Balanced():
 			difference.What = "received is not inserted + duplicate + parked"
-		case check == domain.CheckChain && row.Kind == "page" && row.Position != d.offsetBefore(row)+row.Counts.Received:
+		case check == domain.CheckChain && isPage && row.Position != d.offsetBefore(row)+row.Counts.Received:
 			difference.What = "its offset is not the offset after its parent plus its records"
 		case check == domain.CheckPageEvents && d.countEventsOf(pageID) != row.Counts.Inserted:
 			difference.What = "it stored another number of events than its ledger row says"
-		case check == domain.CheckDeadLetters && row.Kind == "page" && d.countLettersOf(pageID) != row.Counts.Parked:
+		case check == domain.CheckDeadLetters && isPage && d.countLettersOf(pageID) != row.Counts.Parked:
 			difference.What = "it parked another number of records than its ledger row says"
 		default:
 			continue
@@ -238,8 +244,8 @@ func isLetterOf(l *memLetter, page domain.DecodedPage, r domain.Reject) bool {
 	return !isConflict && l.Key == r.LegacyKey() && bytes.Equal(l.Payload, r.Record.Payload)
 }
 
-// countNotKept counts a record of the event as not kept, and reports whether it could do so. The last open dead letter of the
-// event says in Others how many records were not kept. More records than that cannot be counted.
+// countNotKept counts a record of the event as not kept and returns true, if the event has such a record. Others of the event's
+// last open dead letter says how many records were not kept. For more records than that, countNotKept returns false.
 func (c *MemComparison) countNotKept(stream domain.StreamID, id domain.EventID) bool {
 	last, _ := c.db.lastOpen(stream, id)
 	if last == nil || c.notKept[id] >= last.Others {

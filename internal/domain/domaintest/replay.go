@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A ReplayStore is the interface replay.Store of the use case replay, which this package cannot import.
+// A ReplayStore is the interface Store of internal/app/replay, which this package must not import.
 type ReplayStore interface {
 	Survey(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection) (domain.SelectionCount, error)
 	Open(ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64) ([]domain.DeadLetter, error)
@@ -42,32 +42,33 @@ func ReplayChecks() []Check[ReplayUnderTest] {
 	}
 }
 
-// parkPayloads claims the stream and commits one page. The page has events 1 and 2, and one reject without an id for each payload.
-// parkPayloads returns the runner's store and the new checkpoint.
+// parkPayloads claims the stream and commits one page: the events 1 and 2, and one reject without an event id for each payload.
+// It returns the runner's store and the new checkpoint.
 func parkPayloads(ctx context.Context, db ReplayUnderTest, payloads ...string) (domain.EventStore, domain.Checkpoint, error) {
-	s, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
+	store, checkpoint, err := openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
-		return s, checkpoint, err
+		return store, checkpoint, err
 	}
 	var rejects []domain.Reject
 	for _, payload := range payloads {
 		rejects = append(rejects, rejectWithoutID(payload))
 	}
-	res, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position, 1, 2), rejects...)))
-	return s, res.Checkpoint, err
+	res, err := store.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position, 1, 2), rejects...)))
+	return store, res.Checkpoint, err
 }
 
-// A decodeResult is the result of a decoder for a payload: an event, or a rejection with a reason and an id.
+// A decodeResult is the result of a decoder for a payload: an event, or a rejection with a reason and an event id.
 type decodeResult struct {
-	event  *domain.Event // nil for a rejection
-	reason string
-	id     domain.EventID // zero if unknown
+	event  *domain.Event  // nil for a rejection
+	reason string         // empty for an event
+	id     domain.EventID // zero for an event, and if the rejection has no event id
 }
 
 // decodesTo returns the result of a payload that the decoder accepts.
 func decodesTo(e domain.Event) decodeResult { return decodeResult{event: &e} }
 
-// A fakeDecoder is a domain.Decoder. It maps each payload to the result of Decode.
+// A fakeDecoder is a domain.Decoder. It maps each payload to the result of Decode. The checks use it as the decoder of a later
+// version of pawl, which can accept payloads that were parked.
 type fakeDecoder map[string]decodeResult
 
 // Hash implements domain.Decoder.
@@ -134,19 +135,19 @@ func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
 	if _, err := db.ReplayStore.Replay(ctx, redecoded); err != nil {
 		return err
 	}
-	// The dead letter of "a" is resolved; the dead letters of "b" and "c" are open.
+	// The dead letter of "a" is now resolved. The dead letters of "b" and "c" are open, and that of "b" has a new reason.
 	a, b, c := redecoded.Letters[0].ID, redecoded.Letters[1].ID, redecoded.Letters[2].ID
 	unknown1, unknown2 := maxID-int64(1), int64(maxID)
 	for _, tt := range []struct {
 		selection domain.DeadLetterSelection
 		want      domain.SelectionCount
 	}{
-		{domain.DeadLetterSelection{All: true}, domain.SelectionCount{Open: 2, Last: c}},
-		{domain.DeadLetterSelection{Reason: "other"}, domain.SelectionCount{Open: 1, Last: b}},
-		{domain.DeadLetterSelection{Reason: "unused"}, domain.SelectionCount{}},
+		{selection: domain.DeadLetterSelection{All: true}, want: domain.SelectionCount{Open: 2, Last: c}},
+		{selection: domain.DeadLetterSelection{Reason: "other"}, want: domain.SelectionCount{Open: 1, Last: b}},
+		{selection: domain.DeadLetterSelection{Reason: "unused"}, want: domain.SelectionCount{}},
 		{
-			domain.DeadLetterSelection{IDs: []int64{b, a, b, unknown2, unknown1, unknown2}},
-			domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{unknown1, unknown2}},
+			selection: domain.DeadLetterSelection{IDs: []int64{b, a, b, unknown2, unknown1, unknown2}},
+			want:      domain.SelectionCount{Open: 1, Last: b, Resolved: 1, Missing: []int64{unknown1, unknown2}},
 		},
 	} {
 		got, err := db.ReplayStore.Survey(ctx, streamID(), tt.selection)
@@ -154,7 +155,7 @@ func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
 			return err
 		}
 		if len(got.Missing) == 0 {
-			got.Missing = nil
+			got.Missing = nil // for DeepEqual
 		}
 		if !reflect.DeepEqual(got, tt.want) {
 			return fmt.Errorf("survey of %+v: got %+v, want %+v", tt.selection, got, tt.want)
@@ -166,24 +167,25 @@ func checkSurvey(ctx context.Context, db ReplayUnderTest) error {
 // checkOpenOrder checks that Open returns the selected open dead letters with ids greater than after, up to last, in order of
 // id.
 func checkOpenOrder(ctx context.Context, db ReplayUnderTest) error {
-	if _, _, err := parkPayloads(ctx, db, "a", "b\xff\x00", "c", "d"); err != nil {
+	const second = "b\xff\x00" // no text in PostgreSQL
+	if _, _, err := parkPayloads(ctx, db, "a", second, "c", "d"); err != nil {
 		return err
 	}
 	letters, err := db.Letters(ctx)
 	if err != nil {
 		return err
 	}
-	first, third, fourth := letters[0].ID, letters[2].ID, letters[3].ID
+	firstID, thirdID, fourthID := letters[0].ID, letters[2].ID, letters[3].ID
 	for _, tt := range []struct {
 		selection   domain.DeadLetterSelection
 		after, last int64    // the range of ids: after is excluded, last is included
 		want        []string // the payloads
 	}{
-		{domain.DeadLetterSelection{All: true}, 0, fourth, []string{"a", "b\xff\x00", "c", "d"}},
-		{domain.DeadLetterSelection{All: true}, first, third, []string{"b\xff\x00", "c"}},
-		{domain.DeadLetterSelection{Reason: rejectReason}, third, maxID, []string{"d"}},
-		{domain.DeadLetterSelection{Reason: "another"}, 0, fourth, nil},
-		{domain.DeadLetterSelection{IDs: []int64{fourth, first, first}}, 0, fourth, []string{"a", "d"}},
+		{selection: domain.DeadLetterSelection{All: true}, after: 0, last: fourthID, want: []string{"a", second, "c", "d"}},
+		{selection: domain.DeadLetterSelection{All: true}, after: firstID, last: thirdID, want: []string{second, "c"}},
+		{selection: domain.DeadLetterSelection{Reason: rejectReason}, after: thirdID, last: maxID, want: []string{"d"}},
+		{selection: domain.DeadLetterSelection{Reason: "another"}, after: 0, last: fourthID, want: nil},
+		{selection: domain.DeadLetterSelection{IDs: []int64{fourthID, firstID, firstID}}, after: 0, last: fourthID, want: []string{"a", "d"}},
 	} {
 		open, err := db.ReplayStore.Open(ctx, streamID(), tt.selection, tt.after, tt.last)
 		if err != nil {
@@ -208,8 +210,7 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	unstorable := event(5)
-	unstorable.Name = "\x00" // PostgreSQL cannot store this character
+	unstorable := changeName(event(5), refusedText)
 	redecoded, err := redecodeOpen(ctx, db, fakeDecoder{
 		"new event":                decodesTo(event(3)),
 		"new event again":          decodesTo(event(3)),
@@ -226,6 +227,7 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
+	// Inserted is "new event". The duplicates are "new event again" and "stored event". The others are parked again.
 	want := domain.Counts{Received: 7, Inserted: 1, Duplicate: 2, Parked: 4}
 	if err := wantCounts(res.Counts, want); err != nil {
 		return err
@@ -238,12 +240,12 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	row := LedgerRow{
+	wantRow := LedgerRow{
 		Kind: "replay", Stream: checkpoint.Stream.String(), Pass: checkpoint.Pass, Seq: checkpoint.Seq,
 		Position: checkpoint.Offset, Counts: want,
 	}
-	if len(rows) != 2 || rows[1] != row {
-		return fmt.Errorf("got ledger %+v, want two rows, the last one %+v", rows, row)
+	if len(rows) != 2 || rows[1] != wantRow { // the first row is of the page that parkPayloads committed
+		return fmt.Errorf("got ledger %+v, want two rows, the last one %+v", rows, wantRow)
 	}
 	if res.PageID == 0 {
 		return errors.New("got no page id of the replay's ledger row")
@@ -253,19 +255,19 @@ func checkReplayOutcomes(ctx context.Context, db ReplayUnderTest) error {
 		reason string
 		id     domain.EventID
 	}{
-		"new event":                {domain.ResolvedByReplay, rejectReason, event(3).ID},
-		"new event again":          {domain.ResolvedAsDuplicate, rejectReason, event(3).ID},
-		"stored event":             {domain.ResolvedAsDuplicate, rejectReason, event(1).ID},
-		"stored with other values": {"", domain.ReasonConflict, event(2).ID},
-		"unstorable":               {"", domain.ReasonUnstorable, event(5).ID},
-		"rejected":                 {"", "other", domain.EventID{}},
-		"rejected with id":         {"", "other", event(9).ID},
+		"new event":                {how: domain.ResolvedByReplay, reason: rejectReason, id: event(3).ID},
+		"new event again":          {how: domain.ResolvedAsDuplicate, reason: rejectReason, id: event(3).ID},
+		"stored event":             {how: domain.ResolvedAsDuplicate, reason: rejectReason, id: event(1).ID},
+		"stored with other values": {how: "", reason: domain.ReasonConflict, id: event(2).ID},
+		"unstorable":               {how: "", reason: domain.ReasonUnstorable, id: event(5).ID},
+		"rejected":                 {how: "", reason: "other", id: domain.EventID{}},
+		"rejected with id":         {how: "", reason: "other", id: event(9).ID},
 	} {
 		l, err := findDeadLetter(ctx, db, payload)
 		if err != nil {
 			return err
 		}
-		key := keyOf(domain.Reject{Record: domain.Record{Payload: l.Payload}})
+		key := keyOf(domain.Reject{Record: domain.Record{Payload: l.Payload}}) // the key of a reject without an event id
 		if l.Why.Reason != outcome.reason || l.Why.ID != outcome.id {
 			return fmt.Errorf("dead letter %q: got reason %q and id %s, want %q and %s",
 				payload, l.Why.Reason, l.Why.ID, outcome.reason, outcome.id)
@@ -298,10 +300,10 @@ func findDeadLetter(ctx context.Context, db ReplayUnderTest, payload string) (do
 // is empty, l must be open.
 func wantResolution(l domain.DeadLetter, how string, pageID int64) error {
 	r := l.Resolved
-	if how == "" && r != nil {
-		return fmt.Errorf("got resolution %+v, want an open dead letter", *r)
-	}
 	if how == "" {
+		if r != nil {
+			return fmt.Errorf("got resolution %+v, want an open dead letter", *r)
+		}
 		return nil
 	}
 	if r == nil || r.How != how || r.PageID != pageID || r.Why == "" || r.At.IsZero() {
@@ -334,7 +336,7 @@ func checkReplayTwice(ctx context.Context, db ReplayUnderTest) error {
 		return err
 	}
 	if len(rows) != 2 {
-		return fmt.Errorf("got %d rows in the ledger, want 2", len(rows))
+		return fmt.Errorf("got %d rows in the ledger, want 2: one page and one replay", len(rows))
 	}
 	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4)
 }

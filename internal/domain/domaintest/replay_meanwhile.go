@@ -18,7 +18,8 @@ func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.ReplayStore.Replay(ctx, all.Only([]int64{all.Letters[1].ID})); err != nil {
+	idOfB := all.Letters[1].ID
+	if _, err := db.ReplayStore.Replay(ctx, all.Only([]int64{idOfB})); err != nil {
 		return err
 	}
 	res, err := db.ReplayStore.Replay(ctx, all)
@@ -38,15 +39,16 @@ func checkResolvedMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	return wantStored(ctx, db.StoreUnderTest, 1, 2, 4, 5)
 }
 
-// checkStoredMeanwhile lets a run store the events of three dead letters after the dead letters were read and before they are
-// replayed. One dead letter has the id of its event, so the run supersedes it. The other two have no id, so the run cannot
-// supersede them. In the replay, one of them is a duplicate and the other one is a conflict.
+// checkStoredMeanwhile reads three dead letters, lets a run store their events, and then replays the dead letters.
+//   - "with an id" has the id of its event, so the run supersedes it, and the replay skips it.
+//   - "same values" and "other values" have no event id, so the run cannot supersede them. In the replay, the first one is a
+//     duplicate and the second one is a conflict.
 func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
-	s, checkpoint, err := parkPayloads(ctx, db, "same values", "other values")
+	store, checkpoint, err := parkPayloads(ctx, db, "same values", "other values")
 	if err != nil {
 		return err
 	}
-	parked, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(4, "with an id"))))
+	parked, err := store.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(4, "with an id"))))
 	if err != nil {
 		return err
 	}
@@ -58,7 +60,7 @@ func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Position, 3, 4, 5))); err != nil {
+	if _, err := store.Commit(ctx, batch(parked.Checkpoint, page(parked.Checkpoint.Position, 3, 4, 5))); err != nil {
 		return err
 	}
 	res, err := db.ReplayStore.Replay(ctx, redecoded)
@@ -78,10 +80,10 @@ func checkStoredMeanwhile(ctx context.Context, db ReplayUnderTest) error {
 	return wantStored(ctx, db.StoreUnderTest, 1, 2, 3, 4, 5)
 }
 
-// checkRunUndisturbed checks that a replay does not change the checkpoint of a running runner, and that the runner counts the
-// event of the replay as a duplicate.
+// checkRunUndisturbed checks that a replay does not change the checkpoint of a runner that works at the same time. When the
+// runner receives the event of the replay, it counts the event as a duplicate.
 func checkRunUndisturbed(ctx context.Context, db ReplayUnderTest) error {
-	s, checkpoint, err := parkPayloads(ctx, db, "a")
+	store, checkpoint, err := parkPayloads(ctx, db, "a")
 	if err != nil {
 		return err
 	}
@@ -92,14 +94,14 @@ func checkRunUndisturbed(ctx context.Context, db ReplayUnderTest) error {
 	if _, err := db.ReplayStore.Replay(ctx, redecoded); err != nil {
 		return err
 	}
-	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+	durable, err := store.Checkpoint(ctx, checkpoint.Stream)
 	if err != nil {
 		return err
 	}
 	if !reflect.DeepEqual(durable, checkpoint) {
 		return fmt.Errorf("got checkpoint %+v after the replay, want the unchanged checkpoint %+v", durable, checkpoint)
 	}
-	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 3, 4)))
+	res, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 3, 4)))
 	if err != nil {
 		return err
 	}

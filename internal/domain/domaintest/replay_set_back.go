@@ -8,10 +8,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// checkReplayOtherLetter reads a dead letter and then restores a backup that lacks it. The next dead letter that is parked gets
-// the same id. A replay of the dead letter that was read first must not change the new dead letter.
+// checkReplayOtherLetter reads the dead letter of "b" and then restores a backup that lacks it. After that, the dead letter of
+// "c" gets the same id. A replay of "b" must not change the dead letter of "c".
 func checkReplayOtherLetter(ctx context.Context, db ReplayUnderTest) error {
-	s, checkpoint, err := parkPayloads(ctx, db, "a")
+	store, checkpoint, err := parkPayloads(ctx, db, "a")
 	if err != nil {
 		return err
 	}
@@ -19,7 +19,7 @@ func checkReplayOtherLetter(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(7, "b")))); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(7, "b")))); err != nil {
 		return err
 	}
 	letters, err := readOpen(ctx, db)
@@ -32,14 +32,15 @@ func checkReplayOtherLetter(ctx context.Context, db ReplayUnderTest) error {
 	if err := restore(ctx); err != nil {
 		return err
 	}
-	_, checkpoint, err = openAndClaim(ctx, db.StoreUnderTest)
+	store, checkpoint, err = openAndClaim(ctx, db.StoreUnderTest)
 	if err != nil {
 		return err
 	}
-	if _, err := db.Open().Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(8, "c")))); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), reject(8, "c")))); err != nil {
 		return err
 	}
-	redecoded := domain.Redecode(streamID(), letters[1:], replayTime(), fakeDecoder{"b": decodesTo(event(7))})
+	lostLetters := letters[1:] // only "b"
+	redecoded := domain.Redecode(streamID(), lostLetters, replayTime(), fakeDecoder{"b": decodesTo(event(7))})
 	res, err := db.ReplayStore.Replay(ctx, redecoded)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func checkReplaySetBack(ctx context.Context, db ReplayUnderTest) error {
 	if err != nil {
 		return err
 	}
-	if len(letters) != 2 {
+	if len(letters) != 2 { // "a" and "b"
 		return fmt.Errorf("got %d open dead letters, want 2", len(letters))
 	}
 	decoder := fakeDecoder{"a": decodesTo(event(7)), "b": decodesTo(event(8))}
@@ -82,6 +83,5 @@ func checkReplaySetBack(ctx context.Context, db ReplayUnderTest) error {
 	return wantKind(err, domain.SetBack)
 }
 
-// replayTime returns the current time, rounded to microseconds. PostgreSQL stores no finer time, so the time that it returns later
-// is equal.
+// replayTime returns the current time, rounded to microseconds. PostgreSQL stores such a time exactly.
 func replayTime() time.Time { return time.Now().Round(time.Microsecond) }

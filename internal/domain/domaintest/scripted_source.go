@@ -14,31 +14,33 @@ import (
 
 // An Answer is an upstream's answer to one request: a page, an error, or no answer at all.
 type Answer struct {
-	Page   domain.Page   // has no receipt
-	Kind   domain.Kind   // the kind of the error; domain.Unknown if the answer is a page
+	Page   domain.Page   // has no receipt; empty if the answer is no page
+	Kind   domain.Kind   // the kind of the error; domain.Unknown if the answer is no error
 	In     time.Duration // only for domain.RateLimited: how long requests are forbidden; negative if the answer does not say it
-	Status int           // the HTTP status of the error
+	Status int           // the HTTP status of the error; 0 if it does not matter
 	Hangs  bool          // the upstream does not answer; the request waits until its context ends
 	Quota  AnswerQuota   // the quota that comes with a page
 	Again  bool          // the reader must not accept the page, so the next request must have the same cursor
 }
 
-// An AnswerQuota is the domain.Quota of an answer. If Limit is 0, the answer has no quota.
+// An AnswerQuota is the domain.Quota of an answer, but with a reset relative to the answer. If Limit is 0, the answer has no
+// quota.
 type AnswerQuota struct {
 	Limit, Remaining int64
 	ResetIn          time.Duration // from the answer to the reset, in whole seconds
 }
 
-// PageOf returns an answer with a page in the middle of a stream whose total is unknown.
+// PageOf returns an answer with a page of these payloads in the middle of a stream. next is the cursor of the next page, and the
+// total is unknown.
 func PageOf(next domain.Cursor, payloads ...string) Answer {
 	page := domain.Page{Next: next}
-	for i, p := range payloads {
-		page.Records = append(page.Records, domain.Record{Payload: []byte(p), Index: i})
+	for i, payload := range payloads {
+		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	return Answer{Page: page}
 }
 
-// LastPageOf returns an answer with the last page of a stream whose total is unknown.
+// LastPageOf returns an answer with a page of these payloads at the end of a stream whose total is unknown.
 func LastPageOf(payloads ...string) Answer {
 	a := PageOf("", payloads...)
 	a.Page.Last = true
@@ -59,11 +61,11 @@ func (a Answer) WithExpiry(d time.Duration) Answer {
 
 // WithQuota returns the answer with a quota.
 func (a Answer) WithQuota(limit, remaining int64, resetIn time.Duration) Answer {
-	a.Quota = AnswerQuota{limit, remaining, resetIn}
+	a.Quota = AnswerQuota{Limit: limit, Remaining: remaining, ResetIn: resetIn}
 	return a
 }
 
-// NotAccepted returns the answer as a page that the reader must not accept, so that the next request must have the same cursor.
+// NotAccepted returns the answer as a page that the reader must not accept. The next request must then have the same cursor.
 func (a Answer) NotAccepted() Answer {
 	a.Again = true
 	return a
@@ -72,8 +74,8 @@ func (a Answer) NotAccepted() Answer {
 // FailWith returns an answer with an error of a kind.
 func FailWith(kind domain.Kind) Answer { return Answer{Kind: kind} }
 
-// RefuseFor returns an answer that the rate limit forbids requests for the time d after the answer. If d is negative, the answer
-// does not say how long.
+// RefuseFor returns a refusal: an answer of kind domain.RateLimited that forbids requests for the time d. If d is negative, the
+// answer does not say for how long.
 func RefuseFor(d time.Duration) Answer { return Answer{Kind: domain.RateLimited, In: d} }
 
 // WithStatus returns the answer with an HTTP status.
@@ -85,20 +87,20 @@ func (a Answer) WithStatus(status int) Answer {
 // Hang returns an Answer for an upstream that does not answer. The request waits until its context ends.
 func Hang() Answer { return Answer{Hangs: true} }
 
-// A ScriptedSource is a domain.EventSource with prepared answers. It answers a request with the first of these that there is:
+// A ScriptedSource is a domain.EventSource with prepared answers. To answer a request, it tries these in order:
 //  1. the next answer that At has added for the request's cursor,
 //  2. the next answer of the script,
 //  3. a page of the clean stream, if the source was made by NewCleanStream.
 //
-// It fulfills the contract of the port and is safe for concurrent use.
+// It passes the SourceChecks and is safe for concurrent use.
 //
 // Each answer determines which cursor the next request must have:
-//   - After a page it is the page's next cursor.
-//   - After CursorExpired or CursorInvalid it is the head.
-//   - After any other error, or if the reader must not accept the page, it is the same cursor.
-//   - After a last page it is the same cursor, because a reader may want to confirm the end. A clean stream also accepts the head.
+//   - After a page: the page's next cursor.
+//   - After CursorExpired or CursorInvalid: the empty cursor, which is the head.
+//   - After any other error, or if the reader must not accept the page: the same cursor again.
+//   - After a last page: the same cursor again, because a reader may want to confirm the end. A clean stream also accepts the head.
 //
-// A request with another cursor gets an error of kind Unknown. So does a request for which there is no answer.
+// A request with another cursor gets an error of kind Unknown. So does a request for which no answer is left.
 type ScriptedSource struct {
 	clean func(domain.PageRequest) Answer // returns the pages of a clean stream; nil without one
 
@@ -115,37 +117,39 @@ func NewScriptedSource(answers ...Answer) *ScriptedSource {
 	return &ScriptedSource{forCursor: map[domain.Cursor][]Answer{}, script: answers, expected: []domain.Cursor{""}}
 }
 
-// NewCleanStream returns a source of n records in pages of at most size records. The payloads are the numbers from 0 to n-1, which
-// a LineDecoder accepts. Each page announces n as the total. The first request may have the cursor of any page. After the last
-// page the stream may be read again from its head.
-func NewCleanStream(n, size int) *ScriptedSource {
+// NewCleanStream returns a source of records in pages of at most pageSize records.
+//   - The payloads are the numbers from 0 to records-1, which a LineDecoder accepts.
+//   - The cursor of a page is the number of its first record. The cursor of the first page is empty.
+//   - Each page announces records as the total.
+//   - The first request may have the cursor of any page. After the last page the stream may be read again from its head.
+func NewCleanStream(records, pageSize int) *ScriptedSource {
 	s := NewScriptedSource()
-	s.clean = func(req domain.PageRequest) Answer { return cleanPage(n, size, req) }
+	s.clean = func(req domain.PageRequest) Answer { return cleanPage(records, pageSize, req) }
 	s.expected = nil
 	return s
 }
 
-// cleanPage returns the page of a clean stream for the request. A cursor is the number of the page's first record.
-func cleanPage(n, size int, req domain.PageRequest) Answer {
+// cleanPage returns the page of a clean stream for the request.
+func cleanPage(records, pageSize int, req domain.PageRequest) Answer {
 	from := 0
 	if req.Cursor != "" {
 		var err error
-		if from, err = strconv.Atoi(string(req.Cursor)); err != nil || from <= 0 || from >= n {
+		if from, err = strconv.Atoi(string(req.Cursor)); err != nil || from <= 0 || from >= records {
 			return FailWith(domain.CursorInvalid)
 		}
 	}
 	if req.Limit > 0 {
-		size = min(size, req.Limit)
+		pageSize = min(pageSize, req.Limit)
 	}
-	to := min(from+size, n)
+	to := min(from+pageSize, records)
 	var payloads []string
-	for i := from; i < to; i++ {
-		payloads = append(payloads, strconv.Itoa(i))
+	for number := from; number < to; number++ {
+		payloads = append(payloads, strconv.Itoa(number))
 	}
-	if to == n {
-		return LastPageOf(payloads...).WithTotal(int64(n))
+	if to == records {
+		return LastPageOf(payloads...).WithTotal(int64(records))
 	}
-	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).WithTotal(int64(n))
+	return PageOf(domain.Cursor(strconv.Itoa(to)), payloads...).WithTotal(int64(records))
 }
 
 // From makes s expect this cursor in the next request, instead of the head, and returns s.
@@ -208,13 +212,14 @@ func (s *ScriptedSource) FetchPage(ctx context.Context, req domain.PageRequest) 
 	return page, nil
 }
 
+// opScript is the operation in the errors of a ScriptedSource.
 const opScript = "fetch scripted page"
 
 // errScripted is the cause of the errors that an answer of the script asks for.
 var errScripted = errors.New("as scripted")
 
-// send records the request and returns its answer, or the error that the answer asks for. If a refusal holds the request back,
-// send does not record it and returns RateLimited.
+// send records the request and returns its answer, or the error that the answer asks for. If an earlier refusal has not ended,
+// send returns RateLimited and does not record the request.
 func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,7 +239,7 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 		}
 	}
 	s.expected = s.nextCursors(req, answer)
-	if answer.Kind == domain.Unknown {
+	if answer.Kind == domain.Unknown { // a page, or no answer at all
 		return answer, nil
 	}
 	failure := &domain.Error{Kind: answer.Kind, Op: opScript, Status: answer.Status, Err: errScripted}

@@ -26,8 +26,8 @@ type Upstream interface {
 	Requests() []domain.PageRequest
 }
 
-// SourceChecks returns the checks of the contract of [domain.EventSource]. Run them with [RunSourceChecks], because they need a
-// bubble of testing/synctest: with its clock they check that a source does not sleep.
+// SourceChecks returns the checks of the contract of [domain.EventSource]. They need a bubble of testing/synctest, because its
+// clock shows whether a source sleeps. [RunSourceChecks] runs each check in such a bubble.
 func SourceChecks() []Check[SourceUnderTest] {
 	return []Check[SourceUnderTest]{
 		{"a page has its records in order", checkRecords},
@@ -69,9 +69,19 @@ func RunSourceChecks(t *testing.T, newSource func(*testing.T) SourceUnderTest) {
 // sleep advances the clock of the synctest bubble. It takes no real time.
 func sleep(d time.Duration) { time.Sleep(d) }
 
-// wantErrorKind returns an error unless err has this kind and this value of Unsent. It also checks the rules for all errors of a
-// source: the error has an operation and a cause, and the page with it is empty.
-func wantErrorKind(page domain.Page, err error, kind domain.Kind, unsent bool) error {
+// wantSentError returns an error unless err has this kind and says that the request was sent.
+func wantSentError(page domain.Page, err error, kind domain.Kind) error {
+	return wantSourceError(page, err, kind, false)
+}
+
+// wantUnsentError returns an error unless err has this kind and says that no request was sent.
+func wantUnsentError(page domain.Page, err error, kind domain.Kind) error {
+	return wantSourceError(page, err, kind, true)
+}
+
+// wantSourceError returns an error unless err has this kind and this value of Unsent. It also checks the rules for all errors of a
+// source: the error has an operation and a cause, and the page that is returned with it is empty.
+func wantSourceError(page domain.Page, err error, kind domain.Kind, unsent bool) error {
 	failure := domain.AsError(err)
 	switch {
 	case failure == nil:
@@ -82,7 +92,9 @@ func wantErrorKind(page domain.Page, err error, kind domain.Kind, unsent bool) e
 		return fmt.Errorf("got Unsent %v, want %v: %w", failure.Unsent, unsent, err)
 	case failure.Op == "" || failure.Err == nil:
 		return fmt.Errorf("the error of kind %s lacks its operation or its cause", failure.Kind)
-	case len(page.Records) > 0 || page.Next != "" || page.Last:
+	}
+	isEmpty := len(page.Records) == 0 && page.Next == "" && !page.Last
+	if !isEmpty {
 		return fmt.Errorf("got page %+v with an error, want no page; error %w", page, err)
 	}
 	return nil
@@ -92,13 +104,13 @@ func wantErrorKind(page domain.Page, err error, kind domain.Kind, unsent bool) e
 const pageLimit = 10
 
 // fetch fetches the first page of the stream.
-func fetch(ctx context.Context, s domain.EventSource) (domain.Page, error) {
-	return fetchAt(ctx, s, "")
+func fetch(ctx context.Context, src domain.EventSource) (domain.Page, error) {
+	return fetchAt(ctx, src, "")
 }
 
 // fetchAt fetches the page that begins at cursor.
-func fetchAt(ctx context.Context, s domain.EventSource, cursor domain.Cursor) (domain.Page, error) {
-	return s.FetchPage(ctx, domain.PageRequest{Cursor: cursor, Limit: pageLimit})
+func fetchAt(ctx context.Context, src domain.EventSource, cursor domain.Cursor) (domain.Page, error) {
+	return src.FetchPage(ctx, domain.PageRequest{Cursor: cursor, Limit: pageLimit})
 }
 
 // wantRequests returns an error unless the upstream has received this number of requests.
@@ -135,7 +147,7 @@ func checkPageFields(ctx context.Context, tested SourceUnderTest) error {
 		total = 7
 		life  = 118 * time.Second
 	)
-	src, _ := tested.Open(PageOf(next, `1`).WithTotal(total).WithExpiry(life), PageOf("plain", `2`))
+	src, _ := tested.Open(PageOf(next, `1`).WithTotal(total).WithExpiry(life), PageOf("no total and no expiry", `2`))
 	page, err := fetch(ctx, src)
 	if err != nil {
 		return err
@@ -154,6 +166,7 @@ func checkPageFields(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkLastPage fetches a stream of one page, which is the last one.
 func checkLastPage(ctx context.Context, tested SourceUnderTest) error {
 	src, _ := tested.Open(LastPageOf(`1`).WithTotal(1))
 	page, err := fetch(ctx, src)
@@ -187,6 +200,7 @@ func checkEmptyPages(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkReceipt checks the receipt of a page. The clock of the bubble stands still, so the page is fetched now.
 func checkReceipt(ctx context.Context, tested SourceUnderTest) error {
 	const payload = `{"id":1}`
 	src, _ := tested.Open(PageOf("next", payload))
@@ -228,14 +242,17 @@ func checkQuota(ctx context.Context, tested SourceUnderTest) error {
 		}
 		cursor = page.Next
 		got := page.Receipt.Quota
-		if got.Limit != want.Limit || got.Remaining != want.Remaining || !got.Reset.Equal(want.Reset) || got.Window != want.Window {
+		isSameLimit := got.Limit == want.Limit && got.Remaining == want.Remaining
+		isSameTime := got.Reset.Equal(want.Reset) && got.Window == want.Window
+		if !isSameLimit || !isSameTime {
 			return fmt.Errorf("page %d: got quota %+v, want %+v", i+1, got, want)
 		}
 	}
 	return nil
 }
 
-// checkRequests uses a cursor with characters that have a meaning in a URL.
+// checkRequests checks that the upstream receives the cursor and the limit of each request. The cursor has characters that have a
+// meaning in a URL.
 func checkRequests(ctx context.Context, tested SourceUnderTest) error {
 	const cursor = domain.Cursor("a b&limit=9+/=")
 	src, up := tested.Open(PageOf(cursor, `1`), PageOf("next", `1`))
@@ -251,7 +268,7 @@ func checkRequests(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
-// checkSameRequestAgain sends the same request twice. The source must send both to the upstream.
+// checkSameRequestAgain makes the same request twice. The source must send both to the upstream.
 func checkSameRequestAgain(ctx context.Context, tested SourceUnderTest) error {
 	src, up := tested.Open(PageOf("next", `1`, `2`).NotAccepted(), PageOf("next", `1`, `2`))
 	first, err := fetch(ctx, src)
@@ -268,8 +285,8 @@ func checkSameRequestAgain(ctx context.Context, tested SourceUnderTest) error {
 	return wantRequests(up, 2)
 }
 
-// checkBytesBelongToCaller fetches two equal pages. It changes the second page, and appends to a record of the first page. Neither
-// may change another record of the first page.
+// checkBytesBelongToCaller fetches the same page twice. It overwrites the second record of the second copy, and appends to the
+// first record of the first copy. The second record of the first copy must not change.
 func checkBytesBelongToCaller(ctx context.Context, tested SourceUnderTest) error {
 	answer := PageOf("next", `{"id":1}`, `{"id":2}`).NotAccepted()
 	src, _ := tested.Open(answer, answer)

@@ -11,14 +11,14 @@ import (
 // refusalTime is how long the refusals in these checks forbid requests.
 const refusalTime = 28 * time.Second
 
-// checkErrorKinds checks that the source returns each kind of error that the upstream answers with.
+// checkErrorKinds checks that the error of the source has the kind of the upstream's failure.
 func checkErrorKinds(ctx context.Context, tested SourceUnderTest) error {
 	for _, kind := range []domain.Kind{
 		domain.Transient, domain.BadPage, domain.CursorExpired, domain.CursorInvalid, domain.Unauthorized, domain.Invalid,
 	} {
 		src, _ := tested.Open(FailWith(kind))
 		page, err := fetch(ctx, src)
-		if err := wantErrorKind(page, err, kind, false); err != nil {
+		if err := wantSentError(page, err, kind); err != nil {
 			return err
 		}
 	}
@@ -34,7 +34,7 @@ func checkOneAttempt(ctx context.Context, tested SourceUnderTest) error {
 		if took := time.Since(began); took != 0 {
 			return fmt.Errorf("%s: the call took %s, want no time", failure.Kind, took)
 		}
-		if err := wantErrorKind(page, err, failure.Kind, false); err != nil {
+		if err := wantSentError(page, err, failure.Kind); err != nil {
 			return err
 		}
 		if err := wantRequests(up, 1); err != nil {
@@ -44,6 +44,7 @@ func checkOneAttempt(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
+// checkRequestAfterFailure checks that a source works again after a failed request.
 func checkRequestAfterFailure(ctx context.Context, tested SourceUnderTest) error {
 	for _, kind := range []domain.Kind{domain.Transient, domain.BadPage, domain.CursorExpired} {
 		src, _ := tested.Open(FailWith(kind), PageOf("next", `1`))
@@ -65,7 +66,7 @@ func checkRequestAfterFailure(ctx context.Context, tested SourceUnderTest) error
 func checkRefusalUntil(ctx context.Context, tested SourceUnderTest) error {
 	src, _ := tested.Open(RefuseFor(refusalTime))
 	page, err := fetch(ctx, src)
-	if err := wantErrorKind(page, err, domain.RateLimited, false); err != nil {
+	if err := wantSentError(page, err, domain.RateLimited); err != nil {
 		return err
 	}
 	if until, want := domain.AsError(err).Until, time.Now().Add(refusalTime); !until.Equal(want) {
@@ -74,7 +75,8 @@ func checkRefusalUntil(ctx context.Context, tested SourceUnderTest) error {
 	return nil
 }
 
-// checkRefusalHolds sends requests at three times before the refusal ends. The source must not send them to the upstream.
+// checkRefusalHolds makes requests at three times before the refusal ends. The source must not send them to the upstream, which
+// therefore receives only the request that it refused.
 func checkRefusalHolds(ctx context.Context, tested SourceUnderTest) error {
 	src, up := tested.Open(RefuseFor(refusalTime), PageOf("next", `1`))
 	_, err := fetch(ctx, src)
@@ -82,10 +84,10 @@ func checkRefusalHolds(ctx context.Context, tested SourceUnderTest) error {
 		return err
 	}
 	until := domain.AsError(err).Until
-	for _, early := range []time.Duration{refusalTime, refusalTime / 2, time.Millisecond} {
-		sleep(time.Until(until) - early)
+	for _, before := range []time.Duration{refusalTime, refusalTime / 2, time.Millisecond} {
+		sleep(time.Until(until) - before)
 		page, err := fetch(ctx, src)
-		if err := wantErrorKind(page, err, domain.RateLimited, true); err != nil {
+		if err := wantUnsentError(page, err, domain.RateLimited); err != nil {
 			return err
 		}
 		if got := domain.AsError(err).Until; !got.Equal(until) {
@@ -108,16 +110,16 @@ func checkRefusalEnds(ctx context.Context, tested SourceUnderTest) error {
 			return fmt.Errorf("request after the end of the refusal: %w", err)
 		}
 	}
-	return wantRequests(up, 3)
+	return wantRequests(up, 3) // the refused one and two more
 }
 
-// checkRefusalWithoutUntil checks that a refusal that does not say how long it lasts leaves Until zero, and that the next
-// request is sent.
+// checkRefusalWithoutUntil checks a refusal that does not say how long it lasts. Until of its error must be zero, and the next
+// request must be sent.
 func checkRefusalWithoutUntil(ctx context.Context, tested SourceUnderTest) error {
-	const unstated = -1 // the refusal does not say how long it forbids requests
+	const unstated = -1 // for RefuseFor: the refusal does not say how long it forbids requests
 	src, _ := tested.Open(RefuseFor(unstated), PageOf("next", `1`))
 	page, err := fetch(ctx, src)
-	if err := wantErrorKind(page, err, domain.RateLimited, false); err != nil {
+	if err := wantSentError(page, err, domain.RateLimited); err != nil {
 		return err
 	}
 	if until := domain.AsError(err).Until; !until.IsZero() {
@@ -135,7 +137,7 @@ func checkEndedContext(ctx context.Context, tested SourceUnderTest) error {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	page, err := fetch(ctx, src)
-	if err := wantErrorKind(page, err, domain.Stopped, true); err != nil {
+	if err := wantUnsentError(page, err, domain.Stopped); err != nil {
 		return err
 	}
 	return wantRequests(up, 0)
@@ -152,7 +154,7 @@ func checkContextEnds(ctx context.Context, tested SourceUnderTest) error {
 	if took := time.Since(began); took != cancelAfter {
 		return fmt.Errorf("the call returned after %s, want %s", took, cancelAfter)
 	}
-	if err := wantErrorKind(page, err, domain.Stopped, false); err != nil {
+	if err := wantSentError(page, err, domain.Stopped); err != nil {
 		return err
 	}
 	if _, err := fetch(ctx, src); err != nil {
@@ -168,5 +170,5 @@ func checkDeadlineEnds(ctx context.Context, tested SourceUnderTest) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	page, err := fetch(ctx, src)
-	return wantErrorKind(page, err, domain.Stopped, false)
+	return wantSentError(page, err, domain.Stopped)
 }

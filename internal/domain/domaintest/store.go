@@ -7,14 +7,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A StoreUnderTest gives access to an empty database. Open returns the stores that the checks test. The functions Events,
-// Ledger and Letters do not use these stores: they read the database directly.
+// A StoreUnderTest gives access to an empty database. Open returns the stores that the checks test. Events, Ledger and Letters
+// do not use these stores: they read the database directly.
 type StoreUnderTest struct {
 	// Open returns the store of a new runner.
 	Open func() domain.EventStore
-	// CutConnections cuts the connections of the runner that uses s. The runner is not informed. Another runner can then claim its
-	// stream.
-	CutConnections func(ctx context.Context, s domain.EventStore) error
+	// CutConnections cuts the connections of the runner that uses the store, without informing the runner. Another runner can
+	// then claim the runner's stream.
+	CutConnections func(ctx context.Context, store domain.EventStore) error
 	// Backup copies the database. restore replaces the database by the copy and cuts all connections. A check calls restore
 	// at most once.
 	Backup func(ctx context.Context) (restore func(ctx context.Context) error, err error)
@@ -84,12 +84,15 @@ func StoreChecks() []Check[StoreUnderTest] {
 
 // openAndClaim opens the store of a new runner, and claims the stream of the checks with it.
 func openAndClaim(ctx context.Context, db StoreUnderTest) (domain.EventStore, domain.Checkpoint, error) {
-	s := db.Open()
-	checkpoint, err := s.Claim(ctx, streamID(), sourceURL)
-	return s, checkpoint, err
+	store := db.Open()
+	checkpoint, err := store.Claim(ctx, streamID(), sourceURL)
+	return store, checkpoint, err
 }
 
-// wantStored returns an error unless exactly these events of the series are stored.
+// wantNoneStored returns an error if an event is stored.
+func wantNoneStored(ctx context.Context, db StoreUnderTest) error { return wantStored(ctx, db) }
+
+// wantStored returns an error unless exactly the events of the series with these numbers are stored.
 func wantStored(ctx context.Context, db StoreUnderTest, numbers ...byte) error {
 	got, err := db.Events(ctx)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 // checkSeveralPages commits three pages in one batch and checks the ledger row of each page. Event 2 is in two of the pages,
 // and the third page is empty.
 func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	first := page(checkpoint.Position, 1, 2)
 	second := page(first.To, 2, 3)
 	third := page(second.To)
-	res, err := s.Commit(ctx, batch(checkpoint, first, second, third))
+	res, err := store.Commit(ctx, batch(checkpoint, first, second, third))
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
-	rowOf := func(seq int64, p domain.DecodedPage, counts domain.Counts) LedgerRow {
+	newRow := func(seq int64, p domain.DecodedPage, counts domain.Counts) LedgerRow {
 		return LedgerRow{
 			Kind: "page", Stream: checkpoint.Stream.String(), Pass: 1, Seq: seq, Position: p.To.Offset,
 			ParentSeq: seq - 1, CursorIn: p.From.Cursor, CursorOut: p.To.Cursor, Counts: counts, TraceID: p.Receipt.TraceID,
@@ -41,9 +41,9 @@ func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
 		}
 	}
 	want := []LedgerRow{
-		rowOf(1, first, domain.Counts{Received: 2, Inserted: 2}),
-		rowOf(2, second, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}),
-		rowOf(3, third, domain.Counts{}),
+		newRow(1, first, domain.Counts{Received: 2, Inserted: 2}),
+		newRow(2, second, domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}),
+		newRow(3, third, domain.Counts{}),
 	}
 	if !reflect.DeepEqual(rows, want) {
 		return fmt.Errorf("got ledger %+v, want %+v", rows, want)
@@ -54,7 +54,7 @@ func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
 // checkParentSeqs checks that the parent of a page is the page before it in the same pass, and that the first page of a pass
 // has parent 0. It commits two batches in the first pass and one batch in the second pass.
 func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
 	morePages := chainPages(firstPages[1].To, [][]byte{{3}, {4}, {5}})
 	secondPass := chainPages(morePages[2].To.NextPass(), [][]byte{{6}, {7}, {8}})
 	for _, pages := range [][]domain.DecodedPage{firstPages, morePages, secondPass} {
-		res, err := s.Commit(ctx, batch(checkpoint, pages...))
+		res, err := store.Commit(ctx, batch(checkpoint, pages...))
 		if err != nil {
 			return err
 		}
@@ -76,6 +76,7 @@ func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
 	for _, row := range rows {
 		parents = append(parents, row.ParentSeq)
 	}
+	// Pages 1 to 5 are in the first pass, and pages 6 to 8 are in the second pass.
 	if want := []int64{0, 1, 2, 3, 4, 0, 6, 7}; !slices.Equal(parents, want) {
 		return fmt.Errorf("got parents %v, want %v", parents, want)
 	}
@@ -83,7 +84,7 @@ func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
 }
 
 // chainPages returns consecutive pages. The first page begins at from, and each other page begins where the page before it
-// ends. numbers has the events of each page.
+// ends. numbers has, for each page, the numbers of its events.
 func chainPages(from domain.Position, numbers [][]byte) (pages []domain.DecodedPage) {
 	for _, events := range numbers {
 		next := page(from, events...)
@@ -93,9 +94,9 @@ func chainPages(from domain.Position, numbers [][]byte) (pages []domain.DecodedP
 	return pages
 }
 
-// checkLastEvent commits pages with and without events. Pages without events do not change the last event.
+// checkLastEvent commits batches of pages with and without events. Pages without events must not change the last event.
 func checkLastEvent(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -103,17 +104,17 @@ func checkLastEvent(ctx context.Context, db StoreUnderTest) error {
 		pages [][]byte // the events of each page
 		last  byte     // the event that must be the last one after these pages
 	}{
-		{[][]byte{{1, 2}, {4, 3}}, 3},
-		{[][]byte{{5}, {7, 6}, {}, {}}, 6},
-		{[][]byte{{}, {}}, 6},
-		{[][]byte{{}, {8}}, 8},
+		{pages: [][]byte{{1, 2}, {4, 3}}, last: 3},
+		{pages: [][]byte{{5}, {7, 6}, {}, {}}, last: 6},
+		{pages: [][]byte{{}, {}}, last: 6},
+		{pages: [][]byte{{}, {8}}, last: 8},
 	} {
-		res, err := s.Commit(ctx, batch(checkpoint, chainPages(checkpoint.Position, step.pages)...))
+		res, err := store.Commit(ctx, batch(checkpoint, chainPages(checkpoint.Position, step.pages)...))
 		if err != nil {
 			return err
 		}
 		checkpoint = res.Checkpoint
-		durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+		durable, err := store.Checkpoint(ctx, checkpoint.Stream)
 		if err != nil {
 			return err
 		}

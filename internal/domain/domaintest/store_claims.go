@@ -17,7 +17,8 @@ func checkNewStream(ctx context.Context, db StoreUnderTest) error {
 	if checkpoint.Stream != streamID() || checkpoint.SourceURL != sourceURL {
 		return fmt.Errorf("got stream %s from %s, want %s from %s", checkpoint.Stream, checkpoint.SourceURL, streamID(), sourceURL)
 	}
-	if start := (domain.Position{Pass: 1}); checkpoint.Seq != 0 || checkpoint.Position != start {
+	start := domain.Position{Pass: 1}
+	if checkpoint.Seq != 0 || checkpoint.Position != start {
 		return fmt.Errorf("got seq %d and position %+v, want seq 0 and %+v", checkpoint.Seq, checkpoint.Position, start)
 	}
 	return wantCounts(checkpoint.Counts, domain.Counts{})
@@ -26,37 +27,37 @@ func checkNewStream(ctx context.Context, db StoreUnderTest) error {
 // checkClaimEpochs claims the stream twice with the same runner. The second claim must have a greater epoch, and a commit with
 // the first claim must be fenced.
 func checkClaimEpochs(ctx context.Context, db StoreUnderTest) error {
-	s, first, err := openAndClaim(ctx, db)
+	store, first, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	second, err := s.Claim(ctx, streamID(), sourceURL)
+	second, err := store.Claim(ctx, streamID(), sourceURL)
 	if err != nil {
 		return err
 	}
 	if second.Epoch <= first.Epoch {
 		return fmt.Errorf("got epoch %d after %d, want a greater one", second.Epoch, first.Epoch)
 	}
-	_, err = s.Commit(ctx, batch(first, page(first.Position, 1)))
+	_, err = store.Commit(ctx, batch(first, page(first.Position, 1)))
 	return wantKind(err, domain.Fenced)
 }
 
-// checkOneSourceURL checks that a claim with another source URL fails if the stream has a page. The runner's earlier claim must
-// still be valid after that.
+// checkOneSourceURL checks that a claim with another source URL fails if the stream has a page. After the failure, the runner's
+// earlier claim must still be valid.
 func checkOneSourceURL(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
+	res, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
 	if err != nil {
 		return err
 	}
-	_, err = s.Claim(ctx, streamID(), "https://other.example/v1")
+	_, err = store.Claim(ctx, streamID(), "https://other.example/v1")
 	if err := wantKind(err, domain.Invalid); err != nil {
 		return err
 	}
-	if _, err = s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 2))); err != nil {
+	if _, err = store.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 2))); err != nil {
 		return fmt.Errorf("commit after the failed claim: %w", err)
 	}
 	return nil
@@ -65,15 +66,15 @@ func checkOneSourceURL(ctx context.Context, db StoreUnderTest) error {
 // checkSourceURLChange checks that a claim with another source URL also removes the hold, because the hold is about the rate
 // limit of the former API.
 func checkSourceURLChange(ctx context.Context, db StoreUnderTest) error {
-	s, first, err := openAndClaim(ctx, db)
+	store, first, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := s.Hold(ctx, first, time.Now().Add(time.Hour)); err != nil {
+	if err := store.Hold(ctx, first, time.Now().Add(time.Hour)); err != nil {
 		return err
 	}
 	const other = "https://other.example/v1"
-	checkpoint, err := s.Claim(ctx, streamID(), other)
+	checkpoint, err := store.Claim(ctx, streamID(), other)
 	if err != nil {
 		return err
 	}
@@ -135,24 +136,24 @@ func checkStaleRunner(ctx context.Context, db StoreUnderTest) error {
 	if err := wantKind(err, domain.Fenced); err != nil {
 		return err
 	}
-	return wantStored(ctx, db)
+	return wantNoneStored(ctx, db)
 }
 
 // maxCalls is more calls than a store needs to notice that its connections were cut.
 const maxCalls = 5
 
-// retryTransient calls f until f returns no Transient error, at most maxCalls times, and returns the last error. A store can return a
-// Transient error in the call in which it notices that its connections were cut.
-func retryTransient(f func() error) (err error) {
+// retryTransient repeats the call while it returns a Transient error, up to maxCalls times, and returns the last error. A store may
+// return Transient from the call in which it notices that its connections were cut.
+func retryTransient(call func() error) (err error) {
 	for range maxCalls {
-		if err = f(); domain.KindOf(err) != domain.Transient {
+		if err = call(); domain.KindOf(err) != domain.Transient {
 			break
 		}
 	}
 	return err
 }
 
-// checkSeparateStreams commits a page to another stream and checks that the checkpoint of this stream does not move.
+// checkSeparateStreams commits a page of another stream, and checks that the checkpoint of the checks' stream does not move.
 func checkSeparateStreams(ctx context.Context, db StoreUnderTest) error {
 	_, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -177,7 +178,7 @@ func checkSeparateStreams(ctx context.Context, db StoreUnderTest) error {
 }
 
 // claimAfterBackup commits event 1 and makes a backup. Then it claims the stream again with the same runner, and commits the
-// events 2 and 3. It returns the checkpoint after event 3, and a function that restores the backup.
+// events 2 and 3 in one page each. It returns the checkpoint after event 3, and a function that restores the backup.
 func claimAfterBackup(ctx context.Context, db StoreUnderTest) (
 	runner domain.EventStore, checkpoint domain.Checkpoint, restore func(context.Context) error, err error,
 ) {
@@ -213,9 +214,10 @@ func wantCommitError(ctx context.Context, runner domain.EventStore, checkpoint d
 	return wantKind(err, kind)
 }
 
-// checkSetBackAndClaimed checks that a runner is fenced by a claim that was made after a restore. The epoch does not show that
-// the claim is another one, because the epoch was set back and counted up again. The seq and the position do not show it
-// either: the second runner reaches the same seq and position with other pages. Only the token differs.
+// checkSetBackAndClaimed checks that a runner is fenced by the claim that a second runner makes after a restore. Only the token
+// differs:
+//   - Both claims have the same epoch, because the restore set the epoch back.
+//   - The second runner reaches the same seq and position, with other pages.
 func checkSetBackAndClaimed(ctx context.Context, db StoreUnderTest) error {
 	stale, checkpoint, restore, err := claimAfterBackup(ctx, db)
 	if err != nil {
@@ -232,6 +234,7 @@ func checkSetBackAndClaimed(ctx context.Context, db StoreUnderTest) error {
 		return fmt.Errorf("second claim: got epoch %d and token %s, want epoch %d and another token than %s",
 			otherCheckpoint.Epoch, otherCheckpoint.Token, checkpoint.Epoch, checkpoint.Token)
 	}
+	// Two pages, as the first runner committed after its claim.
 	for _, p := range []domain.DecodedPage{page(otherCheckpoint.Position, 4, 5), page(otherCheckpoint.Position, 6)} {
 		p.To = checkpoint.Position
 		res, err := second.Commit(ctx, batch(otherCheckpoint, p))
@@ -241,7 +244,7 @@ func checkSetBackAndClaimed(ctx context.Context, db StoreUnderTest) error {
 		otherCheckpoint = res.Checkpoint
 	}
 	if otherCheckpoint.Seq != checkpoint.Seq {
-		return fmt.Errorf("second runner: got seq %d, want %d as the first runner", otherCheckpoint.Seq, checkpoint.Seq)
+		return fmt.Errorf("second runner: got seq %d, want %d as of the first runner", otherCheckpoint.Seq, checkpoint.Seq)
 	}
 	if err := wantCommitError(ctx, stale, checkpoint, domain.Fenced); err != nil {
 		return err
@@ -285,7 +288,7 @@ func checkSetBackAfterClaim(ctx context.Context, db StoreUnderTest) error {
 	if err := wantCommitError(ctx, runner, res.Checkpoint, domain.SetBack); err != nil {
 		return err
 	}
-	return wantStored(ctx, db)
+	return wantNoneStored(ctx, db)
 }
 
 // checkSetBackToEmpty restores a backup of the empty database. There is then no durable checkpoint.
@@ -311,7 +314,7 @@ func checkSetBackToEmpty(ctx context.Context, db StoreUnderTest) error {
 	if durable.Epoch != 0 {
 		return fmt.Errorf("got checkpoint %+v of a missing stream, want epoch 0", durable)
 	}
-	return wantStored(ctx, db)
+	return wantNoneStored(ctx, db)
 }
 
 // checkCheckpointToken checks that Checkpoint returns the token of the newest claim, and not the token of the runner that asks.

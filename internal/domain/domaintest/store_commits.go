@@ -13,13 +13,13 @@ import (
 // checkCommitStoresAll commits a page with the events 1, 2 and 3. It checks that they are stored with all their values, and
 // that the checkpoint has moved.
 func checkCommitStoresAll(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	b := batch(checkpoint, page(checkpoint.Position, 1, 2, 3))
 	b.Pages[0].Events[1].Extra = []byte(`{"session": {"os": "Haiku"}}`)
-	res, err := s.Commit(ctx, b)
+	res, err := store.Commit(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -44,22 +44,22 @@ func checkCommitStoresAll(ctx context.Context, db StoreUnderTest) error {
 
 // checkCheckpointRoundTrip checks that Checkpoint returns the same checkpoint as Commit, with every field of the position.
 func checkCheckpointRoundTrip(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := page(checkpoint.Position, 1, 2)
-	p.To = domain.Position{
+	p.To = domain.Position{ // has a value in every field that is stored
 		Pass: 3, Offset: 2, MaxOffset: 17, Cursor: "c2", Done: true,
 		CursorExpiresAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), // a store may round times to microseconds
-		AnnouncedFirst:  domain.Total{N: 0, Known: true},                // differs from a total that is not known
+		AnnouncedFirst:  domain.Total{N: 0, Known: true},                // a known total of 0 is not an unknown total
 		AnnouncedLast:   domain.Total{N: 2, Known: true},
 	}
-	res, err := s.Commit(ctx, batch(checkpoint, p))
+	res, err := store.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
-	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+	durable, err := store.Checkpoint(ctx, checkpoint.Stream)
 	if err != nil {
 		return err
 	}
@@ -77,11 +77,11 @@ func checkCheckpointRoundTrip(ctx context.Context, db StoreUnderTest) error {
 
 // checkEmptyPage checks that a page without records moves the checkpoint and changes no counts.
 func checkEmptyPage(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position)))
+	res, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position)))
 	if err != nil {
 		return err
 	}
@@ -93,16 +93,16 @@ func checkEmptyPage(ctx context.Context, db StoreUnderTest) error {
 
 // checkDuplicateEvent commits the events 1 and 2, and then the events 2 and 3. Event 2 must count as a duplicate.
 func checkDuplicateEvent(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1, 2)))
+	first, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1, 2)))
 	if err != nil {
 		return err
 	}
 	next := page(first.Checkpoint.NextPass(), 2, 3)
-	second, err := s.Commit(ctx, batch(first.Checkpoint, next))
+	second, err := store.Commit(ctx, batch(first.Checkpoint, next))
 	if err != nil {
 		return err
 	}
@@ -118,15 +118,15 @@ func checkDuplicateEvent(ctx context.Context, db StoreUnderTest) error {
 // checkDuplicateInPage commits a page in which each event occurs more than once. Event 1 is already stored, and event 2 is
 // new.
 func checkDuplicateInPage(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	first, err := s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
+	first, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1)))
 	if err != nil {
 		return err
 	}
-	res, err := s.Commit(ctx, batch(first.Checkpoint, page(first.Checkpoint.Position, 1, 2, 2, 1, 2)))
+	res, err := store.Commit(ctx, batch(first.Checkpoint, page(first.Checkpoint.Position, 1, 2, 2, 1, 2)))
 	if err != nil {
 		return err
 	}
@@ -136,31 +136,31 @@ func checkDuplicateInPage(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2)
 }
 
-// checkSecondBatchFromCheckpoint commits two batches that were read from the same checkpoint. The second batch has one event
-// more, which must not be stored. The first batch has moved the checkpoint of the runner's own claim. To the store the second
-// batch therefore looks as if the database were set back.
+// checkSecondBatchFromCheckpoint commits two batches that begin at the same checkpoint. The second batch has one event more, which
+// must not be stored. The durable checkpoint still has the runner's claim, but another seq than the second batch begins at. To
+// the store, this looks as if the database had been set back.
 func checkSecondBatchFromCheckpoint(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	b := batch(checkpoint, page(checkpoint.Position, 1))
-	res, err := s.Commit(ctx, b)
+	res, err := store.Commit(ctx, b)
 	if err != nil {
 		return err
 	}
 	b.Pages[0].Events = append(b.Pages[0].Events, newDecodedEvent(1, event(2)))
 	b.Pages[0].Received++
-	_, err = s.Commit(ctx, b)
+	_, err = store.Commit(ctx, b)
 	if err := wantKind(err, domain.SetBack); err != nil {
 		return err
 	}
-	return wantUnmoved(ctx, db, s, res.Checkpoint, 1)
+	return wantUnmoved(ctx, db, store, res.Checkpoint, 1)
 }
 
 // checkWrongPosition commits batches that have the runner's claim, but do not begin at the durable checkpoint.
 func checkWrongPosition(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -172,27 +172,28 @@ func checkWrongPosition(ctx context.Context, db StoreUnderTest) error {
 	} {
 		other := checkpoint
 		change(&other)
-		_, err = s.Commit(ctx, batch(other, page(checkpoint.Position, 1)))
+		_, err = store.Commit(ctx, batch(other, page(checkpoint.Position, 1)))
 		if err := wantKind(err, domain.SetBack); err != nil {
 			return err
 		}
-		if err := wantUnmoved(ctx, db, s, checkpoint); err != nil {
+		if err := wantUnmoved(ctx, db, store, checkpoint); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkBatchUnchanged checks that Commit neither changes the batch nor retains parts of it. After each of two commits it clears
-// bytes of the batch, which must not change what is stored. The second batch has the same records and one more drift.
+// checkBatchUnchanged checks that Commit neither changes the batch nor retains parts of it. It commits two batches. The second
+// batch has the same records and one drift more. After each commit, the check clears bytes of the batch, which must not change
+// what is stored.
 func checkBatchUnchanged(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	newBatch := func(checkpoint domain.Checkpoint, driftPaths []string) domain.Batch {
 		p := addRejects(page(checkpoint.NextPass(), 1, 2, 1), reject(4, "not stored"))
-		p.Events[1].Name = "\x00" // the database refuses it
+		p.Events[1].Name = refusedText
 		for _, path := range driftPaths {
 			p.Drift = append(p.Drift, domain.DriftCount{Path: path, Kind: "new field", Count: 1, Value: []byte("1")})
 		}
@@ -201,7 +202,7 @@ func checkBatchUnchanged(ctx context.Context, db StoreUnderTest) error {
 	}
 	for _, driftPaths := range [][]string{{"a", "b"}, {"a", "b", "c"}} {
 		passed := newBatch(checkpoint, driftPaths)
-		res, err := s.Commit(ctx, passed)
+		res, err := store.Commit(ctx, passed)
 		if err != nil {
 			return err
 		}
@@ -224,9 +225,9 @@ func checkBatchUnchanged(ctx context.Context, db StoreUnderTest) error {
 // wantUnmoved returns an error unless the stream is still at checkpoint and only these events are stored. The ledger must have
 // one row for each page up to the checkpoint.
 func wantUnmoved(
-	ctx context.Context, db StoreUnderTest, s domain.EventStore, checkpoint domain.Checkpoint, numbers ...byte,
+	ctx context.Context, db StoreUnderTest, store domain.EventStore, checkpoint domain.Checkpoint, numbers ...byte,
 ) error {
-	durable, err := s.Checkpoint(ctx, checkpoint.Stream)
+	durable, err := store.Checkpoint(ctx, checkpoint.Stream)
 	if err != nil {
 		return err
 	}
@@ -243,22 +244,22 @@ func wantUnmoved(
 	return wantStored(ctx, db, numbers...)
 }
 
-// checkNewDrift commits the same drift twice, and the second time another drift with it. Each of the two must be reported as
-// new once.
+// checkNewDrift commits two pages. Both have the drift "new field", and the second page also has the drift "other". Each drift must
+// be reported as new once.
 func checkNewDrift(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := page(checkpoint.Position, 1)
 	p.Drift = []domain.DriftCount{{Path: "a", Kind: "new field", Count: 1, Value: []byte(`"x"`)}}
-	first, err := s.Commit(ctx, batch(checkpoint, p))
+	first, err := store.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
 	p.To.Pass++ // the same page in the next pass, because one pass must not contain a page twice
 	p.Drift = append(p.Drift, domain.DriftCount{Path: "a", Kind: "other", Count: 1, Value: []byte("1")})
-	second, err := s.Commit(ctx, batch(first.Checkpoint, p))
+	second, err := store.Commit(ctx, batch(first.Checkpoint, p))
 	if err != nil {
 		return err
 	}

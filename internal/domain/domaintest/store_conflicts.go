@@ -25,25 +25,26 @@ func addRenamed(p domain.DecodedPage, n byte, name string) domain.DecodedPage {
 // checkConflicts commits two pages with different versions of the events 1 and 2. The first version of each event is stored.
 // Each other version is parked once, however often it is received.
 func checkConflicts(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	firstPage := addRenamed(addRenamed(page(checkpoint.Position, 1), 1, "second"), 1, "second")
-	firstPage.Events = append(firstPage.Events, newDecodedEvent(firstPage.Received, event(1)))
-	firstPage.Received++
-	first, err := s.Commit(ctx, batch(checkpoint, firstPage))
+	firstPage := page(checkpoint.Position, 1)           // record 0 is inserted
+	firstPage = addRenamed(firstPage, 1, "second")      // record 1 is parked
+	firstPage = addRenamed(firstPage, 1, "second")      // record 2 is a duplicate of record 1
+	firstPage = addRenamed(firstPage, 1, event(1).Name) // record 3 has the name of record 0 and is its duplicate
+	first, err := store.Commit(ctx, batch(checkpoint, firstPage))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(first.Counts, domain.Counts{Received: 4, Inserted: 1, Duplicate: 2, Parked: 1}); err != nil {
 		return fmt.Errorf("first page: %w", err)
 	}
-	secondPage := page(checkpoint.Position, 1, 2)
-	secondPage = addRenamed(secondPage, 1, "second")
-	secondPage = addRenamed(secondPage, 1, "third")
-	secondPage = addRenamed(secondPage, 2, "second")
-	second, err := s.Commit(ctx, batch(first.Checkpoint, secondPage))
+	secondPage := page(checkpoint.Position, 1, 2)    // record 0 is a duplicate, and record 1 is inserted
+	secondPage = addRenamed(secondPage, 1, "second") // record 2 is a duplicate of record 1 of the first page
+	secondPage = addRenamed(secondPage, 1, "third")  // record 3 is parked
+	secondPage = addRenamed(secondPage, 2, "second") // record 4 is parked
+	second, err := store.Commit(ctx, batch(first.Checkpoint, secondPage))
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,11 @@ func checkConflicts(ctx context.Context, db StoreUnderTest) error {
 		got = append(got, fmt.Sprintf("%s: %s, seen %d", l.Why.ID, l.Payload, l.Seen))
 	}
 	id1, id2 := event(1).ID.String(), event(2).ID.String()
-	want := []string{id1 + ": record 1: second, seen 3", id1 + ": record 3: third, seen 1", id2 + ": record 4: second, seen 1"}
+	want := []string{ // newDecodedEvent (checks.go) makes payloads such as "record 1: second"
+		id1 + ": record 1: second, seen 3",
+		id1 + ": record 3: third, seen 1",
+		id2 + ": record 4: second, seen 1",
+	}
 	if !reflect.DeepEqual(got, want) {
 		return fmt.Errorf("got dead letters %q, want %q", got, want)
 	}
@@ -75,15 +80,15 @@ func checkConflicts(ctx context.Context, db StoreUnderTest) error {
 // checkUnstorableEvent commits a page with two events that the database refuses and with an event that occurs twice. After
 // that the store must still be able to commit.
 func checkUnstorableEvent(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := page(checkpoint.Position, 1, 2, 3, 4, 5)
 	p.Events[2].Name = "a NUL character \x00, which no text column accepts"
-	p.Events[4].Name = "\x00"
-	p.Events[3] = newDecodedEvent(3, event(1))
-	res, err := s.Commit(ctx, batch(checkpoint, p))
+	p.Events[3] = newDecodedEvent(3, event(1)) // event 1 again
+	p.Events[4].Name = refusedText
+	res, err := store.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func checkUnstorableEvent(ctx context.Context, db StoreUnderTest) error {
 	); err != nil {
 		return err
 	}
-	if _, err := s.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 4))); err != nil {
+	if _, err := store.Commit(ctx, batch(res.Checkpoint, page(res.Checkpoint.Position, 4))); err != nil {
 		return fmt.Errorf("commit after the page with refused events: %w", err)
 	}
 	return wantStored(ctx, db, 1, 2, 4)
@@ -105,13 +110,13 @@ func checkUnstorableEvent(ctx context.Context, db StoreUnderTest) error {
 // checkUnstorableDuplicate commits two pages with stored events, so that the store may expect only duplicates. The third page
 // has an event that the database refuses and whose id is stored. The store must park it and not count it as a duplicate.
 func checkUnstorableDuplicate(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	third := page(checkpoint.Position, 1, 2, 3)
-	third.Events[1].Name = "\x00"
-	last, err := commitEach(ctx, s, checkpoint, page(checkpoint.Position, 1, 2), page(checkpoint.Position, 1, 2), third)
+	third.Events[1].Name = refusedText
+	last, err := commitEach(ctx, store, checkpoint, page(checkpoint.Position, 1, 2), page(checkpoint.Position, 1, 2), third)
 	if err != nil {
 		return err
 	}
@@ -126,33 +131,34 @@ func checkUnstorableDuplicate(ctx context.Context, db StoreUnderTest) error {
 
 // checkAllUnstorable commits a page in which the database refuses every event.
 func checkAllUnstorable(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := page(checkpoint.Position, 1, 2, 3)
 	for i := range p.Events {
-		p.Events[i].Type = "\x00"
+		p.Events[i].Type = refusedText
 	}
-	res, err := s.Commit(ctx, batch(checkpoint, p))
+	res, err := store.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: 3, Parked: 3}); err != nil {
 		return err
 	}
-	return wantStored(ctx, db)
+	return wantNoneStored(ctx, db)
 }
 
-// checkSuperseded checks that an event supersedes its open dead letters when it is received without a fault. It makes no
-// difference whether the event was stored before. A conflict stays open, because its values are still not stored.
+// checkSuperseded checks that an event supersedes its open dead letters when it is received without a fault, even if the event was
+// stored before. A conflict stays open, because its values are still not stored. The payload of each reject says what happens
+// to its event.
 func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
-	_, err = commitEach(ctx, s, checkpoint,
-		addRejects(addRenamed(page(checkpoint.Position, 2), 2, "other"), reject(1, "not stored"), reject(3, "never received")),
+	_, err = commitEach(ctx, store, checkpoint,
+		addRejects(addRenamed(page(checkpoint.Position, 2), 2, "other"), reject(1, "in a later page"), reject(3, "never received")),
 		addRejects(page(checkpoint.Position, 1), reject(2, "stored before")),
 		addRejects(page(checkpoint.Position, 4, 2), reject(4, "in the same page")),
 	)
@@ -172,8 +178,8 @@ func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
 		got[string(l.Payload)] = state
 	}
 	want := map[string]string{
-		"record 1: other":  "open",
-		"not stored":       domain.ResolvedAsSuperseded,
+		"record 1: other":  "open", // the conflict of event 2
+		"in a later page":  domain.ResolvedAsSuperseded,
 		"stored before":    domain.ResolvedAsSuperseded,
 		"never received":   "open",
 		"in the same page": domain.ResolvedAsSuperseded,
@@ -186,12 +192,12 @@ func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
 
 // checkSupersededInBatch parks a reject of event 1 and stores event 1 in the next page of the same batch.
 func checkSupersededInBatch(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	r := reject(1, "rejected at first")
-	if _, err := s.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), r), page(checkpoint.NextPass(), 1))); err != nil {
+	if _, err := store.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), r), page(checkpoint.NextPass(), 1))); err != nil {
 		return err
 	}
 	return wantParked(ctx, db, expectedLetter{reject: r, seen: 1, resolved: domain.ResolvedAsSuperseded})

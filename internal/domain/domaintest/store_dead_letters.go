@@ -11,7 +11,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// reject returns a reject with this payload and with the id of the n-th event of the series. Its index is set by addRejects.
+// reject returns a reject with this payload and with the id of the n-th event of the series. addRejects sets its index.
 func reject(n byte, payload string) domain.Reject {
 	return domain.Reject{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{
 		Reason: rejectReason, Field: "timestamp", Detail: `"yesterday" is no time`, ID: event(n).ID,
@@ -44,14 +44,14 @@ func addRejects(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPa
 	return p
 }
 
-// commitEach commits the pages one after the other. It moves each page to the pass after the pass of the page before it,
-// because one pass must not contain a page twice. It returns the result of the last commit.
+// commitEach commits each page in its own batch, and returns the result of the last commit. All pages may begin at the same
+// position: commitEach moves each page to the pass after the pass of the page before it, so that no pass contains a page twice.
 func commitEach(
-	ctx context.Context, s domain.EventStore, checkpoint domain.Checkpoint, pages ...domain.DecodedPage,
+	ctx context.Context, store domain.EventStore, checkpoint domain.Checkpoint, pages ...domain.DecodedPage,
 ) (last domain.CommitResult, err error) {
 	for i, p := range pages {
 		p.To.Pass += int64(i)
-		if last, err = s.Commit(ctx, batch(checkpoint, p)); err != nil {
+		if last, err = store.Commit(ctx, batch(checkpoint, p)); err != nil {
 			return last, err
 		}
 		checkpoint = last.Checkpoint
@@ -63,7 +63,7 @@ func commitEach(
 type expectedLetter struct {
 	reject   domain.Reject
 	seen     int64
-	resolved string // how it was resolved, empty if it is open
+	resolved string // how the dead letter was resolved; empty if it is open
 }
 
 // wantParked returns an error unless these are the dead letters, in the order of parking. It does not compare their details.
@@ -72,7 +72,7 @@ func wantParked(ctx context.Context, db StoreUnderTest, expected ...expectedLett
 	if err != nil {
 		return err
 	}
-	type letter struct {
+	type comparedLetter struct {
 		key      domain.DeadLetterKey
 		reason   string
 		payload  string
@@ -80,22 +80,22 @@ func wantParked(ctx context.Context, db StoreUnderTest, expected ...expectedLett
 		seen     int64
 		resolved string
 	}
-	var got, want []letter
+	var got, want []comparedLetter
 	for _, l := range letters {
 		if l.Why.Detail == "" || l.ParkedAt.IsZero() || l.PageID == 0 {
 			return fmt.Errorf("the dead letter lacks its detail, its time or its page: %+v", l)
 		}
-		g := letter{key: l.Key, reason: l.Why.Reason, payload: string(l.Payload), index: l.Index, seen: l.Seen}
+		letter := comparedLetter{key: l.Key, reason: l.Why.Reason, payload: string(l.Payload), index: l.Index, seen: l.Seen}
 		if r := l.Resolved; r != nil {
-			g.resolved = r.How
+			letter.resolved = r.How
 			if r.At.IsZero() || r.Why == "" || r.PageID == 0 {
 				return fmt.Errorf("the resolution lacks its time, its reason or its page: %+v", *r)
 			}
 		}
-		got = append(got, g)
+		got = append(got, letter)
 	}
 	for _, e := range expected {
-		want = append(want, letter{
+		want = append(want, comparedLetter{
 			key: keyOf(e.reject), reason: e.reject.Why.Reason, payload: string(e.reject.Record.Payload),
 			index: e.reject.Record.Index, seen: e.seen, resolved: e.resolved,
 		})
@@ -111,12 +111,12 @@ func keyOf(r domain.Reject) domain.DeadLetterKey { return domain.DecodedPage{}.K
 
 // checkRejectParked parks a reject whose bytes are not valid as text in PostgreSQL. All its bytes must be stored.
 func checkRejectParked(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := addRejects(page(checkpoint.Position, 1, 2), reject(3, "{\"id\":\xff\x00}"))
-	res, err := s.Commit(ctx, batch(checkpoint, p))
+	res, err := store.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}
@@ -139,14 +139,14 @@ func checkRejectParked(ctx context.Context, db StoreUnderTest) error {
 // checkRepeatedReject uses a decoder whose hash ignores case. To this decoder "as here", "As Here" and "AS HERE" are forms of
 // the same record. Only the first form is parked.
 func checkRepeatedReject(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	hashLowerCase := func(r domain.Record) domain.RecordHash { return sha256.Sum256(bytes.ToLower(r.Payload)) }
 	firstPage := addRejects(page(checkpoint.Position, 1), reject(2, "as here"), reject(2, "As Here"))
 	firstPage.Hash = hashLowerCase
-	first, err := s.Commit(ctx, batch(checkpoint, firstPage))
+	first, err := store.Commit(ctx, batch(checkpoint, firstPage))
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func checkRepeatedReject(ctx context.Context, db StoreUnderTest) error {
 	}
 	secondPage := addRejects(page(first.Checkpoint.NextPass(), 1), reject(2, "AS HERE"))
 	secondPage.Hash = hashLowerCase
-	second, err := s.Commit(ctx, batch(first.Checkpoint, secondPage))
+	second, err := store.Commit(ctx, batch(first.Checkpoint, secondPage))
 	if err != nil {
 		return err
 	}
@@ -167,13 +167,13 @@ func checkRepeatedReject(ctx context.Context, db StoreUnderTest) error {
 
 // checkDifferentRecords checks that records of one event with different contents become different dead letters.
 func checkDifferentRecords(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	first := addRejects(page(checkpoint.Position), reject(2, "one"), reject(2, "two"))
 	second := addRejects(page(checkpoint.Position), reject(2, "three"), reject(2, "one"))
-	last, err := commitEach(ctx, s, checkpoint, first, second)
+	last, err := commitEach(ctx, store, checkpoint, first, second)
 	if err != nil {
 		return err
 	}
@@ -189,13 +189,13 @@ func checkDifferentRecords(ctx context.Context, db StoreUnderTest) error {
 // checkRecordAfterResolved checks that a resolved dead letter stands only for its own content. A later record of the same
 // event with other content becomes a new dead letter.
 func checkRecordAfterResolved(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	first := addRejects(page(checkpoint.Position), reject(2, "resolved"))
 	third := addRejects(page(checkpoint.Position), reject(2, "resolved"), reject(2, "new"))
-	last, err := commitEach(ctx, s, checkpoint, first, page(checkpoint.Position, 2), third)
+	last, err := commitEach(ctx, store, checkpoint, first, page(checkpoint.Position, 2), third)
 	if err != nil {
 		return err
 	}
@@ -208,12 +208,11 @@ func checkRecordAfterResolved(ctx context.Context, db StoreUnderTest) error {
 }
 
 // checkMaxOpenDeadLetters checks that an event has at most domain.MaxOpenDeadLetters open dead letters, conflicts included.
-// It sends many different records of event 1: some of them in conflict with the stored event, and then the same rejects three
-// times.
-//  1. The first time the rejects fill the limit. The surplus rejects are not stored, but counted in the last dead letter.
-//  2. The second time nothing is parked, and the same surplus is counted again.
-//  3. Before the third time the event is received again. It supersedes the dead letters of the rejects, so that there is room
-//     for as many of the surplus rejects.
+// It commits event 1, then conflicts of event 1, and then the same page of rejects of event 1 three times:
+//  1. The first time, the rejects fill the limit. The surplus rejects are not stored, but counted in the last dead letter.
+//  2. The second time, nothing is parked, and the same surplus is counted again.
+//  3. Before the third time, event 1 is received again. It supersedes the dead letters of the rejects, but not the conflicts.
+//     So there is room for as many of the surplus rejects.
 //
 // Dead letters of another event do not count for the limit.
 func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
@@ -223,7 +222,7 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 		parked    = domain.MaxOpenDeadLetters - conflicts // rejects within the limit
 		surplus   = rejects - parked
 	)
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -239,7 +238,7 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 		}
 		return p
 	}
-	res, err := commitEach(ctx, s, checkpoint, page(checkpoint.Position, 1), conflictPage, rejectPage(checkpoint.Position))
+	res, err := commitEach(ctx, store, checkpoint, page(checkpoint.Position, 1), conflictPage, rejectPage(checkpoint.Position))
 	if err != nil {
 		return err
 	}
@@ -247,7 +246,7 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 		return fmt.Errorf("rejects for the first time: %w", err)
 	}
 	pass := res.Checkpoint.NextPass()
-	if res, err = commitEach(ctx, s, res.Checkpoint, rejectPage(pass)); err != nil {
+	if res, err = commitEach(ctx, store, res.Checkpoint, rejectPage(pass)); err != nil {
 		return err
 	}
 	if err := wantCounts(res.Counts, domain.Counts{Received: rejects, Duplicate: rejects}); err != nil {
@@ -259,10 +258,10 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 	}
 	for i, l := range letters {
 		wantSeen, wantOthers := int64(1), int64(0)
-		if i >= conflicts {
+		if i >= conflicts { // a reject, which was received twice
 			wantSeen = 2
 		}
-		if i == domain.MaxOpenDeadLetters-1 {
+		if i == domain.MaxOpenDeadLetters-1 { // the last one, which counts the surplus of both times
 			wantOthers = 2 * surplus
 		}
 		wantSeen += wantOthers
@@ -271,7 +270,7 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 		}
 	}
 	otherEvent := addRejects(page(pass), reject(2, "of another event"))
-	res, err = commitEach(ctx, s, res.Checkpoint, otherEvent, page(pass, 1), rejectPage(pass.NextPass()))
+	res, err = commitEach(ctx, store, res.Checkpoint, otherEvent, page(pass, 1), rejectPage(pass.NextPass()))
 	if err != nil {
 		return err
 	}
@@ -283,12 +282,12 @@ func checkMaxOpenDeadLetters(ctx context.Context, db StoreUnderTest) error {
 
 // checkRejectWithoutID parks two rejects without an event id, and then one of them again. Only their bytes tell them apart.
 func checkRejectWithoutID(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	first := addRejects(page(checkpoint.Position), rejectWithoutID("null"), rejectWithoutID("42"))
-	last, err := commitEach(ctx, s, checkpoint, first, addRejects(page(checkpoint.Position), rejectWithoutID("42")))
+	last, err := commitEach(ctx, store, checkpoint, first, addRejects(page(checkpoint.Position), rejectWithoutID("42")))
 	if err != nil {
 		return err
 	}
@@ -303,14 +302,14 @@ func checkRejectWithoutID(ctx context.Context, db StoreUnderTest) error {
 // checkTooManyDeadLetters commits a page with three records to park, of which MaxParked allows two. The whole batch must write
 // nothing. With MaxParked 3 the page must be stored.
 func checkTooManyDeadLetters(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := addRejects(page(checkpoint.Position, 1, 2), reject(3, "x"), reject(4, "y"))
-	p.Events[1].Name = "\x00" // the database refuses it, so it is the third record to park
+	p.Events[1].Name = refusedText // the third record to park
 	p.MaxParked = 2
-	_, err = s.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 9), p))
+	_, err = store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 9), p))
 	if err := wantKind(err, domain.TooManyRejects); err != nil {
 		return err
 	}
@@ -321,19 +320,19 @@ func checkTooManyDeadLetters(ctx context.Context, db StoreUnderTest) error {
 	if len(letters) > 0 {
 		return fmt.Errorf("got dead letters %+v of a page that was not stored, want none", letters)
 	}
-	if err := wantUnmoved(ctx, db, s, checkpoint); err != nil {
+	if err := wantUnmoved(ctx, db, store, checkpoint); err != nil {
 		return err
 	}
 	p.MaxParked = 3
-	_, err = s.Commit(ctx, batch(checkpoint, p))
+	_, err = store.Commit(ctx, batch(checkpoint, p))
 	return err
 }
 
 // checkSurplusCounts checks that the rejects above domain.MaxOpenDeadLetters count for DecodedPage.MaxParked, although they
-// are not stored. If an API gives many events the same id, its pages are broken and must not be stored, however few of the
-// records would be parked.
+// are not stored. If an API gives many events the same id, its pages are broken. They must not be stored, even if only few of
+// their records would be parked.
 func checkSurplusCounts(ctx context.Context, db StoreUnderTest) error {
-	s, checkpoint, err := openAndClaim(ctx, db)
+	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -343,12 +342,12 @@ func checkSurplusCounts(ctx context.Context, db StoreUnderTest) error {
 		p = addRejects(p, reject(7, strconv.Itoa(i)))
 	}
 	p.MaxParked = len(p.Rejects) - 1
-	_, err = s.Commit(ctx, batch(checkpoint, p))
+	_, err = store.Commit(ctx, batch(checkpoint, p))
 	if err := wantKind(err, domain.TooManyRejects); err != nil {
 		return err
 	}
 	p.MaxParked = len(p.Rejects)
-	res, err := s.Commit(ctx, batch(checkpoint, p))
+	res, err := store.Commit(ctx, batch(checkpoint, p))
 	if err != nil {
 		return err
 	}

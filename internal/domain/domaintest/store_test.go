@@ -97,30 +97,30 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 		caught string // the check that must fail
 	}{
 		{
-			"the fence checks only the seq",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "the fence checks only the seq",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
 					b.Start.Epoch, b.Start.Token = durable.Epoch, durable.Token
 					return s.Commit(ctx, b)
 				}}
 			},
-			"a stale runner writes nothing",
+			caught: "a stale runner writes nothing",
 		},
 		{
-			"the fence checks only the epoch",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "the fence checks only the epoch",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
 					b.Start.Seq, b.Start.Position = durable.Seq, durable.Position
 					return s.Commit(ctx, b)
 				}}
 			},
-			"a second batch from the same checkpoint writes nothing",
+			caught: "a second batch from the same checkpoint writes nothing",
 		},
 		{
-			"the last event of a page is dropped",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "the last event of a page is dropped",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					if events := b.Pages[0].Events; len(events) > 0 {
 						b.Pages[0].Events = events[:len(events)-1]
@@ -128,11 +128,11 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return s.Commit(ctx, b)
 				}}
 			},
-			"a commit stores every value and moves the checkpoint",
+			caught: "a commit stores every value and moves the checkpoint",
 		},
 		{
-			"pages are committed one by one",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "pages are committed one by one",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (res domain.CommitResult, err error) {
 					for _, page := range b.Pages {
 						res, err = s.Commit(ctx, domain.Batch{Start: b.Start, Pages: []domain.DecodedPage{page}})
@@ -144,11 +144,11 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return res, nil
 				}}
 			},
-			"a page with too many new dead letters writes nothing",
+			caught: "a page with too many new dead letters writes nothing",
 		},
 		{
-			"the last event is taken from the first page of the batch",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "the last event is taken from the first page of the batch",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					res, err := s.Commit(ctx, b)
 					if events := b.Pages[0].Events; len(events) > 0 {
@@ -157,11 +157,11 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return res, err
 				}}
 			},
-			"the last event is the last one of the last page with events",
+			caught: "the last event is the last one of the last page with events",
 		},
 		{
-			"all pages of a batch have the same parent",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "all pages of a batch have the same parent",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					for i := range b.Pages {
 						b.Pages[i].From.Cursor = b.Pages[0].From.Cursor
@@ -169,21 +169,21 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return s.Commit(ctx, b)
 				}}
 			},
-			"each page names its parent page",
+			caught: "each page names its parent page",
 		},
 		{
-			"rejects are dropped",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "rejects are dropped",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					b.Pages[0].Rejects = nil
 					return s.Commit(ctx, b)
 				}}
 			},
-			"a reject is parked with its bytes",
+			caught: "a reject is parked with its bytes",
 		},
 		{
-			"an event with other values counts as duplicate",
-			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *brokenStore {
+			name: "an event with other values counts as duplicate",
+			broken: func(s *domaintest.MemStore, db *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					stored := db.Events()
 					for i := range b.Pages[0].Events {
@@ -196,33 +196,33 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return s.Commit(ctx, b)
 				}}
 			},
-			"a stored id with other values is a conflict and the stored event stays",
+			caught: "a stored id with other values is a conflict and the stored event stays",
 		},
 		{
-			"duplicates are not counted",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "duplicates are not counted",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					res, err := s.Commit(ctx, b)
 					res.Counts.Duplicate = 0
 					return res, err
 				}}
 			},
-			"an event twice in one page is counted twice and stored once",
+			caught: "an event twice in one page is counted twice and stored once",
 		},
 		{
-			"a claim takes no lock",
-			func(s *domaintest.MemStore, db *domaintest.MemDatabase) *brokenStore {
+			name: "a claim takes no lock",
+			broken: func(s *domaintest.MemStore, db *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 					checkpoint, err := s.Claim(ctx, stream, sourceURL)
 					db.CutConnections(s)
 					return checkpoint, err
 				}}
 			},
-			"a second runner is fenced at once",
+			caught: "a second runner is fenced at once",
 		},
 		{
-			"the fence ignores the token",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "the fence ignores the token",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
 					if durable.Epoch == b.Start.Epoch && durable.Seq == b.Start.Seq {
@@ -231,11 +231,11 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return s.Commit(ctx, b)
 				}}
 			},
-			"after a restored backup a new claim fences the old runner",
+			caught: "after a restored backup a new claim fences the old runner",
 		},
 		{
-			"the checkpoint always has the token of the runner that asks",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "the checkpoint always has the token of the runner that asks",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				var own domain.UUID
 				return &brokenStore{
 					claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
@@ -250,21 +250,21 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					},
 				}
 			},
-			"the checkpoint has the token of the newest claim",
+			caught: "the checkpoint has the token of the newest claim",
 		},
 		{
-			"an end is accepted without confirmation",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "an end is accepted without confirmation",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					b.Pages[len(b.Pages)-1].End.Confirmed = true
 					return s.Commit(ctx, b)
 				}}
 			},
-			"an end is checked against the stored rows",
+			caught: "an end is checked against the stored rows",
 		},
 		{
-			"a second claim does not change the epoch",
-			func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
+			name: "a second claim does not change the epoch",
+			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				claimed := false
 				return &brokenStore{claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 					if claimed {
@@ -274,7 +274,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 					return s.Claim(ctx, stream, sourceURL)
 				}}
 			},
-			"every claim is a new epoch",
+			caught: "every claim is a new epoch",
 		},
 	}
 	for _, tt := range tests {

@@ -38,9 +38,9 @@ type brokenInventory struct {
 }
 
 func (b brokenInventory) Inspect(
-	ctx context.Context, stream domain.StreamID, began func(domain.Check),
+	ctx context.Context, stream domain.StreamID, begin func(domain.Check),
 ) (domain.Inspection, error) {
-	inspection, err := b.Inventory.Inspect(ctx, stream, began)
+	inspection, err := b.Inventory.Inspect(ctx, stream, begin)
 	b.edit(&inspection)
 	return inspection, err
 }
@@ -63,26 +63,26 @@ func TestInventoryChecks_BrokenInventories(t *testing.T) {
 		edit   func(*domain.Inspection)
 		caught string // the check that must fail
 	}{
-		{"the last check is left out", dropLastFinding, "an inspection makes all checks in order"},
-		{"differences are not found", dropDifferences, "a difference does not end the checks"},
+		{name: "the last check is left out", edit: dropLastFinding, caught: "an inspection makes all checks in order"},
+		{name: "differences are not found", edit: dropDifferences, caught: "a difference does not end the checks"},
 		{
-			"no dead letter is counted", func(i *domain.Inspection) { i.Parked = 0 },
-			"a stream with events and dead letters has no differences",
+			name: "no dead letter is counted", edit: func(i *domain.Inspection) { i.Parked = 0 },
+			caught: "a stream with events and dead letters has no differences",
 		},
 		{
-			"other streams are not seen", func(i *domain.Inspection) { i.Shared = false },
-			"an inspection reports an accepted short end and another stream",
+			name: "other streams are not seen", edit: func(i *domain.Inspection) { i.Shared = false },
+			caught: "an inspection reports an accepted short end and another stream",
 		},
 		{
-			"findings are dropped", func(i *domain.Inspection) { i.Findings = nil },
-			"a stopped inspection has the findings of the completed checks",
+			name: "findings are dropped", edit: func(i *domain.Inspection) { i.Findings = nil },
+			caught: "a stopped inspection has the findings of the completed checks",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tested := newVerifyUnderTest(t)
-			tested.Inventory = brokenInventory{tested.Inventory, tt.edit}
+			tested.Inventory = brokenInventory{Inventory: tested.Inventory, edit: tt.edit}
 			wantCheckFails(t, domaintest.InventoryChecks(), tt.caught, tested)
 		})
 	}
@@ -122,13 +122,16 @@ func TestComparisonChecks_BrokenComparisons(t *testing.T) {
 		broken brokenComparison
 		caught string // the check that must fail
 	}{
-		{"Begin does nothing", brokenComparison{begin: func() {}}, "Begin forgets which events were returned"},
-		{"rejects are ignored", brokenComparison{edit: dropRejects}, "parked records are counted"},
-		{"ids of rejects are ignored", brokenComparison{edit: dropRejects}, "an event is returned if a reject with its id is compared"},
+		{name: "Begin does nothing", broken: brokenComparison{begin: func() {}}, caught: "Begin forgets which events were returned"},
+		{name: "rejects are ignored", broken: brokenComparison{edit: dropRejects}, caught: "parked records are counted"},
 		{
-			"only the first event of a page is compared",
-			brokenComparison{edit: func(p *domain.DecodedPage) { p.Events = p.Events[:1] }},
-			"an event with other values is a difference",
+			name: "ids of rejects are ignored", broken: brokenComparison{edit: dropRejects},
+			caught: "an event is returned if a reject with its id is compared",
+		},
+		{
+			name:   "only the first event of a page is compared",
+			broken: brokenComparison{edit: func(p *domain.DecodedPage) { p.Events = p.Events[:1] }},
+			caught: "an event with other values is a difference",
 		},
 	}
 	for _, tt := range tests {
