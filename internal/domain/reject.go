@@ -42,7 +42,7 @@ type Reject struct {
 // A RecordHash is a hash of a record's content, see [Decoder.Hash].
 type RecordHash [sha256.Size]byte
 
-// HashBytes returns a hash of the record's bytes. It serves as the hash of a record whose content is unknown.
+// HashBytes returns a hash of the record's bytes. It serves as the hash of the content if there is no [Decoder.Hash].
 func HashBytes(r Record) RecordHash { return sha256.Sum256(r.Payload) }
 
 // A DeadLetterKey identifies a dead letter within its stream. Two records with the same key become one dead letter (I2).
@@ -83,7 +83,7 @@ func (r Reject) LegacyKey() DeadLetterKey {
 }
 
 // CheckRejectRatio returns TooManyRejects if there are more than p.MaxParked rejects, otherwise nil. So many rejects in one
-// page usually have one common cause. So the error describes some of the rejects and their most common fault.
+// page usually have one common cause. The error therefore names the most common fault, and describes some of the rejects.
 func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 	if len(rejects) <= p.MaxParked {
 		return nil

@@ -12,11 +12,13 @@ type ReplayBatch struct {
 	Events  []DecodedEvent
 	Rejects []Reject
 
-	Previous       int64     // the ledger row of the previous batch of the same command; 0 for the first batch
-	PreviousReadAt time.Time // the ReadAt of the previous batch
+	// Previous is the ledger row of the previous batch of the same command, or 0 for the first batch. PreviousReadAt is the
+	// ReadAt of that batch. With both, a store detects that the database was set back after that batch.
+	Previous       int64
+	PreviousReadAt time.Time
 }
 
-// Redecode decodes the records of dead letters that were read at a time. It does no I/O.
+// Redecode decodes the records of dead letters again. readAt is the time at which they were read. Redecode does no I/O.
 func Redecode(stream StreamID, letters []DeadLetter, readAt time.Time, decoder Decoder) ReplayBatch {
 	var page DecodedPage
 	for i, l := range letters {

@@ -50,7 +50,7 @@ func (i *MemInventory) Inspect(
 		}
 	}
 	for _, l := range db.letters {
-		if l.stream == stream && isUnstored(l) {
+		if l.stream == stream && isStillParked(l) {
 			inspection.Parked++
 		}
 	}
@@ -77,8 +77,8 @@ func (d *MemDatabase) isShared(stream domain.StreamID) bool {
 	return false
 }
 
-// isUnstored reports whether the record of a dead letter is stored only as a dead letter: the dead letter is open or discarded.
-func isUnstored(l *memLetter) bool {
+// isStillParked reports whether a dead letter is open or discarded. Its record is then stored only as a dead letter.
+func isStillParked(l *memLetter) bool {
 	return l.Resolved == nil || l.Resolved.How == domain.ResolvedByDiscard
 }
 
@@ -190,7 +190,7 @@ func (c *MemComparison) Compare(
 		c.returned[r.Why.ID] = true
 		letter := c.db.findLetter(stream, page, r)
 		switch {
-		case letter != nil && isUnstored(letter):
+		case letter != nil && isStillParked(letter):
 			result.Parked++
 		case letter != nil: // it was resolved, so its event is stored
 		case c.countNotKept(stream, r.Why.ID):
@@ -205,13 +205,14 @@ func (c *MemComparison) Compare(
 		if isStored && compareEvents(stored, e.Event) == nil {
 			continue
 		}
+		// If a commit could not store the event, it has parked this reject.
 		reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 		if isStored {
-			reject.Values = formatValues(e.Event)
+			reject.Values = formatValues(e.Event) // a conflict
 		}
 		letter := c.db.findLetter(stream, page, reject)
 		switch {
-		case letter != nil && isUnstored(letter):
+		case letter != nil && isStillParked(letter):
 			result.Parked++
 		case isStored && c.countNotKept(stream, e.ID):
 			result.NotKept++

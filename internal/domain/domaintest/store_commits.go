@@ -10,8 +10,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// checkCommitStoresAll commits a page with the events 1, 2 and 3. It checks that they are stored with all their values, and
-// that the checkpoint has moved.
+// checkCommitStoresAll commits a page with the events 1, 2 and 3. It checks that the events are stored with all their values,
+// and that the checkpoint has moved.
 func checkCommitStoresAll(ctx context.Context, db StoreUnderTest) error {
 	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -137,8 +137,8 @@ func checkDuplicateInPage(ctx context.Context, db StoreUnderTest) error {
 }
 
 // checkSecondBatchFromCheckpoint commits two batches that begin at the same checkpoint. The second batch has one event more, which
-// must not be stored. The durable checkpoint still has the runner's claim, but another seq than the second batch begins at. To
-// the store, this looks as if the database had been set back.
+// must not be stored. When it is committed, the durable checkpoint has the runner's claim, but another seq. To the store, this
+// looks as if the database had been set back.
 func checkSecondBatchFromCheckpoint(ctx context.Context, db StoreUnderTest) error {
 	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {

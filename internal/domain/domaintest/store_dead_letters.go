@@ -45,7 +45,7 @@ func addRejects(p domain.DecodedPage, rejects ...domain.Reject) domain.DecodedPa
 }
 
 // commitEach commits each page in its own batch, and returns the result of the last commit. All pages may begin at the same
-// position: commitEach moves each page to the pass after the pass of the page before it, so that no pass contains a page twice.
+// position: commitEach raises the pass of each page by the page's index, so that no pass contains a page twice.
 func commitEach(
 	ctx context.Context, store domain.EventStore, checkpoint domain.Checkpoint, pages ...domain.DecodedPage,
 ) (last domain.CommitResult, err error) {

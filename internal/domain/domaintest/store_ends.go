@@ -22,10 +22,10 @@ func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
 	}
 	checkpoint = first.Checkpoint
 	for repeated, pages := range map[string][]domain.DecodedPage{
-		"the last committed page":                  {rejectPage(checkpoint.Position)},
-		"an earlier committed page":                {page(checkpoint.Position, 1, 2)},
-		"a committed page in another order":        {page(checkpoint.Position, 2, 1)},
-		"a page that is in the batch a first time": {page(checkpoint.Position, 4), page(checkpoint.Position, 4)},
+		"the last committed page":           {rejectPage(checkpoint.Position)},
+		"an earlier committed page":         {page(checkpoint.Position, 1, 2)},
+		"a committed page in another order": {page(checkpoint.Position, 2, 1)},
+		"another page of the same batch":    {page(checkpoint.Position, 4), page(checkpoint.Position, 4)},
 	} {
 		_, err = store.Commit(ctx, batch(checkpoint, pages...))
 		if err := wantKind(err, domain.BadPage); err != nil {

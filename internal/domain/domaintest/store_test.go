@@ -101,7 +101,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
-					b.Start.Epoch, b.Start.Token = durable.Epoch, durable.Token
+					b.Start.Epoch, b.Start.Token = durable.Epoch, durable.Token // so that the claim never differs
 					return s.Commit(ctx, b)
 				}}
 			},
@@ -112,7 +112,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
-					b.Start.Seq, b.Start.Position = durable.Seq, durable.Position
+					b.Start.Seq, b.Start.Position = durable.Seq, durable.Position // so that the position never differs
 					return s.Commit(ctx, b)
 				}}
 			},
@@ -214,7 +214,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			broken: func(s *domaintest.MemStore, db *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{claim: func(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 					checkpoint, err := s.Claim(ctx, stream, sourceURL)
-					db.CutConnections(s)
+					db.CutConnections(s) // releases the lock that Claim has taken
 					return checkpoint, err
 				}}
 			},
@@ -226,7 +226,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 					durable, _ := s.Checkpoint(ctx, b.Start.Stream)
 					if durable.Epoch == b.Start.Epoch && durable.Seq == b.Start.Seq {
-						b.Start = durable
+						b.Start = durable // so that the token never differs
 					}
 					return s.Commit(ctx, b)
 				}}
@@ -256,7 +256,7 @@ func TestStoreChecks_BrokenStores(t *testing.T) {
 			name: "an end is accepted without confirmation",
 			broken: func(s *domaintest.MemStore, _ *domaintest.MemDatabase) *brokenStore {
 				return &brokenStore{commit: func(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-					b.Pages[len(b.Pages)-1].End.Confirmed = true
+					b.Pages[len(b.Pages)-1].End.Confirmed = true // so that the check of the end always succeeds
 					return s.Commit(ctx, b)
 				}}
 			},
