@@ -34,7 +34,7 @@ type EndEvidence struct {
 	//   - Both answers end at the same offset, or this answer ends at or above the first announced total.
 	Confirmed bool
 
-	// Disputed says that a second answer contradicts the end: an earlier answer to the same request ended the pass too, but
+	// Disputed says that a second answer contradicts the end. An earlier answer to the same request ended the pass too, but
 	// this answer lacks a record of the earlier answer.
 	Disputed bool
 

@@ -1,7 +1,7 @@
 package domain
 
 // A Drift is a difference between a record and the format that pawl expects. The record is stored without loss all the
-// same: an unknown field is stored in Event.Extra, and a value in another form, such as a time in seconds, is converted.
+// same. An unknown field is stored in Event.Extra. A value in another form, such as a time in seconds, is converted.
 type Drift struct {
 	Path  string // the field, such as "session.os"; short and printable, because it is a key in the drift register
 	Kind  string // the difference, such as "new field" or "in seconds"

@@ -39,8 +39,8 @@ type Store interface {
 	// does not change. Replay treats each dead letter of the batch according to its event:
 	//   - If this call stores the event, the dead letter is resolved as replayed.
 	//   - If the event was stored before with the same values, the dead letter is resolved as duplicate.
-	//   - If the decoder rejected the record, the database refuses the event, or the event was stored before with other
-	//     values, the dead letter stays open with this new reason.
+	//   - If the event was stored before with other values, the dead letter stays open as a conflict.
+	//   - If the decoder rejected the record, or the database refuses the event, the dead letter stays open with this reason.
 	//   - If the dead letter was resolved after the batch was read, Replay ignores it. If no other dead letter is left in the
 	//     batch, Replay writes nothing.
 	//
@@ -103,9 +103,8 @@ func New(store Store, decoder domain.Decoder, observer Observer, opts Options) *
 // Invalid and replays nothing.
 //
 // Each batch is stored as a whole or not at all, and a resolved dead letter is never replayed again. So nothing is lost or
-// stored twice, however Run ends. If a COMMIT gets no answer, Run reads the open dead letters again. If the database has
-// executed this COMMIT, the dead letters that stayed open are replayed a second time, and the report lacks the events of the
-// first time.
+// stored twice, however Run ends. If a COMMIT gets no answer, Run reads the open dead letters again. The database may have
+// executed this COMMIT. Then the dead letters that stayed open are replayed a second time, and the report lacks the others.
 //
 // When ctx ends, Run ends a wait at once and returns domain.Stopped. But it first completes an attempt to store a batch, which
 // takes at most replayTimeout.

@@ -10,7 +10,7 @@ import (
 
 // TestCompare_GrowingAPI checks how many of the missing records Run counts as new, and how many as differences. The API
 // announces and returns seven records. The stream has the records that are inserted or parked. If the API can have grown by n
-// records since the stream received them, at most n missing records are new: n is seven minus
+// records since the stream received them, at most n missing records are new. n is seven minus
 // [domain.Inspection.Accounted].
 func TestCompare_GrowingAPI(t *testing.T) {
 	t.Parallel()

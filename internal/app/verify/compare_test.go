@@ -247,8 +247,8 @@ func TestCompare_EndsEarly(t *testing.T) {
 	}
 }
 
-// TestCompare_LongFailures checks that Run continues after 20 failures in a row of the API, of the comparison with a
-// page, and of the query at the end of the walk.
+// TestCompare_LongFailures checks that Run continues after 20 failures in a row. First the API fails, then the comparison with a
+// page, and then the query at the end of the walk.
 func TestCompare_LongFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -170,8 +170,8 @@ type hashDecoder struct {
 
 func (d hashDecoder) Hash(r domain.Record) domain.RecordHash { return d.hash(r) }
 
-// TestDecoderChecks_BrokenHashes checks that a check fails for a hash that depends on the form of a record, and for a hash that is
-// equal for different records.
+// TestDecoderChecks_BrokenHashes checks that two wrong hashes fail a check. One depends on the form of a record. The other one is
+// equal for different records of the same length.
 func TestDecoderChecks_BrokenHashes(t *testing.T) {
 	t.Parallel()
 	const caught = "equal contents have equal hashes and different contents have different hashes"

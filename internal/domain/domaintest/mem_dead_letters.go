@@ -48,8 +48,8 @@ func (d *MemDatabase) snapshot() (undo func()) {
 }
 
 // park parks rejects of a page. A reject that was parked before only raises Seen of its dead letter. Each other reject is in one
-// of the results: parked has the rejects with a new dead letter, and surplus has the rejects that are not stored, because
-// their event has MaxOpenDeadLetters open dead letters already.
+// of the results. parked has the rejects that got a new dead letter. surplus has the rejects that are not stored, because their
+// event has MaxOpenDeadLetters open dead letters already.
 func (d *MemDatabase) park(
 	stream domain.StreamID, pageID int64, page domain.DecodedPage, rejects []domain.Reject,
 ) (parked, surplus []domain.Reject) {
@@ -221,8 +221,8 @@ func (r *MemReplays) Replay(ctx context.Context, batch domain.ReplayBatch) (res 
 	return res, nil
 }
 
-// openIDs returns the ids of the batch's dead letters that are still open. If the database has no dead letter with an id, or has
-// one with other bytes, it was set back after the dead letter was read. openIDs leaves out such an id.
+// openIDs returns the ids of the batch's dead letters that are still open. It leaves out an id that the database does not have, or
+// has with other bytes. In this case the database was set back after the dead letter was read.
 func (d *MemDatabase) openIDs(batch domain.ReplayBatch) (ids []int64) {
 	for _, read := range batch.Letters {
 		if isUnknown := read.ID > int64(len(d.letters)); isUnknown {

@@ -80,7 +80,7 @@ func wantUnsentError(page domain.Page, err error, kind domain.Kind) error {
 }
 
 // wantSourceError returns an error unless err has this kind and this value of Unsent. It also checks the rules for all errors of a
-// source: the error has an operation and a cause, and the page that is returned with it is empty.
+// source. Such an error has an operation and a cause, and comes with an empty page.
 func wantSourceError(page domain.Page, err error, kind domain.Kind, unsent bool) error {
 	failure := domain.AsError(err)
 	switch {

@@ -51,8 +51,8 @@ func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2, 3)
 }
 
-// checkParentSeqs checks that the parent of a page is the page before it in the same pass, and that the first page of a pass
-// has parent 0. It commits two batches in the first pass and one batch in the second pass.
+// checkParentSeqs checks that the parent of a page is the page before it in the same pass. The first page of a pass has parent
+// 0. The check commits two batches in the first pass and one batch in the second pass.
 func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {
 	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
