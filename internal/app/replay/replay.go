@@ -104,7 +104,8 @@ func New(store Store, decoder domain.Decoder, observer Observer, opts Options) *
 //
 // Each batch is stored as a whole or not at all, and a resolved dead letter is never replayed again. So nothing is lost or
 // stored twice, however Run ends. If a COMMIT gets no answer, Run reads the open dead letters again. The database may have
-// executed this COMMIT. Then the dead letters that stayed open are replayed a second time, and the report lacks the others.
+// executed this COMMIT. Then the dead letters that stayed open are replayed a second time, and the report lacks the dead letters
+// that were resolved.
 //
 // When ctx ends, Run ends a wait at once and returns domain.Stopped. But it first completes an attempt to store a batch, which
 // takes at most replayTimeout.
