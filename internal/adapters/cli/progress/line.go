@@ -16,15 +16,15 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The ranks of the parts of a line. If the parts do not fit into the line, the part with the lowest rank is left out or shortened
-// first.
+// The ranks of the parts of a line. If the parts do not fit into the line, fitParts first shortens or removes the part with the lowest
+// rank.
 const (
 	rankIdle    = iota // "fetching" or "storing"
 	rankBar            // the progress bar
 	rankSpeed          // the speed
 	rankRetries        // the number of retries
 	rankCount          // the number of events
-	rankLong           // words about a wait that also have a short form
+	rankLong           // the long form of words about a wait
 	rankLeft           // the time left
 	rankDone           // the percentage
 	rankWords          // words about a wait, a start or re-reading
@@ -36,6 +36,14 @@ const (
 	gap    = "  " // the space between two parts
 )
 
+// The colours. Each value except plain is the number of a colour in the control sequence that paint writes.
+const (
+	plain  = ""
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+)
+
 // A part is a piece of a line. The line shows a part whole, in its short form, or not at all. Only the last remaining part is cut.
 type part struct {
 	text   string
@@ -44,18 +52,10 @@ type part struct {
 	short  string // the short form of text; empty if there is none
 }
 
-// The colours. A value is the parameter of the control sequence SGR, which sets the colour of text.
-const (
-	plain  = ""
-	green  = "32"
-	yellow = "33"
-	red    = "31"
-)
-
 // Line returns s as one line, or an empty text if the state is Complete. The line is narrower than width columns, because some
-// terminals begin a new row after the last column. All words of pawl in it are ASCII, because the encoding of the terminal is not
-// known. The text of an API's error may contain other characters.
-func Line(s Snapshot, now time.Time, width int, colour bool) string {
+// terminals begin a new row after the last column. pawl's own words are ASCII, because the encoding of the terminal is not known. An
+// API's error in the line may contain other characters.
+func Line(s Snapshot, now time.Time, width int, useColour bool) string {
 	if s.State == Complete {
 		return ""
 	}
@@ -68,22 +68,22 @@ func Line(s Snapshot, now time.Time, width int, colour bool) string {
 		}
 		text := p.text
 		if p.rank == rankBar {
-			free := room - countColumns(parts)
+			free := room - countColumns(parts) // the placeholder for the bar has minBar columns
 			text = s.bar(min(minBar+free, maxBar))
 		}
-		line.WriteString(paint(text, p.colour, colour))
+		line.WriteString(paint(text, p.colour, useColour))
 	}
 	return line.String()
 }
 
-// parts returns all parts of the line in their order.
+// parts returns all parts of the line in their order. In place of the bar it returns spaces, which Line replaces.
 func (s Snapshot) parts(now time.Time) (parts []part) {
 	add := func(rank int, colour, format string, args ...any) {
 		parts = append(parts, part{text: fmt.Sprintf(format, args...), rank: rank, colour: colour})
 	}
-	if done, known := s.permille(); known {
-		add(rankBar, green, "%s", strings.Repeat(" ", minBar)) // Line replaces it by a bar that fills the line
-		add(rankDone, plain, "%3d.%d%%", done/10, done%10)
+	if stored, known := s.permille(); known {
+		add(rankBar, green, "%s", strings.Repeat(" ", minBar))
+		add(rankDone, plain, "%6s", formatPermille(stored))
 	}
 	switch {
 	case s.Total.Known:
@@ -108,14 +108,14 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 	return append(parts, words)
 }
 
-// etaReason returns " (rate limit)" if the rate limit decides the time left, and an empty text otherwise. If the line has words about
-// a wait for the rate limit, it also returns an empty text, because these words name the reason already.
+// etaReason returns " (rate limit)" if the rate limit decides the time left, and an empty text otherwise. It also returns an empty text
+// if the line shows a wait for the rate limit, because the words about this wait name the reason already.
 func (s Snapshot) etaReason() string {
 	isNamed := s.showsWait() && s.Wait.ForRateLimit()
-	if !s.LeftByQuota || isNamed {
-		return ""
+	if s.LeftByQuota && !isNamed {
+		return " (rate limit)"
 	}
-	return " (rate limit)"
+	return ""
 }
 
 // stateRank returns the rank and the colour of the words about the state. A wait after a failure is red, and any other wait is yellow.
@@ -131,8 +131,8 @@ func (s Snapshot) stateRank() (rank int, colour string) {
 	return rankIdle, plain
 }
 
-// fitParts shortens or removes the part with the lowest rank, and repeats this until the parts fit into room columns. If only one
-// part is left and still too wide, it cuts that part.
+// fitParts shortens or removes the part with the lowest rank, and repeats this until the parts fit into room columns. If the only part
+// that is left is too wide and has no short form, fitParts cuts it.
 func fitParts(parts []part, room int) []part {
 	for countColumns(parts) > room {
 		lowest := 0
@@ -141,29 +141,27 @@ func fitParts(parts []part, room int) []part {
 				lowest = i
 			}
 		}
-		if p := &parts[lowest]; p.short != "" {
+		switch p := &parts[lowest]; {
+		case p.short != "":
 			p.text, p.short, p.rank = p.short, "", rankWords
-			continue
+		case len(parts) > 1:
+			parts = slices.Delete(parts, lowest, lowest+1)
+		default:
+			p.text = cut(p.text, max(room, 0))
+			return parts
 		}
-		if len(parts) == 1 {
-			break
-		}
-		parts = slices.Delete(parts, lowest, lowest+1)
-	}
-	if countColumns(parts) > room {
-		parts[0].text = cut(parts[0].text, max(room, 0))
 	}
 	return parts
 }
 
-// cut returns text if it fits into room columns. Otherwise it returns the beginning of text, which ends with an ellipsis if room
-// columns have space for one.
+// cut returns text if it fits into room columns. Otherwise it returns the beginning of text, followed by "..." if there is room for more
+// than these three dots.
 func cut(text string, room int) string {
-	tail := "..."
-	if room <= len(tail) {
-		tail = ""
+	ellipsis := "..."
+	if room <= len(ellipsis) {
+		ellipsis = ""
 	}
-	return widths.Truncate(text, room, tail)
+	return widths.Truncate(text, room, ellipsis)
 }
 
 // countColumns returns the width of the parts with the gaps between them.
@@ -175,20 +173,20 @@ func countColumns(parts []part) int {
 	return sum
 }
 
-// widths measures text independently of the locale. It counts characters of ambiguous width as narrow, because most terminals show
-// them so.
+// widths measures the columns of text independently of the locale. It counts a character of ambiguous width as one column, because most
+// terminals show it so.
 var widths = &runewidth.Condition{StrictEmojiNeutral: true}
 
 // bar returns a progress bar that is width columns wide, including its brackets.
 func (s Snapshot) bar(width int) string {
-	permille, _ := s.permille()
-	inside := width - 2
-	done := int(permille) * inside / 1000
-	head := ""
-	if done > 0 && done < inside {
-		done, head = done-1, ">"
+	stored, _ := s.permille()
+	inside := width - len("[]")
+	filled := int(stored) * inside / 1000
+	bar := strings.Repeat("=", filled)
+	if filled > 0 && filled < inside {
+		bar = strings.Repeat("=", filled-1) + ">"
 	}
-	return "[" + strings.Repeat("=", done) + head + strings.Repeat(" ", inside-done-len(head)) + "]"
+	return "[" + bar + strings.Repeat(" ", inside-filled) + "]"
 }
 
 // paint returns text in a colour if useColour is true, and text unchanged otherwise.
@@ -198,6 +196,9 @@ func paint(text, colour string, useColour bool) string {
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[m"
 }
+
+// formatPermille returns a permille as a percentage with one decimal, for example 41.6%.
+func formatPermille(n int64) string { return fmt.Sprintf("%d.%d%%", n/10, n%10) }
 
 // formatSpeed returns a speed as text. A speed below 10 has one decimal, and any other speed is a whole number.
 func formatSpeed(speed float64) string {
@@ -215,14 +216,7 @@ func quantity(n int, one, many string) string {
 	return humanize.Comma(int64(n)) + " " + many
 }
 
-// maxCauseColumns is the maximum width of an error in the line. With it, a line about a retry fits into 80 columns. The log has the
-// whole error.
-const maxCauseColumns = 34
-
-// minShownWait is the shortest wait for the rate limit that the line shows.
-const minShownWait = time.Second
-
-// stateText returns words for what the run does. For a wait that is shown, they say what it is for and how long it lasts.
+// stateText returns words for what the run does. For a wait that is shown, the words give its reason and the rest of its time.
 func (s Snapshot) stateText(now time.Time) string {
 	switch {
 	case s.showsWait():
@@ -232,7 +226,8 @@ func (s Snapshot) stateText(now time.Time) string {
 	case s.State == Claiming:
 		return "claiming the stream"
 	case s.Rereading() && s.Total.Known:
-		return fmt.Sprintf("re-reading: %s of %s already stored", humanize.Comma(s.MaxOffset), humanize.Comma(max(s.Total.N, s.MaxOffset)))
+		total := max(s.Total.N, s.MaxOffset) // an earlier pass may have stored more records than the API announces now
+		return fmt.Sprintf("re-reading: %s of %s already stored", humanize.Comma(s.MaxOffset), humanize.Comma(total))
 	case s.Rereading():
 		return fmt.Sprintf("re-reading: %s already stored", humanize.Comma(s.MaxOffset))
 	case s.State == Storing:
@@ -241,12 +236,16 @@ func (s Snapshot) stateText(now time.Time) string {
 	return "fetching"
 }
 
-// showsWait reports whether the run waits and the line shows it. The line does not show a short wait for the rate limit.
+// minShownWait is the shortest wait for the rate limit that is shown.
+const minShownWait = time.Second
+
+// showsWait reports whether the run waits and the wait is shown. A short wait for the rate limit is not shown.
 func (s Snapshot) showsWait() bool {
 	isShort := s.Wait.ForRateLimit() && s.Wait.For < minShownWait
 	return s.State == Waiting && !isShort
 }
 
+// waitText returns the words about a wait. A wait because of the error Fenced is for another runner, which holds the stream.
 func (s Snapshot) waitText(now time.Time) string {
 	left := max(s.Wait.Until.Sub(now), 0)
 	switch {
@@ -267,14 +266,19 @@ func (s Snapshot) shortWaitText(now time.Time) string {
 	return fmt.Sprintf("API rate limit until %s (%s)", formatTime(s.Wait.Until, now), formatWait(left))
 }
 
-// rootCause returns the text of the innermost error in err. This text says what happened and not in which operations. It has at most
-// maxCauseColumns columns and no control characters, because it may quote the API.
+// maxCauseColumns is the maximum width of an error in the line. With this width, a line about a retry fits into 80 columns. The log has
+// the whole error.
+const maxCauseColumns = 34
+
+// rootCause returns the text of the innermost error in err: what happened, without the operations in which it happened. The text has at
+// most maxCauseColumns columns. It may quote the API, so it has spaces in place of characters that control the terminal.
 func rootCause(err error) string {
-	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
-		err = cause
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
 	}
 	printable := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+		isFormat := unicode.Is(unicode.Cf, r) // for example a character that reverses the text after it
+		if unicode.IsControl(r) || isFormat {
 			return ' '
 		}
 		return r
@@ -291,7 +295,7 @@ func formatTime(at, now time.Time) string {
 	return at.Format(time.TimeOnly)
 }
 
-// formatWait returns a duration as 99 s, or as formatClock does if it is longer. It rounds up to seconds.
+// formatWait returns a duration of at most 99 seconds like 42 s, and a longer one as formatClock does. It rounds up to seconds.
 func formatWait(d time.Duration) string {
 	if d > 99*time.Second {
 		return formatClock(d)

@@ -16,13 +16,19 @@ import (
 // noon is the time at which the tests format a Snapshot.
 var noon = time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC)
 
-// newWait returns a wait of the time d from noon because of an error of that kind. It is not before a retry.
+// The values of useColour for Line.
+const (
+	withColour    = true
+	withoutColour = false
+)
+
+// newWait returns a wait from noon for the time d, because of an error of that kind. It does not count as a wait before a retry.
 func newWait(kind domain.Kind, d time.Duration, cause string) retry.Wait {
 	err := fmt.Errorf("fetch: %w", &domain.Error{Kind: kind, Op: "GET", Err: errors.New(cause)})
 	return retry.Wait{For: d, Until: noon.Add(d), Err: err}
 }
 
-// newRetryWait returns a wait of the time d from noon, after a failure with that cause and before attempt try of 5.
+// newRetryWait returns a wait from noon for the time d, after a failure with that cause and before attempt try of 5.
 func newRetryWait(d time.Duration, cause string, try int) retry.Wait {
 	w := newWait(domain.Transient, d, cause)
 	w.Try, w.Tries = try, 5
@@ -32,8 +38,7 @@ func newRetryWait(d time.Duration, cause string, try int) retry.Wait {
 // knownTotal returns an announced total of n records.
 func knownTotal(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 
-// TestLine checks the line for snapshots in terminals of different widths. The parts of halfway fill 80 columns without the word
-// fetching, and fewer columns leave out one more part each time.
+// TestLine checks the line for snapshots in terminals of different widths.
 func TestLine(t *testing.T) {
 	t.Parallel()
 	halfway := Snapshot{
@@ -45,11 +50,11 @@ func TestLine(t *testing.T) {
 		edit(&s)
 		return s
 	}
-	limited := editHalfway(func(s *Snapshot) {
-		const roundedUp = 191*time.Second - 1 // shown as 3:11
-		s.State, s.Wait, s.LeftByQuota = Waiting, newWait(domain.RateLimited, roundedUp, "429"), true
+	waitingForAPI := editHalfway(func(s *Snapshot) {
+		const almost3m11s = 191*time.Second - time.Nanosecond // rounded up to 3:11; its end is rounded down to 12:03:10
+		s.State, s.Wait, s.LeftByQuota = Waiting, newWait(domain.RateLimited, almost3m11s, "429"), true
 	})
-	failed := editHalfway(func(s *Snapshot) {
+	retrying := editHalfway(func(s *Snapshot) {
 		s.State, s.Wait = Waiting, newRetryWait(3*time.Second, "HTTP 503 Service Unavailable", 2)
 	})
 	const longReason = `HTTP 500 Internal Server Error, code "E", message "m"`
@@ -84,6 +89,7 @@ func TestLine(t *testing.T) {
 			snapshot: halfway,
 			want:     "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries",
 		},
+		// Each of the next widths is one column too small for the part.
 		{name: "too narrow for the bar", snapshot: halfway, width: 72, want: " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
 		{name: "too narrow for the speed", snapshot: halfway, width: 60, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
 		{name: "too narrow for the retries", snapshot: halfway, width: 51, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
@@ -109,57 +115,65 @@ func TestLine(t *testing.T) {
 		},
 		{
 			name: "waiting for the API", width: 80,
-			snapshot: limited,
+			snapshot: waitingForAPI,
 			want:     " 41.6%  ETA 5:49  waiting for the API until 12:03:10 (rate limit, 3:11)",
 		},
 		{
 			name: "too narrow for the long words about the API", width: 60,
-			snapshot: limited,
+			snapshot: waitingForAPI,
 			want:     " 41.6%  ETA 5:49  API rate limit until 12:03:10 (3:11)",
 		},
-		{name: "too narrow for the time left and the API", snapshot: limited, width: 40, want: "API rate limit until 12:03:10 (3:11)"},
-		{name: "too narrow for the short words about the API", snapshot: limited, width: 34, want: "API rate limit until 12:03:10 ..."},
 		{
-			name: "a wait over midnight",
+			name: "only wide enough for the short words about the API", width: 40,
+			snapshot: waitingForAPI,
+			want:     "API rate limit until 12:03:10 (3:11)",
+		},
+		{
+			name: "too narrow for the short words about the API, which are cut", width: 34,
+			snapshot: waitingForAPI,
+			want:     "API rate limit until 12:03:10 ...",
+		},
+		{
+			name: "a wait over midnight", width: 80,
 			snapshot: editHalfway(func(s *Snapshot) {
 				s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, 12*time.Hour, "429"), 0
 			}),
-			width: 80, want: " 41.6%  waiting for the API until 2026-01-28 00:00:00 (rate limit, 12:00:00)",
+			want: " 41.6%  waiting for the API until 2026-01-28 00:00:00 (rate limit, 12:00:00)",
 		},
 		{
-			name: "a wait that is over",
+			name: "a wait that is over", width: 80,
 			snapshot: editHalfway(func(s *Snapshot) {
 				s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, time.Minute, "429"), 0
 				s.Wait.Until = noon.Add(-time.Second)
 			}),
-			width: 80, want: " 41.6%  waiting for the API until 11:59:59 (rate limit, 0 s)",
+			want: " 41.6%  waiting for the API until 11:59:59 (rate limit, 0 s)",
 		},
 		{
-			name: "a short wait for the API is not shown",
+			name: "a short wait for the API is not shown", width: 120,
 			snapshot: editHalfway(func(s *Snapshot) {
 				s.State, s.Wait = Waiting, newWait(domain.RateLimited, 999*time.Millisecond, "429")
 			}),
-			width: 120, want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching",
+			want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching",
 		},
-		{name: "retrying", snapshot: failed, width: 80, want: " 41.6%  ETA 5:49  retrying in 3 s (2 of 5): HTTP 503 Service Unavailable"},
+		{name: "retrying", snapshot: retrying, width: 80, want: " 41.6%  ETA 5:49  retrying in 3 s (2 of 5): HTTP 503 Service Unavailable"},
 		{
 			name: "too narrow for the reason, which is cut", width: 50,
-			snapshot: failed,
+			snapshot: retrying,
 			want:     "retrying in 3 s (2 of 5): HTTP 503 Service Una...",
 		},
 		{
-			name: "a long reason",
+			name: "a long reason, which is cut", width: 80,
 			snapshot: editHalfway(func(s *Snapshot) {
 				s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, longReason, 2), 12*time.Second
 			}),
-			width: 80, want: " 41.6%  ETA 0:12  retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,...",
+			want: " 41.6%  ETA 0:12  retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,...",
 		},
 		{
-			name: "a reason with control characters",
+			name: "a reason with control characters", width: 60,
 			snapshot: editHalfway(func(s *Snapshot) {
 				s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
 			}),
-			width: 60, want: " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d",
+			want: " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d",
 		},
 		{
 			name: "re-reading", width: 80,
@@ -175,16 +189,14 @@ func TestLine(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const useColour = false
-			if got := Line(tt.snapshot, noon, tt.width, useColour); got != tt.want {
+			if got := Line(tt.snapshot, noon, tt.width, withoutColour); got != tt.want {
 				t.Errorf("got line\n%q, want\n%q", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestLine_Width checks that a line is narrower than the terminal in terminals of all widths. The error in the line has wide characters
-// and a tab.
+// TestLine_Width checks that a line is narrower than the terminal, for all widths. The error in the line has wide characters and tabs.
 func TestLine_Width(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{
@@ -192,8 +204,9 @@ func TestLine_Width(t *testing.T) {
 		Offset: 1, Total: knownTotal(9), PerSecond: 1e9, Left: 1e6 * time.Hour, Retries: 12345,
 	}
 	for width := range 300 {
-		if line := Line(s, noon, width, false); runewidth.StringWidth(line) > max(width-1, 0) {
-			t.Errorf("got a line of %d columns, want at most %d: %q", runewidth.StringWidth(line), max(width-1, 0), line)
+		line, limit := Line(s, noon, width, withoutColour), max(width-1, 0)
+		if columns := runewidth.StringWidth(line); columns > limit {
+			t.Errorf("got a line of %d columns, want at most %d: %q", columns, limit, line)
 		}
 	}
 }
@@ -202,10 +215,11 @@ func TestLine_Width(t *testing.T) {
 func TestLine_Colour(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{State: Waiting, Wait: newWait(domain.RateLimited, 41*time.Second, "429"), Offset: 1, Total: knownTotal(2)}
-	painted := Line(s, noon, 100, true)
-	withoutColours := strings.NewReplacer("\x1b[32m", "", "\x1b[33m", "", "\x1b[m", "").Replace(painted)
-	if want := Line(s, noon, 100, false); withoutColours != want {
-		t.Errorf("got line %q without its colours, want %q", withoutColours, want)
+	const width = 100
+	painted := Line(s, noon, width, withColour)
+	unpainted := strings.NewReplacer("\x1b[32m", "", "\x1b[33m", "", "\x1b[m", "").Replace(painted)
+	if want := Line(s, noon, width, withoutColour); unpainted != want {
+		t.Errorf("got line %q without its colours, want %q", unpainted, want)
 	}
 	const greenBar = "\x1b[32m["
 	const yellowWait = "\x1b[33mwaiting for the API until 12:00:41 (rate limit, 41 s)\x1b[m"

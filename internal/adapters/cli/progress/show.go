@@ -2,7 +2,6 @@ package progress
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
 	"sync"
@@ -25,23 +24,24 @@ type Display interface {
 	Colour() bool     // reports whether to use colours
 }
 
-// Show starts to draw the progress on a display every redrawInterval. The first drawing is after one interval, so that a short run
-// shows no line. The function stop waits for a drawing in progress, ends the drawing and clears the line. A second call of stop does
-// nothing.
+// Show starts to draw the line about the progress on a display every redrawInterval. It first draws after one interval, so that a short
+// run shows no line. The function stop ends this: it waits for a call of Draw in progress and clears the line. A second call of stop
+// does nothing.
 func (t *Tracker) Show(d Display) (stop func()) {
 	return callEvery(redrawInterval, func(now time.Time) {
 		d.Draw(Line(t.Snapshot(now), now, d.Width(), d.Colour()))
 	}, d.Clear)
 }
 
-// Report starts to log the progress every reportInterval, for the first time after one interval. The function stop waits for a log
-// line in progress and ends the logging. A second call of stop does nothing.
+// Report starts to log the progress every reportInterval, for the first time after one interval. The function stop ends this: it waits
+// for a log line in progress. A second call of stop does nothing.
 func (t *Tracker) Report(log *slog.Logger) (stop func()) {
+	nothing := func() {}
 	return callEvery(reportInterval, func(now time.Time) {
 		if s := t.Snapshot(now); s.State != Complete {
 			log.LogAttrs(context.Background(), slog.LevelInfo, "progress", Fields(s, now)...)
 		}
-	}, func() {})
+	}, nothing)
 }
 
 // Fields returns s as the fields of a log line. It leaves out the values that are not known.
@@ -50,14 +50,16 @@ func Fields(s Snapshot, now time.Time) []slog.Attr {
 	if s.Total.Known {
 		fields = append(fields, slog.Int64("of", s.Total.N))
 	}
-	if done, known := s.permille(); known {
-		fields = append(fields, slog.String("share", fmt.Sprintf("%d.%d%%", done/10, done%10)))
+	if stored, known := s.permille(); known {
+		fields = append(fields, slog.String("share", formatPermille(stored)))
 	}
 	if s.PerSecond > 0 {
-		fields = append(fields, slog.Float64("per_second", math.Round(s.PerSecond*10)/10))
+		oneDecimal := math.Round(s.PerSecond*10) / 10
+		fields = append(fields, slog.Float64("per_second", oneDecimal))
 	}
 	if s.Left > 0 {
-		fields = append(fields, slog.String("eta", (time.Duration(ceilSeconds(s.Left))*time.Second).String()))
+		eta := time.Duration(ceilSeconds(s.Left)) * time.Second
+		fields = append(fields, slog.String("eta", eta.String()))
 		if s.LeftByQuota {
 			fields = append(fields, slog.String("eta_bound_by", "rate limit"))
 		}
@@ -78,8 +80,8 @@ func (s *Steps) Begin(step string) {
 	s.step = step
 }
 
-// Show starts to draw the description of the current step on a display. It draws when and how [Tracker.Show] does, and stop does the
-// same.
+// Show starts to draw the description of the current step on a display, at the same times as [Tracker.Show]. The function stop is that
+// of [Tracker.Show] too.
 func (s *Steps) Show(d Display) (stop func()) {
 	return callEvery(redrawInterval, func(time.Time) {
 		s.mu.Lock()
@@ -89,8 +91,8 @@ func (s *Steps) Show(d Display) (stop func()) {
 	}, d.Clear)
 }
 
-// callEvery starts a goroutine that calls do every interval. The first call of stop ends the goroutine, waits for it and calls end. A
-// later call does nothing.
+// callEvery starts a goroutine that calls do every interval. The first call of stop ends the goroutine, waits for its end and then calls
+// end. A later call of stop does nothing.
 func callEvery(interval time.Duration, do func(now time.Time), end func()) (stop func()) {
 	done := make(chan struct{})
 	var worker sync.WaitGroup

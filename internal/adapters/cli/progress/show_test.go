@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A recorder is a Display and an io.Writer that records the lines that are drawn or written.
+// A recorder is a Display and an io.Writer. It records each line that is drawn or written, and "(cleared)" for each call of Clear.
 type recorder struct {
 	mu    sync.Mutex
 	lines []string
@@ -42,11 +42,11 @@ func (r *recorder) Colour() bool { return false }
 func TestTrackerShow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tracker, display := NewTracker(false), &recorder{}
+		tracker, display := NewTracker(noNewPass), &recorder{}
 		stop := tracker.Show(display)
-		time.Sleep(redrawInterval + time.Millisecond)
+		time.Sleep(redrawInterval + time.Millisecond) // for one drawing
 		tracker.SetClaiming()
-		time.Sleep(redrawInterval)
+		time.Sleep(redrawInterval) // for one more drawing
 		stop()
 		stop()
 		time.Sleep(time.Hour)
@@ -61,7 +61,7 @@ func TestTrackerShow_ShortRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		display := &recorder{}
-		stop := NewTracker(false).Show(display)
+		stop := NewTracker(noNewPass).Show(display)
 		time.Sleep(redrawInterval - time.Millisecond)
 		stop()
 		if want := []string{"(cleared)"}; !slices.Equal(display.recorded(), want) {
@@ -75,11 +75,11 @@ func TestTrackerReport(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &recorder{}
-		stop := NewTracker(false).Report(slog.New(slog.NewTextHandler(log, nil)))
+		stop := NewTracker(noNewPass).Report(slog.New(slog.NewTextHandler(log, nil)))
 		const intervals = 4
-		for want := range intervals {
-			if n := len(log.recorded()); n != want {
-				t.Errorf("got %d lines, want %d", n, want)
+		for passed := range intervals {
+			if n := len(log.recorded()); n != passed {
+				t.Errorf("got %d lines after %d intervals, want one for each", n, passed)
 			}
 			time.Sleep(reportInterval + time.Millisecond)
 		}
@@ -96,7 +96,7 @@ func TestTrackerReport(t *testing.T) {
 	})
 }
 
-// A narrowDisplay is a Display of 12 columns that records each line that differs from the line before.
+// A narrowDisplay is a Display of 12 columns. It records a line only if the line differs from the line before.
 type narrowDisplay struct {
 	mu    sync.Mutex
 	lines []string
@@ -114,13 +114,13 @@ func (n *narrowDisplay) Clear()     { n.Draw("") }
 func (*narrowDisplay) Width() int   { return 12 }
 func (*narrowDisplay) Colour() bool { return false }
 
-// TestStepsShow checks that Show draws the current step and cuts it to the width of the display.
+// TestStepsShow checks that Show draws the current step, that it cuts a long step, and that stop clears the line.
 func TestStepsShow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var steps Steps
 		display := &narrowDisplay{}
-		steps.Begin("too short to be drawn")
+		steps.Begin("ends before the first drawing")
 		stop := steps.Show(display)
 		steps.Begin("first")
 		time.Sleep(time.Second)

@@ -16,28 +16,27 @@ const (
 
 // A sample records what a run had done at a moment.
 type sample struct {
-	at       time.Time
-	received int64         // the records that the run had received
-	limited  time.Duration // the time that the run had waited for the rate limit
+	at        time.Time
+	received  int64         // the records that the run had received
+	quotaWait time.Duration // how long the run had waited for the next window of its quota
 }
 
-// A speed measures the speed of a run. It holds the samples of the last speedSpan, at most one per second, and the last sample
-// before them.
+// A speed measures the speed of a run. It holds the samples of the last speedSpan, about one per second, and the last sample before
+// them.
 type speed struct {
 	samples []sample
 }
 
-// begin starts the measurement: it removes all samples and stores a first one, before any record.
+// begin starts the measurement: it removes all samples and stores a first sample, with no record received.
 func (s *speed) begin(at time.Time) { s.samples = []sample{{at: at}} }
 
-// add stores the sample next and removes the samples that are too old. If next is less than a second after the last sample but one,
-// it replaces the last sample.
+// add stores the sample next and removes the samples that are too old. It also removes the last sample if the sample before that is
+// less than a second older than next.
 func (s *speed) add(next sample) {
 	if n := len(s.samples); n > 1 && next.at.Sub(s.samples[n-2].at) < time.Second {
-		s.samples[n-1] = next
-	} else {
-		s.samples = append(s.samples, next)
+		s.samples = s.samples[:n-1]
 	}
+	s.samples = append(s.samples, next)
 	s.samples = s.samples[s.baseIndex(next.at):]
 }
 
@@ -61,9 +60,9 @@ func (s *speed) baseIndex(now time.Time) int {
 
 // An interval records what a run did between two samples.
 type interval struct {
-	received int64         // the records that the run received
-	elapsed  time.Duration // the time between the samples
-	limited  time.Duration // the part of elapsed that the run waited for the rate limit
+	received  int64         // the records that the run received
+	elapsed   time.Duration // the time between the samples
+	quotaWait time.Duration // the part of elapsed in which the run waited for the next window of its quota
 }
 
 // intervalUntil returns the interval from the sample at baseIndex to now. It returns the zero interval if there are no samples.
@@ -73,9 +72,9 @@ func (s *speed) intervalUntil(now sample) interval {
 	}
 	base := s.samples[s.baseIndex(now.at)]
 	return interval{
-		received: now.received - base.received,
-		elapsed:  now.at.Sub(base.at),
-		limited:  now.limited - base.limited,
+		received:  now.received - base.received,
+		elapsed:   now.at.Sub(base.at),
+		quotaWait: now.quotaWait - base.quotaWait,
 	}
 }
 
@@ -91,7 +90,7 @@ func (i interval) perSecond() float64 {
 type quota struct {
 	domain.Quota
 
-	window time.Duration // the length of a window; 0 if not known
+	windowLength time.Duration // announced by the API, or estimated by observe; 0 if not known
 }
 
 // observe records the quota that a page reported. If the API does not announce the length of a window, observe uses the longest time
@@ -99,28 +98,28 @@ type quota struct {
 func (q *quota) observe(r domain.Receipt) {
 	q.Quota = r.Quota
 	if q.Window > 0 {
-		q.window = q.Window
+		q.windowLength = q.Window
 	} else if !q.Reset.IsZero() {
-		q.window = max(q.window, q.Reset.Sub(r.FetchedAt))
+		q.windowLength = max(q.windowLength, q.Reset.Sub(r.FetchedAt))
 	}
 }
 
-// isKnown reports whether wait can calculate with the quota.
-func (q *quota) isKnown() bool { return q.Limit > 0 && q.window > 0 }
+// isKnown reports whether secondsUntilAllowed can calculate with the quota.
+func (q *quota) isKnown() bool { return q.Limit > 0 && q.windowLength > 0 }
 
-// wait returns the seconds from now until the quota allows the last of the next requests, if each of them fetches one of pages pages.
-// It returns 0 if the quota is not known or allows all these requests now.
-func (q *quota) wait(pages int64, now time.Time) float64 {
+// secondsUntilAllowed returns the seconds from now until the quota allows the last of a number of requests. It returns 0 if the quota is
+// not known or allows all of them now.
+func (q *quota) secondsUntilAllowed(requests int64, now time.Time) float64 {
 	if !q.isKnown() {
 		return 0
 	}
 	free, untilReset := q.Remaining, q.Reset.Sub(now)
 	if untilReset <= 0 { // the window has ended, and the next request begins a new one
-		free, untilReset = q.Limit, q.window
+		free, untilReset = q.Limit, q.windowLength
 	}
-	if pages <= free {
+	if requests <= free {
 		return 0
 	}
-	windows := (pages - free + q.Limit - 1) / q.Limit // further windows that are needed, rounded up
-	return untilReset.Seconds() + float64(windows-1)*q.window.Seconds()
+	moreWindows := (requests - free + q.Limit - 1) / q.Limit // after this window; rounded up
+	return untilReset.Seconds() + float64(moreWindows-1)*q.windowLength.Seconds()
 }

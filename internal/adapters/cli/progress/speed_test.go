@@ -8,37 +8,40 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestQuotaWait checks how long a run must wait until the quota allows its last request.
-func TestQuotaWait(t *testing.T) {
+// TestQuotaSecondsUntilAllowed checks how long a run must wait until the quota allows its last request.
+func TestQuotaSecondsUntilAllowed(t *testing.T) {
 	t.Parallel()
 	const limit = 10 // requests per window
-	resetIn := func(d time.Duration, remaining int64) domain.Quota {
-		return domain.Quota{Limit: limit, Remaining: remaining, Reset: noon.Add(d)}
-	}
+	threeLeft := domain.Quota{Limit: limit, Remaining: 3, Reset: noon.Add(28 * time.Second)}
+	noneLeft := domain.Quota{Limit: limit, Remaining: 0, Reset: noon.Add(time.Minute)}
+	ended := domain.Quota{Limit: limit, Remaining: 0, Reset: noon}
 	tests := []struct {
-		name   string
-		quota  domain.Quota
-		window time.Duration
-		pages  int64
-		want   float64 // seconds from noon
+		name     string
+		quota    domain.Quota
+		window   time.Duration // the length of a window
+		requests int64
+		want     float64 // seconds from noon
 	}{
-		{name: "no quota known", pages: 100, want: 0},
-		{name: "no window known", quota: domain.Quota{Limit: limit}, pages: 100, want: 0},
-		{name: "no pages", quota: resetIn(28*time.Second, 3), window: time.Minute, pages: 0, want: 0},
-		{name: "as many pages as remain", quota: resetIn(28*time.Second, 3), window: time.Minute, pages: 3, want: 0},
-		{name: "one page more", quota: resetIn(28*time.Second, 3), window: time.Minute, pages: 4, want: 28},
-		{name: "the whole next window", quota: resetIn(28*time.Second, 3), window: time.Minute, pages: 3 + limit, want: 28},
-		{name: "a page in the window after it", quota: resetIn(28*time.Second, 3), window: time.Minute, pages: 3 + limit + 1, want: 28 + 60},
-		{name: "59 windows", quota: resetIn(time.Minute, 0), window: time.Minute, pages: 59 * limit, want: 59 * 60},
-		{name: "the window has ended", quota: resetIn(0, 0), window: time.Minute, pages: limit + 1, want: 60},
-		{name: "no reset known", quota: domain.Quota{Limit: limit}, window: time.Minute, pages: limit, want: 0},
-		{name: "very many pages", quota: domain.Quota{Limit: 1}, window: 24 * time.Hour, pages: 1 << 60, want: float64(1<<60) * 24 * 3600},
+		{name: "no quota known", requests: 100, want: 0},
+		{name: "no window known", quota: domain.Quota{Limit: limit}, requests: 100, want: 0},
+		{name: "no requests", quota: threeLeft, window: time.Minute, requests: 0, want: 0},
+		{name: "as many requests as remain", quota: threeLeft, window: time.Minute, requests: 3, want: 0},
+		{name: "one request more", quota: threeLeft, window: time.Minute, requests: 4, want: 28},
+		{name: "the whole next window", quota: threeLeft, window: time.Minute, requests: 3 + limit, want: 28},
+		{name: "one request in the window after that", quota: threeLeft, window: time.Minute, requests: 3 + limit + 1, want: 28 + 60},
+		{name: "59 whole windows", quota: noneLeft, window: time.Minute, requests: 59 * limit, want: 60 + 58*60},
+		{name: "the window has ended", quota: ended, window: time.Minute, requests: limit + 1, want: 60},
+		{name: "no reset known", quota: domain.Quota{Limit: limit}, window: time.Minute, requests: limit, want: 0},
+		{
+			name: "so many requests that the wait overflows a time.Duration", requests: 1 << 60,
+			quota: domain.Quota{Limit: 1}, window: 24 * time.Hour, want: float64(1<<60) * 24 * 3600,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			q := quota{Quota: tt.quota, window: tt.window}
-			got := q.wait(tt.pages, noon)
+			q := quota{Quota: tt.quota, windowLength: tt.window}
+			got := q.secondsUntilAllowed(tt.requests, noon)
 			if tolerance := tt.want * 0.001; math.Abs(got-tt.want) > tolerance {
 				t.Errorf("got a wait of %v s, want %v s", got, tt.want)
 			}
@@ -46,8 +49,8 @@ func TestQuotaWait(t *testing.T) {
 	}
 }
 
-// TestQuotaObserve_Window checks the length of a window after each of several pages.
-func TestQuotaObserve_Window(t *testing.T) {
+// TestQuotaObserve_WindowLength checks the length of a window that the quota has after each of several pages.
+func TestQuotaObserve_WindowLength(t *testing.T) {
 	t.Parallel()
 	var q quota
 	for i, step := range []struct {
@@ -56,17 +59,17 @@ func TestQuotaObserve_Window(t *testing.T) {
 		want       time.Duration
 	}{
 		{untilReset: 28 * time.Second, want: 28 * time.Second},
-		{untilReset: 20 * time.Second, want: 28 * time.Second}, // the window is the longest time until a reset
+		{untilReset: 20 * time.Second, want: 28 * time.Second}, // the longest time until a reset prevails
 		{untilReset: 60 * time.Second, want: 60 * time.Second},
-		{untilReset: 0, want: 60 * time.Second},
+		{want: 60 * time.Second},
 		{untilReset: 50 * time.Second, announced: 30 * time.Second, want: 30 * time.Second}, // an announced window prevails
 	} {
 		r := domain.Receipt{FetchedAt: noon, Quota: domain.Quota{Limit: 10, Window: step.announced}}
 		if step.untilReset > 0 {
 			r.Quota.Reset = noon.Add(step.untilReset)
 		}
-		if q.observe(r); q.window != step.want {
-			t.Errorf("step %d: got a window of %s, want %s", i, q.window, step.want)
+		if q.observe(r); q.windowLength != step.want {
+			t.Errorf("step %d: got a window of %s, want %s", i, q.windowLength, step.want)
 		}
 	}
 }

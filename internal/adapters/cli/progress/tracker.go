@@ -35,16 +35,16 @@ type Snapshot struct {
 	Total     domain.Total // the number of records that the API announced
 
 	PerSecond   float64       // the records per second in the last minutes, including waits; 0 if not known
-	Left        time.Duration // the estimated time until the announced end; 0 if not known
-	LeftByQuota bool          // whether Left is so long because of the rate limit
+	Left        time.Duration // the estimated time until all announced records are stored; 0 if not known
+	LeftByQuota bool          // the rate limit decides Left: without the limit, Left would be shorter
 	Retries     int           // the number of attempts that followed a failure
 }
 
 // Rereading reports whether the run reads records that are stored already.
 func (s Snapshot) Rereading() bool { return s.Offset < s.MaxOffset }
 
-// permille returns the stored part of the announced total, from 0 to 1000. It rounds down, so that 1000 means the whole total. known is
-// false if no total was announced.
+// permille returns how many thousandths of the announced total this pass has stored, from 0 to 1000. It rounds down, so that 1000 means
+// the whole total. known is false if no total was announced, or a total of 0.
 func (s Snapshot) permille() (n int64, known bool) {
 	if !s.Total.Known || s.Total.N <= 0 {
 		return 0, false
@@ -54,16 +54,16 @@ func (s Snapshot) permille() (n int64, known bool) {
 
 // A Tracker is an ingest.Observer of one run. Its methods may be called at any time and from any goroutine.
 type Tracker struct {
-	newPass bool // the run reads a complete stream again
+	newPass bool // if the stream is complete, the run reads it again
 
 	mu             sync.Mutex
 	fetching       activity        // what the run does to fetch a page
-	storing        activity        // what the run does to claim the stream or to store pages
+	storing        activity        // what the run does to prepare the database, to claim the stream or to store pages
 	position       domain.Position // the position after the last stored page
 	recordsPerPage int64           // the number of records in the last page that had any
 	retries        int             // the number of attempts that followed a failure
 	received       int64           // the number of records that this run has received
-	limited        time.Duration   // the time that finished waits for the quota's next window took
+	quotaWait      time.Duration   // how long finished waits for the next window of the quota took together
 	speed          speed
 	quota          quota
 }
@@ -73,13 +73,13 @@ type activity struct {
 	state           State
 	wait            retry.Wait // the last wait that began
 	waitBegan       time.Time  // when that wait began
-	stateBeforeWait State      // what the goroutine did before that wait; it tries this again afterwards
+	stateBeforeWait State      // what the goroutine did before that wait, and tries again afterwards
 }
 
 // idle is the state of an activity that has nothing to do.
 const idle State = -1
 
-// NewTracker returns the tracker of a run that has not begun. If newPass is true, the run reads a complete stream again.
+// NewTracker returns the tracker of a run that has not begun. newPass says whether the run reads a complete stream again.
 func NewTracker(newPass bool) *Tracker {
 	return &Tracker{newPass: newPass, fetching: activity{state: idle}, storing: activity{state: Preparing}}
 }
@@ -103,16 +103,18 @@ func (t *Tracker) Claimed(checkpoint domain.Checkpoint) {
 }
 
 // Fetching implements ingest.FetchObserver.
-func (t *Tracker) Fetching(domain.Position) { t.fetch(func(time.Time) { t.fetching.state = Fetching }) }
+func (t *Tracker) Fetching(domain.Position) {
+	t.updateFetching(func(time.Time) { t.fetching.state = Fetching })
+}
 
 // Waiting implements ingest.FetchObserver.
 func (t *Tracker) Waiting(w retry.Wait) {
-	t.fetch(func(now time.Time) { t.beginWait(&t.fetching, w, now) })
+	t.updateFetching(func(now time.Time) { t.beginWait(&t.fetching, w, now) })
 }
 
 // PassStarted implements ingest.FetchObserver.
 func (t *Tracker) PassStarted(start domain.Position) {
-	t.fetch(func(time.Time) {
+	t.updateFetching(func(time.Time) {
 		t.fetching.state = Fetching
 		t.position = start
 	})
@@ -138,7 +140,7 @@ func (t *Tracker) Committed(batch domain.Batch, res domain.CommitResult) {
 			}
 			t.quota.observe(page.Receipt)
 		}
-		t.speed.add(sample{at: now, received: t.received, limited: t.limited + t.currentLimited(now)})
+		t.speed.add(sample{at: now, received: t.received, quotaWait: t.quotaWait + t.currentQuotaWait(now)})
 	})
 }
 
@@ -149,79 +151,84 @@ func (t *Tracker) update(change func(now time.Time)) {
 	change(time.Now())
 }
 
-// fetch ends the current wait for the API, if any, and calls change with the current time, under the lock.
-func (t *Tracker) fetch(change func(now time.Time)) {
+// updateFetching does the same as update, but before that it ends the current wait for the API, if there is one.
+func (t *Tracker) updateFetching(change func(now time.Time)) {
 	t.update(func(now time.Time) {
-		t.limited += t.currentLimited(now)
+		t.quotaWait += t.currentQuotaWait(now)
 		change(now)
 	})
 }
 
 // beginWait records that a wait of an activity begins.
 func (t *Tracker) beginWait(a *activity, w retry.Wait, now time.Time) {
-	if a.state != Waiting {
+	if a.state != Waiting { // after two waits in a row, the state before the first one counts
 		a.stateBeforeWait = a.state
 	}
 	a.state, a.wait, a.waitBegan = Waiting, w, now
-	if w.Try > 0 {
+	if isBeforeRetry := w.Try > 0; isBeforeRetry {
 		t.retries++
 	}
 }
 
-// current returns the activity to show, with its state at now. While the run stores pages or waits for the database, it shows that,
-// otherwise what the run does to fetch a page.
-func (t *Tracker) current(now time.Time) activity {
-	a := t.storing
-	if a.state == idle {
-		a = t.fetching
+// shown returns the activity to show, with its state at now: storing, or fetching if there is nothing to store.
+func (t *Tracker) shown(now time.Time) activity {
+	shown := t.storing
+	if shown.state == idle {
+		shown = t.fetching
 	}
-	if a.state == Waiting && !now.Before(a.wait.Until) {
-		// The wait is over. The goroutine does the same again as before, but the observers are not always called for that.
-		a.state = a.stateBeforeWait
+	isOver := !now.Before(shown.wait.Until)
+	if shown.state == Waiting && isOver {
+		// The goroutine tries the same again as before the wait. It does not always tell its observers about this attempt.
+		shown.state = shown.stateBeforeWait
 	}
-	return a
+	return shown
 }
 
-// currentLimited returns how long the current wait for the API has lasted if it is a wait for the quota's next window, and 0 otherwise.
-// A wait that ends before that window begins has another reason, for example the minimum time between two requests.
-func (t *Tracker) currentLimited(now time.Time) time.Duration {
-	if t.fetching.state != Waiting || !t.fetching.wait.ForRateLimit() || t.quota.Limit == 0 {
-		return 0
+// currentQuotaWait returns how long the current wait for the API has lasted if it is a wait for the next window of the quota, and 0
+// otherwise. A wait that ends before the next window begins has another reason, for example the minimum time between two requests.
+func (t *Tracker) currentQuotaWait(now time.Time) time.Duration {
+	waitsForRateLimit := t.fetching.state == Waiting && t.fetching.wait.ForRateLimit()
+	reachesNextWindow := t.quota.Limit != 0 && !t.fetching.wait.Until.Before(t.quota.Reset)
+	if waitsForRateLimit && reachesNextWindow {
+		return now.Sub(t.fetching.waitBegan)
 	}
-	if t.fetching.wait.Until.Before(t.quota.Reset) {
-		return 0
-	}
-	return now.Sub(t.fetching.waitBegan)
+	return 0
 }
 
-// Snapshot returns the progress at now. No other method may have been called after now.
+// Snapshot returns the progress at now. now must not be before the last call of another method.
 func (t *Tracker) Snapshot(now time.Time) Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	shown := t.current(now)
+	shown := t.shown(now)
 	s := Snapshot{
 		State: shown.state, Wait: shown.wait,
 		Offset: t.position.Offset, MaxOffset: t.position.MaxOffset, Total: t.position.AnnouncedLast,
 		Retries: t.retries,
 	}
-	current := sample{at: now, received: t.received, limited: t.limited + t.currentLimited(now)}
+	current := sample{at: now, received: t.received, quotaWait: t.quotaWait + t.currentQuotaWait(now)}
 	s.PerSecond = t.speed.intervalUntil(current).perSecond()
-	s.Left, s.LeftByQuota = t.left(now)
+	s.Left, s.LeftByQuota = t.timeLeft(now)
 	return s
 }
 
-// left estimates the time until the announced end, and reports whether the rate limit decides it. The time is 0 if it is not known.
-// left takes the larger of two estimates:
-//   - the rest of the current wait, plus the time for the remaining records at the recent speed. If the quota is known, this speed
-//     leaves out the time spent waiting for it, because the second estimate has that time.
-//   - the time until the quota allows the last request.
-func (t *Tracker) left(now time.Time) (d time.Duration, byQuota bool) {
-	records := t.position.AnnouncedLast.N - t.position.Offset
-	if !t.position.AnnouncedLast.Known || records <= 0 {
+// timeLeft estimates the time until all announced records are stored, and reports whether the rate limit decides this time. The time is
+// 0 if it is not known. It is the larger of secondsBySpeed and secondsByQuota.
+func (t *Tracker) timeLeft(now time.Time) (left time.Duration, byQuota bool) {
+	announced := t.position.AnnouncedLast
+	records := announced.N - t.position.Offset
+	if !announced.Known || records <= 0 {
 		return 0, false
 	}
-	measured, restOfWait := sample{at: now, received: t.received, limited: t.limited}, time.Duration(0)
-	if t.fetching.state == Waiting {
+	secondsBySpeed, secondsByQuota := t.secondsBySpeed(records, now), t.secondsByQuota(records, now)
+	return toDuration(max(secondsBySpeed, secondsByQuota)), secondsByQuota > secondsBySpeed
+}
+
+// secondsBySpeed returns the rest of the current wait for the API, plus the time for the remaining records at the recent speed. It
+// returns 0 if the speed is not known. If the quota is known, the speed leaves out waits for the quota, because secondsByQuota includes
+// such waits.
+func (t *Tracker) secondsBySpeed(records int64, now time.Time) float64 {
+	measured, restOfWait := sample{at: now, received: t.received, quotaWait: t.quotaWait}, time.Duration(0)
+	if t.fetching.state == Waiting { // the speed leaves out the current wait, because restOfWait counts its rest
 		restOfWait = max(t.fetching.wait.Until.Sub(now), 0)
 		measured.at = t.fetching.waitBegan
 		if last := t.speed.last(); last.at.After(measured.at) {
@@ -230,17 +237,23 @@ func (t *Tracker) left(now time.Time) (d time.Duration, byQuota bool) {
 	}
 	recent := t.speed.intervalUntil(measured)
 	if t.quota.isKnown() {
-		recent.elapsed -= recent.limited
+		recent.elapsed -= recent.quotaWait
 	}
-	var bySpeed, byLimit float64 // in seconds
-	if perSecond := recent.perSecond(); perSecond > 0 {
-		bySpeed = restOfWait.Seconds() + float64(records)/perSecond
+	perSecond := recent.perSecond()
+	if perSecond <= 0 {
+		return 0
 	}
-	if t.recordsPerPage > 0 {
-		pages := (records + t.recordsPerPage - 1) / t.recordsPerPage // rounded up
-		byLimit = t.quota.wait(pages, now)
+	return restOfWait.Seconds() + float64(records)/perSecond
+}
+
+// secondsByQuota returns the time until the quota allows the request for the last of the remaining records. It returns 0 if this time is
+// not known.
+func (t *Tracker) secondsByQuota(records int64, now time.Time) float64 {
+	if t.recordsPerPage == 0 {
+		return 0
 	}
-	return toDuration(max(bySpeed, byLimit)), byLimit > bySpeed
+	pages := (records + t.recordsPerPage - 1) / t.recordsPerPage // rounded up
+	return t.quota.secondsUntilAllowed(pages, now)
 }
 
 // toDuration returns a duration of that many seconds, but at most 100 years, because a time.Duration cannot hold every number.

@@ -12,25 +12,31 @@ import (
 
 var _ ingest.Observer = (*Tracker)(nil)
 
+// noNewPass is an argument for NewTracker: the run has no --new-pass.
+const noNewPass = false
+
 // The size of the simulated run. It has 100 pages.
 const (
 	totalRecords   = 100_000
 	recordsPerPage = 1000
 )
 
-// A simulation drives a tracker through a run in which each page takes one second. It must run within synctest.Test.
+// A simulation calls the methods of its Tracker as a run does in which each page takes one second. It must run within synctest.Test.
 type simulation struct {
 	*Tracker
 
 	position  domain.Position
-	limit     int64     // the allowed requests in a window of a minute; 0 if the API announces no limit
+	limit     int64     // the allowed requests in a window of a minute; noLimit if the API announces no limit
 	remaining int64     // the requests that are left in the current window
 	windowEnd time.Time // the end of the current window
 }
 
+const noLimit = 0
+
 // newSimulation returns a simulation of a run that has claimed its stream and has stored no page.
 func newSimulation(limit int64) *simulation {
-	s := &simulation{Tracker: NewTracker(false), position: domain.Position{Pass: 1, AnnouncedLast: knownTotal(totalRecords)}, limit: limit}
+	head := domain.Position{Pass: 1, AnnouncedLast: knownTotal(totalRecords)}
+	s := &simulation{Tracker: NewTracker(noNewPass), position: head, limit: limit}
 	s.Claimed(domain.Checkpoint{Position: s.position})
 	return s
 }
@@ -40,8 +46,8 @@ func (s *simulation) readPage() {
 	s.Fetching(s.position)
 	time.Sleep(time.Second)
 	receipt := domain.Receipt{FetchedAt: time.Now()}
-	if s.limit > 0 {
-		if !time.Now().Before(s.windowEnd) {
+	if s.limit != noLimit {
+		if hasEnded := !time.Now().Before(s.windowEnd); hasEnded { // this page begins a new window
 			s.remaining, s.windowEnd = s.limit, time.Now().Add(time.Minute)
 		}
 		s.remaining--
@@ -93,15 +99,16 @@ const leftTolerance = 10 * time.Millisecond
 func TestTrackerLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		run := newSimulation(0)
+		run := newSimulation(noLimit)
 		checkLeft(t, run.snapshotNow(), 0) // not known yet
 		run.readPages(2)
 		checkLeft(t, run.snapshotNow(), 98*time.Second) // 98 pages, at one page per second
 		run.Fetching(run.position)
 		time.Sleep(2 * time.Second)
 		checkLeft(t, run.snapshotNow(), 2*98*time.Second) // 98 pages, at half a page per second
-		if s := run.snapshotNow(); s.PerSecond != 500 || s.Offset != 2000 || s.Total.N != totalRecords {
-			t.Errorf("got snapshot %+v, want 500 records per second, offset 2000 and total %d", s, totalRecords)
+		const perSecond, offset = 500, 2000               // 2000 records in 4 s
+		if s := run.snapshotNow(); s.PerSecond != perSecond || s.Offset != offset || s.Total.N != totalRecords {
+			t.Errorf("got snapshot %+v, want %d records per second, offset %d and total %d", s, perSecond, offset, totalRecords)
 		}
 	})
 }
@@ -110,34 +117,35 @@ func TestTrackerLeft(t *testing.T) {
 func TestTrackerLeft_DuringWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		run := newSimulation(0)
+		run := newSimulation(noLimit)
 		run.readPage()
 		run.Waiting(retry.Wait{
 			For: time.Minute, Until: time.Now().Add(time.Minute), Err: &domain.Error{Kind: domain.Transient}, Try: 2, Tries: 5,
 		})
 		time.Sleep(20 * time.Second)
 		s := run.snapshotNow()
-		checkLeft(t, s, (99+40)*time.Second) // 99 pages, and 40 s of the wait
+		checkLeft(t, s, (40+99)*time.Second) // 40 s of the wait, and 99 pages at one page per second
 		if s.Retries != 1 || s.State != Waiting || s.Wait.Try != 2 {
 			t.Errorf("got snapshot %+v, want 1 retry and a wait for attempt 2", s)
 		}
 	})
 }
 
-// TestTrackerLeft_RateLimitDecides checks the time left if the API allows ten requests per minute. Without this limit, the run would
-// need a second for a page.
+// TestTrackerLeft_RateLimitDecides checks the time left if the API allows ten requests per minute. The run sends ten requests in the
+// first 10 s of each minute and then waits. The API's window of a minute begins when the first page arrives, after 1 s.
 func TestTrackerLeft_RateLimitDecides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 10
 		run := newSimulation(limit)
 		run.readPages(limit)
-		checkLeftByQuota(t, run.snapshotNow(), (51+8*60)*time.Second) // 90 pages need nine more windows; the first begins in 51 s
+		const untilNextWindow = (1 + 60 - 10) * time.Second
+		checkLeftByQuota(t, run.snapshotNow(), untilNextWindow+8*time.Minute) // 90 pages need nine more windows
 		for range 3 {
 			run.waitUntil(run.windowEnd)
 			run.readPages(limit)
 		}
-		checkLeftByQuota(t, run.snapshotNow(), (51+5*60)*time.Second) // 60 pages need six more windows
+		checkLeftByQuota(t, run.snapshotNow(), untilNextWindow+5*time.Minute) // 60 pages need six more windows
 		if s := run.snapshotNow(); s.Retries != 0 {
 			t.Errorf("got %d retries, want 0, because a wait for the rate limit is no retry", s.Retries)
 		}
@@ -156,7 +164,7 @@ func TestTrackerLeft_RateLimitDoesNotDecide(t *testing.T) {
 			run.waitUntil(time.Now().Add(2 * time.Second))
 		}
 		run.Fetching(run.position)
-		checkLeft(t, run.snapshotNow(), 90*3*time.Second) // 90 pages, each with its wait
+		checkLeft(t, run.snapshotNow(), 90*(1+2)*time.Second) // 90 pages, each with its wait
 	})
 }
 
@@ -164,9 +172,9 @@ func TestTrackerLeft_RateLimitDoesNotDecide(t *testing.T) {
 func TestTrackerSnapshot_AfterWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tracker := NewTracker(false)
+		tracker := NewTracker(noNewPass)
 		tracker.SetClaiming()
-		for range 2 {
+		for range 2 { // also after a second wait that follows the first
 			tracker.WaitingToStore(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
 			time.Sleep(time.Second - time.Nanosecond)
 			if s := tracker.Snapshot(time.Now()); s.State != Waiting {
@@ -180,16 +188,16 @@ func TestTrackerSnapshot_AfterWait(t *testing.T) {
 	})
 }
 
-// TestTrackerSpeed checks that the speed is that of the last two minutes, and that the tracker holds only the samples for it.
+// TestTrackerSpeed checks that the speed is that of the last two minutes, and that the tracker keeps only the samples of this time.
 func TestTrackerSpeed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		run := newSimulation(0)
+		run := newSimulation(noLimit)
 		run.Fetching(run.position)
 		time.Sleep(time.Hour)
 		run.readPages(130) // in 130 s, which is longer than speedSpan
 		if s := run.snapshotNow(); s.PerSecond != recordsPerPage {
-			t.Errorf("got %v records per second, want %d without the slow hour at the start", s.PerSecond, recordsPerPage)
+			t.Errorf("got %v records per second, want %d, because the hour without pages is too old", s.PerSecond, recordsPerPage)
 		}
 		const maxSamples = 125 // one for each second of speedSpan, and a few more
 		if n := len(run.speed.samples); n > maxSamples {
@@ -213,7 +221,7 @@ func TestTrackerClaimed(t *testing.T) {
 		position domain.Position // the position of the claimed checkpoint
 		newPass  bool
 		want     Snapshot
-		rereads  bool
+		rereads  bool // the wanted value of want.Rereading()
 	}{
 		{name: "at the head", position: domain.Position{Pass: 1}, want: Snapshot{State: Fetching}},
 		{name: "halfway", position: halfway, want: fromHalfway},
