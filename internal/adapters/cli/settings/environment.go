@@ -28,7 +28,7 @@ func NewEnvironment(pairs []string) Environment {
 	env := Environment{}
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
-		env[name] = variable{value, processSource}
+		env[name] = variable{value: value, source: processSource}
 	}
 	return env
 }
@@ -36,9 +36,9 @@ func NewEnvironment(pairs []string) Environment {
 // Get returns the value of a variable. It returns an empty text if the variable is not set.
 func (e Environment) Get(name string) string { return e[name].value }
 
-// firstSet returns the value and the origin of the first of the variables names that is set. If none is set, it returns an empty text
-// and the zero Origin.
-func (e Environment) firstSet(names []string) (string, Origin) {
+// firstSet returns the value and the origin of the first variable in names that is set. If none is set, it returns an empty text and the
+// zero Origin.
+func (e Environment) firstSet(names []string) (value string, origin Origin) {
 	for _, name := range names {
 		if v := e[name]; v.value != "" {
 			return v.value, Origin{source: v.source, name: name}
@@ -47,17 +47,19 @@ func (e Environment) firstSet(names []string) (string, Origin) {
 	return "", Origin{}
 }
 
-// ownPrefix is the prefix of environment names that other programs could use too. No other program uses names with this prefix.
+// ownPrefix begins the environment names that only pawl uses. Other programs may use a name without this prefix, such as API_KEY.
 const ownPrefix = "PAWL_"
 
-// checkNames returns an Invalid error if a variable has pawl's prefix and belongs to no setting. Its name is then a typing error.
+// checkNames returns an Invalid error if a variable has pawl's prefix and belongs to no setting, because its name is probably misspelt.
 // Without the error, the setting that the user meant would silently have another value.
 func (e Environment) checkNames() error {
 	for _, name := range slices.Sorted(maps.Keys(e)) {
-		if strings.HasPrefix(name, ownPrefix) && e[name].value != "" {
-			if _, err := Find(name); err != nil {
-				return err
-			}
+		isOwn := strings.HasPrefix(name, ownPrefix) && e[name].value != ""
+		if !isOwn {
+			continue
+		}
+		if _, err := Find(name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -80,22 +82,22 @@ func (o Origin) String() string {
 // Origins are the origins of the settings that were set. The key is the setting's flag or, if it has none, its first environment name.
 type Origins map[string]Origin
 
-// userName returns the name that the user used to set the setting with that flag. If the user did not set it, userName returns the
-// flag with its dashes.
-func (o Origins) userName(flag string) string {
+// usedName returns the name with which the user set the setting of that flag: the flag or an environment name. If the user did not set
+// the setting, usedName returns the flag. It returns a flag with its dashes.
+func (o Origins) usedName(flag string) string {
 	if origin := o[flag]; origin.name != "" {
 		return origin.name
 	}
 	return "--" + flag
 }
 
-// A Loader fills the Values in kong's grammar while kong parses the command line. Flags prevail over the environment, and the
+// A Loader fills the Values in the grammar of kong, the library that parses the command line. Flags prevail over the environment, and the
 // environment prevails over the .env file. The caller must parse with Resolver, then check Err, and then call Complete.
 type Loader struct {
-	env     Environment
+	env     Environment // after load, with the variables of the .env file
 	origins Origins
-	loaded  bool  // the .env file was read, perhaps with an error
-	err     error // the error that Err returns
+	loaded  bool  // load was called
+	err     error // the error of load
 }
 
 // NewLoader returns a loader that adds the variables of the .env file to env.
@@ -106,18 +108,25 @@ func NewLoader(env Environment) *Loader { return &Loader{env: env, origins: Orig
 func (l *Loader) Resolver() kong.Resolver {
 	return kong.ResolverFunc(func(c *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if !l.loaded {
-			l.loaded = true
-			if l.err = l.env.addFile(envFilePath(c)); l.err == nil {
-				l.err = l.env.checkNames()
-			}
+			l.loaded, l.err = true, l.load(c)
 		}
-		value, origin := l.env.firstSet(splitList(flag.Tag.Get("setting")))
-		if origin.name == "" {
+		envNames := splitList(flag.Tag.Get("setting"))
+		value, origin := l.env.firstSet(envNames)
+		if origin == (Origin{}) {
 			return nil, nil //nolint:nilnil // this tells kong that the resolver has no value
 		}
 		l.origins[flag.Name] = origin
 		return value, nil
 	})
+}
+
+// load adds the variables of the .env file to the environment and checks all names.
+func (l *Loader) load(c *kong.Context) error {
+	path, isNamed := envFilePath(c)
+	if err := l.env.addFile(path, isNamed); err != nil {
+		return err
+	}
+	return l.env.checkNames()
 }
 
 // Err returns the error of reading the .env file, or an error about an unknown name in the environment. It returns nil if there was
@@ -127,8 +136,9 @@ func (l *Loader) Err() error { return l.err }
 // Complete sets the fields of v that have no flag, and returns the origins of all values that are not defaults.
 func (l *Loader) Complete(c *kong.Context, v *Values) Origins {
 	for _, part := range c.Path {
-		if part.Flag != nil && !part.Resolved { // a flag of the command line
-			l.origins[part.Flag.Name] = Origin{flagSource, "--" + part.Flag.Name}
+		isOnCommandLine := part.Flag != nil && !part.Resolved
+		if isOnCommandLine {
+			l.origins[part.Flag.Name] = Origin{source: flagSource, name: "--" + part.Flag.Name}
 		}
 	}
 	for _, s := range All() {
@@ -137,7 +147,7 @@ func (l *Loader) Complete(c *kong.Context, v *Values) Origins {
 		}
 		value, origin := l.env.firstSet(s.EnvNames)
 		s.value(v).SetString(value)
-		if origin.name != "" {
+		if origin != (Origin{}) {
 			l.origins[s.key()] = origin
 		}
 	}

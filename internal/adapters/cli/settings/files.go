@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The maximum sizes of files. They are necessary because the user may name any file, even a device that never ends.
+// The maximum sizes of files. A maximum is necessary because the user may name any file, even a device that never ends.
 const (
 	maxEnvFileBytes = 1 << 20
 	maxSecretBytes  = 64 << 10
@@ -24,8 +24,8 @@ const (
 // envFileFlag is the flag that names the .env file.
 const envFileFlag = "env-file"
 
-// envFilePath returns the path of the .env file, and whether the command line names it.
-func envFilePath(c *kong.Context) (path string, named bool) {
+// envFilePath returns the path of the .env file, and whether the command line names this path.
+func envFilePath(c *kong.Context) (path string, isNamed bool) {
 	for _, flag := range c.Flags() {
 		if flag.Name == envFileFlag {
 			if path, ok := c.FlagValue(flag).(string); ok && path != "" {
@@ -36,24 +36,25 @@ func envFilePath(c *kong.Context) (path string, named bool) {
 	return ".env", false
 }
 
-// addFile adds the variables of a .env file to e, except those that are set in e. A secret can be set by two variables: NAME, which
-// holds its value, and NAME_FILE, which names its file. If one of the two is set in e, addFile adds neither. named says whether the
-// command line names the file. If it does not, it is no error that the file does not exist.
-func (e Environment) addFile(path string, named bool) error {
+// addFile adds the variables of a .env file to e, except those that are set in e. A secret has two variables: NAME holds its value, and
+// NAME_FILE names its file. If one of the two is set in e, addFile adds neither. A missing file is an error only if isNamed is true: the
+// command line names the file.
+func (e Environment) addFile(path string, isNamed bool) error {
 	variables, err := readEnvFile(path)
-	if errors.Is(err, fs.ErrNotExist) && !named {
+	if errors.Is(err, fs.ErrNotExist) && !isNamed {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	for name := range variables {
-		if e[name].value != "" || e[otherVariable(name)].value != "" {
+		isSet := e[name].value != "" || e[otherVariable(name)].value != ""
+		if isSet {
 			delete(variables, name)
 		}
 	}
-	for name, value := range variables { // a second loop, so that the file can set both NAME and NAME_FILE
-		e[name] = variable{value, path}
+	for name, value := range variables { // a second loop, so that a file with both NAME and NAME_FILE sets both
+		e[name] = variable{value: value, source: path}
 	}
 	return nil
 }
@@ -66,7 +67,7 @@ func otherVariable(name string) string {
 	return name + "_FILE"
 }
 
-// byteOrderMark is the first character of the files that some editors write.
+// byteOrderMark is a character that some editors write at the beginning of a file.
 const byteOrderMark = "\ufeff"
 
 // readEnvFile returns the variables of a .env file by name.
@@ -76,7 +77,7 @@ func readEnvFile(path string) (map[string]string, error) {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
 	variables, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
-	if err != nil { // the parser's error is not wrapped, because it quotes the file and so perhaps a secret
+	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
 		return nil, envFileError(fmt.Errorf("%s is not a file of NAME=value lines", path))
 	}
 	return variables, nil

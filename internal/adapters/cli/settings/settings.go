@@ -39,11 +39,11 @@ type Settings struct {
 	LogLevel  slog.Level
 }
 
-// The values of Settings.Migrate. They say what a run does about the schema of the database first.
+// The values of Settings.Migrate. They say what a run first does about the schema of the database.
 const (
 	MigrateAuto  = "auto"  // the run updates the schema
 	MigrateCheck = "check" // the run ends with an error if the schema is not up to date
-	MigrateOff   = "off"   // the run does nothing
+	MigrateOff   = "off"   // the run does nothing about the schema
 )
 
 // The values of Settings.Progress. They say how a run shows its progress.
@@ -61,18 +61,26 @@ const (
 
 var streamName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
+// The limits of numbers in the settings.
+const (
+	maxPageSize       = 5000      // the largest page that the API returns
+	maxDelayMS        = 3_600_000 // one hour
+	leastMaxPageBytes = 1 << 10
+	mostMaxPageBytes  = 1 << 30
+)
+
 // Check parses and checks the values of v and returns the settings. If a value is wrong, Check also returns an Invalid error about the
-// first such value. The error has the name that the user set the value with, and says what the value should be. A command that shows
-// the settings can use them in spite of the error.
+// first such value. The error names the setting as the user did, and says what the value should be. A command that shows the settings
+// can use them in spite of the error.
 func (v Values) Check(origins Origins) (Settings, error) {
 	c := checker{origins: origins}
 	s := Settings{
 		APIBaseURL:   v.APIBaseURL,
-		PageSize:     int(c.integer("page-size", v.PageSize, 1, 5000)),
-		RequestDelay: time.Duration(c.integer("rate-limit-delay-ms", v.RequestDelay, 0, 3_600_000)) * time.Millisecond,
+		PageSize:     int(c.integer("page-size", v.PageSize, 1, maxPageSize)),
+		RequestDelay: time.Duration(c.integer("rate-limit-delay-ms", v.RequestDelay, 0, maxDelayMS)) * time.Millisecond,
 		Timeout:      c.duration("request-timeout", v.Timeout),
-		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, 1024, 1<<30),
-		MaxBuffer:    c.integer("max-buffer-bytes", v.MaxBuffer, 0, 1<<30),
+		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, leastMaxPageBytes, mostMaxPageBytes),
+		MaxBuffer:    c.integer("max-buffer-bytes", v.MaxBuffer, 0, mostMaxPageBytes),
 		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
 		MaxWait:      c.duration("max-wait", v.MaxWait),
 		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),
@@ -89,7 +97,8 @@ func (v Values) Check(origins Origins) (Settings, error) {
 	if !streamName.MatchString(v.Stream) {
 		c.fail("stream", fmt.Sprintf("%q should be 1 to 63 letters, digits, '.', '_' or '-'", v.Stream))
 	}
-	if strings.ContainsFunc(s.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	cannotBeSent := func(r rune) bool { return r <= ' ' || r > '~' }
+	if strings.ContainsFunc(s.APIKey, cannotBeSent) {
 		c.failName("API_KEY", "it should be printable ASCII without spaces, because it is sent in an HTTP header")
 	}
 	return s, c.err
@@ -116,7 +125,7 @@ func (s Settings) RequireDatabase() error {
 	return nil
 }
 
-// Missing returns an Invalid error that says that a setting is not set, and that it should be want.
+// Missing returns an Invalid error about a setting that is not set. want says what the setting should be.
 func Missing(name, want string) error {
 	return Invalid(name, "not set; it should be "+want)
 }
@@ -132,10 +141,10 @@ type checker struct {
 	err     error
 }
 
-// fail stores an error about the setting with that flag, unless the checker has an error already. It names the setting as the user
-// did.
+// fail stores an error about the setting with that flag, unless the checker has an error already. The error names the setting as the
+// user did.
 func (c *checker) fail(flag, problem string) {
-	c.failName(c.origins.userName(flag), problem)
+	c.failName(c.origins.usedName(flag), problem)
 }
 
 // failName stores an error about the setting with that name, unless the checker has an error already.
@@ -155,7 +164,8 @@ func (c *checker) integer(flag, text string, minimum, maximum int64) int64 {
 
 func (c *checker) ratio(flag, text string) float64 {
 	ratio, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(ratio >= 0 && ratio <= 1) { // NaN must fail, so the comparison is negated as a whole
+	isInRange := ratio >= 0 && ratio <= 1 // false for NaN
+	if err != nil || !isInRange {
 		c.fail(flag, fmt.Sprintf("%q should be a number from 0 to 1", text))
 	}
 	return ratio
@@ -177,8 +187,8 @@ func (c *checker) choice(flag, text string) string {
 	return text
 }
 
-// secret returns value or, if file is set, the content of file without the white space around it, because editors end files with a
-// line break. It is an error if value and file are both set.
+// secret returns the secret that the setting name holds in value, or that is in a file. It removes the white space around the content of
+// the file, because editors end files with a line break. It stores an error if value and file are both set.
 func (c *checker) secret(name, value, file string) string {
 	switch {
 	case file == "":

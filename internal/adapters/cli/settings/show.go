@@ -31,12 +31,12 @@ func Show(v Values, s Settings, origins Origins) (lines []Line) {
 		if value == "" {
 			origin = "not set"
 		}
-		lines = append(lines, Line{setting.Name(), value, origin})
+		lines = append(lines, Line{Name: setting.Name(), Value: value, Origin: origin})
 	}
 	return lines
 }
 
-// originOfSecret returns the origin of a secret that is in file, or origin if file is empty.
+// originOfSecret returns the file of a secret as its origin, or origin if file is empty.
 func originOfSecret(file, origin string) string {
 	if file == "" {
 		return origin
@@ -55,9 +55,9 @@ func mask(secret string) string {
 	return masked
 }
 
-// plainURL matches a database URL whose parts are certain. Its groups are 1 the scheme, 2 the user, 3 the password, 4 the hosts, 5 the
-// database and 6 the parameters. In any other URL, a part of the password may have become a host, a path or a parameter because of a
-// typing error. So pawl shows no part of such a URL.
+// plainURL matches a database URL whose parts are certain. Its groups are 1 the scheme, 2 the user, 3 the password with its colon, 4 the
+// hosts, 5 the database with its slash and 6 the parameters. In any other URL, a typing error may have made a part of the password a
+// host, a path or a parameter. So pawl shows no part of such a URL.
 var plainURL = regexp.MustCompile(`^(postgres(?:ql)?://)(?:([\w.-]+)(:[^@/?#]*)?@)?([\w.,:\[\]-]*)(/[\w.-]*)?(?:\?([^#]*))?$`)
 
 // paramName matches the names that a parameter of a database URL can have.
@@ -69,8 +69,8 @@ var plainParams = []string{
 	"sslrootcert", "target_session_attrs",
 }
 
-// maskDatabaseURL returns a database URL with its password and the values of all other parameters than plainParams masked. If the URL
-// does not match plainURL, all of it is masked.
+// maskDatabaseURL returns a database URL with its password masked, and the values of all parameters except plainParams. If the URL does
+// not match plainURL, or has a parameter with an unusual name, all of it is masked.
 func maskDatabaseURL(text string) string {
 	if strings.HasPrefix(text, "embedded:") { // the rest is a folder, which is no secret
 		return text
@@ -110,8 +110,8 @@ func maskDatabaseURL(text string) string {
 	return shown + "?" + strings.Join(pairs, "&")
 }
 
-// maskSourceURL returns an API's base URL with its user, parameters and fragment masked, because each of them may be a key. If text is
-// no plain URL, all of it is masked.
+// maskSourceURL returns an API's base URL with its user, parameters and fragment masked, because each of them may be a key. If text
+// cannot be parsed, has no host or has an @ in its path, any part of it may be a key. So all of it is masked.
 func maskSourceURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || strings.Contains(u.Path, "@") {

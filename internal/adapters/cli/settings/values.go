@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Values are all settings as text. The tag name of a field is its flag, and the tag setting has its environment names in order of
-// preference. The tag choices lists the possible values. A secret, and a setting that names the file of a secret, has no flag, because
-// other users of the machine can read the arguments of a process.
+// Values are all settings as text. A field's tag "name" is its flag. The tag "setting" has its environment names in order of preference,
+// and the tag "choices" has the possible values. A secret has no flag, because other users of the machine can read the arguments of a
+// process. A setting that names the file of a secret has no flag either.
 type Values struct {
 	APIBaseURL   string `group:"api" name:"api-base-url" setting:"API_BASE_URL" placeholder:"URL" help:"The API's base URL, without /events: https://host/api/v1."`
 	APIKey       string `group:"api" kong:"-" setting:"API_KEY,TARGET_API_KEY" help:"The API's key."`
@@ -76,32 +76,33 @@ func Find(name string) (Setting, error) {
 		}
 		known = append(known, s.EnvNames...)
 	}
-	similar := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
-	return Setting{}, Invalid(name, fmt.Sprintf("there is no such setting; did you mean %s?", similar))
+	mostSimilar := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+	return Setting{}, Invalid(name, fmt.Sprintf("there is no such setting; did you mean %s?", mostSimilar))
 }
 
 // distance returns how many bytes of a must be inserted, deleted or replaced to get b (the Levenshtein distance).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	row := make([]int, len(b)+1) // row[j] is the distance from the first i bytes of a to the first j bytes of b, at first for i = 0
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		diagonal := row[0] // in the inner loop, row[j] of the row before
 		row[0] = i + 1
 		for j := range len(b) {
 			replaced := diagonal
 			if a[i] != b[j] {
 				replaced++
 			}
+			deleted, inserted := row[j+1]+1, row[j]+1
 			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+			row[j+1] = min(replaced, deleted, inserted)
 		}
 	}
 	return row[len(b)]
 }
 
-// SecretNames returns the environment names of the settings without a flag. Each of them is for a secret, or for the file of a secret.
+// SecretNames returns the environment names of all settings that are a secret or name the file of a secret: those without a flag.
 func SecretNames() (names []string) {
 	for _, s := range All() {
 		if s.Flag == "" {

@@ -19,7 +19,10 @@ func TestAll(t *testing.T) {
 			t.Errorf("%s: the default %q is not among the choices %q", s.Name(), s.Default, s.Choices)
 		}
 		for _, name := range append(s.EnvNames, s.Flag) {
-			if name != "" && names[name] {
+			if name == "" { // s has no flag
+				continue
+			}
+			if names[name] {
 				t.Errorf("got two settings with the name %s, want one", name)
 			}
 			names[name] = true
@@ -32,14 +35,14 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
-		want    string // the name of the setting; empty if an error is expected
+		want    string // the first name of the setting; empty if an error is expected
 		wantErr string // a part of the error; empty if none is expected
 	}{
-		{"API_KEY", "API_KEY", ""},
-		{"TARGET_API_KEY", "API_KEY", ""},
-		{"--env-file", "--env-file", ""},
-		{"PAWL_TRYS", "", "did you mean PAWL_TRIES?"},
-		{"", "", "there is no such setting"},
+		{name: "API_KEY", want: "API_KEY"},
+		{name: "TARGET_API_KEY", want: "API_KEY"},
+		{name: "--env-file", want: "--env-file"},
+		{name: "PAWL_TRYS", wantErr: "did you mean PAWL_TRIES?"},
+		{name: "", wantErr: "there is no such setting"},
 	} {
 		got, err := Find(tt.name)
 		if tt.wantErr != "" {
