@@ -1,8 +1,8 @@
 // Package terminal writes to standard error, which may be a terminal, a pipe or a file, and shows one live line below the
 // output.
 //
-// The package changes no terminal mode and does not hide the cursor. So a killed process leaves no changed terminal behind. A process
-// in the background may use the package too; the terminal would stop such a process if it changed a mode.
+// The package changes no terminal mode and does not hide the cursor. So a process that is killed leaves no changed terminal behind. A
+// process in the background may use the package too. If such a process changed a mode, the operating system would stop it.
 package terminal
 
 import (
@@ -29,19 +29,19 @@ const (
 	Interactive             // a terminal that knows control sequences
 )
 
-// defaultWidth is the number of columns if the output does not tell it.
+// defaultWidth is the number of columns of an output that does not report a number.
 const defaultWidth = 80
 
-// A Screen is an io.Writer that shows a live line below the last output. A Screen is safe for concurrent use. Nothing else may write
-// to its output.
+// A Screen is an io.Writer that shows a live line below the last text written. A Screen is safe for concurrent use. Nothing else may
+// write to its output.
 type Screen struct {
 	out    io.Writer
 	kind   Kind
 	colour bool
 
-	mu     sync.Mutex
-	live   string // the line that is shown; empty if there is none
-	inLine bool   // the last Write did not end its line, so no live line may be drawn over that line
+	mu       sync.Mutex
+	live     string // the live line that is shown; empty if there is none
+	openLine bool   // the last Write did not end its line, so no live line may be drawn over that line
 }
 
 // NewScreen returns a screen on out. termName and noColour are the values of the variables TERM and NO_COLOR. If noColour is not
@@ -62,18 +62,18 @@ func (s *Screen) Colour() bool { return s.colour }
 func (s *Screen) Width() int { return width(s.out) }
 
 // Write writes p above the live line. It sends p and the live line in one write, so that the terminal does not flicker. If p does not
-// end with a line break, Write removes the live line, and no live line is drawn until a later Write ends the line.
+// end with a line break, Write removes the live line. No live line is then drawn until a later Write ends the line.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(p) == 0 {
 		return 0, nil
 	}
-	s.inLine = p[len(p)-1] != '\n'
+	s.openLine = p[len(p)-1] != '\n'
 	if s.live == "" {
 		return s.out.Write(p)
 	}
-	if s.inLine {
+	if s.openLine {
 		s.live = ""
 	}
 	if _, err := io.WriteString(s.out, toFirstColumn+eraseToEnd+string(p)+s.live); err != nil {
@@ -83,19 +83,18 @@ func (s *Screen) Write(p []byte) (int, error) {
 }
 
 // Draw replaces the live line by line, which must be narrower than the screen and have no line breaks. If line is empty, Draw removes
-// the live line. While the last output has not ended its line, Draw does nothing. Draw returns no error, because callers draw again
-// soon.
+// the live line. If the last Write has not ended its line, Draw does nothing. Draw returns no error, because callers draw again soon.
 func (s *Screen) Draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if line == s.live || s.inLine {
+	if line == s.live || s.openLine {
 		return
 	}
 	_, _ = io.WriteString(s.out, toFirstColumn+line+eraseToEnd)
 	s.live = line
 }
 
-// Clear removes the live line. The next output begins where the live line was.
+// Clear removes the live line. The next text begins where the live line was.
 func (s *Screen) Clear() { s.Draw("") }
 
 // kindOf returns the kind of out. termName is the value of TERM.

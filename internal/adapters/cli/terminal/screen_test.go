@@ -20,8 +20,8 @@ const (
 	noColours    = "1"
 )
 
-// TestScreenWrite checks what each call in a sequence writes to the output.
-func TestScreenWrite(t *testing.T) {
+// TestScreen_Output checks what each call of Write, Draw and Clear in a sequence writes to the output.
+func TestScreen_Output(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := terminal.NewScreen(&out, xterm, allowColours)
@@ -30,20 +30,20 @@ func TestScreenWrite(t *testing.T) {
 		do   func()
 		want string // the output of do
 	}{
-		{"no live line", func() { fmt.Fprint(s, "one\n") }, "one\n"},
-		{"nothing to clear", s.Clear, ""},
-		{"a live line", func() { s.Draw("live") }, "\rlive\x1b[K"},
-		{"the same live line again", func() { s.Draw("live") }, ""},
-		{"a line above the live line", func() { fmt.Fprint(s, "two\n") }, "\r\x1b[Ktwo\nlive"},
-		{"nothing written", func() { fmt.Fprint(s, "") }, ""},
-		{"another live line", func() { s.Draw("next") }, "\rnext\x1b[K"},
-		{"half a line", func() { fmt.Fprint(s, "three ") }, "\r\x1b[Kthree "},
-		{"no live line over half a line", func() { s.Draw("live") }, ""},
-		{"the other half", func() { fmt.Fprint(s, "four\n") }, "four\n"},
-		{"a live line again", func() { s.Draw("live") }, "\rlive\x1b[K"},
-		{"clear the live line", s.Clear, "\r\x1b[K"},
-		{"clear it twice", s.Clear, ""},
-		{"a line without a live line", func() { fmt.Fprint(s, "five\n") }, "five\n"},
+		{name: "a line without a live line", do: func() { fmt.Fprint(s, "one\n") }, want: "one\n"},
+		{name: "nothing to clear", do: s.Clear, want: ""},
+		{name: "a live line", do: func() { s.Draw("live") }, want: "\rlive\x1b[K"},
+		{name: "the same live line again", do: func() { s.Draw("live") }, want: ""},
+		{name: "a line above the live line", do: func() { fmt.Fprint(s, "two\n") }, want: "\r\x1b[Ktwo\nlive"},
+		{name: "an empty text", do: func() { fmt.Fprint(s, "") }, want: ""},
+		{name: "another live line", do: func() { s.Draw("next") }, want: "\rnext\x1b[K"},
+		{name: "half a line in place of the live line", do: func() { fmt.Fprint(s, "three ") }, want: "\r\x1b[Kthree "},
+		{name: "no live line over half a line", do: func() { s.Draw("live") }, want: ""},
+		{name: "the other half", do: func() { fmt.Fprint(s, "four\n") }, want: "four\n"},
+		{name: "a live line after the whole line", do: func() { s.Draw("live") }, want: "\rlive\x1b[K"},
+		{name: "clear the live line", do: s.Clear, want: "\r\x1b[K"},
+		{name: "clear it again", do: s.Clear, want: ""},
+		{name: "a line after the live line was cleared", do: func() { fmt.Fprint(s, "five\n") }, want: "five\n"},
 	} {
 		out.Reset()
 		step.do()
@@ -66,24 +66,24 @@ func TestNewScreen(t *testing.T) {
 	}
 	t.Cleanup(func() { _, _, _, _ = master.Close(), slave.Close(), readEnd.Close(), writeEnd.Close() })
 	tests := []struct {
-		name   string
-		screen *terminal.Screen
-		kind   terminal.Kind
-		colour bool
+		name       string
+		screen     *terminal.Screen
+		wantKind   terminal.Kind
+		wantColour bool
 	}{
-		{name: "a buffer", screen: terminal.NewScreen(&bytes.Buffer{}, xterm, allowColours), kind: terminal.Plain},
-		{name: "a pipe", screen: terminal.NewScreen(writeEnd, xterm, allowColours), kind: terminal.Plain},
-		{name: "a terminal", screen: terminal.NewScreen(slave, xterm, allowColours), kind: terminal.Interactive, colour: true},
-		{name: "a terminal without TERM", screen: terminal.NewScreen(slave, "", allowColours), kind: terminal.Interactive, colour: true},
-		{name: "a terminal with NO_COLOR", screen: terminal.NewScreen(slave, xterm, noColours), kind: terminal.Interactive},
-		{name: "a terminal with NO_COLOR=0", screen: terminal.NewScreen(slave, xterm, "0"), kind: terminal.Interactive},
-		{name: "a dumb terminal", screen: terminal.NewScreen(slave, "dumb", allowColours), kind: terminal.Dumb},
+		{name: "a buffer", screen: terminal.NewScreen(&bytes.Buffer{}, xterm, allowColours), wantKind: terminal.Plain},
+		{name: "a pipe", screen: terminal.NewScreen(writeEnd, xterm, allowColours), wantKind: terminal.Plain},
+		{name: "a terminal", screen: terminal.NewScreen(slave, xterm, allowColours), wantKind: terminal.Interactive, wantColour: true},
+		{name: "a terminal without TERM", screen: terminal.NewScreen(slave, "", allowColours), wantKind: terminal.Interactive, wantColour: true},
+		{name: "a terminal with NO_COLOR", screen: terminal.NewScreen(slave, xterm, noColours), wantKind: terminal.Interactive},
+		{name: "a terminal with NO_COLOR=0", screen: terminal.NewScreen(slave, xterm, "0"), wantKind: terminal.Interactive},
+		{name: "a dumb terminal", screen: terminal.NewScreen(slave, "dumb", allowColours), wantKind: terminal.Dumb},
 	}
-	const defaultWidth = 80 // also of a new terminal, which has no size yet
+	const defaultWidth = 80 // also for the terminals, because a new terminal has no size
 	for _, tt := range tests {
-		if tt.screen.Kind() != tt.kind || tt.screen.Colour() != tt.colour || tt.screen.Width() != defaultWidth {
+		if tt.screen.Kind() != tt.wantKind || tt.screen.Colour() != tt.wantColour || tt.screen.Width() != defaultWidth {
 			t.Errorf("%s: got kind %d, colour %v, width %d; want kind %d, colour %v, width %d",
-				tt.name, tt.screen.Kind(), tt.screen.Colour(), tt.screen.Width(), tt.kind, tt.colour, defaultWidth)
+				tt.name, tt.screen.Kind(), tt.screen.Colour(), tt.screen.Width(), tt.wantKind, tt.wantColour, defaultWidth)
 		}
 	}
 	const newWidth = 43
