@@ -45,7 +45,7 @@ type completionNode struct {
 	flags    []*kong.Flag // the node's own flags; for pawl itself, the flags that every command takes
 }
 
-// completionNodes returns the completionNode of node, followed by those of all commands below it. path is the path of node.
+// completionNodes returns the completionNode of node, followed by those of all commands below node. path is the path of node.
 func completionNodes(node *kong.Node, path []string) []completionNode {
 	self := completionNode{path: path}
 	for _, flag := range node.Flags {
@@ -101,9 +101,9 @@ func (n completionNode) flagNames() (names []string) {
 
 // A flagGroup is a set of flags that take the same values.
 type flagGroup struct {
-	flags  []string
+	flags  []string // the names with their dashes
 	values []string // the possible values; empty if any value is possible
-	files  bool     // the value is the name of a file
+	isFile bool     // the value is the name of a file
 }
 
 // groupValueFlags returns the flags of all nodes that take a value, grouped by their possible values. A name that several nodes have
@@ -114,11 +114,11 @@ func groupValueFlags(nodes []completionNode) (groups []flagGroup) {
 			if flag.IsBool() {
 				continue
 			}
-			values, files, name := flagValues(flag), isFileFlag(flag), "--"+flag.Name
-			i := slices.IndexFunc(groups, func(g flagGroup) bool { return slices.Equal(g.values, values) && g.files == files })
-			if i < 0 {
+			values, isFile, name := flagValues(flag), isFileFlag(flag), "--"+flag.Name
+			i := slices.IndexFunc(groups, func(g flagGroup) bool { return slices.Equal(g.values, values) && g.isFile == isFile })
+			if i < 0 { // no group has these values yet
 				i = len(groups)
-				groups = append(groups, flagGroup{values: values, files: files})
+				groups = append(groups, flagGroup{values: values, isFile: isFile})
 			}
 			if !slices.Contains(groups[i].flags, name) {
 				groups[i].flags = append(groups[i].flags, name)
@@ -128,7 +128,7 @@ func groupValueFlags(nodes []completionNode) (groups []flagGroup) {
 	return groups
 }
 
-// isFileFlag reports whether the flag's value is the name of a file.
+// isFileFlag reports whether the flag's value is the name of a file. The placeholder of such a flag is FILE.
 func isFileFlag(flag *kong.Flag) bool { return flag.PlaceHolder == "FILE" }
 
 // valueFlagPattern returns a shell pattern that matches every flag of the groups.
@@ -150,11 +150,13 @@ func (n completionNode) pathPattern() string {
 	return pattern
 }
 
-// writeBashCompletion writes a script for bash. If the word before the cursor is a flag with a value, the script offers the values of
-// that flag. Otherwise it finds the command in the words before the cursor and offers the command's candidates. It skips flags and
-// their values. bash passes --flag=value as three words, so the script checks for the word = in each step.
+// writeBashCompletion writes a script for bash. nodes[0] is pawl itself. If the word before the cursor is a flag with a value, the
+// script offers the values of that flag. Otherwise it finds the command in the words before the cursor, skipping flags and their
+// values, and offers the command's candidates. bash passes --flag=value as three words, so the script checks for the word = in each
+// step.
 func writeBashCompletion(w io.Writer, nodes []completionNode) {
 	groups := groupValueFlags(nodes)
+	flagsOfAllCommands := strings.Join(nodes[0].flagNames(), " ")
 	fmt.Fprintf(w, `# Completes pawl in bash: source <(pawl completion bash)
 _pawl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= words= i
@@ -166,10 +168,10 @@ _pawl() {
 	fi
 	COMPREPLY=()
 	case $prev in
-`, strings.Join(nodes[0].flagNames(), " "))
+`, flagsOfAllCommands)
 	for _, g := range groups {
 		action := ""
-		if g.files {
+		if g.isFile {
 			action = `COMPREPLY=($(compgen -f -- "$cur")); `
 		} else if len(g.values) > 0 {
 			action = fmt.Sprintf(`COMPREPLY=($(compgen -W %q -- "$cur")); `, strings.Join(g.values, " "))
@@ -201,10 +203,11 @@ complete -F _pawl pawl
 `)
 }
 
-// writeZshCompletion writes a script for zsh. It works like the script for bash, but zsh passes --flag=value as one word. The command
-// compset removes the flag from this word.
+// writeZshCompletion writes a script for zsh. nodes[0] is pawl itself. The script works like that for bash, but zsh passes
+// --flag=value as one word. The command compset removes the flag from this word. In the script, %%%% becomes %%.
 func writeZshCompletion(w io.Writer, nodes []completionNode) {
 	groups := groupValueFlags(nodes)
+	flagsOfAllCommands := strings.Join(nodes[0].flagNames(), " ")
 	fmt.Fprintf(w, `#compdef pawl
 # Completes pawl in zsh: source <(pawl completion zsh)
 _pawl() {
@@ -215,10 +218,10 @@ _pawl() {
 		compset -P '*='
 	fi
 	case $flag in
-`, strings.Join(nodes[0].flagNames(), " "))
+`, flagsOfAllCommands)
 	for _, g := range groups {
 		action := ""
-		if g.files {
+		if g.isFile {
 			action = "_files; "
 		} else if len(g.values) > 0 {
 			action = "compadd -- " + strings.Join(g.values, " ") + "; "
@@ -273,10 +276,10 @@ func writeFishCompletion(w io.Writer, nodes []completionNode) {
 	}
 }
 
-// fishValueOptions returns the options of fish's command complete that describe the value of a flag. -r and -x say that the flag needs
-// a value. -F offers files, and -x offers only the words of -a.
+// fishValueOptions returns the options of fish's command complete that describe the value of a flag. -r says that the flag needs a
+// value, and -F offers files. -x says that the flag needs a value and offers only the words of -a.
 func fishValueOptions(flag *kong.Flag) string {
-	if flag.IsBool() { // it takes no value
+	if flag.IsBool() { // the flag takes no value
 		return ""
 	}
 	if isFileFlag(flag) {

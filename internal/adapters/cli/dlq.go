@@ -42,14 +42,14 @@ func (c *dlqShowCommand) Run(s *session) error {
 	case c.Raw:
 		_, err = s.Stdout.Write(letter.Payload)
 	case c.JSON:
-		err = writeLetterJSON(s.Stdout, s.settings.Stream, letter)
+		err = writeShownJSON(s.Stdout, s.settings.Stream, letter)
 	default:
 		err = writeLetter(s.Stdout, s.settings.Stream, letter)
 	}
 	return outputError(err)
 }
 
-// writeLetter writes everything about a dead letter for a person. All text of the record is escaped.
+// writeLetter writes everything about a dead letter for a person. It escapes all text that may come from the record.
 func writeLetter(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "letter %d of stream %s: %s\n", l.ID, stream, stateOf(l))
@@ -90,7 +90,7 @@ type dlqDiscardCommand struct {
 
 // Run executes `pawl dlq discard`. kong calls it.
 func (c *dlqDiscardCommand) Run(s *session) error {
-	why, err := parseReason(c.Why)
+	why, err := parseWhy(c.Why)
 	if err != nil {
 		return err
 	}
@@ -109,20 +109,20 @@ func (c *dlqDiscardCommand) Run(s *session) error {
 	return outputError(err)
 }
 
-// maxReasonLength is the maximum number of characters in a reason.
-const maxReasonLength = 1000
+// maxWhyLength is the maximum number of characters in the text of --why.
+const maxWhyLength = 1000
 
-// parseReason returns text without the white space around it. It returns an Invalid error if the result is empty or longer than
-// maxReasonLength.
-func parseReason(text string) (string, error) {
-	reason := strings.TrimSpace(text)
-	if n := utf8.RuneCountInString(reason); n == 0 || n > maxReasonLength {
-		return "", settings.Invalid("--why", fmt.Sprintf("%d characters; it should have 1 to %d", n, maxReasonLength))
+// parseWhy returns the text of --why without the white space around it. It returns an Invalid error if the result is empty or longer
+// than maxWhyLength.
+func parseWhy(text string) (string, error) {
+	why := strings.TrimSpace(text)
+	if n := utf8.RuneCountInString(why); n == 0 || n > maxWhyLength {
+		return "", settings.Invalid("--why", fmt.Sprintf("%d characters; it should have 1 to %d", n, maxWhyLength))
 	}
-	return reason, nil
+	return why, nil
 }
 
-// eventIDOf returns the id of a dead letter's event. It is empty if the record has no readable id.
+// eventIDOf returns the id of a dead letter's event, or an empty text if the record has no readable id.
 func eventIDOf(l domain.DeadLetter) string {
 	if l.Why.ID == (domain.EventID{}) {
 		return ""
@@ -138,7 +138,8 @@ func stateOf(l domain.DeadLetter) string {
 	return l.Resolved.How
 }
 
-// othersNote returns the sentence that n records were only counted and not stored, because their event had too many dead letters.
+// othersNote returns a sentence about the n records that a dead letter only counts. They were not stored, because their event had too
+// many dead letters.
 func othersNote(n int64) string {
 	return quantity(n, "more record of this event with other bytes was counted here and not stored",
 		"more records of this event with other bytes were counted here and not stored")

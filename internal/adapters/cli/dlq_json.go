@@ -68,6 +68,7 @@ type discardJSON struct {
 	Why    string `json:"why"`    // the reason that the user gave
 }
 
+// writeLettersJSON writes a list of dead letters. more says that other dead letters follow after the last of them.
 func writeLettersJSON(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
 	out := lettersJSON{Stream: stream.String(), Letters: []letterJSON{}}
 	for _, l := range letters {
@@ -84,12 +85,12 @@ func writeReasonsJSON(w io.Writer, stream domain.StreamID, counts []domain.Reaso
 	for _, n := range counts {
 		sample := toLetterJSON(n.Sample)
 		out.Letters += n.Count
-		out.Reasons = append(out.Reasons, reasonJSON{n.Reason, n.Count, &sample})
+		out.Reasons = append(out.Reasons, reasonJSON{Reason: n.Reason, Count: n.Count, Sample: &sample})
 	}
 	return writeASCIIJSON(w, out)
 }
 
-func writeLetterJSON(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error {
+func writeShownJSON(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error {
 	out := shownJSON{Stream: stream.String(), letterJSON: toLetterJSON(l), Payload: l.Payload}
 	if text := string(l.Payload); utf8.ValidString(text) {
 		out.Text = &text

@@ -51,7 +51,7 @@ func (c *dlqListCommand) Run(s *session) error {
 	return outputError(c.write(s.Stdout, s.settings.Stream, letters, more))
 }
 
-// filter checks the flags and returns the filter that they describe. It does not use --after.
+// filter checks the flags and returns the filter that they describe. --limit and --after are not a part of it.
 func (c *dlqListCommand) filter() (f domain.DeadLetterFilter, err error) {
 	f = domain.DeadLetterFilter{State: domain.DeadLetterState(c.State), Reason: c.Reason, PageID: c.Page}
 	if c.Limit < 1 || c.Limit > maxListed {
@@ -69,7 +69,7 @@ func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} { // a day without a time zone means 0:00 UTC
 		if parsed, err := time.Parse(layout, text); err == nil {
 			return parsed, nil
 		}
@@ -77,16 +77,17 @@ func parseTime(flag, text string) (time.Time, error) {
 	return time.Time{}, settings.Invalid(flag, fmt.Sprintf("%q should be a time like 2026-11-24T19:30:00Z, or a day like 2026-11-24", text))
 }
 
-// write writes the list as a table with a column for the resolution, unless the list has only open dead letters. Notes about
-// records that were only counted, and about the rest of the list, follow.
+// write writes the list as a table. The table has a column for the resolution if the list may have resolved dead letters. After the
+// table, write adds notes about records that were only counted. more says that other dead letters follow after the last of the list.
+// Then write adds how to list them.
 func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
 	if len(letters) == 0 {
 		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.emptyText())
 		return err
 	}
-	showsState := c.State != string(domain.DeadLettersOpen)
+	mayBeResolved := c.State != string(domain.DeadLettersOpen)
 	headings := []string{"id", "parked", "reason", "field", "seen", "event id"}
-	if showsState {
+	if mayBeResolved {
 		headings = append(headings, "resolved")
 	}
 	rows := table{append(headings, "detail")}
@@ -95,7 +96,7 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeExceptEllipsis(l.Why.Reason), dashIfEmpty(escapeExceptEllipsis(l.Why.Field)),
 			formatID(l.Seen), dashIfEmpty(eventIDOf(l)),
 		}
-		if showsState {
+		if mayBeResolved {
 			row = append(row, stateOf(l))
 		}
 		rows = append(rows, append(row, escapeExceptEllipsis(l.Why.Detail)))
@@ -130,8 +131,8 @@ func (c *dlqListCommand) emptyText() string {
 	return "no " + kind
 }
 
-// printReasons prints the number of dead letters for each reason. It ignores --after and --limit, because they select a part of a
-// list.
+// printReasons prints the number of dead letters for each reason. It ignores --after and --limit, because these flags select a part
+// of a list.
 func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter) error {
 	var counts []domain.ReasonCount
 	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {

@@ -30,7 +30,8 @@ type ReplayOptions struct {
 	Retry   retry.Policy               // made from the settings
 }
 
-// A Replayer replays dead letters. Run has the contract of Run of replay.Replayer.
+// A Replayer replays dead letters: it decodes them again and stores those that can become events. For Run, see
+// [replay.Replayer.Run].
 type Replayer interface {
 	Run(ctx context.Context) (replay.Report, error)
 }
@@ -55,7 +56,8 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	defer release()
 	report, err := replayer.Run(s.ctx)
 	observer.stop()
-	if err != nil && report.Received == 0 && report.UnansweredCommits == 0 { // nothing was replayed
+	isEmpty := report.Received == 0 && report.UnansweredCommits == 0
+	if err != nil && isEmpty { // nothing was replayed
 		return err
 	}
 	write := writeReplay
@@ -63,7 +65,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 		write = writeReplayJSON
 	}
 	printErr := outputError(write(s.Stdout, report))
-	if err != nil {
+	if err != nil { // err matters more than printErr
 		return err
 	}
 	return printErr
@@ -126,7 +128,7 @@ type replayObserver struct {
 	*logObserver
 
 	session *session
-	total   int64 // open dead letters to replay
+	total   int64 // the number of open dead letters to replay
 	steps   progress.Steps
 	stop    func() // removes the live line, if there is one; may be called more than once
 }

@@ -38,11 +38,11 @@ func exitCode(err error) int {
 	case domain.Unknown:
 		return ExitBug
 	}
-	return ExitBug
+	return ExitBug // err has a kind that is not in this list
 }
 
-// writeError writes to stderr, in one line, what failed and what the user can do. If a signal stopped the command, it writes that
-// instead of err, and stopHint as what the user can do.
+// writeError writes to stderr, in one line, what failed and what the user can do. If a signal stopped the command, the line says so in
+// place of err, and stopHint is what the user can do.
 func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	if domain.KindOf(err) == domain.Stopped {
 		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint}
@@ -72,7 +72,7 @@ func hintOf(err error) string {
 	return hint + remedy
 }
 
-// remedyText returns the sentence that names the commands and flags of a remedy. It returns an empty text for the zero remedy.
+// remedyText returns what the user can do, with the names of commands and flags. It returns an empty text for the zero remedy.
 func remedyText(r domain.Remedy) string {
 	switch r {
 	case domain.StartStream:

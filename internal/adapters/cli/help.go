@@ -36,7 +36,7 @@ func printHelp(options kong.HelpOptions, c *kong.Context) error {
 	return err
 }
 
-// flagGroups returns the groups of flags for the help. A group's description lists its settings that have no flag.
+// flagGroups returns the groups of flags for the help. A group's description lists the settings of the group that have no flag.
 func flagGroups() []kong.Group {
 	return []kong.Group{
 		{Key: "api", Title: "The API:", Description: listSettingsWithoutFlag("api")},
@@ -45,8 +45,8 @@ func flagGroups() []kong.Group {
 	}
 }
 
-// listSettingsWithoutFlag returns a text that lists the settings of a group that have no flag. Each has its own line, which begins
-// with a tab because kong does not wrap indented lines.
+// listSettingsWithoutFlag returns a text that lists those settings of a group that have no flag. Each setting has its own line. The
+// line begins with a tab, because kong does not wrap indented lines.
 func listSettingsWithoutFlag(group string) string {
 	var b strings.Builder
 	b.WriteString("Set these in the environment or in .env. They have no flags, because other users of this machine can read the " +
@@ -59,7 +59,7 @@ func listSettingsWithoutFlag(group string) string {
 	return b.String()
 }
 
-// formatFlagHelp returns a flag's help, followed by its default and its environment names if it has them.
+// formatFlagHelp returns a flag's help, followed by its default and its environment names, if the flag has them.
 func formatFlagHelp(value *kong.Value) string {
 	help, envNames := value.Help, value.Tag.Get("setting")
 	if value.HasDefault {

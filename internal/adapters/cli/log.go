@@ -35,49 +35,53 @@ func newJSONLogger(w io.Writer, s Settings) *slog.Logger {
 }
 
 // replaceEscapeCharacter makes the escape character visible in an attribute's text. The text may come from the API and must not
-// control the terminal. If tint writes colours, it does not quote the escape character, and it even changes the quoted form \x1b
-// back to the character. So replaceEscapeCharacter replaces both forms by a third that tint does not change.
+// control the terminal. When the package tint writes colours, it does not quote the escape character. tint even changes the quoted
+// form \x1b back to the character. So replaceEscapeCharacter replaces both by \u001b, which tint does not change.
 func replaceEscapeCharacter(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindString {
-		a.Value = slog.StringValue(strings.NewReplacer("\x1b", `\u001b`, `\x1b`, `\u001b`).Replace(a.Value.String()))
+		replacer := strings.NewReplacer("\x1b", `\u001b`, `\x1b`, `\u001b`)
+		a.Value = slog.StringValue(replacer.Replace(a.Value.String()))
 	}
 	return a
 }
 
-// minLoggedWait is the shortest wait that is logged above level debug if a live line shows the waits. The log must explain long
-// waits after the live line has gone.
+// minLoggedWait is the shortest wait that a run with a live line logs above level debug. Shorter waits are only in the live line. The
+// log must still explain long waits when the live line has gone.
 const minLoggedWait = time.Minute
 
 // A logObserver is an ingest.Observer that logs a run. It logs each page at level debug, and what changes the course of the run at
 // level info or warn.
 type logObserver struct {
 	log     *slog.Logger
-	newPass bool // the run reads a complete stream from the head again
+	newPass bool // if the stream is complete, the run reads it from the head again
 	live    bool // a live line shows the waits
 }
 
 // Claimed implements ingest.StoreObserver. It logs where the run begins, or that the stream is complete.
-func (o *logObserver) Claimed(c domain.Checkpoint) {
+func (o *logObserver) Claimed(checkpoint domain.Checkpoint) {
 	switch {
-	case c.Seq == 0: // no page is stored
-		o.log.Info("starting at the head", "stream", c.Stream.String(), "source", c.SourceURL)
-	case c.Done && o.newPass:
-		o.log.Info("starting a new pass from the head", "stream", c.Stream.String(), "pass", c.Pass+1, "stored", c.Inserted)
-	case c.Done:
+	case checkpoint.Seq == 0: // no page is stored
+		o.log.Info("starting at the head", "stream", checkpoint.Stream.String(), "source", checkpoint.SourceURL)
+	case checkpoint.Done && o.newPass:
+		o.log.Info("starting a new pass from the head", "stream", checkpoint.Stream.String(), "pass", checkpoint.Pass+1,
+			"stored", checkpoint.Inserted)
+	case checkpoint.Done:
 		o.log.Info("the stream is complete already; pawl did not look for new events (--new-pass reads it from the head again)",
-			"stream", c.Stream.String(), "finished_at", c.UpdatedAt.Format(time.RFC3339))
+			"stream", checkpoint.Stream.String(), "finished_at", checkpoint.UpdatedAt.Format(time.RFC3339))
 	default:
-		o.log.Info("resuming", "stream", c.Stream.String(), "pass", c.Pass, "seq", c.Seq, "position", c.Offset,
-			"announced", c.AnnouncedLast.N)
+		o.log.Info("resuming", "stream", checkpoint.Stream.String(), "pass", checkpoint.Pass, "seq", checkpoint.Seq,
+			"position", checkpoint.Offset, "announced", checkpoint.AnnouncedLast.N)
 	}
 }
 
-// Waiting implements ingest.FetchObserver. It logs a wait after a failure at level warn, and a wait for the rate limit or for another
-// runner at level info. A wait that is normal because it is short, or that the live line shows, is logged at level debug.
+// Waiting implements ingest.FetchObserver. It logs a wait after a failure at level warn. It logs a wait for the rate limit, or for
+// another runner to release the stream, at level info. A short wait for the rate limit is normal, so it is logged at level debug. So is
+// a wait that the live line shows.
 func (o *logObserver) Waiting(w retry.Wait) {
 	isShort := w.ForRateLimit() && w.For < time.Second
 	isShown := o.live && w.For < minLoggedWait
-	isExpected := w.ForRateLimit() || domain.KindOf(w.Err) == domain.Fenced
+	isForRunner := domain.KindOf(w.Err) == domain.Fenced
+	isExpected := w.ForRateLimit() || isForRunner
 	level := slog.LevelWarn
 	switch {
 	case isShort || isShown:
@@ -124,9 +128,9 @@ func (o *logObserver) Storing(domain.Batch) {}
 // observers is an ingest.Observer that calls several observers in order.
 type observers []ingest.Observer
 
-func (all observers) Claimed(c domain.Checkpoint) {
+func (all observers) Claimed(checkpoint domain.Checkpoint) {
 	for _, o := range all {
-		o.Claimed(c)
+		o.Claimed(checkpoint)
 	}
 }
 

@@ -29,7 +29,8 @@ func (c *moveCommand) Run(s *session) error {
 	}
 	from, err := s.wiring.NormalizeURL(c.From)
 	if err != nil {
-		return settings.Invalid("--from", fmt.Sprintf("%v; it should be the URL that pawl status prints", domain.AsError(err).Err))
+		cause := domain.AsError(err).Err // without its operation, because that names API_BASE_URL
+		return settings.Invalid("--from", fmt.Sprintf("%v; it should be the URL that pawl status prints", cause))
 	}
 	if from == to {
 		return settings.Invalid("--from", "it equals API_BASE_URL; set API_BASE_URL to the new URL")

@@ -19,7 +19,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// outputError returns an Invalid error that wraps err, an error of writing to standard output. It returns nil if err is nil.
+// outputError wraps err, an error of writing to standard output, in an Invalid error. It returns nil if err is nil.
 func outputError(err error) error {
 	if err == nil {
 		return nil
@@ -52,10 +52,11 @@ func writeASCIIJSON(w io.Writer, v any) error {
 	var b strings.Builder
 	for _, r := range text.String() {
 		high, low := utf16.EncodeRune(r)
+		needsTwoEscapes := high != unicode.ReplacementChar
 		switch {
-		case r < 0x7f:
+		case r < 0x7f: // ASCII except DEL
 			b.WriteRune(r)
-		case high != unicode.ReplacementChar: // JSON needs two escapes for this character
+		case needsTwoEscapes:
 			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
@@ -65,13 +66,12 @@ func writeASCIIJSON(w io.Writer, v any) error {
 	return err
 }
 
-// Text from an API may control a terminal, reverse other text, or look like other text. The next three functions escape such text.
-
-// escapeToASCII returns text with every character escaped that is not printable ASCII. The result is one line.
+// escapeToASCII returns text with every character escaped that is not printable ASCII. The result is one line. Text from an API must be
+// escaped, because it may control a terminal, reverse other text, or look like other text.
 func escapeToASCII(text string) string { return escape(text, isPrintableASCII) }
 
-// escapeExceptEllipsis is escapeToASCII for a text in which pawl quotes a part of a record. It does not escape the character …,
-// with which pawl marks the end of a shortened quotation.
+// escapeExceptEllipsis does the same, except that it does not escape the character …. It is for a text in which pawl quotes a part of a
+// record, because pawl marks the end of a shortened quotation with this character.
 func escapeExceptEllipsis(text string) string {
 	return escape(text, func(r rune) bool { return isPrintableASCII(r) || r == '…' })
 }
@@ -82,8 +82,8 @@ func escapeUnprintable(text string) string { return escape(text, unicode.IsPrint
 // isPrintableASCII reports whether r is a printable ASCII character.
 func isPrintableASCII(r rune) bool { return r >= ' ' && r <= '~' }
 
-// escape returns text with every character escaped that is not plain, and every byte that is not UTF-8. The escapes are those of a
-// Go string. If quotes and backslashes are plain, they stay as they are.
+// escape returns text with every character escaped for which isPlain returns false, and every byte that is not UTF-8. The escapes are
+// those of a Go string.
 func escape(text string, isPlain func(rune) bool) string {
 	var b strings.Builder
 	for text != "" {
@@ -93,7 +93,7 @@ func escape(text string, isPlain func(rune) bool) string {
 			b.WriteString(text[:size])
 		} else {
 			quoted := strconv.QuoteToASCII(text[:size])
-			b.WriteString(quoted[1 : len(quoted)-1])
+			b.WriteString(quoted[1 : len(quoted)-1]) // without the quotes
 		}
 		text = text[size:]
 	}

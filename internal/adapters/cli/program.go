@@ -37,9 +37,9 @@ type Process struct {
 // Settings are the checked settings, as the functions of a Wiring get them.
 type Settings = settings.Settings
 
-// A Wiring holds the functions that create what the commands work with. A command calls each function at most once. A function does
-// no I/O unless its comment says so. Some functions return a func(), which releases what the function created. It is nil if the function
-// returns an error.
+// A Wiring holds the functions that create what the commands work with. A command calls each function at most once. Only a function
+// whose comment says so does I/O. Some functions return a func() that releases what the function created. With an error, this func() is
+// nil.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Reader func(context.Context, Settings) (Reader, func(), error)
@@ -47,11 +47,11 @@ type Wiring struct {
 	Replay func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)
 	Admin  func(context.Context, Settings) (Admin, func(), error)
 
-	// Database returns the server of databaseURL. If the URL is embedded:DIR, it first starts the private server in that folder.
-	// Before each step that takes time, it calls report with a description of the step. The func() that it returns ends pawl's use
+	// Database returns the server of databaseURL. If the URL is embedded:DIR, Database first starts the private server in that
+	// folder. Before each step that takes time, it calls report with a description of the step. The returned func() ends pawl's use
 	// of the server.
 	Database func(ctx context.Context, databaseURL string, report func(string)) (Database, func() error, error)
-	// Migrate updates the database's schema and returns the names of the migrations it applied.
+	// Migrate updates the database's schema and returns the names of the migrations that it applied.
 	Migrate func(ctx context.Context, databaseURL string) ([]string, error)
 	// CheckSchema returns an error if the schema is not up to date. It changes nothing.
 	CheckSchema func(ctx context.Context, databaseURL string) error
@@ -60,7 +60,7 @@ type Wiring struct {
 	// PsqlEnviron returns the environment variables that make psql connect to a database URL.
 	PsqlEnviron func(databaseURL string) ([]string, error)
 
-	Jitter func() float64 // returns a random number in [0, 1), which spreads the retries of several runs
+	Jitter func() float64 // returns a random number in [0, 1); it spreads the retries of several runs over time
 	Build  Build
 }
 
@@ -75,7 +75,7 @@ type Database struct {
 type Reader interface {
 	// Report returns the stream's checkpoint and its counts.
 	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
-	// Drift returns the stream's drift register, in order of appearance.
+	// Drift returns the entries of the stream's drift register in the order in which they were first seen.
 	Drift(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error)
 	// DeadLetters returns the dead letters of a range in the order of their ids, without their payloads. more reports whether
 	// other dead letters follow after the range.
@@ -123,7 +123,7 @@ type session struct {
 	values      settings.Values  // the settings as text
 	origins     settings.Origins // where the values come from
 	settings    Settings         // the checked values
-	settingsErr error            // the error of checking the settings; only a settingsTolerant command runs if there is one
+	settingsErr error            // the error of checking the values; if it is not nil, only a settingsTolerant command runs
 	stopHint    string           // says how to continue after a signal stopped the command; empty for the default sentence
 	log         *slog.Logger
 	wiring      Wiring
@@ -135,8 +135,8 @@ type settingsTolerant interface{ toleratesWrongSettings() }
 
 // Main runs the command of p and returns the exit code. It writes results to p.Stdout, and log lines and errors to p.Stderr.
 // After the first signal, or when ctx ends, the command finishes its current step and the code is ExitAgain. After the second
-// signal Main returns at once, with 128 + the signal's number, and the process should end. If the command has not begun, Main
-// returns so after the first signal.
+// signal, Main returns at once with 128 + the signal's number, and the process should end. If the command has not begun, Main
+// returns at once after the first signal already.
 func Main(ctx context.Context, p Process, w Wiring) int {
 	env := settings.NewEnvironment(p.Environ)
 	s := session{
@@ -156,8 +156,9 @@ func (s *session) main(loader *settings.Loader) int {
 		return ExitDone
 	}
 	s.settings, s.settingsErr = s.values.Check(s.origins)
-	_, tolerant := reflect.TypeAssert[settingsTolerant](command.Selected().Target.Addr())
-	if s.settingsErr != nil && !tolerant {
+	commandStruct := command.Selected().Target.Addr() // for example a *runCommand
+	_, isTolerant := reflect.TypeAssert[settingsTolerant](commandStruct)
+	if s.settingsErr != nil && !isTolerant {
 		return s.end(s.settingsErr)
 	}
 	s.log = newLogger(s.screen, s.settings)
@@ -168,13 +169,13 @@ func (s *session) main(loader *settings.Loader) int {
 	})
 	s.busy.Store(true)
 	err = command.Run(s)
-	if !cancelWarning() {
+	if hasStarted := !cancelWarning(); hasStarted {
 		<-warned // so that the warning is written before the error
 	}
 	return s.end(err)
 }
 
-// end returns the exit code for err. It writes err to standard error, unless err is nil or a statusError: psql has then written
+// end returns the exit code for err and writes err to standard error. It does not write a statusError, because psql has then written
 // its own errors.
 func (s *session) end(err error) int {
 	if status, ok := errors.AsType[statusError](err); ok {
@@ -197,7 +198,7 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 		return nil, err
 	}
 	command, err := parser.Parse(s.Args)
-	if err == nil && !helpPrinted && command.Selected().Name != "psql" {
+	if err == nil && !helpPrinted && command.Selected().Name != "psql" { // psql gets its arguments unchanged
 		err = checkUTF8(s.Args)
 	}
 	switch {
@@ -232,7 +233,7 @@ func checkUTF8(args []string) error {
 }
 
 // withDatabase opens the database, calls open to create a T (a [Reader] or an [Admin]) on it, and calls work with the T. If work
-// fails, withDatabase calls it again as the retry policy allows.
+// fails, withDatabase calls work again as the retry policy allows.
 func withDatabase[T any](
 	s *session, open func(context.Context, Settings) (T, func(), error), work func(context.Context, T) error,
 ) error {
@@ -271,7 +272,7 @@ func (s *session) openDatabase() (db Database, closeDatabase func(), err error) 
 	return db, closeDatabase, nil
 }
 
-// settingsFor returns the settings with db's URL as the database URL. It differs from the user's URL if that is embedded:DIR.
+// settingsFor returns the settings with db's URL in place of the user's database URL, which may be embedded:DIR.
 func (s *session) settingsFor(db Database) Settings {
 	changed := s.settings
 	changed.DatabaseURL = db.URL
@@ -283,7 +284,7 @@ func (s *session) policy() retry.Policy {
 	return retry.Policy{Tries: s.settings.Tries, MaxWait: s.settings.MaxWait, Jitter: s.wiring.Jitter}
 }
 
-// try calls work until it succeeds or the policy allows no other call. It logs each wait between two calls.
+// try calls work until work succeeds or the policy allows no other call. It logs each wait between two calls.
 func (s *session) try(work func(context.Context) error) error {
 	return s.policy().Do(s.ctx, (&logObserver{log: s.log}).Waiting, work)
 }

@@ -48,7 +48,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	return s.runInForeground(cmd)
 }
 
-// findPsql returns the path of psql. It prefers the psql in bin, the folder of the server's own programs, which may be empty.
+// findPsql returns the path of psql. bin is the folder of the server's own programs, or empty. findPsql prefers the psql in bin.
 func findPsql(bin string) (string, error) {
 	if bin != "" {
 		if program, err := exec.LookPath(filepath.Join(bin, "psql")); err == nil {
@@ -62,24 +62,26 @@ func findPsql(bin string) (string, error) {
 	return program, nil
 }
 
-// psqlEnviron returns environ without the variables that psql must not get. PGSERVICE… and PGHOSTADDR are left out because psql
-// prefers them to the variables of Wiring.PsqlEnviron, so it would connect to another server than pawl. The names of pawl's secrets
-// are left out because every program that psql starts (\!, a pager, an editor) could read them. psql gets its password from
-// Wiring.PsqlEnviron.
+// psqlEnviron returns environ without the variables that psql must not get:
+//   - PGSERVICE… and PGHOSTADDR. psql prefers them to the variables of Wiring.PsqlEnviron, so it would connect to another server
+//     than pawl.
+//   - pawl's secrets. Every program that psql starts (\!, a pager, an editor) could read them. psql gets its password from
+//     Wiring.PsqlEnviron.
 func psqlEnviron(environ []string) (allowed []string) {
 	secrets := settings.SecretNames()
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		redirects := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
-		if !redirects && !slices.Contains(secrets, name) {
+		namesServer := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
+		isSecret := slices.Contains(secrets, name)
+		if !namesServer && !isSecret {
 			allowed = append(allowed, pair)
 		}
 	}
 	return allowed
 }
 
-// runInForeground runs psql with the terminal to itself and returns its result as psqlStatus does. If the user types ^C, psql gets
-// the signal too, and pawl ignores it.
+// runInForeground runs psql, which uses the terminal instead of pawl, and returns the result of psqlStatus. If the user types ^C,
+// psql and pawl both get the signal, and pawl ignores it.
 func (s *session) runInForeground(cmd *exec.Cmd) error {
 	if err := s.startForeground(cmd); err != nil {
 		return psqlError(err)
@@ -88,9 +90,9 @@ func (s *session) runInForeground(cmd *exec.Cmd) error {
 	return psqlStatus(cmd, cmd.Wait())
 }
 
-// psqlStatus returns a statusError if psql failed or a signal ended it, and nil if it succeeded. err is the error of cmd.Wait. If
-// psql succeeded and err is not nil, psqlStatus returns err as an Invalid error.
-func psqlStatus(cmd *exec.Cmd, err error) error {
+// psqlStatus returns a statusError if psql failed or a signal ended it. If psql succeeded, psqlStatus returns waitErr, the error of
+// cmd.Wait, as an Invalid error, or nil if waitErr is nil.
+func psqlStatus(cmd *exec.Cmd, waitErr error) error {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case ok && status.Signaled():
@@ -98,7 +100,7 @@ func psqlStatus(cmd *exec.Cmd, err error) error {
 	case !cmd.ProcessState.Success():
 		return statusError(cmd.ProcessState.ExitCode())
 	}
-	return psqlError(err) // err may come from copying psql's output
+	return psqlError(waitErr) // for example an error of copying psql's output
 }
 
 // psqlError returns an Invalid error that wraps err, or nil if err is nil.

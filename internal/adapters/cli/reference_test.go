@@ -45,9 +45,9 @@ func TestReference_README(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, found := strings.Cut(string(readme), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if found && closed {
+	before, rest, hasBegin := strings.Cut(string(readme), begin)
+	_, after, hasEnd := strings.Cut(rest, end)
+	if hasBegin && hasEnd {
 		compareFile(t, path, before+begin+settingsTable(settings.All())+end+after)
 		return
 	}

@@ -26,7 +26,7 @@ type RunOptions struct {
 	Warn func(problem string, cause error)
 }
 
-// A Runner reads the stream into the database. Run has the contract of Run of ingest.Runner.
+// A Runner reads the stream into the database. For Run, see [ingest.Runner.Run].
 type Runner interface {
 	Run(ctx context.Context) (domain.Summary, error)
 }
@@ -55,13 +55,13 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	printErr := c.print(s, sum)
-	if err != nil {
+	if err != nil { // err matters more than printErr
 		return err
 	}
 	return printErr
 }
 
-// ingest prepares the schema of db and runs the runner. While it works, it shows the progress.
+// ingest prepares the schema of db and runs the runner. Meanwhile it shows the progress.
 func (s *session) ingest(db Database, runner Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
 	stopProgress := s.showProgress(tracker)
 	defer stopProgress()
@@ -91,15 +91,18 @@ func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) err
 
 // print writes the summary as JSON or as text. If the run parked records, the text ends with the command that lists them.
 func (c *runCommand) print(s *session, sum domain.Summary) error {
-	if err := printSummary(s.Stdout, sum, c.JSON); err != nil || c.JSON || sum.Parked == 0 {
+	if err := printSummary(s.Stdout, sum, c.JSON); err != nil {
 		return err
+	}
+	if c.JSON || sum.Parked == 0 {
+		return nil
 	}
 	_, err := fmt.Fprintln(s.Stdout, "To see what was parked: pawl dlq list --summary")
 	return outputError(err)
 }
 
-// showProgress starts to show the tracker's run, as a live line or as log lines, unless the setting --progress is never. stop ends
-// this. The caller must call stop before it writes a result to standard output.
+// showProgress starts to show the progress of the tracker's run, as a live line or as log lines. If the setting --progress is never,
+// it shows nothing. The caller must call stop before it writes a result to standard output.
 func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
 	switch {
 	case s.showsLiveLine():

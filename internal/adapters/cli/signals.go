@@ -10,11 +10,14 @@ import (
 	"syscall"
 )
 
-// StopSignals returns the signals that ask pawl to stop. It leaves out a signal for which isIgnored returns true. isIgnored must be
-// signal.Ignored, and the caller must call StopSignals before signal.Notify. pawl must go on ignoring these signals: nohup ignores
-// SIGHUP so that the program survives the end of its terminal, and a shell without job control ignores SIGINT for programs in the
-// background. SIGPIPE is not a stop signal, because a connection that the server has closed raises it too. The result may be empty.
-// Then the caller must not call signal.Notify, because without signals signal.Notify forwards all of them.
+// StopSignals returns the signals that ask pawl to stop, without those for which isIgnored returns true. isIgnored must be
+// signal.Ignored, and the caller must call StopSignals before signal.Notify. The result may be empty. Then the caller must not call
+// signal.Notify, because a call that names no signal forwards all signals.
+//
+// pawl must go on ignoring a signal that was ignored when it started. nohup ignores SIGHUP so that a program survives the end of its
+// terminal. A shell without job control ignores SIGINT for programs in the background.
+//
+// SIGPIPE is not a stop signal, because a connection that the server has closed raises it too.
 func StopSignals(isIgnored func(os.Signal) bool) []os.Signal {
 	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, isIgnored)
 }
@@ -28,9 +31,9 @@ type signalState struct {
 }
 
 // runUntilSignal runs command and returns its exit code. The first signal ends the context of the session, so that the command
-// can finish its current step. After the second signal runUntilSignal returns without waiting for the command. If the command is
-// not busy, it returns after the first signal. While a program is in the foreground, signals are forwarded to that program and do
-// not count.
+// can finish its current step. After the second signal, runUntilSignal returns without waiting for the command. If the command is
+// not busy, runUntilSignal does so after the first signal. While a program is in the foreground, signals are forwarded to that
+// program and do not count.
 func (s *session) runUntilSignal(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()
@@ -90,6 +93,6 @@ func forwardSignal(signal os.Signal, program *os.Process) {
 
 // signalExitCode returns the exit code that a shell reports for a program that the signal ended.
 func signalExitCode(s os.Signal) int {
-	number, _ := s.(syscall.Signal) // os/signal knows no other type on the systems pawl is built for
+	number, _ := s.(syscall.Signal) // on the systems for which pawl is built, every os.Signal has this type
 	return 128 + int(number)
 }

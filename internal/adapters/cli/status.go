@@ -22,8 +22,11 @@ func (c *statusCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(s.Stdout, report.Summary(), c.JSON); err != nil || c.JSON {
+	if err := printSummary(s.Stdout, report.Summary(), c.JSON); err != nil {
 		return err
+	}
+	if c.JSON {
+		return nil
 	}
 	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last updated %s\n",
 		report.Checkpoint.SourceURL, report.Checkpoint.UpdatedAt.Format(time.RFC3339))

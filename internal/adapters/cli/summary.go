@@ -65,7 +65,7 @@ func writeSummaryJSON(w io.Writer, s domain.Summary) error {
 	return json.NewEncoder(w).Encode(out)
 }
 
-// writeSummary writes the summary for a person. If a complete stream has fewer records than announced, it adds a line about that.
+// writeSummary writes the summary for a person. If a complete stream has fewer records than the API announced, a last line says so.
 func writeSummary(w io.Writer, s domain.Summary) error {
 	state, announced := "not complete", "no total announced"
 	if s.Done {
@@ -84,12 +84,13 @@ stream %s: %s, pass %d, seq %d, %s
 		humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
 		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
-	if err == nil && s.Times != (domain.WorkTimes{}) { // pawl status does not know the times
+	hasTimes := s.Times != (domain.WorkTimes{}) // pawl status does not know the times
+	if err == nil && hasTimes {
 		_, err = fmt.Fprintf(w, "fetching took %.1f s, decoding %.1f s, storing %.1f s (of it COMMIT %.1f s); these overlap\n",
 			s.Times.Fetching.Seconds(), s.Times.Decoding.Seconds(), s.Times.Storing.Seconds(), s.Times.Committing.Seconds())
 	}
-	isShort := s.Done && s.Accounted < s.Announced.N // false if no total was announced, because N is then 0
-	if err == nil && isShort {
+	hasFewer := s.Done && s.Accounted < s.Announced.N // false if no total was announced, because N is then 0
+	if err == nil && hasFewer {
 		_, err = fmt.Fprintf(w, "only %s of %s announced records are stored or parked: `pawl verify` explains the difference\n",
 			humanize.Comma(s.Accounted), humanize.Comma(s.Announced.N))
 	}

@@ -55,7 +55,7 @@ func (c *verifyCommand) Run(s *session) error {
 	defer release()
 	report, err := verifier.Run(s.ctx)
 	observer.stop()
-	// Even if err is not nil, the report has the findings so far. They must be printed. Inconsistent comes with all findings.
+	// If err is Inconsistent, the report has all findings. With any other error, it has the findings so far. They must be printed too.
 	if len(report.Findings) == 0 { // no check was made
 		return err
 	}
@@ -83,14 +83,14 @@ func newVerifyObserver(s *session) *verifyObserver {
 	}
 }
 
-// Checking implements verify.Observer. It ends what is shown of the previous check. For the comparison with the API it then shows the
-// progress of the walk. For any other check it shows the check's name as a live line, if the user wants one.
+// Checking implements verify.Observer. It ends what is shown of the previous check. During the comparison with the API, it shows the
+// progress of the walk through the API. During any other check, it shows the check as a live line, if the user wants one.
 func (o *verifyObserver) Checking(check domain.Check) {
 	o.stop()
 	o.session.log.Debug("checking", "check", check.String(), "statement", check.Statement())
 	switch {
 	case check == domain.CheckReturned: // the comparison with the API
-		// A walk claims no stream. The call makes the tracker begin at the first page of pass 1.
+		// A walk claims no stream. The call of Claimed makes the tracker begin at the first page of pass 1.
 		o.walk.Claimed(domain.Checkpoint{Position: domain.Position{Pass: 1}})
 		o.stop = o.session.showProgress(o.walk)
 	case o.session.showsLiveLine():

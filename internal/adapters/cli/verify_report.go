@@ -58,7 +58,8 @@ func writeFinding(out io.Writer, f domain.Finding) {
 	}
 }
 
-// describeDifference describes a difference in one line. The line names the page, pass, event or request, and then the two values.
+// describeDifference describes a difference in one line: first where the difference is (page, pass, event, request), then the two
+// values, or a description if no values were compared.
 func describeDifference(d domain.Difference) string {
 	var where []string
 	switch {
@@ -82,7 +83,7 @@ func describeDifference(d domain.Difference) string {
 	return strings.Join(append(where, what), ", ")
 }
 
-// maxValueLength is the maximum length of a quoted value, which is mostly a cursor. Longer values are cut; --json has them whole.
+// maxValueLength is the maximum length of a quoted value. A longer value, usually a cursor, is cut; --json has the whole value.
 const maxValueLength = 60
 
 // quoteText returns numbers, true and false unchanged. It quotes and cuts any other text, which may come from the API.
@@ -113,12 +114,13 @@ func announcedNote(r verify.Report) string {
 	total := r.Stream.Checkpoint.AnnouncedFirst
 	stored, parked, announced := humanize.Comma(r.Stored), humanize.Comma(r.Parked), humanize.Comma(total.N)
 	missing := total.N - r.Stored - r.Parked // negative if there are more than announced
+	hasDifferences := slices.ContainsFunc(r.Inspection.Findings, func(f domain.Finding) bool { return f.Differences > 0 })
 	switch {
 	case !r.Stream.Checkpoint.Done:
 		return "the stream is not complete: the stored data was checked, but not yet compared with the announced total"
 	case !total.Known:
 		return "the API announced no total to compare the stream with"
-	case slices.ContainsFunc(r.Inspection.Findings, func(f domain.Finding) bool { return f.Differences > 0 }):
+	case hasDifferences:
 		return ""
 	case missing > 0 && r.EndAccepted:
 		return fmt.Sprintf("%s announced, %s stored + %s parked: the user accepted this end of the pass", announced, stored, parked)
@@ -132,12 +134,13 @@ func announcedNote(r verify.Report) string {
 	return fmt.Sprintf("%s announced = %s stored + %s parked", announced, stored, parked)
 }
 
-// changedTotalNotes returns notes about a total that changed during a complete pass: both totals, and the number of events that may
-// not have been read yet. It returns nil if the total did not change or is not known.
+// changedTotalNotes returns notes about a total that changed during a complete pass: both totals, and the largest number of events that
+// may not have been read yet. It returns nil if the pass is not complete, or if the total did not change or is not known.
 func changedTotalNotes(r verify.Report) (all []string) {
 	checkpoint := r.Stream.Checkpoint
 	first, last := checkpoint.AnnouncedFirst, checkpoint.AnnouncedLast
-	if !checkpoint.Done || !first.Known || !last.Known || first == last {
+	hasChanged := first.Known && last.Known && first != last
+	if !checkpoint.Done || !hasChanged {
 		return nil
 	}
 	all = append(all, fmt.Sprintf("the API announced %s records when the pass began and %s when it ended",
