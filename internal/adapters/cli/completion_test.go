@@ -67,21 +67,21 @@ func TestCompletion_Bash(t *testing.T) {
 		want  []string // candidates that bash must offer
 		deny  []string // candidates that bash must not offer
 	}{
-		{[]string{""}, []string{"run", "dlq", "completion", "--stream", "--help"}, []string{"list", "--new-pass"}},
-		{[]string{"st"}, []string{"status"}, []string{"run", "--stream"}},
-		{[]string{"dlq", ""}, []string{"list", "show", "replay", "discard", "--stream"}, []string{"run", "--state"}},
-		{[]string{"dlq", "list", "--"}, []string{"--state", "--json", "--log-level"}, []string{"list", "--new-pass"}},
-		{[]string{"dlq", "list", "--state", ""}, []string{"open", "resolved", "all"}, []string{"--json"}},
+		{words: []string{""}, want: []string{"run", "dlq", "completion", "--stream", "--help"}, deny: []string{"list", "--new-pass"}},
+		{words: []string{"st"}, want: []string{"status"}, deny: []string{"run", "--stream"}},
+		{words: []string{"dlq", ""}, want: []string{"list", "show", "replay", "discard", "--stream"}, deny: []string{"run", "--state"}},
+		{words: []string{"dlq", "list", "--"}, want: []string{"--state", "--json", "--log-level"}, deny: []string{"list", "--new-pass"}},
+		{words: []string{"dlq", "list", "--state", ""}, want: []string{"open", "resolved", "all"}, deny: []string{"--json"}},
 		// bash passes --state=re as three words.
-		{[]string{"dlq", "list", "--state", "=", "re"}, []string{"resolved"}, []string{"open"}},
-		{[]string{"--log-level", "="}, []string{"debug", "info", "warn", "error"}, []string{"run"}},
+		{words: []string{"dlq", "list", "--state", "=", "re"}, want: []string{"resolved"}, deny: []string{"open"}},
+		{words: []string{"--log-level", "="}, want: []string{"debug", "info", "warn", "error"}, deny: []string{"run"}},
 		// Here dlq is the value of --stream and not the command.
-		{[]string{"--stream", "dlq", ""}, []string{"run", "dlq"}, []string{"list"}},
-		{[]string{"--stream", "=", "dlq", ""}, []string{"run", "dlq"}, []string{"list"}},
-		{[]string{"--stream", "r"}, nil, []string{"run"}},
-		{[]string{"run", "--migrate", "a"}, []string{"auto"}, []string{"off"}},
-		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}, []string{"run"}},
-		{[]string{"dlq", "show", "7", "--"}, []string{"--raw", "--json"}, []string{"--state"}},
+		{words: []string{"--stream", "dlq", ""}, want: []string{"run", "dlq"}, deny: []string{"list"}},
+		{words: []string{"--stream", "=", "dlq", ""}, want: []string{"run", "dlq"}, deny: []string{"list"}},
+		{words: []string{"--stream", "r"}, deny: []string{"run"}},
+		{words: []string{"run", "--migrate", "a"}, want: []string{"auto"}, deny: []string{"off"}},
+		{words: []string{"completion", ""}, want: []string{"bash", "zsh", "fish"}, deny: []string{"run"}},
+		{words: []string{"dlq", "show", "7", "--"}, want: []string{"--raw", "--json"}, deny: []string{"--state"}},
 	} {
 		var quoted []string
 		for _, word := range tt.words {
@@ -108,6 +108,7 @@ func TestCompletion_Bash(t *testing.T) {
 	}
 }
 
+// TestCompletion_UnknownShell checks that the error about a wrong shell names a right one.
 func TestCompletion_UnknownShell(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := pawl(t, nil, cli.Wiring{}, "completion", "tcsh")

@@ -14,7 +14,6 @@ import (
 	"github.com/hinshun/vt10x"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
-	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
@@ -32,6 +31,7 @@ type console struct {
 	slave      *os.File        // the program's side
 	emulator   vt10x.Terminal  // interprets the output of the program
 	raw        bytes.Buffer    // everything that the program wrote
+	started    time.Time       // when the program was started
 	reads      int             // the number of calls of read
 	transcript strings.Builder // the snapshots
 }
@@ -58,7 +58,15 @@ func (c *console) resize(newColumns int) {
 	c.emulator.Resize(newColumns, rows)
 }
 
-// snapshot waits until the program is idle, and adds the content of the terminal to the transcript, below a line with moment.
+// snapshotAt waits until a number of seconds after the start of the program and makes a snapshot.
+func (c *console) snapshotAt(seconds float64, moment string) {
+	c.t.Helper()
+	afterStart := time.Duration(seconds * float64(time.Second))
+	time.Sleep(time.Until(c.started.Add(afterStart)))
+	c.snapshot(moment)
+}
+
+// snapshot waits until the program is idle. Then it adds a line with moment and the content of the terminal to the transcript.
 func (c *console) snapshot(moment string) {
 	c.t.Helper()
 	c.read()
@@ -69,13 +77,13 @@ func (c *console) snapshot(moment string) {
 	}
 }
 
-// read waits until the program is idle, and passes its output to the emulator. A test must call read or snapshot often, because a
-// terminal blocks a program that has written much unread output.
+// read waits until the program is idle, and passes the program's output to the emulator. A test must call read or snapshot often,
+// because a terminal blocks a program that has written much unread output.
 func (c *console) read() {
 	c.t.Helper()
 	synctest.Wait()
 	c.reads++
-	// read writes a unique window title after the program's output. When the emulator has this title, it has all output before it.
+	// A unique window title follows the program's output. When the emulator has this title, it has all output that came before.
 	title := fmt.Sprintf("read %d", c.reads)
 	if _, err := fmt.Fprintf(c.slave, "\x1b]2;%s\a", title); err != nil {
 		c.t.Fatal(err)
@@ -111,27 +119,28 @@ func (s slowSource) FetchPage(ctx context.Context, req domain.PageRequest) (doma
 	}
 }
 
-// newRunWiring returns a wiring that reads source into db. Its runs wait the maximum time of each backoff, and apply no migrations.
+// newRunWiring returns a wiring that reads source into db. After a failure its runs wait as long as a run can wait: 0.5 s after the first
+// failure, and 1 s after the second. They apply no migrations.
 func newRunWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
-	w := newWiring(source, db, new(cli.Settings))
+	w := newWiring(source, db)
 	w.Jitter = func() float64 { return 1 }
 	w.Migrate = func(context.Context, string) ([]string, error) { return nil, nil }
-	w.Runner = func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
-		store := db.Store()
-		opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: options.NewPass, Retry: options.Retry}
-		return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
-	}
 	return w
 }
 
-// run starts `pawl run` on the console. environ is added to its environment. wait waits for its end and returns its result.
+// run starts `pawl run` on the console. Like start, it returns wait.
 func (c *console) run(ctx context.Context, w cli.Wiring, environ ...string) (wait func() (code int, stdout string)) {
+	return c.start(ctx, w, []string{"run", "--page-size", "1000"}, environ...)
+}
+
+// start starts pawl with args on the console. environ is added to its environment. wait waits until pawl ends, and returns its exit code
+// and its standard output.
+func (c *console) start(ctx context.Context, w cli.Wiring, args []string, environ ...string) (wait func() (code int, stdout string)) {
+	c.started = time.Now()
 	ended := make(chan int, 1)
 	var stdout bytes.Buffer
 	go func() {
-		ended <- cli.Main(ctx, cli.Process{
-			Args: []string{"run", "--page-size", "1000"}, Environ: validEnv(environ...), Stdout: &stdout, Stderr: c.slave,
-		}, w)
+		ended <- cli.Main(ctx, cli.Process{Args: args, Environ: validEnv(environ...), Stdout: &stdout, Stderr: c.slave}, w)
 	}()
 	return func() (int, string) {
 		ticker := time.NewTicker(time.Second)

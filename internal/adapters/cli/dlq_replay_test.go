@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/app/replay"
 	"github.com/pawldata/pawl/internal/domain"
-	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // A replayerFunc is a function that a test runs in place of a replay.
@@ -21,14 +19,14 @@ type replayerFunc func(ctx context.Context, options cli.ReplayOptions, observer 
 
 // wiring returns a wiring whose replay calls f.
 func (f replayerFunc) wiring() cli.Wiring {
-	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w := newEmptyWiring()
 	w.Replay = func(_ context.Context, _ cli.Settings, options cli.ReplayOptions, o replay.Observer) (cli.Replayer, func(), error) {
 		return scriptedReplay{run: f, options: options, observer: o}, func() {}, nil
 	}
 	return w
 }
 
-// A scriptedReplay is a cli.Replayer that calls run with the arguments of the wiring.
+// A scriptedReplay is a cli.Replayer that calls run with options and observer.
 type scriptedReplay struct {
 	run      replayerFunc
 	options  cli.ReplayOptions
@@ -98,8 +96,8 @@ func TestDlqReplay_Stopped(t *testing.T) {
 		report replay.Report
 		prints string // the beginning of the output; empty if there must be none
 	}{
-		{fullReplayReport(), "stream s: replayed 12,345 = "},
-		{replay.Report{}, ""},
+		{report: fullReplayReport(), prints: "stream s: replayed 12,345 = "},
+		{report: replay.Report{}, prints: ""},
 	} {
 		w := replayerFunc(func(context.Context, cli.ReplayOptions, replay.Observer) (replay.Report, error) {
 			return tt.report, stopped
@@ -117,28 +115,23 @@ func TestDlqReplay_Stopped(t *testing.T) {
 	}
 }
 
-// TestDlqReplay_Terminal compares the content of the terminal at moments of a replay with a golden file.
+// TestDlqReplay_Terminal compares the content of the terminal at moments of a replay with a golden file. The replay of the first batch
+// ends after 1 s, and that of the second after 2 s.
 func TestDlqReplay_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
-		ended := make(chan int, 1)
-		go func() {
-			ended <- cli.Main(t.Context(), cli.Process{
-				Args: []string{"dlq", "replay", "--all"}, Environ: validEnv("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.slave,
-			}, replayerFunc(func(_ context.Context, _ cli.ReplayOptions, o replay.Observer) (replay.Report, error) {
-				o.Surveyed(domain.SelectionCount{Open: 1200})
-				time.Sleep(time.Second)
-				o.Replayed(replay.Report{Counts: domain.Counts{Received: 500, Inserted: 400, Parked: 100}})
-				time.Sleep(time.Second)
-				return replay.Report{}, nil
-			}).wiring())
-		}()
-		for _, moment := range []string{"the first batch", "the second batch"} {
-			time.Sleep(900 * time.Millisecond)
-			c.snapshot(moment)
-		}
-		if code := <-ended; code != cli.ExitDone {
+		w := replayerFunc(func(_ context.Context, _ cli.ReplayOptions, o replay.Observer) (replay.Report, error) {
+			o.Surveyed(domain.SelectionCount{Open: 1200})
+			time.Sleep(time.Second)
+			o.Replayed(replay.Report{Counts: domain.Counts{Received: 500, Inserted: 400, Parked: 100}})
+			time.Sleep(time.Second)
+			return replay.Report{}, nil
+		}).wiring()
+		wait := c.start(t.Context(), w, []string{"dlq", "replay", "--all"}, "TERM=xterm", "NO_COLOR=1")
+		c.snapshotAt(0.9, "the first batch")
+		c.snapshotAt(1.8, "the second batch")
+		if code, _ := wait(); code != cli.ExitDone {
 			t.Errorf("got exit %d, want %d", code, cli.ExitDone)
 		}
 		c.snapshot("at the end")

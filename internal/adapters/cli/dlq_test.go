@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A fakeLetters is a cli.Reader and a cli.Admin that returns the same dead letters from each call and records its arguments.
+// A fakeLetters is a cli.Reader and a cli.Admin that returns the same dead letters from each call. It records the arguments of the calls.
 type fakeLetters struct {
 	cli.Reader
 
@@ -75,7 +75,7 @@ func (s *fakeLetters) MoveStream(context.Context, domain.StreamID, string, strin
 
 // wiring returns a wiring whose Reader and Admin are s.
 func (s *fakeLetters) wiring() cli.Wiring {
-	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w := newEmptyWiring()
 	w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) { return s, func() {}, nil }
 	w.Admin = func(context.Context, cli.Settings) (cli.Admin, func(), error) { return s, func() {}, nil }
 	return w
@@ -87,34 +87,32 @@ const hostile = "\x1b[2J\x1b]2;owned\a\u009b31m\u202e\u2066<b>\t\r\n'\"\\ \xff\x
 
 // newFullLetters returns three dead letters that together use every field: 7 is open, 19 is discarded and hostile, 120 is replayed.
 func newFullLetters() *fakeLetters {
-	parked := time.Date(2026, 11, 24, 17, 30, 0, 123_000_000, time.UTC)
-	why := func(reason, field, detail string) domain.Rejection {
-		return domain.Rejection{Reason: reason, Field: field, Detail: detail}
-	}
+	parked, eventID := time.Date(2026, 11, 24, 17, 30, 0, 123_000_000, time.UTC), domaintest.EventID(9)
 	letters := []domain.DeadLetter{
 		{
-			ID: 7, Key: "sha256 ab", PageID: 3, Index: 4, Why: why("not an object", "", "null is not a JSON object"),
+			ID: 7, Key: "sha256 ab", PageID: 3, Index: 4,
+			Why:     domain.Rejection{Reason: "not an object", Detail: "null is not a JSON object"},
 			Payload: []byte("null"), Seen: 1, ParkedAt: parked,
 		},
 		{
-			ID: 19, Key: "k" + hostile, PageID: 3, Index: 12, Why: why("r"+hostile, "f"+hostile, "d"+hostile),
+			ID: 19, Key: "k" + hostile, PageID: 3, Index: 12,
+			Why:     domain.Rejection{Reason: "r" + hostile, Field: "f" + hostile, Detail: "d" + hostile},
 			Payload: []byte(`{"name":"` + hostile + `"}`),
 			Seen:    1234, Replays: 2, ParkedAt: parked,
 			Resolved: &domain.Resolution{How: domain.ResolvedByDiscard, Why: "überflüssig" + hostile, At: parked.Add(time.Hour)},
 		},
 		{
-			ID: 120, Key: domain.DeadLetterKey(domaintest.EventID(9).String()), PageID: 5,
-			Why:     why("bad timestamp", "timestamp", `"yesterday" is none…`),
+			ID: 120, Key: domain.DeadLetterKey(eventID.String()), PageID: 5,
+			Why:     domain.Rejection{ID: eventID, Reason: "bad timestamp", Field: "timestamp", Detail: `"yesterday" is none…`},
 			Payload: []byte(`{"name":"näme"}`), Seen: 5, Others: 3, Replays: 1, ParkedAt: parked.Add(time.Minute),
 			Resolved: &domain.Resolution{How: domain.ResolvedByReplay, Why: "a replay stored its event", At: parked.Add(time.Hour), PageID: 8},
 		},
 	}
-	letters[2].Why.ID = domaintest.EventID(9)
 	return &fakeLetters{letters: letters, more: true}
 }
 
-// TestDlq_Output compares the output of the commands that read dead letters with golden files. Of hostile texts, it must have only
-// printable characters.
+// TestDlq_Output compares the output of the commands that read dead letters with golden files. The output of hostile texts must have
+// only printable characters.
 func TestDlq_Output(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
@@ -131,7 +129,8 @@ func TestDlq_Output(t *testing.T) {
 			}
 			for _, r := range stdout {
 				isASCII := r >= ' ' && r <= '~'
-				if !isASCII && !strings.ContainsRune("\n…ü", r) { // the reason of 19, which a user wrote, has an ü
+				isExpected := strings.ContainsRune("\n…ü", r) // a user wrote the ü in the reason for discarding 19
+				if !isASCII && !isExpected {
 					t.Errorf("got the character %U in the output, want it escaped", r)
 				}
 			}
@@ -140,19 +139,22 @@ func TestDlq_Output(t *testing.T) {
 	}
 }
 
+// TestDlqShow_Raw checks that --raw writes the bytes of the hostile dead letter unchanged.
 func TestDlqShow_Raw(t *testing.T) {
 	t.Parallel()
-	s := newFullLetters()
-	code, stdout, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "show", "--raw", "19")
-	if code != cli.ExitDone || stdout != string(s.letters[1].Payload) || stderr != "" {
-		t.Errorf("got exit %d, output %q, error %q, want the bytes %q", code, stdout, stderr, s.letters[1].Payload)
+	fake := newFullLetters()
+	hostileLetter := fake.letters[1]
+	code, stdout, stderr := pawl(t, validEnv(), fake.wiring(), "dlq", "show", "--raw", "19")
+	if code != cli.ExitDone || stdout != string(hostileLetter.Payload) || stderr != "" {
+		t.Errorf("got exit %d, output %q, error %q, want the bytes %q", code, stdout, stderr, hostileLetter.Payload)
 	}
 }
 
+// TestDlqList_Filter checks the filter and the range of a list with all flags.
 func TestDlqList_Filter(t *testing.T) {
 	t.Parallel()
 	s := &fakeLetters{}
-	args := "dlq list --reason x --page 3 --since 2026-11-24 --until 2026-11-25T12:00:00+02:00 --state all --limit 7 --after 9"
+	const args = "dlq list --reason x --page 3 --since 2026-11-24 --until 2026-11-25T12:00:00+02:00 --state all --limit 7 --after 9"
 	code, stdout, _ := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...)
 	if code != cli.ExitDone || stdout != "stream datasync: no such dead letters\n" {
 		t.Errorf("got exit %d and output %q, want no such dead letters", code, stdout)
@@ -161,7 +163,7 @@ func TestDlqList_Filter(t *testing.T) {
 		State: domain.DeadLettersAll, Reason: "x", PageID: 3,
 		Since: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC),
 	}
-	s.gotFilter.Until = s.gotFilter.Until.UTC() // comparable with wantFilter
+	s.gotFilter.Until = s.gotFilter.Until.UTC() // wantFilter has UTC too
 	if s.gotFilter != wantFilter {
 		t.Errorf("got filter %+v, want %+v", s.gotFilter, wantFilter)
 	}
@@ -197,7 +199,8 @@ func TestDlqList_Empty(t *testing.T) {
 	}
 }
 
-// TestDlq_InvalidArguments checks that wrong arguments are reported before the database is read. The values are texts in the errors.
+// TestDlq_InvalidArguments checks that wrong arguments are reported before the database is read. The values are
+// texts that the error must contain.
 func TestDlq_InvalidArguments(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -219,7 +222,8 @@ func TestDlq_InvalidArguments(t *testing.T) {
 		"dlq replay --all --reason x": "exclude",
 	} {
 		s := newFullLetters()
-		code, stdout, stderr := pawl(t, validEnv(), s.wiring(), strings.Split(args, " ")...)
+		words := strings.Split(args, " ") // strings.Fields would drop the spaces \u00a0
+		code, stdout, stderr := pawl(t, validEnv(), s.wiring(), words...)
 		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, want) || s.calls != 0 {
 			t.Errorf("%s: got exit %d, %d calls, output %q, error %q; want exit %d, no calls and %q in the error",
 				args, code, s.calls, stdout, stderr, cli.ExitSettings, want)
@@ -235,7 +239,8 @@ func TestDlqDiscard(t *testing.T) {
 	if code != cli.ExitDone || stdout != "letter 7 of stream datasync: discarded\n" || stderr != "" || s.gotWhy != "it was a test's" {
 		t.Errorf("got exit %d, output %q, reason %q, error %q; want the reason it was a test's", code, stdout, s.gotWhy, stderr)
 	}
-	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", strings.Repeat("x", 1000), "--json") // the longest reason
+	longestWhy := strings.Repeat("x", 1000)
+	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", longestWhy, "--json")
 	if !strings.HasPrefix(stdout, `{"stream":"datasync","id":7,"how":"discarded","why":"xx`) {
 		t.Errorf("got output %q, want a JSON object with the reason", stdout)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/domain"
-	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // A fakeDriftReader is a cli.Reader whose method Drift returns entries. Its other methods panic.
@@ -25,16 +24,18 @@ func TestDrift(t *testing.T) {
 	t.Parallel()
 	twoEntries := []domain.DriftEntry{
 		{Path: "session.os", Kind: "new field", Count: 12_345, FirstPageID: 3, LastPageID: 117, Sample: `{"name":"Linux…`},
-		{Path: hostile, Kind: "in seconds", Count: 1, FirstPageID: 9, LastPageID: 9, Sample: hostile},
+		{Path: hostile, Kind: "in seconds", Count: 1, FirstPageID: 9, LastPageID: 9, Sample: hostile}, // for hostile see dlq_test.go
 	}
 	for name, tt := range map[string]struct {
 		entries []domain.DriftEntry
 		args    []string
 	}{
-		"drift": {twoEntries, []string{"drift"}}, "drift_json": {twoEntries, []string{"drift", "--json"}},
-		"drift_none": {nil, []string{"drift"}}, "drift_none_json": {nil, []string{"drift", "--json"}},
+		"drift":           {entries: twoEntries, args: []string{"drift"}},
+		"drift_json":      {entries: twoEntries, args: []string{"drift", "--json"}},
+		"drift_none":      {entries: nil, args: []string{"drift"}},
+		"drift_none_json": {entries: nil, args: []string{"drift", "--json"}},
 	} {
-		w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+		w := newEmptyWiring()
 		w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) {
 			return fakeDriftReader{entries: tt.entries}, func() {}, nil
 		}

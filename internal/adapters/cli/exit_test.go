@@ -26,22 +26,24 @@ func TestExitCodes(t *testing.T) {
 	for kind, want := range tests {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
-			const longerThanMaxWait = 48 * time.Hour
+			const longerThanMaxWait = 48 * time.Hour // ends a run that the rate limit refuses
 			cause := &domain.Error{
 				Kind: kind, Op: "fetch page", Hint: "do this", Err: errors.New("cause"), Until: time.Now().Add(longerThanMaxWait),
 			}
-			var s cli.Settings
 			code, stdout, stderr := pawl(t, validEnv("PAWL_TRIES=1", "PAWL_LOG_LEVEL=error"),
-				newWiring(failingSource{cause}, domaintest.NewMemDatabase(), &s), "run", "--json")
+				newWiring(failingSource{err: cause}, domaintest.NewMemDatabase()), "run", "--json")
 			if code != want {
 				t.Errorf("got exit %d, want %d: %s", code, want, stderr)
 			}
-			text := "cause"
-			if kind == domain.Stopped { // the user stopped the run, so the error has no cause but says how to continue
-				text = "run it again"
+			wantText := "cause"
+			if kind == domain.Stopped { // pawl writes its own error, which says how to continue
+				wantText = "run it again"
 			}
-			if !strings.Contains(stderr, "pawl: ") || !strings.Contains(stderr, text) || strings.Count(stderr, "\n") != 1 {
-				t.Errorf("got stderr %q, want one line with %q", stderr, text)
+			if !strings.Contains(stderr, "pawl: ") || !strings.Contains(stderr, wantText) {
+				t.Errorf("got stderr %q, want %q in it", stderr, wantText)
+			}
+			if strings.Count(stderr, "\n") != 1 {
+				t.Errorf("got stderr %q, want one line", stderr)
 			}
 			if !strings.Contains(stdout, `"done":false`) {
 				t.Errorf("got stdout %q, want a summary in spite of the error", stdout)
@@ -53,10 +55,9 @@ func TestExitCodes(t *testing.T) {
 // TestErrorJSON checks that the error is a JSON object if the log format is JSON.
 func TestErrorJSON(t *testing.T) {
 	t.Parallel()
-	var s cli.Settings
 	cause := &domain.Error{Kind: domain.Unauthorized, Op: "fetch page", Hint: "check API_KEY", Err: errors.New("401")}
 	_, _, stderr := pawl(t, validEnv("PAWL_LOG_FORMAT=json", "PAWL_LOG_LEVEL=error"),
-		newWiring(failingSource{cause}, domaintest.NewMemDatabase(), &s), "run")
+		newWiring(failingSource{err: cause}, domaintest.NewMemDatabase()), "run")
 	var record map[string]any
 	if err := json.Unmarshal([]byte(stderr), &record); err != nil {
 		t.Fatal(err)

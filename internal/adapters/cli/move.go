@@ -29,7 +29,7 @@ func (c *moveCommand) Run(s *session) error {
 	}
 	from, err := s.wiring.NormalizeURL(c.From)
 	if err != nil {
-		cause := domain.AsError(err).Err // without its operation, because that names API_BASE_URL
+		cause := domain.AsError(err).Err // without the operation and the hint, which are about API_BASE_URL
 		return settings.Invalid("--from", fmt.Sprintf("%v; it should be the URL that pawl status prints", cause))
 	}
 	if from == to {

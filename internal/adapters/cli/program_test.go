@@ -24,9 +24,9 @@ func TestMain(m *testing.M) {
 // pawl runs a command of pawl with args and the environment environ, and returns its exit code and output.
 func pawl(t *testing.T, environ []string, w cli.Wiring, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, err bytes.Buffer
-	code = cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: &out, Stderr: &err}, w)
-	return code, out.String(), err.String()
+	var outBuffer, errBuffer bytes.Buffer
+	code = cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: &outBuffer, Stderr: &errBuffer}, w)
+	return code, outBuffer.String(), errBuffer.String()
 }
 
 // A failingSource answers every request with err.
@@ -43,11 +43,10 @@ func (emptySource) FetchPage(context.Context, domain.PageRequest) (domain.Page, 
 	return domain.Page{Last: true, Total: domain.Total{Known: true}, Receipt: domain.Receipt{FetchedAt: time.Now()}}, nil
 }
 
-// newWiring returns a wiring for `pawl run` that reads source into db. Its function Runner stores its settings in got.
-func newWiring(source domain.EventSource, db *domaintest.MemDatabase, got *cli.Settings) cli.Wiring {
+// newWiring returns a wiring for `pawl run` that reads source into db.
+func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
 	return cli.Wiring{
 		Runner: func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
-			*got = s
 			opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: options.NewPass, Retry: options.Retry}
 			store := db.Store()
 			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
@@ -61,6 +60,20 @@ func newWiring(source domain.EventSource, db *domaintest.MemDatabase, got *cli.S
 	}
 }
 
+// newEmptyWiring returns a wiring for `pawl run` that reads an empty stream into a new database.
+func newEmptyWiring() cli.Wiring { return newWiring(emptySource{}, domaintest.NewMemDatabase()) }
+
+// newRecordingWiring returns newEmptyWiring with a function Runner that stores its settings in got.
+func newRecordingWiring(got *cli.Settings) cli.Wiring {
+	w := newEmptyWiring()
+	newRunner := w.Runner
+	w.Runner = func(ctx context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
+		*got = s
+		return newRunner(ctx, s, options, o)
+	}
+	return w
+}
+
 // validEnv returns an environment that has all settings that `pawl run` needs, followed by changes. If a name occurs twice, the last
 // value counts.
 func validEnv(changes ...string) []string {
@@ -70,6 +83,7 @@ func validEnv(changes ...string) []string {
 	}, changes...)
 }
 
+// TestMain_NoCommand checks that pawl without a command is an error that names the commands.
 func TestMain_NoCommand(t *testing.T) {
 	t.Parallel()
 	code, _, stderr := pawl(t, nil, cli.Wiring{})

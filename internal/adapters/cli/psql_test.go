@@ -11,17 +11,18 @@ import (
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
-	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// fakePsql is a script that prints the name of each signal that it gets, and ends with code 7 after SIGTERM. It waits with read and
-// not with sleep, because a shell runs a trap only after a sleep has ended.
+// fakePsql is a script that prints the name of each signal that it gets, and ends with fakePsqlCode after SIGTERM. It waits with read
+// and not with sleep, because a shell runs a trap only after a sleep has ended.
 const fakePsql = `#!/bin/sh
 trap 'echo INT' INT
 trap 'echo TERM; exit 7' TERM
 echo ready
 while :; do read -r line; done
 `
+
+const fakePsqlCode = 7
 
 // TestPsql_Signals checks that pawl forwards SIGTERM to psql and does not forward SIGINT, because the terminal sends SIGINT to psql
 // itself.
@@ -31,7 +32,7 @@ func TestPsql_Signals(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "psql"), []byte(fakePsql), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w := newEmptyWiring()
 	w.Database = func(context.Context, string, func(string)) (cli.Database, func() error, error) {
 		return cli.Database{Bin: bin}, func() error { return nil }, nil
 	}
@@ -45,7 +46,8 @@ func TestPsql_Signals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signals := make(chan os.Signal, 3)
+	toSend := []os.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM}
+	signals := make(chan os.Signal, len(toSend))
 	ended := make(chan int, 1)
 	go func() {
 		ended <- cli.Main(t.Context(), cli.Process{
@@ -58,14 +60,17 @@ func TestPsql_Signals(t *testing.T) {
 	if _, err := stdoutReader.Read(line); err != nil || string(line) != ready {
 		t.Fatalf("got output %q, error %v; want %q", line, err, ready)
 	}
-	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range toSend {
 		signals <- signal
 	}
 	select {
 	case code := <-ended:
 		var rest bytes.Buffer
-		if _, err := rest.ReadFrom(stdoutReader); err != nil || code != 7 || strings.TrimSpace(rest.String()) != "TERM" {
-			t.Errorf("got exit %d and output %q, want exit 7 and TERM; error %v", code, rest.String(), err)
+		if _, err := rest.ReadFrom(stdoutReader); err != nil {
+			t.Fatal(err)
+		}
+		if code != fakePsqlCode || strings.TrimSpace(rest.String()) != "TERM" {
+			t.Errorf("got exit %d and output %q, want exit %d and TERM", code, rest.String(), fakePsqlCode)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("psql did not end")

@@ -23,11 +23,16 @@ import (
 func TestRun_Migrate(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string]string{"auto": "migrate", "check": "check", "off": ""} {
-		var s cli.Settings
 		called := ""
-		w := newWiring(emptySource{}, domaintest.NewMemDatabase(), &s)
-		w.Migrate = func(context.Context, string) ([]string, error) { called += "migrate"; return nil, nil }
-		w.CheckSchema = func(context.Context, string) error { called += "check"; return nil }
+		w := newEmptyWiring()
+		w.Migrate = func(context.Context, string) ([]string, error) {
+			called += "migrate"
+			return nil, nil
+		}
+		w.CheckSchema = func(context.Context, string) error {
+			called += "check"
+			return nil
+		}
 		if code, _, stderr := pawl(t, validEnv(), w, "run", "--migrate", mode); code != cli.ExitDone || called != want {
 			t.Errorf("--migrate %s: got exit %d and calls %q, want %q: %s", mode, code, called, want, stderr)
 		}
@@ -38,55 +43,46 @@ func TestRun_Migrate(t *testing.T) {
 func TestRun_CompleteStream(t *testing.T) {
 	t.Parallel()
 	db := domaintest.NewMemDatabase()
-	var s cli.Settings
-	for _, tt := range []struct{ args, stderr, stdout string }{
-		{"run --json", "starting at the head", `"pass":1,"seq":1,"done":true,"pages":1`},
-		{"run --json", "pawl did not look for new events", `"pass":1,"seq":1,"done":true,"pages":0`},
-		{"run --json --new-pass", "starting a new pass", `"pass":2,"seq":2,"done":true,"pages":1`},
+	for _, tt := range []struct{ args, stderr, stdout string }{ // stderr and stdout are parts of the wanted output
+		{args: "run --json", stderr: "starting at the head", stdout: `"pass":1,"seq":1,"done":true,"pages":1`},
+		{args: "run --json", stderr: "pawl did not look for new events", stdout: `"pass":1,"seq":1,"done":true,"pages":0`},
+		{args: "run --json --new-pass", stderr: "starting a new pass", stdout: `"pass":2,"seq":2,"done":true,"pages":1`},
 	} {
-		code, stdout, stderr := pawl(t, validEnv(), newWiring(emptySource{}, db, &s), strings.Fields(tt.args)...)
+		code, stdout, stderr := pawl(t, validEnv(), newWiring(emptySource{}, db), strings.Fields(tt.args)...)
 		if code != cli.ExitDone || !strings.Contains(stderr, tt.stderr) || !strings.Contains(stdout, tt.stdout) {
 			t.Errorf("%s: got exit %d, stdout %s, stderr %s, want %s and %s", tt.args, code, stdout, stderr, tt.stdout, tt.stderr)
 		}
 	}
 }
 
-// TestRun_Terminal compares the content of the terminal at moments of a run with a golden file. Each request takes one second. Two
-// requests fail, two are refused because of the rate limit, and the window of the terminal changes its width.
+// TestRun_Terminal compares the content of the terminal at moments of a run with a golden file. Each request takes one
+// second. The first retry follows a wait of 0.5 s, and the second a wait of 1 s. The window of the terminal changes its width.
 func TestRun_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
-		source := domaintest.NewCleanStream(10_000, 1000) // ten pages; a page's cursor is the number of its first record
-		source.At("1000", domaintest.FailWith(domain.Transient), domaintest.FailWith(domain.Transient))
-		source.At("3000", domaintest.RefuseFor(41*time.Second))
-		source.At("4000", newDriftPage())
-		source.At("5000", domaintest.RefuseFor(10*time.Minute))
-		wait := c.run(t.Context(), newRunWiring(slowSource{source, time.Second}, domaintest.NewMemDatabase()), "TERM=xterm")
-		c.snapshot("at the start")
-		time.Sleep(300 * time.Millisecond)
-		c.snapshot("fetching the first page")
-		time.Sleep(2 * time.Second)
-		c.snapshot("after a failure")
-		time.Sleep(time.Second)
-		c.snapshot("after another failure")
-		time.Sleep(2 * time.Second)
-		c.snapshot("fetching again")
-		time.Sleep(3 * time.Second)
-		c.snapshot("waiting for the rate limit")
-		time.Sleep(10 * time.Second)
-		c.snapshot("10 s later")
+		fails := domaintest.FailWith(domain.Transient)
+		source := domaintest.NewCleanStream(10_000, 1000)       // ten pages; a page's cursor is the number of its first record
+		source.At("1000", fails, fails)                         // 2 s and 3.5 s after the start; the third attempt succeeds after 5.5 s
+		source.At("3000", domaintest.RefuseFor(41*time.Second)) // 7.5 s after the start
+		source.At("4000", newDriftPage())                       // 50.5 s after the start
+		source.At("5000", domaintest.RefuseFor(10*time.Minute)) // 51.5 s after the start
+		w := newRunWiring(slowSource{EventSource: source, delay: time.Second}, domaintest.NewMemDatabase())
+		wait := c.run(t.Context(), w, "TERM=xterm")
+		c.snapshotAt(0, "at the start")
+		c.snapshotAt(0.3, "fetching the first page")
+		c.snapshotAt(2.3, "after a failure")
+		c.snapshotAt(3.3, "the first retry")
+		c.snapshotAt(5.3, "the second retry")
+		c.snapshotAt(8.3, "waiting for the rate limit")
+		c.snapshotAt(18.3, "10 s later")
 		c.resize(40)
-		time.Sleep(time.Second)
-		c.snapshot("in a narrow window")
+		c.snapshotAt(19.3, "in a narrow window")
 		c.resize(120)
-		time.Sleep(time.Second)
-		c.snapshot("in a wide window")
+		c.snapshotAt(20.3, "in a wide window")
 		c.resize(columns)
-		time.Sleep(31 * time.Second) // the wait of 41 s has ended, and the page with drift is stored
-		c.snapshot("a log line above the live line")
-		time.Sleep(time.Second)
-		c.snapshot("a long wait in the log")
+		c.snapshotAt(51.3, "a log line above the live line")
+		c.snapshotAt(52.3, "a long wait in the log")
 		if code, stdout := wait(); code != cli.ExitDone || !strings.Contains(stdout, "10,000 inserted") {
 			t.Errorf("got exit %d and summary %q, want exit 0 and 10,000 inserted", code, stdout)
 		}
@@ -109,7 +105,7 @@ func newDriftPage() domaintest.Answer {
 }
 
 // TestRun_HostileFieldNames checks that the names of unexpected fields cannot control the terminal. Two names have the escape
-// character and two have its quoted form \x1b. tint writes a name with a space in another way, so two names have a space.
+// character and two have its quoted form \x1b. Two names have a space, because the logger tint writes such names in another way.
 func TestRun_HostileFieldNames(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -126,21 +122,19 @@ func TestRun_HostileFieldNames(t *testing.T) {
 	}
 }
 
-// TestRun_RereadingWithoutColour checks the live line of a run that loses its cursor after three pages, with NO_COLOR.
+// TestRun_RereadingWithoutColour checks the live line of a run that loses its cursor after three pages, with NO_COLOR. Each request takes
+// one second.
 func TestRun_RereadingWithoutColour(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewCleanStream(5_000, 1000).At("3000", domaintest.FailWith(domain.CursorExpired))
-		wait := c.run(t.Context(), newRunWiring(slowSource{source, time.Second}, domaintest.NewMemDatabase()), "NO_COLOR=1", "TERM=xterm")
-		time.Sleep(3300 * time.Millisecond)
-		c.snapshot("three pages are stored")
-		time.Sleep(time.Second)
-		c.snapshot("the cursor is lost")
-		time.Sleep(2 * time.Second)
-		c.snapshot("re-reading")
-		time.Sleep(2 * time.Second)
-		c.snapshot("after the stored pages")
+		w := newRunWiring(slowSource{EventSource: source, delay: time.Second}, domaintest.NewMemDatabase())
+		wait := c.run(t.Context(), w, "NO_COLOR=1", "TERM=xterm")
+		c.snapshotAt(3.3, "three pages are stored")
+		c.snapshotAt(4.3, "the cursor is lost")
+		c.snapshotAt(6.3, "re-reading")
+		c.snapshotAt(8.3, "after the stored pages") // in 4 s, the run has read three stored pages and a new one
 		if code, stdout := wait(); code != cli.ExitDone || !strings.Contains(stdout, "5,000 inserted + 3,000 duplicate") {
 			t.Errorf("got exit %d and summary %q, want exit 0 and 5,000 inserted + 3,000 duplicate", code, stdout)
 		}
@@ -163,13 +157,11 @@ func TestRun_StopAfterResume(t *testing.T) {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		const notLogged = time.Minute - time.Nanosecond // the log of a run with a live line has only longer waits
+		const notLogged = time.Minute - time.Nanosecond // a run with a live line logs only waits of at least a minute
 		second := domaintest.NewCleanStream(10_000, 1000).At("5000", domaintest.RefuseFor(notLogged))
-		wait := c.run(ctx, newRunWiring(slowSource{second, time.Second}, db), "TERM=xterm")
-		time.Sleep(500 * time.Millisecond)
-		c.snapshot("resumed")
-		time.Sleep(4 * time.Second)
-		c.snapshot("waiting")
+		wait := c.run(ctx, newRunWiring(slowSource{EventSource: second, delay: time.Second}, db), "TERM=xterm")
+		c.snapshotAt(0.5, "resumed")
+		c.snapshotAt(4.5, "waiting") // the request for the page 5000 was refused after 3 s
 		stop()
 		if code, _ := wait(); code != cli.ExitAgain {
 			t.Errorf("got exit %d, want %d", code, cli.ExitAgain)
@@ -182,6 +174,7 @@ func TestRun_StopAfterResume(t *testing.T) {
 	}
 }
 
+// TestRun_CompleteStreamShowsNoLiveLine checks the terminal of a second run, which finds its stream complete.
 func TestRun_CompleteStreamShowsNoLiveLine(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -207,8 +200,8 @@ func TestRun_ShowsLiveLine(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name         string
-		isTerminal   bool   // standard error is a terminal; false: a pipe
-		env          string // a variable that is set
+		isTerminal   bool   // standard error is a terminal; if false, it is a pipe
+		env          string // a variable that is set; empty if there is none
 		wantLiveLine bool
 		wantLogLines bool // a log line about the progress every 5 s
 	}{
@@ -227,7 +220,7 @@ func TestRun_ShowsLiveLine(t *testing.T) {
 			c := newConsole(t)
 			var piped bytes.Buffer
 			synctest.Test(t, func(t *testing.T) {
-				w := newRunWiring(slowSource{domaintest.NewCleanStream(7_000, 1000), time.Second}, domaintest.NewMemDatabase())
+				w := newRunWiring(slowSource{EventSource: domaintest.NewCleanStream(7_000, 1000), delay: time.Second}, domaintest.NewMemDatabase())
 				if !tt.isTerminal {
 					cli.Main(t.Context(), cli.Process{
 						Args: []string{"run", "--page-size=1000"}, Environ: validEnv(tt.env), Stdout: &bytes.Buffer{}, Stderr: &piped,
@@ -239,28 +232,29 @@ func TestRun_ShowsLiveLine(t *testing.T) {
 				c.read()
 			})
 			stderr := piped.String() + c.raw.String()
-			const liveLine, logLine = "57.1%  4,000 of 7,000", " events=" // parts of a line
-			if got := strings.Contains(stderr, liveLine); got != tt.wantLiveLine {
+			const partOfLiveLine, partOfLogLine = "57.1%  4,000 of 7,000", " events="
+			if got := strings.Contains(stderr, partOfLiveLine); got != tt.wantLiveLine {
 				t.Errorf("got a live line: %v, want %v: %q", got, tt.wantLiveLine, stderr)
 			}
-			if got := strings.Contains(stderr, logLine); got != tt.wantLogLines {
+			if got := strings.Contains(stderr, partOfLogLine); got != tt.wantLogLines {
 				t.Errorf("got progress in the log: %v, want %v: %q", got, tt.wantLogLines, stderr)
 			}
-			if !tt.isTerminal && !tt.wantLiveLine && strings.ContainsAny(stderr, "\x1b\r") {
+			wantsPlainText := !tt.isTerminal && !tt.wantLiveLine
+			if wantsPlainText && strings.ContainsAny(stderr, "\x1b\r") {
 				t.Errorf("got control sequences in a pipe, want none: %q", stderr)
 			}
 		})
 	}
 }
 
-// TestRun_ProgressLog checks the log lines about the progress. The run fetches ten pages in 1.5 s each and retries one request after
-// 0.5 s, so it takes 17 s and logs its progress after 5, 10 and 15 s.
+// TestRun_ProgressLog checks the log lines about the progress. The run sends eleven requests, which take 1.5 s each. After one failure it
+// waits 0.5 s. So the run takes 17 s and logs its progress after 5, 10 and 15 s.
 func TestRun_ProgressLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := domaintest.NewCleanStream(10_000, 1000).At("1000", domaintest.FailWith(domain.Transient))
 		var stderr bytes.Buffer
-		w := newRunWiring(slowSource{source, 1500 * time.Millisecond}, domaintest.NewMemDatabase())
+		w := newRunWiring(slowSource{EventSource: source, delay: 1500 * time.Millisecond}, domaintest.NewMemDatabase())
 		cli.Main(t.Context(), cli.Process{
 			Args:    []string{"run", "--page-size=1000", "--log-format=json"},
 			Environ: validEnv(), Stdout: &bytes.Buffer{}, Stderr: &stderr,
@@ -278,6 +272,7 @@ func TestRun_ProgressLog(t *testing.T) {
 		if len(records) != 3 {
 			t.Fatalf("got %d records, want 3: %v", len(records), records)
 		}
+		// After 10 s, six requests have ended and one of them has failed. So 5000 records are stored, and as many are left.
 		want := map[string]any{
 			"time": "2000-01-01T00:00:10Z", "level": "INFO", "msg": "progress", "events": 5000.0, "of": 10000.0,
 			"share": "50.0%", "per_second": 500.0, "eta": "10s", "retries": 1.0, "state": "fetching",

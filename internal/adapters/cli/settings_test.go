@@ -9,13 +9,12 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/domain"
-	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // password is a part of the secrets in tests. No output may contain it.
 const password = "hunter2"
 
-// TestSettings_Run checks where a run takes its settings from: a flag, the environment, the file of a secret, or the default.
+// TestSettings_Run checks that a run takes its settings from a flag, the environment, the file of a secret, or the default.
 func TestSettings_Run(t *testing.T) {
 	t.Parallel()
 	keyFile := filepath.Join(t.TempDir(), "key")
@@ -25,7 +24,7 @@ func TestSettings_Run(t *testing.T) {
 	var got cli.Settings
 	env := validEnv("API_KEY=", "API_KEY_FILE="+keyFile, "BATCH_SIZE=100", "RATE_LIMIT_DELAY_MS=250", "PAWL_MAX_WAIT=2m",
 		"PAWL_STREAM=from-env", "PAWL_TRIES=") // an empty variable counts as not set
-	code, _, stderr := pawl(t, env, newWiring(emptySource{}, domaintest.NewMemDatabase(), &got),
+	code, _, stderr := pawl(t, env, newRecordingWiring(&got),
 		"run", "--stream", "from-flag")
 	if code != cli.ExitDone {
 		t.Fatalf("got exit %d, want 0: %s", code, stderr)
@@ -42,7 +41,7 @@ func TestSettings_Run(t *testing.T) {
 	if compared != want {
 		t.Errorf("got settings %+v, want %+v", compared, want)
 	}
-	code, _, _ = pawl(t, validEnv("API_KEY=", "TARGET_API_KEY=other-name"), newWiring(emptySource{}, domaintest.NewMemDatabase(), &got), "run")
+	code, _, _ = pawl(t, validEnv("API_KEY=", "TARGET_API_KEY=other-name"), newRecordingWiring(&got), "run")
 	if code != cli.ExitDone || got.APIKey != "other-name" {
 		t.Errorf("got exit %d and key %q, want exit 0 and key other-name", code, got.APIKey)
 	}
@@ -66,7 +65,7 @@ func TestSettings_Invalid(t *testing.T) {
 		{name: "no key", env: []string{"API_KEY="}, want: []string{"API_KEY", "API_KEY_FILE"}},
 		{name: "no database", env: []string{"DATABASE_URL="}, want: []string{"DATABASE_URL", "postgres://user:password@host:5432/database"}},
 		{name: "page size is not a number", env: []string{"BATCH_SIZE=many"}, want: []string{"BATCH_SIZE", `"many"`, "1 to 5000"}},
-		{name: "page size over the API's cap", args: []string{"--page-size=5001"}, want: []string{"--page-size", "1 to 5000"}},
+		{name: "page size over the API's maximum", args: []string{"--page-size=5001"}, want: []string{"--page-size", "1 to 5000"}},
 		{name: "page size 0", env: []string{"BATCH_SIZE=0"}, want: []string{"BATCH_SIZE"}},
 		{name: "a negative delay", env: []string{"RATE_LIMIT_DELAY_MS=-1"}, want: []string{"RATE_LIMIT_DELAY_MS"}},
 		{name: "no tries", env: []string{"PAWL_TRIES=0"}, want: []string{"PAWL_TRIES"}},
@@ -98,7 +97,7 @@ func TestSettings_Invalid(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			// The functions of this wiring are nil, so that each call of one panics.
+			// The functions of an empty wiring are nil, so a run that calls one of them panics.
 			code, stdout, stderr := pawl(t, validEnv(tt.env...), cli.Wiring{}, append([]string{"run"}, tt.args...)...)
 			if code != cli.ExitSettings || stdout != "" {
 				t.Errorf("got exit %d and output %q, want exit %d and no output", code, stdout, cli.ExitSettings)
@@ -122,7 +121,7 @@ func TestEnvFile(t *testing.T) {
 	file := writeFile(t, "# a comment\nexport PAWL_STREAM=from-file\nBATCH_SIZE='250'\nAPI_KEY=key-from-file\nPAWL_TRIES=9\n")
 	var got cli.Settings
 	env := validEnv("API_KEY=", "BATCH_SIZE=100")
-	code, _, stderr := pawl(t, env, newWiring(emptySource{}, domaintest.NewMemDatabase(), &got),
+	code, _, stderr := pawl(t, env, newRecordingWiring(&got),
 		"run", "--env-file", file, "--tries", "3")
 	if code != cli.ExitDone {
 		t.Fatalf("got exit %d, want 0: %s", code, stderr)
@@ -132,18 +131,18 @@ func TestEnvFile(t *testing.T) {
 	}
 }
 
-// TestEnvFile_Secret checks that a secret that the environment sets prevails over the same secret in the .env file, also if one of them
-// sets the secret's file. It also checks a byte order mark and a value in quotes in the .env file.
+// TestEnvFile_Secret checks that a secret in the environment prevails over the same secret in the .env file, also if one of the two names
+// the secret's file. It also checks a .env file with a byte order mark and one with a value in quotes.
 func TestEnvFile_Secret(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ env, envFile, want string }{
-		{"API_KEY=from-env", "API_KEY_FILE=/nowhere", "from-env"},
-		{"API_KEY_FILE=" + writeFile(t, "from-secret-file"), "API_KEY=from-dotenv", "from-secret-file"},
-		{"API_KEY=", "\ufeffAPI_KEY=after-byte-order-mark", "after-byte-order-mark"},
-		{"API_KEY=", "API_KEY='$HOME#1'", "$HOME#1"},
+		{env: "API_KEY=from-env", envFile: "API_KEY_FILE=/nowhere", want: "from-env"},
+		{env: "API_KEY_FILE=" + writeFile(t, "from-secret-file"), envFile: "API_KEY=from-dotenv", want: "from-secret-file"},
+		{env: "API_KEY=", envFile: "\ufeffAPI_KEY=after-byte-order-mark", want: "after-byte-order-mark"},
+		{env: "API_KEY=", envFile: "API_KEY='$HOME#1'", want: "$HOME#1"},
 	} {
 		var got cli.Settings
-		code, _, stderr := pawl(t, validEnv("API_KEY=", tt.env), newWiring(emptySource{}, domaintest.NewMemDatabase(), &got),
+		code, _, stderr := pawl(t, validEnv("API_KEY=", tt.env), newRecordingWiring(&got),
 			"run", "--env-file", writeFile(t, tt.envFile+"\n"))
 		if code != cli.ExitDone || got.APIKey != tt.want {
 			t.Errorf("environment %s, file %s: got exit %d and key %q, want exit 0 and key %q: %s",
@@ -157,7 +156,7 @@ func TestEnvFile_WorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var got cli.Settings
 	run := func() int {
-		code, _, _ := pawl(t, validEnv(), newWiring(emptySource{}, domaintest.NewMemDatabase(), &got), "run")
+		code, _, _ := pawl(t, validEnv(), newRecordingWiring(&got), "run")
 		return code
 	}
 	if code := run(); code != cli.ExitDone || got.Stream.Source != "datasync" {

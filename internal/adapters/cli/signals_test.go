@@ -19,10 +19,13 @@ func TestStopSignals(t *testing.T) {
 		ignored []os.Signal
 		want    []os.Signal
 	}{
-		{"started by hand", nil, []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}},
-		{"under nohup", []os.Signal{syscall.SIGHUP}, []os.Signal{syscall.SIGINT, syscall.SIGTERM}},
-		{"in the background of a script, under nohup", []os.Signal{syscall.SIGINT, syscall.SIGHUP}, []os.Signal{syscall.SIGTERM}},
-		{"all three ignored", []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}, []os.Signal{}},
+		{name: "started by hand", ignored: nil, want: []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}},
+		{name: "under nohup", ignored: []os.Signal{syscall.SIGHUP}, want: []os.Signal{syscall.SIGINT, syscall.SIGTERM}},
+		{
+			name:    "in the background of a script, under nohup",
+			ignored: []os.Signal{syscall.SIGINT, syscall.SIGHUP}, want: []os.Signal{syscall.SIGTERM},
+		},
+		{name: "all three ignored", ignored: []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}, want: []os.Signal{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -35,8 +38,8 @@ func TestStopSignals(t *testing.T) {
 	}
 }
 
-// TestSignal_BeforeCommand checks that the first signal ends pawl at once before the command begins. Here pawl is reading the file of
-// a key, and the file blocks because nobody writes to it.
+// TestSignal_BeforeCommand checks that the first signal ends pawl at once if the command has not begun. Here pawl is still reading the
+// settings: the file of the API's key is a FIFO, which blocks because nobody writes to it.
 func TestSignal_BeforeCommand(t *testing.T) {
 	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -51,7 +54,8 @@ func TestSignal_BeforeCommand(t *testing.T) {
 	if code != 128+int(syscall.SIGTERM) {
 		t.Errorf("got exit %d, want %d", code, 128+int(syscall.SIGTERM))
 	}
-	if writer, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil { // ends the blocked read of the goroutine that Main left
+	// The goroutine that Main left still reads from the FIFO. A writer ends this.
+	if writer, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil {
 		_ = writer.Close()
 	}
 }

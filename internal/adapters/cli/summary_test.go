@@ -13,8 +13,7 @@ import (
 // TestSummaryJSON_Fields checks the names and the order of the fields of the summary in JSON.
 func TestSummaryJSON_Fields(t *testing.T) {
 	t.Parallel()
-	var s cli.Settings
-	_, stdout, _ := pawl(t, validEnv(), newWiring(emptySource{}, domaintest.NewMemDatabase(), &s), "run", "--json")
+	_, stdout, _ := pawl(t, validEnv(), newEmptyWiring(), "run", "--json")
 	decoder := json.NewDecoder(strings.NewReader(stdout))
 	if _, err := decoder.Token(); err != nil { // the brace {
 		t.Fatal(err)
@@ -37,18 +36,23 @@ func TestSummaryJSON_Fields(t *testing.T) {
 	}
 }
 
-// TestFewerThanAnnounced checks that the summary of a complete stream says so if it has fewer records than were announced.
-func TestFewerThanAnnounced(t *testing.T) {
+// TestSummary_FewerThanAnnounced checks that the summary of a complete stream has a note if it has fewer records than the API announced.
+func TestSummary_FewerThanAnnounced(t *testing.T) {
 	t.Parallel()
 	const note = "only 2 of 3 announced records are stored or parked: `pawl verify` explains the difference"
-	for lastRecord, hasNote := range map[string]bool{"2": true, "3": false} { // the record 2 is in the first page too
+	for _, tt := range []struct {
+		lastRecord string
+		hasNote    bool
+	}{
+		{lastRecord: "2", hasNote: true}, // the record 2 is in the first page too
+		{lastRecord: "3", hasNote: false},
+	} {
 		first := domaintest.PageOf("cursor", "1", "2").WithTotal(3)
-		last := domaintest.LastPageOf(lastRecord).WithTotal(3)
+		last := domaintest.LastPageOf(tt.lastRecord).WithTotal(3)
 		source := domaintest.NewScriptedSource(first, last, last) // a run may fetch the last page twice
-		var s cli.Settings
-		code, stdout, stderr := pawl(t, validEnv(), newWiring(source, domaintest.NewMemDatabase(), &s), "run")
-		if code != cli.ExitDone || strings.Contains(stdout, note) != hasNote {
-			t.Errorf("records 1, 2 and %s: got exit %d and summary %q, want the note: %v; %s", lastRecord, code, stdout, hasNote, stderr)
+		code, stdout, stderr := pawl(t, validEnv(), newWiring(source, domaintest.NewMemDatabase()), "run")
+		if code != cli.ExitDone || strings.Contains(stdout, note) != tt.hasNote {
+			t.Errorf("records 1, 2 and %s: got exit %d and summary %q, want the note: %v; %s", tt.lastRecord, code, stdout, tt.hasNote, stderr)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -18,9 +17,14 @@ import (
 // A verifierFunc is a function that a test runs in place of a verification.
 type verifierFunc func(ctx context.Context, observer cli.VerifyObserver) (verify.Report, error)
 
+// returning returns a verifierFunc that returns report and err.
+func returning(report verify.Report, err error) verifierFunc {
+	return func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, err }
+}
+
 // wiring returns a wiring whose verification calls f.
 func (f verifierFunc) wiring() cli.Wiring {
-	w := newWiring(emptySource{}, domaintest.NewMemDatabase(), new(cli.Settings))
+	w := newEmptyWiring()
 	w.Verify = func(_ context.Context, _ cli.Settings, _ cli.VerifyOptions, o cli.VerifyObserver) (cli.Verifier, func(), error) {
 		return scriptedVerification{run: f, observer: o}, func() {}, nil
 	}
@@ -37,9 +41,9 @@ func (v scriptedVerification) Run(ctx context.Context) (verify.Report, error) {
 	return v.run(ctx, v.observer)
 }
 
-// newInconsistentError returns the error of a verification that found differences.
+// newInconsistentError returns the error of the verification that found the differences of fullReport.
 func newInconsistentError() error {
-	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("26 differences"), Hint: "the report names them"}
+	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("1,026 differences"), Hint: "the report names them"}
 }
 
 // fullReport returns a report of a complete stream with each kind of difference. One cursor is too long to be shown whole, and another
@@ -75,11 +79,9 @@ func TestVerify(t *testing.T) {
 	for name, args := range map[string][]string{"verify": {"verify"}, "verify_json": {"verify", "--json"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
-				return fullReport(), newInconsistentError()
-			}).wiring()
+			w := returning(fullReport(), newInconsistentError()).wiring()
 			code, stdout, stderr := pawl(t, validEnv(), w, args...)
-			if code != cli.ExitData || stderr != "pawl: verify stream s: 26 differences; the report names them\n" {
+			if code != cli.ExitData || stderr != "pawl: verify stream s: 1,026 differences; the report names them\n" {
 				t.Errorf("got exit %d and error %q, want exit %d and the number of differences", code, stderr, cli.ExitData)
 			}
 			cli.Golden(t, name, stdout)
@@ -87,33 +89,19 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerify_Notes checks the last line of reports, which is mostly a note about the announced totals.
+// announcing returns the position at the end of a pass of 9 records. The API announced the total first when the pass began, and the total
+// last when it ended.
+func announcing(first, last int64) domain.Position {
+	return domain.Position{
+		Done: true, Offset: 9,
+		AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
+	}
+}
+
+// TestVerify_Notes checks the last line of reports with one check. This line is a note about the announced totals, except in the last
+// case.
 func TestVerify_Notes(t *testing.T) {
 	t.Parallel()
-	donePosition := func(first, last int64) domain.Position { // a complete pass, with the totals that the API announced
-		return domain.Position{
-			Done: true, Offset: 9,
-			AnnouncedFirst: domain.Total{N: first, Known: true}, AnnouncedLast: domain.Total{N: last, Known: true},
-		}
-	}
-	// inspection has 9 records, 3 of them duplicates. They may be events of another stream if the database is shared with one.
-	inspection := func(shared bool) domain.Inspection {
-		checkpoint := domain.Checkpoint{Position: donePosition(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
-		return domain.Inspection{
-			Stream: domain.StreamReport{Checkpoint: checkpoint}, Stored: 6, Shared: shared, Findings: []domain.Finding{{}},
-		}
-	}
-	for want, tt := range map[string]domain.Inspection{
-		"note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n": inspection(false),
-		"note: the API announced 6 records when the pass began and 9 when it ended\n":           inspection(true),
-	} {
-		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
-			return verify.Report{Inspection: tt}, nil
-		}).wiring()
-		if _, stdout, _ := pawl(t, validEnv(), w, "verify"); !strings.HasSuffix(stdout, want) {
-			t.Errorf("shared %v: want %q at the end of\n%s", tt.Shared, want, stdout)
-		}
-	}
 	tests := []struct {
 		want        string // the beginning of the last line
 		position    domain.Position
@@ -123,34 +111,33 @@ func TestVerify_Notes(t *testing.T) {
 	}{
 		{want: "note: the stream is not complete: ", position: domain.Position{}, stored: 3, parked: 1},
 		{want: "note: the API announced no total", position: domain.Position{Done: true}, stored: 3, parked: 1},
-		{want: "note: 9 announced = 9 stored + 0 parked", position: donePosition(9, 9), stored: 9},
-		{want: "note: 9 announced = 7 stored + 2 parked", position: donePosition(9, 9), stored: 7, parked: 2},
+		{want: "note: 9 announced = 9 stored + 0 parked", position: announcing(9, 9), stored: 9},
+		{want: "note: 9 announced = 7 stored + 2 parked", position: announcing(9, 9), stored: 7, parked: 2},
 		{
 			want:     "note: up to 40 newer events have not been read yet: `pawl run --new-pass` reads them",
-			position: donePosition(9, 49), stored: 7, parked: 2,
+			position: announcing(9, 9+40), stored: 7, parked: 2,
 		},
 		{
 			want:     "note: up to 1 newer event has not been read yet: `pawl run --new-pass` reads it",
-			position: donePosition(9, 10), stored: 7, parked: 2,
+			position: announcing(9, 9+1), stored: 7, parked: 2,
 		},
 		{
 			want:     "note: the API announced 9 records when the pass began and 8 when it ended",
-			position: donePosition(9, 8), stored: 7, parked: 2,
+			position: announcing(9, 8), stored: 7, parked: 2,
 		},
 		{
 			want:     "note: 9 announced = 6 stored + 2 parked + 1 that the API returned twice or ",
-			position: donePosition(9, 9), stored: 6, parked: 2,
+			position: announcing(9, 9), stored: 6, parked: 2,
 		},
-		{want: "note: 9 stored + 1 parked, but 9 announced: ", position: donePosition(9, 9), stored: 9, parked: 1},
-		{want: "        and 1 more", position: donePosition(9, 9), stored: 8, parked: 1, differences: 1},
+		{want: "note: 9 stored + 1 parked, but 9 announced: ", position: announcing(9, 9), stored: 9, parked: 1},
+		{want: "        and 1 more", position: announcing(9, 9), stored: 8, parked: 1, differences: 1}, // no note
 	}
 	for _, tt := range tests {
 		report := verify.Report{Inspection: domain.Inspection{
 			Stream: domain.StreamReport{Checkpoint: domain.Checkpoint{Position: tt.position}}, Stored: tt.stored, Parked: tt.parked,
 			Findings: []domain.Finding{{Check: domain.CheckAnnounced, Differences: tt.differences}},
 		}}
-		w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
-		_, stdout, _ := pawl(t, validEnv(), w, "verify")
+		_, stdout, _ := pawl(t, validEnv(), returning(report, nil).wiring(), "verify")
 		lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n")
 		if last := lines[len(lines)-1]; !strings.HasPrefix(last, tt.want) {
 			t.Errorf("got last line %q, want %q at its beginning", last, tt.want)
@@ -158,7 +145,30 @@ func TestVerify_Notes(t *testing.T) {
 	}
 }
 
-// TestVerify_WalkNotes checks the notes about a walk through the API, and the note about an end of the pass that the user accepted.
+// TestVerify_SharedDatabase checks the last line of the report about 9 records, of which 3 were stored before. In a shared database
+// another stream may have stored them. Otherwise 3 of the 9 announced events may be newer than the pass.
+func TestVerify_SharedDatabase(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		shared bool
+		want   string // the last line
+	}{
+		{shared: false, want: "note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n"},
+		{shared: true, want: "note: the API announced 6 records when the pass began and 9 when it ended\n"},
+	} {
+		checkpoint := domain.Checkpoint{Position: announcing(6, 9), Counts: domain.Counts{Received: 9, Inserted: 6, Duplicate: 3}}
+		report := verify.Report{Inspection: domain.Inspection{
+			Stream: domain.StreamReport{Checkpoint: checkpoint}, Stored: 6, Shared: tt.shared,
+			Findings: []domain.Finding{{Check: domain.CheckAnnounced}},
+		}}
+		if _, stdout, _ := pawl(t, validEnv(), returning(report, nil).wiring(), "verify"); !strings.HasSuffix(stdout, tt.want) {
+			t.Errorf("shared %v: want %q at the end of\n%s", tt.shared, tt.want, stdout)
+		}
+	}
+}
+
+// TestVerify_WalkNotes checks the notes about a walk through the API, in the plural and in the singular. It also checks the note about an
+// end of the pass that the user accepted.
 func TestVerify_WalkNotes(t *testing.T) {
 	t.Parallel()
 	total := domain.Total{N: 10, Known: true}
@@ -172,7 +182,7 @@ func TestVerify_WalkNotes(t *testing.T) {
 		},
 		Walk: verify.Walk{Pages: 2, Received: 13, Parked: 1, NotKept: 2, New: 2},
 	}
-	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return report, nil }).wiring()
+	w := returning(report, nil).wiring()
 	_, stdout, _ := pawl(t, validEnv(), w, "verify")
 	for _, want := range []string{
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
@@ -184,10 +194,8 @@ func TestVerify_WalkNotes(t *testing.T) {
 			t.Errorf("got no %q in\n%s", want, stdout)
 		}
 	}
-	single := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) {
-		return verify.Report{Walk: verify.Walk{Pages: 1, Received: 1, NotKept: 1, New: 1}, Inspection: report.Inspection}, nil
-	}).wiring()
-	_, stdout, _ = pawl(t, validEnv(), single, "verify")
+	report.Walk = verify.Walk{Pages: 1, Received: 1, NotKept: 1, New: 1}
+	_, stdout, _ = pawl(t, validEnv(), returning(report, nil).wiring(), "verify")
 	for _, want := range []string{
 		"note: the API returned 1 record in 1 page, 0 of them parked\n",
 		"note: 1 record is new since the last pass: `pawl run --new-pass` stores it\n",
@@ -209,7 +217,7 @@ func TestVerify_WalkNotes(t *testing.T) {
 func TestVerify_NoChecks(t *testing.T) {
 	t.Parallel()
 	failed := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
-	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, failed }).wiring()
+	w := returning(verify.Report{}, failed).wiring()
 	if code, stdout, _ := pawl(t, validEnv(), w, "verify", "--json"); code != cli.ExitAgain || stdout != "" {
 		t.Errorf("got exit %d and output %q, want exit %d and no output", code, stdout, cli.ExitAgain)
 	}
@@ -218,7 +226,7 @@ func TestVerify_NoChecks(t *testing.T) {
 // TestVerify_APISettings checks that only --against-api needs the settings of the API.
 func TestVerify_APISettings(t *testing.T) {
 	t.Parallel()
-	w := verifierFunc(func(context.Context, cli.VerifyObserver) (verify.Report, error) { return verify.Report{}, nil }).wiring()
+	w := returning(verify.Report{}, nil).wiring()
 	env := validEnv("API_KEY=", "API_BASE_URL=")
 	if code, _, stderr := pawl(t, env, w, "verify"); code != cli.ExitDone || stderr != "" {
 		t.Errorf("got exit %d and error %q, want exit 0 and no error", code, stderr)
@@ -228,22 +236,23 @@ func TestVerify_APISettings(t *testing.T) {
 	}
 }
 
-// verifySlowly is a verifierFunc. Each of its checks takes a second, and so does each of the three pages of its walk. After the second
-// page the API no longer accepts the cursor.
+// verifySlowly is a verifierFunc. Its first three checks begin 0 s, 1 s and 2 s after its start. The third check is the comparison with the
+// API, whose walk fetches three pages: they are compared after 4 s, 5 s and 6 s. After the second page, the API no longer accepts the
+// cursor. The last check lasts from 6.5 s to 7.5 s.
 func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error) {
 	for _, check := range []domain.Check{domain.CheckPageEvents, domain.CheckEventPages, domain.CheckReturned} {
 		o.Checking(check)
 		time.Sleep(time.Second)
 	}
 	position := domain.Position{Pass: 1}
-	for i := range 3 {
-		page := domain.Page{Records: make([]domain.Record, 1000), Total: domain.Total{N: 4000, Known: true}}
-		next := position.After(page)
+	for page := 1; page <= 3; page++ {
+		fetched := domain.Page{Records: make([]domain.Record, 1000), Total: domain.Total{N: 4000, Known: true}}
+		next := position.After(fetched)
 		o.Fetching(position)
 		time.Sleep(time.Second)
-		o.Compared(domain.DecodedPage{From: position, To: next, Received: len(page.Records)})
+		o.Compared(domain.DecodedPage{From: position, To: next, Received: len(fetched.Records)})
 		position = next
-		if i == 1 {
+		if page == 2 {
 			position = position.NextPass()
 			o.PassStarted(position)
 		}
@@ -254,31 +263,18 @@ func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error
 	return verify.Report{}, nil
 }
 
-// TestVerify_Terminal compares the content of the terminal at moments of a verification with a golden file.
+// TestVerify_Terminal compares the content of the terminal at moments of verifySlowly with a golden file.
 func TestVerify_Terminal(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
-		ended := make(chan int, 1)
-		go func() {
-			ended <- cli.Main(t.Context(), cli.Process{
-				Args: []string{"verify", "--against-api"}, Environ: validEnv("TERM=xterm", "NO_COLOR=1"), Stdout: &bytes.Buffer{}, Stderr: c.slave,
-			}, verifierFunc(verifySlowly).wiring())
-		}()
-		for _, step := range []struct {
-			after  time.Duration
-			moment string
-		}{
-			{500 * time.Millisecond, "the first slow check"},
-			{time.Second, "the second check"},
-			{2800 * time.Millisecond, "one page is compared"},
-			{time.Second, "the cursor is lost"},
-			{1700 * time.Millisecond, "the last check"},
-		} {
-			time.Sleep(step.after)
-			c.snapshot(step.moment)
-		}
-		if code := <-ended; code != cli.ExitDone {
+		wait := c.start(t.Context(), verifierFunc(verifySlowly).wiring(), []string{"verify", "--against-api"}, "TERM=xterm", "NO_COLOR=1")
+		c.snapshotAt(0.5, "the first slow check")
+		c.snapshotAt(1.5, "the second check")
+		c.snapshotAt(4.3, "one page is compared")
+		c.snapshotAt(5.3, "the cursor is lost")
+		c.snapshotAt(7, "the last check")
+		if code, _ := wait(); code != cli.ExitDone {
 			t.Errorf("got exit %d, want %d", code, cli.ExitDone)
 		}
 		c.snapshot("at the end")
@@ -291,8 +287,11 @@ func TestVerify_Log(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, _, stderr := pawl(t, validEnv("PAWL_LOG_LEVEL=debug"), verifierFunc(verifySlowly).wiring(), "verify", "--against-api")
-		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, "check=strays") || strings.ContainsAny(stderr, "\x1b\r") {
-			t.Errorf("got log %q, want four checks and no control sequences", stderr)
+		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, "check=strays") {
+			t.Errorf("got log %q, want four checks, one of them strays", stderr)
+		}
+		if strings.ContainsAny(stderr, "\x1b\r") {
+			t.Errorf("got log %q, want no control sequences", stderr)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/cli"
 )
 
+// TestVersion checks the output of `pawl version` for builds with and without a commit and a date.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	const commit, date = "0123456789abcdef0123456789abcdef01234567", "2026-11-24T19:30:00Z"
