@@ -14,12 +14,12 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/postgres/migrate"
 )
 
-// A release sets these variables with -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.date=…". If one is empty, build takes
-// its value from the build information that the go command writes.
+// A release sets these variables with -ldflags "-X main.version=v1.2.3 -X main.commit=… -X main.date=…". For an empty variable, build
+// takes the value from the build information that the go command writes.
 var version, commit, date string
 
 func main() {
-	signals := make(chan os.Signal, 2) // the first two signals must not be lost
+	signals := make(chan os.Signal, 2) // has room for the first two signals, because only these have an effect
 	if stopSignals := cli.StopSignals(signal.Ignored); len(stopSignals) > 0 {
 		signal.Notify(signals, stopSignals...)
 	}
@@ -48,7 +48,7 @@ func build() cli.Build {
 	return completeBuild(cli.Build{Version: version, Commit: commit, Date: date}, info)
 }
 
-// completeBuild returns b with its empty fields set from info, which may be nil. If the version is in neither, it is "(unknown)".
+// completeBuild returns b with its empty fields set from info, which may be nil. If neither has a version, the version is "(unknown)".
 func completeBuild(b cli.Build, info *debug.BuildInfo) cli.Build {
 	if info != nil {
 		b.Version = cmp.Or(b.Version, info.Main.Version)

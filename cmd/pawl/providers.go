@@ -21,7 +21,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The compiler checks here that the adapters implement the interfaces. Wire does not check that.
+// The compiler checks here that the adapters implement the interfaces. Wire, which generates wire_gen.go, does not check that.
 var (
 	_ domain.EventSource = (*datasync.Client)(nil)
 	_ domain.Decoder     = (*datasync.Decoder)(nil)
@@ -44,8 +44,8 @@ func newRunClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) 
 	return newClient(s, p)
 }
 
-// newClient returns a client and does not limit the memory of the process. `pawl verify` needs no limit, because it holds 16 bytes for
-// each record of the API, so that its need of memory is not known before.
+// newClient returns a client and does not limit the memory of the process. `pawl verify` must have no limit: it holds 16 bytes for each
+// record of the API, and their number is not known before.
 func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	return datasync.New(datasync.Config{
 		BaseURL: s.APIBaseURL, APIKey: s.APIKey, Profile: p,
@@ -56,15 +56,15 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 // limitMemory sets the memory limit of the garbage collector, unless GOMEMLIMIT in the environment sets one. The collector works harder
 // near the limit.
 func limitMemory(maxPageBytes int64) {
-	const onlyRead = -1
-	if debug.SetMemoryLimit(onlyRead) == math.MaxInt64 { // no limit is set
+	const onlyRead, noLimit = -1, math.MaxInt64
+	if debug.SetMemoryLimit(onlyRead) == noLimit {
 		debug.SetMemoryLimit(memoryLimit(maxPageBytes))
 	}
 }
 
-// memoryLimit returns the limit for the garbage collector in bytes. pawl documents a maximum of four times the largest page plus
-// 64 MiB. The limit is lower by a reserve, because the collector may exceed its limit a little. But the limit is never near the 25 MiB
-// that the program needs without a page, because the collector would then run all the time.
+// memoryLimit returns the limit for the garbage collector in bytes. The documentation of pawl promises a maximum of four times the
+// largest page plus 64 MiB. The limit is lower than that by a reserve, because the collector may exceed its limit a little. The limit is
+// at least minLimit, because the program needs 25 MiB even without a page. With a limit near that, the collector would run all the time.
 func memoryLimit(maxPageBytes int64) int64 {
 	const (
 		mebibyte = 1 << 20
@@ -75,16 +75,17 @@ func memoryLimit(maxPageBytes int64) int64 {
 	return max(documentedMax-reserve, minLimit)
 }
 
-func newTracing(ctx context.Context, s cli.Settings, run cli.RunOptions) (*telemetry.Tracing, func()) {
-	telemetry.ReportSDKErrors(run.Warn)
-	tracing := telemetry.Open(ctx, telemetry.Config{Stream: s.Stream, Version: build().Version, Warn: run.Warn})
+// newTracing starts tracing for `pawl run`. Problems with traces are warnings, which do not stop the run.
+func newTracing(ctx context.Context, s cli.Settings, options cli.RunOptions) (*telemetry.Tracing, func()) {
+	telemetry.ReportSDKErrors(options.Warn)
+	tracing := telemetry.Open(ctx, telemetry.Config{Stream: s.Stream, Version: build().Version, Warn: options.Warn})
 	return tracing, tracing.Close
 }
 
-func newOptions(s cli.Settings, run cli.RunOptions, client *datasync.Client) ingest.Options {
+func newOptions(s cli.Settings, options cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
 		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
-		NewPass: run.NewPass, AcceptShortEnd: run.AcceptShortEnd, Retry: run.Retry, MaxBufferBytes: s.MaxBuffer,
+		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, MaxBufferBytes: s.MaxBuffer,
 	}
 }
 
@@ -96,21 +97,21 @@ func newRunner(
 	return t.Runner(ingest.New(source, decoder, t.Store(store), t.Observer(observer), opts))
 }
 
-// newVerifyOptions returns the options of a verification. It creates a client only for --against-api, because the settings need not name
-// an API otherwise.
+// newVerifyOptions returns the options of a verification. It creates a client only for --against-api, because otherwise the settings may
+// name no API.
 func newVerifyOptions(
-	s cli.Settings, run cli.VerifyOptions, observer cli.VerifyObserver,
+	s cli.Settings, options cli.VerifyOptions, observer cli.VerifyObserver,
 	profile datasync.Profile, decoder *datasync.Decoder, rows *postgres.Comparison,
 ) (verify.Options, error) {
-	opts := verify.Options{Stream: s.Stream, Retry: run.Retry}
-	if !run.AgainstAPI {
-		return opts, nil
+	verifyOptions := verify.Options{Stream: s.Stream, Retry: options.Retry}
+	if !options.AgainstAPI {
+		return verifyOptions, nil
 	}
 	client, err := newClient(s, profile)
 	if err != nil {
 		return verify.Options{}, err
 	}
-	opts.API = &verify.API{
+	verifyOptions.API = &verify.API{
 		SourceURL: client.SourceURL(), Rows: rows,
 		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
 			return ingest.Walk(ctx, client, decoder, observer, ingest.WalkOptions{
@@ -118,7 +119,7 @@ func newVerifyOptions(
 			})
 		},
 	}
-	return opts, nil
+	return verifyOptions, nil
 }
 
 func newVerifier(inventory *postgres.Inventory, observer cli.VerifyObserver, opts verify.Options) cli.Verifier {
@@ -126,11 +127,12 @@ func newVerifier(inventory *postgres.Inventory, observer cli.VerifyObserver, opt
 }
 
 func newReplayer(
-	s cli.Settings, run cli.ReplayOptions, store *postgres.ReplayStore, decoder *datasync.Decoder, observer replay.Observer,
+	s cli.Settings, options cli.ReplayOptions, store *postgres.ReplayStore, decoder *datasync.Decoder, observer replay.Observer,
 ) cli.Replayer {
-	return replay.New(store, decoder, observer, replay.Options{Stream: s.Stream, Letters: run.Letters, Retry: run.Retry})
+	return replay.New(store, decoder, observer, replay.Options{Stream: s.Stream, Letters: options.Letters, Retry: options.Retry})
 }
 
+// newPool returns a pool of connections to the database of the settings, and the function that closes the pool.
 func newPool(ctx context.Context, s cli.Settings) (*pgxpool.Pool, func(), error) {
 	pool, err := postgres.Open(ctx, s.DatabaseURL, s.Stream)
 	if err != nil {
@@ -144,11 +146,11 @@ func newStore(pool *pgxpool.Pool) (*postgres.Store, func()) {
 	return store, store.Close
 }
 
-// openDatabase implements Database of cli.Wiring. For embedded:DIR it starts the private server in that folder, or uses the server if it
-// already runs. For any other URL it returns that URL and does nothing else.
+// openDatabase is the function Database of cli.Wiring. For embedded:DIR it starts the private server in that folder, or uses the server
+// if it runs already. For any other URL it only returns this URL.
 func openDatabase(ctx context.Context, databaseURL string, report func(string)) (cli.Database, func() error, error) {
-	dir, ok := embeddedpg.Folder(databaseURL)
-	if !ok {
+	dir, isEmbedded := embeddedpg.Folder(databaseURL)
+	if !isEmbedded {
 		return cli.Database{URL: databaseURL}, func() error { return nil }, nil
 	}
 	server, err := embeddedpg.Open(ctx, dir, report)

@@ -20,9 +20,9 @@ import (
 
 var update = flag.Bool("update", false, "update the expected output in the scripts")
 
-// TestMain runs the tests. testscript.Main lets the scripts start this test binary as the program pawl, which then calls main.
+// TestMain runs the tests. testscript.Main lets the scripts start this test binary under the name pawl. Under this name, it calls main.
 func TestMain(m *testing.M) {
-	testscript.Main(serverRunner{m}, map[string]func(){"pawl": main})
+	testscript.Main(serverRunner{m: m}, map[string]func(){"pawl": main})
 }
 
 // A serverRunner runs the tests and then stops the PostgreSQL server that they used. It is a type because testscript.Main needs a
@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 //   - DATABASE_URL: the URL of an empty database
 //   - API_BASE_URL and API_KEY: the URL of a mock API with 1000 records, and its key
 //   - OTHER_API: the URL of a second such API
-//   - MESSY_API: the URL of a third such API, with 6 records that cannot become rows and 11 records with drift
+//   - MESSY_API: the URL of a third such API, in which 6 records cannot become rows and 11 others have drift
 //   - SILENT: the URL of a server that never answers
 //   - BIN: the folder of pawl, which testscript puts first into PATH
 func setUp(t *testing.T, env *testscript.Env) error {
@@ -76,11 +76,12 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	env.Defer(func() { _ = silent.Close() })
 	env.Setenv("SILENT", "http://"+silent.Addr().String())
 	for name, drifts := range map[string][]string{
-		"API_BASE_URL": nil, "OTHER_API": nil,
-		"MESSY_API": {
-			// Each of these six records cannot become a row.
+		"API_BASE_URL": nil,
+		"OTHER_API":    nil,
+		"MESSY_API": { // each drift names the numbers of its records
+			// These six records cannot become rows.
 			"missing-field@1", "bad-id@2", "null-timestamp@3", "not-an-object@4", "conflict@11", "unstorable-number@13",
-			// These records can become rows.
+			// These eleven records can become rows.
 			"new-field@20-29", "timestamp-s@30",
 		},
 	} {
@@ -104,9 +105,10 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	return nil
 }
 
-// exits is the script command `exits CODE COMMAND [ARGS]`. It runs COMMAND and fails the test if the exit code is not CODE.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+// exits is the script command `exits CODE COMMAND [ARGS]`. It runs COMMAND and fails the test if the exit code is not CODE. The form
+// `! exits …` is an error; isNegated reports this form.
+func exits(ts *testscript.TestScript, isNegated bool, args []string) {
+	if isNegated || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARGS]")
 	}
 	want, err := strconv.Atoi(args[0])

@@ -15,7 +15,7 @@ import (
 )
 
 func initRunner(
-	ctx context.Context, s cli.Settings, run cli.RunOptions, observer ingest.Observer,
+	ctx context.Context, s cli.Settings, options cli.RunOptions, observer ingest.Observer,
 ) (cli.Runner, func(), error) {
 	panic(wire.Build(
 		datasync.DataSync, newRunClient, datasync.NewDecoder,
@@ -29,7 +29,7 @@ func initReader(ctx context.Context, s cli.Settings) (cli.Reader, func(), error)
 }
 
 func initVerifier(
-	ctx context.Context, s cli.Settings, run cli.VerifyOptions, observer cli.VerifyObserver,
+	ctx context.Context, s cli.Settings, options cli.VerifyOptions, observer cli.VerifyObserver,
 ) (cli.Verifier, func(), error) {
 	panic(wire.Build(
 		datasync.DataSync, datasync.NewDecoder,
@@ -39,7 +39,7 @@ func initVerifier(
 }
 
 func initReplayer(
-	ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer,
+	ctx context.Context, s cli.Settings, options cli.ReplayOptions, observer replay.Observer,
 ) (cli.Replayer, func(), error) {
 	panic(wire.Build(datasync.DataSync, datasync.NewDecoder, newPool, postgres.NewReplayStore, newReplayer))
 }

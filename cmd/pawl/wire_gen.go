@@ -17,8 +17,8 @@ import (
 
 // Injectors from wire.go:
 
-func initRunner(ctx context.Context, s cli.Settings, run cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
-	tracing, cleanup := newTracing(ctx, s, run)
+func initRunner(ctx context.Context, s cli.Settings, options cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
+	tracing, cleanup := newTracing(ctx, s, options)
 	profile := datasync.DataSync()
 	client, err := newRunClient(s, profile)
 	if err != nil {
@@ -32,8 +32,8 @@ func initRunner(ctx context.Context, s cli.Settings, run cli.RunOptions, observe
 		return nil, nil, err
 	}
 	store, cleanup3 := newStore(pool)
-	options := newOptions(s, run, client)
-	runner := newRunner(tracing, client, decoder, store, observer, options)
+	ingestOptions := newOptions(s, options, client)
+	runner := newRunner(tracing, client, decoder, store, observer, ingestOptions)
 	return runner, func() {
 		cleanup3()
 		cleanup2()
@@ -52,7 +52,7 @@ func initReader(ctx context.Context, s cli.Settings) (cli.Reader, func(), error)
 	}, nil
 }
 
-func initVerifier(ctx context.Context, s cli.Settings, run cli.VerifyOptions, observer cli.VerifyObserver) (cli.Verifier, func(), error) {
+func initVerifier(ctx context.Context, s cli.Settings, options cli.VerifyOptions, observer cli.VerifyObserver) (cli.Verifier, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -61,18 +61,18 @@ func initVerifier(ctx context.Context, s cli.Settings, run cli.VerifyOptions, ob
 	profile := datasync.DataSync()
 	decoder := datasync.NewDecoder(profile)
 	comparison := postgres.NewComparison(pool)
-	options, err := newVerifyOptions(s, run, observer, profile, decoder, comparison)
+	verifyOptions, err := newVerifyOptions(s, options, observer, profile, decoder, comparison)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	verifier := newVerifier(inventory, observer, options)
+	verifier := newVerifier(inventory, observer, verifyOptions)
 	return verifier, func() {
 		cleanup()
 	}, nil
 }
 
-func initReplayer(ctx context.Context, s cli.Settings, run cli.ReplayOptions, observer replay.Observer) (cli.Replayer, func(), error) {
+func initReplayer(ctx context.Context, s cli.Settings, options cli.ReplayOptions, observer replay.Observer) (cli.Replayer, func(), error) {
 	pool, cleanup, err := newPool(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +80,7 @@ func initReplayer(ctx context.Context, s cli.Settings, run cli.ReplayOptions, ob
 	replayStore := postgres.NewReplayStore(pool)
 	profile := datasync.DataSync()
 	decoder := datasync.NewDecoder(profile)
-	replayer := newReplayer(s, run, replayStore, decoder, observer)
+	replayer := newReplayer(s, options, replayStore, decoder, observer)
 	return replayer, func() {
 		cleanup()
 	}, nil
