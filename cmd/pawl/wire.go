@@ -2,6 +2,9 @@
 
 package main
 
+// These functions are never called. Wire reads which providers each of them lists, and generates a function of the same name in
+// wire_gen.go. That function calls the providers in the necessary order.
+
 import (
 	"context"
 

@@ -34,7 +34,7 @@ func (c *configCommand) Run(s *session) error {
 	if err := c.print(s, lines); err != nil {
 		return outputError(err)
 	}
-	return s.settingsErr
+	return s.settingsErr // nil if no setting is wrong
 }
 
 // print writes the lines as JSON or as a table. For a setting that the user named, it writes only the value.

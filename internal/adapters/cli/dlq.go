@@ -50,34 +50,34 @@ func (c *dlqShowCommand) Run(s *session) error {
 }
 
 // writeLetter writes everything about a dead letter for a person. It escapes all text that may come from the record.
-func writeLetter(w io.Writer, stream domain.StreamID, l domain.DeadLetter) error {
+func writeLetter(w io.Writer, stream domain.StreamID, letter domain.DeadLetter) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "letter %d of stream %s: %s\n", l.ID, stream, stateOf(l))
+	fmt.Fprintf(out, "letter %d of stream %s: %s\n", letter.ID, stream, stateOf(letter))
 	writeField := func(name, value string) { fmt.Fprintf(out, "%-9s  %s\n", name, dashIfEmpty(value)) }
-	writeField("reason", escapeExceptEllipsis(l.Why.Reason))
-	writeField("field", escapeExceptEllipsis(l.Why.Field))
-	writeField("detail", escapeExceptEllipsis(l.Why.Detail))
-	writeField("event id", eventIDOf(l))
-	writeField("key", escapeToASCII(string(l.Key)))
-	writeField("parked", fmt.Sprintf("%s, by page %d, record at index %d", l.ParkedAt.Format(time.RFC3339), l.PageID, l.Index))
-	writeField("seen", formatTimes(l.Seen))
-	if l.Others > 0 {
-		writeField("others", othersNote(l.Others))
+	writeField("reason", escapeExceptEllipsis(letter.Why.Reason))
+	writeField("field", escapeExceptEllipsis(letter.Why.Field))
+	writeField("detail", escapeExceptEllipsis(letter.Why.Detail))
+	writeField("event id", eventIDOf(letter))
+	writeField("key", escapeToASCII(string(letter.Key)))
+	writeField("parked", fmt.Sprintf("%s, by page %d, record at index %d", letter.ParkedAt.Format(time.RFC3339), letter.PageID, letter.Index))
+	writeField("seen", formatTimes(letter.Seen))
+	if letter.Others > 0 {
+		writeField("others", othersNote(letter.Others))
 	}
-	writeField("replayed", formatTimes(l.Replays))
-	if r := l.Resolved; r != nil {
+	writeField("replayed", formatTimes(letter.Replays))
+	if r := letter.Resolved; r != nil {
 		by := "by hand"
 		if r.PageID != 0 {
 			by = fmt.Sprintf("by page %d", r.PageID)
 		}
 		writeField("resolved", fmt.Sprintf("%s, %s: %s", r.At.Format(time.RFC3339), by, escapeUnprintable(r.Why)))
 	}
-	payload := escapeToASCII(string(l.Payload))
+	payload := escapeToASCII(string(letter.Payload))
 	note := ""
-	if payload != string(l.Payload) {
+	if payload != string(letter.Payload) {
 		note = ", escaped here"
 	}
-	writeField("record", fmt.Sprintf("%s bytes%s; --raw writes them unchanged", humanize.Comma(int64(len(l.Payload))), note))
+	writeField("record", fmt.Sprintf("%s bytes%s; --raw writes them unchanged", humanize.Comma(int64(len(letter.Payload))), note))
 	fmt.Fprintf(out, "%s\n", payload)
 	return out.Flush()
 }

@@ -98,18 +98,19 @@ func writeShownJSON(w io.Writer, stream domain.StreamID, l domain.DeadLetter) er
 	return writeASCIIJSON(w, out)
 }
 
-func toLetterJSON(l domain.DeadLetter) letterJSON {
+func toLetterJSON(letter domain.DeadLetter) letterJSON {
 	out := letterJSON{
-		ID: l.ID, Reason: l.Why.Reason, Field: l.Why.Field, Detail: l.Why.Detail, Key: string(l.Key), PageID: l.PageID,
-		IndexInPage: l.Index, Seen: l.Seen, Others: l.Others, Replays: l.Replays, ParkedAt: l.ParkedAt.Format(time.RFC3339Nano),
+		ID: letter.ID, Reason: letter.Why.Reason, Field: letter.Why.Field, Detail: letter.Why.Detail, Key: string(letter.Key),
+		PageID: letter.PageID, IndexInPage: letter.Index, Seen: letter.Seen, Others: letter.Others, Replays: letter.Replays,
+		ParkedAt: letter.ParkedAt.Format(time.RFC3339Nano),
 	}
-	if l.Others > 0 {
-		out.OthersNote = othersNote(l.Others)
+	if letter.Others > 0 {
+		out.OthersNote = othersNote(letter.Others)
 	}
-	if id := eventIDOf(l); id != "" {
+	if id := eventIDOf(letter); id != "" {
 		out.EventID = &id
 	}
-	if r := l.Resolved; r != nil {
+	if r := letter.Resolved; r != nil {
 		out.Resolved = &resolutionJSON{How: r.How, Why: r.Why, At: r.At.Format(time.RFC3339Nano)}
 		if r.PageID != 0 {
 			out.Resolved.PageID = &r.PageID

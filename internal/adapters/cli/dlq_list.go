@@ -91,22 +91,22 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 		headings = append(headings, "resolved")
 	}
 	rows := table{append(headings, "detail")}
-	for _, l := range letters {
+	for _, letter := range letters {
 		row := []string{
-			formatID(l.ID), l.ParkedAt.Format(time.RFC3339), escapeExceptEllipsis(l.Why.Reason), dashIfEmpty(escapeExceptEllipsis(l.Why.Field)),
-			formatID(l.Seen), dashIfEmpty(eventIDOf(l)),
+			formatID(letter.ID), letter.ParkedAt.Format(time.RFC3339), escapeExceptEllipsis(letter.Why.Reason),
+			dashIfEmpty(escapeExceptEllipsis(letter.Why.Field)), formatID(letter.Seen), dashIfEmpty(eventIDOf(letter)),
 		}
 		if mayBeResolved {
-			row = append(row, stateOf(l))
+			row = append(row, stateOf(letter))
 		}
-		rows = append(rows, append(row, escapeExceptEllipsis(l.Why.Detail)))
+		rows = append(rows, append(row, escapeExceptEllipsis(letter.Why.Detail)))
 	}
 	if err := rows.write(w); err != nil {
 		return err
 	}
-	for _, l := range letters {
-		if l.Others > 0 {
-			if _, err := fmt.Fprintf(w, "dead letter %d: %s\n", l.ID, othersNote(l.Others)); err != nil {
+	for _, letter := range letters {
+		if letter.Others > 0 {
+			if _, err := fmt.Fprintf(w, "dead letter %d: %s\n", letter.ID, othersNote(letter.Others)); err != nil {
 				return err
 			}
 		}

@@ -41,7 +41,7 @@ func (r scriptedReplay) Run(ctx context.Context) (replay.Report, error) {
 func fullReplayReport() replay.Report {
 	return replay.Report{
 		Stream:      domain.StreamID{Source: "s"},
-		Counts:      domain.Counts{Received: 12_345, Inserted: 11_000, Duplicate: 45, Parked: 1300},
+		Counts:      domain.Counts{Received: 11_000 + 45 + 1300, Inserted: 11_000, Duplicate: 45, Parked: 1300},
 		ParkedAgain: map[string]int64{"bad timestamp": 1100, "conflict": 100, "\x1b[2J": 100},
 		Skipped:     2, UnansweredCommits: 1,
 	}

@@ -27,57 +27,57 @@ type fakeLetters struct {
 }
 
 // nextError counts a call and returns its error.
-func (s *fakeLetters) nextError() error {
-	s.calls++
-	if len(s.errs) == 0 {
+func (f *fakeLetters) nextError() error {
+	f.calls++
+	if len(f.errs) == 0 {
 		return nil
 	}
-	err := s.errs[0]
-	s.errs = s.errs[1:]
+	err := f.errs[0]
+	f.errs = f.errs[1:]
 	return err
 }
 
-func (s *fakeLetters) DeadLetters(
-	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter, r domain.DeadLetterRange,
+func (f *fakeLetters) DeadLetters(
+	_ context.Context, _ domain.StreamID, filter domain.DeadLetterFilter, r domain.DeadLetterRange,
 ) ([]domain.DeadLetter, bool, error) {
-	s.gotFilter, s.gotRange = f, r
-	return s.letters, s.more, s.nextError()
+	f.gotFilter, f.gotRange = filter, r
+	return f.letters, f.more, f.nextError()
 }
 
 // DeadLetterReasons returns a reason for each letter, with the counts 1000, 500 and 333.
-func (s *fakeLetters) DeadLetterReasons(
-	_ context.Context, _ domain.StreamID, f domain.DeadLetterFilter,
+func (f *fakeLetters) DeadLetterReasons(
+	_ context.Context, _ domain.StreamID, filter domain.DeadLetterFilter,
 ) (counts []domain.ReasonCount, err error) {
-	s.gotFilter = f
-	for i, l := range s.letters {
+	f.gotFilter = filter
+	for i, l := range f.letters {
 		counts = append(counts, domain.ReasonCount{Reason: l.Why.Reason, Count: int64(1000 / (i + 1)), Sample: l})
 	}
-	return counts, s.nextError()
+	return counts, f.nextError()
 }
 
-func (s *fakeLetters) DeadLetter(_ context.Context, _ domain.StreamID, id int64) (domain.DeadLetter, error) {
-	for _, l := range s.letters {
+func (f *fakeLetters) DeadLetter(_ context.Context, _ domain.StreamID, id int64) (domain.DeadLetter, error) {
+	for _, l := range f.letters {
 		if l.ID == id {
-			return l, s.nextError()
+			return l, f.nextError()
 		}
 	}
 	return domain.DeadLetter{}, &domain.Error{Kind: domain.Invalid, Op: "read dead letter", Err: errors.New("there is none")}
 }
 
-func (s *fakeLetters) DiscardDeadLetter(_ context.Context, _ domain.StreamID, _ int64, why string) error {
-	s.gotWhy = why
-	return s.nextError()
+func (f *fakeLetters) DiscardDeadLetter(_ context.Context, _ domain.StreamID, _ int64, why string) error {
+	f.gotWhy = why
+	return f.nextError()
 }
 
-func (s *fakeLetters) MoveStream(context.Context, domain.StreamID, string, string) error {
+func (f *fakeLetters) MoveStream(context.Context, domain.StreamID, string, string) error {
 	return errors.New("unexpected move")
 }
 
-// wiring returns a wiring whose Reader and Admin are s.
-func (s *fakeLetters) wiring() cli.Wiring {
+// wiring returns a wiring whose Reader and Admin are f.
+func (f *fakeLetters) wiring() cli.Wiring {
 	w := newEmptyWiring()
-	w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) { return s, func() {}, nil }
-	w.Admin = func(context.Context, cli.Settings) (cli.Admin, func(), error) { return s, func() {}, nil }
+	w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) { return f, func() {}, nil }
+	w.Admin = func(context.Context, cli.Settings) (cli.Admin, func(), error) { return f, func() {}, nil }
 	return w
 }
 
@@ -153,9 +153,9 @@ func TestDlqShow_Raw(t *testing.T) {
 // TestDlqList_Filter checks the filter and the range of a list with all flags.
 func TestDlqList_Filter(t *testing.T) {
 	t.Parallel()
-	s := &fakeLetters{}
+	fake := &fakeLetters{}
 	const args = "dlq list --reason x --page 3 --since 2026-11-24 --until 2026-11-25T12:00:00+02:00 --state all --limit 7 --after 9"
-	code, stdout, _ := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...)
+	code, stdout, _ := pawl(t, validEnv(), fake.wiring(), strings.Fields(args)...)
 	if code != cli.ExitDone || stdout != "stream datasync: no such dead letters\n" {
 		t.Errorf("got exit %d and output %q, want no such dead letters", code, stdout)
 	}
@@ -163,24 +163,24 @@ func TestDlqList_Filter(t *testing.T) {
 		State: domain.DeadLettersAll, Reason: "x", PageID: 3,
 		Since: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC),
 	}
-	s.gotFilter.Until = s.gotFilter.Until.UTC() // wantFilter has UTC too
-	if s.gotFilter != wantFilter {
-		t.Errorf("got filter %+v, want %+v", s.gotFilter, wantFilter)
+	fake.gotFilter.Until = fake.gotFilter.Until.UTC() // wantFilter has UTC too
+	if fake.gotFilter != wantFilter {
+		t.Errorf("got filter %+v, want %+v", fake.gotFilter, wantFilter)
 	}
-	if want := (domain.DeadLetterRange{After: 9, Limit: 7}); s.gotRange != want {
-		t.Errorf("got range %+v, want %+v", s.gotRange, want)
+	if want := (domain.DeadLetterRange{After: 9, Limit: 7}); fake.gotRange != want {
+		t.Errorf("got range %+v, want %+v", fake.gotRange, want)
 	}
 }
 
 // TestDlqList_Defaults checks the filter and the limit of a list without flags.
 func TestDlqList_Defaults(t *testing.T) {
 	t.Parallel()
-	s := &fakeLetters{}
-	if code, _, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "list"); code != cli.ExitDone {
+	fake := &fakeLetters{}
+	if code, _, stderr := pawl(t, validEnv(), fake.wiring(), "dlq", "list"); code != cli.ExitDone {
 		t.Errorf("got exit %d, want 0: %s", code, stderr)
 	}
-	if want := (domain.DeadLetterFilter{State: domain.DeadLettersOpen}); s.gotFilter != want || s.gotRange.Limit != 50 {
-		t.Errorf("got filter %+v and limit %d, want filter %+v and limit 50", s.gotFilter, s.gotRange.Limit, want)
+	if want := (domain.DeadLetterFilter{State: domain.DeadLettersOpen}); fake.gotFilter != want || fake.gotRange.Limit != 50 {
+		t.Errorf("got filter %+v and limit %d, want filter %+v and limit 50", fake.gotFilter, fake.gotRange.Limit, want)
 	}
 }
 
@@ -221,12 +221,12 @@ func TestDlq_InvalidArguments(t *testing.T) {
 		"dlq replay --all 7":          "exclude",
 		"dlq replay --all --reason x": "exclude",
 	} {
-		s := newFullLetters()
+		fake := newFullLetters()
 		words := strings.Split(args, " ") // strings.Fields would drop the spaces \u00a0
-		code, stdout, stderr := pawl(t, validEnv(), s.wiring(), words...)
-		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, want) || s.calls != 0 {
+		code, stdout, stderr := pawl(t, validEnv(), fake.wiring(), words...)
+		if code != cli.ExitSettings || stdout != "" || !strings.Contains(stderr, want) || fake.calls != 0 {
 			t.Errorf("%s: got exit %d, %d calls, output %q, error %q; want exit %d, no calls and %q in the error",
-				args, code, s.calls, stdout, stderr, cli.ExitSettings, want)
+				args, code, fake.calls, stdout, stderr, cli.ExitSettings, want)
 		}
 	}
 }
@@ -234,13 +234,13 @@ func TestDlq_InvalidArguments(t *testing.T) {
 // TestDlqDiscard checks that the reason is stored without the white space around it, and both forms of the output.
 func TestDlqDiscard(t *testing.T) {
 	t.Parallel()
-	s := newFullLetters()
-	code, stdout, stderr := pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", " it was a test's \n")
-	if code != cli.ExitDone || stdout != "letter 7 of stream datasync: discarded\n" || stderr != "" || s.gotWhy != "it was a test's" {
-		t.Errorf("got exit %d, output %q, reason %q, error %q; want the reason it was a test's", code, stdout, s.gotWhy, stderr)
+	fake := newFullLetters()
+	code, stdout, stderr := pawl(t, validEnv(), fake.wiring(), "dlq", "discard", "7", "--why", " it was a test's \n")
+	if code != cli.ExitDone || stdout != "letter 7 of stream datasync: discarded\n" || stderr != "" || fake.gotWhy != "it was a test's" {
+		t.Errorf("got exit %d, output %q, reason %q, error %q; want the reason it was a test's", code, stdout, fake.gotWhy, stderr)
 	}
 	longestWhy := strings.Repeat("x", 1000)
-	_, stdout, _ = pawl(t, validEnv(), s.wiring(), "dlq", "discard", "7", "--why", longestWhy, "--json")
+	_, stdout, _ = pawl(t, validEnv(), fake.wiring(), "dlq", "discard", "7", "--why", longestWhy, "--json")
 	if !strings.HasPrefix(stdout, `{"stream":"datasync","id":7,"how":"discarded","why":"xx`) {
 		t.Errorf("got output %q, want a JSON object with the reason", stdout)
 	}
@@ -251,10 +251,10 @@ func TestDlq_RetriesTransientErrors(t *testing.T) {
 	t.Parallel()
 	transient := &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("refused")}
 	for _, args := range []string{"dlq list", "dlq list --summary", "dlq show 7", "dlq discard 7 --why x"} {
-		s := newFullLetters()
-		s.errs = []error{transient, transient}
-		if code, _, stderr := pawl(t, validEnv(), s.wiring(), strings.Fields(args)...); code != cli.ExitDone || s.calls != 3 {
-			t.Errorf("%s: got exit %d after %d attempts, want exit 0 after 3: %s", args, code, s.calls, stderr)
+		fake := newFullLetters()
+		fake.errs = []error{transient, transient}
+		if code, _, stderr := pawl(t, validEnv(), fake.wiring(), strings.Fields(args)...); code != cli.ExitDone || fake.calls != 3 {
+			t.Errorf("%s: got exit %d after %d attempts, want exit 0 after 3: %s", args, code, fake.calls, stderr)
 		}
 	}
 }

@@ -29,8 +29,11 @@ const (
 
 // printHelp prints kong's help. The help of the program itself ends with examples and exit codes.
 func printHelp(options kong.HelpOptions, c *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(options, c); err != nil || c.Selected() != nil {
+	if err := kong.DefaultHelpPrinter(options, c); err != nil {
 		return err
+	}
+	if isHelpOfCommand := c.Selected() != nil; isHelpOfCommand {
+		return nil
 	}
 	_, err := fmt.Fprint(c.Stdout, "\n", examples, "\n", exitCodes)
 	return err

@@ -27,7 +27,8 @@ func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e
 // Run executes `pawl psql`. kong calls it.
 func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	if slices.Equal(c.Args, []string{"--help"}) {
-		return k.PrintUsage(false)
+		const onlySummary = false
+		return k.PrintUsage(onlySummary)
 	}
 	db, closeDatabase, err := s.openDatabase()
 	if err != nil {

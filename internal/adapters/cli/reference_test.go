@@ -292,7 +292,10 @@ func exitCodesReference(t *testing.T) string {
 	t.Helper()
 	kinds := map[int][]string{}
 	unknown := domain.Kind(0).String() // the text of the first kind and of all numbers after the last kind
-	for kind := domain.Kind(0); kind == 0 || kind.String() != unknown; kind++ {
+	for kind := domain.Kind(0); ; kind++ {
+		if isAfterLast := kind > 0 && kind.String() == unknown; isAfterLast {
+			break
+		}
 		code := exitCode(&domain.Error{Kind: kind})
 		kinds[code] = append(kinds[code], kind.String())
 	}

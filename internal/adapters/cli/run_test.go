@@ -152,7 +152,7 @@ func TestRun_StopAfterResume(t *testing.T) {
 	c := newConsole(t)
 	synctest.Test(t, func(t *testing.T) {
 		db := domaintest.NewMemDatabase()
-		first := domaintest.NewCleanStream(10_000, 1000).At("3000", domaintest.FailWith(domain.Unauthorized))
+		first := domaintest.NewCleanStream(10_000, 1000).At("3000", domaintest.FailWith(domain.Unauthorized)) // ends the first run
 		if code, _, stderr := pawl(t, validEnv(), newRunWiring(first, db), "run", "--page-size", "1000"); code != cli.ExitSettings {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
@@ -293,7 +293,8 @@ func TestRun_ClearsLiveLineBeforeError(t *testing.T) {
 			return nil, &domain.Error{Kind: domain.Invalid, Op: "migrate", Err: errors.New("no such database")}
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
-		if want := "\rpreparing the database\x1b[K\r\x1b[Kpawl: migrate: no such database\n"; stderr != want {
+		const drawn, cleared = "\rpreparing the database\x1b[K", "\r\x1b[K"
+		if want := drawn + cleared + "pawl: migrate: no such database\n"; stderr != want {
 			t.Errorf("got %q, want %q", stderr, want)
 		}
 	})
@@ -318,7 +319,8 @@ func TestRun_ShowsClaiming(t *testing.T) {
 			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, opts), func() {}, nil
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
-		if !strings.HasPrefix(stderr, "\rclaiming the stream\x1b[K\r\x1b[K") {
+		const drawn, cleared = "\rclaiming the stream\x1b[K", "\r\x1b[K"
+		if !strings.HasPrefix(stderr, drawn+cleared) {
 			t.Errorf("got %q, want the live line of claiming", stderr)
 		}
 	})

@@ -41,9 +41,10 @@ func TestSettings_Run(t *testing.T) {
 	if compared != want {
 		t.Errorf("got settings %+v, want %+v", compared, want)
 	}
-	code, _, _ = pawl(t, validEnv("API_KEY=", "TARGET_API_KEY=other-name"), newRecordingWiring(&got), "run")
-	if code != cli.ExitDone || got.APIKey != "other-name" {
-		t.Errorf("got exit %d and key %q, want exit 0 and key other-name", code, got.APIKey)
+	// The key has a second environment name.
+	code, _, _ = pawl(t, validEnv("API_KEY=", "TARGET_API_KEY=from-second-name"), newRecordingWiring(&got), "run")
+	if code != cli.ExitDone || got.APIKey != "from-second-name" {
+		t.Errorf("got exit %d and key %q, want exit 0 and key from-second-name", code, got.APIKey)
 	}
 }
 
@@ -182,7 +183,7 @@ func TestEnvFile_Invalid(t *testing.T) {
 		{name: "a missing file", args: []string{"--env-file", "/nowhere/.env"}, want: []string{"--env-file", "/nowhere/.env"}},
 		{name: "a file that is a folder", args: []string{"--env-file", "/"}, want: []string{"--env-file"}},
 		{
-			name: "a file of another kind", args: []string{"--env-file", writeFile(t, "A=\""+password+"\n")},
+			name: "a file with a quote that does not end", args: []string{"--env-file", writeFile(t, "A=\""+password+"\n")},
 			want: []string{"--env-file", "NAME=value"},
 		},
 		{

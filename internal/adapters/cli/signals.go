@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// StopSignals returns the signals that ask pawl to stop, without those for which isIgnored returns true. isIgnored must be
-// signal.Ignored, and the caller must call StopSignals before signal.Notify. The result may be empty. Then the caller must not call
+// StopSignals returns the signals that ask pawl to stop, without those for which isIgnored returns true. Outside of tests, isIgnored
+// must be signal.Ignored, and the caller must call StopSignals before signal.Notify. If the result is empty, the caller must not call
 // signal.Notify, because a call that names no signal forwards all signals.
 //
 // pawl must go on ignoring a signal that was ignored when it started. nohup ignores SIGHUP so that a program survives the end of its
@@ -24,16 +24,16 @@ func StopSignals(isIgnored func(os.Signal) bool) []os.Signal {
 
 // A signalState holds the facts that decide what a signal does.
 type signalState struct {
-	busy atomic.Bool // the command has begun, so the first signal must let it finish its current step
+	busy atomic.Bool // the command has begun; then it may finish its current step after the first signal
 
 	mu         sync.Mutex
 	foreground *os.Process // the program that uses the terminal instead of pawl; nil if there is none
 }
 
 // runUntilSignal runs command and returns its exit code. The first signal ends the context of the session, so that the command
-// can finish its current step. After the second signal, runUntilSignal returns without waiting for the command. If the command is
-// not busy, runUntilSignal does so after the first signal. While a program is in the foreground, signals are forwarded to that
-// program and do not count.
+// can finish its current step. The second signal makes runUntilSignal return without waiting for the command. If the command is not
+// busy, the first signal does this already. While a program is in the foreground, signals are forwarded to that program and do
+// not count.
 func (s *session) runUntilSignal(command func() int) int {
 	ctx, stop := context.WithCancel(s.ctx)
 	defer stop()

@@ -46,8 +46,8 @@ func newInconsistentError() error {
 	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("1,026 differences"), Hint: "the report names them"}
 }
 
-// fullReport returns a report of a complete stream with each kind of difference. One cursor is too long to be shown whole, and another
-// contains a control sequence.
+// fullReport returns a report of a complete stream. One check found 1026 differences and shows six, one for each way to write a difference.
+// One cursor is too long to be shown whole, and another contains a control sequence.
 func fullReport() verify.Report {
 	var report verify.Report
 	total := domain.Total{N: 2_000_010, Known: true}
@@ -150,7 +150,7 @@ func TestVerify_Notes(t *testing.T) {
 func TestVerify_SharedDatabase(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		shared bool
+		shared bool   // the database has other streams too
 		want   string // the last line
 	}{
 		{shared: false, want: "note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n"},
@@ -168,7 +168,7 @@ func TestVerify_SharedDatabase(t *testing.T) {
 }
 
 // TestVerify_WalkNotes checks the notes about a walk through the API, in the plural and in the singular. It also checks the note about an
-// end of the pass that the user accepted.
+// end of the pass that the user accepted: of 10 announced records, one is neither stored nor parked.
 func TestVerify_WalkNotes(t *testing.T) {
 	t.Parallel()
 	total := domain.Total{N: 10, Known: true}
@@ -180,22 +180,23 @@ func TestVerify_WalkNotes(t *testing.T) {
 			Findings: []domain.Finding{{Check: domain.CheckReturned}},
 			Stored:   8, Parked: 1, EndAccepted: true,
 		},
-		Walk: verify.Walk{Pages: 2, Received: 13, Parked: 1, NotKept: 2, New: 2},
+		Walk: verify.Walk{Pages: 2, Received: 13, Parked: 1, NotKept: 2, New: 2}, // so 8 of the 13 records are stored
 	}
-	w := returning(report, nil).wiring()
-	_, stdout, _ := pawl(t, validEnv(), w, "verify")
+	plural := returning(report, nil).wiring()
+	_, stdout, _ := pawl(t, validEnv(), plural, "verify")
 	for _, want := range []string{
 		"note: 10 announced, 8 stored + 1 parked: the user accepted this end of the pass\n",
 		"note: the API returned 13 records in 2 pages, 1 of them parked\n",
 		"note: 2 records are new since the last pass: `pawl run --new-pass` stores them\n",
-		"note: 2 records were not stored: their event already has 16 open dead letters\n",
+		"note: 2 records were not stored: their event already has 16 open dead letters\n", // domain.MaxOpenDeadLetters
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got no %q in\n%s", want, stdout)
 		}
 	}
 	report.Walk = verify.Walk{Pages: 1, Received: 1, NotKept: 1, New: 1}
-	_, stdout, _ = pawl(t, validEnv(), returning(report, nil).wiring(), "verify")
+	singular := returning(report, nil).wiring()
+	_, stdout, _ = pawl(t, validEnv(), singular, "verify")
 	for _, want := range []string{
 		"note: the API returned 1 record in 1 page, 0 of them parked\n",
 		"note: 1 record is new since the last pass: `pawl run --new-pass` stores it\n",
@@ -205,7 +206,7 @@ func TestVerify_WalkNotes(t *testing.T) {
 			t.Errorf("got no %q in\n%s", want, stdout)
 		}
 	}
-	_, stdout, _ = pawl(t, validEnv(), w, "verify", "--json")
+	_, stdout, _ = pawl(t, validEnv(), plural, "verify", "--json")
 	for _, want := range []string{`"announced":10,"announced_last":10,"end_accepted":true`, `"not_kept":2,"new":2`} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got no %s in\n%s", want, stdout)
@@ -287,8 +288,9 @@ func TestVerify_Log(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, _, stderr := pawl(t, validEnv("PAWL_LOG_LEVEL=debug"), verifierFunc(verifySlowly).wiring(), "verify", "--against-api")
-		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, "check=strays") {
-			t.Errorf("got log %q, want four checks, one of them strays", stderr)
+		const oneOfTheChecks = "check=strays" // domain.CheckEventPages
+		if strings.Count(stderr, "msg=checking") != 4 || !strings.Contains(stderr, oneOfTheChecks) {
+			t.Errorf("got log %q, want four checks and %s", stderr, oneOfTheChecks)
 		}
 		if strings.ContainsAny(stderr, "\x1b\r") {
 			t.Errorf("got log %q, want no control sequences", stderr)

@@ -83,7 +83,7 @@ func (s Snapshot) parts(now time.Time) (parts []part) {
 	}
 	if stored, known := s.permille(); known {
 		add(rankBar, green, "%s", strings.Repeat(" ", minBar))
-		add(rankDone, plain, "%6s", formatPermille(stored))
+		add(rankDone, plain, "%6s", formatPermille(stored)) // as wide as 100.0%
 	}
 	switch {
 	case s.Total.Known:
@@ -118,10 +118,11 @@ func (s Snapshot) etaReason() string {
 	return ""
 }
 
-// stateRank returns the rank and the colour of the words about the state. A wait after a failure is red, and any other wait is yellow.
+// stateRank returns the rank and the colour of the words about the state. A wait before a retry is red, and any other wait is yellow.
 func (s Snapshot) stateRank() (rank int, colour string) {
+	isBeforeRetry := s.Wait.Try > 0
 	switch {
-	case s.showsWait() && s.Wait.Try > 0:
+	case s.showsWait() && isBeforeRetry:
 		return rankWords, red
 	case s.showsWait():
 		return rankWords, yellow

@@ -63,10 +63,11 @@ var streamName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // The limits of numbers in the settings.
 const (
-	maxPageSize       = 5000      // the largest page that the API returns
-	maxDelayMS        = 3_600_000 // one hour
-	leastMaxPageBytes = 1 << 10
-	mostMaxPageBytes  = 1 << 30
+	maxPageSize        = 5000      // the largest page that the API returns
+	maxDelayMS         = 3_600_000 // one hour
+	lowestPageLimit    = 1 << 10   // for --max-page-bytes
+	highestPageLimit   = 1 << 30   // for --max-page-bytes
+	highestBufferLimit = 1 << 30   // for --max-buffer-bytes
 )
 
 // Check parses and checks the values of v and returns the settings. If a value is wrong, Check also returns an Invalid error about the
@@ -79,8 +80,8 @@ func (v Values) Check(origins Origins) (Settings, error) {
 		PageSize:     int(c.integer("page-size", v.PageSize, 1, maxPageSize)),
 		RequestDelay: time.Duration(c.integer("rate-limit-delay-ms", v.RequestDelay, 0, maxDelayMS)) * time.Millisecond,
 		Timeout:      c.duration("request-timeout", v.Timeout),
-		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, leastMaxPageBytes, mostMaxPageBytes),
-		MaxBuffer:    c.integer("max-buffer-bytes", v.MaxBuffer, 0, mostMaxPageBytes),
+		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, lowestPageLimit, highestPageLimit),
+		MaxBuffer:    c.integer("max-buffer-bytes", v.MaxBuffer, 0, highestBufferLimit),
 		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
 		MaxWait:      c.duration("max-wait", v.MaxWait),
 		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),
