@@ -51,7 +51,7 @@ func (c *dlqListCommand) Run(s *session) error {
 	return outputError(c.write(s.Stdout, s.settings.Stream, letters, more))
 }
 
-// filter checks the flags and returns the filter that they describe. --limit and --after are not a part of it.
+// filter checks the flags and returns the filter that they describe. It only checks --limit, which is no part of the filter.
 func (c *dlqListCommand) filter() (f domain.DeadLetterFilter, err error) {
 	f = domain.DeadLetterFilter{State: domain.DeadLetterState(c.State), Reason: c.Reason, PageID: c.Page}
 	if c.Limit < 1 || c.Limit > maxListed {
@@ -78,8 +78,8 @@ func parseTime(flag, text string) (time.Time, error) {
 }
 
 // write writes the list as a table. The table has a column for the resolution if the list may have resolved dead letters. After the
-// table, write adds notes about records that were only counted. more says that other dead letters follow after the last of the list.
-// Then write adds how to list them.
+// table, write adds notes about records that were only counted. If more is true, other dead letters follow after the last of the
+// list, and write adds how to list them.
 func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
 	if len(letters) == 0 {
 		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.emptyText())

@@ -56,8 +56,8 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	defer release()
 	report, err := replayer.Run(s.ctx)
 	observer.stop()
-	isEmpty := report.Received == 0 && report.UnansweredCommits == 0
-	if err != nil && isEmpty { // nothing was replayed
+	nothingReplayed := report.Received == 0 && report.UnansweredCommits == 0
+	if err != nil && nothingReplayed {
 		return err
 	}
 	write := writeReplay

@@ -116,10 +116,16 @@ func newFullLetters() *fakeLetters {
 func TestDlq_Output(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"dlq_list": "dlq list", "dlq_list_all": "dlq list --state all", "dlq_list_json": "dlq list --json",
-		"dlq_summary": "dlq list --summary", "dlq_summary_json": "dlq list --summary --json",
-		"dlq_show_plain": "dlq show 7", "dlq_show_hostile": "dlq show 19", "dlq_show_replayed": "dlq show 120",
-		"dlq_show_json": "dlq show 120 --json", "dlq_show_hostile_json": "dlq show 19 --json",
+		"dlq_list":              "dlq list",
+		"dlq_list_all":          "dlq list --state all",
+		"dlq_list_json":         "dlq list --json",
+		"dlq_summary":           "dlq list --summary",
+		"dlq_summary_json":      "dlq list --summary --json",
+		"dlq_show_plain":        "dlq show 7",
+		"dlq_show_hostile":      "dlq show 19",
+		"dlq_show_hostile_json": "dlq show 19 --json",
+		"dlq_show_replayed":     "dlq show 120",
+		"dlq_show_json":         "dlq show 120 --json",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

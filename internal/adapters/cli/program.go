@@ -182,7 +182,8 @@ func (s *session) end(err error) int {
 		return int(status)
 	}
 	if err != nil {
-		writeError(s.screen, s.settings, err, cmp.Or(s.stopHint, "run it again to continue after the last page stored"))
+		stopHint := cmp.Or(s.stopHint, "run it again to continue after the last page stored")
+		writeError(s.screen, s.settings, err, stopHint)
 	}
 	return exitCode(err)
 }
@@ -192,8 +193,8 @@ func (s *session) end(err error) int {
 func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	var g grammar
 	helpPrinted := false
-	parser, err := newParser(&g,
-		kong.Writers(s.Stdout, s.screen), kong.Exit(func(int) { helpPrinted = true }), kong.Resolvers(loader.Resolver()))
+	afterHelp := kong.Exit(func(int) { helpPrinted = true }) // kong calls this function only after it has printed the help
+	parser, err := newParser(&g, kong.Writers(s.Stdout, s.screen), afterHelp, kong.Resolvers(loader.Resolver()))
 	if err != nil {
 		return nil, err
 	}

@@ -27,15 +27,15 @@ func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e
 // Run executes `pawl psql`. kong calls it.
 func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	if slices.Equal(c.Args, []string{"--help"}) {
-		const onlySummary = false
-		return k.PrintUsage(onlySummary)
+		const shortUsage = false
+		return k.PrintUsage(shortUsage)
 	}
 	db, closeDatabase, err := s.openDatabase()
 	if err != nil {
 		return err
 	}
 	defer closeDatabase()
-	connection, err := s.wiring.PsqlEnviron(db.URL)
+	serverVariables, err := s.wiring.PsqlEnviron(db.URL)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	}
 	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.Env = append(psqlEnviron(s.Environ), connection...)
+	cmd.Env = append(psqlEnviron(s.Environ), serverVariables...)
 	return s.runInForeground(cmd)
 }
 

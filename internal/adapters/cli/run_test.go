@@ -146,7 +146,8 @@ func TestRun_RereadingWithoutColour(t *testing.T) {
 	}
 }
 
-// TestRun_StopAfterResume checks the terminal of a run that continues after page 3 and is stopped during a wait for the rate limit.
+// TestRun_StopAfterResume checks the terminal of a run that continues after the third page and is stopped during a wait for the rate
+// limit. Each request takes one second.
 func TestRun_StopAfterResume(t *testing.T) {
 	t.Parallel()
 	c := newConsole(t)
@@ -161,7 +162,7 @@ func TestRun_StopAfterResume(t *testing.T) {
 		second := domaintest.NewCleanStream(10_000, 1000).At("5000", domaintest.RefuseFor(notLogged))
 		wait := c.run(ctx, newRunWiring(slowSource{EventSource: second, delay: time.Second}, db), "TERM=xterm")
 		c.snapshotAt(0.5, "resumed")
-		c.snapshotAt(4.5, "waiting") // the request for the page 5000 was refused after 3 s
+		c.snapshotAt(4.5, "waiting") // the third request was refused after 3 s
 		stop()
 		if code, _ := wait(); code != cli.ExitAgain {
 			t.Errorf("got exit %d, want %d", code, cli.ExitAgain)
