@@ -28,7 +28,7 @@ type summaryJSON struct {
 	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting before requests and commits
 	ElapsedSeconds float64 `json:"elapsed_seconds"` // time from start to end
 
-	Times timesJSON `json:"times,omitzero"` // how long each kind of work took; only in pawl run
+	Times *timesJSON `json:"times,omitempty"` // how long each kind of work took; only in pawl run
 }
 
 // timesJSON says how long each kind of work of a run took. The kinds overlap.
@@ -54,10 +54,12 @@ func writeSummaryJSON(w io.Writer, s domain.Summary) error {
 		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
 		Requests: s.Requests, Retries: s.Retries, RateLimited: s.RateLimited,
 		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed),
-		Times: timesJSON{
+	}
+	if s.Times != (domain.WorkTimes{}) { // pawl status does not know the times
+		out.Times = &timesJSON{
 			FetchSeconds: seconds(s.Times.Fetching), DecodeSeconds: seconds(s.Times.Decoding),
 			StoreSeconds: seconds(s.Times.Storing), CommitSeconds: seconds(s.Times.Committing),
-		},
+		}
 	}
 	if s.Announced.Known {
 		out.AnnouncedTotal = &s.Announced.N

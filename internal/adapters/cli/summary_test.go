@@ -25,12 +25,12 @@ func TestSummaryJSON_Fields(t *testing.T) {
 			t.Fatal(err)
 		}
 		names = append(names, name.(string))
-		if _, err := decoder.Token(); err != nil { // the value
+		if _, err := decoder.Token(); err != nil { // the value, or the brace of times, whose names come next
 			t.Fatal(err)
 		}
 	}
 	want := strings.Fields(`stream pass seq done pages received inserted duplicate parked announced_total requests
-		retries rate_limited waited_seconds elapsed_seconds`)
+		retries rate_limited waited_seconds elapsed_seconds times fetch_seconds decode_seconds store_seconds commit_seconds`)
 	if !reflect.DeepEqual(names, want) {
 		t.Errorf("got fields %v, want %v", names, want)
 	}
