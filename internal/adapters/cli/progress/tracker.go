@@ -132,7 +132,9 @@ func (t *Tracker) WaitingToStore(w retry.Wait) {
 func (t *Tracker) Committed(batch domain.Batch, res domain.CommitResult) {
 	t.update(func(now time.Time) {
 		t.storing.state = idle
-		t.position = res.Checkpoint.Position
+		if res.Checkpoint.Pass >= t.position.Pass { // the last pages of a pass may be stored after the next pass has begun
+			t.position = res.Checkpoint.Position
+		}
 		for _, page := range batch.Pages {
 			t.received += int64(page.Received)
 			if page.Received > 0 {

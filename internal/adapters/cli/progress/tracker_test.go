@@ -253,3 +253,18 @@ func TestTrackerClaimed(t *testing.T) {
 		})
 	}
 }
+
+// TestTrackerPassStarted_WhilePagesWait checks that a page of the former pass that is stored after the start of the next pass does not
+// change the position.
+func TestTrackerPassStarted_WhilePagesWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run := newSimulation(noLimit)
+		run.readPages(2)
+		run.PassStarted(run.position.NextPass())
+		run.readPage() // the last page of the former pass
+		if s := run.snapshotNow(); s.Offset != 0 || !s.Rereading() {
+			t.Errorf("got %+v, want offset 0 and re-reading", s)
+		}
+	})
+}
