@@ -29,11 +29,12 @@ const (
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	var err error
 	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+	isChange := r.Method == http.MethodPut || r.Method == http.MethodPost
 	switch path := r.URL.Path; {
-	case path == AdminPath+"/scenario" && (r.Method == http.MethodPut || r.Method == http.MethodPost):
+	case path == AdminPath+"/scenario" && isChange:
 		err = s.changeScenario(w, r)
 	case !isRead:
-		sendError(w, r, *methodError())
+		sendError(w, r, methodError())
 	case path == AdminPath+"/scenario":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
 	case path == AdminPath+"/config":
@@ -50,7 +51,7 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		sendError(w, r, unknownEndpointError())
 	}
 	if err != nil {
-		sendError(w, r, apiError{http.StatusBadRequest, "INVALID_QUERY", err.Error()})
+		sendError(w, r, &apiError{status: http.StatusBadRequest, code: "INVALID_QUERY", message: err.Error()})
 	}
 }
 
@@ -61,13 +62,13 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("scenario: %w", err)
 	}
-	err = s.Change(func(c *Scenario) error {
+	err = s.Change(func(scenario *Scenario) error {
 		if r.Method == http.MethodPut {
-			events := c.Events
-			*c = DefaultScenario()
-			c.Events = events
+			events := scenario.Events
+			*scenario = DefaultScenario()
+			scenario.Events = events
 		}
-		return json.Unmarshal(text, c)
+		return json.Unmarshal(text, scenario)
 	})
 	if err != nil {
 		return err
@@ -77,7 +78,8 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 }
 
 // serveJournal serves the entries whose seq is greater than the parameter after, one JSON object per line. If there are
-// none and the parameter wait is given, it waits for the next entry. After the time wait it responds without entries.
+// none and the parameter wait is given, serveJournal waits for the next entry. If none is added within the time wait, the
+// response has no lines.
 func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	after, err := countParam(query, "after", 0)
@@ -92,12 +94,12 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	if len(entries) == 0 && wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), min(wait, maxWait))
 		defer cancel()
-		// The only error is that the time is over.
-		entries, _ = s.journal.Wait(ctx, after)
+		entries, _ = s.journal.Wait(ctx, after) // fails only if ctx ends; entries is then empty
 	}
 	var body []byte
-	for _, e := range entries {
-		body = append(append(body, marshal(e)...), '\n')
+	for _, entry := range entries {
+		body = append(body, marshal(entry)...)
+		body = append(body, '\n')
 	}
 	send(w, r, http.StatusOK, typeNDJSON, body)
 	return nil
@@ -106,9 +108,9 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 // serveRedirectTarget serves the target of the fault "redirect". It counts the request and responds with an empty last
 // page, which a client must not accept.
 func (s *Server) serveRedirectTarget(w http.ResponseWriter, r *http.Request) {
-	s.journal.countFollowed(r.Header.Get("X-API-Key") != "")
-	send(w, r, http.StatusOK, typeJSON, []byte(`{"data":[],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},`+
-		`"meta":{"total":0,"returned":0}}`))
+	hasKey := r.Header.Get("X-API-Key") != ""
+	s.journal.countFollowed(hasKey)
+	send(w, r, http.StatusOK, typeJSON, []byte(emptyPageHead+emptyPageTail))
 }
 
 // configJSON returns the JSON of the configuration without the key.
@@ -119,10 +121,16 @@ func (s *Server) configJSON() []byte {
 		DefaultLimit int    `json:"default_limit"`
 		MaxLimit     int    `json:"max_limit"`
 		JournalLimit int    `json:"journal_limit"`
-	}{s.Scenario().toJSON(), s.cfg.Seed, s.cfg.DefaultLimit, s.cfg.MaxLimit, s.cfg.JournalLimit})
+	}{
+		scenarioJSON: s.Scenario().toJSON(),
+		Seed:         s.cfg.Seed,
+		DefaultLimit: s.cfg.DefaultLimit,
+		MaxLimit:     s.cfg.MaxLimit,
+		JournalLimit: s.cfg.JournalLimit,
+	})
 }
 
-// truthBatch is the number of rows after which serveTruth extends the deadline.
+// truthBatch is the number of rows after which serveTruth sets the write deadline of the response again.
 const truthBatch = 1000
 
 // serveTruth streams the expected rows, one JSON object per line. It aborts the response if the client disconnects or reads
@@ -144,14 +152,15 @@ func (s *Server) serveTruth(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	out := http.NewResponseController(w)
+	limit = min(limit, truth.Len()) // so that the sum of from and a very large limit does not overflow
+	controller := http.NewResponseController(w)
 	w.Header().Set("Content-Type", typeNDJSON)
 	buffer := bufio.NewWriterSize(w, 64<<10)
 	lines := json.NewEncoder(buffer)
 	lines.SetEscapeHTML(false)
-	for i, row := range truth.Rows(from, from+min(limit, truth.Len())) {
+	for i, row := range truth.Rows(from, from+limit) {
 		if (i-from)%truthBatch == 0 {
-			_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
+			_ = controller.SetWriteDeadline(time.Now().Add(sendTimeout))
 		}
 		err := r.Context().Err()
 		if err == nil && slices.Contains(outcomes, row.Outcome) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,51 +17,51 @@ import (
 // TestJournalOverHTTP checks the endpoints /journal and /journal/summary, and the errors of all admin endpoints.
 func TestJournalOverHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, setRateLimit)
-		admin := func(path string) *httptest.ResponseRecorder { return call(t, srv, "GET", mockapi.AdminPath+path, "") }
+		srv := newServer(t, allow10PerMinute)
 		for range 3 {
-			get(t, srv, eventsPath(1, ""))
+			get(t, srv, firstEventPath)
 		}
-		entries := decodeLines[mockapi.Entry](t, admin("/journal?after=1"))
+		entries := decodeLines[mockapi.Entry](t, getAdmin(t, srv, "/journal?after=1"))
 		wantEqual(t, "number of entries after 1", len(entries), 2)
 		if want := srv.Journal().After(1); !reflect.DeepEqual(entries, want) {
 			t.Errorf("got entries %+v, want %+v", entries, want)
 		}
 
 		start := time.Now()
-		rec := admin("/journal?after=3&wait=5s")
+		rec := getAdmin(t, srv, "/journal?after=3&wait=5s")
 		wantEqual(t, "time of waiting without a new entry", time.Since(start), 5*time.Second)
 		wantEqual(t, "status without a new entry", rec.Code, http.StatusOK)
 		wantEqual(t, "body without a new entry", rec.Body.String(), "")
 		start = time.Now()
-		admin("/journal?after=3&wait=12h")
+		getAdmin(t, srv, "/journal?after=3&wait=12h")
 		wantEqual(t, "maximum time of waiting", time.Since(start), time.Minute)
 		go func() {
 			time.Sleep(time.Second)
-			get(t, srv, eventsPath(1, ""))
+			get(t, srv, firstEventPath)
 		}()
 		start = time.Now()
-		entries = decodeLines[mockapi.Entry](t, admin("/journal?after=3&wait=5s"))
+		entries = decodeLines[mockapi.Entry](t, getAdmin(t, srv, "/journal?after=3&wait=5s"))
 		wantEqual(t, "time until the new entry", time.Since(start), time.Second)
 		if len(entries) != 1 || entries[0].N != 4 {
 			t.Errorf("got entries %+v, want one with N 4", entries)
 		}
 
-		// The summary does not count the admin requests.
-		s := decode[mockapi.Summary](t, admin("/journal/summary"))
-		wantEqual(t, "Requests", s.Requests, 4)
-		wantEqual(t, "Pages", s.Pages, 4)
-		wantEqual(t, "RateLimited", s.RateLimited, 0)
+		// The summary counts the four requests to /events, but not the admin requests.
+		summary := decode[mockapi.Summary](t, getAdmin(t, srv, "/journal/summary"))
+		wantEqual(t, "Requests", summary.Requests, 4)
+		wantEqual(t, "Pages", summary.Pages, 4)
+		wantEqual(t, "RateLimited", summary.RateLimited, 0)
 		for _, path := range []string{"/journal?after=x", "/journal?after=-1", "/journal?wait=soon", "/truth?from=x", "/truth?limit=-2"} {
-			wantError(t, admin(path), http.StatusBadRequest, "INVALID_QUERY")
+			wantError(t, getAdmin(t, srv, path), http.StatusBadRequest, "INVALID_QUERY")
 		}
-		wantError(t, admin("/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
-		wantError(t, call(t, srv, "POST", mockapi.AdminPath+"/config", ""), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+		wantError(t, getAdmin(t, srv, "/nothing"), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
+		wantError(t, call(t, srv, http.MethodPost, mockapi.AdminPath+"/config", noKey), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 	})
 }
 
+// TestConfigOverHTTP checks the exact JSON of the endpoint /config. The API key is not in it.
 func TestConfigOverHTTP(t *testing.T) {
-	rec := call(t, newFaultyServer(t, "503@7", "500:0.5"), "GET", mockapi.AdminPath+"/config", "")
+	rec := getAdmin(t, newFaultyServer(t, "503@7", "500:0.5"), "/config")
 	const want = `{"events":1000,"grow":0,"rate_limit":0,"rate_window":"1m0s","rate_headers":"seconds","retry_after":"seconds",` +
 		`"cursor_ttl":"2m0s","latency":"0s","envelope":"nested","faults":["503@7","500:0.5"],"drifts":[],` +
 		`"seed":1,"default_limit":100,"max_limit":5000,"journal_limit":100000}`
@@ -73,6 +72,7 @@ func TestConfigOverHTTP(t *testing.T) {
 // does not change the expected rows.
 func TestTruthOverHTTP(t *testing.T) {
 	srv := newFaultyServer(t, "500:1")
+	const maxInt = "9223372036854775807" // from + limit must not overflow
 	type row struct {
 		ID         string          `json:"id"`
 		SessionID  string          `json:"session_id"`
@@ -83,21 +83,21 @@ func TestTruthOverHTTP(t *testing.T) {
 		OccurredAt string          `json:"occurred_at"`
 		DeviceType string          `json:"device_type"`
 		Browser    string          `json:"browser"`
-		Extra      *struct{}       `json:"extra"`
+		Extra      *struct{}       `json:"extra"` // null in all rows, because no record drifts
 	}
 	for _, tc := range []struct {
 		query    string
-		from, to int // the expected rows, without the one at index to
+		from, to int // the expected rows have indices in [from, to)
 	}{
-		{"", 0, 1000},
-		{"?from=990", 990, 1000},
-		{"?from=10&limit=5", 10, 15},
-		{"?limit=0", 0, 0},
-		{"?from=990&limit=9223372036854775807", 990, 1000},
-		{"?from=2000", 0, 0},
-		{"?from=9223372036854775807&limit=9223372036854775807", 0, 0},
+		{query: "", from: 0, to: serverEvents},
+		{query: "?from=990", from: 990, to: serverEvents},
+		{query: "?from=10&limit=5", from: 10, to: 15},
+		{query: "?limit=0", from: 0, to: 0},
+		{query: "?from=990&limit=" + maxInt, from: 990, to: serverEvents},
+		{query: "?from=2000", from: 0, to: 0},
+		{query: "?from=" + maxInt + "&limit=" + maxInt, from: 0, to: 0},
 	} {
-		rows := decodeLines[row](t, call(t, srv, "GET", mockapi.AdminPath+"/truth"+tc.query, ""))
+		rows := decodeLines[row](t, getAdmin(t, srv, "/truth"+tc.query))
 		if len(rows) != tc.to-tc.from {
 			t.Fatalf("%q: got %d rows, want %d", tc.query, len(rows), tc.to-tc.from)
 		}
@@ -118,6 +118,7 @@ func TestTruthOverHTTP(t *testing.T) {
 			}
 		}
 	}
+	// The rows above have no Extra, and null decodes like a missing member. So look at the JSON itself.
 	if text := rowText(mockapi.Row{}); !strings.Contains(text, `"extra":null`) {
 		t.Errorf("got %s for a row without Extra, want it to contain null", text)
 	}
@@ -135,19 +136,19 @@ func TestTruthOverHTTPDrifts(t *testing.T) {
 		Payload    []byte
 		OccurredAt string `json:"occurred_at"`
 	}
-	rows := decodeLines[row](t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth", ""))
-	for i, want := range map[int]row{
+	rows := decodeLines[row](t, getAdmin(t, srv, "/truth"))
+	for i, want := range map[int]row{ // by index; record 0 does not drift
 		0: {Outcome: "stored"},
 		2: {Outcome: "parked", Drift: "nul", Reason: "NUL character"},
 		4: {Outcome: "drifted", Drift: "timestamp-us"},
 		6: {Outcome: "duplicate", Drift: "duplicate"},
 		8: {Outcome: "stored", Drift: "timestamp-offset"},
 	} {
-		expected, _ := srv.Truth().Row(i)
+		expected := truthRow(t, srv, i)
 		want.Index, want.Payload = i, expected.Payload
 		if want.Drift != "" {
 			want.SHA256 = sha256.Sum256(expected.Payload)
-			if len(expected.Payload) == 0 {
+			if len(expected.Payload) == 0 { // else the comparison of payloads would prove nothing
 				t.Errorf("row %d: got no payload", i)
 			}
 		}
@@ -168,11 +169,11 @@ func TestTruthOverHTTPOutcomes(t *testing.T) {
 	srv := newDriftingServer(t, "nul@2", "timestamp-us@4", "duplicate@6", "timestamp-offset@8")
 	for query, want := range map[string][]int{
 		"?outcome=parked,duplicate":       {2, 6},
-		"?outcome=stored,drifted&limit=8": {0, 1, 3, 4, 5, 7},
+		"?outcome=stored,drifted&limit=8": {0, 1, 3, 4, 5, 7}, // the first 8 rows without 2 and 6
 	} {
 		var indices []int
-		rec := call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, "")
-		for _, row := range decodeLines[struct{ Index int }](t, rec) {
+		rec := getAdmin(t, srv, "/truth"+query)
+		for _, row := range decodeLines[struct{ Index int }](t, rec) { // the other members are ignored
 			indices = append(indices, row.Index)
 		}
 		if !slices.Equal(indices, want) {
@@ -180,19 +181,21 @@ func TestTruthOverHTTPOutcomes(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"?outcome=lost", "?size=x"} {
-		wantError(t, call(t, srv, http.MethodGet, mockapi.AdminPath+"/truth"+query, ""), http.StatusBadRequest, "INVALID_QUERY")
+		wantError(t, getAdmin(t, srv, "/truth"+query), http.StatusBadRequest, "INVALID_QUERY")
 	}
 }
 
 // TestTruthOverHTTPClientDisconnects checks that the handler ends when the client disconnects. It must also end while it
 // skips a billion rows that the query does not select.
 func TestTruthOverHTTPClientDisconnects(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Events = 1_000_000_000 })
+	srv := newServer(t, withEvents(1_000_000_000))
+	const clientTimeout = 10 * time.Millisecond
+	const soon = 20 * time.Second // enough for a slow machine, but not for a billion rows
 	for _, query := range []string{"", "?outcome=parked"} {
 		start := time.Now()
-		callAborted(t, 10*time.Millisecond, srv, mockapi.AdminPath+"/truth"+query)
-		if took := time.Since(start); took > 20*time.Second {
-			t.Errorf("%q: got an end after %v, want it soon after 10 ms", query, took)
+		callAborted(t, clientTimeout, srv, mockapi.AdminPath+"/truth"+query)
+		if took := time.Since(start); took > soon {
+			t.Errorf("%q: got an end after %v, want it soon after %v", query, took, clientTimeout)
 		}
 	}
 }

@@ -15,11 +15,11 @@ type collection interface {
 	appendItem(dst []byte, i, inPage int) []byte
 	// cursorKey returns the id and the time of the item at index i. A cursor contains them.
 	cursorKey(i int) (id uuid, timeMS int64)
-	// find returns the index whose cursorKey is id and timeMS. It returns false if there is no such index.
-	find(id uuid, timeMS int64) (int, bool)
+	// find returns the index whose cursorKey is id and timeMS. found is false if there is no such index.
+	find(id uuid, timeMS int64) (index int, found bool)
 }
 
-// collection returns the collection that the request asks for, filtered by its parameters.
+// collection returns the collection that the request of x asks for, filtered by its parameters.
 func (x *exchange) collection() collection {
 	switch x.req.endpoint {
 	case sessionsEndpoint:
@@ -27,37 +27,40 @@ func (x *exchange) collection() collection {
 	case metricsEndpoint:
 		return emptyList{}
 	default:
-		all := &eventList{snapshot: x.snapshot(), onDrift: x.recordDrift}
+		allEvents := &eventList{snapshot: x.snapshot(), onDrift: x.recordDrift}
 		eventType := x.req.query.Get("type")
 		if sessionID := x.req.query.Get("sessionId"); sessionID != "" {
-			return newSessionEventList(all, sessionID, eventType)
+			return newSessionEventList(allEvents, sessionID, eventType)
 		}
 		if eventType != "" {
-			return &typeList{eventList: all, eventType: eventType, count: x.server.typeCounts.count(&all.dataset, eventType)}
+			count := x.server.typeCounts.count(&allEvents.dataset, eventType)
+			return &typeList{eventList: allEvents, eventType: eventType, count: count}
 		}
-		return all
+		return allEvents
 	}
 }
 
 // An eventList lists all events. It is not safe for concurrent use.
 type eventList struct {
-	snapshot
-	onDrift func(*changedRecord) // is called for each appended record that a drift changed
-	buffer  event
+	snapshot                      // the events, through the methods and fields of [dataset]
+	onDrift  func(*changedRecord) // is called for each appended record that a drift changed
+	buffer   event                // is used again for each event, so that nothing is allocated
 }
 
 func (l *eventList) total() int     { return l.n }
 func (l *eventList) end() int       { return l.n }
 func (l *eventList) next(i int) int { return i }
 
-// appendItem appends an event. Every third timestamp of a page, beginning with the first, is a number [R].
+// appendItem appends an event. Every third timestamp of a page, beginning with the first, is a number [R]. The marks [R],
+// [C] and [?] are explained in doc.go.
 func (l *eventList) appendItem(dst []byte, i, inPage int) []byte {
-	if d := l.changedRecord(i); d != nil {
-		l.onDrift(d)
-		return append(dst, d.payload...)
+	if changed := l.changedRecord(i); changed != nil {
+		l.onDrift(changed)
+		return append(dst, changed.payload...)
 	}
 	l.read(i, &l.buffer)
-	return appendEvent(dst, &l.buffer, inPage%3 != 0)
+	isoTime := inPage%3 != 0
+	return appendEvent(dst, &l.buffer, isoTime)
 }
 
 func (l *eventList) cursorKey(i int) (id uuid, timeMS int64) {
@@ -65,7 +68,7 @@ func (l *eventList) cursorKey(i int) (id uuid, timeMS int64) {
 	return l.buffer.id, l.buffer.timeMS
 }
 
-func (l *eventList) find(id uuid, timeMS int64) (int, bool) {
+func (l *eventList) find(id uuid, timeMS int64) (index int, found bool) {
 	i, found := l.dataset.find(id)
 	if !found {
 		return 0, false
@@ -87,14 +90,16 @@ func (emptyList) find(uuid, int64) (index int, found bool) { return 0, false }
 // A sessionList lists the sessions of all events, newest first. The mock decides which members a session has [?].
 type sessionList struct {
 	content *content
-	n       int
+	n       int // the number of sessions
 }
 
 // sessionStepMS is the time between the starts of two sessions. All intervals are equal.
 const sessionStepMS = sessionSpan * slotMS / sessionsPerSpan
 
+// newSessionList returns the sessions of all spans that have an event. A span is a range of sessionSpan events.
 func newSessionList(c *content, eventCount int) sessionList {
-	return sessionList{content: c, n: (eventCount + sessionSpan - 1) / sessionSpan * sessionsPerSpan}
+	spans := (eventCount + sessionSpan - 1) / sessionSpan // rounded up
+	return sessionList{content: c, n: spans * sessionsPerSpan}
 }
 
 func (l sessionList) total() int     { return l.n }
@@ -103,12 +108,13 @@ func (l sessionList) next(i int) int { return i }
 
 func (l sessionList) appendItem(dst []byte, i, inPage int) []byte {
 	s := l.content.session(l.sessionNumber(i))
-	_, start := l.cursorKey(i)
+	_, startMS := l.cursorKey(i)
+	isoTime := inPage%3 != 0 // like the timestamps of events
 	dst = appendUUID(append(dst, `{"id":"`...), s.id)
 	dst = appendUUID(append(dst, `","userId":"`...), s.userID)
 	dst = append(append(dst, `","deviceType":"`...), s.device...)
 	dst = append(append(dst, `","browser":"`...), s.browser...)
-	dst = appendTime(append(dst, `","startedAt":`...), start, inPage%3 != 0)
+	dst = appendTime(append(dst, `","startedAt":`...), startMS, isoTime)
 	return append(dst, '}')
 }
 
@@ -117,16 +123,17 @@ func (l sessionList) cursorKey(i int) (id uuid, timeMS int64) {
 	return l.content.sessionID(number), epochMS + int64(number)*sessionStepMS //nolint:gosec // bounded by maxEvents
 }
 
-func (l sessionList) find(id uuid, timeMS int64) (int, bool) {
+func (l sessionList) find(id uuid, timeMS int64) (index int, found bool) {
 	number, found := l.content.findSession(id)
 	if !found || number >= uint64(l.n) { //nolint:gosec // a size is not negative
 		return 0, false
 	}
 	i := l.n - 1 - int(number) //nolint:gosec // less than n
-	_, start := l.cursorKey(i)
-	return i, start == timeMS
+	_, startMS := l.cursorKey(i)
+	return i, startMS == timeMS
 }
 
+// sessionNumber returns the number of the session at index i. Numbers begin with 0, the oldest session.
 func (l sessionList) sessionNumber(i int) uint64 { return uint64(l.n - 1 - i) } //nolint:gosec // i is an index
 
 // A typeList lists the events of one type [C]. It uses the type of the event, even if a drift writes another type on the
@@ -134,7 +141,7 @@ func (l sessionList) sessionNumber(i int) uint64 { return uint64(l.n - 1 - i) } 
 type typeList struct {
 	*eventList
 	eventType string
-	count     int
+	count     int // the number of events of the type
 }
 
 func (l *typeList) total() int { return l.count }
@@ -146,7 +153,7 @@ func (l *typeList) next(i int) int {
 	return i
 }
 
-// A sessionEventList lists the events of one session [C]. It can also list only the session's events of one type.
+// A sessionEventList lists the events of one session [C], or only those of them that have one type.
 type sessionEventList struct {
 	*eventList
 	indices []int // ascending, so the newest event is first
@@ -154,28 +161,29 @@ type sessionEventList struct {
 
 // newSessionEventList returns the events of a session that have a type, or all its events if eventType is empty. The list
 // is empty if there is no such session. The function searches one span only, because a session's events are in one span.
-func newSessionEventList(all *eventList, sessionID, eventType string) *sessionEventList {
-	l := &sessionEventList{eventList: all}
+func newSessionEventList(allEvents *eventList, sessionID, eventType string) *sessionEventList {
+	list := &sessionEventList{eventList: allEvents}
 	id, err := parseUUID(sessionID)
 	if err != nil {
-		return l
+		return list
 	}
-	number, found := all.content.findSession(id)
+	number, found := allEvents.content.findSession(id)
 	if !found {
-		return l
+		return list
 	}
+	// Ordinals count from the oldest event. Begin with the newest event of the span, so that the indices are ascending.
 	span := number / sessionsPerSpan
 	newest := span*sessionSpan + sessionSpan - 1
 	for age := range uint64(sessionSpan) {
 		ordinal := newest - age
-		if ordinal >= all.size() || all.content.sessionNumber(ordinal) != number {
+		if ordinal >= allEvents.size() || allEvents.content.sessionNumber(ordinal) != number {
 			continue
 		}
-		if eventType == "" || all.content.eventType(ordinal) == eventType {
-			l.indices = append(l.indices, all.index(ordinal))
+		if eventType == "" || allEvents.content.eventType(ordinal) == eventType {
+			list.indices = append(list.indices, allEvents.index(ordinal))
 		}
 	}
-	return l
+	return list
 }
 
 func (l *sessionEventList) total() int { return len(l.indices) }
@@ -189,7 +197,7 @@ func (l *sessionEventList) next(i int) int {
 	return l.n
 }
 
-// A typeCounter counts the events of each type. It stores its counts. Therefore it examines only the new events when the
+// A typeCounter counts the events of each type. It keeps its counts, so that it examines only the new events when the
 // collection has grown. It is safe for concurrent use.
 type typeCounter struct {
 	mu     sync.Mutex
@@ -209,22 +217,24 @@ func (t *typeCounter) count(d *dataset, eventType string) int {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.byType[eventType]
-	if c.examined > d.size() { // the collection has become smaller
-		c = typeCount{}
+	counted := t.byType[eventType]
+	if counted.examined > d.size() { // the collection has become smaller
+		counted = typeCount{}
 	}
-	for ; c.examined < d.size(); c.examined++ {
-		if d.content.eventType(c.examined) == eventType {
-			c.count++
+	for ; counted.examined < d.size(); counted.examined++ {
+		ordinal := counted.examined // the next event to examine
+		if d.content.eventType(ordinal) == eventType {
+			counted.count++
 		}
 	}
 	if t.byType == nil {
 		t.byType = map[string]typeCount{}
 	}
-	t.byType[eventType] = c
-	return c.count
+	t.byType[eventType] = counted
+	return counted.count
 }
 
+// isEventType reports whether text is a type of events. eventTypeFor returns each type for at least one percentage.
 func isEventType(text string) bool {
 	for percent := range uint64(100) {
 		if eventTypeFor(percent) == text {

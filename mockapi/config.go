@@ -14,7 +14,7 @@ const (
 	maxPageSize     = 100_000
 	maxGrowth       = 1_000_000
 	maxRateLimit    = 1_000_000
-	maxLifetime     = 24 * time.Hour // of a rate limit window and of a cursor
+	maxLifetime     = 24 * time.Hour // applies to a rate limit window and to a cursor
 	maxLatency      = 10 * time.Minute
 	maxJournalLimit = 10_000_000
 )
@@ -36,8 +36,8 @@ type Config struct {
 	Scenario
 }
 
-// DefaultConfig returns the recorded configuration of the live service [R]. The number of events (100,000) and the key
-// ("demo-key") are those of the mock. There are no faults and no drifts.
+// DefaultConfig returns the recorded configuration of the live service [R] (doc.go explains the mark). The number of events
+// (100,000) and the key ("demo-key") are those of the mock. There are no faults and no drifts.
 func DefaultConfig() Config {
 	return Config{
 		Seed:         1,
@@ -70,13 +70,13 @@ type Envelope string
 const (
 	// EnvelopeNested is the form that the service sends [R]: {data, pagination{…}, meta{…}}.
 	EnvelopeNested Envelope = "nested"
-	// EnvelopeFlat is the form in the documentation: {data, hasMore, nextCursor}, without a total.
+	// EnvelopeFlat is the form in the service's documentation: {data, hasMore, nextCursor}, without a total.
 	EnvelopeFlat Envelope = "flat"
 	// EnvelopeMixed selects one of the two forms at random for each request.
 	EnvelopeMixed Envelope = "mixed"
 )
 
-// A RateHeaders is the form of a response's rate limit headers.
+// RateHeaders is the form of a response's rate limit headers.
 type RateHeaders string
 
 const (
@@ -98,7 +98,7 @@ const (
 	RateLying RateHeaders = "lying"
 )
 
-// A RetryAfter is the form of the header Retry-After on a 429.
+// RetryAfter is the form of the header Retry-After on a 429.
 type RetryAfter string
 
 const (
@@ -112,7 +112,8 @@ const (
 	RetryAbsent RetryAfter = "absent"
 )
 
-// A Scenario contains the settings that can change while the server runs. Each request uses the scenario at its arrival.
+// A Scenario contains the settings that can change while the server runs (see [Server.Change]). Each request uses the
+// scenario at its arrival.
 type Scenario struct {
 	// Events is the size of the collection, which may be 0. A larger number adds events at the head.
 	Events int
@@ -176,7 +177,7 @@ func (c Scenario) validate() error {
 	return nil
 }
 
-// bounds is a list of settings, each with its minimum and maximum.
+// bounds is a list of settings, each with its value, minimum and maximum.
 type bounds[T int | time.Duration] []struct {
 	name          string
 	got, min, max T
@@ -192,6 +193,7 @@ func (all bounds[T]) check() error {
 	return nil
 }
 
+// checkOneOf returns an error if got is not one of the allowed values.
 func checkOneOf[T ~string](name string, got T, allowed ...T) error {
 	if slices.Contains(allowed, got) {
 		return nil

@@ -2,16 +2,17 @@ package mockapi
 
 import "strconv"
 
-// A content computes all fields of an event except its id and its time.
+// A content computes all fields of an event except its id and its time. The ordinal of an event is its distance from the
+// oldest event (see [dataset]).
 type content struct {
 	typeAndName   randomSequence // by ordinal
 	propertyBits  randomSequence // by ordinal
 	sessionChoice randomSequence // by ordinal
-	sessionTraits randomSequence // by session number, like the next two
-	sessionIDs    permutation
-	sessionIDTail randomSequence
-	userIDs       randomSequence // by user number
-	userIDTail    randomSequence // by user number
+	sessionTraits randomSequence // by session number
+	sessionIDs    permutation    // gives 60 bits of a session's id, by session number
+	sessionIDTail randomSequence // gives the other bits, by session number
+	userIDs       randomSequence // gives 60 bits of a user's id, by user number
+	userIDTail    randomSequence // gives the other bits, by user number
 }
 
 // newContent returns the content for a seed. The names of the sequences decide every value, so they must never change.
@@ -42,10 +43,12 @@ func (c *content) read(ordinal uint64, e *event) {
 // uses the lower 32 bits.
 func (c *content) eventType(ordinal uint64) string {
 	upper := c.typeAndName.number(ordinal) >> 32
-	return eventTypeFor(upper * 100 >> 32)
+	percent := upper * 100 >> 32 // from 0 to 99
+	return eventTypeFor(percent)
 }
 
-// eventTypeFor returns the event type for a number from 0 to 99. The types have the recorded frequencies [R].
+// eventTypeFor returns the event type for a number from 0 to 99. The types have their recorded frequencies ([R] in doc.go):
+// 36, 24, 10 and 10 %, and 5 % for each of the other four.
 func eventTypeFor(percent uint64) string {
 	switch {
 	case percent < 36:
@@ -63,12 +66,15 @@ func eventTypeFor(percent uint64) string {
 
 const base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-func eventName(x uint64) [12]byte {
-	name := [12]byte{'e', 'v', 'e', 'n', 't', '_'}
-	x &= 1<<32 - 1
-	for i := 6; i < len(name); i++ {
-		name[i] = base36[x%36]
-		x /= 36
+// eventName returns "event_" and six digits in base 36. It uses the lower 32 bits of a random number.
+func eventName(random uint64) [12]byte {
+	const prefix = "event_"
+	var name [12]byte
+	copy(name[:], prefix)
+	rest := random & (1<<32 - 1)
+	for i := len(prefix); i < len(name); i++ {
+		name[i] = base36[rest%36]
+		rest /= 36
 	}
 	return name
 }
@@ -79,9 +85,10 @@ type session struct {
 	device, browser string
 }
 
-// Each span of 64 ordinals has 12 sessions of its own, so a session has about 5 events.
+// Each span of 64 consecutive ordinals has 12 sessions of its own, so a session has about 5 events. Sessions are numbered
+// from 0, the oldest one.
 const (
-	sessionSpan     = 64
+	sessionSpan     = 64 // in ordinals
 	sessionsPerSpan = 12
 	userCount       = 50_000
 )
@@ -91,7 +98,9 @@ func (c *content) sessionNumber(ordinal uint64) uint64 {
 	return ordinal/sessionSpan*sessionsPerSpan + c.sessionChoice.number(ordinal)%sessionsPerSpan
 }
 
+// session computes the session with this number.
 func (c *content) session(number uint64) session {
+	// The lowest 8 bits select the device, the highest 2 bits the browser, and the bits between them the user.
 	traits := c.sessionTraits.number(number)
 	user := (traits >> 8) % userCount
 	return session{
@@ -102,31 +111,37 @@ func (c *content) session(number uint64) session {
 	}
 }
 
+// sessionID computes the id of the session with this number. findSession does the reverse.
 func (c *content) sessionID(number uint64) uuid {
 	return newUUID(c.sessionIDs.apply(number), c.sessionIDTail.number(number))
 }
 
-// findSession returns the number of the session with this id, and false if there is none.
-func (c *content) findSession(id uuid) (uint64, bool) {
-	number := c.sessionIDs.invert(id.hi60())
+// findSession returns the number of the session with this id. found is false if no session can have this id.
+func (c *content) findSession(id uuid) (number uint64, found bool) {
+	number = c.sessionIDs.invert(id.hi60())
 	return number, c.sessionID(number) == id
 }
 
-// appendProperties appends a JSON object that x selects. It has 16 bytes, so that events have their recorded sizes [R].
-// But one object in 256 is longer.
-func appendProperties(dst []byte, x uint64) []byte {
-	shape, v := x&0xff, x>>8 // v selects the values in an object of this shape
+// appendProperties appends the JSON object that a random number selects. One object in 256 is long. Each other object has
+// 16 bytes, so that events have their recorded sizes ([R] in doc.go).
+func appendProperties(dst []byte, random uint64) []byte {
+	shape, v := random&0xff, random>>8 // v selects the values in an object of this shape
 	if shape == 0xff {
 		return appendLongProperties(dst, v)
 	}
 	switch shape % 12 {
 	case 0:
-		dst = append(append(dst, `{"page":"/`...), pick(v, "home", "docs", "blog", "cart", "help", "shop")...)
+		dst = append(dst, `{"page":"/`...)
+		dst = append(dst, pick(v, "home", "docs", "blog", "cart", "help", "shop")...)
 		return append(dst, `"}`...)
 	case 1:
-		return append(strconv.AppendUint(append(dst, `{"clicks":`...), 10_000+v%90_000, 10), '}')
+		dst = append(dst, `{"clicks":`...)
+		dst = strconv.AppendUint(dst, 10_000+v%90_000, 10) // five digits
+		return append(dst, '}')
 	case 2:
-		return append(appendDigits(append(dst, `{"depth":0.`...), v, 4), '}')
+		dst = append(dst, `{"depth":0.`...)
+		dst = appendDigits(dst, v, 4)
+		return append(dst, '}')
 	case 3:
 		return append(dst, pick(v, `{"retried":true}`, `{"cached":false}`)...)
 	case 4:
@@ -142,8 +157,11 @@ func appendProperties(dst []byte, x uint64) []byte {
 	case 9:
 		return append(dst, pick(v, `{"tags":["a",1]}`, `{"tags":[[],{}]}`)...)
 	case 10:
-		dst = appendDigits(append(dst, `{"delta":-1`...), v, 1)
-		return append(appendDigits(append(dst, '.'), v>>32, 2), '}')
+		dst = append(dst, `{"delta":-1`...)
+		dst = appendDigits(dst, v, 1)
+		dst = append(dst, '.')
+		dst = appendDigits(dst, v>>32, 2)
+		return append(dst, '}')
 	default:
 		return append(dst, pick(v, `{"u":"Ca\u00e9"}`, `{"u":"<b>&</b>"}`)...)
 	}
@@ -158,9 +176,9 @@ func appendLongProperties(dst []byte, v uint64) []byte {
 	return append(dst, `,"gift":false,"note":"line\nbreak \"quoted\" \ud83d\ude00"}`...)
 }
 
-// appendDigits appends the last digits of v, as many as width, in reverse order.
-func appendDigits(dst []byte, v uint64, width int) []byte {
-	for range width {
+// appendDigits appends the last count decimal digits of v, in reverse order.
+func appendDigits(dst []byte, v uint64, count int) []byte {
+	for range count {
 		dst = append(dst, '0'+byte(v%10))
 		v /= 10
 	}

@@ -14,7 +14,8 @@ type contractLine struct {
 }
 
 // contract lists the facts about the live service that the mock imitates. [R] means that the fact was recorded. [C] means
-// that several people claim it. [?] means that it is unknown. The documentation or observations confirm the other facts.
+// that several people claim it. [?] means that it is unknown. Facts without a mark are in the service's documentation, or
+// were observed.
 var contract = []contractLine{
 	// The documentation, and the differences between the documentation and the service
 	{"the documented page is flat: {data, hasMore, nextCursor}", TestFlatEnvelope},
@@ -87,14 +88,15 @@ var contract = []contractLine{
 	{"clients follow a cursor that does not advance without end", TestFaultCursorsThatDoNotAdvance},
 }
 
-// TestContractNamesTests checks that each line names a top-level test, because go test runs only those, and that no
-// statement occurs twice.
+// TestContractNamesTests checks that each line names a top-level test, because go test runs only those. It also checks that
+// no statement occurs twice.
 func TestContractNamesTests(t *testing.T) {
 	seen := map[string]bool{}
 	for _, line := range contract {
 		function := runtime.FuncForPC(reflect.ValueOf(line.test).Pointer()).Name()
 		_, name, _ := strings.Cut(function, "mockapi_test.")
-		if isTopLevel := !strings.Contains(name, "."); !isTopLevel || !strings.HasPrefix(name, "Test") {
+		isTopLevel := !strings.Contains(name, ".") // a function within another one is called TestOuter.func1
+		if !isTopLevel || !strings.HasPrefix(name, "Test") {
 			t.Errorf("%q: got the function %s, want a top-level test", line.statement, function)
 		}
 		if seen[line.statement] {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A cursor contains the key of the last item of a page, and the time at which the cursor expires. On the wire it is
-// unpadded base64 of {id, ts, v: 2, exp}. Clients must treat this text as opaque. The mock decides that ts and exp are in
-// Unix ms [?].
+// A cursor contains the id and the time of the last item of a page, and the time at which the cursor expires. On the wire
+// it is unpadded base64 of {id, ts, v: 2, exp}. Clients must treat this text as opaque. It is unknown in which unit the
+// service writes ts and exp. The mock uses Unix ms.
 type cursor struct {
 	id        uuid
-	timeMS    int64 // time of the item, in Unix ms
-	expiresMS int64 // Unix time in ms
+	timeMS    int64 // ts, the time of the item
+	expiresMS int64 // exp
 }
 
 const (
@@ -50,29 +50,36 @@ func parseCursor(text string) (cursor, bool) {
 		return cursor{}, false
 	}
 	id, err := parseUUID(fields.ID)
+	if err != nil {
+		return cursor{}, false
+	}
 	c := cursor{id: id, timeMS: fields.TS, expiresMS: fields.Exp}
-	return c, err == nil && c.String() == text
+	isCanonical := c.String() == text // false for another version, or for JSON with spaces or more members
+	return c, isCanonical
 }
 
 // mintCursor returns the text of a new cursor that continues after index i.
 func (x *exchange) mintCursor(items collection, i int) string {
 	id, timeMS := items.cursorKey(i)
-	return cursor{id: id, timeMS: timeMS, expiresMS: x.req.arrival.Add(x.req.plan.CursorTTL).UnixMilli()}.String()
+	expires := x.req.arrival.Add(x.req.plan.CursorTTL)
+	return cursor{id: id, timeMS: timeMS, expiresMS: expires.UnixMilli()}.String()
 }
 
 // findStart returns the index at which the requested page starts. This is the index after the item of the request's
-// cursor, or 0 if the request has no cursor. It returns an error if the cursor has expired, or if this server cannot have
-// minted it. A minted cursor has the id and time of an item, and expires after maxTTL at the latest.
+// cursor, or 0 if the request has no cursor. findStart returns an error if the cursor has expired, or if this server cannot
+// have minted it. A minted cursor has the id and time of an item. It expires at most maxTTL after this request, because
+// maxTTL is the longest CursorTTL that the server has used.
 func (x *exchange) findStart(items collection) (int, *apiError) {
 	if x.req.cursor == "" {
 		return 0, nil
 	}
 	c, ok := parseCursor(x.req.cursor)
-	if !ok || c.expiresMS > x.req.arrival.Add(x.req.plan.maxTTL).UnixMilli() {
+	latestExpiry := x.req.arrival.Add(x.req.plan.maxTTL)
+	if !ok || c.expiresMS > latestExpiry.UnixMilli() {
 		return 0, invalidCursorError()
 	}
-	i, ok := items.find(c.id, c.timeMS)
-	if !ok {
+	i, found := items.find(c.id, c.timeMS)
+	if !found {
 		return 0, invalidCursorError()
 	}
 	if age := x.req.arrival.Sub(time.UnixMilli(c.expiresMS)); age >= 0 {

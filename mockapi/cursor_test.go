@@ -14,6 +14,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// A wireCursor is the JSON in a cursor.
 type wireCursor struct {
 	ID  string `json:"id"`
 	TS  int64  `json:"ts"`
@@ -48,10 +49,10 @@ func encodeCursor(c wireCursor) string {
 // from the arrival of the request.
 func TestCursorContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 3500 * time.Millisecond })
+		srv := newServer(t, withLatency(3500*time.Millisecond))
 		arrival := time.Now()
-		page := getPage(t, srv, 10, "")
-		last, _ := srv.Truth().Row(9)
+		page := getPage(t, srv, 10, noCursor)
+		last := truthRow(t, srv, 9)
 		wantEqual(t, "cursor", decodeCursor(t, *page.Pagination.NextCursor), wireCursor{
 			ID: last.ID, TS: last.OccurredAt.UnixMilli(), V: 2, Exp: arrival.Add(120 * time.Second).UnixMilli(),
 		})
@@ -64,8 +65,8 @@ func TestCursorContent(t *testing.T) {
 // mints a new cursor with a full life.
 func TestCursorExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, nil)
-		first := getNextCursor(t, srv, 10, "")
+		srv := newServer(t)
+		first := getNextCursor(t, srv, 10, noCursor)
 		time.Sleep(119 * time.Second)
 		second := getNextCursor(t, srv, 10, first)
 		time.Sleep(time.Second) // first is 120 s old
@@ -89,7 +90,7 @@ func wantExpired(t *testing.T, srv http.Handler, cursor, message string) {
 func TestCursorTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, func(c *mockapi.Config) { c.CursorTTL = 2 * time.Second })
-		page := getPage(t, srv, 10, "")
+		page := getPage(t, srv, 10, noCursor)
 		wantEqual(t, "cursorExpiresIn", *page.Pagination.CursorExpiresIn, 2)
 		time.Sleep(2 * time.Second)
 		wantExpired(t, srv, *page.Pagination.NextCursor, "Cursor expired 0 minute(s) ago")
@@ -99,28 +100,28 @@ func TestCursorTTL(t *testing.T) {
 // TestCursorTTLAfterScenarioChange checks that a change of CursorTTL does not change when existing cursors expire.
 func TestCursorTTLAfterScenarioChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, nil)
-		longCursor := getNextCursor(t, srv, 10, "") // for 120 s
+		srv := newServer(t)
+		longCursor := getNextCursor(t, srv, 10, noCursor) // valid for 120 s
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "2s"}`)
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "1s"}`)
-		shortCursor := getNextCursor(t, srv, 10, longCursor) // for 1 s
+		shortCursor := getNextCursor(t, srv, 10, longCursor) // valid for 1 s
 		time.Sleep(time.Second)
 		wantExpired(t, srv, shortCursor, "Cursor expired 0 minute(s) ago")
-		time.Sleep(118 * time.Second)
+		time.Sleep(118 * time.Second) // longCursor is 119 s old
 		getPage(t, srv, 10, longCursor)
 		time.Sleep(time.Second)
 		wantExpired(t, srv, longCursor, "Cursor expired 0 minute(s) ago")
 
 		// A cursor with a longer life than all cursors before it is valid too.
 		sendScenario(t, srv, http.MethodPost, `{"cursor_ttl": "10m"}`)
-		getPage(t, srv, 10, getNextCursor(t, srv, 10, ""))
+		getPage(t, srv, 10, getNextCursor(t, srv, 10, noCursor))
 	})
 }
 
 // TestCursorForged checks that a cursor that the server did not mint gets CURSOR_INVALID_FORMAT.
 func TestCursorForged(t *testing.T) {
-	srv := newServer(t, nil)
-	minted := getNextCursor(t, srv, 10, "")
+	srv := newServer(t)
+	minted := getNextCursor(t, srv, 10, noCursor)
 	original := decodeCursor(t, minted)
 	if text := encodeCursor(original); text != minted {
 		t.Fatalf("the cursor %s is %s after decoding and encoding, so changed cursors would prove nothing", minted, text)
@@ -134,12 +135,12 @@ func TestCursorForged(t *testing.T) {
 	replaceEvent := func(row mockapi.Row) string {
 		return edit(func(c *wireCursor) { c.ID, c.TS = row.ID, row.OccurredAt.UnixMilli() })
 	}
-	lastDigit := "0"
-	if strings.HasSuffix(original.ID, lastDigit) {
-		lastDigit = "1"
+	otherLastDigit := "0"
+	if strings.HasSuffix(original.ID, otherLastDigit) {
+		otherLastDigit = "1"
 	}
-	otherSeed, _ := newServer(t, func(c *mockapi.Config) { c.Seed = 9 }).Truth().Row(9)
-	futureEvent, _ := newServer(t, func(c *mockapi.Config) { c.Events = 1003 }).Truth().Row(0) // srv has 1000 events
+	eventOfOtherSeed := truthRow(t, newServer(t, withSeed(9)), 9)
+	futureEvent := truthRow(t, newServer(t, withEvents(serverEvents+3)), 0) // srv does not have the newest 3 of these events
 	withSpace := bytes.Replace(decodeBase64(t, minted), []byte(","), []byte(", "), 1)
 	for name, cursor := range map[string]string{
 		"words":                      "not a cursor",
@@ -150,14 +151,14 @@ func TestCursorForged(t *testing.T) {
 		"another version":            edit(func(c *wireCursor) { c.V = 1 }),
 		"another time":               edit(func(c *wireCursor) { c.TS++ }),
 		"no id":                      edit(func(c *wireCursor) { c.ID = "" }),
-		"id with another last digit": edit(func(c *wireCursor) { c.ID = c.ID[:len(c.ID)-1] + lastDigit }),
-		"id of another seed":         replaceEvent(otherSeed),
+		"id with another last digit": edit(func(c *wireCursor) { c.ID = c.ID[:len(c.ID)-1] + otherLastDigit }),
+		"id of another seed":         replaceEvent(eventOfOtherSeed),
 		"event of the future":        replaceEvent(futureEvent),
 		"life of one hour more":      edit(func(c *wireCursor) { c.Exp += time.Hour.Milliseconds() }),
 		"10,000 characters":          strings.Repeat("A", 10_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			rec := get(t, srv, mockapi.BasePath+"/events?cursor="+strings.ReplaceAll(cursor, " ", "%20"))
+			rec := get(t, srv, eventsPath(10, cursor))
 			wantError(t, rec, http.StatusBadRequest, "CURSOR_INVALID_FORMAT")
 		})
 	}
@@ -166,8 +167,8 @@ func TestCursorForged(t *testing.T) {
 // TestCursorAtEveryEvent checks that a cursor can continue after any event, even between events with the same time. It uses
 // ranges of events at the head, in the middle and near the end of a large collection.
 func TestCursorAtEveryEvent(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) { c.Events, c.Seed = 1_000_000_000, 3 })
-	cursor := decodeCursor(t, getNextCursor(t, srv, 1, ""))
+	srv := newServer(t, withEvents(1_000_000_000), withSeed(3))
+	cursor := decodeCursor(t, getNextCursor(t, srv, 1, noCursor)) // the loop keeps its expiry and replaces its event
 	for _, from := range []int{0, 1, 123_456_789, 999_999_000} {
 		for i, row := range srv.Truth().Rows(from, from+500) {
 			cursor.ID, cursor.TS = row.ID, row.OccurredAt.UnixMilli()

@@ -11,11 +11,16 @@
 // The server computes an event from the seed when a client requests it, so ten million events use no memory.
 // [Server.Truth] returns the expected results. They depend on the seed and the drifts only, not on the responses.
 // [Server.Journal] lists the requests and their responses. [Server.Change] changes the [Scenario] while the server runs.
-// The same three are available over HTTP below [AdminPath]. The command cmd/mockapi runs the mock as a program.
+// These three methods are also available over HTTP, below [AdminPath]. The command cmd/mockapi runs the mock as a program.
 //
 // A test can ask for two kinds of errors. A [Fault] changes the response to a request. A [Drift] changes a record on every
-// page that contains it. A fault selects its requests by number or by probability, and a drift selects its events in the
-// same way. The files and their subjects are:
+// page that contains the record. A fault selects its requests by number or by probability, and a drift selects its events
+// in the same way.
+//
+// These words have one meaning in all files. An event is an item of the collection, as plain values. A record is the JSON
+// of an event in a response. The index of an event is its distance from the newest event. It changes when the collection
+// grows. The ordinal of an event is its distance from the oldest event, which never changes. The files and their subjects
+// are:
 //
 //	server, request, response     from a request to its response
 //	config, scenario              the settings, and how they change at run time

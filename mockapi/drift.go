@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A DriftKind names one way in which a record differs from the API's documentation. [DriftKinds] returns all kinds.
+// A DriftKind names one way in which a record differs from the API's documentation. A record is the JSON of an event on the
+// wire. [DriftKinds] returns all kinds.
 type DriftKind string
 
 // An Outcome is the expected result for a record.
@@ -21,7 +22,7 @@ const (
 	// Parked means that the record becomes a dead letter with its exact bytes and a reason, because no row can hold it
 	// unchanged.
 	Parked Outcome = "parked"
-	// Duplicate means that the record repeats another record. It is counted but not stored.
+	// Duplicate means that the record repeats another record. A client counts it but does not store it again.
 	Duplicate Outcome = "duplicate"
 )
 
@@ -32,22 +33,23 @@ type drift struct {
 	description string // for the help
 	// hidesID means that the event's own id is not on the wire.
 	hidesID bool
-	// copiesNeighbour makes the record a copy of its newer neighbour. That is the record just before it in a pass.
+	// copiesNeighbour means that the record is made from its newer neighbour's event. The newer neighbour is the record that
+	// a pass reads just before this record.
 	copiesNeighbour bool
 
-	// editRecord changes the record on the wire. If it is nil, the record is not changed. v is a random number that depends
-	// on the event. It selects one of the variants of the kind.
-	editRecord func(r *record, e *event, v uint64)
+	// editRecord changes the record of event e on the wire. If editRecord is nil, the record stays unchanged. variant is a
+	// random number that depends on the event. It selects one of the variants of the kind.
+	editRecord func(r *record, e *event, variant uint64)
 
 	outcome Outcome
 	// reason is the reason why a record is parked. It is empty for other outcomes.
 	reason string
-	// editRow changes the expected row. The row has the values of the event before the call, and those of the changed record
-	// after it. If editRow is nil, the drift changes no value of the row.
-	editRow func(row *Row, e *event, v uint64)
+	// editRow changes the expected row. Before the call the row has the values of event e, and after it those of the changed
+	// record. If editRow is nil, the drift changes no value of the row.
+	editRow func(row *Row, e *event, variant uint64)
 }
 
-// A parked record has one of these reasons.
+// A parked record has one of these reasons. They are the texts of Row.Reason.
 const (
 	reasonNotObject    = "not an object"
 	reasonMissing      = "missing field"
@@ -65,6 +67,7 @@ const (
 // driftTable contains all drifts in the order of the help.
 var driftTable = slices.Concat(extraFieldDrifts, badFieldDrifts, timeDrifts, textDrifts, numberDrifts, spellingDrifts, neighbourDrifts)
 
+// drifts contains all drifts by their kinds.
 var drifts = indexBy(driftTable, func(d drift) DriftKind { return d.kind })
 
 // DriftKinds returns all kinds in the order of the help of cmd/mockapi.
@@ -76,7 +79,7 @@ func DriftKinds() []DriftKind {
 	return kinds
 }
 
-// Describe returns a short description of the drift, then the outcome of the record, and for a parked record the reason.
+// Describe returns "description: outcome", or "description: outcome, reason" if the record is parked.
 func (k DriftKind) Describe() string {
 	d := drifts[k]
 	text := d.description + ": " + string(d.outcome)
@@ -90,19 +93,21 @@ func (DriftKind) info() kindInfo {
 	return kindInfo{ruleName: "drift", numbered: "event", firstNumber: 0, kinds: toStrings(DriftKinds())}
 }
 
-// A driftPlan selects a kind of drift for some of the events. The choice depends on the seed and the event only. Therefore
-// a drifted record has the same bytes on every pass and at any index in a page.
+// A driftPlan selects a kind of drift for some of the events. The choice depends on the rules, the seed and the event only.
+// Therefore a drifted record has the same bytes on every pass and at any index in a page.
 type driftPlan struct {
 	schedule  schedule[DriftKind]
-	startSize int // the size of the collection when the server started
-	variants  randomSequence
+	startSize int            // the size of the collection when the server started
+	variants  randomSequence // by ordinal, see drift.editRecord
 }
 
+// newDriftPlan returns the plan for a schedule, whose numbers are the indices that events had when the server started.
 func newDriftPlan(seed uint64, startSize int, s schedule[DriftKind]) *driftPlan {
 	return &driftPlan{schedule: s, startSize: startSize, variants: newRandomSequence(seed, "drift shapes")}
 }
 
-// kindFor returns the kind that the rules select for an event. It returns "" if the event does not drift.
+// kindFor returns the kind that the rules select for the event with this ordinal, which is its distance from the oldest
+// event. It returns "" if the event does not drift.
 func (p *driftPlan) kindFor(ordinal uint64) DriftKind {
 	indexAtStart := p.startSize - 1 - int(ordinal) //nolint:gosec // bounded by maxEvents
 	return p.schedule.kindFor(indexAtStart, ordinal)
@@ -116,14 +121,14 @@ type snapshot struct {
 
 // A changedRecord is a record that a drift changed.
 type changedRecord struct {
-	drift
-	index   int
+	drift          // the drift that changed the record
+	index   int    // of the record
 	event   event  // the event that the record encodes: the event at index, or its newer neighbour
 	variant uint64 // the number that was passed to editRecord
-	payload []byte
+	payload []byte // the bytes on the wire
 }
 
-func (d *changedRecord) digest() Digest { return sha256.Sum256(d.payload) }
+func (r *changedRecord) digest() Digest { return sha256.Sum256(r.payload) }
 
 // changedRecord returns the record at index i if a drift changes it, else nil. A drift that copies the newer neighbour
 // changes nothing if there is no such neighbour, or if the neighbour drifts too.
@@ -136,27 +141,28 @@ func (s *snapshot) changedRecord(i int) *changedRecord {
 	if kind == "" {
 		return nil
 	}
-	d := &changedRecord{drift: drifts[kind], index: i, variant: s.driftPlan.variants.number(ordinal)}
-	source := i
-	if d.copiesNeighbour {
+	changed := &changedRecord{drift: drifts[kind], index: i, variant: s.driftPlan.variants.number(ordinal)}
+	source := i // the index of the event to encode
+	if changed.copiesNeighbour {
 		source = i - 1
-		if source < 0 || s.driftPlan.kindFor(ordinal+1) != "" {
+		hasNeighbour := source >= 0
+		if !hasNeighbour || s.driftPlan.kindFor(ordinal+1) != "" {
 			return nil
 		}
 	}
-	s.read(source, &d.event)
-	// The form of the time depends on the event and not on the index in the page, so that the bytes are always the same.
+	s.read(source, &changed.event)
+	// The form of the time depends on the ordinal and not on the index in the page, so that the bytes are always the same.
 	isoTime := ordinal%3 != 0
-	r := newRecord(&d.event, isoTime)
-	if d.editRecord != nil {
-		d.editRecord(&r, &d.event, d.variant)
+	r := newRecord(&changed.event, isoTime)
+	if changed.editRecord != nil {
+		changed.editRecord(&r, &changed.event, changed.variant)
 	}
-	d.payload = r.encode()
-	return d
+	changed.payload = r.encode()
+	return changed
 }
 
 // A record contains the JSON values of an event's members, so that a drift can change one of them. A member with an empty
-// value is left out. Only events that drift are encoded as records, because appendEvent is faster.
+// value is left out. Only events that drift are encoded by this type, because appendEvent is faster.
 type record struct {
 	id, sessionID, userID       string
 	eventType, name, properties string
@@ -169,6 +175,7 @@ type record struct {
 // A sessionRecord contains the JSON values of the members of "session".
 type sessionRecord struct{ id, device, browser, extraMembers string }
 
+// newRecord returns the record of an event without a drift. isoTime selects the form of the time, see appendTime.
 func newRecord(e *event, isoTime bool) record {
 	sessionID := strconv.Quote(e.sessionID.String())
 	return record{

@@ -12,8 +12,8 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// TestDriftMatchesExpectedRows checks for each kind that the expected row matches the bytes of the record, and that the bytes
-// are the same on every pass and at any index in a page.
+// TestDriftMatchesExpectedRows checks for each kind that the expected row matches the bytes of the record, as classify reads
+// them. It also checks that the bytes are the same on every pass and at any index in a page.
 func TestDriftMatchesExpectedRows(t *testing.T) {
 	for _, kind := range mockapi.DriftKinds() {
 		if kind == "duplicate" || kind == "conflict" {
@@ -21,7 +21,8 @@ func TestDriftMatchesExpectedRows(t *testing.T) {
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			srv := newDriftingServer(t, string(kind)+":1")
-			firstPass, secondPass := readRawRecords(t, srv, 100), readRawRecords(t, srv, 7)
+			const firstPageSize, secondPageSize = 100, 7 // so that most records have another index in the page
+			firstPass, secondPass := readRawRecords(t, srv, firstPageSize), readRawRecords(t, srv, secondPageSize)
 			if len(firstPass) != driftingServerEvents || len(secondPass) != driftingServerEvents {
 				t.Fatalf("got passes of %d and %d records, want %d", len(firstPass), len(secondPass), driftingServerEvents)
 			}
@@ -34,13 +35,14 @@ func TestDriftMatchesExpectedRows(t *testing.T) {
 				if !reflect.DeepEqual(row, want) {
 					t.Fatalf("record %d, %s:\ngot expected row      %s\nwant from its bytes   %s", i, firstPass[i], rowText(row), rowText(want))
 				}
-				description := kind.Describe()
+				description := kind.Describe() // ends with the outcome and the reason
 				if !strings.Contains(description, string(row.Outcome)) || !strings.HasSuffix(description, row.Reason) {
 					t.Fatalf("got description %q, want it to name outcome %s and reason %q", description, row.Outcome, row.Reason)
 				}
 			}
 		})
 	}
+	// With too few kinds, the loop above would prove nothing.
 	if n := len(mockapi.DriftKinds()); n < 16 {
 		t.Errorf("got %d kinds, want 16 or more", n)
 	}
@@ -51,7 +53,7 @@ func TestDriftMatchesExpectedRows(t *testing.T) {
 func TestClassifyUnchangedRecords(t *testing.T) {
 	srv := newDriftingServer(t)
 	for i, raw := range readRawRecords(t, srv, 100) {
-		want, _ := srv.Truth().Row(i)
+		want := truthRow(t, srv, i)
 		if want.Outcome != mockapi.Stored || want.Payload != nil {
 			t.Fatalf("record %d: got expected row %s, want Stored without a payload", i, rowText(want))
 		}
@@ -61,7 +63,7 @@ func TestClassifyUnchangedRecords(t *testing.T) {
 	}
 }
 
-// TestDriftVariants checks that the records of a kind contain all its variants.
+// TestDriftVariants checks that the records of a kind contain its variants. A variant is shown by a part of its record.
 func TestDriftVariants(t *testing.T) {
 	for kind, variants := range map[mockapi.DriftKind][]string{
 		"new-field":         {`,"referrer":null}`, `,"referrer":17}`, `,"referrer":{"name"`},
@@ -72,7 +74,11 @@ func TestDriftVariants(t *testing.T) {
 		"null-field": {
 			`"sessionId":null`, `"userId":null`, `"type":null`, `"name":null`, `"properties":null`, `"deviceType":null`, `"browser":null`,
 		},
-		"missing-field":     {`","userId"`, `"type"`},
+		"missing-field": {
+			`"type":"click","properties"`, // no name, which is usually between them
+			`","timestamp"`,               // no properties, which usually end in a brace
+			`Z"}`,                         // no session, which is usually after the timestamp
+		},
 		"spelling":          {"{\r\n\t\"id\" : \"", `"n\u0061me" : "`, `"p\u0061ge" : "`, "\r\n}"},
 		"spelling-null":     {`"userId" : null`},
 		"nul":               {`"name":"a\u0000b"`, `{"remark":"a\u0000b"`, `"referrer":"a\u0000b"`},
@@ -96,7 +102,8 @@ func TestDriftVariants(t *testing.T) {
 
 // TestDuplicateAndConflictDrifts checks the drifts that give a record the id of its newer neighbour.
 func TestDuplicateAndConflictDrifts(t *testing.T) {
-	srv := newDriftingServer(t, "duplicate@3,0", "conflict@10,12,13", "nul@20", "duplicate@21")
+	// The numbers are indices. The newer neighbour of the record at index i is the one at index i-1.
+	srv := newDriftingServer(t, "duplicate@0,3", "conflict@10,12,13", "nul@20", "duplicate@21")
 	records := readRawRecords(t, srv, 100)
 	rows := make([]mockapi.Row, 0, driftingServerEvents)
 	for _, row := range srv.Truth().Rows(0, driftingServerEvents) {
@@ -116,7 +123,7 @@ func TestDuplicateAndConflictDrifts(t *testing.T) {
 			t.Errorf("record %d: got all values of its neighbour %s, want other values", i, rowText(neighbour))
 		}
 	}
-	// The record at the head has no newer neighbour, and a neighbour that drifts is not copied.
+	// Record 0 has no newer neighbour. The neighbours of records 13 and 21 drift themselves, so they are not copied.
 	for _, i := range []int{0, 13, 21} {
 		wantEqual(t, fmt.Sprintf("outcome of record %d", i), rows[i].Outcome, mockapi.Stored)
 		wantEqual(t, fmt.Sprintf("drift of record %d", i), rows[i].Drift, "")
@@ -128,12 +135,7 @@ func TestDuplicateAndConflictDrifts(t *testing.T) {
 func TestDriftProbability(t *testing.T) {
 	const events, newEvents = 20_000, 7
 	count := map[mockapi.DriftKind]int{}
-	srv := newServer(t, func(c *mockapi.Config) {
-		c.Events = events
-		c.Drifts = []mockapi.Drift{
-			{Kind: "nul", Probability: .1}, {Kind: "duplicate", Probability: .05}, {Kind: "new-field", At: []int{1, 2, 3}},
-		}
-	})
+	srv := newServer(t, withEvents(events), withDrifts(t, "nul:0.1", "duplicate:0.05", "new-field@1,2,3"))
 	larger := srv.Truth().At(events + newEvents)
 	for i, row := range srv.Truth().Rows(0, events) {
 		count[row.Drift]++
@@ -147,22 +149,23 @@ func TestDriftProbability(t *testing.T) {
 	if got := float64(count["nul"]) / events; got < .09 || got > .11 {
 		t.Errorf("got frequency %.3f of nul, want about .1", got)
 	}
-	// Some duplicates are left out, because their neighbours drift too.
+	// A duplicate is left out if its neighbour drifts too, which has a probability of .15. So about .05 * .85 = .0425 are left.
 	if got := float64(count["duplicate"]) / events; got < .035 {
 		t.Errorf("got frequency %.3f of duplicate, want .035 or more", got)
 	}
 	wantEqual(t, "number of new-field", count["new-field"], 3)
 }
 
-// TestDriftAfterSizeChange checks that the numbers of drifts stay the indices of the start when the collection grows or the
-// scenario changes.
+// TestDriftAfterSizeChange checks that the same event drifts after the collection has grown and the scenario has changed. The
+// rule nul@5 continues to mean the event that had index 5 at the start.
 func TestDriftAfterSizeChange(t *testing.T) {
+	const newEvents = 10
 	srv := newDriftingServer(t, "nul@5")
-	before, _ := srv.Truth().Row(5)
+	before := truthRow(t, srv, 5)
 	wantEqual(t, "drift at the start", before.Drift, "nul")
-	sendScenario(t, srv, http.MethodPost, fmt.Sprintf(`{"events": %d}`, driftingServerEvents+10))
+	sendScenario(t, srv, http.MethodPost, fmt.Sprintf(`{"events": %d}`, driftingServerEvents+newEvents))
 	sendScenario(t, srv, http.MethodPost, `{"latency": "1ms"}`)
-	after, _ := srv.Truth().Row(5 + 10)
+	after := truthRow(t, srv, 5+newEvents)
 	wantEqual(t, "payload after the changes", string(after.Payload), string(before.Payload))
 }
 
@@ -170,16 +173,17 @@ func TestDriftAfterSizeChange(t *testing.T) {
 func readRawRecords(t *testing.T, srv http.Handler, pageSize int) [][]byte {
 	t.Helper()
 	var all [][]byte
-	for cursor := ""; ; {
+	for cursor := noCursor; ; {
 		body := get(t, srv, eventsPath(pageSize, cursor)).Body.Bytes()
-		data, rest := splitData(t, body)
-		all = append(all, data...)
+		records, rest := splitData(t, body)
+		all = append(all, records...)
 		var page struct {
 			Pagination struct {
 				HasMore    bool
 				NextCursor string
 			}
 		}
+		// A drifted record need not be valid JSON. So decode the page with null instead of its records.
 		if err := json.Unmarshal([]byte(`{"data":null`+string(rest)), &page); err != nil {
 			t.Fatalf("%v in %s", err, rest)
 		}
@@ -190,26 +194,29 @@ func readRawRecords(t *testing.T, srv http.Handler, pageSize int) [][]byte {
 	}
 }
 
-// splitData returns the exact bytes of the records of a page, and the bytes after the records. encoding/json cannot do this,
-// because it replaces invalid UTF-8.
+// splitData returns the exact bytes of the records of a page, and the bytes after the array of records. encoding/json cannot
+// do this, because it replaces invalid UTF-8.
 func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 	t.Helper()
 	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
 	if !ok {
 		t.Fatalf("got body %.80s, want it to begin with data", body)
 	}
-	depth, quoted, start := 0, false, 0
+	start := 0 // where the current record begins
+	depth := 0 // of objects and arrays within the array of records
+	inString := false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
-		case quoted && c == '\\':
-			i++
+		case inString && c == '\\':
+			i++ // skips the escaped character
 		case c == '"':
-			quoted = !quoted
-		case quoted:
+			inString = !inString
+		case inString:
 		case c == ',' && depth == 0:
-			records, start = append(records, body[start:i]), i+1
+			records = append(records, body[start:i])
+			start = i + 1
 		case c == ']' && depth == 0:
-			if i > 0 {
+			if isEmpty := i == 0; !isEmpty {
 				records = append(records, body[start:i])
 			}
 			return records, body[i+1:]

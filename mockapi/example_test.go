@@ -36,6 +36,8 @@ func Example() {
 	summary := api.Journal().Summary()
 	fmt.Println("events:", len(ids), "equal to the truth:", equal)
 	fmt.Println("requests:", summary.Requests, "with a fault:", summary.Faults["503"])
+	// The requests are three pages of 100 events at most, and one that got the fault.
+	//
 	// Output:
 	// events: 250 equal to the truth: true
 	// requests: 4 with a fault: 1

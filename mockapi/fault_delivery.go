@@ -27,7 +27,7 @@ var deliveryFaults = []fault{
 }
 
 const (
-	// hangLimit is the maximum time of a response that hangs or trickles.
+	// hangLimit is the time after which the mock aborts a response that hangs or trickles.
 	hangLimit          = 10 * time.Minute
 	trickleInterval    = 100 * time.Millisecond
 	endlessHeadersSize = 64 << 20
@@ -35,9 +35,9 @@ const (
 	chunkSize          = 1 << 20
 )
 
-// resetConnection ends the connection with a TCP RST before any byte of the response. If this happens on a connection that
-// served an earlier request, a Go client silently repeats a GET. The journal then contains the second request too. If the
-// writer has no connection, for example a test's recorder, the response is a 500 that says so.
+// resetConnection ends the connection with a TCP RST before any byte of the response. A Go client silently repeats a GET if
+// this happens on a connection that served an earlier request. The journal then contains both requests. If the writer has no
+// connection, for example a test's recorder, the response is a 500 that says so.
 func resetConnection(x *exchange) {
 	if !closeWithReset(x.w) {
 		x.sendNoConnectionError()
@@ -64,8 +64,11 @@ func closeWithReset(w http.ResponseWriter) bool {
 	return true
 }
 
+// sendNoConnectionError responds with a 500 if the writer has no connection, so that the fault cannot be applied.
 func (x *exchange) sendNoConnectionError() {
-	apiErr := apiError{http.StatusInternalServerError, "MOCK_CANNOT_RESET", "There is no TCP connection to reset"}
+	apiErr := &apiError{
+		status: http.StatusInternalServerError, code: "MOCK_CANNOT_RESET", message: "There is no TCP connection to reset",
+	}
 	sendError(x.w, x.r, apiErr)
 	x.entry.Status = apiErr.status
 }
@@ -85,26 +88,27 @@ func hangHalfway(x *exchange, body []byte) {
 // sendHalf sends the headers and half of the body.
 func (x *exchange) sendHalf(body []byte) {
 	x.entry.clearRecords()
-	out := http.NewResponseController(x.w)
-	_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
-	writeHeader(x.w, x.entry.Status, typeJSON, len(body))
+	controller := http.NewResponseController(x.w)
+	_ = controller.SetWriteDeadline(time.Now().Add(sendTimeout))
+	writeHeader(x.w, x.entry.Status, typeJSON, len(body)) // the Content-Length is that of the whole body
 	if _, err := x.w.Write(body[:len(body)/2]); err == nil {
-		_ = out.Flush()
+		_ = controller.Flush()
 	}
 }
 
 // trickle sends the body byte by byte. It aborts the response when the client disconnects or hangLimit is over.
 func trickle(x *exchange, body []byte) {
-	out := http.NewResponseController(x.w)
+	controller := http.NewResponseController(x.w)
 	writeHeader(x.w, x.entry.Status, typeJSON, len(body))
 	start := time.Now()
 	for i := range body {
-		_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
+		_ = controller.SetWriteDeadline(time.Now().Add(sendTimeout))
 		_, err := x.w.Write(body[i : i+1])
 		if err == nil {
-			err = out.Flush()
+			err = controller.Flush()
 		}
-		if err != nil || time.Since(start) > hangLimit || !sleep(x.r.Context(), trickleInterval) {
+		isTooLong := time.Since(start) > hangLimit
+		if err != nil || isTooLong || !sleep(x.r.Context(), trickleInterval) {
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -135,8 +139,8 @@ func endlessHeaders(x *exchange) {
 // hugeBody sends an empty page that is filled with spaces. The page is valid JSON, but it is too large for the memory.
 func hugeBody(x *exchange) {
 	x.stream(largeBody{
-		head: []byte(`{"data":[`), part: []byte(strings.Repeat(" ", chunkSize)), repeats: hugeBodySize / chunkSize,
-		tail: []byte(`],"pagination":{"limit":1,"hasMore":false,"nextCursor":null,"cursorExpiresIn":null},"meta":{"total":0,"returned":0}}`),
+		head: []byte(emptyPageHead), part: []byte(strings.Repeat(" ", chunkSize)), repeats: hugeBodySize / chunkSize,
+		tail: []byte(emptyPageTail),
 	})
 }
 
@@ -144,19 +148,19 @@ func hugeBody(x *exchange) {
 type largeBody struct {
 	encoding         string // the Content-Encoding, if not empty
 	head, part, tail []byte
-	repeats          int
+	repeats          int // how many times part occurs
 }
 
 // stream sends a 200 with a large body and no Content-Length.
 func (x *exchange) stream(b largeBody) {
-	out := http.NewResponseController(x.w)
+	controller := http.NewResponseController(x.w)
 	x.entry.Status = http.StatusOK
 	x.w.Header().Set("Content-Type", typeJSON)
 	if b.encoding != "" {
 		x.w.Header().Set("Content-Encoding", b.encoding)
 	}
 	write := func(piece []byte) error {
-		_ = out.SetWriteDeadline(time.Now().Add(sendTimeout))
+		_ = controller.SetWriteDeadline(time.Now().Add(sendTimeout))
 		_, err := x.w.Write(piece)
 		return err
 	}
@@ -167,17 +171,17 @@ func (x *exchange) stream(b largeBody) {
 	if err == nil {
 		err = write(b.tail)
 	}
-	x.entry.Delivered = err == nil && out.Flush() == nil
+	x.entry.Delivered = err == nil && controller.Flush() == nil
 }
 
-// sendGzip sends the body in gzip. It is unknown whether the service does this [?].
+// sendGzip sends the body in gzip. It is unknown whether the service ever does this.
 func sendGzip(x *exchange, body []byte) {
-	compressed := gzipBytes(body)
 	x.w.Header().Set("Content-Encoding", "gzip")
-	if !strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
-		x.entry.Sound, x.entry.Last = false, false // a client that did not ask for gzip need not accept the page
+	acceptsGzip := strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip")
+	if !acceptsGzip {
+		x.entry.Sound, x.entry.Last = false, false // the client may refuse the page
 	}
-	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, compressed)
+	x.entry.Delivered = send(x.w, x.r, x.entry.Status, typeJSON, gzipBytes(body))
 }
 
 // A gzip bomb has 64 members of 16 MiB, which is 1 GiB.
@@ -202,7 +206,7 @@ func gzipBytes(text []byte) []byte {
 		panic(http.ErrAbortHandler) // not reached: a buffer accepts all writes
 	}
 	if err := w.Close(); err != nil {
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) // not reached, for the same reason
 	}
 	return packed.Bytes()
 }

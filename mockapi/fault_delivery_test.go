@@ -23,7 +23,7 @@ func TestResetFaults(t *testing.T) {
 	for _, tc := range []struct {
 		kind             mockapi.FaultKind
 		status           int // 0 if the client gets no status
-		minBody, maxBody int // bounds of the number of bytes that the client gets; a whole body has about 345,000 bytes
+		minBody, maxBody int // bounds of the number of bytes that the client gets; half a body has about 172,500 bytes
 	}{
 		{kind: "reset", status: 0, minBody: 0, maxBody: 0},
 		{kind: "reset-body", status: 200, minBody: 1, maxBody: 300_000},
@@ -32,7 +32,8 @@ func TestResetFaults(t *testing.T) {
 			srv := newFaultyServer(t, string(tc.kind)+"@1")
 			web := httptest.NewServer(srv)
 			defer web.Close()
-			status, body, err := fetchOnce(t, web, eventsPath(1000, ""))
+			path := eventsPath(1000, noCursor)
+			status, body, err := fetchOnce(t, web, path)
 			if !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("got error %v, want %v", err, syscall.ECONNRESET)
 			}
@@ -40,28 +41,54 @@ func TestResetFaults(t *testing.T) {
 			if len(body) < tc.minBody || len(body) > tc.maxBody {
 				t.Errorf("got a body of %d bytes, want %d to %d", len(body), tc.minBody, tc.maxBody)
 			}
-			if status, _, err := fetchOnce(t, web, eventsPath(1000, "")); status != http.StatusOK || err != nil {
+			if status, _, err := fetchOnce(t, web, path); status != http.StatusOK || err != nil {
 				t.Errorf("next request: got status %d, %v, want 200", status, err)
 			}
-			e := waitForEntries(t, srv, 2)[1]
-			wantEqual(t, "Fault", e.Fault, tc.kind)
-			wantEqual(t, "Status", e.Status, tc.status)
-			wantEqual(t, "Delivered", e.Delivered, false)
-			wantEqual(t, "Returned", e.Returned, 0)
-			s := srv.Journal().Summary()
-			wantEqual(t, "Requests", s.Requests, 2)
-			wantEqual(t, "Pages", s.Pages, 1)
-			wantEqual(t, "InFlight", s.InFlight, 0)
+			entries := waitForEntries(t, srv, 2)
+			first := entries[1]
+			wantEqual(t, "Fault", first.Fault, tc.kind)
+			wantEqual(t, "Status", first.Status, tc.status)
+			wantEqual(t, "Delivered", first.Delivered, false)
+			wantEqual(t, "Returned", first.Returned, 0)
+			summary := srv.Journal().Summary()
+			wantEqual(t, "Requests", summary.Requests, 2)
+			wantEqual(t, "Pages", summary.Pages, 1) // of the second request
+			wantEqual(t, "InFlight", summary.InFlight, 0)
 		})
 	}
 }
 
-// waitForEntries waits until the journal has n entries and returns the entries by their N. It must wait, because a client can
-// have a response before the journal has its entry.
-func waitForEntries(t *testing.T, srv *mockapi.Server, n int) map[int]mockapi.Entry {
+// fetchOnce sends a request on a new connection and returns the status and the body. On an older connection, Go's client
+// could repeat the GET if the connection breaks.
+func fetchOnce(t *testing.T, web *httptest.Server, path string) (status int, body []byte, err error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", testKey)
+	req.Close = true
+	resp, err := web.Client().Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, body, err
+}
+
+// waitForFirstEntry waits until the journal has one entry and returns it.
+func waitForFirstEntry(t *testing.T, srv *mockapi.Server) mockapi.Entry {
+	t.Helper()
+	return waitForEntries(t, srv, 1)[1]
+}
+
+// waitForEntries waits until the journal has count entries and returns the entries by their N, which begins with 1. This is
+// necessary with a real server, because a client can have a response before the journal has its entry.
+func waitForEntries(t *testing.T, srv *mockapi.Server, count int) map[int]mockapi.Entry {
 	t.Helper()
 	byN := map[int]mockapi.Entry{}
-	for len(byN) < n {
+	for len(byN) < count {
 		entries, err := srv.Journal().Wait(t.Context(), len(byN))
 		if err != nil {
 			t.Fatal(err)
@@ -75,26 +102,7 @@ func waitForEntries(t *testing.T, srv *mockapi.Server, n int) map[int]mockapi.En
 
 // TestResetFaultWithoutConnection checks that the fault reset responds with a 500 if the writer has no connection.
 func TestResetFaultWithoutConnection(t *testing.T) {
-	wantError(t, get(t, newFaultyServer(t, "reset@1"), eventsPath(1, "")), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
-}
-
-// fetchOnce sends a request on a new connection and returns the status and the body. If a connection that served an earlier
-// request breaks, Go's client repeats a GET.
-func fetchOnce(t *testing.T, web *httptest.Server, path string) (int, []byte, error) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+path, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-API-Key", testKey)
-	req.Close = true
-	resp, err := web.Client().Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, body, err
+	wantError(t, get(t, newFaultyServer(t, "reset@1"), firstEventPath), http.StatusInternalServerError, "MOCK_CANNOT_RESET")
 }
 
 // TestHangFaults checks that a response hangs until the client disconnects, but not longer than ten minutes.
@@ -103,19 +111,22 @@ func TestHangFaults(t *testing.T) {
 		kind    mockapi.FaultKind
 		status  int  // 0 if no status is sent
 		hasBody bool // whether a part of the body is sent
-	}{{kind: "hang"}, {kind: "hang-body", status: 200, hasBody: true}} {
+	}{
+		{kind: "hang", status: 0, hasBody: false},
+		{kind: "hang-body", status: 200, hasBody: true},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			srv := newFaultyServer(t, string(tc.kind)+"@1-2")
-			for clientTimeout, want := range map[time.Duration]time.Duration{
-				7 * time.Second: 7 * time.Second,
-				time.Hour:       10 * time.Minute,
+			for _, timeout := range []struct{ client, want time.Duration }{
+				{client: 7 * time.Second, want: 7 * time.Second},
+				{client: time.Hour, want: 10 * time.Minute}, // the limit of the mock
 			} {
 				start := time.Now()
-				rec := callAborted(t, clientTimeout, srv, eventsPath(10, ""))
-				wantEqual(t, "time until the handler ends", time.Since(start), want)
+				rec := callAborted(t, timeout.client, srv, eventsPath(10, noCursor))
+				wantEqual(t, "time until the handler ends", time.Since(start), timeout.want)
 				wantEqual(t, "whether a part of the body is sent", rec.Body.Len() > 0, tc.hasBody)
 			}
-			e := srv.Journal().After(0)[0]
+			e := entryOf(t, srv, 1)
 			wantEqual(t, "Fault", e.Fault, tc.kind)
 			wantEqual(t, "Status", e.Status, tc.status)
 			wantEqual(t, "Delivered", e.Delivered, false)
@@ -147,17 +158,20 @@ func TestTrickleFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newFaultyServer(t, "trickle@1")
 		start := time.Now()
-		page := decode[wirePage](t, get(t, srv, eventsPath(1, "")))
-		e := srv.Journal().After(0)[0]
-		wantEqual(t, "time of the response", time.Since(start), time.Duration(e.Bytes)*100*time.Millisecond)
+		page := decode[wirePage](t, get(t, srv, firstEventPath))
+		e := entryOf(t, srv, 1)
+		const perByte = 100 * time.Millisecond
+		wantEqual(t, "time of the response", time.Since(start), time.Duration(e.Bytes)*perByte)
 		wantEqual(t, "number of events", len(page.Data), 1)
 		wantEqual(t, "Delivered", e.Delivered, true)
 		wantEqual(t, "Sound", e.Sound, true)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		rec := callAborted(t, 2*time.Second, newFaultyServer(t, "trickle@1"), eventsPath(1000, ""))
+		const clientTimeout = 2 * time.Second
+		rec := callAborted(t, clientTimeout, newFaultyServer(t, "trickle@1"), eventsPath(1000, noCursor))
+		// 20 intervals of 100 ms, with a byte before and after each of them
 		if got := rec.Body.Len(); got > 21 {
-			t.Errorf("got %d bytes in 2 s, want 21 at most", got)
+			t.Errorf("got %d bytes in %v, want 21 at most", got, clientTimeout)
 		}
 	})
 }
@@ -165,11 +179,11 @@ func TestTrickleFault(t *testing.T) {
 // TestEndlessHeadersFault checks that Go's client refuses the response, because it accepts only 10 MiB of headers.
 func TestEndlessHeadersFault(t *testing.T) {
 	srv := newFaultyServer(t, "endless-headers@1")
-	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
+	got, err := roundTrip(t, srv, firstEventPath, noEncoding)
 	if err == nil || !strings.Contains(err.Error(), "header") {
 		t.Errorf("got response %+v, error %v, want an error about the headers", got, err)
 	}
-	e := waitForEntries(t, srv, 1)[1]
+	e := waitForFirstEntry(t, srv)
 	wantEqual(t, "Fault", e.Fault, "endless-headers")
 	wantEqual(t, "Delivered", e.Delivered, false)
 }
@@ -177,31 +191,30 @@ func TestEndlessHeadersFault(t *testing.T) {
 // TestHugeBodyFault checks that the mock sends more JSON than a careful client reads, without a Content-Length.
 func TestHugeBodyFault(t *testing.T) {
 	srv := newFaultyServer(t, "huge-body@1")
-	got, err := roundTrip(t, srv, eventsPath(1, ""), "")
+	got, err := roundTrip(t, srv, firstEventPath, noEncoding)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantEqual(t, "Content-Length", got.length, -1)
 	wantEqual(t, "Content-Type", got.header.Get("Content-Type"), jsonType)
-	const enough = 70 << 20 // more than a careful client reads
+	const enough = 70 << 20 // in bytes; more than a careful client reads
 	n, err := io.Copy(io.Discard, io.LimitReader(got.body, enough))
 	if n != enough || err != nil {
 		t.Errorf("got %d bytes of the body, %v, want %d", n, err, enough)
 	}
-	_ = got.body.Close()
-	e := waitForEntries(t, srv, 1)[1]
+	_ = got.body.Close() // ends the response
+	e := waitForFirstEntry(t, srv)
 	wantEqual(t, "Sound", e.Sound, false)
 	wantEqual(t, "Delivered", e.Delivered, false)
 }
 
 // TestGzipFault checks that the page is sent in gzip, and that it is valid only for a client that accepts gzip.
 func TestGzipFault(t *testing.T) {
-	for acceptEncoding, valid := range map[string]bool{"gzip": true, "": false, "identity": false} {
+	const events = 10
+	for acceptEncoding, valid := range map[string]bool{"gzip": true, noEncoding: false, "identity": false} {
 		t.Run("Accept-Encoding "+acceptEncoding, func(t *testing.T) {
-			srv := newServer(t, func(c *mockapi.Config) {
-				c.Events, c.Faults = 10, []mockapi.Fault{{Kind: "gzip", At: []int{1}}}
-			})
-			got, err := roundTrip(t, srv, eventsPath(10, ""), acceptEncoding)
+			srv := newServer(t, withEvents(events), withFaults(t, "gzip@1"))
+			got, err := roundTrip(t, srv, eventsPath(events, noCursor), acceptEncoding)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,15 +223,15 @@ func TestGzipFault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec := httptest.NewRecorder()
+			rec := httptest.NewRecorder() // contains the unpacked body
 			if _, err := io.Copy(rec, unpacked); err != nil {
 				t.Fatal(err)
 			}
-			wantEqual(t, "number of events", len(decode[wirePage](t, rec).Data), 10)
-			e := waitForEntries(t, srv, 1)[1]
+			wantEqual(t, "number of events", len(decode[wirePage](t, rec).Data), events)
+			e := waitForFirstEntry(t, srv)
 			wantEqual(t, "Sound", e.Sound, valid)
 			wantEqual(t, "Last", e.Last, valid)
-			wantEqual(t, "Returned", e.Returned, 10)
+			wantEqual(t, "Returned", e.Returned, events)
 			wantEqual(t, "Hash", e.Hash, bodyHash(rec))
 		})
 	}
@@ -227,7 +240,7 @@ func TestGzipFault(t *testing.T) {
 // TestGzipBombFault checks that less than 1 MiB of the body unpacks to more than 100 MiB.
 func TestGzipBombFault(t *testing.T) {
 	srv := newFaultyServer(t, "gzip-bomb@1")
-	got, err := roundTrip(t, srv, eventsPath(1, ""), "gzip")
+	got, err := roundTrip(t, srv, firstEventPath, "gzip")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +250,7 @@ func TestGzipBombFault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const enough = 100 << 20
+	const enough = 100 << 20 // in bytes
 	n, err := io.Copy(io.Discard, io.LimitReader(unpacked, enough))
 	if n != enough || err != nil {
 		t.Errorf("got %d unpacked bytes, %v, want %d", n, err, enough)
@@ -262,22 +275,17 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // TestRedirectFault checks that the journal counts the requests that follow a redirect, and those that send the key.
 func TestRedirectFault(t *testing.T) {
 	for name, tc := range map[string]struct {
-		follow              func(t *testing.T, srv http.Handler, path string)
-		followed, keyLeaked int
+		follows             bool   // whether the client follows the redirect
+		key                 string // the key in the request that follows
+		followed, keyLeaked int    // the totals of the journal
 	}{
-		"the client does not follow": {follow: func(*testing.T, http.Handler, string) {}},
-		"the client follows without a key": {followed: 1, follow: func(t *testing.T, srv http.Handler, path string) {
-			t.Helper()
-			wantEqual(t, "status of the target", call(t, srv, http.MethodGet, path, "").Code, http.StatusOK)
-		}},
-		"the client follows with its key": {followed: 1, keyLeaked: 1, follow: func(t *testing.T, srv http.Handler, path string) {
-			t.Helper()
-			wantEqual(t, "status of the target", get(t, srv, path).Code, http.StatusOK)
-		}},
+		"the client does not follow":       {follows: false, followed: 0, keyLeaked: 0},
+		"the client follows without a key": {follows: true, key: noKey, followed: 1, keyLeaked: 0},
+		"the client follows with its key":  {follows: true, key: testKey, followed: 1, keyLeaked: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := newFaultyServer(t, "redirect@1")
-			got, err := roundTrip(t, srv, eventsPath(1, ""), "")
+			got, err := roundTrip(t, srv, firstEventPath, noEncoding)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -289,12 +297,15 @@ func TestRedirectFault(t *testing.T) {
 			if target.Hostname() == got.requestURL.Hostname() || target.Port() != got.requestURL.Port() {
 				t.Fatalf("got Location %v for a request to %v, want another host name and the same port", target, got.requestURL)
 			}
-			tc.follow(t, srv, target.Path)
-			waitForEntries(t, srv, 1)
-			s := srv.Journal().Summary()
-			wantEqual(t, "Requests", s.Requests, 1)
-			wantEqual(t, "Followed", s.Followed, tc.followed)
-			wantEqual(t, "KeyLeaked", s.KeyLeaked, tc.keyLeaked)
+			if tc.follows {
+				rec := call(t, srv, http.MethodGet, target.Path, tc.key)
+				wantEqual(t, "status of the target", rec.Code, http.StatusOK)
+			}
+			waitForFirstEntry(t, srv) // of the redirected request; the request that follows has no entry
+			summary := srv.Journal().Summary()
+			wantEqual(t, "Requests", summary.Requests, 1)
+			wantEqual(t, "Followed", summary.Followed, tc.followed)
+			wantEqual(t, "KeyLeaked", summary.KeyLeaked, tc.keyLeaked)
 		})
 	}
 }
@@ -302,9 +313,12 @@ func TestRedirectFault(t *testing.T) {
 // TestRedirectFaultTarget checks that the redirect goes to another host name than the request.
 func TestRedirectFaultTarget(t *testing.T) {
 	for host, want := range map[string]string{
-		"127.0.0.1:8080": "localhost:8080", "localhost:8080": "127.0.0.1:8080", "[::1]:8080": "localhost:8080", "mock": "localhost:80",
+		"127.0.0.1:8080": "localhost:8080",
+		"localhost:8080": "127.0.0.1:8080",
+		"[::1]:8080":     "localhost:8080",
+		"mock":           "localhost:80", // the default port of HTTP
 	} {
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, eventsPath(1, ""), http.NoBody)
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, firstEventPath, http.NoBody)
 		req.Host = host
 		req.Header.Set("X-API-Key", testKey)
 		rec := httptest.NewRecorder()
@@ -318,11 +332,11 @@ func TestFaultsExemptHead(t *testing.T) {
 	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
 		t.Run(kind, func(t *testing.T) {
 			srv := newFaultyServer(t, kind+"@1")
-			rec := call(t, srv, http.MethodHead, eventsPath(10, ""), testKey)
+			rec := call(t, srv, http.MethodHead, eventsPath(10, noCursor), testKey)
 			wantEqual(t, "status", rec.Code, http.StatusOK)
 			wantEqual(t, "length of the body", rec.Body.Len(), 0)
 			wantEqual(t, "Content-Encoding", rec.Header().Get("Content-Encoding"), "")
-			wantEqual(t, "Fault", srv.Journal().After(0)[0].Fault, "")
+			wantEqual(t, "Fault", entryOf(t, srv, 1).Fault, "")
 		})
 	}
 }
@@ -336,8 +350,10 @@ type wireResponse struct {
 	requestURL *url.URL
 }
 
-// roundTrip sends a request to a real server. The client neither unpacks gzip nor follows redirects. If acceptEncoding is
-// empty, the request has no Accept-Encoding.
+// noEncoding means that a request has no Accept-Encoding.
+const noEncoding = ""
+
+// roundTrip sends a request to a real server. The client neither unpacks gzip nor follows redirects.
 func roundTrip(t *testing.T, srv http.Handler, path, acceptEncoding string) (wireResponse, error) {
 	t.Helper()
 	web := httptest.NewServer(srv)
@@ -347,7 +363,7 @@ func roundTrip(t *testing.T, srv http.Handler, path, acceptEncoding string) (wir
 		t.Fatal(err)
 	}
 	req.Header.Set("X-API-Key", testKey)
-	if acceptEncoding != "" {
+	if acceptEncoding != noEncoding {
 		req.Header.Set("Accept-Encoding", acceptEncoding)
 	}
 	transport := &http.Transport{DisableCompression: true}

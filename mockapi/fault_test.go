@@ -20,34 +20,28 @@ func TestFaultStatuses(t *testing.T) {
 		status int
 		code   string // empty if the load balancer sends the error
 	}{
-		"401":      {401, "UNAUTHORIZED"},
-		"403":      {403, "FORBIDDEN"},
-		"429":      {429, "RATE_LIMIT_EXCEEDED"},
-		"429-bare": {429, "RATE_LIMIT_EXCEEDED"},
-		"500":      {500, "INTERNAL_ERROR"},
-		"502":      {502, ""},
-		"503":      {503, ""},
-		"504":      {504, ""},
-		"expired":  {400, "CURSOR_EXPIRED"},
-		"invalid":  {400, "CURSOR_INVALID_FORMAT"},
+		"401":      {status: 401, code: "UNAUTHORIZED"},
+		"403":      {status: 403, code: "FORBIDDEN"},
+		"429":      {status: 429, code: "RATE_LIMIT_EXCEEDED"},
+		"429-bare": {status: 429, code: "RATE_LIMIT_EXCEEDED"},
+		"500":      {status: 500, code: "INTERNAL_ERROR"},
+		"502":      {status: 502},
+		"503":      {status: 503},
+		"504":      {status: 504},
+		"expired":  {status: 400, code: "CURSOR_EXPIRED"},
+		"invalid":  {status: 400, code: "CURSOR_INVALID_FORMAT"},
 	} {
 		srv := newFaultyServer(t, kind+"@2")
-		next := getNextCursor(t, srv, 1, "")
-		rec := get(t, srv, eventsPath(1, next))
+		next := getNextCursor(t, srv, 1, noCursor) // request 1
+		rec := get(t, srv, eventsPath(1, next))    // request 2 gets the fault
 		wantEqual(t, kind+": status", rec.Code, want.status)
 		if want.code != "" {
 			wantEqual(t, kind+": code", decode[wireError](t, rec).Code, want.code)
 		} else {
 			wantLoadBalancerError(t, rec)
 		}
-		getPage(t, srv, 1, next)
+		getPage(t, srv, 1, next) // request 3 has the same cursor
 	}
-}
-
-// TestFault500 checks that the fault 500 has a JSON body with an error and a message.
-func TestFault500(t *testing.T) {
-	rec := get(t, newFaultyServer(t, "500@1"), eventsPath(1, ""))
-	wantError(t, rec, http.StatusInternalServerError, "INTERNAL_ERROR")
 }
 
 // wantLoadBalancerError checks that an error is HTML of the load balancer, without the headers of the service.
@@ -65,41 +59,43 @@ func wantLoadBalancerError(t *testing.T, rec *httptest.ResponseRecorder) {
 	}
 }
 
-// TestFault429 checks that the fault 429 asks to wait 1 s, that its request counts against the rate limit, and that the
-// journal does not mark it as rate limited.
+// TestFault500 checks that the fault 500 has a JSON body with an error and a message.
+func TestFault500(t *testing.T) {
+	rec := get(t, newFaultyServer(t, "500@1"), firstEventPath)
+	wantError(t, rec, http.StatusInternalServerError, "INTERNAL_ERROR")
+}
+
+// TestFault429 checks that the fault 429 asks to wait 1 s. A request with the fault counts against the rate limit, but the
+// journal does not mark the request as rate limited.
 func TestFault429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) {
-			setRateLimit(c)
-			c.RateLimit = 2
-			c.Faults = []mockapi.Fault{{Kind: "429", At: []int{1, 4}}}
-		})
-		rec := get(t, srv, eventsPath(1, "")) // request 1 gets the fault
+		srv := newServer(t, withRateLimit(2, time.Minute), withFaults(t, "429@1,4"))
+		rec := get(t, srv, firstEventPath) // request 1 gets the fault, with headers that say: wait 1 s
 		wantRateHeaders(t, rec.Header(), rateHeaders{limit: "2", remaining: "0", reset: "1"})
 		wantEqual(t, "status", rec.Code, http.StatusTooManyRequests)
 		wantEqual(t, "Retry-After", rec.Header().Get("Retry-After"), "1")
 		wantEqual(t, "code", decode[struct{ Code string }](t, rec).Code, "RATE_LIMIT_EXCEEDED")
 		time.Sleep(time.Second)
-		rec = get(t, srv, eventsPath(1, "")) // request 2 gets a page
+		rec = get(t, srv, firstEventPath) // request 2 gets a page, and uses up the limit
 		wantRateHeaders(t, rec.Header(), rateHeaders{limit: "2", remaining: "0", reset: "59"})
-		get(t, srv, eventsPath(1, "")) // request 3 gets the 429 of the rate limit
-		get(t, srv, eventsPath(1, "")) // request 4 gets the fault, although the limit is exhausted
+		get(t, srv, firstEventPath) // request 3 gets the 429 of the rate limit
+		get(t, srv, firstEventPath) // request 4 gets the fault, although the limit is exhausted
 		time.Sleep(2 * time.Second)
-		get(t, srv, eventsPath(1, "")) // request 5 waited as the fault asked, but not as the rate limit asked
+		get(t, srv, firstEventPath) // request 5 waited as the fault asked, but not as the rate limit asked
 
 		type marks struct {
 			status                              int
 			fault                               mockapi.FaultKind
 			rateLimited, windowClosed, tooEarly bool
 		}
-		want := []marks{
+		want := []marks{ // by request
 			{status: 429, fault: "429"},
 			{status: 200},
 			{status: 429, rateLimited: true, windowClosed: true},
 			{status: 429, fault: "429", windowClosed: true, tooEarly: true},
 			{status: 429, rateLimited: true, windowClosed: true, tooEarly: true},
 		}
-		for i, e := range srv.Journal().After(0) {
+		for i, e := range allEntries(srv) {
 			got := marks{
 				status: e.Status, fault: e.Fault, rateLimited: e.RateLimited, windowClosed: e.WindowClosed, tooEarly: e.TooEarly,
 			}
@@ -110,18 +106,16 @@ func TestFault429(t *testing.T) {
 	})
 }
 
-// TestFault429Bare checks that the fault 429-bare has no headers about the limit. Therefore the next request is not too early.
+// TestFault429Bare checks that the fault 429-bare has no headers about the limit. Therefore the journal does not mark the next
+// request as too early.
 func TestFault429Bare(t *testing.T) {
-	srv := newServer(t, func(c *mockapi.Config) {
-		setRateLimit(c)
-		c.Faults = []mockapi.Fault{{Kind: "429-bare", At: []int{1}}}
-	})
-	rec := get(t, srv, eventsPath(1, ""))
+	srv := newServer(t, allow10PerMinute, withFaults(t, "429-bare@1"))
+	rec := get(t, srv, firstEventPath)
 	wantEqual(t, "status", rec.Code, http.StatusTooManyRequests)
 	wantEqual(t, "Retry-After", rec.Header().Get("Retry-After"), "")
 	wantRateHeaders(t, rec.Header(), noRateHeaders)
-	get(t, srv, eventsPath(1, ""))
-	e := srv.Journal().After(1)[0]
+	get(t, srv, firstEventPath)
+	e := entryOf(t, srv, 2)
 	wantEqual(t, "Status", e.Status, http.StatusOK)
 	wantEqual(t, "TooEarly", e.TooEarly, false)
 }
@@ -130,15 +124,16 @@ func TestFault429Bare(t *testing.T) {
 // request with the fault stays valid.
 func TestFaultExpired(t *testing.T) {
 	srv := newFaultyServer(t, "expired@1-2")
-	next := getNextCursor(t, srv, 1, "")
+	next := getNextCursor(t, srv, 1, noCursor) // request 1 has no cursor
 	wantError(t, get(t, srv, eventsPath(1, next)), http.StatusBadRequest, "CURSOR_EXPIRED")
-	getPage(t, srv, 1, next)
+	getPage(t, srv, 1, next) // request 3 has the same cursor as request 2
 	wantEqual(t, "number of faults", srv.Journal().Summary().Faults["expired"], 1)
 }
 
 // TestBrokenPages checks the faults that change the envelope or the data of a page. Each fault applies to the second of five
 // pages, in both forms of the envelope.
 func TestBrokenPages(t *testing.T) {
+	const pageSize = serverEvents / 5
 	type pagination struct {
 		HasMore    json.RawMessage `json:"hasMore"`
 		NextCursor json.RawMessage `json:"nextCursor"`
@@ -156,10 +151,11 @@ func TestBrokenPages(t *testing.T) {
 	isArray := func(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte(`[`)) }
 	for _, tc := range []struct {
 		kind        mockapi.FaultKind
-		chaosHeader string                           // X-Chaos-Applied
-		valid       bool                             // whether the page is still valid
-		needsMeta   bool                             // whether the fault does not apply to the flat form, which has no meta
-		hasFault    func(b body, p *pagination) bool // p is the pagination in both forms
+		chaosHeader string // X-Chaos-Applied
+		valid       bool   // whether the page is still valid
+		needsMeta   bool   // if true, the fault does not apply to the flat form, which has no meta
+		// hasFault gets the body, and the pagination of either form.
+		hasFault func(b body, p *pagination) bool
 	}{
 		{kind: "data-null", chaosHeader: "missingFields", hasFault: func(b body, p *pagination) bool {
 			return isNull(b.Data) && isString(p.NextCursor)
@@ -183,25 +179,23 @@ func TestBrokenPages(t *testing.T) {
 			return isArray(b.Data) && isTrue(p.HasMore) && isNull(p.NextCursor)
 		}},
 		{kind: "returned-lies", needsMeta: true, hasFault: func(b body, _ *pagination) bool {
-			return isArray(b.Data) && b.Meta.Returned > 200 && b.Meta.Total == 1000
+			return isArray(b.Data) && b.Meta.Returned > pageSize && b.Meta.Total == serverEvents
 		}},
 		{kind: "total-moves", valid: true, needsMeta: true, hasFault: func(b body, _ *pagination) bool {
-			isWrong := b.Meta.Total != 1000 && b.Meta.Total >= 500 && b.Meta.Total <= 1500
-			return isArray(b.Data) && b.Meta.Returned == 200 && isWrong
+			isWrongBy500AtMost := b.Meta.Total != serverEvents && b.Meta.Total >= serverEvents-500 && b.Meta.Total <= serverEvents+500
+			return isArray(b.Data) && b.Meta.Returned == pageSize && isWrongBy500AtMost
 		}},
 	} {
 		for _, form := range []mockapi.Envelope{mockapi.EnvelopeNested, mockapi.EnvelopeFlat} {
 			t.Run(string(tc.kind)+" "+string(form), func(t *testing.T) {
-				srv := newServer(t, func(c *mockapi.Config) {
-					c.Envelope, c.Faults = form, []mockapi.Fault{{Kind: tc.kind, At: []int{2}}}
-				})
-				first := decode[body](t, get(t, srv, eventsPath(200, "")))
+				srv := newServer(t, withEnvelope(form), withFaults(t, string(tc.kind)+"@2"))
+				first := decode[body](t, get(t, srv, eventsPath(pageSize, noCursor)))
 				next := first.NextCursor
 				if form == mockapi.EnvelopeNested {
 					next = first.Pagination.NextCursor
 				}
-				rec := get(t, srv, eventsPath(200, unquote(t, next)))
-				e := srv.Journal().After(1)[0]
+				rec := get(t, srv, eventsPath(pageSize, unquote(t, next)))
+				e := entryOf(t, srv, 2)
 				if tc.needsMeta && form == mockapi.EnvelopeFlat {
 					wantEqual(t, "Fault", e.Fault, "")
 					wantEqual(t, "Sound", e.Sound, true)
@@ -209,7 +203,7 @@ func TestBrokenPages(t *testing.T) {
 				}
 				b := decode[body](t, rec)
 				p := b.Pagination
-				if p == nil {
+				if p == nil { // the flat form, or the fault pagination-missing
 					p = &b.pagination
 				}
 				wantEqual(t, "status", rec.Code, http.StatusOK)
@@ -234,21 +228,23 @@ func TestFaultBodies(t *testing.T) {
 		contentType string
 		hasFault    func(body string) bool
 	}{
-		{"null", jsonType, func(body string) bool { return body == "null" }},
-		{"truncated", jsonType, func(body string) bool {
+		{kind: "null", contentType: jsonType, hasFault: func(body string) bool { return body == "null" }},
+		{kind: "truncated", contentType: jsonType, hasFault: func(body string) bool {
 			return strings.HasPrefix(body, `{"data":[`) && !json.Valid([]byte(body))
 		}},
-		{"html", htmlType, func(body string) bool { return strings.HasPrefix(body, "<!DOCTYPE html>") }},
+		{kind: "html", contentType: htmlType, hasFault: func(body string) bool {
+			return strings.HasPrefix(body, "<!DOCTYPE html>")
+		}},
 	} {
 		t.Run(string(tc.kind), func(t *testing.T) {
 			srv := newFaultyServer(t, string(tc.kind)+"@1")
-			rec := get(t, srv, eventsPath(10, ""))
+			rec := get(t, srv, eventsPath(10, noCursor))
 			wantEqual(t, "status", rec.Code, http.StatusOK)
 			wantEqual(t, "Content-Type", rec.Header().Get("Content-Type"), tc.contentType)
 			if !tc.hasFault(rec.Body.String()) {
 				t.Errorf("got body %s, want it to have the fault", rec.Body)
 			}
-			e := srv.Journal().After(0)[0]
+			e := entryOf(t, srv, 1)
 			wantEqual(t, "Fault", e.Fault, tc.kind)
 			wantEqual(t, "Sound", e.Sound, false)
 			wantEqual(t, "Returned", e.Returned, 0)
@@ -262,16 +258,18 @@ func TestFaultBodies(t *testing.T) {
 func TestFaultTotalMoves(t *testing.T) {
 	srv := newFaultyServer(t, "total-moves:1")
 	const pages = 40
+	const maxDifference = 500
 	tooLarge, tooSmall := 0, 0
 	for range pages {
-		switch total := getPage(t, srv, 1, "").Meta.Total; {
-		case total > 1000 && total <= 1500:
+		switch total := getPage(t, srv, 1, noCursor).Meta.Total; {
+		case total > serverEvents && total <= serverEvents+maxDifference:
 			tooLarge++
-		case total < 1000 && total >= 500:
+		case total < serverEvents && total >= serverEvents-maxDifference:
 			tooSmall++
 		}
 	}
 	wantEqual(t, "number of wrong totals", tooLarge+tooSmall, pages)
+	// Both signs have the same probability, so about 20 totals are too large.
 	if tooLarge < 5 || tooSmall < 5 {
 		t.Errorf("got %d totals too large and %d too small, want 5 or more of each", tooLarge, tooSmall)
 	}
@@ -281,27 +279,27 @@ func TestFaultTotalMoves(t *testing.T) {
 func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 	t.Run("repeat", func(t *testing.T) {
 		srv := newFaultyServer(t, "repeat-cursor@1-2")
-		a := getNextCursor(t, srv, 10, "") // the fault does not apply, because the request has no cursor
-		p := getPage(t, srv, 10, a)
-		wantEqual(t, "nextCursor", *p.Pagination.NextCursor, a)
-		wantEqual(t, "hasMore", *p.Pagination.HasMore, true)
+		a := getNextCursor(t, srv, 10, noCursor) // request 1 does not get the fault, because it has no cursor
+		page := getPage(t, srv, 10, a)
+		wantEqual(t, "nextCursor", *page.Pagination.NextCursor, a)
+		wantEqual(t, "hasMore", *page.Pagination.HasMore, true)
 		if b := getNextCursor(t, srv, 10, a); b == a {
 			t.Error("got the same cursor from request 3, want another one, because the rule ends with request 2")
 		}
 	})
 	t.Run("cycle", func(t *testing.T) {
 		srv := newFaultyServer(t, "cycle-cursor@2-10")
-		a := getNextCursor(t, srv, 10, "")
-		b := getNextCursor(t, srv, 10, a) // the fault does not apply, because no cursor was used before a
-		for range 3 {
+		a := getNextCursor(t, srv, 10, noCursor) // request 1
+		b := getNextCursor(t, srv, 10, a)        // request 2 does not get the fault, because no cursor was used before a
+		for range 3 {                            // requests 3 to 8
 			wantEqual(t, "cursor after b", getNextCursor(t, srv, 10, b), a)
 			wantEqual(t, "cursor after a", getNextCursor(t, srv, 10, a), b)
 		}
-		getPage(t, srv, 10, b)
-		wantEqual(t, "cursor after b was used twice", getNextCursor(t, srv, 10, b), a)
-		s := srv.Journal().Summary()
-		wantEqual(t, "number of faults", s.Faults["cycle-cursor"], 8)
-		wantEqual(t, "number of valid pages", s.Pages, 2)
+		getPage(t, srv, 10, b)                                                         // request 9
+		wantEqual(t, "cursor after b was used twice", getNextCursor(t, srv, 10, b), a) // request 10
+		summary := srv.Journal().Summary()
+		wantEqual(t, "number of faults", summary.Faults["cycle-cursor"], 8) // requests 3 to 10
+		wantEqual(t, "number of valid pages", summary.Pages, 2)
 	})
 }
 
@@ -310,19 +308,20 @@ func TestFaultCursorsThatDoNotAdvance(t *testing.T) {
 func TestFaultsOddLastPages(t *testing.T) {
 	for kind, hasMore := range map[string]bool{"last-cursor": false, "empty-tail": true} {
 		t.Run(kind, func(t *testing.T) {
+			const pageSize = 600 // so that the second page is the last one
 			srv := newFaultyServer(t, kind+":1")
-			last := getPage(t, srv, 600, getNextCursor(t, srv, 600, ""))
-			wantEqual(t, "number of events of the last page", len(last.Data), 400)
+			last := getPage(t, srv, pageSize, getNextCursor(t, srv, pageSize, noCursor))
+			wantEqual(t, "number of events of the last page", len(last.Data), serverEvents-pageSize)
 			wantEqual(t, "hasMore of the last page", *last.Pagination.HasMore, hasMore)
 			if last.Pagination.NextCursor == nil {
 				t.Fatal("got no nextCursor on the last page")
 			}
-			empty := getPage(t, srv, 600, *last.Pagination.NextCursor)
+			empty := getPage(t, srv, pageSize, *last.Pagination.NextCursor)
 			wantEqual(t, "number of events of the empty page", len(empty.Data), 0)
 			wantEqual(t, "returned of the empty page", empty.Meta.Returned, 0)
 			wantEqual(t, "hasMore of the empty page", *empty.Pagination.HasMore, false)
 			wantEqual(t, "nextCursor of the empty page", empty.Pagination.NextCursor, nil)
-			entries := srv.Journal().After(0)
+			entries := allEntries(srv)
 			wantEqual(t, "Fault of the first page", entries[0].Fault, "")
 			wantEqual(t, "Fault of the last page", entries[1].Fault, mockapi.FaultKind(kind))
 			wantEqual(t, "Sound of the last page", entries[1].Sound, true)
@@ -336,8 +335,9 @@ func TestFaultsOddLastPages(t *testing.T) {
 // apply to the last page.
 func TestFaultsOnLastPage(t *testing.T) {
 	for _, tc := range []struct {
-		kind, applied mockapi.FaultKind // the fault of the rule, and the fault in the entry
-		valid         bool
+		kind    mockapi.FaultKind // the fault that the server is configured with
+		applied mockapi.FaultKind // the fault in the entry
+		valid   bool              // whether the page is still valid
 	}{
 		{kind: "stray-end", applied: "", valid: true},
 		{kind: "returned-lies", applied: "returned-lies", valid: false},
@@ -346,8 +346,8 @@ func TestFaultsOnLastPage(t *testing.T) {
 	} {
 		t.Run(string(tc.kind), func(t *testing.T) {
 			srv := newFaultyServer(t, string(tc.kind)+"@1")
-			get(t, srv, eventsPath(1000, ""))
-			e := srv.Journal().After(0)[0]
+			get(t, srv, eventsPath(serverEvents, noCursor)) // the only page, so also the last one
+			e := entryOf(t, srv, 1)
 			wantEqual(t, "Fault", e.Fault, tc.applied)
 			wantEqual(t, "Last", e.Last, tc.valid)
 			wantEqual(t, "Complete", srv.Journal().Summary().Complete, tc.valid)
@@ -357,16 +357,14 @@ func TestFaultsOnLastPage(t *testing.T) {
 
 // TestPageFaultsExemptRateLimit checks that faults that change a page do not apply to a 429 of the rate limit.
 func TestPageFaultsExemptRateLimit(t *testing.T) {
-	for _, kind := range []mockapi.FaultKind{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
-		t.Run(string(kind), func(t *testing.T) {
-			srv := newServer(t, func(c *mockapi.Config) {
-				c.RateLimit, c.Faults = 1, []mockapi.Fault{{Kind: kind, At: []int{2, 3}}}
-			})
-			getPage(t, srv, 1, "")
-			rec := get(t, srv, eventsPath(1, ""))
+	for _, kind := range []string{"empty-tail", "gzip", "trickle", "null", "no-cursor", "total-moves"} {
+		t.Run(kind, func(t *testing.T) {
+			srv := newServer(t, withRateLimit(1, time.Minute), withFaults(t, kind+"@2"))
+			getPage(t, srv, 1, noCursor)
+			rec := get(t, srv, firstEventPath) // request 2 is above the limit
 			wantEqual(t, "status", rec.Code, http.StatusTooManyRequests)
 			wantEqual(t, "Retry-After", rec.Header().Get("Retry-After"), "60")
-			e := srv.Journal().After(1)[0]
+			e := entryOf(t, srv, 2)
 			wantEqual(t, "Fault", e.Fault, "")
 			wantEqual(t, "RateLimited", e.RateLimited, true)
 		})

@@ -20,8 +20,8 @@ type Journal struct {
 	limit int // the maximum number of entries
 
 	mu           sync.Mutex
-	entries      []Entry
-	driftedCount int // the number of drifted records in entries
+	entries      []Entry // the entry with Seq s is at s-1, because only later entries are dropped
+	driftedCount int     // the number of drifted records in entries
 	summary      Summary
 	added        chan struct{} // is closed and replaced when an entry is added
 }
@@ -44,12 +44,12 @@ func (j *Journal) After(seq int) []Entry {
 // [Journal.After]. If ctx ends first, it returns ctx's error and no entries.
 func (j *Journal) Wait(ctx context.Context, seq int) ([]Entry, error) {
 	for {
-		entries, grown := j.after(seq)
+		entries, added := j.after(seq)
 		if len(entries) > 0 {
 			return entries, nil
 		}
 		select {
-		case <-grown:
+		case <-added:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -57,19 +57,21 @@ func (j *Journal) Wait(ctx context.Context, seq int) ([]Entry, error) {
 }
 
 // after returns the entries after seq and a channel that is closed when the next entry is added.
-func (j *Journal) after(seq int) ([]Entry, <-chan struct{}) {
+func (j *Journal) after(seq int) (entries []Entry, added <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	from := min(max(seq, 0), len(j.entries))
-	return j.entries[from:len(j.entries):len(j.entries)], j.added
+	return slices.Clip(j.entries[from:]), j.added // without capacity, so that a caller's append does not write into entries
 }
 
+// countTurnedAway counts a request without the right key or method.
 func (j *Journal) countTurnedAway() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.summary.TurnedAway++
 }
 
+// begin counts a request that has arrived. finish must be called when its response has been written.
 func (j *Journal) begin() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -87,8 +89,8 @@ func (j *Journal) finish(e Entry) {
 		j.summary.DriftedDropped += len(e.Drifted)
 		return
 	}
-	capacity := driftedPerEntry*j.limit - j.driftedCount
-	stored := min(len(e.Drifted), capacity)
+	freeRecords := driftedPerEntry*j.limit - j.driftedCount
+	stored := min(len(e.Drifted), freeRecords)
 	j.summary.DriftedDropped += len(e.Drifted) - stored
 	j.driftedCount += stored
 	e.Drifted = slices.Clone(e.Drifted[:stored]) // the copy has no unused memory
@@ -109,15 +111,15 @@ func (j *Journal) countFollowed(withKey bool) {
 type Entry struct {
 	// Seq numbers the entries from 1, in the order in which the responses were finished. [Journal.After] uses it.
 	Seq int `json:"seq"`
-	// N numbers the requests from 1, in the order in which they arrived. Faults use it. N and Seq are equal if the client
-	// sends one request at a time.
+	// N numbers the requests from 1, in the order in which they arrived. The numbers of a [Fault] are these numbers. N and
+	// Seq are equal if the client sends one request at a time.
 	N int `json:"n"`
 	// At is the time in UTC at which the request arrived.
 	At time.Time `json:"at"`
 	// RequestID is the X-Request-ID of the response, "" if it had none.
 	RequestID string `json:"request_id"`
 	Method    string `json:"method"`
-	// Endpoint is "events", "event" (one event by its id), "sessions" or "metrics".
+	// Endpoint is "events", "event" (the look-up of one event by its id), "sessions" or "metrics".
 	Endpoint string `json:"endpoint"`
 	// Cursor is the cursor of the request, cut after 512 bytes.
 	Cursor string `json:"cursor"`
@@ -129,8 +131,9 @@ type Entry struct {
 	// Size is the size of the collection when the request arrived.
 	Size int `json:"size"`
 	// Status is 0 if no status line was sent.
-	Status int       `json:"status"`
-	Fault  FaultKind `json:"fault"`
+	Status int `json:"status"`
+	// Fault is the kind of the fault that was applied, "" for none.
+	Fault FaultKind `json:"fault"`
 	// RateLimited means that the rate limit caused this 429, not a fault.
 	RateLimited bool `json:"rate_limited"`
 	// WindowClosed means that the rate limit was already exhausted when the request arrived. A fault can change the
@@ -146,7 +149,7 @@ type Entry struct {
 	Delivered bool `json:"delivered"`
 	// Bytes is the length of the whole body before compression, even if only a part was sent. It is 0 if there is no body.
 	Bytes int `json:"bytes"`
-	// Hash is the CRC-64 (ECMA) of the same whole body, in hex. It is empty if there is no body.
+	// Hash is the CRC-64 (ECMA) in hex of the body that Bytes measures. It is empty if there is no body.
 	Hash string `json:"hash"`
 	// Drifted contains the records of the body that a drift changed.
 	Drifted []DriftedRecord `json:"drifted,omitempty"`
@@ -194,7 +197,7 @@ func (req request) newEntry(method string) Entry {
 	}
 }
 
-// clearRecords resets the fields about the records of a page, because the response does not contain the records.
+// clearRecords resets the fields about the records of a page. It is for a response that does not contain the records.
 func (e *Entry) clearRecords() {
 	e.Returned, e.Drifted, e.Sound, e.Last = 0, nil, false, false
 }
@@ -247,6 +250,7 @@ func (j *Journal) Summary() Summary {
 	return s
 }
 
+// add adds a finished request to the totals.
 func (s *Summary) add(e Entry) {
 	s.Requests++
 	s.InFlight--
@@ -257,7 +261,8 @@ func (s *Summary) add(e Entry) {
 	s.RateLimited += boolToInt(e.RateLimited)
 	s.WindowClosed += boolToInt(e.WindowClosed)
 	s.TooEarly += boolToInt(e.TooEarly)
-	if e.Delivered && e.Sound && e.Endpoint == string(eventsEndpoint) {
+	isValidPage := e.Sound && e.Endpoint == string(eventsEndpoint)
+	if isValidPage && e.Delivered {
 		s.Pages++
 		s.Events += e.Returned
 		s.Complete = s.Complete || e.Last

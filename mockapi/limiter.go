@@ -7,19 +7,20 @@ import (
 	"time"
 )
 
-// A limiter counts the requests of one bucket in fixed windows, as recorded [R]. A bucket is a set of endpoints with one
-// limit. The first request after the end of a window opens the next window. A request counts when it arrives. A limiter is
-// not safe for concurrent use.
+// A limiter counts the requests of one bucket in fixed windows, as the service does ([R] in doc.go). A bucket is a set of
+// endpoints with one limit (see endpoint.bucket). The first request after the end of a window opens the next window. A
+// request counts when it arrives. A limiter is not safe for concurrent use.
 type limiter struct {
 	ends time.Time // the end of the newest window
-	used int       // the number of requests in that window, limit at most
+	used int       // the number of requests that the newest window allowed
 }
 
 // A window is the state of a rate limit window after a request was counted. The zero window means that there is no limit.
 type window struct {
-	limit, remaining int           // numbers of requests
-	left             time.Duration // the time until the window ends
-	exhausted        bool          // means that the limit was already used up before this request
+	limit     int           // the number of requests that the window allows
+	remaining int           // the number of requests that the window still allows
+	left      time.Duration // the time until the window ends
+	exhausted bool          // means that the limit was already used up before this request
 }
 
 // count counts one request at the time now, and returns the window. If no window is open, it opens a window of this length.
@@ -35,7 +36,8 @@ func (l *limiter) count(now time.Time, limit int, length time.Duration) window {
 	if !exhausted {
 		l.used++
 	}
-	return window{limit: limit, remaining: max(limit-l.used, 0), left: l.ends.Sub(now), exhausted: exhausted}
+	remaining := max(limit-l.used, 0) // used exceeds limit if a change of the scenario has reduced the limit
+	return window{limit: limit, remaining: remaining, left: l.ends.Sub(now), exhausted: exhausted}
 }
 
 // setRateHeaders sets the rate limit headers. On a 429 it also sets Retry-After. The scenario decides the forms. If there is
@@ -49,7 +51,7 @@ func (req request) setRateHeaders(h http.Header) {
 	if req.window.limit == 0 {
 		return
 	}
-	reset := strconv.Itoa(ceilSeconds(left))
+	reset := strconv.Itoa(ceilSeconds(left)) // X-RateLimit-Reset
 	end := req.arrival.Add(left)
 	switch req.plan.RateHeaders {
 	case RateAbsent:
@@ -66,13 +68,14 @@ func (req request) setRateHeaders(h http.Header) {
 		reset = strconv.FormatInt(ceilTime(end, time.Millisecond).UnixMilli(), 10)
 	case RateDate:
 		reset = ceilTime(end, time.Second).UTC().Format(http.TimeFormat)
-	case RateSeconds:
+	case RateSeconds: // reset is in seconds already
 	}
 	h.Set("X-RateLimit-Limit", strconv.Itoa(req.window.limit))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
 	h.Set("X-RateLimit-Reset", reset)
 }
 
+// setRetryAfter sets Retry-After in the form of the scenario. delay is the time to wait.
 func (req request) setRetryAfter(h http.Header, delay time.Duration) {
 	switch req.plan.RetryAfter {
 	case RetrySeconds:
@@ -85,7 +88,7 @@ func (req request) setRetryAfter(h http.Header, delay time.Duration) {
 	}
 }
 
-// ceilSeconds returns d in seconds. It rounds up, because the first response of a window says 60 [R].
+// ceilSeconds returns d in seconds, rounded up. The service rounds up too, because a window's first response says 60 [R].
 func ceilSeconds(d time.Duration) int {
 	return int((d + time.Second - 1) / time.Second)
 }

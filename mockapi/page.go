@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A page is the part of a collection that a request asks for.
+// A page is the part of a collection that a request asks for. Indices begin with 0, the newest item. In a filtered
+// collection, some indices have no item.
 type page struct {
 	items collection
 	from  int // the index at which the page begins
@@ -20,7 +21,7 @@ func (p *page) isLast() bool { return p.to == p.items.end() }
 
 // openPage returns the page that the request asks for. It returns an error if the limit or the cursor is invalid.
 func (x *exchange) openPage() (*page, *apiError) {
-	limit, apiErr := x.server.pageSize(x.req.query.Get("limit"))
+	limit, apiErr := x.server.parseLimit(x.req.query.Get("limit"))
 	if apiErr != nil {
 		return nil, apiErr
 	}
@@ -29,24 +30,24 @@ func (x *exchange) openPage() (*page, *apiError) {
 	return p, apiErr
 }
 
-// pageSize parses the limit of a request. An empty limit means the default. A limit above the maximum is silently reduced
-// to the maximum [R]. How the service treats a limit that is not a positive number is unknown [?]. The mock responds with a
-// 400, because a client notices it.
-func (s *Server) pageSize(text string) (int, *apiError) {
+// parseLimit parses the limit of a request. An empty limit means the default. A limit above the maximum is silently reduced
+// to the maximum [R]. It is unknown what the service does if a limit is not a positive number [?]. The mock responds with a
+// 400, because a client notices that. The marks are explained in doc.go.
+func (s *Server) parseLimit(text string) (int, *apiError) {
 	if text == "" {
 		return s.cfg.DefaultLimit, nil
 	}
 	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 {
-		return 0, &apiError{http.StatusBadRequest, "INVALID_LIMIT", "limit must be a positive integer"}
+		return 0, &apiError{status: http.StatusBadRequest, code: "INVALID_LIMIT", message: "limit must be a positive integer"}
 	}
 	return min(limit, s.cfg.MaxLimit), nil
 }
 
-// appendPage appends the body of a page, changed by the request's fault, and describes the page in the entry.
+// appendPage appends the body of a page, changed by the request's fault, and describes the page in the journal's entry.
 func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	dst = append(dst, dataMember...)
-	start := len(dst)
+	itemsStart := len(dst)
 	dst = p.appendItems(dst)
 	e := x.envelope(p)
 	if edit := x.req.fault.editEnvelope; edit != nil {
@@ -56,12 +57,13 @@ func (x *exchange) appendPage(dst []byte, p *page) []byte {
 	}
 	x.entry.From = p.from
 	x.entry.Sound = x.req.fault.kind == "" || x.req.fault.valid
-	x.entry.Last = x.entry.Sound && p.isLast() && e.hasMore == "false"
+	saysLast := e.hasMore == "false" // a valid last page can have true, because of the fault empty-tail
+	x.entry.Last = x.entry.Sound && p.isLast() && saysLast
 	x.entry.Returned = p.count
 	if e.data != dataWhole {
 		x.entry.clearRecords()
 	}
-	return e.append(dst, start)
+	return e.append(dst, itemsStart)
 }
 
 // appendItems appends the JSON array of the page's items. It sets p.to and p.count.
@@ -80,10 +82,10 @@ func (p *page) appendItems(dst []byte) []byte {
 }
 
 // appendLookup appends the event with the id that the request asks for, or a 404. The mock decides three things [?]. The
-// event has an envelope of its own. Its time has the form of the first event of a page. An id is unknown if a drift removed
-// it from the wire.
+// JSON around the event is {data, meta: {requestId}}. The event's time has the form of the first event of a page. An id is
+// unknown if a drift removed this id from the wire.
 func (x *exchange) appendLookup(dst []byte) []byte {
-	notFound := &apiError{http.StatusNotFound, "EVENT_NOT_FOUND", "No such event"} // [R]
+	notFound := &apiError{status: http.StatusNotFound, code: "EVENT_NOT_FOUND", message: "No such event"} // [R]
 	id, err := parseUUID(x.req.id)
 	if err != nil {
 		return x.appendRequestError(dst, notFound)
@@ -93,11 +95,12 @@ func (x *exchange) appendLookup(dst []byte) []byte {
 	if !found {
 		return x.appendRequestError(dst, notFound)
 	}
-	if d := list.changedRecord(i); d != nil && d.hidesID {
+	if changed := list.changedRecord(i); changed != nil && changed.hidesID {
 		return x.appendRequestError(dst, notFound)
 	}
 	x.entry.From, x.entry.Returned = i, 1
-	dst = list.appendItem(append(dst, dataMember...), i, 0)
+	const inPage = 0 // the form of the first event of a page
+	dst = list.appendItem(append(dst, dataMember...), i, inPage)
 	dst = append(append(dst, `,"meta":{"requestId":"`...), x.entry.RequestID...)
 	return append(dst, `"}}`...)
 }
@@ -111,9 +114,9 @@ type envelope struct {
 	hasMore        string // the JSON value of hasMore
 	next           string // the JSON value of nextCursor
 	expiresIn      string // the JSON value of cursorExpiresIn
-	limit          int    // the limit that the mock used
-	total          int
-	returned       int
+	limit          int    // the maximum number of items of the page, see parseLimit
+	total          int    // the number of items of the collection
+	returned       int    // the number of items of the page
 	requestID      string
 }
 
@@ -138,9 +141,11 @@ func (x *exchange) envelope(p *page) envelope {
 	return e
 }
 
+// isFlat reports whether the page has the flat form. In the mixed form, a random bit of the request decides.
 func (x *exchange) isFlat() bool {
 	if x.req.plan.Envelope == EnvelopeMixed {
-		return mixBits(x.server.requestRandom.forRequest(x.req.n))>>63 == 1
+		highestBit := mixBits(x.server.requestRandom.forRequest(x.req.n)) >> 63
+		return highestBit == 1
 	}
 	return x.req.plan.Envelope == EnvelopeFlat
 }
@@ -158,16 +163,16 @@ func (x *exchange) setNext(p *page, e *envelope) {
 // dataMember is the beginning of a page's body.
 const dataMember = `{"data":`
 
-// append completes the body in dst. dst contains dataMember and then the JSON array of items, which begins at start.
-func (e *envelope) append(dst []byte, start int) []byte {
+// append completes the body in dst. dst contains dataMember and then the JSON array of items, which begins at itemsStart.
+func (e *envelope) append(dst []byte, itemsStart int) []byte {
 	switch e.data {
 	case dataWhole:
 	case dataNull:
-		dst = append(dst[:start], "null"...)
+		dst = append(dst[:itemsStart], "null"...)
 	case dataMissing:
-		dst = dst[:start-len(dataMember)]
+		dst = dst[:itemsStart-len(dataMember)]
 	}
-	nextMember := len(dst)
+	secondMember := len(dst) // where the comma before the second member will be
 	if !e.omitPagination {
 		dst = e.appendPagination(dst)
 	}
@@ -177,11 +182,12 @@ func (e *envelope) append(dst []byte, start int) []byte {
 		dst = append(append(append(dst, `,"requestId":"`...), e.requestID...), `"}`...)
 	}
 	if e.data == dataMissing {
-		dst[nextMember] = '{' // replaces the comma, because this member is the first one
+		dst[secondMember] = '{' // replaces the comma, because data is missing and this member is the first one
 	}
 	return append(dst, '}')
 }
 
+// appendPagination appends a comma and the members about the next page.
 func (e *envelope) appendPagination(dst []byte) []byte {
 	if e.flat {
 		return e.appendNext(append(dst, ','))
@@ -192,6 +198,7 @@ func (e *envelope) appendPagination(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// appendNext appends the members hasMore and nextCursor.
 func (e *envelope) appendNext(dst []byte) []byte {
 	if !e.omitHasMore {
 		dst = append(append(append(dst, `"hasMore":`...), e.hasMore...), ',')

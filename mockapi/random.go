@@ -1,11 +1,11 @@
 package mockapi
 
 const (
-	goldenRatio = 0x9e3779b97f4a7c15
-	mask60      = 1<<60 - 1
+	goldenRatio = 0x9e3779b97f4a7c15 // the increment of the generator splitmix64
+	mask60      = 1<<60 - 1          // the lower 60 bits
 )
 
-// mixBits returns x after the final step of the generator splitmix64. Every bit of x influences every bit of the result.
+// mixBits returns x after the final step of splitmix64. Every bit of x influences every bit of the result.
 func mixBits(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
@@ -37,7 +37,7 @@ func (s randomSequence) forRequest(n int) uint64 { return s.number(uint64(n)) } 
 type permutation struct {
 	key                uint64
 	factor1, factor2   uint64
-	inverse1, inverse2 uint64 // of the factors
+	inverse1, inverse2 uint64 // the inverses of the factors modulo 2^64
 }
 
 func newPermutation(key uint64) permutation {
@@ -47,6 +47,7 @@ func newPermutation(key uint64) permutation {
 	}
 }
 
+// apply returns the 60-bit number to which i is mapped.
 func (p permutation) apply(i uint64) uint64 {
 	x := (i + p.key) & mask60
 	x ^= x >> 31
@@ -67,11 +68,11 @@ func (p permutation) invert(x uint64) uint64 {
 	return (x - p.key) & mask60
 }
 
-// inverse returns the x for which m*x is 1 modulo 2^64. m must be odd. It uses Newton's method: the first x is correct in 3
-// bits, and each step doubles the number of correct bits.
+// inverse returns the x for which m*x is 1 modulo 2^64. m must be odd. It uses Newton's method: the lowest 3 bits of the
+// first x are correct, and each step doubles the number of correct bits.
 func inverse(m uint64) uint64 {
 	x := m
-	for range 5 {
+	for range 5 { // 3 bits, then 6, 12, 24, 48 and 96
 		x *= 2 - m*x
 	}
 	return x

@@ -7,23 +7,24 @@ import (
 	"time"
 )
 
-// A request contains the data of one counted request, and the decisions that were made when it arrived.
+// A request contains the data of one counted request, and the decisions that were made when it arrived. A counted request
+// has the right key and method.
 type request struct {
 	n          int // the number of the request, from 1
 	arrival    time.Time
 	endpoint   endpoint
-	id         string // the id of the event, for eventEndpoint
+	id         string // the id in the path, for eventEndpoint
 	query      url.Values
-	cursor     string // the query parameter
-	prevCursor string // the different cursor that clients used before this one, "" if there is none
+	cursor     string // the query parameter cursor
+	prevCursor string // the latest other cursor that an earlier request had, "" if there is none
 	size       int    // the size of the collection on arrival
-	plan       *plan
-	fault      fault // the zero fault if there is none
-	window     window
-	tooEarly   bool // means that an earlier 429 asked to wait longer
+	plan       *plan  // the scenario on arrival
+	fault      fault  // the zero fault if there is none
+	window     window // the state of the rate limit, after this request was counted
+	tooEarly   bool   // means that an earlier 429 asked to wait longer
 }
 
-// faultDelay is the time that a 429 asks to wait if a fault caused it.
+// faultDelay is the time that a 429 asks to wait if a fault caused the 429.
 const faultDelay = time.Second
 
 // serveEndpoint serves the endpoints that need a key. It counts only requests with the right key and method. A counted
@@ -31,21 +32,23 @@ const faultDelay = time.Second
 func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target endpoint, id string) {
 	if apiErr := s.checkAccess(r); apiErr != nil {
 		s.journal.countTurnedAway()
-		sendError(w, r, *apiErr)
+		sendError(w, r, apiErr)
 		return
 	}
 	s.journal.begin()
 	req := s.receive(r, target, id)
 	entry := req.newEntry(r.Method)
 	defer func() { s.journal.finish(entry) }()
-	if !sleep(r.Context(), req.plan.Latency) {
+	hasWaited := sleep(r.Context(), req.plan.Latency)
+	if !hasWaited { // the client has disconnected
 		panic(http.ErrAbortHandler) // makes net/http send nothing; after a return it would send an empty 200
 	}
-	(&exchange{server: s, w: w, r: r, req: req, entry: &entry}).respond()
+	x := &exchange{server: s, w: w, r: r, req: req, entry: &entry}
+	x.respond()
 }
 
 // checkAccess checks the method and the key. It returns nil if both are right. The mock decides the bodies of these errors,
-// and that a missing key and a wrong key get different errors [?].
+// and that a missing key and a wrong key get different errors ([?] in doc.go).
 func (s *Server) checkAccess(r *http.Request) *apiError {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return methodError()
@@ -54,15 +57,15 @@ func (s *Server) checkAccess(r *http.Request) *apiError {
 	case s.cfg.APIKey:
 		return nil
 	case "":
-		return &apiError{http.StatusUnauthorized, "UNAUTHORIZED", "X-API-Key is missing"}
+		return &apiError{status: http.StatusUnauthorized, code: "UNAUTHORIZED", message: "X-API-Key is missing"}
 	default:
-		return &apiError{http.StatusForbidden, "FORBIDDEN", "X-API-Key is not valid"}
+		return &apiError{status: http.StatusForbidden, code: "FORBIDDEN", message: "X-API-Key is not valid"}
 	}
 }
 
-// receive numbers a request and counts it against the rate limit. It holds the lock while it makes the decisions that
-// depend on the order of requests. If the rate limit is exhausted, the request still gets a fault, unless the fault needs a
-// page. The fault then replaces the 429.
+// receive numbers a request and counts it against the rate limit. The server's lock is held for all decisions that depend
+// on the order of requests. If the rate limit is exhausted, a fault replaces the 429. But a fault that needs a page is then
+// not applied.
 func (s *Server) receive(r *http.Request, target endpoint, id string) request {
 	query := r.URL.Query()
 	req := request{endpoint: target, id: id, query: query, cursor: query.Get("cursor")}
@@ -73,25 +76,29 @@ func (s *Server) receive(r *http.Request, target endpoint, id string) request {
 	req.n, req.arrival, req.plan, req.size = s.arrived, time.Now(), s.plan, s.size
 	req.prevCursor = s.recordCursor(req.cursor)
 	if target == eventsEndpoint {
-		s.size = min(s.size+s.plan.Grow, maxEvents)
+		s.size = min(s.size+s.plan.Grow, maxEvents) // for later requests
 	}
 	bucket := target.bucket()
-	req.window = s.buckets[bucket].count(req.arrival, target.limit(&s.plan.Scenario), s.plan.RateWindow)
-	req.fault = faults[s.plan.faults.kindFor(req.n, uint64(req.n))] //nolint:gosec // requests are counted from 1
+	limit := target.limit(&s.plan.Scenario)
+	req.window = s.buckets[bucket].count(req.arrival, limit, s.plan.RateWindow)
+	randomIndex := uint64(req.n)                                  //nolint:gosec // requests are counted from 1
+	req.fault = faults[s.plan.faults.kindFor(req.n, randomIndex)] // the zero fault if no rule selects the request
 	if req.fault.exempts(r, req) {
 		req.fault = fault{}
 	}
 	req.tooEarly = req.arrival.Before(s.retryAt[bucket])
-	if delay := req.retryDelay(); delay > 0 && req.hasRetryTime() {
+	if delay := req.retryDelay(); delay > 0 && req.hasRetryTime() { // the response is a 429 that tells when to retry
 		s.retryAt[bucket] = maxTime(s.retryAt[bucket], req.arrival.Add(delay))
 	}
 	return req
 }
 
-// recordCursor records the cursor of a request. It returns the different cursor that was used before it, or "" if there is
-// none. Requests without a cursor and repeated cursors change nothing.
+// recordCursor records the cursor of a request. It returns the latest other cursor that an earlier request had, or "" if
+// there is none. A request without a cursor changes nothing, and neither does a cursor that is repeated or too long.
 func (s *Server) recordCursor(cursor string) string {
-	if cursor != "" && cursor != s.recentCursors[0] && len(cursor) <= maxCursor {
+	isRecordable := cursor != "" && len(cursor) <= maxCursor
+	isRepeated := cursor == s.recentCursors[0]
+	if isRecordable && !isRepeated {
 		s.recentCursors = [2]string{cursor, s.recentCursors[0]}
 	}
 	return s.recentCursors[1]
@@ -121,10 +128,12 @@ func (req request) hasRetryTime() bool {
 	if req.plan.RetryAfter == RetrySeconds || req.plan.RetryAfter == RetryDate {
 		return true
 	}
-	hasRateHeaders := req.window.limit > 0 && req.plan.RateHeaders != RateAbsent
-	return hasRateHeaders && req.plan.RateHeaders != RateLying
+	hasLimit := req.window.limit > 0 // without a limit there are no rate limit headers
+	hasTrueHeaders := req.plan.RateHeaders != RateAbsent && req.plan.RateHeaders != RateLying
+	return hasLimit && hasTrueHeaders
 }
 
+// maxTime returns the later of two times.
 func maxTime(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -149,6 +158,7 @@ func (x *exchange) respond() {
 	}
 	x.entry.RequestID = x.server.requestID(x.req.n)
 	x.setHeaders()
+	// Buffers are used again for later responses.
 	buffer := x.server.buffers.Get().(*[]byte)
 	defer x.server.buffers.Put(buffer)
 	*buffer = x.appendBody((*buffer)[:0])
@@ -158,7 +168,7 @@ func (x *exchange) respond() {
 		body, contentType = rewrite(body)
 		x.entry.clearRecords()
 	}
-	if x.r.Method == http.MethodHead {
+	if x.r.Method == http.MethodHead { // the body is not sent
 		x.entry.clearRecords()
 	}
 	x.entry.setBody(body)
@@ -169,7 +179,7 @@ func (x *exchange) respond() {
 	x.entry.Delivered = send(x.w, x.r, x.entry.Status, contentType, body)
 }
 
-// appendBody appends the body of the response and sets the entry's status.
+// appendBody appends the body of the response, before a fault rewrites it, and sets the entry's status.
 func (x *exchange) appendBody(dst []byte) []byte {
 	if delay := x.req.retryDelay(); delay > 0 {
 		x.entry.Status = http.StatusTooManyRequests
@@ -189,6 +199,7 @@ func (x *exchange) appendBody(dst []byte) []byte {
 	return x.appendPage(dst, p)
 }
 
+// appendError appends the body of an error and sets the entry's status.
 func (x *exchange) appendError(dst []byte, apiErr *apiError) []byte {
 	x.entry.Status = apiErr.status
 	return append(dst, apiErr.body()...)
@@ -203,7 +214,7 @@ func (x *exchange) appendRequestError(dst []byte, apiErr *apiError) []byte {
 	return x.appendError(dst, apiErr)
 }
 
-// dropFault removes the fault from the request and from the entry. It is for a fault that has nothing to change.
+// dropFault removes the fault from the request and from the entry. It is called if the response has nothing to change.
 func (x *exchange) dropFault() { x.req.fault, x.entry.Fault = fault{}, "" }
 
 // snapshot returns the collection as it was when the request arrived.
@@ -212,12 +223,12 @@ func (x *exchange) snapshot() snapshot {
 }
 
 // recordDrift adds a changed record to the entry.
-func (x *exchange) recordDrift(d *changedRecord) {
-	x.entry.Drifted = append(x.entry.Drifted, DriftedRecord{Index: d.index, Kind: d.kind, SHA256: d.digest()})
+func (x *exchange) recordDrift(changed *changedRecord) {
+	x.entry.Drifted = append(x.entry.Drifted, DriftedRecord{Index: changed.index, Kind: changed.kind, SHA256: changed.digest()})
 }
 
-// sleep waits for d and returns true. If ctx ends first, it returns false at once.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits for d and returns true. If ctx ends before, sleep returns false at once.
+func sleep(ctx context.Context, d time.Duration) (hasWaited bool) {
 	if d == 0 {
 		return true
 	}

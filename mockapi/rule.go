@@ -7,22 +7,23 @@ import (
 	"strings"
 )
 
-// A Fault selects the requests that get a wrong response. The numbers of its rule count the requests with the right key to
-// all endpoints, in the order of arrival, from 1. The response of a fault replaces the 429 of an exhausted rate limit,
-// unless the fault needs a page.
+// A Fault selects the requests that get a wrong response. The requests with the right key to all endpoints are numbered from
+// 1, in the order of arrival. If the rate limit is exhausted, the response of a fault replaces the 429. But a fault that
+// needs a page is then not applied.
 type Fault = Rule[FaultKind]
 
-// A Drift selects the records that are changed. The numbers of its rule are the indices that the events had when the server
-// started. Index 0 is the newest event.
+// A Drift selects the records that are changed. The events are numbered by the index that they had when the server started.
+// Index 0 is the newest event.
 type Drift = Rule[DriftKind]
 
-// A Rule selects numbers for a kind. It either lists the numbers in At, or selects each number with a probability. Its text
-// is KIND@N[,N…] or KIND:PROBABILITY. Each N is a number or a range FIRST-LAST. JSON contains this text too.
+// A Rule applies a kind to some numbers. It either lists the numbers in At, or selects each number with a probability. Its
+// text is KIND@N[,N…] or KIND:PROBABILITY, for example 503@7,9-12 or 503:0.05. Each N is a number or a range FIRST-LAST. In
+// JSON a rule is a string with this text.
 type Rule[K kind] struct {
 	Kind K
 	// At lists the selected numbers. Rules with a probability do not apply to a number that another rule lists.
 	At []int
-	// Probability is greater than 0 and up to 1, or 0 if At is used. The seed and a number decide whether it is selected.
+	// Probability is greater than 0 and up to 1, or 0 if At is used. The seed decides which numbers are selected.
 	Probability float64
 }
 
@@ -35,7 +36,7 @@ type kind interface {
 // A kindInfo describes the rules for one type of kinds, which is FaultKind or DriftKind.
 type kindInfo struct {
 	ruleName    string   // "fault" or "drift"
-	numbered    string   // the thing that has a number, "request" or "event"
+	numbered    string   // the thing that the numbers select, "request" or "event"
 	firstNumber int      // the lowest valid number
 	kinds       []string // all kinds
 }
@@ -50,7 +51,7 @@ func ParseFault(text string) (Fault, error) { return parseRule[FaultKind](text) 
 func ParseDrift(text string) (Drift, error) { return parseRule[DriftKind](text) }
 
 func parseRule[K kind](text string) (Rule[K], error) {
-	ruleName := K("").info().ruleName
+	ruleName := K("").info().ruleName // info is the same for all values of the type K
 	if name, list, ok := strings.Cut(text, "@"); ok {
 		numbers, err := parseNumbers(list)
 		if err != nil {
@@ -59,10 +60,10 @@ func parseRule[K kind](text string) (Rule[K], error) {
 		r := Rule[K]{Kind: K(name), At: numbers}
 		return r, r.validate()
 	}
-	if name, p, ok := strings.Cut(text, ":"); ok {
-		probability, err := strconv.ParseFloat(p, 64)
+	if name, number, ok := strings.Cut(text, ":"); ok {
+		probability, err := strconv.ParseFloat(number, 64)
 		if err != nil {
-			return Rule[K]{}, fmt.Errorf("%s: %q: %q is not a number", ruleName, text, p)
+			return Rule[K]{}, fmt.Errorf("%s: %q: %q is not a number", ruleName, text, number)
 		}
 		r := Rule[K]{Kind: K(name), Probability: probability}
 		return r, r.validate()
@@ -74,12 +75,12 @@ func parseRule[K kind](text string) (Rule[K], error) {
 func parseNumbers(list string) ([]int, error) {
 	var numbers []int
 	for item := range strings.SplitSeq(list, ",") {
-		from, to, isRange := strings.Cut(item, "-")
+		firstText, lastText, isRange := strings.Cut(item, "-")
 		if !isRange {
-			to = from
+			lastText = firstText
 		}
-		first, errFirst := strconv.Atoi(from)
-		last, errLast := strconv.Atoi(to)
+		first, errFirst := strconv.Atoi(firstText)
+		last, errLast := strconv.Atoi(lastText)
 		if errFirst != nil || errLast != nil || last < first {
 			return nil, fmt.Errorf("%q is neither a number nor a range FIRST-LAST", item)
 		}
@@ -93,6 +94,7 @@ func parseNumbers(list string) ([]int, error) {
 	return numbers, nil
 }
 
+// validate returns an error if the kind is unknown, a number is too small, or not exactly one of At and Probability is used.
 func (r Rule[K]) validate() error {
 	info := r.Kind.info()
 	if !slices.Contains(info.kinds, string(r.Kind)) {
@@ -128,7 +130,7 @@ func (r Rule[K]) String() string {
 // MarshalText returns the text of the rule.
 func (r Rule[K]) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText parses the text of a rule. On an error it changes nothing.
+// UnmarshalText parses the text of a rule. On an error it leaves r as it was.
 func (r *Rule[K]) UnmarshalText(text []byte) error {
 	parsed, err := parseRule[K](string(text))
 	if err == nil {
@@ -139,7 +141,7 @@ func (r *Rule[K]) UnmarshalText(text []byte) error {
 
 // A schedule selects the kind for a number by a list of rules. The same seed, rules and number always give the same kind.
 type schedule[K kind] struct {
-	scheduled   map[int]K // the kinds of the listed numbers, by number
+	listed      map[int]K // the kinds of the numbers in At, by number
 	randomRules []Rule[K] // the rules with a probability
 	random      randomSequence
 }
@@ -148,17 +150,17 @@ type schedule[K kind] struct {
 // different kinds, or the probabilities add up to more than 1.
 func newSchedule[K kind](seed uint64, rules []Rule[K]) (schedule[K], error) {
 	info := K("").info()
-	s := schedule[K]{scheduled: map[int]K{}, random: newRandomSequence(seed, info.ruleName+"s")}
+	s := schedule[K]{listed: map[int]K{}, random: newRandomSequence(seed, info.ruleName+"s")}
 	sum := 0.0 // of the probabilities
 	for _, r := range rules {
 		if err := r.validate(); err != nil {
 			return schedule[K]{}, err
 		}
 		for _, n := range r.At {
-			if other, taken := s.scheduled[n]; taken && other != r.Kind {
+			if other, taken := s.listed[n]; taken && other != r.Kind {
 				return schedule[K]{}, fmt.Errorf("%s: %s %d cannot have both %s and %s", info.ruleName, info.numbered, n, other, r.Kind)
 			}
-			s.scheduled[n] = r.Kind
+			s.listed[n] = r.Kind
 		}
 		if r.Probability > 0 {
 			s.randomRules = append(s.randomRules, r)
@@ -171,16 +173,17 @@ func newSchedule[K kind](seed uint64, rules []Rule[K]) (schedule[K], error) {
 	return s, nil
 }
 
-func (s *schedule[K]) isEmpty() bool { return len(s.scheduled) == 0 && len(s.randomRules) == 0 }
+func (s *schedule[K]) isEmpty() bool { return len(s.listed) == 0 && len(s.randomRules) == 0 }
 
-// kindFor returns the kind for a number, or "" if no rule selects it. The rules with a probability use the random number at
-// randomIndex.
+// kindFor returns the kind for a number, or "" if no rule selects the number. The rules with a probability use the random
+// number at randomIndex. For faults randomIndex is the number itself. For drifts it is the ordinal of the event, because the
+// number of a new event is negative.
 func (s *schedule[K]) kindFor(number int, randomIndex uint64) K {
-	if k, scheduled := s.scheduled[number]; scheduled {
+	if k, isListed := s.listed[number]; isListed {
 		return k
 	}
-	// rest begins as a random number in [0, 1). Each rule subtracts its probability. The rule that makes rest negative is
-	// selected.
+	// rest begins as a random number in [0, 1), made from 53 random bits. Each rule subtracts its probability. The rule that
+	// makes rest negative is selected.
 	rest := float64(s.random.number(randomIndex)>>11) / (1 << 53)
 	for _, r := range s.randomRules {
 		rest -= r.Probability
@@ -191,7 +194,7 @@ func (s *schedule[K]) kindFor(number int, randomIndex uint64) K {
 	return ""
 }
 
-// indexBy returns the values by their keys.
+// indexBy returns the values in a map by their keys.
 func indexBy[K comparable, V any](all []V, key func(V) K) map[K]V {
 	m := make(map[K]V, len(all))
 	for _, v := range all {
@@ -200,10 +203,10 @@ func indexBy[K comparable, V any](all []V, key func(V) K) map[K]V {
 	return m
 }
 
-func toStrings[K ~string](kinds []K) []string {
-	all := make([]string, len(kinds))
-	for i, k := range kinds {
-		all[i] = string(k)
+func toStrings[K ~string](values []K) []string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = string(value)
 	}
-	return all
+	return texts
 }

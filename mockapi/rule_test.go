@@ -11,8 +11,8 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// TestParseFault checks that String returns the parsed text, except that it writes a range as a list, and that invalid texts
-// get an error.
+// TestParseFault checks that String returns the parsed text, and that invalid texts get an error. String writes a range as a
+// list of its numbers.
 func TestParseFault(t *testing.T) {
 	for spec, want := range map[string]string{
 		"503@7":        "503@7",
@@ -28,7 +28,10 @@ func TestParseFault(t *testing.T) {
 		}
 	}
 	for _, spec := range []string{
-		"", "503", "503@", "503@0", "503@-1", "503@x", "503@9-7", "503@1-99999999", "503:", "503:0", "503:1.1", "503:NaN", "418@1", "@1",
+		"", "503", // no numbers and no probability
+		"503@", "503@0", "503@-1", "503@x", "503@9-7", "503@1-99999999", // wrong numbers
+		"503:", "503:0", "503:1.1", "503:NaN", // wrong probabilities
+		"418@1", "@1", // wrong kinds
 	} {
 		if fault, err := mockapi.ParseFault(spec); err == nil || !strings.HasPrefix(err.Error(), "fault: ") {
 			t.Errorf("%q: got %+v, error %v, want an error that begins with fault:", spec, fault, err)
@@ -36,23 +39,25 @@ func TestParseFault(t *testing.T) {
 	}
 }
 
-// TestFaultNumbers checks that the listed requests get their faults, in the responses, in the entries and in the summary. A
-// request with a wrong key has no number.
+// TestFaultNumbers checks that the requests with the numbers of a rule get its fault. It checks the responses, the entries
+// and the summary. A request with a wrong key has no number.
 func TestFaultNumbers(t *testing.T) {
 	srv := newFaultyServer(t, "503@2", "429@3,5", "500@7-8")
-	wantError(t, call(t, srv, "GET", eventsPath(1, ""), "wrong key"), http.StatusForbidden, "FORBIDDEN")
-	if got, want := getStatuses(t, srv, 9), []int{200, 503, 429, 200, 429, 200, 500, 500, 200}; !slices.Equal(got, want) {
-		t.Fatalf("got statuses %v, want %v", got, want)
+	wantError(t, call(t, srv, http.MethodGet, firstEventPath, "wrong key"), http.StatusForbidden, "FORBIDDEN")
+	statuses := getStatuses(t, srv, 9)
+	if want := []int{200, 503, 429, 200, 429, 200, 500, 500, 200}; !slices.Equal(statuses, want) {
+		t.Fatalf("got statuses %v, want %v", statuses, want)
 	}
 	var kinds []mockapi.FaultKind
-	for _, e := range srv.Journal().After(0) {
+	for _, e := range allEntries(srv) {
 		kinds = append(kinds, e.Fault)
 	}
 	if want := []mockapi.FaultKind{"", "503", "429", "", "429", "", "500", "500", ""}; !slices.Equal(kinds, want) {
 		t.Errorf("got faults %q in the journal, want %q", kinds, want)
 	}
-	if got, want := srv.Journal().Summary().Faults, (map[mockapi.FaultKind]int{"503": 1, "429": 2, "500": 2}); !maps.Equal(got, want) {
-		t.Errorf("got faults %v in the summary, want %v", got, want)
+	counts := srv.Journal().Summary().Faults
+	if want := (map[mockapi.FaultKind]int{"503": 1, "429": 2, "500": 2}); !maps.Equal(counts, want) {
+		t.Errorf("got faults %v in the summary, want %v", counts, want)
 	}
 }
 
@@ -71,8 +76,8 @@ func TestFaultNumbersAllEndpoints(t *testing.T) {
 	}
 }
 
-// TestFaultProbability checks that rules with a probability select about that part of the requests, always the same ones, and
-// that they do not apply to listed requests.
+// TestFaultProbability checks that a rule with a probability selects about that part of the requests, and the same requests on
+// each server with the same seed. Such a rule does not apply to a request whose number another rule lists.
 func TestFaultProbability(t *testing.T) {
 	const requests = 4000
 	rules := []string{"500:0.2", "503:0.1", "429@1-3"}
@@ -80,7 +85,7 @@ func TestFaultProbability(t *testing.T) {
 	if !slices.Equal(statuses, getStatuses(t, newFaultyServer(t, rules...), requests)) {
 		t.Error("got other faults from a second server, want the same faults for the same seed")
 	}
-	count := map[int]int{}
+	count := map[int]int{} // by status
 	for _, status := range statuses {
 		count[status]++
 	}

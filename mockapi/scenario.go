@@ -18,28 +18,28 @@ func (s *Server) Scenario() Scenario {
 
 // currentScenario returns the current scenario. The caller must hold s.mu.
 func (s *Server) currentScenario() Scenario {
-	c := s.plan.Scenario
-	c.Events = s.size
-	return c
+	current := s.plan.Scenario
+	current.Events = s.size
+	return current
 }
 
 // Change calls change to edit a copy of the current scenario, and then uses the copy. Requests that arrived before the
-// call are not affected. The numbers of requests continue, and the numbers of events stay those of the start. If change
-// returns an error, or the new scenario is invalid, Change returns that error and changes nothing. The function change must
-// not call methods of the Server.
+// call are not affected. The requests are still numbered from the first one, and the numbers of a [Drift] are still the
+// indices at the start. If change returns an error, or the new scenario is invalid, Change returns that error and changes
+// nothing. The function change must not call methods of the Server.
 func (s *Server) Change(change func(*Scenario) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.currentScenario()
-	if err := change(&c); err != nil {
+	changed := s.currentScenario()
+	if err := change(&changed); err != nil {
 		return err
 	}
-	p, err := newPlan(s.cfg.Seed, s.cfg.Events, c)
+	newPlan, err := makePlan(s.cfg.Seed, s.cfg.Events, changed)
 	if err != nil {
 		return fmt.Errorf("mockapi: %w", err)
 	}
-	p.maxTTL = max(p.maxTTL, s.plan.maxTTL)
-	s.plan, s.size = p, c.Events
+	newPlan.maxTTL = max(newPlan.maxTTL, s.plan.maxTTL)
+	s.plan, s.size = newPlan, changed.Events
 	return nil
 }
 
@@ -48,25 +48,25 @@ type plan struct {
 	Scenario
 	faults schedule[FaultKind]
 	drifts *driftPlan // nil if no record drifts
-	// maxTTL is the maximum CursorTTL of all plans so far.
+	// maxTTL is the longest CursorTTL of this plan and all plans before it.
 	maxTTL time.Duration
 }
 
-// newPlan returns the plan for a scenario, or an error if the scenario is invalid. startSize is the size of the collection
-// when the server started. The numbers of drifts are the indices of that time.
-func newPlan(seed uint64, startSize int, c Scenario) (*plan, error) {
-	if err := c.validate(); err != nil {
+// makePlan returns the plan for a scenario, or an error if the scenario is invalid. startSize is the size of the collection
+// when the server started. The numbers of a [Drift] are the indices of that time.
+func makePlan(seed uint64, startSize int, scenario Scenario) (*plan, error) {
+	if err := scenario.validate(); err != nil {
 		return nil, err
 	}
-	faults, err := newSchedule(seed, c.Faults)
+	faults, err := newSchedule(seed, scenario.Faults)
 	if err != nil {
 		return nil, err
 	}
-	drifts, err := newSchedule(seed, c.Drifts)
+	drifts, err := newSchedule(seed, scenario.Drifts)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Scenario: c, faults: faults, maxTTL: c.CursorTTL}
+	p := &plan{Scenario: scenario, faults: faults, maxTTL: scenario.CursorTTL}
 	if !drifts.isEmpty() {
 		p.drifts = newDriftPlan(seed, startSize, drifts)
 	}
@@ -80,21 +80,21 @@ func (c Scenario) MarshalJSON() ([]byte, error) { return json.Marshal(c.toJSON()
 // unknown field or another error, UnmarshalJSON returns an error and changes nothing.
 func (c *Scenario) UnmarshalJSON(text []byte) error {
 	// The lists are decoded into new memory, because the decoder would overwrite the elements of c's lists.
-	j := c.toJSON()
-	j.Faults, j.Drifts = nil, nil
+	decoded := c.toJSON()
+	decoded.Faults, decoded.Drifts = nil, nil
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&j); err != nil {
+	if err := decoder.Decode(&decoded); err != nil {
 		return fmt.Errorf("scenario: %w", explainJSONError(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("scenario: there is more text after the JSON object")
 	}
-	changed := j.toScenario()
-	if j.Faults == nil {
+	changed := decoded.toScenario()
+	if decoded.Faults == nil { // text does not contain the list
 		changed.Faults = c.Faults
 	}
-	if j.Drifts == nil {
+	if decoded.Drifts == nil {
 		changed.Drifts = c.Drifts
 	}
 	*c = changed
@@ -128,7 +128,7 @@ func (d *jsonDuration) UnmarshalText(text []byte) error {
 }
 
 func (c Scenario) toJSON() scenarioJSON {
-	j := scenarioJSON{
+	encodable := scenarioJSON{
 		Events:      c.Events,
 		Grow:        c.Grow,
 		RateLimit:   c.RateLimit,
@@ -142,13 +142,13 @@ func (c Scenario) toJSON() scenarioJSON {
 		Drifts:      c.Drifts,
 	}
 	// An empty list is encoded as [], but nil would be null.
-	if j.Faults == nil {
-		j.Faults = []Fault{}
+	if encodable.Faults == nil {
+		encodable.Faults = []Fault{}
 	}
-	if j.Drifts == nil {
-		j.Drifts = []Drift{}
+	if encodable.Drifts == nil {
+		encodable.Drifts = []Drift{}
 	}
-	return j
+	return encodable
 }
 
 func (j scenarioJSON) toScenario() Scenario {

@@ -18,31 +18,31 @@ import (
 // and that the numbers of requests continue.
 func TestScenarioChange(t *testing.T) {
 	srv := newFaultyServer(t, "500@1-2")
-	got := getStatuses(t, srv, 1)
+	statuses := getStatuses(t, srv, 1)
 	if rec := sendScenario(t, srv, http.MethodPost, `{"faults": ["503@3", "429@4"], "latency": "1ms"}`); rec.Code != 200 {
 		t.Fatalf("got status %d, want 200: %s", rec.Code, rec.Body)
 	}
-	got = append(got, getStatuses(t, srv, 3)...) // requests 2 to 4
+	statuses = append(statuses, getStatuses(t, srv, 3)...) // requests 2 to 4; 500@1-2 does not apply any more
 	sendScenario(t, srv, http.MethodPost, `{"faults": []}`)
-	got = append(got, getStatuses(t, srv, 1)...)
-	if want := []int{500, 200, 503, 429, 200}; !slices.Equal(got, want) {
-		t.Errorf("got statuses %v, want %v", got, want)
+	statuses = append(statuses, getStatuses(t, srv, 1)...) // request 5
+	if want := []int{500, 200, 503, 429, 200}; !slices.Equal(statuses, want) {
+		t.Errorf("got statuses %v, want %v", statuses, want)
 	}
 	afterPost := srv.Scenario()
 	wantEqual(t, "Latency after POST", afterPost.Latency, time.Millisecond)
-	wantEqual(t, "Events after POST", afterPost.Events, 1000)
+	wantEqual(t, "Events after POST", afterPost.Events, serverEvents)
 	wantEqual(t, "RateLimit after POST", afterPost.RateLimit, 0)
 
 	rec := sendScenario(t, srv, http.MethodPut, `{"rate_limit": 3}`)
 	want := mockapi.DefaultScenario()
-	want.Events, want.RateLimit = 1000, 3
+	want.Events, want.RateLimit = serverEvents, 3 // PUT keeps the number of events
 	afterPut := srv.Scenario()
 	afterPut.Faults, afterPut.Drifts = nil, nil // they are empty lists, but nil in want
 	if !reflect.DeepEqual(afterPut, want) {
 		t.Errorf("got scenario %+v after PUT, want %+v", afterPut, want)
 	}
-	wantEqual(t, "body of GET /scenario", get(t, srv, mockapi.AdminPath+"/scenario").Body.String(), rec.Body.String())
-	wantRateHeaders(t, get(t, srv, eventsPath(1, "")).Header(), rateHeaders{limit: "3", remaining: "2", reset: "60"})
+	wantEqual(t, "body of GET /scenario", getAdmin(t, srv, "/scenario").Body.String(), rec.Body.String()) // like that of PUT
+	wantRateHeaders(t, get(t, srv, firstEventPath).Header(), rateHeaders{limit: "3", remaining: "2", reset: "60"})
 }
 
 // TestScenarioInvalid checks that an invalid change gets an error and changes nothing.
@@ -67,7 +67,7 @@ func TestScenarioInvalid(t *testing.T) {
 		`{"retry_after": "x"}`:             "retry-after: ",
 		`{"events": -1}`:                   "events: -1",
 		`{"grow": 9999999}`:                "grow: ",
-		strings.Repeat(" ", 1<<20+1):       "too large",
+		strings.Repeat(" ", 1<<20+1):       "too large", // 1 MiB is allowed
 	} {
 		rec := sendScenario(t, srv, http.MethodPost, body)
 		wantError(t, rec, http.StatusBadRequest, "INVALID_QUERY")
@@ -76,7 +76,10 @@ func TestScenarioInvalid(t *testing.T) {
 		}
 	}
 	errChange := errors.New("error of the change")
-	err := srv.Change(func(c *mockapi.Scenario) error { c.Events = 1; return errChange })
+	err := srv.Change(func(scenario *mockapi.Scenario) error {
+		scenario.Events = 1
+		return errChange
+	})
 	if !errors.Is(err, errChange) {
 		t.Errorf("got error %v, want %v", err, errChange)
 	}
@@ -90,13 +93,13 @@ func TestScenarioInvalid(t *testing.T) {
 // response.
 func TestScenarioRequestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
+		srv := newServer(t, withLatency(5*time.Second))
 		pages := make(chan wirePage)
-		go func() { pages <- decode[wirePage](t, get(t, srv, eventsPath(5, ""))) }()
+		go func() { pages <- decode[wirePage](t, get(t, srv, eventsPath(5, noCursor))) }()
 		synctest.Wait() // until the request waits for its response
 		sendScenario(t, srv, http.MethodPost, `{"events": 2000, "drifts": ["not-an-object:1"], "envelope": "flat"}`)
 		page := <-pages
-		wantEqual(t, "total", page.Meta.Total, 1000)
+		wantEqual(t, "total", page.Meta.Total, serverEvents)
 		if len(page.Data) != 5 {
 			t.Fatalf("got %d events, want 5", len(page.Data))
 		}

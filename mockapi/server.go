@@ -18,17 +18,17 @@ const (
 // A Server is one mocked service and an [http.Handler]. It is safe for concurrent use and starts no goroutine.
 type Server struct {
 	cfg           Config
-	data          dataset // has no size, because each request uses the size at its arrival
+	data          dataset // its n stays 0, because each request uses the size at its arrival
 	journal       *Journal
-	requestRandom randomSequence
-	buffers       sync.Pool // contains *[]byte for bodies
-	typeCounts    typeCounter
+	requestRandom randomSequence // contains a random number for each request number
+	buffers       sync.Pool      // contains *[]byte for bodies
+	typeCounts    typeCounter    // counts events for the parameter type
 
 	mu            sync.Mutex // guards the fields below, and gives concurrent requests an order
 	plan          *plan
-	size          int // the size of the collection
-	arrived       int // the number of counted requests so far
-	buckets       map[endpoint]*limiter
+	size          int                    // the size of the collection
+	arrived       int                    // the number of counted requests so far
+	buckets       map[endpoint]*limiter  // by the endpoint whose limit applies, see endpoint.bucket
 	retryAt       map[endpoint]time.Time // for each bucket, the latest time until which a 429 asked to wait
 	recentCursors [2]string              // the last two different cursors of requests, newest first
 }
@@ -38,7 +38,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("mockapi: %w", err)
 	}
-	plan, err := newPlan(cfg.Seed, cfg.Events, cfg.Scenario)
+	plan, err := makePlan(cfg.Seed, cfg.Events, cfg.Scenario)
 	if err != nil {
 		return nil, fmt.Errorf("mockapi: %w", err)
 	}
@@ -79,7 +79,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveEndpointList lists the endpoints. The mock decides the form of the list, and that it needs no key [?].
+// serveEndpointList lists the endpoints. The mock decides the form of the list, and that it needs no key [?]. The marks [?]
+// and [R] are explained in doc.go.
 func (s *Server) serveEndpointList(w http.ResponseWriter, r *http.Request) {
 	send(w, r, http.StatusOK, typeJSON, marshal(map[string]any{
 		"name":    "DataSync Analytics API",
@@ -95,23 +96,28 @@ type endpoint string
 
 const (
 	eventsEndpoint   endpoint = "events"
-	eventEndpoint    endpoint = "event" // one event by its id
+	eventEndpoint    endpoint = "event" // /events/{id}, the look-up of one event
 	sessionsEndpoint endpoint = "sessions"
 	metricsEndpoint  endpoint = "metrics"
 )
 
 // parseRoute parses a path below BasePath. The id is set for eventEndpoint only.
 func parseRoute(path string) (target endpoint, id string, found bool) {
-	if target := endpoint(path); target == eventsEndpoint || target == sessionsEndpoint || target == metricsEndpoint {
+	target = endpoint(path)
+	isList := target == eventsEndpoint || target == sessionsEndpoint || target == metricsEndpoint
+	if isList {
 		return target, "", true
 	}
-	if id, ok := strings.CutPrefix(path, string(eventsEndpoint)+"/"); ok && id != "" && !strings.Contains(id, "/") {
+	id, isBelowEvents := strings.CutPrefix(path, string(eventsEndpoint)+"/")
+	isID := id != "" && !strings.Contains(id, "/")
+	if isBelowEvents && isID {
 		return eventEndpoint, id, true
 	}
 	return "", "", false
 }
 
-// bucket returns the endpoint whose rate limit applies. A look-up by id counts against the limit of /events [R].
+// bucket returns the endpoint whose rate limit applies. A look-up of an event by its id counts against the limit of /events
+// [R]. All other endpoints have limits of their own.
 func (e endpoint) bucket() endpoint {
 	if e == eventEndpoint {
 		return eventsEndpoint
@@ -119,22 +125,22 @@ func (e endpoint) bucket() endpoint {
 	return e
 }
 
-// The rate limits of the other buckets, in requests per window [R].
+// The rate limits of /sessions and /metrics, in requests per window [R].
 const (
 	sessionsLimit = 40
 	metricsLimit  = 30
 )
 
 // limit returns the number of requests that a window allows, or 0 if there is no limit.
-func (e endpoint) limit(c *Scenario) int {
+func (e endpoint) limit(scenario *Scenario) int {
 	switch bucket := e.bucket(); {
-	case c.RateLimit == 0:
+	case scenario.RateLimit == 0:
 		return 0
 	case bucket == sessionsEndpoint:
 		return sessionsLimit
 	case bucket == metricsEndpoint:
 		return metricsLimit
 	default:
-		return c.RateLimit
+		return scenario.RateLimit
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // TestPathsAndKeys checks the responses to unknown paths, wrong keys and wrong methods. None of these requests is counted.
 func TestPathsAndKeys(t *testing.T) {
-	srv := newServer(t, nil)
+	srv := newServer(t)
 	events := mockapi.BasePath + "/events"
 	for _, path := range []string{mockapi.BasePath + "/nothing", events + "/", mockapi.BasePath + "/api/v1/events"} {
 		wantError(t, get(t, srv, path), http.StatusNotFound, "ENDPOINT_NOT_FOUND")
@@ -28,16 +28,16 @@ func TestPathsAndKeys(t *testing.T) {
 			t.Errorf("%s: got body %s, want HTML", path, rec.Body)
 		}
 	}
-	wantError(t, call(t, srv, "GET", events, ""), http.StatusUnauthorized, "UNAUTHORIZED")
-	wantError(t, call(t, srv, "GET", events, "wrong key"), http.StatusForbidden, "FORBIDDEN")
-	wantError(t, call(t, srv, "POST", events, testKey), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
+	wantError(t, call(t, srv, http.MethodGet, events, noKey), http.StatusUnauthorized, "UNAUTHORIZED")
+	wantError(t, call(t, srv, http.MethodGet, events, "wrong key"), http.StatusForbidden, "FORBIDDEN")
+	wantError(t, call(t, srv, http.MethodPost, events, testKey), http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 	wantSummary(t, srv, mockapi.Summary{TurnedAway: 3})
-	wantEqual(t, "number of entries", len(srv.Journal().After(0)), 0)
+	wantEqual(t, "number of entries", len(allEntries(srv)), 0)
 }
 
 // TestEndpointList checks that the base path lists the endpoints. The request needs no key.
 func TestEndpointList(t *testing.T) {
-	rec := call(t, newServer(t, nil), http.MethodGet, mockapi.BasePath, "")
+	rec := call(t, newServer(t), http.MethodGet, mockapi.BasePath, noKey)
 	got := decode[struct{ Endpoints []string }](t, rec).Endpoints
 	want := []string{"GET /api/v1/events", "GET /api/v1/events/{id}", "GET /api/v1/sessions", "GET /api/v1/metrics"}
 	wantEqual(t, "status", rec.Code, http.StatusOK)
@@ -48,12 +48,12 @@ func TestEndpointList(t *testing.T) {
 
 // TestKeepAlive checks that several requests use the same connection.
 func TestKeepAlive(t *testing.T) {
-	web := httptest.NewServer(newServer(t, nil))
+	web := httptest.NewServer(newServer(t))
 	defer web.Close()
-	var addrs []string
+	var addrs []string // the client address of each request, including its port
 	web.Config.Handler = recordClientAddrs(&addrs, web.Config.Handler)
 	for range 3 {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+eventsPath(1, ""), http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+firstEventPath, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestKeepAlive(t *testing.T) {
 		_ = resp.Body.Close()
 	}
 	wantEqual(t, "number of requests", len(addrs), 3)
-	if different := slices.Compact(addrs); len(different) != 1 {
+	if different := slices.Compact(addrs); len(different) != 1 { // two connections would have different ports
 		t.Errorf("got requests from the client addresses %v, want only one", different)
 	}
 }
@@ -86,15 +86,17 @@ func recordClientAddrs(addrs *[]string, next http.Handler) http.Handler {
 // client disconnects.
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, func(c *mockapi.Config) { c.Latency = 5 * time.Second })
+		const latency = 5 * time.Second
+		srv := newServer(t, withLatency(latency))
 		start := time.Now()
-		get(t, srv, eventsPath(1, ""))
-		wantEqual(t, "time until the response", time.Since(start), 5*time.Second)
+		get(t, srv, firstEventPath)
+		wantEqual(t, "time until the response", time.Since(start), latency)
 
+		const clientTimeout = time.Second
 		start = time.Now()
-		callAborted(t, time.Second, srv, eventsPath(1, ""))
-		wantEqual(t, "time until the handler ends", time.Since(start), time.Second)
-		e := srv.Journal().After(1)[0]
+		callAborted(t, clientTimeout, srv, firstEventPath)
+		wantEqual(t, "time until the handler ends", time.Since(start), clientTimeout)
+		e := entryOf(t, srv, 2)
 		wantEqual(t, "Status", e.Status, 0)
 		wantEqual(t, "Delivered", e.Delivered, false)
 		wantEqual(t, "From", e.From, -1)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Truth contains the expected result for every record. The results depend on the seed and the drifts only, not on the
-// responses. They are computed from the same plain events as the responses, but the code that encodes responses is not
-// used. A Truth is safe for concurrent use.
+// A Truth contains the expected result for every record, which is the JSON of an event in a response. The results depend on
+// the seed and the drifts only, not on the responses. They are computed from the same plain events as the responses, but
+// without the code that encodes responses. A Truth is safe for concurrent use.
 //
 // The results are those of one pass from the head. If the collection grows, a pass can begin between a duplicate and its
 // newer neighbour. Such a pass reads only one of the two. [Truth.At] returns the truth for the size at which a pass began.
@@ -52,24 +52,25 @@ func (t Truth) Rows(from, to int) iter.Seq2[int, Row] {
 	}
 }
 
+// row returns the row for index i, which must be in [0, Len).
 func (t Truth) row(i int) Row {
-	d := t.snapshot.changedRecord(i)
-	if d == nil {
+	changed := t.snapshot.changedRecord(i)
+	if changed == nil {
 		var e event
 		t.snapshot.read(i, &e)
 		return newRow(i, &e)
 	}
-	row := newRow(i, &d.event)
-	if d.editRow != nil {
-		d.editRow(&row, &d.event, d.variant)
+	row := newRow(i, &changed.event)
+	if changed.editRow != nil {
+		changed.editRow(&row, &changed.event, changed.variant)
 	}
-	if d.outcome == Parked || d.outcome == Duplicate {
+	if changed.outcome == Parked || changed.outcome == Duplicate {
 		row = Row{Index: i} // the record does not become a row of the table
 	}
-	row.Outcome = d.outcome
-	row.Reason = d.reason
-	row.Drift = d.kind
-	row.Payload = d.payload
+	row.Outcome = changed.outcome
+	row.Reason = changed.reason
+	row.Drift = changed.kind
+	row.Payload = changed.payload
 	return row
 }
 
@@ -93,7 +94,8 @@ func newRow(i int, e *event) Row {
 // A Row is the expected result for one record. If Outcome is Parked or Duplicate, the columns from ID on are empty.
 type Row struct {
 	// Index is the index of the record, 0 for the newest.
-	Index   int
+	Index int
+	// Outcome says what a client must do with the record.
 	Outcome Outcome
 	// Drift is the kind of drift, "" for none.
 	Drift DriftKind
@@ -108,8 +110,8 @@ type Row struct {
 	UserID     string
 	Type       string
 	Name       string
-	Properties json.RawMessage // a JSON object, byte for byte as served
-	OccurredAt time.Time       // in UTC, whole microseconds
+	Properties json.RawMessage // a JSON object, byte for byte as in the response
+	OccurredAt time.Time       // in UTC, in whole microseconds
 	DeviceType string
 	Browser    string
 	Extra      json.RawMessage // the unexpected fields as an object; nil if there are none, which means SQL's NULL
@@ -121,19 +123,19 @@ func (r Row) MarshalJSON() ([]byte, error) { return json.Marshal(r.jsonValue()) 
 
 // A storedRow is the JSON of a Row with Outcome Stored or Drifted. Its members have the names of the table's columns.
 type storedRow struct {
-	Index      int             `json:"index"`
-	Outcome    Outcome         `json:"outcome"`
-	ID         string          `json:"id"`
-	SessionID  string          `json:"session_id"`
-	UserID     string          `json:"user_id"`
-	Type       string          `json:"type"`
-	Name       string          `json:"name"`
-	Properties json.RawMessage `json:"properties"`
-	OccurredAt string          `json:"occurred_at"` // RFC 3339 with three decimals, or six if three are too few
-	DeviceType string          `json:"device_type"`
-	Browser    string          `json:"browser"`
-	Extra      json.RawMessage `json:"extra"`
-	*servedPayload
+	Index          int             `json:"index"`
+	Outcome        Outcome         `json:"outcome"`
+	ID             string          `json:"id"`
+	SessionID      string          `json:"session_id"`
+	UserID         string          `json:"user_id"`
+	Type           string          `json:"type"`
+	Name           string          `json:"name"`
+	Properties     json.RawMessage `json:"properties"`
+	OccurredAt     string          `json:"occurred_at"` // RFC 3339 with three decimals, or six if three are too few
+	DeviceType     string          `json:"device_type"`
+	Browser        string          `json:"browser"`
+	Extra          json.RawMessage `json:"extra"`
+	*servedPayload                 // nil leaves out its members
 }
 
 // An unstoredRow is the JSON of a Row with Outcome Parked or Duplicate.
