@@ -16,22 +16,24 @@ import (
 const (
 	exitNotExecutable = 126
 	exitNotFound      = 127
-	exitSignal        = 128 // the number of the signal is added
+	exitSignalBase    = 128 // the exit code is the sum of this base and the signal's number
 )
 
 // runCommand runs a command until it ends, forwards signals to it, and returns the exit code that a shell would return.
-// When ctx ends, it sends SIGTERM to the command, and kills the command if it still runs after grace.
+// When ctx ends, runCommand sends SIGTERM to the command, and kills the command if it still runs after grace.
 func runCommand(ctx context.Context, signals <-chan os.Signal, command, env []string, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the user asks to run this command
 	cmd.Env = env
-	// The command gets its own process group. In the group of the terminal it would receive ^C twice, from the terminal and
-	// from this process. A process outside that group must not read from the terminal, so the command gets no input.
+	// The command gets its own process group. In the group of this process, it would receive ^C twice: from the terminal and
+	// from this process. But a process outside the terminal's group must not read from the terminal. So the command gets no
+	// input.
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	defer killWithParent(cmd.SysProcAttr)()
+	release := killWithParent(cmd.SysProcAttr)
+	defer release()
 	// A negative number addresses the process group, which is the command and its children.
 	signalGroup := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) }
-	cmd.Cancel = func() error { return signalGroup(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return signalGroup(syscall.SIGTERM) } // is called when ctx ends
 	cmd.WaitDelay = grace
 
 	if err := cmd.Start(); err != nil {
@@ -54,20 +56,21 @@ func runCommand(ctx context.Context, signals <-chan os.Signal, command, env []st
 	}
 }
 
-// exitCode returns the exit code for a command that has ended. err is the error of Wait. If err is not about the exit code,
-// exitCode prints it.
-func exitCode(state *os.ProcessState, err error, stderr io.Writer) int {
+// exitCode returns the exit code for a command that has ended. waitErr is the error of Wait. If waitErr is not about the exit
+// code, exitCode prints it.
+func exitCode(state *os.ProcessState, waitErr error, stderr io.Writer) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return exitSignal + int(status.Signal())
+		return exitSignalBase + int(status.Signal())
 	}
-	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-		printLine(stderr, "mockapi: %v", err)
+	_, isAboutExitCode := errors.AsType[*exec.ExitError](waitErr)
+	if waitErr != nil && !isAboutExitCode {
+		printLine(stderr, "mockapi: %v", waitErr)
 	}
 	return state.ExitCode()
 }
 
-// removeOtherKeys returns env without API_KEY_FILE and TARGET_API_KEY. pawl can also read a key from these variables, but
-// the command must use the key of the mock.
+// removeOtherKeys returns env without API_KEY_FILE and TARGET_API_KEY. If the command is pawl, it can read a key from these
+// variables too. But it must use the key of the mock, which is in API_KEY.
 func removeOtherKeys(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")

@@ -19,37 +19,44 @@ import (
 // are those of mockapi.
 func TestCommandEnvironment(t *testing.T) {
 	const script = `echo "$API_BASE_URL"; echo "$API_KEY"; echo "$MOCKAPI_ADMIN_URL"; echo "message of the command" >&2`
-	code, stdout, stderr := runMain(t, "--api-key", "k 1", "--", "sh", "-c", script)
-	want := regexp.MustCompile(`^http://127\.0\.0\.1:(\d+)/api/v1\nk 1\nhttp://127\.0\.0\.1:(\d+)/_mock\n$`)
-	ports := want.FindStringSubmatch(stdout)
-	if code != 0 || ports == nil {
+	const keyWithSpace = "k 1"
+	code, stdout, stderr := runMain(t, "--api-key", keyWithSpace, "--", "sh", "-c", script)
+	want := regexp.MustCompile(`^http://127\.0\.0\.1:(\d+)/api/v1\n` + keyWithSpace + `\nhttp://127\.0\.0\.1:(\d+)/_mock\n$`)
+	match := want.FindStringSubmatch(stdout)
+	if code != 0 || match == nil {
 		t.Fatalf("got exit code %d, stdout %q, want 0, %s", code, stdout, want)
 	}
-	if ports[1] != ports[2] {
-		t.Errorf("got port %s in API_BASE_URL and %s in MOCKAPI_ADMIN_URL, want equal ports", ports[1], ports[2])
+	apiPort, adminPort := match[1], match[2]
+	if apiPort != adminPort {
+		t.Errorf("got port %s in API_BASE_URL and %s in MOCKAPI_ADMIN_URL, want equal ports", apiPort, adminPort)
 	}
-	for _, part := range []string{"message of the command\n", "http://127.0.0.1:" + ports[1] + "/api/v1"} {
+	for _, part := range []string{"message of the command\n", "http://127.0.0.1:" + apiPort + "/api/v1"} {
 		if !strings.Contains(stderr, part) {
 			t.Errorf("got stderr %q, want it to contain %q", stderr, part)
 		}
 	}
 }
 
-// TestCommandEnvironmentOtherKeys checks that the other variables with a key are removed, because the mock would refuse
-// their keys.
+// TestCommandEnvironmentOtherKeys checks that the command gets no other variable with a key than API_KEY, because the mock
+// would refuse other keys. API_KEY_NAME is not such a variable.
 func TestCommandEnvironmentOtherKeys(t *testing.T) {
 	env := []string{"PATH=" + os.Getenv("PATH"), "API_KEY=other", "API_KEY_FILE=/other", "TARGET_API_KEY=other", "API_KEY_NAME=unrelated"}
 	var out bytes.Buffer
-	code := realMain(t.Context(), []string{"--", "sh", "-c", "env | grep API_KEY | sort"}, env, &out, io.Discard)
+	args := []string{"--", "sh", "-c", "env | grep API_KEY | sort"}
+	code := realMain(t.Context(), args, env, &out, io.Discard)
 	if want := "API_KEY=demo-key\nAPI_KEY_NAME=unrelated\n"; code != 0 || out.String() != want {
 		t.Errorf("got exit code %d, stdout %q, want 0, %q", code, out.String(), want)
 	}
 }
 
-// TestCommandListenAddresses checks the host in the URL that the command gets. It is the loopback address if the mock
-// listens on all interfaces.
+// TestCommandListenAddresses checks the host in the URL that the command gets. This host is 127.0.0.1 if the mock listens on
+// all interfaces.
 func TestCommandListenAddresses(t *testing.T) {
-	for listen, host := range map[string]string{"0.0.0.0:0": "127.0.0.1", ":0": "127.0.0.1", "127.0.0.2:0": "127.0.0.2"} {
+	for listen, host := range map[string]string{
+		"0.0.0.0:0":   "127.0.0.1",
+		":0":          "127.0.0.1",
+		"127.0.0.2:0": "127.0.0.2",
+	} {
 		_, stdout, stderr := runMain(t, "--listen", listen, "--", "sh", "-c", `echo "$API_BASE_URL"`)
 		if !strings.HasPrefix(stdout, "http://"+host+":") {
 			t.Errorf("--listen %s: got API_BASE_URL %q, stderr %q, want host %s", listen, stdout, stderr, host)
@@ -57,6 +64,7 @@ func TestCommandListenAddresses(t *testing.T) {
 	}
 }
 
+// TestExitCodes checks the exit code of mockapi for commands that end in different ways.
 func TestExitCodes(t *testing.T) {
 	notExecutable := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(notExecutable, []byte("hello"), 0o600); err != nil {
@@ -67,13 +75,13 @@ func TestExitCodes(t *testing.T) {
 		code    int
 		stderr  string // stderr contains this text
 	}{
-		{[]string{"true"}, 0, ""},
-		{[]string{"sh", "-c", "exit 3"}, 3, ""},
-		{[]string{"sh", "-c", "exit 2", "--", "--events"}, 2, ""}, // only the first -- is mockapi's own
-		{[]string{"sh", "-c", "kill -9 $$"}, 128 + 9, ""},
-		{[]string{"no-such-command-here"}, 127, "no-such-command-here"},
-		{[]string{"./no/such/file"}, 127, "no/such/file"},
-		{[]string{notExecutable}, 126, "permission denied"},
+		{command: []string{"true"}, code: 0},
+		{command: []string{"sh", "-c", "exit 3"}, code: 3},
+		{command: []string{"sh", "-c", "exit 2", "--", "--events"}, code: 2}, // only the first -- is mockapi's own
+		{command: []string{"sh", "-c", "kill -9 $$"}, code: 128 + 9},
+		{command: []string{"no-such-command-here"}, code: 127, stderr: "no-such-command-here"},
+		{command: []string{"./no/such/file"}, code: 127, stderr: "no/such/file"},
+		{command: []string{notExecutable}, code: 126, stderr: "permission denied"},
 	} {
 		code, _, stderr := runMain(t, append([]string{"--"}, tc.command...)...)
 		if code != tc.code || !strings.Contains(stderr, tc.stderr) {
@@ -85,10 +93,10 @@ func TestExitCodes(t *testing.T) {
 // TestCommandSignals checks that mockapi forwards a signal to the command and ends with the exit code of the command.
 func TestCommandSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd, _ := startCommand(t)
-		_ = cmd.Process.Signal(sig)
-		_ = cmd.Wait()
-		if got, want := cmd.ProcessState.ExitCode(), signalExitCode(sig); got != want {
+		mock, _ := startMockWithCommand(t)
+		_ = mock.Process.Signal(sig)
+		_ = mock.Wait()
+		if got, want := mock.ProcessState.ExitCode(), signalExitCode(sig); got != want {
 			t.Errorf("%v: got exit code %d, want %d", sig, got, want)
 		}
 	}
@@ -97,41 +105,47 @@ func TestCommandSignals(t *testing.T) {
 // TestCommandSignalsChildren checks that signals go to the children of the command too. The command is a shell that waits
 // for a child. A signal to the shell alone would leave the child running.
 func TestCommandSignalsChildren(t *testing.T) {
-	cmd, lines := startCommand(t, "sh", "-c", `"$0"; exit 9`) // exit 9 makes the shell wait, instead of becoming the child
-	_ = cmd.Process.Signal(syscall.SIGTERM)
+	// $0 is the test binary, the child. The exit 9 makes the shell wait for the child. Without it, the shell would become
+	// the child.
+	mock, stdout := startMockWithCommand(t, "sh", "-c", `"$0"; exit 9`)
+	_ = mock.Process.Signal(syscall.SIGTERM)
 	allEnded := make(chan struct{})
 	go func() {
 		defer close(allEnded)
-		_, _ = io.Copy(io.Discard, lines) // returns when no process has the pipe open
+		_, _ = io.Copy(io.Discard, stdout) // returns when no process has the pipe open
 	}()
+	const timeout = 20 * time.Second
 	select {
 	case <-allEnded:
-	case <-time.After(20 * time.Second):
-		t.Error("a child of the command still runs 20 s after the signal")
+	case <-time.After(timeout):
+		t.Errorf("a child of the command still runs %v after the signal", timeout)
 	}
-	_ = cmd.Wait()
+	_ = mock.Wait()
 }
 
 // TestCommandContextEnds checks that the command gets a SIGTERM when the context of realMain ends.
 func TestCommandContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	out, ready := io.Pipe()
-	ended := make(chan int)
+	outReader, outWriter := io.Pipe()
+	exitCodes := make(chan int)
 	go func() {
-		ended <- realMain(ctx, []string{"--", os.Args[0]}, append(os.Environ(), roleVar+"=command"), ready, io.Discard)
+		testBinary := os.Args[0]
+		env := append(os.Environ(), roleVar+"=command") // makes the test binary the command
+		exitCodes <- realMain(ctx, []string{"--", testBinary}, env, outWriter, io.Discard)
 	}()
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+	if line, err := bufio.NewReader(outReader).ReadString('\n'); err != nil { // the command is ready
 		t.Fatalf("got first line %q of the command, %v", line, err)
 	}
 	cancel()
-	if got, want := <-ended, signalExitCode(syscall.SIGTERM); got != want {
+	if got, want := <-exitCodes, signalExitCode(syscall.SIGTERM); got != want {
 		t.Errorf("got exit code %d, want %d", got, want)
 	}
 }
 
-// startCommand starts mockapi as a process. mockapi runs command with the path of the test binary as an additional argument,
-// or the test binary itself if command is empty. startCommand returns when the test binary has printed "ready".
-func startCommand(t *testing.T, command ...string) (mock *exec.Cmd, stdout *bufio.Reader) {
+// startMockWithCommand starts mockapi as a process. mockapi runs command, with the path of the test binary as an additional
+// argument at its end. If command is empty, mockapi runs the test binary itself. startMockWithCommand returns when the test
+// binary has printed "ready".
+func startMockWithCommand(t *testing.T, command ...string) (mock *exec.Cmd, stdout *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

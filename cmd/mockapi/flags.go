@@ -15,20 +15,22 @@ import (
 // maxScenarioBytes is the maximum size of a scenario file.
 const maxScenarioBytes = 1 << 20
 
+// options contains what the arguments of mockapi say.
 type options struct {
 	cfg     mockapi.Config
-	listen  string
+	listen  string   // the address to listen on
 	command []string // the command and its arguments; empty if there is none
 }
 
 // parse parses the arguments. It returns [flag.ErrHelp] if they ask for help.
 func parse(args []string) (options, error) {
 	opts := options{cfg: mockapi.DefaultConfig()}
-	if i := slices.Index(args, "--"); i >= 0 {
-		if opts.command = args[i+1:]; len(opts.command) == 0 {
+	if separator := slices.Index(args, "--"); separator >= 0 {
+		opts.command = args[separator+1:]
+		if len(opts.command) == 0 {
 			return options{}, errors.New("there is no command after --")
 		}
-		args = args[:i]
+		args = args[:separator]
 	}
 	flags := newFlags(&opts)
 	if err := flags.Parse(args); err != nil {
@@ -40,16 +42,17 @@ func parse(args []string) (options, error) {
 	if opts.listen == "" {
 		opts.listen = "127.0.0.1:8080"
 		if opts.command != nil {
-			opts.listen = "127.0.0.1:0"
+			opts.listen = "127.0.0.1:0" // a free port
 		}
 	}
 	return opts, nil
 }
 
+// newFlags returns the flags of mockapi, which store their values in opts.
 func newFlags(opts *options) *flag.FlagSet {
 	cfg := &opts.cfg
 	flags := flag.NewFlagSet("mockapi", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags.SetOutput(io.Discard) // fail prints the error, and printHelp the help
 	flags.StringVar(&opts.listen, "listen", "", "`address` to listen on (default 127.0.0.1:8080, or 127.0.0.1:0 with a command)")
 	flags.IntVar(&cfg.Events, "events", cfg.Events, "size of the collection")
 	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "number that decides all events and all random faults and drifts")
@@ -67,6 +70,7 @@ func newFlags(opts *options) *flag.FlagSet {
 	return flags
 }
 
+// addScenarioFlags adds the flags that newFlags leaves to it.
 func addScenarioFlags(flags *flag.FlagSet, scenario *mockapi.Scenario) {
 	flags.StringVar((*string)(&scenario.RateHeaders), "rate-headers", string(scenario.RateHeaders),
 		"`form` of the rate limit headers: seconds, epoch, epoch-ms, http-date, ietf, absent, lying")
@@ -88,14 +92,14 @@ func addScenarioFlags(flags *flag.FlagSet, scenario *mockapi.Scenario) {
 	})
 }
 
-// readScenario changes scenario by the JSON in a file.
+// readScenario changes the settings of scenario that the JSON in a file contains.
 func readScenario(path string, scenario *mockapi.Scenario) error {
 	file, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxScenarioBytes+1))
+	text, err := io.ReadAll(io.LimitReader(file, maxScenarioBytes+1)) // one more byte shows that the file is too large
 	if err != nil {
 		return err
 	}

@@ -16,41 +16,44 @@ import (
 // TestFlagsConfig gives each flag of the configuration a value that is not the default. It checks that mockapi uses all of
 // them.
 func TestFlagsConfig(t *testing.T) {
-	code, stdout, stderr := runProcess(t, func(cmd *exec.Cmd, _, admin string) {
+	args := []string{
+		"--listen", freePort, "--events", "5", "--seed=8", "--rate-limit", "4", "--rate-window", "6s", "--cursor-ttl", "7s",
+		"--latency", "1ms", "--envelope", "flat", "--default-limit", "2", "--max-limit", "3", "--journal-limit", "9",
+		"--fault", "503@7", "--fault", "500:0.5", "--drift", "nul@1", "--grow", "11", "--rate-headers", "ietf", "--retry-after", "zero",
+	}
+	const want = "map[cursor_ttl:7s default_limit:2 drifts:[nul@1] envelope:flat events:5 faults:[503@7 500:0.5] grow:11 " +
+		"journal_limit:9 latency:1ms max_limit:3 rate_headers:ietf rate_limit:4 rate_window:6s retry_after:zero seed:8]"
+	result := runProcess(t, args, func(mock *exec.Cmd, _, adminURL string) {
 		var config map[string]any
-		if err := json.Unmarshal(fetch(t, admin+"/config", ""), &config); err != nil {
+		if err := json.Unmarshal(fetch(t, adminURL+"/config", noKey), &config); err != nil {
 			t.Error(err)
 		}
-		got := fmt.Sprint(config)
-		const want = "map[cursor_ttl:7s default_limit:2 drifts:[nul@1] envelope:flat events:5 faults:[503@7 500:0.5] grow:11 " +
-			"journal_limit:9 latency:1ms max_limit:3 rate_headers:ietf rate_limit:4 rate_window:6s retry_after:zero seed:8]"
-		if got != want {
+		if got := fmt.Sprint(config); got != want { // Sprint sorts the keys
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-	}, "--listen", "127.0.0.1:0", "--events", "5", "--seed=8", "--rate-limit", "4", "--rate-window", "6s", "--cursor-ttl", "7s",
-		"--latency", "1ms", "--envelope", "flat", "--default-limit", "2", "--max-limit", "3", "--journal-limit", "9",
-		"--fault", "503@7", "--fault", "500:0.5", "--drift", "nul@1", "--grow", "11", "--rate-headers", "ietf", "--retry-after", "zero")
-	if code != 0 || stdout != "" {
-		t.Errorf("after SIGTERM: got exit code %d, stdout %q, stderr %q, want 0 and no output", code, stdout, stderr)
+		_ = mock.Process.Signal(syscall.SIGTERM)
+	})
+	if result.code != 0 || result.stdout != "" {
+		t.Errorf("after SIGTERM: got exit code %d, stdout %q, stderr %q, want 0 and no output", result.code, result.stdout, result.stderr)
 	}
 }
 
+// TestInvalidFlags checks that the error for invalid arguments names what is wrong.
 func TestInvalidFlags(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
-		want string
+		want string // a part of the error
 	}{
-		{[]string{"--nonsense"}, "-nonsense"},
-		{[]string{"--events", "many"}, "-events"},
-		{[]string{"--events=-1"}, "events: -1"},
-		{[]string{"--fault", "503"}, "-fault"},
-		{[]string{"--fault", "500@1", "--fault", "503@1"}, "fault: request 1"},
-		{[]string{"--envelope", "round"}, "envelope: "},
-		{[]string{"--rate-window", "0s"}, "rate-window: "},
-		{[]string{"--listen", "127.0.0.1:99999"}, "listen: "},
-		{[]string{"sh", "-c", "true"}, `"sh" is not a flag`},
-		{[]string{"--"}, "no command"},
+		{args: []string{"--nonsense"}, want: "-nonsense"},
+		{args: []string{"--events", "many"}, want: "-events"},
+		{args: []string{"--events=-1"}, want: "events: -1"},
+		{args: []string{"--fault", "503"}, want: "-fault"}, // without numbers or a probability
+		{args: []string{"--fault", "500@1", "--fault", "503@1"}, want: "fault: request 1"},
+		{args: []string{"--envelope", "round"}, want: "envelope: "},
+		{args: []string{"--rate-window", "0s"}, want: "rate-window: "},
+		{args: []string{"--listen", "127.0.0.1:99999"}, want: "listen: "},
+		{args: []string{"sh", "-c", "true"}, want: `"sh" is not a flag`},
+		{args: []string{"--"}, want: "no command"},
 	} {
 		wantUsageError(t, tc.args, tc.want)
 	}
@@ -73,25 +76,27 @@ func wantUsageError(t *testing.T, args []string, want string) {
 // --fault adds a rule.
 func TestScenarioFile(t *testing.T) {
 	path := writeScenario(t, `{"faults": ["503@7"], "drifts": ["nul:0.001"], "rate_headers": "epoch", "latency": "5ms", "grow": 10}`)
-	code, _, stderr := runProcess(t, func(cmd *exec.Cmd, _, admin string) {
+	args := []string{"--listen", freePort, "--scenario", path, "--grow", "12", "--fault", "500@8"}
+	const want = "map[cursor_ttl:2m0s drifts:[nul:0.001] envelope:nested events:100000 faults:[503@7 500@8] grow:12 " +
+		"latency:5ms rate_headers:epoch rate_limit:10 rate_window:1m0s retry_after:seconds]"
+	result := runProcess(t, args, func(mock *exec.Cmd, _, adminURL string) {
 		var scenario map[string]any
-		if err := json.Unmarshal(fetch(t, admin+"/scenario", ""), &scenario); err != nil {
+		if err := json.Unmarshal(fetch(t, adminURL+"/scenario", noKey), &scenario); err != nil {
 			t.Error(err)
 		}
-		const want = "map[cursor_ttl:2m0s drifts:[nul:0.001] envelope:nested events:100000 faults:[503@7 500@8] grow:12 " +
-			"latency:5ms rate_headers:epoch rate_limit:10 rate_window:1m0s retry_after:seconds]"
-		if got := fmt.Sprint(scenario); got != want {
+		if got := fmt.Sprint(scenario); got != want { // Sprint sorts the keys
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-	}, "--listen", "127.0.0.1:0", "--scenario", path, "--grow", "12", "--fault", "500@8")
-	if code != 0 {
-		t.Errorf("after SIGTERM: got exit code %d, stderr %q, want 0", code, stderr)
+		_ = mock.Process.Signal(syscall.SIGTERM)
+	})
+	if result.code != 0 {
+		t.Errorf("after SIGTERM: got exit code %d, stderr %q, want 0", result.code, result.stderr)
 	}
 }
 
+// TestInvalidScenarioFile checks that the error for an invalid or missing file names what is wrong.
 func TestInvalidScenarioFile(t *testing.T) {
-	for text, want := range map[string]string{
+	for text, want := range map[string]string{ // a part of the error by the text of the file
 		`{"faults": ["418@1"]}`:                 "418",
 		`{"fault": []}`:                         `"fault"`,
 		`[]`:                                    "scenario",
@@ -105,6 +110,7 @@ func TestInvalidScenarioFile(t *testing.T) {
 	wantUsageError(t, []string{"--scenario", "./no/such/file"}, "no/such/file")
 }
 
+// TestHelpFlags checks that the help lists the flags, and mentions some of the kinds, variables and defaults.
 func TestHelpFlags(t *testing.T) {
 	for _, arg := range []string{"-h", "--help"} {
 		code, stdout, stderr := runMain(t, arg)
@@ -152,6 +158,7 @@ func wantHelpLine(t *testing.T, help, name, description string) {
 	t.Errorf("the help has no line for %s with its description", name)
 }
 
+// writeScenario writes text into a new file and returns its path.
 func writeScenario(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "scenario.json")

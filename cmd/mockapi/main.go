@@ -23,7 +23,7 @@ import (
 const (
 	exitUsage = 2
 
-	// grace is the time within which responses, and a command that got a SIGTERM, must end.
+	// grace is the time that a response or the command has to end after it was asked to end.
 	grace = 5 * time.Second
 )
 
@@ -68,54 +68,56 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 		}
 		return 0
 	}
-	env = append(removeOtherKeys(env),
+	commandEnv := append(removeOtherKeys(env),
 		"API_BASE_URL="+baseURL,
 		"API_KEY="+opts.cfg.APIKey,
 		"MOCKAPI_ADMIN_URL="+adminURL)
-	return runCommand(ctx, signals, opts.command, env, stdout, stderr)
+	return runCommand(ctx, signals, opts.command, commandEnv, stdout, stderr)
 }
 
 // A service is a mock that listens.
 type service struct {
-	url  string
-	stop func() // ends the service and waits for it; interrupts responses that last longer than grace
+	url string // the beginning of all URLs, without a final slash
+	// stop ends the service and waits for the end. It interrupts responses that last longer than grace.
+	stop func()
 }
 
-// serve listens on an address and serves api until stop is called. When ctx ends, it aborts responses that still wait.
+// serve listens on an address and serves api until stop is called. When ctx ends, the responses that wait for their latency,
+// a journal entry or a fault end at once.
 func serve(ctx context.Context, api http.Handler, listen string, stderr io.Writer) (service, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return service{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	// There is no ReadTimeout, because it would end a long poll. There is no WriteTimeout, because the package mockapi sets
-	// a deadline for each response.
+	requestCtx, cancelRequests := context.WithCancel(ctx)
+	// There is no ReadTimeout, because it would end a long poll of the journal. There is no WriteTimeout, because the package
+	// mockapi sets a deadline for each response.
 	server := &http.Server{
 		Handler:           api,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		BaseContext:       func(net.Listener) context.Context { return requestCtx },
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          log.New(stderr, "mockapi: ", 0),
 	}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 	stop := func() {
-		cancel()
-		shutdownCtx, cancelShutdown := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		cancelRequests()
+		shutdownCtx, cancelShutdown := context.WithTimeout(context.WithoutCancel(ctx), grace) // ctx may have ended
 		defer cancelShutdown()
-		if server.Shutdown(shutdownCtx) != nil {
+		if server.Shutdown(shutdownCtx) != nil { // a response lasts longer than grace
 			_ = server.Close()
 		}
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			printLine(stderr, "mockapi: %v", err)
 		}
 	}
 	return service{url: "http://" + connectAddress(listener.Addr()), stop: stop}, nil
 }
 
-// connectAddress returns the address to which a client connects. If the service listens on all interfaces, this is the
-// loopback address.
+// connectAddress returns the address to which a client connects. This is addr, but with the host 127.0.0.1 if the service
+// listens on all interfaces.
 func connectAddress(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
@@ -123,7 +125,8 @@ func connectAddress(addr net.Addr) string {
 	return addr.String()
 }
 
-// fail prints err with the program's name in one line, and returns code.
+// fail prints err in one line that begins with the program's name, and returns code. Errors of the package mockapi begin
+// with this name already.
 func fail(stderr io.Writer, code int, err error) int {
 	printLine(stderr, "mockapi: %s", strings.TrimPrefix(err.Error(), "mockapi: "))
 	return code

@@ -38,7 +38,8 @@ func runTestCommand() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	fmt.Println("ready")
-	return signalExitCode((<-signals).(syscall.Signal))
+	sig := <-signals
+	return signalExitCode(sig.(syscall.Signal))
 }
 
 // signalExitCode returns the exit code of the test command for a signal. mockapi itself never returns such a code.
@@ -46,35 +47,40 @@ func signalExitCode(sig syscall.Signal) int { return 40 + int(sig) }
 
 // TestServe checks that the process serves pages and the expected rows.
 func TestServe(t *testing.T) {
-	_, _, _ = runProcess(t, func(cmd *exec.Cmd, base, admin string) {
+	runProcess(t, []string{"--listen", freePort}, func(mock *exec.Cmd, baseURL, adminURL string) {
 		var page struct {
 			Data []struct{ ID string }
 			Meta struct{ Total int }
 		}
-		if err := json.Unmarshal(fetch(t, base+"/events?limit=10", "demo-key"), &page); err != nil {
+		const defaultKey, defaultEvents = "demo-key", 100_000
+		if err := json.Unmarshal(fetch(t, baseURL+"/events?limit=10", defaultKey), &page); err != nil {
 			t.Error(err)
 		}
-		if len(page.Data) != 10 || page.Meta.Total != 100_000 {
-			t.Errorf("got %d events of %d, want 10 of 100000", len(page.Data), page.Meta.Total)
+		if len(page.Data) != 10 || page.Meta.Total != defaultEvents {
+			t.Errorf("got %d events of %d, want 10 of %d", len(page.Data), page.Meta.Total, defaultEvents)
 		}
-		rows := bufio.NewScanner(bytes.NewReader(fetch(t, admin+"/truth?limit=10", "")))
+		rows := bufio.NewScanner(bytes.NewReader(fetch(t, adminURL+"/truth?limit=10", noKey)))
 		for i, event := range page.Data {
 			if !rows.Scan() || !strings.Contains(rows.Text(), event.ID) {
 				t.Errorf("expected row %d: got %s, want id %s", i, rows.Text(), event.ID)
 			}
 		}
-		_ = cmd.Process.Signal(os.Interrupt)
-	}, "--listen", "127.0.0.1:0")
+		_ = mock.Process.Signal(os.Interrupt)
+	})
 }
 
-// TestListenAddressInUse checks that the hint at another process is printed only if the address is in use.
+// TestListenAddressInUse checks that stderr asks about another mockapi only if the address is in use.
 func TestListenAddressInUse(t *testing.T) {
 	other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = other.Close() }()
-	for address, wantHint := range map[string]bool{other.Addr().String(): true, "127.0.0.1:99999": false, "nonsense": false} {
+	for address, wantHint := range map[string]bool{
+		other.Addr().String(): true,
+		"127.0.0.1:99999":     false, // ports end at 65535
+		"nonsense":            false,
+	} {
 		code, _, stderr := runMain(t, "--listen", address)
 		if code != exitUsage || !strings.HasPrefix(stderr, "mockapi: --listen: ") {
 			t.Errorf("%s: got exit code %d, stderr %q, want %d and an error about --listen", address, code, stderr, exitUsage)
@@ -85,6 +91,9 @@ func TestListenAddressInUse(t *testing.T) {
 	}
 }
 
+// freePort makes mockapi listen on a free port of the loopback interface.
+const freePort = "127.0.0.1:0"
+
 // runMain runs realMain with an environment that contains PATH only.
 func runMain(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
@@ -93,38 +102,47 @@ func runMain(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// A processResult is what a process has left after its end.
+type processResult struct {
+	code           int // the exit code
+	stdout, stderr string
+}
+
 // runProcess runs mockapi as a process and calls use with the process and the URLs of its API and its admin endpoints. use
 // must end the process. runProcess waits for the end.
-func runProcess(t *testing.T, use func(cmd *exec.Cmd, base, admin string), args ...string) (code int, stdout, stderr string) {
+func runProcess(t *testing.T, args []string, use func(mock *exec.Cmd, baseURL, adminURL string)) processResult {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append(os.Environ(), roleVar+"=mockapi")
-	cmd.Stdout = &out
-	errs, err := cmd.StderrPipe()
+	var stdout bytes.Buffer
+	mock := exec.CommandContext(t.Context(), self, args...)
+	mock.Env = append(os.Environ(), roleVar+"=mockapi")
+	mock.Stdout = &stdout
+	pipe, err := mock.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := mock.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewReader(errs)
-	firstLine, _ := lines.ReadString('\n')
+	stderr := bufio.NewReader(pipe)
+	firstLine, _ := stderr.ReadString('\n')
 	urls := regexp.MustCompile(`http://[^ )\n]+`).FindAllString(firstLine, -1)
 	if len(urls) != 2 {
 		t.Fatalf("got stderr %q, want a first line with two URLs", firstLine)
 	}
-	use(cmd, urls[0], urls[1])
-	rest, _ := io.ReadAll(lines)
-	_ = cmd.Wait()
-	return cmd.ProcessState.ExitCode(), out.String(), firstLine + string(rest)
+	baseURL, adminURL := urls[0], urls[1]
+	use(mock, baseURL, adminURL)
+	rest, _ := io.ReadAll(stderr)
+	_ = mock.Wait()
+	return processResult{code: mock.ProcessState.ExitCode(), stdout: stdout.String(), stderr: firstLine + string(rest)}
 }
 
-// fetch requests a URL and returns the body. The status must be 200.
+const noKey = ""
+
+// fetch requests a URL with a key and returns the body. The status must be 200.
 func fetch(t *testing.T, url, key string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
