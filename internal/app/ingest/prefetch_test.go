@@ -275,7 +275,7 @@ func TestRun_RandomFaultsWithPagesAhead(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test needs the same numbers each time
+			random := rand.New(rand.NewPCG(seed, 0))
 			f := newFixture()
 			f.opts.MaxBufferBytes = random.Int64N(200)
 			f.opts.Retry.Tries = 100
@@ -290,7 +290,7 @@ func TestRun_RandomFaultsWithPagesAhead(t *testing.T) {
 				}
 				return page, err
 			}
-			f.store = &randomStore{EventStore: f.store, random: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // as above
+			f.store = &randomStore{EventStore: f.store, random: rand.New(rand.NewPCG(seed, 1))}
 			sum, err := f.run(t.Context(), source)
 			if err != nil {
 				t.Fatalf("seed %d: got error %v, want none", seed, err)
