@@ -18,7 +18,7 @@ const (
 	databaseUser  = "pawl"
 	databaseName  = "pawl"
 	passwordFile  = clusterFolder + "/password"
-	stagingPrefix = "making-" // the names of staging folders begin with it
+	stagingPrefix = "making-" // the beginning of the names of staging folders, see makeStagingFolder
 
 	createTimeout = 2 * time.Minute // of createCluster
 )
@@ -38,8 +38,9 @@ func (d *serverDir) dataVersion() (string, error) {
 		"restore "+filepath.Join(d.path, clusterFolder)+", or move it away to start with an empty database")
 }
 
-// createCluster creates the cluster in a staging folder, and moves the cluster into place when it is complete. If the process is
-// killed before the move, only a staging folder is left. The next start removes this folder.
+// createCluster creates a cluster, which is a data folder with a database and a password. It does so in a staging folder, and moves
+// the complete cluster to clusterFolder. If the process is killed before the move, only a staging folder is left. The next start
+// removes this folder.
 func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, createTimeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain, Err: fmt.Errorf("making the database took longer than %v", createTimeout),
@@ -58,7 +59,8 @@ func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	return d.op.wrapError(ctx, err, "")
 }
 
-// initCluster creates the parts of a cluster in a staging folder: the password, the data folder and the database.
+// initCluster creates the parts of a cluster in a staging folder: the password, the data folder and the database. The files in the
+// staging folder have the same names as in clusterFolder.
 func (d *serverDir) initCluster(ctx context.Context, bin, staging string) error {
 	password := filepath.Join(staging, filepath.Base(passwordFile))
 	if err := d.writePassword(password); err != nil {
@@ -69,13 +71,13 @@ func (d *serverDir) initCluster(ctx context.Context, bin, staging string) error 
 		return err
 	}
 	// Single-user mode needs no port and no password. Its exit code reports a failed statement only with exit_on_error.
-	create := d.command(ctx, bin, "postgres", "--single", dataFlag, filepath.Join(d.path, data), "-c", "exit_on_error=on", "template1")
-	create.Stdin = strings.NewReader("CREATE DATABASE " + databaseName + "\n")
-	return runProgram(create)
+	singleUser := d.command(ctx, bin, "postgres", "--single", dataFlag, filepath.Join(d.path, data), "-c", "exit_on_error=on", "template1")
+	singleUser.Stdin = strings.NewReader("CREATE DATABASE " + databaseName + "\n")
+	return runProgram(singleUser)
 }
 
 // initdb runs PostgreSQL's program initdb with the locale C.UTF-8, which classifies Unicode characters and sorts by bytes. Some
-// systems do not have this locale. So if the program fails, initdb runs it again with the locale C.
+// systems do not have this locale. So if the program fails, it is run again with the locale C.
 func (d *serverDir) initdb(ctx context.Context, bin, data, password string) error {
 	var err error
 	for _, locale := range []string{"C.UTF-8", "C"} {
@@ -109,7 +111,8 @@ func (d *serverDir) readPassword() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// makeStagingFolder makes an empty folder with a random name and returns the name. The folder belongs to the server's account.
+// makeStagingFolder makes an empty folder with a random name, in which a cluster or a download is made. It returns the name. The
+// folder belongs to the server's account.
 func (d *serverDir) makeStagingFolder() (string, error) {
 	name := stagingPrefix + rand.Text()[:8]
 	if err := d.root.Mkdir(name, 0o700); err != nil {
@@ -118,12 +121,12 @@ func (d *serverDir) makeStagingFolder() (string, error) {
 	return name, d.chown(name)
 }
 
-// moveIntoPlace renames a complete staging folder and flushes the rename to disk.
-func (d *serverDir) moveIntoPlace(staging, name string) error {
-	if err := d.root.Rename(staging, name); err != nil {
+// moveIntoPlace gives a complete folder its final name, and flushes the rename to disk.
+func (d *serverDir) moveIntoPlace(folder, finalName string) error {
+	if err := d.root.Rename(folder, finalName); err != nil {
 		return err
 	}
-	return d.fsync(filepath.Dir(name))
+	return d.fsync(filepath.Dir(finalName))
 }
 
 // fsync flushes to disk the content of a file, or the list of names in a folder.
@@ -141,7 +144,7 @@ func (d *serverDir) removeUnfinished() {
 	entries, _ := fs.ReadDir(d.root.FS(), ".")
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), stagingPrefix) {
-			// If the initdb of a killed process still writes there, this fails, and a later start removes the folder.
+			// RemoveAll fails if the initdb of a killed process still writes to the folder. A later start then removes it.
 			_ = d.root.RemoveAll(entry.Name())
 		}
 	}

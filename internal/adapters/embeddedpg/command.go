@@ -29,7 +29,8 @@ func (d *serverDir) command(ctx context.Context, bin, program string, args ...st
 	cmd.Dir = d.path
 	cmd.Env = programEnvironment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: d.account, Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the minus sign kills its child processes, too
+	// A negative process id means the whole process group: the program and its child processes.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = outputDelay
 	return cmd
 }
@@ -65,11 +66,11 @@ func programError(program string, err error, out []byte) error {
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%s failed: %w", program, err)
 	}
-	return err
+	return err // the program could not be started, and err contains its path
 }
 
-// outputTail returns the last lines of an output, joined to one line. If some lines of the output report errors, it returns only
-// the last of these lines.
+// outputTail returns up to tailLines lines from the end of an output, joined to one line. If some lines of the output report errors,
+// it ignores all other lines. It shortens the text to its last tailBytes bytes.
 func outputTail(out []byte) string {
 	var lines, errorLines []string
 	for line := range strings.Lines(string(out)) {
@@ -88,5 +89,5 @@ func outputTail(out []byte) string {
 	if len(text) > tailBytes {
 		text = "…" + text[len(text)-tailBytes:]
 	}
-	return strings.ToValidUTF8(text, "")
+	return strings.ToValidUTF8(text, "") // the cut may have left a part of a character
 }

@@ -9,10 +9,10 @@ import (
 // lines, otherwise the last three lines.
 func TestOutputTail(t *testing.T) {
 	for name, tt := range map[string]struct{ out, want string }{
-		"empty":       {"", ""},
-		"last lines":  {"a\nb\n\nc\nd\n", "b; c; d"},
-		"error lines": {"creating\nFATAL:  no space\nchild ended\ninitdb: removing\nbye\nnow\n", "FATAL:  no space"},
-		"not UTF-8":   {"a\xffb", "ab"},
+		"empty":        {out: "", want: ""},
+		"last 3 of 4":  {out: "a\nb\n\nc\nd\n", want: "b; c; d"},
+		"1 error line": {out: "creating\nFATAL:  no space\nchild ended\ninitdb: removing\nbye\nnow\n", want: "FATAL:  no space"},
+		"not UTF-8":    {out: "a\xffb", want: "ab"},
 	} {
 		if got := outputTail([]byte(tt.out)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)

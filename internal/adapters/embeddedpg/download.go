@@ -23,19 +23,20 @@ import (
 )
 
 const (
-	extractedFolder = "programs" // the folder in the staging folder to which the library extracts the programs
+	extractedFolder = "programs" // download extracts the programs to this folder in dir
 
 	reachTimeout = 700 * time.Millisecond // of checkReachable
 	stallTimeout = 30 * time.Second       // the greatest time without data during a download
-	maxDownload  = 256 << 20              // the greatest number of bytes of a download; a release has about 30 MB
-	progressStep = 5 << 20                // the number of bytes between two reports of the progress
-	megabyte     = 1 << 20
+
+	megabyte     = 1 << 20        // bytes
+	maxDownload  = 256 * megabyte // the greatest size of a download; a release has about 30 MB
+	progressStep = 5 * megabyte   // the size between two reports of the progress
 )
 
 // download downloads the programs, checks their checksum and extracts them into dir. The library embedded-postgres does this
-// work in its method Start. After that work, Start would run a server. It must not do so, because it cannot run a server as root,
-// and because it deletes data of another version. Therefore Start gets a data folder that it cannot empty, because the path ends
-// with a dot. So Start fails after it has extracted the programs and before it runs initdb. This error of Start means success.
+// work in its method Start. After this work Start would run a server, which it must not do for two reasons: Start cannot run a
+// server as root, and it deletes data of another version. Therefore Start gets a data folder that it cannot empty, because the
+// path ends with a dot. So Start fails after it has extracted the programs and before it runs initdb. This failure means success.
 func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.PostgresVersion, dir string) error {
 	proxyURL, closeProxy, err := p.serve(ctx)
 	if err != nil {
@@ -50,15 +51,16 @@ func download(ctx context.Context, p *downloadProxy, version embeddedpostgres.Po
 		DataPath(dir + "/.").
 		Port(0).
 		Logger(io.Discard))
-	err = library.Start()
 	const expectedError = "unable to clean up data directory" // the beginning of the error that means success
-	switch proxyErr := p.firstFailure(); {
+	startErr := library.Start()
+	proxyErr := p.firstFailure()
+	switch {
 	case proxyErr != nil:
 		return proxyErr
-	case err == nil:
+	case startErr == nil:
 		return errors.Join(errors.New("the library embedded-postgres has started a server"), library.Stop())
-	case !strings.HasPrefix(err.Error(), expectedError):
-		return err
+	case !strings.HasPrefix(startErr.Error(), expectedError):
+		return startErr
 	case !pgprograms.Complete(filepath.Join(dir, extractedFolder, "bin")):
 		return errors.New("initdb and postgres are missing in the archive")
 	}
@@ -105,17 +107,17 @@ type downloadLimits struct {
 }
 
 // A downloadProxy forwards the library's requests to the repository. The library cannot be cancelled, has no time limit, and
-// reports no progress. It also treats a missing checksum as a correct one. The proxy cancels requests, limits their time and
-// their size, reports the progress, and makes a download without a checksum fail.
+// reports no progress. The library also accepts a download whose checksum is missing. The proxy cancels requests, limits their
+// time and their size, reports the progress, and makes a download without a checksum fail.
 type downloadProxy struct {
 	upstream string // the URL of the repository
 	limits   downloadLimits
 	name     string       // the name of the downloaded release, for messages
-	report   func(string) // called with each message about the progress; not called after the proxy is closed
+	report   func(string) // called with each message about the progress
 
-	mu      sync.Mutex
-	failure error // the error of the first request that failed
-	closed  bool
+	mu       sync.Mutex
+	failure  error // the error of the first request that failed
+	isClosed bool  // report must not be called any more, because Open may have returned
 }
 
 // serve starts the proxy on the loopback interface and returns its URL. The URL has a random path that other programs cannot
@@ -147,23 +149,23 @@ func (p *downloadProxy) serve(ctx context.Context) (proxyURL string, closeProxy 
 		defer close(served)
 		_ = srv.Serve(listener) // returns when srv is closed
 	}()
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	return "http://" + listener.Addr().String() + prefix, func() {
-		stop()
+	stopAfterFunc := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	closeProxy = func() {
+		stopAfterFunc()
 		p.mu.Lock()
-		p.closed = true
+		p.isClosed = true
 		p.mu.Unlock()
-		_ = srv.Close() // this interrupts no request, because the library, which is the only client, has finished
+		_ = srv.Close() // interrupts no request, because the library, which is the only client, has finished
 		<-served
-	}, nil
+	}
+	return "http://" + listener.Addr().String() + prefix, closeProxy, nil
 }
 
 // RoundTrip implements http.RoundTripper. It sends a request to the repository. It returns an error for any status other than
 // 200, because the library would accept a download whose checksum is missing.
 func (p *downloadProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	body := &watchedBody{proxy: p, cancel: cancel}
-	body.watchdog = time.AfterFunc(p.limits.stallTimeout, func() {
+	watchdog := time.AfterFunc(p.limits.stallTimeout, func() {
 		cancel(fmt.Errorf("nothing came for %v", p.limits.stallTimeout))
 	})
 	resp, err := http.DefaultTransport.RoundTrip(req.WithContext(ctx))
@@ -171,19 +173,21 @@ func (p *downloadProxy) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errors.Join(fmt.Errorf("the repository answered %s for %s", resp.Status, req.URL.Redacted()), resp.Body.Close())
 	}
 	if err != nil {
-		body.watchdog.Stop()
+		watchdog.Stop()
 		err = p.recordFailure(ctx, err)
 		cancel(nil)
 		return nil, err
 	}
-	body.ctx, body.body, body.total = ctx, resp.Body, resp.ContentLength
-	body.showProgress = strings.HasSuffix(req.URL.Path, ".jar") // the checksum is too small to report
-	resp.Body = body
+	resp.Body = &watchedBody{
+		proxy: p, ctx: ctx, cancel: cancel, watchdog: watchdog,
+		body: resp.Body, total: resp.ContentLength,
+		showProgress: strings.HasSuffix(req.URL.Path, ".jar"), // the archive; the checksum is too small to report
+	}
 	return resp, nil
 }
 
-// recordFailure returns the failure of a request, and stores it if it is the first failure. If ctx has ended, the failure is the
-// cause of this end, otherwise it is err.
+// recordFailure returns the failure of a request, and stores the first failure of the proxy. The failure is the cause with which ctx
+// has ended. If ctx has not ended, it is err.
 func (p *downloadProxy) recordFailure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -196,6 +200,7 @@ func (p *downloadProxy) recordFailure(ctx context.Context, err error) error {
 	return err
 }
 
+// firstFailure returns the error of the first request that failed, or nil if no request failed.
 func (p *downloadProxy) firstFailure() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +212,7 @@ func (p *downloadProxy) reportProgress(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.closed: // Open may have returned, so report must not be called any more
+	case p.isClosed:
 	case total > 0:
 		p.report(fmt.Sprintf("downloading %s: %d of %d MB", p.name, done/megabyte, total/megabyte))
 	default:
@@ -215,7 +220,7 @@ func (p *downloadProxy) reportProgress(done, total int64) {
 	}
 }
 
-// A watchedBody is a response body that enforces the limits and reports the progress.
+// A watchedBody is a response body that enforces the downloadLimits and reports the progress.
 type watchedBody struct {
 	proxy        *downloadProxy
 	ctx          context.Context

@@ -14,8 +14,8 @@ const (
 
 var errEmptyDir = errors.New("DATABASE_URL names no folder")
 
-// An operation makes the errors of one operation. Its text names the operation and the folder, and becomes the field Op of each
-// [domain.Error].
+// An operation makes errors of the type [domain.Error]. Its text says what pawl did and in which folder, and becomes their field Op.
+// The kinds of these errors are [domain.Invalid], [domain.Transient] and [domain.Stopped].
 type operation string
 
 // operationFor returns the operation for the errors of a server in dir.
@@ -31,8 +31,8 @@ func (o operation) transientError(err error, hint string) error {
 	return &domain.Error{Kind: domain.Transient, Op: string(o), Err: err, Hint: hint}
 }
 
-// endedError returns the error for a ctx that has ended. If a timeout of this package has ended ctx, endedError returns the
-// cause of this end, because the cause is a [domain.Error] already. Otherwise it returns an error of kind Stopped.
+// endedError returns the error for a ctx that has ended. If a timeout of this package has ended ctx, the cause of ctx is a
+// [domain.Error], and endedError returns this cause. Otherwise it returns an error of kind Stopped.
 func (o operation) endedError(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if domain.AsError(cause) != nil {
@@ -42,7 +42,7 @@ func (o operation) endedError(ctx context.Context) error {
 }
 
 // wrapError returns nil if err is nil. If ctx has ended, it returns the error of endedError, because the error of a program that
-// was killed at the end of ctx does not help the user. Otherwise it returns err itself if err is a [domain.Error] already, or else
+// was killed at the end of ctx does not help the user. If err is a [domain.Error], it returns err unchanged. It returns any other
 // err as an error of kind Invalid.
 func (o operation) wrapError(ctx context.Context, err error, hint string) error {
 	switch {

@@ -68,7 +68,7 @@ func TestOpen_KilledMeanwhile(t *testing.T) {
 		after time.Duration // the time from that line to the moment
 	}
 	moments := []moment{{line: "", after: 0}}
-	for ms := 0; ms <= 800; ms += 200 {
+	for _, ms := range []int{0, 200, 400, 600, 800} {
 		moments = append(moments, moment{line: "report making a database", after: time.Duration(ms) * time.Millisecond})
 	}
 	for _, ms := range []int{0, 5, 10, 20, 40, 80} {
@@ -89,9 +89,9 @@ func TestOpen_KilledMeanwhile(t *testing.T) {
 			if isAlive(t.Context(), url) {
 				t.Error("the server still runs after its last user has closed it")
 			}
-			srv = c.mustOpen(t, dir) // this Open also removes the folders that the killed process has not finished
+			srv = c.mustOpen(t, dir) // a start of the server also removes the staging folders of the killed process
 			if left, _ := filepath.Glob(filepath.Join(srv.dir.path, stagingPrefix+"*")); len(left) > 0 {
-				t.Errorf("got unfinished folders %v, want none", left)
+				t.Errorf("got staging folders %v, want none", left)
 			}
 		})
 	}
@@ -103,7 +103,7 @@ func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 	c, dir := testConfig(t), filepath.Join(makePublicTempDir(t), "data")
 	other := startUserProcess(t, dir, nil)
 	url := other.mustOpen(t)
-	mustQuery(t, url, "CREATE TABLE stored AS SELECT generate_series(1, 1000) AS n")
+	createStoredTable(t, url)
 	waitForQuery := startLongQuery(t, url)
 	d := openTestDir(t, c, dir)
 	pm, err := d.readPostmaster(t.Context())
@@ -115,8 +115,8 @@ func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 	}
 
 	srv := c.mustOpen(t, dir)
-	if n := mustQuery(t, srv.URL(), "SELECT count(*) FROM stored"); n != 1000 {
-		t.Errorf("got %d rows after the kill, want 1000", n)
+	if n := mustQuery(t, srv.URL(), "SELECT count(*) FROM stored"); n != storedRows {
+		t.Errorf("got %d rows after the kill, want %d", n, storedRows)
 	}
 	if srv.URL() != url {
 		t.Errorf("got URL %s after the kill, want the same URL as before, %s", srv.URL(), url)
@@ -132,13 +132,17 @@ func TestOpen_RecoversKilledServerInUse(t *testing.T) {
 // server's process for this query continues to run for a while. wait waits until the query has ended.
 func startLongQuery(t *testing.T, url string) (wait func()) {
 	t.Helper()
+	const (
+		longQuery    = "SELECT count(*) FROM generate_series(1, 5000000)"
+		countRunning = "SELECT count(*) FROM pg_stat_activity WHERE query = '" + longQuery + "'"
+	)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = query(t.Context(), url, "SELECT count(*) FROM generate_series(1, 5000000)") // the test may kill the server, so the query may fail
+		_, _ = query(t.Context(), url, longQuery) // fails if the test kills the server
 	}()
 	waitFor(t, "the query to run", func() bool {
-		n, err := query(t.Context(), url, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%5000000%' AND pid <> pg_backend_pid()")
+		n, err := query(t.Context(), url, countRunning)
 		return err == nil && n == 1
 	})
 	return func() { <-done }
@@ -159,8 +163,8 @@ func openTestDir(t *testing.T, c config, dir string) *serverDir {
 // context end at several moments of Open.
 func TestOpen_CancelledLeavesNoServer(t *testing.T) {
 	c, parent := testConfig(t), makePublicTempDir(t)
-	for i := range 8 { // timeouts from 0 to 1.05 s
-		timeout := time.Duration(i) * 150 * time.Millisecond
+	for i := range 8 {
+		timeout := time.Duration(i) * 150 * time.Millisecond // from 0 to 1.05 s
 		t.Run(timeout.String(), func(t *testing.T) {
 			dir := filepath.Join(parent, strconv.Itoa(i))
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)

@@ -19,11 +19,11 @@ const (
 	startLock  = "start.lock"
 	serverLock = "server.lock"
 
-	startLockTimeout  = 3 * time.Minute       // another process may hold the lock while it creates a database or a server starts slowly
-	detachTimeout     = 30 * time.Second      // the maximum wait of detach for the start lock
-	serverLockTimeout = 30 * time.Second      // the child processes of a killed server end in this time
-	minReportedWait   = time.Second           // lockStart reports only waits for the start lock that are longer than this
-	lockInterval      = 20 * time.Millisecond // between two attempts to get the start lock
+	startLockTimeout  = 3 * time.Minute       // the maximum wait of Open for start.lock; its holder may be creating a database
+	detachTimeout     = 30 * time.Second      // the maximum wait of detach for start.lock
+	serverLockTimeout = 30 * time.Second      // the maximum wait of launch for server.lock
+	minReportedWait   = time.Second           // lockStart reports only longer waits
+	lockInterval      = 20 * time.Millisecond // between two attempts to get start.lock
 )
 
 // newLock returns a new handle of a lock file. It does not lock the file. When a process ends, the kernel releases its locks, even
@@ -47,9 +47,8 @@ func (d *serverDir) lockUsers() (*flock.Flock, error) {
 	return users, nil
 }
 
-// lockStart waits until no other process holds the start lock, and then locks it. While a process holds this lock, no other process
-// can start or stop the server. If the wait is longer than minReportedWait, lockStart calls report. After timeout it returns a
-// Transient error.
+// lockStart waits until it gets the start lock. While a process holds this lock, no other process can start or stop the server. If the
+// wait is longer than minReportedWait, lockStart calls report. After timeout it returns a Transient error.
 func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report func(string)) (*flock.Flock, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain,
@@ -57,15 +56,16 @@ func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report
 	})
 	defer cancel()
 	lock := d.newLock(startLock)
-	shortCtx, stop := context.WithTimeout(ctx, minReportedWait)
-	ok, err := lock.TryLockContext(shortCtx, lockInterval)
-	stop()
-	if !ok && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	shortCtx, cancelShort := context.WithTimeout(ctx, minReportedWait)
+	isLocked, err := lock.TryLockContext(shortCtx, lockInterval)
+	cancelShort()
+	isLongWait := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil // only shortCtx has ended
+	if !isLocked && isLongWait {
 		report("waiting for another pawl that is starting or stopping PostgreSQL in " + d.userDir)
-		ok, err = lock.TryLockContext(ctx, lockInterval)
+		isLocked, err = lock.TryLockContext(ctx, lockInterval)
 	}
 	switch {
-	case ok:
+	case isLocked:
 		return lock, nil
 	case ctx.Err() != nil:
 		return nil, d.op.endedError(ctx)
@@ -78,10 +78,11 @@ var errServerRuns = errors.New("a server runs")
 
 // lockServer locks server.lock and returns its open file, which a new server inherits. All processes of a server have this file
 // open, and the kernel releases the lock when the last of these processes has ended. So if lockServer succeeds, no server uses
-// the data. A pid file does not prove this in two cases: if the process that started a server was killed immediately afterwards,
-// and if the server runs in another container.
+// the data.
 //
-// As soon as the pid file shows a running server, lockServer returns errServerRuns. After timeout it returns a Transient error.
+// The lock is necessary because two kinds of servers cannot be found by their pid file: a server that has not written the file yet,
+// and a server in another container. As soon as the pid file shows a running server, lockServer returns errServerRuns. After timeout
+// it returns a Transient error.
 func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.File, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &domain.Error{
 		Kind: domain.Transient, Op: string(d.op),
@@ -96,16 +97,17 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 	if err != nil {
 		return nil, d.op.invalidError(fmt.Errorf("lock the data: %w", err), hintWritable)
 	}
-	decided := poll(ctx, timeout, func() bool {
+	isDecided := poll(ctx, timeout, func() bool {
 		if pm, readErr := d.readPostmaster(ctx); readErr == nil && pm.runs {
 			err = errServerRuns
 			return true
 		}
 		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		return !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR)
+		isHeldByOther, isInterrupted := errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EINTR)
+		return !isHeldByOther && !isInterrupted
 	})
 	switch {
-	case !decided:
+	case !isDecided:
 		err = d.op.endedError(ctx)
 	case err == nil:
 		return file, nil
@@ -116,8 +118,8 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 	return nil, err
 }
 
-// ensureLockFiles creates users.lock and start.lock if they are missing, and gives them to the server's account. It also gives files
-// that exist to the account, because an earlier process may have been killed before it did so.
+// ensureLockFiles creates users.lock and start.lock if they are missing, and makes the server's account their owner. It also does
+// this for existing files, because an earlier process may have been killed before it changed the owner.
 func (d *serverDir) ensureLockFiles() error {
 	for _, name := range []string{usersLock, startLock} {
 		file, err := d.root.OpenFile(name, os.O_CREATE|os.O_RDONLY, 0o600)

@@ -12,7 +12,7 @@ import (
 )
 
 // TestLaunch_InvisibleServer checks that lockServer fails while a server in another container uses the data. Such a server holds
-// the lock of the data, but its process is not visible here. To simulate this, the test changes the data folder in the pid file.
+// server.lock, but its process is not visible here. To simulate such a server, the test changes the data folder in the pid file.
 // When the pid file is right again, launch must start no second server.
 func TestLaunch_InvisibleServer(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)

@@ -12,8 +12,8 @@ const (
 	logFile    = "log"
 	oldLogFile = "log.old"
 
-	maxLog  = 8 << 20 // the greatest number of bytes of the log; truncateLongLog empties a longer log
-	maxTail = 4096    // the greatest number of bytes that readLogTail returns
+	maxLog  = 8 * megabyte // truncateLongLog empties a longer log
+	maxTail = 4096         // the greatest number of bytes that readLogTail returns
 )
 
 // rotateLog renames the log of the previous start to log.old and creates an empty log.
@@ -28,6 +28,7 @@ func (d *serverDir) rotateLog() error {
 	return errors.Join(d.chown(logFile), file.Close())
 }
 
+// openLog opens the log of rotateLog for the output of a server.
 func (d *serverDir) openLog() (*os.File, error) {
 	return d.root.OpenFile(logFile, os.O_WRONLY|os.O_APPEND, 0)
 }
@@ -53,10 +54,11 @@ func (d *serverDir) readLogTail() []byte {
 	if err != nil {
 		return nil
 	}
-	defer file.Close()                                          //nolint:errcheck // the file is only read
-	_, _ = file.Seek(-min(maxTail, fileSize(file)), io.SeekEnd) // if this fails, the beginning of the log is read
-	text, _ := io.ReadAll(io.LimitReader(file, maxTail))
-	return text
+	defer file.Close() //nolint:errcheck // the file is only read
+	tailSize := min(maxTail, fileSize(file))
+	_, _ = file.Seek(-tailSize, io.SeekEnd) // if Seek fails, the beginning of the log is read
+	tail, _ := io.ReadAll(io.LimitReader(file, maxTail))
+	return tail
 }
 
 // fileSize returns the size of a file in bytes, or 0 if it is unknown.

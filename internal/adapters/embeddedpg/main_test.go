@@ -2,6 +2,7 @@ package embeddedpg
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestMain runs the tests. But in a process that startUserProcess has started, it runs runAsUser instead.
+// TestMain runs the tests. But in a process that startUserProcess has started, it calls runAsUser instead (userprocess_test.go).
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(userEnv); dir != "" {
 		os.Exit(runAsUser(dir))
@@ -84,7 +85,24 @@ func mustClose(t *testing.T, srv *Server) {
 	}
 }
 
-// query runs one statement and returns the number in the first column of its last row. It returns 0 if there are no rows.
+// storedRows is the number of rows in the table stored of createStoredTable.
+const storedRows = 1000
+
+func createStoredTable(t *testing.T, url string) {
+	t.Helper()
+	mustQuery(t, url, fmt.Sprintf("CREATE TABLE stored AS SELECT generate_series(1, %d) AS n", storedRows))
+}
+
+func mustQuery(t *testing.T, url, sql string) int {
+	t.Helper()
+	n, err := query(t.Context(), url, sql)
+	if err != nil {
+		t.Fatalf("%s: got %v, want no error", sql, err)
+	}
+	return n
+}
+
+// query runs one statement and returns the number in its last row. It returns 0 if the statement returns no rows.
 func query(ctx context.Context, url, sql string) (int, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -102,15 +120,6 @@ func query(ctx context.Context, url, sql string) (int, error) {
 		}
 	}
 	return n, rows.Err()
-}
-
-func mustQuery(t *testing.T, url, sql string) int {
-	t.Helper()
-	n, err := query(t.Context(), url, sql)
-	if err != nil {
-		t.Fatalf("%s: got %v, want no error", sql, err)
-	}
-	return n
 }
 
 func isAlive(ctx context.Context, url string) bool {

@@ -29,8 +29,8 @@ const (
 var errNotReady = errors.New("the server runs and is not ready: it may be recovering after a crash, or stopping")
 
 // waitReady waits until the server accepts connections, and returns its serverInfo. child is the server that this process has
-// launched, or nil if this process has launched no server. If no server runs and child has ended, found is false and err is nil. If
-// a server runs and is not ready after readyTimeout, the error is Transient.
+// launched, or nil if this process has launched no server. If no server runs and child has ended or is nil, found is false and err
+// is nil. If a server runs and is not ready after readyTimeout, the error is Transient.
 func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info serverInfo, found bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)
 	defer cancel()
@@ -104,8 +104,8 @@ func isPermanent(err error) bool {
 		return true
 	}
 	const (
-		invalidAuthorization = "28"    // the class of these SQLSTATE codes, with which they begin
-		invalidDatabase      = "3D000" // one SQLSTATE code
+		invalidAuthorization = "28"    // the SQLSTATE codes of this class begin with 28
+		invalidDatabase      = "3D000" // a SQLSTATE code
 	)
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (strings.HasPrefix(pgErr.Code, invalidAuthorization) || pgErr.Code == invalidDatabase)
@@ -136,7 +136,7 @@ func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 }
 
 // parsePostmaster parses a pid file. Line 1 is the pid, line 2 the data folder, line 4 the port and line 8 the status. A server that
-// starts writes the file line by line, so lines at the end may be missing. It does not set runs.
+// starts writes the file line by line, so lines at the end may be missing. parsePostmaster does not set the field runs.
 func parsePostmaster(text string) postmaster {
 	lines := strings.Split(text, "\n")
 	line := func(n int) string {
@@ -172,6 +172,6 @@ func (d *serverDir) readBin() (string, error) {
 	if err != nil {
 		return "", d.op.invalidError(fmt.Errorf("look for the server's programs: %w", err), "")
 	}
-	program, _, _ := strings.Cut(string(text), ` "`)
+	program, _, _ := strings.Cut(string(text), ` "`) // the path of postgres comes first, and then its arguments in quotes
 	return filepath.Dir(program), nil
 }

@@ -63,8 +63,8 @@ func TestOpen_StalePidFile(t *testing.T) {
 	}
 }
 
-// TestOpen_CopyOfFolderInUse checks that Open starts an own server for a copy of a folder while the server of the original runs. The
-// copied pid file names the server of the original, and this server accepts the copied password.
+// TestOpen_CopyOfFolderInUse checks that Open starts another server for a copy of a folder while the server of the original runs.
+// The copied pid file names the server of the original, and this server accepts the copied password.
 func TestOpen_CopyOfFolderInUse(t *testing.T) {
 	c, parent := testConfig(t), makePublicTempDir(t)
 	originalDir, copyDir := filepath.Join(parent, "original"), filepath.Join(parent, "copy")

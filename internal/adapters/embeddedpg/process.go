@@ -102,10 +102,10 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 	cmd := d.command(context.WithoutCancel(ctx), bin, "postgres", args...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{lock}
 	if previous.pid != 0 {
-		// A crash has left a pid file, and another process may have got the pid in it since. postgres would take that other
-		// process for a running server, and would refuse to start. This variable makes postgres ignore a process with that pid.
-		// postgres still does its other checks and replaces the pid file. The variable is for pg_ctl, which sets it to the pid
-		// of its own parent.
+		// A crash has left a pid file, and now its pid may belong to another process. postgres would take that process for a
+		// running server, and would refuse to start. PG_GRANDPARENT_PID makes postgres ignore the process with this pid. postgres
+		// still does its other checks and replaces the pid file. PostgreSQL has this variable for pg_ctl, which sets it to the
+		// pid of its own parent.
 		cmd.Env = append(cmd.Env, "PG_GRANDPARENT_PID="+strconv.Itoa(previous.pid))
 	}
 	if err := cmd.Start(); err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process contain no secrets. The server's
-// process can run longer than pawl, and as another account. This account could read the secrets.
+// TestServerProcess_NoSecrets checks that the arguments and the environment of the server's process contain no secrets. The server
+// may run as another account than pawl, and that account could read the secrets.
 func TestServerProcess_NoSecrets(t *testing.T) {
 	const apiKey = "hunter2"
 	t.Setenv("API_KEY", apiKey)

@@ -161,7 +161,7 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 }
 
 // installPrograms moves the extracted programs to the folder of their version and returns them. If the server's account cannot run
-// them, it returns an error.
+// the programs, installPrograms returns an error.
 func (d *serverDir) installPrograms(ctx context.Context, extracted, version string) (programs, error) {
 	target := path.Join(programsFolder, version)
 	err := d.chownAndSync(extracted)
@@ -175,7 +175,7 @@ func (d *serverDir) installPrograms(ctx context.Context, extracted, version stri
 		err = d.chown(programsFolder)
 	}
 	if err == nil {
-		err = d.root.RemoveAll(target) // if an earlier download is there, its programs do not work
+		err = d.root.RemoveAll(target) // the programs of an earlier download, if there are any, do not work
 	}
 	if err == nil {
 		err = d.moveIntoPlace(extracted, target)

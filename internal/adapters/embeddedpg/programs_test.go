@@ -37,7 +37,7 @@ func TestDownloadPrograms_Once(t *testing.T) {
 		t.Errorf("got reports\n%v\nwant %q in the first line", &lines, want)
 	}
 	size := strconv.Itoa(len(repo.archive) / megabyte)
-	if want := size + " of " + size + " MB\n"; !strings.Contains(rest, want) {
+	if want := size + " of " + size + " MB\n"; !strings.Contains(rest, want) { // the last report of the progress
 		t.Errorf("got reports\n%v\nwant %q in them", &lines, want)
 	}
 	checkNothingUnfinished(t, dir)
@@ -47,8 +47,8 @@ func TestDownloadPrograms_Once(t *testing.T) {
 	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM pg_tables WHERE tablename = 'stored'"); n != 1 {
 		t.Errorf("second Open: got %d tables named stored, want 1", n)
 	}
-	if n := repo.requests.Load(); n != 2 { // the archive and its checksum
-		t.Errorf("got %d requests, want 2", n)
+	if n := repo.requests.Load(); n != 2 {
+		t.Errorf("got %d requests in both Opens, want 2: for the archive and for its checksum", n)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestDownloadPrograms_Failures(t *testing.T) {
 					}
 				}
 			}),
-			want: "more than 8 MB",
+			want: "more than 8 MB", // the maxSize of configWithoutPrograms
 		},
 		"no archive":      {handler: newRepository([]byte("<html>")), want: "zip"},
 		"damaged archive": {handler: newRepository(zipContent(t, []byte("damaged"))), want: "extract"},
@@ -217,10 +217,11 @@ func checkNothingUnfinished(t *testing.T, dir string) {
 func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
-	found, err := first.dir.inspectPrograms(t.Context(), first.Bin())
+	firstPrograms, err := first.dir.inspectPrograms(t.Context(), first.Bin())
 	if err != nil {
 		t.Fatal(err)
 	}
+	dataVersion := firstPrograms.majorVersion()
 	mustClose(t, first)
 	const newerVersion = "99.1"
 	newerBin := writeFakePrograms(t, newerVersion)
@@ -234,9 +235,9 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 
 	c.programDirs = func() []string { return []string{newerBin} }
 	_, err = c.open(t.Context(), dir, func(string) {})
-	checkInvalid(t, err, "needs PostgreSQL "+found.majorVersion())
+	checkInvalid(t, err, "needs PostgreSQL "+dataVersion)
 	checkInvalid(t, err, newerVersion)
-	checkInvalid(t, err, "install PostgreSQL "+found.majorVersion())
+	checkInvalid(t, err, "install PostgreSQL "+dataVersion)
 	if _, err := os.Stat(filepath.Join(dir, serverDirName, versionFile)); err != nil {
 		t.Error(err)
 	}

@@ -60,8 +60,8 @@ func configWithoutPrograms(t *testing.T, handler http.Handler) config {
 	return c
 }
 
-// packPrograms returns an archive with the programs of this machine. The archive does not contain all files that the programs need.
-// The extracted programs find the other files where this machine has them.
+// packPrograms returns an archive with the programs of this machine. The archive contains only some of the files that the programs
+// need. The extracted programs find the other files where this machine has them.
 func packPrograms(t *testing.T) []byte {
 	t.Helper()
 	requirePrograms(t)

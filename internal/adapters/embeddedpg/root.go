@@ -17,8 +17,8 @@ import (
 
 const enterTimeout = 5 * time.Second // of canEnter
 
-// openServerDirAsRoot opens the serverDir in dir or a fallback folder, if pawl runs as root. PostgreSQL then runs as another
-// account. openServerDirAsRoot chooses the folder as follows:
+// openServerDirAsRoot opens the serverDir in dir, or a fallback folder in c.fallbackRoot. pawl runs as root, and PostgreSQL as the
+// account of accountForDir. openServerDirAsRoot chooses the folder as follows:
 //   - If dir has a cluster, it opens dir.
 //   - If only the fallback folder has a cluster, it opens the fallback folder.
 //   - If neither folder has a cluster, it opens dir if the account can enter dir, and otherwise the fallback folder.
@@ -29,11 +29,9 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 	}
 	fallbackName := fallbackNameFor(dir)
 	canEnterDir := canEnter(ctx, account, existingAncestor(dir))
-	useFallback := !canEnterDir || hasCluster(filepath.Join(c.fallbackRoot, fallbackName))
-	if hasCluster(filepath.Join(dir, serverDirName)) {
-		useFallback = false
-	}
-	if !useFallback {
+	isFallbackInUse := hasCluster(filepath.Join(c.fallbackRoot, fallbackName))
+	useDir := canEnterDir && !isFallbackInUse
+	if useDir || hasCluster(filepath.Join(dir, serverDirName)) {
 		d, err := openOrMake(dir, serverDirName, account, operationFor(dir))
 		if err == nil && !canEnter(ctx, d.account, d.path) { // the serverDir in dir may have another owner and mode than dir
 			d.close()
@@ -42,7 +40,7 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		}
 		return d, err
 	}
-	if ctx.Err() != nil { // then canEnter has returned false, although the account may be able to enter dir
+	if ctx.Err() != nil { // canEnter may have returned false only because ctx had ended
 		return nil, operationFor(dir).endedError(ctx)
 	}
 	if err := makePublicDir(c.fallbackRoot); err != nil {
@@ -111,7 +109,7 @@ func makePublicDir(dir string) error {
 	if errors.Is(err, os.ErrNotExist) {
 		err = os.MkdirAll(dir, 0o755) //nolint:gosec // as above
 	}
-	if errors.Is(err, os.ErrExist) { // Mkdir comes first because MkdirAll does not report this
+	if errors.Is(err, os.ErrExist) { // only Mkdir reports an existing folder, so Mkdir is tried before MkdirAll
 		return nil
 	}
 	if err != nil {

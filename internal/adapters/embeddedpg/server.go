@@ -23,8 +23,8 @@ func Folder(databaseURL string) (dir string, ok bool) {
 	return strings.CutPrefix(strings.TrimSpace(databaseURL), scheme)
 }
 
-// A Server is a running PostgreSQL server that this process uses. Other processes may use the same PostgreSQL server. If they close
-// their Servers, it continues to run.
+// A Server is a running PostgreSQL server that this process uses. Other processes may use the same PostgreSQL server. It runs until
+// the last of these processes has called [Server.Close].
 type Server struct {
 	dir   *serverDir
 	users *flock.Flock // the shared lock of users.lock, which this process holds until Close
@@ -79,8 +79,8 @@ func (c config) open(ctx context.Context, dir string, report func(string)) (*Ser
 	return srv, nil
 }
 
-// attach registers this process as a user of the server, and starts the server if it does not run. attach holds the start lock
-// while it does this.
+// attach registers this process as a user of the server, and starts the server if it does not run. While it does so, attach holds the
+// start lock, so that no other process starts or stops the server.
 func (c config) attach(ctx context.Context, d *serverDir, report func(string)) (*Server, error) {
 	start, err := d.lockStart(ctx, startLockTimeout, report)
 	if err != nil {
@@ -194,7 +194,7 @@ func (d *serverDir) detachAfterFailure(ctx context.Context, users *flock.Flock, 
 }
 
 // mayBecomeReady reports whether a server may still be recovering after its start has failed with err. Such a server must not be
-// stopped.
+// stopped. waitReady returns a Transient error for it.
 func mayBecomeReady(err error) bool {
 	return domain.KindOf(err) == domain.Transient
 }

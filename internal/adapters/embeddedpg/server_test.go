@@ -34,15 +34,15 @@ func TestFolder(t *testing.T) {
 func TestOpen_DataSurvivesRestart(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)+`/a folder/to be 'made', ünïcode and "all"`
 	first := c.mustOpen(t, dir)
-	mustQuery(t, first.URL(), "CREATE TABLE stored AS SELECT generate_series(1, 1000) AS n")
+	createStoredTable(t, first.URL())
 	mustClose(t, first)
 	if isAlive(t.Context(), first.URL()) {
 		t.Error("the server still runs after its last user has closed it")
 	}
 
 	second := c.mustOpen(t, dir)
-	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM stored"); n != 1000 {
-		t.Errorf("after the restart: got %d rows, want 1000", n)
+	if n := mustQuery(t, second.URL(), "SELECT count(*) FROM stored"); n != storedRows {
+		t.Errorf("after the restart: got %d rows, want %d", n, storedRows)
 	}
 	if _, err := os.Stat(filepath.Join(second.Bin(), "initdb")); err != nil {
 		t.Error(err)

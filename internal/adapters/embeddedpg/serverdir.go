@@ -21,8 +21,8 @@ const (
 	dataFolder    = clusterFolder + "/data"
 	versionFile   = dataFolder + "/PG_VERSION"
 
-	// maxPath is the greatest number of bytes in the path of DIR. PostgreSQL cuts off paths after 1024 bytes, so this leaves 224
-	// bytes for the names in DIR.
+	// maxPath is the greatest number of bytes in the path of DIR. PostgreSQL cuts off paths after 1024 bytes, so 224 bytes remain for
+	// the names in DIR.
 	maxPath = 800
 )
 
@@ -161,13 +161,12 @@ func makeFolders(path string, account *syscall.Credential) error {
 	return nil
 }
 
-// accountOfExisting returns the account that the server of an existing folder runs as. This is the folder's owner. But if root owns
-// the folder, accountOfExisting returns the intended account. An earlier process was then killed after it had made the folder and
-// before it could change the owner. If pawl does not run as root, and pawl's user does not own the folder, accountOfExisting returns
-// an error.
+// accountOfExisting returns the account that the server of an existing folder runs as. This account is the folder's owner. But if
+// root owns the folder, an earlier process was killed before it could change the owner, and accountOfExisting returns the intended
+// account. If pawl does not run as root, the account must be that of pawl. Otherwise accountOfExisting returns an error.
 func accountOfExisting(info fs.FileInfo, intended *syscall.Credential) (*syscall.Credential, error) {
-	owner := ownerOf(info)
-	switch uid := os.Geteuid(); {
+	owner, uid := ownerOf(info), os.Geteuid()
+	switch {
 	case uid != 0 && int(owner) == uid:
 		return nil, nil // this process's own account
 	case uid != 0:

@@ -25,15 +25,19 @@ func TestOpen_UnusableFolders(t *testing.T) {
 	incompleteFile := filepath.Join(incompleteDir, serverDirName, dataFolder, "base")
 	writeForeignFile(t, incompleteFile)
 
-	for name, tt := range map[string]struct{ dir, want string }{ // want is a part of the error or its hint
-		"no folder":                   {" ", "embedded:./"},
-		"a file":                      {file, file},
-		"a folder in a file":          {file + "/data", file},
-		"a path with a line break":    {parent + "/a\nb", `a\nb`},
-		"a path that is too long":     {parent + strings.Repeat("/aaaaaaaaaaaaaaa", 60), "bytes long"},
-		"a name that is too long":     {parent + "/" + strings.Repeat("a", 300), "name too long"},
-		"the server's name is a file": {occupiedDir, serverDirName},
-		"an incomplete database":      {incompleteDir, "no whole database"},
+	const maxFileName = 255 // bytes; a limit of file systems
+	for name, tt := range map[string]struct {
+		dir  string
+		want string // a part of the error or its hint
+	}{
+		"no folder":                   {dir: " ", want: "embedded:./"},
+		"a file":                      {dir: file, want: file},
+		"a folder in a file":          {dir: file + "/data", want: file},
+		"a path with a line break":    {dir: parent + "/a\nb", want: `a\nb`},
+		"a path that is too long":     {dir: parent + strings.Repeat("/a", maxPath/2), want: "bytes long"},
+		"a name that is too long":     {dir: parent + "/" + strings.Repeat("a", maxFileName+1), want: "name too long"},
+		"the server's name is a file": {dir: occupiedDir, want: serverDirName},
+		"an incomplete database":      {dir: incompleteDir, want: "no whole database"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, err := c.open(t.Context(), tt.dir, func(string) {})
@@ -100,7 +104,7 @@ func TestOpen_RootFallbackFolder(t *testing.T) {
 	}
 }
 
-// makePublic lets other accounts enter a folder of t.TempDir.
+// makePublic lets other accounts enter a folder of t.TempDir, and each of its parent folders below os.TempDir.
 func makePublic(t *testing.T, dir string) {
 	t.Helper()
 	for ; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {

@@ -21,7 +21,7 @@ const (
 	fallbackRootEnv = "EMBEDDEDPG_TEST_FALLBACK_ROOT" // the value is the config's fallbackRoot
 )
 
-// A userProcess is another process that opens a folder and uses its server. When its standard input is closed, it closes the server.
+// A userProcess is another process that opens the server of a folder. When its standard input is closed, it closes the server.
 type userProcess struct {
 	cmd   *exec.Cmd
 	stdin io.Closer

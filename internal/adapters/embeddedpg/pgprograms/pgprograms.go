@@ -44,10 +44,11 @@ func findFolders(globs []string) []string {
 			found = appendTarget(found, dir)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b string) int { return cmp.Compare(versionOf(b), versionOf(a)) })
+	slices.SortStableFunc(found, func(a, b string) int { return cmp.Compare(versionOf(b), versionOf(a)) }) // newest first
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		if target, err := filepath.EvalSymlinks(initdb); err == nil {
-			found = slices.Concat(appendTarget(nil, filepath.Dir(target)), found)
+			inPath := appendTarget(nil, filepath.Dir(target))
+			found = slices.Concat(inPath, found)
 		}
 	}
 	var distinct []string
@@ -60,8 +61,8 @@ func findFolders(globs []string) []string {
 }
 
 // appendTarget resolves the symbolic links in dir. If the resulting folder contains both programs, appendTarget appends it to found.
-// It resolves links for two reasons. First, findFolders can then find duplicates. Second, the resulting path contains the version:
-// package managers have links to their default version, and the names of these links contain no version.
+// It resolves links for two reasons. First, findFolders can then find duplicates. Second, the name of a link may contain no version,
+// for example if the link leads to the default version of a package manager.
 func appendTarget(found []string, dir string) []string {
 	target, err := filepath.EvalSymlinks(dir)
 	if err != nil || !Complete(target) {
@@ -92,9 +93,9 @@ func versionOf(dir string) float64 {
 	return n
 }
 
-// Unprivileged returns an account that PostgreSQL can run as. If this process runs as root, it returns the account postgres, or the
-// account nobody if there is no account postgres, because PostgreSQL refuses to run as root. If this process does not run as root,
-// Unprivileged returns nil, which means the account of this process.
+// Unprivileged returns an account that PostgreSQL can run as. If this process does not run as root, Unprivileged returns nil, which
+// means the account of this process. PostgreSQL refuses to run as root. So if this process runs as root, Unprivileged returns the
+// account postgres, or the account nobody if there is no account postgres.
 func Unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -45,7 +45,7 @@ func TestFolders_Order(t *testing.T) {
 	}
 }
 
-// writePrograms writes empty programs with these names.
+// writePrograms writes empty programs with these names to dir.
 func writePrograms(t *testing.T, dir string, programs ...string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
