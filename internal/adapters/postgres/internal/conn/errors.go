@@ -15,8 +15,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Classify returns the error of operation op as a *domain.Error with a kind and a hint. If err is one already, or is nil, Classify
-// returns it unchanged.
+// Classify returns the error of operation op as a *domain.Error with a kind and a hint. If err is nil or already a *domain.Error,
+// Classify returns err unchanged.
 func Classify(op string, err error) error {
 	if err == nil {
 		return nil
@@ -25,39 +25,45 @@ func Classify(op string, err error) error {
 		return err
 	}
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		op = "connect to database"
-		name := connect.Config.Database
-		if !strings.ContainsAny(name, "@:/") { // with these, the name may contain a password because of a typing error in the URL
-			op += " " + name
-		}
-		kind := kindOf(err)
-		if kind == domain.Unknown { // the server refuses a setting of the URL
-			kind = domain.Invalid
-		}
-		return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terseError{err, joinDistinctLines(connect.Unwrap().Error())}}
+		return classifyConnect(connect, err)
 	}
 	kind := kindOf(err)
 	return &domain.Error{
-		Kind: kind, Op: op, Hint: hintFor(kind, err), Remedy: remedyFor(err), Err: terseError{err, textOf(err)},
+		Kind: kind, Op: op, Hint: hintFor(kind, err), Remedy: remedyFor(err), Err: terseError{cause: err, text: textOf(err)},
 	}
 }
 
-// ClassifyRow classifies the error of a statement that sends events' values. If PostgreSQL refused a value, it returns an
-// Unstorable error. It returns any other error unchanged.
+// classifyConnect classifies err, the error of an attempt to connect. err wraps connect.
+func classifyConnect(connect *pgconn.ConnectError, err error) error {
+	op := "connect to database"
+	name := connect.Config.Database
+	if !strings.ContainsAny(name, "@:/") { // with these, the name may contain a password because of a typing error in the URL
+		op += " " + name
+	}
+	kind := kindOf(err)
+	if kind == domain.Unknown { // the server refuses a setting of the URL
+		kind = domain.Invalid
+	}
+	text := joinDistinctLines(connect.Unwrap().Error())
+	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terseError{cause: err, text: text}}
+}
+
+// ClassifyRow classifies the error of a statement that sends events' values. If PostgreSQL refused a value, ClassifyRow returns an
+// error of kind [domain.Unstorable]. It returns any other error unchanged.
 func ClassifyRow(err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || kindOfRow(answer.Code) != domain.Unstorable {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Unstorable, Op: "insert events", Err: terseError{err, textOf(err)},
+		Kind: domain.Unstorable, Op: "insert events", Err: terseError{cause: err, text: textOf(err)},
 		Hint: "an event holds a value that PostgreSQL cannot store",
 	}
 }
 
 // classifyCommit classifies the error of COMMIT. The transaction was certainly rolled back only if the server answered with
-// ROLLBACK or with an error of severity ERROR. After any other error it may be committed, for example if the severity is FATAL.
-// Then the kind is Uncertain (invariant I4 of package domain).
+// ROLLBACK or with an error of severity ERROR. After any other error, for example one of severity FATAL, the transaction may be
+// committed. Then the kind is Uncertain (invariant I4 of package domain).
 func classifyCommit(err error) error {
 	if err == nil {
 		return nil
@@ -68,7 +74,7 @@ func classifyCommit(err error) error {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.SeverityUnlocalized == "ERROR" {
 		return Classify("commit", err)
 	}
-	return &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: terseError{err, textOf(err)}}
+	return &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: terseError{cause: err, text: textOf(err)}}
 }
 
 // kindOf returns the kind of an error that pgx, the network or an ended context caused. It returns Unknown for any other error.
@@ -82,26 +88,25 @@ func kindOf(err error) domain.Kind {
 	if errors.Is(err, context.Canceled) {
 		return domain.Stopped
 	}
-	_, network := errors.AsType[net.Error](err)
-	_, connecting := errors.AsType[*pgconn.ConnectError](err)
-	if network || connecting || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	_, isNetwork := errors.AsType[net.Error](err)
+	_, isConnect := errors.AsType[*pgconn.ConnectError](err)
+	isTimeout := pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded)
+	isClosed := errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	isUnsent := pgconn.SafeToRetry(err)
+	if isNetwork || isConnect || isTimeout || isClosed || isUnsent {
 		return domain.Transient
 	}
 	return domain.Unknown
 }
 
-// kindOfState returns the kind of a SQLSTATE (PostgreSQL manual, appendix A). For a state that no statement of pawl should cause it
-// returns Unknown, because pawl has a bug then. kindOfRow also knows the states that an event's values can cause.
+// kindOfState returns the kind of a SQLSTATE, PostgreSQL's code of an error (PostgreSQL manual, appendix A). If no statement of pawl
+// should cause the state, pawl has a bug, and kindOfState returns Unknown. It does so also for states that an event's values can
+// cause, because only kindOfRow knows these states.
 func kindOfState(code string) domain.Kind {
 	if kind, ok := kindOfSingleState(code); ok {
 		return kind
 	}
-	if len(code) < 2 {
-		return domain.Unknown
-	}
-	switch code[:2] {
+	switch classOf(code) {
 	case "08", // connection exception
 		"26", // invalid SQL statement name: a pooler switched to a server connection without our prepared statement
 		"40", // serialization failure, deadlock
@@ -124,8 +129,10 @@ func kindOfState(code string) domain.Kind {
 	return domain.Unknown
 }
 
-// kindOfSingleState returns the kind of a state whose class, the first two characters, has another kind or none. ok is false for
-// all other states.
+// classOf returns the class of a SQLSTATE, which is its first two characters.
+func classOf(code string) string { return code[:min(2, len(code))] }
+
+// kindOfSingleState returns the kind of a state whose kind differs from that of its class. ok is false for all other states.
 func kindOfSingleState(code string) (kind domain.Kind, ok bool) {
 	switch code {
 	case "25006", // read-only transaction, because the server is a standby or has become one
@@ -141,10 +148,10 @@ func kindOfSingleState(code string) (kind domain.Kind, ok bool) {
 // PostgreSQL refuses a value that the API sent.
 func kindOfRow(code string) domain.Kind {
 	const duplicateKey = "23505" // not the fault of an event's value
-	if len(code) < 2 || code == duplicateKey {
+	if code == duplicateKey {
 		return kindOfState(code)
 	}
-	switch code[:2] {
+	switch classOf(code) {
 	case "22", // data exception
 		"23", // integrity constraint violation
 		"54": // program limit exceeded
@@ -156,16 +163,16 @@ func kindOfRow(code string) domain.Kind {
 // hintFor returns the hint for an error: what the user can do about it. It returns an empty hint if the user can do nothing, or if
 // remedyFor has a remedy.
 func hintFor(kind domain.Kind, err error) string {
-	answer, answered := errors.AsType[*pgconn.PgError](err)
+	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case kind == domain.Transient && !answered:
+	case kind == domain.Transient && !isAnswer:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
-	case answered && strings.HasPrefix(answer.Code, "XX"): // internal error
+	case isAnswer && classOf(answer.Code) == "XX": // internal error
 		return "PostgreSQL reported an internal error: look at its log"
-	case kind != domain.Invalid || !answered:
+	case kind != domain.Invalid || !isAnswer:
 		return ""
 	}
-	switch answer.Code[:min(2, len(answer.Code))] {
+	switch classOf(answer.Code) {
 	case "28", "3D": // invalid authorization; the database does not exist
 		return "check user, password and database in DATABASE_URL"
 	case "3F": // the schema does not exist
@@ -189,7 +196,8 @@ func remedyFor(err error) domain.Remedy {
 	return 0
 }
 
-// maxErrorBytes bounds the text of an error. pgx's text shows arguments that pgx cannot encode, which may be a page of events.
+// maxErrorBytes bounds the text of a terseError. If pgx cannot encode an argument, pgx's text shows the argument, which may be a page
+// of events.
 const maxErrorBytes = 400
 
 // A terseError is an error with a short text of one line. It replaces an error of pgx, whose text may have several lines and may show
@@ -209,8 +217,8 @@ func (t terseError) Error() string {
 
 func (t terseError) Unwrap() error { return t.cause }
 
-// joinDistinctLines joins the lines of text and drops repeated ones. pgx repeats a line because it tries each address with TLS and
-// without.
+// joinDistinctLines joins the lines of text and drops repeated lines. pgx tries each address with and without TLS, so its error may
+// have the same line twice.
 func joinDistinctLines(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {

@@ -25,15 +25,15 @@ func TestClassify(t *testing.T) {
 		err  error
 		want domain.Kind
 	}{
-		{"an error with a kind", fmt.Errorf("wrapped: %w", fenced), domain.Fenced},
-		{"an answer with a SQLSTATE", &pgconn.PgError{Code: "53300"}, domain.Transient},
-		{"the server closed the connection", io.ErrUnexpectedEOF, domain.Transient},
-		{"a reset connection", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, domain.Transient},
-		{"we closed the connection", net.ErrClosed, domain.Transient},
-		{"a time limit of pawl", context.DeadlineExceeded, domain.Transient},
-		{"the caller cancelled the context", context.Canceled, domain.Stopped},
-		{"an expired certificate", &tls.CertificateVerificationError{Err: errors.New("expired")}, domain.Invalid},
-		{"a value that pgx cannot encode", errors.New("unable to encode"), domain.Unknown},
+		{name: "an error with a kind", err: fmt.Errorf("wrapped: %w", fenced), want: domain.Fenced},
+		{name: "an answer with a SQLSTATE", err: &pgconn.PgError{Code: "53300"}, want: domain.Transient},
+		{name: "the server closed the connection", err: io.ErrUnexpectedEOF, want: domain.Transient},
+		{name: "a reset connection", err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, want: domain.Transient},
+		{name: "we closed the connection", err: net.ErrClosed, want: domain.Transient},
+		{name: "a time limit of pawl", err: context.DeadlineExceeded, want: domain.Transient},
+		{name: "the caller cancelled the context", err: context.Canceled, want: domain.Stopped},
+		{name: "an expired certificate", err: &tls.CertificateVerificationError{Err: errors.New("expired")}, want: domain.Invalid},
+		{name: "a value that pgx cannot encode", err: errors.New("unable to encode"), want: domain.Unknown},
 	}
 	for _, tt := range tests {
 		if got := domain.KindOf(Classify("op", tt.err)); got != tt.want {
@@ -56,12 +56,12 @@ func TestClassifyCommit(t *testing.T) {
 		err  error
 		want domain.Kind
 	}{
-		{"refused by the server", &pgconn.PgError{Code: "40001", SeverityUnlocalized: "ERROR"}, domain.Transient},
-		{"the server rolled back instead", pgx.ErrTxCommitRollback, domain.Transient},
-		{"the server shut down while committing", &pgconn.PgError{Code: "57P01", SeverityUnlocalized: "FATAL"}, domain.Uncertain},
-		{"a lost connection", io.ErrUnexpectedEOF, domain.Uncertain},
-		{"a time limit of pawl", context.DeadlineExceeded, domain.Uncertain},
-		{"an unknown error", errors.New("x"), domain.Uncertain},
+		{name: "refused by the server", err: &pgconn.PgError{Code: "40001", SeverityUnlocalized: "ERROR"}, want: domain.Transient},
+		{name: "the server rolled back instead", err: pgx.ErrTxCommitRollback, want: domain.Transient},
+		{name: "shut down while committing", err: &pgconn.PgError{Code: "57P01", SeverityUnlocalized: "FATAL"}, want: domain.Uncertain},
+		{name: "a lost connection", err: io.ErrUnexpectedEOF, want: domain.Uncertain},
+		{name: "a time limit of pawl", err: context.DeadlineExceeded, want: domain.Uncertain},
+		{name: "an unknown error", err: errors.New("x"), want: domain.Uncertain},
 	}
 	for _, tt := range tests {
 		if got := domain.KindOf(classifyCommit(tt.err)); got != tt.want {
@@ -80,7 +80,7 @@ func TestClassifyServerError(t *testing.T) {
 	}
 }
 
-// TestClassifyText checks that the text of an error does not have the details of the server's answer, which may contain values.
+// TestClassifyText checks that the text of an error omits the details of the server's answer, which may contain values of events.
 func TestClassifyText(t *testing.T) {
 	t.Parallel()
 	err := Classify("op", &pgconn.PgError{
@@ -91,10 +91,11 @@ func TestClassifyText(t *testing.T) {
 	}
 }
 
+// TestClassifyLongText checks that Classify shortens a long text.
 func TestClassifyLongText(t *testing.T) {
 	t.Parallel()
 	err := Classify("op", errors.New(strings.Repeat("ä", 100_000)))
-	const maxBytes = 500
+	const maxBytes = len("op: ") + maxErrorBytes + len(" …")
 	if n := len(err.Error()); n > maxBytes {
 		t.Errorf("got an error text of %d bytes, want at most %d", n, maxBytes)
 	}
@@ -115,50 +116,50 @@ func TestSQLStateClasses(t *testing.T) {
 		want    domain.Kind // the kind in a statement without values of events
 		wantRow domain.Kind // the kind in a statement with values of events
 	}{
-		{"00", unknown, unknown},
-		{"01", unknown, unknown},
-		{"02", unknown, unknown},
-		{"03", unknown, unknown},
-		{"08", transient, transient},
-		{"09", unknown, unknown},
-		{"0A", invalid, invalid},
-		{"0B", unknown, unknown},
-		{"0F", unknown, unknown},
-		{"0L", invalid, invalid},
-		{"0P", invalid, invalid},
-		{"0Z", unknown, unknown},
-		{"10", unknown, unknown},
-		{"20", unknown, unknown},
-		{"21", unknown, unknown},
-		{"22", unknown, unstorable},
-		{"23", unknown, unstorable},
-		{"24", unknown, unknown},
-		{"25", unknown, unknown},
-		{"26", transient, transient},
-		{"27", unknown, unknown},
-		{"28", invalid, invalid},
-		{"2B", unknown, unknown},
-		{"2D", unknown, unknown},
-		{"2F", unknown, unknown},
-		{"34", unknown, unknown},
-		{"38", unknown, unknown},
-		{"39", unknown, unknown},
-		{"3B", unknown, unknown},
-		{"3D", invalid, invalid},
-		{"3F", invalid, invalid},
-		{"40", transient, transient},
-		{"42", unknown, unknown},
-		{"44", unknown, unknown},
-		{"53", transient, transient},
-		{"54", unknown, unstorable},
-		{"55", transient, transient},
-		{"57", transient, transient},
-		{"58", transient, transient},
-		{"72", transient, transient},
-		{"F0", invalid, invalid},
-		{"HV", unknown, unknown},
-		{"P0", invalid, invalid},
-		{"XX", transient, transient},
+		{class: "00", want: unknown, wantRow: unknown},
+		{class: "01", want: unknown, wantRow: unknown},
+		{class: "02", want: unknown, wantRow: unknown},
+		{class: "03", want: unknown, wantRow: unknown},
+		{class: "08", want: transient, wantRow: transient},
+		{class: "09", want: unknown, wantRow: unknown},
+		{class: "0A", want: invalid, wantRow: invalid},
+		{class: "0B", want: unknown, wantRow: unknown},
+		{class: "0F", want: unknown, wantRow: unknown},
+		{class: "0L", want: invalid, wantRow: invalid},
+		{class: "0P", want: invalid, wantRow: invalid},
+		{class: "0Z", want: unknown, wantRow: unknown},
+		{class: "10", want: unknown, wantRow: unknown},
+		{class: "20", want: unknown, wantRow: unknown},
+		{class: "21", want: unknown, wantRow: unknown},
+		{class: "22", want: unknown, wantRow: unstorable},
+		{class: "23", want: unknown, wantRow: unstorable},
+		{class: "24", want: unknown, wantRow: unknown},
+		{class: "25", want: unknown, wantRow: unknown},
+		{class: "26", want: transient, wantRow: transient},
+		{class: "27", want: unknown, wantRow: unknown},
+		{class: "28", want: invalid, wantRow: invalid},
+		{class: "2B", want: unknown, wantRow: unknown},
+		{class: "2D", want: unknown, wantRow: unknown},
+		{class: "2F", want: unknown, wantRow: unknown},
+		{class: "34", want: unknown, wantRow: unknown},
+		{class: "38", want: unknown, wantRow: unknown},
+		{class: "39", want: unknown, wantRow: unknown},
+		{class: "3B", want: unknown, wantRow: unknown},
+		{class: "3D", want: invalid, wantRow: invalid},
+		{class: "3F", want: invalid, wantRow: invalid},
+		{class: "40", want: transient, wantRow: transient},
+		{class: "42", want: unknown, wantRow: unknown},
+		{class: "44", want: unknown, wantRow: unknown},
+		{class: "53", want: transient, wantRow: transient},
+		{class: "54", want: unknown, wantRow: unstorable},
+		{class: "55", want: transient, wantRow: transient},
+		{class: "57", want: transient, wantRow: transient},
+		{class: "58", want: transient, wantRow: transient},
+		{class: "72", want: transient, wantRow: transient},
+		{class: "F0", want: invalid, wantRow: invalid},
+		{class: "HV", want: unknown, wantRow: unknown},
+		{class: "P0", want: invalid, wantRow: invalid},
+		{class: "XX", want: transient, wantRow: transient},
 	}
 	for _, tt := range tests {
 		code := tt.class + "000"
@@ -166,7 +167,7 @@ func TestSQLStateClasses(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", code, got, tt.want)
 		}
 		if got := kindOfRow(code); got != tt.wantRow {
-			t.Errorf("%s in a statement with values: got %s, want %s", code, got, tt.wantRow)
+			t.Errorf("%s in a statement with values of events: got %s, want %s", code, got, tt.wantRow)
 		}
 	}
 }
@@ -210,7 +211,7 @@ func TestSQLStates(t *testing.T) {
 			t.Errorf("%s (%s): got %s, want %s", tt.code, tt.meaning, got, tt.want)
 		}
 		if got := kindOfRow(tt.code); got != tt.wantRow {
-			t.Errorf("%s (%s) in a statement with values: got %s, want %s", tt.code, tt.meaning, got, tt.wantRow)
+			t.Errorf("%s (%s) in a statement with values of events: got %s, want %s", tt.code, tt.meaning, got, tt.wantRow)
 		}
 	}
 }

@@ -27,12 +27,12 @@ const CallTimeout = 75 * time.Second
 // CloseTimeout bounds how long pawl waits for the server when it closes a connection or rolls back. The server may be gone.
 const CloseTimeout = 2 * time.Second
 
-// poolSize is the maximum number of connections of a runner. One connection holds the stream's lock and one commits. The third
-// replaces a lost connection while the pool closes it.
+// poolSize is the maximum number of connections of a runner. One connection holds the stream's lock and one commits. If a connection
+// is lost, the third replaces it while the pool closes the lost connection.
 const poolSize = 3
 
-// NewPool returns a pool of connections for one runner. The pool connects when it is first used. databaseURL and application are
-// those of [ParseURL]. The caller must close the pool.
+// NewPool returns a pool of connections for one runner. The pool connects when it is first used. [ParseURL] explains databaseURL and
+// application. The caller must close the pool.
 func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Pool, error) {
 	cfg, err := ParseURL(databaseURL, application)
 	if err != nil {
@@ -65,7 +65,8 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 		}
 	}
 	connection := cfg.ConnConfig
-	if mode := connection.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+	mode := connection.DefaultQueryExecMode
+	if mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
 		return nil, &domain.Error{
 			Kind: domain.Invalid, Op: "read DATABASE_URL",
 			Err:  fmt.Errorf("pawl cannot send a page of events with default_query_exec_mode=%s", strings.ReplaceAll(mode.String(), " ", "_")),
@@ -84,7 +85,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// Connect opens a single connection. Its arguments are those of [ParseURL]. The caller must close the connection.
+// Connect opens a single connection. [ParseURL] explains databaseURL and application. The caller must close the connection.
 func Connect(ctx context.Context, databaseURL, application string) (*pgx.Conn, error) {
 	cfg, err := ParseURL(databaseURL, application)
 	if err != nil {
@@ -102,24 +103,23 @@ func Close(ctx context.Context, conn *pgx.Conn) {
 	_ = conn.Close(ctx) // pgx closes the socket even if this returns an error
 }
 
-// clientWatch lists settings of the server for a connection. With these settings the server notices within half a minute that the
+// clientWatch lists settings of the server for a connection. With these settings the server notices after 25 seconds that the
 // client's machine is gone, and releases the client's locks. With the default settings it takes two hours.
 var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a table
-	{"tcp_keepalives_idle", "10"},    // seconds
-	{"tcp_keepalives_interval", "5"}, // seconds
-	{"tcp_keepalives_count", "3"},
-	{"tcp_user_timeout", "25000"}, // milliseconds
+	{name: "tcp_keepalives_idle", value: "10"},    // seconds before the first probe
+	{name: "tcp_keepalives_interval", value: "5"}, // seconds between two probes
+	{name: "tcp_keepalives_count", value: "3"},    // unanswered probes: 10 s + 3 · 5 s = 25 s
+	{name: "tcp_user_timeout", value: "25000"},    // milliseconds before data without an answer ends the connection
 }
 
 // watchClient sets the settings of clientWatch for a direct connection to the server. It does not change a setting that the URL
-// sets. It skips a setting that the server does not have, because an old server has not all of them. On a Unix socket the settings
-// have no effect.
+// sets, and skips settings that an old server does not have. On a Unix socket the settings have no effect.
 //
-// Behind a pooler it changes nothing, because the connection to the server belongs to the pooler and serves other clients, too. It
-// recognises a pooler because the pooler reports another process id than the server.
+// Behind a pooler watchClient changes nothing, because the connection to the server belongs to the pooler and serves other clients,
+// too. A pooler reports another process id than the server, so watchClient recognises a pooler by this id.
 //
-// It runs a statement instead of setting start-up parameters, because a pooler refuses start-up parameters that it does not know.
-// The SQL is not in db/queries because generated queries take a connection of another type.
+// watchClient runs a statement instead of setting start-up parameters, because a pooler refuses start-up parameters that it does not
+// know. The SQL is not in db/queries because generated queries take a connection of another type.
 func watchClient(ctx context.Context, conn *pgconn.PgConn) error {
 	var rows []string
 	for _, s := range clientWatch {

@@ -10,7 +10,9 @@ import (
 // TestNewPoolQueryModes checks that NewPool refuses the query modes that cannot send a page of events.
 func TestNewPoolQueryModes(t *testing.T) {
 	t.Parallel()
-	for mode, isAllowed := range map[string]bool{"exec": false, "simple_protocol": false, "cache_describe": true, "describe_exec": true} {
+	for mode, isAllowed := range map[string]bool{
+		"exec": false, "simple_protocol": false, "cache_describe": true, "describe_exec": true,
+	} {
 		pool, err := NewPool(t.Context(), "postgres://127.0.0.1/db?default_query_exec_mode="+mode, "test")
 		if isAllowed && err != nil {
 			t.Errorf("%s: got %v, want no error", mode, err)

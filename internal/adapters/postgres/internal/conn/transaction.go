@@ -15,8 +15,8 @@ import (
 // begin is the SQL that begins a transaction. It bounds all waits, whatever the role's defaults are. It makes COMMIT durable: it sets
 // synchronous_commit to on if the setting is weaker, and leaves a stronger setting unchanged.
 //
-// It turns sequential scans off. pawl finds all rows by a key. But PostgreSQL keeps the plan of a prepared statement. A plan that it
-// made while a table was small could read the whole table after the table has grown.
+// It turns sequential scans off, because pawl finds all rows by a key. With sequential scans, PostgreSQL could plan a statement while a
+// table is small, keep the plan, and read the whole table after the table has grown.
 const begin = `BEGIN;
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = '60s';
@@ -55,15 +55,17 @@ func TransactLong(
 // errNoProgress is the cause with which withProgress ends a context.
 var errNoProgress = fmt.Errorf("the database has not answered for %s", CallTimeout)
 
-// withProgress returns a context that ends when progress has not been called for CallTimeout. Then its cause is errNoProgress. The
-// caller must call cancel.
+// withProgress returns a context that ends with the cause errNoProgress when progress has not been called for CallTimeout. The caller
+// must call cancel.
 func withProgress(parent context.Context) (ctx context.Context, progress, cancel func()) {
 	ctx, end := context.WithCancelCause(parent)
 	limit := time.AfterFunc(CallTimeout, func() { end(errNoProgress) })
-	return ctx, func() { limit.Reset(CallTimeout) }, func() {
+	progress = func() { limit.Reset(CallTimeout) }
+	cancel = func() {
 		limit.Stop()
 		end(nil)
 	}
+	return ctx, progress, cancel
 }
 
 // replaceNoProgress returns a Transient error instead of err if ctx ended with errNoProgress. Otherwise it returns err unchanged.
@@ -72,7 +74,7 @@ func replaceNoProgress(ctx context.Context, err error) error {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: "wait for the database", Err: terseError{err, errNoProgress.Error()},
+		Kind: domain.Transient, Op: "wait for the database", Err: terseError{cause: err, text: errNoProgress.Error()},
 		Hint: "check that PostgreSQL is running and that DATABASE_URL points at it",
 	}
 }
