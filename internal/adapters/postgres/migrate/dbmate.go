@@ -33,12 +33,12 @@ const maxTableWait = 3 * time.Second
 //nolint:gochecknoglobals // one sync.OnceFunc for all callers, so that they do not write to the registry at the same time
 var registerDriver = sync.OnceFunc(func() {
 	dbmate.RegisterDriver(func(config dbmate.DriverConfig) dbmate.Driver {
-		return pgxDriver{dbmatepg.NewDriver(config), config.Log}
+		return pgxDriver{Driver: dbmatepg.NewDriver(config), log: config.Log}
 	}, scheme)
 })
 
-// driverArgs are the arguments of applyMigrations that the driver needs. dbmate gives a driver only a URL and the writer for its log,
-// and no context. So driverArgs implement io.Writer, and applyMigrations passes them as the writer.
+// driverArgs are the arguments of applyMigrations that the pgxDriver needs. dbmate gives a driver no context, but only a URL and the
+// writer for dbmate's log. So driverArgs implement io.Writer, and applyMigrations passes them to dbmate as this writer.
 type driverArgs struct {
 	ctx         context.Context //nolint:containedctx // dbmate passes no context; this one is used for one call of applyMigrations
 	databaseURL string          // a URL or key=value pairs
@@ -55,7 +55,7 @@ func applyMigrations(ctx context.Context, databaseURL string) error {
 	migrator.FS = db.Migrations
 	migrator.MigrationsDir = []string{db.MigrationsDir}
 	migrator.AutoDumpSchema = false
-	migrator.Log = driverArgs{ctx, databaseURL}
+	migrator.Log = driverArgs{ctx: ctx, databaseURL: databaseURL}
 	return migrator.Migrate()
 }
 
@@ -82,7 +82,7 @@ func (d pgxDriver) Open() (*sql.DB, error) {
 	cfg.ConnConfig.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: conn.CloseTimeout}
 	}
-	return sql.OpenDB(migrationConnector{stdlib.GetConnector(*cfg.ConnConfig), args.ctx}), nil
+	return sql.OpenDB(migrationConnector{Connector: stdlib.GetConnector(*cfg.ConnConfig), ctx: args.ctx}), nil
 }
 
 // QueryError implements dbmate.Driver. It returns err unchanged. dbmate's own QueryError hides the cause, which conn.Classify needs.
@@ -107,7 +107,7 @@ func (c migrationConnector) Connect(context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, fmt.Errorf("pgx opened a connection of type %T", plain)
 	}
-	return migrationConn{pgxConn, c.ctx}, nil
+	return migrationConn{Conn: pgxConn, ctx: c.ctx}, nil
 }
 
 // A migrationConn is a connection that uses the context in the driverArgs.

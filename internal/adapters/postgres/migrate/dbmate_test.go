@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// TestDriverWithoutMigration checks that Open returns an error if the driver did not get the migration. pawl gives dbmate the
-// migration as its log, and dbmate must pass this log to the driver.
-func TestDriverWithoutMigration(t *testing.T) {
+// TestDriverWithoutArgs checks that Open returns an error if dbmate has given the driver another log than the driverArgs.
+func TestDriverWithoutArgs(t *testing.T) {
 	t.Parallel()
 	if db, err := (pgxDriver{log: io.Discard}).Open(); err == nil || !strings.Contains(err.Error(), "io.discard") {
 		t.Errorf("got %v, %v, want an error that names the type of the log", db, err)

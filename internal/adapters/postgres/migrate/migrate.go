@@ -28,8 +28,8 @@ const maxLockWait = time.Minute
 // Several processes may call Up at the same time. One of them migrates and the others wait. If the wait takes longer than a
 // minute, Up returns Transient.
 //
-// If pawl must not use the schema, Up returns Invalid and writes nothing. This is so if the schema is newer than this program, if
-// tables of another program have the names of pawl's tables, or if the database's encoding is not UTF8.
+// Up returns Invalid and writes nothing in three cases: the schema is newer than this program, tables of another program have the
+// names of pawl's tables, or the database's encoding is not UTF8.
 //
 // If other sessions use a table that a migration changes, Up waits for them for a few seconds. Then it returns Transient, and the
 // error names a session that probably uses the table. When ctx ends, Up returns at once, and the error's kind is Stopped. Each
@@ -65,8 +65,8 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 }
 
 // CheckSchema returns nil if the schema is exactly the one that this program needs. It returns Invalid if migrations were not
-// applied, and the error names them. It also returns Invalid where [Up] does. CheckSchema only reads, so a user who may not change
-// the schema can run it.
+// applied, and the error names them. It also returns Invalid in the three cases in which [Up] does. CheckSchema only reads, so a user
+// who may not change the schema can run it.
 func CheckSchema(ctx context.Context, databaseURL string) error {
 	pg, err := conn.Connect(ctx, databaseURL, applicationName)
 	if err != nil {
@@ -112,6 +112,7 @@ func lockSchema(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 // pollLock begins a transaction and tries to take the lock in it, until it has the lock or ctx ends.
 func pollLock(ctx context.Context, pg *pgx.Conn) error {
 	const interval = 100 * time.Millisecond
+	// The transaction is idle while the migrations run, so it must have no idle timeout.
 	if _, err := pg.Exec(ctx, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 		return err
 	}
@@ -136,19 +137,27 @@ func classifyMigration(ctx context.Context, pg *pgx.Conn, err error) error {
 	if ctx.Err() != nil { // err is only a consequence of the end of ctx
 		return &domain.Error{Kind: domain.Stopped, Op: op, Err: ctx.Err()}
 	}
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case ok && (answer.Code == "42P07" || answer.Code == "42710"): // an object exists that the migration wants to create
+	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
+	if !isAnswer {
+		return conn.Classify(op, err)
+	}
+	const ( // SQLSTATE codes
+		duplicateTable  = "42P07"
+		duplicateObject = "42710"
+		lockTimeout     = "55P03"
+	)
+	switch answer.Code {
+	case duplicateTable, duplicateObject:
 		return foreignObjectsError(answer.Message)
-	case ok && answer.Code == "55P03": // lock_timeout
+	case lockTimeout:
 		return tablesInUseError(ctx, pg, conn.Classify(op, err))
 	}
 	return conn.Classify(op, err)
 }
 
 // tablesInUseError returns the error of a migration that could not lock a table in time. err is its cause. The migration has ended,
-// so PostgreSQL no longer shows which session it waited for. The error names the session that has used a table of the schema for
-// the longest time. If no session uses one, tablesInUseError returns err.
+// so PostgreSQL no longer shows which session the migration waited for. The error names the session that has used a table of the
+// schema for the longest time. If no session uses a table of the schema, tablesInUseError returns err.
 func tablesInUseError(ctx context.Context, pg *pgx.Conn, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()

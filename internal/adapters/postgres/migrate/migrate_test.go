@@ -98,23 +98,31 @@ func TestUpSameAsDbmate(t *testing.T) {
 func TestUpForeignObjects(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name, sql string
-		want      string // a part of the error
+		name string
+		sql  string // creates the object
+		want string // the name of the object, which the error must contain
 	}{
-		{"a foreign table named events", "CREATE TABLE events (id int)", "events"},
-		{"a foreign view named pages", "CREATE VIEW pages AS SELECT 1 AS id", "pages"},
-		{"a foreign table named drift", "CREATE TABLE drift (id int)", "drift"},
-		{"a foreign type named pages", "CREATE TYPE pages AS ENUM ('x')", "pages"},
-		{"a foreign index with a name of a migration", "CREATE TABLE x (id int); CREATE INDEX pages_stream_seq ON x (id)", "pages_stream_seq"},
-		{"another program's schema_migrations with file names", "CREATE TABLE schema_migrations (filename text)", "schema_migrations"},
+		{name: "a foreign table named events", sql: "CREATE TABLE events (id int)", want: "events"},
+		{name: "a foreign view named pages", sql: "CREATE VIEW pages AS SELECT 1 AS id", want: "pages"},
+		{name: "a foreign table named drift", sql: "CREATE TABLE drift (id int)", want: "drift"},
+		{name: "a foreign type named pages", sql: "CREATE TYPE pages AS ENUM ('x')", want: "pages"},
 		{
-			"another program's empty schema_migrations",
-			"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)", "schema_migrations",
+			name: "a foreign index with the name of pawl's index",
+			sql:  "CREATE TABLE x (id int); CREATE INDEX pages_stream_seq ON x (id)", want: "pages_stream_seq",
 		},
 		{
-			"another program's schema_migrations with a version",
-			"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20120101000000')",
-			"schema_migrations",
+			name: "another program's schema_migrations with file names",
+			sql:  "CREATE TABLE schema_migrations (filename text)", want: "schema_migrations",
+		},
+		{
+			name: "another program's schema_migrations with two columns",
+			sql:  "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL)", want: "schema_migrations",
+		},
+		{
+			name: "another program's schema_migrations with a version",
+			sql: "CREATE TABLE schema_migrations (version varchar PRIMARY KEY); " +
+				"INSERT INTO schema_migrations VALUES ('20120101000000')",
+			want: "schema_migrations",
 		},
 	}
 	for _, tt := range tests {
@@ -123,9 +131,11 @@ func TestUpForeignObjects(t *testing.T) {
 			databaseURL := pgtest.Empty(t)
 			pgtest.Exec(t, databaseURL, tt.sql)
 			_, err := migrate.Up(t.Context(), databaseURL)
-			if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), tt.want) ||
-				!strings.Contains(domain.HintOf(err), "search_path=pawl") {
-				t.Fatalf("got %v, hint %q, want Invalid that names %s, hint with search_path=pawl", err, domain.HintOf(err), tt.want)
+			if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v, want Invalid that names %s", err, tt.want)
+			}
+			if hint := domain.HintOf(err); !strings.Contains(hint, "search_path=pawl") {
+				t.Fatalf("got hint %q, want search_path=pawl in it", hint)
 			}
 			if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM pg_class WHERE relname = 'checkpoints'"); n != 0 {
 				t.Error("got the table checkpoints, want no table of pawl")
@@ -141,8 +151,12 @@ func TestUpForeignObjects(t *testing.T) {
 // TestUpSearchPath checks that Up creates the first schema of search_path and puts the tables there.
 func TestUpSearchPath(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]string{
-		"pawl": "pawl", "MySchema": "myschema", `"My Schema"`: "My Schema", `"a,b"`: "a,b", "pawl, public": "pawl",
+	for path, want := range map[string]string{ // want is the name of the schema
+		"pawl":              "pawl",
+		"pawl, public":      "pawl",
+		"MySchema":          "myschema",
+		`"My Schema"`:       "My Schema",
+		`"a,b"`:             "a,b",
 		`"with ""quotes"""`: `with "quotes"`,
 	} {
 		databaseURL := pgtest.Empty(t)
@@ -209,9 +223,13 @@ func TestUpWithoutCreatePrivilege(t *testing.T) {
 // TestUpUnreachableDatabase checks that the error for a server that cannot be reached names its address, but not the password.
 func TestUpUnreachableDatabase(t *testing.T) {
 	t.Parallel()
-	_, err := migrate.Up(t.Context(), "postgres://user:hunter2@127.0.0.1:1/db")
-	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v, want Transient that names the address and not the password", err)
+	const address, password = "127.0.0.1:1", "hunter2" // no server listens on port 1
+	_, err := migrate.Up(t.Context(), "postgres://user:"+password+"@"+address+"/db")
+	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), address) {
+		t.Fatalf("got %v, want Transient that names %s", err, address)
+	}
+	if strings.Contains(err.Error(), password) {
+		t.Errorf("got %v, want no password in it", err)
 	}
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("got error %q, want one line", err)
@@ -224,16 +242,20 @@ func TestUpTableInUse(t *testing.T) {
 	t.Parallel()
 	databaseURL, release := olderSchemaWithReader(t)
 	_, err := upWithTimeout(t, databaseURL)
-	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "pages") ||
-		!strings.Contains(err.Error(), "may be used by backup (process ") {
-		t.Errorf("with a reader: got %v, want Transient that names the table and the reader", err)
+	if domain.KindOf(err) != domain.Transient {
+		t.Fatalf("with a reader: got %v, want Transient", err)
+	}
+	for _, want := range []string{"pages", "may be used by backup (process "} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("with a reader: got %v, want %q in it", err, want)
+		}
 	}
 	if hint := domain.HintOf(err); !strings.Contains(hint, "pg_terminate_backend(") {
 		t.Errorf("with a reader: got hint %q, want pg_terminate_backend in it", hint)
 	}
 	release()
 	if applied, err := upWithTimeout(t, databaseURL); err != nil || len(applied) != 1 {
-		t.Errorf("without the reader: got migrations %v, %v, want 1", applied, err)
+		t.Errorf("without the reader: got migrations %v, %v, want the newest one", applied, err)
 	}
 }
 

@@ -17,7 +17,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const opReadSchema = "read schema"
+const (
+	opReadSchema = "read schema"
+	dbmateTable  = "schema_migrations" // dbmate stores the versions of applied migrations in this table
+)
 
 // pendingMigrations returns the names of the migrations that were not applied to the current schema, oldest first. It returns
 // Invalid if pawl must not use the schema, see checkEncoding, checkForeign and checkNewer. It only reads. It does not ask dbmate,
@@ -61,15 +64,15 @@ func migrationNames() ([]string, error) {
 	return files, nil
 }
 
-// versionOf returns the version of a migration, which dbmate stores in its table. It is the number before the first underscore of
-// the name.
+// versionOf returns the version of a migration, which dbmate stores in its table. The version is the number before the first
+// underscore of the name.
 func versionOf(name string) string {
 	version, _, _ := strings.Cut(name, "_")
 	return version
 }
 
-// appliedVersions returns the versions in dbmate's table, none if the table does not exist. It reads only a table in the current
-// schema, because there dbmate creates its table. A table in another schema of the search path belongs to another program.
+// appliedVersions returns the versions in dbmateTable, none if the table does not exist. It reads only a table in the current schema,
+// because dbmate creates its table there. A table in another schema of the search path belongs to another program.
 func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 	existing, err := existingTables(ctx, pg, dbmateTable)
 	if err != nil || len(existing) == 0 {
@@ -89,10 +92,8 @@ func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-const dbmateTable = "schema_migrations"
-
-// isDbmateTable reports whether the table schema_migrations seems to be dbmate's. Such a table has only one column, a text named
-// version.
+// isDbmateTable reports whether the table schema_migrations seems to be dbmate's. The table of dbmate has only one column, a text
+// named version.
 func isDbmateTable(ctx context.Context, pg *pgx.Conn) (isDbmate bool, err error) {
 	err = pg.QueryRow(ctx, `SELECT count(*) = 1 AND bool_and(a.attname = 'version' AND a.atttypid IN ('varchar'::regtype, 'text'::regtype))
 		FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -112,8 +113,8 @@ func existingTables(ctx context.Context, pg *pgx.Conn, names ...string) ([]strin
 }
 
 // checkForeign checks a schema to which none of pawl's migrations was applied. It returns Invalid if the schema has tables with
-// the names of pawl's tables, or migrations in dbmate's table. These belong to another program, because names such as events and
-// pages are common.
+// the names of pawl's tables, or if dbmate's table has versions, which are in applied. Such tables and versions belong to another
+// program.
 func checkForeign(ctx context.Context, pg *pgx.Conn, applied []string) error {
 	taken, err := existingTables(ctx, pg, "events", "pages", "checkpoints", "dead_letters", "drift", "event_arrivals")
 	if err != nil {
@@ -151,7 +152,7 @@ func checkEncoding(pg *pgx.Conn) error {
 	}
 }
 
-// checkNewer returns Invalid if a newer migration than the last of names was applied. names are sorted by age.
+// checkNewer returns Invalid if a newer migration than the last of names was applied. names are sorted, oldest first.
 func checkNewer(names, applied []string) error {
 	newest := versionOf(names[len(names)-1])
 	for _, version := range applied {
@@ -167,8 +168,8 @@ func checkNewer(names, applied []string) error {
 }
 
 // ensureSchema creates the first schema of the search path in two cases: if no schema of the path exists, or if DATABASE_URL sets
-// the path. In the second case the user wants pawl's tables in the first schema. If it is missing, PostgreSQL would create them
-// in the next schema of the path.
+// the path. In the second case the user wants pawl's tables in the first schema. If this schema is missing, PostgreSQL would create
+// the tables in the next schema of the path.
 func ensureSchema(ctx context.Context, pg *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
@@ -181,8 +182,8 @@ func ensureSchema(ctx context.Context, pg *pgx.Conn) error {
 	if current.Schema != "" && !setByURL {
 		return nil
 	}
-	first, err := q.SessionFoldName(ctx, firstName.FindString(current.Path))
-	if err != nil || first == "$user" { // the path does not begin with the name of a schema that pawl could create
+	first, err := q.SessionFoldName(ctx, firstName.FindString(current.Path)) // without quotes, or in lower case
+	if err != nil || first == "$user" {                                      // the path does not begin with the name of a schema that pawl could create
 		return &domain.Error{
 			Kind: domain.Invalid, Op: opReadSchema, Err: fmt.Errorf("no schema of the search path %q exists", current.Path),
 			Hint: "add search_path=pawl to DATABASE_URL",
