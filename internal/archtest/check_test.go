@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const module = "github.com/pawldata/pawl"
+const module = "github.com/pawldata/pawl" // the path of pawl's module
 
 // A pkg is a package without its test files. Its fields have the names that the go command uses.
 type pkg struct {
@@ -27,7 +27,7 @@ func (v violation) String() string {
 	return fmt.Sprintf("%s: %s must not import %s: %s", v.rule, v.importer, v.imported, v.why)
 }
 
-// check returns a violation for each import in pkgs that one of the rules forbids.
+// check returns a violation for each import in pkgs that one of the rules forbids. rules_test.go has the rules of the module.
 func check(pkgs []pkg, rules []rule) []violation {
 	var found []violation
 	for _, r := range rules {
@@ -56,9 +56,9 @@ func (r rule) findForbidden(p pkg) []string {
 	return linked[:1]
 }
 
-// appliesTo reports whether the rule applies to the package at path.
-func (r rule) appliesTo(path string) bool {
-	return matchesAny(r.packages, path, path) && !matchesAny(r.except, path, path)
+// appliesTo reports whether the rule applies to a package.
+func (r rule) appliesTo(importer string) bool {
+	return matchesAny(r.packages, importer, importer) && !matchesAny(r.except, importer, importer)
 }
 
 // allows reports whether the rule lets importer import imported.
@@ -69,7 +69,7 @@ func (r rule) allows(importer, imported string) bool {
 	return r.may == nil || matchesAny(r.may, importer, imported)
 }
 
-// matchesAny reports whether path matches one of the patterns.
+// matchesAny reports whether path matches one of the patterns. importer is as in matches.
 func matchesAny(patterns []string, importer, path string) bool {
 	for _, pattern := range patterns {
 		if matches(pattern, importer, path) {
@@ -79,8 +79,8 @@ func matchesAny(patterns []string, importer, path string) bool {
 	return false
 }
 
-// matches reports whether path matches the pattern. rules_test.go describes the patterns. Only the pattern ownUnit depends on the
-// importer.
+// matches reports whether path matches the pattern. rules_test.go describes the patterns. The result depends on the importer only if
+// the pattern is ownUnit.
 func matches(pattern, importer, path string) bool {
 	switch pattern {
 	case stdlib:

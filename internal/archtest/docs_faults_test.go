@@ -15,8 +15,13 @@ var faultlessDocs = map[string]string{
 		"[how](docs/how.md#two-words) [code](docs/architecture.md) [g](docs/guarantees.md) [t](docs/reference/tables.md)"),
 	"docs/how.md": lines("# How", "",
 		"## Two `words`!", "",
-		"Type `make build` and `pawl dlq", "list --limit 3`, with `PAWL_MODE`. [up](../README.md#it)", "",
-		"```sh", "pawl psql --anything", "pawl --mode x run   # --no-flag", "make build test-e2e", "[not](a-link)", "```", "",
+		"Type `make build` and `pawl dlq", "list --limit 3`, with `PAWL_MODE`. [up](../README.md#it)", "", // `pawl dlq list` in two lines
+		"```sh",
+		"pawl psql --anything",            // a flag of the program psql
+		"pawl --mode x run   # --no-flag", // a flag in a comment
+		"make build test-e2e",
+		"[not](a-link)", // no link, because it is in code
+		"```", "",
 		"[w](https://elsewhere.example/x)"),
 	"docs/architecture.md": lines("# Code", "",
 		"`domain.Event.ID`, `domain.Event.Move`, `domain.New`, `domain.Kind`, `internal.file`"),
@@ -48,15 +53,15 @@ const addColumnFile = "db/migrations/2.sql"
 // lines returns the lines as one text.
 func lines(texts ...string) string { return strings.Join(texts, "\n") + "\n" }
 
-// TestFaultyDocs checks that each check of the documentation can fail. Each case adds one fault to faultlessDocs. The check in this
-// case must find it, and all other checks must find nothing.
+// TestFaultyDocs checks that each check of docChecks can fail. Each case adds one fault to faultlessDocs. The check that the case
+// names must find the fault, and all other checks must find nothing.
 func TestFaultyDocs(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		check   string // the check that must find the fault; empty if there is no fault
-		file    string // the file with the fault
-		text    string // the line that is added to the file
-		replace bool   // text is the whole new text of the file
+		check    string // the check that must find the fault; empty if there is no fault
+		file     string // the file with the fault
+		text     string // is added to the file
+		replaces bool   // text is not added, but replaces the text of the file
 	}{
 		{}, // faultlessDocs without a fault
 		{check: "links", file: "README.md", text: "[gone](docs/gone.md)"},
@@ -75,7 +80,7 @@ func TestFaultyDocs(t *testing.T) {
 		{check: "settings", file: "examples/env", text: "API_URL=x"},
 		{check: "columns", file: "docs/reference/tables.md", text: "| `gone` | text | there is no such column |"},
 		{
-			check: "columns", file: addColumnFile, replace: true,
+			check: "columns", file: addColumnFile, replaces: true,
 			text: "-- migrate:up\nALTER TABLE events ADD COLUMN extra jsonb,\n    ADD COLUMN unexplained text;\n",
 		},
 		{check: "identifiers", file: "docs/architecture.md", text: "`domain.Gone`"},
@@ -87,7 +92,7 @@ func TestFaultyDocs(t *testing.T) {
 			t.Parallel()
 			repo := maps.Clone(faultlessDocs)
 			switch {
-			case tt.replace:
+			case tt.replaces:
 				repo[tt.file] = tt.text
 			case tt.file != "":
 				repo[tt.file] += "\n" + tt.text + "\n"
@@ -103,12 +108,12 @@ func TestFaultyDocs(t *testing.T) {
 			}
 		})
 	}
-	tested := map[string]bool{}
+	hasCase := map[string]bool{} // by the name of the check
 	for _, tt := range tests {
-		tested[tt.check] = true
+		hasCase[tt.check] = true
 	}
 	for name := range docChecks {
-		if !tested[name] {
+		if !hasCase[name] {
 			t.Errorf("got no case for the check %q, want at least one", name)
 		}
 	}

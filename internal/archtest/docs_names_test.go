@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	// tableStatement finds a statement that creates or alters a table. Group 2 is the table, and group 3 the rest of the statement.
+	// tableStatement finds a statement that creates or alters a table. Group 2 is the table, and group 3 its definition.
 	tableStatement = regexp.MustCompile(`(?s)(CREATE TABLE|ALTER TABLE) (\w+)(.*?);\n`)
 	// newColumn finds a column in such a statement. Group 1 is its name.
 	//nolint:gocritic // (?m): ^ begins a line
@@ -28,33 +28,35 @@ var (
 func wrongColumns(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	const page = "docs/reference/tables.md"
-	created, explained := map[string]bool{}, map[string]bool{} // by "table.column"
+	isCreated, isExplained := map[string]bool{}, map[string]bool{} // by "table.column"
 	for _, file := range filesIn(t, repo, "db/migrations", ".sql") {
 		up, _, _ := strings.Cut(textOf(t, repo, file), "-- migrate:down")
 		for _, statement := range tableStatement.FindAllStringSubmatch(up, -1) {
-			for _, column := range newColumn.FindAllStringSubmatch(statement[3], -1) {
-				created[statement[2]+"."+column[1]] = true
+			table, definition := statement[2], statement[3]
+			for _, column := range newColumn.FindAllStringSubmatch(definition, -1) {
+				isCreated[table+"."+column[1]] = true
 			}
 		}
 	}
 	for rest := textOf(t, repo, page); ; {
+		// Group n of tableSection is between section[2*n] and section[2*n+1].
 		section := tableSection.FindStringSubmatchIndex(rest)
 		if section == nil {
 			break
 		}
-		table, textEnd := rest[section[2]:section[3]], section[5]
-		for _, row := range columnRow.FindAllStringSubmatch(rest[section[4]:textEnd], -1) {
-			explained[table+"."+row[1]] = true
+		table, text := rest[section[2]:section[3]], rest[section[4]:section[5]]
+		for _, row := range columnRow.FindAllStringSubmatch(text, -1) {
+			isExplained[table+"."+row[1]] = true
 		}
-		rest = rest[textEnd:] // the heading of the next section follows the text
+		rest = rest[section[5]:] // begins with the heading of the next section
 	}
-	for column := range created {
-		if !explained[column] {
+	for column := range isCreated {
+		if !isExplained[column] {
 			faults = append(faults, page+": "+column+" is not explained")
 		}
 	}
-	for column := range explained {
-		if !created[column] {
+	for column := range isExplained {
+		if !isCreated[column] {
 			faults = append(faults, page+": there is no column "+column)
 		}
 	}
@@ -64,13 +66,13 @@ func wrongColumns(t *testing.T, repo fs.FS) (faults []string) {
 // identifier matches an exported name such as domain.New or domain.Event.ID. Group 1 is the package.
 var identifier = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)(?:\.([A-Z]\w*))?$`)
 
-// unknownIdentifiers returns the exported names, for example `domain.Checkpoint.CheckMove`, that the page about the architecture uses
-// but the code does not have.
+// unknownIdentifiers returns the exported names that the page about the architecture uses but the code does not have. Such a name is
+// domain.Checkpoint.CheckMove, for example.
 func unknownIdentifiers(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	const page = "docs/architecture.md"
-	known := map[string]map[string]bool{} // for each package: its declared names
-	for _, found := range span.FindAllStringSubmatch(textOf(t, repo, page), -1) {
+	known := map[string]map[string]bool{} // for each package: the result of declaredNames
+	for _, found := range codeSpan.FindAllStringSubmatch(textOf(t, repo, page), -1) {
 		code := found[1]
 		match := identifier.FindStringSubmatch(code)
 		if match == nil {
@@ -178,8 +180,9 @@ func unknownTests(t *testing.T, repo fs.FS) (faults []string) {
 // TestGuaranteesCiteTests checks that docs/guarantees.md cites tests at all. TestDocs checks that these tests exist.
 func TestGuaranteesCiteTests(t *testing.T) {
 	t.Parallel()
+	const minCitations = 10 // fewer citations mean that testName does not find them
 	cited := testName.FindAllString(textOf(t, os.DirFS(root), "docs/guarantees.md"), -1)
-	if len(cited) < 10 {
-		t.Fatalf("got %d citations of tests, want at least 10", len(cited))
+	if len(cited) < minCitations {
+		t.Fatalf("got %d citations of tests, want at least %d", len(cited), minCitations)
 	}
 }

@@ -14,16 +14,16 @@ import (
 )
 
 var (
-	// fence finds a fenced code block.
-	fence = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$") //nolint:gocritic // (?m): ^ begins a line
-	// span finds code between backquotes. Group 1 is the code.
-	span = regexp.MustCompile("`([^`]+)`")
-	// link finds a link. Group 1 is its target.
-	link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	// heading finds a heading. Group 1 is its text.
-	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	// comment finds a comment that begins with #.
-	comment = regexp.MustCompile(`(?m)(^|\s)#.*$`)
+	// codeBlock finds a fenced code block.
+	codeBlock = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$") //nolint:gocritic // (?m): ^ begins a line
+	// codeSpan finds code between backquotes. Group 1 is the code.
+	codeSpan = regexp.MustCompile("`([^`]+)`")
+	// pageLink finds a link. Group 1 is its target.
+	pageLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	// pageHeading finds a heading. Group 1 is its text.
+	pageHeading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	// hashComment finds a comment that begins with #.
+	hashComment = regexp.MustCompile(`(?m)(^|\s)#.*$`)
 )
 
 // pages returns the text of each Markdown file of the repository, by its path.
@@ -45,7 +45,7 @@ func examplesAndCode(t *testing.T, repo fs.FS) map[string]string {
 	}
 	for _, file := range filesIn(t, repo, "examples", "") {
 		if path.Ext(file) != ".md" {
-			texts[file] = comment.ReplaceAllString(textOf(t, repo, file), "")
+			texts[file] = hashComment.ReplaceAllString(textOf(t, repo, file), "")
 		}
 	}
 	return texts
@@ -97,28 +97,30 @@ func parse(t *testing.T, repo fs.FS, file string) *ast.File {
 
 // linksOf returns the targets of the links in a page that lead to files of the repository or to headings. It ignores links in code.
 func linksOf(text string) (targets []string) {
-	text = span.ReplaceAllString(fence.ReplaceAllString(text, ""), "")
-	for _, found := range link.FindAllStringSubmatch(text, -1) {
-		if !strings.Contains(found[1], "://") && !strings.HasPrefix(found[1], "mailto:") {
-			targets = append(targets, found[1])
+	text = codeSpan.ReplaceAllString(codeBlock.ReplaceAllString(text, ""), "")
+	for _, found := range pageLink.FindAllStringSubmatch(text, -1) {
+		target := found[1]
+		if !strings.Contains(target, "://") && !strings.HasPrefix(target, "mailto:") {
+			targets = append(targets, target)
 		}
 	}
 	return targets
 }
 
-// codeOf returns the code in a page: its fenced code blocks, and the code between backquotes, each joined to one line.
+// codeOf returns the code in a page: its fenced code blocks as they are, and the code between backquotes, each joined to one line.
 func codeOf(text string) (code []string) {
-	code = fence.FindAllString(text, -1)
-	for _, found := range span.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+	code = codeBlock.FindAllString(text, -1)
+	for _, found := range codeSpan.FindAllStringSubmatch(codeBlock.ReplaceAllString(text, ""), -1) {
 		code = append(code, strings.Join(strings.Fields(found[1]), " "))
 	}
 	return code
 }
 
-// anchorsOf returns the anchors that GitHub gives the headings of a page. If a heading occurs again, GitHub adds a number.
+// anchorsOf returns the anchors that GitHub gives the headings of a page. GitHub changes a heading to lower case, replaces its spaces
+// by hyphens and drops other characters. If a heading occurs again, GitHub adds a number.
 func anchorsOf(text string) (anchors []string) {
 	used := map[string]int{} // how many headings before had this anchor
-	for _, found := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+	for _, found := range pageHeading.FindAllStringSubmatch(codeBlock.ReplaceAllString(text, ""), -1) {
 		anchor := strings.Map(func(r rune) rune {
 			switch {
 			case r == ' ' || r == '-':

@@ -41,13 +41,13 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// brokenLinks returns the relative links whose file does not exist, or whose file does not have the heading.
+// brokenLinks returns the relative links to a file or a heading that does not exist.
 func brokenLinks(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	for page, text := range pages(t, repo) {
 		for _, target := range linksOf(text) {
 			file, anchor, _ := strings.Cut(target, "#")
-			linked := page // a link without a file is to a heading of the same page
+			linked := page // a link without a file leads to a heading of the same page
 			if file != "" {
 				linked = path.Join(path.Dir(page), file)
 			}
@@ -85,7 +85,7 @@ func unlinkedPages(t *testing.T, repo fs.FS) (faults []string) {
 }
 
 var (
-	// makeCall finds a call of make. Group 1 has its targets.
+	// makeCall finds a call of make. Group 1 contains the targets of the call.
 	makeCall = regexp.MustCompile(`(?m)(?:^|[\s(])make((?: [a-z][a-z0-9-]*)+)`)
 	// makeTarget finds a target in the Makefile. Group 1 is its name.
 	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
@@ -118,14 +118,15 @@ func unknownTargets(t *testing.T, repo fs.FS) (faults []string) {
 }
 
 var (
-	// pawlCall finds a call of pawl, after an optional flag with a value. Group 1 is the command, group 2 the subcommand if there is
-	// one, and group 3 the rest of the call.
+	// pawlCall finds a call of pawl. A flag with a value may come before the command. Group 1 is the command, group 2 the subcommand if
+	// there is one, and group 3 the rest of the call.
 	pawlCall = regexp.MustCompile("(?m)(?:^|[\\s\"'(;&|]|bin/)pawl (?:--[a-z-]+ [a-z]+ )?([a-z][a-z-]*)(?: ([a-z]+))?([^\n|;#`]*)")
 	// flagName finds a flag. Group 1 is its name.
 	flagName = regexp.MustCompile(`(?:^|\s)--([a-z][a-z-]*)`)
 )
 
-// unknownCommands returns the commands and flags of pawl that are named in pages or examples, but are not in the command line.
+// unknownCommands returns the commands and flags of pawl that are named in pages or examples, but are not in the command line. It
+// accepts a flag of any command after each command.
 func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
 	t.Helper()
 	commands, flags := commandLine(t, repo)
@@ -157,8 +158,8 @@ func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
 // structs in package cli, as package kong does.
 func commandLine(t *testing.T, repo fs.FS) (commands map[string][]string, flags []string) {
 	t.Helper()
-	commandTypes := map[string]map[string]string{} // for each struct: its commands, each with its type
-	isCommandType := map[string]bool{}             // the types of all commands
+	commandTypes := map[string]map[string]string{} // for each struct and each command in it: the type of the command
+	isCommandType := map[string]bool{}             // by the name of the type
 	flags = []string{"help"}
 	for _, f := range cliFields(t, repo) {
 		if name := f.tag.Get("name"); name != "" {
@@ -175,7 +176,7 @@ func commandLine(t *testing.T, repo fs.FS) (commands map[string][]string, flags 
 	commands = map[string][]string{}
 	for structName, types := range commandTypes {
 		if isCommandType[structName] {
-			continue // the struct has subcommands
+			continue // the struct is a command, so its own commands are subcommands
 		}
 		for command, typeName := range types {
 			commands[command] = nil

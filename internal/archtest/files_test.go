@@ -28,7 +28,7 @@ type file struct {
 	lines         int
 	isGenerated   bool
 	sleeps        bool // see callsSleep
-	namesCommands bool // a string in the file names a command or a flag of pawl, and the file is not generated
+	namesCommands bool // the file is not generated, and a string in it names a command or a flag of pawl
 }
 
 // TestFiles checks every Go file of the module, whatever its build tags.
@@ -65,7 +65,10 @@ func TestCallsSleep(t *testing.T) {
 // TestNamesCommand checks that namesCommand finds a command or a flag in a string.
 func TestNamesCommand(t *testing.T) {
 	for text, want := range map[string]bool{
-		"run `pawl migrate` first": true, "raise --max-wait": true, "a -- b": false, "the table pages": false,
+		"run `pawl migrate` first": true,
+		"raise --max-wait":         true,
+		"a -- b":                   false,
+		"the table pages":          false,
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), "p.go", "package p\nconst c = "+strconv.Quote(text), 0)
 		if err != nil {
@@ -83,14 +86,18 @@ func TestFileFaults(t *testing.T) {
 		file file
 		want int // the number of faults
 	}{
-		"no fault":         {file{pkg: "ingest", lines: maxLines}, 0},
-		"too long":         {file{pkg: "ingest", lines: maxLines + 1}, 1},
-		"generated":        {file{pkg: "dbsqlc", lines: 9000, isGenerated: true}, 0},
-		"sleeping":         {file{pkg: "ingest", sleeps: true}, 1},
-		"a command":        {file{path: "../../internal/app/ingest/run.go", pkg: "ingest", namesCommands: true}, 1},
-		"the command line": {file{path: "../../internal/adapters/cli/run.go", pkg: "cli", namesCommands: true}, 0},
-		"vague name":       {file{pkg: "utils", lines: 1}, 1},
-		"vague test name":  {file{pkg: "helpers_test", lines: 1}, 1},
+		"no fault":                {file: file{pkg: "ingest", lines: maxLines}, want: 0},
+		"too long":                {file: file{pkg: "ingest", lines: maxLines + 1}, want: 1},
+		"too long, but generated": {file: file{pkg: "dbsqlc", lines: maxLines + 1, isGenerated: true}, want: 0},
+		"sleeps":                  {file: file{pkg: "ingest", sleeps: true}, want: 1},
+		"a use case names a command": {
+			file: file{path: "../../internal/app/ingest/run.go", pkg: "ingest", namesCommands: true}, want: 1,
+		},
+		"the command line names a command": {
+			file: file{path: "../../internal/adapters/cli/run.go", pkg: "cli", namesCommands: true}, want: 0,
+		},
+		"vague package name":      {file: file{pkg: "utils", lines: 1}, want: 1},
+		"vague test package name": {file: file{pkg: "helpers_test", lines: 1}, want: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if faults := tt.file.faults(); len(faults) != tt.want {
@@ -118,8 +125,7 @@ func (f file) faults() []string {
 	return faults
 }
 
-// hasUserTexts reports whether users may see the strings of the file as they are. It returns false for tests, and for the command
-// line, which may name commands.
+// hasUserTexts reports whether the file is outside the command line and has strings that users may see. It returns false for tests.
 func (f file) hasUserTexts() bool {
 	path := filepath.ToSlash(f.path)
 	if strings.HasSuffix(path, "_test.go") {
@@ -135,8 +141,7 @@ func (f file) hasUserTexts() bool {
 	return false
 }
 
-// commandOrFlag finds a command of pawl after a backquote, or a flag after the beginning of the text or after a character that
-// is not part of a word.
+// commandOrFlag finds a command of pawl after a backquote. It also finds a flag, but not behind a hyphen or a character of a word.
 var commandOrFlag = regexp.MustCompile("`pawl |(^|[^-\\w])--[a-z]")
 
 // namesCommand reports whether a string of the file names a command or a flag of pawl.

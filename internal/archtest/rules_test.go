@@ -15,9 +15,9 @@ type rule struct {
 	why      string
 	packages []string
 	except   []string
-	may      []string // each import must match one of these patterns; nil: any import is allowed
+	may      []string // each import must match one of these patterns; nil means that any import may be used
 	never    []string // no import may match one of these patterns
-	indirect bool     // the rule applies to all linked packages, also to those that other packages import
+	indirect bool     // the rule applies to all packages that are linked with the package, and not only to its own imports
 }
 
 // allPackages matches every package of the module.
