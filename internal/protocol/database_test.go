@@ -78,7 +78,7 @@ func (db database) hasOpenDeadLetter() bool {
 }
 
 // replaySteps returns the next possible steps of `pawl dlq replay`. A replay does not claim the stream. Only the lock of the
-// checkpoint's row excludes concurrent commits.
+// checkpoint's row prevents that a runner commits at the same time.
 func (m model) replaySteps(s state) []transition {
 	var steps []transition
 	add := func(name step, next state) {
@@ -92,19 +92,20 @@ func (m model) replaySteps(s state) []transition {
 		}
 		next := s
 		next.spent.replays++
-		if m.IDsBeforeLock {
+		switch {
+		case m.IDsBeforeLock:
 			next.replay = replay{phase: reserved, pageID: next.reserveID()}
 			add(stepReserve, next)
-		} else if s.tx.holder == nobody {
+		case s.tx.holder == nobody:
 			next.tx = transaction{holder: replayer, pageID: next.reserveID()}
 			next.replay = replay{phase: inTransaction}
 			add(stepReplayLock, next)
 		}
-	case reserved:
-		next := s
+	case reserved: // only with IDsBeforeLock
 		if s.tx.holder != nobody {
 			break
 		}
+		next := s
 		if !db.hasOpenDeadLetter() {
 			next.replay = replay{}
 			add(stepReplayNothing, next)
@@ -114,15 +115,15 @@ func (m model) replaySteps(s state) []transition {
 		next.replay = replay{phase: inTransaction}
 		add(stepReplayLock, next)
 	case inTransaction:
-		next := s
-		next.replay = replay{}
-		next.tx = transaction{holder: nobody}
-		next.db = unique.Make(m.apply(db, s.tx))
-		add(stepReplayCommit, next)
-		next = s
-		next.replay = replay{} // a replay that lost its connection starts again
-		next.tx.disconnected = true
-		add(stepCrash, next)
+		committed := s
+		committed.replay = replay{}
+		committed.tx = transaction{holder: nobody}
+		committed.db = unique.Make(m.apply(db, s.tx))
+		add(stepReplayCommit, committed)
+		crashed := s
+		crashed.replay = replay{}
+		crashed.tx.disconnected = true
+		add(stepCrash, crashed)
 	case ready, fetched, unanswered: // a replay is never in these phases
 	}
 	return steps
@@ -134,12 +135,13 @@ func (m model) serverSteps(s state) []transition {
 	if !s.tx.disconnected {
 		return nil
 	}
-	next := s
-	next.tx = transaction{holder: nobody}
-	steps := []transition{{actor: server, step: stepRollBack, next: next}}
+	rolledBack := s
+	rolledBack.tx = transaction{holder: nobody}
+	steps := []transition{{actor: server, step: stepRollBack, next: rolledBack}}
 	if s.tx.commitSent {
-		next.db = unique.Make(m.apply(s.db.Value(), s.tx))
-		steps = append(steps, transition{actor: server, step: stepFinish, next: next})
+		committed := rolledBack
+		committed.db = unique.Make(m.apply(s.db.Value(), s.tx))
+		steps = append(steps, transition{actor: server, step: stepFinish, next: committed})
 	}
 	return steps
 }
@@ -149,10 +151,10 @@ func (m model) serverSteps(s state) []transition {
 func (m model) operatorSteps(s state) []transition {
 	var steps []transition
 	if s.spent.backups < m.limits.backups && s.spent.restores < m.limits.restores {
-		next := s
-		next.backup = s.db
-		next.spent.backups++
-		steps = append(steps, transition{actor: operator, step: stepBackup, next: next})
+		withBackup := s
+		withBackup.backup = s.db
+		withBackup.spent.backups++
+		steps = append(steps, transition{actor: operator, step: stepBackup, next: withBackup})
 	}
 	if s.backup == noBackup {
 		return steps
@@ -171,9 +173,10 @@ func (m model) operatorSteps(s state) []transition {
 		if r.phase == idle {
 			continue
 		}
-		name, r.restored = stepRestoreUnderRunner, true
+		name = stepRestoreUnderRunner
+		r.restored = true
 		if r.phase == inTransaction {
-			r.phase, r.pageID = fetched, 0
+			r.retryPage()
 		}
 	}
 	return append(steps, transition{actor: operator, step: name, next: next})

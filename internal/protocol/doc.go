@@ -5,8 +5,9 @@
 //
 // An API has a few records. Two runners read them in pages of one or two records, so the same stream can be split into
 // different pages. These are the actors of the model:
-//   - A runner claims the stream, reads a page and commits it. If a COMMIT is not answered, the runner looks it up. A runner can
-//     crash at any point and start again. It can also stall: then it takes no step while the others do.
+//   - A runner claims the stream, reads a page and commits it. If a COMMIT is not answered, the runner looks the COMMIT up: it reads
+//     the checkpoint to find out whether the COMMIT happened. A runner can crash at any point and start again. It can also stall:
+//     then it takes no step while the other actors do.
 //   - `pawl dlq replay` stores the event of the record that could not be decoded.
 //   - A reader reads the rows of the ledger in order of page_id.
 //   - PostgreSQL notices late that the client of a transaction is gone, and then executes or discards the client's COMMIT.
@@ -19,8 +20,8 @@
 //     the runner read, and moves the row. It reserves the page id in the same statement. After that it writes the events, the
 //     dead letters and the ledger in the same transaction.
 //   - After a COMMIT without an answer the runner waits for that lock and looks the COMMIT up. The COMMIT happened if the row has
-//     the runner's token and the position after the page. It did not happen if the row has the runner's token and the position
-//     before the page.
+//     the runner's token and the position after the page. The COMMIT did not happen if the row has the runner's token and the
+//     position before the page.
 //   - The database was set back if it has no row for the checkpoint, or if the row has a smaller epoch than the runner, or if the
 //     row has the runner's token and an unexpected position.
 //   - The runner is fenced if the row has another token and its epoch is not smaller than the runner's epoch.
@@ -28,24 +29,25 @@
 //   - If the API announced a total, a commit compares the end of the stream with this total.
 //
 // properties_test.go lists the properties that the protocol must have. The numbers I1, I3 and I5 there are invariants of package
-// domain. A test checks the properties for every step from every state. Another test checks that from every state of one scope one
-// more undisturbed run ends complete.
+// domain. TestProtocol checks the properties for every step from every state. TestEveryStateCompletes checks one scope: from each of
+// its states, one more run must end complete if nothing else happens.
 //
 // # How deep
 //
 // Each scope in protocol_test.go limits the numbers of claims, lost connections, backups, restores, replays, expired cursors
-// and false ends. It allows two to four claims, and up to two of each of the others. Within a scope the search has no depth
-// limit: it visits every state that any order of steps reaches. The farthest state is 29 steps from the initial state. Together
-// the scopes have about 280,000 states. The largest scope needs some 40 MiB of memory.
+// and false ends. A false end is a page that says wrongly that it is the last one. A scope allows two to four claims, and up to two
+// of each of the others. Within a scope the search has no depth limit: it visits every state that any order of steps reaches. The
+// farthest state is 29 steps from the initial state. Together the scopes have about 280,000 states. The largest scope needs some
+// 40 MiB of memory.
 //
-// In one case the search tries only one order of steps: a runner that can read a page reads it before any other step. The others
-// do not see what a read changes, so the time of a read makes no difference.
+// In one case the search tries only one order of steps: a runner that can read a page reads it before any other step. The other
+// actors do not see what a read changes, so the time of a read makes no difference.
 //
 // # Planted faults
 //
 // Each field of the type faults makes one rule of the protocol wrong. With CountedEpoch, for example, a runner compares the epoch
-// and no token. A test plants each fault and requires that the search finds the broken property. With -v it prints a shortest trace
-// that breaks it. Before you change the protocol, change the model.
+// and no token. TestPlantedFaults plants each fault and requires that the search finds the broken property. With -v it prints a
+// shortest trace that breaks the property. Before you change the protocol, change the model.
 //
 // # What is left out
 //

@@ -23,7 +23,7 @@ type move struct {
 	step  step
 }
 
-// A node records how a state was first reached: by the move, from the state of the parent node.
+// A node records how explore first reached a state: by the move, from the state of the parent node.
 type node struct {
 	parent int32 // the index of the parent node, -1 for the initial state
 	move
@@ -50,12 +50,12 @@ func (m model) explore(check checker, stopAt property) result {
 				res.taken[t.step]++
 				for _, p := range check(before, t) {
 					if _, found := res.broken[p]; !found {
-						res.broken[p] = traceTo(nodes, index, move{t.actor, t.step})
+						res.broken[p] = traceTo(nodes, index, t.move())
 					}
 				}
 				if _, seen := visited[t.next]; !seen {
 					visited[t.next] = struct{}{}
-					nodes = append(nodes, node{index, move{t.actor, t.step}})
+					nodes = append(nodes, node{parent: index, move: t.move()})
 					nextQueue = append(nextQueue, t.next)
 				}
 			}
@@ -89,10 +89,10 @@ func (m model) render(moves trace) string {
 	var text strings.Builder
 	s := initialState()
 	for i, wanted := range moves {
-		steps := m.next(s)
-		taken := slices.IndexFunc(steps, func(t transition) bool { return t.actor == wanted.actor && t.step == wanted.step })
+		transitions := m.next(s)
+		taken := slices.IndexFunc(transitions, func(t transition) bool { return t.move() == wanted })
 		before := s.db.Value().checkpoint
-		s = steps[taken].next
+		s = transitions[taken].next
 		fmt.Fprintf(&text, "%3d. %s %s", i+1, wanted.actor, wanted.step)
 		if row := s.db.Value().checkpoint; row != before && row.exists {
 			fmt.Fprintf(&text, " [token %d, epoch %d, seq %d, offset %d]", row.token, row.epoch, row.seq, row.offset)

@@ -70,19 +70,19 @@ func TestProtocol(t *testing.T) {
 			for p, moves := range res.broken {
 				t.Errorf("got a broken property, want none: %s\n%s", p, m.render(moves))
 			}
-			for name, times := range res.taken {
-				taken[name] += times
+			for s, times := range res.taken {
+				taken[s] += times
 			}
 		})
 	}
-	for _, name := range steps() {
-		if taken[name] == 0 {
-			t.Errorf("got no step %q in any scope, want at least one", name)
+	for _, s := range steps() {
+		if taken[s] == 0 {
+			t.Errorf("got no step %q in any scope, want at least one", s)
 		}
-		delete(taken, name)
+		delete(taken, s)
 	}
-	for name := range taken {
-		t.Errorf("got a step that steps() does not list: %q; only a planted fault may take it", name)
+	for s := range taken {
+		t.Errorf("got a step that steps() does not list: %q; only a planted fault may take it", s)
 	}
 }
 
@@ -96,22 +96,38 @@ func TestPlantedFaults(t *testing.T) {
 		breaks property
 	}{
 		"neither token nor position is compared": {
-			faults{CountedEpoch: true, PositionNotCompared: true}, restoreScope(), noRecordMissing,
+			faults: faults{CountedEpoch: true, PositionNotCompared: true}, scope: restoreScope(), breaks: noRecordMissing,
 		},
-		"the token is not compared":                {faults{CountedEpoch: true}, equalPagesScope(), onlyHolderMoves},
-		"the token is not compared in the look-up": {faults{LookUpIgnoresToken: true}, equalPagesScope(), onlyHolderMoves},
-		"the token is not compared in the look-up, and the position never": {
-			faults{LookUpIgnoresToken: true, PositionNotCompared: true}, restoreScope(), noRecordMissing,
+		"the token is not compared": {
+			faults: faults{CountedEpoch: true}, scope: equalPagesScope(), breaks: onlyHolderMoves,
 		},
-		"page ids are reserved before the lock":              {faults{IDsBeforeLock: true}, readerScope(), readersMissNoRow},
-		"the look-up does not wait for the transaction":      {faults{LookUpDoesNotWait: true}, restoreScope(), setBackAfterRestore},
-		"an unanswered COMMIT is assumed to have happened":   {faults{AssumesCommitted: true}, restoreScope(), noRecordMissing},
-		"a database that was set back is reported as fenced": {faults{AlwaysFenced: true}, restoreScope(), fencedAfterClaim},
-		"the checkpoint moves before the rows":               {faults{CheckpointFirst: true}, restoreScope(), noRecordMissing},
-		"an end is believed below the announced total":       {faults{EndNotChecked: true}, falseEnds, noRecordMissing},
+		"the look-up does not compare the token": {
+			faults: faults{LookUpIgnoresToken: true}, scope: equalPagesScope(), breaks: onlyHolderMoves,
+		},
+		"the look-up does not compare the token, and no step compares the position": {
+			faults: faults{LookUpIgnoresToken: true, PositionNotCompared: true}, scope: restoreScope(), breaks: noRecordMissing,
+		},
+		"page ids are reserved before the lock": {
+			faults: faults{IDsBeforeLock: true}, scope: readerScope(), breaks: readersMissNoRow,
+		},
+		"the look-up does not wait for the transaction": {
+			faults: faults{LookUpDoesNotWait: true}, scope: restoreScope(), breaks: setBackAfterRestore,
+		},
+		"an unanswered COMMIT is assumed to have happened": {
+			faults: faults{AssumesCommitted: true}, scope: restoreScope(), breaks: noRecordMissing,
+		},
+		"a database that was set back is reported as fenced": {
+			faults: faults{AlwaysFenced: true}, scope: restoreScope(), breaks: fencedAfterClaim,
+		},
+		"the checkpoint moves before the rows": {
+			faults: faults{CheckpointFirst: true}, scope: restoreScope(), breaks: noRecordMissing,
+		},
+		"an end below the announced total is believed": {
+			faults: faults{EndNotChecked: true}, scope: falseEnds, breaks: noRecordMissing,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := model{tt.scope, tt.faults}
+			m := model{scope: tt.scope, faults: tt.faults}
 			res := m.explore(m.brokenProperties, tt.breaks)
 			moves, found := res.broken[tt.breaks]
 			if !found {
@@ -123,20 +139,19 @@ func TestPlantedFaults(t *testing.T) {
 	}
 }
 
-// TestPositionNotCompared checks that no property is broken if a commit compares token and seq, but not the position. One token
-// belongs to one chain of commits, and seq counts the commits in this chain. Comparing the position is therefore only a second
+// TestPositionNotCompared checks that no property is broken if a commit compares token and seq, but not the position. Only one runner
+// has the token, and each of its commits increases seq. So token and seq identify the position, and comparing it is only a second
 // defence.
 func TestPositionNotCompared(t *testing.T) {
-	m := model{restoreScope(), faults{PositionNotCompared: true}}
+	m := model{scope: restoreScope(), faults: faults{PositionNotCompared: true}}
 	for p, moves := range m.explore(m.brokenProperties, noProperty).broken {
 		t.Errorf("got a broken property, want none: %s\n%s", p, m.render(moves))
 	}
 }
 
-// TestEveryStateCompletes checks that no state of the scope is a dead end. If every process is killed in this state, one more
-// undisturbed run must end complete.
+// TestEveryStateCompletes checks that no state of the scope is a dead end: canComplete must be true for each state.
 func TestEveryStateCompletes(t *testing.T) {
-	const completes property = "one more undisturbed run ends complete"
+	const completes property = "after a crash of every process, one more undisturbed run ends complete"
 	m := model{scope: scopes()["a new pass and a replay"]}
 	res := m.explore(func(before state, _ transition) []property {
 		if m.canComplete(before) {

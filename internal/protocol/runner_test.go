@@ -31,7 +31,8 @@ const (
 // stepInLookUp returns the step of a run that looks up a COMMIT and thereby takes the step s.
 func stepInLookUp(s step) step { return "looks the COMMIT up and " + s }
 
-// runnerSteps returns the next possible steps of a runner. If the runner can continue its run, this step is the last one.
+// runnerSteps returns the next possible steps of a runner. If the runner can crash, the crash comes first. Each method that is called
+// here adds a step, or returns the arguments of add.
 func (m model) runnerSteps(s state, who actor) []transition {
 	r := s.runners[who]
 	var steps []transition
@@ -59,7 +60,8 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	case fetched:
 		if m.IDsBeforeLock { // only this fault leads to the phase reserved
 			next := s
-			next.runners[who].phase, next.runners[who].pageID = reserved, next.reserveID()
+			next.runners[who].phase = reserved
+			next.runners[who].pageID = next.reserveID()
 			add(stepReserve, next, running)
 			break
 		}
@@ -71,15 +73,15 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	case inTransaction:
 		add(m.commit(s, who))
 		if s.spent.lostConnections < m.limits.lostConnections {
-			beforeCommit := s
-			beforeCommit.spent.lostConnections++
-			beforeCommit.tx.disconnected = true
-			beforeCommit.runners[who].phase, beforeCommit.runners[who].pageID = fetched, 0
-			add(stepLoseConnection, beforeCommit, running)
-			afterCommit := beforeCommit
-			afterCommit.runners[who].phase = unanswered
-			afterCommit.tx.commitSent = true
-			add(stepLoseAnswer, afterCommit, running)
+			lostBeforeCommit := s
+			lostBeforeCommit.spent.lostConnections++
+			lostBeforeCommit.tx.disconnected = true
+			lostBeforeCommit.runners[who].retryPage()
+			add(stepLoseConnection, lostBeforeCommit, running)
+			lostAfterCommit := lostBeforeCommit
+			lostAfterCommit.runners[who].phase = unanswered
+			lostAfterCommit.tx.commitSent = true
+			add(stepLoseAnswer, lostAfterCommit, running)
 		}
 	case unanswered:
 		if s.tx.holder == nobody || m.LookUpDoesNotWait {
@@ -87,6 +89,19 @@ func (m model) runnerSteps(s state, who actor) []transition {
 		}
 	}
 	return steps
+}
+
+// retryPage makes the runner try again to commit the page that it has.
+func (r *runner) retryPage() {
+	r.phase = fetched
+	r.pageID = 0
+}
+
+// dropPage makes the runner read a page again.
+func (r *runner) dropPage() {
+	r.phase = ready
+	r.isLast = false
+	r.pageID = 0
 }
 
 // claim makes the runner the only one that may write. It adds 1 to the epoch and sets a token that was never used before.
@@ -110,20 +125,23 @@ func (m model) claim(s state, who actor) (step, state, ending) {
 // read adds the possible results of a request for the page at the runner's position. The request can return the page, a page that
 // says wrongly that it is the last one, or an expired cursor.
 func (m model) read(s state, who actor, add func(step, state, ending)) {
+	r := s.runners[who]
+	isLast := m.target(r, who).offset == m.records
 	next := s
 	next.runners[who].phase = fetched
-	next.runners[who].isLast = m.target(next.runners[who], who).offset == m.records
+	next.runners[who].isLast = isLast
 	add(stepRead, next, running)
-	if !next.runners[who].isLast && s.spent.falseEnds < m.limits.falseEnds {
-		next.runners[who].isLast = true
-		next.spent.falseEnds++
-		add(stepReadFalseEnd, next, running)
+	if !isLast && s.spent.falseEnds < m.limits.falseEnds {
+		falseEnd := next
+		falseEnd.runners[who].isLast = true
+		falseEnd.spent.falseEnds++
+		add(stepReadFalseEnd, falseEnd, running)
 	}
-	if start := s.runners[who].start; start.offset > 0 && s.spent.expiries < m.limits.expiries {
-		next := s
-		next.runners[who].start = position{pass: start.pass + 1}
-		next.spent.expiries++
-		add(stepExpired, next, running)
+	if r.start.offset > 0 && s.spent.expiries < m.limits.expiries {
+		expired := s
+		expired.runners[who].start = position{pass: r.start.pass + 1}
+		expired.spent.expiries++
+		add(stepExpired, expired, running)
 	}
 }
 
@@ -137,8 +155,8 @@ func (m model) target(r runner, who actor) checkpoint {
 }
 
 // advance runs the first statement of a commit, after the runner has got the lock of the checkpoint's row. It compares the row with
-// the checkpoint that the runner read, moves the row, and reserves the page id. If the row differs, the run ends. If the page says
-// wrongly that it is the last one, advance moves nothing and the runner reads the page again.
+// the checkpoint that the runner read, moves the row, and reserves the page id. If the row differs, the run ends. If the page is a
+// false end that can be detected, advance moves nothing and the runner reads the page again.
 func (m model) advance(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint
@@ -148,8 +166,8 @@ func (m model) advance(s state, who actor) (step, state, ending) {
 	}
 	tx := transaction{holder: who, target: m.target(r, who), firstRecord: r.start.offset, pageID: r.pageID}
 	tx.endRecord = tx.target.offset
-	if r.isLast && !m.endIsTrue(s.db.Value(), tx) {
-		s.runners[who].phase, s.runners[who].isLast, s.runners[who].pageID = ready, false, 0
+	if r.isLast && !m.isTrueEnd(s.db.Value(), tx) {
+		s.runners[who].dropPage()
 		return stepRefuseEnd, s, running
 	}
 	if !m.IDsBeforeLock {
@@ -165,9 +183,9 @@ func (m model) advance(s state, who actor) (step, state, ending) {
 	return stepAdvance, s, running
 }
 
-// endIsTrue reports whether the end of the stream agrees with the total that the API announced: after the transaction, the pass must
+// isTrueEnd reports whether the end of the stream agrees with the total that the API announced: after the transaction, the pass must
 // have received as many records, and as many must be stored or parked. If nothing is announced, it returns true.
-func (m model) endIsTrue(db database, tx transaction) bool {
+func (m model) isTrueEnd(db database, tx transaction) bool {
 	if !m.announced || m.EndNotChecked {
 		return true
 	}
@@ -193,8 +211,7 @@ func (m model) commit(s state, who actor) (step, state, ending) {
 	return stepCommit, s, ended
 }
 
-// lookUpCommit finds out whether an unanswered COMMIT happened. Before it, the runner has waited for the transaction, which holds
-// the lock.
+// lookUpCommit finds out whether an unanswered COMMIT happened. The runner calls it when the transaction no longer holds the lock.
 func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint
@@ -204,7 +221,8 @@ func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 	}
 	target := m.target(r, who)
 	if m.AssumesCommitted {
-		hasClaim, row = true, target
+		hasClaim = true
+		row = target
 	}
 	switch {
 	case hasClaim && m.isAt(row, target):
@@ -214,18 +232,20 @@ func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 		}
 		return stepHappened, s, ended
 	case hasClaim && m.isAt(row, r.checkpoint):
-		s.runners[who].phase, s.runners[who].pageID = fetched, 0
+		s.runners[who].retryPage()
 		return stepNotHappened, s, running
 	}
 	name, ended := m.classify(row, r)
 	return stepInLookUp(name), s, ended
 }
 
-// adopt sets the checkpoint of the runner to durable. The runner continues to read at start. If durable is done, the run ends
-// complete.
+// adopt sets the checkpoint of the runner to durable, which is in the database. The runner continues to read at start. If durable is
+// done, the run ends complete.
 func adopt(s state, who actor, durable checkpoint, start position) (state, ending) {
 	r := &s.runners[who]
-	r.phase, r.checkpoint, r.start, r.isLast, r.pageID = ready, durable, start, false, 0
+	r.dropPage()
+	r.checkpoint = durable
+	r.start = start
 	if durable.done {
 		return s, complete
 	}

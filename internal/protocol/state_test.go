@@ -21,18 +21,24 @@ const (
 )
 
 func (a actor) String() string {
-	return [...]string{"runner A", "runner B", "replay", "reader", "server", "operator", "nobody"}[a]
+	return [...]string{
+		runnerA: "runner A", runnerB: "runner B", replayer: "replay", reader: "reader", server: "server", operator: "operator",
+		nobody: "nobody",
+	}[a]
 }
 
-// A position says where a pass is. In the model the offset is also the cursor.
+// A position says where a pass is. A pass is one walk over the stream, and the offset counts its committed records. In the model the
+// offset is also the cursor.
 type position struct{ pass, offset uint8 }
 
-// A checkpoint is the stream's row in the database. Its token is 0 if the stream was never claimed.
+// A checkpoint is the stream's row in the database.
 type checkpoint struct {
-	exists            bool
-	token, epoch, seq uint8
-	position
-	done bool
+	exists   bool
+	token    uint8 // 0 if the stream was never claimed
+	epoch    uint8 // the number of claims
+	seq      uint8 // the number of committed pages
+	position       // where the next page begins
+	done     bool  // the stream is complete
 }
 
 // A record is the database's state of one record of the API.
@@ -123,9 +129,10 @@ type state struct {
 	runners    [2]runner
 	replay     replay
 	lastRead   uint8  // the last page_id that the reader has read
-	spent      budget // how many of these steps were taken
+	spent      budget // how many steps with a limit were taken
 }
 
+// noBackup is the backup of a state without a backup.
 var noBackup unique.Handle[database]
 
 // initialState returns the state with an empty, migrated database.
@@ -136,8 +143,8 @@ func initialState() state {
 // A scope limits the exploration. Within a scope the tests explore every order of steps.
 type scope struct {
 	records   uint8    // the number of the API's records
-	announced bool     // whether the API announces this number, so that a commit can check an end
-	badRecord uint8    // the index of the record that cannot be decoded and is parked
+	announced bool     // whether the API announces the number of records, so that a commit can check an end
+	badRecord uint8    // the index, from 0, of the record that cannot be decoded and is parked
 	pageSizes [2]uint8 // the page sizes of runner A and runner B
 	limits    budget
 	reader    bool // whether there is a reader
@@ -152,7 +159,7 @@ type faults struct {
 	IDsBeforeLock       bool // a page id is reserved before the lock of the checkpoint's row is held
 	CheckpointFirst     bool // the checkpoint moves in a transaction of its own, before the rows are stored
 	AssumesCommitted    bool // an unanswered COMMIT is assumed to have happened
-	AlwaysFenced        bool // every unexpected checkpoint is reported as fenced
+	AlwaysFenced        bool // a run that finds any unexpected checkpoint ends fenced, and never set back
 	EndNotChecked       bool // a commit does not compare an end with the announced total
 }
 
@@ -162,13 +169,15 @@ type model struct {
 	faults
 }
 
-// A transition is one step of one actor. No two transitions from the same state have the same actor and step.
+// A transition is one step of one actor. No two transitions from the same state have the same move.
 type transition struct {
 	actor actor
 	step  step
-	next  state // the state after the step
-	ended ending
+	next  state  // the state after the step
+	ended ending // the ending of the runner's run; running for other actors
 }
+
+func (t transition) move() move { return move{actor: t.actor, step: t.step} }
 
 // An ending says how a run ends. A run that crashes has no ending.
 type ending uint8
@@ -180,8 +189,8 @@ const (
 	setBack                // the database was set back, so the run must be repeated: exit code 3
 )
 
-// next returns the steps that are possible in s. If a runner can read a page, only its steps are possible. The others do not see
-// what a read changes, so the time of a read makes no difference.
+// next returns the steps that are possible in s. If a runner can read a page, next returns only the steps of this runner. The other
+// actors do not see what a read changes, so the time of a read makes no difference.
 func (m model) next(s state) []transition {
 	var steps []transition
 	for _, who := range []actor{runnerA, runnerB} {
