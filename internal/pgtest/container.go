@@ -42,7 +42,7 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find Docker: %w", err)
 	}
-	defer docker.Close() //nolint:errcheck // it only closes idle connections
+	defer docker.Close() //nolint:errcheck // Close only closes idle connections
 	host, err := docker.DaemonHost(ctx)
 	if err != nil {
 		return nil, err
@@ -78,9 +78,10 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 	return newServer(superuserURL(endpoint, password), stop), nil
 }
 
-// publishPort returns a function that makes Docker publish the port on 127.0.0.1 only, if the Docker engine is on this
-// machine. If the engine is on another machine, or this process runs in a container, its loopback address cannot be reached
-// from here. Then the function changes nothing, and Docker publishes the port on its default addresses.
+// publishPort returns a function that changes the configuration of a container. If the Docker engine is on this machine, the
+// function makes Docker publish the port only on 127.0.0.1. If the engine is on another machine, or this process runs in a
+// container, this process cannot reach the engine's 127.0.0.1. Then the function changes nothing, and Docker publishes the
+// port on its default addresses.
 func publishPort(engineHost string) func(*container.HostConfig) {
 	addr, err := netip.ParseAddr(engineHost)
 	isLocal := engineHost == "localhost" || (err == nil && addr.IsLoopback())
@@ -92,8 +93,8 @@ func publishPort(engineHost string) func(*container.HostConfig) {
 	}
 }
 
-// serverSettings returns arguments for the program postgres. The server need not protect its data against a power
-// failure, and it must allow many connections, because each parallel test has its own pool.
+// serverSettings returns arguments for the program postgres. The server need not protect its data against a power failure.
+// It must allow many connections, because each parallel test has its own pool.
 func serverSettings() []string {
 	return []string{"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300"}
 }
@@ -105,8 +106,8 @@ func superuserURL(hostPort, password string) url.URL {
 	}
 }
 
-// An owner is the process that uses a container. Several test processes may run at the same time. So a process may remove
-// the container of another one only if that process has ended.
+// An owner is the test process that uses a container. Several test processes may run at the same time. So a process may
+// remove a container only if the container's owner has ended.
 type owner struct {
 	host string // the name of the host, and on Linux the pid namespace
 	pid  int
@@ -136,8 +137,9 @@ func (o owner) labels() map[string]string {
 // foreignAge is the age from which a container of another host or pid namespace counts as orphaned.
 const foreignAge = 6 * time.Hour
 
-// isOrphaned reports whether the process that the labels name has ended. o is the current process. If the labels name
-// another host or pid namespace, o cannot see the process there, and isOrphaned judges only by the age of the container.
+// isOrphaned reports whether the process that the labels of a container name has ended. o is the current process. If the
+// labels name another host or pid namespace, o cannot see the process there, and isOrphaned judges only by the age of the
+// container.
 func (o owner) isOrphaned(labels map[string]string, age time.Duration, isAlive func(pid int) bool) bool {
 	if labels[labelHost] != o.host {
 		return age > foreignAge
@@ -146,9 +148,9 @@ func (o owner) isOrphaned(labels map[string]string, age time.Duration, isAlive f
 	return err != nil || !isAlive(pid)
 }
 
-// removeOrphans removes the containers that killed test processes have left. There are such containers only if
-// testcontainers' reaper is switched off or cannot run. removeOrphans only logs errors, because a container that stays
-// does no harm.
+// removeOrphans removes the containers that killed test processes have left. Usually the reaper of testcontainers has
+// already removed them, but the reaper may be switched off or unable to run. removeOrphans only logs errors, because a
+// container that stays does no harm.
 func removeOrphans(ctx context.Context, docker client.APIClient, self owner, logf logf) {
 	found, err := docker.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: client.Filters{}.Add("label", labelHost),

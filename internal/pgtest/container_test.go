@@ -15,6 +15,7 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 )
 
+// TestContainer checks that a server in a container works. If no container can be started, the test is skipped.
 func TestContainer(t *testing.T) {
 	srv, err := openContainer(t.Context(), t.Logf)
 	if err != nil {
@@ -24,7 +25,7 @@ func TestContainer(t *testing.T) {
 }
 
 // skipOrFail skips the test because no container could be started. But if POSTGRES_IMAGE is set, the test should be able to
-// start one, and skipOrFail lets it fail.
+// start a container, so skipOrFail makes the test fail.
 func skipOrFail(t *testing.T, err error) {
 	t.Helper()
 	if os.Getenv("POSTGRES_IMAGE") != "" {
@@ -35,18 +36,21 @@ func skipOrFail(t *testing.T, err error) {
 
 // TestPublishPort checks that the port is published only on the loopback address if the Docker engine is on this machine.
 func TestPublishPort(t *testing.T) {
-	for host, wantLoopback := range map[string]bool{
+	for engineHost, wantOnlyLoopback := range map[string]bool{
 		"localhost": true, "127.0.0.1": true, "::1": true, "172.17.0.1": false, "engine.example": false,
 	} {
 		var config container.HostConfig
-		publishPort(host)(&config)
+		publishPort(engineHost)(&config)
 		bindings := config.PortBindings[network.MustParsePort(postgresPort)]
-		if got := len(bindings) == 1 && bindings[0].HostIP.IsLoopback(); got != wantLoopback {
-			t.Errorf("engine on %s: got bindings %v, want only the loopback address %v", host, bindings, wantLoopback)
+		onlyLoopback := len(bindings) == 1 && bindings[0].HostIP.IsLoopback()
+		if onlyLoopback != wantOnlyLoopback {
+			t.Errorf("engine on %s: got bindings %v, want only the loopback address: %v", engineHost, bindings, wantOnlyLoopback)
 		}
 	}
 }
 
+// TestRemoveOrphans checks that removeOrphans removes the container of a process that has ended, but not that of a running
+// process.
 func TestRemoveOrphans(t *testing.T) {
 	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(log.NewNoopLogger()))
 	if err != nil {
@@ -88,20 +92,25 @@ func TestRemoveOrphans(t *testing.T) {
 	}
 }
 
+// TestIsOrphaned checks that the age of a container decides only if the container belongs to another host.
 func TestIsOrphaned(t *testing.T) {
-	const alivePID, endedPID = "2", "3"
-	self := owner{host: "here", pid: 1}
-	isAlive := func(pid int) bool { return strconv.Itoa(pid) == alivePID }
+	const (
+		thisHost, otherHost = "here", "there"
+		alive, ended        = "2", "3" // the ids of two processes
+		young, old          = foreignAge - time.Hour, foreignAge + time.Hour
+	)
+	self := owner{host: thisHost, pid: 1}
+	isAlive := func(pid int) bool { return strconv.Itoa(pid) == alive }
 	for name, tt := range map[string]struct {
-		host, pid string
+		host, pid string // the labels of the container
 		age       time.Duration
 		want      bool
 	}{
-		"its process is alive":               {host: "here", pid: alivePID, age: 48 * time.Hour, want: false},
-		"its process has ended":              {host: "here", pid: endedPID, age: time.Second, want: true},
-		"not a process id":                   {host: "here", pid: "x", age: time.Second, want: true},
-		"another host, below the age limit":  {host: "there", pid: endedPID, age: foreignAge - time.Hour, want: false},
-		"another host, beyond the age limit": {host: "there", pid: alivePID, age: foreignAge + time.Hour, want: true},
+		"this host, its process is alive":  {host: thisHost, pid: alive, age: old, want: false},
+		"this host, its process has ended": {host: thisHost, pid: ended, age: young, want: true},
+		"this host, not a process id":      {host: thisHost, pid: "x", age: young, want: true},
+		"another host, a young container":  {host: otherHost, pid: ended, age: young, want: false},
+		"another host, an old container":   {host: otherHost, pid: alive, age: old, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			labels := map[string]string{labelHost: tt.host, labelPID: tt.pid}

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	localTimeout = time.Minute
-	portAttempts = 5 // another program may take a port before postgres does
+	localTimeout = time.Minute // of openLocal, without a download
+	portAttempts = 5           // another program may take a port before postgres does
 )
 
 // openLocal starts a server in a temporary folder, with the programs on this machine. The server listens only on the
@@ -44,19 +44,28 @@ func openLocal(ctx context.Context, logf logf) (*server, error) {
 		return nil, errors.Join(err, dir.remove())
 	}
 	for range portAttempts {
-		var port int
-		var postgres *process
-		port, err = findFreePort(ctx)
+		var srv *server
+		srv, err = dir.openServer(ctx, password)
 		if err == nil {
-			postgres, err = dir.startServer(ctx, port)
-		}
-		if err == nil {
-			hostPort := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-			stop := func(ctx context.Context) error { return errors.Join(postgres.quit(ctx), dir.remove()) }
-			return newServer(superuserURL(hostPort, password), stop), nil
+			return srv, nil
 		}
 	}
 	return nil, errors.Join(err, dir.remove())
+}
+
+// openServer starts the server of the folder on a free port. When the server is stopped, the folder is removed.
+func (d *localDir) openServer(ctx context.Context, password string) (*server, error) {
+	port, err := findFreePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	postgres, err := d.startServer(ctx, port)
+	if err != nil {
+		return nil, err
+	}
+	hostPort := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	stop := func(ctx context.Context) error { return errors.Join(postgres.quit(ctx), d.remove()) }
+	return newServer(superuserURL(hostPort, password), stop), nil
 }
 
 // findPrograms returns the folder of PostgreSQL's programs. If the machine has no such folder, findPrograms downloads the
@@ -103,8 +112,8 @@ func (d *localDir) initdb(ctx context.Context, password string) error {
 	return os.Remove(file)
 }
 
-// startServer starts postgres and waits until the pid file says that postgres is ready. It does not test this with a
-// connection, because another server could answer at the port.
+// startServer starts postgres and waits until the pid file says that postgres is ready. It does not try to connect, because
+// another server could answer at the port.
 func (d *localDir) startServer(ctx context.Context, port int) (*process, error) {
 	args := append([]string{
 		"-D", d.data(), "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
@@ -141,7 +150,7 @@ func (d *localDir) isReady(pid int) bool {
 	return lines[pidLine] == strconv.Itoa(pid) && strings.TrimSpace(lines[statusLine]) == "ready"
 }
 
-// A process is a server process that was started.
+// A process is a started postgres, the main process of a server.
 type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has ended
@@ -169,8 +178,8 @@ func (d *localDir) launch(cmd *exec.Cmd) (*process, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// quit stops the server at once and waits for its end. It uses SIGQUIT, so that the server does not write a checkpoint
-// first. If ctx ends before the server does, quit kills the server.
+// quit stops the server at once and waits for its end. It sends SIGQUIT, after which the server does not write its buffers
+// to disk. If ctx ends before the server does, quit kills the server.
 func (p *process) quit(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
+// TestOpenLocal checks that a local server works, and that its folder is removed when the server is stopped.
 func TestOpenLocal(t *testing.T) {
 	srv := openLocalOrSkip(t)
 	dir := readServerDir(t, srv.url.String())
@@ -28,11 +29,11 @@ func TestOpenLocal(t *testing.T) {
 	}
 }
 
-// serveEnv is set in the child process that TestOpenLocal_KilledProcess starts.
+// serveEnv is an environment variable that is set in the child process of TestOpenLocal_KilledProcess.
 const serveEnv = "PGTEST_SERVE_UNTIL_KILLED"
 
-// TestOpenLocal_KilledProcess checks that a server and its folder disappear if the test process is killed. The test starts
-// itself in a child process, which starts the server, and kills the child.
+// TestOpenLocal_KilledProcess checks that a server and its folder disappear if the test process is killed. The test runs
+// itself in a child process, which starts the server, and then kills the child process.
 func TestOpenLocal_KilledProcess(t *testing.T) {
 	if os.Getenv(serveEnv) != "" { // this is the child process
 		srv := openLocalOrSkip(t)
@@ -101,7 +102,7 @@ func openLocalOrSkip(t *testing.T) *server {
 	return srv
 }
 
-// readServerDir returns the path of the localDir of a running server, which contains its data directory.
+// readServerDir returns the path of the localDir of a running server. The localDir contains the server's data folder.
 func readServerDir(t *testing.T, url string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

@@ -15,14 +15,14 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 )
 
-// A localDir is the folder of a local server. Another process, the cleaner, removes the folder. So the folder is removed
+// A localDir is the folder of a local server. Another process, the cleaner, removes the folder when this process has ended,
 // even if this process is killed.
 type localDir struct {
 	path         string
 	bin          string              // the folder of PostgreSQL's programs
 	account      *syscall.Credential // the account of the server; nil means the account of this process
 	cleaner      *exec.Cmd
-	cleanerStdin io.Closer // when it is closed, the cleaner begins
+	cleanerStdin io.Closer // when this pipe is closed, the cleaner removes the folder
 }
 
 // newLocalDir creates a folder for a server. It tries several parent folders, because the server's account may have no
@@ -43,8 +43,8 @@ func newLocalDir(ctx context.Context, bin string) (*localDir, error) {
 	return nil, errors.Join(failures...)
 }
 
-// create creates the folder and starts its cleaner. It runs initdb --version in the folder to check that the server's
-// account can enter it. If this process runs as root, its temporary folder is often closed to other accounts.
+// create creates the folder and starts its cleaner. It runs initdb --version in the folder, because this command fails if
+// the server's account cannot enter the folder. The temporary folder of root is often closed to other accounts.
 func (d *localDir) create(ctx context.Context, parent string) error {
 	path, err := os.MkdirTemp(parent, "pawl-pgtest-")
 	if err != nil {
@@ -65,8 +65,8 @@ func (d *localDir) create(ctx context.Context, parent string) error {
 }
 
 // cleanerScript waits until its standard input ends. That happens when this process closes the pipe or ends for any
-// reason, even by SIGKILL. Then the script stops the server, if it is running, and removes the folder. It tries up to ten
-// times, because a process of the server may still be writing files.
+// reason, even by SIGKILL. Then the script stops the server, if the server is running, and removes the folder. The script
+// tries this up to ten times, because a process of the server may still be writing files.
 const cleanerScript = `
 while read -r line; do :; done
 { read -r pid <"$1/data/postmaster.pid" && kill -QUIT "$pid"; } 2>/dev/null
@@ -74,10 +74,10 @@ for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && exit; sleep 1; done 2>/dev/nu
 exit 1
 `
 
-// startCleaner starts the process that removes the folder. That process detects the end of this process by a pipe. A
+// startCleaner starts the process that removes the folder. The cleaner detects the end of this process by a pipe. A
 // parent-death signal would not work on every Unix, and would come when the thread that started the cleaner ends.
 func (d *localDir) startCleaner() error {
-	cleaner := exec.Command("/bin/sh", "-c", cleanerScript, "pgtest-cleaner", d.path) //nolint:noctx // it outlives this process
+	cleaner := exec.Command("/bin/sh", "-c", cleanerScript, "pgtest-cleaner", d.path) //nolint:noctx // the cleaner outlives this process
 	cleaner.Dir = "/"
 	cleaner.Env = []string{"PATH=/usr/bin:/bin"}
 	cleaner.SysProcAttr = &syscall.SysProcAttr{Credential: d.account, Setpgid: true}

@@ -72,9 +72,9 @@ func Empty(tb testing.TB) string {
 	return createForTest(tb, requireServer(tb), emptyTemplate)
 }
 
-// Local starts a server only for this test, creates a database with pawl's schema on it, and returns its URL. The
-// server's processes always run on this machine. So a test can inspect the server's sockets, or put a proxy between the
-// server and its clients. When the test ends, the server is stopped.
+// Local starts a server only for this test, creates a database with pawl's schema on this server, and returns the URL of the
+// database. The server's processes always run on this machine. So a test can inspect the server's sockets, or put a proxy
+// between the server and its clients. When the test ends, the server is stopped.
 func Local(tb testing.TB) string {
 	tb.Helper()
 	srv, err := openLocal(tb.Context(), tb.Logf)
@@ -146,15 +146,15 @@ func applyMigrations(ctx context.Context, databaseURL string) error {
 // shared is global because a test can pass only its testing.TB to this package.
 var shared sharedServer
 
-// A sharedServer is the server that all tests of a process use, together with the template database on it. Each of the
-// two is created when a test needs it for the first time. If that fails, every later test reports the same error without
-// another attempt.
+// A sharedServer is the server that all tests of a process use, together with the template database on it. Server and
+// template are each created when a test needs them for the first time. If that fails, every later test reports the same
+// error without another attempt.
 type sharedServer struct {
 	mu          sync.Mutex
-	inMain      bool // Main is running
-	server      *server
+	isInMain    bool    // Main is running
+	server      *server // nil until a test needs it
 	serverErr   error
-	template    string
+	template    string // the name of the template database, empty until a test needs it
 	templateErr error
 }
 
@@ -162,13 +162,14 @@ type sharedServer struct {
 func (s *sharedServer) enterMain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inMain = true
+	s.isInMain = true
 }
 
+// get returns the server. The first call starts the server.
 func (s *sharedServer) get(ctx context.Context, logf logf) (*server, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.inMain {
+	if !s.isInMain {
 		return nil, errors.New("nothing would stop the server: " +
 			"the package needs func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
 	}
@@ -191,10 +192,11 @@ func (s *sharedServer) ensureTemplate(ctx context.Context, srv *server) (string,
 	return s.template, s.templateErr
 }
 
+// close drops the template and stops the server, if they exist.
 func (s *sharedServer) close(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inMain = false
+	s.isInMain = false
 	if s.server == nil {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// TestDatabase checks that parallel tests get different databases: each inserts the same row into a table that must be
+// TestDatabase checks that parallel tests get different databases. Each test inserts the same row into a table that must be
 // empty.
 func TestDatabase(t *testing.T) {
 	for range 3 {
@@ -22,7 +22,7 @@ func TestDatabase(t *testing.T) {
 			if n := count(t, conn, "SELECT count(*) FROM checkpoints"); n != 0 {
 				t.Fatalf("got %d checkpoints in a new database, want none", n)
 			}
-			_, err := conn.Exec(t.Context(), `INSERT INTO checkpoints (stream, source_url, epoch) VALUES ('s', 'u', 1)`)
+			_, err := conn.Exec(t.Context(), `INSERT INTO checkpoints (stream, source_url, epoch) VALUES ('stream', 'url', 1)`)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -52,8 +52,8 @@ func runSQL(tb testing.TB, databaseURL string, run func(context.Context, *pgx.Co
 	}
 }
 
-// Eventually waits until condition returns true. The test fails if that takes longer than half a minute. what describes the
-// condition, for the failure message.
+// Eventually waits until condition returns true. If the wait takes longer than half a minute, the test fails, and what
+// describes the condition in the failure message.
 func Eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	EventuallyWithin(tb, eventuallyTimeout, what, condition)
@@ -75,8 +75,8 @@ func EventuallyWithin(tb testing.TB, limit time.Duration, what string, condition
 	}
 }
 
-// Dbmate returns dbmate, set up as its command line does it for the project's migrations. dbmate's driver requires a URL
-// with sslmode=disable.
+// Dbmate returns the library dbmate for the migrations of this project, with its own PostgreSQL driver. If the server has no
+// TLS, databaseURL must contain sslmode=disable.
 func Dbmate(tb testing.TB, databaseURL string) *dbmate.DB {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)

@@ -36,9 +36,9 @@ type serverSource struct {
 
 func serverSources() []serverSource {
 	return []serverSource{
-		{"TEST_DATABASE_URL", openExternal},
-		{"a container of " + image(), openContainer},
-		{"local programs", openLocal},
+		{name: "TEST_DATABASE_URL", open: openExternal},
+		{name: "a container of " + image(), open: openContainer},
+		{name: "local programs", open: openLocal},
 	}
 }
 
@@ -76,17 +76,18 @@ const (
 	nameTime   = "20060102t150405" // such times can be compared as texts
 )
 
-// newPrefix returns the beginning of the names of this process's databases. dropAbandoned recognizes databases that were
-// left by killed processes by the time in it. The random part is necessary because several test processes may use the
-// server.
+// newPrefix returns the beginning of the names of this process's databases. By the time in the prefix, dropAbandoned
+// recognizes databases that killed processes have left. The random part is necessary because several test processes may
+// use the server.
 func newPrefix() string {
 	random := make([]byte, 4)
 	_, _ = rand.Read(random) // never fails, as documented
 	return namePrefix + time.Now().UTC().Format(nameTime) + "_" + hex.EncodeToString(random)
 }
 
-func (s *server) create(ctx context.Context, template string) (string, error) {
-	name := fmt.Sprintf("%s_%d", s.prefix, s.count.Add(1))
+// create creates a copy of the template database and returns its name.
+func (s *server) create(ctx context.Context, template string) (name string, err error) {
+	name = fmt.Sprintf("%s_%d", s.prefix, s.count.Add(1))
 	stmt := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " TEMPLATE " + pgx.Identifier{template}.Sanitize()
 	if template == emptyTemplate {
 		stmt += " ENCODING 'UTF8'"
@@ -110,8 +111,8 @@ func (s *server) databaseURL(name string) string {
 	return u.String()
 }
 
-// exec runs a statement on a new connection. It does not use a pool, because tests that check for leaked goroutines would
-// find those of the pool.
+// exec runs a statement on a new connection. It does not use a pool, because a pool has goroutines. Tests that check for
+// leaked goroutines would find them.
 func (s *server) exec(ctx context.Context, stmt string) error {
 	return withConn(ctx, s.url, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, stmt)
@@ -135,7 +136,7 @@ const (
 	abandonedAge = 24 * time.Hour
 )
 
-// openExternal returns the server of TEST_DATABASE_URL. To stop it does nothing, because pgtest has not started it.
+// openExternal returns the server of TEST_DATABASE_URL. Its stop does nothing, because pgtest has not started the server.
 func openExternal(ctx context.Context, logf logf) (*server, error) {
 	databaseURL := os.Getenv("TEST_DATABASE_URL")
 	if databaseURL == "" {
