@@ -38,7 +38,8 @@ func wrongColumns(t *testing.T, repo fs.FS) (faults []string) {
 			}
 		}
 	}
-	for rest := textOf(t, repo, page); ; {
+	rest := textOf(t, repo, page)
+	for {
 		// Group n of tableSection is between section[2*n] and section[2*n+1].
 		section := tableSection.FindStringSubmatchIndex(rest)
 		if section == nil {

@@ -138,7 +138,8 @@ func unknownCommands(t *testing.T, repo fs.FS) (faults []string) {
 				faults = append(faults, file+": there is no command pawl "+command)
 				continue
 			}
-			if len(subs) > 0 && sub != "" && !slices.Contains(subs, sub) {
+			hasSub := len(subs) > 0 && sub != "" // otherwise sub is an argument, if there is one
+			if hasSub && !slices.Contains(subs, sub) {
 				faults = append(faults, file+": there is no command pawl "+command+" "+sub)
 			}
 			if command == "psql" { // the rest of the call is for the program psql

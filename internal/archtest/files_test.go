@@ -175,8 +175,11 @@ func goFiles(t *testing.T, dir string) []file {
 			return nil
 		}
 		f, err := readFile(path)
+		if err != nil {
+			return err
+		}
 		files = append(files, f)
-		return err
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -47,9 +48,10 @@ func loadPackages(t *testing.T, flags ...string) []pkg {
 		t.Fatalf("%v: %v\n%s", cmd, err, stderr.String())
 	}
 	var pkgs []pkg
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	for {
 		var p pkg
-		err := dec.Decode(&p)
+		err := decoder.Decode(&p)
 		if errors.Is(err, io.EOF) {
 			return pkgs
 		}

@@ -43,28 +43,28 @@ func openContainer(ctx context.Context, logf logf) (*server, error) {
 		return nil, fmt.Errorf("find Docker: %w", err)
 	}
 	defer docker.Close() //nolint:errcheck // Close only closes idle connections
-	host, err := docker.DaemonHost(ctx)
+	engineHost, err := docker.DaemonHost(ctx)
 	if err != nil {
 		return nil, err
 	}
-	owner, err := currentProcess()
+	self, err := currentProcess()
 	if err != nil {
 		return nil, err
 	}
-	removeOrphans(ctx, docker.Client(), owner, logf)
+	removeOrphans(ctx, docker.Client(), self, logf)
 
 	password := rand.Text()
-	newURL := func(host string, port network.Port) string {
+	readinessURL := func(host string, port network.Port) string {
 		u := superuserURL(net.JoinHostPort(host, port.Port()), password)
 		return u.String()
 	}
 	ctr, err := postgres.Run(ctx, image(), quiet,
 		postgres.WithPassword(password),
 		testcontainers.WithCmdArgs(serverSettings()...),
-		testcontainers.WithLabels(owner.labels()),
-		testcontainers.WithHostConfigModifier(publishPort(host)),
+		testcontainers.WithLabels(self.labels()),
+		testcontainers.WithHostConfigModifier(publishPort(engineHost)),
 		testcontainers.WithWaitStrategy(
-			wait.ForSQL(postgresPort, "pgx", newURL).WithStartupTimeout(readyTimeout)))
+			wait.ForSQL(postgresPort, "pgx", readinessURL).WithStartupTimeout(readyTimeout)))
 	if err != nil {
 		return nil, errors.Join(err, testcontainers.TerminateContainer(ctr))
 	}

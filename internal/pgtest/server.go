@@ -144,7 +144,7 @@ func openExternal(ctx context.Context, logf logf) (*server, error) {
 	}
 	u, err := url.Parse(databaseURL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return nil, errors.New("not a postgres:// URL") // the error must not contain the URL, because that may contain a password
+		return nil, errors.New("not a postgres:// URL") // the error must not contain the URL, which may contain a password
 	}
 	ctx, cancel := context.WithTimeout(ctx, externalTimeout)
 	defer cancel()
@@ -158,9 +158,10 @@ func openExternal(ctx context.Context, logf logf) (*server, error) {
 // dropAbandoned drops the databases that test processes created before a time and left when they were killed. It does not
 // use FORCE, so a database with connections stays.
 func (s *server) dropAbandoned(ctx context.Context, before time.Time, logf logf) error {
+	const namePattern = `^` + namePrefix + `\d{8}t\d{6}_` // only names with a time, as newPrefix makes them
+	firstKeptName := namePrefix + before.UTC().Format(nameTime)
 	return withConn(ctx, s.url, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT datname FROM pg_database WHERE datname ~ $1 AND datname < $2",
-			`^`+namePrefix+`\d{8}t\d{6}_`, namePrefix+before.UTC().Format(nameTime))
+		rows, err := conn.Query(ctx, "SELECT datname FROM pg_database WHERE datname ~ $1 AND datname < $2", namePattern, firstKeptName)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,8 @@ func TestOpenFirst(t *testing.T) {
 	failing := newSource("failing", errors.New("pull refused"))
 	working, unneeded := newSource("working", nil), newSource("unneeded", nil)
 
-	srv, err := openFirst(t.Context(), []serverSource{failing, working, unneeded}, t.Logf)
+	sources := []serverSource{failing, working, unneeded}
+	srv, err := openFirst(t.Context(), sources, t.Logf)
 	if err != nil || srv.url.Host != working.name {
 		t.Errorf("got server %v, error %v; want the server of the source %s", srv, err, working.name)
 	}

@@ -31,7 +31,8 @@ func (m model) apply(db database, tx transaction) database {
 	row := ledgerRow{pageID: tx.pageID, pass: tx.target.pass}
 	for i := tx.firstRecord; i < tx.endRecord; i++ {
 		row.received++
-		switch r := &db.records[i]; {
+		r := &db.records[i]
+		switch {
 		case r.isAccounted():
 			row.duplicate++
 		case i == m.badRecord:
@@ -159,27 +160,27 @@ func (m model) operatorSteps(s state) []transition {
 	if s.backup == noBackup {
 		return steps
 	}
-	next := s
-	next.db = s.backup
-	next.tx = transaction{holder: nobody}
-	next.replay = replay{}
-	next.spent.restores++
-	if next.spent.restores == m.limits.restores {
-		next.backup = noBackup // no step can use the backup again; without it there are fewer different states
+	restored := s
+	restored.db = s.backup
+	restored.tx = transaction{holder: nobody}
+	restored.replay = replay{}
+	restored.spent.restores++
+	if restored.spent.restores == m.limits.restores {
+		restored.backup = noBackup // no step can use the backup again; without it there are fewer different states
 	}
 	name := stepRestore
-	for i := range next.runners {
-		r := &next.runners[i]
+	for i := range restored.runners {
+		r := &restored.runners[i]
 		if r.phase == idle {
 			continue
 		}
 		name = stepRestoreUnderRunner
 		r.restored = true
-		if r.phase == inTransaction {
+		if r.phase == inTransaction { // the transaction ended with its connection
 			r.retryPage()
 		}
 	}
-	return append(steps, transition{actor: operator, step: name, next: next})
+	return append(steps, transition{actor: operator, step: name, next: restored})
 }
 
 // readerSteps returns the step with which the reader reads all rows with a greater page_id than the last row it read. If a row with

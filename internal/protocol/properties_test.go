@@ -114,7 +114,7 @@ func (m model) canComplete(s state) bool {
 	)
 	for range claimSteps + stepsPerRecord*m.records {
 		steps := m.runnerSteps(s, runnerA)
-		t := steps[len(steps)-1] // the last one continues the run, see runnerSteps
+		t := steps[len(steps)-1] // continues the run; the only other step is a crash, which comes first
 		if t.ended != running {
 			return t.ended == complete
 		}

@@ -43,12 +43,12 @@ func (m model) runnerSteps(s state, who actor) []transition {
 		steps = append(steps, transition{actor: who, step: name, next: next, ended: ended})
 	}
 	if r.phase != idle {
-		next := s
-		next.runners[who] = runner{}
+		crashed := s
+		crashed.runners[who] = runner{}
 		if s.tx.holder == who && r.phase == inTransaction {
-			next.tx.disconnected = true
+			crashed.tx.disconnected = true
 		}
-		add(stepCrash, next, running)
+		add(stepCrash, crashed, running)
 	}
 	switch r.phase {
 	case idle:
@@ -59,10 +59,10 @@ func (m model) runnerSteps(s state, who actor) []transition {
 		m.read(s, who, add)
 	case fetched:
 		if m.IDsBeforeLock { // only this fault leads to the phase reserved
-			next := s
-			next.runners[who].phase = reserved
-			next.runners[who].pageID = next.reserveID()
-			add(stepReserve, next, running)
+			withID := s
+			withID.runners[who].phase = reserved
+			withID.runners[who].pageID = withID.reserveID()
+			add(stepReserve, withID, running)
 			break
 		}
 		fallthrough

@@ -45,7 +45,8 @@ func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 		if found || err != nil {
 			return info, err
 		}
-		err = d.startError(ctx, child) // waitReady has found no server, because the server ended before it was ready
+		// waitReady has found no server, because the server ended before it was ready.
+		err = d.startError(ctx, child)
 		if err == nil && attempt == startAttempts {
 			err = errKeepsEnding
 		}
@@ -100,7 +101,8 @@ func (d *serverDir) launch(ctx context.Context, bin string) (*childServer, error
 	defer log.Close() //nolint:errcheck // the server has its own handle of this file, too
 	args := append([]string{dataFlag, d.data()}, serverSettings(port)...)
 	cmd := d.command(context.WithoutCancel(ctx), bin, "postgres", args...)
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{lock}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{lock} // the server and its child processes inherit the lock
 	if previous.pid != 0 {
 		// A crash has left a pid file, and now its pid may belong to another process. postgres would take that process for a
 		// running server, and would refuse to start. PG_GRANDPARENT_PID makes postgres ignore the process with this pid. postgres

@@ -57,11 +57,11 @@ func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, 
 			return programs{}, d.op.endedError(ctx)
 		case err != nil:
 			unusable = append(unusable, bin)
-			continue
 		case major == "" || found.majorVersion() == major:
 			return found, nil
+		default:
+			otherVersions = append(otherVersions, fmt.Sprintf("%s (%s)", found.version, bin))
 		}
-		otherVersions = append(otherVersions, fmt.Sprintf("%s (%s)", found.version, bin))
 	}
 	if len(otherVersions) == 0 {
 		if len(unusable) > 0 {
@@ -150,8 +150,8 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
 	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
 	report("there is no PostgreSQL here: downloading " + name)
-	p := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
-	if err := download(ctx, &p, version, filepath.Join(d.path, staging)); err != nil {
+	proxy := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
+	if err := download(ctx, &proxy, version, filepath.Join(d.path, staging)); err != nil {
 		if ctx.Err() != nil {
 			return programs{}, d.op.endedError(ctx)
 		}

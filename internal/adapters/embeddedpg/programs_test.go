@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -32,13 +34,14 @@ func TestDownloadPrograms_Once(t *testing.T) {
 		t.Errorf("got the programs in %s, want the downloaded programs in %s", srv.Bin(), srv.dir.path)
 	}
 	mustClose(t, srv)
-	first, rest, _ := strings.Cut(lines.String(), "\n")
-	if want := "downloading PostgreSQL 17"; !strings.Contains(first, want) {
+	firstLine, otherLines, _ := strings.Cut(lines.String(), "\n")
+	if want := "downloading PostgreSQL 17"; !strings.Contains(firstLine, want) {
 		t.Errorf("got reports\n%v\nwant %q in the first line", &lines, want)
 	}
-	size := strconv.Itoa(len(repo.archive) / megabyte)
-	if want := size + " of " + size + " MB\n"; !strings.Contains(rest, want) { // the last report of the progress
-		t.Errorf("got reports\n%v\nwant %q in them", &lines, want)
+	size := len(repo.archive) / megabyte
+	lastProgress := fmt.Sprintf("%d of %d MB\n", size, size)
+	if !strings.Contains(otherLines, lastProgress) {
+		t.Errorf("got reports\n%v\nwant %q in them", &lines, lastProgress)
 	}
 	checkNothingUnfinished(t, dir)
 
@@ -71,14 +74,14 @@ func TestDownloadPrograms_Failures(t *testing.T) {
 	const shortTimeout = 300 * time.Millisecond
 	for name, tt := range map[string]struct {
 		handler      http.Handler
-		want         string        // a part of the error
+		want         string        // a part of the error, which may come from the download library
 		stallTimeout time.Duration // 0 means the timeout of configWithoutPrograms
 	}{
 		"no such version": {handler: http.NotFoundHandler(), want: "404"},
 		"no checksum":     {handler: override(".sha256", http.NotFound), want: "404"},
 		"wrong checksum": {
 			handler: override(".sha256", func(w http.ResponseWriter, _ *http.Request) {
-				_, _ = w.Write([]byte(strings.Repeat("0", 64)))
+				_, _ = w.Write([]byte(strings.Repeat("0", hex.EncodedLen(sha256.Size))))
 			}),
 			want: "checksums do not match",
 		},
@@ -105,10 +108,10 @@ func TestDownloadPrograms_Failures(t *testing.T) {
 		},
 		"endless download": {
 			handler: override(".jar", func(w http.ResponseWriter, _ *http.Request) {
-				for chunk := make([]byte, megabyte); ; {
-					if _, err := w.Write(chunk); err != nil {
-						return
-					}
+				chunk := make([]byte, megabyte)
+				var err error
+				for err == nil { // until the client closes the connection
+					_, err = w.Write(chunk)
 				}
 			}),
 			want: "more than 8 MB", // the maxSize of configWithoutPrograms

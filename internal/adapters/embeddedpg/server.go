@@ -112,12 +112,12 @@ func (c config) ensureRunning(ctx context.Context, d *serverDir, report func(str
 			return info, err
 		}
 	}
-	programs, err := c.prepareStart(ctx, d, report)
+	chosen, err := c.prepareStart(ctx, d, report)
 	if err != nil {
 		return serverInfo{}, err
 	}
-	report(fmt.Sprintf("starting PostgreSQL %s in %s", programs.version, d.userDir))
-	return d.start(ctx, programs.bin)
+	report(fmt.Sprintf("starting PostgreSQL %s in %s", chosen.version, d.userDir))
+	return d.start(ctx, chosen.bin)
 }
 
 // prepareStart chooses programs that match the data's version and returns them. If there is no database, it creates one.
@@ -128,7 +128,8 @@ func (c config) prepareStart(ctx context.Context, d *serverDir, report func(stri
 		return programs{}, err
 	}
 	chosen, err := c.choosePrograms(ctx, d, major, report)
-	if err != nil || major != "" {
+	hasDatabase := major != ""
+	if err != nil || hasDatabase {
 		return chosen, err
 	}
 	report("making a database in " + d.userDir)
@@ -171,7 +172,7 @@ func (d *serverDir) detachLocked(ctx context.Context, users *flock.Flock) error 
 		return d.op.invalidError(fmt.Errorf("unlock the folder: %w", err), "")
 	}
 	exclusive := d.newLock(usersLock)
-	isLast, err := exclusive.TryLock()
+	isLast, err := exclusive.TryLock() // succeeds if no other process holds the shared lock
 	if err != nil {
 		return d.op.invalidError(fmt.Errorf("lock the folder: %w", err), "")
 	}

@@ -29,10 +29,11 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestOpen_DataSurvivesRestart checks that the server of a second Open of a folder has the data of the first Open. It also checks the
-// settings of the server. The name of the folder has characters that a shell or a configuration file would require to be quoted.
+// TestOpen_DataSurvivesRestart checks that the server of a second Open of a folder has the data of the first Open. It also checks Bin
+// and the settings of the server.
 func TestOpen_DataSurvivesRestart(t *testing.T) {
-	c, dir := testConfig(t), makePublicTempDir(t)+`/a folder/to be 'made', ünïcode and "all"`
+	const awkwardName = `a folder/to be 'made', ünïcode and "all"` // a shell or a configuration file would require quotes
+	c, dir := testConfig(t), filepath.Join(makePublicTempDir(t), awkwardName)
 	first := c.mustOpen(t, dir)
 	createStoredTable(t, first.URL())
 	mustClose(t, first)
@@ -111,15 +112,19 @@ func TestOpen_PasswordSecrecy(t *testing.T) {
 	if strings.Contains(lines.String(), password) {
 		t.Errorf("got reports\n%v\nwant no password in them", &lines)
 	}
-	for name, mode := range map[string]os.FileMode{
-		passwordFile: 0o600, dataFolder: 0o700 | os.ModeDir, ".": 0o700 | os.ModeDir, logFile: 0o600,
+	const ownerOnlyFile, ownerOnlyFolder os.FileMode = 0o600, 0o700 | os.ModeDir
+	for name, want := range map[string]os.FileMode{
+		".":          ownerOnlyFolder, // the server's folder
+		dataFolder:   ownerOnlyFolder,
+		passwordFile: ownerOnlyFile,
+		logFile:      ownerOnlyFile,
 	} {
 		info, err := os.Stat(filepath.Join(srv.dir.path, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Mode() != mode {
-			t.Errorf("%s: got mode %v, want %v", name, info.Mode(), mode)
+		if info.Mode() != want {
+			t.Errorf("%s: got mode %v, want %v", name, info.Mode(), want)
 		}
 	}
 }

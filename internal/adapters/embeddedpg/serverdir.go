@@ -82,7 +82,8 @@ func resolveDir(dir string) (string, error) {
 	if info, err := os.Stat(target); err == nil && !info.IsDir() { //nolint:gosec // the user names the folder
 		return "", operationFor(path).invalidError(fmt.Errorf("%s is not a folder", target), hintWritable)
 	}
-	path = filepath.Join(target, strings.TrimPrefix(path, ancestor))
+	missing := strings.TrimPrefix(path, ancestor) // the folders that do not exist yet
+	path = filepath.Join(target, missing)
 	if len(path) > maxPath {
 		return "", op.invalidError(fmt.Errorf("the folder's path is %d bytes long", len(path)),
 			fmt.Sprintf("name a folder whose path has at most %d bytes", maxPath))
@@ -94,7 +95,8 @@ func resolveDir(dir string) (string, error) {
 func existingAncestor(path string) string {
 	for {
 		_, err := os.Stat(path) //nolint:gosec // the user names the folder
-		if err == nil || path == filepath.Dir(path) || !errors.Is(err, os.ErrNotExist) {
+		isMissing, isTop := errors.Is(err, os.ErrNotExist), path == filepath.Dir(path)
+		if !isMissing || isTop {
 			return path
 		}
 		path = filepath.Dir(path)
@@ -107,15 +109,15 @@ func openOrMake(parent, name string, account *syscall.Credential, op operation) 
 	if err := makeFolders(parent, account); err != nil {
 		return nil, op.invalidError(fmt.Errorf("make the folder: %w", err), hintWritable)
 	}
-	above, err := os.OpenRoot(parent)
+	parentRoot, err := os.OpenRoot(parent)
 	if err != nil {
 		return nil, op.invalidError(fmt.Errorf("use the folder: %w", err), hintWritable)
 	}
-	defer above.Close() //nolint:errcheck // no file is written through above
-	if err := above.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	defer parentRoot.Close() //nolint:errcheck // no file is written through parentRoot
+	if err := parentRoot.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, op.invalidError(fmt.Errorf("make a folder in it: %w", err), hintWritable)
 	}
-	info, err := above.Lstat(name)
+	info, err := parentRoot.Lstat(name)
 	if err == nil && !info.IsDir() {
 		err = errors.New("not a folder")
 	}
@@ -127,11 +129,11 @@ func openOrMake(parent, name string, account *syscall.Credential, op operation) 
 		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
 	}
 	if account != nil {
-		if err := above.Lchown(name, int(account.Uid), int(account.Gid)); err != nil {
+		if err := parentRoot.Lchown(name, int(account.Uid), int(account.Gid)); err != nil {
 			return nil, op.invalidError(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
 		}
 	}
-	root, err := above.OpenRoot(name)
+	root, err := parentRoot.OpenRoot(name)
 	if err != nil {
 		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
 	}
@@ -140,21 +142,24 @@ func openOrMake(parent, name string, account *syscall.Credential, op operation) 
 
 // makeFolders makes path and its missing parent folders. New folders belong to account.
 func makeFolders(path string, account *syscall.Credential) error {
-	made := existingAncestor(path)
-	for name := range strings.SplitSeq(strings.TrimPrefix(path, made), string(filepath.Separator)) {
+	folder := existingAncestor(path)
+	missing := strings.TrimPrefix(path, folder)
+	for name := range strings.SplitSeq(missing, string(filepath.Separator)) {
 		if name == "" {
 			continue
 		}
-		made = filepath.Join(made, name)
-		if err := os.Mkdir(made, 0o755); errors.Is(err, fs.ErrExist) { //nolint:gosec // secrets are in a folder of mode 0700
+		folder = filepath.Join(folder, name)
+		err := os.Mkdir(folder, 0o755) //nolint:gosec // secrets are in a folder of mode 0700
+		if errors.Is(err, fs.ErrExist) {
 			continue // another process has just made this folder
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
 		if account == nil {
 			continue
 		}
-		if err := os.Lchown(made, int(account.Uid), int(account.Gid)); err != nil {
+		if err := os.Lchown(folder, int(account.Uid), int(account.Gid)); err != nil {
 			return err
 		}
 	}

@@ -46,8 +46,9 @@ func TestUpConcurrently(t *testing.T) {
 	t.Parallel()
 	// With a search_path the calls also create the schema concurrently.
 	databaseURL := pgtest.WithParam(t, pgtest.Empty(t), "search_path", "pawl")
+	const calls = 6
 	var group sync.WaitGroup
-	applied := make([]int, 6) // the number of migrations that each call applied
+	applied := make([]int, calls) // the number of migrations that each call applied
 	for i := range applied {
 		group.Go(func() {
 			names, err := migrate.Up(t.Context(), databaseURL)

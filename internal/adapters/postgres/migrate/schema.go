@@ -45,7 +45,7 @@ func pendingMigrations(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 			pending = append(pending, name)
 		}
 	}
-	if len(pending) == len(names) {
+	if len(pending) == len(names) { // none of pawl's migrations was applied
 		return pending, checkForeign(ctx, pg, applied)
 	}
 	return pending, checkNewer(names, applied)
@@ -74,15 +74,15 @@ func versionOf(name string) string {
 // appliedVersions returns the versions in dbmateTable, none if the table does not exist. It reads only a table in the current schema,
 // because dbmate creates its table there. A table in another schema of the search path belongs to another program.
 func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
-	existing, err := existingTables(ctx, pg, dbmateTable)
+	existing, err := existingNames(ctx, pg, dbmateTable)
 	if err != nil || len(existing) == 0 {
 		return nil, err
 	}
-	ours, err := isDbmateTable(ctx, pg)
+	isDbmate, err := isDbmateTable(ctx, pg)
 	if err != nil {
 		return nil, err
 	}
-	if !ours {
+	if !isDbmate {
 		return nil, foreignObjectsError(dbmateTable)
 	}
 	rows, err := pg.Query(ctx, "SELECT version::text FROM "+dbmateTable)
@@ -92,8 +92,8 @@ func appliedVersions(ctx context.Context, pg *pgx.Conn) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// isDbmateTable reports whether the table schema_migrations seems to be dbmate's. The table of dbmate has only one column, a text
-// named version.
+// isDbmateTable reports whether the existing object named dbmateTable seems to be dbmate's table. The table of dbmate has only one
+// column, a text named version.
 func isDbmateTable(ctx context.Context, pg *pgx.Conn) (isDbmate bool, err error) {
 	err = pg.QueryRow(ctx, `SELECT count(*) = 1 AND bool_and(a.attname = 'version' AND a.atttypid IN ('varchar'::regtype, 'text'::regtype))
 		FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -101,8 +101,8 @@ func isDbmateTable(ctx context.Context, pg *pgx.Conn) (isDbmate bool, err error)
 	return isDbmate, err
 }
 
-// existingTables returns the names that exist as a table, view, index or similar object in the current schema.
-func existingTables(ctx context.Context, pg *pgx.Conn, names ...string) ([]string, error) {
+// existingNames returns those of the names that a table, view, index or similar object in the current schema has.
+func existingNames(ctx context.Context, pg *pgx.Conn, names ...string) ([]string, error) {
 	rows, err := pg.Query(ctx,
 		`SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE n.nspname = current_schema() AND c.relname = ANY($1) ORDER BY 1`, names)
@@ -113,10 +113,10 @@ func existingTables(ctx context.Context, pg *pgx.Conn, names ...string) ([]strin
 }
 
 // checkForeign checks a schema to which none of pawl's migrations was applied. It returns Invalid if the schema has tables with
-// the names of pawl's tables, or if dbmate's table has versions, which are in applied. Such tables and versions belong to another
-// program.
+// the names of pawl's tables, because such tables belong to another program. applied are the versions in dbmateTable. If there are
+// any, they belong to another program, too, and checkForeign returns Invalid.
 func checkForeign(ctx context.Context, pg *pgx.Conn, applied []string) error {
-	taken, err := existingTables(ctx, pg, "events", "pages", "checkpoints", "dead_letters", "drift", "event_arrivals")
+	taken, err := existingNames(ctx, pg, "events", "pages", "checkpoints", "dead_letters", "drift", "event_arrivals")
 	if err != nil {
 		return conn.Classify(opReadSchema, err)
 	}
@@ -156,7 +156,7 @@ func checkEncoding(pg *pgx.Conn) error {
 func checkNewer(names, applied []string) error {
 	newest := versionOf(names[len(names)-1])
 	for _, version := range applied {
-		if version > newest {
+		if version > newest { // versions are times of the same length, so they can be compared as texts
 			return &domain.Error{
 				Kind: domain.Invalid, Op: opReadSchema,
 				Err:  fmt.Errorf("the schema has migration %s, but this pawl knows migrations only up to %s", version, newest),
@@ -182,8 +182,10 @@ func ensureSchema(ctx context.Context, pg *pgx.Conn) error {
 	if current.Schema != "" && !setByURL {
 		return nil
 	}
-	first, err := q.SessionFoldName(ctx, firstName.FindString(current.Path)) // without quotes, or in lower case
-	if err != nil || first == "$user" {                                      // the path does not begin with the name of a schema that pawl could create
+	// first is the first name as PostgreSQL reads it: without quotes, or in lower case.
+	first, err := q.SessionFoldName(ctx, firstName.FindString(current.Path))
+	isCreatable := err == nil && first != "$user"
+	if !isCreatable {
 		return &domain.Error{
 			Kind: domain.Invalid, Op: opReadSchema, Err: fmt.Errorf("no schema of the search path %q exists", current.Path),
 			Hint: "add search_path=pawl to DATABASE_URL",

@@ -162,7 +162,7 @@ func TestSQLStateClasses(t *testing.T) {
 		{class: "XX", want: transient, wantRow: transient},
 	}
 	for _, tt := range tests {
-		code := tt.class + "000"
+		code := tt.class + "000" // the general SQLSTATE of the class
 		if got := kindOfState(code); got != tt.want {
 			t.Errorf("%s: got %s, want %s", code, got, tt.want)
 		}
