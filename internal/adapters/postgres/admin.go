@@ -14,20 +14,20 @@ import (
 )
 
 // An Admin makes the changes that a user asks for by hand. Each method makes one attempt, in one transaction. If PostgreSQL
-// does not answer COMMIT, the error is Transient, and the change may have been made: then a second call returns Invalid. If
-// the stream was never claimed, each method returns Invalid.
+// does not answer COMMIT, the error is Transient, and the change may have been made. If it was made, a second call returns
+// Invalid. If the stream was never claimed, each method returns Invalid.
 type Admin struct{ pool *pgxpool.Pool }
 
 // NewAdmin returns an admin that uses the pool.
 func NewAdmin(pool *pgxpool.Pool) *Admin { return &Admin{pool} }
 
 // MoveStream changes the stream's source URL. Its position stays, so the next run continues where the last one ended. If a
-// runner is reading the stream, its next commit returns Fenced. If the stream's present source URL is not from, MoveStream
-// returns Invalid, and the error names the present one.
+// runner is reading the stream, its next commit returns Fenced. If the stream's present source URL differs from the parameter
+// from, MoveStream returns Invalid, and the error names the present URL.
 func (a *Admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to string) error {
 	return a.change(ctx, "move stream", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
-		rows, err := q.CheckpointMove(ctx, dbsqlc.CheckpointMoveParams{Stream: stream.String(), FromUrl: from, ToUrl: to})
-		if err != nil || rows == 1 {
+		moved, err := q.CheckpointMove(ctx, dbsqlc.CheckpointMoveParams{Stream: stream.String(), FromUrl: from, ToUrl: to})
+		if err != nil || moved == 1 {
 			return err
 		}
 		current, err := q.CheckpointSource(ctx, stream.String())
@@ -45,8 +45,8 @@ func (a *Admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to
 // stream has no dead letter with this id, or if the letter is resolved already. Then the error says how and when.
 func (a *Admin) DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error {
 	return a.change(ctx, "discard dead letter", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
-		rows, err := q.DeadLetterDiscard(ctx, dbsqlc.DeadLetterDiscardParams{Stream: stream.String(), ID: id, Why: why})
-		if err != nil || rows == 1 {
+		discarded, err := q.DeadLetterDiscard(ctx, dbsqlc.DeadLetterDiscardParams{Stream: stream.String(), ID: id, Why: why})
+		if err != nil || discarded == 1 {
 			return err
 		}
 		letter, err := readDeadLetter(ctx, q, stream, id)

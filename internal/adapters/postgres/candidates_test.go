@@ -12,8 +12,10 @@ import (
 )
 
 // TestCompareParkedRecords checks which differences Compare finds between a page and stream s of storeDeadLetters. A test may first
-// change the database by SQL. Two records of the stream are parked and not stored: "5 \x00" (letter 4, open) and "2 colour"
-// (letter 5, discarded).
+// change the database by SQL. The stream has these dead letters:
+//
+//   - letters 1 ("3!"), 2 ("x") and 3 ("y") are resolved
+//   - letter 4 ("5 \x00") is open, and letter 5 ("2 colour") is discarded; these two records are parked and not stored
 func TestCompareParkedRecords(t *testing.T) {
 	t.Parallel()
 	const (
@@ -28,7 +30,7 @@ func TestCompareParkedRecords(t *testing.T) {
 		sql        string // changes the database before the comparison
 		records    string // the payloads of the page, separated by "|"
 		decodesX   bool   // the page comes from a later decoder, which decodes the record "x"
-		wantParked int64
+		wantParked int64  // the number of the page's records that have an open or a discarded letter
 		want       string // the differences, see describeDifferences
 	}{
 		{name: "as received", records: allRecords, wantParked: 2},
@@ -125,7 +127,8 @@ func TestCompareParkedRecords(t *testing.T) {
 			pgtest.Exec(t, url, tt.sql)
 			page := decodePayloads(domain.Position{}, endCursor, strings.Split(tt.records, "|")...)
 			if tt.decodesX {
-				event := makeEvents(t, 88)[0] // the number does not matter, it must only be new
+				const newEvent = 88 // any number that is not stored
+				event := makeEvents(t, newEvent)[0]
 				event.Record = page.Rejects[0].Record
 				page.Events, page.Rejects = append(page.Events, event), nil
 			}
@@ -140,10 +143,11 @@ func TestCompareParkedRecords(t *testing.T) {
 	}
 }
 
-// describeDifferences returns a line for each difference. It begins with the number of the event, if the event is known.
+// describeDifferences returns a line for each difference. A line begins with the number of the event, if the event is known.
 func describeDifferences(differences []domain.Difference) string {
+	const maxNumber = 99
 	numbers := map[domain.EventID]int{}
-	for n := 1; n < 100; n++ {
+	for n := 1; n <= maxNumber; n++ {
 		numbers[domaintest.EventID(uint64(n))] = n
 	}
 	var text strings.Builder
@@ -156,8 +160,8 @@ func describeDifferences(differences []domain.Difference) string {
 	return text.String()
 }
 
-// TestCompareNotKeptRecords checks that in one walk a dead letter accounts for only as many records as it counts. Such records are
-// counted and not kept. A further record of the event is a difference.
+// TestCompareNotKeptRecords checks records that a dead letter only counts, in its column others. In one walk of the API, the letter
+// accounts for as many records of its event as it counts. A further record of the event is a difference.
 func TestCompareNotKeptRecords(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)

@@ -14,9 +14,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Claim implements [domain.EventStore]. Two things stop a second runner of the stream. The session lock stops it early, before
-// it does any work. If it runs without the lock, the checkpoint's token and epoch fence the runner whose claim is older (I3).
-// Behind a connection pooler Claim takes no session lock, so a second runner fences the first.
+// Claim implements [domain.EventStore]. Two things prevent that two runners write one stream. The session lock stops the second
+// runner early, before it does any work. If both run because one of them has no lock, the checkpoint's token and epoch fence the
+// runner whose claim is older (I3, see package domain). Behind a connection pooler Claim takes no session lock, so a second
+// runner fences the first.
 func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL string) (domain.Checkpoint, error) {
 	if err := s.lockStream(ctx, stream); err != nil {
 		return domain.Checkpoint{}, err
@@ -32,11 +33,14 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 			return err
 		}
 		claimed = toCheckpoint(stream, row)
-		heldMs, err := q.CheckpointHeld(ctx, stream.String())
+		heldMs, err := q.CheckpointHeld(ctx, stream.String()) // the rest of the hold by the rate limit
+		if err != nil {
+			return err
+		}
 		if heldMs > 0 {
 			claimed.HeldUntil = time.Now().Add(time.Duration(heldMs) * time.Millisecond)
 		}
-		return err
+		return nil
 	})
 	if err != nil { // an uncertain claim may be repeated, because a second claim only takes the next epoch
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))
@@ -70,7 +74,7 @@ const (
 // connection ends. Once the lock is taken, a heartbeat runs a statement on the connection every few seconds.
 type streamLock struct {
 	pooled *pgxpool.Conn
-	inUse  chan struct{} // holds one element while a goroutine uses pooled
+	inUse  chan struct{} // a mutex for pooled: it holds one element while a goroutine uses pooled
 
 	stop context.CancelFunc // ends the heartbeat; nil if the heartbeat was not started
 	done chan struct{}      // closed when the heartbeat has ended
@@ -102,7 +106,8 @@ func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 		}
 		return err
 	})
-	if err == nil && heldByOther == nil {
+	isLocked := err == nil && heldByOther == nil
+	if isLocked {
 		s.lock.startHeartbeat(ctx, s.heartbeat)
 		return nil
 	}
@@ -205,7 +210,7 @@ func acquireDirect(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, erro
 	q := dbsqlc.New(pooled)
 	backend, err := q.SessionBackend(ctx)
 	isDirect := uint32(backend) == pooled.Conn().PgConn().PID() //nolint:gosec // the protocol sends the same 32 bits unsigned
-	if err != nil || !isDirect {
+	if err != nil || !isDirect {                                // behind a pooler err is nil
 		pooled.Release()
 		return nil, err
 	}

@@ -22,10 +22,10 @@ func TestClaimReportsHolder(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	claimStore(t, databaseURL)
-	// This role may not see the sessions of other roles.
-	role := "blind_" + strings.ReplaceAll(pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()::text"), "-", "_")
-	pgtest.Exec(t, databaseURL, "CREATE ROLE "+role)
-	t.Cleanup(func() { pgtest.Exec(t, databaseURL, "DROP ROLE "+role) })
+	databaseName := pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()::text")
+	blindRole := "blind_" + strings.ReplaceAll(databaseName, "-", "_") // it may not see the sessions of other roles
+	pgtest.Exec(t, databaseURL, "CREATE ROLE "+blindRole)
+	t.Cleanup(func() { pgtest.Exec(t, databaseURL, "DROP ROLE "+blindRole) })
 	holderPID := strconv.Itoa(pgtest.QueryOne[int](t, databaseURL, selectHolderPID))
 	tests := []struct {
 		name       string
@@ -44,14 +44,15 @@ func TestClaimReportsHolder(t *testing.T) {
 			want: domain.HolderSilent, wantHint: "pg_terminate_backend(" + holderPID + ")",
 		},
 		{
-			name: "holder not visible to this role", url: pgtest.WithParam(t, databaseURL, "role", role), silence: time.Nanosecond,
+			name: "holder not visible to this role", url: pgtest.WithParam(t, databaseURL, "role", blindRole), silence: time.Nanosecond,
 			want: domain.HolderUnknown, wantRemedy: domain.OtherStream,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := postgres.NewStoreWithIntervals(newPool(t, tt.url), time.Hour, tt.silence)
+			const heartbeat = time.Hour // never in this test
+			store := postgres.NewStoreWithIntervals(newPool(t, tt.url), heartbeat, tt.silence)
 			_, err := store.Claim(t.Context(), streamS, sourceURL)
 			if domain.KindOf(err) != domain.Fenced {
 				t.Fatalf("got %v, want Fenced", err)
@@ -82,9 +83,11 @@ func TestLockIntervals(t *testing.T) {
 func TestLockHeartbeat(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	store := postgres.NewStoreWithIntervals(newPool(t, databaseURL), 10*time.Millisecond, time.Hour)
+	const heartbeat, silence = 10 * time.Millisecond, time.Hour
+	store := postgres.NewStoreWithIntervals(newPool(t, databaseURL), heartbeat, silence)
 	defer store.Close()
-	for range 3 {
+	const claims = 3
+	for range claims {
 		if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
 			t.Fatal(err)
 		}
@@ -117,10 +120,11 @@ func TestKeepaliveSettings(t *testing.T) {
 	const readSettings = `SELECT string_agg(current_setting(n), ' ') FROM unnest(ARRAY['tcp_keepalives_idle', 'tcp_keepalives_interval',
 		'tcp_keepalives_count', 'tcp_user_timeout']) AS n`
 	database := pgtest.Database(t)
+	serverDefaults := pgtest.QueryOne[string](t, database, readSettings)
 	for name, tt := range map[string]struct{ url, want string }{
-		"a direct connection":       {database, "10 5 3 25000"}, // 10 s + 3 probes at intervals of 5 s = 25,000 ms
-		"with a setting in the URL": {pgtest.WithParam(t, database, "tcp_keepalives_idle", "60"), "60 5 3 25000"},
-		"behind a pooler":           {startProxy(t, database, servePooler), pgtest.QueryOne[string](t, database, readSettings)},
+		"a direct connection":       {url: database, want: "10 5 3 25000"}, // 10 s + 3 probes at intervals of 5 s = 25,000 ms
+		"with a setting in the URL": {url: pgtest.WithParam(t, database, "tcp_keepalives_idle", "60"), want: "60 5 3 25000"},
+		"behind a pooler":           {url: startProxy(t, database, servePooler), want: serverDefaults},
 	} {
 		var got string
 		if err := newPool(t, tt.url).QueryRow(t.Context(), readSettings).Scan(&got); err != nil || got != tt.want {
@@ -138,7 +142,8 @@ func TestLockKeepaliveTimer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := postgres.NewStoreWithIntervals(newPool(t, databaseURL), time.Hour, time.Hour)
+	const heartbeat, silence = time.Hour, time.Hour // no heartbeat in this test
+	store := postgres.NewStoreWithIntervals(newPool(t, databaseURL), heartbeat, silence)
 	defer store.Close()
 	if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
 		t.Fatal(err)
@@ -186,8 +191,8 @@ func TestClaimOverUnixSocket(t *testing.T) {
 const selectHolderPID = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-// readKeepaliveTimer reads from the kernel's table how long the socket with these ports waits until its next keepalive probe. left
-// is 0 if another timer is active. found reports whether the table has the socket.
+// readKeepaliveTimer reads from the kernel's table of sockets how long the socket with these ports waits until its next keepalive
+// probe. left is 0 if another timer is active. found reports whether the table has the socket.
 func readKeepaliveTimer(t *testing.T, localPort, remotePort int) (left time.Duration, found bool) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/net/tcp")
@@ -200,8 +205,9 @@ func readKeepaliveTimer(t *testing.T, localPort, remotePort int) (left time.Dura
 			continue
 		}
 		localAddress, remoteAddress, timer := fields[1], fields[2], fields[5]
-		if !strings.HasSuffix(localAddress, fmt.Sprintf(":%04X", localPort)) ||
-			!strings.HasSuffix(remoteAddress, fmt.Sprintf(":%04X", remotePort)) {
+		hasPorts := strings.HasSuffix(localAddress, fmt.Sprintf(":%04X", localPort)) &&
+			strings.HasSuffix(remoteAddress, fmt.Sprintf(":%04X", remotePort))
+		if !hasPorts {
 			continue
 		}
 		kind, when, _ := strings.Cut(timer, ":")

@@ -19,7 +19,7 @@ import (
 // A Comparison implements verify.Comparison. It compares the records that the API returns with one stream in the database. It
 // needs the SELECT privilege and the right to create temporary tables. Only one goroutine may use it at a time.
 //
-// Between its calls it holds no connection, because a walk of the API may take hours. It remembers the ids of the returned
+// A walk of the API may take hours, so a Comparison holds no connection between its calls. It remembers the ids of the returned
 // records, which take 16 bytes of memory per record.
 type Comparison struct {
 	pool     *pgxpool.Pool
@@ -45,7 +45,7 @@ func (c *Comparison) Compare(ctx context.Context, stream domain.StreamID, page d
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	q := dbsqlc.New(c.pool)
-	var unstorable []domain.Reject
+	var unstorable []domain.Reject // the events that PostgreSQL refuses to compare
 	mismatches, err := findMismatches(ctx, q, page.Events)
 	if domain.KindOf(err) == domain.Unstorable {
 		mismatches, unstorable, err = c.bisectMismatches(ctx, page.Events)

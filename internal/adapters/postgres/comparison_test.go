@@ -20,22 +20,22 @@ func TestCompareColumns(t *testing.T) {
 	storeTwoStreams(t, url) // stream s stores events 1 to 5
 	c := newComparison(t, url)
 	tests := []struct {
-		columns string // the columns that differ, empty if no difference is expected
+		columns string // the columns that differ; "" if no difference is expected
 		change  func(e *domain.Event)
 	}{
-		{"", func(*domain.Event) {}},
-		{"", func(e *domain.Event) { e.Properties = []byte(`{ "n" : 1.0 }`) }},
-		{"", func(e *domain.Event) { e.OccurredAt = e.OccurredAt.In(time.FixedZone("", 3600)) }},
-		{"session_id", func(e *domain.Event) { e.SessionID[0]++ }},
-		{"user_id", func(e *domain.Event) { e.UserID[0]++ }},
-		{"type", func(e *domain.Event) { e.Type = "Click" }},
-		{"name", func(e *domain.Event) { e.Name += " " }},
-		{"properties", func(e *domain.Event) { e.Properties = []byte(`{"n":"1"}`) }},
-		{"occurred_at", func(e *domain.Event) { e.OccurredAt = e.OccurredAt.Add(time.Microsecond) }},
-		{"device_type", func(e *domain.Event) { e.DeviceType = "" }},
-		{"browser", func(e *domain.Event) { e.Browser = "firefox" }},
-		{"extra", func(e *domain.Event) { e.Extra = []byte(`{}`) }},
-		{"type, extra", func(e *domain.Event) { e.Type, e.Extra = "", []byte(`{"a":null}`) }},
+		{change: func(*domain.Event) {}},
+		{change: func(e *domain.Event) { e.Properties = []byte(`{ "n" : 1.0 }`) }},
+		{change: func(e *domain.Event) { e.OccurredAt = e.OccurredAt.In(time.FixedZone("", 3600)) }},
+		{columns: "session_id", change: func(e *domain.Event) { e.SessionID[0]++ }},
+		{columns: "user_id", change: func(e *domain.Event) { e.UserID[0]++ }},
+		{columns: "type", change: func(e *domain.Event) { e.Type = "Click" }},
+		{columns: "name", change: func(e *domain.Event) { e.Name += " " }},
+		{columns: "properties", change: func(e *domain.Event) { e.Properties = []byte(`{"n":"1"}`) }},
+		{columns: "occurred_at", change: func(e *domain.Event) { e.OccurredAt = e.OccurredAt.Add(time.Microsecond) }},
+		{columns: "device_type", change: func(e *domain.Event) { e.DeviceType = "" }},
+		{columns: "browser", change: func(e *domain.Event) { e.Browser = "firefox" }},
+		{columns: "extra", change: func(e *domain.Event) { e.Extra = []byte(`{}`) }},
+		{columns: "type, extra", change: func(e *domain.Event) { e.Type, e.Extra = "", []byte(`{"a":null}`) }},
 	}
 	for _, tt := range tests {
 		returned := makeEvents(t, 1, 2) // the page that the API returns
@@ -78,8 +78,9 @@ func TestCompareMissing(t *testing.T) {
 			t.Errorf("%s: got unreturned events %s, want %s", when, got, want)
 		}
 	}
-	got := compare(t, c, makeEvents(t, 1, 77, 2)...)
-	want := []domain.Difference{{Event: domaintest.EventID(77), What: "neither stored nor parked"}}
+	const notStored = 77
+	got := compare(t, c, makeEvents(t, 1, notStored, 2)...)
+	want := []domain.Difference{{Event: domaintest.EventID(notStored), What: "neither stored nor parked"}}
 	if !slices.Equal(got, want) {
 		t.Errorf("an event that is not stored: got differences %+v, want %+v", got, want)
 	}

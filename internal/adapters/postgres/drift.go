@@ -28,7 +28,7 @@ func registerDrift(
 	if err != nil || len(unknown) == 0 {
 		return nil, err
 	}
-	entries, err := q.DriftSize(ctx, stream)
+	entriesBefore, err := q.DriftSize(ctx, stream)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,8 @@ func registerDrift(
 		entry := domain.DriftEntry{
 			Path: storableText(d.Path), Kind: d.Kind, Count: d.Count, FirstPageID: pageID, LastPageID: pageID, Sample: sampleOf(d.Value),
 		}
-		if entries+int64(len(added)) >= maxRegisterEntries {
+		isFull := entriesBefore+int64(len(added)) >= maxRegisterEntries
+		if isFull {
 			entry.Path, entry.Kind = domain.FurtherDriftPath, domain.FurtherDriftKind
 		}
 		isNew, err := q.DriftRegister(ctx, dbsqlc.DriftRegisterParams{
@@ -53,7 +54,7 @@ func registerDrift(
 	return added, nil
 }
 
-// countKnownDrift adds the counts of drift to the register's entries. It returns the drift that has no entry as unknown.
+// countKnownDrift adds the counts of drift to the entries that the register has already. It returns the drift that has no entry.
 func countKnownDrift(
 	ctx context.Context, q *dbsqlc.Queries, stream string, pageID int64, drift []domain.DriftCount,
 ) (unknown []domain.DriftCount, err error) {
@@ -76,7 +77,8 @@ func countKnownDrift(
 func sampleOf(value []byte) string {
 	cut := value[:min(len(value), maxSampleBytes)]
 	quoted := strconv.QuoteToASCII(string(cut))
-	text := strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
+	escaped := quoted[1 : len(quoted)-1]                               // without the quotation marks
+	text := strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(escaped) // these two characters are printable
 	if len(cut) < len(value) {
 		text += "…"
 	}

@@ -101,8 +101,9 @@ func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.C
 // checkError classifies the error of a check's query. If PostgreSQL has cancelled the query after timeout, the error is Transient.
 func checkError(check domain.Check, timeout time.Duration, err error) error {
 	op := "check " + check.String()
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || answer.Code != "57014" { // query_canceled; if pawl itself cancels a query, pgx returns no answer of the server
+	const queryCanceled = "57014"
+	answer, ok := errors.AsType[*pgconn.PgError](err) // if pawl itself cancels a query, pgx returns no answer of the server
+	if !ok || answer.Code != queryCanceled {
 		return conn.Classify(op, err)
 	}
 	return &domain.Error{
@@ -151,22 +152,24 @@ type ledgerRow interface {
 		dbsqlc.InventoryLettersRow | dbsqlc.InventoryAnnouncedRow
 }
 
+// ledgerDifferences converts the answer to a query about the ledger.
 func ledgerDifferences[R ledgerRow](rows []R, err error) (all []difference, _ error) {
 	for _, row := range rows {
 		r := dbsqlc.InventoryChainRow(row)
-		all = append(all, difference{domain.Difference{
+		all = append(all, difference{Total: r.Total, Difference: domain.Difference{
 			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, What: r.What, Value: r.Value, OtherName: r.Against, OtherValue: r.Found,
-		}, r.Total})
+		}})
 	}
 	return all, err
 }
 
+// strayDifferences converts the answer to the query for events whose page does not exist.
 func strayDifferences(rows []dbsqlc.InventoryStraysRow, err error) (all []difference, _ error) {
 	for _, r := range rows {
-		all = append(all, difference{domain.Difference{
+		all = append(all, difference{Total: r.Total, Difference: domain.Difference{
 			PageID: r.PageID, Event: r.Event, What: "events that name the page", Value: r.Value,
 			OtherName: "pages of that id in the ledger", OtherValue: "0",
-		}, r.Total})
+		}})
 	}
 	return all, err
 }
@@ -176,13 +179,14 @@ type letterRow interface {
 	dbsqlc.InventoryPayloadsRow | dbsqlc.InventoryResolvedRow
 }
 
+// letterDifferences converts the answer to a query about dead letters.
 func letterDifferences[R letterRow](rows []R, err error) (all []difference, _ error) {
 	for _, row := range rows {
 		r := dbsqlc.InventoryResolvedRow(row)
-		all = append(all, difference{domain.Difference{
+		all = append(all, difference{Total: r.Total, Difference: domain.Difference{
 			PageID: r.PageID, Seq: r.Seq, Pass: r.Pass, Event: r.Event,
 			What: r.What, Value: r.Value, OtherName: r.Against, OtherValue: r.Found,
-		}, r.Total})
+		}})
 	}
 	return all, err
 }

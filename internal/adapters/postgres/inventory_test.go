@@ -30,7 +30,9 @@ func TestInspectUndamagedDatabase(t *testing.T) {
 	if n := len(inspection.Findings); n != len(domain.InventoryChecks()) {
 		t.Errorf("got %d findings, want %d (one of each check)", n, len(domain.InventoryChecks()))
 	}
-	if s := inspection.Stream; s.Pages != 4 || s.Checkpoint.Inserted != 5 || s.Checkpoint.Duplicate != 4 || !s.Checkpoint.Done {
+	s := inspection.Stream
+	hasRightCounts := s.Pages == 4 && s.Checkpoint.Inserted == 5 && s.Checkpoint.Duplicate == 4
+	if !hasRightCounts || !s.Checkpoint.Done {
 		t.Errorf("got stream %+v, want it done with 4 pages, 5 inserted and 4 duplicate", s)
 	}
 }
@@ -41,8 +43,8 @@ func TestInspectBatches(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	s := newPageWriter(t, url, "s")
-	// commitBatch commits all its pages in one transaction. Each argument is one page: it lists the numbers of the page's events. nil
-	// is an empty page that ends the pass.
+	// commitBatch commits all its pages in one transaction. Each argument is one page, as the numbers of its events. nil is an empty
+	// page that ends the pass.
 	commitBatch := func(pages ...[]int) {
 		var batch []domain.DecodedPage
 		from := s.from
@@ -66,7 +68,9 @@ func TestInspectBatches(t *testing.T) {
 		t.Errorf("got differences:\n%swant none", got)
 	}
 	// Events 1 to 11 are inserted. The duplicates are event 2 in the first pass, and events 1 to 6 in the second pass.
-	if got := inspection.Stream; got.Pages != 11 || got.Checkpoint.Inserted != 11 || got.Checkpoint.Duplicate != 7 || !got.Checkpoint.Done {
+	got := inspection.Stream
+	hasRightCounts := got.Pages == 11 && got.Checkpoint.Inserted == 11 && got.Checkpoint.Duplicate == 7
+	if !hasRightCounts || !got.Checkpoint.Done {
 		t.Errorf("got stream %+v, want it done with 11 pages, 11 inserted and 7 duplicate", got)
 	}
 	// The last page is empty. The page before it has only event 6.
@@ -102,12 +106,12 @@ func TestInspectSnapshot(t *testing.T) {
 	url := pgtest.Database(t)
 	s := newPageWriter(t, url, "s").commitPage("cursor-a", 1, 2)
 	other := newPageWriter(t, url, "other")
-	changed := false
+	hasChanged := false
 	inspection, err := postgres.NewInventory(newPool(t, url)).Inspect(t.Context(), streamS, func(domain.Check) {
-		if changed {
+		if hasChanged { // only the first check makes the changes
 			return
 		}
-		changed = true
+		hasChanged = true
 		s.commitPage("cursor-b", 3, 4)
 		other.commitPage("cursor-b", 5, 6)
 		pgtest.Exec(t, url, `UPDATE checkpoints SET seq = 9, done = true, announced_first = 9, announced_last = 9;
@@ -127,7 +131,11 @@ func TestInspectSnapshot(t *testing.T) {
 		}
 	}
 	want := map[domain.Check]int64{
-		domain.CheckCheckpoint: 4, domain.CheckChain: 4, domain.CheckPageEvents: 2, domain.CheckEventPages: 1, domain.CheckAnnounced: 1,
+		domain.CheckCheckpoint: 4, // seq, done, position and furthest
+		domain.CheckChain:      4, // cursor_in and position of both pages
+		domain.CheckPageEvents: 2, // no event names one of the two pages
+		domain.CheckEventPages: 1, // all events name page 99, which does not exist
+		domain.CheckAnnounced:  1, // the pass is done at 4 of 9 records
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("next inspection: got differences %v:\n%swant %v", got, describe(next), want)
@@ -142,13 +150,14 @@ func TestInspectDuringRun(t *testing.T) {
 	inventory := postgres.NewInventory(newPool(t, url))
 	var run sync.WaitGroup
 	defer run.Wait()
+	const pages, inspections = 60, 20
 	run.Go(func() {
-		for n := range 60 {
-			// Each page has two new events, and event 1 as a duplicate.
-			s.commitPage(domain.Cursor(strconv.Itoa(n)), 2*n+10, 2*n+11, 1)
+		for n := range pages {
+			// Each page has two new events, from event 10 on, and event 1 as a duplicate.
+			s.commitPage(domain.Cursor(strconv.Itoa(n)), 10+2*n, 11+2*n, 1)
 		}
 	})
-	for range 20 {
+	for range inspections {
 		inspection, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) {})
 		if err != nil || describe(inspection) != "" {
 			t.Fatalf("got error %v and differences:\n%swant neither", err, describe(inspection))
@@ -175,7 +184,7 @@ func TestInspectTimeout(t *testing.T) {
 	if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "check events: PostgreSQL did not end it within 300ms") {
 		t.Errorf("got error %v, want a Transient error that names the check and its time limit", err)
 	}
-	const checksBefore = 3 // these checks do not read the locked table
+	const checksBefore = 3 // balance, checkpoint and chain do not read the locked table events
 	if n := len(inspection.Findings); n != checksBefore {
 		t.Errorf("got %d findings, want %d", n, checksBefore)
 	}
@@ -192,12 +201,12 @@ func TestInspectManyDifferences(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	s := newPageWriter(t, url, "s")
-	const pages, pagesWithStrays = 25, 22 // both are greater than MaxShownDifferences
+	const pages = 25
+	const pagesWithStrays = pages - 3 // both numbers are greater than MaxShownDifferences
 	for n := range pages {
 		s.commitPage(domain.Cursor(strconv.Itoa(n)), 2*n, 2*n+1)
 	}
-	// Each page has two events, but its row counts only one as inserted. The events of all pages but the first three name pages that
-	// do not exist.
+	// Each page has two events, but its row counts only one as inserted. From page 4 on, the events name pages that do not exist.
 	pgtest.Exec(t, url, "UPDATE pages SET inserted = 1, duplicate = 1; UPDATE events SET page_id = page_id + 1000 WHERE page_id > 3")
 	for _, f := range inspect(t.Context(), t, url).Findings {
 		switch f.Check {
@@ -231,6 +240,7 @@ func TestInspectStaleStatistics(t *testing.T) {
 	newPageWriter(t, url, "other").commitPayloads("cursor-c", "1", "x")
 	newPageWriter(t, url, "s")
 	pgtest.Exec(t, url, "ANALYZE")
+	// Stream s gets 20,000 pages. Each of them has parked one record, whose dead letter is superseded.
 	pgtest.Exec(t, url, `
 		INSERT INTO pages (kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
 			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
@@ -248,6 +258,7 @@ func TestInspectStaleStatistics(t *testing.T) {
 		t.Errorf("got error %v and differences:\n%swant neither", err, describe(inspection))
 	}
 	for _, seq := range []string{"1", "10000", "20000"} {
+		// These changes damage the page and its dead letter.
 		pgtest.Exec(t, url, "UPDATE pages SET cursor_in = 'x', inserted = 1, parked = 0 WHERE stream = 's' AND seq = "+seq+`;
 			UPDATE dead_letters SET payload = 'x' WHERE key = (SELECT 'k' || id FROM pages WHERE stream = 's' AND seq = `+seq+")")
 		inspection, err := inventory.Inspect(t.Context(), streamS, func(domain.Check) {})
@@ -270,42 +281,48 @@ func TestFewerThanAnnounced(t *testing.T) {
 	t.Parallel()
 	const announced6 = "UPDATE checkpoints SET announced_first = 6; "
 	difference := func(what, value string) string { return what + ": " + value }
-	endedEarly := difference("position of the pass that is done", "5")
+	endedEarly := difference("position of the pass that is done", "5") // 5 of 6 records
 	notAccounted := func(accounted string) string {
 		return difference(accounted+" of 5 announced records are stored or parked: "+
 			"the API returned a record twice, or left one out; `pawl run --new-pass` finds out", "")
 	}
 	tests := []struct {
 		name, sql string
-		want      string // all differences
+		want      string // all differences; "" if there are none
 	}{
-		{"as many as announced", "", ""},
-		{"the API has grown since", "UPDATE checkpoints SET announced_last = 45", ""},
-		{"fewer received than announced first", announced6, endedEarly},
-		{"the user accepted this end", announced6 + "UPDATE pages SET end_accepted = true WHERE seq = 2", ""},
-		{"the user accepted another end", announced6 + "UPDATE pages SET end_accepted = true WHERE seq = 1", endedEarly},
-		{"fewer stored than received", storeTwoFewer, notAccounted("3")},
-		{"fewer stored, pages of an earlier version", storeTwoFewer + "UPDATE pages SET ids_hash = NULL", notAccounted("3")},
-		{"fewer stored, another stream shares the table", storeTwoFewer + addStream, ""},
+		{name: "as many as announced", sql: "", want: ""},
+		{name: "the API has grown since", sql: "UPDATE checkpoints SET announced_last = 45", want: ""},
+		{name: "fewer received than announced first", sql: announced6, want: endedEarly},
+		{name: "the user accepted this end", sql: announced6 + "UPDATE pages SET end_accepted = true WHERE seq = 2", want: ""},
+		{name: "the user accepted another end", sql: announced6 + "UPDATE pages SET end_accepted = true WHERE seq = 1", want: endedEarly},
+		{name: "fewer stored than received", sql: storeTwoFewer, want: notAccounted("3")},
 		{
-			"fewer stored, another stream has received nothing",
-			storeTwoFewer + addStream + "UPDATE checkpoints SET received = 0, inserted = 0 WHERE stream = 'other'", notAccounted("3"),
+			name: "fewer stored, pages of an earlier version",
+			sql:  storeTwoFewer + "UPDATE pages SET ids_hash = NULL", want: notAccounted("3"),
 		},
-		{"fewer stored, a later pass found nothing new", storeTwoFewer + addPass(0), ""},
-		{"fewer stored, a later pass found one new event", storeTwoFewer + addPass(1), notAccounted("4")},
+		{name: "fewer stored, another stream shares the table", sql: storeTwoFewer + addStream, want: ""},
 		{
-			"fewer stored, a later pass of another stream found nothing new", storeTwoFewer + addPass(0) +
+			name: "fewer stored, another stream has received nothing",
+			sql:  storeTwoFewer + addStream + "UPDATE checkpoints SET received = 0, inserted = 0 WHERE stream = 'other'",
+			want: notAccounted("3"),
+		},
+		{name: "fewer stored, a later pass found nothing new", sql: storeTwoFewer + addPass(0), want: ""},
+		{name: "fewer stored, a later pass found one new event", sql: storeTwoFewer + addPass(1), want: notAccounted("4")},
+		{
+			name: "fewer stored, a later pass of another stream found nothing new",
+			sql: storeTwoFewer + addPass(0) +
 				`UPDATE pages SET stream = 'other' WHERE seq = 3; UPDATE checkpoints SET pass = 1, seq = 2, received = 5, duplicate = 2`,
-			notAccounted("3"),
+			want: notAccounted("3"),
 		},
 		{
-			"fewer stored, the pass before the last was not complete",
-			storeTwoFewer + addPass(0) + "UPDATE pages SET cursor_out = 'b' WHERE seq = 2", notAccounted("3"),
+			name: "fewer stored, the pass before the last was not complete",
+			sql:  storeTwoFewer + addPass(0) + "UPDATE pages SET cursor_out = 'b' WHERE seq = 2", want: notAccounted("3"),
 		},
 		{
-			"not done", announced6 + `UPDATE checkpoints SET done = false, cursor = 'c'; UPDATE pages SET cursor_out = 'c' WHERE seq = 2`, "",
+			name: "not done",
+			sql:  announced6 + `UPDATE checkpoints SET done = false, cursor = 'c'; UPDATE pages SET cursor_out = 'c' WHERE seq = 2`, want: "",
 		},
-		{"nothing announced", "UPDATE checkpoints SET announced_first = NULL, announced_last = NULL", ""},
+		{name: "nothing announced", sql: "UPDATE checkpoints SET announced_first = NULL, announced_last = NULL", want: ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

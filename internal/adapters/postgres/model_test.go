@@ -16,11 +16,12 @@ import (
 )
 
 // TestStoreLikeModel checks that the database stores the same as a model. The model is the store in memory, which handles one
-// record after the other. The test commits random pages to both, several in one transaction, and compares dead letters, ledger,
-// checkpoints and events.
+// record after the other. The test commits random pages to both stores, several in one transaction. Then it compares their dead
+// letters, ledgers, checkpoints and events.
 func TestStoreLikeModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(4) {
+	const seeds = 4
+	for seed := range uint64(seeds) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
@@ -103,8 +104,7 @@ func (p *storePair) commit(t *testing.T, pages []domain.DecodedPage) {
 	p.checkpoint, p.modelCheckpoint = got.Checkpoint, want.Checkpoint
 }
 
-// stateOf returns the fields of a checkpoint that must be the same in both stores, in a comparable form. It omits the fields of
-// the claim.
+// stateOf returns the fields of a checkpoint that must be the same in both stores, as a value for ==. It omits the claim.
 func stateOf(checkpoint domain.Checkpoint) any {
 	checkpoint.CursorExpiresAt = checkpoint.CursorExpiresAt.UTC()
 	return struct {
@@ -166,11 +166,11 @@ type pageGenerator struct {
 	padding int    // the number of bytes added to each event; a reject gets ten times as many
 }
 
-// recentIDs is the number of ids that the records of a page have.
+// recentIDs is the number of the newest ids, from which the records of a page have theirs.
 const recentIDs = 4
 
-// manyRecords is the size of a large page. It is so large because Go's unstable sort functions keep the order of up to 12 equal
-// elements, so that a smaller page would not show a wrong order.
+// manyRecords is the number of records of a large page. Go's unstable sort functions keep the order of up to 12 equal elements, so
+// a small page would not show a wrong order.
 const manyRecords = 40
 
 // newPageGenerator returns a generator whose pages depend only on the seed.
@@ -182,10 +182,11 @@ func newPageGenerator(seed uint64) *pageGenerator {
 // makePages returns one to three consecutive pages. The first one is at the position from, or at the head in the next pass.
 func (g *pageGenerator) makePages(from domain.Position) []domain.DecodedPage {
 	var pages []domain.DecodedPage
-	if g.random.IntN(8) == 0 {
+	if g.random.IntN(8) == 0 { // in one case of eight
 		from = from.NextPass()
 	}
 	for range 1 + g.random.IntN(3) {
+		// A third of the pages is empty, a third is large, and a third has one to six records.
 		records := 1 + g.random.IntN(6)
 		switch g.random.IntN(3) {
 		case 0:
@@ -228,7 +229,7 @@ func (g *pageGenerator) addRecord(page *domain.DecodedPage, index int, n uint64)
 	if g.padding > 0 {
 		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", g.padding) + `"}`)
 	}
-	kinds := []string{"event", "event", "other name", "third name", "refused", "reject"}
+	kinds := []string{"event", "event", "other name", "third name", "refused", "reject"} // "event" is twice as frequent
 	kind := kinds[g.random.IntN(len(kinds))]
 	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", g.random.Int32(), n, kind)}
 	switch kind {
@@ -237,7 +238,7 @@ func (g *pageGenerator) addRecord(page *domain.DecodedPage, index int, n uint64)
 		page.Rejects = append(page.Rejects, domain.Reject{Record: record, Why: why})
 		return
 	case "refused":
-		e.Name = "\x00"
+		e.Name = "\x00" // PostgreSQL stores no NUL
 	case "other name", "third name":
 		e.Name = kind
 	}

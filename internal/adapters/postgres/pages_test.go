@@ -64,7 +64,7 @@ func (p *pageWriter) makePage(from domain.Position, next domain.Cursor, numbers 
 	}
 }
 
-// commit commits pages in one transaction. If a page ends the stream, the end counts as confirmed.
+// commit commits pages in one transaction. If a page ends the pass, the end counts as confirmed.
 func (p *pageWriter) commit(pages ...domain.DecodedPage) *pageWriter {
 	p.t.Helper()
 	for i := range pages {
@@ -115,7 +115,7 @@ func decodePayloads(from domain.Position, next domain.Cursor, payloads ...string
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	fetched := domain.FetchedPage{From: from, To: from.After(page), Page: page}
-	decoded, _ := fetched.Decode(context.Background(), pickyDecoder{}) // it fails only when its context ends
+	decoded, _ := fetched.Decode(context.Background(), pickyDecoder{}) // Decode fails only when its context ends
 	decoded.Receipt.FetchedAt = time.Now()
 	decoded.MaxParked = len(payloads)
 	return decoded
@@ -132,8 +132,8 @@ type pickyDecoder struct{ domaintest.LineDecoder }
 
 // Decode implements domain.Decoder.
 func (d pickyDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, error) {
-	number, marked := strings.CutSuffix(string(r.Payload), "!")
-	if !marked {
+	number, isMarked := strings.CutSuffix(string(r.Payload), "!")
+	if !isMarked {
 		return d.LineDecoder.Decode(r)
 	}
 	n, err := strconv.ParseUint(number, 10, 32)
@@ -153,13 +153,15 @@ func storeTwoStreams(t *testing.T, databaseURL string) {
 	setPageIDs(t, databaseURL, 1, 2, 3, 4, 5)
 }
 
-// storeDeadLetters stores stream s with dead letters of all kinds. The ledger has these rows, with these ids:
+// storeDeadLetters stores stream s with dead letters of all kinds, as the pickyDecoder decodes them. These are the rows of the
+// ledger, with their ids:
 //
 //   - Page 1 parks letters 1 ("3!"), 2 ("x") and 3 ("y").
 //   - Page 3 parks letter 4 ("5 \x00"), which PostgreSQL refuses, and letter 5 ("2 colour"), which conflicts with event 2.
 //     A user has discarded letter 5.
 //   - Page 4 supersedes letter 1 and ends the first pass.
 //   - Replay 5 stores an event 8 for letter 2, finds the event of letter 3 stored already, and rejects letter 4 again.
+//     The test writes the rows of this replay by SQL.
 //   - Page 7 is a second pass with all records of the first.
 func storeDeadLetters(t *testing.T, databaseURL string) {
 	t.Helper()
@@ -184,8 +186,8 @@ func storeDeadLetters(t *testing.T, databaseURL string) {
 	setPageIDs(t, databaseURL, 1, 3, 4, 5, 7)
 }
 
-// setPageIDs replaces the ids of all rows in the ledger by these ids and keeps the order of the rows. Rows that are inserted
-// later get ids above 1000.
+// setPageIDs replaces the ids of all rows in the ledger by these ids, in the same order. It also updates the rows that name these
+// ids. Rows that are inserted later get ids above 1000.
 func setPageIDs(t *testing.T, databaseURL string, ids ...int) {
 	t.Helper()
 	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM pages"); n != len(ids) {
@@ -199,6 +201,7 @@ func setPageIDs(t *testing.T, databaseURL string, ids ...int) {
 	pgtest.Exec(t, databaseURL, `UPDATE events SET page_id = n.new_id FROM `+renumbered+` WHERE n.id = page_id;
 		UPDATE dead_letters AS l SET page_id = n.new_id FROM `+renumbered+` WHERE n.id = page_id;
 		UPDATE dead_letters AS l SET resolved_page_id = n.new_id FROM `+renumbered+` WHERE n.id = resolved_page_id;
+		-- An old id may be another row's new id, so the rows get negative ids first.
 		UPDATE pages AS p SET id = -n.new_id FROM `+renumbered+` WHERE n.id = p.id;
 		UPDATE pages SET id = -id;
 		SELECT setval(pg_get_serial_sequence('pages', 'id'), 1000)`)

@@ -59,8 +59,9 @@ func servePooler(client net.Conn, serverAddress string) {
 		// The message BackendKeyData has the type 'K', four bytes with its length 12, four bytes with the process id, and the secret.
 		const processIDOffset, processIDSize = 5, 4
 		start := bytes.Index(buf[:n], []byte("K\x00\x00\x00\x0c"))
-		if start >= 0 && start+processIDOffset+processIDSize <= n {
-			buf[start+processIDOffset+processIDSize-1] ^= 0xff
+		end := start + processIDOffset + processIDSize // of the process id
+		if start >= 0 && end <= n {
+			buf[end-1] ^= 0xff // changes the last byte of the process id
 		}
 		if _, writeErr := client.Write(buf[:n]); err != nil || writeErr != nil {
 			return
@@ -68,8 +69,9 @@ func servePooler(client net.Conn, serverAddress string) {
 	}
 }
 
-// A commitCutter is a proxy that cuts the connection at the next COMMIT, once armed is set. It cuts before the server receives the
-// COMMIT. If delivers is set, it cuts after the server has carried out the COMMIT and before the client receives the answer.
+// A commitCutter is a proxy that cuts the connection at the next COMMIT after armed was set. If delivers is false, it cuts before
+// the server receives the COMMIT. If delivers is true, it cuts after the server has carried out the COMMIT and before the client
+// receives the answer.
 type commitCutter struct {
 	armed    atomic.Bool
 	delivers bool // whether the server receives the COMMIT
@@ -107,15 +109,16 @@ func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 		if err != nil {
 			return
 		}
-		cut := bytes.Contains(buf[:n], []byte("commit\x00")) && c.armed.CompareAndSwap(true, false)
-		if cut && !c.delivers {
+		isCommit := bytes.Contains(buf[:n], []byte("commit\x00"))
+		cuts := isCommit && c.armed.CompareAndSwap(true, false) // only one COMMIT is cut
+		if cuts && !c.delivers {
 			return
 		}
-		dropsAnswer.Store(cut)
+		dropsAnswer.Store(cuts)
 		if _, err := io.Copy(server, bytes.NewReader(buf[:n])); err != nil {
 			return
 		}
-		if cut {
+		if cuts {
 			<-answersEnded
 			return
 		}
@@ -141,13 +144,14 @@ func serveDistant(oneWay time.Duration, count *requestCounter) func(client net.C
 	}
 }
 
-// copyDelayed copies data until from ends or to fails. Each chunk is written after the delay, and the next ones do not wait for it.
+// copyDelayed copies data until from ends or to fails. It writes each chunk after the delay and reads the next chunks meanwhile.
 func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	type chunk struct {
 		bytes []byte
 		due   time.Time
 	}
-	chunks := make(chan chunk, 10_000)
+	const maxWaitingChunks = 10_000
+	chunks := make(chan chunk, maxWaitingChunks)
 	go func() {
 		defer to.Close() //nolint:errcheck // a test's connection
 		for c := range chunks {
@@ -176,7 +180,7 @@ type requestCounter struct{ statements, roundTrips atomic.Int64 }
 func (c *requestCounter) read(client *io.PipeReader) {
 	defer func() { _, _ = io.Copy(io.Discard, client) }() // the writer of the pipe must never wait
 	backend := pgproto3.NewBackend(client, io.Discard)
-	for started := false; !started; {
+	for started := false; !started; { // a request for TLS may come before the startup message
 		message, err := backend.ReceiveStartupMessage()
 		if err != nil {
 			return

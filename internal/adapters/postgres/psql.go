@@ -14,7 +14,7 @@ import (
 )
 
 // libpqVariables maps the name of a connection setting to the environment variable that libpq reads for it. It has only the
-// settings that PsqlEnviron must read from the URL, because pgx keeps no text of them.
+// settings that PsqlEnviron must read from the URL, because the configuration that pgx parses does not contain their text.
 var libpqVariables = map[string]string{
 	"channel_binding": "PGCHANNELBINDING", "connect_timeout": "PGCONNECT_TIMEOUT", "krbsrvname": "PGKRBSRVNAME",
 	"ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
@@ -22,10 +22,9 @@ var libpqVariables = map[string]string{
 	"sslrootcert": "PGSSLROOTCERT", "sslsni": "PGSSLSNI", "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 
-// PsqlEnviron returns the settings of the database's URL as environment variables. psql and other programs that use libpq read
-// them. The password is among them. As a command line argument it would be visible to other users of the machine.
-// PsqlEnviron omits the settings that only pgx knows, for example the size of its pool. If the URL is malformed, the error's
-// kind is Invalid.
+// PsqlEnviron returns the settings of the database's URL as environment variables, for psql and other programs that use libpq.
+// The password is one of them, because other users of the machine could see it in the arguments of a command. PsqlEnviron omits
+// the settings that only pgx knows, for example the size of its pool. If the URL is malformed, the error's kind is Invalid.
 func PsqlEnviron(databaseURL string) ([]string, error) {
 	cfg, err := conn.ParseURL(databaseURL, "psql")
 	if err != nil {
@@ -75,10 +74,10 @@ func sessionOptions(params map[string]string) string {
 		switch name {
 		case "options":
 			options = append(options, params[name])
-		case "application_name", "client_encoding":
+		case "application_name", "client_encoding": // omitted
 		default:
-			value := strings.NewReplacer(`\`, `\\`, " ", `\ `).Replace(params[name])
-			options = append(options, "-c "+name+"="+value)
+			escaped := strings.NewReplacer(`\`, `\\`, " ", `\ `).Replace(params[name])
+			options = append(options, "-c "+name+"="+escaped)
 		}
 	}
 	return strings.Join(options, " ")
@@ -98,8 +97,9 @@ func connectionSettings(databaseURL string) map[string]string {
 		return settings
 	}
 	for _, found := range keyValue.FindAllStringSubmatch(databaseURL, -1) {
-		value := strings.TrimSuffix(strings.TrimPrefix(found[2], "'"), "'")
-		settings[found[1]] = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(value)
+		name, quoted := found[1], found[2]
+		value := strings.TrimSuffix(strings.TrimPrefix(quoted, "'"), "'")
+		settings[name] = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(value)
 	}
 	return settings
 }

@@ -66,19 +66,19 @@ func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []d
 }
 
 // DeadLetters returns the dead letters that match the filter, in order of id and without their payloads. It returns at most
-// page.Limit letters with an id greater than page.After. more reports whether there are further ones.
+// part.Limit letters with an id greater than part.After. more reports whether further letters match the filter.
 func (r *Reader) DeadLetters(
-	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter, page domain.DeadLetterRange,
+	ctx context.Context, stream domain.StreamID, filter domain.DeadLetterFilter, part domain.DeadLetterRange,
 ) (letters []domain.DeadLetter, more bool, err error) {
 	err = r.read(ctx, "list dead letters", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DeadLetterList(ctx, dbsqlc.DeadLetterListParams{
 			Stream: stream.String(), State: stateParam(filter), Reason: filter.Reason, PageID: filter.PageID,
 			Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until),
-			After: page.After, MaxRows: int64(page.Limit) + 1, // if there is one row more than the limit, there are further letters
+			After: part.After, MaxRows: int64(part.Limit) + 1, // if there is one row more than the limit, there are further letters
 		})
-		if len(rows) > page.Limit {
+		if len(rows) > part.Limit {
 			more = true
-			rows = rows[:page.Limit]
+			rows = rows[:part.Limit]
 		}
 		for _, row := range rows {
 			letters = append(letters, toDeadLetter(dbsqlc.DeadLetter{
@@ -174,6 +174,7 @@ func readDeadLetter(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 	return toDeadLetter(row), err
 }
 
+// toDeadLetter converts a row. A row without resolved_at is an open dead letter.
 func toDeadLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 	letter := domain.DeadLetter{
 		ID: row.ID, Key: domain.DeadLetterKey(row.Key), PageID: row.PageID, Index: int(row.IndexInPage),
@@ -188,7 +189,7 @@ func toDeadLetter(row dbsqlc.DeadLetter) domain.DeadLetter {
 	return letter
 }
 
-// stateParam returns the state in the form of the queries, which have no empty state.
+// stateParam returns the filter's state in the form that the queries expect. They have no empty state, which means all letters.
 func stateParam(filter domain.DeadLetterFilter) string {
 	if filter.State == "" {
 		return string(domain.DeadLettersAll)

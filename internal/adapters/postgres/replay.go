@@ -19,7 +19,7 @@ const (
 	// maxReplayRows and maxReplayBytes bound the number of dead letters and their bytes in one batch of a replay. They bound the
 	// memory, and the time for which a run waits, because the batch's transaction locks the checkpoint.
 	maxReplayRows  = 500
-	maxReplayBytes = 16 << 20
+	maxReplayBytes = 16 << 20 // 16 MiB
 )
 
 // A ReplayStore implements replay.Store. It reads open dead letters and stores the events that a replay decodes from them.
@@ -47,7 +47,8 @@ func (s *ReplayStore) Survey(
 	}, conn.Classify(op, err)
 }
 
-// Open implements replay.Store. It returns at most maxReplayRows dead letters and maxReplayBytes of payloads, but at least one letter.
+// Open implements replay.Store. It returns at most maxReplayRows dead letters and maxReplayBytes of payloads. A single letter may
+// be larger.
 func (s *ReplayStore) Open(
 	ctx context.Context, stream domain.StreamID, selection domain.DeadLetterSelection, after, last int64,
 ) ([]domain.DeadLetter, error) {
@@ -65,9 +66,9 @@ func (s *ReplayStore) Open(
 	return letters, conn.Classify("read dead letters", err)
 }
 
-// Replay implements replay.Store. Like [Store.Commit], it locks the checkpoint's row first. So it cannot write at the same time
-// as a run or another replay of the stream. They cannot deadlock, and page ids grow in the order of commits. Replay does not
-// change the checkpoint, so a run that has waited for the row is not fenced.
+// Replay implements replay.Store. Like [Store.Commit], it locks the checkpoint's row first, so only one run or replay of the
+// stream writes at a time. They cannot deadlock, and page ids grow in the order of commits. Replay does not change the
+// checkpoint, so a run that has waited for the row is not fenced.
 func (s *ReplayStore) Replay(ctx context.Context, replay domain.ReplayBatch) (domain.ReplayResult, error) {
 	res, err := s.replay(ctx, replay, writeOptions{})
 	if domain.KindOf(err) == domain.Unstorable {
@@ -117,7 +118,7 @@ func (s *ReplayStore) replay(ctx context.Context, replay domain.ReplayBatch, opt
 	return res, err
 }
 
-// checkPreviousReplay returns SetBack if the replay has a previous batch and the ledger row of that batch is gone.
+// checkPreviousReplay returns SetBack if the replay has committed a batch before and the ledger row of that batch is gone.
 func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.ReplayBatch) error {
 	if r.Previous == 0 {
 		return nil
@@ -164,14 +165,14 @@ func replayRow(checkpoint dbsqlc.Checkpoint, r domain.ReplayBatch, res domain.Re
 	return row
 }
 
-// writeReplay stores a replay's events, resolves the dead letters of stored events, and stores the new reason of the others.
-// again has, by reason, the number of dead letters that stay open.
+// writeReplay stores a replay's events, resolves the dead letters of stored events, and stores in the other dead letters why
+// their records are rejected now. again has, by reason, the number of dead letters that stay open.
 //
 // It counts the letters as received, the inserted rows of events as inserted, and the changed rows of dead letters as duplicate
 // and parked. No number is derived from the others, so that checkBalance can find an error (I5).
 func (w *writer) writeReplay(ctx context.Context, r domain.ReplayBatch) (counts domain.Counts, again map[string]int64, err error) {
 	counts.Received = int64(len(r.Letters))
-	insertRes, err := w.storeEvents(ctx, r.Events, nil) // a replay may reject any number of records again
+	insertRes, err := w.storeEvents(ctx, r.Events, nil) // nil: a replay may reject any number of records again
 	if err != nil {
 		return counts, nil, err
 	}

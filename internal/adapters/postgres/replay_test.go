@@ -31,15 +31,17 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	decodable := []string{"1001", "1002"} // the earlier decoder decodes these: they become events, not dead letters
+	// These are 800 dead letters. The later decoder decodes 400 of them.
 	storePayloads(t, databaseURL, append(undecodedPayloads(1, 400), decodable...)...)
 	store := newReplayStore(t, databaseURL)
+	earlierDecoder := domaintest.LineDecoder{}
 	for _, tt := range []struct {
 		decoder domain.Decoder
 		want    domain.Counts
 	}{
-		{domaintest.LineDecoder{}, domain.Counts{Received: 800, Parked: 800}},
-		{laterDecoder, domain.Counts{Received: 800, Inserted: 400, Parked: 400}},
-		{laterDecoder, domain.Counts{Received: 400, Parked: 400}},
+		{decoder: earlierDecoder, want: domain.Counts{Received: 800, Parked: 800}},
+		{decoder: laterDecoder, want: domain.Counts{Received: 800, Inserted: 400, Parked: 400}},
+		{decoder: laterDecoder, want: domain.Counts{Received: 400, Parked: 400}},
 	} {
 		report, err := replayAll(t.Context(), store, tt.decoder)
 		if err != nil || report.Counts != tt.want {
@@ -51,10 +53,11 @@ func TestReplayWithLaterDecoder(t *testing.T) {
 		checkLedger(t, databaseURL)
 	}
 	// The payload "no.17" must be the event with the name "event_17".
-	if n := pgtest.QueryOne[int](t, databaseURL, `SELECT count(*) FROM events e
+	n := pgtest.QueryOne[int](t, databaseURL, `SELECT count(*) FROM events e
 		JOIN dead_letters l ON l.event_id = e.id AND l.resolution = 'replayed'
-		WHERE convert_from(l.payload, 'UTF8') = 'no.' || substr(e.name, 7) AND l.resolved_why <> ''
-		AND l.resolved_page_id = e.page_id`); n != 400 {
+		WHERE convert_from(l.payload, 'UTF8') = 'no.' || substr(e.name, 1 + length('event_')) AND l.resolved_why <> ''
+		AND l.resolved_page_id = e.page_id`)
+	if n != 400 {
 		t.Errorf("got %d events that agree with their replayed dead letter, want 400", n)
 	}
 }
@@ -65,7 +68,7 @@ func TestReplayBatchSize(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	storePayloads(t, databaseURL, undecodedPayloads(1, 251)...) // letters 1 to 502, each of a few bytes
-	// Letter 501 gets 17 MiB, letter 502 gets 9 MiB. Letter 503 has 7 MiB, letter 504 has 7 MiB and one byte.
+	// Letter 501 gets 17 MiB, and letter 502 gets 9 MiB. The new letter 503 has 7 MiB, and 504 has 7 MiB and one byte.
 	pgtest.Exec(t, databaseURL, `UPDATE dead_letters
 		SET payload = convert_to(repeat('x', CASE id WHEN 501 THEN 17 ELSE 9 END << 20), 'UTF8') WHERE id > 500`)
 	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters
@@ -74,17 +77,18 @@ func TestReplayBatchSize(t *testing.T) {
 	store := newReplayStore(t, databaseURL)
 	after := int64(0)
 	for _, want := range []struct{ first, last int64 }{ // the ids of each batch
-		{1, 500},   // 500 letters
-		{501, 501}, // a single letter above 16 MiB
-		{502, 503}, // 16 MiB
-		{504, 504}, // it would make the batch before larger than 16 MiB
+		{first: 1, last: 500},   // 500 letters
+		{first: 501, last: 501}, // a single letter above 16 MiB
+		{first: 502, last: 503}, // 9 MiB + 7 MiB = 16 MiB
+		{first: 504, last: 504}, // letter 504 would make the batch before larger than 16 MiB
 	} {
 		letters := openLettersAfter(t, store, after)
 		if len(letters) == 0 {
 			t.Fatalf("got no dead letters after letter %d, want letters %d to %d", after, want.first, want.last)
 		}
 		first, last := letters[0].ID, letters[len(letters)-1].ID
-		if first != want.first || last != want.last || int64(len(letters)) != last-first+1 {
+		hasAllBetween := int64(len(letters)) == last-first+1
+		if first != want.first || last != want.last || !hasAllBetween {
 			t.Fatalf("got %d dead letters from %d to %d, want all from %d to %d", len(letters), first, last, want.first, want.last)
 		}
 		after = last
@@ -95,10 +99,10 @@ func TestReplayBatchSize(t *testing.T) {
 func TestReplayKilled(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	storePayloads(t, databaseURL, undecodedPayloads(1, 10)...)
+	storePayloads(t, databaseURL, undecodedPayloads(1, 10)...) // 20 dead letters, of which laterDecoder decodes 10
 	store := newReplayStore(t, pgtest.WithParam(t, databaseURL, "application_name", "victim"))
 	letters := openLettersAfter(t, store, 0)
-	unlock := holdLock(t, databaseURL, "LOCK TABLE pages IN SHARE MODE") // stops Replay before its last statement
+	unlock := holdLock(t, databaseURL, "LOCK TABLE pages IN SHARE MODE") // stops Replay before its last statement, the ledger row
 	ended := make(chan error, 1)
 	go func() {
 		_, err := store.Replay(t.Context(), domain.Redecode(streamS, letters, time.Now(), laterDecoder))
@@ -128,7 +132,7 @@ func TestReplayKilled(t *testing.T) {
 func TestReplayConcurrently(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	storePayloads(t, databaseURL, undecodedPayloads(1, 700)...)
+	storePayloads(t, databaseURL, undecodedPayloads(1, 700)...) // 1400 dead letters, of which laterDecoder decodes 700
 	unlock := holdLock(t, databaseURL, "SELECT FROM checkpoints FOR UPDATE")
 	reports := make(chan replay.Report, 2)
 	for range 2 {
@@ -150,7 +154,8 @@ func TestReplayConcurrently(t *testing.T) {
 	if !one.Balanced() || !two.Balanced() {
 		t.Errorf("got reports %+v and %+v, want balanced counts", one, two)
 	}
-	// One replay must skip the letters of its first batch that the other replay has resolved: 250 of 500.
+	// Both replays have read the same first batch of 500 letters. The replay that writes later must skip the 250 letters that the
+	// other replay has resolved.
 	if skipped := one.Skipped + two.Skipped; skipped < 250 {
 		t.Errorf("got %d letters skipped, want at least 250", skipped)
 	}
@@ -179,16 +184,16 @@ func TestReplayDuringRun(t *testing.T) {
 	const minPages, numbersPerPage = 20, 10
 	pages := 0
 	var report replay.Report
-	for done := false; !done || pages < minPages; pages++ {
-		first := 10_000 + numbersPerPage*pages // greater than the numbers above
+	for isReplayed := false; !isReplayed || pages < minPages; pages++ {
+		first := 10_000 + numbersPerPage*pages // greater than the 1100 numbers of the first page
 		checkpoint = storeNextPayloads(t, runner, checkpoint, undecodedPayloads(first, first+numbersPerPage-1)...)
 		select {
 		case report = <-replayed:
-			done = true
+			isReplayed = true
 		default:
 		}
 	}
-	// The first page has two letters for each of its 1100 numbers. The replay may also see letters of the first pages of the run.
+	// The first page has two letters for each of its 1100 numbers. The replay may also see letters of the next pages.
 	if report.Received < 2200 || report.Inserted < 1100 || report.Skipped != 0 {
 		t.Errorf("got %+v, want at least 2200 received, at least 1100 inserted and 0 skipped", report)
 	}
@@ -224,21 +229,21 @@ func TestReplayPageIDAfterWait(t *testing.T) {
 	}
 }
 
-// TestReplayLostAnswer checks that a replay whose COMMIT gets no answer continues with the letters that are open then. The
-// connection is cut before the server receives the COMMIT, or after the server has carried it out.
+// TestReplayLostAnswer checks a replay whose COMMIT gets no answer: it continues with the letters that are still open in the
+// database. The connection is cut before the server receives the COMMIT, or after the server has carried it out.
 func TestReplayLostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		delivers bool
+		delivers bool          // whether the server receives the COMMIT, see commitCutter
 		want     domain.Counts // of the attempts whose result is known
 	}{
-		"before the server received it": {false, domain.Counts{Received: 6, Inserted: 3, Parked: 3}},
-		"after it was carried out":      {true, domain.Counts{Received: 3, Parked: 3}},
+		"before the server received it": {delivers: false, want: domain.Counts{Received: 6, Inserted: 3, Parked: 3}},
+		"after it was carried out":      {delivers: true, want: domain.Counts{Received: 3, Parked: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			databaseURL := pgtest.Database(t)
-			storePayloads(t, databaseURL, undecodedPayloads(1, 3)...)
+			storePayloads(t, databaseURL, undecodedPayloads(1, 3)...) // 6 dead letters, of which laterDecoder decodes 3
 			c := &commitCutter{delivers: tt.delivers}
 			store := newReplayStore(t, startProxy(t, databaseURL, c.serve))
 			c.armed.Store(true)

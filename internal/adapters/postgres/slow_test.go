@@ -34,7 +34,8 @@ func TestSlowStoreInOwnSchema(t *testing.T) {
 // TestSlowPageOfRefusedRecords checks that a page is parked as a whole if PostgreSQL refuses all of its events.
 func TestSlowPageOfRefusedRecords(t *testing.T) {
 	t.Parallel()
-	newDistantPage(t, func(int) bool { return true }).checkParked(t, distantSize)
+	isRefused := func(int) bool { return true } // every event
+	newDistantPage(t, isRefused).checkParked(t, distantSize)
 }
 
 // TestSlowVanishedMachine checks that another runner gets the stream within a minute after the machine of its holder has vanished.
@@ -70,11 +71,11 @@ func TestSlowVanishedMachine(t *testing.T) {
 	}
 	vanished := time.Now()
 	store := newStore(t, databaseURL)
-	silent := false
+	isSilentReported := false
 	pgtest.EventuallyWithin(t, time.Minute, "another runner gets the stream", func() bool {
 		_, err := store.Claim(t.Context(), streamS, sourceURL)
 		if domain.KindOf(err) == domain.Fenced {
-			silent = silent || domain.AsError(err).Holder == domain.HolderSilent
+			isSilentReported = isSilentReported || domain.AsError(err).Holder == domain.HolderSilent
 			return false
 		}
 		if err != nil {
@@ -82,7 +83,7 @@ func TestSlowVanishedMachine(t *testing.T) {
 		}
 		return true
 	})
-	if !silent {
+	if !isSilentReported {
 		t.Error("got no error that reports the vanished runner as silent, want at least one")
 	}
 	t.Logf("the stream was free after %s", time.Since(vanished).Round(time.Second))

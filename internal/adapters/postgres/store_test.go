@@ -75,7 +75,7 @@ func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	t.Helper()
 	names := map[domain.EventStore]string{} // the application name of each store's connections
-	var conn *pgx.Conn
+	var conn *pgx.Conn                      // connects at the first query
 	query := func(ctx context.Context, sql string) (pgx.Rows, error) {
 		if conn == nil {
 			var err error
@@ -97,7 +97,7 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 			terminateSessions(t, databaseURL, names[s])
 			return nil
 		},
-		Backup: func(context.Context) (func(context.Context) error, error) {
+		Backup: func(context.Context) (restore func(context.Context) error, err error) {
 			pgtest.Exec(t, databaseURL, copyTables)
 			return func(context.Context) error {
 				for _, name := range names {
@@ -207,8 +207,8 @@ func newPool(t *testing.T, databaseURL string) *pgxpool.Pool {
 	return pool
 }
 
-// closePool closes a pool. It fails the test if a connection is still in use after 10 s, for example because a transaction was
-// never rolled back.
+// closePool closes a pool. It fails the test if a connection is still in use after 10 s, for example because the store has not
+// rolled back a transaction.
 func closePool(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	closed := make(chan struct{})
@@ -241,8 +241,8 @@ func commitFirst(t *testing.T, databaseURL string, page domain.DecodedPage) doma
 	return commitNext(t, store, checkpoint, page)
 }
 
-// commitNext commits the page's events and rejects as the only page of the next pass. It sets the other fields of the page. The
-// page needs a pass of its own because a test may commit the same page twice, which is an error within one pass.
+// commitNext commits a page with the events and rejects of page, as the first page of the next pass. It sets the other fields of
+// the page. The page needs a pass of its own, because a test may commit the same page twice, which is an error within one pass.
 func commitNext(t *testing.T, store domain.EventStore, checkpoint domain.Checkpoint, page domain.DecodedPage) domain.CommitResult {
 	t.Helper()
 	page.From, page.To, page.Receipt.FetchedAt = checkpoint.NextPass(), checkpoint.NextPass(), time.Now()

@@ -12,6 +12,18 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// TestInventory runs the checks of the contract of verify.Inventory.
+func TestInventory(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.InventoryChecks(), newVerifyUnderTest)
+}
+
+// TestComparison runs the checks of the contract of verify.Comparison.
+func TestComparison(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.ComparisonChecks(), newVerifyUnderTest)
+}
+
 // newVerifyUnderTest returns the functions with which the checks of package domaintest use a new database.
 func newVerifyUnderTest(t *testing.T) domaintest.VerifyUnderTest {
 	t.Helper()
@@ -30,16 +42,4 @@ func newVerifyUnderTest(t *testing.T) domaintest.VerifyUnderTest {
 			return err
 		},
 	}
-}
-
-// TestInventory runs the checks of the contract of verify.Inventory.
-func TestInventory(t *testing.T) {
-	t.Parallel()
-	domaintest.RunChecks(t, domaintest.InventoryChecks(), newVerifyUnderTest)
-}
-
-// TestComparison runs the checks of the contract of verify.Comparison.
-func TestComparison(t *testing.T) {
-	t.Parallel()
-	domaintest.RunChecks(t, domaintest.ComparisonChecks(), newVerifyUnderTest)
 }
