@@ -10,15 +10,15 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// An attack is one way to disturb a run. strike waits until it observes a certain state, and attacks then. It returns true if
-// the run was still in that state when the attack came, and false if the attack missed it.
+// An attack is one way to disturb a run. strike waits until the run is in a certain state, and attacks then. It returns true
+// if the run was still in that state when the attack came. Otherwise the attack has missed, and strike returns false.
 type attack struct {
 	group, name string // together they name the attack in the report
 	times       int    // how often the plan of one round contains the attack
 	strike      func(rd *round, r *run, random *rand.Rand) (hit bool)
 }
 
-// The groups of attacks in the report.
+// The groups of attacks in the report. A backend is the server process of one database session.
 const (
 	groupKill      = "kill"
 	groupBackend   = "database kill"
@@ -87,14 +87,14 @@ func repeatAttacks(attacks []attack) (plan []attack) {
 	return plan
 }
 
-// usualFaults lists the mock's faults that a run can handle without a restart.
+// usualFaults lists the mock's faults that a run can handle without a restart. `mockapi --help` explains them.
 var usualFaults = []string{
 	"429", "429-bare", "500", "502", "503", "504", "null", "truncated", "html", "data-null", "data-missing", "pagination-missing",
 	"hasmore-missing", "hasmore-null", "returned-lies", "stray-end", "no-cursor", "repeat-cursor", "total-moves",
 	"reset", "reset-body", "hang", "hang-body", "trickle", "endless-headers", "huge-body", "gzip", "gzip-bomb",
 }
 
-// parkedDrifts lists the mock's kinds of drift that make a record a dead letter.
+// parkedDrifts lists the mock's kinds of drift that make a record a dead letter. `mockapi --help` explains them.
 var parkedDrifts = []string{
 	"missing-id", "null-id", "bad-id", "missing-field", "null-field", "wrong-type", "properties-string", "field-twice", "not-an-object",
 	"timestamp-control", "bad-timestamp", "missing-timestamp", "null-timestamp", "nul", "lone-surrogate", "bad-utf8", "unstorable-number",
@@ -112,51 +112,52 @@ func allDrifts() (drifts []string) {
 // usualScenario returns the scenario that the mock plays between attacks. It contains each usual fault once, in an order that
 // depends on the seed, and all drifts.
 func usualScenario(seed uint64) scenario {
-	faults := slices.Clone(usualFaults)
+	kinds := slices.Clone(usualFaults)
 	random := rand.New(rand.NewPCG(seed, 0))
-	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
-	const minDistance = 4 // requests between two faults
+	random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	const minDistance, maxDistance = 4, 7 // requests from one fault to the next
+	var faults []string
 	request := 0
-	for i, kind := range faults {
-		request += minDistance + random.IntN(4)
-		faults[i] = fmt.Sprintf("%s@%d", kind, request)
+	for _, kind := range kinds {
+		request += minDistance + random.IntN(maxDistance-minDistance+1)
+		faults = append(faults, fmt.Sprintf("%s@%d", kind, request))
 	}
-	return scenario{
-		RateWindow: "3s", CursorTTL: "2m0s", Latency: "30ms", Faults: faults,
-		Drifts: allDrifts(),
-	}
+	return scenario{RateWindow: "3s", CursorTTL: "2m0s", Latency: "30ms", Faults: faults, Drifts: allDrifts()}
 }
 
 // refuseCursors makes the API refuse every cursor until pawl reads from the head again.
 func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
 	passesBefore := r.logCount(logNewPass)
-	refusing := rd.usual.withFaults(pick(random, "expired:1", "invalid:1"))
+	refusing := rd.usual.withConstantFault(pick(random, "expired", "invalid"))
 	if random.IntN(3) == 0 { // in one case of three, make the cursors expire instead
 		refusing = rd.usual
 		refusing.CursorTTL = "1ms"
 	}
 	rd.mock.play(refusing)
-	hit := rd.waitUntil(r, "pawl begins a new pass", func() bool { return r.logCount(logNewPass) > passesBefore })
+	hasNewPass := rd.waitUntil(r, "pawl begins a new pass", func() bool { return r.logCount(logNewPass) > passesBefore })
 	rd.mock.play(rd.usual)
-	// pawl reads the first page without a cursor and the second page with a cursor that the API accepts again. The run ends
-	// before that only if the API has refused three cursors in a row.
-	if hit && !rd.waitForPages(r, 2) {
+	if !hasNewPass {
+		return false
+	}
+	// pawl reads the first page without a cursor and the second page with a cursor that the API accepts again. If the run does
+	// not come so far, the API has refused three cursors in a row.
+	if !rd.waitForPages(r, 2) {
 		rd.expectExit(r, exitRetryLater)
 	}
-	return hit
+	return true
 }
 
 // sendRejects makes the API send most records without a timestamp. pawl must exit with exitData before it stores such a page.
-// If pawl stored such a page, the judge would find dead letters that the truth does not contain.
+// Otherwise the judge (chaos_judge_test.go) would find dead letters that the truth does not contain.
 func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
 	const minRemaining = 5 * roundPageSize // otherwise pawl may have fetched the last page before the scenario changes
-	if rd.db.position()+minRemaining > roundEvents {
+	if rd.db.offset()+minRemaining > roundEvents {
 		return false
 	}
 	rd.mock.play(rd.usual.withDrift("missing-timestamp:0.7"))
 	rd.expectExit(r, exitData)
 	rd.mock.play(rd.usual) // so that the next run does not end in the same way
-	*r.unstored++
+	r.allowUnstored(1)     // the page of rejects
 	if r.stderr.count("pawl run --max-reject-ratio 1") != 1 {
 		rd.t.Errorf("the run does not name the command that continues in spite of the rejects: %s", r.logTail())
 	}
@@ -165,7 +166,7 @@ func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
 
 // refuseKey makes the API refuse the key or redirect pawl to another URL. pawl must exit with exitSettings.
 func refuseKey(rd *round, r *run, random *rand.Rand) bool {
-	rd.mock.play(rd.usual.withFaults(pick(random, "401:1", "403:1", "redirect:1")))
+	rd.mock.play(rd.usual.withConstantFault(pick(random, "401", "403", "redirect")))
 	rd.expectExit(r, exitSettings)
 	rd.mock.play(rd.usual) // so that the next run does not end in the same way
 	return true

@@ -41,8 +41,9 @@ func (rd *round) disturbFetching(r *run, disturb func()) bool {
 	seq := rd.db.seq() // read only now, since the page before this request must not count as progress
 	r.holdsLock = false
 	disturb()
-	hit := rd.isRequestInFlight() && rd.db.seq() == seq
-	return rd.waitForPageAfter(r, seq) && hit
+	isStillFetching := rd.isRequestInFlight() && rd.db.seq() == seq
+	hasGoneOn := rd.waitForPageAfter(r, seq)
+	return isStillFetching && hasGoneOn
 }
 
 // disturbBeforeCommit calls disturb while a transaction has written its rows and is not committed. It returns true if the
@@ -50,14 +51,15 @@ func (rd *round) disturbFetching(r *run, disturb func()) bool {
 func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
 	rd.t.Helper()
 	unlock := rd.db.lockLedger(rd.databaseURL)
-	open := rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction)
-	seq := rd.db.seq()
-	if open {
-		r.holdsLock = false
-		disturb()
+	if !rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) {
+		unlock()
+		return false
 	}
+	seq := rd.db.seq()
+	r.holdsLock = false
+	disturb()
 	unlock()
-	return open && rd.waitForPageAfter(r, seq)
+	return rd.waitForPageAfter(r, seq)
 }
 
 // cutAPI cuts the connection to the API before the API answers. The run must send the request again.
@@ -65,28 +67,28 @@ func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
 	if !rd.waitUntilFetching(r, "1s") {
 		return false
 	}
-	seq, retries := rd.db.seq(), r.logCount(logRetry)
-	*r.unstored++
+	seq, retriesBefore := rd.db.seq(), r.logCount(logRetry)
+	r.allowUnstored(1)
 	rd.apiProxy.cut()
 	rd.mock.play(rd.usual)
-	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > retries
+	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > retriesBefore
 }
 
 // cutAnswers cuts the connection to the API within each answer until pawl has tried again.
 func cutAnswers(rd *round, r *run, random *rand.Rand) bool {
 	const maxBytes = 15_000 // less than the size of a page, which is about 17,000 bytes
-	seq, retries := rd.db.seq(), r.logCount(logRetry)
+	seq, retriesBefore := rd.db.seq(), r.logCount(logRetry)
 	rd.apiProxy.limitAnswers(random.IntN(maxBytes))
-	hit := rd.waitUntil(r, "pawl tries again", func() bool { return r.logCount(logRetry) > retries })
+	hasRetried := rd.waitUntil(r, "pawl tries again", func() bool { return r.logCount(logRetry) > retriesBefore })
 	rd.apiProxy.removeFaults()
 	// The page in flight may have been complete before the cut. So only the page after it proves that the run goes on.
-	hit = rd.waitForPageAfter(r, seq+1) && hit
-	*r.unstored += r.logCount(logRetry) - retries
-	return hit
+	hasGoneOn := rd.waitForPageAfter(r, seq+1)
+	r.allowUnstored(r.logCount(logRetry) - retriesBefore) // each retry is for one cut answer
+	return hasRetried && hasGoneOn
 }
 
-// waitAtBarrier waits until the run has sent a COMMIT that the barrier stops. It returns the page's seq, and waiting is false
-// if the run has ended instead. The barrier blocks until the caller releases it.
+// waitAtBarrier waits until the run has sent a COMMIT, which the commitBarrier stops. It returns the seq of the COMMIT's page.
+// waiting is false if the run has ended instead. The barrier blocks until the caller releases it, in both cases.
 func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
 	rd.t.Helper()
 	rd.barrier.block()
@@ -94,18 +96,17 @@ func (rd *round) waitAtBarrier(r *run) (seq int, waiting bool) {
 	return rd.db.seq() + 1, waiting
 }
 
-// loseCommitAnswer waits until a page is committed, and drops the answer to its COMMIT. It returns the page's seq, and lost is
-// false if the run has ended instead. If lost is true, the proxy drops answers until the caller removes its faults.
+// loseCommitAnswer waits until a page is committed, and drops the answer to its COMMIT. It returns the page's seq. lost is
+// false if the run has ended instead. If lost is true, the proxy drops answers until the caller removes the proxy's faults.
 func (rd *round) loseCommitAnswer(r *run) (seq int, lost bool) {
 	rd.t.Helper()
 	seq, waiting := rd.waitAtBarrier(r)
-	if waiting {
-		rd.dbProxy.dropAnswers()
-	}
-	rd.barrier.release()
 	if !waiting {
+		rd.barrier.release()
 		return seq, false
 	}
+	rd.dbProxy.dropAnswers()
+	rd.barrier.release()
 	eventually(rd.t, "the page is committed", func() bool { return rd.db.seq() >= seq })
 	return seq, true
 }
@@ -117,43 +118,52 @@ func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	if !lost {
 		return false
 	}
-	hit := !r.hasStored(seq)
+	wasUnanswered := !r.hasStored(seq)
 	r.holdsLock = false
-	rd.dbProxy.removeFaults()
-	found := rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasStored(seq) })
-	return found && hit && rd.waitForPageAfter(r, seq)
+	rd.dbProxy.removeFaults() // cuts the connection, because the proxy has dropped data
+	return rd.waitUntilStored(r, seq) && wasUnanswered && rd.waitForPageAfter(r, seq)
 }
 
-// cutUndecided cuts the connection of a COMMIT that the server executes only after pawl has reconnected to look it up.
+// waitUntilStored waits until the run has logged that the page with this seq is stored. It returns false if the run ends first.
+func (rd *round) waitUntilStored(r *run, seq int) bool {
+	rd.t.Helper()
+	return rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasStored(seq) })
+}
+
+// cutUndecided cuts the connection of a COMMIT that waits at the barrier. The server executes the COMMIT only after pawl has
+// reconnected and has begun to look up whether its page is committed.
 func cutUndecided(rd *round, r *run, _ *rand.Rand) bool {
 	seq, waiting := rd.waitAtBarrier(r)
-	queried := false
-	if waiting {
-		r.holdsLock = false
-		rd.dbProxy.stop()
-		retries := r.logCount(logRetry)
-		// After a lost connection, pgx asks the server to cancel the statement. If the proxy were restarted too early, this
-		// would cancel the COMMIT. After the second logged retry, pgx has given that up.
-		rd.waitUntil(r, "pawl has tried to reconnect", func() bool { return r.logCount(logRetry) >= retries+2 })
-		rd.dbProxy.restart()
-		queried = rd.waitUntil(r, "pawl looks up the COMMIT", rd.barrier.isCommitQueried) && rd.db.seq() == seq-1
+	if !waiting {
+		rd.barrier.release()
+		return false
 	}
+	r.holdsLock = false
+	rd.dbProxy.stop()
+	retriesBefore := r.logCount(logRetry)
+	// After a lost connection, pgx asks the server to cancel the statement. If the proxy were restarted too early, this request
+	// would cancel the COMMIT. After the second logged retry, pgx has stopped asking.
+	rd.waitUntil(r, "pawl has tried to reconnect", func() bool { return r.logCount(logRetry) >= retriesBefore+2 })
+	rd.dbProxy.restart()
+	isLookingUp := rd.waitUntil(r, "pawl looks up the COMMIT", rd.barrier.isCommitQueried)
+	isUndecided := isLookingUp && rd.db.seq() == seq-1
 	rd.barrier.release()
-	return queried && rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasStored(seq) }) &&
-		rd.waitForPageAfter(r, seq)
+	return isUndecided && rd.waitUntilStored(r, seq) && rd.waitForPageAfter(r, seq)
 }
 
 // terminateInCommit ends pawl's session on the server while COMMIT waits at the barrier. The page is not committed, and pawl
 // must commit it again.
 func terminateInCommit(rd *round, r *run, _ *rand.Rand) bool {
 	seq, waiting := rd.waitAtBarrier(r)
-	if waiting {
-		r.holdsLock = false
-		rd.db.terminatePawl()
+	if !waiting {
+		rd.barrier.release()
+		return false
 	}
-	uncommitted := rd.db.seq() == seq-1
+	r.holdsLock = false
+	rd.db.terminatePawl()
+	isUncommitted := rd.db.seq() == seq-1
 	rd.barrier.release()
-	return waiting && uncommitted && rd.waitForPageAfter(r, seq-1)
+	return isUncommitted && rd.waitForPageAfter(r, seq-1)
 }
 
 // waitForPageAfter waits until the run has stored a page with a greater seq. It returns false if the run ends first.
@@ -190,14 +200,14 @@ func (b *commitBarrier) release() { b.holder.exec("SELECT pg_advisory_unlock(" +
 
 // hasWaitingCommit reports whether a COMMIT of pawl waits at the barrier.
 func (b *commitBarrier) hasWaitingCommit() bool {
-	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+	return b.db.queryInt(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event = 'advisory' AND query ILIKE 'commit%'`) == 1
 }
 
-// isCommitQueried reports whether pawl has begun to find out if its page is committed. pawl then waits for the lock of the
+// isCommitQueried reports whether pawl has begun to look up whether its page is committed. Then pawl waits for the lock of the
 // checkpoint's row, which the unfinished COMMIT holds.
 func (b *commitBarrier) isCommitQueried() bool {
-	return b.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+	return b.db.queryInt(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND wait_event_type = 'Lock' AND query ILIKE '%FOR UPDATE%'`) == 1
 }
 
@@ -209,14 +219,14 @@ func crashes() []attack {
 	}
 }
 
-// reasonNotToCrash returns the reason why the tests must not or cannot crash this server. It returns "" if they can.
+// reasonNotToCrash returns the reason why TestChaos must not or cannot crash the server. It returns "" if there is no reason.
 func reasonNotToCrash(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("TEST_DATABASE_URL") != "" {
 		return "others may use the server of TEST_DATABASE_URL"
 	}
 	db := connect(t, pgtest.Empty(t))
-	if db.count("SELECT count(*) FROM pg_roles WHERE rolname = current_user AND rolsuper") != 1 {
+	if db.queryInt("SELECT count(*) FROM pg_roles WHERE rolname = current_user AND rolsuper") != 1 {
 		return "the test's user is no superuser"
 	}
 	return ""
@@ -246,7 +256,7 @@ func crashInCommit(rd *round, r *run, _ *rand.Rand) bool {
 func (rd *round) crash(r *run) bool {
 	rd.t.Helper()
 	seq := rd.db.seq()
-	pid := rd.db.count(`SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pawl/%'`)
+	pid := rd.db.queryInt(`SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pawl/%'`)
 	r.holdsLock = false
 	rd.db.killServerProcess(pid)
 	eventually(rd.t, "the server is down", func() bool { return rd.db.conn.Ping(rd.db.ctx) != nil })
@@ -254,8 +264,8 @@ func (rd *round) crash(r *run) bool {
 	return rd.waitForPageAfter(r, seq)
 }
 
-// killServerProcess kills one of the server's processes. The server runs the kill command itself, because it may be in a
-// container. This ends d's session too, so the statement always fails.
+// killServerProcess kills one of the server's processes. The server itself runs the kill command, because the server may be in
+// a container. The kill ends d's session too, so the statement always fails.
 func (d *database) killServerProcess(pid int) {
 	_, _ = d.conn.Exec(d.ctx, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'kill -9 %d'", pid))
 }

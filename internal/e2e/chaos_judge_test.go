@@ -25,7 +25,7 @@ func (rd *round) judge() {
 	rd.judgeClaims()
 	rd.judgeLeftovers()
 	rd.report.rounds++
-	rd.report.passes += rd.db.count("SELECT pass - 1 FROM checkpoints")
+	rd.report.newPasses += rd.db.queryInt("SELECT pass - 1 FROM checkpoints") // each pass after the first
 }
 
 // judgeRows checks that no record is lost, doubled, altered or invented, that the ledger agrees with the stored data, and that
@@ -33,8 +33,10 @@ func (rd *round) judge() {
 func (rd *round) judgeRows() {
 	rd.t.Helper()
 	rows := rd.db.compareRows()
-	repeatedPages := rd.db.count("SELECT count(*) - count(DISTINCT request_id) FROM pages WHERE kind = 'page'") +
-		rd.db.count("SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE kind = 'page' AND received > 0")
+	repeatedRequests := rd.db.queryInt("SELECT count(*) - count(DISTINCT request_id) FROM pages WHERE kind = 'page'")
+	repeatedPositions := rd.db.queryInt(
+		"SELECT count(*) - count(DISTINCT (pass, position)) FROM pages WHERE kind = 'page' AND received > 0")
+	repeatedPages := repeatedRequests + repeatedPositions
 	rd.report.lost += rows.lost
 	rd.report.doubled += rows.doubled + repeatedPages
 	deadLetters := rd.db.compareDeadLetters()
@@ -51,10 +53,10 @@ func (rd *round) judgeRows() {
 	}
 	rd.db.checkLedger()
 	rd.db.checkPasses()
-	if rd.db.count("SELECT count(*) FROM checkpoints WHERE done") != 1 {
+	if rd.db.queryInt("SELECT count(*) FROM checkpoints WHERE done") != 1 {
 		rd.t.Error("the stream is not done")
 	}
-	if offset := rd.db.position(); offset != roundEvents {
+	if offset := rd.db.offset(); offset != roundEvents {
 		rd.t.Errorf("the stream: got offset %d, want %d", offset, roundEvents)
 	}
 }
@@ -66,14 +68,15 @@ func (rd *round) judgeVerify() {
 	defer cancel()
 	p := start(rd.t, rd.env, "pawl", "verify")
 	rd.processes = append(rd.processes, p)
-	if code := p.wait(ctx); code != exitDone && !differsOnlyFromAnnounced(p, code) {
+	code := p.wait(ctx)
+	if code != exitDone && !differsOnlyFromAnnounced(p, code) {
 		rd.t.Errorf("pawl verify: exit %d: %s%s", code, p.stdout.String(), p.stderr.String())
 	}
 }
 
-// differsOnlyFromAnnounced reports whether the only difference that `pawl verify` found is this: fewer records are stored and
-// parked than the API announced. This difference is expected, because the mock sends some records twice. The test compares
-// every row with the truth itself.
+// differsOnlyFromAnnounced reports whether `pawl verify` found only one difference: fewer records are stored and parked than the
+// API announced. This difference is expected, because the mock sends some records twice. judgeRows compares every row with the
+// truth, without `pawl verify`.
 func differsOnlyFromAnnounced(verify *process, code int) bool {
 	return code == exitData && strings.Contains(verify.stderr.String(), "1 difference in 1 check: announced;")
 }
@@ -92,7 +95,7 @@ func (rd *round) judgeClaims() {
 func (rd *round) judgeLeftovers() {
 	rd.t.Helper()
 	eventually(rd.t, "pawl has no connection to the database any more", func() bool {
-		return rd.db.count(`SELECT count(*) FROM pg_stat_activity
+		return rd.db.queryInt(`SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name LIKE 'pawl/%'`) == 0
 	})
 	for _, p := range rd.processes {
@@ -132,21 +135,22 @@ func (rd *round) explainRequests() {
 	}
 	for i, e := range journal {
 		isReread, isStored := stored[e.RequestID]
-		delete(stored, e.RequestID)
+		delete(stored, e.RequestID) // at the end, stored has the pages that no request explains
+		isFollowed := i+1 < len(journal)
 		switch {
-		case isStored && !e.Sound:
+		case isStored && !e.IsPage:
 			rd.addUnexplained("the answer was no valid page, but a page is stored: %+v", e)
 		case isStored && isReread:
 			rd.report.causes[causeReread]++
 		case isStored:
 			rd.report.causes[causeStored]++
-		case rd.removedPages[e.RequestID] && !e.Sound:
+		case rd.removedPages[e.RequestID] && !e.IsPage:
 			rd.addUnexplained("the answer was no valid page, but a page was stored until a restore removed it: %+v", e)
 		case rd.removedPages[e.RequestID]:
 			rd.report.causes[causeRemoved]++
 		case e.Fault != "":
 			rd.report.causes[causeFault]++
-		case e.Last && i+1 < len(journal) && rd.isRepeated(e, journal[i+1]):
+		case e.IsLastPage && isFollowed && rd.isRepeated(e, journal[i+1]):
 			// pawl requests the last page once more if fewer records are stored and parked than announced. This happens here,
 			// because the mock sends some records twice.
 			rd.report.causes[causeEnd]++
@@ -155,10 +159,10 @@ func (rd *round) explainRequests() {
 			rateLimited++
 		case e.Status == http.StatusBadRequest:
 			rd.report.causes[causeCursor]++
-		case rd.takeUnstored(e.Seq):
+		case rd.takeUnstored(e.Number):
 			rd.report.causes[causeAttack]++
 		default:
-			r := rd.runOf(e.Seq)
+			r := rd.runOf(e.Number)
 			rd.addUnexplained("a requested page is not stored: %+v; attacks on its run: %q; the end of the run's log: …%s",
 				e, r.attacks, r.logTail())
 		}
@@ -178,27 +182,27 @@ func (rd *round) explainRequests() {
 		rd.t.Errorf("redirects that pawl followed: got %d, want 0", n)
 	}
 	rd.report.requests += len(journal)
-	rd.report.idealRequests += (roundEvents + roundPageSize - 1) / roundPageSize
+	rd.report.idealRequests += roundEvents / roundPageSize
 }
 
-// takeUnstored subtracts one from the number of pages that the request's run may have received and not stored. It returns
-// false if this number was already 0.
-func (rd *round) takeUnstored(seq int) bool {
-	r := rd.runOf(seq)
+// takeUnstored subtracts one from the number of pages that the run of a request may have received and not stored. It returns
+// false if this number was already 0. requestNumber is the request's number in the journal.
+func (rd *round) takeUnstored(requestNumber int) bool {
+	r := rd.runOf(requestNumber)
 	*r.unstored--
 	return *r.unstored >= 0
 }
 
 // isRepeated reports whether next repeats the request e in the same run.
 func (rd *round) isRepeated(e, next entry) bool {
-	return next.Cursor == e.Cursor && rd.runOf(next.Seq) == rd.runOf(e.Seq)
+	return next.Cursor == e.Cursor && rd.runOf(next.Number) == rd.runOf(e.Number)
 }
 
-// runOf returns the run that sent the request with this number in the journal. If no run was started before the request, it
+// runOf returns the run that sent the request with this number in the journal. If no run was started before the request, runOf
 // returns a run that may lose no page.
-func (rd *round) runOf(seq int) *run {
+func (rd *round) runOf(requestNumber int) *run {
 	for _, r := range slices.Backward(rd.runs) {
-		if r.lastSeqBefore < seq {
+		if r.lastNumberBefore < requestNumber {
 			return r
 		}
 	}
@@ -212,11 +216,12 @@ func (rd *round) addUnexplained(format string, args ...any) {
 	rd.t.Errorf("unexplained: %s", fmt.Sprintf(format, args...))
 }
 
-// pagesByRequest returns the stored pages by request id. The value is true if an earlier pass had already read to the end of
-// the page.
+// pagesByRequest returns the stored pages by request id. The value isReread is true if an earlier pass had already read to the
+// end of the page.
 func (d *database) pagesByRequest() map[string]bool {
 	d.t.Helper()
-	rows, err := d.conn.Query(d.ctx, `SELECT request_id, EXISTS (SELECT FROM pages AS b WHERE b.pass < p.pass AND b.position >= p.position)
+	rows, err := d.conn.Query(d.ctx, `SELECT p.request_id, EXISTS (SELECT FROM pages AS earlier
+			WHERE earlier.pass < p.pass AND earlier.position >= p.position) AS is_reread
 		FROM pages AS p WHERE p.kind = 'page'`)
 	if err != nil {
 		d.t.Fatal(err)
@@ -254,8 +259,11 @@ func follow(t *testing.T, databaseURL string) *follower {
 	f := &follower{url: databaseURL, counts: map[string]int{}, cancel: stop, done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
 		for ctx.Err() == nil {
-			f.poll(ctx) // returns when its connection is lost, for example because the server has crashed
+			f.poll(ctx, tick) // returns when its connection is lost, for example because the server has crashed
+			waitForTick(ctx, tick)
 		}
 	}()
 	t.Cleanup(f.stop)
@@ -263,40 +271,40 @@ func follow(t *testing.T, databaseURL string) *follower {
 }
 
 // poll reads new events over one connection, until the connection is lost or ctx ends.
-func (f *follower) poll(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
+func (f *follower) poll(ctx context.Context, tick *time.Ticker) {
 	conn, err := pgx.Connect(ctx, f.url)
-	if err == nil {
-		defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only read
+	if err != nil {
+		return
 	}
-	for err == nil {
-		err = f.readNew(ctx, conn)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only read
+	for ctx.Err() == nil && f.readNew(ctx, conn) == nil {
+		waitForTick(ctx, tick)
 	}
+}
+
+// waitForTick waits for the next tick, or until ctx ends.
+func waitForTick(ctx context.Context, tick *time.Ticker) {
 	select {
 	case <-tick.C:
 	case <-ctx.Done():
 	}
 }
 
-// readNew reads and counts the events of the pages after the last page. If the connection is lost before the end of the
-// answer, it counts no event, and the next call reads all of them again.
+// readNew reads and counts the events of the pages after lastPageID. If the connection is lost before the end of the answer,
+// readNew counts no event, and the next call reads all of them again.
 func (f *follower) readNew(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT id::text, page_id FROM event_arrivals WHERE stream = 'datasync' AND page_id > $1`, f.lastPageID)
+	const query = "SELECT id::text, page_id FROM event_arrivals WHERE stream = $1 AND page_id > $2"
+	rows, err := conn.Query(ctx, query, defaultStream, f.lastPageID)
 	if err != nil {
 		return err
 	}
 	var ids []string
 	var id string
-	var page int64
+	var pageID int64
 	lastPageID := f.lastPageID
-	_, err = pgx.ForEachRow(rows, []any{&id, &page}, func() error {
-		ids, lastPageID = append(ids, id), max(lastPageID, page)
+	_, err = pgx.ForEachRow(rows, []any{&id, &pageID}, func() error {
+		ids = append(ids, id)
+		lastPageID = max(lastPageID, pageID)
 		return nil
 	})
 	if err != nil {
@@ -327,7 +335,7 @@ func (f *follower) finish(d *database) {
 			repeated++
 		}
 	}
-	if events := d.count("SELECT count(*) FROM events"); len(f.counts) != events {
+	if events := d.queryInt("SELECT count(*) FROM events"); len(f.counts) != events {
 		d.t.Errorf("events that the follower has read: got %d, want %d", len(f.counts), events)
 	}
 	if repeated > 0 {

@@ -4,19 +4,18 @@ package e2e
 
 import (
 	"math/rand/v2"
-	"syscall"
 	"time"
 )
 
-// kill kills a run with SIGKILL. It returns false if the run had already ended. unstored is the number of pages that a run
-// in this state may have received and not stored.
-func (rd *round) kill(r *run, unstored int) (hit bool) {
+// kill kills a run with SIGKILL. It returns false if the run had already ended. Then the next call of currentRun checks the exit
+// code. maxUnstored is the number of pages that a run in this state may have received and not stored.
+func (rd *round) kill(r *run, maxUnstored int) (hit bool) {
 	rd.t.Helper()
 	r.kill()
-	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
-		return false // the run had already ended; the next call of currentRun checks its exit code
+	if !r.wasKilled() {
+		return false
 	}
-	*r.unstored += unstored
+	r.allowUnstored(maxUnstored)
 	rd.finishRun(r)
 	return true
 }
@@ -49,10 +48,10 @@ func killUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 
 // killAfterCommit kills the run after pawl has logged that a page is stored, and before it receives the next page.
 func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
-	rd.mock.play(rd.usual.withLatency("500ms"))
-	storedPages := r.logCount(logStored)
-	return rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > storedPages }) &&
-		rd.kill(r, 1) && rd.hasStoredAll()
+	rd.mock.play(rd.usual.withLatency("500ms")) // so that the next page does not arrive before the kill
+	pagesBefore := r.logCount(logStored)
+	hasStored := rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > pagesBefore })
+	return hasStored && rd.kill(r, 1) && rd.hasStoredAll()
 }
 
 // killWaiting kills the run while it waits for the rate limit or before a retry. The API still has this limit, or still
@@ -60,31 +59,32 @@ func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
 func killWaiting(rd *round, r *run, random *rand.Rand) bool {
 	if random.IntN(2) == 0 {
 		limited := rd.usual
-		limited.RateLimit = 1
+		limited.RateLimit = 1 // one request in each window
 		rd.rateLimits++
 		rd.mock.play(limited)
 	} else {
-		rd.mock.play(rd.usual.withFaults(pick(random, "500:1", "503:1", "429:1", "reset:1", "null:1")))
+		rd.mock.play(rd.usual.withConstantFault(pick(random, "500", "503", "429", "reset", "null")))
 	}
-	const timeToKill = 100 * time.Millisecond // a shorter wait could be over before the kill
-	unstored := 0
-	waits := rd.waitUntil(r, "pawl waits", func() bool {
+	const minWait = 100 * time.Millisecond // a shorter wait could be over before the kill
+	maxUnstored := 0
+	isWaiting := rd.waitUntil(r, "pawl waits", func() bool {
 		remaining, holdsPage := r.remainingWait()
-		unstored = 0
+		maxUnstored = 0
 		if holdsPage {
-			unstored = 1
+			maxUnstored = 1
 		}
-		return remaining > timeToKill
+		return remaining > minWait
 	})
-	if !waits || !rd.kill(r, unstored) {
+	if !isWaiting || !rd.kill(r, maxUnstored) {
 		return false
 	}
 	remaining, _ := r.remainingWait()
-	return remaining > 0 // then the run died during its wait
+	diedDuringWait := remaining > 0
+	return diedDuringWait
 }
 
-// waitUntilFetching makes the API answer after latency, and waits until a request is in flight that arrived after this change.
-// A request that arrived earlier could be answered at any moment. It returns false if the run ends first.
+// waitUntilFetching makes the API answer after latency. Then it waits until a request is in flight that arrived after this
+// change, because an earlier request could be answered at any moment. It returns false if the run ends first.
 func (rd *round) waitUntilFetching(r *run, latency string) bool {
 	rd.t.Helper()
 	return rd.waitUntilFetchingInScenario(r, rd.usual.withLatency(latency))
@@ -98,7 +98,8 @@ func (rd *round) waitUntilFetchingInScenario(r *run, slow scenario) bool {
 	earlierRequests := before.Requests + before.InFlight // Requests counts only finished requests
 	return rd.waitUntil(r, "a request is in flight", func() bool {
 		now := rd.mock.summary()
-		return now.InFlight == 1 && now.Requests >= earlierRequests
+		hasFinishedEarlier := now.Requests >= earlierRequests
+		return now.InFlight == 1 && hasFinishedEarlier
 	})
 }
 
@@ -127,9 +128,9 @@ func startSecondRun(rd *round, r *run, _ *rand.Rand) bool {
 // maxSecondRuns is the maximum number of further runs that takeOverFromKilled starts.
 const maxSecondRuns = 10
 
-// takeOverFromKilled kills a run while a second run waits for the stream. The second run must take over. pawl waits only one
-// second for a runner that seems to be alive. On a busy machine the server may notice the death later than that. Then the
-// second run exits with exitFenced, and takeOverFromKilled starts another run.
+// takeOverFromKilled kills a run while a second run waits for the stream. The second run must take over. But pawl waits only one
+// second for a runner that seems to be alive, and a busy server may notice the death of the first run later. Then the second
+// run exits with exitFenced, and takeOverFromKilled starts another run in its place.
 func takeOverFromKilled(rd *round, r *run, _ *rand.Rand) bool {
 	if r = rd.lockHolder(r); r == nil {
 		return false
@@ -145,9 +146,11 @@ func takeOverFromKilled(rd *round, r *run, _ *rand.Rand) bool {
 			break
 		}
 		rd.expectExit(second, exitFenced)
-		second, hit = rd.startRun(), false
+		second = rd.startRun()
+		hit = false // the new run did not wait for the first run
 	}
-	return rd.expectTakeover(second, r) && hit
+	hasTakenOver := rd.expectTakeover(second, r)
+	return hit && hasTakenOver
 }
 
 // takeOverAfterLostLock ends the first run's database sessions while it fetches, so that it loses its lock. Then it starts a
@@ -178,8 +181,8 @@ func (rd *round) lockHolder(r *run) *run {
 }
 
 // expectTakeover waits until the second run has claimed the stream. It fails the test and returns false if the second run ends
-// first. The first run may lose one page. Both runs send requests at the same time, so the journal does not show which run
-// sent the lost request. Therefore both runs use one counter.
+// first. The first run may lose one page. Both runs may send requests at the same time, so the journal does not show which run
+// requested the lost page. Therefore both runs share one counter unstored.
 func (rd *round) expectTakeover(second, first *run) bool {
 	rd.t.Helper()
 	if !rd.waitUntil(second, "the second run claims the stream", second.hasClaimed) {
@@ -187,7 +190,7 @@ func (rd *round) expectTakeover(second, first *run) bool {
 		return false
 	}
 	second.unstored = first.unstored
-	*second.unstored++
+	second.allowUnstored(1)
 	rd.addRun(second)
 	return true
 }

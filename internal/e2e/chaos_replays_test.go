@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
-	"syscall"
 )
 
 // replayRepaired repairs some dead letters and starts two replays of all dead letters at the same time, while the run works.
@@ -31,24 +30,25 @@ func killReplay(rd *round, _ *run, _ *rand.Rand) bool {
 	if rd.db.repairDeadLetters(maxRepairs) == 0 {
 		return false
 	}
-	replaysBefore := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'")
+	const countReplays = "SELECT count(*) FROM pages WHERE kind = 'replay'"
+	replaysBefore := rd.db.queryInt(countReplays)
 	unlock := rd.db.lockRepaired(rd.databaseURL)
 	p := rd.replay()
+	// While the replay waits for these locks, it holds the checkpoint's lock, and its transaction is open.
 	isReplayWaiting := func() bool {
-		return rd.db.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+		return rd.db.queryInt(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 			AND application_name LIKE 'pawl/%' AND query ILIKE '%dead_letters%FOR UPDATE%'`) > 0
 	}
-	eventually(rd.t, "the replay holds the checkpoint's lock and waits for the locks of its dead letters", func() bool {
+	eventually(rd.t, "the replay waits for the locks of its dead letters", func() bool {
 		return isReplayWaiting() || !p.isRunning()
 	})
 	p.kill()
 	unlock()
-	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok || !status.Signaled() {
+	if !p.wasKilled() {
 		rd.t.Errorf("the replay ended before it could be killed: %s%s", p.stdout.String(), p.stderr.String())
 		return false
 	}
-	if n := rd.db.count("SELECT count(*) FROM pages WHERE kind = 'replay'"); n != replaysBefore {
+	if n := rd.db.queryInt(countReplays); n != replaysBefore {
 		rd.t.Errorf("got %d replays in the ledger after the kill, want %d", n, replaysBefore)
 	}
 	return true
@@ -92,21 +92,21 @@ func (d *database) repairDeadLetters(limit int) (repaired int) {
 	d.exec("CREATE TABLE IF NOT EXISTS repaired (index int PRIMARY KEY, id uuid)")
 	err := d.conn.QueryRow(d.ctx, `
 		WITH chosen AS (
-			SELECT l.id AS letter, l.event_id AS id, min(t.index) AS index
+			SELECT l.id AS letter, l.event_id AS event, min(t.index) AS index
 			FROM dead_letters AS l JOIN truth AS t ON t.outcome = 'parked' AND t.sha256 = encode(sha256(l.payload), 'hex')
 			WHERE l.resolved_at IS NULL AND l.event_id IS NOT NULL AND l.reason <> 'conflict'
 			GROUP BY l.id, l.event_id ORDER BY l.id LIMIT $1
 		), noted AS (
-			INSERT INTO repaired SELECT c.index, c.id FROM chosen AS c RETURNING id
+			INSERT INTO repaired (index, id) SELECT c.index, c.event FROM chosen AS c RETURNING id
 		), rewritten AS (
 			UPDATE dead_letters AS l SET payload = n.payload, payload_sha256 = sha256(n.payload)
 			FROM chosen AS c CROSS JOIN LATERAL (SELECT convert_to(replace(
 				'{"id":"ID","sessionId":"ID","userId":"ID","type":"click","name":"repaired","properties":{"n":1},'
 				'"timestamp":"2026-01-02T03:04:05.678Z","session":{"id":"ID","deviceType":"mobile","browser":"Safari"}}',
-				'ID', c.id::text), 'UTF8') AS payload) AS n
-			WHERE l.id = c.letter RETURNING l.id
+				'ID', c.event::text), 'UTF8') AS payload) AS n
+			WHERE l.id = c.letter
 		)
-		SELECT count(*) FROM noted, (SELECT count(*) FROM rewritten) AS r`, limit).Scan(&repaired)
+		SELECT count(*) FROM noted`, limit).Scan(&repaired)
 	if err != nil {
 		d.t.Fatalf("repair dead letters: %v", err)
 	}
@@ -114,22 +114,22 @@ func (d *database) repairDeadLetters(limit int) (repaired int) {
 	return repaired
 }
 
-// applyRepairs updates the truth of all records whose dead letters were repaired. The table repaired is stored permanently,
-// since the truth is a temporary table, which a new connection has to load again.
+// applyRepairs updates the truth of all records whose dead letters were repaired, which are listed in the table repaired. A new
+// connection has to load the truth again, because the truth is a temporary table. The table repaired is not temporary.
 func (d *database) applyRepairs() {
 	d.t.Helper()
-	if d.count("SELECT count(*) FROM pg_class WHERE relname = 'repaired'") == 0 {
+	if d.queryInt("SELECT count(*) FROM pg_class WHERE relname = 'repaired'") == 0 {
 		return
 	}
-	d.exec(`UPDATE truth AS t SET outcome = 'repaired', id = m.id, session_id = m.id, user_id = m.id, type = 'click', name = 'repaired',
+	d.exec(`UPDATE truth AS t SET outcome = 'repaired', id = r.id, session_id = r.id, user_id = r.id, type = 'click', name = 'repaired',
 		properties = '{"n": 1}', occurred_at = '2026-01-02T03:04:05.678Z', device_type = 'mobile', browser = 'Safari'
-		FROM repaired AS m WHERE t.index = m.index`)
+		FROM repaired AS r WHERE t.index = r.index`)
 }
 
 // countUnreplayed counts the repaired dead letters that were not resolved by a replay that stored their event.
 func (d *database) countUnreplayed() int {
 	d.t.Helper()
-	return d.count(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON l.event_id = t.id AND l.reason <> 'conflict'
+	return d.queryInt(`SELECT count(*) FROM truth AS t JOIN dead_letters AS l ON l.event_id = t.id AND l.reason <> 'conflict'
 		LEFT JOIN events AS e ON e.id = t.id LEFT JOIN pages AS p ON p.id = e.page_id
 		WHERE t.outcome = 'repaired' AND (l.resolution IS DISTINCT FROM 'replayed' OR p.kind IS DISTINCT FROM 'replay'
 			OR p.id IS DISTINCT FROM l.resolved_page_id)`)
@@ -139,5 +139,5 @@ func (d *database) countUnreplayed() int {
 // not.
 func (d *database) lockRepaired(databaseURL string) (unlock func()) {
 	d.t.Helper()
-	return d.lockInTransaction(databaseURL, "SELECT FROM dead_letters AS l JOIN repaired AS m ON m.id = l.event_id FOR UPDATE OF l")
+	return d.lockInTransaction(databaseURL, "SELECT FROM dead_letters AS l JOIN repaired AS r ON r.id = l.event_id FOR UPDATE OF l")
 }

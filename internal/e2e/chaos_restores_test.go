@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// A backupPosition is the stream's epoch and seq in a backup. A restore removes the pages that were committed after the
-// backup. The run that had committed these pages must notice. It exits with exitRetryLater, or with exitFenced if another run has
-// claimed the stream meanwhile. The next run continues from the backup.
-type backupPosition struct{ epoch, seq int }
+// A backupCheckpoint is the stream's epoch and seq in a backup. A restore removes the pages that were committed after the
+// backup. The run that had committed these pages must notice the restore. It exits with exitRetryLater, or with exitFenced if
+// another run has claimed the stream meanwhile. The next run continues from the backup.
+type backupCheckpoint struct{ epoch, seq int }
 
 // restoreAfterClaim restores a backup that was taken after the run's claim and a few pages before the restore. The run must
 // notice and exit with exitRetryLater.
@@ -27,12 +27,12 @@ func restoreBeforeClaim(rd *round, r *run, random *rand.Rand) bool {
 }
 
 // restoreFetching restores a backup while the run fetches. It returns false if the run ends before the restore.
-func (rd *round) restoreFetching(r *run, backup backupPosition) bool {
+func (rd *round) restoreFetching(r *run, backup backupCheckpoint) bool {
 	rd.t.Helper()
 	if !rd.waitUntilFetching(r, "1s") {
 		return false
 	}
-	*r.unstored++
+	r.allowUnstored(1)
 	rd.restore(backup)
 	rd.mock.play(rd.usual)
 	rd.expectSetBack(r)
@@ -40,21 +40,23 @@ func (rd *round) restoreFetching(r *run, backup backupPosition) bool {
 }
 
 // restoreUnanswered restores a backup while the run does not know whether its page is committed. If this page is the first
-// page after the backup, the database looks as if the COMMIT had failed. Then the run commits the page again. Otherwise the
-// run must notice that the database was set back.
+// page after the backup, the database looks as if the COMMIT had failed, and the run commits the page again. If it is a later
+// page, the run must notice that the database was set back.
 func restoreUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	backup := rd.backUp(r)
 	seq, lost := rd.loseCommitAnswer(r)
 	if !lost {
 		return false
 	}
-	hit := !r.hasStored(seq)
+	wasUnanswered := !r.hasStored(seq)
 	rd.restore(backup)
-	if backup.seq == seq-1 {
-		return rd.waitForPageAfter(r, backup.seq) && hit
+	isFirstAfterBackup := backup.seq == seq-1
+	if isFirstAfterBackup {
+		hasGoneOn := rd.waitForPageAfter(r, backup.seq)
+		return wasUnanswered && hasGoneOn
 	}
 	rd.expectSetBack(r)
-	return hit
+	return wasUnanswered
 }
 
 // restoreWhileFrozen restores a backup while the run is stopped with SIGSTOP. Another run, with another page size, reaches
@@ -69,7 +71,8 @@ func restoreWhileFrozen(rd *round, r *run, random *rand.Rand) bool {
 	}
 	seq := rd.db.seq()
 	r.signal(syscall.SIGSTOP)
-	if !rd.isRequestInFlight() || rd.db.seq() != seq { // the answer arrived before the stop
+	isStillFetching := rd.isRequestInFlight() && rd.db.seq() == seq
+	if !isStillFetching { // the answer arrived before the stop
 		r.signal(syscall.SIGCONT)
 		return false
 	}
@@ -89,15 +92,16 @@ func restoreWhileFrozenUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 		return false
 	}
 	r.signal(syscall.SIGSTOP)
-	hit := !r.hasStored(seq)
-	return rd.replaceFrozen(r, backup, seq) && hit
+	wasUnanswered := !r.hasStored(seq)
+	isReplaced := rd.replaceFrozen(r, backup, seq)
+	return wasUnanswered && isReplaced
 }
 
 // replaceFrozen restores a backup while the run frozen is stopped. It lets another run store pages up to seq, which frozen had
 // reached, and kills that run. Then frozen continues. It must write nothing and exit with exitFenced.
-func (rd *round) replaceFrozen(frozen *run, backup backupPosition, seq int) bool {
+func (rd *round) replaceFrozen(frozen *run, backup backupCheckpoint, seq int) bool {
 	rd.t.Helper()
-	*frozen.unstored += 2 // the request in flight may time out during the stop, and then the run sends another request
+	frozen.allowUnstored(2) // the request in flight may time out during the stop, and then the run sends another request
 	rd.restore(backup)
 	rd.mock.play(rd.scenarioWithoutFaults().withLatency("300ms"))
 	second := rd.startRunWithPageSize(otherPageSize)
@@ -116,35 +120,35 @@ func (rd *round) replaceFrozen(frozen *run, backup backupPosition, seq int) bool
 // otherPageSize differs from roundPageSize. So two runs that have stored the same number of pages are at different offsets.
 const otherPageSize = 40
 
-// backUp backs up the database while the run works. The run loses its connections and goes on. Meanwhile the API answers
-// slowly, so that the run does not reach the end of the stream.
-func (rd *round) backUp(r *run) backupPosition {
+// backUp backs up the database while the run works, and returns the backup's checkpoint. The run loses its connections and goes
+// on. Meanwhile the API answers slowly, so that the run does not reach the end of the stream.
+func (rd *round) backUp(r *run) backupCheckpoint {
 	rd.t.Helper()
 	r.holdsLock = false
 	rd.mock.play(rd.usual.withLatency("1s"))
 	rd.backup.take()
-	position := rd.backup.position()
+	checkpoint := rd.backup.checkpoint()
 	rd.reconnectAll()
 	rd.mock.play(rd.usual)
-	return position
+	return checkpoint
 }
 
 // backUpAndReplaceRun kills the run r, backs up the database and starts a new run, whose claim is not in the backup. newRun is
 // nil if the stream is complete or too few pages are left for another run.
-func (rd *round) backUpAndReplaceRun(r *run) (backup backupPosition, newRun *run) {
+func (rd *round) backUpAndReplaceRun(r *run) (backup backupCheckpoint, newRun *run) {
 	rd.t.Helper()
 	const minRemaining = 10 * roundPageSize
-	if rd.db.position()+minRemaining > roundEvents {
-		return backupPosition{}, nil
+	if rd.db.offset()+minRemaining > roundEvents {
+		return backupCheckpoint{}, nil
 	}
 	rd.kill(r, 1)
 	backup = rd.backUp(r)
 	return backup, rd.currentRun()
 }
 
-// restore replaces the database by its backup. It records which pages this removes, expects the epochs to continue from the
-// backup's, and starts a new follower.
-func (rd *round) restore(backup backupPosition) {
+// restore replaces the database by its backup, and records in removedPages which pages are missing afterwards. From then on, the
+// judge expects that the epochs continue from the backup's epoch. restore also starts a new follower.
+func (rd *round) restore(backup backupCheckpoint) {
 	rd.t.Helper()
 	rd.dbProxy.removeFaults()
 	rd.dbProxy.stop()
@@ -164,15 +168,15 @@ func (rd *round) restore(backup backupPosition) {
 	rd.report.restored++
 }
 
-// reconnectAll replaces the round's own connections to the database, and loads the truth into the new one.
+// reconnectAll replaces the round's own connections to the database, and loads the truth again, because the temporary table of
+// the truth was lost with its connection.
 func (rd *round) reconnectAll() {
 	rd.t.Helper()
 	rd.db, rd.barrier.db, rd.barrier.holder = rd.reconnect(), rd.reconnect(), rd.reconnect()
 	rd.db.loadTruth(rd.mock)
 }
 
-// expectSetBack waits until the run exits. It fails the test unless the run exits with exitRetryLater and reports that the database
-// was set back.
+// expectSetBack waits until the run exits. The run must exit with exitRetryLater and report that the database was set back.
 func (rd *round) expectSetBack(r *run) {
 	rd.t.Helper()
 	rd.expectExit(r, exitRetryLater)

@@ -33,12 +33,12 @@ type round struct {
 	report *chaosReport
 
 	mock              *mock
-	usual             scenario  // the scenario that the mock plays between attacks
+	usual             scenario  // the scenario that the mock plays between attacks, see usualScenario
 	apiProxy, dbProxy *proxy    // between pawl and the mock, and between pawl and the database
 	databaseURL       string    // the URL that leads to the database directly, without the proxy
 	db                *database // the round's own connection, without the proxy
 	barrier           *commitBarrier
-	follower          *follower
+	follower          *follower // reads new events during the round, see follower
 
 	env        []string   // the environment of pawl
 	secrets    []string   // texts that pawl must not write
@@ -47,7 +47,7 @@ type round struct {
 	rateLimits int        // how often an attack set the API's rate limit
 
 	backup       *backup
-	wantEpoch    int             // the epoch that the stream must have
+	wantEpoch    int             // the epoch that the stream must have: the number of claims, or see restore
 	removedPages map[string]bool // ids of the requests whose stored pages a restore has removed
 }
 
@@ -84,15 +84,17 @@ func newRound(t *testing.T, seed uint64, report *chaosReport) *round {
 // remaining dead letters.
 func (rd *round) runAttacks(plan []attack) {
 	rd.t.Helper()
-	rd.random(0).Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	maxTurns := 2 * len(plan)
+	const noTurn = 0 // the turns count from 1
+	rd.random(noTurn).Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
+	maxTurns := 2 * len(plan) // more turns than attacks, since some attacks miss
 	for turn := 1; len(plan) > 0 && turn <= maxTurns; turn++ {
 		r := rd.currentRun()
 		if r == nil {
 			break
 		}
-		a, random := plan[0], rd.random(turn)
-		plan = plan[1:]
+		var a attack
+		a, plan = plan[0], plan[1:]
+		random := rd.random(turn)
 		rd.mock.play(rd.usual)
 		if !rd.waitForPages(r, random.IntN(maxPagesBetween+1)) {
 			plan = append(plan, a) // the run has ended before the attack
@@ -102,7 +104,7 @@ func (rd *round) runAttacks(plan []attack) {
 		began := time.Now()
 		hit := a.strike(rd, r, random)
 		rd.report.addAttack(a, hit)
-		rd.t.Logf("turn %d, %s: hit %v, then at offset %d, %.1f s", turn, a.reportName(), hit, rd.db.position(), time.Since(began).Seconds())
+		rd.t.Logf("turn %d, %s: hit %v, then at offset %d, %.1f s", turn, a.reportName(), hit, rd.db.offset(), time.Since(began).Seconds())
 		if lost := rd.db.lostRecords(); len(lost) > 0 { // a later check would not find them if a new pass stored them
 			rd.report.lost += len(lost)
 			rd.t.Fatalf("got %d lost records, want 0:\n%s", len(lost), joinFirst(lost))
@@ -112,7 +114,8 @@ func (rd *round) runAttacks(plan []attack) {
 			plan = append(plan, a)
 		}
 	}
-	unusualEnd := pick(rd.random(0), "empty-tail:1", "last-cursor:1") // two faults that change the end of the stream
+	// Each of these two faults changes the end of the stream. ":1" means that the fault hits every request to which it applies.
+	unusualEnd := pick(rd.random(noTurn), "empty-tail:1", "last-cursor:1")
 	rd.mock.play(rd.usual.withFaults(append(rd.missedFaults(), unusualEnd)...))
 	if r := rd.currentRun(); r != nil {
 		rd.expectExit(r, exitDone)
@@ -123,15 +126,16 @@ func (rd *round) runAttacks(plan []attack) {
 // maxPagesBetween is the maximum number of pages that a run stores without a disturbance between two attacks.
 const maxPagesBetween = 2
 
-// missedFaults returns the usual faults that have not hit a request yet, each scheduled for a coming request. Most of them had been
-// scheduled for a request that came while an attack played its own faults.
+// missedFaults returns the usual faults that have not hit a request yet, each scheduled for a coming request. Most of these
+// faults were scheduled for a request that came while an attack played faults of its own.
 func (rd *round) missedFaults() (faults []string) {
 	rd.t.Helper()
 	const distance = 4 // requests between two faults
 	request := rd.mock.summary().Requests
 	entries := rd.mock.journal(0)
 	for _, kind := range usualFaults {
-		if !slices.ContainsFunc(entries, func(e entry) bool { return e.Fault == kind }) {
+		hasHit := slices.ContainsFunc(entries, func(e entry) bool { return e.Fault == kind })
+		if !hasHit {
 			request += distance
 			faults = append(faults, fmt.Sprintf("%s@%d", kind, request))
 		}
@@ -155,7 +159,7 @@ func (rd *round) currentRun() *run {
 		if last.isRunning() {
 			return last
 		}
-		rd.expectExit(last, exitDone)
+		rd.expectExit(last, exitDone) // no attack has ended the run, so the stream must be done
 		return nil
 	}
 	r := rd.startRun()
@@ -179,24 +183,25 @@ func (rd *round) startRun() *run { return rd.startRunWithPageSize(roundPageSize)
 // startRunWithPageSize starts `pawl run` with another page size.
 func (rd *round) startRunWithPageSize(pageSize int) *run {
 	rd.t.Helper()
-	lastSeqBefore := rd.mock.summary().LastSeq // read before the start, since the run may send a request at once
+	lastNumberBefore := rd.mock.summary().LastNumber // read before the start, since the run may send a request at once
+	// The limits for time and size are small, so that the faults that hang or send a huge body do not take long.
 	p := start(rd.t, rd.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
 		"--page-size", strconv.Itoa(pageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
 	rd.processes = append(rd.processes, p)
-	return &run{process: p, lastSeqBefore: lastSeqBefore, unstored: new(int)}
+	return &run{process: p, lastNumberBefore: lastNumberBefore, unstored: new(int)}
 }
 
 // waitUntil waits until condition is true. It returns false if the run ends first. what describes the condition in the message
 // of a test that fails after roundTimeout.
 func (rd *round) waitUntil(r *run, what string, condition func() bool) bool {
 	rd.t.Helper()
-	isTrue := false
+	isMet := false
 	waitFor(rd.t, roundTimeout, what, func() bool {
-		running := r.isRunning() // read before condition, which may become true just before the run ends
-		isTrue = condition()
-		return isTrue || !running
+		isRunning := r.isRunning() // before condition, because the condition may become true just before the run ends
+		isMet = condition()
+		return isMet || !isRunning
 	})
-	return isTrue
+	return isMet
 }
 
 // waitForPages waits until this number of further pages is stored. It returns false if the run ends first.
@@ -206,8 +211,8 @@ func (rd *round) waitForPages(r *run, pages int) bool {
 	return rd.waitUntil(r, "pages are stored", func() bool { return rd.db.seq() >= seq+pages })
 }
 
-// expectExit waits until the run exits by itself. It fails the test if the exit code is not want. It also checks that the
-// stream is done if want is exitDone, and not done otherwise.
+// expectExit waits until the run exits by itself. It fails the test if the exit code is not want. If want is exitDone, the
+// stream must be done. If want is exitFenced, the stream may be done or not. After any other code, it must not be done.
 func (rd *round) expectExit(r *run, want int) {
 	rd.t.Helper()
 	ctx, cancel := context.WithTimeout(rd.t.Context(), roundTimeout)
@@ -216,10 +221,8 @@ func (rd *round) expectExit(r *run, want int) {
 		rd.t.Errorf("exit %d, want %d: %s", code, want, r.logTail())
 	}
 	done, wantDone := rd.checkDone(), want == exitDone
-	if want == exitFenced {
-		wantDone = done // another run may have completed the stream or not
-	}
-	if done != wantDone {
+	mayDiffer := want == exitFenced // because another run may have completed the stream
+	if done != wantDone && !mayDiffer {
 		rd.t.Errorf("after a run that should exit with %d: got stream done %v, want %v", want, done, wantDone)
 	}
 	rd.finishRun(r)
@@ -229,20 +232,20 @@ func (rd *round) expectExit(r *run, want int) {
 // stored nor parked.
 func (rd *round) checkDone() (done bool) {
 	rd.t.Helper()
-	if done = rd.db.count("SELECT count(*) FROM checkpoints WHERE done") == 1; !done {
+	if done = rd.db.queryInt("SELECT count(*) FROM checkpoints WHERE done") == 1; !done {
 		return false
 	}
 	if lost := rd.db.lostRecords(); len(lost) > 0 {
 		rd.report.lost += len(lost)
 		rd.t.Fatalf("the stream is done: got %d lost records, want 0:\n%s", len(lost), joinFirst(lost))
 	}
-	if position := rd.db.position(); position != roundEvents {
+	if position := rd.db.offset(); position != roundEvents {
 		rd.t.Fatalf("the stream is done: got offset %d, want %d", position, roundEvents)
 	}
 	return true
 }
 
-// joinFirst joins the first lines of a list, so that a message does not become too long.
+// joinFirst joins the first 20 lines of a list, so that a message does not become too long.
 func joinFirst(lines []string) string {
 	const maxLines = 20
 	return strings.Join(lines[:min(maxLines, len(lines))], "\n")
@@ -258,12 +261,16 @@ func (rd *round) finishRun(r *run) {
 // A run is one process of `pawl run` in a round.
 type run struct {
 	*process
-	lastSeqBefore int      // the number of the last request in the journal before the run's first request
-	unstored      *int     // how many pages the run may have received and not stored, because of attacks
-	holdsLock     bool     // the run holds the stream's advisory lock
-	finished      bool     // an attack has ended the run, or the run has exited as expected
-	attacks       []string // the names of the attacks on this run
+	lastNumberBefore int      // the number of the last request in the journal before the run's first request
+	unstored         *int     // how many pages the run may have received and not stored; two runs may share it, see expectTakeover
+	holdsLock        bool     // the run holds the stream's advisory lock, so a second run must not take over
+	finished         bool     // an attack has ended the run, or the run has exited as expected
+	attacks          []string // the names of the attacks on this run
 }
+
+// allowUnstored says that an attack may have made the run lose this number of pages, which it had requested and not stored. The
+// judge then accepts as many requests without a stored page (takeUnstored).
+func (r *run) allowUnstored(pages int) { *r.unstored += pages }
 
 // The beginnings of the log messages of pawl that the tests read.
 const (
@@ -303,8 +310,9 @@ func (r *run) remainingWait() (remaining time.Duration, holdsPage bool) {
 		if !isAPIWait && !isRetry {
 			continue
 		}
-		remaining = time.Until(message.Time) + time.Duration(message.Seconds*float64(time.Second))
-		return remaining, isRetry && !strings.HasPrefix(message.Why, "fetch page")
+		end := message.Time.Add(time.Duration(message.Seconds * float64(time.Second)))
+		isCommitRetry := isRetry && !strings.HasPrefix(message.Why, "fetch page")
+		return time.Until(end), isCommitRetry
 	}
 	return 0, false
 }

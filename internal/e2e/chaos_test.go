@@ -25,8 +25,8 @@ const (
 	// Without a duration, TestChaos plays rounds until each kind of kill has hit minKills times, but at most maxRounds rounds.
 	minKills  = 10
 	maxRounds = 5
-	// restoresFactor multiplies the attacks of a round that restore a backup. It is used only with a duration, where the report
-	// must reach minRestores.
+	// With a duration, a round contains each attack that restores a backup restoresFactor times as often. The rounds must then
+	// restore at least minRestores backups a minute.
 	restoresFactor = 2
 )
 
@@ -34,7 +34,7 @@ const (
 // package documentation explains how. TestChaos is not parallel, because a crash of the database would disturb other tests.
 func TestChaos(t *testing.T) {
 	seed := *chaosSeed
-	for seed == 0 {
+	for seed == 0 { // no seed was given, or the random seed is 0
 		seed = rand.Uint64N(1_000_000)
 	}
 	attacks, notPlayed := attacks(), faultsNotPlayed
@@ -56,13 +56,13 @@ func TestChaos(t *testing.T) {
 		}
 		fmt.Fprintf(os.Stderr, "chaos, seed %d\n%s", seed, table.String())
 	})
-	needsRound := func(finishedRounds uint64) bool {
+	needsNextRound := func(finishedRounds uint64) bool {
 		if *chaosDuration > 0 {
 			return finishedRounds == 0 || time.Since(rep.began) < *chaosDuration
 		}
 		return len(rep.missingHits()) > 0 && finishedRounds < maxRounds
 	}
-	for n := uint64(0); needsRound(n); n++ {
+	for n := uint64(0); needsNextRound(n); n++ {
 		roundSeed := seed + n
 		repeatCommand := fmt.Sprintf("make chaos DURATION=1s SEED=%d", roundSeed)
 		fmt.Fprintf(os.Stderr, "chaos: round %d; to repeat it, run: %s\n", n+1, repeatCommand)
@@ -92,12 +92,12 @@ type chaosReport struct {
 	attacks   []attack
 	notPlayed []string // the attacks and faults that were not played, each with the reason
 
-	rounds, passes, restored   int
-	hits, misses               map[string]int // the number of attacks, by name
-	faults                     map[string]int // the number of requests that got a fault, by its kind
-	requests, idealRequests    int            // ideal is one request for each page of a pass
-	causes                     map[string]int // the number of requests, by cause
-	lost, doubled, unexplained int
+	rounds, newPasses, restored int
+	hits, misses                map[string]int // the number of attacks, by name
+	faults                      map[string]int // the number of requests that got a fault, by its kind
+	requests, idealRequests     int            // idealRequests is one request for each page of the first pass
+	causes                      map[string]int // the number of requests, by cause
+	lost, doubled, unexplained  int
 }
 
 func newChaosReport(attacks []attack, notPlayed []string) *chaosReport {
@@ -107,7 +107,7 @@ func newChaosReport(attacks []attack, notPlayed []string) *chaosReport {
 	}
 }
 
-// addAttack counts an attack. An attack counts as a miss if the run had left the state before the attack.
+// addAttack counts an attack as a hit or as a miss, see the comment of attack.
 func (rep *chaosReport) addAttack(a attack, hit bool) {
 	if hit {
 		rep.hits[a.reportName()]++
@@ -153,24 +153,24 @@ func (rep *chaosReport) hasTooFewRestores() bool {
 // print writes the report as a table.
 func (rep *chaosReport) print(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	row := func(name string, n int) { fmt.Fprintf(w, "%s\t%d\n", name, n) }
+	addRow := func(name string, n int) { fmt.Fprintf(w, "%s\t%d\n", name, n) }
 	fmt.Fprintf(w, "%d rounds in %s\tcount\tmissed\n", rep.rounds, time.Since(rep.began).Round(time.Second))
 	for _, a := range rep.attacks {
 		fmt.Fprintf(w, "%s\t%d\t%d\n", a.reportName(), rep.hits[a.reportName()], rep.misses[a.reportName()])
 	}
 	for _, kind := range mockapi.FaultKinds() { // also those that were not played, with the number 0
-		row("fault: "+string(kind), rep.faults[string(kind)])
+		addRow("fault: "+string(kind), rep.faults[string(kind)])
 	}
-	row("new passes", rep.passes)
+	addRow("new passes", rep.newPasses)
 	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", rep.restored, rep.restoresPerMinute())
-	row("requests", rep.requests)
-	row("  ideal", rep.idealRequests)
+	addRow("requests", rep.requests)
+	addRow("  ideal", rep.idealRequests)
 	for _, cause := range []string{causeStored, causeReread, causeRemoved, causeEnd, causeFault, causeRateLimit, causeCursor, causeAttack} {
-		row("  "+cause, rep.causes[cause])
+		addRow("  "+cause, rep.causes[cause])
 	}
-	row("lost", rep.lost)
-	row("doubled", rep.doubled)
-	row("unexplained", rep.unexplained)
+	addRow("lost", rep.lost)
+	addRow("doubled", rep.doubled)
+	addRow("unexplained", rep.unexplained)
 	for _, entry := range rep.notPlayed {
 		fmt.Fprintf(w, "not played: %s\n", entry)
 	}
@@ -185,11 +185,11 @@ func TestTooFewRestores(t *testing.T) {
 		ran      time.Duration
 		want     bool
 	}{
-		{0, 59 * time.Second, false},
-		{2, time.Minute, true},
-		{3, time.Minute, false},
-		{29, 10 * time.Minute, true},
-		{30, 10 * time.Minute, false},
+		{restored: 0, ran: 59 * time.Second, want: false},
+		{restored: 2, ran: time.Minute, want: true},
+		{restored: 3, ran: time.Minute, want: false},
+		{restored: 29, ran: 10 * time.Minute, want: true},
+		{restored: 30, ran: 10 * time.Minute, want: false},
 	} {
 		rep := chaosReport{restored: tt.restored, ran: tt.ran}
 		if got := rep.hasTooFewRestores(); got != tt.want {

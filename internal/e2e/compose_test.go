@@ -5,13 +5,11 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,33 +21,33 @@ import (
 // Jaeger stops in the middle of it.
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	stack := newProject(t)
+	parent := newProject(t)
 	t.Run("traces in Jaeger", func(t *testing.T) {
-		p := stack.forSubtest(t)
+		p := parent.forSubtest(t)
 		p.run("up", "--detach")
 		p.checkDone()
 		checkTraces(t, p.database(), &jaeger{t: t, address: p.run("port", "jaeger", jaegerQueryPort)})
 	})
-	stack.run("down", "--volumes", "--timeout", "1")
+	parent.run("down", "--volumes", "--timeout", "1")
 	t.Run("Jaeger stops in the middle", func(t *testing.T) {
-		p := stack.forSubtest(t)
+		p := parent.forSubtest(t)
 		p.run("up", "--detach")
 		db := p.database()
-		eventually(t, "a fifth of the pages is stored", func() bool { return db.pages() >= composePages/5 })
+		eventually(t, "a fifth of the pages is stored", func() bool { return db.countPages() >= composePages/5 })
 		unlock := db.lockLedger(db.conn.Config().ConnString()) // so that the run cannot end before Docker has stopped Jaeger
 		p.run("stop", "--timeout", "0", "jaeger")
 		unlock()
-		if n := db.pages(); n >= composePages {
+		if n := db.countPages(); n >= composePages {
 			t.Fatalf("pages stored when Jaeger was stopped: got %d, want fewer than %d", n, composePages)
 		}
 		p.checkDone()
-		if n := strings.Count(p.stderr("pawl"), "the collector does not take the traces"); n != 1 {
-			t.Errorf("warnings about the collector: got %d, want 1: %s", n, p.stderr("pawl"))
+		if n := strings.Count(p.logLines("pawl"), "the collector does not take the traces"); n != 1 {
+			t.Errorf("warnings about the collector: got %d, want 1: %s", n, p.logLines("pawl"))
 		}
 	})
 }
 
-// The run in docker-compose.yml.
+// The numbers of events and pages of the run in docker-compose.yml.
 const (
 	composeEvents = 100_000
 	composePages  = 100
@@ -64,17 +62,17 @@ const (
 // composeTimeout is the maximum time of one command. A command may have to pull or build an image.
 const composeTimeout = 10 * time.Minute
 
-// A project runs docker-compose.yml on free ports. Its project name is used by no other program.
+// A project runs docker-compose.yml with Docker Compose, on free ports and under a project name of its own.
 type project struct {
 	t       *testing.T
-	command []string // of Docker Compose, without a subcommand
+	command []string // the command of Docker Compose with the project's name, without a subcommand
 }
 
 // newProject returns a project, and removes it from Docker when the test ends. It skips the test if this machine has no Docker
 // Compose or no Docker engine.
 func newProject(t *testing.T) *project {
 	t.Helper()
-	built := compose()
+	built := buildImagesOnce()
 	switch {
 	case built.skipReason != "":
 		t.Skip("SKIPPED: " + built.skipReason)
@@ -90,10 +88,10 @@ func newProject(t *testing.T) *project {
 func (p *project) checkDone() {
 	p.t.Helper()
 	if code := p.exitCode("pawl"); code != "0" {
-		p.t.Fatalf("pawl's container: exit %s, want 0: %s", code, p.stderr("pawl"))
+		p.t.Fatalf("pawl's container: exit %s, want 0: %s", code, p.logLines("pawl"))
 	}
 	db := p.database()
-	if events, pages := db.count("SELECT count(*) FROM events"), db.pages(); events != composeEvents || pages != composePages {
+	if events, pages := db.queryInt("SELECT count(*) FROM events"), db.countPages(); events != composeEvents || pages != composePages {
 		p.t.Errorf("got %d events in %d pages, want %d in %d", events, pages, composeEvents, composePages)
 	}
 	db.checkLedger()
@@ -119,8 +117,8 @@ func (p *project) exitCode(service string) string {
 	return p.output([]string{"docker", "wait", p.run("ps", "--all", "--quiet", service)})
 }
 
-// stderr returns the log lines of a service. It leaves out all other output, such as the summary.
-func (p *project) stderr(service string) string {
+// logLines returns the log lines of a service. It leaves out all other output, such as the summary.
+func (p *project) logLines(service string) string {
 	p.t.Helper()
 	var lines []string
 	for line := range strings.Lines(p.run("logs", "--no-color", service)) {
@@ -163,43 +161,43 @@ func (p *project) database() *database {
 	return connect(p.t, "postgres://pawl:pawl@"+p.run("port", "db", postgresPort)+"/pawl")
 }
 
-// A composition is the result of buildImages: a command of Docker Compose for a project whose images are built, or the reason
-// why there is none.
-type composition struct {
-	command    []string // without a subcommand
+// A composeBuild is the result of buildImages. It has a command of Docker Compose for a project whose images are built, or else a
+// skipReason or an error.
+type composeBuild struct {
+	command    []string // as in project
 	skipReason string   // why this machine cannot run Docker Compose; "" if it can
 	err        error    // why the images could not be built
 }
 
-// compose builds the images once; concurrent callers wait. This takes minutes, so TestMain starts it before the tests. It is
-// then mostly finished before TestCompose needs it, since TestChaos runs first and alone, and uses little CPU time.
-var compose = sync.OnceValue(func() composition { return buildImages(context.Background()) })
+// buildImagesOnce builds the images once, and concurrent callers wait for the result. A build takes minutes, so TestMain begins
+// it before the tests. Mostly it is complete when TestCompose needs it, since TestChaos runs before and uses little CPU time.
+var buildImagesOnce = sync.OnceValue(func() composeBuild { return buildImages(context.Background()) })
 
 // composeDown is the subcommand that removes the containers, the volumes and the built images of a project.
 var composeDown = []string{"down", "--volumes", "--rmi", "local", "--timeout", "1"}
 
-// buildImages builds the images. The project's name depends on the path of this checkout. So tests in another checkout do not
-// interfere, and buildImages can first remove what an earlier, killed test of this checkout has left.
-func buildImages(ctx context.Context) composition {
+// buildImages builds the images. The project's name depends on the path of this checkout, so that tests in another checkout do
+// not interfere. buildImages first removes what an earlier, killed test of this checkout has left.
+func buildImages(ctx context.Context) composeBuild {
 	here, err := os.Getwd()
 	if err != nil {
-		return composition{err: err}
+		return composeBuild{err: err}
 	}
 	if err := exec.CommandContext(ctx, "docker", "info").Run(); err != nil {
-		return composition{skipReason: fmt.Sprint("no Docker engine: docker info: ", err)}
+		return composeBuild{skipReason: fmt.Sprint("no Docker engine: docker info: ", err)}
 	}
 	program := findCompose(ctx)
 	if program == nil {
-		return composition{skipReason: "no Docker Compose"}
+		return composeBuild{skipReason: "no Docker Compose"}
 	}
 	projectName := fmt.Sprintf("pawl-e2e-%08x", crc32.ChecksumIEEE([]byte(here)))
 	command := slices.Concat(program, []string{"-p", projectName})
 	for _, subcommand := range [][]string{composeDown, {"build"}} {
 		if _, err := outputOf(ctx, slices.Concat(command, subcommand)); err != nil {
-			return composition{err: err}
+			return composeBuild{err: err}
 		}
 	}
-	return composition{command: command}
+	return composeBuild{command: command}
 }
 
 // findCompose returns the command of Docker Compose, which is a plugin of docker or a program of its own. It returns nil if
@@ -211,15 +209,4 @@ func findCompose(ctx context.Context) []string {
 		}
 	}
 	return nil
-}
-
-// isTestSelected reports whether the flags of `go test` let the test with this name run.
-func isTestSelected(name string) bool {
-	flag.Parse()
-	if flag.Lookup("test.list").Value.String() != "" { // then go test only lists the tests
-		return false
-	}
-	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/") // the part after / is for subtests
-	matches, err := regexp.MatchString(pattern, name)
-	return err == nil && matches
 }

@@ -17,6 +17,7 @@ type database struct {
 	conn *pgx.Conn
 }
 
+// connect opens a connection, and closes it when the test ends.
 func connect(t *testing.T, databaseURL string) *database {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -35,7 +36,8 @@ func (d *database) exec(sql string) {
 	}
 }
 
-func (d *database) count(sql string) (n int) {
+// queryInt returns the integer that the query selects.
+func (d *database) queryInt(sql string) (n int) {
 	d.t.Helper()
 	if err := d.conn.QueryRow(d.ctx, sql).Scan(&n); err != nil {
 		d.t.Fatalf("%s: %v", sql, err)
@@ -43,24 +45,24 @@ func (d *database) count(sql string) (n int) {
 	return n
 }
 
-// pages returns the number of pages in the ledger, or 0 if the table does not exist yet.
-func (d *database) pages() int {
+// countPages returns the number of pages in the ledger, or 0 if the table does not exist yet.
+func (d *database) countPages() int {
 	d.t.Helper()
-	if d.count("SELECT count(*) FROM pg_class WHERE relname = 'pages'") == 0 {
+	if d.queryInt("SELECT count(*) FROM pg_class WHERE relname = 'pages'") == 0 {
 		return 0
 	}
-	return d.count("SELECT count(*) FROM pages")
+	return d.queryInt("SELECT count(*) FROM pages")
 }
 
-// lockLedger makes every transaction of pawl wait until unlock is called. The transaction has then written its events and waits
-// for the lock to insert its ledger row.
+// lockLedger makes every transaction of pawl wait until unlock is called. A waiting transaction has written its events. It waits
+// to insert its row into the ledger, which is the table pages.
 func (d *database) lockLedger(databaseURL string) (unlock func()) {
 	d.t.Helper()
 	return d.lockInTransaction(databaseURL, "LOCK TABLE pages IN SHARE MODE")
 }
 
-// lockInTransaction opens a connection and a transaction, and runs the statement lock in it. The transaction stays open until
-// unlock is called.
+// lockInTransaction runs lockStatement in a transaction on a connection of its own. The transaction stays open until unlock is
+// called.
 func (d *database) lockInTransaction(databaseURL, lockStatement string) (unlock func()) {
 	d.t.Helper()
 	other := connect(d.t, databaseURL)
@@ -75,19 +77,19 @@ func (d *database) lockInTransaction(databaseURL, lockStatement string) (unlock 
 // seq returns the seq of the last committed page, or 0 if there is none.
 func (d *database) seq() int {
 	d.t.Helper()
-	return d.count("SELECT coalesce(max(seq), 0) FROM pages")
+	return d.queryInt("SELECT coalesce(max(seq), 0) FROM pages")
 }
 
-// position returns the offset that the current pass has reached, or 0 if there is no checkpoint.
-func (d *database) position() int {
+// offset returns the offset that the current pass has reached, or 0 if there is no checkpoint.
+func (d *database) offset() int {
 	d.t.Helper()
-	return d.count("SELECT coalesce(max(position), 0) FROM checkpoints")
+	return d.queryInt("SELECT coalesce(max(position), 0) FROM checkpoints")
 }
 
 // epoch returns the checkpoint's epoch, which counts the claims of the stream, or 0 if there is no checkpoint.
 func (d *database) epoch() int {
 	d.t.Helper()
-	return d.count("SELECT coalesce(max(epoch), 0) FROM checkpoints")
+	return d.queryInt("SELECT coalesce(max(epoch), 0) FROM checkpoints")
 }
 
 // lastRequestID returns the id of the request that fetched the last stored page, or "" if there is none.
@@ -103,7 +105,7 @@ func (d *database) lastRequestID() (id string) {
 // countOpenTransactions counts pawl's transactions that have written their events and wait to insert their ledger row.
 func (d *database) countOpenTransactions() int {
 	d.t.Helper()
-	return d.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+	return d.queryInt(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 		AND application_name LIKE 'pawl/%' AND xact_start IS NOT NULL AND wait_event_type = 'Lock'
 		AND query ILIKE '%INSERT INTO pages%'`)
 }
@@ -119,24 +121,24 @@ func (d *database) terminatePawl() {
 // domain). It also checks that each page was requested with the cursor that the page before it contained.
 func (d *database) checkLedger() {
 	d.t.Helper()
-	if wrong := d.count(`SELECT count(*) FROM checkpoints AS c
+	if wrong := d.queryInt(`SELECT count(*) FROM checkpoints AS c
 		CROSS JOIN LATERAL (SELECT coalesce(sum(p.received), 0) AS received, coalesce(sum(p.inserted), 0) AS inserted,
 			coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, count(*) AS seq
-			FROM pages AS p WHERE p.stream = c.stream AND p.kind = 'page') AS l
+			FROM pages AS p WHERE p.stream = c.stream AND p.kind = 'page') AS ledger
 		WHERE (c.received, c.inserted, c.duplicate, c.parked, c.seq)
-		IS DISTINCT FROM (l.received, l.inserted, l.duplicate, l.parked, l.seq)`); wrong > 0 {
+		IS DISTINCT FROM (ledger.received, ledger.inserted, ledger.duplicate, ledger.parked, ledger.seq)`); wrong > 0 {
 		d.t.Error("the checkpoint is not the sum of the ledger")
 	}
-	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.inserted <>
+	if wrong := d.queryInt(`SELECT count(*) FROM pages AS p WHERE p.inserted <>
 		(SELECT count(*) FROM events AS e WHERE e.page_id = p.id)`); wrong > 0 {
 		d.t.Errorf("pages with another number of events than their ledger row says: got %d, want 0", wrong)
 	}
-	if wrong := d.count(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS cursor_before, pass,
+	if wrong := d.queryInt(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS cursor_before, pass,
 		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain
 		WHERE pass = pass_before AND cursor_in <> cursor_before`); wrong > 0 {
 		d.t.Errorf("pages that were not requested with the cursor of the page before: got %d, want 0", wrong)
 	}
-	if wrong := d.count(`SELECT count(*) FROM pages AS p WHERE p.kind = 'page' AND p.parked <>
+	if wrong := d.queryInt(`SELECT count(*) FROM pages AS p WHERE p.kind = 'page' AND p.parked <>
 		(SELECT count(*) FROM dead_letters AS l WHERE l.page_id = p.id AND l.stream = p.stream)`); wrong > 0 {
 		d.t.Errorf("pages with another number of dead letters than their ledger row says: got %d, want 0", wrong)
 	}
@@ -144,9 +146,12 @@ func (d *database) checkLedger() {
 
 // checkPasses checks every page against the truth, which the caller has loaded with loadTruth. Each pass must start at the head
 // and leave no gap. A page must insert or park the records that no earlier page had reached, and no others.
+//
+// A page contains the records from the offset start to the offset position. end_before is the end of the page before in the same
+// pass. max_end is the furthest end of all earlier pages. So the new records of a page begin at the greater of start and max_end.
 func (d *database) checkPasses() {
 	d.t.Helper()
-	if wrong := d.count(`SELECT count(*) FROM (
+	if wrong := d.queryInt(`SELECT count(*) FROM (
 			SELECT *, position - received AS start,
 				coalesce(lag(position) OVER (PARTITION BY pass ORDER BY seq), 0) AS end_before,
 				coalesce(max(position) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS max_end
@@ -155,7 +160,7 @@ func (d *database) checkPasses() {
 			WHERE t.outcome IN ('stored', 'drifted') AND t.index >= greatest(start, max_end) AND t.index < position)
 		OR parked <> (SELECT count(DISTINCT t.sha256) FROM truth AS t
 			WHERE t.outcome IN ('parked', 'repaired') AND t.index >= greatest(start, max_end) AND t.index < position AND NOT EXISTS
-				(SELECT FROM truth AS b WHERE b.sha256 = t.sha256 AND b.index < greatest(start, max_end)))`); wrong > 0 {
+				(SELECT FROM truth AS earlier WHERE earlier.sha256 = t.sha256 AND earlier.index < greatest(start, max_end)))`); wrong > 0 {
 		d.t.Errorf("pages that leave a gap, or did not insert and park exactly their new records: got %d, want 0", wrong)
 	}
 }
@@ -164,11 +169,11 @@ func (d *database) checkPasses() {
 // wantEvents events. After any other code, it must not be done.
 func (d *database) checkEnd(exitCode, wantEvents int) {
 	d.t.Helper()
-	done, wantDone := d.count("SELECT count(*) FROM checkpoints WHERE done") == 1, exitCode == exitDone
+	done, wantDone := d.queryInt("SELECT count(*) FROM checkpoints WHERE done") == 1, exitCode == exitDone
 	if done != wantDone {
 		d.t.Errorf("after exit %d: got stream done %v, want %v", exitCode, done, wantDone)
 	}
-	if events := d.count("SELECT count(*) FROM events"); done && events != wantEvents {
+	if events := d.queryInt("SELECT count(*) FROM events"); done && events != wantEvents {
 		d.t.Errorf("the stream is done: got %d stored events, want %d", events, wantEvents)
 	}
 }

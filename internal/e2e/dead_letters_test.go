@@ -19,15 +19,15 @@ import (
 // records.
 func TestBadRecordParked(t *testing.T) {
 	t.Parallel()
-	one, two, three := fmt.Sprintf(validEvent, 1), fmt.Sprintf(validEvent, 2), fmt.Sprintf(validEvent, 3)
+	one, two, three := validEvent(1), validEvent(2), validEvent(3)
 	tests := []struct {
 		name       string
-		old, bad   string // the bad record is a valid event in which bad replaces old
+		old, bad   string // the bad record is the third event, in which bad replaces old
 		wantReason string
 	}{
 		{
 			name: "without a field",
-			old:  `"name":"event_abc123",`, bad: "", wantReason: "missing field in name",
+			old:  validName + ",", bad: "", wantReason: "missing field in name",
 		},
 		{
 			name: "with a bad timestamp",
@@ -46,7 +46,8 @@ func TestBadRecordParked(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bad := strings.Replace(three, tt.old, tt.bad, 1)
-			environment, _ := serveBodies(t, "application/json", pageOf(3, "next", one), lastPage(3, bad, two))
+			const records = 3
+			environment, _ := serveBodies(t, "application/json", pageOf(records, "next", one), lastPage(records, bad, two))
 			f := newFixture(t, environment)
 			if got := f.runPawl(exitDone, "run", "--json").summary(); got.Inserted != 2 || got.Parked != 1 {
 				t.Errorf("summary: got %+v, want 2 inserted and 1 parked", got)
@@ -87,28 +88,27 @@ func TestRepairedRecords(t *testing.T) {
 	}
 	var drifts []string
 	for i, kind := range parkedDrifts {
-		indexInPage := (i + 3) % pageSize // one bad record in each page, each time at another index
-		drifts = append(drifts, fmt.Sprintf("%s@%d", kind, i*pageSize+indexInPage))
+		drifts = append(drifts, fmt.Sprintf("%s@%d", kind, i*pageSize+i)) // the record with index i in page i
 	}
-	withDrifts := scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: drifts}
-	m.play(withDrifts)
+	broken := scenario{RateWindow: "1s", CursorTTL: "2m0s", Latency: "0s", Faults: []string{}, Drifts: drifts}
+	m.play(broken)
 	run()
 	db.checkAgainstMock(m)
-	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(parkedDrifts) {
+	if n := db.queryInt("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"); n != len(parkedDrifts) {
 		t.Errorf("open dead letters: got %d, want %d", n, len(parkedDrifts))
 	}
 
-	repaired := withDrifts
+	repaired := broken
 	repaired.Drifts = []string{}
 	m.play(repaired)
 	run("--new-pass")
-	db.exec("DROP TABLE truth")
+	db.exec("DROP TABLE truth") // it was the truth of the broken scenario
 	db.loadTruth(m)
 	if rows := db.compareRows(); rows != (rowComparison{}) {
 		t.Errorf("rows after the repair: got differences from the truth %+v, want none", rows)
 	}
 	db.checkLedger()
-	if wrong := db.count(`SELECT count(*) FROM dead_letters
+	if wrong := db.queryInt(`SELECT count(*) FROM dead_letters
 		WHERE (resolution IS NOT DISTINCT FROM 'superseded') <> (event_id IS NOT NULL AND reason <> 'conflict')`); wrong > 0 {
 		t.Errorf("dead letters that are wrongly superseded or wrongly not superseded: got %d, want 0", wrong)
 	}
@@ -120,9 +120,9 @@ func TestRepairedRecords(t *testing.T) {
 func TestDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
 	records := undecodableRecords(4)
-	const userID = `"userId":"20000000-0000-4000-8000-000000000001"`
-	reordered := strings.Replace(records[0], userID+",", "", 1)
-	reordered = strings.Replace(reordered, "}}", "},"+userID+"}", 1)
+	// reordered has userId at the end of the record, and the same time in another format.
+	reordered := strings.Replace(records[0], validUserID+",", "", 1)
+	reordered = strings.Replace(reordered, "}}", "},"+validUserID+"}", 1)
 	reordered = strings.Replace(reordered, validTimestamp, `"2026-01-27T19:19:13.629Z"`, 1)
 	respelled := respellRecord(records[0])
 	tests := []struct {
@@ -130,7 +130,7 @@ func TestDeadLettersOfOneID(t *testing.T) {
 		records  []string // the API's records
 		steps    func(s *sameIDStream)
 		wantOpen []string // the bytes of the open dead letters at the end, in order
-		wantSeen int      // the sum of seen over all dead letters
+		wantSeen int      // the sum of seen over all dead letters: how many records all runs have received
 	}{
 		{
 			name:    "four records are four dead letters",
@@ -178,7 +178,7 @@ func TestDeadLettersOfOneID(t *testing.T) {
 			}
 			s.runPawl("verify", "--against-api")
 			s.checkOpen(tt.wantOpen...)
-			if n := s.db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.wantSeen {
+			if n := s.db.queryInt("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != tt.wantSeen {
 				t.Errorf("sum of seen: got %d, want %d", n, tt.wantSeen)
 			}
 			s.db.checkLedger()
@@ -186,23 +186,23 @@ func TestDeadLettersOfOneID(t *testing.T) {
 	}
 }
 
-// TestManyDeadLettersOfOneID checks that pawl stores at most 16 dead letters of one id. The last of them must count the further
-// records and show their number. Without this limit, an API could fill the table, for example if it writes the time of the
-// request into each record.
+// TestManyDeadLettersOfOneID checks that pawl stores at most 16 dead letters of one id. The last of these dead letters must count
+// the further records, and dlq show must show their number. Without this limit, an API could fill the table, for example if it
+// writes the time of the request into each record.
 func TestManyDeadLettersOfOneID(t *testing.T) {
 	t.Parallel()
-	const records, maxOpen = 40, 16
+	const records, maxOpen = 40, 16 // maxOpen is the limit that docs/how-to/dead-letters.md promises
 	all := undecodableRecords(records)
 	s := newSameIDStream(t, all)
 	s.runPawl("run")
 	s.checkOpen(all[:maxOpen]...)
-	if n := s.db.count("SELECT sum(seen) FROM dead_letters"); n != records {
+	if n := s.db.queryInt("SELECT sum(seen) FROM dead_letters"); n != records {
 		t.Errorf("sum of seen: got %d, want %d", n, records)
 	}
-	if n := s.db.count("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-maxOpen {
+	if n := s.db.queryInt("SELECT others FROM dead_letters ORDER BY id DESC LIMIT 1"); n != records-maxOpen {
 		t.Errorf("others of the last dead letter: got %d, want %d", n, records-maxOpen)
 	}
-	lastID := strconv.Itoa(s.db.count("SELECT max(id) FROM dead_letters"))
+	lastID := strconv.Itoa(s.db.queryInt("SELECT max(id) FROM dead_letters"))
 	if shown := s.runPawl("dlq", "show", lastID); !strings.Contains(shown, strconv.Itoa(records-maxOpen)) {
 		t.Errorf("dlq show: got %s, want %d other records", shown, records-maxOpen)
 	}
@@ -214,7 +214,7 @@ func TestManyDeadLettersOfOneID(t *testing.T) {
 
 // undecodableRecords returns n different records with the same id. None has a name, so pawl cannot decode them.
 func undecodableRecords(n int) []string {
-	withoutName := strings.Replace(fmt.Sprintf(validEvent, 1), `"name":"event_abc123",`, "", 1)
+	withoutName := strings.Replace(validEvent(1), validName+",", "", 1)
 	records := make([]string, n)
 	for i := range records {
 		records[i] = strings.Replace(withoutName, validProperties, fmt.Sprintf(`{"n":%d}`, i+1), 1)
@@ -224,8 +224,8 @@ func undecodableRecords(n int) []string {
 
 // respellRecord returns a record with the same content. It has additional spaces and line breaks, and an escaped letter.
 func respellRecord(record string) string {
-	record = strings.ReplaceAll(record, `,"`, ",\r\n  \"")
-	return strings.ReplaceAll(record, "mobile", `mob\u0069le`)
+	spaced := strings.ReplaceAll(record, `,"`, ",\r\n  \"")
+	return strings.ReplaceAll(spaced, "mobile", `mob\u0069le`)
 }
 
 // A sameIDStream is a fixture whose API serves records that all have the same id.
@@ -252,7 +252,7 @@ func (s *sameIDStream) runPawl(args ...string) (stdout string) {
 
 func (s *sameIDStream) firstDeadLetter() string {
 	s.t.Helper()
-	return strconv.Itoa(s.db.count("SELECT min(id) FROM dead_letters"))
+	return strconv.Itoa(s.db.queryInt("SELECT min(id) FROM dead_letters"))
 }
 
 // checkOpen checks that the open dead letters have exactly these bytes, in the order in which they were parked.

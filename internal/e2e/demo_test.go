@@ -19,11 +19,93 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 )
 
+// TestDemoKilled checks that `make run` completes its stream after it was killed ten times with SIGKILL at random moments. The
+// test kills pawl alone or the whole process group. The last run must lose no event and leave no server running.
+func TestDemoKilled(t *testing.T) {
+	t.Parallel()
+	const kills, maxRequestsBefore = 10, 11 // each kill comes after a random number of requests, at most maxRequestsBefore
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	d := newDemo(t)
+	random := rand.New(rand.NewPCG(4, 4)) // a fixed seed, so that each test run waits for the same numbers of requests
+	for i := range kills {
+		p := d.run()
+		minRequests := random.IntN(maxRequestsBefore+2) - 1 // from -1 (the mock does not answer yet) to maxRequestsBefore
+		var pid int
+		eventually(t, "pawl has sent enough requests", func() bool {
+			pid = d.pawlPID()
+			hasSentEnough := pid != 0 && d.requests() >= minRequests
+			return hasSentEnough || !p.isRunning()
+		})
+		if !p.isRunning() {
+			t.Fatalf("run %d ended before it could be killed: %s", i, p.stderr.String())
+		}
+		victim := pid // pawl alone
+		if i%2 != 0 {
+			victim = -p.cmd.Process.Pid // a negative number kills the whole process group
+		}
+		_ = syscall.Kill(victim, syscall.SIGKILL)
+		p.wait(ctx)
+	}
+	if len(d.pidFiles()) == 0 {
+		t.Error("after the kills there is no pid file, but the server should still run")
+	}
+	const wantSummary = "complete, pass 1, seq 100," // 100 pages of 1000 events, see DEMO in the Makefile
+	last := d.run()
+	code := last.wait(ctx)
+	if code != exitDone || !strings.Contains(last.stdout.String(), wantSummary) {
+		t.Fatalf("last run: exit %d, want %d with %q: %s%s", code, exitDone, wantSummary, last.stdout.String(), last.stderr.String())
+	}
+	const wantLog = "complete already"
+	if p := d.run(); p.wait(ctx) != exitDone || !strings.Contains(p.stderr.String(), wantLog) {
+		t.Errorf("run of the complete stream: want exit %d with %q: %s%s", exitDone, wantLog, p.stdout.String(), p.stderr.String())
+	}
+	if files := d.pidFiles(); len(files) > 0 {
+		t.Errorf("the server still runs: got pid file %v, want none", files)
+	}
+	dir, _ := embeddedpg.Folder(d.databaseURL)
+	server, err := embeddedpg.Open(ctx, dir, func(line string) { t.Log(line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close() //nolint:errcheck // the folder is removed anyway
+	db := connect(t, server.URL())
+	db.checkAgainstMock(startMock(t, "--events", "100000")) // the demo's mock has ended; this one has the same truth
+	db.checkLedger()
+}
+
+// TestEmbeddedServerStops checks that a run that receives a signal finishes its page, exits with exitRetryLater, and stops its
+// embedded PostgreSQL server.
+func TestEmbeddedServerStops(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+			defer cancel()
+			d := newDemo(t)
+			m := startMock(t, "--events", "100000", "--rate-limit", "0", "--latency", "20ms")
+			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
+			eventually(t, "some pages are fetched", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
+			if len(d.pidFiles()) == 0 {
+				t.Error("there is no pid file, although pawl runs")
+			}
+			p.signal(signal)
+			if code := p.wait(ctx); code != exitRetryLater || !strings.Contains(p.stderr.String(), "run it again") {
+				t.Errorf("exit %d, want %d with \"run it again\": %s", code, exitRetryLater, p.stderr.String())
+			}
+			if files := d.pidFiles(); len(files) > 0 {
+				t.Errorf("the server still runs: got pid file %v, want none", files)
+			}
+		})
+	}
+}
+
 // A demo runs `make run` with a free port and a new data folder. All other settings have their defaults.
 type demo struct {
 	t           *testing.T
-	databaseURL string
-	port        string
+	databaseURL string // embedded:FOLDER, so pawl starts a PostgreSQL server of its own in this folder
+	port        string // of the mock
 }
 
 func newDemo(t *testing.T) demo {
@@ -94,7 +176,8 @@ func (d demo) pawlPID() int {
 	for _, file := range environs {
 		environ, _ := os.ReadFile(file) // it fails if the process has just ended, and for processes of other accounts
 		args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-		if strings.HasPrefix(string(args), "bin/pawl\x00run\x00") && strings.Contains(string(environ), "DATABASE_URL="+d.databaseURL+"\x00") {
+		isPawlRun := strings.HasPrefix(string(args), "bin/pawl\x00run\x00")
+		if isPawlRun && strings.Contains(string(environ), "DATABASE_URL="+d.databaseURL+"\x00") {
 			var pid int
 			_, _ = fmt.Sscanf(file, "/proc/%d/", &pid)
 			return pid
@@ -112,83 +195,4 @@ func (d demo) pidFiles() []string {
 		d.t.Fatal(err)
 	}
 	return files
-}
-
-// TestDemoKilled checks that `make run` completes its stream after it was killed ten times with SIGKILL at random moments. The
-// test kills pawl alone or the whole process group. The last run must lose no event and leave no server running.
-func TestDemoKilled(t *testing.T) {
-	t.Parallel()
-	const kills, maxRequests = 10, 11
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-	defer cancel()
-	d := newDemo(t)
-	random := rand.New(rand.NewPCG(4, 4)) // a fixed seed, so that each test run waits for the same numbers of requests
-	for i := range kills {
-		p := d.run()
-		pid, minRequests := 0, random.IntN(maxRequests+2)-1 // -1: before the mock answers
-		eventually(t, "pawl has sent enough requests", func() bool {
-			pid = d.pawlPID()
-			return pid != 0 && d.requests() >= minRequests || !p.isRunning()
-		})
-		if !p.isRunning() {
-			t.Fatalf("run %d ended before it could be killed: %s", i, p.stderr.String())
-		}
-		if i%2 == 0 {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		} else {
-			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		}
-		p.wait(ctx)
-	}
-	if len(d.pidFiles()) == 0 {
-		t.Error("after the kills there is no pid file, but the server should still run")
-	}
-	const wantSummary = "complete, pass 1, seq 100,"
-	last := d.run()
-	if code := last.wait(ctx); code != exitDone || !strings.Contains(last.stdout.String(), wantSummary) {
-		t.Fatalf("last run: exit %d, want %d with %q: %s%s", code, exitDone, wantSummary, last.stdout.String(), last.stderr.String())
-	}
-	const wantLog = "complete already"
-	if p := d.run(); p.wait(ctx) != exitDone || !strings.Contains(p.stderr.String(), wantLog) {
-		t.Errorf("run of the complete stream: want exit %d with %q: %s%s", exitDone, wantLog, p.stdout.String(), p.stderr.String())
-	}
-	if files := d.pidFiles(); len(files) > 0 {
-		t.Errorf("the server still runs: got pid file %v, want none", files)
-	}
-	dir, _ := embeddedpg.Folder(d.databaseURL)
-	server, err := embeddedpg.Open(ctx, dir, func(line string) { t.Log(line) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close() //nolint:errcheck // the folder is removed anyway
-	db := connect(t, server.URL())
-	db.checkAgainstMock(startMock(t, "--events", "100000"))
-	db.checkLedger()
-}
-
-// TestEmbeddedServerStops checks that a run that receives a signal finishes its page, exits with exitRetryLater, and stops its embedded
-// PostgreSQL server.
-func TestEmbeddedServerStops(t *testing.T) {
-	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-			defer cancel()
-			d := newDemo(t)
-			m := startMock(t, "--events", "100000", "--rate-limit", "0", "--latency", "20ms")
-			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
-			eventually(t, "pages are fetched", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
-			if len(d.pidFiles()) == 0 {
-				t.Error("there is no pid file, although pawl runs")
-			}
-			p.signal(signal)
-			if code := p.wait(ctx); code != exitRetryLater || !strings.Contains(p.stderr.String(), "run it again") {
-				t.Errorf("exit %d, want %d with \"run it again\": %s", code, exitRetryLater, p.stderr.String())
-			}
-			if files := d.pidFiles(); len(files) > 0 {
-				t.Errorf("the server still runs: got pid file %v, want none", files)
-			}
-		})
-	}
 }

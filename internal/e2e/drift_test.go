@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/pgtest"
@@ -36,7 +35,7 @@ func TestDrift(t *testing.T) {
 	db := connect(t, databaseURL)
 	db.loadTruth(m)
 	rows, deadLetters := db.countWantedRows(), db.countWantedDeadLetters()
-	parkedRecords := db.count("SELECT count(*) FROM truth WHERE outcome = 'parked'")
+	parkedRecords := db.queryInt("SELECT count(*) FROM truth WHERE outcome = 'parked'")
 	for _, pass := range []struct {
 		args []string
 		want summary
@@ -49,7 +48,7 @@ func TestDrift(t *testing.T) {
 		},
 		{
 			args: []string{"--page-size", "777", "--new-pass"},
-			want: summary{Pass: 2, Pages: 129, Duplicate: driftedEvents},
+			want: summary{Pass: 2, Pages: 129, Duplicate: driftedEvents}, // 128 full pages and one of 544 records
 		},
 	} {
 		p := start(t, m.environment(databaseURL), noRaceDir+"/pawl", append([]string{"run", "--json"}, pass.args...)...)
@@ -57,7 +56,7 @@ func TestDrift(t *testing.T) {
 			t.Fatalf("pass %d: exit %d, want %d: %s", pass.want.Pass, code, exitDone, p.stderr.String())
 		}
 		want := pass.want
-		want.Stream, want.Done, want.Received, want.Announced = "datasync", true, driftedEvents, driftedEvents
+		want.Stream, want.Done, want.Received, want.Announced = defaultStream, true, driftedEvents, driftedEvents
 		// Some records come twice, so fewer records are stored and parked than announced. Then pawl requests the last page once
 		// more.
 		want.Requests = want.Pages + 1
@@ -67,8 +66,9 @@ func TestDrift(t *testing.T) {
 		db.checkAgainstTruth()
 		db.checkLedger()
 		db.checkDrift(want.Pass)
-		if n := db.count("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != want.Pass*parkedRecords {
-			t.Errorf("pass %d: got %d as the sum of seen, want %d", want.Pass, n, want.Pass*parkedRecords)
+		wantSeen := want.Pass * parkedRecords // each pass has received all these records
+		if n := db.queryInt("SELECT coalesce(sum(seen), 0) FROM dead_letters"); n != wantSeen {
+			t.Errorf("pass %d: got %d as the sum of seen, want %d", want.Pass, n, wantSeen)
 		}
 	}
 	db.checkPayloads(m)
@@ -81,7 +81,7 @@ func TestDrift(t *testing.T) {
 		}
 	}
 	db.checkAgainstTruth()
-	if n := db.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != deadLetters {
+	if n := db.queryInt("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND replays = 1"); n != deadLetters {
 		t.Errorf("open dead letters that were replayed once: got %d, want %d", n, deadLetters)
 	}
 }
@@ -98,12 +98,12 @@ func TestDriftAfterKills(t *testing.T) {
 	run := func() *process {
 		return start(t, m.environment(databaseURL), noRaceDir+"/pawl", "run", "--page-size", "1000")
 	}
-	const pagesBetween = 3 // between two kills; so the last kill comes after about 60 of 100 pages
+	const pagesBetween = 3 // at least so many between two kills; the stream of 100 pages is long enough for 20 kills
 	for n := range kills {
-		p, pagesBefore := run(), db.pages()
-		eventually(t, "pages are stored", func() bool { return db.pages() >= pagesBefore+pagesBetween || !p.isRunning() })
+		p, pagesBefore := run(), db.countPages()
+		eventually(t, "pages are stored", func() bool { return db.countPages() >= pagesBefore+pagesBetween || !p.isRunning() })
 		p.kill()
-		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+		if !p.wasKilled() {
 			t.Fatalf("the run ended by itself after %d kills: %s", n, p.stderr.String())
 		}
 	}
@@ -119,17 +119,19 @@ func TestDriftAfterKills(t *testing.T) {
 		t.Errorf("pawl verify: exit %d: %s%s", code, p.stdout.String(), p.stderr.String())
 	}
 	// The mock repeats only a few records in a page. A page of which more is duplicate was stored twice.
-	if n := db.count("SELECT count(*) FROM pages WHERE duplicate > received / 10"); n > 0 {
+	if n := db.queryInt("SELECT count(*) FROM pages WHERE duplicate > received / 10"); n > 0 {
 		t.Errorf("pages that were stored twice: got %d, want 0", n)
 	}
 }
 
-// checkDrift compares pawl's drift register with the truth after this number of passes: the path and the kind of each drift, and
-// how often it was received. The drift of parked records is not in the register.
+// checkDrift compares the table drift, pawl's drift register, with the truth after this number of passes. It compares the path
+// and the kind of each drift, and how often the drift was received. The drift of parked records is not in the register. The list
+// in the query says which path and kind pawl registers for a drift of the mock.
 func (d *database) checkDrift(passes int) {
 	d.t.Helper()
 	rows, err := d.conn.Query(d.ctx, `
-		SELECT coalesce(r.path, t.path) || ': ' || coalesce(r.kind, t.kind), coalesce(r.count, 0), coalesce(t.records, 0) * $1
+		SELECT coalesce(r.path, t.path) || ': ' || coalesce(r.kind, t.kind) AS what, coalesce(r.count, 0) AS registered,
+			coalesce(t.records, 0) * $1 AS sent
 		FROM (
 			SELECT n.path, n.kind, count(*) AS records FROM truth AS t JOIN (VALUES
 				('new-field', 'referrer', 'new field'), ('new-session-field', 'session.referrer', 'new field'),

@@ -14,56 +14,45 @@ import (
 // with a correct API, must store the rest. All runs read pages of two records.
 func TestEarlyEnds(t *testing.T) {
 	t.Parallel()
+	events1And2, events3And4 := validEvents(4)[:2], validEvents(4)[2:] // the first and the second page
 	tests := []struct {
 		name     string
-		events   int
+		events   int // the number of the API's events
 		script   func(a *recordsAPI) answerScript
-		exitCode int // of the run with this script
+		wantCode int // of the run with this script
 	}{
 		{
 			name: "an early end, once, after the total has grown", events: 8,
-			script: func(a *recordsAPI) answerScript {
-				return wrongPage{offset: 2, body: lastPage(8, a.records[2:4]...), firstTotal: 4}.script(a)
-			},
-			exitCode: exitDone,
+			script:   wrongPage{offset: 2, body: lastPage(8, events3And4...), firstTotal: 4}.script,
+			wantCode: exitDone,
 		},
 		{
 			name: "an early end, always, after the total has grown", events: 8,
-			script: func(a *recordsAPI) answerScript {
-				return wrongPage{always: true, offset: 2, body: lastPage(8, a.records[2:4]...), firstTotal: 6}.script(a)
-			},
-			exitCode: exitData,
+			script:   wrongPage{always: true, offset: 2, body: lastPage(8, events3And4...), firstTotal: 6}.script,
+			wantCode: exitData,
 		},
 		{
 			name: "an empty first page with total 0, once", events: 4,
-			script: func(a *recordsAPI) answerScript {
-				return wrongPage{offset: 0, body: lastPage(0)}.script(a)
-			},
-			exitCode: exitDone,
+			script:   wrongPage{offset: 0, body: lastPage(0)}.script,
+			wantCode: exitDone,
 		},
 		{
 			name: "a repeated page, once", events: 6,
-			script: func(a *recordsAPI) answerScript {
-				return wrongPage{offset: 2, body: pageOf(6, cursorAt(4), a.records[:2]...)}.script(a)
-			},
-			exitCode: exitDone,
+			script:   wrongPage{offset: 2, body: pageOf(6, cursorAt(4), events1And2...)}.script,
+			wantCode: exitDone,
 		},
 		{
 			name: "a repeated page, always", events: 6,
-			script: func(a *recordsAPI) answerScript {
-				return wrongPage{always: true, offset: 2, body: pageOf(6, cursorAt(4), a.records[:2]...)}.script(a)
-			},
-			exitCode: exitData,
+			script:   wrongPage{always: true, offset: 2, body: pageOf(6, cursorAt(4), events1And2...)}.script,
+			wantCode: exitData,
 		},
 		{
 			name: "the first page instead of the last, always", events: 4,
-			script: func(a *recordsAPI) answerScript {
-				return wrongPage{always: true, offset: 2, body: lastPage(4, a.records[:2]...)}.script(a)
-			},
-			exitCode: exitData,
+			script:   wrongPage{always: true, offset: 2, body: lastPage(4, events1And2...)}.script,
+			wantCode: exitData,
 		},
 		{
-			name: "a cursor that expires at the announced total", events: 6, script: expireCursorAtTotal, exitCode: exitDone,
+			name: "a cursor that expires at the announced total", events: 6, script: expireCursorAtTotal, wantCode: exitDone,
 		},
 	}
 	for _, tt := range tests {
@@ -72,8 +61,8 @@ func TestEarlyEnds(t *testing.T) {
 			a := serveRecords(t, validEvents(tt.events))
 			a.script = tt.script(a)
 			f := newFixture(t, a.environment)
-			f.runPawl(tt.exitCode, "run", "--page-size", "2", "--tries", "2")
-			f.db.checkEnd(tt.exitCode, tt.events)
+			f.runPawl(tt.wantCode, "run", "--page-size", "2", "--tries", "2")
+			f.db.checkEnd(tt.wantCode, tt.events)
 			a.removeScript()
 			f.runPawl(exitDone, "run", "--page-size", "2")
 			f.db.checkEnd(exitDone, tt.events)
@@ -91,12 +80,13 @@ type wrongPage struct {
 	firstTotal int // the total that the right page at offset 0 announces; 0: the real total
 }
 
-// script returns the script that sends the wrong page.
+// script returns the script that sends the wrong page. A script without an answer makes the API send the right page.
 func (p wrongPage) script(a *recordsAPI) answerScript {
 	sent := false
 	return func(request pageRequest) (int, string) {
+		sendsWrongPage := p.always || !sent
 		switch {
-		case request.offset == p.offset && (p.always || !sent):
+		case request.offset == p.offset && sendsWrongPage:
 			sent = true
 			return http.StatusOK, p.body
 		case request.offset == 0 && p.firstTotal > 0:
@@ -109,11 +99,14 @@ func (p wrongPage) script(a *recordsAPI) answerScript {
 // expireCursorAtTotal returns a script for an API of 6 records that announces only 4. After pawl has read 4 records, the API
 // refuses the cursor of the next page, but only once.
 func expireCursorAtTotal(a *recordsAPI) answerScript {
+	const announced = 4
+	hasRefused := false
 	return func(request pageRequest) (int, string) {
-		if request.offset == 4 && request.number == 3 {
+		if request.offset == announced && !hasRefused {
+			hasRefused = true
 			return http.StatusBadRequest, `{"error":"Bad Request","message":"Cursor has expired","code":"CURSOR_EXPIRED"}`
 		}
-		return http.StatusOK, a.page(request, 4)
+		return http.StatusOK, a.page(request, announced)
 	}
 }
 
@@ -127,25 +120,25 @@ func TestOverstatedTotal(t *testing.T) {
 	f := newFixture(t, a.environment)
 	for _, step := range []struct {
 		args         []string
-		exitCode     int
+		wantCode     int
 		wantStderr   string
 		wantAccepted int // the number of ledger rows with end_accepted
 	}{
 		{
 			args:     []string{"run", "--page-size", "2", "--tries", "2"},
-			exitCode: exitData, wantStderr: "--accept-short-end", wantAccepted: 0,
+			wantCode: exitData, wantStderr: "--accept-short-end", wantAccepted: 0,
 		},
 		{
 			args:     []string{"run", "--page-size", "2", "--tries", "2", "--accept-short-end"},
-			exitCode: exitDone, wantAccepted: 1,
+			wantCode: exitDone, wantAccepted: 1,
 		},
-		{args: []string{"verify"}, exitCode: exitDone, wantAccepted: 1},
-		{args: []string{"verify", "--against-api"}, exitCode: exitDone, wantAccepted: 1},
+		{args: []string{"verify"}, wantCode: exitDone, wantAccepted: 1},
+		{args: []string{"verify", "--against-api"}, wantCode: exitDone, wantAccepted: 1},
 	} {
-		if p := f.runPawl(step.exitCode, step.args...); !strings.Contains(p.stderr.String(), step.wantStderr) {
+		if p := f.runPawl(step.wantCode, step.args...); !strings.Contains(p.stderr.String(), step.wantStderr) {
 			t.Errorf("pawl %v, stderr: got %s, want %q", step.args, p.stderr.String(), step.wantStderr)
 		}
-		if n := f.db.count("SELECT count(*) FROM pages WHERE end_accepted"); n != step.wantAccepted {
+		if n := f.db.queryInt("SELECT count(*) FROM pages WHERE end_accepted"); n != step.wantAccepted {
 			t.Errorf("pages with an accepted end after pawl %v: got %d, want %d", step.args, n, step.wantAccepted)
 		}
 	}
@@ -159,7 +152,7 @@ func TestNewerEvents(t *testing.T) {
 	t.Parallel()
 	const events = 6
 	a := serveRecords(t, validEvents(events))
-	older := a.records[2:]
+	older := a.records[2:] // the first two records are the newer events
 	a.script = func(request pageRequest) (int, string) {
 		if request.offset == 0 {
 			return http.StatusOK, pageOf(4, cursorAt(2), older[:2]...)
@@ -188,14 +181,14 @@ func TestNewerEvents(t *testing.T) {
 
 // TestLeftOutRecord checks that verify exits with exitData and names a command if the API has left out a record. The API sends
 // records 2 and 3 instead of 3 and 4, so record 2 comes twice and record 4 is missing. If the API recovers, the named command
-// must store record 4. If the API always answers in this way, nothing is left to read: verify --against-api must exit with
-// exitDone, and after one more pass verify must do so, too.
+// must store record 4. If the API always answers in this way, nothing is left to read. Then verify --against-api must exit with
+// exitDone, and verify without this flag must do so after one more pass.
 func TestLeftOutRecord(t *testing.T) {
 	t.Parallel()
 	const events = 6
 	for _, tt := range []struct {
 		name           string
-		recovers       bool // the API sends all records after the first run
+		recovers       bool // true: the API sends all records after the first run; false: it always leaves out record 4
 		againstAPICode int  // the exit code of verify --against-api before the named command
 	}{
 		{name: "until the end of the run", recovers: true, againstAPICode: exitData},
@@ -204,7 +197,8 @@ func TestLeftOutRecord(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			a := serveRecords(t, validEvents(events))
-			a.script = wrongPage{always: true, offset: 2, body: pageOf(events, cursorAt(4), a.records[1:3]...)}.script(a)
+			records2And3 := a.records[1:3]
+			a.script = wrongPage{always: true, offset: 2, body: pageOf(events, cursorAt(4), records2And3...)}.script(a)
 			f := newFixture(t, a.environment)
 			f.runPawl(exitDone, "run", "--page-size", "2")
 			if tt.recovers {
@@ -220,7 +214,7 @@ func TestLeftOutRecord(t *testing.T) {
 			f.runPawl(exitData, "verify") // verify --against-api has changed nothing
 			f.runPawl(exitDone, append(command, "--page-size", "2")...)
 			f.runPawl(exitDone, "verify")
-			if stored := f.db.count("SELECT count(*) FROM events"); tt.recovers && stored != events {
+			if stored := f.db.queryInt("SELECT count(*) FROM events"); tt.recovers && stored != events {
 				t.Errorf("stored events: got %d, want %d", stored, events)
 			}
 		})

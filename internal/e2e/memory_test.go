@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	maxPageBytes = 16 << 20                // the default of --max-page-bytes
-	maxMemory    = 4*maxPageBytes + 64<<20 // the bound that pawl's documentation promises
+	mebibyte     = 1 << 20
+	maxPageBytes = 16 * mebibyte                // the default of --max-page-bytes
+	maxMemory    = 4*maxPageBytes + 64*mebibyte // the bound that pawl's documentation promises
 
 	// The pages of TestMemoryBoundFullPages. textSize is chosen so that recordsInPage records nearly fill a page.
 	pageCount     = 2
@@ -37,63 +38,63 @@ const (
 // gigabytes if pawl decoded them without a limit.
 func TestMemoryBound(t *testing.T) {
 	t.Parallel()
-	const size = 8 << 20 // bytes before compression
+	const size = 8 * mebibyte // of a body before compression
 	tests := []struct {
 		name     string
 		status   int // of the API's answer; 0: 200
 		body     func() string
-		exitCode int // exitDone if the page is valid and its only record is stored or parked
+		wantCode int // exitDone if the page is valid and its only record is stored or parked
 	}{
 		{
 			name:     "numbers as records",
 			body:     func() string { return lastPage(1, repeatUntil(size, "1", ",1")) },
-			exitCode: exitData,
+			wantCode: exitData,
 		},
 		{
 			name:     "numbers as records, three times as many",
 			body:     func() string { return lastPage(1, repeatUntil(3*size, "1", ",1")) },
-			exitCode: exitData,
+			wantCode: exitData,
 		},
 		{
 			name:     "numbers as records, up to the largest page",
-			body:     func() string { return lastPage(1, repeatUntil(maxPageBytes-1000, "1", ",1")) },
-			exitCode: exitData,
+			body:     func() string { return lastPage(1, repeatUntil(maxPageBytes-1000, "1", ",1")) }, // 1000 for the rest of the page
+			wantCode: exitData,
 		},
 		{
 			name:     "empty objects as records",
 			body:     func() string { return lastPage(1, repeatUntil(size, "{}", ",{}")) },
-			exitCode: exitData,
+			wantCode: exitData,
 		},
 		{
 			name:     "numbers as records, without an end",
 			body:     func() string { return `{"data":[` + repeatUntil(size, "1", ",1") },
-			exitCode: exitData,
+			wantCode: exitData,
 		},
 		{
 			name:     "unknown members beside the records",
 			body:     func() string { return pageWithMembers(manyMembers(size)) },
-			exitCode: exitData,
+			wantCode: exitData,
 		},
 		{
 			name:     "a record with many unknown members",
 			body:     func() string { return lastPage(1, eventWithMembers(1, manyMembers(size))) },
-			exitCode: exitDone,
+			wantCode: exitDone,
 		},
 		{
 			name:     "nested arrays as a record",
 			body:     func() string { return lastPage(1, strings.Repeat("[", size/2)+strings.Repeat("]", size/2)) },
-			exitCode: exitDone,
+			wantCode: exitDone,
 		},
 		{
 			name:     "spaces without an end",
 			body:     func() string { return strings.Repeat(" ", 3*maxPageBytes) },
-			exitCode: exitData,
+			wantCode: exitData,
 		},
 		{
 			name:     "an error with a long body",
 			status:   http.StatusInternalServerError,
 			body:     func() string { return strings.Repeat("x", 3*maxPageBytes) },
-			exitCode: exitRetryLater,
+			wantCode: exitRetryLater,
 		},
 	}
 	for _, tt := range tests {
@@ -101,22 +102,23 @@ func TestMemoryBound(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			databaseURL := pgtest.Database(t)
-			env := []string{"API_BASE_URL=" + serveGzip(t, cmp.Or(tt.status, http.StatusOK), tt.body()), "API_KEY=k", "DATABASE_URL=" + databaseURL}
+			baseURL := serveGzip(t, cmp.Or(tt.status, http.StatusOK), tt.body())
+			env := []string{"API_BASE_URL=" + baseURL, "API_KEY=k", "DATABASE_URL=" + databaseURL}
 			p := start(t, env, noRaceDir+"/pawl", "run", "--tries", "2", "--page-size", "5000")
 			peak := p.waitMeasuringMemory(ctx)
-			t.Logf("peak %d MiB", peak>>20)
+			t.Logf("peak %d MiB", peak/mebibyte)
 			if peak > maxMemory {
-				t.Fatalf("memory: got a peak of %d MiB, want at most %d MiB", peak>>20, maxMemory>>20)
+				t.Fatalf("memory: got a peak of %d MiB, want at most %d MiB", peak/mebibyte, maxMemory/mebibyte)
 			}
-			if code := p.wait(ctx); code != tt.exitCode {
-				t.Errorf("exit %d, want %d: %s", code, tt.exitCode, p.stderr.String())
+			if code := p.wait(ctx); code != tt.wantCode {
+				t.Errorf("exit %d, want %d: %s", code, tt.wantCode, p.stderr.String())
 			}
 			db := connect(t, databaseURL)
 			wantRecords := 0
-			if tt.exitCode == exitDone {
+			if tt.wantCode == exitDone {
 				wantRecords = 1
 			}
-			if n := db.count("SELECT coalesce(sum(inserted + parked), 0) FROM pages"); n != wantRecords {
+			if n := db.queryInt("SELECT coalesce(sum(inserted + parked), 0) FROM pages"); n != wantRecords {
 				t.Errorf("records stored or parked: got %d, want %d", n, wantRecords)
 			}
 			db.checkLedger()
@@ -124,14 +126,14 @@ func TestMemoryBound(t *testing.T) {
 	}
 }
 
-// pageWithMembers returns a page with one valid event. The page's object also has these members; each ends with a comma.
+// pageWithMembers returns a page with one valid event. The page's JSON object also has these members, each with a comma after it.
 func pageWithMembers(members string) string {
-	return "{" + members + strings.TrimPrefix(lastPage(1, fmt.Sprintf(validEvent, 1)), "{")
+	return "{" + members + strings.TrimPrefix(lastPage(1, validEvent(1)), "{")
 }
 
-// eventWithMembers returns validEvent with the number n and these further members; each ends with a comma.
+// eventWithMembers returns validEvent(n) with these further members, each with a comma after it.
 func eventWithMembers(n int, members string) string {
-	return strings.Replace(fmt.Sprintf(validEvent, n), `"type"`, members+`"type"`, 1)
+	return strings.Replace(validEvent(n), validName, members+validName, 1)
 }
 
 // waitMeasuringMemory waits until the process ends and returns its maximum resident size in bytes. It kills the process when
@@ -182,7 +184,7 @@ func TestMemoryBoundFullPages(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("x", textSize)
 	validRecord := func(n int) string {
-		return strings.Replace(fmt.Sprintf(validEvent, n), validProperties, `{"n":"`+text+`"}`, 1)
+		return strings.Replace(validEvent(n), validProperties, `{"n":"`+text+`"}`, 1)
 	}
 	replaceInRecord := func(from, to string) func(int) string {
 		return func(n int) string { return strings.Replace(validRecord(n), from, to, 1) }
@@ -200,7 +202,7 @@ func TestMemoryBoundFullPages(t *testing.T) {
 			column: "inserted",
 		},
 		{
-			name:          "stored with other values",
+			name:          "stored with other values by an earlier run",
 			earlierRecord: validRecord, record: replaceInRecord(`"n":"x`, `"n":"y`),
 			column: "parked",
 		},
@@ -228,7 +230,7 @@ func TestMemoryBoundFullPages(t *testing.T) {
 				p := start(t, env, noRaceDir+"/pawl", args...)
 				peak = p.waitMeasuringMemory(ctx)
 				if code := p.wait(ctx); code != exitDone {
-					t.Fatalf("exit %d, want %d, after a peak of %d MiB: %s", code, exitDone, peak>>20, p.stderr.String())
+					t.Fatalf("exit %d, want %d, after a peak of %d MiB: %s", code, exitDone, peak/mebibyte, p.stderr.String())
 				}
 				return peak
 			}
@@ -238,13 +240,14 @@ func TestMemoryBoundFullPages(t *testing.T) {
 				args = append(args, "--new-pass")
 			}
 			peak := run(tt.record, args...)
-			t.Logf("peak %d MiB", peak>>20)
+			t.Logf("peak %d MiB", peak/mebibyte)
 			if peak > maxMemory {
-				t.Errorf("memory: got a peak of %d MiB, want at most %d MiB", peak>>20, maxMemory>>20)
+				t.Errorf("memory: got a peak of %d MiB, want at most %d MiB", peak/mebibyte, maxMemory/mebibyte)
 			}
 			lastPass := "SELECT coalesce(sum(" + tt.column + "), 0) FROM pages WHERE pass = (SELECT max(pass) FROM pages)"
-			if n := db.count(lastPass); n != pageCount*recordsInPage {
-				t.Errorf("%s: got %d, want %d", tt.column, n, pageCount*recordsInPage)
+			const wantRecords = pageCount * recordsInPage
+			if n := db.queryInt(lastPass); n != wantRecords {
+				t.Errorf("%s: got %d, want %d", tt.column, n, wantRecords)
 			}
 			db.checkLedger()
 		})
@@ -277,12 +280,13 @@ func (api *fullPagesAPI) fill(record func(n int) string) {
 		for j := range records {
 			records[j] = record(i*recordsInPage + j + 1)
 		}
-		next := ""
+		next := "" // the last page has no cursor; each other cursor is the index of the next page
 		if i < pageCount-1 {
 			next = strconv.Itoa(i + 1)
 		}
 		body := pageOf(pageCount*recordsInPage, next, records...)
-		if minPageBytes := maxPageBytes / 10 * 9; len(body) < minPageBytes || len(body) > maxPageBytes {
+		const minPageBytes = maxPageBytes / 10 * 9
+		if len(body) < minPageBytes || len(body) > maxPageBytes {
 			api.t.Fatalf("size of a page: got %d bytes, want between 90 %% and 100 %% of %d", len(body), maxPageBytes)
 		}
 		packed[i] = gzipBody(api.t, body)

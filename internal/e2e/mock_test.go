@@ -34,8 +34,8 @@ type journalSummary struct {
 	Pages       int `json:"pages"`         // valid pages that were sent completely
 	RateLimited int `json:"rate_limited"`  // requests that the rate limit refused
 	TooEarly    int `json:"too_early"`     // requests that came earlier than a 429 allowed
-	Closed      int `json:"window_closed"` // requests that came although the window's quota was used up
-	LastSeq     int `json:"last_seq"`      // the number of the last finished request
+	OverQuota   int `json:"window_closed"` // requests that came although the window's quota was used up
+	LastNumber  int `json:"last_seq"`      // the journal's number of the last finished request
 	Dropped     int `json:"dropped"`       // requests that the journal has not stored
 	Followed    int `json:"followed"`      // requests that followed a redirect
 }
@@ -52,7 +52,7 @@ func startMock(t *testing.T, args ...string) *mock {
 // startMockProgram does what startMock does. program is the path of the program, relative to bin.
 func startMockProgram(t *testing.T, program string, args ...string) *mock {
 	t.Helper()
-	p := start(t, nil, program, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	p := start(t, nil, program, append([]string{"--listen", "127.0.0.1:0"}, args...)...) // port 0: a free port
 	var m *mock
 	eventually(t, "the mock serves", func() bool {
 		found := mockURL.FindStringSubmatch(p.stderr.String())
@@ -103,14 +103,14 @@ func (m *mock) summary() (s journalSummary) {
 
 // An entry is one request in the mock's journal.
 type entry struct {
-	Seq         int    `json:"seq"` // the number of the request in the journal
+	Number      int    `json:"seq"` // the number of the request in the journal; not the seq of a page
 	RequestID   string `json:"request_id"`
 	Cursor      string `json:"cursor"`
 	Status      int    `json:"status"`
 	Fault       string `json:"fault"`
 	RateLimited bool   `json:"rate_limited"`
-	Sound       bool   `json:"sound"`     // the answer was a valid page
-	Last        bool   `json:"last"`      // the answer was a valid page, and the last page of the stream
+	IsPage      bool   `json:"sound"`     // the answer was a valid page
+	IsLastPage  bool   `json:"last"`      // the answer was a valid page, and the last page of the stream
 	Delivered   bool   `json:"delivered"` // the whole answer was handed to the network
 	Drifted     []struct {
 		SHA256 string `json:"sha256"`
@@ -139,9 +139,9 @@ func (m *mock) journal(after int) (entries []entry) {
 // answers was a valid page.
 func (m *mock) lastPageID() (requestID string) {
 	m.t.Helper()
-	const maxEntries = 20
-	for _, e := range m.journal(max(0, m.summary().LastSeq-maxEntries)) {
-		if e.Sound && e.Delivered {
+	const maxEntries = 20 // the last few answers
+	for _, e := range m.journal(max(0, m.summary().LastNumber-maxEntries)) {
+		if e.IsPage && e.Delivered {
 			requestID = e.RequestID
 		}
 	}
@@ -170,7 +170,10 @@ func (s scenario) withFaults(faults ...string) scenario {
 	return s
 }
 
-// withDrift returns the scenario with one more drift, such as "missing-id:0.01".
+// withConstantFault returns the scenario with one fault, which hits every request.
+func (s scenario) withConstantFault(kind string) scenario { return s.withFaults(kind + ":1") }
+
+// withDrift returns the scenario with one more drift, such as "missing-id:0.01" (one record in a hundred has no id).
 func (s scenario) withDrift(drift string) scenario {
 	s.Drifts = append(slices.Clone(s.Drifts), drift)
 	return s

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -26,8 +28,8 @@ import (
 // TestMain builds the programs under test and then runs the tests.
 func TestMain(m *testing.M) {
 	if signal.Ignored(syscall.SIGHUP) {
-		// The tests were started by nohup, which ignores SIGHUP. The programs under test would inherit this. They do not
-		// inherit it from a parent that handles SIGHUP.
+		// The tests were started by nohup, which ignores SIGHUP. A child process of the tests would ignore SIGHUP, too. If the
+		// tests handle SIGHUP, a child process begins with the default action.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(buildAndTest(m))
@@ -42,7 +44,8 @@ func buildAndTest(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	bin = dir
-	for _, flags := range [][]string{{"-race", "-o", dir + "/"}, {"-o", filepath.Join(dir, noRaceDir) + "/"}} {
+	withRace, withoutRace := []string{"-race", "-o", dir + "/"}, []string{"-o", filepath.Join(dir, noRaceDir) + "/"}
+	for _, flags := range [][]string{withRace, withoutRace} {
 		build := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build"}, flags, []string{"./cmd/..."})...)
 		build.Dir = filepath.Join("..", "..")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -52,9 +55,20 @@ func buildAndTest(m *testing.M) int {
 		}
 	}
 	if isTestSelected("TestCompose") {
-		go compose()
+		go buildImagesOnce()
 	}
 	return pgtest.Main(m)
+}
+
+// isTestSelected reports whether the flags of `go test` let the test with this name run.
+func isTestSelected(name string) bool {
+	flag.Parse()
+	if flag.Lookup("test.list").Value.String() != "" { // then go test only lists the tests
+		return false
+	}
+	pattern, _, _ := strings.Cut(flag.Lookup("test.run").Value.String(), "/") // the part after / is for subtests
+	matches, err := regexp.MatchString(pattern, name)
+	return err == nil && matches
 }
 
 // noRaceDir is the subfolder of bin with the programs that are built without the race detector. Tests of 100,000 records use
@@ -63,6 +77,9 @@ const noRaceDir = "without-race"
 
 // bin is the folder with the programs under test, built with the race detector.
 var bin string //nolint:gochecknoglobals // TestMain cannot pass a parameter to the tests
+
+// defaultStream is the name of the stream that pawl reads without --stream.
+const defaultStream = "datasync"
 
 // The exit codes of pawl.
 const (
@@ -117,7 +134,8 @@ func (p *process) wait(ctx context.Context) int {
 	select {
 	case <-p.ended:
 		code := p.cmd.ProcessState.ExitCode()
-		if code == exitDone && p.isRun() && !p.isStreamDone(ctx) {
+		claimsDone := code == exitDone && p.isRun()
+		if claimsDone && !p.isStreamDone(ctx) {
 			p.t.Errorf("%v: exited with 0, but the stream is not done: %s", p.cmd.Args, p.stderr.String())
 		}
 		return code
@@ -135,7 +153,7 @@ func (p *process) isRun() bool {
 // isStreamDone reports whether the stream that the process reads is done. It reads the checkpoint from the process's database.
 func (p *process) isStreamDone(ctx context.Context) (done bool) {
 	p.t.Helper()
-	stream, databaseURL := "datasync", ""
+	stream, databaseURL := defaultStream, ""
 	if i := slices.Index(p.cmd.Args, "--stream"); i > 0 {
 		stream = p.cmd.Args[i+1]
 	}
@@ -171,10 +189,16 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// kill sends SIGKILL and waits until the process has ended.
+// kill sends SIGKILL and waits until the process has ended. wasKilled then reports whether the signal came in time.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
+}
+
+// wasKilled reports whether a signal ended the process. It returns false if the process exited by itself.
+func (p *process) wasKilled() bool {
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled()
 }
 
 // A fixture runs pawl with one API and a database of its own. ctx ends after testTimeout.

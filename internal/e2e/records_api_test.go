@@ -19,12 +19,11 @@ import (
 type recordsAPI struct {
 	baseURL string
 
-	mu       sync.Mutex
-	records  []string
-	script   answerScript  // may be nil
-	requests int           // the number of requests so far
-	blocks   map[int]block // by page size
-	blocked  map[int]int   // how many requests were stopped since blockRequests, by page size
+	mu      sync.Mutex
+	records []string
+	script  answerScript  // may be nil
+	blocks  map[int]block // by the page size of the requests that they stop
+	blocked map[int]int   // by page size, how many requests its block has stopped
 }
 
 // An answerScript returns the answer to a request. If it returns the status 0, the recordsAPI answers with the usual page.
@@ -32,16 +31,15 @@ type answerScript func(pageRequest) (status int, body string)
 
 // A pageRequest is one request for a page.
 type pageRequest struct {
-	number    int // counts the API's requests from 1
-	offset    int // the offset in the cursor; 0 without a cursor
-	pageSize  int
-	hasCursor bool
+	offset   int // the offset in the cursor; 0 without a cursor
+	pageSize int
 }
 
-// A block stops requests for pages at minOffset or later.
+// A block stops requests for pages at minOffset or later. If isRefusal is true, the API answers such a request with 429 and
+// Retry-After: 1. Otherwise it does not answer before the block is removed.
 type block struct {
 	minOffset int
-	refuse    bool // true: the API answers 429 with Retry-After: 1; false: it does not answer before the block is removed
+	isRefusal bool
 }
 
 // serveRecords starts a recordsAPI. It serves until the test ends.
@@ -54,19 +52,22 @@ func serveRecords(t *testing.T, records []string) *recordsAPI {
 	return a
 }
 
-// ServeHTTP implements http.Handler. While a block without refuse applies, it waits.
+// ServeHTTP implements http.Handler. It answers a blocked request as the comment of block says.
 func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := a.receive(r)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for blocked := true; blocked; {
-		var refuse bool
-		if blocked, refuse = a.isBlocked(request); refuse {
+	for {
+		b, isBlocked := a.findBlock(request)
+		if !isBlocked {
+			break
+		}
+		if b.isRefusal {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
 		}
-		select {
+		select { // wait, and look again whether the block was removed
 		case <-tick.C:
 		case <-r.Context().Done():
 			return
@@ -78,31 +79,26 @@ func (a *recordsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, body)
 }
 
-// receive counts a request and returns its parameters.
+// receive returns the parameters of a request, and counts the request if a block stops it.
 func (a *recordsAPI) receive(r *http.Request) pageRequest {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.requests++
 	query := r.URL.Query()
-	cursor := query.Get("cursor")
-	request := pageRequest{number: a.requests, hasCursor: cursor != ""}
-	request.pageSize, _ = strconv.Atoi(query.Get("limit"))                  // pawl always sends a limit
-	request.offset, _ = strconv.Atoi(strings.TrimPrefix(cursor, cursorTag)) // without a cursor the offset is 0
+	var request pageRequest
+	request.pageSize, _ = strconv.Atoi(query.Get("limit"))                               // pawl always sends a limit
+	request.offset, _ = strconv.Atoi(strings.TrimPrefix(query.Get("cursor"), cursorTag)) // without a cursor the offset is 0
 	if b, ok := a.blocks[request.pageSize]; ok && request.offset >= b.minOffset {
 		a.blocked[request.pageSize]++
 	}
 	return request
 }
 
-// isBlocked reports whether a block applies to the request, and whether this block refuses requests.
-func (a *recordsAPI) isBlocked(request pageRequest) (blocked, refuse bool) {
+// findBlock returns the block that stops the request. found is false if there is none.
+func (a *recordsAPI) findBlock(request pageRequest) (b block, found bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b, ok := a.blocks[request.pageSize]
-	if !ok || request.offset < b.minOffset {
-		return false, false
-	}
-	return true, b.refuse
+	b, found = a.blocks[request.pageSize]
+	return b, found && request.offset >= b.minOffset
 }
 
 func (a *recordsAPI) answer(request pageRequest) (status int, body string) {
@@ -127,9 +123,10 @@ func (a *recordsAPI) page(request pageRequest, total int) string {
 	return pageOf(total, next, a.records[start:end]...)
 }
 
+// cursorTag is the beginning of each cursor. The offset follows it.
 const cursorTag = "c"
 
-// cursorAt returns the cursor of the page that starts at offset.
+// cursorAt returns the cursor of the page that starts at offset, for example "c4".
 func cursorAt(offset int) string { return cursorTag + strconv.Itoa(offset) }
 
 // setRecords replaces the list of records. Later answers use the new list.
@@ -146,14 +143,14 @@ func (a *recordsAPI) removeScript() {
 	a.script = nil
 }
 
-// blockRequests applies a block to the requests with this page size. It replaces an earlier block.
+// blockRequests applies a block to the requests with this page size. It replaces an earlier block and its count of requests.
 func (a *recordsAPI) blockRequests(pageSize int, b block) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.blocks[pageSize], a.blocked[pageSize] = b, 0
 }
 
-// hasBlocked reports whether a request with this page size was stopped since blockRequests.
+// hasBlocked reports whether the last block for this page size has stopped a request.
 func (a *recordsAPI) hasBlocked(pageSize int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -176,18 +173,22 @@ func (a *recordsAPI) environment(databaseURL string) []string {
 func validEvents(n int) []string {
 	events := make([]string, n)
 	for i := range events {
-		events[i] = fmt.Sprintf(validEvent, i+1)
+		events[i] = validEvent(i + 1)
 	}
 	return events
 }
 
-// validEvent is the format of an event as the API sends it. Its only argument is the number at the end of the event's id.
-const validEvent = `{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",` +
-	`"userId":"20000000-0000-4000-8000-000000000001","type":"click","name":"event_abc123","properties":` + validProperties + `,` +
-	`"timestamp":` + validTimestamp + `,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`
+// validEvent returns an event as the API sends it. Its id ends with the number n. All other fields are the same in all events.
+func validEvent(n int) string {
+	return fmt.Sprintf(`{"id":"00000000-0000-4000-8000-%012d","sessionId":"10000000-0000-4000-8000-000000000001",`+
+		validUserID+`,"type":"click",`+validName+`,"properties":`+validProperties+`,"timestamp":`+validTimestamp+
+		`,"session":{"id":"10000000-0000-4000-8000-000000000001","deviceType":"mobile","browser":"Safari"}}`, n)
+}
 
 // Parts of validEvent that tests replace.
 const (
+	validUserID     = `"userId":"20000000-0000-4000-8000-000000000001"`
+	validName       = `"name":"event_abc123"`
 	validProperties = `{"n":1}`
 	validTimestamp  = `1769541553629`
 )

@@ -22,54 +22,54 @@ func TestRestoredBackup(t *testing.T) {
 	tests := []struct {
 		name          string
 		restoredState string // beforeAll, beforeClaim or afterClaim
-		secondRunner  bool   // after the restore, another runner claims the stream, reaches the same seq and is killed
+		replacement   bool   // after the restore, another runner claims the stream, reaches the same seq and is killed
 		rateWait      bool   // true: the runner waits for the rate limit; false: it waits for an answer
-		exitCode      int
+		wantCode      int
 		wantStderr    string
 	}{
 		{
 			name:          "another runner reaches the same seq",
-			restoredState: beforeClaim, secondRunner: true,
-			exitCode: exitFenced, wantStderr: "another runner",
+			restoredState: beforeClaim, replacement: true,
+			wantCode: exitFenced, wantStderr: "another runner",
 		},
 		{
 			name:          "another runner reaches the same seq, during a wait for the rate limit",
-			restoredState: beforeClaim, secondRunner: true, rateWait: true,
-			exitCode: exitFenced, wantStderr: "another runner",
+			restoredState: beforeClaim, replacement: true, rateWait: true,
+			wantCode: exitFenced, wantStderr: "another runner",
 		},
 		{
 			name:          "to a time before the claim",
 			restoredState: beforeClaim,
-			exitCode:      exitRetryLater, wantStderr: "set back",
+			wantCode:      exitRetryLater, wantStderr: "set back",
 		},
 		{
 			name:          "to a time before the claim, during a wait for the rate limit",
 			restoredState: beforeClaim, rateWait: true,
-			exitCode: exitRetryLater, wantStderr: "set back",
+			wantCode: exitRetryLater, wantStderr: "set back",
 		},
 		{
 			name:          "to a time after the claim",
 			restoredState: afterClaim,
-			exitCode:      exitRetryLater, wantStderr: "set back",
+			wantCode:      exitRetryLater, wantStderr: "set back",
 		},
 		{
 			name:          "to a time before the first run",
 			restoredState: beforeAll,
-			exitCode:      exitRetryLater, wantStderr: "set back",
+			wantCode:      exitRetryLater, wantStderr: "set back",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newRestoreTest(t, tt.rateWait)
-			p := s.restoreDuringRun(tt.restoredState)
-			if tt.secondRunner {
-				s.runSecondUntil(restoredAtSeq)
+			tested := s.restoreDuringRun(tt.restoredState)
+			if tt.replacement {
+				s.runReplacementUntil(restoredAtSeq)
 			}
 			s.proxy.restart()
 			s.api.unblock()
-			if code := p.wait(s.ctx); code != tt.exitCode || !strings.Contains(p.stderr.String(), tt.wantStderr) {
-				t.Errorf("exit %d, want %d with %q: %s", code, tt.exitCode, tt.wantStderr, p.stderr.String())
+			if code := tested.wait(s.ctx); code != tt.wantCode || !strings.Contains(tested.stderr.String(), tt.wantStderr) {
+				t.Errorf("exit %d, want %d with %q: %s", code, tt.wantCode, tt.wantStderr, tested.stderr.String())
 			}
 			s.checkComplete()
 		})
@@ -79,15 +79,15 @@ func TestRestoredBackup(t *testing.T) {
 // The states of which TestRestoredBackup restores a backup.
 const (
 	beforeAll   = "before the first run"
-	beforeClaim = "epoch 1, seq 1" // before the claim of the runner under test
-	afterClaim  = "epoch 2, seq 2" // after its claim and its first page
+	beforeClaim = "before the claim of the runner under test"           // epoch 1, seq 1
+	afterClaim  = "after the claim and a page of the runner under test" // epoch 2, seq 2
 )
 
 const (
-	restoreEvents  = 8
-	restoredAtSeq  = 3 // the seq that the runner under test has reached when the backup is restored
-	firstPageSize  = 2 // of the runner under test
-	secondPageSize = 1 // of the second runner, which therefore has another offset at the same seq
+	restoreEvents       = 8
+	restoredAtSeq       = 3 // the seq that the runner under test has reached when the backup is restored
+	testedPageSize      = 2 // of the runner under test, and of the run before it
+	replacementPageSize = 1 // of the other runner, which therefore has another offset at the same seq
 )
 
 // A restoreTest has a database and an API whose answers the test can block. The runner under test uses the database through a
@@ -112,9 +112,9 @@ func newRestoreTest(t *testing.T, rateWait bool) *restoreTest {
 	return s
 }
 
-// restoreDuringRun lets a first run store one page and be killed. It lets a second run continue to seq 3, and then restores the
-// backup of the state. It returns the second run, which waits for the API and has lost its database connections. The proxy is
-// stopped.
+// restoreDuringRun lets a first run store one page, and kills it. Then it lets the runner under test continue to restoredAtSeq,
+// and restores the backup that was taken in restoredState. It returns the runner under test, which waits for the API and has
+// lost its database connections. The proxy is stopped.
 func (s *restoreTest) restoreDuringRun(restoredState string) *process {
 	s.t.Helper()
 	b := newBackup(s.t, s.databaseURL)
@@ -124,24 +124,24 @@ func (s *restoreTest) restoreDuringRun(restoredState string) *process {
 		}
 	}
 	backUpIn(beforeAll)
-	first := s.runUntilBlocked(s.databaseURL, firstPageSize, firstPageSize)
-	first.kill()
+	firstRun := s.runUntilBlocked(s.databaseURL, testedPageSize, testedPageSize)
+	firstRun.kill()
 	backUpIn(beforeClaim)
-	p := s.runUntilBlocked(s.proxiedURL, firstPageSize, 2*firstPageSize)
+	tested := s.runUntilBlocked(s.proxiedURL, testedPageSize, 2*testedPageSize)
 	backUpIn(afterClaim)
-	s.moveBlock(restoredAtSeq * firstPageSize)
+	s.moveBlock(restoredAtSeq * testedPageSize)
 	if got, want := s.checkpoint(), "epoch 2, seq "+strconv.Itoa(restoredAtSeq); got != want {
 		s.t.Fatalf("before the restore: got %s, want %s", got, want)
 	}
 	s.proxy.stop()
 	b.restore()
-	return p
+	return tested
 }
 
 // runUntilBlocked starts a run and waits until the API blocks its request for the page at offset.
 func (s *restoreTest) runUntilBlocked(databaseURL string, pageSize, offset int) *process {
 	s.t.Helper()
-	s.api.blockRequests(pageSize, block{minOffset: offset, refuse: s.rateWait})
+	s.api.blockRequests(pageSize, block{minOffset: offset, isRefusal: s.rateWait})
 	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(pageSize))
 	eventually(s.t, "the API blocks a request", func() bool { return s.api.hasBlocked(pageSize) || !p.isRunning() })
 	if !p.isRunning() {
@@ -153,20 +153,20 @@ func (s *restoreTest) runUntilBlocked(databaseURL string, pageSize, offset int) 
 // moveBlock lets the runner under test continue, until the API blocks its request for the page at offset.
 func (s *restoreTest) moveBlock(offset int) {
 	s.t.Helper()
-	s.api.blockRequests(firstPageSize, block{minOffset: offset, refuse: s.rateWait})
-	eventually(s.t, "the API blocks a later request", func() bool { return s.api.hasBlocked(firstPageSize) })
+	s.api.blockRequests(testedPageSize, block{minOffset: offset, isRefusal: s.rateWait})
+	eventually(s.t, "the API blocks a later request", func() bool { return s.api.hasBlocked(testedPageSize) })
 }
 
-// runSecondUntil lets another runner claim the stream and store pages up to seq, and then kills it. The restored backup contains
-// one page of firstPageSize events, with seq 1.
-func (s *restoreTest) runSecondUntil(seq int) {
+// runReplacementUntil lets another runner claim the stream and store pages up to seq, and then kills it. The restored backup
+// contains one page of testedPageSize events, with seq 1.
+func (s *restoreTest) runReplacementUntil(seq int) {
 	s.t.Helper()
-	offset := firstPageSize + (seq-1)*secondPageSize
-	second := s.runUntilBlocked(s.databaseURL, secondPageSize, offset)
+	offset := testedPageSize + (seq-1)*replacementPageSize
+	replacement := s.runUntilBlocked(s.databaseURL, replacementPageSize, offset)
 	if got, want := s.checkpoint(), "epoch 2, seq "+strconv.Itoa(seq); got != want {
-		s.t.Fatalf("the second runner: got %s, want %s", got, want)
+		s.t.Fatalf("the other runner: got %s, want %s", got, want)
 	}
-	second.kill()
+	replacement.kill()
 }
 
 // checkpoint returns the stream's epoch and seq as text, for example "epoch 2, seq 3".
@@ -183,14 +183,14 @@ func (s *restoreTest) checkpoint() (text string) {
 // checkComplete runs pawl once more. It checks that every event is stored afterwards and that verify finds no difference.
 func (s *restoreTest) checkComplete() {
 	s.t.Helper()
-	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(firstPageSize)}, {"verify"}, {"verify", "--against-api"}} {
+	for _, args := range [][]string{{"run", "--page-size", strconv.Itoa(testedPageSize)}, {"verify"}, {"verify", "--against-api"}} {
 		p := start(s.t, s.api.environment(s.databaseURL), "pawl", args...)
 		if code := p.wait(s.ctx); code != exitDone {
 			s.t.Errorf("pawl %v after the restore: exit %d, want %d: %s%s", args, code, exitDone, p.stdout.String(), p.stderr.String())
 		}
 	}
 	db := connect(s.t, s.databaseURL)
-	if n := db.count("SELECT count(*) FROM events"); n != restoreEvents {
+	if n := db.queryInt("SELECT count(*) FROM events"); n != restoreEvents {
 		s.t.Errorf("stored events: got %d, want %d", n, restoreEvents)
 	}
 	db.checkLedger()
@@ -198,11 +198,11 @@ func (s *restoreTest) checkComplete() {
 
 // A backup is a copy of a test's database on the same server.
 type backup struct {
-	server    *database // a connection to serverURL
-	serverURL string    // the URL of the database postgres on the same server
-	source    string    // the URL of the database that is copied
-	name      string    // the name of the database that is copied
-	copyName  string    // the name of the copy
+	server      *database // a connection to serverURL
+	serverURL   string    // the URL of the database postgres on the same server
+	databaseURL string    // the URL of the database that is copied
+	name        string    // the name of the database that is copied
+	copyName    string    // the name of the copy
 }
 
 // newBackup prepares to copy a database; take makes the copy. The copy is dropped when the test ends.
@@ -214,7 +214,8 @@ func newBackup(t *testing.T, databaseURL string) *backup {
 	}
 	name := strings.TrimPrefix(u.Path, "/")
 	u.Path = "/postgres"
-	b := &backup{server: connect(t, u.String()), serverURL: u.String(), source: databaseURL, name: name, copyName: name + "_backup"}
+	serverURL := u.String()
+	b := &backup{server: connect(t, serverURL), serverURL: serverURL, databaseURL: databaseURL, name: name, copyName: name + "_backup"}
 	t.Cleanup(func() { b.drop(b.copyName) })
 	return b
 }
@@ -243,17 +244,17 @@ func (b *backup) restore() {
 	b.server.exec("CHECKPOINT")
 }
 
-// position returns the stream's epoch and seq in the copy.
-func (b *backup) position() backupPosition {
+// checkpoint returns the stream's epoch and seq in the copy.
+func (b *backup) checkpoint() backupCheckpoint {
 	b.server.t.Helper()
-	u, err := url.Parse(b.source)
+	u, err := url.Parse(b.databaseURL)
 	if err != nil {
 		b.server.t.Fatal(err)
 	}
 	u.Path = "/" + b.copyName
 	db := connect(b.server.t, u.String())
 	defer db.conn.Close(db.ctx) //nolint:errcheck // it was only read
-	return backupPosition{db.epoch(), db.seq()}
+	return backupCheckpoint{epoch: db.epoch(), seq: db.seq()}
 }
 
 // reconnect opens a new connection to the server if a crash of the server has ended the old connection.
@@ -272,7 +273,7 @@ func (b *backup) reconnect() {
 	})
 }
 
-// drop drops a database, also one with connections. It does nothing if the database does not exist.
+// drop drops a database and ends its connections. It does nothing if the database does not exist.
 func (b *backup) drop(name string) {
 	b.server.t.Helper()
 	b.reconnect()

@@ -13,8 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-// TestRoles checks the SQL about roles in docs/how-to/roles-and-grants.md. With these roles the owner must be able to migrate. The
-// writer must be able to store events but not to change the schema. The reader must only be able to read.
+// TestRoles checks the SQL about roles in docs/how-to/roles-and-grants.md. Its role pawl_owner must be able to migrate the schema.
+// pawl_writer must be able to store events but not to change the schema. pawl_reader must only be able to read.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -40,9 +40,8 @@ func TestRoles(t *testing.T) {
 		}
 	})
 	m := startMock(t, "--events", "1000", "--rate-limit", "0")
-	urlForRole := func(role string) string {
-		return pgtest.WithParam(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl"), "role", ownRoles.Replace(role))
-	}
+	schemaURL := pgtest.WithParam(t, databaseURL, "search_path", "pawl")
+	urlForRole := func(role string) string { return pgtest.WithParam(t, schemaURL, "role", ownRoles.Replace(role)) }
 	runAs := func(role string, wantCode int, wantStderr string, args ...string) {
 		t.Helper()
 		p := start(t, m.environment(urlForRole(role)), "pawl", args...)
@@ -51,7 +50,7 @@ func TestRoles(t *testing.T) {
 		}
 	}
 	db.exec(ownRoles.Replace("GRANT USAGE ON SCHEMA pawl TO pawl_writer"))
-	// The schema has not been migrated yet. The error names the first migration.
+	// The schema has not been migrated yet, and the writer must not migrate it. The first error names the first migration.
 	runAs("pawl_writer", exitSettings, "events_checkpoints_pages", "run", "--migrate", "check")
 	runAs("pawl_writer", exitSettings, "permission denied", "run")
 	runAs("pawl_owner", exitDone, "", "migrate")
@@ -60,7 +59,7 @@ func TestRoles(t *testing.T) {
 	runAs("pawl_writer", exitDone, "", "run", "--migrate", "check")
 	runAs("pawl_reader", exitDone, "", "status")
 	connect(t, urlForRole("pawl_reader")).exec("SELECT 1 FROM events, pages, checkpoints LIMIT 1")
-	connect(t, pgtest.WithParam(t, databaseURL, "search_path", "pawl")).checkAgainstMock(m)
+	connect(t, schemaURL).checkAgainstMock(m)
 }
 
 // TestOtherProgramsTables checks that pawl does not use another program's table that has the same name as one of its own tables.
@@ -83,8 +82,8 @@ func TestOtherProgramsTables(t *testing.T) {
 		t.Fatalf("in its own schema: exit %d, want %d: %s", code, exitDone, p.stderr.String())
 	}
 	connect(t, ownSchema).checkAgainstMock(m)
-	if n := db.count("SELECT sum(theirs) FROM events"); n != 1 {
-		t.Errorf("sum of the other program's column: got %d, want 1", n)
+	if n := db.queryInt("SELECT sum(theirs) FROM events"); n != 1 {
+		t.Errorf("sum of the other program's column: got %d, want 1, as before", n)
 	}
 }
 

@@ -14,12 +14,14 @@ import (
 func TestSecondRunner(t *testing.T) {
 	t.Parallel()
 	const pages = 120 // so that the first runner still works when the second one has given up
-	m := startMock(t, "--events", strconv.Itoa(pages*500), "--rate-limit", "0", "--latency", "100ms")
+	const pageSize = 500
+	m := startMock(t, "--events", strconv.Itoa(pages*pageSize), "--rate-limit", "0", "--latency", "100ms")
 	f := newFixture(t, m.environment)
-	first := f.start("run", "--json", "--page-size", "500")
-	eventually(t, "the first runner has committed a page", func() bool { return f.db.pages() > 0 })
+	run := []string{"run", "--json", "--page-size", strconv.Itoa(pageSize)}
+	first := f.start(run...)
+	eventually(t, "the first runner has committed a page", func() bool { return f.db.countPages() > 0 })
 
-	second := f.runPawl(exitFenced, "run", "--json", "--page-size", "500")
+	second := f.runPawl(exitFenced, run...)
 	if out := second.stdout.String(); out != "" {
 		t.Errorf("standard output of the second runner: got %q, want none", out)
 	}
@@ -65,16 +67,16 @@ func TestFrozenRunner(t *testing.T) {
 			f := newFixture(t, m.environment)
 			run := []string{"run", "--json", "--page-size", "200"}
 			frozen := f.start(run...)
-			eventually(t, "pages are committed", func() bool { return f.db.pages() >= 2 })
+			eventually(t, "pages are committed", func() bool { return f.db.countPages() >= 2 })
 			unlock := tt.freeze(frozen, m, f)
 
 			f.runPawl(exitFenced, run...) // must not take over while the frozen runner is connected
 			unlock()
 			f.db.terminatePawl()
 
-			pagesBefore := f.db.pages()
+			pagesBefore := f.db.countPages()
 			next := f.start(run...)
-			eventually(t, "the next runner has committed a page", func() bool { return f.db.pages() > pagesBefore })
+			eventually(t, "the next runner has committed a page", func() bool { return f.db.countPages() > pagesBefore })
 			if !tt.continuesEarly {
 				f.expectExit(next, exitDone)
 			}
@@ -82,9 +84,9 @@ func TestFrozenRunner(t *testing.T) {
 			f.expectExit(frozen, exitFenced)
 			f.expectExit(next, exitDone)
 			if epoch := f.db.epoch(); epoch != 2 {
-				t.Errorf("epoch: got %d, want 2", epoch)
+				t.Errorf("epoch: got %d, want 2, which is one for each runner that claimed the stream", epoch)
 			}
-			if n := f.db.count("SELECT duplicate FROM checkpoints"); n != 0 {
+			if n := f.db.queryInt("SELECT duplicate FROM checkpoints"); n != 0 {
 				t.Errorf("duplicates: got %d, want 0, because only one runner may write each page", n)
 			}
 			f.db.checkAgainstMock(m)

@@ -11,34 +11,34 @@ import (
 	"testing"
 )
 
-// finishing is the beginning of the message that pawl logs when it receives the first signal.
-const finishing = "finishing the current step"
+// logSignal is the beginning of the message that pawl logs when it receives the first signal.
+const logSignal = "finishing the current step"
 
-// TestSignals checks that pawl finishes the current page after the first signal and exits with exitRetryLater. After a second signal,
-// pawl must exit at once, with the code that shells use for this signal.
+// TestSignals checks that pawl finishes the current page after the first signal and exits with exitRetryLater. After a second
+// signal, pawl must exit at once, with the code that shells use for this signal: 128 plus its number.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name       string
 		signals    []syscall.Signal
-		exitCode   int
+		wantCode   int
 		wantStored bool // whether pawl stores the page that it was committing
 	}{
 		{
 			name: "SIGTERM finishes the page", signals: []syscall.Signal{syscall.SIGTERM},
-			exitCode: exitRetryLater, wantStored: true,
+			wantCode: exitRetryLater, wantStored: true,
 		},
 		{
 			name: "SIGINT finishes the page", signals: []syscall.Signal{syscall.SIGINT},
-			exitCode: exitRetryLater, wantStored: true,
+			wantCode: exitRetryLater, wantStored: true,
 		},
 		{
 			name: "a second SIGTERM exits at once", signals: []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM},
-			exitCode: 128 + int(syscall.SIGTERM), wantStored: false,
+			wantCode: 128 + int(syscall.SIGTERM), wantStored: false,
 		},
 		{
 			name: "a second SIGINT exits at once", signals: []syscall.Signal{syscall.SIGTERM, syscall.SIGINT},
-			exitCode: 128 + int(syscall.SIGINT), wantStored: false,
+			wantCode: 128 + int(syscall.SIGINT), wantStored: false,
 		},
 	}
 	for _, tt := range tests {
@@ -48,24 +48,25 @@ func TestSignals(t *testing.T) {
 			f := newFixture(t, m.environment)
 			unlock := f.db.lockLedger(f.databaseURL)
 			p := f.start("run", "--page-size", "100")
+			// pawl cannot finish its page until unlock is called.
 			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 			for _, s := range tt.signals {
-				messagesBefore := p.stderr.count(finishing)
+				messagesBefore := p.stderr.count(logSignal)
 				p.signal(s)
 				eventually(t, "pawl has received the signal", func() bool {
-					return p.stderr.count(finishing) > messagesBefore || !p.isRunning()
+					return p.stderr.count(logSignal) > messagesBefore || !p.isRunning()
 				})
 			}
 			if !tt.wantStored { // pawl must exit although the page still cannot be committed
-				f.expectExit(p, tt.exitCode)
+				f.expectExit(p, tt.wantCode)
 			}
 			unlock()
-			f.expectExit(p, tt.exitCode)
+			f.expectExit(p, tt.wantCode)
 			wantPages := 0
 			if tt.wantStored {
 				wantPages = 1
 			}
-			if got := f.db.pages(); got != wantPages {
+			if got := f.db.countPages(); got != wantPages {
 				t.Errorf("stored pages: got %d, want %d", got, wantPages)
 			}
 			f.runPawl(exitDone, "run", "--page-size", "100")
@@ -75,27 +76,27 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestIgnoredSignals checks that pawl goes on ignoring a signal that its parent process has ignored, and that it still stops after
-// SIGTERM. nohup ignores SIGHUP, and a shell script ignores SIGINT for a command that it starts with &.
+// TestIgnoredSignals checks that pawl ignores a signal that its parent process has ignored, and that pawl still stops after SIGTERM.
+// For example, nohup ignores SIGHUP, and a shell script ignores SIGINT for a command that it starts with &.
 func TestIgnoredSignals(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
 		ignored  string // the name of the ignored signal in a shell
 		signals  []syscall.Signal
-		exitCode int
+		wantCode int
 	}{
 		{
 			name: "SIGHUP", ignored: "HUP", signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP},
-			exitCode: exitDone,
+			wantCode: exitDone,
 		},
 		{
 			name: "SIGINT", ignored: "INT", signals: []syscall.Signal{syscall.SIGINT, syscall.SIGINT},
-			exitCode: exitDone,
+			wantCode: exitDone,
 		},
 		{
 			name: "SIGTERM after an ignored SIGHUP", ignored: "HUP", signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM},
-			exitCode: exitRetryLater,
+			wantCode: exitRetryLater,
 		},
 	}
 	for _, tt := range tests {
@@ -109,12 +110,12 @@ func TestIgnoredSignals(t *testing.T) {
 			for _, s := range tt.signals {
 				p.signal(s)
 			}
-			if tt.exitCode != exitDone {
-				eventually(t, "pawl has received the signal", func() bool { return p.stderr.count(finishing) > 0 || !p.isRunning() })
+			if tt.wantCode != exitDone {
+				eventually(t, "pawl has received the signal", func() bool { return p.stderr.count(logSignal) > 0 || !p.isRunning() })
 			}
 			unlock()
-			f.expectExit(p, tt.exitCode)
-			if tt.exitCode == exitDone {
+			f.expectExit(p, tt.wantCode)
+			if tt.wantCode == exitDone {
 				f.db.checkAgainstMock(m)
 			}
 			f.db.checkLedger()

@@ -40,8 +40,8 @@ func (d *database) loadTruth(m *mock) {
 	body := m.admin(d.ctx, "/truth")
 	defer body.Close() //nolint:errcheck // it was only read
 	lines := bufio.NewScanner(body)
-	const maxLine = 1 << 20 // bytes
-	lines.Buffer(nil, maxLine)
+	const maxLineBytes = 1 << 20
+	lines.Buffer(nil, maxLineBytes)
 	rows := pgx.CopyFromFunc(func() ([]any, error) {
 		if !lines.Scan() {
 			return nil, lines.Err()
@@ -51,7 +51,7 @@ func (d *database) loadTruth(m *mock) {
 			return nil, err
 		}
 		if string(r.Extra) == "null" {
-			r.Extra = nil
+			r.Extra = nil // the column is NULL, and not the JSON value null
 		}
 		return []any{
 			r.Index, r.Outcome, r.Drift, r.Reason, r.SHA256, r.ID, r.SessionID, r.UserID, r.Type, r.Name, r.Properties, r.OccurredAt,
@@ -81,12 +81,12 @@ type rowComparison struct {
 func (d *database) compareRows() (c rowComparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
-		SELECT count(*) FILTER (WHERE e.id IS NULL), count(*) FILTER (WHERE t.id IS NULL),
+		SELECT count(*) FILTER (WHERE e.id IS NULL) AS lost, count(*) FILTER (WHERE t.id IS NULL) AS invented,
 			count(*) FILTER (WHERE t.id IS NOT NULL AND e.id IS NOT NULL AND
 				(t.session_id, t.user_id, t.type, t.name, t.properties::text, t.occurred_at, t.device_type, t.browser, t.extra::text)
 				IS DISTINCT FROM
-				(e.session_id, e.user_id, e.type, e.name, e.properties::text, e.occurred_at, e.device_type, e.browser, e.extra::text)),
-			count(*) FILTER (WHERE e.id IS NOT NULL) - count(DISTINCT e.id)
+				(e.session_id, e.user_id, e.type, e.name, e.properties::text, e.occurred_at, e.device_type, e.browser, e.extra::text)) AS altered,
+			count(*) FILTER (WHERE e.id IS NOT NULL) - count(DISTINCT e.id) AS doubled
 		FROM truth AS t FULL JOIN events AS e USING (id)
 		WHERE t.outcome IS NULL OR t.outcome IN ('stored', 'drifted', 'repaired')`).
 		Scan(&c.lost, &c.invented, &c.altered, &c.doubled)
@@ -123,7 +123,7 @@ func (d *database) lostRecords() []string {
 type deadLetterComparison struct {
 	lost     int // records that have no dead letter with the right reason
 	invented int // dead letters of no record, or with another reason than the record's
-	unseen   int // dead letters whose field seen is less than the number of records with these bytes
+	unseen   int // dead letters whose count seen is less than the number of records with these bytes
 }
 
 // compareDeadLetters compares every dead letter with the truth, by the hash of its bytes. Records with the same bytes and no id
@@ -131,7 +131,8 @@ type deadLetterComparison struct {
 func (d *database) compareDeadLetters() (c deadLetterComparison) {
 	d.t.Helper()
 	err := d.conn.QueryRow(d.ctx, `
-		SELECT count(*) FILTER (WHERE l.seen IS NULL), count(*) FILTER (WHERE t.records IS NULL), count(*) FILTER (WHERE l.seen < t.records)
+		SELECT count(*) FILTER (WHERE l.seen IS NULL) AS lost, count(*) FILTER (WHERE t.records IS NULL) AS invented,
+			count(*) FILTER (WHERE l.seen < t.records) AS unseen
 		FROM (SELECT sha256, reason, count(*) AS records FROM truth WHERE outcome = 'parked' GROUP BY sha256, reason) AS t
 		FULL JOIN (SELECT encode(sha256(l.payload), 'hex') AS sha256, l.reason, l.seen FROM dead_letters AS l
 			WHERE NOT EXISTS (SELECT FROM truth AS t WHERE t.outcome = 'repaired' AND t.id = l.event_id)) AS l USING (sha256, reason)`).
@@ -163,11 +164,11 @@ func (d *database) checkAgainstTruth() {
 // countWantedRows returns the number of rows that must be stored according to the truth.
 func (d *database) countWantedRows() int {
 	d.t.Helper()
-	return d.count("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
+	return d.queryInt("SELECT count(*) FROM truth WHERE outcome IN ('stored', 'drifted')")
 }
 
 // countWantedDeadLetters returns the number of dead letters that must exist according to the truth.
 func (d *database) countWantedDeadLetters() int {
 	d.t.Helper()
-	return d.count("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
+	return d.queryInt("SELECT count(DISTINCT (sha256, reason)) FROM truth WHERE outcome = 'parked'")
 }
