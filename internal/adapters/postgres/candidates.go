@@ -130,11 +130,14 @@ func findDeadLetters(
 		}
 	}
 	rows, err := q.ReturnedParked(ctx, dbsqlc.ReturnedParkedParams{Stream: stream.String(), Keys: keys})
+	if err != nil {
+		return nil, err
+	}
 	letters := make(map[domain.DeadLetterKey]dbsqlc.ReturnedParkedRow, len(rows))
 	for _, r := range rows {
 		letters[domain.DeadLetterKey(r.Key)] = r
 	}
-	return letters, err
+	return letters, nil
 }
 
 // mayBeNotKept reports whether a run may have counted the record without keeping it. A run does so with a reject or a conflict

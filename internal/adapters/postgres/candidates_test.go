@@ -16,9 +16,13 @@ import (
 //
 //   - letters 1 ("3!"), 2 ("x") and 3 ("y") are resolved
 //   - letter 4 ("5 \x00") is open, and letter 5 ("2 colour") is discarded; these two records are parked and not stored
+//
+// The pickyDecoder (pages_test.go) decodes the payloads: "5 \x00" is event 5 with a value that PostgreSQL refuses, and "2 colour"
+// is event 2 with an unknown field, so with another value in the column extra.
 func TestCompareParkedRecords(t *testing.T) {
 	t.Parallel()
 	const (
+		// allRecords are the payloads of all records of the stream.
 		allRecords       = "1|3!|x|2|y|4|5 \x00|1|2 colour|3|x|6"
 		event2Differs    = "2: stored with another extra\n"
 		event5NotParked  = "5: not parked: PostgreSQL refuses it: unsupported Unicode escape sequence (SQLSTATE 22P05)\n"
@@ -71,6 +75,7 @@ func TestCompareParkedRecords(t *testing.T) {
 		},
 		{
 			name: "letters with the key of an earlier version: a conflict over event 4, and another reason for event 6",
+			// The key is domaintest.EventID(n) as text. Only a letter of a conflict accounts for a record with other values.
 			sql: `INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
 				SELECT 's', '7061776c-7465-7374-0000-00000000000' || n, 1, 0, r, '', '', p, sha256(p), 1
 				FROM (VALUES (4, 'conflict', '4 new'::bytea), (6, 'marked', '6 new')) AS l (n, r, p)`,
@@ -78,7 +83,8 @@ func TestCompareParkedRecords(t *testing.T) {
 		},
 		{name: "an open letter of a record that a later decoder decodes", sql: reopenX, records: "1|x", decodesX: true, wantParked: 1},
 		{
-			name: "an earlier version's letter of the event, with another record", sql: "UPDATE dead_letters SET key = event_id::text WHERE id = 4",
+			name:    "an earlier version's letter of the event, with another record",
+			sql:     "UPDATE dead_letters SET key = event_id::text WHERE id = 4", // letter 4 has the bytes of the first record only
 			records: "5 \x00|5 \x00\x00", wantParked: 1, want: event5NotParked,
 		},
 		{

@@ -89,13 +89,16 @@ func (i *Inventory) begin(ctx context.Context) (pgx.Tx, error) {
 func (i *Inventory) check(ctx context.Context, q *dbsqlc.Queries, check domain.Check, stream string) (domain.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.timeout+conn.CallTimeout)
 	defer cancel()
-	rows, err := findDifferences(ctx, q, check, stream)
-	finding := domain.Finding{Check: check}
-	for _, row := range rows {
-		finding.Differences = row.Total
-		finding.Shown = append(finding.Shown, row.Difference)
+	differences, err := findDifferences(ctx, q, check, stream)
+	if err != nil {
+		return domain.Finding{}, err
 	}
-	return finding, err
+	finding := domain.Finding{Check: check}
+	for _, d := range differences {
+		finding.Differences = d.Total // the same number in each difference
+		finding.Shown = append(finding.Shown, d.Difference)
+	}
+	return finding, nil
 }
 
 // checkError classifies the error of a check's query. If PostgreSQL has cancelled the query after timeout, the error is Transient.
@@ -152,7 +155,7 @@ type ledgerRow interface {
 		dbsqlc.InventoryLettersRow | dbsqlc.InventoryAnnouncedRow
 }
 
-// ledgerDifferences converts the answer to a query about the ledger.
+// ledgerDifferences converts the answer to a query about the ledger. It passes on the query's error.
 func ledgerDifferences[R ledgerRow](rows []R, err error) (all []difference, _ error) {
 	for _, row := range rows {
 		r := dbsqlc.InventoryChainRow(row)
@@ -163,7 +166,7 @@ func ledgerDifferences[R ledgerRow](rows []R, err error) (all []difference, _ er
 	return all, err
 }
 
-// strayDifferences converts the answer to the query for events whose page does not exist.
+// strayDifferences converts the answer to the query for events whose page does not exist. It passes on the query's error.
 func strayDifferences(rows []dbsqlc.InventoryStraysRow, err error) (all []difference, _ error) {
 	for _, r := range rows {
 		all = append(all, difference{Total: r.Total, Difference: domain.Difference{
@@ -179,7 +182,7 @@ type letterRow interface {
 	dbsqlc.InventoryPayloadsRow | dbsqlc.InventoryResolvedRow
 }
 
-// letterDifferences converts the answer to a query about dead letters.
+// letterDifferences converts the answer to a query about dead letters. It passes on the query's error.
 func letterDifferences[R letterRow](rows []R, err error) (all []difference, _ error) {
 	for _, row := range rows {
 		r := dbsqlc.InventoryResolvedRow(row)

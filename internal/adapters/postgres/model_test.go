@@ -78,11 +78,13 @@ type storePair struct {
 func newStorePair(t *testing.T, databaseURL string, model *domaintest.MemDatabase, source string) *storePair {
 	t.Helper()
 	p := &storePair{store: newStore(t, databaseURL), model: model.Store()}
-	for store, checkpoint := range map[domain.EventStore]*domain.Checkpoint{p.store: &p.checkpoint, p.model: &p.modelCheckpoint} {
-		var err error
-		if *checkpoint, err = store.Claim(t.Context(), domain.StreamID{Source: source}, sourceURL); err != nil {
-			t.Fatal(err)
-		}
+	stream := domain.StreamID{Source: source}
+	var err error
+	if p.checkpoint, err = p.store.Claim(t.Context(), stream, sourceURL); err != nil {
+		t.Fatal(err)
+	}
+	if p.modelCheckpoint, err = p.model.Claim(t.Context(), stream, sourceURL); err != nil {
+		t.Fatal(err)
 	}
 	return p
 }

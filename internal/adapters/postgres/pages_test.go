@@ -24,7 +24,7 @@ type pageWriter struct {
 // endCursor is the cursor that the API returns with the last page.
 const endCursor domain.Cursor = ""
 
-// newPageWriter claims the stream of this source and returns a writer of its pages.
+// newPageWriter claims the stream with this name and returns a writer of its pages.
 func newPageWriter(t *testing.T, databaseURL, stream string) *pageWriter {
 	t.Helper()
 	p := &pageWriter{t: t, store: newStore(t, databaseURL)}
@@ -48,13 +48,13 @@ func (p *pageWriter) commitPayloads(next domain.Cursor, payloads ...string) *pag
 	return p.commit(decodePayloads(p.from, next, payloads...))
 }
 
-// recordsInAPI is the total number of records that the API announces with each page.
-const recordsInAPI = 5
+// announcedRecords is the total number of records that the API announces with each page.
+const announcedRecords = 5
 
 // makePage returns the page at the position from. It has the events with these numbers.
 func (p *pageWriter) makePage(from domain.Position, next domain.Cursor, numbers ...int) domain.DecodedPage {
 	p.t.Helper()
-	page := domain.Page{Next: next, Last: next == endCursor, Total: domain.Total{N: recordsInAPI, Known: true}}
+	page := domain.Page{Next: next, Last: next == endCursor, Total: domain.Total{N: announcedRecords, Known: true}}
 	for i, n := range numbers {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(strconv.Itoa(n)), Index: i})
 	}
@@ -110,7 +110,7 @@ func makeManyEvents(t *testing.T, n int) []domain.DecodedEvent {
 
 // decodePayloads returns the page at the position from. It has a record for each payload, decoded by a pickyDecoder.
 func decodePayloads(from domain.Position, next domain.Cursor, payloads ...string) domain.DecodedPage {
-	page := domain.Page{Next: next, Last: next == endCursor, Total: domain.Total{N: recordsInAPI, Known: true}}
+	page := domain.Page{Next: next, Last: next == endCursor, Total: domain.Total{N: announcedRecords, Known: true}}
 	for i, payload := range payloads {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
@@ -175,6 +175,7 @@ func storeDeadLetters(t *testing.T, databaseURL string) {
 			body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id)
 		SELECT 5, 'replay', stream, pass, seq, 0, '', '', position, 3, 1, 1, 1,
 			0, '', 0, 0, 0, 0, now(), '' FROM checkpoints;
+		-- The id is domaintest.EventID(8).
 		INSERT INTO events SELECT '7061776c-7465-7374-0000-000000000008', session_id, user_id, type, 'event_8', properties, occurred_at,
 			device_type, browser, extra, 5 FROM events LIMIT 1;
 		UPDATE dead_letters SET replays = 1 WHERE id IN (2, 3, 4);

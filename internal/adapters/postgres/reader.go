@@ -54,13 +54,16 @@ func readReport(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) 
 func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []domain.DriftEntry, err error) {
 	err = r.read(ctx, "read the register of drift", stream, func(ctx context.Context, q *dbsqlc.Queries) error {
 		rows, err := q.DriftList(ctx, stream.String())
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
 			entries = append(entries, domain.DriftEntry{
 				Path: row.Path, Kind: row.Kind, Count: row.Count, FirstPageID: row.FirstPageID, LastPageID: row.LastPageID,
 				Sample: row.Sample,
 			})
 		}
-		return err
+		return nil
 	})
 	return entries, err
 }
@@ -76,6 +79,9 @@ func (r *Reader) DeadLetters(
 			Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until),
 			After: part.After, MaxRows: int64(part.Limit) + 1, // if there is one row more than the limit, there are further letters
 		})
+		if err != nil {
+			return err
+		}
 		if len(rows) > part.Limit {
 			more = true
 			rows = rows[:part.Limit]
@@ -88,7 +94,7 @@ func (r *Reader) DeadLetters(
 				ResolvedPageID: row.ResolvedPageID,
 			}))
 		}
-		return err
+		return nil
 	})
 	return letters, more, err
 }
@@ -103,6 +109,9 @@ func (r *Reader) DeadLetterReasons(
 			Stream: stream.String(), State: stateParam(filter), Reason: filter.Reason, PageID: filter.PageID,
 			Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until),
 		})
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
 			counts = append(counts, domain.ReasonCount{Reason: row.Reason, Count: row.Letters, Sample: toDeadLetter(dbsqlc.DeadLetter{
 				ID: row.ID, Key: row.Key, PageID: row.PageID, IndexInPage: row.IndexInPage, Reason: row.Reason, Field: row.Field,
@@ -110,7 +119,7 @@ func (r *Reader) DeadLetterReasons(
 				ParkedAt: row.ParkedAt,
 			})})
 		}
-		return err
+		return nil
 	})
 	return counts, err
 }

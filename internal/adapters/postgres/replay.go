@@ -59,11 +59,14 @@ func (s *ReplayStore) Open(
 		ByID: len(selection.IDs) > 0, Ids: selection.IDs, Reason: selection.Reason,
 		MaxRows: maxReplayRows, MaxBytes: maxReplayBytes,
 	})
+	if err != nil {
+		return nil, conn.Classify("read dead letters", err)
+	}
 	letters := make([]domain.DeadLetter, len(rows))
 	for i, row := range rows {
 		letters[i] = toDeadLetter(row)
 	}
-	return letters, conn.Classify("read dead letters", err)
+	return letters, nil
 }
 
 // Replay implements replay.Store. Like [Store.Commit], it locks the checkpoint's row first, so only one run or replay of the
