@@ -139,9 +139,10 @@ func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
 	if !hasNewPass {
 		return false
 	}
-	// pawl reads the first page without a cursor and the second page with a cursor that the API accepts again. If the run does
-	// not come so far, the API has refused three cursors in a row.
-	if !rd.waitForPages(r, 2) {
+	// pawl reads the first page without a cursor. If pawl stores the second page too, the API accepts cursors again. If the run
+	// ends before, the API has refused three cursors in a row.
+	const pagesToCursor = 2
+	if !rd.waitForPages(r, pagesToCursor) {
 		rd.expectExit(r, exitRetryLater)
 	}
 	return true
@@ -150,7 +151,7 @@ func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
 // sendRejects makes the API send most records without a timestamp. pawl must exit with exitData before it stores such a page.
 // Otherwise the judge (chaos_judge_test.go) would find dead letters that the truth does not contain.
 func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
-	const minRemaining = 5 * roundPageSize // otherwise pawl may have fetched the last page before the scenario changes
+	const minRemaining = 5 * roundPageSize // with fewer records, pawl may have fetched the last page before the scenario changes
 	if rd.db.offset()+minRemaining > roundEvents {
 		return false
 	}
@@ -158,7 +159,8 @@ func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
 	rd.expectExit(r, exitData)
 	rd.mock.play(rd.usual) // so that the next run does not end in the same way
 	r.allowUnstored(1)     // the page of rejects
-	if r.stderr.count("pawl run --max-reject-ratio 1") != 1 {
+	const wantCommand = "pawl run --max-reject-ratio 1"
+	if r.stderr.count(wantCommand) != 1 {
 		rd.t.Errorf("the run does not name the command that continues in spite of the rejects: %s", r.logTail())
 	}
 	return true

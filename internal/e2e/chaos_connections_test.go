@@ -35,7 +35,7 @@ func cutBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
 // and if the run then stores another page.
 func (rd *round) disturbFetching(r *run, disturb func()) bool {
 	rd.t.Helper()
-	if !rd.waitUntilFetching(r, "500ms") {
+	if !rd.waitUntilFetching(r, slowAnswer) {
 		return false
 	}
 	seq := rd.db.seq() // read only now, since the page before this request must not count as progress
@@ -64,7 +64,7 @@ func (rd *round) disturbBeforeCommit(r *run, disturb func()) bool {
 
 // cutAPI cuts the connection to the API before the API answers. The run must send the request again.
 func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
-	if !rd.waitUntilFetching(r, "1s") {
+	if !rd.waitUntilFetching(r, verySlowAnswer) {
 		return false
 	}
 	seq, retriesBefore := rd.db.seq(), r.logCount(logRetry)

@@ -122,9 +122,8 @@ const (
 	causeAttack    = "lost because an attack ended its run or connection"
 )
 
-// explainRequests finds the cause of every request: a page that is stored with the request's id or was removed by a restore, a
-// fault or refusal in the journal, a repeated request for the last page, or an attack that ended the request's run or
-// connection. Each request without a cause fails the test.
+// explainRequests finds one of the causes above for every request in the journal, and counts the causes. Each request without a
+// cause fails the test.
 func (rd *round) explainRequests() {
 	rd.t.Helper()
 	rateLimited := 0
@@ -159,7 +158,7 @@ func (rd *round) explainRequests() {
 			rateLimited++
 		case e.Status == http.StatusBadRequest:
 			rd.report.causes[causeCursor]++
-		case rd.takeUnstored(e.Number):
+		case rd.takeUnstored(e.Number): // tried last, because each call uses up one of the lost pages
 			rd.report.causes[causeAttack]++
 		default:
 			r := rd.runOf(e.Number)

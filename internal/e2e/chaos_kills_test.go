@@ -7,6 +7,72 @@ import (
 	"time"
 )
 
+// killFetching kills the run while the API has not answered its request.
+func killFetching(rd *round, r *run, _ *rand.Rand) bool {
+	return rd.waitUntilFetching(r, verySlowAnswer) && rd.kill(r, onePage) && rd.hasStoredAll()
+}
+
+// killBeforeCommit kills the run while a transaction has written a page's rows and is not committed.
+func killBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
+	unlock := rd.db.lockLedger(rd.databaseURL)
+	defer unlock()
+	// The transaction is still open after the kill, because the server waits for the lock that this function holds.
+	return rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) && rd.kill(r, onePage) && rd.hasOpenTransaction()
+}
+
+// killUnanswered kills the run after a page is committed and before pawl receives the answer to COMMIT.
+func killUnanswered(rd *round, r *run, _ *rand.Rand) bool {
+	seq, lost := rd.loseCommitAnswer(r)
+	if !lost {
+		return false
+	}
+	defer rd.dbProxy.removeFaults()
+	return !r.hasStored(seq) && rd.kill(r, noPage) && !r.hasStored(seq)
+}
+
+// killAfterCommit kills the run after pawl has logged that a page is stored, and before it receives the next page.
+func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
+	rd.mock.play(rd.usual.withLatency(slowAnswer)) // so that the next page does not arrive before the kill
+	pagesBefore := r.logCount(logStored)
+	hasStored := rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > pagesBefore })
+	return hasStored && rd.kill(r, onePage) && rd.hasStoredAll()
+}
+
+// killWaiting kills the run while it waits for the rate limit or before a retry. The API still has this limit, or still
+// sends this fault, when the next run starts.
+func killWaiting(rd *round, r *run, random *rand.Rand) bool {
+	if random.IntN(2) == 0 { // in one case of two
+		limited := rd.usual
+		limited.RateLimit = 1 // one request in each window
+		rd.rateLimits++
+		rd.mock.play(limited)
+	} else {
+		rd.mock.play(rd.usual.withConstantFault(pick(random, "500", "503", "429", "reset", "null")))
+	}
+	const minWait = 100 * time.Millisecond // a shorter wait could be over before the kill
+	maxUnstored := noPage
+	isWaiting := rd.waitUntil(r, "pawl waits", func() bool {
+		remaining, holdsPage := r.remainingWait()
+		maxUnstored = noPage
+		if holdsPage {
+			maxUnstored = onePage
+		}
+		return remaining > minWait
+	})
+	if !isWaiting || !rd.kill(r, maxUnstored) {
+		return false
+	}
+	remaining, _ := r.remainingWait()
+	hasDiedDuringWait := remaining > 0
+	return hasDiedDuringWait
+}
+
+// The values of maxUnstored.
+const (
+	noPage  = 0
+	onePage = 1
+)
+
 // kill kills a run with SIGKILL. It returns false if the run had already ended. Then the next call of currentRun checks the exit
 // code. maxUnstored is the number of pages that a run in this state may have received and not stored.
 func (rd *round) kill(r *run, maxUnstored int) (hit bool) {
@@ -23,65 +89,11 @@ func (rd *round) kill(r *run, maxUnstored int) (hit bool) {
 // hasStoredAll reports whether the last page that the API sent is also the last stored page.
 func (rd *round) hasStoredAll() bool { return rd.mock.lastPageID() == rd.db.lastRequestID() }
 
-// killFetching kills the run while the API has not answered its request.
-func killFetching(rd *round, r *run, _ *rand.Rand) bool {
-	return rd.waitUntilFetching(r, "1s") && rd.kill(r, 1) && rd.hasStoredAll()
-}
-
-// killBeforeCommit kills the run while a transaction has written a page's rows and is not committed.
-func killBeforeCommit(rd *round, r *run, _ *rand.Rand) bool {
-	unlock := rd.db.lockLedger(rd.databaseURL)
-	defer unlock()
-	// The transaction is still open after the kill, because the server waits for the lock that this function holds.
-	return rd.waitUntil(r, "a transaction is open", rd.hasOpenTransaction) && rd.kill(r, 1) && rd.hasOpenTransaction()
-}
-
-// killUnanswered kills the run after a page is committed and before pawl receives the answer to COMMIT.
-func killUnanswered(rd *round, r *run, _ *rand.Rand) bool {
-	seq, lost := rd.loseCommitAnswer(r)
-	if !lost {
-		return false
-	}
-	defer rd.dbProxy.removeFaults()
-	return !r.hasStored(seq) && rd.kill(r, 0) && !r.hasStored(seq)
-}
-
-// killAfterCommit kills the run after pawl has logged that a page is stored, and before it receives the next page.
-func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
-	rd.mock.play(rd.usual.withLatency("500ms")) // so that the next page does not arrive before the kill
-	pagesBefore := r.logCount(logStored)
-	hasStored := rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > pagesBefore })
-	return hasStored && rd.kill(r, 1) && rd.hasStoredAll()
-}
-
-// killWaiting kills the run while it waits for the rate limit or before a retry. The API still has this limit, or still
-// sends this fault, when the next run starts.
-func killWaiting(rd *round, r *run, random *rand.Rand) bool {
-	if random.IntN(2) == 0 {
-		limited := rd.usual
-		limited.RateLimit = 1 // one request in each window
-		rd.rateLimits++
-		rd.mock.play(limited)
-	} else {
-		rd.mock.play(rd.usual.withConstantFault(pick(random, "500", "503", "429", "reset", "null")))
-	}
-	const minWait = 100 * time.Millisecond // a shorter wait could be over before the kill
-	maxUnstored := 0
-	isWaiting := rd.waitUntil(r, "pawl waits", func() bool {
-		remaining, holdsPage := r.remainingWait()
-		maxUnstored = 0
-		if holdsPage {
-			maxUnstored = 1
-		}
-		return remaining > minWait
-	})
-	if !isWaiting || !rd.kill(r, maxUnstored) {
-		return false
-	}
-	remaining, _ := r.remainingWait()
-	diedDuringWait := remaining > 0
-	return diedDuringWait
-}
+// Latencies of the API that give an attack enough time before the answer.
+const (
+	slowAnswer     = "500ms"
+	verySlowAnswer = "1s"
+)
 
 // waitUntilFetching makes the API answer after latency. Then it waits until a request is in flight that arrived after this
 // change, because an earlier request could be answered at any moment. It returns false if the run ends first.
@@ -112,17 +124,18 @@ func (rd *round) hasOpenTransaction() bool { return rd.db.countOpenTransactions(
 // startSecondRun starts a second run while the first one holds the stream. The second must exit with exitFenced and must not
 // disturb the first.
 func startSecondRun(rd *round, r *run, _ *rand.Rand) bool {
-	if r = rd.lockHolder(r); r == nil {
+	first := rd.lockHolder(r)
+	if first == nil {
 		return false
 	}
-	rd.mock.play(rd.usual.withLatency("500ms")) // so that the stream does not end while the second run waits for it
+	rd.mock.play(rd.usual.withLatency(slowAnswer)) // so that the stream does not end while the second run waits for it
 	epoch := rd.db.epoch()
 	second := rd.startRun()
 	rd.expectExit(second, exitFenced)
 	if now := rd.db.epoch(); now != epoch || second.hasClaimed() {
 		rd.t.Errorf("the second run claimed the stream: epoch %d before and %d after, want no change", epoch, now)
 	}
-	return r.isRunning()
+	return first.isRunning()
 }
 
 // maxSecondRuns is the maximum number of further runs that takeOverFromKilled starts.
@@ -132,15 +145,16 @@ const maxSecondRuns = 10
 // second for a runner that seems to be alive, and a busy server may notice the death of the first run later. Then the second
 // run exits with exitFenced, and takeOverFromKilled starts another run in its place.
 func takeOverFromKilled(rd *round, r *run, _ *rand.Rand) bool {
-	if r = rd.lockHolder(r); r == nil {
+	first := rd.lockHolder(r)
+	if first == nil {
 		return false
 	}
-	rd.mock.play(rd.usual.withLatency("500ms"))
+	rd.mock.play(rd.usual.withLatency(slowAnswer))
 	second := rd.startRun()
 	isWaiting := func() bool { return second.logCount(logRetry) > 0 }
-	hit := rd.waitUntil(second, "the second run waits for the stream", isWaiting) && r.isRunning()
-	r.kill()
-	r.finished = true
+	hit := rd.waitUntil(second, "the second run waits for the stream", isWaiting) && first.isRunning()
+	first.kill()
+	first.finished = true
 	for range maxSecondRuns {
 		if rd.waitUntil(second, "the second run claims the stream or ends", second.hasClaimed) {
 			break
@@ -149,14 +163,14 @@ func takeOverFromKilled(rd *round, r *run, _ *rand.Rand) bool {
 		second = rd.startRun()
 		hit = false // the new run did not wait for the first run
 	}
-	hasTakenOver := rd.expectTakeover(second, r)
+	hasTakenOver := rd.expectTakeover(second, first)
 	return hit && hasTakenOver
 }
 
 // takeOverAfterLostLock ends the first run's database sessions while it fetches, so that it loses its lock. Then it starts a
 // second run. The second must take over, and the first must exit with exitFenced when it tries to write.
 func takeOverAfterLostLock(rd *round, r *run, _ *rand.Rand) bool {
-	if !rd.waitUntilFetching(r, "1s") {
+	if !rd.waitUntilFetching(r, verySlowAnswer) {
 		return false
 	}
 	rd.db.terminatePawl()
@@ -174,7 +188,7 @@ func takeOverAfterLostLock(rd *round, r *run, _ *rand.Rand) bool {
 func (rd *round) lockHolder(r *run) *run {
 	rd.t.Helper()
 	if !r.holdsLock {
-		rd.kill(r, 1)
+		rd.kill(r, onePage)
 		r = rd.currentRun()
 	}
 	return r

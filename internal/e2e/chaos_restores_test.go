@@ -29,7 +29,7 @@ func restoreBeforeClaim(rd *round, r *run, random *rand.Rand) bool {
 // restoreFetching restores a backup while the run fetches. It returns false if the run ends before the restore.
 func (rd *round) restoreFetching(r *run, backup backupCheckpoint) bool {
 	rd.t.Helper()
-	if !rd.waitUntilFetching(r, "1s") {
+	if !rd.waitUntilFetching(r, verySlowAnswer) {
 		return false
 	}
 	r.allowUnstored(1)
@@ -66,7 +66,7 @@ func restoreWhileFrozen(rd *round, r *run, random *rand.Rand) bool {
 	if r == nil || !rd.waitForPages(r, 1+random.IntN(2)) {
 		return false
 	}
-	if !rd.waitUntilFetchingInScenario(r, rd.scenarioWithoutFaults().withLatency("1s")) {
+	if !rd.waitUntilFetchingInScenario(r, rd.scenarioWithoutFaults().withLatency(verySlowAnswer)) {
 		return false
 	}
 	seq := rd.db.seq()
@@ -110,7 +110,7 @@ func (rd *round) replaceFrozen(frozen *run, backup backupCheckpoint, seq int) bo
 		return false
 	}
 	rd.waitUntil(second, "the second run has reached the same seq", func() bool { return rd.db.seq() >= seq })
-	hit := rd.kill(second, 1) && rd.db.seq() == seq
+	hit := rd.kill(second, onePage) && rd.db.seq() == seq
 	rd.mock.play(rd.usual)
 	frozen.signal(syscall.SIGCONT)
 	rd.expectExit(frozen, exitFenced)
@@ -125,7 +125,7 @@ const otherPageSize = 40
 func (rd *round) backUp(r *run) backupCheckpoint {
 	rd.t.Helper()
 	r.holdsLock = false
-	rd.mock.play(rd.usual.withLatency("1s"))
+	rd.mock.play(rd.usual.withLatency(verySlowAnswer))
 	rd.backup.take()
 	checkpoint := rd.backup.checkpoint()
 	rd.reconnectAll()
@@ -141,7 +141,7 @@ func (rd *round) backUpAndReplaceRun(r *run) (backup backupCheckpoint, newRun *r
 	if rd.db.offset()+minRemaining > roundEvents {
 		return backupCheckpoint{}, nil
 	}
-	rd.kill(r, 1)
+	rd.kill(r, onePage)
 	backup = rd.backUp(r)
 	return backup, rd.currentRun()
 }

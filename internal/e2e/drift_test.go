@@ -173,7 +173,8 @@ func (d *database) checkPayloads(m *mock) {
 	}
 	defer rows.Close()
 	deadLetters := 0
-	for ; rows.Next(); deadLetters++ {
+	for rows.Next() {
+		deadLetters++
 		var hash string
 		if err := rows.Scan(&hash); err != nil {
 			d.t.Fatal(err)

@@ -21,7 +21,7 @@ func checkTraces(t *testing.T, db *database, j *jaeger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ledger := map[string]ledgerRow{}
+	ledger := map[string]ledgerRow{} // by trace id
 	pages, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledgerRow])
 	if err != nil {
 		t.Fatal(err)

@@ -121,8 +121,9 @@ type entry struct {
 func (m *mock) journal(after int) (entries []entry) {
 	m.t.Helper()
 	body := m.admin(m.t.Context(), fmt.Sprintf("/journal?after=%d", after))
-	defer body.Close() //nolint:errcheck // it was only read
-	for lines := json.NewDecoder(body); ; {
+	defer body.Close()             //nolint:errcheck // it was only read
+	lines := json.NewDecoder(body) // one JSON object in each line
+	for {
 		var e entry
 		err := lines.Decode(&e)
 		if errors.Is(err, io.EOF) {

@@ -35,7 +35,7 @@ func TestSecondRunner(t *testing.T) {
 		t.Error("the first runner has ended during the second one")
 	}
 	f.expectExit(first, exitDone)
-	if s := m.summary(); s.Requests != pages {
+	if s := m.summary(); s.Requests != pages { // the second runner has sent none
 		t.Errorf("requests: got %d, want %d, which is one for each page", s.Requests, pages)
 	}
 	f.db.checkAgainstMock(m)
@@ -49,7 +49,7 @@ func TestFrozenRunner(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// freeze stops the runner in a certain state. unlock releases the lock that was needed for this state.
+		// freeze stops the runner with SIGSTOP in a certain state. unlock releases the lock that was needed for this state.
 		freeze func(p *process, m *mock, f *fixture) (unlock func())
 		// continuesEarly is true if the frozen runner continues while the next runner works, and false if it continues after
 		// the next runner has finished.
@@ -63,6 +63,7 @@ func TestFrozenRunner(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			// The stream has 40 pages, so that it is not complete before the runner is replaced.
 			m := startMock(t, "--events", "8000", "--rate-limit", "0", "--latency", "100ms")
 			f := newFixture(t, m.environment)
 			run := []string{"run", "--json", "--page-size", "200"}
