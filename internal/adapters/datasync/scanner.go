@@ -15,8 +15,7 @@ type scanner struct {
 	body []byte
 	pos  int
 
-	depth  int    // number of open brackets in the value that skipContainer is skipping
-	braces []byte // one bit per open bracket, 1 for '{'; with one byte per bracket it could become as large as the body
+	brackets openBrackets // the open brackets of the value that skipContainer is skipping
 }
 
 // newScanner returns a scanner at the beginning of body. If body begins with a byte order mark, the scanner skips it.
@@ -119,91 +118,6 @@ func (s *scanner) checkEnd() error {
 	if s.skipSpace(); s.pos < len(s.body) {
 		return errTrailing
 	}
-	return nil
-}
-
-// skipContainer skips an object or array, up to the matching bracket. It does not call itself for inner values, so that deep
-// nesting cannot exhaust the stack.
-func (s *scanner) skipContainer() error {
-	s.depth = 0
-	for s.pos < len(s.body) {
-		switch c := s.body[s.pos]; c {
-		case '"':
-			if err := s.skipString(); err != nil {
-				return err
-			}
-			continue
-		case '{', '[':
-			s.pushBracket(c == '{')
-		case '}', ']':
-			if wanted := s.closingBracket(); wanted != c {
-				return s.missingError("'" + string(wanted) + "'")
-			}
-			if s.depth--; s.depth == 0 {
-				s.pos++
-				return nil
-			}
-		}
-		s.pos++
-	}
-	return errTruncated
-}
-
-// pushBracket records one more open bracket: a '{' if isBrace is true, else a '['.
-func (s *scanner) pushBracket(isBrace bool) {
-	i, bit := s.depth/8, byte(1)<<(s.depth%8)
-	if i == len(s.braces) {
-		s.braces = append(s.braces, 0)
-	}
-	s.braces[i] &^= bit
-	if isBrace {
-		s.braces[i] |= bit
-	}
-	s.depth++
-}
-
-// closingBracket returns the bracket that closes the innermost open bracket.
-func (s *scanner) closingBracket() byte {
-	if s.braces[(s.depth-1)/8]>>((s.depth-1)%8)&1 == 1 {
-		return '}'
-	}
-	return ']'
-}
-
-// skipString skips a string, whose opening quote is next.
-func (s *scanner) skipString() error {
-	s.pos++
-	for {
-		length := bytes.IndexByte(s.body[s.pos:], '"')
-		if length < 0 {
-			s.pos = len(s.body)
-			return errTruncated
-		}
-		text := s.body[s.pos : s.pos+length]
-		s.pos += length + 1
-		if !escapesNext(text) {
-			return nil
-		}
-	}
-}
-
-// escapesNext reports whether a backslash at the end of text escapes the character after text. That is so if text ends in an
-// odd number of backslashes, because each pair of backslashes is one escaped backslash.
-func escapesNext(text []byte) bool {
-	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
-}
-
-// skipScalar skips a number or a literal.
-func (s *scanner) skipScalar() error {
-	length := bytes.IndexAny(s.body[s.pos:], "{}[]:,\" \t\r\n")
-	switch length {
-	case -1:
-		s.pos = len(s.body)
-		return errTruncated // a scalar is always inside an object or array, so the body cannot end here
-	case 0:
-		return s.missingError("a value")
-	}
-	s.pos += length
 	return nil
 }
 
