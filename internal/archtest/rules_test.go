@@ -38,7 +38,8 @@ var rules = []rule{
 		packages: []string{"./internal/domain/..."},
 		except:   []string{"./internal/domain/domaintest"},
 		may: []string{
-			"cmp", "context", "crypto/sha256", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "slices", "strconv", "strings", "time",
+			"cmp", "context", "crypto/sha256", "encoding/binary", "encoding/hex", "errors", "fmt", "iter", "maps", "math", "slices", "strconv",
+			"strings", "time",
 		},
 	},
 	{

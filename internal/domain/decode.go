@@ -2,7 +2,6 @@ package domain
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"slices"
 )
@@ -87,30 +86,4 @@ func addDrift(counts []DriftCount, d Drift) []DriftCount {
 	}
 	counts[i].Count++
 	return counts
-}
-
-// IDsHash returns a SHA-256 hash of the ids of the page's events and the keys of its rejects. It is nil if the page has no
-// record. The order of the records does not matter, so pages with the same hash have the same events and rejects.
-func (p DecodedPage) IDsHash() []byte {
-	if len(p.Events)+len(p.Rejects) == 0 {
-		return nil
-	}
-	hash := sha256.New()
-	ids := make([]EventID, len(p.Events))
-	for i, e := range p.Events {
-		ids[i] = e.ID
-	}
-	slices.SortFunc(ids, func(a, b EventID) int { return slices.Compare(a[:], b[:]) })
-	for _, id := range ids {
-		hash.Write(id[:])
-	}
-	keys := make([]DeadLetterKey, len(p.Rejects))
-	for i, r := range p.Rejects {
-		keys[i] = p.KeyOf(r)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		hash.Write([]byte(key))
-	}
-	return hash.Sum(nil)
 }
