@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -40,5 +41,23 @@ func TestParseUUID(t *testing.T) {
 				t.Errorf("ParseUUID(%q): got %s, %v, want %s", tt.text, u, err, want)
 			}
 		})
+	}
+}
+
+// TestParseUUID_EachByte replaces each character of a UUID by each byte, and compares the result with that of encoding/hex.
+func TestParseUUID_EachByte(t *testing.T) {
+	t.Parallel()
+	const canonical = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+	for i := range canonical {
+		for c := range 256 {
+			text := []byte(canonical)
+			text[i] = byte(c)
+			digits, err := hex.DecodeString(strings.ReplaceAll(string(text), "-", ""))
+			isValid := err == nil && len(digits) == 16 && strings.Count(string(text), "-") == 4
+			got, err := domain.ParseUUID(text)
+			if (err == nil) != isValid || isValid && got != domain.UUID(digits) {
+				t.Errorf("ParseUUID(%q): got %s, error %v, want %x, valid %v", text, got, err, digits, isValid)
+			}
+		}
 	}
 }

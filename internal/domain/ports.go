@@ -29,7 +29,7 @@ type Decoder interface {
 	// Event.Extra and reports drift.
 	//
 	// The same record always gives the same result. Decode does no I/O and is safe for concurrent use. It never changes the
-	// record's payload. The byte slices of the event may point into that payload.
+	// record's payload. The byte slices and the texts of the event may point into that payload, which must then never change.
 	Decode(r Record) (Event, []Drift, error)
 
 	// Hash returns a hash of the record's content. An API may send the same content again with other bytes, for example with

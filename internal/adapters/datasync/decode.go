@@ -18,7 +18,7 @@ import (
 type Decoder struct {
 	fields  []field
 	names   EventNames
-	plain   sync.Pool // contains *plainParser
+	plain   plainParser
 	readers sync.Pool // contains *recordReader
 }
 
@@ -49,7 +49,7 @@ func NewDecoder(p Profile) *Decoder {
 			{name: n.Session, members: session},
 		},
 		names:   n,
-		plain:   sync.Pool{New: func() any { return newPlainParser() }},
+		plain:   newPlainParser(&n),
 		readers: sync.Pool{New: func() any { return newRecordReader() }},
 	}
 }
@@ -57,8 +57,8 @@ func NewDecoder(p Profile) *Decoder {
 // Decode implements [domain.Decoder]. Event.Extra contains, unchanged, all fields of the record and of its session that the
 // profile does not name. It also contains the id within the session if that id differs from the record's session id. Decode
 // rejects a record with a NUL in any text, because PostgreSQL cannot store NUL.
-func (d *Decoder) Decode(record domain.Record) (domain.Event, []domain.Drift, error) {
-	if event, ok := d.decodePlain(record.Payload); ok {
+func (d *Decoder) Decode(record domain.Record) (event domain.Event, drift []domain.Drift, err error) {
+	if d.plain.parse(record.Payload, &event) {
 		return event, nil, nil
 	}
 	return d.decodeStrict(record)

@@ -1,8 +1,11 @@
 package datasync
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -11,8 +14,12 @@ const plainRecord = `{"id":"6ba7b810-9dad-41d1-80b4-00c04fd430c8","sessionId":"6
 	`"userId":"6ba7b812-9dad-41d1-80b4-00c04fd430c8","type":"click","name":"event_1","properties":{"a":[1,-2.5e3,true,null],"b":{"c":"x\\u00e9"}},` +
 	`"timestamp":"2026-01-27T19:19:13.629Z","session":{"id":"6ba7b811-9dad-41d1-80b4-00c04fd430c8","deviceType":"desktop","browser":"Firefox"}}`
 
+// FuzzDecodePlain compares the plain parser with the strict reader.
 func FuzzDecodePlain(f *testing.F) {
 	f.Add([]byte(plainRecord))
+	for _, tt := range plainForms {
+		f.Add([]byte(strings.NewReplacer(tt.change...).Replace(plainRecord)))
+	}
 	decoder := NewDecoder(DataSync())
 	f.Fuzz(func(t *testing.T, payload []byte) { checkPlain(t, decoder, payload) })
 }
@@ -48,7 +55,8 @@ func TestDecodePlain(t *testing.T) {
 // reports whether the plain parser took it.
 func checkPlain(t *testing.T, d *Decoder, payload []byte) bool {
 	t.Helper()
-	event, ok := d.decodePlain(payload)
+	var event domain.Event
+	ok := d.plain.parse(payload, &event)
 	if !ok {
 		return false
 	}
@@ -57,4 +65,98 @@ func checkPlain(t *testing.T, d *Decoder, payload []byte) bool {
 		t.Fatalf("got %+v of %q, want %+v, drift %v, error %v", event, payload, strict, drift, err)
 	}
 	return true
+}
+
+// plainForms are changes of plainRecord: pairs of a text and its replacement.
+var plainForms = []struct {
+	name    string
+	change  []string
+	isPlain bool
+}{
+	{"as recorded", nil, true},
+	{"space everywhere", []string{`":`, `" : `, `,"`, " ,\r\n\t\"", "}", " }", "{", "{ ", "[", "[ "}, true},
+	{"fields in another order", []string{`"type":"click","name":"event_1"`, `"name":"event_1","type":"click"`}, true},
+	{"session in another order", []string{`"deviceType":"desktop","browser":"Firefox"`, `"browser":"Firefox","deviceType":"desktop"`}, true},
+	{"milliseconds", []string{`"2026-01-27T19:19:13.629Z"`, `1769541553629`}, true},
+	{"another form of the time", []string{`19:19:13.629Z`, `19:19:13.629001+01:00`}, true},
+	{"the last day of February", []string{`2026-01-27`, `2024-02-29`}, true},
+	{"upper case", []string{`6ba7b810`, `6BA7B810`}, true},
+	{"not ASCII", []string{`click`, `clické`, `x\\u00e9`, `é\ud83d\ude00`}, true},
+	{"no properties", []string{`{"a":[1,-2.5e3,true,null],"b":{"c":"x\\u00e9"}}`, `{}`}, true},
+	{"empty text", []string{`click`, ``}, true},
+
+	{"a time in seconds", []string{`"2026-01-27T19:19:13.629Z"`, `1769541553`}, false},
+	{"a time in microseconds", []string{`"2026-01-27T19:19:13.629Z"`, `1769541553629000`}, false},
+	{"a time with an exponent", []string{`"2026-01-27T19:19:13.629Z"`, `1769541553629e0`}, false},
+	{"no day of the calendar", []string{`2026-01-27`, `2026-02-29`}, false},
+	{"an escape in a field", []string{`click`, `cl\u0069ck`}, false},
+	{"an escape in a name", []string{`"type"`, `"typ\u0065"`}, false},
+	{"half a surrogate pair", []string{`x\\u00e9`, `\ud83d`}, false},
+	{"a surrogate pair in the wrong order", []string{`x\\u00e9`, `\ude00\ud83d`}, false},
+	{"a NUL", []string{`x\\u00e9`, `\u0000`}, false},
+	{"a name twice in the properties", []string{`"b":{`, `"a":{`}, false},
+	{"a field twice", []string{`"type"`, `"name"`}, false},
+	{"a field twice, another missing", []string{`"deviceType":"desktop"`, `"browser":"desktop"`}, false},
+	{"a new field", []string{`"type"`, `"os":1,"type"`}, false},
+	{"another session id", []string{`"session":{"id":"6ba7b811`, `"session":{"id":"6ba7b812`}, false},
+	{"the nil UUID", []string{`{"id":"6ba7b810-9dad-41d1-80b4-00c04fd430c8"`, `{"id":"00000000-0000-0000-0000-000000000000"`}, false},
+}
+
+// TestDecodePlain_Forms checks which records the plain parser takes. Taking fewer would be slow, but no other test would fail.
+func TestDecodePlain_Forms(t *testing.T) {
+	t.Parallel()
+	decoder := NewDecoder(DataSync())
+	for _, tt := range plainForms {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			record := strings.NewReplacer(tt.change...).Replace(plainRecord)
+			if tt.change != nil && record == plainRecord {
+				t.Fatal("the change changes nothing")
+			}
+			if got := checkPlain(t, decoder, []byte(record)); got != tt.isPlain {
+				t.Errorf("%s: got plain %v, want %v", record, got, tt.isPlain)
+			}
+		})
+	}
+}
+
+// TestReadTimestamp_Calendar compares the plain parser's times with those of parseTimestamp, for dates and times that exist and
+// others that do not.
+func TestReadTimestamp_Calendar(t *testing.T) {
+	t.Parallel()
+	for _, year := range []int{0, 1, 1900, 2000, 2023, 2024, 9999} {
+		for month := range 14 {
+			for day := range 33 {
+				checkTimestamp(t, fmt.Sprintf(`"%04d-%02d-%02dT19:19:13.629Z"`, year, month, day))
+			}
+		}
+	}
+	for n := range 100 {
+		checkTimestamp(t, fmt.Sprintf(`"2026-01-27T%02d:19:13.629Z"`, n))
+		checkTimestamp(t, fmt.Sprintf(`"2026-01-27T19:%02d:13.629Z"`, n))
+		checkTimestamp(t, fmt.Sprintf(`"2026-01-27T19:19:%02d.629Z"`, n))
+		checkTimestamp(t, strings.Repeat("9", n))
+		checkTimestamp(t, "1"+strings.Repeat("0", n))
+		checkTimestamp(t, "0"+strings.Repeat("1", n))
+	}
+}
+
+// FuzzReadTimestamp compares the plain parser's times with those of parseTimestamp.
+func FuzzReadTimestamp(f *testing.F) {
+	f.Add(`"2026-01-27T19:19:13.629Z"`)
+	f.Add("1769541553629")
+	f.Fuzz(checkTimestamp)
+}
+
+// checkTimestamp fails the test if the plain parser reads the whole value and parseTimestamp gives another time, or drift.
+func checkTimestamp(t *testing.T, value string) {
+	t.Helper()
+	var got time.Time
+	if end := readTimestamp([]byte(value), 0, &got); end != len(value) {
+		return
+	}
+	want := parseTimestamp([]byte(value))
+	if want.fault != "" || len(want.drifts) > 0 || !reflect.DeepEqual(got, want.time) {
+		t.Errorf("got %v of %s, want %+v", got, value, want)
+	}
 }

@@ -3,169 +3,170 @@ package datasync
 import (
 	"bytes"
 	"strconv"
-	"unicode/utf8"
+	"unicode"
+	"unicode/utf16"
 )
 
-// readProperties reads an object and returns its bytes.
-func (p *plainParser) readProperties() []byte {
-	before := p.rest
-	if len(before) == 0 || before[0] != '{' {
-		p.failed = true
-		return nil
+// maxPlainDepth and maxPlainMembers bound the properties that a plainParser reads.
+const (
+	maxPlainDepth   = 8
+	maxPlainMembers = 16 // of one object; their names are compared pairwise
+)
+
+// readProperties reads an object.
+func readProperties(data []byte, at int, properties *[]byte) int {
+	if at >= len(data) || data[at] != '{' {
+		return notPlain
 	}
-	p.skipValue(0)
-	length := len(before) - len(p.rest)
-	return before[:length:length]
+	end := skipPlainObject(data, at, 0)
+	if end == notPlain {
+		return notPlain
+	}
+	*properties = data[at:end:end]
+	return end
 }
 
-// skipValue passes over one valid value. It gives up on what only the strict reader should judge: deep nesting, many members
-// and escapes of NUL or of surrogates.
-func (p *plainParser) skipValue(depth int) {
-	if p.failed || len(p.rest) == 0 || depth > maxPlainDepth {
-		p.failed = true
-		return
+// skipPlainValue skips one valid value. It gives up on what only the strict reader should judge: deep nesting, many members and
+// some escapes.
+func skipPlainValue(data []byte, at, depth int) int {
+	if at >= len(data) || depth > maxPlainDepth {
+		return notPlain
 	}
-	switch p.rest[0] {
+	switch data[at] {
 	case '{':
-		var names [maxPlainMembers][]byte
-		n := 0
-		p.readObject(func(name []byte) {
-			for _, other := range names[:n] {
-				p.failed = p.failed || bytes.Equal(name, other)
-			}
-			if n == maxPlainMembers || p.failed {
-				p.failed = true
-				return
-			}
-			names[n] = name
-			n++
-			p.skipValue(depth + 1)
-		})
+		return skipPlainObject(data, at, depth)
 	case '[':
-		p.skipArray(depth)
+		return skipPlainArray(data, at, depth)
 	case '"':
-		p.skipString()
+		end, _ := skipPlainString(data, at)
+		return end
 	case 't':
-		p.skipLiteral("true")
+		return skipLiteral(data, at, "true")
 	case 'f':
-		p.skipLiteral("false")
+		return skipLiteral(data, at, "false")
 	case 'n':
-		p.skipLiteral("null")
+		return skipLiteral(data, at, "null")
 	default:
-		p.skipNumber()
+		return skipNumber(data, at)
 	}
 }
 
-func (p *plainParser) skipArray(depth int) {
-	p.expect('[')
-	if p.accept(']') {
-		return
+func skipPlainObject(data []byte, at, depth int) int {
+	at = skipPlainSpace(data, at+1)
+	if at < len(data) && data[at] == '}' {
+		return at + 1
 	}
-	for !p.failed {
-		p.skipSpace()
-		p.skipValue(depth + 1)
-		if !p.accept(',') {
-			p.expect(']')
-			return
+	var names [maxPlainMembers]int // where each name begins
+	for count := range maxPlainMembers {
+		end, hasEscape := skipPlainString(data, at)
+		if end == notPlain || hasEscape {
+			return notPlain
 		}
-	}
-}
-
-// skipString passes over a string. It gives up on escapes of NUL and of surrogates.
-func (p *plainParser) skipString() {
-	s := p.rest
-	ascii := true
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			p.failed = !ascii && !utf8.Valid(s[:i])
-			p.rest = s[i+1:]
-			return
-		case c >= utf8.RuneSelf:
-			ascii = false
-		case c < 0x20:
-			p.failed = true
-			return
-		case c == '\\':
-			length := escapeLength(s[i:])
-			if length == 0 {
-				p.failed = true
-				return
+		for _, other := range names[:count] {
+			if bytes.HasPrefix(data[other:], data[at:end]) { // both names end with their quote
+				return notPlain
 			}
-			i += length - 1
 		}
+		names[count] = at
+		at = skipPlainSpace(data, expect(data, end, ':'))
+		at = skipPlainSpace(data, skipPlainValue(data, at, depth+1))
+		if at >= len(data) || data[at] != ',' {
+			return expect(data, at, '}')
+		}
+		at = skipPlainSpace(data, at+1)
 	}
-	p.failed = true
+	return notPlain
 }
 
-// escapeLength returns the number of bytes of the escape that s begins with, or 0 if it is not a plain one.
+func skipPlainArray(data []byte, at, depth int) int {
+	at = skipPlainSpace(data, at+1)
+	if at < len(data) && data[at] == ']' {
+		return at + 1
+	}
+	for {
+		at = skipPlainSpace(data, skipPlainValue(data, at, depth+1))
+		if at >= len(data) || data[at] != ',' {
+			return expect(data, at, ']')
+		}
+		at = skipPlainSpace(data, at+1)
+	}
+}
+
+// escapeLength returns the number of bytes of the escape that s begins with, or 0 if it is not a plain one. The escapes of a
+// surrogate pair count as one escape.
 func escapeLength(s []byte) int {
+	const length = len(`\u0000`)
 	if len(s) < 2 {
 		return 0
 	}
-	if bytes.IndexByte([]byte(`"\/bfnrt`), s[1]) >= 0 {
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return 2
 	}
-	if s[1] != 'u' || len(s) < 6 {
+	code := parseEscape(s)
+	switch {
+	case code <= 0:
 		return 0
+	case !utf16.IsSurrogate(code):
+		return length
+	case utf16.DecodeRune(code, parseEscape(s[length:])) == unicode.ReplacementChar:
+		return 0
+	}
+	return 2 * length
+}
+
+// parseEscape returns the code in the escape \uXXXX that s begins with, or -1 if there is none.
+func parseEscape(s []byte) rune {
+	if len(s) < len(`\u0000`) || s[0] != '\\' || s[1] != 'u' {
+		return -1
 	}
 	code, err := strconv.ParseUint(string(s[2:6]), 16, 16)
-	if err != nil || code == 0 || 0xd800 <= code && code <= 0xdfff {
-		return 0
+	if err != nil {
+		return -1
 	}
-	return 6
+	return rune(code)
 }
 
-// skipNumber passes over a number as RFC 8259 defines it.
-func (p *plainParser) skipNumber() {
-	s := p.rest
-	i := 0
-	digits := func() bool {
-		start := i
-		for i < len(s) && '0' <= s[i] && s[i] <= '9' {
-			i++
+// skipNumber skips a number as RFC 8259 defines it.
+func skipNumber(data []byte, at int) int {
+	if at < len(data) && data[at] == '-' {
+		at++
+	}
+	begin := at
+	at = skipDigits(data, at)
+	if at == begin || data[begin] == '0' && at > begin+1 {
+		return notPlain
+	}
+	if at < len(data) && data[at] == '.' {
+		begin = at + 1
+		if at = skipDigits(data, begin); at == begin {
+			return notPlain
 		}
-		return i > start
 	}
-	if i < len(s) && s[i] == '-' {
-		i++
-	}
-	start := i
-	ok := digits() && (s[start] != '0' || i == start+1)
-	if ok && i < len(s) && s[i] == '.' {
-		i++
-		ok = digits()
-	}
-	if ok && i < len(s) && (s[i] == 'e' || s[i] == 'E') {
-		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
+	if at < len(data) && (data[at] == 'e' || data[at] == 'E') {
+		if at++; at < len(data) && (data[at] == '+' || data[at] == '-') {
+			at++
 		}
-		ok = digits()
+		begin = at
+		if at = skipDigits(data, begin); at == begin {
+			return notPlain
+		}
 	}
-	if !ok || !p.isValueEnd(i) {
-		p.failed = true
-		return
-	}
-	p.rest = s[i:]
+	return at
 }
 
-// isValueEnd reports whether a number may end before the byte at i.
-func (p *plainParser) isValueEnd(i int) bool {
-	if i >= len(p.rest) {
-		return false
+func skipDigits(data []byte, at int) int {
+	for at < len(data) && isDigit(data[at]) {
+		at++
 	}
-	switch p.rest[i] {
-	case ',', '}', ']', ' ', '\n', '\r', '\t':
-		return true
-	}
-	return false
+	return at
 }
 
-func (p *plainParser) skipLiteral(text string) {
-	if len(p.rest) <= len(text) || string(p.rest[:len(text)]) != text {
-		p.failed = true
-		return
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func skipLiteral(data []byte, at int, text string) int {
+	if !bytes.HasPrefix(data[at:], []byte(text)) {
+		return notPlain
 	}
-	p.rest = p.rest[len(text):]
+	return at + len(text)
 }
