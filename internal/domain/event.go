@@ -73,7 +73,7 @@ func parseHex(digits uint64) (value, bad uint64) {
 	value = digits&(everyByte*0xf) + isLetter*9
 	value = (value<<4 | value>>8) & 0x00ff00ff00ff00ff
 	value = (value | value>>8) & 0x0000ffff0000ffff
-	return uint64(uint32(value | value>>16)), bad
+	return (value | value>>16) & 0xffffffff, bad
 }
 
 // String returns the UUID in its canonical text form.

