@@ -31,6 +31,12 @@ FROM (
 WHERE s.page_id <> @page_id::bigint OR s.nth > 1
 ORDER BY s.place;
 
+-- name: EventFetch :many
+-- Returns the rows of the given ids that are stored, in no order. It is fastest if the ids are sorted.
+SELECT e.id, e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra
+FROM events AS e
+WHERE e.id = ANY(@ids::uuid[]);
+
 -- name: EventCompare :many
 -- Returns the mismatches among the given events: the events that are not stored, and the events whose row has other values. place is
 -- the event's place in the arrays, counted from 1. JSON is compared by value, regardless of its text.

@@ -18,13 +18,16 @@ import (
 // Commit implements [domain.EventStore]. It locks the checkpoint's row first. The transaction that has locked the row is the
 // stream's only writer, so two runners of one stream cannot deadlock over other rows.
 //
-// Commit tries the fastest way first: it copies all events of a page with one COPY. If that fails because of the events, it
+// Commit tries the fastest way first. It takes three round trips: BEGIN with the fence, one COPY of the events of all pages, and the
+// ledger with COMMIT. Dead letters, drift and the end of a pass need further ones. If the COPY fails because of the events, Commit
 // rolls back and stores the batch again in a slower way:
-//   - If an id is stored already, Commit looks up the stored ids first and copies the other events. The next batches are
-//     stored in this way at once, see expectDuplicates.
-//   - If another stream stores an id between look-up and COPY, Commit uses INSERT, which skips stored ids. It also does so if
-//     PostgreSQL does not support COPY into the table, for example because of row-level security.
-//   - If PostgreSQL refuses a value, Commit uses bisection, which finds the refused events and parks them.
+//   - If an id is stored already, Commit fetches the stored rows first, compares them, and copies the other events. The next batches
+//     are stored in this way at once, see expectDuplicates.
+//   - If another stream stores an id between look-up and COPY, Commit uses INSERT, which skips stored ids, page by page. It also
+//     does so if PostgreSQL does not support COPY into the table, for example because of row-level security.
+//   - If PostgreSQL refuses a value, Commit uses bisection, page by page, which finds the refused events and parks them.
+//
+// All ways have the same result as storing each page in a transaction of its own.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	move := moveParams(b)
 	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.expectDuplicates > 0}
@@ -57,8 +60,8 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 // takes less time than a COPY that fails.
 const lookUpBatches = 8
 
-// commit stores b, and moves the checkpoint as move says. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead letter would get an id that
-// another one has. Then commit skips the ids that are taken and stores b once more.
+// commit stores b, and moves the checkpoint as move says. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead
+// letter would get an id that another one has. Then commit skips the ids that are taken and stores b once more.
 func (s *Store) commit(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
 ) (domain.CommitResult, error) {
@@ -86,54 +89,59 @@ func (s *Store) commitOnce(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
 ) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	err := conn.TransactLong(ctx, s.pool, "store page", func(ctx context.Context, tx pgx.Tx, progress func()) error {
+	var moved dbsqlc.CheckpointAdvanceRow
+	var found bool
+	lock := func(q *dbsqlc.Queries) (err error) {
+		moved, found, err = moveCheckpoint(ctx, q, move)
+		return err
+	}
+	store := func(ctx context.Context, tx pgx.Tx, progress func()) ([]conn.Query, error) {
 		q := dbsqlc.New(tx)
-		moved, err := moveCheckpoint(ctx, q, b.Start, move)
-		if err != nil {
-			return err
+		if !found {
+			return nil, moveError(ctx, q, "advance checkpoint", b.Start)
 		}
 		if err := checkRepeats(move, moved.Repeated); err != nil {
-			return err
+			return nil, err
 		}
 		pageIDs, err := pageIDsAfter(ctx, q, moved.LastPageID, moved.PageIds)
 		if err != nil {
+			return nil, err
+		}
+		w := batchWriter{writer: writer{
+			writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String(),
+		}, pages: b.Pages, pageIDs: pageIDs, buffers: &s.buffers}
+		counts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range counts {
+			res.Counts = res.Counts.Add(c)
+		}
+		res.NewDrift = newDrift
+		last := ledgerQueries(ctx, b, pageIDs, move.IdsHashes, counts)
+		last = append(last, func(q *dbsqlc.Queries) (err error) {
+			res.Checkpoint, err = addCounts(ctx, q, b.Start.Stream, res.Counts)
 			return err
+		})
+		if !b.LastPage().To.Done {
+			return last, nil // COMMIT needs no answer to them
 		}
-		for i, page := range b.Pages {
-			w := writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String(), pageID: pageIDs[i]}
-			mayHaveOpenLetters := moved.HasOpenLetters || res.Counts.Parked > 0
-			counts, err := w.writePage(ctx, page, mayHaveOpenLetters)
-			if err != nil {
-				return err
-			}
-			res.Counts = res.Counts.Add(counts)
-			if err := q.PageInsert(ctx, pageRow(b, i, w.pageID, move.IdsHashes[i], counts)); err != nil {
-				return err
-			}
-			newDrift, err := registerDrift(ctx, q, w.stream, w.pageID, page.Drift)
-			if err != nil {
-				return err
-			}
-			res.NewDrift = append(res.NewDrift, newDrift...)
-		}
-		if res.Checkpoint, err = addCounts(ctx, q, b.Start.Stream, res.Counts); err != nil {
-			return err
-		}
-		return checkEnd(ctx, q, b, res.Checkpoint)
-	})
+		return nil, endPass(ctx, q, b, last)
+	}
+	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{lock}, store)
 	return res, err
 }
 
-// moveCheckpoint locks the checkpoint and moves it from start to the end of the batch. It returns Fenced or SetBack if the
-// checkpoint belongs to another claim or is at another position than start (I3).
+// moveCheckpoint locks the checkpoint and moves it from the start to the end of the batch (I3). found is false if the checkpoint
+// belongs to another claim or is at another position than the start of the batch.
 func moveCheckpoint(
-	ctx context.Context, q *dbsqlc.Queries, start domain.Checkpoint, move dbsqlc.CheckpointAdvanceParams,
-) (dbsqlc.CheckpointAdvanceRow, error) {
-	moved, err := q.CheckpointAdvance(ctx, move)
+	ctx context.Context, q *dbsqlc.Queries, move dbsqlc.CheckpointAdvanceParams,
+) (moved dbsqlc.CheckpointAdvanceRow, found bool, err error) {
+	moved, err = q.CheckpointAdvance(ctx, move)
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = moveError(ctx, q, "advance checkpoint", start)
+		return moved, false, nil
 	}
-	return moved, err
+	return moved, err == nil, err
 }
 
 // moveParams returns the parameters that move the checkpoint from the start of the batch to the end of its last page.
@@ -207,65 +215,6 @@ func checkRepeats(move dbsqlc.CheckpointAdvanceParams, repeated int64) error {
 	}
 }
 
-// pageIDsAfter returns ids for new ledger rows that are greater than last, the greatest id in the ledger. These are the
-// reserved ids, or, if they are too small, new ones. A program that reads new rows by page_id would miss smaller ids.
-//
-// The reserved ids are too small if PostgreSQL has set the sequence back. For example, a crash soon after CREATE DATABASE …
-// TEMPLATE, which is one way to restore a backup, sets it back by up to 32.
-func pageIDsAfter(ctx context.Context, q *dbsqlc.Queries, last int64, reserved []int64) ([]int64, error) {
-	if reserved[0] > last {
-		return reserved, nil
-	}
-	count := len(reserved)
-	ids, err := q.PageReserveMany(ctx, last-reserved[0]+int64(count)) // the greatest count of these are greater than last
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(ids)
-	return ids[len(ids)-count:], nil
-}
-
-// These are the kinds of ledger rows: a page that was read from the API, or a replay of dead letters.
-const (
-	kindPage   = "page"
-	kindReplay = "replay"
-)
-
-// pageRow returns the ledger row of the page at index in the batch.
-func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts domain.Counts) dbsqlc.PageInsertParams {
-	page := b.Pages[index]
-	seq := b.Start.Seq + int64(index) + 1
-	parentSeq := seq - 1
-	if page.From.Cursor == "" { // the first page of a pass has no parent
-		parentSeq = 0
-	}
-	return dbsqlc.PageInsertParams{
-		ID:          pageID,
-		Kind:        kindPage,
-		Stream:      b.Start.Stream.String(),
-		Pass:        page.To.Pass,
-		Seq:         seq,
-		ParentSeq:   parentSeq,
-		CursorIn:    string(page.From.Cursor),
-		CursorOut:   string(page.To.Cursor),
-		Position:    page.To.Offset,
-		Received:    counts.Received,
-		Inserted:    counts.Inserted,
-		Duplicate:   counts.Duplicate,
-		Parked:      counts.Parked,
-		BodyBytes:   page.Receipt.Bytes,
-		RequestID:   page.Receipt.RequestID,
-		Requests:    int64(page.Receipt.Requests),
-		Retries:     int64(page.Receipt.Retries),
-		RateLimited: int64(page.Receipt.RateLimited),
-		WaitedMs:    page.Receipt.Waited.Milliseconds(),
-		FetchedAt:   page.Receipt.FetchedAt,
-		TraceID:     page.Receipt.TraceID,
-		IdsHash:     idsHash,
-		EndAccepted: page.End.AcceptedShort(page.To),
-	}
-}
-
 // addCounts adds the batch's counts to the checkpoint and returns the checkpoint as it will be after the commit.
 func addCounts(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, batch domain.Counts) (domain.Checkpoint, error) {
 	row, err := q.CheckpointCount(ctx, dbsqlc.CheckpointCountParams{
@@ -274,11 +223,13 @@ func addCounts(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, b
 	return toCheckpoint(stream, row), err
 }
 
-// checkEnd returns the error of [domain.EndEvidence.Check] if the batch ends its pass. moved is the checkpoint after the batch. The
-// number of stored records includes this batch.
-func checkEnd(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, moved domain.Checkpoint) error {
-	if !moved.Done {
-		return nil
+// endPass runs the last queries of a batch that ends its pass. It returns the error of [domain.EndEvidence.Check]. The number of
+// stored records includes this batch.
+func endPass(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, last []conn.Query) error {
+	for _, query := range last {
+		if err := query(q); err != nil {
+			return err
+		}
 	}
 	stored, err := q.CheckpointStored(ctx, b.Start.Stream.String())
 	if err != nil {

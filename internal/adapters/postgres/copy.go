@@ -1,13 +1,12 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,24 +21,28 @@ var (
 	errCopyUnsupported = errors.New("PostgreSQL does not support COPY into the table of events")
 )
 
-// copyEvents inserts the events with COPY, which is several times as fast as INSERT. If the page has an id twice, it inserts the
-// first event of this id only. It returns the number of inserted events, which is smaller than that of the events if a trigger
-// skips some.
+// copyRows inserts the events of the rows with COPY, which is several times as fast as INSERT.
 //
-// After an error the transaction is over. The error is errIDStored if an id is stored already, because COPY cannot skip it. It is
-// errCopyUnsupported if the table has row-level security or is no table. If PostgreSQL refuses a value, it is Unstorable.
-func (w *writer) copyEvents(ctx context.Context, events []domain.DecodedEvent) (inserted int64, err error) {
-	rows := sortedByID(events)
+// After an error the transaction is over. The error is errIDStored if an id is stored already, because COPY cannot skip it, or if a
+// trigger has skipped a row. It is errCopyUnsupported if the table has row-level security or is no table. If PostgreSQL refuses a
+// value, it is Unstorable.
+func (w *batchWriter) copyRows(ctx context.Context, rows []row) error {
 	if len(rows) == 0 {
-		return 0, nil
+		return nil
 	}
 	const statement = "COPY events (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, page_id) " +
 		"FROM STDIN BINARY"
-	tag, err := w.tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows, pageID: w.pageID, progress: w.progress}, statement)
+	reader := newCopyReader(w, rows)
+	tag, err := w.tx.Conn().PgConn().CopyFrom(ctx, reader, statement)
+	reader.close()
 	if err != nil {
-		return 0, classifyCopy(err)
+		return classifyCopy(err)
 	}
-	return tag.RowsAffected(), nil
+	w.progress()
+	if n := tag.RowsAffected(); n != int64(len(rows)) {
+		return fmt.Errorf("%w: a trigger has skipped some of %d rows, %d are left", errIDStored, len(rows), n)
+	}
+	return nil
 }
 
 // classifyCopy classifies an error of COPY. It looks at the SQLSTATE only: the names of the table and of its key may be others,
@@ -59,91 +62,93 @@ func classifyCopy(err error) error {
 	return conn.ClassifyRow(err)
 }
 
-// sortedByID returns pointers to the events in order of their ids, each id once. PostgreSQL inserts sorted ids faster, because
-// consecutive ones often belong on the same page of the index.
-func sortedByID(events []domain.DecodedEvent) []*domain.Event {
-	// The sort compares the first 8 bytes of the ids as numbers; it looks at a whole id only if these are equal.
-	type key struct {
-		prefix uint64
-		index  int
-	}
-	keys := make([]key, len(events))
-	for i := range events {
-		keys[i] = key{binary.BigEndian.Uint64(events[i].ID[:8]), i}
-	}
-	slices.SortFunc(keys, func(a, b key) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
-		}
-		if c := slices.Compare(events[a.index].ID[8:], events[b.index].ID[8:]); c != 0 {
-			return c
-		}
-		return a.index - b.index // so that the first event of an id stays first
-	})
-	rows := make([]*domain.Event, 0, len(events))
-	for _, k := range keys {
-		event := &events[k.index].Event
-		if len(rows) == 0 || rows[len(rows)-1].ID != event.ID {
-			rows = append(rows, event)
-		}
-	}
-	return rows
-}
-
-// A copyReader encodes events in the binary format of COPY (PostgreSQL manual, COPY, "Binary Format"), a few rows for each
-// call of Read.
+// A copyReader encodes rows in the binary format of COPY (PostgreSQL manual, COPY, "Binary Format"). Each Read encodes as many rows
+// as its buffer can hold.
 type copyReader struct {
-	rows     []*domain.Event
-	pageID   int64
-	progress func() // called by each Read
+	batch *batchWriter
+	rows  []row // the rows that are not encoded yet
 
-	encoded []byte // what Read has encoded and not returned yet
-	started bool
-	ended   bool
-	buffer  []byte // the memory of encoded
+	mutex  sync.Mutex // protects the reader against close
+	closed bool
+	ended  bool   // the trailer is encoded
+	rest   []byte // what is encoded and did not fit into the buffer of the last Read
 }
 
-// copyChunkBytes is the size from which copyReader stops to encode rows before Read returns them.
-const copyChunkBytes = 64 << 10
+// newCopyReader returns a reader of the rows. The caller must close it.
+func newCopyReader(w *batchWriter, rows []row) *copyReader {
+	const header = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00" // no flags, and no header extension
+	return &copyReader{batch: w, rows: rows, rest: []byte(header)}
+}
+
+// close makes all further calls of Read fail. After a lost connection pgconn may still be reading when CopyFrom returns, but the rows
+// then belong to the caller again.
+func (r *copyReader) close() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.closed = true
+}
 
 // Read implements io.Reader.
 func (r *copyReader) Read(p []byte) (int, error) {
-	if len(r.encoded) == 0 {
-		if r.ended {
-			return 0, io.EOF
-		}
-		r.progress()
-		r.encodeNext()
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.closed {
+		return 0, io.ErrClosedPipe
 	}
-	n := copy(p, r.encoded)
-	r.encoded = r.encoded[n:]
-	return n, nil
+	r.batch.progress()
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	if len(r.rest) > 0 {
+		return n, nil
+	}
+	return r.encode(p, n)
 }
 
-// encodeNext encodes the next rows into encoded: first the header, and the trailer after the last row.
-func (r *copyReader) encodeNext() {
-	data := r.buffer[:0]
-	if !r.started {
-		const signature = "PGCOPY\n\xff\r\n\x00"
-		data = append(data, signature...)
-		data = append(data, 0, 0, 0, 0, 0, 0, 0, 0) // no flags, and no header extension
-		r.started = true
+// encode encodes rows into p, from p[n] on, and after the last row the trailer. It returns the number of used bytes in p. If a row
+// does not fit into an empty p, it keeps the end of the row in rest.
+func (r *copyReader) encode(p []byte, n int) (int, error) {
+	data := p[:n:len(p)]
+	for ; len(r.rows) > 0; r.rows = r.rows[1:] {
+		event := &r.batch.event(r.rows[0]).Event
+		pageID := r.batch.pageIDs[r.rows[0].page]
+		if len(data)+rowSize(event) <= len(p) {
+			data = appendRow(data, event, pageID)
+			continue
+		}
+		if len(data) > 0 {
+			return len(data), nil
+		}
+		encoded := appendRow(nil, event, pageID)
+		n := copy(p, encoded)
+		r.rest, r.rows = encoded[n:], r.rows[1:]
+		return n, nil
 	}
-	for len(r.rows) > 0 && len(data) < copyChunkBytes {
-		data = appendRow(data, r.rows[0], r.pageID)
-		r.rows = r.rows[1:]
+	if r.ended {
+		return len(data), io.EOF
 	}
-	if len(r.rows) == 0 {
-		data = append(data, 0xff, 0xff) // -1 fields: the end
-		r.ended = true
+	if len(data)+len(copyTrailer) > len(p) {
+		return len(data), nil
 	}
-	r.buffer, r.encoded = data, data
+	r.ended = true
+	return len(append(data, copyTrailer...)), nil
+}
+
+// copyTrailer ends the data of COPY: a row with -1 fields.
+const copyTrailer = "\xff\xff"
+
+// copyFields is the number of columns in a row.
+const copyFields = 11
+
+// rowSize returns the number of bytes that appendRow appends at most.
+func rowSize(e *domain.Event) int {
+	const fixed = 2 + 4*copyFields + // the number of fields, and the length of each field
+		3*len(domain.UUID{}) + 2*8 + 2 // the ids, the time and the page's id, and the version bytes of the JSON values
+	return fixed + len(e.Type) + len(e.Name) + len(e.Properties) + len(e.DeviceType) + len(e.Browser) + len(e.Extra)
 }
 
 // appendRow appends a row to data: the number of fields, and for each field its length and its value.
 func appendRow(data []byte, e *domain.Event, pageID int64) []byte {
-	const fields = 11
-	data = binary.BigEndian.AppendUint16(data, fields)
+	data = binary.BigEndian.AppendUint16(data, copyFields)
 	data = appendField(data, e.ID[:])
 	data = appendField(data, e.SessionID[:])
 	data = appendField(data, e.UserID[:])
@@ -173,11 +178,13 @@ func appendJSON(data, value []byte) []byte {
 	if value == nil {
 		return append(data, 0xff, 0xff, 0xff, 0xff) // length -1 stands for NULL
 	}
-	const version = 1
 	data = binary.BigEndian.AppendUint32(data, uint32(len(value)+1)) //nolint:gosec // at most the size of a page
-	data = append(data, version)
+	data = append(data, jsonbVersion)
 	return append(data, value...)
 }
+
+// jsonbVersion is the first byte of a jsonb in binary format.
+const jsonbVersion = 1
 
 // microsecondsSince2000 returns a time as PostgreSQL stores it.
 func microsecondsSince2000(t time.Time) int64 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,14 +104,14 @@ func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 			}
 		}
 	}()
+	var names commitNames
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buf)
 		if err != nil {
 			return
 		}
-		isCommit := bytes.Contains(buf[:n], []byte("commit\x00"))
-		cuts := isCommit && c.armed.CompareAndSwap(true, false) // only one COMMIT is cut
+		cuts := names.hasCommit(buf[:n]) && c.armed.CompareAndSwap(true, false) // only one COMMIT is cut
 		if cuts && !c.delivers {
 			return
 		}
@@ -123,6 +124,27 @@ func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 			return
 		}
 	}
+}
+
+// commitNames are the names under which a client has prepared the statement COMMIT.
+type commitNames []string
+
+// hasCommit reports whether the messages execute COMMIT. It remembers the name if they prepare it.
+func (names *commitNames) hasCommit(messages []byte) bool {
+	// A simple query begins with the type 'Q' and four bytes with its length.
+	if regexp.MustCompile("(?s)Q....commit\x00").Match(messages) {
+		return true
+	}
+	for _, name := range *names {
+		if bytes.Contains(messages, []byte("\x00"+name+"\x00")) { // in the message Bind, after the name of the portal, which is empty
+			return true
+		}
+	}
+	// The message Parse contains the name and the query.
+	for _, parse := range regexp.MustCompile("(stmtcache_[0-9a-f]+)\x00commit\x00").FindAllSubmatch(messages, -1) {
+		*names = append(*names, string(parse[1]))
+	}
+	return false
 }
 
 // serveDistant returns a function for startProxy. The proxy delays all data by oneWay in each direction, as if the server was in

@@ -34,6 +34,7 @@ type Store struct {
 
 	copyUnsupported  bool // a COPY failed with errCopyUnsupported
 	expectDuplicates int  // number of batches for which Commit expects events that are stored already
+	buffers          rowBuffers
 }
 
 // NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.

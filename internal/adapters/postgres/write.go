@@ -19,8 +19,8 @@ type writeOptions struct {
 	// them with their rows.
 	expectDuplicates bool
 
-	// If copy is true, the writer inserts events with COPY. If the id of one is stored already, the transaction then ends with
-	// errIDStored. Otherwise the writer inserts events with INSERT, which skips stored ids.
+	// If copy is true, a batchWriter inserts the events of all pages with one COPY. If the id of one is stored already, the
+	// transaction then ends with errIDStored. Otherwise the events are inserted page by page with INSERT, which skips stored ids.
 	copy bool
 
 	// If bisect is true, the writer finds the events that PostgreSQL refuses, and stores the others. Otherwise one such event
@@ -39,15 +39,13 @@ type writer struct {
 	pageID   int64 // id of the ledger row
 }
 
-// writePage stores a page's events and parks its other records. If mayHaveOpenLetters is true, or if it parks a record, it also
-// resolves the open dead letters of stored events. It takes the number of received records from the page, and the other three
-// numbers from PostgreSQL's answers, so that checkBalance can find an error (I5).
-func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHaveOpenLetters bool) (domain.Counts, error) {
-	insertRes, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: w, page: page})
-	if err != nil {
-		return domain.Counts{}, err
-	}
-	rejects := slices.Concat(page.Rejects, insertRes.unstorable, insertRes.conflicts)
+// writePage parks the records of a page that are no events. stored says what happened to its events. If mayHaveOpenLetters is true,
+// or if it parks a record, it also resolves the open dead letters of stored events. It takes the number of received records from the
+// page, and the other three numbers from PostgreSQL's answers, so that checkBalance can find an error (I5).
+func (w *writer) writePage(
+	ctx context.Context, page domain.DecodedPage, stored storedEvents, mayHaveOpenLetters bool,
+) (domain.Counts, error) {
+	rejects := slices.Concat(page.Rejects, stored.unstorable, stored.conflicts)
 	sortByIndex(rejects)
 	parkRes, err := w.park(ctx, page, rejects)
 	if err != nil {
@@ -57,18 +55,26 @@ func (w *writer) writePage(ctx context.Context, page domain.DecodedPage, mayHave
 		return domain.Counts{}, err
 	}
 	if mayHaveOpenLetters || len(parkRes.parked) > 0 {
-		storedEvents := excludeRejected(page.Events, insertRes.unstorable) // a conflict's id is stored, too
+		storedEvents := excludeRejected(page.Events, stored.unstorable) // a conflict's id is stored, too
 		if err := w.supersede(ctx, storedEvents); err != nil {
 			return domain.Counts{}, err
 		}
 	}
 	counts := domain.Counts{
 		Received:  int64(page.Received),
-		Inserted:  insertRes.inserted,
-		Duplicate: int64(len(insertRes.duplicates)) + parkRes.seenBefore,
+		Inserted:  stored.inserted,
+		Duplicate: stored.duplicate + parkRes.seenBefore,
 		Parked:    int64(len(parkRes.parked)),
 	}
 	return counts, checkBalance(counts)
+}
+
+// A storedEvents says what happened to the events of a page.
+type storedEvents struct {
+	inserted   int64           // number of new events
+	duplicate  int64           // number of events that were stored already, with the same values
+	unstorable []domain.Reject // events with a value that PostgreSQL refuses
+	conflicts  []domain.Reject // events that were stored already, with other values
 }
 
 // checkBalance returns an error if the counts do not add up (I5). Then pawl has a bug that lost a record or counted one twice,
@@ -93,6 +99,13 @@ type insertResult struct {
 	duplicates []domain.DecodedEvent // events that were stored already, with the same values
 	unstorable []domain.Reject       // events with a value that PostgreSQL refuses
 	conflicts  []domain.Reject       // events that were stored already, with other values
+}
+
+// count returns the result with the number of duplicates.
+func (r insertResult) count() storedEvents {
+	return storedEvents{
+		inserted: r.inserted, duplicate: int64(len(r.duplicates)), unstorable: r.unstorable, conflicts: r.conflicts,
+	}
 }
 
 // storeEvents inserts the new events, and compares the others with their rows. If limit is not nil, storeEvents may end early
@@ -144,8 +157,8 @@ func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) 
 	return stored, others, nil
 }
 
-// insertEvents inserts the events that are not stored yet, with COPY or with as few INSERTs as their size allows. It returns the number
-// of inserted events. If PostgreSQL refuses a value, it returns Unstorable, or with bisect the refused events as unstorable.
+// insertEvents inserts the events that are not stored yet, with as few statements as their size allows. It returns the number of
+// inserted events. If PostgreSQL refuses a value, it returns Unstorable, or with bisect the refused events as unstorable.
 func (w *writer) insertEvents(
 	ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit,
 ) (inserted int64, unstorable []domain.Reject, err error) {
@@ -153,10 +166,6 @@ func (w *writer) insertEvents(
 		b := bisection{conn: w.tx.Conn(), makeStatement: insertStatement(w.pageID), progress: w.progress, limit: limit}
 		inserted, err = b.insert(ctx, events)
 		return inserted, b.refused, err
-	}
-	if w.copy {
-		inserted, err = w.copyEvents(ctx, events)
-		return inserted, nil, err
 	}
 	for chunk := range chunkBySize(events, eventSize) {
 		added, err := w.q.EventInsertMany(ctx, toColumns(w.pageID, chunk))

@@ -12,17 +12,16 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// begin is the SQL that begins a transaction. It bounds all waits, whatever the role's defaults are. It makes COMMIT durable: it sets
-// synchronous_commit to on if the setting is weaker, and leaves a stronger setting unchanged.
+// settings is the first statement of every transaction. It bounds all waits, whatever the role's defaults are. It makes COMMIT durable:
+// it sets synchronous_commit to on if the setting is weaker, and leaves a stronger setting unchanged.
 //
 // It turns sequential scans off, because pawl finds all rows by a key. With sequential scans, PostgreSQL could plan a statement while a
 // table is small, keep the plan, and read the whole table after the table has grown.
-const begin = `BEGIN;
-SET LOCAL lock_timeout = '15s';
-SET LOCAL statement_timeout = '60s';
-SET LOCAL idle_in_transaction_session_timeout = '60s';
-SET LOCAL enable_seqscan = off;
-SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')`
+const settings = `SELECT set_config('lock_timeout', '15s', true),
+	set_config('statement_timeout', '60s', true),
+	set_config('idle_in_transaction_session_timeout', '60s', true),
+	set_config('enable_seqscan', 'off', true),
+	CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN set_config('synchronous_commit', 'on', true) END`
 
 // Transact runs work in one transaction. It returns a classified error. If the error's kind is Uncertain, the transaction may be
 // committed. After any other error, nothing was written. If BEGIN or work takes longer than [CallTimeout], Transact cancels it and
@@ -36,21 +35,91 @@ func Transact(ctx context.Context, pool *pgxpool.Pool, op string, work func(cont
 func TransactLong(
 	ctx context.Context, pool *pgxpool.Pool, op string, work func(ctx context.Context, tx pgx.Tx, progress func()) error,
 ) error {
+	return TransactPipelined(ctx, pool, op, nil, func(ctx context.Context, tx pgx.Tx, progress func()) ([]Query, error) {
+		return nil, work(ctx, tx, progress)
+	})
+}
+
+// TransactPipelined is [TransactLong] with fewer round trips. It sends the queries in first together with BEGIN, and the queries that
+// work returns together with COMMIT. The server does not execute COMMIT if one of them fails.
+//
+// The queries beside COMMIT must need no check of their answers: when the answers arrive, the transaction is committed.
+func TransactPipelined(
+	ctx context.Context, pool *pgxpool.Pool, op string,
+	first []Query, work func(ctx context.Context, tx pgx.Tx, progress func()) (last []Query, err error),
+) error {
 	ctx, progress, cancel := withProgress(ctx)
 	defer cancel()
-	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	connection, err := pool.Acquire(ctx)
+	if err != nil {
+		return Classify(op, replaceNoProgress(ctx, err))
+	}
+	defer connection.Release()
+	tx, err := begin(ctx, connection.Conn(), first)
 	if err != nil {
 		return Classify(op, replaceNoProgress(ctx, err))
 	}
 	progress()
-	if err := work(ctx, tx, progress); err != nil {
+	last, err := work(ctx, tx, progress)
+	if err != nil {
 		// If the rollback does not reach the server, pgx closes the connection and the server rolls back by itself.
 		_ = tx.Rollback(ctx)
 		return Classify(op, replaceNoProgress(ctx, err))
 	}
 	progress()
-	return classifyCommit(tx.Commit(ctx))
+	return classifyCommit(commit(ctx, tx, last))
 }
+
+// begin begins a transaction and runs the queries in it, all in one round trip. After an error there is no transaction.
+func begin(ctx context.Context, connection *pgx.Conn, queries []Query) (pgx.Tx, error) {
+	var batch pgx.Batch
+	batch.BeginTx(pgx.TxOptions{BeginQuery: "begin"})
+	batch.Queue(settings)
+	record(&batch, queries)
+	results := connection.SendBatch(ctx, &batch)
+	tx := results.Tx()
+	_, err := results.Exec() // the answer to BEGIN
+	if err == nil {
+		_, err = results.Exec() // the answer to settings
+	}
+	if err == nil {
+		err = read(results, queries)
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = tx.Rollback(ctx)
+		return nil, err
+	}
+	return tx, nil
+}
+
+// commit runs the queries and commits the transaction, all in one round trip. After an error the transaction may be committed, see
+// classifyCommit.
+func commit(ctx context.Context, tx pgx.Tx, queries []Query) error {
+	if len(queries) == 0 {
+		return tx.Commit(ctx)
+	}
+	var batch pgx.Batch
+	record(&batch, queries)
+	batch.Queue("commit")
+	results := tx.SendBatch(ctx, &batch)
+	err := read(results, queries)
+	if err == nil {
+		_, err = results.Exec() // the answer to COMMIT
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if tx.Conn().PgConn().TxStatus() != idle {
+		_ = tx.Rollback(ctx)
+	}
+	return err
+}
+
+// idle is the status of a connection that has no transaction, in the protocol of PostgreSQL.
+const idle = 'I'
 
 // errNoProgress is the cause with which withProgress ends a context.
 var errNoProgress = fmt.Errorf("the database has not answered for %s", CallTimeout)

@@ -108,6 +108,57 @@ func (q *Queries) EventCompare(ctx context.Context, arg EventCompareParams) ([]E
 	return items, nil
 }
 
+const eventFetch = `-- name: EventFetch :many
+SELECT e.id, e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra
+FROM events AS e
+WHERE e.id = ANY($1::uuid[])
+`
+
+type EventFetchRow struct {
+	ID         domain.UUID
+	SessionID  domain.UUID
+	UserID     domain.UUID
+	Type       string
+	Name       string
+	Properties json.RawMessage
+	OccurredAt time.Time
+	DeviceType string
+	Browser    string
+	Extra      json.RawMessage
+}
+
+// Returns the rows of the given ids that are stored, in no order. It is fastest if the ids are sorted.
+func (q *Queries) EventFetch(ctx context.Context, ids []domain.UUID) ([]EventFetchRow, error) {
+	rows, err := q.db.Query(ctx, eventFetch, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventFetchRow
+	for rows.Next() {
+		var i EventFetchRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.SessionID,
+			&i.UserID,
+			&i.Type,
+			&i.Name,
+			&i.Properties,
+			&i.OccurredAt,
+			&i.DeviceType,
+			&i.Browser,
+			&i.Extra,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const eventFindStored = `-- name: EventFindStored :many
 SELECT s.place::bigint
 FROM (

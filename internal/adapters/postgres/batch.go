@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A batchWriter writes the records of all pages of a batch. Its pageID is that of the page which it is writing.
+type batchWriter struct {
+	writer
+
+	pages   []domain.DecodedPage
+	pageIDs []int64 // the ids of the pages' ledger rows
+	buffers *rowBuffers
+}
+
+// rowBuffers holds the memory that a batchWriter needs for each event. The next batch uses it again.
+type rowBuffers struct {
+	rows   []row
+	ids    []domain.EventID
+	stored []bool
+}
+
+// A row stands for an event that is to become a row of the table.
+type row struct {
+	prefix      uint64 // the first 8 bytes of the event's id
+	page, index int32  // pages[page].Events[index] is the event
+}
+
+// writePages stores the events of the pages, parks the other records and registers the drift. It returns the counts of each page, and
+// the entries that the drift register did not have. hasOpenLetters reports whether the stream has an open dead letter that an event
+// may supersede.
+func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]domain.Counts, []domain.DriftEntry, error) {
+	var copied []storedEvents
+	if w.copy {
+		var err error
+		if copied, err = w.copyPages(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	counts := make([]domain.Counts, len(w.pages))
+	var newDrift []domain.DriftEntry
+	for i, page := range w.pages {
+		w.pageID = w.pageIDs[i]
+		var stored storedEvents
+		if w.copy {
+			stored = copied[i]
+		} else {
+			res, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: &w.writer, page: page})
+			if err != nil {
+				return nil, nil, err
+			}
+			stored = res.count()
+		}
+		var err error
+		if counts[i], err = w.writePage(ctx, page, stored, hasOpenLetters); err != nil {
+			return nil, nil, err
+		}
+		hasOpenLetters = hasOpenLetters || counts[i].Parked > 0
+		added, err := registerDrift(ctx, w.q, w.stream, w.pageID, page.Drift)
+		if err != nil {
+			return nil, nil, err
+		}
+		newDrift = append(newDrift, added...)
+	}
+	return counts, newDrift, nil
+}
+
+// copyPages stores the events of all pages with one COPY. If an id occurs several times, it inserts the first event with this id and
+// compares the others with it. If expectDuplicates is true, it first compares the events whose ids are stored already with their rows.
+//
+// After an error the transaction is over. For the kinds of errors see copyRows.
+func (w *batchWriter) copyPages(ctx context.Context) ([]storedEvents, error) {
+	res := make([]storedEvents, len(w.pages))
+	rows := w.sortRows()
+	if w.expectDuplicates {
+		var err error
+		if rows, err = w.compareRows(ctx, rows, res); err != nil {
+			return nil, err
+		}
+	}
+	rows, repeats := w.splitRepeats(rows)
+	if err := w.copyRows(ctx, rows); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		res[r.page].inserted++
+	}
+	// A repeat that has no row would be counted nowhere, so that checkBalance would find it (I5).
+	if _, err := w.compareRows(ctx, repeats, res); err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// sortRows returns a row for each event of the batch, in order of the ids. PostgreSQL inserts sorted ids faster, because consecutive
+// ones often belong on the same page of the index. Events with the same id stay in the order of the batch.
+func (w *batchWriter) sortRows() []row {
+	rows := w.buffers.rows[:0]
+	for p := range w.pages {
+		events := w.pages[p].Events
+		for i := range events {
+			prefix := binary.BigEndian.Uint64(events[i].ID[:8])
+			rows = append(rows, row{prefix, int32(p), int32(i)}) //nolint:gosec // a page has fewer records than bytes
+		}
+	}
+	w.buffers.rows = rows
+	slices.SortFunc(rows, func(a, b row) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		idA, idB := w.event(a).ID, w.event(b).ID
+		return cmp.Or(slices.Compare(idA[8:], idB[8:]), cmp.Compare(a.page, b.page), cmp.Compare(a.index, b.index))
+	})
+	return rows
+}
+
+// splitRepeats splits sorted rows into the first row of each id and the others.
+func (w *batchWriter) splitRepeats(rows []row) (firsts, repeats []row) {
+	firsts = rows[:0]
+	for _, r := range rows {
+		if n := len(firsts); n > 0 && w.hasSameID(firsts[n-1], r) {
+			repeats = append(repeats, r)
+		} else {
+			firsts = append(firsts, r)
+		}
+	}
+	return firsts, repeats
+}
+
+// event returns the event of a row.
+func (w *batchWriter) event(r row) *domain.DecodedEvent { return &w.pages[r.page].Events[r.index] }
+
+func (w *batchWriter) hasSameID(a, b row) bool {
+	return a.prefix == b.prefix && w.event(a).ID == w.event(b).ID
+}

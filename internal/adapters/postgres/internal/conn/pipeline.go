@@ -1,0 +1,76 @@
+package conn
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+)
+
+// A Query calls one generated query and returns its error. It is called twice, so that several queries can share a round trip: first
+// with queries that only record the SQL and the arguments and return an error, then with queries that read the answer. So it must
+// send the same both times, and must not act on the error.
+type Query func(*dbsqlc.Queries) error
+
+// record adds the queries to the batch.
+func record(batch *pgx.Batch, queries []Query) {
+	for _, query := range queries {
+		_ = query(dbsqlc.New(recorder{batch})) // it always returns errRecorded
+	}
+}
+
+// read reads the answers to the queries, which are the next results.
+func read(results pgx.BatchResults, queries []Query) error {
+	for _, query := range queries {
+		if err := query(dbsqlc.New(answers{results})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errRecorded is the error that a recorder returns to a generated query, because it has sent nothing.
+var errRecorded = errors.New("recorded, not sent")
+
+// A recorder is a dbsqlc.DBTX that adds each query to a batch.
+type recorder struct{ batch *pgx.Batch }
+
+// Exec implements dbsqlc.DBTX.
+func (r recorder) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	r.batch.Queue(sql, args...)
+	return pgconn.CommandTag{}, errRecorded
+}
+
+// Query implements dbsqlc.DBTX.
+func (r recorder) Query(_ context.Context, sql string, args ...any) (pgx.Rows, error) {
+	r.batch.Queue(sql, args...)
+	return nil, errRecorded
+}
+
+// QueryRow implements dbsqlc.DBTX.
+func (r recorder) QueryRow(_ context.Context, sql string, args ...any) pgx.Row {
+	r.batch.Queue(sql, args...)
+	return recordedRow{}
+}
+
+type recordedRow struct{}
+
+// Scan implements pgx.Row.
+func (recordedRow) Scan(...any) error { return errRecorded }
+
+// answers is a dbsqlc.DBTX that returns the next result of a batch for each query, whatever the query's SQL.
+type answers struct{ results pgx.BatchResults }
+
+// Exec implements dbsqlc.DBTX.
+func (a answers) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return a.results.Exec()
+}
+
+// Query implements dbsqlc.DBTX.
+func (a answers) Query(context.Context, string, ...any) (pgx.Rows, error) { return a.results.Query() }
+
+// QueryRow implements dbsqlc.DBTX.
+func (a answers) QueryRow(context.Context, string, ...any) pgx.Row { return a.results.QueryRow() }

@@ -1,0 +1,207 @@
+package postgres
+
+import "bytes"
+
+// isSurelySameJSON reports whether the two JSON texts certainly have the same value for PostgreSQL's type jsonb. If it returns false,
+// they may have the same value nevertheless. stored must be the text that PostgreSQL writes for a value of jsonb. given may be
+// anything.
+//
+// It understands what APIs usually send. It returns false for escapes, for numbers that PostgreSQL writes in another way, for an
+// object with many members and for deep nesting.
+func isSurelySameJSON(given, stored []byte) bool {
+	if bytes.IndexByte(given, '\\') >= 0 || bytes.IndexByte(stored, '\\') >= 0 {
+		return false // so that each string ends at the next quotation mark
+	}
+	const maxDepth = 16
+	given, stored, same := sameValue(given, stored, maxDepth)
+	return same && len(skipSpace(given)) == 0 && len(stored) == 0
+}
+
+// sameValue reports whether the texts begin with the same value. It returns what follows the value in each text.
+func sameValue(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
+	given = skipSpace(given)
+	if len(given) == 0 || len(stored) == 0 || given[0] != stored[0] {
+		return nil, nil, false
+	}
+	switch given[0] {
+	case '{':
+		if depth == 0 {
+			return nil, nil, false
+		}
+		return sameObject(given, stored, depth-1)
+	case '[':
+		if depth == 0 {
+			return nil, nil, false
+		}
+		return sameArray(given, stored, depth-1)
+	case '"':
+		return sameToken(given, stored, stringLength(given), stringLength(stored))
+	}
+	return sameToken(given, stored, scalarLength(given), scalarLength(stored))
+}
+
+// sameToken reports whether the first n bytes of given and the first m bytes of stored are the same.
+func sameToken(given, stored []byte, n, m int) (givenRest, storedRest []byte, same bool) {
+	if n != m || n == 0 || string(given[:n]) != string(stored[:n]) {
+		return nil, nil, false
+	}
+	return given[n:], stored[n:], true
+}
+
+func sameArray(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
+	given, stored = skipSpace(given[1:]), stored[1:]
+	if hasByte(given, ']') && hasByte(stored, ']') { // both are empty
+		return given[1:], stored[1:], true
+	}
+	for {
+		if given, stored, same = sameValue(given, stored, depth); !same {
+			return nil, nil, false
+		}
+		given = skipSpace(given)
+		switch {
+		case hasByte(given, ',') && hasByte(stored, ','):
+			given, stored = given[1:], skipSpace(stored[1:])
+		case hasByte(given, ']') && hasByte(stored, ']'):
+			return given[1:], stored[1:], true
+		default:
+			return nil, nil, false
+		}
+	}
+}
+
+// maxMembers is the greatest number of members that an object may have. It is the number of bits in members.found.
+const maxMembers = 32
+
+// members are the members of an object in a stored text.
+type members struct {
+	text  []byte // begins with the object
+	count int
+	found uint32 // bit i says that take has found member i
+	spans [maxMembers]span
+}
+
+// A span says where a member begins: the quoted key is text[key:keyEnd], and the value begins at text[value].
+type span struct{ key, keyEnd, value int32 }
+
+// sameObject compares each member of the object in given with the member of the same name in stored. PostgreSQL stores members in
+// another order than that of the API.
+func sameObject(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
+	m := members{text: stored}
+	end := m.parse()
+	if end < 0 {
+		return nil, nil, false
+	}
+	given = skipSpace(given[1:])
+	if hasByte(given, '}') {
+		return given[1:], stored[end:], m.count == 0
+	}
+	for n := 1; ; n++ {
+		length := stringLength(given)
+		value := m.take(given[:length])
+		given = skipSpace(given[length:])
+		if value == nil || !hasByte(given, ':') {
+			return nil, nil, false
+		}
+		if given, _, same = sameValue(given[1:], value, depth); !same {
+			return nil, nil, false
+		}
+		given = skipSpace(given)
+		switch {
+		case hasByte(given, ','):
+			given = skipSpace(given[1:])
+		case hasByte(given, '}'):
+			return given[1:], stored[end:], n == m.count
+		default:
+			return nil, nil, false
+		}
+	}
+}
+
+// parse finds the members of the object and returns where the object ends. It returns -1 if there are too many members.
+func (m *members) parse() (end int) {
+	at := 1 // behind the brace
+	if m.text[at] == '}' {
+		return at + 1
+	}
+	for m.count < maxMembers {
+		key := at
+		at += stringLength(m.text[at:])
+		keyEnd := at
+		at += len(": ")
+		m.spans[m.count] = span{int32(key), int32(keyEnd), int32(at)} //nolint:gosec // jsonb is smaller than 2 GiB
+		m.count++
+		at += valueLength(m.text[at:])
+		if m.text[at] == '}' {
+			return at + 1
+		}
+		at += len(", ")
+	}
+	return -1
+}
+
+// take returns the text from the value of this quoted key on. It returns nil if there is no such member, and if it was taken before:
+// an object that has a key twice is not surely the same.
+func (m *members) take(key []byte) []byte {
+	for i := range m.count {
+		s := m.spans[i]
+		if string(m.text[s.key:s.keyEnd]) == string(key) && m.found&(1<<i) == 0 {
+			m.found |= 1 << i
+			return m.text[s.value:]
+		}
+	}
+	return nil
+}
+
+// valueLength returns the length of the value with which a stored text begins.
+func valueLength(stored []byte) int {
+	depth := 0
+	for at := 0; at < len(stored); {
+		switch stored[at] {
+		case '"':
+			at += stringLength(stored[at:])
+		case '{', '[':
+			depth++
+			at++
+		case '}', ']':
+			depth--
+			at++
+		case ',', ':', ' ':
+			at++
+		default:
+			at += scalarLength(stored[at:])
+		}
+		if depth == 0 {
+			return at
+		}
+	}
+	return len(stored)
+}
+
+// stringLength returns the length of the string with which a text begins, with its quotation marks. It is 0 if the text does not begin
+// with a string. The text must have no escapes.
+func stringLength(text []byte) int {
+	if !hasByte(text, '"') {
+		return 0
+	}
+	return 1 + bytes.IndexByte(text[1:], '"') + 1
+}
+
+// scalarLength returns the length of the number or literal with which a text begins: up to the next space or mark of punctuation.
+func scalarLength(text []byte) int {
+	for i, c := range text {
+		switch c {
+		case ',', ':', '}', ']', '{', '[', '"', ' ', '\n', '\r', '\t':
+			return i
+		}
+	}
+	return len(text)
+}
+
+func skipSpace(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\n' || text[0] == '\r' || text[0] == '\t') {
+		text = text[1:]
+	}
+	return text
+}
+
+func hasByte(text []byte, c byte) bool { return len(text) > 0 && text[0] == c }
