@@ -1,7 +1,7 @@
 package postgres
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -20,9 +20,9 @@ type batchWriter struct {
 
 // rowBuffers holds the memory that a batchWriter needs for each event. The next batch uses it again.
 type rowBuffers struct {
-	rows   []row
-	ids    []domain.EventID
-	stored []bool
+	rows, scratch []row
+	ids           []domain.EventID
+	stored        []bool
 }
 
 // A row stands for an event that is to become a row of the table.
@@ -108,15 +108,46 @@ func (w *batchWriter) sortRows() []row {
 			rows = append(rows, row{prefix, int32(p), int32(i)}) //nolint:gosec // a page has fewer records than bytes
 		}
 	}
-	w.buffers.rows = rows
-	slices.SortFunc(rows, func(a, b row) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
+	scratch := slices.Grow(w.buffers.scratch[:0], len(rows))[:len(rows)]
+	rows, scratch = sortByPrefix(rows, scratch)
+	w.buffers.rows, w.buffers.scratch = rows, scratch
+	for begin := 0; begin < len(rows); {
+		end := begin + 1
+		for end < len(rows) && rows[end].prefix == rows[begin].prefix {
+			end++
 		}
-		idA, idB := w.event(a).ID, w.event(b).ID
-		return cmp.Or(slices.Compare(idA[8:], idB[8:]), cmp.Compare(a.page, b.page), cmp.Compare(a.index, b.index))
-	})
+		if end-begin > 1 {
+			slices.SortStableFunc(rows[begin:end], func(a, b row) int { return bytes.Compare(w.event(a).ID[8:], w.event(b).ID[8:]) })
+		}
+		begin = end
+	}
 	return rows
+}
+
+// sortByPrefix sorts the rows by their prefixes and keeps the order of rows with the same prefix. It needs a second slice of the same
+// length. One of the two holds the result. sortByPrefix is a radix sort, which is several times as fast as slices.SortFunc here.
+func sortByPrefix(rows, scratch []row) (sorted, unused []row) {
+	for shift := 0; shift < 64 && len(rows) > 0; shift += 8 {
+		var begins [256]int // first the number of rows with each byte, then the place of the next one
+		for _, r := range rows {
+			begins[byte(r.prefix>>shift)]++
+		}
+		if begins[byte(rows[0].prefix>>shift)] == len(rows) {
+			continue // all rows have the same byte
+		}
+		place := 0
+		for i, n := range begins {
+			begins[i] = place
+			place += n
+		}
+		for _, r := range rows {
+			next := &begins[byte(r.prefix>>shift)]
+			scratch[*next] = r
+			*next++
+		}
+		rows, scratch = scratch, rows
+	}
+	return rows, scratch
 }
 
 // splitRepeats splits sorted rows into the first row of each id and the others.

@@ -188,5 +188,6 @@ const jsonbVersion = 1
 
 // microsecondsSince2000 returns a time as PostgreSQL stores it.
 func microsecondsSince2000(t time.Time) int64 {
-	return t.UnixMicro() - time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	const year2000 = 946_684_800 // 2000-01-01 00:00:00 UTC, in seconds since 1970
+	return t.UnixMicro() - year2000*1_000_000
 }

@@ -164,9 +164,13 @@ func checkSameEvents(t *testing.T, tested domaintest.StoreUnderTest, model *doma
 // newest ids, so that ids repeat within a page and between pages.
 type pageGenerator struct {
 	random  *rand.Rand
-	newest  uint64 // the number of the newest event id
-	padding int    // the number of bytes added to each event; a reject gets ten times as many
+	newest  uint64   // the number of the newest event id
+	padding int      // the number of bytes added to each event; a reject gets ten times as many
+	kinds   []string // the kinds of its records, see allKinds
 }
+
+// allKinds are the kinds of records, see addRecord. A kind that is listed twice is twice as frequent.
+var allKinds = []string{"event", "event", "other name", "third name", "refused", "reject"}
 
 // recentIDs is the number of the newest ids, from which the records of a page have theirs.
 const recentIDs = 4
@@ -178,7 +182,7 @@ const manyRecords = 40
 // newPageGenerator returns a generator whose pages depend only on the seed.
 func newPageGenerator(seed uint64) *pageGenerator {
 	const newest = recentIDs - 1 // so that the records of the first page have ids from 1
-	return &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: newest}
+	return &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: newest, kinds: allKinds}
 }
 
 // makePages returns one to three consecutive pages. The first one is at the position from, or at the head in the next pass.
@@ -231,8 +235,7 @@ func (g *pageGenerator) addRecord(page *domain.DecodedPage, index int, n uint64)
 	if g.padding > 0 {
 		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", g.padding) + `"}`)
 	}
-	kinds := []string{"event", "event", "other name", "third name", "refused", "reject"} // "event" is twice as frequent
-	kind := kinds[g.random.IntN(len(kinds))]
+	kind := g.kinds[g.random.IntN(len(g.kinds))]
 	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", g.random.Int32(), n, kind)}
 	switch kind {
 	case "reject":

@@ -15,10 +15,11 @@ import (
 
 // A pageWriter commits pages of a stream one after the other, as a run does.
 type pageWriter struct {
-	t          *testing.T
-	store      *postgres.Store
-	checkpoint domain.Checkpoint
-	from       domain.Position // the position of the next page
+	t           *testing.T
+	databaseURL string
+	store       *postgres.Store
+	checkpoint  domain.Checkpoint
+	from        domain.Position // the position of the next page
 }
 
 // endCursor is the cursor that the API returns with the last page.
@@ -27,7 +28,7 @@ const endCursor domain.Cursor = ""
 // newPageWriter claims the stream with this name and returns a writer of its pages.
 func newPageWriter(t *testing.T, databaseURL, stream string) *pageWriter {
 	t.Helper()
-	p := &pageWriter{t: t, store: newStore(t, databaseURL)}
+	p := &pageWriter{t: t, databaseURL: databaseURL, store: newStore(t, databaseURL)}
 	checkpoint, err := p.store.Claim(t.Context(), domain.StreamID{Source: stream}, sourceURL)
 	if err != nil {
 		t.Fatal(err)
@@ -70,12 +71,19 @@ func (p *pageWriter) commit(pages ...domain.DecodedPage) *pageWriter {
 	for i := range pages {
 		pages[i].End.Confirmed = true
 	}
+	p.commitPages(pages...)
+	return p
+}
+
+// commitPages commits pages in one transaction and returns the result.
+func (p *pageWriter) commitPages(pages ...domain.DecodedPage) domain.CommitResult {
+	p.t.Helper()
 	res, err := p.store.Commit(p.t.Context(), batchOf(p.checkpoint, pages...))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.checkpoint, p.from = res.Checkpoint, res.Checkpoint.Position
-	return p
+	return res
 }
 
 // startPass makes the next page the first page of a new pass, as a run does after its cursor has expired.

@@ -6,12 +6,9 @@ import "bytes"
 // they may have the same value nevertheless. stored must be the text that PostgreSQL writes for a value of jsonb. given may be
 // anything.
 //
-// It understands what APIs usually send. It returns false for escapes, for numbers that PostgreSQL writes in another way, for an
-// object with many members and for deep nesting.
+// It compares strings and numbers as text. So it returns false for an escape or a number that PostgreSQL writes in another way. It
+// also returns false for an object with many members and for deep nesting.
 func isSurelySameJSON(given, stored []byte) bool {
-	if bytes.IndexByte(given, '\\') >= 0 || bytes.IndexByte(stored, '\\') >= 0 {
-		return false // so that each string ends at the next quotation mark
-	}
 	const maxDepth = 16
 	given, stored, same := sameValue(given, stored, maxDepth)
 	return same && len(skipSpace(given)) == 0 && len(stored) == 0
@@ -178,12 +175,27 @@ func valueLength(stored []byte) int {
 }
 
 // stringLength returns the length of the string with which a text begins, with its quotation marks. It is 0 if the text does not begin
-// with a string. The text must have no escapes.
+// with a complete string.
 func stringLength(text []byte) int {
 	if !hasByte(text, '"') {
 		return 0
 	}
-	return 1 + bytes.IndexByte(text[1:], '"') + 1
+	n := bytes.IndexByte(text[1:], '"')
+	if n < 0 {
+		return 0
+	}
+	if bytes.IndexByte(text[1:1+n], '\\') < 0 {
+		return 1 + n + 1
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++ // the escaped character
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // scalarLength returns the length of the number or literal with which a text begins: up to the next space or mark of punctuation.

@@ -1,0 +1,111 @@
+package postgres_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/pgtest"
+)
+
+// TestBatchLikePages checks that a batch of pages has the same effect as the same pages one after the other. It stores random pages in
+// two databases and compares all tables. The pages have duplicates and conflicts, within a page and between pages, rejects, refused
+// values, drift, and events with open dead letters.
+func TestBatchLikePages(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			generator := newPageGenerator(seed)
+			asBatches, asPages := newPageWriter(t, pgtest.Database(t), "s"), newPageWriter(t, pgtest.Database(t), "s")
+			const batches = 25
+			for range batches {
+				pages := makeBatch(generator, asBatches.from)
+				together := asBatches.commitPages(pages...)
+				var apart domain.CommitResult
+				for _, page := range pages {
+					res := asPages.commitPages(page)
+					apart.Counts = apart.Counts.Add(res.Counts)
+					apart.NewDrift = append(apart.NewDrift, res.NewDrift...)
+				}
+				if together.Counts != apart.Counts {
+					t.Fatalf("got counts %+v, want %+v, for\n%s", together.Counts, apart.Counts, describePages(pages))
+				}
+				if got, want := describeDrift(together.NewDrift), describeDrift(apart.NewDrift); !slices.Equal(got, want) {
+					t.Fatalf("got new drift %q, want %q, for\n%s", got, want, describePages(pages))
+				}
+			}
+			for table, query := range tableContents {
+				got := pgtest.QueryOne[string](t, asBatches.databaseURL, query)
+				if want := pgtest.QueryOne[string](t, asPages.databaseURL, query); got != want {
+					t.Errorf("%s: got\n%s\nwant\n%s", table, got, want)
+				}
+			}
+		})
+	}
+}
+
+// tableContents has for each table a query that returns its rows as text. The queries replace the ids of pages by their seqs, because
+// a transaction that is rolled back uses ids, too. They leave out the times of the transactions and the claim.
+var tableContents = map[string]string{
+	"checkpoints": `SELECT string_agg((stream, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first,
+		announced_last, received, inserted, duplicate, parked, last_event_at)::text, E'\n') FROM checkpoints`,
+	"pages": `SELECT string_agg((stream, kind, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate,
+		parked, fetched_at, trace_id, ids_hash)::text, E'\n' ORDER BY id) FROM pages`,
+	"events": `SELECT string_agg((e.id, e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser,
+		e.extra, p.seq)::text, E'\n' ORDER BY e.id) FROM events AS e JOIN pages AS p ON p.id = e.page_id`,
+	"dead_letters": `SELECT string_agg((l.key, p.seq, l.index_in_page, l.reason, l.field, l.detail, l.payload, l.event_id, l.seen,
+		l.others, l.resolution, l.resolved_why, r.seq)::text, E'\n' ORDER BY l.id)
+		FROM dead_letters AS l JOIN pages AS p ON p.id = l.page_id LEFT JOIN pages AS r ON r.id = l.resolved_page_id`,
+	"drift": `SELECT string_agg((d.path, d.kind, d.count, d.sample, f.seq, l.seq)::text, E'\n' ORDER BY f.seq, d.path)
+		FROM drift AS d JOIN pages AS f ON f.id = d.first_page_id JOIN pages AS l ON l.id = d.last_page_id`,
+}
+
+// describeDrift returns the entries as text, without the ids of pages.
+func describeDrift(entries []domain.DriftEntry) (texts []string) {
+	for _, e := range entries {
+		texts = append(texts, fmt.Sprintf("%s %s %d", e.Path, e.Kind, e.Count))
+	}
+	return texts
+}
+
+// makeBatch returns one to eight consecutive pages. Some batches have events only, and some of these have no conflicts, so that each way
+// to store a batch is tested.
+func makeBatch(g *pageGenerator, from domain.Position) (pages []domain.DecodedPage) {
+	g.kinds = [][]string{allKinds, {"event", "other name"}, {"event"}}[g.random.IntN(3)]
+	const maxPages = 8
+	for range 1 + g.random.IntN(maxPages) {
+		page := g.makePage(from, []int{0, 3, manyRecords}[g.random.IntN(3)])
+		for i := range page.Events {
+			page.Events[i].Properties, page.Events[i].Extra = makeProperties(g.random), makeExtra(g.random)
+		}
+		if g.random.IntN(4) == 0 {
+			path := strconv.Itoa(g.random.IntN(3))
+			page.Drift = []domain.DriftCount{{Path: path, Kind: "kind", Count: 1 + g.random.Int64N(3), Value: []byte(path)}}
+		}
+		pages, from = append(pages, page), page.To
+	}
+	return pages
+}
+
+// makeProperties returns one of several texts of the same JSON object, and rarely another object.
+func makeProperties(random *rand.Rand) []byte {
+	texts := []string{
+		`{"bb":[1,"x"],"a":{"c":10}}`, `{"a":{"c":10},"bb":[1,"x"]}`, ` { "a" : {"c":1e1}, "bb": [1.0, "\u0078"] } `,
+	}
+	if random.IntN(20) == 0 {
+		return []byte(`{"a":{"c":11},"bb":[1,"x"]}`)
+	}
+	return []byte(texts[random.IntN(len(texts))])
+}
+
+// makeExtra returns nil in most cases, and rarely an object.
+func makeExtra(random *rand.Rand) []byte {
+	if random.IntN(20) == 0 {
+		return []byte(`{"further":true}`)
+	}
+	return nil
+}
