@@ -39,7 +39,7 @@ func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Poo
 		return nil, err
 	}
 	cfg.MinConns, cfg.MaxConns = 0, poolSize
-	cfg.AfterConnect = useUTC
+	cfg.AfterConnect = registerTypes
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, Classify("open database", err)
@@ -131,8 +131,9 @@ func watchClient(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// useUTC makes pgx return times in UTC instead of the machine's time zone.
-func useUTC(_ context.Context, conn *pgx.Conn) error {
+// registerTypes adapts how pgx encodes and decodes values. It makes pgx return times in UTC instead of the machine's time zone.
+func registerTypes(_ context.Context, conn *pgx.Conn) error {
+	registerUUIDs(conn)
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})
