@@ -109,3 +109,44 @@ func makeExtra(random *rand.Rand) []byte {
 	}
 	return nil
 }
+
+// TestCommitRoundTrips checks that an ordinary batch takes three round trips, however many pages it has. With stored ids it takes one
+// more, to fetch the stored rows.
+func TestCommitRoundTrips(t *testing.T) {
+	t.Parallel()
+	count := &requestCounter{}
+	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
+	writer := newPageWriter(t, startProxy(t, databaseURL, serveDistant(0, count)), "s")
+	commit := func(firstEvents ...int) {
+		t.Helper()
+		var pages []domain.DecodedPage
+		from := writer.from
+		for i, first := range firstEvents {
+			next := domain.Cursor(fmt.Sprintf("cursor %d.%d", writer.checkpoint.Seq, i))
+			page := writer.makePage(from, next, first, first+1, first+2)
+			pages, from = append(pages, page), page.To
+		}
+		writer.commitPages(pages...)
+	}
+	check := func(what string, want int64) {
+		t.Helper()
+		if got := count.roundTrips.Load(); got != want {
+			t.Errorf("%s: got %s, want %d round trips", what, count, want)
+		}
+		count.reset()
+	}
+	const inserted, duplicates, further = 100, 99, 200 // the first of 3 events
+	commit(inserted, 10, 20)                           // pgx prepares the statements
+	commit(duplicates, 30)
+	count.reset()
+	commit(40, 50, 60, 70)
+	check("new events after duplicates", 4)
+	for range 8 {
+		commit(further + int(writer.checkpoint.Seq)*10)
+	}
+	count.reset()
+	commit(1000, 1010, 1020, 1030)
+	check("new events", 3)
+	commit(2000)
+	check("a page of new events", 3)
+}

@@ -213,6 +213,7 @@ func (c *requestCounter) read(client *io.PipeReader) {
 	if backend.SetAuthType(pgproto3.AuthTypeGSS) != nil {
 		return
 	}
+	named := false // the messages since the last Sync use statements with names
 	for {
 		message, err := backend.Receive()
 		if err != nil {
@@ -225,17 +226,20 @@ func (c *requestCounter) read(client *io.PipeReader) {
 		case *pgproto3.Execute:
 			c.statements.Add(1)
 		case *pgproto3.Bind:
-			if m.PreparedStatement != "" {
-				c.roundTrips.Add(1)
-			}
+			named = named || m.PreparedStatement != ""
 		case *pgproto3.Describe:
 			if m.ObjectType != 'S' { // 'S' is a prepared statement
 				continue
 			}
-			c.roundTrips.Add(1)
+			named = named || m.Name != ""
 			if m.Name == "" { // pgx executes an unnamed statement in another round trip, in a pipeline
+				c.roundTrips.Add(2)
+			}
+		case *pgproto3.Sync:
+			if named {
 				c.roundTrips.Add(1)
 			}
+			named = false
 		}
 	}
 }
