@@ -35,10 +35,9 @@ type row struct {
 // the entries that the drift register did not have. hasOpenLetters reports whether the stream has an open dead letter that an event
 // may supersede.
 func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]domain.Counts, []domain.DriftEntry, error) {
-	var copied []storedEvents
+	stored := make([]storedEvents, len(w.pages))
 	if w.copy {
-		var err error
-		if copied, err = w.copyPages(ctx); err != nil {
+		if err := w.copyPages(ctx, stored); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -46,18 +45,15 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 	var newDrift []domain.DriftEntry
 	for i, page := range w.pages {
 		w.pageID = w.pageIDs[i]
-		var stored storedEvents
-		if w.copy {
-			stored = copied[i]
-		} else {
+		if !w.copy {
 			res, err := w.storeEvents(ctx, page.Events, &rejectLimit{writer: &w.writer, page: page})
 			if err != nil {
 				return nil, nil, err
 			}
-			stored = res.count()
+			stored[i] = res.count()
 		}
 		var err error
-		if counts[i], err = w.writePage(ctx, page, stored, hasOpenLetters); err != nil {
+		if counts[i], err = w.writePage(ctx, page, stored[i], hasOpenLetters); err != nil {
 			return nil, nil, err
 		}
 		hasOpenLetters = hasOpenLetters || counts[i].Parked > 0
@@ -72,29 +68,27 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 
 // copyPages stores the events of all pages with one COPY. If an id occurs several times, it inserts the first event with this id and
 // compares the others with it. If expectDuplicates is true, it first compares the events whose ids are stored already with their rows.
+// It adds to res, which has an element for each page, what happened to the events.
 //
 // After an error the transaction is over. For the kinds of errors see copyRows.
-func (w *batchWriter) copyPages(ctx context.Context) ([]storedEvents, error) {
-	res := make([]storedEvents, len(w.pages))
+func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 	rows := w.sortRows()
 	if w.expectDuplicates {
 		var err error
 		if rows, err = w.compareRows(ctx, rows, res); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	rows, repeats := w.splitRepeats(rows)
 	if err := w.copyRows(ctx, rows); err != nil {
-		return nil, err
+		return err
 	}
 	for _, r := range rows {
 		res[r.page].inserted++
 	}
-	// A repeat that has no row would be counted nowhere, so that checkBalance would find it (I5).
-	if _, err := w.compareRows(ctx, repeats, res); err != nil {
-		return nil, err
-	}
-	return res, nil
+	// If a repeat had no row, it would be counted nowhere, and checkBalance would find that (I5).
+	_, err := w.compareRows(ctx, repeats, res)
+	return err
 }
 
 // sortRows returns a row for each event of the batch, in order of the ids. PostgreSQL inserts sorted ids faster, because consecutive

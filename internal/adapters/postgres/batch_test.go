@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/pgtest"
@@ -149,4 +150,25 @@ func TestCommitRoundTrips(t *testing.T) {
 	check("new events", 3)
 	commit(2000)
 	check("a page of new events", 3)
+}
+
+// TestHoldDuringCommit checks that Hold may be called while Commit runs.
+func TestHoldDuringCommit(t *testing.T) {
+	t.Parallel()
+	writer := newPageWriter(t, pgtest.Database(t), "s")
+	held := writer.checkpoint // Hold only compares the claim
+	const commits = 5
+	done := make(chan error, commits)
+	for i := range commits {
+		go func() { done <- writer.store.Hold(t.Context(), held, time.Now().Add(time.Minute)) }()
+		writer.commitPage(domain.Cursor(strconv.Itoa(i)), 2*i, 2*i+1)
+	}
+	for range commits {
+		if err := <-done; err != nil {
+			t.Errorf("got %v, want no error", err)
+		}
+	}
+	if got := pgtest.QueryOne[int](t, writer.databaseURL, "SELECT count(*) FROM events"); got != 2*commits {
+		t.Errorf("got %d events, want %d", got, 2*commits)
+	}
 }

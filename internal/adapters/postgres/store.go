@@ -32,9 +32,9 @@ type Store struct {
 	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
 	silentAfter time.Duration // normally the constant silentAfter
 
-	copyUnsupported  bool // a COPY failed with errCopyUnsupported
-	expectDuplicates int  // number of batches for which Commit expects events that are stored already
-	buffers          rowBuffers
+	copyUnsupported  bool       // a COPY failed with errCopyUnsupported
+	expectDuplicates int        // number of batches for which Commit expects events that are stored already
+	buffers          rowBuffers // used by Commit
 }
 
 // NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.
@@ -87,7 +87,7 @@ func lockCheckpoint(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 	return toCheckpoint(stream, row), err
 }
 
-// Hold implements [domain.EventStore].
+// Hold implements [domain.EventStore]. It may be called while Commit runs. Then it waits until Commit releases the checkpoint's row.
 func (s *Store) Hold(ctx context.Context, checkpoint domain.Checkpoint, until time.Time) error {
 	const op = "store rate limit"
 	err := conn.Transact(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx) error {

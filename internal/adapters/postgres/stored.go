@@ -70,7 +70,10 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 		return err
 	}
 	defer answer.Close()
-	for answer.Next() {
+	for n := 1; answer.Next(); n++ {
+		if n%rowsPerProgress == 0 {
+			w.progress()
+		}
 		values := answer.RawValues()
 		for i := w.findID(rows, values[0]); i < len(rows) && bytes.Equal(w.event(rows[i]).ID[:], values[0]); i++ {
 			event := w.event(rows[i])
@@ -86,6 +89,9 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 	w.progress()
 	return answer.Err()
 }
+
+// rowsPerProgress is the number of fetched rows after which the time limit of the transaction begins again.
+const rowsPerProgress = 1000
 
 // findID returns the index of the first row with this id. The rows must be sorted.
 func (w *batchWriter) findID(rows []row, id []byte) int {
@@ -124,7 +130,7 @@ func isSurelySame(e *domain.Event, values [][]byte) bool {
 		string(values[3]) == e.Type &&
 		string(values[4]) == e.Name &&
 		isSurelySameJSONB(e.Properties, values[5]) &&
-		binary.BigEndian.Uint64(values[6]) == uint64(microsecondsSince2000(e.OccurredAt)) && //nolint:gosec // the same bits
+		len(values[6]) == 8 && binary.BigEndian.Uint64(values[6]) == uint64(microsecondsSince2000(e.OccurredAt)) && //nolint:gosec // the same bits
 		string(values[7]) == e.DeviceType &&
 		string(values[8]) == e.Browser &&
 		isSurelySameJSONB(e.Extra, values[9])

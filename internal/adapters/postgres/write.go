@@ -55,8 +55,8 @@ func (w *writer) writePage(
 		return domain.Counts{}, err
 	}
 	if mayHaveOpenLetters || len(parkRes.parked) > 0 {
-		storedEvents := excludeRejected(page.Events, stored.unstorable) // a conflict's id is stored, too
-		if err := w.supersede(ctx, storedEvents); err != nil {
+		accepted := excludeRejected(page.Events, stored.unstorable) // a conflict's id is stored, too
+		if err := w.supersede(ctx, accepted); err != nil {
 			return domain.Counts{}, err
 		}
 	}
