@@ -172,3 +172,15 @@ func TestHoldDuringCommit(t *testing.T) {
 		t.Errorf("got %d events, want %d", got, 2*commits)
 	}
 }
+
+// TestBatchSupersedesOwnLetter checks that an event resolves a dead letter that an earlier page of the same batch has parked.
+func TestBatchSupersedesOwnLetter(t *testing.T) {
+	t.Parallel()
+	writer := newPageWriter(t, pgtest.Database(t), "s")
+	rejected := decodePayloads(writer.from, "cursor-a", "1", "3!")
+	writer.commitPages(rejected, decodePayloads(rejected.To, "cursor-b", "2", "3"))
+	letters := readDeadLetters(t, writer.databaseURL)
+	if len(letters) != 1 || letters[0].Resolved == nil || letters[0].Resolved.How != domain.ResolvedAsSuperseded {
+		t.Errorf("got dead letters %+v, want one that is superseded", letters)
+	}
+}

@@ -76,8 +76,7 @@ type copyReader struct {
 
 // newCopyReader returns a reader of the rows. The caller must close it.
 func newCopyReader(w *batchWriter, rows []row) *copyReader {
-	const header = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00" // no flags, and no header extension
-	return &copyReader{batch: w, rows: rows, rest: []byte(header)}
+	return &copyReader{batch: w, rows: rows, rest: []byte(copyHeader)}
 }
 
 // close makes all further calls of Read fail. After a lost connection pgconn may still be reading when CopyFrom returns, but the rows
@@ -126,15 +125,17 @@ func (r *copyReader) encode(p []byte, n int) (int, error) {
 	if r.ended {
 		return len(data), io.EOF
 	}
-	if len(data)+len(copyTrailer) > len(p) {
-		return len(data), nil
-	}
 	r.ended = true
-	return len(append(data, copyTrailer...)), nil
+	fitting := copy(p[len(data):], copyTrailer)
+	r.rest = []byte(copyTrailer[fitting:])
+	return len(data) + fitting, nil
 }
 
-// copyTrailer ends the data of COPY: a row with -1 fields.
-const copyTrailer = "\xff\xff"
+// copyHeader begins the data of COPY: a signature, no flags and no header extension. copyTrailer ends it: a row with -1 fields.
+const (
+	copyHeader  = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+	copyTrailer = "\xff\xff"
+)
 
 // copyFields is the number of columns in a row.
 const copyFields = 11
