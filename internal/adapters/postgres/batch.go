@@ -99,7 +99,7 @@ func (w *batchWriter) sortRows() []row {
 		events := w.pages[p].Events
 		for i := range events {
 			prefix := binary.BigEndian.Uint64(events[i].ID[:8])
-			rows = append(rows, row{prefix, int32(p), int32(i)}) //nolint:gosec // a page has fewer records than bytes
+			rows = append(rows, row{prefix, int32(p), int32(i)})
 		}
 	}
 	scratch := slices.Grow(w.buffers.scratch[:0], len(rows))[:len(rows)]
@@ -124,18 +124,18 @@ func sortByPrefix(rows, scratch []row) (sorted, unused []row) {
 	for shift := 0; shift < 64 && len(rows) > 0; shift += 8 {
 		var begins [256]int // first the number of rows with each byte, then the place of the next one
 		for _, r := range rows {
-			begins[byte(r.prefix>>shift)]++
+			begins[r.byteAt(shift)]++
 		}
-		if begins[byte(rows[0].prefix>>shift)] == len(rows) {
+		if begins[rows[0].byteAt(shift)] == len(rows) {
 			continue // all rows have the same byte
 		}
 		place := 0
-		for i, n := range begins {
+		for i, n := range &begins {
 			begins[i] = place
 			place += n
 		}
 		for _, r := range rows {
-			next := &begins[byte(r.prefix>>shift)]
+			next := &begins[r.byteAt(shift)]
 			scratch[*next] = r
 			*next++
 		}
@@ -143,6 +143,9 @@ func sortByPrefix(rows, scratch []row) (sorted, unused []row) {
 	}
 	return rows, scratch
 }
+
+// byteAt returns the byte of the prefix that begins at this bit.
+func (r row) byteAt(bit int) byte { return byte(r.prefix >> bit & 0xff) }
 
 // splitRepeats splits sorted rows into the first row of each id and the others.
 func (w *batchWriter) splitRepeats(rows []row) (firsts, repeats []row) {

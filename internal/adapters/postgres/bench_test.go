@@ -79,7 +79,7 @@ func storedValues(e domain.Event) [][]byte {
 			properties = append(properties, ' ')
 		}
 	}
-	occurredAt := binary.BigEndian.AppendUint64(nil, uint64(microsecondsSince2000(e.OccurredAt))) //nolint:gosec // the same bits
+	occurredAt := binary.BigEndian.AppendUint64(nil, uint64(microsecondsSince2000(e.OccurredAt)))
 	return [][]byte{
 		e.ID[:], e.SessionID[:], e.UserID[:], []byte(e.Type), []byte(e.Name), properties, occurredAt,
 		[]byte(e.DeviceType), []byte(e.Browser), nil,
@@ -124,5 +124,6 @@ func toEvent(b *testing.B, r mockapi.Row) domain.Event {
 
 // reportPerEvent reports the time per event.
 func reportPerEvent(b *testing.B) {
+	b.Helper()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(benchPages*benchPageSize), "ns/event")
 }

@@ -131,8 +131,8 @@ type commitNames []string
 
 // hasCommit reports whether the messages execute COMMIT. It remembers the name if they prepare it.
 func (names *commitNames) hasCommit(messages []byte) bool {
-	// A simple query begins with the type 'Q' and four bytes with its length.
-	if regexp.MustCompile("(?s)Q....commit\x00").Match(messages) {
+	// The message of a simple query has the type 'Q', four bytes with its length 11, and the query.
+	if bytes.Contains(messages, []byte("Q\x00\x00\x00\x0bcommit\x00")) {
 		return true
 	}
 	for _, name := range *names {

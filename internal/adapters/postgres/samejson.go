@@ -39,7 +39,7 @@ func sameValue(given, stored []byte, depth int) (givenRest, storedRest []byte, s
 
 // sameToken reports whether the first n bytes of given and the first m bytes of stored are the same.
 func sameToken(given, stored []byte, n, m int) (givenRest, storedRest []byte, same bool) {
-	if n != m || n == 0 || string(given[:n]) != string(stored[:n]) {
+	if n != m || n == 0 || !bytes.Equal(given[:n], stored[:n]) {
 		return nil, nil, false
 	}
 	return given[n:], stored[n:], true
@@ -141,7 +141,7 @@ func (m *members) parse() (end int) {
 func (m *members) take(key []byte) []byte {
 	for i := range m.count {
 		s := m.spans[i]
-		if string(m.text[s.key:s.keyEnd]) == string(key) && m.found&(1<<i) == 0 {
+		if bytes.Equal(m.text[s.key:s.keyEnd], key) && m.found&(1<<i) == 0 {
 			m.found |= 1 << i
 			return m.text[s.value:]
 		}

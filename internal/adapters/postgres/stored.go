@@ -61,7 +61,8 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 			ids = append(ids, w.event(r).ID)
 		}
 	}
-	stored := append(w.buffers.stored[:0], make([]bool, len(rows))...)
+	stored := slices.Grow(w.buffers.stored[:0], len(rows))[:len(rows)]
+	clear(stored)
 	w.buffers.ids, w.buffers.stored = ids, stored
 	var fetch statement
 	_, _ = dbsqlc.New(&fetch).EventFetch(ctx, ids) // it always returns errRecorded
