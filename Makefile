@@ -16,10 +16,13 @@ DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-
 DURATION ?= 10m
 SEED     ?= 0
 
-# What `make bench` measures: ROUNDS alternating rounds of EVENTS events. With AGAINST it also measures that Git revision.
-ROUNDS  ?= 5
+# What `make bench` measures: CASES, separated by commas, or all; see docs/performance.md. With AGAINST it also measures that Git
+# revision. WRITE=1 writes the results into docs. ROUNDS=0 is five rounds, or fifteen with AGAINST.
+CASES   ?= end-to-end
 EVENTS  ?= 500000
+ROUNDS  ?= 0
 AGAINST ?=
+WRITE   ?= 0
 
 # The packages with slow tests: TestSlow…, behind the build tag e2e.
 SLOW = ./internal/adapters/postgres/
@@ -69,8 +72,8 @@ chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print t
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED)
 
-bench: ## Compare pawl with PostgreSQL's COPY, and with the revision AGAINST (a few minutes)
-	$(GO) run ./internal/bench -rounds=$(ROUNDS) -events=$(EVENTS) -against=$(AGAINST)
+bench: ## Compare pawl with PostgreSQL's COPY, and with the revision AGAINST; CASES=all measures more (a few minutes)
+	$(GO) run ./internal/bench -cases=$(CASES) -rounds=$(ROUNDS) -events=$(EVENTS) -against=$(AGAINST) -write=$(WRITE)
 
 lint: ## Run golangci-lint, and actionlint on the workflows
 	$(ACTIONLINT)

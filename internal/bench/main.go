@@ -1,10 +1,12 @@
-// Command bench compares pawl with a baseline. It measures both on one machine, with the same events and the same PostgreSQL
-// with durable settings, in alternating rounds. It prints ratios, because absolute speeds differ from one machine and one hour to
-// the next.
+// Command bench measures pawl: its speed beside a reference, its CPU time and memory, and the time that some commands take. Each
+// case of the benchmark measures one thing (cases.go has them all). `make bench` runs this program.
 //
-// The baseline is a bare pgx.CopyFrom of decoded rows into pawl's table of events. It stores one page and its checkpoint in each
-// transaction. A second program is called the limit, because pawl can hardly be faster: it does the same as the baseline, but it
-// sends COPY bytes that were encoded before the clock starts. The baseline and the limit do not read an API.
+// Most cases compare pawl with a baseline on one machine, with the same events and the same PostgreSQL with durable settings, in
+// alternating rounds. They yield ratios, because absolute speeds differ from one machine and one hour to the next. The baseline is a
+// bare pgx.CopyFrom of decoded rows into pawl's table of events. It stores one page and its checkpoint in each transaction, and it
+// does not read an API. A slow API is compared with a bare client that reads all pages and stores nothing.
+//
+// Each run gets a database of its own, and a checkpoint of PostgreSQL before it, so that no run pays for the one before.
 package main
 
 import (
@@ -15,17 +17,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 )
 
 // options say what is measured.
 type options struct {
-	events   int           // in the API
-	pageSize int           // records in one page
-	rounds   int           // in each round, every program runs once; the baseline runs first and last, which shows the noise
-	latency  time.Duration // of each answer of the API
-	stored   int           // per cent of the events that are stored before the clock starts
-	against  string        // a Git revision that is measured beside the working tree; empty for none
+	cases   []benchCase
+	events  int    // in the API; some cases have a part or a multiple of it
+	rounds  int    // in each round, every program runs once, and the reference twice
+	against string // a Git revision of pawl to measure beside the working tree; empty for none
+	write   bool   // the results into docs
 }
 
 func main() {
@@ -43,11 +43,16 @@ func realMain(args []string) int {
 	return 0
 }
 
-// run runs the benchmark. The benchmark measures the baseline and the limit in processes of their own, so it starts this program
-// again with the name of one of them as the first argument. Then run runs only this one.
+// run runs the benchmark. The programs that pawl is compared with run in processes of their own, so the benchmark starts this
+// program again with the name of one of them as the first argument. Then run runs only this one.
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && (args[0] == baselineName || args[0] == limitName) {
-		return runCopy(ctx, args[0], os.Stdin, os.Stdout)
+	if len(args) > 0 {
+		switch args[0] {
+		case baselineName, limitName:
+			return runCopy(ctx, args[0], os.Stdin, os.Stdout)
+		case readerName:
+			return runReader(ctx, os.Stdin)
+		}
 	}
 	opts, err := parseOptions(args)
 	if err != nil {
@@ -56,23 +61,42 @@ func run(ctx context.Context, args []string) error {
 	return runBenchmark(ctx, opts, os.Stdout)
 }
 
+// The number of rounds if the user gives none. The interval of a ratio to another revision should be small.
+const (
+	defaultRounds        = 5
+	defaultAgainstRounds = 15
+)
+
 func parseOptions(args []string) (options, error) {
 	var opts options
+	var names string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&names, "cases", "end-to-end", "the cases to run, separated by commas, or all:\n"+describeCases())
 	flags.IntVar(&opts.events, "events", 500_000, "number of events")
-	flags.IntVar(&opts.pageSize, "page-size", 5000, "records in one page")
-	flags.IntVar(&opts.rounds, "rounds", 5, "alternating rounds")
-	flags.DurationVar(&opts.latency, "latency", 0, "time the API takes for each answer")
-	flags.IntVar(&opts.stored, "stored", 0, "per cent of the events that are stored before the clock starts")
+	flags.IntVar(&opts.rounds, "rounds", 0, fmt.Sprintf("alternating rounds (default %d, or %d with -against)",
+		defaultRounds, defaultAgainstRounds))
 	flags.StringVar(&opts.against, "against", "", "a Git revision to measure beside the working tree")
-	if err := flags.Parse(args); err != nil {
+	flags.BoolVar(&opts.write, "write", false, "write the results into docs")
+	err := flags.Parse(args)
+	if err != nil {
 		return opts, err
 	}
-	if opts.events < 1 || opts.pageSize < 1 || opts.rounds < 1 {
-		return opts, errors.New("-events, -page-size and -rounds must be at least 1")
+	if opts.cases, err = findCases(names); err != nil {
+		return opts, err
 	}
-	if opts.stored < 0 || opts.stored > 100 {
-		return opts, errors.New("-stored must be from 0 to 100")
+	if opts.rounds == 0 {
+		opts.rounds = defaultRounds
+		if opts.against != "" {
+			opts.rounds = defaultAgainstRounds
+		}
 	}
-	return opts, nil // mockapi checks the latency
+	switch {
+	case opts.events < 1 || opts.rounds < 1:
+		err = errors.New("-events and -rounds must be at least 1")
+	case opts.write && opts.against != "":
+		err = errors.New("-write is for the working tree alone, without -against")
+	case opts.against != "":
+		err = checkComparable(opts.cases)
+	}
+	return opts, err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 )
 
-// A database server of the benchmark: PostgreSQL with its own defaults for durability.
+// A database is the server of the benchmark: PostgreSQL with its own defaults for durability.
 type database struct {
 	server     *embeddedpg.Server
 	postmaster int // process id
@@ -24,6 +23,9 @@ type database struct {
 
 // template is the database that has pawl's schema; each measured program gets a copy.
 const template = "pawl_template"
+
+// adminDatabase is a database of every server.
+const adminDatabase = "postgres"
 
 func startDatabase(ctx context.Context, dir string) (*database, error) {
 	server, err := embeddedpg.Open(ctx, dir, func(line string) { fmt.Fprintln(os.Stderr, line) })
@@ -80,8 +82,14 @@ func (d *database) drop(ctx context.Context, name string) error {
 	return d.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 }
 
+// exec executes statements that concern the whole server.
 func (d *database) exec(ctx context.Context, statements ...string) error {
-	conn, err := pgx.Connect(ctx, d.server.URL())
+	return d.execIn(ctx, adminDatabase, statements...)
+}
+
+// execIn executes statements in one database.
+func (d *database) execIn(ctx context.Context, db string, statements ...string) error {
+	conn, err := pgx.Connect(ctx, d.url(db))
 	if err != nil {
 		return err
 	}
@@ -92,6 +100,16 @@ func (d *database) exec(ctx context.Context, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// query stores the values of a row with one column or more in dest.
+func (d *database) query(ctx context.Context, db, sql string, dest ...any) error {
+	conn, err := pgx.Connect(ctx, d.url(db))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // only a query was made
+	return conn.QueryRow(ctx, sql).Scan(dest...)
 }
 
 // waitForBackends waits until no session uses the database. Linux adds the CPU time of a process to its parent's when it ends.
@@ -159,14 +177,4 @@ func readStat(pid int) processStat {
 	}
 	ticks := func(n int64) time.Duration { return time.Duration(n) * time.Second / clockTicks }
 	return processStat{int(number(4)), ticks(number(14) + number(15)), ticks(number(16) + number(17))}
-}
-
-// freePort returns a TCP port of the loopback interface that nobody listens on.
-func freePort(ctx context.Context) (int, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()                          //nolint:errcheck // the port is free either way
-	return listener.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // a TCP listener
 }

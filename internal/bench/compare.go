@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// A comparison is a workload with its measurements.
+type comparison struct {
+	workload
+
+	rounds []round
+}
+
+// A round holds the measurements of one round. All are of the same workload.
+type round struct {
+	first, last measurement // of the reference
+	limit       measurement
+	pawl        []measurement // one for each program
+}
+
+// referenceTime returns the mean of the reference's two times in the round.
+func (r round) referenceTime() time.Duration { return (r.first.elapsed + r.last.elapsed) / 2 }
+
+// compare runs all workloads in each round, and returns the lines of the table. Long workloads run in the first round only.
+func (b *bench) compare(ctx context.Context, workloads []workload) ([]line, error) {
+	comparisons := make([]comparison, len(workloads))
+	for i, w := range workloads {
+		comparisons[i].workload = w
+	}
+	for i := range b.opts.rounds {
+		for j := range comparisons {
+			c := &comparisons[j]
+			if c.isLong && i > 0 {
+				continue
+			}
+			r, err := b.runRound(ctx, c.workload, i)
+			if err != nil {
+				return nil, err
+			}
+			c.rounds = append(c.rounds, r)
+			fmt.Fprintf(os.Stderr, "  round %d of %d: %d events, %s\n", i+1, b.opts.rounds, c.events, c.describe(r))
+		}
+	}
+	var lines []line
+	for _, c := range comparisons {
+		lines = append(lines, c.lines(b.programs)...)
+	}
+	return lines, nil
+}
+
+// describe returns the times of a round.
+func (w workload) describe(r round) string {
+	text := fmt.Sprintf("pawl %.2f s", r.pawl[0].elapsed.Seconds())
+	if w.reference == "" {
+		return text
+	}
+	return fmt.Sprintf("%s %.2f s and %.2f s, %s", w.reference, r.first.elapsed.Seconds(), r.last.elapsed.Seconds(), text)
+}
+
+// runRound runs every program once, and the reference first and last. The two times of the reference show how noisy the machine is.
+// The other times of the round are compared with their mean.
+func (b *bench) runRound(ctx context.Context, w workload, number int) (round, error) {
+	r := round{pawl: make([]measurement, len(b.programs))}
+	var steps []func() error
+	measure := func(m *measurement, run func() (measurement, error)) {
+		steps = append(steps, func() (err error) { *m, err = run(); return err })
+	}
+	reference := func() (measurement, error) { return b.measureReference(ctx, w) }
+	if w.reference != "" {
+		measure(&r.first, reference)
+	}
+	if w.hasLimit {
+		measure(&r.limit, func() (measurement, error) { return b.measureCopy(ctx, limitName, w) })
+	}
+	for p := range b.programs {
+		p := (p + number) % len(b.programs) // no build is always the first
+		measure(&r.pawl[p], func() (measurement, error) { return b.measurePawl(ctx, b.programs[p], w) })
+	}
+	if w.reference != "" {
+		measure(&r.last, reference)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (b *bench) measureReference(ctx context.Context, w workload) (measurement, error) {
+	if w.reference == readerName {
+		return b.measureReader(ctx, w)
+	}
+	return b.measureCopy(ctx, w.reference, w)
+}
+
+// measureReader runs the reader, process start included.
+func (b *bench) measureReader(ctx context.Context, w workload) (measurement, error) {
+	api, err := b.startAPI(ctx, w.events, w.api...)
+	if err != nil {
+		return measurement{}, err
+	}
+	defer api.stop()
+	_, m, err := b.runSelf(ctx, readerName, readTask{URL: api.url, PageSize: w.pageSize, Pages: w.pages()})
+	return m, err
+}
+
+// pages returns the number of pages that the API has.
+func (w workload) pages() int { return (w.events + w.pageSize - 1) / w.pageSize }
+
+// measureCopy runs the baseline or the limit, as name says, on an empty database.
+func (b *bench) measureCopy(ctx context.Context, name string, w workload) (measurement, error) {
+	const db = "bench_copy"
+	if err := b.db.create(ctx, db); err != nil {
+		return measurement{}, err
+	}
+	before := b.db.cpu()
+	output, _, err := b.runSelf(ctx, name, copyTask{DatabaseURL: b.db.url(db), Events: w.events, PageSize: w.pageSize})
+	if err != nil {
+		return measurement{}, err
+	}
+	if err := b.db.waitForBackends(ctx, db); err != nil {
+		return measurement{}, err
+	}
+	var result copyResult
+	if err := json.Unmarshal(output, &result); err != nil {
+		return measurement{}, err
+	}
+	// Its peak memory says nothing, because it holds all events.
+	return measurement{elapsed: result.Elapsed, cpu: result.CPU, postgres: b.db.cpu() - before}, b.db.drop(ctx, db)
+}
+
+// measurePawl runs pawl on a database of its own, process start included.
+func (b *bench) measurePawl(ctx context.Context, p program, w workload) (measurement, error) {
+	const db = "bench_pawl"
+	if err := b.db.create(ctx, db); err != nil {
+		return measurement{}, err
+	}
+	if w.stored > 0 {
+		task := copyTask{DatabaseURL: b.db.url(db), Events: w.events, PageSize: w.pageSize, Stored: w.stored, OnlyStored: true}
+		if _, _, err := b.runSelf(ctx, baselineName, task); err != nil {
+			return measurement{}, err
+		}
+		if err := b.db.exec(ctx, "CHECKPOINT"); err != nil {
+			return measurement{}, err
+		}
+	}
+	api, err := b.startAPI(ctx, w.events, w.api...)
+	if err != nil {
+		return measurement{}, err
+	}
+	defer api.stop()
+	m, err := b.runPawl(ctx, p, w, db, api)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", p.name, err)
+	}
+	return m, b.db.drop(ctx, db)
+}
+
+// runPawl runs pawl from the first page to the last, and checks what it stored.
+func (b *bench) runPawl(ctx context.Context, p program, w workload, db string, api *mockProcess) (measurement, error) {
+	args := append([]string{"run", "--json", "--page-size", strconv.Itoa(w.pageSize)}, w.pawl...)
+	cmd := b.pawlCommand(ctx, p, db, api.url, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	before := b.db.cpu()
+	m, err := measureProcess(cmd)
+	if err != nil {
+		return m, fmt.Errorf("%w: %s", err, stderr.String())
+	}
+	if err := b.db.waitForBackends(ctx, db); err != nil {
+		return m, err
+	}
+	m.postgres = b.db.cpu() - before
+	var summary struct{ Received, Inserted, Duplicate int }
+	if err := json.Unmarshal(stdout.Bytes(), &summary); err != nil {
+		return m, err
+	}
+	if summary.Received != w.events || summary.Inserted+summary.Duplicate != w.events {
+		return m, fmt.Errorf("it stored %+v of %d events", summary, w.events)
+	}
+	err = b.db.query(ctx, db, "SELECT count(*)::float8 / count(DISTINCT xmin::text) FROM pages", &m.pagesPerCommit)
+	return m, err
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A result is what one case measured: lines if it compares pawl with a reference, else figures.
+type result struct {
+	Case    string
+	Origin  origin
+	Lines   []line
+	Figures []figure
+}
+
+// A figure is one number that is not a comparison with a reference.
+type figure struct {
+	Name     string
+	Unit     string
+	Decimals int // to show
+	Value    estimate
+	Bar      *bar // nil if there is no goal
+}
+
+// An origin says what was measured, when and where.
+type origin struct {
+	Commit  string // of the working tree
+	Date    string
+	Machine string
+}
+
+func describeOrigin(ctx context.Context, db *database) (origin, error) {
+	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return origin{}, fmt.Errorf("git describe: %w", err)
+	}
+	var postgres string
+	if err := db.query(ctx, template, "SELECT split_part(current_setting('server_version'), ' ', 1)", &postgres); err != nil {
+		return origin{}, err
+	}
+	cpu, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return origin{}, err
+	}
+	return origin{
+		Commit: strings.TrimSpace(string(commit)),
+		Date:   time.Now().UTC().Format(time.DateOnly),
+		Machine: fmt.Sprintf("%s, %d cores, %s/%s, PostgreSQL %s, %s", findModel(string(cpu)), runtime.NumCPU(), runtime.GOOS,
+			runtime.GOARCH, postgres, runtime.Version()),
+	}, nil
+}
+
+// findModel returns the name of the first processor in the text of /proc/cpuinfo. Not every architecture has one there.
+func findModel(cpuinfo string) string {
+	for line := range strings.Lines(cpuinfo) {
+		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unnamed processor"
+}
+
+// The files in docs that the results are written into. The page and the charts are generated from the JSON file, which holds the last
+// result of each case.
+const (
+	docsDir     = "docs"
+	resultsFile = "performance.json"
+	pageFile    = "performance.md"
+	casesFile   = "performance-cases.svg"
+	growthFile  = "performance-growth.svg"
+)
+
+// writeResult replaces the result of one case in the files in dir. The results of other cases stay.
+func writeResult(dir string, res result) error {
+	results, err := readResults(filepath.Join(dir, resultsFile))
+	if err != nil {
+		return err
+	}
+	results = slices.DeleteFunc(results, func(r result) bool { return r.Case == res.Case })
+	results = append(results, res)
+	order := allCases()
+	place := func(r result) int { return slices.IndexFunc(order, func(c benchCase) bool { return c.name == r.Case }) }
+	results = slices.DeleteFunc(results, func(r result) bool { return place(r) < 0 }) // of a case that exists no longer
+	slices.SortFunc(results, func(a, b result) int { return place(a) - place(b) })
+	stored, err := json.MarshalIndent(results, "", "\t")
+	if err != nil {
+		return err
+	}
+	page, err := os.ReadFile(filepath.Join(dir, pageFile))
+	if err != nil {
+		return err
+	}
+	page, err = replaceTables(page, results)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{
+		resultsFile: append(stored, '\n'), pageFile: page, casesFile: drawCases(results), growthFile: drawGrowth(results),
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readResults returns no results if the file does not exist.
+func readResults(path string) ([]result, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var results []result
+	if err := json.Unmarshal(data, &results); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return results, nil
+}
+
+// What `make bench` writes into the page stands between these lines.
+const (
+	tablesBegin = "<!-- Written by make bench WRITE=1 -->\n"
+	tablesEnd   = "<!-- End of what make bench writes -->\n"
+)
+
+func replaceTables(page []byte, results []result) ([]byte, error) {
+	before, rest, hasBegin := bytes.Cut(page, []byte(tablesBegin))
+	_, after, hasEnd := bytes.Cut(rest, []byte(tablesEnd))
+	if !hasBegin || !hasEnd {
+		return nil, fmt.Errorf("%s does not hold the lines %q and %q", pageFile, tablesBegin, tablesEnd)
+	}
+	var text bytes.Buffer
+	text.Write(before)
+	text.WriteString(tablesBegin + "\n" + formatOrigins(results) + "\n" + formatTables(results) + "\n" + tablesEnd)
+	text.Write(after)
+	return text.Bytes(), nil
+}

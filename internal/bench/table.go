@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// formatOrigins returns a sentence about each origin of the results: the cases that were measured there.
+func formatOrigins(results []result) string {
+	var origins []origin
+	cases := map[origin][]string{}
+	for _, r := range results {
+		if cases[r.Origin] == nil {
+			origins = append(origins, r.Origin)
+		}
+		cases[r.Origin] = append(cases[r.Origin], r.Case)
+	}
+	var text strings.Builder
+	for _, o := range origins {
+		fmt.Fprintf(&text, "Commit %s, %s, on %s: %s.\n", o.Commit, o.Date, o.Machine, strings.Join(cases[o], ", "))
+	}
+	return text.String()
+}
+
+// formatTables returns the results as one or two tables in Markdown: the comparisons, then the figures.
+func formatTables(results []result) string {
+	comparisons, figures := newTable(comparisonHeads()...), newTable("what", "median", "95 % interval", "spread", "goal")
+	for _, r := range results {
+		for _, l := range r.Lines {
+			comparisons.add(l.cells()...)
+		}
+		for _, f := range r.Figures {
+			figures.add(f.cells()...)
+		}
+	}
+	var texts []string
+	for _, t := range []*table{comparisons, figures} {
+		if len(t.rows) > 1 {
+			texts = append(texts, t.String())
+		}
+	}
+	return strings.Join(texts, "\n")
+}
+
+// A column says how a quantity is shown.
+type column struct {
+	quantity    quantity
+	decimals    int
+	hasInterval bool
+}
+
+var columns = []column{ //nolint:gochecknoglobals // a constant that Go cannot have
+	{ratio, 2, true}, {speed, 0, false}, {ownCPU, 2, true}, {postgresCPU, 2, false}, {peak, 0, true}, {pagesPerCommit, 1, false},
+}
+
+func comparisonHeads() []string {
+	heads := []string{"case", "program"}
+	for _, c := range columns {
+		heads = append(heads, string(c.quantity))
+		if c.quantity == ratio {
+			heads = append(heads, "spread")
+		}
+	}
+	return append(heads, "goals")
+}
+
+func (l line) cells() []string {
+	cells := []string{l.Workload + ", " + formatCount(l.Events), l.Program}
+	var goals []string
+	for _, c := range columns {
+		e, ok := l.Values[c.quantity]
+		cells = append(cells, formatEstimate(e, ok, c))
+		if c.quantity == ratio {
+			spread := ""
+			if ok && e.Rounds > 1 {
+				spread = formatRange(e.Min, e.Max, c.decimals)
+			}
+			cells = append(cells, spread)
+		}
+		if b, isGoal := l.Bars[c.quantity]; isGoal && ok {
+			goals = append(goals, fmt.Sprintf("%s %s %v: %s", c.quantity, b.Kind, b.Value, b.verdict(e)))
+		}
+	}
+	if l.Note != "" {
+		goals = append(goals, l.Note)
+	}
+	return append(cells, strings.Join(goals, "; "))
+}
+
+// formatEstimate returns the median, and the interval if there was more than one round.
+func formatEstimate(e estimate, isMeasured bool, c column) string {
+	switch {
+	case !isMeasured:
+		return ""
+	case c.hasInterval && e.Rounds > 1:
+		return fmt.Sprintf("%.*f (%s)", c.decimals, e.Median, formatRange(e.Low, e.High, c.decimals))
+	case c.quantity == speed:
+		return formatCount(int(e.Median))
+	}
+	return fmt.Sprintf("%.*f", c.decimals, e.Median)
+}
+
+func (f figure) cells() []string {
+	cells := []string{
+		f.Name, strings.TrimSpace(fmt.Sprintf("%.*f %s", f.Decimals, f.Value.Median, f.Unit)),
+		formatRange(f.Value.Low, f.Value.High, f.Decimals), formatRange(f.Value.Min, f.Value.Max, f.Decimals),
+	}
+	goal := ""
+	if f.Bar != nil {
+		goal = fmt.Sprintf("%s %v: %s", f.Bar.Kind, f.Bar.Value, f.Bar.verdict(f.Value))
+	}
+	return append(cells, goal)
+}
+
+func formatRange(low, high float64, decimals int) string {
+	return fmt.Sprintf("%.*f–%.*f", decimals, low, decimals, high)
+}
+
+// formatCount returns n with commas: 500,000.
+func formatCount(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// A table is a table in Markdown. Its columns have the same width in each row, so that it can be read as text too.
+type table struct {
+	rows [][]string // the first row is the head
+}
+
+func newTable(heads ...string) *table { return &table{rows: [][]string{heads}} }
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) String() string {
+	widths := make([]int, len(t.rows[0]))
+	for _, row := range t.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var text strings.Builder
+	for i, row := range t.rows {
+		for j, cell := range row {
+			text.WriteString("| " + cell + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)+1))
+		}
+		text.WriteString("|\n")
+		if i == 0 {
+			for _, width := range widths {
+				text.WriteString("|" + strings.Repeat("-", width+2))
+			}
+			text.WriteString("|\n")
+		}
+	}
+	return text.String()
+}
