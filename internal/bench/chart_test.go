@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// An element is an element of an SVG image.
+type element struct {
+	name string
+	attr map[string]string
+	text string
+}
+
+// parseSVG returns the elements of an image. It fails the test if the image is no well-formed XML.
+func parseSVG(t *testing.T, image []byte) []element {
+	t.Helper()
+	var elements []element
+	decoder := xml.NewDecoder(bytes.NewReader(image))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return elements
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, image)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			e := element{name: token.Name.Local, attr: map[string]string{}}
+			for _, a := range token.Attr {
+				e.attr[a.Name.Local] = a.Value
+			}
+			elements = append(elements, e)
+		case xml.CharData:
+			if len(elements) > 0 {
+				elements[len(elements)-1].text += strings.TrimSpace(string(token))
+			}
+		}
+	}
+}
+
+// find returns the elements with this name and class.
+func find(elements []element, name, class string) []element {
+	var found []element
+	for _, e := range elements {
+		if e.name == name && e.attr["class"] == class {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func number(t *testing.T, e element, attr string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(e.attr[attr], 64)
+	if err != nil {
+		t.Fatalf("%s of %+v: %v", attr, e, err)
+	}
+	return n
+}
+
+// isClose reports whether two places in a drawing are equal but for rounding.
+func isClose(a, b float64) bool { return a-b < 0.2 && b-a < 0.2 }
+
+func pawlResult(name string, value estimate, goals map[quantity]bar) result {
+	return result{Case: name, Lines: []line{
+		{Workload: name, Program: pawlName, Events: 500_000, Values: map[quantity]estimate{ratio: value}, Bars: goals},
+		{Workload: name, Program: baselineName + noiseSuffix, Values: map[quantity]estimate{ratio: five(1, 1, 1)}},
+	}}
+}
+
+// TestDrawCases checks that there is a bar for each case but not for the reference, that its length fits the ratio, and that the
+// goal is drawn at its value.
+func TestDrawCases(t *testing.T) {
+	t.Parallel()
+	elements := parseSVG(t, drawCases([]result{
+		pawlResult("a<b", five(0.8, 1, 1.2), nil),
+		pawlResult("fast", five(1.8, 2, 2.1), map[quantity]bar{ratio: {atLeast, 1}}),
+		{Case: "start", Figures: []figure{{Name: "first request"}}},
+	}))
+	bars := find(elements, "rect", classPawl)
+	if len(bars) != 2 {
+		t.Fatalf("got %d bars, want 2", len(bars))
+	}
+	unit := number(t, bars[0], "width")
+	if got := number(t, bars[1], "width"); !isClose(got, 2*unit) {
+		t.Errorf("got the widths %v and %v, want the second twice as wide", unit, got)
+	}
+	intervals := find(elements, "line", classInterval)
+	if got, want := number(t, intervals[0], "x2")-number(t, intervals[0], "x1"), 0.4*unit; !isClose(got, want) {
+		t.Errorf("got an interval that is %v wide, want %v", got, want)
+	}
+	goals := find(elements, "line", classGoal)
+	if len(goals) != 1 || !isClose(number(t, goals[0], "x1"), number(t, bars[0], "x")+unit) {
+		t.Errorf("got the goals %+v, want one at the end of a bar of 1", goals)
+	}
+	hasLabel := false
+	for _, e := range elements {
+		hasLabel = hasLabel || e.text == "a<b"
+	}
+	if !hasLabel {
+		t.Error("no text has the name of the first case")
+	}
+}
+
+// TestDrawGrowth checks that the points stand in the order of the sizes, at equal distances for equal factors, and that more is higher.
+func TestDrawGrowth(t *testing.T) {
+	t.Parallel()
+	of := func(program string, events int, perSecond float64) line {
+		return line{Workload: growthCase, Program: program, Events: events, Values: map[quantity]estimate{
+			speed: {Median: perSecond}, peak: {Median: 32},
+		}}
+	}
+	baseline := baselineName + noiseSuffix
+	elements := parseSVG(t, drawGrowth([]result{{Case: growthCase, Lines: []line{
+		of(pawlName, 10_000, 100), of(baseline, 10_000, 50), of(pawlName, 100, 100), of(pawlName, 1000, 200),
+	}}}))
+	points := find(elements, "circle", classPawl)
+	const sizes = 3
+	if len(points) != 2*sizes {
+		t.Fatalf("got %d points of pawl, want %d of the speed and %d of the memory", len(points), sizes, sizes)
+	}
+	speeds, memory := points[:sizes], points[sizes:]
+	first := number(t, speeds[1], "cx") - number(t, speeds[0], "cx")
+	second := number(t, speeds[2], "cx") - number(t, speeds[1], "cx")
+	if first <= 0 || !isClose(first, second) {
+		t.Errorf("got the distances %v and %v, want the same for the same factor", first, second)
+	}
+	if number(t, speeds[1], "cy") >= number(t, speeds[0], "cy") || number(t, speeds[2], "cy") != number(t, speeds[0], "cy") {
+		t.Errorf("got the points %+v, want the second above the others", speeds)
+	}
+	if number(t, memory[0], "cy") != number(t, memory[2], "cy") {
+		t.Errorf("got the points %+v, want the same height for the same memory", memory)
+	}
+	if goals := find(elements, "line", classGoal); len(goals) != 1 || number(t, goals[0], "y1") >= number(t, memory[0], "cy") {
+		t.Errorf("got the goals %+v, want one above the points of the memory", goals)
+	}
+	if got := find(elements, "circle", classReference); len(got) != 1 {
+		t.Errorf("got %d points of the baseline, want 1", len(got))
+	}
+}
+
+// TestDraw_noResults checks that images without results are well-formed, for the time before all cases have run.
+func TestDraw_noResults(t *testing.T) {
+	t.Parallel()
+	for _, image := range [][]byte{drawCases(nil), drawGrowth(nil)} {
+		if len(parseSVG(t, image)) == 0 {
+			t.Error("got no element")
+		}
+		if bytes.Contains(image, []byte("NaN")) || bytes.Contains(image, []byte("Inf")) {
+			t.Errorf("got a place that is no number:\n%s", image)
+		}
+	}
+}
+
+func TestNiceStep(t *testing.T) {
+	t.Parallel()
+	for greatest, want := range map[float64]float64{1: 0.2, 1.9: 0.5, 64: 20, 240_000: 50_000, 1e6: 200_000, 7: 2} {
+		if got := niceStep(greatest); !isClose(got/want, 1) {
+			t.Errorf("%v: got %v, want %v", greatest, got, want)
+		}
+	}
+}
+
+func TestShortCount(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[float64]string{0: "0", 64: "64", 100_000: "100 k", 3_000_000: "3 M", 1_500_000: "1.5 M"} {
+		if got := shortCount(n); got != want {
+			t.Errorf("%v: got %q, want %q", n, got, want)
+		}
+	}
+}

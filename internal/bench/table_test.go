@@ -1,0 +1,106 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// cellsOf returns the cells of the row of a Markdown table that begins with these cells, without the cells that it begins with.
+func cellsOf(t *testing.T, text string, first ...string) []string {
+	t.Helper()
+	for row := range strings.Lines(text) {
+		var cells []string
+		for cell := range strings.SplitSeq(strings.Trim(row, "|\n"), "|") {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		if len(cells) > len(first) && strings.Join(cells[:len(first)], "|") == strings.Join(first, "|") {
+			return cells[len(first):]
+		}
+	}
+	t.Fatalf("no row begins with %q in\n%s", first, text)
+	return nil
+}
+
+// five returns an estimate of five rounds.
+func five(low, median, high float64) estimate {
+	return estimate{Median: median, Low: low, High: high, Min: low - 0.1, Max: high + 0.1, Rounds: 5}
+}
+
+func TestFormatTables(t *testing.T) {
+	t.Parallel()
+	once := estimate{Median: 1.5, Low: 1.5, High: 1.5, Min: 1.5, Max: 1.5, Rounds: 1}
+	results := []result{
+		{Case: "end-to-end", Lines: []line{{
+			Workload: "end-to-end", Program: pawlName, Events: 500_000,
+			Values: map[quantity]estimate{ratio: five(1.1, 1.2, 1.3), speed: five(9e4, 123_456, 2e5), peak: five(30, 33.4, 35)},
+			Bars:   map[quantity]bar{ratio: {atLeast, 1.2}, peak: {atMost, 64}},
+		}}},
+		{Case: "growth", Lines: []line{{
+			Workload: "growth", Program: pawlName, Events: 3_000_000, Values: map[quantity]estimate{ratio: once}, Note: "a note",
+		}}},
+		{Case: "start", Figures: []figure{{
+			Name: "first request", Unit: "ms", Decimals: 1, Value: five(100, 120.26, 130), Bar: &bar{atMost, 110},
+		}}},
+	}
+	text := formatTables(results)
+	for _, tt := range []struct{ first, want []string }{
+		{
+			first: []string{"end-to-end, 500,000", pawlName},
+			want: []string{
+				"1.20 (1.10–1.30)", "1.00–1.40", "123,456", "", "", "33 (30–35)", "", "ratio ≥ 1.2: unresolved; peak MiB ≤ 64: met",
+			},
+		},
+		{
+			first: []string{"growth, 3,000,000", pawlName}, // of one round there is neither an interval nor a spread
+			want:  []string{"1.50", "", "", "", "", "", "", "a note"},
+		},
+		{
+			first: []string{"first request"},
+			want:  []string{"120.3 ms", "100.0–130.0", "99.9–130.1", "≤ 110: unresolved"},
+		},
+	} {
+		got := cellsOf(t, text, tt.first...)
+		if strings.Join(got, "|") != strings.Join(tt.want, "|") {
+			t.Errorf("%v: got the cells %q, want %q", tt.first, got, tt.want)
+		}
+	}
+}
+
+// TestFormatTables_oneKind checks that there is no empty table.
+func TestFormatTables_oneKind(t *testing.T) {
+	t.Parallel()
+	text := formatTables([]result{{Figures: []figure{{Name: "first request", Value: five(1, 2, 3)}}}})
+	if strings.Contains(text, string(postgresCPU)) {
+		t.Errorf("got a table of comparisons without a comparison:\n%s", text)
+	}
+}
+
+// TestTableString checks that all rows have the same width, although some letters have several bytes.
+func TestTableString(t *testing.T) {
+	t.Parallel()
+	table := newTable("a", "goal")
+	table.add("long cell", "≥ 1")
+	want := "| a         | goal |\n|-----------|------|\n| long cell | ≥ 1  |\n"
+	if got := table.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestFormatOrigins(t *testing.T) {
+	t.Parallel()
+	old, now := origin{Commit: "aaa", Date: "2026-01-01", Machine: "m"}, origin{Commit: "bbb", Date: "2026-02-02", Machine: "m"}
+	got := formatOrigins([]result{{Case: "latency", Origin: now}, {Case: "growth", Origin: old}, {Case: "start", Origin: now}})
+	want := "Commit bbb, 2026-02-02, on m: latency, start.\nCommit aaa, 2026-01-01, on m: growth.\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestFormatCount(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 123_456: "123,456", 3_000_000: "3,000,000"} {
+		if got := formatCount(n); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
+		}
+	}
+}
