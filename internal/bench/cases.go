@@ -43,12 +43,12 @@ const (
 
 // The goals. What a goal says about memory and CPU time holds for several cases.
 var (
-	maxPeak = bar{atMost, 64}  //nolint:gochecknoglobals // a constant that Go cannot have
-	maxCPU  = bar{atMost, 1.2} //nolint:gochecknoglobals // a constant that Go cannot have
+	maxPeak = bar{atMost, 64}
+	maxCPU  = bar{atMost, 1.2}
 )
 
 // demoFaults are the faults of the demo in the Makefile.
-var demoFaults = []string{"--fault", "429@10,60", "--fault", "503@25,75-76"} //nolint:gochecknoglobals // a constant that Go cannot have
+var demoFaults = []string{"--fault", "429@10,60", "--fault", "503@25,75-76"}
 
 // allCases returns the cases in the order in which they run.
 func allCases() []benchCase {

@@ -39,7 +39,7 @@ type copyResult struct {
 // eventsInMemory is how many decoded events the baseline or the limit holds at most.
 const eventsInMemory = 500_000
 
-var eventColumns = []string{ //nolint:gochecknoglobals // a constant that Go cannot have
+var eventColumns = []string{
 	"id", "session_id", "user_id", "type", "name", "properties", "occurred_at", "device_type", "browser", "extra", "page_id",
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // The types of eventColumns.
-var eventTypes = []uint32{ //nolint:gochecknoglobals // a constant that Go cannot have
+var eventTypes = []uint32{
 	pgtype.UUIDOID, pgtype.UUIDOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, pgtype.JSONBOID, pgtype.TimestamptzOID,
 	pgtype.TextOID, pgtype.TextOID, pgtype.JSONBOID, pgtype.Int8OID,
 }

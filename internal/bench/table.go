@@ -51,7 +51,7 @@ type column struct {
 	hasInterval bool
 }
 
-var columns = []column{ //nolint:gochecknoglobals // a constant that Go cannot have
+var columns = []column{
 	{ratio, 2, true}, {speed, 0, false}, {ownCPU, 2, true}, {postgresCPU, 2, false}, {peak, 0, true}, {pagesPerCommit, 1, false},
 }
 
