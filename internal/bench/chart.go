@@ -15,7 +15,7 @@ func drawCases(results []result) []byte {
 		width, rowHeight = 760, 28
 	)
 	lines := pawlLines(results, ratio)
-	height := float64(top + rowHeight*len(lines) + 40)
+	height := float64(top + rowHeight*len(lines) + 54)
 	d := newDrawing(width, height)
 	d.text(classText, anchorStart, 16, 24, "Speed of pawl, as a ratio to the reference of the same case")
 	greatest := 1.0
@@ -25,7 +25,7 @@ func drawCases(results []result) []byte {
 	step := niceStep(greatest)
 	end := math.Ceil(greatest/step) * step
 	x := func(value float64) float64 { return left + value/end*(width-left-right) }
-	bottom := height - 34
+	bottom := height - 48
 	for i := range int(math.Round(end/step)) + 1 {
 		value := float64(i) * step
 		d.line(classGrid, x(value), top-6, x(value), bottom)
@@ -43,7 +43,7 @@ func drawCases(results []result) []byte {
 		}
 		d.text(classText, anchorStart, width-right+8, y+16, fmt.Sprintf("%.2f", e.Median))
 	}
-	d.text(classSmall, anchorEnd, width-16, height-4, "1 = the reference · thin line: 95 % interval · dashed: goal")
+	d.text(classSmall, anchorEnd, width-16, height-10, "1 = the reference · thin line: 95 % interval · dashed: goal")
 	return d.bytes("Speed of pawl as a ratio to the reference, for each case")
 }
 
