@@ -41,9 +41,9 @@ type origin struct {
 }
 
 func describeOrigin(ctx context.Context, db *database) (origin, error) {
-	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	commit, err := describeCommit(ctx, ".")
 	if err != nil {
-		return origin{}, fmt.Errorf("git describe: %w", err)
+		return origin{}, err
 	}
 	var postgres string
 	if err := db.query(ctx, template, "SELECT split_part(current_setting('server_version'), ' ', 1)", &postgres); err != nil {
@@ -54,11 +54,37 @@ func describeOrigin(ctx context.Context, db *database) (origin, error) {
 		return origin{}, err
 	}
 	return origin{
-		Commit: strings.TrimSpace(string(commit)),
+		Commit: commit,
 		Date:   time.Now().UTC().Format(time.DateOnly),
 		Machine: fmt.Sprintf("%s, %d cores, %s/%s, PostgreSQL %s, %s", findModel(string(cpu)), runtime.NumCPU(), runtime.GOOS,
 			runtime.GOARCH, postgres, runtime.Version()),
 	}, nil
+}
+
+// describeCommit returns the commit of the working tree in dir. It says so if the tree has changes, except in docs: there they cannot
+// change what is measured, and the benchmark makes some itself.
+func describeCommit(ctx context.Context, dir string) (string, error) {
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = dir
+		text, err := cmd.Output()
+		if err != nil {
+			return "", fmt.Errorf("git %s: %w", args[0], err)
+		}
+		return strings.TrimSpace(string(text)), nil
+	}
+	commit, err := git("rev-parse", "--short", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	changes, err := git("status", "--porcelain", "--", ".", ":(exclude)"+docsDir)
+	if err != nil {
+		return "", err
+	}
+	if changes != "" {
+		commit += " with changes"
+	}
+	return commit, nil
 }
 
 // findModel returns the name of the first processor in the text of /proc/cpuinfo. Not every architecture has one there.

@@ -86,6 +86,46 @@ func TestReplaceTables_noPlace(t *testing.T) {
 	}
 }
 
+// TestDescribeCommit checks that results that were written into docs are no changes, but that other files are.
+func TestDescribeCommit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("text"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"init", "-q"}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "first"},
+	} {
+		if err := command(t.Context(), dir, "git", args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	describe := func() string {
+		t.Helper()
+		text, err := describeCommit(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	clean := describe()
+	write("docs/performance.json")
+	if got := describe(); clean == "" || got != clean {
+		t.Errorf("got %q with a result in docs, want %q as without", got, clean)
+	}
+	write("main.go")
+	if got, want := describe(), clean+" with changes"; got != want {
+		t.Errorf("got %q with a new file, want %q", got, want)
+	}
+}
+
 func TestFindModel(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
