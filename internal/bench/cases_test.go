@@ -29,7 +29,8 @@ func TestFindCases(t *testing.T) {
 	}
 }
 
-// TestAllCases_workloads checks that each workload can run, and that no two goals stand in the same line of the table.
+// TestAllCases_workloads checks that each workload can run and has a goal about memory, and that no two of them have the same name and
+// size, which would make them look the same in the table.
 func TestAllCases_workloads(t *testing.T) {
 	t.Parallel()
 	type key struct {
@@ -47,6 +48,9 @@ func TestAllCases_workloads(t *testing.T) {
 		for _, w := range c.workloads(500_000) {
 			if w.name != c.name || w.events < 1 || w.pageSize < 1 {
 				t.Errorf("%s: got the workload %+v", c.name, w)
+			}
+			if w.bars[peak] != maxPeak {
+				t.Errorf("%s: got the goals %v, want the one about memory", w.name, w.bars)
 			}
 			if k := (key{w.name, w.events}); seen[k] {
 				t.Errorf("%s: two workloads with %d events", w.name, w.events)
