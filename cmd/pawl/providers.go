@@ -38,14 +38,6 @@ var (
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // the number only spreads retries over time
 
-// newRunClient returns the client for `pawl run`, and limits the memory of the process.
-func newRunClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
-	limitMemory(s.MaxPageBytes)
-	return newClient(s, p)
-}
-
-// newClient returns a client and does not limit the memory of the process. `pawl verify` must have no limit: it holds 16 bytes for each
-// record of the API, and their number is not known before.
 func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	return datasync.New(datasync.Config{
 		BaseURL: s.APIBaseURL, APIKey: s.APIKey, Profile: p,
@@ -53,29 +45,43 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 	})
 }
 
-// limitMemory sets the memory limit of the garbage collector, unless GOMEMLIMIT in the environment sets one. The collector works harder
-// near the limit.
-func limitMemory(maxPageBytes int64) {
-	const onlyRead, noLimit = -1, math.MaxInt64
-	if debug.SetMemoryLimit(onlyRead) == noLimit {
-		debug.SetMemoryLimit(memoryLimit(maxPageBytes))
+// A memoryLimiter is the source of `pawl run`. It limits the memory of the garbage collector by the largest page that it has received,
+// unless GOMEMLIMIT in the environment sets a limit. The collector works harder near the limit. `pawl verify` needs no limit, because it
+// holds 16 bytes for each record of the API, so that its need of memory is not known before.
+type memoryLimiter struct {
+	domain.EventSource
+
+	largestPage int64 // in bytes
+}
+
+// limitMemory returns a source that reads from next and limits the memory.
+func limitMemory(next domain.EventSource) domain.EventSource {
+	const onlyRead = -1
+	if debug.SetMemoryLimit(onlyRead) != math.MaxInt64 { // the environment sets a limit
+		return next
 	}
+	debug.SetMemoryLimit(memoryLimit(0))
+	return &memoryLimiter{EventSource: next}
 }
 
-// memoryLimit returns the limit for the garbage collector in bytes. The documentation of pawl promises a maximum of four times the
-// largest page plus 64 MiB. The limit is lower than that by a reserve, because the collector may exceed its limit a little. The limit is
-// at least minLimit, because the program needs 25 MiB even without a page. With a limit near that, the collector would run all the time.
-func memoryLimit(maxPageBytes int64) int64 {
-	const (
-		mebibyte = 1 << 20
-		reserve  = 48 * mebibyte
-		minLimit = 64 * mebibyte
-	)
-	documentedMax := 4*maxPageBytes + 64*mebibyte
-	return max(documentedMax-reserve, minLimit)
+// FetchPage implements domain.EventSource.
+func (l *memoryLimiter) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
+	page, err := l.EventSource.FetchPage(ctx, req)
+	if page.Receipt.Bytes > l.largestPage {
+		l.largestPage = page.Receipt.Bytes
+		debug.SetMemoryLimit(memoryLimit(l.largestPage))
+	}
+	return page, err
 }
 
-// newTracing starts tracing for `pawl run`. Problems with traces are warnings, which do not stop the run.
+// memoryLimit returns the limit for the garbage collector, in bytes. pawl documents a maximum of four times --max-page-bytes plus
+// 64 MiB, and needs about 25 MiB without a page. A page needs its own size while it is received and while it is stored, and about its
+// size again for its events.
+func memoryLimit(largestPage int64) int64 {
+	const withoutPages = 36 << 20
+	return withoutPages + 3*largestPage
+}
+
 func newTracing(ctx context.Context, s cli.Settings, options cli.RunOptions) (*telemetry.Tracing, func()) {
 	telemetry.ReportSDKErrors(options.Warn)
 	tracing := telemetry.Open(ctx, telemetry.Config{Stream: s.Stream, Version: build().Version, Warn: options.Warn})
@@ -93,7 +99,7 @@ func newRunner(
 	t *telemetry.Tracing, client *datasync.Client, decoder *datasync.Decoder, store *postgres.Store,
 	observer ingest.Observer, opts ingest.Options,
 ) cli.Runner {
-	source := t.Source(client, client.Endpoint())
+	source := t.Source(limitMemory(client), client.Endpoint())
 	return t.Runner(ingest.New(source, decoder, t.Store(store), t.Observer(observer), opts))
 }
 

@@ -21,7 +21,7 @@ func initRunner(
 	ctx context.Context, s cli.Settings, options cli.RunOptions, observer ingest.Observer,
 ) (cli.Runner, func(), error) {
 	panic(wire.Build(
-		datasync.DataSync, newRunClient, datasync.NewDecoder,
+		datasync.DataSync, newClient, datasync.NewDecoder,
 		newPool, newStore,
 		newOptions, newTracing, newRunner,
 	))

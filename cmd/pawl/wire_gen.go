@@ -20,7 +20,7 @@ import (
 func initRunner(ctx context.Context, s cli.Settings, options cli.RunOptions, observer ingest.Observer) (cli.Runner, func(), error) {
 	tracing, cleanup := newTracing(ctx, s, options)
 	profile := datasync.DataSync()
-	client, err := newRunClient(s, profile)
+	client, err := newClient(s, profile)
 	if err != nil {
 		cleanup()
 		return nil, nil, err

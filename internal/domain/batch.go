@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A Batch holds the consecutive pages that one [EventStore.Commit] stores. Commit stores all of them or none.
 type Batch struct {
@@ -22,6 +25,9 @@ type CommitResult struct {
 	Checkpoint Checkpoint   // the new checkpoint
 	Counts     Counts       // the counts of this batch only; Checkpoint.Counts already includes them
 	NewDrift   []DriftEntry // the entries that this Commit added to the stream's drift register
+
+	// Committing is the time from sending COMMIT, with the last rows of the ledger, to its answer. It is 0 if it was not measured.
+	Committing time.Duration
 }
 
 // An EndEvidence says how far pawl can trust an answer that ends a pass. APIs sometimes end a list too early, because of a

@@ -91,11 +91,13 @@ func (s *Store) commitOnce(
 	var res domain.CommitResult
 	var moved dbsqlc.CheckpointAdvanceRow
 	var found bool
+	var storeEnded time.Time
 	lock := func(q *dbsqlc.Queries) (err error) {
 		moved, found, err = moveCheckpoint(ctx, q, move)
 		return err
 	}
 	store := func(ctx context.Context, tx pgx.Tx, progress func()) ([]conn.Query, error) {
+		defer func() { storeEnded = time.Now() }()
 		q := dbsqlc.New(tx)
 		if !found {
 			return nil, moveError(ctx, q, "advance checkpoint", b.Start)
@@ -129,6 +131,7 @@ func (s *Store) commitOnce(
 		return nil, endPass(ctx, q, b, last)
 	}
 	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{lock}, store)
+	res.Committing = time.Since(storeEnded)
 	return res, err
 }
 

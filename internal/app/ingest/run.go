@@ -207,6 +207,7 @@ type summary struct {
 func (s *summary) add(batch domain.Batch, res domain.CommitResult) {
 	s.Pages += int64(len(batch.Pages))
 	s.Counts = s.Counts.Add(res.Counts)
+	s.Times.Committing += res.Committing
 }
 
 // addFetching adds the requests of a fetcher and the times of both.
