@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -40,6 +41,7 @@ type Client struct {
 	cfg       Config
 	events    url.URL // the URL of the pages, without a query
 	transport http.RoundTripper
+	usesHTTP1 atomic.Bool // the last answer came over HTTP/1
 	governor  governor
 }
 

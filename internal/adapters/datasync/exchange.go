@@ -22,6 +22,8 @@ const (
 	maxHeaderBytes = 64 << 10
 	// maxErrorBytes is how much of the body of an error answer is read. That is enough for a code and a message.
 	maxErrorBytes = 64 << 10
+	// pingTimeout is the time without a byte from the server after which a ping is sent, and the time to wait for its answer.
+	pingTimeout = 10 * time.Second
 	// firstBufferBytes is the size of the first buffer for a body of unknown length. The buffer doubles when it is full.
 	firstBufferBytes = 256 << 10
 )
@@ -55,6 +57,7 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 		return answer{}, c.networkError(ctx, timedCtx, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // the body was read, or send returns another error
+	c.usesHTTP1.Store(response.ProtoMajor == 1)
 	a := answer{status: response.StatusCode, header: response.Header, receivedAt: time.Now()}
 	if a.status != http.StatusOK {
 		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // if the body cannot be read, the status is enough
@@ -84,9 +87,12 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	if err != nil {
 		return nil, err
 	}
-	// If a reused connection turns out to be closed, net/http sends a GET again by itself. The governor would not count that
-	// request. net/http does not send a request again if it cannot rewind the body, so this body is one that it cannot rewind.
-	request.Body = io.NopCloser(strings.NewReader(""))
+	if c.usesHTTP1.Load() {
+		// If a reused HTTP/1 connection turns out to be closed, net/http sends a GET again by itself. The governor would not count
+		// that request. net/http does not send a request again if it cannot rewind the body, so this body is one that it cannot
+		// rewind. HTTP/2 needs no body: there, net/http sends a request again only if the server has said that it ignored it.
+		request.Body = io.NopCloser(strings.NewReader(""))
+	}
 	request.Header.Set("Accept", "application/json")
 	// A cache must not answer by itself, because an old answer has old records and an old quota.
 	request.Header.Set("Cache-Control", "no-cache")
@@ -98,17 +104,16 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 }
 
 // newTransport returns a copy of http.DefaultTransport, so that later changes to http.DefaultTransport do not affect it.
-func newTransport() http.RoundTripper {
+func newTransport() *http.Transport {
 	defaults, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		defaults = &http.Transport{}
 	}
 	transport := defaults.Clone()
 	transport.MaxResponseHeaderBytes = maxHeaderBytes
-	// The transport does not use HTTP/2: it would send the empty body that newRequest sets, and pawl sends only one request at
-	// a time.
-	transport.Protocols = &http.Protocols{}
-	transport.Protocols.SetHTTP1(true)
+	// A request that times out ends an HTTP/1 connection, but only its own stream of an HTTP/2 connection. Pings find out whether
+	// such a connection is dead, so that the next request gets a new one.
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingTimeout, PingTimeout: pingTimeout}
 	transport.Proxy = func(r *http.Request) (*url.URL, error) {
 		proxy, err := http.ProxyFromEnvironment(r)
 		if err != nil {
