@@ -152,7 +152,7 @@ func refuseCursors(rd *round, r *run, random *rand.Rand) bool {
 // Otherwise the judge (chaos_judge_test.go) would find dead letters that the truth does not contain.
 func sendRejects(rd *round, r *run, _ *rand.Rand) bool {
 	const minRemaining = 5 * roundPageSize // with fewer records, pawl may have fetched the last page before the scenario changes
-	if rd.db.offset()+minRemaining > roundEvents {
+	if rd.fetchedOffset()+minRemaining > roundEvents {
 		return false
 	}
 	rd.mock.play(rd.usual.withDrift("missing-timestamp:0.7"))

@@ -120,6 +120,7 @@ const (
 	causeRateLimit = "refused by the rate limit"
 	causeCursor    = "with a cursor that the API refused"
 	causeAttack    = "lost because an attack ended its run or connection"
+	causeDropped   = "fetched ahead and dropped"
 )
 
 // explainRequests finds one of the causes above for every request in the journal, and counts the causes. Each request without a
@@ -132,6 +133,10 @@ func (rd *round) explainRequests() {
 	if n := rd.mock.summary().Dropped; n > 0 {
 		rd.t.Errorf("requests that the mock's journal has dropped: got %d, want 0", n)
 	}
+	dropped := newDroppedPages(rd, journal, func(e entry) bool {
+		_, isStored := stored[e.RequestID]
+		return isStored || rd.removedPages[e.RequestID]
+	})
 	for i, e := range journal {
 		isReread, isStored := stored[e.RequestID]
 		delete(stored, e.RequestID) // at the end, stored has the pages that no request explains
@@ -158,6 +163,8 @@ func (rd *round) explainRequests() {
 			rateLimited++
 		case e.Status == http.StatusBadRequest:
 			rd.report.causes[causeCursor]++
+		case dropped.take(e):
+			rd.report.causes[causeDropped]++
 		case rd.takeUnstored(e.Number): // tried last, because each call uses up one of the lost pages
 			rd.report.causes[causeAttack]++
 		default:
@@ -181,7 +188,7 @@ func (rd *round) explainRequests() {
 		rd.t.Errorf("redirects that pawl followed: got %d, want 0", n)
 	}
 	rd.report.requests += len(journal)
-	rd.report.idealRequests += roundEvents / roundPageSize
+	rd.report.idealRequests += roundEvents / rd.pageSize()
 }
 
 // takeUnstored subtracts one from the number of pages that the run of a request may have received and not stored. It returns

@@ -86,8 +86,11 @@ func (rd *round) kill(r *run, maxUnstored int) (hit bool) {
 	return true
 }
 
-// hasStoredAll reports whether the last page that the API sent is also the last stored page.
-func (rd *round) hasStoredAll() bool { return rd.mock.lastPageID() == rd.db.lastRequestID() }
+// hasStoredAll reports whether the last page that the API sent is also the last stored page. If runs fetch pages ahead, it always
+// returns true, because such a run may have pages that wait to be stored.
+func (rd *round) hasStoredAll() bool {
+	return rd.fetchesAhead() || rd.mock.lastPageID() == rd.db.lastRequestID()
+}
 
 // Latencies of the API that give an attack enough time before the answer.
 const (

@@ -93,7 +93,7 @@ func restoreWhileFrozenUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	}
 	r.signal(syscall.SIGSTOP)
 	wasUnanswered := !r.hasStored(seq)
-	isReplaced := rd.replaceFrozen(r, backup, seq)
+	isReplaced := rd.replaceFrozen(r, backup, rd.db.seq()) // the COMMIT may have stored several pages
 	return wasUnanswered && isReplaced
 }
 

@@ -177,8 +177,8 @@ func (rd *round) addRun(r *run) {
 	rd.runs = append(rd.runs, r)
 }
 
-// startRun starts `pawl run` with roundPageSize.
-func (rd *round) startRun() *run { return rd.startRunWithPageSize(roundPageSize) }
+// startRun starts `pawl run` with the round's page size.
+func (rd *round) startRun() *run { return rd.startRunWithPageSize(rd.pageSize()) }
 
 // startRunWithPageSize starts `pawl run` with another page size.
 func (rd *round) startRunWithPageSize(pageSize int) *run {
@@ -186,7 +186,8 @@ func (rd *round) startRunWithPageSize(pageSize int) *run {
 	lastNumberBefore := rd.mock.summary().LastNumber // read before the start, since the run may send a request at once
 	// The limits for time and size are small, so that the faults that hang or send a huge body do not take long.
 	p := start(rd.t, rd.env, "pawl", "run", "--json", "--log-format", "json", "--log-level", "debug",
-		"--page-size", strconv.Itoa(pageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304")
+		"--page-size", strconv.Itoa(pageSize), "--tries", "8", "--request-timeout", "4s", "--max-page-bytes", "4194304",
+		"--max-buffer-bytes", rd.maxBufferBytes())
 	rd.processes = append(rd.processes, p)
 	return &run{process: p, lastNumberBefore: lastNumberBefore, unstored: new(int)}
 }

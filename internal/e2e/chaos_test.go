@@ -60,7 +60,8 @@ func TestChaos(t *testing.T) {
 		if *chaosDuration > 0 {
 			return finishedRounds == 0 || time.Since(rep.began) < *chaosDuration
 		}
-		return len(rep.missingHits()) > 0 && finishedRounds < maxRounds
+		hasPlayedBothKinds := finishedRounds >= 2 // with and without pages that are fetched ahead, see fetchesAhead
+		return !hasPlayedBothKinds || len(rep.missingHits()) > 0 && finishedRounds < maxRounds
 	}
 	for n := uint64(0); needsNextRound(n); n++ {
 		roundSeed := seed + n
@@ -165,7 +166,9 @@ func (rep *chaosReport) print(to io.Writer) error {
 	fmt.Fprintf(w, "backups restored\t%d\t%.1f a minute\n", rep.restored, rep.restoresPerMinute())
 	addRow("requests", rep.requests)
 	addRow("  ideal", rep.idealRequests)
-	for _, cause := range []string{causeStored, causeReread, causeRemoved, causeEnd, causeFault, causeRateLimit, causeCursor, causeAttack} {
+	for _, cause := range []string{
+		causeStored, causeReread, causeRemoved, causeEnd, causeFault, causeRateLimit, causeCursor, causeAttack, causeDropped,
+	} {
 		addRow("  "+cause, rep.causes[cause])
 	}
 	addRow("lost", rep.lost)

@@ -20,16 +20,21 @@
 //
 //	mockapi ── proxy ── pawl ── proxy ── PostgreSQL
 //
+// In a round with an even seed, runs fetch no page ahead (--max-buffer-bytes 0). Then the test knows for each request whether
+// its page must be stored. In a round with an odd seed, runs fetch as many pages ahead as pawl allows, and an attack may cost
+// all of them (chaos_ahead_test.go).
+//
 // An attack waits until the run is in a certain state, attacks, and checks the state again. If the run has left the state
 // meanwhile, the attack does not count and is tried again later. The tests never wait for a fixed time; they observe the
 // states in this way:
 //
-//   - fetching: the journal has a request in flight. After a kill, the last page that the API sent must be the last stored page.
+//   - fetching: the journal has a request in flight. After a kill, the last page that the API sent must be the last stored page,
+//     unless runs fetch pages ahead.
 //   - before COMMIT: the transaction has written its rows and waits for the ledger, which the test has locked.
 //   - COMMIT unanswered: COMMIT waits at the commit barrier, a deferred constraint trigger (chaos_connections_test.go). Then the
 //     proxy starts to drop answers, and the test releases the barrier. Another session sees that the page is committed, and
 //     pawl has not logged it.
-//   - after COMMIT: pawl has logged the stored page, and the API has not sent another page.
+//   - after COMMIT: pawl has logged the stored page, and the API has not sent another page, unless runs fetch pages ahead.
 //   - waiting: pawl has logged how long it waits for the rate limit or before a retry, and this time is not over.
 //
 // Some attacks restore a backup, which is a copy of the database on the same server (chaos_restores_test.go). They do so while
@@ -49,7 +54,9 @@
 //   - no row and no dead letter is lost, doubled, altered or invented, and the counts and rows of each page are right;
 //   - `pawl verify` finds no difference that was not expected, and the follower has read each event once;
 //   - each request has one cause: a stored page, a fault, a refused request, a refused cursor, or an attack that ended its
-//     run or connection before the page was stored. A request without a cause fails the round;
+//     run or connection before the page was stored. A run that fetched pages ahead may have dropped them, but only if an attack
+//     ended the run, only the last pages of the run, and no more than pawl may have in hand. A request without a cause fails the
+//     round;
 //   - a run exits with 0 if and only if the stream is done, and then every record is stored or parked;
 //   - the epoch is the number of claims, and each exit code is right;
 //   - no session of pawl is left on the server, and no output contains a secret.

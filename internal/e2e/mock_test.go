@@ -103,15 +103,18 @@ func (m *mock) summary() (s journalSummary) {
 
 // An entry is one request in the mock's journal.
 type entry struct {
-	Number      int    `json:"seq"` // the number of the request in the journal; not the seq of a page
-	RequestID   string `json:"request_id"`
-	Cursor      string `json:"cursor"`
-	Status      int    `json:"status"`
-	Fault       string `json:"fault"`
-	RateLimited bool   `json:"rate_limited"`
-	IsPage      bool   `json:"sound"`     // the answer was a valid page
-	IsLastPage  bool   `json:"last"`      // the answer was a valid page, and the last page of the stream
-	Delivered   bool   `json:"delivered"` // the whole answer was handed to the network
+	Number      int       `json:"seq"` // the number of the request in the journal; not the seq of a page
+	At          time.Time `json:"at"`  // when the request arrived
+	RequestID   string    `json:"request_id"`
+	Cursor      string    `json:"cursor"`
+	From        int       `json:"from"`     // the offset of the page's first record, or -1
+	Returned    int       `json:"returned"` // the number of records in the answer
+	Status      int       `json:"status"`
+	Fault       string    `json:"fault"`
+	RateLimited bool      `json:"rate_limited"`
+	IsPage      bool      `json:"sound"`     // the answer was a valid page
+	IsLastPage  bool      `json:"last"`      // the answer was a valid page, and the last page of the stream
+	Delivered   bool      `json:"delivered"` // the whole answer was handed to the network
 	Drifted     []struct {
 		SHA256 string `json:"sha256"`
 	} `json:"drifted"` // the records of the answer that had drift
