@@ -96,7 +96,8 @@ func TestDriftAfterKills(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)
 	defer cancel()
 	run := func() *process {
-		return start(t, m.environment(databaseURL), noRaceDir+"/pawl", "run", "--page-size", "1000")
+		// Without pages ahead, a run stores one page at a time. Otherwise it would store too many pages before each kill.
+		return start(t, m.environment(databaseURL), noRaceDir+"/pawl", "run", "--page-size", "1000", "--max-buffer-bytes", "0")
 	}
 	const pagesBetween = 3 // at least so many between two kills; the stream of 100 pages is long enough for 20 kills
 	for n := range kills {

@@ -47,7 +47,7 @@ func TestSignals(t *testing.T) {
 			m := startMock(t, "--events", "1000", "--rate-limit", "0")
 			f := newFixture(t, m.environment)
 			unlock := f.db.lockLedger(f.databaseURL)
-			p := f.start("run", "--page-size", "100")
+			p := f.start("run", "--page-size", "100", "--max-buffer-bytes", "0")
 			// pawl cannot finish its page until unlock is called.
 			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 })
 			for _, s := range tt.signals {
@@ -105,7 +105,7 @@ func TestIgnoredSignals(t *testing.T) {
 			m := startMock(t, "--events", "500", "--rate-limit", "0")
 			f := newFixture(t, m.environment)
 			unlock := f.db.lockLedger(f.databaseURL)
-			p := startIgnoring(t, tt.ignored, f.env, "run", "--page-size", "100")
+			p := startIgnoring(t, tt.ignored, f.env, "run", "--page-size", "100", "--max-buffer-bytes", "0")
 			eventually(t, "a transaction is open", func() bool { return f.db.countOpenTransactions() == 1 || !p.isRunning() })
 			for _, s := range tt.signals {
 				p.signal(s)
