@@ -133,8 +133,9 @@ func (d *database) checkLedger() {
 		(SELECT count(*) FROM events AS e WHERE e.page_id = p.id)`); wrong > 0 {
 		d.t.Errorf("pages with another number of events than their ledger row says: got %d, want 0", wrong)
 	}
-	if wrong := d.queryInt(`SELECT count(*) FROM (SELECT cursor_in, lag(cursor_out) OVER (ORDER BY seq) AS cursor_before, pass,
-		lag(pass) OVER (ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain
+	if wrong := d.queryInt(`SELECT count(*) FROM (SELECT cursor_in, pass,
+		lag(cursor_out) OVER (PARTITION BY stream ORDER BY seq) AS cursor_before,
+		lag(pass) OVER (PARTITION BY stream ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain
 		WHERE pass = pass_before AND cursor_in <> cursor_before`); wrong > 0 {
 		d.t.Errorf("pages that were not requested with the cursor of the page before: got %d, want 0", wrong)
 	}
