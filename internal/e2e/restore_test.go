@@ -138,11 +138,12 @@ func (s *restoreTest) restoreDuringRun(restoredState string) *process {
 	return tested
 }
 
-// runUntilBlocked starts a run and waits until the API blocks its request for the page at offset.
+// runUntilBlocked starts a run and waits until the API blocks its request for the page at offset. The run fetches no page ahead, so
+// it has then stored all earlier pages.
 func (s *restoreTest) runUntilBlocked(databaseURL string, pageSize, offset int) *process {
 	s.t.Helper()
 	s.api.blockRequests(pageSize, block{minOffset: offset, isRefusal: s.rateWait})
-	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(pageSize))
+	p := start(s.t, s.api.environment(databaseURL), "pawl", "run", "--page-size", strconv.Itoa(pageSize), "--max-buffer-bytes", "0")
 	eventually(s.t, "the API blocks a request", func() bool { return s.api.hasBlocked(pageSize) || !p.isRunning() })
 	if !p.isRunning() {
 		s.t.Fatalf("the run exited with %d, want it to wait for the API: %s", p.cmd.ProcessState.ExitCode(), p.stderr.String())
