@@ -22,7 +22,7 @@ type DecodedPage struct {
 	Receipt  Receipt
 	Hash     func(Record) RecordHash // the method Hash of the decoder; nil means HashBytes
 
-	MaxParked int         // the greatest number of rejects that may be parked for the first time, see CheckRejectRatio
+	MaxParked int         // how many of the rejects may be new dead letters at most, see CheckRejectRatio
 	End       EndEvidence // how far pawl can trust the end of the pass; used only if To.Done is true
 }
 
@@ -58,14 +58,14 @@ func decodeInto(page *DecodedPage, decoder Decoder, record Record) {
 		page.Rejects = append(page.Rejects, Reject{Record: record, Why: toRejection(err)})
 		return
 	}
-	page.Events = append(page.Events, DecodedEvent{event, record})
+	page.Events = append(page.Events, DecodedEvent{Event: event, Record: record})
 	for _, d := range drift {
 		page.Drift = addDrift(page.Drift, d)
 	}
 }
 
-// toRejection returns the Rejection in err. A decoder may return no other error. If it does, the record is rejected for the
-// reason "unknown", so that it is not lost.
+// toRejection returns the Rejection in err. If a decoder returns another error, which it must not, toRejection returns one with
+// the reason "unknown", so that the record is parked and not lost.
 func toRejection(err error) Rejection {
 	if rejection, ok := errors.AsType[*Rejection](err); ok {
 		return *rejection
@@ -73,8 +73,8 @@ func toRejection(err error) Rejection {
 	return Rejection{Reason: "unknown", Detail: err.Error()}
 }
 
-// addDrift counts one drift of a record, and returns the counts. If there are MaxDriftEntries counts already, all drift with a
-// new path or kind is counted in one common entry.
+// addDrift counts one drift of a record, and returns the counts. It counts drift with a new path or kind in one common entry if
+// counts already has MaxDriftEntries entries.
 func addDrift(counts []DriftCount, d Drift) []DriftCount {
 	i := slices.IndexFunc(counts, func(c DriftCount) bool { return c.Path == d.Path && c.Kind == d.Kind })
 	if i < 0 && len(counts) >= MaxDriftEntries {

@@ -13,8 +13,8 @@ type UUID [16]byte
 // An EventID is the identity under which an event is stored once (I2).
 type EventID = UUID
 
-// An Event is one decoded record. It has all the information of the record. Properties and Extra are JSON objects. They and the
-// texts may be slices of the page's body. So they and the body must not be changed as long as the event is used.
+// An Event is one decoded record. It has all the information of the record. Properties and Extra are JSON objects. Its slices and
+// strings may share the memory of the page's body, so nothing may change that memory while the event is used.
 type Event struct {
 	ID         EventID
 	SessionID  UUID
@@ -36,6 +36,7 @@ func ParseUUID[T string | []byte](s T) (UUID, error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return UUID{}, errNotUUID
 	}
+	// The 32 digits in four parts, without the dashes between them.
 	a, badA := parseHex(loadBytes(s, 0) | loadBytes(s, 4)<<32)
 	b, badB := parseHex(loadBytes(s, 9) | loadBytes(s, 14)<<32)
 	c, badC := parseHex(loadBytes(s, 19) | loadBytes(s, 24)<<32)
@@ -49,28 +50,30 @@ func ParseUUID[T string | []byte](s T) (UUID, error) {
 	return u, nil
 }
 
-// loadBytes returns four bytes of s as a number. The first byte is the lowest.
+// loadBytes returns the four bytes of s that begin at s[at], as a number. The first of them is the lowest byte.
 func loadBytes[T string | []byte](s T, at int) uint64 {
 	return uint64(s[at]) | uint64(s[at+1])<<8 | uint64(s[at+2])<<16 | uint64(s[at+3])<<24
 }
 
-// parseHex parses eight hexadecimal digits at once. The first digit is the lowest byte of digits, and the first two digits are the
-// lowest byte of value. bad is 0 if all bytes of digits are hexadecimal digits. Each event has four UUIDs, and
-// looking up each digit in a table takes half as long again.
+// parseHex parses eight hexadecimal digits at once. The first digit is the lowest byte of digits, and the first two digits become
+// the lowest byte of value. bad is 0 if all bytes of digits are hexadecimal digits. Each event has four UUIDs, and looking up
+// each digit in a table is slower.
 func parseHex(digits uint64) (value, bad uint64) {
 	const (
-		everyByte = 0x0101010101010101
-		highBits  = 0x80 * everyByte
+		everyByte = 0x0101010101010101 // everyByte*c has the value c in each byte
+		highBits  = 0x80 * everyByte   // the highest bit of each byte
 	)
-	// Each sum sets the highest bit of a byte if the byte is above a maximum: 9 for a digit, 6 for a letter, 0 for not zero.
-	decimal := digits ^ everyByte*'0'                    // 0 to 9 for a digit
-	letter := (digits | everyByte*0x20) ^ everyByte*0x60 // 1 to 6 for a letter, in lower or upper case
-	noDecimal := decimal + everyByte*(0x7f-9)
-	noLetter := letter + everyByte*(0x7f-6) | ^(letter + everyByte*0x7f)
-	bad = (digits | noDecimal&noLetter) & highBits
+	// Adding 0x7f-max to each byte sets the highest bit of those bytes that are above max.
+	decimal := digits ^ everyByte*'0'                       // 0 to 9 for a decimal digit
+	letter := (digits | everyByte*0x20) ^ everyByte*('a'-1) // 1 to 6 for a letter from a to f; 0x20 makes it lower case
+	notDecimal := decimal + everyByte*(0x7f-9)
+	aboveF := letter + everyByte*(0x7f-6)
+	belowA := ^(letter + everyByte*0x7f)                   // letter is 0
+	bad = (digits | notDecimal&(aboveF|belowA)) & highBits // a byte of digits with its highest bit is not ASCII
 
-	isLetter := digits >> 6 & everyByte
+	isLetter := digits >> 6 & everyByte // 1 for a letter, 0 for a decimal digit
 	value = digits&(everyByte*0xf) + isLetter*9
+	// value has one digit in each byte. Now join two digits to a byte, and then move the four bytes together.
 	value = (value<<4 | value>>8) & 0x00ff00ff00ff00ff
 	value = (value | value>>8) & 0x0000ffff0000ffff
 	return (value | value>>16) & 0xffffffff, bad

@@ -10,27 +10,29 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestIDsHash compares the hash with the one of a simple sort, and with a value that ledgers contain already.
+// TestIDsHash compares the hash of a page's ids with the SHA-256 of all ids in order. One hash must also be the same as ever,
+// because ledgers contain such hashes.
 func TestIDsHash(t *testing.T) {
 	t.Parallel()
-	var descending, sameFirstByte, samePrefix, equal []domain.EventID
-	for i := range 300 {
-		last := byte(299 - i)
-		descending = append(descending, domain.EventID{0: last, 15: last})
-		sameFirstByte = append(sameFirstByte, domain.EventID{0: 7, 4: last, 8: byte(i)})
-		samePrefix = append(samePrefix, domain.EventID{0: 7, 8: last, 15: byte(i)})
+	var descending, sameFirstByte, sameFirstHalf, equal []domain.EventID
+	for i := range 300 { // more than a byte can count
+		down := byte(299 - i) // 43 to 0, then 255 to 0
+		up := byte(i)         // 0 to 255, then 0 to 43
+		descending = append(descending, domain.EventID{0: down, 15: down})
+		sameFirstByte = append(sameFirstByte, domain.EventID{0: 7, 4: down, 8: up})
+		sameFirstHalf = append(sameFirstHalf, domain.EventID{0: 7, 8: down, 15: up})
 		equal = append(equal, domain.EventID{0: 0xff, 15: 1})
 	}
 	tests := []struct {
 		name string
 		ids  []domain.EventID
-		want string // in hexadecimal; empty to compare with a simple sort only
+		want string // the hash in ledgers, in hexadecimal; empty: not known
 	}{
 		{name: "one id", ids: equal[:1]},
 		{name: "two ids", ids: []domain.EventID{{2}, {1}}, want: "e351f32bf7c347d287d57187497bec3d1707d84323e3fcf7fb3cb1cf5878d38f"},
-		{name: "descending", ids: descending},
+		{name: "descending, with repeated ids", ids: descending},
 		{name: "the same first byte", ids: sameFirstByte},
-		{name: "the same first eight bytes", ids: samePrefix},
+		{name: "the same first eight bytes", ids: sameFirstHalf},
 		{name: "equal ids", ids: equal},
 	}
 	for _, tt := range tests {
@@ -48,10 +50,10 @@ func TestIDsHash(t *testing.T) {
 				all = append(all, id[:]...)
 			}
 			if want := sha256.Sum256(all); !bytes.Equal(got, want[:]) {
-				t.Errorf("got %x, want %x", got, want)
+				t.Errorf("got hash %x, want %x", got, want)
 			}
 			if tt.want != "" && hex.EncodeToString(got) != tt.want {
-				t.Errorf("got %x, want %s as in ledgers", got, tt.want)
+				t.Errorf("got hash %x, want %s as in ledgers", got, tt.want)
 			}
 		})
 	}

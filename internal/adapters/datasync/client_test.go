@@ -57,15 +57,14 @@ func TestFetchPage_Request(t *testing.T) {
 		req   domain.PageRequest
 		query string
 	}{
-		{"head", domain.PageRequest{Limit: 100}, "limit=100"},
+		{name: "head", req: domain.PageRequest{Limit: 100}, query: "limit=100"},
 		{
-			"after a cursor with special characters",
-			domain.PageRequest{Cursor: "a+/= &limit=9#é", Limit: 5000},
-			"cursor=a%2B%2F%3D+%26limit%3D9%23%C3%A9&limit=5000",
+			name: "after a cursor with special characters", req: domain.PageRequest{Cursor: "a+/= &limit=9#é", Limit: 5000},
+			query: "cursor=a%2B%2F%3D+%26limit%3D9%23%C3%A9&limit=5000",
 		},
-		{"limit above the maximum", domain.PageRequest{Limit: 100_000}, "limit=5000"},
-		{"no limit", domain.PageRequest{}, ""},
-		{"negative limit", domain.PageRequest{Limit: -1}, ""},
+		{name: "limit above the maximum", req: domain.PageRequest{Limit: 100_000}, query: "limit=5000"},
+		{name: "no limit", req: domain.PageRequest{}},
+		{name: "negative limit", req: domain.PageRequest{Limit: -1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,13 +13,13 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Decoder implements [domain.Decoder] for the records of a profile's API. It is strict: a record must have each field that
-// the profile names exactly once, with the right type and not null. All recorded events are like this.
+// A Decoder implements [domain.Decoder] for the records of a profile's API. It is strict: each field of the profile must be in
+// the record exactly once, with the right type, and not null. All recorded events are like this.
 type Decoder struct {
-	fields  []field
 	names   EventNames
-	plain   plainParser
-	readers sync.Pool // contains *recordReader
+	plain   plainParser // decodes nearly all records
+	fields  []field     // for decodeStrict, which decodes the others
+	readers sync.Pool   // contains *recordReader, for decodeStrict
 }
 
 // A field is a member of the record or of its session that the profile names.
@@ -54,9 +54,9 @@ func NewDecoder(p Profile) *Decoder {
 	}
 }
 
-// Decode implements [domain.Decoder]. Event.Extra contains, unchanged, all fields of the record and of its session that the
-// profile does not name. It also contains the id within the session if that id differs from the record's session id. Decode
-// rejects a record with a NUL in any text, because PostgreSQL cannot store NUL.
+// Decode implements [domain.Decoder]. Event.Extra contains, unchanged, all unknown fields of the record and of its session. It
+// also contains the id in the session object if this id differs from the record's session id. Decode rejects a record with a
+// NUL in any text, because PostgreSQL cannot store NUL.
 func (d *Decoder) Decode(record domain.Record) (event domain.Event, drift []domain.Drift, err error) {
 	if d.plain.parse(record.Payload, &event) {
 		return event, nil, nil
@@ -64,14 +64,14 @@ func (d *Decoder) Decode(record domain.Record) (event domain.Event, drift []doma
 	return d.decodeStrict(record)
 }
 
-// decodeStrict decodes a record of any form.
+// decodeStrict decodes a record of any form. If the record is not valid, it returns a *[domain.Rejection] as the error.
 func (d *Decoder) decodeStrict(record domain.Record) (domain.Event, []domain.Drift, error) {
 	r, ok := d.readers.Get().(*recordReader)
 	if !ok {
 		r = newRecordReader()
 	}
 	defer d.readers.Put(r)
-	defer r.release()
+	defer r.release() // runs before Put
 	r.reset(record.Payload)
 	if rejection := d.readRecord(r); rejection != nil {
 		rejection.ID = d.findID(record.Payload)
@@ -80,6 +80,7 @@ func (d *Decoder) decodeStrict(record domain.Record) (domain.Event, []domain.Dri
 	return r.event, append([]domain.Drift(nil), r.extra.drift...), nil // a copy, because the next record reuses r's slice
 }
 
+// readRecord reads the payload of r into the event and the extra fields of r.
 func (d *Decoder) readRecord(r *recordReader) *domain.Rejection {
 	if r.json.PeekKind() != jsontext.KindBeginObject {
 		if _, err := r.json.ReadValue(); err != nil {
@@ -103,7 +104,7 @@ func (d *Decoder) readRecord(r *recordReader) *domain.Rejection {
 	return nil
 }
 
-// findID returns the id of a record that cannot be decoded. It returns zero if the record has no valid id or several ids.
+// findID returns the id of a rejected record. It returns the zero id if the record has no valid id or has several ids.
 func (d *Decoder) findID(payload []byte) domain.EventID {
 	var id domain.EventID
 	idCount := 0
@@ -130,7 +131,7 @@ func (d *Decoder) findID(payload []byte) domain.EventID {
 // A recordReader reads one record into an event. reset and release let the next record reuse it.
 type recordReader struct {
 	payload    []byte
-	mayHaveNUL bool // the payload contains nulEscape, which stands for a NUL unless a backslash escapes it
+	mayHaveNUL bool // whether the payload contains nulEscape; if so, hasNUL must look at each value
 	buffer     bytes.Buffer
 	json       *jsontext.Decoder // reads buffer; by default it rejects invalid UTF-8 and duplicate names
 
@@ -172,11 +173,11 @@ func (r *recordReader) readObject(path string, fields []field) *domain.Rejection
 		if err != nil {
 			return rejectSyntax(r.payload, err)
 		}
-		i := findField(fields, name)
-		if i >= 0 {
-			found |= 1 << i
+		index := findField(fields, name)
+		if index >= 0 {
+			found |= 1 << index
 		}
-		if rejection := r.readMember(path, fields, i, name); rejection != nil {
+		if rejection := r.readMember(path, fields, index, name); rejection != nil {
 			return rejection
 		}
 	}
@@ -191,21 +192,23 @@ func (r *recordReader) readObject(path string, fields []field) *domain.Rejection
 	return nil
 }
 
-// readMember reads the value that follows name. If i is negative, the member is an unknown field, else it is fields[i].
-func (r *recordReader) readMember(path string, fields []field, i int, name []byte) *domain.Rejection {
-	if i >= 0 && fields[i].members != nil && r.json.PeekKind() == jsontext.KindBeginObject {
-		return r.readObject(joinPath(path, fields[i].name), fields[i].members)
+// readMember reads the value that follows name, in the object at path. The member is fields[index], or an unknown field if index
+// is negative.
+func (r *recordReader) readMember(path string, fields []field, index int, name []byte) *domain.Rejection {
+	isKnown := index >= 0
+	if isKnown && fields[index].members != nil && r.json.PeekKind() == jsontext.KindBeginObject {
+		return r.readObject(joinPath(path, fields[index].name), fields[index].members)
 	}
 	value, err := r.readRaw()
 	if err != nil {
 		return rejectSyntax(r.payload, err)
 	}
-	if i < 0 {
+	if !isKnown {
 		return r.addUnknown(path, name, value)
 	}
-	rejection := r.setField(fields[i], value)
+	rejection := r.setField(fields[index], value)
 	if rejection != nil {
-		rejection.Field = joinPath(path, fields[i].name)
+		rejection.Field = joinPath(path, fields[index].name)
 	}
 	return rejection
 }
@@ -217,13 +220,14 @@ func (r *recordReader) setField(f field, value []byte) *domain.Rejection {
 		return &domain.Rejection{Reason: reasonNull, Detail: "it is null"}
 	case r.mayHaveNUL && hasNUL(value):
 		return &domain.Rejection{Reason: reasonNUL, Detail: detailNUL}
-	case f.read == nil:
+	case f.read == nil: // f.members is set, so readMember has already handled an object
 		return rejectValue(reasonType, value, "is not an object")
 	}
 	return f.read(r, value)
 }
 
-// addUnknown adds a field that the profile does not name to r.extra, as a field and as drift.
+// addUnknown adds an unknown field of the object at path to r.extra, and adds a drift. A field is unknown if the profile does not
+// name it.
 func (r *recordReader) addUnknown(path string, name, value []byte) *domain.Rejection {
 	if r.extra.unknownCount++; r.extra.unknownCount > maxUnknownFields {
 		return &domain.Rejection{

@@ -74,9 +74,12 @@ func TestDecode_Values(t *testing.T) {
 	escaped := strings.NewReplacer(`"userId"`, `"user\u0049d"`, `"click"`, `"cl\u0069ck \ud83d\ude00"`,
 		sessionID+`","userId`, strings.ToUpper(sessionID)+`","userId`).Replace(validRecord)
 	tests := []struct{ name, payload, typePrefix string }{
-		{"as recorded", validRecord, "click"},
-		{"with space around everything", "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(validRecord) + " ", "click"},
-		{"names and values escaped, upper-case UUID", escaped, "click"},
+		{name: "as recorded", payload: validRecord, typePrefix: "click"},
+		{
+			name:    "with space around everything",
+			payload: "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(validRecord) + " ", typePrefix: "click",
+		},
+		{name: "names and values escaped, upper-case UUID", payload: escaped, typePrefix: "click"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,42 +126,43 @@ func TestDecode_ExtraAndDrift(t *testing.T) {
 		drift                []domain.Drift
 	}{
 		{
-			"a new field", recordWith("colour", ` [1, null]`), `{"colour":[1, null]}`,
-			[]domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}},
+			name: "a new field", payload: recordWith("colour", ` [1, null]`), extra: `{"colour":[1, null]}`,
+			drift: []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("[1, null]")}},
 		},
 		{
-			"a new null field", recordWith("colour", `null`), `{"colour":null}`,
-			[]domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}},
+			name: "a new null field", payload: recordWith("colour", `null`), extra: `{"colour":null}`,
+			drift: []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte("null")}},
 		},
 		{
-			"a new field in the session", inSession(`"id":"` + sessionID + `","os":{"name":"x"}`),
-			`{"session":{"os":{"name":"x"}}}`,
-			[]domain.Drift{{Path: "session.os", Kind: "new field", Value: []byte(`{"name":"x"}`)}},
+			name: "a new field in the session", payload: inSession(`"id":"` + sessionID + `","os":{"name":"x"}`),
+			extra: `{"session":{"os":{"name":"x"}}}`,
+			drift: []domain.Drift{{Path: "session.os", Kind: "new field", Value: []byte(`{"name":"x"}`)}},
 		},
 		{
-			"another session id", inSession(`"id":"` + otherSessionID + `"`), `{"session":{"id":"` + otherSessionID + `"}}`,
-			[]domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)}},
+			name: "another session id", payload: inSession(`"id":"` + otherSessionID + `"`),
+			extra: `{"session":{"id":"` + otherSessionID + `"}}`,
+			drift: []domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)}},
 		},
 		{
-			"all together", strings.Replace(inSession(`"id":"`+otherSessionID+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
-			`{"a.b":2,"session":{"os":1,"id":"` + otherSessionID + `"}}`,
-			[]domain.Drift{
+			name: "all together", payload: strings.Replace(inSession(`"id":"`+otherSessionID+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
+			extra: `{"a.b":2,"session":{"os":1,"id":"` + otherSessionID + `"}}`,
+			drift: []domain.Drift{
 				{Path: "a.b", Kind: "new field", Value: []byte("2")},
 				{Path: "session.os", Kind: "new field", Value: []byte("1")},
 				{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)},
 			},
 		},
 		{
-			"name with control characters", recordWith(`\u001b[31m`, `1`), `{"\u001b[31m":1}`,
-			[]domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field", Value: []byte("1")}},
+			name: "name with control characters", payload: recordWith(`\u001b[31m`, `1`), extra: `{"\u001b[31m":1}`,
+			drift: []domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
-			"long name", recordWith(strings.Repeat("n", 1000), `1`), `{"` + strings.Repeat("n", 1000) + `":1}`,
-			[]domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
+			name: "long name", payload: recordWith(strings.Repeat("n", 1000), `1`), extra: `{"` + strings.Repeat("n", 1000) + `":1}`,
+			drift: []domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
-			"escaped backslash before u0000", recordWith("colour", `"\\u0000"`), `{"colour":"\\u0000"}`,
-			[]domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}},
+			name: "escaped backslash before u0000", payload: recordWith("colour", `"\\u0000"`), extra: `{"colour":"\\u0000"}`,
+			drift: []domain.Drift{{Path: "colour", Kind: "new field", Value: []byte(`"\\u0000"`)}},
 		},
 	}
 	for _, tt := range tests {
@@ -184,46 +188,61 @@ func TestDecode_Rejects(t *testing.T) {
 	inSession := func(members string) string { return recordWith("session", "{"+members+"}") }
 	const otherMembers = `"deviceType":"d","browser":"b"`
 	tests := []struct{ name, payload, reason, field string }{
-		{"nothing", "", "not JSON", ""},
-		{"null", "null", "not an object", ""},
-		{"an array", "[" + validRecord + "]", "not an object", ""},
-		{"cut off", validRecord[:len(validRecord)-1], "not JSON", ""},
-		{"something follows", validRecord + "{}", "not JSON", ""},
-		{"one comma too many", recordAnd(""), "not JSON", ""},
-		{"a raw NUL", recordWith("name", "\"a\x00b\""), "not JSON", "name"},
-		{"a raw control character", recordWith("name", "\"a\x01b\""), "not JSON", "name"},
-		{"an unknown escape", recordWith("name", `"a\x"`), "not JSON", "name"},
-		{"not UTF-8", recordWith("name", "\"a\xffb\""), "bad text", "name"},
-		{"not UTF-8 deep in properties", recordWith("properties", "{\"a\":[\"\xc3\"]}"), "bad text", "properties.a.0"},
-		{"first half of a surrogate pair", recordWith("name", `"\ud83d"`), "bad text", "name"},
-		{"second half of a surrogate pair", recordWith("name", `"\ude00"`), "bad text", "name"},
-		{"half a surrogate pair in properties", recordWith("properties", `{"a":"\ud83d\u0041"}`), "bad text", "properties.a"},
-		{"half a surrogate pair in a new field's name", recordWith(`\ud83d`, `1`), "bad text", ""},
-		{"a field twice", recordAnd(`"id":"` + eventID + `"`), "duplicate field", "id"},
-		{"a field twice, once escaped", recordAnd(`"\u0069d":"` + eventID + `"`), "duplicate field", "id"},
-		{"a property twice", recordWith("properties", `{"a":1,"a":1}`), "duplicate field", "properties.a"},
-		{"NUL in a name", recordWith("name", `"a\u0000"`), "NUL character", "name"},
-		{"NUL after a backslash", recordWith("name", `"a\\\u0000"`), "NUL character", "name"},
-		{"NUL in properties", recordWith("properties", `{"a":["\u0000"]}`), "NUL character", "properties"},
-		{"NUL in a property's name", recordWith("properties", `{"\u0000":1}`), "NUL character", "properties"},
-		{"NUL in a new field", recordWith("colour", `"\u0000"`), "NUL character", "colour"},
-		{"NUL in a new field's name", recordWith(`\u0000`, `1`), "NUL character", `"\x00"`},
+		{name: "nothing", payload: "", reason: "not JSON"},
+		{name: "null", payload: "null", reason: "not an object"},
+		{name: "an array", payload: "[" + validRecord + "]", reason: "not an object"},
+		{name: "cut off", payload: validRecord[:len(validRecord)-1], reason: "not JSON"},
+		{name: "something follows", payload: validRecord + "{}", reason: "not JSON"},
+		{name: "one comma too many", payload: recordAnd(""), reason: "not JSON"},
+		{name: "a raw NUL", payload: recordWith("name", "\"a\x00b\""), reason: "not JSON", field: "name"},
+		{name: "a raw control character", payload: recordWith("name", "\"a\x01b\""), reason: "not JSON", field: "name"},
+		{name: "an unknown escape", payload: recordWith("name", `"a\x"`), reason: "not JSON", field: "name"},
+		{name: "not UTF-8", payload: recordWith("name", "\"a\xffb\""), reason: "bad text", field: "name"},
 		{
-			"NUL in the session", inSession(`"id":"` + sessionID + `","deviceType":"\u0000","browser":"b"`),
-			"NUL character", "session.deviceType",
+			name: "not UTF-8 deep in properties", payload: recordWith("properties", "{\"a\":[\"\xc3\"]}"), reason: "bad text",
+			field: "properties.a.0",
 		},
-		{"a UUID without dashes", recordWith("id", `"`+strings.ReplaceAll(eventID, "-", "")+`"`), "bad UUID", "id"},
-		{"the nil UUID as event id", recordWith("id", `"00000000-0000-0000-0000-000000000000"`), "bad UUID", "id"},
-		{"an empty UUID", recordWith("userId", `""`), "bad UUID", "userId"},
-		{"a number as a UUID", recordWith("sessionId", `17`), "wrong type", "sessionId"},
-		{"a number as a name", recordWith("name", `1`), "wrong type", "name"},
-		{"properties as an array", recordWith("properties", `[]`), "wrong type", "properties"},
-		{"properties as a string", recordWith("properties", `"{}"`), "wrong type", "properties"},
-		{"a session as a string", recordWith("session", `"`+sessionID+`"`), "wrong type", "session"},
-		{"no session id in the session", inSession(otherMembers), "missing field", "session.id"},
-		{"a null browser", inSession(`"id":"` + sessionID + `","deviceType":"d","browser":null`), "null field", "session.browser"},
-		{"a bad session id in the session", inSession(`"id":"x",` + otherMembers), "bad UUID", "session.id"},
-		{"a time as a boolean", recordWith("timestamp", `true`), "bad timestamp", "timestamp"},
+		{name: "first half of a surrogate pair", payload: recordWith("name", `"\ud83d"`), reason: "bad text", field: "name"},
+		{name: "second half of a surrogate pair", payload: recordWith("name", `"\ude00"`), reason: "bad text", field: "name"},
+		{
+			name: "half a surrogate pair in properties", payload: recordWith("properties", `{"a":"\ud83d\u0041"}`), reason: "bad text",
+			field: "properties.a",
+		},
+		{name: "half a surrogate pair in a new field's name", payload: recordWith(`\ud83d`, `1`), reason: "bad text"},
+		{name: "a field twice", payload: recordAnd(`"id":"` + eventID + `"`), reason: "duplicate field", field: "id"},
+		{name: "a field twice, once escaped", payload: recordAnd(`"\u0069d":"` + eventID + `"`), reason: "duplicate field", field: "id"},
+		{name: "a property twice", payload: recordWith("properties", `{"a":1,"a":1}`), reason: "duplicate field", field: "properties.a"},
+		{name: "NUL in a name", payload: recordWith("name", `"a\u0000"`), reason: "NUL character", field: "name"},
+		{name: "NUL after a backslash", payload: recordWith("name", `"a\\\u0000"`), reason: "NUL character", field: "name"},
+		{name: "NUL in properties", payload: recordWith("properties", `{"a":["\u0000"]}`), reason: "NUL character", field: "properties"},
+		{name: "NUL in a property's name", payload: recordWith("properties", `{"\u0000":1}`), reason: "NUL character", field: "properties"},
+		{name: "NUL in a new field", payload: recordWith("colour", `"\u0000"`), reason: "NUL character", field: "colour"},
+		{name: "NUL in a new field's name", payload: recordWith(`\u0000`, `1`), reason: "NUL character", field: `"\x00"`},
+		{
+			name: "NUL in the session", payload: inSession(`"id":"` + sessionID + `","deviceType":"\u0000","browser":"b"`),
+			reason: "NUL character", field: "session.deviceType",
+		},
+		{
+			name: "a UUID without dashes", payload: recordWith("id", `"`+strings.ReplaceAll(eventID, "-", "")+`"`), reason: "bad UUID",
+			field: "id",
+		},
+		{
+			name: "the nil UUID as event id", payload: recordWith("id", `"00000000-0000-0000-0000-000000000000"`), reason: "bad UUID",
+			field: "id",
+		},
+		{name: "an empty UUID", payload: recordWith("userId", `""`), reason: "bad UUID", field: "userId"},
+		{name: "a number as a UUID", payload: recordWith("sessionId", `17`), reason: "wrong type", field: "sessionId"},
+		{name: "a number as a name", payload: recordWith("name", `1`), reason: "wrong type", field: "name"},
+		{name: "properties as an array", payload: recordWith("properties", `[]`), reason: "wrong type", field: "properties"},
+		{name: "properties as a string", payload: recordWith("properties", `"{}"`), reason: "wrong type", field: "properties"},
+		{name: "a session as a string", payload: recordWith("session", `"`+sessionID+`"`), reason: "wrong type", field: "session"},
+		{name: "no session id in the session", payload: inSession(otherMembers), reason: "missing field", field: "session.id"},
+		{
+			name: "a null browser", payload: inSession(`"id":"` + sessionID + `","deviceType":"d","browser":null`),
+			reason: "null field", field: "session.browser",
+		},
+		{name: "a bad session id in the session", payload: inSession(`"id":"x",` + otherMembers), reason: "bad UUID", field: "session.id"},
+		{name: "a time as a boolean", payload: recordWith("timestamp", `true`), reason: "bad timestamp", field: "timestamp"},
 	}
 	for _, name := range []string{"id", "sessionId", "userId", "type", "name", "properties", "timestamp", "session"} {
 		tests = append(tests,
@@ -255,15 +274,21 @@ func TestDecode_TooManyFields(t *testing.T) {
 	inBoth := strings.Replace(recordAnd(members(maxUnknown+1-inSession)), `"deviceType"`, members(inSession)+`,"deviceType"`, 1)
 	long := strings.Repeat("n", maxNameBytes+1)
 	tests := []struct{ name, payload, reason string }{
-		{"maximum", recordAnd(members(maxUnknown)), ""},
-		{"maximum with a timestamp in seconds", strings.Replace(recordAnd(members(maxUnknown)), "1769541553629", "1769541553", 1), ""},
-		{"one above the maximum", recordAnd(members(maxUnknown + 1)), "too many fields"},
-		{"one above the maximum in record and session together", inBoth, "too many fields"},
-		{"properties of many members", recordWith("properties", "{"+members(20_000)+"}"), ""},
-		{"properties of too many members", recordWith("properties", "{"+members(60_000)+"}"), "field names too long"},
-		{"one long name", recordWith("properties", `{"`+long+`":1}`), "field names too long"},
-		{"long text", recordWith("name", `"`+long+`"`), ""},
-		{"text with the form of names", recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes/5)+`"`), ""},
+		{name: "maximum", payload: recordAnd(members(maxUnknown))},
+		{
+			name:    "maximum with a timestamp in seconds",
+			payload: strings.Replace(recordAnd(members(maxUnknown)), "1769541553629", "1769541553", 1),
+		},
+		{name: "one above the maximum", payload: recordAnd(members(maxUnknown + 1)), reason: "too many fields"},
+		{name: "one above the maximum in record and session together", payload: inBoth, reason: "too many fields"},
+		{name: "properties of many members", payload: recordWith("properties", "{"+members(20_000)+"}")},
+		{
+			name: "properties of too many members", payload: recordWith("properties", "{"+members(60_000)+"}"),
+			reason: "field names too long",
+		},
+		{name: "one long name", payload: recordWith("properties", `{"`+long+`":1}`), reason: "field names too long"},
+		{name: "long text", payload: recordWith("name", `"`+long+`"`)},
+		{name: "text with the form of names", payload: recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes/5)+`"`)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -316,19 +341,19 @@ func TestDecode_RejectionID(t *testing.T) {
 		name, payload string
 		hasID         bool
 	}{
-		{"bad value after the id", recordWith("timestamp", `"yesterday"`), true},
-		{"bad value before the id", strings.Replace(recordWithout("timestamp"), "{", `{"timestamp":null,`, 1), true},
-		{"bytes that are not UTF-8", recordWith("name", "\"a\xffb\""), true},
-		{"half a surrogate pair", recordWith("name", `"\ud83d"`), true},
-		{"an upper-case id", strings.Replace(recordWith("name", "null"), eventID, strings.ToUpper(eventID), 1), true},
-		{"an escaped name", strings.Replace(recordWith("name", "null"), `{"id"`, `{"\u0069d"`, 1), true},
-		{"no id", recordWithout("id"), false},
-		{"a null id", recordWith("id", "null"), false},
-		{"id is not a UUID", recordWith("id", `"undefined"`), false},
-		{"two ids", strings.Replace(recordWith("name", "null"), `{"id"`, `{"id":"`+sessionID+`","id"`, 1), false},
-		{"id in the session only", `{"session":{"id":"` + eventID + `"}}`, false},
-		{"not an object", `"` + eventID + `"`, false},
-		{"cut off", strings.TrimSuffix(validRecord, `fox"}}`), false},
+		{name: "bad value after the id", payload: recordWith("timestamp", `"yesterday"`), hasID: true},
+		{name: "bad value before the id", payload: strings.Replace(recordWithout("timestamp"), "{", `{"timestamp":null,`, 1), hasID: true},
+		{name: "bytes that are not UTF-8", payload: recordWith("name", "\"a\xffb\""), hasID: true},
+		{name: "half a surrogate pair", payload: recordWith("name", `"\ud83d"`), hasID: true},
+		{name: "an upper-case id", payload: strings.Replace(recordWith("name", "null"), eventID, strings.ToUpper(eventID), 1), hasID: true},
+		{name: "an escaped name", payload: strings.Replace(recordWith("name", "null"), `{"id"`, `{"\u0069d"`, 1), hasID: true},
+		{name: "no id", payload: recordWithout("id")},
+		{name: "a null id", payload: recordWith("id", "null")},
+		{name: "id is not a UUID", payload: recordWith("id", `"undefined"`)},
+		{name: "two ids", payload: strings.Replace(recordWith("name", "null"), `{"id"`, `{"id":"`+sessionID+`","id"`, 1)},
+		{name: "id in the session only", payload: `{"session":{"id":"` + eventID + `"}}`},
+		{name: "not an object", payload: `"` + eventID + `"`},
+		{name: "cut off", payload: strings.TrimSuffix(validRecord, `fox"}}`)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

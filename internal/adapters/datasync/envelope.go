@@ -15,7 +15,7 @@ import (
 
 const (
 	maxCursorBytes     = 64 << 10             // maximum length of the cursor's JSON string
-	maxEnvelopeMembers = 1000                 // maximum number of members in the body, and in each object that members.object reads
+	maxEnvelopeMembers = 1000                 // maximum number of members of the body's object, of Meta and of Pagination
 	maxLifetime        = 365 * 24 * time.Hour // maximum lifetime of a cursor; a longer one counts as unknown
 )
 
@@ -25,9 +25,9 @@ var (
 )
 
 // parse returns the page in a successful answer to a request with this cursor and limit. The records are slices of the
-// body. parse sets only the request id of the page's receipt. If the body is not a complete page, parse returns an error. Of
-// the returned page, only the request id may then be used, and it may be empty. Several people claim that the API sends bodies
-// with status 200 that are null, cut off, HTML or without pagination.
+// body. In the page's receipt, parse sets only the request id. If the body is not a complete page, parse returns an error. The
+// caller may then use the page's request id, if there is one, and nothing else of the page. It is claimed that the API sends
+// bodies with status 200 that are null, cut off, HTML or without pagination.
 func (n EnvelopeNames) parse(a answer, requested domain.Cursor, limit int) (domain.Page, error) {
 	if err := checkContent(a); err != nil {
 		return domain.Page{}, err
@@ -67,16 +67,11 @@ func checkContent(a answer) error {
 // An envelope holds the parts of a body: the records, and the members around them.
 type envelope struct {
 	records []domain.Record
-	members members // the array of records has the value nil
+	members members // all members of the body; the array of records has the value nil
 }
 
-// maxRecords returns how many records a page may have if the request asked for limit records. A page with more cannot be the
-// answer to that request. Millions of tiny records would also take much more memory than the body.
-func maxRecords(limit int) int { return max(2*limit, limit+1000) }
-
-// split splits a body into its parts in one pass. It finds where each record begins and ends, but it does not check that the
-// record is valid JSON (see scanner). The members around the records must be valid JSON and have different names, or split
-// returns an error.
+// split splits a body into its parts in one pass. It does not check that each record is valid JSON (see scanner). It returns an
+// error if a member around the records is not valid JSON, or if two members have the same name.
 func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	s := newScanner(body)
 	e := envelope{members: members{}}
@@ -92,14 +87,9 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 		}
 		if name == n.Data && s.nextIs('[') {
 			e.members[name] = nil
-			e.records = make([]domain.Record, 0, max(0, min(limit, len(body)/8))) // a small body reserves little memory
-			return s.readArray(func(value []byte) error {
-				if len(e.records) == maxRecords(limit) {
-					return fmt.Errorf("%s has more than %d records, but at most %d were requested", n.Data, len(e.records), limit)
-				}
-				e.records = append(e.records, domain.Record{Payload: value, Index: len(e.records)})
-				return nil
-			})
+			var err error
+			e.records, err = n.readRecords(&s, limit)
+			return err
 		}
 		value, err := s.readValue()
 		if err != nil {
@@ -119,11 +109,29 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	}
 	if data, found := e.members[n.Data]; !found {
 		return envelope{}, fmt.Errorf("%s is missing", n.Data)
-	} else if data != nil { // the loop above stores nil for an array
+	} else if data != nil { // an array would have the value nil
 		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeName(data))
 	}
 	return e, nil
 }
+
+// readRecords reads the array of records, which comes next. It returns an error if the array has more than maxRecords(limit).
+func (n EnvelopeNames) readRecords(s *scanner, limit int) ([]domain.Record, error) {
+	const minRecordBytes = 8 // the least that a record is expected to have, so that a small body reserves little memory
+	records := make([]domain.Record, 0, max(0, min(limit, len(s.body)/minRecordBytes)))
+	err := s.readArray(func(value []byte) error {
+		if len(records) == maxRecords(limit) {
+			return fmt.Errorf("%s has more than %d records, but at most %d were requested", n.Data, len(records), limit)
+		}
+		records = append(records, domain.Record{Payload: value, Index: len(records)})
+		return nil
+	})
+	return records, err
+}
+
+// maxRecords returns how many records a page may have if the request asked for limit records. A page with more cannot be the
+// answer to that request. Millions of tiny records would also take much more memory than the body.
+func maxRecords(limit int) int { return max(2*limit, limit+1000) }
 
 // members maps the names in a JSON object to their values.
 type members map[string][]byte
@@ -138,7 +146,7 @@ func (m members) value(name string) []byte {
 }
 
 // object returns the members of the object with this name, or nil if there is no member with this name. It returns an error
-// if the member is not an object, if the object has the same name twice, or if text in it is not UTF-8 at any depth. Names in
+// if the member is not an object, if the object has a name twice, or if any text in it, at any depth, is not UTF-8. Names in
 // deeper objects may repeat, because nothing reads them.
 func (m members) object(name string) (members, error) {
 	value := m.value(name)
@@ -169,7 +177,7 @@ func (m members) object(name string) (members, error) {
 	return inner, nil
 }
 
-// checkReturned returns an error if the API names another number of returned records than the page has.
+// checkReturned returns an error if the member Returned is not the number of records in the page.
 func (n EnvelopeNames) checkReturned(meta members, records int) error {
 	value := meta.value(n.Returned)
 	if isMissingOrNull(value) {
@@ -197,8 +205,9 @@ func (n EnvelopeNames) parseTotal(meta members) (domain.Total, error) {
 	return domain.Total{N: total, Known: true}, nil
 }
 
-// parseNext sets Last of the page if HasMore is false, else Next and ExpiresIn. It reads the nested form if the body has it,
-// else the flat form. Only an explicit false ends the stream, and parseNext then ignores the cursor.
+// parseNext sets Last of the page if HasMore is false. It then ignores the cursor. If HasMore is true, parseNext sets Next and
+// ExpiresIn; any other HasMore is an error. outer are the members of the body. If they include Pagination, parseNext reads the
+// nested form, else the flat form.
 func (n EnvelopeNames) parseNext(outer members, page *domain.Page, requested domain.Cursor) error {
 	pagination, err := outer.object(n.Pagination)
 	if err != nil {
@@ -215,7 +224,7 @@ func (n EnvelopeNames) parseNext(outer members, page *domain.Page, requested dom
 	case "false":
 		page.Last = true
 		return nil
-	case "":
+	case "": // there is no such member
 		return fmt.Errorf("%s is missing", n.HasMore)
 	default:
 		return fmt.Errorf("%s is %s, not a boolean", n.HasMore, typeName(hasMore))

@@ -70,24 +70,23 @@ func excerpt[T string | []byte](text T) string {
 	if len(text) <= maxExcerptBytes {
 		return strconv.QuoteToASCII(string(text))
 	}
-	cut := maxExcerptBytes
+	cut := maxExcerptBytes // moves back to the beginning of a character, if the text is valid UTF-8
 	for cut > maxExcerptBytes-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
 	return strconv.QuoteToASCII(string(text[:cut])) + "…"
 }
 
-// fieldName returns a field's name in the form for paths. It returns a plain, short name as it is, and an excerpt of any other
-// name.
+// fieldName returns a field's name in the form for paths: unchanged if it is short and needs no escape, else as an excerpt.
 func fieldName[T string | []byte](name T) string {
-	if len(name) <= maxExcerptBytes && isPlain(name) {
+	if len(name) <= maxExcerptBytes && needsNoEscape(name) {
 		return string(name)
 	}
 	return excerpt(name)
 }
 
-// isPlain reports whether a name consists of printable ASCII characters that need no escape in quotes.
-func isPlain[T string | []byte](name T) bool {
+// needsNoEscape reports whether a name consists of printable ASCII characters, without quotes and backslashes.
+func needsNoEscape[T string | []byte](name T) bool {
 	for i := range len(name) {
 		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return false

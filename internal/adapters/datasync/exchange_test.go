@@ -35,9 +35,9 @@ func TestFetchPage_Timeout(t *testing.T) {
 		status   int    // 0: there is no answer
 		wantText string // a part of the error after the client's own timeout
 	}{
-		{"no answer", 0, ownTimeout.String()},
-		{"page stalls", http.StatusOK, ownTimeout.String()},
-		{"error body stalls", http.StatusInternalServerError, "HTTP 500"},
+		{name: "no answer", wantText: ownTimeout.String()},
+		{name: "page stalls", status: http.StatusOK, wantText: ownTimeout.String()},
+		{name: "error body stalls", status: http.StatusInternalServerError, wantText: "HTTP 500"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -158,25 +158,43 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		want domain.Kind
 		hint string // a part of the hint; empty: no hint
 	}{
-		{"connection refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), domain.Transient, ""},
-		{"connection reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, domain.Transient, ""},
-		{"closed without an answer", io.EOF, domain.Transient, ""},
-		{"body ends early", io.ErrUnexpectedEOF, domain.Transient, ""},
-		{"broken pipe", syscall.EPIPE, domain.Transient, ""},
-		{"dial timeout", dial(os.ErrDeadlineExceeded), domain.Transient, ""},
-		{"deadline of another context", context.DeadlineExceeded, domain.Transient, ""},
-		{"name server fails", dial(&net.DNSError{Err: "server misbehaving", Name: "api.test", IsTemporary: true}), domain.Transient, ""},
-		{"unknown host", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), domain.Transient, "API_BASE_URL"},
-		{"unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, domain.Invalid, "certificate"},
-		{"certificate of another host", &tls.CertificateVerificationError{Err: otherHost}, domain.Invalid, "API_BASE_URL"},
-		{"wrapped", fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: otherHost}), domain.Invalid, "API_BASE_URL"},
-		{"plain HTTP at an https URL", tls.RecordHeaderError{RecordHeader: [5]byte([]byte("HTTP/"))}, domain.Invalid, "http://"},
-		{"neither TLS nor HTTP", tls.RecordHeaderError{RecordHeader: [5]byte([]byte("SSH-2"))}, domain.Transient, ""},
-		{"corrupt gzip", gzip.ErrChecksum, domain.BadPage, ""},
-		{"not gzip", gzip.ErrHeader, domain.BadPage, ""},
-		{"corrupt deflate", flate.CorruptInputError(7), domain.BadPage, ""},
-		{"anything else", errors.New("malformed HTTP response"), domain.Transient, ""},
-		{"error with the key", fmt.Errorf("bad header X-API-Key: %s", apiKey), domain.Transient, ""},
+		{name: "connection refused", err: dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), want: domain.Transient},
+		{name: "connection reset", err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}, want: domain.Transient},
+		{name: "closed without an answer", err: io.EOF, want: domain.Transient},
+		{name: "body ends early", err: io.ErrUnexpectedEOF, want: domain.Transient},
+		{name: "broken pipe", err: syscall.EPIPE, want: domain.Transient},
+		{name: "dial timeout", err: dial(os.ErrDeadlineExceeded), want: domain.Transient},
+		{name: "deadline of another context", err: context.DeadlineExceeded, want: domain.Transient},
+		{
+			name: "name server fails", err: dial(&net.DNSError{Err: "server misbehaving", Name: "api.test", IsTemporary: true}),
+			want: domain.Transient,
+		},
+		{
+			name: "unknown host", err: dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}),
+			want: domain.Transient, hint: "API_BASE_URL",
+		},
+		{
+			name: "unknown authority", err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, want: domain.Invalid,
+			hint: "certificate",
+		},
+		{
+			name: "certificate of another host", err: &tls.CertificateVerificationError{Err: otherHost}, want: domain.Invalid,
+			hint: "API_BASE_URL",
+		},
+		{
+			name: "wrapped", err: fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: otherHost}), want: domain.Invalid,
+			hint: "API_BASE_URL",
+		},
+		{
+			name: "plain HTTP at an https URL", err: tls.RecordHeaderError{RecordHeader: [5]byte([]byte("HTTP/"))},
+			want: domain.Invalid, hint: "http://",
+		},
+		{name: "neither TLS nor HTTP", err: tls.RecordHeaderError{RecordHeader: [5]byte([]byte("SSH-2"))}, want: domain.Transient},
+		{name: "corrupt gzip", err: gzip.ErrChecksum, want: domain.BadPage},
+		{name: "not gzip", err: gzip.ErrHeader, want: domain.BadPage},
+		{name: "corrupt deflate", err: flate.CorruptInputError(7), want: domain.BadPage},
+		{name: "anything else", err: errors.New("malformed HTTP response"), want: domain.Transient},
+		{name: "error with the key", err: fmt.Errorf("bad header X-API-Key: %s", apiKey), want: domain.Transient},
 	}
 	for _, tt := range tests {
 		for place, transport := range map[string]roundTripFunc{

@@ -8,8 +8,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// The kinds of drift. A drift is a difference between a record that is accepted and the documented format. The database stores
-// these texts, so they must never change.
+// The kinds of drift. A drift is a difference between an accepted record and the documented format. The database stores these
+// texts, so they must never change.
 const (
 	driftNewField       = "new field"
 	driftOtherSessionID = "differs from the session id beside it" // the id in the session object is not the record's session id
@@ -38,8 +38,8 @@ func (r *recordReader) setEventID(value []byte) *domain.Rejection {
 }
 
 func (r *recordReader) setUUID(target *domain.UUID, value []byte) *domain.Rejection {
-	// This string is too long even if each character of the UUID is escaped. unquoteField rejects a value that is not a string.
-	if len(value) > maxUUIDBytes && value[0] == '"' {
+	isString := value[0] == '"' // unquoteField rejects any other value
+	if isString && len(value) > maxUUIDBytes {
 		return rejectValue(reasonBadUUID, value, "is longer than a UUID")
 	}
 	text, rejection := unquoteField(value)
@@ -54,8 +54,8 @@ func (r *recordReader) setUUID(target *domain.UUID, value []byte) *domain.Reject
 	return nil
 }
 
-// setInnerSessionID sets the session id that is in the session object. It also sets the id's JSON text, because that text is added
-// to the extra fields if the id differs from the record's session id.
+// setInnerSessionID sets the session id that is in the session object, and its JSON text. If this id differs from the record's
+// session id, readRecord adds the JSON text to the extra fields.
 func (r *recordReader) setInnerSessionID(value []byte) *domain.Rejection {
 	r.innerSessionIDText = value
 	return r.setUUID(&r.innerSessionID, value)
@@ -98,7 +98,7 @@ type extraFields struct {
 	top          []byte // JSON members of the record itself, each with a comma before it
 	session      []byte // JSON members of its session, each with a comma before it
 	drift        []domain.Drift
-	unknownCount int // number of fields that EventNames does not list
+	unknownCount int // number of fields that the profile does not name
 }
 
 // appendMember appends a comma and a JSON member to members. name is a JSON string.
@@ -117,7 +117,7 @@ func (e *extraFields) addInnerSessionID(names EventNames, value []byte) {
 	e.drift = append(e.drift, domain.Drift{Path: path, Kind: driftOtherSessionID, Value: value})
 }
 
-// object returns a new JSON object with all fields, or nil if there are none. It changes e, so it must be called last.
+// object returns a new JSON object with all fields, or nil if there are none. It changes e, so nothing may be added afterwards.
 func (e *extraFields) object(names EventNames) []byte {
 	if len(e.session) > 0 {
 		e.session[0] = '{' // replaces the first comma
@@ -132,7 +132,7 @@ func (e *extraFields) object(names EventNames) []byte {
 
 // recycle returns empty extraFields that reuse the memory of e, unless that memory is large. e must not be used afterwards.
 func (e *extraFields) recycle() extraFields {
-	const maxBytes = 64 << 10
+	const maxBytes = 64 << 10 // of memory to keep
 	if cap(e.top)+cap(e.session) > maxBytes {
 		return extraFields{}
 	}

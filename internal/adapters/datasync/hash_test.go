@@ -103,12 +103,12 @@ func TestHash_Bytes(t *testing.T) {
 		name, payload string
 		byBytes       bool
 	}{
-		{"not JSON", "x", true},
-		{"cut off", `{"a":"`, true},
-		{"maximum depth", withDepth(maxDepth), false},
-		{"too deep", withDepth(maxDepth + 1), true},
-		{"maximum members", withMembers(maxMembers), false},
-		{"too many members", withMembers(maxMembers + 1), true},
+		{name: "not JSON", payload: "x", byBytes: true},
+		{name: "cut off", payload: `{"a":"`, byBytes: true},
+		{name: "maximum depth", payload: withDepth(maxDepth)},
+		{name: "too deep", payload: withDepth(maxDepth + 1), byBytes: true},
+		{name: "maximum members", payload: withMembers(maxMembers)},
+		{name: "too many members", payload: withMembers(maxMembers + 1), byBytes: true},
 	}
 	for _, tt := range tests {
 		h := hashRecord(tt.payload)

@@ -12,18 +12,18 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A plainParser decodes records that have exactly the recorded form: all named fields, each once, no other field, and text
-// without escapes. Nearly all records are like that, and this is many times as fast as the strict reader. For any other record,
-// valid or not, it gives up and the strict reader decides; so it never has to explain a fault.
+// A plainParser decodes plain records. A plain record is valid, has each field of the profile once, and has no other field. Its
+// names and texts have no escapes, except in the properties. Nearly all records are plain, and a plainParser is many times as fast
+// as a recordReader. On any other record it gives up: [Decoder.Decode] then calls decodeStrict, which also explains faults.
 //
-// Its functions read something that begins at data[at] and return the index behind it, or notPlain. They accept notPlain as at
-// and return it again.
+// The functions for parts of a record begin at data[at]. They return the index behind the part, or notPlain. If at is notPlain,
+// they return notPlain again, so a caller may check only the last of several results.
 type plainParser struct {
-	record  plainNames // in the order of the constants plainID to plainSession
-	session plainNames // in the order of the constants plainInnerSessionID to plainBrowser
+	record  plainNames // the record's fields, with the indexes plainID to plainSession
+	session plainNames // the session's fields, with the indexes plainInnerSessionID to plainBrowser
 }
 
-// notPlain says that the record is not plain, or not valid. It lies behind the end of every plain record.
+// notPlain is the index that means that a plainParser gives up. It is greater than the length of every plain record.
 const notPlain = math.MaxInt32
 
 const (
@@ -50,19 +50,22 @@ func newPlainParser(n *EventNames) plainParser {
 	}
 }
 
-// parse decodes a record into event. If the record is not plain, it returns false, and event may be changed.
+// parse decodes a record into event. If the record is not plain, parse returns false, and event may be changed.
 func (p *plainParser) parse(data []byte, event *domain.Event) bool {
-	if len(data) > maxTotalNameBytes { // it may have names that are too long
+	if len(data) > maxTotalNameBytes { // so long a record needs checkNames
 		return false
 	}
-	at := p.readRecord(data, event)
-	return skipPlainSpace(data, at) == len(data) && event.ID != domain.EventID{}
+	end := skipPlainSpace(data, p.readRecord(data, event))
+	isNilID := event.ID == domain.EventID{} // see setEventID
+	return end == len(data) && !isNilID
 }
 
-// readRecord reads as many members as the record must have. If each name was found, each was found once.
+// readRecord reads the record's object, which must have exactly as many members as p.record has names. So if all names were
+// found, each was found once.
 func (p *plainParser) readRecord(data []byte, event *domain.Event) int {
 	var innerSessionID domain.UUID
-	at, found := 0, 0
+	at := 0
+	found := 0 // the bit 1<<i is set if p.record[i] was found
 	for i := range p.record {
 		var field int
 		field, at = p.record.read(data, at, i)
@@ -95,15 +98,15 @@ func (p *plainParser) readRecord(data []byte, event *domain.Event) int {
 	return expect(data, at, '}')
 }
 
-// readSession reads the session in the same way as readRecord reads the record.
-func (p *plainParser) readSession(data []byte, at int, event *domain.Event, id *domain.UUID) int {
-	found := 0
+// readSession reads the session's object as readRecord reads the record. It stores the id in the session in innerSessionID.
+func (p *plainParser) readSession(data []byte, at int, event *domain.Event, innerSessionID *domain.UUID) int {
+	found := 0 // the bit 1<<i is set if p.session[i] was found
 	for i := range p.session {
 		var field int
 		field, at = p.session.read(data, at, i)
 		switch field {
 		case plainInnerSessionID:
-			at = readUUID(data, at, id)
+			at = readUUID(data, at, innerSessionID)
 		case plainDeviceType:
 			at = readText(data, at, &event.DeviceType)
 		case plainBrowser:
@@ -117,8 +120,8 @@ func (p *plainParser) readSession(data []byte, at int, event *domain.Event, id *
 	return expect(data, at, '}')
 }
 
-// plainNames are the names of an object's members in the recorded order. Each is a JSON string with what stands around it in a
-// record without white space: the opening brace or a comma before it, and a colon behind it.
+// plainNames are the names of an object's members in the recorded order. Each begins with its separator and ends with a colon,
+// like {"id": for the first member and ,"type": for a later one.
 type plainNames [][]byte
 
 func quoteNames(names ...string) plainNames {
@@ -129,7 +132,7 @@ func quoteNames(names ...string) plainNames {
 	return quoted
 }
 
-// separator returns what stands before the member at this place.
+// separator returns the character before the member at this place in its object. The first place is 0.
 func separator(place int) byte {
 	if place == 0 {
 		return '{'
@@ -137,31 +140,31 @@ func separator(place int) byte {
 	return ','
 }
 
-// all returns a number with one bit for each name.
+// all returns a number with the bit 1<<i for each name n[i].
 func (n plainNames) all() int { return 1<<len(n) - 1 }
 
-// read reads what stands before the member at this place, its name, the colon, and white space around them. It returns which of
-// n the name is. Members may be in any order, but read compares the name with n[place] first, because nearly all records have
-// the recorded order.
-func (n plainNames) read(data []byte, at, place int) (field, end int) {
+// read reads the member at this place up to its value: the separator, the name, the colon, and white space around them. The
+// name is that of n[field], and the value begins at data[valueAt]. Members may be in any order, but read compares the name with
+// n[place] first, because nearly all records have the recorded order.
+func (n plainNames) read(data []byte, at, place int) (field, valueAt int) {
 	if at < len(data) && bytes.HasPrefix(data[at:], n[place]) {
 		return place, skipPlainSpace(data, at+len(n[place]))
 	}
-	at = skipPlainSpace(data, expect(data, at, separator(place)))
-	end, hasEscape := skipPlainString(data, at)
+	nameAt := skipPlainSpace(data, expect(data, at, separator(place)))
+	end, hasEscape := skipPlainString(data, nameAt)
 	if end == notPlain || hasEscape {
 		return 0, notPlain
 	}
-	name := data[at:end]
+	name := data[nameAt:end]
 	for i, quoted := range n {
-		if bytes.Equal(name, quoted[1:len(quoted)-1]) {
+		if bytes.Equal(name, quoted[1:len(quoted)-1]) { // without the separator and the colon
 			return i, skipPlainSpace(data, expect(data, end, ':'))
 		}
 	}
 	return 0, notPlain
 }
 
-// expect reads c, after white space.
+// expect skips white space and reads c, which must come next.
 func expect(data []byte, at int, c byte) int {
 	at = skipPlainSpace(data, at)
 	if at >= len(data) || data[at] != c {
@@ -170,6 +173,7 @@ func expect(data []byte, at int, c byte) int {
 	return at + 1
 }
 
+// skipPlainSpace skips white space. It compares with ' ' first, because nearly always that comparison is enough.
 func skipPlainSpace(data []byte, at int) int {
 	for at < len(data) && data[at] <= ' ' && isSpace(data[at]) {
 		at++
@@ -179,15 +183,16 @@ func skipPlainSpace(data []byte, at int) int {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
-// readText reads a string without escapes. The text shares the memory of data, as the event's properties do. To copy an event's
-// four texts would make decoding take 30 % longer, and to look them up in a cache of repeated texts 20 %. It is safe because
-// nothing changes the body of a page.
+// readText reads a string without escapes. The text shares the memory of data, as the event's properties do. Sharing is safe,
+// because nothing changes the body of a page. Copying the four texts of an event would make decoding take 30 % longer. Looking
+// them up in a cache of repeated texts would make it take 20 % longer.
 func readText(data []byte, at int, text *string) int {
 	if at >= len(data) || data[at] != '"' {
 		return notPlain
 	}
-	end := skipPlainText(data, at+1) + 1
-	if end > len(data) || data[end-1] != '"' { // the text is not only printable ASCII
+	closing := skipPlainText(data, at+1)
+	end := closing + 1
+	if closing >= len(data) || data[closing] != '"' { // the text has an escape or is not ASCII
 		var hasEscape bool
 		if end, hasEscape = skipPlainString(data, at); end == notPlain || hasEscape {
 			return notPlain
@@ -199,32 +204,33 @@ func readText(data []byte, at int, text *string) int {
 }
 
 func readUUID(data []byte, at int, id *domain.UUID) int {
-	const length = 36
+	const length = 36 // of a UUID's text, without quotes
 	if len(data)-at < length+2 {
 		return notPlain
 	}
-	end := at + 1 + length
-	if data[at] != '"' || data[end] != '"' {
+	closing := at + 1 + length
+	if data[at] != '"' || data[closing] != '"' {
 		return notPlain
 	}
 	var err error
-	if *id, err = domain.ParseUUID(data[at+1 : end]); err != nil {
+	if *id, err = domain.ParseUUID(data[at+1 : closing]); err != nil {
 		return notPlain
 	}
-	return end + 1
+	return closing + 1
 }
 
-// skipPlainString reads a string. It gives up on escapes of NUL and of surrogates that are not a pair.
+// skipPlainString skips a valid string and reports whether it has an escape. It gives up on an escaped NUL and on an escaped half
+// of a surrogate pair.
 func skipPlainString(data []byte, at int) (end int, hasEscape bool) {
 	if at >= len(data) || data[at] != '"' {
 		return notPlain, false
 	}
-	begin, ascii := at, true
+	begin, isASCII := at, true
 	at = skipPlainText(data, at+1)
 	for at < len(data) && data[at] != '"' {
 		switch c := data[at]; {
 		case c >= utf8.RuneSelf:
-			ascii = false
+			isASCII = false
 			at++
 		case c == '\\':
 			hasEscape = true
@@ -238,13 +244,16 @@ func skipPlainString(data []byte, at int) (end int, hasEscape bool) {
 		}
 		at = skipPlainText(data, at)
 	}
-	if at >= len(data) || !ascii && !utf8.Valid(data[begin:at]) {
+	if at >= len(data) { // there is no closing quote
+		return notPlain, false
+	}
+	if !isASCII && !utf8.Valid(data[begin:at]) {
 		return notPlain, false
 	}
 	return at + 1, hasEscape
 }
 
-// skipPlainText skips the printable ASCII characters that mean themselves in a string. It looks at eight bytes at once.
+// skipPlainText skips bytes of a string up to the first special one (see isSpecial). It looks at eight bytes at once.
 func skipPlainText(data []byte, at int) int {
 	for ; len(data)-at >= 8; at += 8 {
 		word := binary.LittleEndian.Uint64(data[at:])
@@ -252,8 +261,11 @@ func skipPlainText(data []byte, at int) int {
 			return at + bits.TrailingZeros64(found)/8
 		}
 	}
-	for at < len(data) && data[at] >= ' ' && data[at] < utf8.RuneSelf && data[at] != '"' && data[at] != '\\' {
+	for at < len(data) && !isSpecial(data[at]) {
 		at++
 	}
 	return at
 }
+
+// isSpecial reports whether c, in a string, is a quote, a backslash, a control character or not ASCII.
+func isSpecial(c byte) bool { return c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// readTimestamp reads a time in a form that causes no drift.
+// readTimestamp reads a time in a form that causes no drift. It tries the two recorded forms first.
 func readTimestamp(data []byte, at int, result *time.Time) int {
 	if end := readMillis(data, at, result); end != notPlain {
 		return end
@@ -28,8 +28,8 @@ func readTimestamp(data []byte, at int, result *time.Time) int {
 	return end
 }
 
-// readMillis reads a number of milliseconds with 13 digits, as all have from 2001 to 2286. What follows the digits is not read:
-// if it belongs to the number, the record is not plain, because a separator must follow.
+// readMillis reads a number of milliseconds with 13 digits, as the times from 2001 to 2286 have. It does not look at the byte
+// behind the digits. If the number goes on there, the caller gives up, because it expects a comma or a brace.
 func readMillis(data []byte, at int, result *time.Time) int {
 	const length = 13
 	if len(data)-at < length || data[at] == '0' {
@@ -46,39 +46,51 @@ func readMillis(data []byte, at int, result *time.Time) int {
 	return at + length
 }
 
-// readISOMillis reads a time in the recorded form of ISO 8601. It gives up on times that parseISOTime must judge.
+// readISOMillis reads a time in the recorded form of ISO 8601. It gives up on other forms and on times that do not exist.
 func readISOMillis(data []byte, at int, result *time.Time) int {
 	const length = len(`"2026-01-27T19:19:13.629Z"`)
 	if len(data)-at < length {
 		return notPlain
 	}
 	text := data[at : at+length]
-	date, isDate := isoForms[0].match(text[1:])
-	hours, hasHours := isoForms[1].match(text[9:])
-	seconds, hasSeconds := isoForms[2].match(text[17:])
-	if !isDate || !hasHours || !hasSeconds || text[0] != '"' || text[length-1] != '"' {
+	if text[0] != '"' || text[length-1] != '"' {
 		return notPlain
 	}
-	year, month, day := date.number(0, 4), date.number(5, 2), hours.number(0, 2)
-	hour, minute, second := hours.number(3, 2), hours.number(6, 2), seconds.number(1, 2)
-	if year == 0 || month == 0 || month > 12 || day == 0 || hour > 23 || minute > 59 || second > 59 {
+	yearMonth, hasYearMonth := isoForms.yearMonth.match(text[1:])
+	dayHour, hasDayHour := isoForms.dayHour.match(text[1+formLength:])
+	seconds, hasSeconds := isoForms.seconds.match(text[1+2*formLength:])
+	if !hasYearMonth || !hasDayHour || !hasSeconds {
 		return notPlain
 	}
-	nanos := seconds.number(4, 3) * int(time.Millisecond)
-	*result = time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	if day > 28 && result.Day() != day { // the month has fewer days
+	year, month := yearMonth.number(0, 4), yearMonth.number(5, 2)
+	day, hour, minute := dayHour.number(0, 2), dayHour.number(3, 2), dayHour.number(6, 2)
+	second, millis := seconds.number(1, 2), seconds.number(4, 3)
+	mayBeDate := year >= 1 && month >= 1 && month <= 12 && day >= 1
+	isTimeOfDay := hour <= 23 && minute <= 59 && second <= 59
+	if !mayBeDate || !isTimeOfDay {
+		return notPlain
+	}
+	*result = time.Date(year, time.Month(month), day, hour, minute, second, millis*int(time.Millisecond), time.UTC)
+	if day > 28 && result.Day() != day { // the month has fewer days, so time.Date returned a day of the next month
 		return notPlain
 	}
 	return at + length
 }
 
-// isoForms are the three parts of the text 2026-01-27T19:19:13.629Z.
-var isoForms = [3]form{newForm("0000-00-"), newForm("00T00:00"), newForm(":00.000Z")} //nolint:gochecknoglobals // a table
+// isoForms are the forms of the three parts of the text 2026-01-27T19:19:13.629Z.
+var isoForms = struct{ yearMonth, dayHour, seconds form }{ //nolint:gochecknoglobals // a table
+	yearMonth: newForm("0000-00-"),
+	dayHour:   newForm("00T00:00"),
+	seconds:   newForm(":00.000Z"),
+}
 
-// A form describes eight characters, of which the first is the lowest byte.
+// formLength is the number of characters in a form.
+const formLength = 8
+
+// A form describes a text of eight characters. Each character is one byte of a number; the first character is the lowest byte.
 type form struct {
-	text uint64 // '0' stands for any digit
-	room uint64 // for each byte, what must be added to its greatest value to get 0x7f
+	text uint64 // the characters, where '0' stands for any digit
+	room uint64 // for each character, 0x7f minus the greatest value that match may compute: 9 for a digit, else 0
 }
 
 func newForm(text string) form {
@@ -91,19 +103,20 @@ func newForm(text string) form {
 	return f
 }
 
-// match reports whether text begins with eight characters of this form. In digits each of them is the value of its digit.
+// match reports whether text begins with eight characters of this form, and returns its digits.
 func (f form) match(text []byte) (digits formDigits, ok bool) {
-	values := binary.LittleEndian.Uint64(text) ^ f.text
-	return formDigits(values), (values|(values+f.room))&highBits == 0
+	values := binary.LittleEndian.Uint64(text) ^ f.text // 0 to 9 for a digit, 0 for any other character of the form
+	tooGreat := (values | (values + f.room)) & highBits // the highest bit of each byte whose value is too great
+	return formDigits(values), tooGreat == 0
 }
 
-// formDigits has the value of one digit in each byte.
+// formDigits has the value of one digit in each byte. The first digit is the lowest byte.
 type formDigits uint64
 
-// number returns the number of the n digits from this place.
-func (d formDigits) number(from, n int) int {
+// number returns the number that count digits form, beginning with the digit at the index from.
+func (d formDigits) number(from, count int) int {
 	number := 0
-	for i := from; i < from+n; i++ {
+	for i := from; i < from+count; i++ {
 		number = number*10 + int(d>>(8*i)&0xf)
 	}
 	return number

@@ -7,18 +7,19 @@ import (
 	"unicode/utf16"
 )
 
-// maxPlainDepth and maxPlainMembers bound the properties that a plainParser reads.
+// The limits of the properties that a plainParser accepts.
 const (
-	maxPlainDepth   = 8
-	maxPlainMembers = 16 // of one object; their names are compared pairwise
+	maxPlainDepth   = 8  // maximum number of objects and arrays around a value; the properties themselves count as one
+	maxPlainMembers = 16 // maximum number of members in one object, because each name is compared with all others
 )
 
-// readProperties reads an object.
+// readProperties reads an object. The properties share the memory of data.
 func readProperties(data []byte, at int, properties *[]byte) int {
 	if at >= len(data) || data[at] != '{' {
 		return notPlain
 	}
-	end := skipPlainObject(data, at, 0)
+	const depth = 0
+	end := skipPlainObject(data, at, depth)
 	if end == notPlain {
 		return notPlain
 	}
@@ -26,8 +27,8 @@ func readProperties(data []byte, at int, properties *[]byte) int {
 	return end
 }
 
-// skipPlainValue skips one valid value. It gives up on what only the strict reader should judge: deep nesting, many members and
-// some escapes.
+// skipPlainValue skips one valid value, which has depth objects and arrays around it. It gives up on values beyond maxPlainDepth
+// or maxPlainMembers, and on strings on which skipPlainString gives up.
 func skipPlainValue(data []byte, at, depth int) int {
 	if at >= len(data) || depth > maxPlainDepth {
 		return notPlain
@@ -51,6 +52,7 @@ func skipPlainValue(data []byte, at, depth int) int {
 	}
 }
 
+// skipPlainObject skips an object, whose opening brace is at data[at].
 func skipPlainObject(data []byte, at, depth int) int {
 	at = skipPlainSpace(data, at+1)
 	if at < len(data) && data[at] == '}' {
@@ -63,7 +65,7 @@ func skipPlainObject(data []byte, at, depth int) int {
 			return notPlain
 		}
 		for _, other := range names[:count] {
-			if bytes.HasPrefix(data[other:], data[at:end]) { // both names end with their quote
+			if bytes.HasPrefix(data[other:], data[at:end]) { // the same name, because data[at:end] includes both quotes
 				return notPlain
 			}
 		}
@@ -78,6 +80,7 @@ func skipPlainObject(data []byte, at, depth int) int {
 	return notPlain
 }
 
+// skipPlainArray skips an array, whose opening bracket is at data[at].
 func skipPlainArray(data []byte, at, depth int) int {
 	at = skipPlainSpace(data, at+1)
 	if at < len(data) && data[at] == ']' {
@@ -92,10 +95,9 @@ func skipPlainArray(data []byte, at, depth int) int {
 	}
 }
 
-// escapeLength returns the number of bytes of the escape that s begins with, or 0 if it is not a plain one. The escapes of a
-// surrogate pair count as one escape.
+// escapeLength returns the number of bytes of the escape that s begins with. It returns 0 if the escape is not valid, or is one on
+// which skipPlainString gives up. The two escapes of a surrogate pair count as one escape.
 func escapeLength(s []byte) int {
-	const length = len(`\u0000`)
 	if len(s) < 2 {
 		return 0
 	}
@@ -105,22 +107,24 @@ func escapeLength(s []byte) int {
 	}
 	code := parseEscape(s)
 	switch {
-	case code <= 0:
+	case code <= 0: // not valid, or NUL
 		return 0
 	case !utf16.IsSurrogate(code):
-		return length
-	case utf16.DecodeRune(code, parseEscape(s[length:])) == unicode.ReplacementChar:
+		return unicodeEscapeLength
+	case utf16.DecodeRune(code, parseEscape(s[unicodeEscapeLength:])) == unicode.ReplacementChar: // not a pair
 		return 0
 	}
-	return 2 * length
+	return 2 * unicodeEscapeLength
 }
 
-// parseEscape returns the code in the escape \uXXXX that s begins with, or -1 if there is none.
+const unicodeEscapeLength = len(`\uXXXX`)
+
+// parseEscape returns the code in the escape \uXXXX that s begins with, or -1 if s does not begin with such an escape.
 func parseEscape(s []byte) rune {
-	if len(s) < len(`\u0000`) || s[0] != '\\' || s[1] != 'u' {
+	if len(s) < unicodeEscapeLength || s[0] != '\\' || s[1] != 'u' {
 		return -1
 	}
-	code, err := strconv.ParseUint(string(s[2:6]), 16, 16)
+	code, err := strconv.ParseUint(string(s[2:unicodeEscapeLength]), 16, 16)
 	if err != nil {
 		return -1
 	}
@@ -133,31 +137,34 @@ func skipNumber(data []byte, at int) int {
 		at++
 	}
 	begin := at
-	at = skipDigits(data, at)
-	if at == begin || data[begin] == '0' && at > begin+1 {
+	at = skipDigits(data, begin)
+	if at == notPlain {
+		return notPlain
+	}
+	if data[begin] == '0' && at > begin+1 { // a zero before other digits
 		return notPlain
 	}
 	if at < len(data) && data[at] == '.' {
-		begin = at + 1
-		if at = skipDigits(data, begin); at == begin {
-			return notPlain
-		}
+		at = skipDigits(data, at+1)
 	}
 	if at < len(data) && (data[at] == 'e' || data[at] == 'E') {
-		if at++; at < len(data) && (data[at] == '+' || data[at] == '-') {
+		at++
+		if at < len(data) && (data[at] == '+' || data[at] == '-') {
 			at++
 		}
-		begin = at
-		if at = skipDigits(data, begin); at == begin {
-			return notPlain
-		}
+		at = skipDigits(data, at)
 	}
 	return at
 }
 
+// skipDigits skips one or more digits.
 func skipDigits(data []byte, at int) int {
+	begin := at
 	for at < len(data) && isDigit(data[at]) {
 		at++
+	}
+	if at == begin {
+		return notPlain
 	}
 	return at
 }

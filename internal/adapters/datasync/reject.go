@@ -34,16 +34,15 @@ const detailNUL = `it has \u0000, which PostgreSQL cannot store`
 const (
 	maxUnknownFields  = 1000      // maximum number of fields that the profile does not name
 	maxTotalNameBytes = 512 << 10 // maximum length of all names in a record together
-	maxUUIDBytes      = 2 + 36*6  // length of a UUID's JSON string with each character escaped
+	maxUUIDBytes      = 2 + 36*6  // maximum length of a UUID's JSON string: two quotes, and 36 escapes like \u0030
 )
 
 // checkNames rejects a record whose names, at any depth, have more than maxTotalNameBytes in total. It checks nothing else.
-// It does not scan a payload that is too short for such names.
 func checkNames(payload []byte) *domain.Rejection {
-	if len(payload) <= maxTotalNameBytes {
+	if len(payload) <= maxTotalNameBytes { // the names cannot be longer than the payload
 		return nil
 	}
-	names := 0
+	nameBytes := 0
 	s := scanner{body: payload}
 	for s.pos < len(s.body) {
 		if s.body[s.pos] != '"' {
@@ -55,9 +54,9 @@ func checkNames(payload []byte) *domain.Rejection {
 			return nil //nolint:nilerr // the parser reports what is wrong
 		}
 		if length := s.pos - begin; s.nextIs(':') {
-			names += length
+			nameBytes += length
 		}
-		if names > maxTotalNameBytes {
+		if nameBytes > maxTotalNameBytes {
 			return &domain.Rejection{
 				Reason: reasonLongNames, Detail: fmt.Sprintf("its field names have more than %d bytes in total", maxTotalNameBytes),
 			}
@@ -86,9 +85,8 @@ func rejectSyntax(payload []byte, err error) *domain.Rejection {
 	case jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
 		r.Reason = reasonBadText
 	}
-	from := min(max(int(fault.ByteOffset), 0), len(payload))
-	if from < len(payload) {
-		r.Detail = fmt.Sprintf("malformed at byte %d: %s", from, excerpt(payload[from:]))
+	if offset := max(int(fault.ByteOffset), 0); offset < len(payload) {
+		r.Detail = fmt.Sprintf("malformed at byte %d: %s", offset, excerpt(payload[offset:]))
 	}
 	return r
 }

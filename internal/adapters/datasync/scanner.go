@@ -8,9 +8,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A scanner finds where the values of a JSON text begin and end. It does not check what is inside a value: in a string it
-// only looks for the closing quote, in an object or array only for the matching bracket. Therefore a malformed record is
-// still one record, which the decoder rejects. A strict parser would reject the whole page, at every attempt.
+// A scanner finds where the values of a JSON text begin and end. It does not check what is inside a value (see skip.go): in a
+// string it only looks for the closing quote, in an object or array only for the matching bracket. Therefore a malformed record
+// is still one record, which the decoder rejects. A strict parser would reject the whole page, at every attempt.
 type scanner struct {
 	body []byte
 	pos  int
@@ -20,14 +20,15 @@ type scanner struct {
 
 // newScanner returns a scanner at the beginning of body. If body begins with a byte order mark, the scanner skips it.
 func newScanner(body []byte) scanner {
+	const byteOrderMark = "\ufeff"
 	s := scanner{body: body}
-	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
-		s.pos = 3
+	if bytes.HasPrefix(body, []byte(byteOrderMark)) {
+		s.pos = len(byteOrderMark)
 	}
 	return s
 }
 
-// maxNameBytes bounds a member's name in readObject.
+// maxNameBytes is the maximum length of a name that readObject reads, with its quotes.
 const maxNameBytes = 64 << 10
 
 var (
@@ -71,8 +72,8 @@ func (s *scanner) readArray(element func(value []byte) error) error {
 	})
 }
 
-// readItems reads the opening bracket, items with commas between them, and the closing bracket. It calls item at the first
-// byte of each item; item must read it. It stops at the first error.
+// readItems reads the opening bracket, items with commas between them, and the closing bracket. At the first byte of each item
+// it calls item, which must read the whole item. readItems stops at the first error.
 func (s *scanner) readItems(opening, closing byte, item func() error) error {
 	if !s.take(opening) {
 		return s.missingError("'" + string(opening) + "'")
@@ -115,7 +116,8 @@ func (s *scanner) readValue() ([]byte, error) {
 
 // checkEnd returns an error if anything but white space follows.
 func (s *scanner) checkEnd() error {
-	if s.skipSpace(); s.pos < len(s.body) {
+	s.skipSpace()
+	if s.pos < len(s.body) {
 		return errTrailing
 	}
 	return nil
@@ -158,8 +160,8 @@ func (s *scanner) missingError(wanted string) error {
 // nulEscape is the escape of the one character that PostgreSQL stores neither in text nor in jsonb.
 const nulEscape = `\u0000`
 
-// hasNUL reports whether a JSON text has an escaped NUL. The text \\u0000 has none: its backslash is escaped, so u0000 is
-// ordinary text.
+// hasNUL reports whether a JSON text has an escaped NUL. The JSON text \\u0000 has none: its first backslash escapes the second
+// one, so u0000 is ordinary text.
 func hasNUL(value []byte) bool {
 	for {
 		i := bytes.Index(value, []byte(nulEscape))

@@ -7,8 +7,8 @@ import (
 )
 
 // skipContainer skips an object or array, up to the matching bracket. It does not call itself for inner values, so that deep
-// nesting cannot exhaust the stack. The next request can leave only when the whole body was skipped, so skipContainer keeps the
-// position in a local variable, which is faster than s.pos.
+// nesting cannot exhaust the stack. It must be fast, because pawl sends the next request only after it has skipped the whole
+// body. Therefore it keeps the position in a local variable, which is faster than s.pos.
 func (s *scanner) skipContainer() error {
 	body, at := s.body, s.pos
 	s.brackets.reset()
@@ -30,7 +30,8 @@ func (s *scanner) skipContainer() error {
 				s.pos = at - 1
 				return s.missingError("'" + string(wanted) + "'")
 			}
-			if s.brackets.close(); s.brackets.count == 0 {
+			s.brackets.close()
+			if s.brackets.count == 0 {
 				s.pos = at
 				return nil
 			}
@@ -40,12 +41,12 @@ func (s *scanner) skipContainer() error {
 	return errTruncated
 }
 
-// An openBrackets records the brackets that are open. It has one bit for each of them, because with one byte it could become as
-// large as the body.
+// openBrackets records which brackets are open, with one bit for each: 1 for '{' and 0 for '['. With one byte for each, it could
+// become as large as the body.
 type openBrackets struct {
-	count int
-	inner uint64   // the innermost bracket is the lowest bit, which is 1 for '{'
-	outer []uint64 // the brackets around those in inner, 64 in each element
+	count int      // number of open brackets
+	inner uint64   // the innermost open brackets, at most bitsOfInner; the lowest bit is the innermost
+	outer []uint64 // earlier values of inner; the first value is without meaning, because then no bracket was open
 }
 
 const bitsOfInner = 64
@@ -54,7 +55,7 @@ func (b *openBrackets) reset() { b.count, b.outer = 0, b.outer[:0] }
 
 // open records one more open bracket.
 func (b *openBrackets) open(c byte) {
-	if b.count%bitsOfInner == 0 {
+	if b.count%bitsOfInner == 0 { // inner is full or empty
 		b.outer = append(b.outer, b.inner)
 	}
 	b.inner <<= 1
@@ -76,45 +77,25 @@ func (b *openBrackets) closing() byte {
 func (b *openBrackets) close() {
 	b.inner >>= 1
 	b.count--
-	if b.count%bitsOfInner == 0 {
+	if b.count%bitsOfInner == 0 { // inner has become empty
 		last := len(b.outer) - 1
 		b.inner, b.outer = b.outer[last], b.outer[:last]
 	}
 }
 
-// skipStrings returns the end of the string whose text begins at body[at]. If a comma or a colon and then further strings
-// follow directly, it returns the end of the last of them. It returns -1 if the body ends inside a string.
+// skipStrings returns the index behind the string whose text begins at body[at]. If only a comma or a colon separates it from
+// the next string, skipStrings skips that string too, and so on. It returns -1 if the body ends inside a string.
 func skipStrings(body []byte, at int) int {
 	for {
 		at = skipText(body, at)
-		if at < 0 || at+1 >= len(body) || body[at+1] != '"' || body[at] != ',' && body[at] != ':' {
+		if at < 0 || at+1 >= len(body) {
 			return at
 		}
-		at += 2
-	}
-}
-
-// skipText returns the end of the string whose text begins at body[at]: the index behind its closing quote. It returns -1 if
-// there is no closing quote.
-func skipText(body []byte, at int) int {
-	for ; len(body)-at >= 8; at += 8 {
-		if found := matchQuotes(binary.LittleEndian.Uint64(body[at:])); found != 0 {
-			at += bits.TrailingZeros64(found) / 8
-			if body[at-1] != '\\' {
-				return at + 1
-			}
-			break
-		}
-	}
-	for {
-		length := bytes.IndexByte(body[at:], '"')
-		if length < 0 {
-			return -1
-		}
-		at += length + 1
-		if !escapesNext(body[:at-1]) {
+		isNextString := body[at+1] == '"' && (body[at] == ',' || body[at] == ':')
+		if !isNextString {
 			return at
 		}
+		at += len(`,"`)
 	}
 }
 
@@ -127,6 +108,31 @@ func (s *scanner) skipString() error {
 	}
 	s.pos = end
 	return nil
+}
+
+// skipText returns the index behind the string whose text begins at body[at], just behind the opening quote. It returns -1 if
+// there is no closing quote. It looks at eight bytes at once until it finds a quote.
+func skipText(body []byte, at int) int {
+	for ; len(body)-at >= 8; at += 8 {
+		if found := matchQuotes(binary.LittleEndian.Uint64(body[at:])); found != 0 {
+			at += bits.TrailingZeros64(found) / 8
+			if body[at-1] != '\\' {
+				return at + 1
+			}
+			break // the quote may be escaped, which the loop below checks
+		}
+	}
+	for {
+		length := bytes.IndexByte(body[at:], '"')
+		if length < 0 {
+			return -1
+		}
+		quote := at + length
+		at = quote + 1
+		if !escapesNext(body[:quote]) {
+			return at
+		}
+	}
 }
 
 // escapesNext reports whether a backslash at the end of text escapes the character after text. That is so if text ends in an

@@ -1,20 +1,21 @@
 package datasync
 
-// everyByte has the value 1 in each of its bytes, and highBits has the highest bit of each byte.
+// Constants for numbers that hold eight bytes of a text. The first byte of the text is the lowest byte of the number.
 const (
-	everyByte = 0x0101010101010101
-	highBits  = 0x80 * everyByte
+	everyByte = 0x0101010101010101 // everyByte*c has the value c in each byte
+	highBits  = 0x80 * everyByte   // the highest bit of each byte
 )
 
-// matchQuotes looks for quotes in eight bytes at once, of which the first is the lowest. It sets the highest bit of each byte
-// that is a quote. It may also set bits of bytes behind the first match, so only the lowest bit that is set may be used.
+// matchQuotes looks for quotes in the eight bytes of word. It returns a number with the highest bit of each byte that is a quote.
+// Behind the first quote, the highest bits of other bytes may be set too, so callers may use only the lowest bit that is set.
+//
+// Subtracting 1 from a byte that is zero sets its highest bit, and borrows from the next byte, which may then get a wrong bit.
 func matchQuotes(word uint64) uint64 {
 	zeroIfQuote := word ^ everyByte*'"'
 	return (zeroIfQuote - everyByte) &^ zeroIfQuote & highBits
 }
 
-// matchSpecial looks for all bytes that do not mean themselves in a string, or may not: quotes, backslashes, control
-// characters, and everything that is not ASCII. Its result is like that of matchQuotes.
+// matchSpecial looks for special bytes (see isSpecial). Its result is like that of matchQuotes.
 func matchSpecial(word uint64) uint64 {
 	zeroIfBackslash := word ^ everyByte*'\\'
 	backslashes := (zeroIfBackslash - everyByte) &^ zeroIfBackslash
