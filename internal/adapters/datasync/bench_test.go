@@ -2,6 +2,7 @@ package datasync
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,12 +20,13 @@ const benchPageSize = 5000
 func mockAnswer(b *testing.B) answer {
 	b.Helper()
 	cfg := mockapi.DefaultConfig()
-	cfg.RateLimit = 0
+	cfg.RateLimit = 0 // no rate limit
 	api, err := mockapi.New(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
-	request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, mockapi.BasePath+"/events?limit=5000", http.NoBody)
+	target := fmt.Sprintf("%s/events?limit=%d", mockapi.BasePath, benchPageSize)
+	request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, target, http.NoBody)
 	request.Header.Set(DataSync().KeyHeader, cfg.APIKey)
 	response := httptest.NewRecorder()
 	api.ServeHTTP(response, request)
@@ -34,7 +36,7 @@ func mockAnswer(b *testing.B) answer {
 	return answer{status: response.Code, header: response.Header(), body: response.Body.Bytes(), receivedAt: time.Now()}
 }
 
-// mockPage returns the page in mockAnswer.
+// mockPage returns the page that is in the answer of mockAnswer.
 func mockPage(b *testing.B) domain.Page {
 	b.Helper()
 	page, err := DataSync().Envelope.parse(mockAnswer(b), "", benchPageSize)
@@ -81,9 +83,9 @@ func BenchmarkParsePage(b *testing.B) {
 // BenchmarkFetchPage fetches a page from a transport in the same process: it reads the body and parses it.
 func BenchmarkFetchPage(b *testing.B) {
 	a := mockAnswer(b)
-	profile := DataSync()
 	client, err := New(Config{
-		BaseURL: "http://api.test", Profile: profile, Timeout: time.Minute, MaxPageBytes: 1 << 30, Transport: cannedTransport{a},
+		BaseURL: "http://api.test", Profile: DataSync(), Timeout: time.Minute, MaxPageBytes: int64(len(a.body)),
+		Transport: cannedTransport{a},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -124,7 +126,7 @@ func BenchmarkDecode(b *testing.B) {
 	reportPerEvent(b)
 }
 
-// BenchmarkDecodePage decodes a page as the runner does.
+// BenchmarkDecodePage decodes a page with FetchedPage.Decode, as the runner does.
 func BenchmarkDecodePage(b *testing.B) {
 	page := domain.FetchedPage{Page: mockPage(b)}
 	decoder := NewDecoder(DataSync())
@@ -138,7 +140,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	reportPerEvent(b)
 }
 
-// BenchmarkIDsHash hashes the ids of a page, as the store does for the ledger.
+// BenchmarkIDsHash computes the hash of a page's ids, which the store writes into the ledger.
 func BenchmarkIDsHash(b *testing.B) {
 	page, err := domain.FetchedPage{Page: mockPage(b)}.Decode(b.Context(), NewDecoder(DataSync()))
 	if err != nil {

@@ -1,8 +1,8 @@
 package datasync
 
 import (
+	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +13,7 @@ import (
 // TestClassify_EveryStatus checks the kind of every status that an HTTP answer can have.
 func TestClassify_EveryStatus(t *testing.T) {
 	t.Parallel()
-	special := map[int]domain.Kind{ // the statuses with another kind than their hundred
+	special := map[int]domain.Kind{ // the statuses whose kind differs from that of other statuses with the same first digit
 		401: domain.Unauthorized, 403: domain.Unauthorized,
 		408: domain.Transient, 425: domain.Transient, 429: domain.RateLimited,
 	}
@@ -36,7 +36,8 @@ func TestClassify_EveryStatus(t *testing.T) {
 		if got.kind != want {
 			t.Errorf("status %d: got kind %s, want %s", status, got.kind, want)
 		}
-		needsHint, hasHint := want == domain.Invalid || want == domain.Unauthorized, got.hint != ""
+		needsHint := want == domain.Invalid || want == domain.Unauthorized
+		hasHint := got.hint != ""
 		if hasHint != needsHint {
 			t.Errorf("status %d (%s): got hint %q, want a hint: %v", status, want, got.hint, needsHint)
 		}
@@ -46,14 +47,17 @@ func TestClassify_EveryStatus(t *testing.T) {
 // TestClassify_CodesAndHeaders checks how an error code, a Retry-After or the remaining requests change the kind of a status.
 func TestClassify_CodesAndHeaders(t *testing.T) {
 	t.Parallel()
-	retryAfter := rateHeaders{retryAfter: time.Now()}
-	noneLeft := rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 0}}
-	noneLeftUntilReset := rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 0, reset: time.Now()}}
-	oneLeft := rateHeaders{limit: rateLimitItem{hasRemaining: true, remaining: 1}}
+	headers := map[string]rateHeaders{
+		"":                      {},
+		"Retry-After":           {retryAfter: time.Now()},
+		"none left":             {limit: rateLimitItem{hasRemaining: true, remaining: 0}},
+		"none left until reset": {limit: rateLimitItem{hasRemaining: true, remaining: 0, reset: time.Now()}},
+		"one left":              {limit: rateLimitItem{hasRemaining: true, remaining: 1}},
+	}
 	tests := []struct {
 		status  int
 		code    string
-		headers rateHeaders
+		headers string // a key of headers
 		want    domain.Kind
 	}{
 		{status: 400, code: "CURSOR_EXPIRED", want: domain.CursorExpired},
@@ -69,18 +73,18 @@ func TestClassify_CodesAndHeaders(t *testing.T) {
 		{status: 500, code: "CURSOR_EXPIRED", want: domain.Transient},
 		{status: 429, code: "CURSOR_EXPIRED", want: domain.RateLimited},
 		{status: 503, want: domain.Transient},
-		{status: 503, headers: retryAfter, want: domain.RateLimited},
-		{status: 503, headers: noneLeftUntilReset, want: domain.Transient},
-		{status: 500, headers: retryAfter, want: domain.Transient},
-		{status: 403, headers: retryAfter, want: domain.RateLimited},
-		{status: 403, headers: noneLeft, want: domain.RateLimited},
-		{status: 403, headers: oneLeft, want: domain.Unauthorized},
-		{status: 401, headers: retryAfter, want: domain.Unauthorized},
+		{status: 503, headers: "Retry-After", want: domain.RateLimited},
+		{status: 503, headers: "none left until reset", want: domain.Transient},
+		{status: 500, headers: "Retry-After", want: domain.Transient},
+		{status: 403, headers: "Retry-After", want: domain.RateLimited},
+		{status: 403, headers: "none left", want: domain.RateLimited},
+		{status: 403, headers: "one left", want: domain.Unauthorized},
+		{status: 401, headers: "Retry-After", want: domain.Unauthorized},
 	}
 	for _, tt := range tests {
-		t.Run(strconv.Itoa(tt.status)+" "+tt.code, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d %s%s", tt.status, tt.code, tt.headers), func(t *testing.T) {
 			t.Parallel()
-			if got := DataSync().ErrorBody.classify(tt.status, tt.code, tt.headers); got.kind != tt.want {
+			if got := DataSync().ErrorBody.classify(tt.status, tt.code, headers[tt.headers]); got.kind != tt.want {
 				t.Errorf("got kind %s, want %s", got.kind, tt.want)
 			}
 		})

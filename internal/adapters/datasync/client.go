@@ -35,13 +35,13 @@ type Config struct {
 }
 
 // A Client implements [domain.EventSource] for an HTTP API. It is safe for concurrent use. Concurrent calls share the rate
-// limit, so a call may be held because of another one. To read pages in order, use one goroutine at a time.
+// limit, so one call may put a hold on another one. To read pages in order, use one goroutine at a time.
 type Client struct {
 	sourceURL string
 	cfg       Config
 	events    url.URL // the URL of the pages, without a query
 	transport http.RoundTripper
-	usesHTTP1 atomic.Bool // the last answer came over HTTP/1
+	usesHTTP1 atomic.Bool // whether the last answer came over HTTP/1, see newRequest
 	governor  governor
 }
 
@@ -83,9 +83,9 @@ func (c *Client) SourceURL() string { return c.sourceURL }
 func (c *Client) Endpoint() string { return c.events.String() }
 
 // FetchPage implements [domain.EventSource]. If the limit of req is above the profile's MaxLimit, FetchPage requests MaxLimit
-// records. If it is zero or negative, FetchPage requests no limit, and the API uses its default. A page may have more records
-// than requested; FetchPage returns all of them, up to a maximum (see maxRecords). It follows no redirect, so that no other
-// host receives the API key.
+// records. If that limit is zero or negative, FetchPage requests no limit, and the API uses its default. A page may have more
+// records than requested; FetchPage returns all of them, up to a maximum (see maxRecords). FetchPage follows no redirect, so
+// that no other host receives the API key.
 func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
@@ -110,7 +110,9 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest) (domain.Page, error) {
 	profile := &c.cfg.Profile
 	page, err := profile.Envelope.parse(a, req.Cursor, profile.clampLimit(req.Limit))
-	if reason := a.header.Get(profile.Headers.Broken); profile.Headers.Broken != "" && reason != "" { // explains err, if any
+	reason := a.header.Get(profile.Headers.Broken)
+	isBroken := profile.Headers.Broken != "" && reason != ""
+	if isBroken { // such an answer is no page, even if it was parsed without an error
 		err = fmt.Errorf("the API says that this answer is broken on purpose: %s", c.redactedExcerpt(reason))
 	}
 	id := checkedRequestID(a.header.Get(profile.Headers.RequestID))

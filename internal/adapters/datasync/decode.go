@@ -64,7 +64,8 @@ func (d *Decoder) Decode(record domain.Record) (event domain.Event, drift []doma
 	return d.decodeStrict(record)
 }
 
-// decodeStrict decodes a record of any form. If the record is not valid, it returns a *[domain.Rejection] as the error.
+// decodeStrict decodes a record of any form. If the record is not valid, it returns a *[domain.Rejection] as the error. ADR 0012
+// calls it the strict reader, and says why there is a plainParser too.
 func (d *Decoder) decodeStrict(record domain.Record) (domain.Event, []domain.Drift, error) {
 	r, ok := d.readers.Get().(*recordReader)
 	if !ok {

@@ -70,10 +70,13 @@ func mustUUID(t *testing.T, text string) domain.UUID {
 // TestDecode_Values checks the values of an event that was decoded from equal records in different forms.
 func TestDecode_Values(t *testing.T) {
 	t.Parallel()
-	// The type in this record has an emoji after "click".
+	// The type in this record has an emoji after "click", and its session id is in upper case.
 	escaped := strings.NewReplacer(`"userId"`, `"user\u0049d"`, `"click"`, `"cl\u0069ck \ud83d\ude00"`,
 		sessionID+`","userId`, strings.ToUpper(sessionID)+`","userId`).Replace(validRecord)
-	tests := []struct{ name, payload, typePrefix string }{
+	tests := []struct {
+		name, payload string
+		typePrefix    string // the beginning of the event's type
+	}{
 		{name: "as recorded", payload: validRecord, typePrefix: "click"},
 		{
 			name:    "with space around everything",
@@ -271,6 +274,7 @@ func TestDecode_TooManyFields(t *testing.T) {
 	const maxUnknown = 1000
 	const maxNameBytes = 512 << 10 // each name of members has 10 bytes with its quotes, so about 52,000 names have that size
 	const inSession = 400          // unknown fields in the session, if the record itself has the rest
+	// inBoth has one unknown field too many, in the record and its session together.
 	inBoth := strings.Replace(recordAnd(members(maxUnknown+1-inSession)), `"deviceType"`, members(inSession)+`,"deviceType"`, 1)
 	long := strings.Repeat("n", maxNameBytes+1)
 	tests := []struct{ name, payload, reason string }{
@@ -281,14 +285,14 @@ func TestDecode_TooManyFields(t *testing.T) {
 		},
 		{name: "one above the maximum", payload: recordAnd(members(maxUnknown + 1)), reason: "too many fields"},
 		{name: "one above the maximum in record and session together", payload: inBoth, reason: "too many fields"},
-		{name: "properties of many members", payload: recordWith("properties", "{"+members(20_000)+"}")},
+		{name: "properties of 200,000 bytes of names", payload: recordWith("properties", "{"+members(20_000)+"}")},
 		{
 			name: "properties of too many members", payload: recordWith("properties", "{"+members(60_000)+"}"),
 			reason: "field names too long",
 		},
 		{name: "one long name", payload: recordWith("properties", `{"`+long+`":1}`), reason: "field names too long"},
 		{name: "long text", payload: recordWith("name", `"`+long+`"`)},
-		{name: "text with the form of names", payload: recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes/5)+`"`)},
+		{name: "text that looks like names", payload: recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes/len(`\"a\"`))+`"`)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -312,7 +316,7 @@ func TestDecode_TooManyFields(t *testing.T) {
 // TestDecode_RejectionsAreShortAndPrintable checks the text of rejections of records with long or unprintable values.
 func TestDecode_RejectionsAreShortAndPrintable(t *testing.T) {
 	t.Parallel()
-	const maxBytes = 800
+	const maxBytes = 800 // of a rejection's text; the payloads have thousands
 	for _, payload := range []string{
 		recordWith("timestamp", `"`+strings.Repeat("\u200b", 5000)+`"`),
 		recordWith("id", `"`+strings.Repeat(`\n`, 5000)+`"`),

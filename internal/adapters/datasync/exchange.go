@@ -22,14 +22,14 @@ const (
 	maxHeaderBytes = 64 << 10
 	// maxErrorBytes is how much of the body of an error answer is read. That is enough for a code and a message.
 	maxErrorBytes = 64 << 10
-	// pingTimeout is the time without a byte from the server after which a ping is sent, and the time to wait for its answer.
+	// pingTimeout is the time without data from an HTTP/2 server before a ping is sent, and the maximum time for the ping's answer.
 	pingTimeout = 10 * time.Second
 	// firstBufferBytes is the size of the first buffer for a body of unknown length. The buffer doubles when it is full.
 	firstBufferBytes = 256 << 10
 )
 
 var (
-	errTimeout  = errors.New("the request's own timeout") // the cause for which a context ended; it is never returned
+	errTimeout  = errors.New("the request's own timeout") // only the cause of a context's end; send never returns it
 	errTooLarge = errors.New("the body is too large")
 	errProxy    = errors.New("the proxy setting in the environment cannot be used")
 )
@@ -88,9 +88,9 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 		return nil, err
 	}
 	if c.usesHTTP1.Load() {
-		// If a reused HTTP/1 connection turns out to be closed, net/http sends a GET again by itself. The governor would not count
-		// that request. net/http does not send a request again if it cannot rewind the body, so this body is one that it cannot
-		// rewind. HTTP/2 needs no body: there, net/http sends a request again only if the server has said that it ignored it.
+		// If a reused HTTP/1 connection turns out to be closed, net/http sends a GET again by itself, and the governor does not
+		// count the second request. net/http does not do this if it cannot rewind the request's body. It cannot rewind this one.
+		// Over HTTP/2 no body is needed: net/http sends a request again only if the server has said that it ignored the first one.
 		request.Body = io.NopCloser(strings.NewReader(""))
 	}
 	request.Header.Set("Accept", "application/json")
@@ -111,8 +111,8 @@ func newTransport() *http.Transport {
 	}
 	transport := defaults.Clone()
 	transport.MaxResponseHeaderBytes = maxHeaderBytes
-	// A request that times out ends an HTTP/1 connection, but only its own stream of an HTTP/2 connection. Pings find out whether
-	// such a connection is dead, so that the next request gets a new one.
+	// If a request times out, net/http closes its HTTP/1 connection, but keeps an HTTP/2 connection. Pings find out whether the
+	// HTTP/2 connection is dead, so that the next request gets a new one.
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingTimeout, PingTimeout: pingTimeout}
 	transport.Proxy = func(r *http.Request) (*url.URL, error) {
 		proxy, err := http.ProxyFromEnvironment(r)

@@ -131,7 +131,7 @@ func TestFetchPage_TooLargeAfterDecompression(t *testing.T) {
 // TestFetchPage_EndlessErrorBody checks that the client reads only the beginning of an error answer's body.
 func TestFetchPage_EndlessErrorBody(t *testing.T) {
 	t.Parallel()
-	const maxRead = 128 << 10
+	const maxRead = 128 << 10 // the client needs 64 KiB
 	read := 0
 	client := newClient(t, func(c *datasync.Config) {
 		c.Transport = roundTripFunc(func(*http.Request) (*http.Response, error) {
@@ -232,8 +232,8 @@ func asBodyError(err error) error {
 	return err
 }
 
-// TestFetchPage_ClosesBody checks that FetchPage closes the body of each answer, even if its context is cancelled before. A body
-// that is not closed blocks its connection, so that the next request needs another connection.
+// TestFetchPage_ClosesBody checks that FetchPage closes the body of each answer, even if the context is cancelled before the answer
+// arrives. A body that is not closed blocks its connection, so that the next request needs another connection.
 func TestFetchPage_ClosesBody(t *testing.T) {
 	t.Parallel()
 	const unknownLength = -1
@@ -381,13 +381,13 @@ func TestFetchPage_OneRequestPerAttempt(t *testing.T) {
 func answerOnce(conn net.Conn, requests *atomic.Int64) {
 	defer conn.Close() //nolint:errcheck // a test's connection
 	reader := bufio.NewReader(conn)
-	for n := range 2 {
+	for answered := range 2 {
 		request, err := http.ReadRequest(reader)
 		if err != nil {
 			return
 		}
 		requests.Add(1)
-		if n > 0 || request.ContentLength != 0 || len(request.TransferEncoding) > 0 {
+		if answered > 0 || request.ContentLength != 0 || len(request.TransferEncoding) > 0 {
 			return
 		}
 		const body = `{"data":[],"hasMore":false}`

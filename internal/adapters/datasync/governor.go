@@ -52,7 +52,7 @@ func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time)
 	defer g.mu.Unlock()
 	headers := names.parse(a.header, a.receivedAt, g.unit.millis)
 	if g.unit.learn(headers.limit.resetText, a.receivedAt) {
-		headers = names.parse(a.header, a.receivedAt, true)
+		headers = names.parse(a.header, a.receivedAt, g.unit.millis)
 		g.impliedWindow = 0 // it was computed from resets in the wrong unit
 	}
 	g.learnWindow(headers.limit, a)
@@ -64,12 +64,10 @@ func (g *governor) observe(names HeaderNames, a answer) (rateHeaders, time.Time)
 	return headers, until
 }
 
-// maxImpliedWindow is the longest window that an answer can imply. If no window is known, it is also the longest time to a
-// reset that retryTime believes, because a larger number may count milliseconds.
+// maxImpliedWindow is the longest window that an answer can imply, because a larger number may count milliseconds.
 const maxImpliedWindow = time.Hour
 
-// minWindow is the hold that replaces a reset that is too far away if no window is known. An implied window that is shorter
-// than minWindow counts as minWindow.
+// minWindow is the fallback of retryTime if no window is known, and the shortest implied window that retryTime uses.
 const minWindow = time.Minute
 
 // learnWindow records the window that an answer announces or implies. The first answer in a window implies that the window
@@ -85,17 +83,21 @@ func (g *governor) learnWindow(limit rateLimitItem, a answer) {
 	if a.status != http.StatusOK || left <= 0 || left > maxImpliedWindow {
 		return
 	}
-	isFirst := limit.hasRemaining && limit.remaining == limit.limit-1
-	isLater := g.impliedWindow > 0 && !limit.isUsedUp()
-	if isFirst || isLater {
+	isFirstInWindow := limit.hasRemaining && limit.remaining == limit.limit-1
+	mayProlong := g.impliedWindow > 0 && !limit.isUsedUp()
+	if isFirstInWindow || mayProlong {
 		g.impliedWindow = max(g.impliedWindow, left)
 	}
 }
 
 // retryTime returns the time of the next attempt, or zero if the answer does not say it. It always believes the Retry-After
-// of a refusal. It believes any other time only up to a maximum: the announced window, else maxWindow for a Retry-After, else
-// the implied window, else maxImpliedWindow. A time beyond that is replaced by the end of one window from now, or of minWindow
-// if that window is not known.
+// of a refusal. It believes any other time only up to a maximum after the answer, and replaces a later time by a fallback. The
+// first line that applies gives the maximum and the fallback:
+//
+//	the window was announced     that window               that window
+//	the time is a Retry-After    maxWindow                 minWindow
+//	the window was implied       it, but >= minWindow      the same as the maximum
+//	nothing is known             maxImpliedWindow          minWindow
 func (g *governor) retryTime(headers rateHeaders, a answer) time.Time {
 	const slack = time.Second // windows are announced in whole seconds
 	until := headers.retryTime(a.receivedAt)
@@ -140,18 +142,21 @@ type resetUnit struct {
 
 const minMatches = 2
 
-// learn compares the time left in an answer with the answer before. It reports whether this answer has proved milliseconds.
+// learn compares the time left, which text says, with the one in the answer before. It reports whether this answer has proved
+// milliseconds. It ignores a text that is not a number, or is a time since 1970.
 func (u *resetUnit) learn(text string, receivedAt time.Time) bool {
-	left, ok := parseDecimal(text)
-	if !ok || left > minEpochSeconds || u.millis {
+	left, isNumber := parseDecimal(text)
+	isTimeLeft := isNumber && left <= minEpochSeconds
+	if u.millis || !isTimeLeft {
 		return false
 	}
 	shrunk, passed := u.lastLeft-left, receivedAt.Sub(u.receivedAt)
 	u.lastLeft, u.receivedAt = left, receivedAt
-	switch {
-	case shrunk <= 0: // the answer is in a new window
+	if shrunk <= 0 { // the answer is in a new window
 		return false
-	case shrunk <= passed.Seconds()+maxRounding, !isNear(shrunk, float64(passed.Milliseconds())): // not milliseconds
+	}
+	mayBeSeconds := shrunk <= passed.Seconds()+maxRounding
+	if mayBeSeconds || !isNear(shrunk, float64(passed.Milliseconds())) {
 		u.matches = 0
 		return false
 	}
@@ -160,7 +165,7 @@ func (u *resetUnit) learn(text string, receivedAt time.Time) bool {
 	return u.millis
 }
 
-// maxRounding is how many seconds more than the time that passed a reset may shrink and still count seconds.
+// maxRounding is how much more than the passed seconds a number may shrink, and still be taken for seconds.
 const maxRounding = 5
 
 // isNear reports whether a and b differ by a factor of at most two.

@@ -13,7 +13,8 @@ import (
 )
 
 // TestFetchPage_Hold checks how long FetchPage sends no request after an answer with the given headers. In the names of the
-// cases, "none left" and "some left" are about the remaining requests, and "refused" means an answer with status 429.
+// cases, "none left" and "some left" are about the remaining requests, and "refused" means an answer with status 429. If a reset
+// is too far away to be believed, the hold is the announced window, or a minute if no window is announced.
 func TestFetchPage_Hold(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -254,7 +255,8 @@ func TestFetchPage_LateAnswer(t *testing.T) {
 }
 
 // TestFetchPage_HoldAfterSeveralAnswers checks how earlier answers change the hold after the last one. One second passes before
-// each answer. The arguments of xRateLimit are the limit, the remaining requests and the reset.
+// each answer. The arguments of xRateLimit are the limit, the remaining requests and the reset. The hold is the last reset, if
+// the client believes it; otherwise the hold is the window, or a minute.
 func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -270,7 +272,7 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 			name: "reset beyond the window", hold: time.Minute,
 			answers: [][]string{xRateLimit("3", "2", "60"), xRateLimit("3", "1", "59"), xRateLimit("3", "0", "3600")},
 		},
-		{name: "rounded up", answers: [][]string{xRateLimit("2", "1", "59"), xRateLimit("2", "0", "60")}, hold: time.Minute},
+		{name: "last reset rounded up", answers: [][]string{xRateLimit("2", "1", "59"), xRateLimit("2", "0", "60")}, hold: time.Minute},
 		{
 			name: "first answer in the middle of a window", hold: 58 * time.Second,
 			answers: [][]string{xRateLimit("9", "1", "3"), xRateLimit("9", "0", "58")},
@@ -294,7 +296,7 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 			answers: [][]string{xRateLimit("2", "1", "60000"), xRateLimit("2", "0", "59000")},
 		},
 		{
-			name: "seconds of a long window", hold: time.Minute,
+			name: "seconds of a window that is too long", hold: time.Minute,
 			answers: [][]string{
 				xRateLimit("4", "3", "60000"),
 				xRateLimit("4", "2", "59999"),
@@ -324,7 +326,7 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 			hold: 10 * time.Second,
 		},
 		{
-			name: "one answer that could be in milliseconds", hold: 1999 * time.Second,
+			name: "only one answer that could be in milliseconds", hold: 1999 * time.Second,
 			answers: [][]string{xRateLimit("9", "2", "3000"), xRateLimit("9", "1", "2000"), xRateLimit("9", "0", "1999")},
 		},
 		{

@@ -110,7 +110,8 @@ func (h *recordHasher) hashObject(isRecord bool) (domain.RecordHash, error) {
 		if err != nil {
 			return err
 		}
-		if isRecord && name == string(tagText)+h.timestampName {
+		isTimestamp := isRecord && name == string(tagText)+h.timestampName
+		if isTimestamp {
 			if parsed := parseTimestamp(h.body[begin:h.pos]); parsed.fault == "" {
 				hash = h.hashScalar(tagTime, []byte(parsed.time.Format(time.RFC3339Nano)))
 			}
@@ -132,7 +133,7 @@ func (h *recordHasher) hashObject(isRecord bool) (domain.RecordHash, error) {
 	for _, m := range members {
 		h.scratch = binary.AppendUvarint(h.scratch[:0], uint64(len(m.name)))
 		sum.Write(h.scratch)
-		sum.Write(append(h.scratch[:0], m.name...))
+		sum.Write(append(h.scratch[:0], m.name...)) // the name as bytes, in memory that is reused
 		sum.Write(m.hash[:])
 	}
 	return domain.RecordHash(sum.Sum(nil)), nil

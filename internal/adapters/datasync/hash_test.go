@@ -95,13 +95,13 @@ func TestHash_OtherContent(t *testing.T) {
 func TestHash_Bytes(t *testing.T) {
 	t.Parallel()
 	const maxDepth, maxMembers = 1000, 1 << 16
-	withDepth := func(n int) string { // the object itself is the first level
+	withDepth := func(n int) string { // the object counts as the first of n levels
 		return `{"a":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + "}"
 	}
 	withMembers := func(n int) string { return `{` + strings.Repeat(`"":1,`, n-1) + `"":1}` }
 	tests := []struct {
 		name, payload string
-		byBytes       bool
+		byBytes       bool // whether the hash is that of the payload's bytes
 	}{
 		{name: "not JSON", payload: "x", byBytes: true},
 		{name: "cut off", payload: `{"a":"`, byBytes: true},
@@ -129,7 +129,8 @@ func TestHash_Memory(t *testing.T) {
 		size     = 2 << 20
 		maxAlloc = 12 * size
 	)
-	fill := func(open, repeated, end string) []byte { // returns about size bytes
+	// fill returns open, then repeated as often as it fits, then end: about size bytes in total.
+	fill := func(open, repeated, end string) []byte {
 		return slices.Concat([]byte(open), bytes.Repeat([]byte(repeated), (size-len(open)-len(end))/len(repeated)), []byte(end))
 	}
 	decoder := datasync.NewDecoder(datasync.DataSync())

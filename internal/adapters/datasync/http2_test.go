@@ -13,8 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestFetchPage_Protocols checks that the client uses HTTP/2 if the server offers it, that each page takes one request over one
-// connection, and that the request has no body.
+// TestFetchPage_Protocols checks that the client uses HTTP/2 if the server offers it. Each page must take one request without a
+// body, and all requests must use the same connection.
 func TestFetchPage_Protocols(t *testing.T) {
 	t.Parallel()
 	const pages = 3
@@ -45,8 +45,9 @@ func TestFetchPage_Protocols(t *testing.T) {
 			}
 			server.StartTLS()
 			t.Cleanup(server.Close)
+			trusting := server.Client().Transport.(*http.Transport) //nolint:forcetypeassert // it accepts the server's certificate
 			transport := newTransport()
-			transport.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs} //nolint:gosec,forcetypeassert // a test
+			transport.TLSClientConfig = &tls.Config{RootCAs: trusting.TLSClientConfig.RootCAs} //nolint:gosec // a test
 			t.Cleanup(transport.CloseIdleConnections)
 			client, err := New(Config{
 				BaseURL: server.URL, APIKey: "key", Profile: DataSync(), Timeout: time.Minute, MaxPageBytes: 1 << 20, Transport: transport,
@@ -62,8 +63,8 @@ func TestFetchPage_Protocols(t *testing.T) {
 				}
 				cursor = page.Next
 			}
-			if r, c := requests.Load(), connections.Load(); r != pages || c != 1 {
-				t.Errorf("got %d requests over %d connections, want %d over 1", r, c, pages)
+			if requests.Load() != pages || connections.Load() != 1 {
+				t.Errorf("got %d requests over %d connections, want %d over 1", requests.Load(), connections.Load(), pages)
 			}
 		})
 	}

@@ -17,14 +17,15 @@ func TestMemory_HostilePages(t *testing.T) {
 		size     = maxPageBytes // nearly the size of each body
 		maxAlloc = 6 * size
 	)
+	const manyMembers = 70_000 // of 12 bytes each, and a comma: 910,000 bytes
 	// fill repeats text up to n bytes. Callers leave 100 or 1000 bytes for the rest of the body.
 	fill := func(text string, n int) string { return strings.Repeat(text, n/len(text)) }
 	for name, data := range map[string]string{
 		"numbers":                  "1" + fill(",1", size-100),
 		"arrays":                   "[]" + fill(",[]", size-100),
 		"objects":                  "{}" + fill(",{}", size-100),
-		"one record of members":    recordAnd(members(70_000)),
-		"properties of members":    recordWith("properties", "{"+members(70_000)+"}"),
+		"one record of members":    recordAnd(members(manyMembers)),
+		"properties of members":    recordWith("properties", "{"+members(manyMembers)+"}"),
 		"deep arrays":              fill("[", size/2-50) + fill("]", size/2-50),
 		"deep objects":             strings.Repeat(`{"a":`, size/8) + "1" + strings.Repeat("}", size/8),
 		"one giant text":           recordWith("name", `"`+fill("x", size-1000)+`"`),

@@ -12,9 +12,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A plainParser decodes plain records. A plain record is valid, has each field of the profile once, and has no other field. Its
-// names and texts have no escapes, except in the properties. Nearly all records are plain, and a plainParser is many times as fast
-// as a recordReader. On any other record it gives up: [Decoder.Decode] then calls decodeStrict, which also explains faults.
+// A plainParser decodes plain records. A plain record is valid, causes no drift, and has no escapes outside its properties. Nearly
+// all records are plain, and a plainParser is many times as fast as a recordReader. It gives up on all other records and on some
+// very long or deep ones: [Decoder.Decode] then calls decodeStrict, which also explains faults.
 //
 // The functions for parts of a record begin at data[at]. They return the index behind the part, or notPlain. If at is notPlain,
 // they return notPlain again, so a caller may check only the last of several results.
@@ -60,8 +60,7 @@ func (p *plainParser) parse(data []byte, event *domain.Event) bool {
 	return end == len(data) && !isNilID
 }
 
-// readRecord reads the record's object, which must have exactly as many members as p.record has names. So if all names were
-// found, each was found once.
+// readRecord reads an object with as many members as p.record has names. If all names were found in it, each was found once.
 func (p *plainParser) readRecord(data []byte, event *domain.Event) int {
 	var innerSessionID domain.UUID
 	at := 0
@@ -92,7 +91,7 @@ func (p *plainParser) readRecord(data []byte, event *domain.Event) int {
 			return notPlain
 		}
 	}
-	if found != p.record.all() || innerSessionID != event.SessionID {
+	if found != p.record.all() || innerSessionID != event.SessionID { // two session ids would be drift
 		return notPlain
 	}
 	return expect(data, at, '}')

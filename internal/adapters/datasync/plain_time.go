@@ -13,7 +13,7 @@ func readTimestamp(data []byte, at int, result *time.Time) int {
 	if end := readISOMillis(data, at, result); end != notPlain {
 		return end
 	}
-	end, hasEscape := skipPlainString(data, at)
+	end, hasEscape := skipPlainString(data, at) // any other string or number
 	if end == notPlain {
 		end = skipNumber(data, at)
 	}
@@ -32,7 +32,7 @@ func readTimestamp(data []byte, at int, result *time.Time) int {
 // behind the digits. If the number goes on there, the caller gives up, because it expects a comma or a brace.
 func readMillis(data []byte, at int, result *time.Time) int {
 	const length = 13
-	if len(data)-at < length || data[at] == '0' {
+	if len(data)-at < length || data[at] == '0' { // JSON allows no zero before other digits
 		return notPlain
 	}
 	var millis int64
@@ -79,9 +79,9 @@ func readISOMillis(data []byte, at int, result *time.Time) int {
 
 // isoForms are the forms of the three parts of the text 2026-01-27T19:19:13.629Z.
 var isoForms = struct{ yearMonth, dayHour, seconds form }{ //nolint:gochecknoglobals // a table
-	yearMonth: newForm("0000-00-"),
-	dayHour:   newForm("00T00:00"),
-	seconds:   newForm(":00.000Z"),
+	yearMonth: newForm("0000-00-"), // 2026-01-
+	dayHour:   newForm("00T00:00"), // 27T19:19
+	seconds:   newForm(":00.000Z"), // :13.629Z
 }
 
 // formLength is the number of characters in a form.
@@ -90,9 +90,10 @@ const formLength = 8
 // A form describes a text of eight characters. Each character is one byte of a number; the first character is the lowest byte.
 type form struct {
 	text uint64 // the characters, where '0' stands for any digit
-	room uint64 // for each character, 0x7f minus the greatest value that match may compute: 9 for a digit, else 0
+	room uint64 // for each character, 0x7f minus its greatest value in match, which is 9 for a digit and 0 for others
 }
 
+// newForm returns the form with this text, in which 0 stands for any digit.
 func newForm(text string) form {
 	f := form{text: binary.LittleEndian.Uint64([]byte(text)), room: 0x7f * everyByte}
 	for i := range text {

@@ -18,7 +18,7 @@ func readProperties(data []byte, at int, properties *[]byte) int {
 	if at >= len(data) || data[at] != '{' {
 		return notPlain
 	}
-	const depth = 0
+	const depth = 0 // skipPlainObject adds 1 for the values in the object
 	end := skipPlainObject(data, at, depth)
 	if end == notPlain {
 		return notPlain

@@ -30,7 +30,7 @@ type rateLimitItem struct {
 	window       time.Duration // length of the window
 	hasRemaining bool          // whether the headers have the number of remaining requests
 	remaining    int64         // requests left; zero or negative if no request is left
-	resetText    string        // reset as the header has it
+	resetText    string        // the text from which reset is parsed
 	reset        time.Time     // when the window ends
 }
 
@@ -111,11 +111,11 @@ func (n HeaderNames) parseItem(h http.Header) rateLimitItem {
 func parseRateLimit(fields []string) (items []rateLimitItem) {
 	if list, err := httpsfv.UnmarshalList(fields); err == nil {
 		for _, member := range list {
-			if item, ok := member.(httpsfv.Item); ok && item.Params != nil {
-				limit := rateLimitItem{name: toText(item.Value)}
-				limit.remaining, limit.hasRemaining = toInteger(item.Params.Get("r"))
-				limit.resetText = toNumberText(item.Params.Get("t"))
-				items = append(items, limit)
+			if element, ok := member.(httpsfv.Item); ok && element.Params != nil {
+				item := rateLimitItem{name: toText(element.Value)}
+				item.remaining, item.hasRemaining = toInteger(element.Params.Get("r"))
+				item.resetText = toNumberText(element.Params.Get("t"))
+				items = append(items, item)
 			}
 		}
 		return items
@@ -129,11 +129,11 @@ func parseRateLimit(fields []string) (items []rateLimitItem) {
 		item, ok := member.(httpsfv.Item)
 		return item.Value, ok
 	}
-	var limit rateLimitItem
-	limit.limit, _ = toInteger(value("limit"))
-	limit.remaining, limit.hasRemaining = toInteger(value("remaining"))
-	limit.resetText = toNumberText(value("reset"))
-	return []rateLimitItem{limit}
+	var item rateLimitItem
+	item.limit, _ = toInteger(value("limit"))
+	item.remaining, item.hasRemaining = toInteger(value("remaining"))
+	item.resetText = toNumberText(value("reset"))
+	return []rateLimitItem{item}
 }
 
 // A policy is a limit that the API announces. It does not say how many requests are left. A field that the API does not
@@ -164,7 +164,8 @@ func parsePolicies(h http.Header) (all policies) {
 				continue
 			}
 			p := policy{name: toText(item.Value)}
-			if p.limit, ok = toInteger(item.Value, true); !ok {
+			const hasValue = true
+			if p.limit, ok = toInteger(item.Value, hasValue); !ok { // else the item has the older form
 				p.limit, _ = toInteger(item.Params.Get("q"))
 			}
 			if w, ok := toInteger(item.Params.Get("w")); ok && w > 0 && w <= int64(maxWindow/time.Second) {
@@ -234,8 +235,8 @@ func toInteger(value any, found bool) (int64, bool) {
 	return n, found && ok
 }
 
-// toNumberText returns a number as text, or "" if value is not a number. The ignored parameter lets it accept both results of
-// a lookup. If the lookup found nothing, value is nil.
+// toNumberText returns a number as text, or "" if value is not a number. It takes and ignores the second result of a lookup,
+// because the first one is nil if the lookup found nothing.
 func toNumberText(value any, _ bool) string {
 	switch n := value.(type) {
 	case int64:

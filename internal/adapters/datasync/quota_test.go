@@ -14,7 +14,8 @@ const (
 	inMillis  = true
 )
 
-// TestParseHeaders_Quota checks the quota that is parsed from headers. "The draft" is the IETF draft of the RateLimit fields.
+// TestParseHeaders_Quota checks the quota that is parsed from headers. "The draft" is version 10 of the IETF draft of the RateLimit
+// fields, and "the older draft" is version 06 (see parseRateLimit and olderDraft).
 func TestParseHeaders_Quota(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC)
@@ -136,9 +137,9 @@ func TestParseHeaders_Quota(t *testing.T) {
 // "Epoch" is the time since 1970.
 func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC) // by the local clock
+	now := time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC) // by the local clock; 1769515200 in epoch seconds
 	const (
-		serverNow   = "Tue, 27 Jan 2026 13:30:00 GMT" // now by the server's clock, which is an hour and a half fast
+		serverNow   = "Tue, 27 Jan 2026 13:30:00 GMT" // now by a server's clock that is 90 minutes fast; 1769520600 in epoch seconds
 		serverLater = "Tue, 27 Jan 2026 13:30:41 GMT" // 41 seconds later
 		unknown     = -99                             // stands for a remaining count that the headers do not have
 	)
@@ -172,7 +173,7 @@ func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 			headers: []string{"X-RateLimit-Reset", "1769520641", "Date", serverNow},
 		},
 		{
-			name: "a long window", remaining: unknown, reset: now.Add(1e9 * time.Second),
+			name: "the greatest number that is not an epoch", remaining: unknown, reset: now.Add(1e9 * time.Second),
 			headers: []string{"X-RateLimit-Reset", "1000000000"},
 		},
 		{
@@ -230,7 +231,7 @@ func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 		{name: "a unit in Retry-After", headers: []string{"Retry-After", "42s"}, remaining: unknown, retryAfter: now.Add(42 * time.Second)},
 		{name: "an empty Retry-After", headers: []string{"Retry-After", ""}, remaining: unknown},
 		{
-			name: "an absurd Retry-After", remaining: unknown, retryAfter: now.Add(1e9 * time.Second),
+			name: "a Retry-After beyond the maximum", remaining: unknown, retryAfter: now.Add(1e9 * time.Second),
 			headers: []string{"Retry-After", "99999999999999999999999"},
 		},
 		{
@@ -343,11 +344,11 @@ func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 	}
 }
 
-// TestParseHeaders_Milliseconds checks the reset from an API that counts milliseconds. An epoch and a duration with a unit keep
-// their meaning.
+// TestParseHeaders_Milliseconds checks the reset from an API that counts milliseconds. For such an API, too, a large number is an
+// epoch in seconds, and a duration may have its unit.
 func TestParseHeaders_Milliseconds(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC)
+	now := time.Date(2026, 1, 27, 12, 0, 0, 0, time.UTC) // 1769515200 in epoch seconds
 	for text, want := range map[string]time.Duration{
 		"28000": 28 * time.Second, "0": 0, "1769515228": 28 * time.Second, "42s": 42 * time.Second,
 	} {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzSkip checks that the scanner skips a value of any form, valid or not, exactly as referenceScanner does.
+// FuzzSkip checks that the scanner skips any text, valid JSON or not, exactly as referenceScanner does.
 func FuzzSkip(f *testing.F) {
 	for _, seed := range skipSeeds() {
 		f.Add([]byte(seed))
@@ -15,12 +15,13 @@ func FuzzSkip(f *testing.F) {
 	f.Fuzz(checkSkip)
 }
 
-// TestSkip checks the seeds of FuzzSkip with each byte changed, and with the text cut off at each byte.
+// TestSkip checks what FuzzSkip checks, for each seed, for each seed with one byte changed, and for each beginning of a seed.
 func TestSkip(t *testing.T) {
 	t.Parallel()
+	const maxChanges = 500 // how many bytes of a seed are changed at most, one at a time
 	for _, seed := range skipSeeds() {
 		checkSkip(t, []byte(seed))
-		for i := range min(len(seed), 500) {
+		for i := range min(len(seed), maxChanges) {
 			checkSkip(t, []byte(seed[:i]))
 			for _, c := range []byte("\"\\{}[]:, \n\x00\xff") {
 				changed := []byte(seed)
@@ -31,8 +32,8 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// skipSeeds returns values with all that the scanner treats in its own way: escapes, empty strings, strings of any length,
-// strings that follow each other directly, and brackets beyond what one number of openBrackets holds.
+// skipSeeds returns texts with all that the scanner treats specially: escapes, empty strings, strings of many lengths, strings
+// with only a comma or a colon between them, and more open brackets than openBrackets.inner holds. Some are not valid JSON.
 func skipSeeds() []string {
 	seeds := []string{
 		plainRecord, `""`, `"\""`, `"\\"`, `"\\\""`, `["",""]`, `["a","b":"c"]`, `{"a":[{},[]],"b":{"c":["}",1]}}`, `{"a\\":"b\\\\\"}"}`,
@@ -42,28 +43,31 @@ func skipSeeds() []string {
 		text := strings.Repeat("x", length)
 		seeds = append(seeds, `["`+text+`","`+text+`\"","`+text+`\\"]`)
 	}
-	for _, depth := range []int{63, 64, 65, 128, 129} {
-		nested := strings.Repeat("[{", depth/2) + strings.Repeat("[", depth%2) + strings.Repeat("]", depth%2) + strings.Repeat("}]", depth/2)
-		seeds = append(seeds, nested, strings.Repeat("[", depth)+strings.Repeat("]", depth))
+	for _, depth := range []int{bitsOfInner - 1, bitsOfInner, bitsOfInner + 1, 2 * bitsOfInner, 2*bitsOfInner + 1} {
+		onlyArrays := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		innermost := strings.Repeat("[]", depth%2)
+		alternating := strings.Repeat("[{", depth/2) + innermost + strings.Repeat("}]", depth/2)
+		seeds = append(seeds, onlyArrays, alternating)
 	}
 	return seeds
 }
 
-// checkSkip compares both scanners at each of the first bytes of body.
+// checkSkip compares the scanner with referenceScanner. It does so for each string, object or array that begins in the first
+// bytes of body, even if that place is inside another value.
 func checkSkip(t *testing.T, body []byte) {
 	t.Helper()
 	const maxBegins = 40
 	for begin := range min(len(body), maxBegins) {
-		s, want := scanner{body: body, pos: begin}, referenceScanner{body: body, pos: begin}
-		var err, wantErr error
+		s, reference := scanner{body: body, pos: begin}, referenceScanner{body: body, pos: begin}
+		var got, want error
 		switch body[begin] {
 		case '"':
-			err, wantErr = s.skipString(), want.skipString()
+			got, want = s.skipString(), reference.skipString()
 		case '{', '[':
-			err, wantErr = s.skipContainer(), want.skipContainer()
+			got, want = s.skipContainer(), reference.skipContainer()
 		}
-		if s.pos != want.pos || textOf(err) != textOf(wantErr) {
-			t.Fatalf("%q from byte %d: got byte %d, error %v, want byte %d, error %v", body, begin, s.pos, err, want.pos, wantErr)
+		if s.pos != reference.pos || textOf(got) != textOf(want) {
+			t.Fatalf("%q from byte %d: got byte %d, error %v, want byte %d, error %v", body, begin, s.pos, got, reference.pos, want)
 		}
 	}
 }
@@ -75,32 +79,33 @@ func textOf(err error) string {
 	return err.Error()
 }
 
-// A referenceScanner skips values byte by byte. It keeps the open brackets as text.
+// A referenceScanner skips values byte by byte, in the simplest way.
 type referenceScanner struct {
 	body []byte
 	pos  int
 }
 
 func (s *referenceScanner) skipContainer() error {
-	var open []byte
+	var missing []byte // the closing brackets of the open ones, the innermost last
 	for ; s.pos < len(s.body); s.pos++ {
 		switch c := s.body[s.pos]; c {
 		case '"':
 			if err := s.skipString(); err != nil {
 				return err
 			}
-			s.pos--
+			s.pos-- // the loop adds 1
 		case '{':
-			open = append(open, '}')
+			missing = append(missing, '}')
 		case '[':
-			open = append(open, ']')
+			missing = append(missing, ']')
 		case '}', ']':
-			last := len(open) - 1
-			if open[last] != c {
+			last := len(missing) - 1
+			if missing[last] != c {
 				position := scanner{body: s.body, pos: s.pos}
-				return position.missingError("'" + string(open[last]) + "'")
+				return position.missingError("'" + string(missing[last]) + "'")
 			}
-			if open = open[:last]; last == 0 {
+			missing = missing[:last]
+			if len(missing) == 0 {
 				s.pos++
 				return nil
 			}
@@ -125,12 +130,18 @@ func (s *referenceScanner) skipString() error {
 	return errTruncated
 }
 
-// TestSkip_Split checks that a whole page has the same records if its values are skipped by referenceScanner.
+// TestSkip_Split checks that split finds each seed as one record of a page. It uses the seeds that are one complete object or
+// array.
 func TestSkip_Split(t *testing.T) {
 	t.Parallel()
-	seeds := slices.DeleteFunc(skipSeeds(), func(s string) bool {
-		want := referenceScanner{body: []byte(s)}
-		return s[0] == '"' || want.skipContainer() != nil || want.pos != len(s)
+	seeds := slices.DeleteFunc(skipSeeds(), func(seed string) bool {
+		if seed[0] == '"' {
+			return true
+		}
+		reference := referenceScanner{body: []byte(seed)}
+		err := reference.skipContainer()
+		isComplete := err == nil && reference.pos == len(seed)
+		return !isComplete
 	})
 	body := `{"data":[` + strings.Join(seeds, " ,\n") + `],"hasMore":false}`
 	page, err := DataSync().Envelope.split([]byte(body), len(seeds))

@@ -10,7 +10,7 @@ import (
 // A unit is a unit of time in which a number can count the time since 1970. For times from 1973 to 5138 the numbers in
 // different units do not overlap, so the size of a number shows its unit. Other numbers are rejected.
 type unit struct {
-	min   int64  // the smallest number in this unit; a number from the next unit's min on is in the next unit
+	min   int64  // the smallest number in this unit; the greatest one is below the min of the next unit
 	drift string // the kind of drift; empty for the recorded unit
 
 	// toTime converts a number to a time. exact is false if the time is finer than a microsecond.
@@ -19,13 +19,13 @@ type unit struct {
 
 // units are in the order of min. Milliseconds are recorded. The other units are claimed.
 var units = [...]unit{
-	{100_000_000, driftSeconds, func(n int64) (time.Time, bool) { return time.Unix(n, 0), true }},
-	{100_000_000_000, "", func(n int64) (time.Time, bool) { return time.UnixMilli(n), true }},
-	{100_000_000_000_000, driftMicros, func(n int64) (time.Time, bool) { return time.UnixMicro(n), true }},
-	{100_000_000_000_000_000, driftNanos, func(n int64) (time.Time, bool) { return time.UnixMicro(n / 1000), n%1000 == 0 }},
+	{min: 1e8, drift: driftSeconds, toTime: func(n int64) (time.Time, bool) { return time.Unix(n, 0), true }},
+	{min: 1e11, drift: "", toTime: func(n int64) (time.Time, bool) { return time.UnixMilli(n), true }},
+	{min: 1e14, drift: driftMicros, toTime: func(n int64) (time.Time, bool) { return time.UnixMicro(n), true }},
+	{min: 1e17, drift: driftNanos, toTime: func(n int64) (time.Time, bool) { return time.UnixMicro(n / 1000), n%1000 == 0 }},
 }
 
-// maxTimeBytes is the maximum length of a time's value, so that a huge value is rejected without a copy.
+// maxTimeBytes is the maximum length of a time's JSON text, so that a huge text is rejected without a copy.
 const maxTimeBytes = 1 << 10
 
 // A timestamp is the result of parseTimestamp: a time with its drift, or a fault.
@@ -179,9 +179,10 @@ func (p *timeParser) takeFraction() (micros int, finer bool) {
 		return 0, false
 	}
 	p.rest = p.rest[1:]
+	const microDigits = 6 // digits of a fraction in microseconds
 	digits := 0
 	for len(p.rest) > 0 && '0' <= p.rest[0] && p.rest[0] <= '9' {
-		if digits < 6 {
+		if digits < microDigits {
 			micros = micros*10 + int(p.rest[0]-'0')
 		} else if p.rest[0] != '0' {
 			finer = true
@@ -190,7 +191,7 @@ func (p *timeParser) takeFraction() (micros int, finer bool) {
 		p.rest = p.rest[1:]
 	}
 	p.ok = p.ok && digits > 0
-	for ; digits < 6; digits++ {
+	for ; digits < microDigits; digits++ {
 		micros *= 10
 	}
 	return micros, finer

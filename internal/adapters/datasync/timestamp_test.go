@@ -16,7 +16,7 @@ func TestDecode_Timestamps(t *testing.T) {
 		want  time.Time
 		drift string // the kinds of drift, with commas between them
 	}{
-		// The size of a number shows its unit.
+		// The size of a number shows its unit. Each unit begins at 1 with zeros and ends at all nines.
 		{value: `1769541553629`, want: recorded},
 		{value: `100000000000`, want: time.UnixMilli(100_000_000_000)},
 		{value: `99999999999999`, want: time.UnixMilli(99_999_999_999_999)},
@@ -29,12 +29,12 @@ func TestDecode_Timestamps(t *testing.T) {
 		{value: `1769541553629123000`, want: recorded.Add(123 * time.Microsecond), drift: "in nanoseconds"},
 		{value: `100000000000000000`, want: time.Unix(100_000_000, 0), drift: "in nanoseconds"},
 		{value: `1769541553629123001`, want: rejected}, // finer than a microsecond
-		{value: `99999999`, want: rejected},
+		{value: `99999999`, want: rejected},            // in seconds, it is before 1973
 		{value: `0`, want: rejected},
 		{value: `-1769541553629`, want: rejected},
-		{value: `1769541553629.0`, want: rejected},
+		{value: `1769541553629.0`, want: rejected}, // not written as a whole number
 		{value: `1.769541553629e12`, want: rejected},
-		{value: `123456789012345678901234567890`, want: rejected},
+		{value: `123456789012345678901234567890`, want: rejected}, // beyond int64
 		{value: `{}`, want: rejected},
 
 		// A number may be in quotes.
@@ -44,7 +44,7 @@ func TestDecode_Timestamps(t *testing.T) {
 		{value: `"0"`, want: rejected},
 		{value: `"1769541553629 "`, want: rejected},
 		{value: `"+1769541553629"`, want: rejected},
-		{value: `"\u0661769541553629"`, want: rejected}, // an escape that is not a digit
+		{value: `"\u0661769541553629"`, want: rejected}, // an Arabic digit
 
 		// Any other string must be a date with a zone.
 		{value: `"2026-01-27T19:19:13.629Z"`, want: recorded},
@@ -58,7 +58,7 @@ func TestDecode_Timestamps(t *testing.T) {
 		{value: `"2026-01-27T19:19:13Z"`, want: recorded.Truncate(time.Second)},
 		{value: `"2026-01-27T19:19:13.629123Z"`, want: recorded.Add(123 * time.Microsecond)},
 		{value: `"2026-01-27T19:19:13.629123000Z"`, want: recorded.Add(123 * time.Microsecond)},
-		{value: `"2026-01-27T19:19:13.6291234Z"`, want: rejected},
+		{value: `"2026-01-27T19:19:13.6291234Z"`, want: rejected}, // finer than a microsecond
 		{value: `"2026-01-27T19:19:13.000000001Z"`, want: rejected},
 		{value: `"2024-02-29T00:00:00Z"`, want: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)},
 		{value: `"2026-02-29T00:00:00Z"`, want: rejected},
@@ -69,8 +69,8 @@ func TestDecode_Timestamps(t *testing.T) {
 		{value: `"2026-01-27T19:60:00Z"`, want: rejected},
 		{value: `"2016-12-31T23:59:60Z"`, want: rejected}, // a leap second
 		{value: `"0000-01-01T00:00:00Z"`, want: rejected},
-		{value: `"9999-12-31T23:59:59-01:00"`, want: rejected},
-		{value: `"2026-01-27T19:19:13.629"`, want: rejected}, // no zone
+		{value: `"9999-12-31T23:59:59-01:00"`, want: rejected}, // in UTC, it is in the year 10000
+		{value: `"2026-01-27T19:19:13.629"`, want: rejected},   // no zone
 		{value: `"2026-01-27T19:19:13.Z"`, want: rejected},
 		{value: `"2026-01-27T19:19:13.629ZZ"`, want: rejected},
 		{value: `"2026-01-27T19:19:13.629+24:00"`, want: rejected},
@@ -81,8 +81,8 @@ func TestDecode_Timestamps(t *testing.T) {
 		{value: `"2026-01-27"`, want: rejected},
 		{value: `"27/01/2026 19:19:13Z"`, want: rejected},
 		{value: `"+026-01-27T19:19:13Z"`, want: rejected},
-		{value: `"2026-01-27T19:19:13.629Z\u200b"`, want: rejected},
-		{value: `"\ufeff2026-01-27T19:19:13.629Z"`, want: rejected},
+		{value: `"2026-01-27T19:19:13.629Z\u200b"`, want: rejected}, // an invisible character at the end
+		{value: `"\ufeff2026-01-27T19:19:13.629Z"`, want: rejected}, // a byte order mark
 		{value: `" 2026-01-27T19:19:13.629Z"`, want: rejected},
 		{value: `"now"`, want: rejected},
 		{value: `""`, want: rejected},

@@ -10,6 +10,7 @@ const (
 // Behind the first quote, the highest bits of other bytes may be set too, so callers may use only the lowest bit that is set.
 //
 // Subtracting 1 from a byte that is zero sets its highest bit, and borrows from the next byte, which may then get a wrong bit.
+// The operator &^ drops the highest bits that were set before.
 func matchQuotes(word uint64) uint64 {
 	zeroIfQuote := word ^ everyByte*'"'
 	return (zeroIfQuote - everyByte) &^ zeroIfQuote & highBits
