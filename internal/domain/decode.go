@@ -24,6 +24,8 @@ type DecodedPage struct {
 
 	MaxParked int         // how many of the rejects may be new dead letters at most, see CheckRejectRatio
 	End       EndEvidence // how far pawl can trust the end of the pass; used only if To.Done is true
+
+	idsHash []byte // the result of IDsHash; nil if it is not computed yet
 }
 
 // A DecodedEvent is an event together with the record that it was decoded from. The store needs the record to park it if the
@@ -48,6 +50,7 @@ func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, 
 		}
 		decodeInto(&page, decoder, record)
 	}
+	page.idsHash = page.IDsHash() // now, so that the transaction that stores the page does not wait for it
 	return page, nil
 }
 

@@ -10,6 +10,9 @@ import (
 // IDsHash returns a SHA-256 hash of the ids of the page's events and the keys of its rejects. It is nil if the page has no
 // record. The order of the records does not matter, so pages with the same hash have the same events and rejects.
 func (p DecodedPage) IDsHash() []byte {
+	if p.idsHash != nil {
+		return p.idsHash
+	}
 	if len(p.Events)+len(p.Rejects) == 0 {
 		return nil
 	}

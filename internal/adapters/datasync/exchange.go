@@ -90,7 +90,8 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	if c.usesHTTP1.Load() {
 		// If a reused HTTP/1 connection turns out to be closed, net/http sends a GET again by itself, and the governor does not
 		// count the second request. net/http does not do this if it cannot rewind the request's body. It cannot rewind this one.
-		// Over HTTP/2 no body is needed: net/http sends a request again only if the server has said that it ignored the first one.
+		// Over HTTP/2 this is not needed: net/http sends a request again only if the server has ignored the first one, or has reset
+		// it as a protocol error.
 		request.Body = io.NopCloser(strings.NewReader(""))
 	}
 	request.Header.Set("Accept", "application/json")
