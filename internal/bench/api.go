@@ -25,8 +25,8 @@ type mockProcess struct {
 	cmd           *exec.Cmd
 }
 
-// startAPI starts the mock API and waits until it answers. It has no rate limit and an empty journal, unless args say otherwise. Each
-// run of pawl gets a mock of its own, because the mock numbers requests for its faults, and because windows of a rate limit go on.
+// startAPI starts the mock API and waits until it answers. The mock has no rate limit and keeps no journal of requests, unless args say
+// otherwise. Each run of pawl gets a mock of its own, because faults depend on the number of earlier requests, and so does the rate limit.
 func (b *bench) startAPI(ctx context.Context, events int, args ...string) (*mockProcess, error) {
 	port, err := freePort(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (a *mockProcess) stop() {
 	_ = a.cmd.Wait()
 }
 
-// journal returns the requests after the request with this number, oldest first. It waits until there is one.
+// journal returns the requests after request number after, oldest first. It waits up to ten seconds for one, and then returns an error.
 func (a *mockProcess) journal(ctx context.Context, after int) ([]mockapi.Entry, error) {
 	url := a.adminURL + "/journal?wait=10s&after=" + strconv.Itoa(after)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
@@ -65,14 +65,14 @@ func (a *mockProcess) journal(ctx context.Context, after int) ([]mockapi.Entry, 
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close() //nolint:errcheck // it was only read
+	defer res.Body.Close() //nolint:errcheck // the body was only read
 	var entries []mockapi.Entry
 	for decoder := json.NewDecoder(bufio.NewReader(res.Body)); decoder.More(); {
-		var e mockapi.Entry
-		if err := decoder.Decode(&e); err != nil {
+		var entry mockapi.Entry
+		if err := decoder.Decode(&entry); err != nil {
 			return nil, fmt.Errorf("journal: %w", err)
 		}
-		entries = append(entries, e)
+		entries = append(entries, entry)
 	}
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("no request after request %d", after)
@@ -80,7 +80,7 @@ func (a *mockProcess) journal(ctx context.Context, after int) ([]mockapi.Entry, 
 	return entries, nil
 }
 
-// waitForHTTP returns once url is answered, whatever the answer.
+// waitForHTTP waits until the server at url answers, with any status. It returns an error if there is no answer within ten seconds.
 func waitForHTTP(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -13,9 +13,9 @@ import (
 // A bench holds what the cases share.
 type bench struct {
 	opts     options
-	dir      string // everything that is made for the benchmark
-	self     string // this program
-	programs []program
+	dir      string    // the temporary folder of the benchmark
+	self     string    // the path of this program
+	programs []program // pawl of the working tree, and with -against the other revision
 	db       *database
 }
 
@@ -24,15 +24,15 @@ type program struct {
 	name, path string
 }
 
-// runBenchmark builds the programs, starts PostgreSQL, runs the cases, and prints the result of each. If a case fails, the others
-// still run.
+// runBenchmark builds the programs, starts PostgreSQL, runs the cases, and writes the result of each case to out. If a case fails, the
+// others still run.
 func runBenchmark(ctx context.Context, opts options, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "pawl-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)                      //nolint:errcheck // a leftover in the temporary folder harms nobody
-	if err := os.Chmod(dir, 0o755); err != nil { // PostgreSQL runs as another user if this one is root
+	if err := os.Chmod(dir, 0o755); err != nil { // if the user is root, PostgreSQL runs as another user
 		return err
 	}
 	b := &bench{opts: opts, dir: dir}
@@ -45,11 +45,11 @@ func runBenchmark(ctx context.Context, opts options, out io.Writer) (err error) 
 	if b.db, err = startDatabase(ctx, filepath.Join(dir, "postgres")); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.db.Close()) }() //nolint:contextcheck // it must stop the server although ctx has ended
+	defer func() { err = errors.Join(err, b.db.Close()) }() //nolint:contextcheck // Close must stop the server even if ctx has ended
 	if err := b.prepareTemplate(ctx); err != nil {
 		return err
 	}
-	at, err := describeOrigin(ctx, b.db)
+	measuredAt, err := describeOrigin(ctx, b.db)
 	if err != nil {
 		return err
 	}
@@ -58,15 +58,15 @@ func runBenchmark(ctx context.Context, opts options, out io.Writer) (err error) 
 		if ctx.Err() != nil {
 			return errors.Join(append(errs, ctx.Err())...)
 		}
-		errs = append(errs, b.runCase(ctx, c, at, out))
+		errs = append(errs, b.runCase(ctx, c, measuredAt, out))
 	}
 	return errors.Join(errs...)
 }
 
-// runCase runs one case, prints its result and, if the user wants it, writes the result into docs.
-func (b *bench) runCase(ctx context.Context, c benchCase, at origin, out io.Writer) error {
+// runCase runs one case and writes its result to out. With -write, it also writes the result into docs.
+func (b *bench) runCase(ctx context.Context, c benchCase, measuredAt origin, out io.Writer) error {
 	fmt.Fprintf(os.Stderr, "%s: %s\n", c.name, c.about)
-	res := result{Case: c.name, Origin: at}
+	res := result{Case: c.name, Origin: measuredAt}
 	var err error
 	if c.measure != nil {
 		res.Figures, err = c.measure(ctx, b)
@@ -83,12 +83,12 @@ func (b *bench) runCase(ctx context.Context, c benchCase, at origin, out io.Writ
 	return nil
 }
 
-// build builds mockapi and pawl of the working tree, and pawl of opts.against.
+// build builds mockapi and pawl of the working tree, and with -against also pawl of that revision. It returns the builds of pawl.
 func (b *bench) build(ctx context.Context) ([]program, error) {
 	if err := command(ctx, ".", "go", "build", "-o", b.dir+"/", "./cmd/pawl", "./cmd/mockapi"); err != nil {
 		return nil, err
 	}
-	programs := []program{{pawlName, filepath.Join(b.dir, "pawl")}}
+	programs := []program{{name: pawlName, path: filepath.Join(b.dir, "pawl")}}
 	if b.opts.against == "" {
 		return programs, nil
 	}
@@ -101,10 +101,10 @@ func (b *bench) build(ctx context.Context) ([]program, error) {
 	if err := command(ctx, tree, "go", "build", "-o", path, "./cmd/pawl"); err != nil {
 		return nil, err
 	}
-	return append(programs, program{pawlName + " " + b.opts.against, path}), nil
+	return append(programs, program{name: pawlName + " " + b.opts.against, path: path}), nil
 }
 
-// prepareTemplate creates the database that has pawl's schema.
+// prepareTemplate creates the database template, with pawl's schema.
 func (b *bench) prepareTemplate(ctx context.Context) error {
 	if err := b.db.exec(ctx, "CREATE DATABASE "+template); err != nil {
 		return err
@@ -116,10 +116,10 @@ func (b *bench) prepareTemplate(ctx context.Context) error {
 	return nil
 }
 
-// pawlCommand returns a command that runs pawl on a database. Settings of the user do not reach it.
+// pawlCommand returns a command that runs pawl on a database. It runs without the environment and the .env file of the user.
 func (b *bench) pawlCommand(ctx context.Context, p program, db, apiURL string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Env = []string{"DATABASE_URL=" + b.db.url(db), "API_BASE_URL=" + apiURL, "API_KEY=" + apiKey}
-	cmd.Dir = b.dir // it has no .env
+	cmd.Dir = b.dir // a folder without a .env file
 	return cmd
 }

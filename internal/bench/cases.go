@@ -8,43 +8,42 @@ import (
 	"strings"
 )
 
-// A benchCase measures one thing. It has either workloads, on which pawl is compared with a reference, or a function that measures
-// something else.
+// A benchCase measures one thing. Either workloads or measure is set.
 type benchCase struct {
 	name, about string
-	workloads   func(events int) []workload
-	measure     func(context.Context, *bench) ([]figure, error)
+	workloads   func(events int) []workload                     // the comparisons of pawl with a reference
+	measure     func(context.Context, *bench) ([]figure, error) // measures something else
 }
 
-// A workload is what one comparison of pawl with a reference reads and stores.
+// A workload says what one comparison of pawl with a reference reads and stores.
 type workload struct {
 	name      string // in the tables and charts
 	events    int
 	pageSize  int
 	stored    int      // per cent of the events that are stored before the clock starts
 	api, pawl []string // further arguments of mockapi and of pawl run
-	reference string   // baselineName, readerName, or "" for none
-	hasLimit  bool     // the limit runs too
-	isLong    bool     // it runs in the first round only
-	bars      map[quantity]bar
+	reference string   // the program to compare pawl with: baselineName, readerName, or "" for none
+	hasLimit  bool     // the program limitName runs too
+	isLong    bool     // the workload runs in the first round only
+	goals     map[quantity]goal
 }
 
 const (
-	growthCase = "growth" // it has a chart of its own
+	growthCase = "growth" // the case that has a chart of its own
 
 	pageSize = 5000
 
-	// onePage is a buffer that holds one page of pageSize events, but not two. Then each transaction stores one page.
-	onePage = pageSize * 400
+	// onePageBytes is the size of a buffer that holds one page of pageSize events, but not two: an event has 200 to 400 bytes. With
+	// such a buffer each transaction stores one page.
+	onePageBytes = pageSize * 400
 
 	// longFactor is how many times the usual number of events a long workload has.
 	longFactor = 6
 )
 
-// The goals about memory and CPU time. The one about memory holds for every run.
 var (
-	maxPeak = bar{atMost, 64}
-	maxCPU  = bar{atMost, 1.2}
+	maxPeak = goal{atMost, 64}  // MiB of memory; a goal of every workload
+	maxCPU  = goal{atMost, 1.2} // seconds of CPU time for a million events
 )
 
 // demoFaults are the faults of the demo in the Makefile.
@@ -54,23 +53,23 @@ var demoFaults = []string{"--fault", "429@10,60", "--fault", "503@25,75-76"}
 func allCases() []benchCase {
 	return []benchCase{
 		compareCase("end-to-end", "pawl run from its start to its end", workload{
-			hasLimit: true, bars: map[quantity]bar{ratio: {atLeast, 1.2}, ownCPU: maxCPU},
+			hasLimit: true, goals: map[quantity]goal{ratio: {atLeast, 1.2}, ownCPU: maxCPU},
 		}),
 		compareCase("one-page", "one page in each transaction", workload{
-			pawl: []string{"--max-buffer-bytes", strconv.Itoa(onePage)},
-			bars: map[quantity]bar{ratio: {atLeast, 1}, pagesPerCommit: {alwaysAtMost, 1}},
+			pawl:  []string{"--max-buffer-bytes", strconv.Itoa(onePageBytes)},
+			goals: map[quantity]goal{ratio: {atLeast, 1}, pagesPerCommit: {alwaysAtMost, 1}},
 		}),
 		compareCase("stored-1", "1 % of the events are stored already", workload{
-			stored: 1, bars: map[quantity]bar{ratio: {atLeast, 0.9}},
+			stored: 1, goals: map[quantity]goal{ratio: {atLeast, 0.9}},
 		}),
 		compareCase("stored-100", "all events are stored already", workload{
-			stored: 100, bars: map[quantity]bar{ratio: {atLeast, 1}},
+			stored: 100, goals: map[quantity]goal{ratio: {atLeast, 1}},
 		}),
 		compareCase("small-pages", "pages of 100, also for the baseline", workload{
-			pageSize: 100, bars: map[quantity]bar{ratio: {atLeast, 1.2}},
+			pageSize: 100, goals: map[quantity]goal{ratio: {atLeast, 1.2}},
 		}),
 		compareCase("latency", "each answer takes 50 ms; the reference is a client that only reads", workload{
-			api: []string{"--latency", "50ms"}, reference: readerName, bars: map[quantity]bar{ratio: {atLeast, 0.97}},
+			api: []string{"--latency", "50ms"}, reference: readerName, goals: map[quantity]goal{ratio: {atLeast, 0.97}},
 		}),
 		{name: "faults", about: "memory with the faults of the demo", workloads: faultWorkloads},
 		{name: growthCase, about: "from a fifth of the events to six times as many", workloads: growthWorkloads},
@@ -80,10 +79,11 @@ func allCases() []benchCase {
 	}
 }
 
-// compareCase returns a case with one workload. What w leaves out is as usual. The goal about memory is added to those of w.
+// compareCase returns a case with the workload w, and adds maxPeak to its goals. If w has no page size or no reference, compareCase sets
+// pageSize and baselineName. w.goals must not be nil.
 func compareCase(name, about string, w workload) benchCase {
 	w.name = name
-	w.bars[peak] = maxPeak
+	w.goals[peak] = maxPeak
 	if w.pageSize == 0 {
 		w.pageSize = pageSize
 	}
@@ -96,30 +96,32 @@ func compareCase(name, about string, w workload) benchCase {
 	}}
 }
 
+// faultWorkloads returns workloads without a reference, because only the memory is of interest.
 func faultWorkloads(events int) []workload {
 	few := workload{
 		name: "faults", events: events, pageSize: pageSize, api: append([]string{"--latency", "20ms"}, demoFaults...),
-		bars: map[quantity]bar{peak: maxPeak},
+		goals: map[quantity]goal{peak: maxPeak},
 	}
 	many := few
 	many.events, many.isLong = longFactor*events, true
 	return []workload{few, many}
 }
 
+// growthWorkloads returns workloads of growing size. The last one has a goal about the speed, and runs only once because of its length.
 func growthWorkloads(events int) []workload {
 	var workloads []workload
 	for _, n := range []int{events / 5, events / 5 * 3, events * 2, events * longFactor} {
 		workloads = append(workloads, workload{
-			name: growthCase, events: max(n, 1), pageSize: pageSize, reference: baselineName, bars: map[quantity]bar{peak: maxPeak},
+			name: growthCase, events: max(n, 1), pageSize: pageSize, reference: baselineName, goals: map[quantity]goal{peak: maxPeak},
 		})
 	}
-	last := &workloads[len(workloads)-1]
-	last.isLong = true
-	last.bars[ratio] = bar{atLeast, 1.4}
+	largest := &workloads[len(workloads)-1]
+	largest.isLong = true
+	largest.goals[ratio] = goal{atLeast, 1.4}
 	return workloads
 }
 
-// findCases returns the cases with these names in the order of allCases.
+// findCases returns the cases with these names, in the order of allCases. names is a list with commas, or "all".
 func findCases(names string) ([]benchCase, error) {
 	all := allCases()
 	if names == "all" {

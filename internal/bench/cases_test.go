@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// TestFindCases checks lists of names with the wanted names. For nil it wants an error.
 func TestFindCases(t *testing.T) {
 	t.Parallel()
 	for names, want := range map[string][]string{
@@ -14,7 +15,8 @@ func TestFindCases(t *testing.T) {
 		"":                   nil,
 	} {
 		cases, err := findCases(names)
-		if (err != nil) != (want == nil) || len(cases) != len(want) {
+		wantErr := want == nil
+		if (err != nil) != wantErr || len(cases) != len(want) {
 			t.Errorf("%q: got %d cases and the error %v, want %v", names, len(cases), err, want)
 			continue
 		}
@@ -33,67 +35,72 @@ func TestFindCases(t *testing.T) {
 // size, which would make them look the same in the table.
 func TestAllCases_workloads(t *testing.T) {
 	t.Parallel()
-	type key struct {
+	type label struct {
 		name   string
 		events int
 	}
-	seen := map[key]bool{}
+	seen := map[label]bool{}
 	for _, c := range allCases() {
-		if (c.workloads == nil) == (c.measure == nil) {
+		hasWorkloads, hasMeasure := c.workloads != nil, c.measure != nil
+		if hasWorkloads == hasMeasure {
 			t.Errorf("%s: want either workloads or a function", c.name)
 		}
-		if c.workloads == nil {
+		if !hasWorkloads {
 			continue
 		}
 		for _, w := range c.workloads(500_000) {
 			if w.name != c.name || w.events < 1 || w.pageSize < 1 {
 				t.Errorf("%s: got the workload %+v", c.name, w)
 			}
-			if w.bars[peak] != maxPeak {
-				t.Errorf("%s: got the goals %v, want the one about memory", w.name, w.bars)
+			if w.goals[peak] != maxPeak {
+				t.Errorf("%s: got the goals %v, want the one about memory", w.name, w.goals)
 			}
-			if k := (key{w.name, w.events}); seen[k] {
+			inTable := label{w.name, w.events}
+			if seen[inTable] {
 				t.Errorf("%s: two workloads with %d events", w.name, w.events)
-			} else {
-				seen[k] = true
 			}
+			seen[inTable] = true
 		}
 	}
 }
 
+// TestGrowthWorkloads checks the sizes, and that only the largest workload is long.
 func TestGrowthWorkloads(t *testing.T) {
 	t.Parallel()
-	want := []int{100_000, 300_000, 1_000_000, 3_000_000}
-	got := growthWorkloads(500_000)
+	const usual = 500_000
+	want := []int{usual / 5, usual / 5 * 3, usual * 2, usual * 6}
+	got := growthWorkloads(usual)
 	if len(got) != len(want) {
 		t.Fatalf("got %d workloads, want %d", len(got), len(want))
 	}
 	for i, w := range got {
-		if w.events != want[i] || w.isLong != (i == len(want)-1) {
+		isLargest := i == len(want)-1
+		if w.events != want[i] || w.isLong != isLargest {
 			t.Errorf("got %d events, long: %v; want %d events, and only the last long", w.events, w.isLong, want[i])
 		}
 	}
 }
 
+// TestParseOptions checks the number of rounds, and which arguments are refused.
 func TestParseOptions(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		args    []string
 		rounds  int
-		isWrong bool
+		wantErr bool
 	}{
 		"nothing":                     {args: nil, rounds: defaultRounds},
 		"another revision":            {args: []string{"-against", "main"}, rounds: defaultAgainstRounds},
 		"another revision, 3 rounds":  {args: []string{"-against", "main", "-rounds", "3"}, rounds: 3},
-		"no events":                   {args: []string{"-events", "0"}, isWrong: true},
-		"write about two revisions":   {args: []string{"-against", "main", "-write"}, isWrong: true},
-		"start of two revisions":      {args: []string{"-against", "main", "-cases", "start"}, isWrong: true},
-		"a case that does not exist":  {args: []string{"-cases", "fast"}, isWrong: true},
-		"a negative number of rounds": {args: []string{"-rounds", "-1"}, isWrong: true},
+		"no events":                   {args: []string{"-events", "0"}, wantErr: true},
+		"write about two revisions":   {args: []string{"-against", "main", "-write"}, wantErr: true},
+		"start of two revisions":      {args: []string{"-against", "main", "-cases", "start"}, wantErr: true},
+		"a case that does not exist":  {args: []string{"-cases", "fast"}, wantErr: true},
+		"a negative number of rounds": {args: []string{"-rounds", "-1"}, wantErr: true},
 	} {
 		opts, err := parseOptions(tt.args)
-		if (err != nil) != tt.isWrong {
-			t.Errorf("%s: got the error %v, want one: %v", name, err, tt.isWrong)
+		if (err != nil) != tt.wantErr {
+			t.Errorf("%s: got the error %v, want one: %v", name, err, tt.wantErr)
 		}
 		if err == nil && opts.rounds != tt.rounds {
 			t.Errorf("%s: got %d rounds, want %d", name, opts.rounds, tt.rounds)
@@ -101,35 +108,37 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
-// taking returns a measurement of a program that took this time.
-func taking(seconds int) measurement {
+// tookSeconds returns a measurement of a program that took this time.
+func tookSeconds(seconds int) measurement {
 	return measurement{elapsed: time.Duration(seconds) * time.Second}
 }
 
-// TestComparisonLines checks the direction of the ratios: pawl took half of the baseline's time, and is half as fast as the other
-// revision.
+// TestComparisonLines checks the ratios, which are speeds: a program that takes half of the time of the other one has the ratio 2. The
+// baseline took 6 s and 10 s, so its mean time is 8 s.
 func TestComparisonLines(t *testing.T) {
 	t.Parallel()
-	pawl := taking(4)
+	pawl := tookSeconds(4)
 	pawl.cpu, pawl.postgres, pawl.peak, pawl.pagesPerCommit = 12*time.Second, 24*time.Second, 32<<20, 2.5
 	c := comparison{
 		workload: workload{
-			name: "end-to-end", events: 8_000_000, reference: baselineName, hasLimit: true, bars: map[quantity]bar{ratio: {atLeast, 1}},
+			name: "end-to-end", events: 8_000_000, reference: baselineName, hasLimit: true, goals: map[quantity]goal{ratio: {atLeast, 1}},
 		},
-		rounds: []round{{first: taking(6), last: taking(10), limit: taking(5), pawl: []measurement{pawl, taking(2)}}},
+		rounds: []round{{first: tookSeconds(6), last: tookSeconds(10), limit: tookSeconds(5), pawl: []measurement{pawl, tookSeconds(2)}}},
 	}
 	lines := map[string]line{}
 	for _, l := range c.lines([]program{{name: pawlName}, {name: "pawl v1"}}) {
 		lines[l.Program] = l
 	}
 	for program, want := range map[string]float64{
-		pawlName: 2, "pawl v1": 4, limitName: 1.6, baselineName + noiseSuffix: 0.6, "pawl to pawl v1": 0.5,
+		pawlName: 8.0 / 4, "pawl v1": 8.0 / 2, limitName: 8.0 / 5, baselineName + noiseSuffix: 6.0 / 10, "pawl to pawl v1": 2.0 / 4,
 	} {
 		if got := lines[program].Values[ratio].Median; got != want {
 			t.Errorf("ratio of %s: got %v, want %v", program, got, want)
 		}
 	}
-	for q, want := range map[quantity]float64{speed: 2_000_000, ownCPU: 1.5, postgresCPU: 3, peak: 32, pagesPerCommit: 2.5} {
+	for q, want := range map[quantity]float64{ // of 8 million events in 4 s
+		speed: 8e6 / 4, ownCPU: 12.0 / 8, postgresCPU: 24.0 / 8, peak: 32, pagesPerCommit: 2.5,
+	} {
 		if got := lines[pawlName].Values[q].Median; got != want {
 			t.Errorf("%s of pawl: got %v, want %v", q, got, want)
 		}
@@ -137,7 +146,7 @@ func TestComparisonLines(t *testing.T) {
 	if _, ok := lines[limitName].Values[peak]; ok {
 		t.Error("the limit has a peak memory, although none was measured")
 	}
-	if len(lines[pawlName].Bars) != 1 || len(lines["pawl v1"].Bars) != 0 || lines["pawl to pawl v1"].Note == "" {
+	if len(lines[pawlName].Goals) != 1 || len(lines["pawl v1"].Goals) != 0 || lines["pawl to pawl v1"].Note == "" {
 		t.Errorf("want goals for pawl alone, and a verdict on the two revisions; got %+v", lines)
 	}
 }
@@ -145,7 +154,7 @@ func TestComparisonLines(t *testing.T) {
 // TestComparisonLines_noReference checks that there is a line of pawl alone, without a ratio.
 func TestComparisonLines_noReference(t *testing.T) {
 	t.Parallel()
-	c := comparison{workload: workload{name: "faults", events: 100}, rounds: []round{{pawl: []measurement{taking(4)}}}}
+	c := comparison{workload: workload{name: "faults", events: 100}, rounds: []round{{pawl: []measurement{tookSeconds(4)}}}}
 	lines := c.lines([]program{{name: pawlName}})
 	if len(lines) != 1 {
 		t.Fatalf("got %d lines, want 1", len(lines))

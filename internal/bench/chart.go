@@ -11,43 +11,43 @@ import (
 // and a dashed line for the goal.
 func drawCases(results []result) []byte {
 	const (
-		left, right, top = 140, 70, 48
-		width, rowHeight = 760, 28
+		left, right, top, below = 140, 70, 48, 54 // the margins around the rows
+		width, rowHeight        = 760, 28
 	)
 	lines := pawlLines(results, ratio)
-	height := float64(top + rowHeight*len(lines) + 54)
+	height := float64(top + rowHeight*len(lines) + below)
 	d := newDrawing(width, height)
-	d.text(classText, anchorStart, 16, 24, "Speed of pawl, as a ratio to the reference of the same case")
+	d.drawText(classText, anchorStart, 16, 24, "Speed of pawl, as a ratio to the reference of the same case")
 	greatest := 1.0
 	for _, l := range lines {
-		greatest = max(greatest, l.Values[ratio].High, l.Bars[ratio].Value)
+		greatest = max(greatest, l.Values[ratio].High, l.Goals[ratio].Value)
 	}
 	step := niceStep(greatest)
 	end := math.Ceil(greatest/step) * step
-	x := func(value float64) float64 { return left + value/end*(width-left-right) }
+	x := func(value float64) float64 { return left + value/end*(width-left-right) } // the place of a ratio
 	bottom := height - 48
 	for i := range int(math.Round(end/step)) + 1 {
 		value := float64(i) * step
-		d.line(classGrid, x(value), top-6, x(value), bottom)
-		d.text(classSmall, anchorMiddle, x(value), bottom+16, fmt.Sprintf("%.4g", value))
+		d.drawLine(classGrid, x(value), top-6, x(value), bottom)
+		d.drawText(classSmall, anchorMiddle, x(value), bottom+16, fmt.Sprintf("%.4g", value))
 	}
-	d.line(classAxis, x(1), top-6, x(1), bottom)
+	d.drawLine(classAxis, x(1), top-6, x(1), bottom)
 	for i, l := range lines {
 		y := float64(top + rowHeight*i)
 		e := l.Values[ratio]
-		d.text(classText, anchorEnd, left-8, y+16, chartName(l))
-		d.area(classPawl, x(0), y+3, x(e.Median)-x(0), rowHeight-9)
-		d.line(classInterval, x(e.Low), y+12, x(e.High), y+12)
-		if goal, ok := l.Bars[ratio]; ok {
-			d.line(classGoal, x(goal.Value), y, x(goal.Value), y+rowHeight-3)
+		d.drawText(classText, anchorEnd, left-8, y+16, chartName(l))
+		d.drawArea(classPawl, x(0), y+3, x(e.Median)-x(0), rowHeight-9)
+		d.drawLine(classInterval, x(e.Low), y+12, x(e.High), y+12)
+		if goal, ok := l.Goals[ratio]; ok {
+			d.drawLine(classGoal, x(goal.Value), y, x(goal.Value), y+rowHeight-3)
 		}
-		d.text(classText, anchorStart, width-right+8, y+16, fmt.Sprintf("%.2f", e.Median))
+		d.drawText(classText, anchorStart, width-right+8, y+16, fmt.Sprintf("%.2f", e.Median))
 	}
-	d.text(classSmall, anchorEnd, width-16, height-10, "1 = the reference · thin line: 95 % interval · dashed: goal")
+	d.drawText(classSmall, anchorEnd, width-16, height-10, "1 = the reference · thin line: 95 % interval · dashed: goal")
 	return d.bytes("Speed of pawl as a ratio to the reference, for each case")
 }
 
-// pawlLines returns the lines of pawl that have the quantity.
+// pawlLines returns the lines of the program pawl in which the quantity was measured.
 func pawlLines(results []result, q quantity) []line {
 	var lines []line
 	for _, r := range results {
@@ -60,6 +60,7 @@ func pawlLines(results []result, q quantity) []line {
 	return lines
 }
 
+// chartName returns the name of a line in the chart of all cases. The case growth has several lines, which differ in size.
 func chartName(l line) string {
 	if l.Workload == growthCase {
 		return l.Workload + ", " + shortCount(float64(l.Events))
@@ -90,11 +91,11 @@ func drawGrowth(results []result) []byte {
 	}
 	x := float64(marginX)
 	for _, c := range speeds.curves {
-		d.area(c.class, x, height-21, 12, 12)
-		d.text(classText, anchorStart, x+18, height-10, c.name)
+		d.drawArea(c.class, x, height-21, 12, 12)
+		d.drawText(classText, anchorStart, x+18, height-10, c.name)
 		x += 110
 	}
-	d.text(classSmall, anchorEnd, width-marginX/2, height-10, "dashed: goal")
+	d.drawText(classSmall, anchorEnd, width-marginX/2, height-10, "dashed: goal")
 	return d.bytes("Speed and memory of pawl for a growing number of events")
 }
 
@@ -121,13 +122,15 @@ type panel struct {
 	goal                     float64 // 0 if there is none
 }
 
+// A curve shows one quantity of several lines of the results, one point for each line.
 type curve struct {
 	class, name string
 	lines       []line
 }
 
+// draw draws the panel. Without lines it draws only the title.
 func (p panel) draw(d *drawing) {
-	d.text(classText, anchorStart, p.left, p.top-20, p.title)
+	d.drawText(classText, anchorStart, p.left, p.top-20, p.title)
 	greatest := p.goal
 	var sizes []float64
 	for _, c := range p.curves {
@@ -144,35 +147,38 @@ func (p panel) draw(d *drawing) {
 	y := func(value float64) float64 { return p.bottom - value/end*(p.bottom-p.top) }
 	for i := range int(math.Round(end/step)) + 1 {
 		value := float64(i) * step
-		d.line(classGrid, p.left, y(value), p.right, y(value))
-		d.text(classSmall, anchorEnd, p.left-6, y(value)+4, shortCount(value))
+		d.drawLine(classGrid, p.left, y(value), p.right, y(value))
+		d.drawText(classSmall, anchorEnd, p.left-6, y(value)+4, shortCount(value))
 	}
 	least, most := slices.Min(sizes), slices.Max(sizes)
+	const inset = 16 // the distance of the first and the last point from the sides
 	x := func(size float64) float64 {
-		return p.left + 16 + math.Log(size/least)/max(math.Log(most/least), 1e-9)*(p.right-p.left-32)
+		fraction := math.Log(size/least) / max(math.Log(most/least), 1e-9) // 0 if there is only one size
+		return p.left + inset + fraction*(p.right-p.left-2*inset)
 	}
 	slices.Sort(sizes)
 	for _, size := range slices.Compact(sizes) {
-		d.text(classSmall, anchorMiddle, x(size), p.bottom+16, shortCount(size))
+		d.drawText(classSmall, anchorMiddle, x(size), p.bottom+16, shortCount(size))
 	}
 	if p.goal > 0 {
-		d.line(classGoal, p.left, y(p.goal), p.right, y(p.goal))
+		d.drawLine(classGoal, p.left, y(p.goal), p.right, y(p.goal))
 	}
 	for _, c := range p.curves {
 		points := make([]point, len(c.lines))
 		for i, l := range c.lines {
 			points[i] = point{x(float64(l.Events)), y(l.Values[p.quantity].Median)}
 		}
-		d.curve(c.class, points)
+		d.drawCurve(c.class, points)
 	}
 }
 
-// niceStep returns the distance of grid lines for values up to greatest, so that there are two to six of them: 1, 2 or 5 times a power
-// of ten.
+// niceStep returns the distance of grid lines for values up to greatest. The distance is 1, 2 or 5 times a power of ten, and so large
+// that the greatest value is at most six steps from 0.
 func niceStep(greatest float64) float64 {
-	power := math.Pow(10, math.Floor(math.Log10(greatest)))
+	const maxSteps = 6
+	power := math.Pow(10, math.Floor(math.Log10(greatest))) // the greatest power of ten that is not above greatest
 	for _, factor := range []float64{0.2, 0.5, 1, 2} {
-		if greatest/(factor*power) <= 6 {
+		if greatest/(factor*power) <= maxSteps {
 			return factor * power
 		}
 	}

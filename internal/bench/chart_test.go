@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,6 +57,7 @@ func find(elements []element, name, class string) []element {
 	return found
 }
 
+// number returns the value of an attribute that is a number.
 func number(t *testing.T, e element, attr string) float64 {
 	t.Helper()
 	n, err := strconv.ParseFloat(e.attr[attr], 64)
@@ -65,13 +67,14 @@ func number(t *testing.T, e element, attr string) float64 {
 	return n
 }
 
-// isClose reports whether two places in a drawing are equal but for rounding.
-func isClose(a, b float64) bool { return a-b < 0.2 && b-a < 0.2 }
+// isClose reports whether two numbers of a drawing are equal but for rounding.
+func isClose(a, b float64) bool { return math.Abs(a-b) < 0.2 }
 
-func pawlResult(name string, value estimate, goals map[quantity]bar) result {
+// pawlResult returns the result of a case with one line for pawl, whose ratio is value, and one line for the baseline.
+func pawlResult(name string, value estimate, goals map[quantity]goal) result {
 	return result{Case: name, Lines: []line{
-		{Workload: name, Program: pawlName, Events: 500_000, Values: map[quantity]estimate{ratio: value}, Bars: goals},
-		{Workload: name, Program: baselineName + noiseSuffix, Values: map[quantity]estimate{ratio: five(1, 1, 1)}},
+		{Workload: name, Program: pawlName, Events: 500_000, Values: map[quantity]estimate{ratio: value}, Goals: goals},
+		{Workload: name, Program: baselineName + noiseSuffix, Values: map[quantity]estimate{ratio: fiveRounds(1, 1, 1)}},
 	}}
 }
 
@@ -79,21 +82,22 @@ func pawlResult(name string, value estimate, goals map[quantity]bar) result {
 // goal is drawn at its value.
 func TestDrawCases(t *testing.T) {
 	t.Parallel()
+	const nameToEscape = "a<b"
 	elements := parseSVG(t, drawCases([]result{
-		pawlResult("a<b", five(0.8, 1, 1.2), nil),
-		pawlResult("fast", five(1.8, 2, 2.1), map[quantity]bar{ratio: {atLeast, 1}}),
+		pawlResult(nameToEscape, fiveRounds(0.8, 1, 1.2), nil),
+		pawlResult("fast", fiveRounds(1.8, 2, 2.1), map[quantity]goal{ratio: {atLeast, 1}}),
 		{Case: "start", Figures: []figure{{Name: "first request"}}},
 	}))
 	bars := find(elements, "rect", classPawl)
 	if len(bars) != 2 {
 		t.Fatalf("got %d bars, want 2", len(bars))
 	}
-	unit := number(t, bars[0], "width")
+	unit := number(t, bars[0], "width") // the length of a ratio of 1
 	if got := number(t, bars[1], "width"); !isClose(got, 2*unit) {
 		t.Errorf("got the widths %v and %v, want the second twice as wide", unit, got)
 	}
 	intervals := find(elements, "line", classInterval)
-	if got, want := number(t, intervals[0], "x2")-number(t, intervals[0], "x1"), 0.4*unit; !isClose(got, want) {
+	if got, want := number(t, intervals[0], "x2")-number(t, intervals[0], "x1"), (1.2-0.8)*unit; !isClose(got, want) {
 		t.Errorf("got an interval that is %v wide, want %v", got, want)
 	}
 	goals := find(elements, "line", classGoal)
@@ -102,24 +106,26 @@ func TestDrawCases(t *testing.T) {
 	}
 	hasLabel := false
 	for _, e := range elements {
-		hasLabel = hasLabel || e.text == "a<b"
+		hasLabel = hasLabel || e.text == nameToEscape
 	}
 	if !hasLabel {
 		t.Error("no text has the name of the first case")
 	}
 }
 
-// TestDrawGrowth checks that the points stand in the order of the sizes, at equal distances for equal factors, and that more is higher.
+// TestDrawGrowth checks the points for 100, 1000 and 10,000 events: they are in this order, at equal distances, and a higher speed is
+// higher in the chart.
 func TestDrawGrowth(t *testing.T) {
 	t.Parallel()
-	of := func(program string, events int, perSecond float64) line {
+	newLine := func(program string, events int, perSecond float64) line {
 		return line{Workload: growthCase, Program: program, Events: events, Values: map[quantity]estimate{
 			speed: {Median: perSecond}, peak: {Median: 32},
 		}}
 	}
 	baseline := baselineName + noiseSuffix
 	elements := parseSVG(t, drawGrowth([]result{{Case: growthCase, Lines: []line{
-		of(pawlName, 10_000, 100), of(baseline, 10_000, 50), of(pawlName, 100, 100), of(pawlName, 1000, 200),
+		newLine(pawlName, 10_000, 100), newLine(baseline, 10_000, 50), // not in the order of the numbers of events
+		newLine(pawlName, 100, 100), newLine(pawlName, 1000, 200),
 	}}}))
 	points := find(elements, "circle", classPawl)
 	const sizes = 3
@@ -127,12 +133,14 @@ func TestDrawGrowth(t *testing.T) {
 		t.Fatalf("got %d points of pawl, want %d of the speed and %d of the memory", len(points), sizes, sizes)
 	}
 	speeds, memory := points[:sizes], points[sizes:]
-	first := number(t, speeds[1], "cx") - number(t, speeds[0], "cx")
-	second := number(t, speeds[2], "cx") - number(t, speeds[1], "cx")
-	if first <= 0 || !isClose(first, second) {
-		t.Errorf("got the distances %v and %v, want the same for the same factor", first, second)
+	distance1 := number(t, speeds[1], "cx") - number(t, speeds[0], "cx")
+	distance2 := number(t, speeds[2], "cx") - number(t, speeds[1], "cx")
+	if distance1 <= 0 || !isClose(distance1, distance2) {
+		t.Errorf("got the distances %v and %v, want the same for the same factor", distance1, distance2)
 	}
-	if number(t, speeds[1], "cy") >= number(t, speeds[0], "cy") || number(t, speeds[2], "cy") != number(t, speeds[0], "cy") {
+	y1, y2, y3 := number(t, speeds[0], "cy"), number(t, speeds[1], "cy"), number(t, speeds[2], "cy") // y grows downwards
+	isSecondAbove := y2 < y1 && y1 == y3
+	if !isSecondAbove {
 		t.Errorf("got the points %+v, want the second above the others", speeds)
 	}
 	if number(t, memory[0], "cy") != number(t, memory[2], "cy") {
@@ -146,7 +154,7 @@ func TestDrawGrowth(t *testing.T) {
 	}
 }
 
-// TestDraw_noResults checks that images without results are well-formed, for the time before all cases have run.
+// TestDraw_noResults checks that images without results are well-formed. They are drawn before the first case has a result.
 func TestDraw_noResults(t *testing.T) {
 	t.Parallel()
 	for _, image := range [][]byte{drawCases(nil), drawGrowth(nil)} {
@@ -159,6 +167,7 @@ func TestDraw_noResults(t *testing.T) {
 	}
 }
 
+// TestNiceStep checks the distance of the grid lines for some greatest values.
 func TestNiceStep(t *testing.T) {
 	t.Parallel()
 	for greatest, want := range map[float64]float64{1: 0.2, 1.9: 0.5, 64: 20, 240_000: 50_000, 1e6: 200_000, 7: 2} {

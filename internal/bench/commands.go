@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// commandRuns is how often a command runs whose time is measured.
+// commandRuns is how often each measured command runs.
 const commandRuns = 10
 
-// measureStart measures the time from the start of pawl run to its first request. The database is external, its schema is up to date,
-// and the stream has been read once.
+// measureStart measures the time from the start of pawl run to its first request. The stream has been read once. pawl gets a database
+// with its schema, so it starts no server and migrates nothing.
 func measureStart(ctx context.Context, b *bench) ([]figure, error) {
 	const db = "bench_start"
 	if err := b.db.create(ctx, db); err != nil {
@@ -27,11 +27,11 @@ func measureStart(ctx context.Context, b *bench) ([]figure, error) {
 	if err := runQuietly(b.pawlCommand(ctx, b.programs[0], db, api.url, "run")); err != nil {
 		return nil, err
 	}
-	seen, err := api.journal(ctx, 0)
+	firstPass, err := api.journal(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	requests := len(seen)
+	requests := len(firstPass) // the number of requests so far
 	var times []float64
 	for range commandRuns {
 		start := time.Now()
@@ -45,11 +45,13 @@ func measureStart(ctx context.Context, b *bench) ([]figure, error) {
 		requests += len(entries)
 		times = append(times, milliseconds(entries[0].At.Sub(start)))
 	}
-	first := figure{Name: "`pawl run`, from its start to its first request", Unit: "ms", Value: estimateOf(times), Bar: &bar{atMost, 300}}
-	return []figure{first}, b.db.drop(ctx, db)
+	untilRequest := figure{
+		Name: "`pawl run`, from its start to its first request", Unit: "ms", Value: estimateOf(times), Goal: &goal{atMost, 300},
+	}
+	return []figure{untilRequest}, b.db.drop(ctx, db)
 }
 
-// measureCommands measures commands that read, on a large database with many dead letters.
+// measureCommands measures the times of status and dlq list, on a large database with many dead letters.
 func measureCommands(ctx context.Context, b *bench) ([]figure, error) {
 	const db = "bench_commands"
 	if err := b.db.create(ctx, db); err != nil {
@@ -78,14 +80,15 @@ func measureCommands(ctx context.Context, b *bench) ([]figure, error) {
 			times = append(times, milliseconds(time.Since(start)))
 		}
 		figures = append(figures, figure{
-			Name: fmt.Sprintf("`pawl %s`, %s events, %s dead letters", strings.Join(args, " "), formatCount(events), formatCount(letters)), Unit: "ms",
-			Value: estimateOf(times), Bar: &bar{atMost, 100},
+			Name: fmt.Sprintf("`pawl %s`, %s events, %s dead letters", strings.Join(args, " "), formatCount(events), formatCount(letters)),
+			Unit: "ms", Value: estimateOf(times), Goal: &goal{atMost, 100},
 		})
 	}
 	return figures, b.db.drop(ctx, db)
 }
 
-// insertLetters adds open dead letters, as if the pages had parked a record without an id now and then.
+// insertLetters inserts open dead letters, spread over all pages. Each is a record that was parked because it has no id. The verb %d is the
+// number of dead letters.
 const insertLetters = `
 INSERT INTO dead_letters (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, seen)
 SELECT p.stream, 'bench-' || n, p.id, n %% 5000, 'missing field', 'id', 'the record has no id', r.bytes, sha256(r.bytes), 1
@@ -94,7 +97,7 @@ FROM (SELECT stream, min(id) AS first, count(*) AS count FROM pages GROUP BY str
 	LATERAL (SELECT convert_to('{"name":"' || repeat('x', 300) || n || '"}', 'UTF8') AS bytes) AS r,
 	LATERAL (SELECT stream, id FROM pages WHERE id >= first + n %% count ORDER BY id LIMIT 1) AS p`
 
-// runQuietly runs a command. Its output is in the error if it fails.
+// runQuietly runs a command. If the command fails, the error contains its output.
 func runQuietly(cmd *exec.Cmd) error {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w: %s", cmd.Args, err, text)

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// A comparison is a workload with its measurements.
+// A comparison is a [workload] with its measurements.
 type comparison struct {
 	workload
 
 	rounds []round
 }
 
-// A round holds the measurements of one round. All are of the same workload.
+// A round holds the measurements of one workload in one round.
 type round struct {
-	first, last measurement // of the reference
-	limit       measurement
-	pawl        []measurement // one for each program
+	first, last measurement   // the two runs of the reference; zero if there is none
+	limit       measurement   // the program limitName; zero if it does not run
+	pawl        []measurement // one for each build of pawl
 }
 
 // referenceTime returns the mean of the reference's two times in the round.
@@ -54,7 +54,7 @@ func (b *bench) compare(ctx context.Context, workloads []workload) ([]line, erro
 	return lines, nil
 }
 
-// describe returns the times of a round.
+// describe returns the times of a round as text.
 func (w workload) describe(r round) string {
 	text := fmt.Sprintf("pawl %.2f s", r.pawl[0].elapsed.Seconds())
 	if w.reference == "" {
@@ -63,27 +63,27 @@ func (w workload) describe(r round) string {
 	return fmt.Sprintf("%s %.2f s and %.2f s, %s", w.reference, r.first.elapsed.Seconds(), r.last.elapsed.Seconds(), text)
 }
 
-// runRound runs every program once, and the reference first and last. The two times of the reference show how noisy the machine is.
-// The other times of the round are compared with their mean.
+// runRound runs every build of pawl once, and the reference first and last. The difference of the reference's two times shows how noisy
+// the machine is. Their mean is what the other times of the round are compared with.
 func (b *bench) runRound(ctx context.Context, w workload, number int) (round, error) {
 	r := round{pawl: make([]measurement, len(b.programs))}
 	var steps []func() error
-	measure := func(m *measurement, run func() (measurement, error)) {
+	addStep := func(m *measurement, run func() (measurement, error)) {
 		steps = append(steps, func() (err error) { *m, err = run(); return err })
 	}
 	reference := func() (measurement, error) { return b.measureReference(ctx, w) }
 	if w.reference != "" {
-		measure(&r.first, reference)
+		addStep(&r.first, reference)
 	}
 	if w.hasLimit {
-		measure(&r.limit, func() (measurement, error) { return b.measureCopy(ctx, limitName, w) })
+		addStep(&r.limit, func() (measurement, error) { return b.measureCopy(ctx, limitName, w) })
 	}
-	for p := range b.programs {
-		p := (p + number) % len(b.programs) // no build is always the first
-		measure(&r.pawl[p], func() (measurement, error) { return b.measurePawl(ctx, b.programs[p], w) })
+	for i := range b.programs {
+		build := (i + number) % len(b.programs) // each round begins with another build
+		addStep(&r.pawl[build], func() (measurement, error) { return b.measurePawl(ctx, b.programs[build], w) })
 	}
 	if w.reference != "" {
-		measure(&r.last, reference)
+		addStep(&r.last, reference)
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -100,7 +100,7 @@ func (b *bench) measureReference(ctx context.Context, w workload) (measurement, 
 	return b.measureCopy(ctx, w.reference, w)
 }
 
-// measureReader runs the reader, process start included.
+// measureReader measures the reader from the start of its process.
 func (b *bench) measureReader(ctx context.Context, w workload) (measurement, error) {
 	api, err := b.startAPI(ctx, w.events, w.api...)
 	if err != nil {
@@ -114,7 +114,8 @@ func (b *bench) measureReader(ctx context.Context, w workload) (measurement, err
 // pages returns the number of pages that the API has.
 func (w workload) pages() int { return (w.events + w.pageSize - 1) / w.pageSize }
 
-// measureCopy runs the baseline or the limit, as name says, on an empty database.
+// measureCopy measures the program with this name, the baseline or the limit, on an empty database. It leaves the peak memory out, because
+// the program holds all events.
 func (b *bench) measureCopy(ctx context.Context, name string, w workload) (measurement, error) {
 	const db = "bench_copy"
 	if err := b.db.create(ctx, db); err != nil {
@@ -132,11 +133,10 @@ func (b *bench) measureCopy(ctx context.Context, name string, w workload) (measu
 	if err := json.Unmarshal(output, &result); err != nil {
 		return measurement{}, err
 	}
-	// Its peak memory says nothing, because it holds all events.
 	return measurement{elapsed: result.Elapsed, cpu: result.CPU, postgres: b.db.cpu() - before}, b.db.drop(ctx, db)
 }
 
-// measurePawl runs pawl on a database of its own, process start included.
+// measurePawl measures pawl from the start of its process, on a database of its own. Before, it stores w.stored per cent of the events.
 func (b *bench) measurePawl(ctx context.Context, p program, w workload) (measurement, error) {
 	const db = "bench_pawl"
 	if err := b.db.create(ctx, db); err != nil {
@@ -185,6 +185,7 @@ func (b *bench) runPawl(ctx context.Context, p program, w workload, db string, a
 	if summary.Received != w.events || summary.Inserted+summary.Duplicate != w.events {
 		return m, fmt.Errorf("it stored %+v of %d events", summary, w.events)
 	}
+	// xmin is the transaction that wrote a row, so the distinct values are the commits.
 	err = b.db.query(ctx, db, "SELECT count(*)::float8 / count(DISTINCT xmin::text) FROM pages", &m.pagesPerCommit)
 	return m, err
 }

@@ -22,13 +22,16 @@ const (
 	limitName    = "limit"
 )
 
-// A copyTask says what the baseline or the limit copies.
+// A copyTask says what the baseline or the limit copies into PostgreSQL.
 type copyTask struct {
 	DatabaseURL string
 	Events      int
 	PageSize    int
-	Stored      int  // per cent of the events: every event whose index modulo 100 is smaller
-	OnlyStored  bool // copy just these, to prepare a database
+
+	// If OnlyStored is set, only Stored per cent of the events are copied: in each hundred, the first ones. This prepares a database for
+	// a run of pawl.
+	OnlyStored bool
+	Stored     int
 }
 
 // A copyResult is what the baseline or the limit reports.
@@ -36,15 +39,15 @@ type copyResult struct {
 	Elapsed, CPU time.Duration
 }
 
-// eventsInMemory is how many decoded events the baseline or the limit holds at most.
-const eventsInMemory = 500_000
+// maxEventsInMemory is how many decoded events the baseline or the limit holds at most, but it holds at least one page.
+const maxEventsInMemory = 500_000
 
 var eventColumns = []string{
 	"id", "session_id", "user_id", "type", "name", "properties", "occurred_at", "device_type", "browser", "extra", "page_id",
 }
 
-// runCopy reads a copyTask as JSON and writes a copyResult as JSON. The result is about copying alone: while rows are decoded, and for
-// the limit also encoded, the clock stands still.
+// runCopy reads a copyTask as JSON, runs the program with this name, and writes a copyResult as JSON. The result is about copying alone:
+// the clock does not run while rows are decoded, and for the limit also encoded.
 func runCopy(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 	var task copyTask
 	if err := json.NewDecoder(in).Decode(&task); err != nil {
@@ -62,7 +65,7 @@ func runCopy(ctx context.Context, name string, in io.Reader, out io.Writer) erro
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the process ends anyway
 	var result copyResult
-	step := max(eventsInMemory/task.PageSize, 1) * task.PageSize
+	step := max(maxEventsInMemory/task.PageSize, 1) * task.PageSize // whole pages
 	for first := 0; first < task.Events; first += step {
 		pages, err := readPages(api, task, first, min(first+step, task.Events))
 		if err != nil {
@@ -75,7 +78,7 @@ func runCopy(ctx context.Context, name string, in io.Reader, out io.Writer) erro
 	return json.NewEncoder(out).Encode(result)
 }
 
-// storePages stores pages, and adds the time to result. before is the number of pages that are stored already.
+// storePages stores pages of rows, and adds the time to result. before is the number of pages that are stored already.
 func storePages(ctx context.Context, conn *pgx.Conn, name string, before int, pages [][][]any, result *copyResult) error {
 	store := copyRows
 	if name == limitName {
@@ -88,7 +91,7 @@ func storePages(ctx context.Context, conn *pgx.Conn, name string, before int, pa
 			return err
 		}
 	}
-	runtime.GC() // what decoding left behind is not collected while the clock runs
+	runtime.GC() // so that the garbage of decoding is not collected while the clock runs
 	start, cpu := time.Now(), ownCPUTime()
 	for i, rows := range pages {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
@@ -106,6 +109,7 @@ func storePages(ctx context.Context, conn *pgx.Conn, name string, before int, pa
 	return nil
 }
 
+// moveCheckpoint stores the number of pages in a checkpoint, as pawl does.
 func moveCheckpoint(ctx context.Context, tx pgx.Tx, seq int) error {
 	_, err := tx.Exec(ctx, `INSERT INTO checkpoints (stream, source_url, epoch, seq) VALUES ('bench', 'bench', 1, $1)
 		ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq`, seq)
@@ -126,13 +130,14 @@ func copyRows(ctx context.Context, tx pgx.Tx, _ int, rows [][]any) error {
 	return err
 }
 
-// readPages returns the rows that the mock API's events from first to before end are to become, page by page.
+// readPages returns the rows for the mock API's events with the indexes from first to end-1, page by page.
 func readPages(api *mockapi.Server, task copyTask, first, end int) ([][][]any, error) {
 	var pages [][][]any
 	for ; first < end; first += task.PageSize {
 		var rows [][]any
 		for i, r := range api.Truth().Rows(first, min(first+task.PageSize, end)) {
-			if task.OnlyStored && i%100 >= task.Stored {
+			isStored := i%100 < task.Stored
+			if task.OnlyStored && !isStored {
 				continue
 			}
 			row, err := toRow(r, int64(first/task.PageSize+1))

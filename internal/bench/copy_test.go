@@ -6,7 +6,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// TestReadPages checks which events become rows: of a part of the events, and of the first per cent only.
+// TestReadPages checks which events become rows, and the page ids of the rows.
 func TestReadPages(t *testing.T) {
 	t.Parallel()
 	cfg := mockapi.DefaultConfig()
@@ -18,29 +18,42 @@ func TestReadPages(t *testing.T) {
 	for name, tt := range map[string]struct {
 		task       copyTask
 		first, end int
-		want       []int // rows of each page
-		firstPage  int64 // the id of the first page
+		wantRows   []int // the number of rows in each page
+		wantPage   int64 // the id of the first page
 	}{
-		"all":         {copyTask{PageSize: 100}, 0, 250, []int{100, 100, 50}, 1},
-		"a part":      {copyTask{PageSize: 50}, 100, 250, []int{50, 50, 50}, 3},
-		"1 per cent":  {copyTask{PageSize: 100, Stored: 1, OnlyStored: true}, 0, 250, []int{1, 1, 1}, 1},
-		"all of them": {copyTask{PageSize: 100, Stored: 100, OnlyStored: true}, 0, 250, []int{100, 100, 50}, 1},
+		"all events": {
+			task: copyTask{PageSize: 100}, first: 0, end: 250,
+			wantRows: []int{100, 100, 50}, wantPage: 1,
+		},
+		"the events from 100 on, which begin page 3": {
+			task: copyTask{PageSize: 50}, first: 100, end: 250,
+			wantRows: []int{50, 50, 50}, wantPage: 100/50 + 1,
+		},
+		"only 1 per cent": {
+			task: copyTask{PageSize: 100, Stored: 1, OnlyStored: true}, first: 0, end: 250,
+			wantRows: []int{1, 1, 1}, wantPage: 1,
+		},
+		"only 100 per cent": {
+			task: copyTask{PageSize: 100, Stored: 100, OnlyStored: true}, first: 0, end: 250,
+			wantRows: []int{100, 100, 50}, wantPage: 1,
+		},
 	} {
 		pages, err := readPages(api, tt.task, tt.first, tt.end)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(pages) != len(tt.want) {
-			t.Errorf("%s: got %d pages, want %d", name, len(pages), len(tt.want))
+		if len(pages) != len(tt.wantRows) {
+			t.Errorf("%s: got %d pages, want %d", name, len(pages), len(tt.wantRows))
 			continue
 		}
 		for i, rows := range pages {
-			if len(rows) != tt.want[i] {
-				t.Errorf("%s: page %d: got %d rows, want %d", name, i, len(rows), tt.want[i])
+			if len(rows) != tt.wantRows[i] {
+				t.Errorf("%s: page %d: got %d rows, want %d", name, i, len(rows), tt.wantRows[i])
 				continue
 			}
-			if id := rows[0][len(rows[0])-1]; id != tt.firstPage+int64(i) {
-				t.Errorf("%s: got the page id %v, want %d", name, id, tt.firstPage+int64(i))
+			pageID, wantID := rows[0][len(rows[0])-1], tt.wantPage+int64(i) // the page id is the last column
+			if pageID != wantID {
+				t.Errorf("%s: got the page id %v, want %d", name, pageID, wantID)
 			}
 		}
 	}

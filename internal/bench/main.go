@@ -1,12 +1,15 @@
 // Command bench measures pawl: its speed beside a reference, its CPU time and memory, and the time that some commands take. Each
 // case of the benchmark measures one thing (cases.go has them all). `make bench` runs this program.
 //
-// Most cases compare pawl with a baseline on one machine, with the same events and the same PostgreSQL with durable settings, in
-// alternating rounds. They yield ratios, because absolute speeds differ from one machine and one hour to the next. The baseline is a
-// bare pgx.CopyFrom of decoded rows into pawl's table of events. It stores one page and its checkpoint in each transaction, and it
-// does not read an API. A slow API is compared with a bare client that reads all pages and stores nothing.
+// Most cases compare pawl with a reference on one machine, with the same events and the same PostgreSQL with durable settings. In each
+// round every program runs once, and the reference twice. The results are ratios, because absolute speeds differ from one machine and
+// one hour to the next. These are the programs beside pawl:
+//   - The baseline is the usual reference: a bare pgx.CopyFrom of decoded rows into pawl's table of events. It stores one page and its
+//     checkpoint in each transaction, and does not read an API.
+//   - The limit does the same with rows that are encoded before the clock starts. No program that uses COPY can be faster.
+//   - The reader is the reference for a slow API: a bare client that reads all pages and stores nothing.
 //
-// Each run gets a database of its own, and a checkpoint of PostgreSQL before it, so that no run pays for the one before.
+// Each run gets a database of its own. Before the run, PostgreSQL makes a CHECKPOINT, so that no run pays for the one before.
 package main
 
 import (
@@ -22,17 +25,17 @@ import (
 // options say what is measured.
 type options struct {
 	cases   []benchCase
-	events  int    // in the API; some cases have a part or a multiple of it
-	rounds  int    // in each round, every program runs once, and the reference twice
+	events  int    // the number of events in the API; some cases have a part or a multiple of it
+	rounds  int    // the number of rounds
 	against string // a Git revision of pawl to measure beside the working tree; empty for none
-	write   bool   // the results into docs
+	write   bool   // whether to write the results into docs
 }
 
 func main() {
 	os.Exit(realMain(os.Args[1:]))
 }
 
-// realMain returns the exit code: 1 after an error, else 0.
+// realMain runs the benchmark and returns the exit code: 1 after an error, else 0.
 func realMain(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -43,8 +46,8 @@ func realMain(args []string) int {
 	return 0
 }
 
-// run runs the benchmark. The programs that pawl is compared with run in processes of their own, so the benchmark starts this
-// program again with the name of one of them as the first argument. Then run runs only this one.
+// run runs the benchmark. But if the first argument is baselineName, limitName or readerName, run runs only that program: the benchmark
+// starts itself again with this argument, so that the program has a process of its own.
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
@@ -61,10 +64,10 @@ func run(ctx context.Context, args []string) error {
 	return runBenchmark(ctx, opts, os.Stdout)
 }
 
-// The number of rounds if the user gives none. The interval of a ratio to another revision should be small.
+// The number of rounds if the user gives none.
 const (
 	defaultRounds        = 5
-	defaultAgainstRounds = 15
+	defaultAgainstRounds = 15 // with -against; more rounds make the interval of the ratio smaller
 )
 
 func parseOptions(args []string) (options, error) {

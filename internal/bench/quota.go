@@ -16,14 +16,14 @@ import (
 // quotaWindow is the window of the rate limit that measureQuota sets.
 const quotaWindow = 5 * time.Second
 
-// A quotaUse says what one run did with the rate limit's quota.
+// A quotaUse says how well one run used the quota: the number of requests that the rate limit allows in each window.
 type quotaUse struct {
-	share   float64 // of the quota, per cent
-	refused float64 // requests that got a 429
+	percent float64 // the used part of the quota
+	refused float64 // the number of requests that got the status 429
 }
 
-// measureQuota runs pawl with the usual buffer and without a buffer in alternating rounds, against an API with a rate limit that the
-// pages use up about four times.
+// measureQuota runs pawl once with the usual buffer and once without a buffer in each round. The rate limit of the API is so low that
+// a run needs about four windows.
 func measureQuota(ctx context.Context, b *bench) ([]figure, error) {
 	w := workload{events: b.opts.events, pageSize: pageSize}
 	limit := max(w.pages()/4, 1)
@@ -32,45 +32,48 @@ func measureQuota(ctx context.Context, b *bench) ([]figure, error) {
 	}
 	unbuffered := w
 	unbuffered.pawl = []string{"--max-buffer-bytes", "0"}
-	buffers := []workload{w, unbuffered}
-	uses := make([][]quotaUse, len(buffers))
-	for i := range b.opts.rounds {
-		for j := range buffers {
-			j := (j + i) % len(buffers) // none is always the first
-			use, err := b.runWithQuota(ctx, buffers[j], limit)
+	variants := []workload{w, unbuffered}
+	uses := make([][]quotaUse, len(variants)) // the uses of each variant, by round
+	for round := range b.opts.rounds {
+		for i := range variants {
+			variant := (i + round) % len(variants) // each round begins with another variant
+			use, err := b.runWithQuota(ctx, variants[variant], limit)
 			if err != nil {
 				return nil, err
 			}
-			uses[j] = append(uses[j], use)
+			uses[variant] = append(uses[variant], use)
 		}
-		fmt.Fprintf(os.Stderr, "  round %d of %d: %.1f %% with the usual buffer, %.1f %% without\n", i+1, b.opts.rounds,
-			uses[0][i].share, uses[1][i].share)
+		fmt.Fprintf(os.Stderr, "  round %d of %d: %.1f %% with the usual buffer, %.1f %% without\n", round+1, b.opts.rounds,
+			uses[0][round].percent, uses[1][round].percent)
 	}
 	return quotaFigures(uses[0], uses[1]), nil
 }
 
-// quotaFigures returns what the table says about runs with and without a buffer.
+// quotaFigures returns the figures about runs with and without a buffer. Both slices have one element for each round.
 func quotaFigures(buffered, unbuffered []quotaUse) []figure {
-	rounds := func(value func(i int) float64) estimate {
+	estimateRounds := func(value func(round int) float64) estimate {
 		values := make([]float64, len(buffered))
-		for i := range values {
-			values[i] = value(i)
+		for round := range values {
+			values[round] = value(round)
 		}
 		return estimateOf(values)
 	}
 	return []figure{
-		{Name: "quota used with the usual buffer", Unit: "%", Decimals: 1, Value: rounds(func(i int) float64 { return buffered[i].share })},
+		{
+			Name: "quota used with the usual buffer", Unit: "%", Decimals: 1,
+			Value: estimateRounds(func(i int) float64 { return buffered[i].percent }),
+		},
 		{
 			Name: "quota used with `--max-buffer-bytes 0`", Unit: "%", Decimals: 1,
-			Value: rounds(func(i int) float64 { return unbuffered[i].share }),
+			Value: estimateRounds(func(i int) float64 { return unbuffered[i].percent }),
 		},
 		{
-			Name: "ratio of the two", Decimals: 2, Value: rounds(func(i int) float64 { return buffered[i].share / unbuffered[i].share }),
-			Bar: &bar{notBelow, 1},
+			Name: "ratio of the two", Decimals: 2, Goal: &goal{notBelow, 1},
+			Value: estimateRounds(func(i int) float64 { return buffered[i].percent / unbuffered[i].percent }),
 		},
 		{
-			Name: "answers with 429", Value: rounds(func(i int) float64 { return buffered[i].refused + unbuffered[i].refused }),
-			Bar: &bar{alwaysAtMost, 0},
+			Name: "answers with 429", Goal: &goal{alwaysAtMost, 0},
+			Value: estimateRounds(func(i int) float64 { return buffered[i].refused + unbuffered[i].refused }),
 		},
 	}
 }
@@ -99,9 +102,9 @@ func (b *bench) runWithQuota(ctx context.Context, w workload, limit int) (quotaU
 	return use, b.db.drop(ctx, db)
 }
 
-// useOfQuota returns what requests did with a quota of limit requests in each window. A client that loses no time sends the first
-// request of a window exactly when the window before it ends, so the share is the length of all windows but the last one, divided
-// by the time that the client took for their requests.
+// useOfQuota returns how well a run used a quota of limit requests in each window. A client that loses no time sends the first request
+// of a window exactly when the window before it ends. The used part of the quota is therefore the length of all windows but the last
+// one, divided by the time from the first request of the run to the first request of the last window.
 func useOfQuota(entries []mockapi.Entry, limit int, window time.Duration) (quotaUse, error) {
 	var use quotaUse
 	var allowed []mockapi.Entry
@@ -112,12 +115,13 @@ func useOfQuota(entries []mockapi.Entry, limit int, window time.Duration) (quota
 		}
 		allowed = append(allowed, e)
 	}
-	windows := (len(allowed) - 1) / limit
-	if windows < 1 {
+	fullWindows := (len(allowed) - 1) / limit // those before the window of the last request
+	if fullWindows < 1 {
 		return use, fmt.Errorf("%d requests do not use up a quota of %d", len(allowed), limit)
 	}
 	slices.SortFunc(allowed, func(a, b mockapi.Entry) int { return cmp.Compare(a.N, b.N) })
-	took := allowed[windows*limit].At.Sub(allowed[0].At)
-	use.share = 100 * float64(windows) * window.Seconds() / took.Seconds()
+	firstOfRun, firstOfLastWindow := allowed[0], allowed[fullWindows*limit]
+	took := firstOfLastWindow.At.Sub(firstOfRun.At)
+	use.percent = 100 * float64(fullWindows) * window.Seconds() / took.Seconds()
 	return use, nil
 }

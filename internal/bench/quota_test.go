@@ -8,39 +8,44 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestUseOfQuota checks the used part of a quota of two requests in each window. The third and the fifth allowed request begin a
+// window. The later they are sent, the smaller the used part is.
 func TestUseOfQuota(t *testing.T) {
 	t.Parallel()
 	const limit, window = 2, 10 * time.Second
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(number int, after time.Duration, status int) mockapi.Entry {
+	entry := func(number int, after time.Duration, status int) mockapi.Entry {
 		return mockapi.Entry{N: number, At: start.Add(after), Status: status}
 	}
-	const ok, refused = http.StatusOK, http.StatusTooManyRequests
+	allowed := func(number int, after time.Duration) mockapi.Entry { return entry(number, after, http.StatusOK) }
+	refused := func(number int, after time.Duration) mockapi.Entry {
+		return entry(number, after, http.StatusTooManyRequests)
+	}
 	for name, tt := range map[string]struct {
 		entries []mockapi.Entry
 		want    quotaUse
-		isWrong bool
+		wantErr bool
 	}{
-		"all of it": {
-			entries: []mockapi.Entry{at(1, 0, ok), at(2, time.Second, ok), at(3, window, ok)}, want: quotaUse{share: 100},
+		"no time lost": {
+			entries: []mockapi.Entry{allowed(1, 0), allowed(2, time.Second), allowed(3, window)}, want: quotaUse{percent: 100},
 		},
-		"half of it, the journal in another order": {
-			entries: []mockapi.Entry{at(2, time.Second, ok), at(1, 0, ok), at(3, 2*window, ok), at(4, 3*window, ok)},
-			want:    quotaUse{share: 50},
+		"a window lost, and the journal in another order": {
+			entries: []mockapi.Entry{allowed(2, time.Second), allowed(1, 0), allowed(3, 2*window), allowed(4, 3*window)},
+			want:    quotaUse{percent: 50},
 		},
-		"two windows": {
-			entries: []mockapi.Entry{at(1, 0, ok), at(2, 1, ok), at(3, window, ok), at(4, window, ok), at(5, 4*window, ok)},
-			want:    quotaUse{share: 50},
+		"two full windows in four": {
+			entries: []mockapi.Entry{allowed(1, 0), allowed(2, time.Second), allowed(3, window), allowed(4, window), allowed(5, 4*window)},
+			want:    quotaUse{percent: 50},
 		},
 		"a refused request": {
-			entries: []mockapi.Entry{at(1, 0, ok), at(2, 1, ok), at(3, 2, refused), at(4, window, ok)},
-			want:    quotaUse{share: 100, refused: 1},
+			entries: []mockapi.Entry{allowed(1, 0), allowed(2, time.Second), refused(3, time.Second), allowed(4, window)},
+			want:    quotaUse{percent: 100, refused: 1},
 		},
-		"less than a window": {entries: []mockapi.Entry{at(1, 0, ok), at(2, 1, ok)}, isWrong: true},
+		"only one window, which has no end": {entries: []mockapi.Entry{allowed(1, 0), allowed(2, time.Second)}, wantErr: true},
 	} {
 		got, err := useOfQuota(tt.entries, limit, window)
-		if (err != nil) != tt.isWrong {
-			t.Errorf("%s: got the error %v, want one: %v", name, err, tt.isWrong)
+		if (err != nil) != tt.wantErr {
+			t.Errorf("%s: got the error %v, want one: %v", name, err, tt.wantErr)
 		}
 		if err == nil && got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, tt.want)
@@ -51,8 +56,8 @@ func TestUseOfQuota(t *testing.T) {
 // TestQuotaFigures checks the direction of the ratio, and that one refused request in one round is enough to miss the goal.
 func TestQuotaFigures(t *testing.T) {
 	t.Parallel()
-	buffered := []quotaUse{{share: 50}, {share: 50, refused: 1}, {share: 50}}
-	unbuffered := []quotaUse{{share: 100}, {share: 100}, {share: 100}}
+	buffered := []quotaUse{{percent: 50}, {percent: 50, refused: 1}, {percent: 50}} // one element for each round
+	unbuffered := []quotaUse{{percent: 100}, {percent: 100}, {percent: 100}}
 	figures := map[string]figure{}
 	for _, f := range quotaFigures(buffered, unbuffered) {
 		figures[f.Name] = f
@@ -65,7 +70,7 @@ func TestQuotaFigures(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"ratio of the two", "answers with 429"} {
-		if f := figures[name]; f.Bar == nil || f.Bar.compare(f.Value) != notMet {
+		if f := figures[name]; f.Goal == nil || f.Goal.compare(f.Value) != notMet {
 			t.Errorf("%s: got %+v, want a goal that is not met", name, f)
 		}
 	}

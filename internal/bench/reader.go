@@ -18,10 +18,10 @@ const readerName = "reader"
 type readTask struct {
 	URL      string // of the API
 	PageSize int
-	Pages    int // that the API has
+	Pages    int // the number of pages that the API must have
 }
 
-// runReader reads a readTask as JSON, and then all pages of the API. If the number of pages is wrong, it returns an error.
+// runReader reads a readTask as JSON, and then all pages of the API. It returns an error if there are more or fewer than task.Pages.
 func runReader(ctx context.Context, in io.Reader) error {
 	var task readTask
 	if err := json.NewDecoder(in).Decode(&task); err != nil {
@@ -55,7 +55,7 @@ func readPage(ctx context.Context, address string, body *bytes.Buffer) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close() //nolint:errcheck // it was only read
+	defer res.Body.Close() //nolint:errcheck // the body was only read
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", address, res.Status)
 	}
@@ -63,7 +63,7 @@ func readPage(ctx context.Context, address string, body *bytes.Buffer) error {
 	return err
 }
 
-// findCursor returns the cursor that stands behind the records of a page, or "" on the last page.
+// findCursor returns the last nextCursor of a page, or "" on the last page. The records come before it, and may have such a field too.
 func findCursor(page []byte) string {
 	const name = `"nextCursor":"`
 	start := bytes.LastIndex(page, []byte(name))

@@ -12,10 +12,10 @@ import (
 func TestFindCursor(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ page, want string }{
-		"a cursor":             {`{"data":[],"pagination":{"hasMore":true,"nextCursor":"abc","limit":2}}`, "abc"},
-		"the last page":        {`{"data":[],"pagination":{"hasMore":false,"nextCursor":null}}`, ""},
-		"a record that has it": {`{"data":[{"nextCursor":"no"}],"pagination":{"nextCursor":"abc"}}`, "abc"},
-		"nothing":              {``, ""},
+		"a cursor":                   {`{"data":[],"pagination":{"hasMore":true,"nextCursor":"abc","limit":2}}`, "abc"},
+		"the last page":              {`{"data":[],"pagination":{"hasMore":false,"nextCursor":null}}`, ""},
+		"a record with such a field": {`{"data":[{"nextCursor":"no"}],"pagination":{"nextCursor":"abc"}}`, "abc"},
+		"an empty page":              {``, ""},
 	} {
 		if got := findCursor([]byte(tt.page)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
@@ -34,13 +34,13 @@ func TestRunReader(t *testing.T) {
 	}
 	server := httptest.NewServer(api)
 	defer server.Close()
-	for pages, isWrong := range map[int]bool{2: true, 3: false, 4: true} {
+	for pages, wantErr := range map[int]bool{2: true, 3: false, 4: true} { // 25 events are 3 pages of 10
 		task, err := json.Marshal(readTask{URL: server.URL + "/api/v1", PageSize: 10, Pages: pages})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := runReader(t.Context(), strings.NewReader(string(task))); (err != nil) != isWrong {
-			t.Errorf("%d pages expected: got the error %v, want one: %v", pages, err, isWrong)
+		if err := runReader(t.Context(), strings.NewReader(string(task))); (err != nil) != wantErr {
+			t.Errorf("%d pages expected: got the error %v, want one: %v", pages, err, wantErr)
 		}
 	}
 }

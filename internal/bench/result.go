@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// A result is what one case measured: lines if it compares pawl with a reference, else figures.
+// A result is what one case measured: lines if the case compares pawl with a reference, else figures.
 type result struct {
 	Case    string
 	Origin  origin
@@ -28,9 +28,9 @@ type result struct {
 type figure struct {
 	Name     string
 	Unit     string
-	Decimals int // to show
+	Decimals int // the decimals to show
 	Value    estimate
-	Bar      *bar // nil if there is no goal
+	Goal     *goal `json:"Bar"` // nil if there is no goal
 }
 
 // An origin says what was measured, when and where.
@@ -40,6 +40,7 @@ type origin struct {
 	Machine string
 }
 
+// describeOrigin returns the origin of results that are measured now, with the server db.
 func describeOrigin(ctx context.Context, db *database) (origin, error) {
 	commit, err := describeCommit(ctx, ".")
 	if err != nil {
@@ -61,8 +62,8 @@ func describeOrigin(ctx context.Context, db *database) (origin, error) {
 	}, nil
 }
 
-// describeCommit returns the commit of the working tree in dir. It says so if the tree has changes, except in docs: there they cannot
-// change what is measured, and the benchmark makes some itself.
+// describeCommit returns the commit of the working tree in dir, followed by "with changes" if the tree has changes. It ignores changes in
+// docs, because they cannot change what is measured, and because -write makes some.
 func describeCommit(ctx context.Context, dir string) (string, error) {
 	git := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, "git", args...)
@@ -87,7 +88,7 @@ func describeCommit(ctx context.Context, dir string) (string, error) {
 	return commit, nil
 }
 
-// findModel returns the name of the first processor in the text of /proc/cpuinfo. Not every architecture has one there.
+// findModel returns the name of the first processor in the text of /proc/cpuinfo, which has no names on some architectures.
 func findModel(cpuinfo string) string {
 	for line := range strings.Lines(cpuinfo) {
 		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
@@ -107,7 +108,8 @@ const (
 	growthFile  = "performance-growth.svg"
 )
 
-// writeResult replaces the result of one case in the files in dir. The results of other cases stay.
+// writeResult replaces the result of one case in the files in dir. The results of other cases stay, except those of cases that no longer
+// exist.
 func writeResult(dir string, res result) error {
 	results, err := readResults(filepath.Join(dir, resultsFile))
 	if err != nil {
@@ -115,9 +117,9 @@ func writeResult(dir string, res result) error {
 	}
 	results = slices.DeleteFunc(results, func(r result) bool { return r.Case == res.Case })
 	results = append(results, res)
-	order := allCases()
-	place := func(r result) int { return slices.IndexFunc(order, func(c benchCase) bool { return c.name == r.Case }) }
-	results = slices.DeleteFunc(results, func(r result) bool { return place(r) < 0 }) // of a case that exists no longer
+	cases := allCases()
+	place := func(r result) int { return slices.IndexFunc(cases, func(c benchCase) bool { return c.name == r.Case }) }
+	results = slices.DeleteFunc(results, func(r result) bool { return place(r) < 0 }) // the case no longer exists
 	slices.SortFunc(results, func(a, b result) int { return place(a) - place(b) })
 	stored, err := json.MarshalIndent(results, "", "\t")
 	if err != nil {
@@ -142,7 +144,7 @@ func writeResult(dir string, res result) error {
 	return nil
 }
 
-// readResults returns no results if the file does not exist.
+// readResults reads results from a JSON file. It returns no results if the file does not exist.
 func readResults(path string) ([]result, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,6 +166,7 @@ const (
 	tablesEnd   = "<!-- End of what make bench writes -->\n"
 )
 
+// replaceTables returns the page with the results in place of the text between tablesBegin and tablesEnd.
 func replaceTables(page []byte, results []result) ([]byte, error) {
 	before, rest, hasBegin := bytes.Cut(page, []byte(tablesBegin))
 	_, after, hasEnd := bytes.Cut(rest, []byte(tablesEnd))

@@ -16,9 +16,9 @@ func TestWriteResult(t *testing.T) {
 	if err := os.WriteFile(page, []byte("before\n"+tablesBegin+"old\n"+tablesEnd+"after\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	write := func(name string, value float64, commit string) {
+	write := func(caseName string, ratio float64, commit string) {
 		t.Helper()
-		res := pawlResult(name, five(value, value, value), nil)
+		res := pawlResult(caseName, fiveRounds(ratio, ratio, ratio), nil)
 		res.Origin.Commit = commit
 		if err := writeResult(dir, res); err != nil {
 			t.Fatal(err)
@@ -26,7 +26,7 @@ func TestWriteResult(t *testing.T) {
 	}
 	write("latency", 1.23, "aaa")
 	write("end-to-end", 2.34, "aaa")
-	write("latency", 3.45, "bbb")
+	write("latency", 3.45, "bbb") // replaces the first result
 
 	results, err := readResults(filepath.Join(dir, resultsFile))
 	if err != nil || len(results) != 2 {
@@ -57,7 +57,7 @@ func TestWriteResult(t *testing.T) {
 	}
 }
 
-// TestWriteResult_oldCase checks that the result of a case that exists no longer is dropped.
+// TestWriteResult_oldCase checks that the result of a case that no longer exists is dropped.
 func TestWriteResult_oldCase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -68,7 +68,7 @@ func TestWriteResult_oldCase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := writeResult(dir, pawlResult("latency", five(1, 1, 1), nil)); err != nil {
+	if err := writeResult(dir, pawlResult("latency", fiveRounds(1, 1, 1), nil)); err != nil {
 		t.Fatal(err)
 	}
 	results, err := readResults(filepath.Join(dir, resultsFile))
@@ -77,6 +77,7 @@ func TestWriteResult_oldCase(t *testing.T) {
 	}
 }
 
+// TestReplaceTables_noPlace checks pages that lack one of the two lines, or have them in the wrong order.
 func TestReplaceTables_noPlace(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"", tablesBegin, tablesEnd, tablesEnd + tablesBegin} {
@@ -86,7 +87,7 @@ func TestReplaceTables_noPlace(t *testing.T) {
 	}
 }
 
-// TestDescribeCommit checks that results that were written into docs are no changes, but that other files are.
+// TestDescribeCommit checks that a new file in docs does not count as a change of the working tree, and that any other new file does.
 func TestDescribeCommit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,18 +15,19 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg"
 )
 
-// A database is the server of the benchmark: PostgreSQL with its own defaults for durability.
+// A database is the PostgreSQL server of the benchmark, with PostgreSQL's defaults for durability. It has a database for each measured
+// program.
 type database struct {
 	server     *embeddedpg.Server
-	postmaster int // process id
+	postmaster int // the process id of the server's first process, the parent of all others
 }
 
-// template is the database that has pawl's schema; each measured program gets a copy.
-const template = "pawl_template"
+const (
+	template      = "pawl_template" // the database with pawl's schema; each measured program gets a copy
+	adminDatabase = "postgres"      // a database that every server has
+)
 
-// adminDatabase is a database of every server.
-const adminDatabase = "postgres"
-
+// startDatabase starts the server with its data in dir. The caller must call Close.
 func startDatabase(ctx context.Context, dir string) (*database, error) {
 	server, err := embeddedpg.Open(ctx, dir, func(line string) { fmt.Fprintln(os.Stderr, line) })
 	if err != nil {
@@ -34,7 +35,7 @@ func startDatabase(ctx context.Context, dir string) (*database, error) {
 	}
 	d := &database{server: server}
 	if d.postmaster, err = d.findPostmaster(ctx); err != nil {
-		_ = d.Close() //nolint:contextcheck // it must stop the server although ctx has ended
+		_ = d.Close() //nolint:contextcheck // Close must stop the server even if ctx has ended
 		return nil, err
 	}
 	return d, nil
@@ -43,7 +44,7 @@ func startDatabase(ctx context.Context, dir string) (*database, error) {
 // Close stops the server. Its folder stays.
 func (d *database) Close() error { return d.server.Close() }
 
-// findPostmaster returns the process id of the server, from the pid file in its data directory.
+// findPostmaster returns the process id of the server's first process, from the pid file in the data directory.
 func (d *database) findPostmaster(ctx context.Context) (int, error) {
 	conn, err := pgx.Connect(ctx, d.server.URL())
 	if err != nil {
@@ -72,8 +73,8 @@ func (d *database) url(name string) string {
 	return u.String()
 }
 
-// create makes a new database from the template, and writes all that is pending to disk so that no measured program pays for the
-// one before.
+// create creates a database from the template. The statement CHECKPOINT writes all pending changes to disk, so that no measured program
+// pays for the one before.
 func (d *database) create(ctx context.Context, name string) error {
 	return d.exec(ctx, "DROP DATABASE IF EXISTS "+name, "CREATE DATABASE "+name+" TEMPLATE "+template, "CHECKPOINT")
 }
@@ -102,7 +103,7 @@ func (d *database) execIn(ctx context.Context, db string, statements ...string) 
 	return nil
 }
 
-// query stores the values of a row with one column or more in dest.
+// query runs a query in one database, and stores the columns of its only row in dest.
 func (d *database) query(ctx context.Context, db, sql string, dest ...any) error {
 	conn, err := pgx.Connect(ctx, d.url(db))
 	if err != nil {
@@ -112,7 +113,8 @@ func (d *database) query(ctx context.Context, db, sql string, dest ...any) error
 	return conn.QueryRow(ctx, sql).Scan(dest...)
 }
 
-// waitForBackends waits until no session uses the database. Linux adds the CPU time of a process to its parent's when it ends.
+// waitForBackends waits until no session uses the database. Each session is a process of the server, and the method cpu may miss the time
+// of a process while that process ends.
 func (d *database) waitForBackends(ctx context.Context, name string) error {
 	conn, err := pgx.Connect(ctx, d.server.URL())
 	if err != nil {
@@ -138,43 +140,48 @@ func (d *database) waitForBackends(ctx context.Context, name string) error {
 // clockTicks is USER_HZ, which is 100 on Linux for every architecture that Go supports.
 const clockTicks = 100
 
-// cpu returns the CPU time that the server's processes have used so far: those that live, and those that have ended.
+// cpu returns the CPU time that the server's processes have used so far: those that run, and those that have ended. When a process ends,
+// Linux adds its time to the children's time of its parent.
 func (d *database) cpu() time.Duration {
-	own := readStat(d.postmaster)
-	total := own.own + own.children
+	postmaster := readStat(d.postmaster)
+	total := postmaster.own + postmaster.children
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {
 			continue
 		}
-		if s := readStat(pid); s.parent == d.postmaster {
-			total += s.own
+		if process := readStat(pid); process.parent == d.postmaster {
+			total += process.own
 		}
 	}
 	return total
 }
 
 type processStat struct {
-	parent        int
+	parent        int           // the process id of the parent
 	own, children time.Duration // CPU time of the process, and of its children that have ended
 }
 
-// readStat reads /proc/PID/stat (proc(5)). It returns zeros for a process that is gone.
+// readStat reads /proc/PID/stat, whose fields proc(5) describes. It returns zeros for a process that has ended.
 func readStat(pid int) processStat {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return processStat{}
 	}
-	_, after, _ := strings.Cut(string(text), ") ") // the name may hold anything but this
-	fields := strings.Fields(after)                // from field 3 of proc(5) on
+	_, afterName, _ := strings.Cut(string(text), ") ") // field 2 is the name in brackets; it may contain spaces
+	fields := strings.Fields(afterName)
+	const firstField = 3 // the number of fields[0] in proc(5), which counts from 1
 	number := func(field int) int64 {
-		if field-3 >= len(fields) {
+		if field-firstField >= len(fields) {
 			return 0
 		}
-		n, _ := strconv.ParseInt(fields[field-3], 10, 64)
+		n, _ := strconv.ParseInt(fields[field-firstField], 10, 64)
 		return n
 	}
-	ticks := func(n int64) time.Duration { return time.Duration(n) * time.Second / clockTicks }
-	return processStat{int(number(4)), ticks(number(14) + number(15)), ticks(number(16) + number(17))}
+	toDuration := func(ticks int64) time.Duration { return time.Duration(ticks) * time.Second / clockTicks }
+	const ppid, utime, stime, cutime, cstime = 4, 14, 15, 16, 17 // the names in proc(5)
+	return processStat{
+		parent: int(number(ppid)), own: toDuration(number(utime) + number(stime)), children: toDuration(number(cutime) + number(cstime)),
+	}
 }

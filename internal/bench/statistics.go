@@ -25,10 +25,11 @@ func estimateOf(values []float64) estimate {
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2 // the mean of the two middle values; if n is odd, both are the same
 }
 
-// interval returns the 95 % bootstrap interval of the median. The same values always give the same interval.
+// interval returns the 95 % bootstrap interval of the median: it draws many samples from the values, and leaves out the lowest and the
+// highest 2.5 % of their medians. The same values always give the same interval.
 func interval(values []float64) (low, high float64) {
 	const resamples = 2000
 	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // statistics, not security
@@ -41,37 +42,36 @@ func interval(values []float64) (low, high float64) {
 		medians[i] = median(sample)
 	}
 	slices.Sort(medians)
-	return medians[resamples*25/1000], medians[resamples*975/1000]
+	return medians[resamples*25/1000], medians[resamples*975/1000] // 2.5 % and 97.5 %
 }
 
-// A bar is what a quantity must reach. Results store it, so that a chart can show it.
-type bar struct {
-	Kind  barKind
+// A goal says which values of a quantity are good enough. Results store their goals, so that a chart can show them.
+type goal struct {
+	Kind  goalKind
 	Value float64
 }
 
-type barKind string
+type goalKind string
 
 const (
-	atLeast barKind = "≥"
-	atMost  barKind = "≤"
-	// alwaysAtMost is about each round instead of the median.
-	alwaysAtMost barKind = "always ≤"
-	// notBelow asks for less than atLeast: it is met unless the interval shows that the quantity is smaller.
-	notBelow barKind = "not below"
+	atLeast goalKind = "≥"
+	atMost  goalKind = "≤"
+	// alwaysAtMost is met if no round has a greater value.
+	alwaysAtMost goalKind = "always ≤"
+	// notBelow is easier to meet than atLeast: it is missed only if the whole interval lies below the goal.
+	notBelow goalKind = "not below"
 )
 
-// The verdicts on a bar.
+// The verdicts on a goal.
 const (
 	met        = "met"
 	notMet     = "not met"
 	unresolved = "unresolved"
 )
 
-// verdict says whether the interval of e lies on the right side of the bar. If the bar is within the interval, it is unresolved. With
-// few rounds the interval says little, so verdict adds their number.
-func (b bar) verdict(e estimate) string {
-	text := b.compare(e)
+// verdict returns whether e meets the goal, as text. With few rounds the interval says little, so the text then has their number.
+func (g goal) verdict(e estimate) string {
+	text := g.compare(e)
 	switch {
 	case e.Rounds == 1:
 		text += " (1 round)"
@@ -81,34 +81,36 @@ func (b bar) verdict(e estimate) string {
 	return text
 }
 
-func (b bar) compare(e estimate) string {
-	low, high, value := e.Low, e.High, b.Value
-	switch b.Kind {
-	case atMost:
-		low, high, value = -e.High, -e.Low, -b.Value
-	case alwaysAtMost:
-		low, high, value = -e.Max, -e.Max, -b.Value
-	case notBelow:
-		low = e.High
+// compare returns unresolved if one end of the interval of e meets the goal and the other end does not.
+func (g goal) compare(e estimate) string {
+	var isMet, isMissed bool
+	switch g.Kind {
 	case atLeast:
+		isMet, isMissed = e.Low >= g.Value, e.High < g.Value
+	case atMost:
+		isMet, isMissed = e.High <= g.Value, e.Low > g.Value
+	case alwaysAtMost:
+		isMet, isMissed = e.Max <= g.Value, e.Max > g.Value
+	case notBelow:
+		isMet, isMissed = e.High >= g.Value, e.High < g.Value
 	}
 	switch {
-	case low >= value:
+	case isMet:
 		return met
-	case high < value:
+	case isMissed:
 		return notMet
 	}
 	return unresolved
 }
 
-// compareRevisions returns the verdict on the ratio of pawl to another revision of pawl. noise is the ratio of the reference to itself.
-// A difference that is smaller than the interval of noise can come from the machine.
-func compareRevisions(ratio, noise estimate) string {
-	width := fmt.Sprintf("interval is %.2f wide", ratio.High-ratio.Low)
+// compareRevisions returns the verdict on speedRatio, the speed of pawl divided by the speed of another revision. noise is the same ratio
+// of the reference to itself. If pawl is slower, but within the interval of noise, the machine can be the cause.
+func compareRevisions(speedRatio, noise estimate) string {
+	width := fmt.Sprintf("interval is %.2f wide", speedRatio.High-speedRatio.Low)
 	switch {
-	case ratio.High >= 1:
+	case speedRatio.High >= 1:
 		return "no slower, " + width
-	case ratio.Median >= noise.Low:
+	case speedRatio.Median >= noise.Low:
 		return fmt.Sprintf("%s: within the A/A interval %.2f–%.2f, %s", unresolved, noise.Low, noise.High, width)
 	}
 	return "slower, " + width

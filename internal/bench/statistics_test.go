@@ -37,13 +37,13 @@ func TestEstimateOf(t *testing.T) {
 	}
 }
 
-// TestInterval_manyValues checks that the interval is that of the median, which is narrower than the spread: of these values the
-// standard error of the median is about 0.1.
+// TestInterval_manyValues checks that the interval is about as wide as that of the median, and so much narrower than the spread. The
+// values are evenly spread from 0 to 2. The standard error of their median is about 0.1, so the interval is about 0.8 to 1.2.
 func TestInterval_manyValues(t *testing.T) {
 	t.Parallel()
 	var values []float64
 	for i := range 101 {
-		values = append(values, float64(i)/50) // from 0 to 2
+		values = append(values, float64(i)/50)
 	}
 	low, high := interval(values)
 	if low < 0.6 || low > 0.95 || high < 1.05 || high > 1.4 {
@@ -51,35 +51,36 @@ func TestInterval_manyValues(t *testing.T) {
 	}
 }
 
-func TestBarVerdict(t *testing.T) {
+// TestGoalVerdict checks estimates above, around, below and equal to the goal 1.
+func TestGoalVerdict(t *testing.T) {
 	t.Parallel()
-	const goal = 1.0
 	above := estimate{Low: 1.1, High: 1.3, Max: 1.4, Rounds: 5}
 	around := estimate{Low: 0.9, High: 1.1, Max: 1.2, Rounds: 5}
-	below := estimate{Low: 0.7, High: 0.9, Max: 1.1, Rounds: 5}
+	below := estimate{Low: 0.7, High: 0.9, Max: 1.1, Rounds: 5} // the interval is below, but one round is not
 	equal := estimate{Low: 1, High: 1, Max: 1, Rounds: 5}
+	tooFewRounds := estimate{Low: 2, High: 3, Rounds: defaultRounds - 2}
 	for name, tt := range map[string]struct {
-		kind     barKind
+		kind     goalKind
 		estimate estimate
 		want     string
 	}{
-		"above a least value":                {atLeast, above, met},
-		"around a least value":               {atLeast, around, unresolved},
-		"below a least value":                {atLeast, below, notMet},
-		"equal to a least value":             {atLeast, equal, met},
-		"above a greatest value":             {atMost, above, notMet},
-		"around a greatest value":            {atMost, around, unresolved},
-		"below a greatest value":             {atMost, below, met},
-		"equal to a greatest value":          {atMost, equal, met},
-		"one round above a greatest value":   {alwaysAtMost, below, notMet},
-		"no round above a greatest value":    {alwaysAtMost, equal, met},
-		"above a value not to fall below":    {notBelow, above, met},
-		"around a value not to fall below":   {notBelow, around, met},
-		"clearly below such a value":         {notBelow, below, notMet},
-		"one round":                          {atLeast, estimate{Low: 2, High: 2, Rounds: 1}, met + " (1 round)"},
-		"too few rounds for a good interval": {atLeast, estimate{Low: 2, High: 3, Rounds: 3}, met + " (3 rounds)"},
+		"above a least value":                {kind: atLeast, estimate: above, want: met},
+		"around a least value":               {kind: atLeast, estimate: around, want: unresolved},
+		"below a least value":                {kind: atLeast, estimate: below, want: notMet},
+		"equal to a least value":             {kind: atLeast, estimate: equal, want: met},
+		"above a greatest value":             {kind: atMost, estimate: above, want: notMet},
+		"around a greatest value":            {kind: atMost, estimate: around, want: unresolved},
+		"below a greatest value":             {kind: atMost, estimate: below, want: met},
+		"equal to a greatest value":          {kind: atMost, estimate: equal, want: met},
+		"one round above a greatest value":   {kind: alwaysAtMost, estimate: below, want: notMet},
+		"no round above a greatest value":    {kind: alwaysAtMost, estimate: equal, want: met},
+		"above a value not to fall below":    {kind: notBelow, estimate: above, want: met},
+		"around a value not to fall below":   {kind: notBelow, estimate: around, want: met},
+		"clearly below such a value":         {kind: notBelow, estimate: below, want: notMet},
+		"one round":                          {kind: atLeast, estimate: estimate{Low: 2, High: 2, Rounds: 1}, want: met + " (1 round)"},
+		"too few rounds for a good interval": {kind: atLeast, estimate: tooFewRounds, want: met + " (3 rounds)"},
 	} {
-		if got := (bar{tt.kind, goal}).verdict(tt.estimate); got != tt.want {
+		if got := (goal{Kind: tt.kind, Value: 1}).verdict(tt.estimate); got != tt.want {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}
@@ -87,17 +88,20 @@ func TestBarVerdict(t *testing.T) {
 
 func TestCompareRevisions(t *testing.T) {
 	t.Parallel()
-	quiet, noisy := estimate{Low: 0.98, High: 1.02}, estimate{Low: 0.8, High: 1.3}
+	littleNoise, muchNoise := estimate{Low: 0.98, High: 1.02}, estimate{Low: 0.8, High: 1.3}
+	faster := estimate{Low: 1.1, Median: 1.2, High: 1.3}
+	perhapsSlower := estimate{Low: 0.9, Median: 0.95, High: 1}
+	slower := estimate{Low: 0.8, Median: 0.9, High: 0.95}
 	for name, tt := range map[string]struct {
-		ratio, noise estimate
-		want         string
+		speedRatio, noise estimate
+		want              string // the beginning of the verdict
 	}{
-		"faster":                        {estimate{Low: 1.1, Median: 1.2, High: 1.3}, quiet, "no slower, interval is 0.20 wide"},
-		"equal":                         {estimate{Low: 0.9, Median: 0.95, High: 1}, quiet, "no slower, interval is 0.10 wide"},
-		"slower":                        {estimate{Low: 0.8, Median: 0.9, High: 0.95}, quiet, "slower, interval is 0.15 wide"},
-		"slower by less than the noise": {estimate{Low: 0.8, Median: 0.9, High: 0.95}, noisy, unresolved},
+		"faster":                        {speedRatio: faster, noise: littleNoise, want: "no slower, interval is 0.20 wide"},
+		"the interval reaches 1":        {speedRatio: perhapsSlower, noise: littleNoise, want: "no slower, interval is 0.10 wide"},
+		"slower":                        {speedRatio: slower, noise: littleNoise, want: "slower, interval is 0.15 wide"},
+		"slower by less than the noise": {speedRatio: slower, noise: muchNoise, want: unresolved},
 	} {
-		if got := compareRevisions(tt.ratio, tt.noise); !strings.HasPrefix(got, tt.want) {
+		if got := compareRevisions(tt.speedRatio, tt.noise); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// A drawing is an SVG image. It has a background of its own, and colours for a light and for a dark screen.
+// A drawing is an SVG image that is being drawn. The style has colours for light and for dark screens.
 type drawing struct {
 	width, height float64
 	body          strings.Builder
 }
 
-// The classes of lines, texts and areas.
+// The classes of lines, texts and areas. drawingStyle gives each class its colours.
 const (
 	classText      = "text"
-	classSmall     = "small" // text that explains
+	classSmall     = "small" // small text, such as numbers at an axis
 	classGrid      = "grid"
 	classAxis      = "axis"
 	classPawl      = "pawl"
@@ -24,7 +24,7 @@ const (
 	classGoal      = "goal"
 )
 
-// The style gives each class its colours. A line has a stroke and no fill, so that one class serves for lines and areas.
+// drawingStyle is the style sheet of a drawing. A class can serve for lines, which have a stroke, and for areas, which have a fill.
 const drawingStyle = `
 	.back { fill: #ffffff } .text { fill: #1f2328 } .small { fill: #59636e; font-size: 12px }
 	.grid { stroke: #d1d9e0 } .axis { stroke: #59636e } .interval { stroke: #1f2328; stroke-width: 1.5 }
@@ -43,30 +43,31 @@ const drawingStyle = `
 
 func newDrawing(width, height float64) *drawing { return &drawing{width: width, height: height} }
 
-// Where a text stands relative to its point.
+// Which part of a text is at its point.
 const (
 	anchorStart  = "start"
 	anchorMiddle = "middle"
 	anchorEnd    = "end"
 )
 
-func (d *drawing) text(class, anchor string, x, y float64, text string) {
+func (d *drawing) drawText(class, anchor string, x, y float64, text string) {
 	fmt.Fprintf(&d.body, "<text class=%q text-anchor=%q x=\"%.1f\" y=\"%.1f\">%s</text>\n", class, anchor, x, y, html.EscapeString(text))
 }
 
-func (d *drawing) line(class string, x1, y1, x2, y2 float64) {
+func (d *drawing) drawLine(class string, x1, y1, x2, y2 float64) {
 	fmt.Fprintf(&d.body, "<line class=%q x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", class, x1, y1, x2, y2)
 }
 
-func (d *drawing) area(class string, x, y, width, height float64) {
+// drawArea draws a rectangle. x and y are its upper left corner.
+func (d *drawing) drawArea(class string, x, y, width, height float64) {
 	fmt.Fprintf(&d.body, "<rect class=%q x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", class, x, y, width, height)
 }
 
 // A point is a place in a drawing. y grows downwards.
 type point struct{ x, y float64 }
 
-// curve draws points and the lines between them.
-func (d *drawing) curve(class string, points []point) {
+// drawCurve draws points and the lines between them.
+func (d *drawing) drawCurve(class string, points []point) {
 	var list strings.Builder
 	for _, p := range points {
 		fmt.Fprintf(&d.body, "<circle class=%q cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"/>\n", class, p.x, p.y)
@@ -75,7 +76,7 @@ func (d *drawing) curve(class string, points []point) {
 	fmt.Fprintf(&d.body, "<polyline class=%q points=%q/>\n", class, strings.TrimSpace(list.String()))
 }
 
-// bytes returns the image. description is read to those who do not see it.
+// bytes returns the image. The description is for readers who cannot see the image.
 func (d *drawing) bytes(description string) []byte {
 	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">
 <title>%s</title>

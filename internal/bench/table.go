@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// formatOrigins returns a sentence about each origin of the results: the cases that were measured there.
+// formatOrigins returns a sentence for each commit, date and machine that the results come from. It names the cases measured there.
 func formatOrigins(results []result) string {
 	var origins []origin
 	cases := map[origin][]string{}
@@ -24,7 +24,7 @@ func formatOrigins(results []result) string {
 	return text.String()
 }
 
-// formatTables returns the results as one or two tables in Markdown: the comparisons, then the figures.
+// formatTables returns the results as tables in Markdown: the comparisons, then the figures. It leaves out a table without rows.
 func formatTables(results []result) string {
 	comparisons, figures := newTable(comparisonHeads()...), newTable("what", "median", "95 % interval", "spread", "goal")
 	for _, r := range results {
@@ -37,14 +37,14 @@ func formatTables(results []result) string {
 	}
 	var texts []string
 	for _, t := range []*table{comparisons, figures} {
-		if len(t.rows) > 1 {
+		if hasRows := len(t.rows) > 1; hasRows { // more than the head
 			texts = append(texts, t.String())
 		}
 	}
 	return strings.Join(texts, "\n")
 }
 
-// A column says how a quantity is shown.
+// A column says how the table of comparisons shows a quantity.
 type column struct {
 	quantity    quantity
 	decimals    int
@@ -52,9 +52,15 @@ type column struct {
 }
 
 var columns = []column{
-	{ratio, 2, true}, {speed, 0, false}, {ownCPU, 2, true}, {postgresCPU, 2, false}, {peak, 0, true}, {pagesPerCommit, 1, false},
+	{quantity: ratio, decimals: 2, hasInterval: true},
+	{quantity: speed, decimals: 0},
+	{quantity: ownCPU, decimals: 2, hasInterval: true},
+	{quantity: postgresCPU, decimals: 2},
+	{quantity: peak, decimals: 0, hasInterval: true},
+	{quantity: pagesPerCommit, decimals: 1},
 }
 
+// comparisonHeads returns the heads of the table of comparisons. The spread has a column of its own, but only that of the ratio is shown.
 func comparisonHeads() []string {
 	heads := []string{"case", "program"}
 	for _, c := range columns {
@@ -66,21 +72,22 @@ func comparisonHeads() []string {
 	return append(heads, "goals")
 }
 
+// cells returns the cells of a line under comparisonHeads.
 func (l line) cells() []string {
 	cells := []string{l.Workload + ", " + formatCount(l.Events), l.Program}
 	var goals []string
 	for _, c := range columns {
-		e, ok := l.Values[c.quantity]
-		cells = append(cells, formatEstimate(e, ok, c))
+		e, isMeasured := l.Values[c.quantity]
+		cells = append(cells, formatEstimate(e, isMeasured, c))
 		if c.quantity == ratio {
 			spread := ""
-			if ok && e.Rounds > 1 {
+			if isMeasured && e.Rounds > 1 {
 				spread = formatRange(e.Min, e.Max, c.decimals)
 			}
 			cells = append(cells, spread)
 		}
-		if b, isGoal := l.Bars[c.quantity]; isGoal && ok {
-			goals = append(goals, fmt.Sprintf("%s %s %v: %s", c.quantity, b.Kind, b.Value, b.verdict(e)))
+		if g, hasGoal := l.Goals[c.quantity]; hasGoal && isMeasured {
+			goals = append(goals, fmt.Sprintf("%s %s %v: %s", c.quantity, g.Kind, g.Value, g.verdict(e)))
 		}
 	}
 	if l.Note != "" {
@@ -89,7 +96,7 @@ func (l line) cells() []string {
 	return append(cells, strings.Join(goals, "; "))
 }
 
-// formatEstimate returns the median, and the interval if there was more than one round.
+// formatEstimate returns the median, and the interval if the column has one and there was more than one round.
 func formatEstimate(e estimate, isMeasured bool, c column) string {
 	switch {
 	case !isMeasured:
@@ -102,14 +109,15 @@ func formatEstimate(e estimate, isMeasured bool, c column) string {
 	return fmt.Sprintf("%.*f", c.decimals, e.Median)
 }
 
+// cells returns the cells of a figure under the heads in formatTables.
 func (f figure) cells() []string {
 	cells := []string{
 		f.Name, strings.TrimSpace(fmt.Sprintf("%.*f %s", f.Decimals, f.Value.Median, f.Unit)),
 		formatRange(f.Value.Low, f.Value.High, f.Decimals), formatRange(f.Value.Min, f.Value.Max, f.Decimals),
 	}
 	goal := ""
-	if f.Bar != nil {
-		goal = fmt.Sprintf("%s %v: %s", f.Bar.Kind, f.Bar.Value, f.Bar.verdict(f.Value))
+	if f.Goal != nil {
+		goal = fmt.Sprintf("%s %v: %s", f.Goal.Kind, f.Goal.Value, f.Goal.verdict(f.Value))
 	}
 	return append(cells, goal)
 }
@@ -146,10 +154,11 @@ func (t *table) String() string {
 	var text strings.Builder
 	for i, row := range t.rows {
 		for j, cell := range row {
-			text.WriteString("| " + cell + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)+1))
+			padding := widths[j] - utf8.RuneCountInString(cell)
+			text.WriteString("| " + cell + strings.Repeat(" ", padding+1))
 		}
 		text.WriteString("|\n")
-		if i == 0 {
+		if isHead := i == 0; isHead {
 			for _, width := range widths {
 				text.WriteString("|" + strings.Repeat("-", width+2))
 			}

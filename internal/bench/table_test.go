@@ -1,19 +1,20 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
 
-// cellsOf returns the cells of the row of a Markdown table that begins with these cells, without the cells that it begins with.
-func cellsOf(t *testing.T, text string, first ...string) []string {
+// cellsAfter finds the row that begins with the cells first in a text with Markdown tables. It returns the other cells of the row.
+func cellsAfter(t *testing.T, text string, first ...string) []string {
 	t.Helper()
 	for row := range strings.Lines(text) {
 		var cells []string
 		for cell := range strings.SplitSeq(strings.Trim(row, "|\n"), "|") {
 			cells = append(cells, strings.TrimSpace(cell))
 		}
-		if len(cells) > len(first) && strings.Join(cells[:len(first)], "|") == strings.Join(first, "|") {
+		if len(cells) > len(first) && slices.Equal(cells[:len(first)], first) {
 			return cells[len(first):]
 		}
 	}
@@ -21,25 +22,26 @@ func cellsOf(t *testing.T, text string, first ...string) []string {
 	return nil
 }
 
-// five returns an estimate of five rounds.
-func five(low, median, high float64) estimate {
+// fiveRounds returns an estimate of five rounds. Its spread is wider than its interval from low to high by 0.1 on each side.
+func fiveRounds(low, median, high float64) estimate {
 	return estimate{Median: median, Low: low, High: high, Min: low - 0.1, Max: high + 0.1, Rounds: 5}
 }
 
+// TestFormatTables checks the cells of both tables: the comparisons, with a column for each quantity, and the figures.
 func TestFormatTables(t *testing.T) {
 	t.Parallel()
-	once := estimate{Median: 1.5, Low: 1.5, High: 1.5, Min: 1.5, Max: 1.5, Rounds: 1}
+	oneRound := estimate{Median: 1.5, Low: 1.5, High: 1.5, Min: 1.5, Max: 1.5, Rounds: 1}
 	results := []result{
 		{Case: "end-to-end", Lines: []line{{
 			Workload: "end-to-end", Program: pawlName, Events: 500_000,
-			Values: map[quantity]estimate{ratio: five(1.1, 1.2, 1.3), speed: five(9e4, 123_456, 2e5), peak: five(30, 33.4, 35)},
-			Bars:   map[quantity]bar{ratio: {atLeast, 1.2}, peak: {atMost, 64}},
+			Values: map[quantity]estimate{ratio: fiveRounds(1.1, 1.2, 1.3), speed: fiveRounds(9e4, 123_456, 2e5), peak: fiveRounds(30, 33.4, 35)},
+			Goals:  map[quantity]goal{ratio: {atLeast, 1.2}, peak: {atMost, 64}},
 		}}},
 		{Case: "growth", Lines: []line{{
-			Workload: "growth", Program: pawlName, Events: 3_000_000, Values: map[quantity]estimate{ratio: once}, Note: "a note",
+			Workload: "growth", Program: pawlName, Events: 3_000_000, Values: map[quantity]estimate{ratio: oneRound}, Note: "a note",
 		}}},
 		{Case: "start", Figures: []figure{{
-			Name: "first request", Unit: "ms", Decimals: 1, Value: five(100, 120.26, 130), Bar: &bar{atMost, 110},
+			Name: "first request", Unit: "ms", Decimals: 1, Value: fiveRounds(100, 120.26, 130), Goal: &goal{atMost, 110},
 		}}},
 	}
 	text := formatTables(results)
@@ -59,18 +61,18 @@ func TestFormatTables(t *testing.T) {
 			want:  []string{"120.3 ms", "100.0–130.0", "99.9–130.1", "≤ 110: unresolved"},
 		},
 	} {
-		got := cellsOf(t, text, tt.first...)
-		if strings.Join(got, "|") != strings.Join(tt.want, "|") {
+		got := cellsAfter(t, text, tt.first...)
+		if !slices.Equal(got, tt.want) {
 			t.Errorf("%v: got the cells %q, want %q", tt.first, got, tt.want)
 		}
 	}
 }
 
-// TestFormatTables_oneKind checks that there is no empty table.
-func TestFormatTables_oneKind(t *testing.T) {
+// TestFormatTables_figuresOnly checks that there is no empty table of comparisons.
+func TestFormatTables_figuresOnly(t *testing.T) {
 	t.Parallel()
-	text := formatTables([]result{{Figures: []figure{{Name: "first request", Value: five(1, 2, 3)}}}})
-	if strings.Contains(text, string(postgresCPU)) {
+	text := formatTables([]result{{Figures: []figure{{Name: "first request", Value: fiveRounds(1, 2, 3)}}}})
+	if strings.Contains(text, string(postgresCPU)) { // a head of the table of comparisons
 		t.Errorf("got a table of comparisons without a comparison:\n%s", text)
 	}
 }
@@ -86,10 +88,11 @@ func TestTableString(t *testing.T) {
 	}
 }
 
+// TestFormatOrigins checks that cases with the same origin share a sentence.
 func TestFormatOrigins(t *testing.T) {
 	t.Parallel()
-	old, now := origin{Commit: "aaa", Date: "2026-01-01", Machine: "m"}, origin{Commit: "bbb", Date: "2026-02-02", Machine: "m"}
-	got := formatOrigins([]result{{Case: "latency", Origin: now}, {Case: "growth", Origin: old}, {Case: "start", Origin: now}})
+	january, february := origin{Commit: "aaa", Date: "2026-01-01", Machine: "m"}, origin{Commit: "bbb", Date: "2026-02-02", Machine: "m"}
+	got := formatOrigins([]result{{Case: "latency", Origin: february}, {Case: "growth", Origin: january}, {Case: "start", Origin: february}})
 	want := "Commit bbb, 2026-02-02, on m: latency, start.\nCommit aaa, 2026-01-01, on m: growth.\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
