@@ -18,21 +18,22 @@ func fencedErrors(holder domain.Holder, calls int) []error {
 	return slices.Repeat([]error{err}, calls)
 }
 
-// TestClaim_FencedRetries checks how long a run tries to claim a stream that another runner holds. The time depends on the state
-// of that runner. The run makes five attempts per second, so 120 errors take 24 seconds.
+// TestClaim_FencedRetries checks how long a run tries to claim a stream that another runner, the holder, holds. The time depends on the
+// state of the holder.
 func TestClaim_FencedRetries(t *testing.T) {
 	t.Parallel()
-	const allCalls = 1000 // more calls of Claim than a run makes
+	const claimInterval = 200 * time.Millisecond // the wait after each error; as in the package
+	const allCalls = 1000                        // more calls of Claim than a run makes
 	tests := []struct {
 		name      string
 		claimErrs []error // the errors of the first calls of Claim; later calls succeed
 		want      domain.Kind
 		wantAfter time.Duration // the time after which the run ends
-		wantWaits int           // the number of waits that the observer is notified of
+		wantWaits int           // the number of waits that the observer is notified of: one, and one more if the timeout changes
 	}{
 		{
 			name: "the session of a killed runner ends", claimErrs: fencedErrors(domain.HolderAlive, 3),
-			want: noError, wantAfter: 600 * time.Millisecond, wantWaits: 1,
+			want: noError, wantAfter: 3 * claimInterval, wantWaits: 1,
 		},
 		{
 			name: "the holder is alive", claimErrs: fencedErrors(domain.HolderAlive, allCalls),
@@ -44,21 +45,22 @@ func TestClaim_FencedRetries(t *testing.T) {
 		},
 		{
 			name: "the holder is silent, and its session ends", claimErrs: fencedErrors(domain.HolderSilent, 120),
-			want: noError, wantAfter: 24 * time.Second, wantWaits: 1,
+			want: noError, wantAfter: 120 * claimInterval, wantWaits: 1,
 		},
 		{
 			name: "the holder stays silent", claimErrs: fencedErrors(domain.HolderSilent, allCalls),
 			want: domain.Fenced, wantAfter: 30 * time.Second, wantWaits: 1,
 		},
 		{
+			// When the state changes, more time has passed than the timeout for a holder that is alive. So the run ends at once.
 			name:      "the holder is silent, and then alive",
 			claimErrs: slices.Concat(fencedErrors(domain.HolderSilent, 50), fencedErrors(domain.HolderAlive, allCalls)),
-			want:      domain.Fenced, wantAfter: 10 * time.Second, wantWaits: 1,
+			want:      domain.Fenced, wantAfter: 50 * claimInterval, wantWaits: 1,
 		},
 		{
 			name:      "the holder is alive, then silent, and its session ends",
 			claimErrs: slices.Concat(fencedErrors(domain.HolderAlive, 3), fencedErrors(domain.HolderSilent, 97)),
-			want:      noError, wantAfter: 20 * time.Second, wantWaits: 2,
+			want:      noError, wantAfter: (3 + 97) * claimInterval, wantWaits: 2, // one for each timeout
 		},
 	}
 	for _, tt := range tests {
@@ -69,7 +71,7 @@ func TestClaim_FencedRetries(t *testing.T) {
 				f.store = &flakyStore{EventStore: f.store, claimErrs: tt.claimErrs}
 				source := newScript(t)
 				if tt.want == noError {
-					source = newScript(t, page(1, "", "1"))
+					source = newScript(t, lastPage(1, "1"))
 				}
 				began := time.Now()
 				_, err := f.run(t.Context(), source)
@@ -102,15 +104,16 @@ func (s *holdLog) Hold(ctx context.Context, checkpoint domain.Checkpoint, until 
 func TestHold_MinAndMax(t *testing.T) {
 	t.Parallel()
 	const minHold, maxHold = 5 * time.Second, time.Hour // as in the package
+	const aboveMin = minHold + time.Millisecond
 	tests := []struct {
 		name       string
-		refusedFor time.Duration
-		want       []time.Duration
+		refusedFor time.Duration   // how long the API refuses the second request
+		want       []time.Duration // the holds that the store gets
 	}{
-		{"the minimum", minHold, nil},
-		{"more than the minimum", minHold + time.Millisecond, []time.Duration{minHold + time.Millisecond}},
-		{"the maximum", maxHold, []time.Duration{maxHold}},
-		{"more than the maximum", 3 * maxHold, []time.Duration{maxHold}},
+		{name: "the minimum", refusedFor: minHold, want: nil},
+		{name: "more than the minimum", refusedFor: aboveMin, want: []time.Duration{aboveMin}},
+		{name: "the maximum", refusedFor: maxHold, want: []time.Duration{maxHold}},
+		{name: "more than the maximum", refusedFor: 3 * maxHold, want: []time.Duration{maxHold}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

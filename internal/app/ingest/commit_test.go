@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A flakyStore replaces the first calls of its methods. Later calls go to the store inside.
+// A flakyStore replaces the first calls of its methods. Later calls go to the EventStore inside.
 type flakyStore struct {
 	domain.EventStore
 
@@ -28,9 +28,9 @@ func (s *flakyStore) Commit(ctx context.Context, batch domain.Batch) (domain.Com
 	if len(s.commitScript) == 0 {
 		return commit()
 	}
-	first := s.commitScript[0]
+	replacement := s.commitScript[0]
 	s.commitScript = s.commitScript[1:]
-	return first(commit)
+	return replacement(commit)
 }
 
 func (s *flakyStore) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {
@@ -51,7 +51,7 @@ func (s *flakyStore) Claim(ctx context.Context, stream domain.StreamID, sourceUR
 	return s.EventStore.Claim(ctx, stream, sourceURL)
 }
 
-// A commitFunc replaces one call of Commit. It may call commit, which is Commit of the store inside with the same batch.
+// A commitFunc replaces one call of Commit. It may call commit, which commits the same batch to the EventStore inside.
 type commitFunc = func(commit func() (domain.CommitResult, error)) (domain.CommitResult, error)
 
 func scriptedError(kind domain.Kind) error {
@@ -87,12 +87,12 @@ func TestCommit_Failures(t *testing.T) {
 		name            string
 		commits         []commitFunc
 		checkpointErrs  []error
-		wantCommitCalls int // for both pages together; without a failure two
+		wantCommitCalls int // for both pages together: two, and one more for each COMMIT that was not made
 	}{
 		{name: "two transient failures", commits: []commitFunc{failTransiently, failTransiently}, wantCommitCalls: 4},
-		{name: "lost answer: no second COMMIT", commits: []commitFunc{loseAnswer}, wantCommitCalls: 2},
+		{name: "lost answer, so that no second COMMIT is needed", commits: []commitFunc{loseAnswer}, wantCommitCalls: 2},
 		{name: "lost answer for the second page", commits: []commitFunc{succeed, loseAnswer}, wantCommitCalls: 2},
-		{name: "lost COMMIT: a second COMMIT", commits: []commitFunc{loseCommit}, wantCommitCalls: 3},
+		{name: "lost COMMIT, so that a second COMMIT is needed", commits: []commitFunc{loseCommit}, wantCommitCalls: 3},
 		{name: "lost COMMIT, then lost answer", commits: []commitFunc{loseCommit, loseAnswer}, wantCommitCalls: 3},
 		{
 			name:    "lost answer, and then two failures to read the checkpoint",
@@ -106,7 +106,7 @@ func TestCommit_Failures(t *testing.T) {
 				f := newFixture()
 				store := &flakyStore{EventStore: f.store, commitScript: tt.commits, checkpointErrs: tt.checkpointErrs}
 				f.store = store
-				sum, err := f.run(t.Context(), newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")))
+				sum, err := f.run(t.Context(), newScript(t, page(4, "a", "1", "2"), lastPage(4, "3", "4")))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -134,8 +134,8 @@ func TestCommit_LostAndOtherRunner(t *testing.T) {
 		memStore := f.db.Store()
 		f.store = &flakyStore{EventStore: memStore, commitScript: []commitFunc{
 			func(func() (domain.CommitResult, error)) (domain.CommitResult, error) {
-				f.db.CutConnections(memStore)
-				newFixtureOn(f.db).runPart(t, "", page(9, "x", "9"))
+				f.db.CutConnections(memStore) // so that the other runner can claim the stream
+				newFixtureOn(f.db).runPart(t, head, page(9, "x", "9"))
 				return domain.CommitResult{}, scriptedError(domain.Uncertain)
 			},
 		}}
@@ -153,8 +153,8 @@ func TestRun_FencedDuringRequest(t *testing.T) {
 	f := newFixture()
 	memStore := f.db.Store()
 	f.store = memStore
-	source := newScript(t, page(4, "a", "1", "2"), page(4, "", "3", "4")).during(2, func() {
-		f.db.CutConnections(memStore)
+	source := newScript(t, page(4, "a", "1", "2"), lastPage(4, "3", "4")).during(2, func() {
+		f.db.CutConnections(memStore) // so that the stream can be claimed
 		if _, err := f.db.Store().Claim(t.Context(), stream, sourceURL); err != nil {
 			t.Error(err)
 		}
@@ -171,10 +171,10 @@ func TestCommit_GivesUpAfterMaxTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		failures := slices.Repeat([]commitFunc{failTransiently}, 2*maxTries) // more than the run may use
+		failures := slices.Repeat([]commitFunc{failTransiently}, 2*maxTries) // more than the run makes attempts
 		store := &flakyStore{EventStore: f.store, commitScript: failures}
 		f.store = store
-		_, err := f.run(t.Context(), newScript(t, page(1, "", "1")))
+		_, err := f.run(t.Context(), newScript(t, lastPage(1, "1")))
 		if domain.KindOf(err) != domain.Transient || store.commitCallCount != maxTries {
 			t.Errorf("got %d calls of Commit, error %v; want %d, Transient", store.commitCallCount, err, maxTries)
 		}
@@ -204,8 +204,8 @@ func TestCommit_CancelledDuringCommit(t *testing.T) {
 }
 
 // TestRun_BackupRestoredDuringRequest checks that a run stores nothing after a backup of its database was restored. In the second
-// case, another runner claims the stream after that. Both claims have the same epoch, because the restored database counts from the
-// same epoch. The other runner also reaches the same seq. So only the token in the checkpoint differs.
+// case, another runner then claims the stream. The restored database counts from the same epoch, so both claims have the same epoch.
+// The other runner also reaches the same seq. So only the token in the checkpoint differs.
 func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -221,9 +221,9 @@ func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
-				f.runPart(t, "", page(6, "a", "1"))
+				f.runPart(t, head, page(6, "a", "1"))
 				restore := f.db.Backup()
-				source := newScript(t, page(6, "b", "2"), page(6, "c", "3"), page(6, "", "4", "5", "6"))
+				source := newScript(t, page(6, "b", "2"), page(6, "c", "3"), lastPage(6, "4", "5", "6"))
 				source.startingAt("a").during(3, func() {
 					restore()
 					if tt.otherRunner {
@@ -240,7 +240,7 @@ func TestRun_BackupRestoredDuringRequest(t *testing.T) {
 }
 
 // TestCommit_LostAndBackupRestored checks that a run after a lost answer does not mistake another runner's page for its own page. A
-// backup is restored before the other runner begins, so its claim has the same epoch and its page has the same seq.
+// backup is restored before the other runner begins, so both claims have the same epoch and both pages have the same seq.
 func TestCommit_LostAndBackupRestored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestCommit_LostAndBackupRestored(t *testing.T) {
 				return domain.CommitResult{}, err
 			}
 			restore()
-			newFixtureOn(f.db).runPart(t, "", page(9, "a", "9"))
+			newFixtureOn(f.db).runPart(t, head, page(9, "a", "9"))
 			return domain.CommitResult{}, scriptedError(domain.Uncertain)
 		}
 		f.store = &flakyStore{EventStore: f.store, commitScript: []commitFunc{loseAnswerAndRestore}}
@@ -297,7 +297,7 @@ func TestRun_HoldSurvivesRestart(t *testing.T) {
 			t.Errorf("run during the hold: took %s, want %s", took, hold)
 		}
 		began = time.Now()
-		if _, err := f.run(t.Context(), newScript(t, page(3, "", "3")).startingAt("b")); err != nil {
+		if _, err := f.run(t.Context(), newScript(t, lastPage(3, "3")).startingAt("b")); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 0 {

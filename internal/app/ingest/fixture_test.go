@@ -17,6 +17,9 @@ import (
 
 const sourceURL = "https://api.example/v1"
 
+// head is the cursor in a request for the first page of the stream.
+const head domain.Cursor = ""
+
 var stream = domain.StreamID{Source: "test"} //nolint:gochecknoglobals // a constant that Go cannot have
 
 // A fixture has all that a run needs, with a database in memory.
@@ -27,11 +30,13 @@ type fixture struct {
 	seen  *observerLog
 }
 
-// maxTries is the number of attempts that a run of a fixture makes for each page and for each commit.
-const maxTries = 5
+const (
+	// maxTries is the number of attempts that a run of a fixture makes for each page and for each commit.
+	maxTries = 5
 
-// backoffOfAllTries is the time of the waits between maxTries attempts that fail: 0.5, 1, 2 and 4 seconds.
-const backoffOfAllTries = 7500 * time.Millisecond
+	firstBackoff      = 500 * time.Millisecond         // the wait after the first failure; each further wait is twice as long
+	backoffOfAllTries = (1 + 2 + 4 + 8) * firstBackoff // the waits between maxTries attempts
+)
 
 // newFixture returns a fixture with an empty database. The random waits of its runs always have their greatest length.
 func newFixture() *fixture {
@@ -51,7 +56,7 @@ func newFixtureOn(db *domaintest.MemDatabase) *fixture {
 	return f
 }
 
-// run makes one run and returns its result. If the run returns no error, but the stream is not done after it, run returns an error.
+// run makes one run and returns its result. It also returns an error if the run succeeds, but the stream is not done after the run.
 func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Summary, error) {
 	sum, err := ingest.New(source, domaintest.LineDecoder{}, f.store, f.seen, f.opts).Run(ctx)
 	if err != nil {
@@ -64,7 +69,7 @@ func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Su
 	return sum, err
 }
 
-// runPart makes a run that begins at the cursor start, gets the answers, and then gets an error that ends it.
+// runPart makes a run that begins at the cursor start, stores the pages in the answers, and then gets an error that ends the run.
 func (f *fixture) runPart(t *testing.T, start domain.Cursor, answers ...domaintest.Answer) {
 	t.Helper()
 	answers = append(slices.Clone(answers), domaintest.FailWith(domain.Invalid))
@@ -109,8 +114,8 @@ func checkKind(t *testing.T, err error, want domain.Kind) {
 	}
 }
 
-// A script is a source that gives its answers in order, one for each request. The test fails if a request has a cursor other than
-// the one in the answer before, or if the test does not use all answers. A script can call functions during requests.
+// A script is a source that gives its answers in order, one for each request. The test fails if a request does not have the cursor of the
+// answer before it, or if an answer is left at the end. A script can call functions during requests.
 type script struct {
 	*domaintest.ScriptedSource
 
@@ -140,7 +145,8 @@ func (s *script) during(n int, do func()) *script {
 
 func (s *script) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	page, err := s.ScriptedSource.FetchPage(ctx, req)
-	if err != nil && domain.KindOf(err) == domain.Unknown { // the source did not expect this request
+	wasExpected := err == nil || domain.KindOf(err) != domain.Unknown
+	if !wasExpected {
 		s.t.Error(err)
 	}
 	if do := s.calls[len(s.Requests())]; do != nil {
@@ -169,21 +175,25 @@ func (s *script) wantUsedUp() {
 	}
 }
 
-// page returns an answer with these records and with next as the cursor of the next page. The answer announces the total number of
-// records of the stream. If next is empty, the page is the last page.
+// page returns an answer with these records, and with the cursor of the next page. The answer announces that the stream has total records.
 func page(total int64, next domain.Cursor, records ...string) domaintest.Answer {
-	answer := domaintest.LastPageOf(records...)
-	if next != "" {
-		answer = domaintest.PageOf(next, records...)
-	}
+	return announce(total, domaintest.PageOf(next, records...))
+}
+
+// lastPage returns an answer with these records, which ends the stream. The answer announces that the stream has total records.
+func lastPage(total int64, records ...string) domaintest.Answer {
+	return announce(total, domaintest.LastPageOf(records...))
+}
+
+// unknownTotal makes page and lastPage return an answer that announces no total.
+const unknownTotal = -1
+
+func announce(total int64, answer domaintest.Answer) domaintest.Answer {
 	if total == unknownTotal {
 		return answer
 	}
 	return answer.WithTotal(total).WithExpiry(2 * time.Minute)
 }
-
-// unknownTotal makes page return an answer that announces no total.
-const unknownTotal = -1
 
 // An observerLog records the calls of an observer.
 type observerLog struct {
@@ -195,34 +205,32 @@ type observerLog struct {
 	calls   []string // the names of all methods that were called, except Claimed
 }
 
-func (l *observerLog) record(call string) func() {
-	l.mu.Lock()
-	l.calls = append(l.calls, call)
-	return l.mu.Unlock
-}
-
 func (l *observerLog) Claimed(checkpoint domain.Checkpoint) { l.claims = append(l.claims, checkpoint) }
 
-func (l *observerLog) Fetching(domain.Position) { l.record("Fetching")() }
+func (l *observerLog) Fetching(domain.Position) { l.record("Fetching", func() {}) }
 
-func (l *observerLog) Storing(domain.Batch) { l.record("Storing")() }
+func (l *observerLog) Storing(domain.Batch) { l.record("Storing", func() {}) }
 
 func (l *observerLog) Waiting(w retry.Wait) {
-	defer l.record("Waiting")()
-	l.waits = append(l.waits, w)
+	l.record("Waiting", func() { l.waits = append(l.waits, w) })
 }
 
 func (l *observerLog) WaitingToStore(w retry.Wait) {
-	defer l.record("WaitingToStore")()
-	l.waits = append(l.waits, w)
+	l.record("WaitingToStore", func() { l.waits = append(l.waits, w) })
 }
 
 func (l *observerLog) PassStarted(position domain.Position) {
-	defer l.record("PassStarted")()
-	l.passes = append(l.passes, position)
+	l.record("PassStarted", func() { l.passes = append(l.passes, position) })
 }
 
 func (l *observerLog) Committed(_ domain.Batch, res domain.CommitResult) {
-	defer l.record("Committed")()
-	l.commits = append(l.commits, res)
+	l.record("Committed", func() { l.commits = append(l.commits, res) })
+}
+
+// record adds the name of a method to calls, and calls save under the lock.
+func (l *observerLog) record(method string, save func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, method)
+	save()
 }

@@ -29,7 +29,7 @@ type fetcher struct {
 	source   domain.EventSource
 	policy   retry.Policy
 	observer FetchObserver
-	limit    int // the number of records to ask for in one page
+	pageSize int // the number of records to ask for in one page
 	hold     holdSaver
 	passes   passLimit
 	traffic  domain.Traffic // counts all requests of this fetcher so far
@@ -44,12 +44,12 @@ type fetchedPage struct {
 	request *request
 }
 
-// newFetcher returns a fetcher whose first page begins at the position start. heldUntil is the time until which the rate limit allows
-// no request, or zero if there is no such time.
+// newFetcher returns a fetcher whose first page begins at the position start. It sends no request before heldUntil, the end of a hold
+// that an earlier run has stored. heldUntil is zero if there is none.
 func newFetcher(
-	source domain.EventSource, observer FetchObserver, policy retry.Policy, limit int, start domain.Position, heldUntil time.Time,
+	source domain.EventSource, observer FetchObserver, policy retry.Policy, pageSize int, start domain.Position, heldUntil time.Time,
 ) *fetcher {
-	f := &fetcher{source: source, policy: policy, observer: observer, limit: limit}
+	f := &fetcher{source: source, policy: policy, observer: observer, pageSize: pageSize}
 	f.passes.maxOffset = start.MaxOffset
 	f.hold.lastEnd = heldUntil
 	f.next = f.newRequest(start)
@@ -61,8 +61,8 @@ func newFetcher(
 // cursor, pages begins a new pass at the head of the stream. Records that are stored already are then received again and count as
 // duplicate (I2). If pages yields an error, the iteration ends.
 //
-// If the consumer does not accept a page, it calls refetch. If it does so before it asks for the next page, the iteration continues
-// with another answer to the same request. Otherwise the consumer must end the iteration first, and then call pages again.
+// A consumer that does not accept a page calls refetch. If this is the page that pages yielded last, the iteration then continues with
+// another answer to the same request. For an earlier page, the consumer must first end the iteration, and then call pages again.
 func (f *fetcher) pages(ctx context.Context) iter.Seq2[fetchedPage, error] {
 	return func(yield func(fetchedPage, error) bool) {
 		for !f.next.position.Done {
@@ -89,14 +89,15 @@ func (f *fetcher) pages(ctx context.Context) iter.Seq2[fetchedPage, error] {
 	}
 }
 
-// refetch makes the page of a request the next one that pages yields, if err is BadPage or Unconfirmed. It reports whether it does.
+// refetch makes pages continue with another answer to the request r, if err is BadPage or Unconfirmed. Otherwise it returns false.
 func (f *fetcher) refetch(r *request, err error) bool {
 	kind := domain.KindOf(err)
 	if kind != domain.BadPage && kind != domain.Unconfirmed {
 		return false
 	}
-	if kind == domain.BadPage && !domain.AsError(err).ShortEnd {
-		r.end = nil // this answer repeats an earlier page, so it must not be compared with the next answer
+	isEnd := kind == domain.Unconfirmed || domain.AsError(err).ShortEnd
+	if !isEnd {
+		r.end = nil // the answer repeats an earlier page, so the next answer must not be compared with it
 	}
 	r.refetchReason = err
 	f.next = r
@@ -123,7 +124,7 @@ type request struct {
 	emptyPages    int            // the number of empty pages in a row just before this page
 
 	refetchReason error    // the error that made the consumer call refetch, or the hold at the start; nil if there is none
-	end           *endPage // describes the answers that ended the pass; nil if the last answer did not end the pass
+	end           *endPage // the answers in a row that ended the pass, up to the last answer; nil if the last answer did not end it
 	confirming    bool     // the page was fetched again at least once to confirm the end of the pass
 }
 
@@ -142,9 +143,9 @@ func (f *fetcher) requestAfter(r *request, fetched domain.FetchedPage) *request 
 	return next
 }
 
-// compareEnds compares a page that ends its pass with the answers to this request just before it. It uses only the answers
-// since the last answer that did not end the pass.
-//   - If the page lacks a record of these answers, the end is disputed, because that record would be lost.
+// compareEnds compares a page, an answer to this request, with the earlier answers. If the page ends its pass and the answer before it
+// did so too, compareEnds returns one of these results:
+//   - The end is disputed if the page lacks a record of the earlier answers in a row that ended the pass. The record would be lost.
 //   - Otherwise the end is confirmed if the page and the answer before it end at the same offset, or if the page reaches the first
 //     announced total. So the stream may grow between two answers. But below that total, two answers must have the same end.
 //
@@ -157,18 +158,21 @@ func (r *request) compareEnds(page domain.DecodedPage) (end domain.EndEvidence) 
 		return end
 	}
 	r.end = newEndPage(page)
-	switch {
-	case previous == nil:
-	case !r.end.contains(previous):
+	if previous == nil {
+		return end
+	}
+	if !r.end.contains(previous) {
 		r.end.add(previous)
 		end.Disputed = true
-	default:
-		end.Confirmed = page.To.Offset == previous.offset || page.To.Offset >= page.To.AnnouncedFirst.N
+		return end
 	}
+	isSameEnd := page.To.Offset == previous.offset
+	reachesTotal := page.To.Offset >= page.To.AnnouncedFirst.N
+	end.Confirmed = isSameEnd || reachesTotal
 	return end
 }
 
-// An endPage describes a page that ends its pass, for comparison with other answers to the same request.
+// An endPage describes an answer that ends its pass, for comparison with the next answer to the same request.
 type endPage struct {
 	offset    int64                   // the offset after the page
 	ids       map[domain.EventID]bool // the known event ids of its records
@@ -208,9 +212,9 @@ func (e *endPage) contains(other *endPage) bool {
 	return e.withoutID >= other.withoutID
 }
 
-// takeRefetchReason returns refetchReason and sets the field to nil. But it replaces the reason Unconfirmed. The first time, it
-// returns nil instead, so that the page is fetched again at once, and this does not count as a failed attempt. Later, it returns
-// BadPage, which counts as a failed attempt.
+// takeRefetchReason returns refetchReason and sets the field to nil. But instead of an error of kind Unconfirmed it returns:
+//   - the first time, nil: the page is fetched again at once, and the answer before does not count as a failed attempt
+//   - later, BadPage: the answer before counts as a failed attempt
 func (r *request) takeRefetchReason() error {
 	reason := r.refetchReason
 	r.refetchReason = nil
@@ -257,13 +261,14 @@ func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) 
 	}
 	f.observer.Fetching(r.position)
 	began := time.Now()
-	page, err := f.source.FetchPage(ctx, domain.PageRequest{Cursor: r.position.Cursor, Limit: f.limit})
+	page, err := f.source.FetchPage(ctx, domain.PageRequest{Cursor: r.position.Cursor, Limit: f.pageSize})
 	f.fetching += time.Since(began)
 	f.countRequest(err)
 	if err != nil {
 		return domain.Page{}, err
 	}
-	if r.emptyPages >= maxEmptyPages && len(page.Records) == 0 && !page.Last {
+	isEmpty := len(page.Records) == 0 && !page.Last
+	if isEmpty && r.emptyPages >= maxEmptyPages {
 		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", r.emptyPages+1)
 	}
 	if r.cycle.isCycle(page.Next) {
@@ -277,15 +282,14 @@ func badPageError(format string, args ...any) error {
 	return &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
 }
 
-// countRequest counts a request. err is the result of the request. If the source did not send the request, countRequest does not
-// count it.
+// countRequest counts a request with the result err, unless the source did not send the request.
 func (f *fetcher) countRequest(err error) {
-	e := domain.AsError(err)
-	if e != nil && e.Unsent {
+	failure := domain.AsError(err)
+	if failure != nil && failure.Unsent {
 		return
 	}
 	f.traffic.Requests++
-	if e != nil && e.Kind == domain.RateLimited {
+	if failure != nil && failure.Kind == domain.RateLimited {
 		f.traffic.RateLimited++
 	}
 }
@@ -318,7 +322,7 @@ func isCursorLost(err error) bool {
 // whose cursors expire too soon would read the same pages without end.
 type passLimit struct {
 	maxOffset int64 // the greatest offset that any pass has reached
-	started   bool  // a pass has begun in this run; otherwise an earlier run began the pass, which does not count as useless
+	started   bool  // this run has begun another pass; the pass in which the run started never counts as useless
 	useless   int   // the number of passes in a row that did not get beyond maxOffset
 }
 

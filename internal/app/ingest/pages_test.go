@@ -17,16 +17,15 @@ import (
 // or need a second answer.
 func TestFetch_Retries(t *testing.T) {
 	t.Parallel()
-	const firstBackoff = 500 * time.Millisecond // the wait after the first failure; the second one is twice as long
 	tests := []struct {
 		name    string
-		answers []domaintest.Answer
-		traffic domain.Traffic // the traffic that the summary must have
-		want    domain.Kind    // the kind of the final error
+		answers []domaintest.Answer // in order; those of page and lastPage begin with the announced total
+		traffic domain.Traffic      // the traffic that the summary must have; a second answer that confirms an end is no retry
+		want    domain.Kind         // the kind of the final error
 	}{
 		{
 			name:    "a server error passes",
-			answers: []domaintest.Answer{domaintest.FailWith(domain.Transient), page(1, "", "1")},
+			answers: []domaintest.Answer{domaintest.FailWith(domain.Transient), lastPage(1, "1")},
 			traffic: domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
 			want:    noError,
 		},
@@ -38,24 +37,24 @@ func TestFetch_Retries(t *testing.T) {
 		},
 		{
 			name:    "a bad page is fetched again",
-			answers: []domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), page(1, "", "1")},
+			answers: []domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), lastPage(1, "1")},
 			traffic: domain.Traffic{Requests: 3, Retries: 2, Waited: firstBackoff + 2*firstBackoff},
 			want:    noError,
 		},
 		{
 			name:    "five bad pages are final",
 			answers: slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.BadPage)}, maxTries),
-			traffic: domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
+			traffic: domain.Traffic{Requests: maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
 			want:    domain.BadPage,
 		},
 		{
-			name:    "seven refusals cost no attempt",
-			answers: append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(41 * time.Second)}, 7), page(1, "", "1")),
-			traffic: domain.Traffic{Requests: 8, RateLimited: 7, Waited: 7 * 41 * time.Second},
+			name:    "seven refusals, more than maxTries, cost no attempt",
+			answers: append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(time.Minute)}, 7), lastPage(1, "1")),
+			traffic: domain.Traffic{Requests: 7 + 1, RateLimited: 7, Waited: 7 * time.Minute},
 			want:    noError,
 		},
 		{
-			name:    "a refusal for longer than allowed is final",
+			name:    "a refusal for longer than Retry.MaxWait is final",
 			answers: []domaintest.Answer{domaintest.RefuseFor(2 * time.Hour)},
 			traffic: domain.Traffic{Requests: 1, RateLimited: 1},
 			want:    domain.RateLimited,
@@ -68,33 +67,33 @@ func TestFetch_Retries(t *testing.T) {
 		},
 		{
 			name:    "an end before the announced total is fetched again",
-			answers: []domaintest.Answer{page(2, "", "1"), page(2, "", "1", "2")},
+			answers: []domaintest.Answer{lastPage(2, "1"), lastPage(2, "1", "2")},
 			traffic: domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
 			want:    noError,
 		},
 		{
 			name:    "an end before the announced total, in the second page",
-			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")},
+			answers: []domaintest.Answer{page(3, "a", "1"), lastPage(3, "2"), page(3, "b", "2"), lastPage(3, "3")},
 			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
 			want:    noError,
 		},
 		{
 			name:    "five ends before the announced total are final",
-			answers: slices.Repeat([]domaintest.Answer{page(2, "", "1")}, 5),
-			traffic: domain.Traffic{Requests: 5, Retries: 4, Waited: backoffOfAllTries},
+			answers: slices.Repeat([]domaintest.Answer{lastPage(2, "1")}, maxTries),
+			traffic: domain.Traffic{Requests: maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
 			want:    domain.BadPage,
 		},
 		{
-			name:    "an end without a total is fetched again",
-			answers: []domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "1")},
+			name:    "an end without a total is fetched again, to confirm it",
+			answers: []domaintest.Answer{lastPage(unknownTotal, "1"), lastPage(unknownTotal, "1")},
 			traffic: domain.Traffic{Requests: 2},
 			want:    noError,
 		},
 		{
 			name: "an end without a total whose second answer is no end",
 			answers: []domaintest.Answer{
-				page(unknownTotal, "", "1"), page(unknownTotal, "a", "1"), // no end after all
-				page(unknownTotal, "", "2"), page(unknownTotal, "", "2"),
+				lastPage(unknownTotal, "1"), page(unknownTotal, "a", "1"), // no end after all
+				lastPage(unknownTotal, "2"), lastPage(unknownTotal, "2"),
 			},
 			traffic: domain.Traffic{Requests: 4},
 			want:    noError,
@@ -102,50 +101,55 @@ func TestFetch_Retries(t *testing.T) {
 		{
 			name: "five cursors that lead back to an earlier page are final",
 			answers: append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
-				slices.Repeat([]domaintest.Answer{page(9, "b", "2").NotAccepted()}, 5)...),
-			traffic: domain.Traffic{Requests: 8, Retries: 4, Waited: backoffOfAllTries},
+				slices.Repeat([]domaintest.Answer{page(9, "b", "2").NotAccepted()}, maxTries)...),
+			traffic: domain.Traffic{Requests: 3 + maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
 			want:    domain.BadPage,
 		},
 		{
-			name:    "one cursor that leads back to an earlier page",
-			answers: []domaintest.Answer{page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"), page(4, "b", "2").NotAccepted(), page(4, "", "4")},
+			name: "one cursor that leads back to an earlier page",
+			answers: []domaintest.Answer{
+				page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"),
+				page(4, "b", "2").NotAccepted(), // the run detects the cycle here, and fetches the page again
+				lastPage(4, "4"),
+			},
 			traffic: domain.Traffic{Requests: 5, Retries: 1, Waited: firstBackoff},
 			want:    noError,
 		},
 		{
-			name:    "an empty stream is fetched again",
-			answers: []domaintest.Answer{page(0, ""), page(0, "")},
+			name:    "an empty stream is fetched again, to confirm its end",
+			answers: []domaintest.Answer{lastPage(0), lastPage(0)},
 			traffic: domain.Traffic{Requests: 2},
 			want:    noError,
 		},
 		{
 			name:    "an end whose second answer announces one record more",
-			answers: []domaintest.Answer{page(2, "a", "1"), page(5, "", "2"), page(6, "", "2")},
+			answers: []domaintest.Answer{page(2, "a", "1"), lastPage(5, "2"), lastPage(6, "2")},
 			traffic: domain.Traffic{Requests: 3},
 			want:    noError,
 		},
 		{
 			name:    "an empty stream whose second answer has a record",
-			answers: []domaintest.Answer{page(0, ""), page(1, "", "1")},
+			answers: []domaintest.Answer{lastPage(0), lastPage(1, "1")},
 			traffic: domain.Traffic{Requests: 2},
 			want:    noError,
 		},
 		{
 			name:    "a page that repeats the page before",
-			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), page(3, "", "3")},
+			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), lastPage(3, "3")},
 			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
 			want:    noError,
 		},
 		{
-			name:    "five pages that repeat the page before are final",
-			answers: append([]domaintest.Answer{page(3, "a", "1")}, slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, 5)...),
-			traffic: domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
+			name: "five pages that repeat the page before are final",
+			answers: append([]domaintest.Answer{page(3, "a", "1")},
+				slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, maxTries)...),
+			traffic: domain.Traffic{Requests: 1 + maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
 			want:    domain.BadPage,
 		},
 		{
 			name:    "six ends that differ from each other are final",
-			answers: slices.Repeat([]domaintest.Answer{page(unknownTotal, "", "1"), page(unknownTotal, "", "2")}, 3),
-			traffic: domain.Traffic{Requests: 6, Retries: 4, Waited: backoffOfAllTries},
+			answers: slices.Repeat([]domaintest.Answer{lastPage(unknownTotal, "1"), lastPage(unknownTotal, "2")}, 3),
+			traffic: domain.Traffic{Requests: 1 + maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
 			want:    domain.BadPage,
 		},
 	}
@@ -174,10 +178,11 @@ func TestFetch_BudgetPerPage(t *testing.T) {
 		failures := slices.Repeat([]domaintest.Answer{domaintest.FailWith(domain.Transient)}, maxTries-1)
 		answers := slices.Concat(
 			failures, []domaintest.Answer{page(2, "a", "1")},
-			failures, []domaintest.Answer{page(2, "", "2")})
+			failures, []domaintest.Answer{lastPage(2, "2")})
+		const wantRequests, wantRetries = 2 * maxTries, 2 * (maxTries - 1) // of two pages
 		sum, err := newFixture().run(t.Context(), newScript(t, answers...))
-		if err != nil || sum.Requests != 2*maxTries || sum.Retries != 2*(maxTries-1) {
-			t.Errorf("got %d requests, %d retries, error %v; want %d, %d", sum.Requests, sum.Retries, err, 2*maxTries, 2*(maxTries-1))
+		if err != nil || sum.Requests != wantRequests || sum.Retries != wantRetries {
+			t.Errorf("got %d requests, %d retries, error %v; want %d, %d", sum.Requests, sum.Retries, err, wantRequests, wantRetries)
 		}
 	})
 }
@@ -189,7 +194,7 @@ func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		firstPage := page(2, "a", "1").WithExpiry(600 * time.Millisecond)
 		failure := domaintest.FailWith(domain.Transient)
-		sum, err := newFixture().run(t.Context(), newScript(t, firstPage, failure, failure, page(2, "", "2")))
+		sum, err := newFixture().run(t.Context(), newScript(t, firstPage, failure, failure, lastPage(2, "2")))
 		// The first wait would be 500 ms, but half of the 600 ms until the cursor expires is 300 ms. The second wait
 		// would be 1 s, but half of the 300 ms that are left is 150 ms.
 		if want := (300 + 150) * time.Millisecond; err != nil || sum.Waited != want {
@@ -198,12 +203,12 @@ func TestFetch_BackoffEndsBeforeCursorExpires(t *testing.T) {
 	})
 }
 
-// A pacer is a source that limits its own request rate: it refuses each request once, without sending it.
+// A pacer is a source that limits its own request rate: it refuses every second call, without sending a request.
 type pacer struct {
 	domain.EventSource
 
 	gap      time.Duration // the time from a refusal until the request is allowed
-	refusing bool          // the pacer has refused the last request
+	refusing bool          // the pacer has refused the last call
 }
 
 func (p *pacer) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
@@ -226,7 +231,7 @@ func TestFetch_UnsentRequests(t *testing.T) {
 		if want := (domain.Traffic{Requests: records, Waited: records * gap}); err != nil || sum.Traffic != want {
 			t.Errorf("got traffic %+v, error %v; want %+v", sum.Traffic, err, want)
 		}
-		f.wantStored(t, 0, 1, 2)
+		f.wantStored(t, 0, 1, 2) // the records of a CleanStream
 	})
 }
 
@@ -237,8 +242,8 @@ func TestFetch_TooManyEmptyPages(t *testing.T) {
 		const maxEmptyPages = 100 // as in the package
 		var answers []domaintest.Answer
 		for i := range maxEmptyPages + maxTries {
-			emptyPage := page(9, domain.Cursor(strconv.Itoa(i)))
-			if i >= maxEmptyPages { // the run fetches this page again until no attempt is left
+			emptyPage := page(9, domain.Cursor(strconv.Itoa(i))) // the API announces nine records
+			if i >= maxEmptyPages {                              // the run fetches this page again until no attempt is left
 				emptyPage = emptyPage.NotAccepted()
 			}
 			answers = append(answers, emptyPage)
@@ -257,7 +262,7 @@ func TestFetch_RateLimitWaitIsNotShortened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		firstPage := page(2, "a", "1").WithExpiry(time.Second)
-		sum, err := newFixture().run(t.Context(), newScript(t, firstPage, domaintest.RefuseFor(time.Minute), page(2, "", "2")))
+		sum, err := newFixture().run(t.Context(), newScript(t, firstPage, domaintest.RefuseFor(time.Minute), lastPage(2, "2")))
 		if err != nil || sum.Waited != time.Minute {
 			t.Errorf("got wait %s, error %v; want a minute", sum.Waited, err)
 		}

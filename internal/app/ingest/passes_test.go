@@ -14,13 +14,13 @@ func TestRun_LostCursorStartsNewPass(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
 		f := newFixture()
-		source := newScript(t, page(3, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), page(3, "", "3"))
+		source := newScript(t, page(3, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), lastPage(3, "3"))
 		sum, err := f.run(t.Context(), source)
-		wantCounts := domain.Counts{Received: 5, Inserted: 3, Duplicate: 2}
+		wantCounts := domain.Counts{Received: 2 + 3, Inserted: 3, Duplicate: 2} // the second pass receives two records again
 		if err != nil || sum.Pass != 2 || !sum.Done || sum.Counts != wantCounts {
 			t.Errorf("%s: got summary %+v, error %v; want pass 2, done, counts %+v", kind, sum, err, wantCounts)
 		}
-		source.wantRequests("", "a", "", "b")
+		source.wantRequests(head, "a", head, "b")
 		f.wantStored(t, 1, 2, 3)
 		wantPasses := []domain.Position{{Pass: 2, MaxOffset: 2, MaxAnnounced: 3}}
 		if !slices.Equal(f.seen.passes, wantPasses) {
@@ -29,14 +29,14 @@ func TestRun_LostCursorStartsNewPass(t *testing.T) {
 	}
 }
 
-// TestRun_CursorLostBeyondAnnouncedTotal checks that a lost cursor starts a new pass even if as many records were
-// received as announced, because only an answer of the API can end the stream.
+// TestRun_CursorLostBeyondAnnouncedTotal checks that a lost cursor starts a new pass, even if the run has received as many records as
+// the API announced. Only an answer of the API can end the stream.
 func TestRun_CursorLostBeyondAnnouncedTotal(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []domain.Kind{domain.CursorExpired, domain.CursorInvalid} {
 		for _, announced := range []int64{0, 1, 2, unknownTotal} {
 			f := newFixture()
-			source := newScript(t, page(announced, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), page(3, "", "3"))
+			source := newScript(t, page(announced, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), lastPage(3, "3"))
 			sum, err := f.run(t.Context(), source)
 			if err != nil || sum.Pass != 2 {
 				t.Errorf("%s with %d announced: got pass %d, error %v; want pass 2", kind, announced, sum.Pass, err)
@@ -46,7 +46,8 @@ func TestRun_CursorLostBeyondAnnouncedTotal(t *testing.T) {
 	}
 }
 
-// TestRun_UselessPasses checks that a run ends if three passes in a row lose their cursor before they reach a new record.
+// TestRun_UselessPasses checks that a run ends after three useless passes in a row. A pass is useless if it loses its cursor before it
+// reaches a new record.
 func TestRun_UselessPasses(t *testing.T) {
 	t.Parallel()
 	lost := domaintest.FailWith(domain.CursorExpired)
@@ -61,21 +62,21 @@ func TestRun_UselessPasses(t *testing.T) {
 	f := newFixture()
 	sum, err := f.run(t.Context(), source)
 	checkKind(t, err, domain.CursorExpired)
-	source.wantRequests("", "a", "b", "", "a", "", "a", "b", "c", "", "a", "", "a", "b", "")
+	source.wantRequests(head, "a", "b", head, "a", head, "a", "b", "c", head, "a", head, "a", "b", head)
 	f.wantStored(t, 1, 2, 3)
 	if sum.Inserted != 3 {
 		t.Errorf("got %d inserted events, want 3", sum.Inserted)
 	}
 }
 
-// TestRun_CursorLostAtStart checks that a pass of an earlier run does not count as useless if its cursor is lost when a new run
-// begins. So the new run begins three more passes, and ends when the cursor of the third pass is lost.
+// TestRun_CursorLostAtStart checks that pass 1, which an earlier run began, does not count as useless if a new run loses its cursor at
+// once. So the new run begins the passes 2, 3 and 4, and ends after these three useless passes.
 func TestRun_CursorLostAtStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		page1 := page(9, "a", "1")
-		f.runPart(t, "", page1, page(9, "b", "2"))
+		f.runPart(t, head, page1, page(9, "b", "2"))
 		lost := domaintest.FailWith(domain.CursorExpired)
 		source := newScript(t, lost, page1, lost, page1, lost, page1, lost).startingAt("b")
 		sum, err := f.run(t.Context(), source)
@@ -93,11 +94,11 @@ func TestRun_EndOfChangingStream(t *testing.T) {
 	tests := []struct {
 		name        string
 		first, last int64 // the totals that the first and the last page announce
-		accepted    bool
+		accepted    bool  // the run accepts the end
 	}{
-		{name: "fewer records than announced last", first: 2, last: 9, accepted: true},
-		{name: "fewer records than announced first", first: 9, last: 2, accepted: false},
-		{name: "fewer records than announced first and last", first: 9, last: 8, accepted: false},
+		{name: "the last total is too high", first: 2, last: 9, accepted: true},
+		{name: "the first total is too high", first: 9, last: 2, accepted: false},
+		{name: "both totals are too high", first: 9, last: 8, accepted: false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,9 +106,9 @@ func TestRun_EndOfChangingStream(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
 				f.opts.Retry.Tries = 1 // so that an end that is not accepted ends the run at once
-				answers := []domaintest.Answer{page(tt.first, "a", "1"), page(tt.last, "", "2")}
+				answers := []domaintest.Answer{page(tt.first, "a", "1"), lastPage(tt.last, "2")}
 				if tt.accepted { // the run asks for a second answer, which confirms the end
-					answers = append(answers, page(tt.last, "", "2"))
+					answers = append(answers, lastPage(tt.last, "2"))
 				}
 				sum, err := f.run(t.Context(), newScript(t, answers...))
 				want := noError
@@ -130,27 +131,27 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 	tests := []struct {
 		name    string
 		answers []domaintest.Answer
-		stored  []int
+		stored  []int // the numbers of the stored events
 	}{
 		{
-			"the second answer is the same",
-			[]domaintest.Answer{page(2, "a", "1"), page(9, "", "2"), page(9, "", "2")},
-			[]int{1, 2},
+			name:    "the second answer is the same",
+			answers: []domaintest.Answer{page(2, "a", "1"), lastPage(9, "2"), lastPage(9, "2")},
+			stored:  []int{1, 2},
 		},
 		{
-			"the second answer has one record more",
-			[]domaintest.Answer{page(unknownTotal, "a", "1"), page(unknownTotal, "", "2"), page(unknownTotal, "", "2", "3")},
-			[]int{1, 2, 3},
+			name:    "the second answer has one record more",
+			answers: []domaintest.Answer{page(unknownTotal, "a", "1"), lastPage(unknownTotal, "2"), lastPage(unknownTotal, "2", "3")},
+			stored:  []int{1, 2, 3},
 		},
 		{
-			"the second answer is not the last page",
-			[]domaintest.Answer{page(1, "a", "1"), page(3, "", "2"), page(3, "b", "2"), page(3, "", "3")},
-			[]int{1, 2, 3},
+			name:    "the second answer is not the last page",
+			answers: []domaintest.Answer{page(1, "a", "1"), lastPage(3, "2"), page(3, "b", "2"), lastPage(3, "3")},
+			stored:  []int{1, 2, 3},
 		},
 		{
-			"a page before the end announced more",
-			[]domaintest.Answer{page(2, "a", "1"), page(4, "b", "2"), page(2, "", "3"), page(4, "c", "3"), page(4, "", "4")},
-			[]int{1, 2, 3, 4},
+			name:    "a page before the end announced more",
+			answers: []domaintest.Answer{page(2, "a", "1"), page(4, "b", "2"), lastPage(2, "3"), page(4, "c", "3"), lastPage(4, "4")},
+			stored:  []int{1, 2, 3, 4},
 		},
 	}
 	for _, tt := range tests {
@@ -173,9 +174,9 @@ func TestRun_AcceptShortEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		f.opts.AcceptShortEnd = true
-		source := newScript(t, page(9, "", "1"), page(9, "", "1", "2"), page(9, "", "1", "2"))
+		source := newScript(t, lastPage(9, "1"), lastPage(9, "1", "2"), lastPage(9, "1", "2"))
 		sum, err := f.run(t.Context(), source)
-		// The second answer differs from the first. The third one costs an attempt and agrees with the second.
+		// The second answer differs from the first. The third answer costs an attempt and has the same end as the second.
 		if err != nil || !sum.Done || sum.Retries != 1 {
 			t.Fatalf("got done %v, %d retries, error %v; want done after 1 retry", sum.Done, sum.Retries, err)
 		}
@@ -192,7 +193,7 @@ func TestRun_EndNotConfirmedWithOtherRecords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		source := newScript(t, page(unknownTotal, "", "1", "2"), page(unknownTotal, "", "1", "3"), page(unknownTotal, "", "1", "2", "3"))
+		source := newScript(t, lastPage(unknownTotal, "1", "2"), lastPage(unknownTotal, "1", "3"), lastPage(unknownTotal, "1", "2", "3"))
 		sum, err := f.run(t.Context(), source)
 		if err != nil || !sum.Done || sum.Retries != 1 { // the third answer costs an attempt
 			t.Errorf("got done %v, %d retries, error %v; want done after 1 retry", sum.Done, sum.Retries, err)

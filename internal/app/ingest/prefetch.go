@@ -28,7 +28,7 @@ type prefetcher struct {
 
 	stop     func()           // ends both goroutines and waits for their end
 	decoded  chan decodedPage // the pages that wait, in order; closed after the last page of the pass
-	failed   error            // an error that the goroutines reported after the pages of the last batch
+	failed   error            // an error that decoded had after the pages of the last batch; take returns it next
 	singles  []decodedPage    // the pages that batches yields one by one before any other page
 	rejected rejectedPage     // the page that must be fetched again
 	decoding time.Duration    // the time that decoding took so far
@@ -62,7 +62,7 @@ func newPrefetcher(fetcher *fetcher, decode decodeFunc, maxBytes int64) *prefetc
 // batches yields all pages up to the end of the pass, in order. A batch has the pages that are ready: at least one, and at most
 // maxBatchPages. If batches yields an error, the iteration ends. When the iteration has ended, both goroutines have ended.
 //
-// If the consumer cannot store a batch, it calls again before it asks for the next batch.
+// A consumer that cannot store a batch calls the method repeat before it asks for the next batch.
 func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error] {
 	return func(yield func([]decodedPage, error) bool) {
 		p.start(ctx)
@@ -83,16 +83,16 @@ func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error
 	}
 }
 
-// again reports whether batches yields the pages of a batch again after the consumer could not store the batch because of err:
-//   - If err concerns one page, but the batch has several, batches yields these pages one by one.
-//   - If err is BadPage or Unconfirmed, batches yields another answer to the request for the page.
-func (p *prefetcher) again(batch []decodedPage, err error) bool {
+// repeat makes batches continue with the pages of a batch that the consumer could not store because of err. It returns false if another
+// attempt cannot help.
+//   - If err concerns one page, but the batch has several pages, batches yields these pages one by one.
+//   - If the batch has one page and err is BadPage or Unconfirmed, batches yields another answer to the request for the page.
+func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	kind := domain.KindOf(err)
 	wantsOtherAnswer := kind == domain.BadPage || kind == domain.Unconfirmed
+	concernsOnePage := wantsOtherAnswer || kind == domain.TooManyRejects
 	switch {
-	case !wantsOtherAnswer && kind != domain.TooManyRejects:
-		return false
-	case len(batch) > 1:
+	case concernsOnePage && len(batch) > 1:
 		p.singles = batch
 		return true
 	case wantsOtherAnswer:
@@ -120,7 +120,7 @@ func (p *prefetcher) take() ([]decodedPage, error) {
 			p.failed = page.err
 			break
 		}
-		p.waiting.take(page.Receipt.Bytes)
+		p.waiting.beginStoring(page.Receipt.Bytes)
 		batch = append(batch, page)
 		if len(batch) == maxBatchPages {
 			break
@@ -148,7 +148,7 @@ func (p *prefetcher) refetch(ctx context.Context) {
 	p.fetcher.refetch(p.rejected.request, p.rejected.why)
 	p.rejected = rejectedPage{}
 	p.singles, p.failed = nil, nil
-	p.waiting.drop()
+	p.waiting.reset()
 	p.start(ctx)
 }
 
@@ -157,8 +157,9 @@ func (p *prefetcher) refetch(ctx context.Context) {
 func (p *prefetcher) start(ctx context.Context) {
 	fetchCtx, stopFetching := context.WithCancel(ctx)
 	decodeCtx, stopDecoding := withGrace(ctx, decodeGrace)
-	fetched := make(chan fetchResult, maxPagesAhead+1) // one place is for an error, so that no goroutine waits for the other to receive
-	decoded := make(chan decodedPage, maxPagesAhead+1)
+	const capacity = maxPagesAhead + 1 // the pages that may wait and an error, so that no goroutine ever waits to send
+	fetched := make(chan fetchResult, capacity)
+	decoded := make(chan decodedPage, capacity)
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer close(fetched)
@@ -186,7 +187,7 @@ type fetchResult struct {
 func (p *prefetcher) fetchAll(ctx context.Context, fetched chan<- fetchResult) {
 	for page, err := range p.fetcher.pages(ctx) {
 		if err == nil {
-			p.waiting.add(page.Page.Receipt.Bytes)
+			p.waiting.addFetched(page.Page.Receipt.Bytes)
 		}
 		fetched <- fetchResult{page, err}
 		p.waiting.waitForRoom(ctx) // if ctx ends, the next request fails
@@ -209,17 +210,17 @@ func (p *prefetcher) decodeAll(ctx context.Context, fetched <-chan fetchResult, 
 	}
 }
 
-// waitingPages counts the pages that wait to be stored: those that are fetched, but that take has not returned yet. Its methods may be
-// called from several goroutines.
+// waitingPages counts the pages that wait to be stored: those that are fetched, but that [prefetcher.take] has not returned yet. Its
+// methods may be called from several goroutines.
 type waitingPages struct {
 	maxBytes int64
 	changed  chan struct{} // receives a value when there may be more room
 
-	mu      sync.Mutex
-	count   int
-	bytes   int64
-	storing bool  // take has returned pages that are not stored yet
-	last    int64 // the bytes of the last page that was fetched; the next page is probably as large
+	mu        sync.Mutex
+	count     int
+	bytes     int64
+	storing   bool  // prefetcher.take has returned pages that are not stored yet
+	lastBytes int64 // the bytes of the last page that was fetched; the next page is probably as large
 }
 
 // waitForRoom waits until one more page may be fetched, or until ctx ends.
@@ -238,20 +239,21 @@ func (w *waitingPages) hasRoom() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	isIdle := w.count == 0 && !w.storing
-	return isIdle || w.count < maxPagesAhead && w.bytes+w.last <= w.maxBytes
+	fitsNext := w.count < maxPagesAhead && w.bytes+w.lastBytes <= w.maxBytes
+	return isIdle || fitsNext
 }
 
-// add counts a page that was fetched.
-func (w *waitingPages) add(bytes int64) {
+// addFetched counts a page that was fetched.
+func (w *waitingPages) addFetched(bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count++
 	w.bytes += bytes
-	w.last = max(bytes, 1) // so that not even a page without a byte is fetched ahead if maxBytes is 0
+	w.lastBytes = max(bytes, 1) // at least 1, so that hasRoom never allows a page ahead if maxBytes is 0
 }
 
-// take counts a page that is being stored and no longer waits.
-func (w *waitingPages) take(bytes int64) {
+// beginStoring counts a page that is being stored and no longer waits.
+func (w *waitingPages) beginStoring(bytes int64) {
 	w.update(func() {
 		w.count--
 		w.bytes -= bytes
@@ -259,18 +261,19 @@ func (w *waitingPages) take(bytes int64) {
 	})
 }
 
-// setStored records that all pages that take has counted are stored.
+// setStored records that all pages that beginStoring has counted are stored.
 func (w *waitingPages) setStored() { w.update(func() { w.storing = false }) }
 
-// drop forgets all pages that wait, and those that are being stored.
-func (w *waitingPages) drop() { w.update(func() { w.count, w.bytes, w.storing = 0, 0, false }) }
+// reset records that no page waits and none is being stored.
+func (w *waitingPages) reset() { w.update(func() { w.count, w.bytes, w.storing = 0, 0, false }) }
 
+// update calls change under the lock, and then lets waitForRoom look again.
 func (w *waitingPages) update(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change()
 	select {
 	case w.changed <- struct{}{}:
-	default: // fetchAll has not received the last value yet, so it looks again anyway
+	default: // waitForRoom has not received the last value yet, so it looks again anyway
 	}
 }

@@ -14,14 +14,14 @@ import (
 )
 
 // A freeSource is a source of records in pages of recordsPerPage records. The payloads are the numbers from 0 to records-1, and the
-// cursor of a page is the number of its first record. Unlike a script, it accepts a request for any page at any time.
+// cursor of a page is the number of its first record. Unlike a script, a freeSource accepts a request for any page at any time.
 type freeSource struct {
 	records   int
-	pageBytes []int64       // the bytes of the pages in the receipts; the last one is for all further pages
+	pageBytes []int64       // the size of each page, as its receipt has it; the last size is also that of all further pages
 	lifetime  time.Duration // the lifetime of each cursor; 0 if cursors do not expire
 
 	// fail, if not nil, may return another answer than the page that begins at the record first: a page, or an error.
-	fail func(first int) (page *domain.Page, err error)
+	fail func(first int) (*domain.Page, error)
 
 	mu       sync.Mutex
 	requests int
@@ -56,6 +56,7 @@ func (s *freeSource) FetchPage(ctx context.Context, req domain.PageRequest) (dom
 	return s.pageAt(first), nil
 }
 
+// valueOf returns the page, or an empty page if page is nil.
 func valueOf(page *domain.Page) domain.Page {
 	if page == nil {
 		return domain.Page{}
@@ -63,7 +64,7 @@ func valueOf(page *domain.Page) domain.Page {
 	return *page
 }
 
-// pageAt returns the right page that begins at the record first.
+// pageAt returns the page that begins at the record first, without a fault.
 func (s *freeSource) pageAt(first int) domain.Page {
 	page := domain.Page{Total: domain.Total{N: int64(s.records), Known: true}, ExpiresIn: s.lifetime}
 	end := min(first+recordsPerPage, s.records)
@@ -122,21 +123,25 @@ func (f *fixture) wantAllStored(t *testing.T, source *freeSource) {
 // TestRun_FetchesAhead checks how many pages a run fetches while it stores the first page, and how many of them it then stores together.
 func TestRun_FetchesAhead(t *testing.T) {
 	t.Parallel()
-	const pages, maxBatchPages, maxPagesAhead = 100, 8, 64 // the maxima are those in the package
+	const pages = 100
+	const maxBatchPages, maxPagesAhead = 8, 64 // as in the package
 	tests := []struct {
 		name          string
-		maxBytes      int64
+		maxBytes      int64 // Options.MaxBufferBytes
 		pageBytes     []int64
-		wantRequests  int // the requests until the first page is stored
+		wantRequests  int // the requests until the first page is stored: one, and one for each page ahead
 		wantNextBatch int // the pages in the second batch
 	}{
 		{name: "no buffer", maxBytes: 0, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
 		{name: "no buffer, empty bodies", maxBytes: 0, pageBytes: []int64{0}, wantRequests: 1, wantNextBatch: 1},
-		{name: "smaller than a page", maxBytes: 9, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
-		{name: "one page", maxBytes: 10, pageBytes: []int64{10}, wantRequests: 1 + 1, wantNextBatch: 1},
-		{name: "three pages", maxBytes: 39, pageBytes: []int64{10}, wantRequests: 1 + 3, wantNextBatch: 3},
-		{name: "many pages", maxBytes: 500, pageBytes: []int64{10}, wantRequests: 1 + 50, wantNextBatch: maxBatchPages},
-		{name: "tiny pages", maxBytes: 1 << 20, pageBytes: []int64{1}, wantRequests: 1 + maxPagesAhead, wantNextBatch: maxBatchPages},
+		{name: "a buffer that is smaller than a page", maxBytes: 9, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
+		{name: "a buffer for one page", maxBytes: 10, pageBytes: []int64{10}, wantRequests: 1 + 1, wantNextBatch: 1},
+		{name: "a buffer for three pages", maxBytes: 39, pageBytes: []int64{10}, wantRequests: 1 + 3, wantNextBatch: 3},
+		{name: "a buffer for 50 pages", maxBytes: 500, pageBytes: []int64{10}, wantRequests: 1 + 50, wantNextBatch: maxBatchPages},
+		{
+			name: "a buffer for more than maxPagesAhead", maxBytes: 1 << 20, pageBytes: []int64{1},
+			wantRequests: 1 + maxPagesAhead, wantNextBatch: maxBatchPages,
+		},
 		{name: "a large second page", maxBytes: 39, pageBytes: []int64{10, 1000, 10}, wantRequests: 1 + 1, wantNextBatch: 1},
 	}
 	for _, tt := range tests {
@@ -184,24 +189,26 @@ func TestRun_RejectedPageAmongPagesAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := withPagesAhead()
-		source := &freeSource{records: 40}
-		wrongAnswers := 1
+		const records, wrongAt = 40, 20
+		source := &freeSource{records: records}
+		wasWrong := false
 		source.fail = func(first int) (*domain.Page, error) {
-			if first != 20 || wrongAnswers == 0 {
+			if first != wrongAt || wasWrong {
 				return nil, nil
 			}
-			wrongAnswers--
+			wasWrong = true
 			page := source.pageAt(0) // the records of the first page again, and then a cursor that leaves out four records
-			page.Next = "26"
+			page.Next = domain.Cursor(strconv.Itoa(wrongAt + recordsPerPage + 4))
 			return &page, nil
 		}
 		sum, err := f.run(t.Context(), source)
-		if want := (domain.Counts{Received: 40, Inserted: 40}); err != nil || sum.Counts != want || sum.Retries != 1 {
+		if want := (domain.Counts{Received: records, Inserted: records}); err != nil || sum.Counts != want || sum.Retries != 1 {
 			t.Errorf("got counts %+v, %d retries, error %v; want %+v, 1 retry", sum.Counts, sum.Retries, err, want)
 		}
 		f.wantAllStored(t, source)
-		if sum.Requests <= 21 { // 20 pages and the wrong answer need 21 requests, and the dropped pages were fetched twice
-			t.Errorf("got %d requests, want more than 21", sum.Requests)
+		const pagesAndWrongAnswer = records/recordsPerPage + 1
+		if sum.Requests <= pagesAndWrongAnswer { // the dropped pages were fetched twice
+			t.Errorf("got %d requests, want more than %d", sum.Requests, pagesAndWrongAnswer)
 		}
 	})
 }
@@ -213,11 +220,12 @@ func TestRun_TooManyRejectsAmongPagesAhead(t *testing.T) {
 		f := withPagesAhead()
 		source := &freeSource{records: 40}
 		source.fail = func(first int) (*domain.Page, error) {
-			if first != 10 {
+			if first != 5*recordsPerPage {
 				return nil, nil
 			}
 			page := source.pageAt(first)
-			for i := range 20 {
+			const manyRejects = 20
+			for i := range manyRejects {
 				page.Records = append(page.Records, domain.Record{Payload: []byte("bad" + strconv.Itoa(i)), Index: recordsPerPage + i})
 			}
 			return &page, nil
@@ -225,7 +233,7 @@ func TestRun_TooManyRejectsAmongPagesAhead(t *testing.T) {
 		sum, err := f.run(t.Context(), source)
 		checkKind(t, err, domain.TooManyRejects)
 		if sum.Seq != 5 {
-			t.Errorf("got seq %d, want 5", sum.Seq)
+			t.Errorf("got seq %d, want 5, because page 6 has the rejects", sum.Seq)
 		}
 		f.wantStored(t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	})
@@ -238,13 +246,15 @@ func TestRun_CancelledWithPagesAhead(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		f := newFixture()
-		f.opts.MaxBufferBytes = 30
+		const pageBytes, pagesAhead = 10, 3
+		f.opts.MaxBufferBytes = pagesAhead * pageBytes
 		f.store = &slowStore{EventStore: f.store, commitTime: time.Second, duringCommit: func(int) { cancel() }}
-		source := &freeSource{records: 40, pageBytes: []int64{10}}
+		source := &freeSource{records: 40, pageBytes: []int64{pageBytes}}
 		sum, err := f.run(ctx, source)
 		checkKind(t, err, domain.Stopped)
-		if sum.Seq != 4 || sum.Requests != 4 { // the page in the commit and the three pages that waited
-			t.Errorf("got seq %d and %d requests, want 4 and 4", sum.Seq, sum.Requests)
+		const want = 1 + pagesAhead // the page in the commit, and the pages that waited
+		if sum.Seq != want || sum.Requests != want {
+			t.Errorf("got seq %d and %d requests, want %d of each", sum.Seq, sum.Requests, want)
 		}
 		f.wantStored(t, 0, 1, 2, 3, 4, 5, 6, 7)
 	})
@@ -256,14 +266,16 @@ func TestRun_CursorExpiresWhilePagesWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		f.opts.MaxBufferBytes = 30
-		store := &slowStore{EventStore: f.store, commitTime: 3 * time.Minute}
+		const records, pageBytes, cursorLifetime = 40, 10, 2 * time.Minute
+		f.opts.MaxBufferBytes = 3 * pageBytes
+		store := &slowStore{EventStore: f.store, commitTime: cursorLifetime + time.Minute}
 		store.duringCommit = func(int) { store.commitTime = 0 } // only the first commit is slow, so that the second pass reaches the end
 		f.store = store
-		source := &freeSource{records: 40, pageBytes: []int64{10}, lifetime: 2 * time.Minute}
+		source := &freeSource{records: records, pageBytes: []int64{pageBytes}, lifetime: cursorLifetime}
 		sum, err := f.run(t.Context(), source)
-		if err != nil || sum.Pass != 2 || sum.Inserted != 40 || sum.Duplicate == 0 {
-			t.Errorf("got summary %+v, error %v; want pass 2, 40 inserted and some duplicates", sum, err)
+		isSecondPass := sum.Pass == 2 && sum.Duplicate > 0
+		if err != nil || sum.Inserted != records || !isSecondPass {
+			t.Errorf("got summary %+v, error %v; want pass 2, %d inserted and some duplicates", sum, err, records)
 		}
 		f.wantAllStored(t, source)
 	})
@@ -277,14 +289,15 @@ func TestRun_RandomFaultsWithPagesAhead(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			f := newFixture()
-			f.opts.MaxBufferBytes = random.Int64N(200)
-			f.opts.Retry.Tries = 100
+			f.opts.MaxBufferBytes = random.Int64N(200) // up to 19 pages
+			f.opts.Retry.Tries = 100                   // so many that the run never gives up because of these faults
 			source := &freeSource{records: 101, pageBytes: []int64{10}}
 			lostCursors := 0
 			source.fail = func(first int) (*domain.Page, error) {
 				page, err := randomFault(random, source, first)
 				if domain.KindOf(err) == domain.CursorExpired {
-					if lostCursors++; lostCursors > 2 { // the run gives up after three passes without progress
+					lostCursors++
+					if lostCursors > 2 { // a run may give up after three lost cursors, so the source answers this request without a fault
 						return nil, nil
 					}
 				}
@@ -306,12 +319,12 @@ func TestRun_RandomFaultsWithPagesAhead(t *testing.T) {
 	}
 }
 
-// randomFault returns a fault in three of ten cases, and otherwise nothing.
+// randomFault returns a fault for the page that begins at the record first, or nothing in at least seven of ten cases.
 func randomFault(random *rand.Rand, source *freeSource, first int) (*domain.Page, error) {
 	failure := func(kind domain.Kind) error {
 		return &domain.Error{Kind: kind, Op: "fetch page", Err: errors.New("random"), Until: time.Now().Add(time.Second)}
 	}
-	switch random.IntN(20) {
+	switch random.IntN(20) { // there are faults for 0 to 5
 	case 0:
 		return nil, failure(domain.Transient)
 	case 1:
@@ -337,8 +350,8 @@ func randomFault(random *rand.Rand, source *freeSource, first int) (*domain.Page
 	return nil, nil
 }
 
-// A randomStore is a store whose commits take random times and fail in three of ten cases. Of these, some commits are done although the
-// answer is lost.
+// A randomStore is a store whose commits take random times and fail in three of ten cases. In one of these cases the batch is committed,
+// but the answer is lost.
 type randomStore struct {
 	domain.EventStore
 
@@ -353,9 +366,9 @@ func (s *randomStore) Commit(ctx context.Context, b domain.Batch) (domain.Commit
 	switch s.random.IntN(10) {
 	case 0:
 		return failure(domain.Transient)
-	case 1:
+	case 1: // neither a commit nor an answer
 		return failure(domain.Uncertain)
-	case 2:
+	case 2: // a commit without an answer
 		if _, err := s.EventStore.Commit(ctx, b); err != nil {
 			return domain.CommitResult{}, err
 		}

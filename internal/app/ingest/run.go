@@ -23,7 +23,8 @@ type Options struct {
 	// ratio stops the run. But a page with fewer than ten rejects never stops the run.
 	MaxRejectRatio float64
 
-	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row have this end.
+	// AcceptShortEnd accepts that the stream ends with fewer records than the API announced at first, if two answers in a row have the
+	// same end.
 	AcceptShortEnd bool
 
 	// MaxBufferBytes is the greatest number of bytes that the bodies of pages may have together while the pages wait to be stored. A
@@ -96,10 +97,10 @@ func New(
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
 // When ctx ends, Run returns domain.Stopped. It ends a wait at once. But first it stores the pages that it has fetched: it decodes for
-// at most decodeGrace after the end of ctx, and commits for at most commitGrace. Of each page, either all is stored or nothing.
+// at most decodeGrace after the end of ctx, and commits for at most commitGrace (store.go). Of each page, either all is stored or nothing.
 //
 // The summary describes the run even if Run returns an error. If it is unknown whether the last pages were committed, the
-// summary does not count these pages. If Run could not claim the stream, the summary's pass is 0.
+// summary does not count them. If Run could not claim the stream, the summary's pass is 0.
 //
 // Run may be called again, but not while it is running.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
@@ -135,7 +136,7 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 		began := time.Now()
 		res, err := r.commit(ctx, commitCtx, batch)
 		sum.Times.Storing += time.Since(began)
-		if prefetcher.again(pages, err) {
+		if prefetcher.repeat(pages, err) { // batches yields these pages again, or another answer for the page
 			continue
 		}
 		if err != nil {
@@ -172,7 +173,7 @@ func (r *Runner) decode(ctx context.Context, fetched fetchedPage) (domain.Decode
 		return domain.DecodedPage{}, err
 	}
 	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
-	const roundingError = 1e-9 // 0.29 * 100 is 28.999… in binary floating point, but must allow 29 rejects
+	const roundingError = 1e-9 // in binary floating point 0.29 * 100 is 28.999…, but this ratio must allow 29 rejects of 100
 	page.MaxParked = max(minRejects-1, int(maxRejects+roundingError))
 	if err := page.CheckRejectRatio(page.Rejects); err != nil {
 		return domain.DecodedPage{}, err
@@ -186,12 +187,12 @@ func (r *Runner) decode(ctx context.Context, fetched fetchedPage) (domain.Decode
 // called.
 func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	extended, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
+	stopWatching := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(grace, cancel)
-		context.AfterFunc(extended, func() { timer.Stop() })
+		context.AfterFunc(extended, func() { timer.Stop() }) // the timer is of no use if the caller cancels before it fires
 	})
 	return extended, func() {
-		stop()
+		stopWatching()
 		cancel()
 	}
 }
@@ -210,7 +211,7 @@ func (s *summary) add(batch domain.Batch, res domain.CommitResult) {
 	s.Times.Committing += res.Committing
 }
 
-// addFetching adds the requests of a fetcher and the times of both.
+// addFetching adds the requests of a fetcher, and the times that fetching and decoding took.
 func (s *summary) addFetching(fetcher *fetcher, prefetcher *prefetcher) {
 	s.Traffic = fetcher.traffic
 	s.Times.Fetching = fetcher.fetching

@@ -18,14 +18,14 @@ import (
 func TestRun_StoresEveryPage(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	source := newScript(t, page(5, "a", "1", "2"), page(5, "b", "3", "4"), page(5, "", "5"))
+	source := newScript(t, page(5, "a", "1", "2"), page(5, "b", "3", "4"), lastPage(5, "5"))
 	sum, err := f.run(t.Context(), source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	source.wantRequests("", "a", "b")
+	source.wantRequests(head, "a", "b")
 	f.wantStored(t, 1, 2, 3, 4, 5)
-	sum.Elapsed, sum.Times = 0, domain.WorkTimes{}
+	sum.Elapsed, sum.Times = 0, domain.WorkTimes{} // they differ in each run
 	want := domain.Summary{
 		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
 		Counts: domain.Counts{Received: 5, Inserted: 5}, Traffic: domain.Traffic{Requests: 3},
@@ -43,8 +43,8 @@ func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	synctest.Test(t, func(t *testing.T) {
-		f.runPart(t, "", page(4, "a", "1", "2"))
-		source := newScript(t, page(4, "", "3", "4")).startingAt("a")
+		f.runPart(t, head, page(4, "a", "1", "2"))
+		source := newScript(t, lastPage(4, "3", "4")).startingAt("a")
 		sum, err := f.run(t.Context(), source)
 		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
 			t.Errorf("got summary %+v, error %v; want 1 page with 2 events, and done", sum, err)
@@ -58,7 +58,7 @@ func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 func TestRun_DoneStream(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	if _, err := f.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
+	if _, err := f.run(t.Context(), newScript(t, lastPage(1, "1"))); err != nil {
 		t.Fatal(err)
 	}
 	emptyScript := newScript(t)
@@ -69,12 +69,12 @@ func TestRun_DoneStream(t *testing.T) {
 	emptyScript.wantRequests() // none
 
 	f.opts.NewPass = true
-	sum, err = f.run(t.Context(), newScript(t, page(2, "a", "2"), page(2, "", "1")))
+	sum, err = f.run(t.Context(), newScript(t, page(2, "a", "2"), lastPage(2, "1")))
 	if want := (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); err != nil || sum.Counts != want {
 		t.Errorf("with NewPass: got counts %+v, error %v; want %+v", sum.Counts, err, want)
 	}
 	if sum.Pass != 2 || sum.Seq != 3 {
-		t.Errorf("with NewPass: got pass %d, seq %d; want 2, 3", sum.Pass, sum.Seq)
+		t.Errorf("with NewPass: got pass %d, seq %d; want 2, 3 (one page of pass 1 and two of pass 2)", sum.Pass, sum.Seq)
 	}
 }
 
@@ -83,12 +83,12 @@ func TestRun_DoneStream(t *testing.T) {
 func TestRun_InterruptedNewPass(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	if _, err := f.run(t.Context(), newScript(t, page(2, "", "1", "2"))); err != nil {
+	if _, err := f.run(t.Context(), newScript(t, lastPage(2, "1", "2"))); err != nil {
 		t.Fatal(err)
 	}
 	f.opts.NewPass = true
-	f.runPart(t, "", page(2, "a", "1"))
-	source := newScript(t, page(2, "", "2")).startingAt("a")
+	f.runPart(t, head, page(2, "a", "1"))
+	source := newScript(t, lastPage(2, "2")).startingAt("a")
 	sum, err := f.run(t.Context(), source)
 	if err != nil || sum.Pass != 2 || !sum.Done {
 		t.Errorf("got summary %+v, error %v; want pass 2, done", sum, err)
@@ -100,7 +100,7 @@ func TestRun_InterruptedNewPass(t *testing.T) {
 func TestRun_ParksBadRecord(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	sum, err := f.run(t.Context(), newScript(t, page(3, "a", "1", "two"), page(3, "", "3", "two")))
+	sum, err := f.run(t.Context(), newScript(t, page(3, "a", "1", "two"), lastPage(3, "3", "two"))) // "two" is not a number
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestRun_TooManyRejects(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
-		good, bad int // the number of records of the page that become events, and of its rejects
+		good, bad int // the numbers of records in the page that become events, and that become rejects
 		maxRatio  float64
 		stops     bool // the page stops the run
 	}{
@@ -142,12 +142,12 @@ func TestRun_TooManyRejects(t *testing.T) {
 				records = append(records, "bad"+strconv.Itoa(i))
 			}
 			for i := range tt.good {
-				records = append(records, strconv.Itoa(i+10)) // not 1, which is the record of the first page
+				records = append(records, strconv.Itoa(i+2)) // from 2 on, because the first page has record 1
 			}
 			total := int64(len(records) + 1)
 			f := newFixture()
 			f.opts.MaxRejectRatio = tt.maxRatio
-			sum, err := f.run(t.Context(), newScript(t, page(total, "a", "1"), page(total, "", records...)))
+			sum, err := f.run(t.Context(), newScript(t, page(total, "a", "1"), lastPage(total, records...)))
 			if !tt.stops {
 				if err != nil || int(sum.Parked) != tt.bad {
 					t.Errorf("got %d parked, error %v; want %d parked", sum.Parked, err, tt.bad)
@@ -209,21 +209,22 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 		payloads   []string
 		wantStored int64
 	}{
-		{name: "9 s of decoding", payloads: []string{"1", "2", "3"}, wantStored: 3},
-		{name: "15 s of decoding", payloads: []string{"1", "2", "3", "4", "5"}, wantStored: 0},
+		{name: "3 records take 9 s", payloads: []string{"1", "2", "3"}, wantStored: 3},
+		{name: "5 records take 15 s", payloads: []string{"1", "2", "3", "4", "5"}, wantStored: 0},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture()
 			ctx, cancel := context.WithCancel(t.Context())
-			source := newScript(t, page(6, "a", tt.payloads...)).during(1, cancel)
+			source := newScript(t, page(6, "a", tt.payloads...)).during(1, cancel) // ctx ends during the first request
 			began := time.Now()
 			sum, err := ingest.New(source, slowDecoder{}, f.store, f.seen, f.opts).Run(ctx)
 			if domain.KindOf(err) != domain.Stopped || sum.Inserted != tt.wantStored {
 				t.Errorf("%s: got %d stored, error %v; want %d stored, Stopped", tt.name, sum.Inserted, err, tt.wantStored)
 			}
-			if took := time.Since(began); took >= decodeGrace+timePerRecord {
-				t.Errorf("%s: the run stopped after %s, want less than %s", tt.name, took, decodeGrace+timePerRecord)
+			const limit = decodeGrace + timePerRecord // decoding stops only between two records
+			if took := time.Since(began); took >= limit {
+				t.Errorf("%s: the run stopped after %s, want less than %s", tt.name, took, limit)
 			}
 		})
 	}
@@ -233,7 +234,7 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 func TestRun_OtherSourceURL(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	if _, err := f.run(t.Context(), newScript(t, page(1, "", "1"))); err != nil {
+	if _, err := f.run(t.Context(), newScript(t, lastPage(1, "1"))); err != nil {
 		t.Fatal(err)
 	}
 	f.opts.SourceURL = "https://other.example"
@@ -242,7 +243,7 @@ func TestRun_OtherSourceURL(t *testing.T) {
 	if domain.KindOf(err) != domain.Invalid || sum.Pass != 0 {
 		t.Errorf("got pass %d, error %v; want pass 0 and Invalid", sum.Pass, err)
 	}
-	source.wantRequests()
+	source.wantRequests() // none
 }
 
 // TestRun_ObserverCalls checks the order in which a run calls the methods of its observer.
@@ -252,7 +253,7 @@ func TestRun_ObserverCalls(t *testing.T) {
 		f := newFixture()
 		f.store = &flakyStore{EventStore: f.store, commitScript: []commitFunc{failTransiently}}
 		source := newScript(t, page(2, "a", "0"), domaintest.FailWith(domain.CursorExpired), page(2, "a", "0"),
-			domaintest.FailWith(domain.Transient), page(2, "", "1"))
+			domaintest.FailWith(domain.Transient), lastPage(2, "1"))
 		if _, err := f.run(t.Context(), source); err != nil {
 			t.Fatal(err)
 		}

@@ -52,13 +52,13 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 // server needs to notice it. This time depends on how the other runner ended.
 func claimTimeout(fenced error) time.Duration {
 	switch domain.AsError(fenced).Holder {
-	case domain.HolderAlive: // it used the store a moment ago; if its process was killed since, the server notices within a second
+	case domain.HolderAlive: // used the store a moment ago; if its process was killed since, the server notices within a second
 		return time.Second
-	case domain.HolderSilent: // its machine may be gone; the server notices within half a minute
+	case domain.HolderSilent: // its machine may be gone, which the server notices within half a minute
 		return 30 * time.Second
 	case domain.HolderUnknown:
 	}
-	return 5 * time.Second // a compromise between the two
+	return 5 * time.Second // longer than for a holder that is alive, shorter than for one that is silent
 }
 
 // commitGrace is the time for which Run commits after ctx has ended.
@@ -72,7 +72,7 @@ const commitGrace = 90 * time.Second
 // asks for a second answer that confirms the end of the pass.
 func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	var badPage error  // a BadPage error of the store; Do must not get it, because Do would try again with the same page
+	var badPage error  // a BadPage error of the store; hidden from Do, which would try again with the same page
 	uncertain := false // the last COMMIT got no answer
 	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, func(context.Context) (err error) {
 		if uncertain {
@@ -127,13 +127,13 @@ func isAtEndOf(checkpoint domain.Checkpoint, batch domain.Batch) bool {
 	return checkpoint.Seq == batch.TargetSeq() && checkpoint.SameAs(batch.LastPage().To)
 }
 
-// A hold is the time during which the rate limit allows no request.
+// The limits for storing a hold, which is the time during which the rate limit allows no request.
 const (
-	// Only holds that are longer than minHold are stored. A shorter one is not worth a write to the database.
+	// minHold is the longest hold that is not stored, because it is not worth a write to the database.
 	minHold = 5 * time.Second
 
-	// maxHold is the longest hold that is stored. Of a longer hold, only this part is stored. So if the API demands a very long
-	// wait by mistake, later runs wait only for maxHold before they send a request again.
+	// maxHold is the longest hold that is stored. Of a longer hold, only this part is stored. If the API demands a very long wait by
+	// mistake, later runs wait only for maxHold before they send a request again.
 	maxHold = time.Hour
 )
 

@@ -14,7 +14,8 @@ type WalkOptions struct {
 	PageSize int          // the number of records to ask for in one page
 	Retry    retry.Policy // limits the attempts and waits for each page
 
-	// AcceptShortEnd accepts an end below the first announced total, if two answers in a row have this end.
+	// AcceptShortEnd accepts that the stream ends with fewer records than the API announced at first, if two answers in a row have the
+	// same end.
 	AcceptShortEnd bool
 }
 
@@ -23,8 +24,8 @@ type WalkOptions struct {
 // asks for a second answer to confirm an end. It does not accept a page with the records of an earlier page of its pass.
 //
 // If the API no longer accepts the cursor, a new pass begins at the head. So a consumer that compares or counts records must
-// start again when From.Pass changes. The first pass is 1. If the iterator yields an error, the iteration ends. Each use of the
-// iterator is a new walk.
+// start again when a page has another From.Pass than the page before it. The first pass is 1. If the iterator yields an error, the
+// iteration ends. Each use of the iterator is a new walk.
 func Walk(
 	ctx context.Context, source domain.EventSource, decoder domain.Decoder, observer FetchObserver, opts WalkOptions,
 ) iter.Seq2[domain.DecodedPage, error] {
@@ -41,7 +42,7 @@ func Walk(
 				page.End = fetched.request.compareEnds(page)
 				page.End.AcceptShort = opts.AcceptShortEnd
 				err = yielded.check(page)
-				if fetcher.refetch(fetched.request, err) {
+				if fetcher.refetch(fetched.request, err) { // the fetcher yields another answer for this page
 					continue
 				}
 			}
@@ -72,6 +73,7 @@ func (y *yieldedPages) check(page domain.DecodedPage) error {
 	return nil
 }
 
+// add adds a page. If the page begins another pass, add first removes the pages of the pass before it.
 func (y *yieldedPages) add(page domain.DecodedPage) {
 	if page.From.Pass != y.pass {
 		*y = yieldedPages{pass: page.From.Pass, hashes: map[string]bool{}}

@@ -12,12 +12,15 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
+// newSixRecords returns a source with the records 0 to 5 in pages of two records. The cursor of a page is the number of its first record.
+func newSixRecords() *domaintest.ScriptedSource { return domaintest.NewCleanStream(6, 2) }
+
 // TestWalk_SameRequestsAsRun checks that a walk makes the same requests, waits and new passes as a run.
 func TestWalk_SameRequestsAsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		newSource := func() *domaintest.ScriptedSource {
-			return domaintest.NewCleanStream(6, 2).
+			return newSixRecords().
 				At("2", domaintest.FailWith(domain.Transient), domaintest.RefuseFor(time.Minute)).
 				At("4", domaintest.FailWith(domain.CursorExpired))
 		}
@@ -65,7 +68,7 @@ func offsets(t *testing.T, walk iter.Seq2[domain.DecodedPage, error]) (all []int
 // TestWalk_EndsAfterError checks that a walk yields a final error once and then ends.
 func TestWalk_EndsAfterError(t *testing.T) {
 	t.Parallel()
-	source := domaintest.NewCleanStream(4, 2).At("2", domaintest.FailWith(domain.Unauthorized))
+	source := newSixRecords().At("2", domaintest.FailWith(domain.Unauthorized))
 	var kinds []domain.Kind
 	for _, err := range newWalk(t, source, ingest.WalkOptions{}) {
 		kinds = append(kinds, domain.KindOf(err))
@@ -83,21 +86,21 @@ func newWalk(t *testing.T, source domain.EventSource, opts ingest.WalkOptions) i
 }
 
 // runWalk reads a walk to its end. It returns how often the walk yields a page or an error, and the last error.
-func runWalk(walk iter.Seq2[domain.DecodedPage, error]) (yields int, last error) {
+func runWalk(walk iter.Seq2[domain.DecodedPage, error]) (yields int, lastErr error) {
 	for _, err := range walk {
 		yields++
-		last = err
+		lastErr = err
 	}
-	return yields, last
+	return yields, lastErr
 }
 
-// repeatAnswer returns the same answer many times, more often than a walk asks for it.
+// repeatAnswer returns the same answer more often than a walk asks for it.
 func repeatAnswer(answer domaintest.Answer) []domaintest.Answer {
 	return slices.Repeat([]domaintest.Answer{answer}, 10*maxTries)
 }
 
 // TestWalk_RepeatedPage checks that a walk fetches a page again if the answer has the records of an earlier page of the pass. An
-// answer from a cache may be such an answer.
+// answer from a cache may be so.
 func TestWalk_RepeatedPage(t *testing.T) {
 	t.Parallel()
 	firstPageAgain := domaintest.PageOf("4", "0", "1").WithTotal(6).NotAccepted()
@@ -106,18 +109,30 @@ func TestWalk_RepeatedPage(t *testing.T) {
 		source      *domaintest.ScriptedSource
 		wantOffsets []int64 // nil if the walk must end with BadPage
 	}{
-		{"once", domaintest.NewCleanStream(6, 2).At("2", firstPageAgain), []int64{2, 4, 6}},
-		{"in every answer", domaintest.NewCleanStream(6, 2).At("2", repeatAnswer(firstPageAgain)...), nil},
-		{"as the last page", domaintest.NewCleanStream(6, 2).At("4", domaintest.LastPageOf("2", "3").WithTotal(6)), []int64{2, 4, 6}},
 		{
-			"pages without a record may repeat",
-			domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").WithTotal(1)),
-			[]int64{0, 0, 1},
+			name:        "a page repeats once",
+			source:      newSixRecords().At("2", firstPageAgain),
+			wantOffsets: []int64{2, 4, 6},
 		},
 		{
-			"pages may repeat in another pass",
-			domaintest.NewCleanStream(6, 2).At("4", domaintest.FailWith(domain.CursorExpired)),
-			[]int64{2, 4, 2, 4, 6},
+			name:        "a page repeats in every answer",
+			source:      newSixRecords().At("2", repeatAnswer(firstPageAgain)...),
+			wantOffsets: nil,
+		},
+		{
+			name:        "a page repeats as the last page",
+			source:      newSixRecords().At("4", domaintest.LastPageOf("2", "3").WithTotal(6)),
+			wantOffsets: []int64{2, 4, 6},
+		},
+		{
+			name:        "pages without a record may repeat",
+			source:      domaintest.NewScriptedSource(domaintest.PageOf("a"), domaintest.PageOf("b"), domaintest.LastPageOf("1").WithTotal(1)),
+			wantOffsets: []int64{0, 0, 1},
+		},
+		{
+			name:        "pages may repeat in another pass",
+			source:      newSixRecords().At("4", domaintest.FailWith(domain.CursorExpired)),
+			wantOffsets: []int64{2, 4, 2, 4, 6},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
