@@ -26,7 +26,7 @@ type Runner struct {
 // Runner returns a runner that traces each run of next as a span with the run's result. The traces of the run's pages link to
 // that span. next must use the source, the store and the observer that [Tracing.Source], [Tracing.Store] and
 // [Tracing.Observer] return.
-func (t *Tracing) Runner(next *ingest.Runner) *Runner { return &Runner{next, t} }
+func (t *Tracing) Runner(next *ingest.Runner) *Runner { return &Runner{next: next, tracing: t} }
 
 // Run calls [ingest.Runner.Run] and returns its results.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
@@ -76,7 +76,7 @@ func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
 	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
-		tracing.failFetching(err) // the run does not request this page again: it may go on with the first page of the stream
+		tracing.failFetching(err) // the run does not request this page again, but perhaps the first page of the stream
 	}
 	if err == nil {
 		page.Receipt.TraceID = tracing.endFetching()
@@ -117,27 +117,31 @@ type store struct {
 	tracing *Tracing
 }
 
-// Store returns a store that traces each attempt of next to commit as a span in the trace of the batch's first page, with links to
-// the traces of the other pages. An attempt whose pages are not sampled has no span.
-func (t *Tracing) Store(next domain.EventStore) domain.EventStore { return &store{next, t} }
+// Store returns a store that traces each attempt of next to commit a batch. The attempt is a span in the trace of the batch's first page,
+// with links to the traces of the other pages. Pages whose traces are not sampled do not count. Without a sampled page there is no span.
+func (t *Tracing) Store(next domain.EventStore) domain.EventStore {
+	return &store{EventStore: next, tracing: t}
+}
 
 // Commit implements domain.EventStore.
 func (s *store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
-	pages := s.tracing.spansOf(b.Pages)
-	if len(pages) == 0 {
+	pageSpans := s.tracing.spansOf(b.Pages)
+	if len(pageSpans) == 0 {
 		return s.EventStore.Commit(ctx, b)
 	}
 	var links []trace.Link
-	for _, page := range pages[1:] {
-		links = append(links, trace.Link{SpanContext: page.SpanContext()})
+	for _, other := range pageSpans[1:] {
+		links = append(links, trace.Link{SpanContext: other.SpanContext()})
 	}
-	ctx, span := s.tracing.tracer.Start(trace.ContextWithSpan(ctx, pages[0]), "commit", trace.WithLinks(links...),
+	ctx, span := s.tracing.tracer.Start(trace.ContextWithSpan(ctx, pageSpans[0]), "commit", trace.WithLinks(links...),
 		trace.WithAttributes(seqKey.Int64(b.TargetSeq()), attribute.Int("pawl.pages", len(b.Pages))))
 	defer span.End()
 	res, err := s.EventStore.Commit(ctx, b)
 	if err != nil {
 		setError(span, err, noStatus)
-		if kind := domain.KindOf(err); len(b.Pages) == 1 && (kind == domain.BadPage || kind == domain.Unconfirmed) {
+		kind := domain.KindOf(err)
+		isRejected := kind == domain.BadPage || kind == domain.Unconfirmed
+		if isRejected && len(b.Pages) == 1 { // of a larger batch, the run first commits each page alone
 			s.tracing.endRejected(b.Pages[0], err) // the run requests this page again
 		}
 		return res, err
@@ -146,18 +150,20 @@ func (s *store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	return res, nil
 }
 
-// An observer is an ingest.Observer that adds the waits to the traces and ends the traces of pages that were committed. The source
-// and the store cannot do this, because they are not informed of waits and of the end of a batch.
+// An observer is an ingest.Observer that adds the waits to the traces, and ends the traces of pages that were committed. The source and
+// the store cannot do this, because they do not see the waits, nor that a batch is durable after a lost answer.
 type observer struct {
 	ingest.Observer
 
 	tracing *Tracing
 }
 
-// Observer returns an observer that calls next. It traces each wait as an event in the trace of the page that is being fetched, or of
-// the first page that is being stored, or of the run if there is no such page. When a batch was committed, it ends the traces of its
-// pages.
-func (t *Tracing) Observer(next ingest.Observer) ingest.Observer { return &observer{next, t} }
+// Observer returns an observer that calls next. It traces each wait for the API as an event in the trace of the page that is being
+// fetched, and each wait to store in the trace of the first page of the batch. If there is no such page, the event is in the trace of the
+// run. When a batch was committed, the observer ends the traces of its pages.
+func (t *Tracing) Observer(next ingest.Observer) ingest.Observer {
+	return &observer{Observer: next, tracing: t}
+}
 
 // Waiting implements ingest.FetchObserver.
 func (o *observer) Waiting(w retry.Wait) {

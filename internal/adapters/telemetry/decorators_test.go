@@ -24,8 +24,8 @@ func TestSource(t *testing.T) {
 		t.Helper()
 		return domaintest.SourceUnderTest{
 			Open: func(answers ...domaintest.Answer) (domain.EventSource, domaintest.Upstream) {
-				s := domaintest.NewScriptedSource(answers...)
-				return newTracing(t, newCollector()).Source(s, endpoint), s
+				scripted := domaintest.NewScriptedSource(answers...)
+				return newTracing(t, newCollector()).Source(scripted, endpoint), scripted
 			},
 		}
 	})
@@ -40,13 +40,13 @@ func TestStore(t *testing.T) {
 		memStores := map[domain.EventStore]*domaintest.MemStore{} // by the traced store that wraps them
 		return domaintest.StoreUnderTest{
 			Open: func() domain.EventStore {
-				mem := db.Store()
-				s := newTracing(t, newCollector()).Store(mem)
-				memStores[s] = mem
-				return s
+				memStore := db.Store()
+				traced := newTracing(t, newCollector()).Store(memStore)
+				memStores[traced] = memStore
+				return traced
 			},
-			CutConnections: func(_ context.Context, s domain.EventStore) error {
-				db.CutConnections(memStores[s])
+			CutConnections: func(_ context.Context, traced domain.EventStore) error {
+				db.CutConnections(memStores[traced])
 				return nil
 			},
 			Backup: func(context.Context) (func(context.Context) error, error) {

@@ -11,8 +11,7 @@ import (
 
 var errFlushTimeout = fmt.Errorf("the collector did not answer within %s at the end of the run", flushTimeout)
 
-// A delivery is a span exporter that calls warn with its first error. It returns no error to the SDK, because the SDK would
-// print each error.
+// A delivery is a span exporter that calls warn with its first error. It hides all errors from the SDK, which would print each of them.
 type delivery struct {
 	sdktrace.SpanExporter
 
@@ -29,14 +28,13 @@ func newDelivery(exporter sdktrace.SpanExporter, warn func(string, error)) *deli
 	}
 }
 
-// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver. Its error is always nil, because the SDK would
-// print an error.
+// ExportSpans implements sdktrace.SpanExporter. It drops spans that it cannot deliver. Its error is always nil.
 func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	exported := make(chan struct{})
 	defer close(exported)
-	go func() {
+	go func() { // ends when ExportSpans returns
 		select {
 		case <-d.cancelled:
 			cancel(errFlushTimeout)

@@ -24,27 +24,27 @@ func (e exporterFunc) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan
 
 func (e exporterFunc) Shutdown(context.Context) error { return nil }
 
-// TestRun_CollectorFails checks that a run stores all events even if the collector fails or hangs. The run has more pages than
-// the queue of the SDK has room for.
+// TestRun_CollectorFails checks that a run stores all events even if the collector fails or hangs. The run has more pages, and so more
+// spans, than the queue of the SDK can hold.
 func TestRun_CollectorFails(t *testing.T) {
 	t.Parallel()
-	const pages = 3000                                            // the queue of the SDK has room for 2048 spans
+	const pages = 3000                                            // the queue of the SDK can hold 2048 spans
 	const flushTimeout, flushGrace = 2 * time.Second, time.Second // as in the package telemetry
 	tests := []struct {
 		name    string
-		export  func(t *testing.T) exporterFunc
-		warning string        // a part of the only warning
-		took    time.Duration // how long the run takes by the synctest clock, which counts only waiting
+		export  func(t *testing.T) exporterFunc // returns the exporter of the run
+		warning string                          // a part of the only warning
+		took    time.Duration                   // how long the run takes, by the clock of synctest, which counts only waits
 	}{
 		{
-			name: "refuses",
+			name: "the collector refuses the spans",
 			export: func(*testing.T) exporterFunc {
 				return func(context.Context) error { return errors.New("connection refused") }
 			},
 			warning: "connection refused",
 		},
 		{
-			name: "hangs",
+			name: "the collector hangs",
 			export: func(*testing.T) exporterFunc {
 				return func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 			},
@@ -52,7 +52,7 @@ func TestRun_CollectorFails(t *testing.T) {
 			took:    flushTimeout,
 		},
 		{
-			name: "hangs and ignores its context",
+			name: "the exporter hangs and ignores its context",
 			export: func(t *testing.T) exporterFunc {
 				t.Helper()
 				released := make(chan struct{})
@@ -94,8 +94,9 @@ func TestRun_CollectorRecovers(t *testing.T) {
 		run := newTestRun(domaintest.NewScriptedSource(
 			domaintest.PageOf("c1", "1"), domaintest.RefuseFor(time.Minute), domaintest.PageOf("c2", "2"),
 			domaintest.RefuseFor(time.Minute), domaintest.LastPageOf("3").WithTotal(3)))
-		c, began := newCollector(), time.Now()
-		flaky := flakyCollector{collector: c, failsUntil: began.Add(30 * time.Second)} // in the middle of the first wait
+		c := newCollector()
+		middleOfFirstWait := time.Now().Add(30 * time.Second)
+		flaky := flakyCollector{collector: c, failsUntil: middleOfFirstWait}
 		_, err := run.execute(t.Context(), telemetry.New(t.Context(), run.config(), flaky))
 		if err != nil {
 			t.Fatal(err)

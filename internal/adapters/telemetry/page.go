@@ -16,17 +16,17 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A pageSpans holds the spans of the pages that are not committed yet.
+// A pageSpans holds the root spans of the pages that are not committed yet.
 type pageSpans struct {
-	fetching trace.Span // of the page that is being fetched, or nil; only the goroutine that fetches uses it
-	storing  trace.Span // of the first page of the batch that is being stored, or nil; only the goroutine that stores uses it
+	fetching trace.Span // of the page that is being fetched, or nil; only the goroutine that fetches uses this field
+	storing  trace.Span // of the first page of the batch that is being stored, or nil; only the goroutine that stores uses this field
 
 	mu      sync.Mutex
 	fetched map[string]trace.Span // the spans of fetched pages, by the trace id in the page's receipt
 }
 
-// beginPage starts the trace of a page. A page that is requested again after a failure keeps its trace, so beginPage does nothing
-// if a page is being fetched already.
+// beginPage starts the trace of a page. If a page is being fetched already, beginPage does nothing: this is another request for that
+// page after a failure, and belongs to the same trace.
 func (t *Tracing) beginPage(ctx context.Context) {
 	if t.pages.fetching != nil {
 		return
@@ -35,8 +35,8 @@ func (t *Tracing) beginPage(ctx context.Context) {
 		trace.WithAttributes(streamKey.String(t.stream.String())))
 }
 
-// endFetching records that the page is fetched, and returns the trace id for its receipt. It returns "" if the trace is not sampled.
-// Such a trace ends now, because nothing more of it is recorded.
+// endFetching records that the page is fetched, and returns the trace id for its receipt. If the trace is not sampled, endFetching ends
+// the trace and returns "", because nothing of the trace is sent.
 func (t *Tracing) endFetching() string {
 	span := t.pages.fetching
 	t.pages.fetching = nil
@@ -54,8 +54,8 @@ func (t *Tracing) endFetching() string {
 	return id
 }
 
-// failFetching ends the trace of the page that is being fetched. err is the reason why it is not fetched. failFetching does nothing if
-// no page is being fetched.
+// failFetching ends the trace of the page that is being fetched and marks it as failed because of err. If no page is being fetched,
+// failFetching does nothing.
 func (t *Tracing) failFetching(err error) {
 	if t.pages.fetching == nil {
 		return
@@ -65,7 +65,7 @@ func (t *Tracing) failFetching(err error) {
 	t.pages.fetching = nil
 }
 
-// spansOf returns the spans of the pages whose trace is sampled.
+// spansOf returns the root spans of those pages whose trace is sampled.
 func (t *Tracing) spansOf(pages []domain.DecodedPage) (spans []trace.Span) {
 	t.pages.mu.Lock()
 	defer t.pages.mu.Unlock()
@@ -77,7 +77,7 @@ func (t *Tracing) spansOf(pages []domain.DecodedPage) (spans []trace.Span) {
 	return spans
 }
 
-// beginStoring records that the batch is being stored. The waits until the next batch then are events of its first page.
+// beginStoring records that the batch is being stored. Until the next batch, each wait to store is an event of the first sampled page.
 func (t *Tracing) beginStoring(batch domain.Batch) {
 	t.pages.storing = nil
 	if spans := t.spansOf(batch.Pages); len(spans) > 0 {
@@ -97,8 +97,9 @@ func (t *Tracing) addWait(span trace.Span, wait time.Duration, err error) {
 // endCommitted ends the traces of the pages of a committed batch.
 func (t *Tracing) endCommitted(batch domain.Batch) {
 	for i, page := range batch.Pages {
+		seq := batch.Start.Seq + int64(i) + 1
 		t.endPage(page.Receipt.TraceID, func(span trace.Span) {
-			span.SetAttributes(seqKey.Int64(batch.Start.Seq+int64(i)+1),
+			span.SetAttributes(seqKey.Int64(seq),
 				attribute.Int64("pawl.pass", page.To.Pass), attribute.Int64("pawl.position", page.To.Offset),
 				attribute.Int("pawl.received", page.Received))
 			span.SetAttributes(trafficAttributes(page.Receipt.Traffic)...)
@@ -127,7 +128,7 @@ func (t *Tracing) endAll(err error) {
 	}
 }
 
-// endPage ends the trace with this id, after complete has added to its span. It does nothing if there is no such trace.
+// endPage calls complete with the root span of the trace with this id, and then ends the trace. It does nothing if there is no such trace.
 func (t *Tracing) endPage(id string, complete func(trace.Span)) {
 	t.pages.mu.Lock()
 	defer t.pages.mu.Unlock()

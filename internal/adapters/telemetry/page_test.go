@@ -16,25 +16,27 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A flakyStore is a store whose first commits fail. For each of these commits, failures has a function that gets the real
-// commit and decides whether to call it.
+// A flakyStore replaces its first commits. Later commits go to the EventStore inside.
 type flakyStore struct {
 	domain.EventStore
 
-	failures []func(commit commitFunc) (domain.CommitResult, error)
+	commits []replacedCommit
 }
+
+// A replacedCommit is called instead of a commit. It may call commit, which commits the batch.
+type replacedCommit func(commit commitFunc) (domain.CommitResult, error)
 
 // A commitFunc commits a batch.
 type commitFunc func() (domain.CommitResult, error)
 
 func (s *flakyStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	commit := func() (domain.CommitResult, error) { return s.EventStore.Commit(ctx, b) }
-	if len(s.failures) == 0 {
+	if len(s.commits) == 0 {
 		return commit()
 	}
-	next := s.failures[0]
-	s.failures = s.failures[1:]
-	return next(commit)
+	replaced := s.commits[0]
+	s.commits = s.commits[1:]
+	return replaced(commit)
 }
 
 // failCommit returns an error and does not commit.
@@ -42,13 +44,14 @@ func failCommit(commitFunc) (domain.CommitResult, error) {
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Transient, Op: "commit", Err: errors.New("as scripted")}
 }
 
-// loseAnswer commits. Then it returns an error, as if the database's answer were lost.
+// loseAnswer commits and then returns an error, as if the answer of the database were lost.
 func loseAnswer(commit commitFunc) (domain.CommitResult, error) {
 	_, err := commit()
 	return domain.CommitResult{}, &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: errors.Join(errors.New("as scripted"), err)}
 }
 
-// TestPageTraces checks that every page that was requested has a trace with its requests, waits and commits.
+// TestPageTraces checks that every page that was requested has a trace with its requests, waits and commits. After the first failure the
+// run waits 0.25 s, and after the second one 0.5 s. After three attempts the run ends.
 func TestPageTraces(t *testing.T) {
 	t.Parallel()
 	type answers = []domaintest.Answer
@@ -58,11 +61,11 @@ func TestPageTraces(t *testing.T) {
 	tests := []struct {
 		name    string
 		answers answers
-		store   func(*flakyStore) // sets the failures of the store; nil: no failures
-		pages   []string          // one line for each trace
-		ledger  []int             // the indexes of the pages that are in the ledger
-		run     string            // the line of the run's span
-		kind    domain.Kind       // the kind of the run's error; zero: no error
+		commits []replacedCommit // replace the first commits of the store
+		pages   []string         // the wanted traces, each as traceLines returns it
+		ledger  []int            // the indexes of those pages that must be in the ledger
+		run     string           // the wanted text of the run's span
+		kind    domain.Kind      // the wanted kind of the run's error; zero: no error
 	}{
 		{
 			name: "two pages", answers: answers{firstPage, lastPage},
@@ -74,7 +77,7 @@ func TestPageTraces(t *testing.T) {
 			run:    "pawl run done=true pages=2 received=3 inserted=3 requests=2",
 		},
 		{
-			name: "a page that took four requests",
+			name: "a page that took four requests", // the waits are 0.25 s, 8 s for the rate limit, and 0.5 s
 			answers: answers{
 				domaintest.FailWith(domain.Transient).WithStatus(503), domaintest.RefuseFor(8 * time.Second).WithStatus(429),
 				domaintest.FailWith(domain.BadPage).WithStatus(200), onePage,
@@ -113,7 +116,7 @@ func TestPageTraces(t *testing.T) {
 		},
 		{
 			name: "commits that fail", answers: answers{firstPage, lastPage},
-			store: func(s *flakyStore) { s.failures = append(s.failures, failCommit, loseAnswer) },
+			commits: []replacedCommit{failCommit, loseAnswer},
 			pages: []string{
 				"pawl page seq=1 requests=1 retries=0 rate_limited=0 " + noWait + ", waiting type=transient wait_seconds=0.25, " +
 					"waiting type=uncertain wait_seconds=0.5, GET response.status_code=200, commit type=transient, commit type=uncertain",
@@ -147,30 +150,28 @@ func TestPageTraces(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				run := newTestRun(domaintest.NewScriptedSource(tt.answers...))
-				if tt.store != nil {
-					s := &flakyStore{EventStore: run.store}
-					tt.store(s)
-					run.store = s
-				}
+				run.store = &flakyStore{EventStore: run.store, commits: tt.commits}
 				spans, err := run.executeAndCollect(t)
-				if wantError := tt.kind != domain.Unknown; wantError && domain.KindOf(err) != tt.kind {
+				wantErr := tt.kind != 0
+				if wantErr && domain.KindOf(err) != tt.kind {
 					t.Fatalf("got error %v, want kind %s", err, tt.kind)
-				} else if !wantError && err != nil {
+				}
+				if !wantErr && err != nil {
 					t.Fatalf("got error %v, want none", err)
 				}
 				pages := findSpans(spans, "pawl page")
-				var got, stored []string
+				var got, storedIDs []string
 				for i, page := range pages {
 					got = append(got, strings.Join(traceLines(spans, page), ", "))
 					if slices.Contains(tt.ledger, i) {
-						stored = append(stored, page.SpanContext.TraceID().String())
+						storedIDs = append(storedIDs, page.SpanContext.TraceID().String())
 					}
 				}
 				if !slices.Equal(got, tt.pages) {
 					t.Errorf("got traces\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.pages, "\n"))
 				}
-				if ids := run.traceIDs(); !slices.Equal(ids, stored) {
-					t.Errorf("got trace ids %v in the ledger, want %v", ids, stored)
+				if ids := run.traceIDs(); !slices.Equal(ids, storedIDs) {
+					t.Errorf("got trace ids %v in the ledger, want %v", ids, storedIDs)
 				}
 				runs := findSpans(spans, "pawl run")
 				if len(runs) != 1 {
@@ -185,7 +186,7 @@ func TestPageTraces(t *testing.T) {
 	}
 }
 
-// A limitedSource does not send its first request, as if the rate limit forbade it for unsentWait.
+// A limitedSource refuses to send its first request, as if the rate limit allowed no request for unsentWait.
 type limitedSource struct {
 	domain.EventSource
 
@@ -252,7 +253,7 @@ func TestPageTraces_LinkToRun(t *testing.T) {
 	})
 }
 
-// TestRequestSpans checks that client spans use OpenTelemetry's attribute names, and that no attribute of a span contains the
+// TestRequestSpans checks that the span of a request uses OpenTelemetry's attribute names, and that no attribute of any span contains the
 // cursor.
 func TestRequestSpans(t *testing.T) {
 	t.Parallel()
@@ -262,7 +263,7 @@ func TestRequestSpans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := findSpans(spans, "GET")[1]
+		request := findSpans(spans, "GET")[1] // for the last page, whose body is the one byte of the record "2"
 		if request.SpanKind != trace.SpanKindClient {
 			t.Errorf("got span kind %s, want client", request.SpanKind)
 		}
@@ -311,13 +312,12 @@ func failWithPassword(commitFunc) (domain.CommitResult, error) {
 func TestSpans_HoldNoSecret(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		tenRejects := slices.Repeat([]string{"secret-record"}, 10) // so many that the run ends with an error that quotes them
 		source := domaintest.NewScriptedSource(
 			domaintest.PageOf("secret-cursor", "1"), domaintest.FailWith(domain.CursorExpired).WithStatus(400),
-			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(slices.Repeat([]string{"secret-record"}, 10)...).WithTotal(11))
+			domaintest.PageOf("secret-cursor", "1"), domaintest.LastPageOf(tenRejects...).WithTotal(1+10))
 		run := newTestRun(&leakySource{EventSource: source})
-		s := &flakyStore{EventStore: run.store}
-		s.failures = append(s.failures, failWithPassword)
-		run.store = s
+		run.store = &flakyStore{EventStore: run.store, commits: []replacedCommit{failWithPassword}}
 		spans, err := run.executeAndCollect(t)
 		if domain.KindOf(err) != domain.TooManyRejects || !strings.Contains(err.Error(), "secret-record") {
 			t.Fatalf("got error %v, want one that quotes the record", err)
@@ -327,8 +327,9 @@ func TestSpans_HoldNoSecret(t *testing.T) {
 				t.Errorf("got span %s, want it without a secret", all)
 			}
 		}
+		// %+v must print the values of attributes, so that the check above can find a secret.
 		if all := fmt.Sprintf("%+v", spans); !strings.Contains(all, "bad_page") || !strings.Contains(all, "scripted-1") {
-			t.Errorf("got spans %s, want them with the values of their attributes, so that this test can find a secret", all)
+			t.Errorf("got spans %s, want them with the values of their attributes", all)
 		}
 	})
 }

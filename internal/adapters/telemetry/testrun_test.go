@@ -47,7 +47,7 @@ func (r *testRun) execute(ctx context.Context, tracing *telemetry.Tracing) (doma
 		tracing.Source(r.source, endpoint), domaintest.LineDecoder{}, tracing.Store(r.store), tracing.Observer(silentObserver{}),
 		ingest.Options{
 			Stream: domain.StreamID{Source: "test"}, SourceURL: "https://api.example:8443/v1", PageSize: 2,
-			// With this jitter the waits between tries are 0.25 s, 0.5 s, and so on.
+			// With this jitter the waits after failures are 0.25 s, 0.5 s, and so on.
 			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
 		},
 	)).Run(ctx)
@@ -101,7 +101,7 @@ func (w *warnings) all() []string {
 	return slices.Clone(w.texts)
 }
 
-// A collector stores spans and keeps them after Shutdown. An InMemoryExporter alone would drop its spans at Shutdown.
+// A collector is an InMemoryExporter that keeps its spans when it is shut down.
 type collector struct{ *tracetest.InMemoryExporter }
 
 var _ sdktrace.SpanExporter = collector{}
@@ -122,15 +122,14 @@ func findSpans(spans tracetest.SpanStubs, name string) (found tracetest.SpanStub
 	return found
 }
 
-// traceLines describes the trace of a page, one span or wait per line. The first line describes the page's span. Then come the
-// page's waits, and then its child spans in the order of their start times. Only the attributes named below are shown.
-// attributeText describes their form.
+// traceLines describes the trace of a page, one span or wait per line: the page's span, the page's waits, and then its child spans in the
+// order of their start times. It shows only some attributes, in the form of attributeText.
 func traceLines(spans tracetest.SpanStubs, page tracetest.SpanStub) []string {
 	lines := []string{
 		spanLine(page, "pawl.seq", "pawl.requests", "pawl.retries", "pawl.rate_limited", "pawl.waited_seconds", "error.type"),
 	}
-	for _, e := range page.Events {
-		lines = append(lines, e.Name+attributeText(e.Attributes, "error.type", "pawl.wait_seconds"))
+	for _, wait := range page.Events {
+		lines = append(lines, wait.Name+attributeText(wait.Attributes, "error.type", "pawl.wait_seconds"))
 	}
 	var children tracetest.SpanStubs
 	for _, s := range spans {

@@ -58,9 +58,9 @@ type Tracing struct {
 	delivery *delivery
 }
 
-// Open returns a Tracing that follows the OTEL_* variables of the process's environment. It traces only if they name an
-// exporter or an OTLP endpoint and do not disable the SDK. If a variable is malformed, Open calls cfg.Warn, and the Tracing
-// may trace nothing. Open does not connect to the collector. The caller must call Close.
+// Open returns a Tracing that follows the OTEL_* variables of the process's environment. The Tracing traces only if these variables name
+// an exporter or an OTLP endpoint, and do not disable the SDK. If a variable is malformed, Open calls cfg.Warn, and the Tracing may trace
+// nothing. Open does not connect to the collector. The caller must call Close.
 func Open(ctx context.Context, cfg Config) *Tracing {
 	if !isRequested() {
 		return newDisabled()
@@ -97,7 +97,7 @@ func newDisabled() *Tracing {
 	return &Tracing{tracer: noop.Tracer{}, runSpan: noop.Span{}}
 }
 
-// New returns a Tracing that sends spans to exporter. It starts a goroutine that sends them until Close. It follows the OTEL_*
+// New returns a Tracing that sends spans to exporter, and starts a goroutine that sends them until Close. The Tracing follows the OTEL_*
 // variables for the resource, sampling, batches and limits.
 func New(ctx context.Context, cfg Config, exporter sdktrace.SpanExporter) *Tracing {
 	res, err := resource.New(ctx,
@@ -120,7 +120,7 @@ func New(ctx context.Context, cfg Config, exporter sdktrace.SpanExporter) *Traci
 }
 
 // Close sends the spans that were not sent yet and stops the goroutine that New started. It waits at most flushTimeout for the
-// collector, and then at most flushGrace for the exporter to return. It must be called once, when no run is in progress.
+// collector, and then at most flushGrace for the exporter to return. The caller must call Close once, when no run is in progress.
 func (t *Tracing) Close() {
 	if t.provider == nil {
 		return
@@ -134,16 +134,16 @@ func (t *Tracing) Close() {
 	}
 }
 
-// ReportSDKErrors makes the SDK report its own errors to warn. Most of them say that the SDK ignores a malformed OTEL_*
-// variable. Without this call the SDK writes them to standard error in its own format. The SDK has this setting only for the
-// whole process, so only main should call ReportSDKErrors.
+// ReportSDKErrors makes the SDK report its errors to warn, instead of writing them to standard error in its own format. Most of these
+// errors say that the SDK ignores a malformed OTEL_* variable. The SDK has this setting only for the whole process, so only main should
+// call ReportSDKErrors.
 func ReportSDKErrors(warn func(problem string, cause error)) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { warn("OpenTelemetry reports an error", err) }))
 	otel.SetLogger(logr.New(errorSink{warn}))
 }
 
-// An errorSink is a logr.LogSink that passes errors to warn and ignores everything else. It passes only the message of an
-// error. The error's cause and values repeat the variable, which may be a header with a secret key.
+// An errorSink is a logr.LogSink that passes errors to warn and ignores everything else. It passes only the message, because the cause and
+// the values of an error repeat the variable, which may be a header with a secret key.
 type errorSink struct {
 	warn func(problem string, cause error)
 }

@@ -66,28 +66,27 @@ func resourceAttributes(r *resourcepb.Resource) map[string]string {
 // TestOpen_Environment checks which variables turn traces on, and that the ledger has a trace id only if the trace was sent.
 func TestOpen_Environment(t *testing.T) {
 	const pages, recordsInPage = 2, 2
-	const spans = 1 + pages*3 // one span for the run, and three for each page: the page itself, a request and a commit
+	const allSpans = 1 + pages*3 // one span for the run, and three for each page: the page itself, a request and a commit
 	tests := []struct {
 		name     string
-		env      map[string]string // the test replaces URL by the collector's URL
-		spans    int
-		traceIDs int // number of trace ids in the ledger
-		resource map[string]string
-		warning  string // a part of the warnings; empty: no warning
+		env      map[string]string // the test replaces "URL" by the URL of the collector
+		spans    int               // the wanted number of spans that the collector receives
+		traceIDs int               // the wanted number of trace ids in the ledger
+		resource map[string]string // some wanted attributes of the resource
+		warning  string            // a wanted part of the warnings; empty: no warning
 	}{
 		{name: "no variable"},
 		{
-			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: spans, traceIDs: pages,
+			name: "an endpoint", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL"}, spans: allSpans, traceIDs: pages,
 			resource: map[string]string{"service.name": "pawl", "service.version": "v1.2.3", "telemetry.sdk.language": "go"},
 		},
 		{
-			name: "an endpoint for traces", spans: spans, traceIDs: pages,
+			name: "an endpoint for traces", spans: allSpans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "URL/v1/traces"},
 		},
 		{
-			name:  "an endpoint and the SDK disabled",
-			env:   map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SDK_DISABLED": "TRUE"},
-			spans: 0,
+			name: "an endpoint and the SDK disabled",
+			env:  map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SDK_DISABLED": "TRUE"},
 		},
 		{
 			name: "an endpoint and the exporter none",
@@ -98,11 +97,11 @@ func TestOpen_Environment(t *testing.T) {
 			env:  map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "always_off"},
 		},
 		{
-			name: "another name",
+			name: "another service name and another attribute",
 			env: map[string]string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SERVICE_NAME": "ours", "OTEL_RESOURCE_ATTRIBUTES": "team=data",
 			},
-			spans: spans, traceIDs: pages, resource: map[string]string{"service.name": "ours", "team": "data"},
+			spans: allSpans, traceIDs: pages, resource: map[string]string{"service.name": "ours", "team": "data"},
 		},
 		{
 			name: "an unknown exporter", warning: "OTEL_TRACES_EXPORTER",
@@ -113,15 +112,15 @@ func TestOpen_Environment(t *testing.T) {
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_PROTOCOL": "nonsense"},
 		},
 		{
-			name: "malformed attributes", warning: "OTEL_RESOURCE_ATTRIBUTES", spans: spans, traceIDs: pages,
+			name: "malformed attributes", warning: "OTEL_RESOURCE_ATTRIBUTES", spans: allSpans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_RESOURCE_ATTRIBUTES": "team"},
 		},
 		{
-			name: "a malformed header", warning: "malformed", spans: spans, traceIDs: pages,
+			name: "a malformed header", warning: "malformed", spans: allSpans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_EXPORTER_OTLP_HEADERS": "secret"},
 		},
 		{
-			name: "an unknown sampler", warning: "unsupported sampler", spans: spans, traceIDs: pages,
+			name: "an unknown sampler", warning: "unsupported sampler", spans: allSpans, traceIDs: pages,
 			env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_TRACES_SAMPLER": "nonsense"},
 		},
 	}
