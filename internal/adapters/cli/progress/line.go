@@ -19,15 +19,15 @@ import (
 // The ranks of the parts of a line. If the parts do not fit into the line, fitParts first shortens or removes the part with the lowest
 // rank.
 const (
-	rankIdle    = iota // "fetching" or "storing"
+	rankIdle    = iota // the words "fetching" or "storing"
 	rankBar            // the progress bar
 	rankSpeed          // the speed
 	rankRetries        // the number of retries
 	rankCount          // the number of events
 	rankLong           // the long form of words about a wait
 	rankLeft           // the time left
-	rankDone           // the percentage
-	rankWords          // words about a wait, a start or re-reading
+	rankPercent        // the percentage
+	rankWords          // words about a wait, a start or re-reading; the short form of words about a wait
 )
 
 const (
@@ -68,7 +68,7 @@ func Line(s Snapshot, now time.Time, width int, useColour bool) string {
 		}
 		text := p.text
 		if p.rank == rankBar {
-			free := room - countColumns(parts) // the placeholder for the bar has minBar columns
+			free := room - countColumns(parts) // the columns beyond the placeholder of the bar, which has minBar columns
 			text = s.bar(min(minBar+free, maxBar))
 		}
 		line.WriteString(paint(text, p.colour, useColour))
@@ -76,14 +76,14 @@ func Line(s Snapshot, now time.Time, width int, useColour bool) string {
 	return line.String()
 }
 
-// parts returns all parts of the line in their order. In place of the bar it returns spaces, which Line replaces.
+// parts returns all parts of the line in their order. In place of the bar it returns a placeholder of spaces, which Line replaces.
 func (s Snapshot) parts(now time.Time) (parts []part) {
 	add := func(rank int, colour, format string, args ...any) {
 		parts = append(parts, part{text: fmt.Sprintf(format, args...), rank: rank, colour: colour})
 	}
 	if stored, known := s.permille(); known {
 		add(rankBar, green, "%s", strings.Repeat(" ", minBar))
-		add(rankDone, plain, "%6s", formatPermille(stored)) // as wide as 100.0%
+		add(rankPercent, plain, "%6s", formatPermille(stored)) // always as wide as 100.0%
 	}
 	switch {
 	case s.Total.Known:
@@ -184,7 +184,7 @@ func (s Snapshot) bar(width int) string {
 	inside := width - len("[]")
 	filled := int(stored) * inside / 1000
 	bar := strings.Repeat("=", filled)
-	if filled > 0 && filled < inside {
+	if isPartial := filled > 0 && filled < inside; isPartial {
 		bar = strings.Repeat("=", filled-1) + ">"
 	}
 	return "[" + bar + strings.Repeat(" ", inside-filled) + "]"
@@ -209,15 +209,15 @@ func formatSpeed(speed float64) string {
 	return humanize.Comma(int64(math.Round(speed)))
 }
 
-// quantity returns n, followed by the text one if n is 1 and by the text many otherwise.
-func quantity(n int, one, many string) string {
+// quantity returns n with a noun, in its singular if n is 1 and in its plural otherwise.
+func quantity(n int, singular, plural string) string {
 	if n == 1 {
-		return "1 " + one
+		return "1 " + singular
 	}
-	return humanize.Comma(int64(n)) + " " + many
+	return humanize.Comma(int64(n)) + " " + plural
 }
 
-// stateText returns words for what the run does. For a wait that is shown, the words give its reason and the rest of its time.
+// stateText returns words for what the run does. If the line shows a wait, the words are those of waitText.
 func (s Snapshot) stateText(now time.Time) string {
 	switch {
 	case s.showsWait():
@@ -246,7 +246,8 @@ func (s Snapshot) showsWait() bool {
 	return s.State == Waiting && !isShort
 }
 
-// waitText returns the words about a wait. A wait because of the error Fenced is for another runner, which holds the stream.
+// waitText returns the reason for the wait and the rest of its time, in words. The reason Fenced means that another runner holds the
+// stream.
 func (s Snapshot) waitText(now time.Time) string {
 	left := max(s.Wait.Until.Sub(now), 0)
 	switch {
@@ -290,7 +291,8 @@ func rootCause(err error) string {
 // formatTime returns the time of day of at, in the time zone of now. It includes the date if at and now are on different days.
 func formatTime(at, now time.Time) string {
 	at = at.In(now.Location())
-	if at.YearDay() != now.YearDay() || at.Year() != now.Year() {
+	isSameDay := at.YearDay() == now.YearDay() && at.Year() == now.Year()
+	if !isSameDay {
 		return at.Format(time.DateTime)
 	}
 	return at.Format(time.TimeOnly)
@@ -306,8 +308,8 @@ func formatWait(d time.Duration) string {
 
 // formatClock returns a duration as 4:12, 1:04:12 or 2 d 01:04:12. It rounds up to seconds.
 func formatClock(d time.Duration) string {
-	s := ceilSeconds(d)
-	days, hours, minutes, seconds := s/86400, s/3600%24, s/60%60, s%60
+	total := ceilSeconds(d)
+	days, hours, minutes, seconds := total/(24*3600), total/3600%24, total/60%60, total%60
 	switch {
 	case days > 0:
 		return fmt.Sprintf("%s d %02d:%02d:%02d", humanize.Comma(days), hours, minutes, seconds)

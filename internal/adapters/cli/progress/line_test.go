@@ -51,13 +51,14 @@ func TestLine(t *testing.T) {
 		return s
 	}
 	waitingForAPI := editHalfway(func(s *Snapshot) {
-		const almost3m11s = 191*time.Second - time.Nanosecond // rounded up to 3:11; its end is rounded down to 12:03:10
+		// The line rounds the wait up to 3:11, and the end of the wait down to 12:03:10.
+		const almost3m11s = 3*time.Minute + 11*time.Second - time.Nanosecond
 		s.State, s.Wait, s.LeftByQuota = Waiting, newWait(domain.RateLimited, almost3m11s, "429"), true
 	})
 	retrying := editHalfway(func(s *Snapshot) {
 		s.State, s.Wait = Waiting, newRetryWait(3*time.Second, "HTTP 503 Service Unavailable", 2)
 	})
-	const longReason = `HTTP 500 Internal Server Error, code "E", message "m"`
+	const longReason = `HTTP 500 Internal Server Error, code "E", message "m"` // more than maxCauseColumns
 	tests := []struct {
 		name     string
 		snapshot Snapshot
@@ -89,7 +90,7 @@ func TestLine(t *testing.T) {
 			snapshot: halfway,
 			want:     "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries",
 		},
-		// Each of the next widths is one column too small for the part.
+		// Each of the next widths is one column too small for the part that is named.
 		{name: "too narrow for the bar", snapshot: halfway, width: 72, want: " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
 		{name: "too narrow for the speed", snapshot: halfway, width: 60, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
 		{name: "too narrow for the retries", snapshot: halfway, width: 51, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},

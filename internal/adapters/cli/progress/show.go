@@ -25,16 +25,16 @@ type Display interface {
 }
 
 // Show starts to draw the line about the progress on a display every redrawInterval. It first draws after one interval, so that a short
-// run shows no line. The function stop ends this: it waits for a call of Draw in progress and clears the line. A second call of stop
-// does nothing.
+// run shows no line. The function stop ends the drawing, waits for a call of Draw in progress, and clears the line. A second call of
+// stop does nothing.
 func (t *Tracker) Show(d Display) (stop func()) {
 	return callEvery(redrawInterval, func(now time.Time) {
 		d.Draw(Line(t.Snapshot(now), now, d.Width(), d.Colour()))
 	}, d.Clear)
 }
 
-// Report starts to log the progress every reportInterval, for the first time after one interval. The function stop ends this: it waits
-// for a log line in progress. A second call of stop does nothing.
+// Report starts to log the progress every reportInterval, for the first time after one interval. The function stop ends the reports and
+// waits for a log line in progress. A second call of stop does nothing.
 func (t *Tracker) Report(log *slog.Logger) (stop func()) {
 	nothing := func() {}
 	return callEvery(reportInterval, func(now time.Time) {
@@ -80,8 +80,8 @@ func (s *Steps) Begin(step string) {
 	s.step = step
 }
 
-// Show starts to draw the description of the current step on a display, at the same times as [Tracker.Show]. The function stop is that
-// of [Tracker.Show] too.
+// Show starts to draw the description of the current step on a display, at the same times as [Tracker.Show]. The function stop does the
+// same as that of [Tracker.Show].
 func (s *Steps) Show(d Display) (stop func()) {
 	return callEvery(redrawInterval, func(time.Time) {
 		s.mu.Lock()

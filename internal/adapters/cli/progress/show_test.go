@@ -49,7 +49,7 @@ func TestTrackerShow(t *testing.T) {
 		time.Sleep(redrawInterval) // for one more drawing
 		stop()
 		stop()
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // nothing is drawn after stop
 		if want := []string{"preparing the database", "claiming the stream", "(cleared)"}; !slices.Equal(display.recorded(), want) {
 			t.Errorf("got lines %q, want %q", display.recorded(), want)
 		}
@@ -120,7 +120,7 @@ func TestStepsShow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var steps Steps
 		display := &narrowDisplay{}
-		steps.Begin("ends before the first drawing")
+		steps.Begin("replaced before the first drawing")
 		stop := steps.Show(display)
 		steps.Begin("first")
 		time.Sleep(time.Second)

@@ -21,8 +21,8 @@ type sample struct {
 	quotaWait time.Duration // how long the run had waited for the next window of its quota
 }
 
-// A speed measures the speed of a run. It holds the samples of the last speedSpan, about one per second, and the last sample before
-// them.
+// A speed measures the speed of a run. It holds the samples of the last speedSpan, about one per second, and the newest sample that is
+// older.
 type speed struct {
 	samples []sample
 }
@@ -30,8 +30,8 @@ type speed struct {
 // begin starts the measurement: it removes all samples and stores a first sample, with no record received.
 func (s *speed) begin(at time.Time) { s.samples = []sample{{at: at}} }
 
-// add stores the sample next and removes the samples that are too old. It also removes the last sample if the sample before that is
-// less than a second older than next.
+// add stores the sample next and removes the samples that are too old. To keep about one sample per second, next replaces the last sample
+// if the last sample but one is less than a second old.
 func (s *speed) add(next sample) {
 	if n := len(s.samples); n > 1 && next.at.Sub(s.samples[n-2].at) < time.Second {
 		s.samples = s.samples[:n-1]
@@ -97,9 +97,10 @@ type quota struct {
 // from the fetch of a page to the reset of its window.
 func (q *quota) observe(r domain.Receipt) {
 	q.Quota = r.Quota
-	if q.Window > 0 {
+	switch {
+	case q.Window > 0:
 		q.windowLength = q.Window
-	} else if !q.Reset.IsZero() {
+	case !q.Reset.IsZero():
 		q.windowLength = max(q.windowLength, q.Reset.Sub(r.FetchedAt))
 	}
 }
@@ -120,6 +121,6 @@ func (q *quota) secondsUntilAllowed(requests int64, now time.Time) float64 {
 	if requests <= free {
 		return 0
 	}
-	moreWindows := (requests - free + q.Limit - 1) / q.Limit // after this window; rounded up
+	moreWindows := (requests - free + q.Limit - 1) / q.Limit // the windows needed after this one, rounded up
 	return untilReset.Seconds() + float64(moreWindows-1)*q.windowLength.Seconds()
 }

@@ -29,7 +29,7 @@ func TestQuotaSecondsUntilAllowed(t *testing.T) {
 		{name: "one request more", quota: threeLeft, window: time.Minute, requests: 4, want: 28},
 		{name: "the whole next window", quota: threeLeft, window: time.Minute, requests: 3 + limit, want: 28},
 		{name: "one request in the window after that", quota: threeLeft, window: time.Minute, requests: 3 + limit + 1, want: 28 + 60},
-		{name: "59 whole windows", quota: noneLeft, window: time.Minute, requests: 59 * limit, want: 60 + 58*60},
+		{name: "59 whole windows after this one", quota: noneLeft, window: time.Minute, requests: 59 * limit, want: 60 + 58*60},
 		{name: "the window has ended", quota: ended, window: time.Minute, requests: limit + 1, want: 60},
 		{name: "no reset known", quota: domain.Quota{Limit: limit}, window: time.Minute, requests: limit, want: 0},
 		{
@@ -58,10 +58,10 @@ func TestQuotaObserve_WindowLength(t *testing.T) {
 		announced  time.Duration // the length of a window; 0 if the API does not announce it
 		want       time.Duration
 	}{
-		{untilReset: 28 * time.Second, want: 28 * time.Second},
+		{untilReset: 28 * time.Second, want: 28 * time.Second}, // the first page
 		{untilReset: 20 * time.Second, want: 28 * time.Second}, // the longest time until a reset prevails
 		{untilReset: 60 * time.Second, want: 60 * time.Second},
-		{want: 60 * time.Second},
+		{want: 60 * time.Second},                                                            // nothing announced
 		{untilReset: 50 * time.Second, announced: 30 * time.Second, want: 30 * time.Second}, // an announced window prevails
 	} {
 		r := domain.Receipt{FetchedAt: noon, Quota: domain.Quota{Limit: 10, Window: step.announced}}

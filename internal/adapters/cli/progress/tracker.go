@@ -36,7 +36,7 @@ type Snapshot struct {
 
 	PerSecond   float64       // the records per second in the last minutes, including waits; 0 if not known
 	Left        time.Duration // the estimated time until all announced records are stored; 0 if not known
-	LeftByQuota bool          // the rate limit decides Left: without the limit, Left would be shorter
+	LeftByQuota bool          // the rate limit decides Left: without a limit, Left would be shorter
 	Retries     int           // the number of attempts that followed a failure
 }
 
@@ -72,8 +72,8 @@ type Tracker struct {
 type activity struct {
 	state           State
 	wait            retry.Wait // the last wait that began
-	waitBegan       time.Time  // when that wait began
-	stateBeforeWait State      // what the goroutine did before that wait, and tries again afterwards
+	waitBegan       time.Time  // when this wait began
+	stateBeforeWait State      // what the goroutine did before this wait, and tries again after it
 }
 
 // idle is the state of an activity that has nothing to do.
@@ -163,7 +163,7 @@ func (t *Tracker) updateFetching(change func(now time.Time)) {
 
 // beginWait records that a wait of an activity begins.
 func (t *Tracker) beginWait(a *activity, w retry.Wait, now time.Time) {
-	if a.state != Waiting { // after two waits in a row, the state before the first one counts
+	if isFirstWait := a.state != Waiting; isFirstWait { // the second of two waits in a row keeps the state before both
 		a.stateBeforeWait = a.state
 	}
 	a.state, a.wait, a.waitBegan = Waiting, w, now
@@ -180,7 +180,7 @@ func (t *Tracker) shown(now time.Time) activity {
 	}
 	isOver := !now.Before(shown.wait.Until)
 	if shown.state == Waiting && isOver {
-		// The goroutine tries the same again as before the wait. It does not always tell its observers about this attempt.
+		// The goroutine now tries the same again as before the wait. A run does not notify its observer of each such attempt.
 		shown.state = shown.stateBeforeWait
 	}
 	return shown
@@ -213,8 +213,8 @@ func (t *Tracker) Snapshot(now time.Time) Snapshot {
 	return s
 }
 
-// timeLeft estimates the time until all announced records are stored, and reports whether the rate limit decides this time. The time is
-// 0 if it is not known. It is the larger of secondsBySpeed and secondsByQuota.
+// timeLeft estimates the time until all announced records are stored: the larger of secondsBySpeed and secondsByQuota. byQuota is true if
+// this is secondsByQuota. The time is 0 if it is not known.
 func (t *Tracker) timeLeft(now time.Time) (left time.Duration, byQuota bool) {
 	announced := t.position.AnnouncedLast
 	records := announced.N - t.position.Offset
@@ -229,15 +229,16 @@ func (t *Tracker) timeLeft(now time.Time) (left time.Duration, byQuota bool) {
 // returns 0 if the speed is not known. If the quota is known, the speed leaves out waits for the quota, because secondsByQuota includes
 // such waits.
 func (t *Tracker) secondsBySpeed(records int64, now time.Time) float64 {
-	measured, restOfWait := sample{at: now, received: t.received, quotaWait: t.quotaWait}, time.Duration(0)
-	if t.fetching.state == Waiting { // the speed leaves out the current wait, because restOfWait counts its rest
+	end := sample{at: now, received: t.received, quotaWait: t.quotaWait} // the speed is measured until this sample
+	var restOfWait time.Duration
+	if t.fetching.state == Waiting { // measure until the begin of the wait, because restOfWait counts the rest of the wait
 		restOfWait = max(t.fetching.wait.Until.Sub(now), 0)
-		measured.at = t.fetching.waitBegan
-		if last := t.speed.last(); last.at.After(measured.at) {
-			measured = last // a page that was fetched before the wait has been stored during the wait
+		end.at = t.fetching.waitBegan
+		if last := t.speed.last(); last.at.After(end.at) {
+			end = last // a page that was fetched before the wait has been stored during the wait
 		}
 	}
-	recent := t.speed.intervalUntil(measured)
+	recent := t.speed.intervalUntil(end)
 	if t.quota.isKnown() {
 		recent.elapsed -= recent.quotaWait
 	}

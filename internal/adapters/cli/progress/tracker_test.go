@@ -21,12 +21,13 @@ const (
 	recordsPerPage = 1000
 )
 
-// A simulation calls the methods of its Tracker as a run does in which each page takes one second. It must run within synctest.Test.
+// A simulation calls the methods of its Tracker, as a run does in which each page takes one second. A test must use it within
+// synctest.Test.
 type simulation struct {
 	*Tracker
 
 	position  domain.Position
-	limit     int64     // the allowed requests in a window of a minute; noLimit if the API announces no limit
+	limit     int64     // the requests that the API allows in a window of a minute; noLimit if it announces no limit
 	remaining int64     // the requests that are left in the current window
 	windowEnd time.Time // the end of the current window
 }
@@ -106,7 +107,8 @@ func TestTrackerLeft(t *testing.T) {
 		run.Fetching(run.position)
 		time.Sleep(2 * time.Second)
 		checkLeft(t, run.snapshotNow(), 2*98*time.Second) // 98 pages, at half a page per second
-		const perSecond, offset = 500, 2000               // 2000 records in 4 s
+		const offset = 2 * recordsPerPage
+		const perSecond = offset / 4 // the two pages took 2 s, and the slow request 2 s so far
 		if s := run.snapshotNow(); s.PerSecond != perSecond || s.Offset != offset || s.Total.N != totalRecords {
 			t.Errorf("got snapshot %+v, want %d records per second, offset %d and total %d", s, perSecond, offset, totalRecords)
 		}
@@ -139,7 +141,8 @@ func TestTrackerLeft_RateLimitDecides(t *testing.T) {
 		const limit = 10
 		run := newSimulation(limit)
 		run.readPages(limit)
-		const untilNextWindow = (1 + 60 - 10) * time.Second
+		const windowBegin, windowLength, readTime = 1, 60, limit // in seconds
+		const untilNextWindow = (windowBegin + windowLength - readTime) * time.Second
 		checkLeftByQuota(t, run.snapshotNow(), untilNextWindow+8*time.Minute) // 90 pages need nine more windows
 		for range 3 {
 			run.waitUntil(run.windowEnd)
@@ -164,7 +167,7 @@ func TestTrackerLeft_RateLimitDoesNotDecide(t *testing.T) {
 			run.waitUntil(time.Now().Add(2 * time.Second))
 		}
 		run.Fetching(run.position)
-		checkLeft(t, run.snapshotNow(), 90*(1+2)*time.Second) // 90 pages, each with its wait
+		checkLeft(t, run.snapshotNow(), 90*(1+2)*time.Second) // 90 pages of 1 s, each with a wait of 2 s
 	})
 }
 
@@ -176,7 +179,7 @@ func TestTrackerSnapshot_AfterWait(t *testing.T) {
 		tracker.SetClaiming()
 		for range 2 { // also after a second wait that follows the first
 			tracker.WaitingToStore(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Err: &domain.Error{}, Try: 2, Tries: 5})
-			time.Sleep(time.Second - time.Nanosecond)
+			time.Sleep(time.Second - time.Nanosecond) // until just before the end of the wait
 			if s := tracker.Snapshot(time.Now()); s.State != Waiting {
 				t.Errorf("got state %d before the end of the wait, want Waiting", s.State)
 			}
@@ -221,7 +224,7 @@ func TestTrackerClaimed(t *testing.T) {
 		position domain.Position // the position of the claimed checkpoint
 		newPass  bool
 		want     Snapshot
-		rereads  bool // the wanted value of want.Rereading()
+		rereads  bool // the wanted result of Rereading
 	}{
 		{name: "at the head", position: domain.Position{Pass: 1}, want: Snapshot{State: Fetching}},
 		{name: "halfway", position: halfway, want: fromHalfway},
