@@ -177,6 +177,7 @@ func TestNiceStep(t *testing.T) {
 	}
 }
 
+// TestShortCount checks the units k and M.
 func TestShortCount(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[float64]string{0: "0", 64: "64", 100_000: "100 k", 3_000_000: "3 M", 1_500_000: "1.5 M"} {

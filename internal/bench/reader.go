@@ -63,7 +63,8 @@ func readPage(ctx context.Context, address string, body *bytes.Buffer) error {
 	return err
 }
 
-// findCursor returns the last nextCursor of a page, or "" on the last page. The records come before it, and may have such a field too.
+// findCursor returns the cursor of the next page, or "" on the last page. It takes the last field nextCursor, because the records, which
+// come first in a page, may have such a field too.
 func findCursor(page []byte) string {
 	const name = `"nextCursor":"`
 	start := bytes.LastIndex(page, []byte(name))

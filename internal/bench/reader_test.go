@@ -9,6 +9,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// TestFindCursor checks the cursors that are found in some pages. A record may have a field nextCursor too.
 func TestFindCursor(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ page, want string }{

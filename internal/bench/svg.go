@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A drawing is an SVG image that is being drawn. The style has colours for light and for dark screens.
+// A drawing builds an SVG image, with colours for light and for dark screens.
 type drawing struct {
 	width, height float64
 	body          strings.Builder
@@ -43,7 +43,7 @@ const drawingStyle = `
 
 func newDrawing(width, height float64) *drawing { return &drawing{width: width, height: height} }
 
-// Which part of a text is at its point.
+// The anchors of a text: which part of the text is at the point that drawText gets.
 const (
 	anchorStart  = "start"
 	anchorMiddle = "middle"

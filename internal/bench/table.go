@@ -12,7 +12,7 @@ func formatOrigins(results []result) string {
 	var origins []origin
 	cases := map[origin][]string{}
 	for _, r := range results {
-		if cases[r.Origin] == nil {
+		if isNew := cases[r.Origin] == nil; isNew {
 			origins = append(origins, r.Origin)
 		}
 		cases[r.Origin] = append(cases[r.Origin], r.Case)
@@ -60,7 +60,7 @@ var columns = []column{
 	{quantity: pagesPerCommit, decimals: 1},
 }
 
-// comparisonHeads returns the heads of the table of comparisons. The spread has a column of its own, but only that of the ratio is shown.
+// comparisonHeads returns the heads of the table of comparisons. Only the ratio has a column for its spread, the least and greatest value.
 func comparisonHeads() []string {
 	heads := []string{"case", "program"}
 	for _, c := range columns {
@@ -144,6 +144,7 @@ func newTable(heads ...string) *table { return &table{rows: [][]string{heads}} }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
+// String returns the table as text: the head, a line of dashes, and the other rows.
 func (t *table) String() string {
 	widths := make([]int, len(t.rows[0]))
 	for _, row := range t.rows {

@@ -99,6 +99,7 @@ func TestFormatOrigins(t *testing.T) {
 	}
 }
 
+// TestFormatCount checks where the commas are.
 func TestFormatCount(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 123_456: "123,456", 3_000_000: "3,000,000"} {

@@ -70,7 +70,8 @@ func TestRun_CollectorFails(t *testing.T) {
 				run := newTestRun(domaintest.NewCleanStream(pages, 1))
 				began := time.Now()
 				sum, err := run.execute(t.Context(), telemetry.New(t.Context(), run.config(), tt.export(t)))
-				if err != nil || !sum.Done || sum.Inserted != pages || len(run.db.Events()) != pages {
+				isDone := err == nil && sum.Done
+				if !isDone || sum.Inserted != pages || len(run.db.Events()) != pages {
 					t.Errorf("got summary %+v, error %v, want %d events inserted", sum, err, pages)
 				}
 				if took := time.Since(began); took != tt.took {

@@ -111,7 +111,8 @@ func TestCommit_Failures(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.wantStored(t, 1, 2, 3, 4)
-				if want := (domain.Counts{Received: 4, Inserted: 4}); sum.Counts != want || sum.Seq != 2 || sum.Pages != 2 {
+				hasTwoPages := sum.Seq == 2 && sum.Pages == 2
+				if want := (domain.Counts{Received: 4, Inserted: 4}); sum.Counts != want || !hasTwoPages {
 					t.Errorf("got summary %+v, want seq 2, 2 pages and counts %+v", sum, want)
 				}
 				if store.commitCallCount != tt.wantCommitCalls {

@@ -63,7 +63,8 @@ func (f *fixture) run(ctx context.Context, source domain.EventSource) (domain.Su
 		return sum, err
 	}
 	durable, err := f.db.Store().Checkpoint(context.WithoutCancel(ctx), f.opts.Stream)
-	if err == nil && (!durable.Done || !sum.Done) {
+	isDone := durable.Done && sum.Done
+	if err == nil && !isDone {
 		err = fmt.Errorf("the run returned no error, but the stream is not done: checkpoint %+v, summary %+v", durable, sum)
 	}
 	return sum, err

@@ -17,7 +17,8 @@ func TestRun_LostCursorStartsNewPass(t *testing.T) {
 		source := newScript(t, page(3, "a", "1", "2"), domaintest.FailWith(kind), page(3, "b", "1", "2"), lastPage(3, "3"))
 		sum, err := f.run(t.Context(), source)
 		wantCounts := domain.Counts{Received: 2 + 3, Inserted: 3, Duplicate: 2} // the second pass receives two records again
-		if err != nil || sum.Pass != 2 || !sum.Done || sum.Counts != wantCounts {
+		isDoneInPass2 := sum.Done && sum.Pass == 2
+		if err != nil || !isDoneInPass2 || sum.Counts != wantCounts {
 			t.Errorf("%s: got summary %+v, error %v; want pass 2, done, counts %+v", kind, sum, err, wantCounts)
 		}
 		source.wantRequests(head, "a", head, "b")
@@ -159,7 +160,8 @@ func TestRun_ConfirmsUnexpectedEnd(t *testing.T) {
 			t.Parallel()
 			f, source := newFixture(), newScript(t, tt.answers...)
 			sum, err := f.run(t.Context(), source)
-			if err != nil || !sum.Done || sum.Retries != 0 {
+			isDone := err == nil && sum.Done
+			if !isDone || sum.Retries != 0 {
 				t.Errorf("got done %v, %d retries, error %v; want done without a retry", sum.Done, sum.Retries, err)
 			}
 			f.wantStored(t, tt.stored...)
@@ -177,7 +179,8 @@ func TestRun_AcceptShortEnd(t *testing.T) {
 		source := newScript(t, lastPage(9, "1"), lastPage(9, "1", "2"), lastPage(9, "1", "2"))
 		sum, err := f.run(t.Context(), source)
 		// The second answer differs from the first. The third answer costs an attempt and has the same end as the second.
-		if err != nil || !sum.Done || sum.Retries != 1 {
+		isDone := err == nil && sum.Done
+		if !isDone || sum.Retries != 1 {
 			t.Fatalf("got done %v, %d retries, error %v; want done after 1 retry", sum.Done, sum.Retries, err)
 		}
 		if rows := f.db.Ledger(); len(rows) != 1 || !rows[0].EndAccepted {
@@ -195,7 +198,8 @@ func TestRun_EndNotConfirmedWithOtherRecords(t *testing.T) {
 		f := newFixture()
 		source := newScript(t, lastPage(unknownTotal, "1", "2"), lastPage(unknownTotal, "1", "3"), lastPage(unknownTotal, "1", "2", "3"))
 		sum, err := f.run(t.Context(), source)
-		if err != nil || !sum.Done || sum.Retries != 1 { // the third answer costs an attempt
+		isDone := err == nil && sum.Done
+		if !isDone || sum.Retries != 1 { // the third answer costs an attempt
 			t.Errorf("got done %v, %d retries, error %v; want done after 1 retry", sum.Done, sum.Retries, err)
 		}
 		f.wantStored(t, 1, 2, 3)

@@ -33,8 +33,8 @@ type Options struct {
 }
 
 // An Observer is notified of each step of a run. Run calls the methods of FetchObserver from one goroutine, and the methods of
-// StoreObserver from another one, while it fetches a page and stores earlier pages. Each goroutine calls its methods in order and waits
-// until they return. So they must be quick. They cannot change what the run does.
+// StoreObserver from another one, because it fetches a page while it stores earlier pages. Each goroutine calls its methods in order and
+// waits until they return. So the methods must be quick. They cannot change what the run does.
 type Observer interface {
 	FetchObserver
 	StoreObserver
@@ -96,8 +96,8 @@ func New(
 // the next page. Otherwise Run commits the same page again. If another runner has claimed the stream, Run returns
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
-// When ctx ends, Run returns domain.Stopped. It ends a wait at once. But first it stores the pages that it has fetched: it decodes for
-// at most decodeGrace after the end of ctx, and commits for at most commitGrace (store.go). Of each page, either all is stored or nothing.
+// When ctx ends, Run ends a wait at once, stores the pages that it has fetched, and then returns domain.Stopped. After the end of ctx it
+// decodes for at most decodeGrace, and commits for at most commitGrace (store.go). Of each page, either all is stored or nothing.
 //
 // The summary describes the run even if Run returns an error. If it is unknown whether the last pages were committed, the
 // summary does not count them. If Run could not claim the stream, the summary's pass is 0.
@@ -149,6 +149,7 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 	return checkpoint, nil
 }
 
+// newBatch returns the batch of pages that follow the checkpoint start.
 func newBatch(start domain.Checkpoint, pages []decodedPage) domain.Batch {
 	batch := domain.Batch{Start: start}
 	for _, page := range pages {
@@ -161,8 +162,8 @@ func newBatch(start domain.Checkpoint, pages []decodedPage) domain.Batch {
 // show that the API has changed, even if the page is so small that their ratio is high.
 const minRejects = 10
 
-// decodeGrace is the time for which Run decodes after ctx has ended. A page that is slow to decode must not delay the end of the run
-// any longer.
+// decodeGrace is the greatest time for which Run decodes after ctx has ended. A page that is slow to decode must not delay the end of the
+// run for longer.
 const decodeGrace = 10 * time.Second
 
 // decode decodes a page, so that each record is an event or a reject (I1). It also sets how many dead letters the page may add, and how
@@ -173,8 +174,9 @@ func (r *Runner) decode(ctx context.Context, fetched fetchedPage) (domain.Decode
 		return domain.DecodedPage{}, err
 	}
 	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
-	const roundingError = 1e-9 // in binary floating point 0.29 * 100 is 28.999…, but this ratio must allow 29 rejects of 100
-	page.MaxParked = max(minRejects-1, int(maxRejects+roundingError))
+	// In binary floating point 0.29 * 100 is 28.999…, but this ratio must allow 29 rejects of 100.
+	const roundingError = 1e-9
+	page.MaxParked = max(minRejects-1, int(maxRejects+roundingError)) // CheckRejectRatio and the store check this limit
 	if err := page.CheckRejectRatio(page.Rejects); err != nil {
 		return domain.DecodedPage{}, err
 	}

@@ -46,7 +46,8 @@ func TestRun_ContinuesFromCheckpoint(t *testing.T) {
 		f.runPart(t, head, page(4, "a", "1", "2"))
 		source := newScript(t, lastPage(4, "3", "4")).startingAt("a")
 		sum, err := f.run(t.Context(), source)
-		if err != nil || sum.Pages != 1 || sum.Inserted != 2 || !sum.Done {
+		isDone := err == nil && sum.Done
+		if !isDone || sum.Pages != 1 || sum.Inserted != 2 {
 			t.Errorf("got summary %+v, error %v; want 1 page with 2 events, and done", sum, err)
 		}
 		source.wantRequests("a")
@@ -63,7 +64,8 @@ func TestRun_DoneStream(t *testing.T) {
 	}
 	emptyScript := newScript(t)
 	sum, err := f.run(t.Context(), emptyScript)
-	if err != nil || !sum.Done || sum.Pages != 0 {
+	isDone := err == nil && sum.Done
+	if !isDone || sum.Pages != 0 {
 		t.Errorf("without NewPass: got summary %+v, error %v; want done and no page", sum, err)
 	}
 	emptyScript.wantRequests() // none
@@ -90,7 +92,8 @@ func TestRun_InterruptedNewPass(t *testing.T) {
 	f.runPart(t, head, page(2, "a", "1"))
 	source := newScript(t, lastPage(2, "2")).startingAt("a")
 	sum, err := f.run(t.Context(), source)
-	if err != nil || sum.Pass != 2 || !sum.Done {
+	isDone := err == nil && sum.Done
+	if !isDone || sum.Pass != 2 {
 		t.Errorf("got summary %+v, error %v; want pass 2, done", sum, err)
 	}
 	source.wantRequests("a")

@@ -61,7 +61,7 @@ func claimTimeout(fenced error) time.Duration {
 	return 5 * time.Second // longer than for a holder that is alive, shorter than for one that is silent
 }
 
-// commitGrace is the time for which Run commits after ctx has ended.
+// commitGrace is the greatest time for which Run commits after ctx has ended.
 const commitGrace = 90 * time.Second
 
 // commit stores the batch that follows the checkpoint. If ctx ends, commit makes no further attempt. The current attempt continues until
