@@ -33,8 +33,8 @@ const (
 
 	pageSize = 5000
 
-	// onePageBytes is the size of a buffer that holds one page of pageSize events, but not two: an event has 200 to 400 bytes. With
-	// such a buffer each transaction stores one page.
+	// onePageBytes is the size of a buffer that holds one page of pageSize events, but not two. With such a buffer each transaction
+	// stores one page.
 	onePageBytes = pageSize * 400
 
 	// longFactor is how many times the usual number of events a long workload has.

@@ -31,8 +31,8 @@ func TestFindCases(t *testing.T) {
 	}
 }
 
-// TestAllCases_workloads checks that each workload can run and has a goal about memory, and that no two of them have the same name and
-// size, which would make them look the same in the table.
+// TestAllCases_workloads checks that each workload can run and has a goal about memory. No two workloads may have the same name and
+// size, because the table would show them with the same text.
 func TestAllCases_workloads(t *testing.T) {
 	t.Parallel()
 	type label struct {

@@ -78,8 +78,8 @@ func pawlResult(name string, value estimate, goals map[quantity]goal) result {
 	}}
 }
 
-// TestDrawCases checks that there is a bar for each case but not for the reference, that its length fits the ratio, and that the
-// goal is drawn at its value.
+// TestDrawCases checks that there is a bar for each case with lines, but not for the reference. The length of the bar must fit the
+// ratio, and the goal must be drawn at its value.
 func TestDrawCases(t *testing.T) {
 	t.Parallel()
 	const nameToEscape = "a<b"

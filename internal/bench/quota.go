@@ -103,8 +103,8 @@ func (b *bench) runWithQuota(ctx context.Context, w workload, limit int) (quotaU
 }
 
 // useOfQuota returns how well a run used a quota of limit requests in each window. A client that loses no time sends the first request
-// of a window exactly when the window before it ends. The used part of the quota is therefore the length of all windows but the last
-// one, divided by the time from the first request of the run to the first request of the last window.
+// of a window exactly when the window before it ends. So the used part of the quota is the length of all windows but the last one,
+// divided by the time that they took. This time is from the first request of the run to the first request of the last window.
 func useOfQuota(entries []mockapi.Entry, limit int, window time.Duration) (quotaUse, error) {
 	var use quotaUse
 	var allowed []mockapi.Entry

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestWriteResult checks that a case replaces its own result only, that the page has all results in the order of the cases, and that
-// the text around the tables stays.
+// TestWriteResult checks that a case replaces its own result only. The page must have all results in the order of the cases, and the
+// text around the tables must stay.
 func TestWriteResult(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -158,8 +158,8 @@ type observer struct {
 	tracing *Tracing
 }
 
-// Observer returns an observer that calls next. It traces each wait for the API as an event in the trace of the page that is being
-// fetched, and each wait to store in the trace of the first page of the batch. If there is no such page, the event is in the trace of the
+// Observer returns an observer that calls next. It traces a wait for the API as an event in the trace of the page that is being fetched.
+// A wait to store is an event in the trace of the first page of the batch. If there is no such page, the event is in the trace of the
 // run. When a batch was committed, the observer ends the traces of its pages.
 func (t *Tracing) Observer(next ingest.Observer) ingest.Observer {
 	return &observer{Observer: next, tracing: t}

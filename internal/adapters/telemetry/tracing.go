@@ -1,7 +1,7 @@
-// Package telemetry describes a run in OpenTelemetry traces. The run has one trace, and each page has another one, which
-// begins with the page's first request, ends with its commit, and links to the run's trace. The package wraps the ports and
-// the runner and does not change what they do. If a collector is slow, unreachable or broken, traces are lost, but no rows.
-// The end of the run then takes at most flushTimeout plus flushGrace longer.
+// Package telemetry describes a run in OpenTelemetry traces. The run has one trace, and each page has another one. The trace of a page
+// begins with the page's first request, ends with its commit, and links to the run's trace. The package wraps the ports and the runner
+// and does not change what they do. If a collector is slow, unreachable or broken, traces are lost, but no rows. The end of the run then
+// takes at most flushTimeout plus flushGrace longer.
 //
 // A page's trace has the root span "pawl page", with an event for each wait. Its child spans are one client span for each
 // request that was sent, and one span for each attempt to commit. If several pages are committed together, this span is in the

@@ -280,8 +280,8 @@ func TestCommit_OtherPosition(t *testing.T) {
 	}
 }
 
-// TestRun_HoldSurvivesRestart checks that a run waits for the end of the hold that an earlier run has stored, so that it sends no
-// request that the API would refuse. A run after the end of the hold must not wait.
+// TestRun_HoldSurvivesRestart checks that a run waits for the end of the hold that an earlier run has stored. Otherwise it would send a
+// request that the API refuses. A run after the end of the hold must not wait.
 func TestRun_HoldSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestFetch_Retries checks how many requests a run sends, how long it waits, and how it ends if some answers of the API are failures
-// or need a second answer.
+// TestFetch_Retries checks how many requests a run sends, how long it waits, and how it ends. In each case, some answers of the API are
+// failures or need a second answer.
 func TestFetch_Retries(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -93,8 +93,8 @@ type quota struct {
 	windowLength time.Duration // announced by the API, or estimated by observe; 0 if not known
 }
 
-// observe records the quota that a page reported. If the API does not announce the length of a window, observe uses the longest time
-// from the fetch of a page to the reset of its window.
+// observe records the quota that a page reported. If the API does not announce the length of a window, observe estimates it: as the
+// longest time so far from the fetch of a page to the reset of its window.
 func (q *quota) observe(r domain.Receipt) {
 	q.Quota = r.Quota
 	switch {
