@@ -9,7 +9,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A batchWriter writes the records of all pages of a batch. Its pageID is that of the page which it is writing.
+// A batchWriter writes the records of all pages of a batch, one page after the other. The embedded writer's pageID is the id of the
+// current page. COPY is the exception: it writes the events of all pages at once.
 type batchWriter struct {
 	writer
 
@@ -20,20 +21,21 @@ type batchWriter struct {
 
 // rowBuffers holds the memory that a batchWriter needs for each event. The next batch uses it again.
 type rowBuffers struct {
-	rows, scratch []row
-	ids           []domain.EventID
-	stored        []bool
+	rows, scratch []row            // used by sortRows
+	ids           []domain.EventID // used by fetchRows
+	stored        []bool           // the result of fetchRows
 }
 
-// A row stands for an event that is to become a row of the table.
+// A row stands for an event of the batch that is to become a row of the table. It is small, so that sorting is fast.
 type row struct {
-	prefix      uint64 // the first 8 bytes of the event's id
-	page, index int32  // pages[page].Events[index] is the event
+	prefix      uint64 // the first prefixSize bytes of the event's id
+	page, index int32  // the event is pages[page].Events[index]
 }
+
+const prefixSize = 8
 
 // writePages stores the events of the pages, parks the other records and registers the drift. It returns the counts of each page, and
-// the entries that the drift register did not have. hasOpenLetters reports whether the stream has an open dead letter that an event
-// may supersede.
+// the new entries of the drift register. hasOpenLetters reports whether the stream has an open dead letter that an event may supersede.
 func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]domain.Counts, []domain.DriftEntry, error) {
 	stored := make([]storedEvents, len(w.pages))
 	if w.copy {
@@ -66,11 +68,11 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 	return counts, newDrift, nil
 }
 
-// copyPages stores the events of all pages with one COPY. If an id occurs several times, it inserts the first event with this id and
-// compares the others with it. If expectDuplicates is true, it first compares the events whose ids are stored already with their rows.
-// It adds to res, which has an element for each page, what happened to the events.
+// copyPages stores the events of all pages with one COPY. If an id occurs several times in the batch, it copies the first event with
+// this id and compares the others with the new row. If expectDuplicates is true, it first looks up the ids that are stored already,
+// compares their events with the rows, and does not copy them. In res[i] it counts what happened to the events of pages[i].
 //
-// After an error the transaction is over. For the kinds of errors see copyRows.
+// After an error the transaction is over. copyRows lists the errors.
 func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 	rows := w.sortRows()
 	if w.expectDuplicates {
@@ -86,68 +88,72 @@ func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 	for _, r := range rows {
 		res[r.page].inserted++
 	}
-	// If a repeat had no row, it would be counted nowhere, and checkBalance would find that (I5).
+	// All repeats have a row now. A repeat without a row would be counted nowhere, and checkBalance would find that (I5).
 	_, err := w.compareRows(ctx, repeats, res)
 	return err
 }
 
-// sortRows returns a row for each event of the batch, in order of the ids. PostgreSQL inserts sorted ids faster, because consecutive
-// ones often belong on the same page of the index. Events with the same id stay in the order of the batch.
+// sortRows returns a row for each event of the batch, in order of the ids. PostgreSQL inserts sorted ids faster, because neighbours
+// often belong on the same page of the table's index. Events with the same id stay in the order of the batch.
 func (w *batchWriter) sortRows() []row {
 	rows := w.buffers.rows[:0]
 	for p := range w.pages {
 		events := w.pages[p].Events
 		for i := range events {
-			prefix := binary.BigEndian.Uint64(events[i].ID[:8])
+			prefix := binary.BigEndian.Uint64(events[i].ID[:prefixSize])
 			rows = append(rows, row{prefix, int32(p), int32(i)})
 		}
 	}
 	scratch := slices.Grow(w.buffers.scratch[:0], len(rows))[:len(rows)]
 	rows, scratch = sortByPrefix(rows, scratch)
 	w.buffers.rows, w.buffers.scratch = rows, scratch
-	for begin := 0; begin < len(rows); {
+	for begin := 0; begin < len(rows); { // sorts each group of rows with the same prefix by the rest of the id
 		end := begin + 1
 		for end < len(rows) && rows[end].prefix == rows[begin].prefix {
 			end++
 		}
 		if end-begin > 1 {
-			slices.SortStableFunc(rows[begin:end], func(a, b row) int { return bytes.Compare(w.event(a).ID[8:], w.event(b).ID[8:]) })
+			slices.SortStableFunc(rows[begin:end], func(a, b row) int {
+				return bytes.Compare(w.event(a).ID[prefixSize:], w.event(b).ID[prefixSize:])
+			})
 		}
 		begin = end
 	}
 	return rows
 }
 
-// sortByPrefix sorts the rows by their prefixes and keeps the order of rows with the same prefix. It needs a second slice of the same
-// length. One of the two holds the result. sortByPrefix is a radix sort, which is several times as fast as slices.SortFunc here.
+// sortByPrefix sorts the rows by their prefixes and keeps the order of rows with the same prefix. scratch must have the same length as
+// rows. One of the two slices becomes the result, the other one is unused.
+//
+// sortByPrefix is a radix sort, which is several times as fast as slices.SortFunc here. It sorts by each byte of the prefix in turn,
+// the lowest byte first.
 func sortByPrefix(rows, scratch []row) (sorted, unused []row) {
-	for shift := 0; shift < 64 && len(rows) > 0; shift += 8 {
-		var begins [256]int // first the number of rows with each byte, then the place of the next one
+	for shift := 0; shift < 8*prefixSize && len(rows) > 0; shift += 8 {
+		var counts [256]int // the number of rows with each value of the byte
 		for _, r := range rows {
-			begins[r.byteAt(shift)]++
+			counts[r.byteAt(shift)]++
 		}
-		if begins[rows[0].byteAt(shift)] == len(rows) {
+		if counts[rows[0].byteAt(shift)] == len(rows) {
 			continue // all rows have the same byte
 		}
-		place := 0
-		for i, n := range &begins {
-			begins[i] = place
-			place += n
+		var places [256]int // where the next row with each value of the byte belongs in the sorted slice
+		for value := 1; value < len(places); value++ {
+			places[value] = places[value-1] + counts[value-1]
 		}
 		for _, r := range rows {
-			next := &begins[r.byteAt(shift)]
-			scratch[*next] = r
-			*next++
+			place := &places[r.byteAt(shift)]
+			scratch[*place] = r
+			*place++
 		}
 		rows, scratch = scratch, rows
 	}
 	return rows, scratch
 }
 
-// byteAt returns the byte of the prefix that begins at this bit.
-func (r row) byteAt(bit int) byte { return byte(r.prefix >> bit & 0xff) }
+// byteAt returns the byte of the prefix above its lowest shift bits.
+func (r row) byteAt(shift int) byte { return byte(r.prefix >> shift & 0xff) }
 
-// splitRepeats splits sorted rows into the first row of each id and the others.
+// splitRepeats splits sorted rows into the first row of each id and the others. It overwrites rows.
 func (w *batchWriter) splitRepeats(rows []row) (firsts, repeats []row) {
 	firsts = rows[:0]
 	for _, r := range rows {

@@ -33,7 +33,7 @@ type bisection struct {
 // A part has consecutive events, which are sent in one statement.
 type part struct {
 	events   []domain.DecodedEvent
-	accepted bool // PostgreSQL accepted the part when bisect tried it alone
+	accepted bool // PostgreSQL accepted the part when it was tried last
 }
 
 // An answer is PostgreSQL's answer to the statement of a part.
@@ -46,8 +46,8 @@ type answer struct {
 // events, which does not include events that were stored already.
 //
 // It first finds the parts that PostgreSQL accepts alone, and then inserts all of them. A constraint that compares rows, such as
-// an exclusion constraint, may refuse a part after another one was inserted. Then insert splits the refused parts and begins
-// again.
+// an exclusion constraint, may refuse a part after another one was inserted. Then insert rolls back, splits the refused parts and
+// begins again.
 func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (inserted int64, err error) {
 	parts := initialParts(events)
 	for {
@@ -70,7 +70,11 @@ func (b *bisection) insert(ctx context.Context, events []domain.DecodedEvent) (i
 		if err := b.exec(ctx, "ROLLBACK TO SAVEPOINT whole; RELEASE SAVEPOINT whole"); err != nil {
 			return 0, err
 		}
-		parts = b.splitRefused(parts, answers)
+		var next []part
+		for i, p := range parts {
+			next = append(next, b.nextParts(p, answers[i])...)
+		}
+		parts = next
 	}
 }
 
@@ -114,34 +118,32 @@ func (b *bisection) bisect(ctx context.Context, parts []part) ([]part, error) {
 			return nil, err
 		}
 		var next []part
-		for _, p := range parts { // the next answer belongs to the next part that is not accepted
-			if p.accepted || len(answers) == 0 { // without an answer, p waits for the next round
+		for _, p := range parts { // the answers are in the order of the untried parts
+			wasTried := !p.accepted && len(answers) > 0
+			if !wasTried {
 				next = append(next, p)
 				continue
 			}
-			next = append(next, b.splitRefused([]part{p}, answers[:1])...)
+			next = append(next, b.nextParts(p, answers[0])...)
 			answers = answers[1:]
 		}
 		parts = next
 	}
 }
 
-// splitRefused returns the parts for the next round. It marks each accepted part, and replaces each refused part by its two
-// halves. If a refused part is a single event, it moves the event to b.refused. answers has one answer for each part.
-func (b *bisection) splitRefused(parts []part, answers []answer) (next []part) {
-	for i, p := range parts {
-		refusal := answers[i].refusal
-		half := len(p.events) / 2
-		switch {
-		case refusal == nil:
-			next = append(next, part{events: p.events, accepted: true})
-		case len(p.events) == 1:
-			b.refused = append(b.refused, unstorableReject(p.events[0], refusal))
-		default:
-			next = append(next, part{events: p.events[:half]}, part{events: p.events[half:]})
-		}
+// nextParts returns the parts that replace p in the next round: an accepted part stays, and a refused part is split into its two
+// halves. If a refused part is a single event, nextParts adds the event to b.refused and returns nothing.
+func (b *bisection) nextParts(p part, a answer) []part {
+	half := len(p.events) / 2
+	switch {
+	case !a.isRefusal():
+		return []part{{events: p.events, accepted: true}}
+	case len(p.events) == 1:
+		b.refused = append(b.refused, unstorableReject(p.events[0], a.refusal))
+		return nil
+	default:
+		return []part{{events: p.events[:half]}, {events: p.events[half:]}}
 	}
-	return next
 }
 
 func (a answer) isRefusal() bool { return a.refusal != nil }
@@ -164,10 +166,13 @@ const (
 )
 
 // try sends the statements of the parts in one round trip and returns one answer for each part. A refused part has no effect on
-// the transaction.
+// the transaction. There must be at least one part.
+//
+// Each part runs after SAVEPOINT part, and is rolled back to it. With keepEffects, a new savepoint after the part replaces the old
+// one, so that the rollback keeps the part.
 func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) ([]answer, error) {
 	pg := b.conn.PgConn()
-	// All parts have the same SQL. Prepare tells the types of its parameters, which the builder needs to encode the values.
+	// All parts have the same SQL. Prepare returns the types of its parameters, which the builder needs to encode the values.
 	description, err := pg.Prepare(ctx, "", b.makeStatement(ctx, parts[0].events).sql, nil)
 	if err != nil {
 		return nil, err
@@ -188,7 +193,7 @@ func (b *bisection) try(ctx context.Context, parts []part, effects partEffects) 
 		pipeline.SendQueryParams(s.sql, builder.ParamValues, description.ParamOIDs, builder.ParamFormats, builder.ResultFormats)
 		if effects == keepEffects {
 			send("RELEASE SAVEPOINT part")
-			send("SAVEPOINT part") // the next rollback goes back to here
+			send("SAVEPOINT part")
 		}
 		pipeline.SendPipelineSync() // after an error, the server ignores the statements up to this point
 		for _, value := range builder.ParamValues {
@@ -258,7 +263,7 @@ type statement struct {
 	args []any
 }
 
-// insertStatement returns a function for bisection.makeStatement. The function returns the statement that inserts events of the page.
+// insertStatement returns a function for bisection.makeStatement. The function makes the statement that inserts events of the page.
 func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) statement {
 	return func(ctx context.Context, events []domain.DecodedEvent) statement {
 		var s statement
@@ -304,25 +309,26 @@ type rejectLimit struct {
 	page   domain.DecodedPage
 
 	checked    int // number of rejects that check has looked up in the database
-	newLetters int // number of dead letters that these would add
+	newLetters int // number of dead letters that the checked rejects would add
 }
 
-// maxParts returns how many of the untried parts the next round may try. If the page can be stored, at most MaxParked of its
-// events are refused. So a round has at most MaxParked refused parts, and the next round has at most twice as many halves. If
-// more parts are refused, the page cannot be stored, and it suffices to follow MaxParked+1 of them.
+// maxParts returns how many of the untried parts the next round may try.
+//
+// If each reject adds a dead letter, MaxParked+1 refused events suffice to refuse the page. Each refused part has at least one
+// refused event. So it suffices to follow MaxParked+1 refused parts, and each of them has two halves to try.
 func (l *rejectLimit) maxParts(untried int) int {
 	if l == nil {
 		return untried
 	}
-	if l.newLetters < l.checked { // a page with more than MaxParked refused events may be stored
+	someAddNoLetter := l.newLetters < l.checked
+	if someAddNoLetter { // then even a page with more refused events may be stored
 		return untried
 	}
 	return min(untried, 2*(l.page.MaxParked+1))
 }
 
-// check returns TooManyRejects if the decoder's rejects and the refused events together would add too many dead letters. It
-// assumes that each reject that it has not looked up yet would add one. If that would exceed the limit, it looks up all rejects
-// in the database.
+// check returns TooManyRejects if the decoder's rejects and the refused events together would add too many dead letters. It first
+// assumes that each unchecked reject would add one. If that would exceed the limit, check looks up all rejects in the database.
 func (l *rejectLimit) check(ctx context.Context, refused []domain.Reject) error {
 	if l == nil {
 		return nil

@@ -18,19 +18,19 @@ import (
 // Commit implements [domain.EventStore]. It locks the checkpoint's row first. The transaction that has locked the row is the
 // stream's only writer, so two runners of one stream cannot deadlock over other rows.
 //
-// Commit tries the fastest way first. It takes three round trips: BEGIN with the fence, one COPY of the events of all pages, and the
-// ledger with COMMIT. Dead letters, drift and the end of a pass need further ones. If the COPY fails because of the events, Commit
-// rolls back and stores the batch again in a slower way:
-//   - If an id is stored already, Commit fetches the stored rows first, compares them, and copies the other events. The next batches
-//     are stored in this way at once, see expectDuplicates.
-//   - If another stream stores an id between look-up and COPY, Commit uses INSERT, which skips stored ids, page by page. It also
-//     does so if PostgreSQL does not support COPY into the table, for example because of row-level security.
-//   - If PostgreSQL refuses a value, Commit uses bisection, page by page, which finds the refused events and parks them.
+// Commit tries the fastest way first, which takes three round trips: BEGIN with the fence (see moveCheckpoint), one COPY of the events
+// of all pages, and the ledger with COMMIT. Dead letters, drift and the end of a pass need further round trips. If the COPY fails,
+// Commit rolls back and stores the batch again in a slower way:
+//   - If an id is stored already, Commit first fetches the stored rows and compares them. Then it copies the other events. The next
+//     batches are stored in this way at once, see batchesToLookUp.
+//   - If another stream stores an id between the look-up and the COPY, Commit inserts the events page by page with INSERT, which skips
+//     stored ids. It does the same if PostgreSQL does not support COPY into the table, for example because of row-level security.
+//   - If PostgreSQL refuses a value, Commit finds the refused events by bisection, page by page, and parks them.
 //
 // All ways have the same result as storing each page in a transaction of its own.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	move := moveParams(b)
-	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.expectDuplicates > 0}
+	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.batchesToLookUp > 0}
 	res, err := s.commit(ctx, b, move, opts)
 	if errors.Is(err, errIDStored) && !opts.expectDuplicates {
 		opts.expectDuplicates = true
@@ -50,18 +50,21 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
 	}
-	if s.expectDuplicates = max(s.expectDuplicates-1, 0); res.Counts.Duplicate > 0 {
-		s.expectDuplicates = lookUpBatches
+	if res.Counts.Duplicate > 0 {
+		s.batchesToLookUp = lookUpsAfterDuplicate
+	} else {
+		s.batchesToLookUp = max(s.batchesToLookUp-1, 0)
 	}
 	return res, nil
 }
 
-// lookUpBatches is the number of batches for which Commit looks up stored ids first after a batch with duplicates. A look-up
-// takes less time than a COPY that fails.
-const lookUpBatches = 8
+// After a batch with a duplicate, Commit looks up the stored ids of this many batches before it copies their events. A look-up takes
+// less time than a COPY that fails.
+const lookUpsAfterDuplicate = 8
 
-// commit stores b, and moves the checkpoint as move says. PostgreSQL can set a sequence back (see pageIDsAfter), so that a new dead
-// letter would get an id that another one has. Then commit skips the ids that are taken and stores b once more.
+// commit stores b, and moves the checkpoint as move says. PostgreSQL may have set the sequence of the dead letters' ids back (see
+// pageIDsAfter). Then a new dead letter gets an id that is taken, and commitOnce fails. In this case commit moves the sequence past
+// the taken ids and stores b once more.
 func (s *Store) commit(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
 ) (domain.CommitResult, error) {
@@ -84,7 +87,7 @@ func isDeadLetterIDTaken(err error) bool {
 	return ok && answer.Code == uniqueViolation && answer.ConstraintName == "dead_letters_pkey"
 }
 
-// commitOnce stores b in one transaction. If PostgreSQL refuses a value of an event and opts.bisect is false, it returns Unstorable.
+// commitOnce stores b in one transaction. It returns Unstorable if opts.bisect is false and PostgreSQL refuses a value of an event.
 func (s *Store) commitOnce(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
 ) (domain.CommitResult, error) {
@@ -112,31 +115,31 @@ func (s *Store) commitOnce(
 		w := batchWriter{writer: writer{
 			writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String(),
 		}, pages: b.Pages, pageIDs: pageIDs, buffers: &s.buffers}
-		counts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
+		pageCounts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range counts {
-			res.Counts = res.Counts.Add(c)
+		for _, counts := range pageCounts {
+			res.Counts = res.Counts.Add(counts)
 		}
 		res.NewDrift = newDrift
-		last := ledgerQueries(ctx, b, pageIDs, move.IdsHashes, counts)
+		last := ledgerQueries(ctx, b, pageIDs, move.IdsHashes, pageCounts)
 		last = append(last, func(q *dbsqlc.Queries) (err error) {
 			res.Checkpoint, err = addCounts(ctx, q, b.Start.Stream, res.Counts)
 			return err
 		})
 		if !b.LastPage().To.Done {
-			return last, nil // COMMIT needs no answer to them
+			return last, nil // TransactPipelined sends these queries together with COMMIT
 		}
-		return nil, endPass(ctx, q, b, last)
+		return nil, endPass(ctx, q, b, last) // it checks the end, so it must run before COMMIT
 	}
 	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{lock}, store)
 	res.Committing = time.Since(storeEnded)
 	return res, err
 }
 
-// moveCheckpoint locks the checkpoint and moves it from the start to the end of the batch (I3). found is false if the checkpoint
-// belongs to another claim or is at another position than the start of the batch.
+// moveCheckpoint is the fence (I3). It locks the checkpoint and moves it from the start to the end of the batch. found is false if the
+// checkpoint belongs to another claim or is not at the start of the batch.
 func moveCheckpoint(
 	ctx context.Context, q *dbsqlc.Queries, move dbsqlc.CheckpointAdvanceParams,
 ) (moved dbsqlc.CheckpointAdvanceRow, found bool, err error) {
@@ -190,16 +193,17 @@ func lastEventAt(b domain.Batch) time.Time {
 // checkRepeats returns BadPage if a page of the batch has the same records as an earlier page of its pass. Such a page probably
 // comes from a cache, and its records would count twice towards the announced total.
 //
-// The earlier page may be in the batch or in the ledger. repeated is the number, counted from 1, of the first page in the batch
-// that repeats one in the ledger. It is 0 if no page does.
-func checkRepeats(move dbsqlc.CheckpointAdvanceParams, repeated int64) error {
+// The earlier page may be in the batch or in the ledger. CheckpointAdvance has looked in the ledger: inLedger is the number, counted
+// from 1, of the first page in the batch that repeats a page in the ledger. It is 0 if no page does.
+func checkRepeats(move dbsqlc.CheckpointAdvanceParams, inLedger int64) error {
 	type content struct {
 		pass int64
 		hash string
 	}
+	repeated := inLedger
 	seen := map[content]bool{}
 	for i, hash := range move.IdsHashes {
-		if hash == nil {
+		if hash == nil { // the page has no records
 			continue
 		}
 		page := content{move.Passes[i], string(hash)}
@@ -226,8 +230,8 @@ func addCounts(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, b
 	return toCheckpoint(stream, row), err
 }
 
-// endPass runs the last queries of a batch that ends its pass. It returns the error of [domain.EndEvidence.Check]. The number of
-// stored records includes this batch.
+// endPass runs the last queries of a batch that ends its pass. Then it checks the end: it returns the error of
+// [domain.EndEvidence.Check], which it gives the number of the stream's stored and parked records, with those of this batch.
 func endPass(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, last []conn.Query) error {
 	for _, query := range last {
 		if err := query(q); err != nil {
@@ -239,8 +243,9 @@ func endPass(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, last []conn
 		return err
 	}
 	records := stored.Records
-	if stored.Shared {
-		records = -1 // unknown, because another stream may have stored records of this one
+	if stored.Shared { // another stream may have stored records of this one
+		const unknown = -1
+		records = unknown
 	}
 	return b.LastPage().End.Check(b.LastPage().To, records)
 }

@@ -23,9 +23,10 @@ var (
 
 // copyRows inserts the events of the rows with COPY, which is several times as fast as INSERT.
 //
-// After an error the transaction is over. The error is errIDStored if an id is stored already, because COPY cannot skip it, or if a
-// trigger has skipped a row. It is errCopyUnsupported if the table has row-level security or is no table. If PostgreSQL refuses a
-// value, it is Unstorable.
+// After an error the transaction is over. These errors ask for another way to store the batch:
+//   - errIDStored: an id is stored already, which COPY cannot skip, or a trigger has skipped a row
+//   - errCopyUnsupported: the table has row-level security, or events is not a table
+//   - kind Unstorable: PostgreSQL refuses a value
 func (w *batchWriter) copyRows(ctx context.Context, rows []row) error {
 	if len(rows) == 0 {
 		return nil
@@ -39,14 +40,14 @@ func (w *batchWriter) copyRows(ctx context.Context, rows []row) error {
 		return classifyCopy(err)
 	}
 	w.progress()
-	if n := tag.RowsAffected(); n != int64(len(rows)) {
-		return fmt.Errorf("%w: a trigger has skipped some of %d rows, %d are left", errIDStored, len(rows), n)
+	if copied := tag.RowsAffected(); copied != int64(len(rows)) {
+		return fmt.Errorf("%w: a trigger has skipped some of %d rows, %d are left", errIDStored, len(rows), copied)
 	}
 	return nil
 }
 
-// classifyCopy classifies an error of COPY. It looks at the SQLSTATE only: the names of the table and of its key may be others,
-// for example in a partitioned table.
+// classifyCopy classifies an error of COPY, see copyRows. It looks at the SQLSTATE only and not at the names of the table and of its
+// key, because these differ in a partitioned table, for example.
 func classifyCopy(err error) error {
 	const featureNotSupported, wrongObjectType = "0A000", "42809"
 	answer, ok := errors.AsType[*pgconn.PgError](err)
@@ -62,16 +63,16 @@ func classifyCopy(err error) error {
 	return conn.ClassifyRow(err)
 }
 
-// A copyReader encodes rows in the binary format of COPY (PostgreSQL manual, COPY, "Binary Format"). Each Read encodes as many rows
-// as its buffer can hold.
+// A copyReader is an io.Reader of rows in the binary format of COPY (PostgreSQL manual, COPY, "Binary Format"). Each Read encodes as
+// many rows as its buffer can hold.
 type copyReader struct {
-	batch *batchWriter
-	rows  []row // the rows that are not encoded yet
-
-	mutex  sync.Mutex // protects the reader against close
+	mutex  sync.Mutex // locked by Read and close, which two goroutines may call at the same time
 	closed bool
-	ended  bool   // the trailer is encoded
-	rest   []byte // what is encoded and did not fit into the buffer of the last Read
+
+	batch *batchWriter
+	rows  []row  // the rows that are not encoded yet
+	rest  []byte // bytes that are encoded but did not fit into the buffer of the last Read
+	ended bool   // the trailer is encoded
 }
 
 // newCopyReader returns a reader of the rows. The caller must close it.
@@ -79,8 +80,8 @@ func newCopyReader(w *batchWriter, rows []row) *copyReader {
 	return &copyReader{batch: w, rows: rows, rest: []byte(copyHeader)}
 }
 
-// close makes all further calls of Read fail. After a lost connection pgconn may still be reading when CopyFrom returns, but the rows
-// then belong to the caller again.
+// close makes all further calls of Read fail. After a lost connection, a goroutine of pgconn may still call Read when CopyFrom has
+// returned. But then the caller uses the memory of the rows again.
 func (r *copyReader) close() {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -103,10 +104,10 @@ func (r *copyReader) Read(p []byte) (int, error) {
 	return r.encode(p, n)
 }
 
-// encode encodes rows into p, from p[n] on, and after the last row the trailer. It returns the number of used bytes in p. If a row
-// does not fit into an empty p, it keeps the end of the row in rest.
-func (r *copyReader) encode(p []byte, n int) (int, error) {
-	data := p[:n:len(p)]
+// encode encodes the rows that fit into p behind its first used bytes, and the trailer after the last row. It returns the number of
+// bytes in p that are used then. If a row does not fit into an empty p, encode fills p and keeps the end of the row in rest.
+func (r *copyReader) encode(p []byte, used int) (int, error) {
+	data := p[:used:len(p)]
 	for ; len(r.rows) > 0; r.rows = r.rows[1:] {
 		event := &r.batch.event(r.rows[0]).Event
 		pageID := r.batch.pageIDs[r.rows[0].page]
@@ -115,12 +116,12 @@ func (r *copyReader) encode(p []byte, n int) (int, error) {
 			continue
 		}
 		if len(data) > 0 {
-			return len(data), nil
+			return len(data), nil // the next Read encodes the row
 		}
 		encoded := appendRow(nil, event, pageID)
-		n := copy(p, encoded)
-		r.rest, r.rows = encoded[n:], r.rows[1:]
-		return n, nil
+		fitting := copy(p, encoded)
+		r.rest, r.rows = encoded[fitting:], r.rows[1:]
+		return fitting, nil
 	}
 	if r.ended {
 		return len(data), io.EOF
@@ -131,19 +132,24 @@ func (r *copyReader) encode(p []byte, n int) (int, error) {
 	return len(data) + fitting, nil
 }
 
-// copyHeader begins the data of COPY: a signature, no flags and no header extension. copyTrailer ends it: a row with -1 fields.
 const (
-	copyHeader  = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+	// copyHeader begins the data of COPY: a signature, no flags, and a header extension of length 0.
+	copyHeader = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+	// copyTrailer ends the data: a row with -1 fields.
 	copyTrailer = "\xff\xff"
+	// copyFields is the number of fields in a row, one for each column.
+	copyFields = 11
 )
-
-// copyFields is the number of columns in a row.
-const copyFields = 11
 
 // rowSize returns the number of bytes that appendRow appends at most.
 func rowSize(e *domain.Event) int {
-	const fixed = 2 + 4*copyFields + // the number of fields, and the length of each field
-		3*len(domain.UUID{}) + 2*8 + 2 // the ids, the time and the page's id, and the version bytes of the JSON values
+	const (
+		lengths  = 2 + 4*copyFields       // the number of fields, and the length of each field
+		ids      = 3 * len(domain.UUID{}) // of the event, its session and its user
+		numbers  = 2 * 8                  // the time and the page's id
+		versions = 2                      // the version bytes of the JSON values
+		fixed    = lengths + ids + numbers + versions
+	)
 	return fixed + len(e.Type) + len(e.Name) + len(e.Properties) + len(e.DeviceType) + len(e.Browser) + len(e.Extra)
 }
 
@@ -174,7 +180,7 @@ func appendInt64(data []byte, value int64) []byte {
 	return binary.BigEndian.AppendUint64(data, uint64(value)) //nolint:gosec // the same bits
 }
 
-// appendJSON appends a value of type jsonb: a version byte and the JSON text, or NULL for nil.
+// appendJSON appends a field of type jsonb: its length, a version byte and the JSON text. For nil it appends NULL.
 func appendJSON(data, value []byte) []byte {
 	if value == nil {
 		return append(data, 0xff, 0xff, 0xff, 0xff) // length -1 stands for NULL

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// maxRegisterEntries bounds the number of entries in a stream's drift register. All further drift is counted in one more entry.
+	// maxRegisterEntries bounds the entries in a stream's drift register, the table drift. One more entry counts all further drift.
 	maxRegisterEntries = 10 * domain.MaxDriftEntries
 	// maxSampleBytes bounds how many bytes of a value the register shows.
 	maxSampleBytes = 200
@@ -24,8 +24,8 @@ func registerDrift(
 	if len(drift) == 0 {
 		return nil, nil
 	}
-	unknown, err := countKnownDrift(ctx, q, stream, pageID, drift)
-	if err != nil || len(unknown) == 0 {
+	withoutEntry, err := countKnownDrift(ctx, q, stream, pageID, drift)
+	if err != nil || len(withoutEntry) == 0 {
 		return nil, err
 	}
 	entriesBefore, err := q.DriftSize(ctx, stream)
@@ -33,7 +33,7 @@ func registerDrift(
 		return nil, err
 	}
 	var added []domain.DriftEntry
-	for _, d := range unknown {
+	for _, d := range withoutEntry {
 		entry := domain.DriftEntry{
 			Path: storableText(d.Path), Kind: d.Kind, Count: d.Count, FirstPageID: pageID, LastPageID: pageID, Sample: sampleOf(d.Value),
 		}
@@ -57,7 +57,7 @@ func registerDrift(
 // countKnownDrift adds the counts of drift to the entries that the register has already. It returns the drift that has no entry.
 func countKnownDrift(
 	ctx context.Context, q *dbsqlc.Queries, stream string, pageID int64, drift []domain.DriftCount,
-) (unknown []domain.DriftCount, err error) {
+) (withoutEntry []domain.DriftCount, err error) {
 	counts := dbsqlc.DriftCountParams{Stream: stream, PageID: pageID}
 	for _, d := range drift {
 		counts.Paths = append(counts.Paths, storableText(d.Path))

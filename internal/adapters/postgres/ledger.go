@@ -9,8 +9,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// pageIDsAfter returns ids for new ledger rows that are greater than last, the greatest id in the ledger. These are the
-// reserved ids, or, if they are too small, new ones. A program that reads new rows by page_id would miss smaller ids.
+// pageIDsAfter returns ids for new ledger rows. All of them must be greater than last, the greatest id in the ledger, because a
+// program that reads new rows by page_id would miss smaller ids. pageIDsAfter returns the reserved ids, or new ones if these are
+// too small.
 //
 // The reserved ids are too small if PostgreSQL has set the sequence back. For example, a crash soon after CREATE DATABASE …
 // TEMPLATE, which is one way to restore a backup, sets it back by up to 32.
@@ -19,7 +20,8 @@ func pageIDsAfter(ctx context.Context, q *dbsqlc.Queries, last int64, reserved [
 		return reserved, nil
 	}
 	count := len(reserved)
-	ids, err := q.PageReserveMany(ctx, last-reserved[0]+int64(count)) // the greatest count of these are greater than last
+	maxTooSmall := last - reserved[0] // new ids are greater than reserved[0]
+	ids, err := q.PageReserveMany(ctx, maxTooSmall+int64(count))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ const (
 	kindReplay = "replay"
 )
 
-// pageRow returns the ledger row of the page at index in the batch.
+// pageRow returns the ledger row of the batch's page at this index.
 func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts domain.Counts) dbsqlc.PageInsertParams {
 	page := b.Pages[index]
 	seq := b.Start.Seq + int64(index) + 1

@@ -12,9 +12,9 @@ import (
 
 // A parkResult says what happened to rejects.
 type parkResult struct {
-	parked     []domain.Reject // rejects that this page made dead letters
+	parked     []domain.Reject // rejects that became new dead letters
 	surplus    []domain.Reject // rejects that are not stored, because their events have too many open dead letters
-	seenBefore int64           // number of records that are counted in the dead letter of another record
+	seenBefore int64           // number of records that an existing dead letter counts, or that of an earlier record of the page
 }
 
 // A uniqueReject stands for all rejects of a page that have the same key. It is the first of them.
@@ -75,8 +75,9 @@ func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) 
 	for _, r := range rejects {
 		hash := sha256.Sum256(r.Record.Payload)
 		legacy := r.LegacyKey()
-		if r.Values != "" {
-			legacy = r.key // for conflicts, earlier versions used the same key
+		isConflict := r.Values != ""
+		if isConflict { // earlier versions gave conflicts the same key
+			legacy = r.key
 		}
 		query.Keys = append(query.Keys, string(r.key))
 		query.LegacyKeys = append(query.LegacyKeys, string(legacy))
@@ -86,7 +87,7 @@ func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) 
 	known = make([]bool, len(rejects))
 	for _, row := range rows {
 		i := row.Place - 1
-		if known[i] { // the first row of a reject is the better match
+		if known[i] { // DeadLetterKnown returns the letter with the reject's own key first
 			continue
 		}
 		known[i] = true
@@ -96,8 +97,8 @@ func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) 
 }
 
 // splitByOpenLimit splits the rejects into those to park and the surplus. A reject is surplus if it has no dead letter yet, and
-// its event has [domain.MaxOpenDeadLetters] open ones. surplusByKey has the number of surplus records that each existing dead
-// letter must count, by the letter's key.
+// its event has [domain.MaxOpenDeadLetters] open ones. surplusByKey has the key of each dead letter that must count surplus
+// records, and the number of these records.
 func (w *writer) splitByOpenLimit(
 	ctx context.Context, rejects []uniqueReject, known []bool,
 ) (toPark []uniqueReject, surplus []domain.Reject, surplusByKey map[string]int64, err error) {
@@ -108,7 +109,8 @@ func (w *writer) splitByOpenLimit(
 	surplusByKey = map[string]int64{}
 	for i, r := range rejects {
 		id := r.Why.ID
-		if known[i] || id == (domain.EventID{}) {
+		hasID := id != (domain.EventID{})
+		if known[i] || !hasID { // the limit does not apply
 			toPark = append(toPark, r)
 			continue
 		}
@@ -124,8 +126,8 @@ func (w *writer) splitByOpenLimit(
 	return toPark, surplus, surplusByKey, nil
 }
 
-// countOpenLetters returns, for the event of each reject that is not known, the number of open dead letters and the key of the
-// newest of them. An event without open dead letters is not in the map.
+// countOpenLetters returns the number of open dead letters of an event and the key of the newest one, by the event's id. It does so
+// for the event of each reject that is not known. An event without open dead letters is not in the map.
 func (w *writer) countOpenLetters(
 	ctx context.Context, rejects []uniqueReject, known []bool,
 ) (map[domain.EventID]dbsqlc.DeadLetterOpenOfRow, error) {
@@ -133,7 +135,8 @@ func (w *writer) countOpenLetters(
 	included := map[domain.EventID]bool{}
 	for i, r := range rejects {
 		id := r.Why.ID
-		if known[i] || id == (domain.EventID{}) || included[id] {
+		hasID := id != (domain.EventID{})
+		if known[i] || !hasID || included[id] {
 			continue
 		}
 		included[id] = true
@@ -175,7 +178,7 @@ func (w *writer) parkChunk(ctx context.Context, rejects []uniqueReject, res *par
 	}
 	for _, row := range rows {
 		r := byKey[row.Key]
-		if row.Parked {
+		if row.Parked { // the dead letter is new
 			res.parked = append(res.parked, r.Reject)
 			res.seenBefore += r.seen - 1 // one record is parked, the others are counted in its dead letter
 		} else {
@@ -202,13 +205,13 @@ func addParkRow(params *dbsqlc.DeadLetterParkParams, r uniqueReject) {
 	params.Seen = append(params.Seen, r.seen)
 }
 
-// storableText replaces NUL and invalid UTF-8, which PostgreSQL refuses in a text. So parking a record cannot fail because of the
-// text that says why it is rejected.
+// storableText replaces NUL and invalid UTF-8, which PostgreSQL refuses in a text. The text that describes a rejection may have both,
+// and parking must not fail because of it.
 func storableText(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }
 
-// countSurplus counts surplus records in the dead letters whose keys surplusByKey has. It returns the number of these records.
+// countSurplus counts surplus records in existing dead letters, see splitByOpenLimit. It returns the number of these records.
 func (w *writer) countSurplus(ctx context.Context, surplusByKey map[string]int64) (counted int64, err error) {
 	if len(surplusByKey) == 0 {
 		return 0, nil

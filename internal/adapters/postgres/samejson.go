@@ -3,18 +3,18 @@ package postgres
 import "bytes"
 
 // isSurelySameJSON reports whether the two JSON texts certainly have the same value for PostgreSQL's type jsonb. If it returns false,
-// they may have the same value nevertheless. stored must be the text that PostgreSQL writes for a value of jsonb. given may be
-// anything.
+// they may have the same value nevertheless. stored must be a text that PostgreSQL has written for a jsonb. given may be any bytes.
 //
-// It compares strings and numbers as text. So it returns false for an escape or a number that PostgreSQL writes in another way. It
-// also returns false for an object with many members and for deep nesting.
+// isSurelySameJSON compares strings and numbers as text. So it returns false for an escape or a number that PostgreSQL writes in
+// another way. It also returns false for an object of more than maxMembers members and for deep nesting.
 func isSurelySameJSON(given, stored []byte) bool {
 	const maxDepth = 16
 	given, stored, same := sameValue(given, stored, maxDepth)
 	return same && len(skipSpace(given)) == 0 && len(stored) == 0
 }
 
-// sameValue reports whether the texts begin with the same value. It returns what follows the value in each text.
+// sameValue reports whether the texts begin with the same value. It returns what follows the value in each text. It returns false for
+// a value that is nested more than depth levels deep. The functions below return the same.
 func sameValue(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
 	given = skipSpace(given)
 	if len(given) == 0 || len(stored) == 0 || given[0] != stored[0] {
@@ -37,12 +37,12 @@ func sameValue(given, stored []byte, depth int) (givenRest, storedRest []byte, s
 	return sameToken(given, stored, scalarLength(given), scalarLength(stored))
 }
 
-// sameToken reports whether the first n bytes of given and the first m bytes of stored are the same.
-func sameToken(given, stored []byte, n, m int) (givenRest, storedRest []byte, same bool) {
-	if n != m || n == 0 || !bytes.Equal(given[:n], stored[:n]) {
+// sameToken compares the strings, numbers or literals of these lengths with which the texts begin. Length 0 stands for an invalid one.
+func sameToken(given, stored []byte, givenLength, storedLength int) (givenRest, storedRest []byte, same bool) {
+	if givenLength == 0 || givenLength != storedLength || !bytes.Equal(given[:givenLength], stored[:storedLength]) {
 		return nil, nil, false
 	}
-	return given[n:], stored[n:], true
+	return given[givenLength:], stored[storedLength:], true
 }
 
 func sameArray(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
@@ -66,22 +66,22 @@ func sameArray(given, stored []byte, depth int) (givenRest, storedRest []byte, s
 	}
 }
 
-// maxMembers is the greatest number of members that an object may have. It is the number of bits in members.found.
+// maxMembers is the greatest number of members of an object that sameObject compares. It is the number of bits in members.taken.
 const maxMembers = 32
 
 // members are the members of an object in a stored text.
 type members struct {
 	text  []byte // begins with the object
 	count int
-	found uint32 // bit i says that take has found member i
-	spans [maxMembers]span
+	spans [maxMembers]span // only the first count are used
+	taken uint32           // bit i says that take has returned member i
 }
 
 // A span says where a member begins: the quoted key is text[key:keyEnd], and the value begins at text[value].
 type span struct{ key, keyEnd, value int32 }
 
-// sameObject compares each member of the object in given with the member of the same name in stored. PostgreSQL stores members in
-// another order than that of the API.
+// sameObject compares each member of the object in given with the member of the same key in stored. The members may be in another
+// order, because PostgreSQL sorts them.
 func sameObject(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
 	m := members{text: stored}
 	end := m.parse()
@@ -92,10 +92,10 @@ func sameObject(given, stored []byte, depth int) (givenRest, storedRest []byte, 
 	if hasByte(given, '}') {
 		return given[1:], stored[end:], m.count == 0
 	}
-	for n := 1; ; n++ {
-		length := stringLength(given)
-		value := m.take(given[:length])
-		given = skipSpace(given[length:])
+	for compared := 1; ; compared++ {
+		keyLength := stringLength(given) // 0 if there is no valid key; then take returns nil
+		value := m.take(given[:keyLength])
+		given = skipSpace(given[keyLength:])
 		if value == nil || !hasByte(given, ':') {
 			return nil, nil, false
 		}
@@ -107,16 +107,16 @@ func sameObject(given, stored []byte, depth int) (givenRest, storedRest []byte, 
 		case hasByte(given, ','):
 			given = skipSpace(given[1:])
 		case hasByte(given, '}'):
-			return given[1:], stored[end:], n == m.count
+			return given[1:], stored[end:], compared == m.count
 		default:
 			return nil, nil, false
 		}
 	}
 }
 
-// parse finds the members of the object and returns where the object ends. It returns -1 if there are too many members.
+// parse finds the members of the object and returns where the object ends. It returns -1 if there are more than maxMembers members.
 func (m *members) parse() (end int) {
-	at := 1 // behind the brace
+	at := len("{")
 	if m.text[at] == '}' {
 		return at + 1
 	}
@@ -136,13 +136,14 @@ func (m *members) parse() (end int) {
 	return -1
 }
 
-// take returns the text from the value of this quoted key on. It returns nil if there is no such member, and if it was taken before:
-// an object that has a key twice is not surely the same.
+// take returns the text from the value of this quoted key on. It returns nil if there is no such member. It also returns nil if take
+// has returned the member before: the given object has the key twice, so it is not surely the same.
 func (m *members) take(key []byte) []byte {
 	for i := range m.count {
 		s := m.spans[i]
-		if bytes.Equal(m.text[s.key:s.keyEnd], key) && m.found&(1<<i) == 0 {
-			m.found |= 1 << i
+		isTaken := m.taken&(1<<i) != 0
+		if bytes.Equal(m.text[s.key:s.keyEnd], key) && !isTaken {
+			m.taken |= 1 << i
 			return m.text[s.value:]
 		}
 	}
@@ -180,12 +181,13 @@ func stringLength(text []byte) int {
 	if !hasByte(text, '"') {
 		return 0
 	}
-	n := bytes.IndexByte(text[1:], '"')
-	if n < 0 {
+	inner := bytes.IndexByte(text[1:], '"') // number of bytes before the next quotation mark
+	if inner < 0 {
 		return 0
 	}
-	if bytes.IndexByte(text[1:1+n], '\\') < 0 {
-		return 1 + n + 1
+	hasEscape := bytes.IndexByte(text[1:1+inner], '\\') >= 0
+	if !hasEscape {
+		return 1 + inner + 1
 	}
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
@@ -198,7 +200,7 @@ func stringLength(text []byte) int {
 	return 0
 }
 
-// scalarLength returns the length of the number or literal with which a text begins: up to the next space or mark of punctuation.
+// scalarLength returns the length of the number or literal with which a text begins. It ends before white space or punctuation.
 func scalarLength(text []byte) int {
 	for i, c := range text {
 		switch c {
@@ -216,4 +218,5 @@ func skipSpace(text []byte) []byte {
 	return text
 }
 
+// hasByte reports whether the text begins with c.
 func hasByte(text []byte, c byte) bool { return len(text) > 0 && text[0] == c }

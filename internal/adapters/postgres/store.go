@@ -27,14 +27,14 @@ type Store struct {
 	pool *pgxpool.Pool
 	lock *streamLock // the stream's session lock; nil before Claim, after Close and behind a connection pooler
 
-	claimed bool // Claim has succeeded, so the stream's tables existed then
+	claimed bool // Claim has succeeded, so the stream's tables existed at that time
 
 	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
-	silentAfter time.Duration // normally the constant silentAfter
+	silentAfter time.Duration // time after which a runner without a heartbeat counts as gone, normally the constant silentAfter
 
-	copyUnsupported  bool       // a COPY failed with errCopyUnsupported
-	expectDuplicates int        // number of batches for which Commit expects events that are stored already
-	buffers          rowBuffers // used by Commit
+	copyUnsupported bool       // a COPY failed with errCopyUnsupported
+	batchesToLookUp int        // number of next batches whose ids Commit looks up first, because it expects duplicates
+	buffers         rowBuffers // used by Commit
 }
 
 // NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.
@@ -59,8 +59,8 @@ func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.
 }
 
 // retryDuringRestore returns a Transient error instead of err if the stream was claimed and PostgreSQL now reports that the
-// database or a table is missing. The probable cause is that a backup is being restored, so the tables will come back. It
-// returns any other error unchanged.
+// database or a table is missing. Probably a backup is being restored, and the tables will come back. retryDuringRestore returns
+// any other error unchanged.
 func (s *Store) retryDuringRestore(err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || !s.claimed {
@@ -76,9 +76,8 @@ func (s *Store) retryDuringRestore(err error) error {
 	return err
 }
 
-// lockCheckpoint reads the stream's checkpoint and locks its row until the transaction ends. If another transaction has
-// locked the row, lockCheckpoint waits until that transaction ends. If the stream does not exist, it returns a checkpoint
-// with epoch 0.
+// lockCheckpoint reads the stream's checkpoint and locks its row until the transaction of q ends. If another transaction has
+// locked the row, lockCheckpoint waits until that one ends. If the stream does not exist, it returns a checkpoint with epoch 0.
 func lockCheckpoint(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (domain.Checkpoint, error) {
 	row, err := q.CheckpointGetForUpdate(ctx, stream.String())
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -92,14 +91,17 @@ func (s *Store) Hold(ctx context.Context, checkpoint domain.Checkpoint, until ti
 	const op = "store rate limit"
 	err := conn.Transact(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
-		rows, err := q.CheckpointHold(ctx, dbsqlc.CheckpointHoldParams{
+		updated, err := q.CheckpointHold(ctx, dbsqlc.CheckpointHoldParams{
 			Stream: checkpoint.Stream.String(), Token: checkpoint.Token, Epoch: checkpoint.Epoch,
 			WaitMs: time.Until(until).Milliseconds(),
 		})
-		if err != nil || rows == 1 {
+		if err != nil {
 			return err
 		}
-		return moveError(ctx, q, op, checkpoint)
+		if updated == 0 { // the checkpoint has another claim
+			return moveError(ctx, q, op, checkpoint)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", checkpoint.Stream, conn.RetryUncertain(err))
@@ -107,9 +109,9 @@ func (s *Store) Hold(ctx context.Context, checkpoint domain.Checkpoint, until ti
 	return nil
 }
 
-// moveError returns the error of operation op, which did not find the checkpoint as the runner expected it (I3). It reads the
-// durable checkpoint again and returns the error of [domain.Checkpoint.CheckMove]. If the durable checkpoint is now as the
-// runner expected it, another transaction has changed it in between, and the error is Transient.
+// moveError returns the error of operation op, which did not find the checkpoint that the runner expected (I3). moveError reads the
+// durable checkpoint again and returns the error of [domain.Checkpoint.CheckMove]. If it now finds the expected checkpoint, another
+// transaction has changed the row in between, and the error is Transient.
 func moveError(ctx context.Context, q *dbsqlc.Queries, op string, expected domain.Checkpoint) error {
 	durable, err := lockCheckpoint(ctx, q, expected.Stream)
 	if err != nil {

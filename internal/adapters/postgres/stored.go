@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,11 +14,11 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// compareRows compares events with their stored rows and adds the duplicates and conflicts to res, which has an element for each page
-// of the batch. It returns the rows whose ids are not stored. The rows must be sorted by id.
+// compareRows compares the events of rows with their stored values. It adds the duplicates and conflicts of pages[i] to res[i]. It
+// returns the rows whose ids are not stored. rows must be sorted by id. compareRows overwrites it.
 //
-// It compares the values here, because PostgreSQL takes longer to compare them than to send them. If it is not certain that an event
-// has the same values as its row, PostgreSQL compares the two.
+// pawl compares the values itself, because PostgreSQL takes longer to compare them than to send them. PostgreSQL compares only the
+// events that may differ from their stored values, see isSurelySame.
 func (w *batchWriter) compareRows(ctx context.Context, rows []row, res []storedEvents) (missing []row, err error) {
 	unsure := make([][]domain.DecodedEvent, len(w.pages)) // in each page, the events that PostgreSQL must compare
 	missing = rows[:0]
@@ -42,7 +43,7 @@ func (w *batchWriter) compareRows(ctx context.Context, rows []row, res []storedE
 	return missing, nil
 }
 
-// endOfLookUp returns the end of the rows that one statement looks up. All rows of an id are looked up together.
+// endOfLookUp returns the end of the rows from begin on that one statement looks up. All rows of an id are looked up together.
 func (w *batchWriter) endOfLookUp(rows []row, begin int) int {
 	const maxIDs = maxStatementBytes / len(domain.EventID{})
 	end := min(begin+maxIDs, len(rows))
@@ -52,8 +53,9 @@ func (w *batchWriter) endOfLookUp(rows []row, begin int) int {
 	return end
 }
 
-// fetchRows fetches the stored rows of the given ones. It sets stored[i] of the buffers to whether the id of rows[i] is stored. If an
-// event surely has the same values as its row, it counts the event as a duplicate in res. It adds the other stored events to unsure.
+// fetchRows fetches the stored values of the events of rows. It sets buffers.stored[i] to whether the id of rows[i] is stored. If an
+// event surely has the stored values, fetchRows counts it as a duplicate in res. It adds the other stored events to unsure. res and
+// unsure have an element for each page.
 func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEvents, unsure [][]domain.DecodedEvent) error {
 	ids := w.buffers.ids[:0]
 	for i, r := range rows {
@@ -66,7 +68,8 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 	w.buffers.ids, w.buffers.stored = ids, stored
 	var fetch statement
 	_, _ = dbsqlc.New(&fetch).EventFetch(ctx, ids) // it always returns errRecorded
-	answer, err := w.tx.Query(ctx, fetch.sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, fetch.args...)...)
+	inBinary := []any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}
+	answer, err := w.tx.Query(ctx, fetch.sql, append(inBinary, fetch.args...)...)
 	if err != nil {
 		return err
 	}
@@ -76,7 +79,8 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 			w.progress()
 		}
 		values := answer.RawValues()
-		for i := w.findID(rows, values[0]); i < len(rows) && bytes.Equal(w.event(rows[i]).ID[:], values[0]); i++ {
+		id := values[columnID]
+		for i := w.findID(rows, id); i < len(rows) && bytes.Equal(w.event(rows[i]).ID[:], id); i++ {
 			event := w.event(rows[i])
 			page := rows[i].page
 			stored[i] = true
@@ -94,14 +98,14 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 // rowsPerProgress is the number of fetched rows after which the time limit of the transaction begins again.
 const rowsPerProgress = 1000
 
-// findID returns the index of the first row with this id. The rows must be sorted.
+// findID returns the index of the first row with this id. rows must be sorted by id.
 func (w *batchWriter) findID(rows []row, id []byte) int {
 	prefix := binary.BigEndian.Uint64(id)
 	i, _ := slices.BinarySearchFunc(rows, prefix, func(r row, prefix uint64) int {
 		if r.prefix != prefix {
 			return cmp.Compare(r.prefix, prefix)
 		}
-		return bytes.Compare(w.event(r).ID[8:], id[8:])
+		return bytes.Compare(w.event(r).ID[prefixSize:], id[prefixSize:])
 	})
 	return i
 }
@@ -123,18 +127,38 @@ func (w *batchWriter) compareExactly(ctx context.Context, events []domain.Decode
 	return nil
 }
 
-// isSurelySame reports whether an event certainly has the same values as its stored row. If it returns false, they may be the same
-// nevertheless. values are the columns of the row as EventFetch returns them, in PostgreSQL's binary format.
+// These are the places of the columns in a row of EventFetch.
+const (
+	columnID = iota
+	columnSessionID
+	columnUserID
+	columnType
+	columnName
+	columnProperties
+	columnOccurredAt
+	columnDeviceType
+	columnBrowser
+	columnExtra
+)
+
+// isSurelySame reports whether an event certainly has the stored values. If it returns false, the values may be the same nevertheless.
+// values is a row of EventFetch in PostgreSQL's binary format.
 func isSurelySame(e *domain.Event, values [][]byte) bool {
-	return bytes.Equal(values[1], e.SessionID[:]) &&
-		bytes.Equal(values[2], e.UserID[:]) &&
-		string(values[3]) == e.Type &&
-		string(values[4]) == e.Name &&
-		isSurelySameJSONB(e.Properties, values[5]) &&
-		len(values[6]) == 8 && binary.BigEndian.Uint64(values[6]) == uint64(microsecondsSince2000(e.OccurredAt)) && //nolint:gosec // the same bits
-		string(values[7]) == e.DeviceType &&
-		string(values[8]) == e.Browser &&
-		isSurelySameJSONB(e.Extra, values[9])
+	return bytes.Equal(values[columnSessionID], e.SessionID[:]) &&
+		bytes.Equal(values[columnUserID], e.UserID[:]) &&
+		string(values[columnType]) == e.Type &&
+		string(values[columnName]) == e.Name &&
+		isSurelySameJSONB(e.Properties, values[columnProperties]) &&
+		isSameTime(e.OccurredAt, values[columnOccurredAt]) &&
+		string(values[columnDeviceType]) == e.DeviceType &&
+		string(values[columnBrowser]) == e.Browser &&
+		isSurelySameJSONB(e.Extra, values[columnExtra])
+}
+
+// isSameTime reports whether a time is the same as a stored one in binary format.
+func isSameTime(t time.Time, stored []byte) bool {
+	const size = 8
+	return len(stored) == size && binary.BigEndian.Uint64(stored) == uint64(microsecondsSince2000(t)) //nolint:gosec // the same bits
 }
 
 // isSurelySameJSONB reports whether a JSON text certainly has the value of a jsonb in binary format. A nil slice stands for NULL.

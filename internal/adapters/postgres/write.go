@@ -12,19 +12,19 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// writeOptions are the ways to write events. They change the speed, and how a refused event is treated.
+// writeOptions choose how events are written. They change the speed, and what happens to an event that PostgreSQL refuses.
 type writeOptions struct {
 	// If expectDuplicates is true, the writer looks up which events are stored before it inserts the others. So it sends each
-	// event only once. Otherwise it inserts all events first, and sends the events that were not inserted again, to compare
-	// them with their rows.
+	// event only once. If it is false, the writer inserts all events first. Then it sends the events that were not inserted
+	// again, to compare them with their rows.
 	expectDuplicates bool
 
-	// If copy is true, a batchWriter inserts the events of all pages with one COPY. If the id of one is stored already, the
-	// transaction then ends with errIDStored. Otherwise the events are inserted page by page with INSERT, which skips stored ids.
+	// If copy is true, a batchWriter inserts the events of all pages with one COPY, which fails with errIDStored if an id is
+	// stored already. If copy is false, the events are inserted page by page with INSERT, which skips stored ids.
 	copy bool
 
-	// If bisect is true, the writer finds the events that PostgreSQL refuses, and stores the others. Otherwise one such event
-	// ends the transaction with Unstorable.
+	// If bisect is true, the writer finds the events that PostgreSQL refuses, and stores the others. If bisect is false, a
+	// refused event ends the transaction with Unstorable.
 	bisect bool
 }
 
@@ -39,9 +39,11 @@ type writer struct {
 	pageID   int64 // id of the ledger row
 }
 
-// writePage parks the records of a page that are no events. stored says what happened to its events. If mayHaveOpenLetters is true,
-// or if it parks a record, it also resolves the open dead letters of stored events. It takes the number of received records from the
-// page, and the other three numbers from PostgreSQL's answers, so that checkBalance can find an error (I5).
+// writePage completes a page whose events have been stored, with the result stored. It parks the other records. If mayHaveOpenLetters
+// is true or a record was parked, writePage also resolves the open dead letters of the stored events.
+//
+// It returns the page's counts. The number of received records comes from the page, and the other three numbers come from
+// PostgreSQL's answers. So checkBalance can find an error (I5).
 func (w *writer) writePage(
 	ctx context.Context, page domain.DecodedPage, stored storedEvents, mayHaveOpenLetters bool,
 ) (domain.Counts, error) {
@@ -55,8 +57,8 @@ func (w *writer) writePage(
 		return domain.Counts{}, err
 	}
 	if mayHaveOpenLetters || len(parkRes.parked) > 0 {
-		accepted := excludeRejected(page.Events, stored.unstorable) // a conflict's id is stored, too
-		if err := w.supersede(ctx, accepted); err != nil {
+		withStoredIDs := excludeRejected(page.Events, stored.unstorable) // a conflict's id is stored, too
+		if err := w.supersede(ctx, withStoredIDs); err != nil {
 			return domain.Counts{}, err
 		}
 	}
@@ -101,7 +103,7 @@ type insertResult struct {
 	conflicts  []domain.Reject       // events that were stored already, with other values
 }
 
-// count returns the result with the number of duplicates.
+// count returns the result as storedEvents, which have the number of duplicates instead of the duplicates.
 func (r insertResult) count() storedEvents {
 	return storedEvents{
 		inserted: r.inserted, duplicate: int64(len(r.duplicates)), unstorable: r.unstorable, conflicts: r.conflicts,
@@ -135,9 +137,9 @@ func (w *writer) storeEvents(ctx context.Context, events []domain.DecodedEvent, 
 	return res, err
 }
 
-// splitStored splits the events into two groups, both in input order. stored has the events whose id another page has stored,
-// and the events that repeat the stored id of an earlier one in this page. others has the rest: events that are not stored, and
-// events that this page has inserted.
+// splitStored splits the events into two groups, both in input order:
+//   - stored: another page has stored the event's id, or an earlier one of the events has the same id and is stored
+//   - others: the id is not stored, or this page has inserted the event
 func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) (stored, others []domain.DecodedEvent, err error) {
 	places, err := w.q.EventFindStored(ctx, dbsqlc.EventFindStoredParams{PageID: w.pageID, Ids: eventIDs(events)})
 	if err != nil {
@@ -158,7 +160,8 @@ func (w *writer) splitStored(ctx context.Context, events []domain.DecodedEvent) 
 }
 
 // insertEvents inserts the events that are not stored yet, with as few statements as their size allows. It returns the number of
-// inserted events. If PostgreSQL refuses a value, it returns Unstorable, or with bisect the refused events as unstorable.
+// inserted events. If PostgreSQL refuses a value, the error is Unstorable. With bisect there is no error, and insertEvents returns
+// the refused events as unstorable.
 func (w *writer) insertEvents(
 	ctx context.Context, events []domain.DecodedEvent, limit *rejectLimit,
 ) (inserted int64, unstorable []domain.Reject, err error) {
@@ -179,8 +182,10 @@ func (w *writer) insertEvents(
 }
 
 // compareEvents compares stored events with their rows. An event with the same values is a duplicate, and an event with other
-// values is a conflict. PostgreSQL may refuse a value of an event even if the event's id is stored. With bisect, compareEvents
-// finds these events and adds them to unstorable, which it returns in the result.
+// values is a conflict.
+//
+// PostgreSQL may refuse a value of an event even if the event's id is stored. With bisect, compareEvents finds these events. The
+// result has them and the given unstorable events, which were refused before.
 func (w *writer) compareEvents(
 	ctx context.Context, events []domain.DecodedEvent, unstorable []domain.Reject, limit *rejectLimit,
 ) (insertResult, error) {

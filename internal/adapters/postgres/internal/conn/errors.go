@@ -41,14 +41,14 @@ func classifyConnect(connect *pgconn.ConnectError, err error) error {
 		op += " " + name
 	}
 	kind := kindOf(err)
-	if kind == domain.Unknown { // the server refuses a setting of the URL
+	if kind == domain.Unknown { // probably the server refuses a setting of the URL
 		kind = domain.Invalid
 	}
 	text := joinDistinctLines(connect.Unwrap().Error())
 	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terseError{cause: err, text: text}}
 }
 
-// ClassifyRow classifies the error of a statement that sends events' values. If PostgreSQL refused a value, ClassifyRow returns an
+// ClassifyRow classifies the error of a statement that sends values of events. If PostgreSQL refused a value, ClassifyRow returns an
 // error of kind [domain.Unstorable]. It returns any other error unchanged.
 func ClassifyRow(err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
@@ -99,9 +99,9 @@ func kindOf(err error) domain.Kind {
 	return domain.Unknown
 }
 
-// kindOfState returns the kind of a SQLSTATE, PostgreSQL's code of an error (PostgreSQL manual, appendix A). If no statement of pawl
-// should cause the state, pawl has a bug, and kindOfState returns Unknown. It does so also for states that an event's values can
-// cause, because only kindOfRow knows these states.
+// kindOfState returns the kind of a SQLSTATE, PostgreSQL's code of an error (PostgreSQL manual, appendix A). It returns Unknown if only
+// a bug in pawl can cause the state. It also returns Unknown if a value of an event can cause the state: only kindOfRow knows whether
+// the statement has such values.
 func kindOfState(code string) domain.Kind {
 	if kind, ok := kindOfSingleState(code); ok {
 		return kind
@@ -144,8 +144,8 @@ func kindOfSingleState(code string) (kind domain.Kind, ok bool) {
 	return domain.Unknown, false
 }
 
-// kindOfRow returns the kind of the SQLSTATE of a statement that sends events' values. It returns Unstorable if the state means that
-// PostgreSQL refuses a value that the API sent.
+// kindOfRow returns the kind of the SQLSTATE of a statement that sends values of events. It returns Unstorable if the state means that
+// PostgreSQL refuses one of these values.
 func kindOfRow(code string) domain.Kind {
 	const duplicateKey = "23505" // not the fault of an event's value
 	if code == duplicateKey {
@@ -160,8 +160,8 @@ func kindOfRow(code string) domain.Kind {
 	return kindOfState(code)
 }
 
-// hintFor returns the hint for an error: what the user can do about it. It returns an empty hint if the user can do nothing, or if
-// remedyFor has a remedy.
+// hintFor returns the hint for an error, which says what the user can do. It returns an empty hint if the user can do nothing, or if
+// remedyFor returns a remedy, which the command line turns into a hint.
 func hintFor(kind domain.Kind, err error) string {
 	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
 	switch {
@@ -169,7 +169,7 @@ func hintFor(kind domain.Kind, err error) string {
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
 	case isAnswer && classOf(answer.Code) == "XX": // internal error
 		return "PostgreSQL reported an internal error: look at its log"
-	case kind != domain.Invalid || !isAnswer:
+	case !isAnswer || kind != domain.Invalid:
 		return ""
 	}
 	switch classOf(answer.Code) {
@@ -196,8 +196,8 @@ func remedyFor(err error) domain.Remedy {
 	return 0
 }
 
-// maxErrorBytes bounds the text of a terseError. If pgx cannot encode an argument, pgx's text shows the argument, which may be a page
-// of events.
+// maxErrorBytes bounds the text of a terseError. The error of pgx about an argument that it cannot encode shows the argument, which
+// may be a page of events.
 const maxErrorBytes = 400
 
 // A terseError is an error with a short text of one line. It replaces an error of pgx, whose text may have several lines and may show

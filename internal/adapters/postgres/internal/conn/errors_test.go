@@ -25,8 +25,8 @@ func TestClassify(t *testing.T) {
 		err  error
 		want domain.Kind
 	}{
-		{name: "an error with a kind", err: fmt.Errorf("wrapped: %w", fenced), want: domain.Fenced},
-		{name: "an answer with a SQLSTATE", err: &pgconn.PgError{Code: "53300"}, want: domain.Transient},
+		{name: "an error that has a kind already", err: fmt.Errorf("wrapped: %w", fenced), want: domain.Fenced},
+		{name: "an answer with the SQLSTATE of too many connections", err: &pgconn.PgError{Code: "53300"}, want: domain.Transient},
 		{name: "the server closed the connection", err: io.ErrUnexpectedEOF, want: domain.Transient},
 		{name: "a reset connection", err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, want: domain.Transient},
 		{name: "we closed the connection", err: net.ErrClosed, want: domain.Transient},

@@ -10,19 +10,20 @@ import (
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 )
 
-// A Query calls one generated query and returns its error. It is called twice, so that several queries can share a round trip: first
-// with queries that only record the SQL and the arguments and return an error, then with queries that read the answer. So it must
-// send the same both times, and must not act on the error.
+// A Query is a function that calls one generated query and returns the query's error. Several queries can share a round trip, because
+// package conn calls each function twice. The first call gets Queries that send nothing: they record the SQL and the arguments, and
+// return an error. The second call gets Queries that read the answer. So the function must pass the same arguments both times, and must
+// not act on the error.
 type Query func(*dbsqlc.Queries) error
 
-// record adds the queries to the batch.
+// record adds the queries to the batch, which is to be sent. It is the first call of each Query.
 func record(batch *pgx.Batch, queries []Query) {
 	for _, query := range queries {
 		_ = query(dbsqlc.New(recorder{batch})) // it always returns errRecorded
 	}
 }
 
-// read reads the answers to the queries, which are the next results.
+// read reads the answers to the queries, which must be the next results. It is the second call of each Query.
 func read(results pgx.BatchResults, queries []Query) error {
 	for _, query := range queries {
 		if err := query(dbsqlc.New(answers{results})); err != nil {

@@ -20,15 +20,15 @@ import (
 const connectTimeout = 10 * time.Second
 
 // CallTimeout bounds how long pawl waits for one answer of the server. Migrations and the checks of `pawl verify` may wait longer.
-// CallTimeout is necessary because a dead connection never answers, and the timeouts of the server cannot end that wait. It is longer
-// than the lock and statement timeouts of [Transact], so that a server that is alive reports its own timeout first.
+// CallTimeout is necessary because a dead connection never answers, and the timeouts of the server cannot end that wait. CallTimeout
+// is longer than these timeouts (see settings), so that a server that is alive reports its own timeout first.
 const CallTimeout = 75 * time.Second
 
 // CloseTimeout bounds how long pawl waits for the server when it closes a connection or rolls back. The server may be gone.
 const CloseTimeout = 2 * time.Second
 
-// poolSize is the maximum number of connections of a runner. One connection holds the stream's lock and one commits. If a connection
-// is lost, the third replaces it while the pool closes the lost connection.
+// poolSize is the maximum number of connections of a runner: one holds the stream's lock, one commits, and one replaces a lost
+// connection while the pool still closes it.
 const poolSize = 3
 
 // NewPool returns a pool of connections for one runner. The pool connects when it is first used. [ParseURL] explains databaseURL and
@@ -54,7 +54,7 @@ func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Poo
 // If databaseURL is malformed or has a setting that pawl cannot use, ParseURL returns Invalid. The error does not show
 // databaseURL, because it may contain a password.
 //
-// A single connection uses the pool's parser, too, because databaseURL may contain settings of the pool, such as pool_max_conns.
+// Connect uses this configuration of a pool, too, because databaseURL may contain settings of the pool, such as pool_max_conns.
 func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(strings.TrimSpace(databaseURL))
 	if err != nil || databaseURL == "" {
@@ -116,7 +116,7 @@ var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a
 // sets, and skips settings that an old server does not have. On a Unix socket the settings have no effect.
 //
 // Behind a pooler watchClient changes nothing, because the connection to the server belongs to the pooler and serves other clients,
-// too. A pooler reports another process id than the server, so watchClient recognises a pooler by this id.
+// too. watchClient recognises a pooler because the pooler reports another process id than the server.
 //
 // watchClient runs a statement instead of setting start-up parameters, because a pooler refuses start-up parameters that it does not
 // know. The SQL is not in db/queries because generated queries take a connection of another type.

@@ -15,8 +15,8 @@ import (
 // settings is the first statement of every transaction. It bounds all waits, whatever the role's defaults are. It makes COMMIT durable:
 // it sets synchronous_commit to on if the setting is weaker, and leaves a stronger setting unchanged.
 //
-// It turns sequential scans off, because pawl finds all rows by a key. With sequential scans, PostgreSQL could plan a statement while a
-// table is small, keep the plan, and read the whole table after the table has grown.
+// It turns sequential scans off, because pawl finds all rows by a key. Otherwise PostgreSQL could plan a statement while a table is
+// small, and use the same plan after the table has grown. It would then read the whole table.
 const settings = `SELECT set_config('lock_timeout', '15s', true),
 	set_config('statement_timeout', '60s', true),
 	set_config('idle_in_transaction_session_timeout', '60s', true),
@@ -40,10 +40,10 @@ func TransactLong(
 	})
 }
 
-// TransactPipelined is [TransactLong] with fewer round trips. It sends the queries in first together with BEGIN, and the queries that
-// work returns together with COMMIT. The server does not execute COMMIT if one of them fails.
+// TransactPipelined is [TransactLong] with fewer round trips. It sends the queries in first together with BEGIN. It sends the queries
+// that work returns as last together with COMMIT. If one of the queries fails, the server does not execute COMMIT.
 //
-// The queries beside COMMIT must need no check of their answers: when the answers arrive, the transaction is committed.
+// The answers to the last queries arrive after the commit, so work cannot check them.
 func TransactPipelined(
 	ctx context.Context, pool *pgxpool.Pool, op string,
 	first []Query, work func(ctx context.Context, tx pgx.Tx, progress func()) (last []Query, err error),
@@ -112,20 +112,18 @@ func commit(ctx context.Context, tx pgx.Tx, queries []Query) error {
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
+	const idle = 'I' // the status of a connection without a transaction, in the protocol of PostgreSQL
 	if tx.Conn().PgConn().TxStatus() != idle {
 		_ = tx.Rollback(ctx)
 	}
 	return err
 }
 
-// idle is the status of a connection that has no transaction, in the protocol of PostgreSQL.
-const idle = 'I'
-
 // errNoProgress is the cause with which withProgress ends a context.
 var errNoProgress = fmt.Errorf("the database has not answered for %s", CallTimeout)
 
-// withProgress returns a context that ends with the cause errNoProgress when progress has not been called for CallTimeout. The caller
-// must call cancel.
+// withProgress returns a context with a time limit of CallTimeout. Each call of progress restarts the limit. When the limit is over,
+// the context ends with the cause errNoProgress. The caller must call cancel.
 func withProgress(parent context.Context) (ctx context.Context, progress, cancel func()) {
 	ctx, end := context.WithCancelCause(parent)
 	limit := time.AfterFunc(CallTimeout, func() { end(errNoProgress) })

@@ -10,8 +10,8 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestTransactionTimeout checks that each call of progress restarts the time limit of a transaction. When no call restarts the limit,
-// the error must be Transient.
+// TestTransactionTimeout checks that each call of progress restarts the time limit of a transaction. Without further calls the limit
+// ends the context, and the error must be Transient.
 func TestTransactionTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
