@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/pgtest"
 )
@@ -17,7 +18,8 @@ import (
 // values, drift, and events with open dead letters.
 func TestBatchLikePages(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(4) {
+	const seeds = 4
+	for seed := range uint64(seeds) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			generator := newPageGenerator(seed)
@@ -73,17 +75,20 @@ func describeDrift(entries []domain.DriftEntry) (texts []string) {
 	return texts
 }
 
-// makeBatch returns one to eight consecutive pages. Some batches have events only, and some of these have no conflicts, so that each way
-// to store a batch is tested.
+// makeBatch returns one to eight consecutive pages. Some batches have events only, and some of these have no conflicts of names. So
+// each way to store a batch is tested, see Store.Commit.
 func makeBatch(g *pageGenerator, from domain.Position) (pages []domain.DecodedPage) {
-	g.kinds = [][]string{allKinds, {"event", "other name"}, {"event"}}[g.random.IntN(3)]
+	kindsOfBatch := [][]string{allKinds, {unnamedEvent, otherName}, {unnamedEvent}}
+	g.kinds = kindsOfBatch[g.random.IntN(len(kindsOfBatch))]
+	recordsOfPage := []int{0, 3, manyRecords}
 	const maxPages = 8
 	for range 1 + g.random.IntN(maxPages) {
-		page := g.makePage(from, []int{0, 3, manyRecords}[g.random.IntN(3)])
+		page := g.makePage(from, recordsOfPage[g.random.IntN(len(recordsOfPage))])
 		for i := range page.Events {
 			page.Events[i].Properties, page.Events[i].Extra = makeProperties(g.random), makeExtra(g.random)
 		}
-		if g.random.IntN(4) == 0 {
+		hasDrift := g.random.IntN(4) == 0
+		if hasDrift {
 			path := strconv.Itoa(g.random.IntN(3))
 			page.Drift = []domain.DriftCount{{Path: path, Kind: "kind", Count: 1 + g.random.Int64N(3), Value: []byte(path)}}
 		}
@@ -116,8 +121,10 @@ func makeExtra(random *rand.Rand) []byte {
 func TestCommitRoundTrips(t *testing.T) {
 	t.Parallel()
 	count := &requestCounter{}
-	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	writer := newPageWriter(t, startProxy(t, databaseURL, serveDistant(0, count)), "s")
+	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable") // the counter cannot read TLS
+	const noDelay = 0
+	writer := newPageWriter(t, startProxy(t, databaseURL, serveDistant(noDelay, count)), "s")
+	// commit commits a page of three events for each number of a first event.
 	commit := func(firstEvents ...int) {
 		t.Helper()
 		var pages []domain.DecodedPage
@@ -136,16 +143,15 @@ func TestCommitRoundTrips(t *testing.T) {
 		}
 		count.reset()
 	}
-	const inserted, duplicates, further = 100, 99, 200 // the first of 3 events
-	commit(inserted, 10, 20)                           // pgx prepares the statements
-	commit(duplicates, 30)
+	commit(100, 10, 20) // pgx prepares the statements of a first commit
+	commit(99, 30)      // events 100 and 101 are duplicates; pgx prepares the statement that fetches stored rows
 	count.reset()
 	commit(40, 50, 60, 70)
 	check("new events after duplicates", 4)
-	for range 8 {
-		commit(further + int(writer.checkpoint.Seq)*10)
+	for i := range postgres.LookUpsAfterDuplicate {
+		commit(200 + 10*i)
 	}
-	count.reset()
+	count.reset() // from here on Commit expects no duplicates
 	commit(1000, 1010, 1020, 1030)
 	check("new events", 3)
 	commit(2000)
@@ -156,7 +162,7 @@ func TestCommitRoundTrips(t *testing.T) {
 func TestHoldDuringCommit(t *testing.T) {
 	t.Parallel()
 	writer := newPageWriter(t, pgtest.Database(t), "s")
-	held := writer.checkpoint // Hold only compares the claim
+	held := writer.checkpoint // Hold compares only the claim, so an old checkpoint will do
 	const commits = 5
 	done := make(chan error, commits)
 	for i := range commits {
@@ -177,8 +183,9 @@ func TestHoldDuringCommit(t *testing.T) {
 func TestBatchSupersedesOwnLetter(t *testing.T) {
 	t.Parallel()
 	writer := newPageWriter(t, pgtest.Database(t), "s")
-	rejected := decodePayloads(writer.from, "cursor-a", "1", "3!")
-	writer.commitPages(rejected, decodePayloads(rejected.To, "cursor-b", "2", "3"))
+	first := decodePayloads(writer.from, "cursor-a", "1", "3!") // the pickyDecoder rejects "3!", with the id of event 3
+	second := decodePayloads(first.To, "cursor-b", "2", "3")
+	writer.commitPages(first, second)
 	letters := readDeadLetters(t, writer.databaseURL)
 	if len(letters) != 1 || letters[0].Resolved == nil || letters[0].Resolved.How != domain.ResolvedAsSuperseded {
 		t.Errorf("got dead letters %+v, want one that is superseded", letters)

@@ -20,39 +20,44 @@ func TestBisectRefusedEvents(t *testing.T) {
 	const depth = 20_000 // more than PostgreSQL's stack allows
 	nested := strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)
 	tests := []struct {
-		name, sqlstate string
-		spoil          func(e *domain.Event)
+		name     string
+		sqlstate string                // with which PostgreSQL refuses the event
+		spoil    func(e *domain.Event) // gives the event the value
 	}{
-		{"a number outside the range of numeric", "22003", func(e *domain.Event) { e.Properties = []byte(`{"n":1e400000}`) }},
-		{"JSON that is nested too deeply", "54001", func(e *domain.Event) { e.Extra = []byte(nested) }},
-		{"a NUL in jsonb", "22P05", func(e *domain.Event) { e.Properties = []byte(`{"n":"\u0000"}`) }},
-		{"invalid JSON", "22P02", func(e *domain.Event) { e.Properties = []byte(`{"n":`) }},
-		{"a NUL in text", "22021", func(e *domain.Event) { e.Browser = "\x00" }},
-		{"bytes that are not UTF-8", "22021", func(e *domain.Event) { e.Name = "\xff" }},
+		{
+			name: "a number outside the range of numeric", sqlstate: "22003",
+			spoil: func(e *domain.Event) { e.Properties = []byte(`{"n":1e400000}`) },
+		},
+		{name: "JSON that is nested too deeply", sqlstate: "54001", spoil: func(e *domain.Event) { e.Extra = []byte(nested) }},
+		{name: "a NUL in jsonb", sqlstate: "22P05", spoil: func(e *domain.Event) { e.Properties = []byte(nulInJSON) }},
+		{name: "invalid JSON", sqlstate: "22P02", spoil: func(e *domain.Event) { e.Properties = []byte(`{"n":`) }},
+		{name: "a NUL in text", sqlstate: "22021", spoil: func(e *domain.Event) { e.Browser = "\x00" }},
+		{name: "bytes that are not UTF-8", sqlstate: "22021", spoil: func(e *domain.Event) { e.Name = "\xff" }},
 	}
 	for _, tt := range tests {
-		for _, indexes := range [][]int{{0}, {size - 1}, {0, 41, 42, 77, size - 1}} { // of the refused events
-			t.Run(fmt.Sprintf("%s at %v", tt.name, indexes), func(t *testing.T) {
+		for _, refused := range [][]int{{0}, {size - 1}, {0, 41, 42, 77, size - 1}} { // the indexes of the refused events
+			t.Run(fmt.Sprintf("%s at %v", tt.name, refused), func(t *testing.T) {
 				t.Parallel()
 				databaseURL := pgtest.Database(t)
 				events := makeManyEvents(t, size)
-				for _, index := range indexes {
+				for _, index := range refused {
 					tt.spoil(&events[index].Event)
 				}
 				res := commitFirst(t, databaseURL, domain.DecodedPage{Events: events})
-				want := domain.Counts{Received: size, Inserted: int64(size - len(indexes)), Parked: int64(len(indexes))}
+				stored := size - len(refused)
+				want := domain.Counts{Received: size, Inserted: int64(stored), Parked: int64(len(refused))}
 				if res.Counts != want {
 					t.Errorf("got counts %+v, want %+v", res.Counts, want)
 				}
-				if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != size-len(indexes) {
-					t.Errorf("got %d events, want %d", n, size-len(indexes))
+				if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != stored {
+					t.Errorf("got %d events, want %d", n, stored)
 				}
 				letters := readDeadLetters(t, databaseURL)
-				if len(letters) != len(indexes) {
-					t.Fatalf("got %d dead letters, want %d", len(letters), len(indexes))
+				if len(letters) != len(refused) {
+					t.Fatalf("got %d dead letters, want %d", len(letters), len(refused))
 				}
 				for i, l := range letters {
-					index := indexes[i]
+					index := refused[i]
 					if l.Index != index || l.Why.ID != events[index].ID || string(l.Payload) != strconv.Itoa(index) {
 						t.Errorf("got dead letter %+v, want one of record %d", l, index)
 					}
@@ -65,6 +70,9 @@ func TestBisectRefusedEvents(t *testing.T) {
 	}
 }
 
+// nulInJSON is a JSON object that PostgreSQL refuses as jsonb.
+const nulInJSON = `{"n":"\u0000"}`
+
 // TestBisectEventsRefusedTogether checks two events that a constraint allows alone but not together. The first one must be
 // stored, the second one parked.
 func TestBisectEventsRefusedTogether(t *testing.T) {
@@ -72,19 +80,20 @@ func TestBisectEventsRefusedTogether(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	// The constraint refuses two events with the same browser.
 	pgtest.Exec(t, databaseURL, "ALTER TABLE events ADD EXCLUDE USING hash (browser WITH =)")
-	events := makeManyEvents(t, 40)
+	const size, refusedAlone, duplicate, refusedTogether = 40, 20, 21, 39 // the last three are indexes
+	events := makeManyEvents(t, size)
 	for i := range events {
 		events[i].Browser = strconv.Itoa(i)
 	}
-	events[39].Browser = events[3].Browser           // event 39 must be parked
-	events[20].Properties = []byte(`{"n":"\u0000"}`) // event 20 must be parked, PostgreSQL refuses its value
-	events[21].Event = events[2].Event               // a duplicate of event 2
+	events[refusedAlone].Properties = []byte(nulInJSON)
+	events[duplicate].Event = events[2].Event
+	events[refusedTogether].Browser = events[3].Browser
 	res := commitFirst(t, databaseURL, domain.DecodedPage{Events: events})
-	if want := (domain.Counts{Received: 40, Inserted: 37, Duplicate: 1, Parked: 2}); res.Counts != want {
+	if want := (domain.Counts{Received: size, Inserted: size - 3, Duplicate: 1, Parked: 2}); res.Counts != want {
 		t.Errorf("got counts %+v, want %+v", res.Counts, want)
 	}
 	for i, l := range readDeadLetters(t, databaseURL) {
-		if want := []int{20, 39}[i]; l.Index != want || l.Why.Reason != domain.ReasonUnstorable {
+		if want := []int{refusedAlone, refusedTogether}[i]; l.Index != want || l.Why.Reason != domain.ReasonUnstorable {
 			t.Errorf("got dead letter %+v, want record %d with reason %s", l, want, domain.ReasonUnstorable)
 		}
 	}
@@ -116,10 +125,11 @@ func TestBisectStopsPastRejectLimit(t *testing.T) {
 }
 
 // TestRejectLimitCountsNewLetters checks that a refused event that has a dead letter already does not count towards the limit.
-// The second page has the records of the first page again, and ten new events that PostgreSQL refuses.
+// The first page parks its first 40 events. The second page has the events of the first page again, and ten new ones that PostgreSQL
+// refuses.
 func TestRejectLimitCountsNewLetters(t *testing.T) {
 	t.Parallel()
-	const size, parkedBefore, newRefused = 100, 40, 10
+	const size, parkedBefore, newRefused = 100, 40, 10 // size is that of the second page
 	for _, tt := range []struct {
 		name      string
 		maxParked int
@@ -157,7 +167,7 @@ func TestRejectLimitCountsNewLetters(t *testing.T) {
 // distantSize is the number of events in a distantPage.
 const distantSize = 5000
 
-// A distantPage is a page for a database to which a message takes 5 ms.
+// A distantPage is a page for a database to which a message takes 5 ms, see serveDistant.
 type distantPage struct {
 	store      *postgres.Store
 	checkpoint domain.Checkpoint
@@ -169,7 +179,7 @@ type distantPage struct {
 func newDistantPage(t *testing.T, isRefused func(i int) bool) *distantPage {
 	t.Helper()
 	d := &distantPage{count: &requestCounter{}}
-	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
+	databaseURL := pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable") // the counter cannot read TLS
 	d.store, d.checkpoint = claimStore(t, startProxy(t, databaseURL, serveDistant(5*time.Millisecond, d.count)))
 	d.page = domain.DecodedPage{
 		From: d.checkpoint.Position, To: d.checkpoint.Position,
@@ -201,7 +211,7 @@ func (d *distantPage) checkParked(t *testing.T, parked int64) {
 	d.checkRoundTrips(t)
 }
 
-// checkRoundTrips checks that the commit took few round trips. Each takes at least 10 ms.
+// checkRoundTrips checks that the commit took few round trips, although at least 1500 events are refused.
 func (d *distantPage) checkRoundTrips(t *testing.T) {
 	t.Helper()
 	const maxRoundTrips = 80
@@ -216,7 +226,7 @@ func makeRefusedEvents(t *testing.T, size int, isRefused func(i int) bool) []dom
 	events := makeManyEvents(t, size)
 	for i := range events {
 		if isRefused(i) {
-			events[i].Properties = []byte(`{"n":"\u0000"}`)
+			events[i].Properties = []byte(nulInJSON)
 		}
 	}
 	return events

@@ -62,22 +62,22 @@ func TestCommitLostAnswer(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
-		delivers bool
+		delivers bool // whether the server receives the COMMIT, see commitCutter
 	}{
-		{"before the server received it", false},
-		{"after it was carried out", true},
+		{name: "lost before the server received COMMIT", delivers: false},
+		{name: "lost after the server carried out COMMIT", delivers: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c := &commitCutter{delivers: tt.delivers}
-			store, checkpoint := claimStore(t, startProxy(t, pgtest.Database(t), c.serve))
+			cutter := &commitCutter{delivers: tt.delivers}
+			store, checkpoint := claimStore(t, startProxy(t, pgtest.Database(t), cutter.serve))
 			page := emptyPage(checkpoint)
 			page.To = checkpoint.After(domain.Page{Next: "next-cursor"})
 			batch := batchOf(checkpoint, page)
-			c.armed.Store(true)
+			cutter.armed.Store(true)
 			if _, err := store.Commit(ctx, batch); domain.KindOf(err) != domain.Uncertain {
 				t.Fatalf("got %v, want Uncertain", err)
 			}
@@ -121,8 +121,9 @@ func TestCommitRepeatedConflict(t *testing.T) {
 	if want := (domain.Counts{Received: 2, Duplicate: 2}); res.Counts != want {
 		t.Errorf("repeated conflict: got counts %+v, want %+v", res.Counts, want)
 	}
-	if l := readDeadLetters(t, databaseURL); len(l) != 1 || l[0].Seen != 3 || l[0].Why.Field != "extra" {
-		t.Errorf("got dead letters %+v, want one, seen 3 times, with field extra", l)
+	const wantSeen = 3 // the first conflict, and the two of the last page
+	if l := readDeadLetters(t, databaseURL); len(l) != 1 || l[0].Seen != wantSeen || l[0].Why.Field != "extra" {
+		t.Errorf("got dead letters %+v, want one, seen %d times, with field extra", l, wantSeen)
 	}
 }
 
@@ -132,6 +133,7 @@ func TestCommitConflictColumns(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, checkpoint := claimStore(t, databaseURL)
+	// change changes the column. A different n gives a different value.
 	changes := []struct {
 		column string
 		change func(e *domain.Event, n int)
@@ -146,7 +148,7 @@ func TestCommitConflictColumns(t *testing.T) {
 		{"browser", func(e *domain.Event, n int) { e.Browser = strconv.Itoa(n) }},
 		{"extra", func(e *domain.Event, n int) { e.Extra = fmt.Appendf(nil, `{"other":%d}`, n) }},
 	}
-	// Each column gets two conflicts. They are of two events, because one event may have only MaxOpenDeadLetters open letters.
+	// Each column is changed in both events. One event may have only MaxOpenDeadLetters (16) open letters, and each gets 9.
 	originals := makeManyEvents(t, 2)
 	events := slices.Clone(originals)
 	var wantColumns []string
@@ -159,7 +161,8 @@ func TestCommitConflictColumns(t *testing.T) {
 		}
 	}
 	res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: events})
-	if want := (domain.Counts{Received: int64(len(events)), Inserted: 2, Parked: int64(len(wantColumns))}); res.Counts != want {
+	want := domain.Counts{Received: int64(len(events)), Inserted: int64(len(originals)), Parked: int64(len(wantColumns))}
+	if res.Counts != want {
 		t.Fatalf("got counts %+v, want %+v", res.Counts, want)
 	}
 	for i, l := range readDeadLetters(t, databaseURL) {
@@ -176,9 +179,8 @@ func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	const setBack = "SELECT setval(pg_get_serial_sequence('pages', 'id'), 1, false)"
 	store, checkpoint := claimStore(t, databaseURL)
-	reject := domain.Reject{Record: domain.Record{Payload: []byte("x")}, Why: domain.Rejection{Reason: "r"}}
-	checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
-	for range 3 {
+	checkpoint = commitNext(t, store, checkpoint, pageOfReject("x")).Checkpoint
+	for range 3 { // three more pages, whose records do not matter
 		checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeManyEvents(t, 3)}).Checkpoint
 	}
 	pgtest.Exec(t, databaseURL, setBack)
@@ -192,6 +194,7 @@ func TestPageIDsAfterSequenceSetBack(t *testing.T) {
 	if _, err := postgres.NewReplayStore(newPool(t, databaseURL)).Replay(t.Context(), replay); err != nil {
 		t.Fatal(err)
 	}
+	// A replay has the seq of the last page.
 	const rowsByID = "SELECT string_agg(kind || ' ' || seq, ', ' ORDER BY id) FROM pages"
 	if got, want := pgtest.QueryOne[string](t, databaseURL, rowsByID), "page 1, page 2, page 3, page 4, page 5, replay 5"; got != want {
 		t.Errorf("got ledger rows %q in order of id, want %q", got, want)
@@ -204,15 +207,19 @@ func TestDeadLetterIDsAfterSequenceSetBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, checkpoint := claimStore(t, databaseURL)
-	for i := range 5 {
-		if i > 0 {
-			pgtest.Exec(t, databaseURL, "SELECT setval(pg_get_serial_sequence('dead_letters', 'id'), 1, false)")
-		}
-		reject := domain.Reject{Record: domain.Record{Payload: []byte{byte('a' + i)}}, Why: domain.Rejection{Reason: "r"}}
-		checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Rejects: []domain.Reject{reject}}).Checkpoint
+	for _, payload := range []string{"a", "b", "c", "d", "e"} {
+		checkpoint = commitNext(t, store, checkpoint, pageOfReject(payload)).Checkpoint
+		pgtest.Exec(t, databaseURL, "SELECT setval(pg_get_serial_sequence('dead_letters', 'id'), 1, false)")
 	}
 	const payloadsByID = "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY id) FROM dead_letters"
 	if got, want := pgtest.QueryOne[string](t, databaseURL, payloadsByID), "a b c d e"; got != want {
 		t.Errorf("got dead letters %q in order of id, want %q", got, want)
 	}
+}
+
+// pageOfReject returns a page for commitNext with one reject, which has this payload and no event id.
+func pageOfReject(payload string) domain.DecodedPage {
+	return domain.DecodedPage{Rejects: []domain.Reject{
+		{Record: domain.Record{Payload: []byte(payload)}, Why: domain.Rejection{Reason: "r"}},
+	}}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// A bufferReader reads into buffers of this size.
+// A bufferReader reads into buffers of at most size bytes.
 type bufferReader struct {
 	io.Reader
 
@@ -26,14 +26,15 @@ func (r bufferReader) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(
 // TestCopyReader checks that the encoded bytes do not depend on the size of the buffer, even if a row does not fit into it.
 func TestCopyReader(t *testing.T) {
 	t.Parallel()
-	w := &batchWriter{writer: writer{progress: func() {}}, buffers: &rowBuffers{}, pageIDs: []int64{7}}
+	const pageID = 7
+	w := &batchWriter{writer: writer{progress: func() {}}, buffers: &rowBuffers{}, pageIDs: []int64{pageID}}
 	var page domain.DecodedPage
 	want := []byte(copyHeader)
-	for i, size := range []int{0, 1, 900, 200_000, 1000} {
-		e := domain.Event{ID: domaintest.EventID(uint64(i)), Properties: []byte(`"` + strings.Repeat("x", size) + `"`)}
+	for i, padding := range []int{0, 1, 900, 200_000, 1000} { // the ids are in ascending order, so sortRows keeps the order
+		e := domain.Event{ID: domaintest.EventID(uint64(i)), Properties: []byte(`"` + strings.Repeat("x", padding) + `"`)}
 		page.Events = append(page.Events, domain.DecodedEvent{Event: e})
-		want = appendRow(want, &e, w.pageIDs[0])
-		if got, limit := len(appendRow(nil, &e, 0)), rowSize(&e); got > limit {
+		want = appendRow(want, &e, pageID)
+		if got, limit := len(appendRow(nil, &e, pageID)), rowSize(&e); got > limit {
 			t.Errorf("event %d: got a row of %d bytes, want at most %d", i, got, limit)
 		}
 	}
@@ -42,7 +43,7 @@ func TestCopyReader(t *testing.T) {
 	for _, size := range []int{1, 2, 100, 1024, 64 << 10, 1 << 20} {
 		t.Run(fmt.Sprintf("buffers of %d bytes", size), func(t *testing.T) {
 			rows, _ := w.splitRepeats(w.sortRows())
-			got, err := io.ReadAll(bufferReader{newCopyReader(w, rows), size})
+			got, err := io.ReadAll(bufferReader{Reader: newCopyReader(w, rows), size: size})
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("got %d bytes, %v, want %d bytes", len(got), err, len(want))
 			}
@@ -54,10 +55,11 @@ func TestCopyReader(t *testing.T) {
 	}
 }
 
-// TestCopyReaderClosed checks that a closed reader no longer reads the rows.
+// TestCopyReaderClosed checks that Read fails after close.
 func TestCopyReaderClosed(t *testing.T) {
 	t.Parallel()
-	r := newCopyReader(&batchWriter{writer: writer{progress: func() {}}}, nil)
+	var none []row
+	r := newCopyReader(&batchWriter{writer: writer{progress: func() {}}}, none)
 	r.close()
 	if n, err := r.Read(make([]byte, 100)); n != 0 || !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %d bytes, %v, want none and io.ErrClosedPipe", n, err)

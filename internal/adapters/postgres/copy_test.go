@@ -18,7 +18,7 @@ func TestCommitStoredIDs(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	store, checkpoint := claimStore(t, databaseURL)
-	commit := func(want domain.Counts, numbers ...int) {
+	commit := func(want domain.Counts, numbers ...int) { // a page of the events with these numbers
 		t.Helper()
 		res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeEvents(t, numbers...)})
 		if res.Counts != want {
@@ -27,9 +27,10 @@ func TestCommitStoredIDs(t *testing.T) {
 		checkpoint = res.Checkpoint
 	}
 	commit(domain.Counts{Received: 3, Inserted: 3}, 1, 2, 3)
-	commit(domain.Counts{Received: 3, Inserted: 2, Duplicate: 1}, 4, 2, 5)
-	commit(domain.Counts{Received: 4, Inserted: 2, Duplicate: 2}, 6, 5, 7, 7)
+	commit(domain.Counts{Received: 3, Inserted: 2, Duplicate: 1}, 4, 2, 5)    // Commit expects no duplicate; event 2 is one
+	commit(domain.Counts{Received: 4, Inserted: 2, Duplicate: 2}, 6, 5, 7, 7) // Commit expects duplicates: event 5 and the second event 7
 
+	// Another session inserts the id of event 8 with other values. Its transaction stays open, so the COPY of event 8 waits for it.
 	other, err := pgx.Connect(t.Context(), databaseURL)
 	if err != nil {
 		t.Fatal(err)
@@ -49,19 +50,20 @@ func TestCommitStoredIDs(t *testing.T) {
 		}
 		done <- res
 	}()
-	waitForLock(t, databaseURL, "pawl/test", 1) // the application name of newStore
+	waitForLock(t, databaseURL, applicationOfStore, 1)
 	if _, err := other.Exec(t.Context(), "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
 	if got := (<-done).Counts; got != (domain.Counts{Received: 2, Inserted: 1, Parked: 1}) {
 		t.Errorf("got counts %+v, want 1 inserted, and 1 parked, because the other stream's event has other values", got)
 	}
-	if got := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); got != 9 {
-		t.Errorf("got %d events, want 9", got)
+	const wantEvents = 9 // the events 1 to 9
+	if got := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); got != wantEvents {
+		t.Errorf("got %d events, want %d", got, wantEvents)
 	}
 }
 
-// pageAt returns a page with the events that begins at the checkpoint.
+// pageAt returns a page that begins at the checkpoint and has the events.
 func pageAt(checkpoint domain.Checkpoint, events ...domain.DecodedEvent) domain.DecodedPage {
 	page := emptyPage(checkpoint)
 	page.Events, page.Received, page.MaxParked = events, len(events), len(events)

@@ -28,7 +28,7 @@ func TestStatementSize(t *testing.T) {
 	}{
 		{name: "an empty page"},
 		{name: "an ordinary page", events: 5000, bytes: 200, wantStatements: 1},
-		{name: "a page of the maximum size", events: 5000, bytes: 3000, wantStatements: 4},
+		{name: "a page of 15 MB", events: 5000, bytes: 3000, wantStatements: 4}, // 15 MB are 3.6 times maxStatementBytes
 		{name: "two events exceed a statement", events: 3, bytes: 3 << 20, wantStatements: 3},
 		{name: "an event exceeds a statement", events: 1, bytes: 9 << 20, wantStatements: 1},
 	}
@@ -39,7 +39,7 @@ func TestStatementSize(t *testing.T) {
 			var rejects []uniqueReject
 			var ids []domain.EventID
 			for i := range tt.events {
-				text := []byte(`"` + strings.Repeat("x", tt.bytes-2) + `"`)
+				text := []byte(`"` + strings.Repeat("x", tt.bytes-len(`""`)) + `"`)
 				id := domaintest.EventID(uint64(i))
 				ids = append(ids, id)
 				events = append(events, domain.DecodedEvent{Event: domain.Event{ID: id, Properties: text}})
@@ -77,19 +77,19 @@ func TestStatementSize(t *testing.T) {
 	}
 }
 
-// sentStatements is a dbsqlc.DBTX that records the arguments of the statements. It does not send them. Each query returns no rows.
+// sentStatements is a dbsqlc.DBTX that records the arguments of statements and sends nothing. Each query returns no rows.
 type sentStatements struct {
 	ids   []domain.EventID // the event ids of all statements
 	bytes []int            // the size of the JSON values and payloads of each statement
 }
 
-// record records the arguments of a statement and returns its number of events.
+// record records the arguments of a statement and returns the number of event ids in them.
 func (s *sentStatements) record(args []any) (events int) {
 	bytes := 0
 	for _, arg := range args {
 		switch arg := arg.(type) {
 		case []domain.UUID:
-			if events == 0 { // the first argument of UUIDs has the event ids, later ones have session ids and user ids
+			if events == 0 { // the first UUIDs are the event ids, the next ones are session ids and user ids
 				s.ids = append(s.ids, arg...)
 				events = len(arg)
 			}

@@ -6,6 +6,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// LookUpsAfterDuplicate is the number of batches whose ids Commit looks up after a batch with a duplicate.
+const LookUpsAfterDuplicate = lookUpsAfterDuplicate
+
 // NewInventoryWithTimeout returns an inventory whose checks have this time limit each.
 func NewInventoryWithTimeout(pool *pgxpool.Pool, timeout time.Duration) *Inventory {
 	return &Inventory{pool, timeout}

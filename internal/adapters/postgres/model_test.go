@@ -27,7 +27,7 @@ func TestStoreLikeModel(t *testing.T) {
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
 			tested := storeUnderTest(t, databaseURL)
 			generator := newPageGenerator(seed)
-			pairs := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")}
+			pairs := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")} // two streams
 			const transactions = 30
 			for range transactions {
 				pair := pairs[generator.random.IntN(len(pairs))]
@@ -50,16 +50,18 @@ func TestStoreLikeModel(t *testing.T) {
 	}
 }
 
-// TestStoreLikeModelLargePages checks the same as TestStoreLikeModel with pages whose rows take several statements.
+// TestStoreLikeModelLargePages checks the same as TestStoreLikeModel with pages of so many bytes that their rows take several
+// statements.
 func TestStoreLikeModelLargePages(t *testing.T) {
 	t.Parallel()
 	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
 	tested := storeUnderTest(t, databaseURL)
 	const seed = 5 // any seed
 	generator := newPageGenerator(seed)
-	generator.padding = 120 << 10 // 40 events of 120 KiB exceed the size of a statement
+	generator.padding = 120 << 10 // manyRecords events of 120 KiB are 4.7 MiB, and a statement has at most 4 MiB
 	pair := newStorePair(t, databaseURL, model, "s")
-	for range 2 {
+	const pages = 2
+	for range pages {
 		pages := []domain.DecodedPage{generator.makePage(pair.checkpoint.Position, manyRecords)}
 		pair.commit(t, pages)
 		checkSameLetters(t, tested, model, pages)
@@ -106,7 +108,7 @@ func (p *storePair) commit(t *testing.T, pages []domain.DecodedPage) {
 	p.checkpoint, p.modelCheckpoint = got.Checkpoint, want.Checkpoint
 }
 
-// stateOf returns the fields of a checkpoint that must be the same in both stores, as a value for ==. It omits the claim.
+// stateOf returns the fields of a checkpoint that must be the same in both stores, as a value that == can compare. It omits the claim.
 func stateOf(checkpoint domain.Checkpoint) any {
 	checkpoint.CursorExpiresAt = checkpoint.CursorExpiresAt.UTC()
 	return struct {
@@ -160,20 +162,28 @@ func checkSameEvents(t *testing.T, tested domaintest.StoreUnderTest, model *doma
 	}
 }
 
-// A pageGenerator makes random pages. The first record of each page has a new event id. The other records have one of the four
+// A pageGenerator makes random pages. The first record of each page has a new event id. Each other record has one of the recentIDs
 // newest ids, so that ids repeat within a page and between pages.
 type pageGenerator struct {
 	random  *rand.Rand
 	newest  uint64   // the number of the newest event id
 	padding int      // the number of bytes added to each event; a reject gets ten times as many
-	kinds   []string // the kinds of its records, see allKinds
+	kinds   []string // each record gets one of these kinds by chance
 }
 
-// allKinds are the kinds of records, see addRecord. A kind that is listed twice is twice as frequent.
-var allKinds = []string{"event", "event", "other name", "third name", "refused", "reject"}
-
-// recentIDs is the number of the newest ids, from which the records of a page have theirs.
 const recentIDs = 4
+
+// These are the kinds of records. Events with the same id and different names are conflicts.
+const (
+	unnamedEvent = "event"
+	otherName    = "other name" // an event with this name
+	thirdName    = "third name" // an event with this name
+	refusedEvent = "refused"    // an event with a name that PostgreSQL refuses
+	rejectRecord = "reject"
+)
+
+// allKinds are all kinds of records. unnamedEvent is twice as frequent as each of the others.
+var allKinds = []string{unnamedEvent, unnamedEvent, otherName, thirdName, refusedEvent, rejectRecord}
 
 // manyRecords is the number of records of a large page. Go's unstable sort functions keep the order of up to 12 equal elements, so
 // a small page would not show a wrong order.
@@ -181,14 +191,15 @@ const manyRecords = 40
 
 // newPageGenerator returns a generator whose pages depend only on the seed.
 func newPageGenerator(seed uint64) *pageGenerator {
-	const newest = recentIDs - 1 // so that the records of the first page have ids from 1
+	const newest = recentIDs - 1 // makePage adds 1, so the first page has ids from 1 to recentIDs
 	return &pageGenerator{random: rand.New(rand.NewPCG(seed, 0)), newest: newest, kinds: allKinds}
 }
 
 // makePages returns one to three consecutive pages. The first one is at the position from, or at the head in the next pass.
 func (g *pageGenerator) makePages(from domain.Position) []domain.DecodedPage {
 	var pages []domain.DecodedPage
-	if g.random.IntN(8) == 0 { // in one case of eight
+	startsPass := g.random.IntN(8) == 0
+	if startsPass {
 		from = from.NextPass()
 	}
 	for range 1 + g.random.IntN(3) {
@@ -219,32 +230,31 @@ func (g *pageGenerator) makePage(from domain.Position, records int) domain.Decod
 	}
 	page := domain.DecodedPage{From: from, To: from.After(fetched), Received: records, MaxParked: records, Receipt: receipt}
 	for i := range records {
-		n := g.newest
+		number := g.newest
 		if i > 0 {
-			n -= g.random.Uint64N(recentIDs)
+			number -= g.random.Uint64N(recentIDs)
 		}
-		g.addRecord(&page, i, n)
+		g.addRecord(&page, i, number)
 	}
 	return page
 }
 
-// addRecord adds a record of event n to the page. The record is a reject, or an event with one of three names or with a name that
-// PostgreSQL refuses.
-func (g *pageGenerator) addRecord(page *domain.DecodedPage, index int, n uint64) {
-	e := domain.Event{ID: domaintest.EventID(n), Properties: []byte("{}"), OccurredAt: time.Unix(int64(n), 0)}
+// addRecord adds a record of a random kind with the id of the event with this number.
+func (g *pageGenerator) addRecord(page *domain.DecodedPage, index int, number uint64) {
+	e := domain.Event{ID: domaintest.EventID(number), Properties: []byte("{}"), OccurredAt: time.Unix(int64(number), 0)}
 	if g.padding > 0 {
 		e.Properties = []byte(`{"padding":"` + strings.Repeat("x", g.padding) + `"}`)
 	}
 	kind := g.kinds[g.random.IntN(len(g.kinds))]
-	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", g.random.Int32(), n, kind)}
+	record := domain.Record{Index: index, Payload: fmt.Appendf(nil, "%d %d %s", g.random.Int32(), number, kind)}
 	switch kind {
-	case "reject":
+	case rejectRecord:
 		why := domain.Rejection{Reason: kind, Detail: kind + strings.Repeat("x", 10*g.padding), ID: e.ID}
 		page.Rejects = append(page.Rejects, domain.Reject{Record: record, Why: why})
 		return
-	case "refused":
+	case refusedEvent:
 		e.Name = "\x00" // PostgreSQL stores no NUL
-	case "other name", "third name":
+	case otherName, thirdName:
 		e.Name = kind
 	}
 	page.Events = append(page.Events, domain.DecodedEvent{Event: e, Record: record})

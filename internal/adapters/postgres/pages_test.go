@@ -37,7 +37,8 @@ func newPageWriter(t *testing.T, databaseURL, stream string) *pageWriter {
 	return p
 }
 
-// commitPage commits a page of the events with these numbers. next is the cursor of the following page, or endCursor.
+// commitPage commits a page of the events with these numbers. next is the cursor of the following page, or endCursor. commitPage and
+// the other commit methods end the test after an error.
 func (p *pageWriter) commitPage(next domain.Cursor, numbers ...int) *pageWriter {
 	p.t.Helper()
 	return p.commit(p.makePage(p.from, next, numbers...))
@@ -135,7 +136,7 @@ func decodePayloads(from domain.Position, next domain.Cursor, payloads ...string
 //   - "3 colour" to event 3 with another value in the column extra
 //   - "3 \x00" to event 3 with a value that PostgreSQL refuses
 //
-// It rejects "3!" with the id of event 3 and the reason "marked". It rejects "x" without an id.
+// It rejects "3!" with the id of event 3 and the reason "marked". It rejects any other text, such as "x", without an id.
 type pickyDecoder struct{ domaintest.LineDecoder }
 
 // Decode implements domain.Decoder.

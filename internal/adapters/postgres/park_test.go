@@ -22,7 +22,7 @@ func TestParkInvalidText(t *testing.T) {
 		t.Errorf("got field %+q and detail %+q, want %+q and %+q", got.Field, got.Detail, wantField, wantDetail)
 	}
 	if pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM dead_letters WHERE event_id IS NULL") != 1 {
-		t.Error("got an event id for a rejection without an event id, want NULL")
+		t.Error("got an event id of a dead letter whose rejection has none, want NULL")
 	}
 }
 
@@ -56,7 +56,7 @@ func TestParkLegacyKeys(t *testing.T) {
 	for _, l := range readDeadLetters(t, databaseURL) {
 		letters = append(letters, fmt.Sprintf("%s seen %d", l.Payload, l.Seen))
 	}
-	// The letter of the first record began with seen = 2. The second and third page have the first record three times.
+	// The letter of the first record began with seen = 2, and later pages have this record three times. They have the second record twice.
 	if want := []string{"first seen 5", "second seen 2"}; !slices.Equal(letters, want) {
 		t.Errorf("got dead letters %q, want %q", letters, want)
 	}
@@ -77,9 +77,9 @@ func TestParkRecordWithTwoLetters(t *testing.T) {
 		SELECT stream, event_id::text, page_id, index_in_page, 'legacy', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)
 	commitNext(t, store, res.Checkpoint, page)
 	for _, l := range readDeadLetters(t, databaseURL) {
-		want := int64(2)
+		want := int64(2) // both pages
 		if l.Why.Reason == "legacy" {
-			want = 1
+			want = 1 // as the test has inserted it
 		}
 		if l.Seen != want {
 			t.Errorf("dead letter with key %q: got seen %d times, want %d", l.Key, l.Seen, want)

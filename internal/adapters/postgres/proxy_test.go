@@ -58,11 +58,11 @@ func servePooler(client net.Conn, serverAddress string) {
 	for {
 		n, err := server.Read(buf)
 		// The message BackendKeyData has the type 'K', four bytes with its length 12, four bytes with the process id, and the secret.
-		const processIDOffset, processIDSize = 5, 4
-		start := bytes.Index(buf[:n], []byte("K\x00\x00\x00\x0c"))
-		end := start + processIDOffset + processIDSize // of the process id
-		if start >= 0 && end <= n {
-			buf[end-1] ^= 0xff // changes the last byte of the process id
+		const beforeProcessID, processIDSize = "K\x00\x00\x00\x0c", 4
+		start := bytes.Index(buf[:n], []byte(beforeProcessID))
+		endOfProcessID := start + len(beforeProcessID) + processIDSize
+		if start >= 0 && endOfProcessID <= n {
+			buf[endOfProcessID-1] ^= 0xff // changes its last byte
 		}
 		if _, writeErr := client.Write(buf[:n]); err != nil || writeErr != nil {
 			return
@@ -70,14 +70,15 @@ func servePooler(client net.Conn, serverAddress string) {
 	}
 }
 
-// A commitCutter is a proxy that cuts the connection at the next COMMIT after armed was set. If delivers is false, it cuts before
-// the server receives the COMMIT. If delivers is true, it cuts after the server has carried out the COMMIT and before the client
+// A commitCutter is a proxy that cuts the connection once: at the next COMMIT after armed was set. If delivers is false, it cuts
+// before the server receives the COMMIT. If delivers is true, it cuts after the server has carried out the COMMIT and before the client
 // receives the answer.
 type commitCutter struct {
 	armed    atomic.Bool
 	delivers bool // whether the server receives the COMMIT
 }
 
+// serve serves one connection, see startProxy.
 func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 	defer client.Close() //nolint:errcheck // a test's connection
 	server, err := (&net.Dialer{}).Dial("tcp", serverAddress)
@@ -111,15 +112,15 @@ func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 		if err != nil {
 			return
 		}
-		cuts := names.hasCommit(buf[:n]) && c.armed.CompareAndSwap(true, false) // only one COMMIT is cut
-		if cuts && !c.delivers {
+		cutsHere := names.hasCommit(buf[:n]) && c.armed.CompareAndSwap(true, false)
+		if cutsHere && !c.delivers {
 			return
 		}
-		dropsAnswer.Store(cuts)
+		dropsAnswer.Store(cutsHere)
 		if _, err := io.Copy(server, bytes.NewReader(buf[:n])); err != nil {
 			return
 		}
-		if cuts {
+		if cutsHere {
 			<-answersEnded
 			return
 		}
@@ -136,11 +137,12 @@ func (names *commitNames) hasCommit(messages []byte) bool {
 		return true
 	}
 	for _, name := range *names {
-		if bytes.Contains(messages, []byte("\x00"+name+"\x00")) { // in the message Bind, after the name of the portal, which is empty
+		// The message Bind contains the name after the name of the portal, which is empty. Each name ends with a NUL.
+		if bytes.Contains(messages, []byte("\x00"+name+"\x00")) {
 			return true
 		}
 	}
-	// The message Parse contains the name and the query.
+	// The message Parse prepares a statement. It contains the name and the query.
 	for _, parse := range regexp.MustCompile("(stmtcache_[0-9a-f]+)\x00commit\x00").FindAllSubmatch(messages, -1) {
 		*names = append(*names, string(parse[1]))
 	}
@@ -148,7 +150,7 @@ func (names *commitNames) hasCommit(messages []byte) bool {
 }
 
 // serveDistant returns a function for startProxy. The proxy delays all data by oneWay in each direction, as if the server was in
-// another region, and counts the requests of the client.
+// another region. count counts the requests of the client.
 func serveDistant(oneWay time.Duration, count *requestCounter) func(client net.Conn, serverAddress string) {
 	return func(client net.Conn, serverAddress string) {
 		server, err := (&net.Dialer{}).Dial("tcp", serverAddress)
@@ -156,18 +158,19 @@ func serveDistant(oneWay time.Duration, count *requestCounter) func(client net.C
 			_ = client.Close()
 			return
 		}
-		reader, writer := io.Pipe()
-		go count.read(reader)
+		counted, copyForCount := io.Pipe()
+		go count.read(counted)
 		go func() {
-			copyDelayed(server, io.TeeReader(client, writer), oneWay)
-			_ = writer.Close()
+			copyDelayed(server, io.TeeReader(client, copyForCount), oneWay)
+			_ = copyForCount.Close()
 		}()
 		copyDelayed(client, server, oneWay)
 	}
 }
 
-// copyDelayed copies data until from ends or to fails. It writes each chunk after the delay and reads the next chunks meanwhile.
-func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
+// copyDelayed copies data until a read or a write fails, and closes the target. It writes each chunk after the delay and reads the
+// next chunks meanwhile.
+func copyDelayed(target io.WriteCloser, source io.Reader, delay time.Duration) {
 	type chunk struct {
 		bytes []byte
 		due   time.Time
@@ -175,10 +178,10 @@ func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	const maxWaitingChunks = 10_000
 	chunks := make(chan chunk, maxWaitingChunks)
 	go func() {
-		defer to.Close() //nolint:errcheck // a test's connection
+		defer target.Close() //nolint:errcheck // a test's connection
 		for c := range chunks {
 			<-time.After(time.Until(c.due)) // the delay of the network
-			if _, err := to.Write(c.bytes); err != nil {
+			if _, err := target.Write(c.bytes); err != nil {
 				return
 			}
 		}
@@ -186,7 +189,7 @@ func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
 	defer close(chunks)
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := from.Read(buf)
+		n, err := source.Read(buf)
 		if err != nil {
 			return
 		}
@@ -198,7 +201,10 @@ func copyDelayed(to io.WriteCloser, from io.Reader, delay time.Duration) {
 // together take one round trip.
 type requestCounter struct{ statements, roundTrips atomic.Int64 }
 
-// read counts the messages of one connection until the connection ends.
+// read counts the messages of one connection until the connection ends. It knows how pgx uses the protocol:
+//   - A simple query takes one round trip.
+//   - Statements with names that end with one Sync take one round trip.
+//   - bisection.try prepares a statement without a name in one round trip. Its pipeline takes another one, however many Syncs it has.
 func (c *requestCounter) read(client *io.PipeReader) {
 	defer func() { _, _ = io.Copy(io.Discard, client) }() // the writer of the pipe must never wait
 	backend := pgproto3.NewBackend(client, io.Discard)
@@ -213,7 +219,7 @@ func (c *requestCounter) read(client *io.PipeReader) {
 	if backend.SetAuthType(pgproto3.AuthTypeGSS) != nil {
 		return
 	}
-	named := false // the messages since the last Sync use statements with names
+	usesNames := false // the messages since the last Sync use statements with names
 	for {
 		message, err := backend.Receive()
 		if err != nil {
@@ -226,20 +232,22 @@ func (c *requestCounter) read(client *io.PipeReader) {
 		case *pgproto3.Execute:
 			c.statements.Add(1)
 		case *pgproto3.Bind:
-			named = named || m.PreparedStatement != ""
+			usesNames = usesNames || m.PreparedStatement != ""
 		case *pgproto3.Describe:
-			if m.ObjectType != 'S' { // 'S' is a prepared statement
+			const preparedStatement = 'S'
+			if m.ObjectType != preparedStatement {
 				continue
 			}
-			named = named || m.Name != ""
-			if m.Name == "" { // pgx executes an unnamed statement in another round trip, in a pipeline
-				c.roundTrips.Add(2)
+			if m.Name == "" {
+				c.roundTrips.Add(2) // for the preparation and for the pipeline
+			} else {
+				usesNames = true
 			}
 		case *pgproto3.Sync:
-			if named {
+			if usesNames {
 				c.roundTrips.Add(1)
 			}
-			named = false
+			usesNames = false
 		}
 	}
 }

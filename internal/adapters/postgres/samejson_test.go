@@ -17,6 +17,7 @@ import (
 // TestSurelySameJSON checks pairs of a given text and the text that PostgreSQL writes for the same value or for another one.
 func TestSurelySameJSON(t *testing.T) {
 	t.Parallel()
+	// manyMembers returns an object with n members. PostgreSQL writes a space after each colon and comma.
 	manyMembers := func(n int, space string) string {
 		var all []string
 		for i := range n {
@@ -29,33 +30,34 @@ func TestSurelySameJSON(t *testing.T) {
 		name, given, stored string
 		want                bool
 	}{
-		{"an empty object", `{}`, `{}`, true},
-		{"members in another order", `{"bb":"x y","a":1}`, `{"a": 1, "bb": "x y"}`, true},
-		{"white space", " {\n\t\"a\" : [ 1 , { } ] }\r ", `{"a": [1, {}]}`, true},
-		{"nested values", `{"a":{"c":[true,null,-1.50],"b":[]}}`, `{"a": {"b": [], "c": [true, null, -1.50]}}`, true},
-		{"no ASCII", `{"ä":"€"}`, `{"ä": "€"}`, true},
-		{"an escape that PostgreSQL writes too", `{"a\"":"\\"}`, `{"a\"": "\\"}`, true},
-		{"a mark of punctuation in a string", `{"a":"}, \"b\": {"}`, `{"a": "}, \"b\": {"}`, true},
-		{"as many members as possible", manyMembers(maxMembers, ""), manyMembers(maxMembers, " "), true},
+		{name: "an empty object", given: `{}`, stored: `{}`, want: true},
+		{name: "members in another order", given: `{"bb":"x y","a":1}`, stored: `{"a": 1, "bb": "x y"}`, want: true},
+		{name: "white space", given: " {\n\t\"a\" : [ 1 , { } ] }\r ", stored: `{"a": [1, {}]}`, want: true},
+		{name: "nested values", given: `{"a":{"c":[true,null,-1.50],"b":[]}}`, stored: `{"a": {"b": [], "c": [true, null, -1.50]}}`, want: true},
+		{name: "no ASCII", given: `{"ä":"€"}`, stored: `{"ä": "€"}`, want: true},
+		{name: "an escape that PostgreSQL writes too", given: `{"a\"":"\\"}`, stored: `{"a\"": "\\"}`, want: true},
+		{name: "a mark of punctuation in a string", given: `{"a":"}, \"b\": {"}`, stored: `{"a": "}, \"b\": {"}`, want: true},
+		{name: "as many members as possible", given: manyMembers(maxMembers, ""), stored: manyMembers(maxMembers, " "), want: true},
 
-		{"too many members", manyMembers(maxMembers+1, ""), manyMembers(maxMembers+1, " "), false},
-		{"deep nesting", nested(100), nested(100), false},
-		{"another escape of the same string", `{"a":"\u0041"}`, `{"a": "A"}`, false},
-		{"another text of the same number", `{"a":1e2}`, `{"a": 100}`, false},
-		{"a key twice", `{"a":1,"a":1}`, `{"a": 1}`, false},
-		{"a key twice, and another one missing", `{"a":1,"a":1}`, `{"a": 1, "b": 1}`, false},
-		{"a missing member", `{"a":1}`, `{"a": 1, "b": 2}`, false},
-		{"a further member", `{"a":1,"b":2}`, `{"a": 1}`, false},
-		{"another number with the same beginning", `{"a":1}`, `{"a": 10}`, false},
-		{"a number with a longer text", `{"a":10}`, `{"a": 1}`, false},
-		{"another string with the same beginning", `{"a":"x"}`, `{"a": "x\"y"}`, false},
-		{"a missing element", `[1]`, `[1, 2]`, false},
-		{"a further element", `[1,2]`, `[1]`, false},
-		{"elements in another order", `[1,2]`, `[2, 1]`, false},
-		{"another type", `{"a":"1"}`, `{"a": 1}`, false},
-		{"text behind the value", `{} {}`, `{}`, false},
-		{"a comma too many", `{"a":1,}`, `{"a": 1}`, false},
-		{"no text", ``, `{}`, false},
+		// These are not surely the same.
+		{name: "too many members", given: manyMembers(maxMembers+1, ""), stored: manyMembers(maxMembers+1, " ")},
+		{name: "deep nesting", given: nested(100), stored: nested(100)},
+		{name: "another escape of the same string", given: `{"a":"\u0041"}`, stored: `{"a": "A"}`},
+		{name: "another text of the same number", given: `{"a":1e2}`, stored: `{"a": 100}`},
+		{name: "a key twice", given: `{"a":1,"a":1}`, stored: `{"a": 1}`},
+		{name: "a key twice, and another one missing", given: `{"a":1,"a":1}`, stored: `{"a": 1, "b": 1}`},
+		{name: "a missing member", given: `{"a":1}`, stored: `{"a": 1, "b": 2}`},
+		{name: "a further member", given: `{"a":1,"b":2}`, stored: `{"a": 1}`},
+		{name: "another number with the same beginning", given: `{"a":1}`, stored: `{"a": 10}`},
+		{name: "a number with a longer text", given: `{"a":10}`, stored: `{"a": 1}`},
+		{name: "another string with the same beginning", given: `{"a":"x"}`, stored: `{"a": "x\"y"}`},
+		{name: "a missing element", given: `[1]`, stored: `[1, 2]`},
+		{name: "a further element", given: `[1,2]`, stored: `[1]`},
+		{name: "elements in another order", given: `[1,2]`, stored: `[2, 1]`},
+		{name: "another type", given: `{"a":"1"}`, stored: `{"a": 1}`},
+		{name: "text behind the value", given: `{} {}`, stored: `{}`},
+		{name: "a comma too many", given: `{"a":1,}`, stored: `{"a": 1}`},
+		{name: "no text", given: ``, stored: `{}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,18 +65,21 @@ func TestSurelySameJSON(t *testing.T) {
 			if got := isSurelySameJSON([]byte(tt.given), []byte(tt.stored)); got != tt.want {
 				t.Errorf("%s and %s: got %t, want %t", tt.given, tt.stored, got, tt.want)
 			}
-			for n := range tt.given { // an incomplete text must do no harm
-				if isSurelySameJSON([]byte(tt.given[:n]), []byte(tt.stored)) && json.Valid([]byte(tt.given)) && strings.TrimSpace(tt.given[n:]) != "" {
-					t.Errorf("%s and %s: got true, want false", tt.given[:n], tt.stored)
+			for n := range tt.given {
+				incomplete, missing := tt.given[:n], tt.given[n:]
+				isSame := isSurelySameJSON([]byte(incomplete), []byte(tt.stored)) // must not panic, either
+				maySame := strings.TrimSpace(missing) == "" || !json.Valid([]byte(tt.given))
+				if isSame && !maySame {
+					t.Errorf("%s and %s: got true, want false", incomplete, tt.stored)
 				}
 			}
 		})
 	}
 }
 
-// TestSurelySameJSONLikePostgreSQL checks with random JSON that isSurelySameJSON never reports two values as the same that PostgreSQL
-// reports as different. It also checks that isSurelySameJSON recognises most values that are the same, since it would be useless
-// otherwise.
+// TestSurelySameJSONLikePostgreSQL checks with random JSON that isSurelySameJSON is false for two values that differ for PostgreSQL. It
+// also checks that isSurelySameJSON is true for at least a quarter of the pairs with the same value. A function that is always false
+// would be useless.
 func TestSurelySameJSONLikePostgreSQL(t *testing.T) {
 	t.Parallel()
 	conn, err := pgx.Connect(t.Context(), pgtest.Empty(t))
@@ -84,7 +89,7 @@ func TestSurelySameJSONLikePostgreSQL(t *testing.T) {
 	defer conn.Close(t.Context()) //nolint:errcheck // a test's connection
 	const seed, pairs = 1, 20_000
 	generator := jsonGenerator{rand.New(rand.NewPCG(seed, 0))}
-	var givens, storeds []string
+	var givens, storeds []string // PostgreSQL stores the second text of each pair as jsonb
 	for range pairs {
 		given, stored := generator.makePair()
 		givens, storeds = append(givens, given), append(storeds, stored)
@@ -94,18 +99,18 @@ func TestSurelySameJSONLikePostgreSQL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, surelySame := 0, 0
+	same, surelySame := 0, 0 // numbers of pairs
 	var given, stored string
 	var isSame bool
 	_, err = pgx.ForEachRow(rows, []any{&given, &stored, &isSame}, func() error {
-		surely := isSurelySameJSON([]byte(given), []byte(stored))
-		if surely && !isSame {
+		isSurelySame := isSurelySameJSON([]byte(given), []byte(stored))
+		if isSurelySame && !isSame {
 			t.Errorf("%s and %s: got surely the same, want different, as PostgreSQL says", given, stored)
 		}
 		if isSame {
 			same++
 		}
-		if surely {
+		if isSurelySame {
 			surelySame++
 		}
 		return nil
@@ -114,7 +119,8 @@ func TestSurelySameJSONLikePostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d of %d pairs are the same, and %d surely", same, pairs, surelySame)
-	if same < pairs/10 || same > pairs*9/10 || surelySame < same/4 {
+	isMixed := same >= pairs/10 && same <= pairs*9/10 // otherwise the generator is at fault
+	if !isMixed || surelySame < same/4 {
 		t.Errorf("got %d same and %d surely same of %d pairs, want a better mixture", same, surelySame, pairs)
 	}
 }
@@ -122,9 +128,11 @@ func TestSurelySameJSONLikePostgreSQL(t *testing.T) {
 // A jsonGenerator makes random JSON texts from few different parts, so that small differences are common.
 type jsonGenerator struct{ random *rand.Rand }
 
-// makePair returns two texts of objects. The second one differs from the first in a few random ways, which may change its value.
+// makePair returns the texts of two objects. The second object has up to two random changes. Some changes change only the text and not
+// the value.
 func (g jsonGenerator) makePair() (first, second string) {
-	value := g.makeObject(3)
+	const depth = 3
+	value := g.makeObject(depth)
 	first = value.text(g)
 	for range g.random.IntN(3) {
 		value.change(g)
@@ -134,12 +142,13 @@ func (g jsonGenerator) makePair() (first, second string) {
 
 // A jsonValue is an object, an array or a scalar.
 type jsonValue struct {
-	open    string // "{", "[" or empty for a scalar
-	keys    []string
-	members []*jsonValue
-	scalar  string
+	open    string       // "{", "[" or empty for a scalar
+	keys    []string     // of an object, with their quotation marks
+	members []*jsonValue // of an object or array
+	scalar  string       // the text of a scalar
 }
 
+// makeObject returns an object in which values are nested at most depth levels deep.
 func (g jsonGenerator) makeObject(depth int) *jsonValue {
 	v := &jsonValue{open: "{"}
 	for range g.random.IntN(5) {
@@ -172,24 +181,26 @@ func (g jsonGenerator) makeValue(depth int) *jsonValue {
 	return &jsonValue{scalar: scalars[g.random.IntN(len(scalars))]}
 }
 
-// change changes a random part of the value.
+// change changes a random part of the value. It leaves an empty object or array as it is.
 func (v *jsonValue) change(g jsonGenerator) {
+	if v.open == "" {
+		const scalarOnly = 0 // the depth
+		v.scalar = g.makeValue(scalarOnly).scalar
+		return
+	}
 	if len(v.members) == 0 {
-		if v.open == "" {
-			v.scalar = g.makeValue(0).scalar
-		}
 		return
 	}
 	i := g.random.IntN(len(v.members))
 	switch {
-	case g.random.IntN(3) == 0:
+	case g.random.IntN(3) == 0: // changes something within a member
 		v.members[i].change(g)
 	case v.open == "{" && g.random.IntN(2) == 0: // swaps two members
 		v.keys[0], v.keys[i] = v.keys[i], v.keys[0]
 		v.members[0], v.members[i] = v.members[i], v.members[0]
-	case g.random.IntN(2) == 0:
+	case g.random.IntN(2) == 0: // replaces a member
 		v.members[i] = g.makeValue(1)
-	default:
+	default: // removes a member
 		v.members = slices.Delete(v.members, i, i+1)
 		if v.open == "{" {
 			v.keys = slices.Delete(v.keys, i, i+1)

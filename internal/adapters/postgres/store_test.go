@@ -74,8 +74,8 @@ func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 // storeUnderTest returns the functions with which the checks of package domaintest use the database.
 func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
 	t.Helper()
-	names := map[domain.EventStore]string{} // the application name of each store's connections
-	var conn *pgx.Conn                      // connects at the first query
+	applications := map[domain.EventStore]string{} // the application name of each store's connections
+	var conn *pgx.Conn                             // connects at the first query
 	query := func(ctx context.Context, sql string) (pgx.Rows, error) {
 		if conn == nil {
 			var err error
@@ -88,20 +88,20 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 	}
 	return domaintest.StoreUnderTest{
 		Open: func() domain.EventStore {
-			name := fmt.Sprintf("runner-%d", len(names))
-			store := newStore(t, pgtest.WithParam(t, databaseURL, "application_name", name))
-			names[store] = name
+			application := fmt.Sprintf("runner-%d", len(applications))
+			store := newStore(t, pgtest.WithParam(t, databaseURL, "application_name", application))
+			applications[store] = application
 			return store
 		},
 		CutConnections: func(_ context.Context, s domain.EventStore) error {
-			terminateSessions(t, databaseURL, names[s])
+			terminateSessions(t, databaseURL, applications[s])
 			return nil
 		},
 		Backup: func(context.Context) (restore func(context.Context) error, err error) {
 			pgtest.Exec(t, databaseURL, copyTables)
 			return func(context.Context) error {
-				for _, name := range names {
-					terminateSessions(t, databaseURL, name)
+				for _, application := range applications {
+					terminateSessions(t, databaseURL, application)
 				}
 				pgtest.Exec(t, databaseURL, restoreTables)
 				return nil
@@ -178,6 +178,9 @@ var streamS = domain.StreamID{Source: "s"}
 // sourceURL is the URL that the streams of the tests read from.
 const sourceURL = "https://api.example"
 
+// applicationOfStore is the application name of the connections of newStore.
+const applicationOfStore = "pawl/test"
+
 // newStore returns a store with a pool of its own, as a new runner has it. The test's end closes both.
 func newStore(t *testing.T, databaseURL string) *postgres.Store {
 	t.Helper()
@@ -193,7 +196,7 @@ func newStore(t *testing.T, databaseURL string) *postgres.Store {
 	return store
 }
 
-// applicationOfS is the application name of the connections in a pool of newPool.
+// applicationOfS is the application name of the connections of newPool.
 const applicationOfS = "pawl/s"
 
 // newPool returns a pool for stream s. The test's end closes it.
@@ -241,8 +244,8 @@ func commitFirst(t *testing.T, databaseURL string, page domain.DecodedPage) doma
 	return commitNext(t, store, checkpoint, page)
 }
 
-// commitNext commits a page with the events and rejects of page, as the first page of the next pass. It sets the other fields of
-// the page. The page needs a pass of its own, because a test may commit the same page twice, which is an error within one pass.
+// commitNext commits a page with the events and rejects of page, and sets its other fields. The page becomes the first page of the next
+// pass, because a test may commit the same page twice, which is an error within one pass.
 func commitNext(t *testing.T, store domain.EventStore, checkpoint domain.Checkpoint, page domain.DecodedPage) domain.CommitResult {
 	t.Helper()
 	page.From, page.To, page.Receipt.FetchedAt = checkpoint.NextPass(), checkpoint.NextPass(), time.Now()
