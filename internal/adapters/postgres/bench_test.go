@@ -10,7 +10,7 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// The size of the batch in the benchmarks.
+// The benchmarks use a batch of this size.
 const (
 	benchPages    = 4
 	benchPageSize = 5000

@@ -165,8 +165,8 @@ const (
 	keepEffects                        // they stay in the transaction
 )
 
-// try sends the statements of the parts in one round trip and returns one answer for each part. A refused part has no effect on
-// the transaction. There must be at least one part.
+// try sends the statements of all parts in one round trip, after another one for Prepare. It returns one answer for each part. A
+// refused part has no effect on the transaction. There must be at least one part.
 //
 // Each part runs after SAVEPOINT part, and is rolled back to it. With keepEffects, a new savepoint after the part replaces the old
 // one, so that the rollback keeps the part.

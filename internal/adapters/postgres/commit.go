@@ -92,10 +92,10 @@ func (s *Store) commitOnce(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
 ) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	var moved dbsqlc.CheckpointAdvanceRow
+	var moved dbsqlc.CheckpointAdvanceRow // the answer of moveCheckpoint
 	var found bool
 	var storeEnded time.Time
-	lock := func(q *dbsqlc.Queries) (err error) {
+	moveFirst := func(q *dbsqlc.Queries) (err error) {
 		moved, found, err = moveCheckpoint(ctx, q, move)
 		return err
 	}
@@ -112,9 +112,10 @@ func (s *Store) commitOnce(
 		if err != nil {
 			return nil, err
 		}
-		w := batchWriter{writer: writer{
-			writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String(),
-		}, pages: b.Pages, pageIDs: pageIDs, buffers: &s.buffers}
+		w := batchWriter{
+			writer: writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String()},
+			pages:  b.Pages, pageIDs: pageIDs, buffers: &s.buffers,
+		}
 		pageCounts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
 		if err != nil {
 			return nil, err
@@ -133,7 +134,7 @@ func (s *Store) commitOnce(
 		}
 		return nil, endPass(ctx, q, b, last) // it checks the end, so it must run before COMMIT
 	}
-	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{lock}, store)
+	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{moveFirst}, store)
 	res.Committing = time.Since(storeEnded)
 	return res, err
 }

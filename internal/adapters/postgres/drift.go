@@ -78,7 +78,7 @@ func sampleOf(value []byte) string {
 	cut := value[:min(len(value), maxSampleBytes)]
 	quoted := strconv.QuoteToASCII(string(cut))
 	escaped := quoted[1 : len(quoted)-1]                               // without the quotation marks
-	text := strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(escaped) // these two characters are printable
+	text := strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(escaped) // QuoteToASCII escapes these two printable characters, too
 	if len(cut) < len(value) {
 		text += "…"
 	}

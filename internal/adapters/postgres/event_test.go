@@ -59,7 +59,7 @@ func TestStatementSize(t *testing.T) {
 			if err := w.parkUnique(t.Context(), rejects, &parkResult{}); err != nil {
 				t.Error(err)
 			}
-			maxBytes := max(maxStatementBytes, tt.bytes)
+			maxBytes := max(maxStatementBytes, tt.bytes) // a larger event is alone in its statement
 			for what, sent := range map[string]*sentStatements{"insert": inserted, "compare": compared, "park": parked} {
 				if len(sent.bytes) != tt.wantStatements {
 					t.Errorf("%s: got %d statements, want %d", what, len(sent.bytes), tt.wantStatements)

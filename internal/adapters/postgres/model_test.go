@@ -60,8 +60,8 @@ func TestStoreLikeModelLargePages(t *testing.T) {
 	generator := newPageGenerator(seed)
 	generator.padding = 120 << 10 // manyRecords events of 120 KiB are 4.7 MiB, and a statement has at most 4 MiB
 	pair := newStorePair(t, databaseURL, model, "s")
-	const pages = 2
-	for range pages {
+	const commits = 2
+	for range commits {
 		pages := []domain.DecodedPage{generator.makePage(pair.checkpoint.Position, manyRecords)}
 		pair.commit(t, pages)
 		checkSameLetters(t, tested, model, pages)

@@ -252,8 +252,8 @@ func sortByIndex(rejects []domain.Reject) {
 	slices.SortFunc(rejects, func(a, b domain.Reject) int { return a.Record.Index - b.Record.Index })
 }
 
-// supersede resolves the open dead letters of stored events as superseded. It leaves conflicts open, because their values are
-// not stored.
+// supersede resolves the open dead letters of events whose ids are stored, as superseded. It leaves the dead letters of conflicts open,
+// because their values are not stored.
 func (w *writer) supersede(ctx context.Context, events []domain.DecodedEvent) error {
 	if len(events) == 0 {
 		return nil

@@ -43,6 +43,7 @@ func TestParkLegacyKeys(t *testing.T) {
 		return page
 	}
 	res := commitNext(t, store, checkpoint, pageOf("first"))
+	// The dead letter becomes one of an earlier version, which had seen the record twice.
 	pgtest.Exec(t, databaseURL, "UPDATE dead_letters SET key = event_id::text, seen = 2")
 	res = commitNext(t, store, res.Checkpoint, pageOf("first", "second"))
 	if want := (domain.Counts{Received: 2, Duplicate: 1, Parked: 1}); res.Counts != want {
@@ -72,6 +73,7 @@ func TestParkRecordWithTwoLetters(t *testing.T) {
 		Record: domain.Record{Payload: []byte("first")}, Why: domain.Rejection{Reason: "r", ID: domaintest.EventID(7)},
 	}}}
 	res := commitNext(t, store, checkpoint, page)
+	// The second dead letter has the key of an earlier version, the event id. Its reason "legacy" tells the two apart.
 	pgtest.Exec(t, databaseURL, `INSERT INTO dead_letters
 			(stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 		SELECT stream, event_id::text, page_id, index_in_page, 'legacy', field, detail, payload, payload_sha256, event_id, 1 FROM dead_letters`)

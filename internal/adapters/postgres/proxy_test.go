@@ -197,8 +197,7 @@ func copyDelayed(target io.WriteCloser, source io.Reader, delay time.Duration) {
 	}
 }
 
-// A requestCounter counts the statements that clients send to the server, and their round trips. All statements of a pipeline
-// together take one round trip.
+// A requestCounter counts the statements that clients send to the server, and the round trips that these statements take.
 type requestCounter struct{ statements, roundTrips atomic.Int64 }
 
 // read counts the messages of one connection until the connection ends. It knows how pgx uses the protocol:
@@ -206,7 +205,7 @@ type requestCounter struct{ statements, roundTrips atomic.Int64 }
 //   - Statements with names that end with one Sync take one round trip.
 //   - bisection.try prepares a statement without a name in one round trip. Its pipeline takes another one, however many Syncs it has.
 func (c *requestCounter) read(client *io.PipeReader) {
-	defer func() { _, _ = io.Copy(io.Discard, client) }() // the writer of the pipe must never wait
+	defer func() { _, _ = io.Copy(io.Discard, client) }() // if read returns early, the writer of the pipe must not wait
 	backend := pgproto3.NewBackend(client, io.Discard)
 	for started := false; !started; { // a request for TLS may come before the startup message
 		message, err := backend.ReceiveStartupMessage()

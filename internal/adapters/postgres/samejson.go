@@ -14,22 +14,20 @@ func isSurelySameJSON(given, stored []byte) bool {
 }
 
 // sameValue reports whether the texts begin with the same value. It returns what follows the value in each text. It returns false for
-// a value that is nested more than depth levels deep. The functions below return the same.
+// a value that is nested more than depth levels deep. sameToken, sameArray and sameObject do the same for one type of value.
 func sameValue(given, stored []byte, depth int) (givenRest, storedRest []byte, same bool) {
 	given = skipSpace(given)
 	if len(given) == 0 || len(stored) == 0 || given[0] != stored[0] {
 		return nil, nil, false
 	}
+	isNested := given[0] == '{' || given[0] == '['
+	if isNested && depth == 0 {
+		return nil, nil, false
+	}
 	switch given[0] {
 	case '{':
-		if depth == 0 {
-			return nil, nil, false
-		}
 		return sameObject(given, stored, depth-1)
 	case '[':
-		if depth == 0 {
-			return nil, nil, false
-		}
 		return sameArray(given, stored, depth-1)
 	case '"':
 		return sameToken(given, stored, stringLength(given), stringLength(stored))
@@ -114,7 +112,8 @@ func sameObject(given, stored []byte, depth int) (givenRest, storedRest []byte, 
 	}
 }
 
-// parse finds the members of the object and returns where the object ends. It returns -1 if there are more than maxMembers members.
+// parse finds the members of the object and returns where the object ends. It returns -1 if there are more than maxMembers members. It
+// panics on a text that PostgreSQL has not written.
 func (m *members) parse() (end int) {
 	at := len("{")
 	if m.text[at] == '}' {

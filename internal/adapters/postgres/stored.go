@@ -101,7 +101,7 @@ const rowsPerProgress = 1000
 // findID returns the index of the first row with this id. rows must be sorted by id.
 func (w *batchWriter) findID(rows []row, id []byte) int {
 	prefix := binary.BigEndian.Uint64(id)
-	i, _ := slices.BinarySearchFunc(rows, prefix, func(r row, prefix uint64) int {
+	i, _ := slices.BinarySearchFunc(rows, id, func(r row, id []byte) int {
 		if r.prefix != prefix {
 			return cmp.Compare(r.prefix, prefix)
 		}
