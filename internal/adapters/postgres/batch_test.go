@@ -23,7 +23,8 @@ func TestBatchLikePages(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			generator := newPageGenerator(seed)
-			asBatches, asPages := newPageWriter(t, pgtest.Database(t), "s"), newPageWriter(t, pgtest.Database(t), "s")
+			asBatches := newPageWriter(t, pgtest.Database(t), "s")
+			asPages := newPageWriter(t, pgtest.Database(t), "s")
 			const batches = 25
 			for range batches {
 				pages := makeBatch(generator, asBatches.from)

@@ -145,13 +145,14 @@ func TestRejectLimitCountsNewLetters(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			store, checkpoint := claimStore(t, pgtest.Database(t))
-			first := makeRefusedEvents(t, size-newRefused, func(i int) bool { return i < parkedBefore })
+			isRefused := func(i int) bool { return i < parkedBefore || i >= size-newRefused } // true for the first 40 and the last 10
+			first := makeRefusedEvents(t, size-newRefused, isRefused)
 			checkpoint = commitNext(t, store, checkpoint, domain.DecodedPage{Events: first}).Checkpoint
 			page := domain.DecodedPage{
 				From: checkpoint.NextPass(), To: checkpoint.NextPass(),
 				Receipt:  domain.Receipt{FetchedAt: time.Now()},
 				Received: size, MaxParked: tt.maxParked,
-				Events: makeRefusedEvents(t, size, func(i int) bool { return i < parkedBefore || i >= size-newRefused }),
+				Events: makeRefusedEvents(t, size, isRefused),
 			}
 			res, err := store.Commit(t.Context(), batchOf(checkpoint, page))
 			if domain.KindOf(err) != tt.wantKind {

@@ -106,7 +106,8 @@ func TestCommitLostAnswer(t *testing.T) {
 func TestCommitRepeatedConflict(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	e := makeManyEvents(t, 1)[0]
+	const anyNumber = 1
+	e := makeEvents(t, anyNumber)[0]
 	store, checkpoint := claimStore(t, databaseURL)
 	res := commitNext(t, store, checkpoint, domain.DecodedPage{Events: []domain.DecodedEvent{e}})
 	e.Extra = []byte(`{"a":1,"b":[2]}`)

@@ -93,7 +93,7 @@ func TestCommitUnusualTables(t *testing.T) {
 			t.Cleanup(func() { pgtest.Exec(t, databaseURL, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
 			store, checkpoint := claimStore(t, pgtest.WithParam(t, databaseURL, "role", role))
 			first := commitNext(t, store, checkpoint, domain.DecodedPage{Events: makeEvents(t, 1, 2, 3)})
-			second := commitNext(t, store, first.Checkpoint, domain.DecodedPage{Events: makeEvents(t, 2, 4)})
+			second := commitNext(t, store, first.Checkpoint, domain.DecodedPage{Events: makeEvents(t, 2, 4)}) // event 2 is stored
 			if want := (domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}); second.Counts != want {
 				t.Errorf("got counts %+v, want %+v", second.Counts, want)
 			}

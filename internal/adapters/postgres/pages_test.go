@@ -66,7 +66,7 @@ func (p *pageWriter) makePage(from domain.Position, next domain.Cursor, numbers 
 	}
 }
 
-// commit commits pages in one transaction. If a page ends the pass, the end counts as confirmed.
+// commit commits pages in one transaction, with End.Confirmed set: if a page ends the pass, Commit accepts this end.
 func (p *pageWriter) commit(pages ...domain.DecodedPage) *pageWriter {
 	p.t.Helper()
 	for i := range pages {
@@ -76,7 +76,7 @@ func (p *pageWriter) commit(pages ...domain.DecodedPage) *pageWriter {
 	return p
 }
 
-// commitPages commits pages in one transaction and returns the result.
+// commitPages commits pages as they are in one transaction, and returns the result.
 func (p *pageWriter) commitPages(pages ...domain.DecodedPage) domain.CommitResult {
 	p.t.Helper()
 	res, err := p.store.Commit(p.t.Context(), batchOf(p.checkpoint, pages...))

@@ -34,8 +34,9 @@ func TestStore(t *testing.T) {
 // this test another session begins the transaction.
 func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 	t.Parallel()
-	for end, wantSeq := range map[string]int64{"COMMIT": 1, "ROLLBACK": 0} {
-		t.Run(end, func(t *testing.T) {
+	const newSeq = 1
+	for statement, wantSeq := range map[string]int64{"COMMIT": newSeq, "ROLLBACK": 0} { // the end of the transaction
+		t.Run(statement, func(t *testing.T) {
 			t.Parallel()
 			databaseURL := pgtest.Database(t)
 			store, checkpoint := claimStore(t, pgtest.WithParam(t, databaseURL, "application_name", "reader"))
@@ -44,7 +45,7 @@ func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer other.Close(t.Context()) //nolint:errcheck // a test's connection
-			if _, err := other.Exec(t.Context(), "BEGIN; UPDATE checkpoints SET seq = 1"); err != nil {
+			if _, err := other.Exec(t.Context(), fmt.Sprintf("BEGIN; UPDATE checkpoints SET seq = %d", newSeq)); err != nil {
 				t.Fatal(err)
 			}
 			type answer struct {
@@ -60,7 +61,7 @@ func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 			if len(answers) > 0 {
 				t.Fatalf("Checkpoint did not wait for the transaction: got %+v", <-answers)
 			}
-			if _, err := other.Exec(t.Context(), end); err != nil {
+			if _, err := other.Exec(t.Context(), statement); err != nil {
 				t.Fatal(err)
 			}
 			got := <-answers
