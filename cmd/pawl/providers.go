@@ -51,17 +51,19 @@ func newClient(s cli.Settings, p datasync.Profile) (*datasync.Client, error) {
 type memoryLimiter struct {
 	domain.EventSource
 
+	buffer      int64 // --max-buffer-bytes
 	largestPage int64 // in bytes
 }
 
-// limitMemory returns a source that reads from next and limits the memory.
-func limitMemory(next domain.EventSource) domain.EventSource {
+// limitMemory returns a source that reads from next and limits the memory. buffer is --max-buffer-bytes.
+func limitMemory(next domain.EventSource, buffer int64) domain.EventSource {
 	const onlyRead = -1
 	if debug.SetMemoryLimit(onlyRead) != math.MaxInt64 { // the environment sets a limit
 		return next
 	}
-	debug.SetMemoryLimit(memoryLimit(0))
-	return &memoryLimiter{EventSource: next}
+	l := &memoryLimiter{EventSource: next, buffer: buffer}
+	debug.SetMemoryLimit(l.limit())
+	return l
 }
 
 // FetchPage implements domain.EventSource.
@@ -69,17 +71,17 @@ func (l *memoryLimiter) FetchPage(ctx context.Context, req domain.PageRequest) (
 	page, err := l.EventSource.FetchPage(ctx, req)
 	if page.Receipt.Bytes > l.largestPage {
 		l.largestPage = page.Receipt.Bytes
-		debug.SetMemoryLimit(memoryLimit(l.largestPage))
+		debug.SetMemoryLimit(l.limit())
 	}
 	return page, err
 }
 
-// memoryLimit returns the limit for the garbage collector, in bytes. pawl documents a maximum of four times --max-page-bytes plus
-// 64 MiB, and needs about 25 MiB without a page. A page needs its own size while it is received and while it is stored, and about its
-// size again for its events.
-func memoryLimit(largestPage int64) int64 {
-	const withoutPages = 36 << 20
-	return withoutPages + 3*largestPage
+// limit returns the limit for the garbage collector, in bytes. pawl needs about 25 MiB without pages. A page needs its own size while it
+// is received and while it is stored, and about its size again for its events. The pages that wait in the default buffer need 11 MiB
+// beyond what the largest page needs. A larger buffer needs three times its further bytes.
+func (l *memoryLimiter) limit() int64 {
+	const withDefaultBuffer, defaultBuffer = 36 << 20, 8 << 20
+	return withDefaultBuffer + 3*max(l.buffer-defaultBuffer, 0) + 3*l.largestPage
 }
 
 func newTracing(ctx context.Context, s cli.Settings, options cli.RunOptions) (*telemetry.Tracing, func()) {
@@ -99,7 +101,7 @@ func newRunner(
 	t *telemetry.Tracing, client *datasync.Client, decoder *datasync.Decoder, store *postgres.Store,
 	observer ingest.Observer, opts ingest.Options,
 ) cli.Runner {
-	source := t.Source(limitMemory(client), client.Endpoint())
+	source := t.Source(limitMemory(client, opts.MaxBufferBytes), client.Endpoint())
 	return t.Runner(ingest.New(source, decoder, t.Store(store), t.Observer(observer), opts))
 }
 

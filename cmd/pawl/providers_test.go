@@ -21,7 +21,8 @@ func TestLimitMemory(t *testing.T) { //nolint:paralleltest // it changes the lim
 	defer debug.SetMemoryLimit(limitBefore)
 	pages := pagesOfSizes{1 * mebibyte, 16 * mebibyte, 2 * mebibyte}
 	wantLimits := []int64{(36 + 3*1) * mebibyte, (36 + 3*16) * mebibyte, (36 + 3*16) * mebibyte}
-	source := limitMemory(&pages)
+	const defaultBuffer = 8 * mebibyte
+	source := limitMemory(&pages, defaultBuffer)
 	if got, want := debug.SetMemoryLimit(onlyRead), int64(36*mebibyte); got != want {
 		t.Errorf("before the first page: got a limit of %d bytes, want %d", got, want)
 	}
@@ -34,9 +35,15 @@ func TestLimitMemory(t *testing.T) { //nolint:paralleltest // it changes the lim
 		}
 	}
 
+	debug.SetMemoryLimit(noLimit)
+	limitMemory(&pages, 2*defaultBuffer)
+	if got, want := debug.SetMemoryLimit(onlyRead), int64((36+3*8)*mebibyte); got != want {
+		t.Errorf("with a larger buffer: got a limit of %d bytes, want %d", got, want)
+	}
+
 	debug.SetMemoryLimit(100 * mebibyte) // as with GOMEMLIMIT=100MiB
 	pages = pagesOfSizes{16 * mebibyte}
-	if _, err := limitMemory(&pages).FetchPage(t.Context(), domain.PageRequest{}); err != nil {
+	if _, err := limitMemory(&pages, defaultBuffer).FetchPage(t.Context(), domain.PageRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := debug.SetMemoryLimit(onlyRead); got != 100*mebibyte {

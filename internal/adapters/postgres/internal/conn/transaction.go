@@ -16,11 +16,14 @@ import (
 // it sets synchronous_commit to on if the setting is weaker, and leaves a stronger setting unchanged.
 //
 // It turns sequential scans off, because pawl finds all rows by a key. Otherwise PostgreSQL could plan a statement while a table is
-// small, and use the same plan after the table has grown. It would then read the whole table.
+// small, and use the same plan after the table has grown. It would then read the whole table. A plan that needs a sequential scan
+// nevertheless has a very high cost then, so that PostgreSQL would compile it, which takes longer than the statement. So settings also
+// turns compilation (jit) off.
 const settings = `SELECT set_config('lock_timeout', '15s', true),
 	set_config('statement_timeout', '60s', true),
 	set_config('idle_in_transaction_session_timeout', '60s', true),
 	set_config('enable_seqscan', 'off', true),
+	set_config('jit', 'off', true),
 	CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN set_config('synchronous_commit', 'on', true) END`
 
 // Transact runs work in one transaction. It returns a classified error. If the error's kind is Uncertain, the transaction may be
