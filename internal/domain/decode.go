@@ -50,7 +50,9 @@ func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, 
 		}
 		decodeInto(&page, decoder, record)
 	}
-	page.idsHash = page.IDsHash() // now, so that the transaction that stores the page does not wait for it
+	if len(page.Rejects) == 0 { // the keys of rejects may need much memory, so they are hashed only when they are parked
+		page.idsHash = page.IDsHash() // now, so that the transaction that stores the page does not wait for it
+	}
 	return page, nil
 }
 
