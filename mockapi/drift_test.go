@@ -198,28 +198,28 @@ func readRawRecords(t *testing.T, srv http.Handler, pageSize int) [][]byte {
 // do this, because it replaces invalid UTF-8.
 func splitData(t *testing.T, body []byte) (records [][]byte, rest []byte) {
 	t.Helper()
-	body, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
+	data, ok := bytes.CutPrefix(body, []byte(`{"data":[`))
 	if !ok {
 		t.Fatalf("got body %.80s, want it to begin with data", body)
 	}
 	start := 0 // where the current record begins
 	depth := 0 // of objects and arrays within the array of records
 	inString := false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
 		case inString && c == '\\':
 			i++ // skips the escaped character
 		case c == '"':
 			inString = !inString
 		case inString:
 		case c == ',' && depth == 0:
-			records = append(records, body[start:i])
+			records = append(records, data[start:i])
 			start = i + 1
 		case c == ']' && depth == 0:
 			if isEmpty := i == 0; !isEmpty {
-				records = append(records, body[start:i])
+				records = append(records, data[start:i])
 			}
-			return records, body[i+1:]
+			return records, data[i+1:]
 		case c == '{' || c == '[':
 			depth++
 		case c == '}' || c == ']':

@@ -19,6 +19,9 @@ type bench struct {
 	db       *database
 }
 
+// workingTree returns pawl of the working tree.
+func (b *bench) workingTree() program { return b.programs[0] }
+
 // A program is one build of pawl.
 type program struct {
 	name, path string
@@ -109,7 +112,7 @@ func (b *bench) prepareTemplate(ctx context.Context) error {
 	if err := b.db.exec(ctx, "CREATE DATABASE "+template); err != nil {
 		return err
 	}
-	cmd := b.pawlCommand(ctx, b.programs[0], template, "", "migrate")
+	cmd := b.pawlCommand(ctx, b.workingTree(), template, "", "migrate")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pawl migrate: %w: %s", err, text)
 	}

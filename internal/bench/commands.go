@@ -19,15 +19,16 @@ func measureStart(ctx context.Context, b *bench) ([]figure, error) {
 	if err := b.db.create(ctx, db); err != nil {
 		return nil, err
 	}
-	api, err := b.startAPI(ctx, pageSize, "--journal-limit", strconv.Itoa(10*commandRuns))
+	journalLimit := 10 * commandRuns // far more requests than the runs need, so that the journal has all of them
+	api, err := b.startAPI(ctx, pageSize, "--journal-limit", strconv.Itoa(journalLimit))
 	if err != nil {
 		return nil, err
 	}
 	defer api.stop()
-	if err := runQuietly(b.pawlCommand(ctx, b.programs[0], db, api.url, "run")); err != nil {
+	if err := runQuietly(b.pawlCommand(ctx, b.workingTree(), db, api.url, "run")); err != nil {
 		return nil, err
 	}
-	firstPass, err := api.journal(ctx, 0)
+	firstPass, err := api.journal(ctx, 0) // all requests so far, since they count from 1
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func measureStart(ctx context.Context, b *bench) ([]figure, error) {
 	var times []float64
 	for range commandRuns {
 		start := time.Now()
-		if err := runQuietly(b.pawlCommand(ctx, b.programs[0], db, api.url, "run", "--new-pass")); err != nil {
+		if err := runQuietly(b.pawlCommand(ctx, b.workingTree(), db, api.url, "run", "--new-pass")); err != nil {
 			return nil, err
 		}
 		entries, err := api.journal(ctx, requests)
@@ -63,7 +64,7 @@ func measureCommands(ctx context.Context, b *bench) ([]figure, error) {
 		return nil, err
 	}
 	defer api.stop()
-	if err := runQuietly(b.pawlCommand(ctx, b.programs[0], db, api.url, "run")); err != nil {
+	if err := runQuietly(b.pawlCommand(ctx, b.workingTree(), db, api.url, "run")); err != nil {
 		return nil, err
 	}
 	if err := b.db.execIn(ctx, db, fmt.Sprintf(insertLetters, letters), "VACUUM ANALYZE", "CHECKPOINT"); err != nil {
@@ -74,7 +75,7 @@ func measureCommands(ctx context.Context, b *bench) ([]figure, error) {
 		var times []float64
 		for range commandRuns {
 			start := time.Now()
-			if err := runQuietly(b.pawlCommand(ctx, b.programs[0], db, api.url, args...)); err != nil {
+			if err := runQuietly(b.pawlCommand(ctx, b.workingTree(), db, api.url, args...)); err != nil {
 				return nil, err
 			}
 			times = append(times, milliseconds(time.Since(start)))

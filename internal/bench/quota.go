@@ -16,7 +16,7 @@ import (
 // quotaWindow is the window of the rate limit that measureQuota sets.
 const quotaWindow = 5 * time.Second
 
-// A quotaUse says how well one run used the quota: the number of requests that the rate limit allows in each window.
+// A quotaUse says how well one run used the quota, which is the number of requests that the rate limit allows in each window.
 type quotaUse struct {
 	percent float64 // the used part of the quota
 	refused float64 // the number of requests that got the status 429
@@ -27,8 +27,9 @@ type quotaUse struct {
 func measureQuota(ctx context.Context, b *bench) ([]figure, error) {
 	w := workload{events: b.opts.events, pageSize: pageSize}
 	limit := max(w.pages()/4, 1)
+	journalLimit := 10 * w.pages() // far more requests than a run needs, so that the journal has all of them
 	w.api = []string{
-		"--rate-limit", strconv.Itoa(limit), "--rate-window", quotaWindow.String(), "--journal-limit", strconv.Itoa(10 * w.pages()),
+		"--rate-limit", strconv.Itoa(limit), "--rate-window", quotaWindow.String(), "--journal-limit", strconv.Itoa(journalLimit),
 	}
 	unbuffered := w
 	unbuffered.pawl = []string{"--max-buffer-bytes", "0"}
@@ -68,11 +69,11 @@ func quotaFigures(buffered, unbuffered []quotaUse) []figure {
 			Value: estimateRounds(func(i int) float64 { return unbuffered[i].percent }),
 		},
 		{
-			Name: "ratio of the two", Decimals: 2, Goal: &goal{notBelow, 1},
+			Name: "ratio of the two", Decimals: 2, Goal: &goal{notClearlyBelow, 1},
 			Value: estimateRounds(func(i int) float64 { return buffered[i].percent / unbuffered[i].percent }),
 		},
 		{
-			Name: "answers with 429", Goal: &goal{alwaysAtMost, 0},
+			Name: "answers with 429", Goal: &goal{atMostInEachRound, 0},
 			Value: estimateRounds(func(i int) float64 { return buffered[i].refused + unbuffered[i].refused }),
 		},
 	}
@@ -88,10 +89,10 @@ func (b *bench) runWithQuota(ctx context.Context, w workload, limit int) (quotaU
 		return quotaUse{}, err
 	}
 	defer api.stop()
-	if _, err := b.runPawl(ctx, b.programs[0], w, db, api); err != nil {
+	if _, err := b.runPawl(ctx, b.workingTree(), w, db, api); err != nil {
 		return quotaUse{}, err
 	}
-	entries, err := api.journal(ctx, 0)
+	entries, err := api.journal(ctx, 0) // all requests, since they count from 1
 	if err != nil {
 		return quotaUse{}, err
 	}
@@ -102,9 +103,10 @@ func (b *bench) runWithQuota(ctx context.Context, w workload, limit int) (quotaU
 	return use, b.db.drop(ctx, db)
 }
 
-// useOfQuota returns how well a run used a quota of limit requests in each window. A client that loses no time sends the first request
-// of a window exactly when the window before it ends. So the used part of the quota is the length of all windows but the last one,
-// divided by the time that they took. This time is from the first request of the run to the first request of the last window.
+// useOfQuota returns how well a run used a quota of limit requests in each window. A window begins with its first request. A client that
+// loses no time sends this request exactly when the previous window ends. The time from the first request of the run to the first request
+// of the last window is then the length of the windows before the last one. The used part of the quota is this length, divided by the
+// time that really passed.
 func useOfQuota(entries []mockapi.Entry, limit int, window time.Duration) (quotaUse, error) {
 	var use quotaUse
 	var allowed []mockapi.Entry
@@ -115,7 +117,8 @@ func useOfQuota(entries []mockapi.Entry, limit int, window time.Duration) (quota
 		}
 		allowed = append(allowed, e)
 	}
-	fullWindows := (len(allowed) - 1) / limit // those before the window of the last request
+	lastIndex := len(allowed) - 1
+	fullWindows := lastIndex / limit // each window before the last one has limit requests
 	if fullWindows < 1 {
 		return use, fmt.Errorf("%d requests do not use up a quota of %d", len(allowed), limit)
 	}

@@ -56,10 +56,10 @@ type goalKind string
 const (
 	atLeast goalKind = "≥"
 	atMost  goalKind = "≤"
-	// alwaysAtMost is met if no round has a greater value.
-	alwaysAtMost goalKind = "always ≤"
-	// notBelow is easier to meet than atLeast: it is missed only if the whole interval lies below the goal.
-	notBelow goalKind = "not below"
+	// atMostInEachRound is met if no round has a greater value.
+	atMostInEachRound goalKind = "always ≤"
+	// notClearlyBelow is easier to meet than atLeast: it is missed only if the whole interval lies below the goal.
+	notClearlyBelow goalKind = "not below"
 )
 
 // The verdicts on a goal.
@@ -89,9 +89,9 @@ func (g goal) compare(e estimate) string {
 		isMet, isMissed = e.Low >= g.Value, e.High < g.Value
 	case atMost:
 		isMet, isMissed = e.High <= g.Value, e.Low > g.Value
-	case alwaysAtMost:
+	case atMostInEachRound:
 		isMet, isMissed = e.Max <= g.Value, e.Max > g.Value
-	case notBelow:
+	case notClearlyBelow:
 		isMet, isMissed = e.High >= g.Value, e.High < g.Value
 	}
 	switch {

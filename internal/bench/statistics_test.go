@@ -40,8 +40,10 @@ func TestEstimateOf(t *testing.T) {
 	}
 }
 
-// TestInterval_manyValues checks that the interval of values from 0 to 2 is around 1, and much narrower than the values. The standard error
-// of their median is about 0.1, and the 95 % interval has two standard errors on each side: it is about 0.8 to 1.2.
+// TestInterval_manyValues checks that the interval of values from 0 to 2 is around 1, and much narrower than the values. The standard
+// error of the median of n evenly spread values is their range divided by 2√n, here 2/(2√101) or about 0.1. The 95 % interval has two
+// standard errors on each side, so it is about 0.8 to 1.2. The samples are random, so each end may lie up to two standard errors further
+// out, or 1.5 further in.
 func TestInterval_manyValues(t *testing.T) {
 	t.Parallel()
 	var values []float64
@@ -56,7 +58,7 @@ func TestInterval_manyValues(t *testing.T) {
 	}
 }
 
-// TestGoalVerdict checks estimates above, around, below and equal to the goal 1.
+// TestGoalVerdict checks estimates above, around, below and equal to the goal 1, for each kind of goal.
 func TestGoalVerdict(t *testing.T) {
 	t.Parallel()
 	above := estimate{Low: 1.1, High: 1.3, Max: 1.4, Rounds: 5}
@@ -69,19 +71,19 @@ func TestGoalVerdict(t *testing.T) {
 		estimate estimate
 		want     string
 	}{
-		"above a least value":                {kind: atLeast, estimate: above, want: met},
-		"around a least value":               {kind: atLeast, estimate: around, want: unresolved},
-		"below a least value":                {kind: atLeast, estimate: below, want: notMet},
-		"equal to a least value":             {kind: atLeast, estimate: equal, want: met},
-		"above a greatest value":             {kind: atMost, estimate: above, want: notMet},
-		"around a greatest value":            {kind: atMost, estimate: around, want: unresolved},
-		"below a greatest value":             {kind: atMost, estimate: below, want: met},
-		"equal to a greatest value":          {kind: atMost, estimate: equal, want: met},
-		"one round above a greatest value":   {kind: alwaysAtMost, estimate: below, want: notMet},
-		"no round above a greatest value":    {kind: alwaysAtMost, estimate: equal, want: met},
-		"above a value not to fall below":    {kind: notBelow, estimate: above, want: met},
-		"around a value not to fall below":   {kind: notBelow, estimate: around, want: met},
-		"clearly below such a value":         {kind: notBelow, estimate: below, want: notMet},
+		"at least: above":                    {kind: atLeast, estimate: above, want: met},
+		"at least: around":                   {kind: atLeast, estimate: around, want: unresolved},
+		"at least: below":                    {kind: atLeast, estimate: below, want: notMet},
+		"at least: equal":                    {kind: atLeast, estimate: equal, want: met},
+		"at most: above":                     {kind: atMost, estimate: above, want: notMet},
+		"at most: around":                    {kind: atMost, estimate: around, want: unresolved},
+		"at most: below":                     {kind: atMost, estimate: below, want: met},
+		"at most: equal":                     {kind: atMost, estimate: equal, want: met},
+		"at most in each round: one above":   {kind: atMostInEachRound, estimate: below, want: notMet},
+		"at most in each round: none above":  {kind: atMostInEachRound, estimate: equal, want: met},
+		"not clearly below: above":           {kind: notClearlyBelow, estimate: above, want: met},
+		"not clearly below: around":          {kind: notClearlyBelow, estimate: around, want: met},
+		"not clearly below: below":           {kind: notClearlyBelow, estimate: below, want: notMet},
 		"one round":                          {kind: atLeast, estimate: estimate{Low: 2, High: 2, Rounds: 1}, want: met + " (1 round)"},
 		"too few rounds for a good interval": {kind: atLeast, estimate: tooFewRounds, want: met + " (3 rounds)"},
 	} {
@@ -92,7 +94,7 @@ func TestGoalVerdict(t *testing.T) {
 }
 
 // TestCompareRevisions checks the verdicts on ratios of pawl's speed to that of another revision: more than 1 is faster. The verdict is
-// "slower" only if the median lies below the interval of the noise.
+// "slower" only if the interval lies below 1, and the median below the interval of the noise.
 func TestCompareRevisions(t *testing.T) {
 	t.Parallel()
 	littleNoise, muchNoise := estimate{Low: 0.98, High: 1.02}, estimate{Low: 0.8, High: 1.3}

@@ -13,6 +13,8 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
+// The attacks of this file return whether they have hit, see attack.
+
 // terminateFetching ends pawl's sessions on the server while pawl fetches.
 func terminateFetching(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.disturbFetching(r, rd.db.terminatePawl)
@@ -68,7 +70,7 @@ func cutAPI(rd *round, r *run, _ *rand.Rand) bool {
 		return false
 	}
 	seq, retriesBefore := rd.db.seq(), r.logCount(logRetry)
-	r.allowUnstored(1)
+	r.allowUnstored(1) // the page of the request in flight
 	rd.apiProxy.cut()
 	rd.mock.play(rd.usual)
 	return rd.waitForPageAfter(r, seq) && r.logCount(logRetry) > retriesBefore
@@ -118,7 +120,7 @@ func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	if !lost {
 		return false
 	}
-	wasUnanswered := !r.hasStored(seq)
+	wasUnanswered := !r.hasLoggedPage(seq)
 	r.holdsLock = false
 	rd.dbProxy.removeFaults() // cuts the connection, because the proxy has dropped data
 	return rd.waitUntilStored(r, seq) && wasUnanswered && rd.waitForPageAfter(r, seq)
@@ -127,7 +129,7 @@ func cutUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 // waitUntilStored waits until the run has logged that the page with this seq is stored. It returns false if the run ends first.
 func (rd *round) waitUntilStored(r *run, seq int) bool {
 	rd.t.Helper()
-	return rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasStored(seq) })
+	return rd.waitUntil(r, "pawl knows that the page is committed", func() bool { return r.hasLoggedPage(seq) })
 }
 
 // cutUndecided cuts the connection of a COMMIT that waits at the barrier. The server executes the COMMIT only after pawl has

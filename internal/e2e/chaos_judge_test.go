@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// judge checks the result of the round: the stored data against the truth, and the requests and claims against the attacks
-// that were made.
+// judge checks the result of the round: the stored data against the truth (truth_test.go), and the requests and claims against the
+// attacks that were made.
 func (rd *round) judge() {
 	rd.t.Helper()
 	rd.judgeRows()

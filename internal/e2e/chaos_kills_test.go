@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+// The attacks of this file return whether they have hit, see attack.
+
 // killFetching kills the run while the API has not answered its request.
 func killFetching(rd *round, r *run, _ *rand.Rand) bool {
 	return rd.waitUntilFetching(r, verySlowAnswer) && rd.kill(r, onePage) && rd.hasStoredAll()
@@ -27,15 +29,15 @@ func killUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 		return false
 	}
 	defer rd.dbProxy.removeFaults()
-	return !r.hasStored(seq) && rd.kill(r, noPage) && !r.hasStored(seq)
+	return !r.hasLoggedPage(seq) && rd.kill(r, noPage) && !r.hasLoggedPage(seq)
 }
 
 // killAfterCommit kills the run after pawl has logged that a page is stored, and before it receives the next page.
 func killAfterCommit(rd *round, r *run, _ *rand.Rand) bool {
 	rd.mock.play(rd.usual.withLatency(slowAnswer)) // so that the next page does not arrive before the kill
 	pagesBefore := r.logCount(logStored)
-	hasStored := rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > pagesBefore })
-	return hasStored && rd.kill(r, onePage) && rd.hasStoredAll()
+	hasLogged := rd.waitUntil(r, "pawl has logged a stored page", func() bool { return r.logCount(logStored) > pagesBefore })
+	return hasLogged && rd.kill(r, onePage) && rd.hasStoredAll()
 }
 
 // killWaiting kills the run while it waits for the rate limit or before a retry. The API still has this limit, or still
@@ -70,7 +72,7 @@ func killWaiting(rd *round, r *run, random *rand.Rand) bool {
 // The values of maxUnstored.
 const (
 	noPage  = 0
-	onePage = 1
+	onePage = 1 // the run may be fetching or storing a page
 )
 
 // kill kills a run with SIGKILL. It returns false if the run had already ended. Then the next call of currentRun checks the exit
@@ -190,11 +192,11 @@ func takeOverAfterLostLock(rd *round, r *run, _ *rand.Rand) bool {
 // r and starts a new run. It returns nil if the stream is complete.
 func (rd *round) lockHolder(r *run) *run {
 	rd.t.Helper()
-	if !r.holdsLock {
-		rd.kill(r, onePage)
-		r = rd.currentRun()
+	if r.holdsLock {
+		return r
 	}
-	return r
+	rd.kill(r, onePage)
+	return rd.currentRun() // starts a run, because r has ended
 }
 
 // expectTakeover waits until the second run has claimed the stream. It fails the test and returns false if the second run ends

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 )
 
+// The attacks of this file return whether they have hit, see attack.
+
 // replayRepaired repairs some dead letters and starts two replays of all dead letters at the same time, while the run works.
 // Every repaired dead letter must be stored, and the run must go on.
 func replayRepaired(rd *round, r *run, _ *rand.Rand) bool {

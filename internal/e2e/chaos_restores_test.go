@@ -7,9 +7,11 @@ import (
 	"syscall"
 )
 
-// A backupCheckpoint is the stream's epoch and seq in a backup. A restore removes the pages that were committed after the
-// backup. The run that had committed these pages must notice the restore. It exits with exitRetryLater, or with exitFenced if
-// another run has claimed the stream meanwhile. The next run continues from the backup.
+// The attacks of this file restore a backup. The restore removes the pages that were committed after the backup, and the run that
+// committed them must notice: it exits with exitRetryLater, or with exitFenced if another run has claimed the stream meanwhile.
+// The next run continues from the backup. They return whether they have hit, see attack.
+
+// A backupCheckpoint is the stream's epoch and seq in a backup.
 type backupCheckpoint struct{ epoch, seq int }
 
 // restoreAfterClaim restores a backup that was taken after the run's claim and a few pages before the restore. The run must
@@ -22,8 +24,8 @@ func restoreAfterClaim(rd *round, r *run, random *rand.Rand) bool {
 // restoreBeforeClaim restores a backup that was taken before the run's claim and contains only pages of earlier runs. The run
 // must notice and exit with exitRetryLater.
 func restoreBeforeClaim(rd *round, r *run, random *rand.Rand) bool {
-	backup, r := rd.backUpAndReplaceRun(r)
-	return r != nil && rd.waitForPages(r, 1+random.IntN(2)) && rd.restoreFetching(r, backup)
+	backup, newRun := rd.backUpAndReplaceRun(r)
+	return newRun != nil && rd.waitForPages(newRun, 1+random.IntN(2)) && rd.restoreFetching(newRun, backup)
 }
 
 // restoreFetching restores a backup while the run fetches. It returns false if the run ends before the restore.
@@ -32,7 +34,7 @@ func (rd *round) restoreFetching(r *run, backup backupCheckpoint) bool {
 	if !rd.waitUntilFetching(r, verySlowAnswer) {
 		return false
 	}
-	r.allowUnstored(1)
+	r.allowUnstored(1) // the page of the request in flight
 	rd.restore(backup)
 	rd.mock.play(rd.usual)
 	rd.expectSetBack(r)
@@ -48,7 +50,7 @@ func restoreUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 	if !lost {
 		return false
 	}
-	wasUnanswered := !r.hasStored(seq)
+	wasUnanswered := !r.hasLoggedPage(seq)
 	rd.restore(backup)
 	isFirstAfterBackup := backup.seq == seq-1
 	if isFirstAfterBackup {
@@ -62,58 +64,59 @@ func restoreUnanswered(rd *round, r *run, _ *rand.Rand) bool {
 // restoreWhileFrozen restores a backup while the run is stopped with SIGSTOP. Another run, with another page size, reaches
 // the same epoch and seq before the first run continues.
 func restoreWhileFrozen(rd *round, r *run, random *rand.Rand) bool {
-	backup, r := rd.backUpAndReplaceRun(r)
-	if r == nil || !rd.waitForPages(r, 1+random.IntN(2)) {
+	backup, first := rd.backUpAndReplaceRun(r)
+	if first == nil || !rd.waitForPages(first, 1+random.IntN(2)) {
 		return false
 	}
-	if !rd.waitUntilFetchingInScenario(r, rd.scenarioWithoutFaults().withLatency(verySlowAnswer)) {
+	if !rd.waitUntilFetchingInScenario(first, rd.scenarioWithoutFaults().withLatency(verySlowAnswer)) {
 		return false
 	}
 	seq := rd.db.seq()
-	r.signal(syscall.SIGSTOP)
+	first.signal(syscall.SIGSTOP)
 	isStillFetching := rd.isRequestInFlight() && rd.db.seq() == seq
 	if !isStillFetching { // the answer arrived before the stop
-		r.signal(syscall.SIGCONT)
+		first.signal(syscall.SIGCONT)
 		return false
 	}
-	return rd.replaceFrozen(r, backup, seq)
+	return rd.replaceFrozen(first, backup, seq)
 }
 
 // restoreWhileFrozenUnanswered does what [restoreWhileFrozen] does, but stops the run while it does not know whether its page
 // is committed.
 func restoreWhileFrozenUnanswered(rd *round, r *run, _ *rand.Rand) bool {
-	backup, r := rd.backUpAndReplaceRun(r)
-	if r == nil {
+	backup, first := rd.backUpAndReplaceRun(r)
+	if first == nil {
 		return false
 	}
 	rd.mock.play(rd.scenarioWithoutFaults())
-	seq, lost := rd.loseCommitAnswer(r)
+	seq, lost := rd.loseCommitAnswer(first)
 	if !lost {
 		return false
 	}
-	r.signal(syscall.SIGSTOP)
-	wasUnanswered := !r.hasStored(seq)
-	isReplaced := rd.replaceFrozen(r, backup, rd.db.seq()) // the COMMIT may have stored several pages
+	first.signal(syscall.SIGSTOP)
+	wasUnanswered := !first.hasLoggedPage(seq)
+	isReplaced := rd.replaceFrozen(first, backup, rd.db.seq()) // not seq, because the COMMIT may have stored several pages
 	return wasUnanswered && isReplaced
 }
 
-// replaceFrozen restores a backup while the run frozen is stopped. It lets another run store pages up to seq, which frozen had
-// reached, and kills that run. Then frozen continues. It must write nothing and exit with exitFenced.
-func (rd *round) replaceFrozen(frozen *run, backup backupCheckpoint, seq int) bool {
+// replaceFrozen restores a backup while the first run is stopped. A second run then stores pages up to seq, which the first run had
+// reached, and is killed. Then the first run continues. It must write nothing and exit with exitFenced. replaceFrozen returns false
+// if the second run was not killed exactly at seq.
+func (rd *round) replaceFrozen(first *run, backup backupCheckpoint, seq int) bool {
 	rd.t.Helper()
-	frozen.allowUnstored(2) // the request in flight may time out during the stop, and then the run sends another request
+	first.allowUnstored(2) // the request in flight may time out during the stop, and then the run sends another request
 	rd.restore(backup)
-	rd.mock.play(rd.scenarioWithoutFaults().withLatency("300ms"))
+	rd.mock.play(rd.scenarioWithoutFaults().withLatency("300ms")) // gives the kill enough time before the page after seq
 	second := rd.startRunWithPageSize(otherPageSize)
-	if !rd.expectTakeover(second, frozen) {
-		frozen.signal(syscall.SIGCONT)
+	if !rd.expectTakeover(second, first) {
+		first.signal(syscall.SIGCONT)
 		return false
 	}
 	rd.waitUntil(second, "the second run has reached the same seq", func() bool { return rd.db.seq() >= seq })
 	hit := rd.kill(second, onePage) && rd.db.seq() == seq
 	rd.mock.play(rd.usual)
-	frozen.signal(syscall.SIGCONT)
-	rd.expectExit(frozen, exitFenced)
+	first.signal(syscall.SIGCONT)
+	rd.expectExit(first, exitFenced)
 	return hit
 }
 
@@ -124,7 +127,7 @@ const otherPageSize = 40
 // on. Meanwhile the API answers slowly, so that the run does not reach the end of the stream.
 func (rd *round) backUp(r *run) backupCheckpoint {
 	rd.t.Helper()
-	r.holdsLock = false
+	r.holdsLock = false // the run loses its connections, and the lock with them
 	rd.mock.play(rd.usual.withLatency(verySlowAnswer))
 	rd.backup.take()
 	checkpoint := rd.backup.checkpoint()
@@ -134,42 +137,43 @@ func (rd *round) backUp(r *run) backupCheckpoint {
 }
 
 // backUpAndReplaceRun kills the run r, backs up the database and starts a new run, whose claim is not in the backup. newRun is
-// nil if the stream is complete or too few pages are left for another run.
+// nil if too few pages are left for the attack, or if the stream is complete.
 func (rd *round) backUpAndReplaceRun(r *run) (backup backupCheckpoint, newRun *run) {
 	rd.t.Helper()
-	const minRemaining = 10 * roundPageSize
+	const minRemaining = 10 * roundPageSize // more pages than an attack stores, so that the stream does not end during the attack
 	if rd.db.offset()+minRemaining > roundEvents {
 		return backupCheckpoint{}, nil
 	}
 	rd.kill(r, onePage)
 	backup = rd.backUp(r)
-	return backup, rd.currentRun()
+	return backup, rd.currentRun() // starts a run, because r has ended
 }
 
-// restore replaces the database by its backup, and records in removedPages which pages are missing afterwards. From then on, the
-// judge expects that the epochs continue from the backup's epoch. restore also starts a new follower.
+// restore replaces the database by its backup, and records in removedPages which pages are missing afterwards. From then on, judge
+// expects that the epochs continue from the backup's epoch. restore also replaces the round's follower, because the page_ids
+// that the follower has read occur again after the restore.
 func (rd *round) restore(backup backupCheckpoint) {
 	rd.t.Helper()
 	rd.dbProxy.removeFaults()
 	rd.dbProxy.stop()
 	rd.db.terminatePawl() // so that pawl commits no more pages before the restore
-	for id := range rd.db.pagesByRequest() {
-		rd.removedPages[id] = true
+	for requestID := range rd.db.pagesByRequest() {
+		rd.removedPages[requestID] = true
 	}
 	rd.follower.finish(rd.db)
 	rd.backup.restore()
 	rd.dbProxy.restart()
 	rd.reconnectAll()
-	for id := range rd.db.pagesByRequest() {
-		delete(rd.removedPages, id)
+	for requestID := range rd.db.pagesByRequest() {
+		delete(rd.removedPages, requestID)
 	}
 	rd.wantEpoch = backup.epoch
 	rd.follower = follow(rd.t, rd.databaseURL)
 	rd.report.restored++
 }
 
-// reconnectAll replaces the round's own connections to the database, and loads the truth again, because the temporary table of
-// the truth was lost with its connection.
+// reconnectAll replaces the connections of the round and of its commitBarrier to the database. It also loads the truth (what must
+// become of each record) again, because the temporary table of the truth was lost with its connection.
 func (rd *round) reconnectAll() {
 	rd.t.Helper()
 	rd.db, rd.barrier.db, rd.barrier.holder = rd.reconnect(), rd.reconnect(), rd.reconnect()

@@ -264,13 +264,13 @@ type run struct {
 	*process
 	lastNumberBefore int      // the number of the last request in the journal before the run's first request
 	unstored         *int     // how many pages the run may have received and not stored; two runs may share it, see expectTakeover
-	holdsLock        bool     // the run holds the stream's advisory lock, so a second run must not take over
+	holdsLock        bool     // the run holds the stream's advisory lock, so a second run must not take over; lost with its connections
 	finished         bool     // an attack has ended the run, or the run has exited as expected
 	attacks          []string // the names of the attacks on this run
 }
 
 // allowUnstored says that an attack may have made the run lose this number of pages, which it had requested and not stored. The
-// judge then accepts as many requests without a stored page (takeUnstored).
+// judge (chaos_judge_test.go) then accepts as many requests without a stored page, see takeUnstored.
 func (r *run) allowUnstored(pages int) { *r.unstored += pages }
 
 // The beginnings of the log messages of pawl that the tests read.
@@ -284,8 +284,8 @@ const (
 // logCount returns how often the log has a message that begins with this text.
 func (r *run) logCount(message string) int { return r.stderr.count(`"msg":"` + message) }
 
-// hasStored reports whether the run has logged that the page with this seq is stored.
-func (r *run) hasStored(seq int) bool {
+// hasLoggedPage reports whether the run has logged that the page with this seq is stored.
+func (r *run) hasLoggedPage(seq int) bool {
 	return r.stderr.count(fmt.Sprintf(`"msg":%q,"seq":%d,`, logStored, seq)) > 0
 }
 

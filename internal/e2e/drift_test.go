@@ -23,9 +23,9 @@ func startDrifted(t *testing.T) *mock {
 	return startMockProgram(t, noRaceDir+"/mockapi", args...)
 }
 
-// TestDrift checks that every record of an API with all kinds of drift becomes what the truth says: a row, compared column by
-// column, or a dead letter, compared byte by byte. A second pass with another page size must add nothing, although the API
-// then writes the times of the same events in other formats.
+// TestDrift checks that every record of an API with all kinds of drift becomes what the truth (truth_test.go) says: a row,
+// compared column by column, or a dead letter, compared byte by byte. A second pass with another page size must add nothing,
+// although the API then writes the times of the same events in other formats.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*testTimeout)

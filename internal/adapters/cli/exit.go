@@ -28,10 +28,12 @@ func exitCode(err error) int {
 	switch domain.KindOf(err) {
 	case domain.Invalid, domain.Unauthorized:
 		return ExitSettings
-	case domain.RateLimited, domain.Transient, domain.CursorExpired, domain.CursorInvalid, domain.Uncertain, domain.Stopped,
-		domain.SetBack:
+	case domain.RateLimited, domain.Transient, domain.CursorExpired, domain.CursorInvalid, domain.Stopped,
+		domain.Uncertain, // the next run reads from the database whether the COMMIT was executed
+		domain.SetBack:   // the next run continues from the state to which the database was set back
 		return ExitAgain
-	case domain.BadPage, domain.Unconfirmed, domain.TooManyRejects, domain.Unstorable, domain.Inconsistent:
+	case domain.BadPage, domain.TooManyRejects, domain.Unstorable, domain.Inconsistent,
+		domain.Unconfirmed: // no second answer of the API has confirmed the end of its list
 		return ExitData
 	case domain.Fenced:
 		return ExitFenced
@@ -47,24 +49,25 @@ func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	if domain.KindOf(err) == domain.Stopped {
 		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint}
 	}
-	code, hint := exitCode(err), hintOf(err)
-	if code == ExitBug && hint == "" {
-		hint = "this should not happen: please report it as a bug in pawl"
+	code, advice := exitCode(err), adviceOf(err)
+	if code == ExitBug && advice == "" {
+		advice = "this should not happen: please report it as a bug in pawl"
 	}
 	if s.LogFormat == settings.LogJSON {
-		newJSONLogger(stderr, s).Error(err.Error(), slog.String("hint", hint), slog.Int("exit_code", code),
+		newJSONLogger(stderr, s).Error(err.Error(), slog.String("hint", advice), slog.Int("exit_code", code),
 			slog.String("kind", domain.KindOf(err).String()))
 		return
 	}
 	line := "pawl: " + err.Error()
-	if hint != "" {
-		line += "; " + hint
+	if advice != "" {
+		line += "; " + advice
 	}
 	fmt.Fprintln(stderr, line)
 }
 
-// hintOf returns what the user can do about err: its hint and its remedy. It returns an empty text if err has neither.
-func hintOf(err error) string {
+// adviceOf returns what the user can do about err: its hint, which is a text already, and the text of its remedy. It returns an empty
+// text if err has neither.
+func adviceOf(err error) string {
 	hint, remedy := domain.HintOf(err), remedyText(domain.RemedyOf(err))
 	if hint != "" && remedy != "" {
 		return hint + "; " + remedy
@@ -72,7 +75,7 @@ func hintOf(err error) string {
 	return hint + remedy
 }
 
-// remedyText returns what the user can do, with the names of commands and flags. It returns an empty text for the zero remedy.
+// remedyText returns the text of a remedy, with the names of commands and flags. It returns an empty text for the zero remedy.
 func remedyText(r domain.Remedy) string {
 	switch r {
 	case domain.StartStream:
@@ -82,8 +85,8 @@ func remedyText(r domain.Remedy) string {
 	case domain.OtherStream:
 		return "wait for the other run to end, or give this run its own stream with --stream"
 	case domain.MoveStream:
-		return "if that API has moved here, run `pawl move --from` with its former URL; else correct API_BASE_URL, " +
-			"use another database, or give this API its own stream in this database with --stream"
+		return "if the API has moved, run `pawl move --from` with its former URL; for another API, use another --stream or " +
+			"another database; else correct API_BASE_URL"
 	case domain.CorrectAddress:
 		return "correct API_BASE_URL, or name another stream with --stream"
 	case domain.CorrectFormerAddress:
@@ -91,11 +94,11 @@ func remedyText(r domain.Remedy) string {
 	case domain.WaitLonger:
 		return "run again later, or raise --max-wait"
 	case domain.OtherPageSize:
-		return "if the API returns events twice, run it with another --page-size"
+		return "if the API returns events twice, use another --page-size"
 	case domain.LargerPages:
 		return "if pages are that large, raise --max-page-bytes or lower --page-size"
 	case domain.AcceptShortEnd:
-		return "if the API's total is permanently wrong, accept this end: `pawl run --accept-short-end`"
+		return "if the API's total is permanently wrong, accept an end below it: `pawl run --accept-short-end`"
 	case domain.ParkRejects:
 		return "to store such records as dead letters and continue: `pawl run --max-reject-ratio 1`"
 	case domain.SelectDeadLetters:

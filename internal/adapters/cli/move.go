@@ -9,7 +9,7 @@ import (
 )
 
 type moveCommand struct {
-	From string `name:"from" required:"" placeholder:"URL" help:"The URL that the stream reads from now, as pawl status prints it."`
+	From string `name:"from" required:"" placeholder:"URL" help:"The stream's source URL before the move, as pawl status prints it."`
 }
 
 // Help returns the details for `pawl move --help`. kong calls it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -54,6 +55,18 @@ func recordWithout(name string) string {
 	return string(text)
 }
 
+// members returns n members of an object with commas between them. Their names are different.
+func members(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(`"k%07d":1`, i)
+	}
+	return strings.Join(all, ",")
+}
+
+const memberNameBytes = len(`"k0000000"`) // the length of each name of members, with its quotes
+
+// decodeRecord decodes a record of the DataSync API.
 func decodeRecord(payload string) (domain.Event, []domain.Drift, error) {
 	return datasync.NewDecoder(datasync.DataSync()).Decode(domain.Record{Payload: []byte(payload)})
 }
@@ -67,22 +80,21 @@ func mustUUID(t *testing.T, text string) domain.UUID {
 	return u
 }
 
-// TestDecode_Values checks the values of an event that was decoded from equal records in different forms.
+// TestDecode_Values checks the values of an event that was decoded from validRecord in different forms.
 func TestDecode_Values(t *testing.T) {
 	t.Parallel()
-	// The type in this record has an emoji after "click", and its session id is in upper case.
 	escaped := strings.NewReplacer(`"userId"`, `"user\u0049d"`, `"click"`, `"cl\u0069ck \ud83d\ude00"`,
-		sessionID+`","userId`, strings.ToUpper(sessionID)+`","userId`).Replace(validRecord)
-	tests := []struct {
-		name, payload string
-		typePrefix    string // the beginning of the event's type
-	}{
-		{name: "as recorded", payload: validRecord, typePrefix: "click"},
+		`"sessionId":"`+sessionID, `"sessionId":"`+strings.ToUpper(sessionID)).Replace(validRecord)
+	if !strings.Contains(escaped, `\u0049`) || !strings.Contains(escaped, strings.ToUpper(sessionID)) { // the event cannot show this
+		t.Fatalf("got the payload %s, want an escaped name and an upper-case UUID in it", escaped)
+	}
+	tests := []struct{ name, payload, wantType string }{
+		{name: "as recorded", payload: validRecord, wantType: "click"},
 		{
 			name:    "with space around everything",
-			payload: "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(validRecord) + " ", typePrefix: "click",
+			payload: "\n\t" + strings.NewReplacer(`":`, `" : `, `,"`, " ,\r\n\"").Replace(validRecord) + " ", wantType: "click",
 		},
-		{name: "names and values escaped, upper-case UUID", payload: escaped, typePrefix: "click"},
+		{name: "a name and a value escaped, upper-case UUID", payload: escaped, wantType: "click 😀"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -94,8 +106,8 @@ func TestDecode_Values(t *testing.T) {
 			if e.ID != mustUUID(t, eventID) || e.SessionID != mustUUID(t, sessionID) || e.UserID != mustUUID(t, userID) {
 				t.Errorf("got ids %s %s %s, want %s %s %s", e.ID, e.SessionID, e.UserID, eventID, sessionID, userID)
 			}
-			if !strings.HasPrefix(e.Type, tt.typePrefix) || e.Name != "event_00zz1k" {
-				t.Errorf("got type %q and name %q, want %q… and event_00zz1k", e.Type, e.Name, tt.typePrefix)
+			if e.Type != tt.wantType || e.Name != "event_00zz1k" {
+				t.Errorf("got type %q and name %q, want %q and event_00zz1k", e.Type, e.Name, tt.wantType)
 			}
 			if e.DeviceType != "desktop" || e.Browser != "Firefox" {
 				t.Errorf("got device type %q and browser %q, want desktop and Firefox", e.DeviceType, e.Browser)
@@ -120,7 +132,11 @@ func TestDecode_Values(t *testing.T) {
 // TestDecode_ExtraAndDrift checks which fields of a record are stored in Extra, and which drift is reported.
 func TestDecode_ExtraAndDrift(t *testing.T) {
 	t.Parallel()
-	const otherSessionID = "0198c0de-0000-7000-8000-0000000000ff"
+	const (
+		otherSessionID = "0198c0de-0000-7000-8000-0000000000ff"
+		kindOtherID    = "differs from the session id beside it" // session.id differs from the record's sessionId
+		maxNameInPath  = 40                                      // bytes of a field's name that a path shows
+	)
 	inSession := func(members string) string {
 		return recordWith("session", `{"deviceType":"d",`+members+`,"browser":"b"}`)
 	}
@@ -144,24 +160,25 @@ func TestDecode_ExtraAndDrift(t *testing.T) {
 		{
 			name: "another session id", payload: inSession(`"id":"` + otherSessionID + `"`),
 			extra: `{"session":{"id":"` + otherSessionID + `"}}`,
-			drift: []domain.Drift{{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)}},
+			drift: []domain.Drift{{Path: "session.id", Kind: kindOtherID, Value: []byte(`"` + otherSessionID + `"`)}},
 		},
-		{
+		{ // session.id comes after os, because the two session ids are compared at the end of the record
 			name: "all together", payload: strings.Replace(inSession(`"id":"`+otherSessionID+`","os":1`), `{"id"`, `{"a.b":2,"id"`, 1),
 			extra: `{"a.b":2,"session":{"os":1,"id":"` + otherSessionID + `"}}`,
 			drift: []domain.Drift{
 				{Path: "a.b", Kind: "new field", Value: []byte("2")},
 				{Path: "session.os", Kind: "new field", Value: []byte("1")},
-				{Path: "session.id", Kind: "differs from the session id beside it", Value: []byte(`"` + otherSessionID + `"`)},
+				{Path: "session.id", Kind: kindOtherID, Value: []byte(`"` + otherSessionID + `"`)},
 			},
 		},
+		// A path shows a name in quotes if it needs an escape or is longer than maxNameInPath.
 		{
 			name: "name with control characters", payload: recordWith(`\u001b[31m`, `1`), extra: `{"\u001b[31m":1}`,
 			drift: []domain.Drift{{Path: `"\x1b[31m"`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
 			name: "long name", payload: recordWith(strings.Repeat("n", 1000), `1`), extra: `{"` + strings.Repeat("n", 1000) + `":1}`,
-			drift: []domain.Drift{{Path: `"` + strings.Repeat("n", 40) + `"…`, Kind: "new field", Value: []byte("1")}},
+			drift: []domain.Drift{{Path: `"` + strings.Repeat("n", maxNameInPath) + `"…`, Kind: "new field", Value: []byte("1")}},
 		},
 		{
 			name: "escaped backslash before u0000", payload: recordWith("colour", `"\\u0000"`), extra: `{"colour":"\\u0000"}`,
@@ -200,6 +217,8 @@ func TestDecode_Rejects(t *testing.T) {
 		{name: "a raw NUL", payload: recordWith("name", "\"a\x00b\""), reason: "not JSON", field: "name"},
 		{name: "a raw control character", payload: recordWith("name", "\"a\x01b\""), reason: "not JSON", field: "name"},
 		{name: "an unknown escape", payload: recordWith("name", `"a\x"`), reason: "not JSON", field: "name"},
+		// The JSON parser finds bad text and fields that occur twice, so it knows their place inside properties too. A name that is bad
+		// text cannot be shown, so the rejection has no field.
 		{name: "not UTF-8", payload: recordWith("name", "\"a\xffb\""), reason: "bad text", field: "name"},
 		{
 			name: "not UTF-8 deep in properties", payload: recordWith("properties", "{\"a\":[\"\xc3\"]}"), reason: "bad text",
@@ -215,6 +234,8 @@ func TestDecode_Rejects(t *testing.T) {
 		{name: "a field twice", payload: recordAnd(`"id":"` + eventID + `"`), reason: "duplicate field", field: "id"},
 		{name: "a field twice, once escaped", payload: recordAnd(`"\u0069d":"` + eventID + `"`), reason: "duplicate field", field: "id"},
 		{name: "a property twice", payload: recordWith("properties", `{"a":1,"a":1}`), reason: "duplicate field", field: "properties.a"},
+		// A name with an escaped NUL is valid JSON and can be shown. pawl looks for NUL in a field's whole value, so it knows no place
+		// inside properties.
 		{name: "NUL in a name", payload: recordWith("name", `"a\u0000"`), reason: "NUL character", field: "name"},
 		{name: "NUL after a backslash", payload: recordWith("name", `"a\\\u0000"`), reason: "NUL character", field: "name"},
 		{name: "NUL in properties", payload: recordWith("properties", `{"a":["\u0000"]}`), reason: "NUL character", field: "properties"},
@@ -256,8 +277,8 @@ func TestDecode_Rejects(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, err := decodeRecord(tt.payload)
-			var rejection *domain.Rejection
-			if !errors.As(err, &rejection) {
+			rejection, ok := errors.AsType[*domain.Rejection](err)
+			if !ok {
 				t.Fatalf("got error %v, want a rejection", err)
 			}
 			if rejection.Reason != tt.reason || rejection.Field != tt.field {
@@ -272,41 +293,38 @@ func TestDecode_Rejects(t *testing.T) {
 func TestDecode_TooManyFields(t *testing.T) {
 	t.Parallel()
 	const maxUnknown = 1000
-	const maxNameBytes = 512 << 10 // each name of members has 10 bytes with its quotes, so about 52,000 names have that size
-	const inSession = 400          // unknown fields in the session, if the record itself has the rest
-	// inBoth has one unknown field too many, in the record and its session together.
+	const maxNameBytes = 512 << 10
+	const maxMembers = maxNameBytes / memberNameBytes // more names are longer than maxNameBytes together
+	// inBoth has maxUnknown+1 unknown fields: inSession of them in its session, and the others in the record itself.
+	const inSession = 400
 	inBoth := strings.Replace(recordAnd(members(maxUnknown+1-inSession)), `"deviceType"`, members(inSession)+`,"deviceType"`, 1)
 	long := strings.Repeat("n", maxNameBytes+1)
+	maximum := recordAnd(members(maxUnknown))
 	tests := []struct{ name, payload, reason string }{
-		{name: "maximum", payload: recordAnd(members(maxUnknown))},
-		{
-			name:    "maximum with a timestamp in seconds",
-			payload: strings.Replace(recordAnd(members(maxUnknown)), "1769541553629", "1769541553", 1),
-		},
+		{name: "maximum", payload: maximum},
+		// Seconds are one more drift, which must not count as an unknown field.
+		{name: "maximum with a timestamp in seconds", payload: strings.Replace(maximum, "1769541553629", "1769541553", 1)},
 		{name: "one above the maximum", payload: recordAnd(members(maxUnknown + 1)), reason: "too many fields"},
 		{name: "one above the maximum in record and session together", payload: inBoth, reason: "too many fields"},
-		{name: "properties of 200,000 bytes of names", payload: recordWith("properties", "{"+members(20_000)+"}")},
-		{
-			name: "properties of too many members", payload: recordWith("properties", "{"+members(60_000)+"}"),
-			reason: "field names too long",
-		},
+		{name: "many members", payload: recordWith("properties", "{"+members(maxMembers*9/10)+"}")},
+		{name: "too many members", payload: recordWith("properties", "{"+members(maxMembers+1)+"}"), reason: "field names too long"},
 		{name: "one long name", payload: recordWith("properties", `{"`+long+`":1}`), reason: "field names too long"},
 		{name: "long text", payload: recordWith("name", `"`+long+`"`)},
-		{name: "text that looks like names", payload: recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes/len(`\"a\"`))+`"`)},
+		{name: "text that looks like names", payload: recordWith("name", `"`+strings.Repeat(`\"a\":`, maxNameBytes)+`"`)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, drift, err := decodeRecord(tt.payload)
-			var rejection *domain.Rejection
+			rejection, isRejected := errors.AsType[*domain.Rejection](err)
 			switch {
 			case tt.reason == "" && err != nil:
 				t.Errorf("got error %v, want none", err)
-			case tt.reason != "" && (!errors.As(err, &rejection) || rejection.Reason != tt.reason):
+			case tt.reason != "" && (!isRejected || rejection.Reason != tt.reason):
 				t.Errorf("got error %v, want %q", err, tt.reason)
 			case tt.reason != "" && rejection.ID != mustUUID(t, eventID):
 				t.Errorf("got id %s, want %s", rejection.ID, eventID)
-			case len(drift) > maxUnknown+1: // a timestamp in seconds is one more drift
+			case len(drift) > maxUnknown+1: // one for the timestamp in seconds
 				t.Errorf("got %d drifts, want at most %d", len(drift), maxUnknown+1)
 			}
 		})
@@ -327,8 +345,8 @@ func TestDecode_RejectionsAreShortAndPrintable(t *testing.T) {
 		strings.Repeat("\xff", 5000),
 	} {
 		_, _, err := decodeRecord(payload)
-		var rejection *domain.Rejection
-		if !errors.As(err, &rejection) {
+		rejection, ok := errors.AsType[*domain.Rejection](err)
+		if !ok {
 			t.Fatalf("got error %v, want a rejection", err)
 		}
 		text := rejection.Error()
@@ -338,9 +356,10 @@ func TestDecode_RejectionsAreShortAndPrintable(t *testing.T) {
 	}
 }
 
-// TestDecode_RejectionID checks that a rejection has the record's id if the record has exactly one valid id.
+// TestDecode_RejectionID checks that a rejection has the record's id if the record is complete and has exactly one valid id.
 func TestDecode_RejectionID(t *testing.T) {
 	t.Parallel()
+	rejected := recordWith("name", "null") // rejected, and not because of its id
 	tests := []struct {
 		name, payload string
 		hasID         bool
@@ -349,12 +368,12 @@ func TestDecode_RejectionID(t *testing.T) {
 		{name: "bad value before the id", payload: strings.Replace(recordWithout("timestamp"), "{", `{"timestamp":null,`, 1), hasID: true},
 		{name: "bytes that are not UTF-8", payload: recordWith("name", "\"a\xffb\""), hasID: true},
 		{name: "half a surrogate pair", payload: recordWith("name", `"\ud83d"`), hasID: true},
-		{name: "an upper-case id", payload: strings.Replace(recordWith("name", "null"), eventID, strings.ToUpper(eventID), 1), hasID: true},
-		{name: "an escaped name", payload: strings.Replace(recordWith("name", "null"), `{"id"`, `{"\u0069d"`, 1), hasID: true},
+		{name: "an upper-case id", payload: strings.Replace(rejected, eventID, strings.ToUpper(eventID), 1), hasID: true},
+		{name: "an escaped name", payload: strings.Replace(rejected, `{"id"`, `{"\u0069d"`, 1), hasID: true},
 		{name: "no id", payload: recordWithout("id")},
 		{name: "a null id", payload: recordWith("id", "null")},
 		{name: "id is not a UUID", payload: recordWith("id", `"undefined"`)},
-		{name: "two ids", payload: strings.Replace(recordWith("name", "null"), `{"id"`, `{"id":"`+sessionID+`","id"`, 1)},
+		{name: "two ids", payload: strings.Replace(rejected, `{"id"`, `{"id":"`+sessionID+`","id"`, 1)},
 		{name: "id in the session only", payload: `{"session":{"id":"` + eventID + `"}}`},
 		{name: "not an object", payload: `"` + eventID + `"`},
 		{name: "cut off", payload: strings.TrimSuffix(validRecord, `fox"}}`)},

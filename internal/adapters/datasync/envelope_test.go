@@ -386,12 +386,3 @@ func TestFetchPage_TooManyMembers(t *testing.T) {
 		t.Errorf("maximum of members: got error %v, want none", err)
 	}
 }
-
-// members returns n members of an object with commas between them. Their names are different and have 10 bytes, with quotes.
-func members(n int) string {
-	all := make([]string, n)
-	for i := range all {
-		all[i] = fmt.Sprintf(`"k%07d":1`, i)
-	}
-	return strings.Join(all, ",")
-}

@@ -9,8 +9,8 @@ import "bytes"
 // another way. It also returns false for an object of more than maxMembers members and for deep nesting.
 func isSurelySameJSON(given, stored []byte) bool {
 	const maxDepth = 16
-	given, stored, same := sameValue(given, stored, maxDepth)
-	return same && len(skipSpace(given)) == 0 && len(stored) == 0
+	givenRest, storedRest, same := sameValue(given, stored, maxDepth)
+	return same && len(skipSpace(givenRest)) == 0 && len(storedRest) == 0
 }
 
 // sameValue reports whether the texts begin with the same value. It returns what follows the value in each text. It returns false for

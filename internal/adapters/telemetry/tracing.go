@@ -1,12 +1,12 @@
-// Package telemetry describes a run in OpenTelemetry traces. The run has one trace, and each page has another one. The trace of a page
+// Package telemetry describes a run in OpenTelemetry traces. The run has one trace, and each page has its own. The trace of a page
 // begins with the page's first request, ends with its commit, and links to the run's trace. The package wraps the ports and the runner
 // and does not change what they do. If a collector is slow, unreachable or broken, traces are lost, but no rows. The end of the run then
 // takes at most flushTimeout plus flushGrace longer.
 //
-// A page's trace has the root span "pawl page", with an event for each wait. Its child spans are one client span for each
-// request that was sent, and one span for each attempt to commit. If several pages are committed together, this span is in the
-// trace of the first page, with links to the others. The spans contain no cursor, no key and no body. They contain the kind of
-// an error, but never its text.
+// A page's trace has the root span "pawl page", with an event for each wait: for the rate limit, or before a retry. Its child
+// spans are one client span for each request that was sent, and one span for each attempt to commit. If several pages are
+// committed together, this span is in the trace of the first page, with links to the others. The spans contain no cursor, no key
+// and no body. They contain the kind of an error, but never its text.
 package telemetry
 
 import (
@@ -34,7 +34,7 @@ const scope = "github.com/pawldata/pawl"
 const (
 	// flushTimeout is how long Close gives the collector to receive the last traces.
 	flushTimeout = 2 * time.Second
-	// flushGrace is how much longer Close waits until the exporter, which was cancelled, returns.
+	// flushGrace is how much longer Close waits for the exporter to return, after Close has cancelled it.
 	flushGrace = time.Second
 )
 
@@ -134,22 +134,22 @@ func (t *Tracing) Close() {
 	}
 }
 
-// ReportSDKErrors makes the SDK report its errors to warn, instead of writing them to standard error in its own format. Most of these
-// errors say that the SDK ignores a malformed OTEL_* variable. The SDK has this setting only for the whole process, so only main should
-// call ReportSDKErrors.
+// ReportSDKErrors makes the SDK report its errors to warn, instead of writing them to standard error in its own format. The SDK
+// has a logger and an error handler. It gives the logger only errors about OTEL_* variables. Both are the same for the whole
+// process, so only main should call ReportSDKErrors.
 func ReportSDKErrors(warn func(problem string, cause error)) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { warn("OpenTelemetry reports an error", err) }))
 	otel.SetLogger(logr.New(errorSink{warn}))
 }
 
-// An errorSink is a logr.LogSink that passes errors to warn and ignores everything else. It passes only the message, because the cause and
-// the values of an error repeat the variable, which may be a header with a secret key.
+// An errorSink is a logr.LogSink that passes errors to warn and ignores everything else. It passes only the message, because the error
+// and its key-value pairs may contain the variable's value, which may be a header with a secret key.
 type errorSink struct {
 	warn func(problem string, cause error)
 }
 
 func (s errorSink) Init(logr.RuntimeInfo)          {}
-func (s errorSink) Enabled(int) bool               { return false }
+func (s errorSink) Enabled(int) bool               { return false } // logr asks it before Info, but not before Error
 func (s errorSink) Info(int, string, ...any)       {}
 func (s errorSink) WithValues(...any) logr.LogSink { return s }
 func (s errorSink) WithName(string) logr.LogSink   { return s }

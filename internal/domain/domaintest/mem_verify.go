@@ -100,7 +100,7 @@ func (d *MemDatabase) copyForReading() *MemDatabase {
 func (d *MemDatabase) findDifferences(check domain.Check, stream domain.StreamID) (found []domain.Difference) {
 	var sum domain.Counts
 	for i, row := range d.ledger {
-		pageID, isPage := int64(i+1), row.Kind == "page"
+		pageID, isPage := int64(i+1), row.Kind == "page" // a row that is no page is a replay
 		if row.Stream != stream.String() {
 			continue
 		}
@@ -111,7 +111,7 @@ func (d *MemDatabase) findDifferences(check domain.Check, stream domain.StreamID
 		switch {
 		case check == domain.CheckBalance && !row.Counts.Balanced():
 			difference.What = "received is not inserted + duplicate + parked"
-		case check == domain.CheckChain && isPage && row.Position != d.offsetBefore(row)+row.Counts.Received:
+		case check == domain.CheckChain && isPage && row.Position != d.offsetBefore(row)+row.Counts.Received: // Position is an offset
 			difference.What = "its offset is not the offset after its parent plus its records"
 		case check == domain.CheckPageEvents && d.countEventsOf(pageID) != row.Counts.Inserted:
 			difference.What = "it stored another number of events than its ledger row says"
@@ -162,7 +162,7 @@ func (d *MemDatabase) countLettersOf(pageID int64) (n int64) {
 type MemComparison struct {
 	db       *MemDatabase
 	returned map[domain.EventID]bool  // the ids in the pages that were compared since Begin
-	notKept  map[domain.EventID]int64 // the number of records that were counted as not kept since Begin
+	notKept  map[domain.EventID]int64 // by event, the number of records since Begin that count as not kept, see domain.PageComparison
 }
 
 // Comparison returns a verify.Comparison that compares pages with the database.
@@ -192,7 +192,7 @@ func (c *MemComparison) Compare(
 		switch {
 		case letter != nil && isStillParked(letter):
 			result.Parked++
-		case letter != nil: // it was resolved, so its event is stored
+		case letter != nil: // resolved and not discarded, so its event is stored
 		case c.countNotKept(stream, r.Why.ID):
 			result.NotKept++
 		default:
@@ -205,7 +205,7 @@ func (c *MemComparison) Compare(
 		if isStored && compareEvents(stored, e.Event) == nil {
 			continue
 		}
-		// If a commit could not store the event, it has parked this reject.
+		// A commit that could not store the event has parked it as this reject.
 		reject := domain.Reject{Record: e.Record, Why: domain.Rejection{ID: e.ID}}
 		if isStored {
 			reject.Values = formatValues(e.Event) // a conflict
@@ -214,6 +214,8 @@ func (c *MemComparison) Compare(
 		switch {
 		case letter != nil && isStillParked(letter):
 			result.Parked++
+		// A resolved dead letter does not help here: its event should be stored with these values. Of the events, only a conflict can
+		// be a record that is not kept.
 		case isStored && c.countNotKept(stream, e.ID):
 			result.NotKept++
 		case isStored:
@@ -245,8 +247,8 @@ func isLetterOf(l *memLetter, page domain.DecodedPage, r domain.Reject) bool {
 	return !isConflict && l.Key == r.LegacyKey() && bytes.Equal(l.Payload, r.Record.Payload)
 }
 
-// countNotKept counts a record of the event as not kept and returns true, if the event has such a record. Others of the event's
-// last open dead letter says how many records were not kept. For more records than that, countNotKept returns false.
+// countNotKept counts a record of the event as not kept and returns true. A record is not kept if it is only counted in the field
+// Others of the event's last open dead letter. After as many records as Others says, countNotKept returns false.
 func (c *MemComparison) countNotKept(stream domain.StreamID, id domain.EventID) bool {
 	last, _ := c.db.lastOpen(stream, id)
 	if last == nil || c.notKept[id] >= last.Others {
