@@ -47,7 +47,7 @@ func TestFetchPage_Protocols(t *testing.T) {
 			t.Cleanup(server.Close)
 			trusting := server.Client().Transport.(*http.Transport) //nolint:forcetypeassert // it accepts the server's certificate
 			transport := newTransport()
-			transport.TLSClientConfig = &tls.Config{RootCAs: trusting.TLSClientConfig.RootCAs} //nolint:gosec // a test
+			transport.TLSClientConfig = &tls.Config{RootCAs: trusting.TLSClientConfig.RootCAs}
 			t.Cleanup(transport.CloseIdleConnections)
 			client, err := New(Config{
 				BaseURL: server.URL, APIKey: "key", Profile: DataSync(), Timeout: time.Minute, MaxPageBytes: 1 << 20, Transport: transport,

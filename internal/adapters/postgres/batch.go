@@ -17,6 +17,8 @@ type batchWriter struct {
 	pages   []domain.DecodedPage
 	pageIDs []int64 // the ids of the pages' ledger rows
 	buffers *rowBuffers
+
+	foundStored bool // the look-up before COPY has found an id that was stored before this batch
 }
 
 // rowBuffers holds the memory that a batchWriter needs for each event. The next batch uses it again.
@@ -76,10 +78,12 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 	rows := w.sortRows()
 	if w.expectDuplicates {
-		var err error
-		if rows, err = w.compareRows(ctx, rows, res); err != nil {
+		missing, err := w.compareRows(ctx, rows, res)
+		if err != nil {
 			return err
 		}
+		w.foundStored = len(missing) < len(rows)
+		rows = missing
 	}
 	rows, repeats := w.splitRepeats(rows)
 	if err := w.copyRows(ctx, rows); err != nil {

@@ -32,8 +32,10 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	move := moveParams(b)
 	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.batchesToLookUp > 0}
 	res, err := s.commit(ctx, b, move, opts)
+	s.batchesToLookUp = max(s.batchesToLookUp-1, 0)
 	if errors.Is(err, errIDStored) && !opts.expectDuplicates {
 		opts.expectDuplicates = true
+		s.batchesToLookUp = lookUpsAfterDuplicate
 		res, err = s.commit(ctx, b, move, opts)
 	}
 	if errors.Is(err, errCopyUnsupported) {
@@ -50,15 +52,10 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	if err != nil {
 		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
 	}
-	if res.Counts.Duplicate > 0 {
-		s.batchesToLookUp = lookUpsAfterDuplicate
-	} else {
-		s.batchesToLookUp = max(s.batchesToLookUp-1, 0)
-	}
 	return res, nil
 }
 
-// After a batch with a duplicate, Commit looks up the stored ids of this many batches before it copies their events. A look-up takes
+// After a batch with an id that is stored already, Commit looks up the stored ids of this many batches before it copies their events. A look-up takes
 // less time than a COPY that fails.
 const lookUpsAfterDuplicate = 8
 
@@ -72,8 +69,11 @@ func (s *Store) commit(
 	if !isDeadLetterIDTaken(err) {
 		return res, err
 	}
-	if err := dbsqlc.New(s.pool).DeadLetterSkipTakenIDs(ctx); err != nil {
-		return domain.CommitResult{}, conn.Classify("skip ids of dead letters", err)
+	err = conn.Transact(ctx, s.pool, "skip ids of dead letters", func(ctx context.Context, tx pgx.Tx) error {
+		return dbsqlc.New(tx).DeadLetterSkipTakenIDs(ctx)
+	})
+	if err != nil {
+		return domain.CommitResult{}, conn.RetryUncertain(err)
 	}
 	return s.commitOnce(ctx, b, move, opts)
 }
@@ -119,6 +119,9 @@ func (s *Store) commitOnce(
 		pageCounts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
 		if err != nil {
 			return nil, err
+		}
+		if w.foundStored {
+			s.batchesToLookUp = lookUpsAfterDuplicate
 		}
 		for _, counts := range pageCounts {
 			res.Counts = res.Counts.Add(counts)

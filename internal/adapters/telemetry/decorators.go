@@ -75,8 +75,9 @@ func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	began := time.Now()
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
-	if kind := domain.KindOf(err); kind == domain.CursorExpired || kind == domain.CursorInvalid {
-		tracing.failFetching(err) // the run does not request this page again, but perhaps the first page of the stream
+	switch domain.KindOf(err) {
+	case domain.CursorExpired, domain.CursorInvalid, domain.Stopped:
+		tracing.failFetching(err) // the next request is for another page
 	}
 	if err == nil {
 		page.Receipt.TraceID = tracing.endFetching()

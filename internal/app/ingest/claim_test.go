@@ -104,14 +104,14 @@ func (s *holdLog) Hold(ctx context.Context, checkpoint domain.Checkpoint, until 
 func TestHold_MinAndMax(t *testing.T) {
 	t.Parallel()
 	const minHold, maxHold = 5 * time.Second, time.Hour // as in the package
-	const aboveMin = minHold + time.Millisecond
+	const longerHold = minHold + time.Millisecond
 	tests := []struct {
 		name       string
 		refusedFor time.Duration   // how long the API refuses the second request
 		want       []time.Duration // the holds that the store gets
 	}{
 		{name: "the minimum", refusedFor: minHold, want: nil},
-		{name: "more than the minimum", refusedFor: aboveMin, want: []time.Duration{aboveMin}},
+		{name: "more than the minimum", refusedFor: longerHold, want: []time.Duration{longerHold}},
 		{name: "the maximum", refusedFor: maxHold, want: []time.Duration{maxHold}},
 		{name: "more than the maximum", refusedFor: 3 * maxHold, want: []time.Duration{maxHold}},
 	}

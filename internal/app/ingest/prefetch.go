@@ -13,6 +13,10 @@ const (
 	// maxBatchPages is the greatest number of pages that Run stores in one transaction. More pages would save little time.
 	maxBatchPages = 8
 
+	// maxBatchTime is the time that storing several pages together should not exceed. While a batch is stored and the buffer is full,
+	// no page is fetched, and the cursor for the next page may expire. A database also has time limits for a statement.
+	maxBatchTime = 2 * time.Second
+
 	// maxPagesAhead is the greatest number of pages that wait to be stored. It bounds the memory for small pages, because a page
 	// needs more memory than its bytes.
 	maxPagesAhead = 64
@@ -32,6 +36,8 @@ type prefetcher struct {
 	singles  []decodedPage    // the pages that batches yields one by one before any other page
 	rejected rejectedPage     // the page that must be fetched again
 	decoding time.Duration    // the time that decoding took so far
+
+	maxPages int // the greatest number of pages in the next batch, see adaptBatches
 }
 
 // A decodeFunc decodes a page. The page that it returns can be stored.
@@ -51,16 +57,17 @@ type rejectedPage struct {
 	why     error
 }
 
-// newPrefetcher returns a prefetcher. Up to maxBytes of pages may wait to be stored. A page that is larger waits alone. If maxBytes is
+// newPrefetcher returns a prefetcher. Up to maxBytes of pages may wait to be stored, and the first page of any size. If maxBytes is
 // 0, the prefetcher fetches a page only after the page before it is stored.
 func newPrefetcher(fetcher *fetcher, decode decodeFunc, maxBytes int64) *prefetcher {
 	return &prefetcher{
 		fetcher: fetcher, decode: decode, waiting: waitingPages{maxBytes: maxBytes, changed: make(chan struct{}, 1)},
+		maxPages: 1,
 	}
 }
 
 // batches yields all pages up to the end of the pass, in order. A batch has the pages that are ready: at least one, and at most
-// maxBatchPages. If batches yields an error, the iteration ends. When the iteration has ended, both goroutines have ended.
+// maxBatchPages, or fewer if storing is slow. The first batch has one page. If batches yields an error, the iteration ends. When the iteration has ended, both goroutines have ended.
 //
 // A consumer that cannot store a batch calls the method repeat before it asks for the next batch.
 func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error] {
@@ -85,14 +92,15 @@ func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error
 
 // repeat makes batches continue with the pages of a batch that the consumer could not store because of err. It returns false if another
 // attempt cannot help.
-//   - If err concerns one page, but the batch has several pages, batches yields these pages one by one.
+//   - If err concerns one page, but the batch has several pages, batches yields these pages one by one. It does the same if err is
+//     Transient, because a smaller transaction may succeed.
 //   - If the batch has one page and err is BadPage or Unconfirmed, batches yields another answer to the request for the page.
 func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	kind := domain.KindOf(err)
 	wantsOtherAnswer := kind == domain.BadPage || kind == domain.Unconfirmed
-	concernsOnePage := wantsOtherAnswer || kind == domain.TooManyRejects
+	onePageMayHelp := wantsOtherAnswer || kind == domain.TooManyRejects || kind == domain.Transient
 	switch {
-	case concernsOnePage && len(batch) > 1:
+	case onePageMayHelp && len(batch) > 1:
 		p.singles = batch
 		return true
 	case wantsOtherAnswer:
@@ -100,6 +108,12 @@ func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 		return true
 	}
 	return false
+}
+
+// adaptBatches sets the greatest size of the next batch, after storing a batch of this many pages has taken the time took.
+func (p *prefetcher) adaptBatches(pages int, took time.Duration) {
+	timePerPage := max(took/time.Duration(pages), time.Nanosecond)
+	p.maxPages = int(min(max(maxBatchTime/timePerPage, 1), maxBatchPages))
 }
 
 // take returns the next batch. It waits for the first page of the batch, but not for further pages. After the last page of the pass it
@@ -122,7 +136,7 @@ func (p *prefetcher) take() ([]decodedPage, error) {
 		}
 		p.waiting.beginStoring(page.Receipt.Bytes)
 		batch = append(batch, page)
-		if len(batch) == maxBatchPages {
+		if len(batch) == p.maxPages {
 			break
 		}
 	}

@@ -27,8 +27,8 @@ type Options struct {
 	// same end.
 	AcceptShortEnd bool
 
-	// MaxBufferBytes is the greatest number of bytes that the bodies of pages may have together while the pages wait to be stored. A
-	// larger page waits alone. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
+	// MaxBufferBytes bounds the bytes of the pages that wait to be stored. The size of a page is not known before it is fetched, so Run
+	// takes it for as large as the page before. The first page that waits may have any size. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
 	MaxBufferBytes int64
 }
 
@@ -93,7 +93,7 @@ func New(
 //   - After any other failure of the API or the database, Run waits a random time that grows with each failure.
 //
 // If a COMMIT got no answer, Run reads the durable checkpoint (I4). If the transaction was committed, the run continues with
-// the next page. Otherwise Run commits the same page again. If another runner has claimed the stream, Run returns
+// the next batch. Otherwise Run commits the same batch again. If another runner has claimed the stream, Run returns
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
 // When ctx ends, Run ends a wait at once, stores the pages that it has fetched, and then returns domain.Stopped. After the end of ctx it
@@ -135,13 +135,15 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 		batch := newBatch(checkpoint, pages)
 		began := time.Now()
 		res, err := r.commit(ctx, commitCtx, batch)
-		sum.Times.Storing += time.Since(began)
+		took := time.Since(began)
+		sum.Times.Storing += took
 		if prefetcher.repeat(pages, err) { // batches yields these pages again, or another answer for the page
 			continue
 		}
 		if err != nil {
 			return checkpoint, err
 		}
+		prefetcher.adaptBatches(len(pages), took)
 		checkpoint = res.Checkpoint
 		sum.add(batch, res) // the counts of res come from the database (I5)
 		r.observer.Committed(batch, res)

@@ -69,10 +69,11 @@ const commitGrace = 90 * time.Second
 // tries again (invariant I4, see package domain).
 //
 // commit returns the errors of the store. Two of them mean that a page must be fetched again: BadPage, and Unconfirmed, which
-// asks for a second answer that confirms the end of the pass.
+// asks for a second answer that confirms the end of the pass. If the batch has several pages, commit returns Transient after the first
+// attempt, so that the caller can store them one by one.
 func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	var badPage error  // a BadPage error of the store; hidden from Do, which would try again with the same page
+	var final error    // an error of the store that is hidden from Do, which would try again with the same batch
 	uncertain := false // the last COMMIT got no answer
 	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, func(context.Context) (err error) {
 		if uncertain {
@@ -85,13 +86,14 @@ func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (dom
 		r.observer.Storing(batch)
 		res, err = r.store.Commit(commitCtx, batch)
 		uncertain = domain.KindOf(err) == domain.Uncertain
-		if domain.KindOf(err) == domain.BadPage {
-			badPage, err = err, nil
+		kind := domain.KindOf(err)
+		if kind == domain.BadPage || kind == domain.Transient && len(batch.Pages) > 1 {
+			final, err = err, nil
 		}
 		return err
 	})
-	if badPage != nil {
-		return res, badPage
+	if final != nil {
+		return res, final
 	}
 	if err == nil && !isAtEndOf(res.Checkpoint, batch) {
 		return res, &domain.Error{
@@ -141,13 +143,13 @@ const (
 type holdSaver struct {
 	save func(context.Context, time.Time) error // stores the end of a hold; nil if holds are not stored
 
-	// lastEnd is the end of the last hold that saveAfter has handled, as the API gave it. Before the first one, it is the end
+	// lastEnd is the end of the last hold that saveAfter has stored, as the API gave it. Before the first one, it is the end
 	// that was read from the database at the start of the run.
 	lastEnd time.Time
 }
 
 // saveAfter stores the end of the hold if err is RateLimited. It returns an error only if the store returns Fenced or SetBack. It
-// ignores every other error of the store. After such an error, the next run may send one request that the API refuses.
+// ignores every other error of the store. If no later call stores the same hold, the next run may send one request that the API refuses.
 func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	if domain.KindOf(err) != domain.RateLimited || h.save == nil {
 		return nil
@@ -156,7 +158,6 @@ func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	if time.Until(end) <= minHold || end.Equal(h.lastEnd) {
 		return nil
 	}
-	h.lastEnd = end // not limited to maxHold, so that the same end is recognised in the next answer
 	storedEnd := end
 	if maxEnd := time.Now().Add(maxHold); storedEnd.After(maxEnd) {
 		storedEnd = maxEnd
@@ -164,6 +165,9 @@ func (h *holdSaver) saveAfter(ctx context.Context, err error) error {
 	err = h.save(ctx, storedEnd)
 	if kind := domain.KindOf(err); kind == domain.Fenced || kind == domain.SetBack {
 		return err
+	}
+	if err == nil {
+		h.lastEnd = end // not limited to maxHold, so that the same end is recognised in the next answer
 	}
 	return nil
 }
