@@ -86,7 +86,8 @@ func lockCheckpoint(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 	return toCheckpoint(stream, row), err
 }
 
-// Hold implements [domain.EventStore]. It may be called while Commit runs. Then it waits until Commit releases the checkpoint's row.
+// Hold implements [domain.EventStore]. It may be called while Commit runs. Then it waits until Commit releases the checkpoint's
+// row, but not longer than the lock timeout.
 func (s *Store) Hold(ctx context.Context, checkpoint domain.Checkpoint, until time.Time) error {
 	const op = "store rate limit"
 	err := conn.Transact(ctx, s.pool, op, func(ctx context.Context, tx pgx.Tx) error {

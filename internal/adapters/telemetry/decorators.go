@@ -75,8 +75,8 @@ func (s *source) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	began := time.Now()
 	page, err := s.next.FetchPage(ctx, req)
 	s.addRequest(ctx, began, page, err)
-	switch domain.KindOf(err) {
-	case domain.CursorExpired, domain.CursorInvalid, domain.Stopped:
+	kind := domain.KindOf(err)
+	if cursorLost := kind == domain.CursorExpired || kind == domain.CursorInvalid; cursorLost || kind == domain.Stopped {
 		tracing.failFetching(err) // the next request is for another page
 	}
 	if err == nil {

@@ -97,8 +97,8 @@ type slowStore struct {
 	domain.EventStore
 
 	commitTime   time.Duration
-	timePerPage  time.Duration // the further time for each page of a batch
-	maxTime      time.Duration // a commit that would take longer fails after this time; 0 if there is no limit
+	timePerPage  time.Duration    // the further time for each page of a batch
+	maxTime      time.Duration    // a commit that would take longer fails after this time; 0 if there is no limit
 	duringCommit func(commit int) // is called at the end of each commit, with its number from 1; may be nil
 	batchSizes   []int
 }
