@@ -12,9 +12,11 @@ DEMO_PORT ?= 18080
 DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-limit 30 --rate-window 4s --latency 20ms \
 	--fault 429@10,60 --fault 503@25,75-76
 
-# The length and the seed of `make chaos`. Seed 0 takes a new one each time and prints it.
+# The length and the seed of `make chaos`. Seed 0 takes a new one each time and prints it. Each round restores backups RESTORES times
+# as often as a round of `make test-e2e`.
 DURATION ?= 10m
 SEED     ?= 0
+RESTORES ?= 2
 
 # What `make bench` measures: CASES, separated by commas, or all; see docs/performance.md. With AGAINST it also measures that Git
 # revision. WRITE=1 writes the results into docs. ROUNDS=0 is five rounds, or fifteen with AGAINST.
@@ -70,7 +72,7 @@ test-e2e: ## Run the built programs against each other and kill them, and the sl
 
 chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print the result
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
-		-chaos.duration=$(DURATION) -chaos.seed=$(SEED)
+		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.restores=$(RESTORES)
 
 bench: ## Compare pawl with PostgreSQL's COPY, and with the revision AGAINST; CASES=all measures more (a few minutes)
 	$(GO) run ./internal/bench -cases=$(CASES) -rounds=$(ROUNDS) -events=$(EVENTS) -against=$(AGAINST) -write=$(WRITE)

@@ -23,7 +23,7 @@ type workload struct {
 	stored    int      // per cent of the events that are stored before the clock starts
 	api, pawl []string // further arguments of mockapi and of pawl run
 	reference string   // the program to compare pawl with: baselineName, readerName, or "" for none
-	hasLimit  bool     // the program limitName runs too
+	hasLimit  bool     // the limit runs too, see limitName
 	isLong    bool     // the workload runs in the first round only
 	goals     map[quantity]goal
 }

@@ -19,8 +19,8 @@ type comparison struct {
 
 // A round holds the measurements of one workload in one round.
 type round struct {
-	first, last measurement   // the two runs of the reference; zero if there is none
-	limit       measurement   // the program limitName; zero if it does not run
+	first, last measurement   // the two runs of workload.reference; zero if there is none
+	limit       measurement   // the limit, see limitName; zero if the workload does not run it
 	pawl        []measurement // one for each build of pawl
 }
 
@@ -100,7 +100,7 @@ func (b *bench) measureReference(ctx context.Context, w workload) (measurement, 
 	return b.measureCopy(ctx, w.reference, w)
 }
 
-// measureReader measures the reader from the start of its process.
+// measureReader measures the bare client of the API, see readerName, from the start of its process.
 func (b *bench) measureReader(ctx context.Context, w workload) (measurement, error) {
 	api, err := b.startAPI(ctx, w.events, w.api...)
 	if err != nil {
@@ -114,8 +114,8 @@ func (b *bench) measureReader(ctx context.Context, w workload) (measurement, err
 // pages returns the number of pages that the API has.
 func (w workload) pages() int { return (w.events + w.pageSize - 1) / w.pageSize }
 
-// measureCopy measures the program with this name, the baseline or the limit, on an empty database. It leaves the peak memory out, because
-// the program holds all events.
+// measureCopy measures the baseline or the limit on an empty database. name is baselineName or limitName. measureCopy leaves the peak
+// memory out, because both programs hold all events.
 func (b *bench) measureCopy(ctx context.Context, name string, w workload) (measurement, error) {
 	const db = "bench_copy"
 	if err := b.db.create(ctx, db); err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
-// The names of the baseline and the limit, which run in this program.
+// The names of the baseline and the limit, which run in this program. Both store rows with COPY. The rows of the limit
+// are encoded before the clock starts.
 const (
 	baselineName = "baseline"
 	limitName    = "limit"

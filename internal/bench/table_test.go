@@ -6,19 +6,19 @@ import (
 	"testing"
 )
 
-// cellsAfter finds the row that begins with the cells first in a text with Markdown tables. It returns the other cells of the row.
-func cellsAfter(t *testing.T, text string, first ...string) []string {
+// cellsAfter finds the row that begins with leftCells in a text with Markdown tables. It returns the other cells of the row.
+func cellsAfter(t *testing.T, text string, leftCells ...string) []string {
 	t.Helper()
 	for row := range strings.Lines(text) {
 		var cells []string
 		for cell := range strings.SplitSeq(strings.Trim(row, "|\n"), "|") {
 			cells = append(cells, strings.TrimSpace(cell))
 		}
-		if len(cells) > len(first) && slices.Equal(cells[:len(first)], first) {
-			return cells[len(first):]
+		if n := len(leftCells); len(cells) > n && slices.Equal(cells[:n], leftCells) {
+			return cells[n:]
 		}
 	}
-	t.Fatalf("no row begins with %q in\n%s", first, text)
+	t.Fatalf("no row begins with %q in\n%s", leftCells, text)
 	return nil
 }
 
@@ -34,8 +34,10 @@ func TestFormatTables(t *testing.T) {
 	results := []result{
 		{Case: "end-to-end", Lines: []line{{
 			Workload: "end-to-end", Program: pawlName, Events: 500_000,
-			Values: map[quantity]estimate{ratio: fiveRounds(1.1, 1.2, 1.3), speed: fiveRounds(9e4, 123_456, 2e5), peak: fiveRounds(30, 33.4, 35)},
-			Goals:  map[quantity]goal{ratio: {atLeast, 1.2}, peak: {atMost, 64}},
+			Values: map[quantity]estimate{ // each with its low, median and high value
+				ratio: fiveRounds(1.1, 1.2, 1.3), speed: fiveRounds(9e4, 123_456, 2e5), peak: fiveRounds(30, 33.4, 35),
+			},
+			Goals: map[quantity]goal{ratio: {atLeast, 1.2}, peak: {atMost, 64}},
 		}}},
 		{Case: "growth", Lines: []line{{
 			Workload: "growth", Program: pawlName, Events: 3_000_000, Values: map[quantity]estimate{ratio: oneRound}, Note: "a note",
@@ -45,25 +47,27 @@ func TestFormatTables(t *testing.T) {
 		}}},
 	}
 	text := formatTables(results)
-	for _, tt := range []struct{ first, want []string }{
+	for _, tt := range []struct{ leftCells, want []string }{
 		{
-			first: []string{"end-to-end, 500,000", pawlName},
+			leftCells: []string{"end-to-end, 500,000", pawlName},
 			want: []string{
-				"1.20 (1.10–1.30)", "1.00–1.40", "123,456", "", "", "33 (30–35)", "", "ratio ≥ 1.2: unresolved; peak MiB ≤ 64: met",
+				"1.20 (1.10–1.30)", "1.00–1.40", // the ratio and its spread
+				"123,456", "", "", "33 (30–35)", "", // speed, ownCPU, postgresCPU, peak and pagesPerCommit
+				"ratio ≥ 1.2: unresolved; peak MiB ≤ 64: met",
 			},
 		},
 		{
-			first: []string{"growth, 3,000,000", pawlName}, // of one round there is neither an interval nor a spread
-			want:  []string{"1.50", "", "", "", "", "", "", "a note"},
+			leftCells: []string{"growth, 3,000,000", pawlName}, // of one round there is neither an interval nor a spread
+			want:      []string{"1.50", "", "", "", "", "", "", "a note"},
 		},
 		{
-			first: []string{"first request"},
-			want:  []string{"120.3 ms", "100.0–130.0", "99.9–130.1", "≤ 110: unresolved"},
+			leftCells: []string{"first request"},
+			want:      []string{"120.3 ms", "100.0–130.0", "99.9–130.1", "≤ 110: unresolved"}, // median, interval, spread and goal
 		},
 	} {
-		got := cellsAfter(t, text, tt.first...)
+		got := cellsAfter(t, text, tt.leftCells...)
 		if !slices.Equal(got, tt.want) {
-			t.Errorf("%v: got the cells %q, want %q", tt.first, got, tt.want)
+			t.Errorf("%v: got the cells %q, want %q", tt.leftCells, got, tt.want)
 		}
 	}
 }

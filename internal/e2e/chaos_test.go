@@ -16,18 +16,18 @@ import (
 	"github.com/pawldata/pawl/mockapi"
 )
 
+// In these flags, an attack hits if the run is still in the right state when the attack comes. Otherwise it misses, see attack.
 var (
 	chaosDuration = flag.Duration("chaos.duration", 0, "how long TestChaos starts new rounds; 0: until each attack has hit often enough")
 	chaosSeed     = flag.Uint64("chaos.seed", 0, "the seed of TestChaos's first round; 0: a random one, which is printed")
+	chaosRestores = flag.Int("chaos.restores", 1, "how many times as often as usual a round of TestChaos restores a backup")
 )
 
 const (
-	// Without a duration, TestChaos plays rounds until each kind of kill has hit minKills times, but at most maxRounds rounds.
+	// Without a duration, TestChaos plays rounds until each attack has hit often enough, but at most maxRounds rounds. Often enough
+	// is minKills times for an attack of groupKill, and once for any other attack and for a usual fault.
 	minKills  = 10
 	maxRounds = 5
-	// With a duration, a round contains each attack that restores a backup restoresFactor times as often. The rounds must then
-	// restore at least minRestores backups a minute.
-	restoresFactor = 2
 )
 
 // TestChaos checks that no record is lost, doubled, altered or invented while runs are killed and disturbed in every state. The
@@ -44,8 +44,8 @@ func TestChaos(t *testing.T) {
 		notPlayed = append(notPlayed, "database crash: "+reason)
 	}
 	for i := range attacks {
-		if *chaosDuration > 0 && attacks[i].group == groupRestore {
-			attacks[i].times *= restoresFactor
+		if attacks[i].group == groupRestore {
+			attacks[i].times *= *chaosRestores
 		}
 	}
 	rep := newChaosReport(attacks, notPlayed)
@@ -60,12 +60,13 @@ func TestChaos(t *testing.T) {
 		if *chaosDuration > 0 {
 			return finishedRounds == 0 || time.Since(rep.began) < *chaosDuration
 		}
-		hasPlayedBothKinds := finishedRounds >= 2 // with and without pages that are fetched ahead, see fetchesAhead
-		return !hasPlayedBothKinds || len(rep.missingHits()) > 0 && finishedRounds < maxRounds
+		hasPlayedEvenAndOdd := finishedRounds >= 2 // runs fetch pages ahead if the round's seed is odd, see fetchesAhead
+		return !hasPlayedEvenAndOdd || len(rep.missingHits()) > 0 && finishedRounds < maxRounds
 	}
 	for n := uint64(0); needsNextRound(n); n++ {
 		roundSeed := seed + n
-		repeatCommand := fmt.Sprintf("make chaos DURATION=1s SEED=%d", roundSeed)
+		// With DURATION=1s there is exactly one round, because each round takes longer. RESTORES is part of the plan of attacks.
+		repeatCommand := fmt.Sprintf("make chaos DURATION=1s SEED=%d RESTORES=%d", roundSeed, *chaosRestores)
 		fmt.Fprintf(os.Stderr, "chaos: round %d; to repeat it, run: %s\n", n+1, repeatCommand)
 		began := time.Now()
 		passed := t.Run(fmt.Sprintf("seed=%d", roundSeed), func(t *testing.T) {
@@ -81,7 +82,8 @@ func TestChaos(t *testing.T) {
 	if missing := rep.missingHits(); *chaosDuration == 0 && len(missing) > 0 {
 		t.Errorf("after %d rounds, these have not hit often enough: %s", rep.rounds, strings.Join(missing, "; "))
 	}
-	if *chaosDuration > 0 && rep.hasTooFewRestores() {
+	hasMoreRestores := *chaosDuration > 0 && *chaosRestores > 1
+	if hasMoreRestores && rep.hasTooFewRestores() {
 		t.Errorf("got %.1f restored backups a minute, want at least %d", rep.restoresPerMinute(), minRestores)
 	}
 }
@@ -136,7 +138,8 @@ func (rep *chaosReport) missingHits() (names []string) {
 	return names
 }
 
-// minRestores is the number of backups that the rounds must restore each minute, if they take a minute or longer.
+// minRestores is the number of backups that the rounds must restore each minute, if they take a minute or longer. It holds only for
+// rounds with more restores than usual (-chaos.restores).
 const minRestores = 3
 
 func (rep *chaosReport) restoresPerMinute() float64 {

@@ -32,7 +32,8 @@ func TestDemoKilled(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 4)) // any fixed seed, so that each test run waits for the same numbers of requests
 	for i := range kills {
 		p := d.run()
-		minRequests := random.IntN(maxRequestsBefore+2) - 1 // from -1 (the mock does not answer yet) to maxRequestsBefore
+		// From -1 to maxRequestsBefore. With -1 the kill waits for no answer of the mock: requests returns -1 before the mock answers.
+		minRequests := random.IntN(maxRequestsBefore+2) - 1
 		var pid int
 		eventually(t, "pawl has sent enough requests", func() bool {
 			pid = d.pawlPID()
@@ -49,7 +50,7 @@ func TestDemoKilled(t *testing.T) {
 		_ = syscall.Kill(victim, syscall.SIGKILL)
 		p.wait(ctx)
 	}
-	if !d.hasServer() {
+	if !d.hasServer() { // the server has a session of its own, so the kill of a process group does not reach it
 		t.Error("after the kills there is no pid file, but the server should still run")
 	}
 	const wantSummary = "complete, pass 1, seq 100," // 100 pages of 1000 events, see DEMO in the Makefile
@@ -133,6 +134,7 @@ func newDemo(t *testing.T) demo {
 
 // run starts `make run` in its own process group, so that a signal can reach all programs that make starts.
 func (d demo) run() *process {
+	// The context of d.t ends before its cleanups run. Its end would kill make alone, and not the programs that make has started.
 	cmd := exec.CommandContext(context.WithoutCancel(d.t.Context()), "make", "--no-print-directory", "-C", filepath.Join("..", ".."), "run")
 	for _, pair := range os.Environ() {
 		if !strings.HasPrefix(pair, "API_") && !strings.HasPrefix(pair, "DATABASE_") && !strings.HasPrefix(pair, "PAWL_") {

@@ -70,7 +70,8 @@ func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, 
 		return c.downloadPrograms(ctx, d, major, report)
 	}
 	return programs{}, d.op.invalidError(
-		fmt.Errorf("its data needs PostgreSQL %s, but this machine has only PostgreSQL %s", major, strings.Join(otherVersions, ", ")),
+		fmt.Errorf("the data in this folder needs PostgreSQL %s, but this machine has only PostgreSQL %s",
+			major, strings.Join(otherVersions, ", ")),
 		fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
 }
 
@@ -128,7 +129,7 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	version, ok := releaseFor(major)
 	if !ok {
 		return programs{}, d.op.invalidError(
-			fmt.Errorf("its data needs PostgreSQL %s, which is neither on this machine nor available for download", major),
+			fmt.Errorf("the data in this folder needs PostgreSQL %s, which is neither on this machine nor available for download", major),
 			fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
 	}
 	repository, err := c.repository()
@@ -148,8 +149,10 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 		return programs{}, d.op.invalidError(err, hintWritable)
 	}
 	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
+	// The library writes versions with a third number, such as 17.5.0. PostgreSQL itself has two: 17.5.
 	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
 	report("there is no PostgreSQL here: downloading " + name)
+	// The library has no time limit, and reports no progress. The proxy adds both.
 	proxy := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
 	if err := download(ctx, &proxy, version, filepath.Join(d.path, staging)); err != nil {
 		if ctx.Err() != nil {
@@ -175,7 +178,8 @@ func (d *serverDir) installPrograms(ctx context.Context, extracted, version stri
 		err = d.chown(programsFolder)
 	}
 	if err == nil {
-		err = d.root.RemoveAll(target) // the programs of an earlier download, if there are any, do not work
+		// Programs of an earlier download may be in target. They do not work: otherwise choosePrograms would have chosen them.
+		err = d.root.RemoveAll(target)
 	}
 	if err == nil {
 		err = d.moveIntoPlace(extracted, target)

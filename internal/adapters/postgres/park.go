@@ -14,7 +14,7 @@ import (
 type parkResult struct {
 	parked     []domain.Reject // rejects that became new dead letters
 	surplus    []domain.Reject // rejects that are not stored, because their events have too many open dead letters
-	seenBefore int64           // number of records that an existing dead letter counts, or that of an earlier record of the page
+	seenBefore int64           // number of records that the dead letter of an earlier record counts, from this page or before
 }
 
 // A uniqueReject stands for all rejects of a page that have the same key. It is the first of them.
@@ -69,14 +69,15 @@ func uniqueRejects(page domain.DecodedPage, rejects []domain.Reject) []uniqueRej
 }
 
 // matchKnownLetters finds the rejects that have a dead letter already. known[i] reports whether rejects[i] has one. An earlier
-// version of pawl may have parked the letter with another key. So matchKnownLetters gives each such reject the letter's key.
+// version of pawl may have parked the letter with another key, the legacy key. Then matchKnownLetters gives rejects[i] this key. Several
+// rejects can have the same legacy key, so a letter with this key belongs to a reject only if the hash of the bytes is equal too.
 func (w *writer) matchKnownLetters(ctx context.Context, rejects []uniqueReject) (known []bool, err error) {
 	query := dbsqlc.DeadLetterKnownParams{Stream: w.stream}
 	for _, r := range rejects {
 		hash := sha256.Sum256(r.Record.Payload)
 		legacy := r.LegacyKey()
-		isConflict := r.Values != ""
-		if isConflict { // earlier versions gave conflicts the same key
+		isConflict := r.Values != "" // only conflicts have Values
+		if isConflict {              // earlier versions gave a conflict the same key as this version
 			legacy = r.key
 		}
 		query.Keys = append(query.Keys, string(r.key))
@@ -110,7 +111,7 @@ func (w *writer) splitByOpenLimit(
 	for i, r := range rejects {
 		id := r.Why.ID
 		hasID := id != (domain.EventID{})
-		if known[i] || !hasID { // the limit does not apply
+		if known[i] || !hasID { // the limit does not apply; for a known reject, parking only counts it in its dead letter
 			toPark = append(toPark, r)
 			continue
 		}
@@ -159,7 +160,7 @@ func (w *writer) parkUnique(ctx context.Context, rejects []uniqueReject, res *pa
 		if err := w.parkChunk(ctx, chunk, res); err != nil {
 			return err
 		}
-		w.progress()
+		w.progress() // each chunk gets the whole time limit
 	}
 	return nil
 }

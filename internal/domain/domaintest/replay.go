@@ -37,7 +37,7 @@ func ReplayChecks() []Check[ReplayUnderTest] {
 		{"a replay skips dead letters that were resolved meanwhile", checkResolvedMeanwhile},
 		{"a replay finds events that were stored meanwhile", checkStoredMeanwhile},
 		{"a replay does not disturb a run", checkRunUndisturbed},
-		{"after a restored backup a replay skips another dead letter with the same id", checkReplayOtherLetter},
+		{"after a restored backup a replay skips a dead letter that has got the id of a lost one", checkReplayOtherLetter},
 		{"after a restored backup the next batch of a replay is refused", checkReplaySetBack},
 	}
 }

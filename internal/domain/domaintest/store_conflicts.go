@@ -40,10 +40,10 @@ func checkConflicts(ctx context.Context, db StoreUnderTest) error {
 	if err := wantCounts(first.Counts, domain.Counts{Received: 4, Inserted: 1, Duplicate: 2, Parked: 1}); err != nil {
 		return fmt.Errorf("first page: %w", err)
 	}
-	secondPage := page(checkpoint.Position, 1, 2)    // record 0 is a duplicate, and record 1 is inserted
-	secondPage = addRenamed(secondPage, 1, "second") // record 2 is a duplicate of record 1 of the first page
-	secondPage = addRenamed(secondPage, 1, "third")  // record 3 is parked
-	secondPage = addRenamed(secondPage, 2, "second") // record 4 is parked
+	secondPage := page(first.Checkpoint.Position, 1, 2) // record 0 is a duplicate, and record 1 is inserted
+	secondPage = addRenamed(secondPage, 1, "second")    // record 2 is a duplicate of record 1 of the first page
+	secondPage = addRenamed(secondPage, 1, "third")     // record 3 is parked
+	secondPage = addRenamed(secondPage, 2, "second")    // record 4 is parked
 	second, err := store.Commit(ctx, batch(first.Checkpoint, secondPage))
 	if err != nil {
 		return err
@@ -77,15 +77,15 @@ func checkConflicts(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2)
 }
 
-// checkUnstorableEvent commits a page with two events that the database refuses and with an event that occurs twice. After
-// that the store must still be able to commit.
+// checkUnstorableEvent commits a page with two events that the database refuses and with an event that occurs twice. One of the
+// refused texts has other text around refusedText. After that the store must still be able to commit.
 func checkUnstorableEvent(ctx context.Context, db StoreUnderTest) error {
 	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	p := page(checkpoint.Position, 1, 2, 3, 4, 5)
-	p.Events[2].Name = "a NUL character \x00, which no text column accepts"
+	p.Events[2].Name = "before" + refusedText + "after"
 	p.Events[3] = newDecodedEvent(3, event(1)) // event 1 again
 	p.Events[4].Name = refusedText
 	res, err := store.Commit(ctx, batch(checkpoint, p))
@@ -107,8 +107,8 @@ func checkUnstorableEvent(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2, 4)
 }
 
-// checkUnstorableDuplicate commits two pages with stored events, so that the store may expect only duplicates. The third page
-// has an event that the database refuses and whose id is stored. The store must park it and not count it as a duplicate.
+// checkUnstorableDuplicate commits the events 1 and 2 twice, so that the store may expect only duplicates from then on. The third
+// page has an event that the database refuses and whose id is stored. The store must park it and not count it as a duplicate.
 func checkUnstorableDuplicate(ctx context.Context, db StoreUnderTest) error {
 	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
@@ -157,8 +157,10 @@ func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
 	if err != nil {
 		return err
 	}
+	firstPage := addRenamed(page(checkpoint.Position, 2), 2, "other")
+	firstPage = addRejects(firstPage, reject(1, "in a later page"), reject(3, "never received"))
 	_, err = commitEach(ctx, store, checkpoint,
-		addRejects(addRenamed(page(checkpoint.Position, 2), 2, "other"), reject(1, "in a later page"), reject(3, "never received")),
+		firstPage,
 		addRejects(page(checkpoint.Position, 1), reject(2, "stored before")),
 		addRejects(page(checkpoint.Position, 4, 2), reject(4, "in the same page")),
 	)
@@ -190,20 +192,23 @@ func checkSuperseded(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2, 4)
 }
 
-// checkSupersededInBatch parks a reject of event 1 and stores event 1 in the next page of the same batch.
+// checkSupersededInBatch commits a batch of two pages of two passes. In the first pass the API sends event 1 with a fault, and in
+// the next pass without it. So the second page supersedes the dead letter of the first page.
 func checkSupersededInBatch(ctx context.Context, db StoreUnderTest) error {
 	store, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
 		return err
 	}
 	r := reject(1, "rejected at first")
-	if _, err := store.Commit(ctx, batch(checkpoint, addRejects(page(checkpoint.Position), r), page(checkpoint.NextPass(), 1))); err != nil {
+	rejected, repaired := addRejects(page(checkpoint.Position), r), page(checkpoint.NextPass(), 1)
+	if _, err := store.Commit(ctx, batch(checkpoint, rejected, repaired)); err != nil {
 		return err
 	}
 	return wantParked(ctx, db, expectedLetter{reject: r, seen: 1, resolved: domain.ResolvedAsSuperseded})
 }
 
-// checkSupersededByLaterRunner checks that a store also knows the open dead letters that an earlier runner has parked.
+// checkSupersededByLaterRunner checks that a store also knows the open dead letters that an earlier runner has parked. The API sends
+// event 1 with a fault in the pass of the first runner, and without it in the next pass.
 func checkSupersededByLaterRunner(ctx context.Context, db StoreUnderTest) error {
 	first, checkpoint, err := openAndClaim(ctx, db)
 	if err != nil {
