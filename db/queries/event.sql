@@ -74,3 +74,13 @@ WHERE e.id IS NULL
    OR (e.session_id, e.user_id, e.type, e.name, e.properties, e.occurred_at, e.device_type, e.browser, e.extra) IS DISTINCT FROM
       (g.session_id, g.user_id, g.type, g.name, g.properties, g.occurred_at, g.device_type, g.browser, g.extra)
 ORDER BY g.place;
+
+-- name: EventHasUniqueID :one
+-- Reports whether a unique key on the column id alone makes sure that each event is stored once. An index that checks only at COMMIT, or
+-- only some of the rows, does not count.
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attname = 'id'
+    WHERE i.indrelid = 'events'::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+      AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+)::boolean AS has_unique_id;

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -41,7 +40,6 @@ type Client struct {
 	cfg       Config
 	events    url.URL // the URL of the pages, without a query
 	transport http.RoundTripper
-	usesHTTP1 atomic.Bool // whether the last answer came over HTTP/1, see newRequest
 	governor  governor
 }
 

@@ -22,8 +22,6 @@ const (
 	maxHeaderBytes = 64 << 10
 	// maxErrorBytes is how much of the body of an error answer is read. That is enough for a code and a message.
 	maxErrorBytes = 64 << 10
-	// pingTimeout is the time without data from an HTTP/2 server before a ping is sent, and the maximum time for the ping's answer.
-	pingTimeout = 10 * time.Second
 	// firstBufferBytes is the size of the first buffer for a body of unknown length. The buffer doubles when it is full.
 	firstBufferBytes = 256 << 10
 )
@@ -57,7 +55,6 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 		return answer{}, c.networkError(ctx, timedCtx, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // the body was read, or send returns another error
-	c.usesHTTP1.Store(response.ProtoMajor == 1)
 	a := answer{status: response.StatusCode, header: response.Header, receivedAt: time.Now()}
 	if a.status != http.StatusOK {
 		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // if the body cannot be read, the status is enough
@@ -87,13 +84,9 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	if err != nil {
 		return nil, err
 	}
-	if c.usesHTTP1.Load() {
-		// If a reused HTTP/1 connection turns out to be closed, net/http sends a GET again by itself, and the governor does not
-		// count the second request. net/http does not do this if it cannot rewind the request's body. It cannot rewind this one.
-		// Over HTTP/2 this is not needed: net/http sends a request again only if the server has ignored the first one, or has reset
-		// it as a protocol error.
-		request.Body = io.NopCloser(strings.NewReader(""))
-	}
+	// If a reused connection turns out to be closed, net/http sends a GET again by itself, and the governor does not count the second
+	// request. net/http does not do this if it cannot rewind the request's body. It cannot rewind this one.
+	request.Body = io.NopCloser(strings.NewReader(""))
 	request.Header.Set("Accept", "application/json")
 	// A cache must not answer by itself, because an old answer has old records and an old quota.
 	request.Header.Set("Cache-Control", "no-cache")
@@ -112,9 +105,10 @@ func newTransport() *http.Transport {
 	}
 	transport := defaults.Clone()
 	transport.MaxResponseHeaderBytes = maxHeaderBytes
-	// If a request times out, net/http closes its HTTP/1 connection, but keeps an HTTP/2 connection. Pings find out whether the
-	// HTTP/2 connection is dead, so that the next request gets a new one.
-	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingTimeout, PingTimeout: pingTimeout}
+	// The transport does not use HTTP/2: over HTTP/2, net/http sends a request again by itself if the server has refused it, and the
+	// governor would not count that request. HTTP/2 is no faster for one request at a time.
+	transport.Protocols = &http.Protocols{}
+	transport.Protocols.SetHTTP1(true)
 	transport.Proxy = func(r *http.Request) (*url.URL, error) {
 		proxy, err := http.ProxyFromEnvironment(r)
 		if err != nil {

@@ -33,6 +33,9 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 			return err
 		}
 		claimed = toCheckpoint(stream, row)
+		if err := checkUniqueID(ctx, q); err != nil {
+			return err
+		}
 		heldMs, err := q.CheckpointHeld(ctx, stream.String()) // the rest of the hold by the rate limit
 		if err != nil {
 			return err
@@ -47,6 +50,19 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 	}
 	s.claimed = true
 	return claimed, nil
+}
+
+// checkUniqueID returns Invalid if the table of events has no unique key on id. Without it, PostgreSQL would store an event twice. For
+// example, a restore that failed before its end leaves a table without keys.
+func checkUniqueID(ctx context.Context, q *dbsqlc.Queries) error {
+	hasUniqueID, err := q.EventHasUniqueID(ctx)
+	if err != nil || hasUniqueID {
+		return err
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Op: "claim stream", Err: errors.New("the table events has no unique key on id, so an event could be stored twice"),
+		Hint: "if a restore did not end, restore the database again; otherwise run: ALTER TABLE events ADD PRIMARY KEY (id)",
+	}
 }
 
 // sourceURLError returns the Invalid error for a stream that has pages from another URL than sourceURL.

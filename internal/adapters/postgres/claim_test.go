@@ -222,3 +222,36 @@ func readKeepaliveTimer(t *testing.T, localPort, remotePort int) (left time.Dura
 	}
 	return 0, false
 }
+
+// TestClaimWithoutUniqueID checks that a runner does not claim a stream if the table of events has no key that keeps an id unique, and
+// that it does so with another key of this kind.
+func TestClaimWithoutUniqueID(t *testing.T) {
+	t.Parallel()
+	const dropKey = "ALTER TABLE events DROP CONSTRAINT events_pkey; "
+	for _, tt := range []struct {
+		name, sql string
+		want      domain.Kind // of the error; 0 if the claim must succeed
+	}{
+		{name: "no key", sql: dropKey, want: domain.Invalid},
+		{name: "a key with a second column", sql: dropKey + "ALTER TABLE events ADD PRIMARY KEY (id, occurred_at)", want: domain.Invalid},
+		{name: "a key for some rows", sql: dropKey + "CREATE UNIQUE INDEX ON events (id) WHERE page_id > 7", want: domain.Invalid},
+		{name: "a key that is checked at COMMIT", sql: dropKey + "ALTER TABLE events ADD UNIQUE (id) DEFERRABLE", want: domain.Invalid},
+		{name: "another unique index", sql: dropKey + "CREATE UNIQUE INDEX ON events (id) INCLUDE (page_id)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := pgtest.Database(t)
+			pgtest.Exec(t, databaseURL, tt.sql)
+			_, err := newStore(t, databaseURL).Claim(t.Context(), streamS, sourceURL)
+			if tt.want == 0 {
+				if err != nil {
+					t.Errorf("got error %v, want none", err)
+				}
+				return
+			}
+			if domain.KindOf(err) != tt.want || !strings.Contains(err.Error(), "no unique key on id") {
+				t.Errorf("got error %v, want kind %s that names the missing key", err, tt.want)
+			}
+		})
+	}
+}

@@ -199,6 +199,24 @@ func (q *Queries) EventFindStored(ctx context.Context, arg EventFindStoredParams
 	return items, nil
 }
 
+const eventHasUniqueID = `-- name: EventHasUniqueID :one
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attname = 'id'
+    WHERE i.indrelid = 'events'::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+      AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+)::boolean AS has_unique_id
+`
+
+// Reports whether a unique key on the column id alone makes sure that each event is stored once. An index that checks only at COMMIT, or
+// only some of the rows, does not count.
+func (q *Queries) EventHasUniqueID(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, eventHasUniqueID)
+	var has_unique_id bool
+	err := row.Scan(&has_unique_id)
+	return has_unique_id, err
+}
+
 const eventInsertMany = `-- name: EventInsertMany :execrows
 INSERT INTO events (id, session_id, user_id, type, name, properties, occurred_at, device_type, browser, extra, page_id)
 SELECT t.id, t.session_id, t.user_id, t.type, t.name, t.properties, t.occurred_at, t.device_type, t.browser, t.extra,
