@@ -256,8 +256,7 @@ func (b *bisection) exec(ctx context.Context, sql string) error {
 	return err
 }
 
-// A statement is the SQL of a generated query with its arguments. It implements dbsqlc.DBTX: it records the query that
-// dbsqlc would send.
+// A statement is the SQL of a generated query with its arguments.
 type statement struct {
 	sql  string
 	args []any
@@ -265,37 +264,23 @@ type statement struct {
 
 // insertStatement returns a function for bisection.makeStatement. The function makes the statement that inserts events of the page.
 func insertStatement(pageID int64) func(context.Context, []domain.DecodedEvent) statement {
-	return func(ctx context.Context, events []domain.DecodedEvent) statement {
-		var s statement
-		_, _ = dbsqlc.New(&s).EventInsertMany(ctx, toColumns(pageID, events)) // it always returns errRecorded
+	return func(ctx context.Context, events []domain.DecodedEvent) (s statement) {
+		s.sql, s.args = conn.Record(func(q *dbsqlc.Queries) error {
+			_, err := q.EventInsertMany(ctx, toColumns(pageID, events))
+			return err
+		})
 		return s
 	}
 }
 
 // compareStatement returns the statement that compares events with their rows. It is a function for bisection.makeStatement.
-func compareStatement(ctx context.Context, events []domain.DecodedEvent) statement {
-	var s statement
-	_, _ = dbsqlc.New(&s).EventCompare(ctx, toCompareParams(events)) // it always returns errRecorded
+func compareStatement(ctx context.Context, events []domain.DecodedEvent) (s statement) {
+	s.sql, s.args = conn.Record(func(q *dbsqlc.Queries) error {
+		_, err := q.EventCompare(ctx, toCompareParams(events))
+		return err
+	})
 	return s
 }
-
-// errRecorded is the error that a statement returns to the generated query, because it has sent nothing.
-var errRecorded = errors.New("recorded, not sent")
-
-// Exec implements dbsqlc.DBTX. It records the statement.
-func (s *statement) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	s.sql, s.args = sql, args
-	return pgconn.CommandTag{}, errRecorded
-}
-
-// Query implements dbsqlc.DBTX. It records the statement.
-func (s *statement) Query(_ context.Context, sql string, args ...any) (pgx.Rows, error) {
-	s.sql, s.args = sql, args
-	return nil, errRecorded
-}
-
-// QueryRow implements dbsqlc.DBTX. Neither EventInsertMany nor EventCompare calls it.
-func (s *statement) QueryRow(context.Context, string, ...any) pgx.Row { return nil }
 
 // A rejectLimit ends the bisection of a page as soon as it is certain that the page would add more than page.MaxParked dead
 // letters. A record that has a dead letter already adds none. This is common on a page that is read again.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -66,10 +67,12 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 	stored := slices.Grow(w.buffers.stored[:0], len(rows))[:len(rows)]
 	clear(stored)
 	w.buffers.ids, w.buffers.stored = ids, stored
-	var fetch statement
-	_, _ = dbsqlc.New(&fetch).EventFetch(ctx, ids) // it always returns errRecorded
+	sql, args := conn.Record(func(q *dbsqlc.Queries) error {
+		_, err := q.EventFetch(ctx, ids)
+		return err
+	})
 	inBinary := []any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}
-	answer, err := w.tx.Query(ctx, fetch.sql, append(inBinary, fetch.args...)...)
+	answer, err := w.tx.Query(ctx, sql, append(inBinary, args...)...)
 	if err != nil {
 		return err
 	}

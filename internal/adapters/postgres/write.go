@@ -14,9 +14,8 @@ import (
 
 // writeOptions choose how events are written. They change the speed, and what happens to an event that PostgreSQL refuses.
 type writeOptions struct {
-	// If expectDuplicates is true, the writer looks up which events are stored before it inserts the others. So it sends each
-	// event only once. If it is false, the writer inserts all events first. Then it sends the events that were not inserted
-	// again, to compare them with their rows.
+	// If expectDuplicates is true, the writer looks up which ids are stored before it inserts the other events. If it is false, the
+	// writer inserts all events first: INSERT then skips the stored ids, and the writer compares their events afterwards; COPY fails.
 	expectDuplicates bool
 
 	// If copy is true, a batchWriter inserts the events of all pages with one COPY, which fails with errIDStored if an id is
@@ -42,8 +41,8 @@ type writer struct {
 // writePage completes a page whose events have been stored, with the result stored. It parks the other records. If mayHaveOpenLetters
 // is true or a record was parked, writePage also resolves the open dead letters of the stored events.
 //
-// It returns the page's counts. The number of received records comes from the page, and the other three numbers come from
-// PostgreSQL's answers. So checkBalance can find an error (I5).
+// It returns the page's counts. The number of received records comes from the page, and the other three numbers are counted while the
+// records are stored and compared, and confirmed by PostgreSQL's answers. So checkBalance can find an error (I5).
 func (w *writer) writePage(
 	ctx context.Context, page domain.DecodedPage, stored storedEvents, mayHaveOpenLetters bool,
 ) (domain.Counts, error) {

@@ -89,19 +89,20 @@ func (f *fetcher) pages(ctx context.Context) iter.Seq2[fetchedPage, error] {
 	}
 }
 
-// refetch makes pages continue with another answer to the request r, if err is BadPage or Unconfirmed. Otherwise it returns false.
-func (f *fetcher) refetch(r *request, err error) bool {
+// needsOtherAnswer reports whether err, an error of the store, means that a page must be fetched again.
+func needsOtherAnswer(err error) bool {
 	kind := domain.KindOf(err)
-	if kind != domain.BadPage && kind != domain.Unconfirmed {
-		return false
-	}
-	isEnd := kind == domain.Unconfirmed || domain.AsError(err).ShortEnd
+	return kind == domain.BadPage || kind == domain.Unconfirmed
+}
+
+// refetch makes pages continue with another answer to the request r. err is the reason, for which needsOtherAnswer returns true.
+func (f *fetcher) refetch(r *request, err error) {
+	isEnd := domain.KindOf(err) == domain.Unconfirmed || domain.AsError(err).ShortEnd
 	if !isEnd {
 		r.end = nil // the answer repeats an earlier page, so the next answer must not be compared with it
 	}
 	r.refetchReason = err
 	f.next = r
-	return true
 }
 
 // errHeld is the reason for the wait of a run that begins during a hold.

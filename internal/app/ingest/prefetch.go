@@ -67,7 +67,8 @@ func newPrefetcher(fetcher *fetcher, decode decodeFunc, maxBytes int64) *prefetc
 }
 
 // batches yields all pages up to the end of the pass, in order. A batch has the pages that are ready: at least one, and at most
-// maxBatchPages, or fewer if storing is slow. The first batch has one page. If batches yields an error, the iteration ends. When the iteration has ended, both goroutines have ended.
+// maxBatchPages, or fewer if storing is slow. The first batch has one page. If batches yields an error, the iteration ends. When the
+// iteration has ended, both goroutines have ended.
 //
 // A consumer that cannot store a batch calls the method repeat before it asks for the next batch.
 func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error] {
@@ -97,13 +98,12 @@ func (p *prefetcher) batches(ctx context.Context) iter.Seq2[[]decodedPage, error
 //   - If the batch has one page and err is BadPage or Unconfirmed, batches yields another answer to the request for the page.
 func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	kind := domain.KindOf(err)
-	wantsOtherAnswer := kind == domain.BadPage || kind == domain.Unconfirmed
-	onePageMayHelp := wantsOtherAnswer || kind == domain.TooManyRejects || kind == domain.Transient
+	onePageMayHelp := needsOtherAnswer(err) || kind == domain.TooManyRejects || kind == domain.Transient
 	switch {
 	case onePageMayHelp && len(batch) > 1:
 		p.singles = batch
 		return true
-	case wantsOtherAnswer:
+	case needsOtherAnswer(err):
 		p.rejected = rejectedPage{request: batch[0].request, why: err}
 		return true
 	}

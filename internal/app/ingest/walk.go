@@ -42,7 +42,8 @@ func Walk(
 				page.End = fetched.request.compareEnds(page)
 				page.End.AcceptShort = opts.AcceptShortEnd
 				err = yielded.check(page)
-				if fetcher.refetch(fetched.request, err) { // the fetcher yields another answer for this page
+				if needsOtherAnswer(err) { // the fetcher yields another answer for this page
+					fetcher.refetch(fetched.request, err)
 					continue
 				}
 			}

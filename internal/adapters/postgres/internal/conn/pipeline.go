@@ -16,6 +16,14 @@ import (
 // not act on the error.
 type Query func(*dbsqlc.Queries) error
 
+// Record returns the SQL of the query and its arguments. It sends nothing.
+func Record(query Query) (sql string, args []any) {
+	var batch pgx.Batch
+	record(&batch, []Query{query})
+	recorded := batch.QueuedQueries[0]
+	return recorded.SQL, recorded.Arguments
+}
+
 // record adds the queries to the batch, which is to be sent. It is the first call of each Query.
 func record(batch *pgx.Batch, queries []Query) {
 	for _, query := range queries {
