@@ -33,7 +33,7 @@ func TestClaim_FencedRetries(t *testing.T) {
 	}{
 		{
 			name: "the session of a killed runner ends", claimErrs: fencedErrors(domain.HolderAlive, 3),
-			want: noError, wantAfter: 3 * claimInterval, wantWaits: 1,
+			want: domaintest.NoError, wantAfter: 3 * claimInterval, wantWaits: 1,
 		},
 		{
 			name: "the holder is alive", claimErrs: fencedErrors(domain.HolderAlive, allCalls),
@@ -45,7 +45,7 @@ func TestClaim_FencedRetries(t *testing.T) {
 		},
 		{
 			name: "the holder is silent, and its session ends", claimErrs: fencedErrors(domain.HolderSilent, 120),
-			want: noError, wantAfter: 120 * claimInterval, wantWaits: 1,
+			want: domaintest.NoError, wantAfter: 120 * claimInterval, wantWaits: 1,
 		},
 		{
 			name: "the holder stays silent", claimErrs: fencedErrors(domain.HolderSilent, allCalls),
@@ -60,7 +60,7 @@ func TestClaim_FencedRetries(t *testing.T) {
 		{
 			name:      "the holder is alive, then silent, and its session ends",
 			claimErrs: slices.Concat(fencedErrors(domain.HolderAlive, 3), fencedErrors(domain.HolderSilent, 97)),
-			want:      noError, wantAfter: (3 + 97) * claimInterval, wantWaits: 2, // one for each timeout
+			want:      domaintest.NoError, wantAfter: (3 + 97) * claimInterval, wantWaits: 2, // one for each timeout
 		},
 	}
 	for _, tt := range tests {
@@ -70,12 +70,12 @@ func TestClaim_FencedRetries(t *testing.T) {
 				f := newFixture()
 				f.store = &flakyStore{EventStore: f.store, claimErrs: tt.claimErrs}
 				source := newScript(t)
-				if tt.want == noError {
+				if tt.want == domaintest.NoError {
 					source = newScript(t, lastPage(1, "1"))
 				}
 				began := time.Now()
 				_, err := f.run(t.Context(), source)
-				checkKind(t, err, tt.want)
+				domaintest.CheckKind(t, err, tt.want)
 				if took := time.Since(began); took != tt.wantAfter {
 					t.Errorf("run ended after %s, want %s", took, tt.wantAfter)
 				}
@@ -124,7 +124,7 @@ func TestHold_MinAndMax(t *testing.T) {
 				f.store = log
 				f.opts.Retry.MaxWait = time.Second // so that the run ends at the refusal
 				_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(tt.refusedFor)))
-				checkKind(t, err, domain.RateLimited)
+				domaintest.CheckKind(t, err, domain.RateLimited)
 				if !slices.Equal(log.holds, tt.want) {
 					t.Errorf("got holds %v, want %v", log.holds, tt.want)
 				}

@@ -289,7 +289,7 @@ func TestRun_HoldSurvivesRestart(t *testing.T) {
 		f := newFixture()
 		f.opts.Retry.MaxWait = time.Second // so that the first run ends at the refusal
 		_, err := f.run(t.Context(), newScript(t, page(3, "a", "1"), domaintest.RefuseFor(hold)))
-		checkKind(t, err, domain.RateLimited)
+		domaintest.CheckKind(t, err, domain.RateLimited)
 
 		f.opts.Retry.MaxWait = time.Hour
 		began := time.Now()

@@ -98,23 +98,6 @@ func (f *fixture) wantStored(t *testing.T, want ...int) {
 	}
 }
 
-// noError stands for the kind of a nil error in tables of tests.
-const noError domain.Kind = 0
-
-// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
-func checkKind(t *testing.T, err error, want domain.Kind) {
-	t.Helper()
-	if want == noError {
-		if err != nil {
-			t.Errorf("got error %v, want none", err)
-		}
-		return
-	}
-	if err == nil || domain.KindOf(err) != want {
-		t.Errorf("got error %v, want kind %s", err, want)
-	}
-}
-
 // A script is a source that gives its answers in order, one for each request. The test fails if a request does not have the cursor of the
 // answer before it, or if an answer is left at the end. A script can call functions during requests.
 type script struct {

@@ -27,7 +27,7 @@ func TestFetch_Retries(t *testing.T) {
 			name:    "a server error passes",
 			answers: []domaintest.Answer{domaintest.FailWith(domain.Transient), lastPage(1, "1")},
 			traffic: domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "five server errors are final",
@@ -39,7 +39,7 @@ func TestFetch_Retries(t *testing.T) {
 			name:    "a bad page is fetched again",
 			answers: []domaintest.Answer{domaintest.FailWith(domain.BadPage), domaintest.FailWith(domain.BadPage), lastPage(1, "1")},
 			traffic: domain.Traffic{Requests: 3, Retries: 2, Waited: firstBackoff + 2*firstBackoff},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "five bad pages are final",
@@ -51,7 +51,7 @@ func TestFetch_Retries(t *testing.T) {
 			name:    "seven refusals, more than maxTries, cost no attempt",
 			answers: append(slices.Repeat([]domaintest.Answer{domaintest.RefuseFor(time.Minute)}, 7), lastPage(1, "1")),
 			traffic: domain.Traffic{Requests: 7 + 1, RateLimited: 7, Waited: 7 * time.Minute},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "a refusal for longer than Retry.MaxWait is final",
@@ -69,13 +69,13 @@ func TestFetch_Retries(t *testing.T) {
 			name:    "an end before the announced total is fetched again",
 			answers: []domaintest.Answer{lastPage(2, "1"), lastPage(2, "1", "2")},
 			traffic: domain.Traffic{Requests: 2, Retries: 1, Waited: firstBackoff},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "an end before the announced total, in the second page",
 			answers: []domaintest.Answer{page(3, "a", "1"), lastPage(3, "2"), page(3, "b", "2"), lastPage(3, "3")},
 			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "five ends before the announced total are final",
@@ -87,7 +87,7 @@ func TestFetch_Retries(t *testing.T) {
 			name:    "an end without a total is fetched again, to confirm it",
 			answers: []domaintest.Answer{lastPage(unknownTotal, "1"), lastPage(unknownTotal, "1")},
 			traffic: domain.Traffic{Requests: 2},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name: "an end without a total whose second answer is no end",
@@ -96,7 +96,7 @@ func TestFetch_Retries(t *testing.T) {
 				lastPage(unknownTotal, "2"), lastPage(unknownTotal, "2"),
 			},
 			traffic: domain.Traffic{Requests: 4},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name: "five cursors that lead back to an earlier page are final",
@@ -113,31 +113,31 @@ func TestFetch_Retries(t *testing.T) {
 				lastPage(4, "4"),
 			},
 			traffic: domain.Traffic{Requests: 5, Retries: 1, Waited: firstBackoff},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "an empty stream is fetched again, to confirm its end",
 			answers: []domaintest.Answer{lastPage(0), lastPage(0)},
 			traffic: domain.Traffic{Requests: 2},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "an end whose second answer announces one record more",
 			answers: []domaintest.Answer{page(2, "a", "1"), lastPage(5, "2"), lastPage(6, "2")},
 			traffic: domain.Traffic{Requests: 3},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "an empty stream whose second answer has a record",
 			answers: []domaintest.Answer{lastPage(0), lastPage(1, "1")},
 			traffic: domain.Traffic{Requests: 2},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name:    "a page that repeats the page before",
 			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), lastPage(3, "3")},
 			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
-			want:    noError,
+			want:    domaintest.NoError,
 		},
 		{
 			name: "five pages that repeat the page before are final",
@@ -159,11 +159,11 @@ func TestFetch_Retries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := newScript(t, tt.answers...)
 				sum, err := newFixture().run(t.Context(), source)
-				checkKind(t, err, tt.want)
+				domaintest.CheckKind(t, err, tt.want)
 				if sum.Traffic != tt.traffic {
 					t.Errorf("got traffic %+v, want %+v", sum.Traffic, tt.traffic)
 				}
-				if wantDone := tt.want == noError; sum.Done != wantDone {
+				if wantDone := tt.want == domaintest.NoError; sum.Done != wantDone {
 					t.Errorf("got done %v, want %v", sum.Done, wantDone)
 				}
 			})
@@ -249,7 +249,7 @@ func TestFetch_TooManyEmptyPages(t *testing.T) {
 			answers = append(answers, emptyPage)
 		}
 		sum, err := newFixture().run(t.Context(), newScript(t, answers...))
-		checkKind(t, err, domain.BadPage)
+		domaintest.CheckKind(t, err, domain.BadPage)
 		if sum.Pages != maxEmptyPages {
 			t.Errorf("got %d pages, want %d", sum.Pages, maxEmptyPages)
 		}
@@ -277,7 +277,7 @@ func TestFetch_CancelledWait(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		sum, err := f.run(ctx, newScript(t, page(2, "a", "1"), domaintest.RefuseFor(time.Minute)))
-		checkKind(t, err, domain.Stopped)
+		domaintest.CheckKind(t, err, domain.Stopped)
 		if sum.Waited != 10*time.Second || sum.Seq != 1 {
 			t.Errorf("got wait %s, seq %d; want 10s, 1", sum.Waited, sum.Seq)
 		}

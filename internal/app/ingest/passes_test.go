@@ -62,7 +62,7 @@ func TestRun_UselessPasses(t *testing.T) {
 		lost) // pass 6 is useless, the third in a row
 	f := newFixture()
 	sum, err := f.run(t.Context(), source)
-	checkKind(t, err, domain.CursorExpired)
+	domaintest.CheckKind(t, err, domain.CursorExpired)
 	source.wantRequests(head, "a", "b", head, "a", head, "a", "b", "c", head, "a", head, "a", "b", head)
 	f.wantStored(t, 1, 2, 3)
 	if sum.Inserted != 3 {
@@ -81,7 +81,7 @@ func TestRun_CursorLostAtStart(t *testing.T) {
 		lost := domaintest.FailWith(domain.CursorExpired)
 		source := newScript(t, lost, page1, lost, page1, lost, page1, lost).startingAt("b")
 		sum, err := f.run(t.Context(), source)
-		checkKind(t, err, domain.CursorExpired)
+		domaintest.CheckKind(t, err, domain.CursorExpired)
 		if sum.Pass != 4 {
 			t.Errorf("got pass %d, want 4", sum.Pass)
 		}
@@ -112,11 +112,11 @@ func TestRun_EndOfChangingStream(t *testing.T) {
 					answers = append(answers, lastPage(tt.last, "2"))
 				}
 				sum, err := f.run(t.Context(), newScript(t, answers...))
-				want := noError
+				want := domaintest.NoError
 				if !tt.accepted {
 					want = domain.BadPage
 				}
-				checkKind(t, err, want)
+				domaintest.CheckKind(t, err, want)
 				if sum.Done != tt.accepted {
 					t.Errorf("got done %v, want %v", sum.Done, tt.accepted)
 				}

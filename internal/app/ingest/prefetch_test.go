@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // A freeSource is a source of records in pages of recordsPerPage records. The payloads are the numbers from 0 to records-1, and the
@@ -238,7 +239,7 @@ func TestRun_TooManyRejectsAmongPagesAhead(t *testing.T) {
 			return &page, nil
 		}
 		sum, err := f.run(t.Context(), source)
-		checkKind(t, err, domain.TooManyRejects)
+		domaintest.CheckKind(t, err, domain.TooManyRejects)
 		if sum.Seq != 5 {
 			t.Errorf("got seq %d, want 5, because page 6 has the rejects", sum.Seq)
 		}
@@ -258,7 +259,7 @@ func TestRun_CancelledWithPagesAhead(t *testing.T) {
 		f.store = &slowStore{EventStore: f.store, commitTime: time.Second, duringCommit: func(int) { cancel() }}
 		source := &freeSource{records: 40, pageBytes: []int64{pageBytes}}
 		sum, err := f.run(ctx, source)
-		checkKind(t, err, domain.Stopped)
+		domaintest.CheckKind(t, err, domain.Stopped)
 		const want = 1 + pagesAhead // the page in the commit, and the pages that waited
 		if sum.Seq != want || sum.Requests != want {
 			t.Errorf("got seq %d and %d requests, want %d of each", sum.Seq, sum.Requests, want)

@@ -73,7 +73,7 @@ func TestWalk_EndsAfterError(t *testing.T) {
 	for _, err := range newWalk(t, source, ingest.WalkOptions{}) {
 		kinds = append(kinds, domain.KindOf(err))
 	}
-	if want := []domain.Kind{noError, domain.Unauthorized}; !slices.Equal(kinds, want) {
+	if want := []domain.Kind{domaintest.NoError, domain.Unauthorized}; !slices.Equal(kinds, want) {
 		t.Errorf("got kinds of errors %v, want %v", kinds, want)
 	}
 }
@@ -141,7 +141,7 @@ func TestWalk_RepeatedPage(t *testing.T) {
 				walk := newWalk(t, tt.source, ingest.WalkOptions{})
 				if tt.wantOffsets == nil {
 					_, err := runWalk(walk)
-					checkKind(t, err, domain.BadPage)
+					domaintest.CheckKind(t, err, domain.BadPage)
 					return
 				}
 				if got := offsets(t, walk); !slices.Equal(got, tt.wantOffsets) {
@@ -156,13 +156,13 @@ func TestWalk_RepeatedPage(t *testing.T) {
 // must accept the end, and without it the walk must end with BadPage.
 func TestWalk_AcceptShortEnd(t *testing.T) {
 	t.Parallel()
-	for accept, want := range map[bool]domain.Kind{false: domain.BadPage, true: noError} {
+	for accept, want := range map[bool]domain.Kind{false: domain.BadPage, true: domaintest.NoError} {
 		synctest.Test(t, func(t *testing.T) {
 			firstPage := domaintest.PageOf("2", "0", "1").WithTotal(5)
 			lastPages := repeatAnswer(domaintest.LastPageOf("2", "3").WithTotal(5))
 			source := domaintest.NewScriptedSource(append([]domaintest.Answer{firstPage}, lastPages...)...)
 			yields, err := runWalk(newWalk(t, source, ingest.WalkOptions{AcceptShortEnd: accept}))
-			checkKind(t, err, want)
+			domaintest.CheckKind(t, err, want)
 			if yields != 2 { // the first page, and then the last page or the error
 				t.Errorf("AcceptShortEnd %v: got %d pages and errors, want 2", accept, yields)
 			}

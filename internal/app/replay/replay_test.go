@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 // TestRun_ReplaysEachOnce checks that a replay replays each open dead letter once, and reports and observes the results.
@@ -248,23 +249,6 @@ func TestRun_GivesUpAfterMaxTries(t *testing.T) {
 	})
 }
 
-// noError stands for the kind of a nil error in tables of tests.
-const noError domain.Kind = 0
-
-// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
-func checkKind(t *testing.T, err error, want domain.Kind) {
-	t.Helper()
-	if want == noError {
-		if err != nil {
-			t.Errorf("got error %v, want none", err)
-		}
-		return
-	}
-	if err == nil || domain.KindOf(err) != want {
-		t.Errorf("got error %v, want kind %s", err, want)
-	}
-}
-
 // TestRun_CancelledFinishesBatch checks that the current batch is stored if ctx ends, and that no further batch is read. Run
 // returns Stopped only if there are further batches.
 func TestRun_CancelledFinishesBatch(t *testing.T) {
@@ -275,7 +259,7 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 		want    domain.Kind
 	}{
 		{name: "more batches left", letters: 2*batchSize + 1, want: domain.Stopped},
-		{name: "no batch left", letters: batchSize, want: noError},
+		{name: "no batch left", letters: batchSize, want: domaintest.NoError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -287,7 +271,7 @@ func TestRun_CancelledFinishesBatch(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			f.store.replayScript = []replayFunc{replayAfter(cancel)} // ctx ends while the first batch is stored
 			report, err := f.run(ctx)
-			checkKind(t, err, tt.want)
+			domaintest.CheckKind(t, err, tt.want)
 			if report.Inserted != batchSize || len(f.db.Events()) != batchSize {
 				t.Errorf("got %d inserted, %d events stored; want %d", report.Inserted, len(f.db.Events()), batchSize)
 			}

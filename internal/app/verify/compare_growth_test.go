@@ -97,9 +97,9 @@ func TestCompare_GrowingAPI(t *testing.T) {
 			}
 			report, err := verify.New(inventory, &recorder{}, newOptions(newCleanAPI(apiRecords, rows))).Run(t.Context())
 			if tt.wantDifferences == 0 {
-				checkKind(t, err, noError)
+				domaintest.CheckKind(t, err, domaintest.NoError)
 			} else {
-				checkKind(t, err, domain.Inconsistent)
+				domaintest.CheckKind(t, err, domain.Inconsistent)
 			}
 			finding := findingOf(t, report, domain.CheckReturned)
 			if report.Walk.New != tt.wantNew || finding.Differences != tt.wantDifferences {

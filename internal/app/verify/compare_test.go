@@ -134,7 +134,7 @@ func TestCompare_SetBack(t *testing.T) {
 	t.Parallel()
 	api := newCleanAPI(2*pageSize, &fakeRows{setBack: true})
 	_, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(api)).Run(t.Context())
-	checkKind(t, err, domain.SetBack)
+	domaintest.CheckKind(t, err, domain.SetBack)
 }
 
 // TestCompare_LostCursor checks that each difference is reported once if the walk starts again because of a lost cursor. The
@@ -145,7 +145,7 @@ func TestCompare_LostCursor(t *testing.T) {
 	r := &fakeRows{missing: []domain.EventID{domaintest.EventID(0), domaintest.EventID(3)}}
 	source := domaintest.NewCleanStream(records, pageSize).At("4", domaintest.FailWith(domain.CursorExpired))
 	report, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(source, r))).Run(t.Context())
-	checkKind(t, err, domain.Inconsistent)
+	domaintest.CheckKind(t, err, domain.Inconsistent)
 	if got, want := findingOf(t, report, domain.CheckReturned).Differences, int64(len(r.missing)); got != want {
 		t.Errorf("got %d differences, want %d", got, want)
 	}
@@ -238,7 +238,7 @@ func TestCompare_EndsEarly(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.rows.missing = []domain.EventID{domaintest.EventID(1)}
 				report, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(tt.source, tt.rows))).Run(t.Context())
-				checkKind(t, err, tt.want)
+				domaintest.CheckKind(t, err, tt.want)
 				if n := findingOf(t, report, domain.CheckReturned).Differences; n != 1 {
 					t.Errorf("got %d differences, want 1", n)
 				}
@@ -287,7 +287,7 @@ func TestCompare_BadPageTries(t *testing.T) {
 			source.At("2", domaintest.FailWith(domain.BadPage))
 		}
 		_, err := verify.New(newConsistentInventory(), &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
-		checkKind(t, err, domain.BadPage)
+		domaintest.CheckKind(t, err, domain.BadPage)
 		if attempts := len(source.Requests()) - 1; attempts != maxTries { // the other request is for the first page
 			t.Errorf("got %d requests for the bad page, want %d", attempts, maxTries)
 		}
@@ -300,7 +300,7 @@ func TestCompare_AcceptedShortEnd(t *testing.T) {
 	t.Parallel()
 	const announced, returned = 5, 4
 	// The map says whether the user accepted a short end, and which error Run must return.
-	for endAccepted, want := range map[bool]domain.Kind{true: noError, false: domain.BadPage} {
+	for endAccepted, want := range map[bool]domain.Kind{true: domaintest.NoError, false: domain.BadPage} {
 		synctest.Test(t, func(t *testing.T) {
 			inventory := newConsistentInventory()
 			inventory.endAccepted = endAccepted
@@ -310,7 +310,7 @@ func TestCompare_AcceptedShortEnd(t *testing.T) {
 				source.At("2", domaintest.LastPageOf("2", "3").WithTotal(announced))
 			}
 			report, err := verify.New(inventory, &recorder{}, newOptions(newAPI(source, &fakeRows{}))).Run(t.Context())
-			checkKind(t, err, want)
+			domaintest.CheckKind(t, err, want)
 			if endAccepted && report.Walk.Received != returned {
 				t.Errorf("got %d received records, want %d", report.Walk.Received, returned)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/app/verify"
 	"github.com/pawldata/pawl/internal/domain"
+	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
 const sourceURL = "https://api.example/v1"
@@ -78,23 +79,6 @@ func newError(kind domain.Kind) error {
 	return &domain.Error{Kind: kind, Op: "inspect", Err: errors.New("broken")}
 }
 
-// noError stands for the kind of a nil error in tables of tests.
-const noError domain.Kind = 0
-
-// checkKind checks that err is nil if want is noError, and otherwise that err has the kind want.
-func checkKind(t *testing.T, err error, want domain.Kind) {
-	t.Helper()
-	if want == noError {
-		if err != nil {
-			t.Errorf("got error %v, want none", err)
-		}
-		return
-	}
-	if err == nil || domain.KindOf(err) != want {
-		t.Errorf("got error %v, want kind %s", err, want)
-	}
-}
-
 // TestRun_Inconsistent checks that Run returns Inconsistent if checks find differences. The error must name these checks.
 func TestRun_Inconsistent(t *testing.T) {
 	t.Parallel()
@@ -121,7 +105,7 @@ func TestRun_Inconsistent(t *testing.T) {
 			}
 			report, err := verify.New(inventory, recorder, newOptions(nil)).Run(t.Context())
 			if tt.want == "" {
-				checkKind(t, err, noError)
+				domaintest.CheckKind(t, err, domaintest.NoError)
 			} else if domain.KindOf(err) != domain.Inconsistent || err.Error() != tt.want {
 				t.Errorf("got error %v, want Inconsistent: %q", err, tt.want)
 			}
@@ -143,7 +127,7 @@ func TestInspect_Retries(t *testing.T) {
 		wantCalls int
 		want      domain.Kind
 	}{
-		{name: "two failures", firstErrs: []error{transient, transient}, wantCalls: maxTries, want: noError},
+		{name: "two failures", firstErrs: []error{transient, transient}, wantCalls: maxTries, want: domaintest.NoError},
 		{name: "three failures", firstErrs: []error{transient, transient, transient}, wantCalls: maxTries, want: domain.Transient},
 		{name: "no such stream", firstErrs: []error{newError(domain.Invalid)}, wantCalls: 1, want: domain.Invalid},
 		{name: "a failure after a check has begun", checkErr: transient, wantCalls: 1, want: domain.Transient},
@@ -155,7 +139,7 @@ func TestInspect_Retries(t *testing.T) {
 				inventory := newConsistentInventory()
 				inventory.firstErrs, inventory.checkErr = tt.firstErrs, tt.checkErr
 				report, err := verify.New(inventory, &recorder{}, newOptions(nil)).Run(t.Context())
-				checkKind(t, err, tt.want)
+				domaintest.CheckKind(t, err, tt.want)
 				if inventory.calls != tt.wantCalls {
 					t.Errorf("got %d calls of Inspect, want %d", inventory.calls, tt.wantCalls)
 				}

@@ -136,6 +136,23 @@ func wantKind(err error, want domain.Kind) error {
 	return nil
 }
 
+// NoError stands for the kind of a nil error in tables of tests.
+const NoError domain.Kind = 0
+
+// CheckKind fails the test unless err has the kind want. For NoError, err must be nil.
+func CheckKind(t *testing.T, err error, want domain.Kind) {
+	t.Helper()
+	if want == NoError {
+		if err != nil {
+			t.Errorf("got error %v, want none", err)
+		}
+		return
+	}
+	if err := wantKind(err, want); err != nil {
+		t.Error(err)
+	}
+}
+
 // wantCounts returns an error unless the counts are equal.
 func wantCounts(got, want domain.Counts) error {
 	if got != want {
