@@ -48,3 +48,7 @@ WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
 GROUP BY l.pid, a.application_name, a.xact_start
 ORDER BY a.xact_start NULLS LAST
 LIMIT 1;
+
+-- name: SnapshotExport :one
+-- Returns the id of a snapshot of what the transaction sees. Other sessions can read with it until the transaction ends.
+SELECT pg_catalog.pg_export_snapshot()::text AS snapshot;

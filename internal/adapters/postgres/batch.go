@@ -17,15 +17,15 @@ type batchWriter struct {
 	pages   []domain.DecodedPage
 	pageIDs []int64 // the ids of the pages' ledger rows
 	buffers *rowBuffers
+	other   *otherSession // helps to look up stored rows
 
 	foundStored bool // the look-up before COPY has found an id that was stored before this batch
 }
 
 // rowBuffers holds the memory that a batchWriter needs for each event. The next batch uses it again.
 type rowBuffers struct {
-	rows, scratch []row            // used by sortRows
-	ids           []domain.EventID // used by fetchRows
-	stored        []bool           // the result of fetchRows
+	rows, scratch []row        // used by sortRows
+	lookUps       [2]rowLookUp // used by lookUp
 }
 
 // A row stands for an event of the batch that is to become a row of the table. It is small, so that sorting is fast.
@@ -78,7 +78,7 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 	rows := w.sortRows()
 	if w.expectDuplicates {
-		missing, err := w.compareRows(ctx, rows, res)
+		missing, err := w.compareRows(ctx, rows, res, w.other)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,8 @@ func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 		res[r.page].inserted++
 	}
 	// All repeats have a row now. A repeat without a row would be counted nowhere, and checkBalance would find that (I5).
-	_, err := w.compareRows(ctx, repeats, res)
+	// Only this session sees these rows before the commit.
+	_, err := w.compareRows(ctx, repeats, res, nil)
 	return err
 }
 

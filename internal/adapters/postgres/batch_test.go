@@ -24,6 +24,7 @@ func TestBatchLikePages(t *testing.T) {
 			t.Parallel()
 			generator := newPageGenerator(seed)
 			asBatches := newPageWriter(t, pgtest.Database(t), "s")
+			asBatches.store.UseOtherSession(newPool(t, asBatches.databaseURL))
 			asPages := newPageWriter(t, pgtest.Database(t), "s")
 			const batches = 25
 			for range batches {

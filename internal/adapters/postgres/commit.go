@@ -21,8 +21,8 @@ import (
 // Commit tries the fastest way first, which takes three round trips: BEGIN with the fence (see moveCheckpoint), one COPY of the events
 // of all pages, and the ledger with COMMIT. Dead letters, drift and the end of a pass need further round trips. If the COPY fails,
 // Commit rolls back and stores the batch again in a slower way:
-//   - If an id is stored already, Commit first fetches the stored rows and compares them. Then it copies the other events. The next
-//     batches are stored in this way at once, see batchesToLookUp.
+//   - If an id is stored already, Commit first fetches the stored rows and compares them, with the help of a second session (see
+//     otherSession). Then it copies the other events. The next batches are stored in this way at once, see batchesToLookUp.
 //   - If another stream stores an id between the look-up and the COPY, Commit inserts the events page by page with INSERT, which skips
 //     stored ids. It does the same if PostgreSQL does not support COPY into the table, for example because of row-level security.
 //   - If PostgreSQL refuses a value, Commit finds the refused events by bisection, page by page, and parks them.
@@ -114,7 +114,7 @@ func (s *Store) commitOnce(
 		}
 		w := batchWriter{
 			writer: writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String()},
-			pages:  b.Pages, pageIDs: pageIDs, buffers: &s.buffers,
+			pages:  b.Pages, pageIDs: pageIDs, buffers: &s.buffers, other: s.other,
 		}
 		pageCounts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
 		if err != nil {

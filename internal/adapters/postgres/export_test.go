@@ -22,3 +22,9 @@ func NewStoreWithIntervals(pool *pgxpool.Pool, heartbeat, silence time.Duration)
 
 // Intervals returns the intervals of the store, see NewStoreWithIntervals.
 func (s *Store) Intervals() (heartbeat, silence time.Duration) { return s.heartbeat, s.silentAfter }
+
+// UseOtherSession makes the store look up stored rows in a second session of the pool, however few rows there are.
+func (s *Store) UseOtherSession(pool *pgxpool.Pool) { s.other = &otherSession{pool: pool} }
+
+// OtherSessionFailed reports whether the second session has failed.
+func (s *Store) OtherSessionFailed() bool { return s.other.failed }

@@ -32,14 +32,18 @@ type Store struct {
 	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
 	silentAfter time.Duration // time after which a runner without a heartbeat counts as gone, normally the constant silentAfter
 
-	copyUnsupported bool       // a COPY failed with errCopyUnsupported
-	batchesToLookUp int        // number of next batches whose ids Commit looks up first, because it expects duplicates
-	buffers         rowBuffers // used by Commit
+	copyUnsupported bool          // a COPY failed with errCopyUnsupported
+	batchesToLookUp int           // number of next batches whose ids Commit looks up first, because it expects duplicates
+	buffers         rowBuffers    // used by Commit
+	other           *otherSession // used by Commit
 }
 
 // NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.
 func NewStore(pool *pgxpool.Pool) *Store {
-	return &Store{pool: pool, heartbeat: heartbeatInterval, silentAfter: silentAfter}
+	return &Store{
+		pool: pool, heartbeat: heartbeatInterval, silentAfter: silentAfter,
+		other: &otherSession{pool: pool, minRows: minRowsForOtherSession},
+	}
 }
 
 // Close releases the stream's session lock. A second call does nothing.

@@ -16,25 +16,30 @@ import (
 )
 
 // compareRows compares the events of rows with their stored values. It adds the duplicates and conflicts of pages[i] to res[i]. It
-// returns the rows whose ids are not stored. rows must be sorted by id. compareRows overwrites it.
+// returns the rows whose ids are not stored. rows must be sorted by id. compareRows overwrites it. other may look up a part of the rows;
+// nil stands for no other session.
 //
 // pawl compares the values itself, because PostgreSQL takes longer to compare them than to send them. PostgreSQL compares only the
 // events that may differ from their stored values, see isSurelySame.
-func (w *batchWriter) compareRows(ctx context.Context, rows []row, res []storedEvents) (missing []row, err error) {
+func (w *batchWriter) compareRows(
+	ctx context.Context, rows []row, res []storedEvents, other *otherSession,
+) (missing []row, err error) {
 	unsure := make([][]domain.DecodedEvent, len(w.pages)) // in each page, the events that PostgreSQL must compare
+	lookUps, err := w.lookUp(ctx, rows, other)
+	if err != nil {
+		return nil, err
+	}
 	missing = rows[:0]
-	for begin := 0; begin < len(rows); {
-		end := w.endOfLookUp(rows, begin)
-		chunk := rows[begin:end]
-		if err := w.fetchRows(ctx, chunk, res, unsure); err != nil {
-			return nil, err
-		}
-		for i, r := range chunk {
-			if !w.buffers.stored[i] {
+	for _, l := range lookUps {
+		for i, r := range l.rows {
+			if !l.stored[i] {
 				missing = append(missing, r)
 			}
 		}
-		begin = end
+		for p := range w.pages {
+			res[p].duplicate += l.duplicates[p]
+			unsure[p] = append(unsure[p], l.unsure[p]...)
+		}
 	}
 	for p, events := range unsure {
 		if err := w.compareExactly(ctx, events, &res[p]); err != nil {
@@ -44,35 +49,90 @@ func (w *batchWriter) compareRows(ctx context.Context, rows []row, res []storedE
 	return missing, nil
 }
 
-// endOfLookUp returns the end of the rows from begin on that one statement looks up. All rows of an id are looked up together.
-func (w *batchWriter) endOfLookUp(rows []row, begin int) int {
-	const maxIDs = maxStatementBytes / len(domain.EventID{})
-	end := min(begin+maxIDs, len(rows))
-	for end < len(rows) && w.hasSameID(rows[end-1], rows[end]) {
-		end++
+// lookUp looks up the stored values of the rows. If there are many rows, another session looks up the second half of them at the same
+// time. If that session fails, this one looks up both halves.
+func (w *batchWriter) lookUp(ctx context.Context, rows []row, other *otherSession) ([]*rowLookUp, error) {
+	halves := &w.buffers.lookUps
+	if !other.isUsable(len(rows)) {
+		halves[0].reset(w, rows)
+		return []*rowLookUp{&halves[0]}, halves[0].run(ctx, w.tx)
 	}
-	return end
+	middle := w.endOfID(rows, len(rows)/2)
+	halves[0].reset(w, rows[:middle])
+	halves[1].reset(w, rows[middle:])
+	wait, err := other.start(ctx, w.tx, halves[1].run)
+	if err != nil {
+		return nil, err
+	}
+	err = halves[0].run(ctx, w.tx)
+	if otherErr := wait(); err == nil && otherErr != nil {
+		halves[1].reset(w, rows[middle:])
+		err = halves[1].run(ctx, w.tx)
+	}
+	return []*rowLookUp{&halves[0], &halves[1]}, err
 }
 
-// fetchRows fetches the stored values of the events of rows. It sets buffers.stored[i] to whether the id of rows[i] is stored. If an
-// event surely has the stored values, fetchRows counts it as a duplicate in res. It adds the other stored events to unsure. res and
-// unsure have an element for each page.
-func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEvents, unsure [][]domain.DecodedEvent) error {
-	ids := w.buffers.ids[:0]
+// endOfID returns the first index from i on at which another id begins. Rows with the same id must be looked up together.
+func (w *batchWriter) endOfID(rows []row, i int) int {
+	for i > 0 && i < len(rows) && w.hasSameID(rows[i-1], rows[i]) {
+		i++
+	}
+	return i
+}
+
+// A rowLookUp looks up the stored values of rows.
+type rowLookUp struct {
+	batch *batchWriter
+	rows  []row // sorted by id
+
+	ids        []domain.EventID        // the ids of the rows that one statement looks up
+	stored     []bool                  // for each row, whether its id is stored
+	duplicates []int64                 // for each page, the number of events that surely have the stored values
+	unsure     [][]domain.DecodedEvent // for each page, the other events whose ids are stored
+}
+
+// reset prepares the look-up of rows. It uses the memory of the last look-up again.
+func (l *rowLookUp) reset(w *batchWriter, rows []row) {
+	l.batch, l.rows = w, rows
+	l.stored = slices.Grow(l.stored[:0], len(rows))[:len(rows)]
+	clear(l.stored)
+	l.duplicates = make([]int64, len(w.pages))
+	l.unsure = make([][]domain.DecodedEvent, len(w.pages))
+}
+
+// run looks up all rows in the session of db.
+func (l *rowLookUp) run(ctx context.Context, db rowQuerier) error {
+	const maxIDs = maxStatementBytes / len(domain.EventID{})
+	for begin := 0; begin < len(l.rows); {
+		end := l.batch.endOfID(l.rows, min(begin+maxIDs, len(l.rows)))
+		if err := l.fetch(ctx, db, begin, end); err != nil {
+			return err
+		}
+		begin = end
+	}
+	return nil
+}
+
+// A rowQuerier is a session of PostgreSQL.
+type rowQuerier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// fetch fetches the stored values of rows[begin:end] with one statement, and compares them.
+func (l *rowLookUp) fetch(ctx context.Context, db rowQuerier, begin, end int) error {
+	w, rows, stored := l.batch, l.rows[begin:end], l.stored[begin:end]
+	l.ids = l.ids[:0]
 	for i, r := range rows {
 		if i == 0 || !w.hasSameID(rows[i-1], r) {
-			ids = append(ids, w.event(r).ID)
+			l.ids = append(l.ids, w.event(r).ID)
 		}
 	}
-	stored := slices.Grow(w.buffers.stored[:0], len(rows))[:len(rows)]
-	clear(stored)
-	w.buffers.ids, w.buffers.stored = ids, stored
 	sql, args := conn.Record(func(q *dbsqlc.Queries) error {
-		_, err := q.EventFetch(ctx, ids)
+		_, err := q.EventFetch(ctx, l.ids)
 		return err
 	})
 	inBinary := []any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}
-	answer, err := w.tx.Query(ctx, sql, append(inBinary, args...)...)
+	answer, err := db.Query(ctx, sql, append(inBinary, args...)...)
 	if err != nil {
 		return err
 	}
@@ -88,9 +148,9 @@ func (w *batchWriter) fetchRows(ctx context.Context, rows []row, res []storedEve
 			page := rows[i].page
 			stored[i] = true
 			if isSurelySame(&event.Event, values) {
-				res[page].duplicate++
+				l.duplicates[page]++
 			} else {
-				unsure[page] = append(unsure[page], *event)
+				l.unsure[page] = append(l.unsure[page], *event)
 			}
 		}
 	}
