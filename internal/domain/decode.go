@@ -22,6 +22,8 @@ type DecodedPage struct {
 	Receipt  Receipt
 	Hash     func(Record) RecordHash // the method Hash of the decoder; nil means HashBytes
 
+	Release func() // the function Release of the Page
+
 	MaxParked int         // how many of the rejects may be new dead letters at most, see CheckRejectRatio
 	End       EndEvidence // how far pawl can trust the end of the pass; used only if To.Done is true
 
@@ -38,11 +40,13 @@ type DecodedEvent struct {
 
 // Decode decodes all records of the page. Each record becomes an event or a reject (I1). Decode does no I/O. If ctx ends
 // before the last record is decoded, Decode returns an error of kind Stopped and an empty page.
-func (p FetchedPage) Decode(ctx context.Context, decoder Decoder) (DecodedPage, error) {
+//
+// The slice of the events begins in memory, which Decode overwrites. memory may be nil.
+func (p FetchedPage) Decode(ctx context.Context, decoder Decoder, memory []DecodedEvent) (DecodedPage, error) {
 	page := DecodedPage{
 		From: p.From, To: p.To, Receipt: p.Page.Receipt,
-		Received: len(p.Page.Records), Hash: decoder.Hash,
-		Events: make([]DecodedEvent, 0, len(p.Page.Records)),
+		Received: len(p.Page.Records), Hash: decoder.Hash, Release: p.Page.Release,
+		Events: slices.Grow(memory[:0], len(p.Page.Records)),
 	}
 	for _, record := range p.Page.Records {
 		if err := ctx.Err(); err != nil {

@@ -43,7 +43,7 @@ func decodePage(payloads ...string) domain.DecodedPage {
 	for i, payload := range payloads {
 		fetched.Page.Records = append(fetched.Page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
-	page, _ := fetched.Decode(context.Background(), wordDecoder{}) // no error, since the context never ends
+	page, _ := fetched.Decode(context.Background(), wordDecoder{}, nil) // no error, since the context never ends
 	return page
 }
 
@@ -110,7 +110,7 @@ func TestDecodeStopsWithContext(t *testing.T) {
 	for _, cancelAt := range []int{2, 4, recordCount} {
 		ctx, cancel := context.WithCancel(t.Context())
 		decoder := &cancellingDecoder{cancel: cancel, cancelAt: cancelAt}
-		page, err := fetched.Decode(ctx, decoder)
+		page, err := fetched.Decode(ctx, decoder, nil)
 		if decoder.decoded != cancelAt {
 			t.Errorf("cancelled at record %d: got %d decoded records, want %d", cancelAt, decoder.decoded, cancelAt)
 		}

@@ -13,7 +13,7 @@ func ExampleFetchedPage_Decode() {
 	fetched := domain.FetchedPage{Page: domain.Page{Records: []domain.Record{
 		{Payload: []byte("1"), Index: 0}, {Payload: []byte("x"), Index: 1},
 	}}}
-	page, err := fetched.Decode(context.Background(), wordDecoder{})
+	page, err := fetched.Decode(context.Background(), wordDecoder{}, nil)
 	fmt.Println(page.Received, "received,", len(page.Events), "event,", len(page.Rejects), "reject:", page.Rejects[0].Why.Error(), err)
 	// Output: 2 received, 1 event, 1 reject: not a number: x <nil>
 }

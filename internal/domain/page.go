@@ -40,6 +40,11 @@ type Page struct {
 	ExpiresIn time.Duration // lifetime of Next as announced, 0 if not announced
 	Total     Total
 	Receipt   Receipt
+
+	// Release gives the memory of the records back to the source, which then overwrites it with a later page. The owner of the page
+	// may call it at most once, when nothing uses the records, or values that were decoded from them, any more. An owner that does
+	// not call it leaves the memory to the garbage collector. Release is nil if the source does not use the memory again.
+	Release func()
 }
 
 // A Total is the number of records that the API announces for the stream. The zero Total is unknown.

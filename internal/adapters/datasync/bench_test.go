@@ -133,7 +133,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	b.SetBytes(recordBytes(page.Page))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := page.Decode(b.Context(), decoder); err != nil {
+		if _, err := page.Decode(b.Context(), decoder, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -142,7 +142,7 @@ func BenchmarkDecodePage(b *testing.B) {
 
 // BenchmarkIDsHash computes the hash of a page's ids, which the store writes into the ledger.
 func BenchmarkIDsHash(b *testing.B) {
-	page, err := domain.FetchedPage{Page: mockPage(b)}.Decode(b.Context(), NewDecoder(DataSync()))
+	page, err := domain.FetchedPage{Page: mockPage(b)}.Decode(b.Context(), NewDecoder(DataSync()), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -41,6 +41,7 @@ type Client struct {
 	events    url.URL // the URL of the pages, without a query
 	transport http.RoundTripper
 	governor  governor
+	bodies    bodyMemory
 }
 
 // New returns a client. It sends nothing. If a field of cfg is invalid, New returns an Invalid error that names the fault.
@@ -130,5 +131,6 @@ func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest)
 	page.Receipt = domain.Receipt{
 		RequestID: id, Status: a.status, Bytes: int64(len(a.body)), FetchedAt: a.receivedAt, Quota: quota,
 	}
+	page.Release = func() { c.bodies.put(a.body) }
 	return page, nil
 }

@@ -302,7 +302,7 @@ func TestFetchPage_Payloads(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		decoded, err := domain.FetchedPage{Page: page}.Decode(t.Context(), datasync.NewDecoder(datasync.DataSync()))
+		decoded, err := domain.FetchedPage{Page: page}.Decode(t.Context(), datasync.NewDecoder(datasync.DataSync()), nil)
 		if err != nil || len(page.Records) != len(payloads) {
 			t.Fatalf("%s: got %d records, error %v, want %d", name, len(page.Records), err, len(payloads))
 		}

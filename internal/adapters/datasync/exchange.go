@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -63,7 +64,7 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 		}
 		return a, nil
 	}
-	if a.body, err = readBody(response, c.cfg.MaxPageBytes); err != nil {
+	if a.body, err = readBody(response, c.cfg.MaxPageBytes, c.bodies.take()); err != nil {
 		return answer{}, c.networkError(ctx, timedCtx, err)
 	}
 	return a, nil
@@ -120,8 +121,8 @@ func newTransport() *http.Transport {
 }
 
 // readBody reads a body into one buffer, which the page's records share. If the body has more than maxBytes, it returns
-// errTooLarge. The buffer is never larger than maxBytes+1.
-func readBody(response *http.Response, maxBytes int64) ([]byte, error) {
+// errTooLarge. The buffer is never larger than maxBytes+1. It is memory, if the body fits into that.
+func readBody(response *http.Response, maxBytes int64, memory []byte) ([]byte, error) {
 	if response.ContentLength > maxBytes {
 		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLarge, response.ContentLength, maxBytes)
 	}
@@ -131,7 +132,10 @@ func readBody(response *http.Response, maxBytes int64) ([]byte, error) {
 	if response.ContentLength < 0 {
 		size = firstBufferBytes
 	}
-	body := make([]byte, 0, min(size, maxBytes+1))
+	body := memory[:0]
+	if int64(cap(body)) < min(size, maxBytes+1) {
+		body = make([]byte, 0, min(size, maxBytes+1))
+	}
 	for {
 		n, err := response.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -149,6 +153,21 @@ func readBody(response *http.Response, maxBytes int64) ([]byte, error) {
 		}
 	}
 }
+
+// A bodyMemory holds the buffers of pages that were released, so that later bodies can use them. Its methods may be called from several
+// goroutines.
+type bodyMemory struct{ pool sync.Pool }
+
+// take returns the buffer of a released page, or nil.
+func (m *bodyMemory) take() []byte {
+	if body, ok := m.pool.Get().(*[]byte); ok {
+		return *body
+	}
+	return nil
+}
+
+// put keeps a buffer, which nothing may use any more.
+func (m *bodyMemory) put(body []byte) { m.pool.Put(&body) }
 
 // networkError returns the classified error for a request without a complete answer, because of err. callerCtx is the context
 // that the caller gave to FetchPage. timedCtx is derived from it and also ends with the client's own timeout.

@@ -52,7 +52,7 @@ func TestMemory_HostilePages(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			page, err := client.FetchPage(t.Context(), domain.PageRequest{Limit: 100})
 			if err == nil {
-				_, err = domain.FetchedPage{Page: page}.Decode(t.Context(), decoder)
+				_, err = domain.FetchedPage{Page: page}.Decode(t.Context(), decoder, nil)
 			}
 			runtime.ReadMemStats(&after)
 			if err != nil && domain.KindOf(err) != domain.BadPage {
@@ -62,5 +62,42 @@ func TestMemory_HostilePages(t *testing.T) {
 				t.Errorf("got %d bytes allocated for a body of %d, want at most %d", allocated, len(body), maxAlloc)
 			}
 		})
+	}
+}
+
+// TestFetchPage_ReleasedMemory checks that a page is right if its body is in the memory of a released page, whether the body is longer or
+// shorter, and that a page that is not released never changes.
+func TestFetchPage_ReleasedMemory(t *testing.T) {
+	t.Parallel()
+	const unknownLength = -1
+	lengths := []int{100, 300_000, 10, 299_999, 300_001, 5, 900_000, 100} // of the text in each page; the first buffer has 256 KiB
+	pageText := func(i int) string { return strings.Repeat(string(rune('a'+i)), lengths[i]) }
+	requests := 0
+	client := newClient(t, func(c *datasync.Config) {
+		c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			response := respond(r, 200, nil, []byte(`{"data":["`+pageText(requests)+`"],"hasMore":false}`))
+			if requests%2 == 1 {
+				response.ContentLength = unknownLength
+			}
+			requests++
+			return response, nil
+		})
+	})
+	kept := map[int]domain.Page{} // the pages that are not released
+	for i := range lengths {
+		page, err := client.FetchPage(t.Context(), domain.PageRequest{Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[i] = page
+		for j, page := range kept {
+			if got := string(page.Records[0].Payload); got != `"`+pageText(j)+`"` {
+				t.Fatalf("page %d: after page %d was fetched, it has a text of %d bytes, want its own text of %d", j, i, len(got), lengths[j])
+			}
+		}
+		if i%3 > 0 {
+			page.Release()
+			delete(kept, i)
+		}
 	}
 }

@@ -124,7 +124,7 @@ func decodePayloads(from domain.Position, next domain.Cursor, payloads ...string
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	fetched := domain.FetchedPage{From: from, To: from.After(page), Page: page}
-	decoded, _ := fetched.Decode(context.Background(), pickyDecoder{}) // Decode fails only when its context ends
+	decoded, _ := fetched.Decode(context.Background(), pickyDecoder{}, nil) // Decode fails only when its context ends
 	decoded.Receipt.FetchedAt = time.Now()
 	decoded.MaxParked = len(payloads)
 	return decoded

@@ -304,7 +304,7 @@ func storeNextPayloads(t *testing.T, store domain.EventStore, checkpoint domain.
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	fetched := domain.FetchedPage{From: checkpoint.Position, To: checkpoint.After(page), Page: page}
-	decoded, err := fetched.Decode(t.Context(), domaintest.LineDecoder{})
+	decoded, err := fetched.Decode(t.Context(), domaintest.LineDecoder{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,6 +224,25 @@ func (p *prefetcher) decodeAll(ctx context.Context, fetched <-chan fetchResult, 
 	}
 }
 
+// An eventMemory holds the slices of events of stored pages, so that later pages can use them. A page of events has so many pointers that
+// a slice for each page would keep the garbage collector busy. Its methods may be called from several goroutines.
+type eventMemory struct{ pool sync.Pool }
+
+// take returns an empty slice with the memory of a stored page, or nil.
+func (m *eventMemory) take() []domain.DecodedEvent {
+	if events, ok := m.pool.Get().(*[]domain.DecodedEvent); ok {
+		return *events
+	}
+	return nil
+}
+
+// put keeps the memory of events, which nothing may use any more.
+func (m *eventMemory) put(events []domain.DecodedEvent) {
+	clear(events) // otherwise the events would keep the bodies of their pages in memory
+	empty := events[:0]
+	m.pool.Put(&empty)
+}
+
 // waitingPages counts the pages that wait to be stored: those that are fetched, but that [prefetcher.take] has not returned yet. Its
 // methods may be called from several goroutines.
 type waitingPages struct {

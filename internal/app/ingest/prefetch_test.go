@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,7 @@ type freeSource struct {
 	mu       sync.Mutex
 	requests int
 	issued   map[domain.Cursor]time.Time // when each cursor was last returned
+	released []string                    // the payloads of the pages that were released
 }
 
 const (
@@ -51,16 +53,25 @@ func (s *freeSource) FetchPage(ctx context.Context, req domain.PageRequest) (dom
 	}
 	if s.fail != nil {
 		if page, err := s.fail(first); page != nil || err != nil {
-			return valueOf(page), err
+			return s.owned(page), err
 		}
 	}
-	return s.pageAt(first), nil
+	page := s.pageAt(first)
+	return s.owned(&page), nil
 }
 
-// valueOf returns the page, or an empty page if page is nil.
-func valueOf(page *domain.Page) domain.Page {
+// owned returns the page, with a function Release that overwrites its records. It returns an empty page if page is nil.
+func (s *freeSource) owned(page *domain.Page) domain.Page {
 	if page == nil {
 		return domain.Page{}
+	}
+	page.Release = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, record := range page.Records {
+			s.released = append(s.released, string(record.Payload))
+			clear(record.Payload)
+		}
 	}
 	return *page
 }
@@ -126,6 +137,16 @@ func (f *fixture) wantAllStored(t *testing.T, source *freeSource) {
 		want[i] = i
 	}
 	f.wantStored(t, want...)
+	released := map[string]bool{}
+	for _, payload := range source.released {
+		if strings.Trim(payload, "\x00") == "" {
+			t.Error("a page was released twice")
+		}
+		released[payload] = true
+	}
+	if len(released) != source.records {
+		t.Errorf("got %d released records, want all %d: each stored page must be released", len(released), source.records)
+	}
 }
 
 // TestRun_FetchesAhead checks how many pages a run fetches while it stores the first page, and how many of them it then stores together.

@@ -60,7 +60,8 @@ type StoreObserver interface {
 	Storing(batch domain.Batch)
 	// WaitingToStore is called before each wait for the database or for another runner. w.Err is the reason for the wait.
 	WaitingToStore(w retry.Wait)
-	// Committed is called when the pages of a batch are durable.
+	// Committed is called when the pages of a batch are durable. After it returns, the memory of the batch is used for other pages,
+	// so the observer must copy what it keeps.
 	Committed(batch domain.Batch, res domain.CommitResult)
 }
 
@@ -71,6 +72,7 @@ type Runner struct {
 	store    domain.EventStore
 	observer Observer
 	opts     Options
+	events   eventMemory
 }
 
 // New returns a runner. The runner does nothing until Run is called.
@@ -147,8 +149,19 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 		checkpoint = res.Checkpoint
 		sum.add(batch, res) // the counts of res come from the database (I5)
 		r.observer.Committed(batch, res)
+		r.release(batch)
 	}
 	return checkpoint, nil
+}
+
+// release lets later pages use the memory of a stored batch again. Nothing may use the batch after this call.
+func (r *Runner) release(batch domain.Batch) {
+	for _, page := range batch.Pages {
+		r.events.put(page.Events)
+		if page.Release != nil {
+			page.Release()
+		}
+	}
 }
 
 // newBatch returns the batch of pages that follow the checkpoint start.
@@ -171,7 +184,7 @@ const decodeGrace = 10 * time.Second
 // decode decodes a page, so that each record is an event or a reject (I1). It also sets how many dead letters the page may add, and how
 // far the end of its pass can be trusted. It returns TooManyRejects if the page has too many rejects, and Stopped if ctx ends first.
 func (r *Runner) decode(ctx context.Context, fetched fetchedPage) (domain.DecodedPage, error) {
-	page, err := fetched.Decode(ctx, r.decoder)
+	page, err := fetched.Decode(ctx, r.decoder, r.events.take())
 	if err != nil {
 		return domain.DecodedPage{}, err
 	}

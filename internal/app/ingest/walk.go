@@ -36,7 +36,7 @@ func Walk(
 		for fetched, err := range fetcher.pages(ctx) {
 			var page domain.DecodedPage
 			if err == nil {
-				page, err = fetched.Decode(ctx, decoder)
+				page, err = fetched.Decode(ctx, decoder, nil)
 			}
 			if err == nil {
 				page.End = fetched.request.compareEnds(page)

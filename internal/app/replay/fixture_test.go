@@ -61,7 +61,7 @@ func (f *fixture) park(t *testing.T, payloads ...string) {
 		page.Records = append(page.Records, domain.Record{Payload: []byte(payload), Index: i})
 	}
 	fetched := domain.FetchedPage{From: checkpoint.Position, To: checkpoint.After(page), Page: page}
-	decoded, err := fetched.Decode(t.Context(), domaintest.LineDecoder{})
+	decoded, err := fetched.Decode(t.Context(), domaintest.LineDecoder{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
