@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"os"
 	"runtime/debug"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -102,7 +103,21 @@ func newRunner(
 	observer ingest.Observer, opts ingest.Options,
 ) cli.Runner {
 	source := t.Source(limitMemory(client, opts.MaxBufferBytes), client.Endpoint())
-	return t.Runner(ingest.New(source, decoder, t.Store(store), t.Observer(observer), opts))
+	states := ingest.NewStates(t.Observer(observer), store.SetState)
+	return reportingRunner{next: t.Runner(ingest.New(source, decoder, t.Store(store), states, opts)), states: states}
+}
+
+// A reportingRunner reports the end of the run, with its error.
+type reportingRunner struct {
+	next   cli.Runner
+	states *ingest.States
+}
+
+// Run implements cli.Runner.
+func (r reportingRunner) Run(ctx context.Context) (domain.Summary, error) {
+	sum, err := r.next.Run(ctx)
+	r.states.End(err)
+	return sum, err
 }
 
 // newVerifyOptions returns the options of a verification. It creates a client only for --against-api, because otherwise the settings may
@@ -149,8 +164,14 @@ func newPool(ctx context.Context, s cli.Settings) (*pgxpool.Pool, func(), error)
 	return pool, pool.Close, nil
 }
 
-func newStore(pool *pgxpool.Pool) (*postgres.Store, func()) {
-	store := postgres.NewStore(pool)
+func newStore(pool *pgxpool.Pool, options cli.RunOptions) (*postgres.Store, func()) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	store := postgres.NewStore(pool, postgres.RunnerProfile{
+		RunnerIdentity: domain.RunnerIdentity{Host: host, PID: os.Getpid(), Version: build().Version}, Warn: options.Warn,
+	})
 	return store, store.Close
 }
 

@@ -31,7 +31,7 @@ func initRunner(ctx context.Context, s cli.Settings, options cli.RunOptions, obs
 		cleanup()
 		return nil, nil, err
 	}
-	store, cleanup3 := newStore(pool)
+	store, cleanup3 := newStore(pool, options)
 	ingestOptions := newOptions(s, options, client)
 	runner := newRunner(tracing, client, decoder, store, observer, ingestOptions)
 	return runner, func() {

@@ -7,6 +7,11 @@ SELECT pg_backend_pid();
 SELECT set_config('idle_session_timeout', '0', false)
 WHERE current_setting('idle_session_timeout', true) IS NOT NULL;
 
+-- name: SessionReport :exec
+-- Prepares a connection for the reports of a runner. No other session waits long for a report, and a report waits for nothing: not for a
+-- lock, and not for the disk, so that it does not slow down the commits of the pages.
+SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false), set_config('synchronous_commit', 'off', false);
+
 -- name: SessionSearchPath :one
 -- Returns the search path and the schema in which PostgreSQL creates new tables. The schema is empty if no schema of the path exists.
 SELECT coalesce(current_schema()::text, '')::text AS schema, current_setting('search_path')::text AS path;

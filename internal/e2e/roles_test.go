@@ -58,8 +58,11 @@ func TestRoles(t *testing.T) {
 	runAs("pawl_reader", exitSettings, "permission denied", "run", "--migrate", "check")
 	runAs("pawl_writer", exitDone, "", "run", "--migrate", "check")
 	runAs("pawl_reader", exitDone, "", "status")
-	connect(t, urlForRole("pawl_reader")).exec("SELECT 1 FROM events, pages, checkpoints LIMIT 1")
+	connect(t, urlForRole("pawl_reader")).exec("SELECT 1 FROM events, pages, checkpoints, runners LIMIT 1")
 	connect(t, schemaURL).checkAgainstMock(m)
+	if n := connect(t, schemaURL).queryInt("SELECT count(*) FROM runners WHERE state = 'ended' AND last_error = ''"); n != 1 {
+		t.Errorf("rows of runners that ended without an error: got %d, want 1, that of the writer", n)
+	}
 }
 
 // TestOtherProgramsTables checks that pawl does not use another program's table that has the same name as one of its own tables.

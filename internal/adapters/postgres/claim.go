@@ -49,6 +49,7 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))
 	}
 	s.claimed = true
+	s.row.setClaim(claimed)
 	return claimed, nil
 }
 
@@ -78,22 +79,11 @@ func sourceURLError(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 	}
 }
 
-const (
-	// heartbeatInterval is the time between two statements on the connection that holds a stream's lock. The statements show
-	// other runners that the holder is alive.
-	heartbeatInterval = 5 * time.Second
-	// silentAfter is the time without a statement after which a holder counts as frozen or gone.
-	silentAfter = 2 * heartbeatInterval
-)
-
 // A streamLock is the session lock of a stream. It has its own connection, because the server releases the lock when the
 // connection ends. Once the lock is taken, a heartbeat runs a statement on the connection every few seconds.
 type streamLock struct {
 	pooled *pgxpool.Conn
 	inUse  chan struct{} // a mutex for pooled: it holds one element while a goroutine uses pooled
-
-	stop context.CancelFunc // ends the heartbeat; nil if the heartbeat was not started
-	done chan struct{}      // closed when the heartbeat has ended
 }
 
 const opLockStream = "lock stream"
@@ -109,10 +99,14 @@ func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 	defer cancel()
 	if s.lock == nil {
 		pooled, err := acquireDirect(ctx, s.pool)
-		if err != nil || pooled == nil {
+		if err != nil {
 			return conn.Classify(opLockStream, err)
 		}
-		s.lock = &streamLock{pooled: pooled, inUse: make(chan struct{}, 1), done: make(chan struct{})}
+		if pooled == nil {
+			s.startHeartbeat(ctx)
+			return nil
+		}
+		s.lock = &streamLock{pooled: pooled, inUse: make(chan struct{}, 1)}
 	}
 	var heldByOther error
 	err := s.lock.use(ctx, func(pooled *pgxpool.Conn) error {
@@ -124,7 +118,7 @@ func (s *Store) lockStream(ctx context.Context, stream domain.StreamID) error {
 	})
 	isLocked := err == nil && heldByOther == nil
 	if isLocked {
-		s.lock.startHeartbeat(ctx, s.heartbeat)
+		s.startHeartbeat(ctx)
 		return nil
 	}
 	s.unlock(ctx)
@@ -145,46 +139,12 @@ func (l *streamLock) use(ctx context.Context, work func(*pgxpool.Conn) error) er
 	}
 }
 
-// startHeartbeat starts the heartbeat. The heartbeat goes on after ctx has ended. A second call does nothing.
-func (l *streamLock) startHeartbeat(ctx context.Context, interval time.Duration) {
-	if l.stop != nil {
-		return
-	}
-	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go l.sendHeartbeats(ctx, interval)
-}
-
-// sendHeartbeats runs a statement at each interval until ctx ends or a statement fails. A failure is not reported, because the
-// runner needs no lock to go on: token and epoch protect the stream.
-func (l *streamLock) sendHeartbeats(ctx context.Context, interval time.Duration) {
-	defer close(l.done)
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		err := l.use(ctx, func(pooled *pgxpool.Conn) error {
-			_, err := pooled.Exec(ctx, "SELECT 1")
-			return err
-		})
-		if err != nil {
-			return
-		}
-	}
-}
-
 // unlock stops the heartbeat and closes the lock's connection, so that the server releases the lock. It does not wait for an
-// answer of the server longer than [conn.CloseTimeout]. Without a lock it does nothing.
+// answer of the server longer than twice [conn.CloseTimeout]. Without a lock it only stops the heartbeat.
 func (s *Store) unlock(ctx context.Context) {
+	s.endHeartbeat(ctx)
 	if s.lock == nil {
 		return
-	}
-	if s.lock.stop != nil {
-		s.lock.stop() // this also ends a heartbeat's statement that the server does not answer
-		<-s.lock.done
 	}
 	connection := s.lock.pooled.Hijack() // the pool must not use it again
 	s.lock = nil
@@ -231,6 +191,10 @@ func acquireDirect(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, erro
 		return nil, err
 	}
 	if err := q.SessionKeepIdle(ctx); err != nil {
+		pooled.Release()
+		return nil, err
+	}
+	if err := q.SessionReport(ctx); err != nil {
 		pooled.Release()
 		return nil, err
 	}

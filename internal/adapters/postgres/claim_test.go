@@ -73,7 +73,7 @@ func TestClaimReportsHolder(t *testing.T) {
 // TestLockIntervals checks that a holder counts as silent only after it has missed two heartbeats.
 func TestLockIntervals(t *testing.T) {
 	t.Parallel()
-	if heartbeat, silence := postgres.NewStore(nil).Intervals(); heartbeat != 5*time.Second || silence != 10*time.Second {
+	if heartbeat, silence := postgres.NewStore(nil, postgres.RunnerProfile{}).Intervals(); heartbeat != 5*time.Second || silence != 10*time.Second {
 		t.Errorf("got a heartbeat every %s and silence after %s, want 5s and 10s", heartbeat, silence)
 	}
 }
@@ -91,7 +91,7 @@ func TestLockHeartbeat(t *testing.T) {
 		if _, err := store.Claim(t.Context(), streamS, sourceURL); err != nil {
 			t.Fatal(err)
 		}
-		const ranHeartbeat = "SELECT query = 'SELECT 1' AND state = 'idle' FROM pg_stat_activity WHERE pid = (" + selectHolderPID + ")"
+		const ranHeartbeat = "SELECT query LIKE '%INSERT INTO runners%' AND state = 'idle' FROM pg_stat_activity WHERE pid = (" + selectHolderPID + ")"
 		pgtest.Eventually(t, "a heartbeat", func() bool { return pgtest.QueryOne[bool](t, databaseURL, ranHeartbeat) })
 	}
 	store.Close()

@@ -17,7 +17,7 @@ func NewInventoryWithTimeout(pool *pgxpool.Pool, timeout time.Duration) *Invento
 // NewStoreWithIntervals returns a store with other intervals. heartbeat is the time between two statements on the connection that
 // holds the lock. If the last statement of another runner is older than silence, that runner counts as silent.
 func NewStoreWithIntervals(pool *pgxpool.Pool, heartbeat, silence time.Duration) *Store {
-	return &Store{pool: pool, heartbeat: heartbeat, silentAfter: silence}
+	return &Store{pool: pool, row: newRunnerRow(RunnerProfile{}), heartbeat: heartbeat, silentAfter: silence}
 }
 
 // Intervals returns the intervals of the store, see NewStoreWithIntervals.

@@ -27,6 +27,9 @@ type Store struct {
 	pool *pgxpool.Pool
 	lock *streamLock // the stream's session lock; nil before Claim, after Close and behind a connection pooler
 
+	row   *runnerRow // what the store reports about its runner
+	beats *heartbeat // nil before Claim and after Close
+
 	claimed bool // Claim has succeeded, so the stream's tables existed at that time
 
 	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
@@ -38,15 +41,16 @@ type Store struct {
 	other           *otherSession // used by Commit
 }
 
-// NewStore returns a store that uses the pool. The caller must call Close before it closes the pool.
-func NewStore(pool *pgxpool.Pool) *Store {
+// NewStore returns a store that uses the pool, for the runner that profile describes. The caller must call Close before it closes the
+// pool.
+func NewStore(pool *pgxpool.Pool, profile RunnerProfile) *Store {
 	return &Store{
-		pool: pool, heartbeat: heartbeatInterval, silentAfter: silentAfter,
+		pool: pool, row: newRunnerRow(profile), heartbeat: heartbeatInterval, silentAfter: silentAfter,
 		other: &otherSession{pool: pool, minRows: minRowsForOtherSession},
 	}
 }
 
-// Close releases the stream's session lock. A second call does nothing.
+// Close reports the last state of the runner and releases the stream's session lock. A second call does nothing.
 func (s *Store) Close() { s.unlock(context.Background()) }
 
 // Checkpoint implements [domain.EventStore].

@@ -189,7 +189,7 @@ func newStore(t *testing.T, databaseURL string) *postgres.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := postgres.NewStore(pool)
+	store := postgres.NewStore(pool, postgres.RunnerProfile{})
 	t.Cleanup(func() {
 		store.Close()
 		closePool(t, pool)

@@ -255,8 +255,8 @@ func TestUpTableInUse(t *testing.T) {
 		t.Errorf("with a reader: got hint %q, want pg_terminate_backend in it", hint)
 	}
 	release()
-	if applied, err := upWithTimeout(t, databaseURL); err != nil || len(applied) != 1 {
-		t.Errorf("without the reader: got migrations %v, %v, want the newest one", applied, err)
+	if applied, err := upWithTimeout(t, databaseURL); err != nil || len(applied) == 0 {
+		t.Errorf("without the reader: got migrations %v, %v, want the missing ones", applied, err)
 	}
 }
 
@@ -287,13 +287,17 @@ func TestUpStopped(t *testing.T) {
 	}
 }
 
-// olderSchemaWithReader makes a database without the newest migration. A session with the application name "backup" reads its
+// olderSchemaWithReader makes a database without the migration that changes pages, and without the later ones. A session with the application name "backup" reads its
 // tables until release is called or the test ends.
 func olderSchemaWithReader(t *testing.T) (databaseURL string, release func()) {
 	t.Helper()
 	databaseURL = pgtest.WithParam(t, pgtest.Database(t), "sslmode", "disable")
-	if err := pgtest.Dbmate(t, databaseURL).Rollback(); err != nil {
-		t.Fatal(err)
+	const hasNewColumn = `SELECT count(*) FROM information_schema.columns
+		WHERE table_schema = current_schema() AND table_name = 'pages' AND column_name = 'ids_hash'`
+	for pgtest.QueryOne[int](t, databaseURL, hasNewColumn) > 0 {
+		if err := pgtest.Dbmate(t, databaseURL).Rollback(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	reader, err := pgx.Connect(t.Context(), pgtest.WithParam(t, databaseURL, "application_name", "backup"))
 	if err != nil {

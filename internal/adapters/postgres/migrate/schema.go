@@ -116,7 +116,7 @@ func existingNames(ctx context.Context, pg *pgx.Conn, names ...string) ([]string
 // the names of pawl's tables, because such tables belong to another program. applied are the versions in dbmateTable. If there are
 // any, they belong to another program, too, and checkForeign returns Invalid.
 func checkForeign(ctx context.Context, pg *pgx.Conn, applied []string) error {
-	taken, err := existingNames(ctx, pg, "events", "pages", "checkpoints", "dead_letters", "drift", "event_arrivals")
+	taken, err := existingNames(ctx, pg, "events", "pages", "checkpoints", "dead_letters", "drift", "runners", "event_arrivals")
 	if err != nil {
 		return conn.Classify(opReadSchema, err)
 	}

@@ -162,3 +162,22 @@ type Page struct {
 type PawlReturned struct {
 	ID domain.UUID
 }
+
+// pawl: the last runner of each stream, as it reports itself every few seconds; not part of what verify checks
+type Runner struct {
+	Stream string
+	// checkpoints.token of the runner's claim
+	Token   domain.UUID
+	Host    string
+	Pid     int64
+	Version string
+	Since   time.Time
+	// when the runner last reported itself
+	AliveAt     time.Time
+	State       string
+	StateUntil  *time.Time
+	LastError   string
+	LastErrorAt *time.Time
+	// the API's rate limit allows no request before this time, NULL if it said nothing
+	NotBefore *time.Time
+}

@@ -113,6 +113,17 @@ func (q *Queries) SessionLockHolder(ctx context.Context, stream string) (Session
 	return i, err
 }
 
+const sessionReport = `-- name: SessionReport :exec
+SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false), set_config('synchronous_commit', 'off', false)
+`
+
+// Prepares a connection for the reports of a runner. No other session waits long for a report, and a report waits for nothing: not for a
+// lock, and not for the disk, so that it does not slow down the commits of the pages.
+func (q *Queries) SessionReport(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, sessionReport)
+	return err
+}
+
 const sessionSearchPath = `-- name: SessionSearchPath :one
 SELECT coalesce(current_schema()::text, '')::text AS schema, current_setting('search_path')::text AS path
 `

@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
+)
+
+const (
+	// heartbeatInterval is the time between two reports of a runner whose state does not change. Each report is a statement on the
+	// connection that holds the stream's lock, so that other runners see that the holder is alive.
+	heartbeatInterval = 5 * time.Second
+	// minReportInterval is the shortest time between two reports, however often the state changes.
+	minReportInterval = time.Second
+	// silentAfter is the time without a statement after which a holder counts as frozen or gone.
+	silentAfter = 2 * heartbeatInterval
+)
+
+// A heartbeat reports the state of a runner from a goroutine of its own, when the state changes and at each interval. No page waits for
+// it. It uses the connection of the stream's lock. If there is none, or if this connection is lost, it opens one of its own outside of
+// the pool, so that it takes no connection away from the pages.
+type heartbeat struct {
+	lock *streamLock // nil behind a connection pooler
+	row  *runnerRow
+	pool *pgxpool.Pool // says how to connect
+	own  *pgx.Conn     // nil until it is needed
+
+	stop context.CancelFunc
+	done chan struct{} // closed when the goroutine has ended
+}
+
+// startHeartbeat starts the heartbeat. It goes on after ctx has ended. A second call does nothing.
+func (s *Store) startHeartbeat(ctx context.Context) {
+	if s.beats != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.beats = &heartbeat{lock: s.lock, row: s.row, pool: s.pool, stop: stop, done: make(chan struct{})}
+	go s.beats.run(ctx, s.heartbeat)
+}
+
+// endHeartbeat stops the heartbeat. If the store has claimed the stream, it then sends a last report, for at most [conn.CloseTimeout].
+// Without a heartbeat it does nothing.
+func (s *Store) endHeartbeat(ctx context.Context) {
+	if s.beats == nil {
+		return
+	}
+	s.beats.stop() // this also ends a statement that the server does not answer
+	<-s.beats.done
+	if s.claimed {
+		ctx, cancel := context.WithTimeout(ctx, conn.CloseTimeout)
+		defer cancel()
+		s.beats.send(ctx)
+	}
+	if s.beats.own != nil {
+		conn.Close(ctx, s.beats.own)
+	}
+	s.beats = nil
+}
+
+// run sends reports until ctx ends.
+func (h *heartbeat) run(ctx context.Context, interval time.Duration) {
+	defer close(h.done)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C: // the time between two reports has passed
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-h.row.changed:
+		}
+		h.send(ctx)
+		pause.Reset(min(minReportInterval, interval))
+	}
+}
+
+// send reports the state once. It returns no error, because the runner needs no report to go on, and the next report may succeed.
+func (h *heartbeat) send(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
+	if h.lock != nil {
+		isUsable := false
+		err := h.lock.use(ctx, func(pooled *pgxpool.Conn) error {
+			h.row.write(ctx, pooled)
+			isUsable = !pooled.Conn().IsClosed()
+			return nil
+		})
+		if isUsable || err != nil {
+			return
+		}
+	}
+	if h.own == nil || h.own.IsClosed() {
+		h.own = nil
+		if !h.connect(ctx) {
+			return
+		}
+	}
+	h.row.write(ctx, h.own)
+}
+
+// connect opens the heartbeat's own connection. It reports whether this has succeeded.
+func (h *heartbeat) connect(ctx context.Context) bool {
+	cfg := h.pool.Config()
+	own, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	if err != nil {
+		return false
+	}
+	if err := cfg.AfterConnect(ctx, own); err != nil {
+		conn.Close(ctx, own)
+		return false
+	}
+	h.own = own
+	return true
+}

@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// A RunnerProfile says which process a store's runner is.
+type RunnerProfile struct {
+	domain.RunnerIdentity
+
+	// Warn is called once if the database refuses the runner's reports, for example because a privilege is missing. The run goes on
+	// without them. Warn is called from a goroutine of the store.
+	Warn func(problem string, cause error)
+}
+
+// SetState sets what the runner does. The store writes it into the table of runners a moment later, from a goroutine of its own, if the
+// stream is claimed. SetState does not wait for the database. It may be called from any goroutine, before Close.
+func (s *Store) SetState(state domain.RunnerState) { s.row.setState(state) }
+
+// A runnerRow holds what the table of runners should say about a runner.
+type runnerRow struct {
+	profile RunnerProfile
+	changed chan struct{} // holds one element if the state has changed since the last report
+
+	mu     sync.Mutex
+	claim  domain.Checkpoint // the last claim; its epoch is 0 before the first claim
+	state  domain.RunnerState
+	warned bool
+}
+
+func newRunnerRow(profile RunnerProfile) *runnerRow {
+	return &runnerRow{
+		profile: profile, changed: make(chan struct{}, 1), state: domain.RunnerState{Activity: domain.ActivityWorking},
+	}
+}
+
+// setClaim makes further reports belong to a claim.
+func (r *runnerRow) setClaim(claim domain.Checkpoint) { r.update(func() { r.claim = claim }) }
+
+func (r *runnerRow) setState(state domain.RunnerState) { r.update(func() { r.state = state }) }
+
+// update changes the row and asks for a report.
+func (r *runnerRow) update(change func()) {
+	r.mu.Lock()
+	change()
+	r.mu.Unlock()
+	select {
+	case r.changed <- struct{}{}:
+	default: // a report was asked for already
+	}
+}
+
+// write writes the row, or runs an empty statement if no stream is claimed yet. If the row belongs to the claim of another runner, it
+// stays as it is. If the database refuses the row, write warns once.
+func (r *runnerRow) write(ctx context.Context, db dbsqlc.DBTX) {
+	params, isClaimed := r.params()
+	if !isClaimed {
+		_, _ = db.Exec(ctx, "SELECT 1")
+		return
+	}
+	_, err := dbsqlc.New(db).RunnerReport(ctx, params)
+	if _, isRefused := errors.AsType[*pgconn.PgError](err); !isRefused {
+		return // other errors mean that the connection is lost
+	}
+	r.mu.Lock()
+	isFirst := !r.warned
+	r.warned = true
+	r.mu.Unlock()
+	if isFirst && r.profile.Warn != nil {
+		r.profile.Warn("other programs cannot see what this run does", conn.Classify("write into the table runners", err))
+	}
+}
+
+// maxLastError bounds the text of the last error, in bytes.
+const maxLastError = 1000
+
+// params returns the row as it should be now. isClaimed is false before the first claim.
+func (r *runnerRow) params() (params dbsqlc.RunnerReportParams, isClaimed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	params = dbsqlc.RunnerReportParams{
+		Host: r.profile.Host, Pid: int64(r.profile.PID), Version: r.profile.Version, State: string(r.state.Activity),
+		Stream: r.claim.Stream.String(), Token: r.claim.Token, LastError: toText(r.state.LastError, maxLastError),
+	}
+	if until := r.state.Until; !until.IsZero() {
+		wait := time.Until(until).Milliseconds()
+		params.WaitMs = &wait
+	}
+	if at := r.state.LastErrorAt; !at.IsZero() {
+		age := time.Since(at).Milliseconds()
+		params.ErrorAgeMs = &age
+	}
+	return params, r.claim.Epoch > 0
+}
+
+// toText returns the beginning of text, at most maxBytes long, without what PostgreSQL cannot store in a column of text.
+func toText(text string, maxBytes int) string {
+	text = text[:min(len(text), maxBytes)]
+	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
+}
