@@ -16,6 +16,7 @@ const (
 	WaitLonger                  // run again later, or allow longer waits
 	OtherPageSize               // ask for pages of another size
 	LargerPages                 // allow larger pages, or ask for fewer records
+	FetchFaster                 // fetch more records in the lifetime of a cursor
 	AcceptShortEnd              // accept an end below the announced total
 	ParkRejects                 // allow more of a page's records to become dead letters
 	SelectDeadLetters           // name dead letters by id or by reason, or select all

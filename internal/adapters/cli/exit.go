@@ -97,6 +97,8 @@ func remedyText(r domain.Remedy) string {
 		return "if the API returns events twice, use another --page-size"
 	case domain.LargerPages:
 		return "if pages are that large, raise --max-page-bytes or lower --page-size"
+	case domain.FetchFaster:
+		return "to read more in the lifetime of a cursor, raise --page-size or use a faster database, then run it again"
 	case domain.AcceptShortEnd:
 		return "if the API's total is permanently wrong, accept an end below it: `pawl run --accept-short-end`"
 	case domain.ParkRejects:

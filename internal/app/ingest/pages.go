@@ -340,7 +340,10 @@ func (l *passLimit) allowNext(position domain.Position, lost error) error {
 	if l.useless < maxUselessPasses {
 		return nil
 	}
-	return fmt.Errorf("%d passes in a row got no further than %d records: %w", l.useless, l.maxOffset, lost)
+	return &domain.Error{
+		Kind: domain.KindOf(lost), Op: opFetch, Remedy: domain.FetchFaster,
+		Err: fmt.Errorf("%d passes in a row lost their cursor and got no further than %d records: %w", l.useless, l.maxOffset, lost),
+	}
 }
 
 // A cycleDetector detects cursors that form a cycle (Brent's algorithm). It saves only one cursor and compares each later cursor

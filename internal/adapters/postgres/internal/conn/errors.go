@@ -165,6 +165,8 @@ func kindOfRow(code string) domain.Kind {
 func hintFor(kind domain.Kind, err error) string {
 	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
 	switch {
+	case isAnswer && answer.Code == "53100":
+		return "the database's disk is full: make room, then run it again"
 	case kind == domain.Transient && !isAnswer:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
 	case isAnswer && classOf(answer.Code) == "XX": // internal error
