@@ -6,11 +6,9 @@ TOOL  = $(GO) tool -modfile=tools/go.mod
 ACTIONLINT = $(GO) tool -modfile=tools/actionlint/go.mod actionlint
 GORELEASER = $(GO) run github.com/goreleaser/goreleaser/v2@v2.16.0
 
-# The demo's mock API: 100 pages; it refuses some requests and fails some others. The stream remembers its address, so the
-# port stays the same from one run to the next.
-DEMO_PORT ?= 18080
-DEMO       = bin/mockapi --listen 127.0.0.1:$(DEMO_PORT) --events 100000 --rate-limit 30 --rate-window 4s --latency 20ms \
-	--fault 429@10,60 --fault 503@25,75-76
+# The port of the demo's mock API and the folder of its private PostgreSQL.
+DEMO_PORT   ?= 18080
+DEMO_FOLDER ?= .pawl/demo
 
 # The length and the seed of `make chaos`. Seed 0 takes a new one each time and prints it. Each round restores backups RESTORES times
 # as often as a round of `make test-e2e`.
@@ -29,12 +27,6 @@ WRITE   ?= 0
 # The packages with slow tests: TestSlow…, behind the build tag e2e.
 SLOW = ./internal/adapters/postgres/
 
-# Ask pawl for the API and the database, because .env counts too. If no database is set, demo rows and real ones get a
-# folder each.
-findDatabase = api=$$(bin/pawl config API_BASE_URL) && database=$$(bin/pawl config DATABASE_URL) || exit; \
-	if [ -n "$$api" ]; then folder=.pawl/data; else folder=.pawl/demo; fi; \
-	if [ -z "$$database" ]; then export DATABASE_URL="embedded:$$folder"; fi
-
 # Compose is a plugin of Docker's or a program of its own.
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
 
@@ -44,12 +36,11 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a mock API, as a demo
-	@$(findDatabase); \
-	if [ -n "$$api" ]; then bin/pawl run; else $(DEMO) -- bin/pawl run --page-size 1000; fi && \
-	echo "Look at the rows: make psql"
+	@api=$$(bin/pawl config API_BASE_URL) || exit; \
+	if [ -n "$$api" ]; then exec bin/pawl run; else exec bin/pawl demo --port $(DEMO_PORT) --folder $(DEMO_FOLDER); fi
 
 psql: build ## Start psql on the database of `make run`; ARGS="-c 'SELECT …'" for psql
-	@$(findDatabase); bin/pawl psql $(ARGS)
+	@bin/pawl psql $(ARGS)
 
 up: ## Run the demo in containers, with PostgreSQL and Jaeger, and keep its traces
 	$(COMPOSE) up --build --detach

@@ -27,18 +27,20 @@ func main() {
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
 	}
 	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
-		Runner:       initRunner,
-		Reader:       initReader,
-		Verify:       initVerifier,
-		Replay:       initReplayer,
-		Admin:        initAdmin,
-		Database:     openDatabase,
-		Migrate:      migrate.Up,
-		CheckSchema:  migrate.CheckSchema,
-		PsqlEnviron:  postgres.PsqlEnviron,
-		NormalizeURL: datasync.NormalizeBaseURL,
-		Jitter:       jitter,
-		Build:        build(),
+		Runner:        initRunner,
+		Reader:        initReader,
+		Verify:        initVerifier,
+		Replay:        initReplayer,
+		Admin:         initAdmin,
+		Database:      openDatabase,
+		PrivateFolder: privateFolder,
+		Demo:          serveDemo,
+		Migrate:       migrate.Up,
+		CheckSchema:   migrate.CheckSchema,
+		PsqlEnviron:   postgres.PsqlEnviron,
+		NormalizeURL:  datasync.NormalizeBaseURL,
+		Jitter:        jitter,
+		Build:         build(),
 	}))
 }
 

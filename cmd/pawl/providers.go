@@ -175,6 +175,12 @@ func newStore(pool *pgxpool.Pool, options cli.RunOptions) (*postgres.Store, func
 	return store, store.Close
 }
 
+// privateFolder is the function PrivateFolder of cli.Wiring.
+func privateFolder(databaseURL string) (dir string, hasDatabase, isPrivate bool) {
+	dir, isPrivate = embeddedpg.Folder(databaseURL)
+	return dir, isPrivate && embeddedpg.HasDatabase(dir), isPrivate
+}
+
 // openDatabase is the function Database of cli.Wiring. For embedded:DIR it starts the private server in that folder, or uses the server
 // if it runs already. For any other URL it only returns this URL.
 func openDatabase(ctx context.Context, databaseURL string, report func(string)) (cli.Database, func() error, error) {

@@ -76,7 +76,7 @@ var forbiddenExamples = map[string][]struct{ importer, imported string }{
 		{"./cmd/mockapi", "github.com/alecthomas/kong"},
 	},
 	"mockapi's users": {
-		{"./cmd/pawl", "./mockapi"},
+		{"./internal/adapters/cli", "./mockapi"},
 		{"./internal/adapters/datasync", "./mockapi"},
 	},
 	"wire": {

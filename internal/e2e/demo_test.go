@@ -66,14 +66,15 @@ func TestDemoKilled(t *testing.T) {
 	if d.hasServer() {
 		t.Error("the server still runs: got a pid file, want none")
 	}
-	dir, _ := embeddedpg.Folder(d.databaseURL)
-	server, err := embeddedpg.Open(ctx, dir, func(line string) { t.Log(line) })
+	server, err := embeddedpg.Open(ctx, d.folder, func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Close() //nolint:errcheck // the folder is removed anyway
 	db := connect(t, server.URL())
-	db.checkAgainstMock(startMock(t, "--events", "100000")) // the demo's mock has ended; this one has the same truth
+	// The demo's mock has ended. This one has the same truth.
+	db.checkAgainstMock(startMock(t, "--events", "100000", "--drift", "missing-field@1500", "--drift", "bad-timestamp@7000",
+		"--drift", "new-field:0.01"))
 	db.checkLedger()
 }
 
@@ -88,7 +89,7 @@ func TestEmbeddedServerStops(t *testing.T) {
 			defer cancel()
 			d := newDemo(t)
 			m := startMock(t, "--events", "100000", "--rate-limit", "0", "--latency", "20ms")
-			p := start(t, m.environment(d.databaseURL), "pawl", "run", "--page-size", "100")
+			p := start(t, m.environment("embedded:"+d.folder), "pawl", "run", "--page-size", "100")
 			eventually(t, "some pages are fetched", func() bool { return m.summary().Pages > 3 || !p.isRunning() })
 			if !d.hasServer() {
 				t.Error("there is no pid file, although pawl runs")
@@ -106,9 +107,9 @@ func TestEmbeddedServerStops(t *testing.T) {
 
 // A demo runs `make run` with a free port and a new data folder. All other settings have their defaults.
 type demo struct {
-	t           *testing.T
-	databaseURL string // embedded:FOLDER, so pawl starts a PostgreSQL server of its own in this folder
-	port        string // of the mock
+	t      *testing.T
+	folder string // of the private PostgreSQL
+	port   string // of the mock
 }
 
 func newDemo(t *testing.T) demo {
@@ -129,19 +130,19 @@ func newDemo(t *testing.T) demo {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return demo{t, "embedded:" + filepath.Join(dir, "demo"), port}
+	return demo{t, filepath.Join(dir, "demo"), port}
 }
 
 // run starts `make run` in its own process group, so that a signal can reach all programs that make starts.
 func (d demo) run() *process {
 	// The context of d.t ends before its cleanups run. Its end would kill make alone, and not the programs that make has started.
-	cmd := exec.CommandContext(context.WithoutCancel(d.t.Context()), "make", "--no-print-directory", "-C", filepath.Join("..", ".."), "run")
+	cmd := exec.CommandContext(context.WithoutCancel(d.t.Context()), "make", "--no-print-directory", "-C", filepath.Join("..", ".."), "run",
+		"DEMO_PORT="+d.port, "DEMO_FOLDER="+d.folder)
 	for _, pair := range os.Environ() {
 		if !strings.HasPrefix(pair, "API_") && !strings.HasPrefix(pair, "DATABASE_") && !strings.HasPrefix(pair, "PAWL_") {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+d.databaseURL, "DEMO_PORT="+d.port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := launch(d.t, cmd)
 	d.t.Cleanup(func() {
@@ -170,18 +171,16 @@ func (d demo) requests() int {
 	return s.Requests
 }
 
-// pawlPID returns the process id of the demo's `pawl run`, or 0 if it is not running. It finds the process by its arguments and
-// its DATABASE_URL.
+// pawlPID returns the process id of the demo's pawl, or 0 if it is not running. make calls another program for it, whose arguments name
+// the folder.
 func (d demo) pawlPID() int {
-	environs, err := filepath.Glob("/proc/[0-9]*/environ")
-	if err != nil || len(environs) == 0 {
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(commands) == 0 {
 		d.t.Skip("SKIPPED: there is no /proc to find processes in")
 	}
-	for _, file := range environs {
-		environ, _ := os.ReadFile(file) // it fails if the process has just ended, and for processes of other accounts
-		args, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-		isPawlRun := strings.HasPrefix(string(args), "bin/pawl\x00run\x00")
-		if isPawlRun && strings.Contains(string(environ), "DATABASE_URL="+d.databaseURL+"\x00") {
+	for _, file := range commands {
+		args, _ := os.ReadFile(file) // it fails if the process has just ended
+		if strings.HasPrefix(string(args), "bin/pawl\x00demo\x00") && strings.Contains(string(args), d.folder) {
 			var pid int
 			_, _ = fmt.Sscanf(file, "/proc/%d/", &pid)
 			return pid
@@ -192,8 +191,7 @@ func (d demo) pawlPID() int {
 
 // hasServer reports whether the demo's PostgreSQL server has a pid file. The server removes this file when it stops.
 func (d demo) hasServer() bool {
-	dir, _ := embeddedpg.Folder(d.databaseURL)
-	_, err := os.Stat(filepath.Join(dir, "pawl-postgres", "cluster", "data", "postmaster.pid"))
+	_, err := os.Stat(filepath.Join(d.folder, "pawl-postgres", "cluster", "data", "postmaster.pid"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	if err := options.Letters.Validate(); err != nil {
 		return err
 	}
-	db, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase(mustExist)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ const description = "Takes events from a cursor-paginated, rate-limited HTTP API
 // These texts are the end of `pawl --help`.
 const (
 	examples = `Examples:
-  DATABASE_URL=embedded:./.pawl pawl run     into a private PostgreSQL under ./.pawl
+  pawl demo                                  try it; it needs no settings
   pawl run --json | jq .inserted             the summary for a script
   pawl psql -c 'SELECT count(*) FROM events' query the rows
   pawl dlq list --summary                    which records could not be stored, and why

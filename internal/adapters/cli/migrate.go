@@ -10,7 +10,7 @@ type migrateCommand struct{}
 
 // Run executes `pawl migrate`. kong calls it.
 func (c *migrateCommand) Run(s *session) error {
-	db, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,11 @@ type Wiring struct {
 	// folder. Before each step that takes time, it calls report with a description of the step. The returned func() ends pawl's use
 	// of the server.
 	Database func(ctx context.Context, databaseURL string, report func(string)) (Database, func() error, error)
+	// PrivateFolder returns DIR if databaseURL is embedded:DIR, and whether DIR has a database. For any other URL, isPrivate is false.
+	PrivateFolder func(databaseURL string) (dir string, hasDatabase, isPrivate bool)
+	// Demo starts the mock API of the demo on this port of the loopback interface, and returns its base URL and its key. The returned
+	// func() ends it.
+	Demo func(ctx context.Context, port int) (baseURL, key string, stop func(), err error)
 	// Migrate updates the database's schema and returns the names of the migrations that it applied.
 	Migrate func(ctx context.Context, databaseURL string) ([]string, error)
 	// CheckSchema returns an error if the schema is not up to date. It changes nothing.
@@ -101,6 +106,7 @@ type Admin interface {
 type grammar struct {
 	settings.Values `embed:""`
 
+	Demo       demoCommand       `cmd:"" help:"Read a mock API into a private PostgreSQL, to see what pawl does. It needs no settings."`
 	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status     statusCommand     `cmd:"" help:"Print the progress of the stream, as the database has it."`
 	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
@@ -231,53 +237,6 @@ func checkUTF8(args []string) error {
 		}
 	}
 	return nil
-}
-
-// withDatabase opens the database, calls open to create a T (a [Reader] or an [Admin]) on it, and calls work with the T. If work
-// fails, withDatabase calls work again as the retry policy allows.
-func withDatabase[T any](
-	s *session, open func(context.Context, Settings) (T, func(), error), work func(context.Context, T) error,
-) error {
-	db, closeDatabase, err := s.openDatabase()
-	if err != nil {
-		return err
-	}
-	defer closeDatabase()
-	adapter, release, err := open(s.ctx, s.settingsFor(db))
-	if err != nil {
-		return err
-	}
-	defer release()
-	return s.try(func(ctx context.Context) error { return work(ctx, adapter) })
-}
-
-// openDatabase makes the database of the settings accept connections and returns it. If there is no error, the caller must call
-// closeDatabase.
-func (s *session) openDatabase() (db Database, closeDatabase func(), err error) {
-	if err := s.settings.RequireDatabase(); err != nil {
-		return Database{}, nil, err
-	}
-	var release func() error
-	err = s.try(func(ctx context.Context) (err error) {
-		db, release, err = s.wiring.Database(ctx, s.settings.DatabaseURL, func(step string) { s.log.Info(step) })
-		return err
-	})
-	if err != nil {
-		return Database{}, nil, err
-	}
-	closeDatabase = func() {
-		if err := release(); err != nil {
-			s.log.Warn(err.Error())
-		}
-	}
-	return db, closeDatabase, nil
-}
-
-// settingsFor returns the settings with db's URL in place of the user's database URL, which may be embedded:DIR.
-func (s *session) settingsFor(db Database) Settings {
-	changed := s.settings
-	changed.DatabaseURL = db.URL
-	return changed
 }
 
 // policy returns the retry policy of the settings: how often one step is tried, and how long it may wait.

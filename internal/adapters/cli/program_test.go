@@ -54,6 +54,10 @@ func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring
 		Database: func(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func() error, error) {
 			return cli.Database{URL: databaseURL}, func() error { return nil }, nil
 		},
+		PrivateFolder: func(databaseURL string) (dir string, hasDatabase, isPrivate bool) {
+			dir, isPrivate = strings.CutPrefix(databaseURL, "embedded:")
+			return dir, false, isPrivate
+		},
 		Migrate:     func(context.Context, string) ([]string, error) { return []string{"first.sql"}, nil },
 		CheckSchema: func(context.Context, string) error { return errors.New("unexpected call of CheckSchema") },
 		Jitter:      func() float64 { return 0 },

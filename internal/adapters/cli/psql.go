@@ -30,7 +30,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 		const shortUsage = false
 		return k.PrintUsage(shortUsage)
 	}
-	db, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase(mustExist)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (c *runCommand) Run(s *session) error {
 	if err := s.settings.RequireAPI(); err != nil {
 		return err
 	}
-	db, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func TestSettings_Invalid(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			// The functions of an empty wiring are nil, so a run that calls one of them panics.
-			code, stdout, stderr := pawl(t, validEnv(tt.env...), cli.Wiring{}, append([]string{"run"}, tt.args...)...)
+			code, stdout, stderr := pawl(t, validEnv(tt.env...), newEmptyWiring(), append([]string{"run"}, tt.args...)...)
 			if code != cli.ExitSettings || stdout != "" {
 				t.Errorf("got exit %d and output %q, want exit %d and no output", code, stdout, cli.ExitSettings)
 			}
@@ -201,7 +201,7 @@ func TestEnvFile_Invalid(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			code, _, stderr := pawl(t, validEnv(tt.env...), cli.Wiring{}, append([]string{"run"}, tt.args...)...)
+			code, _, stderr := pawl(t, validEnv(tt.env...), newEmptyWiring(), append([]string{"run"}, tt.args...)...)
 			if code != cli.ExitSettings || strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, password) {
 				t.Errorf("got exit %d and error %q, want exit %d and one line without secrets", code, stderr, cli.ExitSettings)
 			}

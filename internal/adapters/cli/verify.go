@@ -41,7 +41,7 @@ func (c *verifyCommand) Run(s *session) error {
 			return err
 		}
 	}
-	db, closeDatabase, err := s.openDatabase()
+	db, closeDatabase, err := s.openDatabase(mustExist)
 	if err != nil {
 		return err
 	}

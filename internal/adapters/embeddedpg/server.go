@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +68,25 @@ func defaultConfig() config {
 		limits:       downloadLimits{stallTimeout: stallTimeout, maxSize: maxDownload},
 		fallbackRoot: "/var/lib/pawl",
 	}
+}
+
+// HasDatabase reports whether dir has a database, so that [Open] would not make one. It changes nothing. If it cannot find out, for
+// example because this user may not enter the folder, it returns true, and Open then returns the reason as its error.
+func HasDatabase(dir string) bool { return defaultConfig().hasDatabase(dir) }
+
+func (c config) hasDatabase(dir string) bool {
+	path, err := resolveDir(dir)
+	if err != nil {
+		return true
+	}
+	places := []string{filepath.Join(path, serverDirName)}
+	if os.Geteuid() == 0 {
+		places = append(places, filepath.Join(c.fallbackRoot, fallbackNameFor(path)))
+	}
+	return slices.ContainsFunc(places, func(serverDir string) bool {
+		_, err := os.Lstat(filepath.Join(serverDir, versionFile))
+		return !errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 func (c config) open(ctx context.Context, dir string, report func(string)) (*Server, error) {

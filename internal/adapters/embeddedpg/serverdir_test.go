@@ -1,6 +1,8 @@
 package embeddedpg
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -256,5 +258,25 @@ func checkForeignFile(t *testing.T, file string) {
 	t.Helper()
 	if text, err := os.ReadFile(file); err != nil || string(text) != foreignText {
 		t.Errorf("%s: got %q, %v, want %q", file, text, err, foreignText)
+	}
+}
+
+// TestHasDatabase checks that hasDatabase finds a database in the folder and, for root, in the fallback folder, and that it makes nothing.
+func TestHasDatabase(t *testing.T) {
+	t.Parallel()
+	parent := makePublicTempDir(t)
+	c := defaultConfig()
+	c.fallbackRoot = filepath.Join(parent, "fallback")
+	inFolder, inFallback, none := filepath.Join(parent, "in-folder"), filepath.Join(parent, "in-fallback"), filepath.Join(parent, "none")
+	writeForeignFile(t, filepath.Join(inFolder, serverDirName, versionFile))
+	writeForeignFile(t, filepath.Join(c.fallbackRoot, fallbackNameFor(inFallback), versionFile))
+	isRoot := os.Geteuid() == 0
+	for dir, want := range map[string]bool{inFolder: true, inFallback: isRoot, none: false, parent: false, " ": true} {
+		if got := c.hasDatabase(dir); got != want {
+			t.Errorf("%q: got %t, want %t", dir, got, want)
+		}
+	}
+	if _, err := os.Stat(none); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got error %v for the folder without a database, want that it does not exist", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Settings are the checked settings. The fields of the API or of the database may be empty, because not every command needs them. See
-// [Settings.RequireAPI] and [Settings.RequireDatabase].
+// [Settings.RequireAPI].
 type Settings struct {
 	APIBaseURL   string
 	APIKey       string
@@ -112,16 +112,6 @@ func (s Settings) RequireAPI() error {
 		return Missing("API_BASE_URL", "the API's base URL, like https://host/api/v1")
 	case s.APIKey == "":
 		return Missing("API_KEY", "the API's key, or set API_KEY_FILE to a file that holds it")
-	}
-	return nil
-}
-
-// RequireDatabase returns an Invalid error if the database's URL is not set.
-func (s Settings) RequireDatabase() error {
-	if s.DatabaseURL == "" {
-		return Missing("DATABASE_URL",
-			"postgres://user:password@host:5432/database, or embedded:./.pawl for a private PostgreSQL in that folder, "+
-				"or set DATABASE_URL_FILE to a file that holds it")
 	}
 	return nil
 }

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// The folders of the private databases that pawl uses if DATABASE_URL is not set. The rows of the demo and real rows have a folder each.
+const (
+	dataFolder = ".pawl/data"
+	demoFolder = ".pawl/demo"
+)
+
+// embeddedPrefix begins the database URL of a private PostgreSQL. The folder follows it.
+const embeddedPrefix = "embedded:"
+
+// withDatabase opens the database, calls open to create a T (a [Reader] or an [Admin]) on it, and calls work with the T. If work
+// fails, withDatabase calls work again as the retry policy allows.
+func withDatabase[T any](
+	s *session, open func(context.Context, Settings) (T, func(), error), work func(context.Context, T) error,
+) error {
+	db, closeDatabase, err := s.openDatabase(mustExist)
+	if err != nil {
+		return err
+	}
+	defer closeDatabase()
+	adapter, release, err := open(s.ctx, s.settingsFor(db))
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.try(func(ctx context.Context) error { return work(ctx, adapter) })
+}
+
+// A missingDatabase says what a command does if the folder of a private database has no database.
+type missingDatabase int
+
+const (
+	mustExist missingDatabase = iota // it ends with an error, because it has nothing to read
+	mayCreate                        // it makes a database
+)
+
+// openDatabase makes the database of the settings accept connections and returns it. If the settings name no database, it uses a private
+// one, see chooseFolder. If there is no error, the caller must call closeDatabase.
+func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatabase func(), err error) {
+	databaseURL := s.settings.DatabaseURL
+	if databaseURL == "" {
+		folder, err := s.chooseFolder(missing)
+		if err != nil {
+			return Database{}, nil, err
+		}
+		s.log.Info("DATABASE_URL is not set: using the private database in " + folder)
+		databaseURL = embeddedPrefix + folder
+	}
+	folder, hasDatabase, isPrivate := s.wiring.PrivateFolder(databaseURL)
+	if isPrivate && !hasDatabase && missing == mustExist {
+		return Database{}, nil, s.noDatabaseError("DATABASE_URL", folder+" has no database yet")
+	}
+	var release func() error
+	err = s.try(func(ctx context.Context) (err error) {
+		db, release, err = s.wiring.Database(ctx, databaseURL, func(step string) { s.log.Info(step) })
+		return err
+	})
+	if err != nil {
+		return Database{}, nil, err
+	}
+	closeDatabase = func() {
+		if err := release(); err != nil {
+			s.log.Warn(err.Error())
+		}
+	}
+	return db, closeDatabase, nil
+}
+
+// settingsFor returns the settings with db's URL in place of the user's database URL, which may be embedded:DIR.
+func (s *session) settingsFor(db Database) Settings {
+	changed := s.settings
+	changed.DatabaseURL = db.URL
+	return changed
+}
+
+// chooseFolder returns the folder of the private database for settings without a database URL:
+//   - the demo's folder, if no API is set and the demo has run here
+//   - otherwise dataFolder, if it has a database, or if the command may make one and its user looks on
+//
+// Otherwise chooseFolder returns an error. A scheduled run that has lost its environment must not fill a new private database.
+func (s *session) chooseFolder(missing missingDatabase) (string, error) {
+	switch {
+	case s.settings.APIBaseURL == "" && s.hasDatabase(demoFolder):
+		return demoFolder, nil
+	case s.hasDatabase(dataFolder):
+		return dataFolder, nil
+	case missing == mustExist:
+		return "", s.noDatabaseError("DATABASE_URL", "not set, and "+dataFolder+" has no database")
+	case s.screen.Kind() == terminal.Plain:
+		return "", settings.Missing("DATABASE_URL",
+			"postgres://user:password@host:5432/database, or "+embeddedPrefix+dataFolder+" for a private database in that folder, "+
+				"or set DATABASE_URL_FILE to a file that holds it")
+	}
+	return dataFolder, nil
+}
+
+// hasDatabase reports whether a folder has a private database.
+func (s *session) hasDatabase(folder string) bool {
+	_, hasDatabase, _ := s.wiring.PrivateFolder(embeddedPrefix + folder)
+	return hasDatabase
+}
+
+// noDatabaseError returns an Invalid error about a setting for which there is no database. It names the private databases nearby.
+func (s *session) noDatabaseError(setting, problem string) error {
+	hint := "`pawl run` makes one, and `pawl demo` one to try it"
+	folder, _, isPrivate := s.wiring.PrivateFolder(s.settings.DatabaseURL)
+	candidates := []string{dataFolder, demoFolder}
+	if isPrivate {
+		candidates = append(candidates, filepath.Join(folder, filepath.Base(dataFolder)), filepath.Join(folder, filepath.Base(demoFolder)))
+	}
+	for _, candidate := range candidates {
+		if s.hasDatabase(candidate) {
+			hint = "there is one in " + candidate + ": DATABASE_URL=" + embeddedPrefix + candidate
+			break
+		}
+	}
+	return &domain.Error{Kind: domain.Invalid, Op: setting, Err: errors.New(problem), Hint: hint}
+}
