@@ -94,7 +94,7 @@ func newTracing(ctx context.Context, s cli.Settings, options cli.RunOptions) (*t
 func newOptions(s cli.Settings, options cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
 		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
-		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, MaxBufferBytes: s.MaxBuffer,
+		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, MaxBufferBytes: s.MaxBuffer, MaxPages: options.MaxPages,
 	}
 }
 

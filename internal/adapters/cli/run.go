@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
+	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -14,12 +16,14 @@ import (
 type runCommand struct {
 	NewPass        bool `name:"new-pass" help:"Read a complete stream from the head again. Stored events count as duplicates."`
 	AcceptShortEnd bool `name:"accept-short-end" help:"Accept an end below the announced total, if two answers in a row report it."`
+	MaxPages       int  `name:"max-pages" placeholder:"N" help:"Stop after this many pages, with exit code 3 if the stream is not complete. 0 is no limit."`
 	JSON           bool `name:"json" help:"Print the summary as one JSON object."`
 }
 
 // RunOptions are what one run needs besides the Settings.
 type RunOptions struct {
 	NewPass        bool         // --new-pass
+	MaxPages       int          // --max-pages
 	AcceptShortEnd bool         // --accept-short-end
 	Retry          retry.Policy // made from the settings
 	// Warn reports a problem that does not stop the run. It may be called from any goroutine.
@@ -36,6 +40,9 @@ func (c *runCommand) Run(s *session) error {
 	if err := s.settings.RequireAPI(); err != nil {
 		return err
 	}
+	if c.MaxPages < 0 {
+		return settings.Invalid("--max-pages", fmt.Sprintf("%d should be 0 or more", c.MaxPages))
+	}
 	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {
 		return err
@@ -44,7 +51,7 @@ func (c *runCommand) Run(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }
-	options := RunOptions{NewPass: c.NewPass, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Warn: warn}
+	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Warn: warn}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
@@ -54,7 +61,7 @@ func (c *runCommand) Run(s *session) error {
 	if sum.Pass == 0 { // the runner never claimed the stream
 		return err
 	}
-	printErr := c.print(s, sum)
+	printErr := c.print(s, sum, stoppedBy(err))
 	if err != nil { // err matters more than printErr
 		return err
 	}
@@ -89,9 +96,20 @@ func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) err
 	})
 }
 
+// stoppedBy returns who has asked the run that ended with err to stop: "max-pages", "signal", or nobody.
+func stoppedBy(err error) string {
+	switch {
+	case errors.Is(err, ingest.ErrMaxPages):
+		return "max-pages"
+	case domain.KindOf(err) == domain.Stopped:
+		return "signal"
+	}
+	return ""
+}
+
 // print writes the summary as JSON or as text. If the run parked records, the text ends with the command that lists them.
-func (c *runCommand) print(s *session, sum domain.Summary) error {
-	if err := printSummary(s.Stdout, sum, c.JSON); err != nil {
+func (c *runCommand) print(s *session, sum domain.Summary, stoppedBy string) error {
+	if err := printSummary(s.Stdout, sum, stoppedBy, c.JSON); err != nil {
 		return err
 	}
 	if c.JSON || sum.Parked == 0 {

@@ -22,7 +22,7 @@ func (c *statusCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(s.Stdout, report.Summary(), c.JSON); err != nil {
+	if err := printSummary(s.Stdout, report.Summary(), "", c.JSON); err != nil {
 		return err
 	}
 	if c.JSON {

@@ -28,7 +28,8 @@ type summaryJSON struct {
 	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting before requests and commits
 	ElapsedSeconds float64 `json:"elapsed_seconds"` // time from start to end
 
-	Times *timesJSON `json:"times,omitempty"` // how long each kind of work took; only in pawl run
+	StoppedBy string     `json:"stopped_by,omitempty"` // what asked the run to stop: max-pages or signal
+	Times     *timesJSON `json:"times,omitempty"`      // how long each kind of work took; only in pawl run
 }
 
 // timesJSON says how long each kind of work of a run took. The kinds overlap.
@@ -39,21 +40,20 @@ type timesJSON struct {
 	CommitSeconds float64 `json:"commit_seconds"` // the part of store_seconds from COMMIT to its answer
 }
 
-// printSummary writes the summary as JSON or as text.
-func printSummary(w io.Writer, s domain.Summary, asJSON bool) error {
-	write := writeSummary
+// printSummary writes the summary as JSON or as text. stoppedBy says what asked the run to stop; it is empty if nothing did.
+func printSummary(w io.Writer, s domain.Summary, stoppedBy string, asJSON bool) error {
 	if asJSON {
-		write = writeSummaryJSON
+		return outputError(writeSummaryJSON(w, s, stoppedBy))
 	}
-	return outputError(write(w, s))
+	return outputError(writeSummary(w, s))
 }
 
-func writeSummaryJSON(w io.Writer, s domain.Summary) error {
+func writeSummaryJSON(w io.Writer, s domain.Summary, stoppedBy string) error {
 	out := summaryJSON{
 		Stream: s.Stream.String(), Pass: s.Pass, Seq: s.Seq, Done: s.Done, Pages: s.Pages,
 		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
 		Requests: s.Requests, Retries: s.Retries, RateLimited: s.RateLimited,
-		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed),
+		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed), StoppedBy: stoppedBy,
 	}
 	if s.Times != (domain.WorkTimes{}) { // pawl status does not know the times
 		out.Times = &timesJSON{

@@ -37,7 +37,9 @@ type prefetcher struct {
 	rejected rejectedPage     // the page that must be fetched again
 	decoding time.Duration    // the time that decoding took so far
 
-	maxPages int // the greatest number of pages in the next batch, see adaptBatches
+	maxPages int // the greatest number of pages in the next batch, see setStored
+	maxTotal int // the greatest number of pages in all batches together; 0 if there is no limit
+	stored   int // the number of pages in the batches that are stored
 }
 
 // A decodeFunc decodes a page. The page that it returns can be stored.
@@ -110,8 +112,10 @@ func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	return false
 }
 
-// adaptBatches sets the greatest size of the next batch, after storing a batch of this many pages has taken the time took.
-func (p *prefetcher) adaptBatches(pages int, took time.Duration) {
+// setStored counts the pages of a batch that is stored. It also sets the greatest size of the next batch. Storing this one has taken the
+// time took.
+func (p *prefetcher) setStored(pages int, took time.Duration) {
+	p.stored += pages
 	timePerPage := max(took/time.Duration(pages), time.Nanosecond)
 	p.maxPages = int(min(max(maxBatchTime/timePerPage, 1), maxBatchPages))
 }
@@ -172,12 +176,16 @@ func (p *prefetcher) start(ctx context.Context) {
 	fetchCtx, stopFetching := context.WithCancel(ctx)
 	decodeCtx, stopDecoding := withGrace(ctx, decodeGrace)
 	const capacity = maxPagesAhead + 1 // the pages that may wait and an error, so that no goroutine ever waits to send
+	maxPages := 0
+	if p.maxTotal > 0 {
+		maxPages = p.maxTotal - p.stored // all pages that are not stored are fetched again after refetch
+	}
 	fetched := make(chan fetchResult, capacity)
 	decoded := make(chan decodedPage, capacity)
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer close(fetched)
-		p.fetchAll(fetchCtx, fetched)
+		p.fetchAll(fetchCtx, fetched, maxPages)
 	})
 	running.Go(func() {
 		defer close(decoded)
@@ -197,13 +205,22 @@ type fetchResult struct {
 	err  error
 }
 
-// fetchAll sends the pages up to the end of the pass, or up to an error, to fetched.
-func (p *prefetcher) fetchAll(ctx context.Context, fetched chan<- fetchResult) {
+// isAtMaxTotal reports whether the greatest number of pages is stored.
+func (p *prefetcher) isAtMaxTotal() bool { return p.maxTotal > 0 && p.stored >= p.maxTotal }
+
+// fetchAll sends the pages up to the end of the pass, or up to an error, to fetched. It sends at most maxPages pages, unless maxPages
+// is 0.
+func (p *prefetcher) fetchAll(ctx context.Context, fetched chan<- fetchResult, maxPages int) {
+	pages := 0
 	for page, err := range p.fetcher.pages(ctx) {
 		if err == nil {
 			p.waiting.addFetched(page.Page.Receipt.Bytes)
 		}
 		fetched <- fetchResult{page, err}
+		pages++
+		if pages == maxPages {
+			return
+		}
 		p.waiting.waitForRoom(ctx) // if ctx ends, the next request fails
 	}
 }

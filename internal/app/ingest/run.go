@@ -5,6 +5,8 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pawldata/pawl/internal/app/retry"
@@ -30,7 +32,13 @@ type Options struct {
 	// MaxBufferBytes bounds the bytes of the pages that wait to be stored. The size of a page is not known before it is fetched, so Run
 	// takes it for as large as the page before. The first page that waits may have any size. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
 	MaxBufferBytes int64
+
+	MaxPages int // Run stops after this many pages; 0 if there is no limit
 }
+
+// ErrMaxPages is wrapped by the error of a run that has stored MaxPages pages and is not at the end of the pass. The error's kind is
+// domain.Stopped.
+var ErrMaxPages = errors.New("as asked")
 
 // An Observer is notified of each step of a run. Run calls the methods of FetchObserver from one goroutine, and the methods of
 // StoreObserver from another one, because it fetches a page while it stores earlier pages. Each goroutine calls its methods in order and
@@ -104,6 +112,9 @@ func New(
 // The summary describes the run even if Run returns an error. If it is unknown whether the last pages were committed, the
 // summary does not count them. If Run could not claim the stream, the summary's pass is 0.
 //
+// If Run has stored Options.MaxPages pages, it sends no further request, and returns an error that wraps ErrMaxPages, unless the pass is
+// done.
+//
 // Run may be called again, but not while it is running.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
@@ -124,6 +135,7 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 	fetcher := newFetcher(r.source, r.observer, r.opts.Retry, r.opts.PageSize, start, claimed.HeldUntil)
 	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, claimed, until) }
 	prefetcher := newPrefetcher(fetcher, r.decode, r.opts.MaxBufferBytes)
+	prefetcher.maxTotal = r.opts.MaxPages
 	defer sum.addFetching(fetcher, prefetcher)
 	commitCtx, cancel := withGrace(ctx, commitGrace)
 	defer cancel()
@@ -145,13 +157,28 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 		if err != nil {
 			return checkpoint, err
 		}
-		prefetcher.adaptBatches(len(pages), took)
+		prefetcher.setStored(len(pages), took)
 		checkpoint = res.Checkpoint
 		sum.add(batch, res) // the counts of res come from the database (I5)
 		r.observer.Committed(batch, res)
 		r.release(batch)
 	}
+	if prefetcher.isAtMaxTotal() && !checkpoint.Done {
+		return checkpoint, maxPagesError(r.opts.MaxPages, checkpoint)
+	}
 	return checkpoint, nil
+}
+
+// maxPagesError returns the error of a run that has stored its last page before the end of the pass.
+func maxPagesError(pages int, checkpoint domain.Checkpoint) error {
+	read := fmt.Sprintf("%d records read", checkpoint.Offset)
+	if total := checkpoint.AnnouncedLast; total.Known && total.N > 0 {
+		const percent = 100
+		read = fmt.Sprintf("%d %% read", min(checkpoint.Offset*percent/total.N, percent))
+	}
+	return &domain.Error{
+		Kind: domain.Stopped, Op: fmt.Sprintf("stopped after page %d of this run", pages), Err: fmt.Errorf("%w, %s", ErrMaxPages, read),
+	}
 }
 
 // release lets later pages use the memory of a stored batch again. Nothing may use the batch after this call.
