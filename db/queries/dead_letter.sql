@@ -187,6 +187,14 @@ FROM (
 JOIN dead_letters AS l ON l.id = c.first
 ORDER BY c.letters DESC, c.reason;
 
+-- name: DeadLetterOpenReasons :many
+-- Counts the open dead letters by reason, the most frequent reason first.
+SELECT l.reason, count(*) AS letters
+FROM dead_letters AS l
+WHERE l.stream = @stream AND l.resolved_at IS NULL
+GROUP BY l.reason
+ORDER BY letters DESC, l.reason;
+
 -- name: DeadLetterSkipTakenIDs :exec
 -- Moves the sequence of the ids forward to the greatest id in the table, after PostgreSQL has set the sequence back. It calls nextval
 -- as often as necessary. It does not call setval, because setval needs a privilege that a writer may not have.

@@ -21,3 +21,7 @@ RETURNING (d.xmax = 0)::boolean AS added;
 SELECT d.path, d.kind, d.first_page_id, d.last_page_id, d.count, d.sample FROM drift AS d
 WHERE d.stream = @stream
 ORDER BY d.first_page_id, d.path, d.kind;
+
+-- name: DriftTotal :one
+-- Returns the number of entries in the stream's register, and the sum of their counts.
+SELECT count(*) AS entries, coalesce(sum(d.count), 0)::bigint AS records FROM drift AS d WHERE d.stream = @stream;

@@ -42,3 +42,11 @@ SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
 -- Reserves several ids for ledger rows. pages is their number. If PostgreSQL has set the sequence back, reserving ids moves it forward
 -- again. setval could do this in one step, but it needs a privilege that a writer may not have.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);
+
+-- name: PageLatest :many
+-- Returns the last pages of the stream, the last one first.
+SELECT p.seq, p.pass, p.received, p.inserted, p.duplicate, p.parked, p.committed_at
+FROM pages AS p
+WHERE p.stream = @stream AND p.kind = 'page'
+ORDER BY p.seq DESC
+LIMIT @max_rows;

@@ -19,7 +19,5 @@ SET since = CASE WHEN r.token = excluded.token THEN r.since ELSE excluded.since 
     last_error = excluded.last_error, last_error_at = excluded.last_error_at, not_before = excluded.not_before;
 
 -- name: RunnerGet :one
--- Returns the last runner of the stream, and how many seconds ago it last reported itself.
-SELECT sqlc.embed(r), extract(epoch FROM clock_timestamp() - r.alive_at)::float8 AS silent_seconds
-FROM runners AS r
-WHERE r.stream = @stream;
+-- Returns the last runner of the stream.
+SELECT * FROM runners WHERE stream = @stream;

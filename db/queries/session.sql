@@ -57,3 +57,16 @@ LIMIT 1;
 -- name: SnapshotExport :one
 -- Returns the id of a snapshot of what the transaction sees. Other sessions can read with it until the transaction ends.
 SELECT pg_catalog.pg_export_snapshot()::text AS snapshot;
+
+-- name: SessionNow :one
+-- Returns the time by the clock of the server, which wrote all times in the tables.
+SELECT clock_timestamp()::timestamptz AS now;
+
+-- name: SessionLockIsHeld :one
+-- Reports whether a session holds the lock of CheckpointLock. See SessionLockHolder.
+SELECT EXISTS (
+    SELECT FROM (SELECT hashtextextended('pawl/' || coalesce(current_schema()::text, '') || '/' || @stream::text, 0) AS key) AS k
+    JOIN pg_catalog.pg_locks AS l ON l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+);

@@ -11,7 +11,8 @@ const (
 	ActivityRateLimited    Activity = "waiting for the rate limit"
 	ActivityWaitingForAPI  Activity = "waiting for the API"      // before it repeats a failed request
 	ActivityWaitingToStore Activity = "waiting for the database" // before it tries again to store pages
-	ActivityEnded          Activity = "ended"
+	ActivityEnded          Activity = "ended"                    // it did what it should, or was stopped, or the rate limit ended it
+	ActivityFailed         Activity = "failed"                   // an error ended it
 )
 
 // A RunnerState is what a runner reports about itself.
@@ -34,18 +35,34 @@ type RunnerReport struct {
 	RunnerIdentity
 	RunnerState
 
-	Since     time.Time     // when the runner claimed the stream
-	AliveAt   time.Time     // when it last reported
-	NotBefore time.Time     // the rate limit allows no request before this time; zero if it said nothing
-	Silence   time.Duration // the time since the last report
+	Token     UUID      // the token of the runner's claim
+	Since     time.Time // when the runner claimed the stream
+	AliveAt   time.Time // when it last reported
+	NotBefore time.Time // the rate limit allows no request before this time; zero if it said nothing
+	HasLock   bool      // some runner holds the stream's lock, so that this one is connected; false behind a connection pooler
 }
 
-// RunnerSilentAfter is the time without a report after which a runner counts as frozen or gone. A runner reports every 5 s, and later
-// if its connection is slow.
-const RunnerSilentAfter = 20 * time.Second
+// After these times without a report a runner counts as frozen or gone. A runner reports every 5 s, and later if its connection is slow.
+// A runner without the lock has probably lost its connection.
+const (
+	RunnerSilentAfter   = 20 * time.Second
+	UnlockedSilentAfter = 8 * time.Second
+)
 
 // HasEnded reports whether the runner has said that it ended.
-func (r RunnerReport) HasEnded() bool { return r.Activity == ActivityEnded }
+func (r RunnerReport) HasEnded() bool {
+	return r.Activity == ActivityEnded || r.Activity == ActivityFailed
+}
 
-// IsAlive reports whether the runner works or waits: it has not ended, and has reported a moment ago.
-func (r RunnerReport) IsAlive() bool { return !r.HasEnded() && r.Silence < RunnerSilentAfter }
+// IsAlive reports whether the runner works or waits at the time now: it has not ended, and has reported a moment ago. A runner that was
+// killed a moment ago may count as alive if it does not have the lock.
+func (r RunnerReport) IsAlive(now time.Time) bool {
+	limit := UnlockedSilentAfter
+	if r.HasLock {
+		limit = RunnerSilentAfter
+	}
+	return !r.HasEnded() && now.Sub(r.AliveAt) < limit
+}
+
+// Waits reports whether the runner waits at the time now. If it does, its Until is the end of the wait.
+func (r RunnerReport) Waits(now time.Time) bool { return r.IsAlive(now) && r.Until.After(now) }

@@ -44,3 +44,39 @@ func (r StreamReport) Summary() Summary {
 		Pages: r.Pages, Counts: r.Checkpoint.Counts, Traffic: r.Traffic, Elapsed: r.Elapsed,
 	}
 }
+
+// A StreamStatus is what the database knows about a stream and its last runner.
+type StreamStatus struct {
+	StreamReport
+
+	Runner    *RunnerReport // nil if no runner has reported yet
+	Open      []ReasonCount // the open dead letters by reason, the most frequent first, without samples
+	Drift     DriftTotal
+	LastPages []LedgerPage // at most MaxLastPages, the last one first
+	Now       time.Time    // the time by the clock of the database
+}
+
+// MaxLastPages is the number of pages in StreamStatus.LastPages.
+const MaxLastPages = 5
+
+// OpenLetters returns the number of open dead letters.
+func (s StreamStatus) OpenLetters() int64 {
+	var sum int64
+	for _, c := range s.Open {
+		sum += c.Count
+	}
+	return sum
+}
+
+// A DriftTotal sums up the drift register of a stream.
+type DriftTotal struct {
+	Entries int64 // the number of entries
+	Records int64 // the sum of their counts; a record with several kinds of drift is counted several times
+}
+
+// A LedgerPage is a page in the ledger.
+type LedgerPage struct {
+	Seq, Pass   int64
+	Counts      Counts
+	CommittedAt time.Time
+}

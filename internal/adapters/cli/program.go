@@ -75,11 +75,13 @@ type Database struct {
 	Bin string // the folder of the server's own programs; empty if it is not known
 }
 
-// A Reader reads what the database has about a stream. Every method returns an error of the kind domain.Invalid if no run has
-// claimed the stream yet.
+// A Reader reads what the database has about a stream. Every method with a stream returns an error of the kind domain.Invalid if no run
+// has claimed the stream yet.
 type Reader interface {
-	// Report returns the stream's checkpoint and its counts.
-	Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error)
+	// Streams returns the streams in the database, in the order of their names.
+	Streams(ctx context.Context) ([]domain.StreamID, error)
+	// Status returns the stream's checkpoint, its counts and what its last runner reported.
+	Status(ctx context.Context, stream domain.StreamID) (domain.StreamStatus, error)
 	// Drift returns the entries of the stream's drift register in the order in which they were first seen.
 	Drift(ctx context.Context, stream domain.StreamID) ([]domain.DriftEntry, error)
 	// DeadLetters returns the dead letters of a range in the order of their ids, without their payloads. more reports whether
@@ -108,7 +110,7 @@ type grammar struct {
 
 	Demo       demoCommand       `cmd:"" help:"Read a mock API into a private PostgreSQL, to see what pawl does. It needs no settings."`
 	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
-	Status     statusCommand     `cmd:"" help:"Print the progress of the stream, as the database has it."`
+	Status     statusCommand     `cmd:"" help:"Print how far each stream is, whether a runner is alive, and what needs attention."`
 	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
 	Dlq        dlqCommand        `cmd:"" help:"List, show, replay or discard dead letters: records that cannot become rows."`
 	Drift      driftCommand      `cmd:"" help:"Print the unexpected fields and values in the API's records. None of them is lost."`

@@ -168,11 +168,12 @@ func jsonReference(t *testing.T) string {
 	types := structTypes(t, ".", "settings")
 	var b strings.Builder
 	b.WriteString("# JSON output\n\n" + generated + `
-Each command prints one object on one line; ` + "`config`" + ` prints one object for each setting. Fields may be added later, so a script
+Each command prints one object on one line; ` + "`config`" + ` prints one object for each setting, and ` + "`status`" + ` one for each stream. Fields may be added later, so a script
 should ignore fields that it does not know. Times are in RFC 3339. A field marked "may be missing" is left out if it has no value.
 `)
 	for _, section := range []struct{ commands, typeName string }{
-		{"`pawl run --json`, `pawl status --json`", "summaryJSON"},
+		{"`pawl run --json`", "summaryJSON"},
+		{"`pawl status --json`", "statusJSON"},
 		{"`pawl verify --json`", "reportJSON"},
 		{"`pawl dlq list --json`", "lettersJSON"},
 		{"`pawl dlq list --summary --json`", "reasonsJSON"},

@@ -3,32 +3,70 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
+	"io"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 type statusCommand struct {
-	JSON bool `name:"json" help:"Print one JSON object with the same fields as run --json, for all runs together."`
+	JSON bool `name:"json" help:"Print one JSON object for each stream. It has the fields of run --json, for all runs together, and more."`
 }
 
 // Run executes `pawl status`. kong calls it.
 func (c *statusCommand) Run(s *session) error {
-	var report domain.StreamReport
-	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
-		report, err = reader.Report(ctx, s.settings.Stream)
-		return err
+	return withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) error {
+		all, err := readStatus(ctx, s, reader)
+		if err != nil {
+			return err
+		}
+		return outputError(c.print(s.Stdout, all))
 	})
-	if err != nil {
-		return err
+}
+
+// readStatus returns the status of the stream that the user named. If the user named none, it returns the status of every stream in the
+// database.
+func readStatus(ctx context.Context, s *session, reader Reader) (all []domain.StreamStatus, err error) {
+	streams := []domain.StreamID{s.settings.Stream}
+	isNamed := s.origins[streamFlag] != settings.Origin{}
+	if !isNamed {
+		stored, err := reader.Streams(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(stored) > 0 { // otherwise Status returns the error for a database without streams
+			streams = stored
+		}
 	}
-	if err := printSummary(s.Stdout, report.Summary(), "", c.JSON); err != nil {
-		return err
+	for _, stream := range streams {
+		status, err := reader.Status(ctx, stream)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, status)
 	}
-	if c.JSON {
+	return all, nil
+}
+
+// streamFlag is the flag of the setting that names the stream.
+const streamFlag = "stream"
+
+// print writes one stream in full, or several streams as a table, or each stream as JSON.
+func (c *statusCommand) print(w io.Writer, all []domain.StreamStatus) error {
+	switch {
+	case c.JSON:
+		for _, status := range all {
+			if err := writeStatusJSON(w, status); err != nil {
+				return err
+			}
+		}
 		return nil
+	case len(all) == 1:
+		return writeStatus(w, all[0])
 	}
-	_, err = fmt.Fprintf(s.Stdout, "reads from %s; last updated %s\n",
-		report.Checkpoint.SourceURL, report.Checkpoint.UpdatedAt.Format(time.RFC3339))
-	return outputError(err)
+	if err := statusTable(all).write(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "For one of them: pawl status --stream NAME")
+	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// summaryJSON is what `pawl run --json` prints about the run, and `pawl status --json` about all runs together.
+// summaryJSON is what `pawl run --json` prints about the run. It is also a part of what `pawl status --json` prints.
 type summaryJSON struct {
 	Stream         string  `json:"stream"`          // the stream's name
 	Pass           int64   `json:"pass"`            // the number of the pass, from 1
@@ -49,6 +49,10 @@ func printSummary(w io.Writer, s domain.Summary, stoppedBy string, asJSON bool) 
 }
 
 func writeSummaryJSON(w io.Writer, s domain.Summary, stoppedBy string) error {
+	return json.NewEncoder(w).Encode(newSummaryJSON(s, stoppedBy))
+}
+
+func newSummaryJSON(s domain.Summary, stoppedBy string) summaryJSON {
 	out := summaryJSON{
 		Stream: s.Stream.String(), Pass: s.Pass, Seq: s.Seq, Done: s.Done, Pages: s.Pages,
 		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
@@ -64,7 +68,7 @@ func writeSummaryJSON(w io.Writer, s domain.Summary, stoppedBy string) error {
 	if s.Announced.Known {
 		out.AnnouncedTotal = &s.Announced.N
 	}
-	return json.NewEncoder(w).Encode(out)
+	return out
 }
 
 // writeSummary writes the summary for a person. If a complete stream has fewer records than the API announced, a last line says so.

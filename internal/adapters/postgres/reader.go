@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,40 +14,13 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// A Reader reads a stream's report, its drift and its dead letters. It takes no lock, writes nothing and needs only the SELECT
+// A Reader reads a stream's status, its drift and its dead letters. It takes no lock, writes nothing and needs only the SELECT
 // privilege. Each method makes one attempt. If the stream was never claimed, each method returns Invalid, and the error names the
 // streams that the database has.
 type Reader struct{ pool *pgxpool.Pool }
 
 // NewReader returns a reader that uses the pool.
 func NewReader(pool *pgxpool.Pool) *Reader { return &Reader{pool} }
-
-// Report returns the stream's durable state and the totals of its ledger.
-func (r *Reader) Report(ctx context.Context, stream domain.StreamID) (domain.StreamReport, error) {
-	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
-	defer cancel()
-	return readReport(ctx, dbsqlc.New(r.pool), stream)
-}
-
-func readReport(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID) (domain.StreamReport, error) {
-	const op = "read status"
-	row, err := q.PageTotals(ctx, stream.String())
-	if errors.Is(err, pgx.ErrNoRows) {
-		return domain.StreamReport{}, noSuchStreamError(ctx, q, op, stream)
-	}
-	if err != nil {
-		return domain.StreamReport{}, conn.Classify(op, err)
-	}
-	return domain.StreamReport{
-		Checkpoint: toCheckpoint(stream, row.Checkpoint),
-		Pages:      row.Pages,
-		Traffic: domain.Traffic{
-			Requests: int(row.Requests), Retries: int(row.Retries), RateLimited: int(row.RateLimited),
-			Waited: time.Duration(row.WaitedMs) * time.Millisecond,
-		},
-		Elapsed: time.Duration(row.ElapsedMs) * time.Millisecond,
-	}, nil
-}
 
 // Drift returns the entries of the stream's drift register, ordered by the page in which each appeared first.
 func (r *Reader) Drift(ctx context.Context, stream domain.StreamID) (entries []domain.DriftEntry, err error) {

@@ -19,11 +19,11 @@ func TestReaderReport(t *testing.T) {
 	ctx, url := t.Context(), pgtest.Database(t)
 	reader := postgres.NewReader(newPool(t, url))
 
-	if _, err := reader.Report(ctx, streamS); domain.KindOf(err) != domain.Invalid {
+	if _, err := reader.Status(ctx, streamS); domain.KindOf(err) != domain.Invalid {
 		t.Errorf("a stream that was never claimed: got %v, want Invalid", err)
 	}
 	store, checkpoint := claimStore(t, url)
-	if report, err := reader.Report(ctx, streamS); err != nil || report.Pages != 0 || report.Elapsed != 0 || report.Checkpoint.Epoch != 1 {
+	if report, err := reader.Status(ctx, streamS); err != nil || report.Pages != 0 || report.Elapsed != 0 || report.Checkpoint.Epoch != 1 {
 		t.Errorf("a stream without pages: got report %+v, %v, want 0 pages, elapsed 0 and epoch 1", report, err)
 	}
 	fetchedAt := time.Now().Add(-time.Minute)
@@ -37,7 +37,7 @@ func TestReaderReport(t *testing.T) {
 		}
 		checkpoint = res.Checkpoint
 	}
-	report, err := reader.Report(ctx, streamS)
+	report, err := reader.Status(ctx, streamS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestReaderOlderSchema(t *testing.T) {
 	pool := newPool(t, databaseURL)
 	reader := postgres.NewReader(pool)
 	_, inspectErr := postgres.NewInventory(pool).Inspect(t.Context(), streamS, func(domain.Check) {})
-	_, reportErr := reader.Report(t.Context(), streamS)
+	_, reportErr := reader.Status(t.Context(), streamS)
 	_, _, listErr := reader.DeadLetters(t.Context(), streamS, domain.DeadLetterFilter{}, domain.DeadLetterRange{Limit: 1})
 	for what, err := range map[string]error{"verify": inspectErr, "status": reportErr, "dlq list": listErr} {
 		if domain.KindOf(err) != domain.Invalid || domain.RemedyOf(err) != domain.MigrateDatabase {

@@ -19,9 +19,9 @@ type States struct {
 	report func(domain.RunnerState)
 
 	mu       sync.Mutex
-	fetching retry.Wait // the present wait for the API; zero if there is none
-	storing  retry.Wait // the present wait for the database; zero if there is none
-	ended    bool
+	fetching retry.Wait         // the present wait for the API; zero if there is none
+	storing  retry.Wait         // the present wait for the database; zero if there is none
+	end      domain.Activity    // how the run has ended; empty before that
 	state    domain.RunnerState // the last one that was reported
 }
 
@@ -82,9 +82,10 @@ func (s *States) Committed(batch domain.Batch, res domain.CommitResult) {
 // End reports that the run has ended with err. A run that was stopped, or that ends because of the rate limit, has not failed.
 func (s *States) End(err error) {
 	s.update(func() {
-		s.ended = true
+		s.end = domain.ActivityEnded
 		kind := domain.KindOf(err)
 		if err != nil && kind != domain.Stopped && kind != domain.RateLimited {
+			s.end = domain.ActivityFailed
 			s.setError(err)
 		}
 	})
@@ -110,8 +111,8 @@ func (s *States) update(change func()) {
 // activity returns what the run does, and until when if it waits.
 func (s *States) activity() (activity domain.Activity, until time.Time) {
 	switch {
-	case s.ended:
-		return domain.ActivityEnded, time.Time{}
+	case s.end != "":
+		return s.end, time.Time{}
 	case s.storing.For >= minReportedWait:
 		return domain.ActivityWaitingToStore, s.storing.Until
 	case s.fetching.For >= minReportedWait && s.fetching.ForRateLimit():

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func TestStates(t *testing.T) {
 		{
 			name:      "the end after a failure",
 			steps:     func(s *ingest.States) { s.End(failure) },
-			want:      []domain.Activity{domain.ActivityWorking, domain.ActivityEnded},
+			want:      []domain.Activity{domain.ActivityWorking, domain.ActivityFailed},
 			wantError: "op: bad key",
 		},
 		{
@@ -91,7 +92,7 @@ func TestStates(t *testing.T) {
 			var activities []domain.Activity
 			for _, state := range got {
 				activities = append(activities, state.Activity)
-				waits := state.Activity != domain.ActivityWorking && state.Activity != domain.ActivityEnded
+				waits := strings.HasPrefix(string(state.Activity), "waiting")
 				if hasEnd := !state.Until.IsZero(); hasEnd != waits {
 					t.Errorf("%s: got an end of the wait %t, want %t", state.Activity, hasEnd, waits)
 				}

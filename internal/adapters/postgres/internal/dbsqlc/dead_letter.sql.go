@@ -405,6 +405,40 @@ func (q *Queries) DeadLetterOpenOf(ctx context.Context, arg DeadLetterOpenOfPara
 	return items, nil
 }
 
+const deadLetterOpenReasons = `-- name: DeadLetterOpenReasons :many
+SELECT l.reason, count(*) AS letters
+FROM dead_letters AS l
+WHERE l.stream = $1 AND l.resolved_at IS NULL
+GROUP BY l.reason
+ORDER BY letters DESC, l.reason
+`
+
+type DeadLetterOpenReasonsRow struct {
+	Reason  string
+	Letters int64
+}
+
+// Counts the open dead letters by reason, the most frequent reason first.
+func (q *Queries) DeadLetterOpenReasons(ctx context.Context, stream string) ([]DeadLetterOpenReasonsRow, error) {
+	rows, err := q.db.Query(ctx, deadLetterOpenReasons, stream)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetterOpenReasonsRow
+	for rows.Next() {
+		var i DeadLetterOpenReasonsRow
+		if err := rows.Scan(&i.Reason, &i.Letters); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deadLetterPark = `-- name: DeadLetterPark :many
 INSERT INTO dead_letters AS l (stream, key, page_id, index_in_page, reason, field, detail, payload, payload_sha256, event_id, seen)
 SELECT $1::text, t.key, $2::bigint, t.index_in_page, t.reason, t.field, t.detail, t.payload, sha256(t.payload),

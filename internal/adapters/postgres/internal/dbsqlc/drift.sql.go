@@ -141,3 +141,20 @@ func (q *Queries) DriftSize(ctx context.Context, stream string) (int64, error) {
 	err := row.Scan(&count)
 	return count, err
 }
+
+const driftTotal = `-- name: DriftTotal :one
+SELECT count(*) AS entries, coalesce(sum(d.count), 0)::bigint AS records FROM drift AS d WHERE d.stream = $1
+`
+
+type DriftTotalRow struct {
+	Entries int64
+	Records int64
+}
+
+// Returns the number of entries in the stream's register, and the sum of their counts.
+func (q *Queries) DriftTotal(ctx context.Context, stream string) (DriftTotalRow, error) {
+	row := q.db.QueryRow(ctx, driftTotal, stream)
+	var i DriftTotalRow
+	err := row.Scan(&i.Entries, &i.Records)
+	return i, err
+}

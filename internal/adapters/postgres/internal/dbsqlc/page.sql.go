@@ -116,6 +116,58 @@ func (q *Queries) PageInsert(ctx context.Context, arg PageInsertParams) error {
 	return err
 }
 
+const pageLatest = `-- name: PageLatest :many
+SELECT p.seq, p.pass, p.received, p.inserted, p.duplicate, p.parked, p.committed_at
+FROM pages AS p
+WHERE p.stream = $1 AND p.kind = 'page'
+ORDER BY p.seq DESC
+LIMIT $2
+`
+
+type PageLatestParams struct {
+	Stream  string
+	MaxRows int32
+}
+
+type PageLatestRow struct {
+	Seq         int64
+	Pass        int64
+	Received    int64
+	Inserted    int64
+	Duplicate   int64
+	Parked      int64
+	CommittedAt time.Time
+}
+
+// Returns the last pages of the stream, the last one first.
+func (q *Queries) PageLatest(ctx context.Context, arg PageLatestParams) ([]PageLatestRow, error) {
+	rows, err := q.db.Query(ctx, pageLatest, arg.Stream, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PageLatestRow
+	for rows.Next() {
+		var i PageLatestRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.Pass,
+			&i.Received,
+			&i.Inserted,
+			&i.Duplicate,
+			&i.Parked,
+			&i.CommittedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pageReserve = `-- name: PageReserve :one
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
        coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id

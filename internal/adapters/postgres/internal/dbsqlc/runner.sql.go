@@ -12,34 +12,26 @@ import (
 )
 
 const runnerGet = `-- name: RunnerGet :one
-SELECT r.stream, r.token, r.host, r.pid, r.version, r.since, r.alive_at, r.state, r.state_until, r.last_error, r.last_error_at, r.not_before, extract(epoch FROM clock_timestamp() - r.alive_at)::float8 AS silent_seconds
-FROM runners AS r
-WHERE r.stream = $1
+SELECT stream, token, host, pid, version, since, alive_at, state, state_until, last_error, last_error_at, not_before FROM runners WHERE stream = $1
 `
 
-type RunnerGetRow struct {
-	Runner        Runner
-	SilentSeconds float64
-}
-
-// Returns the last runner of the stream, and how many seconds ago it last reported itself.
-func (q *Queries) RunnerGet(ctx context.Context, stream string) (RunnerGetRow, error) {
+// Returns the last runner of the stream.
+func (q *Queries) RunnerGet(ctx context.Context, stream string) (Runner, error) {
 	row := q.db.QueryRow(ctx, runnerGet, stream)
-	var i RunnerGetRow
+	var i Runner
 	err := row.Scan(
-		&i.Runner.Stream,
-		&i.Runner.Token,
-		&i.Runner.Host,
-		&i.Runner.Pid,
-		&i.Runner.Version,
-		&i.Runner.Since,
-		&i.Runner.AliveAt,
-		&i.Runner.State,
-		&i.Runner.StateUntil,
-		&i.Runner.LastError,
-		&i.Runner.LastErrorAt,
-		&i.Runner.NotBefore,
-		&i.SilentSeconds,
+		&i.Stream,
+		&i.Token,
+		&i.Host,
+		&i.Pid,
+		&i.Version,
+		&i.Since,
+		&i.AliveAt,
+		&i.State,
+		&i.StateUntil,
+		&i.LastError,
+		&i.LastErrorAt,
+		&i.NotBefore,
 	)
 	return i, err
 }

@@ -7,6 +7,7 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 )
 
 const schemaLock = `-- name: SchemaLock :one
@@ -111,6 +112,35 @@ func (q *Queries) SessionLockHolder(ctx context.Context, stream string) (Session
 	var i SessionLockHolderRow
 	err := row.Scan(&i.Pid, &i.IdleSeconds)
 	return i, err
+}
+
+const sessionLockIsHeld = `-- name: SessionLockIsHeld :one
+SELECT EXISTS (
+    SELECT FROM (SELECT hashtextextended('pawl/' || coalesce(current_schema()::text, '') || '/' || $1::text, 0) AS key) AS k
+    JOIN pg_catalog.pg_locks AS l ON l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+)
+`
+
+// Reports whether a session holds the lock of CheckpointLock. See SessionLockHolder.
+func (q *Queries) SessionLockIsHeld(ctx context.Context, stream string) (bool, error) {
+	row := q.db.QueryRow(ctx, sessionLockIsHeld, stream)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const sessionNow = `-- name: SessionNow :one
+SELECT clock_timestamp()::timestamptz AS now
+`
+
+// Returns the time by the clock of the server, which wrote all times in the tables.
+func (q *Queries) SessionNow(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, sessionNow)
+	var now time.Time
+	err := row.Scan(&now)
+	return now, err
 }
 
 const sessionReport = `-- name: SessionReport :exec
