@@ -233,7 +233,7 @@ func TestRun_ShowsLiveLine(t *testing.T) {
 				c.read()
 			})
 			stderr := piped.String() + c.raw.String()
-			const partOfLiveLine, partOfLogLine = "57.1%  4,000 of 7,000", " events="
+			const partOfLiveLine, partOfLogLine = "57.1%  ETA ", " events="
 			if got := strings.Contains(stderr, partOfLiveLine); got != tt.wantLiveLine {
 				t.Errorf("got a live line: %v, want %v: %q", got, tt.wantLiveLine, stderr)
 			}
@@ -294,12 +294,15 @@ func TestRun_ClearsLiveLineBeforeError(t *testing.T) {
 			return nil, &domain.Error{Kind: domain.Invalid, Op: "migrate", Err: errors.New("no such database")}
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
-		const drawn, cleared = "\rpreparing the database\x1b[K", "\r\x1b[K"
+		const drawn, cleared = "\r" + emptyColumns + "preparing the database\x1b[K", "\r\x1b[K"
 		if want := drawn + cleared + "pawl: migrate: no such database\n"; stderr != want {
 			t.Errorf("got %q, want %q", stderr, want)
 		}
 	})
 }
+
+// emptyColumns are the columns of a live line before anything is known, in front of the words about the state.
+const emptyColumns = "[          ]                        "
 
 // A slowStore is an EventStore that takes a second to claim a stream.
 type slowStore struct{ domain.EventStore }
@@ -320,7 +323,7 @@ func TestRun_ShowsClaiming(t *testing.T) {
 			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, opts), func() {}, nil
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
-		const drawn, cleared = "\rclaiming the stream\x1b[K", "\r\x1b[K"
+		const drawn, cleared = "\r" + emptyColumns + "claiming the stream\x1b[K", "\r\x1b[K"
 		if !strings.HasPrefix(stderr, drawn+cleared) {
 			t.Errorf("got %q, want the live line of claiming", stderr)
 		}

@@ -38,162 +38,148 @@ func newRetryWait(d time.Duration, cause string, try int) retry.Wait {
 // knownTotal returns an announced total of n records.
 func knownTotal(n int64) domain.Total { return domain.Total{N: n, Known: true} }
 
-// TestLine checks the line for snapshots in terminals of different widths.
-func TestLine(t *testing.T) {
-	t.Parallel()
-	halfway := Snapshot{
+// halfway is a snapshot with a value for each column.
+func halfway(edit func(*Snapshot)) Snapshot {
+	s := Snapshot{
 		State: Fetching, Offset: 1_250_000, MaxOffset: 1_250_000, Total: knownTotal(3_000_000),
 		PerSecond: 5012.4, Left: 5*time.Minute + 49*time.Second, Retries: 2,
 	}
-	editHalfway := func(edit func(*Snapshot)) Snapshot { // returns halfway, changed by edit
-		s := halfway
+	if edit != nil {
 		edit(&s)
-		return s
 	}
-	waitingForAPI := editHalfway(func(s *Snapshot) {
-		// The line rounds the wait up to 3:11, and the end of the wait down to 12:03:10.
-		const almost3m11s = 3*time.Minute + 11*time.Second - time.Nanosecond
-		s.State, s.Wait, s.LeftByQuota = Waiting, newWait(domain.RateLimited, almost3m11s, "429"), true
-	})
-	retrying := editHalfway(func(s *Snapshot) {
-		s.State, s.Wait = Waiting, newRetryWait(3*time.Second, "HTTP 503 Service Unavailable", 2)
-	})
+	return s
+}
+
+// frames are the snapshots of a run, with its name for each.
+func frames() map[string]Snapshot {
+	// The line rounds the wait up to 3:11, and the end of the wait down to 12:03:10.
+	const almost3m11s = 3*time.Minute + 11*time.Second - time.Nanosecond
 	const longReason = `HTTP 500 Internal Server Error, code "E", message "m"` // more than maxCauseColumns
+	return map[string]Snapshot{
+		"preparing":      {State: Preparing},
+		"claiming":       {State: Claiming},
+		"another runner": {State: Waiting, Wait: newWait(domain.Fenced, 4*time.Second, "taken")},
+		"no record yet":  {State: Fetching},
+		"no total":       {State: Storing, Offset: 12_345, MaxOffset: 12_345, PerSecond: 9.96},
+		"a total of 0":   {State: Fetching, Total: knownTotal(0)},
+		"fetching":       halfway(nil),
+		"storing":        halfway(func(s *Snapshot) { s.State = Storing }),
+		"bound by quota": halfway(func(s *Snapshot) { s.LeftByQuota = true }),
+		"waiting for the API": halfway(func(s *Snapshot) {
+			s.State, s.Wait, s.LeftByQuota = Waiting, newWait(domain.RateLimited, almost3m11s, "429"), true
+		}),
+		"a short wait": halfway(func(s *Snapshot) { s.State, s.Wait = Waiting, newWait(domain.RateLimited, 999*time.Millisecond, "429") }),
+		"a wait over midnight": halfway(func(s *Snapshot) {
+			s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, 12*time.Hour, "429"), 0
+		}),
+		"a wait that is over": halfway(func(s *Snapshot) {
+			s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, time.Minute, "429"), 0
+			s.Wait.Until = noon.Add(-time.Second)
+		}),
+		"retrying": halfway(func(s *Snapshot) {
+			s.State, s.Wait = Waiting, newRetryWait(3*time.Second, "HTTP 503 Service Unavailable", 2)
+		}),
+		"a long reason":      halfway(func(s *Snapshot) { s.State, s.Wait = Waiting, newRetryWait(time.Second, longReason, 2) }),
+		"control characters": halfway(func(s *Snapshot) { s.State, s.Wait = Waiting, newRetryWait(time.Second, "a\x1b[2Jb\r\nc\u202ed", 3) }),
+		"re-reading":         halfway(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }),
+		"one is missing":     halfway(func(s *Snapshot) { s.Offset = 2_999_999 }),
+		"more than announced": halfway(func(s *Snapshot) {
+			s.Offset, s.Left, s.Retries = 3_000_001, 0, 12345
+		}),
+		"large numbers": {
+			State: Fetching, Offset: 1_234_567_890, MaxOffset: 1_234_567_890, Total: knownTotal(12_345_678_901),
+			PerSecond: 1_234_567, Left: 26 * time.Hour, Retries: 1,
+		},
+	}
+}
+
+// TestLine_Grid checks that no column moves from one frame to another. In each width, each frame has two blanks between two columns, at
+// the same places, and the bar is in each frame or in none.
+func TestLine_Grid(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{40, 60, 80, 120, 200} {
+		g := newGrid(width - 1)
+		for name, s := range frames() {
+			line := []rune(Line(s, noon, width, withoutColour))
+			end := 0
+			for _, column := range []int{g.bar, g.percent, g.count, g.eta, g.speed, g.retries} {
+				if column == 0 {
+					continue
+				}
+				end += column
+				if between := string(line[end : end+gap]); between != strings.Repeat(" ", gap) {
+					t.Errorf("%d columns, %s: got %q between the columns at %d, want blanks: %q", width, name, between, end, string(line))
+				}
+				end += gap
+			}
+			words := string(line[end:])
+			if words == "" || strings.HasPrefix(words, " ") {
+				t.Errorf("%d columns, %s: got words %q at column %d, want words about the state: %q", width, name, words, end, string(line))
+			}
+			if hasBar := line[0] == '['; hasBar != (g.bar > 0) {
+				t.Errorf("%d columns, %s: got a bar %t: %q", width, name, hasBar, string(line))
+			}
+		}
+	}
+}
+
+// TestLine checks lines in terminals of different widths.
+func TestLine(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
-		name     string
-		snapshot Snapshot
-		width    int // of the terminal; the line is one column narrower
-		want     string
+		frame string
+		width int // of the terminal; the line is at least one column narrower
+		want  string
 	}{
-		{name: "preparing", snapshot: Snapshot{State: Preparing}, width: 80, want: "preparing the database"},
-		{name: "claiming", snapshot: Snapshot{State: Claiming}, width: 80, want: "claiming the stream"},
+		{frame: "fetching", width: 40, want: " 41.6%  fetching"},
+		{frame: "fetching", width: 60, want: " 41.6%  ETA 5:49      fetching"},
+		{frame: "fetching", width: 80, want: "[===>      ]   41.6%  ETA 5:49      fetching"},
 		{
-			name: "another runner", width: 80,
-			snapshot: Snapshot{State: Waiting, Wait: newWait(domain.Fenced, 4*time.Second, "taken")},
-			want:     "waiting for another runner to release the stream (4 s)",
+			frame: "fetching", width: 120,
+			want: "[===>      ]   41.6%  1,250,000 of 3,000,000  ETA 5:49      5,012/s      2 retries     fetching",
 		},
-		{name: "no record yet", snapshot: Snapshot{State: Fetching}, width: 80, want: "fetching"},
+		{frame: "fetching", width: 6, want: "fe..."},
+		{frame: "fetching", width: 1, want: ""},
+		{frame: "fetching", width: 0, want: ""},
+		{frame: "bound by quota", width: 60, want: " 41.6%  ETA 5:49      fetching (rate limit)"},
+		{frame: "bound by quota", width: 80, want: "[===>      ]   41.6%  ETA 5:49      fetching (rate limit)"},
+		{frame: "waiting for the API", width: 40, want: " 41.6%  rate limit until 12:03:10"},
+		{frame: "waiting for the API", width: 60, want: " 41.6%  ETA 5:49      API rate limit until 12:03:10 (3:11)"},
 		{
-			name: "no total announced", width: 80,
-			snapshot: Snapshot{State: Storing, Offset: 12_345, MaxOffset: 12_345, PerSecond: 9.96},
-			want:     "12,345 events  10.0/s  storing",
+			frame: "waiting for the API", width: 200,
+			want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  ETA 5:49      5,012/s      2 retries     " +
+				"waiting for the API until 12:03:10 (rate limit, 3:11)",
 		},
-		{name: "a total of 0", snapshot: Snapshot{State: Fetching, Total: knownTotal(0)}, width: 80, want: "0 of 0  fetching"},
-		{name: "complete", snapshot: Snapshot{State: Complete, Offset: 5, Total: knownTotal(5)}, width: 80, want: ""},
+		{frame: "a wait over midnight", width: 60, want: " 41.6%                rate limit until 2026-01-28 00:00:00"},
+		{frame: "a wait that is over", width: 40, want: " 41.6%  rate limit until 11:59:59"},
+		{frame: "a short wait", width: 40, want: " 41.6%  fetching"},
+		{frame: "retrying", width: 40, want: " 41.6%  retry 2 of 5 in 3 s: HTTP 50..."},
+		{frame: "a long reason", width: 200, want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  ETA 5:49      5,012/s      2 retries     " +
+			"retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,..."},
+		{frame: "control characters", width: 60, want: " 41.6%  ETA 5:49      retrying in 1 s (3 of 5): a [2Jb  c d"},
+		{frame: "re-reading", width: 60, want: "  4.0%  ETA 5:49      re-reading: 380,000 already stored"},
+		{frame: "one is missing", width: 40, want: " 99.9%  fetching"},
 		{
-			name: "wide", width: 120,
-			snapshot: halfway,
-			want:     "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching",
-		},
-		{
-			name: "too narrow for the word fetching", width: 80,
-			snapshot: halfway,
-			want:     "[=====>         ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries",
-		},
-		// Each of the next widths is one column too small for the part that is named.
-		{name: "too narrow for the bar", snapshot: halfway, width: 72, want: " 41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries"},
-		{name: "too narrow for the speed", snapshot: halfway, width: 60, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49  2 retries"},
-		{name: "too narrow for the retries", snapshot: halfway, width: 51, want: " 41.6%  1,250,000 of 3,000,000  ETA 5:49"},
-		{name: "too narrow for the counts", snapshot: halfway, width: 40, want: " 41.6%  ETA 5:49"},
-		{name: "too narrow for the time left", snapshot: halfway, width: 16, want: " 41.6%"},
-		{name: "too narrow for the percentage, which is cut", snapshot: halfway, width: 6, want: " 4..."},
-		{name: "one column", snapshot: halfway, width: 1, want: ""},
-		{name: "no column", snapshot: halfway, width: 0, want: ""},
-		{
-			name: "one record is missing", width: 51,
-			snapshot: editHalfway(func(s *Snapshot) { s.Offset = 2_999_999 }),
-			want:     " 99.9%  2,999,999 of 3,000,000  ETA 5:49",
+			frame: "more than announced", width: 120,
+			want: "[==========]  100.0%  3,000,001 of 3,000,000                5,012/s      999+ retries  fetching",
 		},
 		{
-			name: "more than announced", width: 40,
-			snapshot: editHalfway(func(s *Snapshot) { s.Offset, s.Left = 3_000_001, 0 }),
-			want:     "100.0%  3,000,001 of 3,000,000",
+			frame: "large numbers", width: 120,
+			want: "[          ]    9.9%  1.2 G of 12.3 G         ETA 1 d 02 h  1,234,567/s  1 retry       fetching",
 		},
-		{
-			name: "the rate limit decides the time left", width: 71,
-			snapshot: editHalfway(func(s *Snapshot) { s.Left, s.LeftByQuota = 26*time.Hour, true }),
-			want:     " 41.6%  1,250,000 of 3,000,000  ETA 1 d 02:00:00 (rate limit)",
-		},
-		{
-			name: "waiting for the API", width: 80,
-			snapshot: waitingForAPI,
-			want:     " 41.6%  ETA 5:49  waiting for the API until 12:03:10 (rate limit, 3:11)",
-		},
-		{
-			name: "too narrow for the long words about the API", width: 60,
-			snapshot: waitingForAPI,
-			want:     " 41.6%  ETA 5:49  API rate limit until 12:03:10 (3:11)",
-		},
-		{
-			name: "only wide enough for the short words about the API", width: 40,
-			snapshot: waitingForAPI,
-			want:     "API rate limit until 12:03:10 (3:11)",
-		},
-		{
-			name: "too narrow for the short words about the API, which are cut", width: 34,
-			snapshot: waitingForAPI,
-			want:     "API rate limit until 12:03:10 ...",
-		},
-		{
-			name: "a wait over midnight", width: 80,
-			snapshot: editHalfway(func(s *Snapshot) {
-				s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, 12*time.Hour, "429"), 0
-			}),
-			want: " 41.6%  waiting for the API until 2026-01-28 00:00:00 (rate limit, 12:00:00)",
-		},
-		{
-			name: "a wait that is over", width: 80,
-			snapshot: editHalfway(func(s *Snapshot) {
-				s.State, s.Wait, s.Left = Waiting, newWait(domain.RateLimited, time.Minute, "429"), 0
-				s.Wait.Until = noon.Add(-time.Second)
-			}),
-			want: " 41.6%  waiting for the API until 11:59:59 (rate limit, 0 s)",
-		},
-		{
-			name: "a short wait for the API is not shown", width: 120,
-			snapshot: editHalfway(func(s *Snapshot) {
-				s.State, s.Wait = Waiting, newWait(domain.RateLimited, 999*time.Millisecond, "429")
-			}),
-			want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  5,012/s  ETA 5:49  2 retries  fetching",
-		},
-		{name: "retrying", snapshot: retrying, width: 80, want: " 41.6%  ETA 5:49  retrying in 3 s (2 of 5): HTTP 503 Service Unavailable"},
-		{
-			name: "too narrow for the reason, which is cut", width: 50,
-			snapshot: retrying,
-			want:     "retrying in 3 s (2 of 5): HTTP 503 Service Una...",
-		},
-		{
-			name: "a long reason, which is cut", width: 80,
-			snapshot: editHalfway(func(s *Snapshot) {
-				s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, longReason, 2), 12*time.Second
-			}),
-			want: " 41.6%  ETA 0:12  retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,...",
-		},
-		{
-			name: "a reason with control characters", width: 60,
-			snapshot: editHalfway(func(s *Snapshot) {
-				s.State, s.Wait, s.Left = Waiting, newRetryWait(time.Second, "a\x1b[2Jb\r\nc\u202ed", 3), 0
-			}),
-			want: " 41.6%  retrying in 1 s (3 of 5): a [2Jb  c d",
-		},
-		{
-			name: "re-reading", width: 80,
-			snapshot: editHalfway(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }),
-			want:     "  4.0%  ETA 5:49  re-reading: 380,000 of 3,000,000 already stored",
-		},
-		{
-			name: "re-reading, no total yet", width: 80,
-			snapshot: Snapshot{State: Fetching, MaxOffset: 380_000},
-			want:     "re-reading: 380,000 already stored",
-		},
+		{frame: "no total", width: 120, want: "[          ]          12,345 events                         10.0/s                     storing"},
+		{frame: "another runner", width: 40, want: "        another runner (4 s)"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, %d columns", tt.frame, tt.width), func(t *testing.T) {
 			t.Parallel()
-			if got := Line(tt.snapshot, noon, tt.width, withoutColour); got != tt.want {
+			if got := Line(frames()[tt.frame], noon, tt.width, withoutColour); got != tt.want {
 				t.Errorf("got line\n%q, want\n%q", got, tt.want)
 			}
 		})
+	}
+	if got := Line(Snapshot{State: Complete, Offset: 5, Total: knownTotal(5)}, noon, 80, withoutColour); got != "" {
+		t.Errorf("complete: got line %q, want none", got)
 	}
 }
 
@@ -216,7 +202,7 @@ func TestLine_Width(t *testing.T) {
 func TestLine_Colour(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{State: Waiting, Wait: newWait(domain.RateLimited, 41*time.Second, "429"), Offset: 1, Total: knownTotal(2)}
-	const width = 100
+	const width = 200
 	painted := Line(s, noon, width, withColour)
 	unpainted := strings.NewReplacer("\x1b[32m", "", "\x1b[33m", "", "\x1b[m", "").Replace(painted)
 	if want := Line(s, noon, width, withoutColour); unpainted != want {

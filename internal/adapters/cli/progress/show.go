@@ -64,7 +64,7 @@ func Fields(s Snapshot, now time.Time) []slog.Attr {
 			fields = append(fields, slog.String("eta_bound_by", "rate limit"))
 		}
 	}
-	return append(fields, slog.Int("retries", s.Retries), slog.String("state", s.stateText(now)))
+	return append(fields, slog.Int("retries", s.Retries), slog.String("state", s.stateForms(now)[0]))
 }
 
 // Steps shows the steps of a command whose progress cannot be measured. Its methods may be called from any goroutine.

@@ -50,7 +50,9 @@ func TestTrackerShow(t *testing.T) {
 		stop()
 		stop()
 		time.Sleep(time.Hour) // nothing is drawn after stop
-		if want := []string{"preparing the database", "claiming the stream", "(cleared)"}; !slices.Equal(display.recorded(), want) {
+		const emptyColumns = "[          ]                        "
+		want := []string{emptyColumns + "preparing the database", emptyColumns + "claiming the stream", "(cleared)"}
+		if !slices.Equal(display.recorded(), want) {
 			t.Errorf("got lines %q, want %q", display.recorded(), want)
 		}
 	})
