@@ -173,6 +173,9 @@ func (s *session) main(loader *settings.Loader) int {
 	warned := make(chan struct{})
 	cancelWarning := context.AfterFunc(s.ctx, func() {
 		defer close(warned)
+		if s.stopsAtOnce.Load() {
+			return
+		}
 		s.log.Warn("stopping: finishing the current step; a second signal ends pawl at once")
 	})
 	s.busy.Store(true)

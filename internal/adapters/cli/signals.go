@@ -24,7 +24,8 @@ func StopSignals(isIgnored func(os.Signal) bool) []os.Signal {
 
 // A signalState holds the facts that decide what a signal does.
 type signalState struct {
-	busy atomic.Bool // the command has begun; then it may finish its current step after the first signal
+	busy        atomic.Bool // the command has begun; then it may finish its current step after the first signal
+	stopsAtOnce atomic.Bool // the command has no step to finish, so there is nothing to say about the first signal
 
 	mu         sync.Mutex
 	foreground *os.Process // the program that uses the terminal instead of pawl; nil if there is none

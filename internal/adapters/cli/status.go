@@ -4,24 +4,41 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 type statusCommand struct {
-	JSON bool `name:"json" help:"Print one JSON object for each stream. It has the fields of run --json, for all runs together, and more."`
+	JSON      bool           `name:"json" xor:"json" help:"Print one JSON object for each stream. It has the fields of run --json, for all runs together, and more."`
+	Watch     bool           `name:"watch" xor:"watch" help:"Print the status again every 2 s, until ^C."`
+	Check     bool           `name:"check" xor:"json,watch" help:"Print one line that says whether all is well. Exit 0 if it is, else 4."`
+	MaxAge    *time.Duration `name:"max-age" placeholder:"TIME" help:"With --check: the greatest time since the last page was stored, for example 2h."`
+	MaxParked *int64         `name:"max-parked" placeholder:"N" help:"With --check: the greatest number of open dead letters."`
 }
 
 // Run executes `pawl status`. kong calls it.
 func (c *statusCommand) Run(s *session) error {
-	return withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) error {
-		all, err := readStatus(ctx, s, reader)
-		if err != nil {
-			return err
-		}
-		return outputError(c.print(s.Stdout, all))
+	limits, err := c.limits()
+	if err != nil {
+		return err
+	}
+	if c.Watch {
+		return c.watch(s)
+	}
+	var all []domain.StreamStatus
+	err = withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+		all, err = readStatus(ctx, s, reader)
+		return err
 	})
+	switch {
+	case err != nil:
+		return err
+	case c.Check:
+		return printHealth(s.Stdout, all, limits)
+	}
+	return outputError(c.print(s.Stdout, all))
 }
 
 // readStatus returns the status of the stream that the user named. If the user named none, it returns the status of every stream in the
