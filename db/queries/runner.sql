@@ -21,3 +21,10 @@ SET since = CASE WHEN r.token = excluded.token THEN r.since ELSE excluded.since 
 -- name: RunnerGet :one
 -- Returns the last runner of the stream.
 SELECT * FROM runners WHERE stream = @stream;
+
+-- name: RunnerHolder :one
+-- Returns which runner has the stream's claim. It returns no row if that runner has not reported yet, or has ended.
+SELECT r.host, r.pid, r.since
+FROM runners AS r
+JOIN checkpoints AS c ON c.stream = r.stream AND c.token = r.token
+WHERE r.stream = @stream AND r.state NOT IN ('ended', 'failed');

@@ -9,7 +9,7 @@ const (
 	_                    Remedy = iota
 	StartStream                 // run the stream for the first time
 	FinishStream                // run the stream until it is complete
-	OtherStream                 // wait for the other runner, or use another stream name
+	WaitForRunner               // wait for the other runner, which can be watched
 	MoveStream                  // move the stream to the API's new URL, or correct the URL
 	CorrectAddress              // correct the API's URL, or name another stream
 	CorrectFormerAddress        // correct the URL that is given as the stream's former source URL

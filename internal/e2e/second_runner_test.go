@@ -25,8 +25,13 @@ func TestSecondRunner(t *testing.T) {
 	if out := second.stdout.String(); out != "" {
 		t.Errorf("standard output of the second runner: got %q, want none", out)
 	}
-	if log := second.stderr.String(); !strings.Contains(log, "another runner") {
-		t.Errorf("standard error of the second runner: got %q, want it to contain \"another runner\"", log)
+	log := second.stderr.String()
+	whoHasIt := "another runner holds stream datasync: pid " + strconv.Itoa(first.cmd.Process.Pid) + " on "
+	if !strings.Contains(log, whoHasIt) || !strings.Contains(log, ", since 20") {
+		t.Errorf("standard error of the second runner: got %q, want it to contain %q and since when", log, whoHasIt)
+	}
+	if strings.Contains(log, "--stream") { // this would read the same events once more
+		t.Errorf("standard error of the second runner: got %q, want no advice to use another stream", log)
 	}
 	if epoch := f.db.epoch(); epoch != 1 {
 		t.Errorf("epoch after the second runner: got %d, want 1", epoch)

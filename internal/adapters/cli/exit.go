@@ -87,8 +87,8 @@ func remedyText(r domain.Remedy) string {
 		return "start it with `pawl run`"
 	case domain.FinishStream:
 		return "finish it with `pawl run` first"
-	case domain.OtherStream:
-		return "wait for the other run to end, or give this run its own stream with --stream"
+	case domain.WaitForRunner:
+		return "let it work; `pawl status` shows what it does"
 	case domain.MoveStream:
 		return "if the API has moved, run `pawl move --from` with its former URL; for another API, use another --stream or " +
 			"another database; else correct API_BASE_URL"

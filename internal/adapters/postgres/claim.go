@@ -151,14 +151,18 @@ func (s *Store) unlock(ctx context.Context) {
 	conn.Close(ctx, connection)
 }
 
-// holderError returns the Fenced error for a stream whose lock another runner holds. The error says whether that runner seems
-// to be alive, if PostgreSQL shows it.
+// holderError returns the Fenced error for a stream whose lock another runner holds. The error says which process this is and since when,
+// if that runner has reported it. It also says whether the runner seems to be alive, if PostgreSQL shows it.
 func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream domain.StreamID) error {
 	fenced := &domain.Error{
 		Kind: domain.Fenced, Op: opLockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
-		Remedy: domain.OtherStream,
+		Remedy: domain.WaitForRunner,
 	}
-	holder, err := dbsqlc.New(pooled).SessionLockHolder(ctx, stream.String())
+	q := dbsqlc.New(pooled)
+	if runner, err := q.RunnerHolder(ctx, stream.String()); err == nil { // otherwise the error only says less
+		fenced.Err = fmt.Errorf("%w: pid %d on %s, since %s", fenced.Err, runner.Pid, runner.Host, runner.Since.Local().Format(time.DateTime))
+	}
+	holder, err := q.SessionLockHolder(ctx, stream.String())
 	if err != nil || holder.IdleSeconds < 0 { // the lock may be free by now, or the role may not see the holder
 		return fenced
 	}
@@ -166,7 +170,7 @@ func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream do
 	silence := time.Duration(holder.IdleSeconds * float64(time.Second))
 	if silence >= s.silentAfter {
 		fenced.Holder = domain.HolderSilent
-		fenced.Err = fmt.Errorf("%w, but has sent nothing to the database for %s", fenced.Err, silence.Round(time.Second))
+		fenced.Err = fmt.Errorf("%w; it has sent nothing to the database for %s", fenced.Err, silence.Round(time.Second))
 		fenced.Remedy = 0
 		fenced.Hint = fmt.Sprintf(
 			"if that runner is frozen or its machine is gone, end its session with SELECT pg_terminate_backend(%d)", holder.Pid,

@@ -21,7 +21,9 @@ import (
 func TestClaimReportsHolder(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
-	claimStore(t, databaseURL)
+	claimProfiled(t, databaseURL, nil)
+	expectRunner(t, databaseURL, "s | m | 7 | v1 | working |  | f | f | t | t | f")
+	since := pgtest.QueryOne[time.Time](t, databaseURL, "SELECT since FROM runners").Local().Format(time.DateTime)
 	databaseName := pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()::text")
 	blindRole := "blind_" + strings.ReplaceAll(databaseName, "-", "_") // it may not see the sessions of other roles
 	pgtest.Exec(t, databaseURL, "CREATE ROLE "+blindRole)
@@ -33,19 +35,20 @@ func TestClaimReportsHolder(t *testing.T) {
 		silence    time.Duration // the age of the last statement from which the holder counts as silent
 		want       domain.Holder
 		wantRemedy domain.Remedy // 0 if there is none
+		wantText   string        // a part of the error
 		wantHint   string        // a part of the hint
 	}{
 		{
 			name: "holder ran a statement", url: databaseURL, silence: time.Hour,
-			want: domain.HolderAlive, wantRemedy: domain.OtherStream,
+			want: domain.HolderAlive, wantText: "stream s: pid 7 on m, since " + since, wantRemedy: domain.WaitForRunner,
 		},
 		{
 			name: "silent holder", url: databaseURL, silence: time.Nanosecond,
-			want: domain.HolderSilent, wantHint: "pg_terminate_backend(" + holderPID + ")",
+			want: domain.HolderSilent, wantText: "stream s: pid 7 on m, since " + since + "; it has sent nothing", wantHint: "pg_terminate_backend(" + holderPID + ")",
 		},
 		{
 			name: "holder not visible to this role", url: pgtest.WithParam(t, databaseURL, "role", blindRole), silence: time.Nanosecond,
-			want: domain.HolderUnknown, wantRemedy: domain.OtherStream,
+			want: domain.HolderUnknown, wantText: "another runner holds stream s", wantRemedy: domain.WaitForRunner,
 		},
 	}
 	for _, tt := range tests {
@@ -59,6 +62,9 @@ func TestClaimReportsHolder(t *testing.T) {
 			}
 			if got := domain.AsError(err).Holder; got != tt.want {
 				t.Errorf("got holder %d, want %d", got, tt.want)
+			}
+			if !strings.Contains(err.Error(), tt.wantText) {
+				t.Errorf("got error %q, want %q in it", err, tt.wantText)
 			}
 			if got := domain.RemedyOf(err); got != tt.wantRemedy {
 				t.Errorf("got remedy %d, want %d", got, tt.wantRemedy)

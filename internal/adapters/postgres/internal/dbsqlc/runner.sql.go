@@ -7,6 +7,7 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -33,6 +34,27 @@ func (q *Queries) RunnerGet(ctx context.Context, stream string) (Runner, error) 
 		&i.LastErrorAt,
 		&i.NotBefore,
 	)
+	return i, err
+}
+
+const runnerHolder = `-- name: RunnerHolder :one
+SELECT r.host, r.pid, r.since
+FROM runners AS r
+JOIN checkpoints AS c ON c.stream = r.stream AND c.token = r.token
+WHERE r.stream = $1 AND r.state NOT IN ('ended', 'failed')
+`
+
+type RunnerHolderRow struct {
+	Host  string
+	Pid   int64
+	Since time.Time
+}
+
+// Returns which runner has the stream's claim. It returns no row if that runner has not reported yet, or has ended.
+func (q *Queries) RunnerHolder(ctx context.Context, stream string) (RunnerHolderRow, error) {
+	row := q.db.QueryRow(ctx, runnerHolder, stream)
+	var i RunnerHolderRow
+	err := row.Scan(&i.Host, &i.Pid, &i.Since)
 	return i, err
 }
 
