@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
@@ -127,6 +129,7 @@ type session struct {
 	Process
 	signalState
 
+	env         settings.Environment
 	ctx         context.Context  //nolint:containedctx // it lives for one command; kong can pass it only in a bound value
 	values      settings.Values  // the settings as text
 	origins     settings.Origins // where the values come from
@@ -148,7 +151,7 @@ type settingsTolerant interface{ toleratesWrongSettings() }
 func Main(ctx context.Context, p Process, w Wiring) int {
 	env := settings.NewEnvironment(p.Environ)
 	s := session{
-		Process: p, ctx: ctx, wiring: w,
+		Process: p, ctx: ctx, wiring: w, env: env,
 		screen: terminal.NewScreen(p.Stderr, env.Get("TERM"), env.Get("NO_COLOR")),
 	}
 	return s.runUntilSignal(func() int { return s.main(settings.NewLoader(env)) })
@@ -193,10 +196,31 @@ func (s *session) end(err error) int {
 		return int(status)
 	}
 	if err != nil {
+		err = s.withSimilarName(err)
 		stopHint := cmp.Or(s.stopHint, "run it again to continue after the last page stored")
 		writeError(s.screen, s.settings, err, stopHint)
 	}
 	return exitCode(err)
+}
+
+// withSimilarName returns err. If err is about settings that are not set, and the environment has a variable with nearly the same name, it
+// returns err with a hint that names this variable.
+func (s *session) withSimilarName(err error) error {
+	failure := domain.AsError(err)
+	if failure == nil || failure.Kind != domain.Invalid {
+		return err
+	}
+	for _, name := range settings.MissingNames(failure.Op) {
+		if similar := s.env.Similar(name); similar != "" {
+			hinted := *failure
+			hinted.Hint = similar + " is set; did you mean " + name + "?"
+			if failure.Hint != "" {
+				hinted.Hint += " else " + failure.Hint
+			}
+			return &hinted
+		}
+	}
+	return err
 }
 
 // parse reads the command line, the environment and the .env file, and sets the values and their origins. If the user asked for
@@ -209,7 +233,7 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	command, err := parser.Parse(s.Args)
+	command, err := parser.Parse(commandArgs(s.Args))
 	if err == nil && !helpPrinted && command.Selected().Name != "psql" { // psql gets its arguments unchanged
 		err = checkUTF8(s.Args)
 	}
@@ -219,7 +243,7 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	case loader.Err() != nil:
 		return nil, loader.Err()
 	case err != nil:
-		return nil, &domain.Error{Kind: domain.Invalid, Op: "command line", Err: err, Hint: "see `pawl --help`"}
+		return nil, commandLineError(err)
 	}
 	s.origins = loader.Complete(command, &g.Values)
 	s.values = g.Values
@@ -232,6 +256,38 @@ func newParser(g *grammar, options ...kong.Option) (*kong.Kong, error) {
 		kong.ExplicitGroups(flagGroups()), kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 120}),
 	)...)
+}
+
+// commandArgs returns the arguments in the form that kong knows. Without arguments, pawl shows its help. It also knows the words that
+// other programs know: `pawl help`, `pawl help run` and `pawl --version`.
+func commandArgs(args []string) []string {
+	const help = "--help"
+	switch {
+	case len(args) == 0:
+		return []string{help}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), help)
+	case args[0] == "--version":
+		return append([]string{"version"}, args[1:]...)
+	}
+	return args
+}
+
+// commandLineError returns an Invalid error about a command line that kong cannot parse. If the user has made a flag of an environment
+// name, such as --batch-size, its hint is how to set that setting.
+func commandLineError(err error) error {
+	failure := &domain.Error{Kind: domain.Invalid, Op: "command line", Err: err, Hint: "see `pawl --help`"}
+	_, flag, isFlag := strings.Cut(err.Error(), "unknown flag --")
+	flag, _, _ = strings.Cut(flag, ",")
+	setting, findErr := settings.Find(strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))
+	switch {
+	case !isFlag || findErr != nil:
+	case setting.Flag == "":
+		failure.Hint = "other users can read the arguments of a process: set " + setting.Name() + " in the environment or in .env"
+	default:
+		failure.Hint = "use --" + setting.Flag
+	}
+	return failure
 }
 
 // checkUTF8 returns an error if an argument is not UTF-8, because the database would refuse it.

@@ -87,11 +87,30 @@ func validEnv(changes ...string) []string {
 	}, changes...)
 }
 
-// TestMain_NoCommand checks that pawl without a command is an error that names the commands.
-func TestMain_NoCommand(t *testing.T) {
+// TestMain_Words checks the words that every command line program knows, and the hints for flags that are named like settings.
+func TestMain_Words(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := pawl(t, nil, cli.Wiring{})
-	if code != cli.ExitSettings || !strings.Contains(stderr, "run") {
-		t.Errorf("got exit %d and error %q, want exit %d and the names of the commands", code, stderr, cli.ExitSettings)
+	tests := []struct {
+		args       []string
+		wantCode   int
+		wantStdout string
+		wantStderr string
+	}{
+		{args: nil, wantStdout: "Commands:"},
+		{args: []string{"help"}, wantStdout: "Commands:"},
+		{args: []string{"help", "run"}, wantStdout: "pawl run"},
+		{args: []string{"--version"}, wantStdout: "pawl"},
+		{args: []string{"help", "rnu"}, wantCode: cli.ExitSettings, wantStderr: `did you mean "run"?`},
+		{args: []string{"run", "--batch-size", "1"}, wantCode: cli.ExitSettings, wantStderr: "unknown flag --batch-size; use --page-size"},
+		{args: []string{"run", "--api-key=x"}, wantCode: cli.ExitSettings, wantStderr: "set API_KEY in the environment or in .env"},
+		{args: []string{"status", "--database-url", "x"}, wantCode: cli.ExitSettings, wantStderr: "set DATABASE_URL in the environment or in .env"},
+		{args: []string{"run", "--no-such"}, wantCode: cli.ExitSettings, wantStderr: "see `pawl --help`"},
+	}
+	for _, tt := range tests {
+		code, stdout, stderr := pawl(t, validEnv(), cli.Wiring{}, tt.args...)
+		if code != tt.wantCode || !strings.Contains(stdout, tt.wantStdout) || !strings.Contains(stderr, tt.wantStderr) {
+			t.Errorf("%v: got exit %d, output %q and error %q, want exit %d, %q and %q",
+				tt.args, code, stdout, stderr, tt.wantCode, tt.wantStdout, tt.wantStderr)
+		}
 	}
 }

@@ -98,7 +98,6 @@ func TestSettings_Invalid(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			// The functions of an empty wiring are nil, so a run that calls one of them panics.
 			code, stdout, stderr := pawl(t, validEnv(tt.env...), newEmptyWiring(), append([]string{"run"}, tt.args...)...)
 			if code != cli.ExitSettings || stdout != "" {
 				t.Errorf("got exit %d and output %q, want exit %d and no output", code, stdout, cli.ExitSettings)

@@ -54,6 +54,11 @@ func New(cfg Config) (*Client, error) {
 	switch {
 	case err != nil || cfg.Profile.EventsPath == "":
 		return nil, configError("the profile's events path is not a valid path")
+	case strings.HasSuffix(base, cfg.Profile.EventsPath):
+		return nil, &domain.Error{
+			Kind: domain.Invalid, Op: "read API_BASE_URL", Err: fmt.Errorf("%s ends in %s, which pawl adds itself", base, cfg.Profile.EventsPath),
+			Hint: "leave it out: " + strings.TrimSuffix(base, cfg.Profile.EventsPath),
+		}
 	case cfg.Timeout <= 0:
 		return nil, configError("the timeout must be positive")
 	case cfg.MaxPageBytes <= 0:
@@ -123,7 +128,8 @@ func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest)
 	}
 	if err != nil {
 		failure := &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.addRequestInfo(id, err)}
-		if errors.Is(err, errWebPage) {
+		if errors.Is(err, errWebPage) || errors.Is(err, errOtherJSON) {
+			failure.OtherAPI = true
 			failure.Hint = "check API_BASE_URL (it usually ends in /api/v1)"
 		}
 		return domain.Page{}, failure

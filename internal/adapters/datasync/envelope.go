@@ -21,6 +21,7 @@ const (
 
 var (
 	errWebPage        = errors.New("the answer is a web page, not JSON")
+	errOtherJSON      = errors.New("no other member of a page is there")
 	errTooManyMembers = fmt.Errorf("it has more than %d members", maxEnvelopeMembers)
 )
 
@@ -107,12 +108,25 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	if err != nil {
 		return envelope{}, fmt.Errorf("the body cannot be read: %w", err)
 	}
+	if !n.hasAny(e.members) {
+		return envelope{}, fmt.Errorf("%s is missing, and %w", n.Data, errOtherJSON)
+	}
 	if data, found := e.members[n.Data]; !found {
 		return envelope{}, fmt.Errorf("%s is missing", n.Data)
 	} else if data != nil { // an array would have the value nil
 		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeName(data))
 	}
 	return e, nil
+}
+
+// hasAny reports whether one of the members belongs to a page.
+func (n EnvelopeNames) hasAny(m members) bool {
+	for _, name := range []string{n.Data, n.Meta, n.Pagination, n.HasMore, n.NextCursor} {
+		if _, found := m[name]; found {
+			return true
+		}
+	}
+	return false
 }
 
 // readRecords reads the array of records, which comes next. It returns an error if the array has more than maxRecords(limit).

@@ -126,12 +126,28 @@ type request struct {
 
 	refetchReason error    // the error that made the consumer call refetch, or the hold at the start; nil if there is none
 	end           *endPage // the answers in a row that ended the pass, up to the last answer; nil if the last answer did not end it
+	otherAPI      int      // the number of answers that had nothing of a page
 	confirming    bool     // the page was fetched again at least once to confirm the end of the pass
 }
 
 // newRequest returns the request for the first page of a run or of a pass.
 func (f *fetcher) newRequest(position domain.Position) *request {
 	return &request{position: position, budget: f.policy.Budget(), trafficBefore: f.traffic}
+}
+
+// checkOtherAPI returns an Invalid error if the second answer to the first request of a stream has nothing of a page. Then the address is
+// probably wrong, and further attempts cannot help. In a stream with records such answers may come from a broken proxy.
+func (r *request) checkOtherAPI(err error) error {
+	failure := domain.AsError(err)
+	if domain.KindOf(err) != domain.BadPage || !failure.OtherAPI || r.position.MaxOffset > 0 || r.position.Offset > 0 {
+		return nil
+	}
+	r.otherAPI++
+	const enough = 2
+	if r.otherAPI < enough {
+		return nil
+	}
+	return &domain.Error{Kind: domain.Invalid, Op: failure.Op, Err: failure.Err, Hint: failure.Hint, Status: failure.Status}
 }
 
 // requestAfter returns the request for the page that follows fetched, the answer to r.
@@ -241,6 +257,9 @@ func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
 			return page, nil
 		}
 		if err := f.hold.saveAfter(ctx, err); err != nil {
+			return domain.Page{}, err
+		}
+		if err := r.checkOtherAPI(err); err != nil {
 			return domain.Page{}, err
 		}
 		wait, err := r.budget.Next(err)

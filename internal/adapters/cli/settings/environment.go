@@ -36,6 +36,20 @@ func NewEnvironment(pairs []string) Environment {
 // Get returns the value of a variable. It returns an empty text if the variable is not set.
 func (e Environment) Get(name string) string { return e[name].value }
 
+// Similar returns a variable that is set and whose name differs from name in one or two characters, probably by a typing error. It returns
+// an empty text if there is none. The names of other settings do not count.
+func (e Environment) Similar(name string) string {
+	const maxDistance = 2
+	for _, other := range slices.Sorted(maps.Keys(e)) {
+		_, err := Find(other)
+		isSetting := err == nil
+		if !isSetting && e[other].value != "" && distance(name, other) <= maxDistance {
+			return other
+		}
+	}
+	return ""
+}
+
 // firstSet returns the value and the origin of the first variable in names that is set. If none is set, it returns an empty text and the
 // zero Origin.
 func (e Environment) firstSet(names []string) (value string, origin Origin) {

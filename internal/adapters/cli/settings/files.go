@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sort"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -78,9 +79,37 @@ func readEnvFile(path string) (map[string]string, error) {
 	}
 	variables, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
 	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
-		return nil, envFileError(fmt.Errorf("%s is not a file of NAME=value lines", path))
+		return nil, envFileError(fmt.Errorf("line %d of %s is not NAME=value", wrongLine(content), path))
+	}
+	if line := lineWithDollar(content); line > 0 {
+		return nil, envFileError(fmt.Errorf("line %d of %s has a $ that is not in single quotes: NAME='value'", line, path))
 	}
 	return variables, nil
+}
+
+// wrongLine returns the number of the first line at which a .env file is not valid, from 1. It searches by halves, because the file may be
+// long. In a file with values of several lines, it may return one of these lines.
+func wrongLine(content []byte) int {
+	lines := bytes.SplitAfter(content, []byte("\n"))
+	return 1 + sort.Search(len(lines)-1, func(i int) bool {
+		_, err := godotenv.UnmarshalBytes(bytes.Join(lines[:i+1], nil))
+		return err != nil
+	})
+}
+
+// lineWithDollar returns the number of the first line whose value has a $ outside single quotes, from 1. It returns 0 if there is none. The
+// library would replace $NAME in such a value, and a password would silently lose a part.
+func lineWithDollar(content []byte) int {
+	n := 0
+	for line := range bytes.Lines(content) {
+		n++
+		_, value, isPair := bytes.Cut(line, []byte("="))
+		value, isComment := bytes.TrimSpace(value), bytes.HasPrefix(bytes.TrimSpace(line), []byte("#"))
+		if isPair && !isComment && !bytes.HasPrefix(value, []byte("'")) && bytes.Contains(value, []byte("$")) {
+			return n
+		}
+	}
+	return 0
 }
 
 func envFileError(err error) error {

@@ -105,13 +105,16 @@ func (v Values) Check(origins Origins) (Settings, error) {
 	return s, c.err
 }
 
-// RequireAPI returns an Invalid error if the API's base URL or its key is not set.
+// RequireAPI returns an Invalid error if the API's base URL or its key is not set. The error names both if both are not set.
 func (s Settings) RequireAPI() error {
+	const wantURL, wantKey = "the API's base URL, like https://host/api/v1", "the API's key, or set API_KEY_FILE to a file that holds it"
 	switch {
+	case s.APIBaseURL == "" && s.APIKey == "":
+		return Missing("API_BASE_URL"+listSeparator+"API_KEY", wantURL+", and "+wantKey)
 	case s.APIBaseURL == "":
-		return Missing("API_BASE_URL", "the API's base URL, like https://host/api/v1")
+		return Missing("API_BASE_URL", wantURL)
 	case s.APIKey == "":
-		return Missing("API_KEY", "the API's key, or set API_KEY_FILE to a file that holds it")
+		return Missing("API_KEY", wantKey)
 	}
 	return nil
 }
@@ -120,6 +123,19 @@ func (s Settings) RequireAPI() error {
 func Missing(name, want string) error {
 	return Invalid(name, "not set; it should be "+want)
 }
+
+// MissingNames returns the environment names in op, the operation of an error of [Missing]. It returns none for another operation.
+func MissingNames(op string) (names []string) {
+	for _, name := range strings.Split(op, listSeparator) {
+		if _, err := Find(name); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// listSeparator separates the names in the operation of an error about several settings.
+const listSeparator = " and "
 
 // Invalid returns an Invalid error about a setting, a flag or an argument.
 func Invalid(name, problem string) error {

@@ -33,6 +33,9 @@ func Classify(op string, err error) error {
 	}
 }
 
+// refusedTLS is the text of pgx's error if the server has no TLS and the URL requires it. The error has no type of its own.
+const refusedTLS = "server refused TLS connection"
+
 // classifyConnect classifies err, the error of an attempt to connect. err wraps connect.
 func classifyConnect(connect *pgconn.ConnectError, err error) error {
 	op := "connect to database"
@@ -44,8 +47,11 @@ func classifyConnect(connect *pgconn.ConnectError, err error) error {
 	if kind == domain.Unknown { // probably the server refuses a setting of the URL
 		kind = domain.Invalid
 	}
-	text := joinDistinctLines(connect.Unwrap().Error())
-	return &domain.Error{Kind: kind, Op: op, Hint: hintFor(kind, err), Err: terseError{cause: err, text: text}}
+	text, hint := joinDistinctLines(connect.Unwrap().Error()), hintFor(kind, err)
+	if strings.Contains(text, refusedTLS) {
+		kind, hint = domain.Invalid, "the server has no TLS: correct sslmode in DATABASE_URL, or switch TLS on in the server"
+	}
+	return &domain.Error{Kind: kind, Op: op, Hint: hint, Err: terseError{cause: err, text: text}}
 }
 
 // ClassifyRow classifies the error of a statement that sends values of events. If PostgreSQL refused a value, ClassifyRow returns an

@@ -61,10 +61,15 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 		return nil, &domain.Error{
 			Kind: domain.Invalid, Op: "read DATABASE_URL",
 			Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has an invalid value"),
-			Hint: "it should look like postgres://user:password@host:5432/database",
+			Hint: hintURL,
 		}
 	}
 	connection := cfg.ConnConfig
+	if strings.ContainsAny(connection.Host, "@#") { // no host has these characters, so the password has
+		return nil, &domain.Error{
+			Kind: domain.Invalid, Op: "read DATABASE_URL", Err: errors.New("the password has a character that ends it too early"), Hint: hintURL,
+		}
+	}
 	mode := connection.DefaultQueryExecMode
 	if mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
 		return nil, &domain.Error{
@@ -84,6 +89,9 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	connection.AfterConnect = watchClient
 	return cfg, nil
 }
+
+// hintURL is the hint about a DATABASE_URL that cannot be parsed, or that was parsed into parts that cannot be right.
+const hintURL = "it should look like postgres://user:password@host:5432/database; in a password, write @ as %40, # as %23 and / as %2F"
 
 // Connect opens a single connection. [ParseURL] explains databaseURL and application. The caller must close the connection.
 func Connect(ctx context.Context, databaseURL, application string) (*pgx.Conn, error) {
