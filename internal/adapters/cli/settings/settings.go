@@ -126,7 +126,7 @@ func Missing(name, want string) error {
 
 // MissingNames returns the environment names in op, the operation of an error of [Missing]. It returns none for another operation.
 func MissingNames(op string) (names []string) {
-	for _, name := range strings.Split(op, listSeparator) {
+	for name := range strings.SplitSeq(op, listSeparator) {
 		if _, err := Find(name); err == nil {
 			names = append(names, name)
 		}
