@@ -28,6 +28,7 @@ func main() {
 	}
 	os.Exit(cli.Main(context.Background(), process, cli.Wiring{
 		Runner:        initRunner,
+		Pages:         readPages,
 		Reader:        initReader,
 		Verify:        initVerifier,
 		Replay:        initReplayer,

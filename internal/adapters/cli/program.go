@@ -44,6 +44,7 @@ type Settings = settings.Settings
 // nil.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
+	Pages  PageReader
 	Reader func(context.Context, Settings) (Reader, func(), error)
 	Verify func(context.Context, Settings, VerifyOptions, VerifyObserver) (Verifier, func(), error)
 	Replay func(context.Context, Settings, ReplayOptions, replay.Observer) (Replayer, func(), error)

@@ -17,6 +17,7 @@ type runCommand struct {
 	NewPass        bool `name:"new-pass" help:"Read a complete stream from the head again. Stored events count as duplicates."`
 	AcceptShortEnd bool `name:"accept-short-end" help:"Accept an end below the announced total, if two answers in a row report it."`
 	MaxPages       int  `name:"max-pages" placeholder:"N" help:"Stop after this many pages, with exit code 3 if the stream is not complete. 0 is no limit."`
+	DryRun         bool `name:"dry-run" help:"Read and decode pages from the head, and say what a run would store. It uses no database."`
 	JSON           bool `name:"json" help:"Print the summary as one JSON object."`
 }
 
@@ -42,6 +43,9 @@ func (c *runCommand) Run(s *session) error {
 	}
 	if c.MaxPages < 0 {
 		return settings.Invalid("--max-pages", fmt.Sprintf("%d should be 0 or more", c.MaxPages))
+	}
+	if c.DryRun {
+		return c.dryRun(s)
 	}
 	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {

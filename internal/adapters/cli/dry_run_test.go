@@ -1,0 +1,77 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// TestDryRun checks what a dry run prints about pages with rejects and drift, that it stops after --max-pages pages, and that after an error
+// it still prints what it has read. The wiring has no database.
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	page := domain.DecodedPage{
+		Received: 4, Events: make([]domain.DecodedEvent, 2),
+		Rejects: []domain.Reject{{Why: domain.Rejection{Reason: "missing field"}}, {Why: domain.Rejection{Reason: "bad UUID"}}},
+		Drift:   []domain.DriftCount{{Path: "os\x1b", Kind: "new field", Count: 3}},
+	}
+	second := page
+	second.Rejects = []domain.Reject{{Why: domain.Rejection{Reason: "missing field"}}}
+	second.Received = 3
+	failure := &domain.Error{Kind: domain.Transient, Op: "fetch page", Err: errors.New("gone")}
+	tests := []struct {
+		name     string
+		args     []string
+		err      error // the error after the second page
+		wantCode int
+		want     []string // parts of the output
+	}{
+		{
+			name: "to the end", want: []string{
+				"dry run: 2 pages read from the head, there are more; nothing is stored\n",
+				"7 records: 4 could be stored, 3 would become dead letters\n",
+				"dead letter  missing field             2\n" + "dead letter  bad UUID                  1\n",
+				`new field`,
+			},
+		},
+		{name: "one page", args: []string{"--max-pages=1"}, err: failure, want: []string{"dry run: 1 page read", "4 records: 2 could"}},
+		{
+			name: "an error", args: []string{"--json"}, err: failure, wantCode: cli.ExitAgain,
+			want: []string{`{"pages":2,"received":7,"events":4,"parked":3,"done":false,"reasons":[{"reason":"missing field","records":2}`},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pages := func(
+				context.Context, cli.Settings, retry.Policy, ingest.FetchObserver,
+			) (iter.Seq2[domain.DecodedPage, error], error) {
+				return func(yield func(domain.DecodedPage, error) bool) {
+					if yield(page, nil) && yield(second, nil) && tt.err != nil {
+						yield(domain.DecodedPage{}, tt.err)
+					}
+				}, nil
+			}
+			args := append([]string{"run", "--dry-run"}, tt.args...)
+			code, stdout, stderr := pawl(t, validEnv("DATABASE_URL="), cli.Wiring{Pages: pages, Jitter: func() float64 { return 0 }}, args...)
+			if code != tt.wantCode {
+				t.Errorf("got exit %d, want %d: %s", code, tt.wantCode, stderr)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("got output\n%s\nwant %q in it", stdout, want)
+				}
+			}
+			if strings.Contains(stdout, "\x1b") {
+				t.Errorf("got a control character in the output %q, want none", stdout)
+			}
+		})
+	}
+}
