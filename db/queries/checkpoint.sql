@@ -109,3 +109,9 @@ SELECT stream FROM checkpoints ORDER BY stream;
 -- runner early. Token and epoch decide which runner may write. The schema is part of the lock's key, because several schemas of one
 -- database may have a stream with the same name.
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));
+
+-- name: CheckpointForgetEmpty :execrows
+-- Deletes the checkpoint of a claim that has stored no page. It keeps a checkpoint that says until when the rate limit holds the stream. If
+-- a commit is in progress, the statement waits for it, and then sees its page.
+DELETE FROM checkpoints
+WHERE stream = @stream AND token = @token AND seq = 0 AND (held_until IS NULL OR held_until <= now());

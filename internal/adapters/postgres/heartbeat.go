@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pawldata/pawl/internal/adapters/postgres/internal/conn"
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 )
 
 const (
@@ -43,7 +44,8 @@ func (s *Store) startHeartbeat(ctx context.Context) {
 	go s.beats.run(ctx, s.heartbeat)
 }
 
-// endHeartbeat stops the heartbeat. If the store has claimed the stream, it then sends a last report, for at most [conn.CloseTimeout].
+// endHeartbeat stops the heartbeat. If the store has claimed the stream, it then sends a last report and
+// forgets the stream if the run has left it empty, for at most [conn.CloseTimeout].
 // Without a heartbeat it does nothing.
 func (s *Store) endHeartbeat(ctx context.Context) {
 	if s.beats == nil {
@@ -54,7 +56,7 @@ func (s *Store) endHeartbeat(ctx context.Context) {
 	if s.claimed {
 		ctx, cancel := context.WithTimeout(ctx, conn.CloseTimeout)
 		defer cancel()
-		s.beats.send(ctx)
+		s.beats.withConnection(ctx, s.row.finish)
 	}
 	if s.beats.own != nil {
 		conn.Close(ctx, s.beats.own)
@@ -81,20 +83,23 @@ func (h *heartbeat) run(ctx context.Context, interval time.Duration) {
 		case <-tick.C:
 		case <-h.row.changed:
 		}
-		h.send(ctx)
+		h.withConnection(ctx, h.row.write)
 		pause.Reset(min(minReportInterval, interval))
 	}
 }
 
-// send reports the state once. It returns no error, because the runner needs no report to go on, and the next report may succeed.
-func (h *heartbeat) send(ctx context.Context) {
+// withConnection calls work with a connection of the heartbeat. It returns no error, because the runner needs no report to go on, and the
+// next report may succeed. If no connection can be made, it does not call work.
+func (h *heartbeat) withConnection(ctx context.Context, work func(context.Context, dbsqlc.DBTX)) {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	if h.lock != nil {
 		isUsable := false
 		err := h.lock.use(ctx, func(pooled *pgxpool.Conn) error {
-			h.row.write(ctx, pooled)
-			isUsable = !pooled.Conn().IsClosed()
+			if !pooled.Conn().IsClosed() {
+				work(ctx, pooled)
+				isUsable = !pooled.Conn().IsClosed()
+			}
 			return nil
 		})
 		if isUsable || err != nil {
@@ -107,7 +112,7 @@ func (h *heartbeat) send(ctx context.Context) {
 			return
 		}
 	}
-	h.row.write(ctx, h.own)
+	work(ctx, h.own)
 }
 
 // connect opens the heartbeat's own connection. It reports whether this has succeeded.

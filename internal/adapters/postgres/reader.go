@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -128,13 +129,18 @@ func requireStream(ctx context.Context, q *dbsqlc.Queries, op string, stream dom
 	return conn.Classify(op, err)
 }
 
-// noSuchStreamError returns the Invalid error for a stream that was never claimed. The error names the streams that the database has.
+// noSuchStreamError returns the Invalid error for a stream that is not in the database. If a first run of this stream has failed, the error
+// says why. It names the streams that the database has.
 func noSuchStreamError(ctx context.Context, q *dbsqlc.Queries, op string, stream domain.StreamID) error {
 	names, err := q.CheckpointStreams(ctx)
 	if err != nil {
 		return conn.Classify(op, err)
 	}
 	invalid := &domain.Error{Kind: domain.Invalid, Op: op, Err: fmt.Errorf("no stream named %s", stream)}
+	if runner, err := q.RunnerGet(ctx, stream.String()); err == nil && runner.LastError != "" { // otherwise the error only says less
+		invalid.Err = fmt.Errorf("%w: its first run failed at %s, before it stored a page: %s",
+			invalid.Err, runner.AliveAt.Local().Format(time.DateTime), runner.LastError)
+	}
 	if len(names) > 0 {
 		invalid.Hint = "this database knows: " + strings.Join(names, ", ")
 	} else {

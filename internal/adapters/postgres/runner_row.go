@@ -81,6 +81,20 @@ func (r *runnerRow) write(ctx context.Context, db dbsqlc.DBTX) {
 	}
 }
 
+// finish writes the row for the last time. If the run has failed and the stream has no page, finish also forgets the stream, so that a
+// first run with a wrong setting leaves no empty stream behind. The row stays, with the error.
+func (r *runnerRow) finish(ctx context.Context, db dbsqlc.DBTX) {
+	r.write(ctx, db)
+	r.mu.Lock()
+	claim, hasFailed := r.claim, r.state.Activity == domain.ActivityFailed
+	r.mu.Unlock()
+	if hasFailed { // an error does no harm: the stream stays, and the next run continues it
+		_, _ = dbsqlc.New(db).CheckpointForgetEmpty(ctx, dbsqlc.CheckpointForgetEmptyParams{
+			Stream: claim.Stream.String(), Token: claim.Token,
+		})
+	}
+}
+
 // maxLastError bounds the text of the last error, in bytes.
 const maxLastError = 1000
 

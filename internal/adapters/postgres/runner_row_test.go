@@ -141,3 +141,69 @@ func TestRunnerRowRefused(t *testing.T) {
 		t.Errorf("got a second warning %q, want one", <-warnings)
 	}
 }
+
+// TestFailedFirstRun checks which streams are forgotten when a run ends: those of a failed run that has stored no page. The reader's error
+// about such a stream says why the run failed.
+func TestFailedFirstRun(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		activity domain.Activity // the last state
+		act      func(t *testing.T, databaseURL string, store *postgres.Store, checkpoint domain.Checkpoint)
+		stays    bool
+	}{
+		{name: "failed", activity: domain.ActivityFailed},
+		{name: "stopped", activity: domain.ActivityEnded, stays: true},
+		{
+			name: "failed after a page", activity: domain.ActivityFailed, stays: true,
+			act: func(t *testing.T, _ string, store *postgres.Store, checkpoint domain.Checkpoint) {
+				t.Helper()
+				if _, err := store.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint))); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+		{
+			name: "failed while the rate limit holds", activity: domain.ActivityFailed, stays: true,
+			act: func(t *testing.T, _ string, store *postgres.Store, checkpoint domain.Checkpoint) {
+				t.Helper()
+				if err := store.Hold(t.Context(), checkpoint, time.Now().Add(time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+		{
+			name: "failed after another claim", activity: domain.ActivityFailed, stays: true,
+			act: func(t *testing.T, databaseURL string, _ *postgres.Store, _ domain.Checkpoint) {
+				t.Helper()
+				claimStore(t, startProxy(t, databaseURL, servePooler)) // takes no lock
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := pgtest.Database(t)
+			store, checkpoint := claimProfiled(t, databaseURL, nil)
+			if tt.act != nil {
+				tt.act(t, databaseURL, store, checkpoint)
+			}
+			store.SetState(domain.RunnerState{Activity: tt.activity, LastError: "bad key"})
+			store.Close()
+			streams := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM checkpoints")
+			if stays := streams == 1; stays != tt.stays {
+				t.Errorf("got %d streams, want the stream to stay: %t", streams, tt.stays)
+			}
+			_, err := postgres.NewReader(newPool(t, databaseURL)).Status(t.Context(), streamS)
+			if tt.stays {
+				if err != nil {
+					t.Errorf("got error %v, want the status", err)
+				}
+				return
+			}
+			if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "its first run failed at 20") ||
+				!strings.HasSuffix(err.Error(), "before it stored a page: bad key") {
+				t.Errorf("got error %v, want one that says why the first run failed", err)
+			}
+		})
+	}
+}

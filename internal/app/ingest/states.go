@@ -79,12 +79,17 @@ func (s *States) Committed(batch domain.Batch, res domain.CommitResult) {
 	s.next.Committed(batch, res)
 }
 
-// End reports that the run has ended with err. A run that was stopped, or that ends because of the rate limit, has not failed.
+// End reports that the run has ended with err.
 func (s *States) End(err error) {
 	s.update(func() {
 		s.end = domain.ActivityEnded
-		kind := domain.KindOf(err)
-		if err != nil && kind != domain.Stopped && kind != domain.RateLimited {
+		if err == nil {
+			return
+		}
+		switch domain.KindOf(err) {
+		case domain.Stopped, domain.RateLimited: // no failure: the next run continues
+		case domain.Fenced, domain.SetBack: // the claim is no longer this run's, so what it left is not its own
+		default:
 			s.end = domain.ActivityFailed
 			s.setError(err)
 		}

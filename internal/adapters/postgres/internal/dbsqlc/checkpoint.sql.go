@@ -212,6 +212,26 @@ func (q *Queries) CheckpointCount(ctx context.Context, arg CheckpointCountParams
 	return i, err
 }
 
+const checkpointForgetEmpty = `-- name: CheckpointForgetEmpty :execrows
+DELETE FROM checkpoints
+WHERE stream = $1 AND token = $2 AND seq = 0 AND (held_until IS NULL OR held_until <= now())
+`
+
+type CheckpointForgetEmptyParams struct {
+	Stream string
+	Token  domain.UUID
+}
+
+// Deletes the checkpoint of a claim that has stored no page. It keeps a checkpoint that says until when the rate limit holds the stream. If
+// a commit is in progress, the statement waits for it, and then sees its page.
+func (q *Queries) CheckpointForgetEmpty(ctx context.Context, arg CheckpointForgetEmptyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, checkpointForgetEmpty, arg.Stream, arg.Token)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const checkpointGetForUpdate = `-- name: CheckpointGetForUpdate :one
 SELECT stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until FROM checkpoints WHERE stream = $1 FOR UPDATE
 `
