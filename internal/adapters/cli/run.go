@@ -52,6 +52,9 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	defer closeDatabase()
+	if err := s.confirmNewStream(db); err != nil {
+		return err
+	}
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }

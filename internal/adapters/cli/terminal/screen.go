@@ -99,15 +99,20 @@ func (s *Screen) Clear() { s.Draw("") }
 
 // kindOf returns the kind of out. termName is the value of TERM.
 func kindOf(out io.Writer, termName string) Kind {
-	isTerminal := false
-	useDescriptor(out, func(fd int) { isTerminal = term.IsTerminal(fd) })
 	switch {
-	case !isTerminal:
+	case !IsTerminal(out):
 		return Plain
 	case termName == "dumb":
 		return Dumb
 	}
 	return Interactive
+}
+
+// IsTerminal reports whether file is a terminal. It returns false for a reader or writer that has no file descriptor, and for nil.
+func IsTerminal(file any) bool {
+	isTerminal := false
+	useDescriptor(file, func(fd int) { isTerminal = term.IsTerminal(fd) })
+	return isTerminal
 }
 
 // width returns the number of columns of out. It returns defaultWidth if out is no terminal, or a terminal that reports no width.
@@ -124,14 +129,14 @@ func width(out io.Writer) int {
 	return columns
 }
 
-// useDescriptor calls use with the file descriptor of out, if there is one. It does not call os.File.Fd, because Fd may set the file
+// useDescriptor calls use with the file descriptor of file, if there is one. It does not call os.File.Fd, because Fd may set the file
 // to blocking mode.
-func useDescriptor(out io.Writer, use func(fd int)) {
-	file, ok := out.(syscall.Conn)
+func useDescriptor(file any, use func(fd int)) {
+	connection, ok := file.(syscall.Conn)
 	if !ok {
 		return
 	}
-	if raw, err := file.SyscallConn(); err == nil {
+	if raw, err := connection.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { use(int(fd)) }) // an error means that the file is closed
 	}
 }
