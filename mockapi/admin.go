@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 const (
 	typeNDJSON = "application/x-ndjson"
+	typeText   = "text/plain; charset=utf-8"
 	// redirectPath is the target of the fault "redirect".
 	redirectPath = AdminPath + "/elsewhere"
 	// maxWait is the maximum time of a long poll of the journal. A longer wait is reduced to it.
@@ -23,6 +25,19 @@ const (
 	// maxScenarioBytes is the maximum size of the JSON of a scenario.
 	maxScenarioBytes = 1 << 20
 )
+
+// adminIndex lists the admin endpoints.
+const adminIndex = `mockapi: the endpoints below /_mock, for tests; they need no key
+
+GET    /_mock/journal?after=SEQ&limit=N&wait=5s   the requests and their responses, one JSON object a line
+DELETE /_mock/journal                             clears the journal
+GET    /_mock/journal/summary                     the totals of the journal
+GET    /_mock/truth?from=N&limit=N                the expected result for each record
+GET    /_mock/config                              the settings
+GET    /_mock/scenario                            the scenario
+PUT    /_mock/scenario                            replaces the scenario
+POST   /_mock/scenario                            changes the scenario
+`
 
 // serveAdmin serves the admin endpoints, which are for tests. They need no key and have no rate limit. The journal does not
 // contain their requests.
@@ -33,8 +48,13 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == AdminPath+"/scenario" && isChange:
 		err = s.changeScenario(w, r)
+	case path == AdminPath+"/journal" && r.Method == http.MethodDelete:
+		s.journal.Clear()
+		w.WriteHeader(http.StatusNoContent)
 	case !isRead:
 		sendError(w, r, methodError())
+	case path == AdminPath, path == AdminPath+"/":
+		send(w, r, http.StatusOK, typeText, []byte(adminIndex))
 	case path == AdminPath+"/scenario":
 		send(w, r, http.StatusOK, typeJSON, marshal(s.Scenario()))
 	case path == AdminPath+"/config":
@@ -79,10 +99,14 @@ func (s *Server) changeScenario(w http.ResponseWriter, r *http.Request) error {
 
 // serveJournal serves the entries whose seq is greater than the parameter after, one JSON object per line. If there are
 // none and the parameter wait is given, serveJournal waits for the next entry. If none is added within the time wait, the
-// response has no lines.
+// response has no lines. The parameter limit is the maximum number of entries, the oldest first.
 func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	after, err := countParam(query, "after", 0)
+	if err != nil {
+		return err
+	}
+	limit, err := countParam(query, "limit", math.MaxInt)
 	if err != nil {
 		return err
 	}
@@ -97,7 +121,7 @@ func (s *Server) serveJournal(w http.ResponseWriter, r *http.Request) error {
 		entries, _ = s.journal.Wait(ctx, after) // fails only if ctx ends; entries is then empty
 	}
 	var body []byte
-	for _, entry := range entries {
+	for _, entry := range entries[:min(limit, len(entries))] {
 		body = append(body, marshal(entry)...)
 		body = append(body, '\n')
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -197,5 +198,38 @@ func TestTruthOverHTTPClientDisconnects(t *testing.T) {
 		if took := time.Since(start); took > soon {
 			t.Errorf("%q: got an end after %v, want it soon after %v", query, took, clientTimeout)
 		}
+	}
+}
+
+// TestAdminIndex checks that the index lists the journal.
+func TestAdminIndex(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, allow10PerMinute)
+	for _, path := range []string{"", "/"} {
+		if rec := getAdmin(t, srv, path); !strings.Contains(rec.Body.String(), "GET    /_mock/journal?") {
+			t.Errorf("path %q: got %q, want a list of the endpoints", path, rec.Body)
+		}
+	}
+}
+
+// TestJournalClearAndLimit checks the parameter limit of the journal, and that DELETE removes the entries and the totals.
+func TestJournalClearAndLimit(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, allow10PerMinute)
+	for range 3 {
+		get(t, srv, firstEventPath)
+	}
+	entries := decodeLines[mockapi.Entry](t, getAdmin(t, srv, "/journal?after=1&limit=1"))
+	if len(entries) != 1 || entries[0].Seq != 2 {
+		t.Errorf("got entries %+v, want only the one with Seq 2", entries)
+	}
+	rec := httptest.NewRecorder()
+	srv.ServeHTTP(rec, httptest.NewRequest(http.MethodDelete, mockapi.AdminPath+"/journal", nil))
+	wantEqual(t, "status of DELETE", rec.Code, http.StatusNoContent)
+	wantEqual(t, "requests after DELETE", srv.Journal().Summary().Requests, 0)
+	get(t, srv, firstEventPath)
+	entries = srv.Journal().After(0)
+	if len(entries) != 1 || entries[0].Seq != 1 || entries[0].N != 4 {
+		t.Errorf("got entries %+v, want one with Seq 1 and N 4", entries)
 	}
 }

@@ -56,6 +56,15 @@ func (j *Journal) Wait(ctx context.Context, seq int) ([]Entry, error) {
 	}
 }
 
+// Clear removes all entries and sets the totals to 0. The next entry has the Seq 1; requests keep their numbers N. A request that
+// is being served gets its entry after Clear, and the total of requests in flight stays.
+func (j *Journal) Clear() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries, j.driftedCount = nil, 0
+	j.summary = Summary{Faults: map[FaultKind]int{}, InFlight: j.summary.InFlight}
+}
+
 // after returns the entries after seq and a channel that is closed when the next entry is added.
 func (j *Journal) after(seq int) (entries []Entry, added <-chan struct{}) {
 	j.mu.Lock()

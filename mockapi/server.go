@@ -72,7 +72,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.serveEndpoint(w, r, target, id)
-	case strings.HasPrefix(path, AdminPath+"/"):
+	case path == AdminPath, strings.HasPrefix(path, AdminPath+"/"):
 		s.serveAdmin(w, r)
 	default:
 		send(w, r, http.StatusOK, typeHTML, []byte(dashboardBody))

@@ -19,6 +19,7 @@ const maxScenarioBytes = 1 << 20
 type options struct {
 	cfg     mockapi.Config
 	listen  string   // the address to listen on
+	version bool     // print the version and end
 	command []string // the command and its arguments; empty if there is none
 }
 
@@ -54,6 +55,7 @@ func newFlags(opts *options) *flag.FlagSet {
 	flags := flag.NewFlagSet("mockapi", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // fail prints the error, and printHelp the help
 	flags.StringVar(&opts.listen, "listen", "", "`address` to listen on (default 127.0.0.1:8080, or 127.0.0.1:0 with a command)")
+	flags.BoolVar(&opts.version, "version", false, "print the version and end")
 	flags.IntVar(&cfg.Events, "events", cfg.Events, "size of the collection")
 	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "number that decides all events and all random faults and drifts")
 	flags.StringVar(&cfg.APIKey, "api-key", cfg.APIKey, "`key` that clients must send as X-API-Key")
@@ -123,7 +125,10 @@ SIGTERM are forwarded to it. The exit code is that of COMMAND, or:
 `
 
 const scenarioUsage = `Below MOCKAPI_ADMIN_URL, without a key:
-  GET  /journal?after=SEQ&wait=5s    the requests and their responses; with wait, waits for the next entry
+  GET  /                             a list of these endpoints
+  GET  /journal?after=SEQ&wait=5s    the requests and their responses; with wait, waits for the next entry; with &limit=N
+                                     at most N entries
+  DELETE /journal                    clears the journal and its totals
   GET  /journal/summary              the totals of the journal
   GET  /truth?from=N&limit=N         the expected result for each record, newest first; with &size=N for a collection of
                                      that size; with &outcome=stored,drifted for these outcomes only

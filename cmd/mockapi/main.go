@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,6 +42,14 @@ func realMain(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 	}
 	if err != nil {
 		return fail(stderr, exitUsage, err)
+	}
+	if opts.version {
+		version := "(devel)" // the build has no information about itself
+		if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+			version = info.Main.Version
+		}
+		printLine(stdout, "mockapi %s", version)
+		return 0
 	}
 	api, err := mockapi.New(opts.cfg)
 	if err != nil {
