@@ -68,6 +68,9 @@ func (c *runCommand) Run(s *session) error {
 	if sum.Pass == 0 { // the runner never claimed the stream
 		return err
 	}
+	if err != nil && sum.Pages == 0 && !c.JSON { // the text would be lines of zeros before the reason
+		return err
+	}
 	printErr := c.print(s, sum, stoppedBy(err))
 	if err != nil { // err matters more than printErr
 		return err

@@ -83,12 +83,12 @@ func writeSummary(w io.Writer, s domain.Summary) error {
 	_, err := fmt.Fprintf(w, `%s stored (%s, %.1f s)
 stream %s: %s, pass %d, seq %d, %s
 %s received = %s inserted + %s duplicate + %s parked
-%s requests, %s retried, %s refused by the rate limit; waited %.1f s of %.1f s
+%s, %s retried, %s refused by the rate limit; waited %.1f s of %.1f s
 `,
 		quantity(s.Inserted, "event", "events"), quantity(s.Pages, "page", "pages"), s.Elapsed.Seconds(),
 		s.Stream, state, s.Pass, s.Seq, announced,
 		humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
-		humanize.Comma(int64(s.Requests)), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
+		quantity(int64(s.Requests), "request", "requests"), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
 		s.Waited.Seconds(), s.Elapsed.Seconds())
 	hasTimes := s.Times != (domain.WorkTimes{}) // pawl status does not know the times
 	if err == nil && hasTimes {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
@@ -54,5 +55,29 @@ func TestSummary_FewerThanAnnounced(t *testing.T) {
 		if code != cli.ExitDone || strings.Contains(stdout, note) != tt.hasNote {
 			t.Errorf("records 1, 2 and %s: got exit %d and summary %q, want the note: %v; %s", tt.lastRecord, code, stdout, tt.hasNote, stderr)
 		}
+	}
+}
+
+// TestSummary_NoPage checks that a run that fails before its first page prints the reason and no summary, except as JSON.
+func TestSummary_NoPage(t *testing.T) {
+	t.Parallel()
+	refused := func() domaintest.Answer { return domaintest.FailWith(domain.Unauthorized) }
+	_, stdout, stderr := pawl(t, validEnv(), newWiring(domaintest.NewScriptedSource(refused()), domaintest.NewMemDatabase()), "run")
+	if stdout != "" || !strings.Contains(stderr, "pawl: ") {
+		t.Errorf("got summary %q and error %q, want no summary and the reason", stdout, stderr)
+	}
+	_, stdout, _ = pawl(t, validEnv(), newWiring(domaintest.NewScriptedSource(refused()), domaintest.NewMemDatabase()), "run", "--json")
+	if !strings.Contains(stdout, `"pages":0`) {
+		t.Errorf("got %q, want the summary as JSON", stdout)
+	}
+}
+
+// TestSummary_OneRequest checks that the summary counts one request in the singular.
+func TestSummary_OneRequest(t *testing.T) {
+	t.Parallel()
+	source := domaintest.NewScriptedSource(domaintest.LastPageOf("1").WithTotal(1))
+	_, stdout, stderr := pawl(t, validEnv(), newWiring(source, domaintest.NewMemDatabase()), "run")
+	if !strings.Contains(stdout, "\n1 request, ") {
+		t.Errorf("got %q, want 1 request; %s", stdout, stderr)
 	}
 }

@@ -59,7 +59,7 @@ func (c *verifyCommand) Run(s *session) error {
 	if len(report.Findings) == 0 { // no check was made
 		return err
 	}
-	printErr := printReport(s.Stdout, report, c.JSON)
+	printErr := printReport(s.Stdout, report, err, c.JSON)
 	if err != nil { // err matters more than printErr
 		return err
 	}

@@ -14,13 +14,34 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// printReport writes the report as JSON or as text.
-func printReport(w io.Writer, r verify.Report, asJSON bool) error {
-	write := writeReport
+// printReport writes the report of a verification that ended with err as JSON or as text. The text ends in the line of reportVerdict.
+func printReport(w io.Writer, r verify.Report, err error, asJSON bool) error {
 	if asJSON {
-		write = writeReportJSON
+		return outputError(writeReportJSON(w, r))
 	}
-	return outputError(write(w, r))
+	if writeErr := writeReport(w, r); writeErr != nil {
+		return outputError(writeErr)
+	}
+	_, writeErr := fmt.Fprintln(w, reportVerdict(r, err))
+	return outputError(writeErr)
+}
+
+// reportVerdict returns a line that says whether the stream is sound. It is not known if err ended the verification before its last check.
+func reportVerdict(r verify.Report, err error) string {
+	failed := 0
+	for _, f := range r.Findings {
+		if f.Differences > 0 {
+			failed++
+		}
+	}
+	checks := quantity(int64(len(r.Findings)), "check", "checks")
+	switch {
+	case failed > 0:
+		return fmt.Sprintf("NOT SOUND: %d of %s failed", failed, checks)
+	case err != nil:
+		return "not known to be sound: the verification did not finish"
+	}
+	return "sound: " + checks + " found no difference"
 }
 
 // writeReport writes the report for a person.

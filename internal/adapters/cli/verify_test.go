@@ -103,7 +103,7 @@ func announcing(first, last int64) domain.Position {
 func TestVerify_Notes(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		want        string // the beginning of the last line
+		want        string // the beginning of the line before the last one, which says whether the stream is sound
 		position    domain.Position
 		stored      int64
 		parked      int64
@@ -139,19 +139,26 @@ func TestVerify_Notes(t *testing.T) {
 		}}
 		_, stdout, _ := pawl(t, validEnv(), returning(report, nil).wiring(), "verify")
 		lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n")
-		if last := lines[len(lines)-1]; !strings.HasPrefix(last, tt.want) {
-			t.Errorf("got last line %q, want %q at its beginning", last, tt.want)
+		verdict := "sound: 1 check found no difference"
+		if tt.differences > 0 {
+			verdict = "NOT SOUND: 1 of 1 check failed"
+		}
+		if last := lines[len(lines)-1]; last != verdict {
+			t.Errorf("got last line %q, want %q", last, verdict)
+		}
+		if note := lines[len(lines)-2]; !strings.HasPrefix(note, tt.want) {
+			t.Errorf("got line %q before the last one, want %q at its beginning", note, tt.want)
 		}
 	}
 }
 
-// TestVerify_SharedDatabase checks the last line of the report about 9 records, of which 3 were stored before. In a shared database
+// TestVerify_SharedDatabase checks the last note of the report about 9 records, of which 3 were stored before. In a shared database
 // another stream may have stored them. Otherwise 3 of the 9 announced events may be newer than the pass.
 func TestVerify_SharedDatabase(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		shared bool   // the database has other streams too
-		want   string // the last line
+		want   string // the last note
 	}{
 		{shared: false, want: "note: up to 3 newer events have not been read yet: `pawl run --new-pass` reads them\n"},
 		{shared: true, want: "note: the API announced 6 records when the pass began and 9 when it ended\n"},
@@ -161,9 +168,20 @@ func TestVerify_SharedDatabase(t *testing.T) {
 			Stream: domain.StreamReport{Checkpoint: checkpoint}, Stored: 6, Shared: tt.shared,
 			Findings: []domain.Finding{{Check: domain.CheckAnnounced}},
 		}}
-		if _, stdout, _ := pawl(t, validEnv(), returning(report, nil).wiring(), "verify"); !strings.HasSuffix(stdout, tt.want) {
+		if _, stdout, _ := pawl(t, validEnv(), returning(report, nil).wiring(), "verify"); !strings.HasSuffix(stdout, tt.want+"sound: 1 check found no difference\n") {
 			t.Errorf("shared %v: want %q at the end of\n%s", tt.shared, tt.want, stdout)
 		}
+	}
+}
+
+// TestVerify_NotFinished checks that the last line does not call a stream sound if an error ended the verification.
+func TestVerify_NotFinished(t *testing.T) {
+	t.Parallel()
+	report := verify.Report{Inspection: domain.Inspection{Findings: []domain.Finding{{Check: domain.CheckAnnounced}}}}
+	lost := &domain.Error{Kind: domain.Transient, Op: "GET", Err: errors.New("no connection")}
+	_, stdout, _ := pawl(t, validEnv(), returning(report, lost).wiring(), "verify")
+	if want := "not known to be sound: the verification did not finish\n"; !strings.HasSuffix(stdout, want) {
+		t.Errorf("want %q at the end of\n%s", want, stdout)
 	}
 }
 
