@@ -173,6 +173,7 @@ should ignore fields that it does not know. Times are in RFC 3339. A field marke
 `)
 	for _, section := range []struct{ commands, typeName string }{
 		{"`pawl run --json`", "summaryJSON"},
+		{"`pawl run --progress json`", "progressJSON"},
 		{"`pawl run --dry-run --json`", "dryRunJSON"},
 		{"`pawl status --json`", "statusJSON"},
 		{"`pawl verify --json`", "reportJSON"},

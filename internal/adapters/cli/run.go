@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
@@ -129,7 +130,7 @@ func (c *runCommand) print(s *session, sum domain.Summary, stoppedBy string) err
 	return outputError(err)
 }
 
-// showProgress starts to show the progress of the tracker's run, as a live line or as log lines. If the setting --progress is never,
+// showProgress starts to show the progress of the tracker's run, as a live line, as log lines or as JSON. If the setting --progress is never,
 // it shows nothing. The caller must call stop before it writes a result to standard output.
 func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
 	switch {
@@ -137,6 +138,8 @@ func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
 		return tracker.Show(s.screen)
 	case s.settings.Progress == settings.ProgressNever:
 		return func() {}
+	case s.settings.Progress == settings.ProgressJSON:
+		return tracker.Watch(func(snapshot progress.Snapshot, now time.Time) { writeProgressJSON(s.screen, snapshot, now) })
 	}
 	return tracker.Report(s.log)
 }

@@ -14,6 +14,8 @@ const (
 	redrawInterval = 200 * time.Millisecond
 	// reportInterval is the time between two log lines about the progress.
 	reportInterval = 5 * time.Second
+	// watchInterval is the time between two calls for a program that watches the progress.
+	watchInterval = time.Second
 )
 
 // A Display shows one line. A terminal.Screen is a Display.
@@ -42,6 +44,16 @@ func (t *Tracker) Report(log *slog.Logger) (stop func()) {
 			log.LogAttrs(context.Background(), slog.LevelInfo, "progress", Fields(s, now)...)
 		}
 	}, nothing)
+}
+
+// Watch calls do with a snapshot every watchInterval until the run is complete, for the first time after one interval. The function stop
+// ends the calls and waits for one in progress. A second call of stop does nothing.
+func (t *Tracker) Watch(do func(s Snapshot, now time.Time)) (stop func()) {
+	return callEvery(watchInterval, func(now time.Time) {
+		if s := t.Snapshot(now); s.State != Complete {
+			do(s, now)
+		}
+	}, func() {})
 }
 
 // Fields returns s as the fields of a log line. It leaves out the values that are not known.

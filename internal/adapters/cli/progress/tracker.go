@@ -25,6 +25,15 @@ const (
 	Complete               // the stream was complete when the run claimed it, so there is no progress to show
 )
 
+// String returns the name of s, for example fetching.
+func (s State) String() string {
+	names := []string{"preparing", "claiming", "fetching", "storing", "waiting", "complete"}
+	if s < 0 || int(s) >= len(names) {
+		return "unknown"
+	}
+	return names[s]
+}
+
 // A Snapshot is the progress of a run at one moment.
 type Snapshot struct {
 	State State

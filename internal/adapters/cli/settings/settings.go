@@ -51,6 +51,7 @@ const (
 	ProgressAuto   = "auto"   // as a live line on a terminal that can show it, as log lines otherwise
 	ProgressAlways = "always" // as a live line
 	ProgressNever  = "never"  // not at all
+	ProgressJSON   = "json"   // as a JSON object on a line of its own
 )
 
 // The values of Settings.LogFormat.

@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/progress"
+)
+
+// progressJSON is one line of `pawl run --progress json`.
+type progressJSON struct {
+	Time         string  `json:"time"`                    // when the line was written
+	State        string  `json:"state"`                   // preparing, claiming, fetching, storing or waiting
+	Events       int64   `json:"events"`                  // records from the head that this pass has read and stored
+	Of           *int64  `json:"of,omitempty"`            // records that the API announced
+	PerSecond    float64 `json:"per_second,omitempty"`    // records per second in the last minutes, with waits
+	LeftSeconds  float64 `json:"left_seconds,omitempty"`  // the estimated time until the stream is complete
+	LeftByQuota  bool    `json:"left_by_quota,omitempty"` // the rate limit decides left_seconds
+	Retries      int     `json:"retries"`                 // requests and commits that repeated a failed one
+	WaitingUntil string  `json:"waiting_until,omitempty"` // the end of the wait, in the state waiting
+	RateLimit    bool    `json:"rate_limit,omitempty"`    // the wait is for the rate limit
+}
+
+// writeProgressJSON writes s as a JSON object on one line. It ignores an error of w, because a run does not end for lack of a reader.
+func writeProgressJSON(w io.Writer, s progress.Snapshot, now time.Time) {
+	out := progressJSON{
+		Time: now.UTC().Format(time.RFC3339), State: s.State.String(), Events: s.Offset, PerSecond: s.PerSecond,
+		LeftSeconds: seconds(s.Left), LeftByQuota: s.LeftByQuota, Retries: s.Retries,
+	}
+	if s.Total.Known {
+		out.Of = &s.Total.N
+	}
+	if s.State == progress.Waiting {
+		out.WaitingUntil, out.RateLimit = s.Wait.Until.UTC().Format(time.RFC3339), s.Wait.ForRateLimit()
+	}
+	_ = json.NewEncoder(w).Encode(out)
+}
