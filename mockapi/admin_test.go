@@ -224,7 +224,7 @@ func TestJournalClearAndLimit(t *testing.T) {
 		t.Errorf("got entries %+v, want only the one with Seq 2", entries)
 	}
 	rec := httptest.NewRecorder()
-	srv.ServeHTTP(rec, httptest.NewRequest(http.MethodDelete, mockapi.AdminPath+"/journal", http.NoBody))
+	srv.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodDelete, mockapi.AdminPath+"/journal", http.NoBody))
 	wantEqual(t, "status of DELETE", rec.Code, http.StatusNoContent)
 	wantEqual(t, "requests after DELETE", srv.Journal().Summary().Requests, 0)
 	get(t, srv, firstEventPath)
