@@ -40,7 +40,7 @@ func TestBadAnswers(t *testing.T) {
 		},
 		{
 			name: "HTML", contentType: "text/html; charset=utf-8", bodies: []string{"<html>welcome</html>"},
-			wantCode: exitData, wantStderr: []string{"web page"},
+			wantCode: exitSettings, wantStderr: []string{"web page", "API_BASE_URL"},
 		},
 		{name: "null", contentType: jsonType, bodies: []string{`null`}, wantCode: exitData},
 		{
