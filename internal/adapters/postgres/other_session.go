@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,6 +23,10 @@ type otherSession struct {
 
 	failed bool // a read has failed; probably the server allows no further connection
 }
+
+// otherSessionTimeout bounds the time of a read. It is shorter than the time after which the server ends the idle transaction of tx, so that
+// tx can do the work of a session that does not answer.
+const otherSessionTimeout = 30 * time.Second
 
 // minRowsForOtherSession is normally the minRows of an otherSession.
 const minRowsForOtherSession = 4000
@@ -43,6 +48,8 @@ func (o *otherSession) start(
 	var readErr error
 	var reading sync.WaitGroup
 	reading.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, otherSessionTimeout)
+		defer cancel()
 		readErr = conn.ReadSnapshot(ctx, o.pool, snapshot, func(ctx context.Context, session *pgx.Conn) error {
 			return read(ctx, session)
 		})
