@@ -47,8 +47,9 @@ func classifyConnect(connect *pgconn.ConnectError, err error) error {
 	if kind == domain.Unknown { // probably the server refuses a setting of the URL
 		kind = domain.Invalid
 	}
-	text, hint := joinDistinctLines(connect.Unwrap().Error()), hintFor(kind, err)
-	if strings.Contains(text, refusedTLS) {
+	text, hint := dropRefusedTLS(connect.Unwrap().Error()), hintFor(kind, err)
+	if text == "" {
+		text = joinDistinctLines(connect.Unwrap().Error())
 		kind, hint = domain.Invalid, "the server has no TLS: correct sslmode in DATABASE_URL, or switch TLS on in the server"
 	}
 	return &domain.Error{Kind: kind, Op: op, Hint: hint, Err: terseError{cause: err, text: text}}
@@ -224,6 +225,18 @@ func (t terseError) Error() string {
 }
 
 func (t terseError) Unwrap() error { return t.cause }
+
+// dropRefusedTLS joins the lines of text except those about a server that has no TLS. With the default sslmode, pgx then tries the same
+// address without TLS, and only the answer to that matters. The result is empty if there are no other lines: the URL requires TLS.
+func dropRefusedTLS(text string) string {
+	var others strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, refusedTLS) {
+			others.WriteString(line)
+		}
+	}
+	return joinDistinctLines(others.String())
+}
 
 // joinDistinctLines joins the lines of text and drops repeated lines. pgx tries each address with and without TLS, so its error may
 // have the same line twice.

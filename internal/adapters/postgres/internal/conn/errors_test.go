@@ -215,3 +215,19 @@ func TestSQLStates(t *testing.T) {
 		}
 	}
 }
+
+// TestDropRefusedTLS checks that the refusal of TLS counts only if nothing else was refused. With the default sslmode, pgx also tries the
+// address without TLS.
+func TestDropRefusedTLS(t *testing.T) {
+	t.Parallel()
+	const refusal = "127.0.0.1:5432 (h): tls error: " + refusedTLS
+	for text, want := range map[string]string{
+		refusal:                  "",
+		refusal + "\n" + refusal: "",
+		refusal + "\nh: server error: starting up\n": "h: server error: starting up",
+	} {
+		if got := dropRefusedTLS(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
